@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* addr: socket addresses and HOST:PORT texts. Knows nothing of name resolution. */
+#ifndef POSTERN_CORE_ADDR_H
+#define POSTERN_CORE_ADDR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <netinet/in.h>
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+
+struct addr {
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	};
+	socklen_t len;
+};
+
+/* "[2001:db8::1]:65535" with a zone, and the end. */
+#define ADDR_TEXT_BYTES 64
+/* Longest DNS name and the end. */
+#define ADDR_HOST_BYTES 256
+
+/* A host that may be a name, and a port. */
+struct endpoint {
+	char host[ADDR_HOST_BYTES]; /* without brackets */
+	uint16_t port;
+};
+
+/* "1.2.3.4:443", "[::1]:443"; literals only. False on anything else; out untouched then. */
+bool addr_parse(const char *text, struct addr *out) MUST_CHECK;
+/* From an IP literal (no brackets, no port) and a port. */
+bool addr_from_literal(const char *host, uint16_t port, struct addr *out) MUST_CHECK;
+/* "name.example:443", "1.2.3.4:443", "[::1]:443". Ports 1 to 65535. */
+bool endpoint_parse(const char *text, struct endpoint *out) MUST_CHECK;
+/* Always terminates; IPv6 in brackets; v4-mapped addresses as IPv4. */
+void addr_format(const struct addr *a, char out[ADDR_TEXT_BYTES]);
+uint16_t addr_port(const struct addr *a);
+/* Turns ::ffff:a.b.c.d into a.b.c.d, in place. */
+void addr_unmap(struct addr *a);
+/* The accountable source: an IPv4 address, or an IPv6 /64; equal keys are one source. */
+struct addr_key {
+	uint8_t bytes[9];
+};
+struct addr_key addr_source_key(const struct addr *a);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * identity: who somebody is, by a certificate of the operator's own CA.
+ *
+ * A certificate's role and name stand in a URI subjectAltName, "postern:agent/NAME" or
+ * "postern:console/NAME". A relay's certificate carries only DNS names and addresses, as any web
+ * server's does, so that nobody on the outside learns what it is.
+ */
+#ifndef POSTERN_ENGINE_IDENTITY_H
+#define POSTERN_ENGINE_IDENTITY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+#include <openssl/ssl.h>
+
+#include "core/parse/reason.h"
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+
+enum identity_role { IDENTITY_RELAY, IDENTITY_AGENT, IDENTITY_CONSOLE };
+
+struct identity_peer {
+	enum identity_role role;
+	char name[64];
+	time_t not_after;
+	char serial[48]; /* hex */
+};
+
+/* Our own side: CA certificates, our chain and key, from PEM texts. Immutable once made, so that
+ * threads may share it. */
+struct identity;
+
+/* On failure returns NULL and why gets a sentence that names the offending part ("identity.key:
+ * does not match identity.certificate"). */
+struct identity *identity_new(const char *ca_pem, const char *certificate_pem, const char *key_pem,
+			      char *why, size_t why_size) MUST_CHECK;
+void identity_free(struct identity *id);
+/* Our certificate's own role and name; false for a certificate without a postern URI (a relay). */
+bool identity_self(const struct identity *id, struct identity_peer *out) MUST_CHECK;
+time_t identity_not_after(const struct identity *id);
+
+/* TLS context of a relay's front door: TLS 1.2 and 1.3 server, ALPN http/1.1, no client
+ * certificate, session tickets on. */
+SSL_CTX *identity_front_context(const struct identity *id) MUST_CHECK;
+/* TLS 1.3 client context for dialling relays: looks like an ordinary client (GREASE, ALPN
+ * http/1.1), presents no certificate; the peer is checked by identity_check_relay(). */
+SSL_CTX *identity_dial_context(const struct identity *id) MUST_CHECK;
+/* TLS 1.3 contexts of the inner session: mutual certificates of the same CA, ALPN postern/1, no
+ * tickets. Check the peer's name afterwards with identity_peer_of(). */
+SSL_CTX *identity_inner_context(const struct identity *id, bool server) MUST_CHECK;
+
+/* After a client handshake with a relay: chain to our CA (or, with system_trust, to the system's)
+ * and the name or address host. On refusal, why is a sentence; when the chain ends in somebody
+ * else's CA it begins "TLS is being intercepted by ISSUER". */
+bool identity_check_relay(const struct identity *id, SSL *ssl, const char *host, bool system_trust,
+			  char *why, size_t why_size) MUST_CHECK;
+
+/* The verified peer of an inner session. REASON_OK, CERT_EXPIRED, CERT_UNTRUSTED or CERT_ROLE. */
+enum reason identity_peer_of(const struct identity *id, SSL *ssl, struct identity_peer *out)
+	MUST_CHECK;
+
+/* HELLO: our certificate in DER and a signature over "postern/1 hello\0" and the 32 exported bytes. */
+bool identity_sign(const struct identity *id, const uint8_t exported[32], uint8_t *signature,
+		   size_t room, size_t *len) MUST_CHECK;
+void identity_certificate_der(const struct identity *id, const uint8_t **der, size_t *len);
+/* The relay's check of it: chain, time, role agent or console, signature. */
+enum reason identity_verify(const struct identity *id, const uint8_t *der, size_t der_len,
+			    const uint8_t *signature, size_t signature_len,
+			    const uint8_t exported[32], struct identity_peer *out) MUST_CHECK;
+
+/* HMAC-SHA256(secret, exported): a leg's proof. Compare with CRYPTO_memcmp. */
+void identity_leg_proof(const uint8_t secret[32], const uint8_t exported[32], uint8_t out[32]);
+
+#endif

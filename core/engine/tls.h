@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tls: one TLS connection as an engine: bytes in, bytes out, no sockets.
+ *
+ * The caller feeds what arrived on the wire, asks for plaintext, and sends what tls_output() shows.
+ * BoringSSL takes from the feed exactly the records it needs, so after the last one that matters
+ * (GO) tls_unread() tells which bytes belong to what follows.
+ */
+#ifndef POSTERN_ENGINE_TLS_H
+#define POSTERN_ENGINE_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <openssl/ssl.h>
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+
+struct tls; /* about 200 bytes beside the SSL object; output grows as needed */
+
+/* NULL when memory is out. The context is referenced, not owned. */
+struct tls *tls_new(SSL_CTX *context, bool server) MUST_CHECK;
+void tls_free(struct tls *t);
+SSL *tls_ssl(struct tls *t);
+
+/*
+ * Gives bytes from the wire. What the engine did not use at once it keeps a copy of; false when
+ * memory is out or more than TLS_FEED_MAX bytes would be waiting.
+ */
+#define TLS_FEED_MAX (1u << 20)
+bool tls_feed(struct tls *t, const uint8_t *in, size_t len) MUST_CHECK;
+/* The wire ended. */
+void tls_feed_eof(struct tls *t);
+
+enum tls_status {
+	TLS_OK,	    /* done, or n bytes */
+	TLS_AGAIN,  /* wants more from the wire */
+	TLS_CLOSED, /* the peer sent close_notify */
+	TLS_CUT,    /* the wire ended without it */
+	TLS_FAILED, /* see tls_error() */
+};
+
+enum tls_status tls_handshake(struct tls *t) MUST_CHECK;
+/* On TLS_OK, *n plaintext bytes (> 0) are in out. */
+enum tls_status tls_read(struct tls *t, uint8_t *out, size_t room, size_t *n) MUST_CHECK;
+/* Takes all of in; the records are added to the output. */
+enum tls_status tls_write(struct tls *t, const uint8_t *in, size_t len) MUST_CHECK;
+/* Adds close_notify to the output. */
+void tls_close_write(struct tls *t);
+
+/* What must go to the wire next; drop what was sent. The pointer is good until the next call. */
+const uint8_t *tls_output(const struct tls *t, size_t *len);
+void tls_output_drop(struct tls *t, size_t n);
+
+/* Bytes fed but not used by any record read so far. */
+const uint8_t *tls_unread(const struct tls *t, size_t *len);
+
+/* Why the last TLS_FAILED, in words. */
+const char *tls_error(const struct tls *t);
+
+/* 32 bytes of keying material for label (RFC 8446 section 7.5), empty context. TLS 1.3 only: false
+ * on older versions. */
+#define TLS_EXPORT_BYTES 32u
+#define TLS_EXPORT_HELLO "EXPORTER-postern-hello"
+#define TLS_EXPORT_LEG	 "EXPORTER-postern-leg"
+bool tls_export(struct tls *t, const char *label, uint8_t out[TLS_EXPORT_BYTES]) MUST_CHECK;
+
+#endif

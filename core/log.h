@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log: one line per event on standard error, as "level: area: sentence key=value ...".
+ *
+ * Under journald (JOURNAL_STREAM names our stderr) lines carry a "<N>" priority instead of a time.
+ * Levels: error (the operator must act), warning, notice (state of the service), info, debug
+ * (hostile or malformed input lands here: counted, never an error).
+ */
+#ifndef POSTERN_CORE_LOG_H
+#define POSTERN_CORE_LOG_H
+
+#include <stdbool.h>
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO,
+		 LOG_LEVEL_DEBUG };
+
+void log_open(const char *program, enum log_level level);
+void log_set_level(enum log_level level);
+/* Parses "error", "warning", "notice", "info", "debug"; false on any other word. */
+bool log_level_parse(const char *word, enum log_level *out) __attribute__((warn_unused_result));
+bool log_enabled(enum log_level level);
+
+void log_at(enum log_level level, const char *area, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#define log_error(area, ...)   log_at(LOG_LEVEL_ERROR, area, __VA_ARGS__)
+#define log_warning(area, ...) log_at(LOG_LEVEL_WARNING, area, __VA_ARGS__)
+#define log_notice(area, ...)  log_at(LOG_LEVEL_NOTICE, area, __VA_ARGS__)
+#define log_info(area, ...)    log_at(LOG_LEVEL_INFO, area, __VA_ARGS__)
+#define log_debug(area, ...)                                                                       \
+	do {                                                                                       \
+		if (log_enabled(LOG_LEVEL_DEBUG))                                                  \
+			log_at(LOG_LEVEL_DEBUG, area, __VA_ARGS__);                                \
+	} while (0)
+
+/* Prints a sentence and exits with status 1. Only before isolation is complete. */
+_Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * clienthello: what the front door may know of a TLS client, from the bytes it sent.
+ *
+ * RFC 8446 section 4.1.2 and 5.1; server_name: RFC 6066 section 3; ALPN: RFC 7301 section 3.1.
+ * The hello may be spread over any number of segments and of TLS records. It is parsed from the
+ * start on each call and decided exactly once: nothing is said until it is complete, and whatever
+ * is ambiguous is refused.
+ */
+#ifndef POSTERN_PARSE_CLIENTHELLO_H
+#define POSTERN_PARSE_CLIENTHELLO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CLIENTHELLO_NAME_MAX 255u /* bytes of a host name */
+
+enum clienthello_status {
+	CLIENTHELLO_OK,
+	CLIENTHELLO_SHORT,     /* more bytes are needed */
+	CLIENTHELLO_GARBAGE,   /* not TLS, or no ClientHello first */
+	CLIENTHELLO_TOO_LARGE, /* the message or the bytes carrying it pass the limit */
+	CLIENTHELLO_AMBIGUOUS, /* duplicate extensions, two names, an illegal or empty name, lengths
+				  that disagree, empty or interleaved records */
+};
+
+struct clienthello {
+	char server_name[CLIENTHELLO_NAME_MAX + 1]; /* lower case, no final dot; "" when absent */
+	bool has_tls13;				    /* supported_versions lists 1.3 */
+	bool has_ech;				    /* server_name is then only the outer one */
+	bool alpn_http11, alpn_h2, alpn_acme_tls;   /* what it offers */
+	size_t record_bytes;			    /* bytes of in that carried it, headers included */
+};
+
+/*
+ * in: everything received so far; limit: the most that record_bytes may be (at least 512). Output is
+ * untouched unless CLIENTHELLO_OK. The handshake message is gathered in scratch (limit bytes, the
+ * caller's) when it spans records.
+ */
+enum clienthello_status clienthello_parse(const uint8_t *in, size_t len, size_t limit,
+					  uint8_t *scratch, struct clienthello *out)
+	__attribute__((warn_unused_result));
+
+#endif

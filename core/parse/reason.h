@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reason: every refusal's code, name and sentence, once.
+ *
+ * Codes below 100 may cross the wire (BYE, REFUSE, FAIL, RESULT) and never change their number;
+ * codes from 100 are the relay's own counts for connections that end before they speak Postern.
+ * docs/protocol.md lists the same table; tests/unit/protocol_doc_test compares them.
+ */
+#ifndef POSTERN_PARSE_REASON_H
+#define POSTERN_PARSE_REASON_H
+
+#define REASONS(X)                                                                                 \
+	X(0, OK, "no error")                                                                       \
+	X(1, PROTOCOL, "the peer sent a malformed or unexpected message; update the older side")   \
+	X(2, VERSION, "the peer speaks another protocol version; update the older side")           \
+	X(3, CERT_UNTRUSTED,                                                                       \
+	  "the certificate is not signed by this relay's CA; issue one with 'postern pki issue'")  \
+	X(4, CERT_EXPIRED, "the certificate has expired; issue a new one with 'postern pki issue'") \
+	X(5, CERT_ROLE, "the certificate is for another role or name")                             \
+	X(6, PROOF, "the proof of possession does not match this connection")                      \
+	X(7, REPLACED,                                                                             \
+	  "another connection signed in with this agent's name; every agent needs a name of its "  \
+	  "own")                                                                                   \
+	X(8, DRAINING, "the relay is draining; use another relay or try again later")              \
+	X(9, AGENT_OFFLINE,                                                                        \
+	  "the agent is not connected to this relay; check that it runs and its name is right")    \
+	X(10, SERVICE_UNKNOWN,                                                                     \
+	  "the agent does not publish this service; check the name or publish it there")           \
+	X(11, NOT_ALLOWED, "the publishing agent does not allow you to use this service; ask its owner") \
+	X(12, TIMEOUT, "the other side did not answer in time; check that it is alive")            \
+	X(13, TARGET_UNREACHABLE,                                                                  \
+	  "the published service could not be reached from its agent; check that it runs")         \
+	X(14, TARGET_NAME, "the published service's host name could not be resolved by its agent") \
+	X(15, LIMIT_SESSIONS, "the limit of sessions is reached; close some or raise the limit")   \
+	X(16, LIMIT_LEGS, "the limit of legs is reached; close some or raise the limit")           \
+	X(17, LIMIT_AGENTS, "the limit of connected agents is reached; raise limits.agents")       \
+	X(18, LIMIT_SERVICES, "more services are published than the relay accepts; publish fewer") \
+	X(19, LIMIT_MEMORY, "the relay has no memory left for new work; try again later")          \
+	X(20, PEER_GONE, "the other side went away before the session began; try again")           \
+	X(21, LINK_GONE, "the link that this leg belongs to is gone; sign in again")               \
+	X(22, PEER_IDENTITY, "the far end is not the agent that was asked for")                    \
+	X(23, SHUTDOWN, "the other side is shutting down")                                         \
+	X(100, DEADLINE_HELLO, "no complete ClientHello arrived in time")                          \
+	X(101, DEADLINE_HANDSHAKE, "the TLS handshake did not finish in time")                     \
+	X(102, DEADLINE_FIRST, "nothing was said in time after the TLS handshake")                 \
+	X(103, HELLO_GARBAGE, "the first bytes are not a TLS ClientHello")                         \
+	X(104, HELLO_TOO_LARGE, "the ClientHello is larger than limits.client_hello_bytes")        \
+	X(105, HELLO_AMBIGUOUS, "the ClientHello contradicts itself and was refused")              \
+	X(106, PLAIN_HTTP, "plain HTTP was sent to the TLS port")                                  \
+	X(107, PROXY_HEADER, "the PROXY protocol header is missing or malformed")                  \
+	X(108, HANDSHAKE_FAILED, "the TLS handshake failed")                                       \
+	X(109, LIMIT_CONNECTIONS, "the limit of connections is reached; raise limits.connections") \
+	X(110, LIMIT_SOURCE,                                                                       \
+	  "too many unauthenticated connections from one source; raise limits.per_source")         \
+	X(111, GONE_EARLY, "the peer closed before it said anything")                              \
+	X(112, DEADLINE_IDLE, "nothing was heard from the peer for too long")                      \
+	X(113, HTTP_BAD, "the HTTP request is malformed or too large")
+
+enum reason {
+#define X(number, name, sentence) REASON_##name = number,
+	REASONS(X)
+#undef X
+};
+
+#define REASON_MAX 128 /* above every number: the size of a table of counters */
+
+/* "AGENT_OFFLINE", or "UNKNOWN" for a number that is not in the table. */
+const char *reason_name(unsigned code);
+/* The sentence for people; never NULL. */
+const char *reason_sentence(unsigned code);
+
+#endif

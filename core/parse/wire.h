@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wire: the Postern messages, from bytes to structs and back. docs/protocol.md is their text.
+ *
+ * A frame is {u8 version, u8 type, u16 length, body}. Decoded fields point into the frame: they
+ * live as long as its bytes do. Texts are length-counted, printable and never zero-terminated on
+ * the wire; names are checked against the name rule below while decoding.
+ */
+#ifndef POSTERN_PARSE_WIRE_H
+#define POSTERN_PARSE_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+
+#define WIRE_VERSION	   1u
+#define WIRE_HEADER_BYTES  4u
+#define WIRE_BODY_MAX	   12288u /* with its header still one TLS record */
+#define WIRE_FRAME_MAX	   (WIRE_HEADER_BYTES + WIRE_BODY_MAX)
+#define WIRE_NAME_MAX	   63u /* agents and services */
+#define WIRE_TEXT_MAX	   512u
+#define WIRE_CERT_MAX	   8192u
+#define WIRE_SIGNATURE_MAX 512u
+#define WIRE_SECRET_BYTES  32u
+#define WIRE_SERVICES_MAX  128u /* in one PUBLISH */
+
+/* X(number, NAME, direction) */
+#define WIRE_MESSAGES(X)                                                                           \
+	X(0x01, HELLO)	   /* agent -> relay, first on a link */                                   \
+	X(0x02, WELCOME)   /* relay -> agent */                                                    \
+	X(0x03, PUBLISH)   /* agent -> relay: the whole set of services */                         \
+	X(0x04, PUBLISHED) /* relay -> agent: how many are in force */                             \
+	X(0x05, OFFER)	   /* relay -> agent: somebody wants a service */                          \
+	X(0x06, REFUSE)	   /* agent -> relay: no to an OFFER */                                    \
+	X(0x07, PING)	   /* either way on a link */                                              \
+	X(0x08, PONG)	   /* the answer, same token */                                            \
+	X(0x09, DRAIN)	   /* relay -> agent: open nothing new here */                             \
+	X(0x0a, BYE)	   /* last message before a close, with the reason */                      \
+	X(0x10, LEG)	   /* agent -> relay, first on a leg */                                    \
+	X(0x11, READY)	   /* relay -> agent: the leg is idle (warm) */                            \
+	X(0x12, OPEN)	   /* agent -> relay on an idle leg: wants a service */                    \
+	X(0x13, ACCEPT)	   /* agent -> relay on an idle leg: yes to an OFFER */                    \
+	X(0x14, GO)	   /* relay -> agent: paired; raw bytes follow, both ways */               \
+	X(0x15, FAIL)	   /* relay -> agent: no to OPEN or ACCEPT; the leg is idle again */       \
+	X(0x20, REQUEST)   /* agent -> agent, first inside the inner TLS */                        \
+	X(0x21, RESULT)	   /* agent -> agent, the answer; raw bytes follow */
+
+enum wire_type {
+#define X(number, name) WIRE_##name = number,
+	WIRE_MESSAGES(X)
+#undef X
+};
+
+struct wire_bytes {
+	const uint8_t *data;
+	size_t len;
+};
+
+#define WIRE_HELLO_TRANSIENT 0x01u /* does not publish, does not replace an agent of this name */
+
+enum wire_offer_kind { WIRE_OFFER_AGENT = 0, WIRE_OFFER_PUBLIC = 1 };
+
+struct wire_message {
+	enum wire_type type;
+	union {
+		struct {
+			uint8_t flags;
+			struct wire_bytes agent, software, certificate, signature;
+		} hello;
+		struct {
+			struct wire_bytes relay, your_address; /* "198.51.100.7:40112" */
+			uint64_t link;
+			uint8_t leg_secret[WIRE_SECRET_BYTES];
+			uint16_t ping_interval_s;
+			uint16_t max_legs;     /* idle and opening, of this link */
+			uint32_t max_sessions; /* of this agent */
+		} welcome;
+		struct {
+			size_t count;
+			struct wire_bytes services[WIRE_SERVICES_MAX];
+		} publish;
+		struct {
+			uint16_t count;
+		} published;
+		struct {
+			uint64_t session;
+			enum wire_offer_kind kind;
+			struct wire_bytes from;	  /* the asking agent; empty when public */
+			struct wire_bytes service;
+			struct wire_bytes source; /* "198.51.100.7:40112": the asking side's address */
+			struct wire_bytes local;  /* the relay's address that it came in on */
+		} offer;
+		struct {
+			uint64_t session;
+			uint16_t reason;
+			struct wire_bytes text;
+		} refuse;
+		struct {
+			uint64_t token;
+		} ping, pong;
+		struct {
+			uint16_t reconnect_after_s;
+		} drain;
+		struct {
+			uint16_t reason;
+			struct wire_bytes text;
+		} bye, fail, result;
+		struct {
+			uint64_t link;
+			uint8_t proof[WIRE_SECRET_BYTES];
+		} leg;
+		struct {
+			struct wire_bytes to, service;
+		} open;
+		struct {
+			uint64_t session;
+		} accept, go;
+		struct {
+			struct wire_bytes service;
+			struct wire_bytes source; /* the local client's "address:port", or empty */
+		} request;
+	};
+};
+
+enum wire_status { WIRE_OK, WIRE_SHORT, WIRE_MALFORMED, WIRE_BAD_VERSION };
+
+/*
+ * Decodes the frame at the start of in. WIRE_OK: *out is filled and *used is the frame's size.
+ * WIRE_SHORT: more bytes are needed (never for more than WIRE_FRAME_MAX). Otherwise close with a BYE.
+ * Outputs are untouched unless WIRE_OK.
+ */
+enum wire_status wire_decode(const uint8_t *in, size_t len, struct wire_message *out,
+			     size_t *used) MUST_CHECK;
+
+/* Encodes into out; returns the size, or 0 when a field breaks a limit or out is too small. */
+size_t wire_encode(const struct wire_message *m, uint8_t *out, size_t room) MUST_CHECK;
+
+/* "OPEN" and so on; "UNKNOWN" for others. */
+const char *wire_type_name(unsigned type);
+
+/*
+ * The name rule for agents and services: 1 to WIRE_NAME_MAX of a-z 0-9 - _ . and, in services, /;
+ * beginning and ending with a letter or digit; no "..", no "//". Lower case only.
+ */
+bool wire_agent_name_ok(const uint8_t *name, size_t len) MUST_CHECK;
+bool wire_service_name_ok(const uint8_t *name, size_t len) MUST_CHECK;
+/* Splits "AGENT/SERVICE" at the first slash; false when either part breaks the rule. */
+bool wire_split_target(const char *text, char agent[WIRE_NAME_MAX + 1],
+		       char service[WIRE_NAME_MAX + 1]) MUST_CHECK;
+
+static inline struct wire_bytes wire_text(const char *s)
+{
+	return (struct wire_bytes){(const uint8_t *)s, __builtin_strlen(s)};
+}
+bool wire_bytes_equal(struct wire_bytes a, struct wire_bytes b) MUST_CHECK;
+/* Copies into a zero-terminated text of room bytes, cutting where it must. */
+void wire_bytes_copy(struct wire_bytes b, char *out, size_t room);
+
+#endif
