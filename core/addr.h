@@ -33,10 +33,12 @@ struct endpoint {
 
 /* "1.2.3.4:443", "[::1]:443"; literals only. False on anything else; out untouched then. */
 bool addr_parse(const char *text, struct addr *out) MUST_CHECK;
-/* From an IP literal (no brackets, no port) and a port. */
+/* From an IP literal (no brackets, no port) and a port. An IPv6 zone is a number: "fe80::1%2". */
 bool addr_from_literal(const char *host, uint16_t port, struct addr *out) MUST_CHECK;
 /* "name.example:443", "1.2.3.4:443", "[::1]:443". Ports 1 to 65535. */
 bool endpoint_parse(const char *text, struct endpoint *out) MUST_CHECK;
+/* The syntax of a DNS name: labels of letters, digits, - and _; no final dot, no address. */
+bool addr_host_name_ok(const char *name) MUST_CHECK;
 /* Always terminates; IPv6 in brackets; v4-mapped addresses as IPv4. */
 void addr_format(const struct addr *a, char out[ADDR_TEXT_BYTES]);
 uint16_t addr_port(const struct addr *a);

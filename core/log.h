@@ -10,6 +10,7 @@
 #define POSTERN_CORE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO,
 		 LOG_LEVEL_DEBUG };
@@ -32,6 +33,12 @@ void log_at(enum log_level level, const char *area, const char *format, ...)
 		if (log_enabled(LOG_LEVEL_DEBUG))                                                  \
 			log_at(LOG_LEVEL_DEBUG, area, __VA_ARGS__);                                \
 	} while (0)
+
+/*
+ * Copies text to out with control characters, and bytes that are not UTF-8, as \xNN; cut to room
+ * where it must be, always terminated. Returns the length. log_at() does this to its message.
+ */
+size_t log_escape(const char *text, char *out, size_t room);
 
 /* Prints a sentence and exits with status 1. Only before isolation is complete. */
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
