@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * notify: tells the service manager how we are, by the protocol of sd_notify(3).
+ *
+ * Without NOTIFY_SOCKET everything here does nothing. The socket is made and connected before
+ * isolation, which forbids both later; sending needs only send(2).
+ */
+#ifndef POSTERN_CORE_NOTIFY_H
+#define POSTERN_CORE_NOTIFY_H
+
+/* Returns 0 (also when nobody wants to know) or -errno. NOTIFY_SOCKET is taken from the
+ * environment, so that no child speaks for us. */
+int notify_open(void) __attribute__((warn_unused_result));
+void notify_close(void);
+
+/* Any thread. A manager that does not listen is no reason to stop: failures are ignored. */
+void notify_ready(void);
+void notify_stopping(void);
+/* One line for "systemctl status"; control characters become spaces. */
+void notify_status(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif
