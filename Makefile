@@ -1,31 +1,53 @@
 # SPDX-License-Identifier: Apache-2.0
 # Postern. One Makefile, no configure step. `make help` lists what there is to do.
+#
+#: make             build the three programs into build/
+#: make demo        see it work: two homes, a DMZ and a relay on this machine, narrated
+#: make test        everything: both compilers, sanitizers, both engines, real topologies
+#: make check       the quick part of it, in under a minute; installs nothing
+#: make deps        install what the build needs (FOR=check|demo|test|bench: what those need)
+#: make bench       measure throughput, sessions and memory, beside other relays
+#: make install     PREFIX=/usr/local DESTDIR=; make uninstall takes it away again
+#: make container   an image from nothing but the programs and the libraries they load
+#: make units       unit and simulation tests      (ONLY='ring timer': just those)
+#: make fuzz-NAME   fuzz one parser for T=60 seconds; make fuzz-seeds replays the seeds of all
+#: make tidy        static analysis; make format rewrites, make format-check only looks
+#: make layers      prove that includes go core <- parse <- engine <- program
+#: make clean       remove build/
+#:
+#: Variables: BORINGSSL=/prefix, CC=clang, SANITIZE=address,undefined, WERROR=1, OPT=-O2, V=1, and
+#: B=build/other for a build of its own beside the first.
 
 VERSION := 0.1.0
 PREFIX ?= /usr/local
 B ?= build
 CC ?= cc
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 # ---- dependencies -------------------------------------------------------------------------------
 # BoringSSL is Debian's android-libboringssl-dev, or any upstream build: make BORINGSSL=/prefix,
-# with include/openssl/ and lib/libssl.a (or .so) below it.
-PKGS := liburing libcares yaml-0.1 jansson libseccomp
-BUILD_PACKAGES := gcc make pkg-config android-libboringssl-dev liburing-dev libc-ares-dev \
-	libyaml-dev libjansson-dev libseccomp-dev
+# with include/openssl/ and lib/libssl.a (or .so) below it. What each set is for stands in tests/deps.
+BUILD_PACKAGES := $(if $(findstring clang,$(CC)),clang,gcc) libc6-dev make \
+	$(if $(BORINGSSL),libstdc++-12-dev,android-libboringssl-dev) liburing-dev libc-ares-dev \
+	libyaml-dev libjansson-dev libseccomp-dev uthash-dev
 CHECK_PACKAGES := libcmocka-dev python3
 DEMO_PACKAGES := iproute2 nftables nginx-light curl openssl procps python3
-TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) libnginx-mod-stream clang clang-format clang-tidy \
+TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) libnginx-mod-stream gcc clang clang-format clang-tidy \
 	libclang-rt-14-dev openssh-server openssh-client iperf3 sslscan tshark chromium podman runc \
 	systemd mandoc
 BENCH_PACKAGES := $(DEMO_PACKAGES) haproxy libnginx-mod-stream syncthing-relaysrv
+# A header that only the package brings, to tell at once what a machine lacks.
+HEADERS := liburing.h=liburing-dev ares.h=libc-ares-dev yaml.h=libyaml-dev jansson.h=libjansson-dev \
+	seccomp.h=libseccomp-dev uthash.h=uthash-dev openssl/is_boringssl.h=android-libboringssl-dev
 
 ifdef BORINGSSL
 SSL_CFLAGS := -isystem $(BORINGSSL)/include
 SSL_LIBS := -L$(BORINGSSL)/lib -Wl,-rpath,$(BORINGSSL)/lib -lssl -lcrypto -lstdc++
 else
-SSL_DIR := $(dir $(firstword $(wildcard /usr/lib/*/android/libssl.so)))
+SSL_DIR := $(patsubst %/libssl.so,%,$(firstword \
+	$(wildcard /usr/lib/$(shell uname -m)-*/android/libssl.so /usr/lib/*/android/libssl.so)))
 SSL_CFLAGS := -isystem /usr/include/android
-SSL_LIBS := -L$(SSL_DIR) -Wl,-rpath,$(SSL_DIR:/=) -lssl -lcrypto
+SSL_LIBS := -L$(SSL_DIR) -Wl,-rpath,$(SSL_DIR) -lssl -lcrypto
 endif
 
 # ---- sources, by layer: core <- parsers <- engines <- programs (make layers checks it) ------------
@@ -33,7 +55,8 @@ CORE_SRC := core/addr.c core/buffers.c core/conf.c core/conf_bind.c core/isolati
 	core/ring.c core/ring_epoll.c core/ring_uring.c core/timer.c
 PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c core/parse/proxy.c \
 	core/parse/reason.c core/parse/socks5.c core/parse/wire.c
-ENGINE_SRC := core/engine/identity.c core/engine/tls.c relay/rendezvous.c
+ENGINE_SRC := core/engine/identity.c core/engine/identity_relay.c \
+	core/engine/identity_verify.c core/engine/tls.c relay/rendezvous.c
 RELAYD_SRC := relay/config.c relay/main.c
 AGENT_LIB_SRC := agent/config.c
 AGENTD_SRC := agent/main.c
@@ -58,7 +81,7 @@ LIBS := $(SSL_LIBS) -luring -lcares -lyaml -ljansson -lseccomp
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 
-.PHONY: all help deps check test demo bench layers format tidy install clean
+.PHONY: all FORCE
 .DELETE_ON_ERROR:
 all: $(B)/postern-relayd $(B)/postern-agent $(B)/postern
 
@@ -67,7 +90,18 @@ SHARED_OBJ := $(call objs,$(CORE_SRC) $(PARSE_SRC) $(filter core/%,$(ENGINE_SRC)
 AGENT_LIB_OBJ := $(call objs,$(AGENT_LIB_SRC) $(filter agent/%,$(ENGINE_SRC)))
 RELAY_LIB_OBJ := $(call objs,$(filter-out relay/main.c,$(RELAYD_SRC)) $(filter relay/%,$(ENGINE_SRC)))
 
-$(B)/obj/%.o: %.c | tools-present
+# Says what is missing, and how to get it, before a compiler error would.
+.PHONY: tools-present
+tools-present:
+	@tests/deps --headers '$(CC) $(SSL_CFLAGS) $(CFLAGS)' $(HEADERS)
+
+# Objects depend on this file, which changes only when the compiler or its flags do.
+$(B)/flags: export POSTERN_FLAGS := $(CC) $(ALL_CFLAGS)
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' "$$POSTERN_FLAGS" | cmp -s - $@ || printf '%s\n' "$$POSTERN_FLAGS" >$@
+
+$(B)/obj/%.o: %.c $(B)/flags | tools-present
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
@@ -85,7 +119,7 @@ $(B)/postern-agent: $(call objs,$(AGENTD_SRC)) $(AGENT_LIB_OBJ) $(SHARED_OBJ)
 $(B)/postern: $(call objs,$(CTL_SRC)) $(AGENT_LIB_OBJ) $(RELAY_LIB_OBJ) $(SHARED_OBJ)
 	$(call link)
 
--include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+-include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d)
 
 # ---- unit and simulation tests: each names what it links, "* links: core/timer.c", in its head ----
 links = $(shell sed -n 's,^ \* links: ,,p' $(1))
@@ -98,9 +132,12 @@ $(patsubst tests/%.c,$(B)/tests/%,$(1)): $(call objs,$(1) $(call links,$(1)))
 endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
 
+ONLY ?=
+UNIT_RUN := $(if $(ONLY),$(filter $(addprefix %/,$(addsuffix _test,$(ONLY))),$(UNIT_BIN)),$(UNIT_BIN))
+
 .PHONY: units
-units: $(UNIT_BIN)
-	$(Q)tests/run-units $(UNIT_BIN)
+units: $(UNIT_RUN)
+	$(Q)tests/run-units $(UNIT_RUN)
 
 # ---- fuzz targets, the same way: make fuzz-NAME T=60, seeds in fuzz/seeds/NAME/ -------------------
 FUZZ_SRC := $(sort $(wildcard fuzz/*_fuzz.c))
@@ -122,12 +159,107 @@ $(foreach f,$(FUZZ_NAMES),$(eval $(call fuzz_rule,$(f))))
 .PHONY: fuzz-seeds $(addprefix fuzz-,$(FUZZ_NAMES))
 fuzz-seeds:
 	$(Q)$(FUZZ_MAKE) $(addprefix build/fuzz/fuzz/,$(FUZZ_NAMES))
-	$(Q)for f in $(FUZZ_NAMES); do \
-		echo "  SEEDS $$f"; build/fuzz/fuzz/$$f -runs=0 fuzz/seeds/$$f >build/fuzz/$$f.log 2>&1 \
-		|| { tail -40 build/fuzz/$$f.log; exit 1; }; done
+	$(Q)tests/run-seeds build/fuzz $(FUZZ_NAMES)
 
-.PHONY: tools-present
-tools-present:
+# ---- what people type ---------------------------------------------------------------------------
+# A target that may install packages builds in a make of its own, which then sees what is new.
+SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
+FOR ?= build
+FOR_UPPER := $(shell echo $(FOR) | tr a-z A-Z)
 
+.PHONY: help deps check test demo bench
+help:
+	@sed -n 's/^#: \{0,1\}//p' Makefile
+
+deps:
+	@tests/deps build $(BUILD_PACKAGES)
+	@$(if $(filter build,$(FOR)),,tests/deps $(FOR) $($(FOR_UPPER)_PACKAGES))
+
+check:
+	@tests/deps --check build $(BUILD_PACKAGES)
+	@tests/deps --check check $(CHECK_PACKAGES)
+	$(Q)$(SUBMAKE) all $(UNIT_BIN)
+	$(Q)$(MAKE) --no-print-directory layers format-check units
+
+test:
+	@tests/deps build $(BUILD_PACKAGES)
+	@tests/deps test $(TEST_PACKAGES)
+	@MAKEFLAGS= JOBS=$(JOBS) tests/run-all $(MAKEOVERRIDES)
+
+demo:
+	@tests/deps build $(BUILD_PACKAGES)
+	@tests/deps demo $(DEMO_PACKAGES)
+	$(Q)$(SUBMAKE) all
+	@tests/net/demo.py --build $(B)
+
+bench:
+	@tests/deps build $(BUILD_PACKAGES)
+	@tests/deps bench $(BENCH_PACKAGES)
+	$(Q)$(SUBMAKE) all
+	@bench/run --build $(B)
+
+# ---- what keeps the code as it is ----------------------------------------------------------------
+PROGRAM_SRC := $(RELAYD_SRC) $(AGENT_LIB_SRC) $(AGENTD_SRC) $(CTL_SRC)
+ALL_SRC := $(sort $(CORE_SRC) $(PARSE_SRC) $(ENGINE_SRC) $(PROGRAM_SRC))
+C_FILES := $(wildcard $(foreach d,core core/parse core/engine relay agent ctl tests/unit tests/sim \
+	tests/platform tests/support fuzz bench,$(d)/*.c $(d)/*.h))
+HEADER_FILES := $(filter %.h,$(C_FILES))
+
+.PHONY: layers format format-check tidy man-check
+layers:
+	@tests/layers --core $(CORE_SRC) --parse $(PARSE_SRC) --engine $(ENGINE_SRC) --program $(PROGRAM_SRC)
+
+format:
+	clang-format -i $(C_FILES)
+format-check:
+	@tests/check-format $(C_FILES)
+
+tidy: $(patsubst %.c,$(B)/tidy/%.ok,$(ALL_SRC))
+	@echo "tidy: $(words $^) passed, 0 failed"
+$(B)/tidy/%.ok: %.c $(HEADER_FILES) .clang-tidy
+	$(call say,TIDY,$<)
+	@mkdir -p $(@D)
+	$(Q)clang-tidy --quiet $< -- $(filter-out -f% -W%,$(ALL_CFLAGS)) >$(@:.ok=.log) 2>&1 \
+		|| { cat $(@:.ok=.log); exit 1; }
+	$(Q)touch $@
+
+man-check:
+	@mandoc -Tlint -W warning $(MAN)
+	@echo "man pages: $(words $(MAN)) passed, 0 failed"
+
+# ---- installing ---------------------------------------------------------------------------------
+SBINDIR := $(PREFIX)/sbin
+BINDIR := $(PREFIX)/bin
+UNITDIR := $(PREFIX)/lib/systemd/system
+DOCDIR := $(PREFIX)/share/doc/postern
+MANDIR := $(PREFIX)/share/man
+MAN := $(sort $(wildcard man/*.[1-8]))
+UNITS := $(wildcard systemd/*.service)
+DOCS := LICENSE README.md CHANGELOG.md SECURITY.md
+man_path = $(MANDIR)/man$(patsubst .%,%,$(suffix $(1)))/$(notdir $(1))
+
+.PHONY: install uninstall container
+install: all
+	install -D -t $(DESTDIR)$(SBINDIR) $(B)/postern-relayd $(B)/postern-agent
+	install -D -t $(DESTDIR)$(BINDIR) $(B)/postern
+	install -D -m 644 -t $(DESTDIR)$(DOCDIR) $(DOCS)
+	install -d $(DESTDIR)$(UNITDIR)
+	$(foreach u,$(UNITS),sed 's,/usr/local/sbin,$(SBINDIR),' $(u) >$(DESTDIR)$(UNITDIR)/$(notdir $(u)) && ):
+	$(foreach m,$(MAN),install -D -m 644 $(m) $(DESTDIR)$(call man_path,$(m)) && ):
+
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(SBINDIR)/postern-relayd $(SBINDIR)/postern-agent $(BINDIR)/postern \
+		$(addprefix $(DOCDIR)/,$(DOCS)) $(addprefix $(UNITDIR)/,$(notdir $(UNITS))) \
+		$(foreach m,$(MAN),$(call man_path,$(m))))
+	-rmdir $(DESTDIR)$(DOCDIR)
+
+PODMAN ?= podman $(if $(shell command -v runc),--runtime runc)
+IMAGE ?= localhost/postern:$(VERSION)
+container: all
+	$(call say,STAGE,$(B)/container-root)
+	$(Q)container/stage $(B)/container-root $(B)/postern-relayd $(B)/postern-agent $(B)/postern
+	$(Q)$(PODMAN) build -t $(IMAGE) --build-arg VERSION=$(VERSION) -f container/Containerfile $(B)/container-root
+
+.PHONY: clean
 clean:
 	$(Q)rm -rf build
