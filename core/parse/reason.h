@@ -62,7 +62,9 @@ enum reason {
 #undef X
 };
 
-#define REASON_MAX 128 /* above every number: the size of a table of counters */
+#define REASON_MAX	    128 /* above every number: the size of a table of counters */
+#define REASON_WIRE_END	    100 /* the first code that never crosses the wire */
+#define REASON_SENTENCE_MAX 120 /* bytes; fits every text16 of the protocol */
 
 /* "AGENT_OFFLINE", or "UNKNOWN" for a number that is not in the table. */
 const char *reason_name(unsigned code);

@@ -3,8 +3,8 @@
  * wire: the Postern messages, from bytes to structs and back. docs/protocol.md is their text.
  *
  * A frame is {u8 version, u8 type, u16 length, body}. Decoded fields point into the frame: they
- * live as long as its bytes do. Texts are length-counted, printable and never zero-terminated on
- * the wire; names are checked against the name rule below while decoding.
+ * live as long as its bytes do. Texts are length-counted, UTF-8 without control characters and
+ * never zero-terminated on the wire; names are checked against the name rule below while decoding.
  */
 #ifndef POSTERN_PARSE_WIRE_H
 #define POSTERN_PARSE_WIRE_H
@@ -21,6 +21,9 @@
 #define WIRE_FRAME_MAX	   (WIRE_HEADER_BYTES + WIRE_BODY_MAX)
 #define WIRE_NAME_MAX	   63u /* agents and services */
 #define WIRE_TEXT_MAX	   512u
+#define WIRE_RELAY_MAX	   63u /* a relay's name, free text */
+#define WIRE_SOFTWARE_MAX  64u
+#define WIRE_ADDRESS_MAX   64u
 #define WIRE_CERT_MAX	   8192u
 #define WIRE_SIGNATURE_MAX 512u
 #define WIRE_SECRET_BYTES  32u
@@ -134,19 +137,22 @@ enum wire_status { WIRE_OK, WIRE_SHORT, WIRE_MALFORMED, WIRE_BAD_VERSION };
 enum wire_status wire_decode(const uint8_t *in, size_t len, struct wire_message *out,
 			     size_t *used) MUST_CHECK;
 
-/* Encodes into out; returns the size, or 0 when a field breaks a limit or out is too small. */
+/* Encodes into out; returns the size, or 0 when a field breaks a limit or out is too small. Reasons
+ * from REASON_WIRE_END do not encode, nor does REASON_OK in REFUSE and FAIL. */
 size_t wire_encode(const struct wire_message *m, uint8_t *out, size_t room) MUST_CHECK;
 
 /* "OPEN" and so on; "UNKNOWN" for others. */
 const char *wire_type_name(unsigned type);
 
 /*
- * The name rule for agents and services: 1 to WIRE_NAME_MAX of a-z 0-9 - _ . and, in services, /;
- * beginning and ending with a letter or digit; no "..", no "//". Lower case only.
+ * The name rule: 1 to WIRE_NAME_MAX of a-z 0-9 - _ and, in services, . and / (never two of these
+ * side by side); beginning and ending with a letter or digit. An agent's name has no dot because it
+ * is the last label in SERVICE.AGENT.postern, and no slash because AGENT/SERVICE splits at it.
  */
 bool wire_agent_name_ok(const uint8_t *name, size_t len) MUST_CHECK;
 bool wire_service_name_ok(const uint8_t *name, size_t len) MUST_CHECK;
-/* Splits "AGENT/SERVICE" at the first slash; false when either part breaks the rule. */
+/* Splits "AGENT/SERVICE" at the first slash; false, outputs untouched, when either part breaks the
+ * rule. */
 bool wire_split_target(const char *text, char agent[WIRE_NAME_MAX + 1],
 		       char service[WIRE_NAME_MAX + 1]) MUST_CHECK;
 
@@ -155,7 +161,8 @@ static inline struct wire_bytes wire_text(const char *s)
 	return (struct wire_bytes){(const uint8_t *)s, __builtin_strlen(s)};
 }
 bool wire_bytes_equal(struct wire_bytes a, struct wire_bytes b) MUST_CHECK;
-/* Copies into a zero-terminated text of room bytes, cutting where it must. */
+/* Copies into a zero-terminated text of room bytes (at least 1), cutting where it must, but never
+ * inside a UTF-8 character. */
 void wire_bytes_copy(struct wire_bytes b, char *out, size_t room);
 
 #endif

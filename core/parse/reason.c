@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reason: looks up a refusal's name and sentence. */
+#include "core/parse/reason.h"
+
+#include <assert.h>
+
+#define X(number, name, sentence)                                                                  \
+	static_assert((number) >= 0 && (number) < REASON_MAX, "REASON_" #name " needs a counter"); \
+	static_assert(sizeof(sentence) - 1 <= REASON_SENTENCE_MAX, "REASON_" #name " is too "      \
+										   "long");
+REASONS(X)
+#undef X
+
+const char *reason_name(unsigned code)
+{
+	switch (code) {
+#define X(number, name, sentence)                                                                  \
+	case number:                                                                               \
+		return #name;
+		REASONS(X)
+#undef X
+	default:
+		return "UNKNOWN";
+	}
+}
+
+const char *reason_sentence(unsigned code)
+{
+	switch (code) {
+#define X(number, name, sentence)                                                                  \
+	case number:                                                                               \
+		return sentence;
+		REASONS(X)
+#undef X
+	default:
+		return "the peer gave a reason that this version does not know; update this side";
+	}
+}
