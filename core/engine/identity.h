@@ -28,6 +28,10 @@ struct identity_peer {
 	char serial[48]; /* hex */
 };
 
+/* The rule for names in certificates: 1 to 63 of a-z 0-9 - _, beginning and ending with a letter or
+ * digit. No dots, so that SERVICE.AGENT.postern has one reading. */
+bool identity_name_ok(const char *name) MUST_CHECK;
+
 /* Our own side: CA certificates, our chain and key, from PEM texts. Immutable once made, so that
  * threads may share it. */
 struct identity;
@@ -53,15 +57,24 @@ SSL_CTX *identity_inner_context(const struct identity *id, bool server) MUST_CHE
 
 /* After a client handshake with a relay: chain to our CA (or, with system_trust, to the system's)
  * and the name or address host. On refusal, why is a sentence; when the chain ends in somebody
- * else's CA it begins "TLS is being intercepted by ISSUER". */
+ * else's CA it begins "TLS is being intercepted by ISSUER". system_trust reads the system's CAs
+ * from disk on first use: a program that will lose sight of the disk calls identity_load_system()
+ * before. */
 bool identity_check_relay(const struct identity *id, SSL *ssl, const char *host, bool system_trust,
 			  char *why, size_t why_size) MUST_CHECK;
 
-/* The verified peer of an inner session. REASON_OK, CERT_EXPIRED, CERT_UNTRUSTED or CERT_ROLE. */
-enum reason identity_peer_of(const struct identity *id, SSL *ssl, struct identity_peer *out)
-	MUST_CHECK;
+/* Reads the system's CAs; false when none were found. */
+bool identity_load_system(const struct identity *id) MUST_CHECK;
 
-/* HELLO: our certificate in DER and a signature over "postern/1 hello\0" and the 32 exported bytes. */
+/* The verified peer of an inner session: REASON_OK (out is filled), CERT_EXPIRED (also: not valid
+ * yet), CERT_UNTRUSTED, CERT_ROLE, or PROTOCOL when the peer does not speak postern/1. Tells the
+ * same after a handshake that failed because of it, so ask on TLS_FAILED too; OK then means that
+ * the peer, or something else, ended it. A peer that presented nothing is CERT_UNTRUSTED. */
+enum reason identity_peer_of(const struct identity *id, SSL *ssl,
+			     struct identity_peer *out) MUST_CHECK;
+
+/* HELLO: our certificate in DER and a signature over "postern/1 hello\0" and the 32 exported bytes.
+ */
 bool identity_sign(const struct identity *id, const uint8_t exported[32], uint8_t *signature,
 		   size_t room, size_t *len) MUST_CHECK;
 void identity_certificate_der(const struct identity *id, const uint8_t **der, size_t *len);

@@ -79,8 +79,7 @@ static void queue_drop(struct queue *q, size_t n)
 		queue_clear(q);
 }
 
-/* ---- the BIO ----------------------------------------------------------------------------------
- */
+/* ---- the BIO ---- */
 
 static int bio_read(BIO *bio, char *out, int room)
 {
@@ -138,8 +137,7 @@ static void method_make(void)
 		BIO_meth_free(m);
 }
 
-/* ---- life -------------------------------------------------------------------------------------
- */
+/* ---- life ---- */
 
 struct tls *tls_new(SSL_CTX *context, bool server)
 {
@@ -188,8 +186,7 @@ SSL *tls_ssl(struct tls *t)
 	return t->ssl;
 }
 
-/* ---- errors -----------------------------------------------------------------------------------
- */
+/* ---- errors ---- */
 
 static void set_error(struct tls *t, const char *words)
 {
@@ -289,8 +286,7 @@ const char *tls_error(const struct tls *t)
 	return t->failed ? "out of memory" : "no error";
 }
 
-/* ---- the wire ---------------------------------------------------------------------------------
- */
+/* ---- the wire ---- */
 
 bool tls_feed(struct tls *t, const uint8_t *in, size_t len)
 {
@@ -321,8 +317,7 @@ const uint8_t *tls_unread(const struct tls *t, size_t *len)
 	return t->in.len ? t->in.data + t->in.off : NULL;
 }
 
-/* ---- the session ------------------------------------------------------------------------------
- */
+/* ---- the session ---- */
 
 enum tls_status tls_handshake(struct tls *t)
 {

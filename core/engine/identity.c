@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * identity: our own side: CA, certificate and key from PEM, the TLS contexts made of them, and what
+ * we sign with them. identity_verify.c and identity_relay.c judge the others.
+ */
+#include "core/engine/identity_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+
+#define RSA_BITS_MIN	   2048
+#define PEER_CERT_LIST_MAX (32u << 10)
+#define FRONT_ALPN	   "\x08http/1.1"
+#define FRONT_TLS12_CIPHERS                                                                        \
+	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                               \
+	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                               \
+	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+
+/* ---- reading PEM ---- */
+
+/* An encrypted key must fail, not ask on a terminal. */
+static int no_password(char *buf, int size, int writing, void *arg)
+{
+	return -1;
+}
+
+static bool refuse(char *why, size_t why_size, const char *sentence)
+{
+	snprintf(why, why_size, "%s", sentence);
+	return false;
+}
+
+/* All certificates of a PEM text, in order; NULL when there is none or one is broken. */
+static STACK_OF(X509) * read_certificates(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	STACK_OF(X509) *list = sk_X509_new_null();
+	uint32_t end;
+	bool ok = false;
+
+	if (!bio || !list)
+		goto out;
+	ERR_clear_error();
+	for (;;) {
+		X509 *x = PEM_read_bio_X509(bio, NULL, no_password, NULL);
+
+		if (!x)
+			break;
+		if (!sk_X509_push(list, x)) {
+			X509_free(x);
+			goto out;
+		}
+	}
+	end = ERR_peek_last_error();
+	ok = sk_X509_num(list) > 0 && ERR_GET_LIB(end) == ERR_LIB_PEM &&
+	     ERR_GET_REASON(end) == PEM_R_NO_START_LINE;
+out:
+	ERR_clear_error();
+	BIO_free(bio);
+	if (!ok) {
+		sk_X509_pop_free(list, X509_free);
+		list = NULL;
+	}
+	return list;
+}
+
+static EVP_PKEY *read_key(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
+
+	BIO_free(bio);
+	ERR_clear_error();
+	return key;
+}
+
+static bool load_ca(struct identity *id, const char *pem, char *why, size_t why_size)
+{
+	STACK_OF(X509) *list = read_certificates(pem);
+	bool ok = false;
+
+	if (!list)
+		return refuse(why, why_size, "identity.ca: is not a PEM certificate");
+	id->ca = X509_STORE_new();
+	if (!id->ca)
+		goto out;
+	/* Anchors need not be self-signed: an organisation may hand out an intermediate. */
+	X509_STORE_set_flags(id->ca, X509_V_FLAG_PARTIAL_CHAIN);
+	for (size_t i = 0; i < sk_X509_num(list); i++) {
+		X509 *x = sk_X509_value(list, i);
+
+		if (X509_check_ca(x) == 0) {
+			refuse(why, why_size, "identity.ca: is not the certificate of a CA");
+			goto out;
+		}
+		if (!X509_STORE_add_cert(id->ca, x))
+			goto out;
+	}
+	identity_name_text(X509_get_subject_name(sk_X509_value(list, 0)), false, id->ca_name);
+	ok = true;
+out:
+	sk_X509_pop_free(list, X509_free);
+	return ok;
+}
+
+static bool load_leaf(struct identity *id, const char *pem, char *why, size_t why_size)
+{
+	int len;
+
+	id->chain = read_certificates(pem);
+	if (!id->chain)
+		return refuse(why, why_size, "identity.certificate: is not a PEM certificate");
+	id->leaf = sk_X509_shift(id->chain);
+	len = i2d_X509(id->leaf, &id->der);
+	if (len <= 0)
+		return false;
+	id->der_len = (size_t)len;
+	return true;
+}
+
+static bool load_key(struct identity *id, const char *pem, char *why, size_t why_size)
+{
+	id->key = read_key(pem);
+	if (!id->key)
+		return refuse(why, why_size,
+			      "identity.key: is not a PEM private key without a password");
+	switch (EVP_PKEY_id(id->key)) {
+	case EVP_PKEY_EC:
+	case EVP_PKEY_ED25519:
+		break;
+	case EVP_PKEY_RSA:
+		if (EVP_PKEY_bits(id->key) >= RSA_BITS_MIN)
+			break;
+		return refuse(why, why_size, "identity.key: an RSA key needs at least 2048 bits");
+	default:
+		return refuse(why, why_size,
+			      "identity.key: is of a kind that is not used here; use EC, Ed25519 "
+			      "or RSA");
+	}
+	if (X509_check_private_key(id->leaf, id->key) != 1)
+		return refuse(why, why_size, "identity.key: does not match identity.certificate");
+	return true;
+}
+
+/* A relay may have a certificate of a public CA; an agent's must be of ours, or nobody will have
+ * it. Its time is the others' to judge. */
+static bool check_own_chain(const struct identity *id, char *why, size_t why_size)
+{
+	struct identity_peer self;
+	int error;
+
+	if (!identity_read_peer(id->leaf, &self))
+		return true;
+	error = identity_verify_chain(id->ca, id->leaf, id->chain, X509_PURPOSE_SSL_CLIENT).error;
+	if (error == X509_V_OK || error == X509_V_ERR_CERT_HAS_EXPIRED ||
+	    error == X509_V_ERR_CERT_NOT_YET_VALID)
+		return true;
+	return refuse(why, why_size, "identity.certificate: is not signed by identity.ca");
+}
+
+struct identity *identity_new(const char *ca_pem, const char *certificate_pem, const char *key_pem,
+			      char *why, size_t why_size)
+{
+	struct identity *id = calloc(1, sizeof(*id));
+
+	ERR_clear_error();
+	refuse(why, why_size, "out of memory");
+	if (!id)
+		return NULL;
+	id->system = calloc(1, sizeof(*id->system));
+	if (id->system)
+		pthread_mutex_init(&id->system->lock, NULL);
+	if (!id->system || !load_ca(id, ca_pem, why, why_size) ||
+	    !load_leaf(id, certificate_pem, why, why_size) ||
+	    !load_key(id, key_pem, why, why_size) || !check_own_chain(id, why, why_size)) {
+		identity_free(id);
+		ERR_clear_error();
+		return NULL;
+	}
+	refuse(why, why_size, "");
+	return id;
+}
+
+void identity_free(struct identity *id)
+{
+	if (!id)
+		return;
+	X509_STORE_free(id->ca);
+	if (id->system) {
+		X509_STORE_free(id->system->store);
+		pthread_mutex_destroy(&id->system->lock);
+		free(id->system);
+	}
+	X509_free(id->leaf);
+	sk_X509_pop_free(id->chain, X509_free);
+	EVP_PKEY_free(id->key);
+	OPENSSL_free(id->der);
+	free(id);
+}
+
+bool identity_self(const struct identity *id, struct identity_peer *out)
+{
+	return identity_read_peer(id->leaf, out);
+}
+
+time_t identity_not_after(const struct identity *id)
+{
+	return identity_time(X509_get0_notAfter(id->leaf));
+}
+
+void identity_certificate_der(const struct identity *id, const uint8_t **der, size_t *len)
+{
+	*der = id->der;
+	*len = id->der_len;
+}
+
+/* ---- contexts ---- */
+
+/* Picks wanted (with its length byte) when the client offers it. */
+static int pick_alpn(const uint8_t *wanted, const uint8_t **out, uint8_t *out_len,
+		     const uint8_t *offered, unsigned offered_len)
+{
+	CBS list, one;
+
+	CBS_init(&list, offered, offered_len);
+	while (CBS_get_u8_length_prefixed(&list, &one)) {
+		if (!CBS_mem_equal(&one, wanted + 1, wanted[0]))
+			continue;
+		*out = CBS_data(&one);
+		*out_len = wanted[0];
+		return SSL_TLSEXT_ERR_OK;
+	}
+	return SSL_TLSEXT_ERR_NOACK;
+}
+
+static int pick_front(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *offered,
+		      unsigned offered_len, void *arg)
+{
+	return pick_alpn((const uint8_t *)FRONT_ALPN, out, out_len, offered, offered_len);
+}
+
+static int pick_inner(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *offered,
+		      unsigned offered_len, void *arg)
+{
+	int picked =
+		pick_alpn((const uint8_t *)IDENTITY_INNER_ALPN, out, out_len, offered, offered_len);
+
+	return picked == SSL_TLSEXT_ERR_OK ? picked : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+static bool use_own(SSL_CTX *ctx, const struct identity *id)
+{
+	return SSL_CTX_use_certificate(ctx, id->leaf) && SSL_CTX_set1_chain(ctx, id->chain) &&
+	       SSL_CTX_use_PrivateKey(ctx, id->key);
+}
+
+static bool offer_alpn(SSL_CTX *ctx, const char *alpn)
+{
+	/* This one returns 0 for success. */
+	return SSL_CTX_set_alpn_protos(ctx, (const uint8_t *)alpn, (unsigned)strlen(alpn)) == 0;
+}
+
+static SSL_CTX *finish(SSL_CTX *ctx, bool ok)
+{
+	ERR_clear_error();
+	if (ok)
+		return ctx;
+	SSL_CTX_free(ctx);
+	return NULL;
+}
+
+SSL_CTX *identity_front_context(const struct identity *id)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+
+	if (!ctx)
+		return NULL;
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+	/* Tickets carry the session to the client; a cache here would be the clients' to fill. */
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_alpn_select_cb(ctx, pick_front, NULL);
+	return finish(ctx, SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) &&
+				   SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) &&
+				   SSL_CTX_set_strict_cipher_list(ctx, FRONT_TLS12_CIPHERS) &&
+				   use_own(ctx, id));
+}
+
+/* identity_check_relay() decides, when it knows the host and can say why not. Until then we have
+ * sent nothing but the handshake, and it shows nothing of us. */
+static enum ssl_verify_result_t verify_later(SSL *ssl, uint8_t *alert)
+{
+	return ssl_verify_ok;
+}
+
+SSL_CTX *identity_dial_context(const struct identity *id)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+
+	if (!ctx)
+		return NULL;
+	SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER, verify_later);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	/* What browsers send (RFC 8701, RFC 6066 section 8, RFC 6962). */
+	SSL_CTX_set_grease_enabled(ctx, 1);
+	SSL_CTX_set_permute_extensions(ctx, 1);
+	SSL_CTX_enable_ocsp_stapling(ctx);
+	SSL_CTX_enable_signed_cert_timestamps(ctx);
+	return finish(ctx, SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) &&
+				   offer_alpn(ctx, FRONT_ALPN));
+}
+
+SSL_CTX *identity_inner_context(const struct identity *id, bool server)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+
+	if (!ctx)
+		return NULL;
+	SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+				  identity_verify_inner);
+	/* The context shares the anchors, so that sessions may outlive the identity. */
+	X509_STORE_up_ref(id->ca);
+	SSL_CTX_set_cert_store(ctx, id->ca);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+	SSL_CTX_set_max_cert_list(ctx, PEER_CERT_LIST_MAX);
+	if (server)
+		SSL_CTX_set_alpn_select_cb(ctx, pick_inner, NULL);
+	return finish(ctx, SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) && use_own(ctx, id) &&
+				   (server || offer_alpn(ctx, IDENTITY_INNER_ALPN)));
+}
+
+/* ---- proofs ---- */
+
+bool identity_sign(const struct identity *id, const uint8_t exported[32], uint8_t *signature,
+		   size_t room, size_t *len)
+{
+	uint8_t message[IDENTITY_HELLO_BYTES];
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	size_t size = room;
+	bool ok;
+
+	identity_hello_message(exported, message);
+	ok = ctx && identity_signature_begin(ctx, id->key, true) &&
+	     EVP_DigestSign(ctx, signature, &size, message, sizeof(message));
+	EVP_MD_CTX_free(ctx);
+	ERR_clear_error();
+	if (ok)
+		*len = size;
+	return ok;
+}
+
+void identity_leg_proof(const uint8_t secret[32], const uint8_t exported[32], uint8_t out[32])
+{
+	unsigned len;
+
+	/* Fails only without memory: then a proof that nobody can have made. */
+	if (!HMAC(EVP_sha256(), secret, 32, exported, 32, out, &len))
+		RAND_bytes(out, 32);
+	ERR_clear_error();
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * identity_relay: judges a relay's certificate, and says in words what is wrong with it: the person
+ * who reads them sits in a hotel, and the cause may be the hotel.
+ */
+#include "core/engine/identity_internal.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#define DATE_BYTES 32
+
+/* Where distributions keep the system's CAs in one file. */
+static const char *const system_files[] = {
+	"/etc/ssl/certs/ca-certificates.crt", /* Debian, Alpine, Arch */
+	"/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora, RHEL */
+	"/etc/ssl/ca-bundle.pem",	      /* openSUSE */
+	"/etc/ssl/cert.pem",
+};
+
+/* ---- the system's CAs ---- */
+
+static X509_STORE *read_system(void)
+{
+	X509_STORE *store = X509_STORE_new();
+	const char *named = getenv("SSL_CERT_FILE");
+	bool ok = store && named && X509_STORE_load_locations(store, named, NULL);
+
+	for (size_t i = 0; store && !ok && i < sizeof(system_files) / sizeof(system_files[0]); i++)
+		ok = X509_STORE_load_locations(store, system_files[i], NULL);
+	ERR_clear_error();
+	if (ok)
+		return store;
+	X509_STORE_free(store);
+	return NULL;
+}
+
+static X509_STORE *system_store(const struct identity *id)
+{
+	X509_STORE *store;
+
+	pthread_mutex_lock(&id->system->lock);
+	if (!id->system->store)
+		id->system->store = read_system();
+	store = id->system->store;
+	pthread_mutex_unlock(&id->system->lock);
+	return store;
+}
+
+bool identity_load_system(const struct identity *id)
+{
+	return system_store(id) != NULL;
+}
+
+/* ---- the sentences ---- */
+
+static const char *date_text(time_t t, char out[DATE_BYTES])
+{
+	struct tm tm;
+
+	if (!gmtime_r(&t, &tm) || !strftime(out, DATE_BYTES, "%Y-%m-%d %H:%M UTC", &tm))
+		snprintf(out, DATE_BYTES, "an unreadable date");
+	return out;
+}
+
+static void explain_foreign(const struct identity *id, X509 *leaf, const char *host,
+			    bool system_trust, char *why, size_t why_size)
+{
+	char organisation[IDENTITY_TEXT_BYTES], issuer[IDENTITY_TEXT_BYTES];
+
+	identity_name_text(X509_get_issuer_name(leaf), false, organisation);
+	identity_name_text(X509_get_issuer_name(leaf), true, issuer);
+	if (strcmp(organisation, id->ca_name) == 0) {
+		snprintf(why, why_size,
+			 "the certificate of %s names the CA \"%s\" but was signed with another "
+			 "key; if that CA was made anew, issue this side's file again with "
+			 "'postern pki issue'",
+			 host, id->ca_name);
+		return;
+	}
+	snprintf(why, why_size,
+		 "TLS is being intercepted by %s: the certificate for %s was issued by \"%s\" "
+		 "instead of by your organisation's CA \"%s\"%s; ask whoever runs that network "
+		 "for an exception for %s, or for the proxy to pass it through",
+		 organisation, host, issuer, id->ca_name,
+		 system_trust ? " or by a CA that this system trusts" : "", host);
+}
+
+static void explain_time(const struct identity_verdict *v, const char *host, char *why,
+			 size_t why_size)
+{
+	char date[DATE_BYTES], now[DATE_BYTES];
+	const char *whose = v->is_leaf ? "the certificate" : "the CA above the certificate";
+
+	if (v->error == X509_V_ERR_CERT_HAS_EXPIRED)
+		snprintf(why, why_size,
+			 "%s of %s expired on %s; the relay's operator issues a new one with "
+			 "'postern pki issue'",
+			 whose, host, date_text(v->not_after, date));
+	else
+		snprintf(
+			why, why_size,
+			"%s of %s is valid only from %s, but the clock here says %s; set the clock",
+			whose, host, date_text(v->not_before, date), date_text(time(NULL), now));
+}
+
+static bool address_text(const ASN1_OCTET_STRING *a, char out[INET6_ADDRSTRLEN])
+{
+	int len = ASN1_STRING_length(a);
+
+	return (len == 4 || len == 16) &&
+	       inet_ntop(len == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(a), out,
+			 INET6_ADDRSTRLEN);
+}
+
+/* Lists the names that x is good for: as many as fit. */
+static void list_names(X509 *x, char *out, size_t room)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+	size_t used = 0;
+
+	snprintf(out, room, "no name");
+	for (size_t i = 0; names && i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
+		char text[INET6_ADDRSTRLEN], *from = text;
+		int len;
+
+		if (n->type == GEN_DNS) {
+			from = (char *)(uintptr_t)ASN1_STRING_get0_data(n->d.dNSName);
+			len = ASN1_STRING_length(n->d.dNSName);
+		} else if (n->type == GEN_IPADD && address_text(n->d.iPAddress, text)) {
+			len = (int)strlen(text);
+		} else {
+			continue;
+		}
+		if (used + (size_t)len + 3 > room)
+			break;
+		used += (size_t)snprintf(out + used, room - used, "%s%.*s", used ? ", " : "", len,
+					 from);
+	}
+	for (char *p = out; *p; p++)
+		if ((uint8_t)*p <= 0x20 || *p == 0x7f)
+			*p = ' ';
+	GENERAL_NAMES_free(names);
+}
+
+static void explain(const struct identity *id, const struct identity_verdict *v, X509 *leaf,
+		    const char *host, bool system_trust, char *why, size_t why_size)
+{
+	switch (v->error) {
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		explain_time(v, host, why, why_size);
+		break;
+	case X509_V_ERR_INVALID_PURPOSE:
+		snprintf(why, why_size,
+			 "the certificate of %s is not one for a relay; issue one with 'postern "
+			 "pki issue DIR relay'",
+			 host);
+		break;
+	case X509_V_ERR_OUT_OF_MEM:
+		snprintf(why, why_size, "out of memory");
+		break;
+	default:
+		explain_foreign(id, leaf, host, system_trust, why, why_size);
+	}
+}
+
+/* ---- the check ---- */
+
+static bool is_foreign(int error)
+{
+	switch (error) {
+	case X509_V_OK:
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+	case X509_V_ERR_INVALID_PURPOSE:
+	case X509_V_ERR_OUT_OF_MEM:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static bool name_matches(X509 *leaf, const char *host)
+{
+	uint8_t literal[16];
+
+	if (inet_pton(AF_INET, host, literal) == 1 || inet_pton(AF_INET6, host, literal) == 1)
+		return X509_check_ip_asc(leaf, host, 0) == 1;
+	/* Names stand in the subjectAltName only (RFC 6125 section 6.4.4). */
+	return X509_check_host(leaf, host, strlen(host),
+			       X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
+				       X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
+			       NULL) == 1;
+}
+
+static bool check_leaf(const struct identity *id, STACK_OF(X509) * chain, const char *host,
+		       bool system_trust, char *why, size_t why_size)
+{
+	X509 *leaf = sk_X509_value(chain, 0);
+	X509_STORE *system = NULL;
+	struct identity_verdict v;
+	struct identity_peer peer;
+	char names[512];
+
+	v = identity_verify_chain(id->ca, leaf, chain, X509_PURPOSE_SSL_SERVER);
+	if (system_trust && is_foreign(v.error))
+		system = system_store(id);
+	if (system)
+		v = identity_verify_chain(system, leaf, chain, X509_PURPOSE_SSL_SERVER);
+	if (v.error != X509_V_OK) {
+		explain(id, &v, leaf, host, system_trust, why, why_size);
+		return false;
+	}
+	if (identity_read_peer(leaf, &peer)) {
+		snprintf(why, why_size, "the certificate of %s is that of \"%s\", not a relay's",
+			 host, peer.name);
+		return false;
+	}
+	if (!name_matches(leaf, host)) {
+		list_names(leaf, names, sizeof(names));
+		snprintf(why, why_size,
+			 "the relay's certificate is for %s, not for %s; use that name in "
+			 "'relays', or issue the relay's certificate with --host %s",
+			 names, host, host);
+		return false;
+	}
+	return true;
+}
+
+bool identity_check_relay(const struct identity *id, SSL *ssl, const char *host, bool system_trust,
+			  char *why, size_t why_size)
+{
+	STACK_OF(X509) *chain = SSL_get_peer_full_cert_chain(ssl);
+	bool ok;
+
+	if (!chain || sk_X509_num(chain) == 0) {
+		snprintf(why, why_size, "%s presented no certificate", host);
+		return false;
+	}
+	ok = check_leaf(id, chain, host, system_trust, why, why_size);
+	ERR_clear_error();
+	return ok;
+}

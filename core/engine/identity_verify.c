@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * identity_verify: judges agents and consoles, as peers of an inner session and by their HELLO.
+ *
+ * One rule for both: the chain ends in our CA, now is within its time, and exactly one postern URI
+ * names a role. Texts out of certificates are the other side's: cut and made printable before
+ * anybody sees them.
+ */
+#include "core/engine/identity_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/rsa.h>
+#include <openssl/x509v3.h>
+
+#define URI_PREFIX  "postern:"
+#define HELLO_LABEL "postern/1 hello" /* and its zero byte */
+
+bool identity_name_ok(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len == 0 || len > 63)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		bool alnum =
+			(name[i] >= 'a' && name[i] <= 'z') || (name[i] >= '0' && name[i] <= '9');
+
+		if (alnum)
+			continue;
+		if (i == 0 || i == len - 1 || (name[i] != '-' && name[i] != '_'))
+			return false;
+	}
+	return true;
+}
+
+/* ---- reading certificates ---- */
+
+time_t identity_time(const ASN1_TIME *t)
+{
+	ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+	int days = 0, seconds = 0;
+
+	/* A time that cannot be read counts as long past. */
+	if (!epoch || !ASN1_TIME_diff(&days, &seconds, epoch, t))
+		days = seconds = 0;
+	ASN1_TIME_free(epoch);
+	return (time_t)days * 86400 + seconds;
+}
+
+void identity_name_text(const X509_NAME *name, bool common_name_first,
+			char out[IDENTITY_TEXT_BYTES])
+{
+	const int order[2] = {common_name_first ? NID_commonName : NID_organizationName,
+			      common_name_first ? NID_organizationName : NID_commonName};
+	uint8_t *text = NULL;
+	int len = 0;
+
+	for (int i = 0; i < 2 && len <= 0; i++) {
+		int at = X509_NAME_get_index_by_NID(name, order[i], -1);
+
+		if (at >= 0)
+			len = ASN1_STRING_to_UTF8(
+				&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+	}
+	if (len <= 0) {
+		snprintf(out, IDENTITY_TEXT_BYTES, "an unnamed CA");
+	} else {
+		snprintf(out, IDENTITY_TEXT_BYTES, "%.*s", len, (const char *)text);
+		for (char *p = out; *p; p++)
+			if ((uint8_t)*p < 0x20 || *p == 0x7f || *p == '"')
+				*p = '?';
+	}
+	OPENSSL_free(text);
+	ERR_clear_error();
+}
+
+/* "agent/NAME" or "console/NAME"; out is touched only in role and name. */
+static bool parse_role(CBS uri, struct identity_peer *out)
+{
+	static const struct {
+		const char *prefix;
+		enum identity_role role;
+	} roles[] = {{"agent/", IDENTITY_AGENT}, {"console/", IDENTITY_CONSOLE}};
+	char name[sizeof(out->name)];
+
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+		size_t len = strlen(roles[i].prefix);
+		CBS rest = uri, head;
+
+		if (!CBS_get_bytes(&rest, &head, len) ||
+		    !CBS_mem_equal(&head, (const uint8_t *)roles[i].prefix, len))
+			continue;
+		if (CBS_len(&rest) >= sizeof(name) || CBS_contains_zero_byte(&rest))
+			return false;
+		memcpy(name, CBS_data(&rest), CBS_len(&rest));
+		name[CBS_len(&rest)] = '\0';
+		if (!identity_name_ok(name))
+			return false;
+		out->role = roles[i].role;
+		memcpy(out->name, name, sizeof(name));
+		return true;
+	}
+	return false;
+}
+
+/* The bytes after "postern:" of the only such URI; false when there is none or a second one. */
+static bool find_uri(const GENERAL_NAMES *names, CBS *out)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
+		const ASN1_STRING *text;
+		CBS uri, head;
+
+		if (n->type != GEN_URI)
+			continue;
+		text = n->d.uniformResourceIdentifier;
+		CBS_init(&uri, ASN1_STRING_get0_data(text), (size_t)ASN1_STRING_length(text));
+		if (!CBS_get_bytes(&uri, &head, strlen(URI_PREFIX)) ||
+		    !CBS_mem_equal(&head, (const uint8_t *)URI_PREFIX, strlen(URI_PREFIX)))
+			continue;
+		*out = uri;
+		found++;
+	}
+	return found == 1;
+}
+
+static bool serial_text(X509 *x, char *out, size_t room)
+{
+	const ASN1_INTEGER *serial = X509_get0_serialNumber(x);
+	const uint8_t *bytes = ASN1_STRING_get0_data(serial);
+	size_t len = (size_t)ASN1_STRING_length(serial);
+
+	if (len * 2 + 1 > room)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+	out[2 * len] = '\0';
+	return true;
+}
+
+bool identity_read_peer(X509 *x, struct identity_peer *out)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+	struct identity_peer peer = {.not_after = identity_time(X509_get0_notAfter(x))};
+	CBS uri;
+	bool ok;
+
+	ok = names && find_uri(names, &uri) && parse_role(uri, &peer) &&
+	     serial_text(x, peer.serial, sizeof(peer.serial));
+	GENERAL_NAMES_free(names);
+	ERR_clear_error();
+	if (ok)
+		*out = peer;
+	return ok;
+}
+
+struct identity_verdict identity_verify_chain(X509_STORE *store, X509 *leaf,
+					      STACK_OF(X509) * others, int purpose)
+{
+	struct identity_verdict verdict = {.error = X509_V_ERR_OUT_OF_MEM, .is_leaf = true};
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	X509 *at;
+
+	if (!ctx || !X509_STORE_CTX_init(ctx, store, leaf, others) ||
+	    !X509_STORE_CTX_set_purpose(ctx, purpose))
+		goto out;
+	if (X509_verify_cert(ctx) == 1) {
+		verdict.error = X509_V_OK;
+		goto out;
+	}
+	verdict.error = X509_STORE_CTX_get_error(ctx);
+	if (verdict.error == X509_V_OK)
+		verdict.error = X509_V_ERR_UNSPECIFIED;
+	verdict.is_leaf = X509_STORE_CTX_get_error_depth(ctx) == 0;
+	at = X509_STORE_CTX_get_current_cert(ctx);
+	if (at) {
+		verdict.not_before = identity_time(X509_get0_notBefore(at));
+		verdict.not_after = identity_time(X509_get0_notAfter(at));
+	}
+out:
+	X509_STORE_CTX_free(ctx);
+	ERR_clear_error();
+	return verdict;
+}
+
+/* ---- agents and consoles ---- */
+
+static enum reason judge_peer(X509_STORE *store, X509 *leaf, STACK_OF(X509) * others,
+			      struct identity_peer *out)
+{
+	switch (identity_verify_chain(store, leaf, others, X509_PURPOSE_SSL_CLIENT).error) {
+	case X509_V_OK:
+		return identity_read_peer(leaf, out) ? REASON_OK : REASON_CERT_ROLE;
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+	case X509_V_ERR_CERT_NOT_YET_VALID: /* a clock is wrong: nearer to this than to the rest */
+		return REASON_CERT_EXPIRED;
+	case X509_V_ERR_INVALID_PURPOSE:
+		return REASON_CERT_ROLE;
+	default:
+		return REASON_CERT_UNTRUSTED;
+	}
+}
+
+static int inner_index = -1;
+static pthread_once_t inner_index_once = PTHREAD_ONCE_INIT;
+
+static void inner_index_make(void)
+{
+	inner_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+}
+
+static bool speaks_postern(const SSL *ssl)
+{
+	const uint8_t *alpn;
+	unsigned len;
+	CBS selected;
+
+	SSL_get0_alpn_selected(ssl, &alpn, &len);
+	CBS_init(&selected, alpn, len);
+	return CBS_mem_equal(&selected, (const uint8_t *)IDENTITY_INNER_ALPN + 1,
+			     strlen(IDENTITY_INNER_ALPN) - 1);
+}
+
+enum ssl_verify_result_t identity_verify_inner(SSL *ssl, uint8_t *alert)
+{
+	STACK_OF(X509) *chain = SSL_get_peer_full_cert_chain(ssl);
+	struct identity_peer peer;
+	enum reason reason = REASON_CERT_UNTRUSTED;
+
+	/* A client that sends no ALPN at all never reaches the server's choice of it. */
+	if (!speaks_postern(ssl))
+		reason = REASON_PROTOCOL;
+	else if (chain && sk_X509_num(chain) > 0)
+		reason = judge_peer(SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)),
+				    sk_X509_value(chain, 0), chain, &peer);
+	pthread_once(&inner_index_once, inner_index_make);
+	/* Plus one: zero is "never came so far". */
+	if (!SSL_set_ex_data(ssl, inner_index, (void *)((uintptr_t)reason + 1)))
+		reason = REASON_CERT_UNTRUSTED;
+	switch (reason) {
+	case REASON_OK:
+		return ssl_verify_ok;
+	case REASON_PROTOCOL:
+		*alert = SSL_AD_NO_APPLICATION_PROTOCOL;
+		break;
+	case REASON_CERT_EXPIRED:
+		*alert = SSL_AD_CERTIFICATE_EXPIRED;
+		break;
+	case REASON_CERT_ROLE:
+		*alert = SSL_AD_BAD_CERTIFICATE;
+		break;
+	default:
+		*alert = SSL_AD_UNKNOWN_CA;
+	}
+	return ssl_verify_invalid;
+}
+
+enum reason identity_peer_of(const struct identity *id, SSL *ssl, struct identity_peer *out)
+{
+	uintptr_t stored;
+	X509 *leaf;
+	bool ok;
+
+	pthread_once(&inner_index_once, inner_index_make);
+	stored = (uintptr_t)SSL_get_ex_data(ssl, inner_index);
+	if (stored == 0)
+		return REASON_CERT_UNTRUSTED;
+	if (stored - 1 != REASON_OK)
+		return (enum reason)(stored - 1);
+	leaf = SSL_get_peer_certificate(ssl);
+	ok = leaf && identity_read_peer(leaf, out);
+	X509_free(leaf);
+	return ok ? REASON_OK : REASON_CERT_ROLE;
+}
+
+/* ---- HELLO ---- */
+
+void identity_hello_message(const uint8_t exported[32], uint8_t out[IDENTITY_HELLO_BYTES])
+{
+	_Static_assert(sizeof(HELLO_LABEL) + 32 == IDENTITY_HELLO_BYTES, "label and export");
+	memcpy(out, HELLO_LABEL, sizeof(HELLO_LABEL));
+	memcpy(out + sizeof(HELLO_LABEL), exported, 32);
+}
+
+bool identity_signature_begin(EVP_MD_CTX *ctx, EVP_PKEY *key, bool sign)
+{
+	const EVP_MD *md = EVP_PKEY_id(key) == EVP_PKEY_ED25519 ? NULL : EVP_sha256();
+	EVP_PKEY_CTX *pctx = NULL;
+
+	if (sign ? !EVP_DigestSignInit(ctx, &pctx, md, NULL, key)
+		 : !EVP_DigestVerifyInit(ctx, &pctx, md, NULL, key))
+		return false;
+	/* Salt as long as the digest, RFC 8446 section 4.2.3. */
+	return EVP_PKEY_id(key) != EVP_PKEY_RSA ||
+	       (EVP_PKEY_CTX_set_rsa_padding(pctx, RSA_PKCS1_PSS_PADDING) &&
+		EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, -1));
+}
+
+static bool signature_ok(X509 *leaf, const uint8_t *signature, size_t len,
+			 const uint8_t exported[32])
+{
+	uint8_t message[IDENTITY_HELLO_BYTES];
+	EVP_PKEY *key = X509_get_pubkey(leaf);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	bool ok;
+
+	identity_hello_message(exported, message);
+	ok = key && ctx && identity_signature_begin(ctx, key, false) &&
+	     EVP_DigestVerify(ctx, signature, len, message, sizeof(message)) == 1;
+	EVP_MD_CTX_free(ctx);
+	EVP_PKEY_free(key);
+	return ok;
+}
+
+enum reason identity_verify(const struct identity *id, const uint8_t *der, size_t der_len,
+			    const uint8_t *signature, size_t signature_len,
+			    const uint8_t exported[32], struct identity_peer *out)
+{
+	const uint8_t *end = der;
+	X509 *leaf = d2i_X509(NULL, &end, (long)der_len);
+	struct identity_peer peer;
+	enum reason reason = REASON_CERT_UNTRUSTED;
+
+	if (!leaf || end != der + der_len)
+		goto out;
+	reason = judge_peer(id->ca, leaf, NULL, &peer);
+	if (reason == REASON_OK && !signature_ok(leaf, signature, signature_len, exported))
+		reason = REASON_PROOF;
+	if (reason == REASON_OK)
+		*out = peer;
+out:
+	X509_free(leaf);
+	ERR_clear_error();
+	return reason;
+}
