@@ -25,7 +25,7 @@ enum http_status {
 
 struct http_request {
 	char method[HTTP_METHOD_MAX + 1];
-	char path[HTTP_TARGET_MAX + 1]; /* absolute path without query, as sent */
+	char path[HTTP_TARGET_MAX + 1]; /* absolute path without query, as sent; "" for CONNECT */
 	unsigned minor;			/* HTTP/1.minor: 0 or 1 */
 	bool has_host;			/* exactly one Host field; 1.1 without it is MALFORMED */
 	bool keep_alive;		/* after Connection and the version's default */
@@ -33,11 +33,13 @@ struct http_request {
 	bool upgrade; /* an Upgrade field is present */
 	bool chunked; /* a body of unknown size: answer, then close */
 	uint64_t content_length;
-	char if_none_match[64]; /* the single entity tag sent, quotes included, or "" */
+	/* The single entity tag sent, quotes included, without the W/ of a weak one; "" for a list. */
+	char if_none_match[64];
 };
 
 /* Reads a request head at the start of in; *used is its size. Untouched unless HTTP_OK. Both
- * Content-Length and Transfer-Encoding, or two lengths that differ: MALFORMED (RFC 9112 6.3). */
+ * Content-Length and Transfer-Encoding, or two lengths that differ: MALFORMED (RFC 9112 6.3).
+ * Any answer but SHORT is final, so MALFORMED for some first bytes says that they are not HTTP. */
 enum http_status http_request_parse(const uint8_t *in, size_t len, struct http_request *out,
 				    size_t *used) __attribute__((warn_unused_result));
 

@@ -19,7 +19,8 @@ struct proxy_header {
 	struct addr source, destination; /* len 0 when local */
 };
 
-/* Reads a v1 or v2 header at the start of in; *used is its size. Untouched unless PROXY_OK. */
+/* Reads a v1 or v2 header at the start of in; *used is its size. Untouched unless PROXY_OK. Any
+ * answer but SHORT is final. */
 enum proxy_status proxy_decode(const uint8_t *in, size_t len, struct proxy_header *out,
 			       size_t *used) MUST_CHECK;
 

@@ -26,8 +26,8 @@ enum socks5_reply {
 #define SOCKS5_REPLY_BYTES	    10u
 
 struct socks5_request {
-	uint8_t command;      /* 1: CONNECT */
-	uint8_t address_type; /* 1: IPv4, 3: name, 4: IPv6 */
+	uint8_t command;      /* 1: CONNECT; others are returned as they are */
+	uint8_t address_type; /* 1: IPv4, 3: name, 4: IPv6; for any other host is "" and port 0 */
 	char host[256];	      /* the name in lower case, or the literal as text */
 	uint16_t port;
 };
@@ -43,7 +43,7 @@ enum socks5_status socks5_request_parse(const uint8_t *in, size_t len, struct so
 void socks5_reply(enum socks5_reply code, uint8_t out[SOCKS5_REPLY_BYTES]);
 
 /* "SERVICE.AGENT.postern" (the suffix in any case): the last label is the agent, all before it the
- * service with dots read as written. False when it is no such name. Rooms: 64 bytes each. */
+ * service with dots read as written. False, rooms untouched, when it is no such name. */
 bool socks5_split_name(const char *host, char agent[64], char service[64])
 	__attribute__((warn_unused_result));
 
