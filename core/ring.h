@@ -46,7 +46,7 @@ struct ring_op {
 	struct ring_op *next, *prev;
 	uint32_t len, moved;
 	int fd;
-	uint8_t kind;
+	uint8_t kind, place;
 	bool busy, cancelled;
 };
 
@@ -66,11 +66,12 @@ struct ring_options {
 
 /*
  * Opens a ring for the calling thread. With RING_AUTO, io_uring is tried first and epoll follows.
- * Where io_uring was wanted and could not be had, why (of why_size bytes) receives one sentence with
- * the reason and the remedy; otherwise it is the empty string. Returns 0 or -errno.
+ * Where io_uring was wanted and could not be had, why (of why_size bytes) receives one sentence
+ * with the reason and the remedy; otherwise it is the empty string. Returns 0 or -errno.
  */
 int ring_open(struct ring **out, const struct ring_options *opt, char *why,
 	      size_t why_size) MUST_CHECK;
+/* No operation may be busy. The ring's own thread. */
 void ring_close(struct ring *r);
 
 /* RING_IO_URING or RING_EPOLL, and its name for people ("io_uring", "epoll"). */
@@ -110,10 +111,15 @@ void ring_recv_now(struct ring *r, struct ring_op *op, int fd, void *buf, size_t
 void ring_recv_pooled(struct ring *r, struct ring_op *op, int fd);
 void ring_buffer_put(struct ring *r, uint8_t *buf);
 
-/* Sends all len bytes: done(len), or -errno. A slow peer makes it wait; partial sends stay inside. */
+/* Sends all len bytes: done(len), or -errno. A slow peer makes it wait; partial sends stay inside.
+ */
 void ring_send(struct ring *r, struct ring_op *op, int fd, const void *buf, size_t len);
 
-/* Waits once for poll(2) events: done(revents). */
+/*
+ * Waits once for poll(2) events: done(revents). On one descriptor at most one operation reads and
+ * one writes at a time: a poll for POLLOUT alone counts as writing, with POLLIN too as both, else
+ * as reading.
+ */
 void ring_poll(struct ring *r, struct ring_op *op, int fd, unsigned events);
 
 /* Asks a busy operation to end; done still comes, once. Harmless on an idle one. */

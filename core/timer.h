@@ -21,6 +21,7 @@ struct timer {
 struct timers {
 	struct timer **heap;
 	size_t count, room;
+	uint64_t floor_ms; /* while timers_run() works: deadlines set now are no earlier */
 };
 
 #define TIMERS_NEVER UINT64_MAX
