@@ -51,8 +51,12 @@ struct agent_config {
 	int log_level;
 };
 
+/* Loads and checks path (which errors->file then names). False: errors tell, out is untouched. */
 bool agent_config_load(const char *path, struct agent_config *out, struct conf_errors *errors)
 	MUST_CHECK;
+/* The same from a tree that somebody else has read. */
+bool agent_config_bind(const struct conf_node *root, struct agent_config *out,
+		       struct conf_errors *errors) MUST_CHECK;
 void agent_config_free(struct agent_config *c);
 const struct conf_field *agent_config_fields(void);
 

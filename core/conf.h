@@ -21,6 +21,8 @@
 #define CONF_FILE_MAX  (4u << 20) /* bytes of one file */
 #define CONF_DEPTH_MAX 16u
 #define CONF_NODES_MAX 200000u
+#define CONF_KEYS_MAX  256u /* of one map */
+#define CONF_LINES_MAX 100u /* errors that are written out; all are counted */
 
 enum conf_kind { CONF_SCALAR, CONF_LIST, CONF_MAP };
 
@@ -49,10 +51,22 @@ struct conf_node *conf_load(const char *path, struct conf_errors *errors) MUST_C
 void conf_node_free(struct conf_node *n);
 void conf_errors_free(struct conf_errors *e);
 
-/* Adds "file:line:column: path: sentence". */
+/* Adds "file:line:column: path: sentence"; at may be NULL (no position) and path empty. Never pass
+ * it a secret; texts of the document go through conf_quote(). */
 void conf_error(struct conf_errors *e, const struct conf_node *at, const char *path,
 		const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* How messages show a text of the document: in quotes, or as "the value" where it is long or might
+ * be a secret (a URL with a password, a key). Returns out. */
+#define CONF_QUOTE_BYTES 264
+const char *conf_quote(const char *text, char out[CONF_QUOTE_BYTES]);
+
+/* "path.key" (key as log_escape() shows it) and "path[index]"; cut where it must be. */
+#define CONF_PATH_BYTES 256
+void conf_path_key(char out[CONF_PATH_BYTES], const char *path, const char *key);
+void conf_path_item(char out[CONF_PATH_BYTES], const char *path, size_t index);
+
+/* The value of key, or NULL; also when map is NULL or no map. */
 const struct conf_node *conf_get(const struct conf_node *map, const char *key);
 
 enum conf_type {
@@ -62,13 +76,16 @@ enum conf_type {
 	CONF_BOOL,	/* bool: true/false/yes/no/on/off */
 	CONF_UINT,	/* uint64_t between min and max */
 	CONF_BYTES,	/* uint64_t: 16384, 64KiB, 1MiB, 2GiB, 20MB */
-	CONF_DURATION,	/* uint64_t milliseconds: 500ms, 10s, 5m, 2h, 30d */
+	CONF_DURATION,	/* uint64_t milliseconds: 500ms, 10s, 5m, 2h, 30d, or 0 */
 	CONF_ENUM,	/* int: index into words[] */
 	CONF_ADDRESS,	/* struct addr: a literal with port */
 	CONF_ENDPOINT,	/* struct endpoint: a name or literal with port */
 	CONF_STRUCT,	/* in place: fields[] */
 	CONF_LIST_OF,	/* struct conf_array: each item is bound by fields[] (a map) or by item_type */
 };
+
+#define CONF_STRING_MAX 1024u
+#define CONF_TEXT_MAX	(1u << 20)
 
 struct conf_array {
 	void *items; /* owned */
@@ -81,23 +98,56 @@ struct conf_field {
 	size_t offset;
 	bool required;
 	const char *help; /* one sentence: the remedy for a wrong value, and the manual's text */
-	uint64_t min, max;
+	uint64_t min, max; /* of numbers; of texts in bytes; of a list's items; max 0: no limit, or
+			      CONF_STRING_MAX and CONF_TEXT_MAX */
 	const char *const *words;	 /* ENUM: NULL-terminated */
 	const struct conf_field *fields; /* STRUCT, LIST_OF maps; ends with key NULL */
 	size_t item_size;		 /* LIST_OF */
 	enum conf_type item_type;	 /* LIST_OF scalars, when fields is NULL */
-	size_t max_items;		 /* LIST_OF */
+	size_t max_items;		 /* LIST_OF; when required, at least one */
 	const char *initial;		 /* the default as text, or NULL to leave what is there */
-	/* Extra check of a bound value; adds its own errors. */
+	/* Extra check of a bound value; adds its own errors. Called when the value itself was
+	 * right; for LIST_OF always: value is the struct conf_array, at->items its nodes, and items
+	 * (or their fields) that were wrong are zero. */
 	void (*check)(struct conf_errors *e, const struct conf_node *at, const char *path,
 		      const void *value);
 };
 
-/* Binds map to out by fields: defaults first, then what the document says. False when any error was
- * added; out then holds what conf_release() can free. */
+/* Binds map to out by fields: defaults first, then what the document says. out is zeroed, or was
+ * bound before. False when any error was added; out then holds what conf_release() can free. */
 bool conf_bind(const struct conf_node *map, const struct conf_field *fields, void *out,
 	       struct conf_errors *errors) MUST_CHECK;
 /* Frees everything that conf_bind() allocated in out. */
 void conf_release(const struct conf_field *fields, void *out);
+
+/* Prints the schema, one key per line: "path type limits default help", with tabs between; "-"
+ * where a column is empty. */
+void conf_describe(FILE *to, const struct conf_field *fields);
+
+/* ---- checks that both schemas share, for conf_field.check -------------------------------------- */
+
+void conf_check_certificates(struct conf_errors *e, const struct conf_node *at, const char *path,
+			     const void *value); /* PEM, one or more */
+void conf_check_private_key(struct conf_errors *e, const struct conf_node *at, const char *path,
+			    const void *value); /* PEM, not encrypted */
+void conf_check_host(struct conf_errors *e, const struct conf_node *at, const char *path,
+		     const void *value); /* a DNS name or an IP address */
+
+/* ---- shared by conf_bind.c and conf_value.c ---------------------------------------------------- */
+
+#define CONF_NUMBER_BYTES 32
+
+/* Binds one scalar: a field, a list's item or a default. */
+bool conf_bind_scalar(const struct conf_node *n, const struct conf_field *f, enum conf_type type,
+		      void *out, const char *path, struct conf_errors *errors) MUST_CHECK;
+/* False, with an error, when n is absent in effect ("key:", "~", "null") or of another kind. */
+bool conf_expect_kind(const struct conf_node *n, enum conf_kind kind, enum conf_type type,
+		      const char *path, struct conf_errors *errors) MUST_CHECK;
+bool conf_type_is_text(enum conf_type type);
+const char *conf_type_name(enum conf_type type);
+/* The shortest text of a number, size or duration; "10s" for 10000 of CONF_DURATION. Returns out. */
+const char *conf_format_number(uint64_t n, enum conf_type type, char out[CONF_NUMBER_BYTES]);
+/* The word that one slip of the pen may have turned into this one, or NULL. */
+const char *conf_nearest(const char *word, const char *const *words);
 
 #endif

@@ -88,12 +88,12 @@ bool log_enabled(enum log_level level)
 	return (int)level <= atomic_load_explicit(&threshold, memory_order_relaxed);
 }
 
-/* Size of the well-formed UTF-8 sequence (RFC 3629 section 4) at s, or 0. C1 controls count as
- * malformed: terminals obey them. */
-static size_t utf8_length(const unsigned char *s)
+size_t log_utf8_length(const unsigned char *s, size_t left)
 {
 	size_t len = s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
 
+	if (len == 0 || len > left)
+		return 0;
 	for (size_t i = 1; i < len; i++) {
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
@@ -117,7 +117,7 @@ size_t log_escape(const char *text, char *out, size_t room)
 
 		if (*s >= 0x20 && *s < 0x7f) {
 			piece[0] = (char)*s;
-		} else if (*s >= 0x80 && (take = len = utf8_length(s)) > 0) {
+		} else if (*s >= 0x80 && (take = len = log_utf8_length(s, 4)) > 0) {
 			memcpy(piece, s, len);
 		} else {
 			take = 1;

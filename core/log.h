@@ -39,6 +39,9 @@ void log_at(enum log_level level, const char *area, const char *format, ...)
  * where it must be, always terminated. Returns the length. log_at() does this to its message.
  */
 size_t log_escape(const char *text, char *out, size_t room);
+/* Size of the well-formed multi-byte sequence at s (RFC 3629 section 4), or 0. left is at least 1; a
+ * zero byte also ends it. C1 controls are not well-formed here: terminals obey them. */
+size_t log_utf8_length(const unsigned char *s, size_t left);
 
 /* Prints a sentence and exits with status 1. Only before isolation is complete. */
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));

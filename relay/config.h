@@ -57,9 +57,12 @@ struct relay_config {
 	struct relay_limits limits;
 };
 
-/* Loads and checks path. False: errors tell. */
+/* Loads and checks path (which errors->file then names). False: errors tell, out is untouched. */
 bool relay_config_load(const char *path, struct relay_config *out, struct conf_errors *errors)
 	MUST_CHECK;
+/* The same from a tree that somebody else has read. */
+bool relay_config_bind(const struct conf_node *root, struct relay_config *out,
+		       struct conf_errors *errors) MUST_CHECK;
 void relay_config_free(struct relay_config *c);
 /* The schema itself, for --help texts, manuals and tests. */
 const struct conf_field *relay_config_fields(void);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conf_error: the errors of a configuration, with their places, and how they show its texts. */
+#include "core/conf.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+
+#define QUOTE_MAX 64u /* bytes of a text that messages show */
+
+static void append_line(struct conf_errors *e, const char *line)
+{
+	size_t len = strlen(line);
+	char *text = realloc(e->text, e->len + len + 2);
+
+	if (!text)
+		return; /* still counted */
+	memcpy(text + e->len, line, len);
+	memcpy(text + e->len + len, "\n", 2);
+	e->text = text;
+	e->len += len + 1;
+}
+
+void conf_error(struct conf_errors *e, const struct conf_node *at, const char *path,
+		const char *format, ...)
+{
+	char line[2048];
+	size_t used;
+	va_list args;
+
+	if (e->count++ >= CONF_LINES_MAX) {
+		if (e->count == CONF_LINES_MAX + 1)
+			append_line(e, "and more errors follow; mend these first");
+		return;
+	}
+	used = (size_t)snprintf(line, sizeof(line), "%.512s:", e->file ? e->file : "configuration");
+	if (at && at->line)
+		used += (size_t)snprintf(line + used, sizeof(line) - used, "%u:%u:", at->line,
+					 at->column);
+	if (path && path[0])
+		used += (size_t)snprintf(line + used, sizeof(line) - used,
+					 " %.*s:", CONF_PATH_BYTES, path);
+	line[used++] = ' ';
+	va_start(args, format);
+	vsnprintf(line + used, sizeof(line) - used, format, args);
+	va_end(args);
+	append_line(e, line);
+}
+
+void conf_errors_free(struct conf_errors *e)
+{
+	free(e->text);
+	*e = (struct conf_errors){.file = e->file};
+}
+
+const char *conf_quote(const char *text, char out[CONF_QUOTE_BYTES])
+{
+	if (strlen(text) > QUOTE_MAX || strchr(text, '@') || strstr(text, "-----") ||
+	    strchr(text, '\n'))
+		return strcpy(out, "the value");
+	out[0] = '"';
+	size_t len = log_escape(text, out + 1, CONF_QUOTE_BYTES - 2);
+	memcpy(out + 1 + len, "\"", 2);
+	return out;
+}
+
+void conf_path_key(char out[CONF_PATH_BYTES], const char *path, const char *key)
+{
+	char shown[QUOTE_MAX];
+
+	log_escape(key, shown, sizeof(shown));
+	if (snprintf(out, CONF_PATH_BYTES, "%s%s%s", path, path[0] ? "." : "", shown) < 0)
+		out[0] = '\0';
+}
+
+void conf_path_item(char out[CONF_PATH_BYTES], const char *path, size_t index)
+{
+	if (snprintf(out, CONF_PATH_BYTES, "%s[%zu]", path, index) < 0)
+		out[0] = '\0';
+}
