@@ -51,13 +51,15 @@ SSL_LIBS := -L$(SSL_DIR) -Wl,-rpath,$(SSL_DIR) -lssl -lcrypto
 endif
 
 # ---- sources, by layer: core <- parsers <- engines <- programs (make layers checks it) ------------
-CORE_SRC := core/addr.c core/buffers.c core/conf.c core/conf_bind.c core/isolation.c core/log.c \
-	core/ring.c core/ring_epoll.c core/ring_uring.c core/timer.c
+CORE_SRC := core/addr.c core/buffers.c core/conf.c core/conf_bind.c core/conf_check.c \
+	core/conf_error.c core/conf_value.c core/isolation.c core/log.c core/notify.c core/options.c \
+	core/ring.c core/ring_epoll.c core/ring_uring.c core/slab.c core/timer.c
 PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c core/parse/proxy.c \
 	core/parse/reason.c core/parse/socks5.c core/parse/wire.c
-ENGINE_SRC := core/engine/identity.c core/engine/identity_relay.c \
+ENGINE_SRC := relay/sources.c relay/site.c core/engine/identity.c core/engine/identity_relay.c \
 	core/engine/identity_verify.c core/engine/tls.c relay/rendezvous.c
-RELAYD_SRC := relay/config.c relay/main.c
+RELAYD_SRC := relay/config.c relay/conn.c relay/flow.c relay/frames.c relay/front.c relay/leg.c \
+	relay/link.c relay/public.c relay/relay.c relay/session.c relay/web.c relay/worker.c relay/main.c
 AGENT_LIB_SRC := agent/config.c
 AGENTD_SRC := agent/main.c
 CTL_SRC := ctl/main.c
@@ -73,7 +75,7 @@ HARDEN := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
 ifneq ($(SANITIZE),)
 HARDEN := -fPIE -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined
 endif
-ALL_CFLAGS := -std=gnu11 -g $(OPT) $(HARDEN) $(WARN) $(if $(WERROR),-Werror) -pthread -I. $(SSL_CFLAGS) \
+ALL_CFLAGS := -std=gnu11 -g $(OPT) $(HARDEN) $(WARN) $(if $(WERROR),-Werror) -pthread -D_GNU_SOURCE= -I. $(SSL_CFLAGS) \
 	-DPOSTERN_VERSION='"$(VERSION)"' $(CFLAGS)
 ALL_LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 LIBS := $(SSL_LIBS) -luring -lcares -lyaml -ljansson -lseccomp

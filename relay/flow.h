@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * flow: one direction of a session: receive, send, again.
+ *
+ * Theory of operation
+ *
+ * Exactly one operation is in flight at any time, so the sender's pace is the receiver's: what is
+ * not sent is not read, and TCP carries the backpressure to the far end.
+ *
+ *   quiet   WAIT ──bytes──► SEND ──► WAIT         a small pooled buffer, only while bytes are
+ * moving busy    READY ──poll──► FILL ──bytes──► SEND ──► FILL ...      a large buffer, borrowed
+ *                             └─nothing there─► gives it back, READY
+ *
+ * A direction earns large buffers by filling small ones, and falls back to quiet when receives stay
+ * small. Waiting in either mode holds no memory. When no large buffer is to be had, it goes on with
+ * small ones. End-of-file: shutdown of the other side's writing, then ENDED.
+ */
+#ifndef POSTERN_RELAY_FLOW_H
+#define POSTERN_RELAY_FLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/parse/envelope.h"
+#include "core/ring.h"
+
+struct session;
+
+enum flow_state {
+	FLOW_IDLE,  /* not started */
+	FLOW_WAIT,  /* a pooled receive is in flight */
+	FLOW_READY, /* a poll is in flight */
+	FLOW_FILL,  /* a receive into the large buffer is in flight */
+	FLOW_SEND,  /* a send is in flight */
+	FLOW_ENDED, /* end-of-file passed on */
+};
+
+/* What an envelope does to the bytes of a flow; allocated only while it does. */
+struct flow_wrap {
+	struct envelope envelope;
+	bool seals; /* else it opens */
+};
+
+struct flow {
+	struct ring_op op;
+	struct flow_wrap *wrap; /* NULL: bytes go as they are */
+	uint8_t *small, *large; /* the buffer in use: at most one */
+	uint8_t *owned;		/* a replayed head or a wrapped copy; freed after its send */
+	uint64_t bytes;
+	uint8_t state;	/* enum flow_state */
+	uint8_t side;	/* whose bytes these are */
+	uint8_t streak; /* small receives that were full, or large ones that were not */
+	bool busy;
+};
+
+struct session *flow_session(struct flow *f);
+void flow_init(struct flow *f, unsigned side);
+/* Starts; head (owned) is sent first when there is one. */
+void flow_start(struct flow *f, uint8_t *head, size_t head_len);
+/* Gives back what it holds; no operation is busy. */
+void flow_release(struct flow *f);
+
+#endif

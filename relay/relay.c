@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* relay: what all workers share, and the public table. */
+#include "relay/relay.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "core/log.h"
+#include "relay/conn.h"
+#include "relay/session.h"
+
+/* Descriptors that are not connections: rings, events, listeners, the log, and a reserve. */
+#define DESCRIPTORS_OWN 64u
+
+static int public_compare(const void *a, const void *b)
+{
+	const struct relay_public *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+static int public_match(const void *key, const void *element)
+{
+	const struct relay_public *const *entry = element;
+
+	return strcmp(key, (*entry)->name);
+}
+
+const struct relay_public *relay_public_find(const struct relay *r, const char *server_name)
+{
+	const struct relay_public **found;
+
+	if (server_name[0] == '\0' || r->public_count == 0)
+		return NULL;
+	found = bsearch(server_name, r->publics, r->public_count, sizeof *r->publics, public_match);
+	return found ? *found : NULL;
+}
+
+static bool relay_index_publics(struct relay *r)
+{
+	const struct relay_public *items = r->config->publics.items;
+
+	r->public_count = r->config->publics.count;
+	r->publics = calloc(r->public_count + 1, sizeof *r->publics);
+	if (!r->publics)
+		return false;
+	for (size_t i = 0; i < r->public_count; i++)
+		r->publics[i] = &items[i];
+	qsort(r->publics, r->public_count, sizeof *r->publics, public_compare);
+	return true;
+}
+
+/* As many connections as were asked for, or as the descriptor limit allows. */
+static uint64_t relay_connection_limit(const struct relay_config *c)
+{
+	struct rlimit files;
+	uint64_t allowed = 1024;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		if (setrlimit(RLIMIT_NOFILE, &files) == 0)
+			allowed = files.rlim_max;
+	}
+	if (allowed > 1u << 20)
+		allowed = 1u << 20;
+	allowed = allowed > 2 * DESCRIPTORS_OWN ? allowed - DESCRIPTORS_OWN : allowed / 2;
+	if (c->limits.connections == 0)
+		return allowed;
+	if (c->limits.connections > allowed) {
+		log_warning("relay",
+			    "limits.connections=%llu is more than the descriptor limit allows; "
+			    "using %llu: raise LimitNOFILE or ulimit -n",
+			    (unsigned long long)c->limits.connections, (unsigned long long)allowed);
+		return allowed;
+	}
+	return c->limits.connections;
+}
+
+static void relay_log_limits(const struct relay *r)
+{
+	uint64_t connections = r->connection_limit;
+	uint64_t tables =
+		connections * sizeof(struct conn) + connections / 2 * sizeof(struct session);
+
+	log_notice("relay",
+		   "limits: connections=%llu (%llu MiB of tables) buffers=%llu MiB agents=%llu "
+		   "per_source=%llu",
+		   (unsigned long long)connections, (unsigned long long)(tables >> 20),
+		   (unsigned long long)(r->config->limits.buffer_bytes >> 20),
+		   (unsigned long long)r->config->limits.agents,
+		   (unsigned long long)r->config->limits.per_source);
+}
+
+int relay_init(struct relay *r, const struct relay_config *config, unsigned workers, char *why,
+	       size_t why_size)
+{
+	const struct rendezvous_limits limits = {
+		.links = config->limits.agents,
+		.services = config->limits.services,
+		.legs = config->limits.legs,
+		.sessions = config->limits.sessions,
+	};
+
+	r->config = config;
+	pthread_mutex_init(&r->lock, NULL);
+	r->identity = identity_new(config->identity.ca, config->identity.certificate,
+				   config->identity.key, why, why_size);
+	if (!r->identity)
+		return -1;
+	r->front = identity_front_context(r->identity);
+	r->rendezvous = rendezvous_new(&limits);
+	r->sources = sources_new(config->limits.per_source);
+	r->workers = calloc(workers, sizeof *r->workers);
+	if (!r->front || !r->rendezvous || !r->sources || !r->workers || !relay_index_publics(r)) {
+		snprintf(why, why_size, "out of memory");
+		return -1;
+	}
+	r->worker_count = workers;
+	r->connection_limit = relay_connection_limit(config);
+	site_init(&r->site, config->site.page);
+	relay_log_limits(r);
+	for (unsigned i = 0; i < workers; i++) {
+		int error = worker_init(&r->workers[i], r, i, (uint32_t)r->connection_limit);
+		if (error < 0) {
+			snprintf(why, why_size, "cannot set up: %s", strerror(-error));
+			return -1;
+		}
+	}
+	return 0;
+}
+
+void relay_free(struct relay *r)
+{
+	for (unsigned i = 0; i < r->worker_count; i++)
+		worker_free(&r->workers[i]);
+	free(r->workers);
+	free(r->publics);
+	rendezvous_free(r->rendezvous);
+	sources_free(r->sources);
+	SSL_CTX_free(r->front);
+	identity_free(r->identity);
+	pthread_mutex_destroy(&r->lock);
+}
+
+struct relay_totals relay_totals(struct relay *r)
+{
+	struct relay_totals t = {0};
+
+	for (unsigned i = 0; i < r->worker_count; i++) {
+		struct stats *s = &r->workers[i].stats;
+
+		t.accepted += atomic_load_explicit(&s->accepted, memory_order_relaxed);
+		t.sessions += atomic_load_explicit(&s->sessions, memory_order_relaxed);
+		t.sessions_total += atomic_load_explicit(&s->sessions_total, memory_order_relaxed);
+		t.bytes += atomic_load_explicit(&s->bytes, memory_order_relaxed);
+		for (unsigned code = 0; code < REASON_MAX; code++)
+			t.refused[code] +=
+				atomic_load_explicit(&s->refused[code], memory_order_relaxed);
+	}
+	t.connections = atomic_load_explicit(&r->connections, memory_order_relaxed);
+	relay_lock(r);
+	t.tables = rendezvous_count(r->rendezvous);
+	relay_unlock(r);
+	return t;
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* worker: a thread's tables, its listeners, and the messages between threads. */
+#include "relay/worker.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "relay/conn.h"
+#include "relay/session.h"
+
+#define LARGE_BYTES	 (1u << 20)
+#define ACCEPT_PAUSE_MS	 100u
+#define TRIM_INTERVAL_MS 1000u
+#define LISTEN_BACKLOG	 4096
+
+void worker_count(struct worker *w, enum reason reason)
+{
+	if (reason != REASON_OK && (unsigned)reason < REASON_MAX)
+		stat_add(&w->stats.refused[reason], 1);
+}
+
+void worker_close_fd(struct worker *w, int fd, bool reset)
+{
+	if (reset)
+		ring_reset_fd(w->ring, fd);
+	else
+		ring_close_fd(w->ring, fd);
+	atomic_fetch_sub_explicit(&w->relay->connections, 1, memory_order_relaxed);
+}
+
+/* ---- listeners ---- */
+
+/* One socket per worker on the same address: the kernel spreads connections (SO_REUSEPORT). */
+static int listener_open(const struct relay_listen *conf)
+{
+	const int on = 1;
+	int fd = socket(conf->address.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0 ||
+	    bind(fd, &conf->address.sa, conf->address.len) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
+		int error = errno;
+		close(fd);
+		return -error;
+	}
+	return fd;
+}
+
+static void listener_accepted(struct ring_op *op, int res)
+{
+	struct listener *l = (struct listener *)op;
+
+	if (res >= 0) {
+		conn_accepted(l, res);
+	} else if (res != -ECANCELED) {
+		worker_count(l->worker, REASON_LIMIT_CONNECTIONS);
+		log_warning("relay", "cannot accept: %s; trying again in %u ms", strerror(-res),
+			    ACCEPT_PAUSE_MS);
+		ring_timer_set(l->worker->ring, &l->retry, ACCEPT_PAUSE_MS);
+	}
+}
+
+static void listener_start(struct listener *l)
+{
+	l->op.done = listener_accepted;
+	ring_accept(l->worker->ring, &l->op, l->fd);
+}
+
+static void listener_retry(struct timer *t, uint64_t now_ms)
+{
+	struct listener *l = (struct listener *)((char *)t - offsetof(struct listener, retry));
+
+	if (!ring_op_busy(&l->op) && !l->worker->draining)
+		listener_start(l);
+}
+
+/* ---- the thread ---- */
+
+static void worker_reap(struct timer *t, uint64_t now_ms)
+{
+	conn_reap((struct worker *)((char *)t - offsetof(struct worker, reaper)));
+}
+
+/* Gives large buffers back to the system that the last interval did not need. */
+static void worker_trim(struct timer *t, uint64_t now_ms)
+{
+	struct worker *w = (struct worker *)((char *)t - offsetof(struct worker, trimmer));
+
+	buffers_trim(&w->large, 1);
+	ring_timer_set(w->ring, &w->trimmer, TRIM_INTERVAL_MS);
+}
+
+static int worker_open_listeners(struct worker *w)
+{
+	const struct relay_config *c = w->relay->config;
+	const struct relay_listen *listens = c->listen.items;
+
+	w->listeners = calloc(c->listen.count, sizeof *w->listeners);
+	if (!w->listeners)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->listen.count; i++) {
+		struct listener *l = &w->listeners[i];
+
+		l->worker = w;
+		l->retry.fire = listener_retry;
+		l->proxy_protocol = listens[i].proxy_protocol;
+		l->fd = listener_open(&listens[i]);
+		if (l->fd < 0) {
+			char text[ADDR_TEXT_BYTES];
+			addr_format(&listens[i].address, text);
+			log_error("relay", "cannot listen on %s: %s", text, strerror(-l->fd));
+			return l->fd;
+		}
+		w->listener_count++;
+	}
+	return 0;
+}
+
+int worker_init(struct worker *w, struct relay *r, unsigned index, uint32_t rooms)
+{
+	const struct relay_limits *limits = &r->config->limits;
+	size_t large = (size_t)(limits->buffer_bytes / LARGE_BYTES / r->worker_count);
+
+	w->relay = r;
+	w->index = index;
+	w->reaper.fire = worker_reap;
+	w->trimmer.fire = worker_trim;
+	w->scratch = malloc(limits->client_hello_bytes);
+	w->plain = malloc(PLAIN_BYTES);
+	if (!w->scratch || !w->plain ||
+	    slab_init(&w->conns, sizeof(struct conn), rooms, (uint8_t)index) < 0 ||
+	    slab_init(&w->sessions, sizeof(struct session), rooms / 2 + 1, (uint8_t)index) < 0 ||
+	    buffers_init(&w->large, LARGE_BYTES, large > 0 ? large : 1) < 0)
+		return -ENOMEM;
+	return worker_open_listeners(w);
+}
+
+int worker_open_ring(struct worker *w, char *why, size_t why_size)
+{
+	const struct ring_options options = {.engine = (enum ring_engine)w->relay->config->engine};
+
+	return ring_open(&w->ring, &options, why, why_size);
+}
+
+int worker_run(struct worker *w)
+{
+	for (size_t i = 0; i < w->listener_count; i++)
+		listener_start(&w->listeners[i]);
+	ring_timer_set(w->ring, &w->trimmer, TRIM_INTERVAL_MS);
+	return ring_run(w->ring);
+}
+
+void worker_free(struct worker *w)
+{
+	for (size_t i = 0; i < w->listener_count; i++)
+		close(w->listeners[i].fd);
+	free(w->listeners);
+	if (w->ring)
+		ring_close(w->ring); /* nothing is in flight after this */
+	for (uint32_t i = 0; i < w->conns.high_water; i++) {
+		struct conn *c = slab_at(&w->conns, i);
+
+		if (c && c->fd >= 0)
+			close(c->fd);
+		if (c)
+			conn_dispose(c);
+	}
+	for (uint32_t i = 0; i < w->sessions.high_water; i++) {
+		struct session *s = slab_at(&w->sessions, i);
+
+		if (s)
+			session_dispose(s);
+	}
+	buffers_free(&w->large);
+	slab_free(&w->conns);
+	slab_free(&w->sessions);
+	free(w->scratch);
+	free(w->plain);
+}
+
+/* ---- messages ---- */
+
+struct tell {
+	struct ring_msg msg; /* first: the ring hands this back */
+	struct relay *relay;
+	slab_id conn;
+	uint64_t session;
+	enum reason reason;
+	bool then_close;
+	size_t len; /* of bytes: an encoded frame, or a text */
+	uint8_t bytes[];
+};
+
+static struct tell *tell_new(struct relay *r, slab_id conn, size_t len)
+{
+	struct tell *t = calloc(1, sizeof *t + len);
+
+	if (!t)
+		return NULL;
+	t->relay = r;
+	t->conn = conn;
+	t->len = len;
+	return t;
+}
+
+static struct conn *tell_conn(const struct tell *t)
+{
+	return conn_find(worker_of(t->relay, t->conn), t->conn);
+}
+
+static void tell_send_run(struct ring_msg *msg)
+{
+	struct tell *t = (struct tell *)msg;
+	struct conn *c = tell_conn(t);
+
+	if (c) {
+		conn_send_plain(c, t->bytes, t->len);
+		if (t->then_close)
+			conn_finish(c);
+	}
+	free(t);
+}
+
+void tell_send(struct relay *r, slab_id conn, const struct wire_message *m, bool then_close)
+{
+	uint8_t frame[WIRE_FRAME_MAX];
+	size_t len = wire_encode(m, frame, sizeof frame);
+	struct tell *t = len > 0 ? tell_new(r, conn, len) : NULL;
+
+	if (!t)
+		return;
+	memcpy(t->bytes, frame, len);
+	t->then_close = then_close;
+	t->msg.run = tell_send_run;
+	ring_post(worker_of(r, conn)->ring, &t->msg);
+}
+
+static void tell_failed_run(struct ring_msg *msg)
+{
+	struct tell *t = (struct tell *)msg;
+	struct conn *c = tell_conn(t);
+
+	if (c && c->meeting == t->session) {
+		c->meeting = 0;
+		if (c->phase == CONN_PUBLIC)
+			public_failed(c, t->reason);
+		else
+			leg_failed(c, t->reason, (struct wire_bytes){t->bytes, t->len});
+	}
+	free(t);
+}
+
+void tell_failed(struct relay *r, slab_id asker, uint64_t session, enum reason reason,
+		 struct wire_bytes text)
+{
+	struct tell *t = tell_new(r, asker, text.len);
+
+	if (!t)
+		return;
+	t->session = session;
+	t->reason = reason;
+	if (text.len > 0)
+		memcpy(t->bytes, text.data, text.len);
+	t->msg.run = tell_failed_run;
+	ring_post(worker_of(r, asker)->ring, &t->msg);
+}
+
+struct drain_msg {
+	struct ring_msg msg;
+	struct worker *worker;
+};
+
+static void drain_run(struct ring_msg *msg)
+{
+	struct worker *w = ((struct drain_msg *)msg)->worker;
+
+	free(msg);
+	w->draining = true;
+	for (size_t i = 0; i < w->listener_count; i++) {
+		ring_cancel(w->ring, &w->listeners[i].op);
+		shutdown(w->listeners[i].fd, SHUT_RDWR);
+	}
+	for (uint32_t i = 0; i < w->conns.high_water; i++) {
+		struct conn *c = slab_at(&w->conns, i);
+
+		if (!c || c->phase == CONN_DEAD)
+			continue;
+		if (c->phase == CONN_LINK)
+			link_drain(c);
+		else if (c->phase == CONN_LEG_IDLE)
+			conn_bye(c, REASON_DRAINING);
+		else if (c->phase == CONN_WEB || c->phase == CONN_FIRST)
+			conn_finish(c);
+	}
+}
+
+void tell_drain(struct worker *w)
+{
+	struct drain_msg *d = calloc(1, sizeof *d);
+
+	if (!d)
+		return;
+	d->worker = w;
+	d->msg.run = drain_run;
+	ring_post(w->ring, &d->msg);
+}

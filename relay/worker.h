@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker: one thread with one ring, its connections and sessions.
+ *
+ * A connection lives on the worker that accepted it until it is paired: the accepting leg then
+ * moves to the asker's worker, so that a session's two legs share a thread and the data path takes
+ * no lock. Everything that crosses threads is a message (ring_post) that names connections by id;
+ * an id whose connection has gone finds nothing, and the message does no harm.
+ */
+#ifndef POSTERN_RELAY_WORKER_H
+#define POSTERN_RELAY_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/buffers.h"
+#include "core/parse/wire.h"
+#include "core/ring.h"
+#include "core/slab.h"
+#include "relay/relay.h"
+
+struct conn;
+struct session;
+
+/* Written by the worker alone, read by anyone. */
+struct stats {
+	_Atomic uint64_t accepted, sessions, sessions_total, bytes;
+	_Atomic uint64_t refused[REASON_MAX];
+};
+
+struct listener {
+	struct ring_op op;
+	struct timer retry; /* after running out of descriptors */
+	struct worker *worker;
+	int fd;
+	bool proxy_protocol;
+};
+
+struct worker {
+	struct relay *relay;
+	unsigned index;
+	pthread_t thread;
+	struct ring *ring;
+	struct slab conns, sessions;
+	struct listener *listeners;
+	size_t listener_count;
+	struct buffers large;  /* for busy directions */
+	uint8_t *scratch;      /* limits.client_hello_bytes, for clienthello_parse() */
+	uint8_t *plain;	       /* PLAIN_BYTES, for decrypted bytes on their way */
+	struct conn *reapable; /* closed, no operation busy, not yet freed */
+	struct timer reaper, trimmer;
+	struct stats stats;
+	bool draining;
+};
+
+#define PLAIN_BYTES 16384u
+
+static inline void stat_add(_Atomic uint64_t *counter, uint64_t n)
+{
+	uint64_t old = atomic_load_explicit(counter, memory_order_relaxed);
+	atomic_store_explicit(counter, old + n, memory_order_relaxed);
+}
+
+/* Makes tables and listeners; the ring is opened by the thread itself. 0 or -errno. */
+int worker_init(struct worker *w, struct relay *r, unsigned index, uint32_t rooms) MUST_CHECK;
+/* Opens the ring on the calling thread. why as ring_open(). */
+int worker_open_ring(struct worker *w, char *why, size_t why_size) MUST_CHECK;
+/* Accepts and serves until ring_stop(). */
+int worker_run(struct worker *w) MUST_CHECK;
+void worker_free(struct worker *w);
+
+/* Counts a refusal or an ending. */
+void worker_count(struct worker *w, enum reason reason);
+
+/* Closes a connection's descriptor and takes it off the count; reset: the peer sees a reset. */
+void worker_close_fd(struct worker *w, int fd, bool reset);
+
+static inline struct worker *worker_of(const struct relay *r, slab_id id)
+{
+	return &r->workers[slab_id_tag(id)];
+}
+
+/*
+ * Messages to connections of any worker; each finds its connection by id or does nothing.
+ */
+/* Sends the message; with then_close, the connection ends after it. From any worker. */
+void tell_send(struct relay *r, slab_id conn, const struct wire_message *m, bool then_close);
+/* An asker's meeting came to nothing. */
+void tell_failed(struct relay *r, slab_id asker, uint64_t session, enum reason reason,
+		 struct wire_bytes text);
+/* Stops accepting, sends DRAIN, refuses new sessions. */
+void tell_drain(struct worker *w);
+
+#endif
