@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pki_make: makes keys and certificates. No files, no clock. */
+#ifndef POSTERN_CTL_PKI_MAKE_H
+#define POSTERN_CTL_PKI_MAKE_H
+
+#include <stddef.h>
+#include <time.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include "core/engine/identity.h"
+
+/* X.520's bound for organisation and common names. */
+#define PKI_NAME_MAX 64u
+/* What a CA's name may take, so that "NAME CA" is within it. */
+#define PKI_CA_NAME_MAX (PKI_NAME_MAX - 3)
+
+struct pki_request {
+	enum identity_role role;
+	const char *name; /* agent, console: identity_name_ok() */
+	const char *const
+		*hosts; /* relay: DNS names in lower case and address literals; 1 or more */
+	size_t host_count;
+	time_t not_before, not_after;
+};
+
+/* A new EC P-256 key; NULL when out of memory. */
+EVP_PKEY *pki_make_key(void) MUST_CHECK;
+/* A self-signed CA that signs end entities only. NULL on failure, as below. */
+X509 *pki_make_ca(EVP_PKEY *key, const char *organisation, time_t not_before,
+		  time_t not_after) MUST_CHECK;
+/* A certificate for the public half of key, signed by ca. */
+X509 *pki_make_certificate(const struct pki_request *request, EVP_PKEY *key, X509 *ca,
+			   EVP_PKEY *ca_key) MUST_CHECK;
+
+/* PEM texts, PKCS#8 for keys; owned by the caller (the key: pki_free_secret()). NULL on failure. */
+char *pki_certificate_pem(X509 *x) MUST_CHECK;
+char *pki_key_pem(EVP_PKEY *key) MUST_CHECK;
+/* Overwrites, then frees. */
+void pki_free_secret(char *text);
+
+#endif

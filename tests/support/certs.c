@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* certs: a CA and certificates for tests, made on the spot. */
+#include "tests/support/certs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/pki_make.h"
+
+#define DAY_S 86400
+
+static void *need(void *made, const char *what)
+{
+	if (made)
+		return made;
+	fprintf(stderr, "certs: cannot make %s\n", what);
+	abort();
+}
+
+struct certs_ca certs_make_ca(const char *organisation)
+{
+	struct certs_ca ca = {.key = need(pki_make_key(), "a key")};
+	time_t now = time(NULL);
+
+	ca.x = need(pki_make_ca(ca.key, organisation, now - DAY_S, now + 365 * DAY_S), "a CA");
+	ca.pem = need(pki_certificate_pem(ca.x), "PEM");
+	return ca;
+}
+
+void certs_free_ca(struct certs_ca *ca)
+{
+	EVP_PKEY_free(ca->key);
+	X509_free(ca->x);
+	free(ca->pem);
+}
+
+struct certs_pair certs_make_pair(const struct certs_ca *ca, enum identity_role role,
+				  const char *name, long from, long to)
+{
+	time_t now = time(NULL);
+	struct pki_request request = {
+		.role = role,
+		.name = name,
+		.hosts = &name,
+		.host_count = 1,
+		.not_before = now + from,
+		.not_after = now + to,
+	};
+	EVP_PKEY *key = need(pki_make_key(), "a key");
+	X509 *x = need(pki_make_certificate(&request, key, ca->x, ca->key), "a certificate");
+	struct certs_pair pair = {
+		.certificate = need(pki_certificate_pem(x), "PEM"),
+		.key = need(pki_key_pem(key), "PEM"),
+	};
+
+	X509_free(x);
+	EVP_PKEY_free(key);
+	return pair;
+}
+
+void certs_free_pair(struct certs_pair *pair)
+{
+	free(pair->certificate);
+	pki_free_secret(pair->key);
+}
+
+struct identity *certs_identity(const struct certs_ca *own, const struct certs_ca *trusted,
+				enum identity_role role, const char *name, long from, long to)
+{
+	struct certs_pair pair = certs_make_pair(own, role, name, from, to);
+	char why[256];
+	struct identity *id =
+		identity_new(trusted->pem, pair.certificate, pair.key, why, sizeof(why));
+
+	if (!id)
+		fprintf(stderr, "certs: %s\n", why);
+	certs_free_pair(&pair);
+	return need(id, "an identity");
+}
+
+void certs_carry(struct tls *from, struct tls *to, size_t chunk)
+{
+	const uint8_t *bytes;
+	size_t len;
+
+	while ((bytes = tls_output(from, &len)) && len > 0) {
+		if (len > chunk)
+			len = chunk;
+		if (!tls_feed(to, bytes, len))
+			need(NULL, "room in a feed");
+		tls_output_drop(from, len);
+	}
+}
+
+/* One chunk at a time with a handshake step after each, so that every boundary is met. */
+static enum tls_status step(struct tls *from, struct tls *to, size_t chunk)
+{
+	enum tls_status status = tls_handshake(to);
+	const uint8_t *bytes;
+	size_t len;
+
+	while (status == TLS_AGAIN && (bytes = tls_output(from, &len)) && len > 0) {
+		if (len > chunk)
+			len = chunk;
+		if (!tls_feed(to, bytes, len))
+			need(NULL, "room in a feed");
+		tls_output_drop(from, len);
+		status = tls_handshake(to);
+	}
+	return status;
+}
+
+bool certs_handshake(struct tls *client, struct tls *server, size_t chunk)
+{
+	enum tls_status c = TLS_AGAIN, s = TLS_AGAIN;
+
+	for (int turns = 0; turns < 10 && (c == TLS_AGAIN || s == TLS_AGAIN); turns++) {
+		c = step(server, client, chunk);
+		s = step(client, server, chunk);
+	}
+	return c == TLS_OK && s == TLS_OK;
+}

@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * identity_test: who is let in, who is not, and what they are told.
+ *
+ * links: core/engine/tls.c core/engine/identity.c core/engine/identity_verify.c
+ * links: core/engine/identity_relay.c ctl/pki_make.c tests/support/certs.c
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include <openssl/rsa.h>
+
+#include "ctl/pki_make.h"
+#include "tests/support/certs.h"
+
+#define HOST "relay.example.org"
+#define DAY  86400L
+
+static struct certs_ca ours, theirs;
+
+static int make(void **state)
+{
+	ours = certs_make_ca("Example Ltd");
+	theirs = certs_make_ca("Inspector Box");
+	return 0;
+}
+
+static int unmake(void **state)
+{
+	certs_free_ca(&ours);
+	certs_free_ca(&theirs);
+	return 0;
+}
+
+/* One of ours, valid now. */
+static struct identity *own(enum identity_role role, const char *name)
+{
+	return certs_identity(&ours, &ours, role, name, -DAY, DAY);
+}
+
+static void assert_begins(const char *text, const char *with)
+{
+	if (strncmp(text, with, strlen(with)) != 0)
+		fail_msg("\"%s\" does not begin \"%s\"", text, with);
+}
+
+static void assert_contains(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("\"%s\" does not contain \"%s\"", text, part);
+}
+
+/* ---- our own side ---- */
+
+static void test_self(void **state)
+{
+	struct identity *agent = own(IDENTITY_AGENT, "home"),
+			*console = own(IDENTITY_CONSOLE, "ops"), *relay = own(IDENTITY_RELAY, HOST);
+	struct identity_peer self;
+
+	assert_true(identity_self(agent, &self));
+	assert_int_equal(self.role, IDENTITY_AGENT);
+	assert_string_equal(self.name, "home");
+	assert_int_equal(strlen(self.serial), 32);
+	assert_int_equal(self.not_after, identity_not_after(agent));
+	assert_in_range(self.not_after, time(NULL) + DAY - 60, time(NULL) + DAY);
+	assert_true(identity_self(console, &self));
+	assert_int_equal(self.role, IDENTITY_CONSOLE);
+	self.name[0] = '!';
+	assert_false(identity_self(relay, &self));
+	assert_int_equal(self.name[0], '!');
+	identity_free(agent);
+	identity_free(console);
+	identity_free(relay);
+}
+
+static void test_refusals_name_the_part(void **state)
+{
+	struct certs_pair a = certs_make_pair(&ours, IDENTITY_AGENT, "a", -DAY, DAY),
+			  b = certs_make_pair(&ours, IDENTITY_AGENT, "b", -DAY, DAY);
+	const struct {
+		const char *ca, *certificate, *key, *why;
+	} rows[] = {
+		{"", a.certificate, a.key, "identity.ca: is not a PEM certificate"},
+		{a.certificate, a.certificate, a.key,
+		 "identity.ca: is not the certificate of a CA"},
+		{ours.pem, "-----BEGIN", a.key, "identity.certificate: is not a PEM certificate"},
+		{ours.pem, a.certificate, "junk",
+		 "identity.key: is not a PEM private key without a password"},
+		{ours.pem, a.certificate, b.key,
+		 "identity.key: does not match identity.certificate"},
+		{theirs.pem, a.certificate, a.key,
+		 "identity.certificate: is not signed by identity.ca"},
+	};
+	char why[128];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_null(identity_new(rows[i].ca, rows[i].certificate, rows[i].key, why,
+					 sizeof(why)));
+		assert_string_equal(why, rows[i].why);
+	}
+	certs_free_pair(&a);
+	certs_free_pair(&b);
+}
+
+static void test_names(void **state)
+{
+	static const char *const good[] = {"a", "home", "home-2", "a_b", "0"};
+	static const char *const bad[] = {"", "Home", "a.b", "-a", "a-", "a/b", "a b", "\xc3\xa9"};
+	char name[65] = {0};
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_true(identity_name_ok(good[i]));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(identity_name_ok(bad[i]));
+	memset(name, 'a', 63);
+	assert_true(identity_name_ok(name));
+	name[63] = 'a';
+	assert_false(identity_name_ok(name));
+}
+
+/* ---- HELLO ---- */
+
+static enum reason hello(const struct identity *judge, const struct identity *who, int spoil,
+			 struct identity_peer *out)
+{
+	uint8_t exported[32], signature[512];
+	const uint8_t *der;
+	size_t der_len, len;
+
+	memset(exported, 0x5a, sizeof(exported));
+	identity_certificate_der(who, &der, &der_len);
+	assert_true(identity_sign(who, exported, signature, sizeof(signature), &len));
+	if (spoil == 1)
+		exported[31] ^= 1;
+	if (spoil == 2)
+		signature[len - 1] ^= 1;
+	return identity_verify(judge, der, spoil == 3 ? der_len - 1 : der_len, signature,
+			       spoil == 4 ? 0 : len, exported, out);
+}
+
+static void test_hello(void **state)
+{
+	struct identity *relay = own(IDENTITY_RELAY, HOST), *agent = own(IDENTITY_AGENT, "home"),
+			*console = own(IDENTITY_CONSOLE, "ops");
+	struct identity_peer peer = {.name = "untouched"};
+
+	assert_int_equal(hello(relay, agent, 1, &peer), REASON_PROOF);
+	assert_int_equal(hello(relay, agent, 2, &peer), REASON_PROOF);
+	assert_int_equal(hello(relay, agent, 3, &peer), REASON_CERT_UNTRUSTED);
+	assert_int_equal(hello(relay, agent, 4, &peer), REASON_PROOF);
+	assert_int_equal(hello(relay, relay, 0, &peer), REASON_CERT_ROLE);
+	assert_string_equal(peer.name, "untouched");
+	assert_int_equal(hello(relay, agent, 0, &peer), REASON_OK);
+	assert_string_equal(peer.name, "home");
+	assert_int_equal(hello(relay, console, 0, &peer), REASON_OK);
+	assert_int_equal(peer.role, IDENTITY_CONSOLE);
+	identity_free(relay);
+	identity_free(agent);
+	identity_free(console);
+}
+
+static void test_hello_of_the_expired_and_of_strangers(void **state)
+{
+	struct identity *relay = own(IDENTITY_RELAY, HOST);
+	struct identity *old = certs_identity(&ours, &ours, IDENTITY_AGENT, "old", -2 * DAY, -DAY);
+	struct identity *early = certs_identity(&ours, &ours, IDENTITY_AGENT, "new", DAY, 2 * DAY);
+	struct identity *other =
+		certs_identity(&theirs, &theirs, IDENTITY_AGENT, "home", -DAY, DAY);
+	struct identity_peer peer;
+
+	assert_int_equal(hello(relay, old, 0, &peer), REASON_CERT_EXPIRED);
+	assert_int_equal(hello(relay, early, 0, &peer), REASON_CERT_EXPIRED);
+	assert_int_equal(hello(relay, other, 0, &peer), REASON_CERT_UNTRUSTED);
+	identity_free(relay);
+	identity_free(old);
+	identity_free(early);
+	identity_free(other);
+}
+
+/* Keys that 'postern pki' does not make, but an operator's own CA might certify. */
+static void test_every_kind_of_key_signs(void **state)
+{
+	static const int kinds[] = {EVP_PKEY_ED25519, EVP_PKEY_RSA};
+	struct identity *relay = own(IDENTITY_RELAY, HOST);
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(kinds[i], NULL);
+		EVP_PKEY *key = NULL;
+		struct pki_request request = {.role = IDENTITY_AGENT,
+					      .name = "home",
+					      .not_before = time(NULL) - DAY,
+					      .not_after = time(NULL) + DAY};
+		struct identity_peer peer;
+		struct identity *agent;
+		char why[128], *pem, *key_pem;
+		X509 *x;
+
+		assert_true(EVP_PKEY_keygen_init(ctx));
+		if (kinds[i] == EVP_PKEY_RSA)
+			assert_true(EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, 2048));
+		assert_true(EVP_PKEY_keygen(ctx, &key));
+		x = pki_make_certificate(&request, key, ours.x, ours.key);
+		pem = pki_certificate_pem(x);
+		key_pem = pki_key_pem(key);
+		agent = identity_new(ours.pem, pem, key_pem, why, sizeof(why));
+		assert_string_equal(why, "");
+		assert_int_equal(hello(relay, agent, 0, &peer), REASON_OK);
+		assert_int_equal(hello(relay, agent, 2, &peer), REASON_PROOF);
+		identity_free(agent);
+		pki_free_secret(key_pem);
+		free(pem);
+		X509_free(x);
+		EVP_PKEY_free(key);
+		EVP_PKEY_CTX_free(ctx);
+	}
+	identity_free(relay);
+}
+
+/* RFC 4231 has no case with a 32-byte key; this one is of Python's hmac. */
+static void test_leg_proof(void **state)
+{
+	static const uint8_t expected[32] = {
+		0x73, 0x21, 0x40, 0x6e, 0x0c, 0x88, 0x0f, 0xd9, 0x25, 0x97, 0x89,
+		0x8b, 0xeb, 0x39, 0x3a, 0xf2, 0xae, 0xbe, 0xd5, 0x1a, 0xb5, 0xcd,
+		0xf1, 0xd5, 0x2e, 0x59, 0x91, 0xf9, 0xaf, 0xad, 0xd2, 0xde,
+	};
+	uint8_t secret[32], exported[32], proof[32], again[32];
+
+	memset(secret, 0x01, 32);
+	memset(exported, 0x02, 32);
+	identity_leg_proof(secret, exported, proof);
+	assert_memory_equal(proof, expected, 32);
+	secret[31] ^= 1;
+	identity_leg_proof(secret, exported, again);
+	assert_memory_not_equal(proof, again, 32);
+}
+
+/* ---- dialling a relay ---- */
+
+/* Shakes hands with a front of server and asks who's there. */
+static bool dial(const struct identity *server, const struct identity *client, const char *host,
+		 bool system_trust, char *why, size_t why_size)
+{
+	SSL_CTX *front = identity_front_context(server), *out = identity_dial_context(client);
+	struct tls *s = tls_new(front, true), *c = tls_new(out, false);
+	const uint8_t *alpn;
+	unsigned len;
+	bool ok;
+
+	assert_true(SSL_set_tlsext_host_name(tls_ssl(c), host));
+	assert_true(certs_handshake(c, s, 4096));
+	SSL_get0_alpn_selected(tls_ssl(c), &alpn, &len);
+	assert_int_equal(len, 8);
+	assert_memory_equal(alpn, "http/1.1", 8);
+	why[0] = '\0';
+	ok = identity_check_relay(client, tls_ssl(c), host, system_trust, why, why_size);
+	tls_free(s);
+	tls_free(c);
+	SSL_CTX_free(front);
+	SSL_CTX_free(out);
+	return ok;
+}
+
+static void test_relay_by_name_and_by_address(void **state)
+{
+	struct identity *named = own(IDENTITY_RELAY, HOST), *v4 = own(IDENTITY_RELAY, "192.0.2.7"),
+			*v6 = own(IDENTITY_RELAY, "2001:db8::7"), *me = own(IDENTITY_AGENT, "home");
+	char why[512];
+
+	assert_true(dial(named, me, HOST, false, why, sizeof(why)));
+	assert_true(dial(v4, me, "192.0.2.7", false, why, sizeof(why)));
+	assert_true(dial(v6, me, "2001:db8:0::7", false, why, sizeof(why)));
+	assert_false(dial(named, me, "other.example.org", false, why, sizeof(why)));
+	assert_begins(why, "the relay's certificate is for relay.example.org, not for other.ex");
+	assert_false(dial(v4, me, "192.0.2.8", false, why, sizeof(why)));
+	assert_begins(why, "the relay's certificate is for 192.0.2.7, not for 192.0.2.8");
+	identity_free(named);
+	identity_free(v4);
+	identity_free(v6);
+	identity_free(me);
+}
+
+static void test_interception_is_named(void **state)
+{
+	struct identity *box = certs_identity(&theirs, &theirs, IDENTITY_RELAY, HOST, -DAY, DAY);
+	struct identity *me = own(IDENTITY_AGENT, "home");
+	char why[512];
+
+	for (int system_trust = 0; system_trust < 2; system_trust++) {
+		assert_false(dial(box, me, HOST, system_trust, why, sizeof(why)));
+		assert_begins(why,
+			      "TLS is being intercepted by Inspector Box: the certificate for "
+			      "relay.example.org was issued by \"Inspector Box CA\" instead of "
+			      "by your organisation's CA \"Example Ltd\"");
+		assert_contains(why, "an exception for relay.example.org");
+	}
+	identity_free(box);
+	identity_free(me);
+}
+
+static void test_system_trust(void **state)
+{
+	char path[] = "/tmp/postern-ca-XXXXXX", why[512];
+	struct identity *public = certs_identity(&theirs, &theirs, IDENTITY_RELAY, HOST, -DAY, DAY);
+	struct identity *mine = own(IDENTITY_RELAY, HOST), *me = own(IDENTITY_AGENT, "home");
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, theirs.pem, strlen(theirs.pem)), strlen(theirs.pem));
+	setenv("SSL_CERT_FILE", path, 1);
+	assert_true(identity_load_system(me));
+	assert_true(dial(public, me, HOST, true, why, sizeof(why)));
+	assert_true(dial(mine, me, HOST, true, why, sizeof(why)));
+	assert_false(dial(public, me, HOST, false, why, sizeof(why)));
+	assert_false(dial(public, me, "www.example.org", true, why, sizeof(why)));
+	assert_begins(why, "the relay's certificate is for relay.example.org, not for www");
+	unsetenv("SSL_CERT_FILE");
+	unlink(path);
+	close(fd);
+	identity_free(public);
+	identity_free(mine);
+	identity_free(me);
+}
+
+static void test_relays_out_of_time(void **state)
+{
+	struct identity *old = certs_identity(&ours, &ours, IDENTITY_RELAY, HOST, -2 * DAY, -DAY);
+	struct identity *early = certs_identity(&ours, &ours, IDENTITY_RELAY, HOST, DAY, 2 * DAY);
+	struct identity *me = own(IDENTITY_AGENT, "home");
+	char why[512];
+
+	assert_false(dial(old, me, HOST, false, why, sizeof(why)));
+	assert_begins(why, "the certificate of relay.example.org expired on 20");
+	assert_false(dial(early, me, HOST, false, why, sizeof(why)));
+	assert_begins(why, "the certificate of relay.example.org is valid only from 20");
+	assert_contains(why, "set the clock");
+	identity_free(old);
+	identity_free(early);
+	identity_free(me);
+}
+
+/* Its CN is the host's name and it may serve TLS; it is an agent's all the same. */
+static void test_an_agent_is_no_relay(void **state)
+{
+	struct identity *agent = own(IDENTITY_AGENT, "relay"), *me = own(IDENTITY_AGENT, "home");
+	char why[512];
+
+	assert_false(dial(agent, me, "relay", false, why, sizeof(why)));
+	assert_string_equal(why, "the certificate of relay is that of \"relay\", not a relay's");
+	identity_free(agent);
+	identity_free(me);
+}
+
+static void test_a_ca_made_anew(void **state)
+{
+	struct certs_ca again = certs_make_ca("Example Ltd");
+	struct identity *relay = certs_identity(&again, &again, IDENTITY_RELAY, HOST, -DAY, DAY);
+	struct identity *me = own(IDENTITY_AGENT, "home");
+	char why[512];
+
+	assert_false(dial(relay, me, HOST, false, why, sizeof(why)));
+	assert_contains(why, "was signed with another key");
+	identity_free(relay);
+	identity_free(me);
+	certs_free_ca(&again);
+}
+
+/* ---- the inner session ---- */
+
+struct inner {
+	SSL_CTX *client_context, *server_context;
+	struct tls *client, *server;
+	bool ok;
+};
+
+static struct inner inner_between(const struct identity *client, const struct identity *server)
+{
+	struct inner in = {.client_context = identity_inner_context(client, false),
+			   .server_context = identity_inner_context(server, true)};
+
+	in.client = tls_new(in.client_context, false);
+	in.server = tls_new(in.server_context, true);
+	in.ok = certs_handshake(in.client, in.server, 4096);
+	return in;
+}
+
+static void free_inner(struct inner *in)
+{
+	tls_free(in->client);
+	tls_free(in->server);
+	SSL_CTX_free(in->client_context);
+	SSL_CTX_free(in->server_context);
+}
+
+static void test_inner_session_tells_both_names(void **state)
+{
+	struct identity *laptop = own(IDENTITY_AGENT, "laptop"),
+			*home = own(IDENTITY_AGENT, "home");
+	struct inner in = inner_between(laptop, home);
+	struct identity_peer peer;
+	size_t n;
+
+	assert_true(in.ok);
+	assert_int_equal(identity_peer_of(laptop, tls_ssl(in.client), &peer), REASON_OK);
+	assert_string_equal(peer.name, "home");
+	assert_int_equal(identity_peer_of(home, tls_ssl(in.server), &peer), REASON_OK);
+	assert_string_equal(peer.name, "laptop");
+	assert_int_equal(SSL_version(tls_ssl(in.client)), TLS1_3_VERSION);
+	/* No tickets: the server's first output is the one record of its first byte. */
+	assert_int_equal(tls_write(in.server, (const uint8_t *)"x", 1), TLS_OK);
+	tls_output(in.server, &n);
+	assert_int_equal(n, 5 + 1 + 1 + 16);
+	free_inner(&in);
+	identity_free(laptop);
+	identity_free(home);
+}
+
+/* A refused side is told why, whichever side it is. */
+static void refused(struct identity *bad, enum reason reason, const char *told)
+{
+	struct identity *good = own(IDENTITY_AGENT, "home");
+	struct identity_peer peer = {.name = "untouched"};
+	struct inner in = inner_between(bad, good);
+	uint8_t byte;
+	size_t n;
+
+	assert_false(in.ok);
+	assert_int_equal(identity_peer_of(good, tls_ssl(in.server), &peer), reason);
+	assert_string_equal(tls_error(in.server), "the peer's certificate was refused");
+	certs_carry(in.server, in.client, 4096);
+	assert_int_equal(tls_read(in.client, &byte, 1, &n), TLS_FAILED);
+	assert_string_equal(tls_error(in.client), told);
+	free_inner(&in);
+
+	in = inner_between(good, bad);
+	assert_false(in.ok);
+	assert_int_equal(identity_peer_of(good, tls_ssl(in.client), &peer), reason);
+	assert_string_equal(peer.name, "untouched");
+	free_inner(&in);
+	identity_free(good);
+	identity_free(bad);
+}
+
+static void test_inner_refusals(void **state)
+{
+	refused(certs_identity(&ours, &ours, IDENTITY_AGENT, "old", -2 * DAY, -DAY),
+		REASON_CERT_EXPIRED, "the peer says that our certificate has expired");
+	refused(certs_identity(&ours, &ours, IDENTITY_RELAY, HOST, -DAY, DAY), REASON_CERT_ROLE,
+		"the peer refused our certificate");
+}
+
+static void test_inner_refuses_another_organisation(void **state)
+{
+	struct identity *home = own(IDENTITY_AGENT, "home");
+	struct identity *other =
+		certs_identity(&theirs, &theirs, IDENTITY_AGENT, "home", -DAY, DAY);
+	struct identity_peer peer;
+	struct inner in = inner_between(other, home);
+
+	assert_false(in.ok);
+	/* The client is the first to see a certificate, and refuses it. */
+	assert_int_equal(identity_peer_of(other, tls_ssl(in.client), &peer), REASON_CERT_UNTRUSTED);
+	assert_string_equal(tls_error(in.server),
+			    "the peer does not trust the CA of our certificate");
+	free_inner(&in);
+	identity_free(home);
+	identity_free(other);
+}
+
+/* A client that has the CA right but a certificate of elsewhere (or none) gets no further. */
+static void test_inner_server_refuses_what_it_cannot_trust(void **state)
+{
+	struct identity *home = own(IDENTITY_AGENT, "home");
+	struct identity *stranger = certs_identity(&theirs, &ours, IDENTITY_RELAY, HOST, -DAY, DAY);
+	struct identity_peer peer;
+	SSL_CTX *bare = identity_dial_context(home);
+	SSL_CTX *context = identity_inner_context(home, true);
+	struct inner in = inner_between(stranger, home);
+	struct tls *client, *server;
+
+	assert_false(in.ok);
+	assert_int_equal(identity_peer_of(home, tls_ssl(in.server), &peer), REASON_CERT_UNTRUSTED);
+	free_inner(&in);
+
+	/* No certificate, with the right ALPN. */
+	assert_int_equal(SSL_CTX_set_alpn_protos(bare, (const uint8_t *)"\x09postern/1", 10), 0);
+	client = tls_new(bare, false);
+	server = tls_new(context, true);
+	assert_false(certs_handshake(client, server, 4096));
+	assert_int_equal(identity_peer_of(home, tls_ssl(server), &peer), REASON_CERT_UNTRUSTED);
+	assert_string_equal(tls_error(server), "the peer presented no certificate");
+	tls_free(client);
+	tls_free(server);
+	SSL_CTX_free(bare);
+	SSL_CTX_free(context);
+	identity_free(home);
+	identity_free(stranger);
+}
+
+static void test_inner_requires_its_alpn(void **state)
+{
+	struct identity *home = own(IDENTITY_AGENT, "home");
+	static const uint8_t *const offers[] = {(const uint8_t *)"\x08http/1.1", NULL};
+
+	for (size_t i = 0; i < 2; i++) {
+		SSL_CTX *c = identity_inner_context(home, false),
+			*s = identity_inner_context(home, true);
+		struct tls *client, *server;
+
+		assert_int_equal(SSL_CTX_set_alpn_protos(c, offers[i], offers[i] ? 9 : 0), 0);
+		client = tls_new(c, false);
+		server = tls_new(s, true);
+		assert_false(certs_handshake(client, server, 4096));
+		tls_free(client);
+		tls_free(server);
+		SSL_CTX_free(c);
+		SSL_CTX_free(s);
+	}
+	identity_free(home);
+}
+
+/* Contexts and sessions live on when a new configuration replaces the identity. */
+static void test_contexts_outlive_the_identity(void **state)
+{
+	struct identity *home = own(IDENTITY_AGENT, "home");
+	SSL_CTX *c = identity_inner_context(home, false), *s = identity_inner_context(home, true);
+	struct tls *client, *server;
+
+	identity_free(home);
+	client = tls_new(c, false);
+	server = tls_new(s, true);
+	SSL_CTX_free(c);
+	SSL_CTX_free(s);
+	assert_true(certs_handshake(client, server, 4096));
+	tls_free(client);
+	tls_free(server);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_self),
+		cmocka_unit_test(test_refusals_name_the_part),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_hello),
+		cmocka_unit_test(test_hello_of_the_expired_and_of_strangers),
+		cmocka_unit_test(test_every_kind_of_key_signs),
+		cmocka_unit_test(test_leg_proof),
+		cmocka_unit_test(test_relay_by_name_and_by_address),
+		cmocka_unit_test(test_interception_is_named),
+		cmocka_unit_test(test_system_trust),
+		cmocka_unit_test(test_relays_out_of_time),
+		cmocka_unit_test(test_an_agent_is_no_relay),
+		cmocka_unit_test(test_a_ca_made_anew),
+		cmocka_unit_test(test_inner_session_tells_both_names),
+		cmocka_unit_test(test_inner_refusals),
+		cmocka_unit_test(test_inner_refuses_another_organisation),
+		cmocka_unit_test(test_inner_server_refuses_what_it_cannot_trust),
+		cmocka_unit_test(test_inner_requires_its_alpn),
+		cmocka_unit_test(test_contexts_outlive_the_identity),
+	};
+
+	return cmocka_run_group_tests(tests, make, unmake);
+}
