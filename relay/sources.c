@@ -55,6 +55,8 @@ bool sources_enter(struct sources *s, struct addr_key key)
 
 	HASH_FIND(hh, s->table, &key, sizeof key, e);
 	if (!e) {
+		if (s->limit == 0)
+			return false;
 		e = calloc(1, sizeof *e);
 		if (!e)
 			return false;

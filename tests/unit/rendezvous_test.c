@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rendezvous: sign-in, replacement, meetings and their limits.
+ * links: relay/rendezvous.c core/parse/wire.c core/parse/reason.c
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "relay/rendezvous.h"
+
+static const struct rendezvous_limits roomy = {
+	.links = 16, .services = 4, .legs = 3, .sessions = 3};
+
+struct scene {
+	struct rendezvous *r;
+	struct rendezvous_link home, laptop;
+};
+
+enum { HOME_CONN = 101, LAPTOP_CONN = 102, ASKER = 201 };
+
+static struct scene scene_new(void)
+{
+	struct scene s;
+	struct wire_bytes services[] = {wire_text("ssh"), wire_text("web")};
+
+	s.r = rendezvous_new(&roomy);
+	assert_non_null(s.r);
+	assert_int_equal(rendezvous_sign_in(s.r, "home", false, HOME_CONN, &s.home), REASON_OK);
+	assert_int_equal(rendezvous_sign_in(s.r, "laptop", false, LAPTOP_CONN, &s.laptop),
+			 REASON_OK);
+	assert_int_equal(rendezvous_publish(s.r, s.home.link, services, 2), REASON_OK);
+	return s;
+}
+
+static void an_open_meets_an_accept(void **state)
+{
+	struct scene s = scene_new();
+	struct rendezvous_offer offer;
+	struct rendezvous_pair pair;
+
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
+			 REASON_OK);
+	assert_int_equal(offer.publisher, HOME_CONN);
+	assert_string_equal(offer.from, "laptop");
+	assert_int_equal(rendezvous_accept(s.r, s.home.link, offer.session, &pair), REASON_OK);
+	assert_int_equal(pair.asker, ASKER);
+	assert_string_equal(account_name(pair.from), "laptop");
+	assert_string_equal(account_name(pair.to), "home");
+	assert_int_equal(rendezvous_count(s.r).meetings, 0);
+	/* Once only. */
+	assert_int_equal(rendezvous_accept(s.r, s.home.link, offer.session, &pair),
+			 REASON_PEER_GONE);
+	rendezvous_end(s.r, pair.from, pair.to);
+	rendezvous_free(s.r);
+}
+
+static void a_public_client_has_no_account(void **state)
+{
+	struct scene s = scene_new();
+	struct rendezvous_offer offer;
+	struct rendezvous_pair pair;
+
+	assert_int_equal(rendezvous_open(s.r, 0, "home", "web", ASKER, &offer), REASON_OK);
+	assert_string_equal(offer.from, "");
+	assert_int_equal(rendezvous_accept(s.r, s.home.link, offer.session, &pair), REASON_OK);
+	assert_null(pair.from);
+	rendezvous_end(s.r, pair.from, pair.to);
+	rendezvous_free(s.r);
+}
+
+static void unknown_names_have_their_own_reasons(void **state)
+{
+	struct scene s = scene_new();
+	struct rendezvous_offer offer;
+
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "attic", "ssh", ASKER, &offer),
+			 REASON_AGENT_OFFLINE);
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "smb", ASKER, &offer),
+			 REASON_SERVICE_UNKNOWN);
+	assert_int_equal(rendezvous_open(s.r, 12345, "home", "ssh", ASKER, &offer),
+			 REASON_LINK_GONE);
+	rendezvous_free(s.r);
+}
+
+static void only_the_publisher_may_accept_or_refuse(void **state)
+{
+	struct scene s = scene_new();
+	struct rendezvous_offer offer;
+	struct rendezvous_pair pair;
+	slab_id asker = 0;
+
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
+			 REASON_OK);
+	assert_int_equal(rendezvous_accept(s.r, s.laptop.link, offer.session, &pair),
+			 REASON_PEER_GONE);
+	assert_false(rendezvous_refuse(s.r, s.laptop.link, offer.session, &asker));
+	assert_true(rendezvous_refuse(s.r, s.home.link, offer.session, &asker));
+	assert_int_equal(asker, ASKER);
+	assert_false(rendezvous_refuse(s.r, s.home.link, offer.session, &asker));
+	rendezvous_free(s.r);
+}
+
+static void the_newest_link_of_a_name_replaces_the_older(void **state)
+{
+	struct scene s = scene_new();
+	struct rendezvous_link again, transient;
+	struct rendezvous_offer offer;
+	struct wire_bytes service = wire_text("ssh");
+
+	assert_int_equal(rendezvous_sign_in(s.r, "home", true, 300, &transient), REASON_OK);
+	assert_int_equal(transient.replaced, 0);
+	assert_int_equal(rendezvous_sign_in(s.r, "home", false, 301, &again), REASON_OK);
+	assert_int_equal(again.replaced, HOME_CONN);
+	/* It has published nothing yet. */
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
+			 REASON_SERVICE_UNKNOWN);
+	assert_int_equal(rendezvous_publish(s.r, again.link, &service, 1), REASON_OK);
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
+			 REASON_OK);
+	assert_int_equal(offer.publisher, 301);
+	/* The older one's late end takes nothing from the newer. */
+	rendezvous_sign_out(s.r, s.home.link, NULL, NULL);
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
+			 REASON_OK);
+	rendezvous_free(s.r);
+}
+
+struct orphans {
+	size_t count;
+	slab_id asker;
+	uint64_t session;
+};
+
+static void note_orphan(void *context, slab_id asker, uint64_t session)
+{
+	struct orphans *o = context;
+
+	o->count++;
+	o->asker = asker;
+	o->session = session;
+}
+
+static void a_lost_publisher_orphans_its_meetings(void **state)
+{
+	struct scene s = scene_new();
+	struct rendezvous_offer offer;
+	struct orphans orphans = {0};
+
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
+			 REASON_OK);
+	rendezvous_sign_out(s.r, s.home.link, note_orphan, &orphans);
+	assert_int_equal(orphans.count, 1);
+	assert_int_equal(orphans.asker, ASKER);
+	assert_int_equal(orphans.session, offer.session);
+	assert_int_equal(rendezvous_count(s.r).meetings, 0);
+	rendezvous_forget(s.r, offer.session); /* late: harmless */
+	rendezvous_free(s.r);
+}
+
+static void limits_refuse_new_work_only(void **state)
+{
+	struct scene s = scene_new();
+	struct rendezvous_offer offers[4];
+	struct rendezvous_pair pair;
+	struct wire_bytes five[5] = {wire_text("a"), wire_text("b"), wire_text("c"), wire_text("d"),
+				     wire_text("e")};
+
+	assert_int_equal(rendezvous_publish(s.r, s.home.link, five, 5), REASON_LIMIT_SERVICES);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(rendezvous_leg_join(s.r, s.home.link), REASON_OK);
+	assert_int_equal(rendezvous_leg_join(s.r, s.home.link), REASON_LIMIT_LEGS);
+	rendezvous_leg_leave(s.r, s.home.link);
+	assert_int_equal(rendezvous_leg_join(s.r, s.home.link), REASON_OK);
+
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh",
+						 ASKER + (slab_id)i, &offers[i]),
+				 REASON_OK);
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", 9, &offers[3]),
+			 REASON_LIMIT_SESSIONS);
+	/* An accepted session still counts; an ended one does not. */
+	assert_int_equal(rendezvous_accept(s.r, s.home.link, offers[0].session, &pair), REASON_OK);
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", 9, &offers[3]),
+			 REASON_LIMIT_SESSIONS);
+	rendezvous_end(s.r, pair.from, pair.to);
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", 9, &offers[3]),
+			 REASON_OK);
+	rendezvous_free(s.r);
+}
+
+static void links_have_a_limit(void **state)
+{
+	struct rendezvous_limits one = {.links = 1, .services = 1, .legs = 1, .sessions = 1};
+	struct rendezvous *r = rendezvous_new(&one);
+	struct rendezvous_link link;
+
+	assert_int_equal(rendezvous_sign_in(r, "a", false, 1, &link), REASON_OK);
+	assert_int_equal(rendezvous_sign_in(r, "b", false, 2, &link), REASON_LIMIT_AGENTS);
+	rendezvous_sign_out(r, link.link, NULL, NULL);
+	assert_int_equal(rendezvous_sign_in(r, "b", false, 2, &link), REASON_OK);
+	rendezvous_free(r);
+}
+
+static void accounts_live_while_links_or_sessions_do(void **state)
+{
+	struct scene s = scene_new();
+	struct rendezvous_offer offer;
+	struct rendezvous_pair pair;
+
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
+			 REASON_OK);
+	assert_int_equal(rendezvous_accept(s.r, s.home.link, offer.session, &pair), REASON_OK);
+	rendezvous_sign_out(s.r, s.home.link, NULL, NULL);
+	rendezvous_sign_out(s.r, s.laptop.link, NULL, NULL);
+	assert_int_equal(rendezvous_count(s.r).links, 0);
+	assert_int_equal(rendezvous_count(s.r).accounts, 2);
+	assert_string_equal(account_name(pair.to), "home");
+	rendezvous_end(s.r, pair.from, pair.to);
+	assert_int_equal(rendezvous_count(s.r).accounts, 0);
+	rendezvous_free(s.r);
+}
+
+static void a_leg_needs_the_secret_of_a_living_link(void **state)
+{
+	struct scene s = scene_new();
+	uint8_t secret[WIRE_SECRET_BYTES];
+
+	assert_int_equal(rendezvous_leg_secret(s.r, s.home.link, secret), REASON_OK);
+	assert_memory_equal(secret, s.home.secret, sizeof secret);
+	rendezvous_sign_out(s.r, s.home.link, NULL, NULL);
+	assert_int_equal(rendezvous_leg_secret(s.r, s.home.link, secret), REASON_LINK_GONE);
+	assert_int_equal(rendezvous_leg_join(s.r, s.home.link), REASON_LINK_GONE);
+	assert_false(rendezvous_link_alive(s.r, s.home.link));
+	rendezvous_free(s.r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_open_meets_an_accept),
+		cmocka_unit_test(a_public_client_has_no_account),
+		cmocka_unit_test(unknown_names_have_their_own_reasons),
+		cmocka_unit_test(only_the_publisher_may_accept_or_refuse),
+		cmocka_unit_test(the_newest_link_of_a_name_replaces_the_older),
+		cmocka_unit_test(a_lost_publisher_orphans_its_meetings),
+		cmocka_unit_test(limits_refuse_new_work_only),
+		cmocka_unit_test(links_have_a_limit),
+		cmocka_unit_test(accounts_live_while_links_or_sessions_do),
+		cmocka_unit_test(a_leg_needs_the_secret_of_a_living_link),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
