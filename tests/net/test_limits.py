@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stays after many sessions, and what the kernel forbids the relay."""
+import glob
+import os
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from capture import Capture
+from peers import WebCa, answer_digest, echo, nginx, receive_all, receive_exactly
+from runner import limit
+from world import World, descriptors, memory_kb
+
+GROWTH_MAX_KB = 4096
+
+
+def churn(w, count, workers=8):
+    """count short sessions through the forward, all kinds of ends among them."""
+    def one(n):
+        with w.laptop.connect("127.0.0.1", 7000, timeout=30) as s:
+            s.sendall(b"x" * 64)
+            if n % 10 == 0:
+                return  # gone before the answer
+            assert receive_exactly(s, 64) == b"x" * 64
+            if n % 10 == 1:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # reset
+            elif n % 2:
+                s.shutdown(socket.SHUT_WR)
+                receive_all(s)
+
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(one, range(count)):
+            pass
+
+
+def settle(relay, programs, expected=None):
+    """Waits until nothing is going on; descriptor counts and memory of each program."""
+    relay.wait_idle(20)
+    end = time.monotonic() + 10
+    last = None
+    while time.monotonic() < end:  # spare legs are being replaced
+        now = [descriptors(p.pid) for p in programs]
+        if now == (expected or last):
+            break
+        last = now
+        time.sleep(0.5)
+    return [descriptors(p.pid) for p in programs], [memory_kb(p.pid) for p in programs]
+
+
+@limit(900)
+def test_leaks(lab):
+    """After many sessions every program has the descriptors and the memory that it had before."""
+    w = World(lab).two_homes()
+    w.home.serve(7000, echo)
+    relay, *agents = w.pair(7000)
+    programs = [relay.process, *agents]
+    churn(w, max(500, lab.options.sessions // 20))  # warm up
+    files, memory = settle(relay, programs)
+    start = time.monotonic()
+    churn(w, lab.options.sessions)
+    took = time.monotonic() - start
+    files_after, memory_after = settle(relay, programs, files)
+    print(f"{lab.options.sessions} sessions, {lab.options.sessions / took:.0f}/s; "
+          f"descriptors {files} -> {files_after}, kB {memory} -> {memory_after}")
+    assert files == files_after, f"descriptors {files} -> {files_after}"
+    for p, a, b in zip(programs, memory, memory_after):
+        assert b - a < GROWTH_MAX_KB, f"{p.name} grew by {b - a} kB"
+
+
+@limit(120)
+def test_leaks_by_name(lab):
+    """The same for strangers' connections: pages, passthrough, and ones that break off."""
+    w = World(lab).two_homes()
+    ca = WebCa(lab)
+    nginx(w.home, port=8443, tls=ca.issue("www.example.org"))
+    relay = w.relay(public={"www.example.org": "home/web"})
+    agent = w.agent(w.home, "home", publish={"web": "127.0.0.1:8443"}, public=["web"])
+    programs = [relay.process, agent]
+
+    def some(count):
+        urls = "url = https://www.example.org/\noutput = /dev/null\n" \
+               "url = https://relay.example.org/\noutput = /dev/null\n"
+        config = lab.write("curl.conf", urls * count)
+        w.visitor.run(["curl", "-skS", "-m", "30", "--no-keepalive", "-H", "Connection: close",
+                       "-K", config], timeout=60)
+        for n in range(count):
+            with w.visitor.connect("45.0.0.2", 443) as s:
+                s.sendall(b"\x16\x03\x01\x02\x00\x01\x00"[:n % 8])
+
+    some(40)
+    files, memory = settle(relay, programs)
+    some(300)
+    files_after, memory_after = settle(relay, programs, files)
+    assert files == files_after, f"descriptors {files} -> {files_after}"
+    for p, a, b in zip(programs, memory, memory_after):
+        assert b - a < GROWTH_MAX_KB, f"{p.name} grew by {b - a} kB"
+
+
+def test_relay_never_dials(lab):
+    """Every thread of the relay is confined, and no packet of it ever opens a connection."""
+    w = World(lab).two_homes()
+    w.home.serve(7000, answer_digest)
+    capture = Capture(w.relay_host, condition="src host 45.0.0.2 and "
+                      "(udp or tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn)", name="dials")
+    relay, *_ = w.pair(7000, "digest")
+    with w.laptop.connect("127.0.0.1", 7000) as s:
+        s.sendall(b"hello")
+        s.shutdown(socket.SHUT_WR)
+        assert receive_all(s).startswith(b"5 ")
+    threads = glob.glob(f"/proc/{relay.pid}/task/*/status")
+    assert threads
+    for path in threads:
+        with open(path, encoding="ascii", errors="replace") as f:
+            fields = dict(line.split(":", 1) for line in f.read().splitlines() if ":" in line)
+        assert fields["Seccomp"].strip() == "2", f"{path}: Seccomp {fields['Seccomp'].strip()}"
+        assert fields["NoNewPrivs"].strip() == "1", path
+        assert int(fields["CapEff"], 16) == 0, f"{path}: CapEff {fields['CapEff'].strip()}"
+    capture.stop()
+    dialled = list(capture.packets())
+    assert not dialled, f"the relay sent {len(dialled)} packets of its own accord"
+
+
+def test_engine_is_used(lab):
+    """The programs run on the engine that this run is about, and say so."""
+    w = World(lab).two_homes()
+    w.home.serve(7000, echo)
+    programs = w.pair(7000)
+    for program in programs:
+        process = getattr(program, "process", program)
+        rings = [os.readlink(x) for x in glob.glob(f"/proc/{process.pid}/fd/*")
+                 if os.path.islink(x)]
+        uses = any("io_uring" in x for x in rings)
+        assert uses == (lab.engine == "io_uring"), f"{process.name}: {sorted(set(rings))}"
+        assert lab.engine in process.log(), f"{process.name} does not say which engine it uses"
