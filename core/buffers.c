@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: Apache-2.0
-// buffers: a bounded stack of large buffers, made when first needed.
+/* SPDX-License-Identifier: Apache-2.0 */
+/* buffers: a bounded stack of large buffers, made when first needed. */
 
 #include "core/buffers.h"
 

@@ -1,18 +1,20 @@
-// SPDX-License-Identifier: Apache-2.0
-// ring: the choice of the engine, the run loop, timers, messages and the pool's bookkeeping.
-//
-// Theory of operation. One turn of the loop is: deliver results that were known early; give
-// starved receives another chance; let the backend submit, wait and deliver; fire timers. The loop
-// waits only when nothing is left that it could do itself.
-//
-// The pool. A receive that finds the pool empty is parked on ring.starved, in order of arrival. It
-// may have been parked without any bytes waiting for it (io_uring picks the buffer first), so one
-// returned buffer must not be promised to one parked operation: that one may go to sleep on its
-// socket, the buffer stay unused, and the others starve beside it. Each turn therefore releases as
-// many operations as buffers are free, and the loop does not wait while there is both a free buffer
-// and a starved operation. Every such turn either uses a buffer up or puts at least one operation
-// to sleep on its socket, so the turns end, and an operation is tried once for each time it
-// starved.
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ring: the choice of the engine, the run loop, timers, messages and the pool's bookkeeping.
+ *
+ * Theory of operation. One turn of the loop is: deliver results that were known early; give
+ * starved receives another chance; let the backend submit, wait and deliver; fire timers. The loop
+ * waits only when nothing is left that it could do itself.
+ *
+ * The pool. A receive that finds the pool empty is parked on ring.starved, in order of arrival. It
+ * may have been parked without any bytes waiting for it (io_uring picks the buffer first), so one
+ * returned buffer must not be promised to one parked operation: that one may go to sleep on its
+ * socket, the buffer stay unused, and the others starve beside it. Each turn therefore releases as
+ * many operations as buffers are free, and the loop does not wait while there is both a free buffer
+ * and a starved operation. Every such turn either uses a buffer up or puts at least one operation
+ * to sleep on its socket, so the turns end, and an operation is tried once for each time it
+ * starved.
+ */
 
 #include "core/ring_internal.h"
 

@@ -1,18 +1,20 @@
-// SPDX-License-Identifier: Apache-2.0
-// ring_epoll: the fallback backend, for systems that refuse io_uring.
-//
-// Theory of operation. A started operation is queued and tried on the loop's next turn. When the
-// system call would block, the operation waits in its descriptor's slot for an edge. A descriptor
-// is registered once, edge-triggered for everything, when its first operation has to wait;
-// EPOLL_CTL_ADD reports readiness that is already there, so no edge can be missed.
-//
-// A slot remembers that its descriptor was emptied (a receive came short) or filled (a send did),
-// so that the next operation can wait without a futile attempt. epoll(7) allows this conclusion for
-// streams. It is not drawn before registration, since the edge may be past, nor once the end has
-// been signalled, since the end of the file comes without an edge of its own.
-//
-// Fairness: an operation makes one system call (accept: a few) and then queues behind the others,
-// and a turn tries what is queued once, before it looks for events and timers again.
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ring_epoll: the fallback backend, for systems that refuse io_uring.
+ *
+ * Theory of operation. A started operation is queued and tried on the loop's next turn. When the
+ * system call would block, the operation waits in its descriptor's slot for an edge. A descriptor
+ * is registered once, edge-triggered for everything, when its first operation has to wait;
+ * EPOLL_CTL_ADD reports readiness that is already there, so no edge can be missed.
+ *
+ * A slot remembers that its descriptor was emptied (a receive came short) or filled (a send did),
+ * so that the next operation can wait without a futile attempt. epoll(7) allows this conclusion for
+ * streams. It is not drawn before registration, since the edge may be past, nor once the end has
+ * been signalled, since the end of the file comes without an edge of its own.
+ *
+ * Fairness: an operation makes one system call (accept: a few) and then queues behind the others,
+ * and a turn tries what is queued once, before it looks for events and timers again.
+ */
 
 #define _GNU_SOURCE /* accept4 */
 

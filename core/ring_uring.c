@@ -1,22 +1,24 @@
-// SPDX-License-Identifier: Apache-2.0
-// ring_uring: the io_uring backend. Linux 6.1 or newer.
-//
-// Theory of operation. The ring is set up for one thread that also runs the kernel's share of the
-// work (SINGLE_ISSUER, DEFER_TASKRUN): completions are posted only while that thread waits, so
-// nothing happens behind its back. Starting an operation writes one submission entry; one system
-// call per turn submits them all and waits. An entry's user data is the operation's address, or 0
-// for a cancellation.
-//
-// What the ring may do is fixed before it may do anything (R_DISABLED): everything is registered,
-// then IORING_REGISTER_RESTRICTIONS names the few opcodes below, and only then is it enabled.
-// seccomp does not see what io_uring does in a process's name, so this list is the relay's promise
-// never to dial: no CONNECT, no SOCKET, no OPENAT, no SENDMSG, and nothing new can be registered.
-// Where the kernel will not take the restrictions the ring is not opened at all.
-//
-// A completion may come for a cancelled operation in any order with the cancellation's own. A
-// cancellation that finds nothing (-ENOENT) met an operation that was neither running nor asleep
-// but on its way between; its CANCELLING list is then gone through again, or that operation could
-// fall asleep uncancelled.
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ring_uring: the io_uring backend. Linux 6.1 or newer.
+ *
+ * Theory of operation. The ring is set up for one thread that also runs the kernel's share of the
+ * work (SINGLE_ISSUER, DEFER_TASKRUN): completions are posted only while that thread waits, so
+ * nothing happens behind its back. Starting an operation writes one submission entry; one system
+ * call per turn submits them all and waits. An entry's user data is the operation's address, or 0
+ * for a cancellation.
+ *
+ * What the ring may do is fixed before it may do anything (R_DISABLED): everything is registered,
+ * then IORING_REGISTER_RESTRICTIONS names the few opcodes below, and only then is it enabled.
+ * seccomp does not see what io_uring does in a process's name, so this list is the relay's promise
+ * never to dial: no CONNECT, no SOCKET, no OPENAT, no SENDMSG, and nothing new can be registered.
+ * Where the kernel will not take the restrictions the ring is not opened at all.
+ *
+ * A completion may come for a cancelled operation in any order with the cancellation's own. A
+ * cancellation that finds nothing (-ENOENT) met an operation that was neither running nor asleep
+ * but on its way between; its CANCELLING list is then gone through again, or that operation could
+ * fall asleep uncancelled.
+ */
 
 #include "core/ring_internal.h"
 
@@ -52,14 +54,15 @@ struct io_uring *ring_uring_raw(struct ring *r)
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
+/* The sysctl's value, 0 on kernels that have none, or -1 when it cannot be read. */
 static int uring_disabled_sysctl(void)
 {
-	int value = 0;
+	int value = -1;
 	FILE *f = fopen("/proc/sys/kernel/io_uring_disabled", "re");
 	if (!f)
-		return 0;
+		return errno == ENOENT ? 0 : -1;
 	if (fscanf(f, "%d", &value) != 1)
-		value = 0;
+		value = -1;
 	fclose(f);
 	return value;
 }
@@ -67,6 +70,12 @@ static int uring_disabled_sysctl(void)
 static const char *refusal(void)
 {
 	switch (uring_disabled_sysctl()) {
+	case 0:
+		return "a container runtime's seccomp profile forbids it, or the kernel has none; "
+		       "to "
+		       "use io_uring, allow io_uring_setup, io_uring_enter and io_uring_register "
+		       "in "
+		       "the profile";
 	case 1:
 		return "kernel.io_uring_disabled=1 keeps it from this user; set it to 0, or put "
 		       "the "
@@ -74,11 +83,11 @@ static const char *refusal(void)
 	case 2:
 		return "kernel.io_uring_disabled=2 forbids it to everybody; set it to 0";
 	default:
-		return "a container runtime's seccomp profile forbids it, or the kernel has none; "
-		       "to "
-		       "use io_uring, allow io_uring_setup, io_uring_enter and io_uring_register "
-		       "in "
-		       "the profile";
+		return "a container runtime's seccomp profile or kernel.io_uring_disabled forbids "
+		       "it; "
+		       "to use io_uring, allow io_uring_setup, io_uring_enter and "
+		       "io_uring_register "
+		       "in the profile, and set the sysctl to 0";
 	}
 }
 

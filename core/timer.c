@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: Apache-2.0
-// timer: a binary min-heap of deadlines; every timer knows its place in it.
+/* SPDX-License-Identifier: Apache-2.0 */
+/* timer: a binary min-heap of deadlines; every timer knows its place in it. */
 
 #include "core/timer.h"
 
