@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * wire: every message both ways, every limit from both sides.
+ * links: core/parse/wire.c
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "core/parse/wire.h"
+
+#define LENGTH(a) (sizeof(a) / sizeof((a)[0]))
+
+static const char name_63[] = "a23456789-123456789-123456789-123456789-123456789-123456789-123";
+static const char text_64[] = "0123456789012345678901234567890123456789012345678901234567890123";
+static uint8_t blob[WIRE_CERT_MAX + 1];
+static char long_text[WIRE_TEXT_MAX + 2];
+
+/* ---- helpers ---- */
+
+static enum wire_status decode(const void *in, size_t len)
+{
+	struct wire_message m, before;
+	size_t used = 4711;
+	enum wire_status status;
+
+	memset(&m, 0xa5, sizeof(m));
+	before = m;
+	status = wire_decode(in, len, &m, &used);
+	if (status == WIRE_OK) {
+		assert_true(used <= len);
+	} else {
+		assert_int_equal(used, 4711);
+		assert_memory_equal(&m, &before, sizeof(m));
+	}
+	return status;
+}
+
+/* A frame of this body. */
+static enum wire_status decode_body(uint8_t type, const void *body, size_t len)
+{
+	static uint8_t frame[WIRE_HEADER_BYTES + 65536];
+
+	frame[0] = WIRE_VERSION;
+	frame[1] = type;
+	frame[2] = (uint8_t)(len >> 8);
+	frame[3] = (uint8_t)len;
+	memcpy(frame + WIRE_HEADER_BYTES, body, len);
+	return decode(frame, WIRE_HEADER_BYTES + len);
+}
+
+#define BODY(type, literal) decode_body(type, literal, sizeof(literal) - 1)
+
+/* Encodes; every prefix is SHORT; a body one byte longer or shorter is malformed; the whole
+ * decodes and encodes to the same bytes. */
+static void round_trip(const struct wire_message *m, struct wire_message *back)
+{
+	static uint8_t frame[WIRE_FRAME_MAX], again[WIRE_FRAME_MAX];
+	size_t len = wire_encode(m, frame, sizeof(frame)), used;
+	size_t body = len - WIRE_HEADER_BYTES;
+
+	assert_in_range(len, WIRE_HEADER_BYTES, WIRE_FRAME_MAX);
+	for (size_t i = 0; i < len; i++) {
+		assert_int_equal(decode(frame, i), WIRE_SHORT);
+		assert_int_equal(wire_encode(m, again, i), 0);
+	}
+	if (body > 0)
+		assert_int_equal(decode_body(frame[1], frame + 4, body - 1), WIRE_MALFORMED);
+	memset(again, 'a', sizeof(again));
+	memcpy(again, frame + 4, body);
+	assert_int_equal(decode_body(frame[1], again, body + 1), WIRE_MALFORMED);
+
+	assert_int_equal(wire_decode(frame, len, back, &used), WIRE_OK);
+	assert_int_equal(used, len);
+	assert_int_equal(back->type, m->type);
+	assert_int_equal(wire_encode(back, again, sizeof(again)), len);
+	assert_memory_equal(frame, again, len);
+}
+
+static void assert_text(struct wire_bytes b, const char *text)
+{
+	assert_true(wire_bytes_equal(b, wire_text(text)));
+}
+
+static bool encodes(const struct wire_message *m)
+{
+	static uint8_t frame[WIRE_FRAME_MAX];
+
+	return wire_encode(m, frame, sizeof(frame)) > 0;
+}
+
+/* ---- bytes ---- */
+
+static void test_exact_bytes(void **state)
+{
+	static const uint8_t ping[] = {1, 0x07, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8};
+	static const uint8_t open[] = {1, 0x12, 0, 9, 4, 'h', 'o', 'm', 'e', 3, 's', 's', 'h'};
+	static const uint8_t fail[] = {1, 0x15, 0, 6, 0, 9, 0, 2, 'n', 'o'};
+	static const uint8_t ready[] = {1, 0x11, 0, 0};
+	struct wire_message m = {.type = WIRE_PING, .ping.token = 0x0102030405060708};
+	uint8_t out[64];
+	size_t used;
+
+	assert_int_equal(wire_encode(&m, out, sizeof(out)), sizeof(ping));
+	assert_memory_equal(out, ping, sizeof(ping));
+	m = (struct wire_message){.type = WIRE_OPEN, .open = {wire_text("home"), wire_text("ssh")}};
+	assert_int_equal(wire_encode(&m, out, sizeof(out)), sizeof(open));
+	assert_memory_equal(out, open, sizeof(open));
+	m = (struct wire_message){.type = WIRE_FAIL, .fail = {9, wire_text("no")}};
+	assert_int_equal(wire_encode(&m, out, sizeof(out)), sizeof(fail));
+	assert_memory_equal(out, fail, sizeof(fail));
+	assert_int_equal(wire_decode(ready, sizeof(ready), &m, &used), WIRE_OK);
+	assert_int_equal(m.type, WIRE_READY);
+	assert_int_equal(used, sizeof(ready));
+}
+
+static void test_header(void **state)
+{
+	assert_int_equal(decode("", 0), WIRE_SHORT);
+	assert_int_equal(decode("G", 1), WIRE_BAD_VERSION);
+	assert_int_equal(decode("\x00", 1), WIRE_BAD_VERSION);
+	assert_int_equal(decode("\x02\x07\x00\x08", 4), WIRE_BAD_VERSION);
+	assert_int_equal(decode("\x01", 1), WIRE_SHORT);
+	assert_int_equal(decode("\x01\x00", 2), WIRE_MALFORMED);
+	assert_int_equal(decode("\x01\x0b", 2), WIRE_MALFORMED);
+	assert_int_equal(decode("\x01\xff", 2), WIRE_MALFORMED);
+	assert_int_equal(decode("\x01\x03\x30\x00", 4), WIRE_SHORT);
+	assert_int_equal(decode("\x01\x03\x30\x01", 4), WIRE_MALFORMED);
+	assert_int_equal(decode("\x01\x11\x00\x00\xff", 5), WIRE_OK); /* the next frame follows */
+}
+
+/* ---- messages ---- */
+
+static void test_link_messages(void **state)
+{
+	struct wire_message back, m = {.type = WIRE_HELLO};
+
+	m.hello.flags = WIRE_HELLO_TRANSIENT;
+	m.hello.agent = wire_text(name_63);
+	m.hello.software = wire_text(text_64);
+	m.hello.certificate = (struct wire_bytes){blob, WIRE_CERT_MAX};
+	m.hello.signature = (struct wire_bytes){blob, WIRE_SIGNATURE_MAX};
+	round_trip(&m, &back);
+	assert_int_equal(back.hello.flags, WIRE_HELLO_TRANSIENT);
+	assert_text(back.hello.agent, name_63);
+	assert_int_equal(back.hello.signature.len, WIRE_SIGNATURE_MAX);
+
+	m = (struct wire_message){.type = WIRE_WELCOME};
+	m.welcome.relay = wire_text("Zürich");
+	m.welcome.your_address = wire_text("[2001:db8::7]:40112");
+	m.welcome.link = UINT64_MAX;
+	memset(m.welcome.leg_secret, 0x5a, WIRE_SECRET_BYTES);
+	m.welcome.ping_interval_s = 25;
+	m.welcome.max_legs = 64;
+	m.welcome.max_sessions = 10000;
+	round_trip(&m, &back);
+	assert_text(back.welcome.relay, "Zürich");
+	assert_true(back.welcome.link == UINT64_MAX);
+	assert_memory_equal(back.welcome.leg_secret, m.welcome.leg_secret, WIRE_SECRET_BYTES);
+	assert_int_equal(back.welcome.ping_interval_s, 25);
+	assert_int_equal(back.welcome.max_legs, 64);
+	assert_int_equal(back.welcome.max_sessions, 10000);
+
+	m = (struct wire_message){.type = WIRE_REFUSE, .refuse = {77, 11, wire_text("no")}};
+	round_trip(&m, &back);
+	assert_int_equal(back.refuse.session, 77);
+	assert_int_equal(back.refuse.reason, 11);
+	m = (struct wire_message){.type = WIRE_PONG, .pong.token = 5};
+	round_trip(&m, &back);
+	assert_int_equal(back.pong.token, 5);
+	m = (struct wire_message){.type = WIRE_DRAIN, .drain.reconnect_after_s = 300};
+	round_trip(&m, &back);
+	assert_int_equal(back.drain.reconnect_after_s, 300);
+	m = (struct wire_message){.type = WIRE_BYE, .bye = {0, wire_text("")}};
+	round_trip(&m, &back);
+	assert_int_equal(back.bye.reason, 0);
+}
+
+static void test_publish(void **state)
+{
+	struct wire_message back, m = {.type = WIRE_PUBLISH};
+
+	round_trip(&m, &back); /* publishing nothing is how a service is withdrawn */
+	assert_int_equal(back.publish.count, 0);
+	m.publish.count = WIRE_SERVICES_MAX;
+	for (size_t i = 0; i < WIRE_SERVICES_MAX; i++)
+		m.publish.services[i] = wire_text(i % 2 ? name_63 : "web.internal/admin");
+	round_trip(&m, &back);
+	assert_int_equal(back.publish.count, WIRE_SERVICES_MAX);
+	assert_text(back.publish.services[0], "web.internal/admin");
+	assert_text(back.publish.services[127], name_63);
+	m.publish.count = WIRE_SERVICES_MAX + 1;
+	assert_false(encodes(&m));
+	m.publish.count = 2;
+	m.publish.services[1] = wire_text("");
+	assert_false(encodes(&m));
+	assert_int_equal(BODY(WIRE_PUBLISH, "\x00\x02\x01"
+					    "a\x00"),
+			 WIRE_MALFORMED);
+	assert_int_equal(BODY(WIRE_PUBLISH, "\x00\x02\x01"
+					    "a"),
+			 WIRE_MALFORMED);
+	assert_int_equal(BODY(WIRE_PUBLISH, "\x00\x81"), WIRE_MALFORMED);
+	m = (struct wire_message){.type = WIRE_PUBLISHED, .published.count = 128};
+	round_trip(&m, &back);
+	assert_int_equal(back.published.count, 128);
+}
+
+static void test_offer(void **state)
+{
+	struct wire_message back, m = {.type = WIRE_OFFER};
+
+	m.offer.session = 1;
+	m.offer.kind = WIRE_OFFER_AGENT;
+	m.offer.from = wire_text("laptop");
+	m.offer.service = wire_text("ssh");
+	m.offer.source = wire_text("198.51.100.7:40112");
+	m.offer.local = wire_text("192.0.2.1:443");
+	round_trip(&m, &back);
+	assert_int_equal(back.offer.kind, WIRE_OFFER_AGENT);
+	assert_text(back.offer.from, "laptop");
+	assert_text(back.offer.local, "192.0.2.1:443");
+
+	m.offer.kind = WIRE_OFFER_PUBLIC; /* nobody vouches for a name there */
+	assert_false(encodes(&m));
+	m.offer.from = wire_text("");
+	round_trip(&m, &back);
+	assert_int_equal(back.offer.kind, WIRE_OFFER_PUBLIC);
+	m.offer.kind = WIRE_OFFER_AGENT;
+	assert_false(encodes(&m));
+	assert_int_equal(BODY(WIRE_OFFER, "12345678\x02\x00\x01"
+					  "a\x00\x00"),
+			 WIRE_MALFORMED);
+	assert_int_equal(BODY(WIRE_OFFER, "12345678\x00\x00\x01"
+					  "a\x00\x00"),
+			 WIRE_MALFORMED);
+	assert_int_equal(BODY(WIRE_OFFER, "12345678\x01\x00\x01"
+					  "a\x00\x00"),
+			 WIRE_OK);
+}
+
+static void test_leg_messages(void **state)
+{
+	struct wire_message back, m = {.type = WIRE_LEG, .leg.link = 3};
+
+	memset(m.leg.proof, 0xc3, sizeof(m.leg.proof));
+	round_trip(&m, &back);
+	assert_int_equal(back.leg.link, 3);
+	assert_memory_equal(back.leg.proof, m.leg.proof, sizeof(m.leg.proof));
+	m = (struct wire_message){.type = WIRE_READY};
+	round_trip(&m, &back);
+	m = (struct wire_message){.type = WIRE_OPEN, .open = {wire_text("a"), wire_text("b/c")}};
+	round_trip(&m, &back);
+	assert_text(back.open.to, "a");
+	assert_text(back.open.service, "b/c");
+	m = (struct wire_message){.type = WIRE_ACCEPT, .accept.session = 1};
+	round_trip(&m, &back);
+	m = (struct wire_message){.type = WIRE_GO, .go.session = 1ull << 63};
+	round_trip(&m, &back);
+	assert_true(back.go.session == 1ull << 63);
+}
+
+static void test_end_to_end_messages(void **state)
+{
+	struct wire_message back, m = {.type = WIRE_REQUEST};
+
+	m.request.service = wire_text("ssh");
+	round_trip(&m, &back);
+	assert_int_equal(back.request.source.len, 0);
+	m.request.source = wire_text("127.0.0.1:5");
+	round_trip(&m, &back);
+	assert_text(back.request.source, "127.0.0.1:5");
+	m = (struct wire_message){.type = WIRE_RESULT, .result = {0, wire_text("")}};
+	round_trip(&m, &back);
+	assert_int_equal(back.result.reason, 0);
+}
+
+/* ---- limits ---- */
+
+static void test_lengths(void **state)
+{
+	struct wire_message m = {.type = WIRE_HELLO};
+	char name_64[65];
+
+	memcpy(name_64, name_63, 63);
+	memcpy(name_64 + 63, "4", 2);
+	m.hello.agent = wire_text("a");
+	m.hello.certificate = m.hello.signature = (struct wire_bytes){blob, 1};
+	assert_true(encodes(&m));
+	m.hello.agent = wire_text(name_64);
+	assert_false(encodes(&m));
+	m.hello.agent = wire_text("");
+	assert_false(encodes(&m));
+	m.hello.agent = wire_text("a");
+	m.hello.certificate.len = 0;
+	assert_false(encodes(&m));
+	m.hello.certificate.len = WIRE_CERT_MAX + 1;
+	assert_false(encodes(&m));
+	m.hello.certificate.len = 1;
+	m.hello.signature.len = WIRE_SIGNATURE_MAX + 1;
+	assert_false(encodes(&m));
+	m.hello.signature.len = 1;
+	m.hello.flags = 2;
+	assert_false(encodes(&m));
+
+	assert_int_equal(BODY(WIRE_HELLO, "\x00\x01"
+					  "a\x00\x00\x01"
+					  "c\x00\x01s"),
+			 WIRE_OK);
+	assert_int_equal(BODY(WIRE_HELLO, "\x02\x01"
+					  "a\x00\x00\x01"
+					  "c\x00\x01s"),
+			 WIRE_MALFORMED);
+	assert_int_equal(BODY(WIRE_HELLO, "\x00\x00\x00\x00\x01"
+					  "c\x00\x01s"),
+			 WIRE_MALFORMED);
+	assert_int_equal(BODY(WIRE_HELLO, "\x00\x01"
+					  "a\x00\x00\x00\x00\x01s"),
+			 WIRE_MALFORMED);
+	assert_int_equal(BODY(WIRE_HELLO, "\x00\x01"
+					  "a\x00\x00\x01"
+					  "c\x00\x00"),
+			 WIRE_MALFORMED);
+	assert_int_equal(BODY(WIRE_HELLO, "\x00\x02"
+					  "a.\x00\x00\x01"
+					  "c\x00\x01s"),
+			 WIRE_MALFORMED);
+}
+
+static void test_texts(void **state)
+{
+	static const char *const good[] = {"",
+					   " ",
+					   "~",
+					   "caf\xc3\xa9",
+					   "\xc2\xa0",
+					   "\xed\x9f\xbf",
+					   "\xe2\x82\xac",
+					   "\xf0\x9f\x9a\xaa",
+					   "\xf4\x8f\xbf\xbf"};
+	static const char *const bad[] = {"\n",
+					  "a\tb",
+					  "\x1b[2J",
+					  "\x7f",
+					  "\x80",
+					  "\xbf",
+					  "\xc2",
+					  "\xc2\x20",
+					  "\xc2\x80",
+					  "\xc2\x9b",
+					  "\xc0\xaf",
+					  "\xc1\xbf",
+					  "\xe0\x80\xaf",
+					  "\xe2\x82",
+					  "\xed\xa0\x80",
+					  "\xf0\x80\x80\xaf",
+					  "\xf4\x90\x80\x80",
+					  "\xf5\x80\x80\x80",
+					  "\xff"};
+	struct wire_message m = {.type = WIRE_BYE};
+
+	for (size_t i = 0; i < LENGTH(good); i++) {
+		m.bye.text = wire_text(good[i]);
+		assert_true(encodes(&m));
+	}
+	for (size_t i = 0; i < LENGTH(bad); i++) {
+		m.bye.text = wire_text(bad[i]);
+		assert_false(encodes(&m));
+	}
+	m.bye.text = (struct wire_bytes){(const uint8_t *)"\0", 1};
+	assert_false(encodes(&m));
+	memset(long_text, 'x', WIRE_TEXT_MAX + 1);
+	m.bye.text = (struct wire_bytes){(const uint8_t *)long_text, WIRE_TEXT_MAX};
+	assert_true(encodes(&m));
+	m.bye.text.len++;
+	assert_false(encodes(&m));
+	assert_int_equal(BODY(WIRE_BYE, "\x00\x00\x00\x01\n"), WIRE_MALFORMED);
+	assert_int_equal(BODY(WIRE_BYE, "\x00\x00\x00\x01n"), WIRE_OK);
+}
+
+static void test_reasons(void **state)
+{
+	assert_int_equal(BODY(WIRE_BYE, "\x00\x00\x00\x00"), WIRE_OK);
+	assert_int_equal(BODY(WIRE_RESULT, "\x00\x00\x00\x00"), WIRE_OK);
+	assert_int_equal(BODY(WIRE_FAIL, "\x00\x00\x00\x00"), WIRE_MALFORMED);
+	assert_int_equal(BODY(WIRE_REFUSE, "12345678\x00\x00\x00\x00"), WIRE_MALFORMED);
+	assert_int_equal(BODY(WIRE_FAIL, "\x00\x63\x00\x00"), WIRE_OK); /* 99: a later version's */
+	assert_int_equal(BODY(WIRE_FAIL, "\x00\x64\x00\x00"), WIRE_MALFORMED);
+	assert_int_equal(BODY(WIRE_BYE, "\xff\xff\x00\x00"), WIRE_MALFORMED);
+}
+
+static void test_names(void **state)
+{
+	static const char *const agents[] = {"a", "0", "home", "a-b_c", "9-9", name_63};
+	static const char *const services[] = {"a.b", "a/b", "web.internal/admin-2/x_y", "1.2.3"};
+	static const char *const neither[] = {
+		"",   "-a", "a-", "_",	"a b", "A",	      "a..b", "a//b", "a./b", "a/.b",
+		".a", "a.", "/a", "a/", "a\n", "caf\xc3\xa9", "a:b",  "a@b",  "a\\b"};
+
+	for (size_t i = 0; i < LENGTH(agents); i++) {
+		struct wire_bytes n = wire_text(agents[i]);
+
+		assert_true(wire_agent_name_ok(n.data, n.len));
+		assert_true(wire_service_name_ok(n.data, n.len));
+	}
+	for (size_t i = 0; i < LENGTH(services); i++) {
+		struct wire_bytes n = wire_text(services[i]);
+
+		assert_false(wire_agent_name_ok(n.data, n.len));
+		assert_true(wire_service_name_ok(n.data, n.len));
+	}
+	for (size_t i = 0; i < LENGTH(neither); i++) {
+		struct wire_bytes n = wire_text(neither[i]);
+
+		assert_false(wire_agent_name_ok(n.data, n.len));
+		assert_false(wire_service_name_ok(n.data, n.len));
+	}
+	assert_false(wire_agent_name_ok((const uint8_t *)"a\0b", 3));
+}
+
+/* ---- helpers of the module ---- */
+
+static void test_split_target(void **state)
+{
+	char agent[WIRE_NAME_MAX + 1] = "?", service[WIRE_NAME_MAX + 1] = "?";
+
+	assert_false(wire_split_target("home", agent, service));
+	assert_false(wire_split_target("/ssh", agent, service));
+	assert_false(wire_split_target("home/", agent, service));
+	assert_false(wire_split_target("home.lan/ssh", agent, service));
+	assert_false(wire_split_target("home//ssh", agent, service));
+	assert_string_equal(agent, "?");
+	assert_string_equal(service, "?");
+	assert_true(wire_split_target("home/web.internal/x", agent, service));
+	assert_string_equal(agent, "home");
+	assert_string_equal(service, "web.internal/x");
+}
+
+static void test_copy_and_compare(void **state)
+{
+	char out[8];
+
+	wire_bytes_copy(wire_text("abc"), out, sizeof(out));
+	assert_string_equal(out, "abc");
+	wire_bytes_copy(wire_text("abcdefghi"), out, sizeof(out));
+	assert_string_equal(out, "abcdefg");
+	wire_bytes_copy(wire_text("abcdef\xc3\xa9"), out, sizeof(out));
+	assert_string_equal(out, "abcdef");
+	wire_bytes_copy((struct wire_bytes){NULL, 0}, out, 1);
+	assert_string_equal(out, "");
+	assert_true(wire_bytes_equal((struct wire_bytes){NULL, 0}, wire_text("")));
+	assert_false(wire_bytes_equal(wire_text("a"), wire_text("ab")));
+	assert_false(wire_bytes_equal(wire_text("a"), wire_text("b")));
+	assert_string_equal(wire_type_name(WIRE_OPEN), "OPEN");
+	assert_string_equal(wire_type_name(0x7f), "UNKNOWN");
+}
+
+static void test_unknown_type_does_not_encode(void **state)
+{
+	struct wire_message m = {.type = (enum wire_type)0x0b};
+
+	assert_false(encodes(&m));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_exact_bytes),
+		cmocka_unit_test(test_header),
+		cmocka_unit_test(test_link_messages),
+		cmocka_unit_test(test_publish),
+		cmocka_unit_test(test_offer),
+		cmocka_unit_test(test_leg_messages),
+		cmocka_unit_test(test_end_to_end_messages),
+		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_split_target),
+		cmocka_unit_test(test_copy_and_compare),
+		cmocka_unit_test(test_unknown_type_does_not_encode),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
