@@ -105,7 +105,7 @@ static bool load_ca(struct identity *id, const char *pem, char *why, size_t why_
 		if (!X509_STORE_add_cert(id->ca, x))
 			goto out;
 	}
-	identity_name_text(X509_get_subject_name(sk_X509_value(list, 0)), false, id->ca_name);
+	certificate_name_text(X509_get_subject_name(sk_X509_value(list, 0)), false, id->ca_name);
 	ok = true;
 out:
 	sk_X509_pop_free(list, X509_free);
@@ -158,7 +158,7 @@ static bool check_own_chain(const struct identity *id, char *why, size_t why_siz
 	struct identity_peer self;
 	int error;
 
-	if (!identity_read_peer(id->leaf, &self))
+	if (!identity_of_certificate(id->leaf, &self))
 		return true;
 	error = identity_verify_chain(id->ca, id->leaf, id->chain, X509_PURPOSE_SSL_CLIENT).error;
 	if (error == X509_V_OK || error == X509_V_ERR_CERT_HAS_EXPIRED ||
@@ -209,12 +209,12 @@ void identity_free(struct identity *id)
 
 bool identity_self(const struct identity *id, struct identity_peer *out)
 {
-	return identity_read_peer(id->leaf, out);
+	return identity_of_certificate(id->leaf, out);
 }
 
 time_t identity_not_after(const struct identity *id)
 {
-	return identity_time(X509_get0_notAfter(id->leaf));
+	return certificate_time(X509_get0_notAfter(id->leaf));
 }
 
 void identity_certificate_der(const struct identity *id, const uint8_t **der, size_t *len)

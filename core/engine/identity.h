@@ -32,6 +32,10 @@ struct identity_peer {
  * digit. No dots, so that SERVICE.AGENT.postern has one reading. */
 bool identity_name_ok(const char *name) MUST_CHECK;
 
+/* The role and name of any certificate's one postern URI; false, and out untouched, when there is
+ * none or more than one. Says nothing of who signed it. */
+bool identity_of_certificate(X509 *x, struct identity_peer *out) MUST_CHECK;
+
 /* Our own side: CA certificates, our chain and key, from PEM texts. Immutable once made, so that
  * threads may share it. */
 struct identity;

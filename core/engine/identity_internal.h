@@ -6,9 +6,8 @@
 #include <pthread.h>
 #include <openssl/x509.h>
 
+#include "core/engine/certificate.h"
 #include "core/engine/identity.h"
-
-#define IDENTITY_TEXT_BYTES 96 /* a name out of a certificate, cut where it must be */
 
 /* The system's CAs, read on first use by whichever thread comes first. */
 struct identity_system {
@@ -18,7 +17,7 @@ struct identity_system {
 
 struct identity {
 	X509_STORE *ca; /* every certificate of identity.ca is an anchor */
-	char ca_name[IDENTITY_TEXT_BYTES];
+	char ca_name[CERTIFICATE_TEXT_BYTES];
 	X509 *leaf;
 	STACK_OF(X509) * chain; /* after the leaf; may be empty */
 	EVP_PKEY *key;
@@ -27,8 +26,6 @@ struct identity {
 	struct identity_system *system;
 };
 
-/* "postern:", role and name out of x; false when there is none, or more than one. */
-bool identity_read_peer(X509 *x, struct identity_peer *out) MUST_CHECK;
 struct identity_verdict {
 	int error;    /* X509_V_OK or another X509_V_ERR */
 	bool is_leaf; /* the fault is with the leaf, not with a certificate above it */
@@ -37,11 +34,6 @@ struct identity_verdict {
 /* The chain from leaf to an anchor of store. purpose: X509_PURPOSE_SSL_CLIENT or _SERVER. */
 struct identity_verdict identity_verify_chain(X509_STORE *store, X509 *leaf,
 					      STACK_OF(X509) * others, int purpose) MUST_CHECK;
-/* Seconds since 1970, also before it and beyond 2038. */
-time_t identity_time(const ASN1_TIME *t);
-/* Organisation, else common name, else "an unnamed CA"; printable. */
-void identity_name_text(const X509_NAME *name, bool common_name_first,
-			char out[IDENTITY_TEXT_BYTES]);
 /* Verifies the peer of an inner session during its handshake; identity_peer_of() tells the result.
  */
 enum ssl_verify_result_t identity_verify_inner(SSL *ssl, uint8_t *alert);

@@ -71,10 +71,10 @@ static const char *date_text(time_t t, char out[DATE_BYTES])
 static void explain_foreign(const struct identity *id, X509 *leaf, const char *host,
 			    bool system_trust, char *why, size_t why_size)
 {
-	char organisation[IDENTITY_TEXT_BYTES], issuer[IDENTITY_TEXT_BYTES];
+	char organisation[CERTIFICATE_TEXT_BYTES], issuer[CERTIFICATE_TEXT_BYTES];
 
-	identity_name_text(X509_get_issuer_name(leaf), false, organisation);
-	identity_name_text(X509_get_issuer_name(leaf), true, issuer);
+	certificate_name_text(X509_get_issuer_name(leaf), false, organisation);
+	certificate_name_text(X509_get_issuer_name(leaf), true, issuer);
 	if (strcmp(organisation, id->ca_name) == 0) {
 		snprintf(why, why_size,
 			 "the certificate of %s names the CA \"%s\" but was signed with another "
@@ -107,46 +107,6 @@ static void explain_time(const struct identity_verdict *v, const char *host, cha
 			why, why_size,
 			"%s of %s is valid only from %s, but the clock here says %s; set the clock",
 			whose, host, date_text(v->not_before, date), date_text(time(NULL), now));
-}
-
-static bool address_text(const ASN1_OCTET_STRING *a, char out[INET6_ADDRSTRLEN])
-{
-	int len = ASN1_STRING_length(a);
-
-	return (len == 4 || len == 16) &&
-	       inet_ntop(len == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(a), out,
-			 INET6_ADDRSTRLEN);
-}
-
-/* Lists the names that x is good for: as many as fit. */
-static void list_names(X509 *x, char *out, size_t room)
-{
-	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-	size_t used = 0;
-
-	snprintf(out, room, "no name");
-	for (size_t i = 0; names && i < sk_GENERAL_NAME_num(names); i++) {
-		const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
-		char text[INET6_ADDRSTRLEN], *from = text;
-		int len;
-
-		if (n->type == GEN_DNS) {
-			from = (char *)(uintptr_t)ASN1_STRING_get0_data(n->d.dNSName);
-			len = ASN1_STRING_length(n->d.dNSName);
-		} else if (n->type == GEN_IPADD && address_text(n->d.iPAddress, text)) {
-			len = (int)strlen(text);
-		} else {
-			continue;
-		}
-		if (used + (size_t)len + 3 > room)
-			break;
-		used += (size_t)snprintf(out + used, room - used, "%s%.*s", used ? ", " : "", len,
-					 from);
-	}
-	for (char *p = out; *p; p++)
-		if ((uint8_t)*p <= 0x20 || *p == 0x7f)
-			*p = ' ';
-	GENERAL_NAMES_free(names);
 }
 
 static void explain(const struct identity *id, const struct identity_verdict *v, X509 *leaf,
@@ -218,13 +178,13 @@ static bool check_leaf(const struct identity *id, STACK_OF(X509) * chain, const 
 		explain(id, &v, leaf, host, system_trust, why, why_size);
 		return false;
 	}
-	if (identity_read_peer(leaf, &peer)) {
+	if (identity_of_certificate(leaf, &peer)) {
 		snprintf(why, why_size, "the certificate of %s is that of \"%s\", not a relay's",
 			 host, peer.name);
 		return false;
 	}
 	if (!name_matches(leaf, host)) {
-		list_names(leaf, names, sizeof(names));
+		certificate_hosts(leaf, names, sizeof(names));
 		snprintf(why, why_size,
 			 "the relay's certificate is for %s, not for %s; use that name in "
 			 "'relays', or issue the relay's certificate with --host %s",

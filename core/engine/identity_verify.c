@@ -3,8 +3,7 @@
  * identity_verify: judges agents and consoles, as peers of an inner session and by their HELLO.
  *
  * One rule for both: the chain ends in our CA, now is within its time, and exactly one postern URI
- * names a role. Texts out of certificates are the other side's: cut and made printable before
- * anybody sees them.
+ * names a role.
  */
 #include "core/engine/identity_internal.h"
 
@@ -38,45 +37,6 @@ bool identity_name_ok(const char *name)
 }
 
 /* ---- reading certificates ---- */
-
-time_t identity_time(const ASN1_TIME *t)
-{
-	ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
-	int days = 0, seconds = 0;
-
-	/* A time that cannot be read counts as long past. */
-	if (!epoch || !ASN1_TIME_diff(&days, &seconds, epoch, t))
-		days = seconds = 0;
-	ASN1_TIME_free(epoch);
-	return (time_t)days * 86400 + seconds;
-}
-
-void identity_name_text(const X509_NAME *name, bool common_name_first,
-			char out[IDENTITY_TEXT_BYTES])
-{
-	const int order[2] = {common_name_first ? NID_commonName : NID_organizationName,
-			      common_name_first ? NID_organizationName : NID_commonName};
-	uint8_t *text = NULL;
-	int len = 0;
-
-	for (int i = 0; i < 2 && len <= 0; i++) {
-		int at = X509_NAME_get_index_by_NID(name, order[i], -1);
-
-		if (at >= 0)
-			len = ASN1_STRING_to_UTF8(
-				&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
-	}
-	if (len <= 0) {
-		snprintf(out, IDENTITY_TEXT_BYTES, "an unnamed CA");
-	} else {
-		snprintf(out, IDENTITY_TEXT_BYTES, "%.*s", len, (const char *)text);
-		for (char *p = out; *p; p++)
-			if ((uint8_t)*p < 0x20 || *p == 0x7f || *p == '"')
-				*p = '?';
-	}
-	OPENSSL_free(text);
-	ERR_clear_error();
-}
 
 /* "agent/NAME" or "console/NAME"; out is touched only in role and name. */
 static bool parse_role(CBS uri, struct identity_peer *out)
@@ -130,29 +90,15 @@ static bool find_uri(const GENERAL_NAMES *names, CBS *out)
 	return found == 1;
 }
 
-static bool serial_text(X509 *x, char *out, size_t room)
-{
-	const ASN1_INTEGER *serial = X509_get0_serialNumber(x);
-	const uint8_t *bytes = ASN1_STRING_get0_data(serial);
-	size_t len = (size_t)ASN1_STRING_length(serial);
-
-	if (len * 2 + 1 > room)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		snprintf(out + 2 * i, 3, "%02x", bytes[i]);
-	out[2 * len] = '\0';
-	return true;
-}
-
-bool identity_read_peer(X509 *x, struct identity_peer *out)
+bool identity_of_certificate(X509 *x, struct identity_peer *out)
 {
 	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-	struct identity_peer peer = {.not_after = identity_time(X509_get0_notAfter(x))};
+	struct identity_peer peer = {.not_after = certificate_time(X509_get0_notAfter(x))};
 	CBS uri;
 	bool ok;
 
 	ok = names && find_uri(names, &uri) && parse_role(uri, &peer) &&
-	     serial_text(x, peer.serial, sizeof(peer.serial));
+	     certificate_serial(x, peer.serial);
 	GENERAL_NAMES_free(names);
 	ERR_clear_error();
 	if (ok)
@@ -180,8 +126,8 @@ struct identity_verdict identity_verify_chain(X509_STORE *store, X509 *leaf,
 	verdict.is_leaf = X509_STORE_CTX_get_error_depth(ctx) == 0;
 	at = X509_STORE_CTX_get_current_cert(ctx);
 	if (at) {
-		verdict.not_before = identity_time(X509_get0_notBefore(at));
-		verdict.not_after = identity_time(X509_get0_notAfter(at));
+		verdict.not_before = certificate_time(X509_get0_notBefore(at));
+		verdict.not_after = certificate_time(X509_get0_notAfter(at));
 	}
 out:
 	X509_STORE_CTX_free(ctx);
@@ -196,7 +142,7 @@ static enum reason judge_peer(X509_STORE *store, X509 *leaf, STACK_OF(X509) * ot
 {
 	switch (identity_verify_chain(store, leaf, others, X509_PURPOSE_SSL_CLIENT).error) {
 	case X509_V_OK:
-		return identity_read_peer(leaf, out) ? REASON_OK : REASON_CERT_ROLE;
+		return identity_of_certificate(leaf, out) ? REASON_OK : REASON_CERT_ROLE;
 	case X509_V_ERR_CERT_HAS_EXPIRED:
 	case X509_V_ERR_CERT_NOT_YET_VALID: /* a clock is wrong: nearer to this than to the rest */
 		return REASON_CERT_EXPIRED;
@@ -274,7 +220,7 @@ enum reason identity_peer_of(const struct identity *id, SSL *ssl, struct identit
 	if (stored - 1 != REASON_OK)
 		return (enum reason)(stored - 1);
 	leaf = SSL_get_peer_certificate(ssl);
-	ok = leaf && identity_read_peer(leaf, out);
+	ok = leaf && identity_of_certificate(leaf, out);
 	X509_free(leaf);
 	return ok ? REASON_OK : REASON_CERT_ROLE;
 }

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * certificate: what an X.509 certificate says, as values and as texts for people.
+ *
+ * Texts out of certificates are the other side's: cut, and made printable before anybody sees them.
+ */
+#ifndef POSTERN_ENGINE_CERTIFICATE_H
+#define POSTERN_ENGINE_CERTIFICATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+#include <openssl/x509.h>
+
+#define CERTIFICATE_TEXT_BYTES	 96
+#define CERTIFICATE_SERIAL_BYTES 48
+
+/* Seconds since 1970, also before it and beyond 2038; 0 for what cannot be read. */
+time_t certificate_time(const ASN1_TIME *t);
+/* Organisation, else common name (or the other way round); "an unnamed CA" without either. */
+void certificate_name_text(const X509_NAME *name, bool common_name_first,
+			   char out[CERTIFICATE_TEXT_BYTES]);
+/* In hexadecimal. False when it is longer than any CA may make it; out untouched then. */
+bool certificate_serial(X509 *x, char out[CERTIFICATE_SERIAL_BYTES])
+	__attribute__((warn_unused_result));
+/* "a.example, 192.0.2.1": the DNS names and addresses it is for, as many as fit; "no name". */
+void certificate_hosts(X509 *x, char *out, size_t room);
+
+#endif
