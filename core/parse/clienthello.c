@@ -55,7 +55,7 @@ static enum clienthello_status read_record_header(CBS *in, bool first, uint16_t 
 		return wrong;
 	if (!CBS_get_u8(in, &minor))
 		return CLIENTHELLO_SHORT;
-	if (minor < 1 || minor > 4)
+	if (minor > 4) /* 0 is SSL 3.0: scanners ask for it, and TLS must give the answer */
 		return wrong;
 	if (!CBS_get_u16(in, length))
 		return CLIENTHELLO_SHORT;

@@ -238,7 +238,7 @@ static void test_first_bytes(void **state)
 		{"\x80\x2e\x01\x03\x01", 5, CLIENTHELLO_GARBAGE}, /* SSL 2.0 */
 		{"\x16\x02", 2, CLIENTHELLO_GARBAGE},
 		{"\x16\x03", 2, CLIENTHELLO_SHORT},
-		{"\x16\x03\x00", 3, CLIENTHELLO_GARBAGE},
+		{"\x16\x03\x00", 3, CLIENTHELLO_SHORT}, /* SSL 3.0: TLS refuses it */
 		{"\x16\x03\x05", 3, CLIENTHELLO_GARBAGE},
 		{"\x16\x03\x04", 3, CLIENTHELLO_SHORT},
 		{"\x16\x03\x01\x00", 4, CLIENTHELLO_SHORT},
