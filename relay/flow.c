@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include "relay/session.h"
 
@@ -14,7 +15,10 @@
 #define STREAK_BUSY  2u
 #define STREAK_QUIET 8u
 
-static ring_done_fn flow_waited, flow_ready, flow_filled, flow_sent;
+/* Rounds of one pump; then others have their turn. */
+#define PUMP_ROUNDS 4u
+
+static ring_done_fn flow_waited, flow_ready, flow_sent;
 
 struct session *flow_session(struct flow *f)
 {
@@ -67,25 +71,17 @@ static void flow_wait(struct flow *f)
 	ring_recv_pooled(flow_worker(f)->ring, &f->op, flow_from(f));
 }
 
-static void flow_fill(struct flow *f)
+static void flow_poll(struct flow *f)
 {
-	struct worker *w = flow_worker(f);
-
-	if (!f->large)
-		f->large = buffers_get(&w->large);
-	if (!f->large) { /* all lent out: small ones do the work meanwhile */
-		flow_wait(f);
-		return;
-	}
-	f->state = FLOW_FILL;
-	f->op.done = flow_filled;
-	ring_recv_now(w->ring, &f->op, flow_from(f), f->large, w->large.each_bytes);
+	f->state = FLOW_READY;
+	f->op.done = flow_ready;
+	ring_poll(flow_worker(f)->ring, &f->op, flow_from(f), POLLIN | POLLRDHUP);
 }
 
 static void flow_next(struct flow *f)
 {
 	if (f->busy)
-		flow_fill(f);
+		flow_poll(f);
 	else
 		flow_wait(f);
 }
@@ -180,7 +176,7 @@ static void flow_waited(struct ring_op *op, int res)
 		return;
 	}
 	f->small = op->buf;
-	if ((size_t)res == RING_SMALL_BYTES) {
+	if ((size_t)res == RING_SMALL_BYTES && !f->wrap) {
 		if (++f->streak >= STREAK_BUSY) {
 			f->busy = true;
 			f->streak = 0;
@@ -191,32 +187,50 @@ static void flow_waited(struct ring_op *op, int res)
 	flow_pass(f, f->small, (size_t)res);
 }
 
-static void flow_filled(struct ring_op *op, int res)
+static void flow_judge(struct flow *f, size_t received)
 {
-	struct flow *f = (struct flow *)op;
-
-	if (res == -EAGAIN && !flow_session(f)->ended) {
-		flow_give_back_large(f);
-		f->state = FLOW_READY;
-		f->op.done = flow_ready;
-		ring_poll(flow_worker(f)->ring, &f->op, flow_from(f), POLLIN | POLLRDHUP);
-		return;
-	}
-	if (flow_session(f)->ended || res < 0) {
-		session_flow_failed(flow_session(f), -res);
-		return;
-	}
-	if (res == 0) {
-		flow_eof(f);
-		return;
-	}
-	if ((size_t)res >= RING_SMALL_BYTES) {
+	if (received >= RING_SMALL_BYTES) {
 		f->streak = 0;
 	} else if (++f->streak >= STREAK_QUIET) {
 		f->busy = false;
 		f->streak = 0;
 	}
-	flow_pass(f, f->large, (size_t)res);
+}
+
+/* One round. True: go on; false: something else has been started, or the session is over. */
+static bool flow_pump_once(struct flow *f)
+{
+	struct worker *w = flow_worker(f);
+	ssize_t n = recv(flow_from(f), f->large, w->large.each_bytes, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+		flow_give_back_large(f);
+		flow_next(f);
+		return false;
+	}
+	if (n < 0) {
+		session_flow_failed(flow_session(f), errno);
+		return false;
+	}
+	if (n == 0) {
+		flow_eof(f);
+		return false;
+	}
+	flow_judge(f, (size_t)n);
+	f->bytes += (size_t)n;
+	stat_add(&w->stats.bytes, (size_t)n);
+
+	ssize_t sent = send(flow_to(f), f->large, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent == n)
+		return true;
+	if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+		session_flow_failed(flow_session(f), errno);
+		return false;
+	}
+	if (sent < 0)
+		sent = 0;
+	flow_send(f, f->large + sent, (size_t)(n - sent));
+	return false;
 }
 
 static void flow_ready(struct ring_op *op, int res)
@@ -227,7 +241,16 @@ static void flow_ready(struct ring_op *op, int res)
 		session_flow_failed(flow_session(f), -res);
 		return;
 	}
-	flow_fill(f);
+	f->large = buffers_get(&flow_worker(f)->large);
+	if (!f->large) { /* all lent out: small ones do the work meanwhile */
+		flow_wait(f);
+		return;
+	}
+	for (unsigned round = 0; round < PUMP_ROUNDS; round++)
+		if (!flow_pump_once(f))
+			return;
+	flow_give_back_large(f);
+	flow_next(f);
 }
 
 static void flow_sent(struct ring_op *op, int res)
@@ -241,8 +264,7 @@ static void flow_sent(struct ring_op *op, int res)
 	free(f->owned);
 	f->owned = NULL;
 	flow_give_back_small(f);
-	if (!f->busy)
-		flow_give_back_large(f);
+	flow_give_back_large(f);
 	flow_next(f);
 }
 

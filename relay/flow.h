@@ -4,16 +4,18 @@
  *
  * Theory of operation
  *
- * Exactly one operation is in flight at any time, so the sender's pace is the receiver's: what is
+ * At most one operation is in flight at any time, so the sender's pace is the receiver's: what is
  * not sent is not read, and TCP carries the backpressure to the far end.
  *
- *   quiet   WAIT ──bytes──► SEND ──► WAIT         a small pooled buffer, only while bytes are
- * moving busy    READY ──poll──► FILL ──bytes──► SEND ──► FILL ...      a large buffer, borrowed
- *                             └─nothing there─► gives it back, READY
+ *   quiet   WAIT ──bytes──► SEND ──► WAIT      a small pooled buffer, only while bytes are moving
+ *   busy    READY ──readable──► pump ──► READY a large buffer, borrowed for the pump
+ *                                └─ receiver is slow ─► SEND what is left ──► pump
  *
  * A direction earns large buffers by filling small ones, and falls back to quiet when receives stay
- * small. Waiting in either mode holds no memory. When no large buffer is to be had, it goes on with
- * small ones. End-of-file: shutdown of the other side's writing, then ENDED.
+ * small. The pump copies by plain system calls, through the buffer that was used last by anyone: it
+ * is still in the cache, and most pumps give it back before they return. Only a direction whose
+ * receiver is slow holds one. Waiting holds no memory in either mode. When no large buffer is to be
+ * had, it goes on with small ones. End-of-file: shutdown of the other side's writing, then ENDED.
  */
 #ifndef POSTERN_RELAY_FLOW_H
 #define POSTERN_RELAY_FLOW_H
@@ -30,7 +32,6 @@ enum flow_state {
 	FLOW_IDLE,  /* not started */
 	FLOW_WAIT,  /* a pooled receive is in flight */
 	FLOW_READY, /* a poll is in flight */
-	FLOW_FILL,  /* a receive into the large buffer is in flight */
 	FLOW_SEND,  /* a send is in flight */
 	FLOW_ENDED, /* end-of-file passed on */
 };
