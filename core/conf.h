@@ -120,8 +120,8 @@ bool conf_bind(const struct conf_node *map, const struct conf_field *fields, voi
 /* Frees everything that conf_bind() allocated in out. */
 void conf_release(const struct conf_field *fields, void *out);
 
-/* Prints the schema, one key per line: "path type limits default help", with tabs between; "-"
- * where a column is empty. */
+/* Prints the schema, one key per line: path, what it takes ("a duration, 100ms to 5m; default 10s")
+ * and help, with tabs between. postern.yaml(5) says the same, and a test compares them. */
 void conf_describe(FILE *to, const struct conf_field *fields);
 
 /* ---- checks that both schemas share, for conf_field.check -------------------------------------- */

@@ -2,9 +2,10 @@
 /* conf_bind: walks a tree by the schema's tables and fills structs; collects every error. */
 #include "core/conf.h"
 
-#include <inttypes.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- suggestions ---------------------------------------------------------------------------- */
 
@@ -15,7 +16,13 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* Edits (insert, delete, replace, swap of neighbours) from a to b: optimal string alignment. */
+static bool same_letter(char a, char b)
+{
+	return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+/* Edits (insert, delete, replace, swap of neighbours) from a to b, whatever the case: optimal
+ * string alignment. */
 static size_t edit_distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
 	size_t rows[3][WORD_MAX + 1];
@@ -26,9 +33,10 @@ static size_t edit_distance(const char *a, size_t a_len, const char *b, size_t b
 		size_t *row = rows[i % 3], *above = rows[(i + 2) % 3], *above2 = rows[(i + 1) % 3];
 		row[0] = i;
 		for (size_t j = 1; j <= b_len; j++) {
-			row[j] = least(above[j - 1] + (a[i - 1] != b[j - 1]),
+			row[j] = least(above[j - 1] + (!same_letter(a[i - 1], b[j - 1])),
 				       least(above[j], row[j - 1]) + 1);
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+			if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) &&
+			    same_letter(a[i - 2], b[j - 1]))
 				row[j] = least(row[j], above2[j - 2] + 1);
 		}
 	}
@@ -42,7 +50,10 @@ static void consider(const char *word, const char *candidate, const char **best,
 
 	if (len > WORD_MAX || candidate_len > WORD_MAX)
 		return;
-	edits = edit_distance(word, len, candidate, candidate_len);
+	if (len > 1 && strncasecmp(word, candidate, len) == 0)
+		edits = 1; /* shortened */
+	else
+		edits = edit_distance(word, len, candidate, candidate_len);
 	if (edits < *best_edits && edits <= 1 + candidate_len / 4) {
 		*best = candidate;
 		*best_edits = edits;
@@ -245,15 +256,17 @@ static void print_limits(FILE *to, const struct conf_field *f)
 
 	if (f->type == CONF_ENUM) {
 		for (size_t i = 0; f->words[i]; i++)
-			fprintf(to, "%s%s", i ? ", " : "", f->words[i]);
+			fprintf(to, "%s %s", i ? "," : ":", f->words[i]);
 	} else if (f->type == CONF_LIST_OF) {
-		fprintf(to, "at most %zu", f->max_items);
+		fprintf(to, ", at most %zu", f->max_items);
 	} else if (f->max && !conf_type_is_text(f->type)) {
-		fprintf(to, "%s to %s", conf_format_number(f->min, f->type, min),
+		fprintf(to, ", %s to %s", conf_format_number(f->min, f->type, min),
 			conf_format_number(f->max, f->type, max));
-	} else {
-		fputc('-', to);
 	}
+	if (f->required)
+		fputs("; required", to);
+	else if (f->initial)
+		fprintf(to, "; default %s", f->type == CONF_TEXT ? "built in" : f->initial);
 }
 
 static void describe_fields(FILE *to, const struct conf_field *fields, const char *path)
@@ -262,14 +275,9 @@ static void describe_fields(FILE *to, const struct conf_field *fields, const cha
 
 	for (const struct conf_field *f = fields; f->key; f++) {
 		conf_path_key(child, path, f->key);
-		fprintf(to, "%s\t%s%s\t", child, conf_type_name(f->type),
-			f->required ? " (required)" : "");
+		fprintf(to, "%s\t%s", child, conf_type_name(f->type));
 		print_limits(to, f);
-		fprintf(to, "\t%s\t%s\n",
-			!f->initial	       ? "-"
-			: f->type == CONF_TEXT ? "built in"
-					       : f->initial,
-			f->help);
+		fprintf(to, "\t%s\n", f->help);
 		if (f->fields) {
 			if (f->type == CONF_LIST_OF)
 				strncat(child, "[]", sizeof(child) - strlen(child) - 1);

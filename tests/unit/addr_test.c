@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * addr: what is an address, an endpoint and a host name; and which sources are one.
+ * links: core/addr.c
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "core/addr.h"
+
+#define LENGTH(a) (sizeof(a) / sizeof((a)[0]))
+
+static struct addr parse(const char *text)
+{
+	struct addr a;
+
+	if (!addr_parse(text, &a))
+		fail_msg("not parsed: %s", text);
+	return a;
+}
+
+static void test_parse_and_format(void **state)
+{
+	static const char *const same[] = {
+		"1.2.3.4:443",
+		"0.0.0.0:0",
+		"255.255.255.255:65535",
+		"[::1]:443",
+		"[2001:db8::1]:65535",
+		"[fe80::1%2]:53",
+		"[1111:2222:3333:4444:5555:6666:7777:8888%4294967295]:65535",
+	};
+	char text[ADDR_TEXT_BYTES];
+
+	for (size_t i = 0; i < LENGTH(same); i++) {
+		struct addr a = parse(same[i]);
+		addr_format(&a, text);
+		assert_string_equal(text, same[i]);
+	}
+}
+
+static void test_parse_refuses(void **state)
+{
+	static const char *const wrong[] = {
+		"",
+		"1.2.3.4",
+		"1.2.3.4:",
+		":443",
+		"1.2.3.4:65536",
+		"1.2.3.4:-1",
+		"1.2.3.4:+1",
+		"1.2.3.4:443x",
+		"1.2.3.4: 443",
+		"1.2.3.4:0443",
+		"1.2.3:443",
+		"01.2.3.4:443",
+		"::1:443",
+		"[::1]",
+		"[::1]443",
+		"[::1]:",
+		"[::1:443",
+		"[1.2.3.4]:443",
+		"[]:443",
+		"name:443",
+		"[fe80::1%]:1",
+		"[fe80::1%lo]:1",
+		"[::1%4294967296]:1",
+		"1.2.3.4:99999999999",
+		"[::ffff:1.2.3.4.5]:1",
+		"1.2.3.4:1:2",
+	};
+	struct addr a, before;
+
+	memset(&a, 0x5a, sizeof(a));
+	before = a;
+	for (size_t i = 0; i < LENGTH(wrong); i++) {
+		if (addr_parse(wrong[i], &a))
+			fail_msg("parsed: %s", wrong[i]);
+		assert_memory_equal(&a, &before, sizeof(a));
+	}
+}
+
+static void test_endpoint(void **state)
+{
+	static const struct {
+		const char *text, *host;
+		uint16_t port;
+	} right[] = {
+		{"relay.example.org:443", "relay.example.org", 443},
+		{"localhost:1", "localhost", 1},
+		{"1.2.3.4:65535", "1.2.3.4", 65535},
+		{"[2001:db8::1]:443", "2001:db8::1", 443},
+		{"a_b-c.1x:8080", "a_b-c.1x", 8080},
+	};
+	static const char *const wrong[] = {
+		"relay.example.org",
+		"relay.example.org:0",
+		"relay..org:1",
+		".org:1",
+		"org.:1",
+		"-a.org:1",
+		"a-.org:1",
+		"a b:1",
+		"10.0.0.256:1",
+		"10.1:1",
+		"[name]:1",
+		"::1:1",
+		"h\xc3\xa9.org:1",
+		"http://a:1",
+		"a/b:1",
+		"user@a:1",
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.org:1",
+	};
+	struct endpoint e;
+
+	for (size_t i = 0; i < LENGTH(right); i++) {
+		assert_true(endpoint_parse(right[i].text, &e));
+		assert_string_equal(e.host, right[i].host);
+		assert_int_equal(e.port, right[i].port);
+	}
+	for (size_t i = 0; i < LENGTH(wrong); i++) {
+		if (endpoint_parse(wrong[i], &e))
+			fail_msg("parsed: %s", wrong[i]);
+	}
+}
+
+static void test_longest_name(void **state)
+{
+	char name[300];
+
+	memset(name, 'a', sizeof(name));
+	for (size_t i = 49; i < sizeof(name); i += 50)
+		name[i] = '.';
+	name[253] = '\0';
+	assert_true(addr_host_name_ok(name));
+	name[253] = 'a';
+	name[254] = '\0';
+	assert_false(addr_host_name_ok(name));
+}
+
+static void test_unmap(void **state)
+{
+	struct addr a = parse("[::ffff:198.51.100.7]:80");
+	char text[ADDR_TEXT_BYTES];
+
+	addr_format(&a, text); /* also without unmapping */
+	assert_string_equal(text, "198.51.100.7:80");
+	addr_unmap(&a);
+	assert_int_equal(a.sa.sa_family, AF_INET);
+	assert_int_equal(a.len, sizeof(struct sockaddr_in));
+	assert_int_equal(addr_port(&a), 80);
+	a = parse("[2001:db8::1]:80");
+	addr_unmap(&a);
+	assert_int_equal(a.sa.sa_family, AF_INET6);
+}
+
+static void test_unknown(void **state)
+{
+	struct addr a = {.len = 0};
+	char text[ADDR_TEXT_BYTES];
+
+	addr_format(&a, text);
+	assert_string_equal(text, "unknown");
+	assert_int_equal(addr_port(&a), 0);
+}
+
+static bool same_source(const char *one, const char *other)
+{
+	struct addr a = parse(one), b = parse(other);
+	struct addr_key x = addr_source_key(&a), y = addr_source_key(&b);
+
+	return memcmp(&x, &y, sizeof(x)) == 0;
+}
+
+static void test_source_key(void **state)
+{
+	assert_true(same_source("192.0.2.1:1", "192.0.2.1:2"));
+	assert_true(same_source("192.0.2.1:1", "[::ffff:192.0.2.1]:1"));
+	assert_false(same_source("192.0.2.1:1", "192.0.2.2:1"));
+	assert_true(same_source("[2001:db8::1]:1", "[2001:db8:0:0:ffff::]:9"));
+	assert_false(same_source("[2001:db8::1]:1", "[2001:db8:0:1::1]:1"));
+	/* The same bytes of another family are another source. */
+	assert_false(same_source("192.0.2.1:1", "[c000:0201::]:1"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parse_and_format),
+		cmocka_unit_test(test_parse_refuses),
+		cmocka_unit_test(test_endpoint),
+		cmocka_unit_test(test_longest_name),
+		cmocka_unit_test(test_unmap),
+		cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_source_key),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * relay/config: a whole configuration, its defaults, and what the cross checks find.
+ * links: relay/config.c core/conf.c core/conf_bind.c core/conf_check.c core/conf_error.c
+ * links: core/conf_value.c core/addr.c core/log.c core/parse/wire.c
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "relay/config.h"
+
+#define CERTIFICATE "|\n    -----BEGIN CERTIFICATE-----\n    MA==\n    -----END CERTIFICATE-----\n"
+#define KEY	    "|\n    -----BEGIN PRIVATE KEY-----\n    MA==\n    -----END PRIVATE KEY-----\n"
+#define IDENTITY    "identity:\n  ca: " CERTIFICATE "  certificate: " CERTIFICATE "  key: " KEY
+#define BASE	    "name: front\nlisten: [{address: '0.0.0.0:443'}]\n" IDENTITY
+#define BASE_LINES  15
+
+static bool bind_text(const char *yaml, struct relay_config *c, struct conf_errors *errors)
+{
+	struct conf_node *root = conf_parse(yaml, strlen(yaml), errors);
+	bool ok = root && relay_config_bind(root, c, errors);
+
+	conf_node_free(root);
+	return ok;
+}
+
+static void assert_refused(const char *yaml, const char *lines)
+{
+	struct conf_errors errors = {.file = "f"};
+	struct relay_config c;
+
+	assert_false(bind_text(yaml, &c, &errors));
+	assert_string_equal(errors.text, lines);
+	conf_errors_free(&errors);
+}
+
+static void test_defaults(void **state)
+{
+	struct conf_errors errors = {.file = "f"};
+	struct relay_config c;
+
+	if (!bind_text(BASE, &c, &errors))
+		fail_msg("%s", errors.text);
+	assert_string_equal(c.name, "front");
+	assert_int_equal(c.listen.count, 1);
+	assert_int_equal(addr_port(&((struct relay_listen *)c.listen.items)->address), 443);
+	assert_false(((struct relay_listen *)c.listen.items)->proxy_protocol);
+	assert_int_equal(c.publics.count, 0);
+	assert_string_equal(c.identity.key,
+			    "-----BEGIN PRIVATE KEY-----\nMA==\n-----END PRIVATE KEY-----\n");
+	assert_int_equal(c.engine, RING_AUTO);
+	assert_int_equal(c.threads, 0);
+	assert_int_equal(c.log_level, LOG_LEVEL_NOTICE);
+	assert_non_null(strstr(c.site.page, "<!doctype html>"));
+	assert_null(c.user);
+	assert_int_equal(c.drain_ms, 30000);
+	assert_int_equal(c.limits.connections, 0);
+	assert_int_equal(c.limits.per_source, 512);
+	assert_int_equal(c.limits.agents, 4096);
+	assert_int_equal(c.limits.services, 128);
+	assert_int_equal(c.limits.legs, 64);
+	assert_int_equal(c.limits.sessions, 10000);
+	assert_int_equal(c.limits.client_hello_bytes, 16384);
+	assert_int_equal(c.limits.hello_ms, 10000);
+	assert_int_equal(c.limits.handshake_ms, 10000);
+	assert_int_equal(c.limits.first_ms, 10000);
+	assert_int_equal(c.limits.open_ms, 15000);
+	assert_int_equal(c.limits.ping_ms, 25000);
+	assert_int_equal(c.limits.http_idle_ms, 15000);
+	assert_int_equal(c.limits.buffer_bytes, 64 << 20);
+	relay_config_free(&c);
+	assert_null(c.name);
+}
+
+static void test_public(void **state)
+{
+	struct conf_errors errors = {.file = "f"};
+	struct relay_config c;
+	const struct relay_public *p;
+
+	if (!bind_text(BASE "public:\n  - {name: WWW.Example.org, to: home/web/blue}\n", &c,
+		       &errors))
+		fail_msg("%s", errors.text);
+	p = c.publics.items;
+	assert_string_equal(p->name, "www.example.org");
+	assert_string_equal(p->agent, "home");
+	assert_string_equal(p->service, "web/blue");
+	relay_config_free(&c);
+}
+
+static void test_duplicates(void **state)
+{
+	assert_refused("name: front\n"
+		       "listen: [{address: '[::1]:443'}, {address: x}, {address: '[0:0::1]:443'}]\n"
+		       "public:\n"
+		       "  - {name: www.example.org, to: home/web}\n"
+		       "  - {to: home/web}\n"
+		       "  - {name: WWW.example.org, to: home/x}\n" IDENTITY,
+		       "f:2:44: listen[1].address: \"x\" is not an address with a port of 1 to "
+		       "65535; write ADDRESS:PORT, such as 0.0.0.0:443 or [::1]:443\n"
+		       "f:2:48: listen[2]: listens on [::1]:443 like listen[0]; remove one of "
+		       "them\n"
+		       "f:5:5: public[1].name: is missing; add the host name that unmodified TLS "
+		       "clients ask for\n"
+		       "f:6:5: public[2]: has the name \"WWW.example.org\" like public[0]; a name "
+		       "leads to one service only\n");
+}
+
+static void test_values(void **state)
+{
+	static const struct {
+		const char *yaml, *says;
+	} cases[] = {
+		{"public: [{name: 192.0.2.1, to: a/b}]", "public[0].name: \"192.0.2.1\" is not a "},
+		{"public: [{name: \"*.example.org\", to: a/b}]", "is not a host name"},
+		{"public: [{name: a.example, to: home}]", "\"home\" is not AGENT/SERVICE"},
+		{"public: [{name: a.example, to: Home/x}]", "\"Home/x\" is not AGENT/SERVICE"},
+		{"user: -x", "user: \"-x\" is not a user name"},
+		{"user: \"a b\"", "user: \"a b\" is not a user name"},
+		{"drain: 2d", "drain: \"2d\" is too large; the most is 1d"},
+		{"threads: 257", "threads: \"257\" is too large; the most is 256"},
+		{"limits: {ping: 1500ms}", "limits.ping: is not a whole number of seconds"},
+		{"limits: {services: 129}", "the most is 128"},
+		{"limits: {client_hello_bytes: 65537}",
+		 "\"65537\" is too large; the most is 64KiB"},
+		{"limits: {client_hello_bytes: 511}", "\"511\" is too small; the least is 512"},
+		{"limits: {legs: 0}", "limits.legs: \"0\" is too small; the least is 1"},
+		{"log_level: warn", "did you mean \"warning\"?"},
+		{"legs: 3", "legs: is not a key here; move it below \"limits\""},
+	};
+	char yaml[2048];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct conf_errors errors = {.file = "f"};
+		struct relay_config c;
+		snprintf(yaml, sizeof(yaml), BASE "%s\n", cases[i].yaml);
+		assert_false(bind_text(yaml, &c, &errors));
+		assert_int_equal(errors.count, 1);
+		if (!strstr(errors.text, cases[i].says))
+			fail_msg("\"%s\" does not say: %s", errors.text, cases[i].says);
+		conf_errors_free(&errors);
+	}
+}
+
+static void test_nothing(void **state)
+{
+	assert_refused("user: x\nlisten: []\n",
+		       "f:2:9: listen: is empty; add the addresses to accept connections on\n"
+		       "f:1:1: name: is missing; add the relay's name, as agents and logs show it\n"
+		       "f:1:1: identity: is missing; add the CA, certificate and key, as \"postern "
+		       "pki issue\" writes them\n");
+}
+
+static void test_pem(void **state)
+{
+	static const char begin[] = "name: a\nlisten: [{address: '0.0.0.0:443'}]\nidentity:\n"
+				    "  ca: " CERTIFICATE "  certificate: " CERTIFICATE "  key: ";
+	static const struct {
+		const char *key, *says;
+	} cases[] = {
+		{"/etc/key.pem", "looks like a file name"},
+		{CERTIFICATE, "is a certificate; a private key belongs here"},
+		{"hunter2", "is not a PEM text; it must begin with -----BEGIN PRIVATE KEY-----"},
+		{"|\n    -----BEGIN ENCRYPTED PRIVATE KEY-----\n",
+		 "is encrypted with a pass phrase"},
+		{"|\n    -----BEGIN EC PRIVATE KEY-----\n    Proc-Type: 4,ENCRYPTED\n"
+		 "    -----END EC PRIVATE KEY-----\n",
+		 "is encrypted with a pass phrase"},
+		{"|\n    -----BEGIN RSA PRIVATE KEY-----\n    hunter2\n"
+		 "    -----END RSA PRIVATE KEY-----\n",
+		 "is a private key of another kind"},
+		{"|\n    -----BEGIN PRIVATE KEY-----\n    hunter2\n", "is cut short"},
+	};
+	char yaml[2048];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct conf_errors errors = {.file = "f"};
+		struct relay_config c;
+		snprintf(yaml, sizeof(yaml), "%s%s\n", begin, cases[i].key);
+		assert_false(bind_text(yaml, &c, &errors));
+		assert_int_equal(errors.count, 1);
+		assert_null(strstr(errors.text, "hunter2"));
+		if (!strstr(errors.text, cases[i].says))
+			fail_msg("\"%s\" does not say: %s", errors.text, cases[i].says);
+		conf_errors_free(&errors);
+	}
+}
+
+static void test_ec_key(void **state)
+{
+	struct conf_errors errors = {.file = "f"};
+	struct relay_config c;
+
+	if (!bind_text("name: a\nlisten: [{address: '0.0.0.0:443'}]\nidentity:\n  ca: " CERTIFICATE
+		       "  certificate: " CERTIFICATE
+		       "  key: |\n    -----BEGIN EC PRIVATE KEY-----\n"
+		       "    MA==\n    -----END EC PRIVATE KEY-----\n",
+		       &c, &errors))
+		fail_msg("%s", errors.text);
+	relay_config_free(&c);
+}
+
+static void test_load(void **state)
+{
+	char path[] = "/tmp/relay-config-test-XXXXXX", want[128];
+	int fd = mkstemp(path);
+	struct conf_errors errors = {0};
+	struct relay_config c;
+
+	assert_int_equal(write(fd, BASE, strlen(BASE)), strlen(BASE));
+	assert_true(relay_config_load(path, &c, &errors));
+	relay_config_free(&c);
+	assert_int_equal(write(fd, "engin: auto\n", 12), 12);
+	close(fd);
+	assert_false(relay_config_load(path, &c, &errors));
+	unlink(path);
+	snprintf(want, sizeof(want),
+		 "%s:%d:1: engin: is not a known key; did you mean \"engine\"?\n", path,
+		 BASE_LINES + 1);
+	assert_string_equal(errors.text, want);
+	conf_errors_free(&errors);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),   cmocka_unit_test(test_public),
+		cmocka_unit_test(test_duplicates), cmocka_unit_test(test_values),
+		cmocka_unit_test(test_nothing),	   cmocka_unit_test(test_pem),
+		cmocka_unit_test(test_ec_key),	   cmocka_unit_test(test_load),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
