@@ -245,14 +245,15 @@ def main():
         say(f"No network namespaces ({e}): everything runs on loopback, without NAT.")
     enter.on_signals()
     say(paint("head", "Postern: two homes that cannot be dialled meet at a relay that never dials"))
+    lab = kind(options.build, "auto", "demo")
     try:
-        with kind(options.build, "auto", "demo") as lab:
+        with lab:
             took = show(lab, stage(lab))
     except KeyboardInterrupt:
         say("\nstopped; nothing is left behind")
         return 130
     except (AssertionError, OSError) as e:
-        say(f"\nthe demo failed: {e}")
+        say(f"\nthe demo failed: {e}\n{lab.report}")
         return 1
     say()
     step(f"done in {took:.0f} s; all of it is gone again")

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 INSIDE = "POSTERN_NETLAB"
 
 # One plan of addresses for all labs: names resolve alike in every host of every lab.
@@ -64,15 +64,31 @@ def search_path():
     return os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
 
 
+def _run_inside(argv):
+    """Runs argv to its end, passing signals on, which unshare(1) does not; its exit status."""
+    sys.stdout.flush()
+    child = subprocess.Popen(argv, env={**os.environ, INSIDE: "1"}, preexec_fn=lambda:
+                             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+
+    def forward(number, _frame):
+        with open(f"/proc/{child.pid}/task/{child.pid}/children", encoding="ascii") as f:
+            inner = f.read().split()
+        for pid in inner or [child.pid]:
+            os.kill(int(pid), number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, forward)
+    status = child.wait()
+    return status if status >= 0 else 128 - status
+
+
 def enter():
     """Returns inside namespaces of our own, having started the program again; raises Refused."""
     os.environ["PATH"] = search_path()
     if os.environ.get(INSIDE) != "1":
         os.environ["POSTERN_UID"] = str(os.geteuid())
         argv = [*_unshare_arguments(), sys.executable, *sys.argv]
-        os.environ[INSIDE] = "1"
-        sys.stdout.flush()
-        os.execvp(argv[0], argv)
+        sys.exit(_run_inside(argv))
     os.environ[INSIDE] = "0"  # a program that we start and that enters by itself starts anew
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     mounts = [["mount", "-t", "tmpfs", "lab", "/run"]]
@@ -94,9 +110,13 @@ def enter():
 
 
 def on_signals():
-    """SIGTERM and SIGHUP become exceptions, so that __exit__ methods run."""
+    """The first signal becomes an exception, so that __exit__ methods run; more are ignored."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
     def stop(number, _frame):
+        for n in numbers:
+            signal.signal(n, signal.SIG_IGN)
         raise KeyboardInterrupt(signal.Signals(number).name)
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in numbers:
         signal.signal(number, stop)

@@ -256,7 +256,7 @@ class Lab:
         self.names = set()
         self.interfaces = 0
         self.dir = None
-        self.failed = False
+        self.failed, self.report = False, ""
 
     def __enter__(self):
         self.dir = tempfile.mkdtemp(prefix="postern-", dir=self.directory)
@@ -273,7 +273,7 @@ class Lab:
         finally:
             self.close()
         if self.failed or trouble:
-            self.show_logs()
+            self.report = self.last_lines()
         shutil.rmtree(self.dir, ignore_errors=True)
         if trouble and not self.failed:
             raise AssertionError("; ".join(trouble))
@@ -328,11 +328,9 @@ class Lab:
     def namespaces(self):
         return os.listdir("/run/netns")
 
-    def show_logs(self):
-        for p in self.processes:
-            text = p.tail()
-            if text:
-                print(f"  --- {p.name}", *text.splitlines(), sep="\n  | ")
+    def last_lines(self):
+        return "\n".join("\n  | ".join([f"  --- {p.name}", *p.tail().splitlines()])
+                         for p in self.processes if p.tail())
 
     def unique(self, name):
         base, n = re.sub(r"[^\w.-]", "_", name), 2

@@ -64,16 +64,17 @@ def fits(pattern, name, area):
 def run_in_child(test, options, engine):
     """The child's whole life; returns its exit status."""
     enter.on_signals()
+    lab = netlab.Lab(options.build, engine, test.__name__)
+    lab.options = options
     try:
-        with netlab.Lab(options.build, engine, test.__name__) as lab:
-            lab.options = options
+        with lab:
             test(lab)
     except BaseException as e:  # pylint: disable=broad-except  (a signal is a failure, too)
         frames = [f for f in traceback.extract_tb(e.__traceback__) if f.filename.startswith(HERE)]
         where = " < ".join(f"{os.path.basename(f.filename)}:{f.lineno}"
                            for f in reversed(frames[-5:]) if f.name != "run_in_child")
         text = str(e) or (frames[-1].line if frames else "")
-        print(f"{type(e).__name__}: {text}\n  at {where}")
+        print(f"{type(e).__name__}: {text}\n  at {where}\n{lab.report}")
         return 1
     return 0
 
@@ -134,7 +135,19 @@ def reap():
 
 def run_all(tests, options, engine):
     """Runs the tests; returns (passed, [names of failed])."""
-    passed, failed, running = 0, [], []
+    running = []
+    try:
+        return run_each(tests, options, engine, running)
+    except BaseException:
+        for one in running:
+            os.kill(one.pid, signal.SIGTERM)
+        for one in running:
+            netlab.wait_until("a stopped test's end", one.poll, 15)
+        raise
+
+
+def run_each(tests, options, engine, running):
+    passed, failed = 0, []
     waiting = list(tests)
     while waiting or running:
         while waiting and len(running) < options.jobs:
@@ -199,7 +212,11 @@ def main():
     for n, engine in enumerate(options.engine or ENGINES):
         print(f"engine {engine}:")
         tests = [t for t in found if n == 0 or not getattr(t[1], "once", False)]
-        ok, bad = run_all(tests, options, engine)
+        try:
+            ok, bad = run_all(tests, options, engine)
+        except KeyboardInterrupt as e:
+            print(f"stopped by {e}")
+            return 130  # the kernel ends what still runs, with our process namespace
         passed, failed = passed + ok, failed + [f"{name} ({engine})" for name in bad]
     left = leftovers()
     if left:
