@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -14,7 +15,6 @@
 /* So many full small receives in a row earn large buffers; so many small ones give them up. */
 #define STREAK_BUSY  2u
 #define STREAK_QUIET 8u
-
 /* Rounds of one pump; then others have their turn. */
 #define PUMP_ROUNDS 4u
 
@@ -42,48 +42,54 @@ static int flow_to(struct flow *f)
 	return flow_session(f)->fd[!f->side];
 }
 
+static void flow_failed(struct flow *f, int error)
+{
+	session_flow_failed(flow_session(f), error);
+}
+
 void flow_init(struct flow *f, unsigned side)
 {
 	f->side = (uint8_t)side;
 	f->state = FLOW_IDLE;
 }
 
+static void flow_give_back_large(struct flow *f)
+{
+	if (!f->large)
+		return;
+	buffers_put(&flow_worker(f)->large, f->large);
+	f->large = NULL;
+}
+
+static void flow_drop_memory(struct flow *f)
+{
+	flow_give_back_large(f);
+	free(f->owned);
+	f->owned = NULL;
+}
+
 void flow_release(struct flow *f)
 {
-	struct worker *w = flow_worker(f);
-
-	if (f->small)
-		ring_buffer_put(w->ring, f->small);
-	if (f->large)
-		buffers_put(&w->large, f->large);
-	free(f->owned);
+	flow_drop_memory(f);
 	free(f->wrap);
-	f->small = f->large = f->owned = NULL;
 	f->wrap = NULL;
 }
 
-/* ---- receiving ---- */
-
-static void flow_wait(struct flow *f)
-{
-	f->state = FLOW_WAIT;
-	f->op.done = flow_waited;
-	ring_recv_pooled(flow_worker(f)->ring, &f->op, flow_from(f));
-}
-
-static void flow_poll(struct flow *f)
-{
-	f->state = FLOW_READY;
-	f->op.done = flow_ready;
-	ring_poll(flow_worker(f)->ring, &f->op, flow_from(f), POLLIN | POLLRDHUP);
-}
+/* ---- waiting ---- */
 
 static void flow_next(struct flow *f)
 {
-	if (f->busy)
-		flow_poll(f);
-	else
-		flow_wait(f);
+	struct worker *w = flow_worker(f);
+
+	if (f->busy) {
+		f->state = FLOW_READY;
+		f->op.done = flow_ready;
+		ring_poll(w->ring, &f->op, flow_from(f), POLLIN | POLLRDHUP);
+	} else {
+		f->state = FLOW_WAIT;
+		f->op.done = flow_waited;
+		ring_recv_pooled(w->ring, &f->op, flow_from(f));
+	}
 }
 
 static void flow_eof(struct flow *f)
@@ -103,105 +109,126 @@ static void flow_send(struct flow *f, const uint8_t *data, size_t len)
 	ring_send(flow_worker(f)->ring, &f->op, flow_to(f), data, len);
 }
 
+static bool flow_pressed(struct flow *f)
+{
+	const struct buffers *large = &flow_worker(f)->large;
+
+	return large->made - large->free_count > large->max_count / 2;
+}
+
+/* The receiver did not take all: keeps what is left and waits for the receiver. */
+static void flow_hold(struct flow *f, const uint8_t *left, size_t len)
+{
+	if (!f->large || flow_pressed(f)) {
+		uint8_t *copy = malloc(len);
+
+		if (!copy) {
+			flow_failed(f, ENOMEM);
+			return;
+		}
+		memcpy(copy, left, len);
+		flow_give_back_large(f);
+		f->owned = copy;
+		left = copy;
+	}
+	flow_send(f, left, len);
+}
+
+/* Sends bytes that are good during this call. True: all have left; false: an operation has been
+ * started, or the session is over. */
+static bool flow_forward(struct flow *f, const uint8_t *data, size_t len)
+{
+	ssize_t sent = send(flow_to(f), data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (sent == (ssize_t)len)
+		return true;
+	if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+		flow_failed(f, errno);
+		return false;
+	}
+	if (sent < 0)
+		sent = 0;
+	flow_hold(f, data + sent, len - (size_t)sent);
+	return false;
+}
+
 /* Sends a copy that went through the envelope. The handshake alone takes this way. */
-static void flow_send_wrapped(struct flow *f, const uint8_t *data, size_t len)
+static void flow_forward_wrapped(struct flow *f, const uint8_t *data, size_t len)
 {
 	struct flow_wrap *w = f->wrap;
 	size_t n = 0;
 	uint8_t *copy = malloc(ENVELOPE_SEAL_ROOM(len));
 
 	if (!copy) {
-		session_flow_failed(flow_session(f), ENOMEM);
+		flow_failed(f, ENOMEM);
 		return;
 	}
 	enum envelope_status status = w->seals ? envelope_seal(&w->envelope, data, len, copy, &n)
 					       : envelope_open(&w->envelope, data, len, copy, &n);
-	free(f->owned);
 	f->owned = copy;
 	if (status != ENVELOPE_OK) {
-		session_flow_failed(flow_session(f), EPROTO);
+		flow_failed(f, EPROTO);
 		return;
 	}
 	if (w->envelope.raw) {
 		free(f->wrap);
 		f->wrap = NULL;
 	}
-	if (n == 0) { /* only a header so far */
-		flow_next(f);
+	if (n > 0) {
+		flow_send(f, copy, n);
 		return;
 	}
-	flow_send(f, f->owned, n);
+	flow_drop_memory(f); /* only a header so far */
+	flow_next(f);
 }
 
-static void flow_pass(struct flow *f, const uint8_t *data, size_t len)
+static void flow_count(struct flow *f, size_t len)
 {
-	struct worker *w = flow_worker(f);
-
 	f->bytes += len;
-	stat_add(&w->stats.bytes, len);
-	if (f->wrap)
-		flow_send_wrapped(f, data, len);
-	else
-		flow_send(f, data, len);
-}
-
-static void flow_give_back_small(struct flow *f)
-{
-	if (!f->small)
-		return;
-	ring_buffer_put(flow_worker(f)->ring, f->small);
-	f->small = NULL;
-}
-
-static void flow_give_back_large(struct flow *f)
-{
-	if (!f->large)
-		return;
-	buffers_put(&flow_worker(f)->large, f->large);
-	f->large = NULL;
+	stat_add(&flow_worker(f)->stats.bytes, len);
 }
 
 /* ---- completions ---- */
 
+/* The bytes of a pooled receive; the buffer goes back when this returns. */
+static void flow_take_small(struct flow *f, const uint8_t *data, size_t len)
+{
+	flow_count(f, len);
+	if (f->wrap) {
+		flow_forward_wrapped(f, data, len);
+		return;
+	}
+	if (len < RING_SMALL_BYTES) {
+		f->streak = 0;
+	} else if (++f->streak >= STREAK_BUSY) {
+		f->busy = true;
+		f->streak = 0;
+	}
+	if (flow_forward(f, data, len))
+		flow_next(f);
+}
+
 static void flow_waited(struct ring_op *op, int res)
 {
 	struct flow *f = (struct flow *)op;
+	struct ring *ring = flow_worker(f)->ring;
+	uint8_t *buf = op->buf;
 
-	if (flow_session(f)->ended || res < 0) {
-		session_flow_failed(flow_session(f), -res);
-		return;
-	}
-	if (res == 0) {
+	if (flow_session(f)->ended || res < 0)
+		flow_failed(f, -res);
+	else if (res == 0)
 		flow_eof(f);
-		return;
-	}
-	f->small = op->buf;
-	if ((size_t)res == RING_SMALL_BYTES && !f->wrap) {
-		if (++f->streak >= STREAK_BUSY) {
-			f->busy = true;
-			f->streak = 0;
-		}
-	} else {
-		f->streak = 0;
-	}
-	flow_pass(f, f->small, (size_t)res);
+	else
+		flow_take_small(f, buf, (size_t)res);
+	if (res > 0)
+		ring_buffer_put(ring, buf);
 }
 
-static void flow_judge(struct flow *f, size_t received)
-{
-	if (received >= RING_SMALL_BYTES) {
-		f->streak = 0;
-	} else if (++f->streak >= STREAK_QUIET) {
-		f->busy = false;
-		f->streak = 0;
-	}
-}
-
-/* One round. True: go on; false: something else has been started, or the session is over. */
+/* One round. True: go on; false: an operation has been started, or the session is over. */
 static bool flow_pump_once(struct flow *f)
 {
-	struct worker *w = flow_worker(f);
-	ssize_t n = recv(flow_from(f), f->large, w->large.each_bytes, MSG_DONTWAIT);
+	size_t room = flow_pressed(f) ? FLOW_PRESSED_BYTES : flow_worker(f)->large.each_bytes;
+	ssize_t n = recv(flow_from(f), f->large, room, MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
 		flow_give_back_large(f);
@@ -209,28 +236,21 @@ static bool flow_pump_once(struct flow *f)
 		return false;
 	}
 	if (n < 0) {
-		session_flow_failed(flow_session(f), errno);
+		flow_failed(f, errno);
 		return false;
 	}
 	if (n == 0) {
 		flow_eof(f);
 		return false;
 	}
-	flow_judge(f, (size_t)n);
-	f->bytes += (size_t)n;
-	stat_add(&w->stats.bytes, (size_t)n);
-
-	ssize_t sent = send(flow_to(f), f->large, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (sent == n)
-		return true;
-	if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-		session_flow_failed(flow_session(f), errno);
-		return false;
+	if ((size_t)n >= RING_SMALL_BYTES) {
+		f->streak = 0;
+	} else if (++f->streak >= STREAK_QUIET) {
+		f->busy = false;
+		f->streak = 0;
 	}
-	if (sent < 0)
-		sent = 0;
-	flow_send(f, f->large + sent, (size_t)(n - sent));
-	return false;
+	flow_count(f, (size_t)n);
+	return flow_forward(f, f->large, (size_t)n);
 }
 
 static void flow_ready(struct ring_op *op, int res)
@@ -238,12 +258,13 @@ static void flow_ready(struct ring_op *op, int res)
 	struct flow *f = (struct flow *)op;
 
 	if (flow_session(f)->ended || res < 0) {
-		session_flow_failed(flow_session(f), -res);
+		flow_failed(f, -res);
 		return;
 	}
 	f->large = buffers_get(&flow_worker(f)->large);
-	if (!f->large) { /* all lent out: small ones do the work meanwhile */
-		flow_wait(f);
+	if (!f->large) { /* no memory: small buffers do the work meanwhile */
+		f->busy = false;
+		flow_next(f);
 		return;
 	}
 	for (unsigned round = 0; round < PUMP_ROUNDS; round++)
@@ -258,26 +279,22 @@ static void flow_sent(struct ring_op *op, int res)
 	struct flow *f = (struct flow *)op;
 
 	if (flow_session(f)->ended || res < 0) {
-		session_flow_failed(flow_session(f), -res);
+		flow_failed(f, -res);
 		return;
 	}
-	free(f->owned);
-	f->owned = NULL;
-	flow_give_back_small(f);
-	flow_give_back_large(f);
+	flow_drop_memory(f);
 	flow_next(f);
 }
 
 void flow_start(struct flow *f, uint8_t *head, size_t head_len)
 {
 	if (!head) {
-		flow_wait(f);
+		flow_next(f);
 		return;
 	}
-	f->owned = NULL;
-	f->bytes += head_len;
+	flow_count(f, head_len);
 	if (f->wrap) {
-		flow_send_wrapped(f, head, head_len);
+		flow_forward_wrapped(f, head, head_len);
 		free(head);
 	} else {
 		f->owned = head;
