@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ring_fixture: runs each test once on every engine, and what such tests have in common. */
+#ifndef POSTERN_TESTS_RING_FIXTURE_H
+#define POSTERN_TESTS_RING_FIXTURE_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "core/ring.h"
+
+struct ring_fixture {
+	struct ring *r;
+	enum ring_engine engine;
+	struct timer limit;
+	bool limit_reached;
+};
+
+/* An operation that remembers its results and stops the loop at each. */
+struct probe {
+	struct ring_op op;
+	struct ring *r;
+	unsigned done;
+	int res; /* the last */
+	int fds[64];
+	unsigned fd_count;
+};
+
+#define RING_TEST(f)                                                                               \
+	{#f " io_uring", f, ring_fixture_io_uring, ring_fixture_teardown, NULL},                   \
+	{                                                                                          \
+#f " epoll", f, ring_fixture_epoll, ring_fixture_teardown, NULL                    \
+	}
+
+int ring_fixture_io_uring(void **state);
+int ring_fixture_epoll(void **state);
+int ring_fixture_teardown(void **state);
+
+/* The test's fixture; skips the test where the system refuses the engine. */
+struct ring_fixture *ring_fixture(void **state);
+/* Opens the ring anew. */
+void ring_fixture_reopen(struct ring_fixture *f, unsigned entries, unsigned small_buffers);
+
+void probe_init(struct ring_fixture *f, struct probe *p);
+/* Runs the loop until p has reported n times in all; fails the test after ten seconds. */
+void run_until(struct ring_fixture *f, struct probe *p, unsigned n);
+/* Runs the loop for so long. */
+void run_for(struct ring_fixture *f, uint64_t ms);
+
+/* A listener on loopback, non-blocking; and a blocking connection to it. */
+int listen_loopback(void);
+int dial_loopback(int listener);
+/* A TCP connection: ours is non-blocking, theirs blocks for at most ten seconds. */
+void tcp_pair(int *ours, int *theirs);
+/* Writes or reads all, on a blocking descriptor. */
+void write_all(int fd, const void *data, size_t len);
+void read_all(int fd, void *data, size_t len);
+
+#endif
