@@ -7,15 +7,19 @@
  * At most one operation is in flight at any time, so the sender's pace is the receiver's: what is
  * not sent is not read, and TCP carries the backpressure to the far end.
  *
- *   quiet   WAIT ──bytes──► SEND ──► WAIT      a small pooled buffer, only while bytes are moving
- *   busy    READY ──readable──► pump ──► READY a large buffer, borrowed for the pump
- *                                └─ receiver is slow ─► SEND what is left ──► pump
+ *   quiet   WAIT ──bytes──► forward ──► WAIT        the ring's pooled buffer, within one call
+ *   busy    READY ──readable──► pump ──► READY      a large buffer, borrowed for the pump
+ *   either         └─ the receiver is slow ──► SEND what is left ──► WAIT or READY
+ *
+ * Bytes are sent at once, by a plain call, and nearly always leave at once: then waiting holds no
+ * memory in either mode, and all busy directions of a thread share the one buffer that is still in
+ * the cache. Only a slow receiver makes its own direction hold what is left: the large buffer,
+ * while less than half of them are held so, else a copy of its own size. A pooled buffer is never
+ * held. So a stalled session costs no other one anything but memory, and that is bounded: under
+ * such pressure a pump takes no more than FLOW_PRESSED_BYTES at a time.
  *
  * A direction earns large buffers by filling small ones, and falls back to quiet when receives stay
- * small. The pump copies by plain system calls, through the buffer that was used last by anyone: it
- * is still in the cache, and most pumps give it back before they return. Only a direction whose
- * receiver is slow holds one. Waiting holds no memory in either mode. When no large buffer is to be
- * had, it goes on with small ones. End-of-file: shutdown of the other side's writing, then ENDED.
+ * small. End-of-file: shutdown of the other side's writing, then ENDED.
  */
 #ifndef POSTERN_RELAY_FLOW_H
 #define POSTERN_RELAY_FLOW_H
@@ -26,13 +30,15 @@
 #include "core/parse/envelope.h"
 #include "core/ring.h"
 
+#define FLOW_PRESSED_BYTES 65536u
+
 struct session;
 
 enum flow_state {
 	FLOW_IDLE,  /* not started */
 	FLOW_WAIT,  /* a pooled receive is in flight */
 	FLOW_READY, /* a poll is in flight */
-	FLOW_SEND,  /* a send is in flight */
+	FLOW_SEND,  /* a send of what was left is in flight */
 	FLOW_ENDED, /* end-of-file passed on */
 };
 
@@ -45,8 +51,8 @@ struct flow_wrap {
 struct flow {
 	struct ring_op op;
 	struct flow_wrap *wrap; /* NULL: bytes go as they are */
-	uint8_t *small, *large; /* the buffer in use: at most one */
-	uint8_t *owned;		/* a replayed head or a wrapped copy; freed after its send */
+	uint8_t *large;		/* the borrowed buffer, or NULL */
+	uint8_t *owned;		/* what is left, a replayed head or a wrapped copy; or NULL */
 	uint64_t bytes;
 	uint8_t state;	/* enum flow_state */
 	uint8_t side;	/* whose bytes these are */
