@@ -409,7 +409,8 @@ static bool put_message(CBB *cbb, const struct wire_message *m)
 		if (fields[i].type == m->type &&
 		    (!field_ok(&fields[i], m) || !put_field(&body, &fields[i], m)))
 			return false;
-	return message_ok(m) && CBB_len(&body) <= WIRE_BODY_MAX;
+	/* the flush also lets go of body, which ends here */
+	return message_ok(m) && CBB_len(&body) <= WIRE_BODY_MAX && CBB_flush(cbb);
 }
 
 size_t wire_encode(const struct wire_message *m, uint8_t *out, size_t room)
