@@ -2,6 +2,7 @@
 /* config: the agent's schema, and the checks that no single field can make. */
 #include "agent/config.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "core/parse/wire.h"
@@ -61,13 +62,31 @@ static void check_target(struct conf_errors *e, const struct conf_node *at, cons
 			   conf_quote(to, shown));
 }
 
+#define CREDENTIALS_MAX 500u
+
+/* RFC 3986 section 2.1 and 3.2.1: "user:password" with %XX escapes. */
+static const char *credentials_problem(const char *text, size_t len)
+{
+	if (!memchr(text, ':', len))
+		return "has a user without a password; write http://user:password@host:port";
+	if (len > CREDENTIALS_MAX)
+		return "has a user and password of more than 500 bytes; shorten them";
+	for (size_t i = 0; i < len; i++) {
+		bool escape = i + 2 < len && isxdigit((unsigned char)text[i + 1]) &&
+			      isxdigit((unsigned char)text[i + 2]);
+		if (text[i] == '%' && (!escape || (text[i + 1] == '0' && text[i + 2] == '0')))
+			return "has a broken % escape; write % itself as %25";
+	}
+	return NULL;
+}
+
 /* What is wrong with a proxy's URL, or NULL. Sentences never show it: it may hold a password. */
 static const char *proxy_problem(const char *url)
 {
 	static const char scheme[] = "http://";
 	struct endpoint e;
 	char authority[ADDR_HOST_BYTES + 8];
-	const char *at, *host;
+	const char *at, *host, *problem;
 
 	if (strncmp(url, "https://", 8) == 0 || strncmp(url, "socks", 5) == 0)
 		return "only http:// proxies are supported (what passes through is TLS in any "
@@ -77,8 +96,9 @@ static const char *proxy_problem(const char *url)
 	url += sizeof(scheme) - 1;
 	at = strrchr(url, '@');
 	host = at ? at + 1 : url;
-	if (at && !memchr(url, ':', (size_t)(at - url)))
-		return "has a user without a password; write http://user:password@host:port";
+	problem = at ? credentials_problem(url, (size_t)(at - url)) : NULL;
+	if (problem)
+		return problem;
 	size_t len = strcspn(host, "/");
 	if (host[len] == '/' && host[len + 1] != '\0')
 		return "has a path, which a proxy's URL cannot have; write http://host:port";

@@ -103,6 +103,8 @@ static const struct {
 	 "indent with spaces, never tabs, and quote values that begin with a sign"},
 	{"mapping values are not allowed in this context",
 	 "quote a value that contains \": \", and check the indentation"},
+	{"did not find expected node content",
+	 "quote a value that begins with a sign, such as \"[::1]:443\""},
 	{"did not find expected key", "check the indentation of this line and those before"},
 	{"did not find expected '-' indicator", "check the indentation of this list's items"},
 	{"could not find expected ':'", "write every key as \"key: value\""},

@@ -34,9 +34,11 @@ static const struct {
 	[CONF_BYTES] = {"a size", "write a number and a unit, such as 16384, 64KiB or 20MB"},
 	[CONF_DURATION] = {"a duration", "write a number and a unit, such as 500ms, 10s, 5m or 2h"},
 	[CONF_ENUM] = {"a word", "write one of the words"},
-	[CONF_ADDRESS] = {"an address", "write ADDRESS:PORT, such as 0.0.0.0:443 or [::1]:443"},
-	[CONF_ENDPOINT] = {"an endpoint",
-			   "write HOST:PORT, such as relay.example.org:443 or [2001:db8::1]:443"},
+	[CONF_ADDRESS] = {"an address",
+			  "write ADDRESS:PORT, such as 0.0.0.0:443 or \"[::1]:443\" in quotes"},
+	[CONF_ENDPOINT] =
+		{"an endpoint",
+		 "write HOST:PORT, such as relay.example.org:443 or \"[::1]:443\" in quotes"},
 	[CONF_STRUCT] = {"a map", "write \"key: value\" lines, indented"},
 	[CONF_LIST_OF] = {"a list", "begin each item with \"- \""},
 };

@@ -178,6 +178,8 @@ static void test_proxy(void **state)
 		{"http://joe:hunter2@proxy", "does not end in a host and a port"},
 		{"http://joe:hunter2@:3128", "does not end in a host and a port"},
 		{"http://hunter2@proxy:3128", "has a user without a password"},
+		{"http://joe:hunter2%4@proxy:3128", "has a broken % escape"},
+		{"http://joe:hunter2%00@proxy:3128", "has a broken % escape"},
 		{"http://joe:hunter2@proxy:3128/x", "has a path"},
 		{"http://", "does not end in a host and a port"},
 	};

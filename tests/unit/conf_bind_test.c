@@ -270,7 +270,7 @@ static void test_refused_values(void **state)
 		 "one of these\n"},
 		{"address: a.example:80",
 		 "f:1:10: address: \"a.example:80\" is not an address with a port of 1 to 65535; "
-		 "write ADDRESS:PORT, such as 0.0.0.0:443 or [::1]:443\n"},
+		 "write ADDRESS:PORT, such as 0.0.0.0:443 or \"[::1]:443\" in quotes\n"},
 		{"string: \"a\\nb\"",
 		 "f:1:9: string: holds a line break or control character; write "
 		 "it on one line\n"},

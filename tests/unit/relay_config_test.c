@@ -104,7 +104,7 @@ static void test_duplicates(void **state)
 		       "  - {to: home/web}\n"
 		       "  - {name: WWW.example.org, to: home/x}\n" IDENTITY,
 		       "f:2:44: listen[1].address: \"x\" is not an address with a port of 1 to "
-		       "65535; write ADDRESS:PORT, such as 0.0.0.0:443 or [::1]:443\n"
+		       "65535; write ADDRESS:PORT, such as 0.0.0.0:443 or \"[::1]:443\" in quotes\n"
 		       "f:2:48: listen[2]: listens on [::1]:443 like listen[0]; remove one of "
 		       "them\n"
 		       "f:5:5: public[1].name: is missing; add the host name that unmodified TLS "
