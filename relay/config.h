@@ -37,6 +37,7 @@ struct relay_limits {
 	uint64_t ping_ms;		/* interval of link keep-alive; 25s; silent for 3: closed */
 	uint64_t http_idle_ms;		/* 15s */
 	uint64_t buffer_bytes;		/* large buffers of all threads; 64MiB */
+	uint64_t memory_bytes;		/* buffers, tables and TLS states together; 512MiB */
 };
 
 struct relay_config {

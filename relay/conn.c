@@ -394,15 +394,28 @@ void conn_send_message(struct conn *c, const struct wire_message *m)
 		conn_send_plain(c, frame, len);
 }
 
+void conn_drop_tls(struct relay *r, struct tls *tls)
+{
+	if (!tls)
+		return;
+	tls_free(tls);
+	atomic_fetch_sub_explicit(&r->tls_states, 1, memory_order_relaxed);
+}
+
 void conn_start_tls(struct conn *c, const uint8_t *data, size_t len)
 {
-	c->tls = tls_new(c->worker->relay->front, true);
+	struct relay *r = c->worker->relay;
+
+	if (atomic_fetch_add_explicit(&r->tls_states, 1, memory_order_relaxed) < r->tls_limit)
+		c->tls = tls_new(r->front, true);
+	if (!c->tls)
+		atomic_fetch_sub_explicit(&r->tls_states, 1, memory_order_relaxed);
 	if (!c->tls || !tls_feed(c->tls, data, len)) {
 		conn_close(c, REASON_LIMIT_MEMORY);
 		return;
 	}
 	conn_set_phase(c, CONN_HANDSHAKE);
-	conn_set_deadline(c, c->worker->relay->config->limits.handshake_ms);
+	conn_set_deadline(c, r->config->limits.handshake_ms);
 }
 
 /* ---- ending ---- */
@@ -533,7 +546,7 @@ int conn_release_fd(struct conn *c)
 
 void conn_dispose(struct conn *c)
 {
-	tls_free(c->tls);
+	conn_drop_tls(c->worker->relay, c->tls);
 	free(c->in);
 	free(c->tx_data);
 	free(c->label);

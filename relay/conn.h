@@ -99,6 +99,8 @@ void conn_read_on(struct conn *c);
 bool conn_keep(struct conn *c, const uint8_t *data, size_t len, size_t limit) MUST_CHECK;
 void conn_drop_kept(struct conn *c, size_t n);
 
+/* Frees the TLS state, which was counted. */
+void conn_drop_tls(struct relay *r, struct tls *tls);
 /* Starts the handshake with the bytes kept so far. */
 void conn_start_tls(struct conn *c, const uint8_t *data, size_t len);
 /* Adds to the output and starts sending. */

@@ -227,7 +227,7 @@ static void handover_run(struct ring_msg *msg)
 	struct conn *c = conn_adopt(w, h->fd, h->tls, CONN_CUTTING);
 
 	if (!c) {
-		tls_free(h->tls);
+		conn_drop_tls(r, h->tls);
 		worker_close_fd(w, h->fd, true);
 		leg_end_pair(r, &h->pair);
 		if (asker)

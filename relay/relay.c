@@ -12,6 +12,9 @@
 
 /* Descriptors that are not connections: rings, events, listeners, the log, and a reserve. */
 #define DESCRIPTORS_OWN 64u
+/* What a TLS connection takes at most while it shakes hands; much less afterwards (measured). */
+#define TLS_STATE_BYTES	 16384u
+#define TLS_STATES_LEAST 256u
 
 static int public_compare(const void *a, const void *b)
 {
@@ -77,19 +80,32 @@ static uint64_t relay_connection_limit(const struct relay_config *c)
 	return c->limits.connections;
 }
 
-static void relay_log_limits(const struct relay *r)
+/* Shares limits.memory out: tables and buffers first, TLS states get the rest. */
+static void relay_share_memory(struct relay *r)
 {
+	const struct relay_limits *limits = &r->config->limits;
 	uint64_t connections = r->connection_limit;
 	uint64_t tables =
 		connections * sizeof(struct conn) + connections / 2 * sizeof(struct session);
+	uint64_t fixed = tables + limits->buffer_bytes;
 
+	r->tls_limit =
+		limits->memory_bytes > fixed ? (limits->memory_bytes - fixed) / TLS_STATE_BYTES : 0;
+	if (r->tls_limit < TLS_STATES_LEAST) {
+		log_warning("relay",
+			    "limits.memory leaves room for %llu TLS connections, too few to be of "
+			    "use; going on with %u: raise it or lower limits.buffer_bytes",
+			    (unsigned long long)r->tls_limit, TLS_STATES_LEAST);
+		r->tls_limit = TLS_STATES_LEAST;
+	}
 	log_notice("relay",
-		   "limits: connections=%llu (%llu MiB of tables) buffers=%llu MiB agents=%llu "
-		   "per_source=%llu",
-		   (unsigned long long)connections, (unsigned long long)(tables >> 20),
-		   (unsigned long long)(r->config->limits.buffer_bytes >> 20),
-		   (unsigned long long)r->config->limits.agents,
-		   (unsigned long long)r->config->limits.per_source);
+		   "limits: memory=%llu MiB: tables=%llu MiB for connections=%llu, buffers=%llu "
+		   "MiB, tls_states=%llu; agents=%llu per_source=%llu",
+		   (unsigned long long)(limits->memory_bytes >> 20),
+		   (unsigned long long)(tables >> 20), (unsigned long long)connections,
+		   (unsigned long long)(limits->buffer_bytes >> 20),
+		   (unsigned long long)r->tls_limit, (unsigned long long)limits->agents,
+		   (unsigned long long)limits->per_source);
 }
 
 int relay_init(struct relay *r, const struct relay_config *config, unsigned workers, char *why,
@@ -119,7 +135,7 @@ int relay_init(struct relay *r, const struct relay_config *config, unsigned work
 	r->worker_count = workers;
 	r->connection_limit = relay_connection_limit(config);
 	site_init(&r->site, config->site.page);
-	relay_log_limits(r);
+	relay_share_memory(r);
 	for (unsigned i = 0; i < workers; i++) {
 		int error = worker_init(&r->workers[i], r, i, (uint32_t)r->connection_limit);
 		if (error < 0) {

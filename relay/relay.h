@@ -26,7 +26,7 @@ struct relay {
 	struct site site;
 	const struct relay_public **publics; /* sorted by name */
 	size_t public_count;
-	uint64_t connection_limit;
+	uint64_t connection_limit, tls_limit;
 	struct worker *workers;
 	unsigned worker_count;
 
@@ -35,7 +35,7 @@ struct relay {
 	struct rendezvous *rendezvous;
 	struct sources *sources;
 
-	_Atomic uint64_t connections;
+	_Atomic uint64_t connections, tls_states;
 	_Atomic bool draining;
 };
 

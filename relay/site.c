@@ -6,13 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char default_page[] =
-	"<!DOCTYPE html>\n"
-	"<html lang=\"en\">\n"
-	"<head><meta charset=\"utf-8\"><title>Welcome</title></head>\n"
-	"<body><h1>Welcome</h1><p>There is nothing here yet.</p></body>\n"
-	"</html>\n";
-
 /* FNV-1a: the entity tag only has to change when the page does. */
 static uint64_t page_hash(const char *text, size_t len)
 {
@@ -25,7 +18,7 @@ static uint64_t page_hash(const char *text, size_t len)
 
 void site_init(struct site *s, const char *page)
 {
-	s->page = page ? page : default_page;
+	s->page = page;
 	s->page_len = strlen(s->page);
 	snprintf(s->etag, sizeof s->etag, "\"%016" PRIx64 "\"", page_hash(s->page, s->page_len));
 }

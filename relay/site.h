@@ -31,7 +31,7 @@ struct site_response {
 	bool close; /* the connection ends after this */
 };
 
-/* page: NULL for the plain default. */
+/* page: HTML; lives as long as the site does. */
 void site_init(struct site *s, const char *page);
 
 /* now: for the Date field. draining: /healthz answers 503. */

@@ -70,24 +70,26 @@ static void a_known_tag_gives_304(void **state)
 
 static void health_follows_draining(void **state)
 {
-	struct site_response r = ask(NULL, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", false);
+	struct site_response r =
+		ask("<p>hi</p>", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", false);
 
 	assert_memory_equal(r.head, "HTTP/1.1 200 OK\r\n", 17);
 	assert_string_equal(r.head + r.head_len - 3, "ok\n");
-	r = ask(NULL, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", true);
+	r = ask("<p>hi</p>", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", true);
 	assert_memory_equal(r.head, "HTTP/1.1 503 ", 13);
 }
 
 static void errors_are_proper(void **state)
 {
-	struct site_response r = ask(NULL, "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n", false);
+	struct site_response r =
+		ask("<p>hi</p>", "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n", false);
 
 	assert_memory_equal(r.head, "HTTP/1.1 404 Not Found\r\n", 24);
 	assert_false(r.close);
-	r = ask(NULL, "DELETE / HTTP/1.1\r\nHost: x\r\n\r\n", false);
+	r = ask("<p>hi</p>", "DELETE / HTTP/1.1\r\nHost: x\r\n\r\n", false);
 	assert_memory_equal(r.head, "HTTP/1.1 405 ", 13);
 	assert_non_null(strstr(r.head, "Allow: GET, HEAD, OPTIONS\r\n"));
-	r = ask(NULL, "GET / HTTP/1.0\r\n\r\n", false);
+	r = ask("<p>hi</p>", "GET / HTTP/1.0\r\n\r\n", false);
 	assert_true(r.close);
 	assert_non_null(strstr(r.head, "Connection: close\r\n"));
 	site_refuse(HTTP_HEAD_TOO_LARGE, RFC_TIME, &r);
@@ -101,13 +103,15 @@ static void errors_are_proper(void **state)
 
 static void a_body_of_unknown_or_great_size_ends_the_connection(void **state)
 {
-	struct site_response r = ask(
-		NULL, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", false);
+	struct site_response r =
+		ask("<p>hi</p>", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+		    false);
 
 	assert_true(r.close);
-	r = ask(NULL, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n", false);
+	r = ask("<p>hi</p>", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n",
+		false);
 	assert_true(r.close);
-	r = ask(NULL, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n", false);
+	r = ask("<p>hi</p>", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n", false);
 	assert_false(r.close);
 }
 
