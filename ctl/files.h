@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* files: whole files, read with a bound and written atomically. Failures are told to the user. */
+#ifndef POSTERN_CTL_FILES_H
+#define POSTERN_CTL_FILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+
+/* The file as text, owned; NULL when it cannot be read, is larger than max, or holds a zero byte.
+ */
+char *files_read(const char *path, size_t max) MUST_CHECK;
+/* Whether nothing is at path; tells otherwise. */
+bool files_absent(const char *path) MUST_CHECK;
+/* Appears complete or not at all; replaces a file only with force. */
+bool files_write(const char *path, const char *text, mode_t mode, bool force) MUST_CHECK;
+/* DIRECTORY/NAME, owned; NULL (told) without memory. */
+char *files_join(const char *directory, const char *name) MUST_CHECK;
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pki_store: a CA's directory: ca.pem, ca.key and issued.log. Failures are told to the user. */
+#ifndef POSTERN_CTL_PKI_STORE_H
+#define POSTERN_CTL_PKI_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+#include <openssl/x509.h>
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+
+struct pki_store {
+	char *directory;
+	char *pem; /* of ca */
+	X509 *ca;
+	EVP_PKEY *key;
+};
+
+/* One line of issued.log: what a certificate was made for. */
+struct pki_record {
+	char serial[48];
+	char role[16];
+	char name[64];
+	time_t not_after;
+};
+
+#define PKI_DATE_BYTES 24 /* "2026-10-05T12:00:00Z" and the end */
+/* RFC 3339, UTC. */
+const char *pki_date(time_t t, char out[PKI_DATE_BYTES]);
+
+/* Makes the directory, which must not be there or be empty, and a CA in it. */
+bool pki_store_create(const char *directory, const char *organisation, time_t now,
+		      time_t not_after) MUST_CHECK;
+/* with_key: the CA's key too, to sign. */
+bool pki_store_open(const char *directory, bool with_key, struct pki_store *out) MUST_CHECK;
+void pki_store_close(struct pki_store *s);
+
+bool pki_store_record(const struct pki_store *s, const struct pki_record *r) MUST_CHECK;
+/* All records, oldest first; *out is owned. */
+bool pki_store_records(const struct pki_store *s, struct pki_record **out,
+		       size_t *count) MUST_CHECK;
+
+#endif

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pki_test: what 'postern pki' writes is what the programs load, and says what it should.
+ *
+ * links: ctl/arguments.c ctl/bundle.c ctl/files.c ctl/pki.c ctl/pki_make.c ctl/pki_store.c
+ * links: core/engine/identity.c core/engine/identity_verify.c core/engine/identity_relay.c
+ * links: core/engine/certificate.c relay/config.c agent/config.c core/conf.c core/conf_bind.c
+ * links: core/conf_check.c core/conf_error.c core/conf_value.c core/addr.c core/log.c
+ * links: core/parse/wire.c
+ */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+#include "agent/config.h"
+#include "core/engine/certificate.h"
+#include "core/engine/identity.h"
+#include "ctl/commands.h"
+#include "ctl/files.h"
+#include "ctl/pki_store.h"
+#include "relay/config.h"
+
+#define FILE_MAX 65536
+
+static const struct command init = {"pki init",	      "DIR",	       1, 1, "",
+				    pki_init_options, command_pki_init};
+static const struct command issue = {"pki issue",	"DIR ROLE NAME",  3, 3, "",
+				     pki_issue_options, command_pki_issue};
+
+/* Runs a command line, its words separated by spaces. */
+static enum status run(const struct command *command, const char *line)
+{
+	struct arguments a = {.as = NULL};
+	char *copy = strdup(line), *rest = copy, *argv[32];
+	enum status status = STATUS_USAGE;
+	int argc = 0;
+
+	while ((argv[argc] = strtok_r(rest, " ", &rest)))
+		argc++;
+	if (arguments_parse(command, argc, argv, &a)) {
+		status = command->run(&a);
+		arguments_free(&a);
+	}
+	free(copy);
+	return status;
+}
+
+/* Each test in a directory of its own, with a CA in "ca". */
+static int enter(void **state)
+{
+	char *path = strdup("/tmp/postern-pki-XXXXXX");
+
+	*state = path;
+	return mkdtemp(path) && chdir(path) == 0 && run(&init, "ca") == STATUS_OK ? 0 : -1;
+}
+
+static int leave(void **state)
+{
+	char command[128];
+	int status;
+
+	snprintf(command, sizeof(command), "rm -rf %s", (char *)*state);
+	status = chdir("/") == 0 ? system(command) : -1;
+	free(*state);
+	return status;
+}
+
+static mode_t mode_of(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_mode & 07777;
+}
+
+static void assert_has(const char *path, const char *part, bool wanted)
+{
+	char *text = files_read(path, FILE_MAX);
+
+	assert_non_null(text);
+	if ((strstr(text, part) != NULL) != wanted)
+		fail_msg("%s: \"%s\" in:\n%s", path, part, text);
+	free(text);
+}
+
+static X509 *certificate_of(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	X509 *x = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+
+	BIO_free(bio);
+	assert_non_null(x);
+	return x;
+}
+
+static struct agent_config load_agent(const char *path)
+{
+	struct conf_errors errors = {0};
+	struct agent_config c;
+
+	if (!agent_config_load(path, &c, &errors))
+		fail_msg("%s", errors.text);
+	conf_errors_free(&errors);
+	return c;
+}
+
+static struct relay_config load_relay(const char *path)
+{
+	struct conf_errors errors = {0};
+	struct relay_config c;
+
+	if (!relay_config_load(path, &c, &errors))
+		fail_msg("%s", errors.text);
+	conf_errors_free(&errors);
+	return c;
+}
+
+static void test_init(void **state)
+{
+	char *pem = files_read("ca/ca.pem", FILE_MAX);
+	X509 *ca = certificate_of(pem);
+
+	assert_int_equal(mode_of("ca"), 0700);
+	assert_int_equal(mode_of("ca/ca.key"), 0600);
+	assert_int_equal(X509_check_ca(ca), 1);
+	assert_int_equal(X509_get_pathlen(ca), 0);
+	assert_true(X509_get_key_usage(ca) & KU_KEY_CERT_SIGN);
+	assert_int_equal(run(&init, "ca"), STATUS_FAILED);
+	assert_int_equal(run(&init, "other --name "), STATUS_USAGE);
+	free(pem);
+	pem = files_read("ca/ca.pem", FILE_MAX);
+	X509_free(ca);
+	ca = certificate_of(pem); /* still there, still the same kind */
+	X509_free(ca);
+	free(pem);
+}
+
+static void test_agent_loads(void **state)
+{
+	struct agent_config c;
+	const struct agent_publish *p;
+	const struct agent_forward *f;
+	struct identity_peer self;
+	struct identity *id;
+	char why[256];
+	X509 *x;
+
+	assert_int_equal(run(&issue,
+			     "ca agent home --relay relay.example.org:443 --relay [::1]:8443 "
+			     "--publish ssh=127.0.0.1:22 --publish web=localhost:80 --allow ssh=a "
+			     "--allow ssh=b --public web --forward 127.0.0.1:2222=other/null "
+			     "--socks5 127.0.0.1:1080 --proxy http://u:p@proxy:3128 --expires 2w"),
+			 STATUS_OK);
+	assert_int_equal(mode_of("home.yaml"), 0600);
+	c = load_agent("home.yaml");
+	assert_string_equal(c.name, "home");
+	assert_int_equal(c.relays.count, 2);
+	assert_int_equal(c.publish.count, 2);
+	p = c.publish.items;
+	assert_string_equal(p[0].service, "ssh");
+	assert_int_equal(p[0].allow.count, 2);
+	assert_string_equal(((char **)p[0].allow.items)[1], "b");
+	assert_false(p[0].public_access);
+	assert_int_equal(p[1].allow.count, 0);
+	assert_true(p[1].public_access);
+	f = c.forward.items;
+	assert_string_equal(f[0].agent, "other");
+	assert_string_equal(f[0].service, "null");
+	assert_int_equal(addr_port(&c.socks5.listen), 1080);
+	assert_string_equal(c.proxy, "http://u:p@proxy:3128");
+
+	id = identity_new(c.identity.ca, c.identity.certificate, c.identity.key, why, sizeof(why));
+	assert_string_equal(why, "");
+	assert_true(identity_self(id, &self));
+	assert_int_equal(self.role, IDENTITY_AGENT);
+	assert_string_equal(self.name, "home");
+	assert_in_range(self.not_after, time(NULL) + 14 * 86400 - 60, time(NULL) + 14 * 86400);
+	assert_has("ca/issued.log", self.serial, true);
+	x = certificate_of(c.identity.certificate);
+	assert_true(certificate_time(X509_get0_notBefore(x)) <= time(NULL) - 3600);
+	assert_int_equal(X509_get_extended_key_usage(x), XKU_SSL_CLIENT | XKU_SSL_SERVER);
+	assert_int_equal(X509_get_key_usage(x), KU_DIGITAL_SIGNATURE);
+	assert_int_equal(X509_check_ca(x), 0);
+	X509_free(x);
+	identity_free(id);
+	agent_config_free(&c);
+}
+
+static void test_relay_loads(void **state)
+{
+	struct relay_config c;
+	const struct relay_public *p;
+	struct identity_peer self;
+	struct identity *id;
+	char why[256], hosts[256];
+	X509 *x;
+
+	assert_int_equal(run(&issue,
+			     "ca relay main --host Relay.Example.org --host 192.0.2.1 --host "
+			     "2001:db8::1 --listen 0.0.0.0:443 --listen [::]:443 --public "
+			     "www.example.org=home/web --out r.yaml"),
+			 STATUS_OK);
+	c = load_relay("r.yaml");
+	assert_string_equal(c.name, "main");
+	assert_int_equal(c.listen.count, 2);
+	p = c.publics.items;
+	assert_string_equal(p[0].name, "www.example.org");
+	assert_string_equal(p[0].agent, "home");
+	id = identity_new(c.identity.ca, c.identity.certificate, c.identity.key, why, sizeof(why));
+	assert_string_equal(why, "");
+	assert_false(identity_self(id, &self));
+	x = certificate_of(c.identity.certificate);
+	certificate_hosts(x, hosts, sizeof(hosts));
+	assert_string_equal(hosts, "relay.example.org, 192.0.2.1, 2001:db8::1");
+	assert_int_equal(X509_get_extended_key_usage(x), XKU_SSL_SERVER);
+	X509_free(x);
+	identity_free(id);
+	relay_config_free(&c);
+}
+
+/* What everybody can read on the wire does not say postern. */
+static void test_a_relays_certificate_tells_nothing(void **state)
+{
+	struct relay_config c;
+	const char *word = "postern";
+	uint8_t *der = NULL;
+	int len;
+	X509 *x;
+
+	assert_int_equal(run(&issue, "ca relay postern --host www.example.org --listen [::]:443"),
+			 STATUS_OK);
+	c = load_relay("postern.yaml");
+	x = certificate_of(c.identity.certificate);
+	len = i2d_X509(x, &der);
+	assert_true(len > 0);
+	assert_null(memmem(der, (size_t)len, word, strlen(word)));
+	OPENSSL_free(der);
+	X509_free(x);
+	relay_config_free(&c);
+}
+
+static void test_files_are_not_overwritten(void **state)
+{
+	assert_int_equal(run(&issue, "ca agent a --relay r:1"), STATUS_OK);
+	assert_int_equal(run(&issue, "ca agent b --relay r:1 --out a.yaml"), STATUS_FAILED);
+	assert_has("a.yaml", "name: a\n", true);
+	assert_has("ca/issued.log", " b ", false);
+	assert_int_equal(run(&issue, "ca agent b --relay r:1 --out a.yaml --force"), STATUS_OK);
+	assert_has("a.yaml", "name: b\n", true);
+	assert_int_equal(mode_of("a.yaml"), 0600);
+	assert_true(files_write("c", "one", 0600, false));
+	assert_false(files_write("c", "two", 0600, false));
+	assert_has("c", "one", true);
+}
+
+static void test_usage_errors_write_nothing(void **state)
+{
+	static const char *const lines[] = {
+		"ca agent a",
+		"ca agent Home --relay r:1",
+		"ca agent a.b --relay r:1",
+		"ca gateway a --relay r:1",
+		"ca agent a --relay r:1 --host x",
+		"ca relay a --listen [::]:1",
+		"ca relay a --host x",
+		"ca relay a --host -x --listen [::]:1",
+		"ca relay a --host x:443 --listen [::]:1",
+		"ca relay a --host *.x --listen [::]:1",
+		"ca relay a --host x --listen [::]:1 --public www",
+		"ca agent a --relay r:1 --publish ssh",
+		"ca agent a --relay r:1 --allow ssh=b",
+		"ca agent a --relay r:1 --publish ssh=h:22 --public web",
+		"ca agent a --relay r:1 --expires 30",
+		"ca agent a --relay r:1 --expires 0d",
+		"ca agent a --relay r:1 --expires 101y",
+		"ca agent a --relay r:1 --out",
+		"ca agent a --relay r:1 --out b --out c",
+		"ca agent a --relay r:1 --force=1",
+		"ca agent a b --relay r:1",
+		"ca agent",
+	};
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		if (run(&issue, lines[i]) != STATUS_USAGE)
+			fail_msg("no usage error: %s", lines[i]);
+	/* Caught by the schema rather than by the command line. */
+	assert_int_equal(run(&issue, "ca agent a --relay r:0"), STATUS_FAILED);
+	assert_int_equal(run(&issue, "nowhere agent a --relay r:1"), STATUS_FAILED);
+	assert_int_equal(access("a.yaml", F_OK), -1);
+	assert_has("ca/issued.log", " a ", false);
+}
+
+static void test_records(void **state)
+{
+	struct pki_store store;
+	struct pki_record *records;
+	size_t count;
+
+	assert_int_equal(run(&issue, "ca agent a --relay r:1 --expires 12h"), STATUS_OK);
+	assert_int_equal(run(&issue, "ca relay b --host x --listen [::]:1"), STATUS_OK);
+	assert_true(pki_store_open("ca", false, &store));
+	assert_true(pki_store_records(&store, &records, &count));
+	assert_int_equal(count, 2);
+	assert_string_equal(records[0].role, "agent");
+	assert_string_equal(records[0].name, "a");
+	assert_in_range(records[0].not_after, time(NULL) + 12 * 3600 - 60, time(NULL) + 12 * 3600);
+	assert_string_equal(records[1].role, "relay");
+	assert_string_not_equal(records[0].serial, records[1].serial);
+	free(records);
+	pki_store_close(&store);
+}
+
+/* The whole way from the command to the relay's judgement of a HELLO. */
+static void test_issued_agents_are_believed_until_they_expire(void **state)
+{
+	static const struct {
+		const char *line;
+		enum reason reason;
+	} rows[] = {
+		{"ca agent a --relay r:1 --out f --force", REASON_OK},
+		{"ca agent a --relay r:1 --out f --force --expires 1s", REASON_CERT_EXPIRED},
+		{"other agent a --relay r:1 --out f --force", REASON_CERT_UNTRUSTED},
+	};
+	struct identity *relay;
+	struct relay_config r;
+	char why[256];
+
+	assert_int_equal(run(&init, "other"), STATUS_OK);
+	assert_int_equal(run(&issue, "ca relay r --host x --listen [::]:1"), STATUS_OK);
+	r = load_relay("r.yaml");
+	relay = identity_new(r.identity.ca, r.identity.certificate, r.identity.key, why,
+			     sizeof(why));
+	assert_non_null(relay);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint8_t exported[32] = {1}, signature[512];
+		struct identity_peer peer;
+		struct agent_config c;
+		struct identity *id;
+		const uint8_t *der;
+		size_t der_len, len;
+
+		assert_int_equal(run(&issue, rows[i].line), STATUS_OK);
+		if (rows[i].reason == REASON_CERT_EXPIRED)
+			sleep(2);
+		c = load_agent("f");
+		id = identity_new(c.identity.ca, c.identity.certificate, c.identity.key, why,
+				  sizeof(why));
+		assert_non_null(id);
+		assert_true(identity_sign(id, exported, signature, sizeof(signature), &len));
+		identity_certificate_der(id, &der, &der_len);
+		assert_int_equal(
+			identity_verify(relay, der, der_len, signature, len, exported, &peer),
+			rows[i].reason);
+		identity_free(id);
+		agent_config_free(&c);
+	}
+	identity_free(relay);
+	relay_config_free(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_init, enter, leave),
+		cmocka_unit_test_setup_teardown(test_agent_loads, enter, leave),
+		cmocka_unit_test_setup_teardown(test_relay_loads, enter, leave),
+		cmocka_unit_test_setup_teardown(test_a_relays_certificate_tells_nothing, enter,
+						leave),
+		cmocka_unit_test_setup_teardown(test_files_are_not_overwritten, enter, leave),
+		cmocka_unit_test_setup_teardown(test_usage_errors_write_nothing, enter, leave),
+		cmocka_unit_test_setup_teardown(test_records, enter, leave),
+		cmocka_unit_test_setup_teardown(test_issued_agents_are_believed_until_they_expire,
+						enter, leave),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
