@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* files: whole files, read with a bound and written atomically. */
-#define _GNU_SOURCE
 #include "ctl/files.h"
 
 #include <errno.h>

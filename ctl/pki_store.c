@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pki_store: a CA's directory: ca.pem, ca.key and issued.log. */
-#define _GNU_SOURCE
 #include "ctl/pki_store.h"
 
 #include <errno.h>

@@ -8,7 +8,6 @@
  * links: core/conf_check.c core/conf_error.c core/conf_value.c core/addr.c core/log.c
  * links: core/parse/wire.c
  */
-#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
