@@ -56,13 +56,15 @@ CORE_SRC := core/addr.c core/buffers.c core/conf.c core/conf_bind.c core/conf_ch
 	core/ring.c core/ring_epoll.c core/ring_uring.c core/slab.c core/timer.c
 PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c core/parse/proxy.c \
 	core/parse/reason.c core/parse/socks5.c core/parse/wire.c
-ENGINE_SRC := core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c \
+ENGINE_SRC := core/engine/certificate.c core/engine/identity.c core/engine/identity_relay.c \
+	core/engine/identity_verify.c \
 	core/engine/tls.c relay/rendezvous.c relay/site.c relay/sources.c
 RELAYD_SRC := relay/config.c relay/conn.c relay/flow.c relay/frames.c relay/front.c relay/leg.c \
 	relay/link.c relay/public.c relay/relay.c relay/session.c relay/web.c relay/worker.c relay/main.c
 AGENT_LIB_SRC := agent/config.c
 AGENTD_SRC := agent/main.c
-CTL_SRC := ctl/main.c
+CTL_SRC := ctl/arguments.c ctl/bundle.c ctl/connect.c ctl/files.c ctl/main.c ctl/pki.c ctl/pki_make.c \
+	ctl/pki_show.c ctl/pki_store.c
 
 
 # ---- flags --------------------------------------------------------------------------------------
