@@ -27,8 +27,8 @@ static void check_name_text(struct conf_errors *e, const struct conf_node *at, c
 
 	if (!wire_agent_name_ok((const uint8_t *)name, strlen(name)))
 		conf_error(e, at, path,
-			   "%s is not an agent's name; write 1 to 63 of a-z 0-9 - _ . and begin "
-			   "and end with a letter or digit",
+			   "%s is not an agent's name; write 1 to 63 of a-z 0-9 - _ and begin and "
+			   "end with a letter or digit",
 			   conf_quote(name, shown));
 }
 
@@ -47,7 +47,7 @@ static void check_service(struct conf_errors *e, const struct conf_node *at, con
 	if (!wire_service_name_ok((const uint8_t *)name, strlen(name)))
 		conf_error(e, at, path,
 			   "%s is not a service's name; write 1 to 63 of a-z 0-9 - _ . / and begin "
-			   "and end with a letter or digit",
+			   "and end with a letter or digit, without two of . and / side by side",
 			   conf_quote(name, shown));
 }
 
@@ -362,7 +362,7 @@ static const struct conf_field fields[] = {
 	 .type = CONF_STRUCT,
 	 .offset = AT(agent_config, socks5),
 	 .fields = socks5_fields,
-	 .help = "a SOCKS5 server whose host names are agents"},
+	 .help = "a SOCKS5 server, where services are called SERVICE.AGENT.postern"},
 	{.key = "proxy",
 	 .type = CONF_STRING,
 	 .offset = AT(agent_config, proxy),

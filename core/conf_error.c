@@ -55,10 +55,16 @@ void conf_errors_free(struct conf_errors *e)
 	*e = (struct conf_errors){.file = e->file};
 }
 
+/* Long texts may be keys, and URLs may hold passwords, whatever place they were written to. */
+static bool may_be_secret(const char *text)
+{
+	return strlen(text) > QUOTE_MAX || strchr(text, '@') || strstr(text, "-----") ||
+	       strchr(text, '\n');
+}
+
 const char *conf_quote(const char *text, char out[CONF_QUOTE_BYTES])
 {
-	if (strlen(text) > QUOTE_MAX || strchr(text, '@') || strstr(text, "-----") ||
-	    strchr(text, '\n'))
+	if (may_be_secret(text))
 		return strcpy(out, "the value");
 	out[0] = '"';
 	size_t len = log_escape(text, out + 1, CONF_QUOTE_BYTES - 2);
@@ -70,7 +76,7 @@ void conf_path_key(char out[CONF_PATH_BYTES], const char *path, const char *key)
 {
 	char shown[QUOTE_MAX];
 
-	log_escape(key, shown, sizeof(shown));
+	log_escape(may_be_secret(key) ? "?" : key, shown, sizeof(shown));
 	if (snprintf(out, CONF_PATH_BYTES, "%s%s%s", path, path[0] ? "." : "", shown) < 0)
 		out[0] = '\0';
 }

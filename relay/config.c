@@ -33,8 +33,8 @@ static void check_name(struct conf_errors *e, const struct conf_node *at, const 
 	if (!wire_agent_name_ok((const uint8_t *)name, strlen(name)))
 		conf_error(
 			e, at, path,
-			"%s is not a name; write 1 to 63 of a-z 0-9 - _ . and begin and end with "
-			"a letter or digit",
+			"%s is not a name; write 1 to 63 of a-z 0-9 - _ and begin and end with a "
+			"letter or digit",
 			conf_quote(name, shown));
 }
 

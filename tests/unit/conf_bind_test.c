@@ -340,14 +340,15 @@ static void test_all_errors_at_once(void **state)
 static void test_secrets_stay_hidden(void **state)
 {
 	static const char yaml[] = "number: joe:hunter2@proxy\nword: -----BEGIN hunter2\n"
-				   "string: \"hunter2\\n\"\ntext: [hunter2]\n";
+				   "string: \"hunter2\\n\"\ntext: [hunter2]\n"
+				   "http://joe:hunter2@proxy: x\n";
 	struct conf_errors errors = {.file = "f"};
 	struct conf_node *root = conf_parse(yaml, strlen(yaml), &errors);
 	struct sample s = {0};
 
 	assert_non_null(root);
 	assert_false(conf_bind(root, fields, &s, &errors));
-	assert_int_equal(errors.count, 4);
+	assert_int_equal(errors.count, 5);
 	assert_null(strstr(errors.text, "hunter2"));
 	conf_release(fields, &s);
 	conf_node_free(root);
