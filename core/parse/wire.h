@@ -29,7 +29,7 @@
 #define WIRE_SECRET_BYTES  32u
 #define WIRE_SERVICES_MAX  128u /* in one PUBLISH */
 
-/* X(number, NAME, direction) */
+/* X(number, NAME) */
 #define WIRE_MESSAGES(X)                                                                           \
 	X(0x01, HELLO)	   /* agent -> relay, first on a link */                                   \
 	X(0x02, WELCOME)   /* relay -> agent */                                                    \
