@@ -58,10 +58,14 @@ PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c co
 	core/parse/reason.c core/parse/socks5.c core/parse/wire.c
 ENGINE_SRC := core/engine/certificate.c core/engine/identity.c core/engine/identity_relay.c \
 	core/engine/identity_verify.c \
-	core/engine/tls.c relay/rendezvous.c relay/site.c relay/sources.c
+	core/engine/tls.c relay/rendezvous.c relay/site.c relay/sources.c \
+	agent/backoff.c agent/inner.c agent/link_state.c
 RELAYD_SRC := relay/config.c relay/conn.c relay/flow.c relay/frames.c relay/front.c relay/leg.c \
 	relay/link.c relay/public.c relay/relay.c relay/session.c relay/web.c relay/worker.c relay/main.c
-AGENT_LIB_SRC := agent/config.c
+AGENT_LIB_SRC := agent/agent.c agent/bulk.c agent/channel.c agent/config.c agent/connector.c \
+	agent/dial.c agent/forward.c agent/http_proxy.c agent/leg.c agent/legs.c agent/link.c \
+	agent/listener.c agent/publish.c agent/request.c agent/resolve.c agent/session.c \
+	agent/socks5.c agent/stdio.c agent/stream.c
 AGENTD_SRC := agent/main.c
 CTL_SRC := ctl/arguments.c ctl/bundle.c ctl/connect.c ctl/files.c ctl/main.c ctl/pki.c ctl/pki_make.c \
 	ctl/pki_show.c ctl/pki_store.c
@@ -79,9 +83,9 @@ HARDEN := -fPIE -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-rec
 endif
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE= -g $(OPT) $(HARDEN) $(WARN) $(if $(WERROR),-Werror) -pthread -I. \
 	$(SSL_CFLAGS) -DPOSTERN_VERSION='"$(VERSION)"' $(CFLAGS)
-ALL_LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
+ALL_LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now,--as-needed $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 # The shared liburing 2.3 forgets to export io_uring_register_restrictions(); its archive has it.
-URING_LIB := $(if $(findstring /,$(shell $(CC) -print-file-name=liburing.a 2>&1)),-l:liburing.a,-luring)
+URING_LIB := $(if $(findstring /,$(shell $(CC) -print-file-name=liburing.a 2>/dev/null)),-l:liburing.a,-luring)
 LIBS := $(SSL_LIBS) $(URING_LIB) -lcares -lyaml -ljansson -lseccomp
 
 Q := $(if $(V),,@)

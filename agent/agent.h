@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent: what every part of one running agent shares. One thread, one ring.
+ *
+ *   link ──── holds ──► legs (a pool of idle ones)      agent/link.c, agent/legs.c
+ *    │ OFFER              │ GO                          agent/publish.c: the far end asks us
+ *    ▼                    ▼                             agent/request.c: we ask the far end
+ *   session ◄─────────── stream ◄──► local descriptor   agent/stream.c
+ *
+ * Whatever has operations in flight is counted by agent_hold(): a stopping agent leaves its loop
+ * when the last of them is gone.
+ */
+#ifndef POSTERN_AGENT_AGENT_H
+#define POSTERN_AGENT_AGENT_H
+
+#include <openssl/ssl.h>
+
+#include "agent/config.h"
+#include "agent/http_proxy.h"
+#include "agent/resolve.h"
+#include "core/buffers.h"
+#include "core/engine/identity.h"
+#include "core/ring.h"
+
+#define AGENT_BLOCK_BYTES (256u << 10) /* a busy direction's buffer */
+#define AGENT_BLOCKS_MAX  256u
+#define AGENT_SMALL_BYTES 20480u /* a pooled buffer's bytes with what records and envelope add */
+#define AGENT_STOP_MS	  1500u	 /* for the last messages of a stopping agent */
+
+struct agent_link;
+struct agent_session;
+
+struct agent {
+	const struct agent_config *config;
+	bool transient; /* one request by `postern connect`: publishes nothing, keeps no warm legs
+			 */
+	bool stopping;
+
+	struct identity *identity;
+	SSL_CTX *dial_context, *inner_client, *inner_server;
+	struct http_proxy proxy;
+
+	struct ring *ring;
+	struct resolver resolver;
+	struct buffers large, small; /* for directions with bytes on their way */
+	struct timer trimmer;
+	uint8_t *scratch; /* for channels, within one call */
+
+	struct agent_link **links; /* in order of the configuration */
+	size_t link_count;
+
+	struct agent_session *sessions;
+	size_t session_count;
+	uint64_t session_number; /* of the last one */
+	struct {
+		uint64_t sessions, failed, up_bytes, down_bytes;
+	} totals;
+
+	size_t held;
+	struct timer stop_timer;
+	/* A stopping agent's listeners and the like; NULL when there are none. */
+	void (*on_stop)(struct agent *a);
+};
+
+/*
+ * Reads the identity, opens the ring (engine: an enum ring_engine) and makes the links, which dial
+ * once agent_start() is called. False: why has a sentence.
+ */
+bool agent_open(struct agent *a, const struct agent_config *config, int engine, bool transient,
+		char *why, size_t why_size) MUST_CHECK;
+void agent_start(struct agent *a);
+/* Says BYE on every link, resets every session, and leaves ring_run() when all is done. */
+void agent_stop(struct agent *a);
+/* After ring_run(). */
+void agent_close(struct agent *a);
+/* One line on links, warm legs, sessions and totals. */
+void agent_log_status(const struct agent *a);
+
+static inline void agent_hold(struct agent *a)
+{
+	a->held++;
+}
+void agent_drop(struct agent *a);
+
+/* The link that a new session should use: the first usable one from position *at on; *at becomes
+ * the position after it. NULL when there is none. */
+struct agent_link *agent_next_link(struct agent *a, size_t *at);
+/* Any link became usable: wakes the requests that wait for one. */
+void agent_link_usable(struct agent *a);
+/* Why there is no usable link, for people. */
+void agent_describe_links(const struct agent *a, char *out, size_t room);
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* postern-agent: dials relays, publishes local services and opens forwards to those of others. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "agent/forward.h"
+#include "agent/socks5.h"
+#include "core/isolation.h"
+#include "core/log.h"
+#include "core/notify.h"
+#include "core/options.h"
+
+#define CONFIG_DEFAULT "/etc/postern/agent.yaml"
+
+#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+struct program {
+	struct agent agent;
+	struct forwards *forwards;
+	struct socks *socks;
+	struct ring_op signal_op;
+	int signal_fd;
+	struct isolation_report isolation;
+};
+
+/* ---- signals ---- */
+
+static void watch_signals(struct program *p)
+{
+	ring_poll(p->agent.ring, &p->signal_op, p->signal_fd, POLLIN);
+}
+
+static void signalled(struct ring_op *op, int res)
+{
+	struct program *p = container(op, struct program, signal_op);
+	struct signalfd_siginfo info;
+
+	while (res > 0 && read(p->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGUSR1)
+			agent_log_status(&p->agent);
+		else
+			agent_stop(&p->agent);
+	}
+	if (!p->agent.stopping) {
+		watch_signals(p);
+		return;
+	}
+	ring_close_fd(p->agent.ring, p->signal_fd);
+	p->signal_fd = -1;
+	agent_drop(&p->agent);
+}
+
+static int open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+/* ---- beginning and end ---- */
+
+/* Every session takes two descriptors. */
+static void raise_descriptor_limit(const struct agent_config *config)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < config->max_sessions * 2 + 64)
+		log_warning(
+			"agent",
+			"the limit of descriptors (%llu) is below two for each of max_sessions; "
+			"raise LimitNOFILE",
+			(unsigned long long)limit.rlim_cur);
+}
+
+static void on_stop(struct agent *a)
+{
+	struct program *p = container(a, struct program, agent);
+
+	notify_stopping();
+	log_notice("agent", "stopping");
+	forwards_close(p->forwards);
+	socks_close(p->socks);
+	ring_cancel(a->ring, &p->signal_op);
+}
+
+static void open_listeners(struct program *p)
+{
+	char why[256];
+
+	p->forwards = forwards_open(&p->agent, why, sizeof(why));
+	if (!p->forwards)
+		die("%s", why);
+	if (p->agent.config->socks5.listen.len == 0)
+		return;
+	p->socks = socks_open(&p->agent, why, sizeof(why));
+	if (!p->socks)
+		die("%s", why);
+}
+
+static void isolate(struct program *p)
+{
+	isolation_drop_capabilities(&p->isolation);
+	isolation_landlock(ISOLATE_DIALS, &p->isolation);
+	isolation_seal(ISOLATE_DIALS, ring_engine(p->agent.ring), &p->isolation);
+	for (int i = 0; i < ISOLATION_PARTS; i++)
+		if (!p->isolation.parts[i].holds && i != ISOLATION_LANDLOCK_TCP &&
+		    i != ISOLATION_URING)
+			log_warning("isolation", "%s does not hold: %s",
+				    isolation_part_name((enum isolation_part)i),
+				    p->isolation.parts[i].why);
+}
+
+static int run(struct program *p, const struct agent_config *config, int engine)
+{
+	char why[512];
+	int error;
+
+	p->signal_fd = open_signals();
+	if (p->signal_fd < 0)
+		die("signals cannot be watched: %s", strerror(errno));
+	raise_descriptor_limit(config);
+	if (!agent_open(&p->agent, config, engine, false, why, sizeof(why)))
+		die("%s", why);
+	if (notify_open() < 0)
+		log_warning("agent", "the service manager's socket cannot be used");
+	p->agent.on_stop = on_stop;
+	open_listeners(p);
+	isolate(p);
+
+	p->signal_op.done = signalled;
+	agent_hold(&p->agent);
+	watch_signals(p);
+	agent_start(&p->agent);
+	notify_ready();
+	log_notice("agent", "ready name=%s engine=%s", config->name,
+		   ring_engine_name(ring_engine(p->agent.ring)));
+	error = ring_run(p->agent.ring);
+	if (error)
+		log_error("agent", "the event ring failed: %s", strerror(-error));
+	agent_log_status(&p->agent);
+	agent_close(&p->agent);
+	socks_free(p->socks);
+	forwards_free(p->forwards);
+	notify_close();
+	return error ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct options_about about = {
+		.program = "postern-agent",
+		.summary = "Dials relays, publishes local services and opens forwards to others.",
+		.config = CONFIG_DEFAULT,
+	};
+	static struct program program;
+	struct agent_config config;
+	struct options options;
+	struct conf_errors errors = {0};
+	int status = options_parse(argc, argv, &about, &options);
+
+	if (status != OPTIONS_RUN)
+		return status;
+	log_open(about.program, LOG_LEVEL_NOTICE);
+	if (isolation_begin(&program.isolation) < 0)
+		die("isolation cannot begin: %s", strerror(errno));
+	errors.file = options.config;
+	if (!agent_config_load(options.config, &config, &errors)) {
+		fputs(errors.text ? errors.text : "", stderr);
+		conf_errors_free(&errors);
+		return 1;
+	}
+	if (options.log_level >= 0)
+		config.log_level = options.log_level;
+	log_set_level((enum log_level)config.log_level);
+	if (options.check) {
+		printf("%s: ok\n", options.config);
+		status = 0;
+	} else {
+		status = run(&program, &config,
+			     options.engine >= 0 ? options.engine : config.engine);
+	}
+	agent_config_free(&config);
+	return status;
+}
