@@ -4,9 +4,9 @@
  * structs.
  *
  * One schema per program (relay/config.c, agent/config.c) is a set of tables of struct conf_field.
- * Binding checks everything and reports every error, each as file:line:column, the dotted path, what
- * is wrong and the remedy; unknown keys name the nearest right one. The tree has no YAML in it, so a
- * JSON document can be bound by the same tables.
+ * Binding checks everything and reports every error, each as file:line:column, the dotted path,
+ * what is wrong and the remedy; unknown keys name the nearest right one. The tree has no YAML in
+ * it, so a JSON document can be bound by the same tables.
  */
 #ifndef POSTERN_CORE_CONF_H
 #define POSTERN_CORE_CONF_H
@@ -70,18 +70,19 @@ void conf_path_item(char out[CONF_PATH_BYTES], const char *path, size_t index);
 const struct conf_node *conf_get(const struct conf_node *map, const char *key);
 
 enum conf_type {
-	CONF_STRING,	/* char *, owned */
-	CONF_TEXT,	/* char *, owned; may have many lines (PEM) */
-	CONF_NAME,	/* char *: an agent or plain name by the wire's rule (check in .check) */
-	CONF_BOOL,	/* bool: true/false/yes/no/on/off */
-	CONF_UINT,	/* uint64_t between min and max */
-	CONF_BYTES,	/* uint64_t: 16384, 64KiB, 1MiB, 2GiB, 20MB */
-	CONF_DURATION,	/* uint64_t milliseconds: 500ms, 10s, 5m, 2h, 30d, or 0 */
-	CONF_ENUM,	/* int: index into words[] */
-	CONF_ADDRESS,	/* struct addr: a literal with port */
-	CONF_ENDPOINT,	/* struct endpoint: a name or literal with port */
-	CONF_STRUCT,	/* in place: fields[] */
-	CONF_LIST_OF,	/* struct conf_array: each item is bound by fields[] (a map) or by item_type */
+	CONF_STRING,   /* char *, owned */
+	CONF_TEXT,     /* char *, owned; may have many lines (PEM) */
+	CONF_NAME,     /* char *: an agent or plain name by the wire's rule (check in .check) */
+	CONF_BOOL,     /* bool: true/false/yes/no/on/off */
+	CONF_UINT,     /* uint64_t between min and max */
+	CONF_BYTES,    /* uint64_t: 16384, 64KiB, 1MiB, 2GiB, 20MB */
+	CONF_DURATION, /* uint64_t milliseconds: 500ms, 10s, 5m, 2h, 30d, or 0 */
+	CONF_ENUM,     /* int: index into words[] */
+	CONF_ADDRESS,  /* struct addr: a literal with port */
+	CONF_ENDPOINT, /* struct endpoint: a name or literal with port */
+	CONF_STRUCT,   /* in place: fields[] */
+	CONF_LIST_OF,  /* struct conf_array: each item is bound by fields[] (a map) or by item_type
+			*/
 };
 
 #define CONF_STRING_MAX 1024u
@@ -97,7 +98,7 @@ struct conf_field {
 	enum conf_type type;
 	size_t offset;
 	bool required;
-	const char *help; /* one sentence: the remedy for a wrong value, and the manual's text */
+	const char *help;  /* one sentence: the remedy for a wrong value, and the manual's text */
 	uint64_t min, max; /* of numbers; of texts in bytes; of a list's items; max 0: no limit, or
 			      CONF_STRING_MAX and CONF_TEXT_MAX */
 	const char *const *words;	 /* ENUM: NULL-terminated */
@@ -124,7 +125,8 @@ void conf_release(const struct conf_field *fields, void *out);
  * and help, with tabs between. postern.yaml(5) says the same, and a test compares them. */
 void conf_describe(FILE *to, const struct conf_field *fields);
 
-/* ---- checks that both schemas share, for conf_field.check -------------------------------------- */
+/* ---- checks that both schemas share, for conf_field.check --------------------------------------
+ */
 
 void conf_check_certificates(struct conf_errors *e, const struct conf_node *at, const char *path,
 			     const void *value); /* PEM, one or more */
@@ -133,7 +135,8 @@ void conf_check_private_key(struct conf_errors *e, const struct conf_node *at, c
 void conf_check_host(struct conf_errors *e, const struct conf_node *at, const char *path,
 		     const void *value); /* a DNS name or an IP address */
 
-/* ---- shared by conf_bind.c and conf_value.c ---------------------------------------------------- */
+/* ---- shared by conf_bind.c and conf_value.c ----------------------------------------------------
+ */
 
 #define CONF_NUMBER_BYTES 32
 
@@ -145,7 +148,8 @@ bool conf_expect_kind(const struct conf_node *n, enum conf_kind kind, enum conf_
 		      const char *path, struct conf_errors *errors) MUST_CHECK;
 bool conf_type_is_text(enum conf_type type);
 const char *conf_type_name(enum conf_type type);
-/* The shortest text of a number, size or duration; "10s" for 10000 of CONF_DURATION. Returns out. */
+/* The shortest text of a number, size or duration; "10s" for 10000 of CONF_DURATION. Returns out.
+ */
 const char *conf_format_number(uint64_t n, enum conf_type type, char out[CONF_NUMBER_BYTES]);
 /* The word that one slip of the pen may have turned into this one, or NULL. */
 const char *conf_nearest(const char *word, const char *const *words);
