@@ -119,6 +119,25 @@ void run_for(struct ring_fixture *f, uint64_t ms)
 		assert_int_equal(ring_run(f->r), 0);
 }
 
+void cancel_and_wait(struct ring_fixture *f, struct probe *p)
+{
+	unsigned before = p->done;
+	ring_cancel(f->r, &p->op);
+	ring_cancel(f->r, &p->op);
+	assert_int_equal(p->done, before);
+	run_until(f, p, before + 1);
+	assert_int_equal(p->res, -ECANCELED);
+	assert_false(ring_op_busy(&p->op));
+}
+
+unsigned count_done(const struct probe *p, size_t n)
+{
+	unsigned done = 0;
+	for (size_t i = 0; i < n; i++)
+		done += p[i].done;
+	return done;
+}
+
 int listen_loopback(void)
 {
 	struct sockaddr_in at = {
@@ -171,4 +190,11 @@ void read_all(int fd, void *data, size_t len)
 		assert_true(n > 0);
 		at += (size_t)n;
 	}
+}
+
+void shut(struct ring_fixture *f, int ours, int theirs)
+{
+	ring_close_fd(f->r, ours);
+	if (theirs >= 0)
+		close(theirs);
 }

@@ -49,11 +49,18 @@ void run_until(struct ring_fixture *f, struct probe *p, unsigned n);
 /* Runs the loop for so long. */
 void run_for(struct ring_fixture *f, uint64_t ms);
 
+/* Cancels p, twice, and waits for its one -ECANCELED. */
+void cancel_and_wait(struct ring_fixture *f, struct probe *p);
+/* The results of n probes in all. */
+unsigned count_done(const struct probe *p, size_t n);
+
 /* A listener on loopback, non-blocking; and a blocking connection to it. */
 int listen_loopback(void);
 int dial_loopback(int listener);
 /* A TCP connection: ours is non-blocking, theirs blocks for at most ten seconds. */
 void tcp_pair(int *ours, int *theirs);
+/* Closes both; theirs may be closed already (-1). */
+void shut(struct ring_fixture *f, int ours, int theirs);
 /* Writes or reads all, on a blocking descriptor. */
 void write_all(int fd, const void *data, size_t len);
 void read_all(int fd, void *data, size_t len);

@@ -18,24 +18,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void shut(struct ring_fixture *f, int ours, int theirs)
-{
-	ring_close_fd(f->r, ours);
-	if (theirs >= 0)
-		close(theirs);
-}
-
-static void cancel_and_wait(struct ring_fixture *f, struct probe *p)
-{
-	unsigned before = p->done;
-	ring_cancel(f->r, &p->op);
-	ring_cancel(f->r, &p->op);
-	assert_int_equal(p->done, before);
-	run_until(f, p, before + 1);
-	assert_int_equal(p->res, -ECANCELED);
-	assert_false(ring_op_busy(&p->op));
-}
-
 /* ---- accepting ----------------------------------------------------------------------------- */
 
 static void accept_delivers_each_connection(void **state)
@@ -191,117 +173,6 @@ static void recv_now_does_not_wait(void **state)
 		assert_int_equal(p.res, 1);
 	}
 	shut(f, ours, theirs);
-}
-
-/* ---- the pool ------------------------------------------------------------------------------ */
-
-#define CROWD 12
-
-static void pooled_recv_brings_its_buffer(void **state)
-{
-	struct ring_fixture *f = ring_fixture(state);
-	struct probe p;
-	int ours, theirs;
-	static char sent[RING_SMALL_BYTES];
-	memset(sent, 'p', sizeof(sent));
-	tcp_pair(&ours, &theirs);
-	probe_init(f, &p);
-	/* More often than there are buffers. */
-	for (unsigned i = 0; i < 40; i++) {
-		sent[0] = (char)i;
-		write_all(theirs, sent, sizeof(sent));
-		for (size_t got = 0; got < sizeof(sent);) {
-			ring_recv_pooled(f->r, &p.op, ours);
-			run_until(f, &p, p.done + 1);
-			assert_true(p.res > 0 && p.res <= (int)RING_SMALL_BYTES);
-			assert_memory_equal(p.op.buf, sent + got, (size_t)p.res);
-			got += (size_t)p.res;
-			ring_buffer_put(f->r, p.op.buf);
-		}
-	}
-	close(theirs);
-	ring_recv_pooled(f->r, &p.op, ours);
-	run_until(f, &p, p.done + 1);
-	assert_int_equal(p.res, 0);
-	shut(f, ours, -1);
-}
-
-static unsigned count_done(struct probe *p, size_t n)
-{
-	unsigned done = 0;
-	for (size_t i = 0; i < n; i++)
-		done += p[i].done;
-	return done;
-}
-
-static void an_empty_pool_delays_but_loses_nothing(void **state)
-{
-	struct ring_fixture *f = ring_fixture(state);
-	struct probe p[CROWD];
-	bool returned[CROWD] = {false};
-	int ours[CROWD], theirs[CROWD];
-	ring_fixture_reopen(f, 64, 2);
-	for (int i = 0; i < CROWD; i++) {
-		tcp_pair(&ours[i], &theirs[i]);
-		probe_init(f, &p[i]);
-		write_all(theirs[i], &i, sizeof(i));
-		ring_recv_pooled(f->r, &p[i].op, ours[i]);
-	}
-	/* One buffer comes back at a time; one more operation must end each time. */
-	for (unsigned ended = 2; ended <= CROWD; ended++) {
-		while (count_done(p, CROWD) < ended)
-			assert_int_equal(ring_run(f->r), 0);
-		run_for(f, 2);
-		assert_int_equal(count_done(p, CROWD), ended);
-		for (int i = 0; i < CROWD; i++) {
-			if (!p[i].done || returned[i])
-				continue;
-			assert_int_equal(p[i].res, sizeof(i));
-			assert_memory_equal(p[i].op.buf, &i, sizeof(i));
-			ring_buffer_put(f->r, p[i].op.buf);
-			returned[i] = true;
-			break;
-		}
-	}
-	for (int i = 0; i < CROWD; i++)
-		shut(f, ours[i], theirs[i]);
-}
-
-/* A receive that starved without having bytes must not keep the only buffer from one that has. */
-static void a_quiet_connection_does_not_starve_a_busy_one(void **state)
-{
-	struct ring_fixture *f = ring_fixture(state);
-	struct probe holder, p[CROWD];
-	int held, holds, ours[CROWD], theirs[CROWD];
-	ring_fixture_reopen(f, 64, 1);
-	tcp_pair(&held, &holds);
-	probe_init(f, &holder);
-	write_all(holds, "h", 1);
-	ring_recv_pooled(f->r, &holder.op, held);
-	run_until(f, &holder, 1);
-	for (int i = 0; i < CROWD; i++) {
-		tcp_pair(&ours[i], &theirs[i]);
-		probe_init(f, &p[i]);
-		ring_recv_pooled(f->r, &p[i].op, ours[i]);
-	}
-	run_for(f, 5);
-	write_all(theirs[CROWD - 1], "z", 1);
-	run_for(f, 5);
-	assert_int_equal(count_done(p, CROWD), 0);
-	ring_buffer_put(f->r, holder.op.buf);
-	run_until(f, &p[CROWD - 1], 1);
-	assert_int_equal(p[CROWD - 1].res, 1);
-	/* And the quiet ones are still served, by the same buffer. */
-	ring_buffer_put(f->r, p[CROWD - 1].op.buf);
-	for (int i = 0; i < CROWD - 1; i++) {
-		write_all(theirs[i], "q", 1);
-		run_until(f, &p[i], 1);
-		assert_int_equal(p[i].res, 1);
-		ring_buffer_put(f->r, p[i].op.buf);
-	}
-	for (int i = 0; i < CROWD; i++)
-		shut(f, ours[i], theirs[i]);
-	shut(f, held, holds);
 }
 
 /* ---- sending ------------------------------------------------------------------------------- */
@@ -490,144 +361,6 @@ static void a_bad_descriptor_is_an_error(void **state)
 	assert_false(ring_op_busy(&p.op));
 }
 
-/* ---- cancelling ---------------------------------------------------------------------------- */
-
-static void start_kind(struct ring_fixture *f, struct probe *p, int kind, int fd)
-{
-	static uint8_t data[LARGE];
-	switch (kind) {
-	case 0:
-		ring_recv(f->r, &p->op, fd, data, sizeof(data));
-		break;
-	case 1:
-		ring_recv_pooled(f->r, &p->op, fd);
-		break;
-	case 2:
-		ring_send(f->r, &p->op, fd, data, sizeof(data));
-		break;
-	case 3:
-		ring_poll(f->r, &p->op, fd, POLLIN);
-		break;
-	}
-}
-
-static void every_waiting_operation_can_be_cancelled(void **state)
-{
-	struct ring_fixture *f = ring_fixture(state);
-	struct probe p;
-	for (int kind = 0; kind < 4; kind++) {
-		for (int asleep = 0; asleep < 2; asleep++) {
-			int ours, theirs;
-			tcp_pair(&ours, &theirs);
-			probe_init(f, &p);
-			ring_cancel(f->r, &p.op);
-			start_kind(f, &p, kind, ours);
-			if (asleep)
-				run_for(f, 10);
-			assert_int_equal(p.done, 0);
-			cancel_and_wait(f, &p);
-			run_for(f, 2);
-			assert_int_equal(p.done, 1);
-			/* It can be used again. */
-			if (kind != 2) {
-				start_kind(f, &p, kind, ours);
-				write_all(theirs, "x", 1);
-				run_until(f, &p, 2);
-				assert_int_equal(p.res, 1);
-				if (kind == 1)
-					ring_buffer_put(f->r, p.op.buf);
-			}
-			shut(f, ours, theirs);
-		}
-	}
-}
-
-static void a_starved_receive_can_be_cancelled(void **state)
-{
-	struct ring_fixture *f = ring_fixture(state);
-	struct probe holder, p, q;
-	int ours[3], theirs[3];
-	ring_fixture_reopen(f, 64, 1);
-	for (int i = 0; i < 3; i++) {
-		tcp_pair(&ours[i], &theirs[i]);
-		write_all(theirs[i], "x", 1);
-	}
-	probe_init(f, &holder);
-	probe_init(f, &p);
-	probe_init(f, &q);
-	ring_recv_pooled(f->r, &holder.op, ours[0]);
-	run_until(f, &holder, 1);
-	ring_recv_pooled(f->r, &p.op, ours[1]);
-	ring_recv_pooled(f->r, &q.op, ours[2]);
-	run_for(f, 5);
-	cancel_and_wait(f, &p);
-	ring_buffer_put(f->r, holder.op.buf);
-	run_until(f, &q, 1);
-	assert_int_equal(q.res, 1);
-	for (int i = 0; i < 3; i++)
-		shut(f, ours[i], theirs[i]);
-}
-
-static void cancelling_what_is_through_already_changes_nothing(void **state)
-{
-	struct ring_fixture *f = ring_fixture(state);
-	struct probe p;
-	int ours, theirs;
-	char buf[4];
-	tcp_pair(&ours, &theirs);
-	probe_init(f, &p);
-	for (unsigned i = 0; i < 20; i++) {
-		write_all(theirs, "x", 1);
-		ring_recv(f->r, &p.op, ours, buf, sizeof(buf));
-		ring_cancel(f->r, &p.op);
-		run_until(f, &p, p.done + 1);
-		assert_true(p.res == 1 || p.res == -ECANCELED);
-		if (p.res < 0)
-			read_all(ours, buf, 1);
-	}
-	/* None of those cancellations hits a later operation at the same address. */
-	ring_recv(f->r, &p.op, ours, buf, sizeof(buf));
-	run_for(f, 10);
-	assert_true(ring_op_busy(&p.op));
-	write_all(theirs, "x", 1);
-	run_until(f, &p, p.done + 1);
-	assert_int_equal(p.res, 1);
-	shut(f, ours, theirs);
-}
-
-/* ---- many ---------------------------------------------------------------------------------- */
-
-#define MANY 100
-
-static void more_operations_than_entries(void **state)
-{
-	struct ring_fixture *f = ring_fixture(state);
-	static struct probe p[MANY];
-	static int ours[MANY], theirs[MANY];
-	static char buf[MANY];
-	ring_fixture_reopen(f, 4, 16);
-	for (int i = 0; i < MANY; i++) {
-		tcp_pair(&ours[i], &theirs[i]);
-		probe_init(f, &p[i]);
-		ring_recv(f->r, &p[i].op, ours[i], &buf[i], 1);
-	}
-	for (int i = 0; i < MANY; i += 2)
-		write_all(theirs[i], "m", 1);
-	for (int i = 0; i < MANY; i++)
-		if (i % 2 == 0)
-			run_until(f, &p[i], 1);
-	assert_int_equal(count_done(p, MANY), MANY / 2);
-	for (int i = 1; i < MANY; i += 2)
-		ring_cancel(f->r, &p[i].op);
-	for (int i = 1; i < MANY; i += 2)
-		run_until(f, &p[i], 1);
-	for (int i = 0; i < MANY; i++) {
-		assert_int_equal(p[i].done, 1);
-		assert_int_equal(p[i].res, i % 2 ? -ECANCELED : 1);
-		shut(f, ours[i], theirs[i]);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -638,9 +371,6 @@ int main(void)
 		RING_TEST(end_of_file_after_the_last_bytes),
 		RING_TEST(half_close_leaves_the_other_direction),
 		RING_TEST(recv_now_does_not_wait),
-		RING_TEST(pooled_recv_brings_its_buffer),
-		RING_TEST(an_empty_pool_delays_but_loses_nothing),
-		RING_TEST(a_quiet_connection_does_not_starve_a_busy_one),
 		RING_TEST(a_large_send_completes_once_for_a_slow_reader),
 		RING_TEST(sending_to_a_closed_peer_is_an_error_without_a_signal),
 		RING_TEST(both_directions_at_once),
@@ -648,10 +378,6 @@ int main(void)
 		RING_TEST(poll_tells_when_a_connect_is_through),
 		RING_TEST(a_reset_is_seen_as_one),
 		RING_TEST(a_bad_descriptor_is_an_error),
-		RING_TEST(every_waiting_operation_can_be_cancelled),
-		RING_TEST(a_starved_receive_can_be_cancelled),
-		RING_TEST(cancelling_what_is_through_already_changes_nothing),
-		RING_TEST(more_operations_than_entries),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
