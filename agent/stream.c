@@ -318,6 +318,9 @@ bool stream_start(struct stream *s, struct agent *a, int leg, uint8_t *unread, s
 		free(unread);
 		fresh.phase = STREAM_SHAKING;
 	} else {
+		if (unread_len && envelope_open(&fresh.inner.open, unread, unread_len, unread,
+						&unread_len) != ENVELOPE_OK)
+			goto fail;
 		if (unread_len)
 			fresh.down.block = (struct block){unread, unread_len, BLOCK_HEAP};
 		else
