@@ -7,7 +7,7 @@
 #define X(number, name, sentence)                                                                  \
 	static_assert((number) >= 0 && (number) < REASON_MAX, "REASON_" #name " needs a counter"); \
 	static_assert(sizeof(sentence) - 1 <= REASON_SENTENCE_MAX, "REASON_" #name " is too "      \
-										   "long");
+								   "long");
 REASONS(X)
 #undef X
 

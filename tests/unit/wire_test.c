@@ -181,6 +181,7 @@ static void test_link_messages(void **state)
 
 static void test_publish(void **state)
 {
+	uint8_t many[2 + 2 * (WIRE_SERVICES_MAX + 1)] = {0, WIRE_SERVICES_MAX};
 	struct wire_message back, m = {.type = WIRE_PUBLISH};
 
 	round_trip(&m, &back); /* publishing nothing is how a service is withdrawn */
@@ -204,6 +205,11 @@ static void test_publish(void **state)
 					    "a"),
 			 WIRE_MALFORMED);
 	assert_int_equal(BODY(WIRE_PUBLISH, "\x00\x81"), WIRE_MALFORMED);
+	for (size_t i = 2; i < sizeof(many); i += 2)
+		memcpy(many + i, "\1a", 2);
+	assert_int_equal(decode_body(WIRE_PUBLISH, many, sizeof(many) - 2), WIRE_OK);
+	many[1]++;
+	assert_int_equal(decode_body(WIRE_PUBLISH, many, sizeof(many)), WIRE_MALFORMED);
 	m = (struct wire_message){.type = WIRE_PUBLISHED, .published.count = 128};
 	round_trip(&m, &back);
 	assert_int_equal(back.published.count, 128);
