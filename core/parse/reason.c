@@ -5,9 +5,8 @@
 #include <assert.h>
 
 #define X(number, name, sentence)                                                                  \
-	static_assert((number) >= 0 && (number) < REASON_MAX, "REASON_" #name " needs a counter"); \
-	static_assert(sizeof(sentence) - 1 <= REASON_SENTENCE_MAX, "REASON_" #name " is too "      \
-								   "long");
+	static_assert((number) >= 0 && (number) < REASON_MAX, #name " needs a counter");           \
+	static_assert(sizeof(sentence) - 1 <= REASON_SENTENCE_MAX, #name " is too long");
 REASONS(X)
 #undef X
 
