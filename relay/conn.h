@@ -64,6 +64,7 @@ struct conn {
 	bool leg_counted;  /* joined its link's count */
 	uint64_t meeting;  /* LEG_OPENING, PUBLIC: what it waits for; 0 for none */
 	char *label;	   /* LINK: the agent's name; an asker: the service it wants; owned */
+	bool excess;	   /* frames: more followed the one being handled */
 	uint64_t heard_ms; /* LINK: when the peer last spoke */
 	uint64_t skip;	   /* WEB: body bytes of the request still to discard */
 

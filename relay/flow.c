@@ -15,8 +15,6 @@
 /* So many full small receives in a row earn large buffers; so many small ones give them up. */
 #define STREAK_BUSY  2u
 #define STREAK_QUIET 8u
-/* Rounds of one pump; then others have their turn. */
-#define PUMP_ROUNDS 4u
 
 static ring_done_fn flow_waited, flow_ready, flow_sent;
 
@@ -224,33 +222,38 @@ static void flow_waited(struct ring_op *op, int res)
 		ring_buffer_put(ring, buf);
 }
 
-/* One round. True: go on; false: an operation has been started, or the session is over. */
-static bool flow_pump_once(struct flow *f)
+static void flow_judge(struct flow *f, size_t received)
 {
-	size_t room = flow_pressed(f) ? FLOW_PRESSED_BYTES : flow_worker(f)->large.each_bytes;
-	ssize_t n = recv(flow_from(f), f->large, room, MSG_DONTWAIT);
-
-	if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-		flow_give_back_large(f);
-		flow_next(f);
-		return false;
-	}
-	if (n < 0) {
-		flow_failed(f, errno);
-		return false;
-	}
-	if (n == 0) {
-		flow_eof(f);
-		return false;
-	}
-	if ((size_t)n >= RING_SMALL_BYTES) {
+	if (received >= RING_SMALL_BYTES) {
 		f->streak = 0;
 	} else if (++f->streak >= STREAK_QUIET) {
 		f->busy = false;
 		f->streak = 0;
 	}
-	flow_count(f, (size_t)n);
-	return flow_forward(f, f->large, (size_t)n);
+}
+
+/* One receive and one send: polling again costs less than asking a socket that is empty. */
+static void flow_pump(struct flow *f)
+{
+	size_t room = flow_pressed(f) ? FLOW_PRESSED_BYTES : flow_worker(f)->large.each_bytes;
+	ssize_t n = recv(flow_from(f), f->large, room, MSG_DONTWAIT);
+
+	if (n == 0) {
+		flow_eof(f);
+		return;
+	}
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		flow_failed(f, errno);
+		return;
+	}
+	if (n > 0) {
+		flow_judge(f, (size_t)n);
+		flow_count(f, (size_t)n);
+		if (!flow_forward(f, f->large, (size_t)n))
+			return;
+	}
+	flow_give_back_large(f);
+	flow_next(f);
 }
 
 static void flow_ready(struct ring_op *op, int res)
@@ -262,15 +265,11 @@ static void flow_ready(struct ring_op *op, int res)
 		return;
 	}
 	f->large = buffers_get(&flow_worker(f)->large);
-	if (!f->large) { /* no memory: small buffers do the work meanwhile */
-		f->busy = false;
-		flow_next(f);
+	if (f->large) {
+		flow_pump(f);
 		return;
 	}
-	for (unsigned round = 0; round < PUMP_ROUNDS; round++)
-		if (!flow_pump_once(f))
-			return;
-	flow_give_back_large(f);
+	f->busy = false; /* no memory: small buffers do the work meanwhile */
 	flow_next(f);
 }
 

@@ -20,6 +20,7 @@ static void frames_handle(struct conn *c,
 				    status == WIRE_BAD_VERSION ? REASON_VERSION : REASON_PROTOCOL);
 			return;
 		}
+		c->excess = c->in_len > used;
 		handle(c, &m);
 		conn_drop_kept(c, used);
 	}

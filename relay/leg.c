@@ -321,8 +321,9 @@ static void leg_message(struct conn *c, const struct wire_message *m)
 {
 	size_t early = 0;
 
+	/* Nothing may follow OPEN or ACCEPT until GO: it would be lost with the TLS state. */
 	tls_unread(c->tls, &early);
-	if ((m->type != WIRE_OPEN && m->type != WIRE_ACCEPT) || early > 0) {
+	if ((m->type != WIRE_OPEN && m->type != WIRE_ACCEPT) || early > 0 || c->excess) {
 		if (m->type == WIRE_BYE)
 			conn_finish(c);
 		else

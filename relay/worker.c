@@ -13,7 +13,7 @@
 #include "relay/conn.h"
 #include "relay/session.h"
 
-#define LARGE_BYTES	 (1u << 20)
+#define LARGE_BYTES	 (4u << 20)
 #define ACCEPT_PAUSE_MS	 100u
 #define TRIM_INTERVAL_MS 1000u
 #define LISTEN_BACKLOG	 4096
