@@ -123,10 +123,19 @@ static int worker_open_listeners(struct worker *w)
 	return 0;
 }
 
+/* Large, but so that each worker has at least two of them. */
+static size_t large_bytes(size_t share)
+{
+	size_t each = share / 2 < LARGE_BYTES ? share / 2 : LARGE_BYTES;
+
+	return each > FLOW_PRESSED_BYTES ? each : FLOW_PRESSED_BYTES;
+}
+
 int worker_init(struct worker *w, struct relay *r, unsigned index, uint32_t rooms)
 {
 	const struct relay_limits *limits = &r->config->limits;
-	size_t large = (size_t)(limits->buffer_bytes / LARGE_BYTES / r->worker_count);
+	size_t share = (size_t)(limits->buffer_bytes / r->worker_count);
+	size_t large = large_bytes(share);
 
 	w->relay = r;
 	w->index = index;
@@ -137,7 +146,7 @@ int worker_init(struct worker *w, struct relay *r, unsigned index, uint32_t room
 	if (!w->scratch || !w->plain ||
 	    slab_init(&w->conns, sizeof(struct conn), rooms, (uint8_t)index) < 0 ||
 	    slab_init(&w->sessions, sizeof(struct session), rooms / 2 + 1, (uint8_t)index) < 0 ||
-	    buffers_init(&w->large, LARGE_BYTES, large > 0 ? large : 1) < 0)
+	    buffers_init(&w->large, large, share / large + 1) < 0)
 		return -ENOMEM;
 	return worker_open_listeners(w);
 }
