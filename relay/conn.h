@@ -145,6 +145,8 @@ void link_deadline(struct conn *c, uint64_t now_ms);
 void leg_deadline(struct conn *c);
 void leg_closed(struct conn *c);
 void leg_failed(struct conn *c, enum reason reason, struct wire_bytes text);
+/* The asker (a leg or a public client) waits for this meeting from now on. */
+void offer_send(struct conn *asker, const struct rendezvous_offer *offer, const char *service);
 /* Everything a CUTTING connection had to send has left. */
 void leg_flushed(struct conn *c);
 /* A TLS client for a public name, hello complete in c->in. */

@@ -121,12 +121,28 @@ void leg_failed(struct conn *c, enum reason reason, struct wire_bytes text)
 	leg_fail(c, reason, text);
 }
 
+void offer_send(struct conn *asker, const struct rendezvous_offer *offer, const char *service)
+{
+	struct wire_message m = {.type = WIRE_OFFER};
+	char source[ADDR_TEXT_BYTES], local[ADDR_TEXT_BYTES];
+
+	asker->meeting = offer->session;
+	addr_format(&asker->peer, source);
+	addr_format(&asker->local, local);
+	m.offer.session = offer->session;
+	m.offer.kind = offer->from[0] ? WIRE_OFFER_AGENT : WIRE_OFFER_PUBLIC;
+	m.offer.from = wire_text(offer->from);
+	m.offer.service = wire_text(service);
+	m.offer.source = wire_text(source);
+	m.offer.local = wire_text(local);
+	tell_send(asker->worker->relay, offer->publisher, &m, false);
+}
+
 static void leg_open(struct conn *c, const struct wire_message *m)
 {
 	struct relay *r = c->worker->relay;
 	struct rendezvous_offer offer;
-	char to[WIRE_NAME_MAX + 1], service[WIRE_NAME_MAX + 1], source[ADDR_TEXT_BYTES],
-		local[ADDR_TEXT_BYTES];
+	char to[WIRE_NAME_MAX + 1], service[WIRE_NAME_MAX + 1];
 
 	wire_bytes_copy(m->open.to, to, sizeof to);
 	wire_bytes_copy(m->open.service, service, sizeof service);
@@ -146,18 +162,7 @@ static void leg_open(struct conn *c, const struct wire_message *m)
 	}
 	conn_set_phase(c, CONN_LEG_OPENING);
 	conn_set_deadline(c, r->config->limits.open_ms);
-	c->meeting = offer.session;
-	addr_format(&c->peer, source);
-	addr_format(&c->local, local);
-
-	struct wire_message out = {.type = WIRE_OFFER};
-	out.offer.session = offer.session;
-	out.offer.kind = WIRE_OFFER_AGENT;
-	out.offer.from = wire_text(offer.from);
-	out.offer.service = wire_text(service);
-	out.offer.source = wire_text(source);
-	out.offer.local = wire_text(local);
-	tell_send(r, offer.publisher, &out, false);
+	offer_send(c, &offer, service);
 }
 
 /* ---- cutting through ---- */

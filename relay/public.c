@@ -30,7 +30,6 @@ void public_begin(struct conn *c, const struct relay_public *entry)
 {
 	struct relay *r = c->worker->relay;
 	struct rendezvous_offer offer;
-	char source[ADDR_TEXT_BYTES], local[ADDR_TEXT_BYTES];
 
 	conn_set_phase(c, CONN_PUBLIC);
 	conn_set_deadline(c, r->config->limits.open_ms);
@@ -50,15 +49,5 @@ void public_begin(struct conn *c, const struct relay_public *entry)
 		public_failed(c, reason);
 		return;
 	}
-	c->meeting = offer.session;
-	addr_format(&c->peer, source);
-	addr_format(&c->local, local);
-
-	struct wire_message m = {.type = WIRE_OFFER};
-	m.offer.session = offer.session;
-	m.offer.kind = WIRE_OFFER_PUBLIC;
-	m.offer.service = wire_text(entry->service);
-	m.offer.source = wire_text(source);
-	m.offer.local = wire_text(local);
-	tell_send(r, offer.publisher, &m, false);
+	offer_send(c, &offer, entry->service);
 }
