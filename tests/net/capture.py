@@ -3,6 +3,7 @@
 import signal
 import struct
 import subprocess
+import time
 from collections import defaultdict
 
 from peers import need
@@ -22,6 +23,7 @@ class Capture:
         self.process.wait_for_line(r"^File: ")
 
     def stop(self):
+        time.sleep(1)  # what the kernel still holds is not asked for at the end
         self.process.signal(signal.SIGINT)
         self.process.wait(10)
         lost = self.process.wait_for_line(r"received/dropped on interface.*: (\d+)/(\d+)", 5)
@@ -30,9 +32,11 @@ class Capture:
 
     def fields(self, names, condition=""):
         """Rows of tshark's opinion."""
-        argv = [need("tshark"), "-n", "-r", self.path, "-T", "fields", "-E", "occurrence=a", "-E",
+        # Two passes: the first learns which later frame completes what a frame begins.
+        argv = [need("tshark"), "-n", "-2", "-r", self.path, "-T", "fields", "-E", "occurrence=a", "-E",
                 "separator=\t", *[x for n in names for x in ("-e", n)],
-                "-o", "tcp.desegment_tcp_streams:TRUE", "-o", "tls.desegment_ssl_records:TRUE"]
+                "-o", "tcp.desegment_tcp_streams:TRUE", "-o", "tls.desegment_ssl_records:TRUE",
+                "-o", "tcp.reassemble_out_of_order:TRUE"]  # as two cores may record them
         if condition:
             argv += ["-Y", condition]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=120)

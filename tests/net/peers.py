@@ -172,7 +172,7 @@ def spki_pin(certificate):
 
 def tls_context(*ca_files, version=None):
     """A strict client context that trusts only these CAs."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for path in ca_files:
         context.load_verify_locations(path)
     if version:

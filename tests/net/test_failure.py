@@ -66,7 +66,7 @@ def cast(lab, **options):
     home = w.agent(w.home, "home", publish={"source": "127.0.0.1:7000", "echo": "127.0.0.1:7001"},
                    blocks={"retry_max": "2s"})
     laptop = w.agent(w.laptop, "laptop", forward={7000: "home/source", 7001: "home/echo"},
-                     blocks={"retry_max": "2s"})
+                     blocks={"retry_max": "2s", "open": "3s"})
     return w, relay, home, laptop, closed
 
 
@@ -168,7 +168,8 @@ def test_drain(lab):
     w.home.serve(7001, echo)
     relay = w.relay(blocks={"drain": "20s"})
     w.agent(w.home, "home", publish={"source": "127.0.0.1:7000", "echo": "127.0.0.1:7001"})
-    w.agent(w.laptop, "laptop", forward={7000: "home/source", 7001: "home/echo"})
+    w.agent(w.laptop, "laptop", forward={7000: "home/source", 7001: "home/echo"},
+            blocks={"open": "3s"})
     with w.laptop.connect("127.0.0.1", 7000, timeout=20) as s:
         got = receive_exactly(s, MIB)
         relay.signal(signal.SIGTERM)

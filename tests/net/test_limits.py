@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from capture import Capture
 from peers import WebCa, answer_digest, echo, nginx, receive_all, receive_exactly
 from runner import limit
-from world import World, descriptors, memory_kb
+from world import World, cpu_s, descriptors, memory_kb
 
 GROWTH_MAX_KB = 4096
 
@@ -56,12 +56,14 @@ def test_leaks(lab):
     programs = [relay.process, *agents]
     churn(w, max(500, lab.options.sessions // 20))  # warm up
     files, memory = settle(relay, programs)
-    start = time.monotonic()
+    start, busy = time.monotonic(), [cpu_s(p.pid) for p in programs]
     churn(w, lab.options.sessions)
     took = time.monotonic() - start
+    busy = [(cpu_s(p.pid) - b) / lab.options.sessions * 1000 for p, b in zip(programs, busy)]
     files_after, memory_after = settle(relay, programs, files)
     print(f"{lab.options.sessions} sessions, {lab.options.sessions / took:.0f}/s; "
-          f"descriptors {files} -> {files_after}, kB {memory} -> {memory_after}")
+          f"descriptors {files} -> {files_after}, kB {memory} -> {memory_after}; "
+          f"CPU ms a session: {', '.join(f'{b:.2f}' for b in busy)}")
     assert files == files_after, f"descriptors {files} -> {files_after}"
     for p, a, b in zip(programs, memory, memory_after):
         assert b - a < GROWTH_MAX_KB, f"{p.name} grew by {b - a} kB"

@@ -20,12 +20,15 @@ class Bench:
         self.trust = {"www.example.org": web_ca.certificate, "relay.example.org": w.ca}
         chain, key = web_ca.issue("www.example.org")
         nginx(w.home, port=8443, tls=(chain, key))
+        self.contexts = {}
         self.relay = w.relay(public={"www.example.org": "home/web"})
         w.agent(w.home, "home", publish={"web": "127.0.0.1:8443"}, public=["web"])
 
     def client(self, name, size=0):
-        context = tls_context(self.trust[name])
-        return hello.Client(hello.large_context(context, size) if size else context, name)
+        if (name, size) not in self.contexts:
+            context = tls_context(self.trust[name])
+            self.contexts[name, size] = hello.large_context(context, size) if size else context
+        return hello.Client(self.contexts[name, size], name)
 
     def reach(self, name, client, pieces, pause=0.002):
         """None when the right server answered; else what went wrong."""

@@ -184,3 +184,9 @@ def descriptors(pid):
 def memory_kb(pid, field="VmRSS"):
     with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as f:
         return int(re.search(rf"^{field}:\s+(\d+) kB", f.read(), re.MULTILINE).group(1))
+
+
+def cpu_s(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+        user, system = f.read().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
