@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import sys
+import textwrap
 import time
 
 sys.dont_write_bytecode = True
@@ -51,13 +52,14 @@ def picture(p):
     rows = [
         (f"{'home A':^19}", f"{p['relay_name']:^19}", f"{'home B':^19}", gap, gap),
         (edge, edge, edge, gap, gap),
-        (box("laptop"), box("on the internet"), box("home"), f"{p['nat_a']:^10}",
+        (box("laptop"), box(p["where"]), box("home"), f"{p['nat_a']:^10}",
          f"{p['nat_b']:^10}"),
         (box(p["laptop"]), box(p["relay"]), box(p["home"]), f"{p['wan_a']:^10}",
          f"{p['wan_b']:^10}"),
         (box("postern-agent"), box("postern-relayd"), box("postern-agent"), " ======>  ",
          "  <====== "),
-        (box("forward :8080"), box("holds no key"), box("nginx :80 :443"), gap, gap),
+        (box(f"forward :{p['forward']}"), box("holds no key"), box(f"nginx {p['nginx']}"),
+         gap, gap),
         (edge, edge, edge, gap, gap),
     ]
     lines = [f"  {a}{x}{b}{y}{c}".rstrip() for a, b, c, x, y in rows]
@@ -99,7 +101,7 @@ class Progress:
                 bar = "#" * int(share * 36)
                 print(f"\r  [{paint('good', bar)}{' ' * (36 - len(bar))}] {text}",
                       end="\n" if done == self.total else "", flush=True)
-        elif share >= self.next:
+        elif share >= self.next + 0.25:
             self.next += 0.25
             say(f"  {share:4.0%}  {text}")
         return rate
@@ -133,7 +135,8 @@ def in_namespaces(lab):
     w = World(lab).two_homes("port-restricted", "symmetric")
     w.ports = {"files": 80, "web": 443, "forward": FORWARD_PORT}
     w.plan = {"relay_name": w.relay_name, "relay": "45.0.0.2:443", "laptop": "192.168.10.2",
-              "home": "192.168.20.2", "visitor": "45.0.0.100", "nat_a": "NAT", "nat_b": "NAT",
+              "home": "192.168.20.2", "visitor": "45.0.0.100", "where": "on the internet",
+              "forward": w.ports["forward"], "nginx": ":80 :443", "nat_a": "NAT", "nat_b": "NAT",
               "wan_a": "45.0.0.10", "wan_b": "45.0.0.20"}
     return w
 
@@ -147,7 +150,8 @@ def on_loopback(lab):
     w.ports = {"files": lab.free_port(), "web": lab.free_port(), "forward": lab.free_port()}
     here = "127.0.0.1"
     w.plan = {"relay_name": "relay", "relay": f"{here}:{w.relay_port}", "laptop": here,
-              "home": here, "visitor": here, "nat_a": "", "nat_b": "", "wan_a": "loopback",
+              "home": here, "visitor": here, "where": "same machine",
+              "forward": w.ports["forward"], "nginx": f":{w.ports['web']}", "nat_a": "", "nat_b": "", "wan_a": "loopback",
               "wan_b": "loopback"}
     return w
 
@@ -203,26 +207,33 @@ def what_the_relay_saw(relay, rate):
 
 
 def restrictions(relay):
-    """What the kernel forbids the relay, from its log and from /proc."""
-    with open(f"/proc/{relay.pid}/status", encoding="ascii", errors="replace") as f:
-        fields = dict(x.split(":", 1) for x in f.read().splitlines() if ":" in x)
-    if fields.get("Seccomp", "").strip() == "2":
-        yield "seccomp       on: connect() and opening files end in an error"
-    engine = re.search(r"(io_uring|epoll)", relay.log())
+    """What the kernel forbids the relay, as it logged when it sealed itself, and its engine."""
+    sealed = re.search(r"cannot dial out; enforced by: (.*)$", relay.log(), re.MULTILINE)
+    if sealed:
+        words = ", ".join(sealed.group(1).split())
+        yield from textwrap.wrap(f"the kernel refuses: {words}", 78,
+                                 initial_indent="cannot dial   ", subsequent_indent=" " * 14)
+    engine = re.search(r"engine: (\w+)", relay.log())
     if engine:
         yield f"engine        {engine.group(1)}"
 
 
 NEXT = """
-{head}
-  postern pki init pki                       make your own CA
+{head} (after 'make install')
+  postern pki init pki
+      your own CA; its key stays on this machine
   postern pki issue pki relay r1 --host relay.example.com \\
-      --listen 0.0.0.0:443 --out r1.yaml     one file for the public host
+      --listen 0.0.0.0:443 --out r1.yaml
   postern pki issue pki agent home --relay relay.example.com:443 \\
       --publish ssh=127.0.0.1:22 --out home.yaml
-  postern-relayd -c r1.yaml                  on the public host
-  postern-agent -c home.yaml                 at home
-The README goes on from here."""
+  postern pki issue pki agent laptop --relay relay.example.com:443 \\
+      --forward 127.0.0.1:2222=home/ssh --out laptop.yaml
+      one file for each machine; then, on the machine that it is for:
+  postern-relayd -c r1.yaml
+  postern-agent -c home.yaml
+  postern-agent -c laptop.yaml
+  ssh -p 2222 127.0.0.1
+      on the laptop: that is home"""
 
 
 def main():
