@@ -2,6 +2,7 @@
 /* link: the live link to one relay: link_state on a connection. */
 #include "agent/link.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,6 +104,7 @@ static void came_up(struct agent_link *l, const struct wire_message *m)
 {
 	char relay[WIRE_RELAY_MAX + 1], address[WIRE_ADDRESS_MAX + 1];
 
+	assert(m); /* only WELCOME leads here */
 	l->failures = 0;
 	l->id = m->welcome.link;
 	memcpy(l->secret, m->welcome.leg_secret, sizeof(l->secret));
@@ -184,6 +186,7 @@ static void act(struct agent_link *l, unsigned actions, const struct wire_messag
 	if (actions & LINK_DO_PING)
 		(void)channel_send(&l->channel, &ping);
 	if (actions & LINK_DO_PONG) {
+		assert(m);
 		pong.pong.token = m->ping.token;
 		(void)channel_send(&l->channel, &pong);
 	}

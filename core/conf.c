@@ -459,6 +459,12 @@ static ssize_t read_all(int fd, char *buf, size_t room)
 	return (ssize_t)used;
 }
 
+static void unreadable(struct conf_errors *errors, int error)
+{
+	conf_error(errors, NULL, "", "cannot be read: %s; check the path and its permissions",
+		   strerror(error));
+}
+
 struct conf_node *conf_load(const char *path, struct conf_errors *errors)
 {
 	struct conf_node *root = NULL;
@@ -472,11 +478,10 @@ struct conf_node *conf_load(const char *path, struct conf_errors *errors)
 		return NULL;
 	}
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	len = fd < 0 ? -errno : read_all(fd, text, room);
-	if (len < 0)
-		conf_error(errors, NULL, "",
-			   "cannot be read: %s; check the path and its permissions",
-			   strerror((int)-len));
+	if (fd < 0)
+		unreadable(errors, errno);
+	else if ((len = read_all(fd, text, room)) < 0)
+		unreadable(errors, (int)-len);
 	else
 		root = conf_parse(text, (size_t)len, errors);
 	if (fd >= 0)

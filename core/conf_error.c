@@ -65,7 +65,7 @@ static bool may_be_secret(const char *text)
 const char *conf_quote(const char *text, char out[CONF_QUOTE_BYTES])
 {
 	if (may_be_secret(text))
-		return strcpy(out, "the value");
+		return memcpy(out, "the value", sizeof("the value"));
 	out[0] = '"';
 	size_t len = log_escape(text, out + 1, CONF_QUOTE_BYTES - 2);
 	memcpy(out + 1 + len, "\"", 2);

@@ -12,8 +12,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO,
-		 LOG_LEVEL_DEBUG };
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_NOTICE,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG
+};
 
 void log_open(const char *program, enum log_level level);
 void log_set_level(enum log_level level);
@@ -39,8 +44,8 @@ void log_at(enum log_level level, const char *area, const char *format, ...)
  * where it must be, always terminated. Returns the length. log_at() does this to its message.
  */
 size_t log_escape(const char *text, char *out, size_t room);
-/* Size of the well-formed multi-byte sequence at s (RFC 3629 section 4), or 0. left is at least 1; a
- * zero byte also ends it. C1 controls are not well-formed here: terminals obey them. */
+/* Size of the well-formed multi-byte sequence at s (RFC 3629 section 4), or 0. left is at least 1;
+ * a zero byte also ends it. C1 controls are not well-formed here: terminals obey them. */
 size_t log_utf8_length(const unsigned char *s, size_t left);
 
 /* Prints a sentence and exits with status 1. Only before isolation is complete. */

@@ -408,6 +408,7 @@ static bool issue(const struct arguments *a, struct request *r, const struct pki
 		ok = deliver(a, r, store, x);
 	else
 		complain("cannot make the certificate");
+	r->bundle.organisation = r->bundle.certificate_pem = r->bundle.key_pem = NULL;
 	pki_free_secret(key_pem);
 	free(pem);
 	X509_free(x);

@@ -26,18 +26,19 @@ enum clienthello_status {
 };
 
 struct clienthello {
-	/* Lower case, no final dot. "" when absent or an address literal, which RFC 6066 forbids. */
+	/* Lower case, no final dot. "" when absent or an address literal, which RFC 6066 forbids.
+	 */
 	char server_name[CLIENTHELLO_NAME_MAX + 1];
 	bool has_tls13; /* supported_versions lists 1.3 */
 	bool has_ech;	/* server_name may be only the outer one; or GREASE, which looks the same */
 	bool alpn_http11, alpn_h2, alpn_acme_tls; /* what it offers */
-	size_t record_bytes;			  /* bytes of in that carried it, headers included */
+	size_t record_bytes; /* bytes of in that carried it, headers included */
 };
 
 /*
- * in: everything received so far; limit: the most that record_bytes may be (at least 512). Output is
- * untouched unless CLIENTHELLO_OK. The handshake message is gathered in scratch (limit bytes, the
- * caller's). Any answer but SHORT is final: more bytes do not change it.
+ * in: everything received so far; limit: the most that record_bytes may be (at least 512). Output
+ * is untouched unless CLIENTHELLO_OK. The handshake message is gathered in scratch (limit bytes,
+ * the caller's). Any answer but SHORT is final: more bytes do not change it.
  */
 enum clienthello_status clienthello_parse(const uint8_t *in, size_t len, size_t limit,
 					  uint8_t *scratch, struct clienthello *out)

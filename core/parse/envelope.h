@@ -23,9 +23,9 @@
 struct envelope {
 	uint8_t header[ENVELOPE_HEADER_BYTES]; /* of the inner record being followed */
 	uint8_t header_len;
-	bool inner_is_data;   /* that record is application_data */
-	bool raw;	      /* the first one has passed: bytes go as they are */
-	uint32_t inner_left;  /* bytes of the inner record's body still to come */
+	bool inner_is_data;		      /* that record is application_data */
+	bool raw;			      /* the first one has passed: bytes go as they are */
+	uint32_t inner_left;		      /* bytes of the inner record's body still to come */
 	uint8_t outer[ENVELOPE_HEADER_BYTES]; /* opening: header of the outer record */
 	uint8_t outer_len;
 	uint32_t outer_left; /* opening: bytes of the outer record still to come */

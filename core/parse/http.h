@@ -33,7 +33,8 @@ struct http_request {
 	bool upgrade; /* an Upgrade field is present */
 	bool chunked; /* a body of unknown size: answer, then close */
 	uint64_t content_length;
-	/* The single entity tag sent, quotes included, without the W/ of a weak one; "" for a list. */
+	/* The single entity tag sent, quotes included, without the W/ of a weak one; "" for a list.
+	 */
 	char if_none_match[64];
 };
 

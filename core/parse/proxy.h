@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* proxy: the PROXY protocol, version 2 (and version 1 read-only), as HAProxy's specification says. */
+/* proxy: the PROXY protocol, version 2 (and version 1 read-only), as HAProxy's specification says.
+ */
 #ifndef POSTERN_PARSE_PROXY_H
 #define POSTERN_PARSE_PROXY_H
 

@@ -15,7 +15,8 @@
 	X(2, VERSION, "the peer speaks another protocol version; update the older side")           \
 	X(3, CERT_UNTRUSTED,                                                                       \
 	  "the certificate is not signed by this relay's CA; issue one with 'postern pki issue'")  \
-	X(4, CERT_EXPIRED, "the certificate has expired; issue a new one with 'postern pki issue'") \
+	X(4, CERT_EXPIRED,                                                                         \
+	  "the certificate has expired; issue a new one with 'postern pki issue'")                 \
 	X(5, CERT_ROLE, "the certificate is for another role or name")                             \
 	X(6, PROOF, "the proof of possession does not match this connection")                      \
 	X(7, REPLACED,                                                                             \
@@ -26,7 +27,8 @@
 	  "the agent is not connected to this relay; check that it runs and its name is right")    \
 	X(10, SERVICE_UNKNOWN,                                                                     \
 	  "the agent does not publish this service; check the name or publish it there")           \
-	X(11, NOT_ALLOWED, "the publishing agent does not allow you to use this service; ask its owner") \
+	X(11, NOT_ALLOWED,                                                                         \
+	  "the publishing agent does not allow you to use this service; ask its owner")            \
 	X(12, TIMEOUT, "the other side did not answer in time; check that it is alive")            \
 	X(13, TARGET_UNREACHABLE,                                                                  \
 	  "the published service could not be reached from its agent; check that it runs")         \

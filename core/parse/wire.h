@@ -90,10 +90,11 @@ struct wire_message {
 		struct {
 			uint64_t session;
 			enum wire_offer_kind kind;
-			struct wire_bytes from;	  /* the asking agent; empty when public */
+			struct wire_bytes from; /* the asking agent; empty when public */
 			struct wire_bytes service;
-			struct wire_bytes source; /* "198.51.100.7:40112": the asking side's address */
-			struct wire_bytes local;  /* the relay's address that it came in on */
+			struct wire_bytes
+				source; /* "198.51.100.7:40112": the asking side's address */
+			struct wire_bytes local; /* the relay's address that it came in on */
 		} offer;
 		struct {
 			uint64_t session;
@@ -131,8 +132,8 @@ enum wire_status { WIRE_OK, WIRE_SHORT, WIRE_MALFORMED, WIRE_BAD_VERSION };
 
 /*
  * Decodes the frame at the start of in. WIRE_OK: *out is filled and *used is the frame's size.
- * WIRE_SHORT: more bytes are needed (never for more than WIRE_FRAME_MAX). Otherwise close with a BYE.
- * Outputs are untouched unless WIRE_OK.
+ * WIRE_SHORT: more bytes are needed (never for more than WIRE_FRAME_MAX). Otherwise close with a
+ * BYE. Outputs are untouched unless WIRE_OK.
  */
 enum wire_status wire_decode(const uint8_t *in, size_t len, struct wire_message *out,
 			     size_t *used) MUST_CHECK;
