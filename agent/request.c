@@ -77,8 +77,13 @@ static void fail(struct request *r, enum reason reason, const char *text)
 	r->reason = reason;
 	if (text != r->text)
 		snprintf(r->text, sizeof(r->text), "%s", text);
-	log_warning("session", "%s/%s: %s%s%s", r->session.peer, r->session.service,
-		    reason_sentence(reason), text[0] ? ": " : "", text);
+	/* Relays often say the reason's own sentence. */
+	if (text[0] == '\0' || strcmp(text, reason_sentence(reason)) == 0)
+		log_warning("session", "%s/%s: %s", r->session.peer, r->session.service,
+			    reason_sentence(reason));
+	else
+		log_warning("session", "%s/%s: %s: %s", r->session.peer, r->session.service,
+			    reason_sentence(reason), text);
 	ring_timer_cancel(a->ring, &r->deadline);
 	turn_away(a, &r->style, r->local, reason);
 	r->local = -1;
