@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * changes: revisions, confirmation and roll-back of configurations. No I/O; now is a parameter.
+ *
+ *   SETTLED ──apply──► SETTLED                     revision + 1
+ *   SETTLED ──apply, confirm within──► TRYING ──confirm──► SETTLED
+ *                                        └─time is up, or rollback──► SETTLED with the old document,
+ *                                                                     as a revision of its own
+ *   TRYING ──apply──► refused: BUSY
+ *
+ * A document is the JSON form of a configuration, secrets included; a change says which revision it
+ * was made from, so that two consoles cannot overwrite each other unknowingly.
+ */
+#ifndef POSTERN_RELAY_CHANGES_H
+#define POSTERN_RELAY_CHANGES_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+#define CHANGES_HISTORY_MAX 50u
+
+struct changes;
+
+/* Starts settled at revision 1 with document (borrowed: copied). NULL without memory. */
+struct changes *changes_new(const json_t *document, time_t wall) MUST_CHECK;
+void changes_free(struct changes *ch);
+
+uint64_t changes_revision(const struct changes *ch);
+const json_t *changes_document(const struct changes *ch);
+/* When the trial ends, on the clock of now_ms; UINT64_MAX: settled. */
+uint64_t changes_due(const struct changes *ch);
+
+enum changes_verdict { CHANGES_OK, CHANGES_STALE, CHANGES_BUSY, CHANGES_SAME };
+
+/* May a change made from this revision (0: whatever is in force) begin? */
+enum changes_verdict changes_may(const struct changes *ch, uint64_t from_revision,
+				 const json_t *document);
+/* It has been applied: becomes the revision in force. confirm_ms 0: for good. */
+bool changes_commit(struct changes *ch, const json_t *document, const char *who, const char *note,
+		    uint64_t confirm_ms, uint64_t now_ms, time_t wall) MUST_CHECK;
+/* False when nothing waits. */
+bool changes_confirm(struct changes *ch, const char *who, time_t wall) MUST_CHECK;
+/* The document to go back to, while TRYING; NULL otherwise. Commit it with confirm_ms 0. */
+const json_t *changes_rollback(const struct changes *ch);
+
+/* [{path, from, to}], secrets shown as "(hidden)". */
+json_t *changes_diff(const json_t *from, const json_t *to) MUST_CHECK;
+/* [{revision, at, who, note, state, diff}] newest first. */
+json_t *changes_history(const struct changes *ch) MUST_CHECK;
+
+/* A copy with every secret replaced by "(hidden)"; and one with each such mark put back. */
+json_t *changes_hide(const json_t *document) MUST_CHECK;
+json_t *changes_reveal(const json_t *document, const json_t *in_force) MUST_CHECK;
+
+#endif
