@@ -55,6 +55,7 @@ struct call {
 	json_t *id;	       /* NULL: a notification */
 	json_t *params;	       /* checked against the method's schema; never NULL */
 	json_t *document;
+	struct call *next, *prev; /* the control's list */
 };
 
 /* Each ends the call. */

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* control_internal: what the files of the control thread share. Nobody else includes this. */
+#ifndef POSTERN_RELAY_CONTROL_INTERNAL_H
+#define POSTERN_RELAY_CONTROL_INTERNAL_H
+
+#include <signal.h>
+
+#include "relay/changes.h"
+#include "relay/control.h"
+#include "relay/keeper.h"
+#include "relay/snapshot.h"
+
+#define EVENTS_KEPT 1000u /* of each kind of record: events, audit */
+
+/* A bounded history of numbered records. */
+struct records {
+	json_t *kept[EVENTS_KEPT]; /* ring; NULL where none yet */
+	uint64_t next;		   /* number of the next one, from 1 */
+};
+
+struct control {
+	struct relay *relay;
+	struct ring *ring;
+	struct keeper *keeper;
+	struct changes *changes;
+	struct snapshot *current;
+	struct caller *callers;
+	struct call *calls;
+	struct records events, audits;
+
+	sigset_t signals;
+	struct ring_op signal_op;
+	int signal_fd;
+
+	struct timer trial;	  /* an unconfirmed change runs out */
+	struct timer drain_timer; /* looks whether the last session has ended, or time is up */
+	uint64_t drain_due_ms;
+	unsigned stop_signals;
+	bool draining, leaves_when_empty;
+
+	struct local *local; /* the Unix socket, or NULL */
+	struct metrics *metrics;
+};
+
+extern const struct method methods_schema[];
+
+/* local.c: the Unix socket; its listener is open already (-1: none). */
+int local_start(struct control *ctl, int listener) MUST_CHECK;
+void local_stop(struct control *ctl);
+
+/* drain.c */
+void control_drain(struct control *ctl, uint64_t deadline_ms, bool leave_when_empty);
+bool control_undrain(struct control *ctl, char *why, size_t why_size) MUST_CHECK;
+
+/* change.c: everything that puts another document in force. */
+bool control_apply(struct control *ctl, const json_t *document, const char *who, const char *note,
+		   uint64_t confirm_ms, char *why, size_t why_size) MUST_CHECK;
+void control_reload(struct control *ctl); /* SIGHUP */
+
+/* gather.c: asks every worker for a list and joins them. collect runs on the worker's thread. */
+typedef void gather_fn(struct worker *w, json_t *list, json_t *params);
+void gather(struct call *c, const char *name, gather_fn *collect);
+
+#endif
