@@ -171,6 +171,11 @@ fuzz-seeds:
 	$(Q)$(FUZZ_MAKE) $(addprefix build/fuzz/fuzz/,$(FUZZ_NAMES))
 	$(Q)tests/run-seeds build/fuzz $(FUZZ_NAMES)
 
+# ---- the load generator of `make bench` -----------------------------------------------------------
+LOAD_SRC := $(sort $(wildcard bench/load*.c))
+$(B)/bench/load: $(call objs,$(LOAD_SRC)) $(SHARED_OBJ)
+	$(call link)
+
 # ---- what people type ---------------------------------------------------------------------------
 # A target that may install packages builds in a make of its own, which then sees what is new.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
@@ -205,7 +210,7 @@ demo:
 bench:
 	@tests/deps build $(BUILD_PACKAGES)
 	@tests/deps bench $(BENCH_PACKAGES)
-	$(Q)$(SUBMAKE) all
+	$(Q)$(SUBMAKE) all $(B)/bench/load
 	@bench/run --build $(B)
 
 # ---- what keeps the code as it is ----------------------------------------------------------------

@@ -105,6 +105,9 @@ static void *pump_run(void *arg)
 		shutdown(p->from, SHUT_RDWR); /* nobody reads us: the session has no purpose */
 	else
 		close(p->to);
+	/* Nobody at a terminal knows to type the end-of-file that would end the other direction. */
+	if (!p->to_socket && isatty(STDIN_FILENO))
+		shutdown(p->from, SHUT_WR);
 	return NULL;
 }
 
@@ -163,7 +166,6 @@ static void watch_signals(struct stdio *s)
 	ring_poll(s->agent.ring, &s->signal_op, s->signal_fd, POLLIN);
 }
 
-/* On a terminal nobody knows to type the end-of-file that would end the other direction. */
 static bool start_pumps(struct stdio *s)
 {
 	s->in_started = pump_start(&s->in, STDIN_FILENO, s->pair[1], true);
@@ -212,6 +214,10 @@ int agent_stdio_run(const char *config_path, const char *target)
 		conf_errors_free(&errors);
 		return 1;
 	}
+	/* Only what went wrong, unless more is asked for: the other side's words share the
+	 * terminal. */
+	log_set_level(config.log_level > LOG_LEVEL_NOTICE ? (enum log_level)config.log_level
+							  : LOG_LEVEL_WARNING);
 	if (!agent_open(&s.agent, &config, config.engine, true, why, sizeof(why))) {
 		log_error("connect", "%s", why);
 		agent_config_free(&config);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* isolation: the stages of isolation.h, and the lists of what remains allowed after the last. */
 
-#define _GNU_SOURCE /* setresuid, O_PATH */
-
 #include "core/isolation.h"
 
 #include <assert.h>

@@ -16,12 +16,11 @@
  * and a turn tries what is queued once, before it looks for events and timers again.
  */
 
-#define _GNU_SOURCE /* accept4 */
-
 #include "core/ring_internal.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,6 +158,9 @@ static void epoll_start(struct ring *r, struct ring_op *op)
 		s->reader = op;
 	if (writes(op))
 		s->writer = op;
+	/* accept4() has no flag for it, and io_uring does not care. */
+	if (op->kind == RING_ACCEPT)
+		(void)fcntl(op->fd, F_SETFL, O_NONBLOCK);
 	bool futile = (op->kind == RING_SEND && (s->flags & SLOT_FILLED)) ||
 		      ((op->kind == RING_RECV || op->kind == RING_RECV_POOLED) &&
 		       (s->flags & SLOT_EMPTIED));

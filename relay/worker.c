@@ -59,7 +59,10 @@ static void listener_accepted(struct ring_op *op, int res)
 
 	if (res >= 0) {
 		conn_accepted(l, res);
-	} else if (res != -ECANCELED) {
+	} else if (res == -ECANCELED) { /* draining */
+		ring_close_fd(l->worker->ring, l->fd);
+		l->fd = -1;
+	} else {
 		worker_count(l->worker, REASON_LIMIT_CONNECTIONS);
 		log_warning("relay", "cannot accept: %s; trying again in %u ms", strerror(-res),
 			    ACCEPT_PAUSE_MS);
@@ -169,7 +172,8 @@ int worker_run(struct worker *w)
 void worker_free(struct worker *w)
 {
 	for (size_t i = 0; i < w->listener_count; i++)
-		close(w->listeners[i].fd);
+		if (w->listeners[i].fd >= 0)
+			close(w->listeners[i].fd);
 	free(w->listeners);
 	if (w->ring)
 		ring_close(w->ring); /* nothing is in flight after this */
@@ -292,10 +296,8 @@ static void drain_run(struct ring_msg *msg)
 
 	free(msg);
 	w->draining = true;
-	for (size_t i = 0; i < w->listener_count; i++) {
+	for (size_t i = 0; i < w->listener_count; i++)
 		ring_cancel(w->ring, &w->listeners[i].op);
-		shutdown(w->listeners[i].fd, SHUT_RDWR);
-	}
 	for (uint32_t i = 0; i < w->conns.high_water; i++) {
 		struct conn *c = slab_at(&w->conns, i);
 

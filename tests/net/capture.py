@@ -33,8 +33,8 @@ class Capture:
     def fields(self, names, condition=""):
         """Rows of tshark's opinion."""
         # Two passes: the first learns which later frame completes what a frame begins.
-        argv = [need("tshark"), "-n", "-2", "-r", self.path, "-T", "fields", "-E", "occurrence=a", "-E",
-                "separator=\t", *[x for n in names for x in ("-e", n)],
+        argv = [need("tshark"), "-n", "-2", "-r", self.path, "-T", "fields",
+                "-E", "occurrence=a", "-E", "separator=\t", *[x for n in names for x in ("-e", n)],
                 "-o", "tcp.desegment_tcp_streams:TRUE", "-o", "tls.desegment_ssl_records:TRUE",
                 "-o", "tcp.reassemble_out_of_order:TRUE"]  # as two cores may record them
         if condition:

@@ -41,7 +41,7 @@ def step(text):
     say(f"{paint('good', '*')} {text}")
 
 
-# ---- the picture -------------------------------------------------------------------------------------
+# ---- the picture --------------------------------------------------------------------------------
 
 def picture(p):
     """Who is where, in 80 columns."""
@@ -72,7 +72,7 @@ def picture(p):
         say(re.sub(r"=+>|<=+", lambda m: paint("good", m.group()), line))
 
 
-# ---- the file ------------------------------------------------------------------------------------------
+# ---- the file -----------------------------------------------------------------------------------
 
 def make_file(path):
     """SIZE bytes that do not compress, and their SHA-256."""
@@ -129,7 +129,7 @@ def fetch(w, port):
     return digest.hexdigest(), rate
 
 
-# ---- the two stages ------------------------------------------------------------------------------------
+# ---- the two stages -----------------------------------------------------------------------------
 
 def in_namespaces(lab):
     w = World(lab).two_homes("port-restricted", "symmetric")
@@ -151,8 +151,8 @@ def on_loopback(lab):
     here = "127.0.0.1"
     w.plan = {"relay_name": "relay", "relay": f"{here}:{w.relay_port}", "laptop": here,
               "home": here, "visitor": here, "where": "same machine",
-              "forward": w.ports["forward"], "nginx": f":{w.ports['web']}", "nat_a": "", "nat_b": "", "wan_a": "loopback",
-              "wan_b": "loopback"}
+              "forward": w.ports["forward"], "nginx": f":{w.ports['web']}",
+              "nat_a": "", "nat_b": "", "wan_a": "loopback", "wan_b": "loopback"}
     return w
 
 

@@ -64,7 +64,7 @@ def ends(sock, timeout):
         return True
 
 
-# ---- servers: handlers for Host.serve() -----------------------------------------------------------
+# ---- servers: handlers for Host.serve() ---------------------------------------------------------
 
 def echo(sock, _peer):
     while got := sock.recv(1 << 16):
@@ -80,7 +80,7 @@ def answer_digest(sock, _peer):
     sock.sendall(f"{size} {h.hexdigest()}\n".encode())
 
 
-# ---- nginx ------------------------------------------------------------------------------------------
+# ---- nginx --------------------------------------------------------------------------------------
 
 NGINX = """
 daemon off; master_process off; user root root; pid {dir}/{name}.pid; error_log stderr warn;
@@ -131,7 +131,7 @@ def wait_for_port(host, port, address="127.0.0.1", timeout=10.0):
     wait_until(f"{host.name} listens on {port}", up, timeout)
 
 
-# ---- certificates ------------------------------------------------------------------------------------
+# ---- certificates -------------------------------------------------------------------------------
 
 class WebCa:
     """A CA that has nothing to do with Postern's, made with openssl."""
@@ -180,7 +180,7 @@ def tls_context(*ca_files, version=None):
     return context
 
 
-# ---- things in the way ------------------------------------------------------------------------------
+# ---- things in the way --------------------------------------------------------------------------
 
 def pump(a, b):
     """Copies both ways between two sockets until both ended."""

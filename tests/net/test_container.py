@@ -52,7 +52,8 @@ def test_container(lab):
     process = w.relay_host.start(
         [*podman.argv, "run", "--rm", "--name", "relay", "--network", "host", "--read-only",
          "--cap-drop", "all", "--security-opt", "no-new-privileges", "--ulimit",
-         "nofile=20000:20000", "--ulimit", "nproc=1000:1000", "-v",
+         "nofile=20000:20000", "--ulimit", "nproc=1000:1000", "--env",
+         "ASAN_OPTIONS=detect_leaks=0", "-v",
          f"{config}:/etc/postern/relay.yaml:ro", "postern"], "container")
     process.wait_for_line(r"relay: listening\b.*address=", 30)
     why = re.search(r"^.*epoll.*$", process.log(), re.MULTILINE)

@@ -8,7 +8,7 @@ import time
 from netlab import run
 from peers import MIB, answer_digest, data, echo, ends, receive_all, receive_exactly, sha256
 from runner import limit
-from world import World, memory_kb
+from world import World, check_growth, memory_kb
 
 # What may be on its way when a reader stops: four connections with two buffers of SOCKET_MAX each,
 # of which the kernel counts half as its own cost, and what three programs hold.
@@ -150,9 +150,7 @@ def test_backpressure(lab):
         sent = push_until_blocked(s, content)
         print(f"the sender stopped after {sent / MIB:.1f} MiB")
         assert sent < IN_FLIGHT_MAX, f"{sent} bytes went to a reader that does not read"
-        for p, kb in zip(programs, before):
-            grown = memory_kb(p.pid) - kb
-            assert grown < 8 * 1024, f"{p.name} grew by {grown} kB for one stopped session"
+        check_growth(lab, programs, before, [memory_kb(p.pid) for p in programs], 8 * 1024)
         start = time.monotonic()
         with w.laptop.connect("127.0.0.1", 7001) as other:
             for n in range(8):

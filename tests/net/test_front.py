@@ -114,7 +114,8 @@ def test_front_refusals(lab):
         "GET / HTTP/1.1\r\n" + HOST + "Bad Field: x\r\n\r\n": 400,
         "GET / HTTP/1.1\r\n" + HOST + " folded: x\r\n\r\n": 400,
         "GET / HTTP/1.1\r\n" + HOST + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nx": 400,
-        "GET / HTTP/1.1\r\n" + HOST + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n": 400,
+        "GET / HTTP/1.1\r\n" + HOST + "Content-Length: 1\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n": 400,
         "GET / HTTP/2.0\r\n" + HOST + "\r\n": 505,
         "GET /" + "a" * 4000 + " HTTP/1.1\r\n" + HOST + "\r\n": 414,
         "GET / HTTP/1.1\r\n" + HOST + "X: " + "a" * 16000 + "\r\n\r\n": 431,
@@ -129,7 +130,8 @@ def test_front_refusals(lab):
 def test_front_plain_http(lab):
     """Clear text on the TLS port gets what web servers say there."""
     front = Front(lab)
-    for request in (b"GET / HTTP/1.1\r\nHost: relay.example.org\r\n\r\n", b"HEAD / HTTP/1.0\r\n\r\n",
+    for request in (b"GET / HTTP/1.1\r\nHost: relay.example.org\r\n\r\n",
+                    b"HEAD / HTTP/1.0\r\n\r\n",
                     b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
                     b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"):
         with front.w.visitor.connect("45.0.0.2", 443) as s:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from capture import Capture
 from peers import WebCa, answer_digest, echo, nginx, receive_all, receive_exactly
 from runner import limit
-from world import World, cpu_s, descriptors, memory_kb
+from world import World, check_growth, cpu_s, descriptors, memory_kb
 
 GROWTH_MAX_KB = 4096
 
@@ -65,8 +65,7 @@ def test_leaks(lab):
           f"descriptors {files} -> {files_after}, kB {memory} -> {memory_after}; "
           f"CPU ms a session: {', '.join(f'{b:.2f}' for b in busy)}")
     assert files == files_after, f"descriptors {files} -> {files_after}"
-    for p, a, b in zip(programs, memory, memory_after):
-        assert b - a < GROWTH_MAX_KB, f"{p.name} grew by {b - a} kB"
+    check_growth(lab, programs, memory, memory_after, GROWTH_MAX_KB)
 
 
 @limit(120)
@@ -94,8 +93,7 @@ def test_leaks_by_name(lab):
     some(300)
     files_after, memory_after = settle(relay, programs, files)
     assert files == files_after, f"descriptors {files} -> {files_after}"
-    for p, a, b in zip(programs, memory, memory_after):
-        assert b - a < GROWTH_MAX_KB, f"{p.name} grew by {b - a} kB"
+    check_growth(lab, programs, memory, memory_after, GROWTH_MAX_KB)
 
 
 def test_relay_never_dials(lab):

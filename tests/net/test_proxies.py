@@ -100,7 +100,7 @@ def test_proxy_header_to_service(lab):
         assert seen[-1] == (s.getsockname(), ("45.0.0.2", 443)), (seen[-1], s.getsockname())
 
 
-# ---- HTTP CONNECT ------------------------------------------------------------------------------------
+# ---- HTTP CONNECT -------------------------------------------------------------------------------
 
 def office(lab, password="open sesame"):
     """A laptop in an office that lets nothing out but its proxy; (world, proxy)."""

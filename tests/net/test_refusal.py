@@ -104,7 +104,7 @@ def test_garbage(lab):
     assert "error:" not in relay.log(), "hostile input was logged as an error"
 
 
-# ---- identities --------------------------------------------------------------------------------------
+# ---- identities ---------------------------------------------------------------------------------
 
 def test_wrong_certificates(lab):
     w = World(lab).two_homes()
@@ -218,7 +218,7 @@ def test_same_name_twice(lab):
     assert "signed in with this agent's name" not in new.log(), "the old one took the name back"
 
 
-# ---- time ------------------------------------------------------------------------------------------
+# ---- time ---------------------------------------------------------------------------------------
 
 def test_slow_clients(lab):
     """Each phase has its deadline; a drip of bytes does not buy time."""

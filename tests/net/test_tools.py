@@ -71,7 +71,7 @@ def test_ssh_and_scp(lab):
 
 
 def test_connect_command(lab):
-    """stdin and stdout as a session: both ends of file are passed on, and failures have a status."""
+    """stdin and stdout as a session: both ends of file pass, and failures have a status."""
     w = World(lab).two_homes()
     w.home.serve(7000, echo)
     w.relay()

@@ -8,8 +8,6 @@
  * links: core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c
  * links: tests/support/ring_fixture.c
  */
-#define _GNU_SOURCE /* accept4 */
-
 #include "tests/support/ring_fixture.h"
 
 #include <errno.h>
@@ -67,6 +65,7 @@ static struct scene scene_make(void)
 {
 	struct scene s = {.listener = listen_loopback()};
 	socklen_t len = sizeof(s.at);
+	CHECK(fcntl(s.listener, F_SETFL, O_NONBLOCK) == 0);
 	tcp_pair(&s.ours, &s.theirs);
 	s.unconnected = socket(AF_INET, SOCK_STREAM, 0);
 	s.udp = socket(AF_INET, SOCK_DGRAM, 0);

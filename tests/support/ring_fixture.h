@@ -54,7 +54,7 @@ void cancel_and_wait(struct ring_fixture *f, struct probe *p);
 /* The results of n probes in all. */
 unsigned count_done(const struct probe *p, size_t n);
 
-/* A listener on loopback, non-blocking; and a blocking connection to it. */
+/* A listener on loopback; and a blocking connection to it. */
 int listen_loopback(void);
 int dial_loopback(int listener);
 /* A TCP connection: ours is non-blocking, theirs blocks for at most ten seconds. */

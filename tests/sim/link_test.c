@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * link_test: an agent's link on a fake clock: every message in every phase, what makes it wait, and
+ * a day with a relay that does whatever it likes. A failure prints its seed; SIM_SEED=N runs from
+ * it.
+ *
+ * links: agent/link_state.c agent/backoff.c core/parse/wire.c core/parse/reason.c
+ */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <cmocka.h>
+
+#include "agent/link_state.h"
+
+#define RETRY_MAX_MS 30000u
+
+static struct wire_message message(enum wire_type type)
+{
+	struct wire_message m;
+
+	memset(&m, 0, sizeof(m));
+	m.type = type;
+	return m;
+}
+
+static struct wire_message bye(enum reason reason, const char *text)
+{
+	struct wire_message m = message(WIRE_BYE);
+
+	m.bye.reason = (uint16_t)reason;
+	m.bye.text = wire_text(text);
+	return m;
+}
+
+/* A link in the phase, at now_ms. */
+static struct link_state link_in(enum link_phase phase, uint64_t now_ms)
+{
+	struct wire_message welcome = message(WIRE_WELCOME), drain = message(WIRE_DRAIN);
+	struct link_state l;
+
+	welcome.welcome.ping_interval_s = 10;
+	drain.drain.reconnect_after_s = 60;
+	link_state_init(&l, RETRY_MAX_MS, 42);
+	if (phase == LINK_DOWN)
+		return l;
+	assert_int_equal(link_state_start(&l, now_ms), LINK_DO_DIAL);
+	if (phase == LINK_DIALLING)
+		return l;
+	if (phase == LINK_WAITING) {
+		assert_int_equal(link_state_failed(&l, now_ms, "no"), LINK_DO_WAIT);
+		return l;
+	}
+	assert_int_equal(link_state_dialled(&l, now_ms), LINK_DO_SIGN_IN);
+	if (phase == LINK_SIGNING_IN)
+		return l;
+	assert_int_equal(link_state_message(&l, now_ms, &welcome), LINK_DO_UP | LINK_DO_PUBLISH);
+	if (phase == LINK_DRAINING)
+		assert_int_equal(link_state_message(&l, now_ms, &drain), 0);
+	assert_int_equal(l.phase, phase);
+	return l;
+}
+
+/* ---- the ordinary course ---- */
+
+static void a_link_comes_up_and_may_be_used(void **state)
+{
+	struct link_state l = link_in(LINK_SIGNING_IN, 1000);
+	struct wire_message welcome = message(WIRE_WELCOME), published = message(WIRE_PUBLISHED);
+
+	assert_false(link_state_usable(&l));
+	assert_int_equal(link_state_message(&l, 1000, &welcome), LINK_DO_UP | LINK_DO_PUBLISH);
+	assert_true(link_state_usable(&l));
+	assert_int_equal(l.interval_ms, LINK_PING_MS); /* the relay named none */
+	assert_int_equal(link_state_message(&l, 1001, &published), 0);
+}
+
+static void a_link_pings_and_a_silent_one_is_dead(void **state)
+{
+	struct link_state l = link_in(LINK_UP, 0);
+	struct wire_message pong = message(WIRE_PONG);
+
+	for (uint64_t now = 10000; now <= 100000; now += 10000) {
+		assert_int_equal(link_state_due(&l), now);
+		assert_int_equal(link_state_tick(&l, now - 1), 0);
+		assert_int_equal(link_state_tick(&l, now), LINK_DO_PING);
+		assert_int_equal(l.token, now / 10000);
+		assert_int_equal(link_state_message(&l, now + 50, &pong), 0);
+	}
+	/* Last heard at 100050. */
+	assert_int_equal(link_state_tick(&l, 110000), LINK_DO_PING);
+	assert_int_equal(link_state_tick(&l, 120000), LINK_DO_PING);
+	assert_int_equal(link_state_tick(&l, 130000), LINK_DO_PING);
+	assert_int_equal(link_state_due(&l), 130050);
+	assert_int_equal(link_state_tick(&l, 130050), LINK_DO_CLOSE | LINK_DO_DOWN);
+	assert_int_equal(l.phase, LINK_WAITING);
+	assert_non_null(strstr(l.why, "30 s"));
+}
+
+static void no_answer_to_hello_ends_the_attempt(void **state)
+{
+	struct link_state l = link_in(LINK_SIGNING_IN, 0);
+
+	assert_int_equal(link_state_due(&l), LINK_SIGN_IN_MS);
+	assert_int_equal(link_state_tick(&l, LINK_SIGN_IN_MS), LINK_DO_CLOSE | LINK_DO_WAIT);
+}
+
+static void a_lost_connection_is_dialled_again(void **state)
+{
+	struct link_state l = link_in(LINK_UP, 0);
+	uint64_t due;
+
+	assert_int_equal(link_state_lost(&l, 5000, "end of file"), LINK_DO_DOWN);
+	assert_string_equal(l.why, "end of file");
+	due = link_state_due(&l);
+	assert_in_range(due, 5250, 5500);
+	assert_int_equal(link_state_tick(&l, due - 1), 0);
+	assert_int_equal(link_state_tick(&l, due), LINK_DO_DIAL);
+	assert_int_equal(link_state_due(&l), UINT64_MAX); /* the dial has its own deadline */
+}
+
+static void a_link_that_breaks_at_once_keeps_backing_off(void **state)
+{
+	struct link_state l = link_in(LINK_UP, 0);
+	struct wire_message welcome = message(WIRE_WELCOME);
+	uint64_t now = 0;
+
+	for (int i = 0; i < 12; i++) {
+		(void)link_state_lost(&l, now += 10, "cut");
+		now += l.retry_ms;
+		assert_int_equal(link_state_tick(&l, now), LINK_DO_DIAL);
+		(void)link_state_dialled(&l, now);
+		(void)link_state_message(&l, now, &welcome);
+	}
+	assert_in_range(l.retry_ms, RETRY_MAX_MS / 2, RETRY_MAX_MS);
+	(void)link_state_lost(&l, now + BACKOFF_STABLE_MS, "cut");
+	assert_in_range(l.retry_ms, 250, 500);
+}
+
+/* ---- what makes it wait longer ---- */
+
+static void two_agents_of_one_name_do_not_fight(void **state)
+{
+	struct link_state l = link_in(LINK_UP, 0);
+	struct wire_message welcome = message(WIRE_WELCOME);
+	struct wire_message replaced = bye(REASON_REPLACED, "");
+	uint64_t now = 0, before = 0;
+
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(link_state_message(&l, now, &replaced),
+				 LINK_DO_CLOSE | LINK_DO_DOWN);
+		assert_int_equal(l.reason, REASON_REPLACED);
+		assert_true(l.retry_ms >= LINK_REPLACED_MS);
+		assert_true(l.retry_ms >= before);
+		before = l.retry_ms;
+		now += l.retry_ms;
+		(void)link_state_tick(&l, now);
+		(void)link_state_dialled(&l, now);
+		(void)link_state_message(&l, now, &welcome);
+	}
+	assert_true(before > LINK_REPLACED_MS);
+}
+
+static void a_refused_certificate_waits_as_long_as_it_may(void **state)
+{
+	const enum reason reasons[] = {REASON_CERT_EXPIRED, REASON_CERT_UNTRUSTED, REASON_CERT_ROLE,
+				       REASON_VERSION};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		struct link_state l = link_in(LINK_SIGNING_IN, 0);
+		struct wire_message m = bye(reasons[i], "");
+
+		assert_int_equal(link_state_message(&l, 0, &m), LINK_DO_CLOSE | LINK_DO_WAIT);
+		assert_int_equal(l.retry_ms, RETRY_MAX_MS);
+		assert_non_null(strstr(l.why, reason_sentence(reasons[i])));
+	}
+}
+
+static void a_draining_relay_says_when_to_come_back(void **state)
+{
+	struct link_state l = link_in(LINK_DRAINING, 0);
+
+	assert_false(link_state_usable(&l));
+	assert_int_equal(link_state_lost(&l, 1000, "closed"), LINK_DO_DOWN);
+	assert_int_equal(l.retry_ms, 59000);
+}
+
+static void a_relay_that_only_drains_is_left(void **state)
+{
+	struct link_state l = link_in(LINK_DRAINING, 0);
+	struct wire_message pong = message(WIRE_PONG);
+	unsigned actions = 0;
+
+	while (l.phase == LINK_DRAINING && link_state_due(&l) < 1000000) {
+		uint64_t now = link_state_due(&l);
+
+		actions = link_state_tick(&l, now);
+		if (actions == LINK_DO_PING)
+			(void)link_state_message(&l, now, &pong);
+	}
+	assert_int_equal(actions, LINK_DO_BYE | LINK_DO_CLOSE | LINK_DO_DOWN);
+	assert_int_equal(l.due_ms - l.retry_ms, 60000);
+}
+
+static void a_relay_cannot_send_us_away_for_ever(void **state)
+{
+	struct link_state l = link_in(LINK_UP, 0);
+	struct wire_message drain = message(WIRE_DRAIN);
+
+	drain.drain.reconnect_after_s = UINT16_MAX;
+	(void)link_state_message(&l, 0, &drain);
+	(void)link_state_lost(&l, 0, "closed");
+	assert_int_equal(l.retry_ms, LINK_DRAIN_MAX_MS);
+}
+
+/* ---- every message, every phase ---- */
+
+static bool expected_in(enum link_phase phase, enum wire_type type)
+{
+	if (phase == LINK_SIGNING_IN)
+		return type == WIRE_WELCOME || type == WIRE_BYE;
+	return type == WIRE_PUBLISHED || type == WIRE_OFFER || type == WIRE_PING ||
+	       type == WIRE_PONG || type == WIRE_DRAIN || type == WIRE_BYE;
+}
+
+static void only_expected_messages_are_taken(void **state)
+{
+	static const enum wire_type types[] = {
+#define X(number, name) WIRE_##name,
+		WIRE_MESSAGES(X)
+#undef X
+	};
+
+	for (int phase = LINK_DOWN; phase < LINK_PHASES; phase++) {
+		for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+			struct link_state l = link_in((enum link_phase)phase, 0);
+			struct wire_message m = message(types[i]);
+			bool connected = phase == LINK_SIGNING_IN || phase == LINK_UP ||
+					 phase == LINK_DRAINING;
+			unsigned actions = link_state_message(&l, 1, &m);
+
+			if (!connected)
+				assert_int_equal(actions, 0);
+			else if (expected_in((enum link_phase)phase, types[i]))
+				assert_false(actions & LINK_DO_BYE);
+			else
+				assert_true(actions & LINK_DO_BYE && actions & LINK_DO_CLOSE &&
+					    l.reason == REASON_PROTOCOL);
+		}
+	}
+}
+
+static void published_answers_one_publish(void **state)
+{
+	struct link_state l = link_in(LINK_UP, 0);
+	struct wire_message published = message(WIRE_PUBLISHED);
+
+	assert_int_equal(link_state_message(&l, 0, &published), 0);
+	assert_int_equal(link_state_message(&l, 0, &published),
+			 LINK_DO_BYE | LINK_DO_CLOSE | LINK_DO_DOWN);
+}
+
+static void stopping_says_goodbye_where_somebody_listens(void **state)
+{
+	for (int phase = LINK_DOWN; phase < LINK_PHASES; phase++) {
+		struct link_state l = link_in((enum link_phase)phase, 0);
+		unsigned actions = link_state_stop(&l, 0);
+		bool up = phase == LINK_UP || phase == LINK_DRAINING;
+
+		assert_true(actions & LINK_DO_CLOSE);
+		assert_int_equal(!!(actions & LINK_DO_BYE), up || phase == LINK_SIGNING_IN);
+		assert_int_equal(!!(actions & LINK_DO_DOWN), up);
+		assert_int_equal(link_state_due(&l), UINT64_MAX);
+		assert_int_equal(link_state_tick(&l, UINT64_MAX / 2), 0);
+	}
+}
+
+/* ---- a day with an unreasonable relay ---- */
+
+struct world {
+	struct link_state link;
+	uint64_t now_ms, random;
+	bool connected, dialling, up;
+	unsigned dials, ups;
+};
+
+static uint64_t draw(struct world *w, uint64_t below)
+{
+	w->random = w->random * 6364136223846793005u + 1442695040888963407u;
+	return (w->random >> 33) % below;
+}
+
+/* Keeps the books that a program would keep, and checks the promises of link_state.h. */
+static void obey(struct world *w, unsigned actions)
+{
+	if (actions & LINK_DO_DIAL) {
+		assert_false(w->dialling || w->connected);
+		w->dialling = true;
+		w->dials++;
+	}
+	if (actions & LINK_DO_UP) {
+		assert_true(w->connected && !w->up);
+		w->up = true;
+		w->ups++;
+	}
+	if (actions & (LINK_DO_SIGN_IN | LINK_DO_PUBLISH | LINK_DO_PING | LINK_DO_PONG |
+		       LINK_DO_OFFER | LINK_DO_BYE))
+		assert_true(w->connected);
+	if (actions & LINK_DO_CLOSE)
+		w->connected = w->dialling = false;
+	if (actions & LINK_DO_DOWN) {
+		assert_true(w->up);
+		w->up = false;
+	}
+	if (actions & (LINK_DO_DOWN | LINK_DO_WAIT)) {
+		assert_int_equal(w->link.phase, LINK_WAITING);
+		assert_false(w->connected);
+		assert_in_range(w->link.retry_ms, 1, LINK_REPLACED_MAX_MS);
+	}
+	assert_int_equal(w->up, w->link.phase == LINK_UP || w->link.phase == LINK_DRAINING);
+	assert_int_equal(w->dialling, w->link.phase == LINK_DIALLING);
+}
+
+static void relay_speaks(struct world *w)
+{
+	static const enum wire_type likely[] = {WIRE_WELCOME, WIRE_PUBLISHED, WIRE_OFFER,
+						WIRE_PING,    WIRE_PONG,      WIRE_PONG,
+						WIRE_DRAIN,   WIRE_BYE,	      WIRE_GO};
+	struct wire_message m = message(likely[draw(w, sizeof(likely) / sizeof(likely[0]))]);
+
+	if (w->link.phase == LINK_SIGNING_IN && draw(w, 4))
+		m = message(WIRE_WELCOME);
+	if (w->up && draw(w, 100))
+		m = message(WIRE_PONG);
+	if (m.type == WIRE_WELCOME)
+		m.welcome.ping_interval_s = (uint16_t)draw(w, 60);
+	if (m.type == WIRE_DRAIN)
+		m.drain.reconnect_after_s = (uint16_t)draw(w, 65536);
+	if (m.type == WIRE_BYE)
+		m = bye((enum reason)draw(w, 24), draw(w, 2) ? "because" : "");
+	obey(w, link_state_message(&w->link, w->now_ms, &m));
+}
+
+static void something_happens(struct world *w)
+{
+	uint64_t die = draw(w, 100);
+
+	if (w->dialling) {
+		w->dialling = false;
+		w->connected = die < 60;
+		obey(w, w->connected ? link_state_dialled(&w->link, w->now_ms)
+				     : link_state_failed(&w->link, w->now_ms, "refused"));
+	} else if (w->connected && die < 2) {
+		w->connected = false;
+		obey(w, link_state_lost(&w->link, w->now_ms, "reset"));
+	} else if (w->connected && die < 90) {
+		relay_speaks(w);
+	}
+}
+
+static void live_through(uint64_t seed)
+{
+	const uint64_t day_ms = 86400000;
+	struct world w = {.random = seed};
+
+	link_state_init(&w.link, RETRY_MAX_MS, seed);
+	obey(&w, link_state_start(&w.link, 0));
+	while (w.now_ms < day_ms) {
+		uint64_t due = link_state_due(&w.link), step = 1 + draw(&w, 20000);
+
+		if (w.now_ms + step >= due) {
+			w.now_ms = due > w.now_ms ? due : w.now_ms;
+			obey(&w, link_state_tick(&w.link, w.now_ms));
+			if (link_state_due(&w.link) <= w.now_ms)
+				fail_msg("seed %" PRIu64 ": a tick left its own deadline due",
+					 seed);
+		} else {
+			w.now_ms += step;
+			something_happens(&w);
+		}
+	}
+	/* It never stops trying, and gets there. */
+	if (w.dials < 40 || w.ups < 10)
+		fail_msg("seed %" PRIu64 ": %u dials, %u times up", seed, w.dials, w.ups);
+}
+
+static void a_link_survives_any_relay(void **state)
+{
+	const char *given = getenv("SIM_SEED");
+	uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+
+	print_message("SIM_SEED=%" PRIu64 "\n", seed);
+	for (uint64_t i = 0; i < 100; i++)
+		live_through(seed + i * 1000003);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_link_comes_up_and_may_be_used),
+		cmocka_unit_test(a_link_pings_and_a_silent_one_is_dead),
+		cmocka_unit_test(no_answer_to_hello_ends_the_attempt),
+		cmocka_unit_test(a_lost_connection_is_dialled_again),
+		cmocka_unit_test(a_link_that_breaks_at_once_keeps_backing_off),
+		cmocka_unit_test(two_agents_of_one_name_do_not_fight),
+		cmocka_unit_test(a_refused_certificate_waits_as_long_as_it_may),
+		cmocka_unit_test(a_draining_relay_says_when_to_come_back),
+		cmocka_unit_test(a_relay_that_only_drains_is_left),
+		cmocka_unit_test(a_relay_cannot_send_us_away_for_ever),
+		cmocka_unit_test(only_expected_messages_are_taken),
+		cmocka_unit_test(published_answers_one_publish),
+		cmocka_unit_test(stopping_says_goodbye_where_somebody_listens),
+		cmocka_unit_test(a_link_survives_any_relay),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

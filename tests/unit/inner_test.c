@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inner_test: two agents' TLS through the envelope, in pieces of every size.
+ *
+ * links: agent/inner.c core/parse/envelope.c
+ * links: core/engine/tls.c core/engine/identity.c core/engine/identity_verify.c
+ * links: core/engine/identity_relay.c core/engine/certificate.c
+ * links: ctl/pki_make.c tests/support/certs.c
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "agent/inner.h"
+#include "tests/support/certs.h"
+
+#define DAY	  86400L
+#define WIRE_ROOM (4u << 20)
+
+static struct certs_ca ca;
+static struct identity *ids[2];
+static SSL_CTX *contexts[2];
+
+/* One side, and all that it ever put on the wire. */
+struct side {
+	struct inner inner;
+	uint8_t *wire;
+	size_t wire_len, taken;
+	bool done;
+};
+
+static int make(void **state)
+{
+	ca = certs_make_ca("Example Ltd");
+	ids[0] = certs_identity(&ca, &ca, IDENTITY_AGENT, "laptop", -DAY, DAY);
+	ids[1] = certs_identity(&ca, &ca, IDENTITY_AGENT, "home", -DAY, DAY);
+	contexts[0] = identity_inner_context(ids[0], false);
+	contexts[1] = identity_inner_context(ids[1], true);
+	return contexts[0] && contexts[1] ? 0 : -1;
+}
+
+static int unmake(void **state)
+{
+	for (int i = 0; i < 2; i++) {
+		SSL_CTX_free(contexts[i]);
+		identity_free(ids[i]);
+	}
+	certs_free_ca(&ca);
+	return 0;
+}
+
+static void open_sides(struct side sides[2])
+{
+	for (int i = 0; i < 2; i++) {
+		sides[i] = (struct side){.wire = malloc(WIRE_ROOM)};
+		assert_non_null(sides[i].wire);
+		assert_true(inner_init(&sides[i].inner, contexts[i], i == 1));
+	}
+}
+
+static void close_sides(struct side sides[2])
+{
+	for (int i = 0; i < 2; i++) {
+		inner_free(&sides[i].inner);
+		free(sides[i].wire);
+	}
+}
+
+/* Takes from's output with room bytes at a time and feeds it to to likewise. */
+static void carry(struct side *from, struct side *to, size_t room)
+{
+	uint8_t piece[70000];
+	size_t n;
+
+	while ((n = inner_take(&from->inner, piece, room)) > 0) {
+		assert_true(n <= room);
+		assert_true(from->wire_len + n <= WIRE_ROOM);
+		memcpy(from->wire + from->wire_len, piece, n);
+		from->wire_len += n;
+		assert_true(inner_feed(&to->inner, piece, n));
+	}
+	assert_false(inner_has_output(&from->inner));
+}
+
+static void shake_hands(struct side sides[2], size_t room)
+{
+	for (int turn = 0; turn < 10 && !(sides[0].done && sides[1].done); turn++) {
+		for (int i = 0; i < 2; i++) {
+			enum tls_status status = tls_handshake(sides[i].inner.tls);
+
+			assert_true(status == TLS_OK || status == TLS_AGAIN);
+			sides[i].done = status == TLS_OK;
+			carry(&sides[i], &sides[!i], room);
+		}
+	}
+	assert_true(sides[0].done && sides[1].done);
+}
+
+static void send_and_check(struct side *from, struct side *to, size_t len, size_t room)
+{
+	uint8_t *sent = malloc(len), *got = malloc(len);
+	size_t have = 0, n;
+
+	assert_non_null(sent);
+	assert_non_null(got);
+	for (size_t i = 0; i < len; i++)
+		sent[i] = (uint8_t)(i * 31 + len);
+	assert_int_equal(tls_write(from->inner.tls, sent, len), TLS_OK);
+	carry(from, to, room);
+	while (have < len && tls_read(to->inner.tls, got + have, len - have, &n) == TLS_OK)
+		have += n;
+	assert_int_equal(have, len);
+	assert_memory_equal(sent, got, len);
+	free(sent);
+	free(got);
+}
+
+/* Whoever watches the leg sees application data from the first byte to the last. */
+static void assert_only_data_records(const struct side *s)
+{
+	size_t at = 0;
+
+	while (at + 5 <= s->wire_len) {
+		const uint8_t *record = s->wire + at;
+
+		assert_int_equal(record[0], 23);
+		assert_int_equal(record[1] << 8 | record[2], 0x0303);
+		at += 5 + (size_t)(record[3] << 8 | record[4]);
+	}
+	assert_int_equal(at, s->wire_len);
+}
+
+static void sessions_work_in_pieces_of_any_size(void **state)
+{
+	const size_t rooms[] = {INNER_TAKE_MIN, 16, 100, 1400, 16384, 20480, 65536};
+
+	for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++) {
+		struct side sides[2];
+
+		open_sides(sides);
+		shake_hands(sides, rooms[i]);
+		send_and_check(&sides[0], &sides[1], 70, rooms[i]);
+		send_and_check(&sides[1], &sides[0], 300000, rooms[i]);
+		send_and_check(&sides[0], &sides[1], 300000, rooms[i]);
+		assert_only_data_records(&sides[0]);
+		assert_only_data_records(&sides[1]);
+		close_sides(sides);
+	}
+}
+
+static void an_end_is_told_from_a_cut(void **state)
+{
+	struct side sides[2];
+	uint8_t byte;
+	size_t n;
+
+	open_sides(sides);
+	shake_hands(sides, 1400);
+	tls_close_write(sides[0].inner.tls);
+	carry(&sides[0], &sides[1], 1400);
+	assert_int_equal(tls_read(sides[1].inner.tls, &byte, 1, &n), TLS_CLOSED);
+	send_and_check(&sides[1], &sides[0], 1000, 1400); /* the other direction goes on */
+	tls_feed_eof(sides[0].inner.tls);
+	assert_int_equal(tls_read(sides[0].inner.tls, &byte, 1, &n), TLS_CUT);
+	close_sides(sides);
+}
+
+static void a_broken_envelope_breaks_the_session(void **state)
+{
+	/* A bare handshake record, as TLS without the envelope would begin. */
+	uint8_t bare[] = {22, 3, 1, 0, 4, 1, 0, 0, 0};
+	struct side sides[2];
+
+	open_sides(sides);
+	assert_false(inner_feed(&sides[1].inner, bare, sizeof(bare)));
+	assert_true(sides[1].inner.malformed);
+	assert_non_null(strstr(inner_error(&sides[1].inner), "envelope"));
+	close_sides(sides);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sessions_work_in_pieces_of_any_size),
+		cmocka_unit_test(an_end_is_told_from_a_cut),
+		cmocka_unit_test(a_broken_envelope_breaks_the_session),
+	};
+
+	return cmocka_run_group_tests(tests, make, unmake);
+}
