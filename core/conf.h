@@ -76,6 +76,7 @@ enum conf_type {
 	CONF_BOOL,     /* bool: true/false/yes/no/on/off */
 	CONF_UINT,     /* uint64_t between min and max */
 	CONF_BYTES,    /* uint64_t: 16384, 64KiB, 1MiB, 2GiB, 20MB */
+	CONF_RATE,     /* uint64_t bytes per second: 20MB/s, 512KiB/s, 100Mbit/s, or 0 */
 	CONF_DURATION, /* uint64_t milliseconds: 500ms, 10s, 5m, 2h, 30d, or 0 */
 	CONF_ENUM,     /* int: index into words[] */
 	CONF_ADDRESS,  /* struct addr: a literal with port */
@@ -148,8 +149,8 @@ bool conf_expect_kind(const struct conf_node *n, enum conf_kind kind, enum conf_
 		      const char *path, struct conf_errors *errors) MUST_CHECK;
 bool conf_type_is_text(enum conf_type type);
 const char *conf_type_name(enum conf_type type);
-/* The shortest text of a number, size or duration; "10s" for 10000 of CONF_DURATION. Returns out.
- */
+/* The shortest text of a number, size, rate or duration; "10s" for 10000 of CONF_DURATION. Returns
+ * out. */
 const char *conf_format_number(uint64_t n, enum conf_type type, char out[CONF_NUMBER_BYTES]);
 /* The word that one slip of the pen may have turned into this one, or NULL. */
 const char *conf_nearest(const char *word, const char *const *words);

@@ -18,6 +18,13 @@ static const struct unit byte_units[] = {
 	{"kB", 1000}, {"KB", 1000}, {"MB", 1000000},   {"GB", 1000000000}, {NULL, 0},
 };
 
+/* Bits as networks count them: a kilobit is 125 bytes. */
+static const struct unit rate_units[] = {
+	{"B/s", 1},	 {"KiB/s", 1u << 10}, {"MiB/s", 1u << 20},   {"GiB/s", 1u << 30},
+	{"kB/s", 1000},	 {"KB/s", 1000},      {"MB/s", 1000000},     {"GB/s", 1000000000},
+	{"kbit/s", 125}, {"Mbit/s", 125000},  {"Gbit/s", 125000000}, {NULL, 0},
+};
+
 static const struct unit duration_units[] = {
 	{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {NULL, 0},
 };
@@ -32,6 +39,7 @@ static const struct {
 	[CONF_BOOL] = {"true or false", "write true or false, without quotes"},
 	[CONF_UINT] = {"a whole number", "write decimal digits only"},
 	[CONF_BYTES] = {"a size", "write a number and a unit, such as 16384, 64KiB or 20MB"},
+	[CONF_RATE] = {"a rate", "write a number and a unit, such as 20MB/s or 100Mbit/s"},
 	[CONF_DURATION] = {"a duration", "write a number and a unit, such as 500ms, 10s, 5m or 2h"},
 	[CONF_ENUM] = {"a word", "write one of the words"},
 	[CONF_ADDRESS] = {"an address",
@@ -109,6 +117,22 @@ static enum number_status parse_number(const char *text, const struct unit *unit
 	return NUMBER_UNIT;
 }
 
+static const struct unit *units_of(enum conf_type type)
+{
+	static const struct unit plain[] = {{"", 1}, {NULL, 0}};
+
+	switch (type) {
+	case CONF_BYTES:
+		return byte_units;
+	case CONF_RATE:
+		return rate_units;
+	case CONF_DURATION:
+		return duration_units;
+	default:
+		return plain;
+	}
+}
+
 /* The shortest text that parse_number() reads back. */
 const char *conf_format_number(uint64_t n, enum conf_type type, char out[CONF_NUMBER_BYTES])
 {
@@ -116,9 +140,12 @@ const char *conf_format_number(uint64_t n, enum conf_type type, char out[CONF_NU
 					       {"s", 1000},	{"ms", 1},	{NULL, 0}};
 	static const struct unit bytes[] = {
 		{"GiB", 1u << 30}, {"MiB", 1u << 20}, {"KiB", 1u << 10}, {"", 1}, {NULL, 0}};
+	static const struct unit rate[] = {
+		{"GB/s", 1000000000}, {"MB/s", 1000000}, {"kB/s", 1000}, {"B/s", 1}, {NULL, 0}};
 	static const struct unit plain[] = {{"", 1}, {NULL, 0}};
 	const struct unit *u = type == CONF_DURATION ? duration
 			       : type == CONF_BYTES  ? bytes
+			       : type == CONF_RATE   ? rate
 						     : plain;
 
 	while (n % u->factor != 0)
@@ -130,15 +157,11 @@ const char *conf_format_number(uint64_t n, enum conf_type type, char out[CONF_NU
 static bool bind_number(const struct conf_node *n, const struct conf_field *f, enum conf_type type,
 			uint64_t *out, const char *path, struct conf_errors *errors)
 {
-	static const struct unit plain_units[] = {{"", 1}, {NULL, 0}};
-	const struct unit *units = type == CONF_DURATION ? duration_units
-				   : type == CONF_BYTES	 ? byte_units
-							 : plain_units;
 	char shown[CONF_QUOTE_BYTES], limit[CONF_NUMBER_BYTES];
 	uint64_t value = 0;
-	enum number_status status = parse_number(n->text, units, &value);
+	enum number_status status = parse_number(n->text, units_of(type), &value);
 
-	if (type == CONF_DURATION && strcmp(n->text, "0") == 0)
+	if ((type == CONF_DURATION || type == CONF_RATE) && strcmp(n->text, "0") == 0)
 		status = NUMBER_OK;
 	conf_quote(n->text, shown);
 	if (status == NUMBER_MALFORMED || status == NUMBER_UNIT) {
@@ -264,6 +287,7 @@ bool conf_bind_scalar(const struct conf_node *n, const struct conf_field *f, enu
 		return bind_bool(n, out, path, errors);
 	case CONF_UINT:
 	case CONF_BYTES:
+	case CONF_RATE:
 	case CONF_DURATION:
 		return bind_number(n, f, type, out, path, errors);
 	case CONF_ENUM:

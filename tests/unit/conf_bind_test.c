@@ -22,7 +22,7 @@ struct item {
 struct sample {
 	char *string, *text, *name;
 	bool flag;
-	uint64_t number, bytes, duration_ms;
+	uint64_t number, bytes, rate, duration_ms;
 	int word;
 	struct addr address;
 	struct endpoint endpoint;
@@ -89,6 +89,7 @@ static const struct conf_field fields[] = {
 	 .check = check_even,
 	 .help = "h"},
 	{.key = "bytes", .type = CONF_BYTES, .offset = AT(bytes), .initial = "64KiB", .help = "h"},
+	{.key = "rate", .type = CONF_RATE, .offset = AT(rate), .help = "h"},
 	{.key = "duration",
 	 .type = CONF_DURATION,
 	 .offset = AT(duration_ms),
@@ -227,7 +228,38 @@ static void test_numbers(void **state)
 }
 
 #define SIZE_REMEDY	"write a number and a unit, such as 16384, 64KiB or 20MB\n"
+#define RATE_REMEDY	"write a number and a unit, such as 20MB/s or 100Mbit/s\n"
 #define DURATION_REMEDY "write a number and a unit, such as 500ms, 10s, 5m or 2h\n"
+
+static void test_rates(void **state)
+{
+	static const struct {
+		const char *yaml;
+		uint64_t rate;
+		const char *shown;
+	} cases[] = {
+		{"rate: 0", 0, "0"},
+		{"rate: 0B/s", 0, "0"},
+		{"rate: 999B/s", 999, "999B/s"},
+		{"rate: 20MB/s", 20000000, "20MB/s"},
+		{"rate: 20 kB/s", 20000, "20kB/s"},
+		{"rate: 2GB/s", 2000000000, "2GB/s"},
+		{"rate: 1KiB/s", 1024, "1024B/s"},
+		{"rate: 3GiB/s", 3221225472, "3221225472B/s"},
+		{"rate: 1kbit/s", 125, "125B/s"},
+		{"rate: 100Mbit/s", 12500000, "12500kB/s"},
+		{"rate: 10Gbit/s", 1250000000, "1250MB/s"},
+	};
+	char shown[CONF_NUMBER_BYTES];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sample s = bind_ok(cases[i].yaml);
+
+		assert_int_equal(s.rate, cases[i].rate);
+		assert_string_equal(conf_format_number(s.rate, CONF_RATE, shown), cases[i].shown);
+		conf_release(fields, &s);
+	}
+}
 
 static void test_refused_values(void **state)
 {
@@ -250,6 +282,11 @@ static void test_refused_values(void **state)
 		{"bytes: 18446744073709551615KiB",
 		 "f:1:8: bytes: \"18446744073709551615KiB\" is too "
 		 "large; the most is 18446744073709551615\n"},
+		{"rate: 20MB", "f:1:7: rate: \"20MB\" is not a rate; " RATE_REMEDY},
+		{"rate: 20", "f:1:7: rate: \"20\" is not a rate; " RATE_REMEDY},
+		{"rate: 20mbit/s", "f:1:7: rate: \"20mbit/s\" is not a rate; " RATE_REMEDY},
+		{"rate: 20MB /s", "f:1:7: rate: \"20MB /s\" is not a rate; " RATE_REMEDY},
+		{"rate: -1B/s", "f:1:7: rate: \"-1B/s\" is not a rate; " RATE_REMEDY},
 		{"duration: 10", "f:1:11: duration: \"10\" is not a duration; " DURATION_REMEDY},
 		{"duration: 1.5s",
 		 "f:1:11: duration: \"1.5s\" is not a duration; " DURATION_REMEDY},
@@ -382,6 +419,7 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_rates),
 		cmocka_unit_test(test_refused_values),
 		cmocka_unit_test(test_unknown_keys),
 		cmocka_unit_test(test_all_errors_at_once),
