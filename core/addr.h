@@ -42,6 +42,8 @@ bool addr_host_name_ok(const char *name) MUST_CHECK;
 /* Always terminates; IPv6 in brackets; v4-mapped addresses as IPv4. */
 void addr_format(const struct addr *a, char out[ADDR_TEXT_BYTES]);
 uint16_t addr_port(const struct addr *a);
+/* Same family, address, zone and port. */
+bool addr_equal(const struct addr *a, const struct addr *b) MUST_CHECK;
 /* Turns ::ffff:a.b.c.d into a.b.c.d, in place. */
 void addr_unmap(struct addr *a);
 /* The accountable source: an IPv4 address, or an IPv6 /64; equal keys are one source. */

@@ -162,7 +162,7 @@ void conn_accepted(struct listener *l, int fd)
 		conn_close(c, REASON_LIMIT_SOURCE);
 		return;
 	}
-	conn_set_deadline(c, r->config->limits.hello_ms);
+	conn_set_deadline(c, w->snap->config.limits.hello_ms);
 	conn_read_on(c);
 }
 
@@ -407,7 +407,7 @@ void conn_start_tls(struct conn *c, const uint8_t *data, size_t len)
 	struct relay *r = c->worker->relay;
 
 	if (atomic_fetch_add_explicit(&r->tls_states, 1, memory_order_relaxed) < r->tls_limit)
-		c->tls = tls_new(r->front, true);
+		c->tls = tls_new(c->worker->snap->front, true);
 	if (!c->tls)
 		atomic_fetch_sub_explicit(&r->tls_states, 1, memory_order_relaxed);
 	if (!c->tls || !tls_feed(c->tls, data, len)) {
@@ -415,7 +415,7 @@ void conn_start_tls(struct conn *c, const uint8_t *data, size_t len)
 		return;
 	}
 	conn_set_phase(c, CONN_HANDSHAKE);
-	conn_set_deadline(c, r->config->limits.handshake_ms);
+	conn_set_deadline(c, c->worker->snap->config.limits.handshake_ms);
 }
 
 /* ---- ending ---- */

@@ -81,12 +81,12 @@ static void front_decide(struct conn *c, const struct clienthello *hello, const 
 			 size_t len)
 {
 	struct worker *w = c->worker;
-	const struct relay_public *entry = relay_public_find(w->relay, hello->server_name);
+	const struct relay_public *entry = snapshot_public(w->snap, hello->server_name);
 
 	if (entry) {
 		if (data != c->in &&
 		    !conn_keep(c, data, len,
-			       RING_SMALL_BYTES + w->relay->config->limits.client_hello_bytes))
+			       RING_SMALL_BYTES + w->snap->config.limits.client_hello_bytes))
 			conn_close(c, REASON_LIMIT_MEMORY);
 		else
 			public_begin(c, entry);
@@ -104,7 +104,7 @@ static void front_hello(struct conn *c, const uint8_t *data, size_t len)
 	struct worker *w = c->worker;
 	struct clienthello hello;
 
-	switch (clienthello_parse(data, len, w->relay->config->limits.client_hello_bytes,
+	switch (clienthello_parse(data, len, w->snap->config.limits.client_hello_bytes,
 				  w->scratch, &hello)) {
 	case CLIENTHELLO_OK:
 		front_decide(c, &hello, data, len);
@@ -112,7 +112,7 @@ static void front_hello(struct conn *c, const uint8_t *data, size_t len)
 	case CLIENTHELLO_SHORT:
 		if (data != c->in &&
 		    !conn_keep(c, data, len,
-			       PLAIN_BYTES + w->relay->config->limits.client_hello_bytes))
+			       PLAIN_BYTES + w->snap->config.limits.client_hello_bytes))
 			conn_close(c, REASON_LIMIT_MEMORY);
 		break;
 	case CLIENTHELLO_GARBAGE:
@@ -138,7 +138,7 @@ static void front_handshake(struct conn *c)
 	conn_flush(c);
 	if (status == TLS_OK) {
 		conn_set_phase(c, CONN_FIRST);
-		conn_set_deadline(c, c->worker->relay->config->limits.first_ms);
+		conn_set_deadline(c, c->worker->snap->config.limits.first_ms);
 		front_first(c);
 	} else if (status != TLS_AGAIN) {
 		log_debug("front", "TLS handshake failed: %s", tls_error(c->tls));
@@ -219,7 +219,7 @@ void front_input(struct conn *c, const uint8_t *data, size_t len)
 		}
 		if (!conn_keep(c, data, len,
 			       RING_SMALL_BYTES +
-				       c->worker->relay->config->limits.client_hello_bytes))
+				       c->worker->snap->config.limits.client_hello_bytes))
 			conn_close(c, REASON_HELLO_TOO_LARGE);
 		else
 			front_hello(c, c->in, c->in_len);

@@ -60,7 +60,7 @@ static enum reason leg_check(struct conn *c, const struct wire_message *m)
 static void leg_idle(struct conn *c)
 {
 	conn_set_phase(c, CONN_LEG_IDLE);
-	conn_set_deadline(c, 2 * c->worker->relay->config->limits.ping_ms);
+	conn_set_deadline(c, 2 * c->worker->snap->config.limits.ping_ms);
 }
 
 void leg_begin(struct conn *c, const struct wire_message *m)
@@ -161,7 +161,7 @@ static void leg_open(struct conn *c, const struct wire_message *m)
 		return;
 	}
 	conn_set_phase(c, CONN_LEG_OPENING);
-	conn_set_deadline(c, r->config->limits.open_ms);
+	conn_set_deadline(c, c->worker->snap->config.limits.open_ms);
 	offer_send(c, &offer, service);
 }
 
@@ -184,7 +184,7 @@ static void leg_cut(struct worker *w, slab_id id, uint64_t session)
 static void leg_join_session(struct conn *c, struct session *s, unsigned side)
 {
 	conn_set_phase(c, CONN_CUTTING);
-	conn_set_deadline(c, c->worker->relay->config->limits.hello_ms);
+	conn_set_deadline(c, c->worker->snap->config.limits.hello_ms);
 	c->meeting = 0;
 	c->session = s;
 	c->side = side;
@@ -317,7 +317,7 @@ static void leg_accept(struct conn *c, const struct wire_message *m)
 	*h = (struct handover){.relay = r, .session = session, .pair = pair};
 	c->handover = h;
 	conn_set_phase(c, CONN_CUTTING);
-	conn_set_deadline(c, r->config->limits.hello_ms);
+	conn_set_deadline(c, c->worker->snap->config.limits.hello_ms);
 	if (!conn_sending(c))
 		leg_flushed(c);
 }

@@ -18,7 +18,7 @@ static enum reason hello_check(struct conn *c, const struct wire_message *m,
 
 	if (!tls_export(c->tls, TLS_EXPORT_HELLO, exported))
 		return REASON_PROOF;
-	enum reason reason = identity_verify(c->worker->relay->identity, m->hello.certificate.data,
+	enum reason reason = identity_verify(c->worker->snap->identity, m->hello.certificate.data,
 					     m->hello.certificate.len, m->hello.signature.data,
 					     m->hello.signature.len, exported, peer);
 	if (reason != REASON_OK)
@@ -30,7 +30,7 @@ static enum reason hello_check(struct conn *c, const struct wire_message *m,
 
 static void link_welcome(struct conn *c, const struct rendezvous_link *link)
 {
-	const struct relay_config *config = c->worker->relay->config;
+	const struct relay_config *config = &c->worker->snap->config;
 	struct wire_message m = {.type = WIRE_WELCOME};
 	char address[ADDR_TEXT_BYTES];
 
@@ -80,7 +80,7 @@ void link_begin(struct conn *c, const struct wire_message *m)
 	c->heard_ms = ring_now_ms(c->worker->ring);
 	conn_set_phase(c, CONN_LINK);
 	conn_authenticated(c);
-	conn_set_deadline(c, r->config->limits.ping_ms);
+	conn_set_deadline(c, c->worker->snap->config.limits.ping_ms);
 	if (!conn_set_label(c, peer.name)) {
 		conn_close(c, REASON_LIMIT_MEMORY);
 		return;
@@ -162,7 +162,7 @@ void link_input(struct conn *c, const uint8_t *data, size_t len)
 
 void link_deadline(struct conn *c, uint64_t now_ms)
 {
-	uint64_t interval = c->worker->relay->config->limits.ping_ms;
+	uint64_t interval = c->worker->snap->config.limits.ping_ms;
 
 	if (now_ms - c->heard_ms > SILENT_INTERVALS * interval)
 		conn_close(c, REASON_DEADLINE_IDLE);

@@ -32,7 +32,7 @@ void public_begin(struct conn *c, const struct relay_public *entry)
 	struct rendezvous_offer offer;
 
 	conn_set_phase(c, CONN_PUBLIC);
-	conn_set_deadline(c, r->config->limits.open_ms);
+	conn_set_deadline(c, c->worker->snap->config.limits.open_ms);
 	if (!conn_set_label(c, entry->service)) {
 		conn_close(c, REASON_LIMIT_MEMORY);
 		return;

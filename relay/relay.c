@@ -16,44 +16,6 @@
 #define TLS_STATE_BYTES	 16384u
 #define TLS_STATES_LEAST 256u
 
-static int public_compare(const void *a, const void *b)
-{
-	const struct relay_public *const *x = a, *const *y = b;
-
-	return strcmp((*x)->name, (*y)->name);
-}
-
-static int public_match(const void *key, const void *element)
-{
-	const struct relay_public *const *entry = element;
-
-	return strcmp(key, (*entry)->name);
-}
-
-const struct relay_public *relay_public_find(const struct relay *r, const char *server_name)
-{
-	const struct relay_public **found;
-
-	if (server_name[0] == '\0' || r->public_count == 0)
-		return NULL;
-	found = bsearch(server_name, r->publics, r->public_count, sizeof *r->publics, public_match);
-	return found ? *found : NULL;
-}
-
-static bool relay_index_publics(struct relay *r)
-{
-	const struct relay_public *items = r->config->publics.items;
-
-	r->public_count = r->config->publics.count;
-	r->publics = calloc(r->public_count + 1, sizeof *r->publics);
-	if (!r->publics)
-		return false;
-	for (size_t i = 0; i < r->public_count; i++)
-		r->publics[i] = &items[i];
-	qsort(r->publics, r->public_count, sizeof *r->publics, public_compare);
-	return true;
-}
-
 /* As many connections as were asked for, or as the descriptor limit allows. */
 static uint64_t relay_connection_limit(const struct relay_config *c)
 {
@@ -81,9 +43,9 @@ static uint64_t relay_connection_limit(const struct relay_config *c)
 }
 
 /* Shares limits.memory out: tables and buffers first, TLS states get the rest. */
-static void relay_share_memory(struct relay *r)
+static void relay_share_memory(struct relay *r, const struct relay_config *config)
 {
-	const struct relay_limits *limits = &r->config->limits;
+	const struct relay_limits *limits = &config->limits;
 	uint64_t connections = r->connection_limit;
 	uint64_t tables =
 		connections * sizeof(struct conn) + connections / 2 * sizeof(struct session);
@@ -108,36 +70,46 @@ static void relay_share_memory(struct relay *r)
 		   (unsigned long long)limits->per_source);
 }
 
-int relay_init(struct relay *r, const struct relay_config *config, unsigned workers, char *why,
-	       size_t why_size)
+static struct rendezvous_limits rendezvous_limits_of(const struct relay_config *config)
 {
-	const struct rendezvous_limits limits = {
+	return (struct rendezvous_limits){
 		.links = config->limits.agents,
 		.services = config->limits.services,
 		.legs = config->limits.legs,
 		.sessions = config->limits.sessions,
 	};
+}
 
-	r->config = config;
+void relay_adopt_limits(struct relay *r, const struct relay_config *config)
+{
+	struct rendezvous_limits limits = rendezvous_limits_of(config);
+
+	r->connection_limit = relay_connection_limit(config);
+	relay_share_memory(r, config);
+	relay_lock(r);
+	rendezvous_set_limits(r->rendezvous, &limits);
+	sources_set_limit(r->sources, config->limits.per_source);
+	relay_unlock(r);
+}
+
+int relay_init(struct relay *r, struct snapshot *snap, unsigned workers, char *why, size_t why_size)
+{
+	const struct relay_config *config = &snap->config;
+	struct rendezvous_limits limits = rendezvous_limits_of(config);
+
 	pthread_mutex_init(&r->lock, NULL);
-	r->identity = identity_new(config->identity.ca, config->identity.certificate,
-				   config->identity.key, why, why_size);
-	if (!r->identity)
-		return -1;
-	r->front = identity_front_context(r->identity);
 	r->rendezvous = rendezvous_new(&limits);
 	r->sources = sources_new(config->limits.per_source);
 	r->workers = calloc(workers, sizeof *r->workers);
-	if (!r->front || !r->rendezvous || !r->sources || !r->workers || !relay_index_publics(r)) {
+	if (!r->rendezvous || !r->sources || !r->workers) {
 		snprintf(why, why_size, "out of memory");
 		return -1;
 	}
 	r->worker_count = workers;
-	r->connection_limit = relay_connection_limit(config);
-	site_init(&r->site, config->site.page);
-	relay_share_memory(r);
+	relay_adopt_limits(r, config);
+	r->table_rooms = (uint32_t)r->connection_limit;
 	for (unsigned i = 0; i < workers; i++) {
-		int error = worker_init(&r->workers[i], r, i, (uint32_t)r->connection_limit);
+		int error = worker_init(&r->workers[i], r, i, snap);
 		if (error < 0) {
 			snprintf(why, why_size, "cannot set up: %s", strerror(-error));
 			return -1;
@@ -151,11 +123,8 @@ void relay_free(struct relay *r)
 	for (unsigned i = 0; i < r->worker_count; i++)
 		worker_free(&r->workers[i]);
 	free(r->workers);
-	free(r->publics);
 	rendezvous_free(r->rendezvous);
 	sources_free(r->sources);
-	SSL_CTX_free(r->front);
-	identity_free(r->identity);
 	pthread_mutex_destroy(&r->lock);
 }
 

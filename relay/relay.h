@@ -8,27 +8,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/engine/identity.h"
+#include "core/isolation.h"
 #include "relay/config.h"
 #include "relay/rendezvous.h"
-#include "relay/site.h"
+#include "relay/snapshot.h"
 #include "relay/sources.h"
 
 #define RELAY_WORKERS_MAX 128u
 
+struct control;
 struct worker;
 
 struct relay {
 	/* Immutable while workers run. */
-	const struct relay_config *config;
-	struct identity *identity;
-	SSL_CTX *front;
-	struct site site;
-	const struct relay_public **publics; /* sorted by name */
-	size_t public_count;
-	uint64_t connection_limit, tls_limit;
 	struct worker *workers;
 	unsigned worker_count;
+	uint32_t table_rooms; /* connections that the tables were made for */
+	struct control *control;
+	struct isolation_report isolation;
+
+	/* Limits of the configuration in force; the control thread sets them. */
+	_Atomic uint64_t connection_limit, tls_limit;
 
 	/* Under lock: control work only, never held while bytes are copied. */
 	pthread_mutex_t lock;
@@ -39,10 +39,11 @@ struct relay {
 	_Atomic bool draining;
 };
 
-/* Loads identity and tables, opens listeners for so many workers. 0, or -1 with a sentence in why.
- */
-int relay_init(struct relay *r, const struct relay_config *config, unsigned workers, char *why,
+/* Makes tables and opens listeners for so many workers. 0, or -1 with a sentence in why. */
+int relay_init(struct relay *r, struct snapshot *snap, unsigned workers, char *why,
 	       size_t why_size) MUST_CHECK;
+/* The limits of another configuration, from now on. */
+void relay_adopt_limits(struct relay *r, const struct relay_config *config);
 /* After all workers have ended. */
 void relay_free(struct relay *r);
 
@@ -53,9 +54,6 @@ struct relay_totals {
 };
 /* Sums over the workers, from any thread. */
 struct relay_totals relay_totals(struct relay *r);
-
-/* The public table's entry for a ClientHello's server name, or NULL. */
-const struct relay_public *relay_public_find(const struct relay *r, const char *server_name);
 
 static inline void relay_lock(struct relay *r)
 {

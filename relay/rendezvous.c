@@ -2,6 +2,7 @@
 /* rendezvous: the tables of agents, links, services and meetings. */
 #include "relay/rendezvous.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@ struct account {
 	struct link *present; /* the link that may publish, or NULL */
 	uint64_t refs;	      /* links and sessions */
 	uint64_t sessions;    /* running and waiting */
+	size_t links;
 	UT_hash_handle hh;
 };
 
@@ -20,6 +22,7 @@ struct link {
 	uint64_t id;
 	slab_id conn;
 	struct account *account;
+	enum rendezvous_role role;
 	uint8_t secret[WIRE_SECRET_BYTES];
 	uint64_t legs;
 	size_t service_count;
@@ -28,10 +31,16 @@ struct link {
 	UT_hash_handle hh;
 };
 
+/* How many sessions one asker has to one service. */
+struct tally {
+	char key[3 * (WIRE_NAME_MAX + 1)]; /* "from to/service" */
+	uint64_t count;
+	UT_hash_handle hh;
+};
+
 struct meeting {
 	uint64_t session;
-	slab_id asker;
-	struct account *from; /* NULL when public */
+	struct rendezvous_pair pair;
 	struct link *publisher;
 	struct meeting *next, *prev; /* in publisher->offered */
 	UT_hash_handle hh;
@@ -42,6 +51,7 @@ struct rendezvous {
 	struct account *accounts;
 	struct link *links;
 	struct meeting *meetings;
+	struct tally *tallies;
 	size_t legs;
 };
 
@@ -52,6 +62,11 @@ struct rendezvous *rendezvous_new(const struct rendezvous_limits *limits)
 	if (r)
 		r->limits = *limits;
 	return r;
+}
+
+void rendezvous_set_limits(struct rendezvous *r, const struct rendezvous_limits *limits)
+{
+	r->limits = *limits;
 }
 
 static uint64_t random_id(void)
@@ -95,6 +110,52 @@ const char *account_name(const struct account *a)
 	return a->name;
 }
 
+/* ---- tallies ---- */
+
+static void tally_key(char key[3 * (WIRE_NAME_MAX + 1)], const char *from, const char *to,
+		      const char *service)
+{
+	snprintf(key, 3 * (WIRE_NAME_MAX + 1), "%s %s/%s", from, to, service);
+}
+
+static struct tally *tally_hold(struct rendezvous *r, const char *from, const char *to,
+				const char *service)
+{
+	char key[3 * (WIRE_NAME_MAX + 1)];
+	struct tally *t;
+
+	tally_key(key, from, to, service);
+	HASH_FIND_STR(r->tallies, key, t);
+	if (!t) {
+		t = calloc(1, sizeof *t);
+		if (!t)
+			return NULL;
+		memcpy(t->key, key, sizeof t->key);
+		HASH_ADD_STR(r->tallies, key, t);
+	}
+	t->count++;
+	return t;
+}
+
+static void tally_release(struct rendezvous *r, struct tally *t)
+{
+	if (--t->count > 0)
+		return;
+	HASH_DEL(r->tallies, t);
+	free(t);
+}
+
+uint64_t rendezvous_running(const struct rendezvous *r, const char *from, const char *to,
+			    const char *service)
+{
+	char key[3 * (WIRE_NAME_MAX + 1)];
+	struct tally *t;
+
+	tally_key(key, from, to, service);
+	HASH_FIND_STR(r->tallies, key, t);
+	return t ? t->count : 0;
+}
+
 /* ---- links ---- */
 
 static struct link *link_find(const struct rendezvous *r, uint64_t id)
@@ -105,8 +166,15 @@ static struct link *link_find(const struct rendezvous *r, uint64_t id)
 	return l;
 }
 
-enum reason rendezvous_sign_in(struct rendezvous *r, const char *name, bool transient, slab_id conn,
-			       struct rendezvous_link *out)
+const char *rendezvous_link_name(const struct rendezvous *r, uint64_t link)
+{
+	const struct link *l = link_find(r, link);
+
+	return l ? l->account->name : NULL;
+}
+
+enum reason rendezvous_sign_in(struct rendezvous *r, const char *name, enum rendezvous_role role,
+			       slab_id conn, struct rendezvous_link *out)
 {
 	if (HASH_COUNT(r->links) >= r->limits.links)
 		return REASON_LIMIT_AGENTS;
@@ -122,13 +190,15 @@ enum reason rendezvous_sign_in(struct rendezvous *r, const char *name, bool tran
 	l->id = random_id();
 	l->conn = conn;
 	l->account = a;
+	a->links++;
 	RAND_bytes(l->secret, sizeof l->secret);
 	HASH_ADD(hh, r->links, id, sizeof l->id, l);
 
 	out->link = l->id;
 	memcpy(out->secret, l->secret, sizeof out->secret);
 	out->replaced = 0;
-	if (!transient) {
+	l->role = role;
+	if (role == RENDEZVOUS_AGENT) {
 		if (a->present)
 			out->replaced = a->present->conn;
 		a->present = l;
@@ -147,12 +217,7 @@ static void meeting_remove(struct rendezvous *r, struct meeting *m)
 	if (m->next)
 		m->next->prev = m->prev;
 	HASH_DEL(r->meetings, m);
-	l->account->sessions--;
-	account_release(r, l->account);
-	if (m->from) {
-		m->from->sessions--;
-		account_release(r, m->from);
-	}
+	rendezvous_end(r, &m->pair);
 	free(m);
 }
 
@@ -165,7 +230,7 @@ void rendezvous_sign_out(struct rendezvous *r, uint64_t link, rendezvous_orphan_
 		return;
 	while (l->offered) {
 		struct meeting *m = l->offered;
-		slab_id asker = m->asker;
+		slab_id asker = m->pair.asker;
 		uint64_t session = m->session;
 
 		meeting_remove(r, m);
@@ -175,6 +240,7 @@ void rendezvous_sign_out(struct rendezvous *r, uint64_t link, rendezvous_orphan_
 	if (l->account->present == l)
 		l->account->present = NULL;
 	r->legs -= l->legs;
+	l->account->links--;
 	HASH_DEL(r->links, l);
 	account_release(r, l->account);
 	free(l->services);
@@ -194,6 +260,11 @@ void rendezvous_free(struct rendezvous *r)
 	HASH_ITER(hh, r->accounts, a, after) {
 		HASH_DEL(r->accounts, a);
 		free(a);
+	}
+	struct tally *t, *later;
+	HASH_ITER(hh, r->tallies, t, later) {
+		HASH_DEL(r->tallies, t);
+		free(t);
 	}
 	free(r);
 }
@@ -273,58 +344,83 @@ bool rendezvous_link_alive(const struct rendezvous *r, uint64_t link)
 
 /* ---- meetings ---- */
 
-static enum reason open_check(const struct rendezvous *r, const struct account *from,
-			      const char *to, const char *service, struct link **publisher)
+/* asking: NULL when public. */
+static enum reason open_check(const struct rendezvous *r, const struct link *asking, const char *to,
+			      const char *service, struct link **publisher)
 {
+	const struct account *from = asking ? asking->account : NULL;
 	struct account *a;
 
 	HASH_FIND_STR(r->accounts, to, a);
 	if (!a || !a->present)
 		return REASON_AGENT_OFFLINE;
-	if (!link_publishes(a->present, service))
+	if (strcmp(service, CONTROL_SERVICE) == 0) {
+		if (!asking || asking->role != RENDEZVOUS_CONSOLE)
+			return REASON_NOT_ALLOWED;
+	} else if (!link_publishes(a->present, service)) {
 		return REASON_SERVICE_UNKNOWN;
+	}
 	if (a->sessions >= r->limits.sessions || (from && from->sessions >= r->limits.sessions))
 		return REASON_LIMIT_SESSIONS;
 	*publisher = a->present;
 	return REASON_OK;
 }
 
+/* A session, waiting or running, holds its accounts and its tally and counts against them. */
+static void pair_hold(const struct rendezvous_pair *p)
+{
+	p->to->refs++;
+	p->to->sessions++;
+	if (p->from) {
+		p->from->refs++;
+		p->from->sessions++;
+	}
+	p->tally->count++;
+}
+
+void rendezvous_end(struct rendezvous *r, const struct rendezvous_pair *p)
+{
+	if (p->from) {
+		p->from->sessions--;
+		account_release(r, p->from);
+	}
+	p->to->sessions--;
+	account_release(r, p->to);
+	tally_release(r, p->tally);
+}
+
 enum reason rendezvous_open(struct rendezvous *r, uint64_t from_link, const char *to,
 			    const char *service, slab_id asker, struct rendezvous_offer *out)
 {
-	struct account *from = NULL;
-	struct link *publisher;
+	struct link *asking = from_link ? link_find(r, from_link) : NULL, *publisher;
 
-	if (from_link) {
-		struct link *l = link_find(r, from_link);
-		if (!l)
-			return REASON_LINK_GONE;
-		from = l->account;
-	}
-	enum reason reason = open_check(r, from, to, service, &publisher);
+	if (from_link && !asking)
+		return REASON_LINK_GONE;
+	enum reason reason = open_check(r, asking, to, service, &publisher);
 	if (reason != REASON_OK)
 		return reason;
 
+	struct account *from = asking ? asking->account : NULL;
 	struct meeting *m = calloc(1, sizeof *m);
-	if (!m)
+	struct tally *tally = tally_hold(r, from ? from->name : "", to, service);
+	if (!m || !tally) {
+		free(m);
+		if (tally)
+			tally_release(r, tally);
 		return REASON_LIMIT_MEMORY;
+	}
 	m->session = random_id();
-	m->asker = asker;
-	m->from = from;
 	m->publisher = publisher;
+	m->pair = (struct rendezvous_pair){
+		.asker = asker, .from = from, .to = publisher->account, .tally = tally};
+	pair_hold(&m->pair);
+	tally_release(r, tally); /* the pair has its own hold now */
 	m->next = publisher->offered;
 	if (m->next)
 		m->next->prev = m;
 	publisher->offered = m;
 	HASH_ADD(hh, r->meetings, session, sizeof m->session, m);
 
-	/* A meeting holds both accounts and counts against their sessions. */
-	publisher->account->refs++;
-	publisher->account->sessions++;
-	if (from) {
-		from->refs++;
-		from->sessions++;
-	}
 	out->session = m->session;
 	out->publisher = publisher->conn;
 	memcpy(out->from, from ? from->name : "", from ? sizeof out->from : 1);
@@ -346,18 +442,8 @@ enum reason rendezvous_accept(struct rendezvous *r, uint64_t link, uint64_t sess
 
 	if (!m)
 		return link_find(r, link) ? REASON_PEER_GONE : REASON_LINK_GONE;
-	struct account *from = m->from, *to = m->publisher->account;
-
-	out->asker = m->asker;
-	out->from = from;
-	out->to = to;
-	/* What the meeting held and counted passes to the session. */
-	to->refs++;
-	to->sessions++;
-	if (from) {
-		from->refs++;
-		from->sessions++;
-	}
+	*out = m->pair;
+	pair_hold(out); /* the session's, before the meeting lets go of its own */
 	meeting_remove(r, m);
 	return REASON_OK;
 }
@@ -368,7 +454,7 @@ bool rendezvous_refuse(struct rendezvous *r, uint64_t link, uint64_t session, sl
 
 	if (!m)
 		return false;
-	*asker = m->asker;
+	*asker = m->pair.asker;
 	meeting_remove(r, m);
 	return true;
 }
@@ -382,14 +468,25 @@ void rendezvous_forget(struct rendezvous *r, uint64_t session)
 		meeting_remove(r, m);
 }
 
-void rendezvous_end(struct rendezvous *r, struct account *from, struct account *to)
+void rendezvous_each_agent(const struct rendezvous *r,
+			   void (*each)(void *context, const struct rendezvous_agent *a),
+			   void *context)
 {
-	if (from) {
-		from->sessions--;
-		account_release(r, from);
+	struct account *a, *next;
+
+	HASH_ITER(hh, r->accounts, a, next) {
+		struct rendezvous_agent out = {.name = a->name,
+					       .online = a->present != NULL,
+					       .links = a->links,
+					       .sessions = a->sessions};
+
+		if (a->present) {
+			out.legs = a->present->legs;
+			out.services = (const char(*)[WIRE_NAME_MAX + 1]) a->present->services;
+			out.service_count = a->present->service_count;
+		}
+		each(context, &out);
 	}
-	to->sessions--;
-	account_release(r, to);
 }
 
 struct rendezvous_counts rendezvous_count(const struct rendezvous *r)

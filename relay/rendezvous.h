@@ -35,6 +35,7 @@
 
 struct rendezvous;
 struct account;
+struct tally;
 
 struct rendezvous_limits {
 	uint64_t links;	   /* of all agents */
@@ -46,6 +47,8 @@ struct rendezvous_limits {
 /* NULL when memory is out. */
 struct rendezvous *rendezvous_new(const struct rendezvous_limits *limits) MUST_CHECK;
 void rendezvous_free(struct rendezvous *r);
+/* For what comes from now on; what runs stays. */
+void rendezvous_set_limits(struct rendezvous *r, const struct rendezvous_limits *limits);
 
 struct rendezvous_link {
 	uint64_t link; /* random, not 0: LEG quotes it */
@@ -53,9 +56,19 @@ struct rendezvous_link {
 	slab_id replaced; /* connection of the link this one replaced, or 0 */
 };
 
+/* What a link is signed in as. */
+enum rendezvous_role {
+	RENDEZVOUS_AGENT,     /* present: may publish, replaces an older link of its name */
+	RENDEZVOUS_TRANSIENT, /* asks only */
+	RENDEZVOUS_CONSOLE,   /* asks only, and alone may ask for an agent's control service */
+};
+
+/* An agent's own control service, which no agent publishes and only consoles may open. */
+#define CONTROL_SERVICE "postern/control"
+
 /* Signs conn in as name. */
-enum reason rendezvous_sign_in(struct rendezvous *r, const char *name, bool transient, slab_id conn,
-			       struct rendezvous_link *out) MUST_CHECK;
+enum reason rendezvous_sign_in(struct rendezvous *r, const char *name, enum rendezvous_role role,
+			       slab_id conn, struct rendezvous_link *out) MUST_CHECK;
 
 /* Called for each asker whose meeting is lost with the link. */
 typedef void rendezvous_orphan_fn(void *context, slab_id asker, uint64_t session);
@@ -81,6 +94,12 @@ struct rendezvous_offer {
 	char from[WIRE_NAME_MAX + 1]; /* the asking agent, or "" when public */
 };
 
+/* The name that signed in on link; NULL when it is gone. Good until the next call. */
+const char *rendezvous_link_name(const struct rendezvous *r, uint64_t link);
+/* Sessions, waiting ones included, that from has to this service. */
+uint64_t rendezvous_running(const struct rendezvous *r, const char *from, const char *to,
+			    const char *service);
+
 /* from_link: the asking agent's link, or 0 for a public client. */
 enum reason rendezvous_open(struct rendezvous *r, uint64_t from_link, const char *to,
 			    const char *service, slab_id asker,
@@ -90,6 +109,7 @@ struct rendezvous_pair {
 	slab_id asker;
 	struct account *from; /* NULL when public */
 	struct account *to;
+	struct tally *tally;
 };
 
 /* A leg of link takes the session. Both accounts are held until rendezvous_end(). */
@@ -100,9 +120,23 @@ bool rendezvous_refuse(struct rendezvous *r, uint64_t link, uint64_t session,
 		       slab_id *asker) MUST_CHECK;
 /* The asker gave up. */
 void rendezvous_forget(struct rendezvous *r, uint64_t session);
-void rendezvous_end(struct rendezvous *r, struct account *from, struct account *to);
+void rendezvous_end(struct rendezvous *r, const struct rendezvous_pair *pair);
 
 const char *account_name(const struct account *a);
+
+struct rendezvous_agent {
+	const char *name;
+	bool online; /* may be offered sessions */
+	size_t links, legs;
+	uint64_t sessions;
+	const char (*services)[WIRE_NAME_MAX + 1];
+	size_t service_count;
+};
+
+/* Calls each for every account; what it gets is good during the call. */
+void rendezvous_each_agent(const struct rendezvous *r,
+			   void (*each)(void *context, const struct rendezvous_agent *a),
+			   void *context);
 
 struct rendezvous_counts {
 	size_t links, legs, meetings, accounts;

@@ -80,6 +80,11 @@ void sources_leave(struct sources *s, struct addr_key key)
 	free(e);
 }
 
+void sources_set_limit(struct sources *s, uint64_t limit)
+{
+	s->limit = limit;
+}
+
 size_t sources_count(const struct sources *s)
 {
 	return HASH_COUNT(s->table);

@@ -25,6 +25,8 @@ void sources_free(struct sources *s);
 bool sources_enter(struct sources *s, struct addr_key key) MUST_CHECK;
 /* One less: the connection ended or proved who it is. */
 void sources_leave(struct sources *s, struct addr_key key);
+/* For those that come from now on. */
+void sources_set_limit(struct sources *s, uint64_t limit);
 size_t sources_count(const struct sources *s);
 
 #endif

@@ -14,7 +14,7 @@ static void web_respond(struct conn *c, const struct site_response *response)
 	if (response->close)
 		conn_finish(c);
 	else if (c->phase == CONN_WEB)
-		conn_set_deadline(c, c->worker->relay->config->limits.http_idle_ms);
+		conn_set_deadline(c, c->worker->snap->config.limits.http_idle_ms);
 }
 
 /* Discards what is left of a request's body. True when there is none left. */
@@ -52,7 +52,7 @@ static bool web_answer_next(struct conn *c)
 	c->skip = request.content_length;
 	if (request.expect_continue && c->skip > 0)
 		conn_send_plain(c, "HTTP/1.1 100 Continue\r\n\r\n", 25);
-	site_answer(&r->site, &request, r->draining, time(NULL), &response);
+	site_answer(&c->worker->snap->site, &request, r->draining, time(NULL), &response);
 	web_respond(c, &response);
 	return c->phase == CONN_WEB;
 }

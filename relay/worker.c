@@ -11,12 +11,14 @@
 
 #include "core/log.h"
 #include "relay/conn.h"
+#include "relay/enforce.h"
 #include "relay/session.h"
 
 #define LARGE_BYTES	 (4u << 20)
 #define ACCEPT_PAUSE_MS	 100u
 #define TRIM_INTERVAL_MS 1000u
 #define LISTEN_BACKLOG	 4096
+#define HELLO_BYTES_MAX	 65536u /* the most that limits.client_hello_bytes can be */
 
 void worker_count(struct worker *w, enum reason reason)
 {
@@ -36,7 +38,7 @@ void worker_close_fd(struct worker *w, int fd, bool reset)
 /* ---- listeners ---- */
 
 /* One socket per worker on the same address: the kernel spreads connections (SO_REUSEPORT). */
-static int listener_open(const struct relay_listen *conf)
+static int listener_socket(const struct relay_listen *conf)
 {
 	const int on = 1;
 	int fd = socket(conf->address.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -53,21 +55,42 @@ static int listener_open(const struct relay_listen *conf)
 	return fd;
 }
 
+static void listener_free(struct listener *l)
+{
+	struct listener **at = &l->worker->listeners;
+
+	while (*at != l)
+		at = &(*at)->next;
+	*at = l->next;
+	ring_timer_cancel(l->worker->ring, &l->retry);
+	ring_close_fd(l->worker->ring, l->fd);
+	free(l);
+}
+
 static void listener_accepted(struct ring_op *op, int res)
 {
 	struct listener *l = (struct listener *)op;
 
 	if (res >= 0) {
 		conn_accepted(l, res);
-	} else if (res == -ECANCELED) { /* draining */
-		ring_close_fd(l->worker->ring, l->fd);
-		l->fd = -1;
+	} else if (l->closing) {
+		listener_free(l);
 	} else {
 		worker_count(l->worker, REASON_LIMIT_CONNECTIONS);
 		log_warning("relay", "cannot accept: %s; trying again in %u ms", strerror(-res),
 			    ACCEPT_PAUSE_MS);
 		ring_timer_set(l->worker->ring, &l->retry, ACCEPT_PAUSE_MS);
 	}
+}
+
+/* Stops accepting and goes away. A sealed relay may not shut a listener down, only close it. */
+static void listener_close(struct listener *l)
+{
+	l->closing = true;
+	if (ring_op_busy(&l->op))
+		ring_cancel(l->worker->ring, &l->op);
+	else
+		listener_free(l);
 }
 
 static void listener_start(struct listener *l)
@@ -100,28 +123,41 @@ static void worker_trim(struct timer *t, uint64_t now_ms)
 	ring_timer_set(w->ring, &w->trimmer, TRIM_INTERVAL_MS);
 }
 
+/* Takes fd over. NULL without memory: fd is closed. */
+static struct listener *listener_new(struct worker *w, const struct relay_listen *conf, int fd)
+{
+	struct listener *l = calloc(1, sizeof *l);
+
+	if (!l) {
+		close(fd);
+		return NULL;
+	}
+	l->worker = w;
+	l->retry.fire = listener_retry;
+	l->address = conf->address;
+	l->proxy_protocol = conf->proxy_protocol;
+	l->fd = fd;
+	l->next = w->listeners;
+	w->listeners = l;
+	return l;
+}
+
 static int worker_open_listeners(struct worker *w)
 {
-	const struct relay_config *c = w->relay->config;
+	const struct relay_config *c = &w->snap->config;
 	const struct relay_listen *listens = c->listen.items;
 
-	w->listeners = calloc(c->listen.count, sizeof *w->listeners);
-	if (!w->listeners)
-		return -ENOMEM;
 	for (size_t i = 0; i < c->listen.count; i++) {
-		struct listener *l = &w->listeners[i];
+		int fd = listener_socket(&listens[i]);
 
-		l->worker = w;
-		l->retry.fire = listener_retry;
-		l->proxy_protocol = listens[i].proxy_protocol;
-		l->fd = listener_open(&listens[i]);
-		if (l->fd < 0) {
+		if (fd < 0) {
 			char text[ADDR_TEXT_BYTES];
 			addr_format(&listens[i].address, text);
-			log_error("relay", "cannot listen on %s: %s", text, strerror(-l->fd));
-			return l->fd;
+			log_error("relay", "cannot listen on %s: %s", text, strerror(-fd));
+			return fd;
 		}
-		w->listener_count++;
+		if (!listener_new(w, &listens[i], fd))
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -134,17 +170,19 @@ static size_t large_bytes(size_t share)
 	return each > FLOW_PRESSED_BYTES ? each : FLOW_PRESSED_BYTES;
 }
 
-int worker_init(struct worker *w, struct relay *r, unsigned index, uint32_t rooms)
+int worker_init(struct worker *w, struct relay *r, unsigned index, struct snapshot *snap)
 {
-	const struct relay_limits *limits = &r->config->limits;
+	const struct relay_limits *limits = &snap->config.limits;
+	uint32_t rooms = r->table_rooms;
 	size_t share = (size_t)(limits->buffer_bytes / r->worker_count);
 	size_t large = large_bytes(share);
 
 	w->relay = r;
+	w->snap = snapshot_hold(snap);
 	w->index = index;
 	w->reaper.fire = worker_reap;
 	w->trimmer.fire = worker_trim;
-	w->scratch = malloc(limits->client_hello_bytes);
+	w->scratch = malloc(HELLO_BYTES_MAX);
 	w->plain = malloc(PLAIN_BYTES);
 	if (!w->scratch || !w->plain ||
 	    slab_init(&w->conns, sizeof(struct conn), rooms, (uint8_t)index) < 0 ||
@@ -156,25 +194,28 @@ int worker_init(struct worker *w, struct relay *r, unsigned index, uint32_t room
 
 int worker_open_ring(struct worker *w, char *why, size_t why_size)
 {
-	const struct ring_options options = {.engine = (enum ring_engine)w->relay->config->engine};
+	const struct ring_options options = {.engine = (enum ring_engine)w->snap->config.engine};
 
 	return ring_open(&w->ring, &options, why, why_size);
 }
 
 int worker_run(struct worker *w)
 {
-	for (size_t i = 0; i < w->listener_count; i++)
-		listener_start(&w->listeners[i]);
+	for (struct listener *l = w->listeners; l; l = l->next)
+		listener_start(l);
 	ring_timer_set(w->ring, &w->trimmer, TRIM_INTERVAL_MS);
 	return ring_run(w->ring);
 }
 
 void worker_free(struct worker *w)
 {
-	for (size_t i = 0; i < w->listener_count; i++)
-		if (w->listeners[i].fd >= 0)
-			close(w->listeners[i].fd);
-	free(w->listeners);
+	while (w->listeners) {
+		struct listener *l = w->listeners;
+
+		w->listeners = l->next;
+		close(l->fd);
+		free(l);
+	}
 	if (w->ring)
 		ring_close(w->ring); /* nothing is in flight after this */
 	for (uint32_t i = 0; i < w->conns.high_water; i++) {
@@ -194,6 +235,7 @@ void worker_free(struct worker *w)
 	buffers_free(&w->large);
 	slab_free(&w->conns);
 	slab_free(&w->sessions);
+	snapshot_release(w->snap);
 	free(w->scratch);
 	free(w->plain);
 }
@@ -296,8 +338,10 @@ static void drain_run(struct ring_msg *msg)
 
 	free(msg);
 	w->draining = true;
-	for (size_t i = 0; i < w->listener_count; i++)
-		ring_cancel(w->ring, &w->listeners[i].op);
+	for (struct listener *l = w->listeners, *next; l; l = next) {
+		next = l->next;
+		listener_close(l);
+	}
 	for (uint32_t i = 0; i < w->conns.high_water; i++) {
 		struct conn *c = slab_at(&w->conns, i);
 
@@ -321,4 +365,68 @@ void tell_drain(struct worker *w)
 	d->worker = w;
 	d->msg.run = drain_run;
 	ring_post(w->ring, &d->msg);
+}
+
+/* ---- another configuration ---- */
+
+struct switch_msg {
+	struct ring_msg msg; /* first: the ring hands this back */
+	struct worker *worker;
+	struct snapshot *snap;
+	size_t count;
+	int fds[];
+};
+
+static const struct relay_listen *listen_find(const struct relay_config *c, const struct listener *l)
+{
+	const struct relay_listen *items = c->listen.items;
+
+	for (size_t i = 0; i < c->listen.count; i++)
+		if (addr_equal(&items[i].address, &l->address))
+			return &items[i];
+	return NULL;
+}
+
+static void switch_run(struct ring_msg *msg)
+{
+	struct switch_msg *m = (struct switch_msg *)msg;
+	struct worker *w = m->worker;
+	const struct relay_listen *items = m->snap->config.listen.items;
+
+	for (struct listener *l = w->listeners, *next; l; l = next) {
+		const struct relay_listen *conf = listen_find(&m->snap->config, l);
+
+		next = l->next;
+		if (conf)
+			l->proxy_protocol = conf->proxy_protocol;
+		else if (!l->closing)
+			listener_close(l);
+	}
+	for (size_t i = 0; i < m->count; i++) {
+		struct listener *l =
+			m->fds[i] >= 0 ? listener_new(w, &items[i], m->fds[i]) : NULL;
+
+		if (l)
+			listener_start(l);
+	}
+	snapshot_release(w->snap);
+	w->snap = m->snap;
+	w->draining = w->relay->draining;
+	free(m);
+	enforce_policy(w);
+}
+
+bool tell_switch(struct worker *w, struct snapshot *snap, const int *fds, size_t count)
+{
+	struct switch_msg *m = calloc(1, sizeof *m + count * sizeof *fds);
+
+	if (!m)
+		return false;
+	m->worker = w;
+	m->snap = snapshot_hold(snap);
+	m->count = count;
+	memcpy(m->fds, fds, count * sizeof *fds);
+	m->msg.run = switch_run;
+	ring_post(w->ring, &m->msg);
+	return true;
 }

@@ -29,11 +29,14 @@ struct stats {
 };
 
 struct listener {
-	struct ring_op op;
+	struct ring_op op; /* first */
+	struct listener *next;
+	struct addr address;
 	struct timer retry; /* after running out of descriptors */
 	struct worker *worker;
 	int fd;
 	bool proxy_protocol;
+	bool closing; /* freed when its accept has reported */
 };
 
 struct worker {
@@ -42,8 +45,8 @@ struct worker {
 	pthread_t thread;
 	struct ring *ring;
 	struct slab conns, sessions;
+	struct snapshot *snap; /* the configuration in force here */
 	struct listener *listeners;
-	size_t listener_count;
 	struct buffers large;  /* for busy directions */
 	uint8_t *scratch;      /* limits.client_hello_bytes, for clienthello_parse() */
 	uint8_t *plain;	       /* PLAIN_BYTES, for decrypted bytes on their way */
@@ -62,7 +65,8 @@ static inline void stat_add(_Atomic uint64_t *counter, uint64_t n)
 }
 
 /* Makes tables and listeners; the ring is opened by the thread itself. 0 or -errno. */
-int worker_init(struct worker *w, struct relay *r, unsigned index, uint32_t rooms) MUST_CHECK;
+int worker_init(struct worker *w, struct relay *r, unsigned index,
+		struct snapshot *snap) MUST_CHECK;
 /* Opens the ring on the calling thread. why as ring_open(). */
 int worker_open_ring(struct worker *w, char *why, size_t why_size) MUST_CHECK;
 /* Accepts and serves until ring_stop(). */
@@ -90,5 +94,8 @@ void tell_failed(struct relay *r, slab_id asker, uint64_t session, enum reason r
 		 struct wire_bytes text);
 /* Stops accepting, sends DRAIN, refuses new sessions. */
 void tell_drain(struct worker *w);
+/* Switches to snap (a reference is taken). fds: a listening socket for each of its addresses that is
+ * not served yet, -1 for the others, in the order of config.listen; taken over. Also ends a drain. */
+bool tell_switch(struct worker *w, struct snapshot *snap, const int *fds, size_t count) MUST_CHECK;
 
 #endif

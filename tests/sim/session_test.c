@@ -97,7 +97,7 @@ static void on_hang_up(struct timer *t, uint64_t now_ms)
 {
 	struct asker *a = (struct asker *)((char *)t - offsetof(struct asker, hang_up));
 
-	rendezvous_end(a->world->r, a->pair.from, a->pair.to);
+	rendezvous_end(a->world->r, &a->pair);
 	a->in_session = false;
 }
 
@@ -181,7 +181,8 @@ static void step_agent(struct world *w)
 		return;
 	}
 	snprintf(name, sizeof name, "a%u", i);
-	assert_int_equal(rendezvous_sign_in(w->r, name, false, CONN_AGENT + i, &link), REASON_OK);
+	assert_int_equal(rendezvous_sign_in(w->r, name, RENDEZVOUS_AGENT, CONN_AGENT + i, &link),
+			 REASON_OK);
 	assert_int_equal(rendezvous_publish(w->r, link.link, &service, 1), REASON_OK);
 	if (w->link[i]) { /* replaced: the older signs out after it was told */
 		assert_int_equal(link.replaced, CONN_AGENT + i);

@@ -29,9 +29,11 @@ static struct scene scene_new(void)
 
 	s.r = rendezvous_new(&roomy);
 	assert_non_null(s.r);
-	assert_int_equal(rendezvous_sign_in(s.r, "home", false, HOME_CONN, &s.home), REASON_OK);
-	assert_int_equal(rendezvous_sign_in(s.r, "laptop", false, LAPTOP_CONN, &s.laptop),
+	assert_int_equal(rendezvous_sign_in(s.r, "home", RENDEZVOUS_AGENT, HOME_CONN, &s.home),
 			 REASON_OK);
+	assert_int_equal(
+		rendezvous_sign_in(s.r, "laptop", RENDEZVOUS_AGENT, LAPTOP_CONN, &s.laptop),
+		REASON_OK);
 	assert_int_equal(rendezvous_publish(s.r, s.home.link, services, 2), REASON_OK);
 	return s;
 }
@@ -54,7 +56,7 @@ static void an_open_meets_an_accept(void **state)
 	/* Once only. */
 	assert_int_equal(rendezvous_accept(s.r, s.home.link, offer.session, &pair),
 			 REASON_PEER_GONE);
-	rendezvous_end(s.r, pair.from, pair.to);
+	rendezvous_end(s.r, &pair);
 	rendezvous_free(s.r);
 }
 
@@ -68,7 +70,7 @@ static void a_public_client_has_no_account(void **state)
 	assert_string_equal(offer.from, "");
 	assert_int_equal(rendezvous_accept(s.r, s.home.link, offer.session, &pair), REASON_OK);
 	assert_null(pair.from);
-	rendezvous_end(s.r, pair.from, pair.to);
+	rendezvous_end(s.r, &pair);
 	rendezvous_free(s.r);
 }
 
@@ -111,9 +113,10 @@ static void the_newest_link_of_a_name_replaces_the_older(void **state)
 	struct rendezvous_offer offer;
 	struct wire_bytes service = wire_text("ssh");
 
-	assert_int_equal(rendezvous_sign_in(s.r, "home", true, 300, &transient), REASON_OK);
+	assert_int_equal(rendezvous_sign_in(s.r, "home", RENDEZVOUS_TRANSIENT, 300, &transient),
+			 REASON_OK);
 	assert_int_equal(transient.replaced, 0);
-	assert_int_equal(rendezvous_sign_in(s.r, "home", false, 301, &again), REASON_OK);
+	assert_int_equal(rendezvous_sign_in(s.r, "home", RENDEZVOUS_AGENT, 301, &again), REASON_OK);
 	assert_int_equal(again.replaced, HOME_CONN);
 	/* It has published nothing yet. */
 	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
@@ -186,7 +189,7 @@ static void limits_refuse_new_work_only(void **state)
 	assert_int_equal(rendezvous_accept(s.r, s.home.link, offers[0].session, &pair), REASON_OK);
 	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", 9, &offers[3]),
 			 REASON_LIMIT_SESSIONS);
-	rendezvous_end(s.r, pair.from, pair.to);
+	rendezvous_end(s.r, &pair);
 	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", 9, &offers[3]),
 			 REASON_OK);
 	rendezvous_free(s.r);
@@ -198,10 +201,11 @@ static void links_have_a_limit(void **state)
 	struct rendezvous *r = rendezvous_new(&one);
 	struct rendezvous_link link;
 
-	assert_int_equal(rendezvous_sign_in(r, "a", false, 1, &link), REASON_OK);
-	assert_int_equal(rendezvous_sign_in(r, "b", false, 2, &link), REASON_LIMIT_AGENTS);
+	assert_int_equal(rendezvous_sign_in(r, "a", RENDEZVOUS_AGENT, 1, &link), REASON_OK);
+	assert_int_equal(rendezvous_sign_in(r, "b", RENDEZVOUS_AGENT, 2, &link),
+			 REASON_LIMIT_AGENTS);
 	rendezvous_sign_out(r, link.link, NULL, NULL);
-	assert_int_equal(rendezvous_sign_in(r, "b", false, 2, &link), REASON_OK);
+	assert_int_equal(rendezvous_sign_in(r, "b", RENDEZVOUS_AGENT, 2, &link), REASON_OK);
 	rendezvous_free(r);
 }
 
@@ -219,7 +223,7 @@ static void accounts_live_while_links_or_sessions_do(void **state)
 	assert_int_equal(rendezvous_count(s.r).links, 0);
 	assert_int_equal(rendezvous_count(s.r).accounts, 2);
 	assert_string_equal(account_name(pair.to), "home");
-	rendezvous_end(s.r, pair.from, pair.to);
+	rendezvous_end(s.r, &pair);
 	assert_int_equal(rendezvous_count(s.r).accounts, 0);
 	rendezvous_free(s.r);
 }
