@@ -252,6 +252,7 @@ static const struct conf_field identity_fields[] = {
 	 .type = CONF_TEXT,
 	 .offset = AT(agent_config, identity.key) - AT(agent_config, identity),
 	 .required = true,
+	 .secret = true,
 	 .check = conf_check_private_key,
 	 .help = "the private key of the agent's certificate, in PEM and not encrypted"},
 	{.key = NULL},
@@ -367,6 +368,7 @@ static const struct conf_field fields[] = {
 	 .type = CONF_STRING,
 	 .offset = AT(agent_config, proxy),
 	 .min = 1,
+	 .secret = true, /* may hold a password */
 	 .check = check_proxy,
 	 .help = "the HTTP proxy to reach relays by; without the key, HTTPS_PROXY of the "
 		 "environment"},

@@ -108,6 +108,7 @@ struct conf_field {
 	enum conf_type item_type;	 /* LIST_OF scalars, when fields is NULL */
 	size_t max_items;		 /* LIST_OF; when required, at least one */
 	const char *initial;		 /* the default as text, or NULL to leave what is there */
+	bool secret;			 /* shown to nobody: whoever lists documents hides it */
 	/* Extra check of a bound value; adds its own errors. Called when the value itself was
 	 * right; for LIST_OF always: value is the struct conf_array, at->items its nodes, and items
 	 * (or their fields) that were wrong are zero. */

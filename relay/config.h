@@ -53,7 +53,16 @@ struct relay_config {
 	struct {
 		char *page; /* HTML text of "/"; a plain default */
 	} site;
-	char *user;	   /* switch to this user after binding, when started as root */
+	char *user;	 /* switch to this user after binding, when started as root */
+	char *state_dir; /* where applied configurations are kept; NULL: nothing is written */
+	struct {
+		char *socket;		 /* path of the Unix socket for calls; NULL: none */
+		struct conf_array admin; /* of uint64_t: user ids that may change things */
+		struct conf_array read;	 /* likewise: that may look */
+	} control;
+	struct {
+		struct addr listen; /* len 0: none */
+	} metrics;
 	uint64_t drain_ms; /* how long SIGTERM lets sessions finish; 30s */
 	struct relay_limits limits;
 };

@@ -10,8 +10,8 @@
 #include <stddef.h>
 
 #define JSONRPC_LINE_MAX  (4u << 20) /* a configuration fits; longer lines end the connection */
-#define JSONRPC_BATCH_MAX 64u
 #define JSONRPC_DEPTH_MAX 32u
+#define JSONRPC_ID_MAX	  128u /* bytes of an id that is a string */
 
 enum jsonrpc_error {
 	JSONRPC_PARSE_ERROR = -32700,
@@ -21,8 +21,8 @@ enum jsonrpc_error {
 	JSONRPC_INTERNAL_ERROR = -32603,
 	/* ours */
 	JSONRPC_FORBIDDEN = -32001, /* this caller may only read */
-	JSONRPC_STALE = -32002,	    /* another revision is in force; data.diff tells the difference */
-	JSONRPC_REFUSED = -32003,   /* valid, but would cut the caller off; force overrides */
+	JSONRPC_STALE = -32002,	  /* another revision is in force; data.diff tells the difference */
+	JSONRPC_REFUSED = -32003, /* valid, but would cut the caller off; force overrides */
 	JSONRPC_NOT_FOUND = -32004, /* no such session, agent, pending change */
 	JSONRPC_BUSY = -32005,	    /* a change waits for its confirmation; or too many calls */
 	JSONRPC_CONFIG = -32006,    /* the document has errors; data.errors lists them */
@@ -35,8 +35,9 @@ struct jsonrpc_request {
 	json_t *document;   /* owned */
 };
 
-/* Reads one line (no newline). False: *response is the error to send (owned), id null. Params by
- * position are refused: every method takes an object. */
+/* Reads one line (no newline). False: *response is the error to send (owned), with the id where one
+ * could be read; NULL for a notification, which is never answered, and without memory. Batches are
+ * refused, and params by position: every method takes an object. */
 bool jsonrpc_parse(const char *line, size_t len, struct jsonrpc_request *out, json_t **response)
 	__attribute__((warn_unused_result));
 void jsonrpc_request_free(struct jsonrpc_request *r);
