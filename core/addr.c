@@ -235,3 +235,15 @@ bool addr_equal(const struct addr *a, const struct addr *b)
 	       a->v6.sin6_scope_id == b->v6.sin6_scope_id &&
 	       memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof a->v6.sin6_addr) == 0;
 }
+
+bool addr_covers(const struct addr *listener, const struct addr *local)
+{
+	if (addr_equal(listener, local))
+		return true;
+	if (addr_port(listener) != addr_port(local))
+		return false;
+	if (listener->sa.sa_family == AF_INET)
+		return local->sa.sa_family == AF_INET &&
+		       listener->v4.sin_addr.s_addr == htonl(INADDR_ANY);
+	return IN6_IS_ADDR_UNSPECIFIED(&listener->v6.sin6_addr); /* takes IPv4, too */
+}

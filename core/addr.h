@@ -44,6 +44,8 @@ void addr_format(const struct addr *a, char out[ADDR_TEXT_BYTES]);
 uint16_t addr_port(const struct addr *a);
 /* Same family, address, zone and port. */
 bool addr_equal(const struct addr *a, const struct addr *b) MUST_CHECK;
+/* A listener on this address hears what comes in on that one: the same, or a wildcard. */
+bool addr_covers(const struct addr *listener, const struct addr *local) MUST_CHECK;
 /* Turns ::ffff:a.b.c.d into a.b.c.d, in place. */
 void addr_unmap(struct addr *a);
 /* The accountable source: an IPv4 address, or an IPv6 /64; equal keys are one source. */

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "core/log.h"
+#include "relay/control.h"
 #include "relay/session.h"
 
 #define CLOSE_LINGER_MS	  2000u	  /* for the peer to read our last bytes */
@@ -24,7 +25,7 @@ const char *const conn_phase_names[CONN_PHASES] = {
 	[CONN_FIRST] = "first",
 	[CONN_WEB] = "web",
 	[CONN_LINK] = "link",
-	[CONN_LEG_IDLE] = "leg-idle",
+	[CONN_CONSOLE] = "console", [CONN_LEG_IDLE] = "leg-idle",
 	[CONN_LEG_OPENING] = "leg-opening",
 	[CONN_PUBLIC] = "public",
 	[CONN_CUTTING] = "cutting",
@@ -252,6 +253,9 @@ static void conn_input(struct conn *c, const uint8_t *data, size_t len)
 	case CONN_LINK:
 		link_input(c, data, len);
 		break;
+	case CONN_CONSOLE:
+		console_input(c, data, len);
+		break;
 	case CONN_LEG_IDLE:
 		leg_input(c, data, len);
 		break;
@@ -317,7 +321,7 @@ void conn_flush(struct conn *c)
 	out = tls_output(c->tls, &len);
 	if (len == 0)
 		return;
-	if (len > OUTPUT_MAX) {
+	if (len > (c->phase == CONN_CONSOLE ? CALLER_OUTPUT_MAX : OUTPUT_MAX)) {
 		conn_close(c, REASON_DEADLINE_IDLE);
 		return;
 	}
@@ -485,6 +489,7 @@ static void conn_leave_tables(struct conn *c)
 {
 	conn_uncount_source(c);
 	link_closed(c);
+	console_closed(c);
 	leg_closed(c);
 }
 

@@ -6,6 +6,7 @@
  *
  *   PROXY ──► HELLO ──► HANDSHAKE ──► FIRST ──► WEB          (web.c)
  *               │                       ├────► LINK          (link.c)
+ *               │                       ├────► CONSOLE       (console.c)
  *               │                       └────► LEG_IDLE ──► LEG_OPENING ──► CUTTING ──► session
  *               └──► PUBLIC ─────────────────────────────────────────────► CUTTING ──► session
  *   any ──► CLOSING (last bytes on their way) ──► DEAD (waits for its operations)
@@ -32,6 +33,7 @@ enum conn_phase {
 	CONN_FIRST,	  /* waiting for the first application data; reads */
 	CONN_WEB,	  /* HTTP; reads */
 	CONN_LINK,	  /* signed in or signing in; reads */
+	CONN_CONSOLE,	  /* calls, line by line; reads */
 	CONN_LEG_IDLE,	  /* a warm leg; reads */
 	CONN_LEG_OPENING, /* its OPEN waits for the other side; does not read */
 	CONN_PUBLIC,	  /* a TLS client waits for the publisher's leg; does not read */
@@ -60,8 +62,12 @@ struct conn {
 	size_t in_len, in_room;
 
 	uint64_t link;	   /* LINK: ours; LEG_*: the one it belongs to */
+	bool told_revoked; /* LINK: the agent has a list of revoked names */
 	bool signed_in;	   /* LINK: in the tables */
 	bool leg_counted;  /* joined its link's count */
+	struct policy_answer grant; /* LEG_OPENING, PUBLIC: what policy said */
+	bool is_console;	    /* CONSOLE: the control thread knows of it */
+	size_t scanned;		    /* CONSOLE: bytes kept that have no line's end */
 	uint64_t meeting;  /* LEG_OPENING, PUBLIC: what it waits for; 0 for none */
 	char *label;	   /* LINK: the agent's name; an asker: the service it wants; owned */
 	bool excess;	   /* frames: more followed the one being handled */
@@ -149,6 +155,13 @@ void leg_failed(struct conn *c, enum reason reason, struct wire_bytes text);
 void offer_send(struct conn *asker, const struct rendezvous_offer *offer, const char *service);
 /* Everything a CUTTING connection had to send has left. */
 void leg_flushed(struct conn *c);
+/* Tells an agent whose names are revoked. */
+void link_send_revoked(struct conn *c);
+/* Calls over this connection, by the console of this name. */
+void console_begin(struct conn *c, const char *name);
+void console_input(struct conn *c, const uint8_t *data, size_t len);
+void console_closed(struct conn *c);
+#define CONSOLE_IDLE_MS 3600000u /* a console that says nothing for so long is gone */
 /* A TLS client for a public name, hello complete in c->in. */
 void public_begin(struct conn *c, const struct relay_public *entry);
 void public_failed(struct conn *c, enum reason reason);

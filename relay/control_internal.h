@@ -53,9 +53,23 @@ void control_drain(struct control *ctl, uint64_t deadline_ms, bool leave_when_em
 bool control_undrain(struct control *ctl, char *why, size_t why_size) MUST_CHECK;
 
 /* change.c: everything that puts another document in force. */
-bool control_apply(struct control *ctl, const json_t *document, const char *who, const char *note,
-		   uint64_t confirm_ms, char *why, size_t why_size) MUST_CHECK;
+/* NULL: errors or why tell. */
+struct snapshot *control_snapshot(struct control *ctl, const json_t *document,
+				  struct conf_errors *errors, char *why, size_t why_size);
+/* Takes over next (also on failure). False: nothing has changed, and why has a sentence. */
+bool control_apply(struct control *ctl, struct snapshot *next, const json_t *document,
+		   const char *who, const char *note, uint64_t confirm_ms, char *why,
+		   size_t why_size) MUST_CHECK;
+void control_confirmed(struct control *ctl);
+bool control_roll_back(struct control *ctl, const char *who);
+/* The workers take up next; with all_listeners every address is opened anew. */
+bool control_switch(struct control *ctl, struct snapshot *next, bool all_listeners, char *why,
+		    size_t why_size) MUST_CHECK;
 void control_reload(struct control *ctl); /* SIGHUP */
+void control_trial_over(struct timer *t, uint64_t now_ms);
+
+/* records.c */
+void records_free(struct records *r);
 
 /* gather.c: asks every worker for a list and joins them. collect runs on the worker's thread. */
 typedef void gather_fn(struct worker *w, json_t *list, json_t *params);

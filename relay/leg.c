@@ -14,6 +14,8 @@
 
 #include "core/log.h"
 #include "relay/conn.h"
+#include "relay/enforce.h"
+#include "relay/report.h"
 #include "relay/session.h"
 
 struct handover {
@@ -28,7 +30,7 @@ struct handover {
 static void leg_end_pair(struct relay *r, const struct rendezvous_pair *pair)
 {
 	relay_lock(r);
-	rendezvous_end(r->rendezvous, pair->from, pair->to);
+	rendezvous_end(r->rendezvous, pair);
 	relay_unlock(r);
 }
 
@@ -153,7 +155,13 @@ static void leg_open(struct conn *c, const struct wire_message *m)
 	enum reason reason = REASON_DRAINING;
 	if (!r->draining) {
 		relay_lock(r);
-		reason = rendezvous_open(r->rendezvous, c->link, to, service, c->id, &offer);
+		reason = enforce_open(c, to, service);
+		if (reason == REASON_OK)
+			reason = rendezvous_open(r->rendezvous, c->link, to, service, c->id,
+						 &offer);
+		const char *name = rendezvous_link_name(r->rendezvous, c->link);
+		if (reason != REASON_OK)
+			report_refused(c, name ? name : "?", to, service, reason);
 		relay_unlock(r);
 	}
 	if (reason != REASON_OK) {
@@ -198,7 +206,7 @@ static void leg_pair(struct conn *asker, struct conn *publisher, uint64_t number
 	struct worker *w = asker->worker;
 	slab_id ids[2] = {asker->id, publisher->id};
 	bool public = asker->phase == CONN_PUBLIC;
-	struct session *s = session_new(w, number, pair->from, pair->to, asker->label);
+	struct session *s = session_new(asker, number, pair);
 
 	if (!s) {
 		leg_end_pair(w->relay, pair);
@@ -358,7 +366,7 @@ void leg_closed(struct conn *c)
 	if (c->meeting)
 		rendezvous_forget(r->rendezvous, c->meeting);
 	if (c->handover)
-		rendezvous_end(r->rendezvous, c->handover->pair.from, c->handover->pair.to);
+		rendezvous_end(r->rendezvous, &c->handover->pair);
 	relay_unlock(r);
 	free(c->handover);
 	c->handover = NULL;

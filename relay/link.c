@@ -5,6 +5,7 @@
 
 #include "core/log.h"
 #include "relay/conn.h"
+#include "relay/report.h"
 
 #define SILENT_INTERVALS 3u /* pings missed before the link is given up */
 #define RECONNECT_S	 5u /* what DRAIN asks for; agents add their own jitter */
@@ -60,11 +61,25 @@ void link_begin(struct conn *c, const struct wire_message *m)
 	struct identity_peer peer;
 	struct rendezvous_link link;
 	enum reason reason = r->draining ? REASON_DRAINING : hello_check(c, m, &peer);
-	bool transient = m->hello.flags & WIRE_HELLO_TRANSIENT;
+	enum rendezvous_role role = RENDEZVOUS_AGENT;
 
+	if (reason == REASON_OK && (m->hello.flags & WIRE_HELLO_CONSOLE)) {
+		reason = peer.role == IDENTITY_CONSOLE ? REASON_OK : REASON_CERT_ROLE;
+		if (reason == REASON_OK) {
+			link_welcome(c, &(struct rendezvous_link){0});
+			console_begin(c, peer.name);
+			return;
+		}
+	}
+	if (reason == REASON_OK && policy_revoked(c->worker->snap->policy, peer.name))
+		reason = REASON_REVOKED;
+	if (peer.role == IDENTITY_CONSOLE)
+		role = RENDEZVOUS_CONSOLE;
+	else if (m->hello.flags & WIRE_HELLO_TRANSIENT)
+		role = RENDEZVOUS_TRANSIENT;
 	if (reason == REASON_OK) {
 		relay_lock(r);
-		reason = rendezvous_sign_in(r->rendezvous, peer.name, transient, c->id, &link);
+		reason = rendezvous_sign_in(r->rendezvous, peer.name, role, c->id, &link);
 		relay_unlock(r);
 	}
 	if (reason != REASON_OK) {
@@ -85,7 +100,10 @@ void link_begin(struct conn *c, const struct wire_message *m)
 		conn_close(c, REASON_LIMIT_MEMORY);
 		return;
 	}
-	log_info("link", "up agent=%s transient=%s", peer.name, transient ? "yes" : "no");
+	log_info("link", "up agent=%s transient=%s", peer.name,
+		 role == RENDEZVOUS_AGENT ? "no" : "yes");
+	if (role == RENDEZVOUS_AGENT)
+		report_agent(c, "agent.up", REASON_OK);
 	if (link.replaced) {
 		log_warning("link", "agent=%s signed in again: the older link is closed",
 			    peer.name);
@@ -93,6 +111,7 @@ void link_begin(struct conn *c, const struct wire_message *m)
 		link_tell_replaced(r, link.replaced);
 	}
 	link_welcome(c, &link);
+	link_send_revoked(c);
 }
 
 /* ---- while it is up ---- */
@@ -178,6 +197,33 @@ void link_drain(struct conn *c)
 	conn_send_message(c, &m);
 }
 
+static void send_revoked_names(struct conn *c, const char *const *names, size_t count)
+{
+	struct wire_message m = {.type = WIRE_REVOKED};
+
+	m.revoked.count = count;
+	for (size_t i = 0; i < count; i++)
+		m.revoked.services[i] = wire_text(names[i]);
+	conn_send_message(c, &m);
+}
+
+void link_send_revoked(struct conn *c)
+{
+	size_t count;
+	const char *const *names = policy_revoked_names(c->worker->snap->policy, &count);
+
+	if (count == 0 && !c->told_revoked)
+		return;
+	c->told_revoked = count > 0;
+	send_revoked_names(c, NULL, 0); /* forget what I told you before */
+	for (size_t sent = 0; sent < count && c->phase == CONN_LINK; sent += WIRE_SERVICES_MAX) {
+		size_t left = count - sent;
+
+		send_revoked_names(c, names + sent,
+				   left < WIRE_SERVICES_MAX ? left : WIRE_SERVICES_MAX);
+	}
+}
+
 /* ---- its end ---- */
 
 static void link_orphaned(void *context, slab_id asker, uint64_t session)
@@ -197,4 +243,5 @@ void link_closed(struct conn *c)
 	rendezvous_sign_out(r->rendezvous, c->link, link_orphaned, r);
 	relay_unlock(r);
 	log_info("link", "down agent=%s", c->label ? c->label : "?");
+	report_agent(c, "agent.down", REASON_OK);
 }

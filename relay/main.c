@@ -2,14 +2,20 @@
 /*
  * postern-relayd: where two sides meet that can only dial out.
  *
- * The main thread sets up, starts a worker per core, gives up every right it no longer needs, and
- * then only waits for signals: SIGTERM and SIGINT drain (twice: stop at once), SIGUSR1 logs status.
+ * The main thread sets up, forks the keeper, starts a worker per core, gives up every right it no
+ * longer needs, and becomes the control thread (control.h). SIGTERM and SIGINT drain (twice: stop at
+ * once), SIGHUP reads the configuration file again, SIGUSR1 logs status.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,9 +23,9 @@
 #include "core/log.h"
 #include "core/notify.h"
 #include "core/options.h"
+#include "relay/control_internal.h"
+#include "relay/load.h"
 #include "relay/worker.h"
-
-#define DRAIN_POLL_MS 50
 
 /* Workers and the main thread meet here: rings are open, then isolation is sealed. */
 static pthread_barrier_t opened, sealed;
@@ -70,55 +76,98 @@ static void log_status(struct relay *r)
 		   (unsigned long long)t.accepted, (unsigned long long)t.bytes, refused);
 }
 
-static uint64_t now_ms(void)
+/* ---- the control thread ---- */
+
+static void signal_came(struct control *ctl, uint32_t number)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-/* Waits until the sessions are over, the time is up, or a second signal comes. */
-static void drain(struct relay *r, const sigset_t *signals)
-{
-	const struct timespec pause = {.tv_nsec = DRAIN_POLL_MS * 1000000L};
-	uint64_t deadline = now_ms() + r->config->drain_ms;
-
-	notify_stopping();
-	r->draining = true;
-	log_notice("relay", "draining: new work is refused, %llu sessions may finish within %llu s",
-		   (unsigned long long)relay_totals(r).sessions,
-		   (unsigned long long)(r->config->drain_ms / 1000));
-	for (unsigned i = 0; i < r->worker_count; i++)
-		tell_drain(&r->workers[i]);
-	while (now_ms() < deadline) {
-		int signal = sigtimedwait(signals, NULL, &pause);
-
-		if (signal == SIGTERM || signal == SIGINT) {
+	switch (number) {
+	case SIGTERM:
+	case SIGINT:
+		if (ctl->stop_signals++ == 0) {
+			control_drain(ctl, ctl->current->config.drain_ms, true);
+		} else {
 			log_notice("relay", "stopping at once");
-			break;
+			ring_stop(ctl->ring);
 		}
-		if (signal == SIGUSR1)
-			log_status(r);
-		if (relay_totals(r).sessions == 0)
-			break;
+		break;
+	case SIGHUP:
+		control_reload(ctl);
+		break;
+	default:
+		log_status(ctl->relay);
+		break;
 	}
-	/* The last words of links and legs are short; give them a moment to leave. */
-	nanosleep(&pause, NULL);
 }
 
-static void serve(struct relay *r, const sigset_t *signals)
+static void signals_ready(struct ring_op *op, int res)
 {
-	for (;;) {
-		int signal = sigwaitinfo(signals, NULL);
+	struct control *ctl = (struct control *)((char *)op - offsetof(struct control, signal_op));
+	struct signalfd_siginfo info;
 
-		if (signal == SIGTERM || signal == SIGINT)
-			break;
-		if (signal == SIGUSR1)
-			log_status(r);
-	}
-	drain(r, signals);
-	log_status(r);
+	if (res < 0)
+		return;
+	while (read(ctl->signal_fd, &info, sizeof info) == sizeof info)
+		signal_came(ctl, info.ssi_signo);
+	ring_poll(ctl->ring, op, ctl->signal_fd, POLLIN);
+}
+
+/* The socket is made while files may still be made. -1 and a sentence where it cannot be. */
+static int open_local_socket(const struct relay_config *config)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const char *path = config->control.socket;
+	int fd;
+
+	if (!path)
+		return -1;
+	if (strlen(path) >= sizeof address.sun_path)
+		die("control.socket: the path is longer than %zu bytes",
+		    sizeof address.sun_path - 1);
+	snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+	unlink(path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+	    chmod(path, 0666) < 0 || listen(fd, 16) < 0)
+		die("control.socket: cannot listen on %s: %s", path, strerror(errno));
+	return fd;
+}
+
+static void control_begin(struct control *ctl, struct relay *r, struct snapshot *snap,
+			  struct keeper *keeper, const sigset_t *signals, const json_t *document)
+{
+	const struct ring_options options = {.engine = RING_EPOLL, .small_buffers = 64};
+	char why[256];
+	int error = ring_open(&ctl->ring, &options, why, sizeof why);
+
+	if (error < 0)
+		die("cannot open the control thread's ring: %s", strerror(-error));
+	ctl->relay = r;
+	ctl->keeper = keeper;
+	ctl->current = snap;
+	ctl->trial.fire = control_trial_over;
+	ctl->changes = changes_new(document, time(NULL));
+	ctl->signal_fd = signalfd(-1, signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (!ctl->changes || ctl->signal_fd < 0)
+		die("cannot set up the control thread: %s", strerror(errno));
+	r->control = ctl;
+	ctl->signal_op.done = signals_ready;
+	ring_poll(ctl->ring, &ctl->signal_op, ctl->signal_fd, POLLIN);
+
+	int local = open_local_socket(&snap->config);
+	if (local >= 0 && local_start(ctl, local) < 0)
+		die("out of memory");
+}
+
+static void control_end(struct control *ctl)
+{
+	ring_close(ctl->ring);
+	local_stop(ctl);
+	records_free(&ctl->events);
+	records_free(&ctl->audits);
+	changes_free(ctl->changes);
+	snapshot_release(ctl->current);
+	close(ctl->signal_fd);
+	keeper_stop(ctl->keeper);
 }
 
 static void log_listeners(const struct relay_config *c)
@@ -152,8 +201,10 @@ static void log_isolation(const struct isolation_report *report)
 	log_notice("isolation", "this relay cannot dial out; enforced by:%s", holds);
 }
 
-static int run(struct relay *r, const sigset_t *signals, struct isolation_report *report)
+static int run(struct control *ctl)
 {
+	struct relay *r = ctl->relay;
+
 	pthread_barrier_init(&opened, NULL, r->worker_count + 1);
 	pthread_barrier_init(&sealed, NULL, r->worker_count + 1);
 	for (unsigned i = 0; i < r->worker_count; i++)
@@ -161,14 +212,17 @@ static int run(struct relay *r, const sigset_t *signals, struct isolation_report
 			die("cannot start a thread: %s", strerror(errno));
 	pthread_barrier_wait(&opened);
 	if (!open_error) {
-		isolation_seal(0, ring_engine(r->workers[0].ring), report);
-		log_isolation(report);
+		isolation_seal(0, ring_engine(r->workers[0].ring), &r->isolation);
+		log_isolation(&r->isolation);
 	}
 	pthread_barrier_wait(&sealed);
 	if (!open_error) {
-		log_listeners(r->config);
+		log_listeners(&ctl->current->config);
 		notify_ready();
-		serve(r, signals);
+		int error = ring_run(ctl->ring);
+		if (error < 0)
+			log_error("control", "the control thread stopped: %s", strerror(-error));
+		log_status(r);
 	}
 	for (unsigned i = 0; i < r->worker_count; i++) {
 		if (!open_error)
@@ -197,12 +251,12 @@ static unsigned thread_count(const struct relay_config *c)
 	return n < RELAY_WORKERS_MAX ? n : RELAY_WORKERS_MAX;
 }
 
-static bool load(const struct options *options, struct relay_config *config)
+static bool load(const struct options *options, struct relay_config *config, json_t **document)
 {
 	struct conf_errors errors = {0};
-	bool ok = relay_config_load(options->config, config, &errors);
+	bool ok = load_config(options->config, config, document, &errors);
 
-	if (!ok)
+	if (!ok || errors.count > 0)
 		fputs(errors.text ? errors.text : "", stderr);
 	conf_errors_free(&errors);
 	if (options->engine >= 0)
@@ -234,39 +288,51 @@ int main(int argc, char **argv)
 		.program = "postern-relayd",
 		.summary = "The relay: agents dial in and meet here; it never dials out.",
 	};
-	static struct relay_config config;
 	static struct relay relay;
-	struct isolation_report report;
+	static struct control control;
+	struct relay_config config;
+	struct keeper keeper;
 	struct options options;
 	sigset_t signals;
+	json_t *document = NULL;
 	char why[512];
 	int status = options_parse(argc, argv, &about, &options);
 
 	if (status != OPTIONS_RUN)
 		return status;
 	log_open("postern-relayd", LOG_LEVEL_NOTICE);
-	if (!load(&options, &config))
+	if (!load(&options, &config, &document))
 		return EXIT_FAILURE;
 	if (options.check) {
 		status = check(&options, &config);
+		json_decref(document);
 		relay_config_free(&config);
 		return status;
 	}
 	log_set_level((enum log_level)config.log_level);
 	block_signals(&signals);
-	if (isolation_begin(&report) < 0)
+	if (isolation_begin(&relay.isolation) < 0)
 		die("cannot give up privileges: %s", strerror(errno));
 	if (notify_open() < 0)
 		log_warning("relay", "cannot reach the service manager's notification socket");
-	if (relay_init(&relay, &config, thread_count(&config), why, sizeof why) < 0)
+	/* Everything below the keeper's line runs with less than the keeper keeps. */
+	if (keeper_start(&keeper, options.config, config.state_dir) < 0)
+		die("cannot start the keeper: %s", strerror(errno));
+
+	struct snapshot *snap = snapshot_new(&config, 1, why, sizeof why);
+	if (!snap)
 		die("%s: %s", options.config, why);
-	if (config.user && isolation_switch_user(config.user) < 0)
-		die("cannot switch to user %s: %s", config.user, strerror(errno));
-	isolation_drop_capabilities(&report);
-	isolation_landlock(0, &report);
-	status = run(&relay, &signals, &report);
+	if (relay_init(&relay, snap, thread_count(&snap->config), why, sizeof why) < 0)
+		die("%s: %s", options.config, why);
+	control_begin(&control, &relay, snap, &keeper, &signals, document);
+	json_decref(document);
+	if (snap->config.user && isolation_switch_user(snap->config.user) < 0)
+		die("cannot switch to user %s: %s", snap->config.user, strerror(errno));
+	isolation_drop_capabilities(&relay.isolation);
+	isolation_landlock(0, &relay.isolation);
+	status = run(&control);
+	control_end(&control);
 	relay_free(&relay);
-	relay_config_free(&config);
 	notify_close();
 	return status;
 }

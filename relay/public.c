@@ -8,6 +8,8 @@
  */
 #include "core/log.h"
 #include "relay/conn.h"
+#include "relay/enforce.h"
+#include "relay/report.h"
 
 /* RFC 8446 section 6.2; in clear, as any server does before it has keys. */
 #define ALERT_INTERNAL_ERROR	80
@@ -42,10 +44,13 @@ void public_begin(struct conn *c, const struct relay_public *entry)
 		return;
 	}
 	relay_lock(r);
-	enum reason reason =
-		rendezvous_open(r->rendezvous, 0, entry->agent, entry->service, c->id, &offer);
+	enum reason reason = enforce_open(c, entry->agent, entry->service);
+	if (reason == REASON_OK)
+		reason = rendezvous_open(r->rendezvous, 0, entry->agent, entry->service, c->id,
+					 &offer);
 	relay_unlock(r);
 	if (reason != REASON_OK) {
+		report_refused(c, "", entry->agent, entry->service, reason);
 		public_failed(c, reason);
 		return;
 	}

@@ -9,16 +9,19 @@
 
 #include "core/log.h"
 #include "relay/conn.h"
+#include "relay/enforce.h"
+#include "relay/report.h"
 
-struct session *session_new(struct worker *w, uint64_t number, struct account *from,
-			    struct account *to, const char *service)
+struct session *session_new(const struct conn *asker, uint64_t number,
+			    const struct rendezvous_pair *pair)
 {
+	struct worker *w = asker->worker;
 	slab_id id;
 	struct session *s = slab_get(&w->sessions, &id);
 
 	if (!s)
 		return NULL;
-	s->service = strdup(service);
+	s->service = strdup(asker->label);
 	if (!s->service) {
 		slab_put(&w->sessions, id);
 		return NULL;
@@ -26,15 +29,23 @@ struct session *session_new(struct worker *w, uint64_t number, struct account *f
 	s->worker = w;
 	s->id = id;
 	s->number = number;
-	s->from = from;
-	s->to = to;
+	s->pair = *pair;
+	s->source = asker->peer;
+	s->rate = asker->grant.rate;
 	s->fd[0] = s->fd[1] = -1;
 	flow_init(&s->flow[0], 0);
 	flow_init(&s->flow[1], 1);
 	s->started_ms = ring_now_ms(w->ring);
 	stat_add(&w->stats.sessions, 1);
 	stat_add(&w->stats.sessions_total, 1);
+	enforce_watch(w, asker->grant.again);
+	report_session(s, NULL);
 	return s;
+}
+
+void session_set_rate(struct session *s, uint64_t rate)
+{
+	s->rate = rate;
 }
 
 bool session_wrap_publisher(struct session *s)
@@ -55,7 +66,7 @@ static void session_free(struct session *s)
 	for (unsigned side = 0; side < 2; side++)
 		flow_release(&s->flow[side]);
 	relay_lock(w->relay);
-	rendezvous_end(w->relay->rendezvous, s->from, s->to);
+	rendezvous_end(w->relay->rendezvous, &s->pair);
 	relay_unlock(w->relay);
 	free(s->service);
 	atomic_store_explicit(&w->stats.sessions,
@@ -79,10 +90,11 @@ void session_dispose(struct session *s)
 
 static void session_log_end(const struct session *s, const char *why)
 {
+	report_session(s, why);
 	log_info("session",
 		 "closed session=%016" PRIx64 " from=%s to=%s/%s up=%" PRIu64 " down=%" PRIu64
 		 " ms=%" PRIu64 " reason=\"%s\"",
-		 s->number, s->from ? account_name(s->from) : "public", account_name(s->to),
+		 s->number, s->pair.from ? account_name(s->pair.from) : "public", account_name(s->pair.to),
 		 s->service, s->flow[0].bytes, s->flow[1].bytes,
 		 ring_now_ms(s->worker->ring) - s->started_ms, why);
 }

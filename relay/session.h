@@ -14,11 +14,15 @@
 #include "relay/flow.h"
 #include "relay/worker.h"
 
+struct conn;
+
 struct session {
 	struct worker *worker;
 	slab_id id;
 	uint64_t number; /* as in OFFER and GO */
-	struct account *from, *to;
+	struct rendezvous_pair pair;
+	struct addr source; /* the asking side's address */
+	uint64_t rate;	    /* bytes per second by policy; 0: no limit */
 	struct flow flow[2]; /* flow[side]: from that side to the other */
 	slab_id cutting[2];  /* connections that GO is still leaving, or 0 */
 	uint64_t started_ms;
@@ -27,9 +31,12 @@ struct session {
 	bool ended;
 };
 
-/* Makes a session that waits for both sides; NULL when the table is full. Takes the accounts. */
-struct session *session_new(struct worker *w, uint64_t number, struct account *from,
-			    struct account *to, const char *service) MUST_CHECK;
+/* Makes a session that waits for both sides, with what the asker's connection knows of it; NULL when
+ * the table is full. Takes the pair. */
+struct session *session_new(const struct conn *asker, uint64_t number,
+			    const struct rendezvous_pair *pair) MUST_CHECK;
+/* Another rate by policy, from now on. */
+void session_set_rate(struct session *s, uint64_t rate);
 /* The descriptor of one side is raw now. head (owned, may be NULL) goes first to the other side. */
 void session_attach(struct session *s, unsigned side, int fd, uint8_t *head, size_t head_len);
 /* A public client's session: the publisher's leg speaks the envelope. False without memory. */

@@ -182,6 +182,7 @@ int worker_init(struct worker *w, struct relay *r, unsigned index, struct snapsh
 	w->index = index;
 	w->reaper.fire = worker_reap;
 	w->trimmer.fire = worker_trim;
+	w->policy_timer.fire = enforce_tick;
 	w->scratch = malloc(HELLO_BYTES_MAX);
 	w->plain = malloc(PLAIN_BYTES);
 	if (!w->scratch || !w->plain ||

@@ -51,7 +51,8 @@ struct worker {
 	uint8_t *scratch;      /* limits.client_hello_bytes, for clienthello_parse() */
 	uint8_t *plain;	       /* PLAIN_BYTES, for decrypted bytes on their way */
 	struct conn *reapable; /* closed, no operation busy, not yet freed */
-	struct timer reaper, trimmer;
+	struct timer reaper, trimmer, policy_timer;
+	time_t look_again; /* when a running session's answer changes by itself; 0: never */
 	struct stats stats;
 	bool draining;
 };

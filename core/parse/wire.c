@@ -38,7 +38,7 @@ struct field {
 #define AT(member) offsetof(struct wire_message, member)
 
 static const struct field fields[] = {
-	{WIRE_HELLO, FLAGS8, AT(hello.flags), 0, WIRE_HELLO_TRANSIENT},
+	{WIRE_HELLO, FLAGS8, AT(hello.flags), 0, WIRE_HELLO_FLAGS},
 	{WIRE_HELLO, AGENT8, AT(hello.agent), 1, WIRE_NAME_MAX},
 	{WIRE_HELLO, TEXT8, AT(hello.software), 0, WIRE_SOFTWARE_MAX},
 	{WIRE_HELLO, BYTES16, AT(hello.certificate), 1, WIRE_CERT_MAX},
@@ -72,6 +72,8 @@ static const struct field fields[] = {
 
 	{WIRE_BYE, REASON16, AT(bye.reason), 0, 0},
 	{WIRE_BYE, TEXT16, AT(bye.text), 0, WIRE_TEXT_MAX},
+
+	{WIRE_REVOKED, SERVICES, AT(revoked), 0, WIRE_SERVICES_MAX},
 
 	{WIRE_LEG, UINT64, AT(leg.link), 0, 0},
 	{WIRE_LEG, SECRET, AT(leg.proof), 0, 0},

@@ -41,6 +41,7 @@
 	X(0x08, PONG)	   /* the answer, same token */                                            \
 	X(0x09, DRAIN)	   /* relay -> agent: open nothing new here */                             \
 	X(0x0a, BYE)	   /* last message before a close, with the reason */                      \
+	X(0x0b, REVOKED)   /* relay -> agent: these names are revoked */                           \
 	X(0x10, LEG)	   /* agent -> relay, first on a leg */                                    \
 	X(0x11, READY)	   /* relay -> agent: the leg is idle (warm) */                            \
 	X(0x12, OPEN)	   /* agent -> relay on an idle leg: wants a service */                    \
@@ -62,6 +63,8 @@ struct wire_bytes {
 };
 
 #define WIRE_HELLO_TRANSIENT 0x01u /* does not publish, does not replace an agent of this name */
+#define WIRE_HELLO_CONSOLE   0x02u /* a console: JSON-RPC lines follow WELCOME */
+#define WIRE_HELLO_FLAGS     (WIRE_HELLO_TRANSIENT | WIRE_HELLO_CONSOLE)
 
 enum wire_offer_kind { WIRE_OFFER_AGENT = 0, WIRE_OFFER_PUBLIC = 1 };
 
@@ -83,7 +86,7 @@ struct wire_message {
 		struct {
 			size_t count;
 			struct wire_bytes services[WIRE_SERVICES_MAX];
-		} publish;
+		} publish, revoked; /* REVOKED: agents' names; none: forget what came before */
 		struct {
 			uint16_t count;
 		} published;

@@ -309,7 +309,7 @@ static void test_lengths(void **state)
 	m.hello.signature.len = WIRE_SIGNATURE_MAX + 1;
 	assert_false(encodes(&m));
 	m.hello.signature.len = 1;
-	m.hello.flags = 2;
+	m.hello.flags = 4;
 	assert_false(encodes(&m));
 
 	assert_int_equal(BODY(WIRE_HELLO, "\x00\x01"
