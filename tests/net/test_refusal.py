@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad input and refusals: counted, explained, and never at the cost of what runs."""
 import re
+import resource
 import struct
 import threading
 import time
@@ -274,6 +275,8 @@ def test_slow_clients(lab):
 @limit(120)
 def test_flood_of_silence(lab):
     """Five thousand silent connections from many sources; a transfer runs through and completes."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    assert files >= 6000, f"ulimit -n is {files}; this test opens 5000 sockets: raise it to 6000"
     w = World(lab).two_homes()
     w.home.serve(7000, echo)
     relay, *_ = w.pair(7000, relay_blocks={"limits": "  hello: 6s\n  per_source: 64"})
