@@ -144,13 +144,19 @@ def trust_both(config, foreign):
 
 
 def test_expired_certificate(lab):
+    """At its start the agent says so itself; later on the relay refuses it."""
     w = World(lab).two_homes()
-    relay = w.relay()
+    running = w.start_agent(w.home, w.issue_agent("home", expires="3s"), "expiring", wait=False)
+    running.wait_for_line(r"agent: ready")
     config = w.issue_agent("laptop", expires="1s")
-    time.sleep(2.1)
+    time.sleep(3.1)
+    relay = w.relay()
     agent = w.start_agent(w.laptop, config, "expired", wait=False)
     agent.wait_for_line(r"certificate.*expired", 10)
-    assert relay.status()["links"] == 0
+    assert agent.wait(5), "an agent runs with an expired certificate"
+    running.wait_for_line(r"certificate.*expired", 20)
+    status = relay.status()
+    assert status["links"] == 0 and status.get("refused_CERT_EXPIRED", 0) >= 1, status
 
 
 def test_unknown_targets(lab):

@@ -125,3 +125,35 @@ def test_name_without_service(lab):
     done = w.visitor.run(["curl", "-sSk", "-m", "20", "https://down.example.org/"], check=False)
     assert done.returncode in (35, 52, 56), f"status {done.returncode}: {done.stderr}"
     relay.wait_idle()
+
+
+def test_names(lab):
+    """Names in any case and with a final dot; no name, or one that is not published: our own."""
+    w, relay, ca = web_at_home(lab)
+
+    def subject(*options):
+        shown = w.visitor.run(["sh", "-c", f"openssl s_client -connect 45.0.0.2:443 "
+                               f"{' '.join(options)} </dev/null 2>/dev/null | "
+                               "openssl x509 -noout -ext subjectAltName"]).stdout
+        return re.search(r"DNS:(\S+)", shown).group(1)
+
+    for name in ("www.example.org", "WWW.Example.ORG", "www.example.org."):
+        assert subject("-servername", name) == "www.example.org", name
+    for options in (["-noservername"], ["-servername", "other.example.org"],
+                    ["-servername", "relay.example.org"]):
+        assert subject(*options) == "relay.example.org", options
+    relay.wait_idle()
+
+
+@limit(90)
+def test_many_pages(lab):
+    """A hundred visitors at once, through a home with one agent."""
+    w, relay, ca = web_at_home(lab)
+    config = lab.write("curl.conf", "url = https://www.example.org/\noutput = /dev/null\n" * 300)
+    done = w.visitor.run(["curl", "-sSf", "-m", "60", "--parallel", "--parallel-max", "100",
+                          "--parallel-immediate", "-H", "Connection: close", "--http1.1",
+                          "--cacert", ca.certificate, "-w", "%{http_code}\n", "-K", config],
+                         timeout=80)
+    assert done.stdout.split() == ["200"] * 300, (done.stdout[-200:], done.stderr[-400:])
+    relay.wait_idle()
+    assert relay.status()["sessions_total"] >= 300
