@@ -186,6 +186,7 @@ def test_unknown_targets(lab):
         assert took < 6, f"{target}: closed after {took:.1f} s only"
         line = laptop.wait_for_line(rf"^.*{target}.*$", 5).group(0)
         assert sentence in line, f"{target}: {line}"
+    assert "127.0.0.1:9 (service down): Connection refused" in laptop.log()
     with w.laptop.connect("127.0.0.1", 7000) as s:  # and the good one works
         s.sendall(b"hello")
         assert receive_exactly(s, 5) == b"hello"

@@ -7,7 +7,9 @@ from peers import PAGE, WebCa, need, nginx, openssl, spki_pin
 from runner import limit
 from world import World
 
-PUBLIC = {"www.example.org": "home/web", "down.example.org": "home/nothing"}
+PUBLIC = {"www.example.org": "home/web", "none.example.org": "home/nothing",
+          "down.example.org": "home/down", "private.example.org": "home/private",
+          "away.example.org": "nobody/web"}
 
 
 def web_at_home(lab):
@@ -17,7 +19,8 @@ def web_at_home(lab):
     w.web_chain, w.web_key = ca.issue("www.example.org")
     nginx(w.home, "nginx", 8443, tls=(w.web_chain, w.web_key))
     relay = w.relay(public=PUBLIC)
-    w.agent(w.home, "home", publish={"web": "127.0.0.1:8443"}, public=["web"])
+    w.agent(w.home, "home", publish={"web": "127.0.0.1:8443", "down": "127.0.0.1:9",
+                                    "private": "127.0.0.1:8443"}, public=["web", "down"])
     return w, relay, ca
 
 
@@ -120,11 +123,17 @@ def test_browser(lab):
 
 
 def test_name_without_service(lab):
-    """A public name whose service is not there closes cleanly and does not fall back."""
+    """A name whose service is not there, or is not public, is closed at once, without a page."""
     w, relay, _ca = web_at_home(lab)
-    done = w.visitor.run(["curl", "-sSk", "-m", "20", "https://down.example.org/"], check=False)
-    assert done.returncode in (35, 52, 56), f"status {done.returncode}: {done.stderr}"
+    for name in PUBLIC:
+        done = w.visitor.run(["curl", "-sSk", "-m", "5", "--connect-to", f"{name}:443:45.0.0.2",
+                              f"https://{name}/"], check=False)
+        expected = (0,) if name == "www.example.org" else (35, 52, 56)
+        assert done.returncode in expected, f"{name}: status {done.returncode}: {done.stderr}"
     relay.wait_idle()
+    status = relay.status()
+    for reason in ("SERVICE_UNKNOWN", "TARGET_UNREACHABLE", "AGENT_OFFLINE", "NOT_ALLOWED"):
+        assert status.get(f"refused_{reason}", 0) == 1, (reason, status)
 
 
 def test_names(lab):
