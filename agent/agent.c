@@ -144,6 +144,16 @@ bool agent_open(struct agent *a, const struct agent_config *config, int engine, 
 	return false;
 }
 
+bool agent_check(const struct agent_config *config, char *why, size_t why_size)
+{
+	struct agent a = {.config = config};
+	bool ok = open_identity(&a, why, why_size) &&
+		  http_proxy_init(&a.proxy, config->proxy, why, why_size);
+
+	agent_close(&a);
+	return ok;
+}
+
 void agent_start(struct agent *a)
 {
 	for (size_t i = 0; i < a->link_count; i++)

@@ -68,6 +68,8 @@ struct agent {
  */
 bool agent_open(struct agent *a, const struct agent_config *config, int engine, bool transient,
 		char *why, size_t why_size) MUST_CHECK;
+/* What agent_open() checks of the identity and the proxy, and nothing more. */
+bool agent_check(const struct agent_config *config, char *why, size_t why_size) MUST_CHECK;
 void agent_start(struct agent *a);
 /* Says BYE on every link, resets every session, and leaves ring_run() when all is done. */
 void agent_stop(struct agent *a);

@@ -198,7 +198,7 @@ static void proxy_reply(struct dial *d)
 	}
 	if (code < 200 || code > 299) {
 		fail(d, "CONNECT to %s through %s: %s", d->target, d->proxy,
-		     http_proxy_refusal(code));
+		     http_proxy_refusal(&d->agent->proxy, code));
 		return;
 	}
 	if (used != d->head_len) {

@@ -173,7 +173,7 @@ size_t http_proxy_connect(const struct http_proxy *p, const char *target,
 	return n > 0 && (size_t)n < HTTP_PROXY_HEAD_MAX ? (size_t)n : 0;
 }
 
-const char *http_proxy_refusal(unsigned code)
+const char *http_proxy_refusal(const struct http_proxy *p, unsigned code)
 {
 	switch (code) {
 	case 403:
@@ -182,6 +182,9 @@ const char *http_proxy_refusal(unsigned code)
 	case 501:
 		return "the proxy does not support CONNECT; use one that does";
 	case 407:
+		if (p->authorization[0])
+			return "the proxy does not accept our user and password (407); correct "
+			       "them in proxy";
 		return "the proxy wants a user and password (407); write "
 		       "http://user:password@host:port in proxy";
 	case 502:

@@ -29,6 +29,6 @@ size_t http_proxy_connect(const struct http_proxy *p, const char *target,
 			  uint8_t out[HTTP_PROXY_HEAD_MAX]) MUST_CHECK;
 
 /* What a status code other than 2xx means, with the remedy. */
-const char *http_proxy_refusal(unsigned code);
+const char *http_proxy_refusal(const struct http_proxy *p, unsigned code);
 
 #endif

@@ -6,12 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/connector.h"
 #include "core/log.h"
 
-#define BACKLOG 512
+#define BACKLOG		512
+#define IN_USE_TRIES	50
+#define IN_USE_PAUSE_NS 20000000L
 
 #define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
@@ -52,6 +55,20 @@ static void pause_over(struct timer *t, uint64_t now_ms)
 	ring_accept(l->agent->ring, &l->op, l->fd);
 }
 
+/* When a process with a ring is killed, the kernel takes the ring down a moment later, and only
+ * then closes its listeners: who starts in its place waits for that, for a second at most. */
+static bool bind_patiently(int fd, const struct addr *address)
+{
+	const struct timespec pause = {.tv_nsec = IN_USE_PAUSE_NS};
+
+	for (unsigned tries = 0; bind(fd, &address->sa, address->len) < 0; tries++) {
+		if (errno != EADDRINUSE || tries == IN_USE_TRIES)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
 int listener_open(struct listener *l, struct agent *a, const struct addr *address,
 		  struct addr *bound)
 {
@@ -62,7 +79,7 @@ int listener_open(struct listener *l, struct agent *a, const struct addr *addres
 	if (fd < 0)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-	    bind(fd, &address->sa, address->len) < 0 || listen(fd, BACKLOG) < 0 ||
+	    !bind_patiently(fd, address) || listen(fd, BACKLOG) < 0 ||
 	    getsockname(fd, &in_use.sa, &in_use.len) < 0) {
 		error = -errno;
 		close(fd);

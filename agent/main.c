@@ -17,8 +17,6 @@
 #include "core/notify.h"
 #include "core/options.h"
 
-#define CONFIG_DEFAULT "/etc/postern/agent.yaml"
-
 #define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 struct program {
@@ -161,12 +159,23 @@ static int run(struct program *p, const struct agent_config *config, int engine)
 	return error ? 1 : 0;
 }
 
+static int check(const struct options *options, const struct agent_config *config)
+{
+	char why[512];
+
+	if (!agent_check(config, why, sizeof(why))) {
+		fprintf(stderr, "%s: %s\n", options->config, why);
+		return 1;
+	}
+	printf("%s: ok\n", options->config);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct options_about about = {
 		.program = "postern-agent",
 		.summary = "Dials relays, publishes local services and opens forwards to others.",
-		.config = CONFIG_DEFAULT,
 	};
 	static struct program program;
 	struct agent_config config;
@@ -189,8 +198,7 @@ int main(int argc, char **argv)
 		config.log_level = options.log_level;
 	log_set_level((enum log_level)config.log_level);
 	if (options.check) {
-		printf("%s: ok\n", options.config);
-		status = 0;
+		status = check(&options, &config);
 	} else {
 		status = run(&program, &config,
 			     options.engine >= 0 ? options.engine : config.engine);

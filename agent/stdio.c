@@ -169,6 +169,8 @@ static void watch_signals(struct stdio *s)
 static bool start_pumps(struct stdio *s)
 {
 	s->in_started = pump_start(&s->in, STDIN_FILENO, s->pair[1], true);
+	if (s->in_started)
+		pthread_detach(s->in.thread); /* it may read for as long as the process lives */
 	s->out_started = pump_start(&s->out, s->pair[1], STDOUT_FILENO, false);
 	return s->in_started && s->out_started;
 }

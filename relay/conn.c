@@ -271,6 +271,10 @@ static void conn_ended_by_peer(struct conn *c, int res)
 	c->read_done = true;
 	if (c->phase == CONN_CLOSING && ring_op_busy(&c->tx) && res == 0)
 		return; /* half-closed: let our last bytes leave */
+	if (c->phase == CONN_WEB && conn_sending(c) && res == 0) {
+		conn_finish(c); /* asked, and closed its side: the answer is still on its way */
+		return;
+	}
 	if (c->phase == CONN_PROXY || c->phase == CONN_HELLO || c->phase == CONN_HANDSHAKE)
 		reason = REASON_GONE_EARLY;
 	conn_close(c, reason);

@@ -16,7 +16,7 @@
  *   publisher's link gone                            its meetings are orphaned: the askers are told
  *   session ends                rendezvous_end()     the counts go down
  *
- * Connections are known here by opaque ids only. The caller serialises all calls (relay/board.c),
+ * Connections are known here by opaque ids only. The caller serialises all calls (relay.h: lock),
  * sends the messages and keeps the deadlines. Every table has a limit; at a limit new work is
  * refused with a reason and what runs goes on.
  */

@@ -7,6 +7,7 @@ kernel takes away all that it made.
 """
 import ctypes
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -89,6 +90,8 @@ def enter():
         os.environ["POSTERN_UID"] = str(os.geteuid())
         argv = [*_unshare_arguments(), sys.executable, *sys.argv]
         sys.exit(_run_inside(argv))
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.environ[INSIDE] = "0"  # a program that we start and that enters by itself starts anew
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     mounts = [["mount", "-t", "tmpfs", "lab", "/run"]]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """To anybody but an agent the relay is a plain, well-configured web server."""
 import re
+import socket
 import time
 
 from peers import ends, receive_all, tls_context
@@ -161,3 +162,25 @@ def test_front_slow_request(lab):
         took = time.monotonic() - start
         assert took < 6, f"a dripping request lived {took:.1f} s"
         assert ends(idle, 5), "an idle connection was kept"
+
+
+def test_front_large_page(lab):
+    """The operator's own page, to readers that are slow or have already closed their side."""
+    words = "".join(f"<p>line {n} of the operator's own page</p>" for n in range(1400))
+    front = Front(lab, site=f"  page: |\n    <!doctype html>{words}\n")
+    get = ("GET / HTTP/1.1\r\n" + HOST + "\r\n").encode()
+    last = get.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    status, _, body = front.ask(last)
+    assert status == 200 and len(body) > 50000 and b"line 1399 of" in body, (status, len(body))
+    with front.connect() as s:
+        s.sendall(get)
+        socket.socket.shutdown(s, socket.SHUT_WR)  # TCP's end only, without close_notify
+        assert parse(receive_all(s))[2] == body
+    with front.connect() as s:
+        s.sendall(get * 19 + last)
+        got = b""
+        for _ in range(20):
+            time.sleep(0.02)
+            got += s.recv(1000)
+        got += receive_all(s)
+    assert got.count(b"line 1399 of") == 20 and got.endswith(body), f"{len(got)} bytes arrived"

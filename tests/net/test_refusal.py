@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad input and refusals: counted, explained, and never at the cost of what runs."""
 import re
+import resource
 import struct
 import threading
 import time
@@ -143,13 +144,19 @@ def trust_both(config, foreign):
 
 
 def test_expired_certificate(lab):
+    """At its start the agent says so itself; later on the relay refuses it."""
     w = World(lab).two_homes()
-    relay = w.relay()
+    running = w.start_agent(w.home, w.issue_agent("home", expires="3s"), "expiring", wait=False)
+    running.wait_for_line(r"agent: ready")
     config = w.issue_agent("laptop", expires="1s")
-    time.sleep(2.1)
+    time.sleep(3.1)
+    relay = w.relay()
     agent = w.start_agent(w.laptop, config, "expired", wait=False)
     agent.wait_for_line(r"certificate.*expired", 10)
-    assert relay.status()["links"] == 0
+    assert agent.wait(5), "an agent runs with an expired certificate"
+    running.wait_for_line(r"certificate.*expired", 20)
+    status = relay.status()
+    assert status["links"] == 0 and status.get("refused_CERT_EXPIRED", 0) >= 1, status
 
 
 def test_unknown_targets(lab):
@@ -179,6 +186,7 @@ def test_unknown_targets(lab):
         assert took < 6, f"{target}: closed after {took:.1f} s only"
         line = laptop.wait_for_line(rf"^.*{target}.*$", 5).group(0)
         assert sentence in line, f"{target}: {line}"
+    assert "127.0.0.1:9 (service down): Connection refused" in laptop.log()
     with w.laptop.connect("127.0.0.1", 7000) as s:  # and the good one works
         s.sendall(b"hello")
         assert receive_exactly(s, 5) == b"hello"
@@ -274,6 +282,8 @@ def test_slow_clients(lab):
 @limit(120)
 def test_flood_of_silence(lab):
     """Five thousand silent connections from many sources; a transfer runs through and completes."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    assert files >= 6000, f"ulimit -n is {files}; this test opens 5000 sockets: raise it to 6000"
     w = World(lab).two_homes()
     w.home.serve(7000, echo)
     relay, *_ = w.pair(7000, relay_blocks={"limits": "  hello: 6s\n  per_source: 64"})

@@ -7,7 +7,9 @@ from peers import PAGE, WebCa, need, nginx, openssl, spki_pin
 from runner import limit
 from world import World
 
-PUBLIC = {"www.example.org": "home/web", "down.example.org": "home/nothing"}
+PUBLIC = {"www.example.org": "home/web", "none.example.org": "home/nothing",
+          "down.example.org": "home/down", "private.example.org": "home/private",
+          "away.example.org": "nobody/web"}
 
 
 def web_at_home(lab):
@@ -17,7 +19,8 @@ def web_at_home(lab):
     w.web_chain, w.web_key = ca.issue("www.example.org")
     nginx(w.home, "nginx", 8443, tls=(w.web_chain, w.web_key))
     relay = w.relay(public=PUBLIC)
-    w.agent(w.home, "home", publish={"web": "127.0.0.1:8443"}, public=["web"])
+    w.agent(w.home, "home", publish={"web": "127.0.0.1:8443", "down": "127.0.0.1:9",
+                                    "private": "127.0.0.1:8443"}, public=["web", "down"])
     return w, relay, ca
 
 
@@ -120,8 +123,46 @@ def test_browser(lab):
 
 
 def test_name_without_service(lab):
-    """A public name whose service is not there closes cleanly and does not fall back."""
+    """A name whose service is not there, or is not public, is closed at once, without a page."""
     w, relay, _ca = web_at_home(lab)
-    done = w.visitor.run(["curl", "-sSk", "-m", "20", "https://down.example.org/"], check=False)
-    assert done.returncode in (35, 52, 56), f"status {done.returncode}: {done.stderr}"
+    for name in PUBLIC:
+        done = w.visitor.run(["curl", "-sSk", "-m", "5", "--connect-to", f"{name}:443:45.0.0.2",
+                              f"https://{name}/"], check=False)
+        expected = (0,) if name == "www.example.org" else (35, 52, 56)
+        assert done.returncode in expected, f"{name}: status {done.returncode}: {done.stderr}"
     relay.wait_idle()
+    status = relay.status()
+    for reason in ("SERVICE_UNKNOWN", "TARGET_UNREACHABLE", "AGENT_OFFLINE", "NOT_ALLOWED"):
+        assert status.get(f"refused_{reason}", 0) == 1, (reason, status)
+
+
+def test_names(lab):
+    """Names in any case and with a final dot; no name, or one that is not published: our own."""
+    w, relay, ca = web_at_home(lab)
+
+    def subject(*options):
+        shown = w.visitor.run(["sh", "-c", f"openssl s_client -connect 45.0.0.2:443 "
+                               f"{' '.join(options)} </dev/null 2>/dev/null | "
+                               "openssl x509 -noout -ext subjectAltName"]).stdout
+        return re.search(r"DNS:(\S+)", shown).group(1)
+
+    for name in ("www.example.org", "WWW.Example.ORG", "www.example.org."):
+        assert subject("-servername", name) == "www.example.org", name
+    for options in (["-noservername"], ["-servername", "other.example.org"],
+                    ["-servername", "relay.example.org"]):
+        assert subject(*options) == "relay.example.org", options
+    relay.wait_idle()
+
+
+@limit(90)
+def test_many_pages(lab):
+    """A hundred visitors at once, through a home with one agent."""
+    w, relay, ca = web_at_home(lab)
+    config = lab.write("curl.conf", "url = https://www.example.org/\noutput = /dev/null\n" * 300)
+    done = w.visitor.run(["curl", "-sSf", "-m", "60", "--parallel", "--parallel-max", "100",
+                          "--parallel-immediate", "-H", "Connection: close", "--http1.1",
+                          "--cacert", ca.certificate, "-w", "%{http_code}\n", "-K", config],
+                         timeout=80)
+    assert done.stdout.split() == ["200"] * 300, (done.stdout[-200:], done.stderr[-400:])
+    relay.wait_idle()
+    assert relay.status()["sessions_total"] >= 300

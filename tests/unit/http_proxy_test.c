@@ -134,7 +134,9 @@ static void the_request_is_complete_or_not_made(void **state)
 	memset(target, 'a', sizeof(target));
 	target[sizeof(target) - 1] = '\0';
 	assert_int_equal(http_proxy_connect(&p, target, out), 0);
-	assert_non_null(strstr(http_proxy_refusal(407), "password"));
+	assert_non_null(strstr(http_proxy_refusal(&p, 407), "does not accept"));
+	p = from("http://proxy:1");
+	assert_non_null(strstr(http_proxy_refusal(&p, 407), "wants a user"));
 }
 
 int main(void)
