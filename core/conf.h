@@ -28,7 +28,7 @@ enum conf_kind { CONF_SCALAR, CONF_LIST, CONF_MAP };
 
 struct conf_node {
 	enum conf_kind kind;
-	unsigned line, column; /* 1-based */
+	unsigned line, column; /* 1-based; 0: the document was no text */
 	char *text;	       /* scalar */
 	bool quoted;	       /* scalar written in quotes or as a block */
 	size_t count;
@@ -51,8 +51,9 @@ struct conf_node *conf_load(const char *path, struct conf_errors *errors) MUST_C
 void conf_node_free(struct conf_node *n);
 void conf_errors_free(struct conf_errors *e);
 
-/* Adds "file:line:column: path: sentence"; at may be NULL (no position) and path empty. Never pass
- * it a secret; texts of the document go through conf_quote(). */
+/* Adds "file:line:column: path: sentence"; at may be NULL (no position) and path empty. With
+ * neither file nor position it is "path: sentence". Never pass it a secret; texts of the document
+ * go through conf_quote(). */
 void conf_error(struct conf_errors *e, const struct conf_node *at, const char *path,
 		const char *format, ...) __attribute__((format(printf, 4, 5)));
 
@@ -122,6 +123,9 @@ bool conf_bind(const struct conf_node *map, const struct conf_field *fields, voi
 	       struct conf_errors *errors) MUST_CHECK;
 /* Frees everything that conf_bind() allocated in out. */
 void conf_release(const struct conf_field *fields, void *out);
+
+/* The field of this key, or NULL; also when fields is NULL. */
+const struct conf_field *conf_find(const struct conf_field *fields, const char *key);
 
 /* Prints the schema, one key per line: path, what it takes ("a duration, 100ms to 5m; default 10s")
  * and help, with tabs between. postern.yaml(5) says the same, and a test compares them. */

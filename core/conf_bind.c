@@ -205,9 +205,9 @@ static void bind_field(const struct conf_node *n, const struct conf_field *f, vo
 		f->check(errors, n, path, out);
 }
 
-static const struct conf_field *find_field(const struct conf_field *fields, const char *key)
+const struct conf_field *conf_find(const struct conf_field *fields, const char *key)
 {
-	for (; fields->key; fields++) {
+	for (; fields && fields->key; fields++) {
 		if (strcmp(fields->key, key) == 0)
 			return fields;
 	}
@@ -222,7 +222,7 @@ static void bind_map(const struct conf_node *map, const struct conf_field *field
 
 	apply_defaults(fields, out, errors);
 	for (size_t i = 0; i < map->count; i++) {
-		const struct conf_field *f = find_field(fields, map->keys[i]->text);
+		const struct conf_field *f = conf_find(fields, map->keys[i]->text);
 
 		conf_path_key(child, path, map->keys[i]->text);
 		if (f)

@@ -27,7 +27,8 @@ void conf_error(struct conf_errors *e, const struct conf_node *at, const char *p
 		const char *format, ...)
 {
 	char line[2048];
-	size_t used;
+	size_t used = 0;
+	bool placed = e->file || (at && at->line), has_path = path && path[0];
 	va_list args;
 
 	if (e->count++ >= CONF_LINES_MAX) {
@@ -35,13 +36,15 @@ void conf_error(struct conf_errors *e, const struct conf_node *at, const char *p
 			append_line(e, "and more errors follow; mend these first");
 		return;
 	}
-	used = (size_t)snprintf(line, sizeof(line), "%.512s:", e->file ? e->file : "configuration");
+	if (placed || !has_path)
+		used = (size_t)snprintf(line, sizeof(line),
+					"%.512s:", e->file ? e->file : "configuration");
 	if (at && at->line)
 		used += (size_t)snprintf(line + used, sizeof(line) - used, "%u:%u:", at->line,
 					 at->column);
-	if (path && path[0])
+	if (has_path)
 		used += (size_t)snprintf(line + used, sizeof(line) - used,
-					 " %.*s:", CONF_PATH_BYTES, path);
+					 "%s%.*s:", used > 0 ? " " : "", CONF_PATH_BYTES, path);
 	line[used++] = ' ';
 	va_start(args, format);
 	vsnprintf(line + used, sizeof(line) - used, format, args);

@@ -6,7 +6,7 @@
  * links: core/engine/identity.c core/engine/identity_verify.c core/engine/identity_relay.c
  * links: core/engine/certificate.c relay/config.c agent/config.c core/conf.c core/conf_bind.c
  * links: core/conf_check.c core/conf_error.c core/conf_value.c core/addr.c core/log.c
- * links: core/parse/wire.c
+ * links: core/conf_yaml.c core/parse/wire.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

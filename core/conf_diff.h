@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conf_diff: what differs between two documents, and documents without their secrets.
+ *
+ * Items of a list are matched by their name, so that taking one away does not show all later ones
+ * as changed: by the first field of their table where that is a required single value (a listener's
+ * address), else by all that they say.
+ */
+#ifndef POSTERN_CORE_CONF_DIFF_H
+#define POSTERN_CORE_CONF_DIFF_H
+
+#include <jansson.h>
+
+#include "core/conf.h"
+
+#define CONF_HIDDEN "(hidden)"
+
+/* [{path, from, to}], empty exactly when the documents are equal. from or to is null where there is
+ * nothing; secrets show as CONF_HIDDEN. A list whose items only moved is one entry, with their
+ * names (or former places) in both orders. NULL without memory. */
+json_t *conf_diff(const struct conf_field *fields, const json_t *from, const json_t *to) MUST_CHECK;
+
+/* A copy with CONF_HIDDEN in place of each secret. */
+json_t *conf_hide(const struct conf_field *fields, const json_t *document) MUST_CHECK;
+/* A copy with the secrets of the other document in place of each CONF_HIDDEN; where that has none,
+ * the mark stays, and is no valid secret. */
+json_t *conf_reveal(const struct conf_field *fields, const json_t *document,
+		    const json_t *secrets) MUST_CHECK;
+
+#endif
