@@ -292,6 +292,22 @@ static const struct conf_field limit_fields[] = {
 	{.key = NULL},
 };
 
+#define RATE(k, member, text)                                                                      \
+	{                                                                                          \
+		.key = (k), .type = CONF_RATE, .offset = AT(shaper_limits, member),                \
+		.max = 1000000000000, .initial = "0", .help = (text)                               \
+	}
+
+static const struct conf_field bandwidth_fields[] = {
+	RATE("relay", relay, "the rate of all sessions together; 0 for no limit"),
+	RATE("per_agent", per_agent,
+	     "the rate of all sessions that one agent asked for; 0 for no limit"),
+	RATE("per_service", per_service, "the rate of all sessions to one service; 0 for no limit"),
+	RATE("per_session", per_session,
+	     "the rate of one session, both directions together; 0 for no limit"),
+	{.key = NULL},
+};
+
 static const struct conf_field fields[] = {
 	{.key = "name",
 	 .type = CONF_NAME,
@@ -379,6 +395,11 @@ static const struct conf_field fields[] = {
 	 .offset = AT(relay_config, limits),
 	 .fields = limit_fields,
 	 .help = "the bounds on what the relay takes on; at a bound new work is refused"},
+	{.key = "bandwidth",
+	 .type = CONF_STRUCT,
+	 .offset = AT(relay_config, bandwidth),
+	 .fields = bandwidth_fields,
+	 .help = "the rates that sessions share fairly, agent by agent"},
 	{.key = NULL},
 };
 

@@ -10,6 +10,7 @@
 #include "core/conf.h"
 #include "core/log.h"
 #include "core/ring.h"
+#include "relay/shaper.h"
 
 struct relay_public {		     /* public: [{name: www.example.org, to: home/web}] */
 	char *name;		     /* lower case host name */
@@ -65,6 +66,7 @@ struct relay_config {
 	} metrics;
 	uint64_t drain_ms; /* how long SIGTERM lets sessions finish; 30s */
 	struct relay_limits limits;
+	struct shaper_limits bandwidth;
 };
 
 /* Loads and checks path (which errors->file then names). False: errors tell, out is untouched. */

@@ -75,8 +75,32 @@ static void test_defaults(void **state)
 	assert_int_equal(c.limits.ping_ms, 25000);
 	assert_int_equal(c.limits.http_idle_ms, 15000);
 	assert_int_equal(c.limits.buffer_bytes, 64 << 20);
+	assert_int_equal(c.bandwidth.relay, 0);
+	assert_int_equal(c.bandwidth.per_session, 0);
 	relay_config_free(&c);
 	assert_null(c.name);
+}
+
+static void test_bandwidth(void **state)
+{
+	struct conf_errors errors = {.file = "f"};
+	struct relay_config c;
+
+	if (!bind_text(BASE "bandwidth:\n  relay: 1Gbit/s\n  per_agent: 100MB/s\n"
+			    "  per_service: 512KiB/s\n  per_session: 20MB/s\n",
+		       &c, &errors))
+		fail_msg("%s", errors.text);
+	assert_int_equal(c.bandwidth.relay, 125000000);
+	assert_int_equal(c.bandwidth.per_agent, 100000000);
+	assert_int_equal(c.bandwidth.per_service, 524288);
+	assert_int_equal(c.bandwidth.per_session, 20000000);
+	relay_config_free(&c);
+	assert_refused(
+		BASE "bandwidth: {per_session: 20MB, per_agents: 1MB/s}\n",
+		"f:16:26: bandwidth.per_session: \"20MB\" is not a rate; write a number and a "
+		"unit, such as 20MB/s or 100Mbit/s\n"
+		"f:16:32: bandwidth.per_agents: is not a known key; did you mean "
+		"\"per_agent\"?\n");
 }
 
 static void test_public(void **state)
@@ -231,10 +255,11 @@ static void test_load(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),   cmocka_unit_test(test_public),
-		cmocka_unit_test(test_duplicates), cmocka_unit_test(test_values),
-		cmocka_unit_test(test_nothing),	   cmocka_unit_test(test_pem),
-		cmocka_unit_test(test_ec_key),	   cmocka_unit_test(test_load),
+		cmocka_unit_test(test_defaults), cmocka_unit_test(test_bandwidth),
+		cmocka_unit_test(test_public),	 cmocka_unit_test(test_duplicates),
+		cmocka_unit_test(test_values),	 cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_pem),	 cmocka_unit_test(test_ec_key),
+		cmocka_unit_test(test_load),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
