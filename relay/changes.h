@@ -4,12 +4,14 @@
  *
  *   SETTLED ──apply──► SETTLED                     revision + 1
  *   SETTLED ──apply, confirm within──► TRYING ──confirm──► SETTLED
- *                                        └─time is up, or rollback──► SETTLED with the old document,
- *                                                                     as a revision of its own
- *   TRYING ──apply──► refused: BUSY
+ *                                        └─time is up, or rollback──► SETTLED with the old
+ * document, as a revision of its own TRYING ──apply──► refused: BUSY
  *
  * A document is the JSON form of a configuration, secrets included; a change says which revision it
  * was made from, so that two consoles cannot overwrite each other unknowingly.
+ *
+ * Of each change the history keeps what differed, secrets hidden and large values as their size, so
+ * that its memory is bounded whatever is applied.
  */
 #ifndef POSTERN_RELAY_CHANGES_H
 #define POSTERN_RELAY_CHANGES_H
@@ -19,7 +21,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define MUST_CHECK	    __attribute__((warn_unused_result))
 #define CHANGES_HISTORY_MAX 50u
 
 struct changes;
@@ -38,7 +40,8 @@ enum changes_verdict { CHANGES_OK, CHANGES_STALE, CHANGES_BUSY, CHANGES_SAME };
 /* May a change made from this revision (0: whatever is in force) begin? */
 enum changes_verdict changes_may(const struct changes *ch, uint64_t from_revision,
 				 const json_t *document);
-/* It has been applied: becomes the revision in force. confirm_ms 0: for good. */
+/* It has been applied: becomes the revision in force. confirm_ms 0: for good. False without memory,
+ * and while TRYING for anything but the document to go back to. */
 bool changes_commit(struct changes *ch, const json_t *document, const char *who, const char *note,
 		    uint64_t confirm_ms, uint64_t now_ms, time_t wall) MUST_CHECK;
 /* False when nothing waits. */
@@ -46,9 +49,10 @@ bool changes_confirm(struct changes *ch, const char *who, time_t wall) MUST_CHEC
 /* The document to go back to, while TRYING; NULL otherwise. Commit it with confirm_ms 0. */
 const json_t *changes_rollback(const struct changes *ch);
 
-/* [{path, from, to}], secrets shown as "(hidden)". */
+/* [{path, from, to}], secrets shown as "(hidden)"; see conf_diff() in core/conf_diff.h. */
 json_t *changes_diff(const json_t *from, const json_t *to) MUST_CHECK;
-/* [{revision, at, who, note, state, diff}] newest first. */
+/* [{revision, at, who, note, state, diff}] newest first; confirmed_by and confirmed_at where
+ * somebody did. state: "in force", "waiting", "replaced", "rolled back". */
 json_t *changes_history(const struct changes *ch) MUST_CHECK;
 
 /* A copy with every secret replaced by "(hidden)"; and one with each such mark put back. */

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* changes: the document in force, the one before while a trial runs, and what there was before. */
+#include "relay/changes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/conf_diff.h"
+#include "core/log.h"
+#include "relay/config.h"
+
+/* What the history keeps of one change: enough to see what happened, bounded whatever it was. */
+#define KEPT_ENTRIES 100u
+#define KEPT_BYTES   1024u
+#define KEPT_NOTE    512u
+
+struct changes {
+	json_t *document; /* in force */
+	json_t *before;	  /* to go back to; NULL: settled */
+	uint64_t due_ms;
+	uint64_t revision;
+	json_t *history[CHANGES_HISTORY_MAX]; /* that of revision r stands in r modulo the size */
+};
+
+static json_t **entry_of(struct changes *ch, uint64_t revision)
+{
+	return &ch->history[revision % CHANGES_HISTORY_MAX];
+}
+
+/* ---- what the history keeps ----------------------------------------------------------------- */
+
+static json_t *time_text(time_t wall)
+{
+	char text[32];
+	struct tm t;
+
+	gmtime_r(&wall, &t);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &t);
+	return json_string(text);
+}
+
+static json_t *bounded_text(const char *text)
+{
+	char shown[KEPT_NOTE];
+
+	log_escape(text, shown, sizeof(shown));
+	return json_string(shown);
+}
+
+/* value, or its size where it is large. */
+static json_t *bounded_value(json_t *value)
+{
+	size_t size = json_dumpb(value, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
+
+	return size <= KEPT_BYTES ? json_incref(value) : json_sprintf("(%zu bytes)", size);
+}
+
+/* Takes diff over. NULL without memory, also in. */
+static json_t *bounded_diff(json_t *diff)
+{
+	json_t *kept = diff ? json_array() : NULL, *entry;
+	bool ok = kept;
+	size_t i;
+
+	json_array_foreach(diff, i, entry)
+	{
+		if (i == KEPT_ENTRIES) {
+			ok = json_array_append_new(
+				     kept, json_pack("{s:o, s:n, s:n}", "path",
+						     json_sprintf("(%zu more)",
+								  json_array_size(diff) - i),
+						     "from", "to")) == 0 &&
+			     ok;
+			break;
+		}
+		ok = json_array_append_new(
+			     kept,
+			     json_pack("{s:O, s:o, s:o}", "path", json_object_get(entry, "path"),
+				       "from", bounded_value(json_object_get(entry, "from")), "to",
+				       bounded_value(json_object_get(entry, "to")))) == 0 &&
+		     ok;
+	}
+	json_decref(diff);
+	if (ok)
+		return kept;
+	json_decref(kept);
+	return NULL;
+}
+
+/* Takes diff over. NULL without memory, also in. */
+static json_t *entry_new(uint64_t revision, time_t wall, const char *who, const char *note,
+			 const char *state, json_t *diff)
+{
+	return json_pack("{s:I, s:o, s:o, s:o, s:s, s:o}", "revision", (json_int_t)revision, "at",
+			 time_text(wall), "who", bounded_text(who), "note", bounded_text(note),
+			 "state", state, "diff", diff);
+}
+
+/* Without memory the word before stays. */
+static void set_state(json_t *entry, const char *state)
+{
+	(void)!json_object_set_new(entry, "state", json_string(state));
+}
+
+/* ---- revisions ------------------------------------------------------------------------------ */
+
+struct changes *changes_new(const json_t *document, time_t wall)
+{
+	struct changes *ch = calloc(1, sizeof(*ch));
+
+	if (!ch)
+		return NULL;
+	ch->revision = 1;
+	ch->due_ms = UINT64_MAX;
+	ch->document = json_deep_copy(document);
+	*entry_of(ch, 1) = entry_new(1, wall, "start", "", "in force", json_array());
+	if (ch->document && *entry_of(ch, 1))
+		return ch;
+	changes_free(ch);
+	return NULL;
+}
+
+void changes_free(struct changes *ch)
+{
+	if (!ch)
+		return;
+	json_decref(ch->document);
+	json_decref(ch->before);
+	for (size_t i = 0; i < CHANGES_HISTORY_MAX; i++)
+		json_decref(ch->history[i]);
+	free(ch);
+}
+
+uint64_t changes_revision(const struct changes *ch)
+{
+	return ch->revision;
+}
+
+const json_t *changes_document(const struct changes *ch)
+{
+	return ch->document;
+}
+
+uint64_t changes_due(const struct changes *ch)
+{
+	return ch->due_ms;
+}
+
+enum changes_verdict changes_may(const struct changes *ch, uint64_t from_revision,
+				 const json_t *document)
+{
+	if (ch->before)
+		return CHANGES_BUSY;
+	if (from_revision != 0 && from_revision != ch->revision)
+		return CHANGES_STALE;
+	return json_equal(document, ch->document) ? CHANGES_SAME : CHANGES_OK;
+}
+
+/* From TRYING only back; see the picture in the header. */
+static bool commit_fits(const struct changes *ch, const json_t *document, uint64_t confirm_ms)
+{
+	return !ch->before || (confirm_ms == 0 && json_equal(document, ch->before));
+}
+
+bool changes_commit(struct changes *ch, const json_t *document, const char *who, const char *note,
+		    uint64_t confirm_ms, uint64_t now_ms, time_t wall)
+{
+	uint64_t next = ch->revision + 1;
+	json_t *entry, *copy;
+
+	if (!commit_fits(ch, document, confirm_ms))
+		return false;
+	copy = json_deep_copy(document);
+	entry = entry_new(next, wall, who, note, confirm_ms > 0 ? "waiting" : "in force",
+			  bounded_diff(changes_diff(ch->document, document)));
+	if (!copy || !entry) {
+		json_decref(copy);
+		json_decref(entry);
+		return false;
+	}
+	set_state(*entry_of(ch, ch->revision), ch->before ? "rolled back" : "replaced");
+	json_decref(ch->before);
+	ch->before = NULL;
+	ch->due_ms = UINT64_MAX;
+	if (confirm_ms > 0) {
+		ch->before = ch->document;
+		ch->due_ms =
+			confirm_ms < UINT64_MAX - now_ms ? now_ms + confirm_ms : UINT64_MAX - 1;
+	} else {
+		json_decref(ch->document);
+	}
+	ch->document = copy;
+	ch->revision = next;
+	json_decref(*entry_of(ch, next));
+	*entry_of(ch, next) = entry;
+	return true;
+}
+
+bool changes_confirm(struct changes *ch, const char *who, time_t wall)
+{
+	json_t *entry = *entry_of(ch, ch->revision);
+
+	if (!ch->before)
+		return false;
+	json_decref(ch->before);
+	ch->before = NULL;
+	ch->due_ms = UINT64_MAX;
+	set_state(entry, "in force");
+	/* Without memory the history lacks who it was; the change holds all the same. */
+	(void)!json_object_set_new(entry, "confirmed_by", bounded_text(who));
+	(void)!json_object_set_new(entry, "confirmed_at", time_text(wall));
+	return true;
+}
+
+const json_t *changes_rollback(const struct changes *ch)
+{
+	return ch->before;
+}
+
+json_t *changes_history(const struct changes *ch)
+{
+	json_t *list = json_array();
+	uint64_t first =
+		ch->revision > CHANGES_HISTORY_MAX ? ch->revision - CHANGES_HISTORY_MAX + 1 : 1;
+
+	for (uint64_t r = ch->revision; list && r >= first; r--) {
+		/* The state of an entry changes later; what was handed out must not. */
+		if (json_array_append_new(list, json_copy(ch->history[r % CHANGES_HISTORY_MAX]))) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+/* ---- by the relay's schema ------------------------------------------------------------------ */
+
+json_t *changes_diff(const json_t *from, const json_t *to)
+{
+	return conf_diff(relay_config_fields(), from, to);
+}
+
+json_t *changes_hide(const json_t *document)
+{
+	return conf_hide(relay_config_fields(), document);
+}
+
+json_t *changes_reveal(const json_t *document, const json_t *in_force)
+{
+	return conf_reveal(relay_config_fields(), document, in_force);
+}
