@@ -59,7 +59,8 @@ PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c co
 	core/parse/proxy.c core/parse/reason.c core/parse/socks5.c core/parse/wire.c
 ENGINE_SRC := core/engine/certificate.c core/engine/identity.c core/engine/identity_relay.c \
 	core/engine/identity_verify.c \
-	core/engine/tls.c relay/rendezvous.c relay/shaper.c relay/shaper_tick.c relay/site.c relay/sources.c \
+	core/engine/tls.c relay/rendezvous.c relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c \
+	relay/site.c relay/sources.c \
 	agent/backoff.c agent/inner.c agent/link_state.c
 RELAYD_SRC := relay/config.c relay/conn.c relay/flow.c relay/frames.c relay/front.c relay/leg.c \
 	relay/link.c relay/public.c relay/relay.c relay/session.c relay/web.c relay/worker.c relay/main.c

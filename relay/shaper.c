@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shaper: shares, and who takes part under which limits. */
-#include "relay/shaper_internal.h"
-
+/* shaper: shares, and sessions that come and go. */
 #include <stdlib.h>
-#include <string.h>
 
-#include <utlist.h>
+#include "relay/shaper_tables.h"
 
-/* ---- shares: on both sides of the atomics -----------------------------------------------------
- */
+/* ---- shares: on both sides of the atomics --------------------------------------------------- */
 
 static struct share *share_new(void)
 {
@@ -60,137 +56,7 @@ void share_release(struct share *s)
 		free(s);
 }
 
-/* ---- limits -----------------------------------------------------------------------------------
- */
-
-static void limit_set(struct limit *l, uint64_t rate)
-{
-	if (l->rate <= 0) /* what no limit counted is no debt */
-		l->credit = (double)rate * TICK_S;
-	l->rate = (double)rate;
-}
-
-static void shaped_set_limit(struct shaper *sh, struct shaped *s)
-{
-	uint64_t rate = sh->limits.per_session;
-
-	if (s->rate > 0 && (rate == 0 || s->rate < rate))
-		rate = s->rate;
-	limit_set(&s->own, rate);
-}
-
-/* What each session of a limit may keep ready: all of them together one tick's worth. */
-static double reserve_of(const struct limit *l, size_t sessions)
-{
-	double worth = l->rate * TICK_S;
-
-	if (l->rate <= 0 || worth >= RESERVE_BYTES * (double)sessions)
-		return RESERVE_BYTES;
-	return worth / (double)sessions;
-}
-
-static void shaper_count(struct shaper *sh, size_t sessions)
-{
-	sh->session_count = sessions;
-	sh->reserve = reserve_of(&sh->relay, sessions);
-}
-
-static void group_count(struct shaper *sh, struct group *g, size_t sessions)
-{
-	sh->empty += sessions == 0;
-	sh->empty -= g->sessions == 0;
-	g->sessions = sessions;
-	g->reserve = reserve_of(&g->limit, sessions);
-}
-
-double shaped_reserve(const struct shaper *sh, const struct shaped *s)
-{
-	double groups = least(s->pair->of.account->reserve, s->pair->of.service->reserve);
-	double reserve = least(sh->reserve, groups);
-
-	return s->own.rate > 0 ? least(reserve, s->own.rate * TICK_S) : reserve;
-}
-
-/* ---- groups and pairs -------------------------------------------------------------------------
- */
-
-static struct group *group_hold(struct shaper *sh, struct group **table, const char *name,
-				uint64_t rate)
-{
-	size_t len = strlen(name);
-	struct group *g;
-
-	HASH_FIND(hh, *table, name, len, g);
-	if (!g) {
-		g = calloc(1, sizeof *g + len + 1);
-		if (!g)
-			return NULL;
-		memcpy(g->name, name, len);
-		limit_set(&g->limit, rate);
-		HASH_ADD_KEYPTR(hh, *table, g->name, len, g);
-		sh->empty++;
-	}
-	group_count(sh, g, g->sessions + 1);
-	return g;
-}
-
-static void group_let_go(struct shaper *sh, struct group *g)
-{
-	group_count(sh, g, g->sessions - 1);
-}
-
-static void table_sweep(struct shaper *sh, struct group **table)
-{
-	struct group *g, *next;
-
-	HASH_ITER(hh, *table, g, next) {
-		bool owes = g->limit.rate > 0 && g->limit.credit < g->limit.rate * TICK_S;
-
-		if (g->sessions > 0 || owes)
-			continue;
-		HASH_DEL(*table, g);
-		free(g);
-		sh->empty--;
-	}
-}
-
-void shaper_sweep(struct shaper *sh)
-{
-	if (sh->empty == 0)
-		return;
-	table_sweep(sh, &sh->accounts);
-	table_sweep(sh, &sh->services);
-}
-
-static struct pair *pair_of(struct shaper *sh, struct group *account, struct group *service)
-{
-	struct pair *p, key = {.of = {account, service}};
-
-	HASH_FIND(hh, sh->pairs, &key.of, sizeof key.of, p);
-	if (p)
-		return p;
-	p = calloc(1, sizeof *p);
-	if (!p)
-		return NULL;
-	p->of = key.of;
-	HASH_ADD(hh, sh->pairs, of, sizeof p->of, p);
-	DL_APPEND(account->pairs, p);
-	DL_APPEND2(service->pairs, p, prev_of_service, next_of_service);
-	return p;
-}
-
-static void pair_drop(struct shaper *sh, struct pair *p)
-{
-	if (p->sessions)
-		return;
-	DL_DELETE(p->of.account->pairs, p);
-	DL_DELETE2(p->of.service->pairs, p, prev_of_service, next_of_service);
-	HASH_DEL(sh->pairs, p);
-	free(p);
-}
-
-/* ---- joining and leaving ----------------------------------------------------------------------
- */
+/* ---- joining and leaving -------------------------------------------------------------------- */
 
 struct shaper *shaper_new(void)
 {
@@ -225,22 +91,13 @@ static bool shaper_make_room(struct shaper *sh)
 	return true;
 }
 
-static bool shaped_place(struct shaper *sh, struct shaped *s, const char *account,
-			 const char *service)
+static void shaped_set_limit(struct shaper *sh, struct shaped *s)
 {
-	struct group *a = group_hold(sh, &sh->accounts, account, sh->limits.per_agent);
-	struct group *v = group_hold(sh, &sh->services, service, sh->limits.per_service);
+	uint64_t rate = sh->limits.per_session;
 
-	s->pair = a && v ? pair_of(sh, a, v) : NULL;
-	if (!s->pair) {
-		if (a)
-			group_let_go(sh, a);
-		if (v)
-			group_let_go(sh, v);
-		return false;
-	}
-	DL_APPEND(s->pair->sessions, s);
-	return true;
+	if (s->rate > 0 && (rate == 0 || s->rate < rate))
+		rate = s->rate;
+	limit_set(&s->own, rate);
 }
 
 /* The reserve at once, where all limits have it: a new session need not wait for a tick. */
@@ -324,30 +181,15 @@ static void shaped_settle(struct shaper *sh, struct shaped *s)
 void shaper_leave(struct shaper *sh, uint64_t session)
 {
 	struct shaped *s = shaped_find(sh, session);
-	struct pair *p;
 
 	if (!s)
 		return;
-	p = s->pair;
 	shaped_settle(sh, s);
 	HASH_DEL(sh->sessions, s);
 	shaper_count(sh, sh->session_count - 1);
-	DL_DELETE(p->sessions, s);
-	group_let_go(sh, p->of.account);
-	group_let_go(sh, p->of.service);
-	pair_drop(sh, p);
+	shaped_unplace(sh, s);
 	share_release(s->share);
 	free(s);
-}
-
-static void table_set_limit(struct shaper *sh, struct group *table, uint64_t rate)
-{
-	struct group *g, *next;
-
-	HASH_ITER(hh, table, g, next) {
-		limit_set(&g->limit, rate);
-		group_count(sh, g, g->sessions);
-	}
 }
 
 void shaper_set_limits(struct shaper *sh, const struct shaper_limits *limits)
@@ -357,8 +199,7 @@ void shaper_set_limits(struct shaper *sh, const struct shaper_limits *limits)
 	sh->limits = *limits;
 	limit_set(&sh->relay, limits->relay);
 	shaper_count(sh, sh->session_count);
-	table_set_limit(sh, sh->accounts, limits->per_agent);
-	table_set_limit(sh, sh->services, limits->per_service);
+	shaper_set_group_limits(sh);
 	HASH_ITER(hh, sh->sessions, s, next) {
 		shaped_set_limit(sh, s);
 	}

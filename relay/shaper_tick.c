@@ -13,7 +13,7 @@
  * back; what is left after the last round stays with the limits for the next tick. Without limits
  * of services one round is exact.
  */
-#include "relay/shaper_internal.h"
+#include "relay/shaper_tables.h"
 
 #include <math.h>
 
@@ -64,8 +64,7 @@ static double level_of(const double *wants, size_t n, double room)
 	return before;
 }
 
-/* ---- claims -----------------------------------------------------------------------------------
- */
+/* ---- claims --------------------------------------------------------------------------------- */
 
 /* No limit touches it any more, or one does again. */
 static void shaped_set_free(struct shaped *s, bool is_free)
@@ -138,8 +137,7 @@ static bool claims_collect(struct shaper *sh, double seconds)
 	return freed;
 }
 
-/* ---- a round ----------------------------------------------------------------------------------
- */
+/* ---- a round -------------------------------------------------------------------------------- */
 
 static double account_wants(const struct shaper *sh, const struct group *account)
 {
@@ -245,8 +243,7 @@ static bool shaper_round(struct shaper *sh)
 	return trimmed;
 }
 
-/* ---- the tick ---------------------------------------------------------------------------------
- */
+/* ---- the tick ------------------------------------------------------------------------------- */
 
 /* Returns true when the session was hungry and got something. */
 static bool claim_settle(struct claim *c)

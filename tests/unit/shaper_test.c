@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * shaper: shares, ticks and limits, one effect at a time.
- * links: relay/shaper.c relay/shaper_tick.c
+ * links: relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shaper_internal: the tables behind relay/shaper.h, for shaper.c and shaper_tick.c only. */
-#ifndef POSTERN_RELAY_SHAPER_INTERNAL_H
-#define POSTERN_RELAY_SHAPER_INTERNAL_H
+/* shaper_tables: what is behind relay/shaper.h; for shaper.c and shaper_tick.c only. */
+#ifndef POSTERN_RELAY_SHAPER_TABLES_H
+#define POSTERN_RELAY_SHAPER_TABLES_H
 
 #include <uthash.h>
 
@@ -104,9 +104,19 @@ static inline double least(double a, double b)
 	return a < b ? a : b;
 }
 
+/* A limit that was none begins with one tick's worth. */
+void limit_set(struct limit *l, uint64_t rate);
 /* What a session may keep ready while it wants nothing, so that its next bytes need not wait. */
 double shaped_reserve(const struct shaper *sh, const struct shaped *s);
-/* An empty group goes once it has made up for the sessions that left, so that nobody earns by
+/* Puts a session into its account's pair with its service; false without memory. */
+bool shaped_place(struct shaper *sh, struct shaped *s, const char *account,
+		  const char *service) MUST_CHECK;
+void shaped_unplace(struct shaper *sh, struct shaped *s);
+/* So many sessions take part now. */
+void shaper_count(struct shaper *sh, size_t sessions);
+/* sh->limits, to the groups there are. */
+void shaper_set_group_limits(struct shaper *sh);
+/* A group without sessions goes once it has made up for those that left: nobody shall get more by
  * coming and going. */
 void shaper_sweep(struct shaper *sh);
 
