@@ -6,6 +6,7 @@
  * the keeper opens the listeners that are new. Only then the workers are told, and from there on
  * nothing fails. A trial that is not confirmed puts the old document back the same way.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -5,6 +5,7 @@
  * Who may do what goes by the peer's credentials (SO_PEERCRED): root, the relay's own user and
  * control.admin may change things, control.read may look, nobody else is let in.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
