@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "relay/pace.h"
 #include "relay/session.h"
 
 /* So many full small receives in a row earn large buffers; so many small ones give them up. */
@@ -68,6 +69,9 @@ static void flow_drop_memory(struct flow *f)
 
 void flow_release(struct flow *f)
 {
+	if (f->state == FLOW_PACED)
+		pace_forget(f);
+	f->state = FLOW_IDLE;
 	flow_drop_memory(f);
 	free(f->wrap);
 	f->wrap = NULL;
@@ -79,7 +83,7 @@ static void flow_next(struct flow *f)
 {
 	struct worker *w = flow_worker(f);
 
-	if (f->busy) {
+	if (f->busy || flow_session(f)->share) {
 		f->state = FLOW_READY;
 		f->op.done = flow_ready;
 		ring_poll(w->ring, &f->op, flow_from(f), POLLIN | POLLRDHUP);
@@ -192,6 +196,8 @@ static void flow_count(struct flow *f, size_t len)
 static void flow_take_small(struct flow *f, const uint8_t *data, size_t len)
 {
 	flow_count(f, len);
+	if (flow_session(f)->share) /* it came while this receive was in flight */
+		share_charge(flow_session(f)->share, len);
 	if (f->wrap) {
 		flow_forward_wrapped(f, data, len);
 		return;
@@ -233,11 +239,12 @@ static void flow_judge(struct flow *f, size_t received)
 }
 
 /* One receive and one send: polling again costs less than asking a socket that is empty. */
-static void flow_pump(struct flow *f)
+static void flow_pump(struct flow *f, uint8_t *buf, size_t room)
 {
-	size_t room = flow_pressed(f) ? FLOW_PRESSED_BYTES : flow_worker(f)->large.each_bytes;
-	ssize_t n = recv(flow_from(f), f->large, room, MSG_DONTWAIT);
+	ssize_t n = recv(flow_from(f), buf, room, MSG_DONTWAIT);
 
+	if (flow_session(f)->share)
+		share_return(flow_session(f)->share, n > 0 ? room - (size_t)n : room);
 	if (n == 0) {
 		flow_eof(f);
 		return;
@@ -249,11 +256,52 @@ static void flow_pump(struct flow *f)
 	if (n > 0) {
 		flow_judge(f, (size_t)n);
 		flow_count(f, (size_t)n);
-		if (!flow_forward(f, f->large, (size_t)n))
+		if (f->wrap) {
+			flow_forward_wrapped(f, buf, (size_t)n);
+			return;
+		}
+		if (!flow_forward(f, buf, (size_t)n))
 			return;
 	}
 	flow_give_back_large(f);
 	flow_next(f);
+}
+
+static size_t flow_large_room(struct flow *f)
+{
+	return flow_pressed(f) ? FLOW_PRESSED_BYTES : flow_worker(f)->large.each_bytes;
+}
+
+/* Receives what the allowance is for. A small one needs no large buffer, and an envelope takes no
+ * more than a pooled one holds. */
+static void flow_pump_shared(struct flow *f)
+{
+	struct worker *w = flow_worker(f);
+	struct share *share = flow_session(f)->share;
+	size_t take = share_take(share, f->wrap ? PLAIN_BYTES : flow_large_room(f));
+
+	if (take == 0) {
+		f->state = FLOW_PACED;
+		pace_wait(f);
+		return;
+	}
+	if (take > PLAIN_BYTES)
+		f->large = buffers_get(&w->large);
+	if (take > PLAIN_BYTES && !f->large) {
+		share_return(share, take - PLAIN_BYTES);
+		take = PLAIN_BYTES;
+	}
+	flow_pump(f, f->large ? f->large : w->plain, take);
+}
+
+void flow_resume(struct flow *f)
+{
+	pace_forget(f);
+	f->state = FLOW_READY;
+	if (flow_session(f)->ended)
+		flow_failed(f, 0);
+	else
+		flow_pump_shared(f);
 }
 
 static void flow_ready(struct ring_op *op, int res)
@@ -264,9 +312,13 @@ static void flow_ready(struct ring_op *op, int res)
 		flow_failed(f, -res);
 		return;
 	}
+	if (flow_session(f)->share) {
+		flow_pump_shared(f);
+		return;
+	}
 	f->large = buffers_get(&flow_worker(f)->large);
 	if (f->large) {
-		flow_pump(f);
+		flow_pump(f, f->large, flow_large_room(f));
 		return;
 	}
 	f->busy = false; /* no memory: small buffers do the work meanwhile */
@@ -292,6 +344,7 @@ void flow_start(struct flow *f, uint8_t *head, size_t head_len)
 		return;
 	}
 	flow_count(f, head_len);
+	share_charge(flow_session(f)->share, head_len);
 	if (f->wrap) {
 		flow_forward_wrapped(f, head, head_len);
 		free(head);

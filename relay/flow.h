@@ -10,6 +10,8 @@
  *   quiet   WAIT ──bytes──► forward ──► WAIT        the ring's pooled buffer, within one call
  *   busy    READY ──readable──► pump ──► READY      a large buffer, borrowed for the pump
  *   either         └─ the receiver is slow ──► SEND what is left ──► WAIT or READY
+ *   shared  READY ──readable──► takes its allowance ──► pump ──► READY
+ *                                └─ there is none ──► PACED ──a tick──┘
  *
  * Bytes are sent at once, by a plain call, and nearly always leave at once: then waiting holds no
  * memory in either mode, and all busy directions of a thread share the one buffer that is still in
@@ -20,6 +22,9 @@
  *
  * A direction earns large buffers by filling small ones, and falls back to quiet when receives stay
  * small. End-of-file: shutdown of the other side's writing, then ENDED.
+ *
+ * In a session with a share (shaper.h) both directions ask for their allowance when there is
+ * something to receive, and receive no more than that.
  */
 #ifndef POSTERN_RELAY_FLOW_H
 #define POSTERN_RELAY_FLOW_H
@@ -38,6 +43,7 @@ enum flow_state {
 	FLOW_IDLE,  /* not started */
 	FLOW_WAIT,  /* a pooled receive is in flight */
 	FLOW_READY, /* a poll is in flight */
+	FLOW_PACED, /* nothing is in flight: waits for the shaper (pace.h) */
 	FLOW_SEND,  /* a send of what was left is in flight */
 	FLOW_ENDED, /* end-of-file passed on */
 };
@@ -50,9 +56,10 @@ struct flow_wrap {
 
 struct flow {
 	struct ring_op op;
-	struct flow_wrap *wrap; /* NULL: bytes go as they are */
-	uint8_t *large;		/* the borrowed buffer, or NULL */
-	uint8_t *owned;		/* what is left, a replayed head or a wrapped copy; or NULL */
+	struct flow_wrap *wrap;	  /* NULL: bytes go as they are */
+	uint8_t *large;		  /* the borrowed buffer, or NULL */
+	uint8_t *owned;		  /* what is left, a replayed head or a wrapped copy; or NULL */
+	struct flow *next, *prev; /* of those that wait, while PACED */
 	uint64_t bytes;
 	uint8_t state;	/* enum flow_state */
 	uint8_t side;	/* whose bytes these are */
@@ -64,6 +71,8 @@ struct session *flow_session(struct flow *f);
 void flow_init(struct flow *f, unsigned side);
 /* Starts; head (owned) is sent first when there is one. */
 void flow_start(struct flow *f, uint8_t *head, size_t head_len);
+/* A PACED flow looks for its allowance again. */
+void flow_resume(struct flow *f);
 /* Gives back what it holds; no operation is busy. */
 void flow_release(struct flow *f);
 

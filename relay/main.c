@@ -150,6 +150,7 @@ static void control_begin(struct control *ctl, struct relay *r, struct snapshot 
 	if (!ctl->changes || ctl->signal_fd < 0)
 		die("cannot set up the control thread: %s", strerror(errno));
 	r->control = ctl;
+	pacer_start(&r->pacer, ctl->ring);
 	ctl->signal_op.done = signals_ready;
 	ring_poll(ctl->ring, &ctl->signal_op, ctl->signal_fd, POLLIN);
 

@@ -90,6 +90,7 @@ void relay_adopt_limits(struct relay *r, const struct relay_config *config)
 	rendezvous_set_limits(r->rendezvous, &limits);
 	sources_set_limit(r->sources, config->limits.per_source);
 	relay_unlock(r);
+	pacer_set_limits(&r->pacer, &config->bandwidth);
 }
 
 int relay_init(struct relay *r, struct snapshot *snap, unsigned workers, char *why, size_t why_size)
@@ -101,7 +102,7 @@ int relay_init(struct relay *r, struct snapshot *snap, unsigned workers, char *w
 	r->rendezvous = rendezvous_new(&limits);
 	r->sources = sources_new(config->limits.per_source);
 	r->workers = calloc(workers, sizeof *r->workers);
-	if (!r->rendezvous || !r->sources || !r->workers) {
+	if (pacer_init(&r->pacer) < 0 || !r->rendezvous || !r->sources || !r->workers) {
 		snprintf(why, why_size, "out of memory");
 		return -1;
 	}
@@ -125,6 +126,7 @@ void relay_free(struct relay *r)
 	free(r->workers);
 	rendezvous_free(r->rendezvous);
 	sources_free(r->sources);
+	pacer_free(&r->pacer);
 	pthread_mutex_destroy(&r->lock);
 }
 

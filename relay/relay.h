@@ -10,6 +10,7 @@
 
 #include "core/isolation.h"
 #include "relay/config.h"
+#include "relay/pace.h"
 #include "relay/rendezvous.h"
 #include "relay/snapshot.h"
 #include "relay/sources.h"
@@ -34,6 +35,8 @@ struct relay {
 	pthread_mutex_t lock;
 	struct rendezvous *rendezvous;
 	struct sources *sources;
+
+	struct pacer pacer; /* has a lock of its own */
 
 	_Atomic uint64_t connections, tls_states;
 	_Atomic bool draining;

@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "relay/conn.h"
 #include "relay/enforce.h"
+#include "relay/pace.h"
 #include "relay/report.h"
 
 struct session *session_new(const struct conn *asker, uint64_t number,
@@ -32,6 +33,11 @@ struct session *session_new(const struct conn *asker, uint64_t number,
 	s->pair = *pair;
 	s->source = asker->peer;
 	s->rate = asker->grant.rate;
+	if (!pace_join(s)) {
+		free(s->service);
+		slab_put(&w->sessions, id);
+		return NULL;
+	}
 	s->fd[0] = s->fd[1] = -1;
 	flow_init(&s->flow[0], 0);
 	flow_init(&s->flow[1], 1);
@@ -46,6 +52,7 @@ struct session *session_new(const struct conn *asker, uint64_t number,
 void session_set_rate(struct session *s, uint64_t rate)
 {
 	s->rate = rate;
+	pace_set_rate(s);
 }
 
 bool session_wrap_publisher(struct session *s)
@@ -65,6 +72,7 @@ static void session_free(struct session *s)
 
 	for (unsigned side = 0; side < 2; side++)
 		flow_release(&s->flow[side]);
+	pace_leave(s);
 	relay_lock(w->relay);
 	rendezvous_end(w->relay->rendezvous, &s->pair);
 	relay_unlock(w->relay);
@@ -85,6 +93,7 @@ void session_dispose(struct session *s)
 		if (s->fd[side] >= 0)
 			close(s->fd[side]);
 	}
+	share_release(s->share);
 	free(s->service);
 }
 

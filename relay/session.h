@@ -23,6 +23,7 @@ struct session {
 	struct rendezvous_pair pair;
 	struct addr source; /* the asking side's address */
 	uint64_t rate;	    /* bytes per second by policy; 0: no limit */
+	struct share *share; /* of the bandwidth; NULL: no limit touches it */
 	struct flow flow[2]; /* flow[side]: from that side to the other */
 	slab_id cutting[2];  /* connections that GO is still leaving, or 0 */
 	uint64_t started_ms;

@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "relay/conn.h"
 #include "relay/enforce.h"
+#include "relay/pace.h"
 #include "relay/session.h"
 
 #define LARGE_BYTES	 (4u << 20)
@@ -183,6 +184,7 @@ int worker_init(struct worker *w, struct relay *r, unsigned index, struct snapsh
 	w->reaper.fire = worker_reap;
 	w->trimmer.fire = worker_trim;
 	w->policy_timer.fire = enforce_tick;
+	w->pace_timer.fire = pace_look;
 	w->scratch = malloc(HELLO_BYTES_MAX);
 	w->plain = malloc(PLAIN_BYTES);
 	if (!w->scratch || !w->plain ||
@@ -415,6 +417,7 @@ static void switch_run(struct ring_msg *msg)
 	w->draining = w->relay->draining;
 	free(m);
 	enforce_policy(w);
+	pace_adopt(w);
 }
 
 bool tell_switch(struct worker *w, struct snapshot *snap, const int *fds, size_t count)

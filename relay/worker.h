@@ -20,6 +20,7 @@
 #include "relay/relay.h"
 
 struct conn;
+struct flow;
 struct session;
 
 /* Written by the worker alone, read by anyone. */
@@ -52,6 +53,9 @@ struct worker {
 	uint8_t *plain;	       /* PLAIN_BYTES, for decrypted bytes on their way */
 	struct conn *reapable; /* closed, no operation busy, not yet freed */
 	struct timer reaper, trimmer, policy_timer;
+	struct timer pace_timer;
+	struct flow *paced; /* waiting for the shaper (pace.h) */
+	size_t paced_count;
 	time_t look_again; /* when a running session's answer changes by itself; 0: never */
 	struct stats stats;
 	bool draining;
