@@ -65,7 +65,7 @@ ENGINE_SRC := core/engine/certificate.c core/engine/identity.c core/engine/ident
 RELAYD_SRC := relay/change.c relay/config.c relay/conn.c relay/console.c relay/control.c relay/drain.c \
 	relay/enforce.c relay/flow.c relay/frames.c relay/front.c relay/gather.c relay/keeper.c relay/leg.c \
 	relay/link.c relay/load.c relay/local.c relay/methods_act.c relay/methods_config.c \
-	relay/methods_policy.c relay/methods_see.c relay/public.c relay/records.c relay/relay.c \
+	relay/methods_policy.c relay/methods_see.c relay/pace.c relay/public.c relay/records.c relay/relay.c \
 	relay/report.c relay/session.c relay/snapshot.c relay/web.c relay/worker.c relay/main.c
 AGENT_LIB_SRC := agent/agent.c agent/bulk.c agent/channel.c agent/config.c agent/connector.c \
 	agent/dial.c agent/forward.c agent/http_proxy.c agent/leg.c agent/legs.c agent/link.c \
