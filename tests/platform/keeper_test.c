@@ -1,0 +1,604 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keeper: what a sealed relay can still have done by it, and what the keeper itself cannot do.
+ *
+ * What a sealed process does, a child does; its exit status is 0, or 1 after the first check that
+ * failed.
+ *
+ * links: relay/keeper.c relay/keeper_serve.c relay/keeper_confine.c core/isolation.c core/addr.c
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "core/isolation.h"
+#include "relay/keeper_internal.h"
+
+/* A sanitizer's run time may do more in a sealed process: core/isolation.c. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+#define CHECK(condition)                                                                           \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			dprintf(2, "%s:%d: %s (errno %s)\n", __FILE__, __LINE__, #condition,       \
+				strerrorname_np(errno));                                           \
+			_exit(1);                                                                  \
+		}                                                                                  \
+	} while (0)
+
+#define REFUSED(call) CHECK((call) == -1 && (errno == EPERM || errno == EACCES))
+
+/* A directory with a configuration, a neighbour that is nobody's business, and a state directory.
+ */
+static char dir[64], config[96], neighbour[96], state[96];
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static int setup(void **context)
+{
+	snprintf(dir, sizeof(dir), "/tmp/postern-keeper-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	snprintf(config, sizeof(config), "%s/relay.yaml", dir);
+	snprintf(neighbour, sizeof(neighbour), "%s/outside", dir);
+	snprintf(state, sizeof(state), "%s/state", dir);
+	assert_int_equal(mkdir(state, 0700), 0);
+	write_file(config, "name: front\n");
+	write_file(neighbour, "not for you\n");
+	return 0;
+}
+
+static int teardown(void **context)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	return system(command);
+}
+
+static void in_child(void (*body)(void))
+{
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		body();
+		_exit(0);
+	}
+	assert_true(child > 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void seal(void)
+{
+	struct isolation_report report;
+
+	CHECK(isolation_begin(&report) == 0);
+	isolation_drop_capabilities(&report);
+	isolation_landlock(0, &report);
+	isolation_seal(0, RING_EPOLL, &report);
+	CHECK(report.parts[ISOLATION_SECCOMP].holds);
+}
+
+static struct addr loopback(void)
+{
+	struct addr a;
+
+	CHECK(addr_from_literal("127.0.0.1", 0, &a));
+	return a;
+}
+
+static void alive(pid_t pid, bool expected)
+{
+	/* A process that has ended stays a zombie until its parent, maybe init, looks. */
+	for (int i = 0; i < 500; i++) {
+		char path[64], text[512] = "";
+		snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+		FILE *f = fopen(path, "r");
+		bool is = f && fgets(text, sizeof(text), f) && !strstr(text, ") Z ");
+		if (f)
+			fclose(f);
+		if (is == expected)
+			return;
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	}
+	assert_false(expected);
+	assert_true(expected);
+}
+
+/* ---- for a sealed relay ---------------------------------------------------------------------- */
+
+static void listen_body(void)
+{
+	struct keeper k;
+	struct addr a = loopback();
+	socklen_t len = sizeof(a.v4);
+	int outside = socket(AF_INET, SOCK_STREAM, 0), fd = -1, other = -1, go[2], in;
+	size_t size;
+	char byte, *text;
+
+	CHECK(pipe(go) == 0);
+	CHECK(keeper_start(&k, config, NULL) == 0);
+	/* A process that is not sealed, and dials when told where. */
+	if (fork() == 0) {
+		CHECK(read(go[0], &a.v4, sizeof(a.v4)) == sizeof(a.v4));
+		CHECK(connect(outside, &a.sa, sizeof(a.v4)) == 0);
+		CHECK(write(outside, "x", 1) == 1);
+		_exit(0);
+	}
+	seal();
+	REFUSED(socket(AF_INET, SOCK_STREAM, 0));
+	CHECK(keeper_listen(&k, &a, &fd) == 0);
+	CHECK(fcntl(fd, F_GETFD) == FD_CLOEXEC);
+	CHECK(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	CHECK(getsockname(fd, &a.sa, &len) == 0 && addr_port(&a) > 0);
+	/* As many on one address as there are workers. The next answer tells that the keeper has
+	 * closed its own copy. */
+	CHECK(keeper_listen(&k, &a, &other) == 0);
+	CHECK(close(other) == 0);
+	CHECK(keeper_load(&k, "none", &text, &size) == -ENOTDIR);
+	CHECK(write(go[1], &a.v4, sizeof(a.v4)) == sizeof(a.v4));
+	CHECK(poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, 5000) == 1);
+	in = accept4(fd, NULL, NULL, 0);
+	CHECK(in >= 0 && read(in, &byte, 1) == 1);
+	/* What bind() says arrives. */
+	CHECK(addr_from_literal("192.0.2.1", 443, &a));
+	CHECK(keeper_listen(&k, &a, &fd) == -EADDRNOTAVAIL);
+	a.len = 3;
+	CHECK(keeper_listen(&k, &a, &fd) == -EINVAL);
+	keeper_stop(&k);
+	CHECK(keeper_listen(&k, &a, &fd) == -EPIPE);
+}
+
+static void test_a_sealed_relay_listens(void **context)
+{
+	in_child(listen_body);
+}
+
+static void read_body(void)
+{
+	struct keeper k;
+	char *text = NULL;
+	size_t len;
+
+	CHECK(keeper_start(&k, config, NULL) == 0);
+	seal();
+	if (!SANITIZED)
+		REFUSED(open(config, O_RDONLY));
+	CHECK(keeper_read_config(&k, &text, &len) == 0);
+	CHECK(len == 12 && strcmp(text, "name: front\n") == 0);
+	free(text);
+}
+
+static void test_a_sealed_relay_reads_its_configuration(void **context)
+{
+	in_child(read_body);
+}
+
+static void test_a_replaced_configuration_is_read(void **context)
+{
+	struct keeper k;
+	char other[128], *text;
+	size_t len;
+
+	assert_int_equal(keeper_start(&k, config, NULL), 0);
+	snprintf(other, sizeof(other), "%s.tmp", config);
+	write_file(other, "name: other\n");
+	assert_int_equal(rename(other, config), 0);
+	assert_int_equal(keeper_read_config(&k, &text, &len), 0);
+	assert_string_equal(text, "name: other\n");
+	free(text);
+	assert_int_equal(unlink(config), 0);
+	assert_int_equal(keeper_read_config(&k, &text, &len), -ENOENT);
+	/* Nobody is waited for. */
+	assert_int_equal(mkfifo(config, 0600), 0);
+	assert_int_equal(keeper_read_config(&k, &text, &len), -EINVAL);
+	assert_int_equal(unlink(config), 0);
+	write_file(config, "name: front\n");
+	keeper_stop(&k);
+}
+
+static void test_a_configuration_behind_a_link(void **context)
+{
+	struct keeper k;
+	char link[128], *text;
+	size_t len;
+
+	snprintf(link, sizeof(link), "%s/link.yaml", state);
+	assert_int_equal(symlink(config, link), 0);
+	assert_int_equal(keeper_start(&k, link, NULL), 0);
+	assert_int_equal(keeper_read_config(&k, &text, &len), 0);
+	assert_string_equal(text, "name: front\n");
+	free(text);
+	keeper_stop(&k);
+	assert_int_equal(unlink(link), 0);
+}
+
+static void save_body(void)
+{
+	struct keeper k;
+	char *big = malloc(KEEPER_DATA_MAX + 1), *text;
+	size_t len;
+
+	CHECK(big);
+	for (size_t i = 0; i <= KEEPER_DATA_MAX; i++)
+		big[i] = (char)(i * 7 % 251);
+	CHECK(keeper_start(&k, config, state) == 0);
+	seal();
+	CHECK(keeper_load(&k, "applied.json", &text, &len) == -ENOENT);
+	CHECK(keeper_save(&k, "applied.json", "{}", 2) == 0);
+	CHECK(keeper_save(&k, "applied.json", big, KEEPER_DATA_MAX) == 0);
+	CHECK(keeper_load(&k, "applied.json", &text, &len) == 0);
+	CHECK(len == KEEPER_DATA_MAX && memcmp(text, big, len) == 0 && text[len] == '\0');
+	free(text);
+	CHECK(keeper_save(&k, "applied.json", big, KEEPER_DATA_MAX + 1) == -EFBIG);
+	CHECK(keeper_save(&k, "empty", "", 0) == 0);
+	CHECK(keeper_load(&k, "empty", &text, &len) == 0 && len == 0 && text[0] == '\0');
+	free(text);
+	free(big);
+}
+
+static void test_state_is_kept(void **context)
+{
+	char path[128];
+	struct stat st;
+
+	in_child(save_body);
+	snprintf(path, sizeof(path), "%s/applied.json", state);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(st.st_size, KEEPER_DATA_MAX);
+	/* Nothing is left over. */
+	snprintf(path, sizeof(path), "%s/.applied.json.new", state);
+	assert_int_equal(stat(path, &st), -1);
+}
+
+static void test_a_crash_leaves_no_trap(void **context)
+{
+	struct keeper k;
+	char path[128], *text;
+	size_t len;
+
+	/* What an attempt left that was cut short, and a link that somebody laid. */
+	snprintf(path, sizeof(path), "%s/.trap.new", state);
+	assert_int_equal(symlink(neighbour, path), 0);
+	assert_int_equal(keeper_start(&k, config, state), 0);
+	assert_int_equal(keeper_save(&k, "trap", "new", 3), 0);
+	assert_int_equal(keeper_load(&k, "trap", &text, &len), 0);
+	assert_string_equal(text, "new");
+	free(text);
+	snprintf(path, sizeof(path), "%s/snare", state);
+	assert_int_equal(symlink(neighbour, path), 0);
+	assert_int_equal(keeper_load(&k, "snare", &text, &len), -ELOOP);
+	keeper_stop(&k);
+}
+
+static void test_only_state_dir_is_written(void **context)
+{
+	static const char *const names[] = {
+		"", ".", "..", ".hidden", "../outside", "/etc/hostname", "a/b", "Big", "a\nb"};
+	struct keeper k;
+	char *text, longest[80];
+	size_t len;
+
+	assert_int_equal(keeper_start(&k, config, state), 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		assert_int_equal(keeper_load(&k, names[i], &text, &len), -EINVAL);
+		assert_int_equal(keeper_save(&k, names[i], "x", 1), -EINVAL);
+	}
+	memset(longest, 'a', sizeof(longest));
+	longest[64] = '\0';
+	assert_int_equal(keeper_save(&k, longest, "x", 1), -EINVAL);
+	longest[63] = '\0';
+	assert_int_equal(keeper_save(&k, longest, "x", 1), 0);
+	keeper_stop(&k);
+
+	assert_int_equal(keeper_start(&k, config, NULL), 0);
+	assert_int_equal(keeper_save(&k, "a", "x", 1), -ENOTDIR);
+	assert_int_equal(keeper_load(&k, "a", &text, &len), -ENOTDIR);
+	keeper_stop(&k);
+}
+
+static void test_start_tells_what_is_missing(void **context)
+{
+	struct keeper k;
+
+	assert_int_equal(keeper_start(&k, "/nonexistent/relay.yaml", NULL), -ENOENT);
+	assert_int_equal(keeper_start(&k, config, "/nonexistent"), -ENOENT);
+	assert_int_equal(keeper_start(&k, config, config), -ENOTDIR);
+}
+
+/* ---- what a relay that was taken over might send ----------------------------------------------
+ */
+
+static int ask(struct keeper *k, const void *bytes, size_t size)
+{
+	static struct keeper_packet answer;
+
+	assert_int_equal(send(k->fd, bytes, size, 0), size);
+	assert_int_equal(poll(&(struct pollfd){.fd = k->fd, .events = POLLIN}, 1, 5000), 1);
+	assert_true(recv(k->fd, &answer, sizeof(answer), 0) >= (ssize_t)sizeof(answer.head));
+	return answer.head.status;
+}
+
+static void test_forged_requests(void **context)
+{
+	static struct keeper_packet p;
+	struct keeper k;
+	char *text;
+	size_t len;
+
+	assert_int_equal(keeper_start(&k, config, state), 0);
+	/* Too short, and of no number: dropped. */
+	assert_int_equal(send(k.fd, &p, 7, 0), 7);
+	assert_int_equal(send(k.fd, &p, sizeof(p.head), 0), sizeof(p.head));
+	p.head = (struct keeper_head){.number = 90, .duty = 77};
+	assert_int_equal(ask(&k, &p, sizeof(p.head)), -EINVAL);
+	/* The name that a request for the configuration carries leads nowhere. */
+	p.head = (struct keeper_head){.number = 91, .duty = KEEPER_READ_CONFIG};
+	strcpy(p.head.name, "outside");
+	assert_int_equal(ask(&k, &p, sizeof(p.head)), 0);
+	p.head = (struct keeper_head){.number = 92, .duty = KEEPER_LOAD};
+	strcpy(p.head.name, "../outside");
+	assert_int_equal(ask(&k, &p, sizeof(p.head)), -EINVAL);
+	memset(p.head.name, 'a', sizeof(p.head.name));
+	p.head.number++;
+	assert_int_equal(ask(&k, &p, sizeof(p.head)), -EINVAL);
+	/* More than was said, and more than there may be. */
+	p.head = (struct keeper_head){.number = 94, .duty = KEEPER_SAVE, .length = 3, .name = "a"};
+	assert_int_equal(ask(&k, &p, sizeof(p.head) + 4), -EINVAL);
+	p.head.number++;
+	p.head.length = UINT32_MAX;
+	assert_int_equal(ask(&k, &p, sizeof(p)), -EINVAL);
+	/* One that was never finished is forgotten. */
+	p.head.number++;
+	p.head.length = 100;
+	assert_int_equal(send(k.fd, &p, sizeof(p.head) + 50, 0), sizeof(p.head) + 50);
+	assert_int_equal(keeper_load(&k, "a", &text, &len), -ENOENT);
+	keeper_stop(&k);
+}
+
+/* ---- the keeper itself ------------------------------------------------------------------------
+ */
+
+static void confined_body(void)
+{
+	static char *const argv[] = {"true", NULL};
+	struct addr a = loopback();
+	socklen_t len = sizeof(a.v4);
+	int listener = socket(AF_INET, SOCK_STREAM, 0), idle = socket(AF_INET, SOCK_STREAM, 0);
+	int udp = socket(AF_INET, SOCK_DGRAM, 0), fd;
+	struct keeper_places p = {.config_dir = open(dir, O_RDONLY | O_DIRECTORY),
+				  .config_real_dir = open(dir, O_RDONLY | O_DIRECTORY),
+				  .state_dir = open(state, O_RDONLY | O_DIRECTORY)};
+
+	CHECK(bind(listener, &a.sa, a.len) == 0 && listen(listener, 5) == 0);
+	CHECK(getsockname(listener, &a.sa, &len) == 0);
+	CHECK(p.config_dir >= 0 && p.state_dir >= 0);
+	CHECK(keeper_confine(&p) == 0);
+
+	struct msghdr m = {.msg_name = &a.sa, .msg_namelen = a.len};
+	REFUSED(connect(idle, &a.sa, a.len));
+	REFUSED(connect(udp, &a.sa, a.len));
+	REFUSED(sendto(idle, "x", 1, MSG_FASTOPEN, &a.sa, a.len));
+	REFUSED(sendmsg(idle, &m, MSG_FASTOPEN));
+	REFUSED(accept4(listener, NULL, NULL, 0));
+	REFUSED(shutdown(listener, SHUT_RDWR));
+	REFUSED(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+	REFUSED(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+	REFUSED(socket(AF_INET, SOCK_RAW, 0));
+	REFUSED(execve("/bin/true", argv, argv + 1));
+	REFUSED((int)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
+	REFUSED(kill(getppid(), 0));
+	REFUSED(setuid(0));
+	REFUSED(chdir("/"));
+	REFUSED(mkdirat(p.state_dir, "x", 0700));
+	REFUSED(symlinkat("/etc", p.state_dir, "x"));
+	REFUSED(linkat(p.config_dir, "outside", p.state_dir, "x", 0));
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	CHECK(fd >= 0 && bind(fd, &(struct sockaddr){.sa_family = AF_INET}, sizeof(a.v4)) == 0);
+	CHECK(openat(p.config_dir, "relay.yaml", O_RDONLY) >= 0);
+	CHECK(openat(p.state_dir, "mine", O_WRONLY | O_CREAT, 0600) >= 0);
+}
+
+static void test_a_keeper_cannot_dial_accept_or_run(void **context)
+{
+	in_child(confined_body);
+}
+
+static void landlock_body(void)
+{
+	struct isolation_report report;
+	struct keeper_places p = {.config_dir = open(dir, O_RDONLY | O_DIRECTORY),
+				  .config_real_dir = -1,
+				  .state_dir = open(state, O_RDONLY | O_DIRECTORY)};
+	pid_t child = fork();
+
+	/* Does this kernel have it? */
+	if (child == 0) {
+		CHECK(isolation_begin(&report) == 0);
+		isolation_landlock(0, &report);
+		_exit(report.parts[ISOLATION_LANDLOCK_FS].holds ? 0 : 77);
+	}
+	int status;
+	CHECK(waitpid(child, &status, 0) == child);
+	if (WEXITSTATUS(status) == 77)
+		return;
+	CHECK(keeper_confine(&p) == 0);
+	REFUSED(open("/etc/hostname", O_RDONLY));
+	REFUSED(open("/proc/self/mem", O_RDWR));
+	REFUSED(openat(p.config_dir, "relay.yaml", O_RDWR));
+	REFUSED(openat(p.config_dir, "new", O_WRONLY | O_CREAT, 0600));
+	REFUSED(unlinkat(p.config_dir, "relay.yaml", 0));
+	REFUSED(renameat(p.state_dir, "mine", p.config_dir, "relay.yaml"));
+}
+
+static void test_landlock_names_the_places(void **context)
+{
+	in_child(landlock_body);
+}
+
+static void test_proc_says_so(void **context)
+{
+	struct keeper k;
+	char path[64], line[256];
+	unsigned seen = 0;
+
+	assert_int_equal(keeper_start(&k, config, NULL), 0);
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)k.pid);
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		unsigned long long value;
+		if (sscanf(line, "Seccomp: %llu", &value) == 1) {
+			assert_int_equal(value, 2);
+			seen++;
+		} else if (sscanf(line, "NoNewPrivs: %llu", &value) == 1) {
+			assert_int_equal(value, 1);
+			seen++;
+		} else if (sscanf(line, "CapEff: %llx", &value) == 1 ||
+			   sscanf(line, "CapPrm: %llx", &value) == 1 ||
+			   sscanf(line, "CapInh: %llx", &value) == 1) {
+			assert_int_equal(value & ~(1ull << 10), 0); /* CAP_NET_BIND_SERVICE */
+			seen++;
+		}
+	}
+	fclose(f);
+	assert_int_equal(seen, 5);
+	keeper_stop(&k);
+	alive(k.pid, false);
+}
+
+/* ---- ends -------------------------------------------------------------------------------------
+ */
+
+/* Starts a keeper in a sealed child, which then waits to be killed. */
+static pid_t sealed_parent(pid_t *keeper)
+{
+	int out[2];
+
+	assert_int_equal(pipe(out), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		struct keeper k;
+		CHECK(keeper_start(&k, config, NULL) == 0);
+		seal();
+		CHECK(write(out[1], &k.pid, sizeof(k.pid)) == sizeof(k.pid));
+		for (;;)
+			poll(NULL, 0, -1);
+	}
+	close(out[1]);
+	assert_int_equal(read(out[0], keeper, sizeof(*keeper)), sizeof(*keeper));
+	close(out[0]);
+	return child;
+}
+
+static void test_it_ends_with_the_relay(void **context)
+{
+	pid_t keeper, parent = sealed_parent(&keeper);
+
+	alive(keeper, true);
+	/* Not by what a terminal or a service manager sends to the whole group. */
+	kill(keeper, SIGINT);
+	kill(keeper, SIGTERM);
+	kill(keeper, SIGHUP);
+	nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+	alive(keeper, true);
+	kill(parent, SIGKILL);
+	assert_int_equal(waitpid(parent, NULL, 0), parent);
+	alive(keeper, false);
+}
+
+static void test_a_relay_outlives_its_keeper(void **context)
+{
+	struct keeper k;
+	char *text;
+	size_t len;
+
+	assert_int_equal(keeper_start(&k, config, NULL), 0);
+	kill(k.pid, SIGKILL);
+	alive(k.pid, false);
+	assert_int_equal(keeper_read_config(&k, &text, &len), -EPIPE);
+	keeper_stop(&k);
+}
+
+static void test_a_stuck_keeper_is_not_waited_for(void **context)
+{
+	struct addr a = loopback();
+	struct keeper k;
+	char *text, *big = calloc(1, KEEPER_DATA_MAX);
+	size_t len;
+	int fd;
+
+	assert_non_null(big);
+	assert_int_equal(keeper_start(&k, config, state), 0);
+	k.wait_ms = 100;
+	kill(k.pid, SIGSTOP);
+	assert_int_equal(keeper_listen(&k, &a, &fd), -ETIMEDOUT);
+	assert_int_equal(keeper_save(&k, "late", big, KEEPER_DATA_MAX), -ETIMEDOUT);
+	assert_int_equal(keeper_read_config(&k, &text, &len), -ETIMEDOUT);
+	kill(k.pid, SIGCONT);
+	/* Late answers are nobody's: the next one is the right one. */
+	k.wait_ms = KEEPER_WAIT_MS;
+	assert_int_equal(keeper_load(&k, "late", &text, &len), -ENOENT);
+	assert_int_equal(keeper_read_config(&k, &text, &len), 0);
+	assert_string_equal(text, "name: front\n");
+	free(text);
+	free(big);
+	keeper_stop(&k);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_sealed_relay_listens),
+		cmocka_unit_test(test_a_sealed_relay_reads_its_configuration),
+		cmocka_unit_test(test_a_replaced_configuration_is_read),
+		cmocka_unit_test(test_a_configuration_behind_a_link),
+		cmocka_unit_test(test_state_is_kept),
+		cmocka_unit_test(test_a_crash_leaves_no_trap),
+		cmocka_unit_test(test_only_state_dir_is_written),
+		cmocka_unit_test(test_start_tells_what_is_missing),
+		cmocka_unit_test(test_forged_requests),
+		cmocka_unit_test(test_a_keeper_cannot_dial_accept_or_run),
+		cmocka_unit_test(test_landlock_names_the_places),
+		cmocka_unit_test(test_proc_says_so),
+		cmocka_unit_test(test_it_ends_with_the_relay),
+		cmocka_unit_test(test_a_relay_outlives_its_keeper),
+		cmocka_unit_test(test_a_stuck_keeper_is_not_waited_for),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
