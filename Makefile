@@ -57,8 +57,8 @@ CORE_SRC := core/addr.c core/buffers.c core/conf.c core/conf_bind.c core/conf_ch
 	core/ring.c core/ring_epoll.c core/ring_uring.c core/slab.c core/timer.c
 PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c core/parse/jsonrpc.c \
 	core/parse/proxy.c core/parse/reason.c core/parse/socks5.c core/parse/wire.c
-ENGINE_SRC := core/engine/certificate.c core/engine/identity.c core/engine/identity_relay.c \
-	core/engine/identity_verify.c \
+ENGINE_SRC := core/engine/calls.c core/engine/certificate.c core/engine/identity.c \
+	core/engine/identity_relay.c core/engine/identity_verify.c core/engine/records.c \
 	core/engine/tls.c relay/rendezvous.c relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c \
 	relay/site.c relay/sources.c \
 	agent/backoff.c agent/inner.c agent/link_state.c

@@ -5,18 +5,11 @@
 
 #include <signal.h>
 
+#include "core/engine/records.h"
 #include "relay/changes.h"
 #include "relay/control.h"
 #include "relay/keeper.h"
 #include "relay/snapshot.h"
-
-#define EVENTS_KEPT 1000u /* of each kind of record: events, audit */
-
-/* A bounded history of numbered records. */
-struct records {
-	json_t *kept[EVENTS_KEPT]; /* ring; NULL where none yet */
-	uint64_t next;		   /* number of the next one, from 1 */
-};
 
 struct control {
 	struct relay *relay;
@@ -24,8 +17,7 @@ struct control {
 	struct keeper *keeper;
 	struct changes *changes;
 	struct snapshot *current;
-	struct caller *callers;
-	struct call *calls;
+	struct calls calls;
 	struct records events, audits;
 
 	sigset_t signals;
@@ -42,7 +34,8 @@ struct control {
 	struct metrics *metrics;
 };
 
-extern const struct method methods_schema[];
+/* Before anything else. */
+void control_init(struct control *ctl);
 
 /* local.c: the Unix socket; its listener is open already (-1: none). */
 int local_start(struct control *ctl, int listener) MUST_CHECK;
@@ -67,9 +60,6 @@ bool control_switch(struct control *ctl, struct snapshot *next, bool all_listene
 		    size_t why_size) MUST_CHECK;
 void control_reload(struct control *ctl); /* SIGHUP */
 void control_trial_over(struct timer *t, uint64_t now_ms);
-
-/* records.c */
-void records_free(struct records *r);
 
 /* gather.c: asks every worker for a list and joins them. collect runs on the worker's thread. */
 typedef void gather_fn(struct worker *w, json_t *list, json_t *params);

@@ -27,7 +27,7 @@ static struct policy_answer decide(struct worker *w, const char *from, const cha
 /* Consoles manage agents: their right comes with their certificate, not from rules. */
 static bool is_control(const char *service)
 {
-	return strcmp(service, CONTROL_SERVICE) == 0;
+	return strcmp(service, WIRE_CONTROL_SERVICE) == 0;
 }
 
 enum reason enforce_open(struct conn *c, const char *to, const char *service)

@@ -141,6 +141,7 @@ static void control_begin(struct control *ctl, struct relay *r, struct snapshot 
 
 	if (error < 0)
 		die("cannot open the control thread's ring: %s", strerror(-error));
+	control_init(ctl);
 	ctl->relay = r;
 	ctl->keeper = keeper;
 	ctl->current = snap;

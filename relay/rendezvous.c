@@ -354,7 +354,7 @@ static enum reason open_check(const struct rendezvous *r, const struct link *ask
 	HASH_FIND_STR(r->accounts, to, a);
 	if (!a || !a->present)
 		return REASON_AGENT_OFFLINE;
-	if (strcmp(service, CONTROL_SERVICE) == 0) {
+	if (strcmp(service, WIRE_CONTROL_SERVICE) == 0) {
 		if (!asking || asking->role != RENDEZVOUS_CONSOLE)
 			return REASON_NOT_ALLOWED;
 	} else if (!link_publishes(a->present, service)) {

@@ -63,9 +63,6 @@ enum rendezvous_role {
 	RENDEZVOUS_CONSOLE,   /* asks only, and alone may ask for an agent's control service */
 };
 
-/* An agent's own control service, which no agent publishes and only consoles may open. */
-#define CONTROL_SERVICE "postern/control"
-
 /* Signs conn in as name. */
 enum reason rendezvous_sign_in(struct rendezvous *r, const char *name, enum rendezvous_role role,
 			       slab_id conn, struct rendezvous_link *out) MUST_CHECK;

@@ -29,6 +29,10 @@
 #define WIRE_SECRET_BYTES  32u
 #define WIRE_SERVICES_MAX  128u /* in one PUBLISH */
 
+/* Services of Postern itself; no agent publishes one. Every agent has the first, for consoles only. */
+#define WIRE_OWN_SERVICES    "postern/"
+#define WIRE_CONTROL_SERVICE WIRE_OWN_SERVICES "control"
+
 /* X(number, NAME) */
 #define WIRE_MESSAGES(X)                                                                           \
 	X(0x01, HELLO)	   /* agent -> relay, first on a link */                                   \

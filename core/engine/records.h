@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* records: a bounded history of numbered, time-stamped JSON objects. */
+#ifndef POSTERN_ENGINE_RECORDS_H
+#define POSTERN_ENGINE_RECORDS_H
+
+#include <jansson.h>
+#include <stdint.h>
+#include <time.h>
+
+#define RECORDS_KEPT 1000u
+
+struct records {
+	json_t *kept[RECORDS_KEPT]; /* ring; NULL where none yet */
+	uint64_t count;		    /* ever added; the number of the newest */
+};
+
+/* Gives record (borrowed) its "number" and "at", and keeps it in place of the oldest. */
+void records_add(struct records *r, json_t *record, struct timespec now);
+/* Those with a number above after, oldest first; of many, the newest limit. NULL without memory. */
+json_t *records_list(const struct records *r, uint64_t after, uint64_t limit);
+void records_free(struct records *r);
+
+#endif
