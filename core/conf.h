@@ -22,7 +22,7 @@
 #define CONF_DEPTH_MAX 16u
 #define CONF_NODES_MAX 200000u
 #define CONF_KEYS_MAX  256u /* of one map */
-#define CONF_LINES_MAX 100u /* errors that are written out; all are counted */
+#define CONF_LINES_MAX 100u /* errors and warnings that are written out; all are counted */
 
 enum conf_kind { CONF_SCALAR, CONF_LIST, CONF_MAP };
 
@@ -36,11 +36,18 @@ struct conf_node {
 	struct conf_node **keys;  /* map keys (scalars), same count */
 };
 
-/* Errors found, in order; each line ends in '\n'. */
-struct conf_errors {
+/* Lines of text, each ending in '\n'. */
+struct conf_lines {
 	char *text; /* owned */
 	size_t len, count;
+};
+
+/* Errors found, in order, and likely mistakes that are none. */
+struct conf_errors {
+	char *text; /* owned; lines, as below */
+	size_t len, count;
 	const char *file; /* named in each line; not owned */
+	struct conf_lines warnings;
 };
 
 /* Parses; on failure returns NULL with at least one error. Anchors and aliases, tags, several
@@ -56,6 +63,9 @@ void conf_errors_free(struct conf_errors *e);
  * go through conf_quote(). */
 void conf_error(struct conf_errors *e, const struct conf_node *at, const char *path,
 		const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* The same among the warnings: what may be meant so, but probably is not. Nothing fails by it. */
+void conf_warning(struct conf_errors *e, const struct conf_node *at, const char *path,
+		  const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* How messages show a text of the document: in quotes, or as "the value" where it is long or might
  * be a secret (a URL with a password, a key). Returns out. */
@@ -93,6 +103,7 @@ enum conf_type {
 struct conf_array {
 	void *items; /* owned */
 	size_t count;
+	bool present; /* the document has the key, be its list empty */
 };
 
 struct conf_field {
@@ -159,5 +170,8 @@ const char *conf_type_name(enum conf_type type);
 const char *conf_format_number(uint64_t n, enum conf_type type, char out[CONF_NUMBER_BYTES]);
 /* The word that one slip of the pen may have turned into this one, or NULL. */
 const char *conf_nearest(const char *word, const char *const *words);
+/* Slips of the pen between two words (a letter more, less, another, two swapped), whatever the
+ * case; SIZE_MAX for long ones. */
+size_t conf_edits(const char *a, const char *b);
 
 #endif

@@ -43,6 +43,13 @@ static size_t edit_distance(const char *a, size_t a_len, const char *b, size_t b
 	return rows[a_len % 3][b_len];
 }
 
+size_t conf_edits(const char *a, const char *b)
+{
+	size_t a_len = strlen(a), b_len = strlen(b);
+
+	return a_len > WORD_MAX || b_len > WORD_MAX ? SIZE_MAX : edit_distance(a, a_len, b, b_len);
+}
+
 /* Keeps *best the candidate with the fewest edits from word, if they are few enough. */
 static void consider(const char *word, const char *candidate, const char **best, size_t *best_edits)
 {
@@ -180,6 +187,7 @@ static void bind_list(const struct conf_node *n, const struct conf_field *f, str
 			   f->max_items);
 		return;
 	}
+	out->present = true;
 	if (n->count > 0) {
 		out->items = calloc(n->count, f->item_size);
 		if (!out->items) {

@@ -10,35 +10,30 @@
 
 #define QUOTE_MAX 64u /* bytes of a text that messages show */
 
-static void append_line(struct conf_errors *e, const char *line)
+static void append_line(struct conf_lines *lines, const char *line)
 {
 	size_t len = strlen(line);
-	char *text = realloc(e->text, e->len + len + 2);
+	char *text = realloc(lines->text, lines->len + len + 2);
 
 	if (!text)
 		return; /* still counted */
-	memcpy(text + e->len, line, len);
-	memcpy(text + e->len + len, "\n", 2);
-	e->text = text;
-	e->len += len + 1;
+	memcpy(text + lines->len, line, len);
+	memcpy(text + lines->len + len, "\n", 2);
+	lines->text = text;
+	lines->len += len + 1;
 }
 
-void conf_error(struct conf_errors *e, const struct conf_node *at, const char *path,
-		const char *format, ...)
+__attribute__((format(printf, 5, 0))) static void
+add_line(struct conf_lines *lines, const char *file, const struct conf_node *at, const char *path,
+	 const char *format, va_list args)
 {
 	char line[2048];
 	size_t used = 0;
-	bool placed = e->file || (at && at->line), has_path = path && path[0];
-	va_list args;
+	bool placed = file || (at && at->line), has_path = path && path[0];
 
-	if (e->count++ >= CONF_LINES_MAX) {
-		if (e->count == CONF_LINES_MAX + 1)
-			append_line(e, "and more errors follow; mend these first");
-		return;
-	}
 	if (placed || !has_path)
 		used = (size_t)snprintf(line, sizeof(line),
-					"%.512s:", e->file ? e->file : "configuration");
+					"%.512s:", file ? file : "configuration");
 	if (at && at->line)
 		used += (size_t)snprintf(line + used, sizeof(line) - used, "%u:%u:", at->line,
 					 at->column);
@@ -46,15 +41,54 @@ void conf_error(struct conf_errors *e, const struct conf_node *at, const char *p
 		used += (size_t)snprintf(line + used, sizeof(line) - used,
 					 "%s%.*s:", used > 0 ? " " : "", CONF_PATH_BYTES, path);
 	line[used++] = ' ';
-	va_start(args, format);
 	vsnprintf(line + used, sizeof(line) - used, format, args);
+	append_line(lines, line);
+}
+
+/* Whether there is room for the next line; all are counted. */
+static bool count_line(struct conf_lines *lines, const char *what)
+{
+	char line[64];
+
+	if (lines->count++ < CONF_LINES_MAX)
+		return true;
+	if (lines->count == CONF_LINES_MAX + 1) {
+		snprintf(line, sizeof(line), "and more %s follow; mend these first", what);
+		append_line(lines, line);
+	}
+	return false;
+}
+
+void conf_error(struct conf_errors *e, const struct conf_node *at, const char *path,
+		const char *format, ...)
+{
+	struct conf_lines lines = {e->text, e->len, e->count};
+	va_list args;
+
+	va_start(args, format);
+	if (count_line(&lines, "errors"))
+		add_line(&lines, e->file, at, path, format, args);
 	va_end(args);
-	append_line(e, line);
+	e->text = lines.text;
+	e->len = lines.len;
+	e->count = lines.count;
+}
+
+void conf_warning(struct conf_errors *e, const struct conf_node *at, const char *path,
+		  const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	if (count_line(&e->warnings, "warnings"))
+		add_line(&e->warnings, e->file, at, path, format, args);
+	va_end(args);
 }
 
 void conf_errors_free(struct conf_errors *e)
 {
 	free(e->text);
+	free(e->warnings.text);
 	*e = (struct conf_errors){.file = e->file};
 }
 

@@ -2,6 +2,7 @@
 /*
  * conf_fuzz: any bytes as a configuration, bound by both schemas. Something is wrong exactly when
  * errors tell; they are lines of printable text, bounded in number; a failure touches no output.
+ * links: relay/config_policy.c relay/policy_index.c relay/policy_source.c relay/policy_time.c
  * links: agent/config.c relay/config.c core/conf.c core/conf_bind.c core/conf_check.c
  * links: core/conf_error.c core/conf_value.c core/addr.c core/log.c core/parse/wire.c
  */

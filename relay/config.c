@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "core/parse/wire.h"
+#include "relay/config_policy.h"
 
 _Static_assert(sizeof(((struct relay_public *)0)->agent) == WIRE_NAME_MAX + 1, "a name fits");
 
@@ -384,6 +385,37 @@ static const struct conf_field fields[] = {
 	 .offset = AT(relay_config, metrics),
 	 .fields = metrics_fields,
 	 .help = "a listener for Prometheus, in plain HTTP"},
+	{.key = "groups",
+	 .type = CONF_LIST_OF,
+	 .offset = AT(relay_config, policy_conf.groups),
+	 .fields = config_group_fields,
+	 .item_size = sizeof(struct policy_group),
+	 .max_items = CONFIG_GROUPS_MAX,
+	 .check = config_check_groups,
+	 .help = "sets of agents, to name in rules"},
+	{.key = "policy",
+	 .type = CONF_LIST_OF,
+	 .offset = AT(relay_config, policy_conf.rules),
+	 .fields = config_rule_fields,
+	 .item_size = sizeof(struct policy_rule),
+	 .max_items = CONFIG_RULES_MAX,
+	 .check = config_check_rules,
+	 .help = "who may reach what; with this key, what no rule allows is denied"},
+	{.key = "grants",
+	 .type = CONF_LIST_OF,
+	 .offset = AT(relay_config, policy_conf.grants),
+	 .fields = config_rule_fields,
+	 .item_size = sizeof(struct policy_rule),
+	 .max_items = CONFIG_RULES_MAX,
+	 .check = config_check_rules,
+	 .help = "further rules, as \"postern grant\" adds them"},
+	{.key = "revoked",
+	 .type = CONF_LIST_OF,
+	 .offset = AT(relay_config, policy_conf.revoked),
+	 .fields = config_revoked_fields,
+	 .item_size = sizeof(struct policy_revoked),
+	 .max_items = CONFIG_RULES_MAX,
+	 .help = "the agents whose identities have ended"},
 	{.key = "drain",
 	 .type = CONF_DURATION,
 	 .offset = AT(relay_config, drain_ms),
@@ -433,6 +465,7 @@ bool relay_config_bind(const struct conf_node *root, struct relay_config *out,
 		relay_config_free(&c);
 		return false;
 	}
+	config_warn_policy(root, &c.policy_conf, errors);
 	*out = c;
 	return true;
 }

@@ -10,6 +10,7 @@
 #include "core/conf.h"
 #include "core/log.h"
 #include "core/ring.h"
+#include "relay/policy.h"
 #include "relay/shaper.h"
 
 struct relay_public {		     /* public: [{name: www.example.org, to: home/web}] */
@@ -64,7 +65,8 @@ struct relay_config {
 	struct {
 		struct addr listen; /* len 0: none */
 	} metrics;
-	uint64_t drain_ms; /* how long SIGTERM lets sessions finish; 30s */
+	struct policy_conf policy_conf; /* keys groups, policy, grants, revoked */
+	uint64_t drain_ms;		/* how long SIGTERM lets sessions finish; 30s */
 	struct relay_limits limits;
 	struct shaper_limits bandwidth;
 };
@@ -72,7 +74,7 @@ struct relay_config {
 /* Loads and checks path (which errors->file then names). False: errors tell, out is untouched. */
 bool relay_config_load(const char *path, struct relay_config *out,
 		       struct conf_errors *errors) MUST_CHECK;
-/* The same from a tree that somebody else has read. */
+/* The same from a tree that somebody else has read. Also when true, errors->warnings may tell. */
 bool relay_config_bind(const struct conf_node *root, struct relay_config *out,
 		       struct conf_errors *errors) MUST_CHECK;
 void relay_config_free(struct relay_config *c);

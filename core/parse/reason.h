@@ -28,7 +28,7 @@
 	X(10, SERVICE_UNKNOWN,                                                                     \
 	  "the agent does not publish this service; check the name or publish it there")           \
 	X(11, NOT_ALLOWED,                                                                         \
-	  "the publishing agent does not allow you to use this service; ask its owner")            \
+	  "you are not allowed to use this service; ask its owner or the relay's operator")        \
 	X(12, TIMEOUT, "the other side did not answer in time; check that it is alive")            \
 	X(13, TARGET_UNREACHABLE,                                                                  \
 	  "the published service could not be reached from its agent; check that it runs")         \

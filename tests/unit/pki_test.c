@@ -2,6 +2,7 @@
 /*
  * pki_test: what 'postern pki' writes is what the programs load, and says what it should.
  *
+ * links: relay/config_policy.c relay/policy_index.c relay/policy_source.c relay/policy_time.c
  * links: ctl/arguments.c ctl/bundle.c ctl/files.c ctl/pki.c ctl/pki_make.c ctl/pki_store.c
  * links: core/engine/identity.c core/engine/identity_verify.c core/engine/identity_relay.c
  * links: core/engine/certificate.c relay/config.c agent/config.c core/conf.c core/conf_bind.c
