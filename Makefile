@@ -57,13 +57,15 @@ CORE_SRC := core/addr.c core/buffers.c core/conf.c core/conf_bind.c core/conf_ch
 	core/ring.c core/ring_epoll.c core/ring_uring.c core/slab.c core/timer.c
 PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c core/parse/jsonrpc.c \
 	core/parse/proxy.c core/parse/reason.c core/parse/socks5.c core/parse/wire.c
-ENGINE_SRC := core/engine/calls.c core/engine/certificate.c core/engine/identity.c \
+ENGINE_SRC := core/engine/calls.c core/engine/certificate.c core/engine/changes.c core/engine/identity.c \
 	core/engine/identity_relay.c core/engine/identity_verify.c core/engine/records.c \
-	core/engine/tls.c relay/rendezvous.c relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c \
+	core/engine/tls.c relay/policy.c relay/policy_compile.c \
+	relay/policy_index.c relay/policy_source.c relay/policy_time.c relay/rendezvous.c relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c \
 	relay/site.c relay/sources.c \
 	agent/backoff.c agent/inner.c agent/link_state.c
 RELAYD_SRC := relay/change.c relay/config.c relay/conn.c relay/console.c relay/control.c relay/drain.c \
-	relay/enforce.c relay/flow.c relay/frames.c relay/front.c relay/gather.c relay/keeper.c relay/leg.c \
+	relay/enforce.c relay/flow.c relay/frames.c relay/front.c relay/gather.c relay/keeper.c relay/keeper_confine.c \
+	relay/keeper_serve.c relay/leg.c \
 	relay/link.c relay/load.c relay/local.c relay/methods_act.c relay/methods_config.c \
 	relay/methods_policy.c relay/methods_see.c relay/pace.c relay/public.c relay/records.c relay/relay.c \
 	relay/report.c relay/session.c relay/snapshot.c relay/web.c relay/worker.c relay/main.c

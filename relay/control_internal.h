@@ -5,8 +5,8 @@
 
 #include <signal.h>
 
+#include "core/engine/changes.h"
 #include "core/engine/records.h"
-#include "relay/changes.h"
 #include "relay/control.h"
 #include "relay/keeper.h"
 #include "relay/snapshot.h"

@@ -146,7 +146,7 @@ static void control_begin(struct control *ctl, struct relay *r, struct snapshot 
 	ctl->keeper = keeper;
 	ctl->current = snap;
 	ctl->trial.fire = control_trial_over;
-	ctl->changes = changes_new(document, time(NULL));
+	ctl->changes = changes_new(relay_config_fields(), document, time(NULL));
 	ctl->signal_fd = signalfd(-1, signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (!ctl->changes || ctl->signal_fd < 0)
 		die("cannot set up the control thread: %s", strerror(errno));

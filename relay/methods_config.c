@@ -37,8 +37,7 @@ static bool propose(struct call *c, struct proposal *p)
 	struct conf_errors errors = {0};
 	char why[256];
 
-	p->document = changes_reveal(json_object_get(c->params, "config"),
-				     changes_document(ctl->changes));
+	p->document = changes_reveal(ctl->changes, json_object_get(c->params, "config"));
 	p->next = p->document
 			  ? control_snapshot(ctl, p->document, &errors, why, sizeof why)
 			  : NULL;
@@ -73,7 +72,7 @@ static void get_run(struct call *c)
 	struct changes *ch = c->control->changes;
 
 	call_answer(c, json_pack("{s:I, s:o}", "revision", (json_int_t)changes_revision(ch),
-				 "config", changes_hide(changes_document(ch))));
+				 "config", changes_hide(ch)));
 }
 
 static void check_run(struct call *c)
@@ -93,7 +92,7 @@ static void diff_run(struct call *c)
 
 	if (!propose(c, &p))
 		return;
-	json_t *diff = changes_diff(changes_document(ch), p.document);
+	json_t *diff = changes_diff(ch, p.document);
 	proposal_free(&p);
 	call_answer(c, json_pack("{s:I, s:o}", "revision", (json_int_t)changes_revision(ch), "diff",
 				 diff));
@@ -137,7 +136,7 @@ static bool apply_may(struct call *c, const struct proposal *p)
 	case CHANGES_STALE:
 		call_fail(c, JSONRPC_STALE,
 			  json_pack("{s:I, s:o}", "revision", (json_int_t)changes_revision(ch),
-				    "diff", changes_diff(changes_document(ch), p->document)),
+				    "diff", changes_diff(ch, p->document)),
 			  "revision %llu is in force, and your change was made from %llu: get it "
 			  "again and make your change there",
 			  (unsigned long long)changes_revision(ch), (unsigned long long)from);
@@ -198,7 +197,7 @@ static void apply_run(struct call *c)
 		proposal_free(&p);
 		return;
 	}
-	json_t *diff = changes_diff(changes_document(ctl->changes), p.document);
+	json_t *diff = changes_diff(ctl->changes, p.document);
 	json_t *restart = needs_restart(&ctl->current->config, &p.next->config);
 	bool ok = control_apply(ctl, p.next, p.document, c->caller->who, note ? note : "",
 				(uint64_t)ms, why, sizeof why);

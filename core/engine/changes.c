@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* changes: the document in force, the one before while a trial runs, and what there was before. */
-#include "relay/changes.h"
+#include "core/engine/changes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/conf_diff.h"
 #include "core/log.h"
-#include "relay/config.h"
 
 /* What the history keeps of one change: enough to see what happened, bounded whatever it was. */
 #define KEPT_ENTRIES 100u
@@ -15,6 +14,7 @@
 #define KEPT_NOTE    512u
 
 struct changes {
+	const struct conf_field *fields;
 	json_t *document; /* in force */
 	json_t *before;	  /* to go back to; NULL: settled */
 	uint64_t due_ms;
@@ -104,12 +104,13 @@ static void set_state(json_t *entry, const char *state)
 
 /* ---- revisions ------------------------------------------------------------------------------ */
 
-struct changes *changes_new(const json_t *document, time_t wall)
+struct changes *changes_new(const struct conf_field *fields, const json_t *document, time_t wall)
 {
 	struct changes *ch = calloc(1, sizeof(*ch));
 
 	if (!ch)
 		return NULL;
+	ch->fields = fields;
 	ch->revision = 1;
 	ch->due_ms = UINT64_MAX;
 	ch->document = json_deep_copy(document);
@@ -172,7 +173,7 @@ bool changes_commit(struct changes *ch, const json_t *document, const char *who,
 		return false;
 	copy = json_deep_copy(document);
 	entry = entry_new(next, wall, who, note, confirm_ms > 0 ? "waiting" : "in force",
-			  bounded_diff(changes_diff(ch->document, document)));
+			  bounded_diff(changes_diff(ch, document)));
 	if (!copy || !entry) {
 		json_decref(copy);
 		json_decref(entry);
@@ -233,19 +234,19 @@ json_t *changes_history(const struct changes *ch)
 	return list;
 }
 
-/* ---- by the relay's schema ------------------------------------------------------------------ */
+/* ---- by the schema -------------------------------------------------------------------------- */
 
-json_t *changes_diff(const json_t *from, const json_t *to)
+json_t *changes_diff(const struct changes *ch, const json_t *to)
 {
-	return conf_diff(relay_config_fields(), from, to);
+	return conf_diff(ch->fields, ch->document, to);
 }
 
-json_t *changes_hide(const json_t *document)
+json_t *changes_hide(const struct changes *ch)
 {
-	return conf_hide(relay_config_fields(), document);
+	return conf_hide(ch->fields, ch->document);
 }
 
-json_t *changes_reveal(const json_t *document, const json_t *in_force)
+json_t *changes_reveal(const struct changes *ch, const json_t *document)
 {
-	return conf_reveal(relay_config_fields(), document, in_force);
+	return conf_reveal(ch->fields, document, ch->document);
 }

@@ -13,21 +13,24 @@
  * Of each change the history keeps what differed, secrets hidden and large values as their size, so
  * that its memory is bounded whatever is applied.
  */
-#ifndef POSTERN_RELAY_CHANGES_H
-#define POSTERN_RELAY_CHANGES_H
+#ifndef POSTERN_ENGINE_CHANGES_H
+#define POSTERN_ENGINE_CHANGES_H
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
-#define MUST_CHECK	    __attribute__((warn_unused_result))
+#include "core/conf.h"
+
 #define CHANGES_HISTORY_MAX 50u
 
 struct changes;
 
-/* Starts settled at revision 1 with document (borrowed: copied). NULL without memory. */
-struct changes *changes_new(const json_t *document, time_t wall) MUST_CHECK;
+/* Starts settled at revision 1 with document (borrowed: copied), which fields bind. NULL without
+ * memory. */
+struct changes *changes_new(const struct conf_field *fields, const json_t *document,
+			    time_t wall) MUST_CHECK;
 void changes_free(struct changes *ch);
 
 uint64_t changes_revision(const struct changes *ch);
@@ -49,14 +52,16 @@ bool changes_confirm(struct changes *ch, const char *who, time_t wall) MUST_CHEC
 /* The document to go back to, while TRYING; NULL otherwise. Commit it with confirm_ms 0. */
 const json_t *changes_rollback(const struct changes *ch);
 
-/* [{path, from, to}], secrets shown as "(hidden)"; see conf_diff() in core/conf_diff.h. */
-json_t *changes_diff(const json_t *from, const json_t *to) MUST_CHECK;
+/* From what is in force to another document: [{path, from, to}], secrets shown as "(hidden)"; see
+ * conf_diff() in core/conf_diff.h. */
+json_t *changes_diff(const struct changes *ch, const json_t *to) MUST_CHECK;
 /* [{revision, at, who, note, state, diff}] newest first; confirmed_by and confirmed_at where
  * somebody did. state: "in force", "waiting", "replaced", "rolled back". */
 json_t *changes_history(const struct changes *ch) MUST_CHECK;
 
-/* A copy with every secret replaced by "(hidden)"; and one with each such mark put back. */
-json_t *changes_hide(const json_t *document) MUST_CHECK;
-json_t *changes_reveal(const json_t *document, const json_t *in_force) MUST_CHECK;
+/* A copy of what is in force with every secret replaced by "(hidden)"; and one of another document
+ * with each such mark replaced by the secret in force. */
+json_t *changes_hide(const struct changes *ch) MUST_CHECK;
+json_t *changes_reveal(const struct changes *ch, const json_t *document) MUST_CHECK;
 
 #endif
