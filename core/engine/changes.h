@@ -2,10 +2,11 @@
 /*
  * changes: revisions, confirmation and roll-back of configurations. No I/O; now is a parameter.
  *
- *   SETTLED ──apply──► SETTLED                     revision + 1
- *   SETTLED ──apply, confirm within──► TRYING ──confirm──► SETTLED
- *                                        └─time is up, or rollback──► SETTLED with the old
- * document, as a revision of its own TRYING ──apply──► refused: BUSY
+ *   SETTLED ──apply──► SETTLED         revision + 1
+ *   SETTLED ──apply, to be confirmed──► TRYING
+ *   TRYING ──confirm──► SETTLED
+ *   TRYING ──time is up, or rollback──► SETTLED, the old document, a revision of its own
+ *   TRYING ──apply──► refused: BUSY
  *
  * A document is the JSON form of a configuration, secrets included; a change says which revision it
  * was made from, so that two consoles cannot overwrite each other unknowingly.
