@@ -59,31 +59,36 @@ static const json_t *counterpart(const struct conf_field *list, const json_t *it
 static json_t *cover_map(const struct conf_field *fields, json_t *map, const json_t *secrets,
 			 bool hide);
 
-/* A copy of value with its secrets hidden, or put back from secrets. */
+static json_t *share(const json_t *value)
+{
+	return json_incref((json_t *)value);
+}
+
+/* value with its secrets hidden, or put back from secrets. */
 static json_t *cover(const struct conf_field *f, const json_t *value, const json_t *secrets,
 		     bool hide)
 {
 	json_t *list, *item;
 
 	if (!f || !holds_secrets(f))
-		return json_deep_copy(value);
+		return share(value);
 	if (f->secret && hide)
 		return json_string(CONF_HIDDEN);
 	if (f->secret) {
 		const char *text = json_string_value(value);
 		bool marked = secrets && text && strcmp(text, CONF_HIDDEN) == 0;
-		return json_deep_copy(marked ? secrets : value);
+		return share(marked ? secrets : value);
 	}
 	if (json_is_object(value))
 		return cover_map(f->fields, (json_t *)value, secrets, hide);
 	if (!json_is_array(value))
-		return json_deep_copy(value);
+		return share(value);
 	list = json_array();
 	for (size_t i = 0; list && i < json_array_size(value); i++) {
 		item = json_array_get(value, i);
 		item = json_is_object(item)
 			       ? cover_map(f->fields, item, counterpart(f, item, i, secrets), hide)
-			       : json_deep_copy(item);
+			       : share(item);
 		if (json_array_append_new(list, item)) {
 			json_decref(list);
 			return NULL;
@@ -113,14 +118,14 @@ static json_t *cover_map(const struct conf_field *fields, json_t *map, const jso
 json_t *conf_hide(const struct conf_field *fields, const json_t *document)
 {
 	if (!json_is_object(document))
-		return json_deep_copy(document);
+		return share(document);
 	return cover_map(fields, (json_t *)document, NULL, true);
 }
 
 json_t *conf_reveal(const struct conf_field *fields, const json_t *document, const json_t *secrets)
 {
 	if (!json_is_object(document))
-		return json_deep_copy(document);
+		return share(document);
 	return cover_map(fields, (json_t *)document, secrets, false);
 }
 
@@ -180,6 +185,7 @@ struct item {
 	struct item *peer; /* in the other list */
 };
 
+/* The part of a list in which the two differ. */
 struct list {
 	const struct conf_field *field;
 	struct item *items;
@@ -203,10 +209,26 @@ static int compare_items(const void *a, const void *b)
 	return order ? order : (one->place > other->place) - (one->place < other->place);
 }
 
-/* False without memory; list_free() takes what there is. */
-static bool list_make(struct list *l, const struct conf_field *f, const json_t *array)
+/* How many items both begin with; and how many of the others both end with. A long list in which
+ * little has changed is compared in no time by this. */
+static void common_ends(const json_t *from, const json_t *to, size_t *begin, size_t *end)
 {
-	*l = (struct list){.field = f, .count = json_array_size(array)};
+	size_t n = json_array_size(from), m = json_array_size(to), least = n < m ? n : m;
+
+	*begin = *end = 0;
+	while (*begin < least &&
+	       json_equal(json_array_get(from, *begin), json_array_get(to, *begin)))
+		++*begin;
+	while (*end < least - *begin &&
+	       json_equal(json_array_get(from, n - 1 - *end), json_array_get(to, m - 1 - *end)))
+		++*end;
+}
+
+/* Items begin to end of array. False without memory; list_free() takes what there is. */
+static bool list_make(struct list *l, const struct conf_field *f, const json_t *array, size_t begin,
+		      size_t end)
+{
+	*l = (struct list){.field = f, .count = end - begin};
 	if (l->count == 0)
 		return true;
 	l->items = calloc(l->count, sizeof(*l->items));
@@ -215,9 +237,9 @@ static bool list_make(struct list *l, const struct conf_field *f, const json_t *
 		return false;
 	for (size_t i = 0; i < l->count; i++) {
 		struct item *item = &l->items[i];
-		item->value = json_array_get(array, i);
+		item->place = begin + i;
+		item->value = json_array_get(array, item->place);
 		item->name = name_of(f, item->value);
-		item->place = i;
 		item->id = item->name ? strdup(item->name)
 				      : json_dumps(item->value,
 						   JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
@@ -329,8 +351,11 @@ static void diff_lists(struct diff *d, const struct conf_field *f, const char *p
 		       const json_t *from, const json_t *to)
 {
 	struct list one, other = {0};
+	size_t begin, end;
 
-	if (list_make(&one, f, from) && list_make(&other, f, to)) {
+	common_ends(from, to, &begin, &end);
+	if (list_make(&one, f, from, begin, json_array_size(from) - end) &&
+	    list_make(&other, f, to, begin, json_array_size(to) - end)) {
 		list_match(&one, &other);
 		diff_items(d, path, &one, &other);
 		diff_order(d, path, &one, &other);

@@ -16,14 +16,18 @@
 #define CONF_HIDDEN "(hidden)"
 
 /* [{path, from, to}], empty exactly when the documents are equal. from or to is null where there is
- * nothing; secrets show as CONF_HIDDEN. A list whose items only moved is one entry, with their
- * names (or former places) in both orders. NULL without memory. */
+ * nothing; secrets show as CONF_HIDDEN. Items that only moved are one entry for their list, with
+ * the names (or former places) of those between in both orders. NULL without memory. */
 json_t *conf_diff(const struct conf_field *fields, const json_t *from, const json_t *to) MUST_CHECK;
 
-/* A copy with CONF_HIDDEN in place of each secret. */
+/*
+ * Both share with the documents given what holds no secret, so that none may be changed any more:
+ * make a deep copy to do that.
+ */
+/* The document with CONF_HIDDEN in place of each secret. NULL without memory. */
 json_t *conf_hide(const struct conf_field *fields, const json_t *document) MUST_CHECK;
-/* A copy with the secrets of the other document in place of each CONF_HIDDEN; where that has none,
- * the mark stays, and is no valid secret. */
+/* The document with the secrets of the other in place of each CONF_HIDDEN; where that has none, the
+ * mark stays, and is no valid secret. */
 json_t *conf_reveal(const struct conf_field *fields, const json_t *document,
 		    const json_t *secrets) MUST_CHECK;
 

@@ -167,18 +167,15 @@ bool changes_commit(struct changes *ch, const json_t *document, const char *who,
 		    uint64_t confirm_ms, uint64_t now_ms, time_t wall)
 {
 	uint64_t next = ch->revision + 1;
-	json_t *entry, *copy;
+	json_t *entry;
 
 	if (!commit_fits(ch, document, confirm_ms))
 		return false;
-	copy = json_deep_copy(document);
 	entry = entry_new(next, wall, who, note, confirm_ms > 0 ? "waiting" : "in force",
 			  bounded_diff(changes_diff(ch, document)));
-	if (!copy || !entry) {
-		json_decref(copy);
-		json_decref(entry);
+	if (!entry)
 		return false;
-	}
+	json_incref((json_t *)document);
 	set_state(*entry_of(ch, ch->revision), ch->before ? "rolled back" : "replaced");
 	json_decref(ch->before);
 	ch->before = NULL;
@@ -190,7 +187,7 @@ bool changes_commit(struct changes *ch, const json_t *document, const char *who,
 	} else {
 		json_decref(ch->document);
 	}
-	ch->document = copy;
+	ch->document = (json_t *)document;
 	ch->revision = next;
 	json_decref(*entry_of(ch, next));
 	*entry_of(ch, next) = entry;

@@ -44,8 +44,9 @@ enum changes_verdict { CHANGES_OK, CHANGES_STALE, CHANGES_BUSY, CHANGES_SAME };
 /* May a change made from this revision (0: whatever is in force) begin? */
 enum changes_verdict changes_may(const struct changes *ch, uint64_t from_revision,
 				 const json_t *document);
-/* It has been applied: becomes the revision in force. confirm_ms 0: for good. False without memory,
- * and while TRYING for anything but the document to go back to. */
+/* It has been applied: becomes the revision in force, which keeps a reference, so that it must not
+ * be changed any more. confirm_ms 0: for good. False without memory, and while TRYING for anything
+ * but the document to go back to. */
 bool changes_commit(struct changes *ch, const json_t *document, const char *who, const char *note,
 		    uint64_t confirm_ms, uint64_t now_ms, time_t wall) MUST_CHECK;
 /* False when nothing waits. */
@@ -60,8 +61,8 @@ json_t *changes_diff(const struct changes *ch, const json_t *to) MUST_CHECK;
  * somebody did. state: "in force", "waiting", "replaced", "rolled back". */
 json_t *changes_history(const struct changes *ch) MUST_CHECK;
 
-/* A copy of what is in force with every secret replaced by "(hidden)"; and one of another document
- * with each such mark replaced by the secret in force. */
+/* What is in force with every secret replaced by "(hidden)"; and another document with each such
+ * mark replaced by the secret in force. Not to be changed: see core/conf_diff.h. */
 json_t *changes_hide(const struct changes *ch) MUST_CHECK;
 json_t *changes_reveal(const struct changes *ch, const json_t *document) MUST_CHECK;
 
