@@ -16,8 +16,8 @@
 #define TLS_STATE_BYTES	 16384u
 #define TLS_STATES_LEAST 256u
 
-/* As many connections as were asked for, or as the descriptor limit allows. */
-static uint64_t relay_connection_limit(const struct relay_config *c)
+/* How many connections the descriptor limit allows. A sealed relay can no longer ask. */
+static uint64_t descriptors_allow(void)
 {
 	struct rlimit files;
 	uint64_t allowed = 1024;
@@ -29,15 +29,21 @@ static uint64_t relay_connection_limit(const struct relay_config *c)
 	}
 	if (allowed > 1u << 20)
 		allowed = 1u << 20;
-	allowed = allowed > 2 * DESCRIPTORS_OWN ? allowed - DESCRIPTORS_OWN : allowed / 2;
+	return allowed > 2 * DESCRIPTORS_OWN ? allowed - DESCRIPTORS_OWN : allowed / 2;
+}
+
+/* As many as were asked for, or as descriptors and tables allow. */
+static uint64_t relay_connection_limit(const struct relay *r, const struct relay_config *c)
+{
 	if (c->limits.connections == 0)
-		return allowed;
-	if (c->limits.connections > allowed) {
+		return r->connections_possible;
+	if (c->limits.connections > r->connections_possible) {
 		log_warning("relay",
-			    "limits.connections=%llu is more than the descriptor limit allows; "
-			    "using %llu: raise LimitNOFILE or ulimit -n",
-			    (unsigned long long)c->limits.connections, (unsigned long long)allowed);
-		return allowed;
+			    "limits.connections=%llu is more than is possible; using %llu: raise "
+			    "LimitNOFILE or ulimit -n and start again",
+			    (unsigned long long)c->limits.connections,
+			    (unsigned long long)r->connections_possible);
+		return r->connections_possible;
 	}
 	return c->limits.connections;
 }
@@ -84,7 +90,7 @@ void relay_adopt_limits(struct relay *r, const struct relay_config *config)
 {
 	struct rendezvous_limits limits = rendezvous_limits_of(config);
 
-	r->connection_limit = relay_connection_limit(config);
+	r->connection_limit = relay_connection_limit(r, config);
 	relay_share_memory(r, config);
 	relay_lock(r);
 	rendezvous_set_limits(r->rendezvous, &limits);
@@ -107,8 +113,9 @@ int relay_init(struct relay *r, struct snapshot *snap, unsigned workers, char *w
 		return -1;
 	}
 	r->worker_count = workers;
+	r->connections_possible = descriptors_allow();
+	r->table_rooms = (uint32_t)r->connections_possible;
 	relay_adopt_limits(r, config);
-	r->table_rooms = (uint32_t)r->connection_limit;
 	for (unsigned i = 0; i < workers; i++) {
 		int error = worker_init(&r->workers[i], r, i, snap);
 		if (error < 0) {

@@ -24,7 +24,8 @@ struct relay {
 	/* Immutable while workers run. */
 	struct worker *workers;
 	unsigned worker_count;
-	uint32_t table_rooms; /* connections that the tables were made for */
+	uint64_t connections_possible; /* by the descriptor limit at start */
+	uint32_t table_rooms;	       /* connections that the tables were made for */
 	struct control *control;
 	struct isolation_report isolation;
 
