@@ -111,11 +111,10 @@ static void check_network(struct conf_errors *e, const struct conf_node *at, con
 			  const void *value)
 {
 	const char *network = *(char *const *)value;
-	struct source_range ranges[SOURCE_NETWORK_RANGES];
 	char shown[CONF_QUOTE_BYTES];
-	size_t count;
+	struct source_network n;
 
-	switch (source_parse(network, ranges, &count)) {
+	switch (source_parse(network, &n)) {
 	case SOURCE_OK:
 		break;
 	case SOURCE_MALFORMED:
@@ -164,6 +163,21 @@ static void check_hours(struct conf_errors *e, const struct conf_node *at, const
 		conf_error(e, at, path, "%s is not right; %s", conf_quote(text, shown), remedy);
 }
 
+/* ---- checks of whole lists ------------------------------------------------------------------ */
+
+static bool knows(const struct dict *d, const char *name)
+{
+	return dict_find(d, name, strlen(name)) != DICT_NONE;
+}
+
+/* Adds name to d; false when it was there. */
+static bool is_new(struct dict *d, const char *name)
+{
+	uint32_t count = d->count, id;
+
+	return !dict_add(d, name, strlen(name), &id) || d->count > count;
+}
+
 void config_check_groups(struct conf_errors *e, const struct conf_node *at, const char *path,
 			 const void *value)
 {
@@ -173,10 +187,7 @@ void config_check_groups(struct conf_errors *e, const struct conf_node *at, cons
 	struct dict names = {0};
 
 	for (size_t i = 0; i < list->count; i++) {
-		uint32_t count = names.count, id;
-
-		if (!g[i].name || !dict_add(&names, g[i].name, strlen(g[i].name), &id) ||
-		    names.count > count)
+		if (!g[i].name || is_new(&names, g[i].name))
 			continue;
 		conf_path_item(child, path, i);
 		conf_error(e, at->items[i], child,
@@ -186,20 +197,28 @@ void config_check_groups(struct conf_errors *e, const struct conf_node *at, cons
 	dict_free(&names);
 }
 
-/* What the compiled policy takes grows with these. */
+/* Memory grows with the pairs, and the time of a decision with the different hours. */
 void config_check_rules(struct conf_errors *e, const struct conf_node *at, const char *path,
 			const void *value)
 {
 	const struct conf_array *list = value;
 	const struct policy_rule *r = list->items;
+	struct dict hours = {0};
 	size_t pairs = 0;
 
-	for (size_t i = 0; i < list->count; i++)
+	for (size_t i = 0; i < list->count; i++) {
 		pairs += r[i].from.count * r[i].to.count;
+		if (r[i].hours)
+			(void)is_new(&hours, r[i].hours);
+	}
 	if (pairs > POLICY_PAIRS_MAX)
 		conf_error(e, at, path,
 			   "has %zu pairs of from and to; the most is %u: use groups and \"*\"",
 			   pairs, POLICY_PAIRS_MAX);
+	if (hours.count > POLICY_HOURS_MAX)
+		conf_error(e, at, path, "has %u different hours; the most is %u", hours.count,
+			   POLICY_HOURS_MAX);
+	dict_free(&hours);
 }
 
 /* ---- the schema ----------------------------------------------------------------------------- */
@@ -358,19 +377,6 @@ static const char *near_group(struct slips *s, const char *name)
 			return g[i].name;
 	}
 	return NULL;
-}
-
-static bool knows(const struct dict *d, const char *name)
-{
-	return dict_find(d, name, strlen(name)) != DICT_NONE;
-}
-
-/* Also says that name is now in d. */
-static bool is_new(struct dict *d, const char *name)
-{
-	uint32_t count = d->count, id;
-
-	return dict_add(d, name, strlen(name), &id) && d->count > count;
 }
 
 static void warn_from(struct slips *s, const struct conf_node *at, const char *path,

@@ -10,29 +10,35 @@
 /* A question on its way to its answer. */
 struct search {
 	const struct policy *p;
-	int64_t now;
-	struct source_number source;
-	bool has_source;
+	const struct policy_question *q;
 	const uint32_t *subjects; /* ascending; the last may be an agent */
 	size_t subject_count;
+	uint32_t networks[SOURCE_MATCH_MAX]; /* that the source is in, once somebody needs them */
+	size_t network_count;
+	bool networks_known;
 
 	uint64_t rate, sessions; /* the most generous so far; 0: nothing allows it */
 	size_t rule;
 	int64_t again;
 };
 
-/* ---- one entry ------------------------------------------------------------------------------ */
-
-static bool source_matches(const struct search *s, uint32_t source)
+/* Where number is in an ascending list, or DICT_NONE. */
+static uint32_t find_number(const uint32_t *list, uint32_t count, uint32_t number)
 {
-	const struct source_range *ranges;
-	size_t bytes;
+	uint32_t low = 0, high = count;
 
-	if (source == DICT_NONE)
-		return true;
-	ranges = dict_key(&s->p->sources, source, &bytes);
-	return s->has_source && source_holds(ranges, bytes / sizeof *ranges, s->source);
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (list[middle] < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count && list[low] == number ? low : DICT_NONE;
 }
+
+/* ---- entries -------------------------------------------------------------------------------- */
 
 /* Whether e holds now; *change is when time alone will make that different. */
 static bool entry_holds(const struct search *s, const struct policy_entry *e, int64_t *change)
@@ -42,14 +48,14 @@ static bool entry_holds(const struct search *s, const struct policy_entry *e, in
 	bool within;
 
 	*change = POLICY_NEVER;
-	if (s->now >= e->until || !source_matches(s, e->source))
+	if (s->q->now >= e->until)
 		return false;
 	if (e->hours == DICT_NONE) {
 		*change = e->until;
 		return true;
 	}
 	spans = dict_key(&s->p->hours, e->hours, &bytes);
-	within = policy_hours_hold(spans, bytes / sizeof *spans, s->now, change);
+	within = policy_hours_hold(spans, bytes / sizeof *spans, s->q->now, change);
 	if (*change >= e->until)
 		*change = within ? e->until : POLICY_NEVER;
 	return within;
@@ -72,11 +78,11 @@ static void try_entry(struct search *s, const struct policy_entry *e)
 }
 
 /* Entries that are no better than what holds already cannot matter before that ends. */
-static void walk_way(struct search *s, const struct policy_way *w)
+static void walk_run(struct search *s, const struct policy_part *run)
 {
-	const struct policy_entry *e = s->p->entries + w->first;
+	const struct policy_entry *e = s->p->entries + run->first;
 
-	for (const struct policy_entry *end = e + w->count; e < end; e++) {
+	for (const struct policy_entry *end = e + run->count; e < end; e++) {
 		if (e->rate > s->rate || e->sessions > s->sessions)
 			try_entry(s, e);
 		else if (s->sessions == NO_LIMIT)
@@ -84,44 +90,79 @@ static void walk_way(struct search *s, const struct policy_way *w)
 	}
 }
 
-/* ---- finding the ways ----------------------------------------------------------------------- */
+/* ---- runs: where the asker comes from ------------------------------------------------------- */
 
-static const struct policy_way *find_way(const struct policy_way *ways, size_t count,
-					 uint32_t subject)
+static void know_networks(struct search *s)
 {
-	while (count > 0) {
-		size_t half = count / 2;
+	struct source_number n;
 
-		if (ways[half].subject == subject)
-			return &ways[half];
-		if (ways[half].subject < subject) {
-			ways += half + 1;
-			count -= half + 1;
-		} else {
-			count = half;
+	s->networks_known = true;
+	if (s->q->source && source_number(s->q->source, &n))
+		s->network_count = source_match(&s->p->sources, n, s->networks);
+}
+
+/* The runs that a network's sets have among those given: looks each of the fewer up in the more. */
+static void walk_network(struct search *s, struct policy_part runs, uint32_t network)
+{
+	const struct policy *p = s->p;
+	const uint32_t *sets = p->sources.members + p->sources.first[network];
+	uint32_t set_count = p->sources.first[network + 1] - p->sources.first[network];
+	const uint32_t *sources = p->run_sources + runs.first;
+	uint32_t at;
+
+	if (set_count < runs.count) {
+		for (uint32_t i = 0; i < set_count; i++) {
+			at = find_number(sources, runs.count, SOURCE_SETS + sets[i]);
+			if (at != DICT_NONE)
+				walk_run(s, &p->run_entries[runs.first + at]);
+		}
+	} else {
+		for (uint32_t i = 0; i < runs.count; i++) {
+			at = find_number(sets, set_count, sources[i] - SOURCE_SETS);
+			if (at != DICT_NONE)
+				walk_run(s, &p->run_entries[runs.first + i]);
 		}
 	}
-	return NULL;
 }
+
+static void walk_way(struct search *s, uint32_t way)
+{
+	struct policy_part runs = s->p->way_runs[way];
+
+	if (s->p->run_sources[runs.first] == SOURCE_ANY) {
+		walk_run(s, &s->p->run_entries[runs.first]);
+		runs.first++;
+		runs.count--;
+	}
+	if (runs.count == 0)
+		return;
+	if (!s->networks_known)
+		know_networks(s);
+	for (size_t i = 0; i < s->network_count; i++)
+		walk_network(s, runs, s->networks[i]);
+}
+
+/* ---- ways: who asks for what ---------------------------------------------------------------- */
 
 static void walk_target(struct search *s, const struct policy_target *t)
 {
-	const struct policy_way *w = s->p->ways + t->first, *shared = w + t->shared;
 	const uint32_t *subject = s->subjects, *last = subject + s->subject_count - 1;
+	uint32_t way = t->ways.first, shared = way + t->shared, own;
 
 	/* The asker itself first: rules that name it are likely, and may settle it. */
 	if (*last >= s->p->first_agent) {
-		const struct policy_way *own = find_way(shared, t->count - t->shared, *last);
-
-		if (own)
-			walk_way(s, own);
+		own = find_number(s->p->way_subjects + shared, t->ways.count - t->shared, *last);
+		if (own != DICT_NONE)
+			walk_way(s, shared + own);
 		last--;
 	}
-	while (subject <= last && w < shared) {
-		if (w->subject == *subject)
-			walk_way(s, w);
-		if (w->subject <= *subject)
-			w++;
+	while (subject <= last && way < shared) {
+		uint32_t of_way = s->p->way_subjects[way];
+
+		if (of_way == *subject)
+			walk_way(s, way);
+		if (of_way <= *subject)
+			way++;
 		else
 			subject++;
 	}
@@ -182,13 +223,19 @@ static struct policy_answer answer(const struct search *s, uint64_t running)
 
 struct policy_answer policy_decide(const struct policy *p, const struct policy_question *q)
 {
-	struct search s = {.p = p, .now = q->now, .rule = SIZE_MAX, .again = POLICY_NEVER};
+	struct search s;
 
 	if (policy_revoked(p, q->from) || policy_revoked(p, q->to))
 		return (struct policy_answer){.reason = REASON_REVOKED, .rule = SIZE_MAX};
 	if (!p->exists)
 		return (struct policy_answer){.reason = REASON_OK, .rule = SIZE_MAX};
-	s.has_source = q->source && source_number(q->source, &s.source);
+	s.p = p;
+	s.q = q;
+	s.network_count = 0;
+	s.networks_known = false;
+	s.rate = s.sessions = 0;
+	s.rule = SIZE_MAX;
+	s.again = POLICY_NEVER;
 	find_subjects(&s, q->from);
 	walk_targets(&s, q->to, q->service);
 	return answer(&s, q->running);

@@ -53,6 +53,7 @@ struct policy_conf {
 #define POLICY_PUBLIC  "public" /* in from: clients without a certificate; no agent's name */
 /* Rules times askers times services that the policy and the grants may have each. */
 #define POLICY_PAIRS_MAX 262144u
+#define POLICY_HOURS_MAX 256u /* different ones, likewise */
 
 /* Compiles. NULL only without memory: the schema's checks have refused everything else. */
 struct policy *policy_new(const struct policy_conf *conf) MUST_CHECK;

@@ -8,7 +8,7 @@
 
 /* An entry that has not found its place yet. */
 struct draft {
-	uint32_t target, subject;
+	uint32_t target, subject, source;
 	struct policy_entry entry;
 };
 
@@ -153,39 +153,39 @@ static bool compile_hours(struct policy *p, const char *text, uint32_t *id)
 	return dict_add(&p->hours, hours.spans, hours.count * sizeof hours.spans[0], id);
 }
 
-static bool compile_source(struct policy *p, const struct conf_array *source, uint32_t *id)
+static bool compile_source(struct policy *p, const struct conf_array *source, uint32_t *out)
 {
-	char *const *networks = source->items;
-	struct source_range *ranges;
-	size_t count = 0, more;
+	char *const *texts = source->items;
+	struct source_network *networks;
+	size_t count = 0;
+	uint32_t set;
 	bool ok;
 
-	*id = DICT_NONE;
+	*out = SOURCE_ANY;
 	if (source->count == 0)
 		return true;
-	ranges = calloc(source->count, SOURCE_NETWORK_RANGES * sizeof *ranges);
-	if (!ranges)
+	networks = calloc(source->count, sizeof *networks);
+	if (!networks)
 		return false;
-	for (size_t i = 0; i < source->count; i++) {
-		if (source_parse(networks[i], ranges + count, &more) != SOURCE_MALFORMED)
-			count += more;
-	}
-	count = source_normalize(ranges, count);
-	ok = dict_add(&p->sources, ranges, count * sizeof *ranges, id);
-	free(ranges);
+	for (size_t i = 0; i < source->count; i++) /* the schema has refused what does not parse */
+		count += source_parse(texts[i], &networks[count]) == SOURCE_OK;
+	ok = source_set_add(&p->sources, networks, count, &set);
+	free(networks);
+	if (ok)
+		*out = SOURCE_SETS + set;
 	return ok;
 }
 
-static bool compile_conditions(struct policy *p, const struct policy_rule *r,
-			       struct policy_entry *out)
+static bool compile_conditions(struct policy *p, const struct policy_rule *r, struct draft *out)
 {
-	out->rate = r->rate ? r->rate : NO_LIMIT;
-	out->sessions = r->sessions ? r->sessions : NO_LIMIT;
-	out->until = POLICY_NEVER;
-	if (r->until && !policy_until_parse(r->until, &out->until))
-		out->until = 0; /* the schema has refused it */
-	return compile_hours(p, r->hours, &out->hours) &&
-	       compile_source(p, &r->source, &out->source);
+	struct policy_entry *e = &out->entry;
+
+	e->rate = r->rate ? r->rate : NO_LIMIT;
+	e->sessions = r->sessions ? r->sessions : NO_LIMIT;
+	e->until = POLICY_NEVER;
+	if (r->until && !policy_until_parse(r->until, &e->until))
+		e->until = 0; /* the schema has refused it */
+	return compile_hours(p, r->hours, &e->hours) && compile_source(p, &r->source, &out->source);
 }
 
 /* ---- entries -------------------------------------------------------------------------------- */
@@ -208,7 +208,7 @@ static bool draft_rule(struct compile *c, const struct policy_rule *r, uint32_t 
 	char *const *from = r->from.items, *const *to = r->to.items;
 	struct draft d = {.entry.rule = number};
 
-	if (!compile_conditions(c->p, r, &d.entry))
+	if (!compile_conditions(c->p, r, &d))
 		return false;
 	for (size_t t = 0; t < r->to.count; t++) {
 		if (!find_target(c->p, to[t], &d.target))
@@ -262,6 +262,20 @@ static int compare_ways(const struct draft *x, const struct draft *y)
 	return order ? order : COMPARE(x->subject, y->subject);
 }
 
+static int compare_runs(const struct draft *x, const struct draft *y)
+{
+	int order = compare_ways(x, y);
+
+	return order ? order : COMPARE(x->source, y->source);
+}
+
+static int compare_hours(const struct draft *x, const struct draft *y)
+{
+	int order = compare_runs(x, y);
+
+	return order ? order : COMPARE(x->entry.hours, y->entry.hours);
+}
+
 /* The most generous first. */
 static int compare_entries(const struct policy_entry *x, const struct policy_entry *y)
 {
@@ -272,41 +286,33 @@ static int compare_entries(const struct policy_entry *x, const struct policy_ent
 	return order ? order : COMPARE(x->rule, y->rule);
 }
 
-static int compare_conditions(const struct draft *x, const struct draft *y)
-{
-	int order = compare_ways(x, y);
-
-	order = order ? order : COMPARE(x->entry.hours, y->entry.hours);
-	return order ? order : COMPARE(x->entry.source, y->entry.source);
-}
-
-static int by_conditions(const void *a, const void *b)
+static int by_hours(const void *a, const void *b)
 {
 	const struct draft *x = a, *y = b;
-	int order = compare_conditions(x, y);
+	int order = compare_hours(x, y);
 
 	return order ? order : compare_entries(&x->entry, &y->entry);
 }
 
-static int by_generosity(const void *a, const void *b)
+static int by_run(const void *a, const void *b)
 {
 	const struct draft *x = a, *y = b;
-	int order = compare_ways(x, y);
+	int order = compare_runs(x, y);
 
 	return order ? order : compare_entries(&x->entry, &y->entry);
 }
 
-/* Drops what an entry of the same way, hours and networks makes pointless: one that is as generous
+/* Drops what an entry of the same run and hours makes pointless: one that is as generous
  * and lasts as long. It is enough to look at the one that lasts longest so far. */
 static void prune(struct drafts *d)
 {
 	const struct draft *lasting = NULL;
 	size_t kept = 0;
 
-	qsort(d->items, d->count, sizeof *d->items, by_conditions);
+	qsort(d->items, d->count, sizeof *d->items, by_hours);
 	for (size_t i = 0; i < d->count; i++) {
 		const struct draft *item = &d->items[i];
-		bool same = lasting && compare_conditions(lasting, item) == 0;
+		bool same = lasting && compare_hours(lasting, item) == 0;
 
 		if (same && item->entry.until <= lasting->entry.until &&
 		    item->entry.sessions <= lasting->entry.sessions)
@@ -318,28 +324,44 @@ static void prune(struct drafts *d)
 	d->count = kept;
 }
 
-/* Drafts, sorted, become entries, ways and targets. */
+/* Room for as many ways and runs as there are entries, which is the most. */
+static bool make_tables(struct policy *p, size_t entries)
+{
+	p->targets = calloc((size_t)p->target_keys.count + 1, sizeof *p->targets);
+	p->way_subjects = calloc(entries + 1, sizeof *p->way_subjects);
+	p->way_runs = calloc(entries + 1, sizeof *p->way_runs);
+	p->run_sources = calloc(entries + 1, sizeof *p->run_sources);
+	p->run_entries = calloc(entries + 1, sizeof *p->run_entries);
+	p->entries = calloc(entries + 1, sizeof *p->entries);
+	return p->targets && p->way_subjects && p->way_runs && p->run_sources && p->run_entries &&
+	       p->entries;
+}
+
+/* Drafts, sorted, become entries, runs, ways and targets. */
 static bool place(struct policy *p, const struct drafts *d)
 {
-	uint32_t ways = 0;
+	uint32_t ways = 0, runs = 0;
 
-	p->targets = calloc(p->target_keys.count + 1, sizeof *p->targets);
-	p->ways = calloc(d->count + 1, sizeof *p->ways);
-	p->entries = calloc(d->count + 1, sizeof *p->entries);
-	if (!p->targets || !p->ways || !p->entries)
+	if (!make_tables(p, d->count))
 		return false;
 	for (uint32_t i = 0; i < d->count; i++) {
 		const struct draft *item = &d->items[i];
 		struct policy_target *t = &p->targets[item->target];
 
 		if (i == 0 || compare_ways(item - 1, item) != 0) {
-			if (t->count++ == 0)
-				t->first = ways;
+			if (t->ways.count++ == 0)
+				t->ways.first = ways;
 			t->shared += item->subject < p->first_agent;
-			p->ways[ways++] = (struct policy_way){item->subject, i, 0};
+			p->way_subjects[ways] = item->subject;
+			p->way_runs[ways++].first = runs;
 		}
+		if (i == 0 || compare_runs(item - 1, item) != 0) {
+			p->way_runs[ways - 1].count++;
+			p->run_sources[runs] = item->source;
+			p->run_entries[runs++].first = i;
+		}
+		p->run_entries[runs - 1].count++;
 		p->entries[i] = item->entry;
-		p->ways[ways - 1].count++;
 	}
 	return true;
 }
@@ -367,10 +389,11 @@ static bool compile(struct compile *c, const struct policy_conf *conf)
 {
 	if (!number_groups(c, &conf->groups) || !number_askers(c, &conf->rules) ||
 	    !number_askers(c, &conf->grants) || !list_subjects(c->p, &conf->groups) ||
-	    !draft_rules(c, conf) || !compile_revoked(c->p, &conf->revoked))
+	    !draft_rules(c, conf) || !source_index_finish(&c->p->sources) ||
+	    !compile_revoked(c->p, &conf->revoked))
 		return false;
 	prune(&c->drafts);
-	qsort(c->drafts.items, c->drafts.count, sizeof *c->drafts.items, by_generosity);
+	qsort(c->drafts.items, c->drafts.count, sizeof *c->drafts.items, by_run);
 	return place(c->p, &c->drafts);
 }
 
@@ -405,10 +428,13 @@ void policy_free(struct policy *p)
 	patterns_free(&p->to_services);
 	dict_free(&p->target_keys);
 	free(p->targets);
-	free(p->ways);
+	free(p->way_subjects);
+	free(p->way_runs);
+	free(p->run_sources);
+	free(p->run_entries);
 	free(p->entries);
 	dict_free(&p->hours);
-	dict_free(&p->sources);
+	source_index_free(&p->sources);
 	dict_free(&p->revoked);
 	free(p->revoked_names);
 	free(p);

@@ -11,19 +11,22 @@
  * has a list of its subjects; groups are not expanded into rules. target    what: a pair of
  * patterns, of agents and of services.
  *
- * Entries of one subject and target are a *way*, most generous first; the ways of one target stand
- * together, in the order of subjects. A decision finds the patterns that match the service's agent
- * and name (a few), their pairs that are targets (fewer), merges each target's ways with the
- * asker's subjects, and walks the ways that remain until nothing better can follow.
+ * The entries of one subject and target are a *way*: one *run* for every set of networks that the
+ * asker may come from (mostly one, of any network), and in each run the most generous first. The
+ * ways of a target stand together in the order of subjects, the runs of a way in that of sets. A
+ * decision finds the patterns that match the service's agent and name (a few), their pairs that are
+ * targets (fewer), in each target the ways of the asker's subjects, in these the runs for its
+ * network, and walks them until nothing better can follow.
  *
  * What it costs
  *
- * Rules for other agents, other services and other askers cost nothing. Of the rules for this one,
- * those that another makes pointless (the same hours and networks, but neither as generous nor as
- * long) went when the policy was compiled. What is left grows with the groups that have a rule for
- * the target (a merge, about 1 ns each), with patterns that match the same name at different
- * lengths, and with rules of one way that differ in hours or networks: those are tried one after
- * the other, about 5 ns each. bench/policy.c measures all of these at their worst.
+ * Rules for other agents, other services, other askers and other networks cost nothing. Of the
+ * rules for these, those went when the policy was compiled that another one makes pointless: with
+ * the same networks and hours, but neither more generous nor longer. What is left grows with the
+ * groups that have a rule for the target (a few ns each), with the different hours of one way (some
+ * 10 ns each, which is why the configuration bounds their number), and with the pairs of patterns
+ * of different lengths that match one name (some 40 ns each). bench/policy.c measures them at their
+ * worst.
  */
 #ifndef POSTERN_RELAY_POLICY_INTERNAL_H
 #define POSTERN_RELAY_POLICY_INTERNAL_H
@@ -40,21 +43,25 @@
 #define SUBJECT_PUBLIC	1u
 #define SUBJECT_GROUPS	2u
 
+/* Sources: this one, then sets of networks. */
+#define SOURCE_ANY  0u
+#define SOURCE_SETS 1u
+
 struct policy_entry {
 	int64_t until;
 	uint64_t rate, sessions;
-	uint32_t hours, source; /* ids, or DICT_NONE */
+	uint32_t hours; /* id, or DICT_NONE */
 	uint32_t rule;
 };
 
-struct policy_way {
-	uint32_t subject;
-	uint32_t first, count; /* entries: by rate, then sessions, then until, the most first */
+/* A piece of a table. */
+struct policy_part {
+	uint32_t first, count;
 };
 
 struct policy_target {
-	uint32_t first, count; /* ways, by subject */
-	uint32_t shared;       /* of these, how many are no agent's */
+	struct policy_part ways;
+	uint32_t shared; /* of these, how many are no agent's; they come first */
 };
 
 struct policy {
@@ -69,11 +76,14 @@ struct policy {
 	struct patterns to_agents, to_services;
 	struct dict target_keys; /* of two ids of patterns */
 	struct policy_target *targets;
-	struct policy_way *ways;
-	struct policy_entry *entries;
+	uint32_t *way_subjects;		 /* ascending in each target */
+	struct policy_part *way_runs;	 /* by way */
+	uint32_t *run_sources;		 /* ascending in each way */
+	struct policy_part *run_entries; /* by run */
+	struct policy_entry *entries;	 /* by rate, then sessions, then until, the most first */
 
-	struct dict hours;   /* of struct policy_span[] */
-	struct dict sources; /* of struct source_range[] */
+	struct dict hours; /* of struct policy_span[] */
+	struct source_index sources;
 
 	struct dict revoked;
 	const char **revoked_names;

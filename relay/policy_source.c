@@ -1,30 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* policy_source: networks to ranges of addresses, and looking an address up in them. */
+/* policy_source: networks from their texts, and the index of those that hold an address. */
 #include "relay/policy_source.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define MAPPED_FIRST UINT64_C(0x0000ffff00000000) /* ::ffff:0.0.0.0; the high half is zero */
-#define MAPPED_LAST  UINT64_C(0x0000ffffffffffff)
 #define MAPPED_BITS  96u
 #define LITERAL_MAX  46u /* the longest address, and the end */
-
-static bool less(struct source_number a, struct source_number b)
-{
-	return a.high < b.high || (a.high == b.high && a.low < b.low);
-}
 
 static bool equal(struct source_number a, struct source_number b)
 {
 	return a.high == b.high && a.low == b.low;
-}
-
-static struct source_number after(struct source_number n)
-{
-	n.low++;
-	n.high += n.low == 0;
-	return n;
 }
 
 static uint64_t read_half(const uint8_t *at)
@@ -51,10 +38,18 @@ bool source_number(const struct addr *a, struct source_number *out)
 	return false;
 }
 
-/* The bits of one half that are the host's, when prefix bits of the half are the network's. */
-static uint64_t host_bits(unsigned prefix)
+/* n without the bits behind the first prefix ones. */
+static struct source_number cut(struct source_number n, unsigned prefix)
 {
-	return prefix >= 64 ? 0 : UINT64_MAX >> prefix;
+	if (prefix <= 64)
+		n.low = 0;
+	else if (prefix < 128)
+		n.low &= ~(UINT64_MAX >> (prefix - 64));
+	if (prefix == 0)
+		n.high = 0;
+	else if (prefix < 64)
+		n.high &= ~(UINT64_MAX >> prefix);
+	return n;
 }
 
 /* "24": the length of a prefix, without a leading zero, at most max. */
@@ -98,69 +93,121 @@ static bool read_network(const char *text, struct source_number *out, unsigned *
 	return true;
 }
 
-enum source_status source_parse(const char *text, struct source_range ranges[SOURCE_NETWORK_RANGES],
-				size_t *count)
+enum source_status source_parse(const char *text, struct source_network *out)
 {
-	struct source_number n, first, last;
+	struct source_number n;
 	unsigned prefix;
 
 	if (!read_network(text, &n, &prefix))
 		return SOURCE_MALFORMED;
-	uint64_t high = host_bits(prefix), low = host_bits(prefix < 64 ? 0 : prefix - 64);
-	first = (struct source_number){n.high & ~high, n.low & ~low};
-	last = (struct source_number){n.high | high, n.low | low};
-	/* A network of less than 96 bits that holds the mapped addresses begins below them: it is
-	 * what lies on both sides. */
-	if (first.high == 0 && first.low < MAPPED_FIRST &&
-	    (last.high > 0 || last.low >= MAPPED_LAST)) {
-		ranges[0] = (struct source_range){first, {0, MAPPED_FIRST - 1}};
-		ranges[1] = (struct source_range){{0, MAPPED_LAST + 1}, last};
-		*count = 2;
-	} else {
-		ranges[0] = (struct source_range){first, last};
-		*count = 1;
-	}
-	return equal(first, n) ? SOURCE_OK : SOURCE_HOST_BITS;
+	if (!equal(cut(n, prefix), n))
+		return SOURCE_HOST_BITS;
+	*out = (struct source_network){n, prefix};
+	return SOURCE_OK;
 }
 
-static int compare_ranges(const void *a, const void *b)
-{
-	const struct source_range *x = a, *y = b;
+/* ---- the index ------------------------------------------------------------------------------ */
 
-	return less(y->first, x->first) - less(x->first, y->first);
+static int compare_networks(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct source_network)); /* any order will do */
 }
 
-size_t source_normalize(struct source_range *ranges, size_t count)
+bool source_set_add(struct source_index *x, struct source_network *networks, size_t count,
+		    uint32_t *set)
 {
-	size_t kept = 0;
-
-	if (count == 0)
-		return 0;
-	qsort(ranges, count, sizeof *ranges, compare_ranges);
-	for (size_t i = 1; i < count; i++) {
-		struct source_range *last = &ranges[kept];
-		struct source_number next = after(last->last);
-		bool apart = less(next, ranges[i].first) && less(last->last, next);
-
-		if (apart)
-			ranges[++kept] = ranges[i];
-		else if (less(last->last, ranges[i].last))
-			last->last = ranges[i].last;
-	}
-	return kept + 1;
+	if (count > 0)
+		qsort(networks, count, sizeof *networks, compare_networks);
+	return dict_add(&x->sets, networks, count * sizeof *networks, set);
 }
 
-bool source_holds(const struct source_range *ranges, size_t count, struct source_number n)
+/* The networks of a set; how many. */
+static size_t networks_of(const struct source_index *x, uint32_t set,
+			  const struct source_network **out)
 {
-	size_t low = 0, high = count; /* the first range that does not end before n */
+	size_t bytes;
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
+	*out = dict_key(&x->sets, set, &bytes);
+	return bytes / sizeof **out;
+}
 
-		if (less(ranges[middle].last, n))
-			low = middle + 1;
-		else
-			high = middle;
+/* Numbers all networks; the sum of their sets. SIZE_MAX: memory is out. */
+static size_t number_networks(struct source_index *x)
+{
+	const struct source_network *n;
+	size_t total = 0, count;
+	uint32_t id;
+
+	for (uint32_t set = 0; set < x->sets.count; set++) {
+		count = networks_of(x, set, &n);
+		total += count;
+		for (size_t i = 0; i < count; i++) {
+			if (!dict_add(&x->networks, &n[i], sizeof n[i], &id))
+				return SIZE_MAX;
+			x->lengths[n[i].prefix / 64] |= UINT64_C(1) << n[i].prefix % 64;
+		}
 	}
-	return low < count && !less(n, ranges[low].first);
+	return total;
+}
+
+bool source_index_finish(struct source_index *x)
+{
+	size_t total = number_networks(x), count;
+	const struct source_network *n;
+
+	if (total == SIZE_MAX)
+		return false;
+	x->first = calloc((size_t)x->networks.count + 2, sizeof *x->first);
+	x->members = calloc(total + 1, sizeof *x->members);
+	if (!x->first || !x->members)
+		return false;
+	/* Counted two places up, summed, and filled one place up: each ends as its own beginning.
+	 */
+	for (uint32_t set = 0; set < x->sets.count; set++) {
+		count = networks_of(x, set, &n);
+		for (size_t i = 0; i < count; i++)
+			x->first[dict_find(&x->networks, &n[i], sizeof n[i]) + 2]++;
+	}
+	for (uint32_t i = 2; i < x->networks.count + 2; i++)
+		x->first[i] += x->first[i - 1];
+	for (uint32_t set = 0; set < x->sets.count; set++) {
+		count = networks_of(x, set, &n);
+		for (size_t i = 0; i < count; i++) {
+			uint32_t id = dict_find(&x->networks, &n[i], sizeof n[i]);
+			x->members[x->first[id + 1]++] = set;
+		}
+	}
+	return true;
+}
+
+static bool is_mapped(struct source_number n)
+{
+	return n.high == 0 && n.low >> 32 == MAPPED_FIRST >> 32;
+}
+
+size_t source_match(const struct source_index *x, struct source_number n,
+		    uint32_t out[SOURCE_MATCH_MAX])
+{
+	size_t count = 0;
+
+	for (unsigned prefix = is_mapped(n) ? MAPPED_BITS : 0; prefix <= 128; prefix++) {
+		struct source_network key = {cut(n, prefix), prefix};
+		uint32_t id;
+
+		if (!(x->lengths[prefix / 64] >> prefix % 64 & 1))
+			continue;
+		id = dict_find(&x->networks, &key, sizeof key);
+		if (id != DICT_NONE)
+			out[count++] = id;
+	}
+	return count;
+}
+
+void source_index_free(struct source_index *x)
+{
+	dict_free(&x->sets);
+	dict_free(&x->networks);
+	free(x->first);
+	free(x->members);
+	*x = (struct source_index){0};
 }
