@@ -38,6 +38,8 @@ struct pair {
 	struct shaped *sessions;
 	struct pair *next, *prev, *next_of_service, *prev_of_service;
 	size_t first, count; /* its claims of this tick */
+	double demand;	     /* on the service's limit */
+	double level;	     /* what that limit lets each of its sessions have */
 	UT_hash_handle hh;
 };
 
@@ -59,6 +61,7 @@ struct shaped {
 struct claim {
 	struct shaped *session;
 	double want; /* not given yet */
+	double cap;  /* what its service's limit lets it have of that in this round */
 	double part; /* this round's */
 	double got;  /* all rounds' */
 };

@@ -3,15 +3,18 @@
  * shaper_tick: who gets what of one tick's earnings.
  *
  * A session that is hungry claims all that its own limit has; another only what it takes to have
- * ready twice what it used of late and its reserve, and what it has beyond that is taken back. The
- * claims are then filled like vessels that share a level, by rounds:
+ * ready twice what it used of late and its reserve, and what it has beyond that is taken back.
  *
- *   relay ──level──► accounts ──level──► sessions      parts, as if services had no limits
- *   service ──level──► accounts ──level──► sessions    parts of those that are short, trimmed
- *
- * A round gives the parts out. What trimming left over is offered again to whom no service holds
- * back; what is left after the last round stays with the limits for the next tick. Without limits
- * of services one round is exact.
+ * Claims are filled like vessels that share a level: the relay's level is the most that an account
+ * gets, an account's the most that a session gets. Services cut across: a service's level is the
+ * most that an account gets of it, and within that account's part (a pair) sessions share a level
+ * again. So the two sides settle with each other in turns: a service divides what it has among the
+ * pairs that it holds back itself, after what others take that are held back elsewhere; then
+ * accounts divide anew what their sessions may still have. Few turns find the levels at which
+ * everybody is held back by a limit that is used up and in which nobody has more, which is max-min
+ * fairness (Charny's way for networks, here with ranks). Where they do not, services trim what is
+ * too much, and a second round gives out what is left. Without limits of services there is nothing
+ * to settle.
  */
 #include "relay/shaper_tables.h"
 
@@ -19,7 +22,9 @@
 
 #define ALL	    1e15 /* more than any tick has, and still exact */
 #define LATE_MS	    200u /* a late tick makes up for so much */
-#define ROUNDS	    4u
+#define ROUNDS	    2u
+#define TURNS	    8u
+#define ALMOST	    0.99
 #define LEAST_CLAIM 0.001
 #define CRUMB_BYTES 4096.0 /* less than this to a hungry session waits for more ... */
 #define CRUMB_TICKS 5u	   /* ... so long: small sends cost as much as large ones */
@@ -137,14 +142,14 @@ static bool claims_collect(struct shaper *sh, double seconds)
 	return freed;
 }
 
-/* ---- a round -------------------------------------------------------------------------------- */
+/* ---- the relay and its accounts ------------------------------------------------------------- */
 
 static double account_wants(const struct shaper *sh, const struct group *account)
 {
 	double sum = 0;
 
 	for (size_t i = 0; i < account->count; i++)
-		sum += sh->claims[account->first + i].want;
+		sum += sh->claims[account->first + i].cap;
 	return least(sum, limit_room(&account->limit));
 }
 
@@ -154,10 +159,10 @@ static void account_share(struct shaper *sh, struct group *account, double room)
 	double level;
 
 	for (size_t i = 0; i < account->count; i++)
-		sh->wants[i] = claims[i].want;
+		sh->wants[i] = claims[i].cap;
 	level = level_of(sh->wants, account->count, room);
 	for (size_t i = 0; i < account->count; i++)
-		claims[i].part = least(claims[i].want, level);
+		claims[i].part = least(claims[i].cap, level);
 }
 
 static void relay_share(struct shaper *sh)
@@ -177,61 +182,129 @@ static void relay_share(struct shaper *sh)
 	}
 }
 
-static double pair_parts(const struct shaper *sh, const struct pair *pair)
-{
-	double sum = 0;
+/* ---- services ------------------------------------------------------------------------------- */
 
-	for (size_t i = 0; i < pair->count; i++)
-		sum += sh->claims[pair->first + i].part;
-	return sum;
+struct pair_sums {
+	double want, cap, part;
+};
+
+static struct pair_sums pair_sum(const struct shaper *sh, const struct pair *pair)
+{
+	const struct claim *claims = sh->claims + pair->first;
+	struct pair_sums sums = {0};
+
+	for (size_t i = 0; i < pair->count; i++) {
+		sums.want += claims[i].want;
+		sums.cap += claims[i].cap;
+		sums.part += claims[i].part;
+	}
+	return sums;
 }
 
-static void pair_trim(struct shaper *sh, const struct pair *pair, double room)
+/* What the pair would have if the service had no limit: as much as now when other limits hold it
+ * back, and nobody knows how much when the service's does. */
+static double pair_demand(const struct shaper *sh, const struct pair *pair)
+{
+	struct pair_sums sums = pair_sum(sh, pair);
+
+	return sums.part < sums.cap * ALMOST ? sums.part : sums.want;
+}
+
+/* Returns true when the level is another than it was. */
+static bool pair_set_level(struct shaper *sh, struct pair *pair, double room)
 {
 	struct claim *claims = sh->claims + pair->first;
-	double level;
+	double before = pair->level;
 
 	for (size_t i = 0; i < pair->count; i++)
-		sh->wants[i] = claims[i].part;
-	level = level_of(sh->wants, pair->count, room);
-	for (size_t i = 0; i < pair->count; i++) {
-		claims[i].part = least(claims[i].part, level);
-		claims[i].want = claims[i].part; /* the service has no more for it in this tick */
+		sh->wants[i] = claims[i].want;
+	pair->level = level_of(sh->wants, pair->count, room);
+	for (size_t i = 0; i < pair->count; i++)
+		claims[i].cap = least(claims[i].want, pair->level);
+	return pair->level < before * ALMOST || before < pair->level * ALMOST;
+}
+
+/* Returns true when any level is another than it was. */
+static bool service_set_levels(struct shaper *sh, struct group *service)
+{
+	struct pair *pair;
+	bool changed = false;
+	size_t n = 0;
+	double level;
+
+	for (pair = service->pairs; pair; pair = pair->next_of_service)
+		sh->wants[n++] = pair->demand = pair_demand(sh, pair);
+	level = level_of(sh->wants, n, limit_room(&service->limit));
+	for (pair = service->pairs; pair; pair = pair->next_of_service)
+		changed |= pair_set_level(sh, pair, pair->demand > level ? level : INFINITY);
+	return changed;
+}
+
+/* Each turn tells the services what the accounts give, and the accounts what services let pass.
+ * Returns true when that did not settle. */
+static bool services_share(struct shaper *sh)
+{
+	struct group *service, *next;
+	bool changed = true;
+
+	for (unsigned turn = 0; changed && turn < TURNS; turn++) {
+		changed = false;
+		HASH_ITER(hh, sh->services, service, next) {
+			changed |= service_set_levels(sh, service);
+		}
+		if (changed)
+			relay_share(sh);
+	}
+	return changed;
+}
+
+/* Takes back what levels that did not settle gave too much. */
+static void service_trim(struct shaper *sh, struct group *service)
+{
+	double sum = 0, room = limit_room(&service->limit);
+	struct pair *pair;
+
+	for (pair = service->pairs; pair; pair = pair->next_of_service)
+		sum += pair_sum(sh, pair).part;
+	if (sum <= room)
+		return;
+	for (pair = service->pairs; pair; pair = pair->next_of_service)
+		for (size_t i = 0; i < pair->count; i++)
+			sh->claims[pair->first + i].part *= room / sum;
+}
+
+static void services_trim(struct shaper *sh)
+{
+	struct group *service, *next;
+
+	HASH_ITER(hh, sh->services, service, next) {
+		service_trim(sh, service);
 	}
 }
 
-/* Returns true when the service was short. */
-static bool service_trim(struct shaper *sh, struct group *service)
+/* ---- a round -------------------------------------------------------------------------------- */
+
+static void claims_open(struct shaper *sh)
 {
-	double sum = 0, room = limit_room(&service->limit), level;
-	struct pair *pair;
-	size_t n = 0;
+	struct pair *pair, *next;
 
-	for (pair = service->pairs; pair; pair = pair->next_of_service) {
-		double parts = pair_parts(sh, pair);
-
-		sum += parts;
-		sh->wants[n++] = parts;
+	for (size_t i = 0; i < sh->claim_count; i++)
+		sh->claims[i].cap = sh->claims[i].want;
+	HASH_ITER(hh, sh->pairs, pair, next) {
+		pair->level = INFINITY;
 	}
-	if (sum <= room)
-		return false;
-	level = level_of(sh->wants, n, room);
-	for (pair = service->pairs; pair; pair = pair->next_of_service)
-		pair_trim(sh, pair, least(pair_parts(sh, pair), level));
-	return true;
 }
 
 /* Returns true when there may be something left that another round can give. */
 static bool shaper_round(struct shaper *sh)
 {
-	struct group *service, *next;
-	bool trimmed = false;
+	bool unsettled = false;
 
+	claims_open(sh);
 	relay_share(sh);
 	if (sh->limits.per_service > 0) {
-		HASH_ITER(hh, sh->services, service, next) {
-			trimmed |= service_trim(sh, service);
-		}
+		unsettled = services_share(sh);
+		services_trim(sh);
 	}
 	for (size_t i = 0; i < sh->claim_count; i++) {
 		struct claim *c = &sh->claims[i];
@@ -240,7 +313,7 @@ static bool shaper_round(struct shaper *sh)
 		c->want -= c->part;
 		c->got += c->part;
 	}
-	return trimmed;
+	return unsettled;
 }
 
 /* ---- the tick ------------------------------------------------------------------------------- */
