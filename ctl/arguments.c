@@ -11,6 +11,13 @@
 
 #define OPTIONS_MAX 32 /* of one command */
 
+const struct option_row common_options[] = {
+	{"--as", "FILE", false, "the agent's or console's file to act by"},
+	{"--socket", "PATH", false, "the relay's Unix socket (/run/postern/relay.sock)"},
+	{"--at", "HOST:PORT", false, "which of the console's relays; else the first"},
+	{NULL, NULL, false, NULL},
+};
+
 __attribute__((format(printf, 1, 0))) static void complain_list(const char *format, va_list list)
 {
 	fputs("postern: ", stderr);
@@ -55,13 +62,31 @@ void command_usage(const struct command *command, FILE *to)
 	}
 }
 
-static const struct option_row *find_row(const struct command *command, const char *name,
+static const struct option_row *find_row(const struct option_row *rows, const char *name,
 					 size_t len)
 {
-	for (const struct option_row *o = command->options; o && o->name; o++)
+	for (const struct option_row *o = rows; o && o->name; o++)
 		if (strlen(o->name) == len && memcmp(o->name, name, len) == 0)
 			return o;
 	return NULL;
+}
+
+bool arguments_common(struct arguments *a, int argc, char **argv, int *at, bool *taken)
+{
+	const char *text = argv[*at], *equals = strchr(text, '=');
+	size_t len = equals ? (size_t)(equals - text) : strlen(text);
+	const struct option_row *row = find_row(common_options, text, len);
+	const char **values[] = {&a->as, &a->socket, &a->at};
+
+	*taken = row != NULL;
+	if (!row)
+		return true;
+	if (!equals && *at + 1 >= argc) {
+		complain("%s needs a value: %s", row->name, row->value);
+		return false;
+	}
+	*values[row - common_options] = equals ? equals + 1 : argv[++*at];
+	return true;
 }
 
 static void complain_unknown(const struct command *command, const char *name)
@@ -91,9 +116,14 @@ static bool parse_option(struct arguments *a, int argc, char **argv, int *at)
 {
 	const char *text = argv[*at], *equals = strchr(text, '=');
 	size_t len = equals ? (size_t)(equals - text) : strlen(text);
-	const struct option_row *row = find_row(a->command, text, len);
+	const struct option_row *row = find_row(a->command->options, text, len);
 	const char *value = equals ? equals + 1 : NULL;
+	bool taken;
 
+	if (!row && !arguments_common(a, argc, argv, at, &taken))
+		return false;
+	if (!row && taken)
+		return true;
 	if (!row) {
 		complain_unknown(a->command, text);
 		return false;
@@ -134,7 +164,8 @@ static bool check_word_count(const struct arguments *a)
 
 bool arguments_parse(const struct command *command, int argc, char **argv, struct arguments *out)
 {
-	struct arguments a = {.command = command, .as = out->as};
+	struct arguments a = {
+		.command = command, .as = out->as, .socket = out->socket, .at = out->at};
 	bool only_words = false;
 
 	a.words = calloc((size_t)argc + 1, sizeof(*a.words));
@@ -172,7 +203,7 @@ void arguments_free(struct arguments *a)
 
 const char *arguments_next(const struct arguments *a, const char *option, size_t *at)
 {
-	assert(find_row(a->command, option, strlen(option)));
+	assert(find_row(a->command->options, option, strlen(option)));
 	while (*at < a->option_count) {
 		const struct argument *one = &a->options[(*at)++];
 

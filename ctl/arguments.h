@@ -38,7 +38,7 @@ struct argument {
 /* Everything points into argv. */
 struct arguments {
 	const struct command *command;
-	const char *as; /* --as FILE, or NULL */
+	const char *as, *socket, *at; /* the common options' values, or NULL */
 	char **words;
 	size_t word_count;
 	struct argument *options;
@@ -46,12 +46,19 @@ struct arguments {
 	bool help; /* --help was among them; nothing else was checked */
 };
 
+/* Options that every command takes, and that may stand before it. */
+extern const struct option_row common_options[];
+/* Takes the common option at argv[*at], and moves *at to its last word; *taken: whether it was one.
+ * False after saying what is wrong. */
+bool arguments_common(struct arguments *a, int argc, char **argv, int *at, bool *taken) MUST_CHECK;
+
 /* Reads what follows the command's name. False after saying what is wrong and what would be right.
  */
 bool arguments_parse(const struct command *command, int argc, char **argv,
 		     struct arguments *out) MUST_CHECK;
 void arguments_free(struct arguments *a);
 
+/* Whether it was given. */
 bool arguments_flag(const struct arguments *a, const char *option);
 /* The value, or otherwise when the option was not given. */
 const char *arguments_text(const struct arguments *a, const char *option, const char *otherwise);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bundle: the one file that a relay or an agent runs from, written from a command's options.
+ * bundle: the one file that a relay, an agent or a console runs from, written from a command's
+ * options.
  *
  * The comment at the head, which no YAML emitter can write, goes before the document. What a person
  * may want to change stands first, the identity last.
@@ -13,6 +14,7 @@
 
 #include "agent/config.h"
 #include "core/conf_yaml.h"
+#include "ctl/console_config.h"
 #include "ctl/pki_make.h"
 #include "ctl/pki_store.h"
 #include "relay/config.h"
@@ -162,32 +164,47 @@ static void put_agent(struct conf_yaml *w, const struct arguments *a)
 		conf_yaml_entry(w, "proxy", proxy);
 }
 
+static void put_console(struct conf_yaml *w, const struct arguments *a)
+{
+	const char *proxy = arguments_text(a, "--proxy", NULL);
+
+	put_addresses(w, a, "relays", "--relay");
+	if (proxy)
+		conf_yaml_entry(w, "proxy", proxy);
+}
+
+/* What differs between the roles; use has the file's name in its middle. */
+static const struct {
+	const char *word, *use, *use_rest;
+	void (*put)(struct conf_yaml *w, const struct arguments *a);
+} roles[] = {
+	[IDENTITY_RELAY] = {"relay", "postern-relayd -c ", "", put_relay},
+	[IDENTITY_AGENT] = {"agent", "postern-agent -c ", "", put_agent},
+	[IDENTITY_CONSOLE] = {"console", "postern --as ", " relay status", put_console},
+};
+
 static void put_head(FILE *to, const struct bundle *b)
 {
-	bool is_relay = b->role == IDENTITY_RELAY;
 	const char *file = strcmp(b->file, "-") == 0 ? "FILE" : b->file;
+	const char *word = roles[b->role].word;
 	char date[PKI_DATE_BYTES], name[512];
 
 	/* A file may be called anything, and a line break would end the comment. */
 	log_escape(file, name, sizeof(name));
 	fprintf(to,
 		"# The Postern %s \"%s\" of %s, valid until %s.\n"
-		"# Run it:  %s -c %s\n"
+		"# Run it:  %s%s%s\n"
 		"# Keep it secret: whoever has this file is this %s. It belongs on that machine "
 		"alone, mode 0600.\n",
-		is_relay ? "relay" : "agent", b->name, b->organisation,
-		pki_date(b->not_after, date), is_relay ? "postern-relayd" : "postern-agent", name,
-		is_relay ? "relay" : "agent");
+		word, b->name, b->organisation, pki_date(b->not_after, date), roles[b->role].use,
+		name, roles[b->role].use_rest, word);
 }
 
 static void put_document(struct conf_yaml *w, const struct bundle *b, const struct arguments *a)
 {
 	conf_yaml_begin_map(w);
 	conf_yaml_entry(w, "name", b->name);
-	if (b->role == IDENTITY_RELAY)
-		put_relay(w, a);
-	else
-		put_agent(w, a);
+	roles[b->role].put(w, a);
 	put_identity(w, b);
 	conf_yaml_end_map(w);
 }
@@ -230,7 +247,8 @@ bool bundle_check(const struct bundle *b, const char *text)
 		if (ok)
 			relay_config_free(&relay);
 	} else if (root) {
-		ok = agent_config_bind(root, &agent, &errors);
+		ok = b->role == IDENTITY_AGENT ? agent_config_bind(root, &agent, &errors)
+					       : console_config_bind(root, &agent, &errors);
 		if (ok)
 			agent_config_free(&agent);
 	}

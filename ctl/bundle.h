@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bundle: the one file that a relay or an agent runs from, written from a command's options. */
+/* bundle: the one file that a relay, an agent or a console runs from, written from a command's
+ * options. */
 #ifndef POSTERN_CTL_BUNDLE_H
 #define POSTERN_CTL_BUNDLE_H
 
@@ -9,7 +10,7 @@
 #include "ctl/arguments.h"
 
 struct bundle {
-	enum identity_role role; /* relay or agent */
+	enum identity_role role;
 	const char *name;
 	const char *organisation; /* of the CA */
 	const char *file;	  /* what it will be called; "-": standard output */

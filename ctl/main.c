@@ -3,48 +3,86 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/conf.h"
 #include "ctl/commands.h"
 
 static enum status command_help(const struct arguments *a);
 
-static const struct command commands[] = {
+static const struct command first_commands[] = {
 	{"pki init", "DIR", 1, 1, "Makes a CA in the new directory DIR.", pki_init_options,
 	 command_pki_init},
-	{"pki issue", "DIR relay|agent NAME", 3, 3,
-	 "Writes one file with all that a relay or an agent needs to run.", pki_issue_options,
+	{"pki issue", "DIR relay|agent|console NAME", 3, 3,
+	 "Writes one file with all that a relay, agent or console needs.", pki_issue_options,
 	 command_pki_issue},
 	{"pki show", "FILE|DIR", 1, 1,
 	 "Shows whose a file is and until when, or what a CA has issued. Never shows keys.",
 	 pki_show_options, command_pki_show},
-	{"connect", "AGENT/SERVICE", 1, 1,
-	 "Joins standard input and output to a service; needs --as FILE.", NULL, command_connect},
-	{"help", "[COMMAND]", 0, 2, "Tells about all commands, or about one.", NULL, command_help},
+	{.name = NULL},
 };
 
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+static const struct command last_commands[] = {
+	{"connect", "AGENT/SERVICE", 1, 1,
+	 "Joins standard input and output to a service; needs --as FILE.", NULL, command_connect},
+	{"help", "[COMMAND]", 0, 3, "Tells about all commands, or about one.", NULL, command_help},
+	{.name = NULL},
+};
+
+/* In the order of the overview. */
+static const struct command *const groups[] = {
+	first_commands, relay_see_commands, relay_config_commands, relay_act_commands,
+	grant_commands, agent_commands,	    check_commands,	   last_commands,
+};
+
+#define GROUPS	     (sizeof(groups) / sizeof(groups[0]))
+#define COMMANDS_MAX 96
+#define WORDS_MAX    3 /* of a command's name */
+
+/* Every command in turn: start with *at 0; NULL after the last. */
+static const struct command *next_command(size_t *at)
+{
+	size_t n = (*at)++;
+
+	for (size_t g = 0; g < GROUPS; g++) {
+		for (const struct command *c = groups[g]; c->name; c++)
+			if (n-- == 0)
+				return c;
+	}
+	return NULL;
+}
 
 static void overview(FILE *to)
 {
-	fprintf(to, "usage: postern [--as FILE] COMMAND ...\n"
-		    "       postern --version\n\n");
-	for (size_t i = 0; i < COMMANDS; i++) {
+	fprintf(to, "usage: postern [--as FILE | --socket PATH] COMMAND ...\n"
+		    "       postern --version\n");
+	for (size_t g = 0; g < GROUPS; g++) {
+		fputc('\n', to);
+		for (const struct command *c = groups[g]; c->name; c++) {
+			char left[64];
+
+			snprintf(left, sizeof(left), "%s %s", c->name, c->words);
+			fprintf(to, "  %-38s %s\n", left, c->summary);
+		}
+	}
+	fputc('\n', to);
+	for (const struct option_row *o = common_options; o->name; o++) {
 		char left[64];
 
-		snprintf(left, sizeof(left), "%s %s", commands[i].name, commands[i].words);
-		fprintf(to, "  %-32s %s\n", left, commands[i].summary);
+		snprintf(left, sizeof(left), "%s %s", o->name, o->value);
+		fprintf(to, "  %-38s %s\n", left, o->help);
 	}
 	fprintf(to,
-		"\n  --as FILE                        the agent's configuration to act by\n\n"
-		"'postern help COMMAND' lists a command's options; postern(1) tells the rest.\n");
+		"\n'postern help COMMAND' lists a command's options; postern(1) tells the rest.\n");
 }
 
-/* The command whose name is made of the first words; *used is how many. */
+/* The command whose name is made of the first words, the longest such; *used is how many. */
 static const struct command *find_command(int argc, char **argv, int *used)
 {
-	for (size_t i = 0; i < COMMANDS; i++) {
-		const char *name = commands[i].name;
+	const struct command *c;
+
+	for (size_t at = 0; (c = next_command(&at));) {
+		const char *name = c->name;
 		int n = 0;
 
 		while (*name && n < argc) {
@@ -57,7 +95,7 @@ static const struct command *find_command(int argc, char **argv, int *used)
 		}
 		if (*name == '\0') {
 			*used = n;
-			return &commands[i];
+			return c;
 		}
 	}
 	return NULL;
@@ -67,35 +105,45 @@ static const struct command *find_command(int argc, char **argv, int *used)
 static bool list_commands(const char *group)
 {
 	size_t len = group ? strlen(group) : 0;
+	const struct command *c;
 	bool any = false;
 
-	for (size_t i = 0; i < COMMANDS; i++) {
-		const char *name = commands[i].name;
-
-		if (group && (strncmp(name, group, len) != 0 || name[len] != ' '))
+	for (size_t at = 0; (c = next_command(&at));) {
+		if (group && (strncmp(c->name, group, len) != 0 || c->name[len] != ' '))
 			continue;
 		if (!any && group)
 			complain("'%s' is the beginning of:", group);
-		fprintf(stderr, "  postern %s %s\n", name, commands[i].words);
+		fprintf(stderr, "  postern %s %s\n", c->name, c->words);
 		any = true;
 	}
 	return any;
 }
 
+/* The first count words with spaces between. */
+static void join_words(char **argv, int count, char *out, size_t room)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (int i = 0; i < count && used < room; i++)
+		used += (size_t)snprintf(out + used, room - used, "%s%s", i ? " " : "", argv[i]);
+}
+
 /* Says what would have been right. */
 static void complain_command(int argc, char **argv)
 {
-	const char *words[COMMANDS + 1] = {NULL}, *near = NULL;
+	const char *names[COMMANDS_MAX + 1] = {NULL}, *near = NULL;
+	const struct command *c;
 	char given[128];
+	size_t n = 0;
 
-	for (size_t i = 0; i < COMMANDS; i++)
-		words[i] = commands[i].name;
-	for (int n = argc < 2 ? argc : 2; n > 0 && !near; n--) {
-		if (n == 1 && list_commands(argv[0]))
+	for (size_t at = 0; n < COMMANDS_MAX && (c = next_command(&at));)
+		names[n++] = c->name;
+	for (int words = argc < WORDS_MAX ? argc : WORDS_MAX; words > 0 && !near; words--) {
+		join_words(argv, words, given, sizeof(given));
+		near = conf_nearest(given, names);
+		if (!near && list_commands(given))
 			return;
-		snprintf(given, sizeof(given), "%s%s%s", argv[0], n > 1 ? " " : "",
-			 n > 1 ? argv[1] : "");
-		near = conf_nearest(given, words);
 	}
 	if (near) {
 		complain("there is no command '%s'; did you mean 'postern %s'?", given, near);
@@ -123,9 +171,9 @@ static enum status command_help(const struct arguments *a)
 	return STATUS_OK;
 }
 
-static enum status run_command(int argc, char **argv, const char *as)
+static enum status run_command(int argc, char **argv, const struct arguments *common)
 {
-	struct arguments a = {.as = as};
+	struct arguments a = *common;
 	const struct command *command;
 	enum status status = STATUS_OK;
 	int used;
@@ -151,12 +199,15 @@ static enum status run_command(int argc, char **argv, const char *as)
 
 int main(int argc, char **argv)
 {
-	const char *as = NULL;
+	struct arguments common = {.as = NULL};
 	int at = 1;
 
 	/* A reader that goes away is an error of write(2), and has a message. */
 	signal(SIGPIPE, SIG_IGN);
+	tzset();
 	for (; at < argc && argv[at][0] == '-'; at++) {
+		bool taken;
+
 		if (strcmp(argv[at], "--version") == 0) {
 			printf("postern %s\n", POSTERN_VERSION);
 			return STATUS_OK;
@@ -165,13 +216,11 @@ int main(int argc, char **argv)
 			overview(stdout);
 			return STATUS_OK;
 		}
-		if (strncmp(argv[at], "--as=", 5) == 0) {
-			as = argv[at] + 5;
-		} else if (strcmp(argv[at], "--as") == 0 && at + 1 < argc) {
-			as = argv[++at];
-		} else {
-			complain("'%s' is not understood here; there are --as FILE, --help and "
-				 "--version",
+		if (!arguments_common(&common, argc, argv, &at, &taken))
+			return STATUS_USAGE;
+		if (!taken) {
+			complain("'%s' is not understood here; there are --as FILE, --socket PATH, "
+				 "--at HOST:PORT, --help and --version",
 				 argv[at]);
 			return STATUS_USAGE;
 		}
@@ -180,5 +229,5 @@ int main(int argc, char **argv)
 		overview(stderr);
 		return STATUS_USAGE;
 	}
-	return (int)run_command(argc - at, argv + at, as);
+	return (int)run_command(argc - at, argv + at, &common);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pki: the commands that make a CA and issue the files that relays and agents run from. */
+/* pki: the commands that make a CA and issue the files that relays, agents and consoles run from.
+ */
 #include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "ctl/files.h"
 #include "ctl/pki_make.h"
 #include "ctl/pki_store.h"
+#include "ctl/when.h"
 
 #define DAY_S		 86400L
 #define CA_LIFE_S	 (3653 * DAY_S)
@@ -29,15 +31,15 @@ const struct option_row pki_init_options[] = {
 const struct option_row pki_issue_options[] = {
 	{"--host", "HOST", true, "relay: a DNS name or address that agents dial; at least one"},
 	{"--listen", "ADDR:PORT", true, "relay: where to listen; at least one"},
-	{"--relay", "HOST:PORT", true, "agent: a relay to sign in to; at least one"},
+	{"--relay", "HOST:PORT", true, "agent, console: a relay to sign in to; at least one"},
 	{"--publish", "SERVICE=ADDR:PORT", true, "agent: a service that others may reach"},
 	{"--allow", "SERVICE=AGENT", true, "agent: an agent that may; otherwise all may"},
 	{"--public", "SNI=AGENT/SERVICE", true,
 	 "relay: a server name whose TLS goes to a service; agent: --public SERVICE"},
 	{"--forward", "ADDR:PORT=AGENT/SERVICE", true, "agent: a local port that leads there"},
 	{"--socks5", "ADDR:PORT", false, "agent: listen for SOCKS5"},
-	{"--proxy", "URL", false, "agent: the HTTP proxy to dial through"},
-	{"--expires", "TIME", false, "as 12h, 30d, 4w, 2y (relay: 398d, agent: 30d)"},
+	{"--proxy", "URL", false, "agent, console: the HTTP proxy to dial through"},
+	{"--expires", "TIME", false, "as 12h, 30d, 4w, 2y (relay: 398d, agent: 30d, console: 90d)"},
 	{"--out", "FILE", false, "what to write; - is standard output (NAME.yaml)"},
 	{"--force", NULL, false, "replace FILE when it exists"},
 	{NULL, NULL, false, NULL},
@@ -92,31 +94,6 @@ struct request {
 	char *own_out; /* NAME.yaml, or NULL */
 };
 
-static bool parse_life(const char *text, uint64_t *out)
-{
-	static const struct {
-		char unit;
-		uint64_t seconds;
-	} units[] = {{'s', 1},	   {'m', 60},	     {'h', 3600},
-		     {'d', DAY_S}, {'w', 7 * DAY_S}, {'y', 365 * DAY_S}};
-	const uint64_t most = 100 * 365 * DAY_S;
-	char *end;
-	unsigned long long n;
-
-	if (!isdigit((unsigned char)*text))
-		return false;
-	n = strtoull(text, &end, 10);
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (*end != units[i].unit || end[1] != '\0')
-			continue;
-		if (n == 0 || n > most / units[i].seconds)
-			return false;
-		*out = n * units[i].seconds;
-		return true;
-	}
-	return false;
-}
-
 /* RFC 1123 section 2.1, and no wildcards: a relay has names of its own. */
 static bool host_ok(const char *host)
 {
@@ -168,26 +145,49 @@ static bool take_hosts(const struct arguments *a, struct request *r)
 	return true;
 }
 
-/* Options that belong to the other role, and those that must be there. */
-static bool check_role_options(const struct arguments *a, bool relay)
-{
-	static const char *const relays[] = {"--host", "--listen", NULL};
-	static const char *const agents[] = {"--relay",	 "--publish", "--allow", "--forward",
-					     "--socks5", "--proxy",   NULL};
-	const char *const *others = relay ? agents : relays;
-	const char *const needed[] = {relay ? "--host" : "--relay", relay ? "--listen" : NULL};
+static const struct role {
+	const char *word, *article;
+	enum identity_role role;
+	const char *life;
+	const char *needed[3], *refused[8];
+} roles[] = {
+	{"relay",
+	 "a relay",
+	 IDENTITY_RELAY,
+	 "398d",
+	 {"--host", "--listen"},
+	 {"--relay", "--publish", "--allow", "--forward", "--socks5", "--proxy"}},
+	{"agent", "an agent", IDENTITY_AGENT, "30d", {"--relay"}, {"--host", "--listen"}},
+	{"console",
+	 "a console",
+	 IDENTITY_CONSOLE,
+	 "90d",
+	 {"--relay"},
+	 {"--host", "--listen", "--publish", "--allow", "--public", "--forward", "--socks5"}},
+};
+#define ROLES (sizeof(roles) / sizeof(roles[0]))
 
-	for (; *others; others++) {
-		if (!arguments_flag(a, *others))
+static const struct role *find_role(const char *word)
+{
+	for (size_t i = 0; i < ROLES; i++)
+		if (strcmp(roles[i].word, word) == 0)
+			return &roles[i];
+	return NULL;
+}
+
+/* Options that belong to other roles, and those that must be there. */
+static bool check_role_options(const struct arguments *a, const struct role *role)
+{
+	for (const char *const *option = role->refused; *option; option++) {
+		if (!arguments_flag(a, *option))
 			continue;
-		complain_usage(a->command, "%s is for %s", *others, relay ? "agents" : "relays");
+		complain_usage(a->command, "%s is not for %s", *option, role->article);
 		return false;
 	}
-	for (size_t i = 0; i < 2 && needed[i]; i++) {
-		if (arguments_flag(a, needed[i]))
+	for (const char *const *option = role->needed; *option; option++) {
+		if (arguments_flag(a, *option))
 			continue;
-		complain_usage(a->command, "%s needs %s", relay ? "a relay" : "an agent",
-			       needed[i]);
+		complain_usage(a->command, "%s needs %s", role->article, *option);
 		return false;
 	}
 	return true;
@@ -245,45 +245,49 @@ static bool check_services(const struct arguments *a)
 	return true;
 }
 
-static bool take_role(const struct arguments *a, struct request *r)
+static bool take_role(const struct arguments *a, struct request *r, const struct role **out)
 {
-	const char *role = a->words[1], *name = a->words[2];
-	bool relay = strcmp(role, "relay") == 0;
+	const struct role *role = find_role(a->words[1]);
+	const char *name = a->words[2];
+	bool dots = role && role->role == IDENTITY_RELAY;
 
-	if (!relay && strcmp(role, "agent") != 0) {
-		complain_usage(a->command, "'%s' is no role; there are relay and agent", role);
+	if (!role) {
+		complain_usage(a->command, "'%s' is no role; there are relay, agent and console",
+			       a->words[1]);
 		return false;
 	}
-	if (relay ? !wire_agent_name_ok((const uint8_t *)name, strlen(name))
-		  : !identity_name_ok(name)) {
+	if (dots ? !wire_agent_name_ok((const uint8_t *)name, strlen(name))
+		 : !identity_name_ok(name)) {
 		complain_usage(a->command,
 			       "'%s' is no name; names are 1 to 63 of a-z 0-9 - _%s, and begin and "
 			       "end with a letter or digit",
-			       name, relay ? " ." : "");
+			       name, dots ? " ." : "");
 		return false;
 	}
-	r->bundle.role = r->pki.role = relay ? IDENTITY_RELAY : IDENTITY_AGENT;
+	r->bundle.role = r->pki.role = role->role;
 	r->bundle.name = r->pki.name = name;
+	*out = role;
 	return true;
 }
 
 static bool take_request(const struct arguments *a, struct request *r)
 {
+	const struct role *role;
 	const char *life;
 	bool relay;
 
-	if (!take_role(a, r))
+	if (!take_role(a, r, &role))
 		return false;
-	relay = r->bundle.role == IDENTITY_RELAY;
-	if (!check_role_options(a, relay) || !check_pairs(a, "--publish", "SERVICE=ADDR:PORT") ||
+	relay = role->role == IDENTITY_RELAY;
+	if (!check_role_options(a, role) || !check_pairs(a, "--publish", "SERVICE=ADDR:PORT") ||
 	    !check_pairs(a, "--allow", "SERVICE=AGENT") ||
 	    !check_pairs(a, "--forward", "ADDR:PORT=AGENT/SERVICE"))
 		return false;
 	if (relay ? !check_pairs(a, "--public", "SNI=AGENT/SERVICE") || !take_hosts(a, r)
 		  : !check_services(a))
 		return false;
-	life = arguments_text(a, "--expires", relay ? "398d" : "30d");
-	if (!parse_life(life, &r->life_s)) {
+	life = arguments_text(a, "--expires", role->life);
+	if (!when_span(life, &r->life_s)) {
 		complain_usage(a->command, "--expires: '%s' is not a time like 12h, 30d, 4w or 2y",
 			       life);
 		return false;

@@ -112,7 +112,7 @@ static json_t *describe_pem(const char *pem, const char *path)
 	return o;
 }
 
-/* A relay's or agent's file: its own name, and the certificate in it. */
+/* The file of a relay, agent or console: its own name, and the certificate in it. */
 static json_t *describe_bundle(const char *path)
 {
 	struct conf_errors errors = {.file = path};
@@ -124,7 +124,8 @@ static json_t *describe_bundle(const char *path)
 	if (!root)
 		fputs(errors.text ? errors.text : "postern: out of memory\n", stderr);
 	else if (!pem || pem->kind != CONF_SCALAR)
-		complain("%s has no identity.certificate; is it a relay's or an agent's file?",
+		complain("%s has no identity.certificate; is it the file of a relay, agent or "
+			 "console?",
 			 path);
 	else
 		o = describe_pem(pem->text, path);

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config_calls: config get, check, diff, apply, confirm, rollback and history. */
+#include "ctl/config_calls.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/show.h"
+#include "ctl/units.h"
+#include "ctl/when.h"
+
+/* ---- failures ---- */
+
+/* Tells each error with its place in the file; false when there are none to tell. */
+static bool tell_errors(const struct document *doc, const json_t *data)
+{
+	const json_t *errors = json_object_get(data, "errors");
+	char line[1400];
+	json_t *error;
+	size_t i;
+
+	json_array_foreach(errors, i, error)
+	{
+		const char *text = json_string_value(error);
+
+		document_locate(doc, text ? text : "?", line, sizeof(line));
+		fprintf(stderr, "%s\n", line);
+	}
+	return json_array_size(errors) > 0;
+}
+
+static void tell_failure(const struct document *doc, const struct rpc_failure *f)
+{
+	json_t *diff = json_object_get(f->data, "diff");
+
+	complain("%s", f->message);
+	if (doc && tell_errors(doc, f->data))
+		return;
+	if (f->code != JSONRPC_STALE || json_array_size(diff) == 0)
+		return;
+	fputs("What your document would change in the one in force:\n", stderr);
+	document_print_diff(stderr, diff);
+}
+
+static json_t *call(struct door *d, const char *method, json_t *params, const struct document *doc)
+{
+	struct rpc_failure failure = {.data = NULL};
+	json_t *result = door_try(d, method, params, &failure);
+
+	if (!result)
+		tell_failure(doc, &failure);
+	rpc_failure_free(&failure);
+	return result;
+}
+
+/* ---- what the calls answer ---- */
+
+static json_int_t revision_of(const json_t *result)
+{
+	return json_integer_value(json_object_get(result, "revision"));
+}
+
+static void print_diff(const json_t *result)
+{
+	const json_t *diff = json_object_get(result, "diff");
+
+	if (json_array_size(diff) == 0)
+		puts("no difference");
+	else
+		document_print_diff(stdout, diff);
+}
+
+static bool as_json(const struct arguments *a, const json_t *result)
+{
+	if (!arguments_flag(a, "--json"))
+		return false;
+	show_json(stdout, result);
+	return true;
+}
+
+/* ---- reading ---- */
+
+enum status config_get(const struct arguments *a, struct door *d)
+{
+	json_t *result = call(d, "config.get", NULL, NULL);
+
+	if (!result)
+		return STATUS_FAILED;
+	if (!as_json(a, result))
+		document_print(stdout, json_object_get(result, "config"),
+			       (uint64_t)revision_of(result), d->label);
+	json_decref(result);
+	return STATUS_OK;
+}
+
+static json_t *with_config(const struct document *doc)
+{
+	return json_pack("{s:O}", "config", doc->config);
+}
+
+enum status config_check(const struct arguments *a, struct door *d, const struct document *doc)
+{
+	json_t *result = call(d, "config.check", with_config(doc), doc);
+	const json_t *warnings = json_object_get(result, "warnings");
+	char line[1400];
+	json_t *warning;
+	size_t i;
+
+	if (!result)
+		return STATUS_FAILED;
+	if (!as_json(a, result)) {
+		json_array_foreach(warnings, i, warning)
+		{
+			const char *text = json_string_value(warning);
+
+			document_locate(doc, text ? text : "?", line, sizeof(line));
+			printf("%s\n", line);
+		}
+		printf("%s: %s would accept it\n", doc->name, d->label);
+	}
+	json_decref(result);
+	return STATUS_OK;
+}
+
+enum status config_diff(const struct arguments *a, struct door *d, const struct document *doc)
+{
+	json_t *result = call(d, "config.diff", with_config(doc), doc);
+
+	if (!result)
+		return STATUS_FAILED;
+	if (!as_json(a, result))
+		print_diff(result);
+	json_decref(result);
+	return STATUS_OK;
+}
+
+/* ---- changing ---- */
+
+static bool take_revision(const struct arguments *a, const struct document *doc, uint64_t *out)
+{
+	const char *text = arguments_text(a, "--revision", NULL);
+	char *end;
+
+	*out = doc->revision;
+	if (!text)
+		return true;
+	*out = strtoull(text, &end, 10);
+	if (*text >= '0' && *text <= '9' && *end == '\0')
+		return true;
+	complain_usage(a->command, "--revision: '%s' is no number", text);
+	return false;
+}
+
+static bool take_confirm(const struct arguments *a, uint64_t *ms)
+{
+	const char *text = arguments_text(a, "--confirm-within", NULL);
+	uint64_t seconds;
+
+	*ms = 0;
+	if (!text)
+		return true;
+	if (when_span(text, &seconds)) {
+		*ms = seconds * 1000;
+		return true;
+	}
+	complain_usage(a->command, "--confirm-within: '%s' is not a time like 60s or 5m", text);
+	return false;
+}
+
+/* False after saying what is wrong. */
+static bool apply_params(const struct arguments *a, const struct document *doc, uint64_t confirm_ms,
+			 json_t **out)
+{
+	const char *note = arguments_text(a, "--note", NULL);
+	uint64_t revision;
+	json_t *params;
+
+	if (!take_revision(a, doc, &revision))
+		return false;
+	params = with_config(doc);
+	if (revision > 0)
+		json_object_set_new(params, "revision", json_integer((json_int_t)revision));
+	if (confirm_ms > 0)
+		json_object_set_new(params, "confirm_ms", json_integer((json_int_t)confirm_ms));
+	if (note)
+		json_object_set_new(params, "note", json_string(note));
+	if (arguments_flag(a, "--force"))
+		json_object_set_new(params, "force", json_true());
+	*out = params;
+	return true;
+}
+
+static void print_applied(const struct arguments *a, const struct door *d, const json_t *result,
+			  uint64_t confirm_ms, const char *confirm)
+{
+	static const struct show_column keys = {"", "", SHOW_LIST, NULL};
+	const json_t *restart = json_object_get(result, "restart");
+	bool changed = json_array_size(json_object_get(result, "diff")) > 0;
+	char span[UNITS_BYTES], words[512], list[512];
+
+	print_diff(result);
+	if (!changed)
+		return;
+	printf("%s: revision %" JSON_INTEGER_FORMAT " is in force\n", d->label,
+	       revision_of(result));
+	if (json_array_size(restart) > 0)
+		printf("only from the next start on: %s\n",
+		       show_value(restart, &keys, list, sizeof(list)));
+	if (confirm_ms > 0)
+		printf("It goes back by itself in %s. To keep it: postern %s%s\n",
+		       units_span(confirm_ms, span), door_words(a, words), confirm);
+}
+
+enum status config_apply(const struct arguments *a, struct door *d, const struct document *doc,
+			 const char *confirm)
+{
+	json_t *params, *result;
+	uint64_t confirm_ms;
+
+	if (!take_confirm(a, &confirm_ms) || !apply_params(a, doc, confirm_ms, &params))
+		return STATUS_USAGE;
+	result = call(d, "config.apply", params, doc);
+	if (!result)
+		return STATUS_FAILED;
+	if (!as_json(a, result))
+		print_applied(a, d, result, confirm_ms, confirm);
+	json_decref(result);
+	return STATUS_OK;
+}
+
+enum status config_settle(const struct arguments *a, struct door *d, const char *method)
+{
+	json_t *result = call(d, method, NULL, NULL);
+
+	if (!result)
+		return STATUS_FAILED;
+	if (!as_json(a, result))
+		printf("%s: revision %" JSON_INTEGER_FORMAT " is in force for good\n", d->label,
+		       revision_of(result));
+	json_decref(result);
+	return STATUS_OK;
+}
+
+/* The list with how much each entry changed, for the table. */
+static json_t *counted(const json_t *history)
+{
+	json_t *list = json_deep_copy(history), *entry;
+	size_t i;
+
+	json_array_foreach(list, i, entry) json_object_set_new(
+		entry, "changes",
+		json_integer((json_int_t)json_array_size(json_object_get(entry, "diff"))));
+	return list;
+}
+
+enum status config_history(const struct arguments *a, struct door *d)
+{
+	static const struct show_column columns[] = {
+		{"REVISION", "revision", SHOW_COUNT, NULL},
+		{"AT", "at", SHOW_TIME, NULL},
+		{"BY", "who", SHOW_TEXT, NULL},
+		{"STATE", "state", SHOW_TEXT, NULL},
+		{"CHANGES", "changes", SHOW_COUNT, NULL},
+		{"NOTE", "note", SHOW_TEXT, NULL},
+		{NULL, NULL, SHOW_TEXT, NULL},
+	};
+	json_t *result = call(d, "config.history", NULL, NULL), *list;
+
+	if (!result)
+		return STATUS_FAILED;
+	if (!as_json(a, result)) {
+		list = counted(json_object_get(result, "history"));
+		show_table(stdout, list, columns);
+		json_decref(list);
+	}
+	json_decref(result);
+	return STATUS_OK;
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * grant: who may reach what: grant, grants, ungrant, revoke, unrevoke.
+ *
+ * Relays share nothing, so a console that knows several changes all of them, one after the other,
+ * unless --at names one: a revocation that one relay did not hear of would be none.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ctl/commands.h"
+#include "ctl/door.h"
+#include "ctl/show.h"
+#include "ctl/when.h"
+
+static const struct option_row json_options[] = {
+	{"--json", NULL, false, "print JSON"},
+	{NULL, NULL, false, NULL},
+};
+
+static const struct option_row grant_options[] = {
+	{"--until", "TIME", false, "a day (friday, 2026-11-27), a span (3d) or a moment"},
+	{"--hours", "HOURS", false, "when, in UTC: 'mon-fri 08:00-18:00'"},
+	{"--source", "NETWORK", true, "where the agent must come from: 203.0.113.0/24"},
+	{"--rate", "RATE", false, "of each session: 20MB/s, 100Mbit/s"},
+	{"--sessions", "N", false, "at a time"},
+	{"--json", NULL, false, "print JSON"},
+	{NULL, NULL, false, NULL},
+};
+
+static const struct option_row revoke_options[] = {
+	{"--note", "TEXT", false, "why, for whoever reads the list"},
+	{"--json", NULL, false, "print JSON"},
+	{NULL, NULL, false, NULL},
+};
+
+/* ---- at every relay ---- */
+
+struct change {
+	const char *method;
+	json_t *params;
+	const char *done; /* what to say, behind "RELAY: " where there are several */
+	/* Looks at a relay before; or NULL. */
+	void (*before)(struct door *d);
+};
+
+static bool change_at(const struct arguments *a, const struct change *c, size_t nth, bool several)
+{
+	json_t *result;
+	struct door d;
+
+	if (!door_open_nth(a, nth, &d))
+		return false;
+	if (c->before)
+		c->before(&d);
+	result = door_call(&d, c->method, json_incref(c->params));
+	if (result && arguments_flag(a, "--json"))
+		show_json(stdout, result);
+	else if (result)
+		printf("%s%s%s; revision %" JSON_INTEGER_FORMAT "\n", several ? d.label : "",
+		       several ? ": " : "", c->done,
+		       json_integer_value(json_object_get(result, "revision")));
+	json_decref(result);
+	door_close(&d);
+	return result != NULL;
+}
+
+/* Takes c->params over. */
+static enum status change_all(const struct arguments *a, const struct change *c)
+{
+	size_t count = door_count(a), done = 0;
+
+	for (size_t i = 0; i < count; i++)
+		done += change_at(a, c, i, count > 1);
+	json_decref(c->params);
+	if (done < count && count > 1)
+		complain("%zu of %zu relays have changed; run this again for the others", done,
+			 count);
+	return count > 0 && done == count ? STATUS_OK : STATUS_FAILED;
+}
+
+/* ---- grant ---- */
+
+/* Sets until as the relay reads it; shown gets it in local time. */
+static bool take_until(const struct arguments *a, json_t *params, char shown[WHEN_TEXT_BYTES])
+{
+	const char *text = arguments_text(a, "--until", NULL);
+	char why[256], utc[32];
+	struct tm tm;
+	time_t until;
+
+	shown[0] = '\0';
+	if (!text)
+		return true;
+	if (!when_until(text, time(NULL), &until, why, sizeof(why))) {
+		complain_usage(a->command, "--until: %s", why);
+		return false;
+	}
+	gmtime_r(&until, &tm);
+	strftime(utc, sizeof(utc), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	json_object_set_new(params, "until", json_string(utc));
+	when_text(until, shown);
+	return true;
+}
+
+static bool take_sessions(const struct arguments *a, json_t *params)
+{
+	const char *text = arguments_text(a, "--sessions", NULL);
+	char *end;
+	long n;
+
+	if (!text)
+		return true;
+	n = strtol(text, &end, 10);
+	if (n <= 0 || *end != '\0') {
+		complain_usage(a->command, "--sessions: '%s' is no number above 0", text);
+		return false;
+	}
+	json_object_set_new(params, "sessions", json_integer(n));
+	return true;
+}
+
+static void take_text(const struct arguments *a, const char *option, json_t *params)
+{
+	const char *text = arguments_text(a, option, NULL);
+
+	if (text)
+		json_object_set_new(params, option + 2, json_string(text));
+}
+
+static void take_sources(const struct arguments *a, json_t *params)
+{
+	json_t *list = json_array();
+	const char *value;
+	size_t at = 0;
+
+	while ((value = arguments_next(a, "--source", &at)))
+		json_array_append_new(list, json_string(value));
+	if (json_array_size(list) > 0)
+		json_object_set(params, "source", list);
+	json_decref(list);
+}
+
+/* The first rule turns "everybody may" into "nobody else may": nobody should find out by accident.
+ */
+static void note_first(struct door *d)
+{
+	struct rpc_failure failure = {.data = NULL};
+	json_t *now = door_try(d, "grants", NULL, &failure);
+
+	if (now && json_array_size(json_object_get(now, "grants")) == 0 &&
+	    json_array_size(json_object_get(now, "policy")) == 0)
+		complain("note: %s has no rule yet; with this first one, whatever no rule allows "
+			 "is denied",
+			 d->label);
+	json_decref(now);
+	rpc_failure_free(&failure);
+}
+
+static void describe_grant(const struct arguments *a, const char *until, char *out, size_t room)
+{
+	const char *hours = arguments_text(a, "--hours", NULL);
+	const char *rate = arguments_text(a, "--rate", NULL);
+
+	snprintf(out, room, "%s may reach %s%s%s%s%s%s%s%s", a->words[0], a->words[1],
+		 until[0] ? " until " : "", until, hours ? ", " : "", hours ? hours : "",
+		 hours ? " UTC" : "", rate ? ", at most " : "", rate ? rate : "");
+}
+
+static enum status run_grant(const struct arguments *a)
+{
+	json_t *params = json_pack("{s:s, s:s}", "agent", a->words[0], "to", a->words[1]);
+	struct change c = {"grant", params, "", note_first};
+	char until[WHEN_TEXT_BYTES], done[512];
+
+	if (!strchr(a->words[1], '/')) {
+		complain_usage(a->command,
+			       "'%s' is not AGENT/SERVICE; write %s/SERVICE, or %s/* "
+			       "for all of them",
+			       a->words[1], a->words[1], a->words[1]);
+		json_decref(params);
+		return STATUS_USAGE;
+	}
+	if (!take_until(a, params, until) || !take_sessions(a, params)) {
+		json_decref(params);
+		return STATUS_USAGE;
+	}
+	take_text(a, "--hours", params);
+	take_text(a, "--rate", params);
+	take_sources(a, params);
+	describe_grant(a, until, done, sizeof(done));
+	c.done = done;
+	return change_all(a, &c);
+}
+
+/* ---- the others ---- */
+
+static enum status run_ungrant(const struct arguments *a)
+{
+	const char *to = a->word_count > 1 ? a->words[1] : NULL;
+	json_t *params = json_pack("{s:s}", "agent", a->words[0]);
+	char done[256];
+	const struct change c = {"ungrant", params, done, NULL};
+
+	if (to)
+		json_object_set_new(params, "to", json_string(to));
+	snprintf(done, sizeof(done), "%s has lost its grant of %s", a->words[0],
+		 to ? to : "everything");
+	return change_all(a, &c);
+}
+
+static enum status run_revoke(const struct arguments *a)
+{
+	json_t *params = json_pack("{s:s}", "agent", a->words[0]);
+	char done[256];
+	const struct change c = {"revoke", params, done, NULL};
+
+	take_text(a, "--note", params);
+	snprintf(done, sizeof(done), "%s is revoked, its link and its sessions end", a->words[0]);
+	return change_all(a, &c);
+}
+
+static enum status run_unrevoke(const struct arguments *a)
+{
+	char done[256];
+	const struct change c = {"unrevoke", json_pack("{s:s}", "agent", a->words[0]), done, NULL};
+
+	snprintf(done, sizeof(done), "%s is good again", a->words[0]);
+	return change_all(a, &c);
+}
+
+/* ---- grants ---- */
+
+static const struct show_column rule_columns[] = {
+	{"FROM", "from", SHOW_LIST, NULL},
+	{"TO", "to", SHOW_LIST, NULL},
+	{"UNTIL", "until", SHOW_TEXT, NULL},
+	{"HOURS (UTC)", "hours", SHOW_TEXT, NULL},
+	{"SOURCE", "source", SHOW_LIST, NULL},
+	{"RATE", "rate", SHOW_TEXT, NULL},
+	{"AT A TIME", "sessions", SHOW_COUNT, NULL},
+	{"BY", "by", SHOW_TEXT, NULL},
+	{NULL, NULL, SHOW_TEXT, NULL},
+};
+
+static const struct show_column revoked_columns[] = {
+	{"REVOKED", "agent", SHOW_TEXT, NULL},
+	{"NOTE", "note", SHOW_TEXT, NULL},
+	{NULL, NULL, SHOW_TEXT, NULL},
+};
+
+/* Appends copies of the rules, each with where it stands. */
+static void add_rules(json_t *list, const json_t *rules, const char *by)
+{
+	json_t *rule;
+	size_t i;
+
+	json_array_foreach(rules, i, rule)
+	{
+		json_t *copy = json_deep_copy(rule);
+
+		json_object_set_new(copy, "by", json_string(by));
+		json_array_append_new(list, copy);
+	}
+}
+
+static void print_grants(const json_t *result)
+{
+	const json_t *revoked = json_object_get(result, "revoked");
+	json_t *rules = json_array();
+
+	add_rules(rules, json_object_get(result, "grants"), "grant");
+	add_rules(rules, json_object_get(result, "policy"), "policy");
+	if (json_array_size(rules) > 0)
+		show_table(stdout, rules, rule_columns);
+	else
+		puts("there is no rule");
+	if (json_array_size(revoked) > 0) {
+		putchar('\n');
+		show_table(stdout, revoked, revoked_columns);
+	}
+	json_decref(rules);
+}
+
+static enum status run_grants(const struct arguments *a)
+{
+	struct door d;
+	json_t *result;
+
+	if (!door_open_relay(a, &d))
+		return STATUS_FAILED;
+	result = door_call(&d, "grants", NULL);
+	if (result && arguments_flag(a, "--json"))
+		show_json(stdout, result);
+	else if (result)
+		print_grants(result);
+	json_decref(result);
+	door_close(&d);
+	return result ? STATUS_OK : STATUS_FAILED;
+}
+
+const struct command grant_commands[] = {
+	{"grant", "AGENT AGENT/SERVICE", 2, 2, "Lets an agent, or a group, reach a service.",
+	 grant_options, run_grant},
+	{"grants", "", 0, 0, "Lists who may reach what, and who is revoked.", json_options,
+	 run_grants},
+	{"ungrant", "AGENT [AGENT/SERVICE]", 1, 2, "Takes grants back; sessions by them end.",
+	 json_options, run_ungrant},
+	{"revoke", "AGENT", 1, 1, "Ends an identity: its link and sessions, within a second.",
+	 revoke_options, run_revoke},
+	{"unrevoke", "AGENT", 1, 1, "Takes a revocation back.", json_options, run_unrevoke},
+	{.name = NULL},
+};

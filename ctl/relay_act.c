@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* relay_act: the commands that do something to a running relay: drain, undrain, kick, log. */
+#include <string.h>
+
+#include "core/conf.h"
+#include "core/log.h"
+#include "ctl/commands.h"
+#include "ctl/door.h"
+#include "ctl/show.h"
+#include "ctl/when.h"
+
+static const struct option_row json_options[] = {
+	{"--json", NULL, false, "print JSON"},
+	{NULL, NULL, false, NULL},
+};
+
+static const struct option_row drain_options[] = {
+	{"--deadline", "TIME", false, "sessions may run so long (as configured)"},
+	{"--exit", NULL, false, "end the relay when it is empty, or at the deadline"},
+	{"--json", NULL, false, "print JSON"},
+	{NULL, NULL, false, NULL},
+};
+
+static const struct option_row kick_options[] = {
+	{"--agent", "NAME", false, "an agent's link and all its sessions"},
+	{"--json", NULL, false, "print JSON"},
+	{NULL, NULL, false, NULL},
+};
+
+/* Takes params over. The result is the caller's; NULL: told. */
+static json_t *act(const struct arguments *a, const char *method, json_t *params)
+{
+	json_t *result = NULL;
+	struct door d;
+
+	if (door_open_relay(a, &d)) {
+		result = door_call(&d, method, params);
+		door_close(&d);
+	} else {
+		json_decref(params);
+	}
+	if (result && arguments_flag(a, "--json"))
+		show_json(stdout, result);
+	return result;
+}
+
+static enum status run_drain(const struct arguments *a)
+{
+	const char *deadline = arguments_text(a, "--deadline", NULL);
+	bool leave = arguments_flag(a, "--exit");
+	json_t *params, *result;
+	uint64_t seconds = 0;
+
+	if (deadline && strcmp(deadline, "0") != 0 && !when_span(deadline, &seconds)) {
+		complain_usage(a->command, "--deadline: '%s' is not a time like 30s or 5m",
+			       deadline);
+		return STATUS_USAGE;
+	}
+	params = json_pack("{s:b}", "exit", (int)leave);
+	if (deadline)
+		json_object_set_new(params, "deadline_ms",
+				    json_integer((json_int_t)seconds * 1000));
+	result = act(a, "drain", params);
+	if (result && !arguments_flag(a, "--json"))
+		printf("draining: no new sessions; %" JSON_INTEGER_FORMAT " still run%s\n",
+		       json_integer_value(json_object_get(result, "sessions")),
+		       leave ? ", then the relay exits"
+			     : "; 'postern relay undrain' takes it back");
+	json_decref(result);
+	return result ? STATUS_OK : STATUS_FAILED;
+}
+
+static enum status run_undrain(const struct arguments *a)
+{
+	json_t *result = act(a, "undrain", NULL);
+
+	if (result && !arguments_flag(a, "--json"))
+		puts("takes new sessions again");
+	json_decref(result);
+	return result ? STATUS_OK : STATUS_FAILED;
+}
+
+/* Nothing kicked is a failure: whoever typed it believes that there is something. */
+static enum status run_kick(const struct arguments *a)
+{
+	const char *agent = arguments_text(a, "--agent", NULL);
+	const char *session = a->word_count ? a->words[0] : NULL;
+	const json_t *kicked;
+	json_t *result, *one;
+	char line[160];
+	bool any;
+	size_t i;
+
+	if (!agent == !session) {
+		complain_usage(a->command, "name a session, or an agent with --agent");
+		return STATUS_USAGE;
+	}
+	result = act(a, "kick",
+		     json_pack("{s:s}", agent ? "agent" : "session", agent ? agent : session));
+	if (!result)
+		return STATUS_FAILED;
+	kicked = json_object_get(result, "kicked");
+	any = json_array_size(kicked) > 0;
+	if (!arguments_flag(a, "--json")) {
+		json_array_foreach(kicked, i, one)
+		{
+			log_escape(json_is_string(one) ? json_string_value(one) : "?", line,
+				   sizeof(line));
+			printf("ended: %s\n", line);
+		}
+	}
+	if (!any)
+		complain("there is no %s %s; 'postern relay %s' lists them",
+			 agent ? "agent" : "session", agent ? agent : session,
+			 agent ? "agents" : "sessions");
+	json_decref(result);
+	return any ? STATUS_OK : STATUS_FAILED;
+}
+
+static enum status run_log(const struct arguments *a)
+{
+	static const char *const words[] = {"error", "warning", "notice", "info", "debug", NULL};
+	enum log_level level;
+	json_t *result;
+
+	if (!log_level_parse(a->words[0], &level)) {
+		const char *near = conf_nearest(a->words[0], words);
+
+		complain_usage(
+			a->command,
+			"'%s' is no level%s%s; there are error, warning, notice, info, debug",
+			a->words[0], near ? "; did you mean " : "", near ? near : "");
+		return STATUS_USAGE;
+	}
+	result = act(a, "log.level", json_pack("{s:s}", "level", a->words[0]));
+	if (result && !arguments_flag(a, "--json"))
+		printf("logs %s and above, until the next change or restart\n", a->words[0]);
+	json_decref(result);
+	return result ? STATUS_OK : STATUS_FAILED;
+}
+
+const struct command relay_act_commands[] = {
+	{"relay drain", "", 0, 0, "Takes no new sessions, and tells agents to move.", drain_options,
+	 run_drain},
+	{"relay undrain", "", 0, 0, "Takes new sessions again.", json_options, run_undrain},
+	{"relay kick", "[SESSION]", 0, 1,
+	 "Ends a session, or an agent's link and sessions, at once.", kick_options, run_kick},
+	{"relay log", "LEVEL", 1, 1, "Makes a relay log more or less.", json_options, run_log},
+	{.name = NULL},
+};

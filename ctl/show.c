@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* show: results as people read them: aligned tables, a key and its value on each line. */
+#include "ctl/show.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "ctl/units.h"
+#include "ctl/when.h"
+
+#define CELL_BYTES  512
+#define COLUMNS_MAX 16
+#define GAP	    2
+
+/* ---- colours ---- */
+
+static bool takes_colour(FILE *to)
+{
+	const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if (no_color && no_color[0])
+		return false;
+	return isatty(fileno(to)) && term && strcmp(term, "dumb") != 0;
+}
+
+const char *show_style(FILE *to, enum show_style style)
+{
+	static const char *const codes[] = {
+		[SHOW_PLAIN] = "\033[0m", [SHOW_BOLD] = "\033[1m",  [SHOW_DIM] = "\033[2m",
+		[SHOW_GOOD] = "\033[32m", [SHOW_WARN] = "\033[33m", [SHOW_BAD] = "\033[31m",
+	};
+
+	return takes_colour(to) ? codes[style] : "";
+}
+
+/* ---- values ---- */
+
+size_t show_width(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
+}
+
+static void list_text(const json_t *list, char *out, size_t room)
+{
+	size_t i, used = 0;
+	json_t *item;
+
+	json_array_foreach(list, i, item)
+	{
+		char one[CELL_BYTES];
+
+		log_escape(json_is_string(item) ? json_string_value(item) : "?", one, sizeof(one));
+		if (used + strlen(one) + 6 > room) {
+			snprintf(out + used, room - used, ",...");
+			return;
+		}
+		used += (size_t)snprintf(out + used, room - used, "%s%s", used ? "," : "", one);
+	}
+}
+
+static void state_text(bool state, const char *words, char *out, size_t room)
+{
+	size_t first = strcspn(words, "|");
+
+	if (state)
+		snprintf(out, room, "%.*s", (int)first, words);
+	else
+		snprintf(out, room, "%s", words + first + (words[first] == '|'));
+}
+
+static void number_text(json_int_t n, enum show_kind kind, char *out, size_t room)
+{
+	uint64_t positive = n > 0 ? (uint64_t)n : 0;
+	char text[WHEN_TEXT_BYTES];
+
+	if (kind == SHOW_SIZE)
+		units_size(positive, text);
+	else if (kind == SHOW_SPAN)
+		units_span(positive, text);
+	else if (kind == SHOW_TIME)
+		when_text((time_t)n, text);
+	else
+		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, n);
+	snprintf(out, room, "%s", text);
+}
+
+const char *show_value(const json_t *value, const struct show_column *c, char *out, size_t room)
+{
+	char *text;
+
+	out[0] = '\0';
+	if (json_is_string(value)) {
+		log_escape(json_string_value(value), out, room);
+	} else if (json_is_array(value)) {
+		list_text(value, out, room);
+	} else if (json_is_boolean(value)) {
+		state_text(json_is_true(value), c->words ? c->words : "yes|no", out, room);
+	} else if (json_is_integer(value)) {
+		number_text(json_integer_value(value), c->kind, out, room);
+	} else if (value && !json_is_null(value)) {
+		text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+		log_escape(text ? text : "?", out, room);
+		free(text);
+	}
+	return out;
+}
+
+static bool on_the_right(const struct show_column *c)
+{
+	return c->kind == SHOW_COUNT || c->kind == SHOW_SIZE || c->kind == SHOW_SPAN;
+}
+
+static void pad(FILE *to, size_t count)
+{
+	while (count-- > 0)
+		fputc(' ', to);
+}
+
+/* ---- tables ---- */
+
+static void put_cell(FILE *to, const char *text, size_t width, const struct show_column *c,
+		     bool last)
+{
+	size_t gap = width - show_width(text);
+
+	if (on_the_right(c))
+		pad(to, gap);
+	fputs(text, to);
+	if (!last)
+		pad(to, (on_the_right(c) ? 0 : gap) + GAP);
+}
+
+static size_t count_columns(const struct show_column *columns)
+{
+	size_t n = 0;
+
+	while (columns[n].title && n < COLUMNS_MAX)
+		n++;
+	return n;
+}
+
+void show_table(FILE *to, const json_t *list, const struct show_column *columns)
+{
+	size_t width[COLUMNS_MAX], i, count = count_columns(columns);
+	char cell[CELL_BYTES];
+	json_t *row;
+
+	for (size_t k = 0; k < count; k++)
+		width[k] = show_width(columns[k].title);
+	json_array_foreach(list, i, row)
+	{
+		for (size_t k = 0; k < count; k++) {
+			size_t w = show_width(show_value(json_object_get(row, columns[k].key),
+							 &columns[k], cell, sizeof(cell)));
+
+			if (w > width[k])
+				width[k] = w;
+		}
+	}
+	fputs(show_style(to, SHOW_BOLD), to);
+	for (size_t k = 0; k < count; k++)
+		put_cell(to, columns[k].title, width[k], &columns[k], k + 1 == count);
+	fprintf(to, "%s\n", show_style(to, SHOW_PLAIN));
+	json_array_foreach(list, i, row)
+	{
+		for (size_t k = 0; k < count; k++)
+			put_cell(to,
+				 show_value(json_object_get(row, columns[k].key), &columns[k], cell,
+					    sizeof(cell)),
+				 width[k], &columns[k], k + 1 == count);
+		fputc('\n', to);
+	}
+}
+
+/* ---- a key and its value on each line ---- */
+
+static void put_key(FILE *to, const char *title, size_t width)
+{
+	fputs(title, to);
+	pad(to, width - show_width(title) + GAP);
+}
+
+void show_keys(FILE *to, const json_t *object, const struct show_column *columns)
+{
+	size_t width = 0;
+	char cell[CELL_BYTES];
+
+	for (const struct show_column *c = columns; c->title; c++)
+		if (json_object_get(object, c->key) && show_width(c->title) > width)
+			width = show_width(c->title);
+	for (const struct show_column *c = columns; c->title; c++) {
+		const json_t *value = json_object_get(object, c->key);
+
+		if (!value)
+			continue;
+		put_key(to, c->title, width);
+		fprintf(to, "%s\n", show_value(value, c, cell, sizeof(cell)));
+	}
+}
+
+/* ---- whatever comes ---- */
+
+/* The columns of a list of objects: the first object's keys. */
+static void any_table(FILE *to, const char *title, json_t *list)
+{
+	struct show_column columns[COLUMNS_MAX + 1] = {{NULL, NULL, SHOW_TEXT, NULL}};
+	json_t *value, *first = json_array_get(list, 0);
+	const char *key;
+	size_t n = 0;
+
+	json_object_foreach(first, key, value)
+	{
+		char cell[CELL_BYTES];
+
+		log_escape(key, cell, sizeof(cell));
+		if (n < COLUMNS_MAX && strcmp(cell, key) == 0)
+			columns[n++] = (struct show_column){
+				key, key, json_is_integer(value) ? SHOW_COUNT : SHOW_TEXT, NULL};
+	}
+	columns[n] = (struct show_column){NULL, NULL, SHOW_TEXT, NULL};
+	fprintf(to, "\n%s%s%s\n", show_style(to, SHOW_BOLD), title, show_style(to, SHOW_PLAIN));
+	show_table(to, list, columns);
+}
+
+static bool is_table(const json_t *value)
+{
+	return json_is_object(json_array_get(value, 0));
+}
+
+void show_any(FILE *to, const json_t *object)
+{
+	static const struct show_column any = {"", "", SHOW_COUNT, NULL};
+	json_t *mutable = (json_t *)object; /* jansson iterates over variable objects only */
+	char cell[CELL_BYTES], title[CELL_BYTES];
+	const char *key;
+	json_t *value;
+	size_t width = 0;
+
+	json_object_foreach(mutable, key, value)
+	{
+		if (!is_table(value) && show_width(key) > width)
+			width = show_width(key);
+	}
+	json_object_foreach(mutable, key, value)
+	{
+		if (is_table(value))
+			continue;
+		log_escape(key, title, sizeof(title));
+		put_key(to, title, show_width(title) > width ? show_width(title) : width);
+		fprintf(to, "%s\n", show_value(value, &any, cell, sizeof(cell)));
+	}
+	json_object_foreach(mutable, key, value)
+	{
+		if (!is_table(value))
+			continue;
+		log_escape(key, title, sizeof(title));
+		any_table(to, title, value);
+	}
+}
+
+void show_json(FILE *to, const json_t *value)
+{
+	json_dumpf(value, to, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	fputc('\n', to);
+}
+
+void show_result(const struct arguments *a, const json_t *result, const struct show_shape *shape)
+{
+	const json_t *list = shape->list ? json_object_get(result, shape->list) : NULL;
+
+	if (arguments_flag(a, "--json"))
+		show_json(stdout, result);
+	else if (!shape->list)
+		show_keys(stdout, result, shape->columns);
+	else if (json_array_size(list) == 0)
+		printf("%s\n", shape->empty);
+	else
+		show_table(stdout, list, shape->columns);
+}
