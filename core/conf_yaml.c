@@ -131,7 +131,9 @@ static bool reads_as_value(const char *text, size_t len)
 
 void conf_yaml_key(struct conf_yaml *w, const char *key)
 {
-	put(w, key, strlen(key), YAML_ANY_SCALAR_STYLE);
+	/* A plain << would merge another map into this one. */
+	put(w, key, strlen(key),
+	    strcmp(key, "<<") == 0 ? YAML_SINGLE_QUOTED_SCALAR_STYLE : YAML_ANY_SCALAR_STYLE);
 }
 
 void conf_yaml_text(struct conf_yaml *w, const char *text, size_t len)

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * snapshot: made whole or not at all, found by name, freed by the last.
+ * links: relay/snapshot.c relay/site.c relay/config.c relay/config_policy.c relay/policy.c
+ * links: relay/policy_compile.c relay/policy_index.c relay/policy_source.c relay/policy_time.c
+ * links: core/conf.c core/conf_bind.c core/conf_check.c core/conf_error.c core/conf_value.c
+ * links: core/addr.c core/log.c core/parse/wire.c core/engine/identity.c
+ * links: core/engine/identity_relay.c core/engine/identity_verify.c core/engine/certificate.c
+ * links: core/engine/tls.c ctl/pki_make.c tests/support/certs.c
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "relay/snapshot.h"
+#include "tests/support/certs.h"
+
+static struct certs_ca ca;
+static struct certs_pair relay, other;
+
+static int setup(void **state)
+{
+	ca = certs_make_ca("Example");
+	relay = certs_make_pair(&ca, IDENTITY_RELAY, "relay.example.org", -60, 3600);
+	other = certs_make_pair(&ca, IDENTITY_RELAY, "other.example.org", -60, 3600);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	certs_free_pair(&relay);
+	certs_free_pair(&other);
+	certs_free_ca(&ca);
+	return 0;
+}
+
+static struct relay_config config_of(const char *yaml, const char *key)
+{
+	struct conf_errors errors = {0};
+	struct conf_node *root = conf_parse(yaml, strlen(yaml), &errors);
+	struct relay_config c = {0};
+	char *texts[3] = {strdup(ca.pem), strdup(relay.certificate), strdup(key)};
+
+	if (!root || !relay_config_bind(root, &c, &errors))
+		fail_msg("%s", errors.text);
+	conf_node_free(root);
+	/* The texts of real certificates, which indenting into YAML would only obscure. */
+	free(c.identity.ca);
+	free(c.identity.certificate);
+	free(c.identity.key);
+	c.identity.ca = texts[0];
+	c.identity.certificate = texts[1];
+	c.identity.key = texts[2];
+	return c;
+}
+
+#define CERTIFICATE "|\n    -----BEGIN CERTIFICATE-----\n    MA==\n    -----END CERTIFICATE-----\n"
+#define KEY	    "|\n    -----BEGIN PRIVATE KEY-----\n    MA==\n    -----END PRIVATE KEY-----\n"
+#define BASE                                                                                       \
+	"name: front\nlisten: [{address: '0.0.0.0:443'}]\nidentity:\n  ca: " CERTIFICATE           \
+	"  certificate: " CERTIFICATE "  key: " KEY
+
+static void test_made_whole(void **state)
+{
+	struct relay_config c = config_of(
+		BASE "site: {page: Hello}\npublic:\n  - {name: www.example.org, to: home/web}\n"
+		     "  - {name: a.example.org, to: home/a}\n  - {name: Z.example.org, to: x/z}\n"
+		     "revoked: [{agent: mallory}]\n",
+		relay.key);
+	char why[256] = "";
+	struct snapshot *s = snapshot_new(&c, 7, why, sizeof(why));
+
+	if (!s)
+		fail_msg("%s", why);
+	assert_null(c.name); /* taken over */
+	assert_int_equal(s->revision, 7);
+	assert_string_equal(s->config.name, "front");
+	assert_non_null(s->front);
+	assert_string_equal(s->site.page, "Hello");
+	assert_string_equal(snapshot_public(s, "a.example.org")->service, "a");
+	assert_string_equal(snapshot_public(s, "www.example.org")->agent, "home");
+	assert_string_equal(snapshot_public(s, "z.example.org")->agent, "x");
+	assert_null(snapshot_public(s, "b.example.org"));
+	assert_null(snapshot_public(s, ""));
+	assert_true(policy_revoked(s->policy, "mallory"));
+	assert_false(policy_revoked(s->policy, "home"));
+	snapshot_release(s);
+	snapshot_release(NULL);
+}
+
+static void test_without_publics(void **state)
+{
+	struct relay_config c = config_of(BASE, relay.key);
+	char why[256] = "";
+	struct snapshot *s = snapshot_new(&c, 1, why, sizeof(why));
+
+	assert_non_null(s);
+	assert_null(snapshot_public(s, "www.example.org"));
+	snapshot_release(s);
+}
+
+static void test_or_not_at_all(void **state)
+{
+	struct relay_config c = config_of(BASE "public: [{name: a.org, to: b/c}]\n", other.key);
+	char why[256] = "";
+
+	assert_null(snapshot_new(&c, 1, why, sizeof(why)));
+	assert_non_null(strstr(why, "identity.key"));
+	assert_null(c.name);
+}
+
+static void *hold_and_release(void *arg)
+{
+	for (unsigned i = 0; i < 10000; i++)
+		snapshot_release(snapshot_hold(arg));
+	snapshot_release(arg);
+	return NULL;
+}
+
+/* The race checker and the leak checker watch this one. */
+static void test_freed_by_the_last(void **state)
+{
+	struct relay_config c = config_of(BASE, relay.key);
+	char why[256];
+	struct snapshot *s = snapshot_new(&c, 1, why, sizeof(why));
+	pthread_t threads[4];
+
+	assert_non_null(s);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(
+			pthread_create(&threads[i], NULL, hold_and_release, snapshot_hold(s)), 0);
+	snapshot_release(s);
+	for (size_t i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_made_whole),
+		cmocka_unit_test(test_without_publics),
+		cmocka_unit_test(test_or_not_at_all),
+		cmocka_unit_test(test_freed_by_the_last),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
