@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* shaper: shares, and sessions that come and go. */
+#include "relay/shaper.h"
+
 #include <stdlib.h>
+
+#include <uthash.h>
 
 #include "relay/shaper_tables.h"
 
@@ -103,8 +107,8 @@ static void shaped_set_limit(struct shaper *sh, struct shaped *s)
 /* The reserve at once, where all limits have it: a new session need not wait for a tick. */
 static void shaped_welcome(struct shaper *sh, struct shaped *s)
 {
-	const struct limit *limits[] = {&s->own, &s->pair->of.account->limit,
-					&s->pair->of.service->limit, &sh->relay};
+	const struct limit *limits[] = {&s->own, &s->pair->account->limit, &s->pair->service->limit,
+					&sh->relay};
 	double ready = shaped_reserve(sh, s);
 
 	for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <uthash.h>
 #include <utlist.h>
 
 /* ---- limits --------------------------------------------------------------------------------- */
@@ -42,7 +43,7 @@ static void group_count(struct shaper *sh, struct group *g, size_t sessions)
 
 double shaped_reserve(const struct shaper *sh, const struct shaped *s)
 {
-	double groups = least(s->pair->of.account->reserve, s->pair->of.service->reserve);
+	double groups = least(s->pair->account->reserve, s->pair->service->reserve);
 	double reserve = least(sh->reserve, groups);
 
 	return s->own.rate > 0 ? least(reserve, s->own.rate * TICK_S) : reserve;
@@ -98,30 +99,30 @@ void shaper_sweep(struct shaper *sh)
 	table_sweep(sh, &sh->services);
 }
 
-static struct pair *pair_of(struct shaper *sh, struct group *account, struct group *service)
+static struct pair *pair_of(struct group *account, struct group *service)
 {
-	struct pair *p, key = {.of = {account, service}};
+	struct pair *p = account->pairs;
 
-	HASH_FIND(hh, sh->pairs, &key.of, sizeof key.of, p);
+	while (p && p->service != service)
+		p = p->next;
 	if (p)
 		return p;
 	p = calloc(1, sizeof *p);
 	if (!p)
 		return NULL;
-	p->of = key.of;
-	HASH_ADD(hh, sh->pairs, of, sizeof p->of, p);
+	p->account = account;
+	p->service = service;
 	DL_APPEND(account->pairs, p);
 	DL_APPEND2(service->pairs, p, prev_of_service, next_of_service);
 	return p;
 }
 
-static void pair_drop(struct shaper *sh, struct pair *p)
+static void pair_drop(struct pair *p)
 {
 	if (p->sessions)
 		return;
-	DL_DELETE(p->of.account->pairs, p);
-	DL_DELETE2(p->of.service->pairs, p, prev_of_service, next_of_service);
-	HASH_DEL(sh->pairs, p);
+	DL_DELETE(p->account->pairs, p);
+	DL_DELETE2(p->service->pairs, p, prev_of_service, next_of_service);
 	free(p);
 }
 
@@ -130,7 +131,7 @@ bool shaped_place(struct shaper *sh, struct shaped *s, const char *account, cons
 	struct group *a = group_hold(sh, &sh->accounts, account, sh->limits.per_agent);
 	struct group *v = group_hold(sh, &sh->services, service, sh->limits.per_service);
 
-	s->pair = a && v ? pair_of(sh, a, v) : NULL;
+	s->pair = a && v ? pair_of(a, v) : NULL;
 	if (!s->pair) {
 		if (a)
 			group_let_go(sh, a);
@@ -147,9 +148,9 @@ void shaped_unplace(struct shaper *sh, struct shaped *s)
 	struct pair *p = s->pair;
 
 	DL_DELETE(p->sessions, s);
-	group_let_go(sh, p->of.account);
-	group_let_go(sh, p->of.service);
-	pair_drop(sh, p);
+	group_let_go(sh, p->account);
+	group_let_go(sh, p->service);
+	pair_drop(p);
 }
 
 static void table_set_limit(struct shaper *sh, struct group *table, uint64_t rate)

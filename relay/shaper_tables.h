@@ -32,15 +32,12 @@ struct group {
 
 /* The sessions of one account with one service. */
 struct pair {
-	struct {
-		struct group *account, *service;
-	} of; /* the hash key */
+	struct group *account, *service;
 	struct shaped *sessions;
 	struct pair *next, *prev, *next_of_service, *prev_of_service;
 	size_t first, count; /* its claims of this tick */
 	double demand;	     /* on the service's limit */
 	double level;	     /* what that limit lets each of its sessions have */
-	UT_hash_handle hh;
 };
 
 struct shaped {
@@ -70,7 +67,6 @@ struct shaper {
 	struct shaper_limits limits;
 	struct limit relay;
 	struct group *accounts, *services;
-	struct pair *pairs;
 	struct shaped *sessions;
 	size_t session_count, empty; /* empty: groups that outlive their sessions for a while */
 	double reserve;		     /* as in group */
@@ -83,8 +79,8 @@ struct shaper {
 
 static inline bool shaped_is_limited(const struct shaper *sh, const struct shaped *s)
 {
-	return s->own.rate > 0 || s->pair->of.account->limit.rate > 0 ||
-	       s->pair->of.service->limit.rate > 0 || sh->relay.rate > 0;
+	return s->own.rate > 0 || s->pair->account->limit.rate > 0 ||
+	       s->pair->service->limit.rate > 0 || sh->relay.rate > 0;
 }
 
 static inline void limit_spend(struct limit *l, double bytes)
@@ -97,8 +93,8 @@ static inline void limit_spend(struct limit *l, double bytes)
 static inline void shaped_spend(struct shaper *sh, struct shaped *s, double bytes)
 {
 	limit_spend(&s->own, bytes);
-	limit_spend(&s->pair->of.account->limit, bytes);
-	limit_spend(&s->pair->of.service->limit, bytes);
+	limit_spend(&s->pair->account->limit, bytes);
+	limit_spend(&s->pair->service->limit, bytes);
 	limit_spend(&sh->relay, bytes);
 }
 

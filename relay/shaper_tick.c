@@ -20,6 +20,8 @@
 
 #include <math.h>
 
+#include <uthash.h>
+
 #define ALL	    1e15 /* more than any tick has, and still exact */
 #define LATE_MS	    200u /* a late tick makes up for so much */
 #define ROUNDS	    2u
@@ -284,23 +286,15 @@ static void services_trim(struct shaper *sh)
 
 /* ---- a round -------------------------------------------------------------------------------- */
 
-static void claims_open(struct shaper *sh)
-{
-	struct pair *pair, *next;
-
-	for (size_t i = 0; i < sh->claim_count; i++)
-		sh->claims[i].cap = sh->claims[i].want;
-	HASH_ITER(hh, sh->pairs, pair, next) {
-		pair->level = INFINITY;
-	}
-}
-
 /* Returns true when there may be something left that another round can give. */
 static bool shaper_round(struct shaper *sh)
 {
 	bool unsettled = false;
 
-	claims_open(sh);
+	for (size_t i = 0; i < sh->claim_count; i++) {
+		sh->claims[i].cap = sh->claims[i].want;
+		sh->claims[i].session->pair->level = INFINITY;
+	}
 	relay_share(sh);
 	if (sh->limits.per_service > 0) {
 		unsettled = services_share(sh);
