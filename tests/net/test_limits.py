@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stays after many sessions, and what the kernel forbids the relay."""
+import contextlib
 import glob
 import os
 import socket
@@ -94,6 +95,46 @@ def test_leaks_by_name(lab):
     files_after, memory_after = settle(relay, programs, files)
     assert files == files_after, f"descriptors {files} -> {files_after}"
     check_growth(lab, programs, memory, memory_after, GROWTH_MAX_KB)
+
+
+def send_without_end(sock, _peer):
+    """Until the other side has had enough."""
+    block = bytes(1 << 16)
+    with contextlib.suppress(OSError):
+        while True:
+            sock.sendall(block)
+
+
+def received_in(sock, begin, end):
+    """The bytes that arrive between two times."""
+    count = 0
+    while (now := time.monotonic()) < end:
+        got = len(sock.recv(1 << 20))
+        assert got, "the session ended"
+        count += got if now >= begin else 0
+    return count
+
+
+@limit(60)
+def test_bandwidth(lab):
+    """No session gets more than per_session allows, nor all of an agent more than per_agent."""
+    session, agent = 4e6, 10e6
+    w = World(lab).two_homes()
+    w.home.serve(7000, send_without_end)
+    w.pair(7000, relay_blocks={"bandwidth": "{per_session: 4MB/s, per_agent: 80Mbit/s}"})
+
+    def one(begin):
+        with w.laptop.connect("127.0.0.1", 7000) as s:
+            return received_in(s, begin, begin + 8) / 8
+
+    for count, most in ((1, session), (3, agent)):
+        begin = time.monotonic() + 1.5  # what buffers take at first does not count
+        with ThreadPoolExecutor(count) as pool:
+            rates = list(pool.map(one, [begin] * count))
+        print(", ".join(f"{r / 1e6:.2f}" for r in rates), "MB/s")
+        assert max(rates) <= session * 1.08, f"{max(rates):.0f} bytes a second in one session"
+        assert sum(rates) <= most * 1.08, f"{sum(rates):.0f} bytes a second in {count} sessions"
+        assert min(rates) > session / 20, "a session starves"
 
 
 def test_relay_never_dials(lab):
