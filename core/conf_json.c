@@ -77,10 +77,11 @@ static struct conf_node *read_value(struct reader *r, const json_t *value, const
 static struct conf_node *read_items(struct reader *r, const json_t *array, const char *path,
 				    unsigned depth)
 {
-	struct conf_node *list = new_node(r, CONF_LIST, json_array_size(array));
+	size_t size = json_array_size(array);
+	struct conf_node *list = new_node(r, CONF_LIST, size);
 	char child[CONF_PATH_BYTES];
 
-	for (size_t i = 0; list && i < json_array_size(array); i++) {
+	for (size_t i = 0; list && i < size; i++) {
 		conf_path_item(child, path, i);
 		list->items[i] = read_value(r, json_array_get(array, i), child, depth);
 		if (!list->items[i]) {
@@ -95,19 +96,20 @@ static struct conf_node *read_items(struct reader *r, const json_t *array, const
 static struct conf_node *read_pairs(struct reader *r, json_t *object, const char *path,
 				    unsigned depth)
 {
+	size_t size = json_object_size(object);
 	struct conf_node *map;
 	char child[CONF_PATH_BYTES];
 	const char *key;
 	json_t *value;
 
-	if (json_object_size(object) > CONF_KEYS_MAX) {
+	if (size > CONF_KEYS_MAX) {
 		conf_error(r->errors, NULL, path, "has more than %u keys; remove some",
 			   CONF_KEYS_MAX);
 		return NULL;
 	}
-	map = new_node(r, CONF_MAP, json_object_size(object));
-	if (!map)
-		return NULL;
+	map = new_node(r, CONF_MAP, size);
+	if (!map || size == 0)
+		return map;
 	json_object_foreach(object, key, value)
 	{
 		struct conf_node *name = new_scalar(r, strdup(key), true), *n = NULL;
