@@ -240,7 +240,8 @@ static const int calls_of_all[] = {
 	SCMP_SYS(epoll_ctl),
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
-	/* connections; reading and writing also serve the wake-up eventfd and the log */
+	/* connections; reading and writing also serve the wake-up eventfd and the log, and recvmsg
+	 * brings the listeners that the keeper opens */
 	SCMP_SYS(accept4),
 	SCMP_SYS(recvfrom),
 	SCMP_SYS(recvmsg),
@@ -301,13 +302,15 @@ static const int calls_of_all[] = {
 	SCMP_SYS(uname),
 };
 
-/* ISOLATE_DIALS: dialling, and c-ares, which reads its files anew when they change. socket and
- * openat are below. */
+/* ISOLATE_DIALS: dialling; listening where a changed configuration says, which gives nothing to who
+ * may dial; c-ares, which reads its files anew when they change; and writing to files that are
+ * open. socket and openat are below. */
 static const int calls_to_dial[] = {
 	SCMP_SYS(connect),   SCMP_SYS(sendto),	   SCMP_SYS(sendmsg),	 SCMP_SYS(sendmmsg),
 	SCMP_SYS(shutdown),  SCMP_SYS(setsockopt), SCMP_SYS(stat),	 SCMP_SYS(lstat),
 	SCMP_SYS(statx),     SCMP_SYS(readlink),   SCMP_SYS(readlinkat), SCMP_SYS(access),
-	SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(getdents64),
+	SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(getdents64), SCMP_SYS(bind),
+	SCMP_SYS(listen),    SCMP_SYS(ftruncate),  SCMP_SYS(fdatasync),
 };
 
 /* ISOLATE_THREADS. clone3 hides its flags from seccomp; namespaces need capabilities anyway. */
@@ -353,7 +356,7 @@ static const struct guarded_call guarded_of_all[] = {
 static const struct guarded_call guarded_of_relay[] = {
 	/* To the connection's peer only; MSG_FASTOPEN connects. */
 	{SCMP_SYS(sendto), 2, {ARG_IS(4, 0), ARG_WITHOUT(3, MSG_FASTOPEN)}},
-	/* With an address: UDP, answering STUN. */
+	/* To the keeper; with an address: UDP, answering STUN. */
 	{SCMP_SYS(sendmsg), 1, {ARG_WITHOUT(2, MSG_FASTOPEN)}},
 	{SCMP_SYS(sendmmsg), 1, {ARG_WITHOUT(3, MSG_FASTOPEN)}},
 	/* Half-close. Shut for reading, a listener becomes an unconnected socket again, and
@@ -367,6 +370,7 @@ static const struct guarded_call guarded_of_relay[] = {
 static const struct guarded_call guarded_of_agent[] = {
 	{SCMP_SYS(socket), 1, {ARG_IS(0, AF_INET)}},
 	{SCMP_SYS(socket), 1, {ARG_IS(0, AF_INET6)}},
+	{SCMP_SYS(socketpair), 1, {ARG_IS(0, AF_UNIX)}},
 	{SCMP_SYS(openat), 1, {ARG_WITHOUT(2, OPEN_WRITES)}},
 	{SCMP_SYS(open), 1, {ARG_WITHOUT(1, OPEN_WRITES)}},
 	{SCMP_SYS(ioctl), 1, {ARG_IS(1, FIONBIO)}},
