@@ -9,7 +9,10 @@
 #include <string.h>
 
 #include "agent/channel.h"
+#include "agent/control.h"
+#include "agent/entrance.h"
 #include "agent/link.h"
+#include "agent/self.h"
 #include "agent/session.h"
 #include "core/log.h"
 
@@ -22,48 +25,6 @@
 static void stop_fired(struct timer *t, uint64_t now_ms);
 
 /* ---- the beginning ---- */
-
-static bool check_name(const struct agent *a, char *why, size_t why_size)
-{
-	struct identity_peer self;
-
-	if (!identity_self(a->identity, &self) || self.role != IDENTITY_AGENT) {
-		snprintf(why, why_size,
-			 "identity.certificate: is not an agent's; issue one with 'postern pki "
-			 "issue'");
-		return false;
-	}
-	if (strcmp(self.name, a->config->name) != 0) {
-		snprintf(why, why_size,
-			 "identity.certificate: is that of agent \"%s\", but name is \"%s\"; make "
-			 "them equal",
-			 self.name, a->config->name);
-		return false;
-	}
-	if (identity_not_after(a->identity) < time(NULL)) {
-		snprintf(why, why_size, "identity.certificate: %s",
-			 reason_sentence(REASON_CERT_EXPIRED));
-		return false;
-	}
-	return true;
-}
-
-static bool open_identity(struct agent *a, char *why, size_t why_size)
-{
-	const struct agent_config *c = a->config;
-
-	a->identity = identity_new(c->identity.ca, c->identity.certificate, c->identity.key, why,
-				   why_size);
-	if (!a->identity || !check_name(a, why, why_size))
-		return false;
-	a->dial_context = identity_dial_context(a->identity);
-	a->inner_client = identity_inner_context(a->identity, false);
-	a->inner_server = identity_inner_context(a->identity, true);
-	if (a->dial_context && a->inner_client && a->inner_server)
-		return true;
-	snprintf(why, why_size, "identity: out of memory");
-	return false;
-}
 
 static bool open_ring(struct agent *a, int engine, char *why, size_t why_size)
 {
@@ -89,13 +50,24 @@ static void trim_fired(struct timer *t, uint64_t now_ms)
 
 	buffers_trim(&a->large, KEEP_LARGE);
 	buffers_trim(&a->small, KEEP_SMALL);
+	agent_links_tidy(a);
 	ring_timer_set(a->ring, t, TRIM_MS);
+}
+
+/* One for each direction, and for each session that is just beginning. */
+static size_t small_buffers(uint64_t max_sessions)
+{
+	return ((size_t)max_sessions + CONTROL_SESSIONS_MAX) * 2 + 1;
+}
+
+bool agent_set_max_sessions(struct agent *a, uint64_t max)
+{
+	return buffers_set_max(&a->small, small_buffers(max)) == 0;
 }
 
 static bool open_memory(struct agent *a, char *why, size_t why_size)
 {
-	/* One for each direction, and for each session that is just beginning. */
-	size_t small = (size_t)a->config->max_sessions * 2 + 1;
+	size_t small = small_buffers(a->config->max_sessions);
 
 	a->scratch = malloc(CHANNEL_SCRATCH_BYTES);
 	if (!a->scratch || buffers_init(&a->large, AGENT_BLOCK_BYTES, AGENT_BLOCKS_MAX) < 0 ||
@@ -111,21 +83,27 @@ static bool open_memory(struct agent *a, char *why, size_t why_size)
 	return true;
 }
 
-static bool make_links(struct agent *a, char *why, size_t why_size)
+static bool open_links(struct agent *a, char *why, size_t why_size)
 {
-	const struct agent_relay *relays = a->config->relays.items;
+	struct agent_link **links = agent_links_make(a, a->config, false);
 
-	a->links = calloc(a->config->relays.count, sizeof(struct agent_link *));
-	while (a->links && a->link_count < a->config->relays.count) {
-		a->links[a->link_count] = agent_link_new(a, &relays[a->link_count]);
-		if (!a->links[a->link_count])
-			break;
-		a->link_count++;
-	}
-	if (a->link_count == a->config->relays.count)
+	if (links) {
+		a->links = links;
+		a->link_count = a->config->relays.count;
 		return true;
+	}
 	snprintf(why, why_size, "out of memory");
 	return false;
+}
+
+static bool open_self(struct agent *a, char *why, size_t why_size)
+{
+	struct agent_self self;
+
+	if (!agent_self_make(a->config, a->transient, &self, why, why_size))
+		return false;
+	agent_self_adopt(a, &self);
+	return true;
 }
 
 bool agent_open(struct agent *a, const struct agent_config *config, int engine, bool transient,
@@ -135,22 +113,21 @@ bool agent_open(struct agent *a, const struct agent_config *config, int engine, 
 	a->stop_timer.fire = stop_fired;
 	why[0] = '\0';
 	signal(SIGPIPE, SIG_IGN);
-	if (open_identity(a, why, why_size) &&
-	    http_proxy_init(&a->proxy, config->proxy, why, why_size) &&
-	    open_ring(a, engine, why, why_size) && open_memory(a, why, why_size) &&
-	    make_links(a, why, why_size))
+	if (open_self(a, why, why_size) && open_ring(a, engine, why, why_size) &&
+	    open_memory(a, why, why_size) && open_links(a, why, why_size)) {
+		a->started_ms = ring_now_ms(a->ring);
 		return true;
+	}
 	agent_close(a);
 	return false;
 }
 
 bool agent_check(const struct agent_config *config, char *why, size_t why_size)
 {
-	struct agent a = {.config = config};
-	bool ok = open_identity(&a, why, why_size) &&
-		  http_proxy_init(&a.proxy, config->proxy, why, why_size);
+	struct agent_self self;
+	bool ok = agent_self_make(config, false, &self, why, why_size);
 
-	agent_close(&a);
+	agent_self_free(&self);
 	return ok;
 }
 
@@ -202,73 +179,36 @@ void agent_stop(struct agent *a)
 	ring_timer_cancel(a->ring, &a->trimmer);
 	if (a->on_stop)
 		a->on_stop(a);
+	entrances_close(a->entrances);
+	agent_control_stop(a->control);
 	for (struct agent_session *s = a->sessions; s; s = next) {
 		next = s->next;
-		s->stop(s);
+		s->stop(s, REASON_SHUTDOWN, "this agent is shutting down");
 	}
-	for (size_t i = 0; i < a->link_count; i++)
-		agent_link_stop(a->links[i]);
+	agent_links_stop(a);
 }
 
 void agent_close(struct agent *a)
 {
+	struct agent_self nobody = {0};
+
 	if (a->held > 0)
 		return; /* operations in flight own their memory; the process ends */
-	for (size_t i = 0; i < a->link_count; i++)
-		agent_link_free(a->links[i]);
-	free(a->links);
+	agent_control_free(a->control);
+	entrances_free(a->entrances);
+	agent_links_free(a);
+	revoked_free(&a->revoked);
 	resolver_close(&a->resolver);
 	buffers_free(&a->large);
 	buffers_free(&a->small);
 	free(a->scratch);
 	if (a->ring)
 		ring_close(a->ring);
-	SSL_CTX_free(a->dial_context);
-	SSL_CTX_free(a->inner_client);
-	SSL_CTX_free(a->inner_server);
-	identity_free(a->identity);
+	agent_self_adopt(a, &nobody);
 	*a = (struct agent){0};
 }
 
-/* ---- links, as requests see them ---- */
-
-struct agent_link *agent_next_link(struct agent *a, size_t *at)
-{
-	while (*at < a->link_count) {
-		struct agent_link *l = a->links[(*at)++];
-
-		if (link_state_usable(&l->state))
-			return l;
-	}
-	return NULL;
-}
-
-void agent_link_usable(struct agent *a)
-{
-	struct agent_session *next;
-
-	for (struct agent_session *s = a->sessions; s; s = next) {
-		next = s->next;
-		if (s->wake)
-			s->wake(s);
-	}
-}
-
-void agent_describe_links(const struct agent *a, char *out, size_t room)
-{
-	size_t n = 0;
-
-	out[0] = '\0';
-	for (size_t i = 0; i < a->link_count && n < room; i++) {
-		const struct agent_link *l = a->links[i];
-		int more =
-			snprintf(out + n, room - n, "%srelay %s: %s", i ? "; " : "", l->label,
-				 l->state.why[0] ? l->state.why : link_phase_name(l->state.phase));
-
-		if (more > 0)
-			n += (size_t)more;
-	}
-}
+/* ---- the rest ---- */
 
 void agent_log_status(const struct agent *a)
 {

@@ -6,6 +6,11 @@
  *    │ OFFER              │ GO                          agent/publish.c: the far end asks us
  *    ▼                    ▼                             agent/request.c: we ask the far end
  *   session ◄─────────── stream ◄──► local descriptor   agent/stream.c
+ *      ▲                                ▲
+ *   local listeners (entrance.c)        └ a target, a local client, or for consoles agent/control.c
+ *
+ * The configuration may be replaced while it runs (agent/apply.c): nothing points into it but
+ * agent.config.
  *
  * Whatever has operations in flight is counted by agent_hold(): a stopping agent leaves its loop
  * when the last of them is gone.
@@ -18,6 +23,7 @@
 #include "agent/config.h"
 #include "agent/http_proxy.h"
 #include "agent/resolve.h"
+#include "agent/revoked.h"
 #include "core/buffers.h"
 #include "core/engine/identity.h"
 #include "core/ring.h"
@@ -29,6 +35,8 @@
 
 struct agent_link;
 struct agent_session;
+struct control;
+struct entrances;
 
 struct agent {
 	const struct agent_config *config;
@@ -48,9 +56,15 @@ struct agent {
 
 	struct agent_link **links; /* in order of the configuration */
 	size_t link_count;
+	struct agent_link *retired; /* of relays that are no longer used, until they are quiet */
+	struct revoked revoked;
+
+	struct entrances *entrances; /* NULL: none, ever */
+	struct control *control;     /* NULL: nobody may ask for it */
 
 	struct agent_session *sessions;
-	size_t session_count;
+	size_t session_count, control_count; /* the second: of those, consoles' */
+	uint64_t started_ms;
 	uint64_t session_number; /* of the last one */
 	struct {
 		uint64_t sessions, failed, up_bytes, down_bytes;
@@ -58,7 +72,7 @@ struct agent {
 
 	size_t held;
 	struct timer stop_timer;
-	/* A stopping agent's listeners and the like; NULL when there are none. */
+	/* For what the program itself holds; NULL: nothing. */
 	void (*on_stop)(struct agent *a);
 };
 
@@ -84,12 +98,7 @@ static inline void agent_hold(struct agent *a)
 }
 void agent_drop(struct agent *a);
 
-/* The link that a new session should use: the first usable one from position *at on; *at becomes
- * the position after it. NULL when there is none. */
-struct agent_link *agent_next_link(struct agent *a, size_t *at);
-/* Any link became usable: wakes the requests that wait for one. */
-void agent_link_usable(struct agent *a);
-/* Why there is no usable link, for people. */
-void agent_describe_links(const struct agent *a, char *out, size_t room);
+/* How many sessions there may be, from now on. False without memory: as before. */
+bool agent_set_max_sessions(struct agent *a, uint64_t max) MUST_CHECK;
 
 #endif

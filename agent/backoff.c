@@ -21,6 +21,11 @@ void backoff_init(struct backoff *b, uint64_t first_ms, uint64_t max_ms, uint64_
 	b->bound_ms = b->first_ms;
 }
 
+void backoff_set_max(struct backoff *b, uint64_t max_ms)
+{
+	b->max_ms = max_ms > b->first_ms ? max_ms : b->first_ms;
+}
+
 static uint64_t next_below(struct backoff *b, uint64_t cap_ms)
 {
 	uint64_t half = b->bound_ms / 2;

@@ -22,6 +22,9 @@ struct backoff {
 /* max_ms below first_ms counts as first_ms. The same seed gives the same delays. */
 void backoff_init(struct backoff *b, uint64_t first_ms, uint64_t max_ms, uint64_t seed);
 
+/* From the next delay on. */
+void backoff_set_max(struct backoff *b, uint64_t max_ms);
+
 /* The delay before the next attempt. */
 uint64_t backoff_next(struct backoff *b);
 /* As backoff_next(), but with a bound of at least floor_ms, which may grow up to cap_ms. */

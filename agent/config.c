@@ -49,6 +49,10 @@ static void check_service(struct conf_errors *e, const struct conf_node *at, con
 			   "%s is not a service's name; write 1 to 63 of a-z 0-9 - _ . / and begin "
 			   "and end with a letter or digit, without two of . and / side by side",
 			   conf_quote(name, shown));
+	else if (strncmp(name, WIRE_OWN_SERVICES, strlen(WIRE_OWN_SERVICES)) == 0)
+		conf_error(e, at, path,
+			   "begins with \"" WIRE_OWN_SERVICES "\", which is for Postern's own "
+			   "services; choose another name");
 }
 
 static void check_target(struct conf_errors *e, const struct conf_node *at, const char *path,
@@ -110,6 +114,16 @@ static const char *proxy_problem(const char *url)
 		return "does not end in a host and a port; write http://host:port, such as "
 		       "http://proxy.example.org:3128";
 	return NULL;
+}
+
+static void check_directory(struct conf_errors *e, const struct conf_node *at, const char *path,
+			    const void *value)
+{
+	char shown[CONF_QUOTE_BYTES];
+
+	if ((*(char *const *)value)[0] != '/')
+		conf_error(e, at, path, "%s is not an absolute path; begin it with /",
+			   conf_quote(*(char *const *)value, shown));
 }
 
 static void check_proxy(struct conf_errors *e, const struct conf_node *at, const char *path,
@@ -364,6 +378,13 @@ static const struct conf_field fields[] = {
 	 .offset = AT(agent_config, socks5),
 	 .fields = socks5_fields,
 	 .help = "a SOCKS5 server, where services are called SERVICE.AGENT.postern"},
+	{.key = "state_dir",
+	 .type = CONF_STRING,
+	 .offset = AT(agent_config, state_dir),
+	 .min = 1,
+	 .check = check_directory,
+	 .help = "the directory that keeps what consoles apply; without the key nothing is "
+		 "written"},
 	{.key = "proxy",
 	 .type = CONF_STRING,
 	 .offset = AT(agent_config, proxy),

@@ -41,6 +41,7 @@ struct agent_config {
 	struct {
 		struct addr listen; /* len 0: no SOCKS5 */
 	} socks5;
+	char *state_dir;       /* keeps what consoles apply; NULL: nothing is ever written */
 	char *proxy;	       /* http://[user:password@]host:port; else HTTPS_PROXY */
 	uint64_t warm_legs;    /* idle legs kept at each relay; 2 */
 	uint64_t max_sessions; /* 10000 */

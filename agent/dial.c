@@ -213,9 +213,16 @@ static void proxy_reply(struct dial *d)
 
 static void proxy_begin(struct dial *d)
 {
+	char now[ENDPOINT_TEXT_BYTES];
 	size_t n;
 
 	d->stage = DIAL_PROXY;
+	/* Another proxy's password is not for this one. */
+	endpoint_text(&d->agent->proxy.address, now);
+	if (!d->agent->proxy.used || strcmp(now, d->proxy) != 0) {
+		fail(d, "the proxy was changed while %s was being dialled", d->proxy);
+		return;
+	}
 	d->head = malloc(HTTP_HEAD_MAX);
 	n = d->head ? http_proxy_connect(&d->agent->proxy, d->target, d->head) : 0;
 	if (n == 0)

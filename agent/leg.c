@@ -212,7 +212,7 @@ bool leg_dial(struct agent_link *l)
 	g->link = l;
 	g->state = LEG_DIALLING;
 	g->deadline.fire = deadline_fired;
-	g->dial = dial_start(l->agent, l->relay, dialled, g);
+	g->dial = dial_start(l->agent, &l->relay, dialled, g);
 	if (!g->dial) {
 		free(g);
 		return false;

@@ -90,6 +90,8 @@ void legs_init(struct agent_link *l, uint64_t seed);
 void legs_open(struct agent_link *l, uint16_t max_legs);
 /* The link is gone: every leg before GO ends, every call fails. */
 void legs_shut(struct agent_link *l, const char *why);
+/* Another configuration is in force. */
+void legs_adopt(struct agent_link *l);
 /* Dials or closes until the pool is as it should be. */
 void legs_balance(struct agent_link *l);
 

@@ -184,6 +184,17 @@ void legs_balance(struct agent_link *l)
 	}
 }
 
+void legs_adopt(struct agent_link *l)
+{
+	struct leg_pool *p = &l->legs;
+	size_t idle = idle_wanted(l);
+
+	backoff_set_max(&p->backoff, l->agent->config->retry_max_ms);
+	while (p->count[LEG_WARM] > idle)
+		leg_close(any_warm(p));
+	legs_balance(l);
+}
+
 /* A leg has nothing to do (any more). */
 void legs_ready(struct leg *g, bool fresh)
 {

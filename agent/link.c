@@ -10,7 +10,9 @@
 #include <openssl/mem.h>
 #include <openssl/rand.h>
 
+#include "agent/control.h"
 #include "agent/publish.h"
+#include "agent/session.h"
 #include "core/log.h"
 
 #define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
@@ -94,7 +96,7 @@ static void dial(struct agent_link *l)
 		return;
 	}
 	l->dial_wanted = false;
-	l->dial = dial_start(l->agent, l->relay, dialled, l);
+	l->dial = dial_start(l->agent, &l->relay, dialled, l);
 	if (!l->dial)
 		act(l, link_state_failed(&l->state, ring_now_ms(l->agent->ring), "out of memory"),
 		    NULL);
@@ -104,7 +106,8 @@ static void came_up(struct agent_link *l, const struct wire_message *m)
 {
 	char relay[WIRE_RELAY_MAX + 1], address[WIRE_ADDRESS_MAX + 1];
 
-	assert(m); /* only WELCOME leads here */
+	assert(m);				     /* only WELCOME leads here */
+	revoked_forget(&l->agent->revoked, l->slot); /* it tells them anew */
 	l->failures = 0;
 	l->id = m->welcome.link;
 	memcpy(l->secret, m->welcome.leg_secret, sizeof(l->secret));
@@ -113,6 +116,7 @@ static void came_up(struct agent_link *l, const struct wire_message *m)
 	log_notice("link", "up relay=%s agent=%s", l->label, l->agent->config->name);
 	log_info("link", "relay=%s calls itself %s and sees us at %s", l->label, relay, address);
 	legs_open(l, m->welcome.max_legs);
+	agent_event(l->agent, "link.up", "{s:s}", "relay", l->label);
 }
 
 /* What the operator must act on is an error; what passes by itself is not. */
@@ -125,6 +129,7 @@ static void log_trouble(const struct agent_link *l)
 	case REASON_CERT_UNTRUSTED:
 	case REASON_CERT_EXPIRED:
 	case REASON_CERT_ROLE:
+	case REASON_REVOKED:
 	case REASON_VERSION:
 		level = LOG_LEVEL_ERROR;
 		break;
@@ -138,10 +143,33 @@ static void log_trouble(const struct agent_link *l)
 static void went_down(struct agent_link *l)
 {
 	log_notice("link", "down relay=%s reason=%s", l->label, l->state.why);
-	if (l->state.phase == LINK_WAITING && l->state.reason != REASON_OK)
+	if (l->state.phase == LINK_WAITING && l->state.reason != REASON_OK && !l->retired_ms)
 		log_trouble(l);
 	legs_shut(l, l->state.why);
+	agent_event(l->agent, "link.down", "{s:s, s:s, s:s}", "relay", l->label, "reason",
+		    reason_name(l->state.reason), "text", l->state.why);
 	OPENSSL_cleanse(l->secret, sizeof(l->secret));
+}
+
+/* Sessions with these names end now, whichever relay they came by. */
+static void take_revoked(struct agent_link *l, const struct wire_message *m)
+{
+	struct agent *a = l->agent;
+	uint64_t dropped = a->revoked.dropped;
+	size_t fresh;
+
+	if (m->revoked.count == 0) {
+		revoked_forget(&a->revoked, l->slot);
+		return;
+	}
+	fresh = revoked_add(&a->revoked, l->slot, m->revoked.services, m->revoked.count);
+	if (a->revoked.dropped > dropped)
+		log_error("link",
+			  "relay=%s: more than %u names are revoked: this agent does not know all "
+			  "of them; let certificates expire instead",
+			  l->label, REVOKED_NAMES_MAX);
+	if (fresh > 0)
+		agent_sessions_revoke(a);
 }
 
 static void disconnect(struct agent_link *l, bool politely)
@@ -200,8 +228,14 @@ static void act(struct agent_link *l, unsigned actions, const struct wire_messag
 		l->failures++;
 		log_trouble(l);
 	}
-	if (actions & LINK_DO_UP)
+	if (actions & LINK_DO_REVOKE)
+		take_revoked(l, m);
+	if (actions & LINK_DO_UP) {
+		agent_links_took_over(l->agent, l);
 		agent_link_usable(l->agent);
+	}
+	if (l->retired_ms && l->state.phase == LINK_WAITING)
+		agent_link_stop(l, l->state.why);
 }
 
 /* ---- what happens ---- */
@@ -261,16 +295,24 @@ static void timer_fired(struct timer *t, uint64_t now_ms)
 
 /* ---- life ---- */
 
-struct agent_link *agent_link_new(struct agent *a, const struct agent_relay *relay)
+struct agent_link *agent_link_new(struct agent *a, const struct agent_relay *relay, unsigned slot)
 {
 	struct agent_link *l = calloc(1, sizeof(*l));
 	uint64_t seeds[2];
 
 	if (!l)
 		return NULL;
+	l->relay = *relay;
+	if (relay->server_name) {
+		l->relay.server_name = strdup(relay->server_name);
+		if (!l->relay.server_name) {
+			free(l);
+			return NULL;
+		}
+	}
 	RAND_bytes((uint8_t *)seeds, sizeof(seeds));
 	l->agent = a;
-	l->relay = relay;
+	l->slot = slot;
 	l->timer.fire = timer_fired;
 	endpoint_text(&relay->address, l->label);
 	link_state_init(&l->state, a->config->retry_max_ms, seeds[0]);
@@ -283,10 +325,31 @@ void agent_link_start(struct agent_link *l)
 	act(l, link_state_start(&l->state, ring_now_ms(l->agent->ring)), NULL);
 }
 
-void agent_link_stop(struct agent_link *l)
+void agent_link_stop(struct agent_link *l, const char *why)
 {
-	act(l, link_state_stop(&l->state, ring_now_ms(l->agent->ring)), NULL);
-	legs_shut(l, "this agent is shutting down");
+	char kept[sizeof(l->state.why)];
+
+	l->retired_ms = 0;
+	if (l->state.phase == LINK_DOWN)
+		return;
+	snprintf(kept, sizeof(kept), "%s", why); /* it may be the link's own */
+	act(l, link_state_stop(&l->state, ring_now_ms(l->agent->ring), kept), NULL);
+	legs_shut(l, kept);
+	revoked_forget(&l->agent->revoked, l->slot);
+}
+
+bool agent_link_quiet(const struct agent_link *l)
+{
+	return l->state.phase == LINK_DOWN && !l->dial && l->channel.state == CHANNEL_UNUSED &&
+	       !l->legs.legs && l->users == 0;
+}
+
+void agent_link_adopt(struct agent_link *l, bool publish)
+{
+	link_state_set_retry_max(&l->state, l->agent->config->retry_max_ms);
+	legs_adopt(l);
+	if (publish)
+		act(l, link_state_publish(&l->state), NULL);
 }
 
 void agent_link_free(struct agent_link *l)
@@ -294,5 +357,6 @@ void agent_link_free(struct agent_link *l)
 	if (!l)
 		return;
 	OPENSSL_cleanse(l->secret, sizeof(l->secret));
+	free(l->relay.server_name);
 	free(l);
 }

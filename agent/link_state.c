@@ -35,11 +35,6 @@ void link_state_init(struct link_state *l, uint64_t retry_max_ms, uint64_t seed)
 	backoff_init(&l->backoff, FIRST_RETRY_MS, retry_max_ms, seed);
 }
 
-static bool live(const struct link_state *l)
-{
-	return l->phase == LINK_UP || l->phase == LINK_DRAINING;
-}
-
 /* How long to stay away after reason. */
 static uint64_t pause_for(struct link_state *l, enum reason reason)
 {
@@ -49,6 +44,7 @@ static uint64_t pause_for(struct link_state *l, enum reason reason)
 	case REASON_CERT_UNTRUSTED:
 	case REASON_CERT_EXPIRED:
 	case REASON_CERT_ROLE:
+	case REASON_REVOKED:
 	case REASON_VERSION:
 		return later_of(l->retry_max_ms, FIRST_RETRY_MS);
 	default:
@@ -58,7 +54,7 @@ static uint64_t pause_for(struct link_state *l, enum reason reason)
 
 static unsigned wait_after(struct link_state *l, uint64_t now_ms, enum reason reason)
 {
-	bool was_up = live(l);
+	bool was_up = link_state_live(l);
 
 	if (was_up)
 		backoff_lasted(&l->backoff, now_ms - l->up_since_ms);
@@ -106,7 +102,7 @@ unsigned link_state_failed(struct link_state *l, uint64_t now_ms, const char *wh
 
 unsigned link_state_lost(struct link_state *l, uint64_t now_ms, const char *why)
 {
-	if (l->phase != LINK_SIGNING_IN && !live(l))
+	if (l->phase != LINK_SIGNING_IN && !link_state_live(l))
 		return 0;
 	snprintf(l->why, sizeof(l->why), "%s", why);
 	return wait_after(l, now_ms, REASON_OK);
@@ -118,7 +114,7 @@ static unsigned welcomed(struct link_state *l, uint64_t now_ms, const struct wir
 						    : LINK_PING_MS;
 	l->ping_due_ms = now_ms + l->interval_ms;
 	l->up_since_ms = now_ms;
-	l->publishing = true;
+	l->publishing = 1;
 	change(l, LINK_UP);
 	return LINK_DO_UP | LINK_DO_PUBLISH;
 }
@@ -133,6 +129,10 @@ static unsigned dismissed(struct link_state *l, uint64_t now_ms, const struct wi
 		snprintf(l->why, sizeof(l->why),
 			 "another agent signed in with this agent's name; give every agent a name "
 			 "and certificate of its own");
+	else if (m->bye.reason == REASON_REVOKED)
+		snprintf(l->why, sizeof(l->why),
+			 "the operator has revoked this agent; ask for a new identity ('postern "
+			 "pki issue', under another name unless this one is let in again)");
 	else
 		snprintf(l->why, sizeof(l->why), "the relay said: %s",
 			 said[0] ? said : reason_sentence(m->bye.reason));
@@ -156,9 +156,9 @@ static unsigned live_message(struct link_state *l, uint64_t now_ms, const struct
 {
 	switch (m->type) {
 	case WIRE_PUBLISHED:
-		if (!l->publishing)
+		if (l->publishing == 0)
 			return protocol_error(l, now_ms, m);
-		l->publishing = false;
+		l->publishing--;
 		return 0;
 	case WIRE_OFFER:
 		return LINK_DO_OFFER;
@@ -168,6 +168,8 @@ static unsigned live_message(struct link_state *l, uint64_t now_ms, const struct
 		return 0;
 	case WIRE_DRAIN:
 		return drained(l, now_ms, m);
+	case WIRE_REVOKED:
+		return LINK_DO_REVOKE;
 	default:
 		return protocol_error(l, now_ms, m);
 	}
@@ -175,29 +177,44 @@ static unsigned live_message(struct link_state *l, uint64_t now_ms, const struct
 
 unsigned link_state_message(struct link_state *l, uint64_t now_ms, const struct wire_message *m)
 {
-	if (l->phase != LINK_SIGNING_IN && !live(l))
+	if (l->phase != LINK_SIGNING_IN && !link_state_live(l))
 		return 0;
 	l->heard_ms = now_ms;
 	if (m->type == WIRE_BYE)
 		return dismissed(l, now_ms, m);
-	if (live(l))
+	if (link_state_live(l))
 		return live_message(l, now_ms, m);
 	if (m->type == WIRE_WELCOME)
 		return welcomed(l, now_ms, m);
 	return protocol_error(l, now_ms, m);
 }
 
-unsigned link_state_stop(struct link_state *l, uint64_t now_ms)
+unsigned link_state_publish(struct link_state *l)
 {
-	bool connected = l->phase == LINK_SIGNING_IN || live(l);
+	if (!link_state_live(l))
+		return 0; /* WELCOME leads to one */
+	l->publishing++;
+	return LINK_DO_PUBLISH;
+}
+
+void link_state_set_retry_max(struct link_state *l, uint64_t retry_max_ms)
+{
+	l->retry_max_ms = retry_max_ms;
+	backoff_set_max(&l->backoff, retry_max_ms);
+}
+
+unsigned link_state_stop(struct link_state *l, uint64_t now_ms, const char *why)
+{
+	bool connected = l->phase == LINK_SIGNING_IN || link_state_live(l);
 	unsigned actions = LINK_DO_CLOSE;
 
 	if (connected)
 		actions |= LINK_DO_BYE;
-	if (live(l))
+	if (link_state_live(l))
 		actions |= LINK_DO_DOWN;
 	l->reason = REASON_SHUTDOWN;
-	snprintf(l->why, sizeof(l->why), "this agent is shutting down");
+	snprintf(l->why, sizeof(l->why), "%s", why);
+	l->drain_until_ms = 0;
 	change(l, LINK_DOWN);
 	return actions;
 }
@@ -251,7 +268,7 @@ uint64_t link_state_due(const struct link_state *l)
 
 	if (l->phase == LINK_WAITING || l->phase == LINK_SIGNING_IN)
 		return l->due_ms;
-	if (!live(l))
+	if (!link_state_live(l))
 		return due;
 	due = l->heard_ms + l->interval_ms * LINK_SILENT_INTERVALS;
 	if (l->ping_due_ms < due)

@@ -16,8 +16,8 @@
  * connection that ended by itself, and not when it was told to LINK_CLOSE.
  *
  * What makes an agent wait longer than its back-off: another agent of the same name (they would
- * replace each other for ever), a refused certificate (it will not get better by itself), and a
- * relay that says when to come back.
+ * replace each other for ever), a refused certificate or a revoked name (it will not get better by
+ * itself), and a relay that says when to come back.
  */
 #ifndef POSTERN_AGENT_LINK_STATE_H
 #define POSTERN_AGENT_LINK_STATE_H
@@ -41,7 +41,7 @@ enum link_phase {
 	LINK_DOWN,	 /* not started */
 	LINK_DIALLING,	 /* the caller is making a connection */
 	LINK_SIGNING_IN, /* HELLO is sent [WELCOME, BYE] */
-	LINK_UP,	 /* [PUBLISHED, OFFER, PING, PONG, DRAIN, BYE] */
+	LINK_UP,	 /* [PUBLISHED, OFFER, PING, PONG, DRAIN, REVOKED, BYE] */
 	LINK_DRAINING,	 /* as UP, but nothing new is opened here [as UP] */
 	LINK_WAITING,	 /* for the back-off to pass */
 };
@@ -59,6 +59,7 @@ enum link_action {
 	LINK_DO_CLOSE = 1 << 8,	  /* close the connection, or stop dialling */
 	LINK_DO_DOWN = 1 << 9,	  /* the link was UP and is not any more: link_state.why */
 	LINK_DO_WAIT = 1 << 10,	  /* an attempt came to nothing: link_state.why, retry_ms */
+	LINK_DO_REVOKE = 1 << 11, /* the message is a REVOKED: take its names */
 };
 
 struct link_state {
@@ -74,7 +75,7 @@ struct link_state {
 	uint64_t retry_ms;	 /* the wait just begun */
 	uint64_t drain_until_ms; /* 0, or not before this */
 	unsigned changes;	 /* of phase, ever */
-	bool publishing;	 /* a PUBLISH is unanswered */
+	unsigned publishing;	 /* PUBLISHes that are unanswered */
 	enum reason reason;
 	char why[WIRE_TEXT_MAX + 128];
 };
@@ -88,8 +89,12 @@ unsigned link_state_message(struct link_state *l, uint64_t now_ms,
 			    const struct wire_message *m) MUST_CHECK;
 /* The connection ended. */
 unsigned link_state_lost(struct link_state *l, uint64_t now_ms, const char *why) MUST_CHECK;
-/* Our side is shutting down: BYE and CLOSE, where there is a connection. */
-unsigned link_state_stop(struct link_state *l, uint64_t now_ms) MUST_CHECK;
+/* What we publish has changed: PUBLISH, where the link is up. */
+unsigned link_state_publish(struct link_state *l) MUST_CHECK;
+/* Our side ends it: BYE and CLOSE, where there is a connection. It may be started again. */
+unsigned link_state_stop(struct link_state *l, uint64_t now_ms, const char *why) MUST_CHECK;
+/* From the next wait on. */
+void link_state_set_retry_max(struct link_state *l, uint64_t retry_max_ms);
 /* Time has passed; harmless too early. */
 unsigned link_state_tick(struct link_state *l, uint64_t now_ms) MUST_CHECK;
 /* When to call tick, or UINT64_MAX. */
@@ -99,6 +104,12 @@ uint64_t link_state_due(const struct link_state *l);
 static inline bool link_state_usable(const struct link_state *l)
 {
 	return l->phase == LINK_UP;
+}
+
+/* Signed in. */
+static inline bool link_state_live(const struct link_state *l)
+{
+	return l->phase == LINK_UP || l->phase == LINK_DRAINING;
 }
 
 const char *link_phase_name(enum link_phase phase);

@@ -20,11 +20,14 @@
 
 static void maybe_closed(struct listener *l)
 {
-	if (l->agent->stopping && l->fd >= 0 && !ring_op_busy(&l->op)) {
-		ring_close_fd(l->agent->ring, l->fd);
-		l->fd = -1;
-		agent_drop(l->agent);
-	}
+	struct agent *a = l->agent;
+
+	if (!l->closing || l->fd < 0 || ring_op_busy(&l->op))
+		return;
+	ring_close_fd(a->ring, l->fd);
+	l->fd = -1;
+	l->closed(l);
+	agent_drop(a);
 }
 
 static void accepted(struct ring_op *op, int res)
@@ -33,14 +36,15 @@ static void accepted(struct ring_op *op, int res)
 	char source[ADDR_TEXT_BYTES] = "";
 	struct addr from = {.len = sizeof(from.v6)};
 
-	if (res >= 0 && l->agent->stopping) {
+	if (res >= 0 && l->closing) {
 		ring_close_fd(l->agent->ring, res);
+		maybe_closed(l);
 	} else if (res >= 0) {
 		connector_tune(res);
 		if (getpeername(res, &from.sa, &from.len) == 0)
 			addr_format(&from, source);
 		l->accepted(l, res, source);
-	} else if (l->agent->stopping) {
+	} else if (l->closing) {
 		maybe_closed(l);
 	} else {
 		log_warning("listen", "accepting pauses: %s", strerror(-res));
@@ -57,19 +61,19 @@ static void pause_over(struct timer *t, uint64_t now_ms)
 
 /* When a process with a ring is killed, the kernel takes the ring down a moment later, and only
  * then closes its listeners: who starts in its place waits for that, for a second at most. */
-static bool bind_patiently(int fd, const struct addr *address)
+static bool bind_to(int fd, const struct addr *address, bool patiently)
 {
 	const struct timespec pause = {.tv_nsec = IN_USE_PAUSE_NS};
 
 	for (unsigned tries = 0; bind(fd, &address->sa, address->len) < 0; tries++) {
-		if (errno != EADDRINUSE || tries == IN_USE_TRIES)
+		if (errno != EADDRINUSE || !patiently || tries == IN_USE_TRIES)
 			return false;
 		nanosleep(&pause, NULL);
 	}
 	return true;
 }
 
-int listener_open(struct listener *l, struct agent *a, const struct addr *address,
+int listener_open(struct listener *l, struct agent *a, const struct addr *address, bool patiently,
 		  struct addr *bound)
 {
 	struct addr in_use = {.len = sizeof(in_use.v6)};
@@ -79,7 +83,7 @@ int listener_open(struct listener *l, struct agent *a, const struct addr *addres
 	if (fd < 0)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-	    !bind_patiently(fd, address) || listen(fd, BACKLOG) < 0 ||
+	    !bind_to(fd, address, patiently) || listen(fd, BACKLOG) < 0 ||
 	    getsockname(fd, &in_use.sa, &in_use.len) < 0) {
 		error = -errno;
 		close(fd);
@@ -91,14 +95,19 @@ int listener_open(struct listener *l, struct agent *a, const struct addr *addres
 	l->pause.fire = pause_over;
 	*bound = in_use;
 	agent_hold(a);
-	ring_accept(a->ring, &l->op, fd);
 	return 0;
+}
+
+void listener_begin(struct listener *l)
+{
+	ring_accept(l->agent->ring, &l->op, l->fd);
 }
 
 void listener_close(struct listener *l)
 {
-	if (!l->agent || l->fd < 0)
+	if (l->closing || l->fd < 0)
 		return;
+	l->closing = true;
 	ring_timer_cancel(l->agent->ring, &l->pause);
 	ring_cancel(l->agent->ring, &l->op);
 	maybe_closed(l);

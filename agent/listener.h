@@ -13,14 +13,20 @@ struct listener {
 	struct ring_op op;
 	struct timer pause;
 	int fd; /* -1: closed */
+	bool closing;
 	void (*accepted)(struct listener *l, int fd, const char *source);
-	const void *owner;
+	/* After listener_close(), maybe from inside it: nothing is in flight, the owner may free.
+	 */
+	void (*closed)(struct listener *l);
 };
 
-/* Binds and listens; *bound is the address in use. Returns 0 or -errno. l stays where it is. */
-int listener_open(struct listener *l, struct agent *a, const struct addr *address,
+/* Binds and listens; *bound is the address in use. patiently: waits a moment, blocking, for a
+ * killed predecessor's socket to go. Returns 0 or -errno. Connections wait until listener_begin().
+ */
+int listener_open(struct listener *l, struct agent *a, const struct addr *address, bool patiently,
 		  struct addr *bound) MUST_CHECK;
-/* Harmless twice; l must live until the agent holds nothing any more. */
+void listener_begin(struct listener *l);
+/* Harmless twice. */
 void listener_close(struct listener *l);
 
 #endif

@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
-#include "agent/forward.h"
-#include "agent/socks5.h"
+#include "agent/control.h"
+#include "agent/entrance.h"
+#include "agent/state.h"
 #include "core/isolation.h"
 #include "core/log.h"
 #include "core/notify.h"
@@ -21,8 +22,6 @@
 
 struct program {
 	struct agent agent;
-	struct forwards *forwards;
-	struct socks *socks;
 	struct ring_op signal_op;
 	int signal_fd;
 	struct isolation_report isolation;
@@ -92,23 +91,17 @@ static void on_stop(struct agent *a)
 
 	notify_stopping();
 	log_notice("agent", "stopping");
-	forwards_close(p->forwards);
-	socks_close(p->socks);
 	ring_cancel(a->ring, &p->signal_op);
 }
 
-static void open_listeners(struct program *p)
+static void open_entrances(struct agent *a)
 {
-	char why[256];
+	char why[256] = "out of memory";
 
-	p->forwards = forwards_open(&p->agent, why, sizeof(why));
-	if (!p->forwards)
+	a->entrances = entrances_new(a);
+	if (!a->entrances || !entrances_prepare(a->entrances, a->config, true, why, sizeof(why)))
 		die("%s", why);
-	if (p->agent.config->socks5.listen.len == 0)
-		return;
-	p->socks = socks_open(&p->agent, why, sizeof(why));
-	if (!p->socks)
-		die("%s", why);
+	entrances_adopt(a->entrances, a->config);
 }
 
 static void isolate(struct program *p)
@@ -124,8 +117,18 @@ static void isolate(struct program *p)
 				    p->isolation.parts[i].why);
 }
 
-static int run(struct program *p, const struct agent_config *config, int engine)
+/* What is known once the files are read. */
+struct beginning {
+	struct agent_config config;
+	json_t *document;
+	struct state *state;
+	struct agent_overrides overrides;
+};
+
+static int run(struct program *p, struct beginning *b)
 {
+	const struct agent_config *config = &b->config;
+	int engine = b->overrides.engine >= 0 ? b->overrides.engine : config->engine;
 	char why[512];
 	int error;
 
@@ -138,7 +141,9 @@ static int run(struct program *p, const struct agent_config *config, int engine)
 	if (notify_open() < 0)
 		log_warning("agent", "the service manager's socket cannot be used");
 	p->agent.on_stop = on_stop;
-	open_listeners(p);
+	open_entrances(&p->agent);
+	if (!agent_control_open(&p->agent, b->document, b->state, &b->overrides))
+		die("out of memory");
 	isolate(p);
 
 	p->signal_op.done = signalled;
@@ -153,8 +158,6 @@ static int run(struct program *p, const struct agent_config *config, int engine)
 		log_error("agent", "the event ring failed: %s", strerror(-error));
 	agent_log_status(&p->agent);
 	agent_close(&p->agent);
-	socks_free(p->socks);
-	forwards_free(p->forwards);
 	notify_close();
 	return error ? 1 : 0;
 }
@@ -171,6 +174,22 @@ static int check(const struct options *options, const struct agent_config *confi
 	return 0;
 }
 
+static bool load(const struct options *options, struct beginning *b)
+{
+	struct conf_errors errors = {.file = options->config};
+	bool ok = options->check ? agent_config_load(options->config, &b->config, &errors)
+				 : agent_load(options->config, &b->config, &b->document, &b->state,
+					      &errors);
+
+	if (!ok)
+		fputs(errors.text ? errors.text : "", stderr);
+	conf_errors_free(&errors);
+	b->overrides = (struct agent_overrides){options->engine, options->log_level};
+	if (ok && options->log_level >= 0)
+		b->config.log_level = options->log_level;
+	return ok;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct options_about about = {
@@ -178,9 +197,8 @@ int main(int argc, char **argv)
 		.summary = "Dials relays, publishes local services and opens forwards to others.",
 	};
 	static struct program program;
-	struct agent_config config;
+	struct beginning beginning = {0};
 	struct options options;
-	struct conf_errors errors = {0};
 	int status = options_parse(argc, argv, &about, &options);
 
 	if (status != OPTIONS_RUN)
@@ -188,21 +206,11 @@ int main(int argc, char **argv)
 	log_open(about.program, LOG_LEVEL_NOTICE);
 	if (isolation_begin(&program.isolation) < 0)
 		die("isolation cannot begin: %s", strerror(errno));
-	errors.file = options.config;
-	if (!agent_config_load(options.config, &config, &errors)) {
-		fputs(errors.text ? errors.text : "", stderr);
-		conf_errors_free(&errors);
+	if (!load(&options, &beginning))
 		return 1;
-	}
-	if (options.log_level >= 0)
-		config.log_level = options.log_level;
-	log_set_level((enum log_level)config.log_level);
-	if (options.check) {
-		status = check(&options, &config);
-	} else {
-		status = run(&program, &config,
-			     options.engine >= 0 ? options.engine : config.engine);
-	}
-	agent_config_free(&config);
+	log_set_level((enum log_level)beginning.config.log_level);
+	status = options.check ? check(&options, &beginning.config) : run(&program, &beginning);
+	json_decref(beginning.document);
+	agent_config_free(&beginning.config);
 	return status;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "agent/control.h"
 #include "agent/session.h"
 #include "core/log.h"
 #include "core/parse/proxy.h"
@@ -16,11 +17,10 @@
 /* One OFFER and what became of it. */
 struct offer {
 	struct agent_session session;
-	struct agent_link *link;
-	uint64_t link_id; /* the link may have been made anew meanwhile */
-	uint64_t number;  /* the relay's */
-	const struct agent_publish *publish;
-	bool public_kind;
+	struct agent_link *link; /* until the session has begun */
+	uint64_t link_id;	 /* the link may have been made anew meanwhile */
+	uint64_t number;	 /* the relay's */
+	bool public_kind, proxy_protocol;
 	char source[WIRE_ADDRESS_MAX + 1], local[WIRE_ADDRESS_MAX + 1];
 	char target_text[ENDPOINT_TEXT_BYTES];
 	struct leg_call *call;
@@ -28,10 +28,17 @@ struct offer {
 	int target; /* -1: none, or the stream's */
 	struct timer deadline;
 	enum reason peer_reason; /* of the inner certificate */
-	bool streaming, opened;
+	bool streaming;
 };
 
 /* ---- the end ---- */
+
+static void leave_link(struct offer *o)
+{
+	if (o->link)
+		o->link->users--;
+	o->link = NULL;
+}
 
 static void offer_free(struct offer *o)
 {
@@ -44,6 +51,7 @@ static void offer_free(struct offer *o)
 		connector_cancel(o->connector);
 	if (o->target >= 0)
 		ring_reset_fd(ring, o->target);
+	leave_link(o);
 	agent_session_remove(&o->session);
 	free(o);
 }
@@ -57,9 +65,9 @@ static void end(struct offer *o, const char *why)
 		offer_free(o);
 }
 
-static void stop(struct agent_session *s)
+static void stop(struct agent_session *s, enum reason reason, const char *why)
 {
-	end(container(s, struct offer, session), "this agent is shutting down");
+	end(container(s, struct offer, session), why);
 }
 
 static void stream_ended(struct stream *st)
@@ -67,8 +75,8 @@ static void stream_ended(struct stream *st)
 	struct offer *o = container(st, struct offer, session.stream);
 
 	o->streaming = false;
-	if (o->opened)
-		agent_session_log_closed(&o->session);
+	if (o->session.opened)
+		agent_session_closed(&o->session);
 	else
 		log_debug("session", "service=%s: %s", o->session.service, st->why);
 	offer_free(o);
@@ -77,7 +85,7 @@ static void stream_ended(struct stream *st)
 /* Before ACCEPT: the relay hears no. */
 static void refuse(struct offer *o, enum reason reason, const char *text)
 {
-	o->session.agent->totals.failed++;
+	agent_session_refused(&o->session, reason, text);
 	log_info("session", "refused service=%s reason=%s %s", o->session.service,
 		 reason_name(reason), text);
 	if (o->link->id == o->link_id)
@@ -93,7 +101,7 @@ static void reject(struct offer *o, enum reason reason, const char *text)
 		.result = {.reason = (uint16_t)reason, .text = wire_text(text)},
 	};
 
-	o->session.agent->totals.failed++;
+	agent_session_refused(&o->session, reason, text);
 	log_info("session", "refused service=%s agent=%s reason=%s %s", o->session.service,
 		 o->session.peer, reason_name(reason), text);
 	ring_timer_cancel(o->session.agent->ring, &o->deadline);
@@ -137,8 +145,8 @@ static void begin(struct offer *o)
 
 	ring_timer_cancel(o->session.agent->ring, &o->deadline);
 	o->target = -1;
-	o->opened = true;
-	agent_session_log_open(&o->session, o->link->label);
+	leave_link(o);
+	agent_session_opened(&o->session);
 	stream_attach(&o->session.stream, target);
 }
 
@@ -171,7 +179,7 @@ static void target_connected(void *owner, const struct connector_result *r)
 		return;
 	}
 	o->target = r->fd;
-	if (o->publish->proxy_protocol && !send_proxy_header(o))
+	if (o->proxy_protocol && !send_proxy_header(o))
 		target_failed(o, &cut);
 	else if (o->public_kind)
 		accept_offer(o);
@@ -179,18 +187,29 @@ static void target_connected(void *owner, const struct connector_result *r)
 		begin(o);
 }
 
-static void connect_target(struct offer *o)
+static void connect_target(struct offer *o, const struct agent_publish *p)
 {
 	const struct connector_result failed = {.fd = -1, .error = "out of memory"};
 
-	endpoint_text(&o->publish->target, o->target_text);
-	o->connector = connector_start(o->session.agent, &o->publish->target, PUBLISH_TARGET_MS,
+	o->proxy_protocol = p->proxy_protocol;
+	endpoint_text(&p->target, o->target_text);
+	o->connector = connector_start(o->session.agent, &p->target, PUBLISH_TARGET_MS,
 				       target_connected, o);
 	if (!o->connector)
 		target_failed(o, &failed);
 }
 
 /* ---- who asks, and for what ---- */
+
+static const struct agent_publish *find(const struct agent *a, struct wire_bytes service)
+{
+	const struct agent_publish *list = a->config->publish.items;
+
+	for (size_t i = 0; i < a->config->publish.count && !a->transient; i++)
+		if (wire_bytes_equal(service, wire_text(list[i].service)))
+			return &list[i];
+	return NULL;
+}
 
 static bool allowed(const struct agent_publish *p, const char *peer)
 {
@@ -202,6 +221,13 @@ static bool allowed(const struct agent_publish *p, const char *peer)
 	return p->allow.count == 0;
 }
 
+static enum reason judge_role(const struct offer *o, enum identity_role role)
+{
+	if (o->session.control)
+		return role == IDENTITY_CONSOLE ? REASON_OK : REASON_NOT_ALLOWED;
+	return role == IDENTITY_AGENT ? REASON_OK : REASON_CERT_ROLE;
+}
+
 static void stream_ready(struct stream *st)
 {
 	struct offer *o = container(st, struct offer, session.stream);
@@ -209,16 +235,47 @@ static void stream_ready(struct stream *st)
 	struct identity_peer peer;
 
 	o->peer_reason = identity_peer_of(a->identity, tls_ssl(st->inner.tls), &peer);
-	if (o->peer_reason == REASON_OK && peer.role != IDENTITY_AGENT)
-		o->peer_reason = REASON_CERT_ROLE;
-	if (o->peer_reason == REASON_OK)
+	if (o->peer_reason == REASON_OK) {
 		snprintf(o->session.peer, sizeof(o->session.peer), "%s", peer.name);
+		o->peer_reason = judge_role(o, peer.role);
+	}
 	ring_timer_set(a->ring, &o->deadline, PUBLISH_REQUEST_MS);
+}
+
+/* p: what is published under the service's name now. */
+static enum reason judge_request(const struct offer *o, const struct wire_message *m,
+				 const struct agent_publish *p)
+{
+	if (o->peer_reason != REASON_OK)
+		return o->peer_reason;
+	if (revoked_has(&o->session.agent->revoked, o->session.peer))
+		return REASON_REVOKED;
+	if (!wire_bytes_equal(m->request.service, wire_text(o->session.service)))
+		return REASON_PROTOCOL;
+	if (o->session.control)
+		return REASON_OK;
+	if (!p)
+		return REASON_SERVICE_UNKNOWN;
+	return allowed(p, o->session.peer) ? REASON_OK : REASON_NOT_ALLOWED;
+}
+
+static void connect_control(struct offer *o)
+{
+	const struct connector_result r = {
+		.fd = agent_control_attach(o->session.agent->control, o->session.peer,
+					   o->session.relay),
+		.error = "out of memory or descriptors",
+	};
+
+	snprintf(o->target_text, sizeof(o->target_text), "the agent itself");
+	target_connected(o, &r);
 }
 
 static void stream_message(struct stream *st, const struct wire_message *m)
 {
 	struct offer *o = container(st, struct offer, session.stream);
+	const struct agent_publish *p;
+	enum reason reason;
 
 	if (m->type != WIRE_REQUEST) {
 		end(o, "another message came in place of REQUEST");
@@ -226,14 +283,14 @@ static void stream_message(struct stream *st, const struct wire_message *m)
 	}
 	wire_bytes_copy(m->request.source, o->source, sizeof(o->source));
 	ring_timer_cancel(o->session.agent->ring, &o->deadline); /* the target has its own */
-	if (o->peer_reason != REASON_OK)
-		reject(o, o->peer_reason, "");
-	else if (!wire_bytes_equal(m->request.service, wire_text(o->session.service)))
-		reject(o, REASON_PROTOCOL, "another service was asked for than was offered");
-	else if (!allowed(o->publish, o->session.peer))
-		reject(o, REASON_NOT_ALLOWED, "");
+	p = find(o->session.agent, wire_text(o->session.service));
+	reason = judge_request(o, m, p);
+	if (reason != REASON_OK)
+		reject(o, reason, "");
+	else if (o->session.control)
+		connect_control(o);
 	else
-		connect_target(o);
+		connect_target(o, p);
 }
 
 static const struct stream_events events = {
@@ -286,16 +343,6 @@ static void accept_offer(struct offer *o)
 
 /* ---- the offer ---- */
 
-static const struct agent_publish *find(const struct agent *a, struct wire_bytes service)
-{
-	const struct agent_publish *list = a->config->publish.items;
-
-	for (size_t i = 0; i < a->config->publish.count && !a->transient; i++)
-		if (wire_bytes_equal(service, wire_text(list[i].service)))
-			return &list[i];
-	return NULL;
-}
-
 static enum reason judge(const struct agent_publish *p, enum wire_offer_kind kind)
 {
 	if (!p)
@@ -305,10 +352,18 @@ static enum reason judge(const struct agent_publish *p, enum wire_offer_kind kin
 	return REASON_OK;
 }
 
+/* Every agent but a transient one has it, though none publishes it. */
+static bool is_control(const struct agent *a, const struct wire_message *m)
+{
+	return a->control && m->offer.kind == WIRE_OFFER_AGENT &&
+	       wire_bytes_equal(m->offer.service, wire_text(WIRE_CONTROL_SERVICE));
+}
+
 void publish_offer(struct agent_link *l, const struct wire_message *m)
 {
+	bool control = is_control(l->agent, m);
 	const struct agent_publish *p = find(l->agent, m->offer.service);
-	enum reason reason = judge(p, m->offer.kind);
+	enum reason reason = control ? REASON_OK : judge(p, m->offer.kind);
 	struct offer *o;
 
 	if (reason != REASON_OK) {
@@ -317,6 +372,8 @@ void publish_offer(struct agent_link *l, const struct wire_message *m)
 		return;
 	}
 	o = calloc(1, sizeof(*o));
+	if (o)
+		o->session.control = control;
 	if (!o || !agent_session_add(l->agent, &o->session)) {
 		agent_link_refuse(l, m->offer.session,
 				  o ? REASON_LIMIT_SESSIONS : REASON_LIMIT_MEMORY, "");
@@ -325,17 +382,18 @@ void publish_offer(struct agent_link *l, const struct wire_message *m)
 	}
 	o->link = l;
 	o->link_id = l->id;
+	l->users++;
 	o->number = m->offer.session;
-	o->publish = p;
 	o->public_kind = m->offer.kind == WIRE_OFFER_PUBLIC;
 	o->target = -1;
 	o->deadline.fire = deadline_fired;
 	o->session.stop = stop;
+	memcpy(o->session.relay, l->label, sizeof(o->session.relay));
 	wire_bytes_copy(m->offer.service, o->session.service, sizeof(o->session.service));
 	wire_bytes_copy(m->offer.source, o->source, sizeof(o->source));
 	wire_bytes_copy(m->offer.local, o->local, sizeof(o->local));
 	if (o->public_kind)
-		connect_target(o);
+		connect_target(o, p);
 	else
 		accept_offer(o);
 }

@@ -4,9 +4,11 @@
  *
  * agent:   ACCEPT ─► inner TLS ─► REQUEST ─► policy ─► connect to the target ─► RESULT ─► bytes
  * public:  connect to the target ─► ACCEPT ─► bytes
+ * control: ACCEPT ─► inner TLS ─► REQUEST ─► is it a console? ─► RESULT ─► lines (agent/control.h)
  *
  * Who asks is what the inner TLS certificate says; the relay's word counts for nothing but the
- * public kind, which only services with public access accept.
+ * public kind, which only services with public access accept. What counts is the configuration in
+ * force when REQUEST comes.
  */
 #ifndef POSTERN_AGENT_PUBLISH_H
 #define POSTERN_AGENT_PUBLISH_H

@@ -18,12 +18,11 @@ struct request {
 	struct agent_session session;
 	struct request_style style;
 	char source[WIRE_ADDRESS_MAX + 1];
-	struct agent_link *link; /* the one asked last */
 	size_t next_link;
 	struct leg_call *call;
 	struct timer deadline;
 	int local; /* -1: closed, or the stream's */
-	bool streaming, opened;
+	bool streaming;
 	enum reason reason; /* why it failed, or the last relay's answer */
 	char text[WIRE_TEXT_MAX + 1];
 };
@@ -38,7 +37,7 @@ static void request_free(struct request *r)
 	enum reason reason = r->reason;
 	char why[sizeof(r->text)];
 
-	snprintf(why, sizeof(why), "%s", r->opened ? r->session.stream.why : r->text);
+	snprintf(why, sizeof(why), "%s", r->session.opened ? r->session.stream.why : r->text);
 	ring_timer_cancel(r->session.agent->ring, &r->deadline);
 	if (r->call)
 		leg_call_cancel(r->call);
@@ -73,7 +72,7 @@ static void fail(struct request *r, enum reason reason, const char *text)
 {
 	struct agent *a = r->session.agent;
 
-	a->totals.failed++;
+	agent_session_refused(&r->session, reason, text);
 	r->reason = reason;
 	if (text != r->text)
 		snprintf(r->text, sizeof(r->text), "%s", text);
@@ -100,8 +99,8 @@ static void stream_ended(struct stream *st)
 	struct request *r = container(st, struct request, session.stream);
 
 	r->streaming = false;
-	if (r->opened) {
-		agent_session_log_closed(&r->session);
+	if (r->session.opened) {
+		agent_session_closed(&r->session);
 		r->reason = st->clean ? REASON_OK : REASON_PEER_GONE;
 	} else if (r->local >= 0) {
 		fail(r, REASON_PEER_GONE, st->why);
@@ -110,14 +109,14 @@ static void stream_ended(struct stream *st)
 	request_free(r);
 }
 
-static void stop(struct agent_session *s)
+static void stop(struct agent_session *s, enum reason reason, const char *why)
 {
 	struct request *r = container(s, struct request, session);
 
 	if (r->streaming)
-		stream_abort(&s->stream, "this agent is shutting down");
+		stream_abort(&s->stream, why);
 	else
-		fail(r, REASON_SHUTDOWN, "");
+		fail(r, reason, "");
 }
 
 static void deadline_fired(struct timer *t, uint64_t now_ms)
@@ -168,9 +167,8 @@ static void begin(struct request *r)
 		return;
 	}
 	r->local = -1;
-	r->opened = true;
 	r->text[0] = '\0';
-	agent_session_log_open(&r->session, r->link->label);
+	agent_session_opened(&r->session);
 	stream_attach(&r->session.stream, local);
 }
 
@@ -260,10 +258,12 @@ static void woken(struct agent_session *s)
 static void try_next(struct request *r)
 {
 	struct agent *a = r->session.agent;
+	struct agent_link *l;
 	size_t from_start = 0;
 
-	while ((r->link = agent_next_link(a, &r->next_link))) {
-		r->call = leg_call_open(r->link, r->session.peer, r->session.service, leg_done, r);
+	while ((l = agent_next_link(a, &r->next_link))) {
+		memcpy(r->session.relay, l->label, sizeof(r->session.relay));
+		r->call = leg_call_open(l, r->session.peer, r->session.service, leg_done, r);
 		if (r->call)
 			return;
 		r->reason = REASON_LIMIT_MEMORY;
@@ -298,5 +298,8 @@ void request_start(struct agent *a, int local, const char *to_agent, const char 
 	snprintf(r->session.service, sizeof(r->session.service), "%s", service);
 	snprintf(r->source, sizeof(r->source), "%s", source);
 	ring_timer_set(a->ring, &r->deadline, a->config->open_ms);
-	try_next(r);
+	if (revoked_has(&a->revoked, to_agent))
+		fail(r, REASON_REVOKED, "");
+	else
+		try_next(r);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * socks5: a local SOCKS5 listener for names of the form SERVICE.AGENT.postern.
+ * socks5: local clients that speak SOCKS5, for names of the form SERVICE.AGENT.postern.
  *
  * A client is read byte-exactly, as far as each message says it goes: what it sends behind its
  * request without waiting stays in the socket, for the session.
@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "agent/listener.h"
 #include "agent/request.h"
 #include "core/log.h"
 #include "core/parse/socks5.h"
@@ -42,7 +41,6 @@ struct client {
 
 struct socks {
 	struct agent *agent;
-	struct listener listener;
 	struct client *clients; /* still negotiating */
 	size_t count;
 };
@@ -55,6 +53,7 @@ static enum socks5_reply reply_for(enum reason reason)
 	case REASON_OK:
 		return SOCKS5_SUCCEEDED;
 	case REASON_NOT_ALLOWED:
+	case REASON_REVOKED:
 		return SOCKS5_NOT_ALLOWED;
 	case REASON_LINK_GONE:
 	case REASON_DRAINING:
@@ -230,15 +229,15 @@ static void sent(struct ring_op *op, int res)
 	next(c);
 }
 
-static void accepted(struct listener *l, int fd, const char *source)
+void socks_accept(struct socks *s, int fd, const char *source)
 {
-	struct socks *s = container(l, struct socks, listener);
+	struct agent *a = s->agent;
 	struct client *c = NULL;
 
-	if (s->count < l->agent->config->max_sessions)
+	if (s->count < a->config->max_sessions)
 		c = calloc(1, sizeof(*c));
 	if (!c) {
-		ring_reset_fd(l->agent->ring, fd);
+		ring_reset_fd(a->ring, fd);
 		return;
 	}
 	c->socks = s;
@@ -252,35 +251,19 @@ static void accepted(struct listener *l, int fd, const char *source)
 		c->next->prev = c;
 	s->clients = c;
 	s->count++;
-	agent_hold(l->agent);
-	ring_timer_set(l->agent->ring, &c->deadline, SOCKS_NEGOTIATE_MS);
+	agent_hold(a);
+	ring_timer_set(a->ring, &c->deadline, SOCKS_NEGOTIATE_MS);
 	next(c);
 }
 
-/* ---- the listener ---- */
+/* ---- all of them ---- */
 
-struct socks *socks_open(struct agent *a, char *why, size_t why_size)
+struct socks *socks_new(struct agent *a)
 {
-	const struct addr *listen = &a->config->socks5.listen;
 	struct socks *s = calloc(1, sizeof(*s));
-	char text[ADDR_TEXT_BYTES];
-	struct addr bound;
-	int error = -ENOMEM;
 
-	if (s) {
+	if (s)
 		s->agent = a;
-		s->listener.accepted = accepted;
-		error = listener_open(&s->listener, a, listen, &bound);
-	}
-	if (error) {
-		addr_format(listen, text);
-		snprintf(why, why_size, "socks5: %s cannot be listened on: %s; use another port",
-			 text, strerror(-error));
-		free(s);
-		return NULL;
-	}
-	addr_format(&bound, text);
-	log_notice("socks5", "listening address=%s", text);
 	return s;
 }
 
@@ -288,9 +271,6 @@ void socks_close(struct socks *s)
 {
 	struct client *after;
 
-	if (!s)
-		return;
-	listener_close(&s->listener);
 	for (struct client *c = s->clients; c; c = after) {
 		after = c->next;
 		client_leave(c);

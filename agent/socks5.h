@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* socks5: a local SOCKS5 listener for names of the form SERVICE.AGENT.postern, and for no others.
+/* socks5: local clients that speak SOCKS5, for names of the form SERVICE.AGENT.postern and no
+ * others.
  */
 #ifndef POSTERN_AGENT_SOCKS5_H
 #define POSTERN_AGENT_SOCKS5_H
@@ -10,9 +11,11 @@
 
 struct socks;
 
-/* Opens config.socks5.listen. On failure returns NULL and why names the address. */
-struct socks *socks_open(struct agent *a, char *why, size_t why_size) MUST_CHECK;
-/* When the agent stops; free after its loop has ended. NULL is harmless. */
+/* NULL when memory is out. */
+struct socks *socks_new(struct agent *a) MUST_CHECK;
+/* A client has connected; takes fd. */
+void socks_accept(struct socks *s, int fd, const char *source);
+/* When the agent stops: those who still negotiate leave. Free after its loop has ended. */
 void socks_close(struct socks *s);
 void socks_free(struct socks *s);
 

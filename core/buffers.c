@@ -16,8 +16,22 @@ int buffers_init(struct buffers *b, size_t each_bytes, size_t max_count)
 	*b = (struct buffers){
 		.each_bytes = each_bytes,
 		.max_count = max_count,
+		.places = max_count,
 		.free_list = list,
 	};
+	return 0;
+}
+
+int buffers_set_max(struct buffers *b, size_t max_count)
+{
+	if (max_count > b->places) {
+		uint8_t **list = realloc(b->free_list, max_count * sizeof(*list));
+		if (!list)
+			return -ENOMEM;
+		b->free_list = list;
+		b->places = max_count;
+	}
+	b->max_count = max_count;
 	return 0;
 }
 
@@ -32,7 +46,7 @@ uint8_t *buffers_get(struct buffers *b)
 {
 	if (b->free_count)
 		return b->free_list[--b->free_count];
-	if (b->made == b->max_count)
+	if (b->made >= b->max_count)
 		return NULL;
 	/* Straight from the system: free(3) may keep what buffers_trim() means to give back. */
 	void *fresh = mmap(NULL, b->each_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,

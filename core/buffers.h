@@ -16,13 +16,17 @@ struct buffers {
 	size_t each_bytes; /* size of one buffer */
 	size_t max_count;  /* how many may exist */
 	size_t made, free_count;
-	uint8_t **free_list; /* max_count places */
+	size_t places; /* of free_list; at least max_count */
+	uint8_t **free_list;
 };
 
 /* Returns 0 or -ENOMEM. */
 int buffers_init(struct buffers *b, size_t each_bytes, size_t max_count)
 	__attribute__((warn_unused_result));
 void buffers_free(struct buffers *b);
+
+/* Another bound; what is lent out beyond it comes back in time. Returns 0 or -ENOMEM: as before. */
+int buffers_set_max(struct buffers *b, size_t max_count) __attribute__((warn_unused_result));
 
 /* A buffer of each_bytes, the most recently returned first (it is still in cache); or NULL. */
 uint8_t *buffers_get(struct buffers *b);

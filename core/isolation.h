@@ -42,7 +42,7 @@
 #define MUST_CHECK __attribute__((warn_unused_result))
 
 enum isolation_flags {
-	ISOLATE_DIALS = 1,   /* the agent: keeps sockets, connects, and name-service files */
+	ISOLATE_DIALS = 1,   /* the agent: sockets, to dial and to listen, and name-service files */
 	ISOLATE_THREADS = 2, /* threads may still be started after isolation_seal() */
 };
 

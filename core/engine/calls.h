@@ -21,6 +21,8 @@
 
 struct control; /* what a program's methods work on; each program has its own */
 struct calls;
+struct changes;
+struct config_ops;
 
 enum caller_level { CALLER_READ, CALLER_ADMIN };
 
@@ -77,6 +79,9 @@ struct calls {
 		*tables; /* ends with NULL; each table with a name that is NULL */
 	struct control *control;
 	const char *admin_remedy; /* what a caller that may only read can do about it */
+	/* For the methods of config_calls.h, where the tables have them. */
+	struct changes *changes;
+	const struct config_ops *config;
 	struct caller *callers;
 	struct call *list;
 };

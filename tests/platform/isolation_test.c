@@ -378,6 +378,13 @@ static void agent_body(void *arg)
 	CHECK(connect(fd, (struct sockaddr *)&s.at, sizeof(s.at)) == 0 || errno == EINPROGRESS);
 	CHECK(sendto(s.udp, "x", 1, 0, (struct sockaddr *)&s.at, sizeof(s.at)) == 1);
 	CHECK(open("/etc/hosts", O_RDONLY) >= 0);
+	int pair[2], entrance = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in loopback = {.sin_family = AF_INET};
+	loopback.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	CHECK(bind(entrance, (struct sockaddr *)&loopback, sizeof(loopback)) == 0);
+	CHECK(listen(entrance, 1) == 0);
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+	REFUSED(socketpair(AF_TIPC, SOCK_STREAM, 0, pair));
 	REFUSED(socket(AF_PACKET, SOCK_RAW, 0));
 	REFUSED(socket(AF_NETLINK, SOCK_RAW, 0));
 	REFUSED(execve("/bin/true", argv, argv + 1));

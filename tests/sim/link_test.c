@@ -171,6 +171,8 @@ static void a_refused_certificate_waits_as_long_as_it_may(void **state)
 {
 	const enum reason reasons[] = {REASON_CERT_EXPIRED, REASON_CERT_UNTRUSTED, REASON_CERT_ROLE,
 				       REASON_VERSION};
+	struct wire_message revoked = bye(REASON_REVOKED, "");
+	struct link_state up = link_in(LINK_UP, 0);
 
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
 		struct link_state l = link_in(LINK_SIGNING_IN, 0);
@@ -180,6 +182,9 @@ static void a_refused_certificate_waits_as_long_as_it_may(void **state)
 		assert_int_equal(l.retry_ms, RETRY_MAX_MS);
 		assert_non_null(strstr(l.why, reason_sentence(reasons[i])));
 	}
+	assert_int_equal(link_state_message(&up, 0, &revoked), LINK_DO_CLOSE | LINK_DO_DOWN);
+	assert_int_equal(up.retry_ms, RETRY_MAX_MS);
+	assert_non_null(strstr(up.why, "postern pki issue"));
 }
 
 static void a_draining_relay_says_when_to_come_back(void **state)
@@ -226,7 +231,7 @@ static bool expected_in(enum link_phase phase, enum wire_type type)
 	if (phase == LINK_SIGNING_IN)
 		return type == WIRE_WELCOME || type == WIRE_BYE;
 	return type == WIRE_PUBLISHED || type == WIRE_OFFER || type == WIRE_PING ||
-	       type == WIRE_PONG || type == WIRE_DRAIN || type == WIRE_BYE;
+	       type == WIRE_PONG || type == WIRE_DRAIN || type == WIRE_REVOKED || type == WIRE_BYE;
 }
 
 static void only_expected_messages_are_taken(void **state)
@@ -266,11 +271,53 @@ static void published_answers_one_publish(void **state)
 			 LINK_DO_BYE | LINK_DO_CLOSE | LINK_DO_DOWN);
 }
 
+static void services_are_published_again_where_somebody_listens(void **state)
+{
+	struct link_state l = link_in(LINK_UP, 0);
+	struct wire_message published = message(WIRE_PUBLISHED);
+
+	/* The first is not answered yet. */
+	assert_int_equal(link_state_publish(&l), LINK_DO_PUBLISH);
+	assert_int_equal(link_state_message(&l, 0, &published), 0);
+	assert_int_equal(link_state_message(&l, 0, &published), 0);
+	assert_true(link_state_message(&l, 0, &published) & LINK_DO_BYE);
+	for (int phase = LINK_DOWN; phase < LINK_PHASES; phase++) {
+		struct link_state other = link_in((enum link_phase)phase, 0);
+		bool up = phase == LINK_UP || phase == LINK_DRAINING;
+
+		assert_int_equal(link_state_publish(&other), up ? LINK_DO_PUBLISH : 0);
+	}
+}
+
+static void a_stopped_link_may_be_started_again(void **state)
+{
+	for (int phase = LINK_DOWN; phase < LINK_PHASES; phase++) {
+		struct link_state l = link_in((enum link_phase)phase, 0);
+
+		(void)link_state_stop(&l, 0, "no longer used");
+		assert_int_equal(link_state_start(&l, 1), LINK_DO_DIAL);
+	}
+}
+
+static void a_shorter_longest_wait_counts_at_once(void **state)
+{
+	struct link_state l = link_in(LINK_DIALLING, 0);
+
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(link_state_failed(&l, 0, "no"), LINK_DO_WAIT);
+		assert_int_equal(link_state_tick(&l, l.due_ms), LINK_DO_DIAL);
+	}
+	assert_in_range(l.retry_ms, RETRY_MAX_MS / 2, RETRY_MAX_MS);
+	link_state_set_retry_max(&l, 1000);
+	assert_int_equal(link_state_failed(&l, 0, "no"), LINK_DO_WAIT);
+	assert_in_range(l.retry_ms, 500, 1000);
+}
+
 static void stopping_says_goodbye_where_somebody_listens(void **state)
 {
 	for (int phase = LINK_DOWN; phase < LINK_PHASES; phase++) {
 		struct link_state l = link_in((enum link_phase)phase, 0);
-		unsigned actions = link_state_stop(&l, 0);
+		unsigned actions = link_state_stop(&l, 0, "shutting down");
 		bool up = phase == LINK_UP || phase == LINK_DRAINING;
 
 		assert_true(actions & LINK_DO_CLOSE);
@@ -329,9 +376,9 @@ static void obey(struct world *w, unsigned actions)
 
 static void relay_speaks(struct world *w)
 {
-	static const enum wire_type likely[] = {WIRE_WELCOME, WIRE_PUBLISHED, WIRE_OFFER,
-						WIRE_PING,    WIRE_PONG,      WIRE_PONG,
-						WIRE_DRAIN,   WIRE_BYE,	      WIRE_GO};
+	static const enum wire_type likely[] = {WIRE_WELCOME, WIRE_PUBLISHED, WIRE_OFFER, WIRE_PING,
+						WIRE_PONG,    WIRE_PONG,      WIRE_DRAIN, WIRE_BYE,
+						WIRE_REVOKED, WIRE_GO};
 	struct wire_message m = message(likely[draw(w, sizeof(likely) / sizeof(likely[0]))]);
 
 	if (w->link.phase == LINK_SIGNING_IN && draw(w, 4))
@@ -343,7 +390,7 @@ static void relay_speaks(struct world *w)
 	if (m.type == WIRE_DRAIN)
 		m.drain.reconnect_after_s = (uint16_t)draw(w, 65536);
 	if (m.type == WIRE_BYE)
-		m = bye((enum reason)draw(w, 24), draw(w, 2) ? "because" : "");
+		m = bye((enum reason)draw(w, 26), draw(w, 2) ? "because" : "");
 	obey(w, link_state_message(&w->link, w->now_ms, &m));
 }
 
@@ -415,6 +462,9 @@ int main(void)
 		cmocka_unit_test(a_relay_cannot_send_us_away_for_ever),
 		cmocka_unit_test(only_expected_messages_are_taken),
 		cmocka_unit_test(published_answers_one_publish),
+		cmocka_unit_test(services_are_published_again_where_somebody_listens),
+		cmocka_unit_test(a_stopped_link_may_be_started_again),
+		cmocka_unit_test(a_shorter_longest_wait_counts_at_once),
 		cmocka_unit_test(stopping_says_goodbye_where_somebody_listens),
 		cmocka_unit_test(a_link_survives_any_relay),
 	};

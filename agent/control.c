@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* control: consoles that come and go, their lines, and the events they hear. */
+#include "agent/control.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/control_internal.h"
+#include "core/log.h"
+
+#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+static const struct method *const tables[] = {agent_methods, methods_of_config, methods_schema,
+					      NULL};
+
+/* ---- consoles ---- */
+
+static void console_line(struct lines *l, const char *line, size_t len)
+{
+	struct console *c = container(l, struct console, lines);
+
+	calls_line(&c->control->calls, &c->caller, line, len);
+}
+
+static void console_ended(struct lines *l)
+{
+	struct console *c = container(l, struct console, lines);
+	struct control *ctl = c->control;
+
+	caller_remove(&ctl->calls, &c->caller);
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		ctl->consoles = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	free(c);
+	agent_drop(ctl->agent);
+}
+
+static bool console_send(struct caller *caller, char *line, size_t len)
+{
+	return lines_send(&container(caller, struct console, caller)->lines, line, len);
+}
+
+static struct console *console_new(struct control *ctl, int fd, const char *name, const char *relay)
+{
+	struct console *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->control = ctl;
+	c->caller.level = CALLER_ADMIN;
+	c->caller.send = console_send;
+	snprintf(c->caller.who, sizeof(c->caller.who), "console:%s", name);
+	snprintf(c->caller.ca_name, sizeof(c->caller.ca_name), "%s", name);
+	snprintf(c->relay, sizeof(c->relay), "%s", relay);
+	c->lines = (struct lines){
+		.ring = ctl->agent->ring,
+		.fd = fd,
+		.line_max = JSONRPC_LINE_MAX,
+		.output_max = CALLER_OUTPUT_MAX,
+		.line = console_line,
+		.ended = console_ended,
+	};
+	return c;
+}
+
+int agent_control_attach(struct control *ctl, const char *console, const char *relay)
+{
+	struct console *c;
+	int pair[2];
+
+	if (ctl->stopping ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
+		return -1;
+	c = console_new(ctl, pair[0], console, relay);
+	if (!c) {
+		close(pair[0]);
+		close(pair[1]);
+		return -1;
+	}
+	c->next = ctl->consoles;
+	if (c->next)
+		c->next->prev = c;
+	ctl->consoles = c;
+	agent_hold(ctl->agent);
+	caller_add(&ctl->calls, &c->caller);
+	lines_start(&c->lines);
+	return pair[1];
+}
+
+/* ---- events ---- */
+
+void agent_event(struct agent *a, const char *kind, const char *format, ...)
+{
+	struct control *ctl = a->control;
+	struct timespec now;
+	json_t *data;
+	va_list args;
+
+	if (!ctl)
+		return;
+	va_start(args, format);
+	data = json_vpack_ex(NULL, 0, format, args);
+	va_end(args);
+	if (!data)
+		data = json_object();
+	clock_gettime(CLOCK_REALTIME, &now);
+	json_object_set_new(data, "kind", json_string(kind));
+	records_add(&ctl->events, data, now);
+	for (struct caller *c = ctl->calls.callers; c; c = c->next)
+		if (c->follows_events)
+			caller_notify(c, "event", json_incref(data));
+	json_decref(data);
+}
+
+/* ---- life ---- */
+
+bool agent_control_open(struct agent *a, const json_t *document, struct state *state,
+			const struct agent_overrides *overrides)
+{
+	struct control *ctl = calloc(1, sizeof(*ctl));
+
+	if (!ctl)
+		return false;
+	ctl->agent = a;
+	ctl->calls = (struct calls){.tables = tables, .control = ctl, .admin_remedy = ""};
+	ctl->overrides = *overrides;
+	ctl->trial.fire = agent_trial_over;
+	ctl->changes = changes_new(agent_config_fields(), document, time(NULL));
+	if (!ctl->changes) {
+		free(ctl);
+		return false;
+	}
+	ctl->calls.changes = ctl->changes;
+	ctl->calls.config = &agent_config_ops;
+	ctl->state = state;
+	a->control = ctl;
+	return true;
+}
+
+void agent_control_stop(struct control *ctl)
+{
+	if (!ctl)
+		return;
+	ctl->stopping = true;
+	ring_timer_cancel(ctl->agent->ring, &ctl->trial);
+	for (struct console *c = ctl->consoles; c; c = c->next)
+		lines_close(&c->lines);
+}
+
+void agent_control_free(struct control *ctl)
+{
+	if (!ctl)
+		return;
+	records_free(&ctl->events);
+	changes_free(ctl->changes);
+	state_close(ctl->state);
+	if (ctl->config) {
+		agent_config_free(ctl->config);
+		free(ctl->config);
+	}
+	free(ctl);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* control_internal: what the files of the agent's control share. Nobody else includes this. */
+#ifndef POSTERN_AGENT_CONTROL_INTERNAL_H
+#define POSTERN_AGENT_CONTROL_INTERNAL_H
+
+#include "agent/connector.h"
+#include "agent/control.h"
+#include "agent/self.h"
+#include "agent/state.h"
+#include "core/engine/calls.h"
+#include "core/engine/config_calls.h"
+#include "core/engine/records.h"
+#include "core/lines.h"
+
+/* A console. */
+struct console {
+	struct caller caller; /* first */
+	struct control *control;
+	struct console *next, *prev;
+	struct lines lines;
+	char relay[ENDPOINT_TEXT_BYTES]; /* that its session came by */
+};
+
+struct control {
+	struct agent *agent;
+	struct calls calls;
+	struct console *consoles;
+	struct records events;
+	struct changes *changes;
+	struct agent_config *config; /* in force, when it is not what the agent began with */
+	struct agent_overrides overrides;
+	struct state *state; /* NULL: nothing is ever written */
+	struct timer trial;  /* an unconfirmed change runs out */
+	bool stopping;
+};
+
+extern const struct method agent_methods[]; /* methods.c */
+/* apply.c */
+extern const struct config_ops agent_config_ops;
+void agent_trial_over(struct timer *t, uint64_t now_ms);
+
+#endif

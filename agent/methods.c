@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* methods: what the agent is doing: status and events. */
+#include "agent/control_internal.h"
+#include "agent/link.h"
+#include "agent/session.h"
+
+#define SESSIONS_LISTED 1000u
+
+/* ---- status ---- */
+
+static json_t *link_state_json(const struct agent_link *l)
+{
+	const struct leg_pool *p = &l->legs;
+	size_t legs = 0;
+	json_t *link;
+
+	for (size_t i = 0; i < LEG_CLOSING; i++)
+		legs += p->count[i];
+	link = json_pack("{s:s, s:s, s:I, s:I}", "relay", l->label, "state",
+			 link_phase_name(l->state.phase), "warm_legs",
+			 (json_int_t)p->count[LEG_WARM], "legs", (json_int_t)legs);
+	if (link_state_live(&l->state))
+		json_object_set_new(link, "up_ms",
+				    json_integer((json_int_t)(ring_now_ms(l->agent->ring) -
+							      l->state.up_since_ms)));
+	else if (l->state.why[0])
+		json_object_set_new(link, "why", json_string(l->state.why));
+	return link;
+}
+
+static json_t *links_json(const struct agent *a)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < a->link_count; i++)
+		json_array_append_new(list, link_state_json(a->links[i]));
+	return list;
+}
+
+static json_t *session_json(const struct agent_session *s)
+{
+	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I}", "session",
+			 (json_int_t)s->number, "role", agent_session_role(s), "peer", s->peer,
+			 "service", s->service, "relay", s->relay, "open", s->opened, "up",
+			 (json_int_t)s->stream.up.bytes, "down", (json_int_t)s->stream.down.bytes,
+			 "ms", (json_int_t)(ring_now_ms(s->agent->ring) - s->started_ms));
+}
+
+/* The newest come first. */
+static json_t *sessions_json(const struct agent *a)
+{
+	json_t *list = json_array();
+
+	for (const struct agent_session *s = a->sessions;
+	     s && json_array_size(list) < SESSIONS_LISTED; s = s->next)
+		json_array_append_new(list, session_json(s));
+	return list;
+}
+
+static json_t *totals_json(const struct agent *a)
+{
+	uint64_t up = a->totals.up_bytes, down = a->totals.down_bytes;
+
+	for (const struct agent_session *s = a->sessions; s; s = s->next) {
+		up += s->stream.up.bytes;
+		down += s->stream.down.bytes;
+	}
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "sessions_open", (json_int_t)a->session_count,
+			 "sessions", (json_int_t)a->totals.sessions, "failed",
+			 (json_int_t)a->totals.failed, "up", (json_int_t)up, "down",
+			 (json_int_t)down);
+}
+
+static void status_run(struct call *c)
+{
+	struct control *ctl = c->control;
+	struct agent *a = ctl->agent;
+	uint64_t due = changes_due(ctl->changes), now_ms = ring_now_ms(a->ring);
+	json_t *result = json_pack(
+		"{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "agent", a->config->name,
+		"version", POSTERN_VERSION, "engine", ring_engine_name(ring_engine(a->ring)),
+		"uptime_ms", (json_int_t)(now_ms - a->started_ms), "revision",
+		(json_int_t)changes_revision(ctl->changes), "certificate_expires",
+		(json_int_t)identity_not_after(a->identity), "revoked",
+		(json_int_t)a->revoked.count, "links", links_json(a), "totals", totals_json(a),
+		"sessions", sessions_json(a));
+
+	if (due != UINT64_MAX)
+		json_object_set_new(result, "unconfirmed_ms",
+				    json_integer((json_int_t)(due > now_ms ? due - now_ms : 0)));
+	call_answer(c, result);
+}
+
+/* ---- events ---- */
+
+static void events_run(struct call *c)
+{
+	json_int_t after = json_integer_value(json_object_get(c->params, "after"));
+	json_t *limit = json_object_get(c->params, "limit");
+	json_int_t most = limit ? json_integer_value(limit) : 100;
+
+	if (after < 0 || most < 0) {
+		call_fail(c, JSONRPC_INVALID_PARAMS, NULL, "after and limit are not negative");
+		return;
+	}
+	if (json_is_true(json_object_get(c->params, "follow")))
+		c->caller->follows_events = true;
+	call_answer(c,
+		    json_pack("{s:o}", "events",
+			      records_list(&c->control->events, (uint64_t)after, (uint64_t)most)));
+}
+
+static const struct method_param events_params[] = {
+	{"after", "integer", false, "only events with a higher number"},
+	{"limit", "integer", false, "the newest so many; 100 when absent"},
+	{"follow", "boolean", false, "also send what comes from now on, as notifications"},
+	{.name = NULL},
+};
+
+const struct method agent_methods[] = {
+	{.name = "status",
+	 .level = CALLER_READ,
+	 .run = status_run,
+	 .help = "the agent in one object: links, sessions, totals",
+	 .result = "{agent, version, engine, uptime_ms, revision, certificate_expires, revoked, "
+		   "links: [{relay, state, warm_legs, legs, up_ms?, why?}], totals: "
+		   "{sessions_open, sessions, failed, up, down}, sessions: [{session, role, peer, "
+		   "service, relay, open, up, down, ms}], unconfirmed_ms?}"},
+	{.name = "events",
+	 .level = CALLER_READ,
+	 .run = events_run,
+	 .help = "what happened: links, sessions, refusals, changes",
+	 .params = events_params,
+	 .result = "{events: [{number, at, kind, ...}]}; notifications \"event\" when following"},
+	{.name = NULL},
+};

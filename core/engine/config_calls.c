@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config_calls: read, check, compare, apply, confirm. */
+#include "core/engine/config_calls.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- proposals ------------------------------------------------------------------------------ */
+
+struct proposed {
+	json_t *document; /* secrets put back; owned */
+	struct proposal *proposal;
+	json_t *warnings;
+};
+
+static json_t *lines_of(const char *text)
+{
+	json_t *list = json_array();
+	const char *at = text ? text : "";
+
+	while (*at) {
+		size_t len = strcspn(at, "\n");
+
+		json_array_append_new(list, json_stringn(at, len));
+		at += len + (at[len] == '\n');
+	}
+	return list;
+}
+
+static void proposed_free(struct calls *cs, struct proposed *p)
+{
+	json_decref(p->document);
+	json_decref(p->warnings);
+	if (p->proposal)
+		cs->config->drop(p->proposal);
+}
+
+/* Fails the call and returns false when the document is not one. */
+static bool propose(struct call *c, struct proposed *p)
+{
+	struct calls *cs = c->calls;
+	struct conf_errors errors = {0};
+	char why[CONFIG_WHY_BYTES] = "out of memory";
+
+	*p = (struct proposed){
+		.document = changes_reveal(cs->changes, json_object_get(c->params, "config"))};
+	if (p->document)
+		p->proposal = cs->config->propose(c->control, p->document, &errors, why);
+	p->warnings = lines_of(errors.warnings.text);
+	if (!p->proposal) {
+		if (errors.count > 0)
+			call_fail(c, JSONRPC_CONFIG,
+				  json_pack("{s:o}", "errors", lines_of(errors.text)),
+				  "the configuration has %zu error%s", errors.count,
+				  errors.count == 1 ? "" : "s");
+		else
+			call_fail(c, JSONRPC_CONFIG, NULL, "%s", why);
+		proposed_free(cs, p);
+	}
+	conf_errors_free(&errors);
+	return p->proposal != NULL;
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+static json_int_t revision(const struct call *c)
+{
+	return (json_int_t)changes_revision(c->calls->changes);
+}
+
+static void get_run(struct call *c)
+{
+	call_answer(c, json_pack("{s:I, s:o}", "revision", revision(c), "config",
+				 changes_hide(c->calls->changes)));
+}
+
+static void check_run(struct call *c)
+{
+	struct calls *cs = c->calls;
+	struct proposed p;
+
+	if (!propose(c, &p))
+		return;
+	call_answer(c, json_pack("{s:b, s:O}", "ok", 1, "warnings", p.warnings));
+	proposed_free(cs, &p);
+}
+
+static void diff_run(struct call *c)
+{
+	struct calls *cs = c->calls;
+	struct proposed p;
+
+	if (!propose(c, &p))
+		return;
+	call_answer(c, json_pack("{s:I, s:o, s:O}", "revision", revision(c), "diff",
+				 changes_diff(cs->changes, p.document), "warnings", p.warnings));
+	proposed_free(cs, &p);
+}
+
+static void history_run(struct call *c)
+{
+	call_answer(c, json_pack("{s:o}", "history", changes_history(c->calls->changes)));
+}
+
+/* ---- changing ------------------------------------------------------------------------------- */
+
+/* Ends the call and returns false where this is not to be applied. */
+static bool apply_may(struct call *c, const struct proposed *p)
+{
+	const struct changes *ch = c->calls->changes;
+	json_int_t from = json_integer_value(json_object_get(c->params, "revision"));
+	bool force = json_is_true(json_object_get(c->params, "force"));
+	const char *cut =
+		force ? NULL : c->calls->config->cuts_off(c->control, c->caller, p->proposal);
+
+	switch (changes_may(ch, (uint64_t)from, p->document)) {
+	case CHANGES_STALE:
+		call_fail(c, JSONRPC_STALE,
+			  json_pack("{s:I, s:o}", "revision", revision(c), "diff",
+				    changes_diff(ch, p->document)),
+			  "revision %" PRIu64 " is in force, and your change was made from %" PRIu64
+			  ": get it again and make your change there",
+			  changes_revision(ch), (uint64_t)from);
+		return false;
+	case CHANGES_BUSY:
+		call_fail(c, JSONRPC_BUSY, NULL,
+			  "revision %" PRIu64
+			  " waits for its confirmation; confirm it or let it roll back",
+			  changes_revision(ch));
+		return false;
+	case CHANGES_SAME:
+		call_answer(c, json_pack("{s:I, s:[], s:[], s:O}", "revision", revision(c), "diff",
+					 "restart", "warnings", p->warnings));
+		return false;
+	case CHANGES_OK:
+		break;
+	}
+	if (cut)
+		call_fail(c, JSONRPC_REFUSED, NULL,
+			  "this would cut you off: %s; use force, best with a confirmation", cut);
+	return !cut;
+}
+
+static void apply(struct call *c, struct proposed *p, uint64_t confirm_ms)
+{
+	struct calls *cs = c->calls;
+	const char *note = json_string_value(json_object_get(c->params, "note"));
+	const struct config_change change = {
+		.document = p->document,
+		.who = c->caller->who,
+		.note = note ? note : "",
+		.confirm_ms = confirm_ms,
+	};
+	json_t *diff = changes_diff(cs->changes, p->document);
+	json_t *restart = cs->config->restart(c->control, p->proposal);
+	char why[CONFIG_WHY_BYTES];
+	bool ok = cs->config->apply(c->control, p->proposal, &change, why);
+
+	p->proposal = NULL;
+	if (ok)
+		call_answer(c, json_pack("{s:I, s:O, s:O, s:O}", "revision", revision(c), "diff",
+					 diff, "restart", restart, "warnings", p->warnings));
+	else
+		call_fail(c, JSONRPC_CONFIG, NULL, "%s", why);
+	json_decref(diff);
+	json_decref(restart);
+}
+
+static void apply_run(struct call *c)
+{
+	struct calls *cs = c->calls;
+	json_int_t ms = json_integer_value(json_object_get(c->params, "confirm_ms"));
+	struct proposed p;
+
+	if (ms < 0 || ms > CONFIG_CONFIRM_MS_MAX) {
+		call_fail(c, JSONRPC_INVALID_PARAMS, NULL, "confirm_ms is 0 to %d",
+			  CONFIG_CONFIRM_MS_MAX);
+		return;
+	}
+	if (!propose(c, &p))
+		return;
+	if (apply_may(c, &p))
+		apply(c, &p, (uint64_t)ms);
+	proposed_free(cs, &p);
+}
+
+static void nothing_waits(struct call *c)
+{
+	call_fail(c, JSONRPC_NOT_FOUND, NULL, "nothing waits for a confirmation");
+}
+
+static void confirm_run(struct call *c)
+{
+	if (c->calls->config->confirm(c->control, c->caller->who))
+		call_answer(c, json_pack("{s:I}", "revision", revision(c)));
+	else
+		nothing_waits(c);
+}
+
+static void rollback_run(struct call *c)
+{
+	char why[CONFIG_WHY_BYTES];
+
+	if (!changes_rollback(c->calls->changes))
+		nothing_waits(c);
+	else if (c->calls->config->roll_back(c->control, c->caller->who, why))
+		call_answer(c, json_pack("{s:I}", "revision", revision(c)));
+	else
+		call_fail(c, JSONRPC_CONFIG, NULL, "%s", why);
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+#define DOCUMENT                                                                                   \
+	{                                                                                          \
+		"config", "object", true,                                                          \
+			"the whole configuration; \"(hidden)\" keeps a secret as it is"            \
+	}
+
+static const struct method_param document_params[] = {
+	DOCUMENT,
+	{.name = NULL},
+};
+
+static const struct method_param apply_params[] = {
+	DOCUMENT,
+	{"revision", "integer", false,
+	 "the revision it was made from; another one in force refuses"},
+	{"confirm_ms", "integer", false, "roll back after so long unless confirmed"},
+	{"note", "string", false, "why, for the history"},
+	{"force", "boolean", false, "even if it cuts the caller off"},
+	{.name = NULL},
+};
+
+const struct method methods_of_config[] = {
+	{.name = "config.get",
+	 .level = CALLER_READ,
+	 .run = get_run,
+	 .help = "the configuration in force, secrets hidden",
+	 .result = "{revision, config}"},
+	{.name = "config.check",
+	 .level = CALLER_READ,
+	 .run = check_run,
+	 .help = "would this configuration be accepted?",
+	 .params = document_params,
+	 .result = "{ok, warnings}, or an error whose data lists every error"},
+	{.name = "config.diff",
+	 .level = CALLER_READ,
+	 .run = diff_run,
+	 .help = "what this configuration would change",
+	 .params = document_params,
+	 .result = "{revision, diff: [{path, from, to}], warnings}"},
+	{.name = "config.apply",
+	 .level = CALLER_ADMIN,
+	 .run = apply_run,
+	 .help = "put this configuration in force; only what differs is touched",
+	 .params = apply_params,
+	 .result = "{revision, diff, restart: [keys that wait for the next start], warnings}"},
+	{.name = "config.confirm",
+	 .level = CALLER_ADMIN,
+	 .run = confirm_run,
+	 .help = "keep what was applied on trial",
+	 .result = "{revision}"},
+	{.name = "config.rollback",
+	 .level = CALLER_ADMIN,
+	 .run = rollback_run,
+	 .help = "take back what was applied on trial, now",
+	 .result = "{revision}"},
+	{.name = "config.history",
+	 .level = CALLER_READ,
+	 .run = history_run,
+	 .help = "the changes so far, newest first",
+	 .result = "{history: [{revision, at, who, note, state, diff}]}"},
+	{.name = NULL},
+};

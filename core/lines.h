@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lines: lines of text over a stream socket, bounded both ways.
+ *
+ * Whoever does not read what is sent to it is not read either, once enough waits; whoever sends a
+ * line without end, or piles up more than may wait, is let go. At the end of its input what waits
+ * still leaves.
+ */
+#ifndef POSTERN_CORE_LINES_H
+#define POSTERN_CORE_LINES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/ring.h"
+
+#define LINES_PAUSE_BYTES (1u << 20) /* so much waits: nothing more is read */
+
+struct lines {
+	/* The owner sets these first. */
+	struct ring *ring;
+	int fd; /* non-blocking; this module's from lines_start() on */
+	size_t line_max, output_max;
+	/* line is borrowed, without its line break; empty lines are skipped. */
+	void (*line)(struct lines *l, const char *line, size_t len);
+	/* Once, never from inside a call: nothing is in flight, the owner may free. */
+	void (*ended)(struct lines *l);
+
+	struct ring_op rx, tx;
+	struct timer timer;
+	char *in, *out, *sending;
+	size_t in_len, in_room, out_len, out_room;
+	bool eof, closing;
+};
+
+void lines_start(struct lines *l);
+/* Queues len bytes, line break included; takes text over (free). False: too much waits, or it is
+ * ending; ended() follows. */
+bool lines_send(struct lines *l, char *text, size_t len);
+/* Harmless twice. */
+void lines_close(struct lines *l);
+
+#endif
