@@ -2,7 +2,8 @@
 /*
  * conf_fuzz: any bytes as a configuration, bound by both schemas. Something is wrong exactly when
  * errors tell; they are lines of printable text, bounded in number; a failure touches no output.
- * links: relay/config_policy.c relay/policy_index.c relay/policy_source.c relay/policy_time.c
+ * links: relay/config_policy.c relay/policy.c relay/policy_compile.c relay/policy_index.c
+ * links: relay/policy_source.c relay/policy_time.c
  * links: agent/config.c relay/config.c core/conf.c core/conf_bind.c core/conf_check.c
  * links: core/conf_error.c core/conf_value.c core/addr.c core/log.c core/parse/wire.c
  */
@@ -17,32 +18,38 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-static void check_errors(const struct conf_errors *e, bool failed)
+/* Lines of printable text, at most CONF_LINES_MAX and one that says so. */
+static void check_lines(const char *text, size_t len, size_t count)
 {
 	size_t line = 0, lines = 0;
 
-	assert(failed == (e->count > 0));
-	assert(e->len == (e->text ? strlen(e->text) : 0));
-	for (size_t i = 0; i < e->len; line++) {
-		unsigned char c = (unsigned char)e->text[i];
+	assert(len == (text ? strlen(text) : 0));
+	for (size_t i = 0; i < len; line++) {
+		unsigned char c = (unsigned char)text[i];
 		if (line == 0)
-			assert(strncmp(e->text + i, "f: ", 3) == 0 ||
-			       strncmp(e->text + i, "f:", 2) == 0 ||
-			       strncmp(e->text + i, "and more", 8) == 0);
+			assert(strncmp(text + i, "f: ", 3) == 0 ||
+			       strncmp(text + i, "f:", 2) == 0 ||
+			       strncmp(text + i, "and more", 8) == 0);
 		if (c == '\n') {
 			lines++;
 			line = (size_t)-1;
 			i++;
 			continue;
 		}
-		size_t take =
-			c < 0x80 ? (c >= 0x20 && c != 0x7f)
-				 : log_utf8_length((const unsigned char *)e->text + i, e->len - i);
+		size_t take = c < 0x80 ? (c >= 0x20 && c != 0x7f)
+				       : log_utf8_length((const unsigned char *)text + i, len - i);
 		assert(take > 0);
 		assert(line < LINE_MAX_BYTES);
 		i += take;
 	}
-	assert(lines == (e->count <= CONF_LINES_MAX ? e->count : CONF_LINES_MAX + 1));
+	assert(lines == (count <= CONF_LINES_MAX ? count : CONF_LINES_MAX + 1));
+}
+
+static void check_errors(const struct conf_errors *e, bool failed)
+{
+	assert(failed == (e->count > 0));
+	check_lines(e->text, e->len, e->count);
+	check_lines(e->warnings.text, e->warnings.len, e->warnings.count);
 }
 
 static bool untouched(const void *object, size_t size)
@@ -54,6 +61,25 @@ static bool untouched(const void *object, size_t size)
 			return false;
 	}
 	return true;
+}
+
+/* What the schema lets through compiles, and answers. */
+static void ask_policy(const struct policy_conf *conf)
+{
+	struct policy_question q = {
+		.from = "laptop", .to = "home", .service = "web", .now = 1795773600};
+	struct policy *p = policy_new(conf);
+	struct policy_answer a;
+	struct addr source;
+
+	assert(p && addr_from_literal("203.0.113.7", 1, &source));
+	q.source = &source;
+	a = policy_decide(p, &q);
+	assert(a.reason == REASON_OK || a.reason == REASON_NOT_ALLOWED ||
+	       a.reason == REASON_REVOKED);
+	assert(a.again == 0 || a.again > q.now);
+	assert(a.rule == SIZE_MAX || a.rule < conf->rules.count + conf->grants.count);
+	policy_free(p);
 }
 
 static void bind_relay(const struct conf_node *root)
@@ -74,6 +100,7 @@ static void bind_relay(const struct conf_node *root)
 	const struct relay_public *p = c.publics.items;
 	for (size_t i = 0; i < c.publics.count; i++)
 		assert(p[i].name[0] && p[i].agent[0] && p[i].service[0]);
+	ask_policy(&c.policy_conf);
 	relay_config_free(&c);
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* policy: decides. relay/policy_internal.h tells how. */
+/* policy: decides. relay/policy_compile.h tells how. */
 #include "relay/policy.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "relay/policy_internal.h"
+#include "relay/policy_compile.h"
 
 /* A question on its way to its answer. */
 struct search {

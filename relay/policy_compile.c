@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* policy_compile: from the configuration's rules to the index that relay/policy_internal.h tells
- * of. */
+/* policy_compile: from the configuration's rules to the tables of relay/policy_compile.h. */
+#include "relay/policy_compile.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "relay/policy_internal.h"
 
 /* An entry that has not found its place yet. */
 struct draft {

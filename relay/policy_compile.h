@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * policy_internal: the compiled policy, shared by what makes it and what asks it.
+ * policy_compile: the compiled policy, as policy_compile.c makes it and policy.c asks it.
  *
  * Theory of operation
  *
@@ -28,8 +28,8 @@
  * of different lengths that match one name (some 40 ns each). bench/policy.c measures them at their
  * worst.
  */
-#ifndef POSTERN_RELAY_POLICY_INTERNAL_H
-#define POSTERN_RELAY_POLICY_INTERNAL_H
+#ifndef POSTERN_RELAY_POLICY_COMPILE_H
+#define POSTERN_RELAY_POLICY_COMPILE_H
 
 #include "relay/policy.h"
 #include "relay/policy_index.h"
