@@ -34,6 +34,12 @@ void complain(const char *format, ...)
 	va_end(list);
 }
 
+static void put_usage(const struct command *command, FILE *to)
+{
+	fprintf(to, "usage: postern %s%s%s%s\n", command->name, command->words[0] ? " " : "",
+		command->words, command->options ? " [OPTION]..." : "");
+}
+
 void complain_usage(const struct command *command, const char *format, ...)
 {
 	va_list list;
@@ -41,15 +47,14 @@ void complain_usage(const struct command *command, const char *format, ...)
 	va_start(list, format);
 	complain_list(format, list);
 	va_end(list);
-	fprintf(stderr, "usage: postern %s %s%s\n", command->name, command->words,
-		command->options ? " [OPTION]..." : "");
+	put_usage(command, stderr);
 	fprintf(stderr, "'postern help %s' tells more\n", command->name);
 }
 
 void command_usage(const struct command *command, FILE *to)
 {
-	fprintf(to, "usage: postern %s %s%s\n\n%s\n", command->name, command->words,
-		command->options ? " [OPTION]..." : "", command->summary);
+	put_usage(command, to);
+	fprintf(to, "\n%s\n", command->summary);
 	if (!command->options)
 		return;
 	fputc('\n', to);

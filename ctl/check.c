@@ -82,7 +82,7 @@ tell(struct check *c, const char *step, enum verdict verdict, const char *format
 					"state", verdicts[verdict].word, "text", shown));
 	if (c->quiet)
 		return;
-	printf("  %s%-4s%s  %-11s  %s\n", show_style(stdout, verdicts[verdict].style),
+	printf("  %s%-4s%s  %-12s  %s\n", show_style(stdout, verdicts[verdict].style),
 	       verdicts[verdict].word, show_style(stdout, SHOW_PLAIN), step, shown);
 	fflush(stdout); /* the next step may take a while */
 }

@@ -102,23 +102,11 @@ static json_t *with_config(const struct document *doc)
 enum status config_check(const struct arguments *a, struct door *d, const struct document *doc)
 {
 	json_t *result = call(d, "config.check", with_config(doc), doc);
-	const json_t *warnings = json_object_get(result, "warnings");
-	char line[1400];
-	json_t *warning;
-	size_t i;
 
 	if (!result)
 		return STATUS_FAILED;
-	if (!as_json(a, result)) {
-		json_array_foreach(warnings, i, warning)
-		{
-			const char *text = json_string_value(warning);
-
-			document_locate(doc, text ? text : "?", line, sizeof(line));
-			printf("%s\n", line);
-		}
+	if (!as_json(a, result))
 		printf("%s: %s would accept it\n", doc->name, d->label);
-	}
 	json_decref(result);
 	return STATUS_OK;
 }

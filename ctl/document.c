@@ -115,7 +115,10 @@ static bool parse_json(const char *text, struct document *d, struct conf_errors 
 		at.line = (unsigned)error.line;
 		at.column = (unsigned)error.column;
 		/* What follows is a piece of the document, which may be a key's. */
-		error.text[strcspn(error.text, "'")] = '\0';
+		char *near = strstr(error.text, " near ");
+
+		if (near)
+			*near = '\0';
 		conf_error(errors, &at, "", "is not valid JSON: %s", error.text);
 		return false;
 	}
@@ -159,6 +162,8 @@ bool document_load(const char *path, const struct document_schema *schema, struc
 			errors.count, errors.count == 1 ? "" : "s");
 		fputs(errors.text ? errors.text : "", stderr);
 	}
+	if (errors.warnings.text)
+		fprintf(stderr, "Likely mistakes:\n%s", errors.warnings.text);
 	conf_errors_free(&errors);
 	OPENSSL_cleanse(text, strlen(text));
 	free(text);

@@ -11,6 +11,7 @@
 
 #include "ctl/commands.h"
 #include "ctl/door.h"
+#include "ctl/grant_notes.h"
 #include "ctl/show.h"
 #include "ctl/when.h"
 
@@ -41,8 +42,8 @@ struct change {
 	const char *method;
 	json_t *params;
 	const char *done; /* what to say, behind "RELAY: " where there are several */
-	/* Looks at a relay before; or NULL. */
-	void (*before)(struct door *d);
+	/* Looks at the relay before; or NULL. */
+	void (*before)(const struct arguments *a, struct door *d);
 };
 
 static bool change_at(const struct arguments *a, const struct change *c, size_t nth, bool several)
@@ -53,7 +54,7 @@ static bool change_at(const struct arguments *a, const struct change *c, size_t 
 	if (!door_open_nth(a, nth, &d))
 		return false;
 	if (c->before)
-		c->before(&d);
+		c->before(a, &d);
 	result = door_call(&d, c->method, json_incref(c->params));
 	if (result && arguments_flag(a, "--json"))
 		show_json(stdout, result);
@@ -142,22 +143,6 @@ static void take_sources(const struct arguments *a, json_t *params)
 	json_decref(list);
 }
 
-/* The first rule turns "everybody may" into "nobody else may": nobody should find out by accident.
- */
-static void note_first(struct door *d)
-{
-	struct rpc_failure failure = {.data = NULL};
-	json_t *now = door_try(d, "grants", NULL, &failure);
-
-	if (now && json_array_size(json_object_get(now, "grants")) == 0 &&
-	    json_array_size(json_object_get(now, "policy")) == 0)
-		complain("note: %s has no rule yet; with this first one, whatever no rule allows "
-			 "is denied",
-			 d->label);
-	json_decref(now);
-	rpc_failure_free(&failure);
-}
-
 static void describe_grant(const struct arguments *a, const char *until, char *out, size_t room)
 {
 	const char *hours = arguments_text(a, "--hours", NULL);
@@ -171,7 +156,7 @@ static void describe_grant(const struct arguments *a, const char *until, char *o
 static enum status run_grant(const struct arguments *a)
 {
 	json_t *params = json_pack("{s:s, s:s}", "agent", a->words[0], "to", a->words[1]);
-	struct change c = {"grant", params, "", note_first};
+	struct change c = {"grant", params, "", grant_notes};
 	char until[WHEN_TEXT_BYTES], done[512];
 
 	if (!strchr(a->words[1], '/')) {
@@ -265,7 +250,7 @@ static void add_rules(json_t *list, const json_t *rules, const char *by)
 	}
 }
 
-static void print_grants(const json_t *result)
+static void print_grants(struct door *d, const json_t *result)
 {
 	const json_t *revoked = json_object_get(result, "revoked");
 	json_t *rules = json_array();
@@ -275,7 +260,8 @@ static void print_grants(const json_t *result)
 	if (json_array_size(rules) > 0)
 		show_table(stdout, rules, rule_columns);
 	else
-		puts("there is no rule");
+		puts(has_rules(d) ? "there is no rule: everything is denied"
+				  : "there is no rule: every agent may reach every service");
 	if (json_array_size(revoked) > 0) {
 		putchar('\n');
 		show_table(stdout, revoked, revoked_columns);
@@ -294,7 +280,7 @@ static enum status run_grants(const struct arguments *a)
 	if (result && arguments_flag(a, "--json"))
 		show_json(stdout, result);
 	else if (result)
-		print_grants(result);
+		print_grants(&d, result);
 	json_decref(result);
 	door_close(&d);
 	return result ? STATUS_OK : STATUS_FAILED;

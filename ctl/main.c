@@ -35,9 +35,10 @@ static const struct command *const groups[] = {
 	grant_commands, agent_commands,	    check_commands,	   last_commands,
 };
 
-#define GROUPS	     (sizeof(groups) / sizeof(groups[0]))
-#define COMMANDS_MAX 96
-#define WORDS_MAX    3 /* of a command's name */
+#define GROUPS	   (sizeof(groups) / sizeof(groups[0]))
+#define WORDS_MAX  3 /* of a command's name */
+#define NAMES_MAX  256
+#define NAME_BYTES 32
 
 /* Every command in turn: start with *at 0; NULL after the last. */
 static const struct command *next_command(size_t *at)
@@ -129,21 +130,43 @@ static void join_words(char **argv, int count, char *out, size_t room)
 		used += (size_t)snprintf(out + used, room - used, "%s%s", i ? " " : "", argv[i]);
 }
 
+/* The names of commands, and what they begin with: "relay config", "relay". */
+struct names {
+	char text[NAMES_MAX][NAME_BYTES];
+	const char *list[NAMES_MAX + 1];
+	size_t count;
+};
+
+static void collect_names(struct names *names)
+{
+	const struct command *c;
+
+	for (size_t at = 0; (c = next_command(&at));) {
+		for (size_t len = strlen(c->name); len > 0; len--) {
+			bool ends = c->name[len] == '\0' || c->name[len] == ' ';
+
+			if (!ends || names->count == NAMES_MAX)
+				continue;
+			snprintf(names->text[names->count], NAME_BYTES, "%.*s", (int)len, c->name);
+			names->list[names->count] = names->text[names->count];
+			names->count++;
+		}
+	}
+}
+
 /* Says what would have been right. */
 static void complain_command(int argc, char **argv)
 {
-	const char *names[COMMANDS_MAX + 1] = {NULL}, *near = NULL;
-	const struct command *c;
+	static struct names names;
+	const char *near = NULL;
 	char given[128];
-	size_t n = 0;
 
-	for (size_t at = 0; n < COMMANDS_MAX && (c = next_command(&at));)
-		names[n++] = c->name;
+	collect_names(&names);
 	for (int words = argc < WORDS_MAX ? argc : WORDS_MAX; words > 0 && !near; words--) {
 		join_words(argv, words, given, sizeof(given));
-		near = conf_nearest(given, names);
-		if (!near && list_commands(given))
+		if (list_commands(given))
 			return;
+		near = conf_nearest(given, names.list);
 	}
 	if (near) {
 		complain("there is no command '%s'; did you mean 'postern %s'?", given, near);

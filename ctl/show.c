@@ -136,44 +136,53 @@ static void put_cell(FILE *to, const char *text, size_t width, const struct show
 		pad(to, (on_the_right(c) ? 0 : gap) + GAP);
 }
 
-static size_t count_columns(const struct show_column *columns)
+/* Those columns that have a value in any row, and how wide they are. Returns their count. */
+static size_t choose_columns(const json_t *list, const struct show_column *columns,
+			     const struct show_column *chosen[COLUMNS_MAX],
+			     size_t width[COLUMNS_MAX])
 {
-	size_t n = 0;
+	char cell[CELL_BYTES];
+	size_t n = 0, i;
+	json_t *row;
 
-	while (columns[n].title && n < COLUMNS_MAX)
-		n++;
+	for (const struct show_column *c = columns; c->title && n < COLUMNS_MAX; c++) {
+		size_t most = 0;
+
+		json_array_foreach(list, i, row)
+		{
+			size_t w = show_width(
+				show_value(json_object_get(row, c->key), c, cell, sizeof(cell)));
+
+			if (w > most)
+				most = w;
+		}
+		if (most == 0)
+			continue;
+		width[n] = most > show_width(c->title) ? most : show_width(c->title);
+		chosen[n++] = c;
+	}
 	return n;
 }
 
 void show_table(FILE *to, const json_t *list, const struct show_column *columns)
 {
-	size_t width[COLUMNS_MAX], i, count = count_columns(columns);
+	const struct show_column *chosen[COLUMNS_MAX];
+	size_t width[COLUMNS_MAX], i, count = choose_columns(list, columns, chosen, width);
 	char cell[CELL_BYTES];
 	json_t *row;
 
-	for (size_t k = 0; k < count; k++)
-		width[k] = show_width(columns[k].title);
-	json_array_foreach(list, i, row)
-	{
-		for (size_t k = 0; k < count; k++) {
-			size_t w = show_width(show_value(json_object_get(row, columns[k].key),
-							 &columns[k], cell, sizeof(cell)));
-
-			if (w > width[k])
-				width[k] = w;
-		}
-	}
 	fputs(show_style(to, SHOW_BOLD), to);
 	for (size_t k = 0; k < count; k++)
-		put_cell(to, columns[k].title, width[k], &columns[k], k + 1 == count);
+		put_cell(to, chosen[k]->title, width[k], chosen[k], k + 1 == count);
 	fprintf(to, "%s\n", show_style(to, SHOW_PLAIN));
 	json_array_foreach(list, i, row)
 	{
-		for (size_t k = 0; k < count; k++)
-			put_cell(to,
-				 show_value(json_object_get(row, columns[k].key), &columns[k], cell,
-					    sizeof(cell)),
-				 width[k], &columns[k], k + 1 == count);
+		for (size_t k = 0; k < count; k++) {
+			const struct show_column *c = chosen[k];
+
+			show_value(json_object_get(row, c->key), c, cell, sizeof(cell));
+			put_cell(to, cell, width[k], c, k + 1 == count);
+		}
 		fputc('\n', to);
 	}
 }

@@ -74,8 +74,9 @@ static void draw_head(struct top_screen *s, const char *label, const json_t *sta
 	strftime(clock, sizeof(clock), "%H:%M:%S", localtime_r(&now, &tm));
 	line(s, "\033[1m", "relay %s at %s   %s   %s", shown, label, clock,
 	     draining ? "DRAINING" : "serving");
-	line(s, "", "%s now, %s so far   sessions %lld of %lld so far", units_rate(r->rate, rate),
-	     units_size(r->bytes_total, total), (long long)count_of(status, "sessions"),
+	line(s, "", "%s now, %s so far   sessions %lld of %lld so far",
+	     r->rate ? units_rate(r->rate, rate) : "idle", units_size(r->bytes_total, total),
+	     (long long)count_of(status, "sessions"),
 	     (long long)count_of(status, "sessions_total"));
 	line(s, "", "links %lld   legs %lld   connections %lld   configuration %lld",
 	     (long long)count_of(status, "links"), (long long)count_of(status, "legs"),
@@ -119,15 +120,17 @@ static void draw_agents(struct top_screen *s, const struct rates *r)
 		line(s, "\033[2m", "and %zu more", r->agent_count - rows);
 }
 
-static void draw_sessions(struct top_screen *s, const struct rates *r)
+/* Returns how many there was room for. */
+static size_t draw_sessions(struct top_screen *s, const struct rates *r)
 {
 	char up[UNITS_BYTES], down[UNITS_BYTES], bytes[UNITS_BYTES], span[UNITS_BYTES];
 	int width = name_width(r);
+	size_t i;
 
 	line(s, "", "%s", "");
 	line(s, "\033[7m", "%-*s %-*s %-16s %11s %11s %10s %7s  %-16s %s", width, "FROM", width,
 	     "TO", "SERVICE", "UP/S", "DOWN/S", "BYTES", "FOR", "SESSION", "SOURCE");
-	for (size_t i = 0; i < r->session_count && has_room(s, 2); i++) {
+	for (i = 0; i < r->session_count && has_room(s, 2); i++) {
 		const struct rates_session *x = &r->sessions[i];
 
 		line(s, "", "%-*.*s %-*.*s %-16.16s %11s %11s %10s %7s  %-16s %s", width, width,
@@ -135,6 +138,7 @@ static void draw_sessions(struct top_screen *s, const struct rates *r)
 		     units_rate(x->down_rate, down), units_size(x->up + x->down, bytes),
 		     units_span(x->ms, span), x->id, x->source);
 	}
+	return i;
 }
 
 void top_draw(struct top_screen *s, const char *label, const json_t *status, const struct rates *r,
@@ -146,16 +150,22 @@ void top_draw(struct top_screen *s, const char *label, const json_t *status, con
 		[RATES_BY_AGENT] = "b bytes  r rate  [a]gent",
 	};
 
+	size_t shown;
+
 	s->used = 0;
 	draw_head(s, label, status, r);
 	draw_agents(s, r);
-	draw_sessions(s, r);
+	shown = draw_sessions(s, r);
 	if (s->rows == 0) {
 		fputc('\n', s->to);
 		return;
 	}
 	while (s->used + 1 < s->rows)
 		line(s, "", "%s", "");
-	line(s, "\033[2m", "q quit   sort: %s", marks[order]);
+	if (shown < r->session_count)
+		line(s, "\033[2m", "q quit   sort: %s   %zu of %zu sessions", marks[order], shown,
+		     r->session_count);
+	else
+		line(s, "\033[2m", "q quit   sort: %s", marks[order]);
 	fputs("\033[J", s->to);
 }
