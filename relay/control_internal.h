@@ -41,6 +41,10 @@ void control_init(struct control *ctl);
 int local_start(struct control *ctl, int listener) MUST_CHECK;
 void local_stop(struct control *ctl);
 
+/* metrics.c: the Prometheus listener, open already. */
+int metrics_start(struct control *ctl, int listener) MUST_CHECK;
+void metrics_stop(struct control *ctl);
+
 /* drain.c */
 void control_drain(struct control *ctl, uint64_t deadline_ms, bool leave_when_empty);
 bool control_undrain(struct control *ctl, char *why, size_t why_size) MUST_CHECK;

@@ -3,8 +3,8 @@
  * postern-relayd: where two sides meet that can only dial out.
  *
  * The main thread sets up, forks the keeper, starts a worker per core, gives up every right it no
- * longer needs, and becomes the control thread (control.h). SIGTERM and SIGINT drain (twice: stop at
- * once), SIGHUP reads the configuration file again, SIGUSR1 logs status.
+ * longer needs, and becomes the control thread (control.h). SIGTERM and SIGINT drain (twice: stop
+ * at once), SIGHUP reads the configuration file again, SIGUSR1 logs status.
  */
 #include <errno.h>
 #include <poll.h>
@@ -132,6 +132,19 @@ static int open_local_socket(const struct relay_config *config)
 	return fd;
 }
 
+static int open_metrics(const struct relay_config *config)
+{
+	const struct addr *address = &config->metrics.listen;
+	int fd;
+
+	if (address->len == 0)
+		return -1;
+	fd = listener_open(address);
+	if (fd < 0)
+		die("metrics.listen: cannot listen: %s", strerror(-fd));
+	return fd;
+}
+
 static void control_begin(struct control *ctl, struct relay *r, struct snapshot *snap,
 			  struct keeper *keeper, const sigset_t *signals, const json_t *document)
 {
@@ -156,6 +169,9 @@ static void control_begin(struct control *ctl, struct relay *r, struct snapshot 
 	ring_poll(ctl->ring, &ctl->signal_op, ctl->signal_fd, POLLIN);
 
 	int local = open_local_socket(&snap->config);
+	int metrics = open_metrics(&snap->config);
+	if (metrics >= 0 && metrics_start(ctl, metrics) < 0)
+		die("out of memory");
 	if (local >= 0 && local_start(ctl, local) < 0)
 		die("out of memory");
 }
@@ -164,6 +180,7 @@ static void control_end(struct control *ctl)
 {
 	ring_close(ctl->ring);
 	local_stop(ctl);
+	metrics_stop(ctl);
 	records_free(&ctl->events);
 	records_free(&ctl->audits);
 	changes_free(ctl->changes);

@@ -38,9 +38,7 @@ static bool propose(struct call *c, struct proposal *p)
 	char why[256];
 
 	p->document = changes_reveal(ctl->changes, json_object_get(c->params, "config"));
-	p->next = p->document
-			  ? control_snapshot(ctl, p->document, &errors, why, sizeof why)
-			  : NULL;
+	p->next = p->document ? control_snapshot(ctl, p->document, &errors, why, sizeof why) : NULL;
 	if (p->next) {
 		conf_errors_free(&errors);
 		return true;
@@ -142,9 +140,10 @@ static bool apply_may(struct call *c, const struct proposal *p)
 			  (unsigned long long)changes_revision(ch), (unsigned long long)from);
 		return false;
 	case CHANGES_BUSY:
-		call_fail(c, JSONRPC_BUSY, NULL,
-			  "revision %llu waits for its confirmation; confirm it or let it roll back",
-			  (unsigned long long)changes_revision(ch));
+		call_fail(
+			c, JSONRPC_BUSY, NULL,
+			"revision %llu waits for its confirmation; confirm it or let it roll back",
+			(unsigned long long)changes_revision(ch));
 		return false;
 	case CHANGES_SAME:
 		call_answer(c, json_pack("{s:I, s:[], s:[]}", "revision",
@@ -161,6 +160,11 @@ static bool apply_may(struct call *c, const struct proposal *p)
 	return true;
 }
 
+static bool addr_same(const struct addr *a, const struct addr *b)
+{
+	return a->len == 0 || b->len == 0 ? a->len == b->len : addr_equal(a, b);
+}
+
 /* Keys that take effect with the next start only. */
 static json_t *needs_restart(const struct relay_config *was, const struct relay_config *is)
 {
@@ -172,6 +176,11 @@ static json_t *needs_restart(const struct relay_config *was, const struct relay_
 		json_array_append_new(list, json_string("threads"));
 	if (was->limits.buffer_bytes != is->limits.buffer_bytes)
 		json_array_append_new(list, json_string("limits.buffer_bytes"));
+	if (!addr_same(&was->metrics.listen, &is->metrics.listen))
+		json_array_append_new(list, json_string("metrics"));
+	if (strcmp(was->control.socket ? was->control.socket : "",
+		   is->control.socket ? is->control.socket : "") != 0)
+		json_array_append_new(list, json_string("control.socket"));
 	if (strcmp(was->user ? was->user : "", is->user ? is->user : "") != 0)
 		json_array_append_new(list, json_string("user"));
 	return list;
@@ -226,8 +235,7 @@ static void confirm_run(struct call *c)
 	control_event(ctl, "config.confirmed",
 		      json_pack("{s:I, s:s}", "revision",
 				(json_int_t)changes_revision(ctl->changes), "who", c->caller->who));
-	call_answer(c, json_pack("{s:I}", "revision",
-				 (json_int_t)changes_revision(ctl->changes)));
+	call_answer(c, json_pack("{s:I}", "revision", (json_int_t)changes_revision(ctl->changes)));
 }
 
 static void rollback_run(struct call *c)
@@ -238,8 +246,7 @@ static void rollback_run(struct call *c)
 		call_fail(c, JSONRPC_NOT_FOUND, NULL, "nothing waits for a confirmation");
 		return;
 	}
-	call_answer(c, json_pack("{s:I}", "revision",
-				 (json_int_t)changes_revision(ctl->changes)));
+	call_answer(c, json_pack("{s:I}", "revision", (json_int_t)changes_revision(ctl->changes)));
 }
 
 static const struct method_param document_params[] = {
@@ -249,7 +256,8 @@ static const struct method_param document_params[] = {
 
 static const struct method_param apply_params[] = {
 	{"config", "object", true, "the whole configuration; \"(hidden)\" keeps a secret as it is"},
-	{"revision", "integer", false, "the revision it was made from; another one in force refuses"},
+	{"revision", "integer", false,
+	 "the revision it was made from; another one in force refuses"},
 	{"confirm_ms", "integer", false, "roll back after so long unless confirmed"},
 	{"note", "string", false, "why, for the history"},
 	{"force", "boolean", false, "even if it cuts the caller off"},

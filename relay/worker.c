@@ -39,16 +39,16 @@ void worker_close_fd(struct worker *w, int fd, bool reset)
 /* ---- listeners ---- */
 
 /* One socket per worker on the same address: the kernel spreads connections (SO_REUSEPORT). */
-static int listener_socket(const struct relay_listen *conf)
+int listener_open(const struct addr *address)
 {
 	const int on = 1;
-	int fd = socket(conf->address.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0 ||
-	    bind(fd, &conf->address.sa, conf->address.len) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
+	    bind(fd, &address->sa, address->len) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
 		int error = errno;
 		close(fd);
 		return -error;
@@ -149,7 +149,7 @@ static int worker_open_listeners(struct worker *w)
 	const struct relay_listen *listens = c->listen.items;
 
 	for (size_t i = 0; i < c->listen.count; i++) {
-		int fd = listener_socket(&listens[i]);
+		int fd = listener_open(&listens[i].address);
 
 		if (fd < 0) {
 			char text[ADDR_TEXT_BYTES];
@@ -380,7 +380,8 @@ struct switch_msg {
 	int fds[];
 };
 
-static const struct relay_listen *listen_find(const struct relay_config *c, const struct listener *l)
+static const struct relay_listen *listen_find(const struct relay_config *c,
+					      const struct listener *l)
 {
 	const struct relay_listen *items = c->listen.items;
 
@@ -406,8 +407,7 @@ static void switch_run(struct ring_msg *msg)
 			listener_close(l);
 	}
 	for (size_t i = 0; i < m->count; i++) {
-		struct listener *l =
-			m->fds[i] >= 0 ? listener_new(w, &items[i], m->fds[i]) : NULL;
+		struct listener *l = m->fds[i] >= 0 ? listener_new(w, &items[i], m->fds[i]) : NULL;
 
 		if (l)
 			listener_start(l);

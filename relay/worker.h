@@ -81,6 +81,9 @@ void worker_free(struct worker *w);
 /* Counts a refusal or an ending. */
 void worker_count(struct worker *w, enum reason reason);
 
+/* A listening socket (SO_REUSEPORT), before the relay is sealed. The descriptor or -errno. */
+int listener_open(const struct addr *address) MUST_CHECK;
+
 /* Closes a connection's descriptor and takes it off the count; reset: the peer sees a reset. */
 void worker_close_fd(struct worker *w, int fd, bool reset);
 

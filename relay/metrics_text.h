@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * metrics_text: the relay's counts in Prometheus' text format (version 0.0.4). Pure.
+ *
+ * The only label with more than one value is a refusal's reason, and reasons are a fixed table: no
+ * client can make the page grow.
+ */
+#ifndef POSTERN_RELAY_METRICS_TEXT_H
+#define POSTERN_RELAY_METRICS_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "relay/rendezvous.h"
+
+struct metrics_values {
+	const char *version;
+	uint64_t revision, certificate_expires; /* seconds of the epoch */
+	bool draining;
+	uint64_t connections, connection_limit, sessions, sessions_total, accepted, bytes;
+	const uint64_t *refused; /* REASON_MAX */
+	struct rendezvous_counts tables;
+};
+
+/* Zero-terminated, owned by the caller; NULL without memory. */
+char *metrics_text(const struct metrics_values *v, size_t *len);
+
+#endif
