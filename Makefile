@@ -2,7 +2,7 @@
 # Postern. One Makefile, no configure step. `make help` lists what there is to do.
 #
 #: make             build the three programs into build/
-#: make demo        see it work: two homes, a DMZ and a relay on this machine, narrated
+#: make demo        see it work: two homes behind NAT and a relay on this machine, narrated
 #: make test        everything: both compilers, sanitizers, both engines, real topologies
 #: make check       the quick part of it, in under a minute; installs nothing
 #: make deps        install what the build needs (FOR=check|demo|test|bench: what those need)
