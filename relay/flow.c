@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "relay/near.h"
 #include "relay/session.h"
 
 /* So many full small receives in a row earn large buffers; so many small ones give them up. */
@@ -201,6 +202,9 @@ static void flow_take_small(struct flow *f, const uint8_t *data, size_t len)
 	} else if (++f->streak >= STREAK_BUSY) {
 		f->busy = true;
 		f->streak = 0;
+		if (!f->looked)
+			near_unpace(flow_to(f));
+		f->looked = true;
 	}
 	if (flow_forward(f, data, len))
 		flow_next(f);

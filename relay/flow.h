@@ -58,6 +58,7 @@ struct flow {
 	uint8_t side;	/* whose bytes these are */
 	uint8_t streak; /* small receives that were full, or large ones that were not */
 	bool busy;
+	bool looked; /* at the path of the side it sends to */
 };
 
 struct session *flow_session(struct flow *f);
