@@ -61,7 +61,7 @@ ENGINE_SRC := core/engine/certificate.c core/engine/identity.c core/engine/ident
 	core/engine/tls.c relay/rendezvous.c relay/site.c relay/sources.c \
 	agent/backoff.c agent/inner.c agent/link_state.c
 RELAYD_SRC := relay/config.c relay/conn.c relay/flow.c relay/frames.c relay/front.c relay/leg.c \
-	relay/link.c relay/near.c relay/public.c relay/relay.c relay/session.c relay/web.c relay/worker.c relay/main.c
+	relay/link.c relay/near.c relay/public.c relay/relay.c relay/session.c relay/splicer.c relay/web.c relay/worker.c relay/main.c
 AGENT_LIB_SRC := agent/agent.c agent/bulk.c agent/channel.c agent/config.c agent/connector.c \
 	agent/dial.c agent/forward.c agent/http_proxy.c agent/leg.c agent/legs.c agent/link.c \
 	agent/listener.c agent/publish.c agent/request.c agent/resolve.c agent/session.c \

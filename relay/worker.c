@@ -144,6 +144,7 @@ int worker_init(struct worker *w, struct relay *r, unsigned index, uint32_t room
 	w->index = index;
 	w->reaper.fire = worker_reap;
 	w->trimmer.fire = worker_trim;
+	splicer_open(&w->splicer);
 	w->scratch = malloc(limits->client_hello_bytes);
 	w->plain = malloc(PLAIN_BYTES);
 	if (!w->scratch || !w->plain ||
@@ -191,6 +192,7 @@ void worker_free(struct worker *w)
 		if (s)
 			session_dispose(s);
 	}
+	splicer_close(&w->splicer);
 	buffers_free(&w->large);
 	slab_free(&w->conns);
 	slab_free(&w->sessions);

@@ -18,6 +18,7 @@
 #include "core/ring.h"
 #include "core/slab.h"
 #include "relay/relay.h"
+#include "relay/splicer.h"
 
 struct conn;
 struct session;
@@ -44,10 +45,12 @@ struct worker {
 	struct slab conns, sessions;
 	struct listener *listeners;
 	size_t listener_count;
-	struct buffers large;  /* for busy directions */
-	uint8_t *scratch;      /* limits.client_hello_bytes, for clienthello_parse() */
-	uint8_t *plain;	       /* PLAIN_BYTES, for decrypted bytes on their way */
-	struct conn *reapable; /* closed, no operation busy, not yet freed */
+	size_t held_bytes;	/* copies that slow receivers make flows hold */
+	struct splicer splicer; /* for large moves of busy directions */
+	struct buffers large;	/* for busy directions */
+	uint8_t *scratch;	/* limits.client_hello_bytes, for clienthello_parse() */
+	uint8_t *plain;		/* PLAIN_BYTES, for decrypted bytes on their way */
+	struct conn *reapable;	/* closed, no operation busy, not yet freed */
 	struct timer reaper, trimmer;
 	struct stats stats;
 	bool draining;
