@@ -2,7 +2,7 @@
 # Postern. One Makefile, no configure step. `make help` lists what there is to do.
 #
 #: make             build the three programs into build/
-#: make demo        see it work: two homes, a DMZ and a relay on this machine, narrated
+#: make demo        see it work: two homes behind NAT and a relay on this machine, narrated
 #: make test        everything: both compilers, sanitizers, both engines, real topologies
 #: make check       the quick part of it, in under a minute; installs nothing
 #: make deps        install what the build needs (FOR=check|demo|test|bench: what those need)
@@ -68,8 +68,8 @@ RELAYD_SRC := relay/change.c relay/config.c relay/config_policy.c relay/conn.c r
 	relay/enforce.c relay/flow.c relay/frames.c relay/front.c relay/gather.c relay/keeper.c relay/keeper_confine.c \
 	relay/keeper_serve.c relay/leg.c \
 	relay/link.c relay/load.c relay/local.c relay/methods_act.c relay/methods_config.c \
-	relay/methods_policy.c relay/methods_see.c relay/metrics.c relay/pace.c relay/public.c relay/records.c relay/relay.c \
-	relay/report.c relay/session.c relay/snapshot.c relay/web.c relay/worker.c relay/main.c
+	relay/methods_policy.c relay/methods_see.c relay/metrics.c relay/near.c relay/pace.c relay/public.c relay/records.c relay/relay.c \
+	relay/report.c relay/session.c relay/snapshot.c relay/splicer.c relay/web.c relay/worker.c relay/main.c
 AGENT_LIB_SRC := agent/agent.c agent/apply.c agent/bulk.c agent/channel.c agent/config.c \
 	agent/connector.c agent/control.c agent/dial.c agent/entrance.c agent/http_proxy.c agent/leg.c \
 	agent/legs.c agent/link.c agent/links.c agent/listener.c agent/methods.c agent/publish.c \
@@ -95,9 +95,11 @@ HARDEN := -fPIE -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-rec
 endif
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE= -g $(OPT) $(HARDEN) $(WARN) $(if $(WERROR),-Werror) -pthread -I. \
 	$(SSL_CFLAGS) -DPOSTERN_VERSION='"$(VERSION)"' $(CFLAGS)
-ALL_LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now,--as-needed $(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
+ALL_LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now,--as-needed \
+	$(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 # The shared liburing 2.3 forgets to export io_uring_register_restrictions(); its archive has it.
-URING_LIB := $(if $(findstring /,$(shell $(CC) -print-file-name=liburing.a 2>/dev/null)),-l:liburing.a,-luring)
+URING_A := $(shell $(CC) -print-file-name=liburing.a 2>/dev/null)
+URING_LIB := $(if $(findstring /,$(URING_A)),-l:liburing.a,-luring)
 LIBS := $(SSL_LIBS) $(URING_LIB) -lcares -lyaml -ljansson -lseccomp
 
 Q := $(if $(V),,@)
@@ -145,7 +147,7 @@ $(B)/postern: $(call objs,$(CTL_SRC)) $(AGENT_LIB_OBJ) $(RELAY_LIB_OBJ) $(SHARED
 
 # ---- unit and simulation tests: each names what it links, "* links: core/timer.c", in its head ----
 links = $(shell sed -n 's,^ \* links: ,,p' $(1))
-UNIT_SRC := $(sort $(wildcard tests/unit/*_test.c) $(wildcard tests/sim/*_test.c) $(wildcard tests/platform/*_test.c))
+UNIT_SRC := $(sort $(wildcard tests/unit/*_test.c tests/sim/*_test.c tests/platform/*_test.c))
 UNIT_BIN := $(patsubst tests/%.c,$(B)/tests/%,$(UNIT_SRC))
 
 define unit_rule
@@ -172,15 +174,16 @@ define fuzz_rule
 $(B)/fuzz/$(1): $(call objs,fuzz/$(1)_fuzz.c $(call links,fuzz/$(1)_fuzz.c))
 	$$(call link)
 fuzz-$(1):
-	$(Q)$$(FUZZ_MAKE) build/fuzz/fuzz/$(1)
+	+$(Q)$$(FUZZ_MAKE) build/fuzz/fuzz/$(1)
 	$(Q)mkdir -p build/fuzz/corpus/$(1)
-	build/fuzz/fuzz/$(1) -max_total_time=$$(T) -rss_limit_mb=1024 -timeout=5 build/fuzz/corpus/$(1) fuzz/seeds/$(1)
+	build/fuzz/fuzz/$(1) -max_total_time=$$(T) -rss_limit_mb=1024 -timeout=5 \
+		build/fuzz/corpus/$(1) fuzz/seeds/$(1)
 endef
 $(foreach f,$(FUZZ_NAMES),$(eval $(call fuzz_rule,$(f))))
 
 .PHONY: fuzz-seeds $(addprefix fuzz-,$(FUZZ_NAMES))
 fuzz-seeds:
-	$(Q)$(FUZZ_MAKE) $(addprefix build/fuzz/fuzz/,$(FUZZ_NAMES))
+	+$(Q)$(FUZZ_MAKE) $(addprefix build/fuzz/fuzz/,$(FUZZ_NAMES))
 	$(Q)tests/run-seeds build/fuzz $(FUZZ_NAMES)
 
 # ---- the load generator of `make bench` -----------------------------------------------------------
@@ -205,7 +208,7 @@ deps:
 check:
 	@tests/deps --check build $(BUILD_PACKAGES)
 	@tests/deps --check check $(CHECK_PACKAGES)
-	$(Q)$(SUBMAKE) all $(UNIT_BIN)
+	+$(Q)$(SUBMAKE) all $(UNIT_BIN)
 	$(Q)$(MAKE) --no-print-directory layers format-check units
 
 test:
@@ -216,13 +219,13 @@ test:
 demo:
 	@tests/deps build $(BUILD_PACKAGES)
 	@tests/deps demo $(DEMO_PACKAGES)
-	$(Q)$(SUBMAKE) all
+	+$(Q)$(SUBMAKE) all
 	@tests/net/demo.py --build $(B)
 
 bench:
 	@tests/deps build $(BUILD_PACKAGES)
 	@tests/deps bench $(BENCH_PACKAGES)
-	$(Q)$(SUBMAKE) all $(B)/bench/load
+	+$(Q)$(SUBMAKE) all $(B)/bench/load
 	@bench/run --build $(B)
 
 # ---- what keeps the code as it is ----------------------------------------------------------------
@@ -242,8 +245,8 @@ format-check:
 	@tests/check-format $(C_FILES)
 
 # The analyser does not understand how uthash takes an element out, and sees it used after free().
-tidy_checks = $(if $(shell grep -l '<uthash.h>' $(1)),--checks=-clang-analyzer-unix.Malloc$(,)-clang-analyzer-core.NullDereference)
-, := ,
+UTHASH_CHECKS := --checks=-clang-analyzer-unix.Malloc,-clang-analyzer-core.NullDereference
+tidy_checks = $(if $(shell grep -l '<uthash.h>' $(1)),$(UTHASH_CHECKS))
 tidy: $(patsubst %.c,$(B)/tidy/%.ok,$(ALL_SRC))
 	@echo "tidy: $(words $^) passed, 0 failed"
 $(B)/tidy/%.ok: %.c $(HEADER_FILES) .clang-tidy

@@ -41,6 +41,16 @@ void load_sleep_ms(unsigned ms)
 		;
 }
 
+/* Where the system's default is BBR, the source's pacing timers would be what is measured: the
+ * generator sends unpaced. The relays keep the default. */
+static void unpaced(int fd)
+{
+	static const char algorithm[] = "reno";
+
+	if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, algorithm, sizeof algorithm - 1) < 0)
+		load_fail("TCP_CONGESTION: %s", strerror(errno));
+}
+
 static void no_delay(int fd)
 {
 	int on = 1;
@@ -56,6 +66,7 @@ int load_listen(const struct addr *a)
 
 	if (fd < 0)
 		load_fail("socket: %s", strerror(errno));
+	unpaced(fd); /* what is accepted inherits it */
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	if (bind(fd, &a->sa, a->len) < 0 || listen(fd, 4096) < 0)
 		load_fail("sink cannot listen: %s", strerror(errno));
@@ -68,6 +79,7 @@ int load_dial(const struct addr *a)
 
 	if (fd < 0)
 		load_fail("socket: %s", strerror(errno));
+	unpaced(fd);
 	if (connect(fd, &a->sa, a->len) < 0)
 		load_fail("connect: %s", strerror(errno));
 	no_delay(fd);

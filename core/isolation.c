@@ -247,6 +247,7 @@ static const int calls_of_all[] = {
 	SCMP_SYS(recvmsg),
 	SCMP_SYS(recvmmsg),
 	SCMP_SYS(read),
+	SCMP_SYS(splice), /* between descriptors that are open */
 	SCMP_SYS(readv),
 	SCMP_SYS(write),
 	SCMP_SYS(writev),

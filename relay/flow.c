@@ -11,11 +11,14 @@
 #include <sys/types.h>
 
 #include "relay/pace.h"
+#include "relay/near.h"
 #include "relay/session.h"
 
 /* So many full small receives in a row earn large buffers; so many small ones give them up. */
 #define STREAK_BUSY  2u
 #define STREAK_QUIET 8u
+/* Moving pages pays from here on; below, copying is cheaper (docs/benchmarks.md). */
+#define SPLICE_LEAST 32768u
 
 static ring_done_fn flow_waited, flow_ready, flow_sent;
 
@@ -60,9 +63,20 @@ static void flow_give_back_large(struct flow *f)
 	f->large = NULL;
 }
 
+/* The bytes (malloc'ed) are this flow's until they have left. */
+static void flow_own(struct flow *f, uint8_t *bytes, size_t len)
+{
+	f->owned = bytes;
+	f->owned_len = (uint32_t)len;
+	flow_worker(f)->held_bytes += len;
+}
+
 static void flow_drop_memory(struct flow *f)
 {
 	flow_give_back_large(f);
+	if (!f->owned)
+		return;
+	flow_worker(f)->held_bytes -= f->owned_len;
 	free(f->owned);
 	f->owned = NULL;
 }
@@ -113,9 +127,11 @@ static void flow_send(struct flow *f, const uint8_t *data, size_t len)
 
 static bool flow_pressed(struct flow *f)
 {
-	const struct buffers *large = &flow_worker(f)->large;
+	const struct worker *w = flow_worker(f);
+	size_t lent = w->large.made - w->large.free_count;
 
-	return large->made - large->free_count > large->max_count / 2;
+	return lent > w->large.max_count / 2 ||
+	       w->held_bytes > w->large.max_count / 2 * w->large.each_bytes;
 }
 
 /* The receiver did not take all: keeps what is left and waits for the receiver. */
@@ -130,7 +146,7 @@ static void flow_hold(struct flow *f, const uint8_t *left, size_t len)
 		}
 		memcpy(copy, left, len);
 		flow_give_back_large(f);
-		f->owned = copy;
+		flow_own(f, copy, len);
 		left = copy;
 	}
 	flow_send(f, left, len);
@@ -167,7 +183,7 @@ static void flow_forward_wrapped(struct flow *f, const uint8_t *data, size_t len
 	}
 	enum envelope_status status = w->seals ? envelope_seal(&w->envelope, data, len, copy, &n)
 					       : envelope_open(&w->envelope, data, len, copy, &n);
-	f->owned = copy;
+	flow_own(f, copy, ENVELOPE_SEAL_ROOM(len));
 	if (status != ENVELOPE_OK) {
 		flow_failed(f, EPROTO);
 		return;
@@ -207,6 +223,9 @@ static void flow_take_small(struct flow *f, const uint8_t *data, size_t len)
 	} else if (++f->streak >= STREAK_BUSY) {
 		f->busy = true;
 		f->streak = 0;
+		if (!f->looked)
+			near_unpace(flow_to(f));
+		f->looked = true;
 	}
 	if (flow_forward(f, data, len))
 		flow_next(f);
@@ -230,6 +249,8 @@ static void flow_waited(struct ring_op *op, int res)
 
 static void flow_judge(struct flow *f, size_t received)
 {
+	f->large_moves = received >= SPLICE_LEAST;
+
 	if (received >= RING_SMALL_BYTES) {
 		f->streak = 0;
 	} else if (++f->streak >= STREAK_QUIET) {
@@ -304,6 +325,51 @@ void flow_resume(struct flow *f)
 		flow_pump_shared(f);
 }
 
+/* The receiver did not take all of what is in the splicer. */
+static void flow_hold_spliced(struct flow *f, size_t left, int error)
+{
+	struct splicer *splicer = &flow_worker(f)->splicer;
+
+	uint8_t *copy = error == -EAGAIN ? malloc(left) : NULL;
+
+	if (copy)
+		flow_own(f, copy, left);
+	/* Whatever happens, nothing may stay in there for another session. */
+	if (!splicer_take_back(splicer, copy, left))
+		flow_failed(f, EIO);
+	else if (copy)
+		flow_send(f, copy, left);
+	else
+		flow_failed(f, error == -EAGAIN ? ENOMEM : -error);
+}
+
+/* As flow_pump(), by moving pages instead of bytes. */
+static void flow_splice(struct flow *f)
+{
+	struct splicer *splicer = &flow_worker(f)->splicer;
+	ssize_t n = splicer_fill(splicer, flow_from(f));
+	int error = 0;
+
+	if (n == 0) {
+		flow_eof(f);
+		return;
+	}
+	if (n < 0 && n != -EAGAIN && n != -EINTR) {
+		flow_failed(f, (int)-n);
+		return;
+	}
+	if (n > 0) {
+		flow_judge(f, (size_t)n);
+		flow_count(f, (size_t)n);
+		size_t left = splicer_drain(splicer, flow_to(f), (size_t)n, &error);
+		if (left > 0) {
+			flow_hold_spliced(f, left, error);
+			return;
+		}
+	}
+	flow_next(f);
+}
+
 static void flow_ready(struct ring_op *op, int res)
 {
 	struct flow *f = (struct flow *)op;
@@ -314,6 +380,10 @@ static void flow_ready(struct ring_op *op, int res)
 	}
 	if (flow_session(f)->share) {
 		flow_pump_shared(f);
+		return;
+	}
+	if (f->large_moves && !flow_pressed(f) && splicer_ready(&flow_worker(f)->splicer)) {
+		flow_splice(f);
 		return;
 	}
 	f->large = buffers_get(&flow_worker(f)->large);
@@ -349,7 +419,7 @@ void flow_start(struct flow *f, uint8_t *head, size_t head_len)
 		flow_forward_wrapped(f, head, head_len);
 		free(head);
 	} else {
-		f->owned = head;
+		flow_own(f, head, head_len);
 		flow_send(f, head, head_len);
 	}
 }

@@ -20,6 +20,9 @@
  * held. So a stalled session costs no other one anything but memory, and that is bounded: under
  * such pressure a pump takes no more than FLOW_PRESSED_BYTES at a time.
  *
+ * While receives are large, the pump moves pages through the thread's splicer instead of copying
+ * bytes through the buffer; what a slow receiver leaves comes out again as a copy of its own.
+ *
  * A direction earns large buffers by filling small ones, and falls back to quiet when receives stay
  * small. End-of-file: shutdown of the other side's writing, then ENDED.
  *
@@ -35,7 +38,7 @@
 #include "core/parse/envelope.h"
 #include "core/ring.h"
 
-#define FLOW_PRESSED_BYTES 65536u
+#define FLOW_PRESSED_BYTES 16384u
 
 struct session;
 
@@ -61,10 +64,13 @@ struct flow {
 	uint8_t *owned;		  /* what is left, a replayed head or a wrapped copy; or NULL */
 	struct flow *next, *prev; /* of those that wait, while PACED */
 	uint64_t bytes;
+	uint32_t owned_len;
 	uint8_t state;	/* enum flow_state */
 	uint8_t side;	/* whose bytes these are */
 	uint8_t streak; /* small receives that were full, or large ones that were not */
 	bool busy;
+	bool large_moves; /* the last receive was worth splicing */
+	bool looked;	  /* at the path of the side it sends to */
 };
 
 struct session *flow_session(struct flow *f);

@@ -49,32 +49,50 @@ static void front_proxy(struct conn *c)
 
 /* ---- ClientHello ---- */
 
+enum likeness { UNLIKE_HTTP, PERHAPS_HTTP, LIKE_HTTP };
+
 /* Web servers answer plain HTTP on their TLS port with a 400; a silent close would stand out. */
-static bool looks_like_http(const uint8_t *data, size_t len)
+static enum likeness http_likeness(const uint8_t *data, size_t len)
 {
 	static const char *const methods[] = {"GET ",	 "HEAD ",    "POST ",	 "PUT ",
 					      "DELETE ", "OPTIONS ", "CONNECT ", "PATCH "};
 
 	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
 		size_t n = strlen(methods[i]);
-		if (len >= n && memcmp(data, methods[i], n) == 0)
-			return true;
+
+		if (memcmp(data, methods[i], len < n ? len : n) == 0)
+			return len < n ? PERHAPS_HTTP : LIKE_HTTP;
 	}
-	return false;
+	return UNLIKE_HTTP;
+}
+
+/* Keeps the beginning of a hello, or of a clear-text request. */
+static void front_keep(struct conn *c, const uint8_t *data, size_t len)
+{
+	size_t limit = RING_SMALL_BYTES + c->worker->snap->config.limits.client_hello_bytes;
+
+	if (data != c->in && !conn_keep(c, data, len, limit))
+		conn_close(c, REASON_LIMIT_MEMORY);
 }
 
 static void front_garbage(struct conn *c, const uint8_t *data, size_t len)
 {
 	struct site_response response;
 
-	if (!looks_like_http(data, len)) {
+	switch (http_likeness(data, len)) {
+	case UNLIKE_HTTP:
 		conn_close(c, REASON_HELLO_GARBAGE);
-		return;
+		break;
+	case PERHAPS_HTTP:
+		front_keep(c, data, len);
+		break;
+	case LIKE_HTTP:
+		worker_count(c->worker, REASON_PLAIN_HTTP);
+		site_refuse_plain(time(NULL), &response);
+		conn_send_raw(c, response.head, response.head_len);
+		conn_finish(c);
+		break;
 	}
-	worker_count(c->worker, REASON_PLAIN_HTTP);
-	site_refuse_plain(time(NULL), &response);
-	conn_send_raw(c, response.head, response.head_len);
-	conn_finish(c);
 }
 
 static void front_decide(struct conn *c, const struct clienthello *hello, const uint8_t *data,
@@ -84,11 +102,8 @@ static void front_decide(struct conn *c, const struct clienthello *hello, const 
 	const struct relay_public *entry = snapshot_public(w->snap, hello->server_name);
 
 	if (entry) {
-		if (data != c->in &&
-		    !conn_keep(c, data, len,
-			       RING_SMALL_BYTES + w->snap->config.limits.client_hello_bytes))
-			conn_close(c, REASON_LIMIT_MEMORY);
-		else
+		front_keep(c, data, len);
+		if (c->phase == CONN_HELLO)
 			public_begin(c, entry);
 		return;
 	}
@@ -110,10 +125,7 @@ static void front_hello(struct conn *c, const uint8_t *data, size_t len)
 		front_decide(c, &hello, data, len);
 		break;
 	case CLIENTHELLO_SHORT:
-		if (data != c->in &&
-		    !conn_keep(c, data, len,
-			       PLAIN_BYTES + w->snap->config.limits.client_hello_bytes))
-			conn_close(c, REASON_LIMIT_MEMORY);
+		front_keep(c, data, len);
 		break;
 	case CLIENTHELLO_GARBAGE:
 		front_garbage(c, data, len);

@@ -139,7 +139,7 @@ static int open_metrics(const struct relay_config *config)
 
 	if (address->len == 0)
 		return -1;
-	fd = listener_open(address);
+	fd = worker_listen(address);
 	if (fd < 0)
 		die("metrics.listen: cannot listen: %s", strerror(-fd));
 	return fd;

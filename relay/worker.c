@@ -39,7 +39,7 @@ void worker_close_fd(struct worker *w, int fd, bool reset)
 /* ---- listeners ---- */
 
 /* One socket per worker on the same address: the kernel spreads connections (SO_REUSEPORT). */
-int listener_open(const struct addr *address)
+int worker_listen(const struct addr *address)
 {
 	const int on = 1;
 	int fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -149,7 +149,7 @@ static int worker_open_listeners(struct worker *w)
 	const struct relay_listen *listens = c->listen.items;
 
 	for (size_t i = 0; i < c->listen.count; i++) {
-		int fd = listener_open(&listens[i].address);
+		int fd = worker_listen(&listens[i].address);
 
 		if (fd < 0) {
 			char text[ADDR_TEXT_BYTES];
@@ -185,6 +185,7 @@ int worker_init(struct worker *w, struct relay *r, unsigned index, struct snapsh
 	w->trimmer.fire = worker_trim;
 	w->policy_timer.fire = enforce_tick;
 	w->pace_timer.fire = pace_look;
+	splicer_open(&w->splicer);
 	w->scratch = malloc(HELLO_BYTES_MAX);
 	w->plain = malloc(PLAIN_BYTES);
 	if (!w->scratch || !w->plain ||
@@ -235,6 +236,7 @@ void worker_free(struct worker *w)
 		if (s)
 			session_dispose(s);
 	}
+	splicer_close(&w->splicer);
 	buffers_free(&w->large);
 	slab_free(&w->conns);
 	slab_free(&w->sessions);

@@ -18,6 +18,7 @@
 #include "core/ring.h"
 #include "core/slab.h"
 #include "relay/relay.h"
+#include "relay/splicer.h"
 
 struct conn;
 struct flow;
@@ -48,10 +49,12 @@ struct worker {
 	struct slab conns, sessions;
 	struct snapshot *snap; /* the configuration in force here */
 	struct listener *listeners;
-	struct buffers large;  /* for busy directions */
-	uint8_t *scratch;      /* limits.client_hello_bytes, for clienthello_parse() */
-	uint8_t *plain;	       /* PLAIN_BYTES, for decrypted bytes on their way */
-	struct conn *reapable; /* closed, no operation busy, not yet freed */
+	size_t held_bytes;	/* copies that slow receivers make flows hold */
+	struct splicer splicer; /* for large moves of busy directions */
+	struct buffers large;	/* for busy directions */
+	uint8_t *scratch;	/* limits.client_hello_bytes, for clienthello_parse() */
+	uint8_t *plain;		/* PLAIN_BYTES, for decrypted bytes on their way */
+	struct conn *reapable;	/* closed, no operation busy, not yet freed */
 	struct timer reaper, trimmer, policy_timer;
 	struct timer pace_timer;
 	struct flow *paced; /* waiting for the shaper (pace.h) */
@@ -82,7 +85,7 @@ void worker_free(struct worker *w);
 void worker_count(struct worker *w, enum reason reason);
 
 /* A listening socket (SO_REUSEPORT), before the relay is sealed. The descriptor or -errno. */
-int listener_open(const struct addr *address) MUST_CHECK;
+int worker_listen(const struct addr *address) MUST_CHECK;
 
 /* Closes a connection's descriptor and takes it off the count; reset: the peer sees a reset. */
 void worker_close_fd(struct worker *w, int fd, bool reset);
@@ -102,8 +105,9 @@ void tell_failed(struct relay *r, slab_id asker, uint64_t session, enum reason r
 		 struct wire_bytes text);
 /* Stops accepting, sends DRAIN, refuses new sessions. */
 void tell_drain(struct worker *w);
-/* Switches to snap (a reference is taken). fds: a listening socket for each of its addresses that is
- * not served yet, -1 for the others, in the order of config.listen; taken over. Also ends a drain. */
+/* Switches to snap (a reference is taken). fds: a listening socket for each of its addresses that
+ * is not served yet, -1 for the others, in the order of config.listen; taken over. Also ends a
+ * drain. */
 bool tell_switch(struct worker *w, struct snapshot *snap, const int *fds, size_t count) MUST_CHECK;
 
 #endif

@@ -253,7 +253,7 @@ def main():
         enter.enter()
     except enter.Refused as e:
         kind, stage = LoopbackLab, on_loopback
-        say(f"No network namespaces ({e}): everything runs on loopback, without NAT.")
+        say(f"No network namespaces ({e}):\neverything runs on loopback, without NAT.\n")
     enter.on_signals()
     say(paint("head", "Postern: two homes that cannot be dialled meet at a relay that never dials"))
     lab = kind(options.build, "auto", "demo")

@@ -138,7 +138,13 @@ def test_front_plain_http(lab):
         with front.w.visitor.connect("45.0.0.2", 443) as s:
             s.sendall(request)
             assert parse(receive_all(s))[0] == 400, request
-    assert front.relay.status()["refused_PLAIN_HTTP"] == 4
+    with front.w.visitor.connect("45.0.0.2", 443) as s:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for letter in b"GET ":
+            s.sendall(bytes([letter]))
+            time.sleep(0.02)
+        assert parse(receive_all(s))[0] == 400, "letter by letter"
+    assert front.relay.status()["refused_PLAIN_HTTP"] == 5
 
 
 def test_front_slow_request(lab):

@@ -229,6 +229,7 @@ static void test_no_common_version_says_so(void **state)
 	SSL_CTX *old = SSL_CTX_new(TLS_method());
 	struct ends e;
 
+	assert_true(SSL_CTX_set_min_proto_version(old, TLS1_VERSION));
 	assert_true(SSL_CTX_set_max_proto_version(old, TLS1_1_VERSION));
 	e = (struct ends){tls_new(old, false), tls_new(front, true)};
 	assert_false(certs_handshake(e.client, e.server, 4096));
