@@ -315,16 +315,23 @@ const struct conf_field config_revoked_fields[] = {
 
 /* A name in from may be an agent that the relay has not met yet, so it cannot be wrong. But when it
  * is no member of any group and looks like the name of one, that was probably meant. */
+struct word {
+	const char *text;
+	size_t len;
+	uint64_t letters; /* a bit for each; an edit changes at most two */
+};
+
 struct slips {
-	const struct policy_conf *conf;
 	struct conf_errors *errors;
 	struct dict groups, members;
-	struct dict seen; /* names that have been looked at */
-	unsigned budget;  /* comparisons left: a large policy is not worth a long wait */
+	struct dict seen;		      /* names that have been looked at */
+	struct word words[CONFIG_GROUPS_MAX]; /* the groups' names */
+	size_t word_count;
+	unsigned budget; /* comparisons left: a large policy is not worth a long wait */
 };
 
 #define SLIP_EDITS  2u
-#define SLIP_BUDGET 50000u
+#define SLIP_BUDGET 20000u
 
 static const char digits[] = "0123456789";
 
@@ -343,103 +350,124 @@ static bool same_but_numbers(const char *a, const char *b)
 	}
 }
 
-/* Which characters a name has. An edit changes at most two of these bits. */
-static uint64_t letters_of(const char *name)
+static struct word word_of(const char *text)
 {
-	uint64_t letters = 0;
+	struct word w = {.text = text, .len = strlen(text)};
 
-	for (; *name; name++)
-		letters |= UINT64_C(1) << (*name & 63);
-	return letters;
+	for (; *text; text++)
+		w.letters |= UINT64_C(1) << (*text & 63);
+	return w;
 }
 
-static bool is_slip(struct slips *s, const char *name, const char *group)
+/* How many edits lie between two words, or SIZE_MAX where that is no slip. */
+static size_t slip_edits(struct slips *s, const struct word *a, const struct word *b)
 {
-	size_t len = strlen(name), group_len = strlen(group);
-	size_t less = len < group_len ? len : group_len, more = len + group_len - less;
-	/* Two edits turn any short word into any other. */
-	size_t most = less < 4 ? 1 : SLIP_EDITS;
+	size_t shorter = a->len < b->len ? a->len : b->len;
+	size_t most = shorter < 4 ? 1 : SLIP_EDITS; /* two make any short word of any other */
+	size_t edits;
 
-	if (less < 3 || more - less > most || s->budget == 0 ||
-	    __builtin_popcountll(letters_of(name) ^ letters_of(group)) > (int)(2 * most) ||
-	    same_but_numbers(name, group))
-		return false;
+	if (shorter < 3 || a->len + b->len - 2 * shorter > most || s->budget == 0 ||
+	    (size_t)__builtin_popcountll(a->letters ^ b->letters) > 2 * most ||
+	    same_but_numbers(a->text, b->text))
+		return SIZE_MAX;
 	s->budget--;
-	return conf_edits(name, group) <= most;
+	edits = conf_edits(a->text, b->text);
+	return edits <= most ? edits : SIZE_MAX;
 }
 
 static const char *near_group(struct slips *s, const char *name)
 {
-	const struct policy_group *g = s->conf->groups.items;
+	struct word word = word_of(name);
+	const char *nearest = NULL;
+	size_t least = SIZE_MAX;
 
-	for (size_t i = 0; i < s->conf->groups.count; i++) {
-		if (is_slip(s, name, g[i].name))
-			return g[i].name;
+	for (size_t i = 0; i < s->word_count; i++) {
+		size_t edits = slip_edits(s, &word, &s->words[i]);
+
+		if (edits < least) {
+			nearest = s->words[i].text;
+			least = edits;
+		}
 	}
-	return NULL;
+	return nearest;
 }
 
-static void warn_from(struct slips *s, const struct conf_node *at, const char *path,
-		      const char *name)
+/* "policy[3].from[0]", which is written out only when there is something to say of it. */
+struct place {
+	const char *key, *list;
+	size_t rule, item;
+	const struct conf_node *at;
+};
+
+static void place_path(const struct place *p, char out[CONF_PATH_BYTES])
 {
-	char shown[CONF_QUOTE_BYTES];
+	snprintf(out, CONF_PATH_BYTES, "%s[%zu].%s[%zu]", p->key, p->rule, p->list, p->item);
+}
+
+static void warn_from(struct slips *s, const struct place *place, const char *name)
+{
+	char shown[CONF_QUOTE_BYTES], path[CONF_PATH_BYTES];
 	const char *group;
 
 	if (!is_name(name) || knows(&s->groups, name) || knows(&s->members, name) ||
 	    !is_new(&s->seen, name))
 		return;
 	group = near_group(s, name);
-	if (group)
-		conf_warning(s->errors, at, path,
-			     "%s is no group, so it is taken for an agent; did you mean \"%s\"?",
-			     conf_quote(name, shown), group);
+	if (!group)
+		return;
+	place_path(place, path);
+	conf_warning(s->errors, place->at, path,
+		     "%s is no group, so it is taken for an agent; did you mean \"%s\"?",
+		     conf_quote(name, shown), group);
 }
 
-static void warn_to(struct slips *s, const struct conf_node *at, const char *path, const char *to)
+static void warn_to(struct slips *s, const struct place *place, const char *to)
 {
 	size_t len = strcspn(to, "/");
+	char path[CONF_PATH_BYTES];
 
-	if (dict_find(&s->groups, to, len) != DICT_NONE &&
-	    dict_find(&s->members, to, len) == DICT_NONE)
-		conf_warning(s->errors, at, path,
-			     "\"%.*s\" is a group, but is taken for an agent here; groups count in "
-			     "from only",
-			     (int)len, to);
+	if (dict_find(&s->groups, to, len) == DICT_NONE ||
+	    dict_find(&s->members, to, len) != DICT_NONE)
+		return;
+	place_path(place, path);
+	conf_warning(s->errors, place->at, path,
+		     "\"%.*s\" is a group, but is taken for an agent here; groups count in from "
+		     "only",
+		     (int)len, to);
 }
 
-static void warn_texts(struct slips *s, const struct conf_node *rule, const char *path,
-		       const char *key, const struct conf_array *texts,
-		       void (*warn)(struct slips *s, const struct conf_node *at, const char *path,
-				    const char *text))
+static void warn_texts(struct slips *s, struct place place, const struct conf_node *rule,
+		       const struct conf_array *texts,
+		       void (*warn)(struct slips *s, const struct place *place, const char *text))
 {
-	const struct conf_node *list = conf_get(rule, key);
-	char list_path[CONF_PATH_BYTES], child[CONF_PATH_BYTES];
+	const struct conf_node *list = conf_get(rule, place.list);
 	char *const *items = texts->items;
 
-	conf_path_key(list_path, path, key);
-	for (size_t i = 0; i < texts->count; i++) {
-		conf_path_item(child, list_path, i);
-		warn(s, list ? list->items[i] : NULL, child, items[i]);
+	for (place.item = 0; place.item < texts->count; place.item++) {
+		place.at = list ? list->items[place.item] : NULL;
+		warn(s, &place, items[place.item]);
 	}
 }
 
-static void warn_rules(struct slips *s, const struct conf_node *rules, const char *path,
-		       const struct conf_array *list)
+static void warn_rules(struct slips *s, const struct conf_node *root, const char *key,
+		       const struct conf_array *rules)
 {
-	const struct policy_rule *r = list->items;
-	char child[CONF_PATH_BYTES];
+	const struct conf_node *list = conf_get(root, key);
+	const struct policy_rule *r = rules->items;
 
-	for (size_t i = 0; i < list->count; i++) {
-		conf_path_item(child, path, i);
-		warn_texts(s, rules->items[i], child, "from", &r[i].from, warn_from);
-		warn_texts(s, rules->items[i], child, "to", &r[i].to, warn_to);
+	for (size_t i = 0; list && i < rules->count; i++) {
+		struct place from = {.key = key, .rule = i, .list = "from"};
+		struct place to = {.key = key, .rule = i, .list = "to"};
+
+		warn_texts(s, from, list->items[i], &r[i].from, warn_from);
+		warn_texts(s, to, list->items[i], &r[i].to, warn_to);
 	}
 }
 
 void config_warn_policy(const struct conf_node *root, const struct policy_conf *conf,
 			struct conf_errors *errors)
 {
-	struct slips s = {.conf = conf, .errors = errors, .budget = SLIP_BUDGET};
+	struct slips s = {.errors = errors, .budget = SLIP_BUDGET};
 	const struct policy_group *g = conf->groups.items;
 
 	/* Without memory a warning is missing or too many, which is harmless. */
@@ -447,12 +475,13 @@ void config_warn_policy(const struct conf_node *root, const struct policy_conf *
 		char *const *members = g[i].members.items;
 
 		(void)is_new(&s.groups, g[i].name);
+		s.words[s.word_count++] = word_of(g[i].name);
 		for (size_t m = 0; m < g[i].members.count; m++)
 			(void)is_new(&s.members, members[m]);
 	}
 	if (conf->groups.count > 0) {
-		warn_rules(&s, conf_get(root, "policy"), "policy", &conf->rules);
-		warn_rules(&s, conf_get(root, "grants"), "grants", &conf->grants);
+		warn_rules(&s, root, "policy", &conf->rules);
+		warn_rules(&s, root, "grants", &conf->grants);
 	}
 	dict_free(&s.groups);
 	dict_free(&s.members);
