@@ -213,65 +213,7 @@ void show_keys(FILE *to, const json_t *object, const struct show_column *columns
 	}
 }
 
-/* ---- whatever comes ---- */
-
-/* The columns of a list of objects: the first object's keys. */
-static void any_table(FILE *to, const char *title, json_t *list)
-{
-	struct show_column columns[COLUMNS_MAX + 1] = {{NULL, NULL, SHOW_TEXT, NULL}};
-	json_t *value, *first = json_array_get(list, 0);
-	const char *key;
-	size_t n = 0;
-
-	json_object_foreach(first, key, value)
-	{
-		char cell[CELL_BYTES];
-
-		log_escape(key, cell, sizeof(cell));
-		if (n < COLUMNS_MAX && strcmp(cell, key) == 0)
-			columns[n++] = (struct show_column){
-				key, key, json_is_integer(value) ? SHOW_COUNT : SHOW_TEXT, NULL};
-	}
-	columns[n] = (struct show_column){NULL, NULL, SHOW_TEXT, NULL};
-	fprintf(to, "\n%s%s%s\n", show_style(to, SHOW_BOLD), title, show_style(to, SHOW_PLAIN));
-	show_table(to, list, columns);
-}
-
-static bool is_table(const json_t *value)
-{
-	return json_is_object(json_array_get(value, 0));
-}
-
-void show_any(FILE *to, const json_t *object)
-{
-	static const struct show_column any = {"", "", SHOW_COUNT, NULL};
-	json_t *mutable = (json_t *)object; /* jansson iterates over variable objects only */
-	char cell[CELL_BYTES], title[CELL_BYTES];
-	const char *key;
-	json_t *value;
-	size_t width = 0;
-
-	json_object_foreach(mutable, key, value)
-	{
-		if (!is_table(value) && show_width(key) > width)
-			width = show_width(key);
-	}
-	json_object_foreach(mutable, key, value)
-	{
-		if (is_table(value))
-			continue;
-		log_escape(key, title, sizeof(title));
-		put_key(to, title, show_width(title) > width ? show_width(title) : width);
-		fprintf(to, "%s\n", show_value(value, &any, cell, sizeof(cell)));
-	}
-	json_object_foreach(mutable, key, value)
-	{
-		if (!is_table(value))
-			continue;
-		log_escape(key, title, sizeof(title));
-		any_table(to, title, value);
-	}
-}
+/* ---- results ---- */
 
 void show_json(FILE *to, const json_t *value)
 {

@@ -43,8 +43,6 @@ void show_result(const struct arguments *a, const json_t *result, const struct s
 
 void show_table(FILE *to, const json_t *list, const struct show_column *columns);
 void show_keys(FILE *to, const json_t *object, const struct show_column *columns);
-/* An object of a shape that this program does not know: by its own keys, tables included. */
-void show_any(FILE *to, const json_t *object);
 void show_json(FILE *to, const json_t *value);
 
 /* One value, printable, cut to room; returns out. */

@@ -18,7 +18,9 @@
 #include "core/log.h"
 #include "ctl/relay_line.h"
 
-#define WATCH_MS 50u
+#define WATCH_MS    50u
+#define SENTENCE_MS 1000
+#define GOODBYE_MS  300
 
 /* The engine's own lines would tell a second time what our caller is told as a sentence. */
 #define LOG_LEVEL_NONE ((enum log_level) - 1)
@@ -290,17 +292,25 @@ bool tunnel_wait(struct tunnel *t)
 	return up;
 }
 
-const char *tunnel_why(struct tunnel *t)
+/* Under the lock; gives up after wait_ms. */
+static void wait_over(struct tunnel *t, long wait_ms)
 {
 	struct timespec until;
 
-	/* The socket may have ended a moment before the sentence is there. */
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += 1;
-	pthread_mutex_lock(&t->lock);
+	until.tv_nsec += wait_ms * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
 	while (t->state != TUNNEL_OVER &&
 	       pthread_cond_timedwait(&t->changed, &t->lock, &until) == 0)
 		;
+}
+
+const char *tunnel_why(struct tunnel *t)
+{
+	/* The socket may have ended a moment before the sentence is there. */
+	pthread_mutex_lock(&t->lock);
+	wait_over(t, SENTENCE_MS);
 	memcpy(t->shown, t->why, sizeof(t->shown));
 	pthread_mutex_unlock(&t->lock);
 	return t->shown;
@@ -310,7 +320,11 @@ void tunnel_close(struct tunnel *t)
 {
 	if (!t)
 		return;
+	if (t->near >= 0)
+		close(t->near);
+	t->near = -1;
 	pthread_mutex_lock(&t->lock);
+	wait_over(t, GOODBYE_MS); /* the end of our lines is passed on as an end, not as a reset */
 	t->stop_wanted = true;
 	if (t->running)
 		ring_post(t->agent.ring, &t->stop);

@@ -3,7 +3,8 @@
  * pki_test: what 'postern pki' writes is what the programs load, and says what it should.
  *
  * links: relay/config_policy.c relay/policy_index.c relay/policy_source.c relay/policy_time.c
- * links: ctl/arguments.c ctl/bundle.c ctl/files.c ctl/pki.c ctl/pki_make.c ctl/pki_store.c
+ * links: ctl/arguments.c ctl/bundle.c ctl/console_config.c ctl/files.c ctl/pki.c ctl/pki_make.c
+ * links: ctl/pki_store.c ctl/when.c
  * links: core/engine/identity.c core/engine/identity_verify.c core/engine/identity_relay.c
  * links: core/engine/certificate.c relay/config.c agent/config.c core/conf.c core/conf_bind.c
  * links: core/conf_check.c core/conf_error.c core/conf_value.c core/addr.c core/log.c
@@ -26,6 +27,7 @@
 #include "core/engine/certificate.h"
 #include "core/engine/identity.h"
 #include "ctl/commands.h"
+#include "ctl/console_config.h"
 #include "ctl/files.h"
 #include "ctl/pki_store.h"
 #include "relay/config.h"
@@ -194,6 +196,50 @@ static void test_agent_loads(void **state)
 	X509_free(x);
 	identity_free(id);
 	agent_config_free(&c);
+}
+
+static void test_console_loads(void **state)
+{
+	struct conf_errors errors = {.file = "ops.yaml"};
+	struct identity_peer self;
+	struct agent_config c;
+	struct conf_node *root;
+	struct identity *id;
+	char why[256];
+
+	assert_int_equal(run(&issue, "ca console ops --relay relay.example.org:443 "
+				     "--relay 192.0.2.1:443 --proxy http://proxy:3128"),
+			 STATUS_OK);
+	assert_int_equal(mode_of("ops.yaml"), 0600);
+	root = conf_load("ops.yaml", &errors);
+	assert_int_equal(console_config_kind(root), BUNDLE_CONSOLE);
+	assert_true(console_config_bind(root, &c, &errors));
+	assert_string_equal(c.name, "ops");
+	assert_int_equal(c.relays.count, 2);
+	assert_string_equal(c.proxy, "http://proxy:3128");
+	assert_true(c.dial_ms > 0 && c.open_ms > 0 && c.max_sessions > 0);
+	id = identity_new(c.identity.ca, c.identity.certificate, c.identity.key, why, sizeof(why));
+	assert_true(identity_self(id, &self));
+	assert_int_equal(self.role, IDENTITY_CONSOLE);
+	assert_string_equal(self.name, "ops");
+	assert_in_range(self.not_after, time(NULL) + 90 * 86400 - 60, time(NULL) + 90 * 86400);
+	identity_free(id);
+	agent_config_free(&c);
+	conf_node_free(root);
+
+	/* Whose is it? */
+	assert_int_equal(run(&issue, "ca agent home --relay r.example:443"), STATUS_OK);
+	root = conf_load("home.yaml", &errors);
+	assert_int_equal(console_config_kind(root), BUNDLE_AGENT);
+	conf_node_free(root);
+	assert_int_equal(console_config_kind(NULL), BUNDLE_OTHER);
+
+	assert_int_equal(run(&issue, "ca console ops2"), STATUS_USAGE);
+	assert_int_equal(run(&issue, "ca console o.p --relay r.example:443"), STATUS_USAGE);
+	assert_int_equal(run(&issue, "ca console ops2 --relay r.example:443 --publish a=b:1"),
+			 STATUS_USAGE);
+	assert_int_equal(run(&issue, "ca console ops2 --relay r.example:443 --host a"),
+			 STATUS_USAGE);
 }
 
 static void test_relay_loads(void **state)
@@ -373,6 +419,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_init, enter, leave),
 		cmocka_unit_test_setup_teardown(test_agent_loads, enter, leave),
+		cmocka_unit_test_setup_teardown(test_console_loads, enter, leave),
 		cmocka_unit_test_setup_teardown(test_relay_loads, enter, leave),
 		cmocka_unit_test_setup_teardown(test_a_relays_certificate_tells_nothing, enter,
 						leave),

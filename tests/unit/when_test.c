@@ -97,11 +97,25 @@ static void test_until(void **state)
 static void test_until_refused(void **state)
 {
 	static const char *const rows[] = {
-		"",	      "fr",		  "fridays",	      "noon",
-		"2026-13-01", "2026-02-29",	  "2026-11-31",	      "2026-11-00",
-		"26-11-27",   "2026-11-27 24:00", "2026-11-27 1:00",  "2026-11-27 18:00 UTC",
-		"2026-11-2",  "2026-11-27x",	  "2026-11-27T18:00+1", "-3d",
-		"2026-11-20", "2026-11-21 09:59", "1970-01-01",
+		"",
+		"fr",
+		"fridays",
+		"noon",
+		"2026-13-01",
+		"2026-02-29",
+		"2026-11-31",
+		"2026-11-00",
+		"26-11-27",
+		"2026-11-27 24:00",
+		"2026-11-27 1:00",
+		"2026-11-27 18:00 UTC",
+		"2026-11-2",
+		"2026-11-27x",
+		"2026-11-27T18:00+1",
+		"-3d",
+		"2026-11-20",
+		"2026-11-21 09:59",
+		"1970-01-01",
 	};
 	char why[256];
 
@@ -159,7 +173,7 @@ static void test_units(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_spans),	     cmocka_unit_test(test_until),
+		cmocka_unit_test(test_spans),	      cmocka_unit_test(test_until),
 		cmocka_unit_test(test_until_refused), cmocka_unit_test(test_http_date),
 		cmocka_unit_test(test_units),
 	};
