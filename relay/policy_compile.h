@@ -5,11 +5,9 @@
  * Theory of operation
  *
  * A rule lists who asks, what for, and conditions. Each pair of the first two becomes an *entry*
- * with the conditions, and entries are found by two keys:
- *
- *   subject   who: "*", "public", a group, or an agent. Every agent that the configuration names
- * has a list of its subjects; groups are not expanded into rules. target    what: a pair of
- * patterns, of agents and of services.
+ * with the conditions, found by two keys. Its *subject* is who: "*", "public", a group, or an
+ * agent; every agent that the configuration names has a list of its subjects, so groups are not
+ * expanded into rules. Its *target* is what: a pair of patterns, of agents and of services.
  *
  * The entries of one subject and target are a *way*: one *run* for every set of networks that the
  * asker may come from (mostly one, of any network), and in each run the most generous first. The
