@@ -77,7 +77,7 @@ AGENT_LIB_SRC := agent/agent.c agent/apply.c agent/bulk.c agent/channel.c agent/
 	agent/stdio.c agent/stream.c
 AGENTD_SRC := agent/main.c
 CTL_SRC := ctl/agent_commands.c ctl/arguments.c ctl/bundle.c ctl/check.c ctl/check_tls.c \
-	ctl/config_calls.c ctl/connect.c ctl/console_config.c ctl/document.c ctl/door.c ctl/files.c \
+	ctl/configure.c ctl/connect.c ctl/console_config.c ctl/document.c ctl/door.c ctl/files.c \
 	ctl/grant.c ctl/grant_notes.c ctl/main.c ctl/pki.c ctl/pki_make.c ctl/pki_show.c ctl/pki_store.c ctl/rates.c \
 	ctl/records.c ctl/relay_act.c ctl/relay_config.c ctl/relay_line.c ctl/relay_see.c ctl/rpc.c \
 	ctl/show.c ctl/top.c ctl/top_draw.c ctl/tunnel.c ctl/units.c ctl/when.c

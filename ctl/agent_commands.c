@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "ctl/commands.h"
-#include "ctl/config_calls.h"
+#include "ctl/configure.h"
 #include "ctl/records.h"
 #include "ctl/show.h"
 
@@ -111,7 +111,7 @@ static enum status run_get(const struct arguments *a)
 
 	if (!door_open_agent(a, a->words[0], &d))
 		return STATUS_FAILED;
-	status = config_get(a, &d);
+	status = configure_get(a, &d);
 	door_close(&d);
 	return status;
 }
@@ -124,7 +124,7 @@ static enum status run_settle(const struct arguments *a)
 
 	if (!door_open_agent(a, a->words[0], &d))
 		return STATUS_FAILED;
-	status = config_settle(a, &d, confirm ? "config.confirm" : "config.rollback");
+	status = configure_settle(a, &d, confirm ? "config.confirm" : "config.rollback");
 	door_close(&d);
 	return status;
 }
@@ -134,7 +134,7 @@ static enum status apply(const struct arguments *a, struct door *d, const struct
 	char confirm[96];
 
 	snprintf(confirm, sizeof(confirm), "agent config confirm %s", a->words[0]);
-	return config_apply(a, d, doc, confirm);
+	return configure_apply(a, d, doc, confirm);
 }
 
 static enum status with_document(const struct arguments *a,
@@ -157,7 +157,7 @@ static enum status with_document(const struct arguments *a,
 
 static enum status run_check(const struct arguments *a)
 {
-	return with_document(a, config_check);
+	return with_document(a, configure_check);
 }
 
 static enum status run_apply(const struct arguments *a)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "ctl/commands.h"
-#include "ctl/config_calls.h"
+#include "ctl/configure.h"
 
 static const struct option_row json_options[] = {
 	{"--json", NULL, false, "print JSON"},
@@ -23,7 +23,7 @@ static enum status run_get(const struct arguments *a)
 
 	if (!door_open_relay(a, &d))
 		return STATUS_FAILED;
-	status = config_get(a, &d);
+	status = configure_get(a, &d);
 	door_close(&d);
 	return status;
 }
@@ -35,7 +35,7 @@ static enum status run_history(const struct arguments *a)
 
 	if (!door_open_relay(a, &d))
 		return STATUS_FAILED;
-	status = config_history(a, &d);
+	status = configure_history(a, &d);
 	door_close(&d);
 	return status;
 }
@@ -49,14 +49,14 @@ static enum status run_settle(const struct arguments *a)
 
 	if (!door_open_relay(a, &d))
 		return STATUS_FAILED;
-	status = config_settle(a, &d, confirm ? "config.confirm" : "config.rollback");
+	status = configure_settle(a, &d, confirm ? "config.confirm" : "config.rollback");
 	door_close(&d);
 	return status;
 }
 
 static enum status apply(const struct arguments *a, struct door *d, const struct document *doc)
 {
-	return config_apply(a, d, doc, "relay config confirm");
+	return configure_apply(a, d, doc, "relay config confirm");
 }
 
 /* What needs a document: read and looked through before anybody is asked. */
@@ -80,12 +80,12 @@ static enum status with_document(const struct arguments *a,
 
 static enum status run_check(const struct arguments *a)
 {
-	return with_document(a, config_check);
+	return with_document(a, configure_check);
 }
 
 static enum status run_diff(const struct arguments *a)
 {
-	return with_document(a, config_diff);
+	return with_document(a, configure_diff);
 }
 
 static enum status run_apply(const struct arguments *a)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config_calls: config get, check, diff, apply, confirm, rollback and history, which relays and
+ * configure: config get, check, diff, apply, confirm, rollback and history, which relays and
  * agents answer alike. The door is open; each returns the command's status.
  */
-#ifndef POSTERN_CTL_CONFIG_CALLS_H
-#define POSTERN_CTL_CONFIG_CALLS_H
+#ifndef POSTERN_CTL_CONFIGURE_H
+#define POSTERN_CTL_CONFIGURE_H
 
 #include "ctl/document.h"
 #include "ctl/door.h"
@@ -19,14 +19,14 @@
 		"--revision", "N", false, "made from revision N, whatever the file says"           \
 	}
 
-enum status config_get(const struct arguments *a, struct door *d);
-enum status config_check(const struct arguments *a, struct door *d, const struct document *doc);
-enum status config_diff(const struct arguments *a, struct door *d, const struct document *doc);
+enum status configure_get(const struct arguments *a, struct door *d);
+enum status configure_check(const struct arguments *a, struct door *d, const struct document *doc);
+enum status configure_diff(const struct arguments *a, struct door *d, const struct document *doc);
 /* confirm: the command that confirms, "relay config confirm". */
-enum status config_apply(const struct arguments *a, struct door *d, const struct document *doc,
-			 const char *confirm);
+enum status configure_apply(const struct arguments *a, struct door *d, const struct document *doc,
+			    const char *confirm);
 /* method: "config.confirm" or "config.rollback". */
-enum status config_settle(const struct arguments *a, struct door *d, const char *method);
-enum status config_history(const struct arguments *a, struct door *d);
+enum status configure_settle(const struct arguments *a, struct door *d, const char *method);
+enum status configure_history(const struct arguments *a, struct door *d);
 
 #endif

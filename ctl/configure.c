@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config_calls: config get, check, diff, apply, confirm, rollback and history. */
-#include "ctl/config_calls.h"
+/* configure: config get, check, diff, apply, confirm, rollback and history. */
+#include "ctl/configure.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -81,7 +81,7 @@ static bool as_json(const struct arguments *a, const json_t *result)
 
 /* ---- reading ---- */
 
-enum status config_get(const struct arguments *a, struct door *d)
+enum status configure_get(const struct arguments *a, struct door *d)
 {
 	json_t *result = call(d, "config.get", NULL, NULL);
 
@@ -99,7 +99,7 @@ static json_t *with_config(const struct document *doc)
 	return json_pack("{s:O}", "config", doc->config);
 }
 
-enum status config_check(const struct arguments *a, struct door *d, const struct document *doc)
+enum status configure_check(const struct arguments *a, struct door *d, const struct document *doc)
 {
 	json_t *result = call(d, "config.check", with_config(doc), doc);
 
@@ -111,7 +111,7 @@ enum status config_check(const struct arguments *a, struct door *d, const struct
 	return STATUS_OK;
 }
 
-enum status config_diff(const struct arguments *a, struct door *d, const struct document *doc)
+enum status configure_diff(const struct arguments *a, struct door *d, const struct document *doc)
 {
 	json_t *result = call(d, "config.diff", with_config(doc), doc);
 
@@ -200,8 +200,8 @@ static void print_applied(const struct arguments *a, const struct door *d, const
 		       units_span(confirm_ms, span), door_words(a, words), confirm);
 }
 
-enum status config_apply(const struct arguments *a, struct door *d, const struct document *doc,
-			 const char *confirm)
+enum status configure_apply(const struct arguments *a, struct door *d, const struct document *doc,
+			    const char *confirm)
 {
 	json_t *params, *result;
 	uint64_t confirm_ms;
@@ -217,7 +217,7 @@ enum status config_apply(const struct arguments *a, struct door *d, const struct
 	return STATUS_OK;
 }
 
-enum status config_settle(const struct arguments *a, struct door *d, const char *method)
+enum status configure_settle(const struct arguments *a, struct door *d, const char *method)
 {
 	json_t *result = call(d, method, NULL, NULL);
 
@@ -242,7 +242,7 @@ static json_t *counted(const json_t *history)
 	return list;
 }
 
-enum status config_history(const struct arguments *a, struct door *d)
+enum status configure_history(const struct arguments *a, struct door *d)
 {
 	static const struct show_column columns[] = {
 		{"REVISION", "revision", SHOW_COUNT, NULL},
