@@ -125,7 +125,7 @@ static void test_header(void **state)
 	assert_int_equal(decode("\x02\x07\x00\x08", 4), WIRE_BAD_VERSION);
 	assert_int_equal(decode("\x01", 1), WIRE_SHORT);
 	assert_int_equal(decode("\x01\x00", 2), WIRE_MALFORMED);
-	assert_int_equal(decode("\x01\x0b", 2), WIRE_MALFORMED);
+	assert_int_equal(decode("\x01\x0c", 2), WIRE_MALFORMED);
 	assert_int_equal(decode("\x01\xff", 2), WIRE_MALFORMED);
 	assert_int_equal(decode("\x01\x03\x30\x00", 4), WIRE_SHORT);
 	assert_int_equal(decode("\x01\x03\x30\x01", 4), WIRE_MALFORMED);
@@ -316,7 +316,7 @@ static void test_lengths(void **state)
 					  "a\x00\x00\x01"
 					  "c\x00\x01s"),
 			 WIRE_OK);
-	assert_int_equal(BODY(WIRE_HELLO, "\x02\x01"
+	assert_int_equal(BODY(WIRE_HELLO, "\x04\x01"
 					  "a\x00\x00\x01"
 					  "c\x00\x01s"),
 			 WIRE_MALFORMED);
@@ -466,7 +466,7 @@ static void test_copy_and_compare(void **state)
 
 static void test_unknown_type_does_not_encode(void **state)
 {
-	struct wire_message m = {.type = (enum wire_type)0x0b};
+	struct wire_message m = {.type = (enum wire_type)0x0c};
 
 	assert_false(encodes(&m));
 }
