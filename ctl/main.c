@@ -103,7 +103,7 @@ static const struct command *find_command(int argc, char **argv, int *used)
 }
 
 /* "pki" alone is the beginning of several commands; NULL: all. False when it begins none. */
-static bool list_commands(const char *group)
+static bool list_commands(FILE *to, const char *group)
 {
 	size_t len = group ? strlen(group) : 0;
 	const struct command *c;
@@ -113,8 +113,8 @@ static bool list_commands(const char *group)
 		if (group && (strncmp(c->name, group, len) != 0 || c->name[len] != ' '))
 			continue;
 		if (!any && group)
-			complain("'%s' is the beginning of:", group);
-		fprintf(stderr, "  postern %s %s\n", c->name, c->words);
+			fprintf(to, "'postern %s' is the beginning of:\n", group);
+		fprintf(to, "  postern %s%s%s\n", c->name, c->words[0] ? " " : "", c->words);
 		any = true;
 	}
 	return any;
@@ -164,7 +164,7 @@ static void complain_command(int argc, char **argv)
 	collect_names(&names);
 	for (int words = argc < WORDS_MAX ? argc : WORDS_MAX; words > 0 && !near; words--) {
 		join_words(argv, words, given, sizeof(given));
-		if (list_commands(given))
+		if (list_commands(stderr, given))
 			return;
 		near = conf_nearest(given, names.list);
 	}
@@ -173,12 +173,13 @@ static void complain_command(int argc, char **argv)
 		return;
 	}
 	complain("there is no command '%s'; there are:", argv[0]);
-	list_commands(NULL);
+	list_commands(stderr, NULL);
 }
 
 static enum status command_help(const struct arguments *a)
 {
 	const struct command *about;
+	char given[128];
 	int used;
 
 	if (a->word_count == 0) {
@@ -186,6 +187,9 @@ static enum status command_help(const struct arguments *a)
 		return STATUS_OK;
 	}
 	about = find_command((int)a->word_count, a->words, &used);
+	join_words(a->words, (int)a->word_count, given, sizeof(given));
+	if (!about && list_commands(stdout, given))
+		return STATUS_OK;
 	if (!about) {
 		complain_command((int)a->word_count, a->words);
 		return STATUS_USAGE;

@@ -94,6 +94,8 @@ static void request_ended(void *owner, enum reason reason, const char *why)
 			 reason_sentence(reason));
 	else if (reason == REASON_LINK_GONE)
 		snprintf(sentence, sizeof(sentence), "%s", why);
+	else if (reason == REASON_PEER_GONE) /* it had begun, most likely */
+		snprintf(sentence, sizeof(sentence), "%s: %s", t->agent_name, why);
 	else
 		snprintf(sentence, sizeof(sentence), "%s: %s: %s", t->agent_name,
 			 reason_sentence(reason), why);
