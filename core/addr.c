@@ -231,8 +231,7 @@ bool addr_equal(const struct addr *a, const struct addr *b)
 	if (a->sa.sa_family == AF_INET)
 		return a->v4.sin_port == b->v4.sin_port &&
 		       a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
-	return a->v6.sin6_port == b->v6.sin6_port &&
-	       a->v6.sin6_scope_id == b->v6.sin6_scope_id &&
+	return a->v6.sin6_port == b->v6.sin6_port && a->v6.sin6_scope_id == b->v6.sin6_scope_id &&
 	       memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof a->v6.sin6_addr) == 0;
 }
 

@@ -75,7 +75,8 @@ bool control_switch(struct control *ctl, struct snapshot *next, bool all_listene
 	size_t addresses = next->config.listen.count;
 	int *fds = calloc(r->worker_count * addresses, sizeof *fds);
 
-	if (!fds || (!r->draining && !open_listeners(ctl, next, all_listeners, fds, why, why_size))) {
+	if (!fds ||
+	    (!r->draining && !open_listeners(ctl, next, all_listeners, fds, why, why_size))) {
 		if (!fds)
 			snprintf(why, why_size, "out of memory");
 		free(fds);
@@ -138,8 +139,8 @@ bool control_apply(struct control *ctl, struct snapshot *next, const json_t *doc
 		return false;
 	}
 	adopt(ctl, next);
-	if (!changes_commit(ctl->changes, document, who, note, confirm_ms,
-			    ring_now_ms(ctl->ring), time(NULL)))
+	if (!changes_commit(ctl->changes, document, who, note, confirm_ms, ring_now_ms(ctl->ring),
+			    time(NULL)))
 		log_error("control", "out of memory: the history lacks this change");
 	if (confirm_ms > 0)
 		ring_timer_set(ctl->ring, &ctl->trial, confirm_ms);

@@ -61,14 +61,14 @@ struct conn {
 	uint8_t *in; /* bytes kept between receives: PROXY, HELLO, partial frames, HTTP */
 	size_t in_len, in_room;
 
-	uint64_t link;	   /* LINK: ours; LEG_*: the one it belongs to */
-	bool told_revoked; /* LINK: the agent has a list of revoked names */
-	bool signed_in;	   /* LINK: in the tables */
-	bool leg_counted;  /* joined its link's count */
+	uint64_t link;		    /* LINK: ours; LEG_*: the one it belongs to */
+	bool told_revoked;	    /* LINK: the agent has a list of revoked names */
+	bool signed_in;		    /* LINK: in the tables */
+	bool leg_counted;	    /* joined its link's count */
 	struct policy_answer grant; /* LEG_OPENING, PUBLIC: what policy said */
 	bool is_console;	    /* CONSOLE: the control thread knows of it */
 	size_t scanned;		    /* CONSOLE: bytes kept that have no line's end */
-	uint64_t meeting;  /* LEG_OPENING, PUBLIC: what it waits for; 0 for none */
+	uint64_t meeting;	    /* LEG_OPENING, PUBLIC: what it waits for; 0 for none */
 	char *label;	   /* LINK: the agent's name; an asker: the service it wants; owned */
 	bool excess;	   /* frames: more followed the one being handled */
 	uint64_t heard_ms; /* LINK: when the peer last spoke */

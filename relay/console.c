@@ -3,8 +3,8 @@
  * console: calls over the relay's own port, from whoever holds a console certificate.
  *
  * The connection lives on its worker like any other; its lines travel to the control thread, whose
- * answers travel back. On the control side a console is a caller that names its connection by id, so
- * either side may go first.
+ * answers travel back. On the control side a console is a caller that names its connection by id,
+ * so either side may go first.
  */
 #include <stdio.h>
 #include <stdlib.h>

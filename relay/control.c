@@ -4,9 +4,9 @@
 
 #include "relay/control_internal.h"
 
-static const struct method *const tables[] = {methods_config, methods_see,    methods_act,
-					      methods_policy, methods_events, methods_schema,
-					      NULL};
+static const struct method *const tables[] = {
+	methods_config, methods_see,	methods_act, methods_policy,
+	methods_events, methods_schema, NULL};
 
 void control_init(struct control *ctl)
 {

@@ -13,8 +13,8 @@
  *   workers ──events, session begin/end──► control ──► subscribers, audit, metrics, shaper
  *   control ──snapshot, kick, re-evaluate, drain──► workers
  *
- * How lines become calls of methods, and who may call which, is core/engine/calls.h. A method answers
- * at once, or keeps the call and answers later (a list gathered from all workers).
+ * How lines become calls of methods, and who may call which, is core/engine/calls.h. A method
+ * answers at once, or keeps the call and answers later (a list gathered from all workers).
  */
 #ifndef POSTERN_RELAY_CONTROL_H
 #define POSTERN_RELAY_CONTROL_H
@@ -28,11 +28,11 @@
 struct control;
 
 /* Tables of methods, each by its own file; NULL-terminated by name. */
-extern const struct method methods_config[];  /* relay/methods_config.c */
-extern const struct method methods_see[];     /* relay/methods_see.c: status agents sessions */
-extern const struct method methods_act[];     /* relay/methods_act.c: drain kick log.level ... */
-extern const struct method methods_policy[];  /* relay/methods_policy.c: grants */
-extern const struct method methods_events[];  /* relay/methods_events.c */
+extern const struct method methods_config[]; /* relay/methods_config.c */
+extern const struct method methods_see[];    /* relay/methods_see.c: status agents sessions */
+extern const struct method methods_act[];    /* relay/methods_act.c: drain kick log.level ... */
+extern const struct method methods_policy[]; /* relay/methods_policy.c: grants */
+extern const struct method methods_events[]; /* relay/methods_events.c */
 
 void control_caller_add(struct control *ctl, struct caller *c);
 /* The transport's connection ended: pending calls answer into the void. */

@@ -119,8 +119,8 @@ static void front_hello(struct conn *c, const uint8_t *data, size_t len)
 	struct worker *w = c->worker;
 	struct clienthello hello;
 
-	switch (clienthello_parse(data, len, w->snap->config.limits.client_hello_bytes,
-				  w->scratch, &hello)) {
+	switch (clienthello_parse(data, len, w->snap->config.limits.client_hello_bytes, w->scratch,
+				  &hello)) {
 	case CLIENTHELLO_OK:
 		front_decide(c, &hello, data, len);
 		break;

@@ -157,8 +157,8 @@ static void leg_open(struct conn *c, const struct wire_message *m)
 		relay_lock(r);
 		reason = enforce_open(c, to, service);
 		if (reason == REASON_OK)
-			reason = rendezvous_open(r->rendezvous, c->link, to, service, c->id,
-						 &offer);
+			reason =
+				rendezvous_open(r->rendezvous, c->link, to, service, c->id, &offer);
 		const char *name = rendezvous_link_name(r->rendezvous, c->link);
 		if (reason != REASON_OK)
 			report_refused(c, name ? name : "?", to, service, reason);

@@ -22,8 +22,10 @@ static json_t *load_applied(const char *state_dir, const char *file)
 		log_error("relay", "%s:%d:%d: %s; starting with %s", path, error.line, error.column,
 			  error.text, file);
 	else
-		log_notice("relay", "starting with what was applied last (%s), not with %s: "
-				    "SIGHUP puts the file in force", path, file);
+		log_notice("relay",
+			   "starting with what was applied last (%s), not with %s: "
+			   "SIGHUP puts the file in force",
+			   path, file);
 	return document;
 }
 

@@ -39,7 +39,8 @@ struct local_conn {
 	bool closing;
 };
 
-#define CONN_OF(op, member) ((struct local_conn *)((char *)(op) - offsetof(struct local_conn, member)))
+#define CONN_OF(op, member)                                                                        \
+	((struct local_conn *)((char *)(op)-offsetof(struct local_conn, member)))
 
 static void conn_end(struct local_conn *c)
 {

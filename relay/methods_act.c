@@ -22,8 +22,8 @@ static void drain_run(struct call *c)
 	struct control *ctl = c->control;
 	json_t *deadline = json_object_get(c->params, "deadline_ms");
 	bool leave = json_is_true(json_object_get(c->params, "exit"));
-	json_int_t ms = deadline ? json_integer_value(deadline)
-				 : (json_int_t)ctl->current->config.drain_ms;
+	json_int_t ms =
+		deadline ? json_integer_value(deadline) : (json_int_t)ctl->current->config.drain_ms;
 
 	if (ms < 0) {
 		call_fail(c, JSONRPC_INVALID_PARAMS, NULL, "deadline_ms is not negative");

@@ -60,8 +60,8 @@ static void copy_param(const struct call *c, json_t *to, const char *key)
 static void grant_run(struct call *c)
 {
 	json_t *document = json_deep_copy(changes_document(c->control->changes));
-	json_t *rule = json_pack("{s:[O], s:[O]}", "from", json_object_get(c->params, "agent"), "to",
-				 json_object_get(c->params, "to"));
+	json_t *rule = json_pack("{s:[O], s:[O]}", "from", json_object_get(c->params, "agent"),
+				 "to", json_object_get(c->params, "to"));
 	char note[200];
 
 	copy_param(c, rule, "until");

@@ -109,8 +109,8 @@ static json_t *session_record(const struct session *s, uint64_t now_ms)
 	snprintf(number, sizeof number, "%016" PRIx64, s->number);
 	addr_format(&s->source, source);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "session", number, "from",
-			 s->pair.from ? account_name(s->pair.from) : "public", "to", account_name(s->pair.to),
-			 "service", s->service, "source", source, "up",
+			 s->pair.from ? account_name(s->pair.from) : "public", "to",
+			 account_name(s->pair.to), "service", s->service, "source", source, "up",
 			 (json_int_t)s->flow[0].bytes, "down", (json_int_t)s->flow[1].bytes, "ms",
 			 (json_int_t)(now_ms - s->started_ms));
 }

@@ -57,8 +57,7 @@ static void records_answer(struct call *c, const struct records *r, const char *
 	}
 	if (json_is_true(json_object_get(c->params, "follow")) && c->caller)
 		*follows = true;
-	call_answer(c, json_pack("{s:o}", name,
-				 records_list(r, (uint64_t)after, (uint64_t)most)));
+	call_answer(c, json_pack("{s:o}", name, records_list(r, (uint64_t)after, (uint64_t)most)));
 }
 
 static void events_run(struct call *c)

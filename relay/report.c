@@ -67,9 +67,9 @@ static void session_run(struct ring_msg *msg)
 
 	snprintf(number, sizeof number, "%016" PRIx64, p->number);
 	addr_format(&p->source, source);
-	json_t *record = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "kind", p->kind, "session",
-				   number, "from", p->from, "to", p->to, "service", p->service,
-				   "source", source);
+	json_t *record =
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "kind", p->kind, "session", number,
+			  "from", p->from, "to", p->to, "service", p->service, "source", source);
 	if (strcmp(p->kind, "session.closed") == 0)
 		json_object_update_new(record,
 				       json_pack("{s:I, s:I, s:I, s:s}", "up", (json_int_t)p->up,

@@ -2,9 +2,9 @@
 /*
  * report: what workers tell the control thread, for events and the audit.
  *
- * A report is a message with plain fields; the control thread makes JSON and log lines of it. Reports
- * under way are bounded: beyond that they are dropped and counted, since no record is worth a stalled
- * worker.
+ * A report is a message with plain fields; the control thread makes JSON and log lines of it.
+ * Reports under way are bounded: beyond that they are dropped and counted, since no record is worth
+ * a stalled worker.
  */
 #ifndef POSTERN_RELAY_REPORT_H
 #define POSTERN_RELAY_REPORT_H

@@ -103,8 +103,8 @@ static void session_log_end(const struct session *s, const char *why)
 	log_info("session",
 		 "closed session=%016" PRIx64 " from=%s to=%s/%s up=%" PRIu64 " down=%" PRIu64
 		 " ms=%" PRIu64 " reason=\"%s\"",
-		 s->number, s->pair.from ? account_name(s->pair.from) : "public", account_name(s->pair.to),
-		 s->service, s->flow[0].bytes, s->flow[1].bytes,
+		 s->number, s->pair.from ? account_name(s->pair.from) : "public",
+		 account_name(s->pair.to), s->service, s->flow[0].bytes, s->flow[1].bytes,
 		 ring_now_ms(s->worker->ring) - s->started_ms, why);
 }
 

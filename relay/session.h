@@ -21,8 +21,8 @@ struct session {
 	slab_id id;
 	uint64_t number; /* as in OFFER and GO */
 	struct rendezvous_pair pair;
-	struct addr source; /* the asking side's address */
-	uint64_t rate;	    /* bytes per second by policy; 0: no limit */
+	struct addr source;  /* the asking side's address */
+	uint64_t rate;	     /* bytes per second by policy; 0: no limit */
 	struct share *share; /* of the bandwidth; NULL: no limit touches it */
 	struct flow flow[2]; /* flow[side]: from that side to the other */
 	slab_id cutting[2];  /* connections that GO is still leaving, or 0 */
@@ -32,8 +32,8 @@ struct session {
 	bool ended;
 };
 
-/* Makes a session that waits for both sides, with what the asker's connection knows of it; NULL when
- * the table is full. Takes the pair. */
+/* Makes a session that waits for both sides, with what the asker's connection knows of it; NULL
+ * when the table is full. Takes the pair. */
 struct session *session_new(const struct conn *asker, uint64_t number,
 			    const struct rendezvous_pair *pair) MUST_CHECK;
 /* Another rate by policy, from now on. */

@@ -29,7 +29,8 @@
 #define WIRE_SECRET_BYTES  32u
 #define WIRE_SERVICES_MAX  128u /* in one PUBLISH */
 
-/* Services of Postern itself; no agent publishes one. Every agent has the first, for consoles only. */
+/* Services of Postern itself; no agent publishes one. Every agent has the first, for consoles only.
+ */
 #define WIRE_OWN_SERVICES    "postern/"
 #define WIRE_CONTROL_SERVICE WIRE_OWN_SERVICES "control"
 
