@@ -136,7 +136,8 @@ static bool prepare(struct agent *a, const struct agent_config *next, struct age
 {
 	if (!entrances_prepare(a->entrances, next, false, why, CONFIG_WHY_BYTES))
 		return false;
-	snprintf(why, CONFIG_WHY_BYTES, "out of memory");
+	snprintf(why, CONFIG_WHY_BYTES,
+		 "out of memory, or links have come and gone too fast; try again in a moment");
 	*links = agent_links_make(a, next, !same_identity(a->config, next));
 	if (*links && agent_set_max_sessions(a, next->max_sessions))
 		return true;

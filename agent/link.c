@@ -142,12 +142,16 @@ static void log_trouble(const struct agent_link *l)
 
 static void went_down(struct agent_link *l)
 {
-	log_notice("link", "down relay=%s reason=%s", l->label, l->state.why);
-	if (l->state.phase == LINK_WAITING && l->state.reason != REASON_OK && !l->retired_ms)
+	bool replaced = l->retired_ms && l->state.reason == REASON_REPLACED;
+	const char *why = replaced ? "a new sign-in of this agent took its place" : l->state.why;
+	enum reason reason = l->state.reason ? l->state.reason : REASON_LINK_GONE;
+
+	log_notice("link", "down relay=%s reason=%s", l->label, why);
+	if (l->state.phase == LINK_WAITING && l->state.reason != REASON_OK && !replaced)
 		log_trouble(l);
-	legs_shut(l, l->state.why);
 	agent_event(l->agent, "link.down", "{s:s, s:s, s:s}", "relay", l->label, "reason",
-		    reason_name(l->state.reason), "text", l->state.why);
+		    reason_name(reason), "text", why);
+	legs_shut(l, why);
 	OPENSSL_cleanse(l->secret, sizeof(l->secret));
 }
 

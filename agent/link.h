@@ -49,7 +49,7 @@ void agent_link_refuse(struct agent_link *l, uint64_t session, enum reason reaso
  */
 
 /* Links for the relays of next: those that are there, and new ones for the others (with afresh: for
- * all). NULL: out of memory. */
+ * all). NULL: memory is out, or too many have been retired within a moment. */
 struct agent_link **agent_links_make(struct agent *a, const struct agent_config *next,
 				     bool afresh) MUST_CHECK;
 /* Nobody wants what agent_links_make() made. */

@@ -71,6 +71,7 @@ struct agent_link **agent_links_make(struct agent *a, const struct agent_config 
 	const struct agent_relay *relays = next->relays.items;
 	struct agent_link **links = calloc(next->relays.count, sizeof(struct agent_link *));
 
+	agent_links_tidy(a);
 	for (size_t i = 0; links && i < next->relays.count; i++) {
 		links[i] = afresh ? NULL : find(a, &relays[i]);
 		if (!links[i])
@@ -136,7 +137,7 @@ void agent_links_took_over(struct agent *a, const struct agent_link *l)
 {
 	for (struct agent_link *old = a->retired; old; old = old->next)
 		if (old->retired_ms && leads_to_same(old, l))
-			agent_link_stop(old, "a new sign-in took its place");
+			agent_link_stop(old, "a new sign-in of this agent took its place");
 }
 
 void agent_links_tidy(struct agent *a)

@@ -57,34 +57,36 @@ static json_t *sessions_json(const struct agent *a)
 	return list;
 }
 
-static json_t *totals_json(const struct agent *a)
+/* Bytes of what has ended and of what runs. */
+static void count_bytes(const struct agent *a, uint64_t *up, uint64_t *down)
 {
-	uint64_t up = a->totals.up_bytes, down = a->totals.down_bytes;
-
+	*up = a->totals.up_bytes;
+	*down = a->totals.down_bytes;
 	for (const struct agent_session *s = a->sessions; s; s = s->next) {
-		up += s->stream.up.bytes;
-		down += s->stream.down.bytes;
+		*up += s->stream.up.bytes;
+		*down += s->stream.down.bytes;
 	}
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "sessions_open", (json_int_t)a->session_count,
-			 "sessions", (json_int_t)a->totals.sessions, "failed",
-			 (json_int_t)a->totals.failed, "up", (json_int_t)up, "down",
-			 (json_int_t)down);
 }
 
 static void status_run(struct call *c)
 {
 	struct control *ctl = c->control;
 	struct agent *a = ctl->agent;
-	uint64_t due = changes_due(ctl->changes), now_ms = ring_now_ms(a->ring);
-	json_t *result = json_pack(
-		"{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "agent", a->config->name,
-		"version", POSTERN_VERSION, "engine", ring_engine_name(ring_engine(a->ring)),
-		"uptime_ms", (json_int_t)(now_ms - a->started_ms), "revision",
-		(json_int_t)changes_revision(ctl->changes), "certificate_expires",
-		(json_int_t)identity_not_after(a->identity), "revoked",
-		(json_int_t)a->revoked.count, "links", links_json(a), "totals", totals_json(a),
-		"sessions", sessions_json(a));
+	uint64_t due = changes_due(ctl->changes), now_ms = ring_now_ms(a->ring), up, down;
+	json_t *result;
 
+	count_bytes(a, &up, &down);
+	result = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
+			   "agent", a->config->name, "version", POSTERN_VERSION, "engine",
+			   ring_engine_name(ring_engine(a->ring)), "uptime_ms",
+			   (json_int_t)(now_ms - a->started_ms), "revision",
+			   (json_int_t)changes_revision(ctl->changes), "certificate_expires",
+			   (json_int_t)identity_not_after(a->identity), "revoked",
+			   (json_int_t)a->revoked.count, "sessions_open",
+			   (json_int_t)a->session_count, "sessions_total",
+			   (json_int_t)a->totals.sessions, "failed_total",
+			   (json_int_t)a->totals.failed, "up_total", (json_int_t)up, "down_total",
+			   (json_int_t)down, "links", links_json(a), "sessions", sessions_json(a));
 	if (due != UINT64_MAX)
 		json_object_set_new(result, "unconfirmed_ms",
 				    json_integer((json_int_t)(due > now_ms ? due - now_ms : 0)));
@@ -123,9 +125,9 @@ const struct method agent_methods[] = {
 	 .run = status_run,
 	 .help = "the agent in one object: links, sessions, totals",
 	 .result = "{agent, version, engine, uptime_ms, revision, certificate_expires, revoked, "
-		   "links: [{relay, state, warm_legs, legs, up_ms?, why?}], totals: "
-		   "{sessions_open, sessions, failed, up, down}, sessions: [{session, role, peer, "
-		   "service, relay, open, up, down, ms}], unconfirmed_ms?}"},
+		   "sessions_open, sessions_total, failed_total, up_total, down_total, links: "
+		   "[{relay, state, warm_legs, legs, up_ms?, why?}], sessions: [{session, role, "
+		   "peer, service, relay, open, up, down, ms}], unconfirmed_ms?}"},
 	{.name = "events",
 	 .level = CALLER_READ,
 	 .run = events_run,

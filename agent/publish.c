@@ -58,7 +58,9 @@ static void offer_free(struct offer *o)
 
 static void end(struct offer *o, const char *why)
 {
-	log_debug("session", "service=%s ended before it began: %s", o->session.service, why);
+	if (!o->session.opened)
+		log_debug("session", "service=%s ended before it began: %s", o->session.service,
+			  why);
 	if (o->streaming)
 		stream_abort(&o->session.stream, why);
 	else

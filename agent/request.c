@@ -299,7 +299,7 @@ void request_start(struct agent *a, int local, const char *to_agent, const char 
 	snprintf(r->source, sizeof(r->source), "%s", source);
 	ring_timer_set(a->ring, &r->deadline, a->config->open_ms);
 	if (revoked_has(&a->revoked, to_agent))
-		fail(r, REASON_REVOKED, "");
+		fail(r, REASON_REVOKED, "the operator has revoked the agent asked for");
 	else
 		try_next(r);
 }

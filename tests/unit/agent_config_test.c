@@ -191,6 +191,13 @@ static void test_proxy(void **state)
 	}
 }
 
+static void test_own_names(void **state)
+{
+	assert_says(BASE "publish: [{service: postern/control, target: '127.0.0.1:1'}]\n",
+		    "which is for Postern's own services", NULL);
+	assert_says(BASE "state_dir: var/lib/postern\n", "is not an absolute path", NULL);
+}
+
 static void test_load(void **state)
 {
 	char path[] = "/tmp/agent-config-test-XXXXXX";
@@ -213,7 +220,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults), cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_values),	 cmocka_unit_test(test_relays),
-		cmocka_unit_test(test_proxy),	 cmocka_unit_test(test_load),
+		cmocka_unit_test(test_proxy),	 cmocka_unit_test(test_own_names),
+		cmocka_unit_test(test_load),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

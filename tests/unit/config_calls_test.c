@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config_calls_test: the methods config.* as a caller meets them, on a program with a small schema.
+ *
+ * links: core/engine/config_calls.c core/engine/calls.c core/engine/changes.c
+ * links: core/parse/jsonrpc.c core/conf.c core/conf_bind.c core/conf_check.c core/conf_diff.c
+ * links: core/conf_error.c core/conf_json.c core/conf_value.c core/conf_yaml.c core/addr.c
+ * links: core/log.c
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "core/conf_json.h"
+#include "core/engine/config_calls.h"
+
+#define WALL 1795000000
+
+/* ---- a program ---- */
+
+struct settings {
+	char *name, *key;
+	uint64_t size;
+};
+
+static const struct conf_field fields[] = {
+	{.key = "name",
+	 .type = CONF_STRING,
+	 .offset = offsetof(struct settings, name),
+	 .required = true,
+	 .help = "a name"},
+	{.key = "key",
+	 .type = CONF_STRING,
+	 .offset = offsetof(struct settings, key),
+	 .secret = true,
+	 .help = "a secret"},
+	{.key = "size",
+	 .type = CONF_UINT,
+	 .offset = offsetof(struct settings, size),
+	 .max = 10,
+	 .initial = "1",
+	 .help = "a size"},
+	{.key = NULL},
+};
+
+struct proposal {
+	struct settings settings;
+};
+
+struct control {
+	struct calls calls;
+	struct caller caller;
+	struct settings settings;
+	unsigned applied;
+	bool refuses; /* applying fails */
+	json_t *answer;
+};
+
+static struct proposal *propose(struct control *ctl, const json_t *document,
+				struct conf_errors *errors, char why[CONFIG_WHY_BYTES])
+{
+	struct proposal *p = calloc(1, sizeof(*p));
+	struct conf_node *root = conf_from_json(document, errors);
+	bool ok = root && conf_bind(root, fields, &p->settings, errors);
+
+	conf_node_free(root);
+	if (ok)
+		return p;
+	conf_release(fields, &p->settings);
+	free(p);
+	return NULL;
+}
+
+static void drop(struct proposal *p)
+{
+	conf_release(fields, &p->settings);
+	free(p);
+}
+
+static const char *cuts_off(const struct control *ctl, const struct caller *caller,
+			    const struct proposal *p)
+{
+	return p->settings.size == 0 ? "nothing would be left" : NULL;
+}
+
+static json_t *restart(const struct control *ctl, const struct proposal *p)
+{
+	return json_array();
+}
+
+static bool apply(struct control *ctl, struct proposal *p, const struct config_change *change,
+		  char why[CONFIG_WHY_BYTES])
+{
+	if (ctl->refuses) {
+		snprintf(why, CONFIG_WHY_BYTES, "the port is taken");
+		drop(p);
+		return false;
+	}
+	conf_release(fields, &ctl->settings);
+	ctl->settings = p->settings;
+	free(p);
+	ctl->applied++;
+	assert_true(changes_commit(ctl->calls.changes, change->document, change->who, change->note,
+				   change->confirm_ms, 1000, WALL));
+	return true;
+}
+
+static bool confirm(struct control *ctl, const char *who)
+{
+	return changes_confirm(ctl->calls.changes, who, WALL);
+}
+
+static bool roll_back(struct control *ctl, const char *who, char why[CONFIG_WHY_BYTES])
+{
+	json_t *old = json_deep_copy(changes_rollback(ctl->calls.changes));
+	const struct config_change change = {.document = old, .who = who, .note = ""};
+	struct conf_errors errors = {0};
+	bool ok = apply(ctl, propose(ctl, old, &errors, why), &change, why);
+
+	json_decref(old);
+	return ok;
+}
+
+static const struct config_ops ops = {propose, drop, cuts_off, restart, apply, confirm, roll_back};
+static const struct method *const tables[] = {methods_of_config, methods_schema, NULL};
+
+/* ---- a caller ---- */
+
+static bool keep_answer(struct caller *c, char *line, size_t len)
+{
+	struct control *ctl = (struct control *)((char *)c - offsetof(struct control, caller));
+
+	json_decref(ctl->answer);
+	ctl->answer = json_loadb(line, len, 0, NULL);
+	free(line);
+	return true;
+}
+
+static int begin(void **state)
+{
+	struct control *ctl = calloc(1, sizeof(*ctl));
+	json_t *document = json_pack("{s:s, s:s}", "name", "one", "key", "hush");
+
+	ctl->calls = (struct calls){.tables = tables,
+				    .control = ctl,
+				    .admin_remedy = "ask the owner",
+				    .changes = changes_new(fields, document, WALL),
+				    .config = &ops};
+	ctl->caller.level = CALLER_ADMIN;
+	ctl->caller.send = keep_answer;
+	snprintf(ctl->caller.who, sizeof(ctl->caller.who), "console:test");
+	caller_add(&ctl->calls, &ctl->caller);
+	json_decref(document);
+	*state = ctl;
+	return 0;
+}
+
+static int end(void **state)
+{
+	struct control *ctl = *state;
+
+	assert_int_equal(ctl->caller.pending, 0);
+	assert_null(ctl->calls.list);
+	caller_remove(&ctl->calls, &ctl->caller);
+	changes_free(ctl->calls.changes);
+	conf_release(fields, &ctl->settings);
+	json_decref(ctl->answer);
+	free(ctl);
+	return 0;
+}
+
+/* Takes params over. The result, or NULL and the error's code. */
+static const json_t *call(struct control *ctl, const char *method, json_t *params, int *code)
+{
+	json_t *request = json_pack("{s:s, s:i, s:s, s:o}", "jsonrpc", "2.0", "id", 7, "method",
+				    method, "params", params ? params : json_object());
+	char *line = json_dumps(request, JSON_COMPACT);
+
+	json_decref(ctl->answer);
+	ctl->answer = NULL;
+	calls_line(&ctl->calls, &ctl->caller, line, strlen(line));
+	free(line);
+	json_decref(request);
+	assert_non_null(ctl->answer);
+	assert_int_equal(json_integer_value(json_object_get(ctl->answer, "id")), 7);
+	*code = (int)json_integer_value(
+		json_object_get(json_object_get(ctl->answer, "error"), "code"));
+	return json_object_get(ctl->answer, "result");
+}
+
+static json_t *config(const char *name, int size)
+{
+	return json_pack("{s:{s:s, s:s, s:i}}", "config", "name", name, "key", "(hidden)", "size",
+			 size);
+}
+
+static json_t *with(json_t *params, const char *key, json_t *value)
+{
+	json_object_set_new(params, key, value);
+	return params;
+}
+
+static json_int_t revision(const json_t *result)
+{
+	return json_integer_value(json_object_get(result, "revision"));
+}
+
+/* ---- tests ---- */
+
+static void secrets_are_hidden_and_put_back(void **state)
+{
+	struct control *ctl = *state;
+	int code;
+	const json_t *got = call(ctl, "config.get", NULL, &code);
+
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(got, "config"), "key")),
+		"(hidden)");
+	got = call(ctl, "config.apply", config("two", 2), &code);
+	assert_int_equal(revision(got), 2);
+	assert_string_equal(ctl->settings.name, "two");
+	assert_string_equal(ctl->settings.key, "hush");
+}
+
+static void what_is_wrong_is_told_and_nothing_applied(void **state)
+{
+	struct control *ctl = *state;
+	int code;
+
+	assert_null(call(ctl, "config.apply", config("two", 11), &code));
+	assert_int_equal(code, JSONRPC_CONFIG);
+	assert_int_equal(
+		json_array_size(json_object_get(
+			json_object_get(json_object_get(ctl->answer, "error"), "data"), "errors")),
+		1);
+	assert_null(call(ctl, "config.check", config("two", 11), &code));
+	assert_int_equal(code, JSONRPC_CONFIG);
+	ctl->refuses = true;
+	assert_null(call(ctl, "config.apply", config("two", 2), &code));
+	assert_int_equal(code, JSONRPC_CONFIG);
+	assert_int_equal(ctl->applied, 0);
+	assert_int_equal(revision(call(ctl, "config.get", NULL, &code)), 1);
+}
+
+static void checking_and_comparing_change_nothing(void **state)
+{
+	struct control *ctl = *state;
+	int code;
+
+	assert_true(json_is_true(
+		json_object_get(call(ctl, "config.check", config("two", 2), &code), "ok")));
+	assert_int_equal(json_array_size(json_object_get(
+				 call(ctl, "config.diff", config("two", 2), &code), "diff")),
+			 2);
+	assert_int_equal(ctl->applied, 0);
+}
+
+static void a_stale_change_is_refused_with_what_differs(void **state)
+{
+	struct control *ctl = *state;
+	const json_t *error;
+	int code;
+
+	(void)call(ctl, "config.apply", with(config("two", 2), "revision", json_integer(1)), &code);
+	assert_null(call(ctl, "config.apply", with(config("three", 2), "revision", json_integer(1)),
+			 &code));
+	assert_int_equal(code, JSONRPC_STALE);
+	error = json_object_get(ctl->answer, "error");
+	assert_int_equal(json_array_size(json_object_get(json_object_get(error, "data"), "diff")),
+			 1);
+	assert_string_equal(ctl->settings.name, "two");
+}
+
+static void nothing_new_is_no_revision(void **state)
+{
+	struct control *ctl = *state;
+	json_t *same = json_pack("{s:{s:s, s:s}}", "config", "name", "one", "key", "(hidden)");
+	int code;
+
+	assert_int_equal(revision(call(ctl, "config.apply", same, &code)), 1);
+	assert_int_equal(ctl->applied, 0);
+}
+
+static void cutting_off_takes_force(void **state)
+{
+	struct control *ctl = *state;
+	int code;
+
+	assert_null(call(ctl, "config.apply", config("two", 0), &code));
+	assert_int_equal(code, JSONRPC_REFUSED);
+	assert_int_equal(revision(call(ctl, "config.apply",
+				       with(config("two", 0), "force", json_true()), &code)),
+			 2);
+}
+
+static void a_trial_is_confirmed_or_taken_back(void **state)
+{
+	struct control *ctl = *state;
+	int code;
+
+	assert_null(call(ctl, "config.confirm", NULL, &code));
+	assert_int_equal(code, JSONRPC_NOT_FOUND);
+	assert_null(call(ctl, "config.rollback", NULL, &code));
+	assert_int_equal(code, JSONRPC_NOT_FOUND);
+	(void)call(ctl, "config.apply", with(config("two", 2), "confirm_ms", json_integer(5000)),
+		   &code);
+	assert_null(call(ctl, "config.apply", config("three", 3), &code));
+	assert_int_equal(code, JSONRPC_BUSY);
+	assert_int_equal(revision(call(ctl, "config.rollback", NULL, &code)), 3);
+	assert_string_equal(ctl->settings.name, "one");
+	(void)call(ctl, "config.apply", with(config("two", 2), "confirm_ms", json_integer(5000)),
+		   &code);
+	assert_int_equal(revision(call(ctl, "config.confirm", NULL, &code)), 4);
+	assert_int_equal(json_array_size(json_object_get(call(ctl, "config.history", NULL, &code),
+							 "history")),
+			 4);
+}
+
+static void deadlines_have_bounds(void **state)
+{
+	static const json_int_t wrong[] = {-1, CONFIG_CONFIRM_MS_MAX + 1, INT64_MAX, INT64_MIN};
+	struct control *ctl = *state;
+	int code;
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_null(call(ctl, "config.apply",
+				 with(config("two", 2), "confirm_ms", json_integer(wrong[i])),
+				 &code));
+		assert_int_equal(code, JSONRPC_INVALID_PARAMS);
+	}
+}
+
+static void who_may_only_read_changes_nothing(void **state)
+{
+	struct control *ctl = *state;
+	int code;
+
+	ctl->caller.level = CALLER_READ;
+	assert_non_null(call(ctl, "config.get", NULL, &code));
+	assert_null(call(ctl, "config.apply", config("two", 2), &code));
+	assert_int_equal(code, JSONRPC_FORBIDDEN);
+	assert_non_null(strstr(json_string_value(json_object_get(
+				       json_object_get(ctl->answer, "error"), "message")),
+			       "ask the owner"));
+	assert_int_equal(ctl->applied, 0);
+}
+
+#define CONFIG_TEST(f)                                                                             \
+	{                                                                                          \
+#f, f, begin, end, NULL                                                            \
+	}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CONFIG_TEST(secrets_are_hidden_and_put_back),
+		CONFIG_TEST(what_is_wrong_is_told_and_nothing_applied),
+		CONFIG_TEST(checking_and_comparing_change_nothing),
+		CONFIG_TEST(a_stale_change_is_refused_with_what_differs),
+		CONFIG_TEST(nothing_new_is_no_revision),
+		CONFIG_TEST(cutting_off_takes_force),
+		CONFIG_TEST(a_trial_is_confirmed_or_taken_back),
+		CONFIG_TEST(deadlines_have_bounds),
+		CONFIG_TEST(who_may_only_read_changes_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
