@@ -39,8 +39,8 @@ static void close_all(int *fds, size_t count)
 }
 
 /* A socket for each worker and each address that is not served yet; fds is workers x addresses. */
-static bool open_listeners(struct control *ctl, const struct snapshot *next, bool all, int *fds,
-			   char *why, size_t why_size)
+static bool open_listeners(struct control *ctl, const struct snapshot *next, int *fds, char *why,
+			   size_t why_size)
 {
 	const struct relay_listen *items = next->config.listen.items;
 	size_t addresses = next->config.listen.count;
@@ -49,7 +49,7 @@ static bool open_listeners(struct control *ctl, const struct snapshot *next, boo
 	for (size_t i = 0; i < workers * addresses; i++)
 		fds[i] = -1;
 	for (size_t a = 0; a < addresses; a++) {
-		if (!all && serves(ctl->current, &items[a].address))
+		if (serves(ctl->current, &items[a].address))
 			continue;
 		for (unsigned w = 0; w < workers; w++) {
 			int error = keeper_listen(ctl->keeper, &items[a].address,
@@ -68,23 +68,18 @@ static bool open_listeners(struct control *ctl, const struct snapshot *next, boo
 	return true;
 }
 
-bool control_switch(struct control *ctl, struct snapshot *next, bool all_listeners, char *why,
-		    size_t why_size)
+bool control_switch(struct control *ctl, struct snapshot *next, char *why, size_t why_size)
 {
 	struct relay *r = ctl->relay;
 	size_t addresses = next->config.listen.count;
 	int *fds = calloc(r->worker_count * addresses, sizeof *fds);
 
-	if (!fds ||
-	    (!r->draining && !open_listeners(ctl, next, all_listeners, fds, why, why_size))) {
+	if (!fds || !open_listeners(ctl, next, fds, why, why_size)) {
 		if (!fds)
 			snprintf(why, why_size, "out of memory");
 		free(fds);
 		return false;
 	}
-	if (r->draining) /* undrain opens them */
-		for (size_t i = 0; i < r->worker_count * addresses; i++)
-			fds[i] = -1;
 	relay_adopt_limits(r, &next->config);
 	for (unsigned w = 0; w < r->worker_count; w++)
 		if (!tell_switch(&r->workers[w], next, fds + w * addresses, addresses))
@@ -134,7 +129,7 @@ bool control_apply(struct control *ctl, struct snapshot *next, const json_t *doc
 		   const char *who, const char *note, uint64_t confirm_ms, char *why,
 		   size_t why_size)
 {
-	if (!control_switch(ctl, next, false, why, why_size)) {
+	if (!control_switch(ctl, next, why, why_size)) {
 		snapshot_release(next);
 		return false;
 	}

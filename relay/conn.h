@@ -63,6 +63,7 @@ struct conn {
 
 	uint64_t link;		    /* LINK: ours; LEG_*: the one it belongs to */
 	bool told_revoked;	    /* LINK: the agent has a list of revoked names */
+	bool announced;		    /* LINK: its coming is on record, and its going will be */
 	bool signed_in;		    /* LINK: in the tables */
 	bool leg_counted;	    /* joined its link's count */
 	struct policy_answer grant; /* LEG_OPENING, PUBLIC: what policy said */

@@ -59,8 +59,8 @@ bool control_apply(struct control *ctl, struct snapshot *next, const json_t *doc
 		   size_t why_size) MUST_CHECK;
 void control_confirmed(struct control *ctl);
 bool control_roll_back(struct control *ctl, const char *who);
-/* The workers take up next; with all_listeners every address is opened anew. */
-bool control_switch(struct control *ctl, struct snapshot *next, bool all_listeners, char *why,
+/* The workers take up next. False: nothing has changed, and why has a sentence. */
+bool control_switch(struct control *ctl, struct snapshot *next, char *why,
 		    size_t why_size) MUST_CHECK;
 void control_reload(struct control *ctl); /* SIGHUP */
 void control_trial_over(struct timer *t, uint64_t now_ms);

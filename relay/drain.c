@@ -40,7 +40,7 @@ void control_drain(struct control *ctl, uint64_t deadline_ms, bool leave_when_em
 		   (unsigned long long)relay_totals(r).sessions,
 		   (unsigned long long)(deadline_ms / 1000));
 	for (unsigned i = 0; i < r->worker_count; i++)
-		tell_drain(&r->workers[i]);
+		tell_drain(&r->workers[i], leave_when_empty);
 	ctl->drain_timer.fire = drain_look;
 	ring_timer_set(ctl->ring, &ctl->drain_timer, LAST_WORDS_MS);
 }
@@ -55,7 +55,7 @@ bool control_undrain(struct control *ctl, char *why, size_t why_size)
 	}
 	ring_timer_cancel(ctl->ring, &ctl->drain_timer);
 	ctl->relay->draining = false;
-	if (!control_switch(ctl, ctl->current, true, why, why_size)) {
+	if (!control_switch(ctl, ctl->current, why, why_size)) {
 		ctl->relay->draining = true;
 		return false;
 	}

@@ -58,9 +58,9 @@ static void link_tell_replaced(struct relay *r, slab_id older)
 void link_begin(struct conn *c, const struct wire_message *m)
 {
 	struct relay *r = c->worker->relay;
-	struct identity_peer peer;
+	struct identity_peer peer = {0};
 	struct rendezvous_link link;
-	enum reason reason = r->draining ? REASON_DRAINING : hello_check(c, m, &peer);
+	enum reason reason = hello_check(c, m, &peer);
 	enum rendezvous_role role = RENDEZVOUS_AGENT;
 
 	if (reason == REASON_OK && (m->hello.flags & WIRE_HELLO_CONSOLE)) {
@@ -71,6 +71,8 @@ void link_begin(struct conn *c, const struct wire_message *m)
 			return;
 		}
 	}
+	if (reason == REASON_OK && r->draining)
+		reason = REASON_DRAINING; /* consoles came before: they may want to undrain */
 	if (reason == REASON_OK && policy_revoked(c->worker->snap->policy, peer.name))
 		reason = REASON_REVOKED;
 	if (peer.role == IDENTITY_CONSOLE)
@@ -102,7 +104,8 @@ void link_begin(struct conn *c, const struct wire_message *m)
 	}
 	log_info("link", "up agent=%s transient=%s", peer.name,
 		 role == RENDEZVOUS_AGENT ? "no" : "yes");
-	if (role == RENDEZVOUS_AGENT)
+	c->announced = role == RENDEZVOUS_AGENT;
+	if (c->announced)
 		report_agent(c, "agent.up", REASON_OK);
 	if (link.replaced) {
 		log_warning("link", "agent=%s signed in again: the older link is closed",
@@ -243,5 +246,6 @@ void link_closed(struct conn *c)
 	rendezvous_sign_out(r->rendezvous, c->link, link_orphaned, r);
 	relay_unlock(r);
 	log_info("link", "down agent=%s", c->label ? c->label : "?");
-	report_agent(c, "agent.down", REASON_OK);
+	if (c->announced)
+		report_agent(c, "agent.down", REASON_OK);
 }

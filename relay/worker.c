@@ -333,17 +333,19 @@ void tell_failed(struct relay *r, slab_id asker, uint64_t session, enum reason r
 }
 
 struct drain_msg {
-	struct ring_msg msg;
+	struct ring_msg msg; /* first: the ring hands this back */
 	struct worker *worker;
+	bool close_listeners;
 };
 
 static void drain_run(struct ring_msg *msg)
 {
 	struct worker *w = ((struct drain_msg *)msg)->worker;
+	bool close_listeners = ((struct drain_msg *)msg)->close_listeners;
 
 	free(msg);
 	w->draining = true;
-	for (struct listener *l = w->listeners, *next; l; l = next) {
+	for (struct listener *l = w->listeners, *next; l && close_listeners; l = next) {
 		next = l->next;
 		listener_close(l);
 	}
@@ -361,13 +363,14 @@ static void drain_run(struct ring_msg *msg)
 	}
 }
 
-void tell_drain(struct worker *w)
+void tell_drain(struct worker *w, bool close_listeners)
 {
 	struct drain_msg *d = calloc(1, sizeof *d);
 
 	if (!d)
 		return;
 	d->worker = w;
+	d->close_listeners = close_listeners;
 	d->msg.run = drain_run;
 	ring_post(w->ring, &d->msg);
 }
@@ -408,7 +411,7 @@ static void switch_run(struct ring_msg *msg)
 		else if (!l->closing)
 			listener_close(l);
 	}
-	for (size_t i = 0; i < m->count; i++) {
+	for (size_t i = 0; items && i < m->count; i++) {
 		struct listener *l = m->fds[i] >= 0 ? listener_new(w, &items[i], m->fds[i]) : NULL;
 
 		if (l)

@@ -103,8 +103,9 @@ void tell_send(struct relay *r, slab_id conn, const struct wire_message *m, bool
 /* An asker's meeting came to nothing. */
 void tell_failed(struct relay *r, slab_id asker, uint64_t session, enum reason reason,
 		 struct wire_bytes text);
-/* Stops accepting, sends DRAIN, refuses new sessions. */
-void tell_drain(struct worker *w);
+/* Sends DRAIN and refuses new agents and sessions. A relay that will leave stops accepting, too;
+ * one that may stay goes on, for consoles must get in to say so. */
+void tell_drain(struct worker *w, bool close_listeners);
 /* Switches to snap (a reference is taken). fds: a listening socket for each of its addresses that
  * is not served yet, -1 for the others, in the order of config.listen; taken over. Also ends a
  * drain. */
