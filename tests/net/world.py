@@ -157,15 +157,19 @@ def set_blocks(path, blocks):
     with open(path, encoding="utf-8") as f:
         text = f.read()
     for key, value in blocks.items():
-        value = str(value)
-        block = f"{key}: {value}\n" if "\n" not in value and not value.startswith(" ") else \
-            f"{key}:\n{value.rstrip()}\n"
-        regex = re.compile(rf"^{re.escape(key)}:.*\n(?:(?:[ \t-].*)?\n)*", re.MULTILINE)
-        text, found = regex.subn(lambda m: block, text, count=1)
-        if not found:
-            text = text.rstrip("\n") + "\n" + block
+        text = with_block(text, key, value)
     with open(path, "w", encoding="utf-8") as f:
         f.write(text)
+
+
+def with_block(text, key, value):
+    """The same for a text and one key."""
+    value = str(value).strip("\n")
+    block = f"{key}: {value}\n" if "\n" not in value and not value.startswith(" ") else \
+        f"{key}:\n{value}\n"
+    regex = re.compile(rf"^{re.escape(key)}:.*\n(?:(?:[ \t-].*)?\n)*", re.MULTILINE)
+    text, found = regex.subn(lambda m: block, text, count=1)
+    return text if found else text.rstrip("\n") + "\n" + block
 
 
 def get_block(path, key):
