@@ -162,6 +162,8 @@ static void take_revoked(struct agent_link *l, const struct wire_message *m)
 	uint64_t dropped = a->revoked.dropped;
 	size_t fresh;
 
+	assert(m); /* only REVOKED leads here */
+
 	if (m->revoked.count == 0) {
 		revoked_forget(&a->revoked, l->slot);
 		return;

@@ -99,7 +99,7 @@ static bool write_all(int fd, const char *text, size_t len)
 int state_save(struct state *s, const json_t *document)
 {
 	unsigned place = 1 - s->newest;
-	json_t *kept = json_pack("{s:I, s:s, s:O}", "number", (json_int_t)(s->number + 1), "origin",
+	json_t *kept = json_pack("{s:I, s:s, s:O}", "number", (json_int_t)s->number + 1, "origin",
 				 s->origin, "config", document);
 	char *text = kept ? json_dumps(kept, JSON_INDENT(2)) : NULL;
 	int fd = s->fds[place], error = 0;
