@@ -64,10 +64,10 @@ ENGINE_SRC := core/engine/calls.c core/engine/certificate.c core/engine/changes.
 	relay/metrics_text.c relay/policy_source.c relay/policy_time.c relay/rendezvous.c relay/shaper.c \
 	relay/shaper_tables.c relay/shaper_tick.c relay/site.c relay/sources.c \
 	agent/backoff.c agent/inner.c agent/link_state.c agent/revoked.c
-RELAYD_SRC := relay/change.c relay/config.c relay/config_policy.c relay/conn.c relay/console.c relay/control.c relay/drain.c \
+RELAYD_SRC := relay/change.c relay/config.c relay/config_ops.c relay/config_policy.c relay/conn.c relay/console.c relay/control.c relay/drain.c \
 	relay/enforce.c relay/flow.c relay/frames.c relay/front.c relay/gather.c relay/keeper.c relay/keeper_confine.c \
 	relay/keeper_serve.c relay/leg.c \
-	relay/link.c relay/load.c relay/local.c relay/methods_act.c relay/methods_config.c \
+	relay/link.c relay/load.c relay/local.c relay/methods_act.c \
 	relay/methods_policy.c relay/methods_see.c relay/metrics.c relay/near.c relay/pace.c relay/public.c relay/records.c relay/relay.c \
 	relay/report.c relay/session.c relay/snapshot.c relay/splicer.c relay/web.c relay/worker.c relay/main.c
 AGENT_LIB_SRC := agent/agent.c agent/apply.c agent/bulk.c agent/channel.c agent/config.c \

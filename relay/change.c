@@ -19,6 +19,8 @@
 #include "relay/load.h"
 #include "relay/worker.h"
 
+#define ROLL_BACK_AGAIN_MS 5000u
+
 /* ---- listeners ---- */
 
 static bool serves(const struct snapshot *s, const struct addr *address)
@@ -157,33 +159,39 @@ void control_confirmed(struct control *ctl)
 	save(ctl, changes_document(ctl->changes));
 }
 
-bool control_roll_back(struct control *ctl, const char *who)
+bool control_roll_back(struct control *ctl, const char *who, char *why, size_t why_size)
 {
 	const json_t *old = changes_rollback(ctl->changes);
 	struct conf_errors errors = {0};
-	char why[256] = "";
 
-	if (!old)
+	if (!old) {
+		snprintf(why, why_size, "nothing waits for a confirmation");
 		return false;
-	ring_timer_cancel(ctl->ring, &ctl->trial);
+	}
 	json_t *document = json_deep_copy(old);
-	struct snapshot *s = control_snapshot(ctl, document, &errors, why, sizeof why);
-	bool ok = s && control_apply(ctl, s, document, who, "rolled back", 0, why, sizeof why);
+	struct snapshot *s = control_snapshot(ctl, document, &errors, why, why_size);
+	if (!s && errors.count > 0)
+		snprintf(why, why_size, "%s", errors.text ? errors.text : "out of memory");
+	bool ok = s && control_apply(ctl, s, document, who, "rolled back", 0, why, why_size);
 
-	if (!ok)
-		log_error("control", "cannot go back to the old configuration: %s",
-			  why[0] ? why : "it no longer passes its own checks");
+	if (ok)
+		ring_timer_cancel(ctl->ring, &ctl->trial);
 	conf_errors_free(&errors);
 	json_decref(document);
 	return ok;
 }
 
+/* A port of the old configuration may be somebody else's by now, for a while. */
 void control_trial_over(struct timer *t, uint64_t now_ms)
 {
 	struct control *ctl = (struct control *)((char *)t - offsetof(struct control, trial));
+	char why[256];
 
 	log_warning("control", "nobody confirmed the new configuration: going back");
-	control_roll_back(ctl, "time");
+	if (control_roll_back(ctl, "time", why, sizeof why))
+		return;
+	log_error("control", "cannot go back to the old configuration: %s", why);
+	ring_timer_set(ctl->ring, t, ROLL_BACK_AGAIN_MS);
 }
 
 /* ---- SIGHUP ---- */

@@ -5,14 +5,16 @@
 #include "relay/control_internal.h"
 
 static const struct method *const tables[] = {
-	methods_config, methods_see,	methods_act, methods_policy,
-	methods_events, methods_schema, NULL};
+	methods_of_config, methods_see,	   methods_act, methods_policy,
+	methods_events,	   methods_schema, NULL};
 
 void control_init(struct control *ctl)
 {
 	ctl->calls = (struct calls){
 		.tables = tables,
 		.control = ctl,
+		.changes = ctl->changes,
+		.config = &control_config_ops,
 		.admin_remedy = "ask for admin rights (control.admin in the relay's configuration)",
 	};
 }

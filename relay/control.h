@@ -28,7 +28,6 @@
 struct control;
 
 /* Tables of methods, each by its own file; NULL-terminated by name. */
-extern const struct method methods_config[]; /* relay/methods_config.c */
 extern const struct method methods_see[];    /* relay/methods_see.c: status agents sessions */
 extern const struct method methods_act[];    /* relay/methods_act.c: drain kick log.level ... */
 extern const struct method methods_policy[]; /* relay/methods_policy.c: grants */

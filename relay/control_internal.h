@@ -5,7 +5,7 @@
 
 #include <signal.h>
 
-#include "core/engine/changes.h"
+#include "core/engine/config_calls.h"
 #include "core/engine/records.h"
 #include "relay/control.h"
 #include "relay/keeper.h"
@@ -34,8 +34,10 @@ struct control {
 	struct metrics *metrics;
 };
 
-/* Before anything else. */
+/* Once changes is there. */
 void control_init(struct control *ctl);
+/* config_ops.c */
+extern const struct config_ops control_config_ops;
 
 /* local.c: the Unix socket; its listener is open already (-1: none). */
 int local_start(struct control *ctl, int listener) MUST_CHECK;
@@ -58,7 +60,8 @@ bool control_apply(struct control *ctl, struct snapshot *next, const json_t *doc
 		   const char *who, const char *note, uint64_t confirm_ms, char *why,
 		   size_t why_size) MUST_CHECK;
 void control_confirmed(struct control *ctl);
-bool control_roll_back(struct control *ctl, const char *who);
+/* False when nothing waits, or the old document cannot be put back: why tells. */
+bool control_roll_back(struct control *ctl, const char *who, char *why, size_t why_size) MUST_CHECK;
 /* The workers take up next. False: nothing has changed, and why has a sentence. */
 bool control_switch(struct control *ctl, struct snapshot *next, char *why,
 		    size_t why_size) MUST_CHECK;

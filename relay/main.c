@@ -154,7 +154,6 @@ static void control_begin(struct control *ctl, struct relay *r, struct snapshot 
 
 	if (error < 0)
 		die("cannot open the control thread's ring: %s", strerror(-error));
-	control_init(ctl);
 	ctl->relay = r;
 	ctl->keeper = keeper;
 	ctl->current = snap;
@@ -163,6 +162,7 @@ static void control_begin(struct control *ctl, struct relay *r, struct snapshot 
 	ctl->signal_fd = signalfd(-1, signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (!ctl->changes || ctl->signal_fd < 0)
 		die("cannot set up the control thread: %s", strerror(errno));
+	control_init(ctl);
 	r->control = ctl;
 	pacer_start(&r->pacer, ctl->ring);
 	ctl->signal_op.done = signals_ready;
