@@ -156,6 +156,10 @@ void console_begin(struct conn *c, const char *name)
 	conn_set_deadline(c, CONSOLE_IDLE_MS);
 	conn_authenticated(c);
 	c->is_console = true;
+	if (!conn_set_label(c, name)) {
+		free(m);
+		m = NULL;
+	}
 	if (m) {
 		m->peer = c->peer;
 		m->local = c->local;

@@ -85,11 +85,11 @@ void enforce_policy(struct worker *w)
 	for (uint32_t i = 0; i < w->conns.high_water; i++) {
 		struct conn *c = slab_at(&w->conns, i);
 
-		if (!c || c->phase != CONN_LINK)
+		if (!c || (c->phase != CONN_LINK && c->phase != CONN_CONSOLE))
 			continue;
 		if (policy_revoked(w->snap->policy, c->label))
 			conn_refuse(c, REASON_REVOKED);
-		else
+		else if (c->phase == CONN_LINK)
 			link_send_revoked(c);
 	}
 }

@@ -63,6 +63,8 @@ void link_begin(struct conn *c, const struct wire_message *m)
 	enum reason reason = hello_check(c, m, &peer);
 	enum rendezvous_role role = RENDEZVOUS_AGENT;
 
+	if (reason == REASON_OK && policy_revoked(c->worker->snap->policy, peer.name))
+		reason = REASON_REVOKED;
 	if (reason == REASON_OK && (m->hello.flags & WIRE_HELLO_CONSOLE)) {
 		reason = peer.role == IDENTITY_CONSOLE ? REASON_OK : REASON_CERT_ROLE;
 		if (reason == REASON_OK) {
@@ -73,8 +75,6 @@ void link_begin(struct conn *c, const struct wire_message *m)
 	}
 	if (reason == REASON_OK && r->draining)
 		reason = REASON_DRAINING; /* consoles came before: they may want to undrain */
-	if (reason == REASON_OK && policy_revoked(c->worker->snap->policy, peer.name))
-		reason = REASON_REVOKED;
 	if (peer.role == IDENTITY_CONSOLE)
 		role = RENDEZVOUS_CONSOLE;
 	else if (m->hello.flags & WIRE_HELLO_TRANSIENT)

@@ -205,7 +205,7 @@ def test_allowed_agents(lab):
         assert receive_exactly(s, 5) == b"hello"
     with w.visitor.connect("127.0.0.1", 7000) as s:
         assert ends(s, 5)
-    stranger.wait_for_line(r"home/echo.*does not allow|does not allow.*home/echo", 5)
+    stranger.wait_for_line(r"home/echo.*not allowed|not allowed.*home/echo", 5)
 
 
 def test_same_name_twice(lab):
