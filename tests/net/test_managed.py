@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Agents that a console manages through the relay, and consoles that misbehave."""
+import os
+import signal
+import time
+
+from console import Rpc
+from netlab import wait_until
+from peers import echo
+from runner import limit
+from test_limits import churn
+from test_policy import cast, live_session, reachable, says
+from world import check_growth, memory_kb, with_block
+
+
+def publishing(**services):
+    """A change of an agent's configuration: publish these."""
+    def change(text):
+        lines = "\n".join(f"  - service: {name}\n    target: 127.0.0.1:{port}"
+                          for name, port in services.items())
+        return with_block(text, "publish", lines)
+    return change
+
+
+def test_agent_managed(lab):
+    """Status and configuration of an agent, by way of the relay, while its sessions run."""
+    state = lab.path("home-state")
+    os.mkdir(state, 0o700)
+    w, _relay, home, laptop, boss = cast(lab, home_blocks={"state_dir": state})
+    w.home.serve(7005, echo)
+    w.agent(w.router_b, "other", forward={7005: "home/more"})
+    assert not reachable(w.router_b, 7005)
+    with live_session(w.laptop) as s:
+        status = boss.json("agent", "status", "home")
+        assert status["agent"] == "home" and status["engine"] == lab.engine, status
+        assert status["links"][0]["state"] == "up", status
+        assert {"laptop", "boss"} == {x["peer"] for x in status["sessions"]}, status
+        listed = boss.run("agent", "list").stdout
+        assert "home" in listed and "laptop" in listed, listed
+        assert "PRIVATE KEY" not in boss.run("agent", "config", "get", "home").stdout
+        both = boss.edited(publishing(echo=7000, more=7005), agent="home")
+        boss.run("agent", "config", "apply", "home", both, "--confirm-within", "3s")
+        wait_until("the new service", lambda: reachable(w.router_b, 7005), 3)
+        wait_until("it goes by itself", lambda: not reachable(w.router_b, 7005), 8, 0.2)
+        both = boss.edited(publishing(echo=7000, more=7005), agent="home")
+        boss.run("agent", "config", "apply", "home", both, "--confirm-within", "10s")
+        boss.run("agent", "config", "confirm", "home")
+        boss.refused("agent", "config", "rollback", "home")
+        wait_until("the new service", lambda: reachable(w.router_b, 7005), 3)
+        bad = boss.edited(lambda text: text + "\nnonsense: 1\n", agent="home")
+        assert "nonsense" in boss.refused("agent", "config", "apply", "home", bad)
+        says(s)
+    assert laptop.alive() and home.alive()
+    assert "config" in boss.run("agent", "events", "home").stdout
+
+
+def test_agent_managed_by_consoles_only(lab):
+    """An agent's certificate does not open another agent's configuration."""
+    w, _relay, home, _laptop, boss = cast(lab)
+    said = boss.refused("agent", "status", "nobody")
+    assert "nobody" in said, said
+    boss.way = ("--as", lab.path("laptop.yaml"))
+    boss.refused("agent", "status", "home")
+    done = w.laptop.run([os.path.join(lab.build, "postern"), "--as", lab.path("laptop.yaml"),
+                         "connect", "home/postern/control"], check=False, input=b"")
+    assert done.returncode, done.stdout
+    done = w.laptop.run([os.path.join(lab.build, "postern"), "--as", lab.path("laptop.yaml"),
+                         "connect", "postern/control"], check=False, input=b"")
+    assert done.returncode, done.stdout
+    assert reachable(w.laptop) and home.alive()
+
+
+@limit(120)
+def test_console_never_reads(lab):
+    """Consoles that ask and follow without ever reading cost little, and others nothing."""
+    path = lab.path("relay.sock")
+    w, relay, _home, _laptop, boss = cast(lab, relay_blocks={"control": f"  socket: {path}"})
+    churn(w, 200)
+    before = memory_kb(relay.pid)
+    lazy = [boss.follow("relay", what, "--follow", "--json", name=f"lazy-{what}-{n}")
+            for n in range(3) for what in ("events", "audit")]
+    churn(w, 20)
+    lazy[1].wait_for_line("session")
+    for p in lazy:
+        p.signal(signal.SIGSTOP)
+    with Rpc(path, timeout=1) as rpc:
+        rpc.send('{"jsonrpc": "2.0", "id": 1, "method": "audit", "params": {"follow": true}}\n')
+        try:
+            for _ in range(2000):
+                rpc.send('{"jsonrpc": "2.0", "id": 2, "method": "schema"}\n' * 50)
+        except OSError:
+            pass  # the relay stopped reading, or had enough
+        start = time.monotonic()
+        most = [memory_kb(relay.pid)]
+        for _ in range(4):
+            churn(w, 500)
+            assert boss.json("relay", "status")["links"] == 2
+            most.append(memory_kb(relay.pid))
+    print(f"{(time.monotonic() - start) / 2:.1f} ms a session; {before} -> {most} kB")
+    check_growth(lab, [relay.process], [before], [max(most)], 32 << 10)
+    for p in lazy:
+        p.kill()
+    assert reachable(w.laptop)
