@@ -43,7 +43,7 @@ def cast(lab, **options):
 
 
 def test_console_policy(lab):
-    """All is open until the first grant; from then on only what is granted, for as long as it is."""
+    """All is open until the first grant; from then on only what is granted is."""
     w, _relay, _home, _laptop, boss = cast(lab)
     other = w.agent(w.router_b, "other", forward={7001: "home/echo"})
     assert reachable(w.laptop) and reachable(w.router_b, 7001)
@@ -81,7 +81,7 @@ def test_console_policy_until(lab):
 
 @limit(90)
 def test_console_revoke(lab):
-    """Revoking ends link and sessions on both sides at once and for good; until it is taken back."""
+    """Revoking ends link and sessions on both sides at once, until it is taken back."""
     w, _relay, home, laptop, boss = cast(lab)
     with live_session(w.laptop) as s:
         home.remember()
