@@ -181,25 +181,39 @@ static bool level_of(const struct relay_config *config, uid_t uid, enum caller_l
 	return true;
 }
 
+/* Says why in one line, and hangs up. */
+static void local_refuse(struct local *l, int fd, enum jsonrpc_error code, const char *why)
+{
+	size_t len = 0;
+	json_t *failure = jsonrpc_failure(NULL, code, NULL, "%s", why);
+	char *line = failure ? jsonrpc_line(failure, &len) : NULL;
+
+	json_decref(failure);
+	if (line) {
+		ssize_t n = send(fd, line, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		(void)n;
+	}
+	free(line);
+	ring_close_fd(l->control->ring, fd);
+}
+
 static void local_admit(struct local *l, int fd)
 {
 	struct ucred peer;
 	socklen_t len = sizeof peer;
 	enum caller_level level;
-	struct local_conn *c = NULL;
+	struct local_conn *c;
 
-	if (l->count < LOCAL_CONNECTIONS_MAX &&
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
-	    level_of(&l->control->current->config, peer.uid, &level))
-		c = calloc(1, sizeof *c);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ||
+	    !level_of(&l->control->current->config, peer.uid, &level)) {
+		local_refuse(l, fd, JSONRPC_FORBIDDEN,
+			     "this user may not use the relay's socket; see control.admin and "
+			     "control.read in its configuration");
+		return;
+	}
+	c = l->count < LOCAL_CONNECTIONS_MAX ? calloc(1, sizeof *c) : NULL;
 	if (!c) {
-		static const char no[] = "{\"jsonrpc\": \"2.0\", \"id\": null, \"error\": "
-					 "{\"code\": -32001, \"message\": \"this user may not use "
-					 "the relay's socket; see control.admin and control.read "
-					 "in its configuration\"}}\n";
-		ssize_t n = send(fd, no, sizeof no - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-		(void)n;
-		ring_close_fd(l->control->ring, fd);
+		local_refuse(l, fd, JSONRPC_BUSY, "too many callers at once; close one of them");
 		return;
 	}
 	c->local = l;
