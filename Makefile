@@ -191,6 +191,10 @@ LOAD_SRC := $(sort $(wildcard bench/load*.c))
 $(B)/bench/load: $(call objs,$(LOAD_SRC)) $(SHARED_OBJ)
 	$(call link)
 
+# How long decisions take under large policies.
+$(B)/bench/policy: $(call objs,bench/policy.c $(call links,bench/policy.c))
+	$(call link)
+
 # ---- what people type ---------------------------------------------------------------------------
 # A target that may install packages builds in a make of its own, which then sees what is new.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
@@ -225,7 +229,8 @@ demo:
 bench:
 	@tests/deps build $(BUILD_PACKAGES)
 	@tests/deps bench $(BENCH_PACKAGES)
-	+$(Q)$(SUBMAKE) all $(B)/bench/load
+	+$(Q)$(SUBMAKE) all $(B)/bench/load $(B)/bench/policy
+	@$(B)/bench/policy
 	@bench/run --build $(B)
 
 # ---- what keeps the code as it is ----------------------------------------------------------------
