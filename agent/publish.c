@@ -261,6 +261,15 @@ static enum reason judge_request(const struct offer *o, const struct wire_messag
 	return allowed(p, o->session.peer) ? REASON_OK : REASON_NOT_ALLOWED;
 }
 
+/* A relay refuses with the same words: says that it is us. */
+static const char *explain(const struct offer *o, enum reason reason)
+{
+	if (reason != REASON_NOT_ALLOWED)
+		return "";
+	return o->session.control ? "the agent talks to consoles only"
+				  : "the publishing agent itself does not allow you";
+}
+
 static void connect_control(struct offer *o)
 {
 	const struct connector_result r = {
@@ -288,7 +297,7 @@ static void stream_message(struct stream *st, const struct wire_message *m)
 	p = find(o->session.agent, wire_text(o->session.service));
 	reason = judge_request(o, m, p);
 	if (reason != REASON_OK)
-		reject(o, reason, "");
+		reject(o, reason, explain(o, reason));
 	else if (o->session.control)
 		connect_control(o);
 	else
