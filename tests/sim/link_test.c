@@ -299,7 +299,8 @@ static void a_stopped_link_may_be_started_again(void **state)
 	for (int phase = LINK_DOWN; phase < LINK_PHASES; phase++) {
 		struct link_state l = link_in((enum link_phase)phase, 0);
 
-		(void)link_state_stop(&l, 0, "no longer used");
+		unsigned stopped = link_state_stop(&l, 0, "no longer used");
+		assert_false(stopped & LINK_DO_DIAL);
 		assert_int_equal(link_state_start(&l, 1), LINK_DO_DIAL);
 	}
 }
