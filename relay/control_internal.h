@@ -3,8 +3,6 @@
 #ifndef POSTERN_RELAY_CONTROL_INTERNAL_H
 #define POSTERN_RELAY_CONTROL_INTERNAL_H
 
-#include <signal.h>
-
 #include "core/engine/config_calls.h"
 #include "core/engine/records.h"
 #include "relay/control.h"
@@ -20,7 +18,6 @@ struct control {
 	struct calls calls;
 	struct records events, audits;
 
-	sigset_t signals;
 	struct ring_op signal_op;
 	int signal_fd;
 
@@ -28,7 +25,7 @@ struct control {
 	struct timer drain_timer; /* looks whether the last session has ended, or time is up */
 	uint64_t drain_due_ms;
 	unsigned stop_signals;
-	bool draining, leaves_when_empty;
+	bool leaves_when_empty; /* a drain ends the program */
 
 	struct local *local; /* the Unix socket, or NULL */
 	struct metrics *metrics;
