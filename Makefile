@@ -29,16 +29,17 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # with include/openssl/ and lib/libssl.a (or .so) below it. What each set is for stands in tests/deps.
 BUILD_PACKAGES := $(if $(findstring clang,$(CC)),clang,gcc) libc6-dev make \
 	$(if $(BORINGSSL),libstdc++-12-dev,android-libboringssl-dev) liburing-dev libc-ares-dev \
-	libyaml-dev libjansson-dev libseccomp-dev uthash-dev
+	libyaml-dev libjansson-dev libseccomp-dev uthash-dev libminiupnpc-dev libnatpmp-dev
 CHECK_PACKAGES := libcmocka-dev python3
 DEMO_PACKAGES := iproute2 nftables nginx-light curl openssl procps python3
 TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) libnginx-mod-stream gcc clang clang-format clang-tidy \
 	libclang-rt-14-dev openssh-server openssh-client iperf3 sslscan tshark chromium podman runc \
-	systemd mandoc
-BENCH_PACKAGES := $(DEMO_PACKAGES) haproxy libnginx-mod-stream syncthing-relaysrv
+	systemd mandoc coturn miniupnpd-nftables miniupnpc natpmpc libnice-dev
+BENCH_PACKAGES := $(DEMO_PACKAGES) haproxy libnginx-mod-stream syncthing-relaysrv coturn
 # A header that only the package brings, to tell at once what a machine lacks.
 HEADERS := liburing.h=liburing-dev ares.h=libc-ares-dev yaml.h=libyaml-dev jansson.h=libjansson-dev \
-	seccomp.h=libseccomp-dev uthash.h=uthash-dev openssl/is_boringssl.h=android-libboringssl-dev
+	seccomp.h=libseccomp-dev uthash.h=uthash-dev \
+	miniupnpc/miniupnpc.h=libminiupnpc-dev natpmp.h=libnatpmp-dev openssl/is_boringssl.h=android-libboringssl-dev
 
 ifdef BORINGSSL
 SSL_CFLAGS := -isystem $(BORINGSSL)/include
@@ -62,7 +63,7 @@ ENGINE_SRC := agent/backoff.c agent/inner.c agent/link_state.c agent/revoked.c c
 	core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c \
 	core/engine/records.c core/engine/tls.c relay/metrics_text.c relay/policy.c \
 	relay/policy_compile.c relay/policy_index.c relay/policy_source.c relay/policy_time.c \
-	relay/rendezvous.c relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c relay/site.c \
+	portmap/driver.c relay/rendezvous.c relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c relay/site.c \
 	relay/sources.c
 RELAYD_SRC := relay/change.c relay/config.c relay/config_ops.c relay/config_policy.c relay/conn.c \
 	relay/console.c relay/control.c relay/drain.c relay/enforce.c relay/flow.c relay/frames.c \
@@ -77,6 +78,9 @@ AGENT_LIB_SRC := agent/agent.c agent/apply.c agent/bulk.c agent/channel.c agent/
 	agent/resolve.c agent/self.c agent/session.c agent/socks5.c agent/state.c agent/stdio.c \
 	agent/stream.c
 AGENTD_SRC := agent/main.c
+# The NAT helper: what drives each protocol, and the program around them.
+NATD_LIB_SRC :=
+NATD_SRC :=
 CTL_SRC := ctl/agent_commands.c ctl/arguments.c ctl/bundle.c ctl/check.c ctl/check_tls.c \
 	ctl/configure.c ctl/connect.c ctl/console_config.c ctl/document.c ctl/door.c ctl/files.c \
 	ctl/grant.c ctl/grant_notes.c ctl/main.c ctl/pki.c ctl/pki_make.c ctl/pki_show.c \
@@ -111,8 +115,10 @@ say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 all: $(B)/postern-relayd $(B)/postern-agent $(B)/postern
 
 objs = $(patsubst %.c,$(B)/obj/%.o,$(1))
-SHARED_OBJ := $(call objs,$(CORE_SRC) $(PARSE_SRC) $(filter core/%,$(ENGINE_SRC)))
+SHARED_OBJ := $(call objs,$(CORE_SRC) $(PARSE_SRC) $(filter core/% stun/%,$(ENGINE_SRC)))
 AGENT_LIB_OBJ := $(call objs,$(AGENT_LIB_SRC) $(filter agent/%,$(ENGINE_SRC)))
+NATD_LIB_OBJ := $(call objs,$(NATD_LIB_SRC) \
+	$(filter natpmp/% upnp/% portmap/%,$(ENGINE_SRC)))
 RELAY_LIB_OBJ := $(call objs,$(filter-out relay/main.c,$(RELAYD_SRC)) $(filter relay/%,$(ENGINE_SRC)))
 
 # Says what is missing, and how to get it, before a compiler error would.
@@ -235,9 +241,10 @@ bench:
 	@bench/run --build $(B)
 
 # ---- what keeps the code as it is ----------------------------------------------------------------
-PROGRAM_SRC := $(RELAYD_SRC) $(AGENT_LIB_SRC) $(AGENTD_SRC) $(CTL_SRC)
+PROGRAM_SRC := $(RELAYD_SRC) $(AGENT_LIB_SRC) $(AGENTD_SRC) $(NATD_LIB_SRC) $(NATD_SRC) $(CTL_SRC)
 ALL_SRC := $(sort $(CORE_SRC) $(PARSE_SRC) $(ENGINE_SRC) $(PROGRAM_SRC))
-C_FILES := $(wildcard $(foreach d,core core/parse core/engine relay agent ctl tests/unit tests/sim \
+C_FILES := $(wildcard $(foreach d,core core/parse core/engine relay agent natpmp upnp stun portmap \
+	ctl tests/unit tests/sim \
 	tests/platform tests/support fuzz bench,$(d)/*.c $(d)/*.h))
 HEADER_FILES := $(filter %.h,$(C_FILES))
 
