@@ -11,6 +11,8 @@
  * the object when the last one has reported. That is why user data can be a plain pointer: no
  * completion can arrive for something that is gone.
  *
+ * UDP needs no operation of its own: ring_poll() and batches (datagrams.h).
+ *
  * No operation connects. An agent dials with a non-blocking connect(2) and ring_poll() for POLLOUT;
  * the relay never dials, and its rings are registered so that the kernel refuses to (see
  * ring_uring.c, IORING_REGISTER_RESTRICTIONS).
