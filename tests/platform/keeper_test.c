@@ -5,7 +5,8 @@
  * What a sealed process does, a child does; its exit status is 0, or 1 after the first check that
  * failed.
  *
- * links: relay/keeper.c relay/keeper_serve.c relay/keeper_confine.c core/isolation.c core/addr.c
+ * links: relay/keeper.c relay/keeper_serve.c relay/keeper_confine.c core/addr.c core/confine.c
+ * links: core/isolation.c
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * feed: the follower process, and the program's end of the pair between them.
+ *
+ * On the pair each line is as it came; a line of one byte, GONE, says that the neighbour is away.
+ */
+#include "core/feed.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/confine.h"
+
+#define GONE '\x18' /* CAN: no line of text begins with it */
+
+#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+/* ---- the follower ---- */
+
+struct follower {
+	int fd; /* to the program */
+	struct sockaddr_un address;
+	char hello[256];
+	int retry_ms;
+};
+
+static const int calls[] = {
+	/* of the only sockets there can be: of this host */
+	SCMP_SYS(connect), SCMP_SYS(read), SCMP_SYS(write),
+	SCMP_SYS(sendto),  SCMP_SYS(poll), SCMP_SYS(ppoll),
+};
+
+#define SOCKET_TYPE (SOCK_STREAM | SOCK_CLOEXEC)
+
+static const struct confine_call guarded[] = {
+	{SCMP_SYS(socket), 2, {{0, SCMP_CMP_EQ, AF_UNIX, 0}, {1, SCMP_CMP_EQ, SOCKET_TYPE, 0}}},
+};
+
+static int confine_follower(void)
+{
+	const struct confine plan = {
+		.calls = calls,
+		.call_count = sizeof(calls) / sizeof(calls[0]),
+		.guarded = guarded,
+		.guarded_count = sizeof(guarded) / sizeof(guarded[0]),
+	};
+
+	return confine(&plan);
+}
+
+/* To the program; ends with it. */
+static void tell(const struct follower *f, const char *bytes, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = send(f->fd, bytes, len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EINTR)
+			_exit(0);
+		if (n > 0) {
+			bytes += n;
+			len -= (size_t)n;
+		}
+	}
+}
+
+static int connect_once(const struct follower *f)
+{
+	size_t len = strlen(f->hello);
+	int fd = socket(AF_UNIX, SOCKET_TYPE, 0);
+
+	if (fd < 0)
+		return -1;
+	if (connect(fd, (const struct sockaddr *)&f->address, sizeof(f->address)) ||
+	    send(fd, f->hello, len, MSG_NOSIGNAL) != (ssize_t)len) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* Waits for the neighbour (fd; -1: none) or the program's end; true when the neighbour has more. */
+static bool await(const struct follower *f, int fd, int timeout_ms)
+{
+	/* A negative descriptor is passed over by poll(2). */
+	struct pollfd p[] = {{.fd = f->fd, .events = POLLRDHUP}, {.fd = fd, .events = POLLIN}};
+
+	if (poll(p, 2, timeout_ms) < 0 && errno != EINTR)
+		_exit(1);
+	if (p[0].revents)
+		_exit(0);
+	return p[1].revents != 0;
+}
+
+/* Hands on whole lines until the neighbour ends, or sends one without end. */
+static void hand_on(const struct follower *f, int fd)
+{
+	static char held[FEED_LINE_MAX];
+	size_t have = 0;
+
+	while (have < sizeof(held)) {
+		const char *end;
+		ssize_t n;
+
+		if (!await(f, fd, -1))
+			continue;
+		n = read(fd, held + have, sizeof(held) - have);
+		if (n == 0 || (n < 0 && errno != EINTR))
+			return;
+		have += n > 0 ? (size_t)n : 0;
+		end = memrchr(held, '\n', have);
+		if (!end)
+			continue;
+		size_t whole = (size_t)(end - held) + 1;
+		tell(f, held, whole);
+		have -= whole;
+		memmove(held, held + whole, have);
+	}
+}
+
+static _Noreturn void follow(struct follower *f, pid_t parent)
+{
+	static const char gone[] = {GONE, '\n'};
+	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		(void)signal(ignored[i], SIG_IGN);
+	(void)prctl(PR_SET_NAME, "postern-feed", 0, 0, 0);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (getppid() != parent || dup2(f->fd, 3) < 0)
+		_exit(1);
+	f->fd = 3;
+	(void)close_range(4, ~0u, 0);
+	if (confine_follower())
+		_exit(1);
+	for (;;) {
+		int fd = connect_once(f);
+
+		if (fd >= 0) {
+			hand_on(f, fd);
+			close(fd);
+		}
+		tell(f, gone, sizeof(gone));
+		(void)await(f, -1, f->retry_ms);
+	}
+}
+
+int feed_start(struct feed *f, const char *path, const char *hello)
+{
+	struct follower child = {
+		.address.sun_family = AF_UNIX,
+		.retry_ms = f->retry_ms > 0 ? f->retry_ms : FEED_RETRY_MS,
+	};
+	pid_t self = getpid(), pid;
+	int pair[2];
+
+	f->fd = -1;
+	if (strlen(path) >= sizeof(child.address.sun_path) || strlen(hello) >= sizeof(child.hello))
+		return -ENAMETOOLONG;
+	memcpy(child.address.sun_path, path, strlen(path) + 1);
+	memcpy(child.hello, hello, strlen(hello) + 1);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	child.fd = pair[1];
+	pid = fork();
+	if (pid == 0)
+		follow(&child, self);
+	close(pair[1]);
+	if (pid < 0) {
+		close(pair[0]);
+		return -EAGAIN;
+	}
+	(void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	f->fd = pair[0];
+	return 0;
+}
+
+/* ---- the program's end ---- */
+
+static void line_came(struct lines *l, const char *line, size_t len)
+{
+	struct feed *f = container(l, struct feed, lines);
+
+	if (len == 1 && line[0] == GONE)
+		f->gone(f);
+	else
+		f->line(f, line, len);
+}
+
+static void lines_ended(struct lines *l)
+{
+	struct feed *f = container(l, struct feed, lines);
+
+	f->following = false;
+	f->fd = -1;
+	f->gone(f);
+	f->ended(f);
+}
+
+void feed_follow(struct feed *f, struct ring *ring)
+{
+	f->lines = (struct lines){
+		.ring = ring,
+		.fd = f->fd,
+		.line_max = FEED_LINE_MAX,
+		.output_max = 0,
+		.line = line_came,
+		.ended = lines_ended,
+	};
+	f->following = true;
+	lines_start(&f->lines);
+}
+
+void feed_close(struct feed *f)
+{
+	if (f->following) {
+		lines_close(&f->lines);
+		return;
+	}
+	if (f->fd >= 0)
+		close(f->fd);
+	f->fd = -1;
+	f->ended(f);
+}
