@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * epoch: has the gateway forgotten its mappings?
+ *
+ * Theory of operation
+ *
+ * Every answer carries how many seconds the gateway's table of mappings has lived. Between two
+ * answers that number must grow as our own clock does; when it does not, the table was lost and
+ * whatever we had in it must be asked for again. Both protocols leave room for clocks that run
+ * unevenly and for datagrams that overtook each other; they differ in how much, and in whether a
+ * gateway that is *ahead* of us is suspect:
+ *
+ *	PCP	RFC 6887 section 8.5	1 s back at most; then both ways within 1/16 and 2 s
+ *	NAT-PMP	RFC 6886 section 3.6	not more than 2 s behind 7/8 of our time; ahead is fine
+ *
+ * now_ms is CLOCK_BOOTTIME: it goes on while the host sleeps. With CLOCK_MONOTONIC each night's
+ * sleep would look to PCP like a gateway that ran ahead, and everything would be mapped again for
+ * nothing; and to NAT-PMP a reboot of the gateway in that night would look like no time at all.
+ *
+ * The first answer is right whatever it says. A counter that wraps (after 136 years) looks like a
+ * restart, which costs one renewal. Deliberately absent: what to do about it.
+ */
+#ifndef POSTERN_NATPMP_EPOCH_H
+#define POSTERN_NATPMP_EPOCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One gateway, one protocol. Zero-initialised: nothing heard yet. */
+struct epoch {
+	bool known;
+	uint32_t server_s;  /* what it said last */
+	uint64_t client_ms; /* and when we heard it */
+};
+
+/* Both record what was heard, valid or not, and return false when mappings may be lost. */
+bool epoch_pcp_valid(struct epoch *e, uint32_t server_s, uint64_t now_ms)
+	__attribute__((warn_unused_result));
+bool epoch_natpmp_valid(struct epoch *e, uint32_t server_s, uint64_t now_ms)
+	__attribute__((warn_unused_result));
+
+#endif
