@@ -23,9 +23,10 @@ enum field_kind {
 	TEXT8,
 	TEXT16,
 	BYTES16,
-	AGENT8,	  /* text8 by the name rule; with min 0 also empty */
-	SERVICE8, /* the same */
-	SERVICES, /* u16 count, that many SERVICE8 */
+	AGENT8,	    /* text8 by the name rule; with min 0 also empty */
+	SERVICE8,   /* the same */
+	SERVICES,   /* u16 count, that many SERVICE8 */
+	CANDIDATES, /* u8 count, that many text8, each "tcp:" or "udp:" and an address */
 };
 
 struct field {
@@ -89,9 +90,11 @@ static const struct field fields[] = {
 
 	{WIRE_REQUEST, SERVICE8, AT(request.service), 1, WIRE_NAME_MAX},
 	{WIRE_REQUEST, TEXT8, AT(request.source), 0, WIRE_ADDRESS_MAX},
+	{WIRE_REQUEST, CANDIDATES, AT(request.candidates), 0, WIRE_CANDIDATES_MAX},
 
 	{WIRE_RESULT, REASON16, AT(result.reason), 0, 0},
 	{WIRE_RESULT, TEXT16, AT(result.text), 0, WIRE_TEXT_MAX},
+	{WIRE_RESULT, CANDIDATES, AT(result.candidates), 0, WIRE_CANDIDATES_MAX},
 };
 
 #define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
@@ -198,6 +201,20 @@ static bool services_ok(const struct wire_message *m)
 	return true;
 }
 
+static bool candidates_ok(const struct wire_candidates *c)
+{
+	if (c->count > WIRE_CANDIDATES_MAX)
+		return false;
+	for (size_t i = 0; i < c->count; i++) {
+		struct wire_bytes item = c->items[i];
+
+		if (item.len <= 4 || item.len > WIRE_ADDRESS_MAX || !text_ok(item) ||
+		    (memcmp(item.data, "tcp:", 4) != 0 && memcmp(item.data, "udp:", 4) != 0))
+			return false;
+	}
+	return true;
+}
+
 static bool field_ok(const struct field *f, const struct wire_message *m)
 {
 	const void *at = (const uint8_t *)m + f->offset;
@@ -222,6 +239,8 @@ static bool field_ok(const struct field *f, const struct wire_message *m)
 		return string_ok(f, *(const struct wire_bytes *)at);
 	case SERVICES:
 		return services_ok(m);
+	case CANDIDATES:
+		return candidates_ok(at);
 	}
 	return false;
 }
@@ -256,6 +275,19 @@ static bool get_services(CBS *body, struct wire_message *m)
 		if (!get_string(body, false, &m->publish.services[i]))
 			return false;
 	m->publish.count = count;
+	return true;
+}
+
+static bool get_candidates(CBS *body, struct wire_candidates *out)
+{
+	uint8_t count;
+
+	if (!CBS_get_u8(body, &count) || count > WIRE_CANDIDATES_MAX)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (!get_string(body, false, &out->items[i]))
+			return false;
+	out->count = count;
 	return true;
 }
 
@@ -296,6 +328,8 @@ static bool get_field(CBS *body, const struct field *f, struct wire_message *m)
 		return get_string(body, true, at);
 	case SERVICES:
 		return get_services(body, m);
+	case CANDIDATES:
+		return get_candidates(body, at);
 	}
 	return false;
 }
@@ -369,6 +403,16 @@ static bool put_services(CBB *body, const struct wire_message *m)
 	return true;
 }
 
+static bool put_candidates(CBB *body, const struct wire_candidates *c)
+{
+	if (!CBB_add_u8(body, (uint8_t)c->count))
+		return false;
+	for (size_t i = 0; i < c->count; i++)
+		if (!put_string(body, false, c->items[i]))
+			return false;
+	return true;
+}
+
 static bool put_field(CBB *body, const struct field *f, const struct wire_message *m)
 {
 	const void *at = (const uint8_t *)m + f->offset;
@@ -396,6 +440,8 @@ static bool put_field(CBB *body, const struct field *f, const struct wire_messag
 		return put_string(body, true, *(const struct wire_bytes *)at);
 	case SERVICES:
 		return put_services(body, m);
+	case CANDIDATES:
+		return put_candidates(body, at);
 	}
 	return false;
 }

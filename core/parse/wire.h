@@ -15,19 +15,20 @@
 
 #define MUST_CHECK __attribute__((warn_unused_result))
 
-#define WIRE_VERSION	   1u
-#define WIRE_HEADER_BYTES  4u
-#define WIRE_BODY_MAX	   12288u /* with its header still one TLS record */
-#define WIRE_FRAME_MAX	   (WIRE_HEADER_BYTES + WIRE_BODY_MAX)
-#define WIRE_NAME_MAX	   63u /* agents and services */
-#define WIRE_TEXT_MAX	   512u
-#define WIRE_RELAY_MAX	   63u /* a relay's name, free text */
-#define WIRE_SOFTWARE_MAX  64u
-#define WIRE_ADDRESS_MAX   64u
-#define WIRE_CERT_MAX	   8192u
-#define WIRE_SIGNATURE_MAX 512u
-#define WIRE_SECRET_BYTES  32u
-#define WIRE_SERVICES_MAX  128u /* in one PUBLISH */
+#define WIRE_VERSION	    1u
+#define WIRE_HEADER_BYTES   4u
+#define WIRE_BODY_MAX	    12288u /* with its header still one TLS record */
+#define WIRE_FRAME_MAX	    (WIRE_HEADER_BYTES + WIRE_BODY_MAX)
+#define WIRE_NAME_MAX	    63u /* agents and services */
+#define WIRE_TEXT_MAX	    512u
+#define WIRE_RELAY_MAX	    63u /* a relay's name, free text */
+#define WIRE_SOFTWARE_MAX   64u
+#define WIRE_ADDRESS_MAX    64u
+#define WIRE_CERT_MAX	    8192u
+#define WIRE_SIGNATURE_MAX  512u
+#define WIRE_SECRET_BYTES   32u
+#define WIRE_SERVICES_MAX   128u /* in one PUBLISH */
+#define WIRE_CANDIDATES_MAX 6u
 
 /* Services of Postern itself; no agent publishes one. Every agent has the first, for consoles only.
  */
@@ -72,6 +73,12 @@ struct wire_bytes {
 #define WIRE_HELLO_FLAGS     (WIRE_HELLO_TRANSIENT | WIRE_HELLO_CONSOLE)
 
 enum wire_offer_kind { WIRE_OFFER_AGENT = 0, WIRE_OFFER_PUBLIC = 1 };
+
+/* Where this agent can be reached without a relay, as it believes: "tcp:203.0.113.7:443". */
+struct wire_candidates {
+	size_t count;
+	struct wire_bytes items[WIRE_CANDIDATES_MAX];
+};
 
 struct wire_message {
 	enum wire_type type;
@@ -118,7 +125,7 @@ struct wire_message {
 		struct {
 			uint16_t reason;
 			struct wire_bytes text;
-		} bye, fail, result;
+		} bye, fail;
 		struct {
 			uint64_t link;
 			uint8_t proof[WIRE_SECRET_BYTES];
@@ -132,7 +139,13 @@ struct wire_message {
 		struct {
 			struct wire_bytes service;
 			struct wire_bytes source; /* the local client's "address:port", or empty */
+			struct wire_candidates candidates;
 		} request;
+		struct {
+			uint16_t reason;
+			struct wire_bytes text;
+			struct wire_candidates candidates;
+		} result;
 	};
 };
 

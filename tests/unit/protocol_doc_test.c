@@ -164,8 +164,12 @@ static void test_limits(void **state)
 		{WIRE_OPEN, "text8 service ≤ ", WIRE_NAME_MAX, " |"},
 		{WIRE_FAIL, "text16 text ≤ ", WIRE_TEXT_MAX, " |"},
 		{WIRE_REQUEST, "text8 service ≤ ", WIRE_NAME_MAX, ","},
-		{WIRE_REQUEST, "text8 source ≤ ", WIRE_ADDRESS_MAX, " |"},
-		{WIRE_RESULT, "text16 text ≤ ", WIRE_TEXT_MAX, " |"},
+		{WIRE_REQUEST, "text8 source ≤ ", WIRE_ADDRESS_MAX, ","},
+		{WIRE_REQUEST, "u8 count ≤ ", WIRE_CANDIDATES_MAX, ","},
+		{WIRE_REQUEST, "text8 candidate ≤ ", WIRE_ADDRESS_MAX, " |"},
+		{WIRE_RESULT, "text16 text ≤ ", WIRE_TEXT_MAX, ","},
+		{WIRE_RESULT, "u8 count ≤ ", WIRE_CANDIDATES_MAX, ","},
+		{WIRE_RESULT, "text8 candidate ≤ ", WIRE_ADDRESS_MAX, " |"},
 	};
 	char row[1024], wanted[128];
 

@@ -279,9 +279,33 @@ static void test_end_to_end_messages(void **state)
 	m.request.source = wire_text("127.0.0.1:5");
 	round_trip(&m, &back);
 	assert_text(back.request.source, "127.0.0.1:5");
-	m = (struct wire_message){.type = WIRE_RESULT, .result = {0, wire_text("")}};
+	m = (struct wire_message){.type = WIRE_RESULT, .result = {0, wire_text(""), {0}}};
 	round_trip(&m, &back);
 	assert_int_equal(back.result.reason, 0);
+	assert_int_equal(back.result.candidates.count, 0);
+}
+
+static void test_candidates(void **state)
+{
+	struct wire_message back, m = {.type = WIRE_REQUEST, .request.service = wire_text("ssh")};
+	struct wire_candidates *c = &m.request.candidates;
+
+	for (c->count = 0; c->count < WIRE_CANDIDATES_MAX; c->count++)
+		c->items[c->count] =
+			wire_text(c->count % 2 ? "tcp:203.0.113.7:443" : "udp:[2001:db8::7]:1");
+	round_trip(&m, &back);
+	assert_int_equal(back.request.candidates.count, WIRE_CANDIDATES_MAX);
+	assert_text(back.request.candidates.items[1], "tcp:203.0.113.7:443");
+	assert_text(back.request.candidates.items[4], "udp:[2001:db8::7]:1");
+	c->count = WIRE_CANDIDATES_MAX + 1;
+	assert_false(encodes(&m));
+	c->count = 1;
+	c->items[0] = wire_text("tcp:");
+	assert_false(encodes(&m));
+	c->items[0] = wire_text("sctp:203.0.113.7:443");
+	assert_false(encodes(&m));
+	c->items[0] = wire_text("tcp:203.0.113.7:4\n");
+	assert_false(encodes(&m));
 }
 
 /* ---- limits ---- */
@@ -390,7 +414,8 @@ static void test_texts(void **state)
 static void test_reasons(void **state)
 {
 	assert_int_equal(BODY(WIRE_BYE, "\x00\x00\x00\x00"), WIRE_OK);
-	assert_int_equal(BODY(WIRE_RESULT, "\x00\x00\x00\x00"), WIRE_OK);
+	assert_int_equal(BODY(WIRE_RESULT, "\x00\x00\x00\x00\x00"), WIRE_OK);
+	assert_int_equal(BODY(WIRE_RESULT, "\x00\x00\x00\x00\x01\x04tcp:"), WIRE_MALFORMED);
 	assert_int_equal(BODY(WIRE_FAIL, "\x00\x00\x00\x00"), WIRE_MALFORMED);
 	assert_int_equal(BODY(WIRE_REFUSE, "12345678\x00\x00\x00\x00"), WIRE_MALFORMED);
 	assert_int_equal(BODY(WIRE_FAIL, "\x00\x63\x00\x00"), WIRE_OK); /* 99: a later version's */
@@ -481,6 +506,7 @@ int main(void)
 		cmocka_unit_test(test_offer),
 		cmocka_unit_test(test_leg_messages),
 		cmocka_unit_test(test_end_to_end_messages),
+		cmocka_unit_test(test_candidates),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_reasons),
