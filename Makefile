@@ -67,7 +67,7 @@ ENGINE_SRC := agent/backoff.c agent/inner.c agent/link_state.c agent/revoked.c c
 	relay/policy_compile.c relay/policy_index.c relay/policy_source.c relay/policy_time.c \
 	portmap/driver.c relay/rendezvous.c relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c relay/site.c \
 	relay/sources.c \
-	stun/limits.c stun/server.c
+	stun/limits.c stun/server.c stun/transaction.c
 RELAYD_SRC := relay/change.c relay/config.c relay/config_ops.c relay/config_policy.c relay/config_stun.c \
 	relay/conn.c relay/console.c relay/control.c relay/drain.c relay/enforce.c relay/flow.c relay/frames.c \
 	relay/front.c relay/gather.c relay/keeper.c relay/keeper_confine.c relay/keeper_serve.c \
