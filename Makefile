@@ -63,7 +63,8 @@ PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c co
 ENGINE_SRC := agent/backoff.c agent/inner.c agent/link_state.c agent/revoked.c core/engine/calls.c \
 	core/engine/certificate.c core/engine/changes.c core/engine/config_calls.c \
 	core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c \
-	core/engine/records.c core/engine/tls.c natpmp/epoch.c relay/metrics_text.c relay/policy.c \
+	core/engine/records.c core/engine/tls.c natpmp/epoch.c natpmp/pcp_answers.c \
+	natpmp/pcp_client.c relay/metrics_text.c relay/policy.c \
 	relay/policy_compile.c relay/policy_index.c relay/policy_source.c relay/policy_time.c \
 	portmap/driver.c relay/rendezvous.c relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c relay/site.c \
 	relay/sources.c \
