@@ -54,8 +54,8 @@ endif
 # ---- sources, by layer: core <- parsers <- engines <- programs (make layers checks it) ------------
 CORE_SRC := core/addr.c core/buffers.c core/conf.c core/conf_bind.c core/conf_check.c core/conf_diff.c \
 	core/conf_error.c core/conf_json.c core/conf_value.c core/conf_yaml.c core/confine.c core/datagrams.c \
-	core/feed.c core/isolation.c core/lines.c core/log.c core/notify.c core/options.c core/ring.c \
-	core/ring_epoll.c core/ring_uring.c core/slab.c core/timer.c
+	core/feed.c core/isolation.c core/lines.c core/log.c core/notify.c core/options.c core/resolve.c \
+	core/ring.c core/ring_epoll.c core/ring_uring.c core/slab.c core/timer.c
 PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c core/parse/jsonrpc.c \
 	core/parse/proxy.c core/parse/reason.c core/parse/socks5.c core/parse/wire.c natpmp/natpmp.c \
 	natpmp/pcp.c \
@@ -68,22 +68,23 @@ ENGINE_SRC := agent/backoff.c agent/inner.c agent/link_state.c agent/revoked.c c
 	relay/policy_compile.c relay/policy_index.c relay/policy_source.c relay/policy_time.c \
 	portmap/driver.c relay/rendezvous.c relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c relay/site.c \
 	relay/sources.c \
-	stun/limits.c stun/server.c stun/transaction.c
+	stun/discovery.c stun/findings.c stun/lifetime.c stun/limits.c stun/server.c \
+	stun/transaction.c stun/verdict.c
 RELAYD_SRC := relay/change.c relay/config.c relay/config_ops.c relay/config_policy.c relay/config_stun.c \
-	relay/conn.c relay/console.c relay/control.c relay/drain.c relay/enforce.c relay/flow.c relay/frames.c \
+	relay/conn.c relay/console.c relay/control.c relay/doors.c relay/drain.c relay/enforce.c relay/flow.c relay/frames.c \
 	relay/front.c relay/gather.c relay/keeper.c relay/keeper_confine.c relay/keeper_serve.c \
-	relay/leg.c relay/link.c relay/load.c relay/local.c relay/main.c relay/methods_act.c \
+	relay/leg.c relay/link.c relay/listener.c relay/load.c relay/local.c relay/main.c relay/methods_act.c \
 	relay/methods_policy.c relay/methods_see.c relay/metrics.c relay/near.c relay/pace.c \
 	relay/public.c relay/records.c relay/relay.c relay/report.c relay/session.c relay/snapshot.c \
-	relay/splicer.c relay/web.c relay/worker.c
+	relay/splicer.c relay/stun.c relay/stun_stream.c relay/udp.c relay/web.c relay/worker.c
 AGENT_LIB_SRC := agent/agent.c agent/apply.c agent/bulk.c agent/channel.c agent/config.c agent/connector.c \
 	agent/control.c agent/dial.c agent/entrance.c agent/http_proxy.c agent/leg.c agent/legs.c \
 	agent/link.c agent/links.c agent/listener.c agent/methods.c agent/publish.c agent/request.c \
-	agent/resolve.c agent/self.c agent/session.c agent/socks5.c agent/state.c agent/stdio.c \
+	agent/self.c agent/session.c agent/socks5.c agent/state.c agent/stdio.c \
 	agent/stream.c
 AGENTD_SRC := agent/main.c
 # The NAT helper: what drives each protocol, and the program around them.
-NATD_LIB_SRC :=
+NATD_LIB_SRC := portmap/launcher.c portmap/launcher_main.c
 NATD_SRC :=
 CTL_SRC := ctl/agent_commands.c ctl/arguments.c ctl/bundle.c ctl/check.c ctl/check_tls.c \
 	ctl/configure.c ctl/connect.c ctl/console_config.c ctl/document.c ctl/door.c ctl/files.c \

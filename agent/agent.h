@@ -22,10 +22,10 @@
 
 #include "agent/config.h"
 #include "agent/http_proxy.h"
-#include "agent/resolve.h"
 #include "agent/revoked.h"
 #include "core/buffers.h"
 #include "core/engine/identity.h"
+#include "core/resolve.h"
 #include "core/ring.h"
 
 #define AGENT_BLOCK_BYTES (256u << 10) /* a busy direction's buffer */

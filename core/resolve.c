@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* resolve: host names to addresses by c-ares, on the agent's ring. */
-#include "agent/resolve.h"
+/* resolve: host names to addresses, and services to hosts, by c-ares, on a program's ring. */
+#include "core/resolve.h"
 
+#include <arpa/nameser.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
@@ -30,12 +32,14 @@ struct resolve_watch {
 struct resolve_query {
 	struct resolver *resolver;
 	struct timer deliver;
-	resolve_done_fn *done; /* NULL: cancelled */
+	resolve_done_fn *done; /* both NULL: cancelled */
+	resolve_services_fn *services_done;
 	void *owner;
 	uint16_t port;
 	bool answered;
 	size_t count;
 	struct addr addresses[RESOLVE_ADDRESSES_MAX];
+	struct endpoint *hosts; /* for services_done */
 	char error[128];
 };
 
@@ -250,6 +254,7 @@ static void query_free(struct resolve_query *q)
 	ring_timer_cancel(q->resolver->ring, &q->deliver);
 	q->resolver->queries--;
 	set_timer(q->resolver);
+	free(q->hosts);
 	free(q);
 }
 
@@ -308,6 +313,16 @@ static void take_addresses(struct resolve_query *q, const struct ares_addrinfo_n
 	}
 }
 
+/* What came, or why nothing did, is told from the loop. */
+static void complete(struct resolve_query *q)
+{
+	q->answered = true;
+	if (!q->done && !q->services_done)
+		query_free(q);
+	else
+		ring_timer_set(q->resolver->ring, &q->deliver, 0);
+}
+
 static void answered(void *data, int status, int timeouts, struct ares_addrinfo *info)
 {
 	struct resolve_query *q = data;
@@ -319,11 +334,7 @@ static void answered(void *data, int status, int timeouts, struct ares_addrinfo 
 			 status == ARES_SUCCESS ? "the name has no address"
 						: ares_strerror(status));
 	ares_freeaddrinfo(info);
-	q->answered = true;
-	if (!q->done)
-		query_free(q);
-	else
-		ring_timer_set(q->resolver->ring, &q->deliver, 0);
+	complete(q);
 }
 
 static void deliver_fired(struct timer *t, uint64_t now_ms)
@@ -332,14 +343,13 @@ static void deliver_fired(struct timer *t, uint64_t now_ms)
 
 	if (q->done)
 		q->done(q->owner, q->addresses, q->count, q->count ? NULL : q->error);
+	if (q->services_done)
+		q->services_done(q->owner, q->hosts, q->count, q->count ? NULL : q->error);
 	query_free(q);
 }
 
-struct resolve_query *resolve_start(struct resolver *r, const char *host, uint16_t port,
-				    resolve_done_fn *done, void *owner)
+static struct resolve_query *query_new(struct resolver *r, void *owner)
 {
-	const struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC,
-						  .ai_socktype = SOCK_STREAM};
 	struct resolve_query *q;
 
 	if (r->queries >= RESOLVE_QUERIES_MAX || !channel_ready(r))
@@ -349,11 +359,94 @@ struct resolve_query *resolve_start(struct resolver *r, const char *host, uint16
 		return NULL;
 	q->resolver = r;
 	q->deliver.fire = deliver_fired;
-	q->done = done;
 	q->owner = owner;
-	q->port = port;
 	r->queries++;
+	return q;
+}
+
+struct resolve_query *resolve_start(struct resolver *r, const char *host, uint16_t port,
+				    resolve_done_fn *done, void *owner)
+{
+	const struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC,
+						  .ai_socktype = SOCK_STREAM};
+	struct resolve_query *q = query_new(r, owner);
+
+	if (!q)
+		return NULL;
+	q->done = done;
+	q->port = port;
 	ares_getaddrinfo(r->channel, host, NULL, &hints, answered, q);
+	rearm(r);
+	return q;
+}
+
+/* ---- services (RFC 2782) ---- */
+
+/* Takes the next host out of those of the lowest priority that are left, by weight. */
+static struct ares_srv_reply *take_service(struct ares_srv_reply **list)
+{
+	struct ares_srv_reply **at, *taken;
+	unsigned lowest = UINT_MAX, sum = 0, at_weight;
+
+	for (struct ares_srv_reply *s = *list; s; s = s->next)
+		lowest = s->priority < lowest ? s->priority : lowest;
+	for (struct ares_srv_reply *s = *list; s; s = s->next)
+		sum += s->priority == lowest ? s->weight + 1u : 0;
+	at_weight = arc4random_uniform(sum);
+	for (at = list; (*at)->priority != lowest || (*at)->weight < at_weight; at = &(*at)->next)
+		at_weight -= (*at)->priority == lowest ? (*at)->weight + 1u : 0;
+	taken = *at;
+	*at = taken->next;
+	taken->next = NULL;
+	return taken;
+}
+
+/* "." says that there is no such service. */
+static void take_services(struct resolve_query *q, struct ares_srv_reply *list)
+{
+	while (list && q->count < RESOLVE_SERVICES_MAX) {
+		struct ares_srv_reply *s = take_service(&list);
+		struct endpoint *e = &q->hosts[q->count];
+
+		if (s->port > 0 && addr_host_name_ok(s->host)) {
+			snprintf(e->host, sizeof(e->host), "%s", s->host);
+			e->port = s->port;
+			q->count++;
+		}
+		ares_free_data(s);
+	}
+	ares_free_data(list);
+}
+
+static void services_answered(void *data, int status, int timeouts, unsigned char *answer, int len)
+{
+	struct resolve_query *q = data;
+	struct ares_srv_reply *list = NULL;
+
+	if (status == ARES_SUCCESS)
+		status = ares_parse_srv_reply(answer, len, &list);
+	if (status == ARES_SUCCESS)
+		take_services(q, list);
+	if (q->count == 0)
+		snprintf(q->error, sizeof(q->error), "%s",
+			 status == ARES_SUCCESS ? "the name offers no such service"
+						: ares_strerror(status));
+	complete(q);
+}
+
+struct resolve_query *resolve_services_start(struct resolver *r, const char *name,
+					     resolve_services_fn *done, void *owner)
+{
+	struct endpoint *hosts = calloc(RESOLVE_SERVICES_MAX, sizeof(*hosts));
+	struct resolve_query *q = hosts ? query_new(r, owner) : NULL;
+
+	if (!q) {
+		free(hosts);
+		return NULL;
+	}
+	q->hosts = hosts;
+	q->services_done = done;
+	ares_query(r->channel, name, ns_c_in, ns_t_srv, services_answered, q);
 	rearm(r);
 	return q;
 }
@@ -361,6 +454,7 @@ struct resolve_query *resolve_start(struct resolver *r, const char *host, uint16
 void resolve_cancel(struct resolve_query *q)
 {
 	q->done = NULL;
+	q->services_done = NULL;
 	if (q->answered)
 		query_free(q);
 }
