@@ -34,7 +34,7 @@ CHECK_PACKAGES := libcmocka-dev python3
 DEMO_PACKAGES := iproute2 nftables nginx-light curl openssl procps python3
 TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) libnginx-mod-stream gcc clang clang-format clang-tidy \
 	libclang-rt-14-dev openssh-server openssh-client iperf3 sslscan tshark chromium podman runc \
-	systemd mandoc coturn miniupnpd-nftables miniupnpc natpmpc libnice-dev
+	systemd mandoc coturn miniupnpd-nftables miniupnpc natpmpc libnice-dev pkg-config
 BENCH_PACKAGES := $(DEMO_PACKAGES) haproxy libnginx-mod-stream syncthing-relaysrv coturn
 # A header that only the package brings, to tell at once what a machine lacks.
 HEADERS := liburing.h=liburing-dev ares.h=libc-ares-dev yaml.h=libyaml-dev jansson.h=libjansson-dev \

@@ -195,6 +195,14 @@ uint16_t addr_port(const struct addr *a)
 	return 0;
 }
 
+void addr_set_port(struct addr *a, uint16_t port)
+{
+	if (a->sa.sa_family == AF_INET)
+		a->v4.sin_port = htons(port);
+	else
+		a->v6.sin6_port = htons(port);
+}
+
 void addr_unmap(struct addr *a)
 {
 	struct addr v4 = {.len = sizeof(v4.v4)};

@@ -42,6 +42,7 @@ bool addr_host_name_ok(const char *name) MUST_CHECK;
 /* Always terminates; IPv6 in brackets; v4-mapped addresses as IPv4. */
 void addr_format(const struct addr *a, char out[ADDR_TEXT_BYTES]);
 uint16_t addr_port(const struct addr *a);
+void addr_set_port(struct addr *a, uint16_t port);
 /* Same family, address, zone and port. */
 bool addr_equal(const struct addr *a, const struct addr *b) MUST_CHECK;
 /* A listener on this address hears what comes in on that one: the same, or a wildcard. */

@@ -241,3 +241,20 @@ size_t datagrams_send(struct datagrams *d, int fd)
 	d->queued = 0;
 	return failed;
 }
+
+bool datagrams_send_one(int fd, const uint8_t *bytes, size_t len, const struct addr *to)
+{
+	struct iovec part = {(void *)(uintptr_t)bytes, len};
+	struct msghdr m = {
+		.msg_name = (void *)(uintptr_t)&to->sa,
+		.msg_namelen = to->len,
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+	};
+	ssize_t n;
+
+	do
+		n = sendmsg(fd, &m, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return n >= 0;
+}

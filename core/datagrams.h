@@ -55,5 +55,7 @@ void datagrams_put(struct datagrams *d, const uint8_t *bytes, size_t len, const 
 		   const struct addr *local);
 /* Sends the batch through fd. Returns how many could not be sent. */
 size_t datagrams_send(struct datagrams *d, int fd);
+/* One datagram by itself, from the socket's address. False when it could not be sent. */
+bool datagrams_send_one(int fd, const uint8_t *bytes, size_t len, const struct addr *to) MUST_CHECK;
 
 #endif

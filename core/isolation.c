@@ -240,8 +240,8 @@ static const int calls_of_all[] = {
 	SCMP_SYS(epoll_ctl),
 	SCMP_SYS(poll),
 	SCMP_SYS(ppoll),
-	/* connections; reading and writing also serve the wake-up eventfd and the log, and recvmsg
-	 * brings the listeners that the keeper opens */
+	/* connections; reading and writing also serve the wake-up eventfd and the log, recvmsg
+	 * brings the sockets that the keeper opens, and recvmmsg datagrams */
 	SCMP_SYS(accept4),
 	SCMP_SYS(recvfrom),
 	SCMP_SYS(recvmsg),
@@ -357,7 +357,8 @@ static const struct guarded_call guarded_of_all[] = {
 static const struct guarded_call guarded_of_relay[] = {
 	/* To the connection's peer only; MSG_FASTOPEN connects. */
 	{SCMP_SYS(sendto), 2, {ARG_IS(4, 0), ARG_WITHOUT(3, MSG_FASTOPEN)}},
-	/* To the keeper; with an address: UDP, answering STUN. */
+	/* To the keeper; with an address: answers over UDP. A TCP socket that is not connected does
+	 * not become so by an address alone. */
 	{SCMP_SYS(sendmsg), 1, {ARG_WITHOUT(2, MSG_FASTOPEN)}},
 	{SCMP_SYS(sendmmsg), 1, {ARG_WITHOUT(3, MSG_FASTOPEN)}},
 	/* Half-close. Shut for reading, a listener becomes an unconnected socket again, and

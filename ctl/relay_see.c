@@ -147,13 +147,47 @@ static void print_refusals(const json_t *refused)
 	}
 }
 
+static const struct show_column stun_columns[] = {
+	{"over UDP on", "listen_udp", SHOW_LIST, NULL},
+	{"over TCP only on", "listen_tcp", SHOW_LIST, NULL},
+	{NULL, NULL, SHOW_TEXT, NULL},
+};
+
+/* What came over UDP and what over TCP, as far as anything did. */
+static void print_stun(const json_t *stun)
+{
+	static const char *const ways[] = {"udp", "tcp"};
+	const char *result;
+	json_t *value;
+	char name[64], shown[128];
+
+	if (json_array_size(json_object_get(stun, "listen_udp")) > 0)
+		show_keys(stdout, stun, stun_columns);
+	for (size_t i = 0; i < 2; i++) {
+		json_object_foreach(json_object_get(stun, ways[i]), result, value)
+		{
+			if (json_integer_value(value) == 0)
+				continue;
+			snprintf(name, sizeof(name), "%s.%s", ways[i], result);
+			log_escape(name, shown, sizeof(shown));
+			printf("  %-24s %" JSON_INTEGER_FORMAT "\n", shown,
+			       json_integer_value(value));
+		}
+	}
+}
+
 static void print_status(const json_t *status)
 {
 	const json_t *refused = json_object_get(status, "refused");
+	const json_t *stun = json_object_get(status, "stun");
 
 	show_keys(stdout, status, status_columns);
 	puts("the kernel enforces");
 	print_isolation(json_object_get(status, "isolation"));
+	if (stun) {
+		puts("STUN");
+		print_stun(stun);
+	}
 	if (json_object_size(refused) > 0) {
 		puts("refused so far");
 		print_refusals(refused);

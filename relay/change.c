@@ -21,17 +21,7 @@
 
 #define ROLL_BACK_AGAIN_MS 5000u
 
-/* ---- listeners ---- */
-
-static bool serves(const struct snapshot *s, const struct addr *address)
-{
-	const struct relay_listen *items = s->config.listen.items;
-
-	for (size_t i = 0; i < s->config.listen.count; i++)
-		if (addr_equal(&items[i].address, address))
-			return true;
-	return false;
-}
+/* ---- doors ---- */
 
 static void close_all(int *fds, size_t count)
 {
@@ -40,30 +30,33 @@ static void close_all(int *fds, size_t count)
 			close(fds[i]);
 }
 
-/* A socket for each worker and each address that is not served yet; fds is workers x addresses. */
-static bool open_listeners(struct control *ctl, const struct snapshot *next, int *fds, char *why,
-			   size_t why_size)
+static int open_door(struct control *ctl, const struct door *door, int *fd)
 {
-	const struct relay_listen *items = next->config.listen.items;
-	size_t addresses = next->config.listen.count;
+	if (door->kind == DOOR_UDP)
+		return keeper_bind_udp(ctl->keeper, &door->address, fd);
+	return keeper_listen(ctl->keeper, &door->address, fd);
+}
+
+/* A socket for each worker and each door that is not served yet; fds is workers x doors. */
+static bool open_doors(struct control *ctl, const struct doors *next, int *fds, char *why,
+		       size_t why_size)
+{
 	unsigned workers = ctl->relay->worker_count;
 
-	for (size_t i = 0; i < workers * addresses; i++)
+	for (size_t i = 0; i < workers * next->count; i++)
 		fds[i] = -1;
-	for (size_t a = 0; a < addresses; a++) {
-		if (serves(ctl->current, &items[a].address))
+	for (size_t d = 0; d < next->count; d++) {
+		const struct door *door = &next->items[d];
+
+		if (doors_find(&ctl->current->doors, door->kind == DOOR_UDP, &door->address))
 			continue;
 		for (unsigned w = 0; w < workers; w++) {
-			int error = keeper_listen(ctl->keeper, &items[a].address,
-						  &fds[w * addresses + a]);
+			int error = open_door(ctl, door, &fds[w * next->count + d]);
 
 			if (error == 0)
 				continue;
-			char text[ADDR_TEXT_BYTES];
-			addr_format(&items[a].address, text);
-			snprintf(why, why_size, "listen[%zu].address: cannot listen on %s: %s", a,
-				 text, strerror(-error));
-			close_all(fds, workers * addresses);
+			door_complain(door, -error, why, why_size);
+			close_all(fds, workers * next->count);
 			return false;
 		}
 	}
@@ -73,18 +66,21 @@ static bool open_listeners(struct control *ctl, const struct snapshot *next, int
 bool control_switch(struct control *ctl, struct snapshot *next, char *why, size_t why_size)
 {
 	struct relay *r = ctl->relay;
-	size_t addresses = next->config.listen.count;
-	int *fds = calloc(r->worker_count * addresses, sizeof *fds);
+	size_t doors = next->doors.count;
+	int *fds = calloc(r->worker_count * doors, sizeof *fds);
 
-	if (!fds || !open_listeners(ctl, next, fds, why, why_size)) {
-		if (!fds)
-			snprintf(why, why_size, "out of memory");
+	snprintf(why, why_size, "out of memory");
+	if (!fds || !open_doors(ctl, &next->doors, fds, why, why_size)) {
 		free(fds);
 		return false;
 	}
-	relay_adopt_limits(r, &next->config);
+	if (!relay_adopt_limits(r, &next->config)) {
+		close_all(fds, r->worker_count * doors);
+		free(fds);
+		return false;
+	}
 	for (unsigned w = 0; w < r->worker_count; w++)
-		if (!tell_switch(&r->workers[w], next, fds + w * addresses, addresses))
+		if (!tell_switch(&r->workers[w], next, fds + w * doors, doors))
 			log_error("control", "out of memory: thread %u keeps the old configuration",
 				  w);
 	free(fds);

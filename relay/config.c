@@ -8,6 +8,7 @@
 
 #include "core/parse/wire.h"
 #include "relay/config_policy.h"
+#include "relay/config_stun.h"
 
 _Static_assert(sizeof(((struct relay_public *)0)->agent) == WIRE_NAME_MAX + 1, "a name fits");
 
@@ -385,6 +386,11 @@ static const struct conf_field fields[] = {
 	 .offset = AT(relay_config, metrics),
 	 .fields = metrics_fields,
 	 .help = "a listener for Prometheus, in plain HTTP"},
+	{.key = "stun",
+	 .type = CONF_STRUCT,
+	 .offset = AT(relay_config, stun),
+	 .fields = config_stun_fields,
+	 .help = "how the relay tells clients their own addresses (STUN)"},
 	{.key = "groups",
 	 .type = CONF_LIST_OF,
 	 .offset = AT(relay_config, policy_conf.groups),
@@ -461,7 +467,8 @@ bool relay_config_bind(const struct conf_node *root, struct relay_config *out,
 {
 	struct relay_config c = {0};
 
-	if (!conf_bind(root, fields, &c, errors) || !finish_publics(&c.publics)) {
+	if (!conf_bind(root, fields, &c, errors) || !config_check_stun(root, &c, errors) ||
+	    !finish_publics(&c.publics)) {
 		relay_config_free(&c);
 		return false;
 	}

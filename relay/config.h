@@ -24,6 +24,17 @@ struct relay_listen { /* listen: [{address: "0.0.0.0:443", proxy_protocol: false
 	bool proxy_protocol; /* every connection must begin with a PROXY v1/v2 header */
 };
 
+struct relay_stun {
+	bool enabled;
+	struct conf_array listen; /* of struct addr: besides those of "listen" */
+	struct {
+		struct addr address, other; /* len 0: RFC 5780 is off */
+	} behaviour;
+	struct conf_array alternate; /* of struct addr: at most one of each family */
+	uint64_t rate, burst;	     /* answers to one prefix, per second and at once */
+	uint64_t prefixes;	     /* counted at a time */
+};
+
 struct relay_limits {
 	uint64_t connections;	     /* 0: as many as the descriptor limit allows */
 	uint64_t per_source;	     /* unauthenticated connections of one source; 512 */
@@ -65,6 +76,7 @@ struct relay_config {
 	struct {
 		struct addr listen; /* len 0: none */
 	} metrics;
+	struct relay_stun stun;
 	struct policy_conf policy_conf; /* keys groups, policy, grants, revoked */
 	uint64_t drain_ms;		/* how long SIGTERM lets sessions finish; 30s */
 	struct relay_limits limits;

@@ -10,6 +10,7 @@
 
 #include "core/log.h"
 #include "relay/control.h"
+#include "relay/listener.h"
 #include "relay/session.h"
 
 #define CLOSE_LINGER_MS	  2000u	  /* for the peer to read our last bytes */
@@ -19,19 +20,13 @@
 #define KEEPALIVE_COUNT	  4
 
 const char *const conn_phase_names[CONN_PHASES] = {
-	[CONN_PROXY] = "proxy",
-	[CONN_HELLO] = "hello",
-	[CONN_HANDSHAKE] = "handshake",
-	[CONN_FIRST] = "first",
-	[CONN_WEB] = "web",
-	[CONN_LINK] = "link",
-	[CONN_CONSOLE] = "console",
-	[CONN_LEG_IDLE] = "leg-idle",
-	[CONN_LEG_OPENING] = "leg-opening",
-	[CONN_PUBLIC] = "public",
-	[CONN_CUTTING] = "cutting",
-	[CONN_CLOSING] = "closing",
-	[CONN_DEAD] = "dead",
+	[CONN_PROXY] = "proxy",	      [CONN_HELLO] = "hello",
+	[CONN_STUN] = "stun",	      [CONN_HANDSHAKE] = "handshake",
+	[CONN_FIRST] = "first",	      [CONN_WEB] = "web",
+	[CONN_LINK] = "link",	      [CONN_CONSOLE] = "console",
+	[CONN_LEG_IDLE] = "leg-idle", [CONN_LEG_OPENING] = "leg-opening",
+	[CONN_PUBLIC] = "public",     [CONN_CUTTING] = "cutting",
+	[CONN_CLOSING] = "closing",   [CONN_DEAD] = "dead",
 };
 
 static ring_done_fn conn_received, conn_sent;
@@ -165,6 +160,8 @@ void conn_accepted(struct listener *l, int fd)
 		return;
 	}
 	conn_set_deadline(c, w->snap->config.limits.hello_ms);
+	if (l->stun_only)
+		stun_stream_begin(c, NULL, 0);
 	conn_read_on(c);
 }
 
@@ -248,6 +245,9 @@ static void conn_input(struct conn *c, const uint8_t *data, size_t len)
 	case CONN_FIRST:
 		front_input(c, data, len);
 		break;
+	case CONN_STUN:
+		stun_stream_input(c, data, len);
+		break;
 	case CONN_WEB:
 		web_input(c, data, len);
 		break;
@@ -272,7 +272,7 @@ static void conn_ended_by_peer(struct conn *c, int res)
 	c->read_done = true;
 	if (c->phase == CONN_CLOSING && ring_op_busy(&c->tx) && res == 0)
 		return; /* half-closed: let our last bytes leave */
-	if (c->phase == CONN_WEB && conn_sending(c) && res == 0) {
+	if ((c->phase == CONN_WEB || c->phase == CONN_STUN) && conn_sending(c) && res == 0) {
 		conn_finish(c); /* asked, and closed its side: the answer is still on its way */
 		return;
 	}
@@ -368,6 +368,8 @@ static void conn_sent(struct ring_op *op, int res)
 		leg_flushed(c);
 	else if (c->phase == CONN_WEB)
 		web_continue(c);
+	else if (c->phase == CONN_STUN)
+		stun_stream_continue(c);
 }
 
 void conn_send_raw(struct conn *c, const void *data, size_t len)
@@ -446,6 +448,7 @@ static void conn_deadline(struct timer *t, uint64_t now_ms)
 		conn_finish(c);
 		break;
 	case CONN_WEB:
+	case CONN_STUN:
 		worker_count(c->worker, REASON_DEADLINE_IDLE);
 		conn_finish(c);
 		break;

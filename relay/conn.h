@@ -5,7 +5,7 @@
  * Theory of operation
  *
  *   PROXY ──► HELLO ──► HANDSHAKE ──► FIRST ──► WEB          (web.c)
- *               │                       ├────► LINK          (link.c)
+ *               ├──► STUN               ├────► LINK          (link.c; STUN: stun_stream.c)
  *               │                       ├────► CONSOLE       (console.c)
  *               │                       └────► LEG_IDLE ──► LEG_OPENING ──► CUTTING ──► session
  *               └──► PUBLIC ─────────────────────────────────────────────► CUTTING ──► session
@@ -29,6 +29,7 @@
 enum conn_phase {
 	CONN_PROXY,	  /* collecting a PROXY header; reads */
 	CONN_HELLO,	  /* collecting a ClientHello; reads */
+	CONN_STUN,	  /* requests and answers, in clear; reads */
 	CONN_HANDSHAKE,	  /* TLS handshake; reads */
 	CONN_FIRST,	  /* waiting for the first application data; reads */
 	CONN_WEB,	  /* HTTP; reads */
@@ -74,6 +75,7 @@ struct conn {
 	bool excess;	   /* frames: more followed the one being handled */
 	uint64_t heard_ms; /* LINK: when the peer last spoke */
 	uint64_t skip;	   /* WEB: body bytes of the request still to discard */
+	unsigned asked;	   /* STUN: messages so far */
 
 	struct session *session;   /* CUTTING: what it becomes part of */
 	unsigned side;		   /* CUTTING: which side of it */
@@ -138,6 +140,11 @@ void conn_dispose(struct conn *c);
 void front_input(struct conn *c, const uint8_t *data, size_t len);
 void web_input(struct conn *c, const uint8_t *data, size_t len);
 void web_continue(struct conn *c);
+/* STUN over TCP (RFC 8489 section 6.2.2): begins with what has come so far, which may be nothing.
+ */
+void stun_stream_begin(struct conn *c, const uint8_t *data, size_t len);
+void stun_stream_input(struct conn *c, const uint8_t *data, size_t len);
+void stun_stream_continue(struct conn *c);
 void link_input(struct conn *c, const uint8_t *data, size_t len);
 void leg_input(struct conn *c, const uint8_t *data, size_t len);
 /* Decrypts, gathers and decodes frames, and hands each to handle while the phase stays. */

@@ -7,6 +7,7 @@
  *   any other ClientHello          -> our TLS, then the first byte of application data:
  *       1 (a frame's version)      -> HELLO: link.c, LEG: leg.c   (TLS 1.3 only)
  *       anything else              -> web.c
+ *   a STUN message                 -> stun_stream.c
  *   clear-text HTTP                -> 400 and closed
  *   anything else                  -> closed
  *
@@ -114,11 +115,28 @@ static void front_decide(struct conn *c, const struct clienthello *hello, const 
 		front_input(c, NULL, 0);
 }
 
+/* False: no STUN. The header's 20 bytes tell, with the magic cookie among them. */
+static bool front_stun(struct conn *c, const uint8_t *data, size_t len)
+{
+	int message;
+
+	if (!c->worker->stun.enabled || data[0] > STUN_FIRST_BYTE_MAX)
+		return false;
+	message = stun_message_length(data, len);
+	if (message == 0)
+		front_keep(c, data, len);
+	else if (message > 0)
+		stun_stream_begin(c, data, len);
+	return message >= 0;
+}
+
 static void front_hello(struct conn *c, const uint8_t *data, size_t len)
 {
 	struct worker *w = c->worker;
 	struct clienthello hello;
 
+	if (front_stun(c, data, len))
+		return;
 	switch (clienthello_parse(data, len, w->snap->config.limits.client_hello_bytes, w->scratch,
 				  &hello)) {
 	case CLIENTHELLO_OK:

@@ -207,9 +207,10 @@ static bool set_name(struct keeper_head *head, const char *name)
 	return keeper_name_ok(head->name);
 }
 
-int keeper_listen(struct keeper *k, const struct addr *address, int *fd)
+static int fetch_socket(struct keeper *k, enum keeper_duty duty, const struct addr *address,
+			int *fd)
 {
-	struct keeper_head head = {.duty = KEEPER_LISTEN, .address = *address};
+	struct keeper_head head = {.duty = duty, .address = *address};
 	struct reply r;
 	int error = call(k, &head, "", 0, &r);
 
@@ -221,6 +222,16 @@ int keeper_listen(struct keeper *k, const struct addr *address, int *fd)
 		*fd = r.fd;
 	free(r.text);
 	return error;
+}
+
+int keeper_listen(struct keeper *k, const struct addr *address, int *fd)
+{
+	return fetch_socket(k, KEEPER_LISTEN, address, fd);
+}
+
+int keeper_bind_udp(struct keeper *k, const struct addr *address, int *fd)
+{
+	return fetch_socket(k, KEEPER_BIND_UDP, address, fd);
 }
 
 static int fetch(struct keeper *k, struct keeper_head *head, char **text, size_t *len)

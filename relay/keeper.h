@@ -4,10 +4,10 @@
  *
  * A sealed relay can do neither, yet a change of configuration may ask for both. The keeper is
  * forked before threads start and sealed for its own duty: it may open the one configuration file,
- * write below state_dir, and bind TCP listeners; it can neither connect nor accept nor execute
- * (seccomp, Landlock). It answers one request at a time over a socket pair and ends with the relay.
- * A relay that is taken over gains from it: listening on another port, and reading a file that it
- * has read before.
+ * write below state_dir, and bind TCP listeners and UDP sockets; it can neither connect nor accept
+ * nor execute (seccomp, Landlock). It answers one request at a time over a socket pair and ends
+ * with the relay. A relay that is taken over gains from it: another port to listen on or to send
+ * datagrams from, and reading a file that it has read before.
  */
 #ifndef POSTERN_RELAY_KEEPER_H
 #define POSTERN_RELAY_KEEPER_H
@@ -39,6 +39,8 @@ void keeper_stop(struct keeper *k);
 
 /* A listening socket (SO_REUSEPORT) in *fd. 0 or -errno of bind and listen. */
 int keeper_listen(struct keeper *k, const struct addr *address, int *fd) MUST_CHECK;
+/* A UDP socket as datagrams_open() makes it. 0 or -errno. */
+int keeper_bind_udp(struct keeper *k, const struct addr *address, int *fd) MUST_CHECK;
 /* The configuration file's text, owned by the caller. 0 or -errno. */
 int keeper_read_config(struct keeper *k, char **text, size_t *len) MUST_CHECK;
 /* state_dir/name, atomically (temporary, fsync, rename), mode 0600; -ENOTDIR without state_dir.

@@ -8,6 +8,7 @@
  */
 #include <linux/capability.h>
 #include <linux/landlock.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "core/confine.h"
@@ -23,7 +24,7 @@
 static const int calls[] = {
 	/* requests in */
 	SCMP_SYS(recvmsg),
-	/* a listener */
+	/* a socket */
 	SCMP_SYS(bind),
 	SCMP_SYS(listen),
 	/* files; where, Landlock says */
@@ -39,14 +40,23 @@ static const int calls[] = {
 };
 
 #define LISTENER_TYPE (SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+#define UDP_TYPE      (SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
 
 static const struct confine_call guarded[] = {
-	/* TCP only */
+	/* TCP and UDP only */
 	{SCMP_SYS(socket), 2, {{0, SCMP_CMP_EQ, AF_INET, 0}, {1, SCMP_CMP_EQ, LISTENER_TYPE, 0}}},
 	{SCMP_SYS(socket), 2, {{0, SCMP_CMP_EQ, AF_INET6, 0}, {1, SCMP_CMP_EQ, LISTENER_TYPE, 0}}},
-	/* SO_REUSEPORT */
+	{SCMP_SYS(socket), 2, {{0, SCMP_CMP_EQ, AF_INET, 0}, {1, SCMP_CMP_EQ, UDP_TYPE, 0}}},
+	{SCMP_SYS(socket), 2, {{0, SCMP_CMP_EQ, AF_INET6, 0}, {1, SCMP_CMP_EQ, UDP_TYPE, 0}}},
+	/* SO_REUSEPORT; and to which address a datagram came */
 	{SCMP_SYS(setsockopt), 1, {{1, SCMP_CMP_EQ, SOL_SOCKET, 0}}},
-	/* replies; MSG_FASTOPEN connects */
+	{SCMP_SYS(setsockopt),
+	 2,
+	 {{1, SCMP_CMP_EQ, IPPROTO_IP, 0}, {2, SCMP_CMP_EQ, IP_PKTINFO, 0}}},
+	{SCMP_SYS(setsockopt),
+	 2,
+	 {{1, SCMP_CMP_EQ, IPPROTO_IPV6, 0}, {2, SCMP_CMP_EQ, IPV6_RECVPKTINFO, 0}}},
+	/* replies, and where it would be taken over, datagrams; MSG_FASTOPEN connects */
 	{SCMP_SYS(sendmsg), 1, {{2, SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0}}},
 };
 

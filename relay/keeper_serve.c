@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/datagrams.h"
 #include "relay/keeper_internal.h"
 
 #define LISTEN_BACKLOG 4096
@@ -185,6 +186,10 @@ static void perform(struct server *s)
 	switch (r->duty) {
 	case KEEPER_LISTEN:
 		status = open_listener(&r->address, &listener);
+		break;
+	case KEEPER_BIND_UDP:
+		if (address_ok(&r->address))
+			status = datagrams_open(&r->address, &listener);
 		break;
 	case KEEPER_READ_CONFIG:
 		status = read_file(p->config_dir, p->config_name, 0, &len);

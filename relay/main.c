@@ -24,6 +24,7 @@
 #include "core/notify.h"
 #include "core/options.h"
 #include "relay/control_internal.h"
+#include "relay/listener.h"
 #include "relay/load.h"
 #include "relay/worker.h"
 
@@ -57,10 +58,24 @@ static void *worker_main(void *argument)
 	return NULL;
 }
 
+/* " stun_udp_answered=12 ..." of all that are not 0. */
+static void stun_text(const struct relay_totals *t, char *out, size_t room)
+{
+	size_t n = 0;
+
+	for (unsigned way = 0; way < STUN_WAYS; way++)
+		for (unsigned i = 0; i < STUN_COUNTS; i++)
+			if (t->stun[way][i] > 0 && n < room)
+				n += (size_t)snprintf(out + n, room - n, " stun_%s_%s=%llu",
+						      stun_way_name((enum stun_way)way),
+						      stun_count_name(i),
+						      (unsigned long long)t->stun[way][i]);
+}
+
 static void log_status(struct relay *r)
 {
 	struct relay_totals t = relay_totals(r);
-	char refused[1024] = "";
+	char refused[1024] = "", stun[512] = "";
 	size_t n = 0;
 
 	for (unsigned code = 0; code < REASON_MAX; code++)
@@ -68,12 +83,13 @@ static void log_status(struct relay *r)
 			n += (size_t)snprintf(refused + n, sizeof refused - n, " refused_%s=%llu",
 					      reason_name(code),
 					      (unsigned long long)t.refused[code]);
+	stun_text(&t, stun, sizeof stun);
 	log_notice("status",
 		   "links=%zu legs=%zu sessions=%llu sessions_total=%llu connections=%llu "
-		   "accepted_total=%llu bytes_total=%llu%s",
+		   "accepted_total=%llu bytes_total=%llu%s%s",
 		   t.tables.links, t.tables.legs, (unsigned long long)t.sessions,
 		   (unsigned long long)t.sessions_total, (unsigned long long)t.connections,
-		   (unsigned long long)t.accepted, (unsigned long long)t.bytes, refused);
+		   (unsigned long long)t.accepted, (unsigned long long)t.bytes, stun, refused);
 }
 
 /* ---- the control thread ---- */
@@ -139,7 +155,7 @@ static int open_metrics(const struct relay_config *config)
 
 	if (address->len == 0)
 		return -1;
-	fd = worker_listen(address);
+	fd = listener_bind(address);
 	if (fd < 0)
 		die("metrics.listen: cannot listen: %s", strerror(-fd));
 	return fd;
@@ -189,16 +205,17 @@ static void control_end(struct control *ctl)
 	keeper_stop(ctl->keeper);
 }
 
-static void log_listeners(const struct relay_config *c)
+static void log_doors(const struct doors *d)
 {
-	const struct relay_listen *listens = c->listen.items;
-
-	for (size_t i = 0; i < c->listen.count; i++) {
+	for (size_t i = 0; i < d->count; i++) {
 		char text[ADDR_TEXT_BYTES];
 
-		addr_format(&listens[i].address, text);
-		log_notice("relay", "listening address=%s%s", text,
-			   listens[i].proxy_protocol ? " proxy_protocol=on" : "");
+		addr_format(&d->items[i].address, text);
+		log_notice("relay", "listening address=%s%s%s", text,
+			   d->items[i].kind == DOOR_UDP	   ? " udp=stun"
+			   : d->items[i].kind == DOOR_STUN ? " tcp=stun"
+							   : "",
+			   d->items[i].proxy_protocol ? " proxy_protocol=on" : "");
 	}
 }
 
@@ -236,7 +253,7 @@ static int run(struct control *ctl)
 	}
 	pthread_barrier_wait(&sealed);
 	if (!open_error) {
-		log_listeners(&ctl->current->config);
+		log_doors(&ctl->current->doors);
 		notify_ready();
 		int error = ring_run(ctl->ring);
 		if (error < 0)

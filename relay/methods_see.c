@@ -33,18 +33,35 @@ static json_t *isolation_state(const struct isolation_report *report)
 	return parts;
 }
 
-static json_t *listeners(const struct relay_config *c)
+static json_t *addresses(const struct doors *d, enum door_kind kind)
 {
-	const struct relay_listen *items = c->listen.items;
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < c->listen.count; i++) {
+	for (size_t i = 0; i < d->count; i++) {
 		char text[ADDR_TEXT_BYTES];
 
-		addr_format(&items[i].address, text);
+		if (d->items[i].kind != kind)
+			continue;
+		addr_format(&d->items[i].address, text);
 		json_array_append_new(list, json_string(text));
 	}
 	return list;
+}
+
+static json_t *stun_counts(const uint64_t *counts)
+{
+	json_t *list = json_object();
+
+	for (unsigned i = 0; i < STUN_COUNTS; i++)
+		json_object_set_new(list, stun_count_name(i), json_integer((json_int_t)counts[i]));
+	return list;
+}
+
+static json_t *stun_state(const struct doors *d, const struct relay_totals *t)
+{
+	return json_pack("{s:o, s:o, s:o, s:o}", "listen_udp", addresses(d, DOOR_UDP), "listen_tcp",
+			 addresses(d, DOOR_STUN), "udp", stun_counts(t->stun[STUN_UDP]), "tcp",
+			 stun_counts(t->stun[STUN_TCP]));
 }
 
 static void status_run(struct call *c)
@@ -58,7 +75,7 @@ static void status_run(struct call *c)
 		"relay", ctl->current->config.name, "version", POSTERN_VERSION, "engine",
 		ring_engine_name(ring_engine(r->workers[0].ring)), "revision",
 		(json_int_t)changes_revision(ctl->changes), "draining", (int)r->draining, "listen",
-		listeners(&ctl->current->config), "threads", (int)r->worker_count, "links",
+		addresses(&ctl->current->doors, DOOR_TLS), "threads", (int)r->worker_count, "links",
 		(json_int_t)t.tables.links, "legs", (json_int_t)t.tables.legs, "sessions",
 		(json_int_t)t.sessions, "sessions_total", (json_int_t)t.sessions_total,
 		"connections", (json_int_t)t.connections, "accepted_total", (json_int_t)t.accepted,
@@ -70,6 +87,7 @@ static void status_run(struct call *c)
 		json_object_set_new(result, "unconfirmed_ms",
 				    json_integer((json_int_t)(due > now ? due - now : 0)));
 	}
+	json_object_set_new(result, "stun", stun_state(&ctl->current->doors, &t));
 	json_object_set_new(result, "certificate_expires",
 			    json_integer((json_int_t)identity_not_after(ctl->current->identity)));
 	call_answer(c, result);
@@ -154,7 +172,8 @@ const struct method methods_see[] = {
 	 .help = "the relay in one object: counts, limits, what the kernel enforces",
 	 .result = "{relay, version, engine, revision, draining, listen, threads, links, legs, "
 		   "sessions, sessions_total, connections, accepted_total, bytes_total, refused, "
-		   "isolation, certificate_expires, unconfirmed_ms?}"},
+		   "isolation, stun: {listen_udp, listen_tcp, udp, tcp}, certificate_expires, "
+		   "unconfirmed_ms?}"},
 	{.name = "agents",
 	 .level = CALLER_READ,
 	 .run = agents_run,

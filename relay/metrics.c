@@ -68,6 +68,7 @@ static void scrape_end(struct scrape *s)
 static char *page(struct control *ctl, size_t *len)
 {
 	struct relay_totals t = relay_totals(ctl->relay);
+	struct metrics_stun stun[STUN_WAYS * STUN_COUNTS];
 	struct metrics_values v = {
 		.version = POSTERN_VERSION,
 		.revision = changes_revision(ctl->changes),
@@ -80,9 +81,17 @@ static char *page(struct control *ctl, size_t *len)
 		.accepted = t.accepted,
 		.bytes = t.bytes,
 		.refused = t.refused,
+		.stun = stun,
+		.stun_count = STUN_WAYS * STUN_COUNTS,
 		.tables = t.tables,
 	};
 
+	for (unsigned i = 0; i < STUN_WAYS * STUN_COUNTS; i++)
+		stun[i] = (struct metrics_stun){
+			.over = stun_way_name((enum stun_way)(i / STUN_COUNTS)),
+			.result = stun_count_name(i % STUN_COUNTS),
+			.count = t.stun[i / STUN_COUNTS][i % STUN_COUNTS],
+		};
 	return metrics_text(&v, len);
 }
 

@@ -33,6 +33,16 @@ static void write_refusals(FILE *f, const uint64_t *refused)
 #undef X
 }
 
+static void write_stun(FILE *f, const struct metrics_stun *stun, size_t count)
+{
+	fputs("# HELP postern_stun_total What came for STUN, by what became of it\n"
+	      "# TYPE postern_stun_total counter\n",
+	      f);
+	for (size_t i = 0; i < count; i++)
+		fprintf(f, "postern_stun_total{over=\"%s\",result=\"%s\"} %" PRIu64 "\n",
+			stun[i].over, stun[i].result, stun[i].count);
+}
+
 char *metrics_text(const struct metrics_values *v, size_t *len)
 {
 	const struct metric metrics[] = {
@@ -64,6 +74,7 @@ char *metrics_text(const struct metrics_values *v, size_t *len)
 	for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++)
 		write_metric(f, &metrics[i]);
 	write_refusals(f, v->refused);
+	write_stun(f, v->stun, v->stun_count);
 	if (fclose(f) != 0) {
 		free(text);
 		return NULL;

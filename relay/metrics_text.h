@@ -2,8 +2,8 @@
 /*
  * metrics_text: the relay's counts in Prometheus' text format (version 0.0.4). Pure.
  *
- * The only label with more than one value is a refusal's reason, and reasons are a fixed table: no
- * client can make the page grow.
+ * The only labels with more than one value are a refusal's reason and what became of STUN, and
+ * these are fixed tables: no client can make the page grow.
  */
 #ifndef POSTERN_RELAY_METRICS_TEXT_H
 #define POSTERN_RELAY_METRICS_TEXT_H
@@ -14,12 +14,19 @@
 
 #include "relay/rendezvous.h"
 
+struct metrics_stun {
+	const char *over, *result; /* labels */
+	uint64_t count;
+};
+
 struct metrics_values {
 	const char *version;
 	uint64_t revision, certificate_expires; /* seconds of the epoch */
 	bool draining;
 	uint64_t connections, connection_limit, sessions, sessions_total, accepted, bytes;
 	const uint64_t *refused; /* REASON_MAX */
+	const struct metrics_stun *stun;
+	size_t stun_count;
 	struct rendezvous_counts tables;
 };
 

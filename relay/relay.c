@@ -86,10 +86,12 @@ static struct rendezvous_limits rendezvous_limits_of(const struct relay_config *
 	};
 }
 
-void relay_adopt_limits(struct relay *r, const struct relay_config *config)
+bool relay_adopt_limits(struct relay *r, const struct relay_config *config)
 {
 	struct rendezvous_limits limits = rendezvous_limits_of(config);
 
+	if (stun_gate_adopt(&r->stun_gate, &config->stun) < 0)
+		return false;
 	r->connection_limit = relay_connection_limit(r, config);
 	relay_share_memory(r, config);
 	relay_lock(r);
@@ -97,6 +99,7 @@ void relay_adopt_limits(struct relay *r, const struct relay_config *config)
 	sources_set_limit(r->sources, config->limits.per_source);
 	relay_unlock(r);
 	pacer_set_limits(&r->pacer, &config->bandwidth);
+	return true;
 }
 
 int relay_init(struct relay *r, struct snapshot *snap, unsigned workers, char *why, size_t why_size)
@@ -105,6 +108,7 @@ int relay_init(struct relay *r, struct snapshot *snap, unsigned workers, char *w
 	struct rendezvous_limits limits = rendezvous_limits_of(config);
 
 	pthread_mutex_init(&r->lock, NULL);
+	stun_gate_init(&r->stun_gate);
 	r->rendezvous = rendezvous_new(&limits);
 	r->sources = sources_new(config->limits.per_source);
 	r->workers = calloc(workers, sizeof *r->workers);
@@ -115,7 +119,10 @@ int relay_init(struct relay *r, struct snapshot *snap, unsigned workers, char *w
 	r->worker_count = workers;
 	r->connections_possible = descriptors_allow();
 	r->table_rooms = (uint32_t)r->connections_possible;
-	relay_adopt_limits(r, config);
+	if (!relay_adopt_limits(r, config)) {
+		snprintf(why, why_size, "out of memory: lower stun.prefixes");
+		return -1;
+	}
 	for (unsigned i = 0; i < workers; i++) {
 		int error = worker_init(&r->workers[i], r, i, snap);
 		if (error < 0) {
@@ -134,6 +141,7 @@ void relay_free(struct relay *r)
 	rendezvous_free(r->rendezvous);
 	sources_free(r->sources);
 	pacer_free(&r->pacer);
+	stun_gate_free(&r->stun_gate);
 	pthread_mutex_destroy(&r->lock);
 }
 
@@ -148,6 +156,9 @@ struct relay_totals relay_totals(struct relay *r)
 		t.sessions += atomic_load_explicit(&s->sessions, memory_order_relaxed);
 		t.sessions_total += atomic_load_explicit(&s->sessions_total, memory_order_relaxed);
 		t.bytes += atomic_load_explicit(&s->bytes, memory_order_relaxed);
+		for (unsigned n = 0; n < STUN_WAYS * STUN_COUNTS; n++)
+			t.stun[n / STUN_COUNTS][n % STUN_COUNTS] += atomic_load_explicit(
+				&s->stun[n / STUN_COUNTS][n % STUN_COUNTS], memory_order_relaxed);
 		for (unsigned code = 0; code < REASON_MAX; code++)
 			t.refused[code] +=
 				atomic_load_explicit(&s->refused[code], memory_order_relaxed);

@@ -14,6 +14,7 @@
 #include "relay/rendezvous.h"
 #include "relay/snapshot.h"
 #include "relay/sources.h"
+#include "relay/stun.h"
 
 #define RELAY_WORKERS_MAX 128u
 
@@ -37,7 +38,8 @@ struct relay {
 	struct rendezvous *rendezvous;
 	struct sources *sources;
 
-	struct pacer pacer; /* has a lock of its own */
+	struct pacer pacer;	    /* has a lock of its own */
+	struct stun_gate stun_gate; /* likewise */
 
 	_Atomic uint64_t connections, tls_states;
 	_Atomic bool draining;
@@ -46,14 +48,15 @@ struct relay {
 /* Makes tables and opens listeners for so many workers. 0, or -1 with a sentence in why. */
 int relay_init(struct relay *r, struct snapshot *snap, unsigned workers, char *why,
 	       size_t why_size) MUST_CHECK;
-/* The limits of another configuration, from now on. */
-void relay_adopt_limits(struct relay *r, const struct relay_config *config);
+/* The limits of another configuration, from now on. False without memory: nothing has changed. */
+bool relay_adopt_limits(struct relay *r, const struct relay_config *config) MUST_CHECK;
 /* After all workers have ended. */
 void relay_free(struct relay *r);
 
 struct relay_totals {
 	uint64_t accepted, sessions, sessions_total, bytes, connections;
 	uint64_t refused[REASON_MAX];
+	uint64_t stun[STUN_WAYS][STUN_COUNTS];
 	struct rendezvous_counts tables;
 };
 /* Sums over the workers, from any thread. */

@@ -41,7 +41,7 @@ static bool snapshot_make(struct snapshot *s, char *why, size_t why_size)
 	site_init(&s->site, s->config.site.page);
 	s->front = identity_front_context(s->identity);
 	s->policy = policy_new(&s->config.policy_conf);
-	if (s->front && s->policy && index_publics(s))
+	if (s->front && s->policy && index_publics(s) && doors_make(&s->config, &s->doors))
 		return true;
 	snprintf(why, why_size, "out of memory");
 	return false;
@@ -49,6 +49,7 @@ static bool snapshot_make(struct snapshot *s, char *why, size_t why_size)
 
 static void snapshot_free(struct snapshot *s)
 {
+	doors_free(&s->doors);
 	policy_free(s->policy);
 	free(s->publics);
 	SSL_CTX_free(s->front);

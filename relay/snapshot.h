@@ -16,6 +16,7 @@
 
 #include "core/engine/identity.h"
 #include "relay/config.h"
+#include "relay/doors.h"
 #include "relay/policy.h"
 #include "relay/site.h"
 
@@ -26,6 +27,7 @@ struct snapshot {
 	struct identity *identity;
 	SSL_CTX *front;
 	struct site site;
+	struct doors doors;
 	const struct relay_public **publics; /* sorted by name */
 	size_t public_count;
 	struct policy *policy;

@@ -3,7 +3,6 @@
 #include "relay/worker.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,13 +11,13 @@
 #include "core/log.h"
 #include "relay/conn.h"
 #include "relay/enforce.h"
+#include "relay/listener.h"
 #include "relay/pace.h"
 #include "relay/session.h"
+#include "relay/udp.h"
 
 #define LARGE_BYTES	 (4u << 20)
-#define ACCEPT_PAUSE_MS	 100u
 #define TRIM_INTERVAL_MS 1000u
-#define LISTEN_BACKLOG	 4096
 #define HELLO_BYTES_MAX	 65536u /* the most that limits.client_hello_bytes can be */
 
 void worker_count(struct worker *w, enum reason reason)
@@ -34,78 +33,6 @@ void worker_close_fd(struct worker *w, int fd, bool reset)
 	else
 		ring_close_fd(w->ring, fd);
 	atomic_fetch_sub_explicit(&w->relay->connections, 1, memory_order_relaxed);
-}
-
-/* ---- listeners ---- */
-
-/* One socket per worker on the same address: the kernel spreads connections (SO_REUSEPORT). */
-int worker_listen(const struct addr *address)
-{
-	const int on = 1;
-	int fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0 ||
-	    bind(fd, &address->sa, address->len) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
-		int error = errno;
-		close(fd);
-		return -error;
-	}
-	return fd;
-}
-
-static void listener_free(struct listener *l)
-{
-	struct listener **at = &l->worker->listeners;
-
-	while (*at != l)
-		at = &(*at)->next;
-	*at = l->next;
-	ring_timer_cancel(l->worker->ring, &l->retry);
-	ring_close_fd(l->worker->ring, l->fd);
-	free(l);
-}
-
-static void listener_accepted(struct ring_op *op, int res)
-{
-	struct listener *l = (struct listener *)op;
-
-	if (res >= 0) {
-		conn_accepted(l, res);
-	} else if (l->closing) {
-		listener_free(l);
-	} else {
-		worker_count(l->worker, REASON_LIMIT_CONNECTIONS);
-		log_warning("relay", "cannot accept: %s; trying again in %u ms", strerror(-res),
-			    ACCEPT_PAUSE_MS);
-		ring_timer_set(l->worker->ring, &l->retry, ACCEPT_PAUSE_MS);
-	}
-}
-
-/* Stops accepting and goes away. A sealed relay may not shut a listener down, only close it. */
-static void listener_close(struct listener *l)
-{
-	l->closing = true;
-	if (ring_op_busy(&l->op))
-		ring_cancel(l->worker->ring, &l->op);
-	else
-		listener_free(l);
-}
-
-static void listener_start(struct listener *l)
-{
-	l->op.done = listener_accepted;
-	ring_accept(l->worker->ring, &l->op, l->fd);
-}
-
-static void listener_retry(struct timer *t, uint64_t now_ms)
-{
-	struct listener *l = (struct listener *)((char *)t - offsetof(struct listener, retry));
-
-	if (!ring_op_busy(&l->op) && !l->worker->draining)
-		listener_start(l);
 }
 
 /* ---- the thread ---- */
@@ -124,40 +51,43 @@ static void worker_trim(struct timer *t, uint64_t now_ms)
 	ring_timer_set(w->ring, &w->trimmer, TRIM_INTERVAL_MS);
 }
 
-/* Takes fd over. NULL without memory: fd is closed. */
-static struct listener *listener_new(struct worker *w, const struct relay_listen *conf, int fd)
+/* 0 or -errno. */
+static int door_open(const struct door *door, int *fd)
 {
-	struct listener *l = calloc(1, sizeof *l);
-
-	if (!l) {
-		close(fd);
-		return NULL;
-	}
-	l->worker = w;
-	l->retry.fire = listener_retry;
-	l->address = conf->address;
-	l->proxy_protocol = conf->proxy_protocol;
-	l->fd = fd;
-	l->next = w->listeners;
-	w->listeners = l;
-	return l;
+	if (door->kind == DOOR_UDP)
+		return datagrams_open(&door->address, fd);
+	*fd = listener_bind(&door->address);
+	return *fd < 0 ? *fd : 0;
 }
 
-static int worker_open_listeners(struct worker *w)
+/* Takes fd over. False without memory. */
+static bool worker_add_door(struct worker *w, const struct door *door, int fd)
 {
-	const struct relay_config *c = &w->snap->config;
-	const struct relay_listen *listens = c->listen.items;
+	return door->kind == DOOR_UDP ? udp_add(w->udp, door, fd) : listener_add(w, door, fd);
+}
 
-	for (size_t i = 0; i < c->listen.count; i++) {
-		int fd = worker_listen(&listens[i].address);
+static void worker_start_doors(struct worker *w)
+{
+	listener_start_all(w);
+	udp_start(w->udp);
+}
 
-		if (fd < 0) {
-			char text[ADDR_TEXT_BYTES];
-			addr_format(&listens[i].address, text);
-			log_error("relay", "cannot listen on %s: %s", text, strerror(-fd));
-			return fd;
+/* One socket per worker for each door: the kernel spreads what comes (SO_REUSEPORT). */
+static int worker_open_doors(struct worker *w)
+{
+	const struct doors *doors = &w->snap->doors;
+
+	for (size_t i = 0; i < doors->count; i++) {
+		const struct door *door = &doors->items[i];
+		char why[256];
+		int fd = -1, error = door_open(door, &fd);
+
+		if (error < 0) {
+			door_complain(door, -error, why, sizeof why);
+			log_error("relay", "%s", why);
+			return error;
 		}
-		if (!listener_new(w, &listens[i], fd))
+		if (!worker_add_door(w, door, fd))
 			return -ENOMEM;
 	}
 	return 0;
@@ -188,12 +118,14 @@ int worker_init(struct worker *w, struct relay *r, unsigned index, struct snapsh
 	splicer_open(&w->splicer);
 	w->scratch = malloc(HELLO_BYTES_MAX);
 	w->plain = malloc(PLAIN_BYTES);
-	if (!w->scratch || !w->plain ||
+	w->udp = udp_new(w);
+	stun_rules_make(&w->stun, &snap->config.stun, false);
+	if (!w->scratch || !w->plain || !w->udp ||
 	    slab_init(&w->conns, sizeof(struct conn), rooms, (uint8_t)index) < 0 ||
 	    slab_init(&w->sessions, sizeof(struct session), rooms / 2 + 1, (uint8_t)index) < 0 ||
 	    buffers_init(&w->large, large, share / large + 1) < 0)
 		return -ENOMEM;
-	return worker_open_listeners(w);
+	return worker_open_doors(w);
 }
 
 int worker_open_ring(struct worker *w, char *why, size_t why_size)
@@ -205,23 +137,17 @@ int worker_open_ring(struct worker *w, char *why, size_t why_size)
 
 int worker_run(struct worker *w)
 {
-	for (struct listener *l = w->listeners; l; l = l->next)
-		listener_start(l);
+	worker_start_doors(w);
 	ring_timer_set(w->ring, &w->trimmer, TRIM_INTERVAL_MS);
 	return ring_run(w->ring);
 }
 
 void worker_free(struct worker *w)
 {
-	while (w->listeners) {
-		struct listener *l = w->listeners;
-
-		w->listeners = l->next;
-		close(l->fd);
-		free(l);
-	}
 	if (w->ring)
 		ring_close(w->ring); /* nothing is in flight after this */
+	listener_free_all(w);
+	udp_free(w->udp);
 	for (uint32_t i = 0; i < w->conns.high_water; i++) {
 		struct conn *c = slab_at(&w->conns, i);
 
@@ -345,10 +271,9 @@ static void drain_run(struct ring_msg *msg)
 
 	free(msg);
 	w->draining = true;
-	for (struct listener *l = w->listeners, *next; l && close_listeners; l = next) {
-		next = l->next;
-		listener_close(l);
-	}
+	stun_rules_make(&w->stun, &w->snap->config.stun, true);
+	if (close_listeners)
+		listener_close_all(w);
 	for (uint32_t i = 0; i < w->conns.high_water; i++) {
 		struct conn *c = slab_at(&w->conns, i);
 
@@ -385,41 +310,23 @@ struct switch_msg {
 	int fds[];
 };
 
-static const struct relay_listen *listen_find(const struct relay_config *c,
-					      const struct listener *l)
-{
-	const struct relay_listen *items = c->listen.items;
-
-	for (size_t i = 0; i < c->listen.count; i++)
-		if (addr_equal(&items[i].address, &l->address))
-			return &items[i];
-	return NULL;
-}
-
 static void switch_run(struct ring_msg *msg)
 {
 	struct switch_msg *m = (struct switch_msg *)msg;
 	struct worker *w = m->worker;
-	const struct relay_listen *items = m->snap->config.listen.items;
+	const struct doors *doors = &m->snap->doors;
 
-	for (struct listener *l = w->listeners, *next; l; l = next) {
-		const struct relay_listen *conf = listen_find(&m->snap->config, l);
-
-		next = l->next;
-		if (conf)
-			l->proxy_protocol = conf->proxy_protocol;
-		else if (!l->closing)
-			listener_close(l);
-	}
-	for (size_t i = 0; items && i < m->count; i++) {
-		struct listener *l = m->fds[i] >= 0 ? listener_new(w, &items[i], m->fds[i]) : NULL;
-
-		if (l)
-			listener_start(l);
-	}
+	listener_keep(w, doors);
+	udp_keep(w->udp, doors);
+	for (size_t i = 0; i < m->count; i++)
+		if (m->fds[i] >= 0 && !worker_add_door(w, &doors->items[i], m->fds[i]))
+			log_error("relay", "out of memory: %s is not served by this thread",
+				  doors->items[i].key);
+	worker_start_doors(w);
 	snapshot_release(w->snap);
 	w->snap = m->snap;
 	w->draining = w->relay->draining;
+	stun_rules_make(&w->stun, &w->snap->config.stun, w->draining);
 	free(m);
 	enforce_policy(w);
 	pace_adopt(w);

@@ -19,26 +19,19 @@
 #include "core/slab.h"
 #include "relay/relay.h"
 #include "relay/splicer.h"
+#include "relay/stun.h"
 
 struct conn;
 struct flow;
+struct listener;
 struct session;
+struct udp;
 
 /* Written by the worker alone, read by anyone. */
 struct stats {
 	_Atomic uint64_t accepted, sessions, sessions_total, bytes;
 	_Atomic uint64_t refused[REASON_MAX];
-};
-
-struct listener {
-	struct ring_op op; /* first */
-	struct listener *next;
-	struct addr address;
-	struct timer retry; /* after running out of descriptors */
-	struct worker *worker;
-	int fd;
-	bool proxy_protocol;
-	bool closing; /* freed when its accept has reported */
+	_Atomic uint64_t stun[STUN_WAYS][STUN_COUNTS];
 };
 
 struct worker {
@@ -49,6 +42,8 @@ struct worker {
 	struct slab conns, sessions;
 	struct snapshot *snap; /* the configuration in force here */
 	struct listener *listeners;
+	struct udp *udp;
+	struct stun_rules stun;
 	size_t held_bytes;	/* copies that slow receivers make flows hold */
 	struct splicer splicer; /* for large moves of busy directions */
 	struct buffers large;	/* for busy directions */
@@ -84,9 +79,6 @@ void worker_free(struct worker *w);
 /* Counts a refusal or an ending. */
 void worker_count(struct worker *w, enum reason reason);
 
-/* A listening socket (SO_REUSEPORT), before the relay is sealed. The descriptor or -errno. */
-int worker_listen(const struct addr *address) MUST_CHECK;
-
 /* Closes a connection's descriptor and takes it off the count; reset: the peer sees a reset. */
 void worker_close_fd(struct worker *w, int fd, bool reset);
 
@@ -106,9 +98,8 @@ void tell_failed(struct relay *r, slab_id asker, uint64_t session, enum reason r
 /* Sends DRAIN and refuses new agents and sessions. A relay that will leave stops accepting, too;
  * one that may stay goes on, for consoles must get in to say so. */
 void tell_drain(struct worker *w, bool close_listeners);
-/* Switches to snap (a reference is taken). fds: a listening socket for each of its addresses that
- * is not served yet, -1 for the others, in the order of config.listen; taken over. Also ends a
- * drain. */
+/* Switches to snap (a reference is taken). fds: a socket for each of its doors that are not served
+ * yet, -1 for the others, in the order of snap->doors; taken over. Also ends a drain. */
 bool tell_switch(struct worker *w, struct snapshot *snap, const int *fds, size_t count) MUST_CHECK;
 
 #endif

@@ -58,7 +58,9 @@
 	  "too many unauthenticated connections from one source; raise limits.per_source")         \
 	X(111, GONE_EARLY, "the peer closed before it said anything")                              \
 	X(112, DEADLINE_IDLE, "nothing was heard from the peer for too long")                      \
-	X(113, HTTP_BAD, "the HTTP request is malformed or too large")
+	X(113, HTTP_BAD, "the HTTP request is malformed or too large")                             \
+	X(114, STUN_GARBAGE, "what came on a connection for STUN is no STUN message")              \
+	X(115, LIMIT_STUN, "a connection asked by STUN as often as one may; ask on another")
 
 enum reason {
 #define X(number, name, sentence) REASON_##name = number,

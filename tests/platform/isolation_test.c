@@ -57,7 +57,7 @@
 
 /* What exists before the process is sealed. */
 struct scene {
-	int listener, ours, theirs, unconnected, udp;
+	int listener, ours, theirs, unconnected, udp, udp_client;
 	struct sockaddr_in at;
 };
 
@@ -68,7 +68,11 @@ static struct scene scene_make(void)
 	CHECK(fcntl(s.listener, F_SETFL, O_NONBLOCK) == 0);
 	tcp_pair(&s.ours, &s.theirs);
 	s.unconnected = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in loopback = {.sin_family = AF_INET};
+	loopback.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	s.udp = socket(AF_INET, SOCK_DGRAM, 0);
+	s.udp_client = socket(AF_INET, SOCK_DGRAM, 0);
+	CHECK(bind(s.udp, (struct sockaddr *)&loopback, sizeof(loopback)) == 0);
 	CHECK(getsockname(s.listener, (struct sockaddr *)&s.at, &len) == 0);
 	return s;
 }
@@ -107,6 +111,7 @@ static void check_no_dialling(const struct scene *s)
 {
 	const struct sockaddr *at = (const struct sockaddr *)&s->at;
 	struct msghdr msg = {.msg_name = (void *)(uintptr_t)at, .msg_namelen = sizeof(s->at)};
+	struct mmsghdr many = {.msg_hdr = msg};
 	REFUSED(connect(s->unconnected, at, sizeof(s->at)));
 	REFUSED(connect(s->udp, at, sizeof(s->at)));
 	REFUSED(socket(AF_INET, SOCK_STREAM, 0));
@@ -119,6 +124,10 @@ static void check_no_dialling(const struct scene *s)
 	REFUSED(sendto(s->unconnected, "x", 1, MSG_FASTOPEN, NULL, 0));
 	REFUSED(sendto(s->udp, "x", 1, 0, at, sizeof(s->at)));
 	REFUSED(sendmsg(s->unconnected, &msg, MSG_FASTOPEN));
+	REFUSED(sendmmsg(s->unconnected, &many, 1, MSG_FASTOPEN));
+	/* An address alone does not dial. */
+	CHECK(sendmsg(s->unconnected, &msg, MSG_NOSIGNAL) == -1 && errno == EPIPE);
+	CHECK(sendmmsg(s->unconnected, &many, 1, MSG_NOSIGNAL) == -1 && errno == EPIPE);
 	/* Not turned back into a socket that can be connected. */
 	REFUSED(shutdown(s->listener, SHUT_RD));
 	REFUSED(shutdown(s->listener, SHUT_RDWR));
@@ -170,6 +179,33 @@ static void check_connections_go_on(const struct scene *s)
 	free(memory);
 }
 
+/* UDP answers who asked, and is bound to nobody. */
+static void check_datagrams_are_answered(struct scene *s)
+{
+	struct sockaddr_in ours, from;
+	socklen_t len = sizeof(ours);
+	char buf[8];
+	struct iovec part = {buf, sizeof(buf)};
+	struct mmsghdr many = {.msg_hdr = {.msg_name = &from,
+					   .msg_namelen = sizeof(from),
+					   .msg_iov = &part,
+					   .msg_iovlen = 1}};
+	CHECK(getsockname(s->udp, (struct sockaddr *)&ours, &len) == 0);
+	CHECK(sendmsg(s->udp_client,
+		      &(struct msghdr){.msg_name = &ours,
+				       .msg_namelen = sizeof(ours),
+				       .msg_iov = &(struct iovec){"ask", 3},
+				       .msg_iovlen = 1},
+		      0) == 3);
+	CHECK(recvmmsg(s->udp, &many, 1, 0, NULL) == 1 && many.msg_len == 3);
+	part.iov_len = 2;
+	CHECK(sendmmsg(s->udp, &many, 1, MSG_DONTWAIT) == 1);
+	CHECK(recv(s->udp_client, buf, sizeof(buf), 0) == 2);
+	REFUSED(connect(s->udp, (struct sockaddr *)&from, sizeof(from)));
+	REFUSED(setsockopt(s->udp, IPPROTO_IP, IP_PKTINFO, &(int){1}, sizeof(int)));
+	REFUSED(setsockopt(s->udp, IPPROTO_UDP, 100, &(int){1}, sizeof(int)));
+}
+
 static void relay_body(void *arg)
 {
 	struct isolation_report report;
@@ -179,6 +215,7 @@ static void relay_body(void *arg)
 	check_no_dialling(&s);
 	check_no_other_way_out();
 	check_connections_go_on(&s);
+	check_datagrams_are_answered(&s);
 	CHECK(prlimit(0, RLIMIT_CORE, NULL, &core) == -1 || core.rlim_max == 0);
 }
 

@@ -6,7 +6,7 @@
  * failed.
  *
  * links: relay/keeper.c relay/keeper_serve.c relay/keeper_confine.c core/addr.c core/confine.c
- * links: core/isolation.c
+ * links: core/datagrams.c core/isolation.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -186,6 +186,39 @@ static void listen_body(void)
 static void test_a_sealed_relay_listens(void **context)
 {
 	in_child(listen_body);
+}
+
+static void udp_body(void)
+{
+	struct keeper k;
+	struct addr a;
+	socklen_t len = sizeof(a.v6);
+	int fd = -1, other = -1, on = 0;
+
+	CHECK(keeper_start(&k, config, NULL) == 0);
+	seal();
+	REFUSED(socket(AF_INET, SOCK_DGRAM, 0));
+	CHECK(addr_from_literal("0.0.0.0", 0, &a));
+	CHECK(keeper_bind_udp(&k, &a, &fd) == 0);
+	CHECK(fcntl(fd, F_GETFD) == FD_CLOEXEC && (fcntl(fd, F_GETFL) & O_NONBLOCK));
+	CHECK(getsockname(fd, &a.sa, &len) == 0 && addr_port(&a) > 0);
+	/* A wildcard tells where datagrams came to. */
+	len = sizeof(on);
+	CHECK(getsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, &len) == 0 && on == 1);
+	CHECK(keeper_bind_udp(&k, &a, &other) == 0);
+	CHECK(addr_from_literal("::", 0, &a));
+	CHECK(keeper_bind_udp(&k, &a, &other) == 0);
+	CHECK(getsockopt(other, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, &len) == 0 && on == 1);
+	CHECK(addr_from_literal("192.0.2.1", 443, &a));
+	CHECK(keeper_bind_udp(&k, &a, &fd) == -EADDRNOTAVAIL);
+	a.len = 3;
+	CHECK(keeper_bind_udp(&k, &a, &fd) == -EINVAL);
+	keeper_stop(&k);
+}
+
+static void test_a_sealed_relay_binds_udp(void **context)
+{
+	in_child(udp_body);
 }
 
 static void read_body(void)
@@ -418,8 +451,10 @@ static void confined_body(void)
 	REFUSED(accept4(listener, NULL, NULL, 0));
 	REFUSED(shutdown(listener, SHUT_RDWR));
 	REFUSED(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-	REFUSED(socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+	REFUSED(socket(AF_NETLINK, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 	REFUSED(socket(AF_INET, SOCK_RAW, 0));
+	REFUSED(setsockopt(udp, IPPROTO_IP, IP_TTL, &(int){1}, sizeof(int)));
+	REFUSED(setsockopt(udp, IPPROTO_IPV6, IPV6_ADDRFORM, &(int){AF_INET}, sizeof(int)));
 	REFUSED(execve("/bin/true", argv, argv + 1));
 	REFUSED((int)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
 	REFUSED(kill(getppid(), 0));
@@ -585,6 +620,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_sealed_relay_listens),
+		cmocka_unit_test(test_a_sealed_relay_binds_udp),
 		cmocka_unit_test(test_a_sealed_relay_reads_its_configuration),
 		cmocka_unit_test(test_a_replaced_configuration_is_read),
 		cmocka_unit_test(test_a_configuration_behind_a_link),

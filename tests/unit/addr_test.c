@@ -187,6 +187,18 @@ static void test_source_key(void **state)
 	assert_false(same_source("192.0.2.1:1", "[c000:0201::]:1"));
 }
 
+static void test_set_port(void **state)
+{
+	static const char *const texts[] = {"192.0.2.1:1", "[2001:db8::1]:1"};
+	struct addr a;
+
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(addr_parse(texts[i], &a));
+		addr_set_port(&a, 40000);
+		assert_int_equal(addr_port(&a), 40000);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +209,7 @@ int main(void)
 		cmocka_unit_test(test_unmap),
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_source_key),
+		cmocka_unit_test(test_set_port),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 /*
  * postern.yaml(5) says of every key what the schemas say, and of no other; its examples load.
  * Runs at the top of the source tree.
+ * links: relay/config_stun.c
  * links: relay/config_policy.c relay/policy_index.c relay/policy_source.c relay/policy_time.c
  * links: agent/config.c relay/config.c core/conf.c core/conf_bind.c core/conf_check.c
  * links: core/conf_error.c core/conf_value.c core/addr.c core/log.c core/parse/wire.c

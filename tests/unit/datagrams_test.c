@@ -225,6 +225,10 @@ static void one_that_cannot_go_holds_up_no_other(void **state)
 	assert_int_equal(recv(client, text, sizeof(text), 0), 1);
 	assert_int_equal(text[0], 'd');
 	assert_int_equal(datagrams_send(d, fd), 0);
+	assert_false(datagrams_send_one(fd, (const uint8_t *)"e", 1, &nowhere));
+	assert_true(datagrams_send_one(fd, (const uint8_t *)"f", 1, &to));
+	assert_int_equal(recv(client, text, sizeof(text), 0), 1);
+	assert_int_equal(text[0], 'f');
 	close(client);
 	close(fd);
 	datagrams_free(d);

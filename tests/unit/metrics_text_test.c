@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * metrics_text: every reason has a line, and only reasons have more than one.
+ * metrics_text: every reason has a line, and only reasons and STUN have more than one.
  * links: relay/metrics_text.c core/parse/reason.c
  */
 #include <setjmp.h>
@@ -16,12 +16,15 @@
 
 static char *text_of(uint64_t refused[REASON_MAX])
 {
+	static const struct metrics_stun stun[] = {{"tcp", "answered", 5}, {"udp", "limited", 6}};
 	struct metrics_values v = {.version = "1.2.3",
 				   .revision = 7,
 				   .sessions = 3,
 				   .bytes = 18446744073709551615u,
 				   .draining = true,
 				   .refused = refused,
+				   .stun = stun,
+				   .stun_count = 2,
 				   .tables = {.links = 2}};
 	size_t len;
 	char *text = metrics_text(&v, &len);
@@ -43,6 +46,8 @@ static void values_stand_behind_their_names(void **state)
 	assert_non_null(strstr(text, "\npostern_draining 1\n"));
 	assert_non_null(strstr(text, "\npostern_config_revision 7\n"));
 	assert_non_null(strstr(text, "\npostern_refused_total{reason=\"TIMEOUT\"} 9\n"));
+	assert_non_null(strstr(text, "\npostern_stun_total{over=\"tcp\",result=\"answered\"} 5\n"));
+	assert_non_null(strstr(text, "\npostern_stun_total{over=\"udp\",result=\"limited\"} 6\n"));
 	free(text);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * relay/config: a whole configuration, its defaults, and what the cross checks find.
+ * links: relay/config_stun.c
  * links: relay/config_policy.c relay/policy_index.c relay/policy_source.c relay/policy_time.c
  * links: relay/config.c core/conf.c core/conf_bind.c core/conf_check.c core/conf_error.c
  * links: core/conf_value.c core/addr.c core/log.c core/parse/wire.c
@@ -174,6 +175,54 @@ static void test_values(void **state)
 	}
 }
 
+static void test_stun(void **state)
+{
+	struct conf_errors errors = {.file = "f"};
+	struct relay_config c;
+
+	if (!bind_text(BASE, &c, &errors))
+		fail_msg("%s", errors.text);
+	assert_true(c.stun.enabled);
+	assert_int_equal(c.stun.rate, 100);
+	assert_int_equal(c.stun.burst, 500);
+	assert_int_equal(c.stun.prefixes, 65536);
+	assert_int_equal(c.stun.listen.count, 0);
+	assert_int_equal(c.stun.behaviour.address.len, 0);
+	relay_config_free(&c);
+	if (!bind_text(BASE "stun:\n  listen: ['0.0.0.0:3478', '[::]:3478']\n"
+			    "  behaviour: {address: '45.0.0.1:3478', other: '45.0.0.2:3479'}\n"
+			    "  alternate: ['45.0.0.9:3478', '[2001:db8::9]:3478']\n"
+			    "  rate: 5\n",
+		       &c, &errors))
+		fail_msg("%s", errors.text);
+	assert_int_equal(c.stun.listen.count, 2);
+	assert_int_equal(addr_port((struct addr *)c.stun.listen.items + 1), 3478);
+	assert_int_equal(addr_port(&c.stun.behaviour.other), 3479);
+	assert_int_equal(c.stun.alternate.count, 2);
+	assert_int_equal(c.stun.rate, 5);
+	relay_config_free(&c);
+	assert_refused(
+		BASE "stun:\n  listen: ['0.0.0.0:3478', '0.0.0.0:443', '0.0.0.0:3478']\n"
+		     "  alternate: ['0.0.0.0:1', '1.2.3.4:1']\n",
+		"f:17:43: stun.listen[2]: is 0.0.0.0:3478 like stun.listen[0]; remove one of "
+		"them\n"
+		"f:18:15: stun.alternate[0]: is no address that clients could be sent to; "
+		"write that of one host\n"
+		"f:18:28: stun.alternate[1]: is of the same family as stun.alternate[0]; "
+		"name one server for IPv4 and one for IPv6\n");
+	assert_refused(BASE "stun:\n  listen: ['0.0.0.0:3478', '0.0.0.0:443']\n"
+			    "  behaviour: {address: '1.2.3.4:1', other: '1.2.3.4:2'}\n",
+		       "f:18:44: stun.behaviour.other: has the same IP address as address; it "
+		       "takes two of this host\n"
+		       "f:17:28: stun.listen[1]: is listen[0].address, where STUN is answered "
+		       "anyway; remove it here\n");
+	assert_refused(BASE "stun: {behaviour: {address: '1.2.3.4:1', other: '[::1]:2'}}\n",
+		       "f:16:49: stun.behaviour.other: must be of the same family as address\n");
+	assert_refused(BASE "stun: {behaviour: {address: '1.2.3.4:1', other: '1.2.3.5:1'}}\n",
+		       "f:16:49: stun.behaviour.other: has the same port as address; write "
+		       "another\n");
+}
+
 static void test_nothing(void **state)
 {
 	assert_refused("user: x\nlisten: []\n",
@@ -259,8 +308,8 @@ int main(void)
 		cmocka_unit_test(test_defaults), cmocka_unit_test(test_bandwidth),
 		cmocka_unit_test(test_public),	 cmocka_unit_test(test_duplicates),
 		cmocka_unit_test(test_values),	 cmocka_unit_test(test_nothing),
-		cmocka_unit_test(test_pem),	 cmocka_unit_test(test_ec_key),
-		cmocka_unit_test(test_load),
+		cmocka_unit_test(test_stun),	 cmocka_unit_test(test_pem),
+		cmocka_unit_test(test_ec_key),	 cmocka_unit_test(test_load),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
