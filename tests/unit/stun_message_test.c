@@ -9,6 +9,9 @@
 #include <cmocka.h>
 
 #include <string.h>
+#include <openssl/digest.h>
+#include <openssl/hmac.h>
+#include <openssl/md5.h>
 
 #include "stun/message.h"
 #include "tests/support/rfc5769.h"
@@ -113,6 +116,56 @@ static void the_long_term_request(void **state)
 	assert_int_equal(m.has,
 			 STUN_HAS_USERNAME | STUN_HAS_CREDENTIALS | STUN_HAS_MESSAGE_INTEGRITY);
 	assert_int_equal(m.username.len, 18);
+}
+
+/* Sections 14.5 and 14.6: the sum is over what stands before, with a length that ends behind it. */
+static bool integrity_ok(const uint8_t *bytes, struct stun_bytes sent, const EVP_MD *hash,
+			 const void *key, size_t key_len)
+{
+	uint8_t before[256], sum[EVP_MAX_MD_SIZE];
+	size_t at = (size_t)(sent.data - bytes) - STUN_ATTRIBUTE_BYTES;
+	size_t length = at + STUN_ATTRIBUTE_BYTES + sent.len - STUN_HEADER_BYTES;
+	unsigned sum_len;
+
+	assert_true(at <= sizeof before);
+	memcpy(before, bytes, at);
+	before[2] = (uint8_t)(length >> 8);
+	before[3] = (uint8_t)length;
+	assert_non_null(HMAC(hash, key, key_len, before, at, sum, &sum_len));
+	return sent.len <= sum_len && memcmp(sum, sent.data, sent.len) == 0;
+}
+
+/* Who verifies finds in the message what is summed, and the sum. */
+static void the_integrity_of_all(void **state)
+{
+	static const struct {
+		const uint8_t *bytes;
+		size_t len;
+	} vectors[] = {
+		{rfc5769_request, sizeof rfc5769_request},
+		{rfc5769_answer4, sizeof rfc5769_answer4},
+		{rfc5769_answer6, sizeof rfc5769_answer6},
+	};
+	static const char long_term[] = "\u30de\u30c8\u30ea\u30c3\u30af\u30b9:example.org:"
+					"TheMatrIX";
+	const char *password = RFC5769_PASSWORD;
+	uint8_t key[MD5_DIGEST_LENGTH];
+	struct stun_message m;
+
+	for (size_t i = 0; i < LENGTH(vectors); i++) {
+		assert_int_equal(decode(vectors[i].bytes, vectors[i].len, &m), STUN_OK);
+		assert_true(integrity_ok(vectors[i].bytes, m.integrity, EVP_sha1(), password,
+					 strlen(password)));
+		assert_false(integrity_ok(vectors[i].bytes, m.integrity, EVP_sha1(), password,
+					  strlen(password) - 1));
+	}
+	assert_int_equal(decode(rfc5769_long_term, sizeof rfc5769_long_term, &m), STUN_OK);
+	MD5((const uint8_t *)long_term, strlen(long_term), key);
+	assert_true(integrity_ok(rfc5769_long_term, m.integrity, EVP_sha1(), key, sizeof key));
+	assert_int_equal(decode(sha256_request, sizeof sha256_request, &m), STUN_OK);
+	assert_true(m.has & STUN_HAS_FINGERPRINT);
+	assert_true(integrity_ok(sha256_request, m.integrity_sha256, EVP_sha256(), password,
+				 strlen(password)));
 }
 
 /* A flipped bit anywhere is seen: as no STUN, as broken, or by the fingerprint. */
@@ -403,6 +456,7 @@ int main(void)
 		cmocka_unit_test(the_request),
 		cmocka_unit_test(the_answers),
 		cmocka_unit_test(the_long_term_request),
+		cmocka_unit_test(the_integrity_of_all),
 		cmocka_unit_test(damage_is_seen),
 		cmocka_unit_test(the_checksum),
 		cmocka_unit_test(every_class_and_method),
