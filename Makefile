@@ -53,37 +53,38 @@ endif
 
 # ---- sources, by layer: core <- parsers <- engines <- programs (make layers checks it) ------------
 CORE_SRC := core/addr.c core/buffers.c core/conf.c core/conf_bind.c core/conf_check.c core/conf_diff.c \
-	core/conf_error.c core/conf_json.c core/conf_value.c core/conf_yaml.c core/confine.c core/datagrams.c \
-	core/feed.c core/isolation.c core/lines.c core/log.c core/notify.c core/options.c core/resolve.c \
-	core/ring.c core/ring_epoll.c core/ring_uring.c core/slab.c core/timer.c
+	core/conf_error.c core/conf_json.c core/conf_value.c core/conf_yaml.c core/confine.c \
+	core/datagrams.c core/feed.c core/isolation.c core/lines.c core/log.c core/notify.c \
+	core/options.c core/resolve.c core/ring.c core/ring_epoll.c core/ring_uring.c core/slab.c \
+	core/timer.c
 PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c core/parse/jsonrpc.c \
 	core/parse/proxy.c core/parse/reason.c core/parse/socks5.c core/parse/wire.c natpmp/natpmp.c \
-	natpmp/pcp.c \
-	stun/message.c
+	natpmp/pcp.c stun/message.c
 ENGINE_SRC := agent/backoff.c agent/inner.c agent/link_state.c agent/revoked.c core/engine/calls.c \
 	core/engine/certificate.c core/engine/changes.c core/engine/config_calls.c \
 	core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c \
 	core/engine/records.c core/engine/tls.c natpmp/epoch.c natpmp/pcp_answers.c \
-	natpmp/pcp_client.c relay/metrics_text.c relay/policy.c \
-	relay/policy_compile.c relay/policy_index.c relay/policy_source.c relay/policy_time.c \
-	portmap/asking.c portmap/driver.c portmap/engine.c portmap/mapping.c portmap/paths.c \
-	relay/rendezvous.c relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c relay/site.c \
-	relay/sources.c \
+	natpmp/pcp_client.c portmap/asking.c portmap/driver.c portmap/engine.c portmap/mapping.c \
+	portmap/paths.c relay/metrics_text.c relay/policy.c relay/policy_compile.c \
+	relay/policy_index.c relay/policy_source.c relay/policy_time.c relay/rendezvous.c \
+	relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c relay/site.c relay/sources.c \
 	stun/discovery.c stun/findings.c stun/lifetime.c stun/limits.c stun/server.c \
 	stun/transaction.c stun/verdict.c
 RELAYD_SRC := relay/change.c relay/config.c relay/config_ops.c relay/config_policy.c relay/config_stun.c \
-	relay/conn.c relay/console.c relay/control.c relay/doors.c relay/drain.c relay/enforce.c relay/flow.c relay/frames.c \
-	relay/front.c relay/gather.c relay/keeper.c relay/keeper_confine.c relay/keeper_serve.c \
-	relay/leg.c relay/link.c relay/listener.c relay/load.c relay/local.c relay/main.c relay/methods_act.c \
-	relay/methods_policy.c relay/methods_see.c relay/metrics.c relay/near.c relay/pace.c \
-	relay/public.c relay/records.c relay/relay.c relay/report.c relay/session.c relay/snapshot.c \
-	relay/splicer.c relay/stun.c relay/stun_stream.c relay/udp.c relay/web.c relay/worker.c
+	relay/conn.c relay/console.c relay/control.c relay/doors.c relay/drain.c relay/enforce.c \
+	relay/flow.c relay/frames.c relay/front.c relay/gather.c relay/keeper.c \
+	relay/keeper_confine.c relay/keeper_serve.c relay/leg.c relay/link.c relay/listener.c \
+	relay/load.c relay/local.c relay/main.c relay/methods_act.c relay/methods_policy.c \
+	relay/methods_see.c relay/metrics.c relay/near.c relay/pace.c relay/public.c relay/records.c \
+	relay/relay.c relay/report.c relay/session.c relay/snapshot.c relay/splicer.c relay/stun.c \
+	relay/stun_stream.c relay/udp.c relay/web.c relay/worker.c
 AGENT_LIB_SRC := agent/agent.c agent/apply.c agent/bulk.c agent/channel.c agent/config.c agent/connector.c \
 	agent/control.c agent/dial.c agent/entrance.c agent/http_proxy.c agent/leg.c agent/legs.c \
 	agent/link.c agent/links.c agent/listener.c agent/methods.c agent/publish.c agent/request.c \
-	agent/self.c agent/session.c agent/socks5.c agent/state.c agent/stdio.c \
-	agent/stream.c
+	agent/self.c agent/session.c agent/socks5.c agent/state.c agent/stdio.c agent/stream.c
 AGENTD_SRC := agent/main.c
+# A STUN client's sockets.
+STUN_LIB_SRC := stun/round.c stun/stream.c stun/survey.c
 # The NAT helper: what drives each protocol, and the program around them.
 NATD_LIB_SRC := portmap/launcher.c portmap/launcher_main.c
 NATD_SRC :=
@@ -91,8 +92,8 @@ CTL_SRC := ctl/agent_commands.c ctl/arguments.c ctl/bundle.c ctl/check.c ctl/che
 	ctl/configure.c ctl/connect.c ctl/console_config.c ctl/document.c ctl/door.c ctl/files.c \
 	ctl/grant.c ctl/grant_notes.c ctl/main.c ctl/pki.c ctl/pki_make.c ctl/pki_show.c \
 	ctl/pki_store.c ctl/rates.c ctl/records.c ctl/relay_act.c ctl/relay_config.c \
-	ctl/relay_line.c ctl/relay_see.c ctl/rpc.c ctl/show.c ctl/top.c ctl/top_draw.c ctl/tunnel.c \
-	ctl/units.c ctl/when.c
+	ctl/relay_line.c ctl/relay_see.c ctl/rpc.c ctl/show.c ctl/stun.c ctl/stun_report.c ctl/top.c \
+	ctl/top_draw.c ctl/tunnel.c ctl/units.c ctl/when.c
 
 # ---- flags --------------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
@@ -123,6 +124,7 @@ all: $(B)/postern-relayd $(B)/postern-agent $(B)/postern
 objs = $(patsubst %.c,$(B)/obj/%.o,$(1))
 SHARED_OBJ := $(call objs,$(CORE_SRC) $(PARSE_SRC) $(filter core/% stun/%,$(ENGINE_SRC)))
 AGENT_LIB_OBJ := $(call objs,$(AGENT_LIB_SRC) $(filter agent/%,$(ENGINE_SRC)))
+STUN_LIB_OBJ := $(call objs,$(STUN_LIB_SRC))
 NATD_LIB_OBJ := $(call objs,$(NATD_LIB_SRC) \
 	$(filter natpmp/% upnp/% portmap/%,$(ENGINE_SRC)))
 RELAY_LIB_OBJ := $(call objs,$(filter-out relay/main.c,$(RELAYD_SRC)) $(filter relay/%,$(ENGINE_SRC)))
@@ -153,7 +155,7 @@ $(B)/postern-relayd: $(B)/obj/relay/main.o $(RELAY_LIB_OBJ) $(SHARED_OBJ)
 	$(call link)
 $(B)/postern-agent: $(call objs,$(AGENTD_SRC)) $(AGENT_LIB_OBJ) $(SHARED_OBJ)
 	$(call link)
-$(B)/postern: $(call objs,$(CTL_SRC)) $(AGENT_LIB_OBJ) $(RELAY_LIB_OBJ) $(SHARED_OBJ)
+$(B)/postern: $(call objs,$(CTL_SRC)) $(AGENT_LIB_OBJ) $(RELAY_LIB_OBJ) $(STUN_LIB_OBJ) $(SHARED_OBJ)
 	$(call link)
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d)
@@ -247,7 +249,8 @@ bench:
 	@bench/run --build $(B)
 
 # ---- what keeps the code as it is ----------------------------------------------------------------
-PROGRAM_SRC := $(RELAYD_SRC) $(AGENT_LIB_SRC) $(AGENTD_SRC) $(NATD_LIB_SRC) $(NATD_SRC) $(CTL_SRC)
+PROGRAM_SRC := $(RELAYD_SRC) $(AGENT_LIB_SRC) $(AGENTD_SRC) $(STUN_LIB_SRC) $(NATD_LIB_SRC) \
+	$(NATD_SRC) $(CTL_SRC)
 ALL_SRC := $(sort $(CORE_SRC) $(PARSE_SRC) $(ENGINE_SRC) $(PROGRAM_SRC))
 C_FILES := $(wildcard $(foreach d,core core/parse core/engine relay agent natpmp upnp stun portmap \
 	ctl tests/unit tests/sim \

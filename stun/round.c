@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* round: one socket, one timer, a transaction for each server. */
+#include "stun/round.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define DATAGRAM_BYTES 2048u
+#define BATCH	       64u /* datagrams before others have their turn */
+
+#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+static void maybe_done(struct stun_round *r)
+{
+	if (ring_op_busy(&r->op) || timer_pending(&r->timer))
+		return;
+	ring_close_fd(r->ring, r->fd);
+	r->done(r);
+}
+
+void stun_round_end(struct stun_round *r)
+{
+	if (r->ending)
+		return;
+	r->ending = true;
+	ring_cancel(r->ring, &r->op);
+	ring_timer_set(r->ring, &r->timer, 0);
+}
+
+/* Sends what is due, and plans the next turn. */
+static void run(struct stun_round *r)
+{
+	uint64_t now = ring_now_ms(r->ring), next = STUN_NEVER;
+
+	for (size_t i = 0; i < r->count; i++) {
+		struct stun_round_entry *e = &r->entries[i];
+
+		if (stun_transaction_next(&e->transaction) <= now &&
+		    stun_transaction_step(&e->transaction, now) == STUN_STEP_SEND)
+			/* What cannot be sent is sent again, as what was lost. */
+			(void)!sendto(r->fd, e->bytes, sizeof(e->bytes), MSG_DONTWAIT,
+				      &e->server.sa, e->server.len);
+		if (stun_transaction_next(&e->transaction) < next)
+			next = stun_transaction_next(&e->transaction);
+	}
+	if (next == STUN_NEVER)
+		stun_round_end(r);
+	else
+		ring_timer_set(r->ring, &r->timer, next > now ? next - now : 0);
+}
+
+static void timer_fired(struct timer *t, uint64_t now_ms)
+{
+	struct stun_round *r = container(t, struct stun_round, timer);
+
+	if (r->ending)
+		maybe_done(r);
+	else
+		run(r);
+}
+
+static void take(struct stun_round *r, const uint8_t *bytes, size_t len, const struct addr *from)
+{
+	struct stun_message m;
+
+	if (stun_decode(bytes, len, &m) != STUN_OK)
+		return;
+	for (size_t i = 0; i < r->count; i++)
+		if (stun_transaction_answer(&r->entries[i].transaction, &m, from) ==
+		    STUN_MATCH_SUCCESS)
+			r->entries[i].external = *stun_external_address(&m);
+}
+
+static void readable(struct ring_op *op, int res)
+{
+	struct stun_round *r = container(op, struct stun_round, op);
+	uint8_t bytes[DATAGRAM_BYTES];
+
+	for (unsigned i = 0; i < BATCH && !r->ending && res > 0; i++) {
+		struct addr from = {.len = sizeof(from.v6)};
+		ssize_t n = recvfrom(r->fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_TRUNC,
+				     &from.sa, &from.len);
+
+		if (n < 0)
+			break;
+		if ((size_t)n <= sizeof(bytes))
+			take(r, bytes, (size_t)n, &from);
+	}
+	if (r->ending) {
+		maybe_done(r);
+		return;
+	}
+	ring_poll(r->ring, op, r->fd, POLLIN);
+	run(r);
+}
+
+static void prepare(struct stun_round *r, struct stun_round_entry *e)
+{
+	uint8_t id[STUN_ID_BYTES] = {0};
+	struct stun_writer w;
+
+	(void)!getrandom(id, sizeof(id), 0);
+	e->external = (struct addr){.len = 0};
+	stun_transaction_start(&e->transaction, id, &e->server, &r->pace, ring_now_ms(r->ring));
+	stun_write_begin(&w, e->bytes, sizeof(e->bytes), STUN_REQUEST, STUN_BINDING, id);
+	(void)stun_write_end(&w);
+}
+
+int stun_round_start(struct stun_round *r)
+{
+	assert(r->count > 0 && r->count <= STUN_ROUND_MAX);
+	r->fd = socket(r->entries[0].server.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		       0);
+	if (r->fd < 0)
+		return -errno;
+	if (r->source.len && bind(r->fd, &r->source.sa, r->source.len)) {
+		int error = -errno;
+
+		close(r->fd);
+		return error;
+	}
+	r->op = (struct ring_op){.done = readable};
+	r->timer.fire = timer_fired;
+	r->ending = false;
+	for (size_t i = 0; i < r->count; i++)
+		prepare(r, &r->entries[i]);
+	ring_poll(r->ring, &r->op, r->fd, POLLIN);
+	run(r);
+	return 0;
+}
