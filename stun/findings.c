@@ -36,9 +36,11 @@ static const struct {
 	[STUN_NAT_UNKNOWN] = {"unknown",
 			      "What the NAT does is not known well enough: direct connections may "
 			      "work, and the relay steps in where they do not."},
-	[STUN_NAT_BLOCKED] = {"blocked",
-			      "Nothing comes back over UDP: direct connections will not work from "
-			      "here, and sessions go through the relay."},
+	[STUN_NAT_BLOCKED] =
+		{"blocked",
+		 "No answer came over UDP: either this server is down, or UDP is blocked "
+		 "here, and then no direct connection works and sessions go through the "
+		 "relay."},
 	[STUN_NAT_OPEN] = {"open", "Nothing is in the way: anybody can reach this host directly."},
 	[STUN_NAT_FIREWALL] = {"firewall",
 			       "There is no NAT, but a firewall lets in answers only: direct "
