@@ -86,7 +86,7 @@ AGENTD_SRC := agent/main.c
 # A STUN client's sockets.
 STUN_LIB_SRC := stun/round.c stun/stream.c stun/survey.c
 # The NAT helper: what drives each protocol, and the program around them.
-NATD_LIB_SRC := portmap/launcher.c portmap/launcher_main.c
+NATD_LIB_SRC := portmap/launcher.c portmap/launcher_main.c portmap/network.c portmap/rtnetlink.c
 NATD_SRC :=
 CTL_SRC := ctl/agent_commands.c ctl/arguments.c ctl/bundle.c ctl/check.c ctl/check_tls.c \
 	ctl/configure.c ctl/connect.c ctl/console_config.c ctl/document.c ctl/door.c ctl/files.c \
@@ -112,7 +112,7 @@ ALL_LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now,--as-needed \
 # The shared liburing 2.3 forgets to export io_uring_register_restrictions(); its archive has it.
 URING_A := $(shell $(CC) -print-file-name=liburing.a 2>/dev/null)
 URING_LIB := $(if $(findstring /,$(URING_A)),-l:liburing.a,-luring)
-LIBS := $(SSL_LIBS) $(URING_LIB) -lcares -lyaml -ljansson -lseccomp
+LIBS := $(SSL_LIBS) $(URING_LIB) -lcares -lyaml -ljansson -lseccomp -lnatpmp
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)')

@@ -38,7 +38,7 @@ struct network_watch {
 
 	struct network now;
 	/* The watch's own. */
-	int fd;
+	int fd, questions;
 	struct ring_op op;
 	struct timer settle; /* changes come in bursts */
 	bool closing;
@@ -48,6 +48,8 @@ struct network_watch {
 int network_watch_start(struct network_watch *w) MUST_CHECK;
 /* Ends; idle when it returns true, else ask again after the ring has turned. */
 bool network_watch_stop(struct network_watch *w);
+/* Another interface (borrowed), or NULL, counts from now on. */
+void network_watch_pin(struct network_watch *w, const char *interface);
 
 /* True when a is an address on the subnet of source4, or link-local/on-link for IPv6. */
 bool network_on_link(const struct network *n, const struct addr *a);

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* network: chooses the way out among the default routes, and notices when another one is right. */
+#include "portmap/network.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "portmap/rtnetlink.h"
+
+#define SETTLE_MS 200u
+
+#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+/* ---- choosing ---- */
+
+static bool route_fits(const struct network_watch *w, const struct rtnetlink_route *r,
+		       struct rtnetlink_link *link)
+{
+	if (rtnetlink_link(w->questions, r->index, link) < 0 || !link->up)
+		return false;
+	return w->interface ? strcmp(w->interface, link->name) == 0 : !link->tunnel;
+}
+
+/* The fitting route of the lowest metric. False: there is none. */
+static bool best_route(const struct network_watch *w, int family, struct rtnetlink_route *out,
+		       struct rtnetlink_link *link)
+{
+	struct rtnetlink_route routes[RTNETLINK_ROUTES_MAX];
+	int count = rtnetlink_default_routes(w->questions, family, routes, RTNETLINK_ROUTES_MAX);
+	bool found = false;
+
+	if (count < 0)
+		log_warning("network", "the routes cannot be read: %s", strerror(-count));
+	for (int i = 0; i < count; i++) {
+		struct rtnetlink_link candidate;
+
+		if ((found && routes[i].metric >= out->metric) ||
+		    !route_fits(w, &routes[i], &candidate))
+			continue;
+		found = true;
+		*out = routes[i];
+		*link = candidate;
+	}
+	return found;
+}
+
+static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
+{
+	unsigned bytes = bits / 8, rest = bits % 8;
+
+	if (memcmp(a, b, bytes) != 0)
+		return false;
+	return rest == 0 || (a[bytes] ^ b[bytes]) >> (8 - rest) == 0;
+}
+
+static bool in_subnet4(const struct addr *a, const struct addr *of, unsigned prefix)
+{
+	return same_prefix((const uint8_t *)&a->v4.sin_addr, (const uint8_t *)&of->v4.sin_addr,
+			   prefix);
+}
+
+/* Ours towards the gateway: what the route asks for, else what shares its subnet, else the first.
+ */
+static void choose_source4(const struct network_watch *w, const struct rtnetlink_route *route,
+			   struct network *n)
+{
+	struct rtnetlink_address list[RTNETLINK_ADDRESSES_MAX];
+	int count = rtnetlink_addresses(w->questions, AF_INET, route->index, list,
+					RTNETLINK_ADDRESSES_MAX);
+	int best = -1, rank = 0;
+
+	for (int i = 0; i < count; i++) {
+		int own = 1;
+
+		if (in_subnet4(&route->gateway, &list[i].address, list[i].prefix))
+			own = 2;
+		if (route->preferred.len > 0 && addr_equal(&route->preferred, &list[i].address))
+			own = 3;
+		if (own <= rank)
+			continue;
+		rank = own;
+		best = i;
+	}
+	if (best < 0)
+		return;
+	n->source4 = list[best].address;
+	n->prefix4 = list[best].prefix;
+}
+
+/* Addresses that the internet routes to: 2000::/3. */
+static bool is_global6(const struct addr *a)
+{
+	return (a->v6.sin6_addr.s6_addr[0] & 0xe0) == 0x20;
+}
+
+static void choose_source6(const struct network_watch *w, const struct rtnetlink_route *route,
+			   struct network *n)
+{
+	struct rtnetlink_address list[RTNETLINK_ADDRESSES_MAX];
+	int count = rtnetlink_addresses(w->questions, AF_INET6, route->index, list,
+					RTNETLINK_ADDRESSES_MAX);
+
+	for (int i = 0; i < count && n->source6.len == 0; i++)
+		if (list[i].usable && is_global6(&list[i].address))
+			n->source6 = list[i].address;
+}
+
+static void look(const struct network_watch *w, struct network *n)
+{
+	struct rtnetlink_route route;
+	struct rtnetlink_link link;
+
+	memset(n, 0, sizeof *n);
+	if (best_route(w, AF_INET, &route, &link)) {
+		choose_source4(w, &route, n);
+		if (n->source4.len > 0)
+			n->gateway4 = route.gateway;
+		n->index = route.index;
+		memcpy(n->interface, link.name, sizeof n->interface);
+	}
+	if (best_route(w, AF_INET6, &route, &link)) {
+		choose_source6(w, &route, n);
+		if (n->source6.len > 0)
+			n->gateway6 = route.gateway;
+		n->index6 = route.index;
+		if (n->gateway4.len == 0) {
+			n->index = route.index;
+			memcpy(n->interface, link.name, sizeof n->interface);
+		}
+	}
+	n->up = n->gateway4.len > 0 || n->gateway6.len > 0;
+}
+
+/* ---- watching ---- */
+
+static bool same_address(const struct addr *a, const struct addr *b)
+{
+	return a->len == b->len && (a->len == 0 || addr_equal(a, b));
+}
+
+static bool same_network(const struct network *a, const struct network *b)
+{
+	return a->up == b->up && a->index == b->index && a->index6 == b->index6 &&
+	       a->prefix4 == b->prefix4 && same_address(&a->gateway4, &b->gateway4) &&
+	       same_address(&a->source4, &b->source4) && same_address(&a->gateway6, &b->gateway6) &&
+	       same_address(&a->source6, &b->source6);
+}
+
+static void settled(struct timer *t, uint64_t now_ms)
+{
+	struct network_watch *w = container(t, struct network_watch, settle);
+	struct network now;
+
+	look(w, &now);
+	if (same_network(&now, &w->now))
+		return;
+	now.number = w->now.number + 1;
+	w->now = now;
+	w->changed(w);
+}
+
+static void readable(struct ring_op *op, int res)
+{
+	struct network_watch *w = container(op, struct network_watch, op);
+
+	if (w->closing)
+		return;
+	if (res < 0) {
+		log_error("network", "changes are no longer heard of: %s", strerror(-res));
+		return;
+	}
+	rtnetlink_drain(w->fd);
+	/* Not put off by further changes: a route that flaps is looked at all the same. */
+	if (!timer_pending(&w->settle))
+		ring_timer_set(w->ring, &w->settle, SETTLE_MS);
+	ring_poll(w->ring, &w->op, w->fd, POLLIN);
+}
+
+int network_watch_start(struct network_watch *w)
+{
+	int error;
+
+	memset(&w->now, 0, sizeof w->now);
+	memset(&w->op, 0, sizeof w->op);
+	w->op.done = readable;
+	w->settle = (struct timer){.fire = settled};
+	w->closing = false;
+	w->fd = rtnetlink_open_changes(); /* before the first look, so that nothing is missed */
+	if (w->fd < 0)
+		return w->fd;
+	w->questions = rtnetlink_open();
+	if (w->questions < 0) {
+		error = w->questions;
+		close(w->fd);
+		w->fd = -1;
+		return error;
+	}
+	look(w, &w->now);
+	w->now.number = 1;
+	ring_poll(w->ring, &w->op, w->fd, POLLIN);
+	return 0;
+}
+
+bool network_watch_stop(struct network_watch *w)
+{
+	w->closing = true;
+	ring_timer_cancel(w->ring, &w->settle);
+	if (w->fd < 0)
+		return true;
+	if (ring_op_busy(&w->op)) {
+		ring_cancel(w->ring, &w->op);
+		return false;
+	}
+	ring_close_fd(w->ring, w->fd);
+	close(w->questions);
+	w->fd = w->questions = -1;
+	return true;
+}
+
+void network_watch_pin(struct network_watch *w, const char *interface)
+{
+	w->interface = interface;
+	ring_timer_set(w->ring, &w->settle, 0);
+}
+
+bool network_on_link(const struct network *n, const struct addr *a)
+{
+	if (a->len == 0)
+		return false;
+	if (a->sa.sa_family == AF_INET)
+		return n->source4.len > 0 && in_subnet4(a, &n->source4, n->prefix4);
+	if (IN6_IS_ADDR_LINKLOCAL(&a->v6.sin6_addr))
+		return true;
+	return n->source6.len > 0 &&
+	       same_prefix(a->v6.sin6_addr.s6_addr, n->source6.v6.sin6_addr.s6_addr, 64);
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rtnetlink: questions to the kernel, and its answers read with its own macros. */
+#include "portmap/rtnetlink.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ANSWER_BYTES 32768u
+#define ANSWER_MS    1000
+
+struct question {
+	struct nlmsghdr head;
+	union {
+		struct rtgenmsg any; /* of dumps */
+		struct rtmsg route;
+		struct ifaddrmsg address;
+		struct ifinfomsg link;
+	};
+};
+
+/* What an answer's messages are given to; false: enough. */
+struct reader {
+	bool (*message)(struct reader *r, const struct nlmsghdr *head);
+	int family;
+	unsigned index;
+	void *out;
+	size_t count, room;
+};
+
+/* ---- sockets ---- */
+
+static int open_socket(unsigned groups)
+{
+	struct sockaddr_nl any = {.nl_family = AF_NETLINK, .nl_groups = groups};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&any, sizeof any) == 0)
+		return fd;
+	error = -errno;
+	close(fd);
+	return error;
+}
+
+int rtnetlink_open(void)
+{
+	return open_socket(0);
+}
+
+int rtnetlink_open_changes(void)
+{
+	return open_socket(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+			   RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
+}
+
+void rtnetlink_drain(int fd)
+{
+	char bytes[8192];
+
+	/* ENOBUFS, more changes than it could hold, is one error, after which it goes on. */
+	while (recv(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0 || errno == ENOBUFS)
+		errno = 0;
+}
+
+/* One datagram of the kernel's. Returns its bytes, or -errno. */
+static ssize_t receive(int fd, void *bytes, size_t room)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	struct sockaddr_nl from;
+	socklen_t from_len = sizeof from;
+	ssize_t n;
+	int ready;
+
+	do {
+		ready = poll(&p, 1, ANSWER_MS);
+	} while (ready < 0 && errno == EINTR);
+	if (ready <= 0)
+		return ready == 0 ? -ETIMEDOUT : -errno;
+	n = recvfrom(fd, bytes, room, MSG_DONTWAIT, (struct sockaddr *)&from, &from_len);
+	if (n < 0)
+		return -errno;
+	return from.nl_pid == 0 ? n : 0;
+}
+
+/* The messages of one datagram. 1: that was the last; 0: more follows; or -errno. */
+static int read_datagram(const struct nlmsghdr *head, size_t len, uint32_t number, struct reader *r)
+{
+	for (; NLMSG_OK(head, len); head = NLMSG_NEXT(head, len)) {
+		if (head->nlmsg_seq != number)
+			continue; /* of a question given up before */
+		if (head->nlmsg_type == NLMSG_DONE)
+			return 1;
+		if (head->nlmsg_type == NLMSG_ERROR)
+			return ((const struct nlmsgerr *)NLMSG_DATA(head))->error;
+		if (r->count < r->room && !r->message(r, head))
+			return 1;
+		if (!(head->nlmsg_flags & NLM_F_MULTI))
+			return 1;
+	}
+	return 0;
+}
+
+static int ask(int fd, struct question *q, size_t body, uint16_t type, uint16_t flags,
+	       struct reader *r)
+{
+	static uint32_t number; /* tells the answers of one question from those of another */
+	static union {
+		struct nlmsghdr head;
+		char bytes[ANSWER_BYTES];
+	} answer;
+	ssize_t n;
+	int error;
+
+	q->head = (struct nlmsghdr){.nlmsg_len = (uint32_t)NLMSG_LENGTH(body),
+				    .nlmsg_type = type,
+				    .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags),
+				    .nlmsg_seq = ++number};
+	if (send(fd, q, q->head.nlmsg_len, 0) < 0)
+		return -errno;
+	do {
+		n = receive(fd, &answer, sizeof answer);
+		if (n < 0)
+			return (int)n;
+		error = read_datagram(&answer.head, (size_t)n, number, r);
+	} while (error == 0);
+	return error < 0 ? error : (int)r->count;
+}
+
+/* ---- attributes ---- */
+
+static struct addr address_of(int family, const struct rtattr *a)
+{
+	struct addr out;
+
+	memset(&out, 0, sizeof out);
+	if (family == AF_INET && RTA_PAYLOAD(a) == sizeof out.v4.sin_addr) {
+		out.v4.sin_family = AF_INET;
+		memcpy(&out.v4.sin_addr, RTA_DATA(a), sizeof out.v4.sin_addr);
+		out.len = sizeof out.v4;
+	} else if (family == AF_INET6 && RTA_PAYLOAD(a) == sizeof out.v6.sin6_addr) {
+		out.v6.sin6_family = AF_INET6;
+		memcpy(&out.v6.sin6_addr, RTA_DATA(a), sizeof out.v6.sin6_addr);
+		out.len = sizeof out.v6;
+	}
+	return out;
+}
+
+static uint32_t number_of(const struct rtattr *a)
+{
+	uint32_t n = 0;
+
+	if (RTA_PAYLOAD(a) == sizeof n)
+		memcpy(&n, RTA_DATA(a), sizeof n);
+	return n;
+}
+
+/* ---- routes ---- */
+
+static void route_attribute(struct rtnetlink_route *out, int family, const struct rtattr *a,
+			    uint32_t *table)
+{
+	switch (a->rta_type) {
+	case RTA_GATEWAY:
+		out->gateway = address_of(family, a);
+		break;
+	case RTA_OIF:
+		out->index = number_of(a);
+		break;
+	case RTA_PRIORITY:
+		out->metric = number_of(a);
+		break;
+	case RTA_PREFSRC:
+		out->preferred = address_of(family, a);
+		break;
+	case RTA_TABLE:
+		*table = number_of(a);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Of several ways of one route the first. */
+static void route_first_way(struct rtnetlink_route *out, int family, const struct rtattr *ways)
+{
+	const struct rtnexthop *way = RTA_DATA(ways);
+	uint32_t table;
+	size_t len;
+
+	if (RTA_PAYLOAD(ways) < sizeof *way || way->rtnh_len < sizeof *way ||
+	    way->rtnh_len > RTA_PAYLOAD(ways))
+		return;
+	out->index = (unsigned)way->rtnh_ifindex;
+	len = way->rtnh_len - sizeof *way;
+	for (const struct rtattr *a = (const struct rtattr *)(way + 1); RTA_OK(a, len); a = RTA_NEXT(a, len))
+		route_attribute(out, family, a, &table);
+}
+
+static bool read_route(struct reader *r, const struct nlmsghdr *head)
+{
+	const struct rtmsg *m = NLMSG_DATA(head);
+	struct rtnetlink_route route = {.index = 0};
+	uint32_t table;
+	size_t len;
+
+	if (head->nlmsg_type != RTM_NEWROUTE || head->nlmsg_len < NLMSG_LENGTH(sizeof *m) ||
+	    m->rtm_family != r->family || m->rtm_dst_len != 0 || m->rtm_src_len != 0 ||
+	    m->rtm_type != RTN_UNICAST)
+		return true;
+	table = m->rtm_table;
+	len = RTM_PAYLOAD(head);
+	for (const struct rtattr *a = RTM_RTA(m); RTA_OK(a, len); a = RTA_NEXT(a, len)) {
+		if (a->rta_type == RTA_MULTIPATH)
+			route_first_way(&route, r->family, a);
+		else
+			route_attribute(&route, r->family, a, &table);
+	}
+	if (table != RT_TABLE_MAIN || route.gateway.len == 0 || route.index == 0)
+		return true;
+	if (r->family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&route.gateway.v6.sin6_addr))
+		route.gateway.v6.sin6_scope_id = route.index;
+	((struct rtnetlink_route *)r->out)[r->count++] = route;
+	return true;
+}
+
+int rtnetlink_default_routes(int fd, int family, struct rtnetlink_route *out, size_t room)
+{
+	struct question q = {.route = {.rtm_family = (uint8_t)family}};
+	struct reader r = {.message = read_route, .family = family, .out = out, .room = room};
+
+	return ask(fd, &q, sizeof q.route, RTM_GETROUTE, NLM_F_DUMP, &r);
+}
+
+/* ---- addresses ---- */
+
+static bool read_address(struct reader *r, const struct nlmsghdr *head)
+{
+	const uint32_t unfit = IFA_F_TENTATIVE | IFA_F_DEPRECATED | IFA_F_DADFAILED;
+	const struct ifaddrmsg *m = NLMSG_DATA(head);
+	struct rtnetlink_address out = {.prefix = 0};
+	bool local = false;
+	uint32_t flags;
+	size_t len;
+
+	if (head->nlmsg_type != RTM_NEWADDR || head->nlmsg_len < NLMSG_LENGTH(sizeof *m) ||
+	    m->ifa_family != r->family || m->ifa_index != r->index)
+		return true;
+	flags = m->ifa_flags;
+	len = IFA_PAYLOAD(head);
+	for (const struct rtattr *a = IFA_RTA(m); RTA_OK(a, len); a = RTA_NEXT(a, len)) {
+		if (a->rta_type == IFA_FLAGS)
+			flags = number_of(a);
+		/* Of a point-to-point link IFA_ADDRESS is the other end's. */
+		if (a->rta_type == IFA_LOCAL || (a->rta_type == IFA_ADDRESS && !local))
+			out.address = address_of(r->family, a);
+		local |= a->rta_type == IFA_LOCAL;
+	}
+	/* On IPv4 the flag of temporary addresses means secondary ones. */
+	out.usable = m->ifa_scope == RT_SCOPE_UNIVERSE && !(flags & unfit) &&
+		     (r->family == AF_INET || !(flags & IFA_F_TEMPORARY));
+	out.prefix = m->ifa_prefixlen;
+	if (out.address.len > 0)
+		((struct rtnetlink_address *)r->out)[r->count++] = out;
+	return true;
+}
+
+int rtnetlink_addresses(int fd, int family, unsigned index, struct rtnetlink_address *out,
+			size_t room)
+{
+	struct question q = {.address = {.ifa_family = (uint8_t)family}};
+	struct reader r = {.message = read_address,
+			   .family = family,
+			   .index = index,
+			   .out = out,
+			   .room = room};
+
+	return ask(fd, &q, sizeof q.address, RTM_GETADDR, NLM_F_DUMP, &r);
+}
+
+/* ---- links ---- */
+
+static bool read_link(struct reader *r, const struct nlmsghdr *head)
+{
+	const struct ifinfomsg *m = NLMSG_DATA(head);
+	struct rtnetlink_link *out = r->out;
+	size_t len;
+
+	if (head->nlmsg_type != RTM_NEWLINK || head->nlmsg_len < NLMSG_LENGTH(sizeof *m))
+		return true;
+	out->up = (m->ifi_flags & IFF_UP) && (m->ifi_flags & IFF_RUNNING);
+	out->tunnel = m->ifi_flags & IFF_POINTOPOINT;
+	len = IFLA_PAYLOAD(head);
+	for (const struct rtattr *a = IFLA_RTA(m); RTA_OK(a, len); a = RTA_NEXT(a, len)) {
+		size_t size = RTA_PAYLOAD(a);
+
+		if (a->rta_type != IFLA_IFNAME || size == 0 || size > sizeof out->name)
+			continue;
+		memcpy(out->name, RTA_DATA(a), size);
+		out->name[size - 1] = '\0';
+	}
+	r->count++;
+	return false;
+}
+
+int rtnetlink_link(int fd, unsigned index, struct rtnetlink_link *out)
+{
+	struct question q = {.link = {.ifi_family = AF_UNSPEC, .ifi_index = (int)index}};
+	struct reader r = {.message = read_link, .out = out, .room = 1};
+	int n;
+
+	memset(out, 0, sizeof *out);
+	n = ask(fd, &q, sizeof q.link, RTM_GETLINK, 0, &r);
+	return n < 0 ? n : n == 0 ? -ENODEV : 0;
+}

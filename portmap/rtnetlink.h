@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rtnetlink: default routes, addresses and links, asked of the kernel and waited for.
+ *
+ * The kernel answers a request before it returns from it, so nothing here waits for long; a socket
+ * that lost answers says so, and is asked again. Linux: rtnetlink(7).
+ */
+#ifndef POSTERN_PORTMAP_RTNETLINK_H
+#define POSTERN_PORTMAP_RTNETLINK_H
+
+#include <net/if.h>
+#include <stdbool.h>
+
+#include "core/addr.h"
+
+#define RTNETLINK_ROUTES_MAX	32u
+#define RTNETLINK_ADDRESSES_MAX 64u
+
+struct rtnetlink_route { /* a default route of the main table */
+	unsigned index;	 /* of the interface */
+	uint32_t metric;
+	struct addr gateway;   /* port 0 */
+	struct addr preferred; /* our address that the route asks for; len 0: none */
+};
+
+struct rtnetlink_address {
+	struct addr address;
+	unsigned prefix; /* length */
+	bool usable;	 /* not tentative, not deprecated, not temporary; global */
+};
+
+struct rtnetlink_link {
+	char name[IF_NAMESIZE];
+	bool up, tunnel; /* tunnel: point-to-point */
+};
+
+/* A socket for the questions below, non-blocking. Returns it, or -errno. */
+int rtnetlink_open(void) MUST_CHECK;
+/* One that becomes readable when links, addresses or routes change. */
+int rtnetlink_open_changes(void) MUST_CHECK;
+/* Takes what came there; what it says is not looked at. */
+void rtnetlink_drain(int fd);
+
+/* Each returns how many there are (at most the room, the first ones), or -errno. */
+int rtnetlink_default_routes(int fd, int family, struct rtnetlink_route *out,
+			     size_t room) MUST_CHECK;
+int rtnetlink_addresses(int fd, int family, unsigned index, struct rtnetlink_address *out,
+			size_t room) MUST_CHECK;
+/* Returns 0, or -errno: -ENODEV when it is gone. */
+int rtnetlink_link(int fd, unsigned index, struct rtnetlink_link *out) MUST_CHECK;
+
+#endif
