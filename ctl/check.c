@@ -5,13 +5,10 @@
  * The steps are those of an agent that dials (agent/dial.c), taken apart: a name, a connection, a
  * handshake, a certificate. The last one, the sign-in, is the agent's own code.
  */
-#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <openssl/rand.h>
 
 #include "agent/agent.h"
 #include "agent/connector.h"
@@ -23,13 +20,13 @@
 #include "ctl/show.h"
 #include "ctl/tunnel.h"
 #include "ctl/when.h"
+#include "stun/round.h"
 
 #define DAY_S	     86400
 #define OWN_DAYS     7	/* of our own certificate: time to ask for a new one */
 #define RELAY_DAYS   14 /* of a relay's */
 #define CLOCK_WARN_S 30
 #define CLOCK_FAIL_S 600
-#define UDP_WAIT_MS  300
 #define TRUST_SYSTEM 1 /* of the words of relays[].trust */
 
 static const struct option_row check_options[] = {
@@ -38,6 +35,9 @@ static const struct option_row check_options[] = {
 };
 
 enum verdict { VERDICT_OK, VERDICT_WARN, VERDICT_FAIL };
+
+/* A relay that answers does so at once; who waits here is a person. */
+static const struct stun_pace udp_pace = {.rto_ms = 200, .sends = 3, .last_rto = 4};
 
 struct check {
 	bool quiet; /* --json: everything is printed at the end */
@@ -261,32 +261,41 @@ static void check_sign_in(struct check *c, size_t place)
 
 /* ---- UDP ---- */
 
-/* A STUN Binding request (RFC 8489 section 5): does anybody answer? */
-static bool udp_answers(const struct addr *to)
+static void udp_asked(struct stun_round *r)
 {
-	uint8_t request[20] = {0x00, 0x01, 0x00, 0x00, 0x21, 0x12, 0xa4, 0x42};
-	int fd = socket(to->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	bool answers;
+	ring_stop(r->ring);
+}
 
-	if (fd < 0)
+/* The address that the relay sees us come from over UDP; false when nothing comes back. */
+static bool udp_answers(struct check *c, struct addr *external)
+{
+	struct stun_round r = {.ring = c->agent.ring,
+			       .pace = udp_pace,
+			       .entries[0].server = c->addresses[0],
+			       .count = 1,
+			       .done = udp_asked};
+
+	if (stun_round_start(&r) || ring_run(c->agent.ring) < 0)
 		return false;
-	RAND_bytes(request + 8, 12);
-	answers = connect(fd, &to->sa, to->len) == 0 &&
-		  send(fd, request, sizeof(request), 0) == (ssize_t)sizeof(request) &&
-		  poll(&p, 1, UDP_WAIT_MS) > 0 && recv(fd, request, sizeof(request), 0) > 0;
-	close(fd);
-	return answers;
+	*external = r.entries[0].external;
+	return external->len > 0;
 }
 
 static void check_udp(struct check *c, bool through_proxy)
 {
-	if (through_proxy)
+	char text[ADDR_TEXT_BYTES];
+	struct addr external;
+
+	if (through_proxy) {
 		tell(c, "udp", VERDICT_OK, "not tried: an HTTP proxy carries TCP only");
-	else if (udp_answers(&c->addresses[0]))
-		tell(c, "udp", VERDICT_OK, "answers");
-	else
-		tell(c, "udp", VERDICT_OK, "not offered; everything goes over TCP");
+	} else if (udp_answers(c, &external)) {
+		addr_format(&external, text);
+		tell(c, "udp", VERDICT_OK, "the relay sees us as %s", text);
+	} else {
+		tell(c, "udp", VERDICT_OK,
+		     "no answer: a firewall drops UDP, or the relay has stun.enabled: false; "
+		     "everything goes over TCP");
+	}
 }
 
 /* ---- one relay ---- */

@@ -44,7 +44,8 @@ def day(lab):
 @limit(90)
 def test_operators_day(lab):
     w, postern = day(lab)
-    assert "sign-in" in postern("check")
+    checked = postern("check")
+    assert "sign-in" in checked and "the relay sees us as" in checked, checked
     assert "serving" in postern("relay", "status")
     agents = {a["agent"]: a for a in postern.json("relay", "agents")["agents"]}
     assert agents["home"]["services"] == ["echo"] and agents["laptop"]["online"], agents
