@@ -65,7 +65,7 @@ ENGINE_SRC := agent/backoff.c agent/inner.c agent/link_state.c agent/revoked.c c
 	core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c \
 	core/engine/records.c core/engine/tls.c natpmp/epoch.c natpmp/pcp_answers.c \
 	natpmp/pcp_client.c portmap/asking.c portmap/driver.c portmap/engine.c portmap/mapping.c \
-	portmap/paths.c relay/metrics_text.c relay/policy.c relay/policy_compile.c \
+	portmap/paths.c portmap/truth.c relay/metrics_text.c relay/policy.c relay/policy_compile.c \
 	relay/policy_index.c relay/policy_source.c relay/policy_time.c relay/rendezvous.c \
 	relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c relay/site.c relay/sources.c \
 	stun/discovery.c stun/findings.c stun/lifetime.c stun/limits.c stun/server.c \
