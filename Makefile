@@ -58,8 +58,8 @@ CORE_SRC := core/addr.c core/buffers.c core/conf.c core/conf_bind.c core/conf_ch
 	core/options.c core/resolve.c core/ring.c core/ring_epoll.c core/ring_uring.c core/slab.c \
 	core/timer.c
 PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c core/parse/jsonrpc.c \
-	core/parse/proxy.c core/parse/reason.c core/parse/socks5.c core/parse/wire.c natpmp/natpmp.c \
-	natpmp/pcp.c stun/message.c
+	core/parse/proxy.c core/parse/reason.c core/parse/socks5.c core/parse/wire.c \
+	natpmp/natpmp.c natpmp/pcp.c stun/message.c upnp/location.c upnp/reply.c upnp/ssdp.c
 ENGINE_SRC := agent/backoff.c agent/inner.c agent/link_state.c agent/revoked.c core/engine/calls.c \
 	core/engine/certificate.c core/engine/changes.c core/engine/config_calls.c \
 	core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c \
@@ -69,7 +69,7 @@ ENGINE_SRC := agent/backoff.c agent/inner.c agent/link_state.c agent/revoked.c c
 	relay/policy_index.c relay/policy_source.c relay/policy_time.c relay/rendezvous.c \
 	relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c relay/site.c relay/sources.c \
 	stun/discovery.c stun/findings.c stun/lifetime.c stun/limits.c stun/server.c \
-	stun/transaction.c stun/verdict.c
+	stun/transaction.c stun/verdict.c upnp/messages.c upnp/responders.c
 RELAYD_SRC := relay/change.c relay/config.c relay/config_ops.c relay/config_policy.c relay/config_stun.c \
 	relay/conn.c relay/console.c relay/control.c relay/doors.c relay/drain.c relay/enforce.c \
 	relay/flow.c relay/frames.c relay/front.c relay/gather.c relay/keeper.c \
@@ -86,7 +86,9 @@ AGENTD_SRC := agent/main.c
 # A STUN client's sockets.
 STUN_LIB_SRC := stun/round.c stun/stream.c stun/survey.c
 # The NAT helper: what drives each protocol, and the program around them.
-NATD_LIB_SRC := portmap/launcher.c portmap/launcher_main.c portmap/network.c portmap/rtnetlink.c
+NATD_LIB_SRC := portmap/launcher.c portmap/launcher_main.c portmap/network.c portmap/rtnetlink.c \
+	upnp/channel.c upnp/driver.c upnp/exchange.c upnp/igd.c upnp/listener.c upnp/search.c \
+	upnp/side.c upnp/worker.c upnp/worker_duties.c upnp/worker_inspect.c
 NATD_SRC :=
 CTL_SRC := ctl/agent_commands.c ctl/arguments.c ctl/bundle.c ctl/check.c ctl/check_tls.c \
 	ctl/configure.c ctl/connect.c ctl/console_config.c ctl/document.c ctl/door.c ctl/files.c \
@@ -112,7 +114,7 @@ ALL_LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now,--as-needed \
 # The shared liburing 2.3 forgets to export io_uring_register_restrictions(); its archive has it.
 URING_A := $(shell $(CC) -print-file-name=liburing.a 2>/dev/null)
 URING_LIB := $(if $(findstring /,$(URING_A)),-l:liburing.a,-luring)
-LIBS := $(SSL_LIBS) $(URING_LIB) -lcares -lyaml -ljansson -lseccomp -lnatpmp
+LIBS := $(SSL_LIBS) $(URING_LIB) -lcares -lyaml -ljansson -lseccomp -lnatpmp -lminiupnpc
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)')

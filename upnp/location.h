@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * location: the URLs that a gateway may send us to: http://, a literal address, a port, a path.
+ *
+ * What answers on a LAN chooses where its description is fetched and its commands are sent. A name
+ * would ask a resolver, userinfo and fragments hide the host, other schemes lead elsewhere: none of
+ * these is a location here. Zones are ours to add, not the answer's.
+ */
+#ifndef POSTERN_UPNP_LOCATION_H
+#define POSTERN_UPNP_LOCATION_H
+
+#include "core/addr.h"
+
+#define LOCATION_PATH_BYTES 160
+/* "http://[address]:65535", a path, and the end. */
+#define LOCATION_TEXT_BYTES 256
+
+struct location {
+	struct addr host;		/* with its port; 80 where none is said */
+	char path[LOCATION_PATH_BYTES]; /* begins with "/"; query included */
+};
+
+/* Reads all of text. False: out is untouched. */
+bool location_parse(const char *text, size_t len, struct location *out) MUST_CHECK;
+/* The URL again, in one spelling. */
+void location_format(const struct location *l, char out[LOCATION_TEXT_BYTES]);
+/* "192.0.2.1:80" or "[fe80::1]:80", as a Host field has it: without the zone. */
+void location_format_host(const struct addr *host, char out[ADDR_TEXT_BYTES]);
+
+/* Same family and address, whatever port and zone. */
+bool location_same_host(const struct addr *a, const struct addr *b) MUST_CHECK;
+/* A unicast address other than source's own, in the subnet of prefix bits around source; for IPv6
+ * also a link-local one. */
+bool location_on_link(const struct addr *a, const struct addr *source, unsigned prefix) MUST_CHECK;
+
+#endif
