@@ -9,7 +9,7 @@
 #include "core/log.h"
 #include "core/ring.h"
 
-enum { OPTION_CHECK = 256, OPTION_ENGINE, OPTION_LOG_LEVEL, OPTION_VERSION };
+enum { OPTION_CHECK = 256, OPTION_ENGINE, OPTION_LOG_LEVEL, OPTION_VERSION, OPTION_EXTRA };
 
 static const struct option long_options[] = {
 	{"config", required_argument, NULL, 'c'},
@@ -21,25 +21,55 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
+#define COMMON (sizeof(long_options) / sizeof(long_options[0]) - 1)
+
+/* The common ones and the program's own. */
+static void all_options(const struct options_about *about,
+			struct option out[COMMON + OPTIONS_EXTRA_MAX + 1])
+{
+	size_t count = COMMON;
+
+	memcpy(out, long_options, sizeof(long_options));
+	for (size_t i = 0; about->extra && about->extra[i].name; i++)
+		out[count++] = (struct option){about->extra[i].name, required_argument, NULL,
+					       OPTION_EXTRA + (int)i};
+	out[count] = (struct option){NULL, 0, NULL, 0};
+}
+
 static void print_usage(FILE *to, const struct options_about *about)
 {
-	fprintf(to, "usage: %s %s [--check] [--engine ENGINE] [--log-level LEVEL]\n",
-		about->program, about->config ? "[-c FILE]" : "-c FILE");
+	fprintf(to, "usage: %s %s", about->program,
+		about->config || about->extra ? "[-c FILE]" : "-c FILE");
+	for (size_t i = 0; about->extra && about->extra[i].name; i++)
+		fprintf(to, " [--%s %s]", about->extra[i].name, about->extra[i].value);
+	fprintf(to, " [--check] [--engine ENGINE] [--log-level LEVEL]\n");
+}
+
+static void print_extra(const struct options_about *about)
+{
+	char word[64];
+
+	for (size_t i = 0; about->extra && about->extra[i].name; i++) {
+		snprintf(word, sizeof(word), "--%s %s", about->extra[i].name,
+			 about->extra[i].value);
+		printf("      %s\n                      %s\n", word, about->extra[i].help);
+	}
 }
 
 static void print_help(const struct options_about *about)
 {
 	print_usage(stdout, about);
 	printf("\n%s\n\n"
-	       "  -c, --config FILE   the configuration, see postern.yaml(5)%s%s%s\n"
-	       "      --check         check the configuration and exit: 0 when it is right\n"
+	       "  -c, --config FILE   the configuration, see postern.yaml(5)%s%s%s\n",
+	       about->summary, about->config ? " (" : "", about->config ? about->config : "",
+	       about->config ? ")" : "");
+	print_extra(about);
+	printf("      --check         check the configuration and exit: 0 when it is right\n"
 	       "      --engine WORD   auto, io_uring or epoll; overrides the configuration\n"
 	       "      --log-level WORD\n"
 	       "                      error, warning, notice, info or debug; overrides it too\n"
 	       "      --version       print the version and exit\n"
-	       "  -h, --help          print this and exit\n",
-	       about->summary, about->config ? " (" : "", about->config ? about->config : "",
-	       about->config ? ")" : "");
+	       "  -h, --help          print this and exit\n");
 }
 
 static int usage_error(const struct options_about *about)
@@ -102,9 +132,22 @@ static int parse_log_level(const struct options_about *about, const char *word, 
 	return OPTIONS_RUN;
 }
 
+static int take_extra(const struct options_about *about, int which, struct options *o)
+{
+	if (o->given_count == OPTIONS_GIVEN_MAX) {
+		fprintf(stderr, "%s: more than %u options; write a configuration file\n",
+			about->program, OPTIONS_GIVEN_MAX);
+		return OPTIONS_STATUS_USAGE;
+	}
+	o->given[o->given_count++] = (struct options_given){&about->extra[which], optarg};
+	return OPTIONS_RUN;
+}
+
 static int take_option(int code, int argc, char **argv, const struct options_about *about,
 		       struct options *o)
 {
+	if (code >= OPTION_EXTRA)
+		return take_extra(about, code - OPTION_EXTRA, o);
 	switch (code) {
 	case 'c':
 		o->config = optarg;
@@ -130,12 +173,13 @@ static int take_option(int code, int argc, char **argv, const struct options_abo
 int options_parse(int argc, char **argv, const struct options_about *about, struct options *out)
 {
 	struct options o = {.config = about->config, .engine = -1, .log_level = -1};
+	struct option all[COMMON + OPTIONS_EXTRA_MAX + 1];
 	int code, status = OPTIONS_RUN;
 
+	all_options(about, all);
 	opterr = 0;
 	optind = 0; /* glibc: start afresh */
-	while (status == OPTIONS_RUN &&
-	       (code = getopt_long(argc, argv, ":c:h", long_options, NULL)) != -1)
+	while (status == OPTIONS_RUN && (code = getopt_long(argc, argv, ":c:h", all, NULL)) != -1)
 		status = take_option(code, argc, argv, about, &o);
 	if (status != OPTIONS_RUN)
 		return status;
@@ -146,7 +190,7 @@ int options_parse(int argc, char **argv, const struct options_about *about, stru
 		fprintf(stderr, "%s: \"%s\" belongs to no option\n", about->program, shown);
 		return usage_error(about);
 	}
-	if (!o.config) {
+	if (!o.config && o.given_count == 0) {
 		fprintf(stderr, "%s: the configuration file is missing; name it with -c FILE\n",
 			about->program);
 		return usage_error(about);

@@ -4,12 +4,30 @@
 #define POSTERN_CORE_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
+
+#define OPTIONS_EXTRA_MAX 12u  /* options of one program's own */
+#define OPTIONS_GIVEN_MAX 160u /* of these on one command line */
+
+/* An option of one program's own: always with a value. It may be given more than once. */
+struct options_extra {
+	const char *name;  /* "map", for --map */
+	const char *value; /* "PROTOCOL:PORT", for --help */
+	const char *help;
+};
 
 /* What differs between programs. */
 struct options_about {
 	const char *program; /* "postern-relayd" */
 	const char *summary; /* one sentence for --help */
 	const char *config;  /* the configuration file when -c is absent, or NULL: -c is required */
+	const struct options_extra *extra; /* ends with name NULL; NULL: none. Given, -c is not
+					      required */
+};
+
+struct options_given {
+	const struct options_extra *option;
+	const char *value; /* points into argv */
 };
 
 struct options {
@@ -17,6 +35,8 @@ struct options {
 	bool check;	    /* --check: load and check the configuration, then exit */
 	int engine;	    /* enum ring_engine, or -1: as configured */
 	int log_level;	    /* enum log_level, or -1: as configured */
+	struct options_given given[OPTIONS_GIVEN_MAX]; /* in their order */
+	size_t given_count;
 };
 
 #define OPTIONS_RUN	     (-1)

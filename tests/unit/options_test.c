@@ -18,8 +18,8 @@
 
 #define ARGS_MAX 8
 
-static const struct options_about about = {"x", "Does nothing.", "/etc/x.yaml"};
-static const struct options_about no_default = {"x", "Does nothing.", NULL};
+static const struct options_about about = {"x", "Does nothing.", "/etc/x.yaml", NULL};
+static const struct options_about no_default = {"x", "Does nothing.", NULL, NULL};
 
 /* Runs options_parse() on words, which end with NULL; said gets what it wrote to fd. */
 static int run(const struct options_about *a, const char *const *words, int fd, char *said,
@@ -100,6 +100,34 @@ static void test_wrong(void **state)
 	assert_non_null(strstr(said, "usage: x -c FILE"));
 }
 
+static void test_a_programs_own(void **state)
+{
+	static const struct options_extra extra[] = {{"map", "PORT", "a port to map"},
+						     {"hook", "PROGRAM", "what to run"},
+						     {NULL, NULL, NULL}};
+	static const struct options_about own = {"x", "Does x.", NULL, extra};
+	struct options o;
+	char said[4096];
+
+	assert_int_equal(run(&own, WORDS("--map", "1", "--check", "--hook=/h", "--map=2"), 2, said,
+			     sizeof(said), &o),
+			 OPTIONS_RUN);
+	assert_null(o.config);
+	assert_true(o.check);
+	assert_int_equal(o.given_count, 3);
+	assert_ptr_equal(o.given[0].option, &extra[0]);
+	assert_string_equal(o.given[0].value, "1");
+	assert_ptr_equal(o.given[1].option, &extra[1]);
+	assert_string_equal(o.given[2].value, "2");
+
+	assert_int_equal(run(&own, WORDS("--map"), 2, said, sizeof(said), &o),
+			 OPTIONS_STATUS_USAGE);
+	assert_int_equal(run(&own, WORDS("--check"), 2, said, sizeof(said), &o),
+			 OPTIONS_STATUS_USAGE);
+	assert_int_equal(run(&own, WORDS("--help"), 1, said, sizeof(said), &o), 0);
+	assert_non_null(strstr(said, "--hook PROGRAM\n"));
+}
+
 static void test_answers(void **state)
 {
 	static const char *const options[] = {"--config",    "--check",	  "--engine",
@@ -119,6 +147,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_right),
 		cmocka_unit_test(test_wrong),
+		cmocka_unit_test(test_a_programs_own),
 		cmocka_unit_test(test_answers),
 	};
 
