@@ -86,7 +86,9 @@ AGENTD_SRC := agent/main.c
 # A STUN client's sockets.
 STUN_LIB_SRC := stun/round.c stun/stream.c stun/survey.c
 # The NAT helper: what drives each protocol, and the program around them.
-NATD_LIB_SRC := portmap/launcher.c portmap/launcher_main.c portmap/network.c portmap/rtnetlink.c \
+NATD_LIB_SRC := natpmp/announce_listener.c natpmp/driver_natpmp.c natpmp/driver_pcp.c \
+	natpmp/gateway_socket.c natpmp/natpmp_gateway.c natpmp/natpmp_lane.c \
+	portmap/launcher.c portmap/launcher_main.c portmap/network.c portmap/rtnetlink.c \
 	upnp/channel.c upnp/driver.c upnp/exchange.c upnp/igd.c upnp/listener.c upnp/search.c \
 	upnp/side.c upnp/worker.c upnp/worker_duties.c upnp/worker_inspect.c
 NATD_SRC :=
