@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lifetime: doubling, then halving (RFC 5780 section 4.6 leaves the search to the client). */
+/* lifetime: doubling, then halving, for the tests of RFC 5780 section 4.6. */
 #include "stun/lifetime.h"
 
 #define GAP_PART 8u
