@@ -13,19 +13,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const struct load_path *const paths[] = {&load_path_direct, &load_path_tcp,
-						&load_path_strelay, &load_path_postern};
+static const struct load_path *const paths[] = {
+	&load_path_direct, &load_path_tcp, &load_path_strelay, &load_path_postern, &load_path_stun};
 static const struct load_test *const tests[] = {&load_test_bulk, &load_test_ping, &load_test_rate,
-						&load_test_idle};
+						&load_test_idle, &load_test_stun};
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static const char usage[] =
 	"usage: load --path direct|tcp|strelay|postern --test bulk|ping|rate|idle [options]\n"
+	"       load --path stun --test stun [options]\n"
 	"  --relay ADDR:PORT     where the relay listens\n"
 	"  --backend ADDR:PORT   where the sink listens (direct, tcp)\n"
 	"  --pid PID             a process of the relay; may be repeated\n"
-	"  --sessions N          1\n"
+	"  --sessions N          1; stun: ports to ask from\n"
 	"  --workers N           threads that set sessions up; 8\n"
 	"  --rate N              ping: round trips per second in all; 0: as fast as they go\n"
 	"  --prepared N          rate: sessions to prepare before the clock starts; 0\n"
@@ -92,7 +93,7 @@ static const struct load_path *find_path(const char *name)
 	for (size_t i = 0; i < COUNT(paths); i++)
 		if (strcmp(paths[i]->name, name) == 0)
 			return paths[i];
-	load_fail("no path '%s'; there are direct, tcp, strelay, postern", name);
+	load_fail("no path '%s'; there are direct, tcp, strelay, postern, stun", name);
 }
 
 static const struct load_test *find_test(const char *name)
@@ -100,7 +101,7 @@ static const struct load_test *find_test(const char *name)
 	for (size_t i = 0; i < COUNT(tests); i++)
 		if (strcmp(tests[i]->name, name) == 0)
 			return tests[i];
-	load_fail("no test '%s'; there are bulk, ping, rate, idle", name);
+	load_fail("no test '%s'; there are bulk, ping, rate, idle, stun", name);
 }
 
 static void take_option(struct load_options *o, int opt, const char *arg)

@@ -56,8 +56,8 @@ struct load_shared {
 	_Atomic bool source_ready; /* all sessions stand */
 	_Atomic bool measuring;	   /* samples count; rate: begin */
 	_Atomic uint64_t bytes;	   /* arrived at the sink */
-	_Atomic uint64_t sessions; /* rate: completed */
-	_Atomic uint64_t claimed;  /* rate: begun */
+	_Atomic uint64_t sessions; /* rate: completed; stun: answers */
+	_Atomic uint64_t claimed;  /* rate: begun; stun: lost */
 	_Atomic uint64_t sample_count;
 	struct load_usage before;	       /* the relay before the ends started */
 	_Alignas(64) uint8_t note[4096];       /* of the path: what its two ends tell each other */
@@ -86,8 +86,10 @@ struct load_test {
 	void (*report)(const struct load_options *o, struct load_shared *s);
 };
 
-extern const struct load_path load_path_direct, load_path_tcp, load_path_strelay, load_path_postern;
-extern const struct load_test load_test_bulk, load_test_ping, load_test_rate, load_test_idle;
+extern const struct load_path load_path_direct, load_path_tcp, load_path_strelay, load_path_postern,
+	load_path_stun;
+extern const struct load_test load_test_bulk, load_test_ping, load_test_rate, load_test_idle,
+	load_test_stun;
 
 /* ---- load_sockets.c ---- */
 

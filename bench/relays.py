@@ -55,6 +55,8 @@ class Relay:
     tuned = False  # beyond what its makers ship
     secure = False  # a session costs it TLS handshakes
     max_sessions = 1 << 30
+    relays = True  # carries sessions
+    stun = False  # answers STUN on its port
 
     def __init__(self, folder):
         self.folder = os.path.join(folder, self.name.replace(" ", "-"))
@@ -119,10 +121,14 @@ class Relay:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
             return [pid] + [int(word) for word in f.read().split()]
 
-    def options(self):
+    def options(self, test=None):
         """For load."""
-        words = ["--path", self.path, "--relay", f"127.0.0.1:{self.port}",
-                 "--backend", f"127.0.0.1:{self.backend}"] + self.extra_options()
+        words = ["--relay", f"127.0.0.1:{self.port}"]
+        if test == "stun":
+            words += ["--path", "stun"]
+        else:
+            words += ["--path", self.path, "--backend", f"127.0.0.1:{self.backend}"]
+            words += self.extra_options()
         for pid in self.pids():
             words += ["--pid", str(pid)]
         return words
@@ -140,8 +146,9 @@ class Direct(Relay):
 
 
 class Postern(Relay):
-    name, path, peer, secure = "Postern", "postern", False, True
-    about = "as issued by `postern pki issue`; limits.legs raised for the row with warm legs"
+    name, path, peer, secure, stun = "Postern", "postern", False, True, True
+    about = ("as issued by `postern pki issue`; limits.legs raised for the row with warm legs, and "
+             "stun.rate for STUN")
     engine = "auto"
     build = "build"
 
@@ -163,7 +170,8 @@ class Postern(Relay):
         pki("issue", "ca", "agent", "sink", "--relay", address, "--publish", "bench=127.0.0.1:9",
             "--out", "sink.yaml")
         with open(os.path.join(self.folder, "relay.yaml"), "a", encoding="utf-8") as f:
-            f.write(f"engine: {self.engine}\nlog_level: warning\nlimits:\n  legs: 4096\n")
+            f.write(f"engine: {self.engine}\nlog_level: warning\nlimits:\n  legs: 4096\n"
+                    "stun:\n  rate: 100000000\n  burst: 100000000\n")
 
     def command(self):
         return [self.relayd, "-c", "relay.yaml"]
@@ -285,4 +293,20 @@ class Strelaysrv(Relay):
         return " ".join(first_line(self.program, "-version").split()[:2])
 
 
-ALL = (Direct, Postern, PosternEpoll, HAProxy, HAProxyPipes, Nginx, Strelaysrv)
+class Coturn(Relay):
+    name, path, relays, stun = "coturn", "stun", False, True
+    about = "STUN only: --stun-only, no TLS, no log; as many threads as it takes by itself"
+
+    def prepare(self):
+        self.program = tool("turnserver")
+
+    def command(self):
+        return [self.program, "-n", "--stun-only", "-L", "127.0.0.1", "-p", str(self.port),
+                "--no-cli", "--no-tls", "--no-dtls", "--log-file", "/dev/null", "--pidfile",
+                os.path.join(self.folder, "pid"), "--userdb", os.path.join(self.folder, "db")]
+
+    def version(self):
+        return first_line(self.program, "--version")
+
+
+ALL = (Direct, Postern, PosternEpoll, HAProxy, HAProxyPipes, Nginx, Strelaysrv, Coturn)

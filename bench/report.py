@@ -24,6 +24,8 @@ ROWS = (
     Row("new sessions (1/s)", "rate", "per_s", higher=True, digits=0, only_secure=True),
     Row("relay CPU per new session (us)", "rate", "cpu_us_each", digits=0, only_secure=True),
     Row("new sessions, warm legs (1/s)", "warm", "per_s", higher=True, digits=0),
+    Row("STUN answers (1/s)", "stun", "per_s", higher=True, digits=0),
+    Row("relay CPU per STUN answer (us)", "stun", "cpu_us_each", digits=2, aim=0.5),
     Row("user memory per idle session (bytes)", "idle", "bytes_per_session", digits=0, aim=1024),
 )
 MEMORY_FIELD = "bytes_per_session"  # its aim is absolute
