@@ -113,8 +113,9 @@ static void answer_batch(struct udp_socket *s, size_t count)
 		else if (answer_one(s, in, out, &t))
 			datagrams_put(u->datagrams, out->bytes, out->len, &out->to, &in->local);
 	}
-	t.counts[STUN_UNSENT] += (uint32_t)datagrams_send(u->datagrams, s->fd);
+	/* Before: whoever has an answer finds it counted. */
 	tally_add(w, &t);
+	stat_add(&w->stats.stun[STUN_UDP][STUN_UNSENT], datagrams_send(u->datagrams, s->fd));
 }
 
 /* ---- sockets --------------------------------------------------------------------------------- */
