@@ -55,7 +55,8 @@ static void relay_share_memory(struct relay *r, const struct relay_config *confi
 	uint64_t connections = r->connection_limit;
 	uint64_t tables =
 		connections * sizeof(struct conn) + connections / 2 * sizeof(struct session);
-	uint64_t fixed = tables + limits->buffer_bytes;
+	uint64_t stun = stun_limits_bytes((uint32_t)config->stun.prefixes);
+	uint64_t fixed = tables + limits->buffer_bytes + stun;
 
 	r->tls_limit =
 		limits->memory_bytes > fixed ? (limits->memory_bytes - fixed) / TLS_STATE_BYTES : 0;
@@ -68,10 +69,12 @@ static void relay_share_memory(struct relay *r, const struct relay_config *confi
 	}
 	log_notice("relay",
 		   "limits: memory=%llu MiB: tables=%llu MiB for connections=%llu, buffers=%llu "
-		   "MiB, tls_states=%llu; agents=%llu per_source=%llu",
+		   "MiB, stun=%llu KiB for prefixes=%llu, tls_states=%llu; agents=%llu "
+		   "per_source=%llu",
 		   (unsigned long long)(limits->memory_bytes >> 20),
 		   (unsigned long long)(tables >> 20), (unsigned long long)connections,
 		   (unsigned long long)(limits->buffer_bytes >> 20),
+		   (unsigned long long)(stun >> 10), (unsigned long long)config->stun.prefixes,
 		   (unsigned long long)r->tls_limit, (unsigned long long)limits->agents,
 		   (unsigned long long)limits->per_source);
 }

@@ -35,20 +35,28 @@ struct stun_limits {
 	struct bucket buckets[];
 };
 
-struct stun_limits *stun_limits_new(uint32_t prefixes, uint32_t rate, uint32_t burst)
+static size_t sets_for(uint32_t prefixes)
 {
 	size_t sets = ((size_t)prefixes + WAYS - 1) / WAYS;
-	struct stun_limits *l;
 
-	if (sets == 0)
-		sets = 1;
-	l = calloc(1, sizeof *l + sets * WAYS * sizeof l->buckets[0]);
+	return sets > 0 ? sets : 1;
+}
+
+size_t stun_limits_bytes(uint32_t prefixes)
+{
+	return sizeof(struct stun_limits) + sets_for(prefixes) * WAYS * sizeof(struct bucket);
+}
+
+struct stun_limits *stun_limits_new(uint32_t prefixes, uint32_t rate, uint32_t burst)
+{
+	struct stun_limits *l = calloc(1, stun_limits_bytes(prefixes));
+
 	if (!l)
 		return NULL;
 	RAND_bytes((uint8_t *)l->hash_key, sizeof l->hash_key);
 	l->rate = rate;
 	l->full = (uint64_t)burst * TOKEN;
-	l->sets = sets;
+	l->sets = sets_for(prefixes);
 	return l;
 }
 

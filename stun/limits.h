@@ -11,6 +11,7 @@
 #define POSTERN_STUN_LIMITS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/addr.h"
@@ -20,6 +21,8 @@ struct stun_limits;
 /* rate: answers per second and prefix; burst: so many at once. NULL without memory. */
 struct stun_limits *stun_limits_new(uint32_t prefixes, uint32_t rate, uint32_t burst);
 void stun_limits_free(struct stun_limits *l);
+/* The memory that a table of so many takes. */
+size_t stun_limits_bytes(uint32_t prefixes);
 /* May this sender have an answer now? Takes a token when it may. */
 bool stun_limits_take(struct stun_limits *l, const struct addr *from, uint64_t now_ms);
 

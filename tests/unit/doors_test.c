@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * doors_test: what a configuration has bound, and for what.
+ * links: relay/doors.c core/addr.c
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "relay/doors.h"
+
+#define NONE DOOR_NO_PLACE
+
+static struct addr at(const char *text)
+{
+	struct addr a;
+
+	assert_true(addr_parse(text, &a));
+	return a;
+}
+
+/* A configuration that listens on 443 of any address, and by a proxy on 8443. */
+struct scene {
+	struct relay_listen listen[2];
+	struct addr stun[2];
+	struct relay_config c;
+};
+
+static void scene_make(struct scene *s)
+{
+	*s = (struct scene){.listen = {{at("0.0.0.0:443"), false}, {at("0.0.0.0:8443"), true}},
+			    .stun = {at("0.0.0.0:3478"), at("[::]:3478")}};
+	s->c.listen = (struct conf_array){s->listen, 2, true};
+	s->c.stun.enabled = true;
+}
+
+static void assert_doors(const struct relay_config *c, const char *expected)
+{
+	static const char *const kinds[] = {"tls", "stun", "udp"};
+	char said[1024] = "", text[ADDR_TEXT_BYTES];
+	struct doors d;
+	size_t n = 0;
+
+	assert_true(doors_make(c, &d));
+	for (size_t i = 0; i < d.count; i++) {
+		const struct door *door = &d.items[i];
+
+		addr_format(&door->address, text);
+		n += (size_t)snprintf(said + n, sizeof(said) - n, "%s %s %s%s", kinds[door->kind],
+				      text, door->key, door->proxy_protocol ? " proxy" : "");
+		if (door->place != NONE)
+			n += (size_t)snprintf(said + n, sizeof(said) - n, " place=%u", door->place);
+		n += (size_t)snprintf(said + n, sizeof(said) - n, "\n");
+	}
+	assert_string_equal(said, expected);
+	doors_free(&d);
+}
+
+static void udp_beside_tcp_unless_by_a_proxy(void **state)
+{
+	struct scene s;
+
+	scene_make(&s);
+	assert_doors(&s.c, "tls 0.0.0.0:443 listen[0].address\n"
+			   "tls 0.0.0.0:8443 listen[1].address proxy\n"
+			   "udp 0.0.0.0:443 listen[0].address\n");
+}
+
+static void stun_on_ports_of_its_own(void **state)
+{
+	struct scene s;
+
+	scene_make(&s);
+	s.c.stun.listen = (struct conf_array){s.stun, 2, true};
+	assert_doors(&s.c, "tls 0.0.0.0:443 listen[0].address\n"
+			   "tls 0.0.0.0:8443 listen[1].address proxy\n"
+			   "udp 0.0.0.0:443 listen[0].address\n"
+			   "stun 0.0.0.0:3478 stun.listen[0]\n"
+			   "udp 0.0.0.0:3478 stun.listen[0]\n"
+			   "stun [::]:3478 stun.listen[1]\n"
+			   "udp [::]:3478 stun.listen[1]\n");
+}
+
+/* Two of its four sockets are asked for anyway. */
+static void four_places(void **state)
+{
+	struct scene s;
+
+	scene_make(&s);
+	s.listen[0].address = at("45.0.0.2:443");
+	s.stun[0] = at("45.0.0.1:3478");
+	s.c.stun.listen = (struct conf_array){s.stun, 1, true};
+	s.c.stun.behaviour.address = at("45.0.0.1:3478");
+	s.c.stun.behaviour.other = at("45.0.0.2:443");
+	assert_doors(&s.c, "tls 45.0.0.2:443 listen[0].address\n"
+			   "tls 0.0.0.0:8443 listen[1].address proxy\n"
+			   "udp 45.0.0.2:443 listen[0].address place=3\n"
+			   "stun 45.0.0.1:3478 stun.listen[0]\n"
+			   "udp 45.0.0.1:3478 stun.listen[0] place=0\n"
+			   "udp 45.0.0.1:443 stun.behaviour place=1\n"
+			   "udp 45.0.0.2:3478 stun.behaviour place=2\n");
+}
+
+static void switched_off_there_is_no_udp(void **state)
+{
+	struct scene s;
+
+	scene_make(&s);
+	s.c.stun.enabled = false;
+	s.c.stun.listen = (struct conf_array){s.stun, 2, true};
+	s.c.stun.behaviour.address = at("45.0.0.1:3478");
+	s.c.stun.behaviour.other = at("45.0.0.2:443");
+	assert_doors(&s.c, "tls 0.0.0.0:443 listen[0].address\n"
+			   "tls 0.0.0.0:8443 listen[1].address proxy\n");
+}
+
+static void found_by_protocol_and_address(void **state)
+{
+	struct addr shared = at("0.0.0.0:443"), tcp = at("0.0.0.0:8443");
+	struct scene s;
+	struct doors d;
+
+	scene_make(&s);
+	assert_true(doors_make(&s.c, &d));
+	assert_ptr_equal(doors_find(&d, false, &shared), &d.items[0]);
+	assert_ptr_equal(doors_find(&d, true, &shared), &d.items[2]);
+	assert_ptr_equal(doors_find(&d, false, &tcp), &d.items[1]);
+	assert_null(doors_find(&d, true, &tcp));
+	doors_free(&d);
+}
+
+static void complaints_say_what_helps(void **state)
+{
+	char why[256];
+	struct scene s;
+	struct doors d;
+
+	scene_make(&s);
+	assert_true(doors_make(&s.c, &d));
+	door_complain(&d.items[0], EADDRINUSE, why, sizeof(why));
+	assert_string_equal(why, "listen[0].address: cannot listen on 0.0.0.0:443: Address already "
+				 "in use");
+	door_complain(&d.items[2], EADDRINUSE, why, sizeof(why));
+	assert_string_equal(why,
+			    "listen[0].address: cannot answer STUN on 0.0.0.0:443 (UDP): Address "
+			    "already in use; stop what else uses that UDP port, or set "
+			    "stun.enabled: false");
+	doors_free(&d);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(udp_beside_tcp_unless_by_a_proxy),
+		cmocka_unit_test(stun_on_ports_of_its_own),
+		cmocka_unit_test(four_places),
+		cmocka_unit_test(switched_off_there_is_no_udp),
+		cmocka_unit_test(found_by_protocol_and_address),
+		cmocka_unit_test(complaints_say_what_helps),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
