@@ -8,8 +8,10 @@
 #include <string.h>
 
 #include "natpmp/natpmp_gateway.h"
+#include "natpmp/pcp.h"
 
 #define ANNOUNCE_MS 5000u /* between announcements that are believed */
+#define NEWBORN_S   2u	  /* an epoch that has only begun */
 
 #define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
@@ -269,22 +271,40 @@ static void driver_release(struct portmap_driver *driver)
 	free(of(driver));
 }
 
+/* Some gateways announce by PCP alone, to the same port, and mean NAT-PMP's table, too. */
+static bool parse_announcement(const uint8_t *in, size_t len, struct natpmp_announcement *out)
+{
+	struct pcp_answer pcp;
+
+	if (natpmp_announcement_parse(in, len, out))
+		return true;
+	if (pcp_answer_parse(in, len, &pcp) != PCP_OK || pcp.opcode != PCP_ANNOUNCE)
+		return false;
+	memset(out, 0, sizeof(*out));
+	out->result = pcp.result;
+	out->epoch_s = pcp.epoch_s;
+	return true;
+}
+
 void driver_natpmp_announced(struct portmap_driver *driver, const uint8_t *in, size_t len)
 {
 	struct driver_natpmp *d = of(driver);
 	struct epoch before = d->epoch;
 	uint64_t now = gateway_clock_ms();
 	struct natpmp_announcement a;
+	bool lost;
 
-	/* PCP's announcements come to the same port. */
-	if (d->stopping || !natpmp_announcement_parse(in, len, &a) || now < d->announce_ms)
+	if (d->stopping || now < d->announce_ms || !parse_announcement(in, len, &a))
 		return;
-	if (d->phase == NATPMP_PHASE_UP && epoch_natpmp_valid(&before, a.epoch_s, now) &&
-	    natpmp_same_address(&a.external, &d->external))
+	/* A server that lived less than two seconds before is not seen to restart otherwise. */
+	lost = !epoch_natpmp_valid(&before, a.epoch_s, now) || a.epoch_s <= NEWBORN_S;
+	if (d->phase == NATPMP_PHASE_UP && !lost && natpmp_same_address(&a.external, &d->external))
 		return;
 	d->announce_ms = now + ANNOUNCE_MS;
-	if (d->phase == NATPMP_PHASE_UP && a.result == NATPMP_SUCCESS)
-		natpmp_gateway_epoch(d, a.epoch_s);
+	if (d->phase == NATPMP_PHASE_UP && lost) {
+		d->epoch = before;
+		natpmp_gateway_restarted(d, a.epoch_s);
+	}
 	/* A new address is believed when the gateway itself is asked. */
 	natpmp_look(d);
 }

@@ -75,13 +75,11 @@ void natpmp_gateway_down(struct driver_natpmp *d, enum portmap_failure failure, 
 		look_later(d);
 }
 
-void natpmp_gateway_epoch(struct driver_natpmp *d, uint32_t epoch_s)
+void natpmp_gateway_restarted(struct driver_natpmp *d, uint32_t epoch_s)
 {
 	struct portmap_heard *h = d->driver.heard;
 	char why[PORTMAP_TEXT_BYTES];
 
-	if (epoch_natpmp_valid(&d->epoch, epoch_s, gateway_clock_ms()))
-		return;
 	snprintf(why, sizeof(why),
 		 "the gateway's NAT-PMP server has lost its mappings: its table is %u s old",
 		 epoch_s);
@@ -176,7 +174,8 @@ static void answered(struct driver_natpmp *d, struct natpmp_task *t, const natpm
 
 	d->heard_ms = gateway_clock_ms();
 	t->running = false;
-	natpmp_gateway_epoch(d, a->epoch);
+	if (!epoch_natpmp_valid(&d->epoch, a->epoch, d->heard_ms))
+		natpmp_gateway_restarted(d, a->epoch);
 	if (d->phase == NATPMP_PHASE_DOWN)
 		natpmp_look(d);
 	if (d->stopping || t->kind == NATPMP_TASK_FREE || t->number != number)

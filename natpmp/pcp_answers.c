@@ -194,12 +194,10 @@ static void answered(struct pcp_client *c, const struct pcp_answer *a, uint64_t 
 
 /* ---- datagrams ---- */
 
-static void check_epoch(struct pcp_client *c, uint32_t epoch_s, uint64_t now_ms)
+static void restarted(struct pcp_client *c, uint32_t epoch_s)
 {
 	char why[PORTMAP_TEXT_BYTES];
 
-	if (epoch_pcp_valid(&c->epoch, epoch_s, now_ms))
-		return;
 	snprintf(why, sizeof(why),
 		 "the gateway's PCP server has lost its mappings: its table is %u s old", epoch_s);
 	pcp_gateway_restarted(c, why);
@@ -208,6 +206,7 @@ static void check_epoch(struct pcp_client *c, uint32_t epoch_s, uint64_t now_ms)
 void pcp_client_receive(struct pcp_client *c, const uint8_t *in, size_t len, uint64_t now_ms)
 {
 	struct pcp_answer a;
+	bool valid;
 
 	switch (pcp_answer_parse(in, len, &a)) {
 	case PCP_OK:
@@ -226,8 +225,12 @@ void pcp_client_receive(struct pcp_client *c, const uint8_t *in, size_t len, uin
 		c->strays++;
 		return;
 	}
+	valid = epoch_pcp_valid(&c->epoch, a.epoch_s, now_ms);
+	if (!valid)
+		c->external.len = 0; /* what it was before is not sure any more */
 	pcp_gateway_up(c, now_ms);
-	check_epoch(c, a.epoch_s, now_ms);
+	if (!valid)
+		restarted(c, a.epoch_s);
 	if (a.opcode == PCP_MAP && !c->stopped)
 		answered(c, &a, now_ms);
 }
@@ -235,26 +238,30 @@ void pcp_client_receive(struct pcp_client *c, const uint8_t *in, size_t len, uin
 void pcp_client_announced(struct pcp_client *c, const uint8_t *in, size_t len, uint64_t now_ms)
 {
 	struct epoch before = c->epoch;
+	enum pcp_status status;
 	struct pcp_answer a;
 
-	/* NAT-PMP's announcements come to the same port. */
-	if (pcp_answer_parse(in, len, &a) != PCP_OK || a.opcode != PCP_ANNOUNCE ||
-	    a.result != PCP_SUCCESS)
+	status = pcp_answer_parse(in, len, &a);
+	if (status == PCP_MALFORMED ||
+	    (status == PCP_OK && (a.opcode != PCP_ANNOUNCE || a.result != PCP_SUCCESS)))
 		return;
 	if (c->stopped || now_ms < c->announce_ms) {
 		c->strays++;
 		return;
 	}
-	if (c->phase != PCP_PHASE_UP) {
+	/* NAT-PMP's, on the same port, or of one that was not there: it is asked itself. */
+	if (status == PCP_OTHER_VERSION || c->phase != PCP_PHASE_UP) {
 		c->announce_ms = now_ms + PCP_ANNOUNCE_MS;
 		if (!c->probing)
 			pcp_gateway_look(c, now_ms);
 		return;
 	}
-	if (epoch_pcp_valid(&before, a.epoch_s, now_ms))
+	if (epoch_pcp_valid(&before, a.epoch_s, now_ms) && a.epoch_s > PCP_NEWBORN_S)
 		return; /* nothing new; and our own exchanges keep the better time */
 	c->announce_ms = now_ms + PCP_ANNOUNCE_MS;
-	check_epoch(c, a.epoch_s, now_ms);
+	c->epoch = before;
+	c->external.len = 0;
+	restarted(c, a.epoch_s);
 }
 
 void pcp_client_unreachable(struct pcp_client *c, uint64_t now_ms)

@@ -127,12 +127,12 @@ void pcp_gateway_up(struct pcp_client *c, uint64_t now_ms)
 	bool news = c->probing || c->phase != PCP_PHASE_UP;
 
 	c->heard_ms = now_ms;
+	c->probe_due_ms = NEVER;
 	if (!news)
 		return;
 	if (c->phase != PCP_PHASE_UP)
 		start_counting_anew(c);
 	change(c, PCP_PHASE_UP);
-	c->probe_due_ms = NEVER;
 	c->reprobe_ms = PCP_REPROBE_MS;
 	memset(&g, 0, sizeof(g));
 	g.address = c->gateway;

@@ -33,9 +33,11 @@
  *
  * An answer belongs to a task when nonce, protocol and internal port do (section 11.4); one that
  * does to none is counted and changes nothing. The owner feeds only datagrams of the gateway. Every
- * answer's epoch is checked (epoch.h); one that fails means restarted(). Announcements by multicast
- * are easily forged, so they may say so once in five seconds. What a server tells by itself of one
- * mapping (section 14.2) is taken as a restart, too, since renewing shows what is true now.
+ * answer's epoch is checked (epoch.h); one that fails means restarted(). So does an announcement
+ *whose epoch fails or has only begun: a server that lived less than two seconds before is not seen
+ *to restart otherwise. Announcements are easily forged, so they may say so once in five seconds;
+ *those of NAT-PMP, which come to the same port, are a reason to ask. What a server tells by itself
+ *of one mapping (section 14.2) is taken as a restart, too, since renewing shows what is true now.
  *
  * No more than eight datagrams go out at once, then one every 10 ms.
  *
@@ -62,6 +64,7 @@
 #define PCP_PACE_MS	10u
 #define PCP_BURST	8u
 #define PCP_ANNOUNCE_MS 5000u /* between announcements that are believed */
+#define PCP_NEWBORN_S	2u    /* an epoch that has only begun */
 
 enum pcp_phase { PCP_PHASE_UNKNOWN, PCP_PHASE_UP, PCP_PHASE_DOWN };
 #define PCP_PHASES 3

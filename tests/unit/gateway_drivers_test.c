@@ -4,8 +4,7 @@
  * loopback.
  *
  * links: natpmp/driver_natpmp.c natpmp/natpmp_gateway.c natpmp/natpmp_lane.c natpmp/driver_pcp.c
- * links: natpmp/gateway_socket.c
- * links: natpmp/announce_listener.c natpmp/pcp_client.c natpmp/pcp_answers.c natpmp/pcp.c
+ * links: natpmp/gateway_socket.c natpmp/pcp_client.c natpmp/pcp_answers.c natpmp/pcp.c
  * links: natpmp/natpmp.c natpmp/epoch.c portmap/driver.c core/addr.c core/log.c core/ring.c
  * links: core/ring_uring.c core/ring_epoll.c core/timer.c tests/support/ring_fixture.c
  */
@@ -17,7 +16,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "natpmp/announce_listener.h"
 #include "natpmp/driver_natpmp.h"
 #include "natpmp/driver_pcp.h"
 #include "tests/support/ring_fixture.h"
@@ -564,6 +562,46 @@ static void an_announced_restart_is_heard(void **state)
 	end();
 }
 
+/* NAT-PMP's is a reason to ask over PCP; some gateways announce by PCP alone, and mean both. */
+static void the_other_protocols_announcement_counts(void **state)
+{
+	static const uint8_t pcp[24] = {2, 128}, natpmp[12] = {0, 128, 0, 0, 0, 0, 0, 9, 45};
+
+	for (size_t i = 0; i < 2; i++) {
+		begin(state, both[i]);
+		w->driver->probe(w->driver);
+		wait_for(&w->available, 1);
+		w->epoch_s = 0;
+		if (i == 0)
+			driver_pcp_announced(w->driver, natpmp, sizeof(natpmp));
+		else
+			driver_natpmp_announced(w->driver, pcp, sizeof(pcp));
+		assert_int_equal(w->restarted, i);
+		wait_for(&w->restarted, 1);
+		end();
+	}
+}
+
+static void a_server_that_has_only_begun_has_no_mappings(void **state)
+{
+	static const uint8_t pcp[24] = {2, 128}, natpmp[12] = {0, 128, 0, 0, 0, 0, 0, 1, 45};
+
+	for (size_t i = 0; i < 2; i++) {
+		begin(state, both[i]);
+		w->epoch_s = 1;
+		w->driver->probe(w->driver);
+		wait_for(&w->available, 1);
+		for (int k = 0; k < 5; k++) {
+			if (i == 0)
+				driver_pcp_announced(w->driver, pcp, sizeof(pcp));
+			else
+				driver_natpmp_announced(w->driver, natpmp, sizeof(natpmp));
+		}
+		assert_int_equal(w->restarted, 1);
+		end();
+	}
+}
+
 static void no_address_is_no_external(void **state)
 {
 	begin(state, driver_natpmp_open);
@@ -594,55 +632,6 @@ static void deletions_name_one_port(void **state)
 	end();
 }
 
-/* ---- announcements ---- */
-
-static unsigned heard_count;
-
-static void on_heard(struct announce_listener *l, enum portmap_family family, const uint8_t *in,
-		     size_t len)
-{
-	assert_int_equal(family, PORTMAP_IPV4);
-	assert_int_equal(len, 5);
-	assert_memory_equal(in, "hello", 5);
-	heard_count++;
-	ring_stop(l->ring);
-}
-
-static void send_hello(const char *from, uint16_t port)
-{
-	struct addr at, to = loopback(ANNOUNCE_PORT);
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	assert_true(addr_from_literal(from, port, &at));
-	assert_int_equal(bind(fd, &at.sa, at.len), 0);
-	assert_int_equal(sendto(fd, "hello", 5, 0, &to.sa, to.len), 5);
-	close(fd);
-}
-
-/* Others on this host may share the port, and each datagram goes to one of us: so many are sent. */
-static void only_the_gateway_is_listened_to(void **state)
-{
-	struct ring_fixture *f = ring_fixture(state);
-	struct announce_listener l = {
-		.ring = f->r, .interface4 = if_nametoindex("lo"), .heard = on_heard};
-
-	heard_count = 0;
-	assert_true(addr_from_literal("127.0.0.1", 0, &l.gateway4));
-	assert_int_equal(announce_listener_start(&l), 0);
-	for (unsigned i = 0; i < 100; i++)
-		send_hello("127.0.0.2", 0);
-	run_for(f, 50);
-	assert_int_equal(heard_count, 0);
-	assert_true(l.others > 0);
-	for (unsigned i = 0; i < 100 && heard_count == 0; i++) {
-		send_hello("127.0.0.1", 0);
-		run_for(f, 10);
-	}
-	assert_true(heard_count > 0);
-	while (!announce_listener_stop(&l))
-		run_for(f, 1);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -660,9 +649,10 @@ int main(void)
 		RING_TEST(lies_are_not_for_libnatpmp),
 		RING_TEST(an_address_that_changed_is_asked_for),
 		RING_TEST(an_announced_restart_is_heard),
+		RING_TEST(the_other_protocols_announcement_counts),
+		RING_TEST(a_server_that_has_only_begun_has_no_mappings),
 		RING_TEST(no_address_is_no_external),
 		RING_TEST(deletions_name_one_port),
-		RING_TEST(only_the_gateway_is_listened_to),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

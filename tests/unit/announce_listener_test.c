@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * announce_listener_test: of what comes to UDP 5350, the gateway's alone gets through.
+ *
+ * links: natpmp/announce_listener.c core/addr.c core/ring.c core/ring_uring.c core/ring_epoll.c
+ * links: core/timer.c tests/support/ring_fixture.c
+ */
+#include <net/if.h>
+#include <unistd.h>
+
+#include "natpmp/announce_listener.h"
+#include "tests/support/ring_fixture.h"
+
+static unsigned heard_count;
+
+static void on_heard(struct announce_listener *l, enum portmap_family family, const uint8_t *in,
+		     size_t len)
+{
+	assert_int_equal(family, PORTMAP_IPV4);
+	assert_int_equal(len, 5);
+	assert_memory_equal(in, "hello", 5);
+	heard_count++;
+	ring_stop(l->ring);
+}
+
+static void send_hello(const char *from)
+{
+	struct addr at, to;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_true(addr_from_literal("127.0.0.1", ANNOUNCE_PORT, &to));
+	assert_true(addr_from_literal(from, 0, &at));
+	assert_int_equal(bind(fd, &at.sa, at.len), 0);
+	assert_int_equal(sendto(fd, "hello", 5, 0, &to.sa, to.len), 5);
+	close(fd);
+}
+
+/* Others on this host may share the port, and each datagram goes to one of us: so many are sent. */
+static void only_the_gateway_is_listened_to(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct announce_listener l = {
+		.ring = f->r, .interface4 = if_nametoindex("lo"), .heard = on_heard};
+
+	heard_count = 0;
+	assert_true(addr_from_literal("127.0.0.1", 0, &l.gateway4));
+	assert_int_equal(announce_listener_start(&l), 0);
+	for (unsigned i = 0; i < 100; i++)
+		send_hello("127.0.0.2");
+	run_for(f, 50);
+	assert_int_equal(heard_count, 0);
+	assert_true(l.others > 0);
+	for (unsigned i = 0; i < 100 && heard_count == 0; i++) {
+		send_hello("127.0.0.1");
+		run_for(f, 10);
+	}
+	assert_true(heard_count > 0);
+	while (!announce_listener_stop(&l))
+		run_for(f, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RING_TEST(only_the_gateway_is_listened_to),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
