@@ -19,7 +19,7 @@
 #include "upnp/igd.h"
 
 #define WORKER_MEMORY_BYTES (64u << 20)
-#define WORKER_CPU_S	    10
+#define WORKER_CPU_S	    4
 
 /* What launcher and worker together may do, for struct launcher_plan. */
 const struct confine *upnp_worker_launch_plan(void);

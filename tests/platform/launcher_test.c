@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * launcher: children that serve and children that run a program; their deadlines and ends.
+ * links: portmap/launcher.c portmap/launcher_main.c core/confine.c core/ring.c core/ring_uring.c
+ * links: core/ring_epoll.c core/buffers.c core/timer.c tests/support/ring_fixture.c
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "portmap/launcher.h"
+#include "tests/support/ring_fixture.h"
+
+static struct ring_fixture *fixture;
+static uint32_t ended_number;
+static int ended_status;
+static bool gone;
+
+static void child_ended(struct launcher *l, uint32_t number, int status)
+{
+	ended_number = number;
+	ended_status = status;
+	ring_stop(l->ring);
+}
+
+static void launcher_gone(struct launcher *l)
+{
+	gone = true;
+	ring_stop(l->ring);
+}
+
+/* Runs the ring until a child has ended; fails after ten seconds. */
+static void await_end(uint32_t number)
+{
+
+	for (int i = 0; ended_number != number && i < 1000; i++)
+		run_for(fixture, 10);
+	assert_int_equal(ended_number, number);
+}
+
+/* "e": echoes; "x": exits with 3; "f": tries to open a file; "h": hangs. */
+static void serve(int fd)
+{
+	char c;
+
+	while (read(fd, &c, 1) == 1) {
+		if (c == 'x')
+			_exit(3);
+		if (c == 'h')
+			for (;;)
+				(void)!poll(NULL, 0, 1000);
+		if (c == 'f')
+			c = open("/etc/passwd", O_RDONLY) < 0 ? 'n' : 'y';
+		(void)!write(fd, &c, 1);
+	}
+}
+
+static const struct confine *plan_of_serve(void)
+{
+	static int calls[LAUNCHER_CALLS_MAX + 4];
+	static struct confine plan = {.calls = calls};
+
+	plan.call_count = launcher_calls(calls);
+	calls[plan.call_count++] = SCMP_SYS(read);
+	calls[plan.call_count++] = SCMP_SYS(write);
+	calls[plan.call_count++] = SCMP_SYS(poll);
+	calls[plan.call_count++] = SCMP_SYS(openat);
+	return &plan;
+}
+
+static void begin(void **state, struct launcher *l, const struct launcher_plan *plan)
+{
+	fixture = ring_fixture(state);
+	ended_number = 0;
+	gone = false;
+	memset(l, 0, sizeof(*l));
+	assert_int_equal(launcher_start(l, plan), 0);
+	l->child_ended = child_ended;
+	l->gone = launcher_gone;
+	launcher_follow(l, fixture->r);
+}
+
+static void begin_serving(void **state, struct launcher *l)
+{
+	const struct launcher_plan plan = {
+		.name = "test-serve", .serve = serve, .confine = plan_of_serve()};
+
+	begin(state, l, &plan);
+}
+
+static void finish(struct launcher *l)
+{
+	for (int i = 0; !launcher_stop(l) && i < 1000; i++)
+		run_for(fixture, 1);
+	assert_true(launcher_stop(l));
+}
+
+/* What a child says to c; 0 when it has ended. */
+static char ask(int fd, char c)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	assert_int_equal(send(fd, &c, 1, MSG_NOSIGNAL), 1);
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	return recv(fd, &c, 1, 0) == 1 ? c : 0;
+}
+
+static void test_children_serve(void **state)
+{
+	struct launcher l;
+	uint32_t one, two;
+	int a, b;
+
+	begin_serving(state, &l);
+	assert_int_equal(launcher_serve(&l, 0, &a, &one), 0);
+	assert_int_equal(launcher_serve(&l, 0, &b, &two), 0);
+	assert_int_not_equal(one, two);
+	assert_int_equal(ask(a, 'e'), 'e');
+	assert_int_equal(ask(b, 'e'), 'e');
+	assert_int_equal(ask(a, 'f'), 'n'); /* by Landlock, where the kernel has it */
+	assert_int_equal(ask(a, 'x'), 0);
+	await_end(one);
+	assert_int_equal(WEXITSTATUS(ended_status), 3);
+	assert_int_equal(ask(b, 'e'), 'e');
+	close(b); /* its end is the child's, too */
+	await_end(two);
+	assert_int_equal(ended_status, 0);
+	close(a);
+	finish(&l);
+}
+
+static void test_a_child_that_hangs_is_killed(void **state)
+{
+	struct launcher l;
+	uint32_t one, two;
+	int a, b;
+
+	begin_serving(state, &l);
+	assert_int_equal(launcher_serve(&l, 0, &a, &one), 0);
+	assert_int_equal(launcher_serve(&l, 100, &b, &two), 0);
+	assert_int_equal(send(a, "h", 1, 0), 1);
+	assert_int_equal(send(b, "h", 1, 0), 1);
+	await_end(two); /* by its deadline */
+	assert_int_equal(WTERMSIG(ended_status), SIGKILL);
+	launcher_kill(&l, one);
+	await_end(one);
+	assert_int_equal(WTERMSIG(ended_status), SIGKILL);
+	launcher_kill(&l, one); /* harmless */
+	close(a);
+	close(b);
+	finish(&l);
+}
+
+static void test_children_end_with_their_daemon(void **state)
+{
+	struct launcher l;
+	uint32_t one;
+	char c;
+	int a;
+
+	begin_serving(state, &l);
+	assert_int_equal(launcher_serve(&l, 0, &a, &one), 0);
+	assert_int_equal(ask(a, 'e'), 'e');
+	assert_int_equal(send(a, "h", 1, 0), 1);
+	finish(&l);
+	struct pollfd p = {.fd = a, .events = POLLIN};
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	assert_int_equal(recv(a, &c, 1, 0), 0);
+	close(a);
+	assert_int_equal(launcher_serve(&l, 0, &a, &one), -EPIPE);
+}
+
+static void test_a_lost_launcher_is_noticed(void **state)
+{
+	struct launcher l;
+
+	begin_serving(state, &l);
+	kill(l.pid, SIGKILL);
+	for (int i = 0; !gone && i < 1000; i++)
+		run_for(fixture, 10);
+	assert_true(gone);
+	finish(&l);
+}
+
+static void test_too_many_children(void **state)
+{
+	struct launcher l;
+	uint32_t number = 0;
+	int fds[LAUNCHER_CHILDREN_MAX + 1];
+
+	begin_serving(state, &l);
+	for (size_t i = 0; i <= LAUNCHER_CHILDREN_MAX; i++)
+		assert_int_equal(launcher_serve(&l, 0, &fds[i], &number), 0);
+	await_end(number);
+	assert_int_equal(WEXITSTATUS(ended_status), 127);
+	assert_int_equal(ask(fds[0], 'e'), 'e');
+	for (size_t i = 0; i <= LAUNCHER_CHILDREN_MAX; i++)
+		close(fds[i]);
+	finish(&l);
+}
+
+static void test_a_program_is_run(void **state)
+{
+	const struct launcher_plan plan = {.name = "test-run", .program = "/bin/sh"};
+	const char *const exits[] = {"-c", "exit $1", "sh", "5", NULL};
+	const char *const sleeps[] = {"-c", "sleep 1000; true", NULL};
+	const char *const many[] = {"1", "2", "3", "4", "5", "6", "7", "8", "9", NULL};
+	struct launcher l;
+	uint32_t number;
+	int fd;
+
+	begin(state, &l, &plan);
+	assert_int_equal(launcher_run(&l, exits, 0, &number), 0);
+	await_end(number);
+	assert_int_equal(WEXITSTATUS(ended_status), 5);
+	assert_int_equal(launcher_run(&l, sleeps, 100, &number), 0);
+	await_end(number);
+	assert_int_equal(WTERMSIG(ended_status), SIGKILL);
+	assert_int_equal(launcher_run(&l, many, 0, &number), -E2BIG);
+	/* Of the other kind: nobody serves. */
+	assert_int_equal(launcher_serve(&l, 0, &fd, &number), 0);
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	assert_true(p.revents & POLLHUP);
+	close(fd);
+	finish(&l);
+}
+
+static void test_a_program_that_is_not_there(void **state)
+{
+	const struct launcher_plan plan = {.name = "test-run", .program = "/nowhere/hook"};
+	const char *const none[] = {NULL};
+	struct launcher l;
+	uint32_t number;
+
+	begin(state, &l, &plan);
+	assert_int_equal(launcher_run(&l, none, 0, &number), 0);
+	await_end(number);
+	assert_int_equal(WEXITSTATUS(ended_status), 127);
+	finish(&l);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RING_TEST(test_children_serve),
+		RING_TEST(test_a_child_that_hangs_is_killed),
+		RING_TEST(test_children_end_with_their_daemon),
+		RING_TEST(test_a_lost_launcher_is_noticed),
+		RING_TEST(test_too_many_children),
+		RING_TEST(test_a_program_is_run),
+		RING_TEST(test_a_program_that_is_not_there),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
