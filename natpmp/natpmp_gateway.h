@@ -10,7 +10,7 @@
 #include "natpmp/natpmp_lane.h"
 #include "portmap/driver.h"
 
-#define NATPMP_LANES	  4u
+#define NATPMP_LANES	  2u	/* more would only make a slow gateway slower */
 #define NATPMP_ROOM	  256u	/* requests; the engine has fewer */
 #define NATPMP_REPROBE_MS 8000u /* first interval for a gateway that is DOWN */
 
