@@ -52,7 +52,7 @@ endif
 
 # ---- sources, by layer: core <- parsers <- engines <- programs (make layers checks it) ------------
 CORE_SRC := core/addr.c core/buffers.c core/conf.c core/conf_bind.c core/conf_check.c core/conf_diff.c \
-	core/conf_error.c core/conf_json.c core/conf_value.c core/conf_yaml.c core/isolation.c \
+	core/conf_error.c core/conf_json.c core/conf_merge.c core/conf_value.c core/conf_yaml.c \
 	core/lines.c core/log.c core/notify.c core/options.c core/ring.c core/ring_epoll.c \
 	core/ring_uring.c core/slab.c core/timer.c
 PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c core/parse/jsonrpc.c \
@@ -80,9 +80,8 @@ AGENTD_SRC := agent/main.c
 CTL_SRC := ctl/agent_commands.c ctl/arguments.c ctl/bundle.c ctl/check.c ctl/check_tls.c \
 	ctl/configure.c ctl/connect.c ctl/console_config.c ctl/document.c ctl/door.c ctl/files.c \
 	ctl/grant.c ctl/grant_notes.c ctl/main.c ctl/pki.c ctl/pki_make.c ctl/pki_show.c \
-	ctl/pki_store.c ctl/rates.c ctl/records.c ctl/relay_act.c ctl/relay_config.c \
-	ctl/relay_line.c ctl/relay_see.c ctl/rpc.c ctl/show.c ctl/top.c ctl/top_draw.c ctl/tunnel.c \
-	ctl/units.c ctl/when.c
+	ctl/pki_store.c ctl/rates.c ctl/records.c ctl/relay_act.c ctl/relay_line.c ctl/relay_see.c \
+	ctl/rpc.c ctl/show.c ctl/top.c ctl/top_draw.c ctl/tunnel.c ctl/units.c ctl/when.c
 
 # ---- flags --------------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
