@@ -53,15 +53,15 @@ endif
 # ---- sources, by layer: core <- parsers <- engines <- programs (make layers checks it) ------------
 CORE_SRC := core/addr.c core/buffers.c core/conf.c core/conf_bind.c core/conf_check.c core/conf_diff.c \
 	core/conf_error.c core/conf_json.c core/conf_merge.c core/conf_value.c core/conf_yaml.c \
-	core/lines.c core/log.c core/notify.c core/options.c core/ring.c core/ring_epoll.c \
-	core/ring_uring.c core/slab.c core/timer.c
+	core/isolation.c core/lines.c core/log.c core/notify.c core/options.c core/ring.c \
+	core/ring_epoll.c core/ring_uring.c core/slab.c core/timer.c
 PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c core/parse/jsonrpc.c \
 	core/parse/proxy.c core/parse/reason.c core/parse/socks5.c core/parse/wire.c
 ENGINE_SRC := agent/backoff.c agent/inner.c agent/link_state.c agent/revoked.c core/engine/calls.c \
 	core/engine/certificate.c core/engine/changes.c core/engine/config_calls.c \
 	core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c \
-	core/engine/records.c core/engine/tls.c relay/metrics_text.c relay/policy.c \
-	relay/policy_compile.c relay/policy_index.c relay/policy_source.c relay/policy_time.c \
+	core/engine/records.c core/engine/records_calls.c core/engine/tls.c relay/metrics_text.c \
+	relay/policy.c relay/policy_compile.c relay/policy_index.c relay/policy_source.c relay/policy_time.c \
 	relay/rendezvous.c relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c relay/site.c \
 	relay/sources.c
 RELAYD_SRC := relay/change.c relay/config.c relay/config_ops.c relay/config_policy.c relay/conn.c \
