@@ -61,9 +61,9 @@ ENGINE_SRC := agent/backoff.c agent/inner.c agent/link_state.c agent/revoked.c c
 	core/engine/certificate.c core/engine/changes.c core/engine/config_calls.c \
 	core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c \
 	core/engine/records.c core/engine/records_calls.c core/engine/tls.c relay/metrics_text.c \
-	relay/policy.c relay/policy_compile.c relay/policy_index.c relay/policy_source.c relay/policy_time.c \
-	relay/rendezvous.c relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c relay/site.c \
-	relay/sources.c
+	relay/policy.c relay/policy_compile.c relay/policy_index.c relay/policy_source.c \
+	relay/policy_time.c relay/rendezvous.c relay/shaper.c relay/shaper_tables.c \
+	relay/shaper_tick.c relay/site.c relay/sources.c
 RELAYD_SRC := relay/change.c relay/config.c relay/config_ops.c relay/config_policy.c relay/conn.c \
 	relay/console.c relay/control.c relay/drain.c relay/enforce.c relay/flow.c relay/frames.c \
 	relay/front.c relay/gather.c relay/keeper.c relay/keeper_confine.c relay/keeper_serve.c \
