@@ -15,6 +15,9 @@ struct control {
 	struct keeper *keeper;
 	struct changes *changes;
 	struct snapshot *current;
+	json_t *file;	 /* as last read: what SIGHUP compares with */
+	char *state_dir; /* where the keeper writes, until the end; NULL: nowhere */
+	bool file_saved; /* file is in state_dir, too */
 	struct calls calls;
 	struct records events, audits;
 
@@ -35,6 +38,8 @@ struct control {
 void control_init(struct control *ctl);
 /* config_ops.c */
 extern const struct config_ops control_config_ops;
+/* [keys that only a start applies]. */
+json_t *control_needs_restart(const struct relay_config *was, const struct relay_config *is);
 
 /* local.c: the Unix socket; its listener is open already (-1: none). */
 int local_start(struct control *ctl, int listener) MUST_CHECK;
