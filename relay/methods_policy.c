@@ -124,7 +124,9 @@ static void grants_run(struct call *c)
 	json_t *policy = json_object_get(document, "policy");
 	json_t *revoked = json_object_get(document, "revoked");
 
-	call_answer(c, json_pack("{s:o, s:o, s:o}", "grants",
+	/* The keys count, not what is in them. */
+	call_answer(c, json_pack("{s:s, s:o, s:o, s:o}", "otherwise",
+				 grants || policy ? "deny" : "allow", "grants",
 				 grants ? json_deep_copy(grants) : json_array(), "policy",
 				 policy ? json_deep_copy(policy) : json_array(), "revoked",
 				 revoked ? json_deep_copy(revoked) : json_array()));
@@ -209,7 +211,8 @@ const struct method methods_policy[] = {
 	 .level = CALLER_READ,
 	 .run = grants_run,
 	 .help = "who may reach what, and who is revoked",
-	 .result = "{grants, policy, revoked}"},
+	 .result = "{otherwise: \"deny\", or \"allow\" while there is no policy at all, grants, "
+		   "policy, revoked}"},
 	{.name = "grant",
 	 .level = CALLER_ADMIN,
 	 .run = grant_run,

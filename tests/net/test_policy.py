@@ -47,6 +47,7 @@ def test_console_policy(lab):
     w, _relay, _home, _laptop, boss = cast(lab)
     other = w.agent(w.router_b, "other", forward={7001: "home/echo"})
     assert reachable(w.laptop) and reachable(w.router_b, 7001)
+    assert boss.json("grants")["otherwise"] == "allow"
     with live_session(w.laptop) as granted, live_session(w.router_b, 7001) as denied:
         boss.run("grant", "laptop", "home/echo")
         assert ends(denied, 3), "a session that no grant allows goes on"
@@ -58,6 +59,7 @@ def test_console_policy(lab):
         boss.run("ungrant", "laptop", "home/echo")
         assert ends(granted, 3), "a session goes on without its grant"
     assert not reachable(w.laptop)  # the list is empty now, but it is there
+    assert boss.json("grants")["otherwise"] == "deny"
     assert "grant" in boss.refused("ungrant", "laptop", "home/echo")
     boss.refused("grant", "laptop", "no slash")
 
