@@ -99,7 +99,8 @@ def test_cut_off_agent(lab):
     w.home.serve(7000, echo)
     w.pair(7000, home_blocks={"retry_max": "1s"})
     boss = console(w)
-    for change in (lambda text: with_block(text, "name", "house"),
+    house = get_block(w.issue_agent("house"), "identity")
+    for change in (lambda text: with_block(with_block(text, "name", "house"), "identity", house),
                    lambda text: with_block(text, "relays", "  - address: 45.0.0.9:443")):
         said = boss.refused("agent", "config", "apply", "home", boss.edited(change, agent="home"))
         assert "cut you off" in said, said
