@@ -99,13 +99,16 @@ def test_console_revoke(lab):
     assert laptop.wait() == 0
     laptop = w.start_agent(w.laptop, laptop.config, "again", wait=False)
     laptop.wait_for_line(r"error link:.*revoked", 10)
+    with w.laptop.connect("127.0.0.1", 7000) as s:  # told at once, and not after "open"
+        assert ends(s, 8), "it waits for a link that will not come"
+    laptop.wait_for_line(r"home/echo: this identity has been revoked")
     agents = {a["agent"]: a for a in boss.json("relay", "agents")["agents"]}
     assert agents["home"]["online"], agents
     assert not agents.get("laptop", {}).get("online"), agents
     assert "link: up" not in laptop.log()
     assert "lost in a train" in str(boss.json("grants")["revoked"])
     boss.run("unrevoke", "laptop")
-    wait_until("laptop is let in again", lambda: reachable(w.laptop), 40, 0.5)
+    wait_until("laptop is let in again", lambda: reachable(w.laptop), 15, 0.5)
 
 
 def test_console_revoke_publisher(lab):
