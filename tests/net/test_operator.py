@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator's command: a day's work from afar, and the manual that tells of it."""
+"""The operator's command: a day's work from afar."""
 import json
-import os
 import re
 import time
 
 from netlab import wait_until
 from peers import echo
-from runner import limit, once
+from runner import limit
 from world import World
 
 
@@ -127,35 +126,3 @@ def test_agents_end_to_end(lab):
     said = w.laptop.run([f"{lab.build}/postern", "--as", lab.path("laptop.yaml"), "relay",
                          "status"], check=False)
     assert said.returncode == 1 and "agent's file" in said.stderr, said.stderr
-
-
-def commands(lab, host):
-    """{name: its options}, as the program tells them."""
-    found = {}
-    for line in host.run([f"{lab.build}/postern", "--help"]).stdout.splitlines():
-        name = re.match(r"  ((?:[a-z]+ ?)+)", line)
-        if name and not name.group(1).startswith("postern "):
-            words = name.group(1).split()
-            said = host.run([f"{lab.build}/postern", "help", *words[:3]], check=False).stdout
-            while words and not said.startswith(f"usage: postern {' '.join(words)}"):
-                words.pop()
-            found[" ".join(words)] = set(re.findall(r"^  (--[a-z0-9-]+)", said, re.MULTILINE))
-    return found
-
-
-@once
-def test_manual(lab):
-    """postern(1) has a section for every command with every option, and no others."""
-    lab.internet()
-    host = lab.public("host", "45.0.0.2")
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    with open(os.path.join(root, "man", "postern.1"), encoding="utf-8") as f:
-        page = f.read()
-    sections = dict(re.findall(r"^\.Ss (.*)\n((?:(?!\.S[sh] ).*\n)*)", page, re.MULTILINE))
-    told = commands(lab, host)
-    assert len(told) > 30 and "" not in told, sorted(told)
-    assert set(sections) == set(told), set(sections) ^ set(told)
-    for name, options in told.items():
-        written = {f"--{x}" for x in re.findall(r"^\.It Fl Fl ([a-z0-9-]+)", sections[name],
-                                                re.MULTILINE)}
-        assert written == options, f"{name}: {written ^ options}"
