@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The operator's command: a day's work from afar."""
 import json
+import os
 import re
 import time
 
 from netlab import wait_until
-from peers import echo
+from peers import echo, ends
 from runner import limit
 from world import World
 
@@ -126,3 +127,65 @@ def test_agents_end_to_end(lab):
     said = w.laptop.run([f"{lab.build}/postern", "--as", lab.path("laptop.yaml"), "relay",
                          "status"], check=False)
     assert said.returncode == 1 and "agent's file" in said.stderr, said.stderr
+
+
+# ---- README.md, by the letter -------------------------------------------------------------------
+
+README = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../README.md")
+EDITOR = """#!/bin/sh
+sed -i -e 's/^listen:/drain: 7s\\nlisten:/' \
+    -e 's/^publish:/publish:\\n- service: web\\n  target: 127.0.0.1:7000/' "$1"
+"""
+# What comes of each of the ten commands, by its first words: a part of what it says.
+SAID = {
+    "ops relay status": "serving",
+    "ops relay agents": "home .*echo",
+    "ops grant": r"laptop may reach home/\* until .*, at most 20MB/s; revision 2",
+    "ops relay sessions": "laptop +home +echo",
+    "ops relay config get": "",
+    "ops relay config apply": r"\+ drain: 7s(.*\n)*.*revision 3 is in force(.*\n)*It goes back",
+    "ops relay config confirm": "revision 3",
+    "ops agent config get": r"\+ .*web.*(.*\n)*.*revision 2 is in force",
+    "ops revoke": "laptop is revoked",
+    "ops relay drain": "draining",
+}
+
+
+def readme_blocks():
+    """The commands that are typed once, and the ten."""
+    with open(README, encoding="utf-8") as f:
+        day_of = f.read().split("## The operator's day in ten commands\n")[1].split("\n## ")[0]
+    once_block, ten = re.findall(r"^```sh\n((?:.*\n)*?)```$", day_of, re.MULTILINE)
+    return once_block, ten.splitlines()
+
+
+@limit(90)
+def test_readme_day(lab):
+    """The ten commands of the README, as they stand there, one after the other in a shell."""
+    once_block, ten = readme_blocks()
+    assert len(ten) == 10, f"{len(ten)} commands: {ten}"
+    w = World(lab).two_homes()
+    w.home.serve(7000, echo)
+    w.relay()
+    w.agent(w.home, "home", publish={"echo": "127.0.0.1:7000"})
+    w.agent(w.laptop, "laptop", forward={7000: "home/echo"})
+    editor = lab.write("editor", EDITOR)
+    os.chmod(editor, 0o755)
+    environment = {"PATH": f"{lab.build}:{os.environ['PATH']}", "EDITOR": editor}
+
+    def shell(script):
+        return w.visitor.run(["sh", "-ec", script], cwd=lab.dir, env=environment).stdout
+
+    shell(once_block)
+    alias = "".join(x for x in once_block.splitlines(True) if x.startswith("alias "))
+    with w.laptop.connect("127.0.0.1", 7000) as s:
+        s.sendall(b"hello")
+        assert s.recv(5) == b"hello"
+        for line, (begin, says) in zip(ten, SAID.items()):
+            assert line.startswith(begin), f"README.md has '{line}' where {begin} was expected"
+            said = shell(alias + line)
+            assert re.search(says, said), f"'{line}' said: {said}"
+        assert ends(s, 5), "the session of a revoked agent goes on"
+    status = json.loads(shell(alias + "ops relay status --json"))
+    assert status["draining"] and status["revision"] == 4 and "unconfirmed_ms" not in status, status
+    shell(alias + "ops relay undrain")
