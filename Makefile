@@ -57,25 +57,26 @@ CORE_SRC := core/addr.c core/buffers.c core/conf.c core/conf_bind.c core/conf_ch
 	core/ring_epoll.c core/ring_uring.c core/slab.c core/timer.c
 PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c core/parse/jsonrpc.c \
 	core/parse/proxy.c core/parse/reason.c core/parse/socks5.c core/parse/wire.c
-ENGINE_SRC := agent/backoff.c agent/inner.c agent/link_state.c agent/revoked.c core/engine/calls.c \
-	core/engine/certificate.c core/engine/changes.c core/engine/config_calls.c \
-	core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c \
-	core/engine/records.c core/engine/records_calls.c core/engine/tls.c relay/metrics_text.c \
-	relay/policy.c relay/policy_compile.c relay/policy_index.c relay/policy_source.c \
-	relay/policy_time.c relay/rendezvous.c relay/shaper.c relay/shaper_tables.c \
-	relay/shaper_tick.c relay/site.c relay/sources.c
+ENGINE_SRC := agent/backoff.c agent/inner.c agent/link_state.c agent/revoked.c \
+	core/engine/calls.c core/engine/certificate.c core/engine/changes.c \
+	core/engine/config_calls.c core/engine/expiry.c core/engine/identity.c \
+	core/engine/identity_relay.c core/engine/identity_verify.c core/engine/records.c \
+	core/engine/records_calls.c core/engine/tls.c relay/metrics_text.c relay/policy.c \
+	relay/policy_compile.c relay/policy_index.c relay/policy_source.c relay/policy_time.c \
+	relay/rendezvous.c relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c relay/site.c \
+	relay/sources.c
 RELAYD_SRC := relay/change.c relay/config.c relay/config_ops.c relay/config_policy.c relay/conn.c \
-	relay/console.c relay/control.c relay/drain.c relay/enforce.c relay/flow.c relay/frames.c \
-	relay/front.c relay/gather.c relay/keeper.c relay/keeper_confine.c relay/keeper_serve.c \
-	relay/leg.c relay/link.c relay/load.c relay/local.c relay/main.c relay/methods_act.c \
-	relay/methods_policy.c relay/methods_see.c relay/metrics.c relay/near.c relay/pace.c \
-	relay/public.c relay/records.c relay/relay.c relay/report.c relay/session.c relay/snapshot.c \
-	relay/splicer.c relay/web.c relay/worker.c
-AGENT_LIB_SRC := agent/agent.c agent/apply.c agent/bulk.c agent/channel.c agent/config.c agent/connector.c \
-	agent/control.c agent/dial.c agent/entrance.c agent/http_proxy.c agent/leg.c agent/legs.c \
-	agent/link.c agent/links.c agent/listener.c agent/methods.c agent/publish.c agent/request.c \
-	agent/resolve.c agent/self.c agent/session.c agent/socks5.c agent/state.c agent/stdio.c \
-	agent/stream.c
+	relay/console.c relay/control.c relay/drain.c relay/enforce.c relay/expire.c relay/flow.c \
+	relay/frames.c relay/front.c relay/gather.c relay/keeper.c relay/keeper_confine.c \
+	relay/keeper_serve.c relay/leg.c relay/link.c relay/load.c relay/local.c relay/main.c \
+	relay/methods_act.c relay/methods_policy.c relay/methods_see.c relay/metrics.c \
+	relay/near.c relay/pace.c relay/public.c relay/records.c relay/relay.c relay/report.c \
+	relay/session.c relay/snapshot.c relay/splicer.c relay/web.c relay/worker.c
+AGENT_LIB_SRC := agent/agent.c agent/apply.c agent/bulk.c agent/channel.c agent/config.c \
+	agent/connector.c agent/control.c agent/dial.c agent/entrance.c agent/expire.c \
+	agent/http_proxy.c agent/leg.c agent/legs.c agent/link.c agent/links.c agent/listener.c \
+	agent/methods.c agent/publish.c agent/request.c agent/resolve.c agent/self.c \
+	agent/session.c agent/socks5.c agent/state.c agent/stdio.c agent/stream.c
 AGENTD_SRC := agent/main.c
 CTL_SRC := ctl/agent_commands.c ctl/arguments.c ctl/bundle.c ctl/check.c ctl/check_tls.c \
 	ctl/configure.c ctl/connect.c ctl/console_config.c ctl/document.c ctl/door.c ctl/files.c \

@@ -133,6 +133,8 @@ bool agent_control_open(struct agent *a, const json_t *document, struct state *s
 	ctl->calls = (struct calls){.tables = tables, .control = ctl, .admin_remedy = ""};
 	ctl->overrides = *overrides;
 	ctl->trial.fire = agent_trial_over;
+	ctl->expiry_timer.fire = agent_expiry_look;
+	ctl->expiry = (struct expiry)EXPIRY_UNTOLD;
 	ctl->changes = changes_new(agent_config_fields(), document, time(NULL));
 	if (!ctl->changes) {
 		free(ctl);
@@ -142,6 +144,7 @@ bool agent_control_open(struct agent *a, const json_t *document, struct state *s
 	ctl->calls.config = &agent_config_ops;
 	ctl->state = state;
 	a->control = ctl;
+	ring_timer_set(a->ring, &ctl->expiry_timer, 0);
 	return true;
 }
 
@@ -151,6 +154,7 @@ void agent_control_stop(struct control *ctl)
 		return;
 	ctl->stopping = true;
 	ring_timer_cancel(ctl->agent->ring, &ctl->trial);
+	ring_timer_cancel(ctl->agent->ring, &ctl->expiry_timer);
 	for (struct console *c = ctl->consoles; c; c = c->next)
 		lines_close(&c->lines);
 }

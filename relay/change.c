@@ -140,6 +140,7 @@ static void adopt(struct control *ctl, struct snapshot *next)
 	log_set_level((enum log_level)next->config.log_level);
 	snapshot_release(ctl->current);
 	ctl->current = next;
+	ring_timer_set(ctl->ring, &ctl->expiry_timer, 0);
 }
 
 bool control_apply(struct control *ctl, struct snapshot *next, const json_t *document,

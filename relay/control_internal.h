@@ -4,6 +4,7 @@
 #define POSTERN_RELAY_CONTROL_INTERNAL_H
 
 #include "core/engine/config_calls.h"
+#include "core/engine/expiry.h"
 #include "core/engine/records.h"
 #include "relay/control.h"
 #include "relay/keeper.h"
@@ -24,7 +25,9 @@ struct control {
 	struct ring_op signal_op;
 	int signal_fd;
 
-	struct timer trial;	  /* an unconfirmed change runs out */
+	struct timer trial;	   /* an unconfirmed change runs out */
+	struct timer expiry_timer; /* looks at our own certificate */
+	struct expiry expiry;
 	struct timer drain_timer; /* looks whether the last session has ended, or time is up */
 	uint64_t drain_due_ms;
 	unsigned stop_signals;
@@ -48,6 +51,9 @@ void local_stop(struct control *ctl);
 /* metrics.c: the Prometheus listener, open already. */
 int metrics_start(struct control *ctl, int listener) MUST_CHECK;
 void metrics_stop(struct control *ctl);
+
+/* expire.c: looks now, and again every EXPIRY_LOOK_MS. */
+void control_expiry_look(struct timer *t, uint64_t now_ms);
 
 /* drain.c */
 void control_drain(struct control *ctl, uint64_t deadline_ms, bool leave_when_empty);

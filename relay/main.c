@@ -159,6 +159,9 @@ static void control_begin(struct control *ctl, struct relay *r, struct snapshot 
 	ctl->keeper = keeper;
 	ctl->current = snap;
 	ctl->trial.fire = control_trial_over;
+	ctl->expiry_timer.fire = control_expiry_look;
+	ctl->expiry = (struct expiry)EXPIRY_UNTOLD;
+	ring_timer_set(ctl->ring, &ctl->expiry_timer, 0);
 	ctl->changes = changes_new(relay_config_fields(), loaded->document, time(NULL));
 	ctl->file = json_incref(loaded->file);
 	ctl->state_dir = snap->config.state_dir ? strdup(snap->config.state_dir) : NULL;
