@@ -66,12 +66,12 @@ ENGINE_SRC := agent/backoff.c agent/inner.c agent/link_state.c agent/revoked.c \
 	relay/rendezvous.c relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c relay/site.c \
 	relay/sources.c
 RELAYD_SRC := relay/change.c relay/config.c relay/config_ops.c relay/config_policy.c relay/conn.c \
-	relay/console.c relay/control.c relay/drain.c relay/enforce.c relay/expire.c relay/flow.c \
-	relay/frames.c relay/front.c relay/gather.c relay/keeper.c relay/keeper_confine.c \
-	relay/keeper_serve.c relay/leg.c relay/link.c relay/load.c relay/local.c relay/main.c \
-	relay/methods_act.c relay/methods_policy.c relay/methods_see.c relay/metrics.c \
-	relay/near.c relay/pace.c relay/public.c relay/records.c relay/relay.c relay/report.c \
-	relay/session.c relay/snapshot.c relay/splicer.c relay/web.c relay/worker.c
+	relay/conn_io.c relay/console.c relay/control.c relay/drain.c relay/enforce.c \
+	relay/expire.c relay/flow.c relay/frames.c relay/front.c relay/gather.c relay/keeper.c \
+	relay/keeper_confine.c relay/keeper_serve.c relay/leg.c relay/link.c relay/load.c \
+	relay/local.c relay/main.c relay/methods_act.c relay/methods_policy.c relay/methods_see.c \
+	relay/metrics.c relay/near.c relay/pace.c relay/public.c relay/records.c relay/relay.c \
+	relay/report.c relay/session.c relay/snapshot.c relay/splicer.c relay/web.c relay/worker.c
 AGENT_LIB_SRC := agent/agent.c agent/apply.c agent/bulk.c agent/channel.c agent/config.c \
 	agent/connector.c agent/control.c agent/dial.c agent/entrance.c agent/expire.c \
 	agent/http_proxy.c agent/leg.c agent/legs.c agent/link.c agent/links.c agent/listener.c \
