@@ -51,10 +51,10 @@ SSL_LIBS := -L$(SSL_DIR) -Wl,-rpath,$(SSL_DIR) -lssl -lcrypto
 endif
 
 # ---- sources, by layer: core <- parsers <- engines <- programs (make layers checks it) ------------
-CORE_SRC := core/addr.c core/buffers.c core/conf.c core/conf_bind.c core/conf_check.c core/conf_diff.c \
-	core/conf_error.c core/conf_json.c core/conf_merge.c core/conf_value.c core/conf_yaml.c \
-	core/isolation.c core/lines.c core/log.c core/notify.c core/options.c core/ring.c \
-	core/ring_epoll.c core/ring_uring.c core/slab.c core/timer.c
+CORE_SRC := core/addr.c core/buffers.c core/conf.c core/conf_bind.c core/conf_check.c \
+	core/conf_diff.c core/conf_error.c core/conf_json.c core/conf_merge.c core/conf_value.c \
+	core/conf_yaml.c core/isolation.c core/journal.c core/lines.c core/log.c core/notify.c \
+	core/options.c core/ring.c core/ring_epoll.c core/ring_uring.c core/slab.c core/timer.c
 PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c core/parse/jsonrpc.c \
 	core/parse/proxy.c core/parse/reason.c core/parse/socks5.c core/parse/wire.c
 ENGINE_SRC := agent/backoff.c agent/inner.c agent/link_state.c agent/revoked.c \
@@ -78,9 +78,9 @@ AGENT_LIB_SRC := agent/agent.c agent/apply.c agent/bulk.c agent/channel.c agent/
 	agent/methods.c agent/publish.c agent/request.c agent/resolve.c agent/self.c \
 	agent/session.c agent/socks5.c agent/state.c agent/stdio.c agent/stream.c
 AGENTD_SRC := agent/main.c
-CTL_SRC := ctl/agent_commands.c ctl/arguments.c ctl/bundle.c ctl/check.c ctl/check_tls.c \
-	ctl/configure.c ctl/connect.c ctl/console_config.c ctl/document.c ctl/door.c ctl/files.c \
-	ctl/grant.c ctl/grant_notes.c ctl/main.c ctl/pki.c ctl/pki_make.c ctl/pki_show.c \
+CTL_SRC := ctl/agent_commands.c ctl/agent_list.c ctl/arguments.c ctl/bundle.c ctl/check.c \
+	ctl/check_tls.c ctl/configure.c ctl/connect.c ctl/console_config.c ctl/document.c ctl/door.c \
+	ctl/files.c ctl/grant.c ctl/grant_notes.c ctl/main.c ctl/pki.c ctl/pki_make.c ctl/pki_show.c \
 	ctl/pki_store.c ctl/rates.c ctl/records.c ctl/relay_act.c ctl/relay_line.c ctl/relay_see.c \
 	ctl/rpc.c ctl/show.c ctl/top.c ctl/top_draw.c ctl/tunnel.c ctl/units.c ctl/when.c
 

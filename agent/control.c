@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "agent/control_internal.h"
-#include "core/log.h"
+#include "core/journal.h"
 
 #define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
@@ -117,6 +117,7 @@ void agent_event(struct agent *a, const char *kind, const char *format, ...)
 	for (struct caller *c = ctl->calls.callers; c; c = c->next)
 		if (c->follows_events)
 			caller_notify(c, "event", json_incref(data));
+	journal_record(LOG_LEVEL_NOTICE, data);
 	json_decref(data);
 }
 

@@ -14,6 +14,7 @@
 #include "agent/entrance.h"
 #include "agent/state.h"
 #include "core/isolation.h"
+#include "core/journal.h"
 #include "core/log.h"
 #include "core/notify.h"
 #include "core/options.h"
@@ -144,6 +145,9 @@ static int run(struct program *p, struct beginning *b)
 		die("%s", why);
 	if (notify_open() < 0)
 		log_warning("agent", "the service manager's socket cannot be used");
+	error = journal_open(JOURNAL_SOCKET, "postern-agent");
+	if (error < 0)
+		log_warning("agent", "events will not be in the journal: %s", strerror(-error));
 	p->agent.on_stop = on_stop;
 	open_entrances(&p->agent);
 	if (!agent_control_open(&p->agent, b->document, b->state, &b->overrides))
@@ -162,6 +166,7 @@ static int run(struct program *p, struct beginning *b)
 		log_error("agent", "the event ring failed: %s", strerror(-error));
 	agent_log_status(&p->agent);
 	agent_close(&p->agent);
+	journal_close();
 	notify_close();
 	return error ? 1 : 0;
 }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "core/isolation.h"
+#include "core/journal.h"
 #include "core/log.h"
 #include "core/notify.h"
 #include "core/options.h"
@@ -343,8 +344,12 @@ int main(int argc, char **argv)
 		die("cannot give up privileges: %s", strerror(errno));
 	if (notify_open() < 0)
 		log_warning("relay", "cannot reach the service manager's notification socket");
+	int error = journal_open(JOURNAL_SOCKET, "postern-relayd");
+	if (error < 0)
+		log_warning("relay", "events and audit records will not be in the journal: %s",
+			    strerror(-error));
 	/* Everything below the keeper's line runs with less than the keeper keeps. */
-	int error = keeper_start(&keeper, options.config, config.state_dir);
+	error = keeper_start(&keeper, options.config, config.state_dir);
 	if (error < 0)
 		die("cannot start the keeper: %s", strerror(-error));
 
@@ -362,6 +367,7 @@ int main(int argc, char **argv)
 	status = run(&control);
 	control_end(&control);
 	relay_free(&relay);
+	journal_close();
 	notify_close();
 	return status;
 }

@@ -3,13 +3,13 @@
  * records: events and audits: kept for a while, and sent to whoever follows.
  *
  * An event says what happened to the relay and its agents; an audit record says who reached what,
- * when, from where, how many bytes, and why it ended. Neither ever has payload. Both go to the log
- * too, where journald keeps them with their fields.
+ * when, from where, how many bytes, and why it ended. Neither ever has payload. Where the log goes
+ * to the journal, both go there too, with their fields (core/journal.h).
  */
 #include <time.h>
 
 #include "core/engine/records_calls.h"
-#include "core/log.h"
+#include "core/journal.h"
 #include "relay/control_internal.h"
 
 static struct timespec now(void)
@@ -36,6 +36,7 @@ void control_event(struct control *ctl, const char *kind, json_t *data)
 	json_object_set_new(data, "kind", json_string(kind));
 	records_add(&ctl->events, data, now());
 	records_send(ctl, data, "event", false);
+	journal_record(LOG_LEVEL_NOTICE, data);
 	json_decref(data);
 }
 
@@ -43,6 +44,7 @@ void control_audit(struct control *ctl, json_t *record)
 {
 	records_add(&ctl->audits, record, now());
 	records_send(ctl, record, "audit", true);
+	journal_record(LOG_LEVEL_INFO, record);
 	json_decref(record);
 }
 
