@@ -99,8 +99,8 @@ static enum status run_events(const struct arguments *a)
 }
 
 const struct command agent_commands[] = {
-	{"agent list", "", 0, 0, "Lists the agents that a relay knows of.", json_options,
-	 command_agents},
+	{"agent list", "", 0, 0, "Lists the agents that the console's relays know of.",
+	 json_options, command_agent_list},
 	{"agent status", "AGENT", 1, 1, "Shows how an agent is, in its own words.", json_options,
 	 run_status},
 	{"agent events", "AGENT", 1, 1, "Tells what happened at an agent.", records_options,

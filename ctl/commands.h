@@ -16,7 +16,7 @@ enum status command_pki_init(const struct arguments *a);
 enum status command_pki_issue(const struct arguments *a);
 enum status command_pki_show(const struct arguments *a);
 enum status command_connect(const struct arguments *a);
-enum status command_agents(const struct arguments *a); /* of a relay */
+enum status command_agent_list(const struct arguments *a);
 enum status command_relay_top(const struct arguments *a);
 
 #endif

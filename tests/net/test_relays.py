@@ -157,6 +157,11 @@ def test_relays_console(lab):
         present = {a["agent"] for a in boss.at(relay).json("relay", "agents")["agents"]
                    if a["online"]}
         assert present == {"home", "laptop", "other"}, f"{relay}: {present}"
+    agents = {a["agent"]: a for a in boss.json("agent", "list")["agents"]}
+    assert agents["home"]["relays"] == [first, second] and agents["home"]["online"], agents
+    assert agents["home"]["services"] == ["echo"] and agents["home"]["links"] == 2, agents
+    only = at_second.json("agent", "list")["agents"]
+    assert {tuple(a["relays"]) for a in only} == {(second,)}, only
     # A change of one.
     at_second.run("relay", "config", "apply", at_second.edited(
         lambda text: with_block(text, "limits", "  per_source: 77")))
@@ -186,4 +191,7 @@ def test_relays_console(lab):
     said = boss.refused("grant", "laptop", "home/echo", "--rate", "1MB/s")
     assert "1 of 2" in said, said
     assert "1MB/s" in str(at_second.json("grants"))
+    done = boss.run("agent", "list", check=False)
+    assert done.returncode == 1 and "1 of 2" in done.stderr, done.stderr
+    assert "laptop" in done.stdout and second in done.stdout, done.stdout
     assert boss.json("agent", "status", "home")["agent"] == "home", "by the other relay"
