@@ -231,7 +231,6 @@ bench:
 	@tests/deps build $(BUILD_PACKAGES)
 	@tests/deps bench $(BENCH_PACKAGES)
 	+$(Q)$(SUBMAKE) all $(B)/bench/load $(B)/bench/policy
-	@$(B)/bench/policy
 	@bench/run --build $(B)
 
 # ---- what keeps the code as it is ----------------------------------------------------------------

@@ -162,8 +162,11 @@ class Postern(Relay):
         pki("issue", "ca", "agent", "source", "--relay", address, "--out", "source.yaml")
         pki("issue", "ca", "agent", "sink", "--relay", address, "--publish", "bench=127.0.0.1:9",
             "--out", "sink.yaml")
+        pki("issue", "ca", "console", "console", "--relay", address, "--out", "console.yaml")
+        self.socket = os.path.join(self.folder, "control.sock")
         with open(os.path.join(self.folder, "relay.yaml"), "a", encoding="utf-8") as f:
-            f.write(f"engine: {self.engine}\nlog_level: warning\nlimits:\n  legs: 4096\n")
+            f.write(f"engine: {self.engine}\nlog_level: warning\nlimits:\n  legs: 4096\n"
+                    f"control:\n  socket: {self.socket}\n")
 
     def command(self):
         return [self.relayd, "-c", "relay.yaml"]
@@ -173,7 +176,8 @@ class Postern(Relay):
 
     def extra_options(self):
         return ["--source", os.path.join(self.folder, "source.yaml"),
-                "--sink", os.path.join(self.folder, "sink.yaml")]
+                "--sink", os.path.join(self.folder, "sink.yaml"),
+                "--console", os.path.join(self.folder, "console.yaml")]
 
 
 class PosternEpoll(Postern):
