@@ -246,14 +246,13 @@ static void tell_overruled(struct control *ctl, const json_t *paths)
 			    json_array_size(paths) - OVERRULED_TOLD_MAX);
 }
 
-static void tell_restart(const struct relay_config *was, const struct relay_config *is)
+static void tell_restart(json_t *keys)
 {
-	json_t *keys = control_needs_restart(was, is), *key;
+	json_t *key;
 	size_t i;
 
 	json_array_foreach(keys, i, key) log_warning(
 		"control", "%s changes only with the next start", json_string_value(key));
-	json_decref(keys);
 }
 
 /* Puts what the file says now in force, beside what consoles changed. False: the log tells. */
@@ -262,17 +261,21 @@ static bool apply_file(struct control *ctl, const json_t *merged)
 	struct conf_errors errors = {.file = "configuration file and consoles' changes together"};
 	char why[256] = "out of memory";
 	struct snapshot *s = NULL;
+	json_t *keys = NULL;
 
 	if (merged)
 		s = control_snapshot(ctl, merged, &errors, why, sizeof why);
 	if (s)
-		tell_restart(&ctl->current->config, &s->config);
+		keys = control_needs_restart(&ctl->current->config, &s->config);
 	bool ok =
 		s && control_apply(ctl, s, merged, "SIGHUP", "file read again", 0, why, sizeof why);
-	if (!ok)
+	if (ok)
+		tell_restart(keys);
+	else
 		log_error("control", "the configuration file is not in force: %s",
 			  errors.count > 0 ? "it does not go with what consoles changed" : why);
 	load_log(LOG_LEVEL_ERROR, errors.text);
+	json_decref(keys);
 	conf_errors_free(&errors);
 	return ok;
 }

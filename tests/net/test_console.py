@@ -266,9 +266,10 @@ def test_console_reload(lab):
     boss.run("relay", "config", "apply",
              boss.edited(lambda text: text + "\nlimits:\n  sessions: 500\n  legs: 50\n"))
     set_blocks(config, {"listen": listen(443, 8443), "limits": "  sessions: 600\n",
-                        "revoked": "  - agent: thief\n"})
+                        "revoked": "  - agent: thief\n", "threads": 1})
     relay.remember()
     relay.signal(signal.SIGHUP)
+    relay.wait_for_line(r"threads changes only with the next start")
     relay.wait_for_line(r"limits\.sessions: .*the file says counts")
     assert accepts(w, 443) and accepts(w, 8443)
     listed = boss.json("grants")
