@@ -6,7 +6,7 @@
  *
  * The clock is virtual and the randomness seeded: a failure prints its seed; SIM_SEED=N begins with
  * that one.
- * links: relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c
+ * links: relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c tests/support/shaper_world.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,195 +19,14 @@
 #include <string.h>
 #include <time.h>
 
-#include "relay/shaper.h"
-
-#define MB	     1e6
-#define SESSIONS_MAX 1100u
-#define ACCOUNTS_MAX 12u
-#define SERVICES_MAX 6u
-#define RUN_MS	     10000u
-#define WARM_MS	     500u
-
-struct client {
-	struct share *share;
-	uint64_t number, looks_ms, got, waiting, rate;
-	unsigned account, service;
-	double demand; /* bytes per second; INFINITY: greedy; 0: idle */
-	double here;   /* arrived and not received yet */
-	bool paced;
-};
-
-struct world {
-	uint64_t seed, random, now_ms, tick_ms, numbers;
-	struct shaper *shaper;
-	struct shaper_limits limits;
-	struct client clients[SESSIONS_MAX];
-	size_t count;
-};
-
-static uint64_t chance(struct world *w, uint64_t below)
-{
-	w->random ^= w->random << 13;
-	w->random ^= w->random >> 7;
-	w->random ^= w->random << 17;
-	return w->random % below;
-}
+#include "tests/support/shaper_world.h"
 
 static double least(double a, double b)
 {
 	return a < b ? a : b;
 }
 
-/* Small ones as likely as large ones: an octave first, then a place in it. */
-static double between(struct world *w, double low, double high)
-{
-	unsigned octaves = 1;
-
-	while (low * (double)(2u << octaves) <= high)
-		octaves++;
-	low *= (double)(1u << chance(w, octaves));
-	return least(high, low * (1 + (double)chance(w, 1000000) / 1e6));
-}
-
-static void world_set_limits(struct world *w, struct shaper_limits limits)
-{
-	w->limits = limits;
-	shaper_set_limits(w->shaper, &limits);
-}
-
-static struct world *world_new(uint64_t seed, struct shaper_limits limits)
-{
-	struct world *w = calloc(1, sizeof *w);
-
-	assert_non_null(w);
-	w->seed = seed;
-	w->random = seed * 0x9e3779b97f4a7c15u | 1;
-	w->shaper = shaper_new();
-	assert_non_null(w->shaper);
-	world_set_limits(w, limits);
-	return w;
-}
-
-static struct client *client_join(struct world *w, unsigned account, unsigned service,
-				  double demand, uint64_t rate)
-{
-	struct client *c = &w->clients[w->count++];
-	char from[16], to[16];
-	bool failed;
-
-	assert_true(w->count <= SESSIONS_MAX);
-	*c = (struct client){.number = ++w->numbers,
-			     .looks_ms = w->now_ms,
-			     .account = account,
-			     .service = service,
-			     .demand = demand,
-			     .rate = rate};
-	snprintf(from, sizeof from, "agent-%u", account);
-	snprintf(to, sizeof to, "home/%u", service);
-	c->share = shaper_join(w->shaper, c->number, from, to, rate, &failed);
-	assert_false(failed);
-	assert_non_null(c->share);
-	return c;
-}
-
-static void client_leave(struct world *w, struct client *c)
-{
-	shaper_leave(w->shaper, c->number);
-	share_release(c->share);
-	*c = w->clients[--w->count];
-}
-
-static void world_free(struct world *w)
-{
-	while (w->count > 0)
-		client_leave(w, w->clients);
-	shaper_free(w->shaper);
-	free(w);
-}
-
-/* A worker: receives what is there and allowed. Paced, it looks again every tick or a bit later; a
- * busy machine may keep it from looking at all for a while. */
-static void client_look(struct world *w, struct client *c)
-{
-	double want = isinf(c->demand) ? 4e6 : (double)(uint64_t)c->here;
-
-	if (want < 1 || (c->paced && w->now_ms < c->looks_ms))
-		return;
-	size_t take = share_take(c->share, (size_t)want);
-	if (take == 0) {
-		c->looks_ms = w->now_ms + SHAPER_TICK_MS + chance(w, 3);
-		if (chance(w, 100) == 0)
-			c->looks_ms += 30;
-		c->paced = true;
-		c->waiting++;
-		return;
-	}
-	c->paced = false;
-	c->waiting = 0;
-	c->got += take;
-	c->here -= (double)take;
-	if (isinf(c->demand) && chance(w, 4) == 0) { /* less was there than it asked for */
-		size_t unused = take / 3;
-
-		share_return(c->share, unused);
-		c->got -= unused;
-	}
-}
-
-static void world_run(struct world *w, uint64_t ms)
-{
-	for (uint64_t end = w->now_ms + ms; w->now_ms < end; w->now_ms++) {
-		if (w->now_ms >= w->tick_ms) {
-			shaper_tick(w->shaper, w->now_ms);
-			w->tick_ms = w->now_ms + SHAPER_TICK_MS + chance(w, 3);
-			if (chance(w, 50) == 0)
-				w->tick_ms += chance(w, 100);
-		}
-		for (size_t i = 0; i < w->count; i++) {
-			struct client *c = &w->clients[i];
-
-			if (!isinf(c->demand))
-				c->here += c->demand / 1000;
-			client_look(w, c);
-		}
-	}
-}
-
-/* Runs until what began with full buckets has settled, then for ten seconds that count. */
-static void world_measure(struct world *w)
-{
-	world_run(w, WARM_MS);
-	for (size_t i = 0; i < w->count; i++)
-		w->clients[i].got = 0;
-	world_run(w, RUN_MS);
-}
-
-static double rate_of(const struct client *c)
-{
-	return (double)c->got * 1000 / RUN_MS;
-}
-
 /* ---- what is checked ------------------------------------------------------------------------ */
-
-struct sums {
-	double relay, account[ACCOUNTS_MAX], service[SERVICES_MAX];
-	double pair[ACCOUNTS_MAX][SERVICES_MAX];
-};
-
-static struct sums sums_of(const struct world *w)
-{
-	struct sums s = {0};
-
-	for (size_t i = 0; i < w->count; i++) {
-		const struct client *c = &w->clients[i];
-
-		s.relay += rate_of(c);
-		s.account[c->account] += rate_of(c);
-		s.service[c->service] += rate_of(c);
-		s.pair[c->account][c->service] += rate_of(c);
-	}
-	return s;
-}
 
 static double own_limit(const struct world *w, const struct client *c)
 {
@@ -385,128 +204,6 @@ static void test_combinations(void **state)
 	assert_true(odd <= 1);
 }
 
-/* ---- within five per cent, both ways -------------------------------------------------------- */
-
-#define LUMP_BYTES 4096.0 /* a hungry session waits for so many, so as to send no crumbs */
-
-static void check_within(const struct world *w, const char *what, unsigned which, double got,
-			 double expected, double off)
-{
-	if (got > expected + off || got < expected - off)
-		fail_msg("seed %llu, %zu sessions: %s %u had %.0f of %.0f bytes a second",
-			 (unsigned long long)w->seed, w->count, what, which, got, expected);
-}
-
-static void check_near(const struct world *w, const char *what, unsigned which, double got,
-		       double expected)
-{
-	check_within(w, what, which, got, expected, expected * 0.05);
-}
-
-/* Everybody is greedy: whatever is limited has all of its limit. */
-static void check_shares(const struct world *w)
-{
-	const struct shaper_limits *l = &w->limits;
-	struct sums sums = sums_of(w);
-
-	if (l->relay > 0)
-		check_near(w, "relay", 0, sums.relay, (double)l->relay);
-	for (unsigned a = 0; a < ACCOUNTS_MAX; a++)
-		if (l->per_agent > 0 && sums.account[a] > 0)
-			check_near(w, "agent", a, sums.account[a], (double)l->per_agent);
-	for (unsigned v = 0; v < SERVICES_MAX; v++)
-		if (l->per_service > 0 && sums.service[v] > 0)
-			check_near(w, "service", v, sums.service[v], (double)l->per_service);
-}
-
-/* A limit of its own is kept within five per cent; how late each looks moves parts of a common one
- * between equals by a bit more, and by a lump. */
-static void check_sessions(const struct world *w, size_t count, double expected, bool own)
-{
-	double off = own ? expected * 0.05 : expected * 0.1 + LUMP_BYTES * 1000 / RUN_MS;
-
-	for (size_t i = 0; i < count; i++)
-		check_within(w, "session", (unsigned)i, rate_of(&w->clients[i]), expected, off);
-}
-
-enum kind { OF_SESSION, OF_RULE, OF_AGENT, OF_SERVICE, OF_RELAY, KINDS };
-
-/* Two agents with two services, and of each such pair so many sessions. */
-static void measure_kind(enum kind kind, uint64_t rate, unsigned sessions)
-{
-	const struct shaper_limits limits[KINDS] = {[OF_SESSION] = {.per_session = rate},
-						    [OF_AGENT] = {.per_agent = rate},
-						    [OF_SERVICE] = {.per_service = rate},
-						    [OF_RELAY] = {.relay = rate}};
-	const double parts[KINDS] = {1, 1, 2.0 * sessions, 2.0 * sessions, 4.0 * sessions};
-	struct world *w = world_new(rate + sessions, limits[kind]);
-
-	for (unsigned i = 0; i < 4 * sessions; i++)
-		client_join(w, i % 2, i / 2 % 2, INFINITY, kind == OF_RULE ? rate : 0);
-	world_measure(w);
-	check_shares(w);
-	check_sessions(w, w->count, (double)rate / parts[kind], parts[kind] == 1);
-	world_free(w);
-}
-
-static void test_each_limit(void **state)
-{
-	static const uint64_t rates[] = {200000, 2000000, 50000000, 1000000000};
-	static const unsigned sessions[] = {1, 5, 50};
-
-	for (enum kind kind = OF_SESSION; kind < KINDS; kind++)
-		for (size_t r = 0; r < sizeof rates / sizeof rates[0]; r++)
-			for (size_t s = 0; s < sizeof sessions / sizeof sessions[0]; s++)
-				measure_kind(kind, rates[r], sessions[s]);
-}
-
-/* A limit that changes counts from then on, up and down. */
-static void test_changed_limit(void **state)
-{
-	static const uint64_t rates[] = {2000000, 50000000, 500000, 8000000};
-	struct world *w = world_new(1, (struct shaper_limits){0});
-
-	for (unsigned i = 0; i < 6; i++)
-		client_join(w, i % 3, 0, INFINITY, 1000);
-	for (size_t r = 0; r < sizeof rates / sizeof rates[0]; r++) {
-		for (size_t i = 0; i < w->count; i++)
-			shaper_set_rate(w->shaper, w->clients[i].number, rates[r]);
-		world_measure(w);
-		check_sessions(w, w->count, (double)rates[r], true);
-		world_set_limits(w, (struct shaper_limits){.per_agent = rates[r]});
-		world_measure(w);
-		check_shares(w);
-		world_set_limits(w, (struct shaper_limits){.relay = rates[r]});
-		world_measure(w);
-		check_shares(w);
-		world_set_limits(w, (struct shaper_limits){0});
-	}
-	world_free(w);
-}
-
-/* One agent has all the sessions but one: half is his, in equal parts, and half is the one's. */
-static void test_thousand_against_one(void **state)
-{
-	static const struct shaper_limits limits[] = {
-		{.relay = 100000000},
-		{.per_service = 100000000},
-		{.relay = 100000000, .per_session = 60000000}};
-
-	for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
-		struct world *w = world_new(i + 1, limits[i]);
-
-		for (unsigned s = 0; s < 1000; s++)
-			client_join(w, 0, 0, INFINITY, 0);
-		client_join(w, 1, 0, INFINITY, 0);
-		world_measure(w);
-		check_shares(w);
-		check_near(w, "session", 1000, rate_of(&w->clients[1000]), 50 * MB);
-		check_sessions(w, 1000, 0.05 * MB, false);
-		assert_int_equal(unfair(w, 0.15), 0);
-		world_free(w);
-	}
-}
-
 /* Those who want little are not made to wait for those who want all. */
 static void test_little_is_quick(void **state)
 {
@@ -646,9 +343,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_combinations),
-		cmocka_unit_test(test_each_limit),
-		cmocka_unit_test(test_changed_limit),
-		cmocka_unit_test(test_thousand_against_one),
 		cmocka_unit_test(test_little_is_quick),
 		cmocka_unit_test(test_comings_and_goings),
 		cmocka_unit_test(test_cost),
