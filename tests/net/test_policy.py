@@ -115,6 +115,9 @@ def test_console_revoke(lab):
     assert not agents.get("laptop", {}).get("online"), agents
     assert "link: up" not in laptop.log()
     assert "lost in a train" in str(boss.json("grants")["revoked"])
+    boss.run("revoke", "laptop", "--note", "stolen, rather")  # says it again, in other words
+    revoked = boss.json("grants")["revoked"]
+    assert [r["note"] for r in revoked] == ["stolen, rather"], revoked
     boss.run("unrevoke", "laptop")
     wait_until("laptop is let in again", lambda: reachable(w.laptop), 15, 0.5)
 
