@@ -19,7 +19,10 @@ def page(name):
 def sections(text, level):
     """{title: lines} of a page's .Sh or .Ss."""
     stop = r"\.S[sh] " if level == "Ss" else r"\.Sh "
-    return dict(re.findall(rf"^\.{level} (.*)\n((?:(?!{stop}).*\n)*)", text, re.MULTILINE))
+    found = re.findall(rf"^\.{level} (.*)\n((?:(?!{stop}).*\n)*)", text, re.MULTILINE)
+    titles = [title for title, _ in found]
+    assert len(set(titles)) == len(titles), f"a section stands there twice: {titles}"
+    return dict(found)
 
 
 def written(text):
