@@ -82,6 +82,8 @@ def is_reset(sock, timeout=SOON):
         sock.recv(1)
     except ConnectionResetError:
         return True
+    except TimeoutError:
+        pass
     return False
 
 
