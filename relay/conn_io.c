@@ -227,3 +227,31 @@ void conn_start_tls(struct conn *c, const uint8_t *data, size_t len)
 	conn_set_phase(c, CONN_HANDSHAKE);
 	conn_set_deadline(c, c->worker->snap->config.limits.handshake_ms);
 }
+
+bool conn_feed(struct conn *c, const uint8_t *data, size_t len)
+{
+	if (len == 0 || tls_feed(c->tls, data, len))
+		return true;
+	conn_close(c, REASON_LIMIT_MEMORY);
+	return false;
+}
+
+bool conn_decrypt(struct conn *c, size_t limit, enum reason beyond)
+{
+	uint8_t *plain = c->worker->plain;
+	size_t n;
+
+	switch (tls_read(c->tls, plain, PLAIN_BYTES, &n)) {
+	case TLS_OK:
+		break;
+	case TLS_AGAIN:
+		return false;
+	default:
+		conn_finish(c);
+		return false;
+	}
+	if (conn_keep(c, plain, n, limit))
+		return true;
+	conn_refuse(c, beyond);
+	return false;
+}
