@@ -52,52 +52,58 @@ SSL_LIBS := -L$(SSL_DIR) -Wl,-rpath,$(SSL_DIR) -lssl -lcrypto
 endif
 
 # ---- sources, by layer: core <- parsers <- engines <- programs (make layers checks it) ------------
-CORE_SRC := core/addr.c core/buffers.c core/conf.c core/conf_bind.c core/conf_check.c core/conf_diff.c \
-	core/conf_error.c core/conf_json.c core/conf_value.c core/conf_yaml.c core/confine.c \
-	core/datagrams.c core/feed.c core/isolation.c core/lines.c core/log.c core/notify.c \
-	core/options.c core/resolve.c core/ring.c core/ring_epoll.c core/ring_uring.c core/slab.c \
-	core/timer.c
+CORE_SRC := \
+	core/addr.c core/buffers.c core/conf.c core/conf_bind.c core/conf_check.c core/conf_diff.c \
+	core/conf_error.c core/conf_json.c core/conf_merge.c core/conf_value.c core/conf_yaml.c \
+	core/confine.c core/datagrams.c core/feed.c core/isolation.c core/journal.c core/lines.c \
+	core/log.c core/notify.c core/options.c core/resolve.c core/ring.c core/ring_epoll.c \
+	core/ring_uring.c core/slab.c core/timer.c
 PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c core/parse/jsonrpc.c \
 	core/parse/proxy.c core/parse/reason.c core/parse/socks5.c core/parse/wire.c \
 	natpmp/natpmp.c natpmp/pcp.c stun/message.c upnp/location.c upnp/reply.c upnp/ssdp.c
 ENGINE_SRC := agent/backoff.c agent/inner.c agent/link_state.c agent/revoked.c core/engine/calls.c \
 	core/engine/certificate.c core/engine/changes.c core/engine/config_calls.c \
-	core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c \
-	core/engine/records.c core/engine/tls.c natpmp/epoch.c natpmp/pcp_answers.c \
-	natpmp/pcp_client.c portmap/asking.c portmap/driver.c portmap/engine.c portmap/mapping.c \
-	portmap/paths.c portmap/truth.c relay/metrics_text.c relay/policy.c relay/policy_compile.c \
-	relay/policy_index.c relay/policy_source.c relay/policy_time.c relay/rendezvous.c \
-	relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c relay/site.c relay/sources.c \
-	stun/discovery.c stun/findings.c stun/lifetime.c stun/limits.c stun/server.c \
-	stun/transaction.c stun/verdict.c upnp/messages.c upnp/responders.c
-RELAYD_SRC := relay/change.c relay/config.c relay/config_ops.c relay/config_policy.c relay/config_stun.c \
-	relay/conn.c relay/console.c relay/control.c relay/doors.c relay/drain.c relay/enforce.c \
-	relay/flow.c relay/frames.c relay/front.c relay/gather.c relay/keeper.c \
-	relay/keeper_confine.c relay/keeper_serve.c relay/leg.c relay/link.c relay/listener.c \
-	relay/load.c relay/local.c relay/main.c relay/methods_act.c relay/methods_policy.c \
-	relay/methods_see.c relay/metrics.c relay/near.c relay/pace.c relay/public.c relay/records.c \
-	relay/relay.c relay/report.c relay/session.c relay/snapshot.c relay/splicer.c relay/stun.c \
-	relay/stun_stream.c relay/udp.c relay/web.c relay/worker.c
-AGENT_LIB_SRC := agent/agent.c agent/apply.c agent/bulk.c agent/channel.c agent/config.c agent/connector.c \
-	agent/control.c agent/dial.c agent/entrance.c agent/http_proxy.c agent/leg.c agent/legs.c \
-	agent/link.c agent/links.c agent/listener.c agent/methods.c agent/publish.c agent/request.c \
-	agent/self.c agent/session.c agent/socks5.c agent/state.c agent/stdio.c agent/stream.c
+	core/engine/expiry.c core/engine/identity.c core/engine/identity_relay.c \
+	core/engine/identity_verify.c core/engine/records.c core/engine/records_calls.c \
+	core/engine/tls.c natpmp/epoch.c natpmp/pcp_answers.c natpmp/pcp_client.c portmap/asking.c \
+	portmap/driver.c portmap/engine.c portmap/mapping.c portmap/paths.c portmap/truth.c \
+	relay/metrics_text.c relay/policy.c relay/policy_compile.c relay/policy_index.c \
+	relay/policy_source.c relay/policy_time.c relay/rendezvous.c relay/shaper.c \
+	relay/shaper_tables.c relay/shaper_tick.c relay/site.c relay/sources.c stun/discovery.c \
+	stun/findings.c stun/lifetime.c stun/limits.c stun/server.c stun/transaction.c \
+	stun/verdict.c upnp/messages.c upnp/responders.c
+RELAYD_SRC := \
+	relay/change.c relay/config.c relay/config_ops.c relay/config_policy.c relay/config_stun.c \
+	relay/conn.c relay/conn_io.c relay/console.c relay/control.c relay/doors.c relay/drain.c \
+	relay/enforce.c relay/expire.c relay/flow.c relay/frames.c relay/front.c relay/gather.c \
+	relay/keeper.c relay/keeper_confine.c relay/keeper_serve.c relay/leg.c relay/link.c \
+	relay/listener.c relay/load.c relay/local.c relay/main.c relay/methods_act.c \
+	relay/methods_policy.c relay/methods_see.c relay/metrics.c relay/near.c relay/pace.c \
+	relay/public.c relay/records.c relay/relay.c relay/report.c relay/session.c \
+	relay/snapshot.c relay/splicer.c relay/stun.c relay/stun_stream.c relay/udp.c relay/web.c \
+	relay/worker.c
+AGENT_LIB_SRC := \
+	agent/agent.c agent/apply.c agent/bulk.c agent/channel.c agent/config.c agent/connector.c \
+	agent/control.c agent/dial.c agent/entrance.c agent/expire.c agent/http_proxy.c \
+	agent/leg.c agent/legs.c agent/link.c agent/links.c agent/listener.c agent/methods.c \
+	agent/publish.c agent/request.c agent/self.c agent/session.c agent/socks5.c agent/state.c \
+	agent/stdio.c agent/stream.c
 AGENTD_SRC := agent/main.c
 # A STUN client's sockets.
 STUN_LIB_SRC := stun/round.c stun/stream.c stun/survey.c
 # The NAT helper: what drives each protocol, and the program around them.
 NATD_LIB_SRC := natpmp/announce_listener.c natpmp/driver_natpmp.c natpmp/driver_pcp.c \
-	natpmp/gateway_socket.c natpmp/natpmp_gateway.c natpmp/natpmp_lane.c \
-	portmap/launcher.c portmap/launcher_main.c portmap/network.c portmap/rtnetlink.c \
-	upnp/channel.c upnp/driver.c upnp/exchange.c upnp/igd.c upnp/listener.c upnp/search.c \
-	upnp/side.c upnp/worker.c upnp/worker_duties.c upnp/worker_inspect.c
+	natpmp/gateway_socket.c natpmp/natpmp_gateway.c natpmp/natpmp_lane.c portmap/launcher.c \
+	portmap/launcher_main.c portmap/network.c portmap/rtnetlink.c upnp/channel.c upnp/driver.c \
+	upnp/exchange.c upnp/igd.c upnp/listener.c upnp/search.c upnp/side.c upnp/worker.c \
+	upnp/worker_duties.c upnp/worker_inspect.c
 NATD_SRC :=
-CTL_SRC := ctl/agent_commands.c ctl/arguments.c ctl/bundle.c ctl/check.c ctl/check_tls.c \
-	ctl/configure.c ctl/connect.c ctl/console_config.c ctl/document.c ctl/door.c ctl/files.c \
-	ctl/grant.c ctl/grant_notes.c ctl/main.c ctl/pki.c ctl/pki_make.c ctl/pki_show.c \
-	ctl/pki_store.c ctl/rates.c ctl/records.c ctl/relay_act.c ctl/relay_config.c \
-	ctl/relay_line.c ctl/relay_see.c ctl/rpc.c ctl/show.c ctl/stun.c ctl/stun_report.c ctl/top.c \
-	ctl/top_draw.c ctl/tunnel.c ctl/units.c ctl/when.c
+CTL_SRC := ctl/agent_commands.c ctl/agent_list.c ctl/arguments.c ctl/bundle.c ctl/check.c \
+	ctl/check_tls.c ctl/configure.c ctl/connect.c ctl/console_config.c ctl/document.c \
+	ctl/door.c ctl/files.c ctl/grant.c ctl/grant_notes.c ctl/main.c ctl/pki.c ctl/pki_make.c \
+	ctl/pki_show.c ctl/pki_store.c ctl/rates.c ctl/records.c ctl/relay_act.c ctl/relay_line.c \
+	ctl/relay_see.c ctl/rpc.c ctl/show.c ctl/stun.c ctl/stun_report.c ctl/top.c ctl/top_draw.c \
+	ctl/tunnel.c ctl/units.c ctl/when.c
 
 # ---- flags --------------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
@@ -249,7 +255,6 @@ bench:
 	@tests/deps build $(BUILD_PACKAGES)
 	@tests/deps bench $(BENCH_PACKAGES)
 	+$(Q)$(SUBMAKE) all $(B)/bench/load $(B)/bench/policy
-	@$(B)/bench/policy
 	@bench/run --build $(B)
 
 # ---- what keeps the code as it is ----------------------------------------------------------------

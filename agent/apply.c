@@ -157,6 +157,7 @@ static void adopt(struct control *ctl, struct proposal *p, struct agent_link **l
 	a->config = ctl->config = p->config;
 	p->config = NULL;
 	agent_self_adopt(a, &p->self);
+	ring_timer_set(a->ring, &ctl->expiry_timer, 0);
 	log_set_level((enum log_level)a->config->log_level);
 	entrances_adopt(a->entrances, a->config);
 	agent_links_adopt(a, links, a->config->relays.count);

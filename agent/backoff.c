@@ -26,10 +26,16 @@ void backoff_set_max(struct backoff *b, uint64_t max_ms)
 	b->max_ms = max_ms > b->first_ms ? max_ms : b->first_ms;
 }
 
+uint64_t backoff_within(struct backoff *b, uint64_t bound_ms)
+{
+	uint64_t half = bound_ms / 2;
+
+	return half + draw(b) % (bound_ms - half + 1);
+}
+
 static uint64_t next_below(struct backoff *b, uint64_t cap_ms)
 {
-	uint64_t half = b->bound_ms / 2;
-	uint64_t delay = half + draw(b) % (b->bound_ms - half + 1);
+	uint64_t delay = backoff_within(b, b->bound_ms);
 
 	b->bound_ms = b->bound_ms > cap_ms / 2 ? cap_ms : b->bound_ms * 2;
 	return delay;

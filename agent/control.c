@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "agent/control_internal.h"
-#include "core/log.h"
+#include "core/journal.h"
 
 #define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
@@ -117,6 +117,7 @@ void agent_event(struct agent *a, const char *kind, const char *format, ...)
 	for (struct caller *c = ctl->calls.callers; c; c = c->next)
 		if (c->follows_events)
 			caller_notify(c, "event", json_incref(data));
+	journal_record(LOG_LEVEL_NOTICE, data);
 	json_decref(data);
 }
 
@@ -133,6 +134,8 @@ bool agent_control_open(struct agent *a, const json_t *document, struct state *s
 	ctl->calls = (struct calls){.tables = tables, .control = ctl, .admin_remedy = ""};
 	ctl->overrides = *overrides;
 	ctl->trial.fire = agent_trial_over;
+	ctl->expiry_timer.fire = agent_expiry_look;
+	ctl->expiry = (struct expiry)EXPIRY_UNTOLD;
 	ctl->changes = changes_new(agent_config_fields(), document, time(NULL));
 	if (!ctl->changes) {
 		free(ctl);
@@ -142,6 +145,7 @@ bool agent_control_open(struct agent *a, const json_t *document, struct state *s
 	ctl->calls.config = &agent_config_ops;
 	ctl->state = state;
 	a->control = ctl;
+	ring_timer_set(a->ring, &ctl->expiry_timer, 0);
 	return true;
 }
 
@@ -151,6 +155,7 @@ void agent_control_stop(struct control *ctl)
 		return;
 	ctl->stopping = true;
 	ring_timer_cancel(ctl->agent->ring, &ctl->trial);
+	ring_timer_cancel(ctl->agent->ring, &ctl->expiry_timer);
 	for (struct console *c = ctl->consoles; c; c = c->next)
 		lines_close(&c->lines);
 }

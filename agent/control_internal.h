@@ -9,6 +9,7 @@
 #include "agent/state.h"
 #include "core/engine/calls.h"
 #include "core/engine/config_calls.h"
+#include "core/engine/expiry.h"
 #include "core/engine/records.h"
 #include "core/lines.h"
 
@@ -29,8 +30,10 @@ struct control {
 	struct changes *changes;
 	struct agent_config *config; /* in force, when it is not what the agent began with */
 	struct agent_overrides overrides;
-	struct state *state; /* NULL: nothing is ever written */
-	struct timer trial;  /* an unconfirmed change runs out */
+	struct state *state;	   /* NULL: nothing is ever written */
+	struct timer trial;	   /* an unconfirmed change runs out */
+	struct timer expiry_timer; /* looks at our own certificate */
+	struct expiry expiry;
 	bool stopping;
 };
 
@@ -38,5 +41,7 @@ extern const struct method agent_methods[]; /* methods.c */
 /* apply.c */
 extern const struct config_ops agent_config_ops;
 void agent_trial_over(struct timer *t, uint64_t now_ms);
+/* expire.c: looks now, and again every EXPIRY_LOOK_MS. */
+void agent_expiry_look(struct timer *t, uint64_t now_ms);
 
 #endif

@@ -109,6 +109,7 @@ static void came_up(struct agent_link *l, const struct wire_message *m)
 	assert(m);				     /* only WELCOME leads here */
 	revoked_forget(&l->agent->revoked, l->slot); /* it tells them anew */
 	l->failures = 0;
+	l->told = REASON_OK;
 	l->id = m->welcome.link;
 	memcpy(l->secret, m->welcome.leg_secret, sizeof(l->secret));
 	wire_bytes_copy(m->welcome.relay, relay, sizeof(relay));
@@ -119,22 +120,14 @@ static void came_up(struct agent_link *l, const struct wire_message *m)
 	agent_event(l->agent, "link.up", "{s:s}", "relay", l->label);
 }
 
-/* What the operator must act on is an error; what passes by itself is not. */
-static void log_trouble(const struct agent_link *l)
+/* What the operator must act on is an error, once; what passes by itself is not. */
+static void log_trouble(struct agent_link *l)
 {
 	enum log_level level = l->failures > 1 ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
 
-	switch (l->state.reason) {
-	case REASON_REPLACED:
-	case REASON_CERT_UNTRUSTED:
-	case REASON_CERT_EXPIRED:
-	case REASON_CERT_ROLE:
-	case REASON_REVOKED:
-	case REASON_VERSION:
-		level = LOG_LEVEL_ERROR;
-		break;
-	default:
-		break;
+	if (link_state_refused(&l->state) || l->state.reason == REASON_REPLACED) {
+		level = l->told == l->state.reason ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR;
+		l->told = l->state.reason;
 	}
 	log_at(level, "link", "relay=%s: %s; next attempt in %.1f s", l->label, l->state.why,
 	       (double)l->state.retry_ms / 1000);
@@ -242,6 +235,8 @@ static void act(struct agent_link *l, unsigned actions, const struct wire_messag
 	}
 	if (l->retired_ms && l->state.phase == LINK_WAITING)
 		agent_link_stop(l, l->state.why);
+	else if (link_state_refused(&l->state))
+		agent_link_refused(l->agent);
 }
 
 /* ---- what happens ---- */

@@ -22,6 +22,7 @@ struct agent_link {
 	struct channel channel;
 	bool dial_wanted;  /* the connection before is still being closed */
 	unsigned failures; /* in a row, for the log's level */
+	enum reason told;  /* as an error, until the link is up */
 
 	/* From WELCOME. */
 	uint64_t id;
@@ -69,6 +70,11 @@ void agent_links_free(struct agent *a);
 struct agent_link *agent_next_link(struct agent *a, size_t *at);
 /* Any link became usable: wakes the requests that wait for one. */
 void agent_link_usable(struct agent *a);
+/* A link was refused: those that wait are told when no other may come up. */
+void agent_link_refused(struct agent *a);
+/* Whether every relay has refused this agent for what will not pass by itself; *why is the first
+ * one's reason then. */
+bool agent_links_refused(const struct agent *a, enum reason *why) MUST_CHECK;
 /* Why there is no usable link, for people. */
 void agent_describe_links(const struct agent *a, char *out, size_t room);
 

@@ -35,21 +35,47 @@ void link_state_init(struct link_state *l, uint64_t retry_max_ms, uint64_t seed)
 	backoff_init(&l->backoff, FIRST_RETRY_MS, retry_max_ms, seed);
 }
 
-/* How long to stay away after reason. */
-static uint64_t pause_for(struct link_state *l, enum reason reason)
+static bool is_lasting(enum reason reason)
 {
 	switch (reason) {
-	case REASON_REPLACED:
-		return backoff_next_slow(&l->backoff, LINK_REPLACED_MS, LINK_REPLACED_MAX_MS);
 	case REASON_CERT_UNTRUSTED:
 	case REASON_CERT_EXPIRED:
 	case REASON_CERT_ROLE:
 	case REASON_REVOKED:
 	case REASON_VERSION:
-		return later_of(l->retry_max_ms, FIRST_RETRY_MS);
+		return true;
 	default:
-		return backoff_next(&l->backoff);
+		return false;
 	}
+}
+
+bool link_state_refused(const struct link_state *l)
+{
+	return l->phase == LINK_WAITING && is_lasting(l->reason);
+}
+
+static uint64_t pause_revoked(struct link_state *l, uint64_t now_ms)
+{
+	uint64_t bound_ms = later_of(l->retry_max_ms, FIRST_RETRY_MS);
+
+	if (!l->revoked)
+		l->revoked_ms = now_ms;
+	l->revoked = true;
+	if (now_ms - l->revoked_ms < LINK_REVOKED_SOON_MS && bound_ms > LINK_REVOKED_MS)
+		bound_ms = LINK_REVOKED_MS;
+	return backoff_within(&l->backoff, bound_ms);
+}
+
+/* How long to stay away after reason. */
+static uint64_t pause_for(struct link_state *l, uint64_t now_ms, enum reason reason)
+{
+	if (reason == REASON_REPLACED)
+		return backoff_next_slow(&l->backoff, LINK_REPLACED_MS, LINK_REPLACED_MAX_MS);
+	if (reason == REASON_REVOKED)
+		return pause_revoked(l, now_ms);
+	if (is_lasting(reason))
+		return later_of(l->retry_max_ms, FIRST_RETRY_MS);
+	return backoff_next(&l->backoff);
 }
 
 static unsigned wait_after(struct link_state *l, uint64_t now_ms, enum reason reason)
@@ -59,7 +85,7 @@ static unsigned wait_after(struct link_state *l, uint64_t now_ms, enum reason re
 	if (was_up)
 		backoff_lasted(&l->backoff, now_ms - l->up_since_ms);
 	l->reason = reason;
-	l->retry_ms = pause_for(l, reason);
+	l->retry_ms = pause_for(l, now_ms, reason);
 	if (l->drain_until_ms > now_ms + l->retry_ms)
 		l->retry_ms = l->drain_until_ms - now_ms;
 	l->drain_until_ms = 0;
@@ -115,6 +141,7 @@ static unsigned welcomed(struct link_state *l, uint64_t now_ms, const struct wir
 	l->ping_due_ms = now_ms + l->interval_ms;
 	l->up_since_ms = now_ms;
 	l->publishing = 1;
+	l->revoked = false;
 	change(l, LINK_UP);
 	return LINK_DO_UP | LINK_DO_PUBLISH;
 }

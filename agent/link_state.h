@@ -17,7 +17,9 @@
  *
  * What makes an agent wait longer than its back-off: another agent of the same name (they would
  * replace each other for ever), a refused certificate or a revoked name (it will not get better by
- * itself), and a relay that says when to come back.
+ * itself), and a relay that says when to come back. A revoked name asks every 5 to 10 seconds for
+ * ten minutes, so that it is soon back when the operator thinks again; then as seldom as the
+ * others, so that many of them do not wear out the relay.
  */
 #ifndef POSTERN_AGENT_LINK_STATE_H
 #define POSTERN_AGENT_LINK_STATE_H
@@ -34,7 +36,10 @@
 #define LINK_SILENT_INTERVALS 3u	     /* this long without a word: the link is dead */
 #define LINK_REPLACED_MS      30000u	     /* first wait after BYE{REPLACED} */
 #define LINK_REPLACED_MAX_MS  (10u * 60000u) /* and the longest */
-#define LINK_DRAIN_MAX_MS     (10u * 60000u) /* a relay cannot send us away for longer */
+/* A revoked name is often let in again soon after; for so long it asks so often. */
+#define LINK_REVOKED_MS	     10000u
+#define LINK_REVOKED_SOON_MS (10u * 60000u)
+#define LINK_DRAIN_MAX_MS    (10u * 60000u) /* a relay cannot send us away for longer */
 
 /* In brackets: the messages that may arrive. Any other ends the link with BYE{PROTOCOL}. */
 enum link_phase {
@@ -74,6 +79,8 @@ struct link_state {
 	uint64_t token;		 /* of the last PING */
 	uint64_t retry_ms;	 /* the wait just begun */
 	uint64_t drain_until_ms; /* 0, or not before this */
+	uint64_t revoked_ms;	 /* when the relay first said so; of use while revoked */
+	bool revoked;		 /* until it lets us in again */
 	unsigned changes;	 /* of phase, ever */
 	unsigned publishing;	 /* PUBLISHes that are unanswered */
 	enum reason reason;
@@ -111,6 +118,9 @@ static inline bool link_state_live(const struct link_state *l)
 {
 	return l->phase == LINK_UP || l->phase == LINK_DRAINING;
 }
+
+/* Turned away for what will not pass by itself: a certificate, a revocation, a version. */
+bool link_state_refused(const struct link_state *l);
 
 const char *link_phase_name(enum link_phase phase);
 

@@ -201,6 +201,25 @@ void agent_link_usable(struct agent *a)
 	}
 }
 
+bool agent_links_refused(const struct agent *a, enum reason *why)
+{
+	for (size_t i = 0; i < a->link_count; i++)
+		if (!link_state_refused(&a->links[i]->state))
+			return false;
+	if (a->link_count == 0)
+		return false;
+	*why = a->links[0]->state.reason;
+	return true;
+}
+
+void agent_link_refused(struct agent *a)
+{
+	enum reason why;
+
+	if (agent_links_refused(a, &why))
+		agent_link_usable(a); /* to find that none is */
+}
+
 void agent_describe_links(const struct agent *a, char *out, size_t room)
 {
 	size_t n = 0;

@@ -14,9 +14,12 @@
 #include "agent/entrance.h"
 #include "agent/state.h"
 #include "core/isolation.h"
+#include "core/journal.h"
 #include "core/log.h"
 #include "core/notify.h"
 #include "core/options.h"
+
+#define OTHER_DESCRIPTORS 64u /* links, listeners, the resolver's */
 
 #define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
@@ -69,22 +72,6 @@ static int open_signals(void)
 
 /* ---- beginning and end ---- */
 
-/* Every session takes two descriptors. */
-static void raise_descriptor_limit(const struct agent_config *config)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < config->max_sessions * 2 + 64)
-		log_warning(
-			"agent",
-			"the limit of descriptors (%llu) is below two for each of max_sessions; "
-			"raise LimitNOFILE",
-			(unsigned long long)limit.rlim_cur);
-}
-
 static void on_stop(struct agent *a)
 {
 	struct program *p = container(a, struct program, agent);
@@ -125,6 +112,24 @@ struct beginning {
 	struct agent_overrides overrides;
 };
 
+/* Every session takes two descriptors. Only who asked for so many sessions is warned. */
+static void raise_descriptor_limit(const struct beginning *b)
+{
+	bool asked = json_object_get(b->document, "max_sessions");
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+	    limit.rlim_cur < b->config.max_sessions * 2 + OTHER_DESCRIPTORS)
+		log_at(asked ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "agent",
+		       "the limit of descriptors (%llu) is below two for each of max_sessions "
+		       "(%llu); raise LimitNOFILE, or lower max_sessions",
+		       (unsigned long long)limit.rlim_cur,
+		       (unsigned long long)b->config.max_sessions);
+}
+
 static int run(struct program *p, struct beginning *b)
 {
 	const struct agent_config *config = &b->config;
@@ -135,11 +140,14 @@ static int run(struct program *p, struct beginning *b)
 	p->signal_fd = open_signals();
 	if (p->signal_fd < 0)
 		die("signals cannot be watched: %s", strerror(errno));
-	raise_descriptor_limit(config);
+	raise_descriptor_limit(b);
 	if (!agent_open(&p->agent, config, engine, false, why, sizeof(why)))
 		die("%s", why);
 	if (notify_open() < 0)
 		log_warning("agent", "the service manager's socket cannot be used");
+	error = journal_open(JOURNAL_SOCKET, "postern-agent");
+	if (error < 0)
+		log_warning("agent", "events will not be in the journal: %s", strerror(-error));
 	p->agent.on_stop = on_stop;
 	open_entrances(&p->agent);
 	if (!agent_control_open(&p->agent, b->document, b->state, &b->overrides))
@@ -158,6 +166,7 @@ static int run(struct program *p, struct beginning *b)
 		log_error("agent", "the event ring failed: %s", strerror(-error));
 	agent_log_status(&p->agent);
 	agent_close(&p->agent);
+	journal_close();
 	notify_close();
 	return error ? 1 : 0;
 }

@@ -3,6 +3,7 @@
 #include "agent/control_internal.h"
 #include "agent/link.h"
 #include "agent/session.h"
+#include "core/engine/records_calls.h"
 
 #define SESSIONS_LISTED 1000u
 
@@ -97,27 +98,8 @@ static void status_run(struct call *c)
 
 static void events_run(struct call *c)
 {
-	json_int_t after = json_integer_value(json_object_get(c->params, "after"));
-	json_t *limit = json_object_get(c->params, "limit");
-	json_int_t most = limit ? json_integer_value(limit) : 100;
-
-	if (after < 0 || most < 0) {
-		call_fail(c, JSONRPC_INVALID_PARAMS, NULL, "after and limit are not negative");
-		return;
-	}
-	if (json_is_true(json_object_get(c->params, "follow")))
-		c->caller->follows_events = true;
-	call_answer(c,
-		    json_pack("{s:o}", "events",
-			      records_list(&c->control->events, (uint64_t)after, (uint64_t)most)));
+	records_answer(c, &c->control->events, "events", &c->caller->follows_events);
 }
-
-static const struct method_param events_params[] = {
-	{"after", "integer", false, "only events with a higher number"},
-	{"limit", "integer", false, "the newest so many; 100 when absent"},
-	{"follow", "boolean", false, "also send what comes from now on, as notifications"},
-	{.name = NULL},
-};
 
 const struct method agent_methods[] = {
 	{.name = "status",
@@ -132,7 +114,7 @@ const struct method agent_methods[] = {
 	 .level = CALLER_READ,
 	 .run = events_run,
 	 .help = "what happened: links, sessions, refusals, changes",
-	 .params = events_params,
+	 .params = records_params,
 	 .result = "{events: [{number, at, kind, ...}]}; notifications \"event\" when following"},
 	{.name = NULL},
 };

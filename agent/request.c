@@ -253,8 +253,20 @@ static void woken(struct agent_session *s)
 	try_next(r);
 }
 
-/* Asks the next relay; with none left, fails with the last answer, or waits where all that is
- * missing is a link. */
+/* All that is missing is a link: waits for one, unless none is to be had. */
+static void wait_for_link(struct request *r)
+{
+	enum reason reason;
+
+	if (!agent_links_refused(r->session.agent, &reason)) {
+		r->session.wake = woken;
+		return;
+	}
+	agent_describe_links(r->session.agent, r->text, sizeof(r->text));
+	fail(r, reason, r->text);
+}
+
+/* Asks the next relay; with none left, fails with the last answer, or waits. */
 static void try_next(struct request *r)
 {
 	struct agent *a = r->session.agent;
@@ -272,7 +284,7 @@ static void try_next(struct request *r)
 	    (r->reason != REASON_OK && r->reason != REASON_LINK_GONE))
 		fail(r, r->reason, r->text);
 	else
-		r->session.wake = woken;
+		wait_for_link(r);
 }
 
 void request_start(struct agent *a, int local, const char *to_agent, const char *service,

@@ -32,7 +32,8 @@ static const char usage[] =
 	"  --prepared N          rate: sessions to prepare before the clock starts; 0\n"
 	"  --warm S --seconds S  0.3 and 2\n"
 	"  --deadline S          give up after; 60\n"
-	"  --source FILE --sink FILE   the two agents' bundles (postern)\n";
+	"  --source FILE --sink FILE   the two agents' bundles (postern)\n"
+	"  --console FILE --poll N     a console asks for the status N times a second (postern)\n";
 
 enum {
 	OPT_PATH = 1,
@@ -48,7 +49,9 @@ enum {
 	OPT_SECONDS,
 	OPT_DEADLINE,
 	OPT_SOURCE,
-	OPT_SINK
+	OPT_SINK,
+	OPT_CONSOLE,
+	OPT_POLL
 };
 
 static const struct option long_options[] = {
@@ -66,6 +69,8 @@ static const struct option long_options[] = {
 	{"deadline", required_argument, NULL, OPT_DEADLINE},
 	{"source", required_argument, NULL, OPT_SOURCE},
 	{"sink", required_argument, NULL, OPT_SINK},
+	{"console", required_argument, NULL, OPT_CONSOLE},
+	{"poll", required_argument, NULL, OPT_POLL},
 	{NULL, 0, NULL, 0},
 };
 
@@ -151,6 +156,12 @@ static void take_option(struct load_options *o, int opt, const char *arg)
 	case OPT_SINK:
 		o->sink_bundle = arg;
 		break;
+	case OPT_CONSOLE:
+		o->console_bundle = arg;
+		break;
+	case OPT_POLL:
+		o->poll = number(arg, 1000);
+		break;
 	default:
 		fputs(usage, stderr);
 		exit(2);
@@ -230,6 +241,8 @@ int main(int argc, char **argv)
 	wait_for(&s->sink_ready);
 	ends[1] = start_end(&o, s, true);
 	wait_for(&s->source_ready);
+	if (o.poll > 0)
+		load_poll_start(&o, s);
 	o.test->report(&o, s);
 	fflush(stdout);
 	signal(SIGCHLD, SIG_DFL);

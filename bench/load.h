@@ -34,13 +34,14 @@ struct load_options {
 	unsigned sessions;
 	unsigned workers;  /* threads that set sessions up */
 	unsigned prepared; /* rate: sessions to prepare ahead; 0: none */
+	unsigned poll;	   /* a console asks so often in a second; 0: none */
 	unsigned rate; /* ping: round trips per second over all sessions; 0: as fast as they go */
 	double warm_s, seconds;
 	unsigned deadline_s;
 	int pids[LOAD_PIDS_MAX]; /* the relay's processes */
 	size_t pid_count;
-	const char *source_bundle,
-		*sink_bundle; /* of the two agents, as `postern pki issue` made */
+	const char *source_bundle, *sink_bundle,
+		*console_bundle; /* as `postern pki issue` made them */
 };
 
 /* The relay's processes, from outside. */
@@ -52,12 +53,13 @@ struct load_usage {
 
 /* What both ends and the coordinator see. */
 struct load_shared {
-	_Atomic bool sink_ready;   /* the sink can be reached: the source may begin */
-	_Atomic bool source_ready; /* all sessions stand */
-	_Atomic bool measuring;	   /* samples count; rate: begin */
-	_Atomic uint64_t bytes;	   /* arrived at the sink */
-	_Atomic uint64_t sessions; /* rate: completed; stun: answers */
-	_Atomic uint64_t claimed;  /* rate: begun; stun: lost */
+	_Atomic bool sink_ready;	 /* the sink can be reached: the source may begin */
+	_Atomic bool source_ready;	 /* all sessions stand */
+	_Atomic bool measuring;		 /* samples count; rate: begin */
+	_Atomic uint64_t bytes;		 /* arrived at the sink */
+	_Atomic uint64_t sessions;	 /* rate: completed; stun: answers */
+	_Atomic uint64_t claimed;	 /* rate: begun; stun: lost */
+	_Atomic uint64_t polls, poll_ns; /* answered, and how long that took in all */
 	_Atomic uint64_t sample_count;
 	struct load_usage before;	       /* the relay before the ends started */
 	_Alignas(64) uint8_t note[4096];       /* of the path: what its two ends tell each other */
@@ -107,6 +109,11 @@ void load_thread(pthread_t *thread, void *(*work)(void *), void *arg);
 
 /* Opens (source) or accepts (sink) n sessions with o->workers threads; fds has n places. */
 void load_sessions(const struct load_options *o, void *state, bool source, int *fds, unsigned n);
+
+/* ---- load_poll.c ---- */
+
+/* Asks until the process ends. */
+void load_poll_start(const struct load_options *o, struct load_shared *s);
 
 /* ---- load_process.c: the relay from outside ---- */
 

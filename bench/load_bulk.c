@@ -103,22 +103,28 @@ static void bulk_sink(const struct load_options *o, struct load_shared *s, void 
 static void bulk_report(const struct load_options *o, struct load_shared *s)
 {
 	struct load_usage before, after;
-	uint64_t bytes, started;
+	uint64_t bytes, started, polls, poll_ns;
 	double seconds, cpu_s;
 
 	load_sleep_ms((unsigned)(o->warm_s * 1e3));
 	load_usage_of(o->pids, o->pid_count, false, &before);
 	bytes = atomic_load(&s->bytes);
+	polls = atomic_load(&s->polls);
+	poll_ns = atomic_load(&s->poll_ns);
 	started = load_now_ns();
 	load_sleep_ms((unsigned)(o->seconds * 1e3));
 	load_usage_of(o->pids, o->pid_count, false, &after);
 	bytes = atomic_load(&s->bytes) - bytes;
+	polls = atomic_load(&s->polls) - polls;
+	poll_ns = atomic_load(&s->poll_ns) - poll_ns;
 	seconds = (double)(load_now_ns() - started) / 1e9;
 	cpu_s = (double)(after.cpu_ns - before.cpu_ns) / 1e9;
 	if (bytes == 0)
 		load_fail("nothing arrived");
-	printf("{\"gbit_per_s\": %.3f, \"cpu_s_per_gib\": %.4f, \"bytes\": %" PRIu64 "}\n",
-	       (double)bytes * 8 / seconds / 1e9, cpu_s / ((double)bytes / (1u << 30)), bytes);
+	printf("{\"gbit_per_s\": %.6f, \"cpu_s_per_gib\": %.4f, \"bytes\": %" PRIu64
+	       ", \"polls_per_s\": %.2f, \"poll_ms\": %.2f}\n",
+	       (double)bytes * 8 / seconds / 1e9, cpu_s / ((double)bytes / (1u << 30)), bytes,
+	       (double)polls / seconds, polls ? (double)poll_ns / 1e6 / (double)polls : 0);
 }
 
 const struct load_test load_test_bulk = {

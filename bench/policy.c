@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * policy: how long a decision takes with 10,000 rules and 5,000 agents, in everyday policies and in
- * the worst ones that we could think of. Prints a table; the aims are 10 µs and 100 ms.
+ * the worst ones that we could think of. Prints a table, or JSON with --json; the aims are 10 µs
+ * and 100 ms.
  *
  * links: relay/policy.c relay/policy_compile.c relay/policy_index.c relay/policy_source.c
  * links: relay/policy_time.c core/addr.c
@@ -268,7 +269,18 @@ static struct policy_answer ask(const struct policy *p, const struct question *q
 	return policy_decide(p, &question);
 }
 
-static void measure(const struct constellation *k)
+static void print_result(const struct constellation *k, double us, double compile_ms,
+			 unsigned allowed, bool json)
+{
+	if (json)
+		printf("%s{\"name\": \"%s\", \"decision_us\": %.3f, \"compile_ms\": %.2f}",
+		       k == constellations ? "[" : ",\n ", k->name, us, compile_ms);
+	else
+		printf("%-49s %9.2f %9.1f %7u%%\n", k->name, us, compile_ms,
+		       allowed * 100 / QUESTIONS);
+}
+
+static void measure(const struct constellation *k, bool json)
 {
 	static struct question questions[QUESTIONS];
 	struct policy_conf conf = {0};
@@ -292,18 +304,23 @@ static void measure(const struct constellation *k)
 		double us = (now_us() - start) / QUESTIONS;
 		best_us = us < best_us ? us : best_us;
 	}
-	printf("%-49s %9.2f %9.1f %7u%%\n", k->name, best_us, compile_ms,
-	       allowed * 100 / QUESTIONS);
+	print_result(k, best_us, compile_ms, allowed, json);
 	policy_free(p);
 	/* The configurations are left to the end of the process. */
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	printf("%-49s %9s %9s %8s\n", "10,000 rules, 5,000 agents", "decision", "compile",
-	       "allowed");
-	printf("%-49s %9s %9s\n", "", "us", "ms");
+	bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
+
+	if (!json) {
+		printf("%-49s %9s %9s %8s\n", "10,000 rules, 5,000 agents", "decision", "compile",
+		       "allowed");
+		printf("%-49s %9s %9s\n", "", "us", "ms");
+	}
 	for (size_t i = 0; i < sizeof constellations / sizeof constellations[0]; i++)
-		measure(&constellations[i]);
+		measure(&constellations[i], json);
+	if (json)
+		puts("]");
 	return 0;
 }

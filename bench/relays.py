@@ -169,8 +169,11 @@ class Postern(Relay):
         pki("issue", "ca", "agent", "source", "--relay", address, "--out", "source.yaml")
         pki("issue", "ca", "agent", "sink", "--relay", address, "--publish", "bench=127.0.0.1:9",
             "--out", "sink.yaml")
+        pki("issue", "ca", "console", "console", "--relay", address, "--out", "console.yaml")
+        self.socket = os.path.join(self.folder, "control.sock")
         with open(os.path.join(self.folder, "relay.yaml"), "a", encoding="utf-8") as f:
             f.write(f"engine: {self.engine}\nlog_level: warning\nlimits:\n  legs: 4096\n"
+                    f"control:\n  socket: {self.socket}\n"
                     "stun:\n  rate: 100000000\n  burst: 100000000\n")
 
     def command(self):
@@ -181,7 +184,8 @@ class Postern(Relay):
 
     def extra_options(self):
         return ["--source", os.path.join(self.folder, "source.yaml"),
-                "--sink", os.path.join(self.folder, "sink.yaml")]
+                "--sink", os.path.join(self.folder, "sink.yaml"),
+                "--console", os.path.join(self.folder, "console.yaml")]
 
 
 class PosternEpoll(Postern):

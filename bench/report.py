@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""report: from samples to the table: medians, ranges, and ratios to the best peer."""
+"""report: from samples to the tables: medians, ranges, aims, and ratios to the best peer."""
 import statistics
 
 
@@ -44,14 +44,17 @@ def number(value, digits):
     return f"{value:,.{digits}f}"
 
 
+def spread(values, digits):
+    """The median, and the lowest and highest of several."""
+    text = number(statistics.median(values), digits)
+    if len(values) > 1:
+        text += f" ({number(min(values), digits)}–{number(max(values), digits)})"
+    return text
+
+
 def cell(results, relay, row):
     values = samples(results, relay, row)
-    if not values:
-        return "–"
-    text = number(statistics.median(values), row.digits)
-    if len(values) > 1:
-        text += f" ({number(min(values), row.digits)}–{number(max(values), row.digits)})"
-    return text
+    return spread(values, row.digits) if values else "–"
 
 
 def ratio_to_best(results, relays, ours, row, tuned):
@@ -95,11 +98,71 @@ def lines(results, relays, ours):
     return out
 
 
+class Managed:
+    """One line of the second table: samples of manage.py."""
+
+    def __init__(self, title, name, higher=False, digits=1, aim=None):
+        self.title, self.name, self.higher, self.digits = title, name, higher, digits
+        self.aim = aim
+
+    def line(self, values):
+        text, middle = spread(values, self.digits), statistics.median(values)
+        if self.aim is None:
+            return [self.title, text, "", ""]
+        met = middle >= self.aim if self.higher else middle <= self.aim
+        sign = "≥" if self.higher else "≤"
+        return [self.title, text, f"{sign} {self.aim:g}", "yes" if met else "no"]
+
+
+MANAGED = (
+    Managed("bulk, 64 sessions: asked 10 times a second, by not asked", "polled_ratio",
+            higher=True, digits=3, aim=0.97),
+    Managed("times asked and answered (1/s)", "polls_per_s", higher=True, aim=9),
+    Managed("status and sessions, answered under that load (ms)", "poll_ms"),
+    Managed("apply: 10,000 rules where one was (ms)", "apply_new", aim=100),
+    Managed("apply: all 10,000 rules differ (ms)", "apply_other", aim=100),
+    Managed("apply: one of 10,000 rules differs (ms)", "apply_one", aim=100),
+    Managed("the first, 1,000 sessions looked at again (ms)", "apply_new_live", aim=100),
+    Managed("the second, 1,000 sessions looked at again (ms)", "apply_other_live", aim=100),
+    Managed("the third, 1,000 sessions looked at again (ms)", "apply_one_live", aim=100),
+    Managed("limit of a session, 20 MB/s: off over ten seconds (%)", "limit_per_session",
+            digits=2, aim=5),
+    Managed("limit of an agent, 50 MB/s on 8 sessions: off (%)", "limit_per_agent", digits=2,
+            aim=5),
+    Managed("limit of the relay, 100 MB/s on 64 sessions: off (%)", "limit_relay", digits=2,
+            aim=5),
+)
+
+
+def managed_lines(samples, decisions):
+    """The cells of the second table; no rows but its head where nothing was measured."""
+    out = [["managing Postern", "", "aim", "met"]]
+    out += [row.line(samples[row.name]) for row in MANAGED if row.name in samples]
+    for d in decisions:
+        out.append(Managed(f"decision: {d['name']} (us)", "", digits=2, aim=10)
+                   .line([d["decision_us"]]))
+    if decisions:
+        out.append(Managed("compiling the slowest of these policies (ms)", "")
+                   .line([max(d["compile_ms"] for d in decisions)]))
+    return out
+
+
+def managed_plain(table):
+    width = max(len(row[0]) for row in table)
+    out = []
+    for title, text, aim, met in table[1:]:
+        verdict_text = f"aim {aim}: {'met' if met == 'yes' else 'NOT MET'}" if aim else ""
+        out.append(f"{title:<{width}}  {text:<24} {verdict_text}".rstrip())
+    return "\n".join(out)
+
+
 def plain(table):
     """For a terminal: one block per row, since seven columns with ranges fit no screen."""
     head, out = table[0], []
     for row in table[1:]:
         cells = dict(zip(head, row))
+        if all(cells[name] == "–" for name in head[1:head.index("ratio")]):
+            continue  # not among the tests of this run
         aim = f"   aim {cells['aim']}: {'met' if cells['met'] == 'yes' else 'NOT MET'}" \
             if cells["met"] else ""
         ratio = f"   ratio to best peer {cells['ratio']}" if cells["ratio"] else ""

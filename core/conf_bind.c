@@ -239,9 +239,10 @@ static void bind_map(const struct conf_node *map, const struct conf_field *field
 			report_unknown_key(map->keys[i], fields, child, errors);
 	}
 	for (const struct conf_field *f = fields; f->key; f++) {
+		if (!f->required || conf_get(map, f->key))
+			continue;
 		conf_path_key(child, path, f->key);
-		if (f->required && !conf_get(map, f->key))
-			conf_error(errors, map, child, "is missing; add %s", f->help);
+		conf_error(errors, map, child, "is missing; add %s", f->help);
 	}
 }
 

@@ -20,11 +20,24 @@ static const char *naming_key(const struct conf_field *list)
 	return first->key;
 }
 
-static const char *name_of(const struct conf_field *list, const json_t *item)
+const char *conf_item_name(const struct conf_field *list, const json_t *item)
 {
 	const char *key = naming_key(list);
 
 	return key ? json_string_value(json_object_get(item, key)) : NULL;
+}
+
+void conf_item_path(char out[CONF_PATH_BYTES], const char *path, const char *name, size_t place)
+{
+	char shown[64];
+
+	if (!name) {
+		conf_path_item(out, path, place);
+		return;
+	}
+	log_escape(name, shown, sizeof(shown));
+	if (snprintf(out, CONF_PATH_BYTES, "%s[%s]", path, shown) < 0)
+		out[0] = '\0';
 }
 
 /* ---- secrets -------------------------------------------------------------------------------- */
@@ -44,12 +57,12 @@ static bool holds_secrets(const struct conf_field *f)
 static const json_t *counterpart(const struct conf_field *list, const json_t *item, size_t place,
 				 const json_t *secrets)
 {
-	const char *name = name_of(list, item), *other;
+	const char *name = conf_item_name(list, item), *other;
 
 	if (!name)
 		return json_array_get(secrets, place);
 	for (size_t i = 0; i < json_array_size(secrets); i++) {
-		other = name_of(list, json_array_get(secrets, i));
+		other = conf_item_name(list, json_array_get(secrets, i));
 		if (other && strcmp(name, other) == 0)
 			return json_array_get(secrets, i);
 	}
@@ -239,7 +252,7 @@ static bool list_make(struct list *l, const struct conf_field *f, const json_t *
 		struct item *item = &l->items[i];
 		item->place = begin + i;
 		item->value = json_array_get(array, item->place);
-		item->name = name_of(f, item->value);
+		item->name = conf_item_name(f, item->value);
 		item->id = item->name ? strdup(item->name)
 				      : json_dumps(item->value,
 						   JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
@@ -274,20 +287,6 @@ static void list_match(struct list *from, struct list *to)
 	}
 }
 
-/* "path[name]", or "path[3]" for what has no name. */
-static void item_path(char out[CONF_PATH_BYTES], const char *path, const struct item *item)
-{
-	char name[64];
-
-	if (!item->name) {
-		conf_path_item(out, path, item->place);
-		return;
-	}
-	log_escape(item->name, name, sizeof(name));
-	if (snprintf(out, CONF_PATH_BYTES, "%s[%s]", path, name) < 0)
-		out[0] = '\0';
-}
-
 static void diff_items(struct diff *d, const char *path, const struct list *from,
 		       const struct list *to)
 {
@@ -303,12 +302,12 @@ static void diff_items(struct diff *d, const char *path, const struct list *from
 	}
 	for (size_t i = 0; i < from->count; i++) {
 		const struct item *item = &from->items[i];
-		item_path(child, path, item);
+		conf_item_path(child, path, item->name, item->place);
 		diff_value(d, f, child, item->value, item->peer ? item->peer->value : NULL);
 	}
 	for (size_t i = 0; i < to->count; i++) {
 		const struct item *item = &to->items[i];
-		item_path(child, path, item);
+		conf_item_path(child, path, item->name, item->place);
 		if (!item->peer)
 			diff_value(d, f, child, NULL, item->value);
 	}

@@ -15,6 +15,11 @@
 
 #define CONF_HIDDEN "(hidden)"
 
+/* What names this item of list, as above, or NULL. list may be NULL. */
+const char *conf_item_name(const struct conf_field *list, const json_t *item);
+/* "path[name]", or "path[3]" for what has no name; cut where it must be. */
+void conf_item_path(char out[CONF_PATH_BYTES], const char *path, const char *name, size_t place);
+
 /* [{path, from, to}], empty exactly when the documents are equal. from or to is null where there is
  * nothing; secrets show as CONF_HIDDEN. Items that only moved are one entry for their list, with
  * the names (or former places) of those between in both orders. NULL without memory. */

@@ -109,17 +109,40 @@ const char *conf_quote(const char *text, char out[CONF_QUOTE_BYTES])
 	return out;
 }
 
+/* Adds as much as there is room for; returns the path's length. Every value of a document gets its
+ * path, wrong or not: with printf this was a third of the time of reading a large one. */
+static size_t path_add(char out[CONF_PATH_BYTES], size_t used, const char *text)
+{
+	size_t len = strlen(text), room = CONF_PATH_BYTES - 1 - used;
+
+	if (len > room)
+		len = room;
+	memcpy(out + used, text, len);
+	out[used + len] = '\0';
+	return used + len;
+}
+
 void conf_path_key(char out[CONF_PATH_BYTES], const char *path, const char *key)
 {
 	char shown[QUOTE_MAX];
+	size_t used = path_add(out, 0, path);
 
 	log_escape(may_be_secret(key) ? "?" : key, shown, sizeof(shown));
-	if (snprintf(out, CONF_PATH_BYTES, "%s%s%s", path, path[0] ? "." : "", shown) < 0)
-		out[0] = '\0';
+	if (used > 0)
+		used = path_add(out, used, ".");
+	path_add(out, used, shown);
 }
 
 void conf_path_item(char out[CONF_PATH_BYTES], const char *path, size_t index)
 {
-	if (snprintf(out, CONF_PATH_BYTES, "%s[%zu]", path, index) < 0)
-		out[0] = '\0';
+	char place[24] = {0};
+	size_t at = sizeof(place) - 1;
+
+	place[--at] = ']';
+	do {
+		place[--at] = (char)('0' + index % 10);
+		index /= 10;
+	} while (index > 0);
+	place[--at] = '[';
+	path_add(out, path_add(out, 0, path), place + at);
 }

@@ -25,17 +25,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The sanitizers' run time reads /proc and, at exit, stops the process to look for leaks. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
+#include "core/sanitized.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FIRST_ROOM 4096u
 
@@ -40,16 +41,27 @@ void lines_close(struct lines *l)
 	ring_timer_set(l->ring, &l->timer, 0);
 }
 
+static void drop_buffers(struct lines *l)
+{
+	free(l->in);
+	free(l->out);
+	free(l->sending);
+	l->in = l->out = l->sending = NULL;
+}
+
 static void maybe_end(struct lines *l)
 {
 	if (ring_op_busy(&l->rx) || ring_op_busy(&l->tx) || timer_pending(&l->timer))
 		return;
 	ring_close_fd(l->ring, l->fd);
-	free(l->in);
-	free(l->out);
-	free(l->sending);
-	l->in = l->out = l->sending = NULL;
+	drop_buffers(l);
 	l->ended(l);
+}
+
+void lines_free(struct lines *l)
+{
+	close(l->fd);
+	drop_buffers(l);
 }
 
 static void timer_fired(struct timer *t, uint64_t now_ms)

@@ -39,5 +39,7 @@ void lines_start(struct lines *l);
 bool lines_send(struct lines *l, char *text, size_t len);
 /* Harmless twice. */
 void lines_close(struct lines *l);
+/* Once the ring is closed: nothing is in flight, and ended() will not come. */
+void lines_free(struct lines *l);
 
 #endif

@@ -88,6 +88,16 @@ bool log_enabled(enum log_level level)
 	return (int)level <= atomic_load_explicit(&threshold, memory_order_relaxed);
 }
 
+bool log_is_journal(void)
+{
+	return style == LOG_JOURNAL;
+}
+
+int log_priority(enum log_level level)
+{
+	return levels[level].priority;
+}
+
 size_t log_utf8_length(const unsigned char *s, size_t left)
 {
 	size_t len = s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;

@@ -25,6 +25,10 @@ void log_set_level(enum log_level level);
 /* Parses "error", "warning", "notice", "info", "debug"; false on any other word. */
 bool log_level_parse(const char *word, enum log_level *out) __attribute__((warn_unused_result));
 bool log_enabled(enum log_level level);
+/* Whether lines go to the journal, as log_open() found. */
+bool log_is_journal(void);
+/* The level in syslog(3). */
+int log_priority(enum log_level level);
 
 void log_at(enum log_level level, const char *area, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* agent_commands: the commands that manage an agent, end to end through a relay. */
-#include <string.h>
+/* agent_commands: what an agent tells of itself, end to end through a relay. */
+#include <stdio.h>
 
 #include "ctl/commands.h"
-#include "ctl/configure.h"
+#include "ctl/door.h"
 #include "ctl/records.h"
 #include "ctl/show.h"
 
 static const struct option_row json_options[] = {
-	{"--json", NULL, false, "print JSON"},
-	{NULL, NULL, false, NULL},
-};
-
-static const struct option_row apply_options[] = {
-	CONFIG_APPLY_OPTIONS,
 	{"--json", NULL, false, "print JSON"},
 	{NULL, NULL, false, NULL},
 };
@@ -104,83 +98,12 @@ static enum status run_events(const struct arguments *a)
 	return status;
 }
 
-static enum status run_get(const struct arguments *a)
-{
-	enum status status;
-	struct door d;
-
-	if (!door_open_agent(a, a->words[0], &d))
-		return STATUS_FAILED;
-	status = configure_get(a, &d);
-	door_close(&d);
-	return status;
-}
-
-static enum status run_settle(const struct arguments *a)
-{
-	bool confirm = strstr(a->command->name, "confirm") != NULL;
-	enum status status;
-	struct door d;
-
-	if (!door_open_agent(a, a->words[0], &d))
-		return STATUS_FAILED;
-	status = configure_settle(a, &d, confirm ? "config.confirm" : "config.rollback");
-	door_close(&d);
-	return status;
-}
-
-static enum status apply(const struct arguments *a, struct door *d, const struct document *doc)
-{
-	char confirm[96];
-
-	snprintf(confirm, sizeof(confirm), "agent config confirm %s", a->words[0]);
-	return configure_apply(a, d, doc, confirm);
-}
-
-static enum status with_document(const struct arguments *a,
-				 enum status (*run)(const struct arguments *a, struct door *d,
-						    const struct document *doc))
-{
-	enum status status = STATUS_FAILED;
-	struct document doc;
-	struct door d;
-
-	if (!document_load(a->words[1], &document_agent, &doc))
-		return status;
-	if (door_open_agent(a, a->words[0], &d)) {
-		status = run(a, &d, &doc);
-		door_close(&d);
-	}
-	document_free(&doc);
-	return status;
-}
-
-static enum status run_check(const struct arguments *a)
-{
-	return with_document(a, configure_check);
-}
-
-static enum status run_apply(const struct arguments *a)
-{
-	return with_document(a, apply);
-}
-
 const struct command agent_commands[] = {
-	{"agent list", "", 0, 0, "Lists the agents that a relay knows of.", json_options,
-	 command_agents},
+	{"agent list", "", 0, 0, "Lists the agents that the console's relays know of.",
+	 json_options, command_agent_list},
 	{"agent status", "AGENT", 1, 1, "Shows how an agent is, in its own words.", json_options,
 	 run_status},
 	{"agent events", "AGENT", 1, 1, "Tells what happened at an agent.", records_options,
 	 run_events},
-	{"agent config get", "AGENT", 1, 1,
-	 "Prints an agent's configuration, secrets hidden, as YAML.", json_options, run_get},
-	{"agent config check", "AGENT FILE", 2, 2,
-	 "Asks whether an agent would accept a configuration.", json_options, run_check},
-	{"agent config apply", "AGENT FILE", 2, 2, "Puts a configuration in force at an agent.",
-	 apply_options, run_apply},
-	{"agent config confirm", "AGENT", 1, 1, "Keeps what was applied with --confirm-within.",
-	 json_options, run_settle},
-	{"agent config rollback", "AGENT", 1, 1,
-	 "Takes back what was applied with --confirm-within.", json_options, run_settle},
 	{.name = NULL},
 };

@@ -6,7 +6,8 @@
 #include "ctl/arguments.h"
 
 extern const struct command relay_see_commands[], relay_config_commands[], relay_act_commands[];
-extern const struct command grant_commands[], agent_commands[], check_commands[], stun_commands[];
+extern const struct command grant_commands[], agent_commands[], agent_config_commands[],
+	check_commands[], stun_commands[];
 
 extern const struct option_row pki_init_options[], pki_issue_options[], pki_show_options[];
 extern const struct option_row relay_top_options[];
@@ -15,7 +16,7 @@ enum status command_pki_init(const struct arguments *a);
 enum status command_pki_issue(const struct arguments *a);
 enum status command_pki_show(const struct arguments *a);
 enum status command_connect(const struct arguments *a);
-enum status command_agents(const struct arguments *a); /* of a relay */
+enum status command_agent_list(const struct arguments *a);
 enum status command_relay_top(const struct arguments *a);
 
 #endif

@@ -1,14 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* configure: config get, check, diff, apply, confirm, rollback and history. */
-#include "ctl/configure.h"
-
+/*
+ * configure: config get, check, diff, apply, confirm, rollback and history. Relays and agents
+ * answer them alike, so "relay config X" and "agent config X AGENT" are the same function; what
+ * precedes X says whom to ask, and an agent's name is the first word.
+ */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/commands.h"
+#include "ctl/document.h"
+#include "ctl/door.h"
 #include "ctl/show.h"
 #include "ctl/units.h"
 #include "ctl/when.h"
+
+/* ---- whom to ask ---- */
+
+/* NULL: the relay. */
+static const char *agent_of(const struct arguments *a)
+{
+	return strncmp(a->command->name, "agent ", 6) == 0 ? a->words[0] : NULL;
+}
+
+static bool open_door(const struct arguments *a, struct door *d)
+{
+	const char *agent = agent_of(a);
+
+	return agent ? door_open_agent(a, agent, d) : door_open_relay(a, d);
+}
+
+static enum status with_door(const struct arguments *a,
+			     enum status (*run)(const struct arguments *a, struct door *d))
+{
+	enum status status;
+	struct door d;
+
+	if (!open_door(a, &d))
+		return STATUS_FAILED;
+	status = run(a, &d);
+	door_close(&d);
+	return status;
+}
+
+/* The document, the last word, is read and looked through before anybody is asked. */
+static enum status with_document(const struct arguments *a,
+				 enum status (*run)(const struct arguments *a, struct door *d,
+						    const struct document *doc))
+{
+	const struct document_schema *schema = agent_of(a) ? &document_agent : &document_relay;
+	enum status status = STATUS_FAILED;
+	struct document doc;
+	struct door d;
+
+	if (!document_load(a->words[a->word_count - 1], schema, &doc))
+		return status;
+	if (open_door(a, &d)) {
+		status = run(a, &d, &doc);
+		door_close(&d);
+	}
+	document_free(&doc);
+	return status;
+}
 
 /* ---- failures ---- */
 
@@ -81,7 +134,7 @@ static bool as_json(const struct arguments *a, const json_t *result)
 
 /* ---- reading ---- */
 
-enum status configure_get(const struct arguments *a, struct door *d)
+static enum status get(const struct arguments *a, struct door *d)
 {
 	json_t *result = call(d, "config.get", NULL, NULL);
 
@@ -99,7 +152,7 @@ static json_t *with_config(const struct document *doc)
 	return json_pack("{s:O}", "config", doc->config);
 }
 
-enum status configure_check(const struct arguments *a, struct door *d, const struct document *doc)
+static enum status check(const struct arguments *a, struct door *d, const struct document *doc)
 {
 	json_t *result = call(d, "config.check", with_config(doc), doc);
 
@@ -111,7 +164,7 @@ enum status configure_check(const struct arguments *a, struct door *d, const str
 	return STATUS_OK;
 }
 
-enum status configure_diff(const struct arguments *a, struct door *d, const struct document *doc)
+static enum status diff(const struct arguments *a, struct door *d, const struct document *doc)
 {
 	json_t *result = call(d, "config.diff", with_config(doc), doc);
 
@@ -180,11 +233,12 @@ static bool apply_params(const struct arguments *a, const struct document *doc, 
 }
 
 static void print_applied(const struct arguments *a, const struct door *d, const json_t *result,
-			  uint64_t confirm_ms, const char *confirm)
+			  uint64_t confirm_ms)
 {
 	static const struct show_column keys = {"", "", SHOW_LIST, NULL};
 	const json_t *restart = json_object_get(result, "restart");
 	bool changed = json_array_size(json_object_get(result, "diff")) > 0;
+	const char *agent = agent_of(a);
 	char span[UNITS_BYTES], words[512], list[512];
 
 	print_diff(result);
@@ -196,12 +250,13 @@ static void print_applied(const struct arguments *a, const struct door *d, const
 		printf("only from the next start on: %s\n",
 		       show_value(restart, &keys, list, sizeof(list)));
 	if (confirm_ms > 0)
-		printf("It goes back by itself in %s. To keep it: postern %s%s\n",
-		       units_span(confirm_ms, span), door_words(a, words), confirm);
+		printf("It goes back by itself in %s. To keep it: postern %s%s config "
+		       "confirm%s%s\n",
+		       units_span(confirm_ms, span), door_words(a, words),
+		       agent ? "agent" : "relay", agent ? " " : "", agent ? agent : "");
 }
 
-enum status configure_apply(const struct arguments *a, struct door *d, const struct document *doc,
-			    const char *confirm)
+static enum status apply(const struct arguments *a, struct door *d, const struct document *doc)
 {
 	json_t *params, *result;
 	uint64_t confirm_ms;
@@ -212,12 +267,13 @@ enum status configure_apply(const struct arguments *a, struct door *d, const str
 	if (!result)
 		return STATUS_FAILED;
 	if (!as_json(a, result))
-		print_applied(a, d, result, confirm_ms, confirm);
+		print_applied(a, d, result, confirm_ms);
 	json_decref(result);
 	return STATUS_OK;
 }
 
-enum status configure_settle(const struct arguments *a, struct door *d, const char *method)
+/* Confirming and rolling back. */
+static enum status settle(const struct arguments *a, struct door *d, const char *method)
 {
 	json_t *result = call(d, method, NULL, NULL);
 
@@ -228,6 +284,16 @@ enum status configure_settle(const struct arguments *a, struct door *d, const ch
 		       revision_of(result));
 	json_decref(result);
 	return STATUS_OK;
+}
+
+static enum status confirm(const struct arguments *a, struct door *d)
+{
+	return settle(a, d, "config.confirm");
+}
+
+static enum status rollback(const struct arguments *a, struct door *d)
+{
+	return settle(a, d, "config.rollback");
 }
 
 /* The list with how much each entry changed, for the table. */
@@ -242,7 +308,7 @@ static json_t *counted(const json_t *history)
 	return list;
 }
 
-enum status configure_history(const struct arguments *a, struct door *d)
+static enum status history(const struct arguments *a, struct door *d)
 {
 	static const struct show_column columns[] = {
 		{"REVISION", "revision", SHOW_COUNT, NULL},
@@ -265,3 +331,91 @@ enum status configure_history(const struct arguments *a, struct door *d)
 	json_decref(result);
 	return STATUS_OK;
 }
+
+/* ---- the commands ---- */
+
+static enum status run_get(const struct arguments *a)
+{
+	return with_door(a, get);
+}
+
+static enum status run_check(const struct arguments *a)
+{
+	return with_document(a, check);
+}
+
+static enum status run_diff(const struct arguments *a)
+{
+	return with_document(a, diff);
+}
+
+static enum status run_apply(const struct arguments *a)
+{
+	return with_document(a, apply);
+}
+
+static enum status run_confirm(const struct arguments *a)
+{
+	return with_door(a, confirm);
+}
+
+static enum status run_rollback(const struct arguments *a)
+{
+	return with_door(a, rollback);
+}
+
+static enum status run_history(const struct arguments *a)
+{
+	return with_door(a, history);
+}
+
+static const struct option_row json_options[] = {
+	{"--json", NULL, false, "print JSON"},
+	{NULL, NULL, false, NULL},
+};
+
+static const struct option_row apply_options[] = {
+	{"--confirm-within", "TIME", false,
+	 "go back by itself after TIME (60s, 5m) unless confirmed"},
+	{"--note", "TEXT", false, "why, for the history"},
+	{"--force", NULL, false, "even if it cuts you off"},
+	{"--revision", "N", false, "made from revision N, whatever the file says"},
+	{"--json", NULL, false, "print JSON"},
+	{NULL, NULL, false, NULL},
+};
+
+const struct command relay_config_commands[] = {
+	{"relay config get", "", 0, 0,
+	 "Prints the configuration in force, secrets hidden, as YAML.", json_options, run_get},
+	{"relay config check", "FILE", 1, 1, "Asks whether the relay would accept a configuration.",
+	 json_options, run_check},
+	{"relay config diff", "FILE", 1, 1, "Shows what a configuration would change.",
+	 json_options, run_diff},
+	{"relay config apply", "FILE", 1, 1,
+	 "Puts a configuration in force; only what differs is touched.", apply_options, run_apply},
+	{"relay config confirm", "", 0, 0, "Keeps what was applied with --confirm-within.",
+	 json_options, run_confirm},
+	{"relay config rollback", "", 0, 0, "Takes back what was applied with --confirm-within.",
+	 json_options, run_rollback},
+	{"relay config history", "", 0, 0, "Lists the changes so far, newest first.", json_options,
+	 run_history},
+	{.name = NULL},
+};
+
+const struct command agent_config_commands[] = {
+	{"agent config get", "AGENT", 1, 1,
+	 "Prints an agent's configuration, secrets hidden, as YAML.", json_options, run_get},
+	{"agent config check", "AGENT FILE", 2, 2,
+	 "Asks whether an agent would accept a configuration.", json_options, run_check},
+	{"agent config diff", "AGENT FILE", 2, 2,
+	 "Shows what a configuration would change at an agent.", json_options, run_diff},
+	{"agent config apply", "AGENT FILE", 2, 2, "Puts a configuration in force at an agent.",
+	 apply_options, run_apply},
+	{"agent config confirm", "AGENT", 1, 1, "Keeps what was applied with --confirm-within.",
+	 json_options, run_confirm},
+	{"agent config rollback", "AGENT", 1, 1,
+	 "Takes back what was applied with --confirm-within.", json_options, run_rollback},
+	{"agent config history", "AGENT", 1, 1, "Lists an agent's changes so far, newest first.",
+	 json_options, run_history},
+	{.name = NULL},
+};

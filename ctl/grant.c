@@ -250,8 +250,10 @@ static void add_rules(json_t *list, const json_t *rules, const char *by)
 	}
 }
 
-static void print_grants(struct door *d, const json_t *result)
+static void print_grants(const json_t *result)
 {
+	const char *otherwise = json_string_value(json_object_get(result, "otherwise"));
+	bool denies = otherwise && strcmp(otherwise, "deny") == 0;
 	const json_t *revoked = json_object_get(result, "revoked");
 	json_t *rules = json_array();
 
@@ -260,8 +262,8 @@ static void print_grants(struct door *d, const json_t *result)
 	if (json_array_size(rules) > 0)
 		show_table(stdout, rules, rule_columns);
 	else
-		puts(has_rules(d) ? "there is no rule: everything is denied"
-				  : "there is no rule: every agent may reach every service");
+		puts(denies ? "there is a policy without a rule: everything is denied"
+			    : "there is no policy: every agent may reach every service");
 	if (json_array_size(revoked) > 0) {
 		putchar('\n');
 		show_table(stdout, revoked, revoked_columns);
@@ -280,7 +282,7 @@ static enum status run_grants(const struct arguments *a)
 	if (result && arguments_flag(a, "--json"))
 		show_json(stdout, result);
 	else if (result)
-		print_grants(&d, result);
+		print_grants(result);
 	json_decref(result);
 	door_close(&d);
 	return result ? STATUS_OK : STATUS_FAILED;

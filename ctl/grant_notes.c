@@ -24,15 +24,6 @@ static bool config_has_rules(const json_t *config)
 	return json_object_get(config, "grants") || json_object_get(config, "policy");
 }
 
-bool has_rules(struct door *d)
-{
-	json_t *result = ask(d, "config.get");
-	bool has = config_has_rules(json_object_get(result, "config"));
-
-	json_decref(result);
-	return has;
-}
-
 /* ---- names ---- */
 
 struct names {

@@ -7,7 +7,5 @@
 
 /* Tells, and hinders nothing: that this is a relay's first rule, and names that look like slips. */
 void grant_notes(const struct arguments *a, struct door *d);
-/* Whether the relay's configuration has rules, be it none: then what no rule allows is denied. */
-bool has_rules(struct door *d);
 
 #endif

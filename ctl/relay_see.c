@@ -62,7 +62,7 @@ static enum status show_call(const struct arguments *a, const char *method, json
 	return result ? STATUS_OK : STATUS_FAILED;
 }
 
-enum status command_agents(const struct arguments *a)
+static enum status run_agents(const struct arguments *a)
 {
 	static const struct show_shape shape = {"agents", agents_columns, "no agent is connected"};
 
@@ -283,7 +283,7 @@ const struct command relay_see_commands[] = {
 	 "Shows a relay in one page: counts, and what its kernel enforces.", json_options,
 	 run_status},
 	{"relay agents", "", 0, 0, "Lists the agents that are connected or have sessions.",
-	 json_options, command_agents},
+	 json_options, run_agents},
 	{"relay sessions", "", 0, 0, "Lists the running sessions.", sessions_options, run_sessions},
 	{"relay top", "", 0, 0, "Watches rates of sessions, agents and the relay, live.",
 	 relay_top_options, command_relay_top},

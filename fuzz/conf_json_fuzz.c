@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conf_json_fuzz: two lines of JSON as documents.
+ * conf_json_fuzz: three lines of JSON as documents.
  *
  * What becomes a tree comes back from it, also over YAML. A difference is told exactly when there
- * is one. Hiding leaves no secret, and revealing puts each back.
+ * is one. Hiding leaves no secret, and revealing puts each back. Two changes can be merged, and one
+ * change merges to itself.
  *
  * links: core/conf_json.c core/conf_diff.c core/conf_yaml.c core/conf.c core/conf_bind.c
- * links: core/conf_error.c core/conf_value.c core/addr.c core/log.c
+ * links: core/conf_error.c core/conf_merge.c core/conf_value.c core/addr.c core/log.c
  */
 #undef NDEBUG
 #include <assert.h>
@@ -16,6 +17,7 @@
 
 #include "core/conf_diff.h"
 #include "core/conf_json.h"
+#include "core/conf_merge.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -134,14 +136,35 @@ static void check_diff(const json_t *from, const json_t *to)
 	json_decref(diff);
 }
 
+/* The result holds, and with at most one side changed it is the changed one. */
+static void check_merge(const json_t *base, const json_t *ours, const json_t *theirs,
+			const json_t *expected)
+{
+	json_t *overruled = json_array();
+	json_t *merged = conf_merge(fields, base, ours, theirs, overruled);
+
+	assert(merged);
+	assert(!expected || (json_equal(merged, expected) && json_array_size(overruled) == 0));
+	json_decref(merged);
+	json_decref(overruled);
+}
+
+static json_t *take_line(const uint8_t **at, size_t *left)
+{
+	const uint8_t *stop = memchr(*at, '\n', *left);
+	size_t len = stop ? (size_t)(stop - *at) : *left;
+	json_t *value = json_loadb((const char *)*at, len, JSON_DECODE_ANY, NULL);
+
+	*at += len + (stop != NULL);
+	*left -= len + (stop != NULL);
+	return value;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	const uint8_t *stop = memchr(data, '\n', len);
-	size_t first = stop ? (size_t)(stop - data) : len;
-	json_t *one = json_loadb((const char *)data, first, JSON_DECODE_ANY, NULL), *other = NULL;
+	json_t *one = take_line(&data, &len), *other = take_line(&data, &len);
+	json_t *third = take_line(&data, &len);
 
-	if (stop)
-		other = json_loadb((const char *)stop + 1, len - first - 1, JSON_DECODE_ANY, NULL);
 	if (one) {
 		check_forms(one);
 		check_secrets(one);
@@ -150,8 +173,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		check_diff(one, other);
 		check_diff(other, one);
 		json_decref(conf_reveal(fields, one, other));
+		check_merge(one, one, other, other);
+		check_merge(one, other, one, other);
+		check_merge(one, other, other, other);
 	}
+	if (one && other && third)
+		check_merge(one, other, third, NULL);
 	json_decref(one);
 	json_decref(other);
+	json_decref(third);
 	return 0;
 }

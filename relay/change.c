@@ -5,6 +5,10 @@
  * Everything that can fail comes first: the document is bound and checked, a snapshot is made, and
  * the keeper opens the listeners that are new. Only then the workers are told, and from there on
  * nothing fails. A trial that is not confirmed puts the old document back the same way.
+ *
+ * SIGHUP applies what has changed in the file since it was last read; what consoles have changed
+ * meanwhile stays, except where the file changed the same thing (core/conf_merge.h). Which text of
+ * the file is the last one read survives a restart beside the document in force.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,12 +18,14 @@
 #include <unistd.h>
 
 #include "core/conf_json.h"
+#include "core/conf_merge.h"
 #include "core/log.h"
 #include "relay/control_internal.h"
 #include "relay/load.h"
 #include "relay/worker.h"
 
 #define ROLL_BACK_AGAIN_MS 5000u
+#define OVERRULED_TOLD_MAX 20u /* lines and events of one SIGHUP */
 
 /* ---- doors ---- */
 
@@ -103,17 +109,26 @@ struct snapshot *control_snapshot(struct control *ctl, const json_t *document,
 	return snapshot_new(&config, changes_revision(ctl->changes) + 1, why, why_size);
 }
 
-static void save(struct control *ctl, const json_t *document)
+/* False where it could not be kept. */
+static bool save_one(struct control *ctl, const char *name, const json_t *document)
 {
-	if (!ctl->current->config.state_dir)
-		return;
 	char *text = json_dumps(document, JSON_INDENT(2));
-	int error = text ? keeper_save(ctl->keeper, STATE_NAME, text, strlen(text)) : -ENOMEM;
+	int error = text ? keeper_save(ctl->keeper, name, text, strlen(text)) : -ENOMEM;
 
 	free(text);
 	if (error < 0)
 		log_error("control", "cannot save the applied configuration in %s: %s",
-			  ctl->current->config.state_dir, strerror(-error));
+			  ctl->state_dir, strerror(-error));
+	return error == 0;
+}
+
+/* The document first: a file that looks older than it is changes nothing when it is read again. */
+static void save(struct control *ctl)
+{
+	if (!ctl->state_dir)
+		return;
+	if (save_one(ctl, STATE_NAME, changes_document(ctl->changes)) && !ctl->file_saved)
+		ctl->file_saved = save_one(ctl, STATE_FILE_NAME, ctl->file);
 }
 
 static void adopt(struct control *ctl, struct snapshot *next)
@@ -121,6 +136,7 @@ static void adopt(struct control *ctl, struct snapshot *next)
 	log_set_level((enum log_level)next->config.log_level);
 	snapshot_release(ctl->current);
 	ctl->current = next;
+	ring_timer_set(ctl->ring, &ctl->expiry_timer, 0);
 }
 
 bool control_apply(struct control *ctl, struct snapshot *next, const json_t *document,
@@ -138,7 +154,7 @@ bool control_apply(struct control *ctl, struct snapshot *next, const json_t *doc
 	if (confirm_ms > 0)
 		ring_timer_set(ctl->ring, &ctl->trial, confirm_ms);
 	else
-		save(ctl, changes_document(ctl->changes));
+		save(ctl);
 	log_notice("control", "configuration revision=%llu by %s%s",
 		   (unsigned long long)changes_revision(ctl->changes), who,
 		   confirm_ms > 0 ? ", waiting to be confirmed" : "");
@@ -152,7 +168,7 @@ bool control_apply(struct control *ctl, struct snapshot *next, const json_t *doc
 void control_confirmed(struct control *ctl)
 {
 	ring_timer_cancel(ctl->ring, &ctl->trial);
-	save(ctl, changes_document(ctl->changes));
+	save(ctl);
 }
 
 bool control_roll_back(struct control *ctl, const char *who, char *why, size_t why_size)
@@ -192,39 +208,107 @@ void control_trial_over(struct timer *t, uint64_t now_ms)
 
 /* ---- SIGHUP ---- */
 
-static json_t *read_file(struct control *ctl, struct conf_errors *errors)
+static json_t *read_file(struct control *ctl)
 {
+	struct conf_errors errors = {.file = "configuration file"};
+	json_t *document = NULL;
 	char *text = NULL;
 	size_t len = 0;
 	int error = keeper_read_config(ctl->keeper, &text, &len);
 
-	if (error < 0) {
-		log_error("control", "cannot read the configuration file: %s", strerror(-error));
-		return NULL;
-	}
-	struct conf_node *root = conf_parse(text, len, errors);
-	json_t *document = root ? conf_document(relay_config_fields(), root) : NULL;
-
-	conf_node_free(root);
+	if (error == 0)
+		document = load_document(text, len, &errors);
+	load_log(LOG_LEVEL_WARNING, errors.warnings.text);
+	if (!document)
+		log_error("control", "the configuration file is not in force: %s",
+			  error < 0 ? strerror(-error) : "it has errors");
+	load_log(LOG_LEVEL_ERROR, errors.text);
+	conf_errors_free(&errors);
 	free(text);
 	return document;
 }
 
+static void tell_overruled(struct control *ctl, const json_t *paths)
+{
+	for (size_t i = 0; i < json_array_size(paths) && i < OVERRULED_TOLD_MAX; i++) {
+		const char *path = json_string_value(json_array_get(paths, i));
+
+		log_warning("control",
+			    "%s: a console had changed this too; what the file says counts", path);
+		control_event(ctl, "config.overruled", json_pack("{s:s}", "path", path));
+	}
+	if (json_array_size(paths) > OVERRULED_TOLD_MAX)
+		log_warning("control", "and so in %zu more places; see the history",
+			    json_array_size(paths) - OVERRULED_TOLD_MAX);
+}
+
+static void tell_restart(json_t *keys)
+{
+	json_t *key;
+	size_t i;
+
+	json_array_foreach(keys, i, key) log_warning(
+		"control", "%s changes only with the next start", json_string_value(key));
+}
+
+/* Puts what the file says now in force, beside what consoles changed. False: the log tells. */
+static bool apply_file(struct control *ctl, const json_t *merged)
+{
+	struct conf_errors errors = {.file = "configuration file and consoles' changes together"};
+	char why[256] = "out of memory";
+	struct snapshot *s = NULL;
+	json_t *keys = NULL;
+
+	if (merged)
+		s = control_snapshot(ctl, merged, &errors, why, sizeof why);
+	if (s)
+		keys = control_needs_restart(&ctl->current->config, &s->config);
+	bool ok =
+		s && control_apply(ctl, s, merged, "SIGHUP", "file read again", 0, why, sizeof why);
+	if (ok)
+		tell_restart(keys);
+	else
+		log_error("control", "the configuration file is not in force: %s",
+			  errors.count > 0 ? "it does not go with what consoles changed" : why);
+	load_log(LOG_LEVEL_ERROR, errors.text);
+	json_decref(keys);
+	conf_errors_free(&errors);
+	return ok;
+}
+
+/* Takes file over. */
+static void reload(struct control *ctl, json_t *file)
+{
+	json_t *overruled = json_array(), *before = ctl->file;
+	json_t *merged = conf_merge(relay_config_fields(), before, changes_document(ctl->changes),
+				    file, overruled);
+	bool same = merged && changes_may(ctl->changes, 0, merged) == CHANGES_SAME;
+
+	ctl->file = file; /* which save() keeps */
+	ctl->file_saved = ctl->file_saved && json_equal(before, file);
+	if (same) {
+		log_notice("control", "the configuration file says nothing new");
+		save(ctl);
+	} else if (apply_file(ctl, merged)) {
+		tell_overruled(ctl, overruled);
+	} else {
+		ctl->file = before;
+		before = file;
+	}
+	json_decref(before);
+	json_decref(merged);
+	json_decref(overruled);
+}
+
 void control_reload(struct control *ctl)
 {
-	struct conf_errors errors = {.file = "configuration file"};
-	char why[256] = "";
-	json_t *document = read_file(ctl, &errors);
-	struct snapshot *s = NULL;
+	json_t *file;
 
-	if (document && changes_may(ctl->changes, 0, document) == CHANGES_BUSY)
+	if (changes_rollback(ctl->changes)) {
 		log_error("control", "a change waits for its confirmation: not reloading now");
-	else if (document)
-		s = control_snapshot(ctl, document, &errors, why, sizeof why);
-	if (s && !control_apply(ctl, s, document, "SIGHUP", "file read again", 0, why, sizeof why))
-		log_error("control", "the configuration file is not in force: %s", why);
-	else if (!s && errors.text)
-		log_error("control", "the configuration file is not in force: %s", errors.text);
-	conf_errors_free(&errors);
-	json_decref(document);
+		return;
+	}
+	file = read_file(ctl);
+	if (file)
+		reload(ctl, file);
 }

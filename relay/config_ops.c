@@ -64,24 +64,31 @@ static bool text_same(const char *a, const char *b)
 	return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
-static json_t *restart(const struct control *ctl, const struct proposal *p)
+json_t *control_needs_restart(const struct relay_config *was, const struct relay_config *is)
 {
-	const struct relay_config *was = &ctl->current->config, *is = &p->next->config;
+	const struct {
+		const char *key;
+		bool same;
+	} keys[] = {
+		{"engine", was->engine == is->engine},
+		{"threads", was->threads == is->threads},
+		{"limits.buffer_bytes", was->limits.buffer_bytes == is->limits.buffer_bytes},
+		{"metrics.listen", addr_same(&was->metrics.listen, &is->metrics.listen)},
+		{"control.socket", text_same(was->control.socket, is->control.socket)},
+		{"state_dir", text_same(was->state_dir, is->state_dir)},
+		{"user", text_same(was->user, is->user)},
+	};
 	json_t *list = json_array();
 
-	if (was->engine != is->engine)
-		json_array_append_new(list, json_string("engine"));
-	if (was->threads != is->threads)
-		json_array_append_new(list, json_string("threads"));
-	if (was->limits.buffer_bytes != is->limits.buffer_bytes)
-		json_array_append_new(list, json_string("limits.buffer_bytes"));
-	if (!addr_same(&was->metrics.listen, &is->metrics.listen))
-		json_array_append_new(list, json_string("metrics"));
-	if (!text_same(was->control.socket, is->control.socket))
-		json_array_append_new(list, json_string("control.socket"));
-	if (!text_same(was->user, is->user))
-		json_array_append_new(list, json_string("user"));
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		if (!keys[i].same)
+			json_array_append_new(list, json_string(keys[i].key));
 	return list;
+}
+
+static json_t *restart(const struct control *ctl, const struct proposal *p)
+{
+	return control_needs_restart(&ctl->current->config, &p->next->config);
 }
 
 static bool apply(struct control *ctl, struct proposal *p, const struct config_change *change,

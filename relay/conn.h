@@ -113,6 +113,11 @@ void conn_drop_kept(struct conn *c, size_t n);
 void conn_drop_tls(struct relay *r, struct tls *tls);
 /* Starts the handshake with the bytes kept so far. */
 void conn_start_tls(struct conn *c, const uint8_t *data, size_t len);
+/* Received bytes go to TLS; none are fine. False: without memory, the connection is closed. */
+bool conn_feed(struct conn *c, const uint8_t *data, size_t len) MUST_CHECK;
+/* Keeps the next decrypted bytes. False: there are none yet, or the connection has ended; for
+ * beyond when they would be more than limit in all. */
+bool conn_decrypt(struct conn *c, size_t limit, enum reason beyond) MUST_CHECK;
 /* Adds to the output and starts sending. */
 void conn_send_message(struct conn *c, const struct wire_message *m);
 void conn_send_plain(struct conn *c, const void *data, size_t len); /* through TLS */

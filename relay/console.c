@@ -210,26 +210,9 @@ static bool console_lines(struct conn *c)
 
 void console_input(struct conn *c, const uint8_t *data, size_t len)
 {
-	struct worker *w = c->worker;
-
-	if (len > 0 && !tls_feed(c->tls, data, len)) {
-		conn_close(c, REASON_LIMIT_MEMORY);
+	if (!conn_feed(c, data, len))
 		return;
-	}
 	conn_set_deadline(c, CONSOLE_IDLE_MS);
-	while (console_lines(c)) {
-		size_t n;
-		enum tls_status status = tls_read(c->tls, w->plain, PLAIN_BYTES, &n);
-
-		if (status == TLS_AGAIN)
-			return;
-		if (status != TLS_OK) {
-			conn_finish(c);
-			return;
-		}
-		if (!conn_keep(c, w->plain, n, JSONRPC_LINE_MAX)) {
-			conn_refuse(c, REASON_PROTOCOL);
-			return;
-		}
-	}
+	while (console_lines(c) && conn_decrypt(c, JSONRPC_LINE_MAX, REASON_PROTOCOL))
+		;
 }

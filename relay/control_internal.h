@@ -4,6 +4,7 @@
 #define POSTERN_RELAY_CONTROL_INTERNAL_H
 
 #include "core/engine/config_calls.h"
+#include "core/engine/expiry.h"
 #include "core/engine/records.h"
 #include "relay/control.h"
 #include "relay/keeper.h"
@@ -15,13 +16,18 @@ struct control {
 	struct keeper *keeper;
 	struct changes *changes;
 	struct snapshot *current;
+	json_t *file;	 /* as last read: what SIGHUP compares with */
+	char *state_dir; /* where the keeper writes, until the end; NULL: nowhere */
+	bool file_saved; /* file is in state_dir, too */
 	struct calls calls;
 	struct records events, audits;
 
 	struct ring_op signal_op;
 	int signal_fd;
 
-	struct timer trial;	  /* an unconfirmed change runs out */
+	struct timer trial;	   /* an unconfirmed change runs out */
+	struct timer expiry_timer; /* looks at our own certificate */
+	struct expiry expiry;
 	struct timer drain_timer; /* looks whether the last session has ended, or time is up */
 	uint64_t drain_due_ms;
 	unsigned stop_signals;
@@ -35,6 +41,8 @@ struct control {
 void control_init(struct control *ctl);
 /* config_ops.c */
 extern const struct config_ops control_config_ops;
+/* [keys that only a start applies]. */
+json_t *control_needs_restart(const struct relay_config *was, const struct relay_config *is);
 
 /* local.c: the Unix socket; its listener is open already (-1: none). */
 int local_start(struct control *ctl, int listener) MUST_CHECK;
@@ -43,6 +51,9 @@ void local_stop(struct control *ctl);
 /* metrics.c: the Prometheus listener, open already. */
 int metrics_start(struct control *ctl, int listener) MUST_CHECK;
 void metrics_stop(struct control *ctl);
+
+/* expire.c: looks now, and again every EXPIRY_LOOK_MS. */
+void control_expiry_look(struct timer *t, uint64_t now_ms);
 
 /* drain.c */
 void control_drain(struct control *ctl, uint64_t deadline_ms, bool leave_when_empty);

@@ -29,28 +29,12 @@ static void frames_handle(struct conn *c,
 void frames_input(struct conn *c, const uint8_t *data, size_t len,
 		  void (*handle)(struct conn *c, const struct wire_message *m))
 {
-	struct worker *w = c->worker;
 	enum conn_phase phase = c->phase;
 
-	if (len > 0 && !tls_feed(c->tls, data, len)) {
-		conn_close(c, REASON_LIMIT_MEMORY);
+	if (!conn_feed(c, data, len))
 		return;
-	}
 	frames_handle(c, handle);
-	while (c->phase == phase) {
-		size_t n;
-		enum tls_status status = tls_read(c->tls, w->plain, PLAIN_BYTES, &n);
-
-		if (status == TLS_AGAIN)
-			return;
-		if (status != TLS_OK) {
-			conn_finish(c);
-			return;
-		}
-		if (!conn_keep(c, w->plain, n, WIRE_FRAME_MAX + PLAIN_BYTES)) {
-			conn_refuse(c, REASON_LIMIT_MEMORY);
-			return;
-		}
+	while (c->phase == phase &&
+	       conn_decrypt(c, WIRE_FRAME_MAX + PLAIN_BYTES, REASON_LIMIT_MEMORY))
 		frames_handle(c, handle);
-	}
 }

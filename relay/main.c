@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "core/isolation.h"
+#include "core/journal.h"
 #include "core/log.h"
 #include "core/notify.h"
 #include "core/options.h"
@@ -162,7 +163,8 @@ static int open_metrics(const struct relay_config *config)
 }
 
 static void control_begin(struct control *ctl, struct relay *r, struct snapshot *snap,
-			  struct keeper *keeper, const sigset_t *signals, const json_t *document)
+			  struct keeper *keeper, const sigset_t *signals,
+			  const struct loaded *loaded)
 {
 	const struct ring_options options = {.engine = RING_EPOLL, .small_buffers = 64};
 	char why[256];
@@ -174,9 +176,14 @@ static void control_begin(struct control *ctl, struct relay *r, struct snapshot 
 	ctl->keeper = keeper;
 	ctl->current = snap;
 	ctl->trial.fire = control_trial_over;
-	ctl->changes = changes_new(relay_config_fields(), document, time(NULL));
+	ctl->expiry_timer.fire = control_expiry_look;
+	ctl->expiry = (struct expiry)EXPIRY_UNTOLD;
+	ring_timer_set(ctl->ring, &ctl->expiry_timer, 0);
+	ctl->changes = changes_new(relay_config_fields(), loaded->document, time(NULL));
+	ctl->file = json_incref(loaded->file);
+	ctl->state_dir = snap->config.state_dir ? strdup(snap->config.state_dir) : NULL;
 	ctl->signal_fd = signalfd(-1, signals, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (!ctl->changes || ctl->signal_fd < 0)
+	if (!ctl->changes || ctl->signal_fd < 0 || (snap->config.state_dir && !ctl->state_dir))
 		die("cannot set up the control thread: %s", strerror(errno));
 	control_init(ctl);
 	r->control = ctl;
@@ -200,6 +207,8 @@ static void control_end(struct control *ctl)
 	records_free(&ctl->events);
 	records_free(&ctl->audits);
 	changes_free(ctl->changes);
+	json_decref(ctl->file);
+	free(ctl->state_dir);
 	snapshot_release(ctl->current);
 	close(ctl->signal_fd);
 	keeper_stop(ctl->keeper);
@@ -287,13 +296,14 @@ static unsigned thread_count(const struct relay_config *c)
 	return n < RELAY_WORKERS_MAX ? n : RELAY_WORKERS_MAX;
 }
 
-static bool load(const struct options *options, struct relay_config *config, json_t **document)
+static bool load(const struct options *options, struct relay_config *config, struct loaded *loaded)
 {
 	struct conf_errors errors = {0};
-	bool ok = load_config(options->config, config, document, &errors);
+	bool ok = load_config(options->config, config, loaded, &errors);
 
 	if (!ok || errors.count > 0)
 		fputs(errors.text ? errors.text : "", stderr);
+	load_log(LOG_LEVEL_WARNING, errors.warnings.text);
 	conf_errors_free(&errors);
 	if (options->engine >= 0)
 		config->engine = options->engine;
@@ -330,18 +340,18 @@ int main(int argc, char **argv)
 	struct keeper keeper;
 	struct options options;
 	sigset_t signals;
-	json_t *document = NULL;
+	struct loaded loaded;
 	char why[512];
 	int status = options_parse(argc, argv, &about, &options);
 
 	if (status != OPTIONS_RUN)
 		return status;
 	log_open("postern-relayd", LOG_LEVEL_NOTICE);
-	if (!load(&options, &config, &document))
+	if (!load(&options, &config, &loaded))
 		return EXIT_FAILURE;
 	if (options.check) {
 		status = check(&options, &config);
-		json_decref(document);
+		loaded_free(&loaded);
 		relay_config_free(&config);
 		return status;
 	}
@@ -351,17 +361,22 @@ int main(int argc, char **argv)
 		die("cannot give up privileges: %s", strerror(errno));
 	if (notify_open() < 0)
 		log_warning("relay", "cannot reach the service manager's notification socket");
+	int error = journal_open(JOURNAL_SOCKET, "postern-relayd");
+	if (error < 0)
+		log_warning("relay", "events and audit records will not be in the journal: %s",
+			    strerror(-error));
 	/* Everything below the keeper's line runs with less than the keeper keeps. */
-	if (keeper_start(&keeper, options.config, config.state_dir) < 0)
-		die("cannot start the keeper: %s", strerror(errno));
+	error = keeper_start(&keeper, options.config, config.state_dir);
+	if (error < 0)
+		die("cannot start the keeper: %s", strerror(-error));
 
 	struct snapshot *snap = snapshot_new(&config, 1, why, sizeof why);
 	if (!snap)
 		die("%s: %s", options.config, why);
 	if (relay_init(&relay, snap, thread_count(&snap->config), why, sizeof why) < 0)
 		die("%s: %s", options.config, why);
-	control_begin(&control, &relay, snap, &keeper, &signals, document);
-	json_decref(document);
+	control_begin(&control, &relay, snap, &keeper, &signals, &loaded);
+	loaded_free(&loaded);
 	if (snap->config.user && isolation_switch_user(snap->config.user) < 0)
 		die("cannot switch to user %s: %s", snap->config.user, strerror(errno));
 	isolation_drop_capabilities(&relay.isolation);
@@ -369,6 +384,7 @@ int main(int argc, char **argv)
 	status = run(&control);
 	control_end(&control);
 	relay_free(&relay);
+	journal_close();
 	notify_close();
 	return status;
 }

@@ -124,18 +124,34 @@ static void grants_run(struct call *c)
 	json_t *policy = json_object_get(document, "policy");
 	json_t *revoked = json_object_get(document, "revoked");
 
-	call_answer(c, json_pack("{s:o, s:o, s:o}", "grants",
+	/* The keys count, not what is in them. */
+	call_answer(c, json_pack("{s:s, s:o, s:o, s:o}", "otherwise",
+				 grants || policy ? "deny" : "allow", "grants",
 				 grants ? json_deep_copy(grants) : json_array(), "policy",
 				 policy ? json_deep_copy(policy) : json_array(), "revoked",
 				 revoked ? json_deep_copy(revoked) : json_array()));
 }
 
+/* Where the list of the revoked names agent; its size when it does not. */
+static size_t revoked_at(const json_t *revoked, const char *agent)
+{
+	size_t i = 0, count = json_array_size(revoked);
+
+	while (i < count &&
+	       strcmp(json_string_value(json_object_get(json_array_get(revoked, i), "agent")),
+		      agent))
+		i++;
+	return i;
+}
+
 static void revoke_run(struct call *c)
 {
 	json_t *document = json_deep_copy(changes_document(c->control->changes));
+	json_t *revoked = list_of(document, "revoked");
 	const char *agent = json_string_value(json_object_get(c->params, "agent"));
 	json_t *note = json_object_get(c->params, "note");
 	json_t *entry = json_pack("{s:s}", "agent", agent);
+	size_t at = revoked_at(revoked, agent);
 	char text[200];
 
 	if (strcmp(agent, c->caller->ca_name) == 0) {
@@ -146,7 +162,11 @@ static void revoke_run(struct call *c)
 	}
 	if (note)
 		json_object_set(entry, "note", note);
-	json_array_append_new(list_of(document, "revoked"), entry);
+	/* Once more: with another note. */
+	if (at < json_array_size(revoked))
+		json_array_set_new(revoked, at, entry);
+	else
+		json_array_append_new(revoked, entry);
 	snprintf(text, sizeof text, "revoke %s", agent);
 	apply_and_answer(c, document, text);
 }
@@ -156,22 +176,15 @@ static void unrevoke_run(struct call *c)
 	json_t *document = json_deep_copy(changes_document(c->control->changes));
 	json_t *revoked = list_of(document, "revoked");
 	const char *agent = json_string_value(json_object_get(c->params, "agent"));
-	bool found = false;
+	size_t at = revoked_at(revoked, agent);
 	char text[200];
 
-	for (size_t i = json_array_size(revoked); i-- > 0;) {
-		json_t *name = json_object_get(json_array_get(revoked, i), "agent");
-
-		if (name && strcmp(json_string_value(name), agent) == 0) {
-			json_array_remove(revoked, i);
-			found = true;
-		}
-	}
-	if (!found) {
+	if (at == json_array_size(revoked)) {
 		json_decref(document);
 		call_fail(c, JSONRPC_NOT_FOUND, NULL, "%s is not revoked", agent);
 		return;
 	}
+	json_array_remove(revoked, at);
 	snprintf(text, sizeof text, "unrevoke %s", agent);
 	apply_and_answer(c, document, text);
 }
@@ -209,7 +222,8 @@ const struct method methods_policy[] = {
 	 .level = CALLER_READ,
 	 .run = grants_run,
 	 .help = "who may reach what, and who is revoked",
-	 .result = "{grants, policy, revoked}"},
+	 .result = "{otherwise: \"deny\", or \"allow\" while there is no policy at all, grants, "
+		   "policy, revoked}"},
 	{.name = "grant",
 	 .level = CALLER_ADMIN,
 	 .run = grant_run,

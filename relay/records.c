@@ -3,12 +3,13 @@
  * records: events and audits: kept for a while, and sent to whoever follows.
  *
  * An event says what happened to the relay and its agents; an audit record says who reached what,
- * when, from where, how many bytes, and why it ended. Neither ever has payload. Both go to the log
- * too, where journald keeps them with their fields.
+ * when, from where, how many bytes, and why it ended. Neither ever has payload. Where the log goes
+ * to the journal, both go there too, with their fields (core/journal.h).
  */
 #include <time.h>
 
-#include "core/log.h"
+#include "core/engine/records_calls.h"
+#include "core/journal.h"
 #include "relay/control_internal.h"
 
 static struct timespec now(void)
@@ -35,6 +36,7 @@ void control_event(struct control *ctl, const char *kind, json_t *data)
 	json_object_set_new(data, "kind", json_string(kind));
 	records_add(&ctl->events, data, now());
 	records_send(ctl, data, "event", false);
+	journal_record(LOG_LEVEL_NOTICE, data);
 	json_decref(data);
 }
 
@@ -42,22 +44,8 @@ void control_audit(struct control *ctl, json_t *record)
 {
 	records_add(&ctl->audits, record, now());
 	records_send(ctl, record, "audit", true);
+	journal_record(LOG_LEVEL_INFO, record);
 	json_decref(record);
-}
-
-static void records_answer(struct call *c, const struct records *r, const char *name, bool *follows)
-{
-	json_int_t after = json_integer_value(json_object_get(c->params, "after"));
-	json_t *limit = json_object_get(c->params, "limit");
-	json_int_t most = limit ? json_integer_value(limit) : 100;
-
-	if (after < 0 || most < 0) {
-		call_fail(c, JSONRPC_INVALID_PARAMS, NULL, "after and limit are not negative");
-		return;
-	}
-	if (json_is_true(json_object_get(c->params, "follow")) && c->caller)
-		*follows = true;
-	call_answer(c, json_pack("{s:o}", name, records_list(r, (uint64_t)after, (uint64_t)most)));
 }
 
 static void events_run(struct call *c)
@@ -70,25 +58,18 @@ static void audit_run(struct call *c)
 	records_answer(c, &c->control->audits, "audit", &c->caller->follows_audit);
 }
 
-static const struct method_param list_params[] = {
-	{"after", "integer", false, "only records with a higher number"},
-	{"limit", "integer", false, "the newest so many; 100 when absent"},
-	{"follow", "boolean", false, "also send what comes from now on, as notifications"},
-	{.name = NULL},
-};
-
 const struct method methods_events[] = {
 	{.name = "events",
 	 .level = CALLER_READ,
 	 .run = events_run,
 	 .help = "what happened: agents up and down, changes, limits reached",
-	 .params = list_params,
+	 .params = records_params,
 	 .result = "{events: [{number, at, kind, ...}]}; notifications \"event\" when following"},
 	{.name = "audit",
 	 .level = CALLER_READ,
 	 .run = audit_run,
 	 .help = "who reached what, when, from where, how many bytes, and why it ended",
-	 .params = list_params,
+	 .params = records_params,
 	 .result = "{audit: [{number, at, from, to, service, source, up, down, ms, reason}]}; "
 		   "notifications \"audit\" when following"},
 	{.name = NULL},

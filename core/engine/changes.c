@@ -17,6 +17,9 @@ struct changes {
 	const struct conf_field *fields;
 	json_t *document; /* in force */
 	json_t *before;	  /* to go back to; NULL: settled */
+	/* What was compared with it last: whoever commits a document has mostly just asked what it
+	 * changes, and with ten thousand rules that takes a while. */
+	json_t *compared, *difference;
 	uint64_t due_ms;
 	uint64_t revision;
 	json_t *history[CHANGES_HISTORY_MAX]; /* that of revision r stands in r modulo the size */
@@ -102,6 +105,13 @@ static void set_state(json_t *entry, const char *state)
 	(void)!json_object_set_new(entry, "state", json_string(state));
 }
 
+static void forget_difference(struct changes *ch)
+{
+	json_decref(ch->compared);
+	json_decref(ch->difference);
+	ch->compared = ch->difference = NULL;
+}
+
 /* ---- revisions ------------------------------------------------------------------------------ */
 
 struct changes *changes_new(const struct conf_field *fields, const json_t *document, time_t wall)
@@ -127,6 +137,7 @@ void changes_free(struct changes *ch)
 		return;
 	json_decref(ch->document);
 	json_decref(ch->before);
+	forget_difference(ch);
 	for (size_t i = 0; i < CHANGES_HISTORY_MAX; i++)
 		json_decref(ch->history[i]);
 	free(ch);
@@ -175,6 +186,7 @@ bool changes_commit(struct changes *ch, const json_t *document, const char *who,
 			  bounded_diff(changes_diff(ch, document)));
 	if (!entry)
 		return false;
+	forget_difference(ch);
 	json_incref((json_t *)document);
 	set_state(*entry_of(ch, ch->revision), ch->before ? "rolled back" : "replaced");
 	json_decref(ch->before);
@@ -233,9 +245,14 @@ json_t *changes_history(const struct changes *ch)
 
 /* ---- by the schema -------------------------------------------------------------------------- */
 
-json_t *changes_diff(const struct changes *ch, const json_t *to)
+json_t *changes_diff(struct changes *ch, const json_t *to)
 {
-	return conf_diff(ch->fields, ch->document, to);
+	if (ch->compared != to) {
+		forget_difference(ch);
+		ch->difference = conf_diff(ch->fields, ch->document, to);
+		ch->compared = ch->difference ? json_incref((json_t *)to) : NULL;
+	}
+	return json_incref(ch->difference);
 }
 
 json_t *changes_hide(const struct changes *ch)

@@ -55,8 +55,9 @@ bool changes_confirm(struct changes *ch, const char *who, time_t wall) MUST_CHEC
 const json_t *changes_rollback(const struct changes *ch);
 
 /* From what is in force to another document: [{path, from, to}], secrets shown as "(hidden)"; see
- * conf_diff() in core/conf_diff.h. */
-json_t *changes_diff(const struct changes *ch, const json_t *to) MUST_CHECK;
+ * conf_diff() in core/conf_diff.h. to must not be changed any more: committing it reuses the
+ * answer. */
+json_t *changes_diff(struct changes *ch, const json_t *to) MUST_CHECK;
 /* [{revision, at, who, note, state, diff}] newest first; confirmed_by and confirmed_at where
  * somebody did. state: "in force", "waiting", "replaced", "rolled back". */
 json_t *changes_history(const struct changes *ch) MUST_CHECK;

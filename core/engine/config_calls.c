@@ -107,7 +107,7 @@ static void history_run(struct call *c)
 /* Ends the call and returns false where this is not to be applied. */
 static bool apply_may(struct call *c, const struct proposed *p)
 {
-	const struct changes *ch = c->calls->changes;
+	struct changes *ch = c->calls->changes;
 	json_int_t from = json_integer_value(json_object_get(c->params, "revision"));
 	bool force = json_is_true(json_object_get(c->params, "force"));
 	const char *cut =

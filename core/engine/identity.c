@@ -217,6 +217,14 @@ time_t identity_not_after(const struct identity *id)
 	return certificate_time(X509_get0_notAfter(id->leaf));
 }
 
+struct expiry_validity identity_validity(const struct identity *id)
+{
+	return (struct expiry_validity){
+		.not_before = certificate_time(X509_get0_notBefore(id->leaf)),
+		.not_after = identity_not_after(id),
+	};
+}
+
 void identity_certificate_der(const struct identity *id, const uint8_t **der, size_t *len)
 {
 	*der = id->der;

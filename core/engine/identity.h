@@ -15,6 +15,7 @@
 #include <time.h>
 #include <openssl/ssl.h>
 
+#include "core/engine/expiry.h"
 #include "core/parse/reason.h"
 
 #define MUST_CHECK __attribute__((warn_unused_result))
@@ -48,6 +49,7 @@ void identity_free(struct identity *id);
 /* Our certificate's own role and name; false for a certificate without a postern URI (a relay). */
 bool identity_self(const struct identity *id, struct identity_peer *out) MUST_CHECK;
 time_t identity_not_after(const struct identity *id);
+struct expiry_validity identity_validity(const struct identity *id);
 
 /* TLS context of a relay's front door: TLS 1.2 and 1.3 server, ALPN http/1.1, no client
  * certificate, session tickets on. */

@@ -35,6 +35,10 @@ class Console:
         assert len(done.stderr.strip()) > 20, f"no sentence: {done.stderr!r}"
         return done.stderr
 
+    def at(self, relay):
+        """The same console, for one of its relays."""
+        return Console(self.host, *self.way, "--at", relay)
+
     def follow(self, *arguments, name="follow"):
         """Starts a command that goes on; its records are in the process's log."""
         process = self.host.start(self.argv(*arguments), name)
@@ -50,11 +54,11 @@ class Console:
         return self.json("relay", "status")["revision"]
 
 
-def console(w, host=None, name="boss", relay=None):
+def console(w, host=None, name="boss", relays=None):
     """Issues a console's file and gives it to a host."""
     out = w.lab.path(f"{name}.yaml")
-    w.tool("pki", "issue", w.pki, "console", name, "--relay",
-           relay or f"{w.relay_name}:{w.relay_port}", "--out", out)
+    to = [x for r in relays or [f"{w.relay_name}:{w.relay_port}"] for x in ("--relay", r)]
+    w.tool("pki", "issue", w.pki, "console", name, *to, "--out", out)
     return Console(host or w.visitor, "--as", out)
 
 

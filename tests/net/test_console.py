@@ -221,7 +221,7 @@ def test_console_bad_document(lab):
 
 
 def test_console_state(lab):
-    """What was applied survives a restart in state_dir; SIGHUP reads the file again."""
+    """What was applied survives a restart in state_dir, and so does what the file said then."""
     w = World(lab).one_host()
     state = lab.path("state")
     os.mkdir(state)
@@ -235,13 +235,61 @@ def test_console_state(lab):
     assert relay.process.wait() == 0
     relay = w.start_relay(config)
     assert accepts(w, 443) and accepts(w, 8443) and not accepts(w, 9443)
-    set_blocks(config, {"listen": listen(443, 7443)})
+    relay.signal(signal.SIGTERM)
+    assert relay.process.wait() == 0
+    set_blocks(config, {"listen": listen(443, 7443)})  # while nobody looks
+    relay = w.start_relay(config)
+    assert accepts(w, 8443) and not accepts(w, 7443)
     relay.signal(signal.SIGHUP)
-    wait_until("the file is read again", lambda: accepts(w, 7443), 5, 0.1)
-    wait_until("the listener that is no longer named is gone", lambda: not accepts(w, 8443), 5, 0.1)
-    assert accepts(w, 443)
+    wait_until("the file's news are in force", lambda: accepts(w, 7443), 5, 0.1)
+    assert accepts(w, 443) and accepts(w, 8443)
+    revision = boss.revision()
+    relay.remember()
+    relay.signal(signal.SIGHUP)
+    relay.wait_for_line(r"nothing new")
+    assert boss.revision() == revision
     set_blocks(config, {"listen": "nonsense"})
     relay.remember()
     relay.signal(signal.SIGHUP)
     relay.wait_for_line(r"error.*not in force")
     assert accepts(w, 7443)
+
+
+def test_console_reload(lab):
+    """SIGHUP brings in what the file says anew; what consoles changed stays."""
+    w = World(lab).one_host()
+    config = w.issue_relay(blocks={"groups": "  - {name: staff, members: [laptop]}\n"})
+    relay = w.start_relay(config)
+    boss = console(w)
+    boss.run("grant", "laptop", "home/echo")
+    boss.run("revoke", "mole")
+    boss.run("relay", "config", "apply",
+             boss.edited(lambda text: text + "\nlimits:\n  sessions: 500\n  legs: 50\n"))
+    set_blocks(config, {"listen": listen(443, 8443), "limits": "  sessions: 600\n",
+                        "revoked": "  - agent: thief\n", "threads": 1})
+    relay.remember()
+    relay.signal(signal.SIGHUP)
+    relay.wait_for_line(r"threads changes only with the next start")
+    relay.wait_for_line(r"limits\.sessions: .*the file says counts")
+    assert accepts(w, 443) and accepts(w, 8443)
+    listed = boss.json("grants")
+    assert [r["to"] for r in listed["grants"]] == [["home/echo"]], listed
+    assert {r["agent"] for r in listed["revoked"]} == {"mole", "thief"}, listed
+    limits = boss.json("relay", "config", "get")["config"]["limits"]
+    assert limits == {"sessions": 600, "legs": 50}, limits
+    told = boss.json("relay", "events")["events"]
+    assert [e["path"] for e in told if e["kind"] == "config.overruled"] == ["limits.sessions"]
+    # The file takes back what it said itself, and nothing else.
+    set_blocks(config, {"revoked": "[]", "grants": "  - {from: [staf], to: [home/echo]}\n"})
+    relay.remember()
+    relay.signal(signal.SIGHUP)
+    relay.wait_for_line(r'warning.*grants.*"staf".*staff')
+    wait_until("thief is good again", lambda: "thief" not in str(boss.json("grants")), 5, 0.1)
+    listed = boss.json("grants")
+    assert [r["agent"] for r in listed["revoked"]] == ["mole"], listed
+    assert len(listed["grants"]) == 2, listed
+    # A slip is told at the start, too.
+    relay.signal(signal.SIGTERM)
+    assert relay.process.wait() == 0
+    relay = w.start_relay(config)
+    relay.wait_for_line(r'warning.*grants.*"staf".*staff')

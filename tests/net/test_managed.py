@@ -39,6 +39,7 @@ def test_agent_managed(lab):
         assert "home" in listed and "laptop" in listed, listed
         assert "PRIVATE KEY" not in boss.run("agent", "config", "get", "home").stdout
         both = boss.edited(publishing(echo=7000, more=7005), agent="home")
+        assert "7005" in boss.run("agent", "config", "diff", "home", both).stdout
         boss.run("agent", "config", "apply", "home", both, "--confirm-within", "3s")
         wait_until("the new service", lambda: reachable(w.router_b, 7005), 3)
         wait_until("it goes by itself", lambda: not reachable(w.router_b, 7005), 8, 0.2)
@@ -49,6 +50,10 @@ def test_agent_managed(lab):
         wait_until("the new service", lambda: reachable(w.router_b, 7005), 3)
         bad = boss.edited(lambda text: text + "\nnonsense: 1\n", agent="home")
         assert "nonsense" in boss.refused("agent", "config", "apply", "home", bad)
+        history = boss.json("agent", "config", "history", "home")["history"]
+        assert [h["state"] for h in history] == ["in force", "replaced", "rolled back",
+                                                 "replaced"], history
+        assert "console:boss" in boss.run("agent", "config", "history", "home").stdout
         says(s)
     assert laptop.alive() and home.alive()
     assert "config" in boss.run("agent", "events", "home").stdout

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator's command: a day's work from afar, and the manual that tells of it."""
+"""The operator's command: a day's work from afar."""
 import json
 import os
 import re
 import time
 
 from netlab import wait_until
-from peers import echo
-from runner import limit, once
+from peers import echo, ends
+from runner import limit
 from world import World
 
 
@@ -103,7 +103,7 @@ def test_grant_and_revoke(lab):
     assert done.returncode == 1 and "revoked" in done.stdout, done.stdout
     assert "no grant" not in postern("unrevoke", "laptop")
     assert "everything" in postern("ungrant", "laptop")
-    assert "everything is denied" in postern("grants")
+    assert "without a rule: everything is denied" in postern("grants")
 
 
 @limit(60)
@@ -130,33 +130,63 @@ def test_agents_end_to_end(lab):
     assert said.returncode == 1 and "agent's file" in said.stderr, said.stderr
 
 
-def commands(lab, host):
-    """{name: its options}, as the program tells them."""
-    found = {}
-    for line in host.run([f"{lab.build}/postern", "--help"]).stdout.splitlines():
-        name = re.match(r"  ((?:[a-z]+ ?)+)", line)
-        if name and not name.group(1).startswith("postern "):
-            words = name.group(1).split()
-            said = host.run([f"{lab.build}/postern", "help", *words[:3]], check=False).stdout
-            while words and not said.startswith(f"usage: postern {' '.join(words)}"):
-                words.pop()
-            found[" ".join(words)] = set(re.findall(r"^  (--[a-z0-9-]+)", said, re.MULTILINE))
-    return found
+# ---- README.md, by the letter -------------------------------------------------------------------
+
+README = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../README.md")
+EDITOR = """#!/bin/sh
+sed -i -e 's/^listen:/drain: 7s\\nlisten:/' \
+    -e 's/^publish:/publish:\\n- service: web\\n  target: 127.0.0.1:7000/' "$1"
+"""
+# What comes of each of the ten commands, by its first words: a part of what it says.
+SAID = {
+    "ops relay status": "serving",
+    "ops relay agents": "home .*echo",
+    "ops grant": r"laptop may reach home/\* until .*, at most 20MB/s; revision 2",
+    "ops relay sessions": "laptop +home +echo",
+    "ops relay config get": "",
+    "ops relay config apply": r"\+ drain: 7s(.*\n)*.*revision 3 is in force(.*\n)*It goes back",
+    "ops relay config confirm": "revision 3",
+    "ops agent config get": r"\+ .*web.*(.*\n)*.*revision 2 is in force",
+    "ops revoke": "laptop is revoked",
+    "ops relay drain": "draining",
+}
 
 
-@once
-def test_manual(lab):
-    """postern(1) has a section for every command with every option, and no others."""
-    lab.internet()
-    host = lab.public("host", "45.0.0.2")
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    with open(os.path.join(root, "man", "postern.1"), encoding="utf-8") as f:
-        page = f.read()
-    sections = dict(re.findall(r"^\.Ss (.*)\n((?:(?!\.S[sh] ).*\n)*)", page, re.MULTILINE))
-    told = commands(lab, host)
-    assert len(told) > 30 and "" not in told, sorted(told)
-    assert set(sections) == set(told), set(sections) ^ set(told)
-    for name, options in told.items():
-        written = {f"--{x}" for x in re.findall(r"^\.It Fl Fl ([a-z0-9-]+)", sections[name],
-                                                re.MULTILINE)}
-        assert written == options, f"{name}: {written ^ options}"
+def readme_blocks():
+    """The commands that are typed once, and the ten."""
+    with open(README, encoding="utf-8") as f:
+        day_of = f.read().split("## The operator's day in ten commands\n")[1].split("\n## ")[0]
+    once_block, ten = re.findall(r"^```sh\n((?:.*\n)*?)```$", day_of, re.MULTILINE)
+    return once_block, ten.splitlines()
+
+
+@limit(90)
+def test_readme_day(lab):
+    """The ten commands of the README, as they stand there, one after the other in a shell."""
+    once_block, ten = readme_blocks()
+    assert len(ten) == 10, f"{len(ten)} commands: {ten}"
+    w = World(lab).two_homes()
+    w.home.serve(7000, echo)
+    w.relay()
+    w.agent(w.home, "home", publish={"echo": "127.0.0.1:7000"})
+    w.agent(w.laptop, "laptop", forward={7000: "home/echo"})
+    editor = lab.write("editor", EDITOR)
+    os.chmod(editor, 0o755)
+    environment = {"PATH": f"{lab.build}:{os.environ['PATH']}", "EDITOR": editor}
+
+    def shell(script):
+        return w.visitor.run(["sh", "-ec", script], cwd=lab.dir, env=environment).stdout
+
+    shell(once_block)
+    alias = "".join(x for x in once_block.splitlines(True) if x.startswith("alias "))
+    with w.laptop.connect("127.0.0.1", 7000) as s:
+        s.sendall(b"hello")
+        assert s.recv(5) == b"hello"
+        for line, (begin, says) in zip(ten, SAID.items()):
+            assert line.startswith(begin), f"README.md has '{line}' where {begin} was expected"
+            said = shell(alias + line)
+            assert re.search(says, said), f"'{line}' said: {said}"
+        assert ends(s, 5), "the session of a revoked agent goes on"
+    status = json.loads(shell(alias + "ops relay status --json"))
+    assert status["draining"] and status["revision"] == 4 and "unconfirmed_ms" not in status, status
+    shell(alias + "ops relay undrain")

@@ -28,6 +28,15 @@ def reachable(host, port=7000):
         return False
 
 
+def turned_away(host, timeout, port=7000):
+    """Whether a connection is ended within timeout, be it before it is quite there."""
+    try:
+        with host.connect("127.0.0.1", port) as s:
+            return ends(s, timeout)
+    except ConnectionResetError:
+        return True
+
+
 def live_session(host, port=7000):
     sock = host.connect("127.0.0.1", port)
     says(sock)
@@ -47,6 +56,7 @@ def test_console_policy(lab):
     w, _relay, _home, _laptop, boss = cast(lab)
     other = w.agent(w.router_b, "other", forward={7001: "home/echo"})
     assert reachable(w.laptop) and reachable(w.router_b, 7001)
+    assert boss.json("grants")["otherwise"] == "allow"
     with live_session(w.laptop) as granted, live_session(w.router_b, 7001) as denied:
         boss.run("grant", "laptop", "home/echo")
         assert ends(denied, 3), "a session that no grant allows goes on"
@@ -58,6 +68,7 @@ def test_console_policy(lab):
         boss.run("ungrant", "laptop", "home/echo")
         assert ends(granted, 3), "a session goes on without its grant"
     assert not reachable(w.laptop)  # the list is empty now, but it is there
+    assert boss.json("grants")["otherwise"] == "deny"
     assert "grant" in boss.refused("ungrant", "laptop", "home/echo")
     boss.refused("grant", "laptop", "no slash")
 
@@ -97,13 +108,18 @@ def test_console_revoke(lab):
     assert laptop.wait() == 0
     laptop = w.start_agent(w.laptop, laptop.config, "again", wait=False)
     laptop.wait_for_line(r"error link:.*revoked", 10)
+    assert turned_away(w.laptop, 8), "it waits for a link that will not come"  # less than "open"
+    laptop.wait_for_line(r"home/echo: this identity has been revoked")
     agents = {a["agent"]: a for a in boss.json("relay", "agents")["agents"]}
     assert agents["home"]["online"], agents
     assert not agents.get("laptop", {}).get("online"), agents
     assert "link: up" not in laptop.log()
     assert "lost in a train" in str(boss.json("grants")["revoked"])
+    boss.run("revoke", "laptop", "--note", "stolen, rather")  # says it again, in other words
+    revoked = boss.json("grants")["revoked"]
+    assert [r["note"] for r in revoked] == ["stolen, rather"], revoked
     boss.run("unrevoke", "laptop")
-    wait_until("laptop is let in again", lambda: reachable(w.laptop), 40, 0.5)
+    wait_until("laptop is let in again", lambda: reachable(w.laptop), 15, 0.5)
 
 
 def test_console_revoke_publisher(lab):

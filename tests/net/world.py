@@ -7,7 +7,7 @@ import subprocess
 
 from netlab import wait_until
 
-RELAY_NAME = "relay.example.org"
+RELAY_NAME, SECOND_NAME = "relay.example.org", "relay2.example.org"
 
 
 class Relay:
@@ -76,22 +76,32 @@ class World:
         self.visitor = self.lab.public("visitor", "45.0.0.100")
         return self
 
+    def two_relays(self):
+        """Two homes, and another relay's host; relays() tells both addresses in order."""
+        self.two_homes()
+        self.second_host = self.lab.public("relay2", "45.0.0.3")
+        return self
+
+    def relays(self):
+        return [f"{name}:{self.relay_port}" for name in (self.relay_name, SECOND_NAME)]
+
     # ---- programs
 
-    def issue_relay(self, name="relay", public=None, blocks=None):
+    def issue_relay(self, name="relay", public=None, blocks=None, host=None):
         out = self.lab.path(f"{name}.yaml")
         names = [x for sni, to in (public or {}).items() for x in ("--public", f"{sni}={to}")]
-        self.tool("pki", "issue", self.pki, "relay", name, "--host", self.relay_name, "--listen",
-                  f"{self.relay_address}:{self.relay_port}", *names, "--out", out)
+        self.tool("pki", "issue", self.pki, "relay", name, "--host", host or self.relay_name,
+                  "--listen", f"{self.relay_address}:{self.relay_port}", *names, "--out", out)
         set_blocks(out, {"engine": self.lab.engine, **(blocks or {})})
         return out
 
     def issue_agent(self, name, publish=None, forward=None, public=(), allow=None,
-                    socks5=None, expires=None, blocks=None, out=None):
+                    socks5=None, expires=None, blocks=None, out=None, relays=None):
         """forward is {local port: "AGENT/SERVICE"}; publish is {service: "ADDR:PORT"}."""
         out = self.lab.path(out or f"{name}.yaml")
-        argv = ["pki", "issue", self.pki, "agent", name, "--relay",
-                f"{self.relay_name}:{self.relay_port}"]
+        argv = ["pki", "issue", self.pki, "agent", name]
+        for relay in relays or [f"{self.relay_name}:{self.relay_port}"]:
+            argv += ["--relay", relay]
         for service, target in (publish or {}).items():
             argv += ["--publish", f"{service}={target}"]
         for port, to in (forward or {}).items():

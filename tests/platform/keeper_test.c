@@ -28,19 +28,8 @@
 #include <cmocka.h>
 
 #include "core/isolation.h"
+#include "core/sanitized.h"
 #include "relay/keeper_internal.h"
-
-/* A sanitizer's run time may do more in a sealed process: core/isolation.c. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \

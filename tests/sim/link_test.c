@@ -185,11 +185,62 @@ static void a_refused_certificate_waits_as_long_as_it_may(void **state)
 
 		assert_int_equal(link_state_message(&l, 0, &m), LINK_DO_CLOSE | LINK_DO_WAIT);
 		assert_int_equal(l.retry_ms, RETRY_MAX_MS);
+		assert_true(link_state_refused(&l));
 		assert_non_null(strstr(l.why, reason_sentence(reasons[i])));
 	}
 	assert_int_equal(link_state_message(&up, 0, &revoked), LINK_DO_CLOSE | LINK_DO_DOWN);
-	assert_int_equal(up.retry_ms, RETRY_MAX_MS);
 	assert_non_null(strstr(up.why, "postern pki issue"));
+}
+
+/* Dials and signs in when it is time to, and is answered m. Returns when. */
+static uint64_t ask_again(struct link_state *l, const struct wire_message *m)
+{
+	uint64_t now = l->due_ms;
+
+	ignore(link_state_tick(l, now));
+	ignore(link_state_dialled(l, now));
+	ignore(link_state_message(l, now, m));
+	return now;
+}
+
+static void a_revoked_name_asks_often_at_first(void **state)
+{
+	struct wire_message revoked = bye(REASON_REVOKED, ""), welcome = message(WIRE_WELCOME);
+	struct link_state l = link_in(LINK_SIGNING_IN, 0);
+	uint64_t now = 0, shortest = UINT64_MAX, longest = 0;
+
+	ignore(link_state_message(&l, 0, &revoked));
+	while (now < LINK_REVOKED_SOON_MS) {
+		assert_true(link_state_refused(&l));
+		assert_in_range(l.retry_ms, LINK_REVOKED_MS / 2, LINK_REVOKED_MS);
+		shortest = l.retry_ms < shortest ? l.retry_ms : shortest;
+		longest = l.retry_ms > longest ? l.retry_ms : longest;
+		now = ask_again(&l, &revoked);
+	}
+	assert_true(shortest < longest); /* not all of them at once */
+	assert_in_range(l.retry_ms, RETRY_MAX_MS / 2, RETRY_MAX_MS);
+	/* Let in, and revoked once more: it begins anew. */
+	now = ask_again(&l, &welcome);
+	assert_false(link_state_refused(&l));
+	ignore(link_state_message(&l, now + 1, &revoked));
+	assert_in_range(l.retry_ms, LINK_REVOKED_MS / 2, LINK_REVOKED_MS);
+	/* Never more seldom than the configuration says. */
+	link_state_set_retry_max(&l, 1000);
+	ask_again(&l, &revoked);
+	assert_in_range(l.retry_ms, 500, 1000);
+}
+
+static void what_passes_by_itself_is_no_refusal(void **state)
+{
+	struct wire_message draining = bye(REASON_DRAINING, "");
+	struct link_state l = link_in(LINK_DIALLING, 0);
+
+	assert_false(link_state_refused(&l));
+	ignore(link_state_failed(&l, 0, "no route"));
+	assert_false(link_state_refused(&l));
+	ask_again(&l, &draining);
+	assert_int_equal(l.phase, LINK_WAITING);
+	assert_false(link_state_refused(&l));
 }
 
 static void a_draining_relay_says_when_to_come_back(void **state)
@@ -463,6 +514,8 @@ int main(void)
 		cmocka_unit_test(a_link_that_breaks_at_once_keeps_backing_off),
 		cmocka_unit_test(two_agents_of_one_name_do_not_fight),
 		cmocka_unit_test(a_refused_certificate_waits_as_long_as_it_may),
+		cmocka_unit_test(a_revoked_name_asks_often_at_first),
+		cmocka_unit_test(what_passes_by_itself_is_no_refusal),
 		cmocka_unit_test(a_draining_relay_says_when_to_come_back),
 		cmocka_unit_test(a_relay_that_only_drains_is_left),
 		cmocka_unit_test(a_relay_cannot_send_us_away_for_ever),

@@ -301,6 +301,29 @@ static void test_by_the_schema(void **state)
 	changes_free(ch);
 }
 
+/* An answer is kept for who commits what was compared; it must not outlive that. */
+static void test_a_difference_is_from_what_is_in_force(void **state)
+{
+	struct changes *ch = start();
+	json_t *second = named("second"), *third = named("third"), *diff;
+
+	diff = changes_diff(ch, second);
+	assert_int_equal(json_array_size(diff), 1);
+	json_decref(diff);
+	assert_true(changes_commit(ch, third, "uid:0", "", 0, 0, WALL));
+	diff = changes_diff(ch, second);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(diff, 0), "from")),
+			    "third");
+	json_decref(diff);
+	assert_true(changes_commit(ch, second, "uid:0", "", 0, 0, WALL));
+	diff = changes_diff(ch, second);
+	assert_int_equal(json_array_size(diff), 0);
+	json_decref(diff);
+	json_decref(second);
+	json_decref(third);
+	changes_free(ch);
+}
+
 /* Apply has 100 ms for all that it does; 10,000 rules of which one goes are compared in a part. */
 static void test_a_large_policy(void **state)
 {
@@ -338,6 +361,7 @@ int main(void)
 		cmocka_unit_test(test_history_is_bounded),
 		cmocka_unit_test(test_history_keeps_no_secrets_and_little_else),
 		cmocka_unit_test(test_by_the_schema),
+		cmocka_unit_test(test_a_difference_is_from_what_is_in_force),
 		cmocka_unit_test(test_a_large_policy),
 	};
 

@@ -221,6 +221,21 @@ static void a_peer_that_vanishes_ends_it(void **state)
 	assert_int_equal(s.ended, 1);
 }
 
+static void what_waits_goes_with_the_ring(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct scene s;
+
+	begin(f, &s);
+	s.answer = OUTPUT_MAX_BYTES / 2; /* more than the socket holds */
+	say(f, &s, "one\nand a half");
+	assert_int_equal(s.count, 1);
+	ring_fixture_reopen(f, 64, 8);
+	lines_free(&s.lines);
+	assert_int_equal(s.ended, 0);
+	close(s.theirs);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +246,7 @@ int main(void)
 		RING_TEST(who_does_not_read_is_not_read),
 		RING_TEST(too_much_at_once_ends_it),
 		RING_TEST(a_peer_that_vanishes_ends_it),
+		RING_TEST(what_waits_goes_with_the_ring),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""byhand: signs in to a relay without Postern's programs: openssl(1) for the TLS and its exporter."""
+import os
+import re
+import select
+import struct
+import subprocess
+import time
+
+from peers import need, openssl
+from rogue import HELLO, pem, text8
+
+TRANSIENT, CONSOLE = 1, 2
+BYE = 0x0a
+
+
+class SignIn:
+    """HELLO with the certificate of any file, under any name, with any flags."""
+
+    def __init__(self, host, address, bundle, name, flags):
+        lab = host.lab
+        self.key = lab.write("byhand.key", pem(bundle, "key"))
+        certificate = lab.write("byhand.pem", pem(bundle, "certificate"))
+        self.der = openssl("x509", "-in", certificate, "-outform", "DER")
+        self.said = b""
+        self.process = host.start(
+            [need("openssl"), "s_client", "-connect", f"{address}:443", "-servername",
+             "relay.example.org", "-tls1_3", "-alpn", "http/1.1", "-nocommands", "-ign_eof",
+             "-keymatexport", "EXPORTER-postern-hello", "-keymatexportlen", "32"], "byhand",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process.ended_by_us = True
+        exported = self.until(rb"Keying material: ([0-9A-F]{64})\n").group(1).decode()
+        self.until(rb"---\n")
+        body = struct.pack("!B", flags) + text8(name) + text8("by hand")
+        for part in (self.der, self.signature(bytes.fromhex(exported))):
+            body += struct.pack("!H", len(part)) + part
+        self.send(struct.pack("!BBH", 1, HELLO, len(body)) + body)
+
+    def signature(self, exported):
+        message = self.key + ".message"
+        with open(message, "wb") as f:
+            f.write(b"postern/1 hello\0" + exported)
+        return openssl("dgst", "-sha256", "-sign", self.key, message)
+
+    def send(self, data):
+        self.process.popen.stdin.write(data)
+        self.process.popen.stdin.flush()
+
+    def read(self, timeout=10.0):
+        """What has come; b"" at the end."""
+        fd = self.process.popen.stdout.fileno()
+        if not select.select([fd], [], [], timeout)[0]:
+            raise TimeoutError(f"openssl said nothing for {timeout:g} s: {self.said[-200:]!r}")
+        return os.read(fd, 1 << 16)
+
+    def until(self, pattern):
+        """Takes everything up to a match."""
+        end = time.monotonic() + 10
+        while not (found := re.search(pattern, self.said)):
+            got = self.read()
+            assert got and time.monotonic() < end, f"no /{pattern}/: {self.said[-300:]!r}"
+            self.said += got
+        self.said = self.said[found.end():]
+        return found
+
+    def answer(self):
+        """The first message: its type and body."""
+        # Behind the handshake openssl tells of session tickets, which would be in text.
+        head = self.until(rb"\x01([\x02\x0a])([\x00-\x30][\x00-\xff])")
+        length = struct.unpack("!H", head.group(2))[0]
+        while len(self.said) < length:
+            got = self.read()
+            assert got, "the message was cut off"
+            self.said += got
+        return head.group(1)[0], self.said[:length]

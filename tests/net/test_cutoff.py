@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is no console, and what a console may not do to itself by mistake."""
+import struct
+
+from byhand import BYE, CONSOLE, TRANSIENT, SignIn
+from console import console
+from netlab import wait_until
+from peers import echo
+from rogue import WELCOME, pem
+from runner import limit
+from test_policy import reachable
+from world import World, get_block, with_block
+
+CERT_UNTRUSTED, CERT_ROLE = 3, 5
+
+
+def test_console_by_an_agent(lab):
+    """An agent's certificate on the control channel is refused by the relay, whatever is said."""
+    w = World(lab).one_host()
+    relay = w.relay()
+    laptop = w.issue_agent("laptop")
+    boss = console(w)
+    for bundle, name, flags, reason in ((laptop, "laptop", CONSOLE, CERT_ROLE),
+                                        (laptop, "laptop", CONSOLE | TRANSIENT, CERT_ROLE),
+                                        (laptop, "boss", CONSOLE, CERT_ROLE),
+                                        (boss.way[1], "other", CONSOLE, CERT_ROLE),
+                                        (lab.path("relay.yaml"), "relay", CONSOLE, CERT_ROLE)):
+        kind, body = SignIn(w.visitor, "45.0.0.2", bundle, name, flags).answer()
+        assert kind == BYE and struct.unpack_from("!H", body)[0] == reason, (name, kind, body)
+    assert relay.status()["refused_CERT_ROLE"] >= 5
+    # And so that this proves something: the same by hand with a console's.
+    signed_in = SignIn(w.visitor, "45.0.0.2", boss.way[1], "boss", CONSOLE)
+    assert signed_in.answer()[0] == WELCOME
+    signed_in.send(b'{"jsonrpc": "2.0", "id": 1, "method": "status"}\n')
+    signed_in.until(rb'"relay": ?"relay"')
+
+
+def other_identity(w, role, name):
+    """The identity block of the same name by another CA; and that CA alone."""
+    other = World(w.lab, pki="other-pki")
+    bundle = w.lab.path(f"other-{name}.yaml")
+    there = ("--host", w.relay_name, "--listen", "0.0.0.0:443") if role == "relay" else \
+        ("--relay", f"{w.relay_name}:443")
+    other.tool("pki", "issue", other.pki, role, name, *there, "--out", bundle)
+    return get_block(bundle, "identity"), pem(bundle, "ca")
+
+
+def with_ca(text, old, *cas):
+    """A configuration with these CAs and the certificate that it had."""
+    def indented(pems):
+        return "".join(f"    {line}\n" for line in "".join(pems).splitlines())
+    assert indented([old]) in text, text
+    return text.replace(indented([old]), indented(cas))
+
+
+def refused_and_forced(w, boss, words, agent, old, identity, ca, works):
+    """The same for a relay and an agent: (words) leads to its commands."""
+    def apply(change, *options, check=True):
+        path = boss.edited(change, agent=agent)
+        to = (agent,) if agent else ()
+        return boss.run(*words, "config", "apply", *to, path, *options, check=check)
+
+    def foreign(text):
+        return with_block(text, "identity", identity)
+
+    done = apply(foreign, check=False)
+    assert done.returncode and "cut you off" in done.stderr and "CA" in done.stderr, done.stderr
+    done = apply(lambda text: with_ca(text, old, ca), check=False)
+    assert done.returncode, "a CA that did not sign its own certificate"
+    assert works(), "a refused change did something"
+    # Both CAs at a time are how one is replaced.
+    apply(lambda text: with_ca(text, old, old, ca))
+    assert works()
+    apply(lambda text: with_ca(text, old + ca, old), "--force")
+    # Forced, on trial: out, and back.
+    apply(foreign, "--force", "--confirm-within", "2s", check=False)
+    assert not works(), "the console's certificate is of a CA that is no longer known"
+    wait_until("the old CA is back", works, 30, 0.2)
+    assert identity.strip() not in boss.run(
+        *words, "config", "get", *((agent,) if agent else ())).stdout
+
+
+@limit(90)
+def test_cut_off_relay(lab):
+    """A change of a relay's CA that would cut off who makes it."""
+    w = World(lab).one_host()
+    w.relay()
+    boss = console(w)
+    identity, ca = other_identity(w, "relay", "relay")
+    refused_and_forced(
+        w, boss, ("relay",), None, pem(lab.path("relay.yaml"), "ca"), identity, ca,
+        lambda: boss.run("relay", "status", check=False).returncode == 0)
+
+
+@limit(120)
+def test_cut_off_agent(lab):
+    """The same of an agent's: of its CA, its name, and the relay that the console comes by."""
+    w = World(lab).two_homes()
+    w.home.serve(7000, echo)
+    w.pair(7000, home_blocks={"retry_max": "1s"})
+    boss = console(w)
+    house = get_block(w.issue_agent("house"), "identity")
+    for change in (lambda text: with_block(with_block(text, "name", "house"), "identity", house),
+                   lambda text: with_block(text, "relays", "  - address: 45.0.0.9:443")):
+        said = boss.refused("agent", "config", "apply", "home", boss.edited(change, agent="home"))
+        assert "cut you off" in said, said
+    identity, ca = other_identity(w, "agent", "home")
+    refused_and_forced(
+        w, boss, ("agent",), "home", pem(lab.path("home.yaml"), "ca"), identity, ca,
+        lambda: boss.run("agent", "status", "home", check=False).returncode == 0)
+    wait_until("sessions again", lambda: reachable(w.laptop), 20, 0.2)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A relay that was taken over gains nothing: the agent asks again, and believes certificates."""
+import json
+
+from console import console
+from peers import echo
+from rogue import NOT_ALLOWED, OK, PROTOCOL, RogueRelay
+from world import World
+
+CONTROL = "postern/control"
+STATUS = b'{"jsonrpc": "2.0", "id": 1, "method": "status"}\n'
+
+
+def under_a_rogue(lab):
+    """home, which allows friend alone, below a relay that lets everything through."""
+    w = World(lab).two_homes()
+    w.home.serve(7000, echo)
+    rogue = RogueRelay(w.relay_host, w.issue_relay())
+    home = w.agent(w.home, "home", publish={"echo": "127.0.0.1:7000"}, allow={"echo": ["friend"]})
+    return w, rogue, home
+
+
+def opens(rogue, bundle):
+    try:
+        return rogue.ask(bundle, CONTROL, "boss")[0] == OK
+    except OSError:
+        return False  # not let through the handshake
+
+
+def test_rogue_control(lab):
+    """No agent's certificate opens another's control service, whoever the relay says it is."""
+    w, rogue, home = under_a_rogue(lab)
+    boss, laptop = console(w), w.issue_agent("laptop")
+    for sender in ("boss", "laptop", "home"):
+        reason, text, _ = rogue.ask(laptop, CONTROL, sender)
+        assert reason == NOT_ALLOWED and "consoles only" in text, (sender, reason, text)
+    # By another service's name on the outside, as the relay sees it.
+    reason, text, _ = rogue.ask(laptop, "echo", "boss", CONTROL)
+    assert reason != OK, text
+    # A relay's own certificate is no console's; nor is one of another CA's console of that name.
+    other = World(lab, pki="other-pki")
+    stranger = lab.path("stranger.yaml")
+    other.tool("pki", "issue", other.pki, "console", "boss", "--relay", "relay.example.org:443",
+               "--out", stranger)
+    for bundle in (lab.path("relay.yaml"), stranger):
+        assert not opens(rogue, bundle), bundle
+    # And so that all this proves something: the console's certificate does open it.
+    reason, text, inside = rogue.ask(boss.way[1], CONTROL, "boss")
+    assert reason == OK, text
+    inside.write(STATUS)
+    assert json.loads(inside.line())["result"]["agent"] == "home"
+    assert home.alive()
+
+
+def test_rogue_services(lab):
+    """What an agent publishes for some is for those, and what is not public is nobody's."""
+    w, rogue, home = under_a_rogue(lab)
+    laptop, friend = w.issue_agent("laptop"), w.issue_agent("friend")
+    reason, text, _ = rogue.ask(laptop, "echo", "friend")
+    assert reason == NOT_ALLOWED and "itself does not allow" in text, (reason, text)
+    console(w)
+    reason, text, _ = rogue.ask(lab.path("boss.yaml"), "echo", "friend")
+    assert reason != OK, f"a console's certificate opens a service: {text}"
+    assert rogue.offer("", "echo", kind=1) == NOT_ALLOWED, "not public, and open to anybody"
+    reason, text, _ = rogue.ask(friend, "echo", "friend", "other")
+    assert reason == PROTOCOL, text
+    reason, text, inside = rogue.ask(friend, "echo", "laptop")
+    assert reason == OK, text
+    inside.write(b"hello\n")
+    assert inside.line() == b"hello\n"
+    assert home.alive()

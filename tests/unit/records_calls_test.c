@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * records_calls_test: a history as a caller lists it.
+ *
+ * links: core/engine/records_calls.c core/engine/records.c core/engine/calls.c
+ * links: core/parse/jsonrpc.c core/log.c
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "core/engine/records_calls.h"
+
+struct control {
+	struct calls calls;
+	struct caller caller;
+	struct records records;
+	json_t *answer;
+};
+
+static void events_run(struct call *c)
+{
+	records_answer(c, &c->control->records, "events", &c->caller->follows_events);
+}
+
+static const struct method methods[] = {
+	{.name = "events",
+	 .level = CALLER_READ,
+	 .run = events_run,
+	 .help = "",
+	 .params = records_params,
+	 .result = ""},
+	{.name = NULL},
+};
+static const struct method *const tables[] = {methods, NULL};
+
+static bool take_answer(struct caller *caller, char *line, size_t len)
+{
+	struct control *ctl = (struct control *)((char *)caller - offsetof(struct control, caller));
+
+	json_decref(ctl->answer);
+	ctl->answer = json_loadb(line, len, 0, NULL);
+	free(line);
+	return true;
+}
+
+/* With so many records. */
+static void set_up(struct control *ctl, unsigned count)
+{
+	*ctl = (struct control){.calls.tables = tables, .caller.send = take_answer};
+	ctl->calls.control = ctl;
+	caller_add(&ctl->calls, &ctl->caller);
+	for (unsigned i = 0; i < count; i++) {
+		json_t *record = json_pack("{s:s}", "kind", "test");
+
+		records_add(&ctl->records, record, (struct timespec){0});
+		json_decref(record);
+	}
+}
+
+static void tear_down(struct control *ctl)
+{
+	caller_remove(&ctl->calls, &ctl->caller);
+	records_free(&ctl->records);
+	json_decref(ctl->answer);
+}
+
+static const json_t *ask(struct control *ctl, const char *params)
+{
+	char line[256];
+	int len = snprintf(line, sizeof(line),
+			   "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"events\",\"params\":%s}",
+			   params);
+
+	calls_line(&ctl->calls, &ctl->caller, line, (size_t)len);
+	return json_object_get(json_object_get(ctl->answer, "result"), "events");
+}
+
+/* The records' numbers are first to last, without a gap. */
+static void assert_numbers(const json_t *list, json_int_t first, json_int_t last)
+{
+	assert_int_equal(json_array_size(list), last - first + 1);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *record = json_array_get(list, i);
+
+		assert_int_equal(json_integer_value(json_object_get(record, "number")),
+				 first + (json_int_t)i);
+	}
+}
+
+static void test_the_newest_hundred_come_unless_told_otherwise(void **state)
+{
+	struct control ctl;
+
+	set_up(&ctl, 150);
+	assert_numbers(ask(&ctl, "{}"), 51, 150);
+	assert_numbers(ask(&ctl, "{\"limit\":3}"), 148, 150);
+	assert_numbers(ask(&ctl, "{\"limit\":0}"), 1, 0);
+	assert_numbers(ask(&ctl, "{\"limit\":1000000}"), 1, 150);
+	assert_numbers(ask(&ctl, "{\"after\":148}"), 149, 150);
+	assert_numbers(ask(&ctl, "{\"after\":150}"), 1, 0);
+	tear_down(&ctl);
+}
+
+static void test_the_oldest_give_way(void **state)
+{
+	struct control ctl;
+
+	set_up(&ctl, RECORDS_KEPT + 5);
+	assert_numbers(ask(&ctl, "{\"limit\":5000}"), 6, RECORDS_KEPT + 5);
+	tear_down(&ctl);
+}
+
+static void test_only_who_asks_follows(void **state)
+{
+	struct control ctl;
+
+	set_up(&ctl, 1);
+	assert_non_null(ask(&ctl, "{\"follow\":false}"));
+	assert_false(ctl.caller.follows_events);
+	assert_non_null(ask(&ctl, "{\"follow\":true}"));
+	assert_true(ctl.caller.follows_events);
+	tear_down(&ctl);
+}
+
+static void test_negative_numbers_are_refused(void **state)
+{
+	struct control ctl;
+
+	set_up(&ctl, 1);
+	assert_null(ask(&ctl, "{\"after\":-1,\"follow\":true}"));
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(ctl.answer, "error"), "code")),
+		JSONRPC_INVALID_PARAMS);
+	assert_null(ask(&ctl, "{\"limit\":-1}"));
+	assert_false(ctl.caller.follows_events);
+	tear_down(&ctl);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_newest_hundred_come_unless_told_otherwise),
+		cmocka_unit_test(test_the_oldest_give_way),
+		cmocka_unit_test(test_only_who_asks_follows),
+		cmocka_unit_test(test_negative_numbers_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
