@@ -223,6 +223,13 @@ void upnp_side_answered(struct upnp_side *s, const struct upnp_answer *a, bool d
 
 /* ---- announcements --------------------------------------------------------------------------- */
 
+/* Nothing about it differs from the device in use. */
+static bool is_known(const struct upnp_side *s, const struct upnp_device *now)
+{
+	return now->location.host.len && same_location(&now->location, &s->device.location) &&
+	       (!now->has_boot || !s->device.has_boot || now->boot == s->device.boot);
+}
+
 static void hint_due(struct timer *t, uint64_t now_ms)
 {
 	struct upnp_side *s = container(t, struct upnp_side, hint);
@@ -232,6 +239,10 @@ static void hint_due(struct timer *t, uint64_t now_ms)
 		return;
 	}
 	s->hint_ms = now_ms;
+	if (s->there && !s->restart[0] && is_known(s, &s->hinted)) { /* found meanwhile */
+		s->hinted.location.host.len = 0;
+		return;
+	}
 	if (s->hinted.location.host.len == 0) {
 		upnp_side_probe(s);
 		return;
@@ -303,8 +314,7 @@ static void heard_alive(struct upnp_side *s, const struct addr *from, const stru
 		now.location.host.v6.sin6_scope_id = s->driver->network.index6;
 	if (s->announced_leave && same_host && !s->restart[0])
 		snprintf(s->restart, sizeof(s->restart), "it went away and came back");
-	if (s->there && !s->restart[0] && same_location(&now.location, &s->device.location) &&
-	    (!now.has_boot || !s->device.has_boot || now.boot == s->device.boot)) {
+	if (s->there && !s->restart[0] && is_known(s, &now)) {
 		s->device.has_boot = s->device.has_boot || now.has_boot;
 		s->device.boot = now.has_boot ? now.boot : s->device.boot;
 		return;

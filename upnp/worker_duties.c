@@ -191,7 +191,9 @@ static int add_with_lease(struct igd *g, const struct upnp_request *r, bool any,
 
 	*lease_s = r->lease_s < LEASE_MAX_S ? r->lease_s : LEASE_MAX_S;
 	code = add(g, r, any, port, *lease_s);
-	if (any && (code == IGD_INVALID_ACTION || code == IGD_NOT_IMPLEMENTED)) {
+	/* 728 may only mean that this port is not allowed; the other command says so. */
+	if (any &&
+	    (code == IGD_INVALID_ACTION || code == IGD_NOT_IMPLEMENTED || code == IGD_NO_PORTS)) {
 		any = false;
 		code = add(g, r, any, port, *lease_s);
 	}
