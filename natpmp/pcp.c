@@ -129,7 +129,7 @@ static bool skip_options(CBS *in)
 
 	while (CBS_len(in) > 0) {
 		if (!CBS_get_u8(in, &code) || !CBS_get_u8(in, &reserved) ||
-		    !CBS_get_u16(in, &len) || !CBS_skip(in, (size_t)((len + 3) / 4 * 4)))
+		    !CBS_get_u16(in, &len) || !CBS_skip(in, ((size_t)len + 3) / 4 * 4))
 			return false;
 	}
 	return true;

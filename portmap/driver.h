@@ -73,13 +73,14 @@ struct portmap_heard {
 	void (*external_changed)(struct portmap_heard *h, enum portmap_protocol p,
 				 const struct addr *external);
 	/* An answer to map(): exactly one of these, unless forget() came first. external is what
-	 * outside uses (address may be len 0 where the protocol does not say); lifetime_s 0: for
+	 * outside uses (the address may be the wildcard, or len 0 with the port that was asked for,
+	 * where the protocol does not say); lifetime_s 0: for
 	 * good, and only unmap() ends it. */
 	void (*mapped)(struct portmap_heard *h, enum portmap_protocol p, uint32_t id,
 		       const struct addr *external, uint32_t lifetime_s);
 	void (*failed)(struct portmap_heard *h, enum portmap_protocol p, uint32_t id,
 		       enum portmap_failure failure, const char *why);
-	/* An answer to unmap(): gone, or as good as (ok false: nobody answered). */
+	/* An answer to unmap(): gone, or as good as (ok false: refused, or nobody answered). */
 	void (*unmapped)(struct portmap_heard *h, enum portmap_protocol p, uint32_t id, bool ok);
 };
 
