@@ -10,11 +10,13 @@
 #include "core/log.h"
 
 #define BATCHES_PER_TURN 4
+#define POLL_PAUSE_MS	 100u
 
 struct udp_socket {
 	struct ring_op op; /* first */
 	struct udp_socket *next;
 	struct udp *udp;
+	struct timer retry; /* after the system had no room for a poll */
 	struct addr address;
 	unsigned place;
 	int fd;
@@ -127,6 +129,7 @@ static void socket_free(struct udp_socket *s)
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;
+	ring_timer_cancel(s->udp->worker->ring, &s->retry);
 	ring_close_fd(s->udp->worker->ring, s->fd);
 	free(s);
 }
@@ -143,7 +146,9 @@ static void socket_ready(struct ring_op *op, int res)
 		return;
 	}
 	if (res < 0) {
-		log_error("relay", "a UDP socket fails: %s", strerror(-res));
+		log_warning("relay", "cannot wait for datagrams: %s; trying again in %u ms",
+			    strerror(-res), POLL_PAUSE_MS);
+		ring_timer_set(u->worker->ring, &s->retry, POLL_PAUSE_MS);
 		return;
 	}
 	for (unsigned i = 0; i < BATCHES_PER_TURN && more; i++) {
@@ -152,6 +157,14 @@ static void socket_ready(struct ring_op *op, int res)
 			answer_batch(s, count);
 	}
 	ring_poll(u->worker->ring, op, s->fd, POLLIN);
+}
+
+static void socket_retry(struct timer *t, uint64_t now_ms)
+{
+	struct udp_socket *s =
+		(struct udp_socket *)((char *)t - offsetof(struct udp_socket, retry));
+
+	ring_poll(s->udp->worker->ring, &s->op, s->fd, POLLIN);
 }
 
 bool udp_add(struct udp *u, const struct door *door, int fd)
@@ -163,6 +176,7 @@ bool udp_add(struct udp *u, const struct door *door, int fd)
 		return false;
 	}
 	s->op.done = socket_ready;
+	s->retry.fire = socket_retry;
 	s->udp = u;
 	s->address = door->address;
 	s->place = door->place;
@@ -175,7 +189,7 @@ bool udp_add(struct udp *u, const struct door *door, int fd)
 void udp_start(struct udp *u)
 {
 	for (struct udp_socket *s = u->sockets; s; s = s->next)
-		if (!ring_op_busy(&s->op) && !s->closing)
+		if (!ring_op_busy(&s->op) && !s->closing && !timer_pending(&s->retry))
 			ring_poll(u->worker->ring, &s->op, s->fd, POLLIN);
 }
 
