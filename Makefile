@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Postern. One Makefile, no configure step. `make help` lists what there is to do.
 #
-#: make             build the three programs into build/
+#: make             build the four programs into build/
 #: make demo        see it work: two homes behind NAT and a relay on this machine, narrated
 #: make test        everything: both compilers, sanitizers, both engines, real topologies
 #: make check       the quick part of it, in under a minute; installs nothing
@@ -93,11 +93,13 @@ AGENTD_SRC := agent/main.c
 STUN_LIB_SRC := stun/round.c stun/stream.c stun/survey.c
 # The NAT helper: what drives each protocol, and the program around them.
 NATD_LIB_SRC := natpmp/announce_listener.c natpmp/driver_natpmp.c natpmp/driver_pcp.c \
-	natpmp/gateway_socket.c natpmp/natpmp_gateway.c natpmp/natpmp_lane.c portmap/launcher.c \
-	portmap/launcher_main.c portmap/network.c portmap/rtnetlink.c upnp/channel.c upnp/driver.c \
-	upnp/exchange.c upnp/igd.c upnp/listener.c upnp/search.c upnp/side.c upnp/worker.c \
-	upnp/worker_duties.c upnp/worker_inspect.c
-NATD_SRC :=
+	natpmp/gateway_socket.c natpmp/natpmp_gateway.c natpmp/natpmp_lane.c portmap/config.c \
+	portmap/config_load.c portmap/control.c portmap/hook.c portmap/launcher.c \
+	portmap/launcher_main.c portmap/natd.c portmap/network.c portmap/nonces.c portmap/outside.c \
+	portmap/report.c portmap/rtnetlink.c portmap/sockdiag.c portmap/verify.c upnp/channel.c \
+	upnp/driver.c upnp/exchange.c upnp/igd.c upnp/listener.c upnp/search.c upnp/side.c \
+	upnp/worker.c upnp/worker_duties.c upnp/worker_inspect.c
+NATD_SRC := portmap/main.c
 CTL_SRC := ctl/agent_commands.c ctl/agent_list.c ctl/arguments.c ctl/bundle.c ctl/check.c \
 	ctl/check_tls.c ctl/configure.c ctl/connect.c ctl/console_config.c ctl/document.c \
 	ctl/door.c ctl/files.c ctl/grant.c ctl/grant_notes.c ctl/main.c ctl/pki.c ctl/pki_make.c \
@@ -129,7 +131,7 @@ say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 
 .PHONY: all FORCE
 .DELETE_ON_ERROR:
-all: $(B)/postern-relayd $(B)/postern-agent $(B)/postern
+all: $(B)/postern-relayd $(B)/postern-agent $(B)/postern-natd $(B)/postern
 
 objs = $(patsubst %.c,$(B)/obj/%.o,$(1))
 SHARED_OBJ := $(call objs,$(CORE_SRC) $(PARSE_SRC) $(filter core/% stun/%,$(ENGINE_SRC)))
@@ -165,6 +167,8 @@ $(B)/postern-relayd: $(B)/obj/relay/main.o $(RELAY_LIB_OBJ) $(SHARED_OBJ)
 	$(call link)
 $(B)/postern-agent: $(call objs,$(AGENTD_SRC)) $(AGENT_LIB_OBJ) $(SHARED_OBJ)
 	$(call link)
+$(B)/postern-natd: $(call objs,$(NATD_SRC)) $(NATD_LIB_OBJ) $(STUN_LIB_OBJ) $(SHARED_OBJ)
+	$(call link,-lminiupnpc -lnatpmp)
 $(B)/postern: $(call objs,$(CTL_SRC)) $(AGENT_LIB_OBJ) $(RELAY_LIB_OBJ) $(STUN_LIB_OBJ) $(SHARED_OBJ)
 	$(call link)
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <netinet/in.h>
@@ -138,19 +139,36 @@ static const char *const readable_paths[] = {
 	"/usr/lib/ssl", "/usr/share/ca-certificates",
 };
 
+/* Also the program's own, see isolation_let_read(). */
+static char own_path[PATH_MAX];
+
+void isolation_let_read(const char *path)
+{
+	snprintf(own_path, sizeof(own_path), "%s", path);
+}
+
+static void allow_reading_path(int ruleset, const char *path)
+{
+	struct landlock_path_beneath_attr rule = {
+		.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE,
+		.parent_fd = open(path, O_PATH | O_CLOEXEC),
+	};
+	struct stat what;
+
+	if (rule.parent_fd < 0)
+		return; /* not every system has every one */
+	if (fstat(rule.parent_fd, &what) == 0 && S_ISDIR(what.st_mode))
+		rule.allowed_access |= LANDLOCK_ACCESS_FS_READ_DIR;
+	(void)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+	close(rule.parent_fd);
+}
+
 static void allow_reading(int ruleset)
 {
-	for (size_t i = 0; i < COUNT(readable_paths); i++) {
-		struct landlock_path_beneath_attr rule = {
-			.allowed_access =
-				LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
-			.parent_fd = open(readable_paths[i], O_PATH | O_CLOEXEC),
-		};
-		if (rule.parent_fd < 0)
-			continue; /* not every system has every one */
-		(void)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
-		close(rule.parent_fd);
-	}
+	for (size_t i = 0; i < COUNT(readable_paths); i++)
+		allow_reading_path(ruleset, readable_paths[i]);
+	if (own_path[0])
+		allow_reading_path(ruleset, own_path);
 }
 
 /* Returns 0 or -errno. */

@@ -80,6 +80,9 @@ int isolation_begin(struct isolation_report *out) MUST_CHECK;
 int isolation_switch_user(const char *user) MUST_CHECK;
 
 void isolation_drop_capabilities(struct isolation_report *out);
+/* Before that: a program that dials may also read what is in this directory or file afterwards: one
+ * path, the last one said. */
+void isolation_let_read(const char *path);
 void isolation_landlock(unsigned flags, struct isolation_report *out);
 
 /* Calls isolation_landlock() when that has not been done; then it covers this thread only. engine

@@ -284,6 +284,7 @@ static void granted(struct portmap_engine *e, struct portmap_mapping *m, const s
 	m->lifetime_s = lifetime_s < m->want.lifetime_s ? lifetime_s : m->want.lifetime_s;
 	m->granted_ms = now_ms;
 	m->renewals = m->rounds = m->others = 0;
+	m->no_external = false;
 	m->left[m->protocol].there = false;
 	mapping_new_round(m);
 	if (m->want.family == PORTMAP_IPV4)
@@ -397,6 +398,7 @@ static void failed(struct portmap_engine *e, struct portmap_mapping *m, enum por
 		   const char *why, uint64_t now_ms)
 {
 	e->counts.failures[f]++;
+	m->no_external = f == PORTMAP_NO_EXTERNAL;
 	log_debug("portmap", "%s, mapping %u: %s: %s", portmap_protocol_name(m->protocol), m->id,
 		  portmap_failure_name(f), why);
 	if (m->step == MAPPING_RENEWING)

@@ -189,6 +189,7 @@ static void wait_for_network(struct portmap_engine *e, const char *why)
 		m->due_ms = MAPPING_NEVER;
 		m->external.len = 0;
 		m->rounds = m->others = 0;
+		m->no_external = false;
 		m->ask_port = m->want.external;
 		memset(m->left, 0, sizeof m->left);
 		mapping_new_round(m);

@@ -227,6 +227,23 @@ void network_watch_pin(struct network_watch *w, const char *interface)
 	ring_timer_set(w->ring, &w->settle, 0);
 }
 
+bool network_still_there(const struct network_watch *w, const struct network *n)
+{
+	struct rtnetlink_address list[RTNETLINK_ADDRESSES_MAX];
+	bool v6 = n->gateway4.len == 0;
+	struct rtnetlink_link link;
+	int count;
+
+	if (!n->up || rtnetlink_link(w->questions, n->index, &link) < 0 || !link.up)
+		return false;
+	count = rtnetlink_addresses(w->questions, v6 ? AF_INET6 : AF_INET, n->index, list,
+				    RTNETLINK_ADDRESSES_MAX);
+	for (int i = 0; i < count; i++)
+		if (addr_equal(&list[i].address, v6 ? &n->source6 : &n->source4))
+			return true;
+	return false;
+}
+
 bool network_on_link(const struct network *n, const struct addr *a)
 {
 	if (a->len == 0)

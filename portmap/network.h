@@ -51,6 +51,9 @@ bool network_watch_stop(struct network_watch *w);
 /* Another interface (borrowed), or NULL, counts from now on. */
 void network_watch_pin(struct network_watch *w, const char *interface);
 
+/* The gateway of n can still be reached as it could: its interface is up and has our address. */
+bool network_still_there(const struct network_watch *w, const struct network *n);
+
 /* True when a is an address on the subnet of source4, or link-local/on-link for IPv6. */
 bool network_on_link(const struct network *n, const struct addr *a);
 

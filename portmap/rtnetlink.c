@@ -198,7 +198,8 @@ static void route_first_way(struct rtnetlink_route *out, int family, const struc
 		return;
 	out->index = (unsigned)way->rtnh_ifindex;
 	len = way->rtnh_len - sizeof *way;
-	for (const struct rtattr *a = (const struct rtattr *)(way + 1); RTA_OK(a, len); a = RTA_NEXT(a, len))
+	for (const struct rtattr *a = (const struct rtattr *)(way + 1); RTA_OK(a, len);
+	     a = RTA_NEXT(a, len))
 		route_attribute(out, family, a, &table);
 }
 

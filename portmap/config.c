@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config: natd's schema, the checks that no single field can make, and the mappings it means. */
+#include "portmap/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/ring.h"
+
+#define AT(type, member) offsetof(struct type, member)
+
+static const char *const engine_words[] = {
+	[RING_AUTO] = "auto", [RING_IO_URING] = "io_uring", [RING_EPOLL] = "epoll", NULL};
+static const char *const level_words[] = {
+	[LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARNING] = "warning", [LOG_LEVEL_NOTICE] = "notice",
+	[LOG_LEVEL_INFO] = "info",   [LOG_LEVEL_DEBUG] = "debug",     NULL};
+static const char *const transport_words[] = {[PORTMAP_TCP] = "tcp", [PORTMAP_UDP] = "udp", NULL};
+
+/* ---- ports ---------------------------------------------------------------------------------- */
+
+struct ports {
+	uint16_t first, last;
+};
+
+/* Digits only: 1 to 65535. */
+static bool parse_port(const char *text, size_t len, uint16_t *out)
+{
+	unsigned long n = 0;
+
+	if (len == 0 || len > 5 || text[0] == '0')
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+		n = n * 10 + (unsigned long)(text[i] - '0');
+	}
+	if (n > UINT16_MAX)
+		return false;
+	*out = (uint16_t)n;
+	return true;
+}
+
+/* "443" or "5000-5009". */
+static bool parse_ports(const char *text, struct ports *out)
+{
+	const char *dash = strchr(text, '-');
+	size_t len = dash ? (size_t)(dash - text) : strlen(text);
+
+	if (!parse_port(text, len, &out->first))
+		return false;
+	if (!dash)
+		out->last = out->first;
+	else if (!parse_port(dash + 1, strlen(dash + 1), &out->last))
+		return false;
+	return out->last >= out->first;
+}
+
+/* ---- checks --------------------------------------------------------------------------------- */
+
+static void check_port(struct conf_errors *e, const struct conf_node *at, const char *path,
+		       const void *value)
+{
+	const char *text = *(char *const *)value;
+	char shown[CONF_QUOTE_BYTES];
+	struct ports ports;
+
+	if (!parse_ports(text, &ports))
+		conf_error(e, at, path,
+			   "%s is no port; write 1 to 65535, or a range such as 5000-5009",
+			   conf_quote(text, shown));
+}
+
+static void check_external(struct conf_errors *e, const struct conf_node *at, const char *path,
+			   const void *value)
+{
+	const char *text = *(char *const *)value;
+	char shown[CONF_QUOTE_BYTES];
+	struct ports ports;
+
+	if (strcmp(text, "any") != 0 && !parse_ports(text, &ports))
+		conf_error(e, at, path,
+			   "%s is no port; write 1 to 65535, a range as long as port's, or any",
+			   conf_quote(text, shown));
+}
+
+static void check_map_host(struct conf_errors *e, const struct conf_node *at, const char *path,
+			   const void *value)
+{
+	const char *text = *(char *const *)value;
+	char shown[CONF_QUOTE_BYTES];
+	struct addr host;
+
+	if (!addr_from_literal(text, 0, &host))
+		conf_error(e, at, path,
+			   "%s is not an IP address; write that of a host behind the same gateway",
+			   conf_quote(text, shown));
+}
+
+static void check_path(struct conf_errors *e, const struct conf_node *at, const char *path,
+		       const void *value)
+{
+	char shown[CONF_QUOTE_BYTES];
+
+	if ((*(char *const *)value)[0] != '/')
+		conf_error(e, at, path, "%s is not an absolute path; begin it with /",
+			   conf_quote(*(char *const *)value, shown));
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool overlap(struct ports a, struct ports b)
+{
+	return a.first <= b.last && b.first <= a.last;
+}
+
+/* The external ports of an entry; false when it has none of its own (any), or is wrong. */
+static bool external_ports(const struct natd_map *m, struct ports *out)
+{
+	return parse_ports(m->external ? m->external : m->port, out);
+}
+
+/* One gateway port leads to one place. */
+static const char *collision(const struct natd_map *a, const struct natd_map *b)
+{
+	struct ports inside_a, inside_b, outside_a, outside_b;
+
+	if (!a->port || !b->port || a->transport != b->transport ||
+	    !((a->ipv4 && b->ipv4) || (a->ipv6 && b->ipv6)))
+		return NULL;
+	if (same_text(a->host, b->host) && parse_ports(a->port, &inside_a) &&
+	    parse_ports(b->port, &inside_b) && overlap(inside_a, inside_b))
+		return "maps a port that is also in";
+	if (a->ipv4 && b->ipv4 && external_ports(a, &outside_a) && external_ports(b, &outside_b) &&
+	    overlap(outside_a, outside_b))
+		return "asks for an external port that is also in";
+	return NULL;
+}
+
+static void check_one_map(struct conf_errors *e, const struct conf_node *at, const char *path,
+			  const struct natd_map *m)
+{
+	struct ports inside, outside;
+
+	if (!m->port || !parse_ports(m->port, &inside))
+		return;
+	if (m->external && parse_ports(m->external, &outside) &&
+	    outside.last - outside.first != inside.last - inside.first)
+		conf_error(e, at, path,
+			   "maps %u ports to %u; make the ranges of port and external equally long",
+			   inside.last - inside.first + 1u, outside.last - outside.first + 1u);
+	if (!m->ipv4 && !m->ipv6)
+		conf_error(e, at, path, "is neither ipv4 nor ipv6; set one of them to true");
+}
+
+static size_t count_wants(const struct natd_map *m)
+{
+	struct ports ports;
+
+	if (!m->port || !parse_ports(m->port, &ports))
+		return 0;
+	return (ports.last - ports.first + 1u) * ((m->ipv4 ? 1u : 0u) + (m->ipv6 ? 1u : 0u));
+}
+
+static void check_map(struct conf_errors *e, const struct conf_node *at, const char *path,
+		      const void *value)
+{
+	const struct conf_array *list = value;
+	const struct natd_map *maps = list->items;
+	char child[CONF_PATH_BYTES];
+	size_t wants = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		conf_path_item(child, path, i);
+		check_one_map(e, at->items[i], child, &maps[i]);
+		wants += count_wants(&maps[i]);
+		for (size_t j = 0; j < i; j++) {
+			const char *problem = collision(&maps[i], &maps[j]);
+
+			if (!problem)
+				continue;
+			conf_error(e, at->items[i], child, "%s %s[%zu]; remove one of them",
+				   problem, path, j);
+			break;
+		}
+	}
+	if (wants > PORTMAP_MAPPINGS_MAX)
+		conf_error(e, at, path,
+			   "asks for %zu mappings, counting IPv4 and IPv6; %u are the most", wants,
+			   PORTMAP_MAPPINGS_MAX);
+}
+
+/* ---- the schema ----------------------------------------------------------------------------- */
+
+static const struct conf_field map_fields[] = {
+	{.key = "protocol",
+	 .type = CONF_ENUM,
+	 .offset = AT(natd_map, transport),
+	 .required = true,
+	 .words = transport_words,
+	 .help = "tcp or udp"},
+	{.key = "port",
+	 .type = CONF_STRING,
+	 .offset = AT(natd_map, port),
+	 .required = true,
+	 .check = check_port,
+	 .help = "the port on this host, or a range such as 5000-5009"},
+	{.key = "external",
+	 .type = CONF_STRING,
+	 .offset = AT(natd_map, external),
+	 .min = 1,
+	 .check = check_external,
+	 .help = "the port on the gateway, or a range; any: the same as port, or another one when "
+		 "that is taken; without the key, the same as port and no other"},
+	{.key = "host",
+	 .type = CONF_STRING,
+	 .offset = AT(natd_map, host),
+	 .min = 1,
+	 .check = check_map_host,
+	 .help = "the IP address of another host that the mapping is for, where the gateway allows "
+		 "that"},
+	{.key = "ipv4",
+	 .type = CONF_BOOL,
+	 .offset = AT(natd_map, ipv4),
+	 .initial = "true",
+	 .help = "whether to ask for a mapping of the gateway's IPv4 address"},
+	{.key = "ipv6",
+	 .type = CONF_BOOL,
+	 .offset = AT(natd_map, ipv6),
+	 .initial = "true",
+	 .help = "whether to ask for a pinhole in the gateway's IPv6 firewall"},
+	{.key = NULL},
+};
+
+#define TEXT(k, member, test, text)                                                                \
+	{                                                                                          \
+		.key = (k), .type = CONF_STRING, .offset = AT(natd_config, member), .min = 1,      \
+		.check = (test), .help = (text)                                                    \
+	}
+#define SWITCH(k, member, text)                                                                    \
+	{                                                                                          \
+		.key = (k), .type = CONF_BOOL, .offset = AT(natd_config, member),                  \
+		.initial = "true", .help = (text)                                                  \
+	}
+#define TIME(k, member, least, most, value, text)                                                  \
+	{                                                                                          \
+		.key = (k), .type = CONF_DURATION, .offset = AT(natd_config, member),              \
+		.min = (least), .max = (most), .initial = (value), .help = (text)                  \
+	}
+
+static const struct conf_field fields[] = {
+	{.key = "map",
+	 .type = CONF_LIST_OF,
+	 .offset = AT(natd_config, map),
+	 .fields = map_fields,
+	 .item_size = sizeof(struct natd_map),
+	 .max_items = PORTMAP_MAPPINGS_MAX,
+	 .check = check_map,
+	 .help = "the ports to be reachable from outside"},
+	TEXT("interface", interface, NULL,
+	     "the network interface whose gateway to use; without the key, that of the default "
+	     "route"),
+	SWITCH("pcp", pcp, "whether to try PCP"),
+	SWITCH("natpmp", natpmp, "whether to try NAT-PMP"),
+	SWITCH("upnp", upnp, "whether to try UPnP"),
+	{.key = "stun",
+	 .type = CONF_LIST_OF,
+	 .offset = AT(natd_config, stun),
+	 .item_type = CONF_ENDPOINT,
+	 .item_size = sizeof(struct endpoint),
+	 .max_items = NATD_STUN_MAX,
+	 .help = "the STUN servers, such as a relay, that tell how outside sees this host"},
+	TEXT("hook", hook, check_path, "the program to run when the external address changes"),
+	TIME("lifetime", lifetime_ms, 120000, 86400000, "2h",
+	     "how long the gateway is to keep a mapping that is not renewed"),
+	TIME("recheck", recheck_ms, 10000, 86400000, "10m",
+	     "how often to look at the gateway, and at mappings without a lifetime"),
+	{.key = "socket",
+	 .type = CONF_STRING,
+	 .offset = AT(natd_config, socket),
+	 .min = 1,
+	 .max = 107,
+	 .check = check_path,
+	 .initial = "/run/postern/natd.sock",
+	 .help = "the Unix socket for status and events"},
+	TEXT("state_dir", state_dir, check_path,
+	     "the directory that keeps the nonces of mappings; without the key nothing is written"),
+	TEXT("user", user, NULL, "the user to become, when started as root"),
+	{.key = "engine",
+	 .type = CONF_ENUM,
+	 .offset = AT(natd_config, engine),
+	 .words = engine_words,
+	 .initial = "auto",
+	 .help = "the event engine; auto takes io_uring where the system allows it, else epoll"},
+	{.key = "log_level",
+	 .type = CONF_ENUM,
+	 .offset = AT(natd_config, log_level),
+	 .words = level_words,
+	 .initial = "notice",
+	 .help = "the least important messages to log"},
+	{.key = NULL},
+};
+
+const struct conf_field *natd_config_fields(void)
+{
+	return fields;
+}
+
+bool natd_config_bind(const struct conf_node *root, struct natd_config *out,
+		      struct conf_errors *errors)
+{
+	struct natd_config c;
+
+	memset(&c, 0, sizeof c);
+	if (!conf_bind(root, fields, &c, errors)) {
+		conf_release(fields, &c);
+		return false;
+	}
+	*out = c;
+	return true;
+}
+
+void natd_config_free(struct natd_config *c)
+{
+	conf_release(fields, c);
+}
+
+bool natd_config_needs_restart(const struct natd_config *a, const struct natd_config *b)
+{
+	return !same_text(a->socket, b->socket) || !same_text(a->state_dir, b->state_dir) ||
+	       !same_text(a->hook, b->hook) || !same_text(a->user, b->user) ||
+	       a->engine != b->engine;
+}
+
+/* ---- what it means -------------------------------------------------------------------------- */
+
+static size_t want_entry(const struct natd_config *c, const struct natd_map *m,
+			 enum portmap_family f, struct portmap_want *out)
+{
+	bool any = m->external && strcmp(m->external, "any") == 0;
+	struct addr host = {.len = 0};
+	struct ports inside, outside;
+	size_t count = 0;
+
+	if (m->host && addr_from_literal(m->host, 0, &host) &&
+	    (host.sa.sa_family == AF_INET6) != (f == PORTMAP_IPV6))
+		return 0;
+	if (!parse_ports(m->port, &inside))
+		return 0;
+	if (any || f == PORTMAP_IPV6 || !external_ports(m, &outside))
+		outside = inside;
+	for (unsigned port = inside.first; port <= inside.last; port++, count++)
+		out[count] = (struct portmap_want){
+			.transport = (enum portmap_transport)m->transport,
+			.family = f,
+			.host = host,
+			.internal = (uint16_t)port,
+			.external = (uint16_t)(outside.first + (port - inside.first)),
+			.any = any && f == PORTMAP_IPV4,
+			.lifetime_s = (uint32_t)(c->lifetime_ms / 1000),
+		};
+	return count;
+}
+
+size_t natd_config_wants(const struct natd_config *c, struct portmap_want out[PORTMAP_MAPPINGS_MAX])
+{
+	const struct natd_map *maps = c->map.items;
+	size_t count = 0;
+
+	for (size_t i = 0; i < c->map.count; i++) {
+		if (maps[i].ipv4)
+			count += want_entry(c, &maps[i], PORTMAP_IPV4, out + count);
+		if (maps[i].ipv6)
+			count += want_entry(c, &maps[i], PORTMAP_IPV6, out + count);
+	}
+	return count;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config: what postern-natd can be told; the tables behind it are the schema and the manual. */
+#ifndef POSTERN_PORTMAP_CONFIG_H
+#define POSTERN_PORTMAP_CONFIG_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/addr.h"
+#include "core/conf.h"
+#include "portmap/engine.h"
+
+#define NATD_STUN_MAX 4u
+
+struct natd_map {	/* map: [{protocol: tcp, port: 443, external: 8443}] */
+	int transport;	/* enum portmap_transport */
+	char *port;	/* "443", or a range "5000-5009" */
+	char *external; /* the same, or "any"; NULL: as port */
+	char *host;	/* literal of another host of the LAN; NULL: this one */
+	bool ipv4, ipv6;
+};
+
+struct natd_config {
+	struct conf_array map;
+	char *interface; /* NULL: by the default route */
+	bool pcp, natpmp, upnp;
+	struct conf_array stun; /* of struct endpoint */
+	char *hook;		/* program; NULL: none */
+	uint64_t lifetime_ms;	/* of a mapping, asked for */
+	uint64_t recheck_ms;	/* permanent mappings, and what the gateway speaks */
+	char *socket;
+	char *state_dir; /* NULL: nothing is ever written */
+	char *user;	 /* NULL: as started */
+	int engine;
+	int log_level;
+};
+
+/* What the command line says beside a file or instead of one. */
+struct natd_arguments {
+	const char *config;			/* NULL: no file */
+	const char *maps[PORTMAP_MAPPINGS_MAX]; /* "tcp:443", "udp:443:8443", "tcp:443:any" */
+	size_t map_count;
+	const char *stun[NATD_STUN_MAX];
+	size_t stun_count;
+	const char *interface, *hook, *socket, *state_dir; /* NULL: not said */
+};
+
+/* Loads and checks: the file, with what the command line adds (maps) and replaces (the rest).
+ * False: errors tell, out is untouched. */
+bool natd_config_load(const struct natd_arguments *a, struct natd_config *out,
+		      struct conf_errors *errors) MUST_CHECK;
+/* From a tree that somebody else has read. */
+bool natd_config_bind(const struct conf_node *root, struct natd_config *out,
+		      struct conf_errors *errors) MUST_CHECK;
+void natd_config_free(struct natd_config *c);
+/* Something differs that a running natd cannot change. */
+bool natd_config_needs_restart(const struct natd_config *a, const struct natd_config *b) MUST_CHECK;
+const struct conf_field *natd_config_fields(void);
+
+/* What the engine is to keep, without nonces: one want per port and family. Returns how many; more
+ * than PORTMAP_MAPPINGS_MAX are an error of the configuration. */
+size_t natd_config_wants(const struct natd_config *c,
+			 struct portmap_want out[PORTMAP_MAPPINGS_MAX]);
+
+#endif

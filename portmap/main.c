@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* postern-natd: keeps port mappings alive on the gateway, and tells the truth about them. */
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "core/isolation.h"
+#include "core/log.h"
+#include "core/notify.h"
+#include "core/options.h"
+#include "portmap/control.h"
+#include "portmap/natd.h"
+#include "upnp/worker.h"
+
+#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+struct program {
+	struct natd natd;
+	struct natd_arguments arguments;
+	struct options options;
+	struct ring_op signal_op;
+	int signal_fd;
+	struct isolation_report isolation;
+	struct launcher_plan upnp_plan;
+};
+
+/* ---- signals ---- */
+
+/* SIGHUP. What is wrong is told, and the configuration in force stays. */
+static void reload(struct program *p)
+{
+	struct conf_errors errors = {.file = NULL};
+	struct natd_config config;
+	char why[256];
+
+	if (!p->arguments.config) {
+		log_warning("portmap", "there is no file to read again: everything stands on the "
+				       "command line");
+	} else if (!natd_config_load(&p->arguments, &config, &errors)) {
+		log_error("portmap", "the configuration stays as it was: %s",
+			  errors.text ? errors.text : "");
+	} else {
+		if (p->options.log_level >= 0)
+			config.log_level = p->options.log_level;
+		if (!natd_reconfigure(&p->natd, &config, why, sizeof why))
+			log_warning("portmap", "the new configuration is not all in force: %s",
+				    why);
+		else
+			log_notice("portmap", "the new configuration is in force");
+	}
+	conf_errors_free(&errors);
+}
+
+static void signalled(struct ring_op *op, int res)
+{
+	struct program *p = container(op, struct program, signal_op);
+	struct signalfd_siginfo info;
+
+	if (res == -ECANCELED)
+		return;
+	while (res > 0 && read(p->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+		if (info.ssi_signo == SIGUSR1) {
+			natd_log_status(&p->natd);
+		} else if (info.ssi_signo == SIGHUP) {
+			reload(p);
+		} else if (!p->natd.stopping) {
+			notify_stopping();
+			log_notice("portmap", "stopping: mappings are deleted");
+			natd_stop(&p->natd);
+		}
+	}
+	ring_poll(p->natd.ring, &p->signal_op, p->signal_fd, POLLIN);
+}
+
+static int open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+static void natd_stopped(struct natd *n)
+{
+	struct program *p = container(n, struct program, natd);
+
+	ring_cancel(n->ring, &p->signal_op);
+	ring_stop(n->ring);
+}
+
+/* ---- beginning ---- */
+
+/* The processes that a sealed natd can no longer start. */
+static void start_launchers(struct program *p)
+{
+	struct natd *n = &p->natd;
+	int error;
+
+	n->upnp.fd = -1;
+	p->upnp_plan = (struct launcher_plan){.name = "postern-upnp",
+					      .serve = upnp_worker_main,
+					      .confine = upnp_worker_launch_plan()};
+	error = n->config.upnp ? launcher_start(&n->upnp, &p->upnp_plan) : 0;
+	if (error)
+		die("the process for UPnP cannot be started: %s; set upnp to false to do without",
+		    strerror(-error));
+	error = n->config.hook ? hook_start(&n->hook, n->config.hook) : 0;
+	if (error)
+		die("the process for the hook cannot be started: %s", strerror(-error));
+}
+
+static void upnp_gone(struct launcher *l)
+{
+	log_error("upnp", "its launcher ended: there is no UPnP until natd is restarted");
+}
+
+static void isolate(struct program *p)
+{
+	static char directory[PATH_MAX];
+
+	if (p->arguments.config) { /* to be read again */
+		snprintf(directory, sizeof directory, "%s", p->arguments.config);
+		isolation_let_read(dirname(directory));
+	}
+	isolation_drop_capabilities(&p->isolation);
+	isolation_landlock(ISOLATE_DIALS, &p->isolation);
+	isolation_seal(ISOLATE_DIALS, ring_engine(p->natd.ring), &p->isolation);
+	for (int i = 0; i < ISOLATION_PARTS; i++)
+		if (!p->isolation.parts[i].holds && i != ISOLATION_LANDLOCK_TCP &&
+		    i != ISOLATION_URING)
+			log_warning("isolation", "%s does not hold: %s",
+				    isolation_part_name((enum isolation_part)i),
+				    p->isolation.parts[i].why);
+}
+
+static int open_socket(const struct natd_config *config)
+{
+	int fd = control_listen(config->socket);
+
+	if (fd < 0)
+		log_warning("control", "%s cannot be listened on: %s; %s", config->socket,
+			    strerror(-fd),
+			    fd == -EADDRINUSE
+				    ? "another natd does: give this one another --socket"
+				    : "make its directory, or name another with --socket");
+	return fd;
+}
+
+static void become_user(const struct natd_config *config)
+{
+	int error = config->user && geteuid() == 0 ? isolation_switch_user(config->user) : 0;
+
+	if (error)
+		die("user %s: %s", config->user, strerror(-error));
+}
+
+static void open_ring(struct program *p)
+{
+	struct natd *n = &p->natd;
+	int engine = p->options.engine >= 0 ? p->options.engine : n->config.engine;
+	const struct ring_options options = {
+		.engine = (enum ring_engine)engine, .entries = 128, .small_buffers = 16};
+	char why[256];
+	int error = ring_open(&n->ring, &options, why, sizeof why);
+
+	if (error)
+		die("the event engine cannot be opened: %s", why[0] ? why : strerror(-error));
+	if (why[0])
+		log_notice("portmap", "%s", why);
+}
+
+static int run(struct program *p)
+{
+	struct natd *n = &p->natd;
+	char why[512];
+	int listener, error;
+
+	p->signal_fd = open_signals();
+	if (p->signal_fd < 0)
+		die("signals cannot be watched: %s", strerror(errno));
+	listener = open_socket(&n->config);
+	become_user(&n->config);
+	if (!nonces_open(&n->nonces, n->config.state_dir, why, sizeof why))
+		die("%s", why);
+	start_launchers(p);
+	open_ring(p);
+	if (notify_open() < 0)
+		log_warning("portmap", "the service manager's socket cannot be used");
+	n->stopped = natd_stopped;
+	error = natd_open(n);
+	if (error)
+		die("the network cannot be watched: %s", strerror(-error));
+	n->control = listener >= 0 ? control_new(n, listener) : NULL;
+	hook_follow(&n->hook, n->ring);
+	if (n->upnp.fd >= 0) {
+		n->upnp.gone = upnp_gone;
+		launcher_follow(&n->upnp, n->ring);
+	}
+	isolate(p);
+
+	p->signal_op.done = signalled;
+	ring_poll(n->ring, &p->signal_op, p->signal_fd, POLLIN);
+	natd_start(n);
+	notify_ready();
+	log_notice("portmap", "ready engine=%s mappings=%zu",
+		   ring_engine_name(ring_engine(n->ring)), n->engine.count);
+	error = ring_run(n->ring);
+	if (error)
+		log_error("portmap", "the event ring failed: %s", strerror(-error));
+	control_free(n->control);
+	natd_close(n);
+	ring_close(n->ring);
+	close(p->signal_fd);
+	notify_close();
+	return error ? 1 : 0;
+}
+
+/* ---- the command line ---- */
+
+enum { EXTRA_MAP, EXTRA_INTERFACE, EXTRA_STUN, EXTRA_HOOK, EXTRA_SOCKET, EXTRA_STATE_DIR };
+
+static const struct options_extra extra[] = {
+	[EXTRA_MAP] = {"map", "PROTOCOL:PORT[:EXTERNAL]",
+		       "a mapping to keep: tcp:443, udp:443:8443, tcp:443:any"},
+	[EXTRA_INTERFACE] = {"interface", "NAME", "use the gateway of this network interface"},
+	[EXTRA_STUN] = {"stun", "HOST:PORT", "a STUN server to ask, such as a relay"},
+	[EXTRA_HOOK] = {"hook", "PROGRAM", "run this when the external address changes"},
+	[EXTRA_SOCKET] = {"socket", "PATH", "the Unix socket for status and events"},
+	[EXTRA_STATE_DIR] = {"state-dir", "DIRECTORY", "keep the nonces of mappings there"},
+	{.name = NULL},
+};
+
+static bool take(struct natd_arguments *a, const struct options_given *given)
+{
+	switch (given->option - extra) {
+	case EXTRA_MAP:
+		if (a->map_count == PORTMAP_MAPPINGS_MAX)
+			return false;
+		a->maps[a->map_count++] = given->value;
+		return true;
+	case EXTRA_STUN:
+		if (a->stun_count == NATD_STUN_MAX)
+			return false;
+		a->stun[a->stun_count++] = given->value;
+		return true;
+	case EXTRA_INTERFACE:
+		a->interface = given->value;
+		return true;
+	case EXTRA_HOOK:
+		a->hook = given->value;
+		return true;
+	case EXTRA_SOCKET:
+		a->socket = given->value;
+		return true;
+	default:
+		a->state_dir = given->value;
+		return true;
+	}
+}
+
+static bool take_all(struct natd_arguments *a, const struct options *o)
+{
+	*a = (struct natd_arguments){.config = o->config};
+	for (size_t i = 0; i < o->given_count; i++) {
+		if (take(a, &o->given[i]))
+			continue;
+		fprintf(stderr, "postern-natd: --%s is given too often; %u are the most\n",
+			o->given[i].option->name,
+			o->given[i].option == &extra[EXTRA_MAP] ? PORTMAP_MAPPINGS_MAX
+								: NATD_STUN_MAX);
+		return false;
+	}
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct options_about about = {
+		.program = "postern-natd",
+		.summary = "Keeps port mappings alive on the gateway, by PCP, NAT-PMP or UPnP.",
+		.extra = extra,
+	};
+	static struct program p;
+	struct conf_errors errors = {.file = NULL};
+	int status = options_parse(argc, argv, &about, &p.options);
+	bool ok;
+
+	if (status != OPTIONS_RUN)
+		return status;
+	if (!take_all(&p.arguments, &p.options))
+		return OPTIONS_STATUS_USAGE;
+	log_open(about.program, LOG_LEVEL_NOTICE);
+	if (isolation_begin(&p.isolation) < 0)
+		die("isolation cannot begin: %s", strerror(errno));
+	ok = natd_config_load(&p.arguments, &p.natd.config, &errors);
+	if (!ok)
+		fputs(errors.text ? errors.text : "", stderr);
+	conf_errors_free(&errors);
+	if (!ok)
+		return 1;
+	if (p.options.check) {
+		printf("%s: ok\n", p.arguments.config ? p.arguments.config : "the command line");
+		natd_config_free(&p.natd.config);
+		return 0;
+	}
+	if (p.options.log_level >= 0)
+		p.natd.config.log_level = p.options.log_level;
+	log_set_level((enum log_level)p.natd.config.log_level);
+	return run(&p);
+}

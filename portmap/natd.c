@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* natd: networks, drivers, time, and the end. */
+#include "portmap/natd.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <openssl/rand.h>
+
+#include "core/log.h"
+#include "natpmp/driver_natpmp.h"
+#include "natpmp/driver_pcp.h"
+#include "portmap/control.h"
+#include "portmap/outside.h"
+#include "portmap/verify.h"
+#include "upnp/driver.h"
+
+#define PROGRESS_MS 5u
+
+#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+/* ---- time ---- */
+
+static uint64_t clock_ms(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+uint64_t natd_now_ms(void)
+{
+	return clock_ms(CLOCK_BOOTTIME);
+}
+
+/* How long this host has slept since it started. */
+static uint64_t slept_ms(void)
+{
+	return natd_now_ms() - clock_ms(CLOCK_MONOTONIC);
+}
+
+static uint64_t owner_now(struct portmap_owner *o)
+{
+	return natd_now_ms();
+}
+
+static void set_wake(struct natd *n)
+{
+	uint64_t now_ms = natd_now_ms();
+	uint64_t wait = n->due_ms > now_ms ? n->due_ms - now_ms : 0;
+
+	ring_timer_set(n->ring, &n->wake, wait < NATD_WAKE_MS ? wait : NATD_WAKE_MS);
+}
+
+static void owner_wake(struct portmap_owner *o, uint64_t due_ms)
+{
+	struct natd *n = container(o, struct natd, owner);
+
+	n->due_ms = due_ms;
+	set_wake(n);
+}
+
+static void woken(struct timer *t, uint64_t ring_now_ms)
+{
+	struct natd *n = container(t, struct natd, wake);
+	uint64_t asleep_ms = slept_ms();
+
+	if (asleep_ms > n->asleep_ms + NATD_SLEPT_MS) {
+		log_notice("portmap", "this host slept for %llu s: everything is renewed",
+			   (unsigned long long)(asleep_ms - n->asleep_ms) / 1000);
+		portmap_engine_probe(&n->engine);
+		portmap_engine_renew(&n->engine);
+		outside_ask(n->outside);
+	}
+	n->asleep_ms = asleep_ms;
+	if (natd_now_ms() >= n->due_ms)
+		portmap_engine_run(&n->engine);
+	set_wake(n);
+}
+
+/* ---- drivers ---- */
+
+static void driver_stopped(struct portmap_driver *d);
+
+static void keep_driver(struct natd *n, struct portmap_driver *d)
+{
+	d->stopped = driver_stopped;
+	n->drivers[n->driver_count++] = d;
+}
+
+static void open_gateway(struct natd *n, const struct gateway_place *place, const char *name,
+			 int (*open)(struct portmap_driver **out,
+				     const struct gateway_place *place))
+{
+	struct portmap_driver *d;
+	int error = open(&d, place);
+
+	if (error)
+		log_warning("portmap", "%s cannot be tried: %s", name, strerror(-error));
+	else
+		keep_driver(n, d);
+}
+
+static void open_upnp(struct natd *n)
+{
+	struct upnp_driver_options options = {.ring = n->ring,
+					      .launcher = &n->upnp,
+					      .network = &n->network,
+					      .heard = &n->engine.heard};
+	struct portmap_driver *d = upnp_driver_new(&options);
+
+	if (d)
+		keep_driver(n, d);
+	else
+		log_warning("portmap", "UPnP cannot be tried: out of memory");
+}
+
+static void open_drivers(struct natd *n)
+{
+	const struct network *net = &n->network;
+	struct gateway_place place = {.ring = n->ring, .heard = &n->engine.heard};
+
+	if (net->gateway4.len > 0) {
+		place.gateway = net->gateway4;
+		place.source = net->source4;
+		place.interface = net->index;
+		if (n->config.pcp)
+			open_gateway(n, &place, "PCP", driver_pcp_open);
+		if (n->config.natpmp)
+			open_gateway(n, &place, "NAT-PMP", driver_natpmp_open);
+	}
+	if (net->gateway6.len > 0 && n->config.pcp) {
+		place.gateway = net->gateway6;
+		place.source = net->source6;
+		place.interface = net->index6;
+		open_gateway(n, &place, "PCP over IPv6", driver_pcp_open);
+	}
+	if (n->config.upnp && n->upnp.fd >= 0)
+		open_upnp(n);
+}
+
+static void announced(struct announce_listener *l, enum portmap_family family, const uint8_t *in,
+		      size_t len)
+{
+	struct natd *n = container(l, struct natd, announce);
+
+	for (size_t i = 0; i < n->driver_count && n->stage == NATD_HERE; i++) {
+		struct portmap_driver *d = n->drivers[i];
+
+		if (!d->families[family])
+			continue;
+		if (d->protocol == PORTMAP_PCP)
+			driver_pcp_announced(d, in, len);
+		else if (d->protocol == PORTMAP_NATPMP)
+			driver_natpmp_announced(d, in, len);
+	}
+}
+
+static void listen_to_announcements(struct natd *n)
+{
+	int error;
+
+	n->announce = (struct announce_listener){.ring = n->ring,
+						 .interface4 = n->network.index,
+						 .interface6 = n->network.index6,
+						 .gateway4 = n->network.gateway4,
+						 .gateway6 = n->network.gateway6,
+						 .heard = announced};
+	error = announce_listener_start(&n->announce);
+	n->announcing = true;
+	if (error)
+		log_warning("portmap",
+			    "announcements of gateways (UDP %u) cannot be heard: %s; restarts are "
+			    "noticed later",
+			    ANNOUNCE_PORT, strerror(-error));
+}
+
+/* ---- networks ---- */
+
+static void tell_network(struct natd *n)
+{
+	char gateway[ADDR_TEXT_BYTES] = "none", gateway6[ADDR_TEXT_BYTES] = "none";
+
+	if (n->network.gateway4.len > 0)
+		addr_format(&n->network.gateway4, gateway);
+	if (n->network.gateway6.len > 0)
+		addr_format(&n->network.gateway6, gateway6);
+	gateway[strcspn(gateway, ":")] = '\0';
+	if (n->network.up)
+		log_notice("network", "on %s: gateway %s, IPv6 gateway %s", n->network.interface,
+			   gateway, gateway6);
+	else
+		log_notice("network", "there is no network with a gateway%s%s",
+			   n->config.interface ? " on " : "",
+			   n->config.interface ? n->config.interface : "");
+	control_network_changed(n->control);
+}
+
+static void enter(struct natd *n)
+{
+	struct addr source[PORTMAP_FAMILIES] = {{.len = 0}, {.len = 0}};
+
+	n->network = n->watch.now;
+	tell_network(n);
+	n->stage = NATD_AWAY;
+	if (!n->network.up) {
+		natd_judge(n);
+		return;
+	}
+	n->stage = NATD_HERE;
+	if (n->network.gateway4.len > 0)
+		source[PORTMAP_IPV4] = n->network.source4;
+	if (n->network.gateway6.len > 0)
+		source[PORTMAP_IPV6] = n->network.source6;
+	open_drivers(n);
+	listen_to_announcements(n);
+	portmap_engine_enter(&n->engine, source, n->drivers, n->driver_count);
+	outside_ask(n->outside);
+	natd_judge(n);
+}
+
+static void close_drivers(struct natd *n)
+{
+	n->stage = NATD_CLOSING;
+	n->close_ms = natd_now_ms() + NATD_CLOSE_MS;
+	n->stopped_drivers = 0;
+	for (size_t i = 0; i < n->driver_count; i++)
+		n->drivers[i]->stop(n->drivers[i]);
+	ring_timer_set(n->ring, &n->progress, 0);
+}
+
+static void driver_stopped(struct portmap_driver *d)
+{
+	struct natd *n = container(d->heard, struct natd, engine.heard);
+
+	n->stopped_drivers++;
+	ring_timer_set(n->ring, &n->progress, 0);
+}
+
+/* Not from inside a driver's call: what follows stops them. */
+static void owner_left(struct portmap_owner *o)
+{
+	struct natd *n = container(o, struct natd, owner);
+
+	ring_timer_set(n->ring, &n->progress, 0);
+}
+
+static bool all_ended(struct natd *n)
+{
+	bool ended = network_watch_stop(&n->watch);
+
+	ended &= outside_stop(n->outside);
+	ended &= verify_stop(n->verify);
+	ended &= hook_stop(&n->hook);
+	ended &= control_stop(n->control);
+	ended &= n->upnp.fd < 0 || launcher_stop(&n->upnp);
+	return ended;
+}
+
+static void release_drivers(struct natd *n)
+{
+	for (size_t i = 0; i < n->driver_count; i++)
+		n->drivers[i]->release(n->drivers[i]);
+	n->driver_count = 0;
+}
+
+/* None of them waits for anybody, so this is a bug of theirs; it shall not stop the rest. */
+static void give_up_drivers(struct natd *n)
+{
+	log_error("portmap", "a protocol's driver does not stop: it is left behind");
+	n->driver_count = n->stopped_drivers = 0;
+	n->announcing = false;
+}
+
+/* The next thing on the way to a new network or to the end; comes again while something is not
+ * ready. */
+static void progress(struct timer *t, uint64_t ring_now_ms)
+{
+	struct natd *n = container(t, struct natd, progress);
+
+	if (n->stage == NATD_LEAVING && n->engine.mode == ENGINE_AWAY)
+		close_drivers(n);
+	if (n->stage == NATD_CLOSING) {
+		bool quiet = !n->announcing || announce_listener_stop(&n->announce);
+
+		if (!quiet || n->stopped_drivers < n->driver_count) {
+			ring_timer_set(n->ring, &n->progress, PROGRESS_MS);
+			if (natd_now_ms() >= n->close_ms)
+				give_up_drivers(n);
+			return;
+		}
+		n->announcing = false;
+		release_drivers(n);
+		n->stage = NATD_AWAY;
+		if (!n->stopping) {
+			enter(n);
+			return;
+		}
+	}
+	if (n->stage != NATD_AWAY || !n->stopping)
+		return;
+	ring_timer_cancel(n->ring, &n->wake);
+	if (all_ended(n))
+		n->stopped(n);
+	else
+		ring_timer_set(n->ring, &n->progress, PROGRESS_MS);
+}
+
+static void leave(struct natd *n, bool goodbye, const char *why)
+{
+	if (n->stage == NATD_AWAY) {
+		if (n->stopping)
+			ring_timer_set(n->ring, &n->progress, 0);
+		else
+			enter(n);
+		return;
+	}
+	if (n->stage != NATD_HERE)
+		return; /* on its way; it looks at the network again in the end */
+	n->stage = NATD_LEAVING;
+	verify_forget(n->verify);
+	outside_forget(n->outside);
+	portmap_engine_leave(&n->engine, goodbye, why);
+}
+
+static void network_changed(struct network_watch *w)
+{
+	struct natd *n = container(w, struct natd, watch);
+	bool reachable = network_still_there(w, &n->network);
+
+	if (!n->stopping)
+		leave(n, reachable, "the network changed");
+}
+
+/* ---- what the engine tells ---- */
+
+static void owner_mapping(struct portmap_owner *o, const struct portmap_mapping *m,
+			  enum mapping_state old)
+{
+	struct natd *n = container(o, struct natd, owner);
+
+	if (m->state == MAPPING_MAPPED && old != MAPPING_MAPPED)
+		verify_wanted(n->verify);
+	control_mapping_changed(n->control, m, old);
+}
+
+static void owner_path(struct portmap_owner *o, enum portmap_protocol p, enum portmap_family f)
+{
+	struct natd *n = container(o, struct natd, owner);
+
+	control_path_changed(n->control, p, f);
+	natd_judge(n);
+}
+
+static void owner_external(struct portmap_owner *o, const struct addr *old, const struct addr *now)
+{
+	struct natd *n = container(o, struct natd, owner);
+	char old_text[ADDR_TEXT_BYTES], text[ADDR_TEXT_BYTES];
+
+	addr_format(now, text);
+	text[strcspn(text, ":")] = '\0';
+	if (old->len > 0) {
+		addr_format(old, old_text);
+		old_text[strcspn(old_text, ":")] = '\0';
+		log_notice("portmap", "the external address changed from %s to %s", old_text, text);
+	} else {
+		log_notice("portmap", "the external address is %s", text);
+	}
+	hook_run(&n->hook, text, old->len > 0 ? old_text : NULL);
+	control_external_changed(n->control, text, old->len > 0 ? old_text : NULL);
+	outside_ask(n->outside);
+	natd_judge(n);
+}
+
+static bool no_external(const struct natd *n)
+{
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) {
+		const struct portmap_path *path = &n->engine.paths[p][PORTMAP_IPV4];
+
+		if (path->state == PATH_GONE && path->failure == PORTMAP_NO_EXTERNAL)
+			return true;
+	}
+	for (const struct portmap_mapping *m = n->engine.mappings; m; m = m->next)
+		if (m->no_external)
+			return true;
+	return false;
+}
+
+void natd_judge(struct natd *n)
+{
+	struct truth_facts facts = {
+		.own = n->network.source4,
+		.gateway = n->engine.external,
+		.outside = n->outside->address,
+		.no_external = no_external(n),
+		.stun_configured = n->config.stun.count > 0,
+		.stun_silent = n->outside->silent,
+	};
+	enum truth_verdict before = n->truth.verdict;
+
+	truth_judge(&facts, &n->truth);
+	if (n->truth.verdict == before)
+		return;
+	log_at(n->truth.advice[0] ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "portmap", "%s%s%s",
+	       n->truth.sentence, n->truth.advice[0] ? ": " : "", n->truth.advice);
+	control_verdict_changed(n->control);
+}
+
+/* ---- life ---- */
+
+static int want(struct natd *n)
+{
+	struct portmap_want wants[PORTMAP_MAPPINGS_MAX];
+	size_t count = natd_config_wants(&n->config, wants);
+
+	for (size_t i = 0; i < count; i++)
+		nonces_fill(&n->nonces, &wants[i]);
+	return portmap_engine_want(&n->engine, wants, count);
+}
+
+int natd_open(struct natd *n)
+{
+	int error;
+
+	n->owner = (struct portmap_owner){owner_now,  owner_wake,     owner_mapping,
+					  owner_path, owner_external, owner_left};
+	n->engine.owner = &n->owner;
+	n->engine.recheck_ms = n->config.recheck_ms;
+	RAND_bytes((uint8_t *)&n->engine.seed, sizeof n->engine.seed);
+	portmap_engine_init(&n->engine);
+	n->wake.fire = woken;
+	n->progress.fire = progress;
+	n->asleep_ms = slept_ms();
+	n->started_ms = natd_now_ms();
+	n->due_ms = MAPPING_NEVER;
+	n->outside = outside_new(n);
+	n->verify = verify_new(n);
+	if (!n->outside || !n->verify)
+		return -ENOMEM;
+	n->watch = (struct network_watch){
+		.ring = n->ring, .interface = n->config.interface, .changed = network_changed};
+	error = network_watch_start(&n->watch);
+	return error ? error : want(n);
+}
+
+void natd_start(struct natd *n)
+{
+	set_wake(n);
+	enter(n);
+}
+
+bool natd_reconfigure(struct natd *n, struct natd_config *config, char *why, size_t why_size)
+{
+	struct natd_config old = n->config;
+	bool protocols =
+		old.pcp != config->pcp || old.natpmp != config->natpmp || old.upnp != config->upnp;
+	bool ok = true;
+
+	n->config = *config;
+	n->engine.recheck_ms = config->recheck_ms;
+	log_set_level((enum log_level)config->log_level);
+	if (want(n) < 0) {
+		snprintf(why, why_size, "out of memory");
+		ok = false;
+	}
+	network_watch_pin(&n->watch, n->config.interface);
+	outside_configure(n->outside);
+	if (protocols)
+		leave(n, true, "the configuration changed");
+	if (natd_config_needs_restart(&old, config)) {
+		snprintf(why, why_size,
+			 "socket, state_dir, hook, user and engine change with a restart only");
+		ok = false;
+	}
+	natd_config_free(&old);
+	return ok;
+}
+
+void natd_stop(struct natd *n)
+{
+	if (n->stopping)
+		return;
+	n->stopping = true;
+	leave(n, true, "natd is stopping");
+}
+
+void natd_close(struct natd *n)
+{
+	portmap_engine_free(&n->engine);
+	outside_free(n->outside);
+	verify_free(n->verify);
+	natd_config_free(&n->config);
+}
+
+void natd_log_status(const struct natd *n)
+{
+	char name[MAPPING_NAME_BYTES];
+
+	log_notice("portmap", "%s", n->truth.sentence);
+	for (const struct portmap_mapping *m = n->engine.mappings; m; m = m->next) {
+		mapping_name(m, name);
+		log_notice("portmap", "%s: %s: %s%s%s", name, mapping_state_name(m->state), m->why,
+			   m->state == MAPPING_MAPPED && m->proof[0] ? "; not verified: " : "",
+			   m->state == MAPPING_MAPPED ? m->proof : "");
+	}
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * natd: the program's parts around the engine: the network, its drivers, time, and the end.
+ *
+ * Theory of operation
+ *
+ *            drivers opened            another network, the end
+ *   AWAY ────────────────────► HERE ───────────────────────────► LEAVING
+ *    ▲                                                              │ the engine has left
+ *    └───────────────────────────── CLOSING ◄───────────────────────┘
+ *          drivers stopped, network as it is now
+ *
+ * Drivers belong to one network (portmap/network.h). When another one comes the engine deletes what
+ * it mapped if the old gateway can still be reached, and else forgets it; then the drivers stop and
+ * new ones are opened for what the network is by then.
+ *
+ * Time is CLOCK_BOOTTIME, which goes on while the host sleeps. The ring's timers stand still
+ * meanwhile, so they are never set further ahead than NATD_WAKE_MS, and a jump between the two
+ * clocks is a resume: everything is looked at and renewed.
+ */
+#ifndef POSTERN_PORTMAP_NATD_H
+#define POSTERN_PORTMAP_NATD_H
+
+#include "natpmp/announce_listener.h"
+#include "portmap/config.h"
+#include "portmap/engine.h"
+#include "portmap/hook.h"
+#include "portmap/network.h"
+#include "portmap/nonces.h"
+#include "portmap/truth.h"
+
+#define NATD_DRIVERS  4u /* PCP twice, NAT-PMP, UPnP */
+#define NATD_WAKE_MS  5000u
+#define NATD_SLEPT_MS 3000u /* clocks apart by so much more: the host slept */
+#define NATD_CLOSE_MS 5000u /* drivers that do not stop by then are left behind */
+
+struct control;
+struct outside;
+struct verify;
+
+enum natd_stage { NATD_AWAY, NATD_HERE, NATD_LEAVING, NATD_CLOSING };
+
+struct natd {
+	/* The program sets these first. */
+	struct ring *ring;
+	struct natd_config config;
+	struct nonces nonces;
+	struct launcher upnp; /* fd -1: no UPnP */
+	struct hook hook;
+	void (*stopped)(struct natd *n); /* nothing is in flight any more */
+
+	struct portmap_owner owner;
+	struct portmap_engine engine;
+	enum natd_stage stage;
+	bool stopping;
+	struct network_watch watch;
+	struct network network; /* that of the drivers */
+	struct portmap_driver *drivers[NATD_DRIVERS];
+	size_t driver_count, stopped_drivers;
+	struct announce_listener announce;
+	bool announcing;
+	struct timer wake, progress;
+	uint64_t due_ms; /* of the engine */
+	uint64_t asleep_ms, started_ms, close_ms;
+	struct truth truth;
+	struct outside *outside;
+	struct verify *verify;
+	struct control *control; /* NULL: no socket */
+};
+
+/* Returns 0 or -errno. */
+int natd_open(struct natd *n) MUST_CHECK;
+/* Before the ring runs, after isolation. */
+void natd_start(struct natd *n);
+/* The configuration is another one (taken over): changes only what differs. False: why tells what
+ * only a restart can change; the rest is in force. */
+bool natd_reconfigure(struct natd *n, struct natd_config *config, char *why,
+		      size_t why_size) MUST_CHECK;
+/* Deletes what was mapped; stopped() follows. */
+void natd_stop(struct natd *n);
+void natd_close(struct natd *n);
+void natd_log_status(const struct natd *n);
+
+/* What is known of NATs has changed, perhaps. */
+void natd_judge(struct natd *n);
+/* Milliseconds of CLOCK_BOOTTIME. */
+uint64_t natd_now_ms(void);
+
+#endif

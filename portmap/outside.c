@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* outside: names to addresses, a round of questions, and what comes of it. */
+#include "portmap/outside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+
+#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+/* Seven tries would take 40 s; a server that is there answers one of four. */
+static const struct stun_pace pace = {.rto_ms = 250, .sends = 4, .last_rto = 4};
+
+static void set_later(struct outside *o)
+{
+	uint64_t wait = o->silent ? 30000 : o->natd->config.recheck_ms;
+
+	if (o->count > 0 && !o->natd->stopping)
+		ring_timer_set(o->natd->ring, &o->later, wait);
+}
+
+static void conclude(struct outside *o, const struct addr *address, enum stun_agreement agreement)
+{
+	o->asking = false;
+	o->rounds++;
+	o->agreement = agreement;
+	o->silent = address->len == 0;
+	o->address = *address;
+	if (o->address.len > 0)
+		o->address.v4.sin_port = 0;
+	set_later(o);
+	natd_judge(o->natd);
+	if (o->again) {
+		o->again = false;
+		outside_ask(o);
+	}
+}
+
+static void round_done(struct stun_round *r)
+{
+	struct outside *o = container(r, struct outside, round);
+	struct addr heard[STUN_ROUND_MAX];
+	struct stun_verdict verdict;
+
+	for (size_t i = 0; i < r->count; i++)
+		heard[i] = r->entries[i].external;
+	stun_verdict_compare(heard, r->count, &verdict);
+	conclude(o, &verdict.external, verdict.agreement);
+}
+
+static void ask_round(struct outside *o)
+{
+	const struct addr none = {.len = 0};
+	int error = -1;
+
+	memset(&o->round, 0, sizeof o->round);
+	o->round.ring = o->natd->ring;
+	o->round.source = o->natd->network.source4;
+	o->round.pace = pace;
+	o->round.done = round_done;
+	for (size_t i = 0; i < o->count; i++)
+		if (o->names[i].address[PORTMAP_IPV4].len > 0)
+			o->round.entries[o->round.count++].server =
+				o->names[i].address[PORTMAP_IPV4];
+	if (o->round.count > 0 && o->round.source.len > 0 && !o->natd->stopping)
+		error = stun_round_start(&o->round);
+	if (error)
+		conclude(o, &none, STUN_AGREE_NOBODY);
+}
+
+static void resolved(void *owner, const struct addr *addresses, size_t count, const char *error)
+{
+	struct outside_name *name = owner;
+	struct outside *o = name->outside;
+
+	name->query = NULL;
+	if (error)
+		log_debug("stun", "%s: %s", name->endpoint.host, error);
+	for (size_t i = 0; i < count; i++) {
+		enum portmap_family f =
+			addresses[i].sa.sa_family == AF_INET6 ? PORTMAP_IPV6 : PORTMAP_IPV4;
+
+		if (name->address[f].len == 0)
+			name->address[f] = addresses[i];
+	}
+	if (--o->resolving == 0)
+		ask_round(o);
+}
+
+void outside_ask(struct outside *o)
+{
+	if (o->count == 0 || o->natd->stopping || o->natd->stage != NATD_HERE)
+		return;
+	if (o->asking) {
+		o->again = true;
+		return;
+	}
+	ring_timer_cancel(o->natd->ring, &o->later);
+	o->asking = true;
+	o->resolving = 1; /* until all are begun */
+	for (size_t i = 0; i < o->count; i++) {
+		struct outside_name *name = &o->names[i];
+
+		memset(name->address, 0, sizeof name->address);
+		name->query = resolve_start(&o->resolver, name->endpoint.host, name->endpoint.port,
+					    resolved, name);
+		if (name->query)
+			o->resolving++;
+	}
+	if (--o->resolving == 0)
+		ask_round(o);
+}
+
+static void later(struct timer *t, uint64_t now_ms)
+{
+	outside_ask(container(t, struct outside, later));
+}
+
+void outside_forget(struct outside *o)
+{
+	o->address.len = 0;
+	o->silent = false;
+	ring_timer_cancel(o->natd->ring, &o->later);
+}
+
+void outside_configure(struct outside *o)
+{
+	const struct endpoint *servers = o->natd->config.stun.items;
+
+	for (size_t i = 0; i < o->count; i++) {
+		if (!o->names[i].query)
+			continue;
+		resolve_cancel(o->names[i].query);
+		o->names[i].query = NULL;
+		if (--o->resolving == 0)
+			o->asking = false;
+	}
+	o->count = o->natd->config.stun.count;
+	for (size_t i = 0; i < o->count; i++)
+		o->names[i] = (struct outside_name){.outside = o, .endpoint = servers[i]};
+	outside_forget(o);
+	outside_ask(o);
+}
+
+struct outside *outside_new(struct natd *n)
+{
+	struct outside *o = calloc(1, sizeof *o);
+
+	if (!o)
+		return NULL;
+	o->natd = n;
+	o->later.fire = later;
+	if (resolver_open(&o->resolver, n->ring) < 0) {
+		free(o);
+		return NULL;
+	}
+	outside_configure(o);
+	return o;
+}
+
+bool outside_stop(struct outside *o)
+{
+	ring_timer_cancel(o->natd->ring, &o->later);
+	o->again = false;
+	if (!o->resolver.closing)
+		resolver_close(&o->resolver);
+	if (o->asking && o->resolving == 0)
+		stun_round_end(&o->round);
+	return !o->asking && resolver_idle(&o->resolver);
+}
+
+void outside_free(struct outside *o)
+{
+	free(o);
+}

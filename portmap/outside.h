@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * outside: what the configured STUN servers see of this host.
+ *
+ * All of them are asked at once from one socket, on entering a network, when the gateway's address
+ * changes, and every recheck. Names are resolved anew each time. What most of them say counts.
+ */
+#ifndef POSTERN_PORTMAP_OUTSIDE_H
+#define POSTERN_PORTMAP_OUTSIDE_H
+
+#include "core/resolve.h"
+#include "portmap/natd.h"
+#include "stun/round.h"
+#include "stun/verdict.h"
+
+struct outside_name {
+	struct outside *outside;
+	struct endpoint endpoint;
+	struct resolve_query *query;
+	struct addr address[PORTMAP_FAMILIES]; /* len 0: none */
+};
+
+struct outside {
+	struct natd *natd;
+	struct resolver resolver;
+	struct outside_name names[NATD_STUN_MAX];
+	size_t count, resolving;
+	struct stun_round round; /* over IPv4 */
+	bool asking, again;
+	struct timer later;
+	struct addr address; /* IPv4, port 0; len 0: not known */
+	bool silent;	     /* the last round brought nothing */
+	enum stun_agreement agreement;
+	uint64_t rounds;
+};
+
+/* NULL without memory. */
+struct outside *outside_new(struct natd *n) MUST_CHECK;
+/* Asks now; harmless while it does. */
+void outside_ask(struct outside *o);
+/* The network has gone: what was heard there counts no longer. */
+void outside_forget(struct outside *o);
+/* The configuration's servers are other ones. */
+void outside_configure(struct outside *o);
+/* Ends; idle when it returns true, else ask again later. */
+bool outside_stop(struct outside *o) MUST_CHECK;
+void outside_free(struct outside *o);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* report: status, piece by piece. */
+#include "portmap/report.h"
+
+#include <string.h>
+
+#include "portmap/outside.h"
+
+/* "45.0.0.10", "fe80::1%2": without port and brackets. Nothing when the address is not known. */
+static void set_host(json_t *to, const char *key, const struct addr *a)
+{
+	char text[ADDR_TEXT_BYTES];
+	size_t len;
+
+	if (a->len == 0)
+		return;
+	addr_format(a, text);
+	len = strcspn(text, text[0] == '[' ? "]" : ":");
+	if (text[0] == '[')
+		json_object_set_new(to, key, json_stringn(text + 1, len - 1));
+	else
+		json_object_set_new(to, key, json_stringn(text, len));
+}
+
+static void set_address(json_t *to, const char *key, const struct addr *a)
+{
+	char text[ADDR_TEXT_BYTES];
+
+	if (a->len == 0)
+		return;
+	addr_format(a, text);
+	json_object_set_new(to, key, json_string(text));
+}
+
+static void set_text(json_t *to, const char *key, const char *text)
+{
+	if (text[0])
+		json_object_set_new(to, key, json_string(text));
+}
+
+static const char *family_name(enum portmap_family f)
+{
+	return f == PORTMAP_IPV6 ? "ipv6" : "ipv4";
+}
+
+json_t *report_network(const struct natd *n)
+{
+	const struct network *net = &n->network;
+	json_t *out = json_pack("{s:b, s:I}", "up", net->up, "number", (json_int_t)net->number);
+
+	set_text(out, "interface", net->interface);
+	set_host(out, "address", &net->source4);
+	set_host(out, "gateway", &net->gateway4);
+	set_host(out, "address6", &net->source6);
+	set_host(out, "gateway6", &net->gateway6);
+	return out;
+}
+
+json_t *report_external(const struct natd *n)
+{
+	const struct outside *o = n->outside;
+	json_t *out = json_pack("{s:s, s:s}", "verdict", truth_verdict_name(n->truth.verdict),
+				"sentence", n->truth.sentence);
+
+	set_text(out, "advice", n->truth.advice);
+	set_host(out, "gateway", &n->engine.external);
+	set_host(out, "stun", &o->address);
+	if (o->rounds > 0)
+		json_object_set_new(out, "stun_servers",
+				    json_string(stun_agreement_name(o->agreement)));
+	return out;
+}
+
+json_t *report_path(const struct natd *n, enum portmap_protocol p, enum portmap_family f)
+{
+	const struct portmap_path *path = &n->engine.paths[p][f];
+	json_t *out = json_pack("{s:s, s:s, s:s, s:b}", "protocol", portmap_protocol_name(p),
+				"family", family_name(f), "state", path_state_name(path->state),
+				"probing", path->probing);
+
+	set_text(out, "about", path->gateway.about);
+	set_address(out, "gateway", &path->gateway.address);
+	if (path->state == PATH_THERE)
+		set_host(out, "external", &path->gateway.external);
+	if (path->state == PATH_GONE) {
+		json_object_set_new(out, "failure",
+				    json_string(portmap_failure_name(path->failure)));
+		set_text(out, "why", path->why);
+	}
+	return out;
+}
+
+json_t *report_protocols(const struct natd *n)
+{
+	json_t *out = json_array();
+
+	for (unsigned f = 0; f < PORTMAP_FAMILIES; f++)
+		for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++)
+			if (n->engine.paths[p][f].driver)
+				json_array_append_new(out, report_path(n, (enum portmap_protocol)p,
+								       (enum portmap_family)f));
+	return out;
+}
+
+static void set_lease(json_t *out, const struct portmap_mapping *m, uint64_t now_ms)
+{
+	uint64_t expiry = mapping_expiry(m), left = expiry > now_ms ? expiry - now_ms : 0;
+
+	json_object_set_new(out, "by", json_string(portmap_protocol_name(m->protocol)));
+	set_address(out, "external", &m->external);
+	json_object_set_new(out, "lifetime_s", json_integer((json_int_t)m->lifetime_s));
+	if (m->lifetime_s > 0)
+		json_object_set_new(out, "left_s", json_integer((json_int_t)(left / 1000)));
+}
+
+json_t *report_mapping(const struct portmap_mapping *m, uint64_t now_ms)
+{
+	const struct portmap_want *w = &m->want;
+	char name[MAPPING_NAME_BYTES];
+	json_t *out;
+
+	mapping_name(m, name);
+	out = json_pack("{s:I, s:s, s:s, s:s, s:i, s:i, s:b, s:s, s:s, s:I}", "id",
+			(json_int_t)m->id, "name", name, "protocol",
+			portmap_transport_name(w->transport), "family", family_name(w->family),
+			"port", w->internal, "wanted_port", w->external, "any", w->any, "state",
+			mapping_state_name(m->state), "why", m->why, "for_s",
+			(json_int_t)((now_ms - m->since_ms) / 1000));
+	set_host(out, "host", &w->host);
+	if (mapping_held(m))
+		set_lease(out, m, now_ms);
+	if (m->state == MAPPING_MAPPED)
+		set_text(out, "unproven", m->proof);
+	if (m->state == MAPPING_VERIFIED)
+		set_text(out, "proof", m->proof);
+	return out;
+}
+
+static json_t *counts_json(const struct portmap_counts *c)
+{
+	json_t *failures = json_object();
+
+	for (unsigned f = 0; f < PORTMAP_FAILURES; f++)
+		json_object_set_new(failures, portmap_failure_name((enum portmap_failure)f),
+				    json_integer((json_int_t)c->failures[f]));
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "requests", (json_int_t)c->requests,
+			 "renewals", (json_int_t)c->renewals, "deletions", (json_int_t)c->deletions,
+			 "restarts", (json_int_t)c->restarts, "moves", (json_int_t)c->moves,
+			 "failures", failures);
+}
+
+json_t *report_status(const struct natd *n)
+{
+	uint64_t now_ms = natd_now_ms();
+	json_t *mappings = json_array();
+
+	for (const struct portmap_mapping *m = n->engine.mappings; m; m = m->next)
+		if (m->wanted)
+			json_array_append_new(mappings, report_mapping(m, now_ms));
+	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "version", POSTERN_VERSION,
+			 "engine", ring_engine_name(ring_engine(n->ring)), "uptime_ms",
+			 (json_int_t)(now_ms - n->started_ms), "network", report_network(n),
+			 "external", report_external(n), "protocols", report_protocols(n),
+			 "mappings", mappings, "counts", counts_json(&n->engine.counts));
+}
