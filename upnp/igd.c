@@ -29,6 +29,9 @@ static void take_service(const char *type, const char *own_url, const char *url,
 {
 	struct upnp_service s = {.type = ""};
 
+	/* The library takes what has another scheme for a path. */
+	if (strstr(own_url, "://") && strncmp(own_url, "http://", 7) != 0)
+		return;
 	if (!own_url[0] || !url || !type[0] || strlen(type) >= sizeof(s.type) ||
 	    !location_parse(url, strlen(url), &s.control) ||
 	    !location_same_host(&s.control.host, &at->host))
@@ -54,27 +57,24 @@ static void take_second(const struct IGDdatas *data, const char *url, const stru
 	FreeUPNPUrls(&urls);
 }
 
-/* The first element of this name: that of the root device. The list is in reverse. */
-static void first_text(const struct NameValueParserData *data, const char *name, char *out,
-		       size_t room)
+static void take_text(struct NameValueParserData *data, const char *name, char *out, size_t room)
 {
-	const char *value = "";
+	const char *value = GetValueFromNameValueList(data, name);
 
-	for (const struct NameValue *v = data->l_head; v; v = v->l_next)
-		if (strcmp(v->name, name) == 0)
-			value = v->value;
-	igd_plain(value, out, room);
+	igd_plain(value ? value : "", out, room);
 }
 
+/* Of the root device, whose own elements come before those of its parts (UDA 1.1 section 2.3). */
 static void read_about(const char *xml, int size, char out[UPNP_ABOUT_BYTES])
 {
+	const char *parts = strstr(xml, "<deviceList");
 	struct NameValueParserData data;
 	char name[48], model[40], number[24];
 
-	ParseNameValue(xml, size, &data);
-	first_text(&data, "friendlyName", name, sizeof(name));
-	first_text(&data, "modelName", model, sizeof(model));
-	first_text(&data, "modelNumber", number, sizeof(number));
+	ParseNameValue(xml, parts ? (int)(parts - xml) : size, &data);
+	take_text(&data, "friendlyName", name, sizeof(name));
+	take_text(&data, "modelName", model, sizeof(model));
+	take_text(&data, "modelNumber", number, sizeof(number));
 	ClearNameValueList(&data);
 	if (model[0] && strcmp(model, name) != 0)
 		snprintf(out, UPNP_ABOUT_BYTES, "%s (%s%s%s)", name, model, number[0] ? " " : "",
@@ -83,8 +83,8 @@ static void read_about(const char *xml, int size, char out[UPNP_ABOUT_BYTES])
 		snprintf(out, UPNP_ABOUT_BYTES, "%s%s%s", name, number[0] ? " " : "", number);
 }
 
-static int read_description(const char *xml, int size, const struct location *at,
-			    struct igd_description *out)
+int igd_read_description(const char *xml, int size, const struct location *at,
+			 struct igd_description *out)
 {
 	struct igd_description d = {0};
 	struct IGDdatas data = {0};
@@ -117,7 +117,8 @@ int igd_describe(struct igd *g, const struct location *at, struct igd_descriptio
 		return error;
 	if (e->reply.code != 200)
 		return -EPROTO;
-	return read_description((const char *)e->bytes + e->reply.body, (int)e->reply.len, at, out);
+	return igd_read_description((const char *)e->bytes + e->reply.body, (int)e->reply.len, at,
+				    out);
 }
 
 /* ---- commands -------------------------------------------------------------------------------- */

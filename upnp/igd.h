@@ -66,6 +66,10 @@ struct igd_description {
  * -errno; -EPROTO: no description, -ENOENT: no gateway. */
 int igd_describe(struct igd *g, const struct location *at, struct igd_description *out) MUST_CHECK;
 
+/* The second half of it: xml has size bytes and a zero byte behind them. 0 or -ENOENT. */
+int igd_read_description(const char *xml, int size, const struct location *at,
+			 struct igd_description *out) MUST_CHECK;
+
 /* Performs a command; results is filled for those in the answer. Returns g->code. */
 int igd_command(struct igd *g, const struct upnp_service *s, const char *action,
 		const struct igd_argument *arguments, size_t argument_count,

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * igd: descriptions of gateways, honest and not.
+ * links: upnp/igd.c upnp/exchange.c upnp/reply.c upnp/location.c core/addr.c
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "upnp/igd.h"
+
+#define SERVICE(type, control)                                                                     \
+	"<service><serviceType>urn:schemas-upnp-org:service:" type "</serviceType>"                \
+	"<SCPDURL>/s.xml</SCPDURL><controlURL>" control "</controlURL>"                            \
+	"<eventSubURL>/e</eventSubURL></service>"
+#define ROOT(base, services)                                                                       \
+	"<?xml version=\"1.0\"?><root xmlns=\"urn:schemas-upnp-org:device-1-0\">" base             \
+	"<device><friendlyName>Home &lt;box&gt;</friendlyName><modelName>X</modelName>"            \
+	"<modelNumber>1</modelNumber><deviceList><device><friendlyName>WAN</friendlyName>"         \
+	"<serviceList>" services "</serviceList></device></deviceList></device></root>"
+
+static int describe(const char *xml, struct igd_description *d)
+{
+	static const char url[] = "http://192.168.1.1:5000/root.xml";
+	struct location at;
+
+	assert_true(location_parse(url, strlen(url), &at));
+	return igd_read_description(xml, (int)strlen(xml), &at, d);
+}
+
+static void expect(const struct upnp_service *s, const char *type, const char *url)
+{
+	char text[LOCATION_TEXT_BYTES];
+
+	assert_string_equal(s->type, type);
+	location_format(&s->control, text);
+	assert_string_equal(text, url);
+}
+
+static void test_a_description(void **state)
+{
+	struct igd_description d;
+
+	assert_int_equal(describe(ROOT("", SERVICE("WANPPPConnection:1", "/ppp")
+						   SERVICE("WANIPConnection:2", "ip")
+							   SERVICE("WANIPv6FirewallControl:1",
+								   "http://192.168.1.1:5001/6fc")),
+				  &d),
+			 0);
+	expect(&d.connections[0], "urn:schemas-upnp-org:service:WANPPPConnection:1",
+	       "http://192.168.1.1:5000/ppp");
+	expect(&d.connections[1], "urn:schemas-upnp-org:service:WANIPConnection:2",
+	       "http://192.168.1.1:5000/ip");
+	expect(&d.pinholes, "urn:schemas-upnp-org:service:WANIPv6FirewallControl:1",
+	       "http://192.168.1.1:5001/6fc");
+	assert_non_null(strstr(d.about, "X 1"));
+	assert_null(strpbrk(d.about, "<>&"));
+}
+
+static void test_commands_go_nowhere_else(void **state)
+{
+	static const char *const bad[] = {
+		ROOT("", SERVICE("WANIPConnection:1", "http://127.0.0.1:22/x")),
+		ROOT("", SERVICE("WANIPConnection:1", "http://192.168.1.2/x")),
+		ROOT("", SERVICE("WANIPConnection:1", "http://router/x")),
+		ROOT("", SERVICE("WANIPConnection:1", "https://192.168.1.1/x")),
+		ROOT("", SERVICE("WANIPConnection:1", "http://192.168.1.1@10.0.0.1/x")),
+		ROOT("", SERVICE("WANIPConnection:1", "")),
+		ROOT("", SERVICE("WANIPConnection:1", "/a b")),
+		ROOT("<URLBase>http://127.0.0.1:22</URLBase>", SERVICE("WANIPConnection:1", "/x")),
+		ROOT("<URLBase>http://10.0.0.9/</URLBase>", SERVICE("WANIPConnection:1", "/x")),
+		ROOT("<URLBase>x</URLBase>", SERVICE("WANIPConnection:1", "/x")),
+		ROOT("", SERVICE("WANIPConnection:1\"", "/x")),
+		ROOT("", SERVICE("Layer3Forwarding:1", "/x")),
+		"not XML",
+		"",
+	};
+	struct igd_description d, before;
+
+	memset(&d, 0xa5, sizeof(d));
+	before = d;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (describe(bad[i], &d) != -ENOENT)
+			fail_msg("taken: %s", bad[i]);
+		assert_memory_equal(&d, &before, sizeof(d));
+	}
+}
+
+static void test_another_port_of_the_same_host(void **state)
+{
+	struct igd_description d;
+
+	assert_int_equal(describe(ROOT("<URLBase>http://192.168.1.1:81/</URLBase>",
+				       SERVICE("WANIPConnection:1", "/x")),
+				  &d),
+			 0);
+	expect(&d.connections[0], "urn:schemas-upnp-org:service:WANIPConnection:1",
+	       "http://192.168.1.1:81/x");
+}
+
+static void test_plain_texts(void **state)
+{
+	char text[8] = "untouch";
+
+	igd_plain("a<b>&\"'\xc3\xa4\n", text, sizeof(text));
+	assert_string_equal(text, "a_b____");
+	igd_plain("", text, sizeof(text));
+	assert_string_equal(text, "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_description),
+		cmocka_unit_test(test_commands_go_nowhere_else),
+		cmocka_unit_test(test_another_port_of_the_same_host),
+		cmocka_unit_test(test_plain_texts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
