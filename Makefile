@@ -3,9 +3,10 @@
 #
 #: make             build the four programs into build/
 #: make demo        see it work: two homes behind NAT and a relay on this machine, narrated
+#: make demo-home   see a relay at home: a router, its ports mapped, switched off and on again
 #: make test        everything: both compilers, sanitizers, both engines, real topologies
 #: make check       the quick part of it, in under a minute; installs nothing
-#: make deps        install what the build needs (FOR=check|demo|test|bench: what those need)
+#: make deps        install what the build needs (FOR=check|demo|demo-home|test|bench: what those need)
 #: make bench       measure throughput, sessions and memory, beside other relays
 #: make install     PREFIX=/usr/local DESTDIR=; make uninstall takes it away again
 #: make container   an image from nothing but the programs and the libraries they load
@@ -32,6 +33,7 @@ BUILD_PACKAGES := $(if $(findstring clang,$(CC)),clang,gcc) libc6-dev make \
 	libyaml-dev libjansson-dev libseccomp-dev uthash-dev libminiupnpc-dev libnatpmp-dev
 CHECK_PACKAGES := libcmocka-dev python3
 DEMO_PACKAGES := iproute2 nftables nginx-light curl openssl procps python3
+DEMO_HOME_PACKAGES := $(DEMO_PACKAGES) miniupnpd-nftables
 TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) libnginx-mod-stream gcc clang clang-format clang-tidy \
 	libclang-rt-14-dev openssh-server openssh-client iperf3 sslscan tshark chromium podman runc \
 	systemd mandoc coturn miniupnpd-nftables miniupnpc natpmpc libnice-dev pkg-config
@@ -228,9 +230,9 @@ $(B)/bench/policy: $(call objs,bench/policy.c $(call links,bench/policy.c))
 # A target that may install packages builds in a make of its own, which then sees what is new.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
 FOR ?= build
-FOR_UPPER := $(shell echo $(FOR) | tr a-z A-Z)
+FOR_UPPER := $(shell echo $(FOR) | tr a-z- A-Z_)
 
-.PHONY: help deps check test demo bench
+.PHONY: help deps check test demo demo-home bench
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
 
@@ -254,6 +256,12 @@ demo:
 	@tests/deps demo $(DEMO_PACKAGES)
 	+$(Q)$(SUBMAKE) all
 	@tests/net/demo.py --build $(B)
+
+demo-home:
+	@tests/deps build $(BUILD_PACKAGES)
+	@tests/deps demo-home $(DEMO_HOME_PACKAGES)
+	+$(Q)$(SUBMAKE) all
+	@tests/net/demo_home.py --build $(B)
 
 bench:
 	@tests/deps build $(BUILD_PACKAGES)

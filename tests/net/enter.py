@@ -24,6 +24,8 @@ NAMES = {
     "www.example.org": "45.0.0.2",
     "down.example.org": "45.0.0.2",
     "proxy.example.org": "45.0.0.30",
+    "home.example.org": "45.0.0.10",
+    "stun.example.org": "45.0.0.3",
 }
 
 REMEDY = """namespaces are refused here: {why}

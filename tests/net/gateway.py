@@ -10,6 +10,8 @@ address must look public inside the namespaces (45.0.0.0/24), or the gateway say
 """
 import os
 import re
+import socket
+import struct
 
 from netlab import run
 
@@ -42,6 +44,19 @@ table inet filter {{
   }}
 }}
 """
+
+OFF = """
+table inet off {
+  chain input { type filter hook input priority -300; policy drop;
+  }
+  chain forward { type filter hook forward priority -300; policy drop;
+  }
+}
+"""
+
+NETLINK_NETFILTER = 12
+CT_DELETE = 1 << 8 | 2  # NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE
+NLM_REQUEST_ACK = 1 | 4
 
 CONFIG = """
 ext_ifname=wan0
@@ -102,6 +117,29 @@ class Gateway:
         if os.path.exists(pid):
             os.unlink(pid)
         self.clear()
+
+    def power_off(self):
+        """stop(), and nothing passes: neither to it nor through it."""
+        self.stop()
+        self.router.nft(OFF)
+        self.flush_connections()
+
+    def power_on(self, http_port=None):
+        self.router.nft("delete table inet off\n")
+        if http_port is not None:
+            self.http_port = http_port
+        return self.start()
+
+    def flush_connections(self):
+        """A router that was off knows no connection: all of the kernel's entries go (ctnetlink)."""
+        with self.router.inside():
+            s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+        with s:
+            s.settimeout(5)
+            s.sendto(struct.pack("=IHHIIBBH", 20, CT_DELETE, NLM_REQUEST_ACK, 1, 0, 0, 0, 0), (0, 0))
+            error = struct.unpack("=i", s.recv(4096)[16:20])[0]
+        if error not in (0, -2):  # ENOENT: there were none
+            raise OSError(-error, os.strerror(-error))
 
     def reboot(self, http_port=None):
         self.stop()
