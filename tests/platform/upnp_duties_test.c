@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * duties: how gateways are asked for mappings, and what comes of their answers.
+ *
+ * A gateway here is a child on loopback that expects commands in an order and answers each as told;
+ * its exit status is 0 when all came and nothing else.
+ *
+ * links: upnp/worker_duties.c upnp/worker_inspect.c upnp/igd.c upnp/exchange.c upnp/reply.c
+ * links: upnp/location.c core/addr.c
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "upnp/worker.h"
+
+/* A command's name, perhaps with an argument after a blank, and the answer: a UPnP error, or 0 and
+ * its results. */
+struct step {
+	const char *action, *argument;
+	int error;
+	const char *results;
+};
+
+#define ENTRY(client, port, text, lease)                                                           \
+	"<NewInternalPort>" port "</NewInternalPort><NewInternalClient>" client                    \
+	"</NewInternalClient><NewEnabled>1</NewEnabled><NewPortMappingDescription>" text           \
+	"</NewPortMappingDescription><NewLeaseDuration>" lease "</NewLeaseDuration>"
+#define ASK	"GetSpecificPortMappingEntry"
+#define ADD	"#AddPortMapping"
+#define ADD_ANY "#AddAnyPortMapping"
+#define OURS	ENTRY("127.0.0.1", "443", "Postern front", "600")
+#define THEIRS	ENTRY("192.168.1.9", "443", "Postern front", "600")
+#define OTHER	ENTRY("127.0.0.1", "443", "a game", "600")
+
+static pid_t gateway;
+static struct igd igd;
+
+static void answer_step(int fd, const struct step *s)
+{
+	const char *name = s->action[0] == '#' ? s->action + 1 : s->action;
+	char request[8192], body[2048], head[256];
+	size_t have = 0;
+	ssize_t n;
+
+	while (have < sizeof(request) - 1 && !memmem(request, have, "</s:Envelope>", 13)) {
+		n = recv(fd, request + have, sizeof(request) - 1 - have, 0);
+		if (n <= 0)
+			_exit(2);
+		have += (size_t)n;
+	}
+	request[have] = '\0';
+	if (!strstr(request, s->action) || (s->argument && !strstr(request, s->argument))) {
+		dprintf(2, "expected %s %s, got:\n%s\n", s->action, s->argument, request);
+		_exit(3);
+	}
+	if (s->error)
+		snprintf(body, sizeof(body), "<s:Fault><errorCode>%d</errorCode></s:Fault>",
+			 s->error);
+	else
+		snprintf(body, sizeof(body), "<u:%sResponse>%s</u:%sResponse>", name,
+			 s->results ? s->results : "", name);
+	snprintf(head, sizeof(head), "HTTP/1.1 %d X\r\nContent-Length: %zu\r\n\r\n",
+		 s->error ? 500 : 200, strlen(body));
+	(void)!send(fd, head, strlen(head), MSG_NOSIGNAL);
+	(void)!send(fd, body, strlen(body), MSG_NOSIGNAL);
+	close(fd);
+}
+
+static struct upnp_request start(const char *type, const struct step *steps, size_t count)
+{
+	struct upnp_request r = {.transport = PORTMAP_TCP, .external_port = 8443, .lease_s = 3600};
+	int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct addr a;
+
+	assert_true(addr_from_literal("127.0.0.1", 0, &r.source));
+	assert_true(addr_from_literal("127.0.0.1", 443, &r.internal));
+	a = r.source;
+	assert_int_equal(bind(server, &a.sa, a.len), 0);
+	assert_int_equal(listen(server, 16), 0);
+	assert_int_equal(getsockname(server, &a.sa, &a.len), 0);
+	r.service.control.host = a;
+	strcpy(r.service.control.path, "/c");
+	snprintf(r.service.type, sizeof(r.service.type), "urn:schemas-upnp-org:service:%s", type);
+	strcpy(r.description, "Postern front");
+	igd.exchange.source = r.source;
+	igd.exchange.due_ms = exchange_now_ms() + 10000;
+	gateway = fork();
+	assert_true(gateway >= 0);
+	if (gateway == 0) {
+		struct pollfd p = {.fd = server, .events = POLLIN};
+		for (size_t i = 0; i < count; i++) {
+			if (poll(&p, 1, 10000) != 1)
+				_exit(4);
+			answer_step(accept(server, NULL, NULL), &steps[i]);
+		}
+		_exit(0);
+	}
+	close(server);
+	return r;
+}
+
+static void all_came(void)
+{
+	int status;
+
+	assert_int_equal(waitpid(gateway, &status, 0), gateway);
+	assert_int_equal(status, 0);
+}
+
+#define START(type, ...)                                                                           \
+	const struct step steps[] = {__VA_ARGS__};                                                 \
+	struct upnp_answer a = {.ok = false};                                                      \
+	struct upnp_request r = start(type, steps, sizeof(steps) / sizeof(steps[0]))
+
+static void expect_mapped(const struct upnp_answer *a, uint16_t port, uint32_t lease_s)
+{
+	all_came();
+	assert_true(a->ok);
+	assert_int_equal(a->external_port, port);
+	assert_int_equal(a->lease_s, lease_s);
+}
+
+static void expect_failed(const struct upnp_answer *a, enum portmap_failure failure)
+{
+	all_came();
+	assert_false(a->ok);
+	assert_int_equal(a->failure, failure);
+	assert_true(a->why[0]);
+}
+
+static void test_a_free_port(void **state)
+{
+	START("WANIPConnection:1", {ASK, "<NewExternalPort>8443<", 714, NULL},
+	      {ADD, "<NewLeaseDuration>3600<", 0, NULL}, {ASK, NULL, 0, OURS});
+	worker_map(&igd, &r, &a);
+	expect_mapped(&a, 8443, 600); /* less than asked for */
+	assert_string_equal(a.shown, "Postern front");
+}
+
+static void test_renewal(void **state)
+{
+	START("WANIPConnection:2", {ASK, NULL, 0, OURS}, {ADD, NULL, 0, NULL},
+	      {ASK, NULL, 0, OURS});
+	worker_map(&igd, &r, &a);
+	expect_mapped(&a, 8443, 600);
+}
+
+static void test_anothers_is_left_alone(void **state)
+{
+	START("WANIPConnection:1", {ASK, NULL, 0, THEIRS});
+	worker_map(&igd, &r, &a);
+	expect_failed(&a, PORTMAP_CONFLICT);
+}
+
+static void test_another_program_of_ours_is_left_alone(void **state)
+{
+	START("WANIPConnection:1", {ASK, NULL, 0, OTHER});
+	worker_map(&igd, &r, &a);
+	expect_failed(&a, PORTMAP_CONFLICT);
+	assert_non_null(strstr(a.why, "a game"));
+}
+
+static void test_what_may_not_be_seen_is_anothers(void **state)
+{
+	START("WANIPConnection:2", {ASK, NULL, 606, NULL});
+	worker_map(&igd, &r, &a);
+	expect_failed(&a, PORTMAP_CONFLICT);
+}
+
+static void test_permanent_leases(void **state)
+{
+	START("WANIPConnection:1", {ASK, NULL, 714, NULL},
+	      {ADD, "<NewLeaseDuration>3600<", 725, NULL}, {ADD, "<NewLeaseDuration>0<", 0, NULL},
+	      {ASK, NULL, 0, ENTRY("127.0.0.1", "443", "Postern front", "0")});
+	worker_map(&igd, &r, &a);
+	expect_mapped(&a, 8443, 0);
+}
+
+static void test_402_means_that_too(void **state)
+{
+	START("WANIPConnection:1", {ASK, NULL, 714, NULL}, {ADD, NULL, 402, NULL},
+	      {ADD, "<NewLeaseDuration>0<", 402, NULL});
+	worker_map(&igd, &r, &a);
+	expect_failed(&a, PORTMAP_REFUSED);
+}
+
+static void test_another_port_by_version_2(void **state)
+{
+	START("WANIPConnection:2", {ASK, NULL, 714, NULL},
+	      {ADD_ANY, NULL, 0, "<NewReservedPort>8444</NewReservedPort>"},
+	      {ASK, "<NewExternalPort>8444<", 0, OURS});
+	worker_map(&igd, &r, &a);
+	expect_mapped(&a, 8444, 600);
+}
+
+static void test_the_same_port_inside(void **state)
+{
+	START("WANIPConnection:1", {ASK, NULL, 714, NULL}, {ADD, NULL, 724, NULL},
+	      {ASK, "<NewExternalPort>443<", 714, NULL}, {ADD, "<NewExternalPort>443<", 0, NULL},
+	      {ASK, NULL, 0, OURS});
+	worker_map(&igd, &r, &a);
+	expect_mapped(&a, 443, 600);
+}
+
+static void test_refusals(void **state)
+{
+	static const struct {
+		int error;
+		enum portmap_failure failure;
+	} cases[] = {{718, PORTMAP_CONFLICT},	  {729, PORTMAP_CONFLICT},
+		     {606, PORTMAP_REFUSED},	  {501, PORTMAP_REFUSED},
+		     {728, PORTMAP_NO_RESOURCES}, {726, PORTMAP_UNSUPPORTED},
+		     {727, PORTMAP_UNSUPPORTED},  {899, PORTMAP_REFUSED}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		START("WANIPConnection:1", {ASK, NULL, 714, NULL},
+		      {ADD, NULL, cases[i].error, NULL});
+		worker_map(&igd, &r, &a);
+		expect_failed(&a, cases[i].failure);
+	}
+}
+
+static void test_secure_mode(void **state)
+{
+	START("WANIPConnection:1", {ASK, NULL, 714, NULL}, {ADD, NULL, 718, NULL});
+	assert_true(addr_from_literal("192.168.1.9", 443, &r.internal));
+	worker_map(&igd, &r, &a);
+	expect_failed(&a, PORTMAP_REFUSED);
+}
+
+static void test_a_lie_is_not_believed(void **state)
+{
+	START("WANIPConnection:1", {ASK, NULL, 714, NULL}, {ADD, NULL, 0, NULL},
+	      {ASK, NULL, 714, NULL});
+	worker_map(&igd, &r, &a);
+	expect_failed(&a, PORTMAP_MALFORMED);
+}
+
+/* Cut, replaced and dropped descriptions are known again by what was shown. */
+static void test_descriptions_of_the_gateways_own(void **state)
+{
+	static const char *const shown[] = {"Postern f", "UPnP", ""};
+	char entry[512];
+
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(entry, sizeof(entry), ENTRY("127.0.0.1", "443", "%s", "600"), shown[i]);
+		START("WANIPConnection:1", {ASK, NULL, 714, NULL}, {ADD, NULL, 0, NULL},
+		      {ASK, NULL, 0, entry}, {ASK, NULL, 0, entry},
+		      {"DeletePortMapping", NULL, 0, NULL});
+		worker_map(&igd, &r, &a);
+		assert_true(a.ok);
+		memcpy(r.shown, a.shown, sizeof(r.shown));
+		worker_unmap(&igd, &r, &a);
+		all_came();
+		assert_true(a.ok);
+	}
+}
+
+static void test_only_ours_is_deleted(void **state)
+{
+	static const struct step asked[] = {{ASK, NULL, 0, THEIRS},
+					    {ASK, NULL, 0, OTHER},
+					    {ASK, NULL, 714, NULL},
+					    {ASK, NULL, 606, NULL}};
+
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		START("WANIPConnection:1", asked[i]);
+		worker_unmap(&igd, &r, &a);
+		all_came();
+		assert_true(a.ok);
+	}
+	START("WANIPConnection:1", {ASK, NULL, 0, OURS}, {"DeletePortMapping", NULL, 714, NULL});
+	worker_unmap(&igd, &r, &a);
+	all_came();
+	assert_true(a.ok);
+}
+
+static void test_pinholes(void **state)
+{
+	START("WANIPv6FirewallControl:1",
+	      {"AddPinhole", "<LeaseTime>3600<", 0, "<UniqueID>7</UniqueID>"},
+	      {"UpdatePinhole", "<UniqueID>7<", 704, NULL},
+	      {"AddPinhole", NULL, 0, "<UniqueID>8</UniqueID>"},
+	      {"DeletePinhole", "<UniqueID>8<", 704, NULL});
+	worker_pinhole(&igd, &r, &a);
+	assert_true(a.ok);
+	assert_string_equal(a.uid, "7");
+	memcpy(r.uid, a.uid, sizeof(r.uid));
+	worker_pinhole(&igd, &r, &a);
+	assert_true(a.ok);
+	assert_string_equal(a.uid, "8");
+	memcpy(r.uid, a.uid, sizeof(r.uid));
+	worker_unpinhole(&igd, &r, &a);
+	all_came();
+	assert_true(a.ok);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_free_port),
+		cmocka_unit_test(test_renewal),
+		cmocka_unit_test(test_anothers_is_left_alone),
+		cmocka_unit_test(test_another_program_of_ours_is_left_alone),
+		cmocka_unit_test(test_what_may_not_be_seen_is_anothers),
+		cmocka_unit_test(test_permanent_leases),
+		cmocka_unit_test(test_402_means_that_too),
+		cmocka_unit_test(test_another_port_by_version_2),
+		cmocka_unit_test(test_the_same_port_inside),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_secure_mode),
+		cmocka_unit_test(test_a_lie_is_not_believed),
+		cmocka_unit_test(test_descriptions_of_the_gateways_own),
+		cmocka_unit_test(test_only_ours_is_deleted),
+		cmocka_unit_test(test_pinholes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
