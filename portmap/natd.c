@@ -400,13 +400,17 @@ void natd_judge(struct natd *n)
 		.stun_configured = n->config.stun.count > 0,
 		.stun_silent = n->outside->silent,
 	};
-	enum truth_verdict before = n->truth.verdict;
+	enum truth_verdict before = n->truth.verdict, now;
 
 	truth_judge(&facts, &n->truth);
-	if (n->truth.verdict == before)
+	now = n->truth.verdict;
+	if (now == before)
 		return;
-	log_at(n->truth.advice[0] ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "portmap", "%s%s%s",
-	       n->truth.sentence, n->truth.advice[0] ? ": " : "", n->truth.advice);
+	log_at(now == TRUTH_DOUBLE_NAT || now == TRUTH_CGNAT || now == TRUTH_OFFLINE
+		       ? LOG_LEVEL_WARNING
+		       : LOG_LEVEL_NOTICE,
+	       "portmap", "%s%s%s", n->truth.sentence, n->truth.advice[0] ? ": " : "",
+	       n->truth.advice);
 	control_verdict_changed(n->control);
 }
 

@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """postern-natd at a home's gateway: the whole path, once through each protocol."""
 import signal
+import socket
 import time
 
 from gateway import Gateway
 from natd import Natd
 from netlab import wait_until
 from peers import echo
+from test_stun_client import OTHER, SERVER, coturn
 
 
-def home(lab, **options):
+def home(lab, wan="45.0.0.10", **options):
     lab.internet()
     server = lab.public("server", "45.0.0.2")
-    router, host = lab.home("alice", "45.0.0.10", "192.168.77", ["host"])
-    router.ip("route", "add", "default", "via", "45.0.0.2")
+    router, host = lab.home("alice", wan, "192.168.77", ["host"])
+    if wan.startswith("10."):
+        server.ip("addr", "add", "10.99.0.1/24", "dev", "eth0")
+    router.ip("route", "add", "default", "via", "10.99.0.1" if wan.startswith("10.") else SERVER)
     return Gateway(lab, router, "192.168.77", **options).start(), host, server
 
 
@@ -93,3 +97,95 @@ def test_natd_follows_another_network(lab):
     assert natd.call("status")["network"]["up"] is False
     host.ip("route", "add", "default", "via", "192.168.77.1")
     natd.wait_state("mapped")
+
+
+def test_natd_proves_a_udp_mapping(lab):
+    _gateway, host, server = home(lab)
+    coturn(lab, server, SERVER, OTHER)
+    natd = Natd(host, "--map", "udp:5000", "--stun", f"{SERVER}:3478")
+    m = natd.wait_state("verified", protocol="udp", port=5000)
+    assert OTHER in m["proof"], m
+    external = natd.call("status")["external"]
+    assert (external["stun"], external["verdict"]) == ("45.0.0.10", "one_nat"), external
+    with host.inside():  # the port was given back
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.bind(("192.168.77.2", 5000))
+
+
+def test_natd_does_not_call_proven_what_is_not(lab):
+    gateway, host, server = home(lab)
+    coturn(lab, server, SERVER)  # one address: no RFC 5780
+    with host.inside():
+        taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    taken.bind(("0.0.0.0", 5001))
+    natd = Natd(host, "--map", "udp:5000", "--map", "udp:5001", "--map", "tcp:5002",
+                "--stun", f"{SERVER}:3478")
+    for protocol, port, why in (("udp", 5000, "two addresses"), ("udp", 5001, "a program has"),
+                                ("tcp", 5002, "no program listens")):
+        m = wait_until(f"the reason for {port}", lambda p=protocol, n=port: (
+            x if (x := natd.mapping(p, n)).get("unproven") else None))
+        assert m["state"] == "mapped" and why in m["unproven"], m
+    # A listener that only this LAN has come to proves nothing.
+    host.serve(5002, echo)
+    with gateway.router.connect("192.168.77.2", 5002) as s:
+        s.sendall(b"x")
+        m = wait_until("a look at the connection", lambda: (
+            x if "nothing has come in" in (x := natd.mapping("tcp", 5002))["unproven"] else None))
+        assert m["state"] == "mapped", m
+    taken.close()
+
+
+def test_natd_tells_double_nat(lab):
+    _gateway, host, server = home(lab, wan="10.99.0.10")
+    coturn(lab, server, SERVER)
+    natd = Natd(host, "--map", "tcp:443", "--stun", f"{SERVER}:3478")
+    m = natd.wait_state("refused")
+    external = wait_until("a verdict", lambda: (
+        x if (x := natd.call("status")["external"])["verdict"] != "unknown" else None))
+    assert external["verdict"] == "double_nat" and "bridge mode" in external["advice"], external
+    assert m["why"], m
+
+
+def test_natd_reads_its_file_again(lab):
+    gateway, host, _server = home(lab)
+    path = lab.write("natd.yaml", "map:\n- {protocol: tcp, port: 443}\n"
+                                  "- {protocol: udp, port: 5000-5002, ipv6: false}\n")
+    natd = Natd(host, "-c", path)
+    natd.wait_state("mapped")
+    natd.wait_state("mapped", protocol="udp", port=5002)
+    before = natd.mapping()["id"]
+    lab.write("natd.yaml", "map:\n- {protocol: tcp, port: 443}\n"
+                           "- {protocol: udp, port: 5001, external: 6001, ipv6: false}\n")
+    natd.process.signal(signal.SIGHUP)
+    wait_until("the new set", lambda: gateway.mappings() == {
+        ("tcp", 443): "192.168.77.2:443", ("udp", 6001): "192.168.77.2:5001"})
+    assert natd.mapping()["id"] == before
+    assert natd.call("status")["counts"]["deletions"] == 3
+    lab.write("natd.yaml", "map:\n- {protocol: tpc, port: 443}\n")
+    natd.process.signal(signal.SIGHUP)
+    natd.process.wait_for_line(r"stays as it was: .*natd.yaml:2:14: map\[0\].protocol")
+    assert natd.mapping()["state"] == "mapped"
+
+
+def test_natd_opens_pinholes(lab):
+    gateway, host, server = home(lab, ipv6=True)
+    for machine, dev, address in ((gateway.router, "lan0", "2001:db8:77::1/64"),
+                                  (gateway.router, "wan0", "2001:db8:1::10/64"),
+                                  (host, "eth0", "2001:db8:77::2/64"),
+                                  (server, "eth0", "2001:db8:1::2/64")):
+        machine.ip("addr", "add", address, "dev", dev, "nodad")
+    host.ip("route", "add", "default", "via", "2001:db8:77::1")
+    server.ip("route", "add", "default", "via", "2001:db8:1::10")
+    with gateway.router.inside():
+        with open("/proc/sys/net/ipv6/conf/all/forwarding", "w", encoding="ascii") as f:
+            f.write("1")
+    gateway.reboot()
+    with host.inside():
+        listener = socket.create_server(("::", 443), family=socket.AF_INET6)
+    natd = Natd(host, "--map", "tcp:443")
+    m = natd.wait_state("mapped", family="ipv6", timeout=20)
+    assert m["external"] == "[2001:db8:77::2]:443", m
+    with server.inside():
+        client = socket.create_connection(("2001:db8:77::2", 443), 10)
+    with client, listener, listener.accept()[0]:
+        natd.wait_state("verified", family="ipv6")
