@@ -11,12 +11,14 @@
 
 #define BATCHES_PER_TURN 4
 #define POLL_PAUSE_MS	 100u
+#define GATHER_MIN	 8u /* datagrams at a look: more is on its way */
+#define GATHER_MS	 1u
 
 struct udp_socket {
 	struct ring_op op; /* first */
 	struct udp_socket *next;
 	struct udp *udp;
-	struct timer retry; /* after the system had no room for a poll */
+	struct timer again; /* gathering; or the system had no room for a poll */
 	struct addr address;
 	unsigned place;
 	int fd;
@@ -129,42 +131,48 @@ static void socket_free(struct udp_socket *s)
 	while (*at != s)
 		at = &(*at)->next;
 	*at = s->next;
-	ring_timer_cancel(s->udp->worker->ring, &s->retry);
+	ring_timer_cancel(s->udp->worker->ring, &s->again);
 	ring_close_fd(s->udp->worker->ring, s->fd);
 	free(s);
+}
+
+/* Takes what is there, and settles how to learn of more. */
+static void socket_look(struct udp_socket *s)
+{
+	struct udp *u = s->udp;
+	bool more = true;
+	size_t count, total = 0;
+
+	for (unsigned i = 0; i < BATCHES_PER_TURN && more; i++) {
+		more = datagrams_receive(u->datagrams, s->fd, u->in, &count);
+		total += count;
+		if (count > 0)
+			answer_batch(s, count);
+	}
+	if (!more && total >= GATHER_MIN)
+		ring_timer_set(u->worker->ring, &s->again, GATHER_MS);
+	else
+		ring_poll(u->worker->ring, &s->op, s->fd, POLLIN);
 }
 
 static void socket_ready(struct ring_op *op, int res)
 {
 	struct udp_socket *s = (struct udp_socket *)op;
-	struct udp *u = s->udp;
-	bool more = true;
-	size_t count;
 
 	if (s->closing) {
 		socket_free(s);
-		return;
-	}
-	if (res < 0) {
+	} else if (res < 0) {
 		log_warning("relay", "cannot wait for datagrams: %s; trying again in %u ms",
 			    strerror(-res), POLL_PAUSE_MS);
-		ring_timer_set(u->worker->ring, &s->retry, POLL_PAUSE_MS);
-		return;
+		ring_timer_set(s->udp->worker->ring, &s->again, POLL_PAUSE_MS);
+	} else {
+		socket_look(s);
 	}
-	for (unsigned i = 0; i < BATCHES_PER_TURN && more; i++) {
-		more = datagrams_receive(u->datagrams, s->fd, u->in, &count);
-		if (count > 0)
-			answer_batch(s, count);
-	}
-	ring_poll(u->worker->ring, op, s->fd, POLLIN);
 }
 
-static void socket_retry(struct timer *t, uint64_t now_ms)
+static void socket_again(struct timer *t, uint64_t now_ms)
 {
-	struct udp_socket *s =
-		(struct udp_socket *)((char *)t - offsetof(struct udp_socket, retry));
-
-	ring_poll(s->udp->worker->ring, &s->op, s->fd, POLLIN);
+	socket_look((struct udp_socket *)((char *)t - offsetof(struct udp_socket, again)));
 }
 
 bool udp_add(struct udp *u, const struct door *door, int fd)
@@ -176,7 +184,7 @@ bool udp_add(struct udp *u, const struct door *door, int fd)
 		return false;
 	}
 	s->op.done = socket_ready;
-	s->retry.fire = socket_retry;
+	s->again.fire = socket_again;
 	s->udp = u;
 	s->address = door->address;
 	s->place = door->place;
@@ -189,7 +197,7 @@ bool udp_add(struct udp *u, const struct door *door, int fd)
 void udp_start(struct udp *u)
 {
 	for (struct udp_socket *s = u->sockets; s; s = s->next)
-		if (!ring_op_busy(&s->op) && !s->closing && !timer_pending(&s->retry))
+		if (!ring_op_busy(&s->op) && !s->closing && !timer_pending(&s->again))
 			ring_poll(u->worker->ring, &s->op, s->fd, POLLIN);
 }
 
