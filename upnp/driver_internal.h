@@ -26,6 +26,7 @@ struct upnp_side {
 	struct addr external;		  /* IPv4; len 0: not known */
 	char restart[PORTMAP_TEXT_BYTES]; /* why the device is thought to have restarted; "": not */
 	/* SIDE_CANDIDATES */
+	bool following_hint; /* found[0] was announced, not searched for */
 	struct upnp_device found[UPNP_DEVICES_MAX];
 	size_t found_count, next;
 	/* The best reason so far why it is not there. */

@@ -92,6 +92,7 @@ static void there(struct upnp_side *s, const struct upnp_device *device,
 	memcpy(restart, s->restart, sizeof(restart));
 	s->restart[0] = '\0';
 	s->announced_leave = false;
+	s->following_hint = false;
 	s->phase = SIDE_REST;
 	s->there = true;
 	if (&s->device != device)
@@ -143,6 +144,22 @@ static struct upnp_device *candidate(struct upnp_side *s)
 	return NULL;
 }
 
+/* No candidate does. One that was only announced, perhaps by a forger, takes nothing away from the
+ * device in use: that is looked at next. */
+static void none_works(struct upnp_side *s)
+{
+	bool announced = s->following_hint;
+
+	s->following_hint = false;
+	if (announced && s->there) {
+		s->why[0] = '\0';
+		s->phase = SIDE_INSPECT;
+		upnp_driver_kick(s->driver);
+	} else {
+		not_there(s);
+	}
+}
+
 static bool ask_inspect(struct upnp_side *s, const struct upnp_device *device)
 {
 	struct upnp_request r = {
@@ -175,7 +192,7 @@ bool upnp_side_ask(struct upnp_side *s)
 	if (device)
 		return ask_inspect(s, device);
 	remember_failure(s, PORTMAP_SILENT, "the devices that answer are left alone for a while");
-	not_there(s);
+	none_works(s);
 	return false;
 }
 
@@ -185,6 +202,7 @@ static void found(struct upnp_side *s, const struct upnp_answer *a)
 	s->next = 0;
 	memcpy(s->found, a->devices, s->found_count * sizeof(s->found[0]));
 	s->phase = SIDE_CANDIDATES;
+	s->following_hint = false;
 	if (s->found_count > 0)
 		return;
 	remember_failure(s, a->ok ? PORTMAP_SILENT : a->failure,
@@ -196,20 +214,24 @@ static void inspected(struct upnp_side *s, const struct upnp_answer *a, bool die
 {
 	struct upnp_driver *d = s->driver;
 	struct upnp_device *device = s->phase == SIDE_INSPECT ? &s->device : &s->found[s->next];
+	bool in_use;
 
 	if (a->ok) {
 		there(s, device, a);
 		return;
 	}
 	remember_failure(s, a->failure, a->why);
-	/* The device in use may be back elsewhere: a search tells who it is now. */
-	if (died || (s->phase == SIDE_CANDIDATES &&
-		     (a->failure == PORTMAP_SILENT || a->failure == PORTMAP_MALFORMED)))
+	/* The device in use may be back elsewhere, and an announcement in its name may be forged.
+	 */
+	in_use = s->phase == SIDE_INSPECT ||
+		 (s->following_hint &&
+		  location_same_host(&device->location.host, &s->device.location.host));
+	if (died || (!in_use && (a->failure == PORTMAP_SILENT || a->failure == PORTMAP_MALFORMED)))
 		responders_avoid(&d->responders, &device->location.host, ring_now_ms(d->ring));
 	if (s->phase == SIDE_INSPECT) {
 		s->phase = SIDE_SEARCH;
 	} else if (++s->next == s->found_count) {
-		not_there(s);
+		none_works(s);
 	}
 }
 
@@ -247,8 +269,12 @@ static void hint_due(struct timer *t, uint64_t now_ms)
 		upnp_side_probe(s);
 		return;
 	}
-	responders_pardon(&s->driver->responders, &s->hinted.location.host);
+	/* The gateway's word that it is new counts; anybody else's does not. */
+	if (location_same_host(&s->hinted.location.host, &s->device.location.host) ||
+	    location_same_host(&s->hinted.location.host, &s->driver->network.gateway4))
+		responders_pardon(&s->driver->responders, &s->hinted.location.host);
 	s->why[0] = '\0';
+	s->following_hint = true;
 	s->found[0] = s->hinted;
 	s->found_count = 1;
 	s->next = 0;
