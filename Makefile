@@ -63,33 +63,37 @@ CORE_SRC := \
 PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c core/parse/jsonrpc.c \
 	core/parse/proxy.c core/parse/reason.c core/parse/socks5.c core/parse/wire.c \
 	natpmp/natpmp.c natpmp/pcp.c stun/message.c upnp/location.c upnp/reply.c upnp/ssdp.c
-ENGINE_SRC := agent/backoff.c agent/inner.c agent/link_state.c agent/revoked.c core/engine/calls.c \
-	core/engine/certificate.c core/engine/changes.c core/engine/config_calls.c \
-	core/engine/expiry.c core/engine/identity.c core/engine/identity_relay.c \
-	core/engine/identity_verify.c core/engine/records.c core/engine/records_calls.c \
-	core/engine/tls.c natpmp/epoch.c natpmp/pcp_answers.c natpmp/pcp_client.c portmap/asking.c \
-	portmap/driver.c portmap/engine.c portmap/mapping.c portmap/paths.c portmap/truth.c \
-	relay/metrics_text.c relay/policy.c relay/policy_compile.c relay/policy_index.c \
-	relay/policy_source.c relay/policy_time.c relay/rendezvous.c relay/shaper.c \
-	relay/shaper_tables.c relay/shaper_tick.c relay/site.c relay/sources.c stun/discovery.c \
-	stun/findings.c stun/lifetime.c stun/limits.c stun/server.c stun/transaction.c \
-	stun/verdict.c upnp/messages.c upnp/responders.c
+ENGINE_SRC := agent/backoff.c agent/candidates.c agent/inner.c agent/link_state.c \
+	agent/revoked.c core/engine/calls.c core/engine/certificate.c \
+	core/engine/changes.c core/engine/config_calls.c core/engine/expiry.c \
+	core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c \
+	core/engine/nat_view.c core/engine/records.c core/engine/records_calls.c \
+	core/engine/tls.c natpmp/epoch.c natpmp/pcp_answers.c natpmp/pcp_client.c \
+	portmap/asking.c portmap/driver.c portmap/engine.c portmap/mapping.c \
+	portmap/paths.c portmap/truth.c relay/metrics_text.c relay/policy.c \
+	relay/policy_compile.c relay/policy_index.c relay/policy_source.c \
+	relay/policy_time.c relay/rendezvous.c relay/shaper.c relay/shaper_tables.c \
+	relay/shaper_tick.c relay/site.c relay/sources.c stun/discovery.c stun/findings.c \
+	stun/lifetime.c stun/limits.c stun/server.c stun/transaction.c stun/verdict.c \
+	upnp/messages.c upnp/responders.c
 RELAYD_SRC := \
-	relay/change.c relay/config.c relay/config_ops.c relay/config_policy.c relay/config_stun.c \
-	relay/conn.c relay/conn_io.c relay/console.c relay/control.c relay/doors.c relay/drain.c \
-	relay/enforce.c relay/expire.c relay/flow.c relay/frames.c relay/front.c relay/gather.c \
-	relay/keeper.c relay/keeper_confine.c relay/keeper_serve.c relay/leg.c relay/link.c \
-	relay/listener.c relay/load.c relay/local.c relay/main.c relay/methods_act.c \
-	relay/methods_policy.c relay/methods_see.c relay/metrics.c relay/near.c relay/pace.c \
-	relay/public.c relay/records.c relay/relay.c relay/report.c relay/session.c \
-	relay/snapshot.c relay/splicer.c relay/stun.c relay/stun_stream.c relay/udp.c relay/web.c \
-	relay/worker.c
+	relay/change.c relay/config.c relay/config_local.c relay/config_ops.c \
+	relay/config_policy.c relay/config_stun.c relay/conn.c relay/conn_io.c \
+	relay/console.c relay/control.c relay/doors.c relay/drain.c relay/enforce.c \
+	relay/expire.c relay/flow.c relay/frames.c relay/front.c relay/gather.c \
+	relay/keeper.c relay/keeper_confine.c relay/keeper_serve.c relay/leg.c \
+	relay/link.c relay/listener.c relay/load.c relay/local.c relay/main.c \
+	relay/methods_act.c relay/methods_policy.c relay/methods_see.c relay/metrics.c \
+	relay/nat.c relay/near.c relay/pace.c relay/public.c relay/records.c relay/relay.c \
+	relay/report.c relay/session.c relay/snapshot.c relay/splicer.c relay/stun.c \
+	relay/stun_stream.c relay/udp.c relay/web.c relay/worker.c
 AGENT_LIB_SRC := \
-	agent/agent.c agent/apply.c agent/bulk.c agent/channel.c agent/config.c agent/connector.c \
-	agent/control.c agent/dial.c agent/entrance.c agent/expire.c agent/http_proxy.c \
-	agent/leg.c agent/legs.c agent/link.c agent/links.c agent/listener.c agent/methods.c \
-	agent/publish.c agent/request.c agent/self.c agent/session.c agent/socks5.c agent/state.c \
-	agent/stdio.c agent/stream.c
+	agent/agent.c agent/apply.c agent/bulk.c agent/channel.c agent/config.c \
+	agent/connector.c agent/control.c agent/dial.c agent/entrance.c agent/expire.c \
+	agent/http_proxy.c agent/leg.c agent/legs.c agent/link.c agent/links.c \
+	agent/listener.c agent/methods.c agent/nat.c agent/publish.c agent/request.c \
+	agent/self.c agent/session.c agent/socks5.c agent/state.c agent/stdio.c \
+	agent/stream.c
 AGENTD_SRC := agent/main.c
 # A STUN client's sockets.
 STUN_LIB_SRC := stun/round.c stun/stream.c stun/survey.c
@@ -316,7 +320,7 @@ man_path = $(MANDIR)/man$(patsubst .%,%,$(suffix $(1)))/$(notdir $(1))
 
 .PHONY: install uninstall container
 install: all
-	install -D -t $(DESTDIR)$(SBINDIR) $(B)/postern-relayd $(B)/postern-agent
+	install -D -t $(DESTDIR)$(SBINDIR) $(B)/postern-relayd $(B)/postern-agent $(B)/postern-natd
 	install -D -t $(DESTDIR)$(BINDIR) $(B)/postern
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR) $(DOCS)
 	install -d $(DESTDIR)$(UNITDIR)
@@ -324,7 +328,8 @@ install: all
 	$(foreach m,$(MAN),install -D -m 644 $(m) $(DESTDIR)$(call man_path,$(m)) && ):
 
 uninstall:
-	rm -f $(addprefix $(DESTDIR),$(SBINDIR)/postern-relayd $(SBINDIR)/postern-agent $(BINDIR)/postern \
+	rm -f $(addprefix $(DESTDIR),$(SBINDIR)/postern-relayd $(SBINDIR)/postern-agent \
+		$(SBINDIR)/postern-natd $(BINDIR)/postern \
 		$(addprefix $(DOCDIR)/,$(DOCS)) $(addprefix $(UNITDIR)/,$(notdir $(UNITS))) \
 		$(foreach m,$(MAN),$(call man_path,$(m))))
 	-rmdir $(DESTDIR)$(DOCDIR)
@@ -333,7 +338,8 @@ PODMAN ?= podman $(if $(shell command -v runc),--runtime runc)
 IMAGE ?= localhost/postern:$(VERSION)
 container: all
 	$(call say,STAGE,$(B)/container-root)
-	$(Q)container/stage $(B)/container-root $(B)/postern-relayd $(B)/postern-agent $(B)/postern
+	$(Q)container/stage $(B)/container-root $(B)/postern-relayd $(B)/postern-agent $(B)/postern-natd \
+		$(B)/postern
 	$(Q)$(PODMAN) build -t $(IMAGE) --build-arg VERSION=$(VERSION) -f container/Containerfile $(B)/container-root
 
 .PHONY: clean

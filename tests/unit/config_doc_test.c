@@ -2,8 +2,10 @@
 /*
  * postern.yaml(5) says of every key what the schemas say, and of no other; its examples load.
  * Runs at the top of the source tree.
+ * links: relay/config_local.c
  * links: relay/config_stun.c
  * links: relay/config_policy.c relay/policy_index.c relay/policy_source.c relay/policy_time.c
+ * links: portmap/config.c portmap/driver.c
  * links: agent/config.c relay/config.c core/conf.c core/conf_bind.c core/conf_check.c
  * links: core/conf_error.c core/conf_value.c core/addr.c core/log.c core/parse/wire.c
  */
@@ -18,6 +20,7 @@
 #include <cmocka.h>
 
 #include "agent/config.h"
+#include "portmap/config.h"
 #include "relay/config.h"
 
 #define PAGE	   "man/postern.yaml.5"
@@ -122,6 +125,11 @@ static void test_agent_keys(void **state)
 	compare(".Sh AGENT KEYS", agent_config_fields());
 }
 
+static void test_natd_keys(void **state)
+{
+	compare(".Sh NATD KEYS", natd_config_fields());
+}
+
 static struct conf_node *parse(const char *yaml, struct conf_errors *errors)
 {
 	struct conf_node *root = conf_parse(yaml, strlen(yaml), errors);
@@ -137,6 +145,7 @@ static void test_examples(void **state)
 	struct conf_errors errors = {.file = PAGE};
 	struct relay_config relay;
 	struct agent_config agent;
+	struct natd_config natd;
 	struct conf_node *root;
 	char *text, *more;
 
@@ -162,6 +171,15 @@ static void test_examples(void **state)
 	conf_node_free(root);
 	free(more);
 	free(text);
+
+	text = cut(&at, ".Bd -literal -offset indent", ".Ed");
+	root = parse(text, &errors);
+	if (!natd_config_bind(root, &natd, &errors))
+		fail_msg("%s", errors.text);
+	assert_int_equal(natd.map.count, 2);
+	natd_config_free(&natd);
+	conf_node_free(root);
+	free(text);
 }
 
 int main(void)
@@ -169,6 +187,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_relay_keys),
 		cmocka_unit_test(test_agent_keys),
+		cmocka_unit_test(test_natd_keys),
 		cmocka_unit_test(test_examples),
 	};
 
