@@ -187,8 +187,10 @@ static void tell_network(struct natd *n)
 
 	if (n->network.gateway4.len > 0)
 		addr_format(&n->network.gateway4, gateway);
-	if (n->network.gateway6.len > 0)
+	if (n->network.gateway6.len > 0) {
 		addr_format(&n->network.gateway6, gateway6);
+		gateway6[strcspn(gateway6, "]") + 1] = '\0';
+	}
 	gateway[strcspn(gateway, ":")] = '\0';
 	if (n->network.up)
 		log_notice("network", "on %s: gateway %s, IPv6 gateway %s", n->network.interface,

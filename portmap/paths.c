@@ -353,15 +353,14 @@ static void heard_restarted(struct portmap_heard *h, enum portmap_protocol p, en
 	e->counts.restarts++;
 	log_notice("portmap", "the gateway restarted: %s (%s)", why, portmap_protocol_name(p));
 	for (struct portmap_mapping *m = e->mappings; m; m = m->next) {
-		if (m->want.family != f)
-			continue;
-		if (mapping_held(m) && m->protocol == p) {
+		if (m->want.family == f && mapping_held(m) && m->protocol == p) {
 			asking_lost(e, m, now_ms);
 			mapping_set_state(m, MAPPING_REQUESTED, now_ms, &e->watcher,
 					  "the gateway restarted and is asked again");
 		} else if (m->step == MAPPING_HELD || m->step == MAPPING_WAITING) {
-			/* The box is one: what another protocol made is probably gone as well,
-			 * and what was taken or refused may be free now. */
+			/* The box is one: what another protocol made, or the other family's
+			 * server, is probably gone as well, and what was taken or refused
+			 * may be free now. */
 			mapping_new_round(m);
 			m->due_ms = now_ms;
 		}

@@ -604,6 +604,26 @@ static void a_restart_that_is_told_is_healed_within_two_seconds(void **state)
 	world_free(w);
 }
 
+static void a_restart_told_for_one_family_heals_the_other(void **state)
+{
+	struct world *w = world_new(7);
+	struct portmap_want one = want(PORTMAP_TCP, 443, 443);
+
+	one.family = PORTMAP_IPV6;
+	w->fakes[PORTMAP_UPNP].there = true;
+	w->fakes[PORTMAP_UPNP].driver.families[PORTMAP_IPV6] = true;
+	assert_int_equal(portmap_engine_want(&w->engine, &one, 1), 0);
+	enter(w);
+	pass(w, 10 * SECONDS);
+	assert_state(w, MAPPING_MAPPED);
+	memset(w->table, 0, sizeof w->table);
+	w->engine.heard.restarted(&w->engine.heard, PORTMAP_PCP, PORTMAP_IPV4, "the epoch is new");
+	pass(w, 2 * SECONDS);
+	assert_int_equal(entries(w, OURS), 1);
+	assert_state(w, MAPPING_MAPPED);
+	world_free(w);
+}
+
 static void a_port_that_somebody_took_meanwhile_is_theirs(void **state)
 {
 	struct world *w = home(true, false, false);
@@ -995,6 +1015,7 @@ int main(void)
 		cmocka_unit_test(what_was_dropped_silently_comes_back_with_the_renewal),
 		cmocka_unit_test(a_permanent_mapping_is_looked_at),
 		cmocka_unit_test(a_restart_that_is_told_is_healed_within_two_seconds),
+		cmocka_unit_test(a_restart_told_for_one_family_heals_the_other),
 		cmocka_unit_test(a_port_that_somebody_took_meanwhile_is_theirs),
 		cmocka_unit_test(another_protocol_takes_over),
 		cmocka_unit_test(silence_is_found_out_at_the_renewal),
