@@ -273,6 +273,13 @@ static void answered(struct upnp_channel *c, const struct upnp_answer *a, bool d
 	slot_answered(d, slot, act, a);
 }
 
+void upnp_driver_restarted(struct upnp_driver *d, enum portmap_family f)
+{
+	for (struct upnp_slot *s = d->slots; s; s = s->next)
+		if (family_of(&s->request) == f)
+			s->uid[0] = '\0';
+}
+
 /* ---- the interface --------------------------------------------------------------------------- */
 
 static void driver_probe(struct portmap_driver *base)

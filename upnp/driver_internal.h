@@ -73,6 +73,8 @@ struct upnp_driver {
 void upnp_driver_kick(struct upnp_driver *d);
 /* Our address and what is around it, for a request of this family. */
 void upnp_driver_fill(const struct upnp_driver *d, enum portmap_family f, struct upnp_request *r);
+/* The device gives its numbers of pinholes anew: what had one may be another's now. */
+void upnp_driver_restarted(struct upnp_driver *d, enum portmap_family f);
 
 void upnp_side_init(struct upnp_side *s, struct upnp_driver *d, enum portmap_family f);
 /* Looks for it, unless it is doing so. */

@@ -102,8 +102,10 @@ static void there(struct upnp_side *s, const struct upnp_device *device,
 	responders_pardon(&d->responders, &device->location.host);
 	describe(device, a, &gateway);
 	h->available(h, PORTMAP_UPNP, s->family, &gateway);
-	if (restart[0])
+	if (restart[0]) {
+		upnp_driver_restarted(d, s->family);
 		h->restarted(h, PORTMAP_UPNP, s->family, restart);
+	}
 	if (moved)
 		h->external_changed(h, PORTMAP_UPNP, &s->external);
 }

@@ -350,7 +350,9 @@ void worker_pinhole(struct igd *g, const struct upnp_request *r, struct upnp_ans
 	memcpy(a->uid, r->uid, sizeof(a->uid));
 	if (r->uid[0])
 		code = renew_pinhole(g, r, lease);
-	if (code == IGD_NO_SUCH_PINHOLE)
+	/* Gateways that restarted do not all say 704: miniupnpd finds the client wrong or missing. */
+	if (code == IGD_NO_SUCH_PINHOLE ||
+	    (r->uid[0] && (code == IGD_INVALID_ARGUMENTS || code == IGD_NOT_AUTHORIZED)))
 		code = add_pinhole(g, r, lease, a->uid);
 	a->ok = code == IGD_OK;
 	if (!a->ok)

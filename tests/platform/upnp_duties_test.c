@@ -292,7 +292,9 @@ static void test_pinholes(void **state)
 	      {"AddPinhole", "<LeaseTime>3600<", 0, "<UniqueID>7</UniqueID>"},
 	      {"UpdatePinhole", "<UniqueID>7<", 704, NULL},
 	      {"AddPinhole", NULL, 0, "<UniqueID>8</UniqueID>"},
-	      {"DeletePinhole", "<UniqueID>8<", 704, NULL});
+	      {"UpdatePinhole", "<UniqueID>8<", 402, NULL}, /* miniupnpd, restarted */
+	      {"AddPinhole", NULL, 0, "<UniqueID>1</UniqueID>"},
+	      {"DeletePinhole", "<UniqueID>1<", 704, NULL});
 	worker_pinhole(&igd, &r, &a);
 	assert_true(a.ok);
 	assert_string_equal(a.uid, "7");
@@ -300,6 +302,10 @@ static void test_pinholes(void **state)
 	worker_pinhole(&igd, &r, &a);
 	assert_true(a.ok);
 	assert_string_equal(a.uid, "8");
+	memcpy(r.uid, a.uid, sizeof(r.uid));
+	worker_pinhole(&igd, &r, &a);
+	assert_true(a.ok);
+	assert_string_equal(a.uid, "1");
 	memcpy(r.uid, a.uid, sizeof(r.uid));
 	worker_unpinhole(&igd, &r, &a);
 	all_came();
