@@ -16,11 +16,10 @@
 #include <sys/socket.h>
 
 #include "agent/agent.h"
+#include "core/container.h"
 
 #define RECORD_BYTES 16384u
 #define GAP_BYTES    (RECORD_BYTES + 4096u)
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static size_t least(size_t a, size_t b)
 {

@@ -11,9 +11,8 @@
 #include <unistd.h>
 
 #include "agent/control_internal.h"
+#include "core/container.h"
 #include "core/journal.h"
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static const struct method *const tables[] = {agent_methods, methods_of_config, methods_schema,
 					      NULL};

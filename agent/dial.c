@@ -8,10 +8,9 @@
 #include <string.h>
 
 #include "agent/connector.h"
+#include "core/container.h"
 #include "core/log.h"
 #include "core/parse/http.h"
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* The words of relays[].trust, in order. */
 enum { TRUST_CA, TRUST_SYSTEM };

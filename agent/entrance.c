@@ -10,10 +10,9 @@
 #include "agent/listener.h"
 #include "agent/request.h"
 #include "agent/socks5.h"
+#include "core/container.h"
 #include "core/log.h"
 #include "core/parse/wire.h"
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* Where connections go. */
 struct way {

@@ -3,10 +3,9 @@
 #include <time.h>
 
 #include "agent/control_internal.h"
+#include "core/container.h"
 #include "core/log.h"
 #include "core/notify.h"
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 void agent_expiry_look(struct timer *t, uint64_t now_ms)
 {

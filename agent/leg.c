@@ -6,9 +6,8 @@
 #include <string.h>
 
 #include "agent/link.h"
+#include "core/container.h"
 #include "core/log.h"
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 void leg_change(struct leg *g, enum leg_state to)
 {

@@ -7,11 +7,10 @@
 #include <string.h>
 
 #include "agent/link.h"
+#include "core/container.h"
 #include "core/log.h"
 
 #define FIRST_RETRY_MS 250u
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* ---- calls ---- */
 

@@ -13,9 +13,8 @@
 #include "agent/control.h"
 #include "agent/publish.h"
 #include "agent/session.h"
+#include "core/container.h"
 #include "core/log.h"
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static void act(struct agent_link *l, unsigned actions, const struct wire_message *m);
 

@@ -10,13 +10,12 @@
 #include <unistd.h>
 
 #include "agent/connector.h"
+#include "core/container.h"
 #include "core/log.h"
 
 #define BACKLOG		512
 #define IN_USE_TRIES	50
 #define IN_USE_PAUSE_NS 20000000L
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static void maybe_closed(struct listener *l)
 {

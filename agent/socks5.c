@@ -14,14 +14,13 @@
 #include <sys/socket.h>
 
 #include "agent/request.h"
+#include "core/container.h"
 #include "core/log.h"
 #include "core/parse/socks5.h"
 
 #define GREETING_MIN 2u	  /* version, count of methods */
 #define REQUEST_MIN  5u	  /* up to the first byte of the address */
 #define INPUT_MAX    264u /* above both messages' largest */
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 enum client_stage { CLIENT_GREETING, CLIENT_GREETED, CLIENT_REQUEST, CLIENT_LEAVING };
 

@@ -25,12 +25,11 @@
 
 #include "agent/agent.h"
 #include "agent/request.h"
+#include "core/container.h"
 #include "core/log.h"
 #include "core/parse/wire.h"
 
 #define PUMP_BYTES 65536u
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* One blocking direction. */
 struct pump {

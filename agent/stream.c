@@ -9,9 +9,8 @@
 #include <openssl/bytestring.h>
 
 #include "agent/agent.h"
+#include "core/container.h"
 #include "core/log.h"
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static void step(struct stream *s);
 

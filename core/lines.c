@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FIRST_ROOM 4096u
+#include "core/container.h"
 
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define FIRST_ROOM 4096u
 
 /* Room for more bytes behind len of them. */
 static bool make_room(char **text, size_t *room, size_t len, size_t more)

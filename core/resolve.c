@@ -14,10 +14,10 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "core/container.h"
+
 #define TRY_MS 2000
 #define TRIES  2
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* One socket of c-ares. */
 struct resolve_watch {

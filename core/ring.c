@@ -31,6 +31,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/container.h"
+
 #define ENTRIES_DEFAULT	      1024u
 #define SMALL_BUFFERS_DEFAULT 256u
 #define SMALL_BUFFERS_MAX     32768u /* io_uring's largest buffer ring */
@@ -268,7 +270,7 @@ void ring_post(struct ring *to, struct ring_msg *msg)
 
 static void on_wake(struct ring_op *op, int res)
 {
-	struct ring *r = (struct ring *)((char *)op - offsetof(struct ring, wake));
+	struct ring *r = container(op, struct ring, wake);
 	if (res < 0) {
 		r->failed = res;
 		return;

@@ -8,12 +8,11 @@
 
 #include "agent/connector.h"
 #include "agent/dial.h"
+#include "core/container.h"
 #include "core/parse/wire.h"
 
 #define SIGN_IN_MS  10000u
 #define PLAIN_BYTES 16384u /* one TLS record's */
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 struct relay_line {
 	struct agent *agent;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/container.h"
 #include "core/resolve.h"
 #include "ctl/commands.h"
 #include "ctl/show.h"
@@ -162,12 +163,12 @@ static bool add_host(struct stun_command *c, const char *word)
 
 static void survey_done(struct stun_survey *s)
 {
-	one_less(((struct place *)((char *)s - offsetof(struct place, survey)))->command);
+	one_less(container(s, struct place, survey)->command);
 }
 
 static void stream_done(struct stun_stream *s)
 {
-	one_less(((struct place *)((char *)s - offsetof(struct place, stream)))->command);
+	one_less(container(s, struct place, stream)->command);
 }
 
 static void add_place(struct stun_command *c, const struct host *h, const struct addr *address)
@@ -205,8 +206,7 @@ static void round_done(struct stun_round *r)
 	/* rounds[0] or rounds[1]: which is told by the family that it asked */
 	size_t which = r->entries[0].server.sa.sa_family == AF_INET6;
 
-	one_less((struct stun_command *)((char *)(r - which) -
-					 offsetof(struct stun_command, rounds)));
+	one_less(container(r - which, struct stun_command, rounds));
 }
 
 /* Several servers of one family. */
@@ -356,8 +356,7 @@ static enum status ask(const struct arguments *a, struct stun_command *c)
 /* The resolver's sockets close when the loop has turned. */
 static void wait_idle(struct timer *t, uint64_t now_ms)
 {
-	struct stun_command *c =
-		(struct stun_command *)((char *)t - offsetof(struct stun_command, idle));
+	struct stun_command *c = container(t, struct stun_command, idle);
 
 	if (resolver_idle(&c->resolver))
 		ring_stop(c->ring);

@@ -15,6 +15,7 @@
 #include "agent/agent.h"
 #include "agent/link.h"
 #include "agent/request.h"
+#include "core/container.h"
 #include "core/log.h"
 #include "ctl/relay_line.h"
 
@@ -24,8 +25,6 @@
 
 /* The engine's own lines would tell a second time what our caller is told as a sentence. */
 #define LOG_LEVEL_NONE ((enum log_level) - 1)
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 enum tunnel_state { TUNNEL_OPENING, TUNNEL_UP, TUNNEL_OVER };
 

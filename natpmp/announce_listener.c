@@ -8,10 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/container.h"
+
 #define PER_TURN 16u /* datagrams before others get their turn */
 #define DEAF_MS	 1000u
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* ---- sockets ---- */
 

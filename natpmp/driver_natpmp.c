@@ -7,13 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/container.h"
 #include "natpmp/natpmp_gateway.h"
 #include "natpmp/pcp.h"
 
 #define ANNOUNCE_MS 5000u /* between announcements that are believed */
 #define NEWBORN_S   2u	  /* an epoch that has only begun */
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static struct driver_natpmp *of(struct portmap_driver *driver)
 {

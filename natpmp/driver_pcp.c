@@ -7,14 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/container.h"
 #include "core/log.h"
 #include "natpmp/pcp_client.h"
 
 #define ROOM	 256u /* mappings; the engine has fewer */
 #define PER_TURN 16u  /* datagrams before others get their turn */
 #define DEAF_MS	 1000u
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 struct driver_pcp {
 	struct portmap_driver driver;

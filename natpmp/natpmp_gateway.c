@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/container.h"
+
 #define SILENT_UNKNOWN 4u /* tries before silence is told */
 #define SILENT_KNOWN   6u /* and of a gateway that answered before */
 #define LOOK_TRIES     2u /* of a look that nobody waits for */
 #define REPROBE_MAX_MS 1024000u
 #define ADDRESS_AGE_MS 60000u /* after that a mapping's success is a reason to ask for it again */
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 bool natpmp_same_address(const struct addr *a, const struct addr *b)
 {

@@ -6,12 +6,11 @@
 #include <poll.h>
 #include <string.h>
 
+#include "core/container.h"
 #include "core/log.h"
 
 #define PER_TURN   16u /* datagrams before others get their turn */
 #define LOOK_BYTES 32u /* longer than any answer, and enough to see another version */
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* The library's numbers for the protocols are the opcodes. */
 static void send_request(struct natpmp_lane *l)

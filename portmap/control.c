@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/container.h"
 #include "core/engine/calls.h"
 #include "core/engine/records.h"
 #include "core/lines.h"
@@ -22,8 +23,6 @@
 #define PROBE_LOOK_MS  50u
 #define PROBE_MOST_MS  25000u
 #define PROBE_SPACE_MS 2000u /* whoever asks sooner gets what that one found */
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 struct control_conn {
 	struct caller caller; /* first */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/container.h"
 #include "core/log.h"
 
 #define LEAVE_SPACING_MS 5u
@@ -40,8 +41,7 @@ uint64_t engine_random(struct portmap_engine *e)
 static void mapping_changed(struct mapping_watcher *w, const struct portmap_mapping *m,
 			    enum mapping_state old)
 {
-	struct portmap_engine *e =
-		(struct portmap_engine *)((char *)w - offsetof(struct portmap_engine, watcher));
+	struct portmap_engine *e = container(w, struct portmap_engine, watcher);
 
 	e->owner->mapping_changed(e->owner, m, old);
 }

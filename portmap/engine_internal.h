@@ -3,9 +3,10 @@
 #ifndef POSTERN_PORTMAP_ENGINE_INTERNAL_H
 #define POSTERN_PORTMAP_ENGINE_INTERNAL_H
 
+#include "core/container.h"
 #include "portmap/engine.h"
 
-#define ENGINE_OF(h) ((struct portmap_engine *)((char *)(h)-offsetof(struct portmap_engine, heard)))
+#define ENGINE_OF(h) container(h, struct portmap_engine, heard)
 
 static inline uint64_t engine_now(struct portmap_engine *e)
 {

@@ -6,9 +6,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "core/container.h"
 #include "core/log.h"
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static void retry_later(struct hook *h)
 {

@@ -15,11 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/container.h"
 #include "portmap/launcher_internal.h"
 
 #define READY_MS 5000
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* ---- start ---------------------------------------------------------------------------------- */
 

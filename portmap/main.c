@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "core/container.h"
 #include "core/isolation.h"
 #include "core/log.h"
 #include "core/notify.h"
@@ -18,8 +19,6 @@
 #include "portmap/control.h"
 #include "portmap/natd.h"
 #include "upnp/worker.h"
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 struct program {
 	struct natd natd;

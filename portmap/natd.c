@@ -10,6 +10,7 @@
 
 #include <openssl/rand.h>
 
+#include "core/container.h"
 #include "core/log.h"
 #include "natpmp/driver_natpmp.h"
 #include "natpmp/driver_pcp.h"
@@ -19,8 +20,6 @@
 #include "upnp/driver.h"
 
 #define PROGRESS_MS 5u
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* ---- time ---- */
 

@@ -8,12 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/container.h"
 #include "core/log.h"
 #include "portmap/rtnetlink.h"
 
 #define SETTLE_MS 200u
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* ---- choosing ---- */
 

@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/container.h"
 #include "core/log.h"
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* Seven tries would take 40 s; a server that is there answers one of four. */
 static const struct stun_pace pace = {.rto_ms = 250, .sends = 4, .last_rto = 4};

@@ -11,6 +11,7 @@
 
 #include <openssl/rand.h>
 
+#include "core/container.h"
 #include "core/log.h"
 #include "portmap/outside.h"
 #include "portmap/sockdiag.h"
@@ -20,8 +21,6 @@
 #define REQUEST_BYTES  64u
 #define UDP_RETRY_MS   60000u
 #define UDP_RETRY_MAX  6u /* doublings */
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static const struct stun_pace pace = {.rto_ms = 100, .sends = 3, .last_rto = 4};
 

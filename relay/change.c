@@ -19,6 +19,7 @@
 
 #include "core/conf_json.h"
 #include "core/conf_merge.h"
+#include "core/container.h"
 #include "core/log.h"
 #include "relay/control_internal.h"
 #include "relay/load.h"
@@ -196,7 +197,7 @@ bool control_roll_back(struct control *ctl, const char *who, char *why, size_t w
 /* A port of the old configuration may be somebody else's by now, for a while. */
 void control_trial_over(struct timer *t, uint64_t now_ms)
 {
-	struct control *ctl = (struct control *)((char *)t - offsetof(struct control, trial));
+	struct control *ctl = container(t, struct control, trial);
 	char why[256];
 
 	log_warning("control", "nobody confirmed the new configuration: going back");

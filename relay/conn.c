@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "core/container.h"
 #include "core/log.h"
 #include "relay/listener.h"
 #include "relay/session.h"
@@ -177,7 +178,7 @@ bool conn_set_label(struct conn *c, const char *label)
 
 static void conn_deadline(struct timer *t, uint64_t now_ms)
 {
-	struct conn *c = (struct conn *)((char *)t - offsetof(struct conn, deadline));
+	struct conn *c = container(t, struct conn, deadline);
 
 	switch (c->phase) {
 	case CONN_PROXY:

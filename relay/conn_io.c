@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/container.h"
 #include "core/engine/calls.h"
 #include "relay/conn_internal.h"
 
@@ -62,7 +63,7 @@ static void conn_input(struct conn *c, const uint8_t *data, size_t len)
 
 void conn_received(struct ring_op *op, int res)
 {
-	struct conn *c = (struct conn *)((char *)op - offsetof(struct conn, rx));
+	struct conn *c = container(op, struct conn, rx);
 
 	if (res > 0) {
 		uint8_t *buf = op->buf;
@@ -153,7 +154,7 @@ void conn_flush(struct conn *c)
 
 void conn_sent(struct ring_op *op, int res)
 {
-	struct conn *c = (struct conn *)((char *)op - offsetof(struct conn, tx));
+	struct conn *c = container(op, struct conn, tx);
 
 	free(c->tx_data);
 	c->tx_data = NULL;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/container.h"
 #include "core/log.h"
 #include "core/notify.h"
 #include "relay/control_internal.h"
@@ -19,7 +20,7 @@ static void drain_over(struct control *ctl)
 
 static void drain_look(struct timer *t, uint64_t now_ms)
 {
-	struct control *ctl = (struct control *)((char *)t - offsetof(struct control, drain_timer));
+	struct control *ctl = container(t, struct control, drain_timer);
 
 	if (relay_totals(ctl->relay).sessions == 0 || now_ms >= ctl->drain_due_ms)
 		drain_over(ctl);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/container.h"
 #include "core/log.h"
 #include "relay/report.h"
 #include "relay/session.h"
@@ -96,7 +97,7 @@ void enforce_policy(struct worker *w)
 
 void enforce_tick(struct timer *t, uint64_t now_ms)
 {
-	struct worker *w = (struct worker *)((char *)t - offsetof(struct worker, policy_timer));
+	struct worker *w = container(t, struct worker, policy_timer);
 
 	if (w->look_again && time(NULL) >= w->look_again)
 		enforce_policy(w);

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* expire: tells the operator in time that the relay's own certificate ends. */
-#include <stddef.h>
 #include <time.h>
 
+#include "core/container.h"
 #include "core/log.h"
 #include "core/notify.h"
 #include "relay/control_internal.h"
 
 void control_expiry_look(struct timer *t, uint64_t now_ms)
 {
-	struct control *ctl =
-		(struct control *)((char *)t - offsetof(struct control, expiry_timer));
+	struct control *ctl = container(t, struct control, expiry_timer);
 	struct expiry_validity v = identity_validity(ctl->current->identity);
 	time_t now = time(NULL);
 	char text[EXPIRY_TEXT_BYTES];

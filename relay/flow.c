@@ -4,12 +4,12 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "core/container.h"
 #include "relay/pace.h"
 #include "relay/near.h"
 #include "relay/session.h"
@@ -26,7 +26,7 @@ struct session *flow_session(struct flow *f)
 {
 	struct flow *first = f - f->side;
 
-	return (struct session *)((char *)first - offsetof(struct session, flow));
+	return container(first, struct session, flow);
 }
 
 static struct worker *flow_worker(struct flow *f)

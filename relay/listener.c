@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/container.h"
 #include "core/log.h"
 #include "relay/conn.h"
 
@@ -77,7 +78,7 @@ static void listener_start(struct listener *l)
 
 static void listener_retry(struct timer *t, uint64_t now_ms)
 {
-	struct listener *l = (struct listener *)((char *)t - offsetof(struct listener, retry));
+	struct listener *l = container(t, struct listener, retry);
 
 	if (!ring_op_busy(&l->op) && !l->worker->draining)
 		listener_start(l);

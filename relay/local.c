@@ -12,13 +12,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/container.h"
 #include "core/lines.h"
 #include "core/log.h"
 #include "relay/control_internal.h"
 
 #define LOCAL_CONNECTIONS_MAX 64u
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 struct local {
 	struct control *control;

@@ -8,6 +8,7 @@
 
 #include <utlist.h>
 
+#include "core/container.h"
 #include "core/log.h"
 #include "relay/session.h"
 
@@ -15,7 +16,7 @@
 
 static void pacer_tick(struct timer *t, uint64_t now_ms)
 {
-	struct pacer *p = (struct pacer *)((char *)t - offsetof(struct pacer, timer));
+	struct pacer *p = container(t, struct pacer, timer);
 
 	pthread_mutex_lock(&p->lock);
 	shaper_tick(p->shaper, now_ms); /* who waits for it looks by itself */
@@ -27,7 +28,7 @@ static void pacer_tick(struct timer *t, uint64_t now_ms)
 
 static void pacer_woken(struct ring_msg *msg)
 {
-	struct pacer *p = (struct pacer *)((char *)msg - offsetof(struct pacer, wake));
+	struct pacer *p = container(msg, struct pacer, wake);
 
 	ring_timer_set(p->ring, &p->timer, SHAPER_TICK_MS);
 }
@@ -157,7 +158,7 @@ void pace_forget(struct flow *f)
  * session take turns. One that ends may take its session along, and the other direction's place. */
 void pace_look(struct timer *t, uint64_t now_ms)
 {
-	struct worker *w = (struct worker *)((char *)t - offsetof(struct worker, pace_timer));
+	struct worker *w = container(t, struct worker, pace_timer);
 
 	for (size_t n = w->paced_count; n > 0 && w->paced; n--)
 		flow_resume(w->paced);

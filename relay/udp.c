@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/container.h"
 #include "core/log.h"
 
 #define BATCHES_PER_TURN 4
@@ -172,7 +173,7 @@ static void socket_ready(struct ring_op *op, int res)
 
 static void socket_again(struct timer *t, uint64_t now_ms)
 {
-	socket_look((struct udp_socket *)((char *)t - offsetof(struct udp_socket, again)));
+	socket_look(container(t, struct udp_socket, again));
 }
 
 bool udp_add(struct udp *u, const struct door *door, int fd)

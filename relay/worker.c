@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/container.h"
 #include "core/log.h"
 #include "relay/conn.h"
 #include "relay/enforce.h"
@@ -39,13 +40,13 @@ void worker_close_fd(struct worker *w, int fd, bool reset)
 
 static void worker_reap(struct timer *t, uint64_t now_ms)
 {
-	conn_reap((struct worker *)((char *)t - offsetof(struct worker, reaper)));
+	conn_reap(container(t, struct worker, reaper));
 }
 
 /* Gives large buffers back to the system that the last interval did not need. */
 static void worker_trim(struct timer *t, uint64_t now_ms)
 {
-	struct worker *w = (struct worker *)((char *)t - offsetof(struct worker, trimmer));
+	struct worker *w = container(t, struct worker, trimmer);
 
 	buffers_trim(&w->large, 1);
 	ring_timer_set(w->ring, &w->trimmer, TRIM_INTERVAL_MS);

@@ -9,7 +9,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#include "core/container.h"
 
 /* ---- the end ---- */
 

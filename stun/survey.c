@@ -8,10 +8,10 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "core/container.h"
+
 #define DATAGRAM_BYTES 2048u
 #define BATCH	       64u /* datagrams of one socket before others have their turn */
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* ---- the end ---- */
 

@@ -6,11 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/container.h"
 #include "core/log.h"
 
 #define AREA "upnp"
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 struct channel_worker {
 	struct lines lines;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#include "core/container.h"
 
 static void wait(struct upnp_listener *l)
 {

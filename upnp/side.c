@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/container.h"
 #include "core/log.h"
 #include "upnp/driver_internal.h"
 
@@ -10,8 +11,6 @@
 
 #define INSPECT_MS     4000u
 #define SEARCH_WAIT_MS 3000u
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static const char *family_text(const struct upnp_side *s)
 {

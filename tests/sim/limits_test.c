@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/container.h"
 #include "core/timer.h"
 #include "relay/sources.h"
 
@@ -50,7 +51,7 @@ static uint64_t chance(struct world *w, uint64_t below)
 
 static void on_deadline(struct timer *t, uint64_t now_ms)
 {
-	struct conn *c = (struct conn *)((char *)t - offsetof(struct conn, deadline));
+	struct conn *c = container(t, struct conn, deadline);
 
 	sources_leave(c->world->sources, c->key);
 	if (c->hostile)

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/container.h"
 #include "core/timer.h"
 #include "relay/rendezvous.h"
 
@@ -86,7 +87,7 @@ static void asker_end(struct asker *a, enum outcome outcome)
 
 static void on_deadline(struct timer *t, uint64_t now_ms)
 {
-	struct asker *a = (struct asker *)((char *)t - offsetof(struct asker, deadline));
+	struct asker *a = container(t, struct asker, deadline);
 
 	rendezvous_forget(a->world->r, a->session);
 	a->world->timed_out++;
@@ -95,7 +96,7 @@ static void on_deadline(struct timer *t, uint64_t now_ms)
 
 static void on_hang_up(struct timer *t, uint64_t now_ms)
 {
-	struct asker *a = (struct asker *)((char *)t - offsetof(struct asker, hang_up));
+	struct asker *a = container(t, struct asker, hang_up);
 
 	rendezvous_end(a->world->r, &a->pair);
 	a->in_session = false;
@@ -104,7 +105,7 @@ static void on_hang_up(struct timer *t, uint64_t now_ms)
 /* The publisher's ACCEPT or REFUSE reaches the relay; the asker may have given up meanwhile. */
 static void on_answer(struct timer *t, uint64_t now_ms)
 {
-	struct asker *a = (struct asker *)((char *)t - offsetof(struct asker, answer));
+	struct asker *a = container(t, struct asker, answer);
 	struct world *w = a->world;
 	uint64_t session = a->session;
 	slab_id asker = 0;

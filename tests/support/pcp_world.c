@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/container.h"
+
 static struct pcp_world *world_of(struct pcp_client *c)
 {
-	return (struct pcp_world *)((char *)c - offsetof(struct pcp_world, client));
+	return container(c, struct pcp_world, client);
 }
 
 struct addr pcp_world_address(const char *text, uint16_t port)

@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/container.h"
+
 #define LIMIT_MS 10000
 
 static int open_ring(struct ring_fixture *f, unsigned entries, unsigned small_buffers)
@@ -86,8 +88,7 @@ void probe_init(struct ring_fixture *f, struct probe *p)
 
 static void on_limit(struct timer *t, uint64_t now_ms)
 {
-	struct ring_fixture *f =
-		(struct ring_fixture *)((char *)t - offsetof(struct ring_fixture, limit));
+	struct ring_fixture *f = container(t, struct ring_fixture, limit);
 	f->limit_reached = true;
 	ring_stop(f->r);
 }

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "core/conf_json.h"
+#include "core/container.h"
 #include "core/engine/config_calls.h"
 
 #define WALL 1795000000
@@ -133,7 +134,7 @@ static const struct method *const tables[] = {methods_of_config, methods_schema,
 
 static bool keep_answer(struct caller *c, char *line, size_t len)
 {
-	struct control *ctl = (struct control *)((char *)c - offsetof(struct control, caller));
+	struct control *ctl = container(c, struct control, caller);
 
 	json_decref(ctl->answer);
 	ctl->answer = json_loadb(line, len, 0, NULL);

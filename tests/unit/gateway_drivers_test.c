@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/container.h"
 #include "natpmp/driver_natpmp.h"
 #include "natpmp/driver_pcp.h"
 #include "tests/support/ring_fixture.h"
@@ -146,7 +147,7 @@ static void serve(struct world *w, const struct addr *to, const uint8_t *in, siz
 
 static void on_request(struct ring_op *op, int res)
 {
-	struct world *w = (struct world *)((char *)op - offsetof(struct world, op));
+	struct world *w = container(op, struct world, op);
 	struct addr from = {.len = sizeof(from.v6)};
 	uint8_t in[100];
 	ssize_t n;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "core/container.h"
 #include "core/engine/records_calls.h"
 
 struct control {
@@ -40,7 +41,7 @@ static const struct method *const tables[] = {methods, NULL};
 
 static bool take_answer(struct caller *caller, char *line, size_t len)
 {
-	struct control *ctl = (struct control *)((char *)caller - offsetof(struct control, caller));
+	struct control *ctl = container(caller, struct control, caller);
 
 	json_decref(ctl->answer);
 	ctl->answer = json_loadb(line, len, 0, NULL);
