@@ -109,11 +109,13 @@ struct portmap_engine {
 	struct portmap_mapping *mappings; /* in the order of the configuration */
 	size_t count;
 	uint32_t last_id;
-	struct addr external; /* IPv4, port 0; len 0: not known now */
-	struct addr told;     /* what external_changed() said last */
-	uint64_t grace_ms;    /* until then a worse path waits for a better one */
-	uint64_t free_ms;     /* no request goes out before */
-	uint64_t leave_ms;    /* LEAVING: by then it ends */
+	struct addr external;		      /* IPv4, port 0; len 0: not known now */
+	struct addr told;		      /* what external_changed() said last */
+	uint64_t grace_ms;		      /* until then a worse path waits for a better one */
+	uint64_t free_ms;		      /* no request goes out before */
+	uint64_t leave_ms;		      /* LEAVING: by then it ends */
+	uint64_t restarted_ms;		      /* when the gateway was last seen to have restarted */
+	const struct portmap_path *restarted; /* who told it; NULL: nobody yet */
 	struct portmap_counts counts;
 };
 

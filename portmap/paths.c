@@ -8,6 +8,7 @@
 
 #define REPROBE_MS     5000u
 #define REPROBE_MAX_MS 60000u
+#define RESTART_MS     10000u /* for so long what others tell of a restart means the same one */
 
 static struct portmap_path *path_of(struct portmap_engine *e, enum portmap_protocol p,
 				    enum portmap_family f)
@@ -342,6 +343,23 @@ static void heard_unavailable(struct portmap_heard *h, enum portmap_protocol p,
 	engine_rearm(ENGINE_OF(h));
 }
 
+/* Every path notices by itself; a restart is told once. */
+static void count_restart(struct portmap_engine *e, enum portmap_protocol p, enum portmap_family f,
+			  const char *why, uint64_t now_ms)
+{
+	struct portmap_path *path = path_of(e, p, f);
+
+	if (e->restarted && e->restarted != path && now_ms < e->restarted_ms + RESTART_MS) {
+		log_debug("portmap", "the gateway restarted: %s (%s)", why,
+			  portmap_protocol_name(p));
+		return;
+	}
+	e->restarted = path;
+	e->restarted_ms = now_ms;
+	e->counts.restarts++;
+	log_notice("portmap", "the gateway restarted: %s (%s)", why, portmap_protocol_name(p));
+}
+
 static void heard_restarted(struct portmap_heard *h, enum portmap_protocol p, enum portmap_family f,
 			    const char *why)
 {
@@ -350,8 +368,7 @@ static void heard_restarted(struct portmap_heard *h, enum portmap_protocol p, en
 
 	if (e->mode != ENGINE_HERE)
 		return;
-	e->counts.restarts++;
-	log_notice("portmap", "the gateway restarted: %s (%s)", why, portmap_protocol_name(p));
+	count_restart(e, p, f, why, now_ms);
 	for (struct portmap_mapping *m = e->mappings; m; m = m->next) {
 		if (m->want.family == f && mapping_held(m) && m->protocol == p) {
 			asking_lost(e, m, now_ms);
