@@ -101,7 +101,7 @@ STUN_LIB_SRC := stun/round.c stun/stream.c stun/survey.c
 NATD_LIB_SRC := natpmp/announce_listener.c natpmp/driver_natpmp.c natpmp/driver_pcp.c \
 	natpmp/gateway_socket.c natpmp/natpmp_gateway.c natpmp/natpmp_lane.c portmap/config.c \
 	portmap/config_load.c portmap/control.c portmap/hook.c portmap/launcher.c \
-	portmap/launcher_main.c portmap/natd.c portmap/network.c portmap/nonces.c portmap/outside.c \
+	portmap/launcher_main.c portmap/natd.c portmap/natd_drivers.c portmap/network.c portmap/nonces.c portmap/outside.c \
 	portmap/report.c portmap/rtnetlink.c portmap/sockdiag.c portmap/verify.c upnp/channel.c \
 	upnp/driver.c upnp/exchange.c upnp/igd.c upnp/listener.c upnp/search.c upnp/side.c \
 	upnp/worker.c upnp/worker_duties.c upnp/worker_inspect.c
@@ -110,8 +110,8 @@ CTL_SRC := ctl/agent_commands.c ctl/agent_list.c ctl/arguments.c ctl/bundle.c ct
 	ctl/check_tls.c ctl/configure.c ctl/connect.c ctl/console_config.c ctl/document.c \
 	ctl/door.c ctl/files.c ctl/grant.c ctl/grant_notes.c ctl/main.c ctl/pki.c ctl/pki_make.c \
 	ctl/pki_show.c ctl/pki_store.c ctl/rates.c ctl/records.c ctl/relay_act.c ctl/relay_line.c \
-	ctl/relay_see.c ctl/rpc.c ctl/show.c ctl/stun.c ctl/stun_report.c ctl/top.c ctl/top_draw.c \
-	ctl/tunnel.c ctl/units.c ctl/when.c
+	ctl/relay_see.c ctl/rpc.c ctl/show.c ctl/show_nat.c ctl/stun.c ctl/stun_report.c ctl/top.c \
+	ctl/top_draw.c ctl/tunnel.c ctl/units.c ctl/when.c
 
 # ---- flags --------------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \

@@ -30,6 +30,7 @@ static void wait_until(struct portmap_mapping *m, uint64_t due_ms)
 	m->step = MAPPING_WAITING;
 	m->due_ms = due_ms;
 	m->external.len = 0;
+	m->kept = false;
 }
 
 static void leave_over(struct portmap_mapping *m)
@@ -53,6 +54,18 @@ void asking_lost(struct portmap_engine *e, struct portmap_mapping *m, uint64_t n
 	}
 	mapping_new_round(m);
 	wait_until(m, e->mode == ENGINE_HERE ? now_ms : MAPPING_NEVER);
+}
+
+void asking_keep(struct portmap_engine *e, struct portmap_mapping *m)
+{
+	if (!mapping_held(m))
+		return;
+	if (m->step == MAPPING_RENEWING)
+		driver_of(e, m)->forget(driver_of(e, m), m->id);
+	m->step = MAPPING_WAITING;
+	m->due_ms = MAPPING_NEVER;
+	m->kept = true;
+	mapping_new_round(m);
 }
 
 void asking_let_go(struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms)
@@ -113,6 +126,10 @@ static void settle(struct portmap_engine *e, struct portmap_mapping *m, uint64_t
 	char names[64];
 	bool ever;
 
+	if (m->kept)
+		leave_over(m);
+	m->kept = false;
+	m->external.len = 0;
 	if (e->source[m->want.family].len == 0) {
 		mapping_set_state(m, MAPPING_UNSUPPORTED, now_ms, &e->watcher,
 				  "this network has no %s gateway",
@@ -169,6 +186,11 @@ static bool ask(struct portmap_engine *e, struct portmap_mapping *m, uint64_t no
 		return false;
 	default:
 		break;
+	}
+	if (m->kept && m->protocol != p) { /* that one is not there any more */
+		leave_over(m);
+		m->external.len = 0;
+		m->kept = false;
 	}
 	if (m->protocol != p && m->left[m->protocol].there)
 		e->counts.moves++;
@@ -274,7 +296,7 @@ static struct addr place_of(const struct portmap_engine *e, const struct portmap
 static void granted(struct portmap_engine *e, struct portmap_mapping *m, const struct addr *place,
 		    uint32_t lifetime_s, uint64_t now_ms)
 {
-	bool same = mapping_held(m) && addr_equal(&m->external, place);
+	bool same = (m->step == MAPPING_RENEWING || m->kept) && addr_equal(&m->external, place);
 	char why[MAPPING_WHY_BYTES];
 
 	m->step = MAPPING_HELD;
@@ -284,7 +306,7 @@ static void granted(struct portmap_engine *e, struct portmap_mapping *m, const s
 	m->lifetime_s = lifetime_s < m->want.lifetime_s ? lifetime_s : m->want.lifetime_s;
 	m->granted_ms = now_ms;
 	m->renewals = m->rounds = m->others = 0;
-	m->no_external = false;
+	m->no_external = m->kept = false;
 	m->left[m->protocol].there = false;
 	mapping_new_round(m);
 	if (m->want.family == PORTMAP_IPV4)
@@ -379,6 +401,10 @@ static void renewal_failed(struct portmap_engine *e, struct portmap_mapping *m,
 static void request_failed(struct portmap_engine *e, struct portmap_mapping *m,
 			   enum portmap_failure f, const char *why, uint64_t now_ms)
 {
+	if (m->kept)
+		mapping_set_state(m, MAPPING_REQUESTED, now_ms, &e->watcher,
+				  "%s did not renew it: %s", portmap_protocol_name(m->protocol),
+				  why);
 	wait_until(m, now_ms);
 	if (f == PORTMAP_CONFLICT && m->want.any && m->others < PORTMAP_OTHERS_MAX) {
 		m->others++;

@@ -187,6 +187,9 @@ static void wait_for_network(struct portmap_engine *e, const char *why)
 		next = m->next;
 		m->step = MAPPING_WAITING;
 		m->due_ms = MAPPING_NEVER;
+		if (m->kept && m->wanted)
+			continue;
+		m->kept = false;
 		m->external.len = 0;
 		m->rounds = m->others = 0;
 		m->no_external = false;
@@ -204,7 +207,8 @@ static void leave_now(struct portmap_engine *e, const char *why)
 {
 	memset(e->paths, 0, sizeof e->paths);
 	e->mode = ENGINE_AWAY;
-	e->external.len = 0;
+	if (!e->keep[PORTMAP_IPV4])
+		e->external.len = 0;
 	wait_for_network(e, why);
 	e->owner->left(e->owner);
 }
@@ -213,7 +217,7 @@ static void leave_now(struct portmap_engine *e, const char *why)
 static bool has_leftover(const struct portmap_engine *e, const struct portmap_mapping *m,
 			 bool asked)
 {
-	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++)
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS && !m->kept; p++)
 		if (m->left[p].there && (asked || !m->left[p].asked) &&
 		    e->paths[p][m->want.family].state == PATH_THERE)
 			return true;
@@ -230,10 +234,15 @@ void engine_maybe_left(struct portmap_engine *e)
 	leave_now(e, NULL);
 }
 
-void portmap_engine_leave(struct portmap_engine *e, bool goodbye, const char *why)
+void portmap_engine_leave(struct portmap_engine *e, bool goodbye, const bool keep[PORTMAP_FAMILIES],
+			  const char *why)
 {
 	uint64_t now_ms = engine_now(e);
 
+	memcpy(e->keep, keep, sizeof e->keep);
+	for (struct portmap_mapping *m = e->mappings; m; m = m->next)
+		if (keep[m->want.family] && m->wanted)
+			asking_keep(e, m);
 	if (!goodbye) {
 		leave_now(e, why);
 		engine_rearm(e);
@@ -246,6 +255,8 @@ void portmap_engine_leave(struct portmap_engine *e, bool goodbye, const char *wh
 		asking_let_go(e, m, now_ms);
 		if (m->step == MAPPING_WAITING)
 			m->due_ms = MAPPING_NEVER;
+		if (m->kept)
+			continue;
 		mapping_set_state(m, MAPPING_REQUESTED, now_ms, &e->watcher, "%s", why);
 	}
 	engine_maybe_left(e);
@@ -348,7 +359,7 @@ static void run_leaving(struct portmap_engine *e, uint64_t now_ms)
 	}
 	run_queue(e, now_ms);
 	for (struct portmap_mapping *m = e->mappings; m && now_ms >= e->free_ms; m = m->next)
-		if (m->step == MAPPING_WAITING && asking_leftover(e, m, now_ms))
+		if (m->step == MAPPING_WAITING && !m->kept && asking_leftover(e, m, now_ms))
 			e->free_ms = now_ms + LEAVE_SPACING_MS;
 	engine_maybe_left(e);
 }

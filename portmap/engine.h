@@ -116,6 +116,7 @@ struct portmap_engine {
 	uint64_t leave_ms;		      /* LEAVING: by then it ends */
 	uint64_t restarted_ms;		      /* when the gateway was last seen to have restarted */
 	const struct portmap_path *restarted; /* who told it; NULL: nobody yet */
+	bool keep[PORTMAP_FAMILIES];	      /* LEAVING: these stay at the gateway */
 	struct portmap_counts counts;
 };
 
@@ -134,8 +135,11 @@ int portmap_engine_want(struct portmap_engine *e, const struct portmap_want *wan
 void portmap_engine_enter(struct portmap_engine *e, const struct addr source[PORTMAP_FAMILIES],
 			  struct portmap_driver *const *drivers, size_t count);
 /* Deletes what was mapped (goodbye), or forgets it, as the gateway cannot be reached any more; why
- * is the sentence that mappings get. left() follows, at once without goodbye. */
-void portmap_engine_leave(struct portmap_engine *e, bool goodbye, const char *why);
+ * is the sentence that mappings get. Those of a family that stays as it is (keep) are left at the
+ * gateway and as they are, and renewed on entering again. left() follows, at once without goodbye.
+ */
+void portmap_engine_leave(struct portmap_engine *e, bool goodbye, const bool keep[PORTMAP_FAMILIES],
+			  const char *why);
 
 /* Time has passed; harmless too early. */
 void portmap_engine_run(struct portmap_engine *e);

@@ -41,6 +41,8 @@ bool asking_step(struct portmap_engine *e, struct portmap_mapping *m, uint64_t n
 void asking_silent(struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms);
 /* Its path is gone or forgot it: what is under way ends, what it held may be left over. */
 void asking_lost(struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms);
+/* What it holds stays at the gateway, to be renewed in the network that is entered next. */
+void asking_keep(struct portmap_engine *e, struct portmap_mapping *m);
 /* To be deleted at the gateway, if it may be there; else it waits. */
 void asking_let_go(struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms);
 /* Deletes what a path that is there holds beside the mapping's own. False: there is nothing. */

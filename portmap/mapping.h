@@ -75,6 +75,7 @@ struct portmap_mapping {
 	unsigned others;   /* other external ports tried */
 	unsigned rounds;   /* how often every protocol was asked in vain: the back-off */
 	unsigned tried;	   /* bit per protocol that failed in this round */
+	bool kept;	   /* WAITING to be renewed by the same protocol, after leaving */
 	bool no_external;  /* the last answer was that the gateway has no external address */
 	bool failed[PORTMAP_FAILURES]; /* how, in this round */
 	char failure_why[PORTMAP_FAILURES][PORTMAP_TEXT_BYTES];

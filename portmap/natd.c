@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* natd: networks, drivers, time, and the end. */
+/* natd: networks, time, what the engine tells, and the end. */
 #include "portmap/natd.h"
 
 #include <errno.h>
@@ -12,14 +12,13 @@
 
 #include "core/container.h"
 #include "core/log.h"
-#include "natpmp/driver_natpmp.h"
-#include "natpmp/driver_pcp.h"
 #include "portmap/control.h"
 #include "portmap/outside.h"
 #include "portmap/verify.h"
-#include "upnp/driver.h"
 
 #define PROGRESS_MS 5u
+
+static const bool nothing[PORTMAP_FAMILIES]; /* of families to keep */
 
 /* ---- time ---- */
 
@@ -81,103 +80,6 @@ static void woken(struct timer *t, uint64_t ring_now_ms)
 	set_wake(n);
 }
 
-/* ---- drivers ---- */
-
-static void driver_stopped(struct portmap_driver *d);
-
-static void keep_driver(struct natd *n, struct portmap_driver *d)
-{
-	d->stopped = driver_stopped;
-	n->drivers[n->driver_count++] = d;
-}
-
-static void open_gateway(struct natd *n, const struct gateway_place *place, const char *name,
-			 int (*open)(struct portmap_driver **out,
-				     const struct gateway_place *place))
-{
-	struct portmap_driver *d;
-	int error = open(&d, place);
-
-	if (error)
-		log_warning("portmap", "%s cannot be tried: %s", name, strerror(-error));
-	else
-		keep_driver(n, d);
-}
-
-static void open_upnp(struct natd *n)
-{
-	struct upnp_driver_options options = {.ring = n->ring,
-					      .launcher = &n->upnp,
-					      .network = &n->network,
-					      .heard = &n->engine.heard};
-	struct portmap_driver *d = upnp_driver_new(&options);
-
-	if (d)
-		keep_driver(n, d);
-	else
-		log_warning("portmap", "UPnP cannot be tried: out of memory");
-}
-
-static void open_drivers(struct natd *n)
-{
-	const struct network *net = &n->network;
-	struct gateway_place place = {.ring = n->ring, .heard = &n->engine.heard};
-
-	if (net->gateway4.len > 0) {
-		place.gateway = net->gateway4;
-		place.source = net->source4;
-		place.interface = net->index;
-		if (n->config.pcp)
-			open_gateway(n, &place, "PCP", driver_pcp_open);
-		if (n->config.natpmp)
-			open_gateway(n, &place, "NAT-PMP", driver_natpmp_open);
-	}
-	if (net->gateway6.len > 0 && n->config.pcp) {
-		place.gateway = net->gateway6;
-		place.source = net->source6;
-		place.interface = net->index6;
-		open_gateway(n, &place, "PCP over IPv6", driver_pcp_open);
-	}
-	if (n->config.upnp && n->upnp.fd >= 0)
-		open_upnp(n);
-}
-
-static void announced(struct announce_listener *l, enum portmap_family family, const uint8_t *in,
-		      size_t len)
-{
-	struct natd *n = container(l, struct natd, announce);
-
-	for (size_t i = 0; i < n->driver_count && n->stage == NATD_HERE; i++) {
-		struct portmap_driver *d = n->drivers[i];
-
-		if (!d->families[family])
-			continue;
-		if (d->protocol == PORTMAP_PCP)
-			driver_pcp_announced(d, in, len);
-		else if (d->protocol == PORTMAP_NATPMP)
-			driver_natpmp_announced(d, in, len);
-	}
-}
-
-static void listen_to_announcements(struct natd *n)
-{
-	int error;
-
-	n->announce = (struct announce_listener){.ring = n->ring,
-						 .interface4 = n->network.index,
-						 .interface6 = n->network.index6,
-						 .gateway4 = n->network.gateway4,
-						 .gateway6 = n->network.gateway6,
-						 .heard = announced};
-	error = announce_listener_start(&n->announce);
-	n->announcing = true;
-	if (error)
-		log_warning("portmap",
-			    "announcements of gateways (UDP %u) cannot be heard: %s; restarts are "
-			    "noticed later",
-			    ANNOUNCE_PORT, strerror(-error));
-}
-
 /* ---- networks ---- */
 
 static void tell_network(struct natd *n)
@@ -217,29 +119,10 @@ static void enter(struct natd *n)
 		source[PORTMAP_IPV4] = n->network.source4;
 	if (n->network.gateway6.len > 0)
 		source[PORTMAP_IPV6] = n->network.source6;
-	open_drivers(n);
-	listen_to_announcements(n);
+	natd_open_drivers(n);
 	portmap_engine_enter(&n->engine, source, n->drivers, n->driver_count);
 	outside_ask(n->outside);
 	natd_judge(n);
-}
-
-static void close_drivers(struct natd *n)
-{
-	n->stage = NATD_CLOSING;
-	n->close_ms = natd_now_ms() + NATD_CLOSE_MS;
-	n->stopped_drivers = 0;
-	for (size_t i = 0; i < n->driver_count; i++)
-		n->drivers[i]->stop(n->drivers[i]);
-	ring_timer_set(n->ring, &n->progress, 0);
-}
-
-static void driver_stopped(struct portmap_driver *d)
-{
-	struct natd *n = container(d->heard, struct natd, engine.heard);
-
-	n->stopped_drivers++;
-	ring_timer_set(n->ring, &n->progress, 0);
 }
 
 /* Not from inside a driver's call: what follows stops them. */
@@ -262,21 +145,6 @@ static bool all_ended(struct natd *n)
 	return ended;
 }
 
-static void release_drivers(struct natd *n)
-{
-	for (size_t i = 0; i < n->driver_count; i++)
-		n->drivers[i]->release(n->drivers[i]);
-	n->driver_count = 0;
-}
-
-/* None of them waits for anybody, so this is a bug of theirs; it shall not stop the rest. */
-static void give_up_drivers(struct natd *n)
-{
-	log_error("portmap", "a protocol's driver does not stop: it is left behind");
-	n->driver_count = n->stopped_drivers = 0;
-	n->announcing = false;
-}
-
 /* The next thing on the way to a new network or to the end; comes again while something is not
  * ready. */
 static void progress(struct timer *t, uint64_t ring_now_ms)
@@ -284,18 +152,12 @@ static void progress(struct timer *t, uint64_t ring_now_ms)
 	struct natd *n = container(t, struct natd, progress);
 
 	if (n->stage == NATD_LEAVING && n->engine.mode == ENGINE_AWAY)
-		close_drivers(n);
+		natd_close_drivers(n);
 	if (n->stage == NATD_CLOSING) {
-		bool quiet = !n->announcing || announce_listener_stop(&n->announce);
-
-		if (!quiet || n->stopped_drivers < n->driver_count) {
+		if (!natd_drivers_closed(n)) {
 			ring_timer_set(n->ring, &n->progress, PROGRESS_MS);
-			if (natd_now_ms() >= n->close_ms)
-				give_up_drivers(n);
 			return;
 		}
-		n->announcing = false;
-		release_drivers(n);
 		n->stage = NATD_AWAY;
 		if (!n->stopping) {
 			enter(n);
@@ -311,7 +173,7 @@ static void progress(struct timer *t, uint64_t ring_now_ms)
 		ring_timer_set(n->ring, &n->progress, PROGRESS_MS);
 }
 
-static void leave(struct natd *n, bool goodbye, const char *why)
+static void leave(struct natd *n, bool goodbye, const bool keep[PORTMAP_FAMILIES], const char *why)
 {
 	if (n->stage == NATD_AWAY) {
 		if (n->stopping)
@@ -324,17 +186,21 @@ static void leave(struct natd *n, bool goodbye, const char *why)
 		return; /* on its way; it looks at the network again in the end */
 	n->stage = NATD_LEAVING;
 	verify_forget(n->verify);
-	outside_forget(n->outside);
-	portmap_engine_leave(&n->engine, goodbye, why);
+	if (!keep[PORTMAP_IPV4])
+		outside_forget(n->outside);
+	portmap_engine_leave(&n->engine, goodbye, keep, why);
 }
 
+/* What is mapped over a family that did not change stays. */
 static void network_changed(struct network_watch *w)
 {
 	struct natd *n = container(w, struct natd, watch);
-	bool reachable = network_still_there(w, &n->network);
+	bool keep[PORTMAP_FAMILIES];
 
+	for (unsigned f = 0; f < PORTMAP_FAMILIES; f++)
+		keep[f] = network_same_family(&w->now, &n->network, f == PORTMAP_IPV6);
 	if (!n->stopping)
-		leave(n, reachable, "the network changed");
+		leave(n, network_still_there(w, &n->network), keep, "the network changed");
 }
 
 /* ---- what the engine tells ---- */
@@ -475,7 +341,7 @@ bool natd_reconfigure(struct natd *n, struct natd_config *config, char *why, siz
 	network_watch_pin(&n->watch, n->config.interface);
 	outside_configure(n->outside);
 	if (protocols)
-		leave(n, true, "the configuration changed");
+		leave(n, true, nothing, "the configuration changed");
 	if (natd_config_needs_restart(&old, config)) {
 		snprintf(why, why_size,
 			 "socket, state_dir, hook, user and engine change with a restart only");
@@ -490,7 +356,7 @@ void natd_stop(struct natd *n)
 	if (n->stopping)
 		return;
 	n->stopping = true;
-	leave(n, true, "natd is stopping");
+	leave(n, true, nothing, "natd is stopping");
 }
 
 void natd_close(struct natd *n)

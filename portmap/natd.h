@@ -81,6 +81,12 @@ void natd_stop(struct natd *n);
 void natd_close(struct natd *n);
 void natd_log_status(const struct natd *n);
 
+/* natd_drivers.c: those of n->network; all of them stop; true when they have (or are given up), and
+ * else to be asked again: n->progress is set when one has. */
+void natd_open_drivers(struct natd *n);
+void natd_close_drivers(struct natd *n);
+bool natd_drivers_closed(struct natd *n) MUST_CHECK;
+
 /* What is known of NATs has changed, perhaps. */
 void natd_judge(struct natd *n);
 /* Milliseconds of CLOCK_BOOTTIME. */

@@ -141,12 +141,19 @@ static bool same_address(const struct addr *a, const struct addr *b)
 	return a->len == b->len && (a->len == 0 || addr_equal(a, b));
 }
 
+bool network_same_family(const struct network *a, const struct network *b, bool v6)
+{
+	if (v6)
+		return a->index6 == b->index6 && same_address(&a->gateway6, &b->gateway6) &&
+		       same_address(&a->source6, &b->source6);
+	return a->index == b->index && a->prefix4 == b->prefix4 &&
+	       same_address(&a->gateway4, &b->gateway4) && same_address(&a->source4, &b->source4);
+}
+
 static bool same_network(const struct network *a, const struct network *b)
 {
-	return a->up == b->up && a->index == b->index && a->index6 == b->index6 &&
-	       a->prefix4 == b->prefix4 && same_address(&a->gateway4, &b->gateway4) &&
-	       same_address(&a->source4, &b->source4) && same_address(&a->gateway6, &b->gateway6) &&
-	       same_address(&a->source6, &b->source6);
+	return a->up == b->up && network_same_family(a, b, false) &&
+	       network_same_family(a, b, true);
 }
 
 static void settled(struct timer *t, uint64_t now_ms)

@@ -51,6 +51,8 @@ bool network_watch_stop(struct network_watch *w);
 /* Another interface (borrowed), or NULL, counts from now on. */
 void network_watch_pin(struct network_watch *w, const char *interface);
 
+/* Gateway, interface and our own address are the same over IPv4 (v6: IPv6). */
+bool network_same_family(const struct network *a, const struct network *b, bool v6);
 /* The gateway of n can still be reached as it could: its interface is up and has our address. */
 bool network_still_there(const struct network_watch *w, const struct network *n);
 

@@ -119,9 +119,16 @@ uint64_t paths_next(const struct portmap_engine *e)
 enum path_choice paths_choose(struct portmap_engine *e, const struct portmap_mapping *m,
 			      uint64_t now_ms, enum portmap_protocol *out, uint64_t *again_ms)
 {
+	enum path_state own = e->paths[m->protocol][m->want.family].state;
 	bool undecided = false;
 
 	*again_ms = MAPPING_NEVER;
+	if (m->kept && own == PATH_PROBING)
+		return CHOICE_LATER;
+	if (m->kept && own == PATH_THERE && !(m->tried & 1u << m->protocol)) {
+		*out = m->protocol;
+		return CHOICE_PATH;
+	}
 	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) {
 		const struct portmap_path *path = &e->paths[p][m->want.family];
 

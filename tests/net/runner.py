@@ -196,7 +196,7 @@ def main():
     if options.list:
         print(*(name for name, _ in found), sep="\n")
         return 0
-    missing = [p for p in ("postern-relayd", "postern-agent", "postern")
+    missing = [p for p in ("postern-relayd", "postern-agent", "postern-natd", "postern")
                if not os.access(os.path.join(options.build, p), os.X_OK)]
     if missing:
         print(f"{options.build} has no {', '.join(missing)}; run 'make' first", file=sys.stderr)

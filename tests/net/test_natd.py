@@ -189,3 +189,22 @@ def test_natd_opens_pinholes(lab):
         client = socket.create_connection(("2001:db8:77::2", 443), 10)
     with client, listener, listener.accept()[0]:
         natd.wait_state("verified", family="ipv6")
+
+
+def test_natd_keeps_ipv4_when_only_ipv6_changes(lab):
+    gateway, host, _server = home(lab)
+    natd = Natd(host, "--map", "tcp:443")
+    natd.wait_state("mapped")
+    before = natd.mapping()["id"], natd.call("status")["counts"]
+    for machine, dev, address in ((gateway.router, "lan0", "2001:db8:77::1/64"),
+                                  (host, "eth0", "2001:db8:77::2/64")):
+        machine.ip("addr", "add", address, "dev", dev, "nodad")
+    host.ip("route", "add", "default", "via", "2001:db8:77::1")
+    wait_until("the network with IPv6",
+               lambda: natd.call("status")["network"].get("gateway6") == "2001:db8:77::1")
+    wait_until("it is held anew", lambda: natd.mapping().get("by") == "PCP")
+    after = natd.mapping()["id"], natd.call("status")["counts"]
+    assert before[0] == after[0] and after[1]["deletions"] == 0, (before, after)
+    changes = [e for e in natd.call("events")["events"]
+               if e["kind"] == "mapping" and e["family"] == "ipv4"]
+    assert [e["state"] for e in changes] == ["mapped"], changes

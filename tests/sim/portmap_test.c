@@ -30,6 +30,8 @@
 
 /* ---- a gateway: one table, whatever the protocol ---- */
 
+static const bool nothing[PORTMAP_FAMILIES], ipv4_only[PORTMAP_FAMILIES] = {true, false};
+
 struct entry {
 	bool used;
 	enum portmap_transport transport;
@@ -575,7 +577,7 @@ static void a_permanent_mapping_is_looked_at(void **state)
 	pass(w, RECHECK_MS + 5 * SECONDS);
 	assert_int_equal(entries(w, OURS), 1);
 	assert_state(w, MAPPING_MAPPED);
-	portmap_engine_leave(&w->engine, true, "stopping");
+	portmap_engine_leave(&w->engine, true, nothing, "stopping");
 	pass(w, SECONDS);
 	assert_int_equal(entries(w, OURS), 0);
 	world_free(w);
@@ -635,7 +637,7 @@ static void a_port_that_somebody_took_meanwhile_is_theirs(void **state)
 	pass(w, 2 * SECONDS);
 	assert_state(w, MAPPING_CONFLICTING);
 	assert_int_equal(entries(w, SOMEBODY), 1);
-	portmap_engine_leave(&w->engine, true, "stopping");
+	portmap_engine_leave(&w->engine, true, nothing, "stopping");
 	pass(w, 5 * SECONDS);
 	assert_int_equal(entries(w, SOMEBODY), 1);
 	world_free(w);
@@ -660,7 +662,7 @@ static void another_protocol_takes_over(void **state)
 	assert_int_equal(first(w)->protocol, PORTMAP_NATPMP);
 	assert_int_equal(entries(w, OURS), 1);
 	assert_int_equal(w->fakes[PORTMAP_PCP].unmaps, 0);
-	portmap_engine_leave(&w->engine, true, "stopping");
+	portmap_engine_leave(&w->engine, true, nothing, "stopping");
 	pass(w, SECONDS);
 	assert_int_equal(entries(w, OURS), 0);
 	assert_int_equal(w->left, 1);
@@ -838,7 +840,7 @@ static void leaving_deletes_also_what_was_only_asked_for(void **state)
 	pass(w, 40); /* there, and asked */
 	assert_int_equal(first(w)->step, MAPPING_ASKING);
 	add_entry(w, PORTMAP_TCP, PORTMAP_IPV4, 443, OURS)->internal = 443; /* granted, not heard */
-	portmap_engine_leave(&w->engine, true, "stopping");
+	portmap_engine_leave(&w->engine, true, nothing, "stopping");
 	pass(w, SECONDS);
 	assert_int_equal(w->left, 1);
 	assert_int_equal(entries(w, OURS), 0);
@@ -852,7 +854,7 @@ static void leaving_ends_in_time(void **state)
 	pass(w, SECONDS);
 	w->fakes[PORTMAP_PCP].there = false;
 	w->fakes[PORTMAP_PCP].silence_ms = 100000;
-	portmap_engine_leave(&w->engine, true, "stopping");
+	portmap_engine_leave(&w->engine, true, nothing, "stopping");
 	pass(w, PORTMAP_LEAVE_MS - 1);
 	assert_int_equal(w->left, 0);
 	pass(w, 1);
@@ -865,7 +867,7 @@ static void a_new_network_begins_anew(void **state)
 	struct world *w = home(true, false, false);
 
 	pass(w, SECONDS);
-	portmap_engine_leave(&w->engine, false, "the network changed");
+	portmap_engine_leave(&w->engine, false, nothing, "the network changed");
 	assert_int_equal(w->left, 1);
 	assert_state(w, MAPPING_REQUESTED);
 	assert_int_equal(w->wake_ms, MAPPING_NEVER);
@@ -880,6 +882,39 @@ static void a_new_network_begins_anew(void **state)
 	world_free(w);
 }
 
+static void what_the_change_does_not_touch_stays(void **state)
+{
+	struct world *w = home(false, true, true);
+
+	pass(w, SECONDS);
+	portmap_engine_verified(&w->engine, first(w)->id, "it came in");
+	assert_int_equal(first(w)->protocol, PORTMAP_NATPMP);
+	w->fakes[PORTMAP_PCP].there = true; /* a better one is here by then */
+	unsigned changes = w->changes;
+	portmap_engine_leave(&w->engine, true, ipv4_only, "the network changed");
+	assert_int_equal(w->left, 1);
+	assert_int_equal(entries(w, OURS), 1);
+	memset(w->messages, 0, sizeof w->messages);
+	enter(w);
+	pass(w, SECONDS);
+	assert_state(w, MAPPING_VERIFIED);
+	assert_int_equal(w->changes, changes);
+	assert_int_equal(w->fakes[PORTMAP_NATPMP].maps, 2);
+	assert_int_equal(w->fakes[PORTMAP_NATPMP].unmaps + w->fakes[PORTMAP_PCP].maps, 0);
+	/* And when its protocol has gone meanwhile, another one takes over. */
+	portmap_engine_leave(&w->engine, true, ipv4_only, "the network changed");
+	memset(w->messages, 0, sizeof w->messages);
+	w->fakes[PORTMAP_NATPMP].there = false;
+	enter(w);
+	pass(w, 5 * SECONDS);
+	assert_state(w, MAPPING_MAPPED);
+	assert_int_equal(first(w)->protocol, PORTMAP_PCP);
+	portmap_engine_leave(&w->engine, true, nothing, "stopping");
+	pass(w, SECONDS);
+	assert_int_equal(entries(w, OURS), 0);
+	world_free(w);
+}
+
 static void a_pinhole_needs_a_network_that_has_ipv6(void **state)
 {
 	struct world *w = world_new(7);
@@ -891,7 +926,7 @@ static void a_pinhole_needs_a_network_that_has_ipv6(void **state)
 	enter(w);
 	pass(w, SECONDS);
 	assert_state(w, MAPPING_UNSUPPORTED);
-	portmap_engine_leave(&w->engine, false, "the network changed");
+	portmap_engine_leave(&w->engine, false, nothing, "the network changed");
 	memset(w->messages, 0, sizeof w->messages);
 	w->fakes[PORTMAP_UPNP].driver.families[PORTMAP_IPV6] = true;
 	enter(w);
@@ -983,7 +1018,7 @@ static void run_years(uint64_t seed)
 	assert_int_equal(entries(w, OURS), 6);
 	for (const struct portmap_mapping *m = w->engine.mappings; m; m = m->next)
 		assert_string_equal(mapping_state_name(m->state), "mapped");
-	portmap_engine_leave(&w->engine, true, "stopping");
+	portmap_engine_leave(&w->engine, true, nothing, "stopping");
 	pass(w, PORTMAP_LEAVE_MS);
 	assert_int_equal(w->left, 1);
 	assert_int_equal(entries(w, OURS), 0);
@@ -1030,6 +1065,7 @@ int main(void)
 		cmocka_unit_test(leaving_deletes_also_what_was_only_asked_for),
 		cmocka_unit_test(leaving_ends_in_time),
 		cmocka_unit_test(a_new_network_begins_anew),
+		cmocka_unit_test(what_the_change_does_not_touch_stays),
 		cmocka_unit_test(a_pinhole_needs_a_network_that_has_ipv6),
 		cmocka_unit_test(whatever_befalls_it_heals_and_leaves_nothing),
 	};

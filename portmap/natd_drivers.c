@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* natd_drivers: the protocols' drivers of one network, from their opening to their end. */
+#include <string.h>
+
+#include "core/container.h"
+#include "core/log.h"
+#include "natpmp/driver_natpmp.h"
+#include "natpmp/driver_pcp.h"
+#include "portmap/natd.h"
+#include "upnp/driver.h"
+
+/* ---- opening ---- */
+
+static void driver_stopped(struct portmap_driver *d)
+{
+	struct natd *n = container(d->heard, struct natd, engine.heard);
+
+	n->stopped_drivers++;
+	ring_timer_set(n->ring, &n->progress, 0);
+}
+
+static void keep_driver(struct natd *n, struct portmap_driver *d)
+{
+	d->stopped = driver_stopped;
+	n->drivers[n->driver_count++] = d;
+}
+
+static void open_gateway(struct natd *n, const struct gateway_place *place, const char *name,
+			 int (*open)(struct portmap_driver **out,
+				     const struct gateway_place *place))
+{
+	struct portmap_driver *d;
+	int error = open(&d, place);
+
+	if (error)
+		log_warning("portmap", "%s cannot be tried: %s", name, strerror(-error));
+	else
+		keep_driver(n, d);
+}
+
+static void open_upnp(struct natd *n)
+{
+	struct upnp_driver_options options = {.ring = n->ring,
+					      .launcher = &n->upnp,
+					      .network = &n->network,
+					      .heard = &n->engine.heard};
+	struct portmap_driver *d = upnp_driver_new(&options);
+
+	if (d)
+		keep_driver(n, d);
+	else
+		log_warning("portmap", "UPnP cannot be tried: out of memory");
+}
+
+static void announced(struct announce_listener *l, enum portmap_family family, const uint8_t *in,
+		      size_t len)
+{
+	struct natd *n = container(l, struct natd, announce);
+
+	for (size_t i = 0; i < n->driver_count && n->stage == NATD_HERE; i++) {
+		struct portmap_driver *d = n->drivers[i];
+
+		if (!d->families[family])
+			continue;
+		if (d->protocol == PORTMAP_PCP)
+			driver_pcp_announced(d, in, len);
+		else if (d->protocol == PORTMAP_NATPMP)
+			driver_natpmp_announced(d, in, len);
+	}
+}
+
+static void listen_to_announcements(struct natd *n)
+{
+	int error;
+
+	n->announce = (struct announce_listener){.ring = n->ring,
+						 .interface4 = n->network.index,
+						 .interface6 = n->network.index6,
+						 .gateway4 = n->network.gateway4,
+						 .gateway6 = n->network.gateway6,
+						 .heard = announced};
+	error = announce_listener_start(&n->announce);
+	n->announcing = true;
+	if (error)
+		log_warning("portmap",
+			    "announcements of gateways (UDP %u) cannot be heard: %s; restarts are "
+			    "noticed later",
+			    ANNOUNCE_PORT, strerror(-error));
+}
+
+void natd_open_drivers(struct natd *n)
+{
+	const struct network *net = &n->network;
+	struct gateway_place place = {.ring = n->ring, .heard = &n->engine.heard};
+
+	if (net->gateway4.len > 0) {
+		place.gateway = net->gateway4;
+		place.source = net->source4;
+		place.interface = net->index;
+		if (n->config.pcp)
+			open_gateway(n, &place, "PCP", driver_pcp_open);
+		if (n->config.natpmp)
+			open_gateway(n, &place, "NAT-PMP", driver_natpmp_open);
+	}
+	if (net->gateway6.len > 0 && n->config.pcp) {
+		place.gateway = net->gateway6;
+		place.source = net->source6;
+		place.interface = net->index6;
+		open_gateway(n, &place, "PCP over IPv6", driver_pcp_open);
+	}
+	if (n->config.upnp && n->upnp.fd >= 0)
+		open_upnp(n);
+	listen_to_announcements(n);
+}
+
+/* ---- closing ---- */
+
+void natd_close_drivers(struct natd *n)
+{
+	n->stage = NATD_CLOSING;
+	n->close_ms = natd_now_ms() + NATD_CLOSE_MS;
+	n->stopped_drivers = 0;
+	for (size_t i = 0; i < n->driver_count; i++)
+		n->drivers[i]->stop(n->drivers[i]);
+	ring_timer_set(n->ring, &n->progress, 0);
+}
+
+static void release_drivers(struct natd *n)
+{
+	for (size_t i = 0; i < n->driver_count; i++)
+		n->drivers[i]->release(n->drivers[i]);
+	n->driver_count = 0;
+}
+
+/* None of them waits for anybody, so this is a bug of theirs; it shall not stop the rest. */
+static void give_up_drivers(struct natd *n)
+{
+	log_error("portmap", "a protocol's driver does not stop: it is left behind");
+	n->driver_count = n->stopped_drivers = 0;
+	n->announcing = false;
+}
+
+bool natd_drivers_closed(struct natd *n)
+{
+	bool quiet = !n->announcing || announce_listener_stop(&n->announce);
+
+	if (quiet && n->stopped_drivers == n->driver_count) {
+		n->announcing = false;
+		release_drivers(n);
+		return true;
+	}
+	if (natd_now_ms() < n->close_ms)
+		return false;
+	give_up_drivers(n);
+	return true;
+}
