@@ -12,6 +12,7 @@
 #include "agent/control.h"
 #include "agent/entrance.h"
 #include "agent/link.h"
+#include "agent/nat.h"
 #include "agent/self.h"
 #include "agent/session.h"
 #include "core/log.h"
@@ -181,6 +182,7 @@ void agent_stop(struct agent *a)
 		a->on_stop(a);
 	entrances_close(a->entrances);
 	agent_control_stop(a->control);
+	agent_nat_stop(a);
 	for (struct agent_session *s = a->sessions; s; s = next) {
 		next = s->next;
 		s->stop(s, REASON_SHUTDOWN, "this agent is shutting down");

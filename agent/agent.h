@@ -9,6 +9,8 @@
  *      ▲                                ▲
  *   local listeners (entrance.c)        └ a target, a local client, or for consoles agent/control.c
  *
+ * What the NAT helper on this host tells comes in beside (agent/nat.c); peers hear of it.
+ *
  * The configuration may be replaced while it runs (agent/apply.c): nothing points into it but
  * agent.config.
  *
@@ -25,6 +27,8 @@
 #include "agent/revoked.h"
 #include "core/buffers.h"
 #include "core/engine/identity.h"
+#include "core/engine/nat_view.h"
+#include "core/feed.h"
 #include "core/resolve.h"
 #include "core/ring.h"
 
@@ -61,6 +65,12 @@ struct agent {
 
 	struct entrances *entrances; /* NULL: none, ever */
 	struct control *control;     /* NULL: nobody may ask for it */
+	struct {
+		bool following;
+		struct feed feed;
+		struct nat_view view;
+		char socket[108]; /* natd's, as it was at the start */
+	} nat;
 
 	struct agent_session *sessions;
 	size_t session_count, control_count; /* the second: of those, consoles' */

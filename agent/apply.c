@@ -106,6 +106,8 @@ static json_t *restart(const struct control *ctl, const struct proposal *p)
 		json_array_append_new(list, json_string("engine"));
 	if (!text_equal(now->state_dir, p->config->state_dir))
 		json_array_append_new(list, json_string("state_dir"));
+	if (!text_equal(now->nat.socket, p->config->nat.socket))
+		json_array_append_new(list, json_string("nat.socket"));
 	return list;
 }
 

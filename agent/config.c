@@ -116,8 +116,8 @@ static const char *proxy_problem(const char *url)
 	return NULL;
 }
 
-static void check_directory(struct conf_errors *e, const struct conf_node *at, const char *path,
-			    const void *value)
+static void check_path(struct conf_errors *e, const struct conf_node *at, const char *path,
+		       const void *value)
 {
 	char shown[CONF_QUOTE_BYTES];
 
@@ -329,6 +329,22 @@ static const struct conf_field socks5_fields[] = {
 	{.key = NULL},
 };
 
+static const struct conf_field nat_fields[] = {
+	{.key = "socket",
+	 .type = CONF_STRING,
+	 .offset = AT(agent_config, nat.socket) - AT(agent_config, nat),
+	 .min = 2,
+	 .max = 107, /* what sockaddr_un holds */
+	 .check = check_path,
+	 .help = "the path of postern-natd's Unix socket on this host"},
+	{.key = "share",
+	 .type = CONF_BOOL,
+	 .offset = AT(agent_config, nat.share) - AT(agent_config, nat),
+	 .initial = "true",
+	 .help = "whether agents that this one talks to are told where it can be reached"},
+	{.key = NULL},
+};
+
 #define NUMBER(k, t, member, least, most, value, text)                                             \
 	{                                                                                          \
 		.key = (k), .type = (t), .offset = AT(agent_config, member), .min = (least),       \
@@ -378,11 +394,16 @@ static const struct conf_field fields[] = {
 	 .offset = AT(agent_config, socks5),
 	 .fields = socks5_fields,
 	 .help = "a SOCKS5 server, where services are called SERVICE.AGENT.postern"},
+	{.key = "nat",
+	 .type = CONF_STRUCT,
+	 .offset = AT(agent_config, nat),
+	 .fields = nat_fields,
+	 .help = "the NAT helper on this host, and what is done with what it tells"},
 	{.key = "state_dir",
 	 .type = CONF_STRING,
 	 .offset = AT(agent_config, state_dir),
 	 .min = 1,
-	 .check = check_directory,
+	 .check = check_path,
 	 .help = "the directory that keeps what consoles apply; without the key nothing is "
 		 "written"},
 	{.key = "proxy",

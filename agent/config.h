@@ -41,6 +41,10 @@ struct agent_config {
 	struct {
 		struct addr listen; /* len 0: no SOCKS5 */
 	} socks5;
+	struct {
+		char *socket; /* where postern-natd listens; NULL: none */
+		bool share;   /* peers hear of its mappings */
+	} nat;
 	char *state_dir;       /* keeps what consoles apply; NULL: nothing is ever written */
 	char *proxy;	       /* http://[user:password@]host:port; else HTTPS_PROXY */
 	uint64_t warm_legs;    /* idle legs kept at each relay; 2 */

@@ -12,6 +12,7 @@
 #include "agent/agent.h"
 #include "agent/control.h"
 #include "agent/entrance.h"
+#include "agent/nat.h"
 #include "agent/state.h"
 #include "core/isolation.h"
 #include "core/journal.h"
@@ -152,11 +153,15 @@ static int run(struct program *p, struct beginning *b)
 	open_entrances(&p->agent);
 	if (!agent_control_open(&p->agent, b->document, b->state, &b->overrides))
 		die("out of memory");
+	error = agent_nat_open(&p->agent);
+	if (error < 0)
+		die("nat.socket: %s cannot be followed: %s", config->nat.socket, strerror(-error));
 	isolate(p);
 
 	p->signal_op.done = signalled;
 	agent_hold(&p->agent);
 	watch_signals(p);
+	agent_nat_follow(&p->agent);
 	agent_start(&p->agent);
 	notify_ready();
 	log_notice("agent", "ready name=%s engine=%s", config->name,

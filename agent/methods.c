@@ -40,11 +40,15 @@ static json_t *links_json(const struct agent *a)
 
 static json_t *session_json(const struct agent_session *s)
 {
-	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I}", "session",
-			 (json_int_t)s->number, "role", agent_session_role(s), "peer", s->peer,
-			 "service", s->service, "relay", s->relay, "open", s->opened, "up",
-			 (json_int_t)s->stream.up.bytes, "down", (json_int_t)s->stream.down.bytes,
-			 "ms", (json_int_t)(ring_now_ms(s->agent->ring) - s->started_ms));
+	json_t *out =
+		json_pack("{s:I, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I}", "session",
+			  (json_int_t)s->number, "role", agent_session_role(s), "peer", s->peer,
+			  "service", s->service, "relay", s->relay, "open", s->opened, "up",
+			  (json_int_t)s->stream.up.bytes, "down", (json_int_t)s->stream.down.bytes,
+			  "ms", (json_int_t)(ring_now_ms(s->agent->ring) - s->started_ms));
+	if (s->candidates)
+		json_object_set_new(out, "candidates", candidates_json(s->candidates));
+	return out;
 }
 
 /* The newest come first. */
@@ -88,6 +92,8 @@ static void status_run(struct call *c)
 			   (json_int_t)a->totals.sessions, "failed_total",
 			   (json_int_t)a->totals.failed, "up_total", (json_int_t)up, "down_total",
 			   (json_int_t)down, "links", links_json(a), "sessions", sessions_json(a));
+	if (a->nat.socket[0])
+		json_object_set_new(result, "nat", nat_view_json(&a->nat.view));
 	if (due != UINT64_MAX)
 		json_object_set_new(result, "unconfirmed_ms",
 				    json_integer((json_int_t)(due > now_ms ? due - now_ms : 0)));
@@ -109,7 +115,9 @@ const struct method agent_methods[] = {
 	 .result = "{agent, version, engine, uptime_ms, revision, certificate_expires, revoked, "
 		   "sessions_open, sessions_total, failed_total, up_total, down_total, links: "
 		   "[{relay, state, warm_legs, legs, up_ms?, why?}], sessions: [{session, role, "
-		   "peer, service, relay, open, up, down, ms}], unconfirmed_ms?}"},
+		   "peer, service, relay, open, up, down, ms, candidates?}], nat?: {connected, "
+		   "external?, verdict, sentence?, advice?, mappings: [{protocol, family, port, "
+		   "external?, state}], more?}, unconfirmed_ms?}"},
 	{.name = "events",
 	 .level = CALLER_READ,
 	 .run = events_run,

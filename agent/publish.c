@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "agent/control.h"
+#include "agent/nat.h"
 #include "agent/session.h"
 #include "core/log.h"
 #include "core/parse/proxy.h"
@@ -169,9 +170,20 @@ static void target_failed(struct offer *o, const struct connector_result *r)
 		reject(o, reason, text);
 }
 
+/* Consoles and those who are refused are told no candidates. */
+static bool say_ok(struct offer *o)
+{
+	struct wire_message ok = {.type = WIRE_RESULT, .result.text = wire_text("")};
+	struct candidates own = {.count = 0};
+
+	if (!o->session.control)
+		agent_nat_candidates(o->session.agent, &own);
+	ok.result.candidates = candidates_wire(&own);
+	return stream_say(&o->session.stream, &ok);
+}
+
 static void target_connected(void *owner, const struct connector_result *r)
 {
-	const struct wire_message ok = {.type = WIRE_RESULT, .result.text = wire_text("")};
 	const struct connector_result cut = {.fd = -1, .error = "it closed at once"};
 	struct offer *o = owner;
 
@@ -185,7 +197,7 @@ static void target_connected(void *owner, const struct connector_result *r)
 		target_failed(o, &cut);
 	else if (o->public_kind)
 		accept_offer(o);
-	else if (stream_say(&o->session.stream, &ok))
+	else if (say_ok(o))
 		begin(o);
 }
 
@@ -296,6 +308,8 @@ static void stream_message(struct stream *st, const struct wire_message *m)
 	ring_timer_cancel(o->session.agent->ring, &o->deadline); /* the target has its own */
 	p = find(o->session.agent, wire_text(o->session.service));
 	reason = judge_request(o, m, p);
+	if (reason == REASON_OK)
+		agent_session_candidates(&o->session, &m->request.candidates);
 	if (reason != REASON_OK)
 		reject(o, reason, explain(o, reason));
 	else if (o->session.control)

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "agent/link.h"
+#include "agent/nat.h"
 #include "agent/session.h"
 #include "core/log.h"
 
@@ -137,10 +138,12 @@ static void deadline_fired(struct timer *t, uint64_t now_ms)
 static void stream_ready(struct stream *st)
 {
 	struct request *r = container(st, struct request, session.stream);
-	const struct wire_message m = {
+	struct wire_message m = {
 		.type = WIRE_REQUEST,
-		.request = {wire_text(r->session.service), wire_text(r->source)},
+		.request = {.service = wire_text(r->session.service),
+			    .source = wire_text(r->source)},
 	};
+	struct candidates own;
 	struct identity_peer peer;
 	char text[160];
 	enum reason reason =
@@ -152,8 +155,11 @@ static void stream_ready(struct stream *st)
 	} else if (peer.role != IDENTITY_AGENT || strcmp(peer.name, r->session.peer) != 0) {
 		snprintf(text, sizeof(text), "it is \"%s\"", peer.name);
 		fail(r, REASON_PEER_IDENTITY, text);
-	} else if (!stream_say(st, &m)) {
-		log_debug("session", "REQUEST could not be sent"); /* the stream's end follows */
+	} else {
+		agent_nat_candidates(r->session.agent, &own);
+		m.request.candidates = candidates_wire(&own);
+		if (!stream_say(st, &m)) /* the stream's end follows */
+			log_debug("session", "REQUEST could not be sent");
 	}
 }
 
@@ -182,6 +188,7 @@ static void stream_message(struct stream *st, const struct wire_message *m)
 		return;
 	}
 	if (m->result.reason == REASON_OK) {
+		agent_session_candidates(&r->session, &m->result.candidates);
 		begin(r);
 		return;
 	}

@@ -3,6 +3,7 @@
 #include "agent/session.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "agent/control.h"
 #include "core/log.h"
@@ -40,6 +41,8 @@ void agent_session_remove(struct agent_session *s)
 		s->next->prev = s->prev;
 	a->session_count--;
 	a->control_count -= s->control;
+	free(s->candidates);
+	s->candidates = NULL;
 	agent_drop(a);
 }
 
@@ -90,6 +93,21 @@ void agent_session_refused(const struct agent_session *s, enum reason reason, co
 	agent_event(s->agent, "session.refused", "{s:s, s:s, s:s, s:s, s:s}", "role",
 		    agent_session_role(s), "peer", s->peer, "service", s->service, "reason",
 		    reason_name(reason), "text", text[0] ? text : reason_sentence(reason));
+}
+
+void agent_session_candidates(struct agent_session *s, const struct wire_candidates *from)
+{
+	struct candidates taken;
+	char text[WIRE_CANDIDATES_MAX * (WIRE_ADDRESS_MAX + 1)];
+
+	candidates_take(from, &taken);
+	if (taken.count == 0 || s->candidates)
+		return;
+	s->candidates = malloc(sizeof(taken)); /* without memory there is one hint less */
+	if (s->candidates)
+		*s->candidates = taken;
+	candidates_text(&taken, text, sizeof(text));
+	log_info("session", "candidates id=%" PRIu64 " agent=%s %s", s->number, peer_text(s), text);
 }
 
 void agent_sessions_revoke(struct agent *a)

@@ -5,6 +5,7 @@
 #define POSTERN_AGENT_SESSION_H
 
 #include "agent/agent.h"
+#include "agent/candidates.h"
 #include "agent/connector.h"
 #include "agent/stream.h"
 #include "core/parse/wire.h"
@@ -19,6 +20,7 @@ struct agent_session {
 	char peer[WIRE_NAME_MAX + 1]; /* the other agent; "" for a public session */
 	char service[WIRE_NAME_MAX + 1];
 	char relay[ENDPOINT_TEXT_BYTES];
+	struct candidates *candidates; /* the peer's own word; NULL: none; owned */
 	/* Ends it at once; the reset reaches both sides. */
 	void (*stop)(struct agent_session *s, enum reason reason, const char *why);
 	/* A link is usable again; NULL when it does not wait for one. */
@@ -35,6 +37,9 @@ void agent_session_opened(struct agent_session *s);
 void agent_session_closed(struct agent_session *s);
 /* text may be "": the reason's sentence speaks then. */
 void agent_session_refused(const struct agent_session *s, enum reason reason, const char *text);
+
+/* Keeps and logs where the peer says that it can be reached. */
+void agent_session_candidates(struct agent_session *s, const struct wire_candidates *from);
 
 /* Ends the sessions of names that are revoked. */
 void agent_sessions_revoke(struct agent *a);

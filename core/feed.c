@@ -229,3 +229,13 @@ void feed_close(struct feed *f)
 	f->fd = -1;
 	f->ended(f);
 }
+
+void feed_free(struct feed *f)
+{
+	if (f->following)
+		lines_free(&f->lines);
+	else if (f->fd >= 0)
+		close(f->fd);
+	f->following = false;
+	f->fd = -1;
+}

@@ -41,5 +41,7 @@ int feed_start(struct feed *f, const char *path, const char *hello) MUST_CHECK;
 void feed_follow(struct feed *f, struct ring *ring);
 /* Once; without feed_follow() it ends at once. */
 void feed_close(struct feed *f);
+/* Once the ring is closed: ended() will not come. */
+void feed_free(struct feed *f);
 
 #endif

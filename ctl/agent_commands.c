@@ -6,6 +6,7 @@
 #include "ctl/door.h"
 #include "ctl/records.h"
 #include "ctl/show.h"
+#include "ctl/show_nat.h"
 
 static const struct option_row json_options[] = {
 	{"--json", NULL, false, "print JSON"},
@@ -49,6 +50,7 @@ static const struct show_column session_columns[] = {
 	{"UP", "up", SHOW_SIZE, NULL},
 	{"DOWN", "down", SHOW_SIZE, NULL},
 	{"FOR", "ms", SHOW_SPAN, NULL},
+	{"REACHABLE AT", "candidates", SHOW_LIST, NULL},
 	{NULL, NULL, SHOW_TEXT, NULL},
 };
 
@@ -64,7 +66,12 @@ static void print_table(const json_t *status, const char *key, const struct show
 
 static void print_status(const json_t *status)
 {
+	const json_t *nat = json_object_get(status, "nat");
+
 	show_keys(stdout, status, status_columns);
+	if (nat)
+		putchar('\n');
+	show_nat(nat);
 	print_table(status, "links", link_columns);
 	print_table(status, "sessions", session_columns);
 }

@@ -8,6 +8,7 @@
 #include "ctl/door.h"
 #include "ctl/records.h"
 #include "ctl/show.h"
+#include "ctl/show_nat.h"
 #include "ctl/units.h"
 
 static const struct option_row json_options[] = {
@@ -188,6 +189,7 @@ static void print_status(const json_t *status)
 		puts("STUN");
 		print_stun(stun);
 	}
+	show_nat(json_object_get(status, "nat"));
 	if (json_object_size(refused) > 0) {
 		puts("refused so far");
 		print_refusals(refused);

@@ -2,6 +2,7 @@
 /*
  * conf_fuzz: any bytes as a configuration, bound by both schemas. Something is wrong exactly when
  * errors tell; they are lines of printable text, bounded in number; a failure touches no output.
+ * links: relay/config_local.c
  * links: relay/config_stun.c
  * links: relay/config_policy.c relay/policy.c relay/policy_compile.c relay/policy_index.c
  * links: relay/policy_source.c relay/policy_time.c

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "core/parse/wire.h"
+#include "relay/config_local.h"
 #include "relay/config_policy.h"
 #include "relay/config_stun.h"
 
@@ -80,18 +81,6 @@ static void check_user(struct conf_errors *e, const struct conf_node *at, const 
 			return;
 		}
 	}
-}
-
-/* What is opened later must not depend on the directory that the relay was started in. */
-static void check_path(struct conf_errors *e, const struct conf_node *at, const char *path,
-		       const void *value)
-{
-	const char *file = *(char *const *)value;
-	char shown[CONF_QUOTE_BYTES];
-
-	if (file[0] != '/')
-		conf_error(e, at, path, "%s is not an absolute path; begin it with /",
-			   conf_quote(file, shown));
 }
 
 /* WELCOME carries the interval in seconds. */
@@ -206,46 +195,6 @@ static const struct conf_field site_fields[] = {
 	 .max = 65536,
 	 .initial = default_page,
 	 .help = "the HTML text that a browser gets for \"/\""},
-	{.key = NULL},
-};
-
-#define USER_ID_MAX	4294967294 /* -1 stands for no user */
-#define SOCKET_PATH_MAX 107	   /* what sockaddr_un holds */
-
-static const struct conf_field control_fields[] = {
-	{.key = "socket",
-	 .type = CONF_STRING,
-	 .offset = AT(relay_config, control.socket) - AT(relay_config, control),
-	 .min = 2,
-	 .max = SOCKET_PATH_MAX,
-	 .check = check_path,
-	 .help = "the path of a Unix socket for \"postern relay\" on this host"},
-	{.key = "admin",
-	 .type = CONF_LIST_OF,
-	 .offset = AT(relay_config, control.admin) - AT(relay_config, control),
-	 .item_type = CONF_UINT,
-	 .item_size = sizeof(uint64_t),
-	 .max = USER_ID_MAX,
-	 .max_items = 64,
-	 .help = "the numbers of the users that may change things over the socket, besides root "
-		 "and the relay's own"},
-	{.key = "read",
-	 .type = CONF_LIST_OF,
-	 .offset = AT(relay_config, control.read) - AT(relay_config, control),
-	 .item_type = CONF_UINT,
-	 .item_size = sizeof(uint64_t),
-	 .max = USER_ID_MAX,
-	 .max_items = 64,
-	 .help = "the numbers of the users that may only look"},
-	{.key = NULL},
-};
-
-static const struct conf_field metrics_fields[] = {
-	{.key = "listen",
-	 .type = CONF_ADDRESS,
-	 .offset = AT(relay_config, metrics.listen) - AT(relay_config, metrics),
-	 .required = true,
-	 .help = "the IP address and port to answer Prometheus on"},
 	{.key = NULL},
 };
 
@@ -374,18 +323,23 @@ static const struct conf_field fields[] = {
 	 .type = CONF_STRING,
 	 .offset = AT(relay_config, state_dir),
 	 .min = 1,
-	 .check = check_path,
+	 .check = config_check_path,
 	 .help = "the directory that keeps what was applied; without the key nothing is written"},
 	{.key = "control",
 	 .type = CONF_STRUCT,
 	 .offset = AT(relay_config, control),
-	 .fields = control_fields,
+	 .fields = config_control_fields,
 	 .help = "who may ask and change the relay on its own host"},
 	{.key = "metrics",
 	 .type = CONF_STRUCT,
 	 .offset = AT(relay_config, metrics),
-	 .fields = metrics_fields,
+	 .fields = config_metrics_fields,
 	 .help = "a listener for Prometheus, in plain HTTP"},
+	{.key = "nat",
+	 .type = CONF_STRUCT,
+	 .offset = AT(relay_config, nat),
+	 .fields = config_nat_fields,
+	 .help = "the NAT helper on this host"},
 	{.key = "stun",
 	 .type = CONF_STRUCT,
 	 .offset = AT(relay_config, stun),

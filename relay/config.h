@@ -76,6 +76,9 @@ struct relay_config {
 	struct {
 		struct addr listen; /* len 0: none */
 	} metrics;
+	struct {
+		char *socket; /* where postern-natd listens; NULL: none */
+	} nat;
 	struct relay_stun stun;
 	struct policy_conf policy_conf; /* keys groups, policy, grants, revoked */
 	uint64_t drain_ms;		/* how long SIGTERM lets sessions finish; 30s */

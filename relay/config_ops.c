@@ -75,6 +75,7 @@ json_t *control_needs_restart(const struct relay_config *was, const struct relay
 		{"limits.buffer_bytes", was->limits.buffer_bytes == is->limits.buffer_bytes},
 		{"metrics.listen", addr_same(&was->metrics.listen, &is->metrics.listen)},
 		{"control.socket", text_same(was->control.socket, is->control.socket)},
+		{"nat.socket", text_same(was->nat.socket, is->nat.socket)},
 		{"state_dir", text_same(was->state_dir, is->state_dir)},
 		{"user", text_same(was->user, is->user)},
 	};

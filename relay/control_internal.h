@@ -8,6 +8,7 @@
 #include "core/engine/records.h"
 #include "relay/control.h"
 #include "relay/keeper.h"
+#include "relay/nat.h"
 #include "relay/snapshot.h"
 
 struct control {
@@ -35,6 +36,7 @@ struct control {
 
 	struct local *local; /* the Unix socket, or NULL */
 	struct metrics *metrics;
+	struct nat nat; /* the NAT helper's view, where there is one */
 };
 
 /* Once changes is there. */

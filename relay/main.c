@@ -204,6 +204,7 @@ static void control_end(struct control *ctl)
 	ring_close(ctl->ring);
 	local_stop(ctl);
 	metrics_stop(ctl);
+	nat_free(&ctl->nat);
 	records_free(&ctl->events);
 	records_free(&ctl->audits);
 	changes_free(ctl->changes);
@@ -380,6 +381,11 @@ int main(int argc, char **argv)
 	if (snap->config.user && isolation_switch_user(snap->config.user) < 0)
 		die("cannot switch to user %s: %s", snap->config.user, strerror(errno));
 	isolation_drop_capabilities(&relay.isolation);
+	error = nat_open(&control.nat, snap->config.nat.socket);
+	if (error < 0)
+		die("nat.socket: %s cannot be followed: %s", snap->config.nat.socket,
+		    strerror(-error));
+	nat_follow(&control.nat, &control);
 	isolation_landlock(0, &relay.isolation);
 	status = run(&control);
 	control_end(&control);

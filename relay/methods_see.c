@@ -88,6 +88,8 @@ static void status_run(struct call *c)
 				    json_integer((json_int_t)(due > now ? due - now : 0)));
 	}
 	json_object_set_new(result, "stun", stun_state(&ctl->current->doors, &t));
+	if (ctl->nat.socket[0])
+		json_object_set_new(result, "nat", nat_view_json(&ctl->nat.view));
 	json_object_set_new(result, "certificate_expires",
 			    json_integer((json_int_t)identity_not_after(ctl->current->identity)));
 	call_answer(c, result);
@@ -172,8 +174,10 @@ const struct method methods_see[] = {
 	 .help = "the relay in one object: counts, limits, what the kernel enforces",
 	 .result = "{relay, version, engine, revision, draining, listen, threads, links, legs, "
 		   "sessions, sessions_total, connections, accepted_total, bytes_total, refused, "
-		   "isolation, stun: {listen_udp, listen_tcp, udp, tcp}, certificate_expires, "
-		   "unconfirmed_ms?}"},
+		   "isolation, stun: {listen_udp, listen_tcp, udp, tcp}, nat?: {connected, "
+		   "external?, "
+		   "verdict, sentence?, advice?, mappings: [{protocol, family, port, external?, "
+		   "state}], more?}, certificate_expires, unconfirmed_ms?}"},
 	{.name = "agents",
 	 .level = CALLER_READ,
 	 .run = agents_run,

@@ -74,6 +74,7 @@ static char *page(struct control *ctl, size_t *len)
 		.revision = changes_revision(ctl->changes),
 		.certificate_expires = (uint64_t)identity_not_after(ctl->current->identity),
 		.draining = ctl->relay->draining,
+		.nat_connected = ctl->nat.view.connected,
 		.connections = t.connections,
 		.connection_limit = ctl->relay->connection_limit,
 		.sessions = t.sessions,

@@ -57,6 +57,8 @@ char *metrics_text(const struct metrics_values *v, size_t *len)
 		{"accepted_total", "counter", "Connections accepted", v->accepted},
 		{"bytes_total", "counter", "Bytes copied between legs, both ways", v->bytes},
 		{"draining", "gauge", "1 while no new work is taken", v->draining},
+		{"nat_connected", "gauge", "1 while the NAT helper on this host tells its state",
+		 v->nat_connected},
 		{"config_revision", "gauge", "The configuration in force", v->revision},
 		{"certificate_expiry_seconds", "gauge",
 		 "When the relay's certificate expires, in seconds of the epoch",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * conf_json, conf_diff: documents to trees and back, as YAML, what differs, and without secrets.
+ * links: relay/config_local.c
  * links: relay/config_stun.c
  * links: core/conf_json.c core/conf_diff.c core/conf_yaml.c core/conf.c core/conf_bind.c
  * links: core/conf_check.c core/conf_error.c core/conf_value.c core/addr.c core/log.c

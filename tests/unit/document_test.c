@@ -2,6 +2,7 @@
 /*
  * document_test: configurations as people edit them, between 'config get' and 'config apply'.
  *
+ * links: relay/config_local.c
  * links: relay/config_stun.c
  * links: ctl/document.c ctl/arguments.c ctl/files.c ctl/show.c ctl/units.c ctl/when.c
  * links: relay/config.c relay/config_policy.c relay/policy_index.c relay/policy_source.c

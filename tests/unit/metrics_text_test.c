@@ -22,6 +22,7 @@ static char *text_of(uint64_t refused[REASON_MAX])
 				   .sessions = 3,
 				   .bytes = 18446744073709551615u,
 				   .draining = true,
+				   .nat_connected = true,
 				   .refused = refused,
 				   .stun = stun,
 				   .stun_count = 2,
@@ -44,6 +45,7 @@ static void values_stand_behind_their_names(void **state)
 	assert_non_null(strstr(text, "\npostern_sessions 3\n"));
 	assert_non_null(strstr(text, "\npostern_bytes_total 18446744073709551615\n"));
 	assert_non_null(strstr(text, "\npostern_draining 1\n"));
+	assert_non_null(strstr(text, "\npostern_nat_connected 1\n"));
 	assert_non_null(strstr(text, "\npostern_config_revision 7\n"));
 	assert_non_null(strstr(text, "\npostern_refused_total{reason=\"TIMEOUT\"} 9\n"));
 	assert_non_null(strstr(text, "\npostern_stun_total{over=\"tcp\",result=\"answered\"} 5\n"));

@@ -2,6 +2,7 @@
 /*
  * pki_test: what 'postern pki' writes is what the programs load, and says what it should.
  *
+ * links: relay/config_local.c
  * links: relay/config_stun.c
  * links: relay/config_policy.c relay/policy_index.c relay/policy_source.c relay/policy_time.c
  * links: ctl/arguments.c ctl/bundle.c ctl/console_config.c ctl/files.c ctl/pki.c ctl/pki_make.c

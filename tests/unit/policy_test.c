@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * policy: rules as a configuration writes them, and what they decide.
+ * links: relay/config_local.c
  * links: relay/config_stun.c
  * links: relay/policy.c relay/policy_compile.c relay/policy_index.c relay/policy_source.c
  * links: relay/policy_time.c relay/config.c relay/config_policy.c core/conf.c core/conf_bind.c

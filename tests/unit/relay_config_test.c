@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * relay/config: a whole configuration, its defaults, and what the cross checks find.
+ * links: relay/config_local.c
  * links: relay/config_stun.c
  * links: relay/config_policy.c relay/policy_index.c relay/policy_source.c relay/policy_time.c
  * links: relay/config.c core/conf.c core/conf_bind.c core/conf_check.c core/conf_error.c

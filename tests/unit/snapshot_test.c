@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * snapshot: made whole or not at all, found by name, freed by the last.
+ * links: relay/config_local.c
  * links: relay/config_stun.c relay/doors.c
  * links: relay/snapshot.c relay/site.c relay/config.c relay/config_policy.c relay/policy.c
  * links: relay/policy_compile.c relay/policy_index.c relay/policy_source.c relay/policy_time.c

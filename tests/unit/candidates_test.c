@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * candidates: which mappings an agent tells of, in which order, and what it believes of others.
+ * links: agent/candidates.c core/addr.c core/parse/wire.c
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "agent/candidates.h"
+
+static struct nat_view view;
+
+static struct nat_view_mapping *add(const char *place, enum nat_mapping_state state)
+{
+	struct nat_view_mapping *m = &view.mappings[view.mapping_count++];
+
+	*m = (struct nat_view_mapping){.port = 443, .state = state};
+	if (place)
+		assert_true(addr_parse(place, &m->external));
+	m->ipv6 = place && place[0] == '[';
+	return m;
+}
+
+static void assert_told(const char *should_be)
+{
+	char text[1024];
+	struct candidates c;
+
+	candidates_of(&view, &c);
+	candidates_text(&c, text, sizeof(text));
+	assert_string_equal(text, should_be);
+}
+
+static int reset(void **state)
+{
+	memset(&view, 0, sizeof(view));
+	strcpy(view.verdict, "one_nat");
+	return 0;
+}
+
+static void verified_ones_come_first(void **state)
+{
+	add("45.0.0.10:1", NAT_MAPPING_MAPPED);
+	add("45.0.0.10:2", NAT_MAPPING_VERIFIED)->udp = true;
+	add("[2001:db8::7]:3", NAT_MAPPING_MAPPED);
+	assert_told("udp:45.0.0.10:2 tcp:45.0.0.10:1 tcp:[2001:db8::7]:3");
+}
+
+static void what_leads_nowhere_is_not_told(void **state)
+{
+	add("45.0.0.10:1", NAT_MAPPING_REQUESTED);
+	add("45.0.0.10:2", NAT_MAPPING_CONFLICTING);
+	add("45.0.0.10:3", NAT_MAPPING_REFUSED);
+	add("45.0.0.10:4", NAT_MAPPING_UNSUPPORTED);
+	add(NULL, NAT_MAPPING_MAPPED);
+	add("0.0.0.0:5", NAT_MAPPING_MAPPED);
+	add("[::]:6", NAT_MAPPING_MAPPED);
+	add("45.0.0.10:7", NAT_MAPPING_VERIFIED)->other_host = true;
+	assert_told("");
+}
+
+static void behind_another_nat_only_what_is_proven(void **state)
+{
+	static const char *const inside[] = {"double_nat", "cgnat", "offline"};
+
+	add("192.168.1.2:1", NAT_MAPPING_MAPPED);
+	add("45.0.0.10:2", NAT_MAPPING_VERIFIED);
+	add("[2001:db8::7]:3", NAT_MAPPING_MAPPED);
+	for (size_t i = 0; i < 3; i++) {
+		strcpy(view.verdict, inside[i]);
+		assert_told("tcp:45.0.0.10:2 tcp:[2001:db8::7]:3");
+	}
+}
+
+static void they_fit_a_message(void **state)
+{
+	struct wire_message m = {.type = WIRE_RESULT, .result.text = wire_text("")}, back;
+	struct candidates c, taken;
+	uint8_t frame[1024];
+	size_t len, used;
+
+	for (unsigned i = 0; i < WIRE_CANDIDATES_MAX + 3; i++)
+		add("[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:65535", NAT_MAPPING_MAPPED);
+	candidates_of(&view, &c);
+	assert_int_equal(c.count, WIRE_CANDIDATES_MAX);
+	m.result.candidates = candidates_wire(&c);
+	len = wire_encode(&m, frame, sizeof(frame));
+	assert_true(len > 0);
+	assert_int_equal(wire_decode(frame, len, &back, &used), WIRE_OK);
+	candidates_take(&back.result.candidates, &taken);
+	assert_int_equal(taken.count, c.count);
+	for (size_t i = 0; i < c.count; i++)
+		assert_string_equal(taken.items[i], c.items[i]);
+}
+
+static void what_is_no_address_is_passed_over(void **state)
+{
+	static const char *const said[] = {"tcp:name.example:443", "tcp:45.0.0.10:443",
+					   "udp:45.0.0.10",	   "sctp:45.0.0.10:443",
+					   "udp:0.0.0.0:443",	   "tcp:[2001:db8::7]:1"};
+	struct wire_candidates from = {.count = 6};
+	struct candidates c;
+	json_t *list;
+
+	for (size_t i = 0; i < from.count; i++)
+		from.items[i] = wire_text(said[i]);
+	candidates_take(&from, &c);
+	list = candidates_json(&c);
+	assert_int_equal(json_array_size(list), 2);
+	assert_string_equal(json_string_value(json_array_get(list, 0)), "tcp:45.0.0.10:443");
+	assert_string_equal(json_string_value(json_array_get(list, 1)), "tcp:[2001:db8::7]:1");
+	json_decref(list);
+}
+
+static void text_is_cut_to_its_room(void **state)
+{
+	struct candidates c = {.count = 2, .items = {"tcp:45.0.0.10:443", "udp:45.0.0.10:443"}};
+	char text[24];
+
+	candidates_text(&c, text, sizeof(text));
+	assert_string_equal(text, "tcp:45.0.0.10:443 udp:4");
+	c.count = 0;
+	candidates_text(&c, text, sizeof(text));
+	assert_string_equal(text, "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(verified_ones_come_first, reset),
+		cmocka_unit_test_setup(what_leads_nowhere_is_not_told, reset),
+		cmocka_unit_test_setup(behind_another_nat_only_what_is_proven, reset),
+		cmocka_unit_test_setup(they_fit_a_message, reset),
+		cmocka_unit_test(what_is_no_address_is_passed_over),
+		cmocka_unit_test(text_is_cut_to_its_room),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
