@@ -165,25 +165,35 @@ bool endpoint_parse(const char *text, struct endpoint *out)
 	return true;
 }
 
-void addr_format(const struct addr *a, char out[ADDR_TEXT_BYTES])
+void addr_format_host(const struct addr *a, char out[ADDR_TEXT_BYTES])
 {
-	char host[INET6_ADDRSTRLEN] = "";
 	struct addr plain = *a;
+	size_t len;
 
 	addr_unmap(&plain);
 	if (plain.len >= sizeof(plain.v4) && plain.sa.sa_family == AF_INET) {
-		inet_ntop(AF_INET, &plain.v4.sin_addr, host, sizeof(host));
-		snprintf(out, ADDR_TEXT_BYTES, "%s:%u", host, addr_port(&plain));
+		inet_ntop(AF_INET, &plain.v4.sin_addr, out, ADDR_TEXT_BYTES);
 	} else if (plain.len >= sizeof(plain.v6) && plain.sa.sa_family == AF_INET6) {
-		inet_ntop(AF_INET6, &plain.v6.sin6_addr, host, sizeof(host));
+		inet_ntop(AF_INET6, &plain.v6.sin6_addr, out, ADDR_TEXT_BYTES);
+		len = strlen(out);
 		if (plain.v6.sin6_scope_id)
-			snprintf(out, ADDR_TEXT_BYTES, "[%s%%%u]:%u", host, plain.v6.sin6_scope_id,
-				 addr_port(&plain));
-		else
-			snprintf(out, ADDR_TEXT_BYTES, "[%s]:%u", host, addr_port(&plain));
+			snprintf(out + len, ADDR_TEXT_BYTES - len, "%%%u", plain.v6.sin6_scope_id);
 	} else {
 		snprintf(out, ADDR_TEXT_BYTES, "unknown");
 	}
+}
+
+void addr_format(const struct addr *a, char out[ADDR_TEXT_BYTES])
+{
+	char host[ADDR_TEXT_BYTES];
+
+	addr_format_host(a, host); /* 50 characters at the most, whatever the compiler thinks */
+	if (strchr(host, ':'))
+		snprintf(out, ADDR_TEXT_BYTES, "[%.54s]:%u", host, addr_port(a));
+	else if (strchr(host, '.'))
+		snprintf(out, ADDR_TEXT_BYTES, "%.54s:%u", host, addr_port(a));
+	else
+		memcpy(out, host, sizeof(host));
 }
 
 uint16_t addr_port(const struct addr *a)
@@ -241,6 +251,15 @@ bool addr_equal(const struct addr *a, const struct addr *b)
 		       a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
 	return a->v6.sin6_port == b->v6.sin6_port && a->v6.sin6_scope_id == b->v6.sin6_scope_id &&
 	       memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof a->v6.sin6_addr) == 0;
+}
+
+bool addr_same_host(const struct addr *a, const struct addr *b)
+{
+	if (a->len == 0 || b->len == 0 || a->sa.sa_family != b->sa.sa_family)
+		return false;
+	if (a->sa.sa_family == AF_INET)
+		return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
+	return IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr);
 }
 
 bool addr_covers(const struct addr *listener, const struct addr *local)

@@ -41,10 +41,14 @@ bool endpoint_parse(const char *text, struct endpoint *out) MUST_CHECK;
 bool addr_host_name_ok(const char *name) MUST_CHECK;
 /* Always terminates; IPv6 in brackets; v4-mapped addresses as IPv4. */
 void addr_format(const struct addr *a, char out[ADDR_TEXT_BYTES]);
+/* The same without port and brackets: "192.0.2.1", "fe80::1%2". */
+void addr_format_host(const struct addr *a, char out[ADDR_TEXT_BYTES]);
 uint16_t addr_port(const struct addr *a);
 void addr_set_port(struct addr *a, uint16_t port);
 /* Same family, address, zone and port. */
 bool addr_equal(const struct addr *a, const struct addr *b) MUST_CHECK;
+/* Same family and address, whatever zone and port; never where len is 0. */
+bool addr_same_host(const struct addr *a, const struct addr *b) MUST_CHECK;
 /* A listener on this address hears what comes in on that one: the same, or a wildcard. */
 bool addr_covers(const struct addr *listener, const struct addr *local) MUST_CHECK;
 /* Turns ::ffff:a.b.c.d into a.b.c.d, in place. */

@@ -12,7 +12,7 @@ static void check_service(const struct upnp_service *s, const struct location *a
 {
 	assert(memchr(s->type, '\0', sizeof(s->type)));
 	if (s->type[0])
-		assert(location_same_host(&s->control.host, &at->host));
+		assert(addr_same_host(&s->control.host, &at->host));
 	else
 		assert(s->control.host.len == 0);
 }

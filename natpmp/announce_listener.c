@@ -64,13 +64,10 @@ static int open_ear(int family, unsigned interface)
 
 static bool from_gateway(const struct announce_ear *e, struct addr from)
 {
-	if (from.sa.sa_family != e->gateway.sa.sa_family)
+	if (!addr_same_host(&from, &e->gateway))
 		return false;
-	if (from.sa.sa_family == AF_INET)
-		return from.v4.sin_addr.s_addr == e->gateway.v4.sin_addr.s_addr;
-	return memcmp(&from.v6.sin6_addr, &e->gateway.v6.sin6_addr, 16) == 0 &&
-	       (e->gateway.v6.sin6_scope_id == 0 ||
-		from.v6.sin6_scope_id == e->gateway.v6.sin6_scope_id);
+	return from.sa.sa_family == AF_INET || e->gateway.v6.sin6_scope_id == 0 ||
+	       from.v6.sin6_scope_id == e->gateway.v6.sin6_scope_id;
 }
 
 /* False when there is no more. */

@@ -297,7 +297,7 @@ void driver_natpmp_announced(struct portmap_driver *driver, const uint8_t *in, s
 		return;
 	/* A server that lived less than two seconds before is not seen to restart otherwise. */
 	lost = !epoch_natpmp_valid(&before, a.epoch_s, now) || a.epoch_s <= NEWBORN_S;
-	if (d->phase == NATPMP_PHASE_UP && !lost && natpmp_same_address(&a.external, &d->external))
+	if (d->phase == NATPMP_PHASE_UP && !lost && addr_same_host(&a.external, &d->external))
 		return;
 	d->announce_ms = now + ANNOUNCE_MS;
 	if (d->phase == NATPMP_PHASE_UP && lost) {

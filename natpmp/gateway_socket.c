@@ -13,12 +13,8 @@ struct addr gateway_address(const struct gateway_place *place)
 {
 	struct addr a = place->gateway;
 
-	if (addr_port(&a) != 0)
-		return a;
-	if (a.sa.sa_family == AF_INET)
-		a.v4.sin_port = htons(GATEWAY_PORT);
-	else
-		a.v6.sin6_port = htons(GATEWAY_PORT);
+	if (addr_port(&a) == 0)
+		addr_set_port(&a, GATEWAY_PORT);
 	return a;
 }
 
@@ -30,10 +26,7 @@ int gateway_socket_open(const struct gateway_place *place)
 
 	if (fd < 0)
 		return -errno;
-	if (from.sa.sa_family == AF_INET)
-		from.v4.sin_port = 0;
-	else
-		from.v6.sin6_port = 0;
+	addr_set_port(&from, 0);
 	if ((index && setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &index, sizeof(index)) < 0) ||
 	    bind(fd, &from.sa, from.len) < 0 || connect(fd, &to.sa, to.len) < 0) {
 		err = -errno;

@@ -14,11 +14,6 @@
 #define REPROBE_MAX_MS 1024000u
 #define ADDRESS_AGE_MS 60000u /* after that a mapping's success is a reason to ask for it again */
 
-bool natpmp_same_address(const struct addr *a, const struct addr *b)
-{
-	return a->len > 0 && b->len > 0 && a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
-}
-
 static void look_later(struct driver_natpmp *d)
 {
 	uint64_t next = d->reprobe_ms * 2;
@@ -36,7 +31,7 @@ static void gateway_up(struct driver_natpmp *d, const struct addr *external)
 {
 	struct portmap_heard *h = d->driver.heard;
 	bool news = d->phase != NATPMP_PHASE_UP || d->probing;
-	bool moved = d->external.len > 0 && !natpmp_same_address(&d->external, external);
+	bool moved = d->external.len > 0 && !addr_same_host(&d->external, external);
 	struct portmap_gateway g;
 
 	d->phase = NATPMP_PHASE_UP;

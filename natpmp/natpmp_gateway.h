@@ -68,7 +68,6 @@ void natpmp_look(struct driver_natpmp *d);
 void natpmp_gateway_down(struct driver_natpmp *d, enum portmap_failure failure, const char *why);
 /* An epoch of the gateway's shows that it forgot its mappings: tells so, and looks. */
 void natpmp_gateway_restarted(struct driver_natpmp *d, uint32_t epoch_s);
-bool natpmp_same_address(const struct addr *a, const struct addr *b) MUST_CHECK;
 
 /* Callbacks of the lanes, and of the timer again. */
 void natpmp_gateway_done(struct natpmp_lane *l, enum natpmp_outcome outcome);

@@ -66,10 +66,7 @@ static struct pcp_task *task_of(struct pcp_client *c, const struct pcp_map *m)
 
 static struct addr without_port(struct addr a)
 {
-	if (a.sa.sa_family == AF_INET)
-		a.v4.sin_port = 0;
-	else
-		a.v6.sin6_port = 0;
+	addr_set_port(&a, 0);
 	return a;
 }
 

@@ -356,19 +356,13 @@ static struct pcp_task *task_for(struct pcp_client *c, uint32_t id)
 /* Section 8.1: the server compares the client's address in the request with where it came from. */
 static const char *impossible(const struct pcp_client *c, const struct portmap_request *r)
 {
-	struct addr internal = r->internal, any = wildcard(c->family, 0), source = c->source;
+	const struct addr *internal = &r->internal, any = wildcard(c->family, 0);
 
-	if (internal.len == 0 || internal.sa.sa_family != any.sa.sa_family)
+	if (internal->len == 0 || internal->sa.sa_family != any.sa.sa_family)
 		return "the request is of the other address family than the gateway";
 	if (r->third_party)
 		return NULL;
-	if (internal.sa.sa_family == AF_INET) {
-		internal.v4.sin_port = source.v4.sin_port = 0;
-	} else {
-		internal.v6.sin6_port = source.v6.sin6_port = 0;
-		internal.v6.sin6_scope_id = source.v6.sin6_scope_id = 0;
-	}
-	if (addr_equal(&internal, &any) || addr_equal(&internal, &source))
+	if (addr_same_host(internal, &any) || addr_same_host(internal, &c->source))
 		return NULL;
 	return "PCP maps to the address that asks; for another host's ports THIRD_PARTY is needed";
 }

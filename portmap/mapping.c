@@ -100,14 +100,6 @@ bool portmap_want_same(const struct portmap_want *a, const struct portmap_want *
 	       a->internal == b->internal && same_host(&a->host, &b->host);
 }
 
-static void set_port(struct addr *a, uint16_t port)
-{
-	if (a->sa.sa_family == AF_INET6)
-		a->v6.sin6_port = htons(port);
-	else
-		a->v4.sin_port = htons(port);
-}
-
 void mapping_request(const struct portmap_mapping *m, const struct addr *source,
 		     struct portmap_request *out)
 {
@@ -122,7 +114,7 @@ void mapping_request(const struct portmap_mapping *m, const struct addr *source,
 		.prefer_failure = !w->any,
 		.third_party = w->host.len > 0,
 	};
-	set_port(&out->internal, w->internal);
+	addr_set_port(&out->internal, w->internal);
 	out->external = m->external;
 	if (out->external.len == 0) {
 		bool v6 = w->family == PORTMAP_IPV6;
@@ -130,7 +122,7 @@ void mapping_request(const struct portmap_mapping *m, const struct addr *source,
 		memset(&out->external, 0, sizeof out->external);
 		out->external.sa.sa_family = v6 ? AF_INET6 : AF_INET;
 		out->external.len = v6 ? sizeof out->external.v6 : sizeof out->external.v4;
-		set_port(&out->external, m->ask_port);
+		addr_set_port(&out->external, m->ask_port);
 	}
 	memcpy(out->nonce, w->nonce, sizeof out->nonce);
 	snprintf(out->description, sizeof out->description, "Postern %s %u",

@@ -87,12 +87,9 @@ static void tell_network(struct natd *n)
 	char gateway[ADDR_TEXT_BYTES] = "none", gateway6[ADDR_TEXT_BYTES] = "none";
 
 	if (n->network.gateway4.len > 0)
-		addr_format(&n->network.gateway4, gateway);
-	if (n->network.gateway6.len > 0) {
-		addr_format(&n->network.gateway6, gateway6);
-		gateway6[strcspn(gateway6, "]") + 1] = '\0';
-	}
-	gateway[strcspn(gateway, ":")] = '\0';
+		addr_format_host(&n->network.gateway4, gateway);
+	if (n->network.gateway6.len > 0)
+		addr_format_host(&n->network.gateway6, gateway6);
 	if (n->network.up)
 		log_notice("network", "on %s: gateway %s, IPv6 gateway %s", n->network.interface,
 			   gateway, gateway6);
@@ -228,11 +225,9 @@ static void owner_external(struct portmap_owner *o, const struct addr *old, cons
 	struct natd *n = container(o, struct natd, owner);
 	char old_text[ADDR_TEXT_BYTES], text[ADDR_TEXT_BYTES];
 
-	addr_format(now, text);
-	text[strcspn(text, ":")] = '\0';
+	addr_format_host(now, text);
 	if (old->len > 0) {
-		addr_format(old, old_text);
-		old_text[strcspn(old_text, ":")] = '\0';
+		addr_format_host(old, old_text);
 		log_notice("portmap", "the external address changed from %s to %s", old_text, text);
 	} else {
 		log_notice("portmap", "the external address is %s", text);

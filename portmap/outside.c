@@ -28,7 +28,7 @@ static void conclude(struct outside *o, const struct addr *address, enum stun_ag
 	o->silent = address->len == 0;
 	o->address = *address;
 	if (o->address.len > 0)
-		o->address.v4.sin_port = 0;
+		addr_set_port(&o->address, 0);
 	set_later(o);
 	natd_judge(o->natd);
 	if (o->again) {

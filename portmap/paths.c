@@ -172,7 +172,7 @@ static struct addr only_address(const struct addr *a)
 
 	if (out.len == 0 || out.sa.sa_family != AF_INET || out.v4.sin_addr.s_addr == 0)
 		return (struct addr){.len = 0};
-	out.v4.sin_port = 0;
+	addr_set_port(&out, 0);
 	return out;
 }
 
@@ -215,7 +215,7 @@ static void moved_outside(struct portmap_engine *e, enum portmap_protocol p,
 		if (m->want.family != PORTMAP_IPV4 || m->protocol != p || !mapping_held(m))
 			continue;
 		m->external = *external;
-		m->external.v4.sin_port = htons(port);
+		addr_set_port(&m->external, port);
 		addr_format(&m->external, text);
 		mapping_set_state(m, MAPPING_MAPPED, now_ms, &e->watcher,
 				  "the gateway's external address is another one: now at %s", text);

@@ -10,16 +10,11 @@
 static void set_host(json_t *to, const char *key, const struct addr *a)
 {
 	char text[ADDR_TEXT_BYTES];
-	size_t len;
 
 	if (a->len == 0)
 		return;
-	addr_format(a, text);
-	len = strcspn(text, text[0] == '[' ? "]" : ":");
-	if (text[0] == '[')
-		json_object_set_new(to, key, json_stringn(text + 1, len - 1));
-	else
-		json_object_set_new(to, key, json_stringn(text, len));
+	addr_format_host(a, text);
+	json_object_set_new(to, key, json_string(text));
 }
 
 static void set_address(json_t *to, const char *key, const struct addr *a)

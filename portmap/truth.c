@@ -60,13 +60,12 @@ static bool is_ipv4(const struct addr *a)
 
 static bool same_host(const struct addr *a, const struct addr *b)
 {
-	return is_ipv4(a) && is_ipv4(b) && a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
+	return is_ipv4(a) && addr_same_host(a, b);
 }
 
 static const char *host_text(const struct addr *a, char out[ADDR_TEXT_BYTES])
 {
-	addr_format(a, out);
-	out[strcspn(out, ":")] = '\0';
+	addr_format_host(a, out);
 	return out;
 }
 

@@ -66,15 +66,6 @@ struct visitor {
 	char text[ADDR_TEXT_BYTES];
 };
 
-static bool same_host(const struct addr *a, const struct addr *b)
-{
-	if (a->len == 0 || b->len == 0 || a->sa.sa_family != b->sa.sa_family)
-		return false;
-	if (a->sa.sa_family == AF_INET)
-		return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
-	return memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof a->v6.sin6_addr) == 0;
-}
-
 /* On the internet: what is private or on this LAN did not need the mapping. */
 static bool is_outside(const struct natd *n, const struct addr *peer)
 {
@@ -92,8 +83,8 @@ static bool came_in(void *context, const struct addr *local, const struct addr *
 	bool v6 = who->mapping->want.family == PORTMAP_IPV6;
 
 	/* To the address that the mapping leads to; and not by a hairpin from this LAN. */
-	if (!same_host(local, v6 ? &n->network.source6 : &n->network.source4) ||
-	    !is_outside(n, peer) || same_host(peer, &who->mapping->external))
+	if (!addr_same_host(local, v6 ? &n->network.source6 : &n->network.source4) ||
+	    !is_outside(n, peer) || addr_same_host(peer, &who->mapping->external))
 		return false;
 	addr_format(peer, who->text);
 	return true;
@@ -213,7 +204,7 @@ static void address_known(struct verify *v, const struct stun_message *m)
 	if (!addr_equal(seen, &mapping->external)) {
 		snprintf(why, sizeof why, "outside sees the port as %s", text);
 		unproven(v, why);
-	} else if (!(m->has & STUN_HAS_OTHER_ADDRESS) || same_host(&m->other, &v->server)) {
+	} else if (!(m->has & STUN_HAS_OTHER_ADDRESS) || addr_same_host(&m->other, &v->server)) {
 		snprintf(why, sizeof why,
 			 "outside sees it as %s, but whether anything gets in only a STUN server "
 			 "with two addresses (RFC 5780) can prove",

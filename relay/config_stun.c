@@ -136,13 +136,6 @@ const struct conf_field config_stun_fields[] = {
 
 /* ---- checks of several fields ---------------------------------------------------------------- */
 
-static bool same_host(const struct addr *a, const struct addr *b)
-{
-	if (a->sa.sa_family == AF_INET)
-		return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
-	return IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr);
-}
-
 /* RFC 5780 section 6: two addresses and two ports make four sockets. */
 static void check_behaviour(const struct conf_node *at, const struct relay_stun *s,
 			    struct conf_errors *errors)
@@ -154,7 +147,7 @@ static void check_behaviour(const struct conf_node *at, const struct relay_stun 
 		return;
 	if (a->sa.sa_family != b->sa.sa_family)
 		conf_error(errors, at, path, "must be of the same family as address");
-	else if (same_host(a, b))
+	else if (addr_same_host(a, b))
 		conf_error(errors, at, path,
 			   "has the same IP address as address; it takes two of this host");
 	else if (addr_port(a) == addr_port(b))

@@ -114,15 +114,6 @@ static bool answered(const struct stun_discovery *d, enum stun_test which)
 
 /* ---- the server's places ---- */
 
-static bool same_host(const struct addr *a, const struct addr *b)
-{
-	struct addr x = *a, y = *b;
-
-	addr_set_port(&x, 0);
-	addr_set_port(&y, 0);
-	return addr_equal(&x, &y);
-}
-
 static bool is_unicast(const struct addr *a)
 {
 	if (a->sa.sa_family == AF_INET6)
@@ -146,7 +137,7 @@ static bool other_usable(const struct addr *server, const struct addr *other)
 {
 	return other->sa.sa_family == server->sa.sa_family && is_unicast(other) &&
 	       addr_port(other) != 0 && addr_port(other) != addr_port(server) &&
-	       !same_host(other, server);
+	       !addr_same_host(other, server);
 }
 
 /* ---- mapping, section 4.3 ---- */

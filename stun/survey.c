@@ -123,10 +123,7 @@ static int find_source(const struct addr *server, struct addr *out)
 	close(fd);
 	if (error)
 		return error;
-	if (a.sa.sa_family == AF_INET6)
-		a.v6.sin6_port = 0;
-	else
-		a.v4.sin_port = 0;
+	addr_set_port(&a, 0);
 	*out = a;
 	return 0;
 }
@@ -158,10 +155,7 @@ static int open_sockets(struct stun_survey *s)
 	for (unsigned i = 0; i < STUN_SOCKETS && !error; i++) {
 		error = open_socket(&at, &s->sockets[i].fd);
 		/* Only the first one has a port that was asked for. */
-		if (at.sa.sa_family == AF_INET6)
-			at.v6.sin6_port = 0;
-		else
-			at.v4.sin_port = 0;
+		addr_set_port(&at, 0);
 	}
 	if (!error && getsockname(s->sockets[STUN_SOCKET_MAPPING].fd, &local.sa, &local.len) == 0)
 		s->discovery.local = local;

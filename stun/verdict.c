@@ -45,29 +45,20 @@ const char *stun_agreement_sentence(enum stun_agreement a)
 	return agreements[a].sentence;
 }
 
-static bool same_host(const struct addr *a, const struct addr *b)
-{
-	struct addr x = *a, y = *b;
-
-	addr_set_port(&x, 0);
-	addr_set_port(&y, 0);
-	return addr_equal(&x, &y);
-}
-
 /* How many answers name this one's address. */
 static size_t votes(const struct addr *o, size_t n, const struct addr *a)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < n; i++)
-		count += o[i].len > 0 && same_host(&o[i], a);
+		count += o[i].len > 0 && addr_same_host(&o[i], a);
 	return count;
 }
 
 static bool ports_agree(const struct addr *o, size_t n, const struct addr *a)
 {
 	for (size_t i = 0; i < n; i++)
-		if (o[i].len > 0 && same_host(&o[i], a) && addr_port(&o[i]) != addr_port(a))
+		if (o[i].len > 0 && addr_same_host(&o[i], a) && addr_port(&o[i]) != addr_port(a))
 			return false;
 	return true;
 }
@@ -76,7 +67,7 @@ static size_t find_odd(const struct addr *o, size_t n, const struct addr *a)
 {
 	size_t i = 0;
 
-	while (i + 1 < n && (o[i].len == 0 || same_host(&o[i], a)))
+	while (i + 1 < n && (o[i].len == 0 || addr_same_host(&o[i], a)))
 		i++;
 	return i;
 }

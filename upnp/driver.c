@@ -205,14 +205,6 @@ void upnp_driver_kick(struct upnp_driver *d)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-static void set_port(struct addr *a, uint16_t port)
-{
-	if (a->sa.sa_family == AF_INET)
-		a->v4.sin_port = htons(port);
-	else
-		a->v6.sin6_port = htons(port);
-}
-
 static void tell_mapped(struct upnp_driver *d, const struct upnp_slot *slot,
 			const struct upnp_answer *a)
 {
@@ -222,7 +214,7 @@ static void tell_mapped(struct upnp_driver *d, const struct upnp_slot *slot,
 	if (family_of(r) == PORTMAP_IPV4) {
 		external = d->sides[PORTMAP_IPV4].external;
 		external.sa.sa_family = AF_INET;
-		set_port(&external, a->external_port);
+		addr_set_port(&external, a->external_port);
 	}
 	d->base.heard->mapped(d->base.heard, PORTMAP_UPNP, r->id, &external, a->lease_s);
 }

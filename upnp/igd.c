@@ -34,7 +34,7 @@ static void take_service(const char *type, const char *own_url, const char *url,
 		return;
 	if (!own_url[0] || !url || !type[0] || strlen(type) >= sizeof(s.type) ||
 	    !location_parse(url, strlen(url), &s.control) ||
-	    !location_same_host(&s.control.host, &at->host))
+	    !addr_same_host(&s.control.host, &at->host))
 		return;
 	igd_plain(type, s.type, sizeof(s.type));
 	if (strcmp(s.type, type) != 0)

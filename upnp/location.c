@@ -103,14 +103,6 @@ static bool take_path(CBS *in, char out[LOCATION_PATH_BYTES])
 	return true;
 }
 
-static void set_port(struct addr *a, uint16_t port)
-{
-	if (a->sa.sa_family == AF_INET)
-		a->v4.sin_port = htons(port);
-	else
-		a->v6.sin6_port = htons(port);
-}
-
 bool location_parse(const char *text, size_t len, struct location *out)
 {
 	struct location l;
@@ -122,7 +114,7 @@ bool location_parse(const char *text, size_t len, struct location *out)
 	if (!take_word(&in, "http://") || !take_host(&in, &l.host) || !take_port(&in, &port) ||
 	    !take_path(&in, l.path))
 		return false;
-	set_port(&l.host, port);
+	addr_set_port(&l.host, port);
 	*out = l;
 	return true;
 }
@@ -142,15 +134,6 @@ void location_format(const struct location *l, char out[LOCATION_TEXT_BYTES])
 
 	location_format_host(&l->host, host);
 	snprintf(out, LOCATION_TEXT_BYTES, "http://%s%s", host, l->path);
-}
-
-bool location_same_host(const struct addr *a, const struct addr *b)
-{
-	if (a->len == 0 || b->len == 0 || a->sa.sa_family != b->sa.sa_family)
-		return false;
-	if (a->sa.sa_family == AF_INET)
-		return a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
-	return memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof(a->v6.sin6_addr)) == 0;
 }
 
 static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
@@ -184,7 +167,7 @@ static bool on_link_v6(const struct addr *a, const struct addr *source, unsigned
 bool location_on_link(const struct addr *a, const struct addr *source, unsigned prefix)
 {
 	if (a->len == 0 || source->len == 0 || a->sa.sa_family != source->sa.sa_family ||
-	    location_same_host(a, source))
+	    addr_same_host(a, source))
 		return false;
 	return a->sa.sa_family == AF_INET ? on_link_v4(a, source, prefix)
 					  : on_link_v6(a, source, prefix);

@@ -27,8 +27,6 @@ void location_format(const struct location *l, char out[LOCATION_TEXT_BYTES]);
 /* "192.0.2.1:80" or "[fe80::1]:80", as a Host field has it: without the zone. */
 void location_format_host(const struct addr *host, char out[ADDR_TEXT_BYTES]);
 
-/* Same family and address, whatever port and zone. */
-bool location_same_host(const struct addr *a, const struct addr *b) MUST_CHECK;
 /* A unicast address other than source's own, in the subnet of prefix bits around source; for IPv6
  * also a link-local one. */
 bool location_on_link(const struct addr *a, const struct addr *source, unsigned prefix) MUST_CHECK;

@@ -7,7 +7,7 @@
 static struct responder *find(struct responders *r, const struct addr *host)
 {
 	for (size_t i = 0; i < RESPONDERS_MAX; i++)
-		if (location_same_host(&r->hosts[i].host, host))
+		if (addr_same_host(&r->hosts[i].host, host))
 			return &r->hosts[i];
 	return NULL;
 }
@@ -32,7 +32,7 @@ void responders_avoid(struct responders *r, const struct addr *host, uint64_t no
 bool responders_avoided(const struct responders *r, const struct addr *host, uint64_t now_ms)
 {
 	for (size_t i = 0; i < RESPONDERS_MAX; i++)
-		if (location_same_host(&r->hosts[i].host, host))
+		if (addr_same_host(&r->hosts[i].host, host))
 			return now_ms < r->hosts[i].until_ms;
 	return false;
 }

@@ -100,22 +100,11 @@ static void search_gateway(struct search *s)
 
 	if (to.len == 0)
 		return;
-	if (to.sa.sa_family == AF_INET)
-		to.v4.sin_port = htons(SSDP_PORT);
-	else
-		to.v6.sin6_port = htons(SSDP_PORT);
+	addr_set_port(&to, SSDP_PORT);
 	send_searches(s, &to, 0);
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */
-
-static void without_port(struct addr *a)
-{
-	if (a->sa.sa_family == AF_INET)
-		a->v4.sin_port = 0;
-	else
-		a->v6.sin6_port = 0;
-}
 
 static bool is_trusted(const struct search *s, const struct addr *from,
 		       const struct location *location)
@@ -124,8 +113,8 @@ static bool is_trusted(const struct search *s, const struct addr *from,
 
 	return location_on_link(from, &r->source, r->prefix) &&
 	       location_on_link(&location->host, &r->source, r->prefix) &&
-	       (location_same_host(&location->host, from) ||
-		location_same_host(&location->host, &r->gateway));
+	       (addr_same_host(&location->host, from) ||
+		addr_same_host(&location->host, &r->gateway));
 }
 
 /* The place for a device of this host; NULL when all are taken. The gateway's is the first. */
@@ -135,7 +124,7 @@ static struct upnp_device *place_for(struct search *s, const struct addr *host, 
 	struct upnp_device *d = a->devices;
 
 	for (size_t i = 0; i < a->device_count; i++)
-		if (location_same_host(&a->devices[i].location.host, host))
+		if (addr_same_host(&a->devices[i].location.host, host))
 			return &a->devices[i];
 	if (is_gateway && a->device_count > 0) {
 		if (a->device_count == UPNP_DEVICES_MAX)
@@ -149,7 +138,7 @@ static struct upnp_device *place_for(struct search *s, const struct addr *host, 
 
 static void take(struct search *s, const struct addr *from, const struct ssdp_message *m)
 {
-	bool is_gateway = location_same_host(&m->location.host, &s->request->gateway);
+	bool is_gateway = addr_same_host(&m->location.host, &s->request->gateway);
 	struct upnp_device *d;
 
 	if (m->kind != SSDP_ANSWER || !ssdp_is_gateway(m->target) ||
@@ -160,7 +149,7 @@ static void take(struct search *s, const struct addr *from, const struct ssdp_me
 		return;
 	*d = (struct upnp_device){
 		.location = m->location, .from = *from, .has_boot = m->has_boot, .boot = m->boot};
-	without_port(&d->from);
+	addr_set_port(&d->from, 0);
 	if (d->location.host.sa.sa_family == AF_INET6 &&
 	    IN6_IS_ADDR_LINKLOCAL(&d->location.host.v6.sin6_addr))
 		d->location.host.v6.sin6_scope_id = s->request->index;

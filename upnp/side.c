@@ -19,8 +19,8 @@ static const char *family_text(const struct upnp_side *s)
 
 static bool same_location(const struct location *a, const struct location *b)
 {
-	return location_same_host(&a->host, &b->host) &&
-	       addr_port(&a->host) == addr_port(&b->host) && strcmp(a->path, b->path) == 0;
+	return addr_same_host(&a->host, &b->host) && addr_port(&a->host) == addr_port(&b->host) &&
+	       strcmp(a->path, b->path) == 0;
 }
 
 /* ---- what comes out -------------------------------------------------------------------------- */
@@ -87,7 +87,7 @@ static void there(struct upnp_side *s, const struct upnp_device *device,
 
 	note_restart(s, device, s->family == PORTMAP_IPV4 ? &a->mappings : &a->pinholes);
 	moved = s->there && a->external.len && s->external.len &&
-		!location_same_host(&a->external, &s->external);
+		!addr_same_host(&a->external, &s->external);
 	memcpy(restart, s->restart, sizeof(restart));
 	s->restart[0] = '\0';
 	s->announced_leave = false;
@@ -226,7 +226,7 @@ static void inspected(struct upnp_side *s, const struct upnp_answer *a, bool die
 	 */
 	in_use = s->phase == SIDE_INSPECT ||
 		 (s->following_hint &&
-		  location_same_host(&device->location.host, &s->device.location.host));
+		  addr_same_host(&device->location.host, &s->device.location.host));
 	if (died || (!in_use && (a->failure == PORTMAP_SILENT || a->failure == PORTMAP_MALFORMED)))
 		responders_avoid(&d->responders, &device->location.host, ring_now_ms(d->ring));
 	if (s->phase == SIDE_INSPECT) {
@@ -271,8 +271,8 @@ static void hint_due(struct timer *t, uint64_t now_ms)
 		return;
 	}
 	/* The gateway's word that it is new counts; anybody else's does not. */
-	if (location_same_host(&s->hinted.location.host, &s->device.location.host) ||
-	    location_same_host(&s->hinted.location.host, &s->driver->network.gateway4))
+	if (addr_same_host(&s->hinted.location.host, &s->device.location.host) ||
+	    addr_same_host(&s->hinted.location.host, &s->driver->network.gateway4))
 		responders_pardon(&s->driver->responders, &s->hinted.location.host);
 	s->why[0] = '\0';
 	s->following_hint = true;
@@ -310,15 +310,15 @@ static bool is_trusted(const struct upnp_side *s, const struct addr *from,
 	upnp_driver_fill(s->driver, s->family, &r);
 	return location_on_link(from, &r.source, r.prefix) &&
 	       location_on_link(&location->host, &r.source, r.prefix) &&
-	       (location_same_host(&location->host, from) ||
-		location_same_host(&location->host, &r.gateway));
+	       (addr_same_host(&location->host, from) ||
+		addr_same_host(&location->host, &r.gateway));
 }
 
 static void heard_leave(struct upnp_side *s, const struct addr *from)
 {
 	const struct addr *host = &s->device.location.host;
 
-	if (!s->there || !location_same_host(host, from) || s->announced_leave)
+	if (!s->there || !addr_same_host(host, from) || s->announced_leave)
 		return;
 	s->announced_leave = true;
 	s->hinted.location.host.len = 0;
@@ -329,7 +329,7 @@ static void heard_alive(struct upnp_side *s, const struct addr *from, const stru
 {
 	struct upnp_device now = {
 		.location = m->location, .from = *from, .has_boot = m->has_boot, .boot = m->boot};
-	bool same_host = location_same_host(&m->location.host, &s->device.location.host);
+	bool same_host = addr_same_host(&m->location.host, &s->device.location.host);
 
 	if (!is_trusted(s, from, &m->location) || (s->there && !same_host))
 		return;
@@ -358,7 +358,7 @@ static void heard(struct upnp_listener *l, const struct addr *from, const struct
 		heard_leave(s, from);
 	else if (m->kind == SSDP_ALIVE)
 		heard_alive(s, from, m);
-	else if (location_same_host(&m->location.host, &s->device.location.host))
+	else if (addr_same_host(&m->location.host, &s->device.location.host))
 		heard_alive(s, from, m);
 }
 

@@ -35,14 +35,11 @@ static void number_text(uint32_t n, char out[16])
 /* The literal alone: "192.0.2.1", "2001:db8::1". */
 static void host_text(const struct addr *a, char out[ADDR_TEXT_BYTES])
 {
-	char text[ADDR_TEXT_BYTES];
-	bool bracket;
+	struct addr plain = *a;
 
-	location_format_host(a, text);
-	bracket = text[0] == '[';
-	*strrchr(text, bracket ? ']' : ':') = '\0';
-	memcpy(out, text + bracket, sizeof(text) - 1);
-	out[ADDR_TEXT_BYTES - 1] = '\0';
+	if (plain.sa.sa_family == AF_INET6)
+		plain.v6.sin6_scope_id = 0;
+	addr_format_host(&plain, out);
 }
 
 static bool read_number(const struct igd_result *r, uint32_t most, uint32_t *out)
@@ -92,7 +89,7 @@ static bool leads_to_us(const struct upnp_request *r, const struct igd_result *c
 	struct addr a;
 	uint32_t n;
 
-	return addr_from_literal(client->value, 0, &a) && location_same_host(&a, &r->internal) &&
+	return addr_from_literal(client->value, 0, &a) && addr_same_host(&a, &r->internal) &&
 	       read_number(port, UINT16_MAX, &n) && n == addr_port(&r->internal);
 }
 
@@ -275,7 +272,7 @@ void worker_map(struct igd *g, const struct upnp_request *r, struct upnp_answer 
 		code = add_with_lease(g, r, false, &port, &lease_s);
 	if (code == IGD_OK)
 		confirm(g, r, port, lease_s, a);
-	else if (code == IGD_CONFLICT && !location_same_host(&r->internal, &r->source))
+	else if (code == IGD_CONFLICT && !addr_same_host(&r->internal, &r->source))
 		worker_refuse(a, PORTMAP_REFUSED,
 			      "the gateway does not map for another host (718: secure mode)");
 	else
@@ -350,7 +347,8 @@ void worker_pinhole(struct igd *g, const struct upnp_request *r, struct upnp_ans
 	memcpy(a->uid, r->uid, sizeof(a->uid));
 	if (r->uid[0])
 		code = renew_pinhole(g, r, lease);
-	/* Gateways that restarted do not all say 704: miniupnpd finds the client wrong or missing. */
+	/* Gateways that restarted do not all say 704: miniupnpd finds the client wrong or missing.
+	 */
 	if (code == IGD_NO_SUCH_PINHOLE ||
 	    (r->uid[0] && (code == IGD_INVALID_ARGUMENTS || code == IGD_NOT_AUTHORIZED)))
 		code = add_pinhole(g, r, lease, a->uid);

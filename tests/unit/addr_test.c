@@ -199,6 +199,41 @@ static void test_set_port(void **state)
 	}
 }
 
+static void test_hosts(void **state)
+{
+	static const struct {
+		const char *address, *host;
+	} texts[] = {
+		{"192.0.2.1:443", "192.0.2.1"},
+		{"[2001:db8::1]:443", "2001:db8::1"},
+		{"[fe80::1%2]:0", "fe80::1%2"},
+		{"[::ffff:192.0.2.1]:443", "192.0.2.1"},
+	};
+	char host[ADDR_TEXT_BYTES];
+	struct addr a, b, none = {.len = 0};
+
+	for (size_t i = 0; i < LENGTH(texts); i++) {
+		assert_true(addr_parse(texts[i].address, &a));
+		addr_format_host(&a, host);
+		assert_string_equal(host, texts[i].host);
+	}
+	addr_format_host(&none, host);
+	assert_string_equal(host, "unknown");
+
+	assert_true(addr_parse("[fe80::1%2]:443", &a));
+	assert_true(addr_parse("[fe80::1%3]:80", &b));
+	assert_true(addr_same_host(&a, &b));
+	assert_true(addr_parse("[fe80::2%2]:443", &b));
+	assert_false(addr_same_host(&a, &b));
+	assert_false(addr_same_host(&a, &none));
+	assert_false(addr_same_host(&none, &none));
+	assert_true(addr_parse("192.0.2.1:443", &a));
+	assert_true(addr_parse("192.0.2.1:80", &b));
+	assert_true(addr_same_host(&a, &b));
+	assert_true(addr_parse("192.0.2.2:443", &b));
+	assert_false(addr_same_host(&a, &b));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +245,7 @@ int main(void)
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_source_key),
 		cmocka_unit_test(test_set_port),
+		cmocka_unit_test(test_hosts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
