@@ -42,6 +42,7 @@ static void leave_over(struct portmap_mapping *m)
 	left->there = true;
 	left->asked = false;
 	left->external = m->external;
+	left->until_ms = mapping_expiry(m);
 }
 
 void asking_lost(struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms)
@@ -143,7 +144,12 @@ static void settle(struct portmap_engine *e, struct portmap_mapping *m, uint64_t
 	if (worst == PORTMAP_FAILURES)
 		worst = PORTMAP_UNSUPPORTED;
 	state = mapping_state_of(worst);
-	if (worst == PORTMAP_SILENT && ever)
+	if (m->own_leftover) {
+		worst = PORTMAP_SILENT;
+		mapping_set_state(m, MAPPING_REQUESTED, now_ms, &e->watcher,
+				  "the gateway still has it by another protocol, which is asked "
+				  "again; it may work meanwhile");
+	} else if (worst == PORTMAP_SILENT && ever)
 		mapping_set_state(m, MAPPING_REQUESTED, now_ms, &e->watcher,
 				  "the gateway stopped answering; it is asked again");
 	else if (state == MAPPING_UNSUPPORTED && !ever)
@@ -391,11 +397,23 @@ static void renewal_failed(struct portmap_engine *e, struct portmap_mapping *m,
 			return;
 	}
 	m->ask_port = m->want.any ? addr_port(&m->external) : m->want.external;
+	if (f != PORTMAP_CONFLICT) /* it may be there all the same, until it ends */
+		leave_over(m);
 	wait_until(m, now_ms);
 	fail(m, f, why);
 	m->tried |= 1u << m->protocol;
 	mapping_set_state(m, MAPPING_REQUESTED, now_ms, &e->watcher, "%s did not renew it: %s",
 			  portmap_protocol_name(m->protocol), why);
+}
+
+/* The port may be taken by what another protocol made for this very mapping. */
+static bool own_leftover(const struct portmap_mapping *m, uint64_t now_ms)
+{
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++)
+		if (p != m->protocol && mapping_left_over(m, p, now_ms) &&
+		    addr_port(&m->left[p].external) == m->ask_port)
+			return true;
+	return false;
 }
 
 static void request_failed(struct portmap_engine *e, struct portmap_mapping *m,
@@ -409,6 +427,11 @@ static void request_failed(struct portmap_engine *e, struct portmap_mapping *m,
 	if (f == PORTMAP_CONFLICT && m->want.any && m->others < PORTMAP_OTHERS_MAX) {
 		m->others++;
 		m->ask_port = (uint16_t)(OTHER_PORT_FIRST + engine_random(e) % OTHER_PORTS);
+		return;
+	}
+	if (f == PORTMAP_CONFLICT && own_leftover(m, now_ms)) {
+		m->own_leftover = true;
+		m->tried |= 1u << m->protocol;
 		return;
 	}
 	fail(m, f, why);

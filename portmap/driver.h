@@ -46,6 +46,7 @@ struct portmap_request {
 	uint32_t lifetime_s;
 	uint8_t nonce[PORTMAP_NONCE_BYTES]; /* of this mapping for as long as it is wanted */
 	bool held;			    /* a renewal of what this id was granted */
+	bool moved;			    /* another protocol gave this id this external port */
 	bool prefer_failure;		    /* PCP: this external port or none */
 	bool third_party;     /* PCP THIRD_PARTY; UPnP: an internal client that is not us */
 	char description[64]; /* UPnP's; names us, so that we know our own again */

@@ -124,6 +124,9 @@ void mapping_request(const struct portmap_mapping *m, const struct addr *source,
 		out->external.len = v6 ? sizeof out->external.v6 : sizeof out->external.v4;
 		addr_set_port(&out->external, m->ask_port);
 	}
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++)
+		out->moved |= m->left[p].there && p != m->protocol &&
+			      addr_port(&m->left[p].external) == addr_port(&out->external);
 	memcpy(out->nonce, w->nonce, sizeof out->nonce);
 	snprintf(out->description, sizeof out->description, "Postern %s %u",
 		 portmap_transport_name(w->transport), w->internal);
@@ -176,6 +179,7 @@ enum portmap_failure mapping_worst(const struct portmap_mapping *m, const char *
 void mapping_new_round(struct portmap_mapping *m)
 {
 	m->tried = 0;
+	m->own_leftover = false;
 	memset(m->failed, 0, sizeof m->failed);
 }
 

@@ -125,7 +125,8 @@ static void ask_slot(struct upnp_driver *d, struct upnp_slot *slot, const struct
 				 .transport = p->transport,
 				 .internal = p->internal,
 				 .lease_s = p->lifetime_s ? p->lifetime_s : 1,
-				 .fixed = p->prefer_failure};
+				 .fixed = p->prefer_failure,
+				 .moved = p->moved};
 
 	r.duty = v4 ? (map ? UPNP_MAP : UPNP_UNMAP) : (map ? UPNP_PINHOLE : UPNP_UNPINHOLE);
 	r.external_port = external_port(p);

@@ -238,8 +238,10 @@ static void code_request(struct codec *c, struct upnp_request *r)
 	} else {
 		code_text(c, "uid", r->uid, sizeof(r->uid));
 	}
-	if (r->duty == UPNP_MAP)
+	if (r->duty == UPNP_MAP) {
 		code_bool(c, "fixed", &r->fixed);
+		code_bool(c, "moved", &r->moved);
+	}
 	if (r->duty == UPNP_MAP || r->duty == UPNP_PINHOLE)
 		code_number(c, "lease_s", &r->lease_s, 1, UINT32_MAX);
 }

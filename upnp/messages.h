@@ -54,6 +54,7 @@ struct upnp_request {
 	uint32_t lease_s;			  /* 1 to UINT32_MAX */
 	uint16_t external_port;			  /* MAP, UNMAP */
 	bool fixed;				  /* MAP: this port or none */
+	bool moved;				  /* MAP: it was another protocol's, of ours */
 	char description[UPNP_DESCRIPTION_BYTES]; /* MAP, UNMAP: ours */
 	char shown[UPNP_DESCRIPTION_BYTES]; /* and what the gateway made of it; "": not known */
 	char uid[UPNP_UID_BYTES];	    /* PINHOLE: "" for a new one; UNPINHOLE */

@@ -6,8 +6,9 @@
  * (GetSpecificPortMappingEntry), since many overwrite what belongs to another program of the same
  * host without a word. An entry is ours when it leads to our client and port and its description is
  * ours: as we wrote it, as this gateway was seen to write it, or cut short by it. Whatever is not
- * ours stays. The same question afterwards tells what the gateway made of the request; one that
- * said yes and has nothing there is not believed.
+ * ours stays. What PCP or NAT-PMP made for the same mapping is ours, too, whatever they called it,
+ * as long as it leads to us. The same question afterwards tells what the gateway made of the
+ * request; one that said yes and has nothing there is not believed.
  *
  * Errors are answered where the specification or the field knows a way out: 725 and 402 ask for a
  * lease of 0, for good; 724 for the same port outside as inside. Each is tried once.
@@ -260,7 +261,7 @@ void worker_map(struct igd *g, const struct upnp_request *r, struct upnp_answer 
 		worker_fail(a, g->code);
 		return;
 	}
-	if (e.owner == ANOTHERS) {
+	if (e.owner == ANOTHERS && !(r->moved && e.inside_ours)) {
 		char *why = a->why;
 		worker_refuse(a, PORTMAP_CONFLICT, "");
 		snprintf(why, sizeof(a->why), "the external port is another's%s%s",

@@ -171,6 +171,23 @@ static void test_another_program_of_ours_is_left_alone(void **state)
 	assert_non_null(strstr(a.why, "a game"));
 }
 
+static void test_another_protocols_of_ours_is_taken_over(void **state)
+{
+	START("WANIPConnection:1", {ASK, NULL, 0, OTHER}, {ADD, NULL, 0, NULL},
+	      {ASK, NULL, 0, OURS});
+	r.moved = true;
+	worker_map(&igd, &r, &a);
+	expect_mapped(&a, 8443, 600);
+}
+
+static void test_what_moved_and_is_anothers_by_now_stays(void **state)
+{
+	START("WANIPConnection:1", {ASK, NULL, 0, THEIRS});
+	r.moved = true;
+	worker_map(&igd, &r, &a);
+	expect_failed(&a, PORTMAP_CONFLICT);
+}
+
 static void test_what_may_not_be_seen_is_anothers(void **state)
 {
 	START("WANIPConnection:2", {ASK, NULL, 606, NULL});
@@ -319,6 +336,8 @@ int main(void)
 		cmocka_unit_test(test_renewal),
 		cmocka_unit_test(test_anothers_is_left_alone),
 		cmocka_unit_test(test_another_program_of_ours_is_left_alone),
+		cmocka_unit_test(test_another_protocols_of_ours_is_taken_over),
+		cmocka_unit_test(test_what_moved_and_is_anothers_by_now_stays),
 		cmocka_unit_test(test_what_may_not_be_seen_is_anothers),
 		cmocka_unit_test(test_permanent_leases),
 		cmocka_unit_test(test_402_means_that_too),

@@ -83,6 +83,7 @@ static void test_requests(void **state)
 	r.external_port = 8443;
 	r.lease_s = 3600;
 	r.fixed = true;
+	r.moved = true;
 	strcpy(r.description, "Postern front");
 	strcpy(r.shown, "Postern");
 	same_request(&r);
