@@ -23,7 +23,8 @@
  * When a path is gone its mappings ask the next one. What the old path may still hold is remembered
  * (struct mapping_leftover): it is deleted when the path comes back and holds another external
  * port, or at exit; while both name one port they are one entry on most gateways, and deleting one
- * would take the other along.
+ * would take the other along. Where a mapping has to be asked for again, the path that may still
+ * hold it is asked first; another one may find the port taken by that, which is no conflict.
  *
  * A gateway that says it forgot everything is asked anew for all of its mappings, as if they had
  * never been: somebody else may have taken a port. What a gateway dropped silently comes back with

@@ -50,6 +50,7 @@ struct portmap_want {
 struct mapping_leftover {
 	bool there, asked;
 	struct addr external;
+	uint64_t until_ms; /* when the gateway forgets it; MAPPING_NEVER: not by itself */
 };
 
 struct portmap_mapping {
@@ -76,6 +77,7 @@ struct portmap_mapping {
 	unsigned rounds;   /* how often every protocol was asked in vain: the back-off */
 	unsigned tried;	   /* bit per protocol that failed in this round */
 	bool kept;	   /* WAITING to be renewed by the same protocol, after leaving */
+	bool own_leftover; /* this round failed by what another protocol of ours still holds */
 	bool no_external;  /* the last answer was that the gateway has no external address */
 	bool failed[PORTMAP_FAILURES]; /* how, in this round */
 	char failure_why[PORTMAP_FAILURES][PORTMAP_TEXT_BYTES];
@@ -121,6 +123,13 @@ void mapping_new_round(struct portmap_mapping *m);
 /* How long after such a failure everything is tried again; doubles with each round. */
 uint64_t mapping_backoff_ms(enum portmap_failure f, unsigned rounds) MUST_CHECK;
 enum mapping_state mapping_state_of(enum portmap_failure f) MUST_CHECK;
+
+/* What this protocol still holds, as far as is known. */
+static inline bool mapping_left_over(const struct portmap_mapping *m, unsigned protocol,
+				     uint64_t now_ms)
+{
+	return m->left[protocol].there && now_ms < m->left[protocol].until_ms;
+}
 
 /* Granted, and not being let go. */
 static inline bool mapping_held(const struct portmap_mapping *m)

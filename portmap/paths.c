@@ -129,6 +129,13 @@ enum path_choice paths_choose(struct portmap_engine *e, const struct portmap_map
 		*out = m->protocol;
 		return CHOICE_PATH;
 	}
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) { /* who has it can renew it */
+		if (!mapping_left_over(m, p, now_ms) || m->tried & 1u << p ||
+		    e->paths[p][m->want.family].state != PATH_THERE)
+			continue;
+		*out = (enum portmap_protocol)p;
+		return CHOICE_PATH;
+	}
 	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) {
 		const struct portmap_path *path = &e->paths[p][m->want.family];
 

@@ -39,6 +39,7 @@ struct entry {
 	uint16_t external, internal;
 	int host;
 	uint64_t expires_ms;
+	enum portmap_protocol by;
 };
 
 struct fake {
@@ -46,6 +47,7 @@ struct fake {
 	struct world *world;
 	bool there;		      /* it answers */
 	bool deaf;		      /* to requests, not to probes */
+	bool apart;		      /* takes what other protocols made for another's */
 	bool picks_another;	      /* gives another port where one is taken */
 	bool permanent_only;	      /* lifetime 0 whatever is asked for */
 	enum portmap_failure refuses; /* PORTMAP_FAILURES: nothing */
@@ -108,7 +110,7 @@ static struct entry *add_entry(struct world *w, enum portmap_transport t, enum p
 
 		if (e->used)
 			continue;
-		*e = (struct entry){true, t, f, external, external, host, UINT64_MAX};
+		*e = (struct entry){true, t, f, external, external, host, UINT64_MAX, PORTMAP_PCP};
 		return e;
 	}
 	fail_msg("the table is full");
@@ -156,7 +158,7 @@ static void map_at_gateway(struct fake *k, const struct portmap_request *r)
 	}
 	while (e && e->host != OURS && k->picks_another)
 		e = entry_of(w, r, ++port);
-	if (e && e->host != OURS) {
+	if (e && (e->host != OURS || (k->apart && e->by != p))) {
 		h->failed(h, p, r->id, PORTMAP_CONFLICT, "another host has that port");
 		return;
 	}
@@ -164,6 +166,7 @@ static void map_at_gateway(struct fake *k, const struct portmap_request *r)
 		e = add_entry(w, r->transport,
 			      r->internal.sa.sa_family == AF_INET6 ? PORTMAP_IPV6 : PORTMAP_IPV4,
 			      port, OURS);
+	e->by = p;
 	e->internal = addr_port(&r->internal);
 	e->expires_ms = k->permanent_only ? UINT64_MAX : w->now_ms + r->lifetime_s * SECONDS;
 	if (r->internal.sa.sa_family == AF_INET6)
@@ -681,6 +684,27 @@ static void silence_is_found_out_at_the_renewal(void **state)
 	world_free(w);
 }
 
+/* Its WAN changes: a renewal fails, and UPnP finds the port taken by what PCP made. */
+static void what_another_protocol_of_ours_holds_is_no_conflict(void **state)
+{
+	struct world *w = home(true, false, true);
+
+	w->fakes[PORTMAP_UPNP].apart = true;
+	pass(w, 10 * SECONDS);
+	w->fakes[PORTMAP_PCP].refuses = PORTMAP_NO_EXTERNAL;
+	portmap_engine_renew(&w->engine);
+	pass(w, 2 * SECONDS);
+	assert_state(w, MAPPING_REQUESTED);
+	assert_true(w->fakes[PORTMAP_UPNP].maps > 0);
+	w->fakes[PORTMAP_PCP].refuses = PORTMAP_FAILURES;
+	pass(w, 10 * SECONDS);
+	assert_state(w, MAPPING_MAPPED);
+	assert_int_equal(first(w)->protocol, PORTMAP_PCP);
+	assert_int_equal(first(w)->changes[MAPPING_CONFLICTING], 0);
+	assert_int_equal(entries(w, OURS), 1);
+	world_free(w);
+}
+
 static void flapping_does_not_flood(void **state)
 {
 	struct world *w = home(true, false, true);
@@ -1054,6 +1078,7 @@ int main(void)
 		cmocka_unit_test(a_port_that_somebody_took_meanwhile_is_theirs),
 		cmocka_unit_test(another_protocol_takes_over),
 		cmocka_unit_test(silence_is_found_out_at_the_renewal),
+		cmocka_unit_test(what_another_protocol_of_ours_holds_is_no_conflict),
 		cmocka_unit_test(flapping_does_not_flood),
 		cmocka_unit_test(another_external_address_is_told_and_no_longer_verified),
 		cmocka_unit_test(a_taken_port_is_left_alone_and_tried_again),
