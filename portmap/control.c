@@ -147,7 +147,7 @@ static const struct method methods[] = {
 	{.name = "events",
 	 .level = CALLER_READ,
 	 .run = events_run,
-	 .help = "what happened: mapping, protocol, external, network, verdict",
+	 .help = "what happened: mapping, mappings, protocol, external, network, verdict",
 	 .params = events_params,
 	 .result = "{events: [{number, at, kind, ...}]}; notifications \"event\" when following"},
 	{.name = NULL},
@@ -178,11 +178,17 @@ void control_mapping_changed(struct control *c, const struct portmap_mapping *m,
 {
 	json_t *data;
 
-	if (!c || old == m->state)
+	if (!c || !m->wanted || (old == m->state && !mapping_held(m)))
 		return;
 	data = report_mapping(m, natd_now_ms());
 	json_object_set_new(data, "from", json_string(mapping_state_name(old)));
 	event(c, "mapping", data);
+}
+
+void control_mappings_changed(struct control *c)
+{
+	if (c)
+		event(c, "mappings", json_pack("{s:o}", "mappings", report_mappings(c->natd)));
 }
 
 void control_path_changed(struct control *c, enum portmap_protocol p, enum portmap_family f)

@@ -23,8 +23,11 @@ bool control_stop(struct control *c) MUST_CHECK;
 void control_free(struct control *c);
 
 /* Events; all harmless with NULL. Addresses are texts without a port; old NULL: none. */
+/* Also with the same state: a granted one may be elsewhere outside. */
 void control_mapping_changed(struct control *c, const struct portmap_mapping *m,
 			     enum mapping_state old);
+/* Others are wanted. */
+void control_mappings_changed(struct control *c);
 void control_path_changed(struct control *c, enum portmap_protocol p, enum portmap_family f);
 void control_external_changed(struct control *c, const char *now, const char *old);
 void control_network_changed(struct control *c);

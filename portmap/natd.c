@@ -262,12 +262,17 @@ void natd_judge(struct natd *n)
 		.stun_configured = n->config.stun.count > 0,
 		.stun_silent = n->outside->silent,
 	};
-	enum truth_verdict before = n->truth.verdict, now;
+	struct truth before = n->truth;
+	enum truth_verdict now;
 
 	truth_judge(&facts, &n->truth);
 	now = n->truth.verdict;
-	if (now == before)
+	if (now == before.verdict) {
+		/* Its sentence names addresses, which may be others. */
+		if (strcmp(n->truth.sentence, before.sentence) != 0)
+			control_verdict_changed(n->control);
 		return;
+	}
 	log_at(now == TRUTH_DOUBLE_NAT || now == TRUTH_CGNAT || now == TRUTH_OFFLINE
 		       ? LOG_LEVEL_WARNING
 		       : LOG_LEVEL_NOTICE,
@@ -333,6 +338,7 @@ bool natd_reconfigure(struct natd *n, struct natd_config *config, char *why, siz
 		snprintf(why, why_size, "out of memory");
 		ok = false;
 	}
+	control_mappings_changed(n->control);
 	network_watch_pin(&n->watch, n->config.interface);
 	outside_configure(n->outside);
 	if (protocols)

@@ -144,7 +144,7 @@ static json_t *counts_json(const struct portmap_counts *c)
 			 "failures", failures);
 }
 
-json_t *report_status(const struct natd *n)
+json_t *report_mappings(const struct natd *n)
 {
 	uint64_t now_ms = natd_now_ms();
 	json_t *mappings = json_array();
@@ -152,9 +152,14 @@ json_t *report_status(const struct natd *n)
 	for (const struct portmap_mapping *m = n->engine.mappings; m; m = m->next)
 		if (m->wanted)
 			json_array_append_new(mappings, report_mapping(m, now_ms));
+	return mappings;
+}
+
+json_t *report_status(const struct natd *n)
+{
 	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "version", POSTERN_VERSION,
 			 "engine", ring_engine_name(ring_engine(n->ring)), "uptime_ms",
-			 (json_int_t)(now_ms - n->started_ms), "network", report_network(n),
+			 (json_int_t)(natd_now_ms() - n->started_ms), "network", report_network(n),
 			 "external", report_external(n), "protocols", report_protocols(n),
-			 "mappings", mappings, "counts", counts_json(&n->engine.counts));
+			 "mappings", report_mappings(n), "counts", counts_json(&n->engine.counts));
 }

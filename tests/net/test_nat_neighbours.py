@@ -2,14 +2,16 @@
 """A relay and agents that follow the NAT helper on their host: what they tell of it, to whom, and what
 they make of one that is away or talks nonsense."""
 
-from console import console
+from console import Console, console
 from fake_natd import FakeNatd
+from natd import Natd, SERVER, WAN, home
 from netlab import wait_until
 from peers import echo
 from runner import limit
 from test_policy import live_session, reachable, says
 from world import World, memory_kb
 
+OTHER_WAN = "45.0.0.20"
 AGAIN_S = 15  # a follower tries again every five seconds
 
 
@@ -157,3 +159,45 @@ def test_agents_hand_each_other_candidates(lab):
 
 def candidates(boss, agent):
     return {s["peer"]: s.get("candidates") for s in boss.json("agent", "status", agent)["sessions"]}
+
+
+def places(boss, agent=None):
+    return {(m["protocol"], m["port"]): m.get("external")
+            for m in nat_of(boss, agent)["mappings"] if m["family"] == "ipv4"}
+
+
+@limit(90)
+def test_relay_behind_a_real_router(lab):
+    """postern-natd, miniupnpd, an agent outside that comes in through the mapping; then the router
+    has another address, and natd another configuration."""
+    gateway, host, server = home(lab)
+    natd = Natd(host, file=maps("tcp: 443", "udp: 443"))
+    w = World(lab)
+    w.relay_host, w.visitor, w.relay_name = host, server, "home.example.org"
+    w.relay(blocks={"nat": block(natd.socket), "control": f"  socket: {lab.path('relay.sock')}"})
+    inside = Console(host, "--socket", lab.path("relay.sock"))
+    wait_external(inside, WAN)
+    wait_until("both are mapped", lambda: places(inside) == {
+        ("tcp", 443): f"{WAN}:443", ("udp", 443): f"{WAN}:443"}, 10)
+    away = w.agent(server, "away")
+    wait_until("the mapping is verified", lambda: any(
+        m["state"] == "verified" for m in nat_of(inside)["mappings"]), 10)
+    gateway.router.ip("addr", "del", f"{WAN}/24", "dev", "wan0")
+    gateway.router.ip("addr", "add", f"{OTHER_WAN}/24", "dev", "wan0")
+    gateway.router.ip("route", "replace", "default", "via", SERVER)
+    wait_external(inside, OTHER_WAN, timeout=20)
+    wait_until("both are elsewhere", lambda: places(inside) == {
+        ("tcp", 443): f"{OTHER_WAN}:443", ("udp", 443): f"{OTHER_WAN}:443"}, 10)
+    assert OTHER_WAN in nat_of(inside)["sentence"]
+    natd.reload(maps("tcp: 443", "tcp: 5000"))
+    wait_until("what is no longer wanted is gone", lambda: places(inside) == {
+        ("tcp", 443): f"{OTHER_WAN}:443", ("tcp", 5000): f"{OTHER_WAN}:5000"}, 10)
+    natd.stop()
+    wait_until("natd is away", lambda: not nat_of(inside)["connected"], 5)
+    assert [e.get("external") for e in changes(inside)][-1] is None
+    assert away.alive()
+
+
+def maps(*ports):
+    return "map:\n" + "".join("  - protocol: {}\n    port: {}\n".format(*p.split(": "))
+                              for p in ports)
