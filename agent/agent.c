@@ -15,13 +15,12 @@
 #include "agent/nat.h"
 #include "agent/self.h"
 #include "agent/session.h"
+#include "core/container.h"
 #include "core/log.h"
 
 #define TRIM_MS	   10000u
 #define KEEP_LARGE 8u
 #define KEEP_SMALL 64u
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static void stop_fired(struct timer *t, uint64_t now_ms);
 

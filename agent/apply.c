@@ -17,11 +17,10 @@
 #include "agent/entrance.h"
 #include "agent/link.h"
 #include "core/conf_json.h"
+#include "core/container.h"
 #include "core/log.h"
 
 #define AGAIN_MS 5000u /* until the next try to go back */
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* ---- proposals ---- */
 

@@ -14,6 +14,7 @@
 #include "agent/entrance.h"
 #include "agent/nat.h"
 #include "agent/state.h"
+#include "core/container.h"
 #include "core/isolation.h"
 #include "core/journal.h"
 #include "core/log.h"
@@ -21,8 +22,6 @@
 #include "core/options.h"
 
 #define OTHER_DESCRIPTORS 64u /* links, listeners, the resolver's */
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 struct program {
 	struct agent agent;

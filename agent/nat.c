@@ -3,9 +3,8 @@
 #include "agent/nat.h"
 
 #include "agent/control.h"
+#include "core/container.h"
 #include "core/log.h"
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static void tell(struct agent *a)
 {

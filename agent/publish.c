@@ -10,10 +10,9 @@
 #include "agent/control.h"
 #include "agent/nat.h"
 #include "agent/session.h"
+#include "core/container.h"
 #include "core/log.h"
 #include "core/parse/proxy.h"
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* One OFFER and what became of it. */
 struct offer {

@@ -11,9 +11,8 @@
 #include "agent/link.h"
 #include "agent/nat.h"
 #include "agent/session.h"
+#include "core/container.h"
 #include "core/log.h"
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 struct request {
 	struct agent_session session;

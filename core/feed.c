@@ -18,10 +18,9 @@
 #include <unistd.h>
 
 #include "core/confine.h"
+#include "core/container.h"
 
 #define GONE '\x18' /* CAN: no line of text begins with it */
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* ---- the follower ---- */
 

@@ -4,9 +4,8 @@
 
 #include <stdio.h>
 
+#include "core/container.h"
 #include "core/log.h"
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static void tell(struct nat *n)
 {
