@@ -65,6 +65,7 @@ struct portmap_path {
 	uint64_t due_ms; /* the next probe; while probing: when no answer is silence */
 	unsigned tries;
 	struct portmap_gateway gateway; /* THERE, or as it was last */
+	uint64_t moved_ms;		/* when its external address became another one; 0: never */
 	enum portmap_failure failure;	/* GONE */
 	char why[PORTMAP_TEXT_BYTES];	/* GONE: a sentence */
 };

@@ -116,13 +116,15 @@ void mapping_request(const struct portmap_mapping *m, const struct addr *source,
 	};
 	addr_set_port(&out->internal, w->internal);
 	out->external = m->external;
-	if (out->external.len == 0) {
+	/* With PREFER_FAILURE an address is as binding as the port, and it may have changed. */
+	if (out->external.len == 0 || out->prefer_failure) {
 		bool v6 = w->family == PORTMAP_IPV6;
+		uint16_t port = m->external.len > 0 ? addr_port(&m->external) : m->ask_port;
 
 		memset(&out->external, 0, sizeof out->external);
 		out->external.sa.sa_family = v6 ? AF_INET6 : AF_INET;
 		out->external.len = v6 ? sizeof out->external.v6 : sizeof out->external.v4;
-		addr_set_port(&out->external, m->ask_port);
+		addr_set_port(&out->external, port);
 	}
 	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++)
 		out->moved |= m->left[p].there && p != m->protocol &&

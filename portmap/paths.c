@@ -188,15 +188,19 @@ static bool address_differs(const struct addr *a, const struct addr *b)
 	return a->len != b->len || (a->len > 0 && !addr_equal(a, b));
 }
 
+/* What was told last of a change, since others may not know yet; else by the order of paths. */
 static struct addr look_up(const struct portmap_engine *e)
 {
+	const struct portmap_path *best = NULL;
+
 	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) {
 		const struct portmap_path *path = &e->paths[p][PORTMAP_IPV4];
 
-		if (path->state == PATH_THERE && path->gateway.external.len > 0)
-			return path->gateway.external;
+		if (path->state == PATH_THERE && path->gateway.external.len > 0 &&
+		    (!best || path->moved_ms > best->moved_ms))
+			best = path;
 	}
-	return (struct addr){.len = 0};
+	return best ? best->gateway.external : (struct addr){.len = 0};
 }
 
 static void paths_external(struct portmap_engine *e)
@@ -210,7 +214,8 @@ static void paths_external(struct portmap_engine *e)
 	e->owner->external_changed(e->owner, &old, &e->told);
 }
 
-/* The mappings of a gateway whose address is another one are elsewhere now. */
+/* The mappings of a gateway whose address is another one are elsewhere now; those of its other
+ * protocols are renewed, which tells. */
 static void moved_outside(struct portmap_engine *e, enum portmap_protocol p,
 			  const struct addr *external, uint64_t now_ms)
 {
@@ -219,15 +224,17 @@ static void moved_outside(struct portmap_engine *e, enum portmap_protocol p,
 	for (struct portmap_mapping *m = e->mappings; m; m = m->next) {
 		uint16_t port = addr_port(&m->external);
 
-		if (m->want.family != PORTMAP_IPV4 || m->protocol != p || !mapping_held(m))
+		if (m->want.family != PORTMAP_IPV4 || !mapping_held(m))
+			continue;
+		if (m->step == MAPPING_HELD)
+			m->due_ms = now_ms;
+		if (m->protocol != p)
 			continue;
 		m->external = *external;
 		addr_set_port(&m->external, port);
 		addr_format(&m->external, text);
 		mapping_set_state(m, MAPPING_MAPPED, now_ms, &e->watcher,
 				  "the gateway's external address is another one: now at %s", text);
-		if (m->step == MAPPING_HELD)
-			m->due_ms = now_ms;
 	}
 }
 
@@ -242,8 +249,10 @@ static void set_external(struct portmap_engine *e, enum portmap_protocol p,
 	if (address.len == 0)
 		return;
 	path->gateway.external = address;
-	if (another)
+	if (another) {
+		path->moved_ms = now_ms;
 		moved_outside(e, p, &address, now_ms);
+	}
 }
 
 void paths_learn_external(struct portmap_engine *e, enum portmap_protocol p,

@@ -748,6 +748,26 @@ static void another_external_address_is_told_and_no_longer_verified(void **state
 	world_free(w);
 }
 
+static void another_external_address_counts_whoever_tells_it(void **state)
+{
+	struct world *w = home(true, true, false);
+	struct portmap_heard *h = &w->engine.heard;
+	struct addr other = address("45.0.0.99:1");
+
+	pass(w, 10 * SECONDS);
+	assert_int_equal(first(w)->protocol, PORTMAP_PCP);
+	other.v4.sin_port = 0;
+	w->external = other;
+	h->external_changed(h, PORTMAP_NATPMP, &other);
+	assert_int_equal(w->externals, 2);
+	assert_true(addr_equal(&w->engine.external, &other));
+	pass(w, SECONDS); /* PCP has been asked and agrees */
+	assert_int_equal(w->externals, 2);
+	other.v4.sin_port = htons(443);
+	assert_true(addr_equal(&first(w)->external, &other));
+	world_free(w);
+}
+
 /* ---- what gateways say no to ---- */
 
 static void a_taken_port_is_left_alone_and_tried_again(void **state)
@@ -1081,6 +1101,7 @@ int main(void)
 		cmocka_unit_test(what_another_protocol_of_ours_holds_is_no_conflict),
 		cmocka_unit_test(flapping_does_not_flood),
 		cmocka_unit_test(another_external_address_is_told_and_no_longer_verified),
+		cmocka_unit_test(another_external_address_counts_whoever_tells_it),
 		cmocka_unit_test(a_taken_port_is_left_alone_and_tried_again),
 		cmocka_unit_test(any_port_will_do_where_that_is_said),
 		cmocka_unit_test(a_port_nobody_asked_for_goes_back),
