@@ -95,6 +95,8 @@ AGENT_LIB_SRC := \
 	agent/self.c agent/session.c agent/socks5.c agent/state.c agent/stdio.c \
 	agent/stream.c
 AGENTD_SRC := agent/main.c
+# What programs share of driving an engine, sockets and all.
+SHARED_SRC := core/program/callers.c
 # A STUN client's sockets.
 STUN_LIB_SRC := stun/round.c stun/stream.c stun/survey.c
 # The NAT helper: what drives each protocol, and the program around them.
@@ -140,7 +142,8 @@ say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 all: $(B)/postern-relayd $(B)/postern-agent $(B)/postern-natd $(B)/postern
 
 objs = $(patsubst %.c,$(B)/obj/%.o,$(1))
-SHARED_OBJ := $(call objs,$(CORE_SRC) $(PARSE_SRC) $(filter core/% stun/%,$(ENGINE_SRC)))
+SHARED_OBJ := $(call objs,$(CORE_SRC) $(PARSE_SRC) $(filter core/% stun/%,$(ENGINE_SRC)) \
+	$(SHARED_SRC))
 AGENT_LIB_OBJ := $(call objs,$(AGENT_LIB_SRC) $(filter agent/%,$(ENGINE_SRC)))
 STUN_LIB_OBJ := $(call objs,$(STUN_LIB_SRC))
 NATD_LIB_OBJ := $(call objs,$(NATD_LIB_SRC) \
@@ -274,12 +277,12 @@ bench:
 	@bench/run --build $(B)
 
 # ---- what keeps the code as it is ----------------------------------------------------------------
-PROGRAM_SRC := $(RELAYD_SRC) $(AGENT_LIB_SRC) $(AGENTD_SRC) $(STUN_LIB_SRC) $(NATD_LIB_SRC) \
-	$(NATD_SRC) $(CTL_SRC)
+PROGRAM_SRC := $(SHARED_SRC) $(RELAYD_SRC) $(AGENT_LIB_SRC) $(AGENTD_SRC) $(STUN_LIB_SRC) \
+	$(NATD_LIB_SRC) $(NATD_SRC) $(CTL_SRC)
 ALL_SRC := $(sort $(CORE_SRC) $(PARSE_SRC) $(ENGINE_SRC) $(PROGRAM_SRC))
-C_FILES := $(wildcard $(foreach d,core core/parse core/engine relay agent natpmp upnp stun portmap \
-	ctl tests/unit tests/sim \
-	tests/platform tests/support fuzz bench,$(d)/*.c $(d)/*.h))
+C_FILES := $(wildcard $(foreach d,core core/parse core/engine core/program relay agent natpmp upnp \
+	stun portmap ctl tests/unit tests/sim tests/platform tests/support fuzz bench, \
+	$(d)/*.c $(d)/*.h))
 HEADER_FILES := $(filter %.h,$(C_FILES))
 
 .PHONY: layers format format-check tidy man-check

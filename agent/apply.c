@@ -78,7 +78,7 @@ static bool has_relay(const struct agent_config *config, const char *label)
 static const char *cuts_off(const struct control *ctl, const struct caller *caller,
 			    const struct proposal *p)
 {
-	const struct console *c = container(caller, struct console, caller);
+	const struct console *c = container(caller, struct console, line.caller);
 	const struct agent_config *now = ctl->agent->config;
 
 	if (strcmp(p->config->name, now->name) != 0)

@@ -19,54 +19,29 @@ static const struct method *const tables[] = {agent_methods, methods_of_config, 
 
 /* ---- consoles ---- */
 
-static void console_line(struct lines *l, const char *line, size_t len)
+static void console_ended(struct line_caller *line)
 {
-	struct console *c = container(l, struct console, lines);
-
-	calls_line(&c->control->calls, &c->caller, line, len);
-}
-
-static void console_ended(struct lines *l)
-{
-	struct console *c = container(l, struct console, lines);
+	struct console *c = container(line, struct console, line);
 	struct control *ctl = c->control;
 
-	caller_remove(&ctl->calls, &c->caller);
-	if (c->prev)
-		c->prev->next = c->next;
-	else
-		ctl->consoles = c->next;
-	if (c->next)
-		c->next->prev = c->prev;
 	free(c);
 	agent_drop(ctl->agent);
 }
 
-static bool console_send(struct caller *caller, char *line, size_t len)
-{
-	return lines_send(&container(caller, struct console, caller)->lines, line, len);
-}
-
-static struct console *console_new(struct control *ctl, int fd, const char *name, const char *relay)
+static struct console *console_new(struct control *ctl, const char *name, const char *relay)
 {
 	struct console *c = calloc(1, sizeof(*c));
+	struct caller *caller;
 
 	if (!c)
 		return NULL;
 	c->control = ctl;
-	c->caller.level = CALLER_ADMIN;
-	c->caller.send = console_send;
-	snprintf(c->caller.who, sizeof(c->caller.who), "console:%s", name);
-	snprintf(c->caller.ca_name, sizeof(c->caller.ca_name), "%s", name);
+	c->line.ended = console_ended;
+	caller = &c->line.caller;
+	caller->level = CALLER_ADMIN;
+	snprintf(caller->who, sizeof(caller->who), "console:%s", name);
+	snprintf(caller->ca_name, sizeof(caller->ca_name), "%s", name);
 	snprintf(c->relay, sizeof(c->relay), "%s", relay);
-	c->lines = (struct lines){
-		.ring = ctl->agent->ring,
-		.fd = fd,
-		.line_max = JSONRPC_LINE_MAX,
-		.output_max = CALLER_OUTPUT_MAX,
-		.line = console_line,
-		.ended = console_ended,
-	};
 	return c;
 }
 
@@ -78,19 +53,14 @@ int agent_control_attach(struct control *ctl, const char *console, const char *r
 	if (ctl->stopping ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
 		return -1;
-	c = console_new(ctl, pair[0], console, relay);
+	c = console_new(ctl, console, relay);
 	if (!c) {
 		close(pair[0]);
 		close(pair[1]);
 		return -1;
 	}
-	c->next = ctl->consoles;
-	if (c->next)
-		c->next->prev = c;
-	ctl->consoles = c;
 	agent_hold(ctl->agent);
-	caller_add(&ctl->calls, &c->caller);
-	lines_start(&c->lines);
+	line_caller_start(&c->line, ctl->agent->ring, &ctl->calls, pair[0], JSONRPC_LINE_MAX);
 	return pair[1];
 }
 
@@ -155,8 +125,8 @@ void agent_control_stop(struct control *ctl)
 	ctl->stopping = true;
 	ring_timer_cancel(ctl->agent->ring, &ctl->trial);
 	ring_timer_cancel(ctl->agent->ring, &ctl->expiry_timer);
-	for (struct console *c = ctl->consoles; c; c = c->next)
-		lines_close(&c->lines);
+	for (struct caller *c = ctl->calls.callers; c; c = c->next)
+		line_caller_close(container(c, struct line_caller, caller));
 }
 
 void agent_control_free(struct control *ctl)

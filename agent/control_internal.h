@@ -11,21 +11,18 @@
 #include "core/engine/config_calls.h"
 #include "core/engine/expiry.h"
 #include "core/engine/records.h"
-#include "core/lines.h"
+#include "core/program/callers.h"
 
 /* A console. */
 struct console {
-	struct caller caller; /* first */
+	struct line_caller line; /* first */
 	struct control *control;
-	struct console *next, *prev;
-	struct lines lines;
 	char relay[ENDPOINT_TEXT_BYTES]; /* that its session came by */
 };
 
 struct control {
 	struct agent *agent;
 	struct calls calls;
-	struct console *consoles;
 	struct records events;
 	struct changes *changes;
 	struct agent_config *config; /* in force, when it is not what the agent began with */

@@ -6,6 +6,7 @@
 #include "core/engine/config_calls.h"
 #include "core/engine/expiry.h"
 #include "core/engine/records.h"
+#include "core/program/callers.h"
 #include "relay/control.h"
 #include "relay/keeper.h"
 #include "relay/nat.h"
@@ -34,7 +35,8 @@ struct control {
 	unsigned stop_signals;
 	bool leaves_when_empty; /* a drain ends the program */
 
-	struct local *local; /* the Unix socket, or NULL */
+	struct callers local; /* the Unix socket */
+	bool has_local;
 	struct metrics *metrics;
 	struct nat nat; /* the NAT helper's view, where there is one */
 };
@@ -46,8 +48,9 @@ extern const struct config_ops control_config_ops;
 /* [keys that only a start applies]. */
 json_t *control_needs_restart(const struct relay_config *was, const struct relay_config *is);
 
-/* local.c: the Unix socket; its listener is open already (-1: none). */
-int local_start(struct control *ctl, int listener) MUST_CHECK;
+/* local.c: the Unix socket; its listener is open already. local_stop() comes after the ring's
+ * end. */
+void local_start(struct control *ctl, int listener);
 void local_stop(struct control *ctl);
 
 /* metrics.c: the Prometheus listener, open already. */

@@ -13,9 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -131,21 +128,14 @@ static void signals_ready(struct ring_op *op, int res)
 /* The socket is made while files may still be made. -1 and a sentence where it cannot be. */
 static int open_local_socket(const struct relay_config *config)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	const char *path = config->control.socket;
 	int fd;
 
 	if (!path)
 		return -1;
-	if (strlen(path) >= sizeof address.sun_path)
-		die("control.socket: the path is longer than %zu bytes",
-		    sizeof address.sun_path - 1);
-	snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-	unlink(path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
-	    chmod(path, 0666) < 0 || listen(fd, 16) < 0)
-		die("control.socket: cannot listen on %s: %s", path, strerror(errno));
+	fd = callers_listen(path);
+	if (fd < 0)
+		die("control.socket: cannot listen on %s: %s", path, strerror(-fd));
 	return fd;
 }
 
@@ -195,8 +185,8 @@ static void control_begin(struct control *ctl, struct relay *r, struct snapshot 
 	int metrics = open_metrics(&snap->config);
 	if (metrics >= 0 && metrics_start(ctl, metrics) < 0)
 		die("out of memory");
-	if (local >= 0 && local_start(ctl, local) < 0)
-		die("out of memory");
+	if (local >= 0)
+		local_start(ctl, local);
 }
 
 static void control_end(struct control *ctl)

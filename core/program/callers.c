@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* callers: lines to calls, and a Unix socket that they come in by. */
+#include "core/program/callers.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/container.h"
+#include "core/log.h"
+
+/* ---- one connection ---- */
+
+static void line_came(struct lines *lines, const char *line, size_t len)
+{
+	struct line_caller *c = container(lines, struct line_caller, lines);
+
+	calls_line(c->calls, &c->caller, line, len);
+}
+
+static void lines_ended(struct lines *lines)
+{
+	struct line_caller *c = container(lines, struct line_caller, lines);
+
+	caller_remove(c->calls, &c->caller);
+	c->ended(c);
+}
+
+static bool send_line(struct caller *caller, char *line, size_t len)
+{
+	return lines_send(&container(caller, struct line_caller, caller)->lines, line, len);
+}
+
+void line_caller_start(struct line_caller *c, struct ring *ring, struct calls *calls, int fd,
+		       size_t line_max)
+{
+	c->calls = calls;
+	c->caller.send = send_line;
+	c->lines = (struct lines){
+		.ring = ring,
+		.fd = fd,
+		.line_max = line_max,
+		.output_max = CALLER_OUTPUT_MAX,
+		.line = line_came,
+		.ended = lines_ended,
+	};
+	caller_add(calls, &c->caller);
+	lines_start(&c->lines);
+}
+
+void line_caller_close(struct line_caller *c)
+{
+	lines_close(&c->lines);
+}
+
+/* ---- who comes in ---- */
+
+struct callers_conn {
+	struct line_caller line; /* first */
+	struct callers *callers;
+	struct callers_conn *next, *prev;
+};
+
+static void conn_ended(struct line_caller *line)
+{
+	struct callers_conn *c = container(line, struct callers_conn, line);
+	struct callers *cs = c->callers;
+
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		cs->conns = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	cs->count--;
+	free(c);
+}
+
+/* Says why in one line, and hangs up. */
+static void refuse(struct callers *cs, int fd, enum jsonrpc_error code, const char *why)
+{
+	size_t len = 0;
+	json_t *failure = jsonrpc_failure(NULL, code, NULL, "%s", why);
+	char *line = failure ? jsonrpc_line(failure, &len) : NULL;
+
+	json_decref(failure);
+	if (line)
+		(void)!send(fd, line, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	free(line);
+	ring_close_fd(cs->ring, fd);
+}
+
+static void admit(struct callers *cs, int fd)
+{
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t len = sizeof(peer);
+	enum caller_level level = CALLER_READ;
+	struct callers_conn *c;
+	const char *why;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
+		why = "the system does not say whose connection this is";
+	else
+		why = cs->admit(cs, peer.uid, &level);
+	if (why) {
+		refuse(cs, fd, JSONRPC_FORBIDDEN, why);
+		return;
+	}
+	c = cs->count < cs->most ? calloc(1, sizeof(*c)) : NULL;
+	if (!c) {
+		refuse(cs, fd, JSONRPC_BUSY, "too many callers at once; close one of them");
+		return;
+	}
+	c->callers = cs;
+	c->line.ended = conn_ended;
+	c->line.caller.level = level;
+	snprintf(c->line.caller.who, sizeof(c->line.caller.who), "uid:%u", (unsigned)peer.uid);
+	c->next = cs->conns;
+	if (c->next)
+		c->next->prev = c;
+	cs->conns = c;
+	cs->count++;
+	line_caller_start(&c->line, cs->ring, cs->calls, fd, cs->line_max);
+}
+
+static void accepted(struct ring_op *op, int res)
+{
+	struct callers *cs = container(op, struct callers, accept_op);
+
+	if (res >= 0 && cs->stopping)
+		ring_close_fd(cs->ring, res);
+	else if (res >= 0)
+		admit(cs, res);
+	else if (res != -ECANCELED)
+		log_error("control", "the control socket fails: %s", strerror(-res));
+}
+
+/* ---- the socket ---- */
+
+/* False: the path is too long. */
+static bool address_of(const char *path, struct sockaddr_un *out)
+{
+	*out = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof(out->sun_path))
+		return false;
+	memcpy(out->sun_path, path, strlen(path) + 1);
+	return true;
+}
+
+bool callers_path_taken(const char *path)
+{
+	struct sockaddr_un at;
+	bool heard;
+	int fd;
+
+	if (!address_of(path, &at))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	heard = fd >= 0 && connect(fd, (const struct sockaddr *)&at, sizeof(at)) == 0;
+	if (fd >= 0)
+		close(fd);
+	return heard;
+}
+
+int callers_listen(const char *path)
+{
+	struct sockaddr_un at;
+	int fd, error;
+
+	if (!address_of(path, &at))
+		return -ENAMETOOLONG;
+	if (unlink(path) < 0 && errno != ENOENT)
+		return -errno;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (const struct sockaddr *)&at, sizeof(at)) == 0 && chmod(path, 0666) == 0 &&
+	    listen(fd, 16) == 0)
+		return fd;
+	error = -errno;
+	close(fd);
+	return error;
+}
+
+void callers_start(struct callers *cs, int listener)
+{
+	cs->listener = listener;
+	cs->accept_op.done = accepted;
+	ring_accept(cs->ring, &cs->accept_op, listener);
+}
+
+bool callers_stop(struct callers *cs)
+{
+	if (!cs->stopping) {
+		cs->stopping = true;
+		ring_cancel(cs->ring, &cs->accept_op);
+		for (struct callers_conn *c = cs->conns; c; c = c->next)
+			line_caller_close(&c->line);
+	}
+	return !cs->conns && !ring_op_busy(&cs->accept_op);
+}
+
+void callers_free(struct callers *cs)
+{
+	while (cs->conns) {
+		struct callers_conn *c = cs->conns;
+
+		cs->conns = c->next;
+		caller_remove(cs->calls, &c->line.caller);
+		lines_free(&c->line.lines);
+		free(c);
+	}
+	close(cs->listener);
+}
