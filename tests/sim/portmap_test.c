@@ -392,6 +392,15 @@ static struct world *home(bool pcp, bool natpmp, bool upnp)
 	return w;
 }
 
+/* Also what it has been asked already. */
+static void answer_after(struct world *w, enum portmap_protocol p, uint64_t ms)
+{
+	w->fakes[p].delay_ms = w->fakes[p].silence_ms = ms;
+	for (size_t i = 0; i < MESSAGES; i++)
+		if (w->messages[i].used && w->messages[i].fake == &w->fakes[p])
+			w->messages[i].at_ms = w->now_ms + ms;
+}
+
 static struct message *next_message(struct world *w)
 {
 	struct message *next = NULL;
@@ -458,8 +467,9 @@ static void upnp_alone_does_not_wait_for_the_silent_ones(void **state)
 {
 	struct world *w = home(false, false, true);
 
-	w->fakes[PORTMAP_UPNP].delay_ms = 1000;
-	w->fakes[PORTMAP_PCP].silence_ms = w->fakes[PORTMAP_NATPMP].silence_ms = 15000;
+	answer_after(w, PORTMAP_UPNP, 1000);
+	answer_after(w, PORTMAP_PCP, 15000);
+	answer_after(w, PORTMAP_NATPMP, 15000);
 	pass(w, 3 * SECONDS);
 	assert_state(w, MAPPING_MAPPED);
 	assert_int_equal(first(w)->protocol, PORTMAP_UPNP);
@@ -470,7 +480,7 @@ static void a_better_protocol_that_is_a_little_slower_is_waited_for(void **state
 {
 	struct world *w = home(true, true, false);
 
-	w->fakes[PORTMAP_PCP].delay_ms = 150;
+	answer_after(w, PORTMAP_PCP, 150);
 	pass(w, SECONDS);
 	assert_int_equal(first(w)->protocol, PORTMAP_PCP);
 	assert_int_equal(w->fakes[PORTMAP_NATPMP].maps, 0);
@@ -481,11 +491,7 @@ static void what_came_first_is_kept_when_a_better_one_appears(void **state)
 {
 	struct world *w = home(true, true, false);
 
-	w->fakes[PORTMAP_PCP].delay_ms = 2000;
-	/* enter() has sent the probes with the old delay */
-	for (size_t i = 0; i < MESSAGES; i++)
-		if (w->messages[i].used && w->messages[i].fake == &w->fakes[PORTMAP_PCP])
-			w->messages[i].at_ms = w->now_ms + 2000;
+	answer_after(w, PORTMAP_PCP, 2000);
 	pass(w, SECONDS);
 	assert_state(w, MAPPING_MAPPED);
 	assert_int_equal(first(w)->protocol, PORTMAP_NATPMP);
