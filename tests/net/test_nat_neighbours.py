@@ -182,8 +182,9 @@ def test_relay_behind_a_real_router(lab):
     away = w.agent(server, "away")
     wait_until("the mapping is verified", lambda: any(
         m["state"] == "verified" for m in nat_of(inside)["mappings"]), 10)
+    # Never without an address, and of another prefix, so that it does not go with the first one.
+    gateway.router.ip("addr", "add", f"{OTHER_WAN}/25", "dev", "wan0")
     gateway.router.ip("addr", "del", f"{WAN}/24", "dev", "wan0")
-    gateway.router.ip("addr", "add", f"{OTHER_WAN}/24", "dev", "wan0")
     gateway.router.ip("route", "replace", "default", "via", SERVER)
     wait_external(inside, OTHER_WAN, timeout=20)
     wait_until("both are elsewhere", lambda: places(inside) == {

@@ -175,6 +175,26 @@ static void test_line_without_end(void **state)
 	finish(f, &w);
 }
 
+/* Without its ring the feed is freed, whether it was followed or not; the follower goes. */
+static void test_free(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct watcher w;
+
+	start(f, &w);
+	run_while(f, &w.gone, 1);
+	ring_close(f->r);
+	f->r = NULL;
+	feed_free(&w.feed);
+	assert_int_equal(feed_start(&w.feed, path, HELLO), 0);
+	feed_free(&w.feed);
+	feed_free(&w.feed);
+	assert_false(w.ended);
+	while (wait(NULL) > 0)
+		;
+	assert_int_equal(errno, ECHILD);
+}
+
 static void test_path_too_long(void **state)
 {
 	struct feed f = {0};
@@ -190,6 +210,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RING_TEST(test_lines_late_neighbour_and_return),
 		RING_TEST(test_line_without_end),
+		RING_TEST(test_free),
 		cmocka_unit_test(test_path_too_long),
 	};
 
