@@ -176,7 +176,7 @@ static void test_line_without_end(void **state)
 }
 
 /* Without its ring the feed is freed, whether it was followed or not; the follower goes. */
-static void test_free(void **state)
+static void test_freed_without_its_ring(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
 	struct watcher w;
@@ -210,7 +210,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RING_TEST(test_lines_late_neighbour_and_return),
 		RING_TEST(test_line_without_end),
-		RING_TEST(test_free),
+		RING_TEST(test_freed_without_its_ring),
 		cmocka_unit_test(test_path_too_long),
 	};
 
