@@ -93,7 +93,7 @@ static void open_entrances(struct agent *a)
 
 static void isolate(struct program *p)
 {
-	isolation_drop_capabilities(&p->isolation);
+	isolation_drop_capabilities(0, &p->isolation);
 	isolation_landlock(ISOLATE_DIALS, &p->isolation);
 	isolation_seal(ISOLATE_DIALS, ring_engine(p->agent.ring), &p->isolation);
 	for (int i = 0; i < ISOLATION_PARTS; i++)

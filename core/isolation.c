@@ -98,16 +98,29 @@ int isolation_switch_user(const char *user)
 	return 0;
 }
 
-void isolation_drop_capabilities(struct isolation_report *out)
+/* What of this process's capabilities is in kept. 0, or -1 with errno. */
+static int limit_capabilities(uint32_t kept)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+	if (kept && syscall(SYS_capget, &head, data))
+		return -1;
+	data[0].permitted &= kept;
+	data[0].effective = data[0].permitted;
+	data[0].inheritable = 0;
+	data[1] = (struct __user_cap_data_struct){0};
+	return (int)syscall(SYS_capset, &head, data);
+}
+
+void isolation_drop_capabilities(uint32_t kept, struct isolation_report *out)
 {
 	/* Without CAP_SETPCAP the bounding set stays; under no_new_privs nothing can come of it. */
 	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
 		(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 
-	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
-	if (syscall(SYS_capset, &head, none))
+	if (limit_capabilities(kept))
 		fails(out, ISOLATION_CAPABILITIES, "capset failed: %s", strerror(errno));
 	else
 		holds(out, ISOLATION_CAPABILITIES);

@@ -52,7 +52,7 @@ enum isolation_flags {
 
 enum isolation_part {
 	ISOLATION_NO_NEW_PRIVS,
-	ISOLATION_CAPABILITIES, /* none are held */
+	ISOLATION_CAPABILITIES, /* none are held but those the program kept */
 	ISOLATION_SECCOMP,
 	ISOLATION_LANDLOCK_FS,
 	ISOLATION_LANDLOCK_TCP,
@@ -79,7 +79,8 @@ int isolation_begin(struct isolation_report *out) MUST_CHECK;
  * may be half-way. */
 int isolation_switch_user(const char *user) MUST_CHECK;
 
-void isolation_drop_capabilities(struct isolation_report *out);
+/* kept: bits of the first 32 that stay where they are held; 0 for all but those who must. */
+void isolation_drop_capabilities(uint32_t kept, struct isolation_report *out);
 /* Before that: a program that dials may also read what is in this directory or file afterwards: one
  * path, the last one said. */
 void isolation_let_read(const char *path);

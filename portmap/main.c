@@ -2,6 +2,7 @@
 /* postern-natd: keeps port mappings alive on the gateway, and tells the truth about them. */
 #include <errno.h>
 #include <libgen.h>
+#include <linux/capability.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -134,7 +135,8 @@ static void isolate(struct program *p)
 		snprintf(directory, sizeof directory, "%s", p->arguments.config);
 		isolation_let_read(dirname(directory));
 	}
-	isolation_drop_capabilities(&p->isolation);
+	/* To take a low port for the moment in which it is proven. */
+	isolation_drop_capabilities(UINT32_C(1) << CAP_NET_BIND_SERVICE, &p->isolation);
 	isolation_landlock(ISOLATE_DIALS, &p->isolation);
 	isolation_seal(ISOLATE_DIALS, ring_engine(p->natd.ring), &p->isolation);
 	for (int i = 0; i < ISOLATION_PARTS; i++)

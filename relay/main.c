@@ -370,7 +370,7 @@ int main(int argc, char **argv)
 	loaded_free(&loaded);
 	if (snap->config.user && isolation_switch_user(snap->config.user) < 0)
 		die("cannot switch to user %s: %s", snap->config.user, strerror(errno));
-	isolation_drop_capabilities(&relay.isolation);
+	isolation_drop_capabilities(0, &relay.isolation);
 	error = nat_open(&control.nat, snap->config.nat.socket);
 	if (error < 0)
 		die("nat.socket: %s cannot be followed: %s", snap->config.nat.socket,

@@ -84,7 +84,7 @@ static void in_child(void (*body)(void *arg), void *arg)
 static void seal(unsigned flags, struct isolation_report *report)
 {
 	CHECK(isolation_begin(report) == 0);
-	isolation_drop_capabilities(report);
+	isolation_drop_capabilities(0, report);
 	isolation_landlock(flags, report);
 	isolation_seal(flags, RING_EPOLL, report);
 	CHECK(report->parts[ISOLATION_NO_NEW_PRIVS].holds);
@@ -260,7 +260,7 @@ static void threads_body(void *arg)
 	struct scene s = scene_make();
 	pthread_t thread;
 	CHECK(isolation_begin(&report) == 0);
-	isolation_drop_capabilities(&report);
+	isolation_drop_capabilities(0, &report);
 	isolation_landlock(0, &report);
 	pthread_barrier_init(&barrier, NULL, 2);
 	CHECK(pthread_create(&thread, NULL, thread_main, &s) == 0);
@@ -439,7 +439,7 @@ static void user_body(void *arg)
 	CHECK(isolation_switch_user("nobody") == 0);
 	CHECK(getuid() != 0 && geteuid() != 0 && getgid() != 0);
 	CHECK(setuid(0) == -1);
-	isolation_drop_capabilities(&report);
+	isolation_drop_capabilities(0, &report);
 	CHECK(report.parts[ISOLATION_CAPABILITIES].holds);
 	CHECK(socket(AF_INET, SOCK_RAW, IPPROTO_TCP) == -1 && errno == EPERM);
 }

@@ -96,7 +96,7 @@ static void seal(void)
 	struct isolation_report report;
 
 	CHECK(isolation_begin(&report) == 0);
-	isolation_drop_capabilities(&report);
+	isolation_drop_capabilities(0, &report);
 	isolation_landlock(0, &report);
 	isolation_seal(0, RING_EPOLL, &report);
 	CHECK(report.parts[ISOLATION_SECCOMP].holds);
