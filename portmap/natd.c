@@ -348,6 +348,12 @@ bool natd_reconfigure(struct natd *n, struct natd_config *config, char *why, siz
 			 "socket, state_dir, hook, user and engine change with a restart only");
 		ok = false;
 	}
+	if (config->upnp && n->upnp.fd < 0) {
+		snprintf(why, why_size,
+			 "upnp is on from the next start only: its process was not "
+			 "started while natd still could");
+		ok = false;
+	}
 	natd_config_free(&old);
 	return ok;
 }
