@@ -51,6 +51,19 @@ json_t *report_network(const struct natd *n)
 	return out;
 }
 
+/* Whom natd asks what outside sees. */
+static void set_servers(json_t *to, const struct conf_array *servers)
+{
+	const struct endpoint *items = servers->items;
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < servers->count; i++)
+		json_array_append_new(list,
+				      json_sprintf(strchr(items[i].host, ':') ? "[%s]:%u" : "%s:%u",
+						   items[i].host, (unsigned)items[i].port));
+	json_object_set_new(to, "stun_asked", list);
+}
+
 json_t *report_external(const struct natd *n)
 {
 	const struct outside *o = n->outside;
@@ -60,6 +73,7 @@ json_t *report_external(const struct natd *n)
 	set_text(out, "advice", n->truth.advice);
 	set_host(out, "gateway", &n->engine.external);
 	set_host(out, "stun", &o->address);
+	set_servers(out, &n->config.stun);
 	if (o->rounds > 0)
 		json_object_set_new(out, "stun_servers",
 				    json_string(stun_agreement_name(o->agreement)));
