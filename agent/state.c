@@ -14,6 +14,7 @@
 #include <openssl/sha.h>
 
 #include "core/conf_json.h"
+#include "core/file.h"
 #include "core/log.h"
 
 #define FILES 2
@@ -81,21 +82,6 @@ void state_close(struct state *s)
 	free(s);
 }
 
-static bool write_all(int fd, const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		text += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
 int state_save(struct state *s, const json_t *document)
 {
 	unsigned place = 1 - s->newest;
@@ -107,9 +93,12 @@ int state_save(struct state *s, const json_t *document)
 	json_decref(kept);
 	if (!text)
 		return -ENOMEM;
-	if (lseek(fd, 0, SEEK_SET) < 0 || ftruncate(fd, 0) < 0 ||
-	    !write_all(fd, text, strlen(text)) || fdatasync(fd) < 0)
-		error = errno ? -errno : -EIO;
+	if (lseek(fd, 0, SEEK_SET) < 0 || ftruncate(fd, 0) < 0)
+		error = -errno;
+	if (!error)
+		error = file_write(fd, text, strlen(text));
+	if (!error && fdatasync(fd) < 0)
+		error = -errno;
 	free(text);
 	if (error)
 		return error;

@@ -12,6 +12,7 @@
 
 #include <openssl/mem.h>
 
+#include "core/file.h"
 #include "ctl/arguments.h"
 
 char *files_read(const char *path, size_t max)
@@ -45,23 +46,6 @@ char *files_read(const char *path, size_t max)
 out:
 	fclose(f);
 	return text;
-}
-
-static bool write_all(int fd, const char *text)
-{
-	size_t left = strlen(text);
-
-	while (left > 0) {
-		ssize_t n = write(fd, text, left);
-
-		if (n < 0 && errno != EINTR)
-			return false;
-		if (n > 0) {
-			text += n;
-			left -= (size_t)n;
-		}
-	}
-	return true;
 }
 
 /* rename(2) that keeps what is there, unless forced. */
@@ -114,7 +98,7 @@ bool files_write(const char *path, const char *text, mode_t mode, bool force)
 		free(temporary);
 		return false;
 	}
-	ok = write_all(fd, text) && fchmod(fd, mode) == 0 && fsync(fd) == 0 &&
+	ok = file_write(fd, text, strlen(text)) == 0 && fchmod(fd, mode) == 0 && fsync(fd) == 0 &&
 	     move(temporary, path, force) == 0;
 	if (!ok && errno == EEXIST)
 		complain_exists(path);

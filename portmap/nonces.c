@@ -12,6 +12,7 @@
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
+#include "core/file.h"
 #include "core/log.h"
 
 #define KEY_FILE     "natd.key"
@@ -41,23 +42,14 @@ static int read_key(const char *path, uint8_t key[NONCES_KEY_BYTES])
 	return 0;
 }
 
-/* Whole or not at all: under another name first. Returns 0 or -errno. */
-static int write_key(const char *dir, const char *path, const uint8_t key[NONCES_KEY_BYTES])
+static int write_key(const char *dir, const uint8_t key[NONCES_KEY_BYTES])
 {
-	char temporary[PATH_BYTES + 32];
-	int fd, error = 0;
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), error;
 
-	snprintf(temporary, sizeof temporary, "%s/." KEY_FILE ".%ld", dir, (long)getpid());
-	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	if (write(fd, key, NONCES_KEY_BYTES) != (ssize_t)NONCES_KEY_BYTES || fsync(fd) < 0)
-		error = errno ? -errno : -EIO;
+	error = file_replace(fd, KEY_FILE, key, NONCES_KEY_BYTES);
 	close(fd);
-	if (!error && rename(temporary, path) < 0)
-		error = -errno;
-	if (error)
-		unlink(temporary);
 	return error;
 }
 
@@ -70,7 +62,7 @@ static bool keep_key(struct nonces *n, const char *dir, char *why, size_t why_si
 	error = read_key(path, n->key);
 	if (error == -ENOENT) {
 		RAND_bytes(n->key, sizeof n->key);
-		error = write_key(dir, path, n->key);
+		error = write_key(dir, n->key);
 	}
 	if (error)
 		snprintf(why, why_size, "state_dir: %s: %s; %s", path, strerror(-error),

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/datagrams.h"
+#include "core/file.h"
 #include "relay/keeper_internal.h"
 
 #define LISTEN_BACKLOG 4096
@@ -89,42 +90,6 @@ static int read_file(int dir, const char *name, int flags, size_t *len)
 	return error;
 }
 
-static int write_all(int fd, size_t len)
-{
-	for (size_t done = 0; done < len;) {
-		ssize_t n = write(fd, data + done, len - done);
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		done += n > 0 ? (size_t)n : 0;
-	}
-	return fsync(fd) ? -errno : 0;
-}
-
-/* A crash at any moment leaves the old file or the new one. */
-static int save_file(int dir, const char *name, size_t len)
-{
-	char temporary[KEEPER_NAME_BYTES + 8];
-	int fd, error;
-
-	if (dir < 0)
-		return -ENOTDIR;
-	snprintf(temporary, sizeof(temporary), ".%s.new", name);
-	(void)unlinkat(dir, temporary, 0); /* of an attempt that was cut short */
-	fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	error = write_all(fd, len);
-	if (close(fd) && !error)
-		error = -errno;
-	if (!error && renameat(dir, temporary, dir, name))
-		error = -errno;
-	if (error)
-		(void)unlinkat(dir, temporary, 0);
-	else if (fsync(dir))
-		error = -errno;
-	return error;
-}
-
 /* ---- requests and replies -------------------------------------------------------------------- */
 
 struct server {
@@ -196,7 +161,9 @@ static void perform(struct server *s)
 		break;
 	case KEEPER_SAVE:
 		if (keeper_name_ok(r->name))
-			status = save_file(p->state_dir, r->name, s->have);
+			status = p->state_dir < 0
+					 ? -ENOTDIR
+					 : file_replace(p->state_dir, r->name, data, s->have);
 		break;
 	case KEEPER_LOAD:
 		if (keeper_name_ok(r->name))

@@ -4,7 +4,7 @@
  *
  * links: agent/state.c agent/config.c core/conf.c core/conf_bind.c core/conf_check.c
  * links: core/conf_error.c core/conf_json.c core/conf_value.c core/conf_yaml.c core/addr.c
- * links: core/log.c core/parse/wire.c core/parse/reason.c
+ * links: core/file.c core/log.c core/parse/wire.c core/parse/reason.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

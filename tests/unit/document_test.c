@@ -4,7 +4,7 @@
  *
  * links: relay/config_local.c
  * links: relay/config_stun.c
- * links: ctl/document.c ctl/arguments.c ctl/files.c ctl/show.c ctl/units.c ctl/when.c
+ * links: ctl/document.c ctl/arguments.c ctl/files.c core/file.c ctl/show.c ctl/units.c ctl/when.c
  * links: relay/config.c relay/config_policy.c relay/policy_index.c relay/policy_source.c
  * links: relay/policy_time.c agent/config.c core/conf.c core/conf_bind.c core/conf_check.c
  * links: core/conf_diff.c core/conf_error.c core/conf_json.c core/conf_value.c core/conf_yaml.c

@@ -5,7 +5,7 @@
  *
  * links: portmap/config.c portmap/config_load.c portmap/driver.c portmap/nonces.c
  * links: core/conf.c core/conf_bind.c core/conf_check.c core/conf_error.c core/conf_json.c
- * links: core/conf_value.c core/conf_yaml.c core/addr.c core/log.c
+ * links: core/conf_value.c core/conf_yaml.c core/addr.c core/file.c core/log.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

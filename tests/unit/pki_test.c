@@ -5,8 +5,8 @@
  * links: relay/config_local.c
  * links: relay/config_stun.c
  * links: relay/config_policy.c relay/policy_index.c relay/policy_source.c relay/policy_time.c
- * links: ctl/arguments.c ctl/bundle.c ctl/console_config.c ctl/files.c ctl/pki.c ctl/pki_make.c
- * links: ctl/pki_store.c ctl/when.c
+ * links: ctl/arguments.c ctl/bundle.c ctl/console_config.c ctl/files.c core/file.c ctl/pki.c
+ * links: ctl/pki_make.c ctl/pki_store.c ctl/when.c
  * links: core/engine/identity.c core/engine/identity_verify.c core/engine/identity_relay.c
  * links: core/engine/certificate.c relay/config.c agent/config.c core/conf.c core/conf_bind.c
  * links: core/conf_check.c core/conf_error.c core/conf_value.c core/addr.c core/log.c

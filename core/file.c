@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* file: writes all of something, and replaces a file whole or not at all. */
+#include "core/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+int file_write(int fd, const void *bytes, size_t size)
+{
+	const char *next = bytes;
+
+	while (size > 0) {
+		ssize_t n = write(fd, next, size);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		next += n > 0 ? n : 0;
+		size -= n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+int file_replace(int dir, const char *name, const void *bytes, size_t size)
+{
+	char temporary[FILE_NAME_BYTES + 8];
+	int fd, error;
+
+	if (strlen(name) >= FILE_NAME_BYTES)
+		return -ENAMETOOLONG;
+	snprintf(temporary, sizeof(temporary), ".%s.new", name);
+	(void)unlinkat(dir, temporary, 0); /* of an attempt that was cut short */
+	fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	error = file_write(fd, bytes, size);
+	if (!error && fsync(fd))
+		error = -errno;
+	if (close(fd) && !error)
+		error = -errno;
+	if (!error && renameat(dir, temporary, dir, name))
+		error = -errno;
+	if (error)
+		(void)unlinkat(dir, temporary, 0);
+	else if (fsync(dir))
+		error = -errno;
+	return error;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* file: writes all of something, and replaces a file whole or not at all. */
+#ifndef POSTERN_CORE_FILE_H
+#define POSTERN_CORE_FILE_H
+
+#include <stddef.h>
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+
+#define FILE_NAME_BYTES 64u /* of a file that is replaced, with its end */
+
+/* All size bytes, however many writes that takes. 0 or -errno. */
+int file_write(int fd, const void *bytes, size_t size) MUST_CHECK;
+
+/* Makes name in the directory dir, mode 0600, from these bytes. A crash at any moment leaves the
+ * old file or the new one. Nobody else writes that name meanwhile. 0 or -errno. */
+int file_replace(int dir, const char *name, const void *bytes, size_t size) MUST_CHECK;
+
+#endif

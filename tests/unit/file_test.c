@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * file: a file is replaced whole or not at all, whatever an attempt before left behind.
+ *
+ * links: core/file.c
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "core/file.h"
+
+static char path[64];
+static int dir = -1;
+
+static int make_dir(void **state)
+{
+	snprintf(path, sizeof(path), "/tmp/postern-file-XXXXXX");
+	dir = mkdtemp(path) ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	return dir < 0;
+}
+
+static int remove_dir(void **state)
+{
+	unlinkat(dir, "a", 0);
+	close(dir);
+	return rmdir(path);
+}
+
+static void assert_holds(const char *text)
+{
+	char bytes[64] = "";
+	int fd = openat(dir, "a", O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(read(fd, bytes, sizeof(bytes) - 1), strlen(text));
+	assert_string_equal(bytes, text);
+	close(fd);
+}
+
+static void test_replaced(void **state)
+{
+	struct stat st;
+
+	assert_int_equal(file_replace(dir, "a", "one", 3), 0);
+	assert_holds("one");
+	assert_int_equal(fstatat(dir, "a", &st, 0), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(file_replace(dir, "a", "other", 5), 0);
+	assert_holds("other");
+	assert_int_equal(faccessat(dir, ".a.new", F_OK, 0), -1);
+}
+
+static void test_after_an_attempt_cut_short(void **state)
+{
+	assert_int_equal(symlinkat("/dev/full", dir, ".a.new"), 0);
+	assert_int_equal(file_replace(dir, "a", "two", 3), 0);
+	assert_holds("two");
+}
+
+static void test_failures_leave_the_old(void **state)
+{
+	char longer[FILE_NAME_BYTES + 1];
+
+	assert_int_equal(file_replace(dir, "a", "kept", 4), 0);
+	memset(longer, 'a', FILE_NAME_BYTES);
+	longer[FILE_NAME_BYTES] = '\0';
+	assert_int_equal(file_replace(dir, longer, "x", 1), -ENAMETOOLONG);
+	assert_int_equal(mkdirat(dir, "d", 0700), 0);
+	assert_int_equal(file_replace(dir, "d", "x", 1), -EISDIR);
+	assert_int_equal(faccessat(dir, ".d.new", F_OK, 0), -1);
+	assert_int_equal(unlinkat(dir, "d", AT_REMOVEDIR), 0);
+	assert_int_equal(file_replace(-1, "a", "x", 1), -EBADF);
+	assert_holds("kept");
+}
+
+static void test_write_fails(void **state)
+{
+	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+	assert_int_equal(file_write(fd, "x", 1), -ENOSPC);
+	assert_int_equal(file_write(fd, "", 0), 0);
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_replaced),
+		cmocka_unit_test(test_after_an_attempt_cut_short),
+		cmocka_unit_test(test_failures_leave_the_old),
+		cmocka_unit_test(test_write_fails),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
