@@ -98,7 +98,7 @@ AGENTD_SRC := agent/main.c
 # What programs share of driving an engine, sockets and all.
 SHARED_SRC := core/program/callers.c
 # A STUN client's sockets.
-STUN_LIB_SRC := stun/round.c stun/stream.c stun/survey.c
+STUN_LIB_SRC := stun/client.c stun/round.c stun/stream.c stun/survey.c
 # The NAT helper: what drives each protocol, and the program around them.
 NATD_LIB_SRC := natpmp/announce_listener.c natpmp/driver_natpmp.c natpmp/driver_pcp.c \
 	natpmp/gateway_socket.c natpmp/natpmp_gateway.c natpmp/natpmp_lane.c portmap/config.c \

@@ -9,12 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <openssl/rand.h>
-
 #include "core/container.h"
 #include "core/log.h"
 #include "portmap/outside.h"
 #include "portmap/sockdiag.h"
+#include "stun/client.h"
 #include "stun/transaction.h"
 
 #define DATAGRAM_BYTES 1500u
@@ -151,7 +150,7 @@ static void begin(struct verify *v, enum check_phase phase, const struct addr *a
 	struct stun_writer w;
 
 	v->phase = phase;
-	RAND_bytes(id, sizeof id);
+	stun_client_id(id);
 	stun_write_begin(&w, v->request, sizeof v->request, STUN_REQUEST, STUN_BINDING, id);
 	if (phase == CHECK_INBOUND)
 		stun_write_change_request(&w, true, true);
@@ -268,19 +267,9 @@ static int take_port(const struct natd *n, const struct portmap_mapping *m)
 {
 	bool v6 = m->want.family == PORTMAP_IPV6;
 	struct addr own = v6 ? n->network.source6 : n->network.source4;
-	int fd = socket(own.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error;
 
-	if (fd < 0)
-		return -errno;
-	if (v6)
-		own.v6.sin6_port = htons(m->want.internal);
-	else
-		own.v4.sin_port = htons(m->want.internal);
-	if (bind(fd, &own.sa, own.len) == 0)
-		return fd;
-	error = -errno;
-	close(fd);
-	return error;
+	addr_set_port(&own, m->want.internal);
+	return stun_client_socket(own.sa.sa_family, &own);
 }
 
 static bool find_server(const struct outside *o, enum portmap_family f, struct addr *out)

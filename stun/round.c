@@ -3,12 +3,10 @@
 #include "stun/round.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <poll.h>
-#include <sys/random.h>
-#include <unistd.h>
 
 #include "core/container.h"
+#include "stun/client.h"
 
 #define DATAGRAM_BYTES 2048u
 #define BATCH	       64u /* datagrams before others have their turn */
@@ -99,10 +97,10 @@ static void readable(struct ring_op *op, int res)
 
 static void prepare(struct stun_round *r, struct stun_round_entry *e)
 {
-	uint8_t id[STUN_ID_BYTES] = {0};
+	uint8_t id[STUN_ID_BYTES];
 	struct stun_writer w;
 
-	(void)!getrandom(id, sizeof(id), 0);
+	stun_client_id(id);
 	e->external = (struct addr){.len = 0};
 	stun_transaction_start(&e->transaction, id, &e->server, &r->pace, ring_now_ms(r->ring));
 	stun_write_begin(&w, e->bytes, sizeof(e->bytes), STUN_REQUEST, STUN_BINDING, id);
@@ -112,16 +110,9 @@ static void prepare(struct stun_round *r, struct stun_round_entry *e)
 int stun_round_start(struct stun_round *r)
 {
 	assert(r->count > 0 && r->count <= STUN_ROUND_MAX);
-	r->fd = socket(r->entries[0].server.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-		       0);
+	r->fd = stun_client_socket(r->entries[0].server.sa.sa_family, &r->source);
 	if (r->fd < 0)
-		return -errno;
-	if (r->source.len && bind(r->fd, &r->source.sa, r->source.len)) {
-		int error = -errno;
-
-		close(r->fd);
-		return error;
-	}
+		return r->fd;
 	r->op = (struct ring_op){.done = readable};
 	r->timer.fire = timer_fired;
 	r->ending = false;

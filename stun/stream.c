@@ -6,10 +6,10 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "core/container.h"
+#include "stun/client.h"
 
 /* ---- the end ---- */
 
@@ -136,9 +136,9 @@ static void write_request(struct stun_stream *s)
 
 int stun_stream_start(struct stun_stream *s)
 {
-	uint8_t id[STUN_ID_BYTES] = {0};
+	uint8_t id[STUN_ID_BYTES];
 
-	(void)!getrandom(id, sizeof(id), 0);
+	stun_client_id(id);
 	s->fd = socket(s->server.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (s->fd < 0)
 		return -errno;

@@ -4,11 +4,10 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "core/container.h"
+#include "stun/client.h"
 
 #define DATAGRAM_BYTES 2048u
 #define BATCH	       64u /* datagrams of one socket before others have their turn */
@@ -78,8 +77,7 @@ static void send_datagram(struct stun_discovery *d, enum stun_socket from, const
 
 static void fresh_id(struct stun_discovery *d, uint8_t id[STUN_ID_BYTES])
 {
-	if (getrandom(id, STUN_ID_BYTES, 0) != STUN_ID_BYTES)
-		memset(id, 0, STUN_ID_BYTES); /* answers are matched by address, too */
+	stun_client_id(id);
 }
 
 static void readable(struct ring_op *op, int res)
@@ -128,22 +126,6 @@ static int find_source(const struct addr *server, struct addr *out)
 	return 0;
 }
 
-static int open_socket(const struct addr *at, int *out)
-{
-	int fd = socket(at->sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -errno;
-	if (bind(fd, &at->sa, at->len)) {
-		int error = -errno;
-
-		close(fd);
-		return error;
-	}
-	*out = fd;
-	return 0;
-}
-
 static int open_sockets(struct stun_survey *s)
 {
 	struct addr at = s->source, local = {.len = sizeof(local.v6)};
@@ -153,7 +135,8 @@ static int open_sockets(struct stun_survey *s)
 		s->sockets[i] =
 			(struct stun_survey_socket){.op.done = readable, .survey = s, .fd = -1};
 	for (unsigned i = 0; i < STUN_SOCKETS && !error; i++) {
-		error = open_socket(&at, &s->sockets[i].fd);
+		s->sockets[i].fd = stun_client_socket(at.sa.sa_family, &at);
+		error = s->sockets[i].fd < 0 ? s->sockets[i].fd : 0;
 		/* Only the first one has a port that was asked for. */
 		addr_set_port(&at, 0);
 	}
