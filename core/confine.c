@@ -112,7 +112,7 @@ static const struct confine_call guarded_of_all[] = {
 	{SCMP_SYS(mmap), 1, {{2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}}},
 };
 
-static int allow(scmp_filter_ctx filter, const int *calls, size_t count)
+int confine_allow(scmp_filter_ctx filter, const int *calls, size_t count)
 {
 	int error = 0;
 
@@ -121,7 +121,7 @@ static int allow(scmp_filter_ctx filter, const int *calls, size_t count)
 	return error;
 }
 
-static int allow_guarded(scmp_filter_ctx filter, const struct confine_call *calls, size_t count)
+int confine_allow_guarded(scmp_filter_ctx filter, const struct confine_call *calls, size_t count)
 {
 	int error = 0;
 
@@ -141,28 +141,44 @@ static int enter_seccomp(const struct confine *plan)
 	/* Calls of another architecture's numbering mean an attacker. */
 	error = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (!error)
-		error = allow(filter, calls_of_all, COUNT(calls_of_all));
+		error = confine_allow(filter, calls_of_all, COUNT(calls_of_all));
 	if (!error)
-		error = allow_guarded(filter, guarded_of_all, COUNT(guarded_of_all));
+		error = confine_allow_guarded(filter, guarded_of_all, COUNT(guarded_of_all));
 	if (!error)
-		error = allow(filter, plan->calls, plan->call_count);
+		error = confine_allow(filter, plan->calls, plan->call_count);
 	if (!error)
-		error = allow_guarded(filter, plan->guarded, plan->guarded_count);
+		error = confine_allow_guarded(filter, plan->guarded, plan->guarded_count);
 	if (!error)
 		error = seccomp_load(filter);
 	seccomp_release(filter);
 	return error;
 }
 
+/* ---- all of it ------------------------------------------------------------------------------ */
+
+static int set_limits(const struct confine_limit *limits, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct rlimit both = {limits[i].most, limits[i].most};
+
+		if (setrlimit((__rlimit_resource_t)limits[i].what, &both))
+			return -errno;
+	}
+	return 0;
+}
+
 int confine(const struct confine *plan)
 {
-	const struct rlimit none = {0, 0};
+	static const struct confine_limit no_core = {RLIMIT_CORE, 0};
 	int error;
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) ||
-	    setrlimit(RLIMIT_CORE, &none))
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		return -errno;
-	error = drop_capabilities(plan->capabilities);
+	error = set_limits(&no_core, 1);
+	if (!error)
+		error = set_limits(plan->limits, plan->limit_count);
+	if (!error)
+		error = drop_capabilities(plan->capabilities);
 	if (!error)
 		error = enter_landlock(plan);
 	if (!error)

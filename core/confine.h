@@ -30,6 +30,12 @@ struct confine_place {
 	uint64_t rights;
 };
 
+/* A limit of RLIMIT_*, soft and hard. */
+struct confine_limit {
+	int what;
+	uint64_t most;
+};
+
 struct confine {
 	const int *calls; /* allowed whatever their arguments, */
 	size_t call_count;
@@ -37,13 +43,20 @@ struct confine {
 	size_t guarded_count;
 	const struct confine_place *places; /* all other files are denied */
 	size_t place_count;
+	const struct confine_limit *limits;
+	size_t limit_count;
 	uint32_t capabilities; /* bits of the first 32 that stay, where they are held */
 	bool dials_tcp;	       /* else Landlock denies TCP connects, too */
 };
 
 /* For the calling process, which has one thread. Beside what plan says, memory, locks, signals of
- * its own and the end are allowed, and memory that is run never. 0 or -errno; after a failure the
- * process must end. */
+ * its own and the end are allowed, memory that is run never, nor a core file. 0 or -errno; after a
+ * failure the process must end. */
 int confine(const struct confine *plan) MUST_CHECK;
+
+/* Adds rules to a filter. 0 or -errno. */
+int confine_allow(scmp_filter_ctx filter, const int *calls, size_t count) MUST_CHECK;
+int confine_allow_guarded(scmp_filter_ctx filter, const struct confine_call *calls,
+			  size_t count) MUST_CHECK;
 
 #endif

@@ -26,6 +26,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/confine.h"
 #include "core/sanitized.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -351,13 +352,6 @@ static const int calls_of_sanitizers[] = {
 	SCMP_SYS(getppid), SCMP_SYS(kill),    SCMP_SYS(dup2),	   SCMP_SYS(dup3),
 };
 
-/* A call that is allowed when every comparison holds. */
-struct guarded_call {
-	int call;
-	unsigned count;
-	struct scmp_arg_cmp compare[2];
-};
-
 #define ARG_IS(n, value)                                                                           \
 	{                                                                                          \
 		(n), SCMP_CMP_EQ, (scmp_datum_t)(value), 0                                         \
@@ -368,14 +362,14 @@ struct guarded_call {
 	}
 #define OPEN_WRITES (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC)
 
-static const struct guarded_call guarded_of_all[] = {
+static const struct confine_call guarded_of_all[] = {
 	/* Memory that holds data is never run. */
 	{SCMP_SYS(mmap), 1, {ARG_WITHOUT(2, PROT_EXEC)}},
 	{SCMP_SYS(mprotect), 1, {ARG_WITHOUT(2, PROT_EXEC)}},
 };
 
 /* Without ISOLATE_DIALS: these calls could dial with the wrong arguments. */
-static const struct guarded_call guarded_of_relay[] = {
+static const struct confine_call guarded_of_relay[] = {
 	/* To the connection's peer only; MSG_FASTOPEN connects. */
 	{SCMP_SYS(sendto), 2, {ARG_IS(4, 0), ARG_WITHOUT(3, MSG_FASTOPEN)}},
 	/* To the keeper; with an address: answers over UDP. A TCP socket that is not connected does
@@ -390,7 +384,7 @@ static const struct guarded_call guarded_of_relay[] = {
 	{SCMP_SYS(setsockopt), 1, {ARG_IS(1, IPPROTO_TCP)}},
 };
 
-static const struct guarded_call guarded_of_agent[] = {
+static const struct confine_call guarded_of_agent[] = {
 	{SCMP_SYS(socket), 1, {ARG_IS(0, AF_INET)}},
 	{SCMP_SYS(socket), 1, {ARG_IS(0, AF_INET6)}},
 	{SCMP_SYS(socketpair), 1, {ARG_IS(0, AF_UNIX)}},
@@ -400,38 +394,21 @@ static const struct guarded_call guarded_of_agent[] = {
 	{SCMP_SYS(ioctl), 1, {ARG_IS(1, FIONREAD)}},
 };
 
-static int allow_calls(scmp_filter_ctx filter, const int *calls, size_t count)
-{
-	int err = 0;
-	for (size_t i = 0; i < count && !err; i++)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
-	return err;
-}
-
-static int allow_guarded(scmp_filter_ctx filter, const struct guarded_call *calls, size_t count)
-{
-	int err = 0;
-	for (size_t i = 0; i < count && !err; i++)
-		err = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, calls[i].call, calls[i].count,
-					     calls[i].compare);
-	return err;
-}
-
 static int add_rules(scmp_filter_ctx filter, unsigned flags)
 {
-	int err = allow_calls(filter, calls_of_all, COUNT(calls_of_all));
+	int err = confine_allow(filter, calls_of_all, COUNT(calls_of_all));
 	if (!err && SANITIZED)
-		err = allow_calls(filter, calls_of_sanitizers, COUNT(calls_of_sanitizers));
+		err = confine_allow(filter, calls_of_sanitizers, COUNT(calls_of_sanitizers));
 	if (!err && !SANITIZED)
-		err = allow_guarded(filter, guarded_of_all, COUNT(guarded_of_all));
+		err = confine_allow_guarded(filter, guarded_of_all, COUNT(guarded_of_all));
 	if (!err && (flags & ISOLATE_THREADS))
-		err = allow_calls(filter, calls_for_threads, COUNT(calls_for_threads));
+		err = confine_allow(filter, calls_for_threads, COUNT(calls_for_threads));
 	if (!err && !(flags & ISOLATE_DIALS))
-		return allow_guarded(filter, guarded_of_relay, COUNT(guarded_of_relay));
+		return confine_allow_guarded(filter, guarded_of_relay, COUNT(guarded_of_relay));
 	if (!err)
-		err = allow_calls(filter, calls_to_dial, COUNT(calls_to_dial));
+		err = confine_allow(filter, calls_to_dial, COUNT(calls_to_dial));
 	if (!err)
-		err = allow_guarded(filter, guarded_of_agent, COUNT(guarded_of_agent));
+		err = confine_allow_guarded(filter, guarded_of_agent, COUNT(guarded_of_agent));
 	return err;
 }
 

@@ -10,22 +10,11 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "core/sanitized.h"
 #include "portmap/launcher.h"
 #include "upnp/search.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
-/* A sanitizer's run time reserves terabytes of addresses. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 /* ---- confinement ----------------------------------------------------------------------------- */
 
@@ -53,6 +42,17 @@ static const struct confine_call guarded[] = {
 	{SCMP_SYS(socket), 1, {{0, SCMP_CMP_EQ, AF_INET6, 0}}},
 };
 
+static const struct confine_limit limits[] = {
+#if !SANITIZED /* whose run time reserves terabytes of addresses */
+	{RLIMIT_AS, WORKER_MEMORY_BYTES},
+#endif
+	{RLIMIT_CPU, WORKER_CPU_S},
+	{RLIMIT_FSIZE, 0},
+	{RLIMIT_NPROC, 0},
+	/* The standard streams, the socket for requests, one for the LAN. */
+	{RLIMIT_NOFILE, 16},
+};
+
 const struct confine *upnp_worker_launch_plan(void)
 {
 	static int all[COUNT(calls) + LAUNCHER_CALLS_MAX];
@@ -66,32 +66,17 @@ const struct confine *upnp_worker_launch_plan(void)
 	return &plan;
 }
 
-static int limit(__rlimit_resource_t what, rlim_t most)
-{
-	const struct rlimit both = {most, most};
-
-	return setrlimit(what, &both) ? -errno : 0;
-}
-
 int upnp_worker_confine(void)
 {
 	static const struct confine plan = {.calls = calls,
 					    .call_count = COUNT(calls),
 					    .guarded = guarded,
 					    .guarded_count = COUNT(guarded),
+					    .limits = limits,
+					    .limit_count = COUNT(limits),
 					    .dials_tcp = true};
-	int error = SANITIZED ? 0 : limit(RLIMIT_AS, WORKER_MEMORY_BYTES);
 
-	if (!error)
-		error = limit(RLIMIT_CPU, WORKER_CPU_S);
-	if (!error)
-		error = limit(RLIMIT_FSIZE, 0);
-	if (!error)
-		error = limit(RLIMIT_NPROC, 0);
-	/* The standard streams, the socket for requests, one for the LAN. */
-	if (!error)
-		error = limit(RLIMIT_NOFILE, 16);
-	return error ? error : confine(&plan);
+	return confine(&plan);
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */

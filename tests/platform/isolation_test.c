@@ -4,7 +4,7 @@
  *
  * Every case runs in a child; its exit status is 0, or the line of the first check that failed.
  *
- * links: core/isolation.c
+ * links: core/confine.c core/isolation.c
  * links: core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c
  * links: tests/support/ring_fixture.c
  */
