@@ -110,10 +110,12 @@ NATD_LIB_SRC := natpmp/announce_listener.c natpmp/driver_natpmp.c natpmp/driver_
 NATD_SRC := portmap/main.c
 CTL_SRC := ctl/agent_commands.c ctl/agent_list.c ctl/arguments.c ctl/bundle.c ctl/check.c \
 	ctl/check_tls.c ctl/configure.c ctl/connect.c ctl/console_config.c ctl/document.c \
-	ctl/door.c ctl/files.c ctl/grant.c ctl/grant_notes.c ctl/main.c ctl/pki.c ctl/pki_make.c \
-	ctl/pki_show.c ctl/pki_store.c ctl/rates.c ctl/records.c ctl/relay_act.c ctl/relay_line.c \
-	ctl/relay_see.c ctl/rpc.c ctl/show.c ctl/show_nat.c ctl/stun.c ctl/stun_report.c ctl/top.c \
-	ctl/top_draw.c ctl/tunnel.c ctl/units.c ctl/when.c
+	ctl/door.c ctl/files.c ctl/grant.c ctl/grant_notes.c ctl/main.c ctl/nat.c \
+	ctl/nat_behaviour.c ctl/nat_conclude.c ctl/nat_report.c ctl/nat_trial.c ctl/page.c \
+	ctl/pki.c ctl/pki_make.c ctl/pki_show.c ctl/pki_store.c ctl/progress.c ctl/rates.c \
+	ctl/records.c ctl/relay_act.c ctl/relay_line.c ctl/relay_see.c ctl/rpc.c ctl/show.c \
+	ctl/show_nat.c ctl/stun.c ctl/stun_report.c ctl/top.c ctl/top_draw.c ctl/tunnel.c \
+	ctl/units.c ctl/when.c
 
 # ---- flags --------------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
@@ -178,7 +180,8 @@ $(B)/postern-agent: $(call objs,$(AGENTD_SRC)) $(AGENT_LIB_OBJ) $(SHARED_OBJ)
 	$(call link)
 $(B)/postern-natd: $(call objs,$(NATD_SRC)) $(NATD_LIB_OBJ) $(STUN_LIB_OBJ) $(SHARED_OBJ)
 	$(call link,-lminiupnpc -lnatpmp)
-$(B)/postern: $(call objs,$(CTL_SRC)) $(AGENT_LIB_OBJ) $(RELAY_LIB_OBJ) $(STUN_LIB_OBJ) $(SHARED_OBJ)
+$(B)/postern: $(call objs,$(CTL_SRC)) $(AGENT_LIB_OBJ) $(RELAY_LIB_OBJ) $(NATD_LIB_OBJ) \
+		$(STUN_LIB_OBJ) $(SHARED_OBJ)
 	$(call link)
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d)

@@ -13,7 +13,7 @@
 
 const struct option_row common_options[] = {
 	{"--as", "FILE", false, "the agent's or console's file to act by"},
-	{"--socket", "PATH", false, "the relay's Unix socket (/run/postern/relay.sock)"},
+	{"--socket", "PATH", false, "the Unix socket of the relay, or for nat that of natd"},
 	{"--at", "HOST:PORT", false, "which of the console's relays; else the first"},
 	{NULL, NULL, false, NULL},
 };

@@ -7,7 +7,7 @@
 
 extern const struct command relay_see_commands[], relay_config_commands[], relay_act_commands[];
 extern const struct command grant_commands[], agent_commands[], agent_config_commands[],
-	check_commands[], stun_commands[];
+	check_commands[], stun_commands[], nat_commands[];
 
 extern const struct option_row pki_init_options[], pki_issue_options[], pki_show_options[];
 extern const struct option_row relay_top_options[];

@@ -37,26 +37,35 @@ static void complain_socket(const char *path, int error)
 	}
 }
 
-static bool open_socket(const char *path, struct door *d)
+int door_open_path(const char *path, struct door *d)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
-	int fd;
+	int fd, error;
 
-	if (strlen(path) >= sizeof(to.sun_path)) {
-		complain("%s: is too long for a socket's path", path);
-		return false;
-	}
+	*d = (struct door){.rpc.fd = -1};
+	if (strlen(path) >= sizeof(to.sun_path))
+		return -ENAMETOOLONG;
 	memcpy(to.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
-		complain_socket(path, errno);
-		if (fd >= 0)
-			close(fd);
-		return false;
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
+		error = -errno;
+		close(fd);
+		return error;
 	}
 	rpc_open(&d->rpc, fd);
 	snprintf(d->label, sizeof(d->label), "%s", path);
-	return true;
+	return 0;
+}
+
+static bool open_socket(const char *path, struct door *d)
+{
+	int error = door_open_path(path, d);
+
+	if (error)
+		complain_socket(path, -error);
+	return error == 0;
 }
 
 /* ---- the console's file ---- */

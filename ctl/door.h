@@ -35,6 +35,8 @@ bool door_open_nth(const struct arguments *a, size_t nth, struct door *d) MUST_C
 size_t door_count(const struct arguments *a) MUST_CHECK;
 /* An agent's control service. */
 bool door_open_agent(const struct arguments *a, const char *agent, struct door *d) MUST_CHECK;
+/* A Unix socket: 0 or -errno, which nobody has been told. */
+int door_open_path(const char *path, struct door *d) MUST_CHECK;
 void door_close(struct door *d);
 
 /* Takes params over. NULL: the failure has been told. */

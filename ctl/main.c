@@ -33,7 +33,7 @@ static const struct command last_commands[] = {
 static const struct command *const groups[] = {
 	first_commands, relay_see_commands, relay_config_commands, relay_act_commands,
 	grant_commands, agent_commands,	    agent_config_commands, check_commands,
-	stun_commands,	last_commands,
+	stun_commands,	nat_commands,	    last_commands,
 };
 
 #define GROUPS	   (sizeof(groups) / sizeof(groups[0]))

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nat_conclude: what a gateway's answers and a NAT's behaviour mean for direct connections. */
+#ifndef POSTERN_CTL_NAT_CONCLUDE_H
+#define POSTERN_CTL_NAT_CONCLUDE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+/*
+ * The result of 'nat probe': {by, network, external, protocols, mappings, behaviour}. by: "natd" or
+ * "trial", whose the mappings are; behaviour: as of nat_behaviour_ask(), or null.
+ *
+ * Adds what follows from the rest: "reachable" (whether outside reaches what is opened here, as far
+ * as is known) and "meaning", a list of sentences.
+ */
+void nat_conclude(json_t *probe);
+
+/* A mapping (docs/nat.md) that the gateway has granted. */
+bool nat_conclude_held(const json_t *mapping);
+/* At least one of the list is. */
+bool nat_conclude_any_held(const json_t *mappings);
+
+#endif
