@@ -96,7 +96,7 @@ AGENT_LIB_SRC := \
 	agent/stream.c
 AGENTD_SRC := agent/main.c
 # What programs share of driving an engine, sockets and all.
-SHARED_SRC := core/program/callers.c
+SHARED_SRC := core/program/callers.c core/program/expiring.c
 # A STUN client's sockets.
 STUN_LIB_SRC := stun/client.c stun/round.c stun/stream.c stun/survey.c
 # The NAT helper: what drives each protocol, and the program around them.
