@@ -12,6 +12,7 @@
 
 #include "agent/control_internal.h"
 #include "core/container.h"
+#include "core/engine/records_calls.h"
 #include "core/journal.h"
 
 static const struct method *const tables[] = {agent_methods, methods_of_config, methods_schema,
@@ -81,11 +82,7 @@ void agent_event(struct agent *a, const char *kind, const char *format, ...)
 	if (!data)
 		data = json_object();
 	clock_gettime(CLOCK_REALTIME, &now);
-	json_object_set_new(data, "kind", json_string(kind));
-	records_add(&ctl->events, data, now);
-	for (struct caller *c = ctl->calls.callers; c; c = c->next)
-		if (c->follows_events)
-			caller_notify(c, "event", json_incref(data));
+	records_tell_event(&ctl->events, &ctl->calls, kind, data, now);
 	journal_record(LOG_LEVEL_NOTICE, data);
 	json_decref(data);
 }

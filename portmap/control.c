@@ -129,11 +129,7 @@ static void event(struct control *ctl, const char *kind, json_t *data)
 	if (!data)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
-	json_object_set_new(data, "kind", json_string(kind));
-	records_add(&ctl->events, data, now);
-	for (struct caller *c = ctl->calls.callers; c; c = c->next)
-		if (c->follows_events)
-			caller_notify(c, "event", json_incref(data));
+	records_tell_event(&ctl->events, &ctl->calls, kind, data, now);
 	json_decref(data);
 }
 

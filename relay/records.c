@@ -20,22 +20,11 @@ static struct timespec now(void)
 	return t;
 }
 
-static void records_send(struct control *ctl, json_t *record, const char *method, bool audit)
-{
-	for (struct caller *c = ctl->calls.callers, *next; c; c = next) {
-		next = c->next;
-		if (audit ? c->follows_audit : c->follows_events)
-			caller_notify(c, method, json_incref(record));
-	}
-}
-
 void control_event(struct control *ctl, const char *kind, json_t *data)
 {
 	if (!data)
 		data = json_object();
-	json_object_set_new(data, "kind", json_string(kind));
-	records_add(&ctl->events, data, now());
-	records_send(ctl, data, "event", false);
+	records_tell_event(&ctl->events, &ctl->calls, kind, data, now());
 	journal_record(LOG_LEVEL_NOTICE, data);
 	json_decref(data);
 }
@@ -43,7 +32,11 @@ void control_event(struct control *ctl, const char *kind, json_t *data)
 void control_audit(struct control *ctl, json_t *record)
 {
 	records_add(&ctl->audits, record, now());
-	records_send(ctl, record, "audit", true);
+	for (struct caller *c = ctl->calls.callers, *next; c; c = next) {
+		next = c->next;
+		if (c->follows_audit)
+			caller_notify(c, "audit", json_incref(record));
+	}
 	journal_record(LOG_LEVEL_INFO, record);
 	json_decref(record);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* records_calls: the methods that list a history, and let their caller follow it. */
+/* records_calls: the methods that list a history and let their caller follow it; and its events. */
 #include "core/engine/records_calls.h"
 
 #define LIMIT_DEFAULT 100
@@ -24,4 +24,16 @@ void records_answer(struct call *c, const struct records *r, const char *name, b
 	if (json_is_true(json_object_get(c->params, "follow")))
 		*follows = true;
 	call_answer(c, json_pack("{s:o}", name, records_list(r, (uint64_t)after, (uint64_t)most)));
+}
+
+void records_tell_event(struct records *r, struct calls *cs, const char *kind, json_t *data,
+			struct timespec now)
+{
+	json_object_set_new(data, "kind", json_string(kind));
+	records_add(r, data, now);
+	for (struct caller *c = cs->callers, *next; c; c = next) {
+		next = c->next;
+		if (c->follows_events)
+			caller_notify(c, "event", json_incref(data));
+	}
 }

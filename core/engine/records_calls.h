@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* records_calls: the methods that list a history, and let their caller follow it. */
+/* records_calls: the methods that list a history and let their caller follow it; and its events. */
 #ifndef POSTERN_ENGINE_RECORDS_CALLS_H
 #define POSTERN_ENGINE_RECORDS_CALLS_H
 
@@ -12,5 +12,10 @@ extern const struct method_param records_params[];
 /* Answers {name: [...]} with the records that the call asks for. follows, a flag of the caller's,
  * is raised when it wants those to come, too. */
 void records_answer(struct call *c, const struct records *r, const char *name, bool *follows);
+
+/* Keeps an event, with its kind, and sends it to whoever follows events. data stays the caller's;
+ * it has number and time, too, after that. */
+void records_tell_event(struct records *r, struct calls *cs, const char *kind, json_t *data,
+			struct timespec now);
 
 #endif

@@ -142,6 +142,26 @@ static void test_negative_numbers_are_refused(void **state)
 	tear_down(&ctl);
 }
 
+static void test_followers_hear_of_events(void **state)
+{
+	json_t *data = json_pack("{s:i}", "port", 443);
+	const json_t *sent;
+	struct control ctl;
+
+	set_up(&ctl, 1);
+	records_tell_event(&ctl.records, &ctl.calls, "mapping", data, (struct timespec){0});
+	assert_null(ctl.answer);
+	ctl.caller.follows_events = true;
+	records_tell_event(&ctl.records, &ctl.calls, "mapping", data, (struct timespec){0});
+	assert_string_equal(json_string_value(json_object_get(ctl.answer, "method")), "event");
+	sent = json_object_get(ctl.answer, "params");
+	assert_string_equal(json_string_value(json_object_get(sent, "kind")), "mapping");
+	assert_int_equal(json_integer_value(json_object_get(sent, "number")), 3);
+	assert_int_equal(json_integer_value(json_object_get(sent, "port")), 443);
+	json_decref(data);
+	tear_down(&ctl);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -149,6 +169,7 @@ int main(void)
 		cmocka_unit_test(test_the_oldest_give_way),
 		cmocka_unit_test(test_only_who_asks_follows),
 		cmocka_unit_test(test_negative_numbers_are_refused),
+		cmocka_unit_test(test_followers_hear_of_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
