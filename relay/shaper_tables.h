@@ -25,7 +25,8 @@ struct group {
 	struct pair *pairs;  /* of an account by next, of a service by next_of_service */
 	double reserve;	     /* what each of its sessions may keep ready */
 	size_t first, count; /* of an account: its claims of this tick ... */
-	double want;	     /* ... and what it can take for them in this round */
+	double want;	     /* ... and what it can take for them */
+	double level;	     /* the most of an account's sessions, or of a service's pairs */
 	UT_hash_handle hh;
 	char name[];
 };
@@ -36,8 +37,6 @@ struct pair {
 	struct shaped *sessions;
 	struct pair *next, *prev, *next_of_service, *prev_of_service;
 	size_t first, count; /* its claims of this tick */
-	double demand;	     /* on the service's limit */
-	double level;	     /* what that limit lets each of its sessions have */
 };
 
 struct shaped {
@@ -57,10 +56,8 @@ struct shaped {
 /* What a session asks for in one tick. */
 struct claim {
 	struct shaped *session;
-	double want; /* not given yet */
-	double cap;  /* what its service's limit lets it have of that in this round */
-	double part; /* this round's */
-	double got;  /* all rounds' */
+	double want; /* by its own limit */
+	double cap;  /* what its service's limit lets it have of that */
 };
 
 struct shaper {

@@ -8,13 +8,28 @@
  * Claims are filled like vessels that share a level: the relay's level is the most that an account
  * gets, an account's the most that a session gets. Services cut across: a service's level is the
  * most that an account gets of it, and within that account's part (a pair) sessions share a level
- * again. So the two sides settle with each other in turns: a service divides what it has among the
- * pairs that it holds back itself, after what others take that are held back elsewhere; then
- * accounts divide anew what their sessions may still have. Few turns find the levels at which
- * everybody is held back by a limit that is used up and in which nobody has more, which is max-min
- * fairness (Charny's way for networks, here with ranks). Where they do not, services trim what is
- * too much, and a second round gives out what is left. Without limits of services there is nothing
- * to settle.
+ * again. A session gets what it wants, or the least of its account's level and its pair's.
+ *
+ * Which levels? Those at which each limit is either used up by what it lets through or holds nobody
+ * back: then everybody who wants more is held back by a limit that is used up and in which nobody
+ * has more, which is max-min fairness. The two sides find them in turns. Accounts fill what pairs
+ * let through, then services fill what accounts let through, until no service's level moves by more
+ * than a hundredth.
+ *
+ * That they come to rest: where services let more through, accounts are asked for more of the same,
+ * so none of their levels is higher (one that asks for more leaves the others less of the relay's);
+ * and where accounts let more through, no service's level is higher. In the first turn services let
+ * all through, so accounts have the lowest levels they can ever have, and services, asked for the
+ * least, their highest. From then on services let through no more than before; so accounts' levels
+ * do not fall, so services' do not rise, and so in every turn. Levels that only rise or only fall
+ * within bounds come to rest, and there each side has filled just what the other lets through. (By
+ * Tarski, a map that keeps order has a fixed point; this climbs to the least of them.)
+ *
+ * What services fill is the last word, so no limit is exceeded whenever the turns end; what
+ * accounts have left then, they give in the next tick. Nearly always a few turns do. Many are
+ * needed only where agents and services pass each other a small difference again and again, and
+ * what is missing after TURNS is of that size. Without limits of services there is nothing to
+ * settle.
  */
 #include "relay/shaper_tables.h"
 
@@ -24,9 +39,8 @@
 
 #define ALL	    1e15 /* more than any tick has, and still exact */
 #define LATE_MS	    200u /* a late tick makes up for so much */
-#define ROUNDS	    2u
-#define TURNS	    8u
-#define ALMOST	    0.99
+#define TURNS	    32u
+#define SETTLED	    0.99 /* of the level before */
 #define LEAST_CLAIM 0.001
 #define CRUMB_BYTES 4096.0 /* less than this to a hungry session waits for more ... */
 #define CRUMB_TICKS 5u	   /* ... so long: small sends cost as much as large ones */
@@ -119,7 +133,8 @@ static bool claim_add(struct shaper *sh, struct shaped *s, double seconds)
 	limit_earn(&s->own, seconds);
 	want = least(shaped_wants(sh, s), limit_room(&s->own));
 	if (want >= LEAST_CLAIM)
-		sh->claims[sh->claim_count++] = (struct claim){.session = s, .want = want};
+		sh->claims[sh->claim_count++] =
+			(struct claim){.session = s, .want = want, .cap = want};
 	return false;
 }
 
@@ -155,19 +170,15 @@ static double account_wants(const struct shaper *sh, const struct group *account
 	return least(sum, limit_room(&account->limit));
 }
 
-static void account_share(struct shaper *sh, struct group *account, double room)
+static double account_level(struct shaper *sh, const struct group *account, double room)
 {
-	struct claim *claims = sh->claims + account->first;
-	double level;
-
 	for (size_t i = 0; i < account->count; i++)
-		sh->wants[i] = claims[i].cap;
-	level = level_of(sh->wants, account->count, room);
-	for (size_t i = 0; i < account->count; i++)
-		claims[i].part = least(claims[i].cap, level);
+		sh->wants[i] = sh->claims[account->first + i].cap;
+	return level_of(sh->wants, account->count, room);
 }
 
-static void relay_share(struct shaper *sh)
+/* From what pairs let through. */
+static void accounts_set_levels(struct shaper *sh)
 {
 	struct group *account, *next;
 	size_t n = 0;
@@ -179,146 +190,87 @@ static void relay_share(struct shaper *sh)
 	}
 	level = level_of(sh->wants, n, limit_room(&sh->relay));
 	HASH_ITER(hh, sh->accounts, account, next) {
-		if (account->count > 0)
-			account_share(sh, account, least(account->want, level));
+		account->level = account_level(sh, account, least(account->want, level));
 	}
 }
 
 /* ---- services ------------------------------------------------------------------------------- */
 
-struct pair_sums {
-	double want, cap, part;
-};
-
-static struct pair_sums pair_sum(const struct shaper *sh, const struct pair *pair)
+static double pair_wants(const struct shaper *sh, const struct pair *pair)
 {
-	const struct claim *claims = sh->claims + pair->first;
-	struct pair_sums sums = {0};
+	double sum = 0;
 
-	for (size_t i = 0; i < pair->count; i++) {
-		sums.want += claims[i].want;
-		sums.cap += claims[i].cap;
-		sums.part += claims[i].part;
-	}
-	return sums;
+	for (size_t i = 0; i < pair->count; i++)
+		sum += least(sh->claims[pair->first + i].want, pair->account->level);
+	return sum;
 }
 
-/* What the pair would have if the service had no limit: as much as now when other limits hold it
- * back, and nobody knows how much when the service's does. */
-static double pair_demand(const struct shaper *sh, const struct pair *pair)
-{
-	struct pair_sums sums = pair_sum(sh, pair);
-
-	return sums.part < sums.cap * ALMOST ? sums.part : sums.want;
-}
-
-/* Returns true when the level is another than it was. */
-static bool pair_set_level(struct shaper *sh, struct pair *pair, double room)
+static void pair_fill(struct shaper *sh, const struct pair *pair, double room)
 {
 	struct claim *claims = sh->claims + pair->first;
-	double before = pair->level;
+	double level;
 
 	for (size_t i = 0; i < pair->count; i++)
 		sh->wants[i] = claims[i].want;
-	pair->level = level_of(sh->wants, pair->count, room);
+	level = level_of(sh->wants, pair->count, room);
 	for (size_t i = 0; i < pair->count; i++)
-		claims[i].cap = least(claims[i].want, pair->level);
-	return pair->level < before * ALMOST || before < pair->level * ALMOST;
+		claims[i].cap = least(claims[i].want, level);
 }
 
-/* Returns true when any level is another than it was. */
-static bool service_set_levels(struct shaper *sh, struct group *service)
+/* Returns true when the level moved. */
+static bool service_set_level(struct shaper *sh, struct group *service)
 {
+	double before = service->level;
 	struct pair *pair;
-	bool changed = false;
 	size_t n = 0;
-	double level;
 
 	for (pair = service->pairs; pair; pair = pair->next_of_service)
-		sh->wants[n++] = pair->demand = pair_demand(sh, pair);
-	level = level_of(sh->wants, n, limit_room(&service->limit));
+		sh->wants[n++] = pair_wants(sh, pair);
+	service->level = level_of(sh->wants, n, limit_room(&service->limit));
+	if (isinf(service->level))
+		return false;
 	for (pair = service->pairs; pair; pair = pair->next_of_service)
-		changed |= pair_set_level(sh, pair, pair->demand > level ? level : INFINITY);
-	return changed;
+		pair_fill(sh, pair, service->level);
+	return service->level < before * SETTLED;
 }
 
-/* Each turn tells the services what the accounts give, and the accounts what services let pass.
- * Returns true when that did not settle. */
-static bool services_share(struct shaper *sh)
+/* From what accounts let through. Returns true when any level moved. */
+static bool services_set_levels(struct shaper *sh)
 {
 	struct group *service, *next;
-	bool changed = true;
+	bool moved = false;
 
-	for (unsigned turn = 0; changed && turn < TURNS; turn++) {
-		changed = false;
-		HASH_ITER(hh, sh->services, service, next) {
-			changed |= service_set_levels(sh, service);
-		}
-		if (changed)
-			relay_share(sh);
+	if (sh->limits.per_service == 0)
+		return false;
+	HASH_ITER(hh, sh->services, service, next) {
+		moved |= service_set_level(sh, service);
 	}
-	return changed;
+	return moved;
 }
 
-/* Takes back what levels that did not settle gave too much. */
-static void service_trim(struct shaper *sh, struct group *service)
-{
-	double sum = 0, room = limit_room(&service->limit);
-	struct pair *pair;
-
-	for (pair = service->pairs; pair; pair = pair->next_of_service)
-		sum += pair_sum(sh, pair).part;
-	if (sum <= room)
-		return;
-	for (pair = service->pairs; pair; pair = pair->next_of_service)
-		for (size_t i = 0; i < pair->count; i++)
-			sh->claims[pair->first + i].part *= room / sum;
-}
-
-static void services_trim(struct shaper *sh)
+static void claims_fill(struct shaper *sh)
 {
 	struct group *service, *next;
 
 	HASH_ITER(hh, sh->services, service, next) {
-		service_trim(sh, service);
+		service->level = INFINITY;
 	}
-}
-
-/* ---- a round -------------------------------------------------------------------------------- */
-
-/* Returns true when there may be something left that another round can give. */
-static bool shaper_round(struct shaper *sh)
-{
-	bool unsettled = false;
-
-	for (size_t i = 0; i < sh->claim_count; i++) {
-		sh->claims[i].cap = sh->claims[i].want;
-		sh->claims[i].session->pair->level = INFINITY;
-	}
-	relay_share(sh);
-	if (sh->limits.per_service > 0) {
-		unsettled = services_share(sh);
-		services_trim(sh);
-	}
-	for (size_t i = 0; i < sh->claim_count; i++) {
-		struct claim *c = &sh->claims[i];
-
-		shaped_spend(sh, c->session, c->part);
-		c->want -= c->part;
-		c->got += c->part;
-	}
-	return unsettled;
+	accounts_set_levels(sh);
+	for (unsigned turn = 0; services_set_levels(sh) && turn < TURNS; turn++)
+		accounts_set_levels(sh);
 }
 
 /* ---- the tick ------------------------------------------------------------------------------- */
 
 /* Returns true when the session was hungry and got something. */
-static bool claim_settle(struct claim *c)
+static bool claim_settle(struct shaper *sh, const struct claim *c)
 {
 	struct shaped *s = c->session;
+	double part = least(c->cap, s->pair->account->level);
 	int64_t bytes;
 
-	s->owed += c->got;
+	shaped_spend(sh, s, part);
+	s->owed += part;
 	if (s->owed < 1 || (s->hungry && s->owed < CRUMB_BYTES && ++s->waited < CRUMB_TICKS))
 		return false;
 	bytes = (int64_t)s->owed;
@@ -356,9 +308,8 @@ bool shaper_tick(struct shaper *sh, uint64_t now_ms)
 	shaper_earn(sh, seconds);
 	shaper_sweep(sh);
 	fed = claims_collect(sh, seconds);
-	for (unsigned i = 0; i < ROUNDS && shaper_round(sh); i++)
-		;
+	claims_fill(sh);
 	for (size_t i = 0; i < sh->claim_count; i++)
-		fed |= claim_settle(&sh->claims[i]);
+		fed |= claim_settle(sh, &sh->claims[i]);
 	return fed;
 }

@@ -100,8 +100,8 @@ static void client_look(struct world *w, struct client *c)
 		return;
 	size_t take = share_take(c->share, (size_t)want);
 	if (take == 0) {
-		c->looks_ms = w->now_ms + SHAPER_TICK_MS + chance(w, 3);
-		if (chance(w, 100) == 0)
+		c->looks_ms = w->now_ms + (w->punctual ? 1 : SHAPER_TICK_MS + chance(w, 3));
+		if (!w->punctual && chance(w, 100) == 0)
 			c->looks_ms += 30;
 		c->paced = true;
 		c->waiting++;
@@ -124,8 +124,8 @@ void world_run(struct world *w, uint64_t ms)
 	for (uint64_t end = w->now_ms + ms; w->now_ms < end; w->now_ms++) {
 		if (w->now_ms >= w->tick_ms) {
 			shaper_tick(w->shaper, w->now_ms);
-			w->tick_ms = w->now_ms + SHAPER_TICK_MS + chance(w, 3);
-			if (chance(w, 50) == 0)
+			w->tick_ms = w->now_ms + SHAPER_TICK_MS + (w->punctual ? 0 : chance(w, 3));
+			if (!w->punctual && chance(w, 50) == 0)
 				w->tick_ms += chance(w, 100);
 		}
 		for (size_t i = 0; i < w->count; i++) {

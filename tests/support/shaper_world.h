@@ -30,6 +30,7 @@ struct world {
 	struct shaper_limits limits;
 	struct client clients[SESSIONS_MAX];
 	size_t count;
+	bool punctual; /* no tick and no worker is ever late */
 };
 
 /* From 0 to below - 1. */
