@@ -8,6 +8,7 @@ router is switched off and on again, and everything comes back by itself.
 """
 import argparse
 import hashlib
+import json
 import os
 import re
 import sys
@@ -86,9 +87,13 @@ class Home:
                          "  behaviour:\n    address: 45.0.0.3:3478\n    other: 45.0.0.4:3479"})
         w.start_relay(out, self.stun_host)
 
-    def nat_status(self):
-        return self.world.relay_host.run(
-            [f"{self.lab.build}/postern", "nat", "status", "--socket", self.socket]).stdout
+    def nat_status(self, *more):
+        return self.world.relay_host.run([f"{self.lab.build}/postern", "nat", "status", "--socket",
+                                          self.socket, *more]).stdout
+
+    def verified(self, name):
+        mappings = json.loads(self.nat_status("--json"))["mappings"]
+        return any(m["name"] == name and m["state"] == "verified" for m in mappings)
 
     def wait_mapped(self):
         """Seconds until both ports are in the router's tables."""
@@ -144,7 +149,7 @@ def show(home):
     check(got, digest)
     say(f"  {SIZE // MIB} MiB at {rate:.0f} MiB/s, SHA-256 {got[:16]}... "
         f"{paint('good', 'is right')}")
-    wait_until("tcp 443 is verified", lambda: "verified" in home.nat_status(), 20, 0.3)
+    wait_until("tcp 443 is verified", lambda: home.verified("tcp 443"), 20, 0.3)
     step("postern nat status")
     say("  " + home.nat_status().rstrip("\n").replace("\n", "\n  "))
     reboot(home)
