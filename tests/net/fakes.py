@@ -128,7 +128,7 @@ class PortControl:
         self.seen.append(("pcp", "map", {"nonce": nonce, "transport": PROTOCOLS[protocol],
                                          "inside": inside, "outside": outside, "lease": lease,
                                          "prefer_failure": prefer}))
-        code = self.result or (0 if self.external else 8)
+        code = self.result or (0 if self.external else 7)  # NETWORK_FAILURE
         lease = min(lease, self.lifetime)
         if code == 0 and lease == 0 and self.is_not_theirs(protocol, inside, nonce):
             code = 2

@@ -1,0 +1,399 @@
+# SPDX-License-Identifier: Apache-2.0
+"""natd at gateways with manners that miniupnpd cannot show: fakes, one quirk each."""
+import socket
+import struct
+import time
+
+from fakes import MAPPED, FakeGateway, Mapping, answer_datagrams, udp
+from natd import LAN, Natd, lan
+from netlab import wait_until
+from runner import once
+
+INSIDE, ROUTER, NEIGHBOUR = f"{LAN}.2", f"{LAN}.1", f"{LAN}.3"
+PERMANENT = 0
+
+
+def fake_home(lab, *arguments, file=None, taken=(), **speaks):
+    """(fake gateway, natd); what is taken already belongs to a neighbour."""
+    router, _server, host = lan(lab)
+    fake = FakeGateway(lab, router, ROUTER, **speaks)
+    for key in taken:
+        fake.mappings[key] = Mapping(NEIGHBOUR, key[1], 3600, "theirs")
+    if not arguments and not file:
+        arguments = ("--map", "tcp:443")
+    natd = Natd(host, *arguments, file=file)
+    return fake, natd
+
+
+def ours(fake):
+    """{(transport, external port): port inside} of what leads to natd's host."""
+    return {k: m.port for k, m in fake.mappings.items() if m.inside == INSIDE}
+
+
+def protocol(natd, name):
+    found = [p for p in natd.call("status")["protocols"] if p["protocol"] == name]
+    return found[0] if found else None
+
+
+def mapped_by(natd, fake, by, port=443):
+    natd.wait_mapped("tcp:443")
+    assert natd.mapping()["by"] == by and ours(fake) == {("tcp", port): 443}, natd.mapping()
+    natd.stop()
+    assert ours(fake) == {}
+
+
+# ---- what gateways speak --------------------------------------------------------------------------
+
+@once
+def test_natd_pcp_only(lab):
+    fake, natd = fake_home(lab, pcp=True)
+    mapped_by(natd, fake, "PCP")
+
+
+@once
+def test_natd_natpmp_only(lab):
+    """And it says so: a version 0 answer to PCP (RFC 6887 section 9)."""
+    fake, natd = fake_home(lab, natpmp=True)
+    mapped_by(natd, fake, "NAT-PMP")
+    assert not fake.asked("pcp", "map")
+
+
+@once
+def test_natd_igd1_only(lab):
+    fake, natd = fake_home(lab, upnp={"version": 1})
+    mapped_by(natd, fake, "UPnP")
+    assert not fake.asked("upnp", "AddAnyPortMapping")
+
+
+@once
+def test_natd_igd2_picks_another_port(lab):
+    fake, natd = fake_home(lab, "--map", "tcp:443:any", upnp={"version": 2},
+                           taken=[("tcp", 443)])
+    natd.wait_mapped("tcp:443")
+    (_, port), = ours(fake)
+    assert port >= 1024 and fake.mappings[("tcp", 443)].inside == NEIGHBOUR
+    natd.stop()
+    assert list(fake.mappings) == [("tcp", 443)]
+
+
+@once
+def test_natd_without_any_gateway(lab):
+    """The router forwards and speaks nothing; the word for that, and advice."""
+    _router, _server, host = lan(lab)
+    natd = Natd(host, "--map", "tcp:443")
+    m = natd.wait_state("unsupported", 25)
+    assert "by hand" in m["why"] and "PCP, NAT-PMP, UPnP" in m["why"], m
+    natd.stop()
+
+
+@once
+def test_natd_a_silent_gateway_wakes_up(lab):
+    """It accepts everything and answers nothing; later it does."""
+    fake, natd = fake_home(lab, pcp=True, natpmp=True, upnp={})
+    natd.stop()
+    fake.control.silent = fake.upnp.silent = True
+    host = lab.hosts["host"]
+    natd = Natd(host, "--map", "tcp:443", name="again")
+    natd.wait_state("unsupported", 25)
+    fake.control.silent = False
+    natd.wait_mapped("tcp:443", timeout=20)
+    assert natd.mapping()["by"] in ("PCP", "NAT-PMP")
+
+
+@once
+def test_natd_a_slow_gateway(lab):
+    """A second for each answer is slow, not silent."""
+    fake, natd = fake_home(lab, upnp={"delay": 1.0})
+    natd.wait_mapped("tcp:443", timeout=25)
+    assert ours(fake) == {("tcp", 443): 443}
+
+
+@once
+def test_natd_a_slow_pcp_server(lab):
+    fake, natd = fake_home(lab, pcp=True, control={"delay": 1.0})
+    natd.wait_mapped("tcp:443", timeout=25)
+    assert natd.mapping()["by"] == "PCP" and ours(fake) == {("tcp", 443): 443}
+
+
+# ---- leases ---------------------------------------------------------------------------------------
+
+def permanent_only(lab, error):
+    """Leases are refused: mapped for good, looked at now and then, deleted at the end."""
+    fake, natd = fake_home(lab, file="recheck: 10s\nmap:\n- {protocol: tcp, port: 443}\n",
+                           upnp={"only_permanent": error})
+    natd.wait_mapped("tcp:443")
+    assert natd.mapping()["lifetime_s"] == 0 and fake.mappings[("tcp", 443)].lease == PERMANENT
+    return fake, natd
+
+
+@once
+def test_natd_permanent_leases_only(lab):
+    fake, natd = permanent_only(lab, 725)
+    fake.mappings.clear()  # as silently as a full table does it
+    wait_until("it is back", lambda: ours(fake) == {("tcp", 443): 443}, 15)
+    natd.stop()
+    assert not fake.mappings
+
+
+@once
+def test_natd_permanent_leases_only_by_402(lab):
+    fake, natd = permanent_only(lab, 402)
+    natd.stop()
+    assert not fake.mappings
+
+
+@once
+def test_natd_short_leases_by_natpmp(lab):
+    """A gateway that grants eight seconds is asked again before they are over, and not all the
+    time."""
+    fake, natd = fake_home(lab, natpmp=True, control={"lifetime": 8})
+    natd.wait_mapped("tcp:443")
+    assert natd.mapping()["lifetime_s"] == 8
+    fake.seen.clear()
+    time.sleep(9)
+    asked = len(fake.asked("natpmp", "map"))
+    assert 1 <= asked <= 4, asked
+    assert natd.mapping()["state"] == "mapped"
+
+
+# ---- refusals -------------------------------------------------------------------------------------
+
+def refused(lab, error, state, word):
+    fake, natd = fake_home(lab, upnp={"error": {"AddPortMapping": error}})
+    m = natd.wait_state(state)
+    assert word in m["why"], m
+    before = len(fake.asked("upnp", "AddPortMapping"))
+    time.sleep(1)
+    assert len(fake.asked("upnp", "AddPortMapping")) == before, "it is asked again and again"
+
+
+@once
+def test_natd_718(lab):
+    refused(lab, 718, "conflicting", "718")
+
+
+@once
+def test_natd_606(lab):
+    refused(lab, 606, "refused", "606")
+
+
+@once
+def test_natd_501(lab):
+    refused(lab, 501, "refused", "501")
+
+
+@once
+def test_natd_secure_mode_refuses_another_host(lab):
+    _fake, natd = fake_home(lab, file="map:\n- {protocol: tcp, port: 443, host: " + NEIGHBOUR +
+                            "}\n", upnp={})
+    m = natd.wait_state("refused")
+    assert "another host" in m["why"] or "606" in m["why"], m
+
+
+@once
+def test_natd_pcp_refuses(lab):
+    """NOT_AUTHORIZED: said in words, and not answered by trying harder."""
+    fake, natd = fake_home(lab, pcp=True, control={"result": 2})
+    m = natd.wait_state("refused")
+    assert "NOT_AUTHORIZED" in m["why"], m
+    time.sleep(1)
+    assert len(fake.asked("pcp", "map")) == 1
+
+
+# ---- other ports than asked for -------------------------------------------------------------------
+
+def other_port(lab, which, **speaks):
+    return fake_home(lab, "--map", which, control={"shift": 1000}, **speaks)
+
+
+@once
+def test_natd_pcp_gives_another_port_to_any(lab):
+    fake, natd = other_port(lab, "tcp:443:any", pcp=True)
+    natd.wait_mapped("tcp:443")
+    assert natd.mapping()["external"] == "45.0.0.10:1443" and ours(fake) == {("tcp", 1443): 443}
+    assert not fake.asked("pcp", "map")[0]["prefer_failure"]
+
+
+@once
+def test_natd_pcp_gives_another_port_than_the_one(lab):
+    """It ignores PREFER_FAILURE: what nobody asked for is given back."""
+    fake, natd = other_port(lab, "tcp:5000", pcp=True)
+    natd.wait_state("conflicting", port=5000)
+    assert fake.asked("pcp", "map")[0]["prefer_failure"]
+    wait_until("it was given back", lambda: ours(fake) == {})
+
+
+@once
+def test_natd_natpmp_gives_another_port_than_the_one(lab):
+    fake, natd = other_port(lab, "tcp:5000", natpmp=True)
+    natd.wait_state("conflicting", port=5000)
+    wait_until("it was given back", lambda: ours(fake) == {})
+
+
+# ---- lies -----------------------------------------------------------------------------------------
+
+def verdict_of(lab, address, verdict, **speaks):
+    """Each protocol, alone, leads to the same verdict and advice."""
+    external = {"external": address}
+    given = {k: v for k, v in speaks.items() if k != "upnp"}
+    fake, natd = fake_home(lab, control=external if given else None, **given,
+                           upnp=external if "upnp" in speaks else None)
+    said = wait_until("a verdict", lambda: (
+        x if (x := natd.call("status")["external"])["verdict"] != "unknown" else None), 15)
+    assert said["verdict"] == verdict, said
+    natd.stop()
+    assert ours(fake) == {}
+    return said["sentence"], said["advice"]
+
+
+def same_verdict(lab, address, verdict):
+    """By all three protocols, one after the other on networks of their own."""
+    said = set()
+    for speaks in ({"pcp": True}, {"natpmp": True}, {"upnp": True}):
+        with type(lab)(lab.build, lab.engine, lab.name) as own:
+            said.add(verdict_of(own, address, verdict, **speaks))
+    assert len(said) == 1, said
+    return said.pop()
+
+
+@once
+def test_natd_private_external_address(lab):
+    sentence, advice = same_verdict(lab, "10.99.0.10", "double_nat")
+    assert "10.99.0.10" in sentence and "bridge mode" in advice
+
+
+@once
+def test_natd_carriers_external_address(lab):
+    sentence, advice = same_verdict(lab, "100.64.3.4", "cgnat")
+    assert "100.64.3.4" in sentence and "provider" in advice
+
+
+@once
+def test_natd_no_external_address(lab):
+    _sentence, advice = same_verdict(lab, None, "double_nat")
+    assert "bridge mode" in advice
+
+
+@once
+def test_natd_external_address_of_zeroes(lab):
+    """Mapped, it says, to nowhere: the port is told, and no address that is none."""
+    fake, natd = fake_home(lab, natpmp=True, control={"external": "0.0.0.0"})
+    natd.wait_state("mapped refused")
+    status = natd.call("status")["external"]
+    assert "gateway" not in status and status["verdict"] != "plausible", status
+    assert len(fake.asked("natpmp", "map")) < 5
+
+
+# ---- wrong answers --------------------------------------------------------------------------------
+
+class Wrong:
+    """A server on 5351 whose answers are wrong in one way; right() switches that off."""
+
+    def __init__(self, lab, router, spoil, source=None):
+        self.mappings, self.seen, self.spoil = {}, [], spoil
+        self.sock = udp(router, 5351, ROUTER)
+        self.other = udp(router, 5351, source) if source else None
+        answer_datagrams(lab, self.sock, self.answer)
+
+    def answer(self, data, peer):
+        if data[0] != 2:
+            return self.send(self.natpmp(data), peer)
+        reply = struct.pack("!BBxBII12x", 2, data[1] | 0x80, 0, 120, 1000)
+        if data[1] == 1:
+            nonce, transport, inside, outside = struct.unpack("!12sBxxxHH", data[24:44])
+            self.seen.append(outside)
+            reply += struct.pack("!12sBxxxHH16s", nonce, transport, inside, outside,
+                                 MAPPED + socket.inet_aton("45.0.0.10"))
+        return self.send(reply, peer)
+
+    @staticmethod
+    def natpmp(data):
+        if data[1] == 0:
+            return struct.pack("!BBHI4s", 0, 128, 0, 1000, socket.inet_aton("45.0.0.10"))
+        return struct.pack("!BBHIHHI", 0, data[1] | 0x80, 0, 1000,
+                           *struct.unpack("!HHI", data[4:12]))
+
+    def send(self, reply, peer):
+        if self.other:
+            self.other.sendto(reply, peer)
+            return None
+        return self.spoil(reply)
+
+
+def believes_nothing(lab, spoil, source=None):
+    router, _server, host = lan(lab)
+    if source:
+        router.ip("addr", "add", f"{source}/24", "dev", "lan0")
+    wrong = Wrong(lab, router, spoil, source)
+    natd = Natd(host, "--map", "tcp:443")
+    time.sleep(3)
+    assert natd.mapping()["state"] in ("requested", "unsupported"), natd.mapping()
+    assert "gateway" not in natd.call("status")["external"]
+    return wrong, natd
+
+
+@once
+def test_natd_answers_from_another_address(lab):
+    believes_nothing(lab, bytes, f"{LAN}.200")
+
+
+@once
+def test_natd_pcp_answers_with_wrong_nonces(lab):
+    """To its probe it answers rightly, so that it is asked; all of its mappings are another's."""
+    def spoil(reply):
+        if reply[0] == 0:
+            return None
+        return reply[:24] + bytes(12) + reply[36:] if len(reply) == 60 else reply
+
+    _router, _server, host = lan(lab)
+    wrong = Wrong(lab, _router, spoil)
+    natd = Natd(host, "--map", "tcp:443")
+    wait_until("it was asked", lambda: wrong.seen)
+    time.sleep(1)
+    assert natd.mapping()["state"] == "requested", natd.mapping()
+    wrong.spoil = bytes
+    natd.wait_mapped("tcp:443", timeout=20)
+
+
+@once
+def test_natd_pcp_answers_with_wrong_ports(lab):
+    def spoil(reply):
+        if reply[0] == 0:
+            return None
+        return reply[:40] + b"\x01\x02" + reply[42:] if len(reply) == 60 else reply
+
+    _router, _server, host = lan(lab)
+    wrong = Wrong(lab, _router, spoil)
+    natd = Natd(host, "--map", "tcp:443")
+    wait_until("it was asked", lambda: wrong.seen)
+    time.sleep(1)
+    assert natd.mapping()["state"] == "requested", natd.mapping()
+
+
+@once
+def test_natd_answers_cut_short(lab):
+    believes_nothing(lab, lambda reply: reply[:len(reply) - 3])
+
+
+# ---- falling over ---------------------------------------------------------------------------------
+
+@once
+def test_natd_falls_over_and_never_maps_twice(lab):
+    """PCP and NAT-PMP fall silent while UPnP goes on with the same table, and come back."""
+    fake, natd = fake_home(lab, pcp=True, natpmp=True, upnp={"version": 2},
+                           control={"lifetime": 8})
+    natd.wait_mapped("tcp:443")
+    assert natd.mapping()["by"] == "PCP"
+    wait_until("UPnP was found, too", lambda: protocol(natd, "UPnP")["state"] == "available")
+    natd.process.remember()
+    fake.control.silent = True
+    wait_until("UPnP took over", lambda: (m := natd.mapping())["state"] == "mapped" and
+               m["by"] == "UPnP", 40)
+    assert ours(fake) == {("tcp", 443): 443}
+    assert natd.count_lines("PCP is no longer there") <= 1
+    fake.control.silent = False
+    wait_until("PCP is back", lambda: protocol(natd, "PCP")["state"] == "available", 30)
+    time.sleep(1)
+    assert natd.mapping()["by"] == "UPnP" and ours(fake) == {("tcp", 443): 443}
+    natd.stop()
+    assert ours(fake) == {}
