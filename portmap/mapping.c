@@ -190,7 +190,7 @@ uint64_t mapping_backoff_ms(enum portmap_failure f, unsigned rounds)
 	static const struct {
 		uint64_t first_ms, most_ms;
 	} waits[] = {
-		[PORTMAP_CONFLICT] = {120000, 1800000},
+		[PORTMAP_CONFLICT] = {15000, 1800000},
 		[PORTMAP_REFUSED] = {300000, 3600000},
 		[PORTMAP_UNSUPPORTED] = {300000, 3600000},
 		[PORTMAP_NO_RESOURCES] = {60000, 1800000},
