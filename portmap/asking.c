@@ -234,6 +234,8 @@ bool asking_step(struct portmap_engine *e, struct portmap_mapping *m, uint64_t n
 		return ask(e, m, now_ms);
 	case MAPPING_HELD:
 		in_flight(m, MAPPING_RENEWING, now_ms);
+		if (m->due_ms > mapping_expiry(m)) /* by then the gateway has forgotten it */
+			m->due_ms = mapping_expiry(m);
 		e->counts.renewals++;
 		send_map(e, m);
 		return true;
@@ -391,8 +393,7 @@ static void renewal_failed(struct portmap_engine *e, struct portmap_mapping *m,
 		m->step = MAPPING_HELD;
 		m->renewals++;
 		m->due_ms = mapping_renewal(m, now_ms, e->recheck_ms, engine_random(e));
-		if (path->state == PATH_THERE && !path->probing)
-			paths_probe(e, path->driver, now_ms);
+		paths_doubt(e, m->want.family, now_ms);
 		if (m->due_ms != MAPPING_NEVER)
 			return;
 	}

@@ -22,6 +22,8 @@ void engine_maybe_left(struct portmap_engine *e);
 
 /* paths.c */
 void paths_init_heard(struct portmap_heard *h);
+/* Somebody was silent: are the others of this family still there? */
+void paths_doubt(struct portmap_engine *e, enum portmap_family f, uint64_t now_ms);
 void paths_probe(struct portmap_engine *e, struct portmap_driver *d, uint64_t now_ms);
 void paths_run(struct portmap_engine *e, uint64_t now_ms);
 uint64_t paths_next(const struct portmap_engine *e);

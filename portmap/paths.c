@@ -36,6 +36,16 @@ void paths_probe(struct portmap_engine *e, struct portmap_driver *d, uint64_t no
 	d->probe(d);
 }
 
+void paths_doubt(struct portmap_engine *e, enum portmap_family f, uint64_t now_ms)
+{
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS && e->mode == ENGINE_HERE; p++) {
+		struct portmap_path *path = &e->paths[p][f];
+
+		if (path->state == PATH_THERE && !path->probing)
+			paths_probe(e, path->driver, now_ms);
+	}
+}
+
 void portmap_engine_probe(struct portmap_engine *e)
 {
 	uint64_t now_ms = engine_now(e);
@@ -353,6 +363,8 @@ static void went(struct portmap_engine *e, enum portmap_protocol p, enum portmap
 	}
 	plan_probe(e, path, f, now_ms);
 	path->tries++;
+	if (was_there && failure == PORTMAP_SILENT)
+		paths_doubt(e, f, now_ms);
 	paths_external(e);
 	choose_again(e, f, false, now_ms);
 	e->owner->path_changed(e->owner, p, f);

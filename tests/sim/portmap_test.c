@@ -652,6 +652,19 @@ static void a_port_that_somebody_took_meanwhile_is_theirs(void **state)
 	world_free(w);
 }
 
+static void a_lease_that_is_over_is_not_called_mapped(void **state)
+{
+	struct world *w = home(true, false, false);
+
+	pass(w, 10 * SECONDS);
+	assert_state(w, MAPPING_MAPPED);
+	w->fakes[PORTMAP_PCP].silence_ms = UINT32_MAX; /* its driver tries for ever */
+	w->fakes[PORTMAP_PCP].there = false;
+	pass(w, LIFETIME_S * SECONDS);
+	assert_int_not_equal(first(w)->state, MAPPING_MAPPED);
+	world_free(w);
+}
+
 static void another_protocol_takes_over(void **state)
 {
 	struct world *w = home(true, true, true);
@@ -1102,6 +1115,7 @@ int main(void)
 		cmocka_unit_test(a_restart_that_is_told_is_healed_within_two_seconds),
 		cmocka_unit_test(a_restart_told_for_one_family_heals_the_other),
 		cmocka_unit_test(a_port_that_somebody_took_meanwhile_is_theirs),
+		cmocka_unit_test(a_lease_that_is_over_is_not_called_mapped),
 		cmocka_unit_test(another_protocol_takes_over),
 		cmocka_unit_test(silence_is_found_out_at_the_renewal),
 		cmocka_unit_test(what_another_protocol_of_ours_holds_is_no_conflict),
