@@ -58,11 +58,12 @@ CORE_SRC := \
 	core/addr.c core/buffers.c core/conf.c core/conf_bind.c core/conf_check.c core/conf_diff.c \
 	core/conf_error.c core/conf_json.c core/conf_merge.c core/conf_value.c core/conf_yaml.c \
 	core/confine.c core/datagrams.c core/feed.c core/file.c core/isolation.c core/journal.c \
-	core/lines.c core/log.c core/notify.c core/options.c core/resolve.c core/ring.c \
-	core/ring_epoll.c core/ring_uring.c core/slab.c core/timer.c
-PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c core/parse/jsonrpc.c \
-	core/parse/proxy.c core/parse/reason.c core/parse/socks5.c core/parse/wire.c \
-	natpmp/natpmp.c natpmp/pcp.c stun/message.c upnp/location.c upnp/reply.c upnp/ssdp.c
+	core/lines.c core/log.c core/notify.c core/options.c core/resolve.c \
+	core/ring.c core/ring_epoll.c core/ring_uring.c core/slab.c core/timer.c
+PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c \
+	core/parse/jsonrpc.c core/parse/proxy.c core/parse/reason.c core/parse/socks5.c \
+	 core/parse/wire.c natpmp/natpmp.c natpmp/pcp.c stun/message.c \
+	upnp/location.c upnp/reply.c upnp/ssdp.c
 ENGINE_SRC := agent/backoff.c agent/candidates.c agent/inner.c agent/link_state.c \
 	agent/revoked.c core/engine/calls.c core/engine/certificate.c \
 	core/engine/changes.c core/engine/config_calls.c core/engine/expiry.c \
@@ -103,10 +104,11 @@ STUN_LIB_SRC := stun/client.c stun/round.c stun/stream.c stun/survey.c
 NATD_LIB_SRC := natpmp/announce_listener.c natpmp/driver_natpmp.c natpmp/driver_pcp.c \
 	natpmp/gateway_socket.c natpmp/natpmp_gateway.c natpmp/natpmp_lane.c portmap/config.c \
 	portmap/config_load.c portmap/control.c portmap/hook.c portmap/launcher.c \
-	portmap/launcher_main.c portmap/natd.c portmap/natd_drivers.c portmap/network.c portmap/nonces.c portmap/outside.c \
-	portmap/report.c portmap/rtnetlink.c portmap/sockdiag.c portmap/verify.c upnp/channel.c \
-	upnp/driver.c upnp/exchange.c upnp/igd.c upnp/listener.c upnp/search.c upnp/side.c \
-	upnp/worker.c upnp/worker_duties.c upnp/worker_inspect.c
+	portmap/launcher_main.c portmap/natd.c portmap/natd_drivers.c portmap/netlink.c \
+	portmap/network.c portmap/nonces.c portmap/outside.c portmap/report.c \
+	portmap/rtnetlink.c portmap/sockdiag.c portmap/verify.c upnp/channel.c upnp/driver.c \
+	upnp/exchange.c upnp/igd.c upnp/listener.c upnp/search.c upnp/side.c upnp/worker.c \
+	upnp/worker_duties.c upnp/worker_inspect.c
 NATD_SRC := portmap/main.c
 CTL_SRC := ctl/agent_commands.c ctl/agent_list.c ctl/arguments.c ctl/bundle.c ctl/check.c \
 	ctl/check_tls.c ctl/configure.c ctl/connect.c ctl/console_config.c ctl/document.c \

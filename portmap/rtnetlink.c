@@ -5,12 +5,9 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
-#include <poll.h>
 #include <string.h>
-#include <unistd.h>
 
-#define ANSWER_BYTES 32768u
-#define ANSWER_MS    1000
+#include "portmap/netlink.h"
 
 struct question {
 	struct nlmsghdr head;
@@ -33,30 +30,15 @@ struct reader {
 
 /* ---- sockets ---- */
 
-static int open_socket(unsigned groups)
-{
-	struct sockaddr_nl any = {.nl_family = AF_NETLINK, .nl_groups = groups};
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
-	int error;
-
-	if (fd < 0)
-		return -errno;
-	if (bind(fd, (struct sockaddr *)&any, sizeof any) == 0)
-		return fd;
-	error = -errno;
-	close(fd);
-	return error;
-}
-
 int rtnetlink_open(void)
 {
-	return open_socket(0);
+	return netlink_open(NETLINK_ROUTE, 0);
 }
 
 int rtnetlink_open_changes(void)
 {
-	return open_socket(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
-			   RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
+	return netlink_open(NETLINK_ROUTE, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+						   RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
 }
 
 void rtnetlink_drain(int fd)
@@ -66,26 +48,6 @@ void rtnetlink_drain(int fd)
 	/* ENOBUFS, more changes than it could hold, is one error, after which it goes on. */
 	while (recv(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0 || errno == ENOBUFS)
 		errno = 0;
-}
-
-/* One datagram of the kernel's. Returns its bytes, or -errno. */
-static ssize_t receive(int fd, void *bytes, size_t room)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	struct sockaddr_nl from;
-	socklen_t from_len = sizeof from;
-	ssize_t n;
-	int ready;
-
-	do {
-		ready = poll(&p, 1, ANSWER_MS);
-	} while (ready < 0 && errno == EINTR);
-	if (ready <= 0)
-		return ready == 0 ? -ETIMEDOUT : -errno;
-	n = recvfrom(fd, bytes, room, MSG_DONTWAIT, (struct sockaddr *)&from, &from_len);
-	if (n < 0)
-		return -errno;
-	return from.nl_pid == 0 ? n : 0;
 }
 
 /* The messages of one datagram. 1: that was the last; 0: more follows; or -errno. */
@@ -112,7 +74,7 @@ static int ask(int fd, struct question *q, size_t body, uint16_t type, uint16_t 
 	static uint32_t number; /* tells the answers of one question from those of another */
 	static union {
 		struct nlmsghdr head;
-		char bytes[ANSWER_BYTES];
+		char bytes[NETLINK_ANSWER_BYTES];
 	} answer;
 	ssize_t n;
 	int error;
@@ -124,7 +86,7 @@ static int ask(int fd, struct question *q, size_t body, uint16_t type, uint16_t 
 	if (send(fd, q, q->head.nlmsg_len, 0) < 0)
 		return -errno;
 	do {
-		n = receive(fd, &answer, sizeof answer);
+		n = netlink_receive(fd, &answer, sizeof answer);
 		if (n < 0)
 			return (int)n;
 		error = read_datagram(&answer.head, (size_t)n, number, r);

@@ -8,12 +8,9 @@
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <string.h>
-#include <unistd.h>
 
-#define ANSWER_BYTES 32768u
-#define ANSWER_MS    1000
+#include "portmap/netlink.h"
 
 /* Two comparisons, each followed by its operand; see inet_diag_bc_run() in the kernel. A refusal
  * jumps four bytes behind the end. */
@@ -30,17 +27,7 @@ struct question {
 
 int sockdiag_open(void)
 {
-	struct sockaddr_nl any = {.nl_family = AF_NETLINK};
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
-	int error;
-
-	if (fd < 0)
-		return -errno;
-	if (bind(fd, (struct sockaddr *)&any, sizeof any) == 0)
-		return fd;
-	error = -errno;
-	close(fd);
-	return error;
+	return netlink_open(NETLINK_SOCK_DIAG, 0);
 }
 
 static void write_question(struct question *q, int family, uint16_t port, bool listen,
@@ -122,9 +109,8 @@ static int ask(int fd, int family, uint16_t port, struct search *s)
 	static uint32_t number;
 	static union {
 		struct nlmsghdr head;
-		char bytes[ANSWER_BYTES];
+		char bytes[NETLINK_ANSWER_BYTES];
 	} answer;
-	struct pollfd p = {.fd = fd, .events = POLLIN};
 	struct question q;
 	ssize_t n;
 	int end = 0;
@@ -133,11 +119,9 @@ static int ask(int fd, int family, uint16_t port, struct search *s)
 	if (send(fd, &q, sizeof q, 0) < 0)
 		return -errno;
 	while (end == 0) { /* all of it, or the rest would be taken for the next answer */
-		if (poll(&p, 1, ANSWER_MS) <= 0)
-			return -ETIMEDOUT;
-		n = recv(fd, &answer, sizeof answer, MSG_DONTWAIT);
+		n = netlink_receive(fd, &answer, sizeof answer);
 		if (n < 0)
-			return -errno;
+			return (int)n;
 		end = read_datagram(s, &answer.head, (size_t)n, number);
 	}
 	return end < 0 ? end : 0;
