@@ -9,7 +9,7 @@
 #include "ctl/units.h"
 
 #define TEXT_BYTES     640u
-#define MAPPINGS_SHOWN 3u /* by a probe, whose page is one screen */
+#define MAPPINGS_SHOWN 2u /* by a probe, whose page is one screen */
 
 /* ---- values ---- */
 
@@ -76,16 +76,18 @@ static void put_protocol(const struct page *p, const json_t *protocol)
 
 	protocol_name(protocol, name, sizeof(name));
 	text(protocol, "about", about, sizeof(about));
-	if (len > 0 && strncmp(about, own, len) == 0) /* it is in the row already */
+	if (len > 0 && strncmp(about, own, len) == 0) { /* it is in the row already */
+		len += strspn(about + len, " ");
 		memmove(about, about + len, strlen(about + len) + 1);
+	}
 	text(protocol, "why", why, sizeof(why));
 	snprintf(shown, sizeof(shown), "%s", is(protocol, "state", "available") ? about : why);
 	if (is(protocol, "state", "available"))
-		page_marked_row(p, name, SHOW_GOOD, "yes", shown);
+		page_marked_row(p, name, SHOW_GOOD, shown[0] ? "yes:" : "yes", shown);
 	else if (is(protocol, "state", "unavailable"))
-		page_marked_row(p, name, SHOW_DIM, "no", shown);
+		page_marked_row(p, name, SHOW_DIM, "no:", shown);
 	else
-		page_marked_row(p, name, SHOW_WARN, "?", "it has not answered yet");
+		page_marked_row(p, name, SHOW_WARN, "not known:", "it has not answered yet");
 }
 
 static void put_gateway(const struct page *p, const json_t *of)

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """'postern nat': what it tells with and without a running natd, and what its exit status says."""
 import json
+import re
+import signal
 
-from natd import home
+from natd import Natd, home, home_behind
+from netlab import wait_until
 from runner import once
 from test_stun_client import coturn
 
@@ -39,7 +42,136 @@ def test_nat_probe_alone(lab):
     assert found["behaviour"]["nat"] == "port-restricted", found["behaviour"]
     assert gateway.mappings() == {}
     page = nat(host, "probe", "--stun", f"{SERVER}:3478").stdout
-    for word in ("192.168.77.1", "MiniUPnPd", "mapped at 45.0.0.10:", "one nat", "port-restricted",
+    for word in ("192.168.77.1", "MiniUPnPd", "mapped at 45.0.0.10:", "one NAT", "port-restricted",
                  "reaches this host directly"):
         assert word in page, page
     assert page.count("\n") <= 24, page
+
+
+@once
+def test_nat_probe_behind_a_provider(lab):
+    """Another NAT is behind the gateway: said, with advice, and failed."""
+    _, host, _ = home_behind(lab, "100.64.7.7", "100.64.7")
+    found = told(host, "probe", code=1)
+    assert found["external"]["verdict"] == "double_nat" and not found["reachable"], found
+    page = nat(host, "probe", code=1).stdout
+    assert "advice" in page and "bridge mode" in page, page
+
+
+@once
+def test_nat_probe_of_nothing(lab):
+    """A gateway that speaks nothing, and then none at all."""
+    gateway, host, _ = home(lab)
+    gateway.stop()
+    found = told(host, "probe", code=1)
+    assert set(protocols(found).values()) == {"unavailable"}, found
+    assert found["mappings"][0]["state"] == "unsupported", found
+    assert "No port can be mapped" in nat(host, "probe", code=1).stdout
+    host.ip("route", "del", "default")
+    found = told(host, "probe", code=1)
+    assert found["network"]["up"] is False and found["mappings"] == [], found
+
+
+@once
+def test_nat_probe_interrupted(lab):
+    """The port that was tried is given back when somebody has had enough."""
+    gateway, host, _ = home(lab)
+    gateway.router.nft('add rule inet filter input iifname "lan0" udp dport 1900 drop\n')
+    probe = host.start([f"{lab.build}/postern", "nat", "probe"], "probe")
+    wait_until("the trial's mapping", gateway.mappings)
+    probe.signal(signal.SIGINT)
+    assert probe.wait(10) == 1
+    assert gateway.mappings() == {}
+    assert "interrupted" in probe.log()
+
+
+# ---- with natd ----------------------------------------------------------------------------------
+
+@once
+def test_nat_status_and_probe(lab):
+    """Of a running natd: what it keeps, its own STUN servers, and nothing is tried beside it."""
+    gateway, host, server = home(lab)
+    coturn(lab, server, SERVER, OTHER)
+    natd = Natd(host, "--map", "udp:5000", "--stun", f"{SERVER}:3478")
+    natd.wait_state("verified", protocol="udp", port=5000)
+    at = ("--socket", natd.socket)
+    found = told(host, "status", *at)
+    assert set(found) == set(natd.call("status")), found
+    page = nat(host, "status", *at).stdout
+    assert re.search(r"^udp 5000 +verified +PCP +45\.0\.0\.10:5000 ", page, re.MULTILINE), page
+    assert "one NAT: " in page and "no IPv6 gateway" in page, page
+    found = told(host, "probe", *at)
+    assert (found["by"], found["reachable"]) == ("natd", True), found
+    assert found["behaviour"]["server"] == f"{SERVER}:3478", found["behaviour"]
+    assert set(gateway.mappings()) == {("udp", 5000)}
+    assert "renews every mapping" in nat(host, "renew", *at).stdout
+    assert natd.call("status")["counts"]["renewals"] >= 1
+
+
+@once
+def test_nat_status_of_nothing_mapped(lab):
+    """natd wants a mapping and has none: printed, and failed."""
+    gateway, host, _ = home(lab)
+    gateway.stop()
+    natd = Natd(host, "--map", "tcp:8080")
+    natd.wait_state("unsupported", port=8080)
+    page = nat(host, "status", "--socket", natd.socket, code=1).stdout
+    assert "tcp 8080" in page and "unsupported" in page, page
+
+
+@once
+def test_nat_probe_beside_an_idle_natd(lab):
+    """A natd that keeps nothing cannot show that mapping works: it is tried."""
+    gateway, host, _ = home(lab)
+    natd = Natd(host)
+    found = told(host, "probe", "--socket", natd.socket)
+    assert found["by"] == "trial" and found["reachable"], found
+    assert gateway.mappings() == {}
+
+
+def events(process):
+    """What a watch has printed, one object a line."""
+    return [json.loads(line) for line in process.log().splitlines() if line.startswith("{")]
+
+
+@once
+def test_nat_watch(lab):
+    """Status, events, and again from the status on when natd has been restarted."""
+    gateway, host, _ = home(lab)
+    natd = Natd(host, "--map", "tcp:8080")
+    natd.wait_mapped("tcp:8080")
+    watch = host.start([f"{lab.build}/postern", "nat", "watch", "--json", "--socket", natd.socket],
+                       "watch")
+    watch.ended_by_us = True
+
+    def kinds():
+        return [e["kind"] for e in events(watch)]
+
+    wait_until("the status", lambda: kinds()[:1] == ["status"])
+    gateway.reboot()
+    wait_until("the reboot", lambda: "mapping" in kinds() or "protocol" in kinds())
+    natd.stop()
+    wait_until("the end of natd", lambda: "lost" in kinds())
+    again = Natd(host, "--map", "tcp:8080")
+    wait_until("natd's return", lambda: {"back", "status"} <=
+               set(kinds()[kinds().index("lost"):]))
+    again.wait_mapped("tcp:8080")
+    wait_until("its mapping", lambda: any(
+        e["kind"] == "mapping" and e["state"] == "mapped" or
+        e["kind"] == "status" and e["mappings"][0]["state"] == "mapped"
+        for e in events(watch)[kinds().index("back"):]))
+    watch.signal(signal.SIGTERM)
+    watch.wait()
+
+
+@once
+def test_nat_words(lab):
+    """Without natd, and with words that lead to none: what to do is said."""
+    lab.internet()
+    host = lab.public("host", SERVER)
+    for command in ("status", "watch", "renew"):
+        assert "is postern-natd running?" in nat(host, command, code=1).stderr
+    assert "is postern-natd running?" in nat(host, "probe", "--socket", "/none", code=1).stderr
+    for words in (("status", "--as", "x"), ("probe", "--stun", "a b"), ("probe", "x"),
+                  ("probe", *["--stun", "h"] * 5)):
+        assert "usage: postern nat " in nat(host, *words, code=2).stderr, words

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nat_report_test: the pages of 'postern nat', its sentences, and what follows for connections.
+ *
+ * links: ctl/nat_report.c ctl/nat_conclude.c ctl/page.c ctl/show.c ctl/units.c ctl/when.c
+ *
+ * links: ctl/arguments.c core/conf.c core/conf_bind.c core/conf_error.c core/conf_value.c
+ *
+ * links: core/addr.c core/log.c
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "ctl/nat_conclude.h"
+#include "ctl/nat_report.h"
+
+#define NETWORK                                                                                    \
+	"\"network\": {\"up\": true, \"number\": 1, \"interface\": \"eth0\","                      \
+	" \"address\": \"192.168.1.2\", \"gateway\": \"192.168.1.1\"}"
+#define PROTOCOLS                                                                                  \
+	"\"protocols\": [{\"protocol\": \"PCP\", \"family\": \"ipv4\", \"state\": \"available\","  \
+	" \"about\": \"PCP version 2\"}, {\"protocol\": \"UPnP\", \"family\": \"ipv4\","           \
+	" \"state\": \"unavailable\", \"failure\": \"silent\", \"why\": \"nobody answers\"}]"
+#define VERDICT(v)                                                                                 \
+	"\"external\": {\"verdict\": \"" v "\", \"sentence\": \"it is so\", \"stun\": "            \
+	"\"45.0.0.9\"}"
+#define HELD                                                                                       \
+	"{\"name\": \"tcp 443\", \"family\": \"ipv4\", \"state\": \"mapped\", \"by\": \"PCP\","    \
+	" \"external\": \"45.0.0.9:443\", \"lifetime_s\": 7200, \"left_s\": 3600,"                 \
+	" \"why\": \"mapped\", \"unproven\": \"nothing has come in from outside yet\"}"
+#define VERIFIED                                                                                   \
+	"{\"name\": \"udp 443\", \"family\": \"ipv4\", \"state\": \"verified\", \"by\": \"UPnP\"," \
+	" \"external\": \"45.0.0.9:443\", \"lifetime_s\": 0, \"why\": \"w\", \"proof\": \"p\"}"
+#define REFUSED                                                                                    \
+	"{\"name\": \"tcp 80\", \"family\": \"ipv4\", \"state\": \"refused\","                     \
+	" \"why\": \"the gateway says no\"}"
+#define PINHOLE                                                                                    \
+	"{\"name\": \"tcp 443 (IPv6)\", \"family\": \"ipv6\", \"state\": \"mapped\","              \
+	" \"by\": \"PCP\", \"external\": \"[2001:db8::2]:443\", \"lifetime_s\": 60,"               \
+	" \"left_s\": 59, \"why\": \"mapped\"}"
+#define IDLE                                                                                       \
+	"{\"name\": \"udp 443 (IPv6)\", \"family\": \"ipv6\", \"state\": \"unsupported\","         \
+	" \"why\": \"this network has no IPv6 gateway\"}"
+
+static json_t *parse(const char *text)
+{
+	json_error_t error;
+	json_t *value = json_loads(text, 0, &error);
+
+	if (!value)
+		fail_msg("%s: %s", error.text, text);
+	return value;
+}
+
+/* What fn prints, to be freed. */
+static char *printed(void (*fn)(const struct page *p, const json_t *value), const json_t *value,
+		     unsigned columns)
+{
+	char *text = NULL;
+	size_t len;
+	struct page p = {.to = open_memstream(&text, &len), .columns = columns};
+
+	assert_non_null(p.to);
+	fn(&p, value);
+	fclose(p.to);
+	return text;
+}
+
+static void assert_has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("'%s' is missing in:\n%s", part, text);
+}
+
+static void assert_narrow(const char *text, size_t columns)
+{
+	for (const char *line = text; *line; line += strcspn(line, "\n") + 1)
+		if (strcspn(line, "\n") > columns)
+			fail_msg("too wide: %.*s", (int)strcspn(line, "\n"), line);
+}
+
+/* ---- pages ---- */
+
+static void test_status(void **state)
+{
+	json_t *status = parse("{" NETWORK "," PROTOCOLS "," VERDICT(
+		"one_nat") ", \"mappings\": [" HELD "," VERIFIED "," REFUSED "," IDLE "]}");
+	char *text = printed(nat_report_status, status, 0);
+
+	assert_string_equal(text, "Gateway\n"
+				  "  network      eth0: 192.168.1.2, gateway 192.168.1.1\n"
+				  "  PCP          yes: version 2\n"
+				  "  UPnP         no: nobody answers\n"
+				  "Outside\n"
+				  "  address      45.0.0.9\n"
+				  "  verdict      one NAT: it is so\n"
+				  "\n"
+				  "MAPPING  STATE     BY    EXTERNAL      LEFT\n"
+				  "tcp 443  mapped    PCP   45.0.0.9:443  1h00m\n"
+				  "  not verified: nothing has come in from outside yet\n"
+				  "udp 443  verified  UPnP  45.0.0.9:443  for good\n"
+				  "tcp 80   refused\n"
+				  "  the gateway says no\n"
+				  "1 pinhole for IPv6 waits: this network has no IPv6 gateway\n");
+	free(text);
+	text = printed(nat_report_status, status, 50);
+	assert_narrow(text, 50);
+	assert_has(text, "  not verified: nothing has come in from outside\n  yet\n");
+	free(text);
+	json_decref(status);
+}
+
+static void test_status_without(void **state)
+{
+	json_t *status = parse("{\"network\": {\"up\": false}, \"protocols\": [], " VERDICT(
+		"unknown") ", \"mappings\": []}");
+	char *text = printed(nat_report_status, status, 80);
+
+	assert_has(text, "  network      there is none with a gateway\n");
+	assert_has(text,
+		   "natd keeps no mapping; name one in its configuration (map), or with --map");
+	assert_null(strstr(text, "Outside"));
+	free(text);
+	json_decref(status);
+}
+
+/* What a gateway says of itself reaches no terminal as it is. */
+static void test_printable(void **state)
+{
+	json_t *status =
+		parse("{" NETWORK ", \"protocols\": [{\"protocol\": \"UPnP\", \"family\":"
+		      " \"ipv6\", \"state\": \"available\", \"about\": \"\\u001b[31mRouter\"}"
+		      "], " VERDICT("plausible") ", \"mappings\": []}");
+	char *text = printed(nat_report_status, status, 80);
+
+	assert_null(strchr(text, '\033'));
+	assert_has(text, "  UPnP IPv6    yes: \\x1b[31mRouter\n");
+	free(text);
+	json_decref(status);
+}
+
+/* A word that is wider than the page stands alone, and ends. */
+static void test_narrow(void **state)
+{
+	char *text = NULL;
+	size_t len;
+	struct page p = {.to = open_memstream(&text, &len), .columns = 20};
+
+	page_row(&p, "key", "one two aaaaaaaaaaaaaaaaaaaaaaaa three");
+	page_row(&p, "a key that is long", "x");
+	page_marked_row(&p, "key", SHOW_GOOD, "yes", "");
+	page_row(&p, "", "");
+	fclose(p.to);
+	assert_string_equal(text, "  key          one\n"
+				  "               two\n"
+				  "               aaaaaaaaaaaaaaaaaaaaaaaa\n"
+				  "               three\n"
+				  "  a key that is long  \n"
+				  "               x\n"
+				  "  key          yes\n"
+				  "               \n");
+	free(text);
+}
+
+/* ---- conclusions ---- */
+
+struct conclusion {
+	const char *verdict, *mappings, *behaviour;
+	bool reachable;
+	const char *says;
+};
+
+static void test_conclusions(void **state)
+{
+	static const char symmetric[] =
+		"{\"nat\": \"symmetric\", \"server\": \"s:3478\", \"why\": {},"
+		" \"meaning\": \"The external port changes.\"}";
+	static const struct conclusion all[] = {
+		{"one_nat", VERIFIED, "null", true, "whoever knows the external address and port"},
+		{"one_nat", HELD, "null", true, "this host can be reached directly."},
+		{"one_nat", HELD, "null", true, "name a STUN server with --stun"},
+		{"plausible", HELD, "null", true, "can probably be reached directly."},
+		{"one_nat", HELD, symmetric, true,
+		 "Ports that are not mapped: the external port changes."},
+		{"double_nat", HELD, "null", false, "only towards another NAT"},
+		{"cgnat", HELD, symmetric, false, "The external port changes."},
+		{"one_nat", REFUSED, "null", false, "No port can be mapped here"},
+		{"unknown", IDLE, "null", false, "No port can be mapped here"},
+		{"no_nat", REFUSED, "null", true, "needs no port mapping"},
+		{"double_nat", REFUSED "," PINHOLE, "null", true, "Over IPv6 the gateway lets in"},
+		{"one_nat", HELD, "{\"server\": null, \"external\": null, \"why\": {}}", true,
+		 "no STUN server told"},
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		json_t *probe = json_pack("{s:s, s:o, s:o, s:{s:s, s:s}, s:o}", "by", "trial",
+					  "network", parse("{\"up\": true}"), "mappings",
+					  json_array(), "external", "verdict", all[i].verdict,
+					  "sentence", "it is so", "protocols", json_array());
+		char list[1024], *text;
+
+		snprintf(list, sizeof(list), "[%s]", all[i].mappings);
+		json_object_set_new(probe, "mappings", parse(list));
+		if (strcmp(all[i].behaviour, "null") != 0)
+			json_object_set_new(probe, "behaviour", parse(all[i].behaviour));
+		nat_conclude(probe);
+		text = printed(nat_report_probe, probe, 0);
+		assert_has(text, all[i].says);
+		assert_int_equal(json_is_true(json_object_get(probe, "reachable")),
+				 all[i].reachable);
+		free(text);
+		json_decref(probe);
+	}
+}
+
+static void test_no_network(void **state)
+{
+	json_t *probe =
+		parse("{\"by\": \"trial\", \"network\": {\"up\": false}, \"protocols\": [], "
+		      "\"mappings\": [], " VERDICT("unknown") "}");
+	char *text;
+
+	nat_conclude(probe);
+	text = printed(nat_report_probe, probe, 80);
+	assert_has(text, "There is no gateway to ask");
+	assert_null(strstr(text, "STUN"));
+	free(text);
+	json_decref(probe);
+}
+
+/* One screen, whatever natd keeps. */
+static void test_one_screen(void **state)
+{
+	json_t *probe = parse("{\"by\": \"natd\", " NETWORK "," PROTOCOLS "," VERDICT(
+		"one_nat") ", \"mappings\": [" HELD "," HELD "," HELD "," HELD "," VERIFIED "," IDLE
+			   "], \"behaviour\": {\"server\": \"s:3478\", \"external\": "
+			   "\"45.0.0.9:7\", \"nat\": \"symmetric\", \"mapping\": null, "
+			   "\"filtering\": null, \"hairpinning\": \"no\", \"why\": {\"mapping\": "
+			   "\"it did not say\"}, \"meaning\": \"That is so.\"}}");
+	unsigned lines = 0;
+	char *text;
+
+	nat_conclude(probe);
+	text = printed(nat_report_probe, probe, 80);
+	assert_has(text, "and 3 more: 'postern nat status' lists them\n");
+	assert_has(text, "  mapping      not known: it did not say\n");
+	for (const char *c = text; *c; c++)
+		lines += *c == '\n';
+	assert_true(lines < 24);
+	assert_narrow(text, 80);
+	free(text);
+	json_decref(probe);
+}
+
+/* ---- events ---- */
+
+static void test_events(void **state)
+{
+	static const struct {
+		const char *event, *line;
+	} all[] = {
+		{"{\"at\": \"T\", \"kind\": \"mapping\", \"name\": \"tcp 443\", \"state\": "
+		 "\"mapped\","
+		 " \"from\": \"requested\", \"why\": \"45.0.0.9:443 by PCP\"}",
+		 "T tcp 443 is mapped, was requested: 45.0.0.9:443 by PCP\n"},
+		{"{\"at\": \"T\", \"kind\": \"protocol\", \"protocol\": \"PCP\", \"family\": "
+		 "\"ipv6\","
+		 " \"state\": \"unavailable\", \"why\": \"it is silent\"}",
+		 "T PCP IPv6 is not there: it is silent\n"},
+		{"{\"at\": \"T\", \"kind\": \"protocol\", \"protocol\": \"UPnP\", \"family\": "
+		 "\"ipv4\","
+		 " \"state\": \"available\", \"about\": \"Router\"}",
+		 "T UPnP is there: Router\n"},
+		{"{\"at\": \"T\", \"kind\": \"external\", \"address\": \"45.0.0.9\", \"old\": "
+		 "\"45.0.0.8\"}",
+		 "T the external address is 45.0.0.9, was 45.0.0.8\n"},
+		{"{\"at\": \"T\", \"kind\": \"network\", \"up\": false}",
+		 "T network: there is none with a gateway\n"},
+		{"{\"at\": \"T\", \"kind\": \"verdict\", \"verdict\": \"cgnat\", \"sentence\": "
+		 "\"it is\","
+		 " \"advice\": \"do so\"}",
+		 "T it is; do so\n"},
+		{"{\"at\": \"T\", \"kind\": \"lost\", \"sentence\": \"natd has gone\"}",
+		 "T natd has gone\n"},
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		json_t *event = parse(all[i].event);
+		char *text = NULL;
+		size_t len;
+		FILE *to = open_memstream(&text, &len);
+
+		nat_report_event(to, event);
+		fclose(to);
+		assert_string_equal(text, all[i].line);
+		free(text);
+		json_decref(event);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_status),	    cmocka_unit_test(test_status_without),
+		cmocka_unit_test(test_printable),   cmocka_unit_test(test_narrow),
+		cmocka_unit_test(test_conclusions), cmocka_unit_test(test_no_network),
+		cmocka_unit_test(test_one_screen),  cmocka_unit_test(test_events),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
