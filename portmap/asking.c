@@ -387,8 +387,6 @@ static void heard_mapped(struct portmap_heard *h, enum portmap_protocol p, uint3
 static void renewal_failed(struct portmap_engine *e, struct portmap_mapping *m,
 			   enum portmap_failure f, const char *why, uint64_t now_ms)
 {
-	struct portmap_path *path = &e->paths[m->protocol][m->want.family];
-
 	if (f == PORTMAP_SILENT) {
 		m->step = MAPPING_HELD;
 		m->renewals++;

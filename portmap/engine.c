@@ -155,7 +155,7 @@ int portmap_engine_want(struct portmap_engine *e, const struct portmap_want *wan
 	uint64_t now_ms = engine_now(e);
 	int error = 0;
 
-	assert(count <= PORTMAP_MAPPINGS_MAX);
+	assert(count <= PORTMAP_MAPPINGS_MAX && (wants || count == 0));
 	for (struct portmap_mapping *m = e->mappings, *next; m; m = next) {
 		const struct portmap_want *want = find_want(wants, count, &m->want);
 

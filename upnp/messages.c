@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,7 +120,7 @@ static void code_location(struct codec *c, const char *key, struct location *l)
 	if (c->writing && l->host.len)
 		location_format(l, text);
 	code_text(c, key, text, sizeof(text));
-	strcpy(stpcpy(zone_key, key), "_zone");
+	snprintf(zone_key, sizeof(zone_key), "%s_zone", key);
 	code_number(c, zone_key, &zone, 0, UINT32_MAX);
 	if (c->writing || !c->ok || !text[0])
 		return;
@@ -186,7 +187,7 @@ static void code_duty(struct codec *c, enum upnp_duty *duty)
 	char name[16] = "";
 
 	if (c->writing)
-		strcpy(name, duty_names[*duty]);
+		snprintf(name, sizeof(name), "%s", duty_names[*duty]);
 	code_text(c, "do", name, sizeof(name));
 	if (c->writing || !c->ok)
 		return;
