@@ -58,11 +58,11 @@ CORE_SRC := \
 	core/addr.c core/buffers.c core/conf.c core/conf_bind.c core/conf_check.c core/conf_diff.c \
 	core/conf_error.c core/conf_json.c core/conf_merge.c core/conf_value.c core/conf_yaml.c \
 	core/confine.c core/datagrams.c core/feed.c core/file.c core/isolation.c core/journal.c \
-	core/lines.c core/log.c core/notify.c core/options.c core/resolve.c \
+	core/lines.c core/log.c core/notify.c core/options.c core/passing.c core/resolve.c \
 	core/ring.c core/ring_epoll.c core/ring_uring.c core/slab.c core/timer.c
 PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c \
 	core/parse/jsonrpc.c core/parse/proxy.c core/parse/reason.c core/parse/socks5.c \
-	 core/parse/wire.c natpmp/natpmp.c natpmp/pcp.c stun/message.c \
+	core/parse/text.c core/parse/wire.c natpmp/natpmp.c natpmp/pcp.c stun/message.c \
 	upnp/location.c upnp/reply.c upnp/ssdp.c
 ENGINE_SRC := agent/backoff.c agent/candidates.c agent/inner.c agent/link_state.c \
 	agent/revoked.c core/engine/calls.c core/engine/certificate.c \

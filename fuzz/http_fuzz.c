@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * http_fuzz: any bytes as the head of a request and of a reply.
- * links: core/parse/http.c
+ * links: core/parse/http.c core/parse/text.c
  */
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ssdp_fuzz: any datagram from port 1900.
- * links: upnp/ssdp.c upnp/location.c core/addr.c
+ * links: upnp/ssdp.c upnp/location.c core/addr.c core/parse/text.c
  */
 #include "fuzz/prefix.h"
 #include "upnp/ssdp.h"

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/container.h"
+#include "core/passing.h"
 #include "portmap/launcher_internal.h"
 
 #define READY_MS 5000
@@ -69,23 +70,13 @@ int launcher_start(struct launcher *l, const struct launcher_plan *plan)
 static int ask(const struct launcher *l, struct launcher_request *r, int socket)
 {
 	struct iovec whole = {r, sizeof(*r)};
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {0};
+	union passing along;
 	struct msghdr m = {.msg_iov = &whole, .msg_iovlen = 1};
 
 	if (l->fd < 0)
 		return -EPIPE;
-	if (socket >= 0) {
-		m.msg_control = control.bytes;
-		m.msg_controllen = sizeof(control.bytes);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &socket, sizeof(int));
-	}
+	if (socket >= 0)
+		passing_put(&m, &along, socket);
 	return sendmsg(l->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/passing.h"
 #include "portmap/launcher_internal.h"
 
 struct child {
@@ -183,27 +184,20 @@ static void perform(struct launch *l, struct launcher_request *r, int socket)
 static bool serve_one(struct launch *l)
 {
 	struct launcher_request r;
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
+	union passing along;
 	struct iovec whole = {&r, sizeof(r)};
 	struct msghdr m = {.msg_iov = &whole,
 			   .msg_iovlen = 1,
-			   .msg_control = control.bytes,
-			   .msg_controllen = sizeof(control.bytes)};
+			   .msg_control = along.bytes,
+			   .msg_controllen = sizeof(along.bytes)};
 	ssize_t n = recvmsg(l->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *c;
-	int socket = -1;
+	int socket;
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
 	if (n == 0)
 		return false;
-	c = CMSG_FIRSTHDR(&m);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&socket, CMSG_DATA(c), sizeof(int));
+	socket = passing_take(&m);
 	if (n == (ssize_t)sizeof(r) && !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		perform(l, &r, socket);
 	if (socket >= 0)

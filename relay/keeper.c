@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/passing.h"
 #include "relay/keeper_internal.h"
 
 static uint64_t now_ms(void)
@@ -68,35 +69,20 @@ static int send_packet(const struct keeper *k, struct keeper_head *head, const c
 	}
 }
 
-/* The descriptor that came along, or -1. */
-static int passed_fd(struct msghdr *m)
-{
-	struct cmsghdr *c = CMSG_FIRSTHDR(m);
-	int fd = -1;
-
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&fd, CMSG_DATA(c), sizeof(int));
-	return fd;
-}
-
 /* The next packet of the reply to number; earlier ones are dropped. *size: its data; *fd: the
  * descriptor that came along, or -1. */
 static int receive_packet(const struct keeper *k, uint64_t number, struct keeper_packet *packet,
 			  size_t *size, int *fd, uint64_t deadline)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
+	union passing along;
 	struct iovec whole = {packet, sizeof(*packet)};
 	int error;
 
 	for (;;) {
 		struct msghdr m = {.msg_iov = &whole,
 				   .msg_iovlen = 1,
-				   .msg_control = control.bytes,
-				   .msg_controllen = sizeof(control.bytes)};
+				   .msg_control = along.bytes,
+				   .msg_controllen = sizeof(along.bytes)};
 		ssize_t n = recvmsg(k->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 		if (n == 0)
@@ -109,7 +95,7 @@ static int receive_packet(const struct keeper *k, uint64_t number, struct keeper
 				return error;
 			continue;
 		}
-		*fd = passed_fd(&m);
+		*fd = passing_take(&m);
 		if (n >= (ssize_t)sizeof(packet->head) && packet->head.number == number) {
 			*size = (size_t)n - sizeof(packet->head);
 			return 0;

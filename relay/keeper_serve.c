@@ -10,6 +10,7 @@
 
 #include "core/datagrams.h"
 #include "core/file.h"
+#include "core/passing.h"
 #include "relay/keeper_internal.h"
 
 #define LISTEN_BACKLOG 4096
@@ -105,22 +106,12 @@ static bool send_packet(const struct server *s, struct keeper_head *head, const 
 			size_t size, int listener)
 {
 	struct iovec parts[] = {{head, sizeof(*head)}, {(void *)bytes, size}};
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {0};
+	union passing along;
 	struct msghdr m = {.msg_iov = parts, .msg_iovlen = 2};
 	ssize_t n;
 
-	if (listener >= 0) {
-		m.msg_control = control.bytes;
-		m.msg_controllen = sizeof(control.bytes);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &listener, sizeof(int));
-	}
+	if (listener >= 0)
+		passing_put(&m, &along, listener);
 	while ((n = sendmsg(s->fd, &m, MSG_NOSIGNAL)) < 0 && errno == EINTR)
 		;
 	return n >= 0;

@@ -6,49 +6,14 @@
 #include <string.h>
 #include <openssl/bytestring.h>
 
-/* ---- bytes ---- */
-
-static uint8_t lower(uint8_t c)
-{
-	return (uint8_t)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-}
-
-static bool is_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static void trim(CBS *text)
-{
-	CBS rest = *text;
-	uint8_t c;
-
-	while (CBS_get_u8(&rest, &c) && is_blank(c))
-		*text = rest;
-	rest = *text;
-	while (CBS_get_last_u8(&rest, &c) && is_blank(c))
-		*text = rest;
-}
-
-/* Without regard to case; word is in lower case. */
-static bool is_word(CBS text, const char *word)
-{
-	uint8_t c;
-
-	if (CBS_len(&text) != strlen(word))
-		return false;
-	for (; CBS_get_u8(&text, &c); word++)
-		if (lower(c) != (uint8_t)*word)
-			return false;
-	return true;
-}
+#include "core/parse/text.h"
 
 /* Takes word off the front of text, if it is there. */
 static bool take_prefix(CBS *text, const char *word)
 {
 	CBS rest = *text, front;
 
-	if (!CBS_get_bytes(&rest, &front, strlen(word)) || !is_word(front, word))
+	if (!CBS_get_bytes(&rest, &front, strlen(word)) || !text_is_word(front, word))
 		return false;
 	*text = rest;
 	return true;
@@ -146,13 +111,13 @@ static uint32_t read_max_age(CBS value)
 			part = value;
 			CBS_init(&value, NULL, 0);
 		}
-		trim(&part);
+		text_trim(&part);
 		if (!take_prefix(&part, "max-age"))
 			continue;
-		trim(&part);
+		text_trim(&part);
 		if (!take_prefix(&part, "="))
 			continue;
-		trim(&part);
+		text_trim(&part);
 		if (read_number(part, &n))
 			return n;
 	}
@@ -183,11 +148,11 @@ static bool read_nts(CBS value, struct reading *r)
 	if (r->has_nts)
 		return false;
 	r->has_nts = true;
-	if (is_word(value, "ssdp:alive"))
+	if (text_is_word(value, "ssdp:alive"))
 		r->m.kind = SSDP_ALIVE;
-	else if (is_word(value, "ssdp:byebye"))
+	else if (text_is_word(value, "ssdp:byebye"))
 		r->m.kind = SSDP_BYEBYE;
-	else if (is_word(value, "ssdp:update"))
+	else if (text_is_word(value, "ssdp:update"))
 		r->m.kind = SSDP_UPDATE;
 	else
 		return false;
@@ -199,28 +164,28 @@ static bool read_field(CBS name, CBS value, struct reading *r)
 {
 	struct ssdp_message *m = &r->m;
 
-	if (is_word(name, r->notify ? "nt" : "st"))
+	if (text_is_word(name, r->notify ? "nt" : "st"))
 		return copy_once(value, m->target, sizeof(m->target));
-	if (is_word(name, "usn"))
+	if (text_is_word(name, "usn"))
 		return copy_once(value, m->usn, sizeof(m->usn));
-	if (is_word(name, "nts") && r->notify)
+	if (text_is_word(name, "nts") && r->notify)
 		return read_nts(value, r);
-	if (is_word(name, "location")) {
+	if (text_is_word(name, "location")) {
 		if (r->has_location ||
 		    !location_parse((const char *)CBS_data(&value), CBS_len(&value), &m->location))
 			return false;
 		r->has_location = true;
 		return true;
 	}
-	if (is_word(name, "bootid.upnp.org"))
+	if (text_is_word(name, "bootid.upnp.org"))
 		return read_number_once(value, &m->has_boot, &m->boot);
-	if (is_word(name, "nextbootid.upnp.org"))
+	if (text_is_word(name, "nextbootid.upnp.org"))
 		return read_number_once(value, &m->has_next_boot, &m->next_boot);
-	if (is_word(name, "configid.upnp.org"))
+	if (text_is_word(name, "configid.upnp.org"))
 		return read_number_once(value, &m->has_config, &m->config);
-	if (is_word(name, "server"))
+	if (text_is_word(name, "server"))
 		copy_some(value, m->server, sizeof(m->server));
-	else if (is_word(name, "cache-control"))
+	else if (text_is_word(name, "cache-control"))
 		m->max_age_s = read_max_age(value);
 	return true;
 }
@@ -232,8 +197,8 @@ static bool read_line(CBS line, struct reading *r)
 
 	if (!CBS_get_until_first(&line, &name, ':') || !CBS_skip(&line, 1))
 		return true;
-	trim(&name);
-	trim(&line);
+	text_trim(&name);
+	text_trim(&line);
 	return read_field(name, line, r);
 }
 

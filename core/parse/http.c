@@ -11,12 +11,9 @@
 #include <string.h>
 #include <openssl/bytestring.h>
 
-/* ---- bytes ---- */
+#include "core/parse/text.h"
 
-static uint8_t lower(uint8_t c)
-{
-	return (uint8_t)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-}
+/* ---- bytes ---- */
 
 static bool is_digit(uint8_t c)
 {
@@ -25,12 +22,7 @@ static bool is_digit(uint8_t c)
 
 static bool is_alnum(uint8_t c)
 {
-	return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z');
-}
-
-static bool is_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t';
+	return is_digit(c) || (text_lower(c) >= 'a' && text_lower(c) <= 'z');
 }
 
 static bool is_one_of(uint8_t c, const char *set)
@@ -135,31 +127,6 @@ static enum http_status take_version(CBS *in, unsigned *minor)
 	return major == 1 ? HTTP_OK : HTTP_VERSION_UNSUPPORTED;
 }
 
-static void trim(CBS *text)
-{
-	CBS rest = *text;
-	uint8_t c;
-
-	while (CBS_get_u8(&rest, &c) && is_blank(c))
-		*text = rest;
-	rest = *text;
-	while (CBS_get_last_u8(&rest, &c) && is_blank(c))
-		*text = rest;
-}
-
-/* Without regard to case; word is in lower case. */
-static bool is_word(CBS text, const char *word)
-{
-	uint8_t c;
-
-	if (CBS_len(&text) != strlen(word))
-		return false;
-	for (; CBS_get_u8(&text, &c); word++)
-		if (lower(c) != (uint8_t)*word)
-			return false;
-	return true;
-}
-
 static bool all_of(CBS text, bool (*ok)(uint8_t))
 {
 	uint8_t c;
@@ -182,7 +149,7 @@ static bool next_element(CBS *list, CBS *element)
 		*element = *list;
 		CBS_init(list, NULL, 0);
 	}
-	trim(element);
+	text_trim(element);
 	return true;
 }
 
@@ -201,7 +168,7 @@ static enum http_status take_field(CBS *in, CBS *name, CBS *value)
 	if (!CBS_get_until_first(value, name, ':') || CBS_len(name) == 0 ||
 	    !all_of(*name, is_token_byte) || !CBS_skip(value, 1))
 		return HTTP_MALFORMED;
-	trim(value);
+	text_trim(value);
 	return HTTP_OK;
 }
 
@@ -225,8 +192,9 @@ static bool skip_origin(CBS *target)
 	uint8_t c;
 
 	if (!CBS_get_until_first(target, &scheme, ':') ||
-	    (!is_word(scheme, "http") && !is_word(scheme, "https")) || !CBS_skip(target, 1) ||
-	    !CBS_get_u8(target, &c) || c != '/' || !CBS_get_u8(target, &c) || c != '/')
+	    (!text_is_word(scheme, "http") && !text_is_word(scheme, "https")) ||
+	    !CBS_skip(target, 1) || !CBS_get_u8(target, &c) || c != '/' ||
+	    !CBS_get_u8(target, &c) || c != '/')
 		return false;
 	rest = *target;
 	while (CBS_len(target) > 0 && !is_one_of(CBS_data(target)[0], "/?"))
@@ -243,7 +211,7 @@ static bool read_target(CBS target, struct http_request *r)
 
 	if (strcmp(r->method, "CONNECT") == 0)
 		return read_authority(target); /* names a host, not a path */
-	if (is_word(target, "*") && strcmp(r->method, "OPTIONS") == 0) {
+	if (text_is_word(target, "*") && strcmp(r->method, "OPTIONS") == 0) {
 		memcpy(r->path, "*", 2);
 		return true;
 	}
@@ -307,8 +275,8 @@ static void read_connection(CBS list, struct head *h)
 	CBS element;
 
 	while (next_element(&list, &element)) {
-		h->asks_close |= is_word(element, "close");
-		h->asks_keep_alive |= is_word(element, "keep-alive");
+		h->asks_close |= text_is_word(element, "close");
+		h->asks_keep_alive |= text_is_word(element, "keep-alive");
 	}
 }
 
@@ -346,24 +314,24 @@ static bool read_field(CBS name, CBS value, struct head *h)
 {
 	struct http_request *r = h->request;
 
-	if (is_word(name, "host")) {
+	if (text_is_word(name, "host")) {
 		if (r->has_host || !read_authority(value))
 			return false;
 		r->has_host = true;
-	} else if (is_word(name, "content-length")) {
+	} else if (text_is_word(name, "content-length")) {
 		return read_length(value, h);
-	} else if (is_word(name, "transfer-encoding")) {
+	} else if (text_is_word(name, "transfer-encoding")) {
 		/* nothing but "chunked", once, and never from HTTP/1.0 (RFC 9112 section 6.1) */
-		if (r->chunked || r->minor == 0 || !is_word(value, "chunked"))
+		if (r->chunked || r->minor == 0 || !text_is_word(value, "chunked"))
 			return false;
 		r->chunked = true;
-	} else if (is_word(name, "connection")) {
+	} else if (text_is_word(name, "connection")) {
 		read_connection(value, h);
-	} else if (is_word(name, "expect")) {
-		r->expect_continue |= r->minor > 0 && is_word(value, "100-continue");
-	} else if (is_word(name, "upgrade")) {
+	} else if (text_is_word(name, "expect")) {
+		r->expect_continue |= r->minor > 0 && text_is_word(value, "100-continue");
+	} else if (text_is_word(name, "upgrade")) {
 		r->upgrade |= r->minor > 0;
-	} else if (is_word(name, "if-none-match")) {
+	} else if (text_is_word(name, "if-none-match")) {
 		read_etag(value, h);
 	}
 	return true;

@@ -6,7 +6,7 @@
  * failed.
  *
  * links: relay/keeper.c relay/keeper_serve.c relay/keeper_confine.c core/addr.c core/confine.c
- * links: core/datagrams.c core/file.c core/isolation.c
+ * links: core/datagrams.c core/file.c core/isolation.c core/passing.c
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -2,7 +2,7 @@
 /*
  * launcher: children that serve and children that run a program; their deadlines and ends.
  * links: portmap/launcher.c portmap/launcher_main.c core/confine.c core/ring.c core/ring_uring.c
- * links: core/ring_epoll.c core/buffers.c core/timer.c tests/support/ring_fixture.c
+ * links: core/ring_epoll.c core/buffers.c core/timer.c tests/support/ring_fixture.c core/passing.c
  */
 #include <stdarg.h>
 #include <stddef.h>

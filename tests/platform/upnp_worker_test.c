@@ -7,7 +7,7 @@
  *
  * links: upnp/worker.c upnp/worker_duties.c upnp/worker_inspect.c upnp/igd.c upnp/exchange.c
  * links: upnp/search.c upnp/ssdp.c upnp/reply.c upnp/location.c upnp/messages.c core/addr.c
- * links: core/confine.c portmap/launcher_main.c
+ * links: core/confine.c portmap/launcher_main.c core/parse/text.c core/passing.c
  */
 #include <stdarg.h>
 #include <stddef.h>

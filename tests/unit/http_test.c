@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * http: request and reply heads, and the shapes that smuggle requests.
- * links: core/parse/http.c
+ * links: core/parse/http.c core/parse/text.c
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * site: the answers of the plain web server.
- * links: relay/site.c core/parse/http.c
+ * links: relay/site.c core/parse/http.c core/parse/text.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

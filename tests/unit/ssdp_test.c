@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ssdp: searches, answers as gateways send them, announcements.
- * links: upnp/ssdp.c upnp/location.c core/addr.c
+ * links: upnp/ssdp.c upnp/location.c core/addr.c core/parse/text.c
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* text: words and blanks in header fields, as HTTP and what looks like it have them. Pure. */
+#ifndef POSTERN_PARSE_TEXT_H
+#define POSTERN_PARSE_TEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <openssl/bytestring.h>
+
+/* Of ASCII; whatever the locale says. */
+uint8_t text_lower(uint8_t c);
+/* Space or tab: OWS (RFC 9110 section 5.6.3). */
+bool text_is_blank(uint8_t c);
+/* Takes blanks off both ends. */
+void text_trim(CBS *text);
+/* All of text, without regard to case; word is in lower case. */
+bool text_is_word(CBS text, const char *word) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* passing: one descriptor along with a packet between processes. */
+#include "core/passing.h"
+
+#include <string.h>
+
+void passing_put(struct msghdr *m, union passing *room, int fd)
+{
+	struct cmsghdr *c;
+
+	memset(room, 0, sizeof(*room));
+	m->msg_control = room->bytes;
+	m->msg_controllen = sizeof(room->bytes);
+	c = CMSG_FIRSTHDR(m);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(int));
+}
+
+int passing_take(struct msghdr *m)
+{
+	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+	int fd = -1;
+
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+	    c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&fd, CMSG_DATA(c), sizeof(int));
+	return fd;
+}
