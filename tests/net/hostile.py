@@ -56,7 +56,7 @@ class Responder:
 
     def drip(self, sock):
         """A byte now and then, for ever."""
-        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n")
         while not self.over.wait(0.2):
             sock.sendall(b"<")
             self.sent += 1
