@@ -106,9 +106,9 @@ NATD_LIB_SRC := natpmp/announce_listener.c natpmp/driver_natpmp.c natpmp/driver_
 	portmap/config_load.c portmap/control.c portmap/hook.c portmap/launcher.c \
 	portmap/launcher_main.c portmap/natd.c portmap/natd_drivers.c portmap/netlink.c \
 	portmap/network.c portmap/nonces.c portmap/outside.c portmap/report.c \
-	portmap/rtnetlink.c portmap/sockdiag.c portmap/verify.c upnp/channel.c upnp/driver.c \
-	upnp/exchange.c upnp/igd.c upnp/listener.c upnp/search.c upnp/side.c upnp/worker.c \
-	upnp/worker_duties.c upnp/worker_inspect.c
+	portmap/rtnetlink.c portmap/sockdiag.c portmap/verify.c portmap/visitors.c \
+	upnp/channel.c upnp/driver.c upnp/exchange.c upnp/igd.c upnp/listener.c upnp/search.c \
+	upnp/side.c upnp/worker.c upnp/worker_duties.c upnp/worker_inspect.c
 NATD_SRC := portmap/main.c
 CTL_SRC := ctl/agent_commands.c ctl/agent_list.c ctl/arguments.c ctl/bundle.c ctl/check.c \
 	ctl/check_tls.c ctl/configure.c ctl/connect.c ctl/console_config.c ctl/document.c \

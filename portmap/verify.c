@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "portmap/outside.h"
 #include "portmap/sockdiag.h"
+#include "portmap/visitors.h"
 #include "stun/client.h"
 #include "stun/transaction.h"
 
@@ -39,6 +40,7 @@ struct verify {
 	uint64_t wait_ms;
 	struct udp_try tries[PORTMAP_MAPPINGS_MAX];
 	size_t next_try; /* the place to use next when all are taken */
+	struct visitors before;
 
 	/* The check under way. */
 	enum check_phase phase;
@@ -62,6 +64,7 @@ static void look_again(struct verify *v)
 struct visitor {
 	const struct natd *natd;
 	const struct portmap_mapping *mapping;
+	struct visitors_of *before;
 	char text[ADDR_TEXT_BYTES];
 };
 
@@ -75,23 +78,53 @@ static bool is_outside(const struct natd *n, const struct addr *peer)
 	return (peer->v6.sin6_addr.s6_addr[0] & 0xe0) == 0x20;
 }
 
-static bool came_in(void *context, const struct addr *local, const struct addr *peer)
+/* To the address that the mapping leads to; and not by a hairpin from this LAN. */
+static bool from_outside(const struct visitor *who, const struct addr *local,
+			 const struct addr *peer)
 {
-	struct visitor *who = context;
 	const struct natd *n = who->natd;
 	bool v6 = who->mapping->want.family == PORTMAP_IPV6;
 
-	/* To the address that the mapping leads to; and not by a hairpin from this LAN. */
-	if (!addr_same_host(local, v6 ? &n->network.source6 : &n->network.source4) ||
-	    !is_outside(n, peer) || addr_same_host(peer, &who->mapping->external))
+	return addr_same_host(local, v6 ? &n->network.source6 : &n->network.source4) &&
+	       is_outside(n, peer) && !addr_same_host(peer, &who->mapping->external);
+}
+
+static bool came_in(void *context, const struct addr *local, const struct addr *peer)
+{
+	struct visitor *who = context;
+
+	if (!from_outside(who, local, peer) || visitors_has(who->before, peer))
 		return false;
 	addr_format(peer, who->text);
 	return true;
 }
 
-static void look_at_tcp(struct verify *v, const struct portmap_mapping *m)
+static bool was_there(void *context, const struct addr *local, const struct addr *peer)
+{
+	const struct visitor *who = context;
+
+	if (from_outside(who, local, peer))
+		visitors_add(who->before, peer);
+	return false; /* all of them */
+}
+
+/* Those who were there before the mapping; noted when it is first looked at. NULL: cannot be told.
+ */
+static struct visitors_of *before(struct verify *v, const struct portmap_mapping *m)
 {
 	struct visitor who = {.natd = v->natd, .mapping = m};
+	bool fresh;
+
+	who.before = visitors_find(&v->before, m, &fresh);
+	if (who.before && fresh && v->diag >= 0 &&
+	    sockdiag_any(v->diag, m->want.internal, false, was_there, &who) < 0)
+		who.before->too_many = true;
+	return who.before;
+}
+
+static void look_at_tcp(struct verify *v, const struct portmap_mapping *m)
+{
+	struct visitor who = {.natd = v->natd, .mapping = m, .before = before(v, m)};
 	char why[MAPPING_WHY_BYTES];
 	int found =
 		v->diag < 0 ? -ENOTSUP : sockdiag_any(v->diag, m->want.internal, true, NULL, NULL);
@@ -102,7 +135,8 @@ static void look_at_tcp(struct verify *v, const struct portmap_mapping *m)
 		return;
 	}
 	if (found > 0)
-		found = sockdiag_any(v->diag, m->want.internal, false, came_in, &who);
+		found = !who.before ? 0
+				    : sockdiag_any(v->diag, m->want.internal, false, came_in, &who);
 	if (found > 0) {
 		snprintf(why, sizeof why, "a connection from %s came in", who.text);
 		portmap_engine_verified(&v->natd->engine, m->id, why);
@@ -390,6 +424,10 @@ struct verify *verify_new(struct natd *n)
 void verify_wanted(struct verify *v)
 {
 	v->wait_ms = VERIFY_LOOK_MS;
+	visitors_prune(&v->before, v->natd->engine.mappings);
+	for (const struct portmap_mapping *m = v->natd->engine.mappings; m; m = m->next)
+		if (m->state == MAPPING_MAPPED && m->want.transport == PORTMAP_TCP)
+			(void)before(v, m);
 	if (!v->natd->stopping)
 		ring_timer_set(v->natd->ring, &v->look, v->natd->outside->asking ? 500 : 0);
 }
@@ -412,5 +450,6 @@ void verify_free(struct verify *v)
 {
 	if (v->diag >= 0)
 		close(v->diag);
+	visitors_free(&v->before);
 	free(v);
 }

@@ -7,7 +7,8 @@
  *   - TCP: a connection to the mapped port, of a listener of this host, whose other end is on the
  *     internet. The kernel tells which connections there are (sock_diag), and nobody has to do
  *     anything: the first client that comes proves the mapping. Until then it is looked at every
- *     VERIFY_LOOK_MS, the longer the less often.
+ *     VERIFY_LOOK_MS, the longer the less often. Connections from before prove nothing
+ * (visitors.h).
  *   - UDP, where no program has the port: it is bound here for a moment and a STUN server asked
  *     from it. The answer must name the mapping's external address and port, and another one, sent
  *     by the server's other address (RFC 5780 section 4.4), must arrive: that address was never

@@ -5,9 +5,10 @@ import socket
 import time
 
 from gateway import Gateway
-from natd import Natd
+from natd import WAN, Natd
 from netlab import wait_until
 from peers import echo
+from runner import once
 from test_stun_client import OTHER, SERVER, coturn
 
 
@@ -133,6 +134,28 @@ def test_natd_does_not_call_proven_what_is_not(lab):
             x if "nothing has come in" in (x := natd.mapping("tcp", 5002))["unproven"] else None))
         assert m["state"] == "mapped", m
     taken.close()
+
+
+@once
+def test_natd_does_not_believe_old_connections(lab):
+    """What was connected before a mapping came to be did not come in by it."""
+    gateway, host, server = home(lab)
+    host.serve(5002, echo)
+    natd = Natd(host, "--map", "tcp:5002")
+    natd.wait_state("mapped", port=5002)
+    with server.connect(WAN, 5002) as s:
+        natd.wait_state("verified", port=5002)
+        gateway.reboot()
+        m = wait_until("a look after the restart", lambda: (
+            x if "nothing has come in" in (x := natd.mapping("tcp", 5002)).get("unproven", "")
+            else None))
+        assert m["state"] == "mapped", m
+        s.sendall(b"x")  # the router's own memory of connections carries it on
+        assert s.recv(1) == b"x"
+        time.sleep(2.5)  # another look
+        assert natd.mapping("tcp", 5002)["state"] == "mapped"
+        with server.connect(WAN, 5002):
+            natd.wait_state("verified", port=5002)
 
 
 def test_natd_tells_double_nat(lab):
