@@ -34,14 +34,15 @@ BUILD_PACKAGES := $(if $(findstring clang,$(CC)),clang,gcc) libc6-dev make \
 CHECK_PACKAGES := libcmocka-dev python3
 DEMO_PACKAGES := iproute2 nftables nginx-light curl openssl procps python3
 DEMO_HOME_PACKAGES := $(DEMO_PACKAGES) miniupnpd-nftables
-TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) libnginx-mod-stream gcc clang clang-format clang-tidy \
-	libclang-rt-14-dev openssh-server openssh-client iperf3 sslscan tshark chromium podman runc \
-	systemd mandoc coturn miniupnpd-nftables miniupnpc natpmpc libnice-dev pkg-config
+TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) libnginx-mod-stream gcc clang \
+	clang-format clang-tidy libclang-rt-14-dev openssh-server openssh-client iperf3 sslscan \
+	tshark chromium podman runc systemd mandoc coturn miniupnpd-nftables miniupnpc natpmpc libnice-dev pkg-config
 BENCH_PACKAGES := $(DEMO_PACKAGES) haproxy libnginx-mod-stream syncthing-relaysrv coturn
 # A header that only the package brings, to tell at once what a machine lacks.
-HEADERS := liburing.h=liburing-dev ares.h=libc-ares-dev yaml.h=libyaml-dev jansson.h=libjansson-dev \
-	seccomp.h=libseccomp-dev uthash.h=uthash-dev \
-	miniupnpc/miniupnpc.h=libminiupnpc-dev natpmp.h=libnatpmp-dev openssl/is_boringssl.h=android-libboringssl-dev
+HEADERS := liburing.h=liburing-dev ares.h=libc-ares-dev yaml.h=libyaml-dev \
+	jansson.h=libjansson-dev seccomp.h=libseccomp-dev uthash.h=uthash-dev \
+	miniupnpc/miniupnpc.h=libminiupnpc-dev natpmp.h=libnatpmp-dev \
+	openssl/is_boringssl.h=android-libboringssl-dev
 
 ifdef BORINGSSL
 SSL_CFLAGS := -isystem $(BORINGSSL)/include
@@ -129,8 +130,8 @@ HARDEN := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
 ifneq ($(SANITIZE),)
 HARDEN := -fPIE -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined
 endif
-ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE= -g $(OPT) $(HARDEN) $(WARN) $(if $(WERROR),-Werror) -pthread -I. \
-	$(SSL_CFLAGS) -DPOSTERN_VERSION='"$(VERSION)"' $(CFLAGS)
+ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE= -g $(OPT) $(HARDEN) $(WARN) $(if $(WERROR),-Werror) \
+	-pthread -I. $(SSL_CFLAGS) -DPOSTERN_VERSION='"$(VERSION)"' $(CFLAGS)
 ALL_LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now,--as-needed \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
 # The shared liburing 2.3 forgets to export io_uring_register_restrictions(); its archive has it.
@@ -152,7 +153,8 @@ AGENT_LIB_OBJ := $(call objs,$(AGENT_LIB_SRC) $(filter agent/%,$(ENGINE_SRC)))
 STUN_LIB_OBJ := $(call objs,$(STUN_LIB_SRC))
 NATD_LIB_OBJ := $(call objs,$(NATD_LIB_SRC) \
 	$(filter natpmp/% upnp/% portmap/%,$(ENGINE_SRC)))
-RELAY_LIB_OBJ := $(call objs,$(filter-out relay/main.c,$(RELAYD_SRC)) $(filter relay/%,$(ENGINE_SRC)))
+RELAY_LIB_OBJ := $(call objs,$(filter-out relay/main.c,$(RELAYD_SRC)) \
+	$(filter relay/%,$(ENGINE_SRC)))
 
 # Says what is missing, and how to get it, before a compiler error would.
 .PHONY: tools-present
@@ -200,7 +202,8 @@ endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
 
 ONLY ?=
-UNIT_RUN := $(if $(ONLY),$(filter $(addprefix %/,$(addsuffix _test,$(ONLY))),$(UNIT_BIN)),$(UNIT_BIN))
+UNIT_RUN := $(if $(ONLY), \
+	$(filter $(addprefix %/,$(addsuffix _test,$(ONLY))),$(UNIT_BIN)),$(UNIT_BIN))
 
 .PHONY: units
 units: $(UNIT_RUN)
@@ -292,7 +295,8 @@ HEADER_FILES := $(filter %.h,$(C_FILES))
 
 .PHONY: layers format format-check tidy man-check
 layers:
-	@tests/layers --core $(CORE_SRC) --parse $(PARSE_SRC) --engine $(ENGINE_SRC) --program $(PROGRAM_SRC)
+	@tests/layers --core $(CORE_SRC) --parse $(PARSE_SRC) --engine $(ENGINE_SRC) \
+		--program $(PROGRAM_SRC)
 
 format:
 	clang-format -i $(C_FILES)
@@ -307,8 +311,8 @@ tidy: $(patsubst %.c,$(B)/tidy/%.ok,$(ALL_SRC))
 $(B)/tidy/%.ok: %.c $(HEADER_FILES) .clang-tidy
 	$(call say,TIDY,$<)
 	@mkdir -p $(@D)
-	$(Q)clang-tidy --quiet $(call tidy_checks,$<) $< -- $(filter-out -f% -W%,$(ALL_CFLAGS)) >$(@:.ok=.log) 2>&1 \
-		|| { cat $(@:.ok=.log); exit 1; }
+	$(Q)clang-tidy --quiet $(call tidy_checks,$<) $< -- $(filter-out -f% -W%,$(ALL_CFLAGS)) \
+		>$(@:.ok=.log) 2>&1 || { cat $(@:.ok=.log); exit 1; }
 	$(Q)touch $@
 
 man-check:
@@ -332,7 +336,8 @@ install: all
 	install -D -t $(DESTDIR)$(BINDIR) $(B)/postern
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR) $(DOCS)
 	install -d $(DESTDIR)$(UNITDIR)
-	$(foreach u,$(UNITS),sed 's,/usr/local/sbin,$(SBINDIR),' $(u) >$(DESTDIR)$(UNITDIR)/$(notdir $(u)) && ):
+	$(foreach u,$(UNITS),sed 's,/usr/local/sbin,$(SBINDIR),' $(u) \
+		>$(DESTDIR)$(UNITDIR)/$(notdir $(u)) && ):
 	$(foreach m,$(MAN),install -D -m 644 $(m) $(DESTDIR)$(call man_path,$(m)) && ):
 
 uninstall:
@@ -348,7 +353,8 @@ container: all
 	$(call say,STAGE,$(B)/container-root)
 	$(Q)container/stage $(B)/container-root $(B)/postern-relayd $(B)/postern-agent $(B)/postern-natd \
 		$(B)/postern
-	$(Q)$(PODMAN) build -t $(IMAGE) --build-arg VERSION=$(VERSION) -f container/Containerfile $(B)/container-root
+	$(Q)$(PODMAN) build -t $(IMAGE) --build-arg VERSION=$(VERSION) \
+		-f container/Containerfile $(B)/container-root
 
 .PHONY: clean
 clean:
