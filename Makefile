@@ -37,7 +37,8 @@ DEMO_HOME_PACKAGES := $(DEMO_PACKAGES) miniupnpd-nftables
 TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) libnginx-mod-stream gcc clang \
 	clang-format clang-tidy libclang-rt-14-dev openssh-server openssh-client iperf3 sslscan \
 	tshark chromium podman runc systemd mandoc coturn miniupnpd-nftables miniupnpc natpmpc libnice-dev pkg-config
-BENCH_PACKAGES := $(DEMO_PACKAGES) haproxy libnginx-mod-stream syncthing-relaysrv coturn
+BENCH_PACKAGES := $(DEMO_PACKAGES) haproxy libnginx-mod-stream syncthing-relaysrv coturn \
+	miniupnpd-nftables
 # A header that only the package brings, to tell at once what a machine lacks.
 HEADERS := liburing.h=liburing-dev ares.h=libc-ares-dev yaml.h=libyaml-dev \
 	jansson.h=libjansson-dev seccomp.h=libseccomp-dev uthash.h=uthash-dev \
@@ -283,6 +284,7 @@ bench:
 	@tests/deps bench $(BENCH_PACKAGES)
 	+$(Q)$(SUBMAKE) all $(B)/bench/load $(B)/bench/policy
 	@bench/run --build $(B)
+	@bench/home --build $(B)
 
 # ---- what keeps the code as it is ----------------------------------------------------------------
 PROGRAM_SRC := $(SHARED_SRC) $(RELAYD_SRC) $(AGENT_LIB_SRC) $(AGENTD_SRC) $(STUN_LIB_SRC) \
