@@ -7,11 +7,10 @@
 #include <string.h>
 
 #include "agent/connector.h"
+#include "core/container.h"
 #include "core/resolve.h"
 #include "ctl/stun_report.h"
 #include "stun/survey.h"
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* 5.75 s: somebody waits for the page, and a server that is far away answers within one. */
 static const struct stun_pace pace = {.rto_ms = 250, .sends = 5, .last_rto = 8};

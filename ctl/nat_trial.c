@@ -13,6 +13,7 @@
 #include <openssl/rand.h>
 
 #include "agent/connector.h"
+#include "core/container.h"
 #include "core/log.h"
 #include "ctl/arguments.h"
 #include "portmap/natd.h"
@@ -22,8 +23,6 @@
 
 #define LOOK_MS	  20u
 #define LENGTH(a) (sizeof(a) / sizeof((a)[0]))
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 struct trial {
 	struct natd natd; /* first: it is large */

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/isolation.h"
+#include "core/container.h"
 #include "core/journal.h"
 #include "core/log.h"
 #include "core/notify.h"
@@ -115,7 +116,7 @@ static void signal_came(struct control *ctl, uint32_t number)
 
 static void signals_ready(struct ring_op *op, int res)
 {
-	struct control *ctl = (struct control *)((char *)op - offsetof(struct control, signal_op));
+	struct control *ctl = container(op, struct control, signal_op);
 	struct signalfd_siginfo info;
 
 	if (res < 0)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/log.h"
+#include "core/container.h"
 #include "core/parse/http.h"
 #include "relay/control_internal.h"
 #include "relay/metrics_text.h"
@@ -40,7 +41,7 @@ struct scrape {
 	bool closing;
 };
 
-#define SCRAPE_OF(ptr, member) ((struct scrape *)((char *)(ptr)-offsetof(struct scrape, member)))
+#define SCRAPE_OF(ptr, member) container(ptr, struct scrape, member)
 
 static void scrape_end(struct scrape *s)
 {
@@ -173,7 +174,7 @@ static void scrape_late(struct timer *t, uint64_t now_ms)
 
 static void metrics_accepted(struct ring_op *op, int res)
 {
-	struct metrics *m = (struct metrics *)((char *)op - offsetof(struct metrics, accept_op));
+	struct metrics *m = container(op, struct metrics, accept_op);
 	struct ring *ring = m->control->ring;
 	struct scrape *s = NULL;
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/container.h"
 #include "core/log.h"
 #include "upnp/driver_internal.h"
 
@@ -14,8 +15,6 @@
 #define COMMAND_MS   5000u
 #define END_POLL_MS  2u
 #define PORTS_OF_OUR 49152u /* RFC 6335: nobody's */
-
-#define container(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static struct upnp_driver *of(struct portmap_driver *d)
 {
