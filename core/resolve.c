@@ -385,18 +385,24 @@ struct resolve_query *resolve_start(struct resolver *r, const char *host, uint16
 /* Takes the next host out of those of the lowest priority that are left, by weight. */
 static struct ares_srv_reply *take_service(struct ares_srv_reply **list)
 {
-	struct ares_srv_reply **at, *taken;
-	unsigned lowest = UINT_MAX, sum = 0, at_weight;
+	struct ares_srv_reply **chosen = list, *taken;
+	unsigned lowest = UINT_MAX, sum = 0, left;
 
 	for (struct ares_srv_reply *s = *list; s; s = s->next)
 		lowest = s->priority < lowest ? s->priority : lowest;
 	for (struct ares_srv_reply *s = *list; s; s = s->next)
 		sum += s->priority == lowest ? s->weight + 1u : 0;
-	at_weight = arc4random_uniform(sum);
-	for (at = list; (*at)->priority != lowest || (*at)->weight < at_weight; at = &(*at)->next)
-		at_weight -= (*at)->priority == lowest ? (*at)->weight + 1u : 0;
-	taken = *at;
-	*at = taken->next;
+	left = arc4random_uniform(sum);
+	for (struct ares_srv_reply **at = list; *at; at = &(*at)->next) {
+		if ((*at)->priority != lowest)
+			continue;
+		chosen = at;
+		if ((*at)->weight >= left)
+			break;
+		left -= (*at)->weight + 1u;
+	}
+	taken = *chosen;
+	*chosen = taken->next;
 	taken->next = NULL;
 	return taken;
 }
