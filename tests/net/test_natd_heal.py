@@ -5,7 +5,7 @@ import signal
 import time
 
 from gateway import Gateway
-from natd import LAN, Natd, SERVER, WAN, answer, home, reaches, visit
+from natd import LAN, Natd, SERVER, WAN, answer, forward, home, reaches, visit
 from netlab import wait_until
 from runner import once
 
@@ -145,17 +145,11 @@ def second_router(lab, router, lan, lan_address, uuid=2):
     return Gateway(lab, second, lan, uuid=uuid)
 
 
-def enable_forwarding(router):
-    with router.inside():
-        with open("/proc/sys/net/ipv4/ip_forward", "w", encoding="ascii") as f:
-            f.write("1")
-
-
 def test_natd_follows_the_default_route(lab):
     """Two gateways on one LAN: the mappings are where the traffic goes, and only there."""
     gateway, host, server = home(lab)
     second = second_router(lab, gateway.router, LAN, f"{LAN}.254")
-    enable_forwarding(second.router)
+    forward(second.router, 4)
     second.start()
     natd = start(host)
     assert second.mappings() == {}
@@ -173,7 +167,7 @@ def test_natd_follows_another_interface(lab):
     """A cable is pulled, and another network takes over until it is back."""
     gateway, host, server = home(lab)
     second = second_router(lab, None, "192.168.78", "192.168.78.1")
-    enable_forwarding(second.router)
+    forward(second.router, 4)
     second.start()
     lab.wire(host, "eth1", "192.168.78.2/24", second.router, "lan0")
     host.ip("route", "add", "default", "via", "192.168.78.1", "metric", "600")
