@@ -139,7 +139,7 @@ static size_t revoked_at(const json_t *revoked, const char *agent)
 
 	while (i < count &&
 	       strcmp(json_string_value(json_object_get(json_array_get(revoked, i), "agent")),
-		      agent))
+		      agent) != 0)
 		i++;
 	return i;
 }
