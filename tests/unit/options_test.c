@@ -25,7 +25,8 @@ static const struct options_about no_default = {"x", "Does nothing.", NULL, NULL
 static int run(const struct options_about *a, const char *const *words, int fd, char *said,
 	       size_t room, struct options *o)
 {
-	char copies[ARGS_MAX][64], *argv[ARGS_MAX + 1] = {NULL};
+	static char copies[ARGS_MAX][64]; /* values that were read point into them */
+	char *argv[ARGS_MAX + 1] = {NULL};
 	FILE *captured = tmpfile();
 	int argc = 0, real = dup(fd), status;
 
