@@ -208,7 +208,8 @@ class RogueRelay:
         context.set_alpn_protocols(["postern/1"])
         load_identity(context, bundle)
         inside = Enveloped(self.offer(sender, service), context)
-        inside.say(REQUEST, text8(requested or service) + text8("198.51.100.7:1"))
+        inside.say(REQUEST, text8(requested or service) + text8("198.51.100.7:1")
+                   + b"\0")  # no candidates
         kind, body = inside.hear()
         assert kind == RESULT, f"message {kind} in place of RESULT"
         reason, length = struct.unpack_from("!HH", body)
