@@ -30,7 +30,8 @@ def written(text):
     found = {}
     for item in re.findall(r"^\.It (Fl .*)", text, re.MULTILINE):
         for option in item.split(" , "):
-            words = re.sub(r" ?Ns ?|\bAr ", "", re.sub(r" (Ns )?: Ns ", ":", option)).split()
+            option = re.sub(r" (Ns )?: Ns ", ":", option).replace(" ]", "]")
+            words = re.sub(r" ?Ns ?|\bAr ", "", option).split()
             assert words[0] == "Fl", f"'.It {item}' is not understood"
             long = words[1] == "Fl"
             name = f"--{words[2]}" if long else f"-{words[1]}"
