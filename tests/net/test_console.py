@@ -171,12 +171,13 @@ def test_console_apply(lab):
         assert boss.revision() == revision + 1
         # On trial, and nobody confirms.
         one = boss.edited(listening_on(443), "one.yaml")
-        boss.run("relay", "config", "apply", one, "--confirm-within", "2s")
-        assert not accepts(w, 8443)
+        boss.run("relay", "config", "apply", one, "--confirm-within", "4s")
+        # Answered is in force; each worker closes its listener in a turn of its own.
+        wait_until("the listener is gone", lambda: not accepts(w, 8443), 3, 0.05)
         said = boss.refused("relay", "config", "apply",
                             boss.edited(listening_on(443, 9443), "nine.yaml"))
         assert "confirm" in said, said
-        wait_until("the change goes by itself", lambda: accepts(w, 8443), 6, 0.1)
+        wait_until("the change goes by itself", lambda: accepts(w, 8443), 10, 0.1)
         # On trial, and confirmed.
         boss.run("relay", "config", "apply", boss.edited(listening_on(443), "one.yaml"),
                  "--confirm-within", "2s")
