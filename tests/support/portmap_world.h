@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * portmap_world: a gateway of our own making that speaks up to three protocols, forgets, refuses
+ * and falls silent, and a mapping engine at it on a fake clock.
+ */
+#ifndef POSTERN_TESTS_PORTMAP_WORLD_H
+#define POSTERN_TESTS_PORTMAP_WORLD_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "portmap/engine.h"
+
+#define ENTRIES	   64
+#define MESSAGES   512
+#define LIFETIME_S 7200u
+#define RECHECK_MS 600000u
+#define SECONDS	   UINT64_C(1000)
+#define OURS	   1
+#define SOMEBODY   2
+
+extern const bool world_nothing[PORTMAP_FAMILIES], world_ipv4_only[PORTMAP_FAMILIES];
+
+struct entry {
+	bool used;
+	enum portmap_transport transport;
+	enum portmap_family family;
+	uint16_t external, internal;
+	int host;
+	uint64_t expires_ms;
+	enum portmap_protocol by;
+};
+
+struct fake {
+	struct portmap_driver driver;
+	struct world *world;
+	bool there;		      /* it answers */
+	bool deaf;		      /* to requests, not to probes */
+	bool apart;		      /* takes what other protocols made for another's */
+	bool picks_another;	      /* gives another port where one is taken */
+	bool permanent_only;	      /* lifetime 0 whatever is asked for */
+	enum portmap_failure refuses; /* PORTMAP_FAILURES: nothing */
+	uint64_t delay_ms, silence_ms;
+	unsigned maps, unmaps, probes;
+	uint64_t last_request_ms;
+};
+
+enum message_kind { PROBED, MAPPED, UNMAPPED };
+
+struct message {
+	bool used;
+	enum message_kind kind;
+	uint64_t at_ms;
+	struct fake *fake;
+	struct portmap_request request;
+};
+
+struct world {
+	struct portmap_owner owner;
+	struct portmap_engine engine;
+	struct fake fakes[PORTMAP_PROTOCOLS];
+	struct entry table[ENTRIES];
+	struct message messages[MESSAGES];
+	struct addr external;
+	uint64_t now_ms, wake_ms;
+	unsigned left, externals, changes;
+	uint64_t closest_ms; /* between two requests to one protocol */
+};
+
+struct addr world_address(const char *text);
+struct entry *world_add_entry(struct world *w, enum portmap_transport t, enum portmap_family f,
+			      uint16_t external, int host);
+size_t world_entries(const struct world *w, int host);
+void world_enter(struct world *w);
+struct world *world_home(bool pcp, bool natpmp, bool upnp);
+void world_answer_after(struct world *w, enum portmap_protocol p, uint64_t ms);
+struct portmap_mapping *world_first(struct world *w);
+void world_pass(struct world *w, uint64_t ms);
+struct portmap_want world_want(enum portmap_transport t, uint16_t internal, uint16_t external);
+void world_free(struct world *w);
+struct world *world_new(uint64_t seed);
+
+/* The first mapping's. */
+#define assert_state(w, expected)                                                                  \
+	assert_string_equal(mapping_state_name(world_first(w)->state), mapping_state_name(expected))
+
+#endif
