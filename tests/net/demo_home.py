@@ -71,6 +71,7 @@ class Home:
         root = lab.path("files")
         os.makedirs(root)
         w.home.start([need("python3"), "-m", "http.server", "80", "--directory", root], "files")
+        wait_until("the nas serves files", lambda: accepts(w.home, "127.0.0.1", 80))
         nas = w.issue_agent("nas", publish={"files": "127.0.0.1:80"})
         # Beside the relay it dials the LAN's address; the relay's certificate names the public one.
         set_blocks(nas, {"relays": f"  - address: {LAN}.2:443\n    server_name: {w.relay_name}"})
@@ -122,13 +123,18 @@ def fetch(home):
     return digest.hexdigest(), done / (time.monotonic() - start) / MIB
 
 
-def reachable(home):
-    """Whether a stranger on the internet reaches the relay's port right now."""
+def accepts(host, address, port):
+    """Whether a connection from host is taken there right now."""
     try:
-        home.world.laptop.connect(WAN, 443, timeout=0.3).close()
+        host.connect(address, port, timeout=0.3).close()
         return True
     except OSError:
         return False
+
+
+def reachable(home):
+    """Whether a stranger on the internet reaches the relay."""
+    return accepts(home.world.laptop, WAN, 443)
 
 
 def show(home):
