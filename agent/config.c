@@ -116,16 +116,6 @@ static const char *proxy_problem(const char *url)
 	return NULL;
 }
 
-static void check_path(struct conf_errors *e, const struct conf_node *at, const char *path,
-		       const void *value)
-{
-	char shown[CONF_QUOTE_BYTES];
-
-	if ((*(char *const *)value)[0] != '/')
-		conf_error(e, at, path, "%s is not an absolute path; begin it with /",
-			   conf_quote(*(char *const *)value, shown));
-}
-
 static void check_proxy(struct conf_errors *e, const struct conf_node *at, const char *path,
 			const void *value)
 {
@@ -335,7 +325,7 @@ static const struct conf_field nat_fields[] = {
 	 .offset = AT(agent_config, nat.socket) - AT(agent_config, nat),
 	 .min = 2,
 	 .max = 107, /* what sockaddr_un holds */
-	 .check = check_path,
+	 .check = conf_check_path,
 	 .help = "the path of postern-natd's Unix socket on this host"},
 	{.key = "share",
 	 .type = CONF_BOOL,
@@ -403,7 +393,7 @@ static const struct conf_field fields[] = {
 	 .type = CONF_STRING,
 	 .offset = AT(agent_config, state_dir),
 	 .min = 1,
-	 .check = check_path,
+	 .check = conf_check_path,
 	 .help = "the directory that keeps what consoles apply; without the key nothing is "
 		 "written"},
 	{.key = "proxy",

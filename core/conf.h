@@ -151,6 +151,9 @@ void conf_check_private_key(struct conf_errors *e, const struct conf_node *at, c
 			    const void *value); /* PEM, not encrypted */
 void conf_check_host(struct conf_errors *e, const struct conf_node *at, const char *path,
 		     const void *value); /* a DNS name or an IP address */
+void conf_check_path(struct conf_errors *e, const struct conf_node *at, const char *path,
+		     const void *value); /* absolute: what is opened later must not depend on
+					   the directory that the program was started in */
 
 /* ---- shared by conf_bind.c and conf_value.c ----------------------------------------------------
  */

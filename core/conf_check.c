@@ -89,3 +89,14 @@ void conf_check_host(struct conf_errors *e, const struct conf_node *at, const ch
 			   "www.example.org, and other scripts in their xn-- form",
 			   conf_quote(host, shown));
 }
+
+void conf_check_path(struct conf_errors *e, const struct conf_node *at, const char *path,
+		     const void *value)
+{
+	const char *file = *(char *const *)value;
+	char shown[CONF_QUOTE_BYTES];
+
+	if (file[0] != '/')
+		conf_error(e, at, path, "%s is not an absolute path; begin it with /",
+			   conf_quote(file, shown));
+}

@@ -97,16 +97,6 @@ static void check_map_host(struct conf_errors *e, const struct conf_node *at, co
 			   conf_quote(text, shown));
 }
 
-static void check_path(struct conf_errors *e, const struct conf_node *at, const char *path,
-		       const void *value)
-{
-	char shown[CONF_QUOTE_BYTES];
-
-	if ((*(char *const *)value)[0] != '/')
-		conf_error(e, at, path, "%s is not an absolute path; begin it with /",
-			   conf_quote(*(char *const *)value, shown));
-}
-
 static bool same_text(const char *a, const char *b)
 {
 	return a && b ? strcmp(a, b) == 0 : a == b;
@@ -273,7 +263,7 @@ static const struct conf_field fields[] = {
 	 .item_size = sizeof(struct endpoint),
 	 .max_items = NATD_STUN_MAX,
 	 .help = "the STUN servers, such as a relay, that tell how outside sees this host"},
-	TEXT("hook", hook, check_path, "the program to run when the external address changes"),
+	TEXT("hook", hook, conf_check_path, "the program to run when the external address changes"),
 	TIME("lifetime", lifetime_ms, 120000, 86400000, "2h",
 	     "how long the gateway is to keep a mapping that is not renewed"),
 	TIME("recheck", recheck_ms, 10000, 86400000, "10m",
@@ -283,10 +273,10 @@ static const struct conf_field fields[] = {
 	 .offset = AT(natd_config, socket),
 	 .min = 1,
 	 .max = 107,
-	 .check = check_path,
+	 .check = conf_check_path,
 	 .initial = "/run/postern/natd.sock",
 	 .help = "the Unix socket for status and events"},
-	TEXT("state_dir", state_dir, check_path,
+	TEXT("state_dir", state_dir, conf_check_path,
 	     "the directory that keeps the nonces of mappings; without the key nothing is written"),
 	TEXT("user", user, NULL, "the user to become, when started as root"),
 	{.key = "engine",

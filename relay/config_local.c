@@ -4,17 +4,6 @@
 
 #define AT(type, member) offsetof(struct type, member)
 
-void config_check_path(struct conf_errors *e, const struct conf_node *at, const char *path,
-		       const void *value)
-{
-	const char *file = *(char *const *)value;
-	char shown[CONF_QUOTE_BYTES];
-
-	if (file[0] != '/')
-		conf_error(e, at, path, "%s is not an absolute path; begin it with /",
-			   conf_quote(file, shown));
-}
-
 #define USER_ID_MAX	4294967294 /* -1 stands for no user */
 #define SOCKET_PATH_MAX 107	   /* what sockaddr_un holds */
 
@@ -24,7 +13,7 @@ const struct conf_field config_control_fields[] = {
 	 .offset = AT(relay_config, control.socket) - AT(relay_config, control),
 	 .min = 2,
 	 .max = SOCKET_PATH_MAX,
-	 .check = config_check_path,
+	 .check = conf_check_path,
 	 .help = "the path of a Unix socket for \"postern relay\" on this host"},
 	{.key = "admin",
 	 .type = CONF_LIST_OF,
@@ -61,7 +50,7 @@ const struct conf_field config_nat_fields[] = {
 	 .offset = AT(relay_config, nat.socket) - AT(relay_config, nat),
 	 .min = 2,
 	 .max = SOCKET_PATH_MAX,
-	 .check = config_check_path,
+	 .check = conf_check_path,
 	 .help = "the path of postern-natd's Unix socket on this host"},
 	{.key = NULL},
 };

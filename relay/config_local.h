@@ -8,8 +8,4 @@
 extern const struct conf_field config_control_fields[], config_metrics_fields[],
 	config_nat_fields[];
 
-/* What is opened later must not depend on the directory that the relay was started in. */
-void config_check_path(struct conf_errors *e, const struct conf_node *at, const char *path,
-		       const void *value);
-
 #endif

@@ -27,18 +27,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "core/sanitized.h"
 #include "upnp/worker.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \
