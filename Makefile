@@ -13,7 +13,7 @@
 #: make units       unit and simulation tests      (ONLY='ring timer': just those)
 #: make fuzz-NAME   fuzz one parser for T=60 seconds; make fuzz-seeds replays the seeds of all
 #: make tidy        static analysis; make format rewrites, make format-check only looks
-#: make layers      prove that includes go core <- parse <- engine <- program
+#: make layers      prove that a folder includes only what its row in tests/layers names
 #: make clean       remove build/
 #:
 #: Variables: BORINGSSL=/prefix, CC=clang, SANITIZE=address,undefined, WERROR=1, OPT=-O2, V=1, and
@@ -55,71 +55,19 @@ SSL_CFLAGS := -isystem /usr/include/android
 SSL_LIBS := -L$(SSL_DIR) -Wl,-rpath,$(SSL_DIR) -lssl -lcrypto
 endif
 
-# ---- sources, by layer: core <- parsers <- engines <- programs (make layers checks it) ------------
-CORE_SRC := \
-	core/addr.c core/buffers.c core/conf.c core/conf_bind.c core/conf_check.c core/conf_diff.c \
-	core/conf_error.c core/conf_json.c core/conf_merge.c core/conf_value.c core/conf_yaml.c \
-	core/confine.c core/datagrams.c core/feed.c core/file.c core/isolation.c core/journal.c \
-	core/lines.c core/log.c core/notify.c core/options.c core/passing.c core/resolve.c \
-	core/ring.c core/ring_epoll.c core/ring_uring.c core/slab.c core/timer.c
-PARSE_SRC := core/parse/clienthello.c core/parse/envelope.c core/parse/http.c \
-	core/parse/jsonrpc.c core/parse/proxy.c core/parse/reason.c core/parse/socks5.c \
-	core/parse/text.c core/parse/wire.c natpmp/natpmp.c natpmp/pcp.c stun/message.c \
-	upnp/location.c upnp/reply.c upnp/ssdp.c
-ENGINE_SRC := agent/backoff.c agent/candidates.c agent/inner.c agent/link_state.c \
-	agent/revoked.c core/engine/calls.c core/engine/certificate.c \
-	core/engine/changes.c core/engine/config_calls.c core/engine/expiry.c \
-	core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c \
-	core/engine/nat_view.c core/engine/records.c core/engine/records_calls.c \
-	core/engine/tls.c natpmp/epoch.c natpmp/pcp_answers.c natpmp/pcp_client.c \
-	portmap/asking.c portmap/driver.c portmap/engine.c portmap/mapping.c \
-	portmap/paths.c portmap/truth.c relay/metrics_text.c relay/policy.c \
-	relay/policy_compile.c relay/policy_index.c relay/policy_source.c \
-	relay/policy_time.c relay/rendezvous.c relay/shaper.c relay/shaper_tables.c \
-	relay/shaper_tick.c relay/site.c relay/sources.c stun/discovery.c stun/findings.c \
-	stun/lifetime.c stun/limits.c stun/server.c stun/transaction.c stun/verdict.c \
-	upnp/messages.c upnp/responders.c
-RELAYD_SRC := \
-	relay/change.c relay/config.c relay/config_local.c relay/config_ops.c \
-	relay/config_policy.c relay/config_stun.c relay/conn.c relay/conn_io.c \
-	relay/console.c relay/control.c relay/doors.c relay/drain.c relay/enforce.c \
-	relay/expire.c relay/flow.c relay/frames.c relay/front.c relay/gather.c \
-	relay/keeper.c relay/keeper_confine.c relay/keeper_serve.c relay/leg.c \
-	relay/link.c relay/listener.c relay/load.c relay/local.c relay/main.c \
-	relay/methods_act.c relay/methods_policy.c relay/methods_see.c relay/metrics.c \
-	relay/nat.c relay/near.c relay/pace.c relay/public.c relay/records.c relay/relay.c \
-	relay/report.c relay/session.c relay/snapshot.c relay/splicer.c relay/stun.c \
-	relay/stun_stream.c relay/udp.c relay/web.c relay/worker.c
-AGENT_LIB_SRC := \
-	agent/agent.c agent/apply.c agent/bulk.c agent/channel.c agent/config.c \
-	agent/connector.c agent/control.c agent/dial.c agent/entrance.c agent/expire.c \
-	agent/http_proxy.c agent/leg.c agent/legs.c agent/link.c agent/links.c \
-	agent/listener.c agent/methods.c agent/nat.c agent/publish.c agent/request.c \
-	agent/self.c agent/session.c agent/socks5.c agent/state.c agent/stdio.c \
-	agent/stream.c
-AGENTD_SRC := agent/main.c
-# What programs share of driving an engine, sockets and all.
-SHARED_SRC := core/program/callers.c core/program/expiring.c
-# A STUN client's sockets.
-STUN_LIB_SRC := stun/client.c stun/round.c stun/stream.c stun/survey.c
-# The NAT helper: what drives each protocol, and the program around them.
-NATD_LIB_SRC := natpmp/announce_listener.c natpmp/driver_natpmp.c natpmp/driver_pcp.c \
-	natpmp/gateway_socket.c natpmp/natpmp_gateway.c natpmp/natpmp_lane.c portmap/config.c \
-	portmap/config_load.c portmap/control.c portmap/hook.c portmap/launcher.c \
-	portmap/launcher_main.c portmap/natd.c portmap/natd_drivers.c portmap/netlink.c \
-	portmap/network.c portmap/nonces.c portmap/outside.c portmap/report.c \
-	portmap/rtnetlink.c portmap/sockdiag.c portmap/verify.c portmap/visitors.c \
-	upnp/channel.c upnp/driver.c upnp/exchange.c upnp/igd.c upnp/listener.c upnp/search.c \
-	upnp/side.c upnp/worker.c upnp/worker_duties.c upnp/worker_inspect.c
-NATD_SRC := portmap/main.c
-CTL_SRC := ctl/agent_commands.c ctl/agent_list.c ctl/arguments.c ctl/bundle.c ctl/check.c \
-	ctl/check_tls.c ctl/configure.c ctl/connect.c ctl/console_config.c ctl/document.c \
-	ctl/door.c ctl/files.c ctl/grant.c ctl/grant_notes.c ctl/main.c ctl/nat.c \
-	ctl/nat_behaviour.c ctl/nat_conclude.c ctl/nat_report.c ctl/nat_trial.c ctl/page.c \
-	ctl/pki.c ctl/pki_make.c ctl/pki_show.c ctl/pki_store.c ctl/progress.c ctl/rates.c \
-	ctl/records.c ctl/relay_act.c ctl/relay_line.c ctl/relay_see.c ctl/rpc.c ctl/show.c \
-	ctl/show_nat.c ctl/stun.c ctl/stun_report.c ctl/top.c ctl/top_draw.c ctl/tunnel.c \
-	ctl/units.c ctl/when.c
+# ---- sources: a folder is a room, and a program a list of rooms (tests/layers has their order) ------
+sources = $(sort $(wildcard $(addsuffix /*.c,$(1))))
+# What all programs share, and the STUN that both ends speak.
+SHARED_ROOMS := core core/conf core/parse core/engine core/program stun
+RELAY_ROOMS := relay relay/policy relay/shaper relay/rendezvous relay/config relay/front \
+	relay/session relay/control relay/keeper
+AGENT_ROOMS := agent agent/engine agent/config agent/relays agent/session agent/entrance \
+	agent/control
+# The NAT helper's; `postern nat probe` borrows them.
+NATD_ROOMS := portmap portmap/engine natpmp natpmp/driver upnp upnp/driver stun/client
+CTL_ROOMS := ctl ctl/pki ctl/nat ctl/see ctl/talk
+ROOMS := $(SHARED_ROOMS) $(RELAY_ROOMS) $(AGENT_ROOMS) $(NATD_ROOMS) $(CTL_ROOMS)
+ALL_SRC := $(call sources,$(ROOMS))
 
 # ---- flags --------------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
@@ -148,14 +96,12 @@ say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 all: $(B)/postern-relayd $(B)/postern-agent $(B)/postern-natd $(B)/postern
 
 objs = $(patsubst %.c,$(B)/obj/%.o,$(1))
-SHARED_OBJ := $(call objs,$(CORE_SRC) $(PARSE_SRC) $(filter core/% stun/%,$(ENGINE_SRC)) \
-	$(SHARED_SRC))
-AGENT_LIB_OBJ := $(call objs,$(AGENT_LIB_SRC) $(filter agent/%,$(ENGINE_SRC)))
-STUN_LIB_OBJ := $(call objs,$(STUN_LIB_SRC))
-NATD_LIB_OBJ := $(call objs,$(NATD_LIB_SRC) \
-	$(filter natpmp/% upnp/% portmap/%,$(ENGINE_SRC)))
-RELAY_LIB_OBJ := $(call objs,$(filter-out relay/main.c,$(RELAYD_SRC)) \
-	$(filter relay/%,$(ENGINE_SRC)))
+SHARED_OBJ := $(call objs,$(call sources,$(SHARED_ROOMS)))
+# Of each program all but its main, so that `postern` and the tests can link them, too.
+library = $(call objs,$(filter-out %/main.c,$(call sources,$(1))))
+RELAY_LIB_OBJ := $(call library,$(RELAY_ROOMS))
+AGENT_LIB_OBJ := $(call library,$(AGENT_ROOMS))
+NATD_LIB_OBJ := $(call library,$(NATD_ROOMS))
 
 # Says what is missing, and how to get it, before a compiler error would.
 .PHONY: tools-present
@@ -181,18 +127,18 @@ endef
 
 $(B)/postern-relayd: $(B)/obj/relay/main.o $(RELAY_LIB_OBJ) $(SHARED_OBJ)
 	$(call link)
-$(B)/postern-agent: $(call objs,$(AGENTD_SRC)) $(AGENT_LIB_OBJ) $(SHARED_OBJ)
+$(B)/postern-agent: $(B)/obj/agent/main.o $(AGENT_LIB_OBJ) $(SHARED_OBJ)
 	$(call link)
-$(B)/postern-natd: $(call objs,$(NATD_SRC)) $(NATD_LIB_OBJ) $(STUN_LIB_OBJ) $(SHARED_OBJ)
+$(B)/postern-natd: $(B)/obj/portmap/main.o $(NATD_LIB_OBJ) $(SHARED_OBJ)
 	$(call link,-lminiupnpc -lnatpmp)
-$(B)/postern: $(call objs,$(CTL_SRC)) $(AGENT_LIB_OBJ) $(RELAY_LIB_OBJ) $(NATD_LIB_OBJ) \
-		$(STUN_LIB_OBJ) $(SHARED_OBJ)
+$(B)/postern: $(call objs,$(call sources,$(CTL_ROOMS))) $(AGENT_LIB_OBJ) $(RELAY_LIB_OBJ) \
+		$(NATD_LIB_OBJ) $(SHARED_OBJ)
 	$(call link)
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d)
 
 # ---- unit and simulation tests: each names what it links, "* links: core/timer.c", in its head ----
-links = $(shell sed -n 's,^ \* links: ,,p' $(1))
+links = $(wildcard $(shell sed -n 's,^ \* links: ,,p' $(1)))
 UNIT_SRC := $(sort $(wildcard tests/unit/*_test.c tests/sim/*_test.c tests/platform/*_test.c))
 UNIT_BIN := $(patsubst tests/%.c,$(B)/tests/%,$(UNIT_SRC))
 
@@ -287,21 +233,16 @@ bench:
 	@bench/home --build $(B)
 
 # ---- what keeps the code as it is ----------------------------------------------------------------
-PROGRAM_SRC := $(SHARED_SRC) $(RELAYD_SRC) $(AGENT_LIB_SRC) $(AGENTD_SRC) $(STUN_LIB_SRC) \
-	$(NATD_LIB_SRC) $(NATD_SRC) $(CTL_SRC)
-ALL_SRC := $(sort $(CORE_SRC) $(PARSE_SRC) $(ENGINE_SRC) $(PROGRAM_SRC))
-C_FILES := $(wildcard $(foreach d,core core/parse core/engine core/program relay agent natpmp upnp \
-	stun portmap ctl tests/unit tests/sim tests/platform tests/support fuzz bench, \
-	$(d)/*.c $(d)/*.h))
+C_FILES := $(wildcard $(foreach d,$(ROOMS) tests/unit tests/sim tests/platform tests/support fuzz \
+	bench,$(d)/*.c $(d)/*.h))
 HEADER_FILES := $(filter %.h,$(C_FILES))
 
 .PHONY: layers format format-check tidy man-check
 layers:
-	@tests/layers --core $(CORE_SRC) --parse $(PARSE_SRC) --engine $(ENGINE_SRC) \
-		--program $(PROGRAM_SRC)
+	@tests/layers $(ROOMS)
 
 format:
-	clang-format -i $(C_FILES)
+	$(Q)clang-format -i $(C_FILES)
 format-check:
 	@tests/check-format $(C_FILES)
 

@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/channel.h"
-#include "agent/control.h"
-#include "agent/entrance.h"
-#include "agent/link.h"
-#include "agent/nat.h"
-#include "agent/self.h"
-#include "agent/session.h"
+#include "agent/relays/channel.h"
+#include "agent/control/control.h"
+#include "agent/entrance/entrance.h"
+#include "agent/relays/link.h"
+#include "agent/control/nat.h"
+#include "agent/config/self.h"
+#include "agent/session/session.h"
 #include "core/container.h"
 #include "core/log.h"
 

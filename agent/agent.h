@@ -2,17 +2,18 @@
 /*
  * agent: what every part of one running agent shares. One thread, one ring.
  *
- *   link ──── holds ──► legs (a pool of idle ones)      agent/link.c, agent/legs.c
- *    │ OFFER              │ GO                          agent/publish.c: the far end asks us
- *    ▼                    ▼                             agent/request.c: we ask the far end
- *   session ◄─────────── stream ◄──► local descriptor   agent/stream.c
+ *   link ──── holds ──► legs (a pool of idle ones)      agent/relays/link.c, agent/relays/legs.c
+ *    │ OFFER              │ GO                          agent/session/publish.c: the far end asks
+ * us ▼                    ▼                             agent/session/request.c: we ask the far end
+ *   session ◄─────────── stream ◄──► local descriptor   agent/session/stream.c
  *      ▲                                ▲
- *   local listeners (entrance.c)        └ a target, a local client, or for consoles agent/control.c
+ *   local listeners (entrance.c)        └ a target, a local client, or for consoles
+ * agent/control/control.c
  *
- * What the NAT helper on this host tells comes in beside (agent/nat.c); peers hear of it.
+ * What the NAT helper on this host tells comes in beside (agent/control/nat.c); peers hear of it.
  *
- * The configuration may be replaced while it runs (agent/apply.c): nothing points into it but
- * agent.config.
+ * The configuration may be replaced while it runs (agent/control/apply.c): nothing points into it
+ * but agent.config.
  *
  * Whatever has operations in flight is counted by agent_hold(): a stopping agent leaves its loop
  * when the last of them is gone.
@@ -22,14 +23,14 @@
 
 #include <openssl/ssl.h>
 
-#include "agent/config.h"
-#include "agent/http_proxy.h"
-#include "agent/revoked.h"
+#include "agent/config/config.h"
+#include "agent/relays/http_proxy.h"
+#include "agent/engine/revoked.h"
 #include "core/buffers.h"
 #include "core/engine/identity.h"
 #include "core/engine/nat_view.h"
 #include "core/feed.h"
-#include "core/resolve.h"
+#include "core/program/resolve.h"
 #include "core/ring.h"
 
 #define AGENT_BLOCK_BYTES (256u << 10) /* a busy direction's buffer */

@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
-#include "agent/control.h"
-#include "agent/entrance.h"
-#include "agent/nat.h"
-#include "agent/state.h"
+#include "agent/control/control.h"
+#include "agent/entrance/entrance.h"
+#include "agent/control/nat.h"
+#include "agent/control/state.h"
 #include "core/container.h"
 #include "core/isolation.h"
 #include "core/journal.h"

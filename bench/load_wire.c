@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "bench/load.h"
-#include "core/conf.h"
+#include "core/conf/conf.h"
 #include "core/parse/reason.h"
 
 /* ---- the bundle ---- */

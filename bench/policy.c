@@ -4,15 +4,15 @@
  * the worst ones that we could think of. Prints a table, or JSON with --json; the aims are 10 µs
  * and 100 ms.
  *
- * links: relay/policy.c relay/policy_compile.c relay/policy_index.c relay/policy_source.c
- * links: relay/policy_time.c core/addr.c
+ * links: relay/policy/policy.c relay/policy/compile.c relay/policy/index.c relay/policy/source.c
+ * links: relay/policy/time.c core/addr.c
  */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/policy.h"
+#include "relay/policy/policy.h"
 
 #define RULES	  10000u
 #define AGENTS	  5000u

@@ -3,10 +3,10 @@
 #include <stdio.h>
 
 #include "ctl/commands.h"
-#include "ctl/door.h"
-#include "ctl/records.h"
-#include "ctl/show.h"
-#include "ctl/show_nat.h"
+#include "ctl/talk/door.h"
+#include "ctl/see/records.h"
+#include "ctl/see/show.h"
+#include "ctl/see/show_nat.h"
 
 static const struct option_row json_options[] = {
 	{"--json", NULL, false, "print JSON"},

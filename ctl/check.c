@@ -2,8 +2,8 @@
 /*
  * check: 'postern check', every step from here to each relay, and what to do where one fails.
  *
- * The steps are those of an agent that dials (agent/dial.c), taken apart: a name, a connection, a
- * handshake, a certificate. The last one, the sign-in, is the agent's own code.
+ * The steps are those of an agent that dials (agent/relays/dial.c), taken apart: a name, a
+ * connection, a handshake, a certificate. The last one, the sign-in, is the agent's own code.
  */
 #include <stdarg.h>
 #include <stdlib.h>
@@ -11,16 +11,16 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
-#include "agent/connector.h"
+#include "agent/relays/connector.h"
 #include "core/engine/certificate.h"
 #include "core/parse/wire.h"
 #include "ctl/check_tls.h"
 #include "ctl/commands.h"
-#include "ctl/console_config.h"
-#include "ctl/show.h"
-#include "ctl/tunnel.h"
-#include "ctl/when.h"
-#include "stun/round.h"
+#include "ctl/talk/console_config.h"
+#include "ctl/see/show.h"
+#include "ctl/talk/tunnel.h"
+#include "ctl/see/when.h"
+#include "stun/client/round.h"
 
 #define DAY_S	     86400
 #define OWN_DAYS     7	/* of our own certificate: time to ask for a new one */

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 
 #include "core/parse/http.h"
-#include "ctl/when.h"
+#include "ctl/see/when.h"
 
 #define READ_BYTES 16384
 

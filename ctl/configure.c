@@ -10,10 +10,10 @@
 
 #include "ctl/commands.h"
 #include "ctl/document.h"
-#include "ctl/door.h"
-#include "ctl/show.h"
-#include "ctl/units.h"
-#include "ctl/when.h"
+#include "ctl/talk/door.h"
+#include "ctl/see/show.h"
+#include "ctl/see/units.h"
+#include "ctl/see/when.h"
 
 /* ---- whom to ask ---- */
 

@@ -9,15 +9,15 @@
 
 #include <openssl/mem.h>
 
-#include "agent/config.h"
-#include "core/conf_diff.h"
-#include "core/conf_json.h"
+#include "agent/config/config.h"
+#include "core/conf/diff.h"
+#include "core/conf/json.h"
 #include "core/log.h"
 #include "core/parse/jsonrpc.h"
 #include "ctl/arguments.h"
 #include "ctl/files.h"
-#include "ctl/show.h"
-#include "relay/config.h"
+#include "ctl/see/show.h"
+#include "relay/config/config.h"
 
 #define REVISION_MARK "# revision "
 #define VALUE_BYTES   96 /* of one side of a difference */

@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "core/conf.h"
+#include "core/conf/conf.h"
 
 /* What the document is for. */
 struct document_schema {

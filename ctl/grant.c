@@ -10,10 +10,10 @@
 #include <time.h>
 
 #include "ctl/commands.h"
-#include "ctl/door.h"
+#include "ctl/talk/door.h"
 #include "ctl/grant_notes.h"
-#include "ctl/show.h"
-#include "ctl/when.h"
+#include "ctl/see/show.h"
+#include "ctl/see/when.h"
 
 static const struct option_row json_options[] = {
 	{"--json", NULL, false, "print JSON"},

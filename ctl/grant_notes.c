@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "core/conf.h"
+#include "core/conf/conf.h"
 
 #define NAMES_MAX 4096
 

@@ -3,7 +3,7 @@
 #ifndef POSTERN_CTL_GRANT_NOTES_H
 #define POSTERN_CTL_GRANT_NOTES_H
 
-#include "ctl/door.h"
+#include "ctl/talk/door.h"
 
 /* Tells, and hinders nothing: that this is a relay's first rule, and names that look like slips. */
 void grant_notes(const struct arguments *a, struct door *d);

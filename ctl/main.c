@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/conf.h"
+#include "core/conf/conf.h"
 #include "ctl/commands.h"
 
 static enum status command_help(const struct arguments *a);

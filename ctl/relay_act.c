@@ -2,12 +2,12 @@
 /* relay_act: the commands that do something to a running relay: drain, undrain, kick, log. */
 #include <string.h>
 
-#include "core/conf.h"
+#include "core/conf/conf.h"
 #include "core/log.h"
 #include "ctl/commands.h"
-#include "ctl/door.h"
-#include "ctl/show.h"
-#include "ctl/when.h"
+#include "ctl/talk/door.h"
+#include "ctl/see/show.h"
+#include "ctl/see/when.h"
 
 static const struct option_row json_options[] = {
 	{"--json", NULL, false, "print JSON"},

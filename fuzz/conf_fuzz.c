@@ -2,19 +2,18 @@
 /*
  * conf_fuzz: any bytes as a configuration, bound by both schemas. Something is wrong exactly when
  * errors tell; they are lines of printable text, bounded in number; a failure touches no output.
- * links: relay/config_local.c
- * links: relay/config_stun.c
- * links: relay/config_policy.c relay/policy.c relay/policy_compile.c relay/policy_index.c
- * links: relay/policy_source.c relay/policy_time.c
- * links: agent/config.c relay/config.c core/conf.c core/conf_bind.c core/conf_check.c
- * links: core/conf_error.c core/conf_value.c core/addr.c core/log.c core/parse/wire.c
+ * links: relay/config/local.c relay/config/stun.c relay/config/policy.c relay/policy/policy.c
+ * links: relay/policy/compile.c relay/policy/index.c relay/policy/source.c relay/policy/time.c
+ * links: agent/config/config.c relay/config/config.c core/conf/conf.c core/conf/bind.c
+ * links: core/conf/check.c core/conf/error.c core/conf/value.c core/addr.c core/log.c
+ * links: core/parse/wire.c
  */
 #undef NDEBUG
 #include <assert.h>
 #include <string.h>
 
-#include "agent/config.h"
-#include "relay/config.h"
+#include "agent/config/config.h"
+#include "relay/config/config.h"
 
 #define LINE_MAX_BYTES 2050u
 

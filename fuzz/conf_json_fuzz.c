@@ -6,8 +6,8 @@
  * is one. Hiding leaves no secret, and revealing puts each back. Two changes can be merged, and one
  * change merges to itself.
  *
- * links: core/conf_json.c core/conf_diff.c core/conf_yaml.c core/conf.c core/conf_bind.c
- * links: core/conf_error.c core/conf_merge.c core/conf_value.c core/addr.c core/log.c
+ * links: core/conf/json.c core/conf/diff.c core/conf/yaml.c core/conf/conf.c core/conf/bind.c
+ * links: core/conf/error.c core/conf/merge.c core/conf/value.c core/addr.c core/log.c
  */
 #undef NDEBUG
 #include <assert.h>
@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/conf_diff.h"
-#include "core/conf_json.h"
-#include "core/conf_merge.h"
+#include "core/conf/diff.h"
+#include "core/conf/json.h"
+#include "core/conf/merge.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

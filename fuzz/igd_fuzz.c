@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * igd_fuzz: any bytes as a gateway's description: whatever is in it, commands go to its own host.
- * links: upnp/igd.c upnp/exchange.c upnp/reply.c upnp/location.c core/addr.c
+ * links: upnp/driver/igd.c upnp/driver/exchange.c upnp/reply.c upnp/location.c core/addr.c
  */
 #include "fuzz/prefix.h"
-#include "upnp/igd.h"
+#include "upnp/driver/igd.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "core/addr.h"
-#include "core/conf.h"
-#include "portmap/engine.h"
+#include "core/conf/conf.h"
+#include "portmap/engine/engine.h"
 
 #define NATD_STUN_MAX 4u
 

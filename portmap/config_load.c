@@ -2,7 +2,7 @@
 /* config_load: the configuration's file and the command line, made one document. */
 #include <string.h>
 
-#include "core/conf_json.h"
+#include "core/conf/json.h"
 #include "portmap/config.h"
 
 /* "tcp:443", "udp:5000-5009:6000-6009", "tcp:443:any". False: it is written otherwise. */

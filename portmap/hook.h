@@ -9,7 +9,7 @@
 #ifndef POSTERN_PORTMAP_HOOK_H
 #define POSTERN_PORTMAP_HOOK_H
 
-#include "portmap/launcher.h"
+#include "core/program/launcher.h"
 
 #define HOOK_MS		 60000u
 #define HOOK_RETRY_MS	 10000u

@@ -19,7 +19,7 @@
 #include "core/options.h"
 #include "portmap/control.h"
 #include "portmap/natd.h"
-#include "upnp/worker.h"
+#include "upnp/driver/worker.h"
 
 struct program {
 	struct natd natd;

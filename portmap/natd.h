@@ -21,13 +21,13 @@
 #ifndef POSTERN_PORTMAP_NATD_H
 #define POSTERN_PORTMAP_NATD_H
 
-#include "natpmp/announce_listener.h"
+#include "natpmp/driver/announce_listener.h"
 #include "portmap/config.h"
-#include "portmap/engine.h"
+#include "portmap/engine/engine.h"
 #include "portmap/hook.h"
 #include "portmap/network.h"
 #include "portmap/nonces.h"
-#include "portmap/truth.h"
+#include "portmap/engine/truth.h"
 
 #define NATD_DRIVERS  4u /* PCP twice, NAT-PMP, UPnP */
 #define NATD_WAKE_MS  5000u

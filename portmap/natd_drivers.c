@@ -4,10 +4,10 @@
 
 #include "core/container.h"
 #include "core/log.h"
-#include "natpmp/driver_natpmp.h"
-#include "natpmp/driver_pcp.h"
+#include "natpmp/driver/natpmp.h"
+#include "natpmp/driver/pcp.h"
 #include "portmap/natd.h"
-#include "upnp/driver.h"
+#include "upnp/driver/driver.h"
 
 /* ---- opening ---- */
 

@@ -11,7 +11,7 @@
 #ifndef POSTERN_PORTMAP_NONCES_H
 #define POSTERN_PORTMAP_NONCES_H
 
-#include "portmap/engine.h"
+#include "portmap/engine/engine.h"
 
 #define NONCES_KEY_BYTES 32u
 

@@ -8,9 +8,9 @@
 #ifndef POSTERN_PORTMAP_OUTSIDE_H
 #define POSTERN_PORTMAP_OUTSIDE_H
 
-#include "core/resolve.h"
+#include "core/program/resolve.h"
 #include "portmap/natd.h"
-#include "stun/round.h"
+#include "stun/client/round.h"
 #include "stun/verdict.h"
 
 struct outside_name {

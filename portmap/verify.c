@@ -14,7 +14,7 @@
 #include "portmap/outside.h"
 #include "portmap/sockdiag.h"
 #include "portmap/visitors.h"
-#include "stun/client.h"
+#include "stun/client/client.h"
 #include "stun/transaction.h"
 
 #define DATAGRAM_BYTES 1500u

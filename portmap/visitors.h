@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "core/addr.h"
-#include "portmap/engine.h"
+#include "portmap/engine/engine.h"
 
 #define VISITORS_MAX 4096u /* of one mapping; with more before it, nothing proves it */
 

@@ -22,9 +22,9 @@
 #include "core/log.h"
 #include "core/notify.h"
 #include "core/options.h"
-#include "relay/control_internal.h"
-#include "relay/listener.h"
-#include "relay/load.h"
+#include "relay/control/control_internal.h"
+#include "relay/front/listener.h"
+#include "relay/config/load.h"
 #include "relay/worker.h"
 
 /* Workers and the main thread meet here: rings are open, then isolation is sealed. */

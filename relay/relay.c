@@ -7,8 +7,8 @@
 #include <sys/resource.h>
 
 #include "core/log.h"
-#include "relay/conn.h"
-#include "relay/session.h"
+#include "relay/front/conn.h"
+#include "relay/session/session.h"
 
 /* Descriptors that are not connections: rings, events, listeners, the log, and a reserve. */
 #define DESCRIPTORS_OWN 64u

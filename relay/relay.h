@@ -9,12 +9,12 @@
 #include <stdint.h>
 
 #include "core/isolation.h"
-#include "relay/config.h"
-#include "relay/pace.h"
-#include "relay/rendezvous.h"
-#include "relay/snapshot.h"
-#include "relay/sources.h"
-#include "relay/stun.h"
+#include "relay/config/config.h"
+#include "relay/session/pace.h"
+#include "relay/rendezvous/rendezvous.h"
+#include "relay/config/snapshot.h"
+#include "relay/rendezvous/sources.h"
+#include "relay/front/stun.h"
 
 #define RELAY_WORKERS_MAX 128u
 

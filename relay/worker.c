@@ -10,12 +10,12 @@
 
 #include "core/container.h"
 #include "core/log.h"
-#include "relay/conn.h"
-#include "relay/enforce.h"
-#include "relay/listener.h"
-#include "relay/pace.h"
-#include "relay/session.h"
-#include "relay/udp.h"
+#include "relay/front/conn.h"
+#include "relay/control/enforce.h"
+#include "relay/front/listener.h"
+#include "relay/session/pace.h"
+#include "relay/session/session.h"
+#include "relay/front/udp.h"
 
 #define LARGE_BYTES	 (4u << 20)
 #define TRIM_INTERVAL_MS 1000u

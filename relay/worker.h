@@ -18,8 +18,8 @@
 #include "core/ring.h"
 #include "core/slab.h"
 #include "relay/relay.h"
-#include "relay/splicer.h"
-#include "relay/stun.h"
+#include "relay/session/splicer.h"
+#include "relay/front/stun.h"
 
 struct conn;
 struct flow;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/conf_diff.h"
+#include "core/conf/diff.h"
 #include "core/log.h"
 
 /* What the history keeps of one change: enough to see what happened, bounded whatever it was. */

@@ -22,7 +22,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "core/conf.h"
+#include "core/conf/conf.h"
 
 #define CHANGES_HISTORY_MAX 50u
 
@@ -55,7 +55,7 @@ bool changes_confirm(struct changes *ch, const char *who, time_t wall) MUST_CHEC
 const json_t *changes_rollback(const struct changes *ch);
 
 /* From what is in force to another document: [{path, from, to}], secrets shown as "(hidden)"; see
- * conf_diff() in core/conf_diff.h. to must not be changed any more: committing it reuses the
+ * conf_diff() in core/conf/diff.h. to must not be changed any more: committing it reuses the
  * answer. */
 json_t *changes_diff(struct changes *ch, const json_t *to) MUST_CHECK;
 /* [{revision, at, who, note, state, diff}] newest first; confirmed_by and confirmed_at where
@@ -63,7 +63,7 @@ json_t *changes_diff(struct changes *ch, const json_t *to) MUST_CHECK;
 json_t *changes_history(const struct changes *ch) MUST_CHECK;
 
 /* What is in force with every secret replaced by "(hidden)"; and another document with each such
- * mark replaced by the secret in force. Not to be changed: see core/conf_diff.h. */
+ * mark replaced by the secret in force. Not to be changed: see core/conf/diff.h. */
 json_t *changes_hide(const struct changes *ch) MUST_CHECK;
 json_t *changes_reveal(const struct changes *ch, const json_t *document) MUST_CHECK;
 

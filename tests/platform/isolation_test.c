@@ -4,9 +4,8 @@
  *
  * Every case runs in a child; its exit status is 0, or the line of the first check that failed.
  *
- * links: core/confine.c core/isolation.c
- * links: core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c
- * links: tests/support/ring_fixture.c
+ * links: core/confine.c core/isolation.c core/ring.c core/ring_uring.c core/ring_epoll.c
+ * links: core/timer.c tests/support/ring_fixture.c
  */
 #include "tests/support/ring_fixture.h"
 

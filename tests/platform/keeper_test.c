@@ -5,8 +5,8 @@
  * What a sealed process does, a child does; its exit status is 0, or 1 after the first check that
  * failed.
  *
- * links: relay/keeper.c relay/keeper_serve.c relay/keeper_confine.c core/addr.c core/confine.c
- * links: core/datagrams.c core/file.c core/isolation.c core/passing.c
+ * links: relay/keeper/keeper.c relay/keeper/serve.c relay/keeper/confine.c core/addr.c
+ * links: core/confine.c core/datagrams.c core/file.c core/isolation.c core/passing.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,7 +29,7 @@
 
 #include "core/isolation.h"
 #include "core/sanitized.h"
-#include "relay/keeper_internal.h"
+#include "relay/keeper/internal.h"
 
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * launcher: children that serve and children that run a program; their deadlines and ends.
- * links: portmap/launcher.c portmap/launcher_main.c core/confine.c core/ring.c core/ring_uring.c
- * links: core/ring_epoll.c core/buffers.c core/timer.c tests/support/ring_fixture.c core/passing.c
+ * links: core/program/launcher.c core/program/launcher_main.c core/confine.c core/ring.c
+ * links: core/ring_uring.c core/ring_epoll.c core/buffers.c core/timer.c
+ * links: tests/support/ring_fixture.c core/passing.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +21,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "portmap/launcher.h"
+#include "core/program/launcher.h"
 #include "tests/support/ring_fixture.h"
 
 static struct ring_fixture *fixture;

@@ -5,8 +5,8 @@
  * A gateway here is a child on loopback that expects commands in an order and answers each as told;
  * its exit status is 0 when all came and nothing else.
  *
- * links: upnp/worker_duties.c upnp/worker_inspect.c upnp/igd.c upnp/exchange.c upnp/reply.c
- * links: upnp/location.c core/addr.c
+ * links: upnp/driver/worker_duties.c upnp/driver/worker_inspect.c upnp/driver/igd.c
+ * links: upnp/driver/exchange.c upnp/reply.c upnp/location.c core/addr.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +22,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "upnp/worker.h"
+#include "upnp/driver/worker.h"
 
 /* A command's name, perhaps with an argument after a blank, and the answer: a UPnP error, or 0 and
  * its results. */

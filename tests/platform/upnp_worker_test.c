@@ -5,9 +5,10 @@
  * What a confined process does, a child does; its exit status is 0, or 1 after the first check that
  * failed.
  *
- * links: upnp/worker.c upnp/worker_duties.c upnp/worker_inspect.c upnp/igd.c upnp/exchange.c
- * links: upnp/search.c upnp/ssdp.c upnp/reply.c upnp/location.c upnp/messages.c core/addr.c
- * links: core/confine.c portmap/launcher_main.c core/parse/text.c core/passing.c
+ * links: upnp/driver/worker.c upnp/driver/worker_duties.c upnp/driver/worker_inspect.c
+ * links: upnp/driver/igd.c upnp/driver/exchange.c upnp/driver/search.c upnp/ssdp.c upnp/reply.c
+ * links: upnp/location.c upnp/messages.c core/addr.c core/confine.c core/program/launcher_main.c
+ * links: core/parse/text.c core/passing.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -28,7 +29,7 @@
 #include <cmocka.h>
 
 #include "core/sanitized.h"
-#include "upnp/worker.h"
+#include "upnp/driver/worker.h"
 
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \

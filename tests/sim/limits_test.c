@@ -5,7 +5,7 @@
  * the table must be empty when the last deadline has passed.
  *
  * The clock is virtual and the randomness seeded: a failure prints its seed.
- * links: relay/sources.c core/timer.c core/addr.c
+ * links: relay/rendezvous/sources.c core/timer.c core/addr.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@
 
 #include "core/container.h"
 #include "core/timer.h"
-#include "relay/sources.h"
+#include "relay/rendezvous/sources.h"
 
 #define LIMIT	    8u
 #define DEADLINE_MS 10000u

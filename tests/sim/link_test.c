@@ -4,7 +4,7 @@
  * a day with a relay that does whatever it likes. A failure prints its seed; SIM_SEED=N runs from
  * it.
  *
- * links: agent/link_state.c agent/backoff.c core/parse/wire.c core/parse/reason.c
+ * links: agent/engine/link_state.c agent/engine/backoff.c core/parse/wire.c core/parse/reason.c
  */
 #include <inttypes.h>
 #include <setjmp.h>
@@ -17,7 +17,7 @@
 #include <time.h>
 #include <cmocka.h>
 
-#include "agent/link_state.h"
+#include "agent/engine/link_state.h"
 
 #define RETRY_MAX_MS 30000u
 

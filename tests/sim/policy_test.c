@@ -4,8 +4,8 @@
  * in turn. Rules are drawn as numbers and written as the texts that the policy is compiled from;
  * the second answer knows the numbers only. A failure prints its seed.
  *
- * links: relay/policy.c relay/policy_compile.c relay/policy_index.c relay/policy_source.c
- * links: relay/policy_time.c core/addr.c
+ * links: relay/policy/policy.c relay/policy/compile.c relay/policy/index.c relay/policy/source.c
+ * links: relay/policy/time.c core/addr.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay/policy.h"
+#include "relay/policy/policy.h"
 
 #define RUNS	  400u
 #define QUESTIONS 300u

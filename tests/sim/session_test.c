@@ -5,7 +5,7 @@
  *
  * The clock is virtual and the randomness seeded: a failure prints its seed, and SIM_SEED=N runs
  * just that one again.
- * links: relay/rendezvous.c core/timer.c core/parse/wire.c core/parse/reason.c
+ * links: relay/rendezvous/rendezvous.c core/timer.c core/parse/wire.c core/parse/reason.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@
 
 #include "core/container.h"
 #include "core/timer.h"
-#include "relay/rendezvous.h"
+#include "relay/rendezvous/rendezvous.h"
 
 #define AGENTS	    8u
 #define ASKERS	    64u

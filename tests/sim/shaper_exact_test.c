@@ -4,7 +4,8 @@
  *
  * Everybody is greedy here, so that each limit has something to limit; tests/sim/shaper_test.c asks
  * the rest.
- * links: relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c tests/support/shaper_world.c
+ * links: relay/shaper/shaper.c relay/shaper/tables.c relay/shaper/tick.c
+ * links: tests/support/shaper_world.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -6,7 +6,8 @@
  *
  * The clock is virtual and the randomness seeded: a failure prints its seed; SIM_SEED=N begins with
  * that one.
- * links: relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c tests/support/shaper_world.c
+ * links: relay/shaper/shaper.c relay/shaper/tables.c relay/shaper/tick.c
+ * links: tests/support/shaper_world.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/pki_make.h"
+#include "ctl/pki/make.h"
 
 #define DAY_S 86400
 

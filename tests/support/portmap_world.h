@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "portmap/engine.h"
+#include "portmap/engine/engine.h"
 
 #define ENTRIES	   64
 #define MESSAGES   512

@@ -6,7 +6,7 @@
 #ifndef POSTERN_TESTS_SHAPER_WORLD_H
 #define POSTERN_TESTS_SHAPER_WORLD_H
 
-#include "relay/shaper.h"
+#include "relay/shaper/shaper.h"
 
 #define MB	     1e6
 #define SESSIONS_MAX 1100u

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * agent/config: a whole configuration, its defaults, and what the cross checks find.
- * links: agent/config.c core/conf.c core/conf_bind.c core/conf_check.c core/conf_error.c
- * links: core/conf_value.c core/addr.c core/log.c core/parse/wire.c
+ * links: agent/config/config.c core/conf/conf.c core/conf/bind.c core/conf/check.c
+ * links: core/conf/error.c core/conf/value.c core/addr.c core/log.c core/parse/wire.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "agent/config.h"
+#include "agent/config/config.h"
 
 #define CERTIFICATE "|\n    -----BEGIN CERTIFICATE-----\n    MA==\n    -----END CERTIFICATE-----\n"
 #define KEY	    "|\n    -----BEGIN PRIVATE KEY-----\n    MA==\n    -----END PRIVATE KEY-----\n"

@@ -2,9 +2,9 @@
 /*
  * agent_state_test: what was applied survives, whatever was cut short, until the file is edited.
  *
- * links: agent/state.c agent/config.c core/conf.c core/conf_bind.c core/conf_check.c
- * links: core/conf_error.c core/conf_json.c core/conf_value.c core/conf_yaml.c core/addr.c
- * links: core/file.c core/log.c core/parse/wire.c core/parse/reason.c
+ * links: agent/control/state.c agent/config/config.c core/conf/conf.c core/conf/bind.c
+ * links: core/conf/check.c core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
+ * links: core/addr.c core/file.c core/log.c core/parse/wire.c core/parse/reason.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +17,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "agent/state.h"
+#include "agent/control/state.h"
 
 #define ORIGIN	"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define ANOTHER "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"

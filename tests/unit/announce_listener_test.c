@@ -2,13 +2,13 @@
 /*
  * announce_listener_test: of what comes to UDP 5350, the gateway's alone gets through.
  *
- * links: natpmp/announce_listener.c core/addr.c core/ring.c core/ring_uring.c core/ring_epoll.c
- * links: core/timer.c tests/support/ring_fixture.c
+ * links: natpmp/driver/announce_listener.c core/addr.c core/ring.c core/ring_uring.c
+ * links: core/ring_epoll.c core/timer.c tests/support/ring_fixture.c
  */
 #include <net/if.h>
 #include <unistd.h>
 
-#include "natpmp/announce_listener.h"
+#include "natpmp/driver/announce_listener.h"
 #include "tests/support/ring_fixture.h"
 
 static unsigned heard_count;

@@ -2,7 +2,7 @@
 /*
  * backoff_test: delays grow to their bound, spread, and start again only after stability.
  *
- * links: agent/backoff.c
+ * links: agent/engine/backoff.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "agent/backoff.h"
+#include "agent/engine/backoff.h"
 
 static void delays_double_up_to_the_bound(void **state)
 {

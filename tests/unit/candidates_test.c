@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * candidates: which mappings an agent tells of, in which order, and what it believes of others.
- * links: agent/candidates.c core/addr.c core/parse/wire.c
+ * links: agent/engine/candidates.c core/addr.c core/parse/wire.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "agent/candidates.h"
+#include "agent/engine/candidates.h"
 
 static struct nat_view view;
 

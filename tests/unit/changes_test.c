@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * changes: revisions, trials, and what the history keeps.
- * links: core/engine/changes.c core/conf.c core/conf_bind.c core/conf_diff.c core/conf_error.c
- * links: core/conf_value.c core/addr.c core/log.c
+ * links: core/engine/changes.c core/conf/conf.c core/conf/bind.c core/conf/diff.c
+ * links: core/conf/error.c core/conf/value.c core/addr.c core/log.c
  */
 #include <stdarg.h>
 #include <stddef.h>

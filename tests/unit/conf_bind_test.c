@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * conf_bind: what every type takes, and that all errors are told, each with its place and remedy.
- * links: core/conf.c core/conf_bind.c core/conf_check.c core/conf_error.c core/conf_value.c
+ * links: core/conf/conf.c core/conf/bind.c core/conf/check.c core/conf/error.c core/conf/value.c
  * links: core/addr.c core/log.c
  */
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "core/addr.h"
-#include "core/conf.h"
+#include "core/conf/conf.h"
 
 struct item {
 	uint64_t number;

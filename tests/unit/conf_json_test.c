@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * conf_json, conf_diff: documents to trees and back, as YAML, what differs, and without secrets.
- * links: relay/config_local.c
- * links: relay/config_stun.c
- * links: core/conf_json.c core/conf_diff.c core/conf_yaml.c core/conf.c core/conf_bind.c
- * links: core/conf_check.c core/conf_error.c core/conf_value.c core/addr.c core/log.c
- * links: relay/config.c relay/config_policy.c relay/policy_index.c relay/policy_source.c
- * links: relay/policy_time.c agent/config.c core/parse/wire.c
+ * links: relay/config/local.c relay/config/stun.c core/conf/json.c core/conf/diff.c
+ * links: core/conf/yaml.c core/conf/conf.c core/conf/bind.c core/conf/check.c core/conf/error.c
+ * links: core/conf/value.c core/addr.c core/log.c relay/config/config.c relay/config/policy.c
+ * links: relay/policy/index.c relay/policy/source.c relay/policy/time.c agent/config/config.c
+ * links: core/parse/wire.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,10 +16,10 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "agent/config.h"
-#include "core/conf_diff.h"
-#include "core/conf_json.h"
-#include "relay/config.h"
+#include "agent/config/config.h"
+#include "core/conf/diff.h"
+#include "core/conf/json.h"
+#include "relay/config/config.h"
 
 #define CERTIFICATE "-----BEGIN CERTIFICATE-----\\nMA==\\n-----END CERTIFICATE-----\\n"
 #define KEY	    "-----BEGIN PRIVATE KEY-----\\nMA==\\n-----END PRIVATE KEY-----\\n"

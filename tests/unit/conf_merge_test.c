@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * conf_merge: what a file says anew and what consoles changed, brought together.
- * links: core/conf_merge.c core/conf_diff.c core/conf.c core/conf_bind.c core/conf_error.c
- * links: core/conf_value.c core/addr.c core/log.c
+ * links: core/conf/merge.c core/conf/diff.c core/conf/conf.c core/conf/bind.c core/conf/error.c
+ * links: core/conf/value.c core/addr.c core/log.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "core/conf_merge.h"
+#include "core/conf/merge.h"
 
 /* As in the relay's schema. */
 static const struct conf_field identity_fields[] = {

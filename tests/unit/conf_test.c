@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * conf: which YAML is accepted, and that errors say where, what and why.
- * links: core/conf.c core/conf_error.c core/log.c
+ * links: core/conf/conf.c core/conf/error.c core/log.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "core/conf.h"
+#include "core/conf/conf.h"
 
 /* Fails with exactly these lines. */
 static void assert_errors(const char *yaml, size_t len, const char *lines)

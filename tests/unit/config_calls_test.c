@@ -3,9 +3,9 @@
  * config_calls_test: the methods config.* as a caller meets them, on a program with a small schema.
  *
  * links: core/engine/config_calls.c core/engine/calls.c core/engine/changes.c
- * links: core/parse/jsonrpc.c core/conf.c core/conf_bind.c core/conf_check.c core/conf_diff.c
- * links: core/conf_error.c core/conf_json.c core/conf_value.c core/conf_yaml.c core/addr.c
- * links: core/log.c
+ * links: core/parse/jsonrpc.c core/conf/conf.c core/conf/bind.c core/conf/check.c
+ * links: core/conf/diff.c core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
+ * links: core/addr.c core/log.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "core/conf_json.h"
+#include "core/conf/json.h"
 #include "core/container.h"
 #include "core/engine/config_calls.h"
 

@@ -2,12 +2,11 @@
 /*
  * postern.yaml(5) says of every key what the schemas say, and of no other; its examples load.
  * Runs at the top of the source tree.
- * links: relay/config_local.c
- * links: relay/config_stun.c
- * links: relay/config_policy.c relay/policy_index.c relay/policy_source.c relay/policy_time.c
- * links: portmap/config.c portmap/driver.c
- * links: agent/config.c relay/config.c core/conf.c core/conf_bind.c core/conf_check.c
- * links: core/conf_error.c core/conf_value.c core/addr.c core/log.c core/parse/wire.c
+ * links: relay/config/local.c relay/config/stun.c relay/config/policy.c relay/policy/index.c
+ * links: relay/policy/source.c relay/policy/time.c portmap/config.c portmap/engine/driver.c
+ * links: agent/config/config.c relay/config/config.c core/conf/conf.c core/conf/bind.c
+ * links: core/conf/check.c core/conf/error.c core/conf/value.c core/addr.c core/log.c
+ * links: core/parse/wire.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,9 +18,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "agent/config.h"
+#include "agent/config/config.h"
 #include "portmap/config.h"
-#include "relay/config.h"
+#include "relay/config/config.h"
 
 #define PAGE	   "man/postern.yaml.5"
 #define KEY_PREFIX ".It Cm "

@@ -3,9 +3,8 @@
  * datagrams_test: batches in and out upon readiness, on both engines; answers leave from the
  * address that was asked.
  *
- * links: core/datagrams.c core/addr.c
- * links: core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c
- * links: tests/support/ring_fixture.c
+ * links: core/datagrams.c core/addr.c core/ring.c core/ring_uring.c core/ring_epoll.c
+ * links: core/timer.c tests/support/ring_fixture.c
  */
 #include "tests/support/ring_fixture.h"
 

@@ -2,12 +2,11 @@
 /*
  * document_test: configurations as people edit them, between 'config get' and 'config apply'.
  *
- * links: relay/config_local.c
- * links: relay/config_stun.c
- * links: ctl/document.c ctl/arguments.c ctl/files.c core/file.c ctl/show.c ctl/units.c ctl/when.c
- * links: relay/config.c relay/config_policy.c relay/policy_index.c relay/policy_source.c
- * links: relay/policy_time.c agent/config.c core/conf.c core/conf_bind.c core/conf_check.c
- * links: core/conf_diff.c core/conf_error.c core/conf_json.c core/conf_value.c core/conf_yaml.c
+ * links: relay/config/local.c relay/config/stun.c ctl/document.c ctl/arguments.c ctl/files.c
+ * links: core/file.c ctl/see/show.c ctl/see/units.c ctl/see/when.c relay/config/config.c
+ * links: relay/config/policy.c relay/policy/index.c relay/policy/source.c relay/policy/time.c
+ * links: agent/config/config.c core/conf/conf.c core/conf/bind.c core/conf/check.c
+ * links: core/conf/diff.c core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
  * links: core/addr.c core/log.c core/parse/wire.c
  */
 #include <setjmp.h>

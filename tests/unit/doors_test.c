@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * doors_test: what a configuration has bound, and for what.
- * links: relay/doors.c core/addr.c
+ * links: relay/config/doors.c core/addr.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "relay/doors.h"
+#include "relay/config/doors.h"
 
 #define NONE DOOR_NO_PLACE
 

@@ -3,10 +3,11 @@
  * gateway_drivers_test: the drivers of PCP and NAT-PMP on real sockets, against a fake gateway on
  * loopback.
  *
- * links: natpmp/driver_natpmp.c natpmp/natpmp_gateway.c natpmp/natpmp_lane.c natpmp/driver_pcp.c
- * links: natpmp/gateway_socket.c natpmp/pcp_client.c natpmp/pcp_answers.c natpmp/pcp.c
- * links: natpmp/natpmp.c natpmp/epoch.c portmap/driver.c core/addr.c core/log.c core/ring.c
- * links: core/ring_uring.c core/ring_epoll.c core/timer.c tests/support/ring_fixture.c
+ * links: natpmp/driver/natpmp.c natpmp/driver/natpmp_gateway.c natpmp/driver/natpmp_lane.c
+ * links: natpmp/driver/pcp.c natpmp/driver/gateway_socket.c natpmp/pcp_client.c
+ * links: natpmp/pcp_answers.c natpmp/pcp.c natpmp/natpmp.c natpmp/epoch.c portmap/engine/driver.c
+ * links: core/addr.c core/log.c core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c
+ * links: tests/support/ring_fixture.c
  */
 #include <errno.h>
 #include <net/if.h>
@@ -17,8 +18,8 @@
 #include <unistd.h>
 
 #include "core/container.h"
-#include "natpmp/driver_natpmp.h"
-#include "natpmp/driver_pcp.h"
+#include "natpmp/driver/natpmp.h"
+#include "natpmp/driver/pcp.h"
 #include "tests/support/ring_fixture.h"
 
 #define IDS	 32u

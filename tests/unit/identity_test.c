@@ -3,8 +3,8 @@
  * identity_test: who is let in, who is not, and what they are told.
  *
  * links: core/engine/tls.c core/engine/identity.c core/engine/identity_verify.c
- * links: core/engine/identity_relay.c core/engine/certificate.c
- * links: ctl/pki_make.c tests/support/certs.c
+ * links: core/engine/identity_relay.c core/engine/certificate.c ctl/pki/make.c
+ * links: tests/support/certs.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +17,7 @@
 #include <cmocka.h>
 #include <openssl/rsa.h>
 
-#include "ctl/pki_make.h"
+#include "ctl/pki/make.h"
 #include "tests/support/certs.h"
 
 #define HOST "relay.example.org"

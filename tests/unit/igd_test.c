@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * igd: descriptions of gateways, honest and not.
- * links: upnp/igd.c upnp/exchange.c upnp/reply.c upnp/location.c core/addr.c
+ * links: upnp/driver/igd.c upnp/driver/exchange.c upnp/reply.c upnp/location.c core/addr.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "upnp/igd.h"
+#include "upnp/driver/igd.h"
 
 #define SERVICE(type, control)                                                                     \
 	"<service><serviceType>urn:schemas-upnp-org:service:" type "</serviceType>"                \

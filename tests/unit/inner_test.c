@@ -2,10 +2,9 @@
 /*
  * inner_test: two agents' TLS through the envelope, in pieces of every size.
  *
- * links: agent/inner.c core/parse/envelope.c
- * links: core/engine/tls.c core/engine/identity.c core/engine/identity_verify.c
- * links: core/engine/identity_relay.c core/engine/certificate.c
- * links: ctl/pki_make.c tests/support/certs.c
+ * links: agent/engine/inner.c core/parse/envelope.c core/engine/tls.c core/engine/identity.c
+ * links: core/engine/identity_verify.c core/engine/identity_relay.c core/engine/certificate.c
+ * links: ctl/pki/make.c tests/support/certs.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +14,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "agent/inner.h"
+#include "agent/engine/inner.h"
 #include "tests/support/certs.h"
 
 #define DAY	  86400L

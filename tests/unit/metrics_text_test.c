@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * metrics_text: every reason has a line, and only reasons and STUN have more than one.
- * links: relay/metrics_text.c core/parse/reason.c
+ * links: relay/control/metrics_text.c core/parse/reason.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "core/parse/reason.h"
-#include "relay/metrics_text.h"
+#include "relay/control/metrics_text.h"
 
 static char *text_of(uint64_t refused[REASON_MAX])
 {

@@ -2,9 +2,10 @@
 /*
  * nat_report_test: the pages of 'postern nat', its sentences, and what follows for connections.
  *
- * links: ctl/nat_report.c ctl/nat_conclude.c ctl/page.c ctl/show.c ctl/units.c ctl/when.c
+ * links: ctl/nat/report.c ctl/nat/conclude.c ctl/see/page.c ctl/see/show.c ctl/see/units.c
+ * links: ctl/see/when.c
  *
- * links: ctl/arguments.c core/conf.c core/conf_bind.c core/conf_error.c core/conf_value.c
+ * links: ctl/arguments.c core/conf/conf.c core/conf/bind.c core/conf/error.c core/conf/value.c
  *
  * links: core/addr.c core/log.c
  */
@@ -17,8 +18,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "ctl/nat_conclude.h"
-#include "ctl/nat_report.h"
+#include "ctl/nat/conclude.h"
+#include "ctl/nat/report.h"
 
 #define NETWORK                                                                                    \
 	"\"network\": {\"up\": true, \"number\": 1, \"interface\": \"eth0\","                      \

@@ -3,9 +3,9 @@
  * natd_config_test: what natd can be told, by file and on the command line, and the mappings it
  * means; and the nonces of these.
  *
- * links: portmap/config.c portmap/config_load.c portmap/driver.c portmap/nonces.c
- * links: core/conf.c core/conf_bind.c core/conf_check.c core/conf_error.c core/conf_json.c
- * links: core/conf_value.c core/conf_yaml.c core/addr.c core/file.c core/log.c
+ * links: portmap/config.c portmap/config_load.c portmap/engine/driver.c portmap/nonces.c
+ * links: core/conf/conf.c core/conf/bind.c core/conf/check.c core/conf/error.c core/conf/json.c
+ * links: core/conf/value.c core/conf/yaml.c core/addr.c core/file.c core/log.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

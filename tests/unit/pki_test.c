@@ -2,15 +2,14 @@
 /*
  * pki_test: what 'postern pki' writes is what the programs load, and says what it should.
  *
- * links: relay/config_local.c
- * links: relay/config_stun.c
- * links: relay/config_policy.c relay/policy_index.c relay/policy_source.c relay/policy_time.c
- * links: ctl/arguments.c ctl/bundle.c ctl/console_config.c ctl/files.c core/file.c ctl/pki.c
- * links: ctl/pki_make.c ctl/pki_store.c ctl/when.c
- * links: core/engine/identity.c core/engine/identity_verify.c core/engine/identity_relay.c
- * links: core/engine/certificate.c relay/config.c agent/config.c core/conf.c core/conf_bind.c
- * links: core/conf_check.c core/conf_error.c core/conf_value.c core/addr.c core/log.c
- * links: core/conf_yaml.c core/parse/wire.c
+ * links: relay/config/local.c relay/config/stun.c relay/config/policy.c relay/policy/index.c
+ * links: relay/policy/source.c relay/policy/time.c ctl/arguments.c ctl/pki/bundle.c
+ * links: ctl/talk/console_config.c ctl/files.c core/file.c ctl/pki/pki.c ctl/pki/make.c
+ * links: ctl/pki/store.c ctl/see/when.c core/engine/identity.c core/engine/identity_verify.c
+ * links: core/engine/identity_relay.c core/engine/certificate.c relay/config/config.c
+ * links: agent/config/config.c core/conf/conf.c core/conf/bind.c core/conf/check.c
+ * links: core/conf/error.c core/conf/value.c core/addr.c core/log.c core/conf/yaml.c
+ * links: core/parse/wire.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,14 +24,14 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
-#include "agent/config.h"
+#include "agent/config/config.h"
 #include "core/engine/certificate.h"
 #include "core/engine/identity.h"
 #include "ctl/commands.h"
-#include "ctl/console_config.h"
+#include "ctl/talk/console_config.h"
 #include "ctl/files.h"
-#include "ctl/pki_store.h"
-#include "relay/config.h"
+#include "ctl/pki/store.h"
+#include "relay/config/config.h"
 
 #define FILE_MAX 65536
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * policy_source: what a network's text means, and which networks hold an address.
- * links: relay/policy_source.c relay/policy_index.c core/addr.c
+ * links: relay/policy/source.c relay/policy/index.c core/addr.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "relay/policy_source.h"
+#include "relay/policy/source.h"
 
 static void networks(void **state)
 {

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * policy: rules as a configuration writes them, and what they decide.
- * links: relay/config_local.c
- * links: relay/config_stun.c
- * links: relay/policy.c relay/policy_compile.c relay/policy_index.c relay/policy_source.c
- * links: relay/policy_time.c relay/config.c relay/config_policy.c core/conf.c core/conf_bind.c
- * links: core/conf_check.c core/conf_error.c core/conf_value.c core/addr.c core/log.c
- * links: core/parse/wire.c core/parse/reason.c
+ * links: relay/config/local.c relay/config/stun.c relay/policy/policy.c relay/policy/compile.c
+ * links: relay/policy/index.c relay/policy/source.c relay/policy/time.c relay/config/config.c
+ * links: relay/config/policy.c core/conf/conf.c core/conf/bind.c core/conf/check.c
+ * links: core/conf/error.c core/conf/value.c core/addr.c core/log.c core/parse/wire.c
+ * links: core/parse/reason.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "relay/config.h"
+#include "relay/config/config.h"
 
 #define PEM(label) "|\n    -----BEGIN " label "-----\n    MA==\n    -----END " label "-----\n"
 #define BASE                                                                                       \

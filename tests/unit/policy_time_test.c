@@ -2,7 +2,7 @@
 /*
  * policy_time: dates are those of the calendar, windows those of the week, and what is neither is
  * refused.
- * links: relay/policy_time.c
+ * links: relay/policy/time.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "relay/policy_time.h"
+#include "relay/policy/time.h"
 
 #define MONDAY INT64_C(1795996800) /* 2026-11-30T00:00:00Z */
 #define HOUR   3600

@@ -2,7 +2,7 @@
 /*
  * rates_test: rates between looks at a relay, and the screen that shows them.
  *
- * links: ctl/rates.c ctl/top_draw.c ctl/units.c core/log.c
+ * links: ctl/see/rates.c ctl/see/top_draw.c ctl/see/units.c core/log.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,8 +13,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "ctl/rates.h"
-#include "ctl/top_draw.h"
+#include "ctl/see/rates.h"
+#include "ctl/see/top_draw.h"
 
 static json_t *session(const char *id, const char *from, const char *to, int up, int down, int ms)
 {

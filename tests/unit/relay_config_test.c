@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * relay/config: a whole configuration, its defaults, and what the cross checks find.
- * links: relay/config_local.c
- * links: relay/config_stun.c
- * links: relay/config_policy.c relay/policy_index.c relay/policy_source.c relay/policy_time.c
- * links: relay/config.c core/conf.c core/conf_bind.c core/conf_check.c core/conf_error.c
- * links: core/conf_value.c core/addr.c core/log.c core/parse/wire.c
+ * links: relay/config/local.c relay/config/stun.c relay/config/policy.c relay/policy/index.c
+ * links: relay/policy/source.c relay/policy/time.c relay/config/config.c core/conf/conf.c
+ * links: core/conf/bind.c core/conf/check.c core/conf/error.c core/conf/value.c core/addr.c
+ * links: core/log.c core/parse/wire.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +16,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "relay/config.h"
+#include "relay/config/config.h"
 
 #define CERTIFICATE "|\n    -----BEGIN CERTIFICATE-----\n    MA==\n    -----END CERTIFICATE-----\n"
 #define KEY	    "|\n    -----BEGIN PRIVATE KEY-----\n    MA==\n    -----END PRIVATE KEY-----\n"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rendezvous: sign-in, replacement, meetings and their limits.
- * links: relay/rendezvous.c core/parse/wire.c core/parse/reason.c
+ * links: relay/rendezvous/rendezvous.c core/parse/wire.c core/parse/reason.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "relay/rendezvous.h"
+#include "relay/rendezvous/rendezvous.h"
 
 static const struct rendezvous_limits roomy = {
 	.links = 16, .services = 4, .legs = 3, .sessions = 3};

@@ -2,7 +2,7 @@
 /*
  * revoked_test: names that several relays tell, in any order, up to the bound.
  *
- * links: agent/revoked.c core/parse/wire.c core/parse/reason.c
+ * links: agent/engine/revoked.c core/parse/wire.c core/parse/reason.c
  */
 #include <inttypes.h>
 #include <setjmp.h>
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "agent/revoked.h"
+#include "agent/engine/revoked.h"
 
 static size_t say(struct revoked *r, unsigned relay, const char *const *names, size_t count)
 {

@@ -2,7 +2,7 @@
 /*
  * rpc_test: calls and answers by line, with what a faulty or hostile other side may send.
  *
- * links: ctl/rpc.c core/parse/jsonrpc.c core/log.c
+ * links: ctl/talk/rpc.c core/parse/jsonrpc.c core/log.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "ctl/rpc.h"
+#include "ctl/talk/rpc.h"
 
 struct pair {
 	struct rpc rpc;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * shaper: shares, ticks and limits, one effect at a time.
- * links: relay/shaper.c relay/shaper_tables.c relay/shaper_tick.c
+ * links: relay/shaper/shaper.c relay/shaper/tables.c relay/shaper/tick.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-#include "relay/shaper.h"
+#include "relay/shaper/shaper.h"
 
 #define TICK_BYTES(rate) ((rate)*SHAPER_TICK_MS / 1000)
 #define MB		 1000000ull

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * site: the answers of the plain web server.
- * links: relay/site.c core/parse/http.c core/parse/text.c
+ * links: relay/front/site.c core/parse/http.c core/parse/text.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "relay/site.h"
+#include "relay/front/site.h"
 
 /* 1994-11-06 08:49:37 UTC: the example of RFC 9110 section 5.6.7. */
 #define RFC_TIME 784111777

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * snapshot: made whole or not at all, found by name, freed by the last.
- * links: relay/config_local.c
- * links: relay/config_stun.c relay/doors.c
- * links: relay/snapshot.c relay/site.c relay/config.c relay/config_policy.c relay/policy.c
- * links: relay/policy_compile.c relay/policy_index.c relay/policy_source.c relay/policy_time.c
- * links: core/conf.c core/conf_bind.c core/conf_check.c core/conf_error.c core/conf_value.c
+ * links: relay/config/local.c relay/config/stun.c relay/config/doors.c relay/config/snapshot.c
+ * links: relay/front/site.c relay/config/config.c relay/config/policy.c relay/policy/policy.c
+ * links: relay/policy/compile.c relay/policy/index.c relay/policy/source.c relay/policy/time.c
+ * links: core/conf/conf.c core/conf/bind.c core/conf/check.c core/conf/error.c core/conf/value.c
  * links: core/addr.c core/log.c core/parse/wire.c core/engine/identity.c
  * links: core/engine/identity_relay.c core/engine/identity_verify.c core/engine/certificate.c
- * links: core/engine/tls.c ctl/pki_make.c tests/support/certs.c
+ * links: core/engine/tls.c ctl/pki/make.c tests/support/certs.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +19,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "relay/snapshot.h"
+#include "relay/config/snapshot.h"
 #include "tests/support/certs.h"
 
 static struct certs_ca ca;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sources: a source's connections are counted to its limit and forgotten with the last.
- * links: relay/sources.c core/addr.c
+ * links: relay/rendezvous/sources.c core/addr.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "relay/sources.h"
+#include "relay/rendezvous/sources.h"
 
 static struct addr_key key_of(const char *literal)
 {

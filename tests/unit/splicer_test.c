@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * splicer: everything arrives, and nothing stays in the pipe for the next session.
- * links: relay/splicer.c
+ * links: relay/session/splicer.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "relay/splicer.h"
+#include "relay/session/splicer.h"
 
 struct scene {
 	struct splicer splicer;

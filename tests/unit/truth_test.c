@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * truth_test: verdicts on what gateways and STUN servers say.
- * links: portmap/truth.c core/addr.c
+ * links: portmap/engine/truth.c core/addr.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "portmap/truth.h"
+#include "portmap/engine/truth.h"
 
 static struct addr host(const char *text)
 {

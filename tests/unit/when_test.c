@@ -2,7 +2,7 @@
 /*
  * when_test: how people write times, and how sizes, rates and spans are shown to them.
  *
- * links: ctl/when.c ctl/units.c
+ * links: ctl/see/when.c ctl/see/units.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,8 +13,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "ctl/units.h"
-#include "ctl/when.h"
+#include "ctl/see/units.h"
+#include "ctl/see/when.h"
 
 /* Sat 2026-11-21 10:00:00 CET */
 #define NOW 1795251600

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* self: the identity, the TLS contexts made of it, and the proxy. */
+#include "agent/config/self.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static bool role_ok(const struct identity_peer *self, bool transient)
+{
+	return self->role == IDENTITY_AGENT || (transient && self->role == IDENTITY_CONSOLE);
+}
+
+static bool check_name(const struct identity *id, const char *name, bool transient, char *why,
+		       size_t why_size)
+{
+	struct identity_peer self;
+
+	if (!identity_self(id, &self) || !role_ok(&self, transient)) {
+		snprintf(why, why_size,
+			 "identity.certificate: is not an agent's; issue one with 'postern pki "
+			 "issue'");
+		return false;
+	}
+	if (strcmp(self.name, name) != 0) {
+		snprintf(why, why_size,
+			 "identity.certificate: is that of %s \"%s\", but name is \"%s\"; make "
+			 "them equal",
+			 self.role == IDENTITY_AGENT ? "agent" : "console", self.name, name);
+		return false;
+	}
+	if (identity_not_after(id) < time(NULL)) {
+		snprintf(why, why_size, "identity.certificate: %s",
+			 reason_sentence(REASON_CERT_EXPIRED));
+		return false;
+	}
+	return true;
+}
+
+bool agent_self_make(const struct agent_config *config, bool transient, struct agent_self *out,
+		     char *why, size_t why_size)
+{
+	struct agent_self s = {0};
+
+	*out = s;
+	s.identity = identity_new(config->identity.ca, config->identity.certificate,
+				  config->identity.key, why, why_size);
+	if (!s.identity || !check_name(s.identity, config->name, transient, why, why_size) ||
+	    !http_proxy_init(&s.proxy, config->proxy, why, why_size)) {
+		agent_self_free(&s);
+		return false;
+	}
+	s.dial_context = identity_dial_context(s.identity);
+	s.inner_client = identity_inner_context(s.identity, false);
+	s.inner_server = identity_inner_context(s.identity, true);
+	if (!s.dial_context || !s.inner_client || !s.inner_server) {
+		snprintf(why, why_size, "identity: out of memory");
+		agent_self_free(&s);
+		return false;
+	}
+	*out = s;
+	return true;
+}
+
+void agent_self_free(struct agent_self *self)
+{
+	SSL_CTX_free(self->dial_context);
+	SSL_CTX_free(self->inner_client);
+	SSL_CTX_free(self->inner_server);
+	identity_free(self->identity);
+	*self = (struct agent_self){0};
+}
+
+void agent_self_adopt(struct agent *a, struct agent_self *self)
+{
+	struct agent_self before = {
+		.identity = a->identity,
+		.dial_context = a->dial_context,
+		.inner_client = a->inner_client,
+		.inner_server = a->inner_server,
+	};
+
+	a->identity = self->identity;
+	a->dial_context = self->dial_context;
+	a->inner_client = self->inner_client;
+	a->inner_server = self->inner_server;
+	a->proxy = self->proxy;
+	*self = (struct agent_self){0};
+	agent_self_free(&before); /* contexts live on in the connections that began with them */
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * apply: puts another configuration in force, whole or not at all.
+ *
+ * Everything that can fail comes first: the document is bound and checked, identity and contexts
+ * are made of it, new listeners bound, new links made. From then on nothing fails. Sessions live
+ * on: they depend on nothing of the configuration once they have begun. A trial that nobody
+ * confirms puts the old document back the same way.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/control/control_internal.h"
+#include "agent/entrance/entrance.h"
+#include "agent/relays/link.h"
+#include "core/conf/json.h"
+#include "core/container.h"
+#include "core/log.h"
+
+#define AGAIN_MS 5000u /* until the next try to go back */
+
+/* ---- proposals ---- */
+
+struct proposal {
+	struct agent_config *config;
+	struct agent_self self;
+};
+
+static void drop(struct proposal *p)
+{
+	if (p->config)
+		agent_config_free(p->config);
+	free(p->config);
+	agent_self_free(&p->self);
+	free(p);
+}
+
+static struct proposal *propose(struct control *ctl, const json_t *document,
+				struct conf_errors *errors, char why[CONFIG_WHY_BYTES])
+{
+	struct proposal *p = calloc(1, sizeof(*p));
+	struct conf_node *root;
+	bool ok;
+
+	snprintf(why, CONFIG_WHY_BYTES, "out of memory");
+	if (!p)
+		return NULL;
+	p->config = calloc(1, sizeof(*p->config));
+	root = p->config ? conf_from_json(document, errors) : NULL;
+	ok = root && agent_config_bind(root, p->config, errors) &&
+	     agent_self_make(p->config, false, &p->self, why, CONFIG_WHY_BYTES);
+	conf_node_free(root);
+	if (!ok) {
+		drop(p);
+		return NULL;
+	}
+	if (ctl->overrides.log_level >= 0)
+		p->config->log_level = ctl->overrides.log_level;
+	return p;
+}
+
+static bool has_relay(const struct agent_config *config, const char *label)
+{
+	const struct agent_relay *relays = config->relays.items;
+	char text[ENDPOINT_TEXT_BYTES];
+
+	for (size_t i = 0; i < config->relays.count; i++) {
+		endpoint_text(&relays[i].address, text);
+		if (strcmp(text, label) == 0)
+			return true;
+	}
+	return false;
+}
+
+static const char *cuts_off(const struct control *ctl, const struct caller *caller,
+			    const struct proposal *p)
+{
+	const struct console *c = container(caller, struct console, line.caller);
+	const struct agent_config *now = ctl->agent->config;
+
+	if (strcmp(p->config->name, now->name) != 0)
+		return "the agent would have another name";
+	if (!has_relay(p->config, c->relay))
+		return "the relay that you came by would be left";
+	/* A list of CAs that has the old one in it is how a CA is replaced. */
+	if (!strstr(p->config->identity.ca, now->identity.ca))
+		return "the new CA does not know your certificate";
+	return NULL;
+}
+
+static bool text_equal(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+static json_t *restart(const struct control *ctl, const struct proposal *p)
+{
+	const struct agent_config *now = ctl->agent->config;
+	json_t *list = json_array();
+
+	if (now->engine != p->config->engine && ctl->overrides.engine < 0)
+		json_array_append_new(list, json_string("engine"));
+	if (!text_equal(now->state_dir, p->config->state_dir))
+		json_array_append_new(list, json_string("state_dir"));
+	if (!text_equal(now->nat.socket, p->config->nat.socket))
+		json_array_append_new(list, json_string("nat.socket"));
+	return list;
+}
+
+/* ---- in force ---- */
+
+static bool same_identity(const struct agent_config *a, const struct agent_config *b)
+{
+	return text_equal(a->name, b->name) && text_equal(a->identity.ca, b->identity.ca) &&
+	       text_equal(a->identity.certificate, b->identity.certificate) &&
+	       text_equal(a->identity.key, b->identity.key);
+}
+
+static bool same_services(const struct agent_config *a, const struct agent_config *b)
+{
+	const struct agent_publish *one = a->publish.items, *other = b->publish.items;
+
+	if (a->publish.count != b->publish.count)
+		return false;
+	for (size_t i = 0; i < a->publish.count; i++)
+		if (strcmp(one[i].service, other[i].service) != 0)
+			return false;
+	return true;
+}
+
+/* What can fail. */
+static bool prepare(struct agent *a, const struct agent_config *next, struct agent_link ***links,
+		    char why[CONFIG_WHY_BYTES])
+{
+	if (!entrances_prepare(a->entrances, next, false, why, CONFIG_WHY_BYTES))
+		return false;
+	snprintf(why, CONFIG_WHY_BYTES,
+		 "out of memory, or links have come and gone too fast; try again in a moment");
+	*links = agent_links_make(a, next, !same_identity(a->config, next));
+	if (*links && agent_set_max_sessions(a, next->max_sessions))
+		return true;
+	if (*links)
+		agent_links_drop(a, *links, next->relays.count);
+	entrances_abandon(a->entrances);
+	return false;
+}
+
+/* What cannot. */
+static void adopt(struct control *ctl, struct proposal *p, struct agent_link **links)
+{
+	struct agent *a = ctl->agent;
+	struct agent_config *before = ctl->config;
+	bool publish = !same_services(a->config, p->config);
+
+	a->config = ctl->config = p->config;
+	p->config = NULL;
+	agent_self_adopt(a, &p->self);
+	ring_timer_set(a->ring, &ctl->expiry_timer, 0);
+	log_set_level((enum log_level)a->config->log_level);
+	entrances_adopt(a->entrances, a->config);
+	agent_links_adopt(a, links, a->config->relays.count);
+	for (size_t i = 0; i < a->link_count; i++)
+		agent_link_adopt(a->links[i], publish);
+	if (before)
+		agent_config_free(before);
+	free(before);
+}
+
+static void save(struct control *ctl)
+{
+	int error;
+
+	if (!ctl->state)
+		return;
+	error = state_save(ctl->state, changes_document(ctl->changes));
+	if (error) {
+		log_error("control", "the applied configuration is not kept for the next start: %s",
+			  strerror(-error));
+		agent_event(ctl->agent, "config.unsaved", "{s:s}", "text", strerror(-error));
+	}
+}
+
+static bool apply(struct control *ctl, struct proposal *p, const struct config_change *change,
+		  char why[CONFIG_WHY_BYTES])
+{
+	struct agent *a = ctl->agent;
+	struct agent_link **links;
+	bool ok = prepare(a, p->config, &links, why);
+
+	if (ok)
+		adopt(ctl, p, links);
+	drop(p);
+	if (!ok)
+		return false;
+	if (!changes_commit(ctl->changes, change->document, change->who, change->note,
+			    change->confirm_ms, ring_now_ms(a->ring), time(NULL)))
+		log_error("control", "out of memory: the history lacks this change");
+	if (change->confirm_ms > 0) {
+		ring_timer_set(a->ring, &ctl->trial, change->confirm_ms);
+	} else {
+		ring_timer_cancel(a->ring, &ctl->trial);
+		save(ctl);
+	}
+	log_notice("control", "configuration revision=%" PRIu64 " by %s%s",
+		   changes_revision(ctl->changes), change->who,
+		   change->confirm_ms > 0 ? ", waiting to be confirmed" : "");
+	agent_event(a, "config.applied", "{s:I, s:s, s:b}", "revision",
+		    (json_int_t)changes_revision(ctl->changes), "who", change->who, "unconfirmed",
+		    change->confirm_ms > 0);
+	return true;
+}
+
+/* ---- trials ---- */
+
+static bool confirm(struct control *ctl, const char *who)
+{
+	if (!changes_confirm(ctl->changes, who, time(NULL)))
+		return false;
+	ring_timer_cancel(ctl->agent->ring, &ctl->trial);
+	save(ctl);
+	agent_event(ctl->agent, "config.confirmed", "{s:I, s:s}", "revision",
+		    (json_int_t)changes_revision(ctl->changes), "who", who);
+	return true;
+}
+
+static bool roll_back(struct control *ctl, const char *who, char why[CONFIG_WHY_BYTES])
+{
+	json_t *old = json_deep_copy(changes_rollback(ctl->changes));
+	const struct config_change change = {.document = old, .who = who, .note = "rolled back"};
+	struct conf_errors errors = {0};
+	struct proposal *p = NULL;
+	bool ok;
+
+	snprintf(why, CONFIG_WHY_BYTES, "out of memory");
+	if (old)
+		p = propose(ctl, old, &errors, why);
+	if (!p && errors.count > 0)
+		snprintf(why, CONFIG_WHY_BYTES, "%s", errors.text ? errors.text : "");
+	ok = p && apply(ctl, p, &change, why);
+	conf_errors_free(&errors);
+	json_decref(old);
+	return ok;
+}
+
+void agent_trial_over(struct timer *t, uint64_t now_ms)
+{
+	struct control *ctl = container(t, struct control, trial);
+	char why[CONFIG_WHY_BYTES];
+
+	log_warning("control", "nobody confirmed the new configuration: going back");
+	if (roll_back(ctl, "time", why))
+		return;
+	log_error("control", "cannot go back to the old configuration: %s", why);
+	ring_timer_set(ctl->agent->ring, t, AGAIN_MS);
+}
+
+const struct config_ops agent_config_ops = {
+	.propose = propose,
+	.drop = drop,
+	.cuts_off = cuts_off,
+	.restart = restart,
+	.apply = apply,
+	.confirm = confirm,
+	.roll_back = roll_back,
+};

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* control_internal: what the files of the agent's control share. Nobody else includes this. */
+#ifndef POSTERN_AGENT_CONTROL_CONTROL_INTERNAL_H
+#define POSTERN_AGENT_CONTROL_CONTROL_INTERNAL_H
+
+#include "agent/relays/connector.h"
+#include "agent/control/control.h"
+#include "agent/config/self.h"
+#include "agent/control/state.h"
+#include "core/engine/calls.h"
+#include "core/engine/config_calls.h"
+#include "core/engine/expiry.h"
+#include "core/engine/records.h"
+#include "core/program/callers.h"
+
+/* A console. */
+struct console {
+	struct line_caller line; /* first */
+	struct control *control;
+	char relay[ENDPOINT_TEXT_BYTES]; /* that its session came by */
+};
+
+struct control {
+	struct agent *agent;
+	struct calls calls;
+	struct records events;
+	struct changes *changes;
+	struct agent_config *config; /* in force, when it is not what the agent began with */
+	struct agent_overrides overrides;
+	struct state *state;	   /* NULL: nothing is ever written */
+	struct timer trial;	   /* an unconfirmed change runs out */
+	struct timer expiry_timer; /* looks at our own certificate */
+	struct expiry expiry;
+	bool stopping;
+};
+
+extern const struct method agent_methods[]; /* methods.c */
+/* apply.c */
+extern const struct config_ops agent_config_ops;
+void agent_trial_over(struct timer *t, uint64_t now_ms);
+/* expire.c: looks now, and again every EXPIRY_LOOK_MS. */
+void agent_expiry_look(struct timer *t, uint64_t now_ms);
+
+#endif

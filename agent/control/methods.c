@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* methods: what the agent is doing: status and events. */
+#include "agent/control/control_internal.h"
+#include "agent/relays/link.h"
+#include "agent/session/session.h"
+#include "core/engine/records_calls.h"
+
+#define SESSIONS_LISTED 1000u
+
+/* ---- status ---- */
+
+static json_t *link_state_json(const struct agent_link *l)
+{
+	const struct leg_pool *p = &l->legs;
+	size_t legs = 0;
+	json_t *link;
+
+	for (size_t i = 0; i < LEG_CLOSING; i++)
+		legs += p->count[i];
+	link = json_pack("{s:s, s:s, s:I, s:I}", "relay", l->label, "state",
+			 link_phase_name(l->state.phase), "warm_legs",
+			 (json_int_t)p->count[LEG_WARM], "legs", (json_int_t)legs);
+	if (link_state_live(&l->state))
+		json_object_set_new(link, "up_ms",
+				    json_integer((json_int_t)(ring_now_ms(l->agent->ring) -
+							      l->state.up_since_ms)));
+	else if (l->state.why[0])
+		json_object_set_new(link, "why", json_string(l->state.why));
+	return link;
+}
+
+static json_t *links_json(const struct agent *a)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < a->link_count; i++)
+		json_array_append_new(list, link_state_json(a->links[i]));
+	return list;
+}
+
+static json_t *session_json(const struct agent_session *s)
+{
+	json_t *out =
+		json_pack("{s:I, s:s, s:s, s:s, s:s, s:b, s:I, s:I, s:I}", "session",
+			  (json_int_t)s->number, "role", agent_session_role(s), "peer", s->peer,
+			  "service", s->service, "relay", s->relay, "open", s->opened, "up",
+			  (json_int_t)s->stream.up.bytes, "down", (json_int_t)s->stream.down.bytes,
+			  "ms", (json_int_t)(ring_now_ms(s->agent->ring) - s->started_ms));
+	if (s->candidates)
+		json_object_set_new(out, "candidates", candidates_json(s->candidates));
+	return out;
+}
+
+/* The newest come first. */
+static json_t *sessions_json(const struct agent *a)
+{
+	json_t *list = json_array();
+
+	for (const struct agent_session *s = a->sessions;
+	     s && json_array_size(list) < SESSIONS_LISTED; s = s->next)
+		json_array_append_new(list, session_json(s));
+	return list;
+}
+
+/* Bytes of what has ended and of what runs. */
+static void count_bytes(const struct agent *a, uint64_t *up, uint64_t *down)
+{
+	*up = a->totals.up_bytes;
+	*down = a->totals.down_bytes;
+	for (const struct agent_session *s = a->sessions; s; s = s->next) {
+		*up += s->stream.up.bytes;
+		*down += s->stream.down.bytes;
+	}
+}
+
+static void status_run(struct call *c)
+{
+	struct control *ctl = c->control;
+	struct agent *a = ctl->agent;
+	uint64_t due = changes_due(ctl->changes), now_ms = ring_now_ms(a->ring), up, down;
+	json_t *result;
+
+	count_bytes(a, &up, &down);
+	result = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
+			   "agent", a->config->name, "version", POSTERN_VERSION, "engine",
+			   ring_engine_name(ring_engine(a->ring)), "uptime_ms",
+			   (json_int_t)(now_ms - a->started_ms), "revision",
+			   (json_int_t)changes_revision(ctl->changes), "certificate_expires",
+			   (json_int_t)identity_not_after(a->identity), "revoked",
+			   (json_int_t)a->revoked.count, "sessions_open",
+			   (json_int_t)a->session_count, "sessions_total",
+			   (json_int_t)a->totals.sessions, "failed_total",
+			   (json_int_t)a->totals.failed, "up_total", (json_int_t)up, "down_total",
+			   (json_int_t)down, "links", links_json(a), "sessions", sessions_json(a));
+	if (a->nat.socket[0])
+		json_object_set_new(result, "nat", nat_view_json(&a->nat.view));
+	if (due != UINT64_MAX)
+		json_object_set_new(result, "unconfirmed_ms",
+				    json_integer((json_int_t)(due > now_ms ? due - now_ms : 0)));
+	call_answer(c, result);
+}
+
+/* ---- events ---- */
+
+static void events_run(struct call *c)
+{
+	records_answer(c, &c->control->events, "events", &c->caller->follows_events);
+}
+
+const struct method agent_methods[] = {
+	{.name = "status",
+	 .level = CALLER_READ,
+	 .run = status_run,
+	 .help = "the agent in one object: links, sessions, totals",
+	 .result = "{agent, version, engine, uptime_ms, revision, certificate_expires, revoked, "
+		   "sessions_open, sessions_total, failed_total, up_total, down_total, links: "
+		   "[{relay, state, warm_legs, legs, up_ms?, why?}], sessions: [{session, role, "
+		   "peer, service, relay, open, up, down, ms, candidates?}], nat?: {connected, "
+		   "external?, verdict, sentence?, advice?, mappings: [{protocol, family, port, "
+		   "external?, state}], more?}, unconfirmed_ms?}"},
+	{.name = "events",
+	 .level = CALLER_READ,
+	 .run = events_run,
+	 .help = "what happened: links, sessions, refusals, changes",
+	 .params = records_params,
+	 .result = "{events: [{number, at, kind, ...}]}; notifications \"event\" when following"},
+	{.name = NULL},
+};

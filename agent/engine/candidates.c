@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* candidates: chosen from mappings, to and from messages, as text. */
+#include "agent/engine/candidates.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool address_known(const struct addr *a)
+{
+	if (a->len == 0)
+		return false;
+	if (a->sa.sa_family == AF_INET)
+		return a->v4.sin_addr.s_addr != htonl(INADDR_ANY);
+	return !IN6_IS_ADDR_UNSPECIFIED(&a->v6.sin6_addr);
+}
+
+/* With another NAT behind the gateway, what it maps leads nowhere. */
+static bool gateway_is_inside(const struct nat_view *v)
+{
+	return strcmp(v->verdict, "double_nat") == 0 || strcmp(v->verdict, "cgnat") == 0 ||
+	       strcmp(v->verdict, "offline") == 0;
+}
+
+static void add_those(const struct nat_view *v, enum nat_mapping_state state,
+		      struct candidates *out)
+{
+	char text[ADDR_TEXT_BYTES];
+
+	for (size_t i = 0; i < v->mapping_count && out->count < WIRE_CANDIDATES_MAX; i++) {
+		const struct nat_view_mapping *m = &v->mappings[i];
+
+		if (m->state != state || m->other_host || !address_known(&m->external) ||
+		    (state == NAT_MAPPING_MAPPED && !m->ipv6 && gateway_is_inside(v)))
+			continue;
+		addr_format(&m->external, text);
+		if (strlen(text) + 4 > WIRE_ADDRESS_MAX)
+			continue;
+		snprintf(out->items[out->count++], sizeof(*out->items), "%s:%s",
+			 m->udp ? "udp" : "tcp", text);
+	}
+}
+
+void candidates_of(const struct nat_view *v, struct candidates *out)
+{
+	out->count = 0;
+	add_those(v, NAT_MAPPING_VERIFIED, out);
+	add_those(v, NAT_MAPPING_MAPPED, out);
+}
+
+struct wire_candidates candidates_wire(const struct candidates *c)
+{
+	struct wire_candidates out = {.count = c->count};
+
+	for (size_t i = 0; i < c->count; i++)
+		out.items[i] = wire_text(c->items[i]);
+	return out;
+}
+
+void candidates_take(const struct wire_candidates *from, struct candidates *out)
+{
+	char text[WIRE_ADDRESS_MAX + 1];
+	struct addr address;
+
+	out->count = 0;
+	for (size_t i = 0; i < from->count && i < WIRE_CANDIDATES_MAX; i++) {
+		wire_bytes_copy(from->items[i], text, sizeof(text));
+		if ((strncmp(text, "tcp:", 4) == 0 || strncmp(text, "udp:", 4) == 0) &&
+		    addr_parse(text + 4, &address) && address_known(&address))
+			memcpy(out->items[out->count++], text, strlen(text) + 1);
+	}
+}
+
+void candidates_text(const struct candidates *c, char *out, size_t room)
+{
+	size_t n = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < c->count && n < room; i++)
+		n += (size_t)snprintf(out + n, room - n, "%s%s", i > 0 ? " " : "", c->items[i]);
+}
+
+json_t *candidates_json(const struct candidates *c)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < c->count; i++)
+		json_array_append_new(list, json_string(c->items[i]));
+	return list;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* inner: what travels on a leg after GO, as an engine without sockets. */
+#include "agent/engine/inner.h"
+
+#include <string.h>
+
+bool inner_init(struct inner *i, SSL_CTX *context, bool server)
+{
+	struct tls *tls = NULL;
+
+	if (context) {
+		tls = tls_new(context, server);
+		if (!tls)
+			return false;
+	}
+	*i = (struct inner){.tls = tls};
+	return true;
+}
+
+void inner_free(struct inner *i)
+{
+	tls_free(i->tls);
+	i->tls = NULL;
+}
+
+bool inner_feed(struct inner *i, uint8_t *bytes, size_t len)
+{
+	size_t n = len;
+
+	if (!i->open.raw && envelope_open(&i->open, bytes, len, bytes, &n) != ENVELOPE_OK) {
+		i->malformed = true;
+		return false;
+	}
+	return tls_feed(i->tls, bytes, n);
+}
+
+bool inner_has_output(const struct inner *i)
+{
+	size_t len;
+
+	tls_output(i->tls, &len);
+	return len > 0;
+}
+
+/* The most inner bytes whose sealed form surely fits in room. */
+static size_t seal_at_most(size_t room)
+{
+	size_t headers = ENVELOPE_HEADER_BYTES * (room / ENVELOPE_CHUNK_MAX + 2);
+
+	return room > headers ? room - headers : 0;
+}
+
+size_t inner_take(struct inner *i, uint8_t *out, size_t room)
+{
+	size_t len, n;
+	const uint8_t *bytes = tls_output(i->tls, &len);
+
+	if (i->seal.raw) {
+		n = len < room ? len : room;
+		if (n > 0)
+			memcpy(out, bytes, n);
+		tls_output_drop(i->tls, n);
+		return n;
+	}
+	if (len > seal_at_most(room))
+		len = seal_at_most(room);
+	if (len == 0)
+		return 0;
+	if (envelope_seal(&i->seal, bytes, len, out, &n) != ENVELOPE_OK) {
+		i->malformed = true;
+		return 0;
+	}
+	tls_output_drop(i->tls, len);
+	return n;
+}
+
+const char *inner_error(const struct inner *i)
+{
+	if (i->malformed)
+		return i->tls ? "the envelope of the session is malformed; update the older side"
+			      : "the target or its client does not speak TLS";
+	return tls_error(i->tls);
+}

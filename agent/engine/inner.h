@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inner: what travels on a leg after GO, as an engine without sockets.
+ *
+ * For two agents that is their own TLS session, its start inside the envelope. For a public
+ * session (an unmodified TLS client that came in by its server name) there is no TLS of ours: only
+ * the envelope is put on and taken off.
+ */
+#ifndef POSTERN_AGENT_ENGINE_INNER_H
+#define POSTERN_AGENT_ENGINE_INNER_H
+
+#include "core/engine/tls.h"
+#include "core/parse/envelope.h"
+
+struct inner {
+	struct tls *tls; /* NULL: a public session */
+	struct envelope seal, open;
+	bool malformed; /* the envelope was broken, by the peer or (public) by the target */
+};
+
+/* context NULL: a public session. False when memory is out. */
+bool inner_init(struct inner *i, SSL_CTX *context, bool server) MUST_CHECK;
+void inner_free(struct inner *i);
+
+/* Takes len bytes from the leg, opening the envelope in place. False: the session is broken. */
+bool inner_feed(struct inner *i, uint8_t *bytes, size_t len) MUST_CHECK;
+
+/* Moves sealed output for the leg to out and returns how much (at most room; 0: there is none, or
+ * the room is below INNER_TAKE_MIN). */
+#define INNER_TAKE_MIN ENVELOPE_SEAL_ROOM(1)
+size_t inner_take(struct inner *i, uint8_t *out, size_t room);
+bool inner_has_output(const struct inner *i);
+
+/* Why it is broken, in words. */
+const char *inner_error(const struct inner *i);
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * link_state: one relay's link as a state machine, without sockets or a clock of its own.
+ *
+ * Theory of operation
+ *
+ *              start                    dialled                 WELCOME
+ *   DOWN ───────────────► DIALLING ──────────────► SIGNING_IN ──────────► UP ──DRAIN──► DRAINING
+ *                            ▲  │                      │                   │                │
+ *                     timer  │  │ failed               └── BYE, silence, end of file ───────┘
+ *                            │  ▼                                   │
+ *                           WAITING ◄───────────────────────────────┘
+ *
+ * Every input returns what the caller must do, as a set of enum link_action, in the order of their
+ * values. The caller owns the connection: it calls link_state_lost() exactly once for each
+ * connection that ended by itself, and not when it was told to LINK_CLOSE.
+ *
+ * What makes an agent wait longer than its back-off: another agent of the same name (they would
+ * replace each other for ever), a refused certificate or a revoked name (it will not get better by
+ * itself), and a relay that says when to come back. A revoked name asks every 5 to 10 seconds for
+ * ten minutes, so that it is soon back when the operator thinks again; then as seldom as the
+ * others, so that many of them do not wear out the relay.
+ */
+#ifndef POSTERN_AGENT_ENGINE_LINK_STATE_H
+#define POSTERN_AGENT_ENGINE_LINK_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/engine/backoff.h"
+#include "core/parse/reason.h"
+#include "core/parse/wire.h"
+
+#define LINK_SIGN_IN_MS	      10000u	     /* from HELLO to WELCOME */
+#define LINK_PING_MS	      25000u	     /* when the relay names no interval */
+#define LINK_SILENT_INTERVALS 3u	     /* this long without a word: the link is dead */
+#define LINK_REPLACED_MS      30000u	     /* first wait after BYE{REPLACED} */
+#define LINK_REPLACED_MAX_MS  (10u * 60000u) /* and the longest */
+/* A revoked name is often let in again soon after; for so long it asks so often. */
+#define LINK_REVOKED_MS	     10000u
+#define LINK_REVOKED_SOON_MS (10u * 60000u)
+#define LINK_DRAIN_MAX_MS    (10u * 60000u) /* a relay cannot send us away for longer */
+
+/* In brackets: the messages that may arrive. Any other ends the link with BYE{PROTOCOL}. */
+enum link_phase {
+	LINK_DOWN,	 /* not started */
+	LINK_DIALLING,	 /* the caller is making a connection */
+	LINK_SIGNING_IN, /* HELLO is sent [WELCOME, BYE] */
+	LINK_UP,	 /* [PUBLISHED, OFFER, PING, PONG, DRAIN, REVOKED, BYE] */
+	LINK_DRAINING,	 /* as UP, but nothing new is opened here [as UP] */
+	LINK_WAITING,	 /* for the back-off to pass */
+};
+#define LINK_PHASES 6
+
+enum link_action {
+	LINK_DO_DIAL = 1 << 0,	  /* make a connection; tell dialled or failed */
+	LINK_DO_SIGN_IN = 1 << 1, /* send HELLO */
+	LINK_DO_UP = 1 << 2,	  /* take what WELCOME gave; the link may be used */
+	LINK_DO_PUBLISH = 1 << 3, /* send PUBLISH */
+	LINK_DO_OFFER = 1 << 4,	  /* the message is an OFFER to answer */
+	LINK_DO_PING = 1 << 5,	  /* send PING with link_state.token */
+	LINK_DO_PONG = 1 << 6,	  /* send PONG with the message's token */
+	LINK_DO_BYE = 1 << 7,	  /* send BYE with link_state.reason */
+	LINK_DO_CLOSE = 1 << 8,	  /* close the connection, or stop dialling */
+	LINK_DO_DOWN = 1 << 9,	  /* the link was UP and is not any more: link_state.why */
+	LINK_DO_WAIT = 1 << 10,	  /* an attempt came to nothing: link_state.why, retry_ms */
+	LINK_DO_REVOKE = 1 << 11, /* the message is a REVOKED: take its names */
+};
+
+struct link_state {
+	enum link_phase phase;
+	struct backoff backoff;
+	uint64_t retry_max_ms;
+	uint64_t due_ms;      /* SIGNING_IN, WAITING: when it ends; DRAINING: when we leave */
+	uint64_t ping_due_ms; /* UP, DRAINING */
+	uint64_t heard_ms;    /* UP, DRAINING: the last message */
+	uint64_t up_since_ms;
+	uint64_t interval_ms;
+	uint64_t token;		 /* of the last PING */
+	uint64_t retry_ms;	 /* the wait just begun */
+	uint64_t drain_until_ms; /* 0, or not before this */
+	uint64_t revoked_ms;	 /* when the relay first said so; of use while revoked */
+	bool revoked;		 /* until it lets us in again */
+	unsigned changes;	 /* of phase, ever */
+	unsigned publishing;	 /* PUBLISHes that are unanswered */
+	enum reason reason;
+	char why[WIRE_TEXT_MAX + 128];
+};
+
+void link_state_init(struct link_state *l, uint64_t retry_max_ms, uint64_t seed);
+
+unsigned link_state_start(struct link_state *l, uint64_t now_ms) MUST_CHECK;
+unsigned link_state_dialled(struct link_state *l, uint64_t now_ms) MUST_CHECK;
+unsigned link_state_failed(struct link_state *l, uint64_t now_ms, const char *why) MUST_CHECK;
+unsigned link_state_message(struct link_state *l, uint64_t now_ms,
+			    const struct wire_message *m) MUST_CHECK;
+/* The connection ended. */
+unsigned link_state_lost(struct link_state *l, uint64_t now_ms, const char *why) MUST_CHECK;
+/* What we publish has changed: PUBLISH, where the link is up. */
+unsigned link_state_publish(struct link_state *l) MUST_CHECK;
+/* Our side ends it: BYE and CLOSE, where there is a connection. It may be started again. */
+unsigned link_state_stop(struct link_state *l, uint64_t now_ms, const char *why) MUST_CHECK;
+/* From the next wait on. */
+void link_state_set_retry_max(struct link_state *l, uint64_t retry_max_ms);
+/* Time has passed; harmless too early. */
+unsigned link_state_tick(struct link_state *l, uint64_t now_ms) MUST_CHECK;
+/* When to call tick, or UINT64_MAX. */
+uint64_t link_state_due(const struct link_state *l);
+
+/* Sessions may be opened here. */
+static inline bool link_state_usable(const struct link_state *l)
+{
+	return l->phase == LINK_UP;
+}
+
+/* Signed in. */
+static inline bool link_state_live(const struct link_state *l)
+{
+	return l->phase == LINK_UP || l->phase == LINK_DRAINING;
+}
+
+/* Turned away for what will not pass by itself: a certificate, a revocation, a version. */
+bool link_state_refused(const struct link_state *l);
+
+const char *link_phase_name(enum link_phase phase);
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* entrance: the local listeners: forwards, each leading to one service, and the SOCKS5 server. */
+#include "agent/entrance/entrance.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/entrance/listener.h"
+#include "agent/session/request.h"
+#include "agent/entrance/socks5.h"
+#include "core/container.h"
+#include "core/log.h"
+#include "core/parse/wire.h"
+
+/* Where connections go. */
+struct way {
+	bool socks;
+	char agent[WIRE_NAME_MAX + 1], service[WIRE_NAME_MAX + 1]; /* of a forward */
+};
+
+struct entrance {
+	struct entrances *set;
+	struct entrance *next;
+	struct listener listener;
+	struct addr address; /* as configured; the port may be 0 */
+	struct addr bound;
+	struct way way;
+	bool fresh; /* prepared, not in use yet */
+};
+
+struct entrances {
+	struct agent *agent;
+	struct socks *socks;
+	struct entrance *first; /* those that are not being closed */
+};
+
+/* ---- one listener ---- */
+
+static void accepted(struct listener *l, int fd, const char *source)
+{
+	static const struct request_style plain = {0};
+	struct entrance *one = container(l, struct entrance, listener);
+
+	if (one->way.socks)
+		socks_accept(one->set->socks, fd, source);
+	else
+		request_start(l->agent, fd, one->way.agent, one->way.service, source, &plain);
+}
+
+static void closed(struct listener *l)
+{
+	free(container(l, struct entrance, listener));
+}
+
+static const char *kind_of(const struct way *w)
+{
+	return w->socks ? "socks5" : "forward";
+}
+
+static void log_entrance(const struct entrance *one)
+{
+	char text[ADDR_TEXT_BYTES];
+
+	addr_format(&one->bound, text);
+	if (one->way.socks)
+		log_notice("socks5", "listening address=%s", text);
+	else
+		log_notice("forward", "listening address=%s to=%s/%s", text, one->way.agent,
+			   one->way.service);
+}
+
+static void close_one(struct entrance *one)
+{
+	char text[ADDR_TEXT_BYTES];
+
+	addr_format(&one->bound, text);
+	if (!one->fresh)
+		log_info(kind_of(&one->way), "closed address=%s", text);
+	listener_close(&one->listener);
+}
+
+/* ---- what a configuration wants ---- */
+
+/* Where config leads connections to address; false: nowhere. */
+static bool way_of(const struct agent_config *config, const struct addr *address, struct way *out)
+{
+	const struct agent_forward *f = config->forward.items;
+
+	for (size_t i = 0; i < config->forward.count; i++) {
+		if (!addr_equal(&f[i].listen, address))
+			continue;
+		*out = (struct way){0};
+		memcpy(out->agent, f[i].agent, sizeof(out->agent));
+		memcpy(out->service, f[i].service, sizeof(out->service));
+		return true;
+	}
+	if (config->socks5.listen.len == 0 || !addr_equal(&config->socks5.listen, address))
+		return false;
+	*out = (struct way){.socks = true};
+	return true;
+}
+
+static bool way_equal(const struct way *a, const struct way *b)
+{
+	return a->socks == b->socks && strcmp(a->agent, b->agent) == 0 &&
+	       strcmp(a->service, b->service) == 0;
+}
+
+static bool is_open(const struct entrances *e, const struct addr *address)
+{
+	for (const struct entrance *one = e->first; one; one = one->next)
+		if (addr_equal(&one->address, address))
+			return true;
+	return false;
+}
+
+/* ---- the set ---- */
+
+struct entrances *entrances_new(struct agent *a)
+{
+	struct entrances *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->agent = a;
+	e->socks = socks_new(a);
+	if (e->socks)
+		return e;
+	free(e);
+	return NULL;
+}
+
+static bool open_one(struct entrances *e, const struct addr *address, const char *kind,
+		     bool patiently, char *why, size_t why_size)
+{
+	struct entrance *one = calloc(1, sizeof(*one));
+	char text[ADDR_TEXT_BYTES];
+	int error = -ENOMEM;
+
+	if (one) {
+		one->set = e;
+		one->address = *address;
+		one->fresh = true;
+		one->listener.accepted = accepted;
+		one->listener.closed = closed;
+		error = listener_open(&one->listener, e->agent, address, patiently, &one->bound);
+	}
+	if (error) {
+		addr_format(address, text);
+		snprintf(why, why_size, "%s: %s cannot be listened on: %s; use another port", kind,
+			 text, strerror(-error));
+		free(one);
+		return false;
+	}
+	one->next = e->first;
+	e->first = one;
+	return true;
+}
+
+bool entrances_prepare(struct entrances *e, const struct agent_config *next, bool patiently,
+		       char *why, size_t why_size)
+{
+	const struct agent_forward *f = next->forward.items;
+	const struct addr *socks = &next->socks5.listen;
+	bool ok = true;
+
+	for (size_t i = 0; i < next->forward.count && ok; i++)
+		ok = is_open(e, &f[i].listen) ||
+		     open_one(e, &f[i].listen, "forward", patiently, why, why_size);
+	if (ok && socks->len > 0 && !is_open(e, socks))
+		ok = open_one(e, socks, "socks5", patiently, why, why_size);
+	if (!ok)
+		entrances_abandon(e);
+	return ok;
+}
+
+/* Closes those that are not wanted. */
+static void keep_only(struct entrances *e,
+		      bool (*wanted)(const struct entrance *one, const struct agent_config *config),
+		      const struct agent_config *config)
+{
+	for (struct entrance **at = &e->first, *one; (one = *at);) {
+		if (wanted && wanted(one, config)) {
+			at = &one->next;
+			continue;
+		}
+		*at = one->next;
+		close_one(one);
+	}
+}
+
+static bool in_use(const struct entrance *one, const struct agent_config *config)
+{
+	return !one->fresh;
+}
+
+static bool configured(const struct entrance *one, const struct agent_config *config)
+{
+	struct way way;
+
+	return way_of(config, &one->address, &way);
+}
+
+void entrances_abandon(struct entrances *e)
+{
+	keep_only(e, in_use, NULL);
+}
+
+void entrances_adopt(struct entrances *e, const struct agent_config *config)
+{
+	keep_only(e, configured, config);
+	for (struct entrance *one = e->first; one; one = one->next) {
+		struct way before = one->way;
+		bool begins = one->fresh;
+
+		(void)way_of(config, &one->address, &one->way);
+		one->fresh = false;
+		if (begins)
+			listener_begin(&one->listener);
+		if (begins || !way_equal(&before, &one->way))
+			log_entrance(one);
+	}
+}
+
+void entrances_close(struct entrances *e)
+{
+	if (!e)
+		return;
+	keep_only(e, NULL, NULL);
+	socks_close(e->socks);
+}
+
+void entrances_free(struct entrances *e)
+{
+	if (!e)
+		return;
+	socks_free(e->socks);
+	free(e);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* listener: one local listening socket. */
+#include "agent/entrance/listener.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/relays/connector.h"
+#include "core/container.h"
+#include "core/log.h"
+
+#define BACKLOG		512
+#define IN_USE_TRIES	50
+#define IN_USE_PAUSE_NS 20000000L
+
+static void maybe_closed(struct listener *l)
+{
+	struct agent *a = l->agent;
+
+	if (!l->closing || l->fd < 0 || ring_op_busy(&l->op))
+		return;
+	ring_close_fd(a->ring, l->fd);
+	l->fd = -1;
+	l->closed(l);
+	agent_drop(a);
+}
+
+static void accepted(struct ring_op *op, int res)
+{
+	struct listener *l = container(op, struct listener, op);
+	char source[ADDR_TEXT_BYTES] = "";
+	struct addr from = {.len = sizeof(from.v6)};
+
+	if (res >= 0 && l->closing) {
+		ring_close_fd(l->agent->ring, res);
+		maybe_closed(l);
+	} else if (res >= 0) {
+		connector_tune(res);
+		if (getpeername(res, &from.sa, &from.len) == 0)
+			addr_format(&from, source);
+		l->accepted(l, res, source);
+	} else if (l->closing) {
+		maybe_closed(l);
+	} else {
+		log_warning("listen", "accepting pauses: %s", strerror(-res));
+		ring_timer_set(l->agent->ring, &l->pause, LISTENER_PAUSE_MS);
+	}
+}
+
+static void pause_over(struct timer *t, uint64_t now_ms)
+{
+	struct listener *l = container(t, struct listener, pause);
+
+	ring_accept(l->agent->ring, &l->op, l->fd);
+}
+
+/* When a process with a ring is killed, the kernel takes the ring down a moment later, and only
+ * then closes its listeners: who starts in its place waits for that, for a second at most. */
+static bool bind_to(int fd, const struct addr *address, bool patiently)
+{
+	const struct timespec pause = {.tv_nsec = IN_USE_PAUSE_NS};
+
+	for (unsigned tries = 0; bind(fd, &address->sa, address->len) < 0; tries++) {
+		if (errno != EADDRINUSE || !patiently || tries == IN_USE_TRIES)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+int listener_open(struct listener *l, struct agent *a, const struct addr *address, bool patiently,
+		  struct addr *bound)
+{
+	struct addr in_use = {.len = sizeof(in_use.v6)};
+	int one = 1, error;
+	int fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
+	    !bind_to(fd, address, patiently) || listen(fd, BACKLOG) < 0 ||
+	    getsockname(fd, &in_use.sa, &in_use.len) < 0) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
+	l->agent = a;
+	l->fd = fd;
+	l->op.done = accepted;
+	l->pause.fire = pause_over;
+	*bound = in_use;
+	agent_hold(a);
+	return 0;
+}
+
+void listener_begin(struct listener *l)
+{
+	ring_accept(l->agent->ring, &l->op, l->fd);
+}
+
+void listener_close(struct listener *l)
+{
+	if (l->closing || l->fd < 0)
+		return;
+	l->closing = true;
+	ring_timer_cancel(l->agent->ring, &l->pause);
+	ring_cancel(l->agent->ring, &l->op);
+	maybe_closed(l);
+}

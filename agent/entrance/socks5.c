@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * socks5: local clients that speak SOCKS5, for names of the form SERVICE.AGENT.postern.
+ *
+ * A client is read byte-exactly, as far as each message says it goes: what it sends behind its
+ * request without waiting stays in the socket, for the session.
+ */
+#include "agent/entrance/socks5.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "agent/session/request.h"
+#include "core/container.h"
+#include "core/log.h"
+#include "core/parse/socks5.h"
+
+#define GREETING_MIN 2u	  /* version, count of methods */
+#define REQUEST_MIN  5u	  /* up to the first byte of the address */
+#define INPUT_MAX    264u /* above both messages' largest */
+
+enum client_stage { CLIENT_GREETING, CLIENT_GREETED, CLIENT_REQUEST, CLIENT_LEAVING };
+
+struct client {
+	struct socks *socks;
+	struct client *next, *prev;
+	enum client_stage stage;
+	struct ring_op recv, send;
+	struct timer deadline;
+	int fd; /* -1: handed on */
+	uint8_t in[INPUT_MAX];
+	size_t in_len;
+	uint8_t out[SOCKS5_REPLY_BYTES];
+	char source[ADDR_TEXT_BYTES];
+	bool refused; /* closes when out has left */
+};
+
+struct socks {
+	struct agent *agent;
+	struct client *clients; /* still negotiating */
+	size_t count;
+};
+
+/* ---- outcomes ---- */
+
+static enum socks5_reply reply_for(enum reason reason)
+{
+	switch (reason) {
+	case REASON_OK:
+		return SOCKS5_SUCCEEDED;
+	case REASON_NOT_ALLOWED:
+	case REASON_REVOKED:
+		return SOCKS5_NOT_ALLOWED;
+	case REASON_LINK_GONE:
+	case REASON_DRAINING:
+		return SOCKS5_NETWORK_UNREACHABLE;
+	case REASON_AGENT_OFFLINE:
+	case REASON_SERVICE_UNKNOWN:
+	case REASON_PEER_GONE:
+	case REASON_TARGET_NAME:
+		return SOCKS5_HOST_UNREACHABLE;
+	case REASON_TARGET_UNREACHABLE:
+		return SOCKS5_REFUSED;
+	case REASON_TIMEOUT:
+		return SOCKS5_TTL_EXPIRED;
+	default:
+		return SOCKS5_GENERAL_FAILURE;
+	}
+}
+
+static size_t answer(enum reason reason, uint8_t out[REQUEST_ANSWER_MAX])
+{
+	socks5_reply(reply_for(reason), out);
+	return SOCKS5_REPLY_BYTES;
+}
+
+/* ---- one client ---- */
+
+static void client_free(struct client *c)
+{
+	struct socks *s = c->socks;
+
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		s->clients = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	s->count--;
+	ring_timer_cancel(s->agent->ring, &c->deadline);
+	if (c->fd >= 0)
+		ring_close_fd(s->agent->ring, c->fd);
+	free(c);
+	agent_drop(s->agent);
+}
+
+/* The client is freed when nothing is in flight. */
+static void client_leave(struct client *c)
+{
+	c->stage = CLIENT_LEAVING;
+	ring_cancel(c->socks->agent->ring, &c->recv);
+	ring_cancel(c->socks->agent->ring, &c->send);
+	if (!ring_op_busy(&c->recv) && !ring_op_busy(&c->send))
+		client_free(c);
+}
+
+static void deadline_fired(struct timer *t, uint64_t now_ms)
+{
+	client_leave(container(t, struct client, deadline));
+}
+
+static void client_say(struct client *c, size_t len, bool refused)
+{
+	c->refused = refused;
+	ring_send(c->socks->agent->ring, &c->send, c->fd, c->out, len);
+}
+
+static void refuse(struct client *c, enum socks5_reply code)
+{
+	socks5_reply(code, c->out);
+	client_say(c, SOCKS5_REPLY_BYTES, true);
+}
+
+static void hand_on(struct client *c, const char *agent, const char *service)
+{
+	static const struct request_style style = {.answer = answer};
+	struct agent *a = c->socks->agent;
+	char source[ADDR_TEXT_BYTES];
+	int fd = c->fd;
+
+	memcpy(source, c->source, sizeof(source));
+	c->fd = -1;
+	client_free(c);
+	request_start(a, fd, agent, service, source, &style);
+}
+
+static void requested(struct client *c)
+{
+	struct socks5_request q;
+	char agent[64], service[64];
+	size_t used;
+
+	if (socks5_request_parse(c->in, c->in_len, &q, &used) != SOCKS5_OK) {
+		client_leave(c);
+	} else if (q.command != 1) {
+		refuse(c, SOCKS5_COMMAND_UNSUPPORTED);
+	} else if (!socks5_split_name(q.host, agent, service)) {
+		log_info("socks5", "%s is not SERVICE.AGENT.postern: refused", q.host);
+		refuse(c, SOCKS5_NOT_ALLOWED);
+	} else {
+		hand_on(c, agent, service);
+	}
+}
+
+static void greeted(struct client *c)
+{
+	bool offers_none;
+	size_t used;
+
+	if (socks5_greeting_parse(c->in, c->in_len, &offers_none, &used) != SOCKS5_OK) {
+		client_leave(c);
+		return;
+	}
+	c->in_len = 0;
+	c->stage = CLIENT_GREETED;
+	socks5_greeting_reply(offers_none, c->out);
+	client_say(c, SOCKS5_GREETING_REPLY_BYTES, !offers_none);
+}
+
+/* The whole size of the message at the start of in; 0: it is no such message. */
+static size_t message_size(const struct client *c)
+{
+	if (c->stage == CLIENT_GREETING)
+		return c->in_len < GREETING_MIN ? GREETING_MIN : GREETING_MIN + c->in[1];
+	if (c->in_len < REQUEST_MIN)
+		return REQUEST_MIN;
+	switch (c->in[3]) {
+	case 1:
+		return 10;
+	case 3:
+		return 7 + (size_t)c->in[4];
+	case 4:
+		return 22;
+	default:
+		return 0;
+	}
+}
+
+static void next(struct client *c)
+{
+	size_t size = message_size(c);
+
+	if (size == 0)
+		refuse(c, SOCKS5_ADDRESS_UNSUPPORTED);
+	else if (c->in_len < size)
+		ring_recv(c->socks->agent->ring, &c->recv, c->fd, c->in + c->in_len,
+			  size - c->in_len);
+	else if (c->stage == CLIENT_GREETING)
+		greeted(c);
+	else
+		requested(c);
+}
+
+static void received(struct ring_op *op, int res)
+{
+	struct client *c = container(op, struct client, recv);
+
+	if (c->stage == CLIENT_LEAVING || res <= 0) {
+		client_leave(c);
+		return;
+	}
+	c->in_len += (size_t)res;
+	next(c);
+}
+
+static void sent(struct ring_op *op, int res)
+{
+	struct client *c = container(op, struct client, send);
+
+	if (c->stage == CLIENT_LEAVING || res < 0 || c->refused) {
+		client_leave(c);
+		return;
+	}
+	c->stage = CLIENT_REQUEST;
+	next(c);
+}
+
+void socks_accept(struct socks *s, int fd, const char *source)
+{
+	struct agent *a = s->agent;
+	struct client *c = NULL;
+
+	if (s->count < a->config->max_sessions)
+		c = calloc(1, sizeof(*c));
+	if (!c) {
+		ring_reset_fd(a->ring, fd);
+		return;
+	}
+	c->socks = s;
+	c->fd = fd;
+	c->recv.done = received;
+	c->send.done = sent;
+	c->deadline.fire = deadline_fired;
+	snprintf(c->source, sizeof(c->source), "%s", source);
+	c->next = s->clients;
+	if (c->next)
+		c->next->prev = c;
+	s->clients = c;
+	s->count++;
+	agent_hold(a);
+	ring_timer_set(a->ring, &c->deadline, SOCKS_NEGOTIATE_MS);
+	next(c);
+}
+
+/* ---- all of them ---- */
+
+struct socks *socks_new(struct agent *a)
+{
+	struct socks *s = calloc(1, sizeof(*s));
+
+	if (s)
+		s->agent = a;
+	return s;
+}
+
+void socks_close(struct socks *s)
+{
+	struct client *after;
+
+	for (struct client *c = s->clients; c; c = after) {
+		after = c->next;
+		client_leave(c);
+	}
+}
+
+void socks_free(struct socks *s)
+{
+	free(s);
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stdio: one session between standard input and output and a service, for `postern connect`.
+ *
+ * Standard input and output may be anything: pipes, terminals, sockets, files (which epoll
+ * refuses), and making them non-blocking would change them for other processes too. So two threads
+ * read and write them with plain blocking calls, and the session sees one end of a socket pair.
+ *
+ *   stdin ──pump──► pair[1] ═══ pair[0] ──► stream ──► leg
+ *   stdout ◄──pump── pair[1]
+ */
+#include "agent/entrance/stdio.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "agent/session/request.h"
+#include "core/container.h"
+#include "core/log.h"
+#include "core/parse/wire.h"
+
+#define PUMP_BYTES 65536u
+
+/* One blocking direction. */
+struct pump {
+	pthread_t thread;
+	int from, to;
+	bool to_socket;	     /* at end-of-file: shut its writing down */
+	_Atomic bool broken; /* writing failed */
+};
+
+struct stdio {
+	struct agent agent;
+	struct pump in, out;
+	int pair[2];
+	bool in_started, out_started;
+	enum reason reason;
+	struct ring_op signal_op;
+	int signal_fd;
+};
+
+static bool write_all(int fd, const uint8_t *bytes, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, bytes, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) { /* somebody else made it non-blocking */
+			struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+			(void)poll(&p, 1, -1);
+			continue;
+		}
+		if (n <= 0)
+			return false;
+		bytes += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+/* Bytes, 0 at the end, or -1. */
+static ssize_t read_some(int fd, uint8_t *bytes, size_t room)
+{
+	for (;;) {
+		ssize_t n = read(fd, bytes, room);
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+
+		if (n >= 0 || (errno != EINTR && errno != EAGAIN))
+			return n;
+		if (errno == EAGAIN)
+			(void)poll(&p, 1, -1);
+	}
+}
+
+static void *pump_run(void *arg)
+{
+	struct pump *p = arg;
+	uint8_t *bytes = malloc(PUMP_BYTES);
+	ssize_t n = bytes ? 1 : -1;
+
+	while (n > 0) {
+		n = read_some(p->from, bytes, PUMP_BYTES);
+		if (n > 0 && !write_all(p->to, bytes, (size_t)n)) {
+			p->broken = true;
+			n = -1;
+		}
+	}
+	free(bytes);
+	if (p->to_socket)
+		shutdown(p->to, SHUT_WR);
+	else if (p->broken)
+		shutdown(p->from, SHUT_RDWR); /* nobody reads us: the session has no purpose */
+	else
+		close(p->to);
+	/* Nobody at a terminal knows to type the end-of-file that would end the other direction. */
+	if (!p->to_socket && isatty(STDIN_FILENO))
+		shutdown(p->from, SHUT_WR);
+	return NULL;
+}
+
+static bool pump_start(struct pump *p, int from, int to, bool to_socket)
+{
+	p->from = from;
+	p->to = to;
+	p->to_socket = to_socket;
+	return pthread_create(&p->thread, NULL, pump_run, p) == 0;
+}
+
+/* ---- the session ---- */
+
+static void ended(void *owner, enum reason reason, const char *why)
+{
+	struct stdio *s = owner;
+
+	s->reason = reason;
+	agent_stop(&s->agent);
+}
+
+static void signalled(struct ring_op *op, int res)
+{
+	struct stdio *s = container(op, struct stdio, signal_op);
+
+	if (res > 0)
+		agent_stop(&s->agent);
+	ring_close_fd(s->agent.ring, s->signal_fd);
+	s->signal_fd = -1;
+	agent_drop(&s->agent);
+}
+
+static void on_stop(struct agent *a)
+{
+	struct stdio *s = container(a, struct stdio, agent);
+
+	ring_cancel(a->ring, &s->signal_op);
+}
+
+/* SIGINT and SIGTERM end the session politely. */
+static void watch_signals(struct stdio *s)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (s->signal_fd < 0)
+		return;
+	s->signal_op.done = signalled;
+	agent_hold(&s->agent);
+	s->agent.on_stop = on_stop;
+	ring_poll(s->agent.ring, &s->signal_op, s->signal_fd, POLLIN);
+}
+
+static bool start_pumps(struct stdio *s)
+{
+	s->in_started = pump_start(&s->in, STDIN_FILENO, s->pair[1], true);
+	if (s->in_started)
+		pthread_detach(s->in.thread); /* it may read for as long as the process lives */
+	s->out_started = pump_start(&s->out, s->pair[1], STDOUT_FILENO, false);
+	return s->in_started && s->out_started;
+}
+
+static int run(struct stdio *s, const char *to_agent, const char *service)
+{
+	const struct request_style style = {.ended = ended, .owner = s};
+	int error;
+
+	watch_signals(s); /* before the threads, which inherit the mask */
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s->pair) < 0 || !start_pumps(s)) {
+		log_error("connect", "standard input and output cannot be used: %s",
+			  strerror(errno));
+		return 1;
+	}
+	s->reason = REASON_SHUTDOWN;
+	request_start(&s->agent, s->pair[0], to_agent, service, "", &style);
+	agent_start(&s->agent);
+	error = ring_run(s->agent.ring);
+	if (error) {
+		log_error("connect", "the event ring failed: %s", strerror(-error));
+		return 1;
+	}
+	pthread_join(s->out.thread, NULL); /* everything has been written */
+	return s->reason == REASON_OK && !s->out.broken ? 0 : 1;
+}
+
+int agent_stdio_run(const char *config_path, const char *target)
+{
+	/* The reading thread may be blocked in read(2) for as long as the process lives. */
+	static struct stdio s;
+	static struct agent_config config;
+	char to_agent[WIRE_NAME_MAX + 1], service[WIRE_NAME_MAX + 1], why[512];
+	struct conf_errors errors = {.file = config_path};
+	int status;
+
+	if (!wire_split_target(target, to_agent, service)) {
+		log_error("connect", "\"%s\" is not AGENT/SERVICE", target);
+		return 1;
+	}
+	if (!agent_config_load(config_path, &config, &errors)) {
+		fputs(errors.text ? errors.text : "", stderr);
+		conf_errors_free(&errors);
+		return 1;
+	}
+	/* Only what went wrong, unless more is asked for: the other side's words share the
+	 * terminal. */
+	log_set_level(config.log_level > LOG_LEVEL_NOTICE ? (enum log_level)config.log_level
+							  : LOG_LEVEL_WARNING);
+	if (!agent_open(&s.agent, &config, config.engine, true, why, sizeof(why))) {
+		log_error("connect", "%s", why);
+		agent_config_free(&config);
+		return 1;
+	}
+	s.signal_fd = -1;
+	status = run(&s, to_agent, service);
+	agent_close(&s.agent);
+	agent_config_free(&config);
+	return status;
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* channel: Postern messages over one outer TLS connection, for links and for legs before GO. */
+#include "agent/relays/channel.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/container.h"
+#include "core/log.h"
+
+/* ---- the end ---- */
+
+static bool closing(const struct channel *c)
+{
+	return c->state == CHANNEL_CLOSING || c->state == CHANNEL_DETACHING;
+}
+
+static void free_parts(struct channel *c)
+{
+	tls_free(c->tls);
+	free(c->sending);
+	free(c->partial);
+	c->tls = NULL;
+	c->sending = c->partial = NULL;
+}
+
+/* When nothing is in flight any more: the last call. A detached channel keeps its descriptor, and
+ * its TLS object until channel_take_raw(). */
+static void maybe_closed(struct channel *c)
+{
+	struct agent *a = c->agent;
+
+	if (ring_op_busy(&c->recv) || ring_op_busy(&c->send))
+		return;
+	ring_timer_cancel(a->ring, &c->timer);
+	if (c->state == CHANNEL_CLOSING) {
+		ring_close_fd(a->ring, c->fd);
+		c->fd = -1;
+		free_parts(c);
+	}
+	c->state = CHANNEL_UNUSED;
+	c->events->closed(c);
+	agent_drop(a);
+}
+
+static void lose(struct channel *c, const char *why)
+{
+	if (c->state == CHANNEL_FINISHING) {
+		channel_close(c);
+	} else if (c->state == CHANNEL_OPEN) {
+		c->state = CHANNEL_LOST;
+		c->events->lost(c, why);
+	}
+}
+
+/* As lose(), but from the loop: the owner is in the middle of a call. */
+static void lose_later(struct channel *c, const char *why)
+{
+	c->broken = why;
+	ring_timer_set(c->agent->ring, &c->timer, 0);
+}
+
+void channel_close(struct channel *c)
+{
+	if (c->state == CHANNEL_UNUSED || c->state == CHANNEL_CLOSING)
+		return;
+	c->state = CHANNEL_CLOSING;
+	ring_cancel(c->agent->ring, &c->recv);
+	ring_cancel(c->agent->ring, &c->send);
+	ring_timer_set(c->agent->ring, &c->timer, 0);
+}
+
+static void timer_fired(struct timer *t, uint64_t now_ms)
+{
+	struct channel *c = container(t, struct channel, timer);
+
+	if (closing(c))
+		maybe_closed(c);
+	else if (c->broken)
+		lose(c, c->broken);
+	else
+		channel_close(c); /* lingered long enough */
+}
+
+/* ---- sending ---- */
+
+static void flush(struct channel *c)
+{
+	size_t len;
+	const uint8_t *out;
+
+	if (ring_op_busy(&c->send))
+		return;
+	out = tls_output(c->tls, &len);
+	if (len == 0) {
+		if (c->state == CHANNEL_FINISHING)
+			channel_close(c);
+		return;
+	}
+	c->sending = malloc(len);
+	if (!c->sending) {
+		lose_later(c, "out of memory");
+		return;
+	}
+	memcpy(c->sending, out, len);
+	tls_output_drop(c->tls, len);
+	ring_send(c->agent->ring, &c->send, c->fd, c->sending, len);
+}
+
+static void sent(struct ring_op *op, int res)
+{
+	struct channel *c = container(op, struct channel, send);
+
+	free(c->sending);
+	c->sending = NULL;
+	if (closing(c))
+		maybe_closed(c);
+	else if (res < 0)
+		lose(c, strerror(-res));
+	else if (c->state != CHANNEL_LOST)
+		flush(c);
+}
+
+bool channel_send(struct channel *c, const struct wire_message *m)
+{
+	uint8_t *frame;
+	size_t len, waiting;
+	bool ok;
+
+	if (c->state != CHANNEL_OPEN)
+		return false;
+	tls_output(c->tls, &waiting);
+	frame = malloc(WIRE_FRAME_MAX);
+	len = frame ? wire_encode(m, frame, WIRE_FRAME_MAX) : 0;
+	ok = len > 0 && waiting <= CHANNEL_OUTPUT_MAX && tls_write(c->tls, frame, len) == TLS_OK;
+	free(frame);
+	if (ok)
+		flush(c);
+	else
+		lose_later(c, waiting > CHANNEL_OUTPUT_MAX ? "the relay does not read what we send"
+							   : "a message could not be written");
+	return ok;
+}
+
+void channel_finish(struct channel *c)
+{
+	if (c->state == CHANNEL_LOST)
+		channel_close(c);
+	if (c->state != CHANNEL_OPEN)
+		return;
+	c->state = CHANNEL_FINISHING;
+	tls_close_write(c->tls);
+	ring_timer_set(c->agent->ring, &c->timer, CHANNEL_LINGER_MS);
+	flush(c);
+}
+
+/* ---- receiving ---- */
+
+static bool keep_partial(struct channel *c, const uint8_t *bytes, size_t len)
+{
+	free(c->partial);
+	c->partial = NULL;
+	c->partial_len = 0;
+	if (len == 0)
+		return true;
+	c->partial = malloc(len);
+	if (!c->partial)
+		return false;
+	memcpy(c->partial, bytes, len);
+	c->partial_len = len;
+	return true;
+}
+
+/* Gives on every complete frame of the plaintext; the rest is kept. */
+static void give_frames(struct channel *c, const uint8_t *bytes, size_t len)
+{
+	while (len > 0) {
+		struct wire_message m;
+		size_t used;
+		enum wire_status status = wire_decode(bytes, len, &m, &used);
+
+		if (status == WIRE_SHORT)
+			break;
+		if (status != WIRE_OK) {
+			lose(c, status == WIRE_BAD_VERSION
+					? reason_sentence(REASON_VERSION)
+					: "the relay sent a malformed message; update the older "
+					  "side");
+			return;
+		}
+		c->excess = used < len;
+		c->events->message(c, &m);
+		if (c->state != CHANNEL_OPEN)
+			return;
+		bytes += used;
+		len -= used;
+	}
+	if (!keep_partial(c, bytes, len))
+		lose(c, "out of memory");
+}
+
+/* Record by record: after GO, what follows must stay unread. */
+static void drain(struct channel *c)
+{
+	uint8_t *scratch = c->agent->scratch;
+
+	while (c->state == CHANNEL_OPEN) {
+		size_t n = 0;
+		enum tls_status status;
+
+		if (c->partial_len)
+			memcpy(scratch, c->partial, c->partial_len);
+		status = tls_read(c->tls, scratch + c->partial_len,
+				  CHANNEL_SCRATCH_BYTES - c->partial_len, &n);
+		switch (status) {
+		case TLS_OK:
+			give_frames(c, scratch, c->partial_len + n);
+			break;
+		case TLS_AGAIN:
+			return;
+		case TLS_CLOSED:
+		case TLS_CUT:
+			lose(c, "the relay closed the connection");
+			return;
+		case TLS_FAILED:
+			lose(c, tls_error(c->tls));
+			return;
+		}
+	}
+}
+
+static void receive(struct channel *c)
+{
+	if (c->state == CHANNEL_OPEN)
+		ring_recv_pooled(c->agent->ring, &c->recv, c->fd);
+}
+
+static void received(struct ring_op *op, int res)
+{
+	struct channel *c = container(op, struct channel, recv);
+	bool fed = true;
+
+	if (closing(c)) {
+		if (res > 0)
+			ring_buffer_put(c->agent->ring, op->buf);
+		maybe_closed(c);
+		return;
+	}
+	if (res > 0) {
+		fed = tls_feed(c->tls, op->buf, (size_t)res);
+		ring_buffer_put(c->agent->ring, op->buf);
+	} else if (res == 0) {
+		tls_feed_eof(c->tls);
+	} else {
+		lose(c, strerror(-res));
+		return;
+	}
+	if (!fed)
+		lose(c, "out of memory");
+	drain(c);
+	receive(c);
+}
+
+static void start_fired(struct timer *t, uint64_t now_ms)
+{
+	struct channel *c = container(t, struct channel, timer);
+
+	t->fire = timer_fired;
+	if (c->state != CHANNEL_OPEN || c->broken) {
+		timer_fired(t, now_ms);
+		return;
+	}
+	/* The relay may have spoken right behind its handshake. */
+	drain(c);
+	receive(c);
+}
+
+void channel_start(struct channel *c, struct agent *a, int fd, struct tls *tls,
+		   const struct channel_events *events)
+{
+	*c = (struct channel){
+		.agent = a, .events = events, .state = CHANNEL_OPEN, .fd = fd, .tls = tls};
+	c->recv.done = received;
+	c->send.done = sent;
+	c->timer.fire = start_fired;
+	agent_hold(a);
+	ring_timer_set(a->ring, &c->timer, 0);
+}
+
+/* ---- the raw descriptor ---- */
+
+bool channel_detach(struct channel *c)
+{
+	if (c->state != CHANNEL_OPEN || c->excess)
+		return false;
+	c->state = CHANNEL_DETACHING;
+	ring_timer_set(c->agent->ring, &c->timer, 0);
+	return true;
+}
+
+struct channel_raw channel_take_raw(struct channel *c)
+{
+	size_t len = 0;
+	const uint8_t *unread = tls_unread(c->tls, &len);
+	struct channel_raw raw = {.fd = c->fd};
+
+	c->fd = -1;
+	if (len > 0) {
+		raw.unread = malloc(len);
+		if (raw.unread) {
+			memcpy(raw.unread, unread, len);
+			raw.unread_len = len;
+		} else {
+			ring_close_fd(c->agent->ring, raw.fd);
+			raw.fd = -1;
+		}
+	}
+	free_parts(c);
+	return raw;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * channel: Postern messages over one outer TLS connection, for links and for legs before GO.
+ *
+ * Messages arrive one by one, decoded; what they point to is good during the call. Sending never
+ * waits: the records are copied and go out in order; a relay that does not read them ends the
+ * channel at CHANNEL_OUTPUT_MAX bytes.
+ */
+#ifndef POSTERN_AGENT_RELAYS_CHANNEL_H
+#define POSTERN_AGENT_RELAYS_CHANNEL_H
+
+#include "agent/agent.h"
+#include "core/engine/tls.h"
+#include "core/parse/wire.h"
+
+#define CHANNEL_OUTPUT_MAX    (128u << 10)
+#define CHANNEL_SCRATCH_BYTES (WIRE_FRAME_MAX + 16384u)
+#define CHANNEL_LINGER_MS     1000u
+
+struct channel;
+
+struct channel_events {
+	void (*message)(struct channel *c, const struct wire_message *m);
+	/* The connection ended or broke; channel_close() is still to be called. */
+	void (*lost)(struct channel *c, const char *why);
+	/* Asked for by channel_close(), channel_finish() or channel_detach(): nothing is in flight
+	 * any more, the owner may free. Never called from inside those. */
+	void (*closed)(struct channel *c);
+};
+
+enum channel_state {
+	CHANNEL_UNUSED,
+	CHANNEL_OPEN,
+	CHANNEL_LOST,	   /* lost() was called */
+	CHANNEL_DETACHING, /* GO came; our last send has not reported yet */
+	CHANNEL_FINISHING, /* closes when the output has left */
+	CHANNEL_CLOSING,
+};
+
+/* What is left of a leg when its outer TLS is gone. */
+struct channel_raw {
+	int fd;
+	uint8_t *unread; /* owned; bytes that came after the last message */
+	size_t unread_len;
+};
+
+struct channel {
+	struct agent *agent;
+	const struct channel_events *events;
+	enum channel_state state;
+	int fd;
+	struct tls *tls;
+	struct ring_op recv, send;
+	struct timer timer; /* linger, then the last call */
+	uint8_t *sending;   /* a copy of output under way */
+	uint8_t *partial;   /* the beginning of a frame */
+	size_t partial_len;
+	const char *broken; /* sending failed; lost() is about to be called */
+	bool excess;	    /* plaintext followed the message just given */
+};
+
+/* Takes fd and tls, whose handshake is complete. */
+void channel_start(struct channel *c, struct agent *a, int fd, struct tls *tls,
+		   const struct channel_events *events);
+/* False: the message cannot be sent; lost() follows from the loop unless it came before. */
+bool channel_send(struct channel *c, const struct wire_message *m);
+/* Lets the output leave, within CHANNEL_LINGER_MS, then closes. */
+void channel_finish(struct channel *c);
+void channel_close(struct channel *c);
+
+/* From inside message(): the outer TLS session ends with this message. False when the relay sent
+ * more TLS plaintext after it, or memory is out. closed() follows; then channel_take_raw() gives
+ * the descriptor. */
+bool channel_detach(struct channel *c) MUST_CHECK;
+struct channel_raw channel_take_raw(struct channel *c);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * connector: an endpoint to a connected TCP socket.
+ *
+ * Names are resolved; addresses are tried one after the other, the next one when the one before
+ * fails or has not answered within CONNECTOR_STAGGER_MS (RFC 8305 section 5). The first to connect
+ * wins.
+ */
+#ifndef POSTERN_AGENT_RELAYS_CONNECTOR_H
+#define POSTERN_AGENT_RELAYS_CONNECTOR_H
+
+#include "agent/agent.h"
+
+#define CONNECTOR_STAGGER_MS 250u
+
+struct connector;
+
+struct connector_result {
+	int fd;		   /* the caller's; -1: failed */
+	bool name_failed;  /* the name could not be resolved */
+	const char *error; /* a clause: "Connection refused" */
+};
+
+typedef void connector_done_fn(void *owner, const struct connector_result *r);
+
+/* NULL when memory is out. done comes once, never from inside this call. */
+struct connector *connector_start(struct agent *a, const struct endpoint *to, uint64_t timeout_ms,
+				  connector_done_fn *done, void *owner) MUST_CHECK;
+/* done will not come. */
+void connector_cancel(struct connector *c);
+
+/* "127.0.0.1:22", "[::1]:22", "db.example:5432". */
+#define ENDPOINT_TEXT_BYTES (ADDR_HOST_BYTES + 10)
+void endpoint_text(const struct endpoint *e, char out[ENDPOINT_TEXT_BYTES]);
+/* Small messages leave at once; dead peers are noticed within a minute. */
+void connector_tune(int fd);
+
+#endif

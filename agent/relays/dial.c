@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dial: a relay's address to a verified outer TLS connection, under one deadline. */
+#include "agent/relays/dial.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/relays/connector.h"
+#include "core/container.h"
+#include "core/log.h"
+#include "core/parse/http.h"
+
+/* The words of relays[].trust, in order. */
+enum { TRUST_CA, TRUST_SYSTEM };
+
+enum dial_stage { DIAL_CONNECTING, DIAL_PROXY, DIAL_HANDSHAKE, DIAL_OVER };
+
+struct dial {
+	struct agent *agent;
+	const struct agent_relay *relay;
+	dial_done_fn *done;
+	void *owner;
+	enum dial_stage stage;
+	struct connector *connector;
+	struct ring_op recv, send;
+	struct timer deadline;
+	int fd;
+	struct tls *tls;
+	uint8_t *head; /* DIAL_PROXY: our request, then the proxy's reply; HTTP_HEAD_MAX */
+	size_t head_len;
+	char target[ENDPOINT_TEXT_BYTES], proxy[ENDPOINT_TEXT_BYTES];
+	bool through_proxy;
+};
+
+/* ---- the end ---- */
+
+static void maybe_free(struct dial *d)
+{
+	struct agent *a = d->agent;
+
+	if (ring_op_busy(&d->recv) || ring_op_busy(&d->send))
+		return;
+	if (d->fd >= 0)
+		ring_close_fd(a->ring, d->fd);
+	tls_free(d->tls);
+	free(d->head);
+	free(d);
+	agent_drop(a);
+}
+
+static void finish(struct dial *d, const char *error)
+{
+	dial_done_fn *done = d->done;
+	int fd = d->fd;
+	struct tls *tls = d->tls;
+
+	d->stage = DIAL_OVER;
+	d->done = NULL;
+	ring_timer_cancel(d->agent->ring, &d->deadline);
+	if (d->connector)
+		connector_cancel(d->connector);
+	d->connector = NULL;
+	ring_cancel(d->agent->ring, &d->recv);
+	ring_cancel(d->agent->ring, &d->send);
+	if (done && !error) {
+		d->fd = -1;
+		d->tls = NULL;
+		done(d->owner, fd, tls, NULL);
+	} else if (done) {
+		done(d->owner, -1, NULL, error);
+	}
+	maybe_free(d);
+}
+
+static void fail(struct dial *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void fail(struct dial *d, const char *format, ...)
+{
+	char sentence[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(sentence, sizeof(sentence), format, args);
+	va_end(args);
+	finish(d, sentence);
+}
+
+static void deadline_fired(struct timer *t, uint64_t now_ms)
+{
+	struct dial *d = container(t, struct dial, deadline);
+	unsigned long long s = d->agent->config->dial_ms / 1000;
+
+	switch (d->stage) {
+	case DIAL_PROXY:
+		fail(d,
+		     "the proxy %s did not answer CONNECT within %llu s; check that it allows %s",
+		     d->proxy, s, d->target);
+		break;
+	case DIAL_HANDSHAKE:
+		fail(d,
+		     "%s accepted the connection but did not finish a TLS handshake within %llu "
+		     "s; check that the address is that of a relay",
+		     d->target, s);
+		break;
+	default:
+		fail(d,
+		     "connection to %s: no answer within %llu s; check the address and that a "
+		     "firewall lets it pass",
+		     d->through_proxy ? d->proxy : d->target, s);
+	}
+}
+
+/* ---- TLS ---- */
+
+static const char *host_to_check(const struct dial *d)
+{
+	const char *name = d->relay->server_name;
+
+	return name && *name ? name : d->relay->address.host;
+}
+
+static void check_relay(struct dial *d)
+{
+	char why[384];
+
+	if (identity_check_relay(d->agent->identity, tls_ssl(d->tls), host_to_check(d),
+				 d->relay->trust == TRUST_SYSTEM, why, sizeof(why)))
+		finish(d, NULL);
+	else
+		fail(d, "%s: %s", d->target, why);
+}
+
+static void tls_send(struct dial *d)
+{
+	size_t len;
+	const uint8_t *out = tls_output(d->tls, &len);
+
+	ring_send(d->agent->ring, &d->send, d->fd, out, len);
+}
+
+/* One operation at a time: the output is stable while it is being sent. */
+static void tls_step(struct dial *d)
+{
+	enum tls_status status = tls_handshake(d->tls);
+	size_t len;
+
+	if (status != TLS_OK && status != TLS_AGAIN) {
+		fail(d, "TLS handshake with %s: %s", d->target,
+		     status == TLS_FAILED ? tls_error(d->tls)
+					  : "the connection was closed; check that the address "
+					    "is that of a relay");
+		return;
+	}
+	tls_output(d->tls, &len);
+	if (len > 0)
+		tls_send(d);
+	else if (status == TLS_AGAIN)
+		ring_recv_pooled(d->agent->ring, &d->recv, d->fd);
+	else
+		check_relay(d);
+}
+
+static void tls_begin(struct dial *d)
+{
+	struct addr literal;
+	const char *host = host_to_check(d);
+
+	d->stage = DIAL_HANDSHAKE;
+	d->tls = tls_new(d->agent->dial_context, false);
+	/* RFC 6066 section 3: literal addresses are not sent. */
+	if (!d->tls || (!addr_from_literal(host, 1, &literal) &&
+			!SSL_set_tlsext_host_name(tls_ssl(d->tls), host))) {
+		fail(d, "%s: out of memory, or \"%s\" is no host name", d->target, host);
+		return;
+	}
+	tls_step(d);
+}
+
+/* ---- HTTP CONNECT ---- */
+
+static void proxy_reply(struct dial *d)
+{
+	unsigned code;
+	size_t used;
+
+	switch (http_reply_parse(d->head, d->head_len, &code, &used)) {
+	case HTTP_OK:
+		break;
+	case HTTP_SHORT:
+		ring_recv(d->agent->ring, &d->recv, d->fd, d->head + d->head_len,
+			  HTTP_HEAD_MAX - d->head_len);
+		return;
+	default:
+		fail(d, "the proxy %s did not answer as an HTTP proxy does; check proxy", d->proxy);
+		return;
+	}
+	if (code < 200 || code > 299) {
+		fail(d, "CONNECT to %s through %s: %s", d->target, d->proxy,
+		     http_proxy_refusal(&d->agent->proxy, code));
+		return;
+	}
+	if (used != d->head_len) {
+		/* A TLS server never speaks first. */
+		fail(d, "the proxy %s sent more than its reply; check proxy", d->proxy);
+		return;
+	}
+	free(d->head);
+	d->head = NULL;
+	tls_begin(d);
+}
+
+static void proxy_begin(struct dial *d)
+{
+	char now[ENDPOINT_TEXT_BYTES];
+	size_t n;
+
+	d->stage = DIAL_PROXY;
+	/* Another proxy's password is not for this one. */
+	endpoint_text(&d->agent->proxy.address, now);
+	if (!d->agent->proxy.used || strcmp(now, d->proxy) != 0) {
+		fail(d, "the proxy was changed while %s was being dialled", d->proxy);
+		return;
+	}
+	d->head = malloc(HTTP_HEAD_MAX);
+	n = d->head ? http_proxy_connect(&d->agent->proxy, d->target, d->head) : 0;
+	if (n == 0)
+		fail(d, "%s: the request to the proxy could not be made", d->target);
+	else
+		ring_send(d->agent->ring, &d->send, d->fd, d->head, n);
+}
+
+/* ---- operations ---- */
+
+static void sent(struct ring_op *op, int res)
+{
+	struct dial *d = container(op, struct dial, send);
+
+	if (d->stage == DIAL_OVER) {
+		maybe_free(d);
+	} else if (res < 0) {
+		fail(d, "connection to %s: %s", d->target, strerror(-res));
+	} else if (d->stage == DIAL_PROXY) {
+		ring_recv(d->agent->ring, &d->recv, d->fd, d->head, HTTP_HEAD_MAX);
+	} else {
+		tls_output_drop(d->tls, (size_t)res);
+		tls_step(d);
+	}
+}
+
+static void tls_received(struct dial *d, int res)
+{
+	bool fed = true;
+
+	if (res > 0) {
+		fed = tls_feed(d->tls, d->recv.buf, (size_t)res);
+		ring_buffer_put(d->agent->ring, d->recv.buf);
+	} else {
+		tls_feed_eof(d->tls);
+	}
+	if (fed)
+		tls_step(d);
+	else
+		fail(d, "%s: out of memory", d->target);
+}
+
+static void received(struct ring_op *op, int res)
+{
+	struct dial *d = container(op, struct dial, recv);
+
+	if (d->stage == DIAL_OVER) {
+		/* Only the handshake receives into the ring's buffers. */
+		if (res > 0 && d->tls)
+			ring_buffer_put(d->agent->ring, op->buf);
+		maybe_free(d);
+	} else if (res < 0) {
+		fail(d, "connection to %s: %s", d->target, strerror(-res));
+	} else if (d->stage == DIAL_HANDSHAKE) {
+		tls_received(d, res);
+	} else if (res == 0) {
+		fail(d, "the proxy %s closed the connection; check that it allows %s", d->proxy,
+		     d->target);
+	} else {
+		d->head_len += (size_t)res;
+		proxy_reply(d);
+	}
+}
+
+static void connected(void *owner, const struct connector_result *r)
+{
+	struct dial *d = owner;
+	const char *to = d->through_proxy ? d->proxy : d->target;
+
+	d->connector = NULL;
+	if (r->fd < 0) {
+		fail(d, "connection to %s: %s; check %s", to, r->error,
+		     d->through_proxy ? "that the proxy runs"
+		     : r->name_failed ? "the relay's name and this host's DNS"
+				      : "that the relay runs and a firewall lets it pass");
+		return;
+	}
+	d->fd = r->fd;
+	if (d->through_proxy)
+		proxy_begin(d);
+	else
+		tls_begin(d);
+}
+
+struct dial *dial_start(struct agent *a, const struct agent_relay *relay, dial_done_fn *done,
+			void *owner)
+{
+	struct dial *d = calloc(1, sizeof(*d));
+	const struct endpoint *to = &relay->address;
+
+	if (!d)
+		return NULL;
+	d->agent = a;
+	d->relay = relay;
+	d->done = done;
+	d->owner = owner;
+	d->fd = -1;
+	d->recv.done = received;
+	d->send.done = sent;
+	d->deadline.fire = deadline_fired;
+	endpoint_text(&relay->address, d->target);
+	d->through_proxy = http_proxy_applies(&a->proxy, relay->address.host);
+	if (d->through_proxy) {
+		to = &a->proxy.address;
+		endpoint_text(to, d->proxy);
+	}
+	d->connector = connector_start(a, to, a->config->dial_ms, connected, d);
+	if (!d->connector) {
+		free(d);
+		return NULL;
+	}
+	agent_hold(a);
+	ring_timer_set(a->ring, &d->deadline, a->config->dial_ms);
+	return d;
+}
+
+void dial_cancel(struct dial *d)
+{
+	d->done = NULL;
+	finish(d, NULL);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dial: a relay's address to a verified outer TLS connection, under one deadline.
+ *
+ *   connect ──► (CONNECT through an HTTP proxy) ──► TLS handshake ──► who is it? ──► done
+ */
+#ifndef POSTERN_AGENT_RELAYS_DIAL_H
+#define POSTERN_AGENT_RELAYS_DIAL_H
+
+#include "agent/agent.h"
+#include "core/engine/tls.h"
+
+struct dial;
+
+/* error NULL: fd and tls are the caller's, the handshake is complete and nothing is in flight.
+ * Otherwise a sentence that names the address and the remedy. */
+typedef void dial_done_fn(void *owner, int fd, struct tls *tls, const char *error);
+
+/* NULL when memory is out. done comes once, never from inside this call. */
+struct dial *dial_start(struct agent *a, const struct agent_relay *relay, dial_done_fn *done,
+			void *owner) MUST_CHECK;
+/* done will not come. */
+void dial_cancel(struct dial *d);
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* leg: the life of one leg, from dialling to GO; leg.h tells how legs work together. */
+#include "agent/relays/leg.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/relays/link.h"
+#include "core/container.h"
+#include "core/log.h"
+
+void leg_change(struct leg *g, enum leg_state to)
+{
+	struct leg_pool *p = &g->link->legs;
+
+	p->count[g->state]--;
+	p->count[to]++;
+	g->state = to;
+}
+
+static void leg_free(struct leg *g)
+{
+	struct leg_pool *p = &g->link->legs;
+
+	ring_timer_cancel(g->link->agent->ring, &g->deadline);
+	p->count[g->state]--;
+	if (g->prev)
+		g->prev->next = g->next;
+	else
+		p->legs = g->next;
+	if (g->next)
+		g->next->prev = g->prev;
+	free(g);
+}
+
+void leg_close(struct leg *g)
+{
+	if (g->state == LEG_DIALLING) {
+		dial_cancel(g->dial);
+		leg_free(g);
+		return;
+	}
+	if (g->state == LEG_CLOSING)
+		return;
+	ring_timer_cancel(g->link->agent->ring, &g->deadline);
+	g->call = NULL;
+	leg_change(g, LEG_CLOSING);
+	channel_close(&g->channel);
+}
+
+/* ---- messages ---- */
+
+static void unexpected(struct leg *g, const struct wire_message *m)
+{
+	log_debug("leg", "relay=%s sent %s on a leg that did not expect it", g->link->label,
+		  wire_type_name(m->type));
+	legs_lost(g, REASON_PROTOCOL, reason_sentence(REASON_PROTOCOL));
+}
+
+static void failed(struct leg *g, const struct wire_message *m)
+{
+	char text[WIRE_TEXT_MAX + 1];
+	struct leg_outcome o = {.reason = (enum reason)m->fail.reason, .text = text, .fd = -1};
+	struct leg_call *call = g->call;
+
+	wire_bytes_copy(m->fail.text, text, sizeof(text));
+	if (g->state == LEG_PROVING) {
+		legs_lost(g, o.reason, text[0] ? text : reason_sentence(o.reason));
+		return;
+	}
+	g->call = NULL;
+	legs_ready(g, false);
+	legs_call_over(call, &o);
+}
+
+static void gone(struct leg *g, const struct wire_message *m)
+{
+	const struct wire_message *asked = &g->call->message;
+
+	if (asked->type == WIRE_ACCEPT && asked->accept.session != m->go.session) {
+		unexpected(g, m);
+		return;
+	}
+	if (!channel_detach(&g->channel)) {
+		legs_lost(g, REASON_PROTOCOL, reason_sentence(REASON_PROTOCOL));
+		return;
+	}
+	g->session = m->go.session;
+	leg_change(g, LEG_LEAVING);
+}
+
+static void channel_message(struct channel *c, const struct wire_message *m)
+{
+	struct leg *g = container(c, struct leg, channel);
+
+	if (g->state == LEG_PROVING && m->type == WIRE_READY) {
+		ring_timer_cancel(g->link->agent->ring, &g->deadline);
+		g->waited = false;
+		legs_ready(g, true);
+	} else if ((g->state == LEG_PROVING || g->state == LEG_ASKED) && m->type == WIRE_FAIL) {
+		failed(g, m);
+	} else if (g->state == LEG_ASKED && m->type == WIRE_GO) {
+		gone(g, m);
+	} else {
+		unexpected(g, m);
+	}
+}
+
+static void channel_lost(struct channel *c, const char *why)
+{
+	struct leg *g = container(c, struct leg, channel);
+
+	legs_lost(g, REASON_LINK_GONE, why);
+}
+
+/* GO has come and nothing of the outer TLS session is in flight any more. */
+static void hand_over(struct leg *g)
+{
+	struct channel_raw raw = channel_take_raw(&g->channel);
+	struct leg_outcome o = {.reason = REASON_OK,
+				.text = "",
+				.fd = raw.fd,
+				.session = g->session,
+				.unread = raw.unread,
+				.unread_len = raw.unread_len};
+	struct leg_call *call = g->call;
+	struct ring *ring = g->link->agent->ring;
+
+	leg_free(g);
+	if (raw.fd < 0) {
+		o.reason = REASON_LIMIT_MEMORY;
+		o.text = "out of memory";
+	}
+	if (call) {
+		legs_call_over(call, &o);
+		return;
+	}
+	if (raw.fd >= 0)
+		ring_reset_fd(ring, raw.fd);
+	free(raw.unread);
+}
+
+static void channel_closed(struct channel *c)
+{
+	struct leg *g = container(c, struct leg, channel);
+	struct agent_link *l = g->link;
+
+	if (g->state == LEG_LEAVING)
+		hand_over(g);
+	else
+		leg_free(g);
+	legs_balance(l);
+}
+
+static const struct channel_events events = {
+	.message = channel_message,
+	.lost = channel_lost,
+	.closed = channel_closed,
+};
+
+void leg_ask(struct leg *g, struct leg_call *c)
+{
+	g->waited = g->state == LEG_WARM;
+	g->call = c;
+	c->leg = g;
+	leg_change(g, LEG_ASKED);
+	/* A failure comes back as a lost channel. */
+	(void)channel_send(&g->channel, &c->message);
+}
+
+/* ---- dialling ---- */
+
+static void deadline_fired(struct timer *t, uint64_t now_ms)
+{
+	struct leg *g = container(t, struct leg, deadline);
+
+	legs_lost(g, REASON_TIMEOUT, "the relay did not answer our LEG");
+}
+
+static void dialled(void *owner, int fd, struct tls *tls, const char *error)
+{
+	struct leg *g = owner;
+	struct agent_link *l = g->link;
+	struct wire_message m = {.type = WIRE_LEG, .leg.link = l->id};
+	uint8_t exported[TLS_EXPORT_BYTES];
+
+	g->dial = NULL;
+	if (error) {
+		leg_change(g, LEG_CLOSING);
+		legs_lost(g, REASON_LINK_GONE, error);
+		leg_free(g);
+		return;
+	}
+	leg_change(g, LEG_PROVING);
+	channel_start(&g->channel, l->agent, fd, tls, &events);
+	if (!tls_export(tls, TLS_EXPORT_LEG, exported)) {
+		legs_lost(g, REASON_PROTOCOL, "the relay does not speak TLS 1.3");
+		return;
+	}
+	identity_leg_proof(l->secret, exported, m.leg.proof);
+	ring_timer_set(l->agent->ring, &g->deadline, LEG_READY_MS);
+	(void)channel_send(&g->channel, &m);
+}
+
+bool leg_dial(struct agent_link *l)
+{
+	struct leg *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return false;
+	g->link = l;
+	g->state = LEG_DIALLING;
+	g->deadline.fire = deadline_fired;
+	g->dial = dial_start(l->agent, &l->relay, dialled, g);
+	if (!g->dial) {
+		free(g);
+		return false;
+	}
+	g->next = l->legs.legs;
+	if (g->next)
+		g->next->prev = g;
+	l->legs.legs = g;
+	l->legs.count[LEG_DIALLING]++;
+	return true;
+}

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* link: the live link to one relay: link_state on a connection. */
+#include "agent/relays/link.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <openssl/mem.h>
+#include <openssl/rand.h>
+
+#include "agent/control/control.h"
+#include "agent/session/publish.h"
+#include "agent/session/session.h"
+#include "core/container.h"
+#include "core/log.h"
+
+static void act(struct agent_link *l, unsigned actions, const struct wire_message *m);
+
+/* ---- messages out ---- */
+
+static void send_hello(struct agent_link *l)
+{
+	struct agent *a = l->agent;
+	uint8_t exported[TLS_EXPORT_BYTES], signature[WIRE_SIGNATURE_MAX];
+	struct wire_message m = {
+		.type = WIRE_HELLO,
+		.hello.flags = a->transient ? WIRE_HELLO_TRANSIENT : 0,
+		.hello.agent = wire_text(a->config->name),
+		.hello.software = wire_text("postern/" POSTERN_VERSION),
+		.hello.signature.data = signature,
+	};
+
+	identity_certificate_der(a->identity, &m.hello.certificate.data, &m.hello.certificate.len);
+	if (!tls_export(l->channel.tls, TLS_EXPORT_HELLO, exported) ||
+	    !identity_sign(a->identity, exported, signature, sizeof(signature),
+			   &m.hello.signature.len)) {
+		channel_close(&l->channel);
+		act(l,
+		    link_state_lost(&l->state, ring_now_ms(a->ring),
+				    "the relay does not speak TLS 1.3"),
+		    NULL);
+		return;
+	}
+	(void)channel_send(&l->channel, &m);
+}
+
+static void send_publish(struct agent_link *l)
+{
+	const struct conf_array *list = &l->agent->config->publish;
+	const struct agent_publish *publish = list->items;
+	struct wire_message *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return;
+	m->type = WIRE_PUBLISH;
+	if (!l->agent->transient)
+		for (size_t i = 0; i < list->count && i < WIRE_SERVICES_MAX; i++)
+			m->publish.services[m->publish.count++] = wire_text(publish[i].service);
+	(void)channel_send(&l->channel, m);
+	free(m);
+}
+
+static void send_bye(struct agent_link *l)
+{
+	const struct wire_message m = {
+		.type = WIRE_BYE,
+		.bye = {.reason = (uint16_t)l->state.reason, .text = wire_text("")},
+	};
+
+	(void)channel_send(&l->channel, &m);
+}
+
+void agent_link_refuse(struct agent_link *l, uint64_t session, enum reason reason, const char *text)
+{
+	const struct wire_message m = {
+		.type = WIRE_REFUSE,
+		.refuse = {.session = session, .reason = (uint16_t)reason, .text = wire_text(text)},
+	};
+
+	log_debug("link", "relay=%s refused session=%" PRIx64 " reason=%s", l->label, session,
+		  reason_name(reason));
+	(void)channel_send(&l->channel, &m);
+}
+
+/* ---- what the state machine says ---- */
+
+static void dialled(void *owner, int fd, struct tls *tls, const char *error);
+
+static void dial(struct agent_link *l)
+{
+	if (l->channel.state != CHANNEL_UNUSED) {
+		l->dial_wanted = true;
+		return;
+	}
+	l->dial_wanted = false;
+	l->dial = dial_start(l->agent, &l->relay, dialled, l);
+	if (!l->dial)
+		act(l, link_state_failed(&l->state, ring_now_ms(l->agent->ring), "out of memory"),
+		    NULL);
+}
+
+static void came_up(struct agent_link *l, const struct wire_message *m)
+{
+	char relay[WIRE_RELAY_MAX + 1], address[WIRE_ADDRESS_MAX + 1];
+
+	assert(m);				     /* only WELCOME leads here */
+	revoked_forget(&l->agent->revoked, l->slot); /* it tells them anew */
+	l->failures = 0;
+	l->told = REASON_OK;
+	l->id = m->welcome.link;
+	memcpy(l->secret, m->welcome.leg_secret, sizeof(l->secret));
+	wire_bytes_copy(m->welcome.relay, relay, sizeof(relay));
+	wire_bytes_copy(m->welcome.your_address, address, sizeof(address));
+	log_notice("link", "up relay=%s agent=%s", l->label, l->agent->config->name);
+	log_info("link", "relay=%s calls itself %s and sees us at %s", l->label, relay, address);
+	legs_open(l, m->welcome.max_legs);
+	agent_event(l->agent, "link.up", "{s:s}", "relay", l->label);
+}
+
+/* What the operator must act on is an error, once; what passes by itself is not. */
+static void log_trouble(struct agent_link *l)
+{
+	enum log_level level = l->failures > 1 ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING;
+
+	if (link_state_refused(&l->state) || l->state.reason == REASON_REPLACED) {
+		level = l->told == l->state.reason ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR;
+		l->told = l->state.reason;
+	}
+	log_at(level, "link", "relay=%s: %s; next attempt in %.1f s", l->label, l->state.why,
+	       (double)l->state.retry_ms / 1000);
+}
+
+static void went_down(struct agent_link *l)
+{
+	bool replaced = l->retired_ms && l->state.reason == REASON_REPLACED;
+	const char *why = replaced ? "a new sign-in of this agent took its place" : l->state.why;
+	enum reason reason = l->state.reason ? l->state.reason : REASON_LINK_GONE;
+
+	log_notice("link", "down relay=%s reason=%s", l->label, why);
+	if (l->state.phase == LINK_WAITING && l->state.reason != REASON_OK && !replaced)
+		log_trouble(l);
+	agent_event(l->agent, "link.down", "{s:s, s:s, s:s}", "relay", l->label, "reason",
+		    reason_name(reason), "text", why);
+	legs_shut(l, why);
+	OPENSSL_cleanse(l->secret, sizeof(l->secret));
+}
+
+/* Sessions with these names end now, whichever relay they came by. */
+static void take_revoked(struct agent_link *l, const struct wire_message *m)
+{
+	struct agent *a = l->agent;
+	uint64_t dropped = a->revoked.dropped;
+	size_t fresh;
+
+	assert(m); /* only REVOKED leads here */
+
+	if (m->revoked.count == 0) {
+		revoked_forget(&a->revoked, l->slot);
+		return;
+	}
+	fresh = revoked_add(&a->revoked, l->slot, m->revoked.services, m->revoked.count);
+	if (a->revoked.dropped > dropped)
+		log_error("link",
+			  "relay=%s: more than %u names are revoked: this agent does not know all "
+			  "of them; let certificates expire instead",
+			  l->label, REVOKED_NAMES_MAX);
+	if (fresh > 0)
+		agent_sessions_revoke(a);
+}
+
+static void disconnect(struct agent_link *l, bool politely)
+{
+	if (l->dial)
+		dial_cancel(l->dial);
+	l->dial = NULL;
+	l->dial_wanted = false;
+	if (politely)
+		channel_finish(&l->channel);
+	else
+		channel_close(&l->channel);
+}
+
+static void set_timer(struct agent_link *l)
+{
+	uint64_t due = link_state_due(&l->state), now_ms = ring_now_ms(l->agent->ring);
+
+	if (due == UINT64_MAX)
+		ring_timer_cancel(l->agent->ring, &l->timer);
+	else
+		ring_timer_set(l->agent->ring, &l->timer, due > now_ms ? due - now_ms : 0);
+}
+
+/* In the order of link_action's values. */
+static void act(struct agent_link *l, unsigned actions, const struct wire_message *m)
+{
+	const struct wire_message ping = {.type = WIRE_PING, .ping.token = l->state.token};
+	struct wire_message pong = {.type = WIRE_PONG};
+
+	set_timer(l);
+	if (actions & LINK_DO_DIAL)
+		dial(l);
+	if (actions & LINK_DO_SIGN_IN)
+		send_hello(l);
+	if (actions & LINK_DO_UP)
+		came_up(l, m);
+	if (actions & LINK_DO_PUBLISH)
+		send_publish(l);
+	if (actions & LINK_DO_OFFER)
+		publish_offer(l, m);
+	if (actions & LINK_DO_PING)
+		(void)channel_send(&l->channel, &ping);
+	if (actions & LINK_DO_PONG) {
+		assert(m);
+		pong.pong.token = m->ping.token;
+		(void)channel_send(&l->channel, &pong);
+	}
+	if (actions & LINK_DO_BYE)
+		send_bye(l);
+	if (actions & LINK_DO_CLOSE)
+		disconnect(l, actions & LINK_DO_BYE);
+	if (actions & LINK_DO_DOWN)
+		went_down(l);
+	if (actions & LINK_DO_WAIT) {
+		l->failures++;
+		log_trouble(l);
+	}
+	if (actions & LINK_DO_REVOKE)
+		take_revoked(l, m);
+	if (actions & LINK_DO_UP) {
+		agent_links_took_over(l->agent, l);
+		agent_link_usable(l->agent);
+	}
+	if (l->retired_ms && l->state.phase == LINK_WAITING)
+		agent_link_stop(l, l->state.why);
+	else if (link_state_refused(&l->state))
+		agent_link_refused(l->agent);
+}
+
+/* ---- what happens ---- */
+
+static void channel_message(struct channel *c, const struct wire_message *m)
+{
+	struct agent_link *l = container(c, struct agent_link, channel);
+	bool was_draining = l->state.phase == LINK_DRAINING;
+
+	act(l, link_state_message(&l->state, ring_now_ms(l->agent->ring), m), m);
+	if (!was_draining && l->state.phase == LINK_DRAINING)
+		log_notice("link", "draining relay=%s", l->label);
+}
+
+static void channel_lost(struct channel *c, const char *why)
+{
+	struct agent_link *l = container(c, struct agent_link, channel);
+
+	channel_close(c);
+	act(l, link_state_lost(&l->state, ring_now_ms(l->agent->ring), why), NULL);
+}
+
+static void channel_closed(struct channel *c)
+{
+	struct agent_link *l = container(c, struct agent_link, channel);
+
+	if (l->dial_wanted)
+		dial(l);
+}
+
+static const struct channel_events events = {
+	.message = channel_message,
+	.lost = channel_lost,
+	.closed = channel_closed,
+};
+
+static void dialled(void *owner, int fd, struct tls *tls, const char *error)
+{
+	struct agent_link *l = owner;
+	uint64_t now_ms = ring_now_ms(l->agent->ring);
+
+	l->dial = NULL;
+	if (error) {
+		act(l, link_state_failed(&l->state, now_ms, error), NULL);
+		return;
+	}
+	channel_start(&l->channel, l->agent, fd, tls, &events);
+	act(l, link_state_dialled(&l->state, now_ms), NULL);
+}
+
+static void timer_fired(struct timer *t, uint64_t now_ms)
+{
+	struct agent_link *l = container(t, struct agent_link, timer);
+
+	act(l, link_state_tick(&l->state, now_ms), NULL);
+}
+
+/* ---- life ---- */
+
+struct agent_link *agent_link_new(struct agent *a, const struct agent_relay *relay, unsigned slot)
+{
+	struct agent_link *l = calloc(1, sizeof(*l));
+	uint64_t seeds[2];
+
+	if (!l)
+		return NULL;
+	l->relay = *relay;
+	if (relay->server_name) {
+		l->relay.server_name = strdup(relay->server_name);
+		if (!l->relay.server_name) {
+			free(l);
+			return NULL;
+		}
+	}
+	RAND_bytes((uint8_t *)seeds, sizeof(seeds));
+	l->agent = a;
+	l->slot = slot;
+	l->timer.fire = timer_fired;
+	endpoint_text(&relay->address, l->label);
+	link_state_init(&l->state, a->config->retry_max_ms, seeds[0]);
+	legs_init(l, seeds[1]);
+	return l;
+}
+
+void agent_link_start(struct agent_link *l)
+{
+	act(l, link_state_start(&l->state, ring_now_ms(l->agent->ring)), NULL);
+}
+
+void agent_link_stop(struct agent_link *l, const char *why)
+{
+	char kept[sizeof(l->state.why)];
+
+	l->retired_ms = 0;
+	if (l->state.phase == LINK_DOWN)
+		return;
+	snprintf(kept, sizeof(kept), "%s", why); /* it may be the link's own */
+	act(l, link_state_stop(&l->state, ring_now_ms(l->agent->ring), kept), NULL);
+	legs_shut(l, kept);
+	revoked_forget(&l->agent->revoked, l->slot);
+}
+
+bool agent_link_quiet(const struct agent_link *l)
+{
+	return l->state.phase == LINK_DOWN && !l->dial && l->channel.state == CHANNEL_UNUSED &&
+	       !l->legs.legs && l->users == 0;
+}
+
+void agent_link_adopt(struct agent_link *l, bool publish)
+{
+	link_state_set_retry_max(&l->state, l->agent->config->retry_max_ms);
+	legs_adopt(l);
+	if (publish)
+		act(l, link_state_publish(&l->state), NULL);
+}
+
+void agent_link_free(struct agent_link *l)
+{
+	if (!l)
+		return;
+	OPENSSL_cleanse(l->secret, sizeof(l->secret));
+	free(l->relay.server_name);
+	free(l);
+}

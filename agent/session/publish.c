@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* publish: the side that is asked: an OFFER becomes a session with a local target, or a refusal. */
+#include "agent/session/publish.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "agent/control/control.h"
+#include "agent/control/nat.h"
+#include "agent/session/session.h"
+#include "core/container.h"
+#include "core/log.h"
+#include "core/parse/proxy.h"
+
+/* One OFFER and what became of it. */
+struct offer {
+	struct agent_session session;
+	struct agent_link *link; /* until the session has begun */
+	uint64_t link_id;	 /* the link may have been made anew meanwhile */
+	uint64_t number;	 /* the relay's */
+	bool public_kind, proxy_protocol;
+	char source[WIRE_ADDRESS_MAX + 1], local[WIRE_ADDRESS_MAX + 1];
+	char target_text[ENDPOINT_TEXT_BYTES];
+	struct leg_call *call;
+	struct connector *connector;
+	int target; /* -1: none, or the stream's */
+	struct timer deadline;
+	enum reason peer_reason; /* of the inner certificate */
+	bool streaming;
+};
+
+/* ---- the end ---- */
+
+static void leave_link(struct offer *o)
+{
+	if (o->link)
+		o->link->users--;
+	o->link = NULL;
+}
+
+static void offer_free(struct offer *o)
+{
+	struct ring *ring = o->session.agent->ring;
+
+	ring_timer_cancel(ring, &o->deadline);
+	if (o->call)
+		leg_call_cancel(o->call);
+	if (o->connector)
+		connector_cancel(o->connector);
+	if (o->target >= 0)
+		ring_reset_fd(ring, o->target);
+	leave_link(o);
+	agent_session_remove(&o->session);
+	free(o);
+}
+
+static void end(struct offer *o, const char *why)
+{
+	if (!o->session.opened)
+		log_debug("session", "service=%s ended before it began: %s", o->session.service,
+			  why);
+	if (o->streaming)
+		stream_abort(&o->session.stream, why);
+	else
+		offer_free(o);
+}
+
+static void stop(struct agent_session *s, enum reason reason, const char *why)
+{
+	end(container(s, struct offer, session), why);
+}
+
+static void stream_ended(struct stream *st)
+{
+	struct offer *o = container(st, struct offer, session.stream);
+
+	o->streaming = false;
+	if (o->session.opened)
+		agent_session_closed(&o->session);
+	else
+		log_debug("session", "service=%s: %s", o->session.service, st->why);
+	offer_free(o);
+}
+
+/* Before ACCEPT: the relay hears no. */
+static void refuse(struct offer *o, enum reason reason, const char *text)
+{
+	agent_session_refused(&o->session, reason, text);
+	log_info("session", "refused service=%s reason=%s %s", o->session.service,
+		 reason_name(reason), text);
+	if (o->link->id == o->link_id)
+		agent_link_refuse(o->link, o->number, reason, text);
+	offer_free(o);
+}
+
+/* After REQUEST: the asking agent hears no. */
+static void reject(struct offer *o, enum reason reason, const char *text)
+{
+	const struct wire_message m = {
+		.type = WIRE_RESULT,
+		.result = {.reason = (uint16_t)reason, .text = wire_text(text)},
+	};
+
+	agent_session_refused(&o->session, reason, text);
+	log_info("session", "refused service=%s agent=%s reason=%s %s", o->session.service,
+		 o->session.peer, reason_name(reason), text);
+	ring_timer_cancel(o->session.agent->ring, &o->deadline);
+	if (stream_say(&o->session.stream, &m))
+		stream_finish(&o->session.stream, reason_name(reason));
+}
+
+static void deadline_fired(struct timer *t, uint64_t now_ms)
+{
+	struct offer *o = container(t, struct offer, deadline);
+
+	if (o->call)
+		refuse(o, REASON_TIMEOUT, "no leg to the relay was ready in time");
+	else
+		end(o, "time is up");
+}
+
+/* ---- bytes flow ---- */
+
+/* The header is far smaller than an empty socket's buffer. */
+static bool send_proxy_header(const struct offer *o)
+{
+	struct addr source = {0}, destination = {.len = sizeof(destination.v6)};
+	uint8_t header[PROXY_V2_MAX];
+	size_t len;
+
+	if (!addr_parse(o->source, &source))
+		source.len = 0;
+	if (!o->public_kind || !addr_parse(o->local, &destination)) {
+		destination.len = sizeof(destination.v6);
+		if (getpeername(o->target, &destination.sa, &destination.len) < 0)
+			destination.len = 0;
+	}
+	len = proxy_encode(&source, &destination, header);
+	return send(o->target, header, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
+}
+
+static void begin(struct offer *o)
+{
+	int target = o->target;
+
+	ring_timer_cancel(o->session.agent->ring, &o->deadline);
+	o->target = -1;
+	leave_link(o);
+	agent_session_opened(&o->session);
+	stream_attach(&o->session.stream, target);
+}
+
+/* ---- the target ---- */
+
+static void accept_offer(struct offer *o);
+
+static void target_failed(struct offer *o, const struct connector_result *r)
+{
+	enum reason reason = r->name_failed ? REASON_TARGET_NAME : REASON_TARGET_UNREACHABLE;
+	char text[WIRE_TEXT_MAX + 1];
+
+	snprintf(text, sizeof(text), "connection to %s (service %s): %s", o->target_text,
+		 o->session.service, r->error);
+	if (o->public_kind)
+		refuse(o, reason, text);
+	else
+		reject(o, reason, text);
+}
+
+/* Consoles and those who are refused are told no candidates. */
+static bool say_ok(struct offer *o)
+{
+	struct wire_message ok = {.type = WIRE_RESULT, .result.text = wire_text("")};
+	struct candidates own = {.count = 0};
+
+	if (!o->session.control)
+		agent_nat_candidates(o->session.agent, &own);
+	ok.result.candidates = candidates_wire(&own);
+	return stream_say(&o->session.stream, &ok);
+}
+
+static void target_connected(void *owner, const struct connector_result *r)
+{
+	const struct connector_result cut = {.fd = -1, .error = "it closed at once"};
+	struct offer *o = owner;
+
+	o->connector = NULL;
+	if (r->fd < 0) {
+		target_failed(o, r);
+		return;
+	}
+	o->target = r->fd;
+	if (o->proxy_protocol && !send_proxy_header(o))
+		target_failed(o, &cut);
+	else if (o->public_kind)
+		accept_offer(o);
+	else if (say_ok(o))
+		begin(o);
+}
+
+static void connect_target(struct offer *o, const struct agent_publish *p)
+{
+	const struct connector_result failed = {.fd = -1, .error = "out of memory"};
+
+	o->proxy_protocol = p->proxy_protocol;
+	endpoint_text(&p->target, o->target_text);
+	o->connector = connector_start(o->session.agent, &p->target, PUBLISH_TARGET_MS,
+				       target_connected, o);
+	if (!o->connector)
+		target_failed(o, &failed);
+}
+
+/* ---- who asks, and for what ---- */
+
+static const struct agent_publish *find(const struct agent *a, struct wire_bytes service)
+{
+	const struct agent_publish *list = a->config->publish.items;
+
+	for (size_t i = 0; i < a->config->publish.count && !a->transient; i++)
+		if (wire_bytes_equal(service, wire_text(list[i].service)))
+			return &list[i];
+	return NULL;
+}
+
+static bool allowed(const struct agent_publish *p, const char *peer)
+{
+	char *const *names = p->allow.items;
+
+	for (size_t i = 0; i < p->allow.count; i++)
+		if (strcmp(names[i], peer) == 0)
+			return true;
+	return p->allow.count == 0;
+}
+
+static enum reason judge_role(const struct offer *o, enum identity_role role)
+{
+	if (o->session.control)
+		return role == IDENTITY_CONSOLE ? REASON_OK : REASON_NOT_ALLOWED;
+	return role == IDENTITY_AGENT ? REASON_OK : REASON_CERT_ROLE;
+}
+
+static void stream_ready(struct stream *st)
+{
+	struct offer *o = container(st, struct offer, session.stream);
+	struct agent *a = o->session.agent;
+	struct identity_peer peer;
+
+	o->peer_reason = identity_peer_of(a->identity, tls_ssl(st->inner.tls), &peer);
+	if (o->peer_reason == REASON_OK) {
+		snprintf(o->session.peer, sizeof(o->session.peer), "%s", peer.name);
+		o->peer_reason = judge_role(o, peer.role);
+	}
+	ring_timer_set(a->ring, &o->deadline, PUBLISH_REQUEST_MS);
+}
+
+/* p: what is published under the service's name now. */
+static enum reason judge_request(const struct offer *o, const struct wire_message *m,
+				 const struct agent_publish *p)
+{
+	if (o->peer_reason != REASON_OK)
+		return o->peer_reason;
+	if (revoked_has(&o->session.agent->revoked, o->session.peer))
+		return REASON_REVOKED;
+	if (!wire_bytes_equal(m->request.service, wire_text(o->session.service)))
+		return REASON_PROTOCOL;
+	if (o->session.control)
+		return REASON_OK;
+	if (!p)
+		return REASON_SERVICE_UNKNOWN;
+	return allowed(p, o->session.peer) ? REASON_OK : REASON_NOT_ALLOWED;
+}
+
+/* A relay refuses with the same words: says that it is us. */
+static const char *explain(const struct offer *o, enum reason reason)
+{
+	if (reason != REASON_NOT_ALLOWED)
+		return "";
+	return o->session.control ? "the agent talks to consoles only"
+				  : "the publishing agent itself does not allow you";
+}
+
+static void connect_control(struct offer *o)
+{
+	const struct connector_result r = {
+		.fd = agent_control_attach(o->session.agent->control, o->session.peer,
+					   o->session.relay),
+		.error = "out of memory or descriptors",
+	};
+
+	snprintf(o->target_text, sizeof(o->target_text), "the agent itself");
+	target_connected(o, &r);
+}
+
+static void stream_message(struct stream *st, const struct wire_message *m)
+{
+	struct offer *o = container(st, struct offer, session.stream);
+	const struct agent_publish *p;
+	enum reason reason;
+
+	if (m->type != WIRE_REQUEST) {
+		end(o, "another message came in place of REQUEST");
+		return;
+	}
+	wire_bytes_copy(m->request.source, o->source, sizeof(o->source));
+	ring_timer_cancel(o->session.agent->ring, &o->deadline); /* the target has its own */
+	p = find(o->session.agent, wire_text(o->session.service));
+	reason = judge_request(o, m, p);
+	if (reason == REASON_OK)
+		agent_session_candidates(&o->session, &m->request.candidates);
+	if (reason != REASON_OK)
+		reject(o, reason, explain(o, reason));
+	else if (o->session.control)
+		connect_control(o);
+	else
+		connect_target(o, p);
+}
+
+static const struct stream_events events = {
+	.ready = stream_ready,
+	.message = stream_message,
+	.ended = stream_ended,
+};
+
+/* ---- the leg ---- */
+
+static void leg_done(void *owner, struct leg_outcome *g)
+{
+	struct offer *o = owner;
+	struct agent *a = o->session.agent;
+	SSL_CTX *context = o->public_kind ? NULL : a->inner_server;
+
+	o->call = NULL;
+	if (g->reason == REASON_LINK_GONE) {
+		/* Not the relay's answer but our own trouble in asking. */
+		refuse(o, REASON_PEER_GONE, g->text);
+		return;
+	}
+	if (g->reason != REASON_OK) {
+		end(o, g->text[0] ? g->text : reason_sentence(g->reason));
+		return;
+	}
+	if (!stream_start(&o->session.stream, a, g->fd, g->unread, g->unread_len, context, true,
+			  &events)) {
+		ring_reset_fd(a->ring, g->fd);
+		free(g->unread);
+		end(o, "out of memory");
+		return;
+	}
+	o->streaming = true;
+	ring_timer_set(a->ring, &o->deadline, a->config->open_ms);
+	if (o->public_kind)
+		begin(o);
+}
+
+static void accept_offer(struct offer *o)
+{
+	struct agent *a = o->session.agent;
+
+	o->call = leg_call_accept(o->link, o->number, leg_done, o);
+	if (o->call)
+		ring_timer_set(a->ring, &o->deadline, a->config->open_ms);
+	else
+		refuse(o, REASON_LIMIT_MEMORY, "");
+}
+
+/* ---- the offer ---- */
+
+static enum reason judge(const struct agent_publish *p, enum wire_offer_kind kind)
+{
+	if (!p)
+		return REASON_SERVICE_UNKNOWN;
+	if (kind == WIRE_OFFER_PUBLIC && !p->public_access)
+		return REASON_NOT_ALLOWED;
+	return REASON_OK;
+}
+
+/* Every agent but a transient one has it, though none publishes it. */
+static bool is_control(const struct agent *a, const struct wire_message *m)
+{
+	return a->control && m->offer.kind == WIRE_OFFER_AGENT &&
+	       wire_bytes_equal(m->offer.service, wire_text(WIRE_CONTROL_SERVICE));
+}
+
+void publish_offer(struct agent_link *l, const struct wire_message *m)
+{
+	bool control = is_control(l->agent, m);
+	const struct agent_publish *p = find(l->agent, m->offer.service);
+	enum reason reason = control ? REASON_OK : judge(p, m->offer.kind);
+	struct offer *o;
+
+	if (reason != REASON_OK) {
+		l->agent->totals.failed++;
+		agent_link_refuse(l, m->offer.session, reason, "");
+		return;
+	}
+	o = calloc(1, sizeof(*o));
+	if (o)
+		o->session.control = control;
+	if (!o || !agent_session_add(l->agent, &o->session)) {
+		agent_link_refuse(l, m->offer.session,
+				  o ? REASON_LIMIT_SESSIONS : REASON_LIMIT_MEMORY, "");
+		free(o);
+		return;
+	}
+	o->link = l;
+	o->link_id = l->id;
+	l->users++;
+	o->number = m->offer.session;
+	o->public_kind = m->offer.kind == WIRE_OFFER_PUBLIC;
+	o->target = -1;
+	o->deadline.fire = deadline_fired;
+	o->session.stop = stop;
+	memcpy(o->session.relay, l->label, sizeof(o->session.relay));
+	wire_bytes_copy(m->offer.service, o->session.service, sizeof(o->session.service));
+	wire_bytes_copy(m->offer.source, o->source, sizeof(o->source));
+	wire_bytes_copy(m->offer.local, o->local, sizeof(o->local));
+	if (o->public_kind)
+		connect_target(o, p);
+	else
+		accept_offer(o);
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* request: the side that asks: a local connection becomes a session with another agent's service.
+ */
+#include "agent/session/request.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "agent/relays/link.h"
+#include "agent/control/nat.h"
+#include "agent/session/session.h"
+#include "core/container.h"
+#include "core/log.h"
+
+struct request {
+	struct agent_session session;
+	struct request_style style;
+	char source[WIRE_ADDRESS_MAX + 1];
+	size_t next_link;
+	struct leg_call *call;
+	struct timer deadline;
+	int local; /* -1: closed, or the stream's */
+	bool streaming;
+	enum reason reason; /* why it failed, or the last relay's answer */
+	char text[WIRE_TEXT_MAX + 1];
+};
+
+static void try_next(struct request *r);
+
+/* ---- the end ---- */
+
+static void request_free(struct request *r)
+{
+	struct request_style style = r->style;
+	enum reason reason = r->reason;
+	char why[sizeof(r->text)];
+
+	snprintf(why, sizeof(why), "%s", r->session.opened ? r->session.stream.why : r->text);
+	ring_timer_cancel(r->session.agent->ring, &r->deadline);
+	if (r->call)
+		leg_call_cancel(r->call);
+	agent_session_remove(&r->session);
+	free(r);
+	if (style.ended)
+		style.ended(style.owner, reason, why);
+}
+
+/* Tells the local side what came out; false when it cannot be told. */
+static bool answer(const struct request_style *style, int local, enum reason reason)
+{
+	uint8_t bytes[REQUEST_ANSWER_MAX];
+	size_t len = style->answer ? style->answer(reason, bytes) : 0;
+
+	/* A few bytes into an empty socket buffer. */
+	return len == 0 || send(local, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
+}
+
+static void turn_away(struct agent *a, const struct request_style *style, int local,
+		      enum reason reason)
+{
+	if (style->answer && answer(style, local, reason)) {
+		shutdown(local, SHUT_WR);
+		ring_close_fd(a->ring, local);
+	} else {
+		ring_reset_fd(a->ring, local);
+	}
+}
+
+static void fail(struct request *r, enum reason reason, const char *text)
+{
+	struct agent *a = r->session.agent;
+
+	agent_session_refused(&r->session, reason, text);
+	r->reason = reason;
+	if (text != r->text)
+		snprintf(r->text, sizeof(r->text), "%s", text);
+	/* Relays often say the reason's own sentence. */
+	if (text[0] == '\0' || strcmp(text, reason_sentence(reason)) == 0)
+		log_warning("session", "%s/%s: %s", r->session.peer, r->session.service,
+			    reason_sentence(reason));
+	else
+		log_warning("session", "%s/%s: %s: %s", r->session.peer, r->session.service,
+			    reason_sentence(reason), text);
+	ring_timer_cancel(a->ring, &r->deadline);
+	turn_away(a, &r->style, r->local, reason);
+	r->local = -1;
+	if (!r->streaming)
+		request_free(r);
+	else if (r->session.stream.phase == STREAM_HELD)
+		stream_finish(&r->session.stream, reason_name(reason));
+	else
+		stream_abort(&r->session.stream, reason_name(reason));
+}
+
+static void stream_ended(struct stream *st)
+{
+	struct request *r = container(st, struct request, session.stream);
+
+	r->streaming = false;
+	if (r->session.opened) {
+		agent_session_closed(&r->session);
+		r->reason = st->clean ? REASON_OK : REASON_PEER_GONE;
+	} else if (r->local >= 0) {
+		fail(r, REASON_PEER_GONE, st->why);
+		return;
+	}
+	request_free(r);
+}
+
+static void stop(struct agent_session *s, enum reason reason, const char *why)
+{
+	struct request *r = container(s, struct request, session);
+
+	if (r->streaming)
+		stream_abort(&s->stream, why);
+	else
+		fail(r, reason, "");
+}
+
+static void deadline_fired(struct timer *t, uint64_t now_ms)
+{
+	struct request *r = container(t, struct request, deadline);
+	char why[sizeof(r->text)] = "";
+
+	if (r->session.wake) {
+		agent_describe_links(r->session.agent, why, sizeof(why));
+		fail(r, REASON_LINK_GONE, why);
+	} else {
+		fail(r, REASON_TIMEOUT, "");
+	}
+}
+
+/* ---- inside the session ---- */
+
+static void stream_ready(struct stream *st)
+{
+	struct request *r = container(st, struct request, session.stream);
+	struct wire_message m = {
+		.type = WIRE_REQUEST,
+		.request = {.service = wire_text(r->session.service),
+			    .source = wire_text(r->source)},
+	};
+	struct candidates own;
+	struct identity_peer peer;
+	char text[160];
+	enum reason reason =
+		identity_peer_of(r->session.agent->identity, tls_ssl(st->inner.tls), &peer);
+
+	if (reason != REASON_OK) {
+		snprintf(text, sizeof(text), "%s", reason_sentence(reason));
+		fail(r, REASON_PEER_IDENTITY, text);
+	} else if (peer.role != IDENTITY_AGENT || strcmp(peer.name, r->session.peer) != 0) {
+		snprintf(text, sizeof(text), "it is \"%s\"", peer.name);
+		fail(r, REASON_PEER_IDENTITY, text);
+	} else {
+		agent_nat_candidates(r->session.agent, &own);
+		m.request.candidates = candidates_wire(&own);
+		if (!stream_say(st, &m)) /* the stream's end follows */
+			log_debug("session", "REQUEST could not be sent");
+	}
+}
+
+static void begin(struct request *r)
+{
+	int local = r->local;
+
+	ring_timer_cancel(r->session.agent->ring, &r->deadline);
+	if (!answer(&r->style, local, REASON_OK)) {
+		fail(r, REASON_PEER_GONE, "the local connection is gone");
+		return;
+	}
+	r->local = -1;
+	r->text[0] = '\0';
+	agent_session_opened(&r->session);
+	stream_attach(&r->session.stream, local);
+}
+
+static void stream_message(struct stream *st, const struct wire_message *m)
+{
+	struct request *r = container(st, struct request, session.stream);
+	char text[WIRE_TEXT_MAX + 1];
+
+	if (m->type != WIRE_RESULT) {
+		fail(r, REASON_PROTOCOL, "");
+		return;
+	}
+	if (m->result.reason == REASON_OK) {
+		agent_session_candidates(&r->session, &m->result.candidates);
+		begin(r);
+		return;
+	}
+	wire_bytes_copy(m->result.text, text, sizeof(text));
+	fail(r, (enum reason)m->result.reason, text);
+}
+
+static const struct stream_events events = {
+	.ready = stream_ready,
+	.message = stream_message,
+	.ended = stream_ended,
+};
+
+/* ---- the leg ---- */
+
+/* Whether another relay may know better. */
+static bool relay_trouble(enum reason reason)
+{
+	switch (reason) {
+	case REASON_AGENT_OFFLINE:
+	case REASON_DRAINING:
+	case REASON_LINK_GONE:
+	case REASON_PEER_GONE:
+	case REASON_TIMEOUT:
+	case REASON_PROOF:
+	case REASON_PROTOCOL:
+	case REASON_SHUTDOWN:
+	case REASON_LIMIT_SESSIONS:
+	case REASON_LIMIT_LEGS:
+	case REASON_LIMIT_MEMORY:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void leg_done(void *owner, struct leg_outcome *o)
+{
+	struct request *r = owner;
+	struct agent *a = r->session.agent;
+
+	r->call = NULL;
+	if (o->reason != REASON_OK) {
+		r->reason = o->reason;
+		snprintf(r->text, sizeof(r->text), "%s", o->text);
+		if (a->stopping || !relay_trouble(o->reason))
+			fail(r, o->reason, r->text);
+		else
+			try_next(r);
+		return;
+	}
+	if (!stream_start(&r->session.stream, a, o->fd, o->unread, o->unread_len, a->inner_client,
+			  false, &events)) {
+		ring_reset_fd(a->ring, o->fd);
+		free(o->unread);
+		fail(r, REASON_LIMIT_MEMORY, "");
+		return;
+	}
+	r->streaming = true;
+}
+
+static void woken(struct agent_session *s)
+{
+	struct request *r = container(s, struct request, session);
+
+	s->wake = NULL;
+	r->next_link = 0;
+	r->reason = REASON_OK;
+	try_next(r);
+}
+
+/* All that is missing is a link: waits for one, unless none is to be had. */
+static void wait_for_link(struct request *r)
+{
+	enum reason reason;
+
+	if (!agent_links_refused(r->session.agent, &reason)) {
+		r->session.wake = woken;
+		return;
+	}
+	agent_describe_links(r->session.agent, r->text, sizeof(r->text));
+	fail(r, reason, r->text);
+}
+
+/* Asks the next relay; with none left, fails with the last answer, or waits. */
+static void try_next(struct request *r)
+{
+	struct agent *a = r->session.agent;
+	struct agent_link *l;
+	size_t from_start = 0;
+
+	while ((l = agent_next_link(a, &r->next_link))) {
+		memcpy(r->session.relay, l->label, sizeof(r->session.relay));
+		r->call = leg_call_open(l, r->session.peer, r->session.service, leg_done, r);
+		if (r->call)
+			return;
+		r->reason = REASON_LIMIT_MEMORY;
+	}
+	if (agent_next_link(a, &from_start) ||
+	    (r->reason != REASON_OK && r->reason != REASON_LINK_GONE))
+		fail(r, r->reason, r->text);
+	else
+		wait_for_link(r);
+}
+
+void request_start(struct agent *a, int local, const char *to_agent, const char *service,
+		   const char *source, const struct request_style *style)
+{
+	struct request *r = calloc(1, sizeof(*r));
+	enum reason reason = r ? REASON_LIMIT_SESSIONS : REASON_LIMIT_MEMORY;
+
+	if (!r || a->stopping || !agent_session_add(a, &r->session)) {
+		log_warning("session", "%s/%s: %s", to_agent, service, reason_sentence(reason));
+		turn_away(a, style, local, reason);
+		free(r);
+		if (style->ended)
+			style->ended(style->owner, reason, "");
+		return;
+	}
+	r->style = *style;
+	r->local = local;
+	r->deadline.fire = deadline_fired;
+	r->session.asking = true;
+	r->session.stop = stop;
+	snprintf(r->session.peer, sizeof(r->session.peer), "%s", to_agent);
+	snprintf(r->session.service, sizeof(r->session.service), "%s", service);
+	snprintf(r->source, sizeof(r->source), "%s", source);
+	ring_timer_set(a->ring, &r->deadline, a->config->open_ms);
+	if (revoked_has(&a->revoked, to_agent))
+		fail(r, REASON_REVOKED, "the operator has revoked the agent asked for");
+	else
+		try_next(r);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stream: one leg after GO, from the inner handshake to the last byte.
+ *
+ * Theory of operation
+ *
+ *   SHAKING ──ready()──► TALKING ──message()──► HELD ──attach──► BULK ──────────► ENDING ──ended()
+ *      │                    │                    │ finish          both directions    ▲
+ *      └────────────────────┴────────────────────┴──► FINISHING ───── at an end ──────┘
+ *
+ * SHAKING: the inner TLS handshake. TALKING: one message is read (REQUEST by the publishing side,
+ * RESULT by the asking one) byte-exactly, so that what follows stays inside TLS. HELD: nothing is
+ * read until the owner attaches the local descriptor. BULK: two lanes, up (local to leg) and down
+ * (leg to local), each with at most one buffer and at most one operation in flight: a receive, or
+ * the send of what it brought. What is not sent is not read; TCP carries the pressure back.
+ *
+ * An idle lane waits in a pooled receive and holds no buffer. The ring's pooled buffers are emptied
+ * at once and never wait for a send: a stalled session holds a small block of its own instead, and
+ * slows nobody. A lane whose receives fill their buffers borrows a large block and reads with
+ * receives that do not wait, until one comes back empty.
+ *
+ * The end of one direction is passed on as the end of that direction: local end-of-file becomes
+ * close_notify and FIN on the leg; the peer's close_notify becomes FIN on the local side. A wire
+ * that ends without close_notify, or any error, resets both sides: truncation never looks like an
+ * end.
+ *
+ * A public session has no TLS of ours and goes from HELD to BULK at once.
+ */
+#ifndef POSTERN_AGENT_SESSION_STREAM_H
+#define POSTERN_AGENT_SESSION_STREAM_H
+
+#include "agent/engine/inner.h"
+#include "core/parse/wire.h"
+#include "core/ring.h"
+
+struct agent;
+struct stream;
+
+#define STREAM_MESSAGE_MAX 1024u /* REQUEST and RESULT, with their headers */
+#define STREAM_FINISH_MS   2000u /* for the peer to read our last message */
+
+enum stream_phase {
+	STREAM_UNUSED,
+	STREAM_SHAKING,
+	STREAM_TALKING,
+	STREAM_HELD,
+	STREAM_BULK,
+	STREAM_FINISHING,
+	STREAM_ENDING,
+};
+
+/* None of these is called from inside a call to the stream. */
+struct stream_events {
+	void (*ready)(struct stream *s); /* the inner handshake is complete */
+	void (*message)(struct stream *s, const struct wire_message *m);
+	/* Both descriptors are gone and nothing is in flight: the owner may free. */
+	void (*ended)(struct stream *s);
+};
+
+enum block_kind { BLOCK_NONE, BLOCK_SMALL, BLOCK_LARGE, BLOCK_HEAP };
+
+struct block {
+	uint8_t *data;
+	size_t room;
+	enum block_kind kind;
+};
+
+/* One direction. */
+struct lane {
+	struct ring_op recv, send;
+	struct block block;
+	size_t in_at, in_end; /* input in the block that is not used yet */
+	uint64_t bytes;	      /* of the service */
+	bool hot;	      /* large blocks are worth it */
+	bool pooled;	      /* the receive in flight brings its own buffer */
+	bool eof;	      /* its source has ended */
+	bool done;	      /* and that has been passed on */
+};
+
+struct stream {
+	struct agent *agent;
+	const struct stream_events *events;
+	enum stream_phase phase;
+	int leg, local; /* -1: none (any more) */
+	struct inner inner;
+	struct lane up, down;
+	struct timer timer; /* first step, patience in FINISHING, the end */
+	uint8_t *message;   /* SHAKING, TALKING: STREAM_MESSAGE_MAX */
+	size_t message_len;
+	bool reset_leg, reset_local;
+	bool finished; /* FINISHING: our last bytes have left */
+	bool clean;    /* both directions came to their ends */
+	char why[192]; /* it ended; "" before */
+};
+
+/* Takes the leg and unread (owned; bytes that came after GO). context NULL: a public session. False
+ * when memory is out; nothing has been taken then. */
+bool stream_start(struct stream *s, struct agent *a, int leg, uint8_t *unread, size_t unread_len,
+		  SSL_CTX *context, bool server, const struct stream_events *events) MUST_CHECK;
+/* From ready() on: a message to the peer. False: it could not be sent, the stream is ending. */
+bool stream_say(struct stream *s, const struct wire_message *m) MUST_CHECK;
+/* HELD: the local descriptor is now the stream's. */
+void stream_attach(struct stream *s, int local);
+/* Lets what was said leave, then ends without a reset. */
+void stream_finish(struct stream *s, const char *why);
+/* Ends at once, with resets to both sides. Harmless twice. */
+void stream_abort(struct stream *s, const char *why);
+
+/* The rest is between stream.c and bulk.c. */
+void stream_end(struct stream *s, bool resets, const char *why);
+/* True while ending; the last operation to report then releases everything. */
+bool stream_ending(struct stream *s);
+void stream_bulk_begin(struct stream *s);
+void stream_bulk_received_down(struct stream *s, int res);
+void stream_bulk_sent_up(struct stream *s, int res);
+void stream_bulk_init(struct stream *s);
+/* Makes sure that the lane has a block, a small one if it has none; ends the stream if it cannot.
+ */
+bool stream_block_ready(struct stream *s, struct lane *l) MUST_CHECK;
+void stream_block_put(struct stream *s, struct block *b);
+
+#endif

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pki: the commands that make a CA and issue the files that relays, agents and consoles run from.
+ */
+#include <ctype.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <arpa/inet.h>
+
+#include "core/engine/certificate.h"
+#include "core/parse/wire.h"
+#include "ctl/pki/bundle.h"
+#include "ctl/commands.h"
+#include "ctl/files.h"
+#include "ctl/pki/make.h"
+#include "ctl/pki/store.h"
+#include "ctl/see/when.h"
+
+#define DAY_S		 86400L
+#define CA_LIFE_S	 (3653 * DAY_S)
+#define BACKDATE_S	 3600L	     /* for clocks that are behind */
+#define CLOCK_EARLIEST_S 1767225600L /* 2026-01-01: an earlier clock was never set */
+#define HOSTS_MAX	 64
+
+const struct option_row pki_init_options[] = {
+	{"--name", "NAME", false, "the organisation's name in certificates (Private)"},
+	{NULL, NULL, false, NULL},
+};
+
+const struct option_row pki_issue_options[] = {
+	{"--host", "HOST", true, "relay: a DNS name or address that agents dial; at least one"},
+	{"--listen", "ADDR:PORT", true, "relay: where to listen; at least one"},
+	{"--relay", "HOST:PORT", true, "agent, console: a relay to sign in to; at least one"},
+	{"--publish", "SERVICE=ADDR:PORT", true, "agent: a service that others may reach"},
+	{"--allow", "SERVICE=AGENT", true, "agent: an agent that may; otherwise all may"},
+	{"--public", "SNI=AGENT/SERVICE", true,
+	 "relay: a server name whose TLS goes to a service; agent: --public SERVICE"},
+	{"--forward", "ADDR:PORT=AGENT/SERVICE", true, "agent: a local port that leads there"},
+	{"--socks5", "ADDR:PORT", false, "agent: listen for SOCKS5"},
+	{"--proxy", "URL", false, "agent, console: the HTTP proxy to dial through"},
+	{"--expires", "TIME", false, "as 12h, 30d, 4w, 2y (relay: 398d, agent: 30d, console: 90d)"},
+	{"--out", "FILE", false, "what to write; - is standard output (NAME.yaml)"},
+	{"--force", NULL, false, "replace FILE when it exists"},
+	{NULL, NULL, false, NULL},
+};
+
+/* Certificates made by a wrong clock fail elsewhere, later, for no visible reason. */
+static void warn_clock(time_t now)
+{
+	char date[PKI_DATE_BYTES];
+
+	if (now < CLOCK_EARLIEST_S)
+		complain("warning: the clock here says %s; set it, or nobody will accept what "
+			 "this makes",
+			 pki_date(now, date));
+}
+
+/* ---- init ---- */
+
+enum status command_pki_init(const struct arguments *a)
+{
+	/* Whoever looks at the relay sees this name: it says nothing of what a relay is. */
+	const char *name = arguments_text(a, "--name", "Private");
+	time_t now = time(NULL);
+
+	if (*name == '\0' || strlen(name) > PKI_CA_NAME_MAX) {
+		complain_usage(a->command, "--name: takes 1 to %u bytes", PKI_CA_NAME_MAX);
+		return STATUS_USAGE;
+	}
+	for (const char *p = name; *p; p++) {
+		if ((unsigned char)*p < 0x20 || *p == 0x7f) {
+			complain_usage(a->command, "--name: has a control character");
+			return STATUS_USAGE;
+		}
+	}
+	warn_clock(now);
+	if (!pki_store_create(a->words[0], name, now, now + CA_LIFE_S))
+		return STATUS_FAILED;
+	printf("%s holds the CA of %s. Keep ca.key off every machine that relays or serves; next: "
+	       "'postern pki issue %s relay ...'\n",
+	       a->words[0], name, a->words[0]);
+	return STATUS_OK;
+}
+
+/* ---- issue: what was asked for ---- */
+
+struct request {
+	struct bundle bundle;
+	struct pki_request pki;
+	char *hosts[HOSTS_MAX]; /* owned; lower case */
+	uint64_t life_s;
+	const char *out;
+	char *own_out; /* NAME.yaml, or NULL */
+};
+
+/* RFC 1123 section 2.1, and no wildcards: a relay has names of its own. */
+static bool host_ok(const char *host)
+{
+	uint8_t address[16];
+	size_t label = 0, len = strlen(host);
+
+	if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
+		return true;
+	if (len == 0 || len > 253)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		bool alnum = (host[i] >= 'a' && host[i] <= 'z') || isdigit((unsigned char)host[i]);
+
+		if (host[i] == '.' && label > 0 && i + 1 < len && host[i - 1] != '-')
+			label = 0;
+		else if (alnum || (host[i] == '-' && label > 0))
+			label++;
+		else
+			return false;
+		if (label > 63)
+			return false;
+	}
+	return host[len - 1] != '-';
+}
+
+static bool take_hosts(const struct arguments *a, struct request *r)
+{
+	const char *value;
+	size_t at = 0;
+
+	while ((value = arguments_next(a, "--host", &at))) {
+		char *host = r->pki.host_count < HOSTS_MAX ? strdup(value) : NULL;
+
+		if (!host) {
+			complain("more than %d times --host", HOSTS_MAX);
+			return false;
+		}
+		r->hosts[r->pki.host_count++] = host;
+		for (char *p = host; *p; p++)
+			*p = (char)tolower((unsigned char)*p);
+		if (!host_ok(host)) {
+			complain_usage(a->command,
+				       "--host: '%s' is no DNS name or address (without port)",
+				       value);
+			return false;
+		}
+	}
+	r->pki.hosts = (const char *const *)r->hosts;
+	return true;
+}
+
+static const struct role {
+	const char *word, *article;
+	enum identity_role role;
+	const char *life;
+	const char *needed[3], *refused[8];
+} roles[] = {
+	{"relay",
+	 "a relay",
+	 IDENTITY_RELAY,
+	 "398d",
+	 {"--host", "--listen"},
+	 {"--relay", "--publish", "--allow", "--forward", "--socks5", "--proxy"}},
+	{"agent", "an agent", IDENTITY_AGENT, "30d", {"--relay"}, {"--host", "--listen"}},
+	{"console",
+	 "a console",
+	 IDENTITY_CONSOLE,
+	 "90d",
+	 {"--relay"},
+	 {"--host", "--listen", "--publish", "--allow", "--public", "--forward", "--socks5"}},
+};
+#define ROLES (sizeof(roles) / sizeof(roles[0]))
+
+static const struct role *find_role(const char *word)
+{
+	for (size_t i = 0; i < ROLES; i++)
+		if (strcmp(roles[i].word, word) == 0)
+			return &roles[i];
+	return NULL;
+}
+
+/* Options that belong to other roles, and those that must be there. */
+static bool check_role_options(const struct arguments *a, const struct role *role)
+{
+	for (const char *const *option = role->refused; *option; option++) {
+		if (!arguments_flag(a, *option))
+			continue;
+		complain_usage(a->command, "%s is not for %s", *option, role->article);
+		return false;
+	}
+	for (const char *const *option = role->needed; *option; option++) {
+		if (arguments_flag(a, *option))
+			continue;
+		complain_usage(a->command, "%s needs %s", role->article, *option);
+		return false;
+	}
+	return true;
+}
+
+static bool check_pairs(const struct arguments *a, const char *option, const char *form)
+{
+	struct bundle_pair pair;
+	const char *value;
+	size_t at = 0;
+
+	while ((value = arguments_next(a, option, &at))) {
+		if (bundle_split(value, &pair))
+			continue;
+		complain_usage(a->command, "%s: '%s' is not %s", option, value, form);
+		return false;
+	}
+	return true;
+}
+
+static bool is_published(const struct arguments *a, const char *service, size_t len)
+{
+	struct bundle_pair pair;
+	const char *value;
+	size_t at = 0;
+
+	while ((value = arguments_next(a, "--publish", &at)))
+		if (bundle_split(value, &pair) && pair.left_len == len &&
+		    memcmp(pair.left, service, len) == 0)
+			return true;
+	return false;
+}
+
+/* --allow and --public speak of services that --publish names; a slip would lock out or let in. */
+static bool check_services(const struct arguments *a)
+{
+	struct bundle_pair pair;
+	const char *value;
+	size_t at = 0;
+
+	while ((value = arguments_next(a, "--allow", &at))) {
+		if (bundle_split(value, &pair) && !is_published(a, pair.left, pair.left_len)) {
+			complain_usage(a->command, "--allow: no --publish names '%.*s'",
+				       (int)pair.left_len, pair.left);
+			return false;
+		}
+	}
+	at = 0;
+	while ((value = arguments_next(a, "--public", &at))) {
+		if (is_published(a, value, strlen(value)))
+			continue;
+		complain_usage(a->command, "--public: no --publish names '%s'", value);
+		return false;
+	}
+	return true;
+}
+
+static bool take_role(const struct arguments *a, struct request *r, const struct role **out)
+{
+	const struct role *role = find_role(a->words[1]);
+	const char *name = a->words[2];
+	bool dots = role && role->role == IDENTITY_RELAY;
+
+	if (!role) {
+		complain_usage(a->command, "'%s' is no role; there are relay, agent and console",
+			       a->words[1]);
+		return false;
+	}
+	if (dots ? !wire_agent_name_ok((const uint8_t *)name, strlen(name))
+		 : !identity_name_ok(name)) {
+		complain_usage(a->command,
+			       "'%s' is no name; names are 1 to 63 of a-z 0-9 - _%s, and begin and "
+			       "end with a letter or digit",
+			       name, dots ? " ." : "");
+		return false;
+	}
+	r->bundle.role = r->pki.role = role->role;
+	r->bundle.name = r->pki.name = name;
+	*out = role;
+	return true;
+}
+
+static bool take_request(const struct arguments *a, struct request *r)
+{
+	const struct role *role;
+	const char *life;
+	bool relay;
+
+	if (!take_role(a, r, &role))
+		return false;
+	relay = role->role == IDENTITY_RELAY;
+	if (!check_role_options(a, role) || !check_pairs(a, "--publish", "SERVICE=ADDR:PORT") ||
+	    !check_pairs(a, "--allow", "SERVICE=AGENT") ||
+	    !check_pairs(a, "--forward", "ADDR:PORT=AGENT/SERVICE"))
+		return false;
+	if (relay ? !check_pairs(a, "--public", "SNI=AGENT/SERVICE") || !take_hosts(a, r)
+		  : !check_services(a))
+		return false;
+	life = arguments_text(a, "--expires", role->life);
+	if (!when_span(life, &r->life_s)) {
+		complain_usage(a->command, "--expires: '%s' is not a time like 12h, 30d, 4w or 2y",
+			       life);
+		return false;
+	}
+	r->out = arguments_text(a, "--out", NULL);
+	if (!r->out && asprintf(&r->own_out, "%s.yaml", r->bundle.name) < 0) {
+		r->own_out = NULL;
+		complain("out of memory");
+		return false;
+	}
+	if (!r->out)
+		r->out = r->own_out;
+	r->bundle.file = r->out;
+	return true;
+}
+
+static void free_request(struct request *r)
+{
+	for (size_t i = 0; i < r->pki.host_count; i++)
+		free(r->hosts[i]);
+	free(r->own_out);
+}
+
+/* ---- issue: doing it ---- */
+
+static bool set_times(struct request *r, const struct pki_store *store, time_t now)
+{
+	time_t ca_from = certificate_time(X509_get0_notBefore(store->ca));
+	time_t ca_until = certificate_time(X509_get0_notAfter(store->ca));
+	char date[PKI_DATE_BYTES], here[PKI_DATE_BYTES];
+
+	warn_clock(now);
+	if (now < ca_from)
+		complain("warning: the CA is valid from %s, but the clock here says %s; set it",
+			 pki_date(ca_from, date), pki_date(now, here));
+	if (now >= ca_until) {
+		complain("the CA in %s expired on %s; make a new one with 'postern pki init'",
+			 store->directory, pki_date(ca_until, date));
+		return false;
+	}
+	r->pki.not_before = now - BACKDATE_S;
+	r->pki.not_after = now + (time_t)r->life_s;
+	if (r->pki.not_after > ca_until) {
+		complain("note: the certificate ends with its CA, on %s", pki_date(ca_until, date));
+		r->pki.not_after = ca_until;
+	}
+	r->bundle.not_after = r->pki.not_after;
+	return true;
+}
+
+/* Two agents of one name replace each other at the relay, over and over. */
+static bool note_earlier(const struct pki_store *store, const struct request *r, time_t now)
+{
+	struct pki_record *records;
+	char date[PKI_DATE_BYTES];
+	time_t latest = 0;
+	size_t count;
+
+	if (!pki_store_records(store, &records, &count))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(records[i].role, "agent") == 0 &&
+		    strcmp(records[i].name, r->bundle.name) == 0 && records[i].not_after > latest)
+			latest = records[i].not_after;
+	free(records);
+	if (r->bundle.role == IDENTITY_AGENT && latest > now)
+		complain("note: agent %s has an earlier certificate, good until %s; let only one "
+			 "of the two run",
+			 r->bundle.name, pki_date(latest, date));
+	return true;
+}
+
+/* Asked before anything is signed; files_write() makes sure. */
+static bool may_write(const struct arguments *a, const struct request *r)
+{
+	return strcmp(r->out, "-") == 0 || arguments_flag(a, "--force") || files_absent(r->out);
+}
+
+static bool write_out(const struct arguments *a, const struct request *r, const char *text)
+{
+	if (strcmp(r->out, "-") != 0)
+		return files_write(r->out, text, 0600, arguments_flag(a, "--force"));
+	if (fputs(text, stdout) >= 0 && fflush(stdout) == 0)
+		return true;
+	complain("cannot write to standard output");
+	return false;
+}
+
+/* Checks before it records, and records before anybody can have the file. */
+static bool deliver(const struct arguments *a, struct request *r, const struct pki_store *store,
+		    X509 *x)
+{
+	struct pki_record record = {.not_after = r->pki.not_after};
+	char *text = bundle_write(&r->bundle, a);
+	bool ok;
+
+	snprintf(record.role, sizeof(record.role), "%s", a->words[1]);
+	snprintf(record.name, sizeof(record.name), "%s", r->bundle.name);
+	if (!text)
+		complain("out of memory");
+	ok = text && certificate_serial(x, record.serial) && bundle_check(&r->bundle, text) &&
+	     pki_store_record(store, &record) && write_out(a, r, text);
+	pki_free_secret(text);
+	return ok;
+}
+
+static bool issue(const struct arguments *a, struct request *r, const struct pki_store *store)
+{
+	char organisation[CERTIFICATE_TEXT_BYTES];
+	EVP_PKEY *key = pki_make_key();
+	X509 *x = key ? pki_make_certificate(&r->pki, key, store->ca, store->key) : NULL;
+	char *pem = x ? pki_certificate_pem(x) : NULL;
+	char *key_pem = x ? pki_key_pem(key) : NULL;
+	bool ok = false;
+
+	certificate_name_text(X509_get_subject_name(store->ca), false, organisation);
+	r->bundle.organisation = organisation;
+	r->bundle.ca_pem = store->pem;
+	r->bundle.certificate_pem = pem;
+	r->bundle.key_pem = key_pem;
+	if (pem && key_pem)
+		ok = deliver(a, r, store, x);
+	else
+		complain("cannot make the certificate");
+	r->bundle.organisation = r->bundle.certificate_pem = r->bundle.key_pem = NULL;
+	pki_free_secret(key_pem);
+	free(pem);
+	X509_free(x);
+	EVP_PKEY_free(key);
+	return ok;
+}
+
+enum status command_pki_issue(const struct arguments *a)
+{
+	struct request r = {.out = NULL};
+	enum status status = STATUS_FAILED;
+	struct pki_store store;
+	time_t now = time(NULL);
+	char date[PKI_DATE_BYTES];
+
+	if (!take_request(a, &r)) {
+		free_request(&r);
+		return STATUS_USAGE;
+	}
+	if (pki_store_open(a->words[0], true, &store)) {
+		if (may_write(a, &r) && set_times(&r, &store, now) &&
+		    note_earlier(&store, &r, now) && issue(a, &r, &store))
+			status = STATUS_OK;
+		pki_store_close(&store);
+	}
+	if (status == STATUS_OK && strcmp(r.out, "-") != 0)
+		printf("%s: %s %s, valid until %s. It holds a private key: send it as you would a "
+		       "password.\n",
+		       r.out, a->words[1], r.bundle.name, pki_date(r.pki.not_after, date));
+	free_request(&r);
+	return status;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pki_store: a CA's directory: ca.pem, ca.key and issued.log. */
+#include "ctl/pki/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+
+#include "ctl/arguments.h"
+#include "ctl/files.h"
+#include "ctl/pki/make.h"
+
+#define PEM_MAX	   65536u
+#define LOG_MAX	   (16u << 20)
+#define BACKDATE_S 3600 /* for clocks that are behind */
+
+const char *pki_date(time_t t, char out[PKI_DATE_BYTES])
+{
+	struct tm tm;
+
+	if (!gmtime_r(&t, &tm) || !strftime(out, PKI_DATE_BYTES, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		snprintf(out, PKI_DATE_BYTES, "unknown");
+	return out;
+}
+
+static bool write_in(const char *directory, const char *name, const char *text, mode_t mode)
+{
+	char *path = files_join(directory, name);
+	bool ok = path && files_write(path, text, mode, false);
+
+	free(path);
+	return ok;
+}
+
+static bool make_directory(const char *directory)
+{
+	if (mkdir(directory, 0700) == 0)
+		return true;
+	/* An empty one is as good as none, once it has our mode. */
+	if (errno == EEXIST && rmdir(directory) == 0 && mkdir(directory, 0700) == 0)
+		return true;
+	if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR)
+		complain("%s exists and is not an empty directory; a CA wants a new one",
+			 directory);
+	else
+		complain("cannot make %s: %s", directory, strerror(errno));
+	return false;
+}
+
+bool pki_store_create(const char *directory, const char *organisation, time_t now, time_t not_after)
+{
+	EVP_PKEY *key = pki_make_key();
+	X509 *ca = key ? pki_make_ca(key, organisation, now - BACKDATE_S, not_after) : NULL;
+	char *pem = ca ? pki_certificate_pem(ca) : NULL;
+	char *key_pem = ca ? pki_key_pem(key) : NULL;
+	bool ok = false;
+
+	if (!pem || !key_pem)
+		complain("cannot make the CA's certificate; is \"%s\" a name in UTF-8?",
+			 organisation);
+	else
+		ok = make_directory(directory) && write_in(directory, "ca.key", key_pem, 0600) &&
+		     write_in(directory, "issued.log", "", 0600) &&
+		     write_in(directory, "ca.pem", pem, 0644);
+	pki_free_secret(key_pem);
+	free(pem);
+	X509_free(ca);
+	EVP_PKEY_free(key);
+	return ok;
+}
+
+static int no_password(char *buf, int size, int writing, void *arg)
+{
+	return -1;
+}
+
+static X509 *parse_certificate(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	X509 *x = bio ? PEM_read_bio_X509(bio, NULL, no_password, NULL) : NULL;
+
+	BIO_free(bio);
+	ERR_clear_error();
+	return x;
+}
+
+static EVP_PKEY *parse_key(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
+
+	BIO_free(bio);
+	ERR_clear_error();
+	return key;
+}
+
+static bool load_certificate(struct pki_store *s)
+{
+	char *path = files_join(s->directory, "ca.pem");
+
+	s->pem = path ? files_read(path, PEM_MAX) : NULL;
+	s->ca = s->pem ? parse_certificate(s->pem) : NULL;
+	if (s->pem && !s->ca)
+		complain("%s is not a PEM certificate", path);
+	free(path);
+	return s->ca != NULL;
+}
+
+static bool load_key(struct pki_store *s)
+{
+	char *path = files_join(s->directory, "ca.key");
+	char *pem = path ? files_read(path, PEM_MAX) : NULL;
+	bool ok = false;
+
+	s->key = pem ? parse_key(pem) : NULL;
+	pki_free_secret(pem);
+	if (pem && !s->key)
+		complain("%s is not a PEM private key without a password", path);
+	else if (s->key)
+		ok = X509_check_private_key(s->ca, s->key) == 1;
+	if (s->key && !ok)
+		complain("%s is not the key of %s/ca.pem", path, s->directory);
+	ERR_clear_error();
+	free(path);
+	return ok;
+}
+
+bool pki_store_open(const char *directory, bool with_key, struct pki_store *out)
+{
+	struct pki_store s = {.directory = strdup(directory)};
+
+	if (!s.directory)
+		complain("out of memory");
+	else if (load_certificate(&s) && (!with_key || load_key(&s))) {
+		*out = s;
+		return true;
+	} else {
+		complain("'postern pki init %s' makes a CA there", directory);
+	}
+	pki_store_close(&s);
+	return false;
+}
+
+void pki_store_close(struct pki_store *s)
+{
+	free(s->directory);
+	free(s->pem);
+	X509_free(s->ca);
+	EVP_PKEY_free(s->key);
+}
+
+bool pki_store_record(const struct pki_store *s, const struct pki_record *r)
+{
+	char *path = files_join(s->directory, "issued.log"), date[PKI_DATE_BYTES];
+	int fd = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
+	int n = 0;
+
+	/* One write(2) of one line: two commands at a time do not mix theirs. */
+	if (fd >= 0)
+		n = dprintf(fd, "%s %s %s %s\n", r->serial, r->role, r->name,
+			    pki_date(r->not_after, date));
+	if (path && (fd < 0 || n < 0))
+		complain("cannot write %s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return fd >= 0 && n > 0;
+}
+
+static bool parse_record(const char *line, struct pki_record *out)
+{
+	struct pki_record r = {0};
+	struct tm tm = {0};
+	char date[PKI_DATE_BYTES];
+
+	if (sscanf(line, "%47s %15s %63s %23s", r.serial, r.role, r.name, date) != 4 ||
+	    !strptime(date, "%Y-%m-%dT%H:%M:%SZ", &tm))
+		return false;
+	r.not_after = timegm(&tm);
+	*out = r;
+	return true;
+}
+
+bool pki_store_records(const struct pki_store *s, struct pki_record **out, size_t *count)
+{
+	char *path = files_join(s->directory, "issued.log");
+	char *text = path ? files_read(path, LOG_MAX) : NULL, *next = text, *line;
+	struct pki_record *records;
+	size_t lines = 1, n = 0;
+
+	free(path);
+	if (!text)
+		return false;
+	for (const char *p = text; *p; p++)
+		lines += *p == '\n';
+	records = calloc(lines, sizeof(*records));
+	while (records && (line = strsep(&next, "\n")))
+		if (parse_record(line, &records[n]))
+			n++;
+	free(text);
+	if (!records) {
+		complain("out of memory");
+		return false;
+	}
+	*out = records;
+	*count = n;
+	return true;
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* relay_see: the commands that look at a relay. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "ctl/commands.h"
+#include "ctl/talk/door.h"
+#include "ctl/see/records.h"
+#include "ctl/see/show.h"
+#include "ctl/see/show_nat.h"
+#include "ctl/see/units.h"
+
+static const struct option_row json_options[] = {
+	{"--json", NULL, false, "print JSON"},
+	{NULL, NULL, false, NULL},
+};
+
+static const struct option_row sessions_options[] = {
+	{"--agent", "NAME", false, "only sessions that this agent asked for or serves"},
+	{"--limit", "N", false, "at most N of each of the relay's threads (1000)"},
+	{"--json", NULL, false, "print JSON"},
+	{NULL, NULL, false, NULL},
+};
+
+static const struct option_row records_options[] = {RECORDS_OPTIONS};
+
+/* ---- lists ---- */
+
+static const struct show_column agents_columns[] = {
+	{"AGENT", "agent", SHOW_TEXT, NULL},
+	{"STATE", "online", SHOW_STATE, "online|offline"},
+	{"LINKS", "links", SHOW_COUNT, NULL},
+	{"LEGS", "legs", SHOW_COUNT, NULL},
+	{"SESSIONS", "sessions", SHOW_COUNT, NULL},
+	{"SERVICES", "services", SHOW_LIST, NULL},
+	{NULL, NULL, SHOW_TEXT, NULL},
+};
+
+static const struct show_column sessions_columns[] = {
+	{"SESSION", "session", SHOW_TEXT, NULL}, {"FROM", "from", SHOW_TEXT, NULL},
+	{"TO", "to", SHOW_TEXT, NULL},		 {"SERVICE", "service", SHOW_TEXT, NULL},
+	{"SOURCE", "source", SHOW_TEXT, NULL},	 {"UP", "up", SHOW_SIZE, NULL},
+	{"DOWN", "down", SHOW_SIZE, NULL},	 {"FOR", "ms", SHOW_SPAN, NULL},
+	{NULL, NULL, SHOW_TEXT, NULL},
+};
+
+static enum status show_call(const struct arguments *a, const char *method, json_t *params,
+			     const struct show_shape *shape)
+{
+	struct door d;
+	json_t *result;
+
+	if (!door_open_relay(a, &d)) {
+		json_decref(params);
+		return STATUS_FAILED;
+	}
+	result = door_call(&d, method, params);
+	if (result)
+		show_result(a, result, shape);
+	json_decref(result);
+	door_close(&d);
+	return result ? STATUS_OK : STATUS_FAILED;
+}
+
+static enum status run_agents(const struct arguments *a)
+{
+	static const struct show_shape shape = {"agents", agents_columns, "no agent is connected"};
+
+	return show_call(a, "agents", NULL, &shape);
+}
+
+static enum status run_sessions(const struct arguments *a)
+{
+	static const struct show_shape shape = {"sessions", sessions_columns, "no session runs"};
+	const char *agent = arguments_text(a, "--agent", NULL);
+	const char *limit = arguments_text(a, "--limit", NULL);
+	json_t *params;
+	char *end = NULL;
+	long n = limit ? strtol(limit, &end, 10) : 0;
+
+	if (limit && (*end != '\0' || n <= 0)) {
+		complain_usage(a->command, "--limit: '%s' is no number above 0", limit);
+		return STATUS_USAGE;
+	}
+	params = json_object();
+	if (agent)
+		json_object_set_new(params, "agent", json_string(agent));
+	if (limit)
+		json_object_set_new(params, "limit", json_integer(n));
+	return show_call(a, "sessions", params, &shape);
+}
+
+/* ---- status ---- */
+
+static const struct show_column status_columns[] = {
+	{"relay", "relay", SHOW_TEXT, NULL},
+	{"version", "version", SHOW_TEXT, NULL},
+	{"state", "draining", SHOW_STATE, "draining|serving"},
+	{"listens on", "listen", SHOW_LIST, NULL},
+	{"configuration", "revision", SHOW_COUNT, NULL},
+	{"unconfirmed, back in", "unconfirmed_ms", SHOW_SPAN, NULL},
+	{"certificate until", "certificate_expires", SHOW_TIME, NULL},
+	{"threads", "threads", SHOW_COUNT, NULL},
+	{"engine", "engine", SHOW_TEXT, NULL},
+	{"links", "links", SHOW_COUNT, NULL},
+	{"legs", "legs", SHOW_COUNT, NULL},
+	{"connections", "connections", SHOW_COUNT, NULL},
+	{"sessions", "sessions", SHOW_COUNT, NULL},
+	{"sessions so far", "sessions_total", SHOW_COUNT, NULL},
+	{"accepted so far", "accepted_total", SHOW_COUNT, NULL},
+	{"bytes so far", "bytes_total", SHOW_SIZE, NULL},
+	{NULL, NULL, SHOW_TEXT, NULL},
+};
+
+/* What the kernel enforces: true, or why it does not. */
+static void print_isolation(const json_t *parts)
+{
+	json_t *mutable = (json_t *)(uintptr_t)parts; /* jansson iterates over variable ones only */
+	const char *part;
+	json_t *value;
+	char name[64], why[256];
+
+	json_object_foreach(mutable, part, value)
+	{
+		bool holds = json_is_true(value);
+
+		log_escape(part, name, sizeof(name));
+		log_escape(json_is_string(value) ? json_string_value(value) : "", why, sizeof(why));
+		printf("  %-24s %s%s%s%s%s\n", name,
+		       show_style(stdout, holds ? SHOW_GOOD : SHOW_WARN),
+		       holds ? "holds" : "does not hold", show_style(stdout, SHOW_PLAIN),
+		       why[0] ? ": " : "", why);
+	}
+}
+
+static void print_refusals(const json_t *refused)
+{
+	json_t *mutable = (json_t *)(uintptr_t)refused;
+	const char *reason;
+	json_t *value;
+	char name[64];
+
+	json_object_foreach(mutable, reason, value)
+	{
+		log_escape(reason, name, sizeof(name));
+		printf("  %-24s %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
+	}
+}
+
+static const struct show_column stun_columns[] = {
+	{"over UDP on", "listen_udp", SHOW_LIST, NULL},
+	{"over TCP only on", "listen_tcp", SHOW_LIST, NULL},
+	{NULL, NULL, SHOW_TEXT, NULL},
+};
+
+/* What came over UDP and what over TCP, as far as anything did. */
+static void print_stun(const json_t *stun)
+{
+	static const char *const ways[] = {"udp", "tcp"};
+	const char *result;
+	json_t *value;
+	char name[64], shown[128];
+
+	if (json_array_size(json_object_get(stun, "listen_udp")) > 0)
+		show_keys(stdout, stun, stun_columns);
+	for (size_t i = 0; i < 2; i++) {
+		json_object_foreach(json_object_get(stun, ways[i]), result, value)
+		{
+			if (json_integer_value(value) == 0)
+				continue;
+			snprintf(name, sizeof(name), "%s.%s", ways[i], result);
+			log_escape(name, shown, sizeof(shown));
+			printf("  %-24s %" JSON_INTEGER_FORMAT "\n", shown,
+			       json_integer_value(value));
+		}
+	}
+}
+
+static void print_status(const json_t *status)
+{
+	const json_t *refused = json_object_get(status, "refused");
+	const json_t *stun = json_object_get(status, "stun");
+
+	show_keys(stdout, status, status_columns);
+	puts("the kernel enforces");
+	print_isolation(json_object_get(status, "isolation"));
+	if (stun) {
+		puts("STUN");
+		print_stun(stun);
+	}
+	show_nat(json_object_get(status, "nat"));
+	if (json_object_size(refused) > 0) {
+		puts("refused so far");
+		print_refusals(refused);
+	}
+}
+
+static enum status run_status(const struct arguments *a)
+{
+	struct door d;
+	json_t *status;
+
+	if (!door_open_relay(a, &d))
+		return STATUS_FAILED;
+	status = door_call(&d, "status", NULL);
+	if (status && arguments_flag(a, "--json"))
+		show_json(stdout, status);
+	else if (status)
+		print_status(status);
+	json_decref(status);
+	door_close(&d);
+	return status ? STATUS_OK : STATUS_FAILED;
+}
+
+/* ---- records ---- */
+
+static enum status run_records(const struct arguments *a)
+{
+	enum status status = STATUS_FAILED;
+	struct door d;
+
+	if (!door_open_relay(a, &d))
+		return status;
+	status = records_run(a, &d, strrchr(a->command->name, ' ') + 1);
+	door_close(&d);
+	return status;
+}
+
+/* ---- the schema ---- */
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+static void print_method(const json_t *method)
+{
+	json_t *param;
+	size_t i;
+	char line[512];
+
+	log_escape(text_of(method, "method"), line, sizeof(line));
+	printf("%s%s%s (%s)\n", show_style(stdout, SHOW_BOLD), line, show_style(stdout, SHOW_PLAIN),
+	       strcmp(text_of(method, "level"), "admin") == 0 ? "admin" : "read");
+	log_escape(text_of(method, "help"), line, sizeof(line));
+	printf("  %s\n", line);
+	json_array_foreach(json_object_get(method, "params"), i, param)
+	{
+		char name[64], type[32];
+
+		log_escape(text_of(param, "name"), name, sizeof(name));
+		log_escape(text_of(param, "type"), type, sizeof(type));
+		log_escape(text_of(param, "help"), line, sizeof(line));
+		printf("    %-12s %-8s %s%s\n", name, type,
+		       json_is_true(json_object_get(param, "required")) ? "" : "(optional) ", line);
+	}
+	log_escape(text_of(method, "result"), line, sizeof(line));
+	printf("  result: %s\n", line);
+}
+
+static enum status run_schema(const struct arguments *a)
+{
+	json_t *schema, *method;
+	struct door d;
+	size_t i;
+
+	if (!door_open_relay(a, &d))
+		return STATUS_FAILED;
+	schema = door_call(&d, "schema", NULL);
+	if (schema && arguments_flag(a, "--json"))
+		show_json(stdout, schema);
+	else
+		json_array_foreach(json_object_get(schema, "methods"), i, method)
+			print_method(method);
+	json_decref(schema);
+	door_close(&d);
+	return schema ? STATUS_OK : STATUS_FAILED;
+}
+
+const struct command relay_see_commands[] = {
+	{"relay status", "", 0, 0,
+	 "Shows a relay in one page: counts, and what its kernel enforces.", json_options,
+	 run_status},
+	{"relay agents", "", 0, 0, "Lists the agents that are connected or have sessions.",
+	 json_options, run_agents},
+	{"relay sessions", "", 0, 0, "Lists the running sessions.", sessions_options, run_sessions},
+	{"relay top", "", 0, 0, "Watches rates of sessions, agents and the relay, live.",
+	 relay_top_options, command_relay_top},
+	{"relay events", "", 0, 0, "Tells what happened: agents up and down, changes, limits.",
+	 records_options, run_records},
+	{"relay audit", "", 0, 0, "Tells who reached what, when, from where, and why it ended.",
+	 records_options, run_records},
+	{"relay schema", "", 0, 0, "Lists the methods of the control channel.", json_options,
+	 run_schema},
+	{.name = NULL},
+};

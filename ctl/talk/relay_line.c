@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* relay_line: the control channel of one relay: dial, HELLO, WELCOME, then lines both ways. */
+#include "ctl/talk/relay_line.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/relays/connector.h"
+#include "agent/relays/dial.h"
+#include "core/container.h"
+#include "core/parse/wire.h"
+
+#define SIGN_IN_MS  10000u
+#define PLAIN_BYTES 16384u /* one TLS record's */
+
+struct relay_line {
+	struct agent *agent;
+	const struct agent_relay *relay;
+	const struct relay_line_events *events;
+	void *owner;
+	uint8_t flags;
+	struct dial *dial;
+	int wire, local;
+	struct tls *tls;
+	struct ring_op wire_in, wire_out, local_in, local_out;
+	struct timer timer; /* WELCOME's deadline, then the last call */
+	uint8_t *sending;   /* records on their way to the relay */
+	uint8_t plain[PLAIN_BYTES];
+	uint8_t frame[WIRE_FRAME_MAX];
+	size_t frame_len;
+	bool up;      /* WELCOME came */
+	bool framed;  /* what comes is a frame's */
+	bool leaving; /* the local side has ended: closes when all has left */
+	bool over;
+	char why[768];
+};
+
+static void pull(struct relay_line *l);
+
+/* ---- the end ---- */
+
+static void maybe_over(struct relay_line *l)
+{
+	struct agent *a = l->agent;
+	const struct relay_line_events *events = l->events;
+	void *owner = l->owner;
+	char why[sizeof(l->why)];
+
+	if (ring_op_busy(&l->wire_in) || ring_op_busy(&l->wire_out) || ring_op_busy(&l->local_in) ||
+	    ring_op_busy(&l->local_out))
+		return;
+	ring_timer_cancel(a->ring, &l->timer);
+	if (l->wire >= 0)
+		ring_close_fd(a->ring, l->wire);
+	ring_close_fd(a->ring, l->local);
+	tls_free(l->tls);
+	free(l->sending);
+	memcpy(why, l->why, sizeof(why));
+	free(l);
+	events->over(owner, why);
+	agent_drop(a);
+}
+
+static void end(struct relay_line *l, const char *why)
+{
+	struct agent *a = l->agent;
+
+	if (l->over)
+		return;
+	l->over = true;
+	snprintf(l->why, sizeof(l->why), "%s", why);
+	if (l->dial)
+		dial_cancel(l->dial);
+	l->dial = NULL;
+	ring_cancel(a->ring, &l->wire_in);
+	ring_cancel(a->ring, &l->wire_out);
+	ring_cancel(a->ring, &l->local_in);
+	ring_cancel(a->ring, &l->local_out);
+	ring_timer_set(a->ring, &l->timer, 0); /* not from inside whatever has just ended */
+}
+
+void relay_line_stop(struct relay_line *l)
+{
+	end(l, "");
+}
+
+static void end_named(struct relay_line *l, const char *what)
+{
+	char relay[ENDPOINT_TEXT_BYTES], why[sizeof(l->why)];
+
+	endpoint_text(&l->relay->address, relay);
+	snprintf(why, sizeof(why), "%s: %.480s", relay, what);
+	end(l, why);
+}
+
+static void timer_fired(struct timer *t, uint64_t now_ms)
+{
+	struct relay_line *l = container(t, struct relay_line, timer);
+
+	if (l->over)
+		maybe_over(l);
+	else
+		end_named(l, "the relay did not answer our sign-in in time; check that the address "
+			     "is that of a relay");
+}
+
+/* ---- to the relay ---- */
+
+static void flush(struct relay_line *l)
+{
+	size_t len;
+	const uint8_t *out = tls_output(l->tls, &len);
+
+	if (l->over || ring_op_busy(&l->wire_out))
+		return;
+	if (len == 0) {
+		if (l->leaving)
+			end(l, "");
+		else if (!l->framed && !ring_op_busy(&l->local_in))
+			ring_recv_pooled(l->agent->ring, &l->local_in, l->local);
+		return;
+	}
+	l->sending = malloc(len);
+	if (!l->sending) {
+		end(l, "out of memory");
+		return;
+	}
+	memcpy(l->sending, out, len);
+	tls_output_drop(l->tls, len);
+	ring_send(l->agent->ring, &l->wire_out, l->wire, l->sending, len);
+}
+
+static void wire_sent(struct ring_op *op, int res)
+{
+	struct relay_line *l = container(op, struct relay_line, wire_out);
+
+	free(l->sending);
+	l->sending = NULL;
+	if (l->over)
+		maybe_over(l);
+	else if (res < 0)
+		end_named(l, strerror(-res));
+	else
+		flush(l);
+}
+
+static void local_received(struct ring_op *op, int res)
+{
+	struct relay_line *l = container(op, struct relay_line, local_in);
+	bool ok = true;
+
+	if (res > 0) {
+		ok = l->over || tls_write(l->tls, op->buf, (size_t)res) == TLS_OK;
+		ring_buffer_put(l->agent->ring, op->buf);
+	}
+	if (l->over) {
+		maybe_over(l);
+	} else if (!ok) {
+		end_named(l, "a call could not be written");
+	} else {
+		if (res <= 0) {
+			l->leaving = true;
+			tls_close_write(l->tls);
+		}
+		flush(l);
+	}
+}
+
+/* ---- from the relay ---- */
+
+static void refused(struct relay_line *l, const struct wire_message *m)
+{
+	char text[WIRE_TEXT_MAX + 1];
+
+	wire_bytes_copy(m->bye.text, text, sizeof(text));
+	end_named(l, text[0] ? text : reason_sentence(m->bye.reason));
+}
+
+/* Whether it was WELCOME; *used is its size. Anything else but a beginning ends the line. */
+static bool take_frame(struct relay_line *l, size_t *used)
+{
+	struct wire_message m;
+	enum wire_status status = wire_decode(l->frame, l->frame_len, &m, used);
+
+	if (status == WIRE_SHORT)
+		return false;
+	if (status != WIRE_OK) {
+		end_named(l, status == WIRE_BAD_VERSION
+				     ? reason_sentence(REASON_VERSION)
+				     : "it does not answer as a relay does; check the address");
+		return false;
+	}
+	if (m.type == WIRE_BYE) {
+		refused(l, &m);
+		return false;
+	}
+	if (m.type != WIRE_WELCOME || l->up) {
+		end_named(l, reason_sentence(REASON_PROTOCOL));
+		return false;
+	}
+	l->up = true;
+	l->framed = false;
+	ring_timer_cancel(l->agent->ring, &l->timer);
+	l->events->up(l->owner);
+	flush(l); /* listens to the local side */
+	return true;
+}
+
+/* Lines go on; what is a frame's stays. */
+static void take_plain(struct relay_line *l, size_t len)
+{
+	uint8_t *at = l->plain, *frame;
+	size_t used, lines;
+
+	if (l->framed) {
+		size_t room = sizeof(l->frame) - l->frame_len, before = l->frame_len;
+		size_t take = len < room ? len : room;
+
+		memcpy(l->frame + before, at, take);
+		l->frame_len += take;
+		if (!take_frame(l, &used))
+			return;
+		l->frame_len = 0;
+		at += used - before;
+		len -= used - before;
+	}
+	frame = memchr(at, WIRE_VERSION, len);
+	lines = frame ? (size_t)(frame - at) : len;
+	if (frame) {
+		l->framed = true;
+		l->frame_len = len - lines;
+		if (l->frame_len > sizeof(l->frame))
+			l->frame_len = sizeof(l->frame);
+		memcpy(l->frame, frame, l->frame_len);
+	}
+	if (lines > 0) {
+		memmove(l->plain, at, lines);
+		ring_send(l->agent->ring, &l->local_out, l->local, l->plain, lines);
+	} else if (frame) {
+		(void)take_frame(l, &used);
+	}
+}
+
+static void local_sent(struct ring_op *op, int res)
+{
+	struct relay_line *l = container(op, struct relay_line, local_out);
+	size_t used;
+
+	if (l->over) {
+		maybe_over(l);
+	} else if (res < 0) {
+		end(l, "");
+	} else {
+		if (l->framed)
+			(void)take_frame(l, &used);
+		pull(l);
+	}
+}
+
+/* Reads until there is something to send on, or nothing to read. */
+static void pull(struct relay_line *l)
+{
+	size_t n;
+
+	while (!l->over && !ring_op_busy(&l->local_out)) {
+		switch (tls_read(l->tls, l->plain, sizeof(l->plain), &n)) {
+		case TLS_OK:
+			take_plain(l, n);
+			break;
+		case TLS_AGAIN:
+			if (!ring_op_busy(&l->wire_in))
+				ring_recv_pooled(l->agent->ring, &l->wire_in, l->wire);
+			return;
+		case TLS_FAILED:
+			end_named(l, tls_error(l->tls));
+			return;
+		default:
+			end_named(l, "the relay closed the connection");
+			return;
+		}
+	}
+}
+
+static void wire_received(struct ring_op *op, int res)
+{
+	struct relay_line *l = container(op, struct relay_line, wire_in);
+	bool fed = true;
+
+	if (res > 0) {
+		fed = l->over || tls_feed(l->tls, op->buf, (size_t)res);
+		ring_buffer_put(l->agent->ring, op->buf);
+	}
+	if (l->over) {
+		maybe_over(l);
+		return;
+	}
+	if (res == 0)
+		tls_feed_eof(l->tls);
+	if (res < 0)
+		end_named(l, strerror(-res));
+	else if (!fed)
+		end(l, "out of memory");
+	else
+		pull(l);
+}
+
+/* ---- sign-in ---- */
+
+static bool say_hello(struct relay_line *l)
+{
+	struct agent *a = l->agent;
+	uint8_t exported[TLS_EXPORT_BYTES], signature[WIRE_SIGNATURE_MAX];
+	struct wire_message m = {
+		.type = WIRE_HELLO,
+		.hello.flags = l->flags,
+		.hello.agent = wire_text(a->config->name),
+		.hello.software = wire_text("postern/" POSTERN_VERSION),
+		.hello.signature.data = signature,
+	};
+	size_t len;
+
+	identity_certificate_der(a->identity, &m.hello.certificate.data, &m.hello.certificate.len);
+	if (!tls_export(l->tls, TLS_EXPORT_HELLO, exported) ||
+	    !identity_sign(a->identity, exported, signature, sizeof(signature),
+			   &m.hello.signature.len))
+		return false;
+	len = wire_encode(&m, l->frame, sizeof(l->frame));
+	return len > 0 && tls_write(l->tls, l->frame, len) == TLS_OK;
+}
+
+static void dialled(void *owner, int fd, struct tls *tls, const char *error)
+{
+	struct relay_line *l = owner;
+
+	l->dial = NULL;
+	if (error) {
+		end(l, error);
+		return;
+	}
+	l->wire = fd;
+	l->tls = tls;
+	if (!say_hello(l)) {
+		end_named(l, "our sign-in could not be written; the relay must speak TLS 1.3");
+		return;
+	}
+	ring_timer_set(l->agent->ring, &l->timer, SIGN_IN_MS);
+	flush(l);
+	pull(l);
+}
+
+struct relay_line *relay_line_start(struct agent *a, const struct agent_relay *relay, uint8_t flags,
+				    int local, const struct relay_line_events *events, void *owner)
+{
+	struct relay_line *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->agent = a;
+	l->relay = relay;
+	l->flags = flags;
+	l->local = local;
+	l->wire = -1;
+	l->events = events;
+	l->owner = owner;
+	l->framed = true;
+	l->timer.fire = timer_fired;
+	l->wire_in.done = wire_received;
+	l->wire_out.done = wire_sent;
+	l->local_in.done = local_received;
+	l->local_out.done = local_sent;
+	l->dial = dial_start(a, relay, dialled, l);
+	if (!l->dial) {
+		free(l);
+		return NULL;
+	}
+	agent_hold(a);
+	return l;
+}

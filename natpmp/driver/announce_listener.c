@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* announce_listener: what the gateway tells all hosts on UDP 5350. */
+#include "natpmp/driver/announce_listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/container.h"
+
+#define PER_TURN 16u /* datagrams before others get their turn */
+#define DEAF_MS	 1000u
+
+/* ---- sockets ---- */
+
+static int join4(int fd, unsigned interface)
+{
+	struct ip_mreqn group = {.imr_ifindex = (int)interface};
+	int no = 0;
+
+	group.imr_multiaddr.s_addr = htonl(INADDR_ALLHOSTS_GROUP);
+	/* Groups that other programs joined on other interfaces are not ours. */
+	if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_ALL, &no, sizeof(no)) < 0)
+		return -1;
+	return setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group));
+}
+
+static int join6(int fd, unsigned interface)
+{
+	struct ipv6_mreq group = {.ipv6mr_interface = interface};
+	int yes = 1;
+
+	inet_pton(AF_INET6, "ff02::1", &group.ipv6mr_multiaddr);
+	if (setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes)) < 0)
+		return -1;
+	return setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &group, sizeof(group));
+}
+
+/* Returns the descriptor or -errno. */
+static int open_ear(int family, unsigned interface)
+{
+	struct addr any;
+	int yes = 1, err;
+	int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
+
+	if (fd < 0)
+		return -errno;
+	/* Some programs share the port one way, some the other. */
+	if (!addr_from_literal(family == AF_INET ? "0.0.0.0" : "::", ANNOUNCE_PORT, &any) ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)) < 0 ||
+	    (family == AF_INET ? join4 : join6)(fd, interface) < 0 ||
+	    bind(fd, &any.sa, any.len) < 0) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/* ---- datagrams ---- */
+
+static bool from_gateway(const struct announce_ear *e, struct addr from)
+{
+	if (!addr_same_host(&from, &e->gateway))
+		return false;
+	return from.sa.sa_family == AF_INET || e->gateway.v6.sin6_scope_id == 0 ||
+	       from.v6.sin6_scope_id == e->gateway.v6.sin6_scope_id;
+}
+
+/* False when there is no more. */
+static bool take_one(struct announce_ear *e)
+{
+	struct announce_listener *l = e->listener;
+	uint8_t in[ANNOUNCE_BYTES_MAX + 1];
+	struct addr from = {.len = sizeof(from.v6)};
+	ssize_t n = recvfrom(e->fd, in, sizeof(in), MSG_DONTWAIT, &from.sa, &from.len);
+
+	if (n < 0)
+		return false;
+	if (!from_gateway(e, from) || (size_t)n > ANNOUNCE_BYTES_MAX)
+		l->others++;
+	else
+		l->heard(l, e->family, in, (size_t)n);
+	return true;
+}
+
+static void on_readable(struct ring_op *op, int res)
+{
+	struct announce_ear *e = container(op, struct announce_ear, op);
+	struct announce_listener *l = e->listener;
+
+	for (unsigned i = 0; i < PER_TURN && res >= 0 && !l->closing && take_one(e); i++)
+		;
+	if (l->closing)
+		return;
+	if (res < 0)
+		ring_timer_set(l->ring, &l->deaf, DEAF_MS);
+	else
+		ring_poll(l->ring, &e->op, e->fd, POLLIN);
+}
+
+static void on_deaf(struct timer *t, uint64_t now_ms)
+{
+	struct announce_listener *l = container(t, struct announce_listener, deaf);
+
+	for (int f = 0; f < PORTMAP_FAMILIES; f++) {
+		if (l->ears[f].fd >= 0 && !ring_op_busy(&l->ears[f].op))
+			ring_poll(l->ring, &l->ears[f].op, l->ears[f].fd, POLLIN);
+	}
+}
+
+/* ---- start and stop ---- */
+
+static int start_ear(struct announce_listener *l, enum portmap_family family,
+		     const struct addr *gateway)
+{
+	struct announce_ear *e = &l->ears[family];
+	int fd;
+
+	*e = (struct announce_ear){.listener = l, .family = family, .fd = -1};
+	e->gateway = *gateway;
+	e->op.done = on_readable;
+	if (gateway->len == 0)
+		return 0;
+	fd = open_ear(gateway->sa.sa_family,
+		      family == PORTMAP_IPV4 ? l->interface4 : l->interface6);
+	if (fd < 0)
+		return fd;
+	e->fd = fd;
+	ring_poll(l->ring, &e->op, e->fd, POLLIN);
+	return 0;
+}
+
+int announce_listener_start(struct announce_listener *l)
+{
+	int err4, err6;
+
+	l->closing = false;
+	l->others = 0;
+	l->deaf = (struct timer){.fire = on_deaf};
+	err4 = start_ear(l, PORTMAP_IPV4, &l->gateway4);
+	err6 = start_ear(l, PORTMAP_IPV6, &l->gateway6);
+	return err4 ? err4 : err6;
+}
+
+bool announce_listener_stop(struct announce_listener *l)
+{
+	bool busy = false;
+
+	l->closing = true;
+	ring_timer_cancel(l->ring, &l->deaf);
+	for (int f = 0; f < PORTMAP_FAMILIES; f++) {
+		struct announce_ear *e = &l->ears[f];
+
+		if (e->fd < 0)
+			continue;
+		ring_cancel(l->ring, &e->op);
+		if (ring_op_busy(&e->op)) {
+			busy = true;
+			continue;
+		}
+		ring_close_fd(l->ring, e->fd);
+		e->fd = -1;
+	}
+	return !busy;
+}

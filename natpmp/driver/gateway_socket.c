@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway_socket: sockets of the drivers of PCP and NAT-PMP. */
+#include "natpmp/driver/gateway_socket.h"
+
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+#include <openssl/rand.h>
+
+#define GATEWAY_PORT 5351u /* RFC 6886 section 3, RFC 6887 section 19.1 */
+
+struct addr gateway_address(const struct gateway_place *place)
+{
+	struct addr a = place->gateway;
+
+	if (addr_port(&a) == 0)
+		addr_set_port(&a, GATEWAY_PORT);
+	return a;
+}
+
+int gateway_socket_open(const struct gateway_place *place)
+{
+	struct addr to = gateway_address(place), from = place->source;
+	int index = (int)place->interface, err;
+	int fd = socket(to.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
+
+	if (fd < 0)
+		return -errno;
+	addr_set_port(&from, 0);
+	if ((index && setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &index, sizeof(index)) < 0) ||
+	    bind(fd, &from.sa, from.len) < 0 || connect(fd, &to.sa, to.len) < 0) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+uint64_t gateway_clock_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+uint64_t gateway_seed(void)
+{
+	uint64_t seed;
+
+	RAND_bytes((uint8_t *)&seed, sizeof(seed));
+	return seed;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gateway_socket: how the drivers of PCP and NAT-PMP reach the gateway, and what time it is. */
+#ifndef POSTERN_NATPMP_DRIVER_GATEWAY_SOCKET_H
+#define POSTERN_NATPMP_DRIVER_GATEWAY_SOCKET_H
+
+#include <stdint.h>
+
+#include "core/addr.h"
+#include "core/ring.h"
+#include "portmap/engine/driver.h"
+
+/* One gateway in one network, for a driver. */
+struct gateway_place {
+	struct ring *ring;
+	struct portmap_heard *heard;
+	struct addr gateway; /* port 0: the protocol's */
+	struct addr source;  /* ours, of the same family */
+	unsigned interface;  /* index; 0: as the routes say */
+};
+
+/*
+ * A non-blocking UDP socket on the interface, bound to the source address and connected to the
+ * gateway's port 5351, so that the kernel drops what comes from anywhere else. Returns it, or
+ * -errno.
+ */
+int gateway_socket_open(const struct gateway_place *place) MUST_CHECK;
+
+/* The place's gateway with its port. */
+struct addr gateway_address(const struct gateway_place *place);
+
+/* CLOCK_BOOTTIME: time asleep counts, see epoch.h. */
+uint64_t gateway_clock_ms(void);
+
+/* A seed that differs from host to host and from start to start. */
+uint64_t gateway_seed(void);
+
+#endif

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* natpmp_gateway: what the NAT-PMP driver knows of its gateway, and what answers and silence mean.
+ */
+#include "natpmp/driver/natpmp_gateway.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/container.h"
+
+#define SILENT_UNKNOWN 4u /* tries before silence is told */
+#define SILENT_KNOWN   6u /* and of a gateway that answered before */
+#define LOOK_TRIES     2u /* of a look that nobody waits for */
+#define REPROBE_MAX_MS 1024000u
+#define ADDRESS_AGE_MS 60000u /* after that a mapping's success is a reason to ask for it again */
+
+static void look_later(struct driver_natpmp *d)
+{
+	uint64_t next = d->reprobe_ms * 2;
+
+	ring_timer_set(d->place.ring, &d->again, d->reprobe_ms);
+	d->reprobe_ms = next < REPROBE_MAX_MS ? next : REPROBE_MAX_MS;
+}
+
+void natpmp_gateway_again(struct timer *t, uint64_t now_ms)
+{
+	natpmp_look(container(t, struct driver_natpmp, again));
+}
+
+static void gateway_up(struct driver_natpmp *d, const struct addr *external)
+{
+	struct portmap_heard *h = d->driver.heard;
+	bool news = d->phase != NATPMP_PHASE_UP || d->probing;
+	bool moved = d->external.len > 0 && !addr_same_host(&d->external, external);
+	struct portmap_gateway g;
+
+	d->phase = NATPMP_PHASE_UP;
+	d->probing = false;
+	d->reprobe_ms = NATPMP_REPROBE_MS;
+	d->external = *external;
+	ring_timer_cancel(d->place.ring, &d->again);
+	memset(&g, 0, sizeof(g));
+	g.address = gateway_address(&d->place);
+	g.external = *external;
+	snprintf(g.about, sizeof(g.about), "NAT-PMP");
+	if (news && !d->stopping)
+		h->available(h, PORTMAP_NATPMP, PORTMAP_IPV4, &g);
+	if (moved && !d->stopping)
+		h->external_changed(h, PORTMAP_NATPMP, external);
+}
+
+void natpmp_gateway_down(struct driver_natpmp *d, enum portmap_failure failure, const char *why)
+{
+	struct portmap_heard *h = d->driver.heard;
+	bool news = d->phase != NATPMP_PHASE_DOWN || d->probing;
+	uint64_t newest = d->numbers;
+
+	if (d->phase != NATPMP_PHASE_DOWN)
+		d->reprobe_ms = NATPMP_REPROBE_MS;
+	d->phase = NATPMP_PHASE_DOWN;
+	d->probing = false;
+	if (news && !d->stopping)
+		h->unavailable(h, PORTMAP_NATPMP, PORTMAP_IPV4, failure, why);
+	/* What was begun while somebody heard of it is not of this failure. */
+	for (size_t i = 1; i <= NATPMP_ROOM && !d->stopping; i++) {
+		if (d->tasks[i].kind != NATPMP_TASK_FREE && d->tasks[i].number <= newest)
+			natpmp_task_fail(d, &d->tasks[i], failure, why);
+	}
+	if (d->tasks[0].kind == NATPMP_TASK_FREE && !d->stopping && d->phase == NATPMP_PHASE_DOWN)
+		look_later(d);
+}
+
+void natpmp_gateway_restarted(struct driver_natpmp *d, uint32_t epoch_s)
+{
+	struct portmap_heard *h = d->driver.heard;
+	char why[PORTMAP_TEXT_BYTES];
+
+	snprintf(why, sizeof(why),
+		 "the gateway's NAT-PMP server has lost its mappings: its table is %u s old",
+		 epoch_s);
+	if (!d->stopping)
+		h->restarted(h, PORTMAP_NATPMP, PORTMAP_IPV4, why);
+	natpmp_look(d);
+}
+
+/* ---- answers ---- */
+
+/* RFC 6886 section 3.5 */
+static enum portmap_failure failure_of(unsigned result)
+{
+	switch (result) {
+	case NATPMP_NETWORK_FAILURE:
+		return PORTMAP_NO_EXTERNAL;
+	case NATPMP_OUT_OF_RESOURCES:
+		return PORTMAP_NO_RESOURCES;
+	case NATPMP_UNSUPPORTED_OPCODE:
+		return PORTMAP_UNSUPPORTED;
+	default:
+		return PORTMAP_REFUSED;
+	}
+}
+
+static void sentence_of(unsigned result, char out[PORTMAP_TEXT_BYTES])
+{
+	static const char *const means[NATPMP_RESULTS] = {
+		[NATPMP_NOT_AUTHORIZED] = "its rules do not allow it, or it is switched off there",
+		[NATPMP_NETWORK_FAILURE] = "it is not connected to the internet itself",
+		[NATPMP_OUT_OF_RESOURCES] = "its table is full",
+		[NATPMP_UNSUPPORTED_OPCODE] = "it does not map this",
+	};
+	const char *meaning = result < NATPMP_RESULTS ? means[result] : NULL;
+
+	snprintf(out, PORTMAP_TEXT_BYTES, "the gateway answered \"%s\": %s",
+		 natpmp_result_name(result), meaning ? meaning : "it does not say why");
+}
+
+static void answered_address(struct driver_natpmp *d, const natpmpresp_t *a)
+{
+	struct addr external;
+	char why[PORTMAP_TEXT_BYTES];
+
+	memset(&external, 0, sizeof(external));
+	external.len = sizeof(external.v4);
+	external.v4.sin_family = AF_INET;
+	external.v4.sin_addr = a->pnu.publicaddress.addr;
+	d->address_ms = gateway_clock_ms();
+	if (a->resultcode == NATPMP_SUCCESS && external.v4.sin_addr.s_addr != htonl(INADDR_ANY)) {
+		gateway_up(d, &external);
+		return;
+	}
+	sentence_of(a->resultcode == NATPMP_SUCCESS ? NATPMP_NETWORK_FAILURE : a->resultcode, why);
+	switch (a->resultcode) {
+	case NATPMP_SUCCESS:
+	case NATPMP_NETWORK_FAILURE:
+		natpmp_gateway_down(d, PORTMAP_NO_EXTERNAL, why);
+		break;
+	default:
+		natpmp_gateway_down(d, PORTMAP_UNSUPPORTED, why);
+	}
+}
+
+static void answered_map(struct driver_natpmp *d, uint32_t id, const natpmpresp_t *a)
+{
+	struct portmap_heard *h = d->driver.heard;
+	struct addr external = d->external;
+	char why[PORTMAP_TEXT_BYTES];
+
+	if (a->resultcode != NATPMP_SUCCESS) {
+		sentence_of(a->resultcode, why);
+		h->failed(h, PORTMAP_NATPMP, id, failure_of(a->resultcode), why);
+		return;
+	}
+	if (external.len == 0) {
+		memset(&external, 0, sizeof(external));
+		external.len = sizeof(external.v4);
+		external.v4.sin_family = AF_INET;
+	}
+	external.v4.sin_port = htons(a->pnu.newportmapping.mappedpublicport);
+	h->mapped(h, PORTMAP_NATPMP, id, &external, a->pnu.newportmapping.lifetime);
+	if (gateway_clock_ms() - d->address_ms > ADDRESS_AGE_MS)
+		natpmp_look(d);
+}
+
+static void answered(struct driver_natpmp *d, struct natpmp_task *t, const natpmpresp_t *a)
+{
+	struct portmap_heard *h = d->driver.heard;
+	struct natpmp_task was = *t;
+	uint64_t number = t->number;
+
+	d->heard_ms = gateway_clock_ms();
+	t->running = false;
+	if (!epoch_natpmp_valid(&d->epoch, a->epoch, d->heard_ms))
+		natpmp_gateway_restarted(d, a->epoch);
+	if (d->phase == NATPMP_PHASE_DOWN)
+		natpmp_look(d);
+	if (d->stopping || t->kind == NATPMP_TASK_FREE || t->number != number)
+		return; /* forgotten, or asked anew, when the restart was told */
+	t->kind = NATPMP_TASK_FREE;
+	if (was.kind == NATPMP_TASK_ADDRESS)
+		answered_address(d, a);
+	else if (was.kind == NATPMP_TASK_MAP)
+		answered_map(d, was.request.id, a);
+	else
+		h->unmapped(h, PORTMAP_NATPMP, was.request.id, a->resultcode == NATPMP_SUCCESS);
+}
+
+void natpmp_gateway_done(struct natpmp_lane *l, enum natpmp_outcome outcome)
+{
+	struct natpmp_driver_lane *lane = container(l, struct natpmp_driver_lane, lane);
+	struct driver_natpmp *d = lane->driver;
+	struct natpmp_task *t = lane->task;
+
+	lane->task = NULL;
+	if (!t)
+		return;
+	if (outcome == NATPMP_ANSWERED) {
+		answered(d, t, &l->answer);
+		return;
+	}
+	if (t->kind == NATPMP_TASK_ADDRESS)
+		t->kind = NATPMP_TASK_FREE;
+	if (outcome == NATPMP_NO_NATPMP)
+		natpmp_gateway_down(d, PORTMAP_UNSUPPORTED, "the gateway does not speak NAT-PMP");
+	else
+		natpmp_gateway_down(
+			d, PORTMAP_UNSUPPORTED,
+			"the gateway's UDP port 5351 is closed: it speaks neither PCP nor "
+			"NAT-PMP");
+}
+
+/* ---- silence ---- */
+
+static bool address_unanswered(struct driver_natpmp *d, struct natpmp_task *t, unsigned sent)
+{
+	unsigned silent =
+		d->phase == NATPMP_PHASE_UP && !d->probing ? SILENT_KNOWN : SILENT_UNKNOWN;
+
+	/* Look where nobody waits: another time. */
+	if (d->phase == NATPMP_PHASE_DOWN && !d->probing && sent < SILENT_UNKNOWN &&
+	    sent >= LOOK_TRIES) {
+		natpmp_task_drop(d, t);
+		look_later(d);
+		return false;
+	}
+	if (sent == silent && (d->probing || d->phase != NATPMP_PHASE_DOWN))
+		natpmp_gateway_down(
+			d, PORTMAP_SILENT,
+			"the gateway does not answer NAT-PMP (UDP port 5351); switch PCP or "
+			"NAT-PMP on there, if it has it");
+	if (t->kind == NATPMP_TASK_FREE || !t->running)
+		return false; /* stopped or asked anew meanwhile */
+	if (sent < NATPMP_TRIES)
+		return true;
+	natpmp_task_drop(d, t);
+	look_later(d);
+	return false;
+}
+
+static bool request_unanswered(struct driver_natpmp *d, struct natpmp_task *t, unsigned sent)
+{
+	unsigned silent = d->phase == NATPMP_PHASE_UP ? SILENT_KNOWN : SILENT_UNKNOWN;
+
+	if (sent == silent && d->phase == NATPMP_PHASE_UP && d->heard_ms <= t->first_ms) {
+		natpmp_gateway_down(d, PORTMAP_SILENT, "the gateway stopped answering NAT-PMP");
+		return false;
+	}
+	if (sent < silent || (d->phase == NATPMP_PHASE_UP && sent < NATPMP_TRIES))
+		return true;
+	natpmp_task_fail(d, t, PORTMAP_SILENT,
+			 "the gateway did not answer this request over NAT-PMP");
+	return false;
+}
+
+bool natpmp_gateway_unanswered(struct natpmp_lane *l)
+{
+	struct natpmp_driver_lane *lane = container(l, struct natpmp_driver_lane, lane);
+	struct natpmp_task *t = lane->task;
+
+	if (!t)
+		return false;
+	return t->kind == NATPMP_TASK_ADDRESS ? address_unanswered(lane->driver, t, l->sent)
+					      : request_unanswered(lane->driver, t, l->sent);
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* driver_pcp: the PCP client on a socket and a timer of the ring. */
+#include "natpmp/driver/pcp.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/container.h"
+#include "core/log.h"
+#include "natpmp/pcp_client.h"
+
+#define ROOM	 256u /* mappings; the engine has fewer */
+#define PER_TURN 16u  /* datagrams before others get their turn */
+#define DEAF_MS	 1000u
+
+struct driver_pcp {
+	struct portmap_driver driver;
+	struct pcp_client client;
+	struct ring *ring;
+	int fd;
+	struct ring_op op;
+	struct timer timer; /* the client's; after stop() it ends the driver */
+	struct timer deaf;  /* after an error, until the socket is listened to again */
+	bool stopping;
+};
+
+static struct driver_pcp *of(struct portmap_driver *driver)
+{
+	return container(driver, struct driver_pcp, driver);
+}
+
+static void send_now(struct pcp_client *c, const uint8_t *bytes, size_t len)
+{
+	struct driver_pcp *d = container(c, struct driver_pcp, client);
+	ssize_t n = send(d->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	/* An error that an earlier datagram brought back is told first, in place of sending. */
+	if (n < 0 && errno == ECONNREFUSED)
+		n = send(d->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0)
+		log_debug("pcp", "not sent, will be sent again: %s", strerror(errno));
+}
+
+/* After every call of the client. */
+static void rearm(struct driver_pcp *d)
+{
+	uint64_t due = pcp_client_due(&d->client), now = gateway_clock_ms();
+
+	if (d->stopping)
+		return;
+	if (due == UINT64_MAX)
+		ring_timer_cancel(d->ring, &d->timer);
+	else
+		ring_timer_set(d->ring, &d->timer, due > now ? due - now : 0);
+}
+
+static void listen_on(struct driver_pcp *d)
+{
+	if (!d->stopping)
+		ring_poll(d->ring, &d->op, d->fd, POLLIN);
+}
+
+/* Nothing is under way any more. */
+static void end(struct driver_pcp *d)
+{
+	ring_timer_cancel(d->ring, &d->timer);
+	ring_close_fd(d->ring, d->fd);
+	d->fd = -1;
+	d->driver.stopped(&d->driver);
+}
+
+static void on_deaf(struct timer *t, uint64_t now_ms)
+{
+	listen_on(container(t, struct driver_pcp, deaf));
+}
+
+/* False when there is no more. */
+static bool take_one(struct driver_pcp *d)
+{
+	uint8_t in[PCP_BYTES_MAX + 1]; /* one more, to see what is too long */
+	ssize_t n = recv(d->fd, in, sizeof(in), MSG_DONTWAIT);
+
+	if (n >= 0)
+		pcp_client_receive(&d->client, in, (size_t)n, gateway_clock_ms());
+	else if (errno == ECONNREFUSED)
+		pcp_client_unreachable(&d->client, gateway_clock_ms());
+	return n >= 0;
+}
+
+static void on_readable(struct ring_op *op, int res)
+{
+	struct driver_pcp *d = container(op, struct driver_pcp, op);
+
+	for (unsigned i = 0; i < PER_TURN && res >= 0 && !d->stopping && take_one(d); i++)
+		;
+	if (d->stopping)
+		ring_timer_set(d->ring, &d->timer, 0);
+	else if (res < 0)
+		ring_timer_set(d->ring, &d->deaf, DEAF_MS);
+	else
+		listen_on(d);
+	rearm(d);
+}
+
+static void on_timer(struct timer *t, uint64_t now_ms)
+{
+	struct driver_pcp *d = container(t, struct driver_pcp, timer);
+
+	if (!d->stopping) {
+		pcp_client_tick(&d->client, gateway_clock_ms());
+		rearm(d);
+	} else if (!ring_op_busy(&d->op)) {
+		end(d);
+	}
+}
+
+/* ---- what the engine asks ---- */
+
+static void driver_probe(struct portmap_driver *driver)
+{
+	struct driver_pcp *d = of(driver);
+
+	pcp_client_probe(&d->client, gateway_clock_ms());
+	rearm(d);
+}
+
+static void driver_map(struct portmap_driver *driver, const struct portmap_request *r)
+{
+	struct driver_pcp *d = of(driver);
+
+	pcp_client_map(&d->client, r, gateway_clock_ms());
+	rearm(d);
+}
+
+static void driver_unmap(struct portmap_driver *driver, const struct portmap_request *r)
+{
+	struct driver_pcp *d = of(driver);
+
+	pcp_client_unmap(&d->client, r, gateway_clock_ms());
+	rearm(d);
+}
+
+static void driver_forget(struct portmap_driver *driver, uint32_t id)
+{
+	struct driver_pcp *d = of(driver);
+
+	pcp_client_forget(&d->client, id);
+	rearm(d);
+}
+
+static void driver_stop(struct portmap_driver *driver)
+{
+	struct driver_pcp *d = of(driver);
+
+	if (d->stopping)
+		return;
+	d->stopping = true;
+	pcp_client_stop(&d->client);
+	ring_timer_cancel(d->ring, &d->deaf);
+	ring_cancel(d->ring, &d->op);
+	ring_timer_set(d->ring, &d->timer, 0);
+}
+
+static void driver_release(struct portmap_driver *driver)
+{
+	struct driver_pcp *d = of(driver);
+
+	pcp_client_free(&d->client);
+	free(d);
+}
+
+void driver_pcp_announced(struct portmap_driver *driver, const uint8_t *in, size_t len)
+{
+	struct driver_pcp *d = of(driver);
+
+	pcp_client_announced(&d->client, in, len, gateway_clock_ms());
+	rearm(d);
+}
+
+int driver_pcp_open(struct portmap_driver **out, const struct gateway_place *place)
+{
+	bool v6 = place->gateway.sa.sa_family == AF_INET6;
+	struct driver_pcp *d = calloc(1, sizeof(*d));
+	int err;
+
+	if (!d)
+		return -ENOMEM;
+	d->driver = (struct portmap_driver){
+		.protocol = PORTMAP_PCP,
+		.families = {[PORTMAP_IPV4] = !v6, [PORTMAP_IPV6] = v6},
+		.heard = place->heard,
+		.probe = driver_probe,
+		.map = driver_map,
+		.unmap = driver_unmap,
+		.forget = driver_forget,
+		.stop = driver_stop,
+		.release = driver_release,
+	};
+	d->client.heard = place->heard;
+	d->client.family = v6 ? PORTMAP_IPV6 : PORTMAP_IPV4;
+	d->client.gateway = gateway_address(place);
+	d->client.source = place->source;
+	d->client.send = send_now;
+	d->ring = place->ring;
+	d->op.done = on_readable;
+	d->timer.fire = on_timer;
+	d->deaf.fire = on_deaf;
+	d->fd = gateway_socket_open(place);
+	err = d->fd < 0 ? d->fd : pcp_client_init(&d->client, ROOM, gateway_seed());
+	if (err) {
+		if (d->fd >= 0)
+			ring_close_fd(d->ring, d->fd);
+		free(d);
+		return err;
+	}
+	listen_on(d);
+	*out = &d->driver;
+	return 0;
+}

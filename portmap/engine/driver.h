@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * driver: what the mapping engine asks of a protocol, and what it hears back.
+ *
+ * There is one driver per protocol and family of the network in force: PCP and NAT-PMP to the IPv4
+ * gateway, PCP to the IPv6 gateway, and UPnP, which does both. A driver belongs to one network (one
+ * interface, one gateway): when that changes, the owner stops the drivers and starts new ones.
+ *
+ * The engine never waits: each call below returns at once, and what came out arrives later through
+ * struct portmap_heard, never from inside a call. A driver retransmits as its protocol says and
+ * keeps within its protocol's pace by itself; the engine decides what to ask and when to renew.
+ */
+#ifndef POSTERN_PORTMAP_ENGINE_DRIVER_H
+#define POSTERN_PORTMAP_ENGINE_DRIVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/addr.h"
+
+#define PORTMAP_NONCE_BYTES 12u
+#define PORTMAP_TEXT_BYTES  192u
+
+enum portmap_protocol { PORTMAP_PCP, PORTMAP_NATPMP, PORTMAP_UPNP, PORTMAP_PROTOCOLS };
+enum portmap_transport { PORTMAP_TCP, PORTMAP_UDP };
+enum portmap_family { PORTMAP_IPV4, PORTMAP_IPV6, PORTMAP_FAMILIES }; /* mapping, or pinhole */
+
+/* Why a gateway did not do as asked. */
+enum portmap_failure {
+	PORTMAP_CONFLICT,     /* the external port is another's */
+	PORTMAP_REFUSED,      /* the gateway does not allow it (to us, or for this port) */
+	PORTMAP_UNSUPPORTED,  /* it cannot do this at all */
+	PORTMAP_NO_RESOURCES, /* its table is full, or our quota */
+	PORTMAP_NO_EXTERNAL,  /* it has no external address itself: not connected, or double NAT */
+	PORTMAP_SILENT,	      /* it stopped answering */
+	PORTMAP_MALFORMED,    /* it answers, but not as the protocol says */
+	PORTMAP_FAILURES
+};
+
+/* One mapping (IPv4) or pinhole (IPv6), as it is to be on the gateway. */
+struct portmap_request {
+	uint32_t id; /* the engine's; comes back with what is heard */
+	enum portmap_transport transport;
+	struct addr internal; /* host and port: ours, or another's with third_party */
+	struct addr external; /* suggested or held: port 0 for any; address wildcard for any */
+	uint32_t lifetime_s;
+	uint8_t nonce[PORTMAP_NONCE_BYTES]; /* of this mapping for as long as it is wanted */
+	bool held;			    /* a renewal of what this id was granted */
+	bool moved;			    /* another protocol gave this id this external port */
+	bool prefer_failure;		    /* PCP: this external port or none */
+	bool third_party;     /* PCP THIRD_PARTY; UPnP: an internal client that is not us */
+	char description[64]; /* UPnP's; names us, so that we know our own again */
+};
+
+/* What a probe found, for people: "MiniUPnPd 2.3.1 (Example Router)", "PCP version 2". */
+struct portmap_gateway {
+	struct addr address;  /* whom we talk to; port as the protocol's */
+	struct addr external; /* its external address; len 0: not known (yet) */
+	char about[PORTMAP_TEXT_BYTES];
+};
+
+struct portmap_heard {
+	/* The protocol is there. May come again, when it comes back or was seen to have restarted.
+	 */
+	void (*available)(struct portmap_heard *h, enum portmap_protocol p, enum portmap_family f,
+			  const struct portmap_gateway *gateway);
+	/* It is not, or no longer: SILENT, UNSUPPORTED, NO_EXTERNAL, MALFORMED; why is a sentence.
+	 */
+	void (*unavailable)(struct portmap_heard *h, enum portmap_protocol p, enum portmap_family f,
+			    enum portmap_failure failure, const char *why);
+	/* The gateway said or showed that it forgot mappings (epoch, restart, new description). */
+	void (*restarted)(struct portmap_heard *h, enum portmap_protocol p, enum portmap_family f,
+			  const char *why);
+	void (*external_changed)(struct portmap_heard *h, enum portmap_protocol p,
+				 const struct addr *external);
+	/* An answer to map(): exactly one of these, unless forget() came first. external is what
+	 * outside uses (the address may be the wildcard, or len 0 with the port that was asked for,
+	 * where the protocol does not say); lifetime_s 0: for
+	 * good, and only unmap() ends it. */
+	void (*mapped)(struct portmap_heard *h, enum portmap_protocol p, uint32_t id,
+		       const struct addr *external, uint32_t lifetime_s);
+	void (*failed)(struct portmap_heard *h, enum portmap_protocol p, uint32_t id,
+		       enum portmap_failure failure, const char *why);
+	/* An answer to unmap(): gone, or as good as (ok false: refused, or nobody answered). */
+	void (*unmapped)(struct portmap_heard *h, enum portmap_protocol p, uint32_t id, bool ok);
+};
+
+struct portmap_driver {
+	enum portmap_protocol protocol;
+	bool families[PORTMAP_FAMILIES]; /* what it can do, if the gateway can */
+	struct portmap_heard *heard;
+
+	/* Looks whether the gateway is there and what it is: available() or unavailable(). */
+	void (*probe)(struct portmap_driver *d);
+	/* Creates or renews. One at a time per id. Copies *r. */
+	void (*map)(struct portmap_driver *d, const struct portmap_request *r);
+	/* Deletes what map() made for this id; only that. */
+	void (*unmap)(struct portmap_driver *d, const struct portmap_request *r);
+	/* Nothing more is heard of this id. */
+	void (*forget)(struct portmap_driver *d, uint32_t id);
+	/* Ends everything in flight without a word to the gateway; then nothing is heard. The owner
+	 * gets stopped() when it may be freed with release(). */
+	void (*stop)(struct portmap_driver *d);
+	void (*stopped)(struct portmap_driver *d); /* the owner sets this */
+	void (*release)(struct portmap_driver *d);
+};
+
+/* "PCP", "NAT-PMP", "UPnP"; "tcp", "udp"; "conflict", "refused", ... */
+const char *portmap_protocol_name(enum portmap_protocol p);
+const char *portmap_transport_name(enum portmap_transport t);
+const char *portmap_failure_name(enum portmap_failure f);
+
+#endif

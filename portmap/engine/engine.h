@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine: keeps a set of mappings on whatever the gateway speaks. No sockets; the clock is the
+ * owner's.
+ *
+ * Theory of operation
+ *
+ * A *path* is one protocol for one family: PCP, NAT-PMP and UPnP for IPv4, PCP and UPnP for IPv6.
+ * On entering a network all paths are probed at once. A mapping takes the best path there is, in
+ * that order; while a better one has not decided yet it waits, but no longer than PORTMAP_GRACE_MS
+ * after the probes began. What it got it keeps: a better path that appears later is not moved to,
+ * so that no port is ever mapped twice.
+ *
+ *              ask                 mapped                    due
+ *   WAITING ─────────► ASKING ───────────────────► HELD ◄──────────► RENEWING
+ *      ▲                 │ failed: another path,    │  mapped, failed  │
+ *      │◄────────────────┘ or back-off              │                  │
+ *      │◄──────── the path is gone, the gateway restarted, refused ────┤
+ *      │                                            ▼                  │
+ *      └──────── UNMAPPING ◄──────────────────── LEAVING ◄─────────────┘
+ *                                   not wanted, another external port, exit
+ *
+ * When a path is gone its mappings ask the next one. What the old path may still hold is remembered
+ * (struct mapping_leftover): it is deleted when the path comes back and holds another external
+ * port, or at exit; while both name one port they are one entry on most gateways, and deleting one
+ * would take the other along. Where a mapping has to be asked for again, the path that may still
+ * hold it is asked first; another one may find the port taken by that, which is no conflict.
+ *
+ * A gateway that says it forgot everything is asked anew for all of its mappings, as if they had
+ * never been: somebody else may have taken a port. What a gateway dropped silently comes back with
+ * the renewal. A path that is gone is probed again after 5 s, doubling to a minute while something
+ * is missing; one that is there, every recheck_ms, since some gateways never tell that their
+ * external address changed.
+ *
+ * Limits: PORTMAP_MAPPINGS_MAX mappings; one request every PORTMAP_SPACING_MS; an answer that takes
+ * PORTMAP_ANSWER_MS is silence; leaving takes at most PORTMAP_LEAVE_MS.
+ *
+ * Deliberately absent: mapping on two gateways at once, and taking over what others mapped.
+ */
+#ifndef POSTERN_PORTMAP_ENGINE_ENGINE_H
+#define POSTERN_PORTMAP_ENGINE_ENGINE_H
+
+#include "portmap/engine/mapping.h"
+
+#define PORTMAP_MAPPINGS_MAX 128u
+#define PORTMAP_SPACING_MS   30u
+#define PORTMAP_GRACE_MS     300u
+#define PORTMAP_ANSWER_MS    60000u
+#define PORTMAP_PROBE_MS     20000u
+#define PORTMAP_LEAVE_MS     3000u
+#define PORTMAP_OTHERS_MAX   8u /* other external ports asked for in a row */
+
+enum path_state {
+	PATH_NONE,    /* no driver here */
+	PATH_PROBING, /* for the first time in this network */
+	PATH_THERE,
+	PATH_GONE
+};
+
+struct portmap_path {
+	struct portmap_driver *driver;
+	enum path_state state;
+	bool probing;	 /* an answer to a probe is outstanding */
+	bool ever;	 /* it was there */
+	uint64_t due_ms; /* the next probe; while probing: when no answer is silence */
+	unsigned tries;
+	struct portmap_gateway gateway; /* THERE, or as it was last */
+	uint64_t moved_ms;		/* when its external address became another one; 0: never */
+	enum portmap_failure failure;	/* GONE */
+	char why[PORTMAP_TEXT_BYTES];	/* GONE: a sentence */
+};
+
+/* What the engine asks and tells. It may call any of these from inside any of its calls. */
+struct portmap_owner {
+	/* Milliseconds of a clock that goes on while the host sleeps. */
+	uint64_t (*now_ms)(struct portmap_owner *o);
+	/* Call portmap_engine_run() then; replaces what was said before. MAPPING_NEVER: not. */
+	void (*wake_at)(struct portmap_owner *o, uint64_t due_ms);
+	void (*mapping_changed)(struct portmap_owner *o, const struct portmap_mapping *m,
+				enum mapping_state old);
+	/* A path came, went or was probed. */
+	void (*path_changed)(struct portmap_owner *o, enum portmap_protocol p,
+			     enum portmap_family f);
+	/* The gateway's external IPv4 address is another one; old.len 0: the first one known. */
+	void (*external_changed)(struct portmap_owner *o, const struct addr *old,
+				 const struct addr *now);
+	/* portmap_engine_leave() is complete: the drivers are no longer used. */
+	void (*left)(struct portmap_owner *o);
+};
+
+enum engine_mode { ENGINE_AWAY, ENGINE_HERE, ENGINE_LEAVING };
+
+struct portmap_counts {
+	uint64_t requests, renewals, deletions; /* sent */
+	uint64_t failures[PORTMAP_FAILURES];
+	uint64_t restarts, moves; /* of gateways seen; of mappings to another protocol */
+};
+
+struct portmap_engine {
+	/* The owner sets these first. */
+	struct portmap_owner *owner;
+	uint64_t recheck_ms;
+	uint64_t seed; /* of jitter and other ports: any number */
+
+	/* For drivers (heard), and to read. */
+	struct portmap_heard heard;
+	struct mapping_watcher watcher;
+	enum engine_mode mode;
+	struct addr source[PORTMAP_FAMILIES]; /* our own; len 0: the family is not there */
+	struct portmap_path paths[PORTMAP_PROTOCOLS][PORTMAP_FAMILIES];
+	struct portmap_mapping *mappings; /* in the order of the configuration */
+	size_t count;
+	uint32_t last_id;
+	struct addr external;		      /* IPv4, port 0; len 0: not known now */
+	struct addr told;		      /* what external_changed() said last */
+	uint64_t grace_ms;		      /* until then a worse path waits for a better one */
+	uint64_t free_ms;		      /* no request goes out before */
+	uint64_t leave_ms;		      /* LEAVING: by then it ends */
+	uint64_t restarted_ms;		      /* when the gateway was last seen to have restarted */
+	const struct portmap_path *restarted; /* who told it; NULL: nobody yet */
+	bool keep[PORTMAP_FAMILIES];	      /* LEAVING: these stay at the gateway */
+	struct portmap_counts counts;
+};
+
+void portmap_engine_init(struct portmap_engine *e);
+/* Frees the mappings. Mode AWAY. */
+void portmap_engine_free(struct portmap_engine *e);
+
+/* From now on these are wanted (copied), at most PORTMAP_MAPPINGS_MAX, no two the same by
+ * portmap_want_same(); what is no longer is deleted at the gateway. Returns 0 or -ENOMEM (some of
+ * the new ones are missing then). */
+int portmap_engine_want(struct portmap_engine *e, const struct portmap_want *wants,
+			size_t count) MUST_CHECK;
+
+/* Mode AWAY: a network with these drivers, one per path, and our own addresses there (len 0: none).
+ * Drivers stay the owner's and in place until left(). */
+void portmap_engine_enter(struct portmap_engine *e, const struct addr source[PORTMAP_FAMILIES],
+			  struct portmap_driver *const *drivers, size_t count);
+/* Deletes what was mapped (goodbye), or forgets it, as the gateway cannot be reached any more; why
+ * is the sentence that mappings get. Those of a family that stays as it is (keep) are left at the
+ * gateway and as they are, and renewed on entering again. left() follows, at once without goodbye.
+ */
+void portmap_engine_leave(struct portmap_engine *e, bool goodbye, const bool keep[PORTMAP_FAMILIES],
+			  const char *why);
+
+/* Time has passed; harmless too early. */
+void portmap_engine_run(struct portmap_engine *e);
+/* Looks again what the gateway speaks. */
+void portmap_engine_probe(struct portmap_engine *e);
+/* An answer to portmap_engine_probe() is still outstanding. */
+bool portmap_engine_probing(const struct portmap_engine *e);
+/* Renews everything now, and tries again at once what failed. */
+void portmap_engine_renew(struct portmap_engine *e);
+
+/* What somebody found out about a mapping in state MAPPED or VERIFIED; other ids are ignored. */
+void portmap_engine_verified(struct portmap_engine *e, uint32_t id, const char *proof);
+void portmap_engine_unproven(struct portmap_engine *e, uint32_t id, const char *why);
+
+struct portmap_mapping *portmap_engine_find(const struct portmap_engine *e, uint32_t id);
+const char *path_state_name(enum path_state s);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mapping: one wanted mapping or pinhole: what people are told of it, and what is being done.
+ *
+ * The *state* is for people: one function changes it, says so in a sentence and counts. The *step*
+ * is the engine's: what is under way at the gateway. Both are separate because a mapping that is
+ * being renewed is still mapped, and one that a gateway refused is still asked for now and then.
+ */
+#ifndef POSTERN_PORTMAP_ENGINE_MAPPING_H
+#define POSTERN_PORTMAP_ENGINE_MAPPING_H
+
+#include "portmap/engine/driver.h"
+
+#define MAPPING_NEVER	  UINT64_MAX
+#define MAPPING_WHY_BYTES 320u
+
+enum mapping_state {
+	MAPPING_REQUESTED,   /* asked for, or about to be */
+	MAPPING_MAPPED,	     /* the gateway says so */
+	MAPPING_VERIFIED,    /* and something came in from outside */
+	MAPPING_CONFLICTING, /* the external port is another's */
+	MAPPING_REFUSED,     /* the gateway does not want to, or cannot now */
+	MAPPING_UNSUPPORTED, /* no gateway here can */
+	MAPPING_STATES
+};
+
+/* In brackets: what may happen next. */
+enum mapping_step {
+	MAPPING_WAITING,  /* nothing at the gateway; at due_ms it is asked [ASKING, gone] */
+	MAPPING_ASKING,	  /* map() is under way [HELD, LEAVING, WAITING] */
+	MAPPING_HELD,	  /* granted; renewed at due_ms [RENEWING, LEAVING, WAITING] */
+	MAPPING_RENEWING, /* granted, and map() is under way [HELD, LEAVING, WAITING] */
+	MAPPING_LEAVING,  /* to be unmapped at due_ms [UNMAPPING] */
+	MAPPING_UNMAPPING /* unmap() is under way [WAITING, gone] */
+};
+
+/* What the configuration asks for. */
+struct portmap_want {
+	enum portmap_transport transport;
+	enum portmap_family family;
+	struct addr host;  /* port 0; len 0: this host. Else another host's, with THIRD_PARTY */
+	uint16_t internal; /* port */
+	uint16_t external; /* port to ask for; of a pinhole the same as internal */
+	bool any;	   /* when that is taken, another one is as good */
+	uint32_t lifetime_s;
+	uint8_t nonce[PORTMAP_NONCE_BYTES];
+};
+
+/* What a protocol still holds after the mapping moved to another one. */
+struct mapping_leftover {
+	bool there, asked;
+	struct addr external;
+	uint64_t until_ms; /* when the gateway forgets it; MAPPING_NEVER: not by itself */
+};
+
+struct portmap_mapping {
+	uint32_t id; /* never used again */
+	struct portmap_want want;
+	bool wanted; /* no longer: it goes when the gateway has let it go */
+
+	enum mapping_state state;
+	char why[MAPPING_WHY_BYTES];   /* one sentence to the state */
+	char proof[MAPPING_WHY_BYTES]; /* MAPPED: why it is not verified; VERIFIED: what proved it
+					*/
+	uint64_t since_ms;
+	uint32_t changes[MAPPING_STATES]; /* how often it came into each */
+
+	enum mapping_step step;
+	enum portmap_protocol protocol; /* from ASKING on */
+	uint64_t due_ms;      /* of the step; in flight: when no answer counts as silence */
+	struct addr external; /* HELD, RENEWING: what outside uses; address may be unknown */
+	uint16_t ask_port;    /* the external port to ask for: want's, or another */
+	uint32_t lifetime_s;  /* granted; 0: for good */
+	uint64_t granted_ms;
+	unsigned renewals; /* tries since granted_ms */
+	unsigned others;   /* other external ports tried */
+	unsigned rounds;   /* how often every protocol was asked in vain: the back-off */
+	unsigned tried;	   /* bit per protocol that failed in this round */
+	bool kept;	   /* WAITING to be renewed by the same protocol, after leaving */
+	bool own_leftover; /* this round failed by what another protocol of ours still holds */
+	bool no_external;  /* the last answer was that the gateway has no external address */
+	bool failed[PORTMAP_FAILURES]; /* how, in this round */
+	char failure_why[PORTMAP_FAILURES][PORTMAP_TEXT_BYTES];
+	struct mapping_leftover left[PORTMAP_PROTOCOLS];
+	struct portmap_mapping *next;
+};
+
+/* Told of every change of state, before anything else happens. */
+struct mapping_watcher {
+	void (*changed)(struct mapping_watcher *w, const struct portmap_mapping *m,
+			enum mapping_state old);
+};
+
+/* The one way to a state; also to the same state for another reason. Logs a sentence. */
+void mapping_set_state(struct portmap_mapping *m, enum mapping_state state, uint64_t now_ms,
+		       struct mapping_watcher *w, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+const char *mapping_state_name(enum mapping_state s);
+
+/* "tcp 443", "tcp 443 -> 8443", "tcp 443 (IPv6)", "tcp 192.168.1.5:443": what people call it. */
+#define MAPPING_NAME_BYTES 112u
+void mapping_name(const struct portmap_mapping *m, char out[MAPPING_NAME_BYTES]);
+
+/* The same host, port, transport and family: one mapping, whatever else differs. */
+bool portmap_want_same(const struct portmap_want *a, const struct portmap_want *b) MUST_CHECK;
+/* The request to a driver. source: our own address of the family. */
+void mapping_request(const struct portmap_mapping *m, const struct addr *source,
+		     struct portmap_request *out);
+/*
+ * When to renew: RFC 6887 section 11.2.1. Try k (0, 1, ...) comes between 1 - 1/2^(k+1) of the
+ * lifetime and 1/2^(k+3) of it later, at least 4 s after the one before; jitter is any number. A
+ * permanent mapping is looked at every recheck_ms. MAPPING_NEVER when no time is left.
+ */
+uint64_t mapping_renewal(const struct portmap_mapping *m, uint64_t now_ms, uint64_t recheck_ms,
+			 uint64_t jitter) MUST_CHECK;
+/* When the gateway forgets it, or MAPPING_NEVER. */
+uint64_t mapping_expiry(const struct portmap_mapping *m);
+
+/* The failure of this round that says most, and its sentence; PORTMAP_FAILURES: none. */
+enum portmap_failure mapping_worst(const struct portmap_mapping *m, const char **why);
+/* Forgets the round. */
+void mapping_new_round(struct portmap_mapping *m);
+/* How long after such a failure everything is tried again; doubles with each round. */
+uint64_t mapping_backoff_ms(enum portmap_failure f, unsigned rounds) MUST_CHECK;
+enum mapping_state mapping_state_of(enum portmap_failure f) MUST_CHECK;
+
+/* What this protocol still holds, as far as is known. */
+static inline bool mapping_left_over(const struct portmap_mapping *m, unsigned protocol,
+				     uint64_t now_ms)
+{
+	return m->left[protocol].there && now_ms < m->left[protocol].until_ms;
+}
+
+/* Granted, and not being let go. */
+static inline bool mapping_held(const struct portmap_mapping *m)
+{
+	return m->step == MAPPING_HELD || m->step == MAPPING_RENEWING;
+}
+
+#endif

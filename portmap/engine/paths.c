@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* paths: which protocols the gateway speaks, and which of them a mapping asks. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "portmap/engine/engine_internal.h"
+
+#define REPROBE_MS     5000u
+#define REPROBE_MAX_MS 60000u
+#define RESTART_MS     10000u /* for so long what others tell of a restart means the same one */
+
+static struct portmap_path *path_of(struct portmap_engine *e, enum portmap_protocol p,
+				    enum portmap_family f)
+{
+	return &e->paths[p][f];
+}
+
+static const char *family_name(enum portmap_family f)
+{
+	return f == PORTMAP_IPV6 ? " (IPv6)" : "";
+}
+
+/* ---- probing ---- */
+
+void paths_probe(struct portmap_engine *e, struct portmap_driver *d, uint64_t now_ms)
+{
+	for (unsigned f = 0; f < PORTMAP_FAMILIES; f++) {
+		struct portmap_path *path = &e->paths[d->protocol][f];
+
+		if (path->driver != d)
+			continue;
+		path->probing = true;
+		path->due_ms = now_ms + PORTMAP_PROBE_MS;
+	}
+	d->probe(d);
+}
+
+void paths_doubt(struct portmap_engine *e, enum portmap_family f, uint64_t now_ms)
+{
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS && e->mode == ENGINE_HERE; p++) {
+		struct portmap_path *path = &e->paths[p][f];
+
+		if (path->state == PATH_THERE && !path->probing)
+			paths_probe(e, path->driver, now_ms);
+	}
+}
+
+void portmap_engine_probe(struct portmap_engine *e)
+{
+	uint64_t now_ms = engine_now(e);
+
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS && e->mode == ENGINE_HERE; p++) {
+		struct portmap_path *v4 = &e->paths[p][PORTMAP_IPV4];
+		struct portmap_path *v6 = &e->paths[p][PORTMAP_IPV6];
+
+		if (v4->driver)
+			paths_probe(e, v4->driver, now_ms);
+		if (v6->driver && v6->driver != v4->driver)
+			paths_probe(e, v6->driver, now_ms);
+	}
+	engine_rearm(e);
+}
+
+bool portmap_engine_probing(const struct portmap_engine *e)
+{
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++)
+		for (unsigned f = 0; f < PORTMAP_FAMILIES; f++)
+			if (e->paths[p][f].probing)
+				return true;
+	return false;
+}
+
+static bool misses_something(const struct portmap_engine *e, enum portmap_family f)
+{
+	for (const struct portmap_mapping *m = e->mappings; m; m = m->next)
+		if (m->want.family == f && m->wanted && !mapping_held(m))
+			return true;
+	return false;
+}
+
+/* When to look again; what is not needed is not looked for. */
+static void plan_probe(struct portmap_engine *e, struct portmap_path *path, enum portmap_family f,
+		       uint64_t now_ms)
+{
+	uint64_t wait = e->recheck_ms;
+
+	if (path->state == PATH_GONE && misses_something(e, f)) {
+		wait = (uint64_t)REPROBE_MS << (path->tries < 8 ? path->tries : 8);
+		if (wait > REPROBE_MAX_MS)
+			wait = REPROBE_MAX_MS;
+	}
+	path->due_ms = now_ms + wait + engine_random(e) % (wait / 8 + 1);
+}
+
+static void went(struct portmap_engine *e, enum portmap_protocol p, enum portmap_family f,
+		 enum portmap_failure failure, const char *why);
+
+void paths_run(struct portmap_engine *e, uint64_t now_ms)
+{
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) {
+		for (unsigned f = 0; f < PORTMAP_FAMILIES; f++) {
+			struct portmap_path *path = &e->paths[p][f];
+
+			if (!path->driver || path->due_ms > now_ms)
+				continue;
+			if (path->probing)
+				went(e, (enum portmap_protocol)p, (enum portmap_family)f,
+				     PORTMAP_SILENT, "no answer to the probe in time");
+			else
+				paths_probe(e, path->driver, now_ms);
+		}
+	}
+}
+
+uint64_t paths_next(const struct portmap_engine *e)
+{
+	uint64_t due = MAPPING_NEVER;
+
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++)
+		for (unsigned f = 0; f < PORTMAP_FAMILIES; f++)
+			if (e->paths[p][f].driver && e->paths[p][f].due_ms < due)
+				due = e->paths[p][f].due_ms;
+	return due;
+}
+
+/* ---- choosing ---- */
+
+enum path_choice paths_choose(struct portmap_engine *e, const struct portmap_mapping *m,
+			      uint64_t now_ms, enum portmap_protocol *out, uint64_t *again_ms)
+{
+	enum path_state own = e->paths[m->protocol][m->want.family].state;
+	bool undecided = false;
+
+	*again_ms = MAPPING_NEVER;
+	if (m->kept && own == PATH_PROBING)
+		return CHOICE_LATER;
+	if (m->kept && own == PATH_THERE && !(m->tried & 1u << m->protocol)) {
+		*out = m->protocol;
+		return CHOICE_PATH;
+	}
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) { /* who has it can renew it */
+		if (!mapping_left_over(m, p, now_ms) || m->tried & 1u << p ||
+		    e->paths[p][m->want.family].state != PATH_THERE)
+			continue;
+		*out = (enum portmap_protocol)p;
+		return CHOICE_PATH;
+	}
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) {
+		const struct portmap_path *path = &e->paths[p][m->want.family];
+
+		if (m->tried & 1u << p)
+			continue;
+		if (path->state == PATH_PROBING)
+			undecided = true;
+		if (path->state != PATH_THERE)
+			continue;
+		if (undecided && now_ms < e->grace_ms) {
+			*again_ms = e->grace_ms;
+			return CHOICE_LATER;
+		}
+		*out = (enum portmap_protocol)p;
+		return CHOICE_PATH;
+	}
+	return undecided ? CHOICE_LATER : CHOICE_NONE;
+}
+
+/* Something has decided: whoever waits for that chooses again; and if a path appeared, whoever
+ * could not be helped without it. */
+static void choose_again(struct portmap_engine *e, enum portmap_family f, bool appeared,
+			 uint64_t now_ms)
+{
+	for (struct portmap_mapping *m = e->mappings; m; m = m->next) {
+		bool taken = m->state == MAPPING_CONFLICTING; /* in the one table of all paths */
+
+		if (m->want.family != f || m->step != MAPPING_WAITING || e->mode != ENGINE_HERE)
+			continue;
+		if ((appeared && !taken) || m->due_ms == MAPPING_NEVER || m->due_ms == e->grace_ms)
+			m->due_ms = now_ms;
+	}
+}
+
+/* ---- the external address ---- */
+
+/* An address without its port, and len 0 where it says nothing. */
+static struct addr only_address(const struct addr *a)
+{
+	struct addr out = *a;
+
+	if (out.len == 0 || out.sa.sa_family != AF_INET || out.v4.sin_addr.s_addr == 0)
+		return (struct addr){.len = 0};
+	addr_set_port(&out, 0);
+	return out;
+}
+
+static bool address_differs(const struct addr *a, const struct addr *b)
+{
+	return a->len != b->len || (a->len > 0 && !addr_equal(a, b));
+}
+
+/* What was told last of a change, since others may not know yet; else by the order of paths. */
+static struct addr look_up(const struct portmap_engine *e)
+{
+	const struct portmap_path *best = NULL;
+
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) {
+		const struct portmap_path *path = &e->paths[p][PORTMAP_IPV4];
+
+		if (path->state == PATH_THERE && path->gateway.external.len > 0 &&
+		    (!best || path->moved_ms > best->moved_ms))
+			best = path;
+	}
+	return best ? best->gateway.external : (struct addr){.len = 0};
+}
+
+static void paths_external(struct portmap_engine *e)
+{
+	struct addr old = e->told;
+
+	e->external = look_up(e);
+	if (e->external.len == 0 || !address_differs(&e->external, &old))
+		return;
+	e->told = e->external;
+	e->owner->external_changed(e->owner, &old, &e->told);
+}
+
+/* The mappings of a gateway whose address is another one are elsewhere now; those of its other
+ * protocols are renewed, which tells. */
+static void moved_outside(struct portmap_engine *e, enum portmap_protocol p,
+			  const struct addr *external, uint64_t now_ms)
+{
+	char text[ADDR_TEXT_BYTES];
+
+	for (struct portmap_mapping *m = e->mappings; m; m = m->next) {
+		uint16_t port = addr_port(&m->external);
+
+		if (m->want.family != PORTMAP_IPV4 || !mapping_held(m))
+			continue;
+		if (m->step == MAPPING_HELD)
+			m->due_ms = now_ms;
+		if (m->protocol != p)
+			continue;
+		m->external = *external;
+		addr_set_port(&m->external, port);
+		addr_format(&m->external, text);
+		mapping_set_state(m, MAPPING_MAPPED, now_ms, &e->watcher,
+				  "the gateway's external address is another one: now at %s", text);
+	}
+}
+
+static void set_external(struct portmap_engine *e, enum portmap_protocol p,
+			 const struct addr *external, uint64_t now_ms)
+{
+	struct portmap_path *path = &e->paths[p][PORTMAP_IPV4];
+	struct addr address = only_address(external);
+	bool another = path->gateway.external.len > 0 &&
+		       address_differs(&path->gateway.external, &address);
+
+	if (address.len == 0)
+		return;
+	path->gateway.external = address;
+	if (another) {
+		path->moved_ms = now_ms;
+		moved_outside(e, p, &address, now_ms);
+	}
+}
+
+void paths_learn_external(struct portmap_engine *e, enum portmap_protocol p,
+			  const struct addr *external, uint64_t now_ms)
+{
+	set_external(e, p, external, now_ms);
+	paths_external(e);
+}
+
+static void heard_external_changed(struct portmap_heard *h, enum portmap_protocol p,
+				   const struct addr *external)
+{
+	struct portmap_engine *e = ENGINE_OF(h);
+
+	if (e->mode != ENGINE_HERE || e->paths[p][PORTMAP_IPV4].state != PATH_THERE)
+		return;
+	paths_learn_external(e, p, external, engine_now(e));
+	engine_rearm(e);
+}
+
+/* ---- paths come and go ---- */
+
+/* What a path still holds from before is not to stay beside what came after. */
+static void delete_leftovers(struct portmap_engine *e, enum portmap_protocol p,
+			     enum portmap_family f, uint64_t now_ms)
+{
+	for (struct portmap_mapping *m = e->mappings; m; m = m->next) {
+		struct mapping_leftover *left = &m->left[p];
+
+		if (m->want.family != f || !left->there || left->asked || !mapping_held(m) ||
+		    m->protocol == p || addr_port(&left->external) == addr_port(&m->external))
+			continue;
+		(void)asking_leftover(e, m, now_ms);
+	}
+}
+
+static void heard_available(struct portmap_heard *h, enum portmap_protocol p, enum portmap_family f,
+			    const struct portmap_gateway *gateway)
+{
+	struct portmap_engine *e = ENGINE_OF(h);
+	struct portmap_path *path = path_of(e, p, f);
+	uint64_t now_ms = engine_now(e);
+	struct addr before = path->gateway.external;
+	bool appeared = path->state != PATH_THERE;
+
+	if (!path->driver)
+		return;
+	path->state = PATH_THERE;
+	path->ever = true;
+	path->probing = false;
+	path->tries = 0;
+	path->why[0] = '\0';
+	path->gateway = *gateway;
+	path->gateway.external = before;
+	plan_probe(e, path, f, now_ms);
+	if (f == PORTMAP_IPV4 && gateway->external.len > 0)
+		set_external(e, p, &gateway->external, now_ms);
+	paths_external(e);
+	if (appeared) {
+		log_info("portmap", "%s%s is there: %s", portmap_protocol_name(p), family_name(f),
+			 gateway->about);
+		for (struct portmap_mapping *m = e->mappings; m; m = m->next)
+			if (m->want.family == f)
+				m->tried &= ~(1u << p);
+		delete_leftovers(e, p, f, now_ms);
+	}
+	choose_again(e, f, appeared, now_ms);
+	e->owner->path_changed(e->owner, p, f);
+	engine_rearm(e);
+}
+
+static void went(struct portmap_engine *e, enum portmap_protocol p, enum portmap_family f,
+		 enum portmap_failure failure, const char *why)
+{
+	struct portmap_path *path = path_of(e, p, f);
+	uint64_t now_ms = engine_now(e);
+	bool was_there = path->state == PATH_THERE;
+
+	if (!path->driver)
+		return;
+	path->state = PATH_GONE;
+	path->failure = failure;
+	path->probing = false;
+	snprintf(path->why, sizeof path->why, "%s", why);
+	if (was_there)
+		log_notice("portmap", "%s%s is no longer there: %s", portmap_protocol_name(p),
+			   family_name(f), why);
+	else
+		log_debug("portmap", "%s%s is not there: %s", portmap_protocol_name(p),
+			  family_name(f), why);
+	for (struct portmap_mapping *m = e->mappings; m; m = m->next) {
+		m->left[p].asked = false;
+		if (m->want.family != f || m->protocol != p || m->step == MAPPING_WAITING)
+			continue;
+		asking_lost(e, m, now_ms);
+		mapping_set_state(m, MAPPING_REQUESTED, now_ms, &e->watcher,
+				  "%s is no longer there: %s", portmap_protocol_name(p), why);
+	}
+	plan_probe(e, path, f, now_ms);
+	path->tries++;
+	if (was_there && failure == PORTMAP_SILENT)
+		paths_doubt(e, f, now_ms);
+	paths_external(e);
+	choose_again(e, f, false, now_ms);
+	e->owner->path_changed(e->owner, p, f);
+	engine_maybe_left(e);
+}
+
+static void heard_unavailable(struct portmap_heard *h, enum portmap_protocol p,
+			      enum portmap_family f, enum portmap_failure failure, const char *why)
+{
+	went(ENGINE_OF(h), p, f, failure, why);
+	engine_rearm(ENGINE_OF(h));
+}
+
+/* Every path notices by itself; a restart is told once. */
+static void count_restart(struct portmap_engine *e, enum portmap_protocol p, enum portmap_family f,
+			  const char *why, uint64_t now_ms)
+{
+	struct portmap_path *path = path_of(e, p, f);
+
+	if (e->restarted && e->restarted != path && now_ms < e->restarted_ms + RESTART_MS) {
+		log_debug("portmap", "the gateway restarted: %s (%s)", why,
+			  portmap_protocol_name(p));
+		return;
+	}
+	e->restarted = path;
+	e->restarted_ms = now_ms;
+	e->counts.restarts++;
+	log_notice("portmap", "the gateway restarted: %s (%s)", why, portmap_protocol_name(p));
+}
+
+static void heard_restarted(struct portmap_heard *h, enum portmap_protocol p, enum portmap_family f,
+			    const char *why)
+{
+	struct portmap_engine *e = ENGINE_OF(h);
+	uint64_t now_ms = engine_now(e);
+
+	if (e->mode != ENGINE_HERE)
+		return;
+	count_restart(e, p, f, why, now_ms);
+	for (struct portmap_mapping *m = e->mappings; m; m = m->next) {
+		if (m->want.family == f && mapping_held(m) && m->protocol == p) {
+			asking_lost(e, m, now_ms);
+			mapping_set_state(m, MAPPING_REQUESTED, now_ms, &e->watcher,
+					  "the gateway restarted and is asked again");
+		} else if (m->step == MAPPING_HELD || m->step == MAPPING_WAITING) {
+			/* The box is one: what another protocol made, or the other family's
+			 * server, is probably gone as well, and what was taken or refused
+			 * may be free now. */
+			mapping_new_round(m);
+			m->due_ms = now_ms;
+		}
+	}
+	engine_rearm(e);
+}
+
+void paths_init_heard(struct portmap_heard *h)
+{
+	h->available = heard_available;
+	h->unavailable = heard_unavailable;
+	h->restarted = heard_restarted;
+	h->external_changed = heard_external_changed;
+}

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config: the relay's schema, and the checks that no single field can make. */
+#include "relay/config/config.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "core/parse/wire.h"
+#include "relay/config/local.h"
+#include "relay/config/policy.h"
+#include "relay/config/stun.h"
+
+_Static_assert(sizeof(((struct relay_public *)0)->agent) == WIRE_NAME_MAX + 1, "a name fits");
+
+#define AT(type, member) offsetof(struct type, member)
+
+static const char default_page[] =
+	"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Welcome</title>\n"
+	"<h1>Welcome</h1>\n<p>There is nothing to see here yet.</p>\n</html>\n";
+
+static const char *const engine_words[] = {
+	[RING_AUTO] = "auto", [RING_IO_URING] = "io_uring", [RING_EPOLL] = "epoll", NULL};
+static const char *const level_words[] = {
+	[LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARNING] = "warning", [LOG_LEVEL_NOTICE] = "notice",
+	[LOG_LEVEL_INFO] = "info",   [LOG_LEVEL_DEBUG] = "debug",     NULL};
+
+/* ---- checks --------------------------------------------------------------------------------- */
+
+static void check_name(struct conf_errors *e, const struct conf_node *at, const char *path,
+		       const void *value)
+{
+	const char *name = *(char *const *)value;
+	char shown[CONF_QUOTE_BYTES];
+
+	if (!wire_agent_name_ok((const uint8_t *)name, strlen(name)))
+		conf_error(
+			e, at, path,
+			"%s is not a name; write 1 to 63 of a-z 0-9 - _ and begin and end with a "
+			"letter or digit",
+			conf_quote(name, shown));
+}
+
+static void check_public_name(struct conf_errors *e, const struct conf_node *at, const char *path,
+			      const void *value)
+{
+	const char *name = *(char *const *)value;
+	char shown[CONF_QUOTE_BYTES];
+
+	/* A ClientHello names hosts, never addresses (RFC 6066 section 3). */
+	if (!addr_host_name_ok(name))
+		conf_error(e, at, path,
+			   "%s is not a host name; write it as a browser would ask for it, such as "
+			   "www.example.org, and other scripts in their xn-- form",
+			   conf_quote(name, shown));
+}
+
+static void check_target(struct conf_errors *e, const struct conf_node *at, const char *path,
+			 const void *value)
+{
+	const char *to = *(char *const *)value;
+	char agent[WIRE_NAME_MAX + 1], service[WIRE_NAME_MAX + 1], shown[CONF_QUOTE_BYTES];
+
+	if (!wire_split_target(to, agent, service))
+		conf_error(e, at, path, "%s is not AGENT/SERVICE; write it like home/web",
+			   conf_quote(to, shown));
+}
+
+static void check_user(struct conf_errors *e, const struct conf_node *at, const char *path,
+		       const void *value)
+{
+	const char *user = *(char *const *)value;
+	char shown[CONF_QUOTE_BYTES];
+
+	for (const char *c = user; *c; c++) {
+		if (!isalnum((unsigned char)*c) && *c != '_' && *c != '.' &&
+		    (*c != '-' || c == user)) {
+			conf_error(e, at, path,
+				   "%s is not a user name; write one of the system's users",
+				   conf_quote(user, shown));
+			return;
+		}
+	}
+}
+
+/* WELCOME carries the interval in seconds. */
+static void check_seconds(struct conf_errors *e, const struct conf_node *at, const char *path,
+			  const void *value)
+{
+	if (*(const uint64_t *)value % 1000 != 0)
+		conf_error(e, at, path, "is not a whole number of seconds; write it like 25s");
+}
+
+static void check_listen(struct conf_errors *e, const struct conf_node *at, const char *path,
+			 const void *value)
+{
+	const struct conf_array *list = value;
+	const struct relay_listen *l = list->items;
+	char child[CONF_PATH_BYTES], text[ADDR_TEXT_BYTES], other[ADDR_TEXT_BYTES];
+
+	for (size_t i = 1; i < list->count; i++) {
+		for (size_t j = 0; l[i].address.len && j < i; j++) {
+			addr_format(&l[i].address, text);
+			addr_format(&l[j].address, other);
+			if (!l[j].address.len || strcmp(text, other) != 0)
+				continue;
+			conf_path_item(child, path, i);
+			conf_error(e, at->items[i], child,
+				   "listens on %s like %s[%zu]; remove one of them", text, path, j);
+			break;
+		}
+	}
+}
+
+static void check_publics(struct conf_errors *e, const struct conf_node *at, const char *path,
+			  const void *value)
+{
+	const struct conf_array *list = value;
+	const struct relay_public *p = list->items;
+	char child[CONF_PATH_BYTES], shown[CONF_QUOTE_BYTES];
+
+	for (size_t i = 1; i < list->count; i++) {
+		for (size_t j = 0; p[i].name && j < i; j++) {
+			if (!p[j].name || strcasecmp(p[i].name, p[j].name) != 0)
+				continue;
+			conf_path_item(child, path, i);
+			conf_error(e, at->items[i], child,
+				   "has the name %s like %s[%zu]; a name leads to one service only",
+				   conf_quote(p[i].name, shown), path, j);
+			break;
+		}
+	}
+}
+
+/* ---- the schema ----------------------------------------------------------------------------- */
+
+static const struct conf_field listen_fields[] = {
+	{.key = "address",
+	 .type = CONF_ADDRESS,
+	 .offset = AT(relay_listen, address),
+	 .required = true,
+	 .help = "the IP address and port to accept connections on"},
+	{.key = "proxy_protocol",
+	 .type = CONF_BOOL,
+	 .offset = AT(relay_listen, proxy_protocol),
+	 .initial = "false",
+	 .help = "whether every connection must begin with a PROXY protocol header"},
+	{.key = NULL},
+};
+
+static const struct conf_field public_fields[] = {
+	{.key = "name",
+	 .type = CONF_STRING,
+	 .offset = AT(relay_public, name),
+	 .required = true,
+	 .max = 253,
+	 .check = check_public_name,
+	 .help = "the host name that unmodified TLS clients ask for"},
+	{.key = "to",
+	 .type = CONF_STRING,
+	 .offset = AT(relay_public, to),
+	 .required = true,
+	 .check = check_target,
+	 .help = "the agent and service that answer, as AGENT/SERVICE"},
+	{.key = NULL},
+};
+
+static const struct conf_field identity_fields[] = {
+	{.key = "ca",
+	 .type = CONF_TEXT,
+	 .offset = AT(relay_config, identity.ca) - AT(relay_config, identity),
+	 .required = true,
+	 .check = conf_check_certificates,
+	 .help = "the certificate of the CA that signs agents and consoles, in PEM"},
+	{.key = "certificate",
+	 .type = CONF_TEXT,
+	 .offset = AT(relay_config, identity.certificate) - AT(relay_config, identity),
+	 .required = true,
+	 .check = conf_check_certificates,
+	 .help = "the relay's own certificate and its chain, in PEM"},
+	{.key = "key",
+	 .type = CONF_TEXT,
+	 .offset = AT(relay_config, identity.key) - AT(relay_config, identity),
+	 .required = true,
+	 .secret = true,
+	 .check = conf_check_private_key,
+	 .help = "the private key of the relay's certificate, in PEM and not encrypted"},
+	{.key = NULL},
+};
+
+static const struct conf_field site_fields[] = {
+	{.key = "page",
+	 .type = CONF_TEXT,
+	 .offset = AT(relay_config, site.page) - AT(relay_config, site),
+	 .max = 65536,
+	 .initial = default_page,
+	 .help = "the HTML text that a browser gets for \"/\""},
+	{.key = NULL},
+};
+
+#define LIMIT(k, t, member, least, most, value, text)                                              \
+	{                                                                                          \
+		.key = (k), .type = (t), .offset = AT(relay_limits, member), .min = (least),       \
+		.max = (most), .initial = (value), .help = (text)                                  \
+	}
+
+static const struct conf_field limit_fields[] = {
+	LIMIT("connections", CONF_UINT, connections, 0, 16777216, "0",
+	      "the connections open at a time; 0 for as many as the descriptor limit allows"),
+	LIMIT("per_source", CONF_UINT, per_source, 1, 1000000, "512",
+	      "the unauthenticated connections open at a time from one IPv4 address or IPv6 /64"),
+	LIMIT("agents", CONF_UINT, agents, 1, 1000000, "4096", "the agents signed in at a time"),
+	LIMIT("services", CONF_UINT, services, 1, WIRE_SERVICES_MAX, "128",
+	      "the services that one agent may publish"),
+	LIMIT("legs", CONF_UINT, legs, 1, 4096, "64",
+	      "the legs of one agent that are idle or opening"),
+	LIMIT("sessions", CONF_UINT, sessions, 1, 1000000, "10000",
+	      "the sessions of one agent at a time"),
+	LIMIT("client_hello_bytes", CONF_BYTES, client_hello_bytes, 512, 65536, "16KiB",
+	      "the size of a ClientHello with the records that carry it"),
+	LIMIT("hello", CONF_DURATION, hello_ms, 100, 300000, "10s",
+	      "the time from accepting a connection to its complete ClientHello"),
+	LIMIT("handshake", CONF_DURATION, handshake_ms, 100, 300000, "10s",
+	      "the time for the rest of the TLS handshake"),
+	LIMIT("first", CONF_DURATION, first_ms, 100, 300000, "10s",
+	      "the time from the handshake to the first message or request"),
+	LIMIT("open", CONF_DURATION, open_ms, 100, 300000, "15s",
+	      "the time that the publishing agent has to accept a session"),
+	{.key = "ping",
+	 .type = CONF_DURATION,
+	 .offset = AT(relay_limits, ping_ms),
+	 .min = 1000,
+	 .max = 3600000,
+	 .initial = "25s",
+	 .check = check_seconds,
+	 .help = "the interval of keep-alives on links; a link silent for three is closed"},
+	LIMIT("http_idle", CONF_DURATION, http_idle_ms, 100, 3600000, "15s",
+	      "the time that an HTTP connection may stay idle between requests"),
+	LIMIT("buffer_bytes", CONF_BYTES, buffer_bytes, 1u << 20, 1ull << 40, "64MiB",
+	      "the memory for large transfer buffers, of all threads together"),
+	LIMIT("memory", CONF_BYTES, memory_bytes, 32u << 20, 1ull << 44, "512MiB",
+	      "the memory for buffers, tables and TLS states together"),
+	{.key = NULL},
+};
+
+#define RATE(k, member, text)                                                                      \
+	{                                                                                          \
+		.key = (k), .type = CONF_RATE, .offset = AT(shaper_limits, member),                \
+		.max = 1000000000000, .initial = "0", .help = (text)                               \
+	}
+
+static const struct conf_field bandwidth_fields[] = {
+	RATE("relay", relay, "the rate of all sessions together; 0 for no limit"),
+	RATE("per_agent", per_agent,
+	     "the rate of all sessions that one agent asked for; 0 for no limit"),
+	RATE("per_service", per_service, "the rate of all sessions to one service; 0 for no limit"),
+	RATE("per_session", per_session,
+	     "the rate of one session, both directions together; 0 for no limit"),
+	{.key = NULL},
+};
+
+static const struct conf_field fields[] = {
+	{.key = "name",
+	 .type = CONF_NAME,
+	 .offset = AT(relay_config, name),
+	 .required = true,
+	 .check = check_name,
+	 .help = "the relay's name, as agents and logs show it"},
+	{.key = "listen",
+	 .type = CONF_LIST_OF,
+	 .offset = AT(relay_config, listen),
+	 .required = true,
+	 .fields = listen_fields,
+	 .item_size = sizeof(struct relay_listen),
+	 .max_items = 64,
+	 .check = check_listen,
+	 .help = "the addresses to accept connections on"},
+	{.key = "public",
+	 .type = CONF_LIST_OF,
+	 .offset = AT(relay_config, publics),
+	 .fields = public_fields,
+	 .item_size = sizeof(struct relay_public),
+	 .max_items = 4096,
+	 .check = check_publics,
+	 .help = "the host names that unmodified TLS clients may reach, and where they lead"},
+	{.key = "identity",
+	 .type = CONF_STRUCT,
+	 .offset = AT(relay_config, identity),
+	 .required = true,
+	 .fields = identity_fields,
+	 .help = "the CA, certificate and key, as \"postern pki issue\" writes them"},
+	{.key = "engine",
+	 .type = CONF_ENUM,
+	 .offset = AT(relay_config, engine),
+	 .words = engine_words,
+	 .initial = "auto",
+	 .help = "the event engine; auto takes io_uring where the system allows it, else epoll"},
+	{.key = "threads",
+	 .type = CONF_UINT,
+	 .offset = AT(relay_config, threads),
+	 .max = 256,
+	 .initial = "0",
+	 .help = "the number of worker threads; 0 for one per processor"},
+	{.key = "log_level",
+	 .type = CONF_ENUM,
+	 .offset = AT(relay_config, log_level),
+	 .words = level_words,
+	 .initial = "notice",
+	 .help = "the least important messages to log"},
+	{.key = "site",
+	 .type = CONF_STRUCT,
+	 .offset = AT(relay_config, site),
+	 .fields = site_fields,
+	 .help = "what the relay shows to web browsers"},
+	{.key = "user",
+	 .type = CONF_STRING,
+	 .offset = AT(relay_config, user),
+	 .min = 1,
+	 .max = 32,
+	 .check = check_user,
+	 .help = "the user to become after the ports are bound, when started as root"},
+	{.key = "state_dir",
+	 .type = CONF_STRING,
+	 .offset = AT(relay_config, state_dir),
+	 .min = 1,
+	 .check = conf_check_path,
+	 .help = "the directory that keeps what was applied; without the key nothing is written"},
+	{.key = "control",
+	 .type = CONF_STRUCT,
+	 .offset = AT(relay_config, control),
+	 .fields = config_control_fields,
+	 .help = "who may ask and change the relay on its own host"},
+	{.key = "metrics",
+	 .type = CONF_STRUCT,
+	 .offset = AT(relay_config, metrics),
+	 .fields = config_metrics_fields,
+	 .help = "a listener for Prometheus, in plain HTTP"},
+	{.key = "nat",
+	 .type = CONF_STRUCT,
+	 .offset = AT(relay_config, nat),
+	 .fields = config_nat_fields,
+	 .help = "the NAT helper on this host"},
+	{.key = "stun",
+	 .type = CONF_STRUCT,
+	 .offset = AT(relay_config, stun),
+	 .fields = config_stun_fields,
+	 .help = "how the relay tells clients their own addresses (STUN)"},
+	{.key = "groups",
+	 .type = CONF_LIST_OF,
+	 .offset = AT(relay_config, policy_conf.groups),
+	 .fields = config_group_fields,
+	 .item_size = sizeof(struct policy_group),
+	 .max_items = CONFIG_GROUPS_MAX,
+	 .check = config_check_groups,
+	 .help = "sets of agents, to name in rules"},
+	{.key = "policy",
+	 .type = CONF_LIST_OF,
+	 .offset = AT(relay_config, policy_conf.rules),
+	 .fields = config_rule_fields,
+	 .item_size = sizeof(struct policy_rule),
+	 .max_items = CONFIG_RULES_MAX,
+	 .check = config_check_rules,
+	 .help = "who may reach what; with this key, what no rule allows is denied"},
+	{.key = "grants",
+	 .type = CONF_LIST_OF,
+	 .offset = AT(relay_config, policy_conf.grants),
+	 .fields = config_rule_fields,
+	 .item_size = sizeof(struct policy_rule),
+	 .max_items = CONFIG_RULES_MAX,
+	 .check = config_check_rules,
+	 .help = "further rules, as \"postern grant\" adds them"},
+	{.key = "revoked",
+	 .type = CONF_LIST_OF,
+	 .offset = AT(relay_config, policy_conf.revoked),
+	 .fields = config_revoked_fields,
+	 .item_size = sizeof(struct policy_revoked),
+	 .max_items = CONFIG_RULES_MAX,
+	 .help = "the agents whose identities have ended"},
+	{.key = "drain",
+	 .type = CONF_DURATION,
+	 .offset = AT(relay_config, drain_ms),
+	 .max = 86400000,
+	 .initial = "30s",
+	 .help = "the time that running sessions have to finish after SIGTERM"},
+	{.key = "limits",
+	 .type = CONF_STRUCT,
+	 .offset = AT(relay_config, limits),
+	 .fields = limit_fields,
+	 .help = "the bounds on what the relay takes on; at a bound new work is refused"},
+	{.key = "bandwidth",
+	 .type = CONF_STRUCT,
+	 .offset = AT(relay_config, bandwidth),
+	 .fields = bandwidth_fields,
+	 .help = "the rates that sessions share fairly, agent by agent"},
+	{.key = NULL},
+};
+
+const struct conf_field *relay_config_fields(void)
+{
+	return fields;
+}
+
+/* ---- loading -------------------------------------------------------------------------------- */
+
+/* What later code wants to find ready: names in lower case, targets in two. */
+static bool finish_publics(struct conf_array *publics)
+{
+	struct relay_public *p = publics->items;
+
+	for (size_t i = 0; i < publics->count; i++) {
+		for (char *c = p[i].name; *c; c++)
+			*c = (char)tolower((unsigned char)*c);
+		if (!wire_split_target(p[i].to, p[i].agent, p[i].service))
+			return false; /* check_target() has let it through: cannot be */
+	}
+	return true;
+}
+
+bool relay_config_bind(const struct conf_node *root, struct relay_config *out,
+		       struct conf_errors *errors)
+{
+	struct relay_config c = {0};
+
+	if (!conf_bind(root, fields, &c, errors) || !config_check_stun(root, &c, errors) ||
+	    !finish_publics(&c.publics)) {
+		relay_config_free(&c);
+		return false;
+	}
+	config_warn_policy(root, &c.policy_conf, errors);
+	*out = c;
+	return true;
+}
+
+bool relay_config_load(const char *path, struct relay_config *out, struct conf_errors *errors)
+{
+	struct conf_node *root;
+	bool ok;
+
+	errors->file = path;
+	root = conf_load(path, errors);
+	ok = root && relay_config_bind(root, out, errors);
+	conf_node_free(root);
+	return ok;
+}
+
+void relay_config_free(struct relay_config *c)
+{
+	conf_release(fields, c);
+}

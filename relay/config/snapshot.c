@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* snapshot: what is made from a configuration before it is in force, so that nothing can fail then.
+ */
+#include "relay/config/snapshot.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int compare_publics(const void *a, const void *b)
+{
+	const struct relay_public *const *one = a, *const *other = b;
+
+	return strcmp((*one)->name, (*other)->name);
+}
+
+static bool index_publics(struct snapshot *s)
+{
+	const struct relay_public *list = s->config.publics.items;
+	size_t count = s->config.publics.count;
+
+	if (count == 0)
+		return true;
+	s->publics = calloc(count, sizeof(*s->publics));
+	if (!s->publics)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		s->publics[i] = &list[i];
+	s->public_count = count;
+	qsort(s->publics, count, sizeof(*s->publics), compare_publics);
+	return true;
+}
+
+/* False: why has a sentence. */
+static bool snapshot_make(struct snapshot *s, char *why, size_t why_size)
+{
+	s->identity = identity_new(s->config.identity.ca, s->config.identity.certificate,
+				   s->config.identity.key, why, why_size);
+	if (!s->identity)
+		return false;
+	site_init(&s->site, s->config.site.page);
+	s->front = identity_front_context(s->identity);
+	s->policy = policy_new(&s->config.policy_conf);
+	if (s->front && s->policy && index_publics(s) && doors_make(&s->config, &s->doors))
+		return true;
+	snprintf(why, why_size, "out of memory");
+	return false;
+}
+
+static void snapshot_free(struct snapshot *s)
+{
+	doors_free(&s->doors);
+	policy_free(s->policy);
+	free(s->publics);
+	SSL_CTX_free(s->front);
+	identity_free(s->identity);
+	relay_config_free(&s->config);
+	free(s);
+}
+
+struct snapshot *snapshot_new(struct relay_config *config, uint64_t revision, char *why,
+			      size_t why_size)
+{
+	struct snapshot *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		snprintf(why, why_size, "out of memory");
+		relay_config_free(config);
+		return NULL;
+	}
+	s->config = *config;
+	*config = (struct relay_config){0};
+	s->revision = revision;
+	s->refs = 1;
+	if (!snapshot_make(s, why, why_size)) {
+		snapshot_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+struct snapshot *snapshot_hold(struct snapshot *s)
+{
+	atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+	return s;
+}
+
+void snapshot_release(struct snapshot *s)
+{
+	/* What the others did with it happens before it is freed. */
+	if (s && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1)
+		snapshot_free(s);
+}
+
+static int compare_name(const void *key, const void *item)
+{
+	const struct relay_public *const *entry = item;
+
+	return strcmp(key, (*entry)->name);
+}
+
+const struct relay_public *snapshot_public(const struct snapshot *s, const char *server_name)
+{
+	const struct relay_public **found;
+
+	if (s->public_count == 0)
+		return NULL;
+	found = bsearch(server_name, s->publics, s->public_count, sizeof(*s->publics),
+			compare_name);
+	return found ? *found : NULL;
+}

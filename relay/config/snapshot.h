@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * snapshot: one applied configuration with all that is made from it; immutable, counted, shared.
+ *
+ * The control thread makes a snapshot, checks it whole, and hands it to the workers; each switches
+ * between two turns of its loop. A connection keeps what it began with only where it must (its TLS
+ * context lives in its SSL); everything else asks the worker's snapshot when it needs to know. The
+ * last to let go frees it.
+ */
+#ifndef POSTERN_RELAY_CONFIG_SNAPSHOT_H
+#define POSTERN_RELAY_CONFIG_SNAPSHOT_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/engine/identity.h"
+#include "relay/config/config.h"
+#include "relay/config/doors.h"
+#include "relay/policy/policy.h"
+#include "relay/front/site.h"
+
+struct snapshot {
+	_Atomic unsigned refs;
+	uint64_t revision;
+	struct relay_config config;
+	struct identity *identity;
+	SSL_CTX *front;
+	struct site site;
+	struct doors doors;
+	const struct relay_public **publics; /* sorted by name */
+	size_t public_count;
+	struct policy *policy;
+};
+
+/* Takes over config (also on failure). NULL: why has a sentence. One reference is the caller's. */
+struct snapshot *snapshot_new(struct relay_config *config, uint64_t revision, char *why,
+			      size_t why_size) MUST_CHECK;
+struct snapshot *snapshot_hold(struct snapshot *s);
+void snapshot_release(struct snapshot *s);
+
+/* The public table's entry for a ClientHello's server name, or NULL. */
+const struct relay_public *snapshot_public(const struct snapshot *s, const char *server_name);
+
+#endif

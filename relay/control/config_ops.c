@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config_ops: what the methods config.* (core/engine/config_calls.h) do to a relay. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "relay/control/control_internal.h"
+
+struct proposal {
+	struct snapshot *next;
+};
+
+static void drop(struct proposal *p)
+{
+	if (p->next)
+		snapshot_release(p->next);
+	free(p);
+}
+
+static struct proposal *propose(struct control *ctl, const json_t *document,
+				struct conf_errors *errors, char why[CONFIG_WHY_BYTES])
+{
+	struct proposal *p = calloc(1, sizeof *p);
+
+	snprintf(why, CONFIG_WHY_BYTES, "out of memory");
+	if (!p)
+		return NULL;
+	p->next = control_snapshot(ctl, document, errors, why, CONFIG_WHY_BYTES);
+	if (p->next)
+		return p;
+	free(p);
+	return NULL;
+}
+
+static const char *cuts_off(const struct control *ctl, const struct caller *caller,
+			    const struct proposal *p)
+{
+	const struct relay_config *next = &p->next->config;
+	const struct relay_listen *items = next->listen.items;
+	bool heard = false;
+
+	if (caller->address.len == 0)
+		return NULL;
+	for (size_t i = 0; i < next->listen.count && !heard; i++)
+		heard = addr_covers(&items[i].address, &caller->listener);
+	if (!heard)
+		return "no listener would be left where you came in";
+	/* A list of CAs that has the old one in it is how a CA is replaced. */
+	if (!strstr(next->identity.ca, ctl->current->config.identity.ca))
+		return "the new CA does not know your certificate";
+	if (policy_revoked(p->next->policy, caller->ca_name))
+		return "your own name is revoked";
+	return NULL;
+}
+
+static bool addr_same(const struct addr *a, const struct addr *b)
+{
+	return a->len == 0 || b->len == 0 ? a->len == b->len : addr_equal(a, b);
+}
+
+static bool text_same(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+json_t *control_needs_restart(const struct relay_config *was, const struct relay_config *is)
+{
+	const struct {
+		const char *key;
+		bool same;
+	} keys[] = {
+		{"engine", was->engine == is->engine},
+		{"threads", was->threads == is->threads},
+		{"limits.buffer_bytes", was->limits.buffer_bytes == is->limits.buffer_bytes},
+		{"metrics.listen", addr_same(&was->metrics.listen, &is->metrics.listen)},
+		{"control.socket", text_same(was->control.socket, is->control.socket)},
+		{"nat.socket", text_same(was->nat.socket, is->nat.socket)},
+		{"state_dir", text_same(was->state_dir, is->state_dir)},
+		{"user", text_same(was->user, is->user)},
+	};
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		if (!keys[i].same)
+			json_array_append_new(list, json_string(keys[i].key));
+	return list;
+}
+
+static json_t *restart(const struct control *ctl, const struct proposal *p)
+{
+	return control_needs_restart(&ctl->current->config, &p->next->config);
+}
+
+static bool apply(struct control *ctl, struct proposal *p, const struct config_change *change,
+		  char why[CONFIG_WHY_BYTES])
+{
+	bool ok = control_apply(ctl, p->next, change->document, change->who, change->note,
+				change->confirm_ms, why, CONFIG_WHY_BYTES);
+
+	p->next = NULL;
+	drop(p);
+	return ok;
+}
+
+static bool confirm(struct control *ctl, const char *who)
+{
+	if (!changes_confirm(ctl->changes, who, time(NULL)))
+		return false;
+	control_confirmed(ctl);
+	control_event(ctl, "config.confirmed",
+		      json_pack("{s:I, s:s}", "revision",
+				(json_int_t)changes_revision(ctl->changes), "who", who));
+	return true;
+}
+
+static bool roll_back(struct control *ctl, const char *who, char why[CONFIG_WHY_BYTES])
+{
+	return control_roll_back(ctl, who, why, CONFIG_WHY_BYTES);
+}
+
+const struct config_ops control_config_ops = {
+	.propose = propose,
+	.drop = drop,
+	.cuts_off = cuts_off,
+	.restart = restart,
+	.apply = apply,
+	.confirm = confirm,
+	.roll_back = roll_back,
+};

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* control_internal: what the files of the control thread share. Nobody else includes this. */
+#ifndef POSTERN_RELAY_CONTROL_CONTROL_INTERNAL_H
+#define POSTERN_RELAY_CONTROL_CONTROL_INTERNAL_H
+
+#include "core/engine/config_calls.h"
+#include "core/engine/expiry.h"
+#include "core/engine/records.h"
+#include "core/program/callers.h"
+#include "relay/control/control.h"
+#include "relay/keeper/keeper.h"
+#include "relay/control/nat.h"
+#include "relay/config/snapshot.h"
+
+struct control {
+	struct relay *relay;
+	struct ring *ring;
+	struct keeper *keeper;
+	struct changes *changes;
+	struct snapshot *current;
+	json_t *file;	 /* as last read: what SIGHUP compares with */
+	char *state_dir; /* where the keeper writes, until the end; NULL: nowhere */
+	bool file_saved; /* file is in state_dir, too */
+	struct calls calls;
+	struct records events, audits;
+
+	struct ring_op signal_op;
+	int signal_fd;
+
+	struct timer trial;	   /* an unconfirmed change runs out */
+	struct timer expiry_timer; /* looks at our own certificate */
+	struct expiry expiry;
+	struct timer drain_timer; /* looks whether the last session has ended, or time is up */
+	uint64_t drain_due_ms;
+	unsigned stop_signals;
+	bool leaves_when_empty; /* a drain ends the program */
+
+	struct callers local; /* the Unix socket */
+	bool has_local;
+	struct metrics *metrics;
+	struct nat nat; /* the NAT helper's view, where there is one */
+};
+
+/* Once changes is there. */
+void control_init(struct control *ctl);
+/* config_ops.c */
+extern const struct config_ops control_config_ops;
+/* [keys that only a start applies]. */
+json_t *control_needs_restart(const struct relay_config *was, const struct relay_config *is);
+
+/* local.c: the Unix socket; its listener is open already. local_stop() comes after the ring's
+ * end. */
+void local_start(struct control *ctl, int listener);
+void local_stop(struct control *ctl);
+
+/* metrics.c: the Prometheus listener, open already. */
+int metrics_start(struct control *ctl, int listener) MUST_CHECK;
+void metrics_stop(struct control *ctl);
+
+/* expire.c: looks now, and again every EXPIRY_LOOK_MS. */
+void control_expiry_look(struct timer *t, uint64_t now_ms);
+
+/* drain.c */
+void control_drain(struct control *ctl, uint64_t deadline_ms, bool leave_when_empty);
+bool control_undrain(struct control *ctl, char *why, size_t why_size) MUST_CHECK;
+
+/* change.c: everything that puts another document in force. */
+/* NULL: errors or why tell. */
+struct snapshot *control_snapshot(struct control *ctl, const json_t *document,
+				  struct conf_errors *errors, char *why, size_t why_size);
+/* Takes over next (also on failure). False: nothing has changed, and why has a sentence. */
+bool control_apply(struct control *ctl, struct snapshot *next, const json_t *document,
+		   const char *who, const char *note, uint64_t confirm_ms, char *why,
+		   size_t why_size) MUST_CHECK;
+void control_confirmed(struct control *ctl);
+/* False when nothing waits, or the old document cannot be put back: why tells. */
+bool control_roll_back(struct control *ctl, const char *who, char *why, size_t why_size) MUST_CHECK;
+/* The workers take up next. False: nothing has changed, and why has a sentence. */
+bool control_switch(struct control *ctl, struct snapshot *next, char *why,
+		    size_t why_size) MUST_CHECK;
+void control_reload(struct control *ctl); /* SIGHUP */
+void control_trial_over(struct timer *t, uint64_t now_ms);
+
+/* gather.c: asks every worker for a list and joins them. collect runs on the worker's thread. */
+typedef void gather_fn(struct worker *w, json_t *list, json_t *params);
+void gather(struct call *c, const char *name, gather_fn *collect);
+
+#endif

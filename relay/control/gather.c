@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gather: one list out of what every worker has. */
+#include <stdlib.h>
+
+#include "relay/control/control_internal.h"
+#include "relay/worker.h"
+
+struct gathering {
+	struct call *call;
+	const char *name;
+	gather_fn *collect;
+	json_t *list;
+	unsigned left;
+};
+
+/* Travels to one worker and back. */
+struct errand {
+	struct ring_msg msg; /* first: the ring hands this back */
+	struct gathering *gathering;
+	struct worker *worker;
+	json_t *params; /* a copy of its own: counts of references are not for two threads */
+	json_t *list;
+};
+
+static void gathering_end(struct gathering *g)
+{
+	call_answer(g->call, json_pack("{s:o}", g->name, g->list));
+	free(g);
+}
+
+static void errand_home(struct ring_msg *msg)
+{
+	struct errand *e = (struct errand *)msg;
+	struct gathering *g = e->gathering;
+
+	json_array_extend(g->list, e->list);
+	json_decref(e->list);
+	json_decref(e->params);
+	free(e);
+	if (--g->left == 0)
+		gathering_end(g);
+}
+
+static void errand_there(struct ring_msg *msg)
+{
+	struct errand *e = (struct errand *)msg;
+
+	e->gathering->collect(e->worker, e->list, e->params);
+	e->msg.run = errand_home;
+	ring_post(e->gathering->call->control->ring, &e->msg);
+}
+
+void gather(struct call *c, const char *name, gather_fn *collect)
+{
+	struct relay *r = c->control->relay;
+	struct gathering *g = calloc(1, sizeof *g);
+
+	if (!g) {
+		call_fail(c, JSONRPC_INTERNAL_ERROR, NULL, "out of memory");
+		return;
+	}
+	*g = (struct gathering){.call = c,
+				.name = name,
+				.collect = collect,
+				.list = json_array(),
+				.left = r->worker_count + 1};
+	for (unsigned i = 0; i < r->worker_count; i++) {
+		struct errand *e = calloc(1, sizeof *e);
+
+		if (!e) {
+			g->left--;
+			continue;
+		}
+		*e = (struct errand){.gathering = g,
+				     .worker = &r->workers[i],
+				     .params = json_deep_copy(c->params),
+				     .list = json_array()};
+		e->msg.run = errand_there;
+		ring_post(r->workers[i].ring, &e->msg);
+	}
+	/* Our own share of the count: nobody may end it while errands are being sent. */
+	if (--g->left == 0)
+		gathering_end(g);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* methods_act: drain, kick, log level. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "relay/front/conn.h"
+#include "relay/control/control_internal.h"
+#include "relay/session/session.h"
+
+static json_t *who_did(const struct call *c)
+{
+	return json_pack("{s:s}", "who", c->caller->who);
+}
+
+/* ---- drain ---- */
+
+static void drain_run(struct call *c)
+{
+	struct control *ctl = c->control;
+	json_t *deadline = json_object_get(c->params, "deadline_ms");
+	bool leave = json_is_true(json_object_get(c->params, "exit"));
+	json_int_t ms =
+		deadline ? json_integer_value(deadline) : (json_int_t)ctl->current->config.drain_ms;
+
+	if (ms < 0) {
+		call_fail(c, JSONRPC_INVALID_PARAMS, NULL, "deadline_ms is not negative");
+		return;
+	}
+	control_event(ctl, "drain", who_did(c));
+	control_drain(ctl, (uint64_t)ms, leave);
+	call_answer(c, json_pack("{s:b, s:I}", "draining", 1, "sessions",
+				 (json_int_t)relay_totals(ctl->relay).sessions));
+}
+
+static void undrain_run(struct call *c)
+{
+	char why[256];
+
+	if (!control_undrain(c->control, why, sizeof why)) {
+		call_fail(c, JSONRPC_INTERNAL_ERROR, NULL, "%s", why);
+		return;
+	}
+	control_event(c->control, "undrain", who_did(c));
+	call_answer(c, json_pack("{s:b}", "draining", 0));
+}
+
+/* ---- kick ---- */
+
+static bool session_named(const struct session *s, const char *number, const char *agent)
+{
+	char text[20];
+
+	if (agent && strcmp(account_name(s->pair.to), agent) == 0)
+		return true;
+	if (agent && s->pair.from && strcmp(account_name(s->pair.from), agent) == 0)
+		return true;
+	snprintf(text, sizeof text, "%016" PRIx64, s->number);
+	return number && strcmp(text, number) == 0;
+}
+
+/* Runs on the worker's thread: what it ends it also lists. */
+static void kick_collect(struct worker *w, json_t *list, json_t *params)
+{
+	const char *number = json_string_value(json_object_get(params, "session"));
+	const char *agent = json_string_value(json_object_get(params, "agent"));
+
+	for (uint32_t i = 0; i < w->sessions.high_water; i++) {
+		struct session *s = slab_at(&w->sessions, i);
+
+		if (!s || s->ended || !session_named(s, number, agent))
+			continue;
+		json_array_append_new(list, json_sprintf("session %016" PRIx64, s->number));
+		session_abort(s, reason_sentence(REASON_KICKED));
+	}
+	for (uint32_t i = 0; agent && i < w->conns.high_water; i++) {
+		struct conn *c = slab_at(&w->conns, i);
+
+		if (!c || c->phase != CONN_LINK || !c->label || strcmp(c->label, agent) != 0)
+			continue;
+		json_array_append_new(list, json_sprintf("link of %s", agent));
+		conn_refuse(c, REASON_KICKED);
+	}
+}
+
+static void kick_run(struct call *c)
+{
+	bool session = json_object_get(c->params, "session") != NULL;
+	bool agent = json_object_get(c->params, "agent") != NULL;
+
+	if (session == agent) {
+		call_fail(c, JSONRPC_INVALID_PARAMS, NULL,
+			  "kick wants either \"session\" or \"agent\"");
+		return;
+	}
+	control_event(c->control, "kick",
+		      json_pack("{s:s, s:O}", "who", c->caller->who, "what", c->params));
+	gather(c, "kicked", kick_collect);
+}
+
+/* ---- log level ---- */
+
+static void log_level_run(struct call *c)
+{
+	const char *word = json_string_value(json_object_get(c->params, "level"));
+	enum log_level level;
+
+	if (!log_level_parse(word, &level)) {
+		call_fail(c, JSONRPC_INVALID_PARAMS, NULL,
+			  "\"%.32s\" is no level; use error, warning, notice, info or debug", word);
+		return;
+	}
+	log_set_level(level);
+	log_notice("control", "log level is %s by %s", word, c->caller->who);
+	call_answer(c, json_pack("{s:s}", "level", word));
+}
+
+static const struct method_param drain_params[] = {
+	{"deadline_ms", "integer", false, "sessions may run so long; as configured when absent"},
+	{"exit", "boolean", false, "end the program when empty or at the deadline"},
+	{.name = NULL},
+};
+
+static const struct method_param kick_params[] = {
+	{"session", "string", false, "the session's number, as sessions shows it"},
+	{"agent", "string", false, "the agent whose link and sessions end"},
+	{.name = NULL},
+};
+
+static const struct method_param log_level_params[] = {
+	{"level", "string", true, "error, warning, notice, info or debug"},
+	{.name = NULL},
+};
+
+const struct method methods_act[] = {
+	{.name = "drain",
+	 .level = CALLER_ADMIN,
+	 .run = drain_run,
+	 .help = "take no new sessions and tell agents to move",
+	 .params = drain_params,
+	 .result = "{draining, sessions}"},
+	{.name = "undrain",
+	 .level = CALLER_ADMIN,
+	 .run = undrain_run,
+	 .help = "take new work again",
+	 .result = "{draining}"},
+	{.name = "kick",
+	 .level = CALLER_ADMIN,
+	 .run = kick_run,
+	 .help = "end a session, or an agent's link and sessions, at once",
+	 .params = kick_params,
+	 .result = "{kicked: [what ended]}; empty when nothing was found"},
+	{.name = "log.level",
+	 .level = CALLER_ADMIN,
+	 .run = log_level_run,
+	 .help = "log more or less, until the next change or restart",
+	 .params = log_level_params,
+	 .result = "{level}"},
+	{.name = NULL},
+};

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * methods_policy: grants and revocations, each a small change of the configuration.
+ *
+ * They go the way of every other change: a new document, bound and checked whole, a revision of its
+ * own in the history.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "relay/control/control_internal.h"
+
+/* Applies document (owned) in the caller's name and answers. */
+static void apply_and_answer(struct call *c, json_t *document, const char *note)
+{
+	struct control *ctl = c->control;
+	struct conf_errors errors = {0};
+	char why[256] = "";
+	struct snapshot *next = NULL;
+
+	if (changes_may(ctl->changes, 0, document) == CHANGES_BUSY) {
+		call_fail(c, JSONRPC_BUSY, NULL,
+			  "a change waits for its confirmation; confirm it first");
+		json_decref(document);
+		return;
+	}
+	next = control_snapshot(ctl, document, &errors, why, sizeof why);
+	if (!next)
+		call_fail(c, JSONRPC_CONFIG, NULL, "%s", errors.text ? errors.text : why);
+	else if (!control_apply(ctl, next, document, c->caller->who, note, 0, why, sizeof why))
+		call_fail(c, JSONRPC_INTERNAL_ERROR, NULL, "%s", why);
+	else
+		call_answer(c, json_pack("{s:I}", "revision",
+					 (json_int_t)changes_revision(ctl->changes)));
+	conf_errors_free(&errors);
+	json_decref(document);
+}
+
+/* A list of the document to add to; made when it is not there. */
+static json_t *list_of(json_t *document, const char *key)
+{
+	json_t *list = json_object_get(document, key);
+
+	if (!json_is_array(list)) {
+		list = json_array();
+		json_object_set_new(document, key, list);
+	}
+	return list;
+}
+
+static void copy_param(const struct call *c, json_t *to, const char *key)
+{
+	json_t *value = json_object_get(c->params, key);
+
+	if (value)
+		json_object_set(to, key, value);
+}
+
+static void grant_run(struct call *c)
+{
+	json_t *document = json_deep_copy(changes_document(c->control->changes));
+	json_t *rule = json_pack("{s:[O], s:[O]}", "from", json_object_get(c->params, "agent"),
+				 "to", json_object_get(c->params, "to"));
+	char note[200];
+
+	copy_param(c, rule, "until");
+	copy_param(c, rule, "hours");
+	copy_param(c, rule, "source");
+	copy_param(c, rule, "rate");
+	copy_param(c, rule, "sessions");
+	json_array_append_new(list_of(document, "grants"), rule);
+	snprintf(note, sizeof note, "grant %s %s",
+		 json_string_value(json_object_get(c->params, "agent")),
+		 json_string_value(json_object_get(c->params, "to")));
+	apply_and_answer(c, document, note);
+}
+
+static bool grant_names(const json_t *rule, const char *key, const char *name)
+{
+	size_t i;
+	json_t *item;
+
+	if (!name)
+		return true;
+	json_array_foreach(json_object_get(rule, key), i, item)
+	{
+		if (json_is_string(item) && strcmp(json_string_value(item), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void ungrant_run(struct call *c)
+{
+	json_t *document = json_deep_copy(changes_document(c->control->changes));
+	json_t *grants = list_of(document, "grants");
+	const char *agent = json_string_value(json_object_get(c->params, "agent"));
+	const char *to = json_string_value(json_object_get(c->params, "to"));
+	size_t removed = 0;
+	char note[200];
+
+	for (size_t i = json_array_size(grants); i-- > 0;) {
+		const json_t *rule = json_array_get(grants, i);
+
+		if (grant_names(rule, "from", agent) && grant_names(rule, "to", to)) {
+			json_array_remove(grants, i);
+			removed++;
+		}
+	}
+	if (removed == 0) {
+		json_decref(document);
+		call_fail(c, JSONRPC_NOT_FOUND, NULL, "%s has no such grant", agent);
+		return;
+	}
+	snprintf(note, sizeof note, "ungrant %s %s", agent, to ? to : "everything");
+	apply_and_answer(c, document, note);
+}
+
+static void grants_run(struct call *c)
+{
+	json_t *document = (json_t *)(uintptr_t)changes_document(c->control->changes);
+	json_t *grants = json_object_get(document, "grants");
+	json_t *policy = json_object_get(document, "policy");
+	json_t *revoked = json_object_get(document, "revoked");
+
+	/* The keys count, not what is in them. */
+	call_answer(c, json_pack("{s:s, s:o, s:o, s:o}", "otherwise",
+				 grants || policy ? "deny" : "allow", "grants",
+				 grants ? json_deep_copy(grants) : json_array(), "policy",
+				 policy ? json_deep_copy(policy) : json_array(), "revoked",
+				 revoked ? json_deep_copy(revoked) : json_array()));
+}
+
+/* Where the list of the revoked names agent; its size when it does not. */
+static size_t revoked_at(const json_t *revoked, const char *agent)
+{
+	size_t i = 0, count = json_array_size(revoked);
+
+	while (i < count &&
+	       strcmp(json_string_value(json_object_get(json_array_get(revoked, i), "agent")),
+		      agent) != 0)
+		i++;
+	return i;
+}
+
+static void revoke_run(struct call *c)
+{
+	json_t *document = json_deep_copy(changes_document(c->control->changes));
+	json_t *revoked = list_of(document, "revoked");
+	const char *agent = json_string_value(json_object_get(c->params, "agent"));
+	json_t *note = json_object_get(c->params, "note");
+	json_t *entry = json_pack("{s:s}", "agent", agent);
+	size_t at = revoked_at(revoked, agent);
+	char text[200];
+
+	if (strcmp(agent, c->caller->ca_name) == 0) {
+		json_decref(document);
+		json_decref(entry);
+		call_fail(c, JSONRPC_REFUSED, NULL, "that is you: another console must do this");
+		return;
+	}
+	if (note)
+		json_object_set(entry, "note", note);
+	/* Once more: with another note. */
+	if (at < json_array_size(revoked))
+		json_array_set_new(revoked, at, entry);
+	else
+		json_array_append_new(revoked, entry);
+	snprintf(text, sizeof text, "revoke %s", agent);
+	apply_and_answer(c, document, text);
+}
+
+static void unrevoke_run(struct call *c)
+{
+	json_t *document = json_deep_copy(changes_document(c->control->changes));
+	json_t *revoked = list_of(document, "revoked");
+	const char *agent = json_string_value(json_object_get(c->params, "agent"));
+	size_t at = revoked_at(revoked, agent);
+	char text[200];
+
+	if (at == json_array_size(revoked)) {
+		json_decref(document);
+		call_fail(c, JSONRPC_NOT_FOUND, NULL, "%s is not revoked", agent);
+		return;
+	}
+	json_array_remove(revoked, at);
+	snprintf(text, sizeof text, "unrevoke %s", agent);
+	apply_and_answer(c, document, text);
+}
+
+static const struct method_param grant_params[] = {
+	{"agent", "string", true, "who may: an agent or a group"},
+	{"to", "string", true, "what: AGENT/SERVICE, * within either part"},
+	{"until", "string", false, "the last moment, 2026-11-27T18:00:00Z or a day"},
+	{"hours", "string", false, "when: mon-fri 08:00-18:00"},
+	{"source", "array", false, "networks to come from"},
+	{"rate", "string", false, "of each session: 20MB/s"},
+	{"sessions", "integer", false, "at a time"},
+	{.name = NULL},
+};
+
+static const struct method_param ungrant_params[] = {
+	{"agent", "string", true, "whose grant ends"},
+	{"to", "string", false, "which; every one when absent"},
+	{.name = NULL},
+};
+
+static const struct method_param revoke_params[] = {
+	{"agent", "string", true, "whose identity ends, with its link and sessions"},
+	{"note", "string", false, "why"},
+	{.name = NULL},
+};
+
+static const struct method_param unrevoke_params[] = {
+	{"agent", "string", true, "whose identity is good again"},
+	{.name = NULL},
+};
+
+const struct method methods_policy[] = {
+	{.name = "grants",
+	 .level = CALLER_READ,
+	 .run = grants_run,
+	 .help = "who may reach what, and who is revoked",
+	 .result = "{otherwise: \"deny\", or \"allow\" while there is no policy at all, grants, "
+		   "policy, revoked}"},
+	{.name = "grant",
+	 .level = CALLER_ADMIN,
+	 .run = grant_run,
+	 .help = "allow an agent a service",
+	 .params = grant_params,
+	 .result = "{revision}"},
+	{.name = "ungrant",
+	 .level = CALLER_ADMIN,
+	 .run = ungrant_run,
+	 .help = "take grants back; running sessions end",
+	 .params = ungrant_params,
+	 .result = "{revision}"},
+	{.name = "revoke",
+	 .level = CALLER_ADMIN,
+	 .run = revoke_run,
+	 .help = "end an identity: its link and sessions, here and at other agents",
+	 .params = revoke_params,
+	 .result = "{revision}"},
+	{.name = "unrevoke",
+	 .level = CALLER_ADMIN,
+	 .run = unrevoke_run,
+	 .help = "take a revocation back",
+	 .params = unrevoke_params,
+	 .result = "{revision}"},
+	{.name = NULL},
+};

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* methods_see: what the relay is doing: status, agents, sessions. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "relay/control/control_internal.h"
+#include "relay/session/session.h"
+#include "relay/worker.h"
+
+#define SESSIONS_LISTED 1000u /* of one worker, unless asked for more */
+
+static json_t *refusals(const struct relay_totals *t)
+{
+	json_t *list = json_object();
+
+	for (unsigned code = 0; code < REASON_MAX; code++)
+		if (t->refused[code] > 0)
+			json_object_set_new(list, reason_name(code),
+					    json_integer((json_int_t)t->refused[code]));
+	return list;
+}
+
+static json_t *isolation_state(const struct isolation_report *report)
+{
+	json_t *parts = json_object();
+
+	for (unsigned i = 0; i < ISOLATION_PARTS; i++)
+		json_object_set_new(parts, isolation_part_name((enum isolation_part)i),
+				    report->parts[i].holds ? json_true()
+							   : json_string(report->parts[i].why));
+	return parts;
+}
+
+static json_t *addresses(const struct doors *d, enum door_kind kind)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < d->count; i++) {
+		char text[ADDR_TEXT_BYTES];
+
+		if (d->items[i].kind != kind)
+			continue;
+		addr_format(&d->items[i].address, text);
+		json_array_append_new(list, json_string(text));
+	}
+	return list;
+}
+
+static json_t *stun_counts(const uint64_t *counts)
+{
+	json_t *list = json_object();
+
+	for (unsigned i = 0; i < STUN_COUNTS; i++)
+		json_object_set_new(list, stun_count_name(i), json_integer((json_int_t)counts[i]));
+	return list;
+}
+
+static json_t *stun_state(const struct doors *d, const struct relay_totals *t)
+{
+	return json_pack("{s:o, s:o, s:o, s:o}", "listen_udp", addresses(d, DOOR_UDP), "listen_tcp",
+			 addresses(d, DOOR_STUN), "udp", stun_counts(t->stun[STUN_UDP]), "tcp",
+			 stun_counts(t->stun[STUN_TCP]));
+}
+
+static void status_run(struct call *c)
+{
+	struct control *ctl = c->control;
+	struct relay *r = ctl->relay;
+	struct relay_totals t = relay_totals(r);
+	uint64_t due = changes_due(ctl->changes);
+	json_t *result = json_pack(
+		"{s:s, s:s, s:s, s:I, s:b, s:o, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
+		"relay", ctl->current->config.name, "version", POSTERN_VERSION, "engine",
+		ring_engine_name(ring_engine(r->workers[0].ring)), "revision",
+		(json_int_t)changes_revision(ctl->changes), "draining", (int)r->draining, "listen",
+		addresses(&ctl->current->doors, DOOR_TLS), "threads", (int)r->worker_count, "links",
+		(json_int_t)t.tables.links, "legs", (json_int_t)t.tables.legs, "sessions",
+		(json_int_t)t.sessions, "sessions_total", (json_int_t)t.sessions_total,
+		"connections", (json_int_t)t.connections, "accepted_total", (json_int_t)t.accepted,
+		"bytes_total", (json_int_t)t.bytes, "refused", refusals(&t), "isolation",
+		isolation_state(&r->isolation));
+
+	if (due != UINT64_MAX) {
+		uint64_t now = ring_now_ms(ctl->ring);
+		json_object_set_new(result, "unconfirmed_ms",
+				    json_integer((json_int_t)(due > now ? due - now : 0)));
+	}
+	json_object_set_new(result, "stun", stun_state(&ctl->current->doors, &t));
+	if (ctl->nat.socket[0])
+		json_object_set_new(result, "nat", nat_view_json(&ctl->nat.view));
+	json_object_set_new(result, "certificate_expires",
+			    json_integer((json_int_t)identity_not_after(ctl->current->identity)));
+	call_answer(c, result);
+}
+
+/* ---- agents ---- */
+
+static void agent_add(void *context, const struct rendezvous_agent *a)
+{
+	json_t *services = json_array();
+
+	for (size_t i = 0; i < a->service_count; i++)
+		json_array_append_new(services, json_string(a->services[i]));
+	json_array_append_new(context, json_pack("{s:s, s:b, s:I, s:I, s:I, s:o}", "agent", a->name,
+						 "online", a->online, "links", (json_int_t)a->links,
+						 "legs", (json_int_t)a->legs, "sessions",
+						 (json_int_t)a->sessions, "services", services));
+}
+
+static void agents_run(struct call *c)
+{
+	struct relay *r = c->control->relay;
+	json_t *list = json_array();
+
+	relay_lock(r);
+	rendezvous_each_agent(r->rendezvous, agent_add, list);
+	relay_unlock(r);
+	call_answer(c, json_pack("{s:o}", "agents", list));
+}
+
+/* ---- sessions ---- */
+
+static json_t *session_record(const struct session *s, uint64_t now_ms)
+{
+	char number[20], source[ADDR_TEXT_BYTES];
+
+	snprintf(number, sizeof number, "%016" PRIx64, s->number);
+	addr_format(&s->source, source);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "session", number, "from",
+			 s->pair.from ? account_name(s->pair.from) : "public", "to",
+			 account_name(s->pair.to), "service", s->service, "source", source, "up",
+			 (json_int_t)s->flow[0].bytes, "down", (json_int_t)s->flow[1].bytes, "ms",
+			 (json_int_t)(now_ms - s->started_ms));
+}
+
+static bool session_wanted(const struct session *s, const char *agent)
+{
+	return !agent || strcmp(account_name(s->pair.to), agent) == 0 ||
+	       (s->pair.from && strcmp(account_name(s->pair.from), agent) == 0);
+}
+
+static void sessions_collect(struct worker *w, json_t *list, json_t *params)
+{
+	const char *agent = json_string_value(json_object_get(params, "agent"));
+	json_t *limit = json_object_get(params, "limit");
+	size_t most = limit && json_integer_value(limit) > 0 ? (size_t)json_integer_value(limit)
+							     : SESSIONS_LISTED;
+
+	for (uint32_t i = 0; i < w->sessions.high_water && json_array_size(list) < most; i++) {
+		struct session *s = slab_at(&w->sessions, i);
+
+		if (s && session_wanted(s, agent))
+			json_array_append_new(list, session_record(s, ring_now_ms(w->ring)));
+	}
+}
+
+static void sessions_run(struct call *c)
+{
+	gather(c, "sessions", sessions_collect);
+}
+
+static const struct method_param sessions_params[] = {
+	{"agent", "string", false, "only sessions that this agent asked for or serves"},
+	{"limit", "integer", false, "at most so many of each thread; 1000 when absent"},
+	{.name = NULL},
+};
+
+const struct method methods_see[] = {
+	{.name = "status",
+	 .level = CALLER_READ,
+	 .run = status_run,
+	 .help = "the relay in one object: counts, limits, what the kernel enforces",
+	 .result = "{relay, version, engine, revision, draining, listen, threads, links, legs, "
+		   "sessions, sessions_total, connections, accepted_total, bytes_total, refused, "
+		   "isolation, stun: {listen_udp, listen_tcp, udp, tcp}, nat?: {connected, "
+		   "external?, "
+		   "verdict, sentence?, advice?, mappings: [{protocol, family, port, external?, "
+		   "state}], more?}, certificate_expires, unconfirmed_ms?}"},
+	{.name = "agents",
+	 .level = CALLER_READ,
+	 .run = agents_run,
+	 .help = "the agents that are connected or have sessions",
+	 .result = "{agents: [{agent, online, links, legs, sessions, services}]}"},
+	{.name = "sessions",
+	 .level = CALLER_READ,
+	 .run = sessions_run,
+	 .help = "the running sessions with their bytes so far",
+	 .params = sessions_params,
+	 .result = "{sessions: [{session, from, to, service, source, up, down, ms}]}"},
+	{.name = NULL},
+};

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conn: the life of one accepted connection: its beginning, deadlines and end. */
+#include "relay/front/conn_internal.h"
+
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "core/container.h"
+#include "core/log.h"
+#include "relay/front/listener.h"
+#include "relay/session/session.h"
+
+#define CLOSE_LINGER_MS	  2000u /* for the peer to read our last bytes */
+#define KEEPALIVE_IDLE_S  60
+#define KEEPALIVE_EVERY_S 15
+#define KEEPALIVE_COUNT	  4
+
+const char *const conn_phase_names[CONN_PHASES] = {
+	[CONN_PROXY] = "proxy",	      [CONN_HELLO] = "hello",
+	[CONN_STUN] = "stun",	      [CONN_HANDSHAKE] = "handshake",
+	[CONN_FIRST] = "first",	      [CONN_WEB] = "web",
+	[CONN_LINK] = "link",	      [CONN_CONSOLE] = "console",
+	[CONN_LEG_IDLE] = "leg-idle", [CONN_LEG_OPENING] = "leg-opening",
+	[CONN_PUBLIC] = "public",     [CONN_CUTTING] = "cutting",
+	[CONN_CLOSING] = "closing",   [CONN_DEAD] = "dead",
+};
+
+static void conn_deadline(struct timer *t, uint64_t now_ms);
+
+void conn_set_phase(struct conn *c, enum conn_phase phase)
+{
+	log_debug("conn", "%s -> %s conn=%016llx", conn_phase_names[c->phase],
+		  conn_phase_names[phase], (unsigned long long)c->id);
+	c->phase = phase;
+}
+
+void conn_set_deadline(struct conn *c, uint64_t after_ms)
+{
+	ring_timer_set(conn_ring(c), &c->deadline, after_ms);
+}
+
+struct conn *conn_find(struct worker *w, slab_id id)
+{
+	struct conn *c = slab_find(&w->conns, id);
+
+	return c && c->phase != CONN_DEAD ? c : NULL;
+}
+
+/* ---- beginning ---- */
+
+static void socket_tune(int fd)
+{
+	const int on = 1, idle = KEEPALIVE_IDLE_S, every = KEEPALIVE_EVERY_S,
+		  count = KEEPALIVE_COUNT;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof every);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
+
+static struct conn *conn_new(struct worker *w, int fd)
+{
+	slab_id id;
+	struct conn *c = slab_get(&w->conns, &id);
+
+	if (!c)
+		return NULL;
+	c->worker = w;
+	c->id = id;
+	c->fd = fd;
+	c->rx.done = conn_received;
+	c->tx.done = conn_sent;
+	c->deadline.fire = conn_deadline;
+	c->peer.len = sizeof c->peer.v6;
+	c->local.len = sizeof c->local.v6;
+	if (getpeername(fd, &c->peer.sa, &c->peer.len) < 0)
+		c->peer.len = 0;
+	if (getsockname(fd, &c->local.sa, &c->local.len) < 0)
+		c->local.len = 0;
+	addr_unmap(&c->peer);
+	addr_unmap(&c->local);
+	return c;
+}
+
+/* Sources are counted by the address that is accountable: behind a proxy, the one it reports. */
+static bool conn_count_source(struct conn *c)
+{
+	struct relay *r = c->worker->relay;
+
+	c->source = addr_source_key(&c->peer);
+	relay_lock(r);
+	c->counted = sources_enter(r->sources, c->source);
+	relay_unlock(r);
+	return c->counted;
+}
+
+static void conn_uncount_source(struct conn *c)
+{
+	struct relay *r = c->worker->relay;
+
+	if (!c->counted)
+		return;
+	c->counted = false;
+	relay_lock(r);
+	sources_leave(r->sources, c->source);
+	relay_unlock(r);
+}
+
+void conn_accepted(struct listener *l, int fd)
+{
+	struct worker *w = l->worker;
+	struct relay *r = w->relay;
+	struct conn *c = NULL;
+
+	stat_add(&w->stats.accepted, 1);
+	if (atomic_load_explicit(&r->connections, memory_order_relaxed) < r->connection_limit)
+		c = conn_new(w, fd);
+	if (!c) {
+		worker_count(w, REASON_LIMIT_CONNECTIONS);
+		ring_close_fd(w->ring, fd);
+		return;
+	}
+	atomic_fetch_add_explicit(&r->connections, 1, memory_order_relaxed);
+	socket_tune(fd);
+	c->phase = l->proxy_protocol ? CONN_PROXY : CONN_HELLO;
+	if (c->phase == CONN_HELLO && !conn_count_source(c)) {
+		conn_close(c, REASON_LIMIT_SOURCE);
+		return;
+	}
+	conn_set_deadline(c, w->snap->config.limits.hello_ms);
+	if (l->stun_only)
+		stun_stream_begin(c, NULL, 0);
+	conn_read_on(c);
+}
+
+struct conn *conn_adopt(struct worker *w, int fd, struct tls *tls, enum conn_phase phase)
+{
+	struct conn *c = conn_new(w, fd);
+
+	if (!c)
+		return NULL;
+	c->tls = tls;
+	c->phase = phase;
+	return c;
+}
+
+bool conn_proxied_source(struct conn *c, const struct addr *source, const struct addr *destination)
+{
+	if (source) {
+		c->peer = *source;
+		c->local = *destination;
+		addr_unmap(&c->peer);
+	}
+	return conn_count_source(c);
+}
+
+void conn_authenticated(struct conn *c)
+{
+	conn_uncount_source(c);
+}
+
+bool conn_set_label(struct conn *c, const char *label)
+{
+	char *copy = strdup(label);
+
+	if (!copy)
+		return false;
+	free(c->label);
+	c->label = copy;
+	return true;
+}
+
+/* ---- ending ---- */
+
+static void conn_deadline(struct timer *t, uint64_t now_ms)
+{
+	struct conn *c = container(t, struct conn, deadline);
+
+	switch (c->phase) {
+	case CONN_PROXY:
+	case CONN_HELLO:
+		conn_close(c, REASON_DEADLINE_HELLO);
+		break;
+	case CONN_HANDSHAKE:
+		conn_close(c, REASON_DEADLINE_HANDSHAKE);
+		break;
+	case CONN_FIRST:
+		worker_count(c->worker, REASON_DEADLINE_FIRST);
+		conn_finish(c);
+		break;
+	case CONN_WEB:
+	case CONN_STUN:
+		worker_count(c->worker, REASON_DEADLINE_IDLE);
+		conn_finish(c);
+		break;
+	case CONN_LINK:
+		link_deadline(c, now_ms);
+		break;
+	case CONN_LEG_IDLE:
+		leg_deadline(c);
+		break;
+	case CONN_LEG_OPENING:
+		leg_failed(c, REASON_TIMEOUT, (struct wire_bytes){0});
+		break;
+	case CONN_PUBLIC:
+		public_failed(c, REASON_TIMEOUT);
+		break;
+	case CONN_CUTTING:
+		conn_close(c, REASON_TIMEOUT);
+		break;
+	default:
+		conn_close(c, REASON_OK);
+		break;
+	}
+}
+
+void conn_bye(struct conn *c, enum reason reason)
+{
+	struct wire_message m = {.type = WIRE_BYE};
+
+	m.bye.reason = (uint16_t)reason;
+	m.bye.text = wire_text(reason_sentence(reason));
+	conn_send_message(c, &m);
+	conn_finish(c);
+}
+
+void conn_refuse(struct conn *c, enum reason reason)
+{
+	if (c->phase == CONN_DEAD)
+		return;
+	worker_count(c->worker, reason);
+	log_debug("conn", "refused reason=%s: %s", reason_name(reason), reason_sentence(reason));
+	conn_bye(c, reason);
+}
+
+void conn_shutdown_write(struct conn *c)
+{
+	shutdown(c->fd, SHUT_WR);
+	if (c->read_done)
+		conn_close(c, REASON_OK);
+	else
+		conn_set_deadline(c, CLOSE_LINGER_MS);
+}
+
+/* What the connection stands for in the tables ends before its last bytes leave. */
+static void conn_leave_tables(struct conn *c)
+{
+	conn_uncount_source(c);
+	link_closed(c);
+	console_closed(c);
+	leg_closed(c);
+}
+
+void conn_finish(struct conn *c)
+{
+	if (c->phase >= CONN_CLOSING)
+		return;
+	conn_leave_tables(c);
+	conn_set_phase(c, CONN_CLOSING);
+	if (c->tls)
+		tls_close_write(c->tls);
+	conn_set_deadline(c, CLOSE_LINGER_MS);
+	conn_flush(c);
+	if (c->phase == CONN_CLOSING && !conn_sending(c))
+		conn_shutdown_write(c);
+	if (c->phase == CONN_CLOSING)
+		conn_read_on(c);
+}
+
+void conn_ended_by_peer(struct conn *c, int res)
+{
+	enum reason reason = REASON_OK;
+
+	c->read_done = true;
+	if (c->phase == CONN_CLOSING && ring_op_busy(&c->tx) && res == 0)
+		return; /* half-closed: let our last bytes leave */
+	if ((c->phase == CONN_WEB || c->phase == CONN_STUN) && conn_sending(c) && res == 0) {
+		conn_finish(c); /* asked, and closed its side: the answer is still on its way */
+		return;
+	}
+	if (c->phase == CONN_PROXY || c->phase == CONN_HELLO || c->phase == CONN_HANDSHAKE)
+		reason = REASON_GONE_EARLY;
+	conn_close(c, reason);
+}
+
+static void conn_schedule_reaping(struct conn *c)
+{
+	struct worker *w = c->worker;
+
+	if (c->reapable || ring_op_busy(&c->rx) || ring_op_busy(&c->tx))
+		return;
+	c->reapable = true;
+	c->next_reapable = w->reapable;
+	w->reapable = c;
+	if (!timer_pending(&w->reaper))
+		ring_timer_set(w->ring, &w->reaper, 0);
+}
+
+void conn_close(struct conn *c, enum reason reason)
+{
+	if (c->phase != CONN_DEAD) {
+		struct session *s = c->phase == CONN_CUTTING ? c->session : NULL;
+
+		worker_count(c->worker, reason);
+		conn_leave_tables(c);
+		conn_set_phase(c, CONN_DEAD);
+		c->session = NULL;
+		ring_timer_cancel(conn_ring(c), &c->deadline);
+		ring_cancel(conn_ring(c), &c->rx);
+		ring_cancel(conn_ring(c), &c->tx);
+		if (s)
+			session_abort(s, reason_name(reason));
+	}
+	conn_schedule_reaping(c);
+}
+
+int conn_release_fd(struct conn *c)
+{
+	int fd = c->fd;
+
+	c->fd = -1;
+	conn_close(c, REASON_OK);
+	return fd;
+}
+
+void conn_dispose(struct conn *c)
+{
+	conn_drop_tls(c->worker->relay, c->tls);
+	free(c->in);
+	free(c->tx_data);
+	free(c->label);
+	free(c->handover);
+}
+
+void conn_reap(struct worker *w)
+{
+	while (w->reapable) {
+		struct conn *c = w->reapable;
+
+		w->reapable = c->next_reapable;
+		if (c->fd >= 0)
+			worker_close_fd(w, c->fd, false);
+		conn_dispose(c);
+		slab_put(&w->conns, c->id);
+	}
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* listener: a worker's listening TCP sockets. */
+#ifndef POSTERN_RELAY_FRONT_LISTENER_H
+#define POSTERN_RELAY_FRONT_LISTENER_H
+
+#include "relay/config/doors.h"
+#include "relay/worker.h"
+
+struct listener {
+	struct ring_op op; /* first */
+	struct listener *next;
+	struct addr address;
+	struct timer retry; /* after running out of descriptors */
+	struct worker *worker;
+	int fd;
+	bool proxy_protocol;
+	bool stun_only;
+	bool closing; /* freed when its accept has reported */
+};
+
+/* A listening socket (SO_REUSEPORT), before the relay is sealed. The descriptor or -errno. */
+int listener_bind(const struct addr *address) MUST_CHECK;
+
+/* Takes fd over; it accepts nothing before listener_start_all(). False without memory: fd is
+ * closed. */
+bool listener_add(struct worker *w, const struct door *door, int fd) MUST_CHECK;
+/* All that have been added and do not run yet. */
+void listener_start_all(struct worker *w);
+/* Closes those that next does not ask for, and adopts what is spoken at the others. */
+void listener_keep(struct worker *w, const struct doors *next);
+void listener_close_all(struct worker *w);
+/* After the ring is closed. */
+void listener_free_all(struct worker *w);
+
+#endif

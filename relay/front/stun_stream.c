@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stun_stream: STUN over TCP (RFC 8489 section 6.2.2), on the TLS port or one of its own.
+ *
+ * Who asks over TCP has shown that its address is its own, so no network is limited here; but a
+ * connection may ask only so often, and must not fall silent. Requests may come in any pieces and
+ * several at a time; their answers leave together, and no more is answered before they have left.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "relay/front/conn.h"
+
+#define MESSAGES_MAX 64u /* of one connection */
+
+static_assert(MESSAGES_MAX * STUN_ANSWER_MAX <= PLAIN_BYTES, "all answers fit the scratch buffer");
+
+/* The answer's length in bytes, written to out; 0 for none. */
+static size_t answer(struct conn *c, const uint8_t *message, size_t len, uint8_t *out)
+{
+	struct worker *w = c->worker;
+	struct stun_answer a;
+	enum stun_outcome outcome =
+		stun_server_answer(&w->stun.plain, message, len, &c->peer, 0, 0, true, &a);
+
+	stat_add(&w->stats.stun[STUN_TCP][outcome], 1);
+	if (outcome != STUN_ANSWERED && outcome != STUN_ANSWERED_ERROR)
+		return 0;
+	memcpy(out, a.bytes, a.len);
+	return a.len;
+}
+
+void stun_stream_continue(struct conn *c)
+{
+	struct worker *w = c->worker;
+	size_t used = 0, out_len = 0;
+	int len = 0;
+
+	if (conn_sending(c))
+		return;
+	while (used < c->in_len && c->asked < MESSAGES_MAX) {
+		len = stun_message_length(c->in + used, c->in_len - used);
+		if (len <= 0 || (size_t)len > c->in_len - used)
+			break;
+		out_len += answer(c, c->in + used, (size_t)len, w->plain + out_len);
+		used += (size_t)len;
+		c->asked++;
+	}
+	if (len < 0) {
+		conn_close(c, REASON_STUN_GARBAGE);
+		return;
+	}
+	if (used > 0) {
+		conn_drop_kept(c, used);
+		conn_set_deadline(c, w->snap->config.limits.http_idle_ms);
+	}
+	if (out_len > 0)
+		conn_send_raw(c, w->plain, out_len);
+	if (c->asked == MESSAGES_MAX && c->phase == CONN_STUN) {
+		worker_count(w, REASON_LIMIT_STUN);
+		conn_finish(c);
+	}
+}
+
+void stun_stream_input(struct conn *c, const uint8_t *data, size_t len)
+{
+	if (conn_keep(c, data, len, RING_SMALL_BYTES + STUN_REQUEST_MAX))
+		stun_stream_continue(c);
+	else
+		conn_close(c, REASON_LIMIT_MEMORY);
+}
+
+void stun_stream_begin(struct conn *c, const uint8_t *data, size_t len)
+{
+	if (c->peer.len == 0) { /* gone already, so that nobody knows who it was */
+		conn_close(c, REASON_GONE_EARLY);
+		return;
+	}
+	conn_set_phase(c, CONN_STUN);
+	if (len > 0 && data == c->in)
+		stun_stream_continue(c);
+	else if (len > 0)
+		stun_stream_input(c, data, len);
+}

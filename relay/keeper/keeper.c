@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * keeper: the relay's side: starts the keeper, asks it, and never waits long for it.
+ *
+ * All of this works in a sealed relay: it takes sendmsg, recvmsg and poll.
+ */
+#include "relay/keeper/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/passing.h"
+#include "relay/keeper/internal.h"
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* ---- packets -------------------------------------------------------------------------------- */
+
+/* A keeper that ended with a request unread resets the connection. */
+static int failure(int error)
+{
+	return error == ECONNRESET ? -EPIPE : -error;
+}
+
+/* 0, -ETIMEDOUT or -errno. */
+static int wait_for(const struct keeper *k, short events, uint64_t deadline)
+{
+	struct pollfd p = {.fd = k->fd, .events = events};
+	uint64_t now = now_ms();
+	int n = poll(&p, 1, deadline > now ? (int)(deadline - now) : 0);
+
+	if (n < 0 && errno != EINTR)
+		return -errno;
+	return n == 0 ? -ETIMEDOUT : 0;
+}
+
+static int send_packet(const struct keeper *k, struct keeper_head *head, const char *bytes,
+		       size_t size, uint64_t deadline)
+{
+	struct iovec parts[] = {{head, sizeof(*head)}, {(void *)bytes, size}};
+	struct msghdr m = {.msg_iov = parts, .msg_iovlen = 2};
+	int error;
+
+	for (;;) {
+		if (sendmsg(k->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+			return 0;
+		if (errno != EAGAIN && errno != EINTR)
+			return failure(errno);
+		error = wait_for(k, POLLOUT, deadline);
+		if (error)
+			return error;
+	}
+}
+
+/* The next packet of the reply to number; earlier ones are dropped. *size: its data; *fd: the
+ * descriptor that came along, or -1. */
+static int receive_packet(const struct keeper *k, uint64_t number, struct keeper_packet *packet,
+			  size_t *size, int *fd, uint64_t deadline)
+{
+	union passing along;
+	struct iovec whole = {packet, sizeof(*packet)};
+	int error;
+
+	for (;;) {
+		struct msghdr m = {.msg_iov = &whole,
+				   .msg_iovlen = 1,
+				   .msg_control = along.bytes,
+				   .msg_controllen = sizeof(along.bytes)};
+		ssize_t n = recvmsg(k->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+		if (n == 0)
+			return -EPIPE;
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return failure(errno);
+		if (n < 0) {
+			error = wait_for(k, POLLIN, deadline);
+			if (error)
+				return error;
+			continue;
+		}
+		*fd = passing_take(&m);
+		if (n >= (ssize_t)sizeof(packet->head) && packet->head.number == number) {
+			*size = (size_t)n - sizeof(packet->head);
+			return 0;
+		}
+		if (*fd >= 0)
+			close(*fd);
+	}
+}
+
+/* ---- calls ---------------------------------------------------------------------------------- */
+
+struct reply {
+	int fd;	    /* -1: none */
+	char *text; /* owned, with a zero byte at its end; NULL: none */
+	size_t len;
+};
+
+static void reply_drop(struct reply *r)
+{
+	if (r->fd >= 0)
+		close(r->fd);
+	free(r->text);
+	*r = (struct reply){.fd = -1};
+}
+
+/* 0, 1 when more must follow, or -errno. */
+static int reply_add(struct reply *r, const struct keeper_packet *packet, size_t size, int fd)
+{
+	size_t length = packet->head.length;
+
+	if (r->fd < 0)
+		r->fd = fd;
+	else if (fd >= 0)
+		close(fd);
+	if (packet->head.status)
+		return packet->head.status < 0 ? packet->head.status : -EPROTO;
+	if (length > KEEPER_DATA_MAX || size > length - r->len)
+		return -EPROTO;
+	if (!r->text)
+		r->text = malloc(length + 1);
+	if (!r->text)
+		return -ENOMEM;
+	memcpy(r->text + r->len, packet->data, size);
+	r->len += size;
+	r->text[r->len] = '\0';
+	return r->len < length;
+}
+
+static int await(const struct keeper *k, uint64_t number, struct reply *r, uint64_t deadline)
+{
+	struct keeper_packet packet;
+	size_t size = 0;
+	int fd = -1, status;
+
+	*r = (struct reply){.fd = -1};
+	do {
+		status = receive_packet(k, number, &packet, &size, &fd, deadline);
+		if (status == 0)
+			status = reply_add(r, &packet, size, fd);
+	} while (status > 0);
+	if (status < 0)
+		reply_drop(r);
+	return status;
+}
+
+/* Sends the request and waits for the reply; r is filled on success. */
+static int call(struct keeper *k, struct keeper_head *head, const char *text, size_t len,
+		struct reply *r)
+{
+	uint64_t deadline = now_ms() + k->wait_ms;
+	size_t sent = 0, size;
+	int error;
+
+	if (k->fd < 0)
+		return -EPIPE;
+	if (len > KEEPER_DATA_MAX)
+		return -EFBIG;
+	head->number = ++k->number;
+	head->length = (uint32_t)len;
+	do {
+		size = len - sent < KEEPER_CHUNK_BYTES ? len - sent : KEEPER_CHUNK_BYTES;
+		error = send_packet(k, head, text + sent, size, deadline);
+		if (error)
+			return error;
+		sent += size;
+	} while (sent < len);
+	return await(k, k->number, r, deadline);
+}
+
+static bool set_name(struct keeper_head *head, const char *name)
+{
+	if (strlen(name) >= sizeof(head->name))
+		return false;
+	memcpy(head->name, name, strlen(name) + 1);
+	return keeper_name_ok(head->name);
+}
+
+static int fetch_socket(struct keeper *k, enum keeper_duty duty, const struct addr *address,
+			int *fd)
+{
+	struct keeper_head head = {.duty = duty, .address = *address};
+	struct reply r;
+	int error = call(k, &head, "", 0, &r);
+
+	if (error)
+		return error;
+	if (r.fd < 0) /* came, but this process may have no more descriptors */
+		error = -EMFILE;
+	else
+		*fd = r.fd;
+	free(r.text);
+	return error;
+}
+
+int keeper_listen(struct keeper *k, const struct addr *address, int *fd)
+{
+	return fetch_socket(k, KEEPER_LISTEN, address, fd);
+}
+
+int keeper_bind_udp(struct keeper *k, const struct addr *address, int *fd)
+{
+	return fetch_socket(k, KEEPER_BIND_UDP, address, fd);
+}
+
+static int fetch(struct keeper *k, struct keeper_head *head, char **text, size_t *len)
+{
+	struct reply r;
+	int error = call(k, head, "", 0, &r);
+
+	if (error)
+		return error;
+	*text = r.text;
+	*len = r.len;
+	return 0;
+}
+
+int keeper_read_config(struct keeper *k, char **text, size_t *len)
+{
+	struct keeper_head head = {.duty = KEEPER_READ_CONFIG};
+
+	return fetch(k, &head, text, len);
+}
+
+int keeper_load(struct keeper *k, const char *name, char **text, size_t *len)
+{
+	struct keeper_head head = {.duty = KEEPER_LOAD};
+
+	return set_name(&head, name) ? fetch(k, &head, text, len) : -EINVAL;
+}
+
+int keeper_save(struct keeper *k, const char *name, const char *text, size_t len)
+{
+	struct keeper_head head = {.duty = KEEPER_SAVE};
+	struct reply r;
+	int error = set_name(&head, name) ? call(k, &head, text, len, &r) : -EINVAL;
+
+	if (!error)
+		reply_drop(&r);
+	return error;
+}
+
+/* ---- start and stop -------------------------------------------------------------------------- */
+
+static void places_close(struct keeper_places *p)
+{
+	int fds[] = {p->config_dir, p->config_real_dir, p->state_dir};
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+static int open_dir(const char *path, int *out)
+{
+	*out = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *out < 0 ? -errno : 0;
+}
+
+/* The directory of path, which may be replaced by a new file any time, and that of what it leads to
+ * if it is a link. */
+static int open_config_dirs(const char *path, struct keeper_places *p)
+{
+	char copy[PATH_MAX], real[PATH_MAX];
+	size_t size = strlen(path) + 1;
+	const char *name;
+	int error;
+
+	if (size > sizeof(copy))
+		return -ENAMETOOLONG;
+	if (!realpath(path, real))
+		return -errno;
+	memcpy(copy, path, size);
+	name = basename(copy);
+	if (strlen(name) >= sizeof(p->config_name))
+		return -ENAMETOOLONG;
+	memcpy(p->config_name, name, strlen(name) + 1);
+	memcpy(copy, path, size);
+	error = open_dir(dirname(copy), &p->config_dir);
+	return error ? error : open_dir(dirname(real), &p->config_real_dir);
+}
+
+static int places_open(struct keeper_places *p, const char *config_path, const char *state_dir)
+{
+	int error;
+
+	*p = (struct keeper_places){.config_dir = -1, .config_real_dir = -1, .state_dir = -1};
+	error = open_config_dirs(config_path, p);
+	if (!error && state_dir)
+		error = open_dir(state_dir, &p->state_dir);
+	if (!error && state_dir && faccessat(p->state_dir, ".", W_OK | X_OK, AT_EACCESS))
+		error = -errno;
+	if (error)
+		places_close(p);
+	return error;
+}
+
+/* Closes all but the standard streams and what the keeper needs. */
+static void close_others(int fd, const struct keeper_places *p)
+{
+	const int keep[] = {fd, p->config_dir, p->config_real_dir, p->state_dir};
+	unsigned next = 3;
+
+	for (;;) {
+		unsigned kept = UINT_MAX;
+
+		for (size_t i = 0; i < sizeof(keep) / sizeof(keep[0]); i++)
+			if (keep[i] >= (int)next && (unsigned)keep[i] < kept)
+				kept = (unsigned)keep[i];
+		if (kept > next)
+			(void)close_range(next, kept - 1, 0);
+		if (kept == UINT_MAX)
+			return;
+		next = kept + 1;
+	}
+}
+
+/* The child. Ctrl-C and a service manager's SIGTERM reach the whole group, but the relay may need
+ * its keeper until its own end, which the socket tells. */
+static _Noreturn void keeper_main(int fd, const struct keeper_places *places, pid_t parent)
+{
+	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE};
+	const struct timeval patience = {.tv_sec = KEEPER_WAIT_MS / 1000};
+	struct keeper_head head = {0};
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		(void)signal(ignored[i], SIG_IGN);
+	(void)prctl(PR_SET_NAME, "postern-keeper", 0, 0, 0);
+	/* Not relied on: a relay that became another user may not signal its keeper. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (getppid() != parent)
+		_exit(0);
+	close_others(fd, places);
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	head.status = keeper_confine(places);
+	if (head.status == 0)
+		keeper_serve(fd, places);
+	(void)!send(fd, &head, sizeof(head), MSG_NOSIGNAL);
+	_exit(1);
+}
+
+int keeper_start(struct keeper *k, const char *config_path, const char *state_dir)
+{
+	pid_t self = getpid(), child;
+	struct keeper_places places;
+	struct reply ready;
+	int pair[2], error = places_open(&places, config_path, state_dir);
+
+	if (error)
+		return error;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
+		error = -errno;
+		places_close(&places);
+		return error;
+	}
+	child = fork();
+	if (child == 0)
+		keeper_main(pair[1], &places, self);
+	error = child < 0 ? -errno : 0;
+	places_close(&places);
+	close(pair[1]);
+	*k = (struct keeper){.fd = pair[0], .pid = child, .wait_ms = KEEPER_WAIT_MS};
+	if (!error)
+		error = await(k, 0, &ready, now_ms() + k->wait_ms);
+	if (error)
+		keeper_stop(k);
+	else
+		reply_drop(&ready);
+	return error;
+}
+
+void keeper_stop(struct keeper *k)
+{
+	if (k->fd < 0)
+		return;
+	close(k->fd);
+	k->fd = -1;
+	/* A sealed relay can do neither; its keeper sees the socket end. */
+	if (k->pid > 0 && kill(k->pid, SIGKILL) == 0)
+		(void)waitpid(k->pid, NULL, 0);
+	k->pid = 0;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* keeper_serve: the keeper's side: one request after the other, until the relay is gone. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/datagrams.h"
+#include "core/file.h"
+#include "core/passing.h"
+#include "relay/keeper/internal.h"
+
+#define LISTEN_BACKLOG 4096
+
+/* The one request's or reply's data; a byte more, to see that a file is too large. */
+static uint8_t data[KEEPER_DATA_MAX + 1];
+
+bool keeper_name_ok(const char name[KEEPER_NAME_BYTES])
+{
+	size_t len = strnlen(name, KEEPER_NAME_BYTES);
+
+	return len > 0 && len < KEEPER_NAME_BYTES && name[0] != '.' &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == len;
+}
+
+/* ---- duties: each returns 0 or -errno -------------------------------------------------------- */
+
+static bool address_ok(const struct addr *a)
+{
+	return (a->len == sizeof(a->v4) && a->sa.sa_family == AF_INET) ||
+	       (a->len == sizeof(a->v6) && a->sa.sa_family == AF_INET6);
+}
+
+/* As the workers open theirs at start. */
+static int open_listener(const struct addr *address, int *out)
+{
+	const int on = 1;
+	int fd, error = 0;
+
+	if (!address_ok(address))
+		return -EINVAL;
+	fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ||
+	    bind(fd, &address->sa, address->len) || listen(fd, LISTEN_BACKLOG)) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
+	*out = fd;
+	return 0;
+}
+
+static int read_all(int fd, size_t *len)
+{
+	size_t used = 0;
+	ssize_t n;
+
+	while (used < sizeof(data) && (n = read(fd, data + used, sizeof(data) - used)) != 0) {
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		used += n > 0 ? (size_t)n : 0;
+	}
+	if (used > KEEPER_DATA_MAX)
+		return -EFBIG;
+	*len = used;
+	return 0;
+}
+
+static int read_file(int dir, const char *name, int flags, size_t *len)
+{
+	struct stat st;
+	int fd, error;
+
+	if (dir < 0)
+		return -ENOTDIR;
+	/* Never waits for whoever would open the other end of a pipe. */
+	fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st))
+		error = -errno;
+	else
+		error = S_ISREG(st.st_mode) ? read_all(fd, len) : -EINVAL;
+	close(fd);
+	return error;
+}
+
+/* ---- requests and replies -------------------------------------------------------------------- */
+
+struct server {
+	int fd;
+	const struct keeper_places *places;
+	struct keeper_head request; /* whose data is being gathered; number 0: none */
+	size_t have;
+	uint64_t finished; /* the last number that was answered */
+};
+
+/* One packet. listener -1: none. False when the relay is gone or does not read. */
+static bool send_packet(const struct server *s, struct keeper_head *head, const uint8_t *bytes,
+			size_t size, int listener)
+{
+	struct iovec parts[] = {{head, sizeof(*head)}, {(void *)bytes, size}};
+	union passing along;
+	struct msghdr m = {.msg_iov = parts, .msg_iovlen = 2};
+	ssize_t n;
+
+	if (listener >= 0)
+		passing_put(&m, &along, listener);
+	while ((n = sendmsg(s->fd, &m, MSG_NOSIGNAL)) < 0 && errno == EINTR)
+		;
+	return n >= 0;
+}
+
+static void reply(struct server *s, uint64_t number, int status, size_t len, int listener)
+{
+	struct keeper_head head = {.number = number, .status = status, .length = (uint32_t)len};
+	size_t sent = 0, size;
+
+	do {
+		size = len - sent < KEEPER_CHUNK_BYTES ? len - sent : KEEPER_CHUNK_BYTES;
+		if (!send_packet(s, &head, data + sent, size, listener))
+			break; /* nobody waits for it any more */
+		sent += size;
+	} while (sent < len);
+	s->finished = number;
+	s->request.number = 0;
+}
+
+static void perform(struct server *s)
+{
+	const struct keeper_head *r = &s->request;
+	const struct keeper_places *p = s->places;
+	int status = -EINVAL, listener = -1;
+	size_t len = 0;
+
+	switch (r->duty) {
+	case KEEPER_LISTEN:
+		status = open_listener(&r->address, &listener);
+		break;
+	case KEEPER_BIND_UDP:
+		if (address_ok(&r->address))
+			status = datagrams_open(&r->address, &listener);
+		break;
+	case KEEPER_READ_CONFIG:
+		status = read_file(p->config_dir, p->config_name, 0, &len);
+		break;
+	case KEEPER_SAVE:
+		if (keeper_name_ok(r->name))
+			status = p->state_dir < 0
+					 ? -ENOTDIR
+					 : file_replace(p->state_dir, r->name, data, s->have);
+		break;
+	case KEEPER_LOAD:
+		if (keeper_name_ok(r->name))
+			status = read_file(p->state_dir, r->name, O_NOFOLLOW, &len);
+		break;
+	default:
+		break;
+	}
+	reply(s, r->number, status, status ? 0 : len, listener);
+	if (listener >= 0)
+		close(listener);
+}
+
+/* A packet came: of the request that is being gathered, or of a new one. */
+static void gather(struct server *s, const struct keeper_packet *packet, size_t size)
+{
+	const struct keeper_head *head = &packet->head;
+
+	if (head->number == 0 || head->number == s->finished)
+		return; /* none, or the rest of one that was refused */
+	if (head->number != s->request.number) {
+		s->request = *head;
+		s->have = 0;
+	}
+	if (s->request.length > KEEPER_DATA_MAX || size > s->request.length - s->have) {
+		reply(s, head->number, -EINVAL, 0, -1);
+		return;
+	}
+	memcpy(data + s->have, packet->data, size);
+	s->have += size;
+	if (s->have == s->request.length)
+		perform(s);
+}
+
+void keeper_serve(int fd, const struct keeper_places *places)
+{
+	static struct keeper_packet packet;
+	struct server s = {.fd = fd, .places = places};
+	struct iovec whole = {&packet, sizeof(packet)};
+	ssize_t n;
+
+	reply(&s, 0, 0, 0, -1); /* ready */
+	for (;;) {
+		/* Without room for control data: descriptors that came along are dropped. */
+		struct msghdr m = {.msg_iov = &whole, .msg_iovlen = 1};
+
+		n = recvmsg(fd, &m, 0);
+		if (n == 0 || (n < 0 && errno != EINTR))
+			_exit(0); /* the relay has ended */
+		if (n >= (ssize_t)sizeof(packet.head) && !(m.msg_flags & MSG_TRUNC))
+			gather(&s, &packet, (size_t)n - sizeof(packet.head));
+	}
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* policy: decides. relay/policy/compile.h tells how. */
+#include "relay/policy/policy.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "relay/policy/compile.h"
+
+/* A question on its way to its answer. */
+struct search {
+	const struct policy *p;
+	const struct policy_question *q;
+	const uint32_t *subjects; /* ascending; the last may be an agent */
+	size_t subject_count;
+	uint32_t networks[SOURCE_MATCH_MAX]; /* that the source is in, once somebody needs them */
+	size_t network_count;
+	bool networks_known;
+
+	uint64_t rate, sessions; /* the most generous so far; 0: nothing allows it */
+	size_t rule;
+	int64_t again;
+};
+
+/* Where number is in an ascending list, or DICT_NONE. */
+static uint32_t find_number(const uint32_t *list, uint32_t count, uint32_t number)
+{
+	uint32_t low = 0, high = count;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (list[middle] < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count && list[low] == number ? low : DICT_NONE;
+}
+
+/* ---- entries -------------------------------------------------------------------------------- */
+
+/* Whether e holds now; *change is when time alone will make that different. */
+static bool entry_holds(const struct search *s, const struct policy_entry *e, int64_t *change)
+{
+	const struct policy_span *spans;
+	size_t bytes;
+	bool within;
+
+	*change = POLICY_NEVER;
+	if (s->q->now >= e->until)
+		return false;
+	if (e->hours == DICT_NONE) {
+		*change = e->until;
+		return true;
+	}
+	spans = dict_key(&s->p->hours, e->hours, &bytes);
+	within = policy_hours_hold(spans, bytes / sizeof *spans, s->q->now, change);
+	if (*change >= e->until)
+		*change = within ? e->until : POLICY_NEVER;
+	return within;
+}
+
+static void try_entry(struct search *s, const struct policy_entry *e)
+{
+	int64_t change;
+
+	if (entry_holds(s, e, &change)) {
+		if (e->rate > s->rate) {
+			s->rate = e->rate;
+			s->rule = e->rule;
+		}
+		if (e->sessions > s->sessions)
+			s->sessions = e->sessions;
+	}
+	if (change < s->again)
+		s->again = change;
+}
+
+/* Entries that are no better than what holds already cannot matter before that ends. */
+static void walk_run(struct search *s, const struct policy_part *run)
+{
+	const struct policy_entry *e = s->p->entries + run->first;
+
+	for (const struct policy_entry *end = e + run->count; e < end; e++) {
+		if (e->rate > s->rate || e->sessions > s->sessions)
+			try_entry(s, e);
+		else if (s->sessions == NO_LIMIT)
+			return; /* rates only go down from here */
+	}
+}
+
+/* ---- runs: where the asker comes from ------------------------------------------------------- */
+
+static void know_networks(struct search *s)
+{
+	struct source_number n;
+
+	s->networks_known = true;
+	if (s->q->source && source_number(s->q->source, &n))
+		s->network_count = source_match(&s->p->sources, n, s->networks);
+}
+
+/* The runs that a network's sets have among those given: looks each of the fewer up in the more. */
+static void walk_network(struct search *s, struct policy_part runs, uint32_t network)
+{
+	const struct policy *p = s->p;
+	const uint32_t *sets = p->sources.members + p->sources.first[network];
+	uint32_t set_count = p->sources.first[network + 1] - p->sources.first[network];
+	const uint32_t *sources = p->run_sources + runs.first;
+	uint32_t at;
+
+	if (set_count < runs.count) {
+		for (uint32_t i = 0; i < set_count; i++) {
+			at = find_number(sources, runs.count, SOURCE_SETS + sets[i]);
+			if (at != DICT_NONE)
+				walk_run(s, &p->run_entries[runs.first + at]);
+		}
+	} else {
+		for (uint32_t i = 0; i < runs.count; i++) {
+			at = find_number(sets, set_count, sources[i] - SOURCE_SETS);
+			if (at != DICT_NONE)
+				walk_run(s, &p->run_entries[runs.first + i]);
+		}
+	}
+}
+
+static void walk_way(struct search *s, uint32_t way)
+{
+	struct policy_part runs = s->p->way_runs[way];
+
+	if (s->p->run_sources[runs.first] == SOURCE_ANY) {
+		walk_run(s, &s->p->run_entries[runs.first]);
+		runs.first++;
+		runs.count--;
+	}
+	if (runs.count == 0)
+		return;
+	if (!s->networks_known)
+		know_networks(s);
+	for (size_t i = 0; i < s->network_count; i++)
+		walk_network(s, runs, s->networks[i]);
+}
+
+/* ---- ways: who asks for what ---------------------------------------------------------------- */
+
+static void walk_target(struct search *s, const struct policy_target *t)
+{
+	const uint32_t *subject = s->subjects, *last = subject + s->subject_count - 1;
+	uint32_t way = t->ways.first, shared = way + t->shared, own;
+
+	/* The asker itself first: rules that name it are likely, and may settle it. */
+	if (*last >= s->p->first_agent) {
+		own = find_number(s->p->way_subjects + shared, t->ways.count - t->shared, *last);
+		if (own != DICT_NONE)
+			walk_way(s, shared + own);
+		last--;
+	}
+	while (subject <= last && way < shared) {
+		uint32_t of_way = s->p->way_subjects[way];
+
+		if (of_way == *subject)
+			walk_way(s, way);
+		if (of_way <= *subject)
+			way++;
+		else
+			subject++;
+	}
+}
+
+static void walk_targets(struct search *s, const char *to, const char *service)
+{
+	uint32_t agents[PATTERNS_MATCH_MAX], services[PATTERNS_MATCH_MAX];
+	size_t agent_count = patterns_match(&s->p->to_agents, to, agents);
+	size_t service_count = patterns_match(&s->p->to_services, service, services);
+
+	for (size_t a = 0; a < agent_count; a++) {
+		for (size_t v = 0; v < service_count; v++) {
+			uint32_t key[2] = {agents[a], services[v]};
+			uint32_t target = dict_find(&s->p->target_keys, key, sizeof key);
+
+			if (target != DICT_NONE)
+				walk_target(s, &s->p->targets[target]);
+		}
+	}
+}
+
+static void find_subjects(struct search *s, const char *from)
+{
+	static const uint32_t public[] = {SUBJECT_ANYBODY, SUBJECT_PUBLIC};
+	uint32_t agent;
+
+	s->subjects = public;
+	if (!from[0]) {
+		s->subject_count = 2;
+		return;
+	}
+	agent = dict_find(&s->p->agents, from, strlen(from));
+	if (agent == DICT_NONE) {
+		s->subject_count = 1; /* anybody */
+		return;
+	}
+	s->subjects = s->p->subjects + s->p->subject_first[agent];
+	s->subject_count = s->p->subject_first[agent + 1] - s->p->subject_first[agent];
+}
+
+/* ---- the answer ----------------------------------------------------------------------------- */
+
+static struct policy_answer answer(const struct search *s, uint64_t running)
+{
+	struct policy_answer a = {.reason = REASON_OK, .rule = s->rule};
+
+	if (s->again != POLICY_NEVER)
+		a.again = (time_t)s->again;
+	if (s->rule == SIZE_MAX)
+		a.reason = REASON_NOT_ALLOWED;
+	else if (running >= s->sessions && s->sessions != NO_LIMIT)
+		a.reason = REASON_LIMIT_SESSIONS;
+	else if (s->rate != NO_LIMIT)
+		a.rate = s->rate;
+	return a;
+}
+
+struct policy_answer policy_decide(const struct policy *p, const struct policy_question *q)
+{
+	struct search s;
+
+	if (policy_revoked(p, q->from) || policy_revoked(p, q->to))
+		return (struct policy_answer){.reason = REASON_REVOKED, .rule = SIZE_MAX};
+	if (!p->exists)
+		return (struct policy_answer){.reason = REASON_OK, .rule = SIZE_MAX};
+	s.p = p;
+	s.q = q;
+	s.network_count = 0;
+	s.networks_known = false;
+	s.rate = s.sessions = 0;
+	s.rule = SIZE_MAX;
+	s.again = POLICY_NEVER;
+	find_subjects(&s, q->from);
+	walk_targets(&s, q->to, q->service);
+	return answer(&s, q->running);
+}
+
+bool policy_revoked(const struct policy *p, const char *agent)
+{
+	return p->revoked.count > 0 && dict_find(&p->revoked, agent, strlen(agent)) != DICT_NONE;
+}
+
+const char *const *policy_revoked_names(const struct policy *p, size_t *n)
+{
+	*n = p->revoked.count;
+	return p->revoked_names;
+}
+
+const char *policy_rule_path(const struct policy *p, size_t rule, char out[POLICY_PATH_BYTES])
+{
+	if (rule == SIZE_MAX)
+		out[0] = '\0';
+	else if (rule < p->rule_count)
+		snprintf(out, POLICY_PATH_BYTES, "policy[%zu]", rule);
+	else
+		snprintf(out, POLICY_PATH_BYTES, "grants[%zu]", rule - p->rule_count);
+	return out;
+}

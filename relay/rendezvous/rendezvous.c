@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rendezvous: the tables of agents, links, services and meetings. */
+#include "relay/rendezvous/rendezvous.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/rand.h>
+#include <uthash.h>
+
+struct account {
+	char name[WIRE_NAME_MAX + 1];
+	struct link *present; /* the link that may publish, or NULL */
+	uint64_t refs;	      /* links and sessions */
+	uint64_t sessions;    /* running and waiting */
+	size_t links;
+	UT_hash_handle hh;
+};
+
+struct link {
+	uint64_t id;
+	slab_id conn;
+	struct account *account;
+	enum rendezvous_role role;
+	uint8_t secret[WIRE_SECRET_BYTES];
+	uint64_t legs;
+	size_t service_count;
+	char (*services)[WIRE_NAME_MAX + 1];
+	struct meeting *offered; /* meetings this link was offered */
+	UT_hash_handle hh;
+};
+
+/* How many sessions one asker has to one service. */
+struct tally {
+	char key[3 * (WIRE_NAME_MAX + 1)]; /* "from to/service" */
+	uint64_t count;
+	UT_hash_handle hh;
+};
+
+struct meeting {
+	uint64_t session;
+	struct rendezvous_pair pair;
+	struct link *publisher;
+	struct meeting *next, *prev; /* in publisher->offered */
+	UT_hash_handle hh;
+};
+
+struct rendezvous {
+	struct rendezvous_limits limits;
+	struct account *accounts;
+	struct link *links;
+	struct meeting *meetings;
+	struct tally *tallies;
+	size_t legs;
+};
+
+struct rendezvous *rendezvous_new(const struct rendezvous_limits *limits)
+{
+	struct rendezvous *r = calloc(1, sizeof *r);
+
+	if (r)
+		r->limits = *limits;
+	return r;
+}
+
+void rendezvous_set_limits(struct rendezvous *r, const struct rendezvous_limits *limits)
+{
+	r->limits = *limits;
+}
+
+static uint64_t random_id(void)
+{
+	uint64_t id;
+
+	do
+		RAND_bytes((uint8_t *)&id, sizeof id);
+	while (id == 0);
+	return id;
+}
+
+/* ---- accounts ---- */
+
+static struct account *account_hold(struct rendezvous *r, const char *name)
+{
+	struct account *a;
+
+	HASH_FIND_STR(r->accounts, name, a);
+	if (!a) {
+		a = calloc(1, sizeof *a);
+		if (!a)
+			return NULL;
+		strncpy(a->name, name, sizeof a->name - 1);
+		HASH_ADD_STR(r->accounts, name, a);
+	}
+	a->refs++;
+	return a;
+}
+
+static void account_release(struct rendezvous *r, struct account *a)
+{
+	if (--a->refs > 0)
+		return;
+	HASH_DEL(r->accounts, a);
+	free(a);
+}
+
+const char *account_name(const struct account *a)
+{
+	return a->name;
+}
+
+/* ---- tallies ---- */
+
+static void tally_key(char key[3 * (WIRE_NAME_MAX + 1)], const char *from, const char *to,
+		      const char *service)
+{
+	snprintf(key, 3 * (WIRE_NAME_MAX + 1), "%s %s/%s", from, to, service);
+}
+
+static struct tally *tally_hold(struct rendezvous *r, const char *from, const char *to,
+				const char *service)
+{
+	char key[3 * (WIRE_NAME_MAX + 1)];
+	struct tally *t;
+
+	tally_key(key, from, to, service);
+	HASH_FIND_STR(r->tallies, key, t);
+	if (!t) {
+		t = calloc(1, sizeof *t);
+		if (!t)
+			return NULL;
+		memcpy(t->key, key, sizeof t->key);
+		HASH_ADD_STR(r->tallies, key, t);
+	}
+	t->count++;
+	return t;
+}
+
+static void tally_release(struct rendezvous *r, struct tally *t)
+{
+	if (--t->count > 0)
+		return;
+	HASH_DEL(r->tallies, t);
+	free(t);
+}
+
+uint64_t rendezvous_running(const struct rendezvous *r, const char *from, const char *to,
+			    const char *service)
+{
+	char key[3 * (WIRE_NAME_MAX + 1)];
+	struct tally *t;
+
+	tally_key(key, from, to, service);
+	HASH_FIND_STR(r->tallies, key, t);
+	return t ? t->count : 0;
+}
+
+/* ---- links ---- */
+
+static struct link *link_find(const struct rendezvous *r, uint64_t id)
+{
+	struct link *l;
+
+	HASH_FIND(hh, r->links, &id, sizeof id, l);
+	return l;
+}
+
+const char *rendezvous_link_name(const struct rendezvous *r, uint64_t link)
+{
+	const struct link *l = link_find(r, link);
+
+	return l ? l->account->name : NULL;
+}
+
+enum reason rendezvous_sign_in(struct rendezvous *r, const char *name, enum rendezvous_role role,
+			       slab_id conn, struct rendezvous_link *out)
+{
+	if (HASH_COUNT(r->links) >= r->limits.links)
+		return REASON_LIMIT_AGENTS;
+
+	struct link *l = calloc(1, sizeof *l);
+	struct account *a = account_hold(r, name);
+	if (!l || !a) {
+		free(l);
+		if (a)
+			account_release(r, a);
+		return REASON_LIMIT_MEMORY;
+	}
+	l->id = random_id();
+	l->conn = conn;
+	l->account = a;
+	a->links++;
+	RAND_bytes(l->secret, sizeof l->secret);
+	HASH_ADD(hh, r->links, id, sizeof l->id, l);
+
+	out->link = l->id;
+	memcpy(out->secret, l->secret, sizeof out->secret);
+	out->replaced = 0;
+	l->role = role;
+	if (role == RENDEZVOUS_AGENT) {
+		if (a->present)
+			out->replaced = a->present->conn;
+		a->present = l;
+	}
+	return REASON_OK;
+}
+
+static void meeting_remove(struct rendezvous *r, struct meeting *m)
+{
+	struct link *l = m->publisher;
+
+	if (m->prev)
+		m->prev->next = m->next;
+	else
+		l->offered = m->next;
+	if (m->next)
+		m->next->prev = m->prev;
+	HASH_DEL(r->meetings, m);
+	rendezvous_end(r, &m->pair);
+	free(m);
+}
+
+void rendezvous_sign_out(struct rendezvous *r, uint64_t link, rendezvous_orphan_fn *orphan,
+			 void *context)
+{
+	struct link *l = link_find(r, link);
+
+	if (!l)
+		return;
+	while (l->offered) {
+		struct meeting *m = l->offered;
+		slab_id asker = m->pair.asker;
+		uint64_t session = m->session;
+
+		meeting_remove(r, m);
+		if (orphan)
+			orphan(context, asker, session);
+	}
+	if (l->account->present == l)
+		l->account->present = NULL;
+	r->legs -= l->legs;
+	l->account->links--;
+	HASH_DEL(r->links, l);
+	account_release(r, l->account);
+	free(l->services);
+	free(l);
+}
+
+void rendezvous_free(struct rendezvous *r)
+{
+	struct link *l, *next;
+
+	if (!r)
+		return;
+	HASH_ITER(hh, r->links, l, next)
+		rendezvous_sign_out(r, l->id, NULL, NULL);
+	/* What remains is held by sessions that were cut off with the program. */
+	struct account *a, *after;
+	HASH_ITER(hh, r->accounts, a, after) {
+		HASH_DEL(r->accounts, a);
+		free(a);
+	}
+	struct tally *t, *later;
+	HASH_ITER(hh, r->tallies, t, later) {
+		HASH_DEL(r->tallies, t);
+		free(t);
+	}
+	free(r);
+}
+
+enum reason rendezvous_publish(struct rendezvous *r, uint64_t link,
+			       const struct wire_bytes *services, size_t count)
+{
+	struct link *l = link_find(r, link);
+
+	if (!l)
+		return REASON_LINK_GONE;
+	if (count > r->limits.services)
+		return REASON_LIMIT_SERVICES;
+
+	char(*set)[WIRE_NAME_MAX + 1] = NULL;
+	if (count > 0) {
+		set = calloc(count, sizeof *set);
+		if (!set)
+			return REASON_LIMIT_MEMORY;
+		for (size_t i = 0; i < count; i++)
+			wire_bytes_copy(services[i], set[i], sizeof set[i]);
+	}
+	free(l->services);
+	l->services = set;
+	l->service_count = count;
+	return REASON_OK;
+}
+
+static bool link_publishes(const struct link *l, const char *service)
+{
+	for (size_t i = 0; i < l->service_count; i++)
+		if (strcmp(l->services[i], service) == 0)
+			return true;
+	return false;
+}
+
+/* ---- legs ---- */
+
+enum reason rendezvous_leg_secret(const struct rendezvous *r, uint64_t link,
+				  uint8_t secret[WIRE_SECRET_BYTES])
+{
+	const struct link *l = link_find(r, link);
+
+	if (!l)
+		return REASON_LINK_GONE;
+	memcpy(secret, l->secret, WIRE_SECRET_BYTES);
+	return REASON_OK;
+}
+
+enum reason rendezvous_leg_join(struct rendezvous *r, uint64_t link)
+{
+	struct link *l = link_find(r, link);
+
+	if (!l)
+		return REASON_LINK_GONE;
+	if (l->legs >= r->limits.legs)
+		return REASON_LIMIT_LEGS;
+	l->legs++;
+	r->legs++;
+	return REASON_OK;
+}
+
+void rendezvous_leg_leave(struct rendezvous *r, uint64_t link)
+{
+	struct link *l = link_find(r, link);
+
+	if (!l || l->legs == 0)
+		return;
+	l->legs--;
+	r->legs--;
+}
+
+bool rendezvous_link_alive(const struct rendezvous *r, uint64_t link)
+{
+	return link_find(r, link) != NULL;
+}
+
+/* ---- meetings ---- */
+
+/* asking: NULL when public. */
+static enum reason open_check(const struct rendezvous *r, const struct link *asking, const char *to,
+			      const char *service, struct link **publisher)
+{
+	const struct account *from = asking ? asking->account : NULL;
+	struct account *a;
+
+	HASH_FIND_STR(r->accounts, to, a);
+	if (!a || !a->present)
+		return REASON_AGENT_OFFLINE;
+	if (strcmp(service, WIRE_CONTROL_SERVICE) == 0) {
+		if (!asking || asking->role != RENDEZVOUS_CONSOLE)
+			return REASON_NOT_ALLOWED;
+	} else if (!link_publishes(a->present, service)) {
+		return REASON_SERVICE_UNKNOWN;
+	}
+	if (a->sessions >= r->limits.sessions || (from && from->sessions >= r->limits.sessions))
+		return REASON_LIMIT_SESSIONS;
+	*publisher = a->present;
+	return REASON_OK;
+}
+
+/* A session, waiting or running, holds its accounts and its tally and counts against them. */
+static void pair_hold(const struct rendezvous_pair *p)
+{
+	p->to->refs++;
+	p->to->sessions++;
+	if (p->from) {
+		p->from->refs++;
+		p->from->sessions++;
+	}
+	p->tally->count++;
+}
+
+void rendezvous_end(struct rendezvous *r, const struct rendezvous_pair *p)
+{
+	if (p->from) {
+		p->from->sessions--;
+		account_release(r, p->from);
+	}
+	p->to->sessions--;
+	account_release(r, p->to);
+	tally_release(r, p->tally);
+}
+
+enum reason rendezvous_open(struct rendezvous *r, uint64_t from_link, const char *to,
+			    const char *service, slab_id asker, struct rendezvous_offer *out)
+{
+	struct link *asking = from_link ? link_find(r, from_link) : NULL, *publisher;
+
+	if (from_link && !asking)
+		return REASON_LINK_GONE;
+	enum reason reason = open_check(r, asking, to, service, &publisher);
+	if (reason != REASON_OK)
+		return reason;
+
+	struct account *from = asking ? asking->account : NULL;
+	struct meeting *m = calloc(1, sizeof *m);
+	struct tally *tally = tally_hold(r, from ? from->name : "", to, service);
+	if (!m || !tally) {
+		free(m);
+		if (tally)
+			tally_release(r, tally);
+		return REASON_LIMIT_MEMORY;
+	}
+	m->session = random_id();
+	m->publisher = publisher;
+	m->pair = (struct rendezvous_pair){
+		.asker = asker, .from = from, .to = publisher->account, .tally = tally};
+	pair_hold(&m->pair);
+	tally_release(r, tally); /* the pair has its own hold now */
+	m->next = publisher->offered;
+	if (m->next)
+		m->next->prev = m;
+	publisher->offered = m;
+	HASH_ADD(hh, r->meetings, session, sizeof m->session, m);
+
+	out->session = m->session;
+	out->publisher = publisher->conn;
+	memcpy(out->from, from ? from->name : "", from ? sizeof out->from : 1);
+	return REASON_OK;
+}
+
+static struct meeting *meeting_of(const struct rendezvous *r, uint64_t link, uint64_t session)
+{
+	struct meeting *m;
+
+	HASH_FIND(hh, r->meetings, &session, sizeof session, m);
+	return m && m->publisher->id == link ? m : NULL;
+}
+
+enum reason rendezvous_accept(struct rendezvous *r, uint64_t link, uint64_t session,
+			      struct rendezvous_pair *out)
+{
+	struct meeting *m = meeting_of(r, link, session);
+
+	if (!m)
+		return link_find(r, link) ? REASON_PEER_GONE : REASON_LINK_GONE;
+	*out = m->pair;
+	pair_hold(out); /* the session's, before the meeting lets go of its own */
+	meeting_remove(r, m);
+	return REASON_OK;
+}
+
+bool rendezvous_refuse(struct rendezvous *r, uint64_t link, uint64_t session, slab_id *asker)
+{
+	struct meeting *m = meeting_of(r, link, session);
+
+	if (!m)
+		return false;
+	*asker = m->pair.asker;
+	meeting_remove(r, m);
+	return true;
+}
+
+void rendezvous_forget(struct rendezvous *r, uint64_t session)
+{
+	struct meeting *m;
+
+	HASH_FIND(hh, r->meetings, &session, sizeof session, m);
+	if (m)
+		meeting_remove(r, m);
+}
+
+void rendezvous_each_agent(const struct rendezvous *r,
+			   void (*each)(void *context, const struct rendezvous_agent *a),
+			   void *context)
+{
+	struct account *a, *next;
+
+	HASH_ITER(hh, r->accounts, a, next) {
+		struct rendezvous_agent out = {.name = a->name,
+					       .online = a->present != NULL,
+					       .links = a->links,
+					       .sessions = a->sessions};
+
+		if (a->present) {
+			out.legs = a->present->legs;
+			out.services = (const char(*)[WIRE_NAME_MAX + 1]) a->present->services;
+			out.service_count = a->present->service_count;
+		}
+		each(context, &out);
+	}
+}
+
+struct rendezvous_counts rendezvous_count(const struct rendezvous *r)
+{
+	return (struct rendezvous_counts){
+		.links = HASH_COUNT(r->links),
+		.legs = r->legs,
+		.meetings = HASH_COUNT(r->meetings),
+		.accounts = HASH_COUNT(r->accounts),
+	};
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rendezvous: who is here, what they publish, and who waits for whom. No sockets, no clock.
+ *
+ * Theory of operation
+ *
+ * A *link* is a signed-in agent's control connection. An *account* is an agent's name with what is
+ * counted against it; it lives while links or sessions of that name do. At most one link of a name
+ * is *present*: it may publish and be offered sessions; a newer sign-in replaces it. Transient
+ * links (a laptop's one-off `postern connect`) are never present and replace nobody.
+ *
+ *   OPEN (or a public client)   rendezvous_open()    a *meeting* waits; OFFER goes to the publisher
+ *   ACCEPT                      rendezvous_accept()  the meeting is handed over and counted as a
+ *                                                    session of both accounts
+ *   REFUSE, time-out, asker gone                     the meeting is forgotten
+ *   publisher's link gone                            its meetings are orphaned: the askers are told
+ *   session ends                rendezvous_end()     the counts go down
+ *
+ * Connections are known here by opaque ids only. The caller serialises all calls (relay.h: lock),
+ * sends the messages and keeps the deadlines. Every table has a limit; at a limit new work is
+ * refused with a reason and what runs goes on.
+ */
+#ifndef POSTERN_RELAY_RENDEZVOUS_RENDEZVOUS_H
+#define POSTERN_RELAY_RENDEZVOUS_RENDEZVOUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/parse/reason.h"
+#include "core/parse/wire.h"
+#include "core/slab.h"
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+
+struct rendezvous;
+struct account;
+struct tally;
+
+struct rendezvous_limits {
+	uint64_t links;	   /* of all agents */
+	uint64_t services; /* of one agent */
+	uint64_t legs;	   /* of one link: idle and opening */
+	uint64_t sessions; /* of one agent, waiting ones included */
+};
+
+/* NULL when memory is out. */
+struct rendezvous *rendezvous_new(const struct rendezvous_limits *limits) MUST_CHECK;
+void rendezvous_free(struct rendezvous *r);
+/* For what comes from now on; what runs stays. */
+void rendezvous_set_limits(struct rendezvous *r, const struct rendezvous_limits *limits);
+
+struct rendezvous_link {
+	uint64_t link; /* random, not 0: LEG quotes it */
+	uint8_t secret[WIRE_SECRET_BYTES];
+	slab_id replaced; /* connection of the link this one replaced, or 0 */
+};
+
+/* What a link is signed in as. */
+enum rendezvous_role {
+	RENDEZVOUS_AGENT,     /* present: may publish, replaces an older link of its name */
+	RENDEZVOUS_TRANSIENT, /* asks only */
+	RENDEZVOUS_CONSOLE,   /* asks only, and alone may ask for an agent's control service */
+};
+
+/* Signs conn in as name. */
+enum reason rendezvous_sign_in(struct rendezvous *r, const char *name, enum rendezvous_role role,
+			       slab_id conn, struct rendezvous_link *out) MUST_CHECK;
+
+/* Called for each asker whose meeting is lost with the link. */
+typedef void rendezvous_orphan_fn(void *context, slab_id asker, uint64_t session);
+
+/* Forgets the link; unknown ids are harmless. */
+void rendezvous_sign_out(struct rendezvous *r, uint64_t link, rendezvous_orphan_fn *orphan,
+			 void *context);
+
+/* Replaces the set of services of a present link. */
+enum reason rendezvous_publish(struct rendezvous *r, uint64_t link,
+			       const struct wire_bytes *services, size_t count) MUST_CHECK;
+
+/* A leg of link appears: the secret to check its proof with. Counted only by leg_join. */
+enum reason rendezvous_leg_secret(const struct rendezvous *r, uint64_t link,
+				  uint8_t secret[WIRE_SECRET_BYTES]) MUST_CHECK;
+enum reason rendezvous_leg_join(struct rendezvous *r, uint64_t link) MUST_CHECK;
+void rendezvous_leg_leave(struct rendezvous *r, uint64_t link);
+bool rendezvous_link_alive(const struct rendezvous *r, uint64_t link) MUST_CHECK;
+
+struct rendezvous_offer {
+	uint64_t session;
+	slab_id publisher;	      /* the link connection to send OFFER on */
+	char from[WIRE_NAME_MAX + 1]; /* the asking agent, or "" when public */
+};
+
+/* The name that signed in on link; NULL when it is gone. Good until the next call. */
+const char *rendezvous_link_name(const struct rendezvous *r, uint64_t link);
+/* Sessions, waiting ones included, that from has to this service. */
+uint64_t rendezvous_running(const struct rendezvous *r, const char *from, const char *to,
+			    const char *service);
+
+/* from_link: the asking agent's link, or 0 for a public client. */
+enum reason rendezvous_open(struct rendezvous *r, uint64_t from_link, const char *to,
+			    const char *service, slab_id asker,
+			    struct rendezvous_offer *out) MUST_CHECK;
+
+struct rendezvous_pair {
+	slab_id asker;
+	struct account *from; /* NULL when public */
+	struct account *to;
+	struct tally *tally;
+};
+
+/* A leg of link takes the session. Both accounts are held until rendezvous_end(). */
+enum reason rendezvous_accept(struct rendezvous *r, uint64_t link, uint64_t session,
+			      struct rendezvous_pair *out) MUST_CHECK;
+/* The publisher says no; *asker is who waits. False when no such meeting is this link's. */
+bool rendezvous_refuse(struct rendezvous *r, uint64_t link, uint64_t session,
+		       slab_id *asker) MUST_CHECK;
+/* The asker gave up. */
+void rendezvous_forget(struct rendezvous *r, uint64_t session);
+void rendezvous_end(struct rendezvous *r, const struct rendezvous_pair *pair);
+
+const char *account_name(const struct account *a);
+
+struct rendezvous_agent {
+	const char *name;
+	bool online; /* may be offered sessions */
+	size_t links, legs;
+	uint64_t sessions;
+	const char (*services)[WIRE_NAME_MAX + 1];
+	size_t service_count;
+};
+
+/* Calls each for every account; what it gets is good during the call. */
+void rendezvous_each_agent(const struct rendezvous *r,
+			   void (*each)(void *context, const struct rendezvous_agent *a),
+			   void *context);
+
+struct rendezvous_counts {
+	size_t links, legs, meetings, accounts;
+};
+struct rendezvous_counts rendezvous_count(const struct rendezvous *r);
+
+#endif

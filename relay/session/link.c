@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* link: an agent's control connection: sign-in, services, refusals, keep-alive. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "relay/front/conn.h"
+#include "relay/control/report.h"
+
+#define SILENT_INTERVALS 3u /* pings missed before the link is given up */
+#define RECONNECT_S	 5u /* what DRAIN asks for; agents add their own jitter */
+
+/* ---- sign-in ---- */
+
+static enum reason hello_check(struct conn *c, const struct wire_message *m,
+			       struct identity_peer *peer)
+{
+	uint8_t exported[TLS_EXPORT_BYTES];
+
+	if (!tls_export(c->tls, TLS_EXPORT_HELLO, exported))
+		return REASON_PROOF;
+	enum reason reason = identity_verify(c->worker->snap->identity, m->hello.certificate.data,
+					     m->hello.certificate.len, m->hello.signature.data,
+					     m->hello.signature.len, exported, peer);
+	if (reason != REASON_OK)
+		return reason;
+	if (!wire_bytes_equal(m->hello.agent, wire_text(peer->name)))
+		return REASON_CERT_ROLE;
+	return REASON_OK;
+}
+
+static void link_welcome(struct conn *c, const struct rendezvous_link *link)
+{
+	const struct relay_config *config = &c->worker->snap->config;
+	struct wire_message m = {.type = WIRE_WELCOME};
+	char address[ADDR_TEXT_BYTES];
+
+	addr_format(&c->peer, address);
+	m.welcome.relay = wire_text(config->name);
+	m.welcome.your_address = wire_text(address);
+	m.welcome.link = link->link;
+	memcpy(m.welcome.leg_secret, link->secret, sizeof m.welcome.leg_secret);
+	m.welcome.ping_interval_s = (uint16_t)(config->limits.ping_ms / 1000);
+	m.welcome.max_legs = (uint16_t)config->limits.legs;
+	m.welcome.max_sessions = (uint32_t)config->limits.sessions;
+	conn_send_message(c, &m);
+}
+
+static void link_tell_replaced(struct relay *r, slab_id older)
+{
+	struct wire_message m = {.type = WIRE_BYE};
+
+	m.bye.reason = REASON_REPLACED;
+	m.bye.text = wire_text(reason_sentence(REASON_REPLACED));
+	tell_send(r, older, &m, true);
+}
+
+void link_begin(struct conn *c, const struct wire_message *m)
+{
+	struct relay *r = c->worker->relay;
+	struct identity_peer peer = {0};
+	struct rendezvous_link link;
+	enum reason reason = hello_check(c, m, &peer);
+	enum rendezvous_role role = RENDEZVOUS_AGENT;
+
+	if (reason == REASON_OK && policy_revoked(c->worker->snap->policy, peer.name))
+		reason = REASON_REVOKED;
+	if (reason == REASON_OK && (m->hello.flags & WIRE_HELLO_CONSOLE)) {
+		reason = peer.role == IDENTITY_CONSOLE ? REASON_OK : REASON_CERT_ROLE;
+		if (reason == REASON_OK) {
+			link_welcome(c, &(struct rendezvous_link){0});
+			console_begin(c, peer.name);
+			return;
+		}
+	}
+	if (reason == REASON_OK && r->draining)
+		reason = REASON_DRAINING; /* consoles came before: they may want to undrain */
+	if (peer.role == IDENTITY_CONSOLE)
+		role = RENDEZVOUS_CONSOLE;
+	else if (m->hello.flags & WIRE_HELLO_TRANSIENT)
+		role = RENDEZVOUS_TRANSIENT;
+	if (reason == REASON_OK) {
+		relay_lock(r);
+		reason = rendezvous_sign_in(r->rendezvous, peer.name, role, c->id, &link);
+		relay_unlock(r);
+	}
+	if (reason != REASON_OK) {
+		char from[ADDR_TEXT_BYTES];
+		addr_format(&c->peer, from);
+		log_info("link", "refused agent from=%s reason=%s: %s", from, reason_name(reason),
+			 reason_sentence(reason));
+		conn_refuse(c, reason);
+		return;
+	}
+	c->signed_in = true;
+	c->link = link.link;
+	c->heard_ms = ring_now_ms(c->worker->ring);
+	conn_set_phase(c, CONN_LINK);
+	conn_authenticated(c);
+	conn_set_deadline(c, c->worker->snap->config.limits.ping_ms);
+	if (!conn_set_label(c, peer.name)) {
+		conn_close(c, REASON_LIMIT_MEMORY);
+		return;
+	}
+	log_info("link", "up agent=%s transient=%s", peer.name,
+		 role == RENDEZVOUS_AGENT ? "no" : "yes");
+	c->announced = role == RENDEZVOUS_AGENT;
+	if (c->announced)
+		report_agent(c, "agent.up", REASON_OK);
+	if (link.replaced) {
+		log_warning("link", "agent=%s signed in again: the older link is closed",
+			    peer.name);
+		worker_count(c->worker, REASON_REPLACED);
+		link_tell_replaced(r, link.replaced);
+	}
+	link_welcome(c, &link);
+	link_send_revoked(c);
+}
+
+/* ---- while it is up ---- */
+
+static void link_publish(struct conn *c, const struct wire_message *m)
+{
+	struct relay *r = c->worker->relay;
+	struct wire_message answer = {.type = WIRE_PUBLISHED};
+
+	relay_lock(r);
+	enum reason reason =
+		rendezvous_publish(r->rendezvous, c->link, m->publish.services, m->publish.count);
+	relay_unlock(r);
+	if (reason != REASON_OK) {
+		conn_refuse(c, reason);
+		return;
+	}
+	answer.published.count = (uint16_t)m->publish.count;
+	conn_send_message(c, &answer);
+}
+
+static void link_refused_offer(struct conn *c, const struct wire_message *m)
+{
+	struct relay *r = c->worker->relay;
+	slab_id asker;
+
+	relay_lock(r);
+	bool known = rendezvous_refuse(r->rendezvous, c->link, m->refuse.session, &asker);
+	relay_unlock(r);
+	if (known)
+		tell_failed(r, asker, m->refuse.session, (enum reason)m->refuse.reason,
+			    m->refuse.text);
+}
+
+static void link_message(struct conn *c, const struct wire_message *m)
+{
+	struct wire_message answer;
+
+	c->heard_ms = ring_now_ms(c->worker->ring);
+	switch (m->type) {
+	case WIRE_PUBLISH:
+		link_publish(c, m);
+		break;
+	case WIRE_REFUSE:
+		link_refused_offer(c, m);
+		break;
+	case WIRE_PING:
+		answer = (struct wire_message){.type = WIRE_PONG};
+		answer.pong.token = m->ping.token;
+		conn_send_message(c, &answer);
+		break;
+	case WIRE_PONG:
+		break;
+	case WIRE_BYE:
+		conn_finish(c);
+		break;
+	default:
+		conn_refuse(c, REASON_PROTOCOL);
+		break;
+	}
+}
+
+void link_input(struct conn *c, const uint8_t *data, size_t len)
+{
+	frames_input(c, data, len, link_message);
+}
+
+void link_deadline(struct conn *c, uint64_t now_ms)
+{
+	uint64_t interval = c->worker->snap->config.limits.ping_ms;
+
+	if (now_ms - c->heard_ms > SILENT_INTERVALS * interval)
+		conn_close(c, REASON_DEADLINE_IDLE);
+	else
+		conn_set_deadline(c, interval);
+}
+
+void link_drain(struct conn *c)
+{
+	struct wire_message m = {.type = WIRE_DRAIN};
+
+	m.drain.reconnect_after_s = RECONNECT_S;
+	conn_send_message(c, &m);
+}
+
+static void send_revoked_names(struct conn *c, const char *const *names, size_t count)
+{
+	struct wire_message m = {.type = WIRE_REVOKED};
+
+	m.revoked.count = count;
+	for (size_t i = 0; i < count; i++)
+		m.revoked.services[i] = wire_text(names[i]);
+	conn_send_message(c, &m);
+}
+
+void link_send_revoked(struct conn *c)
+{
+	size_t count;
+	const char *const *names = policy_revoked_names(c->worker->snap->policy, &count);
+
+	if (count == 0 && !c->told_revoked)
+		return;
+	c->told_revoked = count > 0;
+	send_revoked_names(c, NULL, 0); /* forget what I told you before */
+	for (size_t sent = 0; sent < count && c->phase == CONN_LINK; sent += WIRE_SERVICES_MAX) {
+		size_t left = count - sent;
+
+		send_revoked_names(c, names + sent,
+				   left < WIRE_SERVICES_MAX ? left : WIRE_SERVICES_MAX);
+	}
+}
+
+/* ---- its end ---- */
+
+static void link_orphaned(void *context, slab_id asker, uint64_t session)
+{
+	tell_failed(context, asker, session, REASON_PEER_GONE,
+		    wire_text(reason_sentence(REASON_PEER_GONE)));
+}
+
+void link_closed(struct conn *c)
+{
+	struct relay *r = c->worker->relay;
+
+	if (!c->signed_in)
+		return;
+	c->signed_in = false;
+	relay_lock(r);
+	rendezvous_sign_out(r->rendezvous, c->link, link_orphaned, r);
+	relay_unlock(r);
+	log_info("link", "down agent=%s", c->label ? c->label : "?");
+	if (c->announced)
+		report_agent(c, "agent.down", REASON_OK);
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* session: two legs cut through to each other. */
+#include "relay/session/session.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "relay/front/conn.h"
+#include "relay/control/enforce.h"
+#include "relay/session/pace.h"
+#include "relay/control/report.h"
+
+struct session *session_new(const struct conn *asker, uint64_t number,
+			    const struct rendezvous_pair *pair)
+{
+	struct worker *w = asker->worker;
+	slab_id id;
+	struct session *s = slab_get(&w->sessions, &id);
+
+	if (!s)
+		return NULL;
+	s->service = strdup(asker->label);
+	if (!s->service) {
+		slab_put(&w->sessions, id);
+		return NULL;
+	}
+	s->worker = w;
+	s->id = id;
+	s->number = number;
+	s->pair = *pair;
+	s->source = asker->peer;
+	s->rate = asker->grant.rate;
+	if (!pace_join(s)) {
+		free(s->service);
+		slab_put(&w->sessions, id);
+		return NULL;
+	}
+	s->fd[0] = s->fd[1] = -1;
+	flow_init(&s->flow[0], 0);
+	flow_init(&s->flow[1], 1);
+	s->started_ms = ring_now_ms(w->ring);
+	stat_add(&w->stats.sessions, 1);
+	stat_add(&w->stats.sessions_total, 1);
+	enforce_watch(w, asker->grant.again);
+	report_session(s, NULL);
+	return s;
+}
+
+void session_set_rate(struct session *s, uint64_t rate)
+{
+	s->rate = rate;
+	pace_set_rate(s);
+}
+
+bool session_wrap_publisher(struct session *s)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		s->flow[side].wrap = calloc(1, sizeof *s->flow[side].wrap);
+		if (!s->flow[side].wrap)
+			return false;
+		s->flow[side].wrap->seals = side == 0;
+	}
+	return true;
+}
+
+static void session_free(struct session *s)
+{
+	struct worker *w = s->worker;
+
+	for (unsigned side = 0; side < 2; side++)
+		flow_release(&s->flow[side]);
+	pace_leave(s);
+	relay_lock(w->relay);
+	rendezvous_end(w->relay->rendezvous, &s->pair);
+	relay_unlock(w->relay);
+	free(s->service);
+	atomic_store_explicit(&w->stats.sessions,
+			      atomic_load_explicit(&w->stats.sessions, memory_order_relaxed) - 1,
+			      memory_order_relaxed);
+	slab_put(&w->sessions, s->id);
+}
+
+void session_dispose(struct session *s)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		free(s->flow[side].owned);
+		free(s->flow[side].wrap);
+		if (s->flow[side].large)
+			buffers_put(&s->worker->large, s->flow[side].large);
+		if (s->fd[side] >= 0)
+			close(s->fd[side]);
+	}
+	share_release(s->share);
+	free(s->service);
+}
+
+static void session_log_end(const struct session *s, const char *why)
+{
+	report_session(s, why);
+	log_info("session",
+		 "closed session=%016" PRIx64 " from=%s to=%s/%s up=%" PRIu64 " down=%" PRIu64
+		 " ms=%" PRIu64 " reason=\"%s\"",
+		 s->number, s->pair.from ? account_name(s->pair.from) : "public",
+		 account_name(s->pair.to), s->service, s->flow[0].bytes, s->flow[1].bytes,
+		 ring_now_ms(s->worker->ring) - s->started_ms, why);
+}
+
+void session_attach(struct session *s, unsigned side, int fd, uint8_t *head, size_t head_len)
+{
+	s->cutting[side] = 0;
+	s->fd[side] = fd;
+	if (head) { /* kept where the flow's own copy lives until both sides are there */
+		s->flow[side].owned = head;
+		s->flow[side].bytes = head_len;
+	}
+	if (s->fd[0] < 0 || s->fd[1] < 0)
+		return;
+
+	struct worker *w = s->worker;
+	slab_id id = s->id;
+
+	/* A head that is not TLS ends the session at once; it is then gone. */
+	for (unsigned i = 0; i < 2 && slab_find(&w->sessions, id); i++) {
+		struct flow *f = &s->flow[i];
+		uint8_t *first = f->owned;
+		size_t len = (size_t)f->bytes;
+
+		f->owned = NULL;
+		f->bytes = 0;
+		flow_start(f, first, len);
+	}
+}
+
+static bool session_busy(const struct session *s)
+{
+	return ring_op_busy(&s->flow[0].op) || ring_op_busy(&s->flow[1].op);
+}
+
+/* Closes what is still open once nothing is in flight, and frees the session. */
+static void session_finish(struct session *s, bool reset)
+{
+	for (unsigned side = 0; side < 2; side++)
+		if (s->fd[side] >= 0)
+			worker_close_fd(s->worker, s->fd[side], reset);
+	session_free(s);
+}
+
+void session_flow_ended(struct session *s)
+{
+	if (s->flow[0].state != FLOW_ENDED || s->flow[1].state != FLOW_ENDED)
+		return;
+	session_log_end(s, "finished");
+	session_finish(s, false);
+}
+
+void session_abort(struct session *s, const char *why)
+{
+	struct ring *ring = s->worker->ring;
+
+	if (!s->ended) {
+		s->ended = true;
+		session_log_end(s, why);
+		for (unsigned side = 0; side < 2; side++) {
+			struct conn *c = conn_find(s->worker, s->cutting[side]);
+
+			if (c) {
+				c->session = NULL;
+				conn_close(c, REASON_PEER_GONE);
+			}
+			ring_cancel(ring, &s->flow[side].op);
+		}
+	}
+	if (!session_busy(s))
+		session_finish(s, true);
+}
+
+void session_flow_failed(struct session *s, int error)
+{
+	session_abort(s, error ? strerror(error) : "aborted");
+}

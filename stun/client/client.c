@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* client: what every STUN client of ours begins with. */
+#include "stun/client/client.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include <openssl/rand.h>
+
+int stun_client_socket(int family, const struct addr *at)
+{
+	int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error;
+
+	if (fd < 0)
+		return -errno;
+	if (at->len == 0 || bind(fd, &at->sa, at->len) == 0)
+		return fd;
+	error = -errno;
+	close(fd);
+	return error;
+}
+
+void stun_client_id(uint8_t id[STUN_ID_BYTES])
+{
+	RAND_bytes(id, STUN_ID_BYTES);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * driver: UPnP for the mapping engine (portmap/engine/driver.h): port mappings over IPv4, pinholes
+ * over IPv6.
+ *
+ * Theory of operation. Each family has a *side*: the device in use and the service that takes its
+ * commands. A side is looked for like this:
+ *
+ *   probe ──► INSPECT the device in use ──ok──────────────────────────► there
+ *               │ none, or it fails                                      ▲
+ *               ▼                                                        │ok
+ *             SEARCH ──► CANDIDATES: inspect who answered, one by one ───┴─none─► not there
+ *
+ * Everything is done by the worker (channel.h), one request at a time, at least
+ * UPNP_DRIVER_SPACING_MS apart. Who made it die or wait in vain is avoided (responders.h), and the
+ * search goes on with the next.
+ *
+ * What the device announces (listener.h) leads to a probe: another BOOTID or LOCATION, or a byebye
+ * and then an alive, mean that it restarted and forgot. Anybody on the LAN can forge an
+ * announcement, so all that comes of it is a probe, and the engine asking for its mappings again;
+ * and the more there are, the longer they wait: UPNP_DRIVER_HINT_MS, doubling to a minute.
+ *
+ * A request that finds the device gone fails as SILENT, and starts a probe by itself.
+ *
+ * Deliberately absent: devices of another network than the gateway's, and events (GENA), which
+ * would want a listener that the LAN can connect to.
+ */
+#ifndef POSTERN_UPNP_DRIVER_DRIVER_H
+#define POSTERN_UPNP_DRIVER_DRIVER_H
+
+#include "core/ring.h"
+#include "portmap/engine/driver.h"
+#include "core/program/launcher.h"
+#include "portmap/network.h"
+
+#define UPNP_DRIVER_SPACING_MS	20u
+#define UPNP_DRIVER_HINT_MS	500u
+#define UPNP_DRIVER_HINT_MAX_MS 60000u
+#define UPNP_DRIVER_SLOTS_MAX	512u
+
+struct upnp_driver_options {
+	struct ring *ring;
+	struct launcher *launcher;     /* its children run upnp_worker_main() */
+	const struct network *network; /* copied; families as it has addresses of ours */
+	struct portmap_heard *heard;
+};
+
+/* NULL without memory. Owned by the caller: stop(), wait for stopped(), release(). */
+struct portmap_driver *upnp_driver_new(const struct upnp_driver_options *o) MUST_CHECK;
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* driver_internal: what the driver's two halves share: requests (driver.c), devices (side.c). */
+#ifndef POSTERN_UPNP_DRIVER_DRIVER_INTERNAL_H
+#define POSTERN_UPNP_DRIVER_DRIVER_INTERNAL_H
+
+#include "upnp/driver/channel.h"
+#include "upnp/driver/driver.h"
+#include "upnp/driver/listener.h"
+#include "upnp/responders.h"
+
+enum side_phase {
+	SIDE_REST,
+	SIDE_INSPECT,	/* the device in use */
+	SIDE_SEARCH,	/* whom there is */
+	SIDE_CANDIDATES /* found[next] and those behind it */
+};
+
+struct upnp_side {
+	struct upnp_driver *driver;
+	enum portmap_family family;
+	enum side_phase phase;
+	bool there;
+	bool announced_leave;	   /* byebye was heard */
+	struct upnp_device device; /* in use, now or last; location.host.len 0: none yet */
+	struct upnp_service service;
+	struct addr external;		  /* IPv4; len 0: not known */
+	char restart[PORTMAP_TEXT_BYTES]; /* why the device is thought to have restarted; "": not */
+	/* SIDE_CANDIDATES */
+	bool following_hint; /* found[0] was announced, not searched for */
+	struct upnp_device found[UPNP_DEVICES_MAX];
+	size_t found_count, next;
+	/* The best reason so far why it is not there. */
+	enum portmap_failure failure;
+	char why[PORTMAP_TEXT_BYTES];
+	/* Announcements. */
+	struct upnp_listener listener;
+	struct upnp_device hinted; /* location.host.len 0: the device in use is to be looked at */
+	struct timer hint;
+	uint32_t hint_wait_ms;
+	uint64_t hint_ms; /* when the last led to a probe */
+};
+
+enum slot_act { SLOT_REST, SLOT_MAP, SLOT_UNMAP };
+
+/* What is known of one id of the engine's. */
+struct upnp_slot {
+	struct upnp_slot *next;
+	struct portmap_request request;
+	enum slot_act act;
+	bool stale;			    /* the awaited answer is to what was asked before */
+	bool muted;			    /* forget() */
+	char shown[UPNP_DESCRIPTION_BYTES]; /* see upnp_request */
+	char uid[UPNP_UID_BYTES];
+};
+
+struct upnp_driver {
+	struct portmap_driver base;
+	struct ring *ring;
+	struct network network;
+	struct upnp_channel channel;
+	struct responders responders;
+	struct upnp_side sides[PORTMAP_FAMILIES];
+	struct upnp_slot *slots;
+	size_t slot_count;
+	/* What the channel is asked for: one of these; both NULL: nothing. */
+	struct upnp_side *asking_side;
+	struct upnp_slot *asking_slot;
+	struct timer turn; /* the next request goes out, or the end is looked at */
+	bool stopping;
+};
+
+/* The next request goes out soon, if there is one. */
+void upnp_driver_kick(struct upnp_driver *d);
+/* Our address and what is around it, for a request of this family. */
+void upnp_driver_fill(const struct upnp_driver *d, enum portmap_family f, struct upnp_request *r);
+/* The device gives its numbers of pinholes anew: what had one may be another's now. */
+void upnp_driver_restarted(struct upnp_driver *d, enum portmap_family f);
+
+void upnp_side_init(struct upnp_side *s, struct upnp_driver *d, enum portmap_family f);
+/* Looks for it, unless it is doing so. */
+void upnp_side_probe(struct upnp_side *s);
+/* The device in use failed a request: looks for it anew. */
+void upnp_side_lost(struct upnp_side *s, bool died);
+/* Asks the channel for the next step; false when it rests. */
+bool upnp_side_ask(struct upnp_side *s);
+void upnp_side_answered(struct upnp_side *s, const struct upnp_answer *a, bool died);
+/* Idle when it returns true. */
+bool upnp_side_stop(struct upnp_side *s);
+
+#endif

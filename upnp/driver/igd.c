@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* igd: reads descriptions, sends commands. */
+#include "upnp/driver/igd.h"
+
+#include <errno.h>
+#include <miniupnpc/miniupnpc.h>
+#include <miniupnpc/upnpreplyparse.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void igd_plain(const char *text, char *out, size_t room)
+{
+	size_t len = 0;
+
+	for (; *text && len < room - 1; text++) {
+		bool plain = *text >= 0x20 && *text <= 0x7e && !strchr("<>&\"'", *text);
+		out[len++] = plain ? *text : '_';
+	}
+	out[len] = '\0';
+}
+
+/* ---- descriptions ---------------------------------------------------------------------------- */
+
+/* Where the library would send commands; ours only if it is the description's own host, whatever
+ * the description says. Without an URL of its own a service is not there. */
+static void take_service(const char *type, const char *own_url, const char *url,
+			 const struct location *at, struct upnp_service *out)
+{
+	struct upnp_service s = {.type = ""};
+
+	/* The library takes what has another scheme for a path. */
+	if (strstr(own_url, "://") && strncmp(own_url, "http://", 7) != 0)
+		return;
+	if (!own_url[0] || !url || !type[0] || strlen(type) >= sizeof(s.type) ||
+	    !location_parse(url, strlen(url), &s.control) ||
+	    !addr_same_host(&s.control.host, &at->host))
+		return;
+	igd_plain(type, s.type, sizeof(s.type));
+	if (strcmp(s.type, type) != 0)
+		return;
+	if (s.control.host.sa.sa_family == AF_INET6)
+		s.control.host.v6.sin6_scope_id = at->host.v6.sin6_scope_id;
+	*out = s;
+}
+
+/* The URLs of a second connection service, as if it were the first. */
+static void take_second(const struct IGDdatas *data, const char *url, const struct location *at,
+			struct upnp_service *out)
+{
+	struct IGDdatas moved = *data;
+	struct UPNPUrls urls = {0};
+
+	moved.first = data->second;
+	GetUPNPUrls(&urls, &moved, url, 0);
+	take_service(moved.first.servicetype, moved.first.controlurl, urls.controlURL, at, out);
+	FreeUPNPUrls(&urls);
+}
+
+static void take_text(struct NameValueParserData *data, const char *name, char *out, size_t room)
+{
+	const char *value = GetValueFromNameValueList(data, name);
+
+	igd_plain(value ? value : "", out, room);
+}
+
+/* Of the root device, whose own elements come before those of its parts (UDA 1.1 section 2.3). */
+static void read_about(const char *xml, int size, char out[UPNP_ABOUT_BYTES])
+{
+	const char *parts = strstr(xml, "<deviceList");
+	struct NameValueParserData data;
+	char name[48], model[40], number[24];
+
+	ParseNameValue(xml, parts ? (int)(parts - xml) : size, &data);
+	take_text(&data, "friendlyName", name, sizeof(name));
+	take_text(&data, "modelName", model, sizeof(model));
+	take_text(&data, "modelNumber", number, sizeof(number));
+	ClearNameValueList(&data);
+	if (model[0] && strcmp(model, name) != 0)
+		snprintf(out, UPNP_ABOUT_BYTES, "%s (%s%s%s)", name, model, number[0] ? " " : "",
+			 number);
+	else
+		snprintf(out, UPNP_ABOUT_BYTES, "%s%s%s", name, number[0] ? " " : "", number);
+}
+
+int igd_read_description(const char *xml, int size, const struct location *at,
+			 struct igd_description *out)
+{
+	struct igd_description d = {0};
+	struct IGDdatas data = {0};
+	struct UPNPUrls urls = {0};
+	char url[LOCATION_TEXT_BYTES];
+
+	location_format(at, url);
+	parserootdesc(xml, size, &data);
+	/* Without a zone: the library would look for the name of its interface. */
+	GetUPNPUrls(&urls, &data, url, 0);
+	take_service(data.first.servicetype, data.first.controlurl, urls.controlURL, at,
+		     &d.connections[0]);
+	take_service(data.IPv6FC.servicetype, data.IPv6FC.controlurl, urls.controlURL_6FC, at,
+		     &d.pinholes);
+	FreeUPNPUrls(&urls);
+	take_second(&data, url, at, &d.connections[1]);
+	if (!d.connections[0].type[0] && !d.connections[1].type[0] && !d.pinholes.type[0])
+		return -ENOENT;
+	read_about(xml, size, d.about);
+	*out = d;
+	return 0;
+}
+
+int igd_describe(struct igd *g, const struct location *at, struct igd_description *out)
+{
+	const struct exchange *e = &g->exchange;
+	int error = exchange_get(&g->exchange, at);
+
+	if (error)
+		return error;
+	if (e->reply.code != 200)
+		return -EPROTO;
+	return igd_read_description((const char *)e->bytes + e->reply.body, (int)e->reply.len, at,
+				    out);
+}
+
+/* ---- commands -------------------------------------------------------------------------------- */
+
+/* UDA 1.1 section 3.2.1. False: it does not fit. */
+static bool write_body(char *out, size_t room, const char *type, const char *action,
+		       const struct igd_argument *arguments, size_t count)
+{
+	int n = snprintf(out, room,
+			 "<?xml version=\"1.0\"?>\r\n"
+			 "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\" "
+			 "s:encodingStyle=\"http://schemas.xmlsoap.org/soap/encoding/\">"
+			 "<s:Body><u:%s xmlns:u=\"%s\">",
+			 action, type);
+
+	for (size_t i = 0; i < count && n > 0 && (size_t)n < room; i++)
+		n += snprintf(out + n, room - (size_t)n, "<%s>%s</%s>", arguments[i].name,
+			      arguments[i].value, arguments[i].name);
+	if (n > 0 && (size_t)n < room)
+		n += snprintf(out + n, room - (size_t)n, "</u:%s></s:Body></s:Envelope>\r\n",
+			      action);
+	return n > 0 && (size_t)n < room;
+}
+
+/* The answer: a code, or results. A success says so by the command's name (section 3.2.2), not by
+ * the mere lack of an error. */
+static int read_answer(const struct exchange *e, const char *action, struct igd_result *results,
+		       size_t count)
+{
+	struct NameValueParserData data;
+	char response[64];
+	const char *text;
+	int code;
+
+	if (e->reply.code != 200 && e->reply.code != 500)
+		return e->reply.code == 404 || e->reply.code == 405 || e->reply.code == 501
+			       ? IGD_INVALID_ACTION
+			       : -EPROTO;
+	snprintf(response, sizeof(response), "%sResponse", action);
+	text = (const char *)e->bytes + e->reply.body;
+	code = strstr(text, response) ? IGD_OK : -EPROTO;
+	ParseNameValue(text, (int)e->reply.len, &data);
+	for (size_t i = 0; i < count; i++) {
+		const char *value = GetValueFromNameValueList(&data, results[i].name);
+		results[i].there = value != NULL;
+		igd_plain(value ? value : "", results[i].value, sizeof(results[i].value));
+	}
+	text = GetValueFromNameValueList(&data, "errorCode");
+	if (text)
+		code = (int)strtol(text, NULL, 10);
+	if (text && (code < 100 || code > 999))
+		code = IGD_ACTION_FAILED;
+	ClearNameValueList(&data);
+	return code;
+}
+
+int igd_command(struct igd *g, const struct upnp_service *s, const char *action,
+		const struct igd_argument *arguments, size_t argument_count,
+		struct igd_result *results, size_t result_count)
+{
+	char body[EXCHANGE_REQUEST_MAX - 1024], header[UPNP_TYPE_BYTES + 64];
+	int error;
+
+	for (size_t i = 0; i < result_count; i++)
+		results[i].there = false;
+	snprintf(header, sizeof(header), "%s#%s", s->type, action);
+	if (!write_body(body, sizeof(body), s->type, action, arguments, argument_count))
+		error = -EMSGSIZE;
+	else
+		error = exchange_post(&g->exchange, &s->control, header, body);
+	g->code = error ? error : read_answer(&g->exchange, action, results, result_count);
+	return g->code;
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker_duties: what an Internet gateway is asked to do, and how it is asked politely.
+ *
+ * Mappings. Before anything is created or deleted, the gateway is asked what it has there
+ * (GetSpecificPortMappingEntry), since many overwrite what belongs to another program of the same
+ * host without a word. An entry is ours when it leads to our client and port and its description is
+ * ours: as we wrote it, as this gateway was seen to write it, or cut short by it. Whatever is not
+ * ours stays. What PCP or NAT-PMP made for the same mapping is ours, too, whatever they called it,
+ * as long as it leads to us. The same question afterwards tells what the gateway made of the
+ * request; one that said yes and has nothing there is not believed.
+ *
+ * Errors are answered where the specification or the field knows a way out: 725 and 402 ask for a
+ * lease of 0, for good; 724 for the same port outside as inside. Each is tried once.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "upnp/driver/worker.h"
+
+#define LEASE_MAX_S   604800u  /* WANIPConnection:2 section 2.3.14 */
+#define PINHOLE_MAX_S 86400u   /* WANIPv6FirewallControl:1 section 2.3.4 */
+#define CUT_LEAST     8u       /* a description cut shorter could be anybody's */
+#define SHOWN_NONE    "(none)" /* upnp_request.shown: this gateway keeps no descriptions */
+
+/* ---- texts ----------------------------------------------------------------------------------- */
+
+/* "443" */
+static void number_text(uint32_t n, char out[16])
+{
+	snprintf(out, 16, "%u", n);
+}
+
+/* The literal alone: "192.0.2.1", "2001:db8::1". */
+static void host_text(const struct addr *a, char out[ADDR_TEXT_BYTES])
+{
+	struct addr plain = *a;
+
+	if (plain.sa.sa_family == AF_INET6)
+		plain.v6.sin6_scope_id = 0;
+	addr_format_host(&plain, out);
+}
+
+static bool read_number(const struct igd_result *r, uint32_t most, uint32_t *out)
+{
+	char *end;
+	unsigned long n;
+
+	if (!r->there || r->value[0] < '0' || r->value[0] > '9')
+		return false;
+	n = strtoul(r->value, &end, 10);
+	if (*end || n > most)
+		return false;
+	*out = (uint32_t)n;
+	return true;
+}
+
+/* ---- mappings -------------------------------------------------------------------------------- */
+
+enum owner { NOBODY, OURS, ANOTHERS, UNKNOWN };
+
+struct entry {
+	enum owner owner;
+	bool inside_ours; /* it leads to our client and port */
+	uint32_t lease_s; /* left; 0: for good, or not said */
+	char description[UPNP_DESCRIPTION_BYTES];
+};
+
+static const char *protocol(const struct upnp_request *r)
+{
+	return r->transport == PORTMAP_TCP ? "TCP" : "UDP";
+}
+
+static bool describes_us(const struct upnp_request *r, const char *shown)
+{
+	size_t len = strlen(shown);
+
+	if (len == 0)
+		return strcmp(r->shown, SHOWN_NONE) == 0;
+	return strcmp(shown, r->description) == 0 ||
+	       (r->shown[0] && strcmp(shown, r->shown) == 0) ||
+	       (len >= CUT_LEAST && strncmp(shown, r->description, len) == 0);
+}
+
+static bool leads_to_us(const struct upnp_request *r, const struct igd_result *client,
+			const struct igd_result *port)
+{
+	struct addr a;
+	uint32_t n;
+
+	return addr_from_literal(client->value, 0, &a) && addr_same_host(&a, &r->internal) &&
+	       read_number(port, UINT16_MAX, &n) && n == addr_port(&r->internal);
+}
+
+/* GetSpecificPortMappingEntry (WANIPConnection:1 section 2.4.15). False: no answer, g->code. */
+static bool look_up(struct igd *g, const struct upnp_request *r, uint16_t external_port,
+		    struct entry *out)
+{
+	char port[16];
+	struct igd_argument arguments[] = {
+		{"NewRemoteHost", ""}, {"NewExternalPort", port}, {"NewProtocol", protocol(r)}};
+	struct igd_result results[] = {{.name = "NewInternalClient"},
+				       {.name = "NewInternalPort"},
+				       {.name = "NewPortMappingDescription"},
+				       {.name = "NewLeaseDuration"}};
+	struct entry e = {.owner = NOBODY};
+
+	number_text(external_port, port);
+	switch (igd_command(g, &r->service, "GetSpecificPortMappingEntry", arguments, 3, results,
+			    4)) {
+	case IGD_OK:
+		e.owner = ANOTHERS;
+		snprintf(e.description, sizeof(e.description), "%.*s",
+			 (int)sizeof(e.description) - 1, results[2].value);
+		e.inside_ours = leads_to_us(r, &results[0], &results[1]);
+		if (!results[0].there)
+			e.owner = UNKNOWN;
+		else if (e.inside_ours && describes_us(r, e.description))
+			e.owner = OURS;
+		(void)!read_number(&results[3], UINT32_MAX, &e.lease_s);
+		break;
+	case IGD_NOT_AUTHORIZED: /* of version 2 for what is another's (section 2.5.16) */
+		e.owner = ANOTHERS;
+		break;
+	case IGD_NO_SUCH_ENTRY:
+		break;
+	case IGD_NO_SUCH_INDEX: /* some gateways' words for it */
+	case IGD_INVALID_ARGUMENTS:
+	case IGD_ACTION_FAILED:
+	case IGD_INVALID_ACTION: /* cannot be asked */
+	case IGD_NOT_IMPLEMENTED:
+		e.owner = UNKNOWN;
+		break;
+	default:
+		return false;
+	}
+	*out = e;
+	return true;
+}
+
+/* A service of version 2 picks another port where the one asked for is not to be had. */
+static bool picks_ports(const struct upnp_request *r)
+{
+	size_t len = strlen(r->service.type);
+
+	return !r->fixed && strstr(r->service.type, ":WANIPConnection:") && len > 2 &&
+	       r->service.type[len - 2] == ':' && r->service.type[len - 1] >= '2';
+}
+
+/* AddPortMapping (section 2.4.16), or AddAnyPortMapping (version 2, section 2.5.17) for what is not
+ * there yet. *port may change. */
+static int add(struct igd *g, const struct upnp_request *r, bool any, uint16_t *port,
+	       uint32_t lease_s)
+{
+	char outside[16], inside[16], lease[16], client[ADDR_TEXT_BYTES];
+	struct igd_argument arguments[] = {{"NewRemoteHost", ""},
+					   {"NewExternalPort", outside},
+					   {"NewProtocol", protocol(r)},
+					   {"NewInternalPort", inside},
+					   {"NewInternalClient", client},
+					   {"NewEnabled", "1"},
+					   {"NewPortMappingDescription", r->description},
+					   {"NewLeaseDuration", lease}};
+	struct igd_result reserved = {.name = "NewReservedPort"};
+	uint32_t n = 0;
+
+	number_text(*port, outside);
+	number_text(addr_port(&r->internal), inside);
+	number_text(lease_s, lease);
+	host_text(&r->internal, client);
+	if (igd_command(g, &r->service, any ? "AddAnyPortMapping" : "AddPortMapping", arguments, 8,
+			&reserved, any ? 1 : 0) != IGD_OK)
+		return g->code;
+	if (!any)
+		return IGD_OK;
+	if (!read_number(&reserved, UINT16_MAX, &n) || n == 0)
+		return g->code = -EPROTO;
+	*port = (uint16_t)n;
+	return IGD_OK;
+}
+
+/* Adds; tries without a lease where leases are not taken. *lease_s: what was asked for. */
+static int add_with_lease(struct igd *g, const struct upnp_request *r, bool any, uint16_t *port,
+			  uint32_t *lease_s)
+{
+	int code;
+
+	*lease_s = r->lease_s < LEASE_MAX_S ? r->lease_s : LEASE_MAX_S;
+	code = add(g, r, any, port, *lease_s);
+	/* 728 may only mean that this port is not allowed; the other command says so. */
+	if (any &&
+	    (code == IGD_INVALID_ACTION || code == IGD_NOT_IMPLEMENTED || code == IGD_NO_PORTS)) {
+		any = false;
+		code = add(g, r, any, port, *lease_s);
+	}
+	if (code == IGD_ONLY_PERMANENT || code == IGD_INVALID_ARGUMENTS) {
+		*lease_s = 0;
+		code = add(g, r, any, port, 0);
+	}
+	return code;
+}
+
+/* It was added; what does the gateway make of it? What it shows beside our client is our text. */
+static void confirm(struct igd *g, const struct upnp_request *r, uint16_t port, uint32_t lease_s,
+		    struct upnp_answer *a)
+{
+	struct entry e;
+
+	if (!look_up(g, r, port, &e)) {
+		worker_fail(a, g->code);
+		return;
+	}
+	if (e.owner == NOBODY) {
+		worker_refuse(a, PORTMAP_MALFORMED,
+			      "the gateway said yes, but has no such mapping");
+		return;
+	}
+	if (e.owner == ANOTHERS && !e.inside_ours) {
+		worker_refuse(a, PORTMAP_CONFLICT,
+			      "the gateway said yes, but the port is another's");
+		return;
+	}
+	a->ok = true;
+	a->external_port = port;
+	/* Less than asked for is what counts; so is a lease that it gave for none. */
+	a->lease_s = e.lease_s > 0 && (e.lease_s < lease_s || lease_s == 0) ? e.lease_s : lease_s;
+	if (e.owner == UNKNOWN)
+		memcpy(a->shown, r->description, sizeof(a->shown));
+	else if (e.description[0])
+		memcpy(a->shown, e.description, sizeof(a->shown));
+	else
+		strcpy(a->shown, SHOWN_NONE);
+}
+
+/* The port that this gateway insists on (724), when that is free or ours. */
+static bool move_inside(struct igd *g, const struct upnp_request *r, uint16_t *port)
+{
+	uint16_t inside = addr_port(&r->internal);
+	struct entry e;
+
+	if (g->code != IGD_SAME_PORT_REQUIRED || r->fixed || inside == *port)
+		return false;
+	if (!look_up(g, r, inside, &e) || e.owner == ANOTHERS) {
+		g->code = g->code < 0 ? g->code : IGD_CONFLICT;
+		return false;
+	}
+	*port = inside;
+	return true;
+}
+
+void worker_map(struct igd *g, const struct upnp_request *r, struct upnp_answer *a)
+{
+	uint16_t port = r->external_port;
+	uint32_t lease_s = 0;
+	struct entry e;
+	int code;
+
+	if (!look_up(g, r, port, &e)) {
+		worker_fail(a, g->code);
+		return;
+	}
+	if (e.owner == ANOTHERS && !(r->moved && e.inside_ours)) {
+		char *why = a->why;
+		worker_refuse(a, PORTMAP_CONFLICT, "");
+		snprintf(why, sizeof(a->why), "the external port is another's%s%s",
+			 e.description[0] ? ": " : "", e.description);
+		return;
+	}
+	code = add_with_lease(g, r, e.owner == NOBODY && picks_ports(r), &port, &lease_s);
+	if (code != IGD_OK && move_inside(g, r, &port))
+		code = add_with_lease(g, r, false, &port, &lease_s);
+	if (code == IGD_OK)
+		confirm(g, r, port, lease_s, a);
+	else if (code == IGD_CONFLICT && !addr_same_host(&r->internal, &r->source))
+		worker_refuse(a, PORTMAP_REFUSED,
+			      "the gateway does not map for another host (718: secure mode)");
+	else
+		worker_fail(a, g->code);
+}
+
+/* DeletePortMapping (section 2.4.17), if it is ours. */
+void worker_unmap(struct igd *g, const struct upnp_request *r, struct upnp_answer *a)
+{
+	char port[16];
+	struct igd_argument arguments[] = {
+		{"NewRemoteHost", ""}, {"NewExternalPort", port}, {"NewProtocol", protocol(r)}};
+	struct entry e;
+	int code;
+
+	if (!look_up(g, r, r->external_port, &e)) {
+		worker_fail(a, g->code);
+		return;
+	}
+	a->ok = true;
+	/* Where the gateway cannot be asked, shown says whether this natd made it. */
+	if (e.owner == NOBODY || e.owner == ANOTHERS || (e.owner == UNKNOWN && !r->shown[0]))
+		return;
+	number_text(r->external_port, port);
+	code = igd_command(g, &r->service, "DeletePortMapping", arguments, 3, NULL, 0);
+	/* Which error means "not there" only a gateway that can be asked says. */
+	if (code < 0 || (code != IGD_OK && code != IGD_NO_SUCH_ENTRY && e.owner == OURS))
+		worker_fail(a, code);
+}
+
+/* ---- pinholes -------------------------------------------------------------------------------- */
+
+/* UpdatePinhole (WANIPv6FirewallControl:1 section 2.5.4). */
+static int renew_pinhole(struct igd *g, const struct upnp_request *r, const char *lease)
+{
+	struct igd_argument arguments[] = {{"UniqueID", r->uid}, {"NewLeaseTime", lease}};
+
+	return igd_command(g, &r->service, "UpdatePinhole", arguments, 2, NULL, 0);
+}
+
+/* AddPinhole (section 2.5.3), for everybody outside. */
+static int add_pinhole(struct igd *g, const struct upnp_request *r, const char *lease,
+		       char uid[UPNP_UID_BYTES])
+{
+	char inside[16], client[ADDR_TEXT_BYTES];
+	struct igd_argument arguments[] = {{"RemoteHost", ""},
+					   {"RemotePort", "0"},
+					   {"InternalClient", client},
+					   {"InternalPort", inside},
+					   {"Protocol", r->transport == PORTMAP_TCP ? "6" : "17"},
+					   {"LeaseTime", lease}};
+	struct igd_result result = {.name = "UniqueID"};
+	uint32_t n;
+
+	number_text(addr_port(&r->internal), inside);
+	host_text(&r->internal, client);
+	if (igd_command(g, &r->service, "AddPinhole", arguments, 6, &result, 1) != IGD_OK)
+		return g->code;
+	if (!read_number(&result, UINT16_MAX, &n))
+		return g->code = -EPROTO;
+	snprintf(uid, UPNP_UID_BYTES, "%u", n);
+	return IGD_OK;
+}
+
+void worker_pinhole(struct igd *g, const struct upnp_request *r, struct upnp_answer *a)
+{
+	char lease[16];
+	int code = IGD_NO_SUCH_PINHOLE;
+
+	a->lease_s = r->lease_s < PINHOLE_MAX_S ? r->lease_s : PINHOLE_MAX_S;
+	number_text(a->lease_s, lease);
+	memcpy(a->uid, r->uid, sizeof(a->uid));
+	if (r->uid[0])
+		code = renew_pinhole(g, r, lease);
+	/* Gateways that restarted do not all say 704: miniupnpd finds the client wrong or missing.
+	 */
+	if (code == IGD_NO_SUCH_PINHOLE ||
+	    (r->uid[0] && (code == IGD_INVALID_ARGUMENTS || code == IGD_NOT_AUTHORIZED)))
+		code = add_pinhole(g, r, lease, a->uid);
+	a->ok = code == IGD_OK;
+	if (!a->ok)
+		worker_fail(a, code);
+}
+
+/* DeletePinhole (section 2.5.5). */
+void worker_unpinhole(struct igd *g, const struct upnp_request *r, struct upnp_answer *a)
+{
+	struct igd_argument argument = {"UniqueID", r->uid};
+	int code = igd_command(g, &r->service, "DeletePinhole", &argument, 1, NULL, 0);
+
+	a->ok = code == IGD_OK || code == IGD_NO_SUCH_PINHOLE;
+	if (!a->ok)
+		worker_fail(a, code);
+}
