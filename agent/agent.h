@@ -40,7 +40,7 @@
 
 struct agent_link;
 struct agent_session;
-struct control;
+struct agent_control;
 struct entrances;
 
 struct agent {
@@ -64,8 +64,8 @@ struct agent {
 	struct agent_link *retired; /* of relays that are no longer used, until they are quiet */
 	struct revoked revoked;
 
-	struct entrances *entrances; /* NULL: none, ever */
-	struct control *control;     /* NULL: nobody may ask for it */
+	struct entrances *entrances;   /* NULL: none, ever */
+	struct agent_control *control; /* NULL: nobody may ask for it */
 	struct {
 		bool following;
 		struct feed feed;

@@ -30,9 +30,14 @@ struct control {
 
 /* ---- methods ---- */
 
+static struct control *control_of(const struct call *c)
+{
+	return c->owner;
+}
+
 static void status_run(struct call *c)
 {
-	call_answer(c, report_status(c->control->natd));
+	call_answer(c, report_status(control_of(c)->natd));
 }
 
 static void look_at_probes(struct timer *t, uint64_t now_ms)
@@ -59,7 +64,7 @@ static void look_at_probes(struct timer *t, uint64_t now_ms)
 /* What comes while a probe is under way waits for the same answers. */
 static void probe_run(struct call *c)
 {
-	struct control *ctl = c->control;
+	struct control *ctl = c->owner;
 	bool under_way = timer_pending(&ctl->probe_look);
 	uint64_t now_ms = natd_now_ms();
 
@@ -82,13 +87,13 @@ static void probe_run(struct call *c)
 
 static void renew_run(struct call *c)
 {
-	portmap_engine_renew(&c->control->natd->engine);
+	portmap_engine_renew(&control_of(c)->natd->engine);
 	call_answer(c, json_object());
 }
 
 static void events_run(struct call *c)
 {
-	records_answer(c, &c->control->events, "events", &c->caller->follows_events);
+	records_answer(c, &control_of(c)->events, "events", &c->caller->follows_events);
 }
 
 static const struct method methods[] = {
@@ -202,7 +207,7 @@ struct control *control_new(struct natd *n, int listener)
 		return NULL;
 	ctl->natd = n;
 	ctl->calls = (struct calls){.tables = tables,
-				    .control = ctl,
+				    .owner = ctl,
 				    .admin_remedy = "ask as root, or as natd's own user"};
 	ctl->probe_look.fire = look_at_probes;
 	ctl->callers = (struct callers){

@@ -24,13 +24,15 @@
 
 /* ---- proposals ---- */
 
-struct proposal {
+struct agent_proposal {
 	struct agent_config *config;
 	struct agent_self self;
 };
 
-static void drop(struct proposal *p)
+static void drop(void *proposal)
 {
+	struct agent_proposal *p = proposal;
+
 	if (p->config)
 		agent_config_free(p->config);
 	free(p->config);
@@ -38,10 +40,11 @@ static void drop(struct proposal *p)
 	free(p);
 }
 
-static struct proposal *propose(struct control *ctl, const json_t *document,
-				struct conf_errors *errors, char why[CONFIG_WHY_BYTES])
+static void *propose(void *owner, const json_t *document, struct conf_errors *errors,
+		     char why[CONFIG_WHY_BYTES])
 {
-	struct proposal *p = calloc(1, sizeof(*p));
+	const struct agent_control *ctl = owner;
+	struct agent_proposal *p = calloc(1, sizeof(*p));
 	struct conf_node *root;
 	bool ok;
 
@@ -75,9 +78,10 @@ static bool has_relay(const struct agent_config *config, const char *label)
 	return false;
 }
 
-static const char *cuts_off(const struct control *ctl, const struct caller *caller,
-			    const struct proposal *p)
+static const char *cuts_off(const void *owner, const struct caller *caller, const void *proposal)
 {
+	const struct agent_control *ctl = owner;
+	const struct agent_proposal *p = proposal;
 	const struct console *c = container(caller, struct console, line.caller);
 	const struct agent_config *now = ctl->agent->config;
 
@@ -96,8 +100,10 @@ static bool text_equal(const char *a, const char *b)
 	return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
-static json_t *restart(const struct control *ctl, const struct proposal *p)
+static json_t *restart(const void *owner, const void *proposal)
 {
+	const struct agent_control *ctl = owner;
+	const struct agent_proposal *p = proposal;
 	const struct agent_config *now = ctl->agent->config;
 	json_t *list = json_array();
 
@@ -149,7 +155,7 @@ static bool prepare(struct agent *a, const struct agent_config *next, struct age
 }
 
 /* What cannot. */
-static void adopt(struct control *ctl, struct proposal *p, struct agent_link **links)
+static void adopt(struct agent_control *ctl, struct agent_proposal *p, struct agent_link **links)
 {
 	struct agent *a = ctl->agent;
 	struct agent_config *before = ctl->config;
@@ -169,7 +175,7 @@ static void adopt(struct control *ctl, struct proposal *p, struct agent_link **l
 	free(before);
 }
 
-static void save(struct control *ctl)
+static void save(struct agent_control *ctl)
 {
 	int error;
 
@@ -183,9 +189,11 @@ static void save(struct control *ctl)
 	}
 }
 
-static bool apply(struct control *ctl, struct proposal *p, const struct config_change *change,
+static bool apply(void *owner, void *proposal, const struct config_change *change,
 		  char why[CONFIG_WHY_BYTES])
 {
+	struct agent_control *ctl = owner;
+	struct agent_proposal *p = proposal;
 	struct agent *a = ctl->agent;
 	struct agent_link **links;
 	bool ok = prepare(a, p->config, &links, why);
@@ -215,8 +223,10 @@ static bool apply(struct control *ctl, struct proposal *p, const struct config_c
 
 /* ---- trials ---- */
 
-static bool confirm(struct control *ctl, const char *who)
+static bool confirm(void *owner, const char *who)
 {
+	struct agent_control *ctl = owner;
+
 	if (!changes_confirm(ctl->changes, who, time(NULL)))
 		return false;
 	ring_timer_cancel(ctl->agent->ring, &ctl->trial);
@@ -226,12 +236,13 @@ static bool confirm(struct control *ctl, const char *who)
 	return true;
 }
 
-static bool roll_back(struct control *ctl, const char *who, char why[CONFIG_WHY_BYTES])
+static bool roll_back(void *owner, const char *who, char why[CONFIG_WHY_BYTES])
 {
+	struct agent_control *ctl = owner;
 	json_t *old = json_deep_copy(changes_rollback(ctl->changes));
 	const struct config_change change = {.document = old, .who = who, .note = "rolled back"};
 	struct conf_errors errors = {0};
-	struct proposal *p = NULL;
+	struct agent_proposal *p = NULL;
 	bool ok;
 
 	snprintf(why, CONFIG_WHY_BYTES, "out of memory");
@@ -247,7 +258,7 @@ static bool roll_back(struct control *ctl, const char *who, char why[CONFIG_WHY_
 
 void agent_trial_over(struct timer *t, uint64_t now_ms)
 {
-	struct control *ctl = container(t, struct control, trial);
+	struct agent_control *ctl = container(t, struct agent_control, trial);
 	char why[CONFIG_WHY_BYTES];
 
 	log_warning("control", "nobody confirmed the new configuration: going back");

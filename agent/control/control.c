@@ -23,13 +23,13 @@ static const struct method *const tables[] = {agent_methods, methods_of_config, 
 static void console_ended(struct line_caller *line)
 {
 	struct console *c = container(line, struct console, line);
-	struct control *ctl = c->control;
+	struct agent_control *ctl = c->control;
 
 	free(c);
 	agent_drop(ctl->agent);
 }
 
-static struct console *console_new(struct control *ctl, const char *name, const char *relay)
+static struct console *console_new(struct agent_control *ctl, const char *name, const char *relay)
 {
 	struct console *c = calloc(1, sizeof(*c));
 	struct caller *caller;
@@ -46,7 +46,7 @@ static struct console *console_new(struct control *ctl, const char *name, const 
 	return c;
 }
 
-int agent_control_attach(struct control *ctl, const char *console, const char *relay)
+int agent_control_attach(struct agent_control *ctl, const char *console, const char *relay)
 {
 	struct console *c;
 	int pair[2];
@@ -69,7 +69,7 @@ int agent_control_attach(struct control *ctl, const char *console, const char *r
 
 void agent_event(struct agent *a, const char *kind, const char *format, ...)
 {
-	struct control *ctl = a->control;
+	struct agent_control *ctl = a->control;
 	struct timespec now;
 	json_t *data;
 	va_list args;
@@ -92,12 +92,12 @@ void agent_event(struct agent *a, const char *kind, const char *format, ...)
 bool agent_control_open(struct agent *a, const json_t *document, struct state *state,
 			const struct agent_overrides *overrides)
 {
-	struct control *ctl = calloc(1, sizeof(*ctl));
+	struct agent_control *ctl = calloc(1, sizeof(*ctl));
 
 	if (!ctl)
 		return false;
 	ctl->agent = a;
-	ctl->calls = (struct calls){.tables = tables, .control = ctl, .admin_remedy = ""};
+	ctl->calls = (struct calls){.tables = tables, .owner = ctl, .admin_remedy = ""};
 	ctl->overrides = *overrides;
 	ctl->trial.fire = agent_trial_over;
 	ctl->expiry_timer.fire = agent_expiry_look;
@@ -115,7 +115,7 @@ bool agent_control_open(struct agent *a, const json_t *document, struct state *s
 	return true;
 }
 
-void agent_control_stop(struct control *ctl)
+void agent_control_stop(struct agent_control *ctl)
 {
 	if (!ctl)
 		return;
@@ -126,7 +126,7 @@ void agent_control_stop(struct control *ctl)
 		line_caller_close(container(c, struct line_caller, caller));
 }
 
-void agent_control_free(struct control *ctl)
+void agent_control_free(struct agent_control *ctl)
 {
 	if (!ctl)
 		return;

@@ -25,7 +25,7 @@
 
 #define CONTROL_SESSIONS_MAX 16u /* of consoles, at a time; beside config.max_sessions */
 
-struct control;
+struct agent_control;
 struct state;
 
 /* Of the command line: they hold whatever is applied. -1: none. */
@@ -38,12 +38,13 @@ struct agent_overrides {
 bool agent_control_open(struct agent *a, const json_t *document, struct state *state,
 			const struct agent_overrides *overrides) MUST_CHECK;
 /* The agent stops. */
-void agent_control_stop(struct control *ctl);
+void agent_control_stop(struct agent_control *ctl);
 /* After its loop has ended. NULL is harmless. */
-void agent_control_free(struct control *ctl);
+void agent_control_free(struct agent_control *ctl);
 
 /* A console has come by this relay: the other end of its socket pair, or -1. */
-int agent_control_attach(struct control *ctl, const char *console, const char *relay) MUST_CHECK;
+int agent_control_attach(struct agent_control *ctl, const char *console,
+			 const char *relay) MUST_CHECK;
 
 /* Tells an event, its data as json_pack() makes it; nothing where there is no control. */
 void agent_event(struct agent *a, const char *kind, const char *format, ...);

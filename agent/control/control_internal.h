@@ -16,11 +16,11 @@
 /* A console. */
 struct console {
 	struct line_caller line; /* first */
-	struct control *control;
+	struct agent_control *control;
 	char relay[ENDPOINT_TEXT_BYTES]; /* that its session came by */
 };
 
-struct control {
+struct agent_control {
 	struct agent *agent;
 	struct calls calls;
 	struct records events;

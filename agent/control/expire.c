@@ -6,7 +6,7 @@
 
 void agent_expiry_look(struct timer *t, uint64_t now_ms)
 {
-	struct control *ctl = container(t, struct control, expiry_timer);
+	struct agent_control *ctl = container(t, struct agent_control, expiry_timer);
 	struct agent *a = ctl->agent;
 	struct expiry_validity v = identity_validity(a->identity);
 	json_t *expiring;

@@ -75,7 +75,7 @@ static void count_bytes(const struct agent *a, uint64_t *up, uint64_t *down)
 
 static void status_run(struct call *c)
 {
-	struct control *ctl = c->control;
+	struct agent_control *ctl = c->owner;
 	struct agent *a = ctl->agent;
 	uint64_t due = changes_due(ctl->changes), now_ms = ring_now_ms(a->ring), up, down;
 	json_t *result;
@@ -104,7 +104,9 @@ static void status_run(struct call *c)
 
 static void events_run(struct call *c)
 {
-	records_answer(c, &c->control->events, "events", &c->caller->follows_events);
+	struct agent_control *ctl = c->owner;
+
+	records_answer(c, &ctl->events, "events", &c->caller->follows_events);
 }
 
 const struct method agent_methods[] = {

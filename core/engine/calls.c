@@ -67,7 +67,7 @@ static struct call *call_new(struct calls *cs, struct caller *caller, struct jso
 		return NULL;
 	}
 	c->calls = cs;
-	c->control = cs->control;
+	c->owner = cs->owner;
 	c->caller = caller;
 	c->id = r->id;
 	c->document = r->document;

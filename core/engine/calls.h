@@ -19,7 +19,6 @@
 #define CALLER_OUTPUT_MAX  (8u << 20)
 #define CALLER_PENDING_MAX 64u
 
-struct control; /* what a program's methods work on; each program has its own */
 struct calls;
 struct changes;
 struct config_ops;
@@ -42,7 +41,7 @@ struct caller {
 /* A call on its way to its answer. */
 struct call {
 	struct calls *calls;
-	struct control *control;
+	void *owner;	       /* what the program's methods work on: struct calls has it */
 	struct caller *caller; /* NULL once it has gone */
 	json_t *id;	       /* NULL: a notification */
 	json_t *params;	       /* checked against the method's schema; never NULL */
@@ -77,7 +76,7 @@ extern const struct method methods_schema[];
 struct calls {
 	const struct method *const
 		*tables; /* ends with NULL; each table with a name that is NULL */
-	struct control *control;
+	void *owner;	 /* what the methods work on; each program has a struct of its own */
 	const char *admin_remedy; /* what a caller that may only read can do about it */
 	/* For the methods of config_calls.h, where the tables have them. */
 	struct changes *changes;

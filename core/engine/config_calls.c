@@ -9,7 +9,7 @@
 
 struct proposed {
 	json_t *document; /* secrets put back; owned */
-	struct proposal *proposal;
+	void *proposal;	  /* the program's; NULL: none */
 	json_t *warnings;
 };
 
@@ -45,7 +45,7 @@ static bool propose(struct call *c, struct proposed *p)
 	*p = (struct proposed){
 		.document = changes_reveal(cs->changes, json_object_get(c->params, "config"))};
 	if (p->document)
-		p->proposal = cs->config->propose(c->control, p->document, &errors, why);
+		p->proposal = cs->config->propose(c->owner, p->document, &errors, why);
 	p->warnings = lines_of(errors.warnings.text);
 	if (!p->proposal) {
 		if (errors.count > 0)
@@ -111,7 +111,7 @@ static bool apply_may(struct call *c, const struct proposed *p)
 	json_int_t from = json_integer_value(json_object_get(c->params, "revision"));
 	bool force = json_is_true(json_object_get(c->params, "force"));
 	const char *cut =
-		force ? NULL : c->calls->config->cuts_off(c->control, c->caller, p->proposal);
+		force ? NULL : c->calls->config->cuts_off(c->owner, c->caller, p->proposal);
 
 	switch (changes_may(ch, (uint64_t)from, p->document)) {
 	case CHANGES_STALE:
@@ -152,9 +152,9 @@ static void apply(struct call *c, struct proposed *p, uint64_t confirm_ms)
 		.confirm_ms = confirm_ms,
 	};
 	json_t *diff = changes_diff(cs->changes, p->document);
-	json_t *restart = cs->config->restart(c->control, p->proposal);
+	json_t *restart = cs->config->restart(c->owner, p->proposal);
 	char why[CONFIG_WHY_BYTES];
-	bool ok = cs->config->apply(c->control, p->proposal, &change, why);
+	bool ok = cs->config->apply(c->owner, p->proposal, &change, why);
 
 	p->proposal = NULL;
 	if (ok)
@@ -191,7 +191,7 @@ static void nothing_waits(struct call *c)
 
 static void confirm_run(struct call *c)
 {
-	if (c->calls->config->confirm(c->control, c->caller->who))
+	if (c->calls->config->confirm(c->owner, c->caller->who))
 		call_answer(c, json_pack("{s:I}", "revision", revision(c)));
 	else
 		nothing_waits(c);
@@ -203,7 +203,7 @@ static void rollback_run(struct call *c)
 
 	if (!changes_rollback(c->calls->changes))
 		nothing_waits(c);
-	else if (c->calls->config->roll_back(c->control, c->caller->who, why))
+	else if (c->calls->config->roll_back(c->owner, c->caller->who, why))
 		call_answer(c, json_pack("{s:I}", "revision", revision(c)));
 	else
 		call_fail(c, JSONRPC_CONFIG, NULL, "%s", why);

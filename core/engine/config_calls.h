@@ -14,32 +14,34 @@
 #define CONFIG_CONFIRM_MS_MAX 3600000
 #define CONFIG_WHY_BYTES      512
 
-/* Another configuration, checked whole; each program has its own. */
-struct proposal;
-
 struct config_change {
 	const json_t *document; /* secrets put back */
 	const char *who, *note;
 	uint64_t confirm_ms;
 };
 
+/*
+ * owner is that of struct calls. A proposal is another configuration, checked whole; what it points
+ * to is the program's own.
+ */
 struct config_ops {
 	/* document is borrowed. NULL: errors or why tell. */
-	struct proposal *(*propose)(struct control *ctl, const json_t *document,
-				    struct conf_errors *errors, char why[CONFIG_WHY_BYTES]);
-	void (*drop)(struct proposal *p);
-	/* A clause, when p would take away the caller's own way in; else NULL. */
-	const char *(*cuts_off)(const struct control *ctl, const struct caller *caller,
-				const struct proposal *p);
+	void *(*propose)(void *owner, const json_t *document, struct conf_errors *errors,
+			 char why[CONFIG_WHY_BYTES]);
+	void (*drop)(void *proposal);
+	/* A clause, when the proposal would take away the caller's own way in; else NULL. */
+	const char *(*cuts_off)(const void *owner, const struct caller *caller,
+				const void *proposal);
 	/* Names of keys that wait for the next start. */
-	json_t *(*restart)(const struct control *ctl, const struct proposal *p);
-	/* Takes p over, also on failure. False: nothing has changed, and why has a sentence. */
-	bool (*apply)(struct control *ctl, struct proposal *p, const struct config_change *change,
+	json_t *(*restart)(const void *owner, const void *proposal);
+	/* Takes the proposal over, also on failure. False: nothing has changed, and why has a
+	 * sentence. */
+	bool (*apply)(void *owner, void *proposal, const struct config_change *change,
 		      char why[CONFIG_WHY_BYTES]);
 	/* False when nothing waits. */
-	bool (*confirm)(struct control *ctl, const char *who);
+	bool (*confirm)(void *owner, const char *who);
 	/* Called while something waits. False: why has a sentence. */
-	bool (*roll_back)(struct control *ctl, const char *who, char why[CONFIG_WHY_BYTES]);
+	bool (*roll_back)(void *owner, const char *who, char why[CONFIG_WHY_BYTES]);
 };
 
 /* For struct calls whose config and changes are set. */

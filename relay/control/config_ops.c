@@ -7,35 +7,38 @@
 
 #include "relay/control/control_internal.h"
 
-struct proposal {
+struct relay_proposal {
 	struct snapshot *next;
 };
 
-static void drop(struct proposal *p)
+static void drop(void *proposal)
 {
+	struct relay_proposal *p = proposal;
+
 	if (p->next)
 		snapshot_release(p->next);
 	free(p);
 }
 
-static struct proposal *propose(struct control *ctl, const json_t *document,
-				struct conf_errors *errors, char why[CONFIG_WHY_BYTES])
+static void *propose(void *owner, const json_t *document, struct conf_errors *errors,
+		     char why[CONFIG_WHY_BYTES])
 {
-	struct proposal *p = calloc(1, sizeof *p);
+	struct relay_proposal *p = calloc(1, sizeof *p);
 
 	snprintf(why, CONFIG_WHY_BYTES, "out of memory");
 	if (!p)
 		return NULL;
-	p->next = control_snapshot(ctl, document, errors, why, CONFIG_WHY_BYTES);
+	p->next = control_snapshot(owner, document, errors, why, CONFIG_WHY_BYTES);
 	if (p->next)
 		return p;
 	free(p);
 	return NULL;
 }
 
-static const char *cuts_off(const struct control *ctl, const struct caller *caller,
-			    const struct proposal *p)
+static const char *cuts_off(const void *owner, const struct caller *caller, const void *proposal)
 {
+	const struct control *ctl = owner;
+	const struct relay_proposal *p = proposal;
 	const struct relay_config *next = &p->next->config;
 	const struct relay_listen *items = next->listen.items;
 	bool heard = false;
@@ -87,15 +90,19 @@ json_t *control_needs_restart(const struct relay_config *was, const struct relay
 	return list;
 }
 
-static json_t *restart(const struct control *ctl, const struct proposal *p)
+static json_t *restart(const void *owner, const void *proposal)
 {
+	const struct control *ctl = owner;
+	const struct relay_proposal *p = proposal;
+
 	return control_needs_restart(&ctl->current->config, &p->next->config);
 }
 
-static bool apply(struct control *ctl, struct proposal *p, const struct config_change *change,
+static bool apply(void *owner, void *proposal, const struct config_change *change,
 		  char why[CONFIG_WHY_BYTES])
 {
-	bool ok = control_apply(ctl, p->next, change->document, change->who, change->note,
+	struct relay_proposal *p = proposal;
+	bool ok = control_apply(owner, p->next, change->document, change->who, change->note,
 				change->confirm_ms, why, CONFIG_WHY_BYTES);
 
 	p->next = NULL;
@@ -103,8 +110,10 @@ static bool apply(struct control *ctl, struct proposal *p, const struct config_c
 	return ok;
 }
 
-static bool confirm(struct control *ctl, const char *who)
+static bool confirm(void *owner, const char *who)
 {
+	struct control *ctl = owner;
+
 	if (!changes_confirm(ctl->changes, who, time(NULL)))
 		return false;
 	control_confirmed(ctl);
@@ -114,9 +123,9 @@ static bool confirm(struct control *ctl, const char *who)
 	return true;
 }
 
-static bool roll_back(struct control *ctl, const char *who, char why[CONFIG_WHY_BYTES])
+static bool roll_back(void *owner, const char *who, char why[CONFIG_WHY_BYTES])
 {
-	return control_roll_back(ctl, who, why, CONFIG_WHY_BYTES);
+	return control_roll_back(owner, who, why, CONFIG_WHY_BYTES);
 }
 
 const struct config_ops control_config_ops = {

@@ -12,7 +12,7 @@ void control_init(struct control *ctl)
 {
 	ctl->calls = (struct calls){
 		.tables = tables,
-		.control = ctl,
+		.owner = ctl,
 		.changes = ctl->changes,
 		.config = &control_config_ops,
 		.admin_remedy = "ask for admin rights (control.admin in the relay's configuration)",

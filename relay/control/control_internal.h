@@ -43,6 +43,12 @@ struct control {
 
 /* Once changes is there. */
 void control_init(struct control *ctl);
+
+/* What a method works on. */
+static inline struct control *control_of(const struct call *c)
+{
+	return c->owner;
+}
 /* config_ops.c */
 extern const struct config_ops control_config_ops;
 /* [keys that only a start applies]. */

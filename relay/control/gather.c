@@ -47,12 +47,12 @@ static void errand_there(struct ring_msg *msg)
 
 	e->gathering->collect(e->worker, e->list, e->params);
 	e->msg.run = errand_home;
-	ring_post(e->gathering->call->control->ring, &e->msg);
+	ring_post(control_of(e->gathering->call)->ring, &e->msg);
 }
 
 void gather(struct call *c, const char *name, gather_fn *collect)
 {
-	struct relay *r = c->control->relay;
+	struct relay *r = control_of(c)->relay;
 	struct gathering *g = calloc(1, sizeof *g);
 
 	if (!g) {

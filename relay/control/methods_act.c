@@ -19,7 +19,7 @@ static json_t *who_did(const struct call *c)
 
 static void drain_run(struct call *c)
 {
-	struct control *ctl = c->control;
+	struct control *ctl = c->owner;
 	json_t *deadline = json_object_get(c->params, "deadline_ms");
 	bool leave = json_is_true(json_object_get(c->params, "exit"));
 	json_int_t ms =
@@ -39,11 +39,11 @@ static void undrain_run(struct call *c)
 {
 	char why[256];
 
-	if (!control_undrain(c->control, why, sizeof why)) {
+	if (!control_undrain(control_of(c), why, sizeof why)) {
 		call_fail(c, JSONRPC_INTERNAL_ERROR, NULL, "%s", why);
 		return;
 	}
-	control_event(c->control, "undrain", who_did(c));
+	control_event(control_of(c), "undrain", who_did(c));
 	call_answer(c, json_pack("{s:b}", "draining", 0));
 }
 
@@ -95,7 +95,7 @@ static void kick_run(struct call *c)
 			  "kick wants either \"session\" or \"agent\"");
 		return;
 	}
-	control_event(c->control, "kick",
+	control_event(control_of(c), "kick",
 		      json_pack("{s:s, s:O}", "who", c->caller->who, "what", c->params));
 	gather(c, "kicked", kick_collect);
 }

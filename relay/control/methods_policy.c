@@ -14,7 +14,7 @@
 /* Applies document (owned) in the caller's name and answers. */
 static void apply_and_answer(struct call *c, json_t *document, const char *note)
 {
-	struct control *ctl = c->control;
+	struct control *ctl = c->owner;
 	struct conf_errors errors = {0};
 	char why[256] = "";
 	struct snapshot *next = NULL;
@@ -59,7 +59,7 @@ static void copy_param(const struct call *c, json_t *to, const char *key)
 
 static void grant_run(struct call *c)
 {
-	json_t *document = json_deep_copy(changes_document(c->control->changes));
+	json_t *document = json_deep_copy(changes_document(control_of(c)->changes));
 	json_t *rule = json_pack("{s:[O], s:[O]}", "from", json_object_get(c->params, "agent"),
 				 "to", json_object_get(c->params, "to"));
 	char note[200];
@@ -93,7 +93,7 @@ static bool grant_names(const json_t *rule, const char *key, const char *name)
 
 static void ungrant_run(struct call *c)
 {
-	json_t *document = json_deep_copy(changes_document(c->control->changes));
+	json_t *document = json_deep_copy(changes_document(control_of(c)->changes));
 	json_t *grants = list_of(document, "grants");
 	const char *agent = json_string_value(json_object_get(c->params, "agent"));
 	const char *to = json_string_value(json_object_get(c->params, "to"));
@@ -119,7 +119,7 @@ static void ungrant_run(struct call *c)
 
 static void grants_run(struct call *c)
 {
-	json_t *document = (json_t *)(uintptr_t)changes_document(c->control->changes);
+	json_t *document = (json_t *)(uintptr_t)changes_document(control_of(c)->changes);
 	json_t *grants = json_object_get(document, "grants");
 	json_t *policy = json_object_get(document, "policy");
 	json_t *revoked = json_object_get(document, "revoked");
@@ -146,7 +146,7 @@ static size_t revoked_at(const json_t *revoked, const char *agent)
 
 static void revoke_run(struct call *c)
 {
-	json_t *document = json_deep_copy(changes_document(c->control->changes));
+	json_t *document = json_deep_copy(changes_document(control_of(c)->changes));
 	json_t *revoked = list_of(document, "revoked");
 	const char *agent = json_string_value(json_object_get(c->params, "agent"));
 	json_t *note = json_object_get(c->params, "note");
@@ -173,7 +173,7 @@ static void revoke_run(struct call *c)
 
 static void unrevoke_run(struct call *c)
 {
-	json_t *document = json_deep_copy(changes_document(c->control->changes));
+	json_t *document = json_deep_copy(changes_document(control_of(c)->changes));
 	json_t *revoked = list_of(document, "revoked");
 	const char *agent = json_string_value(json_object_get(c->params, "agent"));
 	size_t at = revoked_at(revoked, agent);

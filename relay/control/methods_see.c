@@ -66,7 +66,7 @@ static json_t *stun_state(const struct doors *d, const struct relay_totals *t)
 
 static void status_run(struct call *c)
 {
-	struct control *ctl = c->control;
+	struct control *ctl = c->owner;
 	struct relay *r = ctl->relay;
 	struct relay_totals t = relay_totals(r);
 	uint64_t due = changes_due(ctl->changes);
@@ -111,7 +111,7 @@ static void agent_add(void *context, const struct rendezvous_agent *a)
 
 static void agents_run(struct call *c)
 {
-	struct relay *r = c->control->relay;
+	struct relay *r = control_of(c)->relay;
 	json_t *list = json_array();
 
 	relay_lock(r);

@@ -43,12 +43,12 @@ void control_audit(struct control *ctl, json_t *record)
 
 static void events_run(struct call *c)
 {
-	records_answer(c, &c->control->events, "events", &c->caller->follows_events);
+	records_answer(c, &control_of(c)->events, "events", &c->caller->follows_events);
 }
 
 static void audit_run(struct call *c)
 {
-	records_answer(c, &c->control->audits, "audit", &c->caller->follows_audit);
+	records_answer(c, &control_of(c)->audits, "audit", &c->caller->follows_audit);
 }
 
 const struct method methods_events[] = {

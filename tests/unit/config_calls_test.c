@@ -53,7 +53,7 @@ struct proposal {
 	struct settings settings;
 };
 
-struct control {
+struct program {
 	struct calls calls;
 	struct caller caller;
 	struct settings settings;
@@ -62,8 +62,8 @@ struct control {
 	json_t *answer;
 };
 
-static struct proposal *propose(struct control *ctl, const json_t *document,
-				struct conf_errors *errors, char why[CONFIG_WHY_BYTES])
+static void *propose(void *owner, const json_t *document, struct conf_errors *errors,
+		     char why[CONFIG_WHY_BYTES])
 {
 	struct proposal *p = calloc(1, sizeof(*p));
 	struct conf_node *root = conf_from_json(document, errors);
@@ -77,26 +77,32 @@ static struct proposal *propose(struct control *ctl, const json_t *document,
 	return NULL;
 }
 
-static void drop(struct proposal *p)
+static void drop(void *proposal)
 {
+	struct proposal *p = proposal;
+
 	conf_release(fields, &p->settings);
 	free(p);
 }
 
-static const char *cuts_off(const struct control *ctl, const struct caller *caller,
-			    const struct proposal *p)
+static const char *cuts_off(const void *owner, const struct caller *caller, const void *proposal)
 {
+	const struct proposal *p = proposal;
+
 	return p->settings.size == 0 ? "nothing would be left" : NULL;
 }
 
-static json_t *restart(const struct control *ctl, const struct proposal *p)
+static json_t *restart(const void *owner, const void *proposal)
 {
 	return json_array();
 }
 
-static bool apply(struct control *ctl, struct proposal *p, const struct config_change *change,
+static bool apply(void *owner, void *proposal, const struct config_change *change,
 		  char why[CONFIG_WHY_BYTES])
 {
+	struct program *ctl = owner;
+	struct proposal *p = proposal;
+
 	if (ctl->refuses) {
 		snprintf(why, CONFIG_WHY_BYTES, "the port is taken");
 		drop(p);
@@ -111,13 +117,16 @@ static bool apply(struct control *ctl, struct proposal *p, const struct config_c
 	return true;
 }
 
-static bool confirm(struct control *ctl, const char *who)
+static bool confirm(void *owner, const char *who)
 {
+	struct program *ctl = owner;
+
 	return changes_confirm(ctl->calls.changes, who, WALL);
 }
 
-static bool roll_back(struct control *ctl, const char *who, char why[CONFIG_WHY_BYTES])
+static bool roll_back(void *owner, const char *who, char why[CONFIG_WHY_BYTES])
 {
+	struct program *ctl = owner;
 	json_t *old = json_deep_copy(changes_rollback(ctl->calls.changes));
 	const struct config_change change = {.document = old, .who = who, .note = ""};
 	struct conf_errors errors = {0};
@@ -134,7 +143,7 @@ static const struct method *const tables[] = {methods_of_config, methods_schema,
 
 static bool keep_answer(struct caller *c, char *line, size_t len)
 {
-	struct control *ctl = container(c, struct control, caller);
+	struct program *ctl = container(c, struct program, caller);
 
 	json_decref(ctl->answer);
 	ctl->answer = json_loadb(line, len, 0, NULL);
@@ -144,11 +153,11 @@ static bool keep_answer(struct caller *c, char *line, size_t len)
 
 static int begin(void **state)
 {
-	struct control *ctl = calloc(1, sizeof(*ctl));
+	struct program *ctl = calloc(1, sizeof(*ctl));
 	json_t *document = json_pack("{s:s, s:s}", "name", "one", "key", "hush");
 
 	ctl->calls = (struct calls){.tables = tables,
-				    .control = ctl,
+				    .owner = ctl,
 				    .admin_remedy = "ask the owner",
 				    .changes = changes_new(fields, document, WALL),
 				    .config = &ops};
@@ -163,7 +172,7 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-	struct control *ctl = *state;
+	struct program *ctl = *state;
 
 	assert_int_equal(ctl->caller.pending, 0);
 	assert_null(ctl->calls.list);
@@ -176,7 +185,7 @@ static int end(void **state)
 }
 
 /* Takes params over. The result, or NULL and the error's code. */
-static const json_t *call(struct control *ctl, const char *method, json_t *params, int *code)
+static const json_t *call(struct program *ctl, const char *method, json_t *params, int *code)
 {
 	json_t *request = json_pack("{s:s, s:i, s:s, s:o}", "jsonrpc", "2.0", "id", 7, "method",
 				    method, "params", params ? params : json_object());
@@ -215,7 +224,7 @@ static json_int_t revision(const json_t *result)
 
 static void secrets_are_hidden_and_put_back(void **state)
 {
-	struct control *ctl = *state;
+	struct program *ctl = *state;
 	int code;
 	const json_t *got = call(ctl, "config.get", NULL, &code);
 
@@ -230,7 +239,7 @@ static void secrets_are_hidden_and_put_back(void **state)
 
 static void what_is_wrong_is_told_and_nothing_applied(void **state)
 {
-	struct control *ctl = *state;
+	struct program *ctl = *state;
 	int code;
 
 	assert_null(call(ctl, "config.apply", config("two", 11), &code));
@@ -250,7 +259,7 @@ static void what_is_wrong_is_told_and_nothing_applied(void **state)
 
 static void checking_and_comparing_change_nothing(void **state)
 {
-	struct control *ctl = *state;
+	struct program *ctl = *state;
 	int code;
 
 	assert_true(json_is_true(
@@ -263,7 +272,7 @@ static void checking_and_comparing_change_nothing(void **state)
 
 static void a_stale_change_is_refused_with_what_differs(void **state)
 {
-	struct control *ctl = *state;
+	struct program *ctl = *state;
 	const json_t *error;
 	int code;
 
@@ -279,7 +288,7 @@ static void a_stale_change_is_refused_with_what_differs(void **state)
 
 static void nothing_new_is_no_revision(void **state)
 {
-	struct control *ctl = *state;
+	struct program *ctl = *state;
 	json_t *same = json_pack("{s:{s:s, s:s}}", "config", "name", "one", "key", "(hidden)");
 	int code;
 
@@ -289,7 +298,7 @@ static void nothing_new_is_no_revision(void **state)
 
 static void cutting_off_takes_force(void **state)
 {
-	struct control *ctl = *state;
+	struct program *ctl = *state;
 	int code;
 
 	assert_null(call(ctl, "config.apply", config("two", 0), &code));
@@ -301,7 +310,7 @@ static void cutting_off_takes_force(void **state)
 
 static void a_trial_is_confirmed_or_taken_back(void **state)
 {
-	struct control *ctl = *state;
+	struct program *ctl = *state;
 	int code;
 
 	assert_null(call(ctl, "config.confirm", NULL, &code));
@@ -325,7 +334,7 @@ static void a_trial_is_confirmed_or_taken_back(void **state)
 static void deadlines_have_bounds(void **state)
 {
 	static const json_int_t wrong[] = {-1, CONFIG_CONFIRM_MS_MAX + 1, INT64_MAX, INT64_MIN};
-	struct control *ctl = *state;
+	struct program *ctl = *state;
 	int code;
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -338,7 +347,7 @@ static void deadlines_have_bounds(void **state)
 
 static void who_may_only_read_changes_nothing(void **state)
 {
-	struct control *ctl = *state;
+	struct program *ctl = *state;
 	int code;
 
 	ctl->caller.level = CALLER_READ;

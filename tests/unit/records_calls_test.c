@@ -16,7 +16,7 @@
 #include "core/container.h"
 #include "core/engine/records_calls.h"
 
-struct control {
+struct program {
 	struct calls calls;
 	struct caller caller;
 	struct records records;
@@ -25,7 +25,8 @@ struct control {
 
 static void events_run(struct call *c)
 {
-	records_answer(c, &c->control->records, "events", &c->caller->follows_events);
+	records_answer(c, &((struct program *)c->owner)->records, "events",
+		       &c->caller->follows_events);
 }
 
 static const struct method methods[] = {
@@ -41,7 +42,7 @@ static const struct method *const tables[] = {methods, NULL};
 
 static bool take_answer(struct caller *caller, char *line, size_t len)
 {
-	struct control *ctl = container(caller, struct control, caller);
+	struct program *ctl = container(caller, struct program, caller);
 
 	json_decref(ctl->answer);
 	ctl->answer = json_loadb(line, len, 0, NULL);
@@ -50,10 +51,10 @@ static bool take_answer(struct caller *caller, char *line, size_t len)
 }
 
 /* With so many records. */
-static void set_up(struct control *ctl, unsigned count)
+static void set_up(struct program *ctl, unsigned count)
 {
-	*ctl = (struct control){.calls.tables = tables, .caller.send = take_answer};
-	ctl->calls.control = ctl;
+	*ctl = (struct program){.calls.tables = tables, .caller.send = take_answer};
+	ctl->calls.owner = ctl;
 	caller_add(&ctl->calls, &ctl->caller);
 	for (unsigned i = 0; i < count; i++) {
 		json_t *record = json_pack("{s:s}", "kind", "test");
@@ -63,14 +64,14 @@ static void set_up(struct control *ctl, unsigned count)
 	}
 }
 
-static void tear_down(struct control *ctl)
+static void tear_down(struct program *ctl)
 {
 	caller_remove(&ctl->calls, &ctl->caller);
 	records_free(&ctl->records);
 	json_decref(ctl->answer);
 }
 
-static const json_t *ask(struct control *ctl, const char *params)
+static const json_t *ask(struct program *ctl, const char *params)
 {
 	char line[256];
 	int len = snprintf(line, sizeof(line),
@@ -95,7 +96,7 @@ static void assert_numbers(const json_t *list, json_int_t first, json_int_t last
 
 static void test_the_newest_hundred_come_unless_told_otherwise(void **state)
 {
-	struct control ctl;
+	struct program ctl;
 
 	set_up(&ctl, 150);
 	assert_numbers(ask(&ctl, "{}"), 51, 150);
@@ -109,7 +110,7 @@ static void test_the_newest_hundred_come_unless_told_otherwise(void **state)
 
 static void test_the_oldest_give_way(void **state)
 {
-	struct control ctl;
+	struct program ctl;
 
 	set_up(&ctl, RECORDS_KEPT + 5);
 	assert_numbers(ask(&ctl, "{\"limit\":5000}"), 6, RECORDS_KEPT + 5);
@@ -118,7 +119,7 @@ static void test_the_oldest_give_way(void **state)
 
 static void test_only_who_asks_follows(void **state)
 {
-	struct control ctl;
+	struct program ctl;
 
 	set_up(&ctl, 1);
 	assert_non_null(ask(&ctl, "{\"follow\":false}"));
@@ -130,7 +131,7 @@ static void test_only_who_asks_follows(void **state)
 
 static void test_negative_numbers_are_refused(void **state)
 {
-	struct control ctl;
+	struct program ctl;
 
 	set_up(&ctl, 1);
 	assert_null(ask(&ctl, "{\"after\":-1,\"follow\":true}"));
@@ -146,7 +147,7 @@ static void test_followers_hear_of_events(void **state)
 {
 	json_t *data = json_pack("{s:i}", "port", 443);
 	const json_t *sent;
-	struct control ctl;
+	struct program ctl;
 
 	set_up(&ctl, 1);
 	records_tell_event(&ctl.records, &ctl.calls, "mapping", data, (struct timespec){0});
