@@ -64,7 +64,7 @@ RELAY_ROOMS := relay relay/policy relay/shaper relay/rendezvous relay/config rel
 AGENT_ROOMS := agent agent/engine agent/config agent/relays agent/session agent/entrance \
 	agent/control
 # The NAT helper's; `postern nat probe` borrows them.
-NATD_ROOMS := portmap portmap/engine natpmp natpmp/driver upnp upnp/driver stun/client
+NATD_ROOMS := portmap portmap/gateway portmap/engine natpmp natpmp/driver upnp upnp/driver stun/client
 CTL_ROOMS := ctl ctl/pki ctl/nat ctl/see ctl/talk
 ROOMS := $(SHARED_ROOMS) $(RELAY_ROOMS) $(AGENT_ROOMS) $(NATD_ROOMS) $(CTL_ROOMS)
 ALL_SRC := $(call sources,$(ROOMS))

@@ -53,7 +53,7 @@
 
 #include "natpmp/epoch.h"
 #include "natpmp/pcp.h"
-#include "portmap/engine/driver.h"
+#include "portmap/gateway/driver.h"
 
 #define PCP_FIRST_MS	250u	 /* between datagrams while the gateway is unknown; doubles */
 #define PCP_FIRST_TRIES 4u	 /* and how many */

@@ -86,10 +86,10 @@ static void tell_network(struct natd *n)
 {
 	char gateway[ADDR_TEXT_BYTES] = "none", gateway6[ADDR_TEXT_BYTES] = "none";
 
-	if (n->network.gateway4.len > 0)
-		addr_format_host(&n->network.gateway4, gateway);
-	if (n->network.gateway6.len > 0)
-		addr_format_host(&n->network.gateway6, gateway6);
+	if (n->network.places[PORTMAP_IPV4].gateway.len > 0)
+		addr_format_host(&n->network.places[PORTMAP_IPV4].gateway, gateway);
+	if (n->network.places[PORTMAP_IPV6].gateway.len > 0)
+		addr_format_host(&n->network.places[PORTMAP_IPV6].gateway, gateway6);
 	if (n->network.up)
 		log_notice("network", "on %s: gateway %s, IPv6 gateway %s", n->network.interface,
 			   gateway, gateway6);
@@ -112,10 +112,9 @@ static void enter(struct natd *n)
 		return;
 	}
 	n->stage = NATD_HERE;
-	if (n->network.gateway4.len > 0)
-		source[PORTMAP_IPV4] = n->network.source4;
-	if (n->network.gateway6.len > 0)
-		source[PORTMAP_IPV6] = n->network.source6;
+	for (unsigned f = 0; f < PORTMAP_FAMILIES; f++)
+		if (n->network.places[f].gateway.len > 0)
+			source[f] = n->network.places[f].source;
 	natd_open_drivers(n);
 	portmap_engine_enter(&n->engine, source, n->drivers, n->driver_count);
 	outside_ask(n->outside);
@@ -195,7 +194,7 @@ static void network_changed(struct network_watch *w)
 	bool keep[PORTMAP_FAMILIES];
 
 	for (unsigned f = 0; f < PORTMAP_FAMILIES; f++)
-		keep[f] = network_same_family(&w->now, &n->network, f == PORTMAP_IPV6);
+		keep[f] = network_same_family(&w->now, &n->network, (enum portmap_family)f);
 	if (!n->stopping)
 		leave(n, network_still_there(w, &n->network), keep, "the network changed");
 }
@@ -255,7 +254,7 @@ static bool no_external(const struct natd *n)
 void natd_judge(struct natd *n)
 {
 	struct truth_facts facts = {
-		.own = n->network.source4,
+		.own = n->network.places[PORTMAP_IPV4].source,
 		.gateway = n->engine.external,
 		.outside = n->outside->address,
 		.no_external = no_external(n),

@@ -25,12 +25,15 @@ static void keep_driver(struct natd *n, struct portmap_driver *d)
 	n->drivers[n->driver_count++] = d;
 }
 
-static void open_gateway(struct natd *n, const struct gateway_place *place, const char *name,
-			 int (*open)(struct portmap_driver **out,
-				     const struct gateway_place *place))
+typedef int driver_open_fn(struct portmap_driver **out, const struct gateway_options *o);
+
+static void open_gateway(struct natd *n, enum portmap_family f, const char *name,
+			 driver_open_fn *open)
 {
+	const struct gateway_options options = {
+		.ring = n->ring, .heard = &n->engine.heard, .place = n->network.places[f]};
 	struct portmap_driver *d;
-	int error = open(&d, place);
+	int error = open(&d, &options);
 
 	if (error)
 		log_warning("portmap", "%s cannot be tried: %s", name, strerror(-error));
@@ -42,7 +45,7 @@ static void open_upnp(struct natd *n)
 {
 	struct upnp_driver_options options = {.ring = n->ring,
 					      .launcher = &n->upnp,
-					      .network = &n->network,
+					      .places = n->network.places,
 					      .heard = &n->engine.heard};
 	struct portmap_driver *d = upnp_driver_new(&options);
 
@@ -73,12 +76,8 @@ static void listen_to_announcements(struct natd *n)
 {
 	int error;
 
-	n->announce = (struct announce_listener){.ring = n->ring,
-						 .interface4 = n->network.index,
-						 .interface6 = n->network.index6,
-						 .gateway4 = n->network.gateway4,
-						 .gateway6 = n->network.gateway6,
-						 .heard = announced};
+	n->announce = (struct announce_listener){
+		.ring = n->ring, .places = n->network.places, .heard = announced};
 	error = announce_listener_start(&n->announce);
 	n->announcing = true;
 	if (error)
@@ -90,24 +89,14 @@ static void listen_to_announcements(struct natd *n)
 
 void natd_open_drivers(struct natd *n)
 {
-	const struct network *net = &n->network;
-	struct gateway_place place = {.ring = n->ring, .heard = &n->engine.heard};
-
-	if (net->gateway4.len > 0) {
-		place.gateway = net->gateway4;
-		place.source = net->source4;
-		place.interface = net->index;
+	if (n->network.places[PORTMAP_IPV4].gateway.len > 0) {
 		if (n->config.pcp)
-			open_gateway(n, &place, "PCP", driver_pcp_open);
+			open_gateway(n, PORTMAP_IPV4, "PCP", driver_pcp_open);
 		if (n->config.natpmp)
-			open_gateway(n, &place, "NAT-PMP", driver_natpmp_open);
+			open_gateway(n, PORTMAP_IPV4, "NAT-PMP", driver_natpmp_open);
 	}
-	if (net->gateway6.len > 0 && n->config.pcp) {
-		place.gateway = net->gateway6;
-		place.source = net->source6;
-		place.interface = net->index6;
-		open_gateway(n, &place, "PCP over IPv6", driver_pcp_open);
-	}
+	if (n->network.places[PORTMAP_IPV6].gateway.len > 0 && n->config.pcp)
+		open_gateway(n, PORTMAP_IPV6, "PCP over IPv6", driver_pcp_open);
 	if (n->config.upnp && n->upnp.fd >= 0)
 		open_upnp(n);
 	listen_to_announcements(n);

@@ -12,7 +12,8 @@
 #include "core/log.h"
 #include "portmap/rtnetlink.h"
 
-#define SETTLE_MS 200u
+#define SETTLE_MS    200u
+#define SUBNET6_BITS 64u /* RFC 4291 section 2.5.4 */
 
 /* ---- choosing ---- */
 
@@ -62,10 +63,10 @@ static bool in_subnet4(const struct addr *a, const struct addr *of, unsigned pre
 			   prefix);
 }
 
-/* Ours towards the gateway: what the route asks for, else what shares its subnet, else the first.
- */
+/* Ours towards an IPv4 gateway: what the route asks for, else what shares its subnet, else the
+ * first. */
 static void choose_source4(const struct network_watch *w, const struct rtnetlink_route *route,
-			   struct network *n)
+			   struct portmap_place *out)
 {
 	struct rtnetlink_address list[RTNETLINK_ADDRESSES_MAX];
 	int count = rtnetlink_addresses(w->questions, AF_INET, route->index, list,
@@ -86,8 +87,8 @@ static void choose_source4(const struct network_watch *w, const struct rtnetlink
 	}
 	if (best < 0)
 		return;
-	n->source4 = list[best].address;
-	n->prefix4 = list[best].prefix;
+	out->source = list[best].address;
+	out->prefix = list[best].prefix;
 }
 
 /* Addresses that the internet routes to: 2000::/3. */
@@ -97,41 +98,39 @@ static bool is_global6(const struct addr *a)
 }
 
 static void choose_source6(const struct network_watch *w, const struct rtnetlink_route *route,
-			   struct network *n)
+			   struct portmap_place *out)
 {
 	struct rtnetlink_address list[RTNETLINK_ADDRESSES_MAX];
 	int count = rtnetlink_addresses(w->questions, AF_INET6, route->index, list,
 					RTNETLINK_ADDRESSES_MAX);
 
-	for (int i = 0; i < count && n->source6.len == 0; i++)
+	for (int i = 0; i < count && out->source.len == 0; i++)
 		if (list[i].usable && is_global6(&list[i].address))
-			n->source6 = list[i].address;
+			out->source = list[i].address;
+	out->prefix = SUBNET6_BITS;
 }
 
 static void look(const struct network_watch *w, struct network *n)
 {
+	static const int families[PORTMAP_FAMILIES] = {
+		[PORTMAP_IPV4] = AF_INET, [PORTMAP_IPV6] = AF_INET6};
 	struct rtnetlink_route route;
 	struct rtnetlink_link link;
 
 	memset(n, 0, sizeof *n);
-	if (best_route(w, AF_INET, &route, &link)) {
-		choose_source4(w, &route, n);
-		if (n->source4.len > 0)
-			n->gateway4 = route.gateway;
-		n->index = route.index;
-		memcpy(n->interface, link.name, sizeof n->interface);
-	}
-	if (best_route(w, AF_INET6, &route, &link)) {
-		choose_source6(w, &route, n);
-		if (n->source6.len > 0)
-			n->gateway6 = route.gateway;
-		n->index6 = route.index;
-		if (n->gateway4.len == 0) {
-			n->index = route.index;
+	for (unsigned f = 0; f < PORTMAP_FAMILIES; f++) {
+		struct portmap_place *place = &n->places[f];
+
+		if (!best_route(w, families[f], &route, &link))
+			continue;
+		(f == PORTMAP_IPV6 ? choose_source6 : choose_source4)(w, &route, place);
+		if (place->source.len > 0)
+			place->gateway = route.gateway;
+		place->index = route.index;
+		if (f == PORTMAP_IPV4 || n->places[PORTMAP_IPV4].gateway.len == 0)
 			memcpy(n->interface, link.name, sizeof n->interface);
-		}
+		n->up |= place->gateway.len > 0;
 	}
-	n->up = n->gateway4.len > 0 || n->gateway6.len > 0;
 }
 
 /* ---- watching ---- */
@@ -141,19 +140,18 @@ static bool same_address(const struct addr *a, const struct addr *b)
 	return a->len == b->len && (a->len == 0 || addr_equal(a, b));
 }
 
-bool network_same_family(const struct network *a, const struct network *b, bool v6)
+bool network_same_family(const struct network *a, const struct network *b, enum portmap_family f)
 {
-	if (v6)
-		return a->index6 == b->index6 && same_address(&a->gateway6, &b->gateway6) &&
-		       same_address(&a->source6, &b->source6);
-	return a->index == b->index && a->prefix4 == b->prefix4 &&
-	       same_address(&a->gateway4, &b->gateway4) && same_address(&a->source4, &b->source4);
+	const struct portmap_place *x = &a->places[f], *y = &b->places[f];
+
+	return x->index == y->index && x->prefix == y->prefix &&
+	       same_address(&x->gateway, &y->gateway) && same_address(&x->source, &y->source);
 }
 
 static bool same_network(const struct network *a, const struct network *b)
 {
-	return a->up == b->up && network_same_family(a, b, false) &&
-	       network_same_family(a, b, true);
+	return a->up == b->up && network_same_family(a, b, PORTMAP_IPV4) &&
+	       network_same_family(a, b, PORTMAP_IPV6);
 }
 
 static void settled(struct timer *t, uint64_t now_ms)
@@ -236,28 +234,31 @@ void network_watch_pin(struct network_watch *w, const char *interface)
 bool network_still_there(const struct network_watch *w, const struct network *n)
 {
 	struct rtnetlink_address list[RTNETLINK_ADDRESSES_MAX];
-	bool v6 = n->gateway4.len == 0;
+	bool v6 = n->places[PORTMAP_IPV4].gateway.len == 0;
+	const struct portmap_place *place = &n->places[v6 ? PORTMAP_IPV6 : PORTMAP_IPV4];
 	struct rtnetlink_link link;
 	int count;
 
-	if (!n->up || rtnetlink_link(w->questions, n->index, &link) < 0 || !link.up)
+	if (!n->up || rtnetlink_link(w->questions, place->index, &link) < 0 || !link.up)
 		return false;
-	count = rtnetlink_addresses(w->questions, v6 ? AF_INET6 : AF_INET, n->index, list,
+	count = rtnetlink_addresses(w->questions, v6 ? AF_INET6 : AF_INET, place->index, list,
 				    RTNETLINK_ADDRESSES_MAX);
 	for (int i = 0; i < count; i++)
-		if (addr_equal(&list[i].address, v6 ? &n->source6 : &n->source4))
+		if (addr_equal(&list[i].address, &place->source))
 			return true;
 	return false;
 }
 
 bool network_on_link(const struct network *n, const struct addr *a)
 {
+	const struct portmap_place *v4 = &n->places[PORTMAP_IPV4], *v6 = &n->places[PORTMAP_IPV6];
+
 	if (a->len == 0)
 		return false;
 	if (a->sa.sa_family == AF_INET)
-		return n->source4.len > 0 && in_subnet4(a, &n->source4, n->prefix4);
+		return v4->source.len > 0 && in_subnet4(a, &v4->source, v4->prefix);
 	if (IN6_IS_ADDR_LINKLOCAL(&a->v6.sin6_addr))
 		return true;
-	return n->source6.len > 0 &&
-	       same_prefix(a->v6.sin6_addr.s6_addr, n->source6.v6.sin6_addr.s6_addr, 64);
+	return v6->source.len > 0 &&
+	       same_prefix(a->v6.sin6_addr.s6_addr, v6->source.v6.sin6_addr.s6_addr, v6->prefix);
 }

@@ -14,19 +14,15 @@
 
 #include "core/addr.h"
 #include "core/ring.h"
+#include "portmap/gateway/driver.h"
 
 #define NETWORK_ADDRESSES_MAX 16u
 
 struct network {
-	bool up;	/* there is an IPv4 or IPv6 gateway */
-	unsigned index; /* of the interface */
-	char interface[IF_NAMESIZE];
-	struct addr gateway4, source4; /* port 0; len 0: none. source4 is ours towards gateway4 */
-	unsigned prefix4;	       /* length of the subnet that source4 is in */
-	struct addr gateway6, source6; /* gateway6 is mostly link-local, with its zone; source6 is
-					  global and not temporary */
-	unsigned index6;	       /* interface of the IPv6 gateway: mostly the same */
-	uint64_t number;	       /* another one for every change */
+	bool up;		     /* there is an IPv4 or IPv6 gateway */
+	char interface[IF_NAMESIZE]; /* of the IPv4 gateway; where there is none, of the IPv6 one */
+	struct portmap_place places[PORTMAP_FAMILIES];
+	uint64_t number; /* another one for every change */
 };
 
 struct network_watch {
@@ -51,12 +47,12 @@ bool network_watch_stop(struct network_watch *w);
 /* Another interface (borrowed), or NULL, counts from now on. */
 void network_watch_pin(struct network_watch *w, const char *interface);
 
-/* Gateway, interface and our own address are the same over IPv4 (v6: IPv6). */
-bool network_same_family(const struct network *a, const struct network *b, bool v6);
+/* Gateway, interface and our own address are the same over this family. */
+bool network_same_family(const struct network *a, const struct network *b, enum portmap_family f);
 /* The gateway of n can still be reached as it could: its interface is up and has our address. */
 bool network_still_there(const struct network_watch *w, const struct network *n);
 
-/* True when a is an address on the subnet of source4, or link-local/on-link for IPv6. */
+/* True when a is on the subnet of our own address, or link-local for IPv6. */
 bool network_on_link(const struct network *n, const struct addr *a);
 
 #endif

@@ -56,7 +56,7 @@ static void ask_round(struct outside *o)
 
 	memset(&o->round, 0, sizeof o->round);
 	o->round.ring = o->natd->ring;
-	o->round.source = o->natd->network.source4;
+	o->round.source = o->natd->network.places[PORTMAP_IPV4].source;
 	o->round.pace = pace;
 	o->round.done = round_done;
 	for (size_t i = 0; i < o->count; i++)

@@ -44,10 +44,10 @@ json_t *report_network(const struct natd *n)
 	json_t *out = json_pack("{s:b, s:I}", "up", net->up, "number", (json_int_t)net->number);
 
 	set_text(out, "interface", net->interface);
-	set_host(out, "address", &net->source4);
-	set_host(out, "gateway", &net->gateway4);
-	set_host(out, "address6", &net->source6);
-	set_host(out, "gateway6", &net->gateway6);
+	set_host(out, "address", &net->places[PORTMAP_IPV4].source);
+	set_host(out, "gateway", &net->places[PORTMAP_IPV4].gateway);
+	set_host(out, "address6", &net->places[PORTMAP_IPV6].source);
+	set_host(out, "gateway6", &net->places[PORTMAP_IPV6].gateway);
 	return out;
 }
 

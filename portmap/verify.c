@@ -83,10 +83,10 @@ static bool from_outside(const struct visitor *who, const struct addr *local,
 			 const struct addr *peer)
 {
 	const struct natd *n = who->natd;
-	bool v6 = who->mapping->want.family == PORTMAP_IPV6;
+	const struct addr *own = &n->network.places[who->mapping->want.family].source;
 
-	return addr_same_host(local, v6 ? &n->network.source6 : &n->network.source4) &&
-	       is_outside(n, peer) && !addr_same_host(peer, &who->mapping->external);
+	return addr_same_host(local, own) && is_outside(n, peer) &&
+	       !addr_same_host(peer, &who->mapping->external);
 }
 
 static bool came_in(void *context, const struct addr *local, const struct addr *peer)
@@ -299,8 +299,7 @@ static void readable(struct ring_op *op, int res)
 /* The port itself, for as long as the check takes. Returns a socket or -errno. */
 static int take_port(const struct natd *n, const struct portmap_mapping *m)
 {
-	bool v6 = m->want.family == PORTMAP_IPV6;
-	struct addr own = v6 ? n->network.source6 : n->network.source4;
+	struct addr own = n->network.places[m->want.family].source;
 
 	addr_set_port(&own, m->want.internal);
 	return stun_client_socket(own.sa.sa_family, &own);

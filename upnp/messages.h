@@ -10,7 +10,7 @@
 #ifndef POSTERN_UPNP_MESSAGES_H
 #define POSTERN_UPNP_MESSAGES_H
 
-#include "portmap/engine/driver.h"
+#include "portmap/gateway/driver.h"
 #include "upnp/location.h"
 
 #define UPNP_LINE_MAX	       8192u

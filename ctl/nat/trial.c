@@ -83,7 +83,7 @@ static bool make_config(const struct endpoint *stun, size_t count, struct natd_c
 
 static bool has_gateway(const struct natd *n, enum portmap_family f)
 {
-	return f == PORTMAP_IPV6 ? n->network.gateway6.len > 0 : n->network.gateway4.len > 0;
+	return n->network.places[f].gateway.len > 0;
 }
 
 /* Nothing better is to be expected. */

@@ -114,19 +114,18 @@ static void on_deaf(struct timer *t, uint64_t now_ms)
 
 /* ---- start and stop ---- */
 
-static int start_ear(struct announce_listener *l, enum portmap_family family,
-		     const struct addr *gateway)
+static int start_ear(struct announce_listener *l, enum portmap_family family)
 {
+	const struct portmap_place *place = &l->places[family];
 	struct announce_ear *e = &l->ears[family];
 	int fd;
 
 	*e = (struct announce_ear){.listener = l, .family = family, .fd = -1};
-	e->gateway = *gateway;
+	e->gateway = place->gateway;
 	e->op.done = on_readable;
-	if (gateway->len == 0)
+	if (place->gateway.len == 0)
 		return 0;
-	fd = open_ear(gateway->sa.sa_family,
-		      family == PORTMAP_IPV4 ? l->interface4 : l->interface6);
+	fd = open_ear(place->gateway.sa.sa_family, place->index);
 	if (fd < 0)
 		return fd;
 	e->fd = fd;
@@ -141,8 +140,8 @@ int announce_listener_start(struct announce_listener *l)
 	l->closing = false;
 	l->others = 0;
 	l->deaf = (struct timer){.fire = on_deaf};
-	err4 = start_ear(l, PORTMAP_IPV4, &l->gateway4);
-	err6 = start_ear(l, PORTMAP_IPV6, &l->gateway6);
+	err4 = start_ear(l, PORTMAP_IPV4);
+	err6 = start_ear(l, PORTMAP_IPV6);
 	return err4 ? err4 : err6;
 }
 

@@ -15,7 +15,7 @@
 
 #include "core/addr.h"
 #include "core/ring.h"
-#include "portmap/engine/driver.h"
+#include "portmap/gateway/driver.h"
 
 #define ANNOUNCE_PORT	   5350u
 #define ANNOUNCE_BYTES_MAX 1100u
@@ -29,10 +29,11 @@ struct announce_ear {
 };
 
 struct announce_listener {
-	/* The owner sets these first. A gateway of len 0: that family is not listened to. */
+	/* The owner sets these first. */
 	struct ring *ring;
-	unsigned interface4, interface6; /* indices */
-	struct addr gateway4, gateway6;
+	/* One for each family, read by the start only; without a gateway that family is not
+	 * listened to. */
+	const struct portmap_place *places;
 	/* At most ANNOUNCE_BYTES_MAX bytes from the gateway of that family. */
 	void (*heard)(struct announce_listener *l, enum portmap_family family, const uint8_t *in,
 		      size_t len);

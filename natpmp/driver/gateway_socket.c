@@ -9,19 +9,19 @@
 
 #define GATEWAY_PORT 5351u /* RFC 6886 section 3, RFC 6887 section 19.1 */
 
-struct addr gateway_address(const struct gateway_place *place)
+struct addr gateway_address(const struct gateway_options *options)
 {
-	struct addr a = place->gateway;
+	struct addr a = options->place.gateway;
 
 	if (addr_port(&a) == 0)
 		addr_set_port(&a, GATEWAY_PORT);
 	return a;
 }
 
-int gateway_socket_open(const struct gateway_place *place)
+int gateway_socket_open(const struct gateway_options *options)
 {
-	struct addr to = gateway_address(place), from = place->source;
-	int index = (int)place->interface, err;
+	struct addr to = gateway_address(options), from = options->place.source;
+	int index = (int)options->place.index, err;
 	int fd = socket(to.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP);
 
 	if (fd < 0)

@@ -7,15 +7,13 @@
 
 #include "core/addr.h"
 #include "core/ring.h"
-#include "portmap/engine/driver.h"
+#include "portmap/gateway/driver.h"
 
 /* One gateway in one network, for a driver. */
-struct gateway_place {
+struct gateway_options {
 	struct ring *ring;
 	struct portmap_heard *heard;
-	struct addr gateway; /* port 0: the protocol's */
-	struct addr source;  /* ours, of the same family */
-	unsigned interface;  /* index; 0: as the routes say */
+	struct portmap_place place; /* the gateway's port may be set, for tests */
 };
 
 /*
@@ -23,10 +21,10 @@ struct gateway_place {
  * gateway's port 5351, so that the kernel drops what comes from anywhere else. Returns it, or
  * -errno.
  */
-int gateway_socket_open(const struct gateway_place *place) MUST_CHECK;
+int gateway_socket_open(const struct gateway_options *options) MUST_CHECK;
 
-/* The place's gateway with its port. */
-struct addr gateway_address(const struct gateway_place *place);
+/* The gateway with its port: 5351, unless the place says otherwise. */
+struct addr gateway_address(const struct gateway_options *options);
 
 /* CLOCK_BOOTTIME: time asleep counts, see epoch.h. */
 uint64_t gateway_clock_ms(void);

@@ -23,7 +23,7 @@ static struct driver_natpmp *of(struct portmap_driver *driver)
 
 static void pump_soon(struct driver_natpmp *d)
 {
-	ring_timer_set(d->place.ring, &d->pump, 0);
+	ring_timer_set(d->options.ring, &d->pump, 0);
 }
 
 static struct natpmp_driver_lane *lane_of(struct driver_natpmp *d, const struct natpmp_task *t)
@@ -197,7 +197,7 @@ static void driver_probe(struct portmap_driver *driver)
 	if (d->stopping)
 		return;
 	d->probing = true;
-	ring_timer_cancel(d->place.ring, &d->again);
+	ring_timer_cancel(d->options.ring, &d->again);
 	if (lane)
 		natpmp_lane_restart(&lane->lane);
 	else
@@ -259,7 +259,7 @@ static void driver_stop(struct portmap_driver *driver)
 	if (d->stopping)
 		return;
 	d->stopping = true;
-	ring_timer_cancel(d->place.ring, &d->again);
+	ring_timer_cancel(d->options.ring, &d->again);
 	for (size_t i = 0; i <= NATPMP_ROOM; i++)
 		natpmp_task_drop(d, &d->tasks[i]);
 	pump_soon(d);
@@ -308,11 +308,11 @@ void driver_natpmp_announced(struct portmap_driver *driver, const uint8_t *in, s
 	natpmp_look(d);
 }
 
-int driver_natpmp_open(struct portmap_driver **out, const struct gateway_place *place)
+int driver_natpmp_open(struct portmap_driver **out, const struct gateway_options *options)
 {
 	struct driver_natpmp *d;
 
-	if (place->gateway.sa.sa_family != AF_INET)
+	if (options->place.gateway.sa.sa_family != AF_INET)
 		return -EAFNOSUPPORT;
 	d = calloc(1, sizeof(*d));
 	if (!d)
@@ -320,7 +320,7 @@ int driver_natpmp_open(struct portmap_driver **out, const struct gateway_place *
 	d->driver = (struct portmap_driver){
 		.protocol = PORTMAP_NATPMP,
 		.families = {[PORTMAP_IPV4] = true},
-		.heard = place->heard,
+		.heard = options->heard,
 		.probe = driver_probe,
 		.map = driver_map,
 		.unmap = driver_unmap,
@@ -328,13 +328,13 @@ int driver_natpmp_open(struct portmap_driver **out, const struct gateway_place *
 		.stop = driver_stop,
 		.release = driver_release,
 	};
-	d->place = *place;
+	d->options = *options;
 	d->reprobe_ms = NATPMP_REPROBE_MS;
 	d->pump.fire = on_pump;
 	d->again.fire = natpmp_gateway_again;
 	for (size_t i = 0; i < NATPMP_LANES; i++) {
 		d->lanes[i].driver = d;
-		d->lanes[i].lane.place = &d->place;
+		d->lanes[i].lane.options = &d->options;
 		d->lanes[i].lane.done = natpmp_gateway_done;
 		d->lanes[i].lane.unanswered = natpmp_gateway_unanswered;
 		d->lanes[i].lane.idle = on_idle;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * driver_natpmp: NAT-PMP to one IPv4 gateway, for the mapping engine (portmap/engine/driver.h).
+ * driver_natpmp: NAT-PMP to one IPv4 gateway, for the mapping engine (portmap/gateway/driver.h).
  *
  * Theory of operation
  *
@@ -38,11 +38,12 @@
 #include <stdint.h>
 
 #include "natpmp/driver/gateway_socket.h"
-#include "portmap/engine/driver.h"
+#include "portmap/gateway/driver.h"
 
 /* Returns 0 or -errno (-EAFNOSUPPORT: the gateway is not IPv4). The owner sets (*out)->stopped
  * before it stops it. */
-int driver_natpmp_open(struct portmap_driver **out, const struct gateway_place *place) MUST_CHECK;
+int driver_natpmp_open(struct portmap_driver **out,
+		       const struct gateway_options *options) MUST_CHECK;
 
 /* A datagram that came from the gateway's address to port 5350. */
 void driver_natpmp_announced(struct portmap_driver *driver, const uint8_t *in, size_t len);

@@ -18,7 +18,7 @@ static void look_later(struct driver_natpmp *d)
 {
 	uint64_t next = d->reprobe_ms * 2;
 
-	ring_timer_set(d->place.ring, &d->again, d->reprobe_ms);
+	ring_timer_set(d->options.ring, &d->again, d->reprobe_ms);
 	d->reprobe_ms = next < REPROBE_MAX_MS ? next : REPROBE_MAX_MS;
 }
 
@@ -38,9 +38,9 @@ static void gateway_up(struct driver_natpmp *d, const struct addr *external)
 	d->probing = false;
 	d->reprobe_ms = NATPMP_REPROBE_MS;
 	d->external = *external;
-	ring_timer_cancel(d->place.ring, &d->again);
+	ring_timer_cancel(d->options.ring, &d->again);
 	memset(&g, 0, sizeof(g));
-	g.address = gateway_address(&d->place);
+	g.address = gateway_address(&d->options);
 	g.external = *external;
 	snprintf(g.about, sizeof(g.about), "NAT-PMP");
 	if (news && !d->stopping)

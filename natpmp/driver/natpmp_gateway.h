@@ -8,7 +8,7 @@
 
 #include "natpmp/epoch.h"
 #include "natpmp/driver/natpmp_lane.h"
-#include "portmap/engine/driver.h"
+#include "portmap/gateway/driver.h"
 
 #define NATPMP_LANES	  2u	/* more would only make a slow gateway slower */
 #define NATPMP_ROOM	  256u	/* requests; the engine has fewer */
@@ -35,7 +35,7 @@ struct natpmp_driver_lane {
 
 struct driver_natpmp {
 	struct portmap_driver driver;
-	struct gateway_place place;
+	struct gateway_options options;
 	struct natpmp_driver_lane lanes[NATPMP_LANES];
 	struct natpmp_task tasks[NATPMP_ROOM + 1]; /* the first one asks for the address */
 	uint64_t numbers;

@@ -25,7 +25,7 @@ static void send_request(struct natpmp_lane *l)
 					      l->lifetime_s);
 	if (n < 0)
 		log_debug("natpmp", "not sent, will be sent again: %s", strerror(errno));
-	ring_timer_set(l->place->ring, &l->timer, (uint64_t)NATPMP_FIRST_MS << l->sent);
+	ring_timer_set(l->options->ring, &l->timer, (uint64_t)NATPMP_FIRST_MS << l->sent);
 	if (l->sent < NATPMP_TRIES)
 		l->sent++;
 }
@@ -34,8 +34,8 @@ static void send_request(struct natpmp_lane *l)
 
 static void close_lane(struct natpmp_lane *l)
 {
-	ring_timer_cancel(l->place->ring, &l->timer);
-	ring_close_fd(l->place->ring, l->library.s);
+	ring_timer_cancel(l->options->ring, &l->timer);
+	ring_close_fd(l->options->ring, l->library.s);
 	l->library.s = -1;
 	l->open = false;
 	l->idle(l);
@@ -47,8 +47,8 @@ void natpmp_lane_end(struct natpmp_lane *l)
 		return;
 	l->ended = true;
 	/* From the ring in any case: the operation's end, or this timer. */
-	ring_cancel(l->place->ring, &l->op);
-	ring_timer_set(l->place->ring, &l->timer, 0);
+	ring_cancel(l->options->ring, &l->op);
+	ring_timer_set(l->options->ring, &l->timer, 0);
 }
 
 static void finish(struct natpmp_lane *l, enum natpmp_outcome outcome)
@@ -109,9 +109,9 @@ static void on_readable(struct ring_op *op, int res)
 		;
 	/* After an error the next sending polls again. */
 	if (!l->ended && res >= 0)
-		ring_poll(l->place->ring, &l->op, l->library.s, POLLIN);
+		ring_poll(l->options->ring, &l->op, l->library.s, POLLIN);
 	else if (l->ended)
-		ring_timer_set(l->place->ring, &l->timer, 0);
+		ring_timer_set(l->options->ring, &l->timer, 0);
 }
 
 static void on_timer(struct timer *t, uint64_t now_ms)
@@ -127,7 +127,7 @@ static void on_timer(struct timer *t, uint64_t now_ms)
 	if (!l->unanswered(l) || l->ended || l->sent != sent)
 		return; /* the last: restarted, so that it was sent already */
 	if (!ring_op_busy(&l->op))
-		ring_poll(l->place->ring, &l->op, l->library.s, POLLIN);
+		ring_poll(l->options->ring, &l->op, l->library.s, POLLIN);
 	send_request(l);
 }
 
@@ -135,20 +135,20 @@ static void on_timer(struct timer *t, uint64_t now_ms)
 
 int natpmp_lane_start(struct natpmp_lane *l)
 {
-	int fd = gateway_socket_open(l->place);
+	int fd = gateway_socket_open(l->options);
 
 	if (fd < 0)
 		return fd;
 	/* As initnatpmp() leaves it, but for the socket. */
 	memset(&l->library, 0, sizeof(l->library));
 	l->library.s = fd;
-	l->library.gateway = l->place->gateway.v4.sin_addr.s_addr;
+	l->library.gateway = l->options->place.gateway.v4.sin_addr.s_addr;
 	l->op.done = on_readable;
 	l->timer.fire = on_timer;
 	l->open = true;
 	l->ended = false;
 	l->sent = 0;
-	ring_poll(l->place->ring, &l->op, fd, POLLIN);
+	ring_poll(l->options->ring, &l->op, fd, POLLIN);
 	send_request(l);
 	return 0;
 }

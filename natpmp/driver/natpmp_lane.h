@@ -22,7 +22,7 @@ enum natpmp_outcome {
 
 struct natpmp_lane {
 	/* The owner sets these before the first start. */
-	const struct gateway_place *place;
+	const struct gateway_options *options;
 	/* Came instead of waiting on; the lane has ended by then. */
 	void (*done)(struct natpmp_lane *l, enum natpmp_outcome outcome);
 	/* No answer to lane.sent datagrams: true sends another one; else the lane must be ended. */

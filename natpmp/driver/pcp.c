@@ -179,9 +179,9 @@ void driver_pcp_announced(struct portmap_driver *driver, const uint8_t *in, size
 	rearm(d);
 }
 
-int driver_pcp_open(struct portmap_driver **out, const struct gateway_place *place)
+int driver_pcp_open(struct portmap_driver **out, const struct gateway_options *options)
 {
-	bool v6 = place->gateway.sa.sa_family == AF_INET6;
+	bool v6 = options->place.gateway.sa.sa_family == AF_INET6;
 	struct driver_pcp *d = calloc(1, sizeof(*d));
 	int err;
 
@@ -190,7 +190,7 @@ int driver_pcp_open(struct portmap_driver **out, const struct gateway_place *pla
 	d->driver = (struct portmap_driver){
 		.protocol = PORTMAP_PCP,
 		.families = {[PORTMAP_IPV4] = !v6, [PORTMAP_IPV6] = v6},
-		.heard = place->heard,
+		.heard = options->heard,
 		.probe = driver_probe,
 		.map = driver_map,
 		.unmap = driver_unmap,
@@ -198,16 +198,16 @@ int driver_pcp_open(struct portmap_driver **out, const struct gateway_place *pla
 		.stop = driver_stop,
 		.release = driver_release,
 	};
-	d->client.heard = place->heard;
+	d->client.heard = options->heard;
 	d->client.family = v6 ? PORTMAP_IPV6 : PORTMAP_IPV4;
-	d->client.gateway = gateway_address(place);
-	d->client.source = place->source;
+	d->client.gateway = gateway_address(options);
+	d->client.source = options->place.source;
 	d->client.send = send_now;
-	d->ring = place->ring;
+	d->ring = options->ring;
 	d->op.done = on_readable;
 	d->timer.fire = on_timer;
 	d->deaf.fire = on_deaf;
-	d->fd = gateway_socket_open(place);
+	d->fd = gateway_socket_open(options);
 	err = d->fd < 0 ? d->fd : pcp_client_init(&d->client, ROOM, gateway_seed());
 	if (err) {
 		if (d->fd >= 0)

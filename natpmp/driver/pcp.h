@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* driver_pcp: PCP to one gateway, for the mapping engine (portmap/engine/driver.h). */
+/* driver_pcp: PCP to one gateway, for the mapping engine (portmap/gateway/driver.h). */
 #ifndef POSTERN_NATPMP_DRIVER_PCP_H
 #define POSTERN_NATPMP_DRIVER_PCP_H
 
@@ -7,11 +7,11 @@
 #include <stdint.h>
 
 #include "natpmp/driver/gateway_socket.h"
-#include "portmap/engine/driver.h"
+#include "portmap/gateway/driver.h"
 
 /* Of the gateway's family: mappings over IPv4, pinholes over IPv6. Returns 0 or -errno. The owner
  * sets (*out)->stopped before it stops it. */
-int driver_pcp_open(struct portmap_driver **out, const struct gateway_place *place) MUST_CHECK;
+int driver_pcp_open(struct portmap_driver **out, const struct gateway_options *options) MUST_CHECK;
 
 /* A datagram that came from the gateway's address to port 5350. */
 void driver_pcp_announced(struct portmap_driver *driver, const uint8_t *in, size_t len);

@@ -9,7 +9,7 @@
 #ifndef POSTERN_PORTMAP_ENGINE_MAPPING_H
 #define POSTERN_PORTMAP_ENGINE_MAPPING_H
 
-#include "portmap/engine/driver.h"
+#include "portmap/gateway/driver.h"
 
 #define MAPPING_NEVER	  UINT64_MAX
 #define MAPPING_WHY_BYTES 320u

@@ -5,7 +5,7 @@
  * from it.
  *
  * links: natpmp/pcp_client.c natpmp/pcp_answers.c natpmp/pcp.c natpmp/epoch.c core/addr.c
- * links: portmap/engine/driver.c tests/support/pcp_world.c
+ * links: portmap/gateway/driver.c tests/support/pcp_world.c
  */
 #include <inttypes.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * prints its seed; SIM_SEED=N runs from it.
  *
  * links: portmap/engine/engine.c portmap/engine/paths.c portmap/engine/asking.c
- * links: portmap/engine/mapping.c portmap/engine/driver.c tests/support/portmap_world.c
+ * links: portmap/engine/mapping.c portmap/gateway/driver.c tests/support/portmap_world.c
  * links: core/addr.c core/log.c
  */
 #include "tests/support/portmap_world.h"

@@ -39,11 +39,11 @@ static void send_hello(const char *from)
 static void only_the_gateway_is_listened_to(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
-	struct announce_listener l = {
-		.ring = f->r, .interface4 = if_nametoindex("lo"), .heard = on_heard};
+	struct portmap_place places[PORTMAP_FAMILIES] = {{.index = if_nametoindex("lo")}};
+	struct announce_listener l = {.ring = f->r, .places = places, .heard = on_heard};
 
 	heard_count = 0;
-	assert_true(addr_from_literal("127.0.0.1", 0, &l.gateway4));
+	assert_true(addr_from_literal("127.0.0.1", 0, &places[PORTMAP_IPV4].gateway));
 	assert_int_equal(announce_listener_start(&l), 0);
 	for (unsigned i = 0; i < 100; i++)
 		send_hello("127.0.0.2");

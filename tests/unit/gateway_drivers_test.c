@@ -5,7 +5,7 @@
  *
  * links: natpmp/driver/natpmp.c natpmp/driver/natpmp_gateway.c natpmp/driver/natpmp_lane.c
  * links: natpmp/driver/pcp.c natpmp/driver/gateway_socket.c natpmp/pcp_client.c
- * links: natpmp/pcp_answers.c natpmp/pcp.c natpmp/natpmp.c natpmp/epoch.c portmap/engine/driver.c
+ * links: natpmp/pcp_answers.c natpmp/pcp.c natpmp/natpmp.c natpmp/epoch.c portmap/gateway/driver.c
  * links: core/addr.c core/log.c core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c
  * links: tests/support/ring_fixture.c
  */
@@ -39,7 +39,7 @@ struct world {
 	struct portmap_heard heard; /* first: the callbacks get this */
 	struct ring *ring;
 	struct portmap_driver *driver;
-	struct gateway_place place;
+	struct gateway_options options;
 	struct timer limit;
 	bool limit_reached, stopped;
 
@@ -267,7 +267,7 @@ static void open_gateway(void)
 	assert_true(w->fd >= 0);
 	assert_int_equal(bind(w->fd, &at.sa, at.len), 0);
 	assert_int_equal(getsockname(w->fd, &at.sa, &at.len), 0);
-	w->place.gateway = at;
+	w->options.place.gateway = at;
 	w->op.done = on_request;
 	ring_poll(w->ring, &w->op, w->fd, POLLIN);
 }
@@ -285,7 +285,7 @@ static void shut_gateway(void)
 	w->fd = -1;
 }
 
-typedef int open_fn(struct portmap_driver **out, const struct gateway_place *place);
+typedef int open_fn(struct portmap_driver **out, const struct gateway_options *options);
 
 static void begin(void **state, open_fn *open_driver)
 {
@@ -304,11 +304,11 @@ static void begin(void **state, open_fn *open_driver)
 	w->ring = f->r;
 	w->epoch_s = 5000;
 	memcpy(w->external, "\x2d\0\0\x0a", 4);
-	w->place = (struct gateway_place){
-		.ring = f->r, .heard = &w->heard, .interface = if_nametoindex("lo")};
-	w->place.source = loopback(0);
+	w->options = (struct gateway_options){
+		.ring = f->r, .heard = &w->heard, .place.index = if_nametoindex("lo")};
+	w->options.place.source = loopback(0);
 	open_gateway();
-	assert_int_equal(open_driver(&w->driver, &w->place), 0);
+	assert_int_equal(open_driver(&w->driver, &w->options), 0);
 	w->driver->stopped = on_stopped;
 }
 

@@ -91,13 +91,12 @@ static void set_slot(struct portmap_driver *base, const struct portmap_request *
 
 void upnp_driver_fill(const struct upnp_driver *d, enum portmap_family f, struct upnp_request *r)
 {
-	const struct network *n = &d->network;
-	bool v4 = f == PORTMAP_IPV4;
+	const struct portmap_place *place = &d->places[f];
 
-	r->source = v4 ? n->source4 : n->source6;
-	r->gateway = v4 ? n->gateway4 : n->gateway6;
-	r->prefix = v4 ? n->prefix4 : 64; /* RFC 4291 section 2.5.4 */
-	r->index = v4 ? n->index : n->index6;
+	r->source = place->source;
+	r->gateway = place->gateway;
+	r->prefix = place->prefix;
+	r->index = place->index;
 }
 
 static enum portmap_family family_of(const struct portmap_request *r)
@@ -328,24 +327,23 @@ struct portmap_driver *upnp_driver_new(const struct upnp_driver_options *o)
 
 	if (!d)
 		return NULL;
-	d->base = (struct portmap_driver){
-		.protocol = PORTMAP_UPNP,
-		.heard = o->heard,
-		.families = {[PORTMAP_IPV4] = o->network->source4.len && o->network->gateway4.len,
-			     [PORTMAP_IPV6] = o->network->source6.len && o->network->gateway6.len},
-		.probe = driver_probe,
-		.map = driver_map,
-		.unmap = driver_unmap,
-		.forget = driver_forget,
-		.stop = driver_stop,
-		.release = driver_release};
+	d->base = (struct portmap_driver){.protocol = PORTMAP_UPNP,
+					  .heard = o->heard,
+					  .probe = driver_probe,
+					  .map = driver_map,
+					  .unmap = driver_unmap,
+					  .forget = driver_forget,
+					  .stop = driver_stop,
+					  .release = driver_release};
 	d->ring = o->ring;
-	d->network = *o->network;
 	d->turn.fire = turn;
 	d->channel = (struct upnp_channel){
 		.ring = o->ring, .launcher = o->launcher, .answered = answered};
 	upnp_channel_init(&d->channel);
-	for (unsigned i = 0; i < PORTMAP_FAMILIES; i++)
+	for (unsigned i = 0; i < PORTMAP_FAMILIES; i++) {
+		d->places[i] = o->places[i];
+		d->base.families[i] = o->places[i].source.len && o->places[i].gateway.len;
 		upnp_side_init(&d->sides[i], d, (enum portmap_family)i);
+	}
 	return &d->base;
 }

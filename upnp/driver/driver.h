@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * driver: UPnP for the mapping engine (portmap/engine/driver.h): port mappings over IPv4, pinholes
+ * driver: UPnP for the mapping engine (portmap/gateway/driver.h): port mappings over IPv4, pinholes
  * over IPv6.
  *
  * Theory of operation. Each family has a *side*: the device in use and the service that takes its
@@ -28,10 +28,9 @@
 #ifndef POSTERN_UPNP_DRIVER_DRIVER_H
 #define POSTERN_UPNP_DRIVER_DRIVER_H
 
-#include "core/ring.h"
-#include "portmap/engine/driver.h"
 #include "core/program/launcher.h"
-#include "portmap/network.h"
+#include "core/ring.h"
+#include "portmap/gateway/driver.h"
 
 #define UPNP_DRIVER_SPACING_MS	20u
 #define UPNP_DRIVER_HINT_MS	500u
@@ -40,8 +39,9 @@
 
 struct upnp_driver_options {
 	struct ring *ring;
-	struct launcher *launcher;     /* its children run upnp_worker_main() */
-	const struct network *network; /* copied; families as it has addresses of ours */
+	struct launcher *launcher;	    /* its children run upnp_worker_main() */
+	const struct portmap_place *places; /* of each family; copied. Without a gateway or an
+					       address of ours a family is left out */
 	struct portmap_heard *heard;
 };
 

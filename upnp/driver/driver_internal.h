@@ -56,7 +56,7 @@ struct upnp_slot {
 struct upnp_driver {
 	struct portmap_driver base;
 	struct ring *ring;
-	struct network network;
+	struct portmap_place places[PORTMAP_FAMILIES];
 	struct upnp_channel channel;
 	struct responders responders;
 	struct upnp_side sides[PORTMAP_FAMILIES];

@@ -272,7 +272,7 @@ static void hint_due(struct timer *t, uint64_t now_ms)
 	}
 	/* The gateway's word that it is new counts; anybody else's does not. */
 	if (addr_same_host(&s->hinted.location.host, &s->device.location.host) ||
-	    addr_same_host(&s->hinted.location.host, &s->driver->network.gateway4))
+	    addr_same_host(&s->hinted.location.host, &s->driver->places[PORTMAP_IPV4].gateway))
 		responders_pardon(&s->driver->responders, &s->hinted.location.host);
 	s->why[0] = '\0';
 	s->following_hint = true;
@@ -338,7 +338,7 @@ static void heard_alive(struct upnp_side *s, const struct addr *from, const stru
 	snprintf(now.server, sizeof(now.server), "%s", m->server);
 	if (now.location.host.sa.sa_family == AF_INET6 &&
 	    IN6_IS_ADDR_LINKLOCAL(&now.location.host.v6.sin6_addr))
-		now.location.host.v6.sin6_scope_id = s->driver->network.index6;
+		now.location.host.v6.sin6_scope_id = s->driver->places[PORTMAP_IPV6].index;
 	if (s->announced_leave && same_host && !s->restart[0])
 		snprintf(s->restart, sizeof(s->restart), "it went away and came back");
 	if (s->there && !s->restart[0] && is_known(s, &now)) {
@@ -377,8 +377,7 @@ void upnp_side_init(struct upnp_side *s, struct upnp_driver *d, enum portmap_fam
 		return;
 	s->listener.ring = d->ring;
 	s->listener.heard = heard;
-	error = upnp_listener_start(&s->listener, v4 ? AF_INET : AF_INET6,
-				    v4 ? d->network.index : d->network.index6);
+	error = upnp_listener_start(&s->listener, v4 ? AF_INET : AF_INET6, d->places[f].index);
 	if (error)
 		log_warning(AREA,
 			    "%s: announcements on UDP port 1900 cannot be heard (%s): a restart of "

@@ -10,8 +10,8 @@
  * struct portmap_heard, never from inside a call. A driver retransmits as its protocol says and
  * keeps within its protocol's pace by itself; the engine decides what to ask and when to renew.
  */
-#ifndef POSTERN_PORTMAP_ENGINE_DRIVER_H
-#define POSTERN_PORTMAP_ENGINE_DRIVER_H
+#ifndef POSTERN_PORTMAP_GATEWAY_DRIVER_H
+#define POSTERN_PORTMAP_GATEWAY_DRIVER_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -57,6 +57,14 @@ struct portmap_gateway {
 	struct addr address;  /* whom we talk to; port as the protocol's */
 	struct addr external; /* its external address; len 0: not known (yet) */
 	char about[PORTMAP_TEXT_BYTES];
+};
+
+/* One family of the network in force: the gateway, and ourselves towards it. All ports are 0. */
+struct portmap_place {
+	struct addr gateway; /* len 0: none; over IPv6 mostly link-local, with its zone */
+	struct addr source;  /* ours; len 0: none; over IPv6 global and not temporary */
+	unsigned prefix;     /* length of the subnet that source is in */
+	unsigned index;	     /* of the interface; 0: as the routes say */
 };
 
 struct portmap_heard {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* driver: the words for what drivers and the engine tell each other. */
-#include "portmap/engine/driver.h"
+#include "portmap/gateway/driver.h"
 
 #include <assert.h>
 
