@@ -222,21 +222,24 @@ static uint64_t wait_ms(const struct ring *r)
 	return due > r->now_ms ? due - r->now_ms : 0;
 }
 
+int ring_turn(struct ring *r)
+{
+	r->running = true;
+	deliver_finished(r);
+	release_starved(r);
+	int err = r->backend->turn(r, wait_ms(r));
+	timers_run(&r->timers, r->now_ms);
+	r->running = false;
+	return err ? err : r->failed;
+}
+
 int ring_run(struct ring *r)
 {
 	int err = 0;
-	r->running = true;
 	ring_read_clock(r);
-	while (!err && !atomic_load(&r->stop)) {
-		deliver_finished(r);
-		release_starved(r);
-		err = r->backend->turn(r, wait_ms(r));
-		timers_run(&r->timers, r->now_ms);
-		if (!err)
-			err = r->failed;
-	}
+	while (!err && !atomic_load(&r->stop))
+		err = ring_turn(r);
 	atomic_store(&r->stop, false);
-	r->running = false;
 	return err;
 }
 

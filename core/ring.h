@@ -4,7 +4,7 @@
  *
  * A ring belongs to the thread that runs it. Every call below, except ring_post() and
  * ring_stop(), is made on that thread. Operations are asynchronous without exception: op->done is
- * called from ring_run(), never from inside the call that started the operation.
+ * called from ring_turn(), never from inside the call that started the operation.
  *
  * The owner embeds a struct ring_op in its own object and may start it again only when it is not
  * busy. The object must outlive the operation: to tear down, cancel every busy operation and free
@@ -82,6 +82,9 @@ const char *ring_engine_name(enum ring_engine e);
 
 /* Runs until ring_stop(). Returns 0, or -errno when the kernel refused to go on. */
 int ring_run(struct ring *r) MUST_CHECK;
+/* One turn of that loop, for who schedules several rings by turns: waits until something is due,
+ * delivers what has completed, fires timers. ring_stop() has no effect on it. 0 or -errno. */
+int ring_turn(struct ring *r) MUST_CHECK;
 void ring_stop(struct ring *r); /* any thread, and signal handlers */
 
 /* Milliseconds of CLOCK_MONOTONIC, read once per turn of the loop. */

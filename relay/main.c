@@ -7,23 +7,18 @@
  * at once), SIGHUP reads the configuration file again, SIGUSR1 logs status.
  */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/isolation.h"
-#include "core/container.h"
 #include "core/journal.h"
 #include "core/log.h"
 #include "core/notify.h"
 #include "core/options.h"
 #include "relay/control/control_internal.h"
-#include "relay/front/listener.h"
 #include "relay/config/load.h"
 #include "relay/worker.h"
 
@@ -49,161 +44,13 @@ static void *worker_main(void *argument)
 	pthread_barrier_wait(&sealed);
 	if (open_error)
 		return NULL;
-	error = worker_run(w);
+	worker_begin(w);
+	error = ring_run(w->ring);
 	if (error < 0) {
 		log_error("relay", "worker %u stopped: %s", w->index, strerror(-error));
 		kill(getpid(), SIGTERM);
 	}
 	return NULL;
-}
-
-/* " stun_udp_answered=12 ..." of all that are not 0. */
-static void stun_text(const struct relay_totals *t, char *out, size_t room)
-{
-	size_t n = 0;
-
-	for (unsigned way = 0; way < STUN_WAYS; way++)
-		for (unsigned i = 0; i < STUN_COUNTS; i++)
-			if (t->stun[way][i] > 0 && n < room)
-				n += (size_t)snprintf(out + n, room - n, " stun_%s_%s=%llu",
-						      stun_way_name((enum stun_way)way),
-						      stun_count_name(i),
-						      (unsigned long long)t->stun[way][i]);
-}
-
-static void log_status(struct relay *r)
-{
-	struct relay_totals t = relay_totals(r);
-	char refused[1024] = "", stun[512] = "";
-	size_t n = 0;
-
-	for (unsigned code = 0; code < REASON_MAX; code++)
-		if (t.refused[code] > 0 && n < sizeof refused)
-			n += (size_t)snprintf(refused + n, sizeof refused - n, " refused_%s=%llu",
-					      reason_name(code),
-					      (unsigned long long)t.refused[code]);
-	stun_text(&t, stun, sizeof stun);
-	log_notice("status",
-		   "links=%zu legs=%zu sessions=%llu sessions_total=%llu connections=%llu "
-		   "accepted_total=%llu bytes_total=%llu%s%s",
-		   t.tables.links, t.tables.legs, (unsigned long long)t.sessions,
-		   (unsigned long long)t.sessions_total, (unsigned long long)t.connections,
-		   (unsigned long long)t.accepted, (unsigned long long)t.bytes, stun, refused);
-}
-
-/* ---- the control thread ---- */
-
-static void signal_came(struct control *ctl, uint32_t number)
-{
-	switch (number) {
-	case SIGTERM:
-	case SIGINT:
-		if (ctl->stop_signals++ == 0) {
-			control_drain(ctl, ctl->current->config.drain_ms, true);
-		} else {
-			log_notice("relay", "stopping at once");
-			ring_stop(ctl->ring);
-		}
-		break;
-	case SIGHUP:
-		control_reload(ctl);
-		break;
-	default:
-		log_status(ctl->relay);
-		break;
-	}
-}
-
-static void signals_ready(struct ring_op *op, int res)
-{
-	struct control *ctl = container(op, struct control, signal_op);
-	struct signalfd_siginfo info;
-
-	if (res < 0)
-		return;
-	while (read(ctl->signal_fd, &info, sizeof info) == sizeof info)
-		signal_came(ctl, info.ssi_signo);
-	ring_poll(ctl->ring, op, ctl->signal_fd, POLLIN);
-}
-
-/* The socket is made while files may still be made. -1 and a sentence where it cannot be. */
-static int open_local_socket(const struct relay_config *config)
-{
-	const char *path = config->control.socket;
-	int fd;
-
-	if (!path)
-		return -1;
-	fd = callers_listen(path);
-	if (fd < 0)
-		die("control.socket: cannot listen on %s: %s", path, strerror(-fd));
-	return fd;
-}
-
-static int open_metrics(const struct relay_config *config)
-{
-	const struct addr *address = &config->metrics.listen;
-	int fd;
-
-	if (address->len == 0)
-		return -1;
-	fd = listener_bind(address);
-	if (fd < 0)
-		die("metrics.listen: cannot listen: %s", strerror(-fd));
-	return fd;
-}
-
-static void control_begin(struct control *ctl, struct relay *r, struct snapshot *snap,
-			  struct keeper *keeper, const sigset_t *signals,
-			  const struct loaded *loaded)
-{
-	const struct ring_options options = {.engine = RING_EPOLL, .small_buffers = 64};
-	char why[256];
-	int error = ring_open(&ctl->ring, &options, why, sizeof why);
-
-	if (error < 0)
-		die("cannot open the control thread's ring: %s", strerror(-error));
-	ctl->relay = r;
-	ctl->keeper = keeper;
-	ctl->current = snap;
-	ctl->trial.fire = control_trial_over;
-	ctl->expiry_timer.fire = control_expiry_look;
-	ctl->expiry = (struct expiry)EXPIRY_UNTOLD;
-	ring_timer_set(ctl->ring, &ctl->expiry_timer, 0);
-	ctl->changes = changes_new(relay_config_fields(), loaded->document, time(NULL));
-	ctl->file = json_incref(loaded->file);
-	ctl->state_dir = snap->config.state_dir ? strdup(snap->config.state_dir) : NULL;
-	ctl->signal_fd = signalfd(-1, signals, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (!ctl->changes || ctl->signal_fd < 0 || (snap->config.state_dir && !ctl->state_dir))
-		die("cannot set up the control thread: %s", strerror(errno));
-	control_init(ctl);
-	r->control = ctl;
-	pacer_start(&r->pacer, ctl->ring);
-	ctl->signal_op.done = signals_ready;
-	ring_poll(ctl->ring, &ctl->signal_op, ctl->signal_fd, POLLIN);
-
-	int local = open_local_socket(&snap->config);
-	int metrics = open_metrics(&snap->config);
-	if (metrics >= 0 && metrics_start(ctl, metrics) < 0)
-		die("out of memory");
-	if (local >= 0)
-		local_start(ctl, local);
-}
-
-static void control_end(struct control *ctl)
-{
-	ring_close(ctl->ring);
-	local_stop(ctl);
-	metrics_stop(ctl);
-	nat_free(&ctl->nat);
-	records_free(&ctl->events);
-	records_free(&ctl->audits);
-	changes_free(ctl->changes);
-	json_decref(ctl->file);
-	free(ctl->state_dir);
-	snapshot_release(ctl->current);
-	close(ctl->signal_fd);
-	keeper_stop(ctl->keeper);
 }
 
 static void log_doors(const struct doors *d)
@@ -259,7 +106,7 @@ static int run(struct control *ctl)
 		int error = ring_run(ctl->ring);
 		if (error < 0)
 			log_error("control", "the control thread stopped: %s", strerror(-error));
-		log_status(r);
+		control_log_status(r);
 	}
 	for (unsigned i = 0; i < r->worker_count; i++) {
 		if (!open_error)

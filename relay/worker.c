@@ -136,11 +136,10 @@ int worker_open_ring(struct worker *w, char *why, size_t why_size)
 	return ring_open(&w->ring, &options, why, why_size);
 }
 
-int worker_run(struct worker *w)
+void worker_begin(struct worker *w)
 {
 	worker_start_doors(w);
 	ring_timer_set(w->ring, &w->trimmer, TRIM_INTERVAL_MS);
-	return ring_run(w->ring);
 }
 
 void worker_free(struct worker *w)

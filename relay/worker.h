@@ -72,8 +72,8 @@ int worker_init(struct worker *w, struct relay *r, unsigned index,
 		struct snapshot *snap) MUST_CHECK;
 /* Opens the ring on the calling thread. why as ring_open(). */
 int worker_open_ring(struct worker *w, char *why, size_t why_size) MUST_CHECK;
-/* Accepts and serves until ring_stop(). */
-int worker_run(struct worker *w) MUST_CHECK;
+/* From now on it accepts and serves, while its ring is run. On the ring's thread. */
+void worker_begin(struct worker *w);
 void worker_free(struct worker *w);
 
 /* Counts a refusal or an ending. */

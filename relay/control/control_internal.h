@@ -3,6 +3,8 @@
 #ifndef POSTERN_RELAY_CONTROL_CONTROL_INTERNAL_H
 #define POSTERN_RELAY_CONTROL_CONTROL_INTERNAL_H
 
+#include <signal.h>
+
 #include "core/engine/config_calls.h"
 #include "core/engine/expiry.h"
 #include "core/engine/records.h"
@@ -10,6 +12,7 @@
 #include "relay/control/control.h"
 #include "relay/keeper/keeper.h"
 #include "relay/control/nat.h"
+#include "relay/config/load.h"
 #include "relay/config/snapshot.h"
 
 struct control {
@@ -41,8 +44,15 @@ struct control {
 	struct nat nat; /* the NAT helper's view, where there is one */
 };
 
-/* Once changes is there. */
-void control_init(struct control *ctl);
+/* Opens the ring, the control socket and the metrics page, and takes over snap's reference; loaded
+ * and keeper are borrowed, the latter until the end. What fails here ends the program with a
+ * sentence. Signals: those that signal_fd is to tell. */
+void control_begin(struct control *ctl, struct relay *r, struct snapshot *snap,
+		   struct keeper *keeper, const sigset_t *signals, const struct loaded *loaded);
+/* After the ring's and all workers' last turn. */
+void control_end(struct control *ctl);
+/* One line on connections, sessions, bytes and refusals. */
+void control_log_status(struct relay *r);
 
 /* What a method works on. */
 static inline struct control *control_of(const struct call *c)

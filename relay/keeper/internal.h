@@ -51,7 +51,19 @@ struct keeper_places {
 /* Gives up everything that the keeper does not need. 0 or -errno; what the kernel lacks of Landlock
  * is no error. */
 int keeper_confine(const struct keeper_places *places) MUST_CHECK;
-/* Serves fd until it ends. */
+/* The serving side. */
+struct keeper_server {
+	int fd;
+	const struct keeper_places *places;
+	struct keeper_head request; /* whose data is being gathered; number 0: none */
+	size_t have;
+	uint64_t finished; /* the last number that was answered */
+};
+/* Tells the relay that the keeper is ready. */
+void keeper_server_begin(struct keeper_server *s, int fd, const struct keeper_places *places);
+/* Waits for one packet and does what it asks for. False: the relay has ended. */
+bool keeper_server_turn(struct keeper_server *s) MUST_CHECK;
+/* All of this until the relay has ended; then the process ends. */
 _Noreturn void keeper_serve(int fd, const struct keeper_places *places);
 
 /* A plain file's name: no path, no hidden file. */

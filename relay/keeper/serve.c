@@ -93,17 +93,9 @@ static int read_file(int dir, const char *name, int flags, size_t *len)
 
 /* ---- requests and replies -------------------------------------------------------------------- */
 
-struct server {
-	int fd;
-	const struct keeper_places *places;
-	struct keeper_head request; /* whose data is being gathered; number 0: none */
-	size_t have;
-	uint64_t finished; /* the last number that was answered */
-};
-
 /* One packet. listener -1: none. False when the relay is gone or does not read. */
-static bool send_packet(const struct server *s, struct keeper_head *head, const uint8_t *bytes,
-			size_t size, int listener)
+static bool send_packet(const struct keeper_server *s, struct keeper_head *head,
+			const uint8_t *bytes, size_t size, int listener)
 {
 	struct iovec parts[] = {{head, sizeof(*head)}, {(void *)bytes, size}};
 	union passing along;
@@ -117,7 +109,7 @@ static bool send_packet(const struct server *s, struct keeper_head *head, const 
 	return n >= 0;
 }
 
-static void reply(struct server *s, uint64_t number, int status, size_t len, int listener)
+static void reply(struct keeper_server *s, uint64_t number, int status, size_t len, int listener)
 {
 	struct keeper_head head = {.number = number, .status = status, .length = (uint32_t)len};
 	size_t sent = 0, size;
@@ -132,7 +124,7 @@ static void reply(struct server *s, uint64_t number, int status, size_t len, int
 	s->request.number = 0;
 }
 
-static void perform(struct server *s)
+static void perform(struct keeper_server *s)
 {
 	const struct keeper_head *r = &s->request;
 	const struct keeper_places *p = s->places;
@@ -169,7 +161,7 @@ static void perform(struct server *s)
 }
 
 /* A packet came: of the request that is being gathered, or of a new one. */
-static void gather(struct server *s, const struct keeper_packet *packet, size_t size)
+static void gather(struct keeper_server *s, const struct keeper_packet *packet, size_t size)
 {
 	const struct keeper_head *head = &packet->head;
 
@@ -189,22 +181,33 @@ static void gather(struct server *s, const struct keeper_packet *packet, size_t 
 		perform(s);
 }
 
-void keeper_serve(int fd, const struct keeper_places *places)
+void keeper_server_begin(struct keeper_server *s, int fd, const struct keeper_places *places)
+{
+	*s = (struct keeper_server){.fd = fd, .places = places};
+	reply(s, 0, 0, 0, -1); /* ready */
+}
+
+bool keeper_server_turn(struct keeper_server *s)
 {
 	static struct keeper_packet packet;
-	struct server s = {.fd = fd, .places = places};
 	struct iovec whole = {&packet, sizeof(packet)};
-	ssize_t n;
+	/* Without room for control data: descriptors that came along are dropped. */
+	struct msghdr m = {.msg_iov = &whole, .msg_iovlen = 1};
+	ssize_t n = recvmsg(s->fd, &m, 0);
 
-	reply(&s, 0, 0, 0, -1); /* ready */
-	for (;;) {
-		/* Without room for control data: descriptors that came along are dropped. */
-		struct msghdr m = {.msg_iov = &whole, .msg_iovlen = 1};
+	if (n == 0 || (n < 0 && errno != EINTR))
+		return false;
+	if (n >= (ssize_t)sizeof(packet.head) && !(m.msg_flags & MSG_TRUNC))
+		gather(s, &packet, (size_t)n - sizeof(packet.head));
+	return true;
+}
 
-		n = recvmsg(fd, &m, 0);
-		if (n == 0 || (n < 0 && errno != EINTR))
-			_exit(0); /* the relay has ended */
-		if (n >= (ssize_t)sizeof(packet.head) && !(m.msg_flags & MSG_TRUNC))
-			gather(&s, &packet, (size_t)n - sizeof(packet.head));
-	}
+void keeper_serve(int fd, const struct keeper_places *places)
+{
+	struct keeper_server s;
+
+	keeper_server_begin(&s, fd, places);
+	while (keeper_server_turn(&s))
+		;
+	_exit(0);
 }
