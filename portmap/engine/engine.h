@@ -20,6 +20,15 @@
  *      └──────── UNMAPPING ◄──────────────────── LEAVING ◄─────────────┘
  *                                   not wanted, another external port, exit
  *
+ * The boxes are the *steps* of a mapping; in WAITING, HELD and LEAVING a time is awaited, in
+ * ASKING, RENEWING and UNMAPPING an answer, and by its time at the latest. Four things move a
+ * mapping from one step to another, and each of them looks at the step first: its time
+ * (portmap_engine_run()), an answer of its driver (struct portmap_heard), a path that comes, goes
+ * or says that it forgot (paths.c), and the owner, who wants other mappings or leaves the network
+ * (wants.c). What comes for a mapping that does not await it is dropped. engine.c has the one
+ * function that takes a step and the table of steps that may follow; what people are told, the
+ * *state*, has its own one function there, which tells the owner in the same call.
+ *
  * When a path is gone its mappings ask the next one. What the old path may still hold is remembered
  * (struct mapping_leftover): it is deleted when the path comes back and holds another external
  * port, or at exit; while both name one port they are one entry on most gateways, and deleting one
@@ -27,7 +36,7 @@
  * hold it is asked first; another one may find the port taken by that, which is no conflict.
  *
  * A gateway that says it forgot everything is asked anew for all of its mappings, as if they had
- * never been: somebody else may have taken a port. What a gateway dropped silently comes back with
+ * never been: another host may have taken a port. What a gateway dropped silently comes back with
  * the renewal. A path that is gone is probed again after 5 s, doubling to a minute while something
  * is missing; one that is there, every recheck_ms, since some gateways never tell that their
  * external address changed.
@@ -104,7 +113,6 @@ struct portmap_engine {
 
 	/* For drivers (heard), and to read. */
 	struct portmap_heard heard;
-	struct mapping_watcher watcher;
 	enum engine_mode mode;
 	struct addr source[PORTMAP_FAMILIES]; /* our own; len 0: the family is not there */
 	struct portmap_path paths[PORTMAP_PROTOCOLS][PORTMAP_FAMILIES];
@@ -117,7 +125,7 @@ struct portmap_engine {
 	uint64_t free_ms;		      /* no request goes out before */
 	uint64_t leave_ms;		      /* LEAVING: by then it ends */
 	uint64_t restarted_ms;		      /* when the gateway was last seen to have restarted */
-	const struct portmap_path *restarted; /* who told it; NULL: nobody yet */
+	const struct portmap_path *restarted; /* which path told it; NULL: none yet */
 	bool keep[PORTMAP_FAMILIES];	      /* LEAVING: these stay at the gateway */
 	struct portmap_counts counts;
 };
@@ -152,7 +160,7 @@ bool portmap_engine_probing(const struct portmap_engine *e);
 /* Renews everything now, and tries again at once what failed. */
 void portmap_engine_renew(struct portmap_engine *e);
 
-/* What somebody found out about a mapping in state MAPPED or VERIFIED; other ids are ignored. */
+/* What was found out about a mapping in state MAPPED or VERIFIED; other ids are ignored. */
 void portmap_engine_verified(struct portmap_engine *e, uint32_t id, const char *proof);
 void portmap_engine_unproven(struct portmap_engine *e, uint32_t id, const char *why);
 

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mapping: states, renewal times and back-off of one mapping. */
+/* mapping: names, requests, renewal times and back-off of one mapping. */
 #include "portmap/engine/mapping.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "core/log.h"
 
 #define RENEWAL_SPACE_MS 4000u /* RFC 6887 section 11.2.1 */
 
@@ -44,45 +41,15 @@ void mapping_name(const struct portmap_mapping *m, char out[MAPPING_NAME_BYTES])
 		 outside, w->family == PORTMAP_IPV6 ? " (IPv6)" : "");
 }
 
-/* ---- state ---- */
-
-/* A mapping that works or was lost matters; one that nobody offers here is worth a look only. */
-static enum log_level level_of(enum mapping_state old, enum mapping_state state)
+void mapping_describe(const struct portmap_mapping *m, char *out, size_t room)
 {
-	if (state == MAPPING_CONFLICTING || state == MAPPING_REFUSED)
-		return LOG_LEVEL_WARNING;
-	if (state == MAPPING_UNSUPPORTED && old == MAPPING_REQUESTED)
-		return LOG_LEVEL_INFO;
-	return LOG_LEVEL_NOTICE;
-}
+	char where[ADDR_TEXT_BYTES] = "", until[48] = "until it is deleted";
 
-void mapping_set_state(struct portmap_mapping *m, enum mapping_state state, uint64_t now_ms,
-		       struct mapping_watcher *w, const char *format, ...)
-{
-	enum mapping_state old = m->state;
-	char name[MAPPING_NAME_BYTES], why[MAPPING_WHY_BYTES];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, sizeof why, format, args);
-	va_end(args);
-	if (old == state && strcmp(why, m->why) == 0)
-		return;
-	memcpy(m->why, why, sizeof m->why);
-	if (old != state) {
-		m->state = state;
-		m->since_ms = now_ms;
-		m->changes[state]++;
-		if (state != MAPPING_VERIFIED)
-			m->proof[0] = '\0';
-	}
-	mapping_name(m, name);
-	if (old == state)
-		log_info("portmap", "%s: still %s: %s", name, state_names[state], why);
-	else
-		log_at(level_of(old, state), "portmap", "%s: %s -> %s: %s", name, state_names[old],
-		       state_names[state], why);
-	w->changed(w, m, old);
+	if (m->external.len > 0)
+		addr_format(&m->external, where);
+	if (m->lifetime_s > 0)
+		snprintf(until, sizeof until, "for %u s", m->lifetime_s);
+	snprintf(out, room, "%s gives %s %s", portmap_protocol_name(m->protocol), where, until);
 }
 
 /* ---- requests ---- */

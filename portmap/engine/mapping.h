@@ -2,9 +2,9 @@
 /*
  * mapping: one wanted mapping or pinhole: what people are told of it, and what is being done.
  *
- * The *state* is for people: one function changes it, says so in a sentence and counts. The *step*
- * is the engine's: what is under way at the gateway. Both are separate because a mapping that is
- * being renewed is still mapped, and one that a gateway refused is still asked for now and then.
+ * The *state* is for people, the *step* is the engine's: what is under way at the gateway. They are
+ * two because a mapping that is being renewed is still mapped, and one that a gateway refused is
+ * still asked for now and then. engine.c has the one function that changes each.
  */
 #ifndef POSTERN_PORTMAP_ENGINE_MAPPING_H
 #define POSTERN_PORTMAP_ENGINE_MAPPING_H
@@ -19,19 +19,19 @@ enum mapping_state {
 	MAPPING_MAPPED,	     /* the gateway says so */
 	MAPPING_VERIFIED,    /* and something came in from outside */
 	MAPPING_CONFLICTING, /* the external port is another's */
-	MAPPING_REFUSED,     /* the gateway does not want to, or cannot now */
+	MAPPING_REFUSED,     /* the gateway does not allow it, or cannot now */
 	MAPPING_UNSUPPORTED, /* no gateway here can */
 	MAPPING_STATES
 };
 
 /* In brackets: what may happen next. */
 enum mapping_step {
-	MAPPING_WAITING,  /* nothing at the gateway; at due_ms it is asked [ASKING, gone] */
+	MAPPING_WAITING,  /* nothing at the gateway; at due_ms it is asked [ASKING, freed] */
 	MAPPING_ASKING,	  /* map() is under way [HELD, LEAVING, WAITING] */
 	MAPPING_HELD,	  /* granted; renewed at due_ms [RENEWING, LEAVING, WAITING] */
 	MAPPING_RENEWING, /* granted, and map() is under way [HELD, LEAVING, WAITING] */
-	MAPPING_LEAVING,  /* to be unmapped at due_ms [UNMAPPING] */
-	MAPPING_UNMAPPING /* unmap() is under way [WAITING, gone] */
+	MAPPING_LEAVING,  /* to be unmapped at due_ms [UNMAPPING, WAITING] */
+	MAPPING_UNMAPPING /* unmap() is under way [WAITING, freed] */
 };
 
 /* What the configuration asks for. */
@@ -85,21 +85,14 @@ struct portmap_mapping {
 	struct portmap_mapping *next;
 };
 
-/* Told of every change of state, before anything else happens. */
-struct mapping_watcher {
-	void (*changed)(struct mapping_watcher *w, const struct portmap_mapping *m,
-			enum mapping_state old);
-};
-
-/* The one way to a state; also to the same state for another reason. Logs a sentence. */
-void mapping_set_state(struct portmap_mapping *m, enum mapping_state state, uint64_t now_ms,
-		       struct mapping_watcher *w, const char *format, ...)
-	__attribute__((format(printf, 5, 6)));
 const char *mapping_state_name(enum mapping_state s);
 
 /* "tcp 443", "tcp 443 -> 8443", "tcp 443 (IPv6)", "tcp 192.168.1.5:443": what people call it. */
 #define MAPPING_NAME_BYTES 112u
 void mapping_name(const struct portmap_mapping *m, char out[MAPPING_NAME_BYTES]);
+
+/* "PCP gives 45.0.0.10:443 for 7200 s" */
+void mapping_describe(const struct portmap_mapping *m, char *out, size_t room);
 
 /* The same host, port, transport and family: one mapping, whatever else differs. */
 bool portmap_want_same(const struct portmap_want *a, const struct portmap_want *b) MUST_CHECK;
@@ -129,6 +122,13 @@ static inline bool mapping_left_over(const struct portmap_mapping *m, unsigned p
 				     uint64_t now_ms)
 {
 	return m->left[protocol].there && now_ms < m->left[protocol].until_ms;
+}
+
+/* An answer of the gateway is awaited. */
+static inline bool mapping_in_flight(const struct portmap_mapping *m)
+{
+	return m->step == MAPPING_ASKING || m->step == MAPPING_RENEWING ||
+	       m->step == MAPPING_UNMAPPING;
 }
 
 /* Granted, and not being let go. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* paths: which protocols the gateway speaks, and which of them a mapping asks. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +10,19 @@
 #define REPROBE_MS     5000u
 #define REPROBE_MAX_MS 60000u
 #define RESTART_MS     10000u /* for so long what others tell of a restart means the same one */
+
+static const char *const path_names[] = {
+	[PATH_NONE] = "none",
+	[PATH_PROBING] = "probing",
+	[PATH_THERE] = "available",
+	[PATH_GONE] = "unavailable",
+};
+static_assert(sizeof path_names / sizeof *path_names == PATH_GONE + 1, "a name each");
+
+const char *path_state_name(enum path_state s)
+{
+	return path_names[s];
+}
 
 static struct portmap_path *path_of(struct portmap_engine *e, enum portmap_protocol p,
 				    enum portmap_family f)
@@ -93,8 +107,8 @@ static void plan_probe(struct portmap_engine *e, struct portmap_path *path, enum
 	path->due_ms = now_ms + wait + engine_random(e) % (wait / 8 + 1);
 }
 
-static void went(struct portmap_engine *e, enum portmap_protocol p, enum portmap_family f,
-		 enum portmap_failure failure, const char *why);
+static void path_went(struct portmap_engine *e, enum portmap_protocol p, enum portmap_family f,
+		      enum portmap_failure failure, const char *why);
 
 void paths_run(struct portmap_engine *e, uint64_t now_ms)
 {
@@ -105,8 +119,8 @@ void paths_run(struct portmap_engine *e, uint64_t now_ms)
 			if (!path->driver || path->due_ms > now_ms)
 				continue;
 			if (path->probing)
-				went(e, (enum portmap_protocol)p, (enum portmap_family)f,
-				     PORTMAP_SILENT, "no answer to the probe in time");
+				path_went(e, (enum portmap_protocol)p, (enum portmap_family)f,
+					  PORTMAP_SILENT, "no answer to the probe in time");
 			else
 				paths_probe(e, path->driver, now_ms);
 		}
@@ -139,7 +153,7 @@ enum path_choice paths_choose(struct portmap_engine *e, const struct portmap_map
 		*out = m->protocol;
 		return CHOICE_PATH;
 	}
-	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) { /* who has it can renew it */
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) { /* a path that has it can renew it */
 		if (!mapping_left_over(m, p, now_ms) || m->tried & 1u << p ||
 		    e->paths[p][m->want.family].state != PATH_THERE)
 			continue;
@@ -165,8 +179,47 @@ enum path_choice paths_choose(struct portmap_engine *e, const struct portmap_map
 	return undecided ? CHOICE_LATER : CHOICE_NONE;
 }
 
-/* Something has decided: whoever waits for that chooses again; and if a path appeared, whoever
- * could not be helped without it. */
+bool paths_have_leftover(const struct portmap_engine *e, const struct portmap_mapping *m,
+			 bool asked)
+{
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS && !m->kept; p++)
+		if (m->left[p].there && (asked || !m->left[p].asked) &&
+		    e->paths[p][m->want.family].state == PATH_THERE)
+			return true;
+	return false;
+}
+
+void paths_names(const struct portmap_engine *e, enum portmap_family f, char out[64])
+{
+	size_t len = 0;
+
+	out[0] = '\0';
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++)
+		if (e->paths[p][f].driver)
+			len += (size_t)snprintf(out + len, 64 - len, "%s%s", len > 0 ? ", " : "",
+						portmap_protocol_name((enum portmap_protocol)p));
+}
+
+bool paths_add_failures(const struct portmap_engine *e, struct portmap_mapping *m)
+{
+	bool ever = false;
+
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) {
+		const struct portmap_path *path = &e->paths[p][m->want.family];
+
+		if (!path->driver)
+			continue;
+		ever |= path->ever;
+		if (path->state != PATH_GONE || m->failed[path->failure])
+			continue;
+		m->failed[path->failure] = true;
+		snprintf(m->failure_why[path->failure], PORTMAP_TEXT_BYTES, "%s", path->why);
+	}
+	return ever;
+}
+
+/* A path has decided: mappings that wait for that choose again; and when a path appeared, those
+ * that could not be helped without it. */
 static void choose_again(struct portmap_engine *e, enum portmap_family f, bool appeared,
 			 uint64_t now_ms)
 {
@@ -213,7 +266,7 @@ static struct addr look_up(const struct portmap_engine *e)
 	return best ? best->gateway.external : (struct addr){.len = 0};
 }
 
-static void paths_external(struct portmap_engine *e)
+static void update_external(struct portmap_engine *e)
 {
 	struct addr old = e->told;
 
@@ -243,8 +296,8 @@ static void moved_outside(struct portmap_engine *e, enum portmap_protocol p,
 		m->external = *external;
 		addr_set_port(&m->external, port);
 		addr_format(&m->external, text);
-		mapping_set_state(m, MAPPING_MAPPED, now_ms, &e->watcher,
-				  "the gateway's external address is another one: now at %s", text);
+		engine_set_state(e, m, MAPPING_MAPPED,
+				 "the gateway's external address is another one: now at %s", text);
 	}
 }
 
@@ -265,15 +318,37 @@ static void set_external(struct portmap_engine *e, enum portmap_protocol p,
 	}
 }
 
+struct addr paths_place_of(const struct portmap_engine *e, const struct portmap_mapping *m,
+			   const struct addr *external)
+{
+	const struct portmap_path *path = &e->paths[m->protocol][m->want.family];
+	uint16_t port = external->len > 0 ? addr_port(external) : m->ask_port;
+	struct addr known = path->gateway.external;
+
+	if (m->want.family == PORTMAP_IPV6) { /* a pinhole leads to the address itself */
+		if (external->len > 0 && !IN6_IS_ADDR_UNSPECIFIED(&external->v6.sin6_addr))
+			return *external;
+		known = m->want.host.len > 0 ? m->want.host : e->source[PORTMAP_IPV6];
+		known.v6.sin6_port = htons(port);
+		return known;
+	}
+	if (external->len > 0 && external->v4.sin_addr.s_addr != 0)
+		return *external;
+	if (known.len == 0)
+		known = (struct addr){.v4.sin_family = AF_INET, .len = sizeof known.v4};
+	known.v4.sin_port = htons(port);
+	return known;
+}
+
 void paths_learn_external(struct portmap_engine *e, enum portmap_protocol p,
 			  const struct addr *external, uint64_t now_ms)
 {
 	set_external(e, p, external, now_ms);
-	paths_external(e);
+	update_external(e);
 }
 
-static void heard_external_changed(struct portmap_heard *h, enum portmap_protocol p,
-				   const struct addr *external)
+static void paths_heard_external_changed(struct portmap_heard *h, enum portmap_protocol p,
+					 const struct addr *external)
 {
 	struct portmap_engine *e = ENGINE_OF(h);
 
@@ -287,7 +362,7 @@ static void heard_external_changed(struct portmap_heard *h, enum portmap_protoco
 
 /* What a path still holds from before is not to stay beside what came after. */
 static void delete_leftovers(struct portmap_engine *e, enum portmap_protocol p,
-			     enum portmap_family f, uint64_t now_ms)
+			     enum portmap_family f)
 {
 	for (struct portmap_mapping *m = e->mappings; m; m = m->next) {
 		struct mapping_leftover *left = &m->left[p];
@@ -295,12 +370,12 @@ static void delete_leftovers(struct portmap_engine *e, enum portmap_protocol p,
 		if (m->want.family != f || !left->there || left->asked || !mapping_held(m) ||
 		    m->protocol == p || addr_port(&left->external) == addr_port(&m->external))
 			continue;
-		(void)asking_leftover(e, m, now_ms);
+		(void)engine_delete_leftover(e, m);
 	}
 }
 
-static void heard_available(struct portmap_heard *h, enum portmap_protocol p, enum portmap_family f,
-			    const struct portmap_gateway *gateway)
+static void paths_heard_available(struct portmap_heard *h, enum portmap_protocol p,
+				  enum portmap_family f, const struct portmap_gateway *gateway)
 {
 	struct portmap_engine *e = ENGINE_OF(h);
 	struct portmap_path *path = path_of(e, p, f);
@@ -320,22 +395,22 @@ static void heard_available(struct portmap_heard *h, enum portmap_protocol p, en
 	plan_probe(e, path, f, now_ms);
 	if (f == PORTMAP_IPV4 && gateway->external.len > 0)
 		set_external(e, p, &gateway->external, now_ms);
-	paths_external(e);
+	update_external(e);
 	if (appeared) {
 		log_info("portmap", "%s%s is there: %s", portmap_protocol_name(p), family_name(f),
 			 gateway->about);
 		for (struct portmap_mapping *m = e->mappings; m; m = m->next)
 			if (m->want.family == f)
 				m->tried &= ~(1u << p);
-		delete_leftovers(e, p, f, now_ms);
+		delete_leftovers(e, p, f);
 	}
 	choose_again(e, f, appeared, now_ms);
 	e->owner->path_changed(e->owner, p, f);
 	engine_rearm(e);
 }
 
-static void went(struct portmap_engine *e, enum portmap_protocol p, enum portmap_family f,
-		 enum portmap_failure failure, const char *why)
+static void path_went(struct portmap_engine *e, enum portmap_protocol p, enum portmap_family f,
+		      enum portmap_failure failure, const char *why)
 {
 	struct portmap_path *path = path_of(e, p, f);
 	uint64_t now_ms = engine_now(e);
@@ -357,28 +432,29 @@ static void went(struct portmap_engine *e, enum portmap_protocol p, enum portmap
 		m->left[p].asked = false;
 		if (m->want.family != f || m->protocol != p || m->step == MAPPING_WAITING)
 			continue;
-		asking_lost(e, m, now_ms);
-		mapping_set_state(m, MAPPING_REQUESTED, now_ms, &e->watcher,
-				  "%s is no longer there: %s", portmap_protocol_name(p), why);
+		engine_lost(e, m);
+		engine_set_state(e, m, MAPPING_REQUESTED, "%s is no longer there: %s",
+				 portmap_protocol_name(p), why);
 	}
 	plan_probe(e, path, f, now_ms);
 	path->tries++;
 	if (was_there && failure == PORTMAP_SILENT)
 		paths_doubt(e, f, now_ms);
-	paths_external(e);
+	update_external(e);
 	choose_again(e, f, false, now_ms);
 	e->owner->path_changed(e->owner, p, f);
 	engine_maybe_left(e);
 }
 
-static void heard_unavailable(struct portmap_heard *h, enum portmap_protocol p,
-			      enum portmap_family f, enum portmap_failure failure, const char *why)
+static void paths_heard_unavailable(struct portmap_heard *h, enum portmap_protocol p,
+				    enum portmap_family f, enum portmap_failure failure,
+				    const char *why)
 {
-	went(ENGINE_OF(h), p, f, failure, why);
+	path_went(ENGINE_OF(h), p, f, failure, why);
 	engine_rearm(ENGINE_OF(h));
 }
 
-/* Every path notices by itself; a restart is told once. */
+/* Every path notices by itself; a restart is counted and told once. */
 static void count_restart(struct portmap_engine *e, enum portmap_protocol p, enum portmap_family f,
 			  const char *why, uint64_t now_ms)
 {
@@ -395,8 +471,8 @@ static void count_restart(struct portmap_engine *e, enum portmap_protocol p, enu
 	log_notice("portmap", "the gateway restarted: %s (%s)", why, portmap_protocol_name(p));
 }
 
-static void heard_restarted(struct portmap_heard *h, enum portmap_protocol p, enum portmap_family f,
-			    const char *why)
+static void paths_heard_restarted(struct portmap_heard *h, enum portmap_protocol p,
+				  enum portmap_family f, const char *why)
 {
 	struct portmap_engine *e = ENGINE_OF(h);
 	uint64_t now_ms = engine_now(e);
@@ -406,9 +482,9 @@ static void heard_restarted(struct portmap_heard *h, enum portmap_protocol p, en
 	count_restart(e, p, f, why, now_ms);
 	for (struct portmap_mapping *m = e->mappings; m; m = m->next) {
 		if (m->want.family == f && mapping_held(m) && m->protocol == p) {
-			asking_lost(e, m, now_ms);
-			mapping_set_state(m, MAPPING_REQUESTED, now_ms, &e->watcher,
-					  "the gateway restarted and is asked again");
+			engine_lost(e, m);
+			engine_set_state(e, m, MAPPING_REQUESTED,
+					 "the gateway restarted and is asked again");
 		} else if (m->step == MAPPING_HELD || m->step == MAPPING_WAITING) {
 			/* The box is one: what another protocol made, or the other family's
 			 * server, is probably gone as well, and what was taken or refused
@@ -422,8 +498,8 @@ static void heard_restarted(struct portmap_heard *h, enum portmap_protocol p, en
 
 void paths_init_heard(struct portmap_heard *h)
 {
-	h->available = heard_available;
-	h->unavailable = heard_unavailable;
-	h->restarted = heard_restarted;
-	h->external_changed = heard_external_changed;
+	h->available = paths_heard_available;
+	h->unavailable = paths_heard_unavailable;
+	h->restarted = paths_heard_restarted;
+	h->external_changed = paths_heard_external_changed;
 }

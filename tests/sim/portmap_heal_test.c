@@ -3,7 +3,7 @@
  * portmap_heal_test: what befalls gateways, and the mapping engine on a fake clock mends. A failure
  * prints its seed; SIM_SEED=N runs from it.
  *
- * links: portmap/engine/engine.c portmap/engine/paths.c portmap/engine/asking.c
+ * links: portmap/engine/engine.c portmap/engine/paths.c portmap/engine/wants.c
  * links: portmap/engine/mapping.c portmap/gateway/driver.c tests/support/portmap_world.c
  * links: core/addr.c core/log.c
  */

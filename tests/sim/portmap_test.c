@@ -2,7 +2,7 @@
 /*
  * portmap_test: the mapping engine on a fake clock: how it starts, renews, hears no, and ends.
  *
- * links: portmap/engine/engine.c portmap/engine/paths.c portmap/engine/asking.c
+ * links: portmap/engine/engine.c portmap/engine/paths.c portmap/engine/wants.c
  * links: portmap/engine/mapping.c portmap/gateway/driver.c tests/support/portmap_world.c
  * links: core/addr.c core/log.c
  */

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* wants: what the owner asks and tells: these mappings, this network, this proof. */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "portmap/engine/engine_internal.h"
+
+/* ---- what is wanted ---- */
+
+static const struct portmap_want *find_want(const struct portmap_want *wants, size_t count,
+					    const struct portmap_want *like)
+{
+	for (size_t i = 0; i < count; i++)
+		if (portmap_want_same(&wants[i], like))
+			return &wants[i];
+	return NULL;
+}
+
+static int want_add(struct portmap_engine *e, const struct portmap_want *want)
+{
+	struct portmap_mapping *m = calloc(1, sizeof *m), **end = &e->mappings;
+
+	if (!m)
+		return -ENOMEM;
+	m->id = ++e->last_id;
+	m->want = *want;
+	m->wanted = true;
+	m->ask_port = want->external;
+	m->since_ms = engine_now(e);
+	m->due_ms = e->mode == ENGINE_HERE ? m->since_ms : MAPPING_NEVER;
+	while (*end)
+		end = &(*end)->next;
+	*end = m;
+	e->count++;
+	return 0;
+}
+
+/* The same mapping, wanted otherwise. */
+static void want_change(struct portmap_engine *e, struct portmap_mapping *m,
+			const struct portmap_want *want, uint64_t now_ms)
+{
+	bool moves = m->want.external != want->external ||
+		     (m->want.any && !want->any && m->ask_port != want->external);
+	bool differs = moves || m->want.any != want->any || m->want.lifetime_s != want->lifetime_s;
+
+	m->wanted = true;
+	m->want.external = want->external;
+	m->want.any = want->any;
+	m->want.lifetime_s = want->lifetime_s;
+	if (!differs || e->mode != ENGINE_HERE)
+		return;
+	if (moves) {
+		engine_let_go(e, m);
+		m->ask_port = want->external;
+		m->others = 0;
+		engine_set_state(e, m, MAPPING_REQUESTED,
+				 "the configuration asks for another external port");
+	}
+	mapping_new_round(m);
+	if (m->step == MAPPING_HELD || m->step == MAPPING_WAITING)
+		m->due_ms = now_ms;
+}
+
+static void want_drop(struct portmap_engine *e, struct portmap_mapping *m)
+{
+	char name[MAPPING_NAME_BYTES];
+
+	if (m->wanted) {
+		mapping_name(m, name);
+		log_notice("portmap", "%s: no longer wanted", name);
+	}
+	m->wanted = false;
+	if (e->mode == ENGINE_HERE)
+		engine_let_go(e, m);
+	if (m->step == MAPPING_WAITING)
+		engine_remove(e, m);
+}
+
+int portmap_engine_want(struct portmap_engine *e, const struct portmap_want *wants, size_t count)
+{
+	uint64_t now_ms = engine_now(e);
+	int error = 0;
+
+	assert(count <= PORTMAP_MAPPINGS_MAX && (wants || count == 0));
+	for (struct portmap_mapping *m = e->mappings, *next; m; m = next) {
+		const struct portmap_want *want = find_want(wants, count, &m->want);
+
+		next = m->next;
+		if (want)
+			want_change(e, m, want, now_ms);
+		else
+			want_drop(e, m);
+	}
+	for (size_t i = 0; i < count && !error; i++) {
+		const struct portmap_mapping *m = e->mappings;
+
+		while (m && !portmap_want_same(&m->want, &wants[i]))
+			m = m->next;
+		if (!m)
+			error = want_add(e, &wants[i]);
+	}
+	engine_rearm(e);
+	return error;
+}
+
+/* ---- networks ---- */
+
+void engine_leave_now(struct portmap_engine *e, const char *why)
+{
+	memset(e->paths, 0, sizeof e->paths);
+	e->mode = ENGINE_AWAY;
+	if (!e->keep[PORTMAP_IPV4])
+		e->external.len = 0;
+	for (struct portmap_mapping *m = e->mappings, *next; m; m = next) {
+		next = m->next;
+		engine_await_network(e, m, why);
+	}
+	e->owner->left(e->owner);
+}
+
+void engine_maybe_left(struct portmap_engine *e)
+{
+	if (e->mode != ENGINE_LEAVING)
+		return;
+	for (const struct portmap_mapping *m = e->mappings; m; m = m->next)
+		if (m->step != MAPPING_WAITING || paths_have_leftover(e, m, true))
+			return;
+	engine_leave_now(e, NULL);
+}
+
+void portmap_engine_leave(struct portmap_engine *e, bool goodbye, const bool keep[PORTMAP_FAMILIES],
+			  const char *why)
+{
+	uint64_t now_ms = engine_now(e);
+
+	memcpy(e->keep, keep, sizeof e->keep);
+	for (struct portmap_mapping *m = e->mappings; m; m = m->next)
+		if (keep[m->want.family] && m->wanted)
+			engine_keep(e, m);
+	if (!goodbye) {
+		engine_leave_now(e, why);
+		engine_rearm(e);
+		return;
+	}
+	e->mode = ENGINE_LEAVING;
+	e->leave_ms = now_ms + PORTMAP_LEAVE_MS;
+	e->free_ms = now_ms;
+	for (struct portmap_mapping *m = e->mappings; m; m = m->next) {
+		engine_let_go(e, m);
+		if (m->step == MAPPING_WAITING)
+			m->due_ms = MAPPING_NEVER;
+		if (m->kept)
+			continue;
+		engine_set_state(e, m, MAPPING_REQUESTED, "%s", why);
+	}
+	engine_maybe_left(e);
+	engine_rearm(e);
+}
+
+void portmap_engine_enter(struct portmap_engine *e, const struct addr source[PORTMAP_FAMILIES],
+			  struct portmap_driver *const *drivers, size_t count)
+{
+	uint64_t now_ms = engine_now(e);
+
+	assert(e->mode == ENGINE_AWAY);
+	e->mode = ENGINE_HERE;
+	e->grace_ms = now_ms + PORTMAP_GRACE_MS;
+	e->free_ms = now_ms;
+	memset(e->paths, 0, sizeof e->paths);
+	memcpy(e->source, source, sizeof e->source);
+	for (size_t i = 0; i < count; i++) {
+		for (unsigned f = 0; f < PORTMAP_FAMILIES; f++) {
+			struct portmap_path *path = &e->paths[drivers[i]->protocol][f];
+
+			if (!drivers[i]->families[f] || source[f].len == 0)
+				continue;
+			assert(!path->driver);
+			path->driver = drivers[i];
+			path->state = PATH_PROBING;
+		}
+		drivers[i]->heard = &e->heard;
+	}
+	for (struct portmap_mapping *m = e->mappings; m; m = m->next)
+		m->due_ms = now_ms;
+	for (size_t i = 0; i < count; i++)
+		paths_probe(e, drivers[i], now_ms);
+	engine_rearm(e);
+}
+
+void portmap_engine_renew(struct portmap_engine *e)
+{
+	uint64_t now_ms = engine_now(e);
+
+	if (e->mode != ENGINE_HERE)
+		return;
+	for (struct portmap_mapping *m = e->mappings; m; m = m->next) {
+		if (mapping_in_flight(m))
+			continue;
+		if (m->step == MAPPING_WAITING)
+			mapping_new_round(m);
+		m->due_ms = now_ms;
+	}
+	engine_rearm(e);
+}
+
+/* ---- proof ---- */
+
+void portmap_engine_verified(struct portmap_engine *e, uint32_t id, const char *proof)
+{
+	struct portmap_mapping *m = portmap_engine_find(e, id);
+	char why[MAPPING_WHY_BYTES];
+
+	if (!m || (m->state != MAPPING_MAPPED && m->state != MAPPING_VERIFIED))
+		return;
+	memcpy(why, m->why, sizeof why);
+	snprintf(m->proof, sizeof m->proof, "%s", proof);
+	if (m->state == MAPPING_MAPPED)
+		engine_set_state(e, m, MAPPING_VERIFIED, "%s; %s", why, proof);
+}
+
+void portmap_engine_unproven(struct portmap_engine *e, uint32_t id, const char *why)
+{
+	struct portmap_mapping *m = portmap_engine_find(e, id);
+
+	if (m && m->state == MAPPING_MAPPED)
+		snprintf(m->proof, sizeof m->proof, "%s", why);
+}
