@@ -68,6 +68,9 @@ void load_read_message(struct speaker *s, struct wire_message *m)
 	s->used = 0;
 	while ((status = wire_decode(s->in, s->len, m, &s->used)) == WIRE_SHORT)
 		s->len += load_tls_read_some(&s->tls, s->in + s->len, sizeof s->in - s->len);
+	if (status == WIRE_UNKNOWN_EXTENSION)
+		load_fail("the relay sent %s with an extension that bench/load does not know",
+			  wire_type_name(m->type));
 	if (status != WIRE_OK)
 		load_fail("the relay sent a malformed frame");
 }

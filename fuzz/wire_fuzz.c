@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wire_fuzz: any bytes as frames. What decodes encodes to the same bytes.
+ * wire_fuzz: any bytes as frames. What decodes encodes to the same bytes, unless an extension is
+ * refused: that does not encode.
  * links: core/parse/wire.c
  */
 #include <stdio.h>
@@ -18,6 +19,13 @@ static void parse(const uint8_t *in, size_t len, struct fuzz_answer *out)
 
 	memset(&m, 0xa5, sizeof(m));
 	out->status = wire_decode(in, len, &m, &used);
+	if (out->status == WIRE_UNKNOWN_EXTENSION) {
+		out->used = used;
+		assert(used <= len && wire_encode(&m, frame, sizeof(frame)) == 0);
+		assert(m.extensions.unknown >= WIRE_EXTENSION_CRITICAL);
+		wire_explain_extension(&m, "this side", out->text);
+		return;
+	}
 	if (out->status != WIRE_OK) {
 		assert(fuzz_untouched(&m, sizeof(m)) && used == 4711);
 		assert(out->status != WIRE_SHORT || len < WIRE_FRAME_MAX);

@@ -43,6 +43,7 @@ static bool is_lasting(enum reason reason)
 	case REASON_CERT_ROLE:
 	case REASON_REVOKED:
 	case REASON_VERSION:
+	case REASON_EXTENSION:
 		return true;
 	default:
 		return false;
@@ -99,6 +100,15 @@ static unsigned protocol_error(struct link_state *l, uint64_t now_ms, const stru
 	snprintf(l->why, sizeof(l->why), "the relay sent %s while the link was %s",
 		 wire_type_name(m->type), link_phase_name(l->phase));
 	return wait_after(l, now_ms, REASON_PROTOCOL) | LINK_DO_BYE | LINK_DO_CLOSE;
+}
+
+unsigned link_state_refuse(struct link_state *l, uint64_t now_ms, enum reason reason,
+			   const char *why)
+{
+	if (l->phase != LINK_SIGNING_IN && !link_state_live(l))
+		return 0;
+	snprintf(l->why, sizeof(l->why), "%s", why);
+	return wait_after(l, now_ms, reason) | LINK_DO_BYE | LINK_DO_CLOSE;
 }
 
 unsigned link_state_start(struct link_state *l, uint64_t now_ms)

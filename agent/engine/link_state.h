@@ -94,6 +94,9 @@ unsigned link_state_dialled(struct link_state *l, uint64_t now_ms) MUST_CHECK;
 unsigned link_state_failed(struct link_state *l, uint64_t now_ms, const char *why) MUST_CHECK;
 unsigned link_state_message(struct link_state *l, uint64_t now_ms,
 			    const struct wire_message *m) MUST_CHECK;
+/* The relay sent what this side cannot take. */
+unsigned link_state_refuse(struct link_state *l, uint64_t now_ms, enum reason reason,
+			   const char *why) MUST_CHECK;
 /* The connection ended. */
 unsigned link_state_lost(struct link_state *l, uint64_t now_ms, const char *why) MUST_CHECK;
 /* What we publish has changed: PUBLISH, where the link is up. */
@@ -119,7 +122,8 @@ static inline bool link_state_live(const struct link_state *l)
 	return l->phase == LINK_UP || l->phase == LINK_DRAINING;
 }
 
-/* Turned away for what will not pass by itself: a certificate, a revocation, a version. */
+/* Turned away for what will not pass by itself: a certificate, a revocation, a version,
+ * an extension. */
 bool link_state_refused(const struct link_state *l);
 
 const char *link_phase_name(enum link_phase phase);

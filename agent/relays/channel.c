@@ -172,6 +172,22 @@ static bool keep_partial(struct channel *c, const uint8_t *bytes, size_t len)
 	return true;
 }
 
+static void refuse(struct channel *c, enum wire_status status, const struct wire_message *m)
+{
+	char text[WIRE_EXTENSION_TEXT_MAX];
+
+	if (status == WIRE_UNKNOWN_EXTENSION) {
+		wire_explain_extension(m, "this agent", text);
+		c->events->unacceptable(c, REASON_EXTENSION, text);
+	} else if (status == WIRE_BAD_VERSION) {
+		c->events->unacceptable(c, REASON_VERSION, reason_sentence(REASON_VERSION));
+	} else {
+		c->events->unacceptable(
+			c, REASON_PROTOCOL,
+			"the relay sent a malformed message; update the older side");
+	}
+}
+
 /* Gives on every complete frame of the plaintext; the rest is kept. */
 static void give_frames(struct channel *c, const uint8_t *bytes, size_t len)
 {
@@ -182,11 +198,9 @@ static void give_frames(struct channel *c, const uint8_t *bytes, size_t len)
 
 		if (status == WIRE_SHORT)
 			break;
-		if (status != WIRE_OK) {
-			lose(c, status == WIRE_BAD_VERSION
-					? reason_sentence(REASON_VERSION)
-					: "the relay sent a malformed message; update the older "
-					  "side");
+		if (status != WIRE_OK &&
+		    !(status == WIRE_UNKNOWN_EXTENSION && m.type == WIRE_OFFER)) {
+			refuse(c, status, &m);
 			return;
 		}
 		c->excess = used < len;

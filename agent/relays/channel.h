@@ -2,7 +2,8 @@
 /*
  * channel: Postern messages over one outer TLS connection, for links and for legs before GO.
  *
- * Messages arrive one by one, decoded; what they point to is good during the call. Sending never
+ * Messages arrive one by one, decoded; what they point to is good during the call. An OFFER arrives
+ * with an unknown critical extension, too: it is refused by REFUSE. Sending never
  * waits: the records are copied and go out in order; a relay that does not read them ends the
  * channel at CHANNEL_OUTPUT_MAX bytes.
  */
@@ -21,6 +22,8 @@ struct channel;
 
 struct channel_events {
 	void (*message)(struct channel *c, const struct wire_message *m);
+	/* A message that this side cannot take: the owner may still say BYE{reason}, and closes. */
+	void (*unacceptable)(struct channel *c, enum reason reason, const char *why);
 	/* The connection ended or broke; channel_close() is still to be called. */
 	void (*lost)(struct channel *c, const char *why);
 	/* Asked for by channel_close(), channel_finish() or channel_detach(): nothing is in flight

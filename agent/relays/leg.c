@@ -106,6 +106,14 @@ static void channel_message(struct channel *c, const struct wire_message *m)
 	}
 }
 
+/* No BYE: behind GO nobody would read it as one. */
+static void channel_unacceptable(struct channel *c, enum reason reason, const char *why)
+{
+	struct leg *g = container(c, struct leg, channel);
+
+	legs_lost(g, reason, why);
+}
+
 static void channel_lost(struct channel *c, const char *why)
 {
 	struct leg *g = container(c, struct leg, channel);
@@ -154,6 +162,7 @@ static void channel_closed(struct channel *c)
 
 static const struct channel_events events = {
 	.message = channel_message,
+	.unacceptable = channel_unacceptable,
 	.lost = channel_lost,
 	.closed = channel_closed,
 };

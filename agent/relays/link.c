@@ -64,9 +64,10 @@ static void send_publish(struct agent_link *l)
 
 static void send_bye(struct agent_link *l)
 {
+	const char *text = l->state.reason == REASON_EXTENSION ? l->state.why : "";
 	const struct wire_message m = {
 		.type = WIRE_BYE,
-		.bye = {.reason = (uint16_t)l->state.reason, .text = wire_text("")},
+		.bye = {.reason = (uint16_t)l->state.reason, .text = wire_text(text)},
 	};
 
 	(void)channel_send(&l->channel, &m);
@@ -250,6 +251,13 @@ static void channel_message(struct channel *c, const struct wire_message *m)
 		log_notice("link", "draining relay=%s", l->label);
 }
 
+static void channel_unacceptable(struct channel *c, enum reason reason, const char *why)
+{
+	struct agent_link *l = container(c, struct agent_link, channel);
+
+	act(l, link_state_refuse(&l->state, ring_now_ms(l->agent->ring), reason, why), NULL);
+}
+
 static void channel_lost(struct channel *c, const char *why)
 {
 	struct agent_link *l = container(c, struct agent_link, channel);
@@ -268,6 +276,7 @@ static void channel_closed(struct channel *c)
 
 static const struct channel_events events = {
 	.message = channel_message,
+	.unacceptable = channel_unacceptable,
 	.lost = channel_lost,
 	.closed = channel_closed,
 };

@@ -263,6 +263,8 @@ static enum reason judge_request(const struct offer *o, const struct wire_messag
 		return o->peer_reason;
 	if (revoked_has(&o->session.agent->revoked, o->session.peer))
 		return REASON_REVOKED;
+	if (m->extensions.unknown)
+		return REASON_EXTENSION;
 	if (!wire_bytes_equal(m->request.service, wire_text(o->session.service)))
 		return REASON_PROTOCOL;
 	if (o->session.control)
@@ -272,9 +274,14 @@ static enum reason judge_request(const struct offer *o, const struct wire_messag
 	return allowed(p, o->session.peer) ? REASON_OK : REASON_NOT_ALLOWED;
 }
 
-/* A relay refuses with the same words: says that it is us. */
-static const char *explain(const struct offer *o, enum reason reason)
+/* A relay refuses with the same words: says that it is us. buf is of WIRE_EXTENSION_TEXT_MAX. */
+static const char *explain(const struct offer *o, enum reason reason, const struct wire_message *m,
+			   char *buf)
 {
+	if (reason == REASON_EXTENSION) {
+		wire_explain_extension(m, "the publishing agent", buf);
+		return buf;
+	}
 	if (reason != REASON_NOT_ALLOWED)
 		return "";
 	return o->session.control ? "the agent talks to consoles only"
@@ -296,6 +303,7 @@ static void connect_control(struct offer *o)
 static void stream_message(struct stream *st, const struct wire_message *m)
 {
 	struct offer *o = container(st, struct offer, session.stream);
+	char text[WIRE_EXTENSION_TEXT_MAX];
 	const struct agent_publish *p;
 	enum reason reason;
 
@@ -310,7 +318,7 @@ static void stream_message(struct stream *st, const struct wire_message *m)
 	if (reason == REASON_OK)
 		agent_session_candidates(&o->session, &m->request.candidates);
 	if (reason != REASON_OK)
-		reject(o, reason, explain(o, reason));
+		reject(o, reason, explain(o, reason, m, text));
 	else if (o->session.control)
 		connect_control(o);
 	else
@@ -388,11 +396,16 @@ void publish_offer(struct agent_link *l, const struct wire_message *m)
 	bool control = is_control(l->agent, m);
 	const struct agent_publish *p = find(l->agent, m->offer.service);
 	enum reason reason = control ? REASON_OK : judge(p, m->offer.kind);
+	char text[WIRE_EXTENSION_TEXT_MAX] = "";
 	struct offer *o;
 
+	if (m->extensions.unknown) {
+		reason = REASON_EXTENSION;
+		wire_explain_extension(m, "the publishing agent", text);
+	}
 	if (reason != REASON_OK) {
 		l->agent->totals.failed++;
-		agent_link_refuse(l, m->offer.session, reason, "");
+		agent_link_refuse(l, m->offer.session, reason, text);
 		return;
 	}
 	o = calloc(1, sizeof(*o));

@@ -186,6 +186,11 @@ static void stream_message(struct stream *st, const struct wire_message *m)
 		fail(r, REASON_PROTOCOL, "");
 		return;
 	}
+	if (m->extensions.unknown) {
+		wire_explain_extension(m, "this agent", text);
+		fail(r, REASON_EXTENSION, text);
+		return;
+	}
 	if (m->result.reason == REASON_OK) {
 		agent_session_candidates(&r->session, &m->result.candidates);
 		begin(r);
@@ -214,6 +219,7 @@ static bool relay_trouble(enum reason reason)
 	case REASON_TIMEOUT:
 	case REASON_PROOF:
 	case REASON_PROTOCOL:
+	case REASON_EXTENSION:
 	case REASON_SHUTDOWN:
 	case REASON_LIMIT_SESSIONS:
 	case REASON_LIMIT_LEGS:

@@ -2,6 +2,7 @@
 /* stream: the life of a session's stream up to its bulk phase, and its end; see stream.h. */
 #include "agent/session/stream.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,12 @@
 #include "agent/agent.h"
 #include "core/container.h"
 #include "core/log.h"
+
+/* RESULT, the longer of the two: its reason, text, candidates and extensions. */
+static_assert(STREAM_MESSAGE_MAX >= WIRE_HEADER_BYTES + 2 + 2 + WIRE_TEXT_MAX + 1 +
+					    WIRE_CANDIDATES_MAX * (1 + WIRE_ADDRESS_MAX) + 1 +
+					    WIRE_EXTENSIONS_BYTES,
+	      "RESULT fits");
 
 static void step(struct stream *s);
 
@@ -176,8 +183,9 @@ static void message_complete(struct stream *s)
 {
 	struct wire_message m;
 	size_t used;
+	enum wire_status status = wire_decode(s->message, s->message_len, &m, &used);
 
-	if (wire_decode(s->message, s->message_len, &m, &used) != WIRE_OK) {
+	if (status != WIRE_OK && status != WIRE_UNKNOWN_EXTENSION) {
 		stream_end(s, true, "the far end sent a malformed message");
 		return;
 	}

@@ -36,7 +36,7 @@
 struct agent;
 struct stream;
 
-#define STREAM_MESSAGE_MAX 1024u /* REQUEST and RESULT, with their headers */
+#define STREAM_MESSAGE_MAX 3072u /* REQUEST and RESULT, with their headers */
 #define STREAM_FINISH_MS   2000u /* for the peer to read our last message */
 
 enum stream_phase {
@@ -52,6 +52,7 @@ enum stream_phase {
 /* None of these is called from inside a call to the stream. */
 struct stream_events {
 	void (*ready)(struct stream *s); /* the inner handshake is complete */
+	/* With an unknown critical extension, too: RESULT and the log name it. */
 	void (*message)(struct stream *s, const struct wire_message *m);
 	/* Both descriptors are gone and nothing is in flight: the owner may free. */
 	void (*ended)(struct stream *s);

@@ -57,7 +57,7 @@ SSL_CTX *identity_front_context(const struct identity *id) MUST_CHECK;
 /* TLS 1.3 client context for dialling relays: looks like an ordinary client (GREASE, ALPN
  * http/1.1), presents no certificate; the peer is checked by identity_check_relay(). */
 SSL_CTX *identity_dial_context(const struct identity *id) MUST_CHECK;
-/* TLS 1.3 contexts of the inner session: mutual certificates of the same CA, ALPN postern/1, no
+/* TLS 1.3 contexts of the inner session: mutual certificates of the same CA, ALPN postern/2, no
  * tickets. Check the peer's name afterwards with identity_peer_of(). */
 SSL_CTX *identity_inner_context(const struct identity *id, bool server) MUST_CHECK;
 
@@ -73,13 +73,13 @@ bool identity_check_relay(const struct identity *id, SSL *ssl, const char *host,
 bool identity_load_system(const struct identity *id) MUST_CHECK;
 
 /* The verified peer of an inner session: REASON_OK (out is filled), CERT_EXPIRED (also: not valid
- * yet), CERT_UNTRUSTED, CERT_ROLE, or PROTOCOL when the peer does not speak postern/1. Tells the
+ * yet), CERT_UNTRUSTED, CERT_ROLE, or PROTOCOL when the peer does not speak postern/2. Tells the
  * same after a handshake that failed because of it, so ask on TLS_FAILED too; OK then means that
  * the peer, or something else, ended it. A peer that presented nothing is CERT_UNTRUSTED. */
 enum reason identity_peer_of(const struct identity *id, SSL *ssl,
 			     struct identity_peer *out) MUST_CHECK;
 
-/* HELLO: our certificate in DER and a signature over "postern/1 hello\0" and the 32 exported bytes.
+/* HELLO: our certificate in DER and a signature over "postern/2 hello\0" and the 32 exported bytes.
  */
 bool identity_sign(const struct identity *id, const uint8_t exported[32], uint8_t *signature,
 		   size_t room, size_t *len) MUST_CHECK;

@@ -38,13 +38,13 @@ struct identity_verdict identity_verify_chain(X509_STORE *store, X509 *leaf,
  */
 enum ssl_verify_result_t identity_verify_inner(SSL *ssl, uint8_t *alert);
 
-/* "postern/1 hello", its zero byte, and what was exported. */
+/* "postern/2 hello", its zero byte, and what was exported. */
 #define IDENTITY_HELLO_BYTES 48u
 void identity_hello_message(const uint8_t exported[32], uint8_t out[IDENTITY_HELLO_BYTES]);
 /* ECDSA-SHA256, Ed25519, or RSA-PSS-SHA256, by the kind of key. */
 bool identity_signature_begin(EVP_MD_CTX *ctx, EVP_PKEY *key, bool sign) MUST_CHECK;
 
 /* The ALPN name of inner sessions, with its length byte. */
-#define IDENTITY_INNER_ALPN "\x09postern/1"
+#define IDENTITY_INNER_ALPN "\x09postern/2"
 
 #endif

@@ -16,7 +16,7 @@
 #include <openssl/x509v3.h>
 
 #define URI_PREFIX  "postern:"
-#define HELLO_LABEL "postern/1 hello" /* and its zero byte */
+#define HELLO_LABEL "postern/2 hello" /* and its zero byte */
 
 bool identity_name_ok(const char *name)
 {

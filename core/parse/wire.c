@@ -7,6 +7,7 @@
  */
 #include "core/parse/wire.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <openssl/bytestring.h>
 
@@ -27,6 +28,7 @@ enum field_kind {
 	SERVICE8,   /* the same */
 	SERVICES,   /* u16 count, that many SERVICE8 */
 	CANDIDATES, /* u8 count, that many text8, each "tcp:" or "udp:" and an address */
+	EXTENSIONS, /* u8 count, that many u16 id and bytes16; max bytes behind the count */
 };
 
 struct field {
@@ -37,6 +39,10 @@ struct field {
 };
 
 #define AT(member) offsetof(struct wire_message, member)
+#define EXTENDED(message)                                                                          \
+	{                                                                                          \
+		WIRE_##message, EXTENSIONS, AT(extensions), 0, WIRE_EXTENSIONS_BYTES               \
+	}
 
 static const struct field fields[] = {
 	{WIRE_HELLO, FLAGS8, AT(hello.flags), 0, WIRE_HELLO_FLAGS},
@@ -44,6 +50,7 @@ static const struct field fields[] = {
 	{WIRE_HELLO, TEXT8, AT(hello.software), 0, WIRE_SOFTWARE_MAX},
 	{WIRE_HELLO, BYTES16, AT(hello.certificate), 1, WIRE_CERT_MAX},
 	{WIRE_HELLO, BYTES16, AT(hello.signature), 1, WIRE_SIGNATURE_MAX},
+	EXTENDED(HELLO),
 
 	{WIRE_WELCOME, TEXT8, AT(welcome.relay), 0, WIRE_RELAY_MAX},
 	{WIRE_WELCOME, TEXT8, AT(welcome.your_address), 0, WIRE_ADDRESS_MAX},
@@ -52,6 +59,7 @@ static const struct field fields[] = {
 	{WIRE_WELCOME, UINT16, AT(welcome.ping_interval_s), 0, 0},
 	{WIRE_WELCOME, UINT16, AT(welcome.max_legs), 0, 0},
 	{WIRE_WELCOME, UINT32, AT(welcome.max_sessions), 0, 0},
+	EXTENDED(WELCOME),
 
 	{WIRE_PUBLISH, SERVICES, AT(publish), 0, WIRE_SERVICES_MAX},
 	{WIRE_PUBLISHED, UINT16, AT(published.count), 0, 0},
@@ -62,13 +70,17 @@ static const struct field fields[] = {
 	{WIRE_OFFER, SERVICE8, AT(offer.service), 1, WIRE_NAME_MAX},
 	{WIRE_OFFER, TEXT8, AT(offer.source), 0, WIRE_ADDRESS_MAX},
 	{WIRE_OFFER, TEXT8, AT(offer.local), 0, WIRE_ADDRESS_MAX},
+	EXTENDED(OFFER),
 
 	{WIRE_REFUSE, UINT64, AT(refuse.session), 0, 0},
 	{WIRE_REFUSE, REASON16, AT(refuse.reason), 1, 0},
 	{WIRE_REFUSE, TEXT16, AT(refuse.text), 0, WIRE_TEXT_MAX},
 
 	{WIRE_PING, UINT64, AT(ping.token), 0, 0},
+	EXTENDED(PING),
 	{WIRE_PONG, UINT64, AT(pong.token), 0, 0},
+	EXTENDED(PONG),
+
 	{WIRE_DRAIN, UINT16, AT(drain.reconnect_after_s), 0, 0},
 
 	{WIRE_BYE, REASON16, AT(bye.reason), 0, 0},
@@ -81,9 +93,11 @@ static const struct field fields[] = {
 
 	{WIRE_OPEN, AGENT8, AT(open.to), 1, WIRE_NAME_MAX},
 	{WIRE_OPEN, SERVICE8, AT(open.service), 1, WIRE_NAME_MAX},
+	EXTENDED(OPEN),
 
 	{WIRE_ACCEPT, UINT64, AT(accept.session), 0, 0},
 	{WIRE_GO, UINT64, AT(go.session), 0, 0},
+	EXTENDED(GO),
 
 	{WIRE_FAIL, REASON16, AT(fail.reason), 1, 0},
 	{WIRE_FAIL, TEXT16, AT(fail.text), 0, WIRE_TEXT_MAX},
@@ -91,10 +105,12 @@ static const struct field fields[] = {
 	{WIRE_REQUEST, SERVICE8, AT(request.service), 1, WIRE_NAME_MAX},
 	{WIRE_REQUEST, TEXT8, AT(request.source), 0, WIRE_ADDRESS_MAX},
 	{WIRE_REQUEST, CANDIDATES, AT(request.candidates), 0, WIRE_CANDIDATES_MAX},
+	EXTENDED(REQUEST),
 
 	{WIRE_RESULT, REASON16, AT(result.reason), 0, 0},
 	{WIRE_RESULT, TEXT16, AT(result.text), 0, WIRE_TEXT_MAX},
 	{WIRE_RESULT, CANDIDATES, AT(result.candidates), 0, WIRE_CANDIDATES_MAX},
+	EXTENDED(RESULT),
 };
 
 #define FIELD_COUNT (sizeof(fields) / sizeof(fields[0]))
@@ -215,6 +231,48 @@ static bool candidates_ok(const struct wire_candidates *c)
 	return true;
 }
 
+static bool extension_known(enum wire_type type, uint16_t id)
+{
+	switch (id) {
+#define X(number, name, messages)                                                                  \
+	case number:                                                                               \
+		return (messages) >> type & 1;
+		WIRE_EXTENSIONS(X)
+#undef X
+	default:
+		return false;
+	}
+}
+
+static uint16_t first_unknown(const struct wire_message *m)
+{
+	for (size_t i = 0; i < m->extensions.count; i++) {
+		uint16_t id = m->extensions.items[i].id;
+
+		if (id >= WIRE_EXTENSION_CRITICAL && !extension_known(m->type, id))
+			return id;
+	}
+	return 0;
+}
+
+/* Few enough for every pair to be compared. */
+static bool extensions_ok(const struct wire_extensions *e, size_t max)
+{
+	size_t bytes = 0;
+
+	if (e->count > WIRE_EXTENSIONS_MAX)
+		return false;
+	for (size_t i = 0; i < e->count; i++) {
+		if (e->items[i].value.len > max)
+			return false;
+		bytes += 4 + e->items[i].value.len;
+		for (size_t j = 0; j < i; j++)
+			if (e->items[i].id == e->items[j].id)
+				return false;
+	}
+	return bytes <= max;
+}
+
 static bool field_ok(const struct field *f, const struct wire_message *m)
 {
 	const void *at = (const uint8_t *)m + f->offset;
@@ -241,6 +299,8 @@ static bool field_ok(const struct field *f, const struct wire_message *m)
 		return services_ok(m);
 	case CANDIDATES:
 		return candidates_ok(at);
+	case EXTENSIONS:
+		return extensions_ok(at, f->max);
 	}
 	return false;
 }
@@ -291,6 +351,20 @@ static bool get_candidates(CBS *body, struct wire_candidates *out)
 	return true;
 }
 
+static bool get_extensions(CBS *body, struct wire_extensions *out)
+{
+	uint8_t count;
+
+	if (!CBS_get_u8(body, &count) || count > WIRE_EXTENSIONS_MAX)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (!CBS_get_u16(body, &out->items[i].id) ||
+		    !get_string(body, true, &out->items[i].value))
+			return false;
+	out->count = count;
+	return true;
+}
+
 static bool get_kind(CBS *body, enum wire_offer_kind *out)
 {
 	uint8_t kind;
@@ -330,6 +404,8 @@ static bool get_field(CBS *body, const struct field *f, struct wire_message *m)
 		return get_services(body, m);
 	case CANDIDATES:
 		return get_candidates(body, at);
+	case EXTENSIONS:
+		return get_extensions(body, at);
 	}
 	return false;
 }
@@ -377,9 +453,10 @@ enum wire_status wire_decode(const uint8_t *in, size_t len, struct wire_message 
 			return WIRE_MALFORMED;
 	if (CBS_len(&body) != 0 || !message_ok(&m))
 		return WIRE_MALFORMED;
+	m.extensions.unknown = first_unknown(&m);
 	*out = m;
 	*used = WIRE_HEADER_BYTES + length;
-	return WIRE_OK;
+	return m.extensions.unknown ? WIRE_UNKNOWN_EXTENSION : WIRE_OK;
 }
 
 /* ---- structs to bytes ---- */
@@ -413,6 +490,17 @@ static bool put_candidates(CBB *body, const struct wire_candidates *c)
 	return true;
 }
 
+static bool put_extensions(CBB *body, const struct wire_extensions *e)
+{
+	if (!CBB_add_u8(body, (uint8_t)e->count))
+		return false;
+	for (size_t i = 0; i < e->count; i++)
+		if (!CBB_add_u16(body, e->items[i].id) ||
+		    !put_string(body, true, e->items[i].value))
+			return false;
+	return true;
+}
+
 static bool put_field(CBB *body, const struct field *f, const struct wire_message *m)
 {
 	const void *at = (const uint8_t *)m + f->offset;
@@ -442,6 +530,8 @@ static bool put_field(CBB *body, const struct field *f, const struct wire_messag
 		return put_services(body, m);
 	case CANDIDATES:
 		return put_candidates(body, at);
+	case EXTENSIONS:
+		return put_extensions(body, at);
 	}
 	return false;
 }
@@ -466,7 +556,10 @@ size_t wire_encode(const struct wire_message *m, uint8_t *out, size_t room)
 	CBB cbb;
 	size_t len = 0;
 
-	if (!type_known(m->type) || !CBB_init_fixed(&cbb, out, room))
+	if (!type_known(m->type) || (m->extensions.count > 0 && !wire_type_extends(m->type)) ||
+	    m->extensions.count > WIRE_EXTENSIONS_MAX || first_unknown(m))
+		return 0;
+	if (!CBB_init_fixed(&cbb, out, room))
 		return 0;
 	if (!put_message(&cbb, m) || !CBB_finish(&cbb, NULL, &len))
 		len = 0;
@@ -487,6 +580,41 @@ const char *wire_type_name(unsigned type)
 	default:
 		return "UNKNOWN";
 	}
+}
+
+bool wire_type_extends(enum wire_type type)
+{
+	for (size_t i = 0; i < FIELD_COUNT; i++)
+		if (fields[i].type == type && fields[i].kind == EXTENSIONS)
+			return true;
+	return false;
+}
+
+bool wire_extension_add(struct wire_message *m, uint16_t id, struct wire_bytes value)
+{
+	struct wire_extensions *e = &m->extensions;
+
+	if (e->count >= WIRE_EXTENSIONS_MAX)
+		return false;
+	e->items[e->count++] = (struct wire_extension){id, value};
+	return true;
+}
+
+bool wire_extension_get(const struct wire_message *m, uint16_t id, struct wire_bytes *value)
+{
+	for (size_t i = 0; i < m->extensions.count; i++)
+		if (m->extensions.items[i].id == id) {
+			*value = m->extensions.items[i].value;
+			return true;
+		}
+	return false;
+}
+
+void wire_explain_extension(const struct wire_message *m, const char *who,
+			    char out[WIRE_EXTENSION_TEXT_MAX])
+{
+	snprintf(out, WIRE_EXTENSION_TEXT_MAX, "%s does not know extension 0x%04x of %s; update it",
+		 who, m->extensions.unknown, wire_type_name(m->type));
 }
 
 bool wire_split_target(const char *text, char agent[WIRE_NAME_MAX + 1],

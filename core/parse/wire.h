@@ -5,6 +5,12 @@
  * A frame is {u8 version, u8 type, u16 length, body}. Decoded fields point into the frame: they
  * live as long as its bytes do. Texts are length-counted, UTF-8 without control characters and
  * never zero-terminated on the wire; names are checked against the name rule below while decoding.
+ *
+ * Nine messages end in extensions, {u16 id, bytes16 value} each: what later versions have to say
+ * without a new frame. An id below WIRE_EXTENSION_CRITICAL that the receiver does not know is
+ * skipped; any other makes the message one to refuse, by the answer that the protocol has for it.
+ * To add one: a row in WIRE_EXTENSIONS, wire_extension_add() where the message is made,
+ * wire_extension_get() where it is read.
  */
 #ifndef POSTERN_PARSE_WIRE_H
 #define POSTERN_PARSE_WIRE_H
@@ -15,7 +21,7 @@
 
 #define MUST_CHECK __attribute__((warn_unused_result))
 
-#define WIRE_VERSION	    1u
+#define WIRE_VERSION	    2u
 #define WIRE_HEADER_BYTES   4u
 #define WIRE_BODY_MAX	    12288u /* with its header still one TLS record */
 #define WIRE_FRAME_MAX	    (WIRE_HEADER_BYTES + WIRE_BODY_MAX)
@@ -29,6 +35,11 @@
 #define WIRE_SECRET_BYTES   32u
 #define WIRE_SERVICES_MAX   128u /* in one PUBLISH */
 #define WIRE_CANDIDATES_MAX 6u
+
+#define WIRE_EXTENSIONS_MAX	16u
+#define WIRE_EXTENSIONS_BYTES	2048u	/* in one message: ids, lengths and values */
+#define WIRE_EXTENSION_CRITICAL 0x8000u /* from here on: to be understood, or refused */
+#define WIRE_EXTENSION_TEXT_MAX 96u /* what wire_explain_extension() writes, its zero byte too */
 
 /* Services of Postern itself; no agent publishes one. Every agent has the first, for consoles only.
  */
@@ -80,8 +91,25 @@ struct wire_candidates {
 	struct wire_bytes items[WIRE_CANDIDATES_MAX];
 };
 
+/* X(number, NAME, messages), where messages is WIRE_IN(HELLO) | WIRE_IN(OPEN) and so on. A number
+ * means the same in each of them. None is in use yet. */
+#define WIRE_EXTENSIONS(X)
+#define WIRE_IN(message) (UINT64_C(1) << WIRE_##message)
+
+struct wire_extension {
+	uint16_t id;
+	struct wire_bytes value; /* decoded: borrowed from the frame */
+};
+
+struct wire_extensions {
+	uint16_t unknown; /* decoded: the first critical id that is unknown here; 0: none */
+	size_t count;
+	struct wire_extension items[WIRE_EXTENSIONS_MAX]; /* in their order on the wire */
+};
+
 struct wire_message {
 	enum wire_type type;
+	struct wire_extensions extensions; /* of the messages that wire_type_extends() names */
 	union {
 		struct {
 			uint8_t flags;
@@ -149,22 +177,42 @@ struct wire_message {
 	};
 };
 
-enum wire_status { WIRE_OK, WIRE_SHORT, WIRE_MALFORMED, WIRE_BAD_VERSION };
+enum wire_status {
+	WIRE_OK,
+	WIRE_SHORT,
+	WIRE_MALFORMED,
+	WIRE_BAD_VERSION,
+	WIRE_UNKNOWN_EXTENSION, /* all is well but for extensions.unknown: refuse the message */
+};
 
 /*
  * Decodes the frame at the start of in. WIRE_OK: *out is filled and *used is the frame's size.
- * WIRE_SHORT: more bytes are needed (never for more than WIRE_FRAME_MAX). Otherwise close with a
- * BYE. Outputs are untouched unless WIRE_OK.
+ * WIRE_SHORT: more bytes are needed (never for more than WIRE_FRAME_MAX). WIRE_UNKNOWN_EXTENSION:
+ * outputs as for WIRE_OK, so that the answer can name what it refuses: REFUSE an OFFER, FAIL an
+ * OPEN, RESULT for a REQUEST, BYE otherwise. At the other two, close with a BYE; they and
+ * WIRE_SHORT leave the outputs alone.
  */
 enum wire_status wire_decode(const uint8_t *in, size_t len, struct wire_message *out,
 			     size_t *used) MUST_CHECK;
 
 /* Encodes into out; returns the size, or 0 when a field breaks a limit or out is too small. Reasons
- * from REASON_WIRE_END do not encode, nor does REASON_OK in REFUSE and FAIL. */
+ * from REASON_WIRE_END do not encode, nor does REASON_OK in REFUSE and FAIL, nor a critical
+ * extension that this side would refuse. */
 size_t wire_encode(const struct wire_message *m, uint8_t *out, size_t room) MUST_CHECK;
 
 /* "OPEN" and so on; "UNKNOWN" for others. */
 const char *wire_type_name(unsigned type);
+/* Whether messages of this type end in extensions. */
+bool wire_type_extends(enum wire_type type) MUST_CHECK;
+
+/* Adds a value, which is borrowed. False: there are WIRE_EXTENSIONS_MAX already. */
+bool wire_extension_add(struct wire_message *m, uint16_t id, struct wire_bytes value) MUST_CHECK;
+/* False, *value untouched, when the message has none of this id. */
+bool wire_extension_get(const struct wire_message *m, uint16_t id,
+			struct wire_bytes *value) MUST_CHECK;
+/* The sentence for REASON_EXTENSION; who is "this relay", "this agent". */
+void wire_explain_extension(const struct wire_message *m, const char *who,
+			    char out[WIRE_EXTENSION_TEXT_MAX]);
 
 /*
  * The name rule: 1 to WIRE_NAME_MAX of a-z 0-9 - _ and, in services, . and / (never two of these

@@ -185,6 +185,13 @@ static bool take_frame(struct relay_line *l, size_t *used)
 
 	if (status == WIRE_SHORT)
 		return false;
+	if (status == WIRE_UNKNOWN_EXTENSION) {
+		char text[WIRE_EXTENSION_TEXT_MAX];
+
+		wire_explain_extension(&m, "this program", text);
+		end_named(l, text);
+		return false;
+	}
 	if (status != WIRE_OK) {
 		end_named(l, status == WIRE_BAD_VERSION
 				     ? reason_sentence(REASON_VERSION)

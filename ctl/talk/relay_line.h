@@ -3,7 +3,7 @@
  * relay_line: the control channel of one relay: dial, HELLO, WELCOME, then lines both ways.
  *
  * Each direction has one operation in flight: what is not sent is not read. After WELCOME the relay
- * sends JSON lines, in which no byte 1 occurs: where one does, a frame begins, and it is a BYE.
+ * sends JSON lines, in which no byte 2 occurs: where one does, a frame begins, and it is a BYE.
  */
 #ifndef POSTERN_CTL_TALK_RELAY_LINE_H
 #define POSTERN_CTL_TALK_RELAY_LINE_H

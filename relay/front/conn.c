@@ -218,23 +218,41 @@ static void conn_deadline(struct timer *t, uint64_t now_ms)
 	}
 }
 
-void conn_bye(struct conn *c, enum reason reason)
+static void conn_bye_saying(struct conn *c, enum reason reason, const char *text)
 {
 	struct wire_message m = {.type = WIRE_BYE};
 
 	m.bye.reason = (uint16_t)reason;
-	m.bye.text = wire_text(reason_sentence(reason));
+	m.bye.text = wire_text(text);
 	conn_send_message(c, &m);
 	conn_finish(c);
 }
 
-void conn_refuse(struct conn *c, enum reason reason)
+void conn_bye(struct conn *c, enum reason reason)
+{
+	conn_bye_saying(c, reason, reason_sentence(reason));
+}
+
+static void conn_refuse_saying(struct conn *c, enum reason reason, const char *text)
 {
 	if (c->phase == CONN_DEAD)
 		return;
 	worker_count(c->worker, reason);
-	log_debug("conn", "refused reason=%s: %s", reason_name(reason), reason_sentence(reason));
-	conn_bye(c, reason);
+	log_debug("conn", "refused reason=%s: %s", reason_name(reason), text);
+	conn_bye_saying(c, reason, text);
+}
+
+void conn_refuse(struct conn *c, enum reason reason)
+{
+	conn_refuse_saying(c, reason, reason_sentence(reason));
+}
+
+void conn_refuse_extension(struct conn *c, const struct wire_message *m)
+{
+	char text[WIRE_EXTENSION_TEXT_MAX];
+
+	wire_explain_extension(m, "this relay", text);
+	conn_refuse_saying(c, REASON_EXTENSION, text);
 }
 
 void conn_shutdown_write(struct conn *c)

@@ -130,6 +130,8 @@ void conn_authenticated(struct conn *c);
 
 /* Sends a last message (NULL: none) and closes in order. Counts reason. */
 void conn_refuse(struct conn *c, enum reason reason);
+/* For what m.extensions.unknown names. */
+void conn_refuse_extension(struct conn *c, const struct wire_message *m);
 void conn_bye(struct conn *c, enum reason reason);
 /* Sends what is waiting, then closes. */
 void conn_finish(struct conn *c);
@@ -152,7 +154,8 @@ void stun_stream_input(struct conn *c, const uint8_t *data, size_t len);
 void stun_stream_continue(struct conn *c);
 void link_input(struct conn *c, const uint8_t *data, size_t len);
 void leg_input(struct conn *c, const uint8_t *data, size_t len);
-/* Decrypts, gathers and decodes frames, and hands each to handle while the phase stays. */
+/* Decrypts, gathers and decodes frames, and hands each to handle while the phase stays. Refuses
+ * messages with an unknown critical extension, except OPEN: that has an answer of its own. */
 void frames_input(struct conn *c, const uint8_t *data, size_t len,
 		  void (*handle)(struct conn *c, const struct wire_message *m));
 /* The first frame after the handshake decides what the connection is. */

@@ -5,7 +5,7 @@
  *   PROXY header (where the listener asks for one)
  *   ClientHello for a public name  -> public.c
  *   any other ClientHello          -> our TLS, then the first byte of application data:
- *       1 (a frame's version)      -> HELLO: link.c, LEG: leg.c   (TLS 1.3 only)
+ *       2 (a frame's version)      -> HELLO: link.c, LEG: leg.c   (TLS 1.3 only)
  *       anything else              -> web.c
  *   a STUN message                 -> stun_stream.c
  *   clear-text HTTP                -> 400 and closed
@@ -190,6 +190,9 @@ static void front_first_frame(struct conn *c)
 		return;
 	case WIRE_MALFORMED:
 		conn_refuse(c, REASON_PROTOCOL);
+		return;
+	case WIRE_UNKNOWN_EXTENSION:
+		conn_refuse_extension(c, &m);
 		return;
 	case WIRE_OK:
 		break;

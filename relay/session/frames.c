@@ -15,7 +15,11 @@ static void frames_handle(struct conn *c,
 
 		if (status == WIRE_SHORT)
 			return;
-		if (status != WIRE_OK) {
+		if (status == WIRE_UNKNOWN_EXTENSION && m.type != WIRE_OPEN) {
+			conn_refuse_extension(c, &m);
+			return;
+		}
+		if (status != WIRE_OK && status != WIRE_UNKNOWN_EXTENSION) {
 			conn_refuse(c,
 				    status == WIRE_BAD_VERSION ? REASON_VERSION : REASON_PROTOCOL);
 			return;

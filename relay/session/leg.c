@@ -145,6 +145,7 @@ static void leg_open(struct conn *c, const struct wire_message *m)
 	struct relay *r = c->worker->relay;
 	struct rendezvous_offer offer;
 	char to[WIRE_NAME_MAX + 1], service[WIRE_NAME_MAX + 1];
+	char text[WIRE_EXTENSION_TEXT_MAX] = "";
 
 	wire_bytes_copy(m->open.to, to, sizeof to);
 	wire_bytes_copy(m->open.service, service, sizeof service);
@@ -153,9 +154,11 @@ static void leg_open(struct conn *c, const struct wire_message *m)
 		return;
 	}
 	enum reason reason = REASON_DRAINING;
+	if (m->extensions.unknown)
+		wire_explain_extension(m, "this relay", text);
 	if (!r->draining) {
 		relay_lock(r);
-		reason = enforce_open(c, to, service);
+		reason = text[0] ? REASON_EXTENSION : enforce_open(c, to, service);
 		if (reason == REASON_OK)
 			reason =
 				rendezvous_open(r->rendezvous, c->link, to, service, c->id, &offer);
@@ -165,7 +168,7 @@ static void leg_open(struct conn *c, const struct wire_message *m)
 		relay_unlock(r);
 	}
 	if (reason != REASON_OK) {
-		leg_failed(c, reason, (struct wire_bytes){0});
+		leg_failed(c, reason, wire_text(reason == REASON_EXTENSION ? text : ""));
 		return;
 	}
 	conn_set_phase(c, CONN_LEG_OPENING);

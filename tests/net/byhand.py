@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """byhand: signs in to a relay without Postern's programs: openssl(1) for the TLS and its exporter."""
+import hmac
 import os
 import re
 import select
@@ -8,39 +9,26 @@ import subprocess
 import time
 
 from peers import need, openssl
-from rogue import HELLO, pem, text8
+from rogue import HELLO, LEG, frame, pem, text8
 
 TRANSIENT, CONSOLE = 1, 2
 BYE = 0x0a
 
 
-class SignIn:
-    """HELLO with the certificate of any file, under any name, with any flags."""
+class ByHand:
+    """A connection by openssl, and what it exports for a proof."""
 
-    def __init__(self, host, address, bundle, name, flags):
-        lab = host.lab
-        self.key = lab.write("byhand.key", pem(bundle, "key"))
-        certificate = lab.write("byhand.pem", pem(bundle, "certificate"))
-        self.der = openssl("x509", "-in", certificate, "-outform", "DER")
+    def __init__(self, host, address, label):
         self.said = b""
         self.process = host.start(
             [need("openssl"), "s_client", "-connect", f"{address}:443", "-servername",
              "relay.example.org", "-tls1_3", "-alpn", "http/1.1", "-nocommands", "-ign_eof",
-             "-keymatexport", "EXPORTER-postern-hello", "-keymatexportlen", "32"], "byhand",
+             "-keymatexport", f"EXPORTER-postern-{label}", "-keymatexportlen", "32"], "byhand",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.process.ended_by_us = True
         exported = self.until(rb"Keying material: ([0-9A-F]{64})\n").group(1).decode()
+        self.exported = bytes.fromhex(exported)
         self.until(rb"---\n")
-        body = struct.pack("!B", flags) + text8(name) + text8("by hand")
-        for part in (self.der, self.signature(bytes.fromhex(exported))):
-            body += struct.pack("!H", len(part)) + part
-        self.send(struct.pack("!BBH", 1, HELLO, len(body)) + body)
-
-    def signature(self, exported):
-        message = self.key + ".message"
-        with open(message, "wb") as f:
-            f.write(b"postern/1 hello\0" + exported)
-        return openssl("dgst", "-sha256", "-sign", self.key, message)
 
     def send(self, data):
         self.process.popen.stdin.write(data)
@@ -64,12 +52,45 @@ class SignIn:
         return found
 
     def answer(self):
-        """The first message: its type and body."""
+        """The next message: its type and body."""
         # Behind the handshake openssl tells of session tickets, which would be in text.
-        head = self.until(rb"\x01([\x02\x0a])([\x00-\x30][\x00-\xff])")
+        head = self.until(rb"\x02([\x01-\x21])([\x00-\x30][\x00-\xff])")
         length = struct.unpack("!H", head.group(2))[0]
         while len(self.said) < length:
             got = self.read()
             assert got, "the message was cut off"
             self.said += got
-        return head.group(1)[0], self.said[:length]
+        body, self.said = self.said[:length], self.said[length:]
+        return head.group(1)[0], body
+
+
+class SignIn(ByHand):
+    """HELLO with the certificate of any file, under any name, with any flags."""
+
+    def __init__(self, host, address, bundle, name, flags, extensions=()):
+        super().__init__(host, address, "hello")
+        lab = host.lab
+        self.key = lab.write("byhand.key", pem(bundle, "key"))
+        certificate = lab.write("byhand.pem", pem(bundle, "certificate"))
+        self.der = openssl("x509", "-in", certificate, "-outform", "DER")
+        body = struct.pack("!B", flags) + text8(name) + text8("by hand")
+        for part in (self.der, self.signature()):
+            body += struct.pack("!H", len(part)) + part
+        self.send(frame(HELLO, body, extensions))
+
+    def signature(self):
+        message = self.key + ".message"
+        with open(message, "wb") as f:
+            f.write(b"postern/2 hello\0" + self.exported)
+        return openssl("dgst", "-sha256", "-sign", self.key, message)
+
+
+class WarmLeg(ByHand):
+    """LEG below the link that a WELCOME told of."""
+
+    def __init__(self, host, address, welcome):
+        super().__init__(host, address, "leg")
+        at = 1 + welcome[0]  # behind the relay's name, and then what it calls us
+        at += 1 + welcome[at]
+        link, secret = welcome[at:at + 8], welcome[at + 8:at + 40]
+        self.send(frame(LEG, link + hmac.new(secret, self.exported, "sha256").digest()))

@@ -22,12 +22,23 @@ from world import get_block
 HELLO, WELCOME, PUBLISH, PUBLISHED, OFFER, REFUSE, PING, PONG = range(1, 9)
 LEG, READY, _OPEN, ACCEPT, GO = range(0x10, 0x15)
 REQUEST, RESULT = 0x20, 0x21
+BYE = 0x0a
+EXTENDED = {HELLO, WELCOME, OFFER, PING, PONG, _OPEN, GO, REQUEST, RESULT}  # end in extensions
 APPLICATION_DATA = 23
-OK, PROTOCOL, NOT_ALLOWED = 0, 1, 11
+OK, PROTOCOL, NOT_ALLOWED, EXTENSION = 0, 1, 11, 26
 
 
 def text8(text):
     return struct.pack("!B", len(text)) + text.encode()
+
+
+def frame(kind, body, extensions=()):
+    """A message; extensions are (id, value)."""
+    if kind in EXTENDED:
+        body += struct.pack("!B", len(extensions))
+        for number, value in extensions:
+            body += struct.pack("!HH", number, len(value)) + value
+    return struct.pack("!BBH", 2, kind, len(body)) + body
 
 
 def pem(bundle, key):
@@ -87,16 +98,16 @@ class Tls:
     def line(self):
         return self.read_until(lambda b: b.find(b"\n") + 1)
 
-    def say(self, kind, body):
-        self.write(struct.pack("!BBH", 1, kind, len(body)) + body)
+    def say(self, kind, body, extensions=()):
+        self.write(frame(kind, body, extensions))
 
     def hear(self):
         """The next message's type and body."""
         def whole(b):
             length = 4 + struct.unpack_from("!H", b, 2)[0] if len(b) >= 4 else 0
             return length if length and len(b) >= length else 0
-        frame = self.read_until(whole)
-        return frame[1], frame[4:]
+        got = self.read_until(whole)
+        return got[1], got[4:]
 
 
 class Enveloped(Tls):
@@ -149,6 +160,8 @@ class RogueRelay:
     """Runs on a host at port 443 with a relay's file."""
 
     def __init__(self, host, bundle):
+        self.extensions = {}  # what a kind of message carries from now on
+        self.byes = queue.Queue()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_3
         self.context.num_tickets = 0
@@ -166,7 +179,7 @@ class RogueRelay:
         kind, _body = tls.hear()
         if kind == HELLO:
             tls.say(WELCOME, text8("relay") + text8("") + struct.pack("!Q", 1) + bytes(32) +
-                    struct.pack("!HHI", 25, 64, 10000))
+                    struct.pack("!HHI", 25, 64, 10000), self.extensions.get(WELCOME, ()))
             self.serve_link(tls)
         elif kind == LEG:
             tls.say(READY, b"")
@@ -179,37 +192,57 @@ class RogueRelay:
                 tls.say(PUBLISHED, body[:2])
                 self.links.put(tls)
             elif kind == PING:
-                tls.say(PONG, body)
+                tls.say(PONG, body[:8], self.extensions.get(PONG, ()))
             elif kind == REFUSE:
-                self.refused.put(struct.unpack_from("!QH", body))
+                self.refused.put((*struct.unpack_from("!QH", body), body[12:].decode()))
+            elif kind == BYE:
+                self.byes.put((struct.unpack_from("!H", body)[0], body[4:].decode()))
+                return
 
     def serve_leg(self, sock, tls):
         kind, body = tls.hear()
         if kind == ACCEPT:
-            tls.say(GO, body)
+            tls.say(GO, body, self.extensions.get(GO, ()))
             self.accepted.put(sock)
             self.over.wait(60)
 
-    def offer(self, sender, service, kind=0):
-        """Offers the agent a session in somebody's name; its socket, or the reason it refused."""
+    def send_offer(self, sender, service, kind):
         self.link = self.link or self.links.get(timeout=20)
         self.sessions += 1
         self.link.say(OFFER, struct.pack("!QB", self.sessions, kind) + text8(sender) +
-                      text8(service) + text8("198.51.100.7:1") + text8("45.0.0.2:443"))
+                      text8(service) + text8("198.51.100.7:1") + text8("45.0.0.2:443"), self.extensions.get(OFFER, ()))
+
+    def offer(self, sender, service, kind=0):
+        """Offers the agent a session in somebody's name; its socket, or the reason it refused."""
+        self.send_offer(sender, service, kind)
         if kind:
             return self.refused.get(timeout=20)[1]
         return self.accepted.get(timeout=20)
+
+    def refuse(self, sender, service, kind):
+        """(session, reason, text) of the agent's REFUSE."""
+        self.send_offer(sender, service, kind)
+        return self.refused.get(timeout=20)
+
+    def gives_up(self, sender, service):
+        """Whether the agent closes the leg behind GO without a word."""
+        sock = self.offer(sender, service)
+        sock.settimeout(10)
+        try:
+            return sock.recv(1) == b""
+        except ConnectionResetError:
+            return True
 
     def ask(self, bundle, service, sender, requested=None):
         """As whoever has a file, but in sender's name; (reason, text, the session)."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        context.set_alpn_protocols(["postern/1"])
+        context.set_alpn_protocols(["postern/2"])
         load_identity(context, bundle)
         inside = Enveloped(self.offer(sender, service), context)
         inside.say(REQUEST, text8(requested or service) + text8("198.51.100.7:1")
-                   + b"\0")  # no candidates
+                   + b"\0", self.extensions.get(REQUEST, ()))  # no candidates
         kind, body = inside.hear()
         assert kind == RESULT, f"message {kind} in place of RESULT"
         reason, length = struct.unpack_from("!HH", body)

@@ -90,11 +90,11 @@ def test_garbage(lab):
             s.sendall(payload)
     with w.visitor.connect("45.0.0.2", 443) as raw, \
             tls_context(w.ca).wrap_socket(raw, server_hostname="relay.example.org") as s:
-        # Frames of a sort: byte 1, then nonsense.
-        s.sendall(b"\x01\xff\x00\x04abcd")
+        # Frames of a sort: byte 2, then nonsense.
+        s.sendall(b"\x02\xff\x00\x04abcd")
         assert ends(s, 5)
-    for frame in (b"\x01\x01\x30\x01" + bytes(200), b"\x01\x01\x00\x00", b"\x01\x07\x00\x08" +
-                  bytes(8), b"\x01\x10\x00\x28" + bytes(40), b"\x01\x01\x00\x05abcde"):
+    for frame in (b"\x02\x01\x30\x01" + bytes(200), b"\x02\x01\x00\x00", b"\x02\x07\x00\x09" +
+                  bytes(9), b"\x02\x10\x00\x28" + bytes(40), b"\x02\x01\x00\x05abcde"):
         with w.visitor.connect("45.0.0.2", 443) as raw, \
                 tls_context(w.ca).wrap_socket(raw, server_hostname="relay.example.org") as s:
             s.sendall(frame)

@@ -175,7 +175,7 @@ static void two_agents_of_one_name_do_not_fight(void **state)
 static void a_refused_certificate_waits_as_long_as_it_may(void **state)
 {
 	const enum reason reasons[] = {REASON_CERT_EXPIRED, REASON_CERT_UNTRUSTED, REASON_CERT_ROLE,
-				       REASON_VERSION};
+				       REASON_VERSION, REASON_EXTENSION};
 	struct wire_message revoked = bye(REASON_REVOKED, "");
 	struct link_state up = link_in(LINK_UP, 0);
 
@@ -190,6 +190,27 @@ static void a_refused_certificate_waits_as_long_as_it_may(void **state)
 	}
 	assert_int_equal(link_state_message(&up, 0, &revoked), LINK_DO_CLOSE | LINK_DO_DOWN);
 	assert_non_null(strstr(up.why, "postern pki issue"));
+}
+
+/* What cannot be taken is answered with its reason; what an update alone can mend waits longest. */
+static void what_is_not_understood_is_refused(void **state)
+{
+	struct link_state up = link_in(LINK_UP, 0), early = link_in(LINK_SIGNING_IN, 0);
+	struct link_state broken = link_in(LINK_UP, 0), down = link_in(LINK_DOWN, 0);
+
+	assert_int_equal(link_state_refuse(&up, 0, REASON_EXTENSION, "unknown"),
+			 LINK_DO_BYE | LINK_DO_CLOSE | LINK_DO_DOWN);
+	assert_int_equal(up.reason, REASON_EXTENSION);
+	assert_string_equal(up.why, "unknown");
+	assert_int_equal(up.retry_ms, RETRY_MAX_MS);
+	assert_true(link_state_refused(&up));
+	assert_int_equal(link_state_refuse(&early, 0, REASON_VERSION, "other"),
+			 LINK_DO_BYE | LINK_DO_CLOSE | LINK_DO_WAIT);
+	assert_true(link_state_refused(&early));
+	assert_int_equal(link_state_refuse(&broken, 0, REASON_PROTOCOL, "malformed"),
+			 LINK_DO_BYE | LINK_DO_CLOSE | LINK_DO_DOWN);
+	assert_false(link_state_refused(&broken));
+	assert_int_equal(link_state_refuse(&down, 0, REASON_PROTOCOL, "malformed"), 0);
 }
 
 /* Dials and signs in when it is time to, and is answered m. Returns when. */
@@ -514,6 +535,7 @@ int main(void)
 		cmocka_unit_test(a_link_that_breaks_at_once_keeps_backing_off),
 		cmocka_unit_test(two_agents_of_one_name_do_not_fight),
 		cmocka_unit_test(a_refused_certificate_waits_as_long_as_it_may),
+		cmocka_unit_test(what_is_not_understood_is_refused),
 		cmocka_unit_test(a_revoked_name_asks_often_at_first),
 		cmocka_unit_test(what_passes_by_itself_is_no_refusal),
 		cmocka_unit_test(a_draining_relay_says_when_to_come_back),

@@ -491,7 +491,7 @@ static void test_inner_server_refuses_what_it_cannot_trust(void **state)
 	free_inner(&in);
 
 	/* No certificate, with the right ALPN. */
-	assert_int_equal(SSL_CTX_set_alpn_protos(bare, (const uint8_t *)"\x09postern/1", 10), 0);
+	assert_int_equal(SSL_CTX_set_alpn_protos(bare, (const uint8_t *)"\x09postern/2", 10), 0);
 	client = tls_new(bare, false);
 	server = tls_new(context, true);
 	assert_false(certs_handshake(client, server, 4096));

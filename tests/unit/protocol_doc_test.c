@@ -148,7 +148,7 @@ static void test_limits(void **state)
 		{WIRE_HELLO, "text8 agent ≤ ", WIRE_NAME_MAX, ","},
 		{WIRE_HELLO, "text8 software ≤ ", WIRE_SOFTWARE_MAX, ","},
 		{WIRE_HELLO, "bytes16 certificate (DER) 1–", WIRE_CERT_MAX, ","},
-		{WIRE_HELLO, "bytes16 signature 1–", WIRE_SIGNATURE_MAX, " |"},
+		{WIRE_HELLO, "bytes16 signature 1–", WIRE_SIGNATURE_MAX, ","},
 		{WIRE_WELCOME, "text8 relay ≤ ", WIRE_RELAY_MAX, ","},
 		{WIRE_WELCOME, "text8 your_address ≤ ", WIRE_ADDRESS_MAX, ","},
 		{WIRE_WELCOME, "", WIRE_SECRET_BYTES, " bytes leg_secret,"},
@@ -156,20 +156,20 @@ static void test_limits(void **state)
 		{WIRE_PUBLISH, "text8 service ≤ ", WIRE_NAME_MAX, " |"},
 		{WIRE_OFFER, "text8 from ≤ ", WIRE_NAME_MAX, ","},
 		{WIRE_OFFER, "text8 source ≤ ", WIRE_ADDRESS_MAX, ","},
-		{WIRE_OFFER, "text8 local ≤ ", WIRE_ADDRESS_MAX, " |"},
+		{WIRE_OFFER, "text8 local ≤ ", WIRE_ADDRESS_MAX, ","},
 		{WIRE_REFUSE, "text16 text ≤ ", WIRE_TEXT_MAX, " |"},
 		{WIRE_BYE, "text16 text ≤ ", WIRE_TEXT_MAX, " |"},
 		{WIRE_LEG, "", WIRE_SECRET_BYTES, " bytes proof |"},
 		{WIRE_OPEN, "text8 to ≤ ", WIRE_NAME_MAX, ","},
-		{WIRE_OPEN, "text8 service ≤ ", WIRE_NAME_MAX, " |"},
+		{WIRE_OPEN, "text8 service ≤ ", WIRE_NAME_MAX, ","},
 		{WIRE_FAIL, "text16 text ≤ ", WIRE_TEXT_MAX, " |"},
 		{WIRE_REQUEST, "text8 service ≤ ", WIRE_NAME_MAX, ","},
 		{WIRE_REQUEST, "text8 source ≤ ", WIRE_ADDRESS_MAX, ","},
 		{WIRE_REQUEST, "u8 count ≤ ", WIRE_CANDIDATES_MAX, ","},
-		{WIRE_REQUEST, "text8 candidate ≤ ", WIRE_ADDRESS_MAX, " |"},
+		{WIRE_REQUEST, "text8 candidate ≤ ", WIRE_ADDRESS_MAX, ","},
 		{WIRE_RESULT, "text16 text ≤ ", WIRE_TEXT_MAX, ","},
 		{WIRE_RESULT, "u8 count ≤ ", WIRE_CANDIDATES_MAX, ","},
-		{WIRE_RESULT, "text8 candidate ≤ ", WIRE_ADDRESS_MAX, " |"},
+		{WIRE_RESULT, "text8 candidate ≤ ", WIRE_ADDRESS_MAX, ","},
 	};
 	char row[1024], wanted[128];
 
@@ -182,6 +182,30 @@ static void test_limits(void **state)
 				 wire_type_name(limits[i].type), wanted);
 	}
 	snprintf(wanted, sizeof(wanted), "u16 length    of the body, at most %u", WIRE_BODY_MAX);
+	assert_non_null(strstr(page, wanted));
+}
+
+/* Rows of the messages that end in extensions say so, and no others; with the limits once. */
+static void test_extensions(void **state)
+{
+	char row[1024], body[1024], wanted[128];
+
+	for (size_t i = 0; i < LENGTH(messages); i++) {
+		find_row(true, messages[i].number, row);
+		assert_true(cell(row, 3, body));
+		if ((strstr(body, ", extensions") != NULL) !=
+		    wire_type_extends((enum wire_type)messages[i].number))
+			fail_msg("the row of %s is wrong about extensions", messages[i].name);
+	}
+	snprintf(wanted, sizeof(wanted), " u8  n         at most %u\n", WIRE_EXTENSIONS_MAX);
+	assert_non_null(strstr(page, wanted));
+	snprintf(wanted, sizeof(wanted), "together at most %u bytes\n", WIRE_EXTENSIONS_BYTES);
+	assert_non_null(strstr(page, wanted));
+	snprintf(wanted, sizeof(wanted), "From 0x%04x on", WIRE_EXTENSION_CRITICAL);
+	assert_non_null(strstr(page, wanted));
+	snprintf(wanted, sizeof(wanted), "# The Postern protocol, version %u\n", WIRE_VERSION);
+	assert_ptr_equal(strstr(page, wanted), page);
+	snprintf(wanted, sizeof(wanted), " u8  version   %u\n", WIRE_VERSION);
 	assert_non_null(strstr(page, wanted));
 }
 
@@ -221,6 +245,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_every_message_is_told),
 		cmocka_unit_test(test_no_other_message_is_told),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_extensions),
 		cmocka_unit_test(test_every_reason_is_told),
 		cmocka_unit_test(test_no_other_reason_is_told),
 	};

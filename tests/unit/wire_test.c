@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -30,7 +31,7 @@ static enum wire_status decode(const void *in, size_t len)
 	memset(&m, 0xa5, sizeof(m));
 	before = m;
 	status = wire_decode(in, len, &m, &used);
-	if (status == WIRE_OK) {
+	if (status == WIRE_OK || status == WIRE_UNKNOWN_EXTENSION) {
 		assert_true(used <= len);
 	} else {
 		assert_int_equal(used, 4711);
@@ -96,10 +97,10 @@ static bool encodes(const struct wire_message *m)
 
 static void test_exact_bytes(void **state)
 {
-	static const uint8_t ping[] = {1, 0x07, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8};
-	static const uint8_t open[] = {1, 0x12, 0, 9, 4, 'h', 'o', 'm', 'e', 3, 's', 's', 'h'};
-	static const uint8_t fail[] = {1, 0x15, 0, 6, 0, 9, 0, 2, 'n', 'o'};
-	static const uint8_t ready[] = {1, 0x11, 0, 0};
+	static const uint8_t ping[] = {2, 0x07, 0, 9, 1, 2, 3, 4, 5, 6, 7, 8, 0};
+	static const uint8_t open[] = {2, 0x12, 0, 10, 4, 'h', 'o', 'm', 'e', 3, 's', 's', 'h', 0};
+	static const uint8_t fail[] = {2, 0x15, 0, 6, 0, 9, 0, 2, 'n', 'o'};
+	static const uint8_t ready[] = {2, 0x11, 0, 0};
 	struct wire_message m = {.type = WIRE_PING, .ping.token = 0x0102030405060708};
 	uint8_t out[64];
 	size_t used;
@@ -122,14 +123,15 @@ static void test_header(void **state)
 	assert_int_equal(decode("", 0), WIRE_SHORT);
 	assert_int_equal(decode("G", 1), WIRE_BAD_VERSION);
 	assert_int_equal(decode("\x00", 1), WIRE_BAD_VERSION);
-	assert_int_equal(decode("\x02\x07\x00\x08", 4), WIRE_BAD_VERSION);
-	assert_int_equal(decode("\x01", 1), WIRE_SHORT);
-	assert_int_equal(decode("\x01\x00", 2), WIRE_MALFORMED);
-	assert_int_equal(decode("\x01\x0c", 2), WIRE_MALFORMED);
-	assert_int_equal(decode("\x01\xff", 2), WIRE_MALFORMED);
-	assert_int_equal(decode("\x01\x03\x30\x00", 4), WIRE_SHORT);
-	assert_int_equal(decode("\x01\x03\x30\x01", 4), WIRE_MALFORMED);
-	assert_int_equal(decode("\x01\x11\x00\x00\xff", 5), WIRE_OK); /* the next frame follows */
+	assert_int_equal(decode("\x01\x07\x00\x08", 4), WIRE_BAD_VERSION);
+	assert_int_equal(decode("\x03\x07\x00\x08", 4), WIRE_BAD_VERSION);
+	assert_int_equal(decode("\x02", 1), WIRE_SHORT);
+	assert_int_equal(decode("\x02\x00", 2), WIRE_MALFORMED);
+	assert_int_equal(decode("\x02\x0c", 2), WIRE_MALFORMED);
+	assert_int_equal(decode("\x02\xff", 2), WIRE_MALFORMED);
+	assert_int_equal(decode("\x02\x03\x30\x00", 4), WIRE_SHORT);
+	assert_int_equal(decode("\x02\x03\x30\x01", 4), WIRE_MALFORMED);
+	assert_int_equal(decode("\x02\x11\x00\x00\xff", 5), WIRE_OK); /* the next frame follows */
 }
 
 /* ---- messages ---- */
@@ -238,13 +240,13 @@ static void test_offer(void **state)
 	m.offer.kind = WIRE_OFFER_AGENT;
 	assert_false(encodes(&m));
 	assert_int_equal(BODY(WIRE_OFFER, "12345678\x02\x00\x01"
-					  "a\x00\x00"),
+					  "a\x00\x00\x00"),
 			 WIRE_MALFORMED);
 	assert_int_equal(BODY(WIRE_OFFER, "12345678\x00\x00\x01"
-					  "a\x00\x00"),
+					  "a\x00\x00\x00"),
 			 WIRE_MALFORMED);
 	assert_int_equal(BODY(WIRE_OFFER, "12345678\x01\x00\x01"
-					  "a\x00\x00"),
+					  "a\x00\x00\x00"),
 			 WIRE_OK);
 }
 
@@ -308,6 +310,235 @@ static void test_candidates(void **state)
 	assert_false(encodes(&m));
 }
 
+/* ---- extensions ---- */
+
+/* The least of each message: its body without extensions. */
+static const struct {
+	enum wire_type type;
+	const char *body;
+	size_t len;
+	bool extends;
+} least[] = {
+#define LEAST(type, extends, literal)                                                              \
+	{                                                                                          \
+		WIRE_##type, literal, sizeof(literal) - 1, extends                                 \
+	}
+	LEAST(HELLO, true, "\0\1a\0\0\1c\0\1s"),
+	LEAST(WELCOME, true,
+	      "\0\0"
+	      "12345678"
+	      "0123456789abcdef0123456789abcdef"
+	      "12"
+	      "34"
+	      "5678"),
+	LEAST(PUBLISH, false, "\0\0"),
+	LEAST(PUBLISHED, false, "\0\0"),
+	LEAST(OFFER, true, "12345678\0\1a\1b\0\0"),
+	LEAST(REFUSE, false, "12345678\0\1\0\0"),
+	LEAST(PING, true, "12345678"),
+	LEAST(PONG, true, "12345678"),
+	LEAST(DRAIN, false, "12"),
+	LEAST(BYE, false, "\0\0\0\0"),
+	LEAST(REVOKED, false, "\0\0"),
+	LEAST(LEG, false,
+	      "12345678"
+	      "0123456789abcdef0123456789abcdef"),
+	LEAST(READY, false, ""),
+	LEAST(OPEN, true, "\1a\1b"),
+	LEAST(ACCEPT, false, "12345678"),
+	LEAST(GO, true, "12345678"),
+	LEAST(FAIL, false, "\0\1\0\0"),
+	LEAST(REQUEST, true, "\1b\0\0"),
+	LEAST(RESULT, true, "\0\0\0\0\0"),
+#undef LEAST
+};
+
+/* A frame of the i-th message whose body ends in these bytes. */
+static size_t with_tail(size_t i, const uint8_t *tail, size_t len, uint8_t *frame)
+{
+	size_t body = least[i].len + len;
+
+	frame[0] = WIRE_VERSION;
+	frame[1] = (uint8_t)least[i].type;
+	frame[2] = (uint8_t)(body >> 8);
+	frame[3] = (uint8_t)body;
+	memcpy(frame + 4, least[i].body, least[i].len);
+	memcpy(frame + 4 + least[i].len, tail, len);
+	return 4 + body;
+}
+
+/* Writes count extensions of len bytes each, ids from first on; returns the tail's length. */
+static size_t make_tail(uint8_t *tail, size_t count, uint16_t first, size_t len)
+{
+	size_t at = 0;
+
+	tail[at++] = (uint8_t)count;
+	for (size_t i = 0; i < count; i++) {
+		tail[at++] = (uint8_t)((first + i) >> 8);
+		tail[at++] = (uint8_t)(first + i);
+		tail[at++] = (uint8_t)(len >> 8);
+		tail[at++] = (uint8_t)len;
+		memset(tail + at, 'v', len);
+		at += len;
+	}
+	return at;
+}
+
+static enum wire_status decode_tail(size_t i, const uint8_t *tail, size_t len)
+{
+	static uint8_t frame[WIRE_FRAME_MAX];
+
+	return decode(frame, with_tail(i, tail, len, frame));
+}
+
+static void test_which_messages_extend(void **state)
+{
+	static const uint8_t none[] = {0};
+
+	assert_int_equal(LENGTH(least), 19);
+	for (size_t i = 0; i < LENGTH(least); i++) {
+		assert_int_equal(wire_type_extends(least[i].type), least[i].extends);
+		assert_int_equal(decode_tail(i, none, 0),
+				 least[i].extends ? WIRE_MALFORMED : WIRE_OK);
+		assert_int_equal(decode_tail(i, none, 1),
+				 least[i].extends ? WIRE_OK : WIRE_MALFORMED);
+	}
+}
+
+/* One, two and the most; read again, and cut at every byte, with the length that says so and
+ * without. */
+static void test_extensions_of_every_message(void **state)
+{
+	static const size_t counts[] = {1, 2, WIRE_EXTENSIONS_MAX};
+	static uint8_t tail[WIRE_FRAME_MAX], frame[WIRE_FRAME_MAX], again[WIRE_FRAME_MAX];
+	struct wire_message m;
+	struct wire_bytes value;
+	size_t used;
+
+	for (size_t i = 0; i < LENGTH(least); i++)
+		for (size_t n = 0; n < LENGTH(counts) && least[i].extends; n++) {
+			size_t tail_len = make_tail(tail, counts[n], 0x7f00, n), len;
+
+			for (size_t cut = 0; cut < tail_len; cut++)
+				assert_int_equal(decode_tail(i, tail, cut), WIRE_MALFORMED);
+			len = with_tail(i, tail, tail_len, frame);
+			for (size_t cut = 0; cut < len; cut++)
+				assert_int_equal(decode(frame, cut), WIRE_SHORT);
+			assert_int_equal(wire_decode(frame, len, &m, &used), WIRE_OK);
+			assert_int_equal(used, len);
+			assert_int_equal(m.extensions.unknown, 0);
+			assert_int_equal(m.extensions.count, counts[n]);
+			assert_true(wire_extension_get(&m, 0x7f00, &value));
+			assert_int_equal(value.len, n);
+			assert_true(value.data > frame && value.data + n <= frame + len);
+			assert_false(wire_extension_get(&m, 0x7eff, &value));
+			assert_int_equal(wire_encode(&m, again, sizeof(again)), len);
+			assert_memory_equal(frame, again, len);
+		}
+}
+
+static void test_bad_extensions_of_every_message(void **state)
+{
+	static uint8_t tail[65536 + 8];
+	size_t len;
+
+	for (size_t i = 0; i < LENGTH(least); i++) {
+		if (!least[i].extends)
+			continue;
+		len = make_tail(tail, WIRE_EXTENSIONS_MAX + 1, 1, 0);
+		assert_int_equal(decode_tail(i, tail, len), WIRE_MALFORMED);
+		len = make_tail(tail, 1, 1, WIRE_EXTENSIONS_BYTES - 4);
+		assert_int_equal(decode_tail(i, tail, len), WIRE_OK);
+		len = make_tail(tail, 1, 1, WIRE_EXTENSIONS_BYTES - 3);
+		assert_int_equal(decode_tail(i, tail, len), WIRE_MALFORMED);
+		len = make_tail(tail, 2, 1, WIRE_EXTENSIONS_BYTES / 2 - 3);
+		assert_int_equal(decode_tail(i, tail, len), WIRE_MALFORMED);
+		len = make_tail(tail, 3, 5, 2); /* the third again under the first's id */
+		tail[1 + 2 * 6 + 1] = 5;
+		assert_int_equal(decode_tail(i, tail, len), WIRE_MALFORMED);
+		len = make_tail(tail, 2, 0xfffe, 2); /* unknown and twice: malformed */
+		tail[2] = 0xff;
+		assert_int_equal(decode_tail(i, tail, len), WIRE_MALFORMED);
+	}
+}
+
+/* Below 0x8000 an unknown id is skipped, from there on it is refused by name. */
+static void test_unknown_extensions(void **state)
+{
+	static uint8_t tail[64], frame[WIRE_FRAME_MAX];
+	char text[WIRE_EXTENSION_TEXT_MAX], wanted[WIRE_EXTENSION_TEXT_MAX];
+	struct wire_message m;
+	size_t used, len;
+
+	for (size_t i = 0; i < LENGTH(least); i++) {
+		if (!least[i].extends)
+			continue;
+		len = with_tail(i, tail, make_tail(tail, 1, 0x7fff, 1), frame);
+		assert_int_equal(wire_decode(frame, len, &m, &used), WIRE_OK);
+		len = with_tail(i, tail, make_tail(tail, 3, 0x7ffe, 1), frame);
+		assert_int_equal(wire_decode(frame, len, &m, &used), WIRE_UNKNOWN_EXTENSION);
+		assert_int_equal(used, len);
+		assert_int_equal(m.type, least[i].type);
+		assert_int_equal(m.extensions.unknown, 0x8000);
+		assert_int_equal(m.extensions.count, 3);
+		assert_false(encodes(&m)); /* what is refused is not sent, either */
+		wire_explain_extension(&m, "the publishing agent", text);
+		snprintf(wanted, sizeof(wanted),
+			 "the publishing agent does not know extension 0x8000 of %s; update it",
+			 wire_type_name(least[i].type));
+		assert_string_equal(text, wanted);
+		if (least[i].type == WIRE_OFFER)
+			assert_int_equal(m.offer.session, 0x3132333435363738);
+	}
+}
+
+static void test_adding_extensions(void **state)
+{
+	struct wire_message back, m = {.type = WIRE_PING, .ping.token = 1};
+	struct wire_bytes value = wire_text("untouched");
+
+	assert_false(wire_extension_get(&m, 1, &value));
+	assert_text(value, "untouched");
+	for (uint16_t i = 0; i < WIRE_EXTENSIONS_MAX; i++)
+		assert_true(wire_extension_add(&m, i, wire_text(i % 2 ? "" : "load")));
+	assert_false(wire_extension_add(&m, 100, wire_text("")));
+	round_trip(&m, &back);
+	assert_true(wire_extension_get(&back, 14, &value));
+	assert_text(value, "load");
+	assert_true(wire_extension_get(&back, 15, &value));
+	assert_text(value, "");
+	m.extensions.items[3].id = 7; /* twice */
+	assert_false(encodes(&m));
+	m.extensions.items[3].id = 0x8001; /* unknown, to others as well as to us */
+	assert_false(encodes(&m));
+	m.extensions.items[3].id = 3;
+	assert_true(encodes(&m));
+	m.extensions.items[3].value = (struct wire_bytes){blob, SIZE_MAX};
+	assert_false(encodes(&m));
+	m.extensions.items[3].value = (struct wire_bytes){blob, WIRE_EXTENSIONS_BYTES};
+	assert_false(encodes(&m));
+	m.extensions.count = WIRE_EXTENSIONS_MAX + 1;
+	assert_false(encodes(&m));
+	m = (struct wire_message){.type = WIRE_READY}; /* has none */
+	assert_true(wire_extension_add(&m, 1, wire_text("")));
+	assert_false(encodes(&m));
+}
+
+/* Every field and the extensions at their limits: still a message. */
+static void test_longest_hello(void **state)
+{
+	struct wire_message back, m = {.type = WIRE_HELLO};
+
+	m.hello.agent = wire_text(name_63);
+	m.hello.software = wire_text(text_64);
+	m.hello.certificate = (struct wire_bytes){blob, WIRE_CERT_MAX};
+	m.hello.signature = (struct wire_bytes){blob, WIRE_SIGNATURE_MAX};
+	assert_true(
+		wire_extension_add(&m, 1, (struct wire_bytes){blob, WIRE_EXTENSIONS_BYTES - 4}));
+	round_trip(&m, &back);
+	assert_int_equal(back.extensions.items[0].value.len, WIRE_EXTENSIONS_BYTES - 4);
+}
+
 /* ---- limits ---- */
 
 static void test_lengths(void **state)
@@ -338,25 +569,25 @@ static void test_lengths(void **state)
 
 	assert_int_equal(BODY(WIRE_HELLO, "\x00\x01"
 					  "a\x00\x00\x01"
-					  "c\x00\x01s"),
+					  "c\x00\x01s\x00"),
 			 WIRE_OK);
 	assert_int_equal(BODY(WIRE_HELLO, "\x04\x01"
 					  "a\x00\x00\x01"
-					  "c\x00\x01s"),
+					  "c\x00\x01s\x00"),
 			 WIRE_MALFORMED);
 	assert_int_equal(BODY(WIRE_HELLO, "\x00\x00\x00\x00\x01"
-					  "c\x00\x01s"),
+					  "c\x00\x01s\x00"),
 			 WIRE_MALFORMED);
 	assert_int_equal(BODY(WIRE_HELLO, "\x00\x01"
-					  "a\x00\x00\x00\x00\x01s"),
+					  "a\x00\x00\x00\x00\x01s\x00"),
 			 WIRE_MALFORMED);
 	assert_int_equal(BODY(WIRE_HELLO, "\x00\x01"
 					  "a\x00\x00\x01"
-					  "c\x00\x00"),
+					  "c\x00\x00\x00"),
 			 WIRE_MALFORMED);
 	assert_int_equal(BODY(WIRE_HELLO, "\x00\x02"
 					  "a.\x00\x00\x01"
-					  "c\x00\x01s"),
+					  "c\x00\x01s\x00"),
 			 WIRE_MALFORMED);
 }
 
@@ -414,8 +645,8 @@ static void test_texts(void **state)
 static void test_reasons(void **state)
 {
 	assert_int_equal(BODY(WIRE_BYE, "\x00\x00\x00\x00"), WIRE_OK);
-	assert_int_equal(BODY(WIRE_RESULT, "\x00\x00\x00\x00\x00"), WIRE_OK);
-	assert_int_equal(BODY(WIRE_RESULT, "\x00\x00\x00\x00\x01\x04tcp:"), WIRE_MALFORMED);
+	assert_int_equal(BODY(WIRE_RESULT, "\x00\x00\x00\x00\x00\x00"), WIRE_OK);
+	assert_int_equal(BODY(WIRE_RESULT, "\x00\x00\x00\x00\x01\x04tcp:\x00"), WIRE_MALFORMED);
 	assert_int_equal(BODY(WIRE_FAIL, "\x00\x00\x00\x00"), WIRE_MALFORMED);
 	assert_int_equal(BODY(WIRE_REFUSE, "12345678\x00\x00\x00\x00"), WIRE_MALFORMED);
 	assert_int_equal(BODY(WIRE_FAIL, "\x00\x63\x00\x00"), WIRE_OK); /* 99: a later version's */
@@ -507,6 +738,12 @@ int main(void)
 		cmocka_unit_test(test_leg_messages),
 		cmocka_unit_test(test_end_to_end_messages),
 		cmocka_unit_test(test_candidates),
+		cmocka_unit_test(test_which_messages_extend),
+		cmocka_unit_test(test_extensions_of_every_message),
+		cmocka_unit_test(test_bad_extensions_of_every_message),
+		cmocka_unit_test(test_unknown_extensions),
+		cmocka_unit_test(test_adding_extensions),
+		cmocka_unit_test(test_longest_hello),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_reasons),
