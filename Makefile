@@ -13,7 +13,8 @@
 #: make units       unit and simulation tests      (ONLY='ring timer': just those)
 #: make fuzz-NAME   fuzz one parser for T=60 seconds; make fuzz-seeds replays the seeds of all
 #: make tidy        static analysis; make format rewrites, make format-check only looks
-#: make layers      prove that a folder includes only what its row in tests/layers names
+#: make layers      prove that a folder includes only what its row in tests/layers names, and that
+#:                  a test links every source of relay, agent and NAT helper (tests/linked)
 #: make clean       remove build/
 #:
 #: Variables: BORINGSSL=/prefix, CC=clang, SANITIZE=address,undefined, WERROR=1, OPT=-O2, V=1, and
@@ -240,6 +241,7 @@ HEADER_FILES := $(filter %.h,$(C_FILES))
 .PHONY: layers format format-check tidy man-check
 layers:
 	@tests/layers $(ROOMS)
+	@tests/linked $(ROOMS)
 
 format:
 	$(Q)clang-format -i $(C_FILES)

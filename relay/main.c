@@ -219,11 +219,11 @@ int main(int argc, char **argv)
 	if (snap->config.user && isolation_switch_user(snap->config.user) < 0)
 		die("cannot switch to user %s: %s", snap->config.user, strerror(errno));
 	isolation_drop_capabilities(0, &relay.isolation);
-	error = nat_open(&control.nat, snap->config.nat.socket);
+	error = nat_follow_open(&control.nat, snap->config.nat.socket);
 	if (error < 0)
 		die("nat.socket: %s cannot be followed: %s", snap->config.nat.socket,
 		    strerror(-error));
-	nat_follow(&control.nat, &control);
+	(void)nat_follow_start(&control.nat, control.ring);
 	isolation_landlock(0, &relay.isolation);
 	status = run(&control);
 	control_end(&control);

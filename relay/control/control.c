@@ -158,6 +158,11 @@ static int open_metrics(const struct relay_config *config)
 	return fd;
 }
 
+static void control_nat_changed(struct nat_follow *n)
+{
+	control_event(container(n, struct control, nat), "nat.changed", nat_view_summary(&n->view));
+}
+
 void control_begin(struct control *ctl, struct relay *r, struct snapshot *snap,
 		   struct keeper *keeper, const sigset_t *signals, const struct loaded *loaded)
 {
@@ -170,6 +175,7 @@ void control_begin(struct control *ctl, struct relay *r, struct snapshot *snap,
 	ctl->relay = r;
 	ctl->keeper = keeper;
 	ctl->current = snap;
+	ctl->nat = (struct nat_follow){.program = "relay", .changed = control_nat_changed};
 	ctl->trial.fire = control_trial_over;
 	ctl->expiry_timer.fire = control_expiry_look;
 	ctl->expiry = (struct expiry)EXPIRY_UNTOLD;
@@ -199,7 +205,7 @@ void control_end(struct control *ctl)
 	ring_close(ctl->ring);
 	local_stop(ctl);
 	metrics_stop(ctl);
-	nat_free(&ctl->nat);
+	nat_follow_free(&ctl->nat);
 	records_free(&ctl->events);
 	records_free(&ctl->audits);
 	changes_free(ctl->changes);

@@ -9,9 +9,9 @@
 #include "core/engine/expiry.h"
 #include "core/engine/records.h"
 #include "core/program/callers.h"
+#include "core/program/nat_follow.h"
 #include "relay/control/control.h"
 #include "relay/keeper/keeper.h"
-#include "relay/control/nat.h"
 #include "relay/config/load.h"
 #include "relay/config/snapshot.h"
 
@@ -41,7 +41,7 @@ struct control {
 	struct callers local; /* the Unix socket */
 	bool has_local;
 	struct metrics *metrics;
-	struct nat nat; /* the NAT helper's view, where there is one */
+	struct nat_follow nat; /* what the NAT helper tells, where there is one */
 };
 
 /* Opens the ring, the control socket and the metrics page, and takes over snap's reference; loaded
