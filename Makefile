@@ -62,7 +62,7 @@ sources = $(sort $(wildcard $(addsuffix /*.c,$(1))))
 SHARED_ROOMS := core core/conf core/parse core/engine core/program stun
 RELAY_ROOMS := relay relay/policy relay/shaper relay/rendezvous relay/config relay/front \
 	relay/session relay/control relay/keeper
-AGENT_ROOMS := agent agent/engine agent/config agent/relays agent/session agent/entrance \
+AGENT_ROOMS := agent agent/engine agent/config agent/worker agent/relays agent/session agent/entrance \
 	agent/control
 # The NAT helper's; `postern nat probe` borrows them.
 NATD_ROOMS := portmap portmap/gateway portmap/engine natpmp natpmp/driver upnp upnp/driver stun/client

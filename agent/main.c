@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* postern-agent: dials relays, publishes local services and opens forwards to those of others. */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include "agent/agent.h"
-#include "agent/control/control.h"
-#include "agent/entrance/entrance.h"
-#include "agent/control/nat.h"
 #include "agent/control/state.h"
 #include "core/container.h"
 #include "core/isolation.h"
@@ -20,82 +14,49 @@
 #include "core/log.h"
 #include "core/notify.h"
 #include "core/options.h"
+#include "core/program/signals.h"
 
 #define OTHER_DESCRIPTORS 64u /* links, listeners, the resolver's */
 
-struct program {
+struct agent_program {
 	struct agent agent;
-	struct ring_op signal_op;
-	int signal_fd;
+	struct signals signals;
 	struct isolation_report isolation;
 };
 
 /* ---- signals ---- */
 
-static void watch_signals(struct program *p)
+static void agent_signalled(struct signals *s, int number)
 {
-	ring_poll(p->agent.ring, &p->signal_op, p->signal_fd, POLLIN);
+	struct agent_program *p = container(s, struct agent_program, signals);
+
+	if (number == SIGUSR1)
+		agent_log_status(&p->agent);
+	else
+		agent_stop(&p->agent);
 }
 
-static void signalled(struct ring_op *op, int res)
+static void agent_signals_closed(struct signals *s)
 {
-	struct program *p = container(op, struct program, signal_op);
-	struct signalfd_siginfo info;
-
-	while (res > 0 && read(p->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		if (info.ssi_signo == SIGUSR1)
-			agent_log_status(&p->agent);
-		else
-			agent_stop(&p->agent);
-	}
-	if (!p->agent.stopping) {
-		watch_signals(p);
-		return;
-	}
-	ring_close_fd(p->agent.ring, p->signal_fd);
-	p->signal_fd = -1;
-	agent_drop(&p->agent);
-}
-
-static int open_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGUSR1);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -errno;
-	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	agent_worker_drop(&container(s, struct agent_program, signals)->agent.worker);
 }
 
 /* ---- beginning and end ---- */
 
-static void on_stop(struct agent *a)
+static void agent_stops(struct agent *a)
 {
-	struct program *p = container(a, struct program, agent);
+	struct agent_program *p = container(a, struct agent_program, agent);
 
 	notify_stopping();
 	log_notice("agent", "stopping");
-	ring_cancel(a->ring, &p->signal_op);
+	signals_close(&p->signals);
 }
 
-static void open_entrances(struct agent *a)
-{
-	char why[256] = "out of memory";
-
-	a->entrances = entrances_new(a);
-	if (!a->entrances || !entrances_prepare(a->entrances, a->config, true, why, sizeof(why)))
-		die("%s", why);
-	entrances_adopt(a->entrances, a->config);
-}
-
-static void isolate(struct program *p)
+static void isolate(struct agent_program *p)
 {
 	isolation_drop_capabilities(0, &p->isolation);
 	isolation_landlock(ISOLATE_DIALS, &p->isolation);
-	isolation_seal(ISOLATE_DIALS, ring_engine(p->agent.ring), &p->isolation);
+	isolation_seal(ISOLATE_DIALS, ring_engine(p->agent.worker.ring), &p->isolation);
 	for (int i = 0; i < ISOLATION_PARTS; i++)
 		if (!p->isolation.parts[i].holds && i != ISOLATION_LANDLOCK_TCP &&
 		    i != ISOLATION_URING)
@@ -130,16 +91,18 @@ static void raise_descriptor_limit(const struct beginning *b)
 		       (unsigned long long)b->config.max_sessions);
 }
 
-static int run(struct program *p, struct beginning *b)
+static int run(struct agent_program *p, struct beginning *b)
 {
+	static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, 0};
 	const struct agent_config *config = &b->config;
 	int engine = b->overrides.engine >= 0 ? b->overrides.engine : config->engine;
 	char why[512];
 	int error;
 
-	p->signal_fd = open_signals();
-	if (p->signal_fd < 0)
-		die("signals cannot be watched: %s", strerror(errno));
+	signal(SIGPIPE, SIG_IGN);
+	error = signals_open(&p->signals, numbers);
+	if (error)
+		die("signals cannot be watched: %s", strerror(-error));
 	raise_descriptor_limit(b);
 	if (!agent_open(&p->agent, config, engine, false, why, sizeof(why)))
 		die("%s", why);
@@ -148,24 +111,20 @@ static int run(struct program *p, struct beginning *b)
 	error = journal_open(JOURNAL_SOCKET, "postern-agent");
 	if (error < 0)
 		log_warning("agent", "events will not be in the journal: %s", strerror(-error));
-	p->agent.on_stop = on_stop;
-	open_entrances(&p->agent);
-	if (!agent_control_open(&p->agent, b->document, b->state, &b->overrides))
-		die("out of memory");
-	error = agent_nat_open(&p->agent);
-	if (error < 0)
-		die("nat.socket: %s cannot be followed: %s", config->nat.socket, strerror(-error));
+	p->agent.on_stop = agent_stops;
+	if (!agent_open_rest(&p->agent, b->document, b->state, &b->overrides, why, sizeof(why)))
+		die("%s", why);
 	isolate(p);
 
-	p->signal_op.done = signalled;
-	agent_hold(&p->agent);
-	watch_signals(p);
-	agent_nat_follow(&p->agent);
+	p->signals.came = agent_signalled;
+	p->signals.closed = agent_signals_closed;
+	agent_worker_hold(&p->agent.worker);
+	signals_follow(&p->signals, p->agent.worker.ring);
 	agent_start(&p->agent);
 	notify_ready();
 	log_notice("agent", "ready name=%s engine=%s", config->name,
-		   ring_engine_name(ring_engine(p->agent.ring)));
-	error = ring_run(p->agent.ring);
+		   ring_engine_name(ring_engine(p->agent.worker.ring)));
+	error = ring_run(p->agent.worker.ring);
 	if (error)
 		log_error("agent", "the event ring failed: %s", strerror(-error));
 	agent_log_status(&p->agent);
@@ -209,7 +168,7 @@ int main(int argc, char **argv)
 		.program = "postern-agent",
 		.summary = "Dials relays, publishes local services and opens forwards to others.",
 	};
-	static struct program program;
+	static struct agent_program program;
 	struct beginning beginning = {0};
 	struct options options;
 	int status = options_parse(argc, argv, &about, &options);

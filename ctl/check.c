@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
-#include "agent/relays/connector.h"
+#include "agent/worker/connector.h"
 #include "core/engine/certificate.h"
 #include "core/parse/wire.h"
 #include "ctl/check_tls.h"
@@ -106,7 +106,8 @@ static void tell_expiry(struct check *c, const char *step, const char *whose, ti
 
 /* ---- name and TCP, on the agent's ring ---- */
 
-static void resolved(void *owner, const struct addr *addresses, size_t count, const char *error)
+static void check_resolved(void *owner, const struct addr *addresses, size_t count,
+			   const char *error)
 {
 	struct check *c = owner;
 
@@ -115,7 +116,7 @@ static void resolved(void *owner, const struct addr *addresses, size_t count, co
 		snprintf(c->why, sizeof(c->why), "%s", error);
 	else
 		memcpy(c->addresses, addresses, count * sizeof(addresses[0]));
-	ring_stop(c->agent.ring);
+	ring_stop(c->agent.worker.ring);
 }
 
 static bool check_name(struct check *c, const struct endpoint *to)
@@ -128,8 +129,8 @@ static bool check_name(struct check *c, const struct endpoint *to)
 	}
 	c->address_count = 0;
 	snprintf(c->why, sizeof(c->why), "out of memory");
-	if (resolve_start(&c->agent.resolver, to->host, to->port, resolved, c) &&
-	    ring_run(c->agent.ring) < 0)
+	if (resolve_start(&c->agent.worker.resolver, to->host, to->port, check_resolved, c) &&
+	    ring_run(c->agent.worker.ring) < 0)
 		return false;
 	if (c->address_count == 0) {
 		tell(c, "name", VERDICT_FAIL, "%s: %s; check the name, and this host's DNS",
@@ -145,14 +146,14 @@ static bool check_name(struct check *c, const struct endpoint *to)
 	return true;
 }
 
-static void connected(void *owner, const struct connector_result *r)
+static void check_connected(void *owner, const struct connector_result *r)
 {
 	struct check *c = owner;
 
 	c->fd = r->fd;
 	if (r->fd < 0)
 		snprintf(c->why, sizeof(c->why), "%s", r->error);
-	ring_stop(c->agent.ring);
+	ring_stop(c->agent.worker.ring);
 }
 
 static bool check_tcp(struct check *c, const struct endpoint *to)
@@ -162,8 +163,8 @@ static bool check_tcp(struct check *c, const struct endpoint *to)
 	endpoint_text(to, text);
 	c->fd = -1;
 	snprintf(c->why, sizeof(c->why), "out of memory");
-	if (connector_start(&c->agent, to, c->config.dial_ms, connected, c) &&
-	    ring_run(c->agent.ring) < 0)
+	if (connector_start(&c->agent.worker, to, c->config.dial_ms, check_connected, c) &&
+	    ring_run(c->agent.worker.ring) < 0)
 		return false;
 	if (c->fd < 0) {
 		tell(c, "tcp", VERDICT_FAIL,
@@ -197,8 +198,8 @@ static bool check_certificate(struct check *c, const struct agent_relay *relay, 
 {
 	char why[CHECK_WHY_BYTES];
 
-	if (identity_check_relay(c->agent.identity, ssl, host, relay->trust == TRUST_SYSTEM, why,
-				 sizeof(why))) {
+	if (identity_check_relay(c->agent.setup.self.identity, ssl, host,
+				 relay->trust == TRUST_SYSTEM, why, sizeof(why))) {
 		tell_leaf(c, ssl, host);
 		return true;
 	}
@@ -261,7 +262,7 @@ static void check_sign_in(struct check *c, size_t place)
 
 /* ---- UDP ---- */
 
-static void udp_asked(struct stun_round *r)
+static void check_udp_asked(struct stun_round *r)
 {
 	ring_stop(r->ring);
 }
@@ -269,13 +270,13 @@ static void udp_asked(struct stun_round *r)
 /* The address that the relay sees us come from over UDP; false when nothing comes back. */
 static bool udp_answers(struct check *c, struct addr *external)
 {
-	struct stun_round r = {.ring = c->agent.ring,
+	struct stun_round r = {.ring = c->agent.worker.ring,
 			       .pace = udp_pace,
 			       .entries[0].server = c->addresses[0],
 			       .count = 1,
-			       .done = udp_asked};
+			       .done = check_udp_asked};
 
-	if (stun_round_start(&r) || ring_run(c->agent.ring) < 0)
+	if (stun_round_start(&r) || ring_run(c->agent.worker.ring) < 0)
 		return false;
 	*external = r.entries[0].external;
 	return external->len > 0;
@@ -311,13 +312,13 @@ static bool check_wire(struct check *c, const struct agent_relay *relay, bool th
 	bool ok = false;
 
 	if (through_proxy) {
-		if (!check_proxy(c->fd, &c->agent.proxy, c->relay, wait_ms, why)) {
+		if (!check_proxy(c->fd, &c->agent.setup.self.proxy, c->relay, wait_ms, why)) {
 			tell(c, "proxy", VERDICT_FAIL, "%s", why);
 			goto out;
 		}
 		tell(c, "proxy", VERDICT_OK, "lets us through to %s", c->relay);
 	}
-	tls = check_handshake(c->fd, c->agent.dial_context, host, wait_ms, why);
+	tls = check_handshake(c->fd, c->agent.setup.self.dial_context, host, wait_ms, why);
 	if (!tls) {
 		tell(c, "tls", VERDICT_FAIL, "%s", why);
 		goto out;
@@ -336,8 +337,9 @@ out:
 static void check_relay(struct check *c, size_t place)
 {
 	const struct agent_relay *relays = c->config.relays.items, *relay = &relays[place];
-	bool through_proxy = http_proxy_applies(&c->agent.proxy, relay->address.host);
-	const struct endpoint *to = through_proxy ? &c->agent.proxy.address : &relay->address;
+	bool through_proxy = http_proxy_applies(&c->agent.setup.self.proxy, relay->address.host);
+	const struct endpoint *to =
+		through_proxy ? &c->agent.setup.self.proxy.address : &relay->address;
 
 	endpoint_text(&relay->address, c->relay);
 	if (!c->quiet)
@@ -381,8 +383,9 @@ static void check_all(struct check *c)
 		tell(c, "identity", VERDICT_FAIL, "%s", why);
 		return;
 	}
-	tell_expiry(c, "identity", "our certificate", identity_not_after(c->agent.identity),
-		    OWN_DAYS, "the operator issues a new one with 'postern pki issue'");
+	tell_expiry(c, "identity", "our certificate",
+		    identity_not_after(c->agent.setup.self.identity), OWN_DAYS,
+		    "the operator issues a new one with 'postern pki issue'");
 	for (size_t i = 0; i < c->config.relays.count; i++)
 		check_relay(c, i);
 	agent_close(&c->agent);

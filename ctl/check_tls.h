@@ -8,7 +8,7 @@
 
 #include <time.h>
 
-#include "agent/relays/http_proxy.h"
+#include "agent/config/http_proxy.h"
 #include "core/engine/tls.h"
 
 #define CHECK_WHY_BYTES 384

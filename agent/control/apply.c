@@ -14,8 +14,6 @@
 #include <time.h>
 
 #include "agent/control/control_internal.h"
-#include "agent/entrance/entrance.h"
-#include "agent/relays/link.h"
 #include "core/conf/json.h"
 #include "core/container.h"
 #include "core/log.h"
@@ -29,7 +27,7 @@ struct agent_proposal {
 	struct agent_self self;
 };
 
-static void drop(void *proposal)
+static void config_drop(void *proposal)
 {
 	struct agent_proposal *p = proposal;
 
@@ -40,8 +38,8 @@ static void drop(void *proposal)
 	free(p);
 }
 
-static void *propose(void *owner, const json_t *document, struct conf_errors *errors,
-		     char why[CONFIG_WHY_BYTES])
+static void *config_propose(void *owner, const json_t *document, struct conf_errors *errors,
+			    char why[CONFIG_WHY_BYTES])
 {
 	const struct agent_control *ctl = owner;
 	struct agent_proposal *p = calloc(1, sizeof(*p));
@@ -57,7 +55,7 @@ static void *propose(void *owner, const json_t *document, struct conf_errors *er
 	     agent_self_make(p->config, false, &p->self, why, CONFIG_WHY_BYTES);
 	conf_node_free(root);
 	if (!ok) {
-		drop(p);
+		config_drop(p);
 		return NULL;
 	}
 	if (ctl->overrides.log_level >= 0)
@@ -78,12 +76,13 @@ static bool has_relay(const struct agent_config *config, const char *label)
 	return false;
 }
 
-static const char *cuts_off(const void *owner, const struct caller *caller, const void *proposal)
+static const char *config_cuts_off(const void *owner, const struct caller *caller,
+				   const void *proposal)
 {
 	const struct agent_control *ctl = owner;
 	const struct agent_proposal *p = proposal;
-	const struct console *c = container(caller, struct console, line.caller);
-	const struct agent_config *now = ctl->agent->config;
+	const struct agent_console *c = container(caller, struct agent_console, line.caller);
+	const struct agent_config *now = ctl->rooms.setup->config;
 
 	if (strcmp(p->config->name, now->name) != 0)
 		return "the agent would have another name";
@@ -100,11 +99,11 @@ static bool text_equal(const char *a, const char *b)
 	return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
-static json_t *restart(const void *owner, const void *proposal)
+static json_t *config_restart(const void *owner, const void *proposal)
 {
 	const struct agent_control *ctl = owner;
 	const struct agent_proposal *p = proposal;
-	const struct agent_config *now = ctl->agent->config;
+	const struct agent_config *now = ctl->rooms.setup->config;
 	json_t *list = json_array();
 
 	if (now->engine != p->config->engine && ctl->overrides.engine < 0)
@@ -138,38 +137,36 @@ static bool same_services(const struct agent_config *a, const struct agent_confi
 }
 
 /* What can fail. */
-static bool prepare(struct agent *a, const struct agent_config *next, struct agent_link ***links,
-		    char why[CONFIG_WHY_BYTES])
+static bool prepare(const struct agent_rooms *r, const struct agent_config *next,
+		    struct agent_link ***links, char why[CONFIG_WHY_BYTES])
 {
-	if (!entrances_prepare(a->entrances, next, false, why, CONFIG_WHY_BYTES))
+	if (!entrances_prepare(r->entrances, next, false, why, CONFIG_WHY_BYTES))
 		return false;
 	snprintf(why, CONFIG_WHY_BYTES,
 		 "out of memory, or links have come and gone too fast; try again in a moment");
-	*links = agent_links_make(a, next, !same_identity(a->config, next));
-	if (*links && agent_set_max_sessions(a, next->max_sessions))
+	*links = agent_links_make(r->links, next, !same_identity(r->setup->config, next));
+	if (*links && agent_sessions_set_max(r->sessions, next->max_sessions))
 		return true;
 	if (*links)
-		agent_links_drop(a, *links, next->relays.count);
-	entrances_abandon(a->entrances);
+		agent_links_drop(r->links, *links, next->relays.count);
+	entrances_abandon(r->entrances);
 	return false;
 }
 
 /* What cannot. */
 static void adopt(struct agent_control *ctl, struct agent_proposal *p, struct agent_link **links)
 {
-	struct agent *a = ctl->agent;
-	struct agent_config *before = ctl->config;
-	bool publish = !same_services(a->config, p->config);
+	const struct agent_rooms *r = &ctl->rooms;
+	struct agent_config *before = ctl->config, *now = p->config;
+	bool publish = !same_services(r->setup->config, now);
 
-	a->config = ctl->config = p->config;
+	ctl->config = now;
 	p->config = NULL;
-	agent_self_adopt(a, &p->self);
-	ring_timer_set(a->ring, &ctl->expiry_timer, 0);
-	log_set_level((enum log_level)a->config->log_level);
-	entrances_adopt(a->entrances, a->config);
-	agent_links_adopt(a, links, a->config->relays.count);
-	for (size_t i = 0; i < a->link_count; i++)
-		agent_link_adopt(a->links[i], publish);
+	agent_setup_adopt(r->setup, now, &p->self);
+	ring_timer_set(ctl->ring, &ctl->expiry_timer, 0);
+	log_set_level((enum log_level)now->log_level);
+	entrances_adopt(r->entrances, now);
+	agent_links_adopt(r->links, links, now->relays.count, publish);
 	if (before)
 		agent_config_free(before);
 	free(before);
@@ -185,58 +182,57 @@ static void save(struct agent_control *ctl)
 	if (error) {
 		log_error("control", "the applied configuration is not kept for the next start: %s",
 			  strerror(-error));
-		agent_event(ctl->agent, "config.unsaved", "{s:s}", "text", strerror(-error));
+		agent_control_event(ctl, "config.unsaved", "{s:s}", "text", strerror(-error));
 	}
 }
 
-static bool apply(void *owner, void *proposal, const struct config_change *change,
-		  char why[CONFIG_WHY_BYTES])
+static bool config_apply(void *owner, void *proposal, const struct config_change *change,
+			 char why[CONFIG_WHY_BYTES])
 {
 	struct agent_control *ctl = owner;
 	struct agent_proposal *p = proposal;
-	struct agent *a = ctl->agent;
 	struct agent_link **links;
-	bool ok = prepare(a, p->config, &links, why);
+	bool ok = prepare(&ctl->rooms, p->config, &links, why);
 
 	if (ok)
 		adopt(ctl, p, links);
-	drop(p);
+	config_drop(p);
 	if (!ok)
 		return false;
 	if (!changes_commit(ctl->changes, change->document, change->who, change->note,
-			    change->confirm_ms, ring_now_ms(a->ring), time(NULL)))
+			    change->confirm_ms, ring_now_ms(ctl->ring), time(NULL)))
 		log_error("control", "out of memory: the history lacks this change");
 	if (change->confirm_ms > 0) {
-		ring_timer_set(a->ring, &ctl->trial, change->confirm_ms);
+		ring_timer_set(ctl->ring, &ctl->trial, change->confirm_ms);
 	} else {
-		ring_timer_cancel(a->ring, &ctl->trial);
+		ring_timer_cancel(ctl->ring, &ctl->trial);
 		save(ctl);
 	}
 	log_notice("control", "configuration revision=%" PRIu64 " by %s%s",
 		   changes_revision(ctl->changes), change->who,
 		   change->confirm_ms > 0 ? ", waiting to be confirmed" : "");
-	agent_event(a, "config.applied", "{s:I, s:s, s:b}", "revision",
-		    (json_int_t)changes_revision(ctl->changes), "who", change->who, "unconfirmed",
-		    change->confirm_ms > 0);
+	agent_control_event(ctl, "config.applied", "{s:I, s:s, s:b}", "revision",
+			    (json_int_t)changes_revision(ctl->changes), "who", change->who,
+			    "unconfirmed", change->confirm_ms > 0);
 	return true;
 }
 
 /* ---- trials ---- */
 
-static bool confirm(void *owner, const char *who)
+static bool config_confirm(void *owner, const char *who)
 {
 	struct agent_control *ctl = owner;
 
 	if (!changes_confirm(ctl->changes, who, time(NULL)))
 		return false;
-	ring_timer_cancel(ctl->agent->ring, &ctl->trial);
+	ring_timer_cancel(ctl->ring, &ctl->trial);
 	save(ctl);
-	agent_event(ctl->agent, "config.confirmed", "{s:I, s:s}", "revision",
-		    (json_int_t)changes_revision(ctl->changes), "who", who);
+	agent_control_event(ctl, "config.confirmed", "{s:I, s:s}", "revision",
+			    (json_int_t)changes_revision(ctl->changes), "who", who);
 	return true;
 }
 
-static bool roll_back(void *owner, const char *who, char why[CONFIG_WHY_BYTES])
+static bool config_roll_back(void *owner, const char *who, char why[CONFIG_WHY_BYTES])
 {
 	struct agent_control *ctl = owner;
 	json_t *old = json_deep_copy(changes_rollback(ctl->changes));
@@ -247,33 +243,33 @@ static bool roll_back(void *owner, const char *who, char why[CONFIG_WHY_BYTES])
 
 	snprintf(why, CONFIG_WHY_BYTES, "out of memory");
 	if (old)
-		p = propose(ctl, old, &errors, why);
+		p = config_propose(ctl, old, &errors, why);
 	if (!p && errors.count > 0)
 		snprintf(why, CONFIG_WHY_BYTES, "%s", errors.text ? errors.text : "");
-	ok = p && apply(ctl, p, &change, why);
+	ok = p && config_apply(ctl, p, &change, why);
 	conf_errors_free(&errors);
 	json_decref(old);
 	return ok;
 }
 
-void agent_trial_over(struct timer *t, uint64_t now_ms)
+void agent_trial_fired(struct timer *t, uint64_t now_ms)
 {
 	struct agent_control *ctl = container(t, struct agent_control, trial);
 	char why[CONFIG_WHY_BYTES];
 
 	log_warning("control", "nobody confirmed the new configuration: going back");
-	if (roll_back(ctl, "time", why))
+	if (config_roll_back(ctl, "time", why))
 		return;
 	log_error("control", "cannot go back to the old configuration: %s", why);
-	ring_timer_set(ctl->agent->ring, t, AGAIN_MS);
+	ring_timer_set(ctl->ring, t, AGAIN_MS);
 }
 
 const struct config_ops agent_config_ops = {
-	.propose = propose,
-	.drop = drop,
-	.cuts_off = cuts_off,
-	.restart = restart,
-	.apply = apply,
-	.confirm = confirm,
-	.roll_back = roll_back,
+	.propose = config_propose,
+	.drop = config_drop,
+	.cuts_off = config_cuts_off,
+	.restart = config_restart,
+	.apply = config_apply,
+	.confirm = config_confirm,
+	.roll_back = config_roll_back,
 };

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* control: consoles that come and go, their lines, and the events they hear. */
-#include "agent/control/control.h"
-
-#include <stdarg.h>
+/* control: consoles that come and go, their lines, and what they are told by itself. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,26 +9,26 @@
 
 #include "agent/control/control_internal.h"
 #include "core/container.h"
-#include "core/engine/records_calls.h"
-#include "core/journal.h"
+#include "core/program/expiring.h"
 
-static const struct method *const tables[] = {agent_methods, methods_of_config, methods_schema,
-					      NULL};
+static const struct method *const tables[] = {agent_methods, agent_events_methods,
+					      methods_of_config, methods_schema, NULL};
 
 /* ---- consoles ---- */
 
 static void console_ended(struct line_caller *line)
 {
-	struct console *c = container(line, struct console, line);
+	struct agent_console *c = container(line, struct agent_console, line);
 	struct agent_control *ctl = c->control;
 
 	free(c);
-	agent_drop(ctl->agent);
+	agent_worker_drop(ctl->rooms.worker);
 }
 
-static struct console *console_new(struct agent_control *ctl, const char *name, const char *relay)
+static struct agent_console *console_new(struct agent_control *ctl, const char *name,
+					 const char *relay)
 {
-	struct console *c = calloc(1, sizeof(*c));
+	struct agent_console *c = calloc(1, sizeof(*c));
 	struct caller *caller;
 
 	if (!c)
@@ -48,10 +45,10 @@ static struct console *console_new(struct agent_control *ctl, const char *name, 
 
 int agent_control_attach(struct agent_control *ctl, const char *console, const char *relay)
 {
-	struct console *c;
+	struct agent_console *c;
 	int pair[2];
 
-	if (ctl->stopping ||
+	if (!ctl || ctl->stopping ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
 		return -1;
 	c = console_new(ctl, console, relay);
@@ -60,59 +57,73 @@ int agent_control_attach(struct agent_control *ctl, const char *console, const c
 		close(pair[1]);
 		return -1;
 	}
-	agent_hold(ctl->agent);
-	line_caller_start(&c->line, ctl->agent->ring, &ctl->calls, pair[0], JSONRPC_LINE_MAX);
+	agent_worker_hold(ctl->rooms.worker);
+	line_caller_start(&c->line, ctl->ring, &ctl->calls, pair[0], JSONRPC_LINE_MAX);
 	return pair[1];
 }
 
-/* ---- events ---- */
+/* ---- our own certificate ---- */
 
-void agent_event(struct agent *a, const char *kind, const char *format, ...)
+static void expiry_fired(struct timer *t, uint64_t now_ms)
 {
-	struct agent_control *ctl = a->control;
-	struct timespec now;
-	json_t *data;
-	va_list args;
+	struct agent_control *ctl = container(t, struct agent_control, expiry_timer);
+	const struct agent_setup *setup = ctl->rooms.setup;
+	struct expiry_validity v = identity_validity(setup->self.identity);
+	json_t *expiring;
 
-	if (!ctl)
-		return;
-	va_start(args, format);
-	data = json_vpack_ex(NULL, 0, format, args);
-	va_end(args);
-	if (!data)
-		data = json_object();
-	clock_gettime(CLOCK_REALTIME, &now);
-	records_tell_event(&ctl->events, &ctl->calls, kind, data, now);
-	journal_record(LOG_LEVEL_NOTICE, data);
-	json_decref(data);
+	ring_timer_set(ctl->ring, t, EXPIRY_LOOK_MS);
+	expiring = expiring_look(&ctl->expiry, &v, "agent",
+				 "issue a new one with 'postern pki issue DIR agent %s', and apply "
+				 "it or restart with it",
+				 setup->config->name);
+	if (expiring)
+		agent_control_event(ctl, "certificate.expiring", "o", expiring);
 }
 
 /* ---- life ---- */
 
-bool agent_control_open(struct agent *a, const json_t *document, struct state *state,
-			const struct agent_overrides *overrides)
+struct agent_control *agent_control_new(const struct agent_rooms *rooms, const json_t *document,
+					struct state *state,
+					const struct agent_overrides *overrides, char *why,
+					size_t why_size)
 {
+	const char *socket = rooms->setup->config->nat.socket;
 	struct agent_control *ctl = calloc(1, sizeof(*ctl));
+	int error;
 
+	snprintf(why, why_size, "out of memory");
 	if (!ctl)
-		return false;
-	ctl->agent = a;
+		return NULL;
+	ctl->rooms = *rooms;
+	ctl->ring = rooms->worker->ring;
 	ctl->calls = (struct calls){.tables = tables, .owner = ctl, .admin_remedy = ""};
 	ctl->overrides = *overrides;
-	ctl->trial.fire = agent_trial_over;
-	ctl->expiry_timer.fire = agent_expiry_look;
+	ctl->trial.fire = agent_trial_fired;
+	ctl->expiry_timer.fire = expiry_fired;
 	ctl->expiry = (struct expiry)EXPIRY_UNTOLD;
 	ctl->changes = changes_new(agent_config_fields(), document, time(NULL));
 	if (!ctl->changes) {
 		free(ctl);
-		return false;
+		return NULL;
+	}
+	error = socket ? agent_nat_open(&ctl->nat, socket) : 0;
+	if (error) {
+		snprintf(why, why_size, "nat.socket: %s cannot be followed: %s", socket,
+			 strerror(-error));
+		changes_free(ctl->changes);
+		free(ctl);
+		return NULL;
 	}
 	ctl->calls.changes = ctl->changes;
 	ctl->calls.config = &agent_config_ops;
 	ctl->state = state;
-	a->control = ctl;
-	ring_timer_set(a->ring, &ctl->expiry_timer, 0);
-	return true;
+	ring_timer_set(ctl->ring, &ctl->expiry_timer, 0);
+	return ctl;
+}
+
+void agent_control_start(struct agent_control *ctl)
+{
+	agent_nat_follow(&ctl->nat, ctl);
 }
 
 void agent_control_stop(struct agent_control *ctl)
@@ -120,10 +131,11 @@ void agent_control_stop(struct agent_control *ctl)
 	if (!ctl)
 		return;
 	ctl->stopping = true;
-	ring_timer_cancel(ctl->agent->ring, &ctl->trial);
-	ring_timer_cancel(ctl->agent->ring, &ctl->expiry_timer);
+	ring_timer_cancel(ctl->ring, &ctl->trial);
+	ring_timer_cancel(ctl->ring, &ctl->expiry_timer);
 	for (struct caller *c = ctl->calls.callers; c; c = c->next)
 		line_caller_close(container(c, struct line_caller, caller));
+	agent_nat_stop(&ctl->nat);
 }
 
 void agent_control_free(struct agent_control *ctl)
@@ -138,4 +150,11 @@ void agent_control_free(struct agent_control *ctl)
 		free(ctl->config);
 	}
 	free(ctl);
+}
+
+void agent_control_candidates(const struct agent_control *ctl, struct candidates *out)
+{
+	out->count = 0;
+	if (ctl && ctl->rooms.setup->config->nat.share)
+		candidates_of(&ctl->nat.view, out);
 }

@@ -7,23 +7,27 @@
  *   console ══ a session like any other, end to end ══► stream ◄── socket pair ──► caller ──►
  * methods
  *
- * Every agent has the service WIRE_CONTROL_SERVICE without publishing it. publish.c lets in nobody
- * but holders of a console certificate of the same CA; the relay can neither read nor forge what
- * they say. A caller's lines are JSON-RPC calls (core/engine/calls.h), answered at once: the agent
- * is one thread, and no method waits.
+ * Every agent has the service WIRE_CONTROL_SERVICE without publishing it. The session room lets in
+ * holders of a console certificate of the same CA and no others; the relay can neither read nor
+ * forge what they say. A caller's lines are JSON-RPC calls (core/engine/calls.h), answered at once:
+ * all rooms are of one thread, and no method waits.
  *
- * Another configuration is put in force whole or not at all (agent/control/apply.c); on trial it
- * goes back by itself. What happens is told as numbered events to whoever follows, and the last
- * RECORDS_KEPT are kept for consoles that come later.
+ * Another configuration is put in force whole or not at all (apply.c); on trial it goes back by
+ * itself. What happens in the other rooms is told as numbered events to those who follow them
+ * (events.c), and the last RECORDS_KEPT are kept for consoles that come later. So is what the NAT
+ * helper on this host tells (nat.c).
  */
 #ifndef POSTERN_AGENT_CONTROL_CONTROL_H
 #define POSTERN_AGENT_CONTROL_CONTROL_H
 
 #include <jansson.h>
 
-#include "agent/agent.h"
-
-#define CONTROL_SESSIONS_MAX 16u /* of consoles, at a time; beside config.max_sessions */
+#include "agent/config/setup.h"
+#include "agent/engine/candidates.h"
+#include "agent/entrance/entrance.h"
+#include "agent/relays/links.h"
+#include "agent/session/session.h"
+#include "agent/worker/worker.h"
 
 struct agent_control;
 struct state;
@@ -33,20 +37,48 @@ struct agent_overrides {
 	int engine, log_level;
 };
 
-/* Becomes a->control. document (borrowed) says what a->config does; state: where to keep what is
- * applied, taken over, or NULL. False without memory. */
-bool agent_control_open(struct agent *a, const json_t *document, struct state *state,
-			const struct agent_overrides *overrides) MUST_CHECK;
+/* What consoles see and change; of one agent, which outlives its control. */
+struct agent_rooms {
+	struct agent_worker *worker;
+	struct agent_setup *setup;
+	struct agent_links *links;
+	struct agent_sessions *sessions;
+	struct entrances *entrances;
+};
+
+/*
+ * document (borrowed) says what setup->config does; state: where to keep what is applied, taken
+ * over, or NULL. Forks the follower of nat.socket, so call it before isolation. NULL: why has a
+ * sentence, and state is the caller's still.
+ */
+struct agent_control *agent_control_new(const struct agent_rooms *rooms, const json_t *document,
+					struct state *state,
+					const struct agent_overrides *overrides, char *why,
+					size_t why_size) MUST_CHECK;
+/* Listens to the NAT helper from now on. */
+void agent_control_start(struct agent_control *ctl);
+
+/* All below are harmless on NULL: an agent without control tells nothing and answers no console. */
+
 /* The agent stops. */
 void agent_control_stop(struct agent_control *ctl);
-/* After its loop has ended. NULL is harmless. */
+/* After its loop has ended. */
 void agent_control_free(struct agent_control *ctl);
 
 /* A console has come by this relay: the other end of its socket pair, or -1. */
 int agent_control_attach(struct agent_control *ctl, const char *console,
 			 const char *relay) MUST_CHECK;
+/* Where peers are told that this agent can be reached: nothing unless config.nat.share. */
+void agent_control_candidates(const struct agent_control *ctl, struct candidates *out);
 
-/* Tells an event, its data as json_pack() makes it; nothing where there is no control. */
-void agent_event(struct agent *a, const char *kind, const char *format, ...);
+/* ---- events.c: what happened in the other rooms --------------------------------------------- */
+
+void agent_control_link_up(struct agent_control *ctl, const struct agent_link *l);
+void agent_control_link_down(struct agent_control *ctl, const struct agent_link *l,
+			     enum reason reason, const char *why);
+void agent_control_session_opened(struct agent_control *ctl, const struct agent_session *s);
+void agent_control_session_closed(struct agent_control *ctl, const struct agent_session *s);
+void agent_control_session_refused(struct agent_control *ctl, const struct agent_session *s,
+				   enum reason reason, const char *text);
 
 #endif

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* control_internal: what the files of the agent's control share. Nobody else includes this. */
+/* control_internal: what the files of this room share. */
 #ifndef POSTERN_AGENT_CONTROL_CONTROL_INTERNAL_H
 #define POSTERN_AGENT_CONTROL_CONTROL_INTERNAL_H
 
-#include "agent/relays/connector.h"
 #include "agent/control/control.h"
-#include "agent/config/self.h"
+#include "agent/control/nat.h"
 #include "agent/control/state.h"
 #include "core/engine/calls.h"
 #include "core/engine/config_calls.h"
@@ -14,14 +13,15 @@
 #include "core/program/callers.h"
 
 /* A console. */
-struct console {
+struct agent_console {
 	struct line_caller line; /* first */
 	struct agent_control *control;
 	char relay[ENDPOINT_TEXT_BYTES]; /* that its session came by */
 };
 
 struct agent_control {
-	struct agent *agent;
+	struct agent_rooms rooms;
+	struct ring *ring; /* the worker's */
 	struct calls calls;
 	struct records events;
 	struct changes *changes;
@@ -31,14 +31,17 @@ struct agent_control {
 	struct timer trial;	   /* an unconfirmed change runs out */
 	struct timer expiry_timer; /* looks at our own certificate */
 	struct expiry expiry;
+	struct agent_nat nat;
 	bool stopping;
 };
 
 extern const struct method agent_methods[]; /* methods.c */
 /* apply.c */
 extern const struct config_ops agent_config_ops;
-void agent_trial_over(struct timer *t, uint64_t now_ms);
-/* expire.c: looks now, and again every EXPIRY_LOOK_MS. */
-void agent_expiry_look(struct timer *t, uint64_t now_ms);
+void agent_trial_fired(struct timer *t, uint64_t now_ms);
+
+/* events.c: tells an event, its data as json_pack() makes it. */
+void agent_control_event(struct agent_control *ctl, const char *kind, const char *format, ...);
+extern const struct method agent_events_methods[];
 
 #endif

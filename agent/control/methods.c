@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* methods: what the agent is doing: status and events. */
+/* methods: what the agent is doing: its status. */
 #include "agent/control/control_internal.h"
-#include "agent/relays/link.h"
-#include "agent/session/session.h"
-#include "core/engine/records_calls.h"
 
 #define SESSIONS_LISTED 1000u
 
 /* ---- status ---- */
 
-static json_t *link_state_json(const struct agent_link *l)
+static json_t *link_json(const struct agent_link *l)
 {
 	const struct leg_pool *p = &l->legs;
 	size_t legs = 0;
@@ -22,19 +19,19 @@ static json_t *link_state_json(const struct agent_link *l)
 			 (json_int_t)p->count[LEG_WARM], "legs", (json_int_t)legs);
 	if (link_state_live(&l->state))
 		json_object_set_new(link, "up_ms",
-				    json_integer((json_int_t)(ring_now_ms(l->agent->ring) -
+				    json_integer((json_int_t)(ring_now_ms(l->worker->ring) -
 							      l->state.up_since_ms)));
 	else if (l->state.why[0])
 		json_object_set_new(link, "why", json_string(l->state.why));
 	return link;
 }
 
-static json_t *links_json(const struct agent *a)
+static json_t *links_json(const struct agent_links *links)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < a->link_count; i++)
-		json_array_append_new(list, link_state_json(a->links[i]));
+	for (size_t i = 0; i < links->count; i++)
+		json_array_append_new(list, link_json(links->list[i]));
 	return list;
 }
 
@@ -45,29 +42,29 @@ static json_t *session_json(const struct agent_session *s)
 			  (json_int_t)s->number, "role", agent_session_role(s), "peer", s->peer,
 			  "service", s->service, "relay", s->relay, "open", s->opened, "up",
 			  (json_int_t)s->stream.up.bytes, "down", (json_int_t)s->stream.down.bytes,
-			  "ms", (json_int_t)(ring_now_ms(s->agent->ring) - s->started_ms));
+			  "ms", (json_int_t)(ring_now_ms(s->worker->ring) - s->started_ms));
 	if (s->candidates)
 		json_object_set_new(out, "candidates", candidates_json(s->candidates));
 	return out;
 }
 
 /* The newest come first. */
-static json_t *sessions_json(const struct agent *a)
+static json_t *sessions_json(const struct agent_sessions *all)
 {
 	json_t *list = json_array();
 
-	for (const struct agent_session *s = a->sessions;
+	for (const struct agent_session *s = all->first;
 	     s && json_array_size(list) < SESSIONS_LISTED; s = s->next)
 		json_array_append_new(list, session_json(s));
 	return list;
 }
 
 /* Bytes of what has ended and of what runs. */
-static void count_bytes(const struct agent *a, uint64_t *up, uint64_t *down)
+static void count_bytes(const struct agent_sessions *all, uint64_t *up, uint64_t *down)
 {
-	*up = a->totals.up_bytes;
-	*down = a->totals.down_bytes;
-	for (const struct agent_session *s = a->sessions; s; s = s->next) {
+	*up = all->totals.up_bytes;
+	*down = all->totals.down_bytes;
+	for (const struct agent_session *s = all->first; s; s = s->next) {
 		*up += s->stream.up.bytes;
 		*down += s->stream.down.bytes;
 	}
@@ -76,37 +73,30 @@ static void count_bytes(const struct agent *a, uint64_t *up, uint64_t *down)
 static void status_run(struct call *c)
 {
 	struct agent_control *ctl = c->owner;
-	struct agent *a = ctl->agent;
-	uint64_t due = changes_due(ctl->changes), now_ms = ring_now_ms(a->ring), up, down;
+	const struct agent_setup *setup = ctl->rooms.setup;
+	const struct agent_links *links = ctl->rooms.links;
+	const struct agent_sessions *all = ctl->rooms.sessions;
+	uint64_t due = changes_due(ctl->changes), now_ms = ring_now_ms(ctl->ring), up, down;
 	json_t *result;
 
-	count_bytes(a, &up, &down);
-	result = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
-			   "agent", a->config->name, "version", POSTERN_VERSION, "engine",
-			   ring_engine_name(ring_engine(a->ring)), "uptime_ms",
-			   (json_int_t)(now_ms - a->started_ms), "revision",
-			   (json_int_t)changes_revision(ctl->changes), "certificate_expires",
-			   (json_int_t)identity_not_after(a->identity), "revoked",
-			   (json_int_t)a->revoked.count, "sessions_open",
-			   (json_int_t)a->session_count, "sessions_total",
-			   (json_int_t)a->totals.sessions, "failed_total",
-			   (json_int_t)a->totals.failed, "up_total", (json_int_t)up, "down_total",
-			   (json_int_t)down, "links", links_json(a), "sessions", sessions_json(a));
-	if (a->nat.socket[0])
-		json_object_set_new(result, "nat", nat_view_json(&a->nat.view));
+	count_bytes(all, &up, &down);
+	result = json_pack(
+		"{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "agent",
+		setup->config->name, "version", POSTERN_VERSION, "engine",
+		ring_engine_name(ring_engine(ctl->ring)), "uptime_ms",
+		(json_int_t)(now_ms - ctl->rooms.worker->started_ms), "revision",
+		(json_int_t)changes_revision(ctl->changes), "certificate_expires",
+		(json_int_t)identity_not_after(setup->self.identity), "revoked",
+		(json_int_t)links->revoked.count, "sessions_open", (json_int_t)all->count,
+		"sessions_total", (json_int_t)all->totals.sessions, "failed_total",
+		(json_int_t)all->totals.failed, "up_total", (json_int_t)up, "down_total",
+		(json_int_t)down, "links", links_json(links), "sessions", sessions_json(all));
+	if (ctl->nat.socket[0])
+		json_object_set_new(result, "nat", nat_view_json(&ctl->nat.view));
 	if (due != UINT64_MAX)
 		json_object_set_new(result, "unconfirmed_ms",
 				    json_integer((json_int_t)(due > now_ms ? due - now_ms : 0)));
 	call_answer(c, result);
-}
-
-/* ---- events ---- */
-
-static void events_run(struct call *c)
-{
-	struct agent_control *ctl = c->owner;
-
-	records_answer(c, &ctl->events, "events", &c->caller->follows_events);
 }
 
 const struct method agent_methods[] = {
@@ -120,11 +110,5 @@ const struct method agent_methods[] = {
 		   "peer, service, relay, open, up, down, ms, candidates?}], nat?: {connected, "
 		   "external?, verdict, sentence?, advice?, mappings: [{protocol, family, port, "
 		   "external?, state}], more?}, unconfirmed_ms?}"},
-	{.name = "events",
-	 .level = CALLER_READ,
-	 .run = events_run,
-	 .help = "what happened: links, sessions, refusals, changes",
-	 .params = records_params,
-	 .result = "{events: [{number, at, kind, ...}]}; notifications \"event\" when following"},
 	{.name = NULL},
 };

@@ -1,38 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nat: the feed from natd, and what is made of it. */
+/* nat: the lines that natd tells, and what is made of them. */
 #include "agent/control/nat.h"
 
-#include "agent/control/control.h"
+#include <stdio.h>
+
+#include "agent/control/control_internal.h"
 #include "core/container.h"
 #include "core/log.h"
 
-static void tell(struct agent *a)
+static void tell(struct agent_nat *n)
 {
-	const struct nat_view *v = &a->nat.view;
+	const struct nat_view *v = &n->view;
 
 	if (v->connected)
 		log_notice("nat", "external=%s verdict=%s %s",
 			   v->external[0] ? v->external : "unknown", v->verdict, v->sentence);
 	else
-		log_notice("nat", "postern-natd at %s is away", a->nat.socket);
-	agent_event(a, "nat.changed", "o", nat_view_summary(v));
+		log_notice("nat", "postern-natd at %s is away", n->socket);
+	agent_control_event(n->control, "nat.changed", "o", nat_view_summary(v));
 }
 
-static void line_came(struct feed *f, const char *line, size_t len)
+static void nat_line_came(struct feed *f, const char *line, size_t len)
 {
-	struct agent *a = container(f, struct agent, nat.feed);
-	struct nat_view *v = &a->nat.view;
+	struct agent_nat *n = container(f, struct agent_nat, feed);
+	struct nat_view *v = &n->view;
 
 	switch (nat_view_line(v, line, len)) {
 	case NAT_VIEW_CHANGED:
-		tell(a);
+		tell(n);
 		break;
 	case NAT_VIEW_MALFORMED:
 		if (v->malformed == 1)
 			log_warning("nat",
 				    "what %s tells makes no sense; name the socket of a "
 				    "postern-natd of this version (nat.socket)",
-				    a->nat.socket);
+				    n->socket);
 		else
 			log_debug("nat", "a line of natd makes no sense");
 		break;
@@ -41,56 +43,47 @@ static void line_came(struct feed *f, const char *line, size_t len)
 	}
 }
 
-static void gone(struct feed *f)
+static void nat_gone(struct feed *f)
 {
-	struct agent *a = container(f, struct agent, nat.feed);
+	struct agent_nat *n = container(f, struct agent_nat, feed);
 
-	if (nat_view_gone(&a->nat.view) && !a->stopping)
-		tell(a);
+	if (nat_view_gone(&n->view) && !n->control->stopping)
+		tell(n);
 }
 
-static void ended(struct feed *f)
+static void nat_ended(struct feed *f)
 {
-	struct agent *a = container(f, struct agent, nat.feed);
+	struct agent_nat *n = container(f, struct agent_nat, feed);
 
-	a->nat.following = false;
-	if (!a->stopping)
+	n->following = false;
+	if (!n->control->stopping)
 		log_warning("nat", "the follower of %s has ended; start the agent again to follow",
-			    a->nat.socket);
-	agent_drop(a);
+			    n->socket);
+	agent_worker_drop(n->control->rooms.worker);
 }
 
-int agent_nat_open(struct agent *a)
+int agent_nat_open(struct agent_nat *n, const char *path)
 {
-	const char *path = a->config->nat.socket;
 	int error;
 
-	if (!path)
-		return 0;
-	a->nat.feed = (struct feed){.line = line_came, .gone = gone, .ended = ended};
-	snprintf(a->nat.socket, sizeof(a->nat.socket), "%s", path);
-	error = feed_start(&a->nat.feed, path, NAT_VIEW_HELLO);
-	a->nat.following = error == 0;
+	n->feed = (struct feed){.line = nat_line_came, .gone = nat_gone, .ended = nat_ended};
+	snprintf(n->socket, sizeof(n->socket), "%s", path);
+	error = feed_start(&n->feed, path, NAT_VIEW_HELLO);
+	n->following = error == 0;
 	return error;
 }
 
-void agent_nat_follow(struct agent *a)
+void agent_nat_follow(struct agent_nat *n, struct agent_control *control)
 {
-	if (!a->nat.following)
+	n->control = control;
+	if (!n->following)
 		return;
-	agent_hold(a);
-	feed_follow(&a->nat.feed, a->ring);
+	agent_worker_hold(control->rooms.worker);
+	feed_follow(&n->feed, control->ring);
 }
 
-void agent_nat_stop(struct agent *a)
+void agent_nat_stop(struct agent_nat *n)
 {
-	if (a->nat.following)
-		feed_close(&a->nat.feed);
-}
-
-void agent_nat_candidates(const struct agent *a, struct candidates *out)
-{
-	out->count = 0;
-	if (a->config->nat.share)
-		candidates_of(&a->nat.view, out);
+	if (n->following)
+		feed_close(&n->feed);
 }

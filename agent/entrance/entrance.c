@@ -23,7 +23,7 @@ struct way {
 struct entrance {
 	struct entrances *set;
 	struct entrance *next;
-	struct listener listener;
+	struct agent_listener listener;
 	struct addr address; /* as configured; the port may be 0 */
 	struct addr bound;
 	struct way way;
@@ -31,14 +31,14 @@ struct entrance {
 };
 
 struct entrances {
-	struct agent *agent;
+	struct agent_sessions *sessions;
 	struct socks *socks;
 	struct entrance *first; /* those that are not being closed */
 };
 
 /* ---- one listener ---- */
 
-static void accepted(struct listener *l, int fd, const char *source)
+static void accepted(struct agent_listener *l, int fd, const char *source)
 {
 	static const struct request_style plain = {0};
 	struct entrance *one = container(l, struct entrance, listener);
@@ -46,10 +46,11 @@ static void accepted(struct listener *l, int fd, const char *source)
 	if (one->way.socks)
 		socks_accept(one->set->socks, fd, source);
 	else
-		request_start(l->agent, fd, one->way.agent, one->way.service, source, &plain);
+		request_start(one->set->sessions, fd, one->way.agent, one->way.service, source,
+			      &plain);
 }
 
-static void closed(struct listener *l)
+static void closed(struct agent_listener *l)
 {
 	free(container(l, struct entrance, listener));
 }
@@ -78,7 +79,7 @@ static void close_one(struct entrance *one)
 	addr_format(&one->bound, text);
 	if (!one->fresh)
 		log_info(kind_of(&one->way), "closed address=%s", text);
-	listener_close(&one->listener);
+	agent_listener_close(&one->listener);
 }
 
 /* ---- what a configuration wants ---- */
@@ -118,14 +119,14 @@ static bool is_open(const struct entrances *e, const struct addr *address)
 
 /* ---- the set ---- */
 
-struct entrances *entrances_new(struct agent *a)
+struct entrances *entrances_new(struct agent_sessions *sessions)
 {
 	struct entrances *e = calloc(1, sizeof(*e));
 
 	if (!e)
 		return NULL;
-	e->agent = a;
-	e->socks = socks_new(a);
+	e->sessions = sessions;
+	e->socks = socks_new(sessions);
 	if (e->socks)
 		return e;
 	free(e);
@@ -145,7 +146,8 @@ static bool open_one(struct entrances *e, const struct addr *address, const char
 		one->fresh = true;
 		one->listener.accepted = accepted;
 		one->listener.closed = closed;
-		error = listener_open(&one->listener, e->agent, address, patiently, &one->bound);
+		error = agent_listener_open(&one->listener, e->sessions->worker, address, patiently,
+					    &one->bound);
 	}
 	if (error) {
 		addr_format(address, text);
@@ -218,7 +220,7 @@ void entrances_adopt(struct entrances *e, const struct agent_config *config)
 		(void)way_of(config, &one->address, &one->way);
 		one->fresh = false;
 		if (begins)
-			listener_begin(&one->listener);
+			agent_listener_begin(&one->listener);
 		if (begins || !way_equal(&before, &one->way))
 			log_entrance(one);
 	}

@@ -9,12 +9,13 @@
 #ifndef POSTERN_AGENT_ENTRANCE_ENTRANCE_H
 #define POSTERN_AGENT_ENTRANCE_ENTRANCE_H
 
-#include "agent/agent.h"
+#include "agent/config/config.h"
+#include "agent/session/session.h"
 
 struct entrances;
 
 /* None yet. NULL when memory is out. */
-struct entrances *entrances_new(struct agent *a) MUST_CHECK;
+struct entrances *entrances_new(struct agent_sessions *sessions) MUST_CHECK;
 /* Binds the addresses of next that no listener has. patiently: at the start only, see listener.h.
  * False: why names the address, nothing has changed. */
 bool entrances_prepare(struct entrances *e, const struct agent_config *next, bool patiently,

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/relays/connector.h"
+#include "agent/worker/connector.h"
 #include "core/container.h"
 #include "core/log.h"
 
@@ -17,26 +17,26 @@
 #define IN_USE_TRIES	50
 #define IN_USE_PAUSE_NS 20000000L
 
-static void maybe_closed(struct listener *l)
+static void maybe_closed(struct agent_listener *l)
 {
-	struct agent *a = l->agent;
+	struct agent_worker *w = l->worker;
 
 	if (!l->closing || l->fd < 0 || ring_op_busy(&l->op))
 		return;
-	ring_close_fd(a->ring, l->fd);
+	ring_close_fd(w->ring, l->fd);
 	l->fd = -1;
 	l->closed(l);
-	agent_drop(a);
+	agent_worker_drop(w);
 }
 
-static void accepted(struct ring_op *op, int res)
+static void listener_accepted(struct ring_op *op, int res)
 {
-	struct listener *l = container(op, struct listener, op);
+	struct agent_listener *l = container(op, struct agent_listener, op);
 	char source[ADDR_TEXT_BYTES] = "";
 	struct addr from = {.len = sizeof(from.v6)};
 
 	if (res >= 0 && l->closing) {
-		ring_close_fd(l->agent->ring, res);
+		ring_close_fd(l->worker->ring, res);
 		maybe_closed(l);
 	} else if (res >= 0) {
 		connector_tune(res);
@@ -47,15 +47,15 @@ static void accepted(struct ring_op *op, int res)
 		maybe_closed(l);
 	} else {
 		log_warning("listen", "accepting pauses: %s", strerror(-res));
-		ring_timer_set(l->agent->ring, &l->pause, LISTENER_PAUSE_MS);
+		ring_timer_set(l->worker->ring, &l->pause, LISTENER_PAUSE_MS);
 	}
 }
 
-static void pause_over(struct timer *t, uint64_t now_ms)
+static void listener_pause_fired(struct timer *t, uint64_t now_ms)
 {
-	struct listener *l = container(t, struct listener, pause);
+	struct agent_listener *l = container(t, struct agent_listener, pause);
 
-	ring_accept(l->agent->ring, &l->op, l->fd);
+	ring_accept(l->worker->ring, &l->op, l->fd);
 }
 
 /* When a process with a ring is killed, the kernel takes the ring down a moment later, and only
@@ -72,8 +72,8 @@ static bool bind_to(int fd, const struct addr *address, bool patiently)
 	return true;
 }
 
-int listener_open(struct listener *l, struct agent *a, const struct addr *address, bool patiently,
-		  struct addr *bound)
+int agent_listener_open(struct agent_listener *l, struct agent_worker *w,
+			const struct addr *address, bool patiently, struct addr *bound)
 {
 	struct addr in_use = {.len = sizeof(in_use.v6)};
 	int one = 1, error;
@@ -88,26 +88,26 @@ int listener_open(struct listener *l, struct agent *a, const struct addr *addres
 		close(fd);
 		return error;
 	}
-	l->agent = a;
+	l->worker = w;
 	l->fd = fd;
-	l->op.done = accepted;
-	l->pause.fire = pause_over;
+	l->op.done = listener_accepted;
+	l->pause.fire = listener_pause_fired;
 	*bound = in_use;
-	agent_hold(a);
+	agent_worker_hold(w);
 	return 0;
 }
 
-void listener_begin(struct listener *l)
+void agent_listener_begin(struct agent_listener *l)
 {
-	ring_accept(l->agent->ring, &l->op, l->fd);
+	ring_accept(l->worker->ring, &l->op, l->fd);
 }
 
-void listener_close(struct listener *l)
+void agent_listener_close(struct agent_listener *l)
 {
 	if (l->closing || l->fd < 0)
 		return;
 	l->closing = true;
-	ring_timer_cancel(l->agent->ring, &l->pause);
-	ring_cancel(l->agent->ring, &l->op);
+	ring_timer_cancel(l->worker->ring, &l->pause);
+	ring_cancel(l->worker->ring, &l->op);
 	maybe_closed(l);
 }

@@ -4,29 +4,32 @@
 #ifndef POSTERN_AGENT_ENTRANCE_LISTENER_H
 #define POSTERN_AGENT_ENTRANCE_LISTENER_H
 
-#include "agent/agent.h"
+#include "agent/worker/worker.h"
+#include "core/addr.h"
 
 #define LISTENER_PAUSE_MS 200u
 
-struct listener {
-	struct agent *agent;
+struct agent_listener {
+	struct agent_worker *worker;
 	struct ring_op op;
 	struct timer pause;
 	int fd; /* -1: closed */
 	bool closing;
-	void (*accepted)(struct listener *l, int fd, const char *source);
-	/* After listener_close(), maybe from inside it: nothing is in flight, the owner may free.
+	void (*accepted)(struct agent_listener *l, int fd, const char *source);
+	/* After agent_listener_close(), maybe from inside it: nothing is in flight, the owner may
+	 * free.
 	 */
-	void (*closed)(struct listener *l);
+	void (*closed)(struct agent_listener *l);
 };
 
 /* Binds and listens; *bound is the address in use. patiently: waits a moment, blocking, for a
- * killed predecessor's socket to go. Returns 0 or -errno. Connections wait until listener_begin().
+ * killed predecessor's socket to go. Returns 0 or -errno. Connections wait until
+ * agent_listener_begin().
  */
-int listener_open(struct listener *l, struct agent *a, const struct addr *address, bool patiently,
-		  struct addr *bound) MUST_CHECK;
-void listener_begin(struct listener *l);
+int agent_listener_open(struct agent_listener *l, struct agent_worker *w,
+			const struct addr *address, bool patiently, struct addr *bound) MUST_CHECK;
+void agent_listener_begin(struct agent_listener *l);
 /* Harmless twice. */
-void listener_close(struct listener *l);
+void agent_listener_close(struct agent_listener *l);
 
 #endif

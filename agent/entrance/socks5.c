@@ -24,9 +24,9 @@
 
 enum client_stage { CLIENT_GREETING, CLIENT_GREETED, CLIENT_REQUEST, CLIENT_LEAVING };
 
-struct client {
+struct socks_client {
 	struct socks *socks;
-	struct client *next, *prev;
+	struct socks_client *next, *prev;
 	enum client_stage stage;
 	struct ring_op recv, send;
 	struct timer deadline;
@@ -39,8 +39,9 @@ struct client {
 };
 
 struct socks {
-	struct agent *agent;
-	struct client *clients; /* still negotiating */
+	struct agent_sessions *sessions;
+	struct agent_worker *worker;  /* theirs */
+	struct socks_client *clients; /* still negotiating */
 	size_t count;
 };
 
@@ -71,7 +72,7 @@ static enum socks5_reply reply_for(enum reason reason)
 	}
 }
 
-static size_t answer(enum reason reason, uint8_t out[REQUEST_ANSWER_MAX])
+static size_t socks_answer(enum reason reason, uint8_t out[REQUEST_ANSWER_MAX])
 {
 	socks5_reply(reply_for(reason), out);
 	return SOCKS5_REPLY_BYTES;
@@ -79,7 +80,7 @@ static size_t answer(enum reason reason, uint8_t out[REQUEST_ANSWER_MAX])
 
 /* ---- one client ---- */
 
-static void client_free(struct client *c)
+static void client_free(struct socks_client *c)
 {
 	struct socks *s = c->socks;
 
@@ -90,54 +91,54 @@ static void client_free(struct client *c)
 	if (c->next)
 		c->next->prev = c->prev;
 	s->count--;
-	ring_timer_cancel(s->agent->ring, &c->deadline);
+	ring_timer_cancel(s->worker->ring, &c->deadline);
 	if (c->fd >= 0)
-		ring_close_fd(s->agent->ring, c->fd);
+		ring_close_fd(s->worker->ring, c->fd);
 	free(c);
-	agent_drop(s->agent);
+	agent_worker_drop(s->worker);
 }
 
 /* The client is freed when nothing is in flight. */
-static void client_leave(struct client *c)
+static void client_leave(struct socks_client *c)
 {
 	c->stage = CLIENT_LEAVING;
-	ring_cancel(c->socks->agent->ring, &c->recv);
-	ring_cancel(c->socks->agent->ring, &c->send);
+	ring_cancel(c->socks->worker->ring, &c->recv);
+	ring_cancel(c->socks->worker->ring, &c->send);
 	if (!ring_op_busy(&c->recv) && !ring_op_busy(&c->send))
 		client_free(c);
 }
 
-static void deadline_fired(struct timer *t, uint64_t now_ms)
+static void socks_deadline_fired(struct timer *t, uint64_t now_ms)
 {
-	client_leave(container(t, struct client, deadline));
+	client_leave(container(t, struct socks_client, deadline));
 }
 
-static void client_say(struct client *c, size_t len, bool refused)
+static void client_say(struct socks_client *c, size_t len, bool refused)
 {
 	c->refused = refused;
-	ring_send(c->socks->agent->ring, &c->send, c->fd, c->out, len);
+	ring_send(c->socks->worker->ring, &c->send, c->fd, c->out, len);
 }
 
-static void refuse(struct client *c, enum socks5_reply code)
+static void refuse(struct socks_client *c, enum socks5_reply code)
 {
 	socks5_reply(code, c->out);
 	client_say(c, SOCKS5_REPLY_BYTES, true);
 }
 
-static void hand_on(struct client *c, const char *agent, const char *service)
+static void hand_on(struct socks_client *c, const char *agent, const char *service)
 {
-	static const struct request_style style = {.answer = answer};
-	struct agent *a = c->socks->agent;
+	static const struct request_style style = {.answer = socks_answer};
+	struct agent_sessions *sessions = c->socks->sessions;
 	char source[ADDR_TEXT_BYTES];
 	int fd = c->fd;
 
 	memcpy(source, c->source, sizeof(source));
 	c->fd = -1;
 	client_free(c);
-	request_start(a, fd, agent, service, source, &style);
+	request_start(sessions, fd, agent, service, source, &style);
 }
 
-static void requested(struct client *c)
+static void requested(struct socks_client *c)
 {
 	struct socks5_request q;
 	char agent[64], service[64];
@@ -155,7 +156,7 @@ static void requested(struct client *c)
 	}
 }
 
-static void greeted(struct client *c)
+static void greeted(struct socks_client *c)
 {
 	bool offers_none;
 	size_t used;
@@ -171,7 +172,7 @@ static void greeted(struct client *c)
 }
 
 /* The whole size of the message at the start of in; 0: it is no such message. */
-static size_t message_size(const struct client *c)
+static size_t message_size(const struct socks_client *c)
 {
 	if (c->stage == CLIENT_GREETING)
 		return c->in_len < GREETING_MIN ? GREETING_MIN : GREETING_MIN + c->in[1];
@@ -189,14 +190,14 @@ static size_t message_size(const struct client *c)
 	}
 }
 
-static void next(struct client *c)
+static void next(struct socks_client *c)
 {
 	size_t size = message_size(c);
 
 	if (size == 0)
 		refuse(c, SOCKS5_ADDRESS_UNSUPPORTED);
 	else if (c->in_len < size)
-		ring_recv(c->socks->agent->ring, &c->recv, c->fd, c->in + c->in_len,
+		ring_recv(c->socks->worker->ring, &c->recv, c->fd, c->in + c->in_len,
 			  size - c->in_len);
 	else if (c->stage == CLIENT_GREETING)
 		greeted(c);
@@ -204,9 +205,9 @@ static void next(struct client *c)
 		requested(c);
 }
 
-static void received(struct ring_op *op, int res)
+static void socks_received(struct ring_op *op, int res)
 {
-	struct client *c = container(op, struct client, recv);
+	struct socks_client *c = container(op, struct socks_client, recv);
 
 	if (c->stage == CLIENT_LEAVING || res <= 0) {
 		client_leave(c);
@@ -216,9 +217,9 @@ static void received(struct ring_op *op, int res)
 	next(c);
 }
 
-static void sent(struct ring_op *op, int res)
+static void socks_sent(struct ring_op *op, int res)
 {
-	struct client *c = container(op, struct client, send);
+	struct socks_client *c = container(op, struct socks_client, send);
 
 	if (c->stage == CLIENT_LEAVING || res < 0 || c->refused) {
 		client_leave(c);
@@ -230,47 +231,48 @@ static void sent(struct ring_op *op, int res)
 
 void socks_accept(struct socks *s, int fd, const char *source)
 {
-	struct agent *a = s->agent;
-	struct client *c = NULL;
+	struct socks_client *c = NULL;
 
-	if (s->count < a->config->max_sessions)
+	if (s->count < s->sessions->setup->config->max_sessions)
 		c = calloc(1, sizeof(*c));
 	if (!c) {
-		ring_reset_fd(a->ring, fd);
+		ring_reset_fd(s->worker->ring, fd);
 		return;
 	}
 	c->socks = s;
 	c->fd = fd;
-	c->recv.done = received;
-	c->send.done = sent;
-	c->deadline.fire = deadline_fired;
+	c->recv.done = socks_received;
+	c->send.done = socks_sent;
+	c->deadline.fire = socks_deadline_fired;
 	snprintf(c->source, sizeof(c->source), "%s", source);
 	c->next = s->clients;
 	if (c->next)
 		c->next->prev = c;
 	s->clients = c;
 	s->count++;
-	agent_hold(a);
-	ring_timer_set(a->ring, &c->deadline, SOCKS_NEGOTIATE_MS);
+	agent_worker_hold(s->worker);
+	ring_timer_set(s->worker->ring, &c->deadline, SOCKS_NEGOTIATE_MS);
 	next(c);
 }
 
 /* ---- all of them ---- */
 
-struct socks *socks_new(struct agent *a)
+struct socks *socks_new(struct agent_sessions *sessions)
 {
 	struct socks *s = calloc(1, sizeof(*s));
 
-	if (s)
-		s->agent = a;
+	if (!s)
+		return NULL;
+	s->sessions = sessions;
+	s->worker = sessions->worker;
 	return s;
 }
 
 void socks_close(struct socks *s)
 {
-	struct client *after;
+	struct socks_client *after;
 
-	for (struct client *c = s->clients; c; c = after) {
+	for (struct socks_client *c = s->clients; c; c = after) {
 		after = c->next;
 		client_leave(c);
 	}

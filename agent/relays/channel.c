@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "core/container.h"
-#include "core/log.h"
 
 /* ---- the end ---- */
 
@@ -29,19 +28,19 @@ static void free_parts(struct channel *c)
  * its TLS object until channel_take_raw(). */
 static void maybe_closed(struct channel *c)
 {
-	struct agent *a = c->agent;
+	struct agent_worker *w = c->worker;
 
 	if (ring_op_busy(&c->recv) || ring_op_busy(&c->send))
 		return;
-	ring_timer_cancel(a->ring, &c->timer);
+	ring_timer_cancel(w->ring, &c->timer);
 	if (c->state == CHANNEL_CLOSING) {
-		ring_close_fd(a->ring, c->fd);
+		ring_close_fd(w->ring, c->fd);
 		c->fd = -1;
 		free_parts(c);
 	}
 	c->state = CHANNEL_UNUSED;
 	c->events->closed(c);
-	agent_drop(a);
+	agent_worker_drop(w);
 }
 
 static void lose(struct channel *c, const char *why)
@@ -58,7 +57,7 @@ static void lose(struct channel *c, const char *why)
 static void lose_later(struct channel *c, const char *why)
 {
 	c->broken = why;
-	ring_timer_set(c->agent->ring, &c->timer, 0);
+	ring_timer_set(c->worker->ring, &c->timer, 0);
 }
 
 void channel_close(struct channel *c)
@@ -66,12 +65,12 @@ void channel_close(struct channel *c)
 	if (c->state == CHANNEL_UNUSED || c->state == CHANNEL_CLOSING)
 		return;
 	c->state = CHANNEL_CLOSING;
-	ring_cancel(c->agent->ring, &c->recv);
-	ring_cancel(c->agent->ring, &c->send);
-	ring_timer_set(c->agent->ring, &c->timer, 0);
+	ring_cancel(c->worker->ring, &c->recv);
+	ring_cancel(c->worker->ring, &c->send);
+	ring_timer_set(c->worker->ring, &c->timer, 0);
 }
 
-static void timer_fired(struct timer *t, uint64_t now_ms)
+static void channel_timer_fired(struct timer *t, uint64_t now_ms)
 {
 	struct channel *c = container(t, struct channel, timer);
 
@@ -105,10 +104,10 @@ static void flush(struct channel *c)
 	}
 	memcpy(c->sending, out, len);
 	tls_output_drop(c->tls, len);
-	ring_send(c->agent->ring, &c->send, c->fd, c->sending, len);
+	ring_send(c->worker->ring, &c->send, c->fd, c->sending, len);
 }
 
-static void sent(struct ring_op *op, int res)
+static void channel_sent(struct ring_op *op, int res)
 {
 	struct channel *c = container(op, struct channel, send);
 
@@ -151,7 +150,7 @@ void channel_finish(struct channel *c)
 		return;
 	c->state = CHANNEL_FINISHING;
 	tls_close_write(c->tls);
-	ring_timer_set(c->agent->ring, &c->timer, CHANNEL_LINGER_MS);
+	ring_timer_set(c->worker->ring, &c->timer, CHANNEL_LINGER_MS);
 	flush(c);
 }
 
@@ -217,7 +216,7 @@ static void give_frames(struct channel *c, const uint8_t *bytes, size_t len)
 /* Record by record: after GO, what follows must stay unread. */
 static void drain(struct channel *c)
 {
-	uint8_t *scratch = c->agent->scratch;
+	uint8_t *scratch = c->worker->scratch;
 
 	while (c->state == CHANNEL_OPEN) {
 		size_t n = 0;
@@ -226,7 +225,7 @@ static void drain(struct channel *c)
 		if (c->partial_len)
 			memcpy(scratch, c->partial, c->partial_len);
 		status = tls_read(c->tls, scratch + c->partial_len,
-				  CHANNEL_SCRATCH_BYTES - c->partial_len, &n);
+				  AGENT_SCRATCH_BYTES - c->partial_len, &n);
 		switch (status) {
 		case TLS_OK:
 			give_frames(c, scratch, c->partial_len + n);
@@ -247,23 +246,23 @@ static void drain(struct channel *c)
 static void receive(struct channel *c)
 {
 	if (c->state == CHANNEL_OPEN)
-		ring_recv_pooled(c->agent->ring, &c->recv, c->fd);
+		ring_recv_pooled(c->worker->ring, &c->recv, c->fd);
 }
 
-static void received(struct ring_op *op, int res)
+static void channel_received(struct ring_op *op, int res)
 {
 	struct channel *c = container(op, struct channel, recv);
 	bool fed = true;
 
 	if (closing(c)) {
 		if (res > 0)
-			ring_buffer_put(c->agent->ring, op->buf);
+			ring_buffer_put(c->worker->ring, op->buf);
 		maybe_closed(c);
 		return;
 	}
 	if (res > 0) {
 		fed = tls_feed(c->tls, op->buf, (size_t)res);
-		ring_buffer_put(c->agent->ring, op->buf);
+		ring_buffer_put(c->worker->ring, op->buf);
 	} else if (res == 0) {
 		tls_feed_eof(c->tls);
 	} else {
@@ -276,13 +275,13 @@ static void received(struct ring_op *op, int res)
 	receive(c);
 }
 
-static void start_fired(struct timer *t, uint64_t now_ms)
+static void channel_start_fired(struct timer *t, uint64_t now_ms)
 {
 	struct channel *c = container(t, struct channel, timer);
 
-	t->fire = timer_fired;
+	t->fire = channel_timer_fired;
 	if (c->state != CHANNEL_OPEN || c->broken) {
-		timer_fired(t, now_ms);
+		channel_timer_fired(t, now_ms);
 		return;
 	}
 	/* The relay may have spoken right behind its handshake. */
@@ -290,16 +289,16 @@ static void start_fired(struct timer *t, uint64_t now_ms)
 	receive(c);
 }
 
-void channel_start(struct channel *c, struct agent *a, int fd, struct tls *tls,
+void channel_start(struct channel *c, struct agent_worker *w, int fd, struct tls *tls,
 		   const struct channel_events *events)
 {
 	*c = (struct channel){
-		.agent = a, .events = events, .state = CHANNEL_OPEN, .fd = fd, .tls = tls};
-	c->recv.done = received;
-	c->send.done = sent;
-	c->timer.fire = start_fired;
-	agent_hold(a);
-	ring_timer_set(a->ring, &c->timer, 0);
+		.worker = w, .events = events, .state = CHANNEL_OPEN, .fd = fd, .tls = tls};
+	c->recv.done = channel_received;
+	c->send.done = channel_sent;
+	c->timer.fire = channel_start_fired;
+	agent_worker_hold(w);
+	ring_timer_set(w->ring, &c->timer, 0);
 }
 
 /* ---- the raw descriptor ---- */
@@ -309,7 +308,7 @@ bool channel_detach(struct channel *c)
 	if (c->state != CHANNEL_OPEN || c->excess)
 		return false;
 	c->state = CHANNEL_DETACHING;
-	ring_timer_set(c->agent->ring, &c->timer, 0);
+	ring_timer_set(c->worker->ring, &c->timer, 0);
 	return true;
 }
 
@@ -326,7 +325,7 @@ struct channel_raw channel_take_raw(struct channel *c)
 			memcpy(raw.unread, unread, len);
 			raw.unread_len = len;
 		} else {
-			ring_close_fd(c->agent->ring, raw.fd);
+			ring_close_fd(c->worker->ring, raw.fd);
 			raw.fd = -1;
 		}
 	}

@@ -10,13 +10,13 @@
 #ifndef POSTERN_AGENT_RELAYS_CHANNEL_H
 #define POSTERN_AGENT_RELAYS_CHANNEL_H
 
-#include "agent/agent.h"
+#include "agent/worker/worker.h"
 #include "core/engine/tls.h"
+#include "core/parse/reason.h"
 #include "core/parse/wire.h"
 
-#define CHANNEL_OUTPUT_MAX    (128u << 10)
-#define CHANNEL_SCRATCH_BYTES (WIRE_FRAME_MAX + 16384u)
-#define CHANNEL_LINGER_MS     1000u
+#define CHANNEL_OUTPUT_MAX (128u << 10)
+#define CHANNEL_LINGER_MS  1000u
 
 struct channel;
 
@@ -48,7 +48,7 @@ struct channel_raw {
 };
 
 struct channel {
-	struct agent *agent;
+	struct agent_worker *worker;
 	const struct channel_events *events;
 	enum channel_state state;
 	int fd;
@@ -63,7 +63,7 @@ struct channel {
 };
 
 /* Takes fd and tls, whose handshake is complete. */
-void channel_start(struct channel *c, struct agent *a, int fd, struct tls *tls,
+void channel_start(struct channel *c, struct agent_worker *w, int fd, struct tls *tls,
 		   const struct channel_events *events);
 /* False: the message cannot be sent; lost() follows from the loop unless it came before. */
 bool channel_send(struct channel *c, const struct wire_message *m);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/relays/connector.h"
+#include "agent/worker/connector.h"
 #include "core/container.h"
 #include "core/log.h"
 #include "core/parse/http.h"
@@ -18,7 +18,8 @@ enum { TRUST_CA, TRUST_SYSTEM };
 enum dial_stage { DIAL_CONNECTING, DIAL_PROXY, DIAL_HANDSHAKE, DIAL_OVER };
 
 struct dial {
-	struct agent *agent;
+	struct agent_worker *worker;
+	const struct agent_setup *setup;
 	const struct agent_relay *relay;
 	dial_done_fn *done;
 	void *owner;
@@ -38,16 +39,16 @@ struct dial {
 
 static void maybe_free(struct dial *d)
 {
-	struct agent *a = d->agent;
+	struct agent_worker *w = d->worker;
 
 	if (ring_op_busy(&d->recv) || ring_op_busy(&d->send))
 		return;
 	if (d->fd >= 0)
-		ring_close_fd(a->ring, d->fd);
+		ring_close_fd(w->ring, d->fd);
 	tls_free(d->tls);
 	free(d->head);
 	free(d);
-	agent_drop(a);
+	agent_worker_drop(w);
 }
 
 static void finish(struct dial *d, const char *error)
@@ -58,12 +59,12 @@ static void finish(struct dial *d, const char *error)
 
 	d->stage = DIAL_OVER;
 	d->done = NULL;
-	ring_timer_cancel(d->agent->ring, &d->deadline);
+	ring_timer_cancel(d->worker->ring, &d->deadline);
 	if (d->connector)
 		connector_cancel(d->connector);
 	d->connector = NULL;
-	ring_cancel(d->agent->ring, &d->recv);
-	ring_cancel(d->agent->ring, &d->send);
+	ring_cancel(d->worker->ring, &d->recv);
+	ring_cancel(d->worker->ring, &d->send);
 	if (done && !error) {
 		d->fd = -1;
 		d->tls = NULL;
@@ -86,10 +87,10 @@ static void fail(struct dial *d, const char *format, ...)
 	finish(d, sentence);
 }
 
-static void deadline_fired(struct timer *t, uint64_t now_ms)
+static void dial_deadline_fired(struct timer *t, uint64_t now_ms)
 {
 	struct dial *d = container(t, struct dial, deadline);
-	unsigned long long s = d->agent->config->dial_ms / 1000;
+	unsigned long long s = d->setup->config->dial_ms / 1000;
 
 	switch (d->stage) {
 	case DIAL_PROXY:
@@ -124,7 +125,7 @@ static void check_relay(struct dial *d)
 {
 	char why[384];
 
-	if (identity_check_relay(d->agent->identity, tls_ssl(d->tls), host_to_check(d),
+	if (identity_check_relay(d->setup->self.identity, tls_ssl(d->tls), host_to_check(d),
 				 d->relay->trust == TRUST_SYSTEM, why, sizeof(why)))
 		finish(d, NULL);
 	else
@@ -136,7 +137,7 @@ static void tls_send(struct dial *d)
 	size_t len;
 	const uint8_t *out = tls_output(d->tls, &len);
 
-	ring_send(d->agent->ring, &d->send, d->fd, out, len);
+	ring_send(d->worker->ring, &d->send, d->fd, out, len);
 }
 
 /* One operation at a time: the output is stable while it is being sent. */
@@ -156,7 +157,7 @@ static void tls_step(struct dial *d)
 	if (len > 0)
 		tls_send(d);
 	else if (status == TLS_AGAIN)
-		ring_recv_pooled(d->agent->ring, &d->recv, d->fd);
+		ring_recv_pooled(d->worker->ring, &d->recv, d->fd);
 	else
 		check_relay(d);
 }
@@ -167,7 +168,7 @@ static void tls_begin(struct dial *d)
 	const char *host = host_to_check(d);
 
 	d->stage = DIAL_HANDSHAKE;
-	d->tls = tls_new(d->agent->dial_context, false);
+	d->tls = tls_new(d->setup->self.dial_context, false);
 	/* RFC 6066 section 3: literal addresses are not sent. */
 	if (!d->tls || (!addr_from_literal(host, 1, &literal) &&
 			!SSL_set_tlsext_host_name(tls_ssl(d->tls), host))) {
@@ -188,7 +189,7 @@ static void proxy_reply(struct dial *d)
 	case HTTP_OK:
 		break;
 	case HTTP_SHORT:
-		ring_recv(d->agent->ring, &d->recv, d->fd, d->head + d->head_len,
+		ring_recv(d->worker->ring, &d->recv, d->fd, d->head + d->head_len,
 			  HTTP_HEAD_MAX - d->head_len);
 		return;
 	default:
@@ -197,7 +198,7 @@ static void proxy_reply(struct dial *d)
 	}
 	if (code < 200 || code > 299) {
 		fail(d, "CONNECT to %s through %s: %s", d->target, d->proxy,
-		     http_proxy_refusal(&d->agent->proxy, code));
+		     http_proxy_refusal(&d->setup->self.proxy, code));
 		return;
 	}
 	if (used != d->head_len) {
@@ -217,22 +218,22 @@ static void proxy_begin(struct dial *d)
 
 	d->stage = DIAL_PROXY;
 	/* Another proxy's password is not for this one. */
-	endpoint_text(&d->agent->proxy.address, now);
-	if (!d->agent->proxy.used || strcmp(now, d->proxy) != 0) {
+	endpoint_text(&d->setup->self.proxy.address, now);
+	if (!d->setup->self.proxy.used || strcmp(now, d->proxy) != 0) {
 		fail(d, "the proxy was changed while %s was being dialled", d->proxy);
 		return;
 	}
 	d->head = malloc(HTTP_HEAD_MAX);
-	n = d->head ? http_proxy_connect(&d->agent->proxy, d->target, d->head) : 0;
+	n = d->head ? http_proxy_connect(&d->setup->self.proxy, d->target, d->head) : 0;
 	if (n == 0)
 		fail(d, "%s: the request to the proxy could not be made", d->target);
 	else
-		ring_send(d->agent->ring, &d->send, d->fd, d->head, n);
+		ring_send(d->worker->ring, &d->send, d->fd, d->head, n);
 }
 
 /* ---- operations ---- */
 
-static void sent(struct ring_op *op, int res)
+static void dial_sent(struct ring_op *op, int res)
 {
 	struct dial *d = container(op, struct dial, send);
 
@@ -241,20 +242,20 @@ static void sent(struct ring_op *op, int res)
 	} else if (res < 0) {
 		fail(d, "connection to %s: %s", d->target, strerror(-res));
 	} else if (d->stage == DIAL_PROXY) {
-		ring_recv(d->agent->ring, &d->recv, d->fd, d->head, HTTP_HEAD_MAX);
+		ring_recv(d->worker->ring, &d->recv, d->fd, d->head, HTTP_HEAD_MAX);
 	} else {
 		tls_output_drop(d->tls, (size_t)res);
 		tls_step(d);
 	}
 }
 
-static void tls_received(struct dial *d, int res)
+static void dial_tls_received(struct dial *d, int res)
 {
 	bool fed = true;
 
 	if (res > 0) {
 		fed = tls_feed(d->tls, d->recv.buf, (size_t)res);
-		ring_buffer_put(d->agent->ring, d->recv.buf);
+		ring_buffer_put(d->worker->ring, d->recv.buf);
 	} else {
 		tls_feed_eof(d->tls);
 	}
@@ -264,19 +265,19 @@ static void tls_received(struct dial *d, int res)
 		fail(d, "%s: out of memory", d->target);
 }
 
-static void received(struct ring_op *op, int res)
+static void dial_received(struct ring_op *op, int res)
 {
 	struct dial *d = container(op, struct dial, recv);
 
 	if (d->stage == DIAL_OVER) {
 		/* Only the handshake receives into the ring's buffers. */
 		if (res > 0 && d->tls)
-			ring_buffer_put(d->agent->ring, op->buf);
+			ring_buffer_put(d->worker->ring, op->buf);
 		maybe_free(d);
 	} else if (res < 0) {
 		fail(d, "connection to %s: %s", d->target, strerror(-res));
 	} else if (d->stage == DIAL_HANDSHAKE) {
-		tls_received(d, res);
+		dial_tls_received(d, res);
 	} else if (res == 0) {
 		fail(d, "the proxy %s closed the connection; check that it allows %s", d->proxy,
 		     d->target);
@@ -286,7 +287,7 @@ static void received(struct ring_op *op, int res)
 	}
 }
 
-static void connected(void *owner, const struct connector_result *r)
+static void dial_connected(void *owner, const struct connector_result *r)
 {
 	struct dial *d = owner;
 	const char *to = d->through_proxy ? d->proxy : d->target;
@@ -306,35 +307,36 @@ static void connected(void *owner, const struct connector_result *r)
 		tls_begin(d);
 }
 
-struct dial *dial_start(struct agent *a, const struct agent_relay *relay, dial_done_fn *done,
-			void *owner)
+struct dial *dial_start(struct agent_worker *w, const struct agent_setup *setup,
+			const struct agent_relay *relay, dial_done_fn *done, void *owner)
 {
 	struct dial *d = calloc(1, sizeof(*d));
 	const struct endpoint *to = &relay->address;
 
 	if (!d)
 		return NULL;
-	d->agent = a;
+	d->worker = w;
+	d->setup = setup;
 	d->relay = relay;
 	d->done = done;
 	d->owner = owner;
 	d->fd = -1;
-	d->recv.done = received;
-	d->send.done = sent;
-	d->deadline.fire = deadline_fired;
+	d->recv.done = dial_received;
+	d->send.done = dial_sent;
+	d->deadline.fire = dial_deadline_fired;
 	endpoint_text(&relay->address, d->target);
-	d->through_proxy = http_proxy_applies(&a->proxy, relay->address.host);
+	d->through_proxy = http_proxy_applies(&setup->self.proxy, relay->address.host);
 	if (d->through_proxy) {
-		to = &a->proxy.address;
+		to = &setup->self.proxy.address;
 		endpoint_text(to, d->proxy);
 	}
-	d->connector = connector_start(a, to, a->config->dial_ms, connected, d);
+	d->connector = connector_start(w, to, setup->config->dial_ms, dial_connected, d);
 	if (!d->connector) {
 		free(d);
 		return NULL;
 	}
-	agent_hold(a);
-	ring_timer_set(a->ring, &d->deadline, a->config->dial_ms);
+	agent_worker_hold(w);
+	ring_timer_set(w->ring, &d->deadline, setup->config->dial_ms);
 	return d;
 }
 
@@ -342,4 +344,29 @@ void dial_cancel(struct dial *d)
 {
 	d->done = NULL;
 	finish(d, NULL);
+}
+
+/* ---- what is said first ---- */
+
+bool dial_hello(const struct agent_setup *setup, struct tls *tls, uint8_t flags,
+		uint8_t signature[WIRE_SIGNATURE_MAX], struct wire_message *m)
+{
+	const struct identity *identity = setup->self.identity;
+	uint8_t exported[TLS_EXPORT_BYTES];
+	struct wire_message hello = {
+		.type = WIRE_HELLO,
+		.hello.flags = flags,
+		.hello.agent = wire_text(setup->config->name),
+		.hello.software = wire_text("postern/" POSTERN_VERSION),
+		.hello.signature.data = signature,
+	};
+
+	identity_certificate_der(identity, &hello.hello.certificate.data,
+				 &hello.hello.certificate.len);
+	if (!tls_export(tls, TLS_EXPORT_HELLO, exported) ||
+	    !identity_sign(identity, exported, signature, WIRE_SIGNATURE_MAX,
+			   &hello.hello.signature.len))
+		return false;
+	*m = hello;
+	return true;
 }

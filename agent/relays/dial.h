@@ -7,7 +7,8 @@
 #ifndef POSTERN_AGENT_RELAYS_DIAL_H
 #define POSTERN_AGENT_RELAYS_DIAL_H
 
-#include "agent/agent.h"
+#include "agent/config/setup.h"
+#include "agent/worker/worker.h"
 #include "core/engine/tls.h"
 
 struct dial;
@@ -17,9 +18,16 @@ struct dial;
 typedef void dial_done_fn(void *owner, int fd, struct tls *tls, const char *error);
 
 /* NULL when memory is out. done comes once, never from inside this call. */
-struct dial *dial_start(struct agent *a, const struct agent_relay *relay, dial_done_fn *done,
+struct dial *dial_start(struct agent_worker *w, const struct agent_setup *setup,
+			const struct agent_relay *relay, dial_done_fn *done,
 			void *owner) MUST_CHECK;
 /* done will not come. */
 void dial_cancel(struct dial *d);
+
+/* The HELLO with which setup's identity signs in on the connection that was dialled; its signature
+ * is bound to this TLS session. *m points to signature and setup. False: the TLS session cannot
+ * carry it (it is not TLS 1.3). */
+bool dial_hello(const struct agent_setup *setup, struct tls *tls, uint8_t flags,
+		uint8_t signature[WIRE_SIGNATURE_MAX], struct wire_message *m) MUST_CHECK;
 
 #endif

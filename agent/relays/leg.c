@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/relays/link.h"
+#include "agent/relays/links.h"
 #include "core/container.h"
 #include "core/log.h"
 
@@ -22,7 +22,7 @@ static void leg_free(struct leg *g)
 {
 	struct leg_pool *p = &g->link->legs;
 
-	ring_timer_cancel(g->link->agent->ring, &g->deadline);
+	ring_timer_cancel(g->link->worker->ring, &g->deadline);
 	p->count[g->state]--;
 	if (g->prev)
 		g->prev->next = g->next;
@@ -42,7 +42,7 @@ void leg_close(struct leg *g)
 	}
 	if (g->state == LEG_CLOSING)
 		return;
-	ring_timer_cancel(g->link->agent->ring, &g->deadline);
+	ring_timer_cancel(g->link->worker->ring, &g->deadline);
 	g->call = NULL;
 	leg_change(g, LEG_CLOSING);
 	channel_close(&g->channel);
@@ -89,12 +89,12 @@ static void gone(struct leg *g, const struct wire_message *m)
 	leg_change(g, LEG_LEAVING);
 }
 
-static void channel_message(struct channel *c, const struct wire_message *m)
+static void leg_channel_message(struct channel *c, const struct wire_message *m)
 {
 	struct leg *g = container(c, struct leg, channel);
 
 	if (g->state == LEG_PROVING && m->type == WIRE_READY) {
-		ring_timer_cancel(g->link->agent->ring, &g->deadline);
+		ring_timer_cancel(g->link->worker->ring, &g->deadline);
 		g->waited = false;
 		legs_ready(g, true);
 	} else if ((g->state == LEG_PROVING || g->state == LEG_ASKED) && m->type == WIRE_FAIL) {
@@ -107,14 +107,14 @@ static void channel_message(struct channel *c, const struct wire_message *m)
 }
 
 /* No BYE: behind GO nobody would read it as one. */
-static void channel_unacceptable(struct channel *c, enum reason reason, const char *why)
+static void leg_channel_unacceptable(struct channel *c, enum reason reason, const char *why)
 {
 	struct leg *g = container(c, struct leg, channel);
 
 	legs_lost(g, reason, why);
 }
 
-static void channel_lost(struct channel *c, const char *why)
+static void leg_channel_lost(struct channel *c, const char *why)
 {
 	struct leg *g = container(c, struct leg, channel);
 
@@ -132,7 +132,7 @@ static void hand_over(struct leg *g)
 				.unread = raw.unread,
 				.unread_len = raw.unread_len};
 	struct leg_call *call = g->call;
-	struct ring *ring = g->link->agent->ring;
+	struct ring *ring = g->link->worker->ring;
 
 	leg_free(g);
 	if (raw.fd < 0) {
@@ -148,7 +148,7 @@ static void hand_over(struct leg *g)
 	free(raw.unread);
 }
 
-static void channel_closed(struct channel *c)
+static void leg_channel_closed(struct channel *c)
 {
 	struct leg *g = container(c, struct leg, channel);
 	struct agent_link *l = g->link;
@@ -160,11 +160,11 @@ static void channel_closed(struct channel *c)
 	legs_balance(l);
 }
 
-static const struct channel_events events = {
-	.message = channel_message,
-	.unacceptable = channel_unacceptable,
-	.lost = channel_lost,
-	.closed = channel_closed,
+static const struct channel_events leg_channel_events = {
+	.message = leg_channel_message,
+	.unacceptable = leg_channel_unacceptable,
+	.lost = leg_channel_lost,
+	.closed = leg_channel_closed,
 };
 
 void leg_ask(struct leg *g, struct leg_call *c)
@@ -179,14 +179,14 @@ void leg_ask(struct leg *g, struct leg_call *c)
 
 /* ---- dialling ---- */
 
-static void deadline_fired(struct timer *t, uint64_t now_ms)
+static void leg_deadline_fired(struct timer *t, uint64_t now_ms)
 {
 	struct leg *g = container(t, struct leg, deadline);
 
 	legs_lost(g, REASON_TIMEOUT, "the relay did not answer our LEG");
 }
 
-static void dialled(void *owner, int fd, struct tls *tls, const char *error)
+static void leg_dialled(void *owner, int fd, struct tls *tls, const char *error)
 {
 	struct leg *g = owner;
 	struct agent_link *l = g->link;
@@ -201,13 +201,13 @@ static void dialled(void *owner, int fd, struct tls *tls, const char *error)
 		return;
 	}
 	leg_change(g, LEG_PROVING);
-	channel_start(&g->channel, l->agent, fd, tls, &events);
+	channel_start(&g->channel, l->worker, fd, tls, &leg_channel_events);
 	if (!tls_export(tls, TLS_EXPORT_LEG, exported)) {
 		legs_lost(g, REASON_PROTOCOL, "the relay does not speak TLS 1.3");
 		return;
 	}
 	identity_leg_proof(l->secret, exported, m.leg.proof);
-	ring_timer_set(l->agent->ring, &g->deadline, LEG_READY_MS);
+	ring_timer_set(l->worker->ring, &g->deadline, LEG_READY_MS);
 	(void)channel_send(&g->channel, &m);
 }
 
@@ -219,8 +219,8 @@ bool leg_dial(struct agent_link *l)
 		return false;
 	g->link = l;
 	g->state = LEG_DIALLING;
-	g->deadline.fire = deadline_fired;
-	g->dial = dial_start(l->agent, &l->relay, dialled, g);
+	g->deadline.fire = leg_deadline_fired;
+	g->dial = dial_start(l->worker, l->set->setup, &l->relay, leg_dialled, g);
 	if (!g->dial) {
 		free(g);
 		return false;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/relays/link.h"
+#include "agent/relays/links.h"
 #include "core/container.h"
 #include "core/log.h"
 
@@ -138,12 +138,12 @@ void leg_call_cancel(struct leg_call *c)
 
 static size_t idle_wanted(const struct agent_link *l)
 {
-	if (l->agent->transient || l->agent->stopping || !link_state_usable(&l->state))
+	if (l->set->setup->transient || l->worker->stopping || !link_state_usable(&l->state))
 		return 0;
-	return l->agent->config->warm_legs;
+	return l->set->setup->config->warm_legs;
 }
 
-static void retry_fired(struct timer *t, uint64_t now_ms)
+static void legs_retry_fired(struct timer *t, uint64_t now_ms)
 {
 	legs_balance(container(t, struct agent_link, legs.retry));
 }
@@ -177,7 +177,7 @@ void legs_balance(struct agent_link *l)
 			return;
 		}
 		if (!leg_dial(l)) {
-			ring_timer_set(l->agent->ring, &p->retry, backoff_next(&p->backoff));
+			ring_timer_set(l->worker->ring, &p->retry, backoff_next(&p->backoff));
 			return;
 		}
 	}
@@ -188,7 +188,7 @@ void legs_adopt(struct agent_link *l)
 	struct leg_pool *p = &l->legs;
 	size_t idle = idle_wanted(l);
 
-	backoff_set_max(&p->backoff, l->agent->config->retry_max_ms);
+	backoff_set_max(&p->backoff, l->set->setup->config->retry_max_ms);
 	while (p->count[LEG_WARM] > idle)
 		leg_close(any_warm(p));
 	legs_balance(l);
@@ -209,7 +209,7 @@ void legs_ready(struct leg *g, bool fresh)
 		leg_close(g);
 		return;
 	}
-	g->since_ms = ring_now_ms(l->agent->ring);
+	g->since_ms = ring_now_ms(l->worker->ring);
 	leg_change(g, LEG_WARM);
 }
 
@@ -229,7 +229,7 @@ void legs_lost(struct leg *g, enum reason reason, const char *why)
 	struct leg_pool *p = &l->legs;
 	struct leg_call *call = g->call;
 	enum leg_state was = g->state;
-	uint64_t now_ms = ring_now_ms(l->agent->ring);
+	uint64_t now_ms = ring_now_ms(l->worker->ring);
 	struct leg_outcome o = {.reason = reason, .text = why, .fd = -1};
 	bool again = was == LEG_ASKED && g->waited && !call->fresh;
 
@@ -239,7 +239,7 @@ void legs_lost(struct leg *g, enum reason reason, const char *why)
 	g->call = NULL;
 	leg_close(g);
 	if (was != LEG_ASKED && p->open)
-		ring_timer_set(l->agent->ring, &p->retry, backoff_next(&p->backoff));
+		ring_timer_set(l->worker->ring, &p->retry, backoff_next(&p->backoff));
 	if (again && p->open) {
 		call->fresh = true;
 		enqueue(call, true);
@@ -253,8 +253,8 @@ void legs_lost(struct leg *g, enum reason reason, const char *why)
 
 void legs_init(struct agent_link *l, uint64_t seed)
 {
-	l->legs.retry.fire = retry_fired;
-	backoff_init(&l->legs.backoff, FIRST_RETRY_MS, l->agent->config->retry_max_ms, seed);
+	l->legs.retry.fire = legs_retry_fired;
+	backoff_init(&l->legs.backoff, FIRST_RETRY_MS, l->set->setup->config->retry_max_ms, seed);
 }
 
 void legs_open(struct agent_link *l, uint16_t max_legs)
@@ -271,7 +271,7 @@ void legs_shut(struct agent_link *l, const char *why)
 	struct leg *next;
 
 	p->open = false;
-	ring_timer_cancel(l->agent->ring, &p->retry);
+	ring_timer_cancel(l->worker->ring, &p->retry);
 	for (struct leg *g = p->legs; g; g = next) {
 		struct leg_call *call = g->call;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link: the live link to one relay: link_state on a connection. */
-#include "agent/relays/link.h"
+#include "agent/relays/links.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -10,9 +10,6 @@
 #include <openssl/mem.h>
 #include <openssl/rand.h>
 
-#include "agent/control/control.h"
-#include "agent/session/publish.h"
-#include "agent/session/session.h"
 #include "core/container.h"
 #include "core/log.h"
 
@@ -22,40 +19,32 @@ static void act(struct agent_link *l, unsigned actions, const struct wire_messag
 
 static void send_hello(struct agent_link *l)
 {
-	struct agent *a = l->agent;
-	uint8_t exported[TLS_EXPORT_BYTES], signature[WIRE_SIGNATURE_MAX];
-	struct wire_message m = {
-		.type = WIRE_HELLO,
-		.hello.flags = a->transient ? WIRE_HELLO_TRANSIENT : 0,
-		.hello.agent = wire_text(a->config->name),
-		.hello.software = wire_text("postern/" POSTERN_VERSION),
-		.hello.signature.data = signature,
-	};
+	const struct agent_setup *setup = l->set->setup;
+	uint8_t flags = setup->transient ? WIRE_HELLO_TRANSIENT : 0;
+	uint8_t signature[WIRE_SIGNATURE_MAX];
+	struct wire_message m;
 
-	identity_certificate_der(a->identity, &m.hello.certificate.data, &m.hello.certificate.len);
-	if (!tls_export(l->channel.tls, TLS_EXPORT_HELLO, exported) ||
-	    !identity_sign(a->identity, exported, signature, sizeof(signature),
-			   &m.hello.signature.len)) {
-		channel_close(&l->channel);
-		act(l,
-		    link_state_lost(&l->state, ring_now_ms(a->ring),
-				    "the relay does not speak TLS 1.3"),
-		    NULL);
+	if (dial_hello(setup, l->channel.tls, flags, signature, &m)) {
+		(void)channel_send(&l->channel, &m);
 		return;
 	}
-	(void)channel_send(&l->channel, &m);
+	channel_close(&l->channel);
+	act(l,
+	    link_state_lost(&l->state, ring_now_ms(l->worker->ring),
+			    "the relay does not speak TLS 1.3"),
+	    NULL);
 }
 
 static void send_publish(struct agent_link *l)
 {
-	const struct conf_array *list = &l->agent->config->publish;
+	const struct conf_array *list = &l->set->setup->config->publish;
 	const struct agent_publish *publish = list->items;
 	struct wire_message *m = calloc(1, sizeof(*m));
 
 	if (!m)
 		return;
 	m->type = WIRE_PUBLISH;
-	if (!l->agent->transient)
+	if (!l->set->setup->transient)
 		for (size_t i = 0; i < list->count && i < WIRE_SERVICES_MAX; i++)
 			m->publish.services[m->publish.count++] = wire_text(publish[i].service);
 	(void)channel_send(&l->channel, m);
@@ -87,7 +76,7 @@ void agent_link_refuse(struct agent_link *l, uint64_t session, enum reason reaso
 
 /* ---- what the state machine says ---- */
 
-static void dialled(void *owner, int fd, struct tls *tls, const char *error);
+static void link_dialled(void *owner, int fd, struct tls *tls, const char *error);
 
 static void dial(struct agent_link *l)
 {
@@ -96,9 +85,9 @@ static void dial(struct agent_link *l)
 		return;
 	}
 	l->dial_wanted = false;
-	l->dial = dial_start(l->agent, &l->relay, dialled, l);
+	l->dial = dial_start(l->worker, l->set->setup, &l->relay, link_dialled, l);
 	if (!l->dial)
-		act(l, link_state_failed(&l->state, ring_now_ms(l->agent->ring), "out of memory"),
+		act(l, link_state_failed(&l->state, ring_now_ms(l->worker->ring), "out of memory"),
 		    NULL);
 }
 
@@ -106,18 +95,18 @@ static void came_up(struct agent_link *l, const struct wire_message *m)
 {
 	char relay[WIRE_RELAY_MAX + 1], address[WIRE_ADDRESS_MAX + 1];
 
-	assert(m);				     /* only WELCOME leads here */
-	revoked_forget(&l->agent->revoked, l->slot); /* it tells them anew */
+	assert(m);				   /* only WELCOME leads here */
+	revoked_forget(&l->set->revoked, l->slot); /* it tells them anew */
 	l->failures = 0;
 	l->told = REASON_OK;
 	l->id = m->welcome.link;
 	memcpy(l->secret, m->welcome.leg_secret, sizeof(l->secret));
 	wire_bytes_copy(m->welcome.relay, relay, sizeof(relay));
 	wire_bytes_copy(m->welcome.your_address, address, sizeof(address));
-	log_notice("link", "up relay=%s agent=%s", l->label, l->agent->config->name);
+	log_notice("link", "up relay=%s agent=%s", l->label, l->set->setup->config->name);
 	log_info("link", "relay=%s calls itself %s and sees us at %s", l->label, relay, address);
 	legs_open(l, m->welcome.max_legs);
-	agent_event(l->agent, "link.up", "{s:s}", "relay", l->label);
+	l->set->events->up(l);
 }
 
 /* What the operator must act on is an error, once; what passes by itself is not. */
@@ -142,8 +131,7 @@ static void went_down(struct agent_link *l)
 	log_notice("link", "down relay=%s reason=%s", l->label, why);
 	if (l->state.phase == LINK_WAITING && l->state.reason != REASON_OK && !replaced)
 		log_trouble(l);
-	agent_event(l->agent, "link.down", "{s:s, s:s, s:s}", "relay", l->label, "reason",
-		    reason_name(reason), "text", why);
+	l->set->events->down(l, reason, why);
 	legs_shut(l, why);
 	OPENSSL_cleanse(l->secret, sizeof(l->secret));
 }
@@ -151,24 +139,24 @@ static void went_down(struct agent_link *l)
 /* Sessions with these names end now, whichever relay they came by. */
 static void take_revoked(struct agent_link *l, const struct wire_message *m)
 {
-	struct agent *a = l->agent;
-	uint64_t dropped = a->revoked.dropped;
+	struct agent_links *set = l->set;
+	uint64_t dropped = set->revoked.dropped;
 	size_t fresh;
 
 	assert(m); /* only REVOKED leads here */
 
 	if (m->revoked.count == 0) {
-		revoked_forget(&a->revoked, l->slot);
+		revoked_forget(&set->revoked, l->slot);
 		return;
 	}
-	fresh = revoked_add(&a->revoked, l->slot, m->revoked.services, m->revoked.count);
-	if (a->revoked.dropped > dropped)
+	fresh = revoked_add(&set->revoked, l->slot, m->revoked.services, m->revoked.count);
+	if (set->revoked.dropped > dropped)
 		log_error("link",
 			  "relay=%s: more than %u names are revoked: this agent does not know all "
 			  "of them; let certificates expire instead",
 			  l->label, REVOKED_NAMES_MAX);
 	if (fresh > 0)
-		agent_sessions_revoke(a);
+		set->events->revoked(set);
 }
 
 static void disconnect(struct agent_link *l, bool politely)
@@ -185,12 +173,12 @@ static void disconnect(struct agent_link *l, bool politely)
 
 static void set_timer(struct agent_link *l)
 {
-	uint64_t due = link_state_due(&l->state), now_ms = ring_now_ms(l->agent->ring);
+	uint64_t due = link_state_due(&l->state), now_ms = ring_now_ms(l->worker->ring);
 
 	if (due == UINT64_MAX)
-		ring_timer_cancel(l->agent->ring, &l->timer);
+		ring_timer_cancel(l->worker->ring, &l->timer);
 	else
-		ring_timer_set(l->agent->ring, &l->timer, due > now_ms ? due - now_ms : 0);
+		ring_timer_set(l->worker->ring, &l->timer, due > now_ms ? due - now_ms : 0);
 }
 
 /* In the order of link_action's values. */
@@ -209,7 +197,7 @@ static void act(struct agent_link *l, unsigned actions, const struct wire_messag
 	if (actions & LINK_DO_PUBLISH)
 		send_publish(l);
 	if (actions & LINK_DO_OFFER)
-		publish_offer(l, m);
+		l->set->events->offer(l, m);
 	if (actions & LINK_DO_PING)
 		(void)channel_send(&l->channel, &ping);
 	if (actions & LINK_DO_PONG) {
@@ -230,43 +218,43 @@ static void act(struct agent_link *l, unsigned actions, const struct wire_messag
 	if (actions & LINK_DO_REVOKE)
 		take_revoked(l, m);
 	if (actions & LINK_DO_UP) {
-		agent_links_took_over(l->agent, l);
-		agent_link_usable(l->agent);
+		agent_links_took_over(l->set, l);
+		l->set->events->changed(l->set);
 	}
 	if (l->retired_ms && l->state.phase == LINK_WAITING)
 		agent_link_stop(l, l->state.why);
 	else if (link_state_refused(&l->state))
-		agent_link_refused(l->agent);
+		agent_links_one_refused(l->set);
 }
 
 /* ---- what happens ---- */
 
-static void channel_message(struct channel *c, const struct wire_message *m)
+static void link_channel_message(struct channel *c, const struct wire_message *m)
 {
 	struct agent_link *l = container(c, struct agent_link, channel);
 	bool was_draining = l->state.phase == LINK_DRAINING;
 
-	act(l, link_state_message(&l->state, ring_now_ms(l->agent->ring), m), m);
+	act(l, link_state_message(&l->state, ring_now_ms(l->worker->ring), m), m);
 	if (!was_draining && l->state.phase == LINK_DRAINING)
 		log_notice("link", "draining relay=%s", l->label);
 }
 
-static void channel_unacceptable(struct channel *c, enum reason reason, const char *why)
+static void link_channel_unacceptable(struct channel *c, enum reason reason, const char *why)
 {
 	struct agent_link *l = container(c, struct agent_link, channel);
 
-	act(l, link_state_refuse(&l->state, ring_now_ms(l->agent->ring), reason, why), NULL);
+	act(l, link_state_refuse(&l->state, ring_now_ms(l->worker->ring), reason, why), NULL);
 }
 
-static void channel_lost(struct channel *c, const char *why)
+static void link_channel_lost(struct channel *c, const char *why)
 {
 	struct agent_link *l = container(c, struct agent_link, channel);
 
 	channel_close(c);
-	act(l, link_state_lost(&l->state, ring_now_ms(l->agent->ring), why), NULL);
+	act(l, link_state_lost(&l->state, ring_now_ms(l->worker->ring), why), NULL);
 }
 
-static void channel_closed(struct channel *c)
+static void link_channel_closed(struct channel *c)
 {
 	struct agent_link *l = container(c, struct agent_link, channel);
 
@@ -274,28 +262,28 @@ static void channel_closed(struct channel *c)
 		dial(l);
 }
 
-static const struct channel_events events = {
-	.message = channel_message,
-	.unacceptable = channel_unacceptable,
-	.lost = channel_lost,
-	.closed = channel_closed,
+static const struct channel_events link_channel_events = {
+	.message = link_channel_message,
+	.unacceptable = link_channel_unacceptable,
+	.lost = link_channel_lost,
+	.closed = link_channel_closed,
 };
 
-static void dialled(void *owner, int fd, struct tls *tls, const char *error)
+static void link_dialled(void *owner, int fd, struct tls *tls, const char *error)
 {
 	struct agent_link *l = owner;
-	uint64_t now_ms = ring_now_ms(l->agent->ring);
+	uint64_t now_ms = ring_now_ms(l->worker->ring);
 
 	l->dial = NULL;
 	if (error) {
 		act(l, link_state_failed(&l->state, now_ms, error), NULL);
 		return;
 	}
-	channel_start(&l->channel, l->agent, fd, tls, &events);
+	channel_start(&l->channel, l->worker, fd, tls, &link_channel_events);
 	act(l, link_state_dialled(&l->state, now_ms), NULL);
 }
 
-static void timer_fired(struct timer *t, uint64_t now_ms)
+static void link_timer_fired(struct timer *t, uint64_t now_ms)
 {
 	struct agent_link *l = container(t, struct agent_link, timer);
 
@@ -304,7 +292,8 @@ static void timer_fired(struct timer *t, uint64_t now_ms)
 
 /* ---- life ---- */
 
-struct agent_link *agent_link_new(struct agent *a, const struct agent_relay *relay, unsigned slot)
+struct agent_link *agent_link_new(struct agent_links *set, const struct agent_relay *relay,
+				  unsigned slot)
 {
 	struct agent_link *l = calloc(1, sizeof(*l));
 	uint64_t seeds[2];
@@ -320,18 +309,19 @@ struct agent_link *agent_link_new(struct agent *a, const struct agent_relay *rel
 		}
 	}
 	RAND_bytes((uint8_t *)seeds, sizeof(seeds));
-	l->agent = a;
+	l->set = set;
+	l->worker = set->worker;
 	l->slot = slot;
-	l->timer.fire = timer_fired;
+	l->timer.fire = link_timer_fired;
 	endpoint_text(&relay->address, l->label);
-	link_state_init(&l->state, a->config->retry_max_ms, seeds[0]);
+	link_state_init(&l->state, set->setup->config->retry_max_ms, seeds[0]);
 	legs_init(l, seeds[1]);
 	return l;
 }
 
 void agent_link_start(struct agent_link *l)
 {
-	act(l, link_state_start(&l->state, ring_now_ms(l->agent->ring)), NULL);
+	act(l, link_state_start(&l->state, ring_now_ms(l->worker->ring)), NULL);
 }
 
 void agent_link_stop(struct agent_link *l, const char *why)
@@ -342,9 +332,9 @@ void agent_link_stop(struct agent_link *l, const char *why)
 	if (l->state.phase == LINK_DOWN)
 		return;
 	snprintf(kept, sizeof(kept), "%s", why); /* it may be the link's own */
-	act(l, link_state_stop(&l->state, ring_now_ms(l->agent->ring), kept), NULL);
+	act(l, link_state_stop(&l->state, ring_now_ms(l->worker->ring), kept), NULL);
 	legs_shut(l, kept);
-	revoked_forget(&l->agent->revoked, l->slot);
+	revoked_forget(&l->set->revoked, l->slot);
 }
 
 bool agent_link_quiet(const struct agent_link *l)
@@ -355,7 +345,7 @@ bool agent_link_quiet(const struct agent_link *l)
 
 void agent_link_adopt(struct agent_link *l, bool publish)
 {
-	link_state_set_retry_max(&l->state, l->agent->config->retry_max_ms);
+	link_state_set_retry_max(&l->state, l->set->setup->config->retry_max_ms);
 	legs_adopt(l);
 	if (publish)
 		act(l, link_state_publish(&l->state), NULL);

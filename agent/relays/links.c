@@ -1,19 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * links: which relays there are links to, and how that changes while the agent runs.
- *
- * A new certificate wants new links: each relay takes the second sign-in for the first one's
- * successor, so that an old link stays of use until the new one is up, and no session notices.
- */
+/* links: the set of links, and those that are retired from it. */
+#include "agent/relays/links.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/relays/link.h"
-#include "agent/session/session.h"
-#include "core/log.h"
+#include "core/container.h"
 
+#define TIDY_MS	    10000u
 #define HANDOVER_MS 30000u /* an old link waits so long for its successor */
+
+/* ---- retired links ---- */
+
+/* Frees retired links that are quiet, stops those that have waited for too long. */
+static void tidy(struct agent_links *set)
+{
+	uint64_t now_ms = ring_now_ms(set->worker->ring);
+
+	for (struct agent_link **at = &set->retired, *l; (l = *at);) {
+		if (agent_link_quiet(l)) {
+			*at = l->next;
+			agent_link_free(l);
+			continue;
+		}
+		if (l->retired_ms && now_ms - l->retired_ms >= HANDOVER_MS)
+			agent_link_stop(l, "this agent no longer uses this sign-in");
+		at = &l->next;
+	}
+}
+
+static void links_tidy_fired(struct timer *t, uint64_t now_ms)
+{
+	struct agent_links *set = container(t, struct agent_links, tidier);
+
+	tidy(set);
+	ring_timer_set(set->worker->ring, t, TIDY_MS);
+}
 
 /* ---- making the set ---- */
 
@@ -29,11 +52,11 @@ static bool same_relay(const struct agent_relay *a, const struct agent_relay *b)
 	       strcmp(text_of(a->server_name), text_of(b->server_name)) == 0;
 }
 
-static struct agent_link *find(const struct agent *a, const struct agent_relay *relay)
+static struct agent_link *find(const struct agent_links *set, const struct agent_relay *relay)
 {
-	for (size_t i = 0; i < a->link_count; i++)
-		if (same_relay(&a->links[i]->relay, relay))
-			return a->links[i];
+	for (size_t i = 0; i < set->count; i++)
+		if (same_relay(&set->list[i]->relay, relay))
+			return set->list[i];
 	return NULL;
 }
 
@@ -54,135 +77,147 @@ static uint64_t slots_in(struct agent_link *const *links, size_t count)
 	return slots;
 }
 
-static struct agent_link *make_one(struct agent *a, const struct agent_relay *relay,
+static struct agent_link *make_one(struct agent_links *set, const struct agent_relay *relay,
 				   struct agent_link *const *made, size_t count)
 {
-	uint64_t taken = slots_in(a->links, a->link_count) | slots_in(made, count);
+	uint64_t taken = slots_in(set->list, set->count) | slots_in(made, count);
 
-	for (const struct agent_link *l = a->retired; l; l = l->next)
+	for (const struct agent_link *l = set->retired; l; l = l->next)
 		taken |= UINT64_C(1) << l->slot;
 	if (taken == UINT64_MAX)
 		return NULL;
-	return agent_link_new(a, relay, (unsigned)__builtin_ctzll(~taken));
+	return agent_link_new(set, relay, (unsigned)__builtin_ctzll(~taken));
 }
 
-struct agent_link **agent_links_make(struct agent *a, const struct agent_config *next, bool afresh)
+struct agent_link **agent_links_make(struct agent_links *set, const struct agent_config *next,
+				     bool afresh)
 {
 	const struct agent_relay *relays = next->relays.items;
 	struct agent_link **links = calloc(next->relays.count, sizeof(struct agent_link *));
 
-	agent_links_tidy(a);
+	tidy(set);
 	for (size_t i = 0; links && i < next->relays.count; i++) {
-		links[i] = afresh ? NULL : find(a, &relays[i]);
+		links[i] = afresh ? NULL : find(set, &relays[i]);
 		if (!links[i])
-			links[i] = make_one(a, &relays[i], links, i);
+			links[i] = make_one(set, &relays[i], links, i);
 		if (links[i])
 			continue;
-		agent_links_drop(a, links, i);
+		agent_links_drop(set, links, i);
 		return NULL;
 	}
 	return links;
 }
 
-void agent_links_drop(struct agent *a, struct agent_link **links, size_t count)
+void agent_links_drop(struct agent_links *set, struct agent_link **links, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (!among(a->links, a->link_count, links[i]))
+		if (!among(set->list, set->count, links[i]))
 			agent_link_free(links[i]);
 	free(links);
 }
 
-/* ---- retired links ---- */
+/* ---- another set ---- */
 
 static bool leads_to_same(const struct agent_link *a, const struct agent_link *b)
 {
 	return strcmp(a->label, b->label) == 0;
 }
 
-static bool has_successor(const struct agent *a, const struct agent_link *old)
+static bool has_successor(const struct agent_links *set, const struct agent_link *old)
 {
-	for (size_t i = 0; i < a->link_count; i++)
-		if (leads_to_same(a->links[i], old))
+	for (size_t i = 0; i < set->count; i++)
+		if (leads_to_same(set->list[i], old))
 			return true;
 	return false;
 }
 
-static void retire(struct agent *a, struct agent_link *l)
+static void retire(struct agent_links *set, struct agent_link *l)
 {
-	l->next = a->retired;
-	a->retired = l;
-	if (link_state_live(&l->state) && has_successor(a, l))
-		l->retired_ms = ring_now_ms(a->ring);
+	l->next = set->retired;
+	set->retired = l;
+	if (link_state_live(&l->state) && has_successor(set, l))
+		l->retired_ms = ring_now_ms(set->worker->ring);
 	else
 		agent_link_stop(l, "this agent no longer uses this relay");
 }
 
-void agent_links_adopt(struct agent *a, struct agent_link **links, size_t count)
+void agent_links_adopt(struct agent_links *set, struct agent_link **links, size_t count,
+		       bool publish)
 {
-	struct agent_link **before = a->links;
-	size_t count_before = a->link_count;
+	struct agent_link **before = set->list;
+	size_t count_before = set->count;
 
-	a->links = links;
-	a->link_count = count;
+	set->list = links;
+	set->count = count;
 	for (size_t i = 0; i < count_before; i++)
 		if (!among(links, count, before[i]))
-			retire(a, before[i]);
+			retire(set, before[i]);
 	for (size_t i = 0; i < count; i++)
 		if (!among(before, count_before, links[i]))
 			agent_link_start(links[i]);
+	for (size_t i = 0; i < count; i++)
+		agent_link_adopt(links[i], publish);
 	free(before);
 }
 
-void agent_links_took_over(struct agent *a, const struct agent_link *l)
+void agent_links_took_over(struct agent_links *set, const struct agent_link *l)
 {
-	for (struct agent_link *old = a->retired; old; old = old->next)
+	for (struct agent_link *old = set->retired; old; old = old->next)
 		if (old->retired_ms && leads_to_same(old, l))
 			agent_link_stop(old, "a new sign-in of this agent took its place");
 }
 
-void agent_links_tidy(struct agent *a)
-{
-	uint64_t now_ms = ring_now_ms(a->ring);
+/* ---- life ---- */
 
-	for (struct agent_link **at = &a->retired, *l; (l = *at);) {
-		if (agent_link_quiet(l)) {
-			*at = l->next;
-			agent_link_free(l);
-			continue;
-		}
-		if (l->retired_ms && now_ms - l->retired_ms >= HANDOVER_MS)
-			agent_link_stop(l, "this agent no longer uses this sign-in");
-		at = &l->next;
-	}
+bool agent_links_open(struct agent_links *set, struct agent_worker *w,
+		      const struct agent_setup *setup, const struct agent_links_events *events)
+{
+	*set = (struct agent_links){.worker = w, .setup = setup, .events = events};
+	set->list = agent_links_make(set, setup->config, false);
+	if (!set->list)
+		return false;
+	set->count = setup->config->relays.count;
+	set->tidier.fire = links_tidy_fired;
+	ring_timer_set(w->ring, &set->tidier, TIDY_MS);
+	return true;
 }
 
-void agent_links_stop(struct agent *a)
+void agent_links_start(struct agent_links *set)
 {
-	for (size_t i = 0; i < a->link_count; i++)
-		agent_link_stop(a->links[i], "this agent is shutting down");
-	for (struct agent_link *l = a->retired; l; l = l->next)
+	for (size_t i = 0; i < set->count; i++)
+		agent_link_start(set->list[i]);
+}
+
+void agent_links_stop(struct agent_links *set)
+{
+	ring_timer_cancel(set->worker->ring, &set->tidier);
+	for (size_t i = 0; i < set->count; i++)
+		agent_link_stop(set->list[i], "this agent is shutting down");
+	for (struct agent_link *l = set->retired; l; l = l->next)
 		agent_link_stop(l, "this agent is shutting down");
 }
 
-void agent_links_free(struct agent *a)
+void agent_links_free(struct agent_links *set)
 {
 	struct agent_link *next;
 
-	for (size_t i = 0; i < a->link_count; i++)
-		agent_link_free(a->links[i]);
-	free(a->links);
-	for (struct agent_link *l = a->retired; l; l = next) {
+	for (size_t i = 0; i < set->count; i++)
+		agent_link_free(set->list[i]);
+	free(set->list);
+	for (struct agent_link *l = set->retired; l; l = next) {
 		next = l->next;
 		agent_link_free(l);
 	}
+	revoked_free(&set->revoked);
+	*set = (struct agent_links){0};
 }
 
-/* ---- as requests see them ---- */
+/* ---- as sessions see them ---- */
 
-struct agent_link *agent_next_link(struct agent *a, size_t *at)
+struct agent_link *agent_links_next(struct agent_links *set, size_t *at)
 {
-	while (*at < a->link_count) {
-		struct agent_link *l = a->links[(*at)++];
+	while (*at < set->count) {
+		struct agent_link *l = set->list[(*at)++];
 
 		if (link_state_usable(&l->state))
 			return l;
@@ -190,43 +225,32 @@ struct agent_link *agent_next_link(struct agent *a, size_t *at)
 	return NULL;
 }
 
-void agent_link_usable(struct agent *a)
+bool agent_links_refused(const struct agent_links *set, enum reason *why)
 {
-	struct agent_session *next;
-
-	for (struct agent_session *s = a->sessions; s; s = next) {
-		next = s->next;
-		if (s->wake)
-			s->wake(s);
-	}
-}
-
-bool agent_links_refused(const struct agent *a, enum reason *why)
-{
-	for (size_t i = 0; i < a->link_count; i++)
-		if (!link_state_refused(&a->links[i]->state))
+	for (size_t i = 0; i < set->count; i++)
+		if (!link_state_refused(&set->list[i]->state))
 			return false;
-	if (a->link_count == 0)
+	if (set->count == 0)
 		return false;
-	*why = a->links[0]->state.reason;
+	*why = set->list[0]->state.reason;
 	return true;
 }
 
-void agent_link_refused(struct agent *a)
+void agent_links_one_refused(struct agent_links *set)
 {
 	enum reason why;
 
-	if (agent_links_refused(a, &why))
-		agent_link_usable(a); /* to find that none is */
+	if (agent_links_refused(set, &why))
+		set->events->changed(set); /* who waits for a link learns that none comes */
 }
 
-void agent_describe_links(const struct agent *a, char *out, size_t room)
+void agent_links_describe(const struct agent_links *set, char *out, size_t room)
 {
 	size_t n = 0;
 
 	out[0] = '\0';
-	for (size_t i = 0; i < a->link_count && n < room; i++) {
-		const struct agent_link *l = a->links[i];
+	for (size_t i = 0; i < set->count && n < room; i++) {
+		const struct agent_link *l = set->list[i];
 		int more =
 			snprintf(out + n, room - n, "%srelay %s: %s", i ? "; " : "", l->label,
 				 l->state.why[0] ? l->state.why : link_phase_name(l->state.phase));

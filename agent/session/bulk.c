@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "agent/agent.h"
 #include "core/container.h"
 
 #define RECORD_BYTES 16384u
@@ -49,15 +48,15 @@ static void lane_receive(struct stream *s, struct lane *l, int fd)
 	if (l->block.kind != BLOCK_LARGE || !l->hot)
 		stream_block_put(s, &l->block);
 	if (l->hot && l->block.kind == BLOCK_NONE) {
-		data = buffers_get(&s->agent->large);
+		data = buffers_get(&s->worker->large);
 		if (data)
 			l->block = (struct block){data, AGENT_BLOCK_BYTES, BLOCK_LARGE};
 	}
 	l->pooled = l->block.kind == BLOCK_NONE;
 	if (l->pooled)
-		ring_recv_pooled(s->agent->ring, &l->recv, fd);
+		ring_recv_pooled(s->worker->ring, &l->recv, fd);
 	else
-		ring_recv_now(s->agent->ring, &l->recv, fd, l->block.data + GAP_BYTES,
+		ring_recv_now(s->worker->ring, &l->recv, fd, l->block.data + GAP_BYTES,
 			      l->block.room - GAP_BYTES);
 }
 
@@ -178,7 +177,7 @@ static void pump_public_up(struct stream *s)
 	at = up->in_at;
 	len = lane_input(up);
 	up->in_at = up->in_end = 0;
-	ring_send(s->agent->ring, &up->send, s->leg, up->block.data + at, len);
+	ring_send(s->worker->ring, &up->send, s->leg, up->block.data + at, len);
 }
 
 static void pump_up(struct stream *s)
@@ -198,7 +197,7 @@ static void pump_up(struct stream *s)
 		return;
 	n = fill_up(s);
 	if (n > 0)
-		ring_send(s->agent->ring, &up->send, s->leg, up->block.data, n);
+		ring_send(s->worker->ring, &up->send, s->leg, up->block.data, n);
 	else
 		stream_end(s, true, inner_error(&s->inner));
 }
@@ -215,16 +214,16 @@ static bool take_pooled_up(struct stream *s, uint8_t *bytes, size_t len)
 	} else {
 		ok = lane_copy(s, &s->up, bytes, len);
 	}
-	ring_buffer_put(s->agent->ring, bytes);
+	ring_buffer_put(s->worker->ring, bytes);
 	return ok;
 }
 
-static void up_received(struct ring_op *op, int res)
+static void stream_up_received(struct ring_op *op, int res)
 {
 	struct stream *s = container(op, struct stream, up.recv);
 
 	if (s->phase == STREAM_ENDING && s->up.pooled && res > 0)
-		ring_buffer_put(s->agent->ring, op->buf);
+		ring_buffer_put(s->worker->ring, op->buf);
 	if (stream_ending(s) || !lane_received(s, &s->up, s->local, "local side", res))
 		return;
 	s->up.bytes += (uint64_t)res;
@@ -294,7 +293,7 @@ static void down_ended(struct stream *s)
 static void send_down(struct stream *s, const uint8_t *data, size_t len)
 {
 	s->down.bytes += len;
-	ring_send(s->agent->ring, &s->down.send, s->local, data, len);
+	ring_send(s->worker->ring, &s->down.send, s->local, data, len);
 }
 
 static void pump_public_down(struct stream *s)
@@ -380,7 +379,7 @@ static bool take_down(struct stream *s, int res)
 	} else if (ok) {
 		ok = lane_copy(s, d, bytes, len);
 	}
-	ring_buffer_put(s->agent->ring, bytes);
+	ring_buffer_put(s->worker->ring, bytes);
 	return ok;
 }
 
@@ -394,7 +393,7 @@ void stream_bulk_received_down(struct stream *s, int res)
 		pump_down(s);
 }
 
-static void down_sent(struct ring_op *op, int res)
+static void stream_down_sent(struct ring_op *op, int res)
 {
 	struct stream *s = container(op, struct stream, down.send);
 
@@ -410,8 +409,8 @@ static void down_sent(struct ring_op *op, int res)
 
 void stream_bulk_init(struct stream *s)
 {
-	s->up.recv.done = up_received;
-	s->down.send.done = down_sent;
+	s->up.recv.done = stream_up_received;
+	s->down.send.done = stream_down_sent;
 }
 
 void stream_bulk_begin(struct stream *s)

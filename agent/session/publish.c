@@ -7,10 +7,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "agent/control/control.h"
-#include "agent/control/nat.h"
-#include "agent/session/session.h"
+#include "agent/worker/connector.h"
 #include "core/container.h"
+#include "core/engine/identity.h"
 #include "core/log.h"
 #include "core/parse/proxy.h"
 
@@ -42,7 +41,7 @@ static void leave_link(struct offer *o)
 
 static void offer_free(struct offer *o)
 {
-	struct ring *ring = o->session.agent->ring;
+	struct ring *ring = o->session.worker->ring;
 
 	ring_timer_cancel(ring, &o->deadline);
 	if (o->call)
@@ -67,12 +66,12 @@ static void end(struct offer *o, const char *why)
 		offer_free(o);
 }
 
-static void stop(struct agent_session *s, enum reason reason, const char *why)
+static void offer_stop(struct agent_session *s, enum reason reason, const char *why)
 {
 	end(container(s, struct offer, session), why);
 }
 
-static void stream_ended(struct stream *st)
+static void offer_stream_ended(struct stream *st)
 {
 	struct offer *o = container(st, struct offer, session.stream);
 
@@ -106,12 +105,12 @@ static void reject(struct offer *o, enum reason reason, const char *text)
 	agent_session_refused(&o->session, reason, text);
 	log_info("session", "refused service=%s agent=%s reason=%s %s", o->session.service,
 		 o->session.peer, reason_name(reason), text);
-	ring_timer_cancel(o->session.agent->ring, &o->deadline);
+	ring_timer_cancel(o->session.worker->ring, &o->deadline);
 	if (stream_say(&o->session.stream, &m))
 		stream_finish(&o->session.stream, reason_name(reason));
 }
 
-static void deadline_fired(struct timer *t, uint64_t now_ms)
+static void offer_deadline_fired(struct timer *t, uint64_t now_ms)
 {
 	struct offer *o = container(t, struct offer, deadline);
 
@@ -145,7 +144,7 @@ static void begin(struct offer *o)
 {
 	int target = o->target;
 
-	ring_timer_cancel(o->session.agent->ring, &o->deadline);
+	ring_timer_cancel(o->session.worker->ring, &o->deadline);
 	o->target = -1;
 	leave_link(o);
 	agent_session_opened(&o->session);
@@ -176,12 +175,12 @@ static bool say_ok(struct offer *o)
 	struct candidates own = {.count = 0};
 
 	if (!o->session.control)
-		agent_nat_candidates(o->session.agent, &own);
+		o->session.all->events->candidates(o->session.all, &own);
 	ok.result.candidates = candidates_wire(&own);
 	return stream_say(&o->session.stream, &ok);
 }
 
-static void target_connected(void *owner, const struct connector_result *r)
+static void offer_target_connected(void *owner, const struct connector_result *r)
 {
 	const struct connector_result cut = {.fd = -1, .error = "it closed at once"};
 	struct offer *o = owner;
@@ -206,19 +205,19 @@ static void connect_target(struct offer *o, const struct agent_publish *p)
 
 	o->proxy_protocol = p->proxy_protocol;
 	endpoint_text(&p->target, o->target_text);
-	o->connector = connector_start(o->session.agent, &p->target, PUBLISH_TARGET_MS,
-				       target_connected, o);
+	o->connector = connector_start(o->session.worker, &p->target, PUBLISH_TARGET_MS,
+				       offer_target_connected, o);
 	if (!o->connector)
 		target_failed(o, &failed);
 }
 
 /* ---- who asks, and for what ---- */
 
-static const struct agent_publish *find(const struct agent *a, struct wire_bytes service)
+static const struct agent_publish *find(const struct agent_setup *setup, struct wire_bytes service)
 {
-	const struct agent_publish *list = a->config->publish.items;
+	const struct agent_publish *list = setup->config->publish.items;
 
-	for (size_t i = 0; i < a->config->publish.count && !a->transient; i++)
+	for (size_t i = 0; i < setup->config->publish.count && !setup->transient; i++)
 		if (wire_bytes_equal(service, wire_text(list[i].service)))
 			return &list[i];
 	return NULL;
@@ -241,18 +240,18 @@ static enum reason judge_role(const struct offer *o, enum identity_role role)
 	return role == IDENTITY_AGENT ? REASON_OK : REASON_CERT_ROLE;
 }
 
-static void stream_ready(struct stream *st)
+static void offer_stream_ready(struct stream *st)
 {
 	struct offer *o = container(st, struct offer, session.stream);
-	struct agent *a = o->session.agent;
 	struct identity_peer peer;
 
-	o->peer_reason = identity_peer_of(a->identity, tls_ssl(st->inner.tls), &peer);
+	o->peer_reason = identity_peer_of(o->session.all->setup->self.identity,
+					  tls_ssl(st->inner.tls), &peer);
 	if (o->peer_reason == REASON_OK) {
 		snprintf(o->session.peer, sizeof(o->session.peer), "%s", peer.name);
 		o->peer_reason = judge_role(o, peer.role);
 	}
-	ring_timer_set(a->ring, &o->deadline, PUBLISH_REQUEST_MS);
+	ring_timer_set(o->session.worker->ring, &o->deadline, PUBLISH_REQUEST_MS);
 }
 
 /* p: what is published under the service's name now. */
@@ -261,7 +260,7 @@ static enum reason judge_request(const struct offer *o, const struct wire_messag
 {
 	if (o->peer_reason != REASON_OK)
 		return o->peer_reason;
-	if (revoked_has(&o->session.agent->revoked, o->session.peer))
+	if (revoked_has(&o->session.all->links->revoked, o->session.peer))
 		return REASON_REVOKED;
 	if (m->extensions.unknown)
 		return REASON_EXTENSION;
@@ -290,17 +289,17 @@ static const char *explain(const struct offer *o, enum reason reason, const stru
 
 static void connect_control(struct offer *o)
 {
+	struct agent_sessions *all = o->session.all;
 	const struct connector_result r = {
-		.fd = agent_control_attach(o->session.agent->control, o->session.peer,
-					   o->session.relay),
+		.fd = all->events->console(all, o->session.peer, o->session.relay),
 		.error = "out of memory or descriptors",
 	};
 
 	snprintf(o->target_text, sizeof(o->target_text), "the agent itself");
-	target_connected(o, &r);
+	offer_target_connected(o, &r);
 }
 
-static void stream_message(struct stream *st, const struct wire_message *m)
+static void offer_stream_message(struct stream *st, const struct wire_message *m)
 {
 	struct offer *o = container(st, struct offer, session.stream);
 	char text[WIRE_EXTENSION_TEXT_MAX];
@@ -312,8 +311,8 @@ static void stream_message(struct stream *st, const struct wire_message *m)
 		return;
 	}
 	wire_bytes_copy(m->request.source, o->source, sizeof(o->source));
-	ring_timer_cancel(o->session.agent->ring, &o->deadline); /* the target has its own */
-	p = find(o->session.agent, wire_text(o->session.service));
+	ring_timer_cancel(o->session.worker->ring, &o->deadline); /* the target has its own */
+	p = find(o->session.all->setup, wire_text(o->session.service));
 	reason = judge_request(o, m, p);
 	if (reason == REASON_OK)
 		agent_session_candidates(&o->session, &m->request.candidates);
@@ -325,19 +324,20 @@ static void stream_message(struct stream *st, const struct wire_message *m)
 		connect_target(o, p);
 }
 
-static const struct stream_events events = {
-	.ready = stream_ready,
-	.message = stream_message,
-	.ended = stream_ended,
+static const struct stream_events offer_stream_events = {
+	.ready = offer_stream_ready,
+	.message = offer_stream_message,
+	.ended = offer_stream_ended,
 };
 
 /* ---- the leg ---- */
 
-static void leg_done(void *owner, struct leg_outcome *g)
+static void offer_leg_done(void *owner, struct leg_outcome *g)
 {
 	struct offer *o = owner;
-	struct agent *a = o->session.agent;
-	SSL_CTX *context = o->public_kind ? NULL : a->inner_server;
+	struct agent_worker *w = o->session.worker;
+	const struct agent_setup *setup = o->session.all->setup;
+	SSL_CTX *context = o->public_kind ? NULL : setup->self.inner_server;
 
 	o->call = NULL;
 	if (g->reason == REASON_LINK_GONE) {
@@ -349,26 +349,25 @@ static void leg_done(void *owner, struct leg_outcome *g)
 		end(o, g->text[0] ? g->text : reason_sentence(g->reason));
 		return;
 	}
-	if (!stream_start(&o->session.stream, a, g->fd, g->unread, g->unread_len, context, true,
-			  &events)) {
-		ring_reset_fd(a->ring, g->fd);
+	if (!stream_start(&o->session.stream, w, g->fd, g->unread, g->unread_len, context, true,
+			  &offer_stream_events)) {
+		ring_reset_fd(w->ring, g->fd);
 		free(g->unread);
 		end(o, "out of memory");
 		return;
 	}
 	o->streaming = true;
-	ring_timer_set(a->ring, &o->deadline, a->config->open_ms);
+	ring_timer_set(w->ring, &o->deadline, setup->config->open_ms);
 	if (o->public_kind)
 		begin(o);
 }
 
 static void accept_offer(struct offer *o)
 {
-	struct agent *a = o->session.agent;
-
-	o->call = leg_call_accept(o->link, o->number, leg_done, o);
+	o->call = leg_call_accept(o->link, o->number, offer_leg_done, o);
 	if (o->call)
-		ring_timer_set(a->ring, &o->deadline, a->config->open_ms);
+		ring_timer_set(o->session.worker->ring, &o->deadline,
+			       o->session.all->setup->config->open_ms);
 	else
 		refuse(o, REASON_LIMIT_MEMORY, "");
 }
@@ -385,16 +384,16 @@ static enum reason judge(const struct agent_publish *p, enum wire_offer_kind kin
 }
 
 /* Every agent but a transient one has it, though none publishes it. */
-static bool is_control(const struct agent *a, const struct wire_message *m)
+static bool is_control(const struct agent_setup *setup, const struct wire_message *m)
 {
-	return a->control && m->offer.kind == WIRE_OFFER_AGENT &&
+	return !setup->transient && m->offer.kind == WIRE_OFFER_AGENT &&
 	       wire_bytes_equal(m->offer.service, wire_text(WIRE_CONTROL_SERVICE));
 }
 
-void publish_offer(struct agent_link *l, const struct wire_message *m)
+void publish_offer(struct agent_sessions *all, struct agent_link *l, const struct wire_message *m)
 {
-	bool control = is_control(l->agent, m);
-	const struct agent_publish *p = find(l->agent, m->offer.service);
+	bool control = is_control(all->setup, m);
+	const struct agent_publish *p = find(all->setup, m->offer.service);
 	enum reason reason = control ? REASON_OK : judge(p, m->offer.kind);
 	char text[WIRE_EXTENSION_TEXT_MAX] = "";
 	struct offer *o;
@@ -404,14 +403,14 @@ void publish_offer(struct agent_link *l, const struct wire_message *m)
 		wire_explain_extension(m, "the publishing agent", text);
 	}
 	if (reason != REASON_OK) {
-		l->agent->totals.failed++;
+		all->totals.failed++;
 		agent_link_refuse(l, m->offer.session, reason, text);
 		return;
 	}
 	o = calloc(1, sizeof(*o));
 	if (o)
 		o->session.control = control;
-	if (!o || !agent_session_add(l->agent, &o->session)) {
+	if (!o || !agent_session_add(all, &o->session)) {
 		agent_link_refuse(l, m->offer.session,
 				  o ? REASON_LIMIT_SESSIONS : REASON_LIMIT_MEMORY, "");
 		free(o);
@@ -423,8 +422,8 @@ void publish_offer(struct agent_link *l, const struct wire_message *m)
 	o->number = m->offer.session;
 	o->public_kind = m->offer.kind == WIRE_OFFER_PUBLIC;
 	o->target = -1;
-	o->deadline.fire = deadline_fired;
-	o->session.stop = stop;
+	o->deadline.fire = offer_deadline_fired;
+	o->session.stop = offer_stop;
 	memcpy(o->session.relay, l->label, sizeof(o->session.relay));
 	wire_bytes_copy(m->offer.service, o->session.service, sizeof(o->session.service));
 	wire_bytes_copy(m->offer.source, o->source, sizeof(o->source));

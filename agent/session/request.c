@@ -8,10 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "agent/relays/link.h"
-#include "agent/control/nat.h"
-#include "agent/session/session.h"
 #include "core/container.h"
+#include "core/engine/identity.h"
 #include "core/log.h"
 
 struct request {
@@ -38,7 +36,7 @@ static void request_free(struct request *r)
 	char why[sizeof(r->text)];
 
 	snprintf(why, sizeof(why), "%s", r->session.opened ? r->session.stream.why : r->text);
-	ring_timer_cancel(r->session.agent->ring, &r->deadline);
+	ring_timer_cancel(r->session.worker->ring, &r->deadline);
 	if (r->call)
 		leg_call_cancel(r->call);
 	agent_session_remove(&r->session);
@@ -57,20 +55,20 @@ static bool answer(const struct request_style *style, int local, enum reason rea
 	return len == 0 || send(local, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
 }
 
-static void turn_away(struct agent *a, const struct request_style *style, int local,
+static void turn_away(struct ring *ring, const struct request_style *style, int local,
 		      enum reason reason)
 {
 	if (style->answer && answer(style, local, reason)) {
 		shutdown(local, SHUT_WR);
-		ring_close_fd(a->ring, local);
+		ring_close_fd(ring, local);
 	} else {
-		ring_reset_fd(a->ring, local);
+		ring_reset_fd(ring, local);
 	}
 }
 
 static void fail(struct request *r, enum reason reason, const char *text)
 {
-	struct agent *a = r->session.agent;
+	struct ring *ring = r->session.worker->ring;
 
 	agent_session_refused(&r->session, reason, text);
 	r->reason = reason;
@@ -83,8 +81,8 @@ static void fail(struct request *r, enum reason reason, const char *text)
 	else
 		log_warning("session", "%s/%s: %s: %s", r->session.peer, r->session.service,
 			    reason_sentence(reason), text);
-	ring_timer_cancel(a->ring, &r->deadline);
-	turn_away(a, &r->style, r->local, reason);
+	ring_timer_cancel(ring, &r->deadline);
+	turn_away(ring, &r->style, r->local, reason);
 	r->local = -1;
 	if (!r->streaming)
 		request_free(r);
@@ -94,7 +92,7 @@ static void fail(struct request *r, enum reason reason, const char *text)
 		stream_abort(&r->session.stream, reason_name(reason));
 }
 
-static void stream_ended(struct stream *st)
+static void request_stream_ended(struct stream *st)
 {
 	struct request *r = container(st, struct request, session.stream);
 
@@ -109,7 +107,7 @@ static void stream_ended(struct stream *st)
 	request_free(r);
 }
 
-static void stop(struct agent_session *s, enum reason reason, const char *why)
+static void request_stop(struct agent_session *s, enum reason reason, const char *why)
 {
 	struct request *r = container(s, struct request, session);
 
@@ -119,13 +117,13 @@ static void stop(struct agent_session *s, enum reason reason, const char *why)
 		fail(r, reason, "");
 }
 
-static void deadline_fired(struct timer *t, uint64_t now_ms)
+static void request_deadline_fired(struct timer *t, uint64_t now_ms)
 {
 	struct request *r = container(t, struct request, deadline);
 	char why[sizeof(r->text)] = "";
 
 	if (r->session.wake) {
-		agent_describe_links(r->session.agent, why, sizeof(why));
+		agent_links_describe(r->session.all->links, why, sizeof(why));
 		fail(r, REASON_LINK_GONE, why);
 	} else {
 		fail(r, REASON_TIMEOUT, "");
@@ -134,7 +132,7 @@ static void deadline_fired(struct timer *t, uint64_t now_ms)
 
 /* ---- inside the session ---- */
 
-static void stream_ready(struct stream *st)
+static void request_stream_ready(struct stream *st)
 {
 	struct request *r = container(st, struct request, session.stream);
 	struct wire_message m = {
@@ -145,8 +143,8 @@ static void stream_ready(struct stream *st)
 	struct candidates own;
 	struct identity_peer peer;
 	char text[160];
-	enum reason reason =
-		identity_peer_of(r->session.agent->identity, tls_ssl(st->inner.tls), &peer);
+	enum reason reason = identity_peer_of(r->session.all->setup->self.identity,
+					      tls_ssl(st->inner.tls), &peer);
 
 	if (reason != REASON_OK) {
 		snprintf(text, sizeof(text), "%s", reason_sentence(reason));
@@ -155,7 +153,7 @@ static void stream_ready(struct stream *st)
 		snprintf(text, sizeof(text), "it is \"%s\"", peer.name);
 		fail(r, REASON_PEER_IDENTITY, text);
 	} else {
-		agent_nat_candidates(r->session.agent, &own);
+		r->session.all->events->candidates(r->session.all, &own);
 		m.request.candidates = candidates_wire(&own);
 		if (!stream_say(st, &m)) /* the stream's end follows */
 			log_debug("session", "REQUEST could not be sent");
@@ -166,7 +164,7 @@ static void begin(struct request *r)
 {
 	int local = r->local;
 
-	ring_timer_cancel(r->session.agent->ring, &r->deadline);
+	ring_timer_cancel(r->session.worker->ring, &r->deadline);
 	if (!answer(&r->style, local, REASON_OK)) {
 		fail(r, REASON_PEER_GONE, "the local connection is gone");
 		return;
@@ -177,7 +175,7 @@ static void begin(struct request *r)
 	stream_attach(&r->session.stream, local);
 }
 
-static void stream_message(struct stream *st, const struct wire_message *m)
+static void request_stream_message(struct stream *st, const struct wire_message *m)
 {
 	struct request *r = container(st, struct request, session.stream);
 	char text[WIRE_TEXT_MAX + 1];
@@ -200,10 +198,10 @@ static void stream_message(struct stream *st, const struct wire_message *m)
 	fail(r, (enum reason)m->result.reason, text);
 }
 
-static const struct stream_events events = {
-	.ready = stream_ready,
-	.message = stream_message,
-	.ended = stream_ended,
+static const struct stream_events request_stream_events = {
+	.ready = request_stream_ready,
+	.message = request_stream_message,
+	.ended = request_stream_ended,
 };
 
 /* ---- the leg ---- */
@@ -230,24 +228,25 @@ static bool relay_trouble(enum reason reason)
 	}
 }
 
-static void leg_done(void *owner, struct leg_outcome *o)
+static void request_leg_done(void *owner, struct leg_outcome *o)
 {
 	struct request *r = owner;
-	struct agent *a = r->session.agent;
+	struct agent_worker *w = r->session.worker;
+	SSL_CTX *context = r->session.all->setup->self.inner_client;
 
 	r->call = NULL;
 	if (o->reason != REASON_OK) {
 		r->reason = o->reason;
 		snprintf(r->text, sizeof(r->text), "%s", o->text);
-		if (a->stopping || !relay_trouble(o->reason))
+		if (w->stopping || !relay_trouble(o->reason))
 			fail(r, o->reason, r->text);
 		else
 			try_next(r);
 		return;
 	}
-	if (!stream_start(&r->session.stream, a, o->fd, o->unread, o->unread_len, a->inner_client,
-			  false, &events)) {
-		ring_reset_fd(a->ring, o->fd);
+	if (!stream_start(&r->session.stream, w, o->fd, o->unread, o->unread_len, context, false,
+			  &request_stream_events)) {
+		ring_reset_fd(w->ring, o->fd);
 		free(o->unread);
 		fail(r, REASON_LIMIT_MEMORY, "");
 		return;
@@ -255,7 +254,7 @@ static void leg_done(void *owner, struct leg_outcome *o)
 	r->streaming = true;
 }
 
-static void woken(struct agent_session *s)
+static void request_woken(struct agent_session *s)
 {
 	struct request *r = container(s, struct request, session);
 
@@ -270,44 +269,45 @@ static void wait_for_link(struct request *r)
 {
 	enum reason reason;
 
-	if (!agent_links_refused(r->session.agent, &reason)) {
-		r->session.wake = woken;
+	if (!agent_links_refused(r->session.all->links, &reason)) {
+		r->session.wake = request_woken;
 		return;
 	}
-	agent_describe_links(r->session.agent, r->text, sizeof(r->text));
+	agent_links_describe(r->session.all->links, r->text, sizeof(r->text));
 	fail(r, reason, r->text);
 }
 
 /* Asks the next relay; with none left, fails with the last answer, or waits. */
 static void try_next(struct request *r)
 {
-	struct agent *a = r->session.agent;
+	struct agent_links *links = r->session.all->links;
 	struct agent_link *l;
 	size_t from_start = 0;
 
-	while ((l = agent_next_link(a, &r->next_link))) {
+	while ((l = agent_links_next(links, &r->next_link))) {
 		memcpy(r->session.relay, l->label, sizeof(r->session.relay));
-		r->call = leg_call_open(l, r->session.peer, r->session.service, leg_done, r);
+		r->call =
+			leg_call_open(l, r->session.peer, r->session.service, request_leg_done, r);
 		if (r->call)
 			return;
 		r->reason = REASON_LIMIT_MEMORY;
 	}
-	if (agent_next_link(a, &from_start) ||
+	if (agent_links_next(links, &from_start) ||
 	    (r->reason != REASON_OK && r->reason != REASON_LINK_GONE))
 		fail(r, r->reason, r->text);
 	else
 		wait_for_link(r);
 }
 
-void request_start(struct agent *a, int local, const char *to_agent, const char *service,
+void request_start(struct agent_sessions *all, int local, const char *to_agent, const char *service,
 		   const char *source, const struct request_style *style)
 {
 	struct request *r = calloc(1, sizeof(*r));
 	enum reason reason = r ? REASON_LIMIT_SESSIONS : REASON_LIMIT_MEMORY;
 
-	if (!r || a->stopping || !agent_session_add(a, &r->session)) {
+	if (!r || all->worker->stopping || !agent_session_add(all, &r->session)) {
 		log_warning("session", "%s/%s: %s", to_agent, service, reason_sentence(reason));
-		turn_away(a, style, local, reason);
+		turn_away(all->worker->ring, style, local, reason);
 		free(r);
 		if (style->ended)
 			style->ended(style->owner, reason, "");
@@ -315,14 +315,14 @@ void request_start(struct agent *a, int local, const char *to_agent, const char 
 	}
 	r->style = *style;
 	r->local = local;
-	r->deadline.fire = deadline_fired;
+	r->deadline.fire = request_deadline_fired;
 	r->session.asking = true;
-	r->session.stop = stop;
+	r->session.stop = request_stop;
 	snprintf(r->session.peer, sizeof(r->session.peer), "%s", to_agent);
 	snprintf(r->session.service, sizeof(r->session.service), "%s", service);
 	snprintf(r->source, sizeof(r->source), "%s", source);
-	ring_timer_set(a->ring, &r->deadline, a->config->open_ms);
-	if (revoked_has(&a->revoked, to_agent))
+	ring_timer_set(all->worker->ring, &r->deadline, all->setup->config->open_ms);
+	if (revoked_has(&all->links->revoked, to_agent))
 		fail(r, REASON_REVOKED, "the operator has revoked the agent asked for");
 	else
 		try_next(r);

@@ -12,8 +12,7 @@
 #ifndef POSTERN_AGENT_SESSION_REQUEST_H
 #define POSTERN_AGENT_SESSION_REQUEST_H
 
-#include "agent/agent.h"
-#include "core/parse/reason.h"
+#include "agent/session/session.h"
 
 #define REQUEST_ANSWER_MAX 32u
 
@@ -29,7 +28,7 @@ struct request_style {
 
 /* source: the local client's "address:port", or "". Takes the local descriptor; on failure (the
  * limit of sessions, no memory) it has been answered and closed. */
-void request_start(struct agent *a, int local, const char *to_agent, const char *service,
+void request_start(struct agent_sessions *all, int local, const char *to_agent, const char *service,
 		   const char *source, const struct request_style *style);
 
 #endif

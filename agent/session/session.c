@@ -1,49 +1,60 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* session: the table of sessions, and what log and console hear of them. */
+/* session: the table of sessions, and what log and owner hear of them. */
 #include "agent/session/session.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "agent/control/control.h"
 #include "core/log.h"
 
-bool agent_session_add(struct agent *a, struct agent_session *s)
+/* One for each direction, and one to spare. */
+size_t agent_sessions_buffers(uint64_t max_sessions)
 {
-	size_t others = a->session_count - a->control_count;
+	return ((size_t)max_sessions + AGENT_CONSOLE_SESSIONS_MAX) * 2 + 1;
+}
 
-	if (s->control ? a->control_count >= CONTROL_SESSIONS_MAX
-		       : others >= a->config->max_sessions)
+bool agent_sessions_set_max(struct agent_sessions *all, uint64_t max_sessions)
+{
+	return buffers_set_max(&all->worker->small, agent_sessions_buffers(max_sessions)) == 0;
+}
+
+bool agent_session_add(struct agent_sessions *all, struct agent_session *s)
+{
+	size_t others = all->count - all->consoles;
+
+	if (s->control ? all->consoles >= AGENT_CONSOLE_SESSIONS_MAX
+		       : others >= all->setup->config->max_sessions)
 		return false;
-	s->agent = a;
-	s->number = ++a->session_number;
-	s->started_ms = ring_now_ms(a->ring);
+	s->all = all;
+	s->worker = all->worker;
+	s->number = ++all->last_number;
+	s->started_ms = ring_now_ms(all->worker->ring);
 	s->prev = NULL;
-	s->next = a->sessions;
+	s->next = all->first;
 	if (s->next)
 		s->next->prev = s;
-	a->sessions = s;
-	a->session_count++;
-	a->control_count += s->control;
-	agent_hold(a);
+	all->first = s;
+	all->count++;
+	all->consoles += s->control;
+	agent_worker_hold(all->worker);
 	return true;
 }
 
 void agent_session_remove(struct agent_session *s)
 {
-	struct agent *a = s->agent;
+	struct agent_sessions *all = s->all;
 
 	if (s->prev)
 		s->prev->next = s->next;
 	else
-		a->sessions = s->next;
+		all->first = s->next;
 	if (s->next)
 		s->next->prev = s->prev;
-	a->session_count--;
-	a->control_count -= s->control;
+	all->count--;
+	all->consoles -= s->control;
 	free(s->candidates);
 	s->candidates = NULL;
-	agent_drop(a);
+	agent_worker_drop(all->worker);
 }
 
 const char *agent_session_role(const struct agent_session *s)
@@ -61,38 +72,30 @@ static const char *peer_text(const struct agent_session *s)
 void agent_session_opened(struct agent_session *s)
 {
 	s->opened = true;
-	s->agent->totals.sessions++;
+	s->all->totals.sessions++;
 	log_info("session", "open id=%" PRIu64 " role=%s agent=%s service=%s relay=%s", s->number,
 		 agent_session_role(s), peer_text(s), s->service, s->relay);
-	agent_event(s->agent, "session.opened", "{s:I, s:s, s:s, s:s, s:s}", "session",
-		    (json_int_t)s->number, "role", agent_session_role(s), "peer", s->peer,
-		    "service", s->service, "relay", s->relay);
+	s->all->events->opened(s);
 }
 
 void agent_session_closed(struct agent_session *s)
 {
 	const struct stream *st = &s->stream;
 
-	s->agent->totals.up_bytes += st->up.bytes;
-	s->agent->totals.down_bytes += st->down.bytes;
+	s->all->totals.up_bytes += st->up.bytes;
+	s->all->totals.down_bytes += st->down.bytes;
 	log_info("session",
 		 "closed id=%" PRIu64 " role=%s agent=%s service=%s up=%" PRIu64 " down=%" PRIu64
 		 " reason=%s",
 		 s->number, agent_session_role(s), peer_text(s), s->service, st->up.bytes,
 		 st->down.bytes, st->why);
-	agent_event(s->agent, "session.closed", "{s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:s}",
-		    "session", (json_int_t)s->number, "role", agent_session_role(s), "peer",
-		    s->peer, "service", s->service, "relay", s->relay, "up",
-		    (json_int_t)st->up.bytes, "down", (json_int_t)st->down.bytes, "ms",
-		    (json_int_t)(ring_now_ms(s->agent->ring) - s->started_ms), "reason", st->why);
+	s->all->events->closed(s);
 }
 
 void agent_session_refused(const struct agent_session *s, enum reason reason, const char *text)
 {
-	s->agent->totals.failed++;
-	agent_event(s->agent, "session.refused", "{s:s, s:s, s:s, s:s, s:s}", "role",
-		    agent_session_role(s), "peer", s->peer, "service", s->service, "reason",
-		    reason_name(reason), "text", text[0] ? text : reason_sentence(reason));
+	s->all->totals.failed++;
+	s->all->events->refused(s, reason, text[0] ? text : reason_sentence(reason));
 }
 
 void agent_session_candidates(struct agent_session *s, const struct wire_candidates *from)
@@ -110,16 +113,39 @@ void agent_session_candidates(struct agent_session *s, const struct wire_candida
 	log_info("session", "candidates id=%" PRIu64 " agent=%s %s", s->number, peer_text(s), text);
 }
 
-void agent_sessions_revoke(struct agent *a)
+/* ---- all of them ---- */
+
+void agent_sessions_wake(struct agent_sessions *all)
 {
 	struct agent_session *next;
 
-	for (struct agent_session *s = a->sessions; s; s = next) {
+	for (struct agent_session *s = all->first; s; s = next) {
 		next = s->next;
-		if (s->peer[0] == '\0' || !revoked_has(&a->revoked, s->peer))
+		if (s->wake)
+			s->wake(s);
+	}
+}
+
+void agent_sessions_revoke(struct agent_sessions *all)
+{
+	struct agent_session *next;
+
+	for (struct agent_session *s = all->first; s; s = next) {
+		next = s->next;
+		if (s->peer[0] == '\0' || !revoked_has(&all->links->revoked, s->peer))
 			continue;
 		log_notice("session", "agent=%s service=%s is ended: %s is revoked", s->peer,
 			   s->service, s->peer);
 		s->stop(s, REASON_REVOKED, "the other agent's identity has been revoked");
+	}
+}
+
+void agent_sessions_stop(struct agent_sessions *all, const char *why)
+{
+	struct agent_session *next;
+
+	for (struct agent_session *s = all->first; s; s = next) {
+		next = s->next;
+		s->stop(s, REASON_SHUTDOWN, why);
 	}
 }

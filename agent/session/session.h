@@ -1,17 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* session: what an asked-for and a published session have in common: a place in the agent's table,
- * a stream, and what the log and the console hear of it. */
+/*
+ * session: what an asked-for and a published session have in common: a place in the table of all, a
+ * stream, and what the log and the owner of the table hear of it.
+ */
 #ifndef POSTERN_AGENT_SESSION_SESSION_H
 #define POSTERN_AGENT_SESSION_SESSION_H
 
-#include "agent/agent.h"
+#include "agent/config/setup.h"
 #include "agent/engine/candidates.h"
-#include "agent/relays/connector.h"
+#include "agent/relays/links.h"
 #include "agent/session/stream.h"
+#include "agent/worker/worker.h"
 #include "core/parse/wire.h"
 
+#define AGENT_CONSOLE_SESSIONS_MAX 16u /* at a time; beside config.max_sessions */
+
+struct agent_session;
+struct agent_sessions;
+
+/* What the owner of the table hears, and is asked for. */
+struct agent_sessions_events {
+	void (*opened)(const struct agent_session *s);
+	/* It was opened. */
+	void (*closed)(const struct agent_session *s);
+	/* text: never "". */
+	void (*refused)(const struct agent_session *s, enum reason reason, const char *text);
+	/* What peers are told of where this agent can be reached without a relay. */
+	void (*candidates)(const struct agent_sessions *all, struct candidates *out);
+	/* A console has come by this relay: a socket on which its calls are answered, or -1. */
+	int (*console)(struct agent_sessions *all, const char *name, const char *relay);
+};
+
+/* All sessions of one worker. */
+struct agent_sessions {
+	struct agent_worker *worker;
+	const struct agent_setup *setup;
+	struct agent_links *links;
+	const struct agent_sessions_events *events;
+	struct agent_session *first; /* the newest */
+	size_t count, consoles;	     /* the second: of those, with consoles */
+	uint64_t last_number;
+	struct {
+		uint64_t sessions, failed, up_bytes, down_bytes;
+	} totals;
+};
+
 struct agent_session {
-	struct agent *agent;
+	struct agent_sessions *all;
+	struct agent_worker *worker; /* the table's */
 	struct agent_session *next, *prev;
 	uint64_t number, started_ms;
 	bool asking;
@@ -28,11 +64,22 @@ struct agent_session {
 	struct stream stream;
 };
 
+/* How many small buffers so many sessions may need, and as many consoles as there may be. */
+size_t agent_sessions_buffers(uint64_t max_sessions);
+/* Another limit is in force. False without memory: as before. */
+bool agent_sessions_set_max(struct agent_sessions *all, uint64_t max_sessions) MUST_CHECK;
+/* A link became usable, or none will: those that wait for one look again. */
+void agent_sessions_wake(struct agent_sessions *all);
+/* Ends the sessions of names that are revoked. */
+void agent_sessions_revoke(struct agent_sessions *all);
+/* Ends all. */
+void agent_sessions_stop(struct agent_sessions *all, const char *why);
+
 /* False at the limit of config.max_sessions, or of consoles' sessions. */
-bool agent_session_add(struct agent *a, struct agent_session *s) MUST_CHECK;
+bool agent_session_add(struct agent_sessions *all, struct agent_session *s) MUST_CHECK;
 void agent_session_remove(struct agent_session *s);
 
-/* Each tells log and console, and counts. */
+/* Each tells log and owner, and counts. */
 void agent_session_opened(struct agent_session *s);
 void agent_session_closed(struct agent_session *s);
 /* text may be "": the reason's sentence speaks then. */
@@ -41,8 +88,6 @@ void agent_session_refused(const struct agent_session *s, enum reason reason, co
 /* Keeps and logs where the peer says that it can be reached. */
 void agent_session_candidates(struct agent_session *s, const struct wire_candidates *from);
 
-/* Ends the sessions of names that are revoked. */
-void agent_sessions_revoke(struct agent *a);
 const char *agent_session_role(const struct agent_session *s);
 
 #endif

@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <openssl/bytestring.h>
 
-#include "agent/agent.h"
 #include "core/container.h"
 #include "core/log.h"
 
@@ -29,7 +28,7 @@ bool stream_block_ready(struct stream *s, struct lane *l)
 
 	if (l->block.kind != BLOCK_NONE)
 		return true;
-	data = buffers_get(&s->agent->small);
+	data = buffers_get(&s->worker->small);
 	if (data)
 		l->block = (struct block){data, AGENT_SMALL_BYTES, BLOCK_SMALL};
 	else
@@ -41,10 +40,10 @@ void stream_block_put(struct stream *s, struct block *b)
 {
 	switch (b->kind) {
 	case BLOCK_SMALL:
-		buffers_put(&s->agent->small, b->data);
+		buffers_put(&s->worker->small, b->data);
 		break;
 	case BLOCK_LARGE:
-		buffers_put(&s->agent->large, b->data);
+		buffers_put(&s->worker->large, b->data);
 		break;
 	case BLOCK_HEAP:
 		free(b->data);
@@ -68,15 +67,15 @@ static void close_side(struct stream *s, int *fd, bool reset)
 	if (*fd < 0)
 		return;
 	if (reset)
-		ring_reset_fd(s->agent->ring, *fd);
+		ring_reset_fd(s->worker->ring, *fd);
 	else
-		ring_close_fd(s->agent->ring, *fd);
+		ring_close_fd(s->worker->ring, *fd);
 	*fd = -1;
 }
 
 static void release(struct stream *s)
 {
-	ring_timer_cancel(s->agent->ring, &s->timer);
+	ring_timer_cancel(s->worker->ring, &s->timer);
 	close_side(s, &s->leg, s->reset_leg);
 	close_side(s, &s->local, s->reset_local);
 	stream_block_put(s, &s->up.block);
@@ -96,12 +95,12 @@ void stream_end(struct stream *s, bool resets, const char *why)
 	s->reset_leg = s->reset_local = resets;
 	if (why != s->why)
 		snprintf(s->why, sizeof(s->why), "%s", why);
-	ring_cancel(s->agent->ring, &s->up.recv);
-	ring_cancel(s->agent->ring, &s->up.send);
-	ring_cancel(s->agent->ring, &s->down.recv);
-	ring_cancel(s->agent->ring, &s->down.send);
+	ring_cancel(s->worker->ring, &s->up.recv);
+	ring_cancel(s->worker->ring, &s->up.send);
+	ring_cancel(s->worker->ring, &s->down.recv);
+	ring_cancel(s->worker->ring, &s->down.send);
 	/* The owner hears of it from the loop, never from inside its own call. */
-	ring_timer_set(s->agent->ring, &s->timer, 0);
+	ring_timer_set(s->worker->ring, &s->timer, 0);
 }
 
 bool stream_ending(struct stream *s)
@@ -118,7 +117,7 @@ void stream_abort(struct stream *s, const char *why)
 	stream_end(s, true, why);
 }
 
-static void timer_fired(struct timer *t, uint64_t now_ms)
+static void stream_timer_fired(struct timer *t, uint64_t now_ms)
 {
 	struct stream *s = container(t, struct stream, timer);
 
@@ -158,7 +157,7 @@ static void flush(struct stream *s)
 	if (n == 0)
 		fail(s, TLS_FAILED);
 	else
-		ring_send(s->agent->ring, &up->send, s->leg, up->block.data, n);
+		ring_send(s->worker->ring, &up->send, s->leg, up->block.data, n);
 }
 
 /* How many bytes the message still needs; 0: it is complete or too long. */
@@ -220,7 +219,7 @@ static void finish_step(struct stream *s)
 		return;
 	s->finished = true;
 	shutdown(s->leg, SHUT_WR);
-	ring_timer_set(s->agent->ring, &s->timer, STREAM_FINISH_MS);
+	ring_timer_set(s->worker->ring, &s->timer, STREAM_FINISH_MS);
 }
 
 /* Does what can be done now, then waits for the leg where that is what is missing. */
@@ -248,7 +247,7 @@ static void step(struct stream *s)
 	     s->phase == STREAM_FINISHING) &&
 	    !ring_op_busy(&s->down.recv)) {
 		s->down.pooled = true;
-		ring_recv_pooled(s->agent->ring, &s->down.recv, s->leg);
+		ring_recv_pooled(s->worker->ring, &s->down.recv, s->leg);
 	}
 }
 
@@ -259,7 +258,7 @@ static void received(struct stream *s, int res)
 	if (s->phase == STREAM_FINISHING) {
 		/* What the peer still says is of no interest; that it has read everything is. */
 		if (res > 0)
-			ring_buffer_put(s->agent->ring, s->down.recv.buf);
+			ring_buffer_put(s->worker->ring, s->down.recv.buf);
 		else
 			stream_end(s, !s->finished, s->why);
 		step(s);
@@ -267,7 +266,7 @@ static void received(struct stream *s, int res)
 	}
 	if (res > 0) {
 		fed = inner_feed(&s->inner, s->down.recv.buf, (size_t)res);
-		ring_buffer_put(s->agent->ring, s->down.recv.buf);
+		ring_buffer_put(s->worker->ring, s->down.recv.buf);
 	} else if (res == 0) {
 		tls_feed_eof(s->inner.tls);
 	} else {
@@ -278,12 +277,12 @@ static void received(struct stream *s, int res)
 	step(s);
 }
 
-static void down_received(struct ring_op *op, int res)
+static void stream_down_received(struct ring_op *op, int res)
 {
 	struct stream *s = container(op, struct stream, down.recv);
 
 	if (s->phase == STREAM_ENDING && s->down.pooled && res > 0)
-		ring_buffer_put(s->agent->ring, op->buf);
+		ring_buffer_put(s->worker->ring, op->buf);
 	if (stream_ending(s))
 		return;
 	if (s->phase == STREAM_BULK)
@@ -292,7 +291,7 @@ static void down_received(struct ring_op *op, int res)
 		received(s, res);
 }
 
-static void up_sent(struct ring_op *op, int res)
+static void stream_up_sent(struct ring_op *op, int res)
 {
 	struct stream *s = container(op, struct stream, up.send);
 
@@ -311,10 +310,11 @@ static void up_sent(struct ring_op *op, int res)
 
 /* ---- the owner's calls ---- */
 
-bool stream_start(struct stream *s, struct agent *a, int leg, uint8_t *unread, size_t unread_len,
-		  SSL_CTX *context, bool server, const struct stream_events *events)
+bool stream_start(struct stream *s, struct agent_worker *w, int leg, uint8_t *unread,
+		  size_t unread_len, SSL_CTX *context, bool server,
+		  const struct stream_events *events)
 {
-	struct stream fresh = {.agent = a, .events = events, .leg = leg, .local = -1};
+	struct stream fresh = {.worker = w, .events = events, .leg = leg, .local = -1};
 
 	if (!inner_init(&fresh.inner, context, server))
 		return false;
@@ -336,12 +336,12 @@ bool stream_start(struct stream *s, struct agent *a, int leg, uint8_t *unread, s
 		fresh.phase = STREAM_HELD;
 	}
 	*s = fresh;
-	s->up.send.done = up_sent;
-	s->down.recv.done = down_received;
+	s->up.send.done = stream_up_sent;
+	s->down.recv.done = stream_down_received;
 	stream_bulk_init(s);
-	s->timer.fire = timer_fired;
+	s->timer.fire = stream_timer_fired;
 	if (context)
-		ring_timer_set(a->ring, &s->timer, 0);
+		ring_timer_set(w->ring, &s->timer, 0);
 	return true;
 fail:
 	free(fresh.message);
@@ -380,6 +380,6 @@ void stream_finish(struct stream *s, const char *why)
 	snprintf(s->why, sizeof(s->why), "%s", why);
 	s->phase = STREAM_FINISHING;
 	tls_close_write(s->inner.tls);
-	ring_timer_set(s->agent->ring, &s->timer, STREAM_FINISH_MS);
+	ring_timer_set(s->worker->ring, &s->timer, STREAM_FINISH_MS);
 	step(s);
 }

@@ -30,10 +30,8 @@
 #define POSTERN_AGENT_SESSION_STREAM_H
 
 #include "agent/engine/inner.h"
-#include "core/parse/wire.h"
-#include "core/ring.h"
+#include "agent/worker/worker.h"
 
-struct agent;
 struct stream;
 
 #define STREAM_MESSAGE_MAX 3072u /* REQUEST and RESULT, with their headers */
@@ -79,7 +77,7 @@ struct lane {
 };
 
 struct stream {
-	struct agent *agent;
+	struct agent_worker *worker;
 	const struct stream_events *events;
 	enum stream_phase phase;
 	int leg, local; /* -1: none (any more) */
@@ -96,8 +94,9 @@ struct stream {
 
 /* Takes the leg and unread (owned; bytes that came after GO). context NULL: a public session. False
  * when memory is out; nothing has been taken then. */
-bool stream_start(struct stream *s, struct agent *a, int leg, uint8_t *unread, size_t unread_len,
-		  SSL_CTX *context, bool server, const struct stream_events *events) MUST_CHECK;
+bool stream_start(struct stream *s, struct agent_worker *w, int leg, uint8_t *unread,
+		  size_t unread_len, SSL_CTX *context, bool server,
+		  const struct stream_events *events) MUST_CHECK;
 /* From ready() on: a message to the peer. False: it could not be sent, the stream is ending. */
 bool stream_say(struct stream *s, const struct wire_message *m) MUST_CHECK;
 /* HELD: the local descriptor is now the stream's. */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/relays/connector.h"
+#include "agent/worker/connector.h"
 #include "core/container.h"
 #include "core/program/resolve.h"
 #include "ctl/nat/stun_report.h"

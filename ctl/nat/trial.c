@@ -12,7 +12,7 @@
 
 #include <openssl/rand.h>
 
-#include "agent/relays/connector.h"
+#include "agent/worker/connector.h"
 #include "core/container.h"
 #include "core/log.h"
 #include "ctl/arguments.h"

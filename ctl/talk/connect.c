@@ -2,7 +2,7 @@
 /* connect: standard input and output as one session, for ssh -o ProxyCommand. */
 #include "ctl/commands.h"
 
-#include "agent/entrance/stdio.h"
+#include "agent/stdio.h"
 
 enum status command_connect(const struct arguments *a)
 {

@@ -10,7 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "agent/relays/connector.h"
+#include "agent/worker/connector.h"
+#include "core/engine/identity.h"
 #include "core/parse/wire.h"
 #include "ctl/talk/console_config.h"
 #include "ctl/talk/tunnel.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/relays/connector.h"
+#include "agent/worker/connector.h"
 #include "agent/relays/dial.h"
 #include "core/container.h"
 #include "core/parse/wire.h"
@@ -16,6 +16,7 @@
 
 struct relay_line {
 	struct agent *agent;
+	struct ring *ring; /* its worker's */
 	const struct agent_relay *relay;
 	const struct relay_line_events *events;
 	void *owner;
@@ -42,7 +43,7 @@ static void pull(struct relay_line *l);
 
 static void maybe_over(struct relay_line *l)
 {
-	struct agent *a = l->agent;
+	struct agent_worker *w = &l->agent->worker;
 	const struct relay_line_events *events = l->events;
 	void *owner = l->owner;
 	char why[sizeof(l->why)];
@@ -50,22 +51,20 @@ static void maybe_over(struct relay_line *l)
 	if (ring_op_busy(&l->wire_in) || ring_op_busy(&l->wire_out) || ring_op_busy(&l->local_in) ||
 	    ring_op_busy(&l->local_out))
 		return;
-	ring_timer_cancel(a->ring, &l->timer);
+	ring_timer_cancel(w->ring, &l->timer);
 	if (l->wire >= 0)
-		ring_close_fd(a->ring, l->wire);
-	ring_close_fd(a->ring, l->local);
+		ring_close_fd(w->ring, l->wire);
+	ring_close_fd(w->ring, l->local);
 	tls_free(l->tls);
 	free(l->sending);
 	memcpy(why, l->why, sizeof(why));
 	free(l);
 	events->over(owner, why);
-	agent_drop(a);
+	agent_worker_drop(w);
 }
 
 static void end(struct relay_line *l, const char *why)
 {
-	struct agent *a = l->agent;
-
 	if (l->over)
 		return;
 	l->over = true;
@@ -73,11 +72,11 @@ static void end(struct relay_line *l, const char *why)
 	if (l->dial)
 		dial_cancel(l->dial);
 	l->dial = NULL;
-	ring_cancel(a->ring, &l->wire_in);
-	ring_cancel(a->ring, &l->wire_out);
-	ring_cancel(a->ring, &l->local_in);
-	ring_cancel(a->ring, &l->local_out);
-	ring_timer_set(a->ring, &l->timer, 0); /* not from inside whatever has just ended */
+	ring_cancel(l->ring, &l->wire_in);
+	ring_cancel(l->ring, &l->wire_out);
+	ring_cancel(l->ring, &l->local_in);
+	ring_cancel(l->ring, &l->local_out);
+	ring_timer_set(l->ring, &l->timer, 0); /* not from inside whatever has just ended */
 }
 
 void relay_line_stop(struct relay_line *l)
@@ -94,7 +93,7 @@ static void end_named(struct relay_line *l, const char *what)
 	end(l, why);
 }
 
-static void timer_fired(struct timer *t, uint64_t now_ms)
+static void relay_line_timer_fired(struct timer *t, uint64_t now_ms)
 {
 	struct relay_line *l = container(t, struct relay_line, timer);
 
@@ -118,7 +117,7 @@ static void flush(struct relay_line *l)
 		if (l->leaving)
 			end(l, "");
 		else if (!l->framed && !ring_op_busy(&l->local_in))
-			ring_recv_pooled(l->agent->ring, &l->local_in, l->local);
+			ring_recv_pooled(l->ring, &l->local_in, l->local);
 		return;
 	}
 	l->sending = malloc(len);
@@ -128,10 +127,10 @@ static void flush(struct relay_line *l)
 	}
 	memcpy(l->sending, out, len);
 	tls_output_drop(l->tls, len);
-	ring_send(l->agent->ring, &l->wire_out, l->wire, l->sending, len);
+	ring_send(l->ring, &l->wire_out, l->wire, l->sending, len);
 }
 
-static void wire_sent(struct ring_op *op, int res)
+static void relay_line_wire_sent(struct ring_op *op, int res)
 {
 	struct relay_line *l = container(op, struct relay_line, wire_out);
 
@@ -145,14 +144,14 @@ static void wire_sent(struct ring_op *op, int res)
 		flush(l);
 }
 
-static void local_received(struct ring_op *op, int res)
+static void relay_line_local_received(struct ring_op *op, int res)
 {
 	struct relay_line *l = container(op, struct relay_line, local_in);
 	bool ok = true;
 
 	if (res > 0) {
 		ok = l->over || tls_write(l->tls, op->buf, (size_t)res) == TLS_OK;
-		ring_buffer_put(l->agent->ring, op->buf);
+		ring_buffer_put(l->ring, op->buf);
 	}
 	if (l->over) {
 		maybe_over(l);
@@ -208,7 +207,7 @@ static bool take_frame(struct relay_line *l, size_t *used)
 	}
 	l->up = true;
 	l->framed = false;
-	ring_timer_cancel(l->agent->ring, &l->timer);
+	ring_timer_cancel(l->ring, &l->timer);
 	l->events->up(l->owner);
 	flush(l); /* listens to the local side */
 	return true;
@@ -243,13 +242,13 @@ static void take_plain(struct relay_line *l, size_t len)
 	}
 	if (lines > 0) {
 		memmove(l->plain, at, lines);
-		ring_send(l->agent->ring, &l->local_out, l->local, l->plain, lines);
+		ring_send(l->ring, &l->local_out, l->local, l->plain, lines);
 	} else if (frame) {
 		(void)take_frame(l, &used);
 	}
 }
 
-static void local_sent(struct ring_op *op, int res)
+static void relay_line_local_sent(struct ring_op *op, int res)
 {
 	struct relay_line *l = container(op, struct relay_line, local_out);
 	size_t used;
@@ -277,7 +276,7 @@ static void pull(struct relay_line *l)
 			break;
 		case TLS_AGAIN:
 			if (!ring_op_busy(&l->wire_in))
-				ring_recv_pooled(l->agent->ring, &l->wire_in, l->wire);
+				ring_recv_pooled(l->ring, &l->wire_in, l->wire);
 			return;
 		case TLS_FAILED:
 			end_named(l, tls_error(l->tls));
@@ -289,14 +288,14 @@ static void pull(struct relay_line *l)
 	}
 }
 
-static void wire_received(struct ring_op *op, int res)
+static void relay_line_wire_received(struct ring_op *op, int res)
 {
 	struct relay_line *l = container(op, struct relay_line, wire_in);
 	bool fed = true;
 
 	if (res > 0) {
 		fed = l->over || tls_feed(l->tls, op->buf, (size_t)res);
-		ring_buffer_put(l->agent->ring, op->buf);
+		ring_buffer_put(l->ring, op->buf);
 	}
 	if (l->over) {
 		maybe_over(l);
@@ -316,27 +315,17 @@ static void wire_received(struct ring_op *op, int res)
 
 static bool say_hello(struct relay_line *l)
 {
-	struct agent *a = l->agent;
-	uint8_t exported[TLS_EXPORT_BYTES], signature[WIRE_SIGNATURE_MAX];
-	struct wire_message m = {
-		.type = WIRE_HELLO,
-		.hello.flags = l->flags,
-		.hello.agent = wire_text(a->config->name),
-		.hello.software = wire_text("postern/" POSTERN_VERSION),
-		.hello.signature.data = signature,
-	};
+	uint8_t signature[WIRE_SIGNATURE_MAX];
+	struct wire_message m;
 	size_t len;
 
-	identity_certificate_der(a->identity, &m.hello.certificate.data, &m.hello.certificate.len);
-	if (!tls_export(l->tls, TLS_EXPORT_HELLO, exported) ||
-	    !identity_sign(a->identity, exported, signature, sizeof(signature),
-			   &m.hello.signature.len))
+	if (!dial_hello(&l->agent->setup, l->tls, l->flags, signature, &m))
 		return false;
 	len = wire_encode(&m, l->frame, sizeof(l->frame));
 	return len > 0 && tls_write(l->tls, l->frame, len) == TLS_OK;
 }
 
-static void dialled(void *owner, int fd, struct tls *tls, const char *error)
+static void relay_line_dialled(void *owner, int fd, struct tls *tls, const char *error)
 {
 	struct relay_line *l = owner;
 
@@ -351,7 +340,7 @@ static void dialled(void *owner, int fd, struct tls *tls, const char *error)
 		end_named(l, "our sign-in could not be written; the relay must speak TLS 1.3");
 		return;
 	}
-	ring_timer_set(l->agent->ring, &l->timer, SIGN_IN_MS);
+	ring_timer_set(l->ring, &l->timer, SIGN_IN_MS);
 	flush(l);
 	pull(l);
 }
@@ -364,6 +353,7 @@ struct relay_line *relay_line_start(struct agent *a, const struct agent_relay *r
 	if (!l)
 		return NULL;
 	l->agent = a;
+	l->ring = a->worker.ring;
 	l->relay = relay;
 	l->flags = flags;
 	l->local = local;
@@ -371,16 +361,16 @@ struct relay_line *relay_line_start(struct agent *a, const struct agent_relay *r
 	l->events = events;
 	l->owner = owner;
 	l->framed = true;
-	l->timer.fire = timer_fired;
-	l->wire_in.done = wire_received;
-	l->wire_out.done = wire_sent;
-	l->local_in.done = local_received;
-	l->local_out.done = local_sent;
-	l->dial = dial_start(a, relay, dialled, l);
+	l->timer.fire = relay_line_timer_fired;
+	l->wire_in.done = relay_line_wire_received;
+	l->wire_out.done = relay_line_wire_sent;
+	l->local_in.done = relay_line_local_received;
+	l->local_out.done = relay_line_local_sent;
+	l->dial = dial_start(&a->worker, &a->setup, relay, relay_line_dialled, l);
 	if (!l->dial) {
 		free(l);
 		return NULL;
 	}
-	agent_hold(a);
+	agent_worker_hold(&a->worker);
 	return l;
 }

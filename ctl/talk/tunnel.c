@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
-#include "agent/relays/link.h"
 #include "agent/session/request.h"
 #include "core/container.h"
 #include "core/log.h"
@@ -67,12 +66,12 @@ static void set_state(struct tunnel *t, enum tunnel_state state, const char *why
 	pthread_mutex_unlock(&t->lock);
 }
 
-static void line_up(void *owner)
+static void tunnel_line_up(void *owner)
 {
 	set_state(owner, TUNNEL_UP, "");
 }
 
-static void line_over(void *owner, const char *why)
+static void tunnel_line_over(void *owner, const char *why)
 {
 	struct tunnel *t = owner;
 
@@ -81,7 +80,7 @@ static void line_over(void *owner, const char *why)
 	agent_stop(&t->agent);
 }
 
-static void request_ended(void *owner, enum reason reason, const char *why)
+static void tunnel_request_ended(void *owner, enum reason reason, const char *why)
 {
 	struct tunnel *t = owner;
 	char sentence[sizeof(t->why)];
@@ -103,39 +102,42 @@ static void request_ended(void *owner, enum reason reason, const char *why)
 }
 
 /* A person waits: when no relay has let us in at the first try, that is the answer. */
-static void watch_fired(struct timer *timer, uint64_t now_ms)
+static void tunnel_watch_fired(struct timer *timer, uint64_t now_ms)
 {
 	struct tunnel *t = container(timer, struct tunnel, watch);
 	struct agent *a = &t->agent;
 	char why[sizeof(t->why)];
 	size_t failed = 0;
 
-	if (a->stopping)
+	if (a->worker.stopping)
 		return;
-	for (size_t i = 0; i < a->link_count; i++)
-		failed += a->links[i]->failures > 0 && !link_state_usable(&a->links[i]->state);
-	if (failed < a->link_count) {
-		ring_timer_set(a->ring, timer, WATCH_MS);
+	for (size_t i = 0; i < a->links.count; i++) {
+		const struct agent_link *l = a->links.list[i];
+
+		failed += l->failures > 0 && !link_state_usable(&l->state);
+	}
+	if (failed < a->links.count) {
+		ring_timer_set(a->worker.ring, timer, WATCH_MS);
 		return;
 	}
-	agent_describe_links(a, why, sizeof(why));
+	agent_links_describe(&a->links, why, sizeof(why));
 	set_state(t, TUNNEL_OVER, why);
 	agent_stop(a);
 }
 
-static void on_stop(struct agent *a)
+static void tunnel_agent_stops(struct agent *a)
 {
 	struct tunnel *t = container(a, struct tunnel, agent);
 
-	ring_timer_cancel(a->ring, &t->watch);
+	ring_timer_cancel(a->worker.ring, &t->watch);
 	if (t->line)
 		relay_line_stop(t->line);
 }
 
 static bool begin(struct tunnel *t)
 {
-	static const struct relay_line_events events = {line_up, line_over};
-	const struct request_style style = {.ended = request_ended, .owner = t};
+	static const struct relay_line_events events = {tunnel_line_up, tunnel_line_over};
+	const struct request_style style = {.ended = tunnel_request_ended, .owner = t};
 	int far = t->far;
 
 	if (t->relay) {
@@ -147,14 +149,14 @@ static bool begin(struct tunnel *t)
 	}
 	t->far = -1;
 	set_state(t, TUNNEL_UP, "");
-	t->watch.fire = watch_fired;
-	ring_timer_set(t->agent.ring, &t->watch, WATCH_MS);
-	request_start(&t->agent, far, t->agent_name, t->service, "", &style);
+	t->watch.fire = tunnel_watch_fired;
+	ring_timer_set(t->agent.worker.ring, &t->watch, WATCH_MS);
+	request_start(&t->agent.sessions, far, t->agent_name, t->service, "", &style);
 	agent_start(&t->agent);
 	return true;
 }
 
-static void stop_run(struct ring_msg *msg)
+static void tunnel_stop_run(struct ring_msg *msg)
 {
 	struct tunnel *t = container(msg, struct tunnel, stop);
 
@@ -183,11 +185,11 @@ static void *tunnel_run(void *arg)
 	if (!agent_open(&t->agent, t->config, RING_EPOLL, true, why, sizeof(why))) {
 		set_state(t, TUNNEL_OVER, why);
 	} else {
-		t->agent.on_stop = on_stop;
+		t->agent.on_stop = tunnel_agent_stops;
 		if (!begin(t))
 			set_state(t, TUNNEL_OVER, "out of memory");
 		else if (set_running(t, true))
-			error = ring_run(t->agent.ring);
+			error = ring_run(t->agent.worker.ring);
 		(void)set_running(t, false);
 		set_state(t, TUNNEL_OVER, error ? strerror(-error) : "");
 		agent_close(&t->agent);
@@ -223,7 +225,7 @@ static struct tunnel *tunnel_new(const struct agent_config *config)
 	t->config = config;
 	t->near = pair[0];
 	t->far = pair[1];
-	t->stop.run = stop_run;
+	t->stop.run = tunnel_stop_run;
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_cond_init(&t->changed, NULL);
 	return t;
@@ -328,7 +330,7 @@ void tunnel_close(struct tunnel *t)
 	wait_over(t, GOODBYE_MS); /* the end of our lines is passed on as an end, not as a reset */
 	t->stop_wanted = true;
 	if (t->running)
-		ring_post(t->agent.ring, &t->stop);
+		ring_post(t->agent.worker.ring, &t->stop);
 	pthread_mutex_unlock(&t->lock);
 	pthread_join(t->thread, NULL);
 	tunnel_free(t);

@@ -2,7 +2,7 @@
 /*
  * http_proxy_test: which proxy, for which relay, with which words.
  *
- * links: agent/relays/http_proxy.c core/addr.c
+ * links: agent/config/http_proxy.c core/addr.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "agent/relays/http_proxy.h"
+#include "agent/config/http_proxy.h"
 
 static int clean_environment(void **state)
 {

@@ -9,7 +9,7 @@
  *   stdin ──pump──► pair[1] ═══ pair[0] ──► stream ──► leg
  *   stdout ◄──pump── pair[1]
  */
-#include "agent/entrance/stdio.h"
+#include "agent/stdio.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,6 +27,7 @@
 #include "core/container.h"
 #include "core/log.h"
 #include "core/parse/wire.h"
+#include "core/program/signals.h"
 
 #define PUMP_BYTES 65536u
 
@@ -45,8 +45,7 @@ struct stdio {
 	int pair[2];
 	bool in_started, out_started;
 	enum reason reason;
-	struct ring_op signal_op;
-	int signal_fd;
+	struct signals signals;
 };
 
 static bool write_all(int fd, const uint8_t *bytes, size_t len)
@@ -120,7 +119,7 @@ static bool pump_start(struct pump *p, int from, int to, bool to_socket)
 
 /* ---- the session ---- */
 
-static void ended(void *owner, enum reason reason, const char *why)
+static void stdio_request_ended(void *owner, enum reason reason, const char *why)
 {
 	struct stdio *s = owner;
 
@@ -128,41 +127,33 @@ static void ended(void *owner, enum reason reason, const char *why)
 	agent_stop(&s->agent);
 }
 
-static void signalled(struct ring_op *op, int res)
+static void stdio_signalled(struct signals *g, int number)
 {
-	struct stdio *s = container(op, struct stdio, signal_op);
-
-	if (res > 0)
-		agent_stop(&s->agent);
-	ring_close_fd(s->agent.ring, s->signal_fd);
-	s->signal_fd = -1;
-	agent_drop(&s->agent);
+	agent_stop(&container(g, struct stdio, signals)->agent);
 }
 
-static void on_stop(struct agent *a)
+static void stdio_signals_closed(struct signals *g)
 {
-	struct stdio *s = container(a, struct stdio, agent);
-
-	ring_cancel(a->ring, &s->signal_op);
+	agent_worker_drop(&container(g, struct stdio, signals)->agent.worker);
 }
 
-/* SIGINT and SIGTERM end the session politely. */
+static void stdio_agent_stops(struct agent *a)
+{
+	signals_close(&container(a, struct stdio, agent)->signals);
+}
+
+/* These end the session politely; where they cannot be watched, they end the process. */
 static void watch_signals(struct stdio *s)
 {
-	sigset_t set;
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, 0};
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (s->signal_fd < 0)
+	s->signals.came = stdio_signalled;
+	s->signals.closed = stdio_signals_closed;
+	if (signals_open(&s->signals, numbers) < 0)
 		return;
-	s->signal_op.done = signalled;
-	agent_hold(&s->agent);
-	s->agent.on_stop = on_stop;
-	ring_poll(s->agent.ring, &s->signal_op, s->signal_fd, POLLIN);
+	agent_worker_hold(&s->agent.worker);
+	s->agent.on_stop = stdio_agent_stops;
+	signals_follow(&s->signals, s->agent.worker.ring);
 }
 
 static bool start_pumps(struct stdio *s)
@@ -176,7 +167,7 @@ static bool start_pumps(struct stdio *s)
 
 static int run(struct stdio *s, const char *to_agent, const char *service)
 {
-	const struct request_style style = {.ended = ended, .owner = s};
+	const struct request_style style = {.ended = stdio_request_ended, .owner = s};
 	int error;
 
 	watch_signals(s); /* before the threads, which inherit the mask */
@@ -186,9 +177,9 @@ static int run(struct stdio *s, const char *to_agent, const char *service)
 		return 1;
 	}
 	s->reason = REASON_SHUTDOWN;
-	request_start(&s->agent, s->pair[0], to_agent, service, "", &style);
+	request_start(&s->agent.sessions, s->pair[0], to_agent, service, "", &style);
 	agent_start(&s->agent);
-	error = ring_run(s->agent.ring);
+	error = ring_run(s->agent.worker.ring);
 	if (error) {
 		log_error("connect", "the event ring failed: %s", strerror(-error));
 		return 1;
@@ -224,7 +215,6 @@ int agent_stdio_run(const char *config_path, const char *target)
 		agent_config_free(&config);
 		return 1;
 	}
-	s.signal_fd = -1;
 	status = run(&s, to_agent, service);
 	agent_close(&s.agent);
 	agent_config_free(&config);

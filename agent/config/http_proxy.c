@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* http_proxy: through which HTTP CONNECT proxy relays are dialled, if any. */
-#include "agent/relays/http_proxy.h"
+#include "agent/config/http_proxy.h"
 
 #include <stdio.h>
 #include <stdlib.h>

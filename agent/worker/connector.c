@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* connector: an endpoint to a connected TCP socket. */
-#include "agent/relays/connector.h"
+#include "agent/worker/connector.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -23,7 +23,7 @@ struct attempt {
 };
 
 struct connector {
-	struct agent *agent;
+	struct agent_worker *worker;
 	connector_done_fn *done;
 	void *owner;
 	struct endpoint to;
@@ -65,14 +65,14 @@ void connector_tune(int fd)
 
 static void maybe_free(struct connector *c)
 {
-	struct agent *a = c->agent;
+	struct agent_worker *w = c->worker;
 
 	if (c->pending > 0)
 		return;
-	ring_timer_cancel(a->ring, &c->deadline);
-	ring_timer_cancel(a->ring, &c->next);
+	ring_timer_cancel(w->ring, &c->deadline);
+	ring_timer_cancel(w->ring, &c->next);
 	free(c);
-	agent_drop(a);
+	agent_worker_drop(w);
 }
 
 /* Ends everything but the winner, and frees c when nothing is in flight. */
@@ -86,10 +86,10 @@ static void finish(struct connector *c, int fd, bool name_failed)
 	if (c->query)
 		resolve_cancel(c->query);
 	c->query = NULL;
-	ring_timer_cancel(c->agent->ring, &c->deadline);
-	ring_timer_cancel(c->agent->ring, &c->next);
+	ring_timer_cancel(c->worker->ring, &c->deadline);
+	ring_timer_cancel(c->worker->ring, &c->next);
 	for (size_t i = 0; i < c->tried; i++)
-		ring_cancel(c->agent->ring, &c->attempts[i].op);
+		ring_cancel(c->worker->ring, &c->attempts[i].op);
 	if (done)
 		done(c->owner, &r);
 	maybe_free(c);
@@ -122,7 +122,7 @@ static void attempt_over(struct attempt *t, int error)
 	struct connector *c = t->connector;
 
 	c->pending--;
-	ring_close_fd(c->agent->ring, t->fd);
+	ring_close_fd(c->worker->ring, t->fd);
 	t->fd = -1;
 	if (c->over) {
 		maybe_free(c);
@@ -132,7 +132,7 @@ static void attempt_over(struct attempt *t, int error)
 	if (all_failed(c))
 		finish(c, -1, false);
 	else
-		ring_timer_set(c->agent->ring, &c->next, 0);
+		ring_timer_set(c->worker->ring, &c->next, 0);
 }
 
 static void attempt_polled(struct ring_op *op, int res)
@@ -167,16 +167,16 @@ static int attempt_start(struct attempt *t, const struct addr *to)
 	connector_tune(fd);
 	if (connect(fd, &to->sa, to->len) < 0 && errno != EINPROGRESS) {
 		error = errno;
-		ring_close_fd(c->agent->ring, fd);
+		ring_close_fd(c->worker->ring, fd);
 		return error;
 	}
 	t->fd = fd;
 	c->pending++;
-	ring_poll(c->agent->ring, &t->op, fd, POLLOUT);
+	ring_poll(c->worker->ring, &t->op, fd, POLLOUT);
 	return 0;
 }
 
-static void next_fired(struct timer *timer, uint64_t now_ms)
+static void connector_next_fired(struct timer *timer, uint64_t now_ms)
 {
 	struct connector *c = container(timer, struct connector, next);
 
@@ -191,7 +191,7 @@ static void next_fired(struct timer *timer, uint64_t now_ms)
 		error = attempt_start(t, to);
 		if (error == 0) {
 			if (c->tried < c->count)
-				ring_timer_set(c->agent->ring, &c->next, CONNECTOR_STAGGER_MS);
+				ring_timer_set(c->worker->ring, &c->next, CONNECTOR_STAGGER_MS);
 			return;
 		}
 		keep_error(c, to, error);
@@ -200,7 +200,8 @@ static void next_fired(struct timer *timer, uint64_t now_ms)
 		finish(c, -1, false);
 }
 
-static void resolved(void *owner, const struct addr *addresses, size_t count, const char *error)
+static void connector_resolved(void *owner, const struct addr *addresses, size_t count,
+			       const char *error)
 {
 	struct connector *c = owner;
 
@@ -213,28 +214,29 @@ static void resolved(void *owner, const struct addr *addresses, size_t count, co
 	c->resolved = true;
 	memcpy(c->addresses, addresses, count * sizeof(addresses[0]));
 	c->count = count;
-	next_fired(&c->next, 0);
+	connector_next_fired(&c->next, 0);
 }
 
-static void start_fired(struct timer *t, uint64_t now_ms)
+static void connector_start_fired(struct timer *t, uint64_t now_ms)
 {
 	struct connector *c = container(t, struct connector, next);
 
-	c->next.fire = next_fired;
+	c->next.fire = connector_next_fired;
 	if (addr_from_literal(c->to.host, c->to.port, &c->addresses[0])) {
 		c->resolved = true;
 		c->count = 1;
-		next_fired(t, now_ms);
+		connector_next_fired(t, now_ms);
 		return;
 	}
-	c->query = resolve_start(&c->agent->resolver, c->to.host, c->to.port, resolved, c);
+	c->query =
+		resolve_start(&c->worker->resolver, c->to.host, c->to.port, connector_resolved, c);
 	if (c->query)
 		return;
 	snprintf(c->error, sizeof(c->error), "too many names are being resolved");
 	finish(c, -1, true);
 }
 
-static void deadline_fired(struct timer *t, uint64_t now_ms)
+static void connector_deadline_fired(struct timer *t, uint64_t now_ms)
 {
 	struct connector *c = container(t, struct connector, deadline);
 
@@ -246,22 +248,22 @@ static void deadline_fired(struct timer *t, uint64_t now_ms)
 	finish(c, -1, !c->resolved);
 }
 
-struct connector *connector_start(struct agent *a, const struct endpoint *to, uint64_t timeout_ms,
-				  connector_done_fn *done, void *owner)
+struct connector *connector_start(struct agent_worker *w, const struct endpoint *to,
+				  uint64_t timeout_ms, connector_done_fn *done, void *owner)
 {
 	struct connector *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return NULL;
-	c->agent = a;
+	c->worker = w;
 	c->to = *to;
 	c->done = done;
 	c->owner = owner;
-	c->deadline.fire = deadline_fired;
-	c->next.fire = start_fired;
-	agent_hold(a);
-	ring_timer_set(a->ring, &c->deadline, timeout_ms);
-	ring_timer_set(a->ring, &c->next, 0);
+	c->deadline.fire = connector_deadline_fired;
+	c->next.fire = connector_start_fired;
+	agent_worker_hold(w);
+	ring_timer_set(w->ring, &c->deadline, timeout_ms);
+	ring_timer_set(w->ring, &c->next, 0);
 	return c;
 }
 

@@ -6,10 +6,11 @@
  * fails or has not answered within CONNECTOR_STAGGER_MS (RFC 8305 section 5). The first to connect
  * wins.
  */
-#ifndef POSTERN_AGENT_RELAYS_CONNECTOR_H
-#define POSTERN_AGENT_RELAYS_CONNECTOR_H
+#ifndef POSTERN_AGENT_WORKER_CONNECTOR_H
+#define POSTERN_AGENT_WORKER_CONNECTOR_H
 
-#include "agent/agent.h"
+#include "agent/worker/worker.h"
+#include "core/addr.h"
 
 #define CONNECTOR_STAGGER_MS 250u
 
@@ -24,15 +25,17 @@ struct connector_result {
 typedef void connector_done_fn(void *owner, const struct connector_result *r);
 
 /* NULL when memory is out. done comes once, never from inside this call. */
-struct connector *connector_start(struct agent *a, const struct endpoint *to, uint64_t timeout_ms,
-				  connector_done_fn *done, void *owner) MUST_CHECK;
+struct connector *connector_start(struct agent_worker *w, const struct endpoint *to,
+				  uint64_t timeout_ms, connector_done_fn *done,
+				  void *owner) MUST_CHECK;
 /* done will not come. */
 void connector_cancel(struct connector *c);
 
 /* "127.0.0.1:22", "[::1]:22", "db.example:5432". */
 #define ENDPOINT_TEXT_BYTES (ADDR_HOST_BYTES + 10)
 void endpoint_text(const struct endpoint *e, char out[ENDPOINT_TEXT_BYTES]);
-/* Small messages leave at once; dead peers are noticed within a minute. */
+/* Small messages leave at once (TCP_NODELAY); keepalive ends an idle connection whose peer has gone
+ * silent after 30 s and three probes, each 10 s apart. */
 void connector_tune(int fd);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* self: the identity, the TLS contexts made of it, and the proxy. */
-#include "agent/config/self.h"
+/* setup: the identity, the TLS contexts made of it, and the proxy. */
+#include "agent/config/setup.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -71,20 +71,13 @@ void agent_self_free(struct agent_self *self)
 	*self = (struct agent_self){0};
 }
 
-void agent_self_adopt(struct agent *a, struct agent_self *self)
+void agent_setup_adopt(struct agent_setup *s, const struct agent_config *config,
+		       struct agent_self *self)
 {
-	struct agent_self before = {
-		.identity = a->identity,
-		.dial_context = a->dial_context,
-		.inner_client = a->inner_client,
-		.inner_server = a->inner_server,
-	};
+	struct agent_self before = s->self;
 
-	a->identity = self->identity;
-	a->dial_context = self->dial_context;
-	a->inner_client = self->inner_client;
-	a->inner_server = self->inner_server;
-	a->proxy = self->proxy;
+	s->config = config;
+	s->self = *self;
 	*self = (struct agent_self){0};
 	agent_self_free(&before); /* contexts live on in the connections that began with them */
 }

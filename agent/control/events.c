@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* events: what happens in an agent, as consoles and the journal hear it. */
+#include <stdarg.h>
+#include <time.h>
+
+#include "agent/control/control_internal.h"
+#include "core/engine/records_calls.h"
+#include "core/journal.h"
+
+void agent_control_event(struct agent_control *ctl, const char *kind, const char *format, ...)
+{
+	struct timespec now;
+	json_t *data;
+	va_list args;
+
+	va_start(args, format);
+	data = json_vpack_ex(NULL, 0, format, args);
+	va_end(args);
+	if (!data)
+		data = json_object();
+	clock_gettime(CLOCK_REALTIME, &now);
+	records_tell_event(&ctl->events, &ctl->calls, kind, data, now);
+	journal_record(LOG_LEVEL_NOTICE, data);
+	json_decref(data);
+}
+
+/* ---- links ---- */
+
+void agent_control_link_up(struct agent_control *ctl, const struct agent_link *l)
+{
+	if (ctl)
+		agent_control_event(ctl, "link.up", "{s:s}", "relay", l->label);
+}
+
+void agent_control_link_down(struct agent_control *ctl, const struct agent_link *l,
+			     enum reason reason, const char *why)
+{
+	if (ctl)
+		agent_control_event(ctl, "link.down", "{s:s, s:s, s:s}", "relay", l->label,
+				    "reason", reason_name(reason), "text", why);
+}
+
+/* ---- sessions ---- */
+
+void agent_control_session_opened(struct agent_control *ctl, const struct agent_session *s)
+{
+	if (!ctl)
+		return;
+	agent_control_event(ctl, "session.opened", "{s:I, s:s, s:s, s:s, s:s}", "session",
+			    (json_int_t)s->number, "role", agent_session_role(s), "peer", s->peer,
+			    "service", s->service, "relay", s->relay);
+}
+
+void agent_control_session_closed(struct agent_control *ctl, const struct agent_session *s)
+{
+	const struct stream *st = &s->stream;
+
+	if (!ctl)
+		return;
+	agent_control_event(ctl, "session.closed", "{s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:s}",
+			    "session", (json_int_t)s->number, "role", agent_session_role(s), "peer",
+			    s->peer, "service", s->service, "relay", s->relay, "up",
+			    (json_int_t)st->up.bytes, "down", (json_int_t)st->down.bytes, "ms",
+			    (json_int_t)(ring_now_ms(ctl->ring) - s->started_ms), "reason",
+			    st->why);
+}
+
+void agent_control_session_refused(struct agent_control *ctl, const struct agent_session *s,
+				   enum reason reason, const char *text)
+{
+	if (!ctl)
+		return;
+	agent_control_event(ctl, "session.refused", "{s:s, s:s, s:s, s:s, s:s}", "role",
+			    agent_session_role(s), "peer", s->peer, "service", s->service, "reason",
+			    reason_name(reason), "text", text);
+}
+
+/* ---- as consoles ask for them ---- */
+
+static void events_run(struct call *c)
+{
+	struct agent_control *ctl = c->owner;
+
+	records_answer(c, &ctl->events, "events", &c->caller->follows_events);
+}
+
+const struct method agent_events_methods[] = {
+	{.name = "events",
+	 .level = CALLER_READ,
+	 .run = events_run,
+	 .help = "what happened: links, sessions, refusals, changes",
+	 .params = records_params,
+	 .result = "{events: [{number, at, kind, ...}]}; notifications \"event\" when following"},
+	{.name = NULL},
+};

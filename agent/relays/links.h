@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * links: which relays there are links to, and how that changes while the agent runs.
+ *
+ * A new certificate wants new links: each relay takes the second sign-in for the first one's
+ * successor, so that an old link stays of use until the new one is up, and no session notices.
+ *
+ * What happens on links is told to the set's owner by a table of callbacks.
+ */
+#ifndef POSTERN_AGENT_RELAYS_LINKS_H
+#define POSTERN_AGENT_RELAYS_LINKS_H
+
+#include "agent/config/setup.h"
+#include "agent/engine/revoked.h"
+#include "agent/relays/link.h"
+
+struct agent_links_events {
+	void (*up)(struct agent_link *l);
+	/* It was up. */
+	void (*down)(struct agent_link *l, enum reason reason, const char *why);
+	/* The relay offers a session: leg_call_accept() takes it, agent_link_refuse() does not.
+	 * offer is good during the call. */
+	void (*offer)(struct agent_link *l, const struct wire_message *offer);
+	/* A link became usable, or the last that could have been was refused. */
+	void (*changed)(struct agent_links *set);
+	/* set->revoked has names that it did not have. */
+	void (*revoked)(struct agent_links *set);
+};
+
+struct agent_links {
+	struct agent_worker *worker;
+	const struct agent_setup *setup;
+	const struct agent_links_events *events;
+	struct agent_link **list; /* in order of the configuration */
+	size_t count;
+	struct agent_link *retired; /* of relays that are no longer used, until they are quiet */
+	struct revoked revoked;	    /* names, by what any relay says */
+	struct timer tidier;
+};
+
+/* The set for setup's configuration; none is dialled before agent_links_start(). False without
+ * memory. */
+bool agent_links_open(struct agent_links *set, struct agent_worker *w,
+		      const struct agent_setup *setup,
+		      const struct agent_links_events *events) MUST_CHECK;
+void agent_links_start(struct agent_links *set);
+/* Says BYE on every link. */
+void agent_links_stop(struct agent_links *set);
+/* When nothing is in flight any more. */
+void agent_links_free(struct agent_links *set);
+
+/* Links for the relays of next: those that are there, and new ones for the others (with afresh: for
+ * all). NULL: memory is out, or too many have been retired within a moment. */
+struct agent_link **agent_links_make(struct agent_links *set, const struct agent_config *next,
+				     bool afresh) MUST_CHECK;
+/* Frees what agent_links_make() made, unused. */
+void agent_links_drop(struct agent_links *set, struct agent_link **links, size_t count);
+/* Puts them in force: starts those that are new, retires those that are not among them. A retired
+ * link is stopped at once, or, where a new one leads to the same relay, when that is up. With
+ * publish, the services have changed. */
+void agent_links_adopt(struct agent_links *set, struct agent_link **links, size_t count,
+		       bool publish);
+
+/* The link that a new session should use: the first usable one from position *at on; *at becomes
+ * the position after it. NULL when there is none. */
+struct agent_link *agent_links_next(struct agent_links *set, size_t *at);
+/* Whether every relay has refused this agent for what will not pass by itself; *why is the first
+ * one's reason then. */
+bool agent_links_refused(const struct agent_links *set, enum reason *why) MUST_CHECK;
+/* Why there is no usable link, for people. */
+void agent_links_describe(const struct agent_links *set, char *out, size_t room);
+
+/* From link.c: l is up, so that an older link to its relay has had its time. */
+void agent_links_took_over(struct agent_links *set, const struct agent_link *l);
+/* From link.c: a link was refused. */
+void agent_links_one_refused(struct agent_links *set);
+
+#endif
