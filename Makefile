@@ -17,26 +17,42 @@
 #:                  a test links every source of relay, agent and NAT helper (tests/linked)
 #: make clean       remove build/
 #:
-#: Variables: BORINGSSL=/prefix, CC=clang, SANITIZE=address,undefined, WERROR=1, OPT=-O2, V=1, and
-#: B=build/other for a build of its own beside the first.
+#: Variables: BORINGSSL=/prefix, CC=clang, SANITIZE=address,undefined, WERROR=1, OPT=-O2, LTO=1, V=1,
+#: B=build/other for a build of its own beside the first; CFLAGS, CPPFLAGS and LDFLAGS are added.
+#: BORINGSSL is remembered in build/ (BORINGSSL= forgets it); `make install` installs what was built.
 
 VERSION := 0.1.0
 PREFIX ?= /usr/local
 B ?= build
-CC ?= cc
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+
+# ---- what the last build was told ----------------------------------------------------------------
+# Every make goes on with its BORINGSSL; install and container, which a developer may type in another
+# shell or as root, with the rest too: else they would build again, and something else. What is on
+# the command line or in the environment goes before.
+CHOICES := BORINGSSL CC OPT SANITIZE LTO WERROR CFLAGS CPPFLAGS LDFLAGS
+-include $(B)/choices
+recall = $(if $(filter command environment,$(origin $(1)))$(filter undefined,$(origin LAST_$(1))),, \
+	$(eval $(1) := $$(LAST_$(1))))
+$(foreach c,$(if $(filter install container,$(MAKECMDGOALS)),$(CHOICES),BORINGSSL),$(call recall,$(c)))
+OPT ?= -O2
+SANITIZE ?=
+LTO ?=
+WERROR ?=
+# Of what the compiler makes programs for, not of what it runs on.
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) $(CFLAGS) -dumpmachine 2>/dev/null)))
 
 # ---- dependencies -------------------------------------------------------------------------------
 # BoringSSL is Debian's android-libboringssl-dev, or any upstream build: make BORINGSSL=/prefix,
 # with include/openssl/ and lib/libssl.a (or .so) below it. What each set is for stands in tests/deps.
 BUILD_PACKAGES := $(if $(findstring clang,$(CC)),clang,gcc) libc6-dev make \
-	$(if $(BORINGSSL),libstdc++-12-dev,android-libboringssl-dev) liburing-dev libc-ares-dev \
+	$(if $(BORINGSSL),g++,android-libboringssl-dev) liburing-dev libc-ares-dev \
 	libyaml-dev libjansson-dev libseccomp-dev uthash-dev libminiupnpc-dev libnatpmp-dev
 CHECK_PACKAGES := libcmocka-dev python3
 DEMO_PACKAGES := iproute2 nftables nginx-light curl openssl procps python3
 DEMO_HOME_PACKAGES := $(DEMO_PACKAGES) miniupnpd-nftables
 TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) libnginx-mod-stream gcc clang \
-	clang-format clang-tidy libclang-rt-14-dev openssh-server openssh-client iperf3 sslscan \
+	clang-format clang-tidy libclang-rt-dev openssh-server openssh-client iperf3 sslscan \
 	tshark chromium podman runc systemd mandoc coturn miniupnpd-nftables miniupnpc natpmpc libnice-dev pkg-config
 BENCH_PACKAGES := $(DEMO_PACKAGES) haproxy libnginx-mod-stream syncthing-relaysrv coturn \
 	miniupnpd-nftables
@@ -46,15 +62,19 @@ HEADERS := liburing.h=liburing-dev ares.h=libc-ares-dev yaml.h=libyaml-dev \
 	miniupnpc/miniupnpc.h=libminiupnpc-dev natpmp.h=libnatpmp-dev \
 	openssl/is_boringssl.h=android-libboringssl-dev
 
-ifdef BORINGSSL
-SSL_CFLAGS := -isystem $(BORINGSSL)/include
-SSL_LIBS := -L$(BORINGSSL)/lib -Wl,-rpath,$(BORINGSSL)/lib -lssl -lcrypto -lstdc++
+# A shared library must be found again when the programs start, an archive need not.
+RUNPATH = -Wl,-rpath,$(SSL_DIR)
+ifneq ($(BORINGSSL),)
+SSL_INCLUDE := $(BORINGSSL)/include
+SSL_DIR := $(BORINGSSL)/lib
+SSL_LIBS := -L$(SSL_DIR) $(if $(wildcard $(SSL_DIR)/libssl.so),$(RUNPATH)) -lssl -lcrypto -lstdc++
 else
+SSL_INCLUDE := /usr/include/android
 SSL_DIR := $(patsubst %/libssl.so,%,$(firstword \
-	$(wildcard /usr/lib/$(shell uname -m)-*/android/libssl.so /usr/lib/*/android/libssl.so)))
-SSL_CFLAGS := -isystem /usr/include/android
-SSL_LIBS := -L$(SSL_DIR) -Wl,-rpath,$(SSL_DIR) -lssl -lcrypto
+	$(wildcard /usr/lib/$(MACHINE)-*/android/libssl.so /usr/lib/*/android/libssl.so)))
+SSL_LIBS := -L$(SSL_DIR) $(RUNPATH) -lssl -lcrypto
 endif
+SSL_CFLAGS := -isystem $(SSL_INCLUDE)
 
 # ---- sources: a folder is a room, and a program a list of rooms (tests/layers has their order) ------
 sources = $(sort $(wildcard $(addsuffix /*.c,$(1))))
@@ -73,17 +93,25 @@ ALL_SRC := $(call sources,$(ROOMS))
 # ---- flags --------------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
 	-Wpointer-arith -Wformat=2 -Wno-unused-parameter
-WERROR ?=
-OPT ?= -O2
-SANITIZE ?=
-HARDEN := -fstack-protector-strong -fPIE -D_FORTIFY_SOURCE=2
+# Of these a compiler takes what its machine has: shadow stacks are amd64's, signed returns arm64's.
+hardens = $(shell $(CC) $(CFLAGS) -Werror $(1) -x c -c -o /dev/null /dev/null 2>/dev/null && echo $(1))
+# A packager's own level stands; without optimization the C library has none to offer.
+FORTIFY := $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS))$(filter -O0,$(OPT) $(CFLAGS)),, \
+	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 ifneq ($(SANITIZE),)
 HARDEN := -fPIE -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined
+else
+HARDEN := -fstack-protector-strong -fPIE $(FORTIFY) $(foreach f,-fstack-clash-protection \
+	-fcf-protection -mbranch-protection=standard,$(call hardens,$(f)))
 endif
+# LTO=1 shows the linker all files at once: it tells what one declares and another defines otherwise.
+LTO_FLAGS := $(if $(LTO),-flto=auto -Wlto-type-mismatch $(if $(WERROR),-Werror))
+# The packager's flags come last, so that they decide.
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE= -g $(OPT) $(HARDEN) $(WARN) $(if $(WERROR),-Werror) \
-	-pthread -I. $(SSL_CFLAGS) -DPOSTERN_VERSION='"$(VERSION)"' $(CFLAGS)
+	-ffile-prefix-map=$(CURDIR)=. $(LTO_FLAGS) -pthread -I. $(SSL_CFLAGS) \
+	-DPOSTERN_VERSION='"$(VERSION)"' $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now,--as-needed \
-	$(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(LDFLAGS)
+	$(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(if $(LTO),$(OPT) $(LTO_FLAGS)) $(LDFLAGS)
 # The shared liburing 2.3 forgets to export io_uring_register_restrictions(); its archive has it.
 URING_A := $(shell $(CC) -print-file-name=liburing.a 2>/dev/null)
 URING_LIB := $(if $(findstring /,$(URING_A)),-l:liburing.a,-luring)
@@ -108,12 +136,32 @@ NATD_LIB_OBJ := $(call library,$(NATD_ROOMS))
 .PHONY: tools-present
 tools-present:
 	@tests/deps --headers '$(CC) $(SSL_CFLAGS) $(CFLAGS)' $(HEADERS)
+	$(if $(BORINGSSL),$(if $(wildcard $(SSL_DIR)/libssl.*),,@echo \
+		"BORINGSSL=$(BORINGSSL): no libssl.a or libssl.so in $(SSL_DIR)" >&2; exit 1))
+	$(if $(BORINGSSL),$(if $(filter file,$(origin BORINGSSL)),@echo \
+		"  NOTE  with BORINGSSL=$(BORINGSSL) as before; 'make BORINGSSL=' goes back to the system's"))
 
-# Objects depend on this file, which changes only when the compiler or its flags do.
-$(B)/flags: export POSTERN_FLAGS := $(CC) $(ALL_CFLAGS)
+# Objects depend on `flags`, programs on `libraries`: these change only when the compiler, a flag, a
+# header of BoringSSL or an archive does. Size and date tell: a package's files are older than any build.
+stamps = stat -L -c '%n %s %Y' $(wildcard $(1)) 2>/dev/null
+define newline
+
+
+endef
+define replace_if_new
+	@{ printf '%s\n' "$$POSTERN_STAMP"; $(1); } >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+endef
+$(B)/flags: export POSTERN_STAMP := $(CC) $(ALL_CFLAGS)
+$(B)/flags: export POSTERN_CHOICES = $(foreach c,$(CHOICES),LAST_$(c) := $($(c))$(newline))
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' "$$POSTERN_FLAGS" | cmp -s - $@ || printf '%s\n' "$$POSTERN_FLAGS" >$@
+	@printf '%s' "$$POSTERN_CHOICES" >$(B)/choices
+	$(call replace_if_new,$(call stamps,$(SSL_INCLUDE)/openssl/*.h))
+$(B)/libraries: export POSTERN_STAMP = $(CC) $(ALL_LDFLAGS) $(LIBS)
+$(B)/libraries: FORCE
+	@mkdir -p $(@D)
+	$(call replace_if_new,$(call stamps,$(SSL_DIR)/libssl.* $(SSL_DIR)/libcrypto.* $(URING_A)))
 
 $(B)/obj/%.o: %.c $(B)/flags | tools-present
 	$(call say,CC,$@)
@@ -126,14 +174,14 @@ define link
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS) $(1)
 endef
 
-$(B)/postern-relayd: $(B)/obj/relay/main.o $(RELAY_LIB_OBJ) $(SHARED_OBJ)
+$(B)/postern-relayd: $(B)/obj/relay/main.o $(RELAY_LIB_OBJ) $(SHARED_OBJ) $(B)/libraries
 	$(call link)
-$(B)/postern-agent: $(B)/obj/agent/main.o $(AGENT_LIB_OBJ) $(SHARED_OBJ)
+$(B)/postern-agent: $(B)/obj/agent/main.o $(AGENT_LIB_OBJ) $(SHARED_OBJ) $(B)/libraries
 	$(call link)
-$(B)/postern-natd: $(B)/obj/portmap/main.o $(NATD_LIB_OBJ) $(SHARED_OBJ)
+$(B)/postern-natd: $(B)/obj/portmap/main.o $(NATD_LIB_OBJ) $(SHARED_OBJ) $(B)/libraries
 	$(call link,-lminiupnpc -lnatpmp)
 $(B)/postern: $(call objs,$(call sources,$(CTL_ROOMS))) $(AGENT_LIB_OBJ) $(RELAY_LIB_OBJ) \
-		$(NATD_LIB_OBJ) $(SHARED_OBJ)
+		$(NATD_LIB_OBJ) $(SHARED_OBJ) $(B)/libraries
 	$(call link)
 
 -include $(wildcard $(B)/obj/*/*.d $(B)/obj/*/*/*.d)
@@ -144,7 +192,7 @@ UNIT_SRC := $(sort $(wildcard tests/unit/*_test.c tests/sim/*_test.c tests/platf
 UNIT_BIN := $(patsubst tests/%.c,$(B)/tests/%,$(UNIT_SRC))
 
 define unit_rule
-$(patsubst tests/%.c,$(B)/tests/%,$(1)): $(call objs,$(1) $(call links,$(1)))
+$(patsubst tests/%.c,$(B)/tests/%,$(1)): $(call objs,$(1) $(call links,$(1))) $(B)/libraries
 	$$(call link,-lcmocka)
 endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
@@ -161,11 +209,11 @@ units: $(UNIT_RUN)
 FUZZ_SRC := $(sort $(wildcard fuzz/*_fuzz.c))
 FUZZ_NAMES := $(patsubst fuzz/%_fuzz.c,%,$(FUZZ_SRC))
 FUZZ_MAKE = $(MAKE) --no-print-directory B=build/fuzz CC=clang SANITIZE=address,undefined \
-	CFLAGS='-fsanitize=fuzzer-no-link -DFUZZING' LDFLAGS='-fsanitize=fuzzer'
+	BORINGSSL='$(BORINGSSL)' CFLAGS='-fsanitize=fuzzer-no-link -DFUZZING' LDFLAGS='-fsanitize=fuzzer'
 T ?= 60
 
 define fuzz_rule
-$(B)/fuzz/$(1): $(call objs,fuzz/$(1)_fuzz.c $(call links,fuzz/$(1)_fuzz.c))
+$(B)/fuzz/$(1): $(call objs,fuzz/$(1)_fuzz.c $(call links,fuzz/$(1)_fuzz.c)) $(B)/libraries
 	$$(call link)
 fuzz-$(1):
 	+$(Q)$$(FUZZ_MAKE) build/fuzz/fuzz/$(1)
@@ -182,11 +230,11 @@ fuzz-seeds:
 
 # ---- the load generator of `make bench` -----------------------------------------------------------
 LOAD_SRC := $(sort $(wildcard bench/load*.c))
-$(B)/bench/load: $(call objs,$(LOAD_SRC)) $(SHARED_OBJ)
+$(B)/bench/load: $(call objs,$(LOAD_SRC)) $(SHARED_OBJ) $(B)/libraries
 	$(call link)
 
 # How long decisions take under large policies.
-$(B)/bench/policy: $(call objs,bench/policy.c $(call links,bench/policy.c))
+$(B)/bench/policy: $(call objs,bench/policy.c $(call links,bench/policy.c)) $(B)/libraries
 	$(call link)
 
 # ---- what people type ---------------------------------------------------------------------------
@@ -212,7 +260,7 @@ check:
 test:
 	@tests/deps build $(BUILD_PACKAGES)
 	@tests/deps test $(TEST_PACKAGES)
-	@MAKEFLAGS= JOBS=$(JOBS) tests/run-all $(MAKEOVERRIDES)
+	@MAKEFLAGS= JOBS=$(JOBS) tests/run-all BORINGSSL='$(BORINGSSL)' $(MAKEOVERRIDES)
 
 demo:
 	@tests/deps build $(BUILD_PACKAGES)
