@@ -116,8 +116,9 @@ fail:
 	return false;
 }
 
-bool agent_open_rest(struct agent *a, const json_t *document, struct state *state,
-		     const struct agent_overrides *overrides, char *why, size_t why_size)
+bool agent_open_rest(struct agent *a, const struct configuring_start *start, const char *path,
+		     struct state *state, const struct agent_overrides *overrides, char *why,
+		     size_t why_size)
 {
 	const struct agent_config *config = a->setup.config;
 	struct agent_rooms rooms = {.worker = &a->worker,
@@ -129,7 +130,7 @@ bool agent_open_rest(struct agent *a, const json_t *document, struct state *stat
 	a->entrances = rooms.entrances = entrances_new(&a->sessions);
 	if (!a->entrances || !entrances_prepare(a->entrances, config, true, why, why_size))
 		return false;
-	a->control = agent_control_new(&rooms, document, state, overrides, why, why_size);
+	a->control = agent_control_new(&rooms, start, path, state, overrides, why, why_size);
 	return a->control != NULL;
 }
 

@@ -42,8 +42,8 @@ bool agent_open(struct agent *a, const struct agent_config *config, int engine, 
 		char *why, size_t why_size) MUST_CHECK;
 /* What an agent has beside links and sessions unless it is transient: listening sockets, and
  * consoles (see agent_control_new()). Before isolation. False: why has a sentence. */
-bool agent_open_rest(struct agent *a, const json_t *document, struct state *state,
-		     const struct agent_overrides *overrides, char *why,
+bool agent_open_rest(struct agent *a, const struct configuring_start *start, const char *path,
+		     struct state *state, const struct agent_overrides *overrides, char *why,
 		     size_t why_size) MUST_CHECK;
 /* What agent_open() checks of the identity and the proxy, and nothing more. */
 bool agent_check(const struct agent_config *config, char *why, size_t why_size) MUST_CHECK;

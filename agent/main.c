@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* postern-agent: dials relays, publishes local services and opens forwards to those of others. */
 #include <errno.h>
+#include <libgen.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,6 +34,8 @@ static void agent_signalled(struct signals *s, int number)
 
 	if (number == SIGUSR1)
 		agent_log_status(&p->agent);
+	else if (number == SIGHUP)
+		agent_control_reload(p->agent.control);
 	else
 		agent_stop(&p->agent);
 }
@@ -52,8 +56,12 @@ static void agent_stops(struct agent *a)
 	signals_close(&p->signals);
 }
 
-static void isolate(struct agent_program *p)
+static void isolate(struct agent_program *p, const char *config)
 {
+	static char directory[PATH_MAX];
+
+	snprintf(directory, sizeof(directory), "%s", config);
+	isolation_let_read(dirname(directory)); /* the file, when SIGHUP comes, may be a new one */
 	isolation_drop_capabilities(0, &p->isolation);
 	isolation_landlock(ISOLATE_DIALS, &p->isolation);
 	isolation_seal(ISOLATE_DIALS, ring_engine(p->agent.worker.ring), &p->isolation);
@@ -68,7 +76,7 @@ static void isolate(struct agent_program *p)
 /* What is known once the files are read. */
 struct beginning {
 	struct agent_config config;
-	json_t *document;
+	struct configuring_start start;
 	struct state *state;
 	struct agent_overrides overrides;
 };
@@ -76,7 +84,7 @@ struct beginning {
 /* Every session takes two descriptors. Only who asked for so many sessions is warned. */
 static void raise_descriptor_limit(const struct beginning *b)
 {
-	bool asked = json_object_get(b->document, "max_sessions");
+	bool asked = json_object_get(b->start.document, "max_sessions");
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -91,9 +99,9 @@ static void raise_descriptor_limit(const struct beginning *b)
 		       (unsigned long long)b->config.max_sessions);
 }
 
-static int run(struct agent_program *p, struct beginning *b)
+static int run(struct agent_program *p, struct beginning *b, const struct options *options)
 {
-	static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, 0};
+	static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP, 0};
 	const struct agent_config *config = &b->config;
 	int engine = b->overrides.engine >= 0 ? b->overrides.engine : config->engine;
 	char why[512];
@@ -112,9 +120,10 @@ static int run(struct agent_program *p, struct beginning *b)
 	if (error < 0)
 		log_warning("agent", "events will not be in the journal: %s", strerror(-error));
 	p->agent.on_stop = agent_stops;
-	if (!agent_open_rest(&p->agent, b->document, b->state, &b->overrides, why, sizeof(why)))
+	if (!agent_open_rest(&p->agent, &b->start, options->config, b->state, &b->overrides, why,
+			     sizeof(why)))
 		die("%s", why);
-	isolate(p);
+	isolate(p, options->config);
 
 	p->signals.came = agent_signalled;
 	p->signals.closed = agent_signals_closed;
@@ -149,9 +158,9 @@ static int check(const struct options *options, const struct agent_config *confi
 static bool load(const struct options *options, struct beginning *b)
 {
 	struct conf_errors errors = {.file = options->config};
-	bool ok = options->check ? agent_config_load(options->config, &b->config, &errors)
-				 : agent_load(options->config, &b->config, &b->document, &b->state,
-					      &errors);
+	bool ok = options->check
+			  ? agent_config_load(options->config, &b->config, &errors)
+			  : agent_load(options->config, &b->config, &b->start, &b->state, &errors);
 
 	if (!ok)
 		fputs(errors.text ? errors.text : "", stderr);
@@ -181,8 +190,9 @@ int main(int argc, char **argv)
 	if (!load(&options, &beginning))
 		return 1;
 	log_set_level((enum log_level)beginning.config.log_level);
-	status = options.check ? check(&options, &beginning.config) : run(&program, &beginning);
-	json_decref(beginning.document);
+	status = options.check ? check(&options, &beginning.config)
+			       : run(&program, &beginning, &options);
+	configuring_start_free(&beginning.start);
 	agent_config_free(&beginning.config);
 	return status;
 }

@@ -210,6 +210,16 @@ void log_at(enum log_level level, const char *area, const char *format, ...)
 	errno = saved;
 }
 
+void log_lines(enum log_level level, const char *area, const char *lines)
+{
+	while (lines && *lines) {
+		size_t len = strcspn(lines, "\n");
+
+		log_at(level, area, "%.*s", (int)len, lines);
+		lines += len + (lines[len] == '\n');
+	}
+}
+
 void die(const char *format, ...)
 {
 	char line[LOG_LINE_MAX];

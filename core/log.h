@@ -33,6 +33,9 @@ int log_priority(enum log_level level);
 void log_at(enum log_level level, const char *area, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Each of these lines (borrowed; NULL: none) as one of the log. */
+void log_lines(enum log_level level, const char *area, const char *lines);
+
 #define log_error(area, ...)   log_at(LOG_LEVEL_ERROR, area, __VA_ARGS__)
 #define log_warning(area, ...) log_at(LOG_LEVEL_WARNING, area, __VA_ARGS__)
 #define log_notice(area, ...)  log_at(LOG_LEVEL_NOTICE, area, __VA_ARGS__)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/conf/diff.h"
 #include "ctl/commands.h"
 #include "ctl/document.h"
 #include "ctl/talk/door.h"
@@ -176,6 +177,47 @@ static enum status diff(const struct arguments *a, struct door *d, const struct 
 	return STATUS_OK;
 }
 
+/* What is in force with the secrets of the document, or NULL after telling what is missing. */
+static json_t *with_secrets(const struct arguments *a, const struct door *d, const json_t *config,
+			    const struct document *doc)
+{
+	const struct document_schema *schema = agent_of(a) ? &document_agent : &document_relay;
+	json_t *whole = conf_reveal(schema->fields(), config, doc->config);
+	const char *hidden = whole ? document_hidden(whole) : "out of memory";
+
+	if (!hidden)
+		return whole;
+	complain("%s does not have what stands for '%s' at %s: take the file that it runs with",
+		 doc->name, hidden, d->label);
+	json_decref(whole);
+	return NULL;
+}
+
+/* doc: the file that it runs with now; NULL: secrets stay hidden. */
+static enum status save(const struct arguments *a, struct door *d, const struct document *doc)
+{
+	json_t *result = call(d, "config.get", NULL, NULL), *config, *whole;
+	char comment[512];
+
+	if (!result)
+		return STATUS_FAILED;
+	config = json_object_get(result, "config");
+	whole = doc ? with_secrets(a, d, config, doc) : json_incref(config);
+	if (whole) {
+		snprintf(comment, sizeof(comment),
+			 "# What %s has in force, revision %" JSON_INTEGER_FORMAT
+			 ", as a file of its own.%s",
+			 d->label, revision_of(result),
+			 doc ? ""
+			     : "\n# Secrets are hidden: name the file that it runs with, and they "
+			       "are taken from there.");
+		document_print_file(stdout, whole, comment);
+		json_decref(whole);
+	}
+	json_decref(result);
+	return whole ? STATUS_OK : STATUS_FAILED;
+}
+
 /* ---- changing ---- */
 
 static bool take_revision(const struct arguments *a, const struct document *doc, uint64_t *out)
@@ -339,6 +381,18 @@ static enum status run_get(const struct arguments *a)
 	return with_door(a, get);
 }
 
+static enum status save_hidden(const struct arguments *a, struct door *d)
+{
+	return save(a, d, NULL);
+}
+
+static enum status run_save(const struct arguments *a)
+{
+	size_t words = agent_of(a) ? 1 : 0;
+
+	return a->word_count > words ? with_document(a, save) : with_door(a, save_hidden);
+}
+
 static enum status run_check(const struct arguments *a)
 {
 	return with_document(a, check);
@@ -374,6 +428,10 @@ static const struct option_row json_options[] = {
 	{NULL, NULL, false, NULL},
 };
 
+static const struct option_row no_options[] = {
+	{NULL, NULL, false, NULL},
+};
+
 static const struct option_row apply_options[] = {
 	{"--confirm-within", "TIME", false,
 	 "go back by itself after TIME (60s, 5m) unless confirmed"},
@@ -387,6 +445,9 @@ static const struct option_row apply_options[] = {
 const struct command relay_config_commands[] = {
 	{"relay config get", "", 0, 0,
 	 "Prints the configuration in force, secrets hidden, as YAML.", json_options, run_get},
+	{"relay config save", "[FILE]", 0, 1,
+	 "Prints what is in force as a file, with the secrets of the file that the relay has.",
+	 no_options, run_save},
 	{"relay config check", "FILE", 1, 1, "Asks whether the relay would accept a configuration.",
 	 json_options, run_check},
 	{"relay config diff", "FILE", 1, 1, "Shows what a configuration would change.",
@@ -405,6 +466,9 @@ const struct command relay_config_commands[] = {
 const struct command agent_config_commands[] = {
 	{"agent config get", "AGENT", 1, 1,
 	 "Prints an agent's configuration, secrets hidden, as YAML.", json_options, run_get},
+	{"agent config save", "AGENT [FILE]", 1, 2,
+	 "Prints what an agent has in force as a file, with the secrets of the file that it has.",
+	 no_options, run_save},
 	{"agent config check", "AGENT FILE", 2, 2,
 	 "Asks whether an agent would accept a configuration.", json_options, run_check},
 	{"agent config diff", "AGENT FILE", 2, 2,

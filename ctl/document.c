@@ -246,6 +246,39 @@ void document_print(FILE *to, const json_t *config, uint64_t revision, const cha
 	free(yaml);
 }
 
+void document_print_file(FILE *to, const json_t *config, const char *comment)
+{
+	char *yaml = conf_yaml(config);
+
+	fprintf(to, "%s\n%s", comment, yaml ? yaml : "");
+	if (yaml)
+		OPENSSL_cleanse(yaml, strlen(yaml));
+	free(yaml);
+}
+
+const char *document_hidden(const json_t *config)
+{
+	const char *key, *below;
+	json_t *value;
+	size_t i;
+
+	json_array_foreach(config, i, value)
+	{
+		below = document_hidden(value);
+		if (below)
+			return below;
+	}
+	json_object_foreach((json_t *)(uintptr_t)config, key, value)
+	{
+		if (json_is_string(value) && strcmp(json_string_value(value), CONF_HIDDEN) == 0)
+			return key;
+		below = document_hidden(value);
+		if (below)
+			return below;
+	}
+	return NULL;
+}
+
 /* One side of a difference, on one line. */
 static const char *side(const json_t *value, char out[VALUE_BYTES])
 {

@@ -45,6 +45,10 @@ void document_locate(const struct document *d, const char *error, char *out, siz
 
 /* What 'config get' prints, and document_load() reads: YAML with its revision on top. */
 void document_print(FILE *to, const json_t *config, uint64_t revision, const char *whose);
+/* What 'config save' prints: YAML with a comment (a line, or several) on top. */
+void document_print_file(FILE *to, const json_t *config, const char *comment);
+/* The key of a secret that is still hidden in config, which owns it; NULL: there is none. */
+const char *document_hidden(const json_t *config);
 /* A line for each difference of [{path, from, to}]. */
 void document_print_diff(FILE *to, const json_t *diff);
 

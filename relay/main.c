@@ -135,14 +135,15 @@ static unsigned thread_count(const struct relay_config *c)
 	return n < RELAY_WORKERS_MAX ? n : RELAY_WORKERS_MAX;
 }
 
-static bool load(const struct options *options, struct relay_config *config, struct loaded *loaded)
+static bool load(const struct options *options, struct relay_config *config,
+		 struct configuring_start *start)
 {
 	struct conf_errors errors = {0};
-	bool ok = load_config(options->config, config, loaded, &errors);
+	bool ok = load_config(options->config, config, start, &errors);
 
 	if (!ok || errors.count > 0)
 		fputs(errors.text ? errors.text : "", stderr);
-	load_log(LOG_LEVEL_WARNING, errors.warnings.text);
+	log_lines(LOG_LEVEL_WARNING, "config", errors.warnings.text);
 	conf_errors_free(&errors);
 	if (options->engine >= 0)
 		config->engine = options->engine;
@@ -179,18 +180,18 @@ int main(int argc, char **argv)
 	struct keeper keeper;
 	struct options options;
 	sigset_t signals;
-	struct loaded loaded;
+	struct configuring_start start;
 	char why[512];
 	int status = options_parse(argc, argv, &about, &options);
 
 	if (status != OPTIONS_RUN)
 		return status;
 	log_open("postern-relayd", LOG_LEVEL_NOTICE);
-	if (!load(&options, &config, &loaded))
+	if (!load(&options, &config, &start))
 		return EXIT_FAILURE;
 	if (options.check) {
 		status = check(&options, &config);
-		loaded_free(&loaded);
+		configuring_start_free(&start);
 		relay_config_free(&config);
 		return status;
 	}
@@ -214,8 +215,8 @@ int main(int argc, char **argv)
 		die("%s: %s", options.config, why);
 	if (relay_init(&relay, snap, thread_count(&snap->config), why, sizeof why) < 0)
 		die("%s: %s", options.config, why);
-	control_begin(&control, &relay, snap, &keeper, &signals, &loaded);
-	loaded_free(&loaded);
+	control_begin(&control, &relay, snap, &keeper, &signals, &start);
+	configuring_start_free(&start);
 	if (snap->config.user && isolation_switch_user(snap->config.user) < 0)
 		die("cannot switch to user %s: %s", snap->config.user, strerror(errno));
 	isolation_drop_capabilities(0, &relay.isolation);

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * apply: puts another configuration in force, whole or not at all.
+ * apply: what core/engine/configuring.h does to an agent.
  *
  * Everything that can fail comes first: the document is bound and checked, identity and contexts
  * are made of it, new listeners bound, new links made. From then on nothing fails. Sessions live
- * on: they depend on nothing of the configuration once they have begun. A trial that nobody
- * confirms puts the old document back the same way.
+ * on: they depend on nothing of the configuration once they have begun.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +15,6 @@
 #include "core/conf/json.h"
 #include "core/container.h"
 #include "core/log.h"
-
-#define AGAIN_MS 5000u /* until the next try to go back */
 
 /* ---- proposals ---- */
 
@@ -38,21 +34,26 @@ static void config_drop(void *proposal)
 	free(p);
 }
 
-static void *config_propose(void *owner, const json_t *document, struct conf_errors *errors,
-			    char why[CONFIG_WHY_BYTES])
+static struct agent_control *control_of(const struct configuring *c)
 {
-	const struct agent_control *ctl = owner;
+	return container(c, struct agent_control, configuring);
+}
+
+static void *config_propose(struct configuring *c, const json_t *document,
+			    struct conf_errors *errors, char why[CONFIGURING_WHY_BYTES])
+{
+	const struct agent_control *ctl = control_of(c);
 	struct agent_proposal *p = calloc(1, sizeof(*p));
 	struct conf_node *root;
 	bool ok;
 
-	snprintf(why, CONFIG_WHY_BYTES, "out of memory");
+	snprintf(why, CONFIGURING_WHY_BYTES, "out of memory");
 	if (!p)
 		return NULL;
 	p->config = calloc(1, sizeof(*p->config));
 	root = p->config ? conf_from_json(document, errors) : NULL;
 	ok = root && agent_config_bind(root, p->config, errors) &&
-	     agent_self_make(p->config, false, &p->self, why, CONFIG_WHY_BYTES);
+	     agent_self_make(p->config, false, &p->self, why, CONFIGURING_WHY_BYTES);
 	conf_node_free(root);
 	if (!ok) {
 		config_drop(p);
@@ -76,17 +77,17 @@ static bool has_relay(const struct agent_config *config, const char *label)
 	return false;
 }
 
-static const char *config_cuts_off(const void *owner, const struct caller *caller,
+static const char *config_cuts_off(const struct configuring *c, const struct caller *caller,
 				   const void *proposal)
 {
-	const struct agent_control *ctl = owner;
+	const struct agent_control *ctl = control_of(c);
 	const struct agent_proposal *p = proposal;
-	const struct agent_console *c = container(caller, struct agent_console, line.caller);
+	const struct agent_console *console = container(caller, struct agent_console, line.caller);
 	const struct agent_config *now = ctl->rooms.setup->config;
 
 	if (strcmp(p->config->name, now->name) != 0)
 		return "the agent would have another name";
-	if (!has_relay(p->config, c->relay))
+	if (!has_relay(p->config, console->relay))
 		return "the relay that you came by would be left";
 	/* A list of CAs that has the old one in it is how a CA is replaced. */
 	if (!strstr(p->config->identity.ca, now->identity.ca))
@@ -99,9 +100,9 @@ static bool text_equal(const char *a, const char *b)
 	return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
-static json_t *config_restart(const void *owner, const void *proposal)
+static json_t *config_restart(const struct configuring *c, const void *proposal)
 {
-	const struct agent_control *ctl = owner;
+	const struct agent_control *ctl = control_of(c);
 	const struct agent_proposal *p = proposal;
 	const struct agent_config *now = ctl->rooms.setup->config;
 	json_t *list = json_array();
@@ -138,11 +139,11 @@ static bool same_services(const struct agent_config *a, const struct agent_confi
 
 /* What can fail. */
 static bool prepare(const struct agent_rooms *r, const struct agent_config *next,
-		    struct agent_link ***links, char why[CONFIG_WHY_BYTES])
+		    struct agent_link ***links, char why[CONFIGURING_WHY_BYTES])
 {
-	if (!entrances_prepare(r->entrances, next, false, why, CONFIG_WHY_BYTES))
+	if (!entrances_prepare(r->entrances, next, false, why, CONFIGURING_WHY_BYTES))
 		return false;
-	snprintf(why, CONFIG_WHY_BYTES,
+	snprintf(why, CONFIGURING_WHY_BYTES,
 		 "out of memory, or links have come and gone too fast; try again in a moment");
 	*links = agent_links_make(r->links, next, !same_identity(r->setup->config, next));
 	if (*links && agent_sessions_set_max(r->sessions, next->max_sessions))
@@ -172,24 +173,9 @@ static void adopt(struct agent_control *ctl, struct agent_proposal *p, struct ag
 	free(before);
 }
 
-static void save(struct agent_control *ctl)
+static bool config_enforce(struct configuring *c, void *proposal, char why[CONFIGURING_WHY_BYTES])
 {
-	int error;
-
-	if (!ctl->state)
-		return;
-	error = state_save(ctl->state, changes_document(ctl->changes));
-	if (error) {
-		log_error("control", "the applied configuration is not kept for the next start: %s",
-			  strerror(-error));
-		agent_control_event(ctl, "config.unsaved", "{s:s}", "text", strerror(-error));
-	}
-}
-
-static bool config_apply(void *owner, void *proposal, const struct config_change *change,
-			 char why[CONFIG_WHY_BYTES])
-{
-	struct agent_control *ctl = owner;
+	struct agent_control *ctl = control_of(c);
 	struct agent_proposal *p = proposal;
 	struct agent_link **links;
 	bool ok = prepare(&ctl->rooms, p->config, &links, why);
@@ -197,79 +183,68 @@ static bool config_apply(void *owner, void *proposal, const struct config_change
 	if (ok)
 		adopt(ctl, p, links);
 	config_drop(p);
-	if (!ok)
-		return false;
-	if (!changes_commit(ctl->changes, change->document, change->who, change->note,
-			    change->confirm_ms, ring_now_ms(ctl->ring), time(NULL)))
-		log_error("control", "out of memory: the history lacks this change");
-	if (change->confirm_ms > 0) {
-		ring_timer_set(ctl->ring, &ctl->trial, change->confirm_ms);
-	} else {
-		ring_timer_cancel(ctl->ring, &ctl->trial);
-		save(ctl);
-	}
-	log_notice("control", "configuration revision=%" PRIu64 " by %s%s",
-		   changes_revision(ctl->changes), change->who,
-		   change->confirm_ms > 0 ? ", waiting to be confirmed" : "");
-	agent_control_event(ctl, "config.applied", "{s:I, s:s, s:b}", "revision",
-			    (json_int_t)changes_revision(ctl->changes), "who", change->who,
-			    "unconfirmed", change->confirm_ms > 0);
-	return true;
-}
-
-/* ---- trials ---- */
-
-static bool config_confirm(void *owner, const char *who)
-{
-	struct agent_control *ctl = owner;
-
-	if (!changes_confirm(ctl->changes, who, time(NULL)))
-		return false;
-	ring_timer_cancel(ctl->ring, &ctl->trial);
-	save(ctl);
-	agent_control_event(ctl, "config.confirmed", "{s:I, s:s}", "revision",
-			    (json_int_t)changes_revision(ctl->changes), "who", who);
-	return true;
-}
-
-static bool config_roll_back(void *owner, const char *who, char why[CONFIG_WHY_BYTES])
-{
-	struct agent_control *ctl = owner;
-	json_t *old = json_deep_copy(changes_rollback(ctl->changes));
-	const struct config_change change = {.document = old, .who = who, .note = "rolled back"};
-	struct conf_errors errors = {0};
-	struct agent_proposal *p = NULL;
-	bool ok;
-
-	snprintf(why, CONFIG_WHY_BYTES, "out of memory");
-	if (old)
-		p = config_propose(ctl, old, &errors, why);
-	if (!p && errors.count > 0)
-		snprintf(why, CONFIG_WHY_BYTES, "%s", errors.text ? errors.text : "");
-	ok = p && config_apply(ctl, p, &change, why);
-	conf_errors_free(&errors);
-	json_decref(old);
 	return ok;
 }
 
-void agent_trial_fired(struct timer *t, uint64_t now_ms)
+static int config_keep(struct configuring *c, const json_t *kept)
 {
-	struct agent_control *ctl = container(t, struct agent_control, trial);
-	char why[CONFIG_WHY_BYTES];
-
-	log_warning("control", "nobody confirmed the new configuration: going back");
-	if (config_roll_back(ctl, "time", why))
-		return;
-	log_error("control", "cannot go back to the old configuration: %s", why);
-	ring_timer_set(ctl->ring, t, AGAIN_MS);
+	return state_save(control_of(c)->state, kept);
 }
 
-const struct config_ops agent_config_ops = {
-	.propose = config_propose,
-	.drop = config_drop,
-	.cuts_off = config_cuts_off,
-	.restart = config_restart,
-	.apply = config_apply,
-	.confirm = config_confirm,
-	.roll_back = config_roll_back,
-};
+static void trial_timer_fired(struct timer *t, uint64_t now_ms)
+{
+	configuring_trial_over(&container(t, struct agent_control, trial)->configuring);
+}
+
+static void config_set_trial(struct configuring *c, uint64_t after_ms)
+{
+	struct agent_control *ctl = control_of(c);
+
+	ctl->trial.fire = trial_timer_fired;
+	if (after_ms > 0)
+		ring_timer_set(ctl->ring, &ctl->trial, after_ms);
+	else
+		ring_timer_cancel(ctl->ring, &ctl->trial);
+}
+
+static void config_event(struct configuring *c, const char *kind, json_t *data)
+{
+	agent_control_event(control_of(c), kind, "o", data);
+}
+
+static struct configuring_now config_now(const struct configuring *c)
+{
+	return (struct configuring_now){ring_now_ms(control_of(c)->ring), time(NULL)};
+}
+
+#define CONFIG_OPS                                                                                 \
+	.area = "control", .propose = config_propose, .drop = config_drop,                         \
+	.cuts_off = config_cuts_off, .restart = config_restart, .enforce = config_enforce,         \
+	.set_trial = config_set_trial, .event = config_event, .now = config_now
+
+static const struct configuring_ops forgetting = {CONFIG_OPS};
+static const struct configuring_ops keeping = {CONFIG_OPS, .keep = config_keep};
+
+bool agent_control_configure(struct agent_control *ctl, const struct configuring_start *start)
+{
+	return configuring_open(&ctl->configuring, ctl->state ? &keeping : &forgetting,
+				agent_config_fields(), start);
+}
+
+/* ---- SIGHUP ---- */
+
+void agent_control_reload(struct agent_control *ctl)
+{
+	struct conf_errors errors = {0};
+	json_t *file;
+
+	if (!ctl || ctl->stopping || !configuring_may_reread(&ctl->configuring))
+		return;
+	file = agent_load_document(ctl->path, &errors);
+	log_lines(LOG_LEVEL_WARNING, "config", errors.warnings.text);
+	if (!file)
+		log_error("control", "the configuration file is not in force: it has errors");
+	log_lines(LOG_LEVEL_ERROR, "config", errors.text);
+	conf_errors_free(&errors);
+	configuring_reread(&ctl->configuring, file);
+}

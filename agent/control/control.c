@@ -82,7 +82,8 @@ static void expiry_fired(struct timer *t, uint64_t now_ms)
 
 /* ---- life ---- */
 
-struct agent_control *agent_control_new(const struct agent_rooms *rooms, const json_t *document,
+struct agent_control *agent_control_new(const struct agent_rooms *rooms,
+					const struct configuring_start *start, const char *path,
 					struct state *state,
 					const struct agent_overrides *overrides, char *why,
 					size_t why_size)
@@ -96,13 +97,16 @@ struct agent_control *agent_control_new(const struct agent_rooms *rooms, const j
 		return NULL;
 	ctl->rooms = *rooms;
 	ctl->ring = rooms->worker->ring;
-	ctl->calls = (struct calls){.tables = tables, .owner = ctl, .admin_remedy = ""};
+	ctl->calls = (struct calls){.tables = tables,
+				    .owner = ctl,
+				    .admin_remedy = "",
+				    .configuring = &ctl->configuring};
 	ctl->overrides = *overrides;
-	ctl->trial.fire = agent_trial_fired;
+	ctl->path = path;
+	ctl->state = state;
 	ctl->expiry_timer.fire = expiry_fired;
 	ctl->expiry = (struct expiry)EXPIRY_UNTOLD;
-	ctl->changes = changes_new(agent_config_fields(), document, time(NULL));
-	if (!ctl->changes) {
+	if (!agent_control_configure(ctl, start)) {
 		free(ctl);
 		return NULL;
 	}
@@ -110,13 +114,10 @@ struct agent_control *agent_control_new(const struct agent_rooms *rooms, const j
 	if (error) {
 		snprintf(why, why_size, "nat.socket: %s cannot be followed: %s", socket,
 			 strerror(-error));
-		changes_free(ctl->changes);
+		configuring_close(&ctl->configuring);
 		free(ctl);
 		return NULL;
 	}
-	ctl->calls.changes = ctl->changes;
-	ctl->calls.config = &agent_config_ops;
-	ctl->state = state;
 	ring_timer_set(ctl->ring, &ctl->expiry_timer, 0);
 	return ctl;
 }
@@ -143,7 +144,7 @@ void agent_control_free(struct agent_control *ctl)
 	if (!ctl)
 		return;
 	records_free(&ctl->events);
-	changes_free(ctl->changes);
+	configuring_close(&ctl->configuring);
 	state_close(ctl->state);
 	if (ctl->config) {
 		agent_config_free(ctl->config);

@@ -30,6 +30,7 @@
 #include "agent/worker/worker.h"
 
 struct agent_control;
+struct configuring_start;
 struct state;
 
 /* Of the command line: they hold whatever is applied. -1: none. */
@@ -47,11 +48,13 @@ struct agent_rooms {
 };
 
 /*
- * document (borrowed) says what setup->config does; state: where to keep what is applied, taken
- * over, or NULL. Forks the follower of nat.socket, so call it before isolation. NULL: why has a
- * sentence, and state is the caller's still.
+ * start (borrowed) says what setup->config does, and path is the file that it came from, good as
+ * long as the agent; state: where to keep what is applied, taken over, or NULL. Forks the follower
+ * of nat.socket, so call it before isolation. NULL: why has a sentence, and state is the caller's
+ * still.
  */
-struct agent_control *agent_control_new(const struct agent_rooms *rooms, const json_t *document,
+struct agent_control *agent_control_new(const struct agent_rooms *rooms,
+					const struct configuring_start *start, const char *path,
 					struct state *state,
 					const struct agent_overrides *overrides, char *why,
 					size_t why_size) MUST_CHECK;
@@ -60,6 +63,8 @@ void agent_control_start(struct agent_control *ctl);
 
 /* All below are harmless on NULL: an agent without control tells nothing and answers no console. */
 
+/* SIGHUP: reads the file again (core/engine/configuring.h). */
+void agent_control_reload(struct agent_control *ctl);
 /* The agent stops. */
 void agent_control_stop(struct agent_control *ctl);
 /* After its loop has ended. */

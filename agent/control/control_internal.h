@@ -24,7 +24,8 @@ struct agent_control {
 	struct ring *ring; /* the worker's */
 	struct calls calls;
 	struct records events;
-	struct changes *changes;
+	struct configuring configuring;
+	const char *path;	     /* of the configuration file; for the life of the agent */
 	struct agent_config *config; /* in force, when it is not what the agent began with */
 	struct agent_overrides overrides;
 	struct state *state;	   /* NULL: nothing is ever written */
@@ -36,9 +37,9 @@ struct agent_control {
 };
 
 extern const struct method agent_methods[]; /* methods.c */
-/* apply.c */
-extern const struct config_ops agent_config_ops;
-void agent_trial_fired(struct timer *t, uint64_t now_ms);
+/* apply.c: once rooms, ring and state are there; start is borrowed. False without memory. */
+bool agent_control_configure(struct agent_control *ctl,
+			     const struct configuring_start *start) MUST_CHECK;
 
 /* events.c: tells an event, its data as json_pack() makes it. */
 void agent_control_event(struct agent_control *ctl, const char *kind, const char *format, ...);

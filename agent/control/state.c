@@ -11,8 +11,6 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <openssl/sha.h>
-
 #include "core/conf/json.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -25,7 +23,6 @@ struct state {
 	int fds[FILES];
 	uint64_t number; /* of the newest */
 	unsigned newest; /* its place */
-	char origin[STATE_ORIGIN_BYTES];
 };
 
 /* ---- files ---- */
@@ -82,15 +79,15 @@ void state_close(struct state *s)
 	free(s);
 }
 
-int state_save(struct state *s, const json_t *document)
+int state_save(struct state *s, const json_t *kept)
 {
 	unsigned place = 1 - s->newest;
-	json_t *kept = json_pack("{s:I, s:s, s:O}", "number", (json_int_t)s->number + 1, "origin",
-				 s->origin, "config", document);
-	char *text = kept ? json_dumps(kept, JSON_INDENT(2)) : NULL;
+	json_t *numbered =
+		json_pack("{s:I, s:O}", "number", (json_int_t)s->number + 1, "kept", kept);
+	char *text = numbered ? json_dumps(numbered, JSON_INDENT(2)) : NULL;
 	int fd = s->fds[place], error = 0;
 
-	json_decref(kept);
+	json_decref(numbered);
 	if (!text)
 		return -ENOMEM;
 	if (lseek(fd, 0, SEEK_SET) < 0 || ftruncate(fd, 0) < 0)
@@ -107,34 +104,30 @@ int state_save(struct state *s, const json_t *document)
 	return 0;
 }
 
-/* The document in one file, with its number and origin (borrowed). NULL: none that is whole. */
-static json_t *read_one(int fd, json_int_t *number, const char **origin)
+/* What one file keeps, with its number; owned by the caller. NULL: nothing that is whole. */
+static json_t *read_one(int fd, json_int_t *number)
 {
-	json_t *kept, *config;
+	json_t *numbered, *kept = NULL;
 
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return NULL;
-	kept = json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
-	if (kept &&
-	    json_unpack(kept, "{s:I, s:s, s:o}", "number", number, "origin", origin, "config",
-			&config) == 0 &&
-	    *number > 0 && json_is_object(config))
-		return kept;
-	json_decref(kept);
-	return NULL;
+	numbered = json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
+	if (numbered && json_unpack(numbered, "{s:I, s:O}", "number", number, "kept", &kept) == 0 &&
+	    *number <= 0) {
+		json_decref(kept);
+		kept = NULL;
+	}
+	json_decref(numbered);
+	return kept;
 }
 
-json_t *state_load(struct state *s, const char origin[STATE_ORIGIN_BYTES], bool *changed)
+json_t *state_load(struct state *s)
 {
-	json_t *newest = NULL, *config = NULL;
-	const char *applied_to = "";
+	json_t *newest = NULL;
 
-	*changed = false;
-	memcpy(s->origin, origin, sizeof(s->origin));
 	for (unsigned i = 0; i < FILES; i++) {
 		json_int_t number;
-		const char *to;
-		json_t *kept = read_one(s->fds[i], &number, &to);
+		json_t *kept = read_one(s->fds[i], &number);
 
 		if (!kept || (uint64_t)number <= s->number) {
 			json_decref(kept);
@@ -142,90 +135,98 @@ json_t *state_load(struct state *s, const char origin[STATE_ORIGIN_BYTES], bool 
 		}
 		json_decref(newest);
 		newest = kept;
-		applied_to = to;
 		s->number = (uint64_t)number;
 		s->newest = i;
 	}
-	if (newest && strcmp(applied_to, origin) == 0)
-		config = json_incref(json_object_get(newest, "config"));
-	else
-		*changed = newest != NULL;
-	json_decref(newest);
-	return config;
+	return newest;
 }
 
 /* ---- what the agent starts with ---- */
 
-/* Of what the file says, not of how it is written. False without memory. */
-static bool origin_of(const json_t *document, char out[STATE_ORIGIN_BYTES])
+static json_t *load_file(const char *path, struct agent_config *config, struct conf_errors *errors)
 {
-	char *text = json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS);
-	uint8_t digest[SHA256_DIGEST_LENGTH];
+	struct conf_node *root;
+	json_t *document = NULL;
 
-	if (!text)
-		return false;
-	SHA256((const uint8_t *)text, strlen(text), digest);
-	free(text);
-	for (size_t i = 0; i < sizeof(digest); i++)
-		snprintf(out + 2 * i, 3, "%02x", digest[i]);
-	return true;
+	errors->file = path;
+	root = conf_load(path, errors);
+	if (root && agent_config_bind(root, config, errors)) {
+		document = conf_document(agent_config_fields(), root);
+		if (!document) {
+			conf_error(errors, NULL, "", "out of memory");
+			agent_config_free(config);
+		}
+	}
+	conf_node_free(root);
+	return document;
 }
 
-static void use_applied(struct state *s, const char *path, struct agent_config *config,
-			json_t **document)
+json_t *agent_load_document(const char *path, struct conf_errors *errors)
 {
-	struct conf_errors errors = {.file = "what was applied last"};
-	char origin[STATE_ORIGIN_BYTES];
+	struct agent_config config;
+	json_t *document = load_file(path, &config, errors);
+
+	if (document)
+		agent_config_free(&config);
+	return document;
+}
+
+/* Puts what consoles changed over the file. False without memory; where both do not go together the
+ * file counts alone. */
+static bool use_kept(struct state *s, const char *path, const json_t *file,
+		     struct agent_config *config, struct configuring_start *start)
+{
+	struct conf_errors errors = {.file = "configuration file and consoles' changes together"};
+	json_t *kept = state_load(s);
+	bool ok = configuring_begin(agent_config_fields(), file, kept, start);
+	struct conf_node *root =
+		ok && start->merged ? conf_from_json(start->document, &errors) : NULL;
 	struct agent_config other;
-	bool changed = false;
-	json_t *applied = origin_of(*document, origin) ? state_load(s, origin, &changed) : NULL;
-	struct conf_node *root = applied ? conf_from_json(applied, &errors) : NULL;
 
 	if (root && agent_config_bind(root, &other, &errors)) {
-		log_notice("agent", "starting with what was applied last, until %s is edited",
-			   path);
+		log_notice("agent", "starting with %s and what consoles changed (state_dir)", path);
 		agent_config_free(config);
 		*config = other;
-		json_decref(*document);
-		*document = json_incref(applied);
-	} else if (applied) {
-		log_error("agent", "starting with %s: %s", path, errors.text ? errors.text : "");
-	} else if (changed) {
-		log_notice("agent", "%s was edited after the last change: starting with it", path);
+	} else if (ok && start->merged) {
+		log_error("agent",
+			  "what consoles changed does not go with %s any more; starting with it "
+			  "alone",
+			  path);
+		log_lines(LOG_LEVEL_ERROR, "config", errors.text);
+		configuring_start_free(start);
+		ok = configuring_begin(agent_config_fields(), file, NULL, start);
 	}
 	conf_node_free(root);
 	conf_errors_free(&errors);
-	json_decref(applied);
+	json_decref(kept);
+	return ok;
 }
 
-bool agent_load(const char *path, struct agent_config *config, json_t **document,
+bool agent_load(const char *path, struct agent_config *config, struct configuring_start *start,
 		struct state **state, struct conf_errors *errors)
 {
-	struct conf_node *root;
+	json_t *file = load_file(path, config, errors);
 	char why[512];
+	bool ok;
 
-	errors->file = path;
+	*start = (struct configuring_start){NULL};
 	*state = NULL;
-	*document = NULL;
-	root = conf_load(path, errors);
-	if (!root)
+	if (!file)
 		return false;
-	if (!agent_config_bind(root, config, errors)) {
-		conf_node_free(root);
-		return false;
-	}
-	*document = conf_document(agent_config_fields(), root);
-	conf_node_free(root);
-	if (!*document)
-		conf_error(errors, NULL, "", "out of memory");
-	else if (config->state_dir && !(*state = state_open(config->state_dir, why, sizeof(why))))
+	if (config->state_dir && !(*state = state_open(config->state_dir, why, sizeof(why)))) {
 		conf_error(errors, NULL, "", "%s", why);
-	else if (config->state_dir)
-		use_applied(*state, path, config, document);
-	if (errors->count == 0)
+		ok = false;
+	} else {
+		ok = *state ? use_kept(*state, path, file, config, start)
+			    : configuring_begin(agent_config_fields(), file, NULL, start);
+		if (!ok)
+			conf_error(errors, NULL, "", "out of memory");
+	}
+	json_decref(file);
+	if (ok)
 		return true;
-	json_decref(*document);
-	*document = NULL;
+	state_close(*state);
+	*state = NULL;
 	agent_config_free(config);
 	return false;
 }

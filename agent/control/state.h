@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * state: what was applied last, kept across restarts, and what the agent starts with.
+ * state: what core/engine/configuring.h keeps, across restarts, and what the agent starts with.
  *
  * A sealed agent can open no file for writing. So both files of state_dir are opened before, and
- * each save writes the older of them: whatever is cut short, the other one is whole. What is kept
- * says which file of configuration it was applied to; when that has been edited since, the file
- * counts.
+ * each save writes the older of them: whatever is cut short, the other one is whole.
  */
 #ifndef POSTERN_AGENT_CONTROL_STATE_H
 #define POSTERN_AGENT_CONTROL_STATE_H
@@ -13,8 +11,7 @@
 #include <jansson.h>
 
 #include "agent/config/config.h"
-
-#define STATE_ORIGIN_BYTES 65 /* SHA-256 in hexadecimal */
+#include "core/engine/configuring.h"
 
 struct state;
 
@@ -22,17 +19,17 @@ struct state;
 struct state *state_open(const char *dir, char *why, size_t why_size) MUST_CHECK;
 void state_close(struct state *s);
 
-/* The document kept last, when it was applied to origin; owned by the caller. NULL: there is none,
- * and *changed tells whether there is one of another origin. */
-json_t *state_load(struct state *s, const char origin[STATE_ORIGIN_BYTES],
-		   bool *changed) MUST_CHECK;
+/* What was saved last, owned by the caller. NULL: nothing yet. */
+json_t *state_load(struct state *s) MUST_CHECK;
 /* Returns 0 or -errno. */
-int state_save(struct state *s, const json_t *document) MUST_CHECK;
+int state_save(struct state *s, const json_t *kept) MUST_CHECK;
 
-/* Reads the file path and, where its state_dir keeps what was applied to it, takes that instead.
- * *document (owned by the caller) says the same as *config; *state is NULL without state_dir.
- * False: errors tell. */
-bool agent_load(const char *path, struct agent_config *config, json_t **document,
+/* Reads the file path and, where its state_dir keeps what consoles changed, brings both together:
+ * *config says what start->document does. start is owned by the caller; *state is NULL without
+ * state_dir. False: errors tell. */
+bool agent_load(const char *path, struct agent_config *config, struct configuring_start *start,
 		struct state **state, struct conf_errors *errors) MUST_CHECK;
+/* The file alone: its document, owned by the caller. NULL: errors tell. */
+json_t *agent_load_document(const char *path, struct conf_errors *errors) MUST_CHECK;
 
 #endif

@@ -20,8 +20,7 @@
 #define CALLER_PENDING_MAX 64u
 
 struct calls;
-struct changes;
-struct config_ops;
+struct configuring;
 
 enum caller_level { CALLER_READ, CALLER_ADMIN };
 
@@ -77,10 +76,8 @@ struct calls {
 	const struct method *const
 		*tables; /* ends with NULL; each table with a name that is NULL */
 	void *owner;	 /* what the methods work on; each program has a struct of its own */
-	const char *admin_remedy; /* what a caller that may only read can do about it */
-	/* For the methods of config_calls.h, where the tables have them. */
-	struct changes *changes;
-	const struct config_ops *config;
+	const char *admin_remedy;	 /* what a caller that may only read can do about it */
+	struct configuring *configuring; /* for methods_of_config, where the tables have them */
 	struct caller *callers;
 	struct call *list;
 };

@@ -5,6 +5,11 @@
 #include <inttypes.h>
 #include <string.h>
 
+static struct changes *changes_of(const struct call *c)
+{
+	return c->calls->configuring->changes;
+}
+
 /* ---- proposals ------------------------------------------------------------------------------ */
 
 struct proposed {
@@ -32,20 +37,20 @@ static void proposed_free(struct calls *cs, struct proposed *p)
 	json_decref(p->document);
 	json_decref(p->warnings);
 	if (p->proposal)
-		cs->config->drop(p->proposal);
+		cs->configuring->ops->drop(p->proposal);
 }
 
 /* Fails the call and returns false when the document is not one. */
 static bool propose(struct call *c, struct proposed *p)
 {
-	struct calls *cs = c->calls;
+	struct configuring *in_force = c->calls->configuring;
 	struct conf_errors errors = {0};
-	char why[CONFIG_WHY_BYTES] = "out of memory";
+	char why[CONFIGURING_WHY_BYTES] = "out of memory";
 
-	*p = (struct proposed){
-		.document = changes_reveal(cs->changes, json_object_get(c->params, "config"))};
+	*p = (struct proposed){.document = changes_reveal(in_force->changes,
+							  json_object_get(c->params, "config"))};
 	if (p->document)
-		p->proposal = cs->config->propose(c->owner, p->document, &errors, why);
+		p->proposal = in_force->ops->propose(in_force, p->document, &errors, why);
 	p->warnings = lines_of(errors.warnings.text);
 	if (!p->proposal) {
 		if (errors.count > 0)
@@ -55,7 +60,7 @@ static bool propose(struct call *c, struct proposed *p)
 				  errors.count == 1 ? "" : "s");
 		else
 			call_fail(c, JSONRPC_CONFIG, NULL, "%s", why);
-		proposed_free(cs, p);
+		proposed_free(c->calls, p);
 	}
 	conf_errors_free(&errors);
 	return p->proposal != NULL;
@@ -65,13 +70,13 @@ static bool propose(struct call *c, struct proposed *p)
 
 static json_int_t revision(const struct call *c)
 {
-	return (json_int_t)changes_revision(c->calls->changes);
+	return (json_int_t)changes_revision(changes_of(c));
 }
 
 static void get_run(struct call *c)
 {
 	call_answer(c, json_pack("{s:I, s:o}", "revision", revision(c), "config",
-				 changes_hide(c->calls->changes)));
+				 changes_hide(changes_of(c))));
 }
 
 static void check_run(struct call *c)
@@ -93,13 +98,13 @@ static void diff_run(struct call *c)
 	if (!propose(c, &p))
 		return;
 	call_answer(c, json_pack("{s:I, s:o, s:O}", "revision", revision(c), "diff",
-				 changes_diff(cs->changes, p.document), "warnings", p.warnings));
+				 changes_diff(changes_of(c), p.document), "warnings", p.warnings));
 	proposed_free(cs, &p);
 }
 
 static void history_run(struct call *c)
 {
-	call_answer(c, json_pack("{s:o}", "history", changes_history(c->calls->changes)));
+	call_answer(c, json_pack("{s:o}", "history", changes_history(changes_of(c))));
 }
 
 /* ---- changing ------------------------------------------------------------------------------- */
@@ -107,11 +112,11 @@ static void history_run(struct call *c)
 /* Ends the call and returns false where this is not to be applied. */
 static bool apply_may(struct call *c, const struct proposed *p)
 {
-	struct changes *ch = c->calls->changes;
+	struct configuring *in_force = c->calls->configuring;
+	struct changes *ch = in_force->changes;
 	json_int_t from = json_integer_value(json_object_get(c->params, "revision"));
 	bool force = json_is_true(json_object_get(c->params, "force"));
-	const char *cut =
-		force ? NULL : c->calls->config->cuts_off(c->owner, c->caller, p->proposal);
+	const char *cut = force ? NULL : in_force->ops->cuts_off(in_force, c->caller, p->proposal);
 
 	switch (changes_may(ch, (uint64_t)from, p->document)) {
 	case CHANGES_STALE:
@@ -143,7 +148,7 @@ static bool apply_may(struct call *c, const struct proposed *p)
 
 static void apply(struct call *c, struct proposed *p, uint64_t confirm_ms)
 {
-	struct calls *cs = c->calls;
+	struct configuring *in_force = c->calls->configuring;
 	const char *note = json_string_value(json_object_get(c->params, "note"));
 	const struct config_change change = {
 		.document = p->document,
@@ -151,10 +156,10 @@ static void apply(struct call *c, struct proposed *p, uint64_t confirm_ms)
 		.note = note ? note : "",
 		.confirm_ms = confirm_ms,
 	};
-	json_t *diff = changes_diff(cs->changes, p->document);
-	json_t *restart = cs->config->restart(c->owner, p->proposal);
-	char why[CONFIG_WHY_BYTES];
-	bool ok = cs->config->apply(c->owner, p->proposal, &change, why);
+	json_t *diff = changes_diff(in_force->changes, p->document);
+	json_t *restart = in_force->ops->restart(in_force, p->proposal);
+	char why[CONFIGURING_WHY_BYTES];
+	bool ok = configuring_apply(in_force, p->proposal, &change, why);
 
 	p->proposal = NULL;
 	if (ok)
@@ -191,7 +196,7 @@ static void nothing_waits(struct call *c)
 
 static void confirm_run(struct call *c)
 {
-	if (c->calls->config->confirm(c->owner, c->caller->who))
+	if (configuring_confirm(c->calls->configuring, c->caller->who))
 		call_answer(c, json_pack("{s:I}", "revision", revision(c)));
 	else
 		nothing_waits(c);
@@ -199,11 +204,11 @@ static void confirm_run(struct call *c)
 
 static void rollback_run(struct call *c)
 {
-	char why[CONFIG_WHY_BYTES];
+	char why[CONFIGURING_WHY_BYTES];
 
-	if (!changes_rollback(c->calls->changes))
+	if (!changes_rollback(changes_of(c)))
 		nothing_waits(c);
-	else if (c->calls->config->roll_back(c->owner, c->caller->who, why))
+	else if (configuring_roll_back(c->calls->configuring, c->caller->who, why))
 		call_answer(c, json_pack("{s:I}", "revision", revision(c)));
 	else
 		call_fail(c, JSONRPC_CONFIG, NULL, "%s", why);

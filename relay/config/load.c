@@ -8,76 +8,83 @@
 
 #include "core/conf/json.h"
 
-/* NULL where there is none. */
-static json_t *load_state(const char *state_dir, const char *name)
+/* What is kept, or NULL: nothing, or nothing whole. */
+static json_t *load_kept(const char *state_dir)
 {
 	char path[4096];
 	json_error_t error;
 
-	snprintf(path, sizeof path, "%s/%s", state_dir, name);
+	snprintf(path, sizeof path, "%s/" STATE_NAME, state_dir);
 	if (access(path, F_OK) != 0)
 		return NULL;
-	json_t *document = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-	if (!document)
+	json_t *kept = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+	if (!kept)
 		log_error("relay", "%s:%d:%d: %s", path, error.line, error.column, error.text);
-	return document;
+	return kept;
 }
 
-static void take_over(json_t **to, json_t *document)
+/* Puts what consoles changed over the file. False without memory; where both do not go together the
+ * file counts alone. */
+static bool use_kept(const char *path, struct relay_config *config, struct configuring_start *s)
 {
-	json_decref(*to);
-	*to = document;
-}
-
-static void use_applied(struct relay_config *config, struct loaded *out, const char *file)
-{
-	json_t *applied = load_state(config->state_dir, STATE_NAME);
-	json_t *read = load_state(config->state_dir, STATE_FILE_NAME);
-	struct conf_errors errors = {.file = STATE_NAME};
-	struct conf_node *root = applied ? conf_from_json(applied, &errors) : NULL;
+	json_t *kept = load_kept(config->state_dir), *file = json_incref(s->file);
+	struct conf_errors errors = {.file = "configuration file and consoles' changes together"};
 	struct relay_config other;
+	struct conf_node *root;
+	bool ok;
 
+	configuring_start_free(s);
+	ok = configuring_begin(relay_config_fields(), file, kept, s);
+	root = ok && s->merged ? conf_from_json(s->document, &errors) : NULL;
 	if (root && relay_config_bind(root, &other, &errors)) {
 		log_notice("relay",
-			   "starting with what was applied last (%s/" STATE_NAME
-			   "), not with %s: SIGHUP brings in what has changed there since",
-			   config->state_dir, file);
-		load_log(LOG_LEVEL_WARNING, errors.warnings.text);
+			   "starting with %s and what consoles changed (%s/" STATE_NAME ")", path,
+			   config->state_dir);
+		log_lines(LOG_LEVEL_WARNING, "config", errors.warnings.text);
 		/* Where to look for it next time is the file's to say. */
 		char *state_dir = config->state_dir;
 		config->state_dir = other.state_dir;
 		other.state_dir = state_dir;
 		relay_config_free(config);
 		*config = other;
-		take_over(&out->document, json_incref(applied));
-		if (read)
-			take_over(&out->file, json_incref(read));
-	} else if (applied) {
-		log_error("relay", "what was applied last is not valid; starting with %s", file);
-		load_log(LOG_LEVEL_ERROR, errors.text);
+	} else if (ok && s->merged) {
+		log_error("relay",
+			  "what consoles changed does not go with %s any more; starting with it "
+			  "alone",
+			  path);
+		log_lines(LOG_LEVEL_ERROR, "config", errors.text);
+		configuring_start_free(s);
+		ok = configuring_begin(relay_config_fields(), file, NULL, s);
 	}
 	conf_node_free(root);
 	conf_errors_free(&errors);
-	json_decref(applied);
-	json_decref(read);
+	json_decref(kept);
+	json_decref(file);
+	return ok;
 }
 
-bool load_config(const char *path, struct relay_config *config, struct loaded *out,
+bool load_config(const char *path, struct relay_config *config, struct configuring_start *s,
 		 struct conf_errors *errors)
 {
 	struct conf_node *root;
+	json_t *file = NULL;
 	bool ok;
 
-	*out = (struct loaded){NULL, NULL};
+	*s = (struct configuring_start){NULL};
 	errors->file = path;
 	root = conf_load(path, errors);
 	ok = root && relay_config_bind(root, config, errors);
-	if (ok)
-		out->document = conf_document(relay_config_fields(), root);
+	if (ok) {
+		file = conf_document(relay_config_fields(), root);
+		ok = file && configuring_begin(relay_config_fields(), file, NULL, s) &&
+		     (!config->state_dir || use_kept(path, config, s));
+		if (!ok) {
+			conf_error(errors, NULL, "", "out of memory");
+			relay_config_free(config);
+		}
+	}
+	json_decref(file);
 	conf_node_free(root);
-	out->file = json_incref(out->document);
-	if (ok && config->state_dir)
-		use_applied(config, out, path);
 	return ok;
 }
 
@@ -93,21 +100,4 @@ json_t *load_document(const char *text, size_t len, struct conf_errors *errors)
 	}
 	conf_node_free(root);
 	return document;
-}
-
-void load_log(enum log_level level, const char *lines)
-{
-	while (lines && *lines) {
-		size_t len = strcspn(lines, "\n");
-
-		log_at(level, "config", "%.*s", (int)len, lines);
-		lines += len + (lines[len] == '\n');
-	}
-}
-
-void loaded_free(struct loaded *l)
-{
-	json_decref(l->document);
-	json_decref(l->file);
-	*l = (struct loaded){NULL, NULL};
 }

@@ -5,26 +5,17 @@
 
 #include <jansson.h>
 
-#include "core/log.h"
+#include "core/engine/configuring.h"
 #include "relay/config/config.h"
 
-/* Below state_dir: what is in force, and what the file said when it was last read. */
-#define STATE_NAME	"applied.json"
-#define STATE_FILE_NAME "file.json"
+/* Below state_dir: what configuring.h keeps. */
+#define STATE_NAME "applied.json"
 
-struct loaded {
-	json_t *document; /* what config says */
-	json_t *file;	  /* what the file said when it was read for what is in force */
-};
-
-/* Reads path and, where its state_dir holds one, the configuration applied last, which then counts.
- * out is owned by the caller. False: errors tell. */
-bool load_config(const char *path, struct relay_config *config, struct loaded *out,
+/* Reads path and, where its state_dir keeps what consoles changed, brings both together: config
+ * says what s->document does. s is owned by the caller. False: errors tell. */
+bool load_config(const char *path, struct relay_config *config, struct configuring_start *s,
 		 struct conf_errors *errors) MUST_CHECK;
 /* The file's text, checked by itself: its document. NULL: errors tell. */
 json_t *load_document(const char *text, size_t len, struct conf_errors *errors) MUST_CHECK;
-/* Each of these lines (borrowed; may be NULL) as one of the log. */
-void load_log(enum log_level level, const char *lines);
-void loaded_free(struct loaded *l);
 
 #endif

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * change: puts another document in force, whole or not at all.
+ * change: what core/engine/configuring.h does to a relay.
  *
- * Everything that can fail comes first: the document is bound and checked, a snapshot is made, and
- * the keeper opens the listeners that are new. Only then the workers are told, and from there on
- * nothing fails. A trial that is not confirmed puts the old document back the same way.
- *
- * SIGHUP applies what has changed in the file since it was last read; what consoles have changed
- * meanwhile stays, except where the file changed the same thing (core/conf/merge.h). Which text of
- * the file is the last one read survives a restart beside the document in force.
+ * A proposal is a snapshot. Everything that can fail comes first: the document is bound and
+ * checked, the snapshot is made, and the keeper opens the listeners that are new. Only then the
+ * workers are told, and from there on nothing fails.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,15 +14,91 @@
 #include <unistd.h>
 
 #include "core/conf/json.h"
-#include "core/conf/merge.h"
 #include "core/container.h"
 #include "core/log.h"
-#include "relay/control/control_internal.h"
 #include "relay/config/load.h"
+#include "relay/control/control_internal.h"
 #include "relay/worker.h"
 
-#define ROLL_BACK_AGAIN_MS 5000u
-#define OVERRULED_TOLD_MAX 20u /* lines and events of one SIGHUP */
+/* ---- proposals ---- */
+
+static void drop(void *proposal)
+{
+	snapshot_release(proposal);
+}
+
+static void *propose(struct configuring *c, const json_t *document, struct conf_errors *errors,
+		     char why[CONFIGURING_WHY_BYTES])
+{
+	struct relay_config config;
+	struct conf_node *root = conf_from_json(document, errors);
+	bool bound = root && relay_config_bind(root, &config, errors);
+
+	conf_node_free(root);
+	why[0] = '\0';
+	if (!bound)
+		return NULL;
+	return snapshot_new(&config, changes_revision(c->changes) + 1, why, CONFIGURING_WHY_BYTES);
+}
+
+static const char *cuts_off(const struct configuring *c, const struct caller *caller,
+			    const void *proposal)
+{
+	const struct control *ctl = container(c, struct control, configuring);
+	const struct snapshot *s = proposal;
+	const struct relay_config *next = &s->config;
+	const struct relay_listen *items = next->listen.items;
+	bool heard = false;
+
+	if (caller->address.len == 0)
+		return NULL;
+	for (size_t i = 0; i < next->listen.count && !heard; i++)
+		heard = addr_covers(&items[i].address, &caller->listener);
+	if (!heard)
+		return "no listener would be left where you came in";
+	/* A list of CAs that has the old one in it is how a CA is replaced. */
+	if (!strstr(next->identity.ca, ctl->current->config.identity.ca))
+		return "the new CA does not know your certificate";
+	if (policy_revoked(s->policy, caller->ca_name))
+		return "your own name is revoked";
+	return NULL;
+}
+
+static bool addr_same(const struct addr *a, const struct addr *b)
+{
+	return a->len == 0 || b->len == 0 ? a->len == b->len : addr_equal(a, b);
+}
+
+static bool text_same(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+static json_t *restart(const struct configuring *c, const void *proposal)
+{
+	const struct control *ctl = container(c, struct control, configuring);
+	const struct relay_config *was = &ctl->current->config;
+	const struct relay_config *is = &((const struct snapshot *)proposal)->config;
+	const struct {
+		const char *key;
+		bool same;
+	} keys[] = {
+		{"engine", was->engine == is->engine},
+		{"threads", was->threads == is->threads},
+		{"limits.buffer_bytes", was->limits.buffer_bytes == is->limits.buffer_bytes},
+		{"metrics.listen", addr_same(&was->metrics.listen, &is->metrics.listen)},
+		{"control.socket", text_same(was->control.socket, is->control.socket)},
+		{"nat.socket", text_same(was->nat.socket, is->nat.socket)},
+		{"state_dir", text_same(was->state_dir, is->state_dir)},
+		{"user", text_same(was->user, is->user)},
+	};
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		if (!keys[i].same)
+			json_array_append_new(list, json_string(keys[i].key));
+	return list;
+}
 
 /* ---- doors ---- */
 
@@ -94,222 +166,97 @@ bool control_switch(struct control *ctl, struct snapshot *next, char *why, size_
 	return true;
 }
 
-/* ---- documents ---- */
+/* ---- in force ---- */
 
-struct snapshot *control_snapshot(struct control *ctl, const json_t *document,
-				  struct conf_errors *errors, char *why, size_t why_size)
+static bool enforce(struct configuring *c, void *proposal, char why[CONFIGURING_WHY_BYTES])
 {
-	struct relay_config config;
-	struct conf_node *root = conf_from_json(document, errors);
-	bool bound = root && relay_config_bind(root, &config, errors);
+	struct control *ctl = container(c, struct control, configuring);
+	struct snapshot *next = proposal;
 
-	conf_node_free(root);
-	why[0] = '\0';
-	if (!bound)
-		return NULL;
-	return snapshot_new(&config, changes_revision(ctl->changes) + 1, why, why_size);
-}
-
-/* False where it could not be kept. */
-static bool save_one(struct control *ctl, const char *name, const json_t *document)
-{
-	char *text = json_dumps(document, JSON_INDENT(2));
-	int error = text ? keeper_save(ctl->keeper, name, text, strlen(text)) : -ENOMEM;
-
-	free(text);
-	if (error < 0)
-		log_error("control", "cannot save the applied configuration in %s: %s",
-			  ctl->state_dir, strerror(-error));
-	return error == 0;
-}
-
-/* The document first: a file that looks older than it is changes nothing when it is read again. */
-static void save(struct control *ctl)
-{
-	if (!ctl->state_dir)
-		return;
-	if (save_one(ctl, STATE_NAME, changes_document(ctl->changes)) && !ctl->file_saved)
-		ctl->file_saved = save_one(ctl, STATE_FILE_NAME, ctl->file);
-}
-
-static void adopt(struct control *ctl, struct snapshot *next)
-{
+	if (!control_switch(ctl, next, why, CONFIGURING_WHY_BYTES)) {
+		snapshot_release(next);
+		return false;
+	}
 	log_set_level((enum log_level)next->config.log_level);
 	snapshot_release(ctl->current);
 	ctl->current = next;
 	ring_timer_set(ctl->ring, &ctl->expiry_timer, 0);
-}
-
-bool control_apply(struct control *ctl, struct snapshot *next, const json_t *document,
-		   const char *who, const char *note, uint64_t confirm_ms, char *why,
-		   size_t why_size)
-{
-	if (!control_switch(ctl, next, why, why_size)) {
-		snapshot_release(next);
-		return false;
-	}
-	adopt(ctl, next);
-	if (!changes_commit(ctl->changes, document, who, note, confirm_ms, ring_now_ms(ctl->ring),
-			    time(NULL)))
-		log_error("control", "out of memory: the history lacks this change");
-	if (confirm_ms > 0)
-		ring_timer_set(ctl->ring, &ctl->trial, confirm_ms);
-	else
-		save(ctl);
-	log_notice("control", "configuration revision=%llu by %s%s",
-		   (unsigned long long)changes_revision(ctl->changes), who,
-		   confirm_ms > 0 ? ", waiting to be confirmed" : "");
-	control_event(ctl, "config.applied",
-		      json_pack("{s:I, s:s, s:b}", "revision",
-				(json_int_t)changes_revision(ctl->changes), "who", who,
-				"unconfirmed", confirm_ms > 0));
 	return true;
 }
 
-void control_confirmed(struct control *ctl)
+static int keep(struct configuring *c, const json_t *kept)
 {
-	ring_timer_cancel(ctl->ring, &ctl->trial);
-	save(ctl);
+	struct control *ctl = container(c, struct control, configuring);
+	char *text = json_dumps(kept, JSON_INDENT(2));
+	int error = text ? keeper_save(ctl->keeper, STATE_NAME, text, strlen(text)) : -ENOMEM;
+
+	free(text);
+	return error;
 }
 
-bool control_roll_back(struct control *ctl, const char *who, char *why, size_t why_size)
+static void trial_timer_fired(struct timer *t, uint64_t now_ms)
 {
-	const json_t *old = changes_rollback(ctl->changes);
-	struct conf_errors errors = {0};
+	configuring_trial_over(&container(t, struct control, trial)->configuring);
+}
 
-	if (!old) {
-		snprintf(why, why_size, "nothing waits for a confirmation");
-		return false;
-	}
-	json_t *document = json_deep_copy(old);
-	struct snapshot *s = control_snapshot(ctl, document, &errors, why, why_size);
-	if (!s && errors.count > 0)
-		snprintf(why, why_size, "%s", errors.text ? errors.text : "out of memory");
-	bool ok = s && control_apply(ctl, s, document, who, "rolled back", 0, why, why_size);
+static void set_trial(struct configuring *c, uint64_t after_ms)
+{
+	struct control *ctl = container(c, struct control, configuring);
 
-	if (ok)
+	ctl->trial.fire = trial_timer_fired;
+	if (after_ms > 0)
+		ring_timer_set(ctl->ring, &ctl->trial, after_ms);
+	else
 		ring_timer_cancel(ctl->ring, &ctl->trial);
-	conf_errors_free(&errors);
-	json_decref(document);
-	return ok;
 }
 
-/* A port of the old configuration may be somebody else's by now, for a while. */
-void control_trial_over(struct timer *t, uint64_t now_ms)
+static void event(struct configuring *c, const char *kind, json_t *data)
 {
-	struct control *ctl = container(t, struct control, trial);
-	char why[256];
+	control_event(container(c, struct control, configuring), kind, data);
+}
 
-	log_warning("control", "nobody confirmed the new configuration: going back");
-	if (control_roll_back(ctl, "time", why, sizeof why))
-		return;
-	log_error("control", "cannot go back to the old configuration: %s", why);
-	ring_timer_set(ctl->ring, t, ROLL_BACK_AGAIN_MS);
+static struct configuring_now now(const struct configuring *c)
+{
+	const struct control *ctl = container(c, struct control, configuring);
+
+	return (struct configuring_now){ring_now_ms(ctl->ring), time(NULL)};
+}
+
+#define CHANGE_OPS                                                                                 \
+	.area = "control", .propose = propose, .drop = drop, .cuts_off = cuts_off,                 \
+	.restart = restart, .enforce = enforce, .set_trial = set_trial, .event = event, .now = now
+
+static const struct configuring_ops forgetting = {CHANGE_OPS};
+static const struct configuring_ops keeping = {CHANGE_OPS, .keep = keep};
+
+bool control_configure(struct control *ctl, const struct configuring_start *s)
+{
+	const struct configuring_ops *ops = ctl->current->config.state_dir ? &keeping : &forgetting;
+
+	return configuring_open(&ctl->configuring, ops, relay_config_fields(), s);
 }
 
 /* ---- SIGHUP ---- */
 
-static json_t *read_file(struct control *ctl)
+void control_reload(struct control *ctl)
 {
 	struct conf_errors errors = {.file = "configuration file"};
 	json_t *document = NULL;
 	char *text = NULL;
 	size_t len = 0;
-	int error = keeper_read_config(ctl->keeper, &text, &len);
+	int error;
 
+	if (!configuring_may_reread(&ctl->configuring))
+		return;
+	error = keeper_read_config(ctl->keeper, &text, &len);
 	if (error == 0)
 		document = load_document(text, len, &errors);
-	load_log(LOG_LEVEL_WARNING, errors.warnings.text);
+	log_lines(LOG_LEVEL_WARNING, "config", errors.warnings.text);
 	if (!document)
 		log_error("control", "the configuration file is not in force: %s",
 			  error < 0 ? strerror(-error) : "it has errors");
-	load_log(LOG_LEVEL_ERROR, errors.text);
+	log_lines(LOG_LEVEL_ERROR, "config", errors.text);
 	conf_errors_free(&errors);
 	free(text);
-	return document;
-}
-
-static void tell_overruled(struct control *ctl, const json_t *paths)
-{
-	for (size_t i = 0; i < json_array_size(paths) && i < OVERRULED_TOLD_MAX; i++) {
-		const char *path = json_string_value(json_array_get(paths, i));
-
-		log_warning("control",
-			    "%s: a console had changed this too; what the file says counts", path);
-		control_event(ctl, "config.overruled", json_pack("{s:s}", "path", path));
-	}
-	if (json_array_size(paths) > OVERRULED_TOLD_MAX)
-		log_warning("control", "and so in %zu more places; see the history",
-			    json_array_size(paths) - OVERRULED_TOLD_MAX);
-}
-
-static void tell_restart(json_t *keys)
-{
-	json_t *key;
-	size_t i;
-
-	json_array_foreach(keys, i, key) log_warning(
-		"control", "%s changes only with the next start", json_string_value(key));
-}
-
-/* Puts what the file says now in force, beside what consoles changed. False: the log tells. */
-static bool apply_file(struct control *ctl, const json_t *merged)
-{
-	struct conf_errors errors = {.file = "configuration file and consoles' changes together"};
-	char why[256] = "out of memory";
-	struct snapshot *s = NULL;
-	json_t *keys = NULL;
-
-	if (merged)
-		s = control_snapshot(ctl, merged, &errors, why, sizeof why);
-	if (s)
-		keys = control_needs_restart(&ctl->current->config, &s->config);
-	bool ok =
-		s && control_apply(ctl, s, merged, "SIGHUP", "file read again", 0, why, sizeof why);
-	if (ok)
-		tell_restart(keys);
-	else
-		log_error("control", "the configuration file is not in force: %s",
-			  errors.count > 0 ? "it does not go with what consoles changed" : why);
-	load_log(LOG_LEVEL_ERROR, errors.text);
-	json_decref(keys);
-	conf_errors_free(&errors);
-	return ok;
-}
-
-/* Takes file over. */
-static void reload(struct control *ctl, json_t *file)
-{
-	json_t *overruled = json_array(), *before = ctl->file;
-	json_t *merged = conf_merge(relay_config_fields(), before, changes_document(ctl->changes),
-				    file, overruled);
-	bool same = merged && changes_may(ctl->changes, 0, merged) == CHANGES_SAME;
-
-	ctl->file = file; /* which save() keeps */
-	ctl->file_saved = ctl->file_saved && json_equal(before, file);
-	if (same) {
-		log_notice("control", "the configuration file says nothing new");
-		save(ctl);
-	} else if (apply_file(ctl, merged)) {
-		tell_overruled(ctl, overruled);
-	} else {
-		ctl->file = before;
-		before = file;
-	}
-	json_decref(before);
-	json_decref(merged);
-	json_decref(overruled);
-}
-
-void control_reload(struct control *ctl)
-{
-	json_t *file;
-
-	if (changes_rollback(ctl->changes)) {
-		log_error("control", "a change waits for its confirmation: not reloading now");
-		return;
-	}
-	file = read_file(ctl);
-	if (file)
-		reload(ctl, file);
+	configuring_reread(&ctl->configuring, document);
 }

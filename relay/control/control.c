@@ -27,8 +27,7 @@ static void control_init(struct control *ctl)
 	ctl->calls = (struct calls){
 		.tables = tables,
 		.owner = ctl,
-		.changes = ctl->changes,
-		.config = &control_config_ops,
+		.configuring = &ctl->configuring,
 		.admin_remedy = "ask for admin rights (control.admin in the relay's configuration)",
 	};
 }
@@ -164,7 +163,8 @@ static void control_nat_changed(struct nat_follow *n)
 }
 
 void control_begin(struct control *ctl, struct relay *r, struct snapshot *snap,
-		   struct keeper *keeper, const sigset_t *signals, const struct loaded *loaded)
+		   struct keeper *keeper, const sigset_t *signals,
+		   const struct configuring_start *start)
 {
 	const struct ring_options options = {.engine = RING_EPOLL, .small_buffers = 64};
 	char why[256];
@@ -176,17 +176,15 @@ void control_begin(struct control *ctl, struct relay *r, struct snapshot *snap,
 	ctl->keeper = keeper;
 	ctl->current = snap;
 	ctl->nat = (struct nat_follow){.program = "relay", .changed = control_nat_changed};
-	ctl->trial.fire = control_trial_over;
 	ctl->expiry_timer.fire = control_expiry_look;
 	ctl->expiry = (struct expiry)EXPIRY_UNTOLD;
 	ring_timer_set(ctl->ring, &ctl->expiry_timer, 0);
-	ctl->changes = changes_new(relay_config_fields(), loaded->document, time(NULL));
-	ctl->file = json_incref(loaded->file);
-	ctl->state_dir = snap->config.state_dir ? strdup(snap->config.state_dir) : NULL;
 	ctl->signal_fd = signalfd(-1, signals, SFD_NONBLOCK | SFD_CLOEXEC);
-	if (!ctl->changes || ctl->signal_fd < 0 || (snap->config.state_dir && !ctl->state_dir))
+	if (ctl->signal_fd < 0)
 		die("cannot set up the control thread: %s", strerror(errno));
 	control_init(ctl);
+	if (!control_configure(ctl, start))
+		die("out of memory");
 	r->control = ctl;
 	pacer_start(&r->pacer, ctl->ring);
 	ctl->signal_op.done = signals_ready;
@@ -208,9 +206,7 @@ void control_end(struct control *ctl)
 	nat_follow_free(&ctl->nat);
 	records_free(&ctl->events);
 	records_free(&ctl->audits);
-	changes_free(ctl->changes);
-	json_decref(ctl->file);
-	free(ctl->state_dir);
+	configuring_close(&ctl->configuring);
 	snapshot_release(ctl->current);
 	close(ctl->signal_fd);
 	keeper_stop(ctl->keeper);

@@ -19,11 +19,8 @@ struct control {
 	struct relay *relay;
 	struct ring *ring;
 	struct keeper *keeper;
-	struct changes *changes;
 	struct snapshot *current;
-	json_t *file;	 /* as last read: what SIGHUP compares with */
-	char *state_dir; /* where the keeper writes, until the end; NULL: nowhere */
-	bool file_saved; /* file is in state_dir, too */
+	struct configuring configuring;
 	struct calls calls;
 	struct records events, audits;
 
@@ -44,11 +41,12 @@ struct control {
 	struct nat_follow nat; /* what the NAT helper tells, where there is one */
 };
 
-/* Opens the ring, the control socket and the metrics page, and takes over snap's reference; loaded
+/* Opens the ring, the control socket and the metrics page, and takes over snap's reference; start
  * and keeper are borrowed, the latter until the end. What fails here ends the program with a
  * sentence. Signals: those that signal_fd is to tell. */
 void control_begin(struct control *ctl, struct relay *r, struct snapshot *snap,
-		   struct keeper *keeper, const sigset_t *signals, const struct loaded *loaded);
+		   struct keeper *keeper, const sigset_t *signals,
+		   const struct configuring_start *start);
 /* After the ring's and all workers' last turn. */
 void control_end(struct control *ctl);
 /* One line on connections, sessions, bytes and refusals. */
@@ -59,11 +57,6 @@ static inline struct control *control_of(const struct call *c)
 {
 	return c->owner;
 }
-/* config_ops.c */
-extern const struct config_ops control_config_ops;
-/* [keys that only a start applies]. */
-json_t *control_needs_restart(const struct relay_config *was, const struct relay_config *is);
-
 /* local.c: the Unix socket; its listener is open already. local_stop() comes after the ring's
  * end. */
 void local_start(struct control *ctl, int listener);
@@ -80,22 +73,12 @@ void control_expiry_look(struct timer *t, uint64_t now_ms);
 void control_drain(struct control *ctl, uint64_t deadline_ms, bool leave_when_empty);
 bool control_undrain(struct control *ctl, char *why, size_t why_size) MUST_CHECK;
 
-/* change.c: everything that puts another document in force. */
-/* NULL: errors or why tell. */
-struct snapshot *control_snapshot(struct control *ctl, const json_t *document,
-				  struct conf_errors *errors, char *why, size_t why_size);
-/* Takes over next (also on failure). False: nothing has changed, and why has a sentence. */
-bool control_apply(struct control *ctl, struct snapshot *next, const json_t *document,
-		   const char *who, const char *note, uint64_t confirm_ms, char *why,
-		   size_t why_size) MUST_CHECK;
-void control_confirmed(struct control *ctl);
-/* False when nothing waits, or the old document cannot be put back: why tells. */
-bool control_roll_back(struct control *ctl, const char *who, char *why, size_t why_size) MUST_CHECK;
+/* change.c. Once current and ring are there; s is borrowed. False without memory. */
+bool control_configure(struct control *ctl, const struct configuring_start *s) MUST_CHECK;
 /* The workers take up next. False: nothing has changed, and why has a sentence. */
 bool control_switch(struct control *ctl, struct snapshot *next, char *why,
 		    size_t why_size) MUST_CHECK;
 void control_reload(struct control *ctl); /* SIGHUP */
-void control_trial_over(struct timer *t, uint64_t now_ms);
 
 /* gather.c: asks every worker for a list and joins them. collect runs on the worker's thread. */
 typedef void gather_fn(struct worker *w, json_t *list, json_t *params);

@@ -14,25 +14,26 @@
 /* Applies document (owned) in the caller's name and answers. */
 static void apply_and_answer(struct call *c, json_t *document, const char *note)
 {
-	struct control *ctl = c->owner;
+	struct configuring *in_force = &control_of(c)->configuring;
+	const struct config_change change = {document, c->caller->who, note, 0};
 	struct conf_errors errors = {0};
-	char why[256] = "";
-	struct snapshot *next = NULL;
+	char why[CONFIGURING_WHY_BYTES] = "";
+	void *next = NULL;
 
-	if (changes_may(ctl->changes, 0, document) == CHANGES_BUSY) {
+	if (changes_may(in_force->changes, 0, document) == CHANGES_BUSY) {
 		call_fail(c, JSONRPC_BUSY, NULL,
 			  "a change waits for its confirmation; confirm it first");
 		json_decref(document);
 		return;
 	}
-	next = control_snapshot(ctl, document, &errors, why, sizeof why);
+	next = in_force->ops->propose(in_force, document, &errors, why);
 	if (!next)
 		call_fail(c, JSONRPC_CONFIG, NULL, "%s", errors.text ? errors.text : why);
-	else if (!control_apply(ctl, next, document, c->caller->who, note, 0, why, sizeof why))
+	else if (!configuring_apply(in_force, next, &change, why))
 		call_fail(c, JSONRPC_INTERNAL_ERROR, NULL, "%s", why);
 	else
 		call_answer(c, json_pack("{s:I}", "revision",
-					 (json_int_t)changes_revision(ctl->changes)));
+					 (json_int_t)changes_revision(in_force->changes)));
 	conf_errors_free(&errors);
 	json_decref(document);
 }
@@ -59,7 +60,7 @@ static void copy_param(const struct call *c, json_t *to, const char *key)
 
 static void grant_run(struct call *c)
 {
-	json_t *document = json_deep_copy(changes_document(control_of(c)->changes));
+	json_t *document = json_deep_copy(changes_document(control_of(c)->configuring.changes));
 	json_t *rule = json_pack("{s:[O], s:[O]}", "from", json_object_get(c->params, "agent"),
 				 "to", json_object_get(c->params, "to"));
 	char note[200];
@@ -93,7 +94,7 @@ static bool grant_names(const json_t *rule, const char *key, const char *name)
 
 static void ungrant_run(struct call *c)
 {
-	json_t *document = json_deep_copy(changes_document(control_of(c)->changes));
+	json_t *document = json_deep_copy(changes_document(control_of(c)->configuring.changes));
 	json_t *grants = list_of(document, "grants");
 	const char *agent = json_string_value(json_object_get(c->params, "agent"));
 	const char *to = json_string_value(json_object_get(c->params, "to"));
@@ -119,7 +120,8 @@ static void ungrant_run(struct call *c)
 
 static void grants_run(struct call *c)
 {
-	json_t *document = (json_t *)(uintptr_t)changes_document(control_of(c)->changes);
+	json_t *document =
+		(json_t *)(uintptr_t)changes_document(control_of(c)->configuring.changes);
 	json_t *grants = json_object_get(document, "grants");
 	json_t *policy = json_object_get(document, "policy");
 	json_t *revoked = json_object_get(document, "revoked");
@@ -146,7 +148,7 @@ static size_t revoked_at(const json_t *revoked, const char *agent)
 
 static void revoke_run(struct call *c)
 {
-	json_t *document = json_deep_copy(changes_document(control_of(c)->changes));
+	json_t *document = json_deep_copy(changes_document(control_of(c)->configuring.changes));
 	json_t *revoked = list_of(document, "revoked");
 	const char *agent = json_string_value(json_object_get(c->params, "agent"));
 	json_t *note = json_object_get(c->params, "note");
@@ -173,7 +175,7 @@ static void revoke_run(struct call *c)
 
 static void unrevoke_run(struct call *c)
 {
-	json_t *document = json_deep_copy(changes_document(control_of(c)->changes));
+	json_t *document = json_deep_copy(changes_document(control_of(c)->configuring.changes));
 	json_t *revoked = list_of(document, "revoked");
 	const char *agent = json_string_value(json_object_get(c->params, "agent"));
 	size_t at = revoked_at(revoked, agent);

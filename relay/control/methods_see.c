@@ -69,18 +69,18 @@ static void status_run(struct call *c)
 	struct control *ctl = c->owner;
 	struct relay *r = ctl->relay;
 	struct relay_totals t = relay_totals(r);
-	uint64_t due = changes_due(ctl->changes);
+	uint64_t due = changes_due(ctl->configuring.changes);
 	json_t *result = json_pack(
 		"{s:s, s:s, s:s, s:I, s:b, s:o, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
 		"relay", ctl->current->config.name, "version", POSTERN_VERSION, "engine",
 		ring_engine_name(ring_engine(r->workers[0].ring)), "revision",
-		(json_int_t)changes_revision(ctl->changes), "draining", (int)r->draining, "listen",
-		addresses(&ctl->current->doors, DOOR_TLS), "threads", (int)r->worker_count, "links",
-		(json_int_t)t.tables.links, "legs", (json_int_t)t.tables.legs, "sessions",
-		(json_int_t)t.sessions, "sessions_total", (json_int_t)t.sessions_total,
-		"connections", (json_int_t)t.connections, "accepted_total", (json_int_t)t.accepted,
-		"bytes_total", (json_int_t)t.bytes, "refused", refusals(&t), "isolation",
-		isolation_state(&r->isolation));
+		(json_int_t)changes_revision(ctl->configuring.changes), "draining",
+		(int)r->draining, "listen", addresses(&ctl->current->doors, DOOR_TLS), "threads",
+		(int)r->worker_count, "links", (json_int_t)t.tables.links, "legs",
+		(json_int_t)t.tables.legs, "sessions", (json_int_t)t.sessions, "sessions_total",
+		(json_int_t)t.sessions_total, "connections", (json_int_t)t.connections,
+		"accepted_total", (json_int_t)t.accepted, "bytes_total", (json_int_t)t.bytes,
+		"refused", refusals(&t), "isolation", isolation_state(&r->isolation));
 
 	if (due != UINT64_MAX) {
 		uint64_t now = ring_now_ms(ctl->ring);

@@ -41,7 +41,7 @@ def state(lab, name):
 
 
 def test_state_of_agent(lab):
-    """What was confirmed survives; a trial does not; an edited file counts again."""
+    """What was confirmed survives, beside an edited file too; a trial does not."""
     where = state(lab, "home-state")
     w, home, boss = home_and_console(lab, {"state_dir": where})
     boss.run("agent", "config", "apply", "home",
@@ -60,8 +60,42 @@ def test_state_of_agent(lab):
         assert mode == 0o600, f"{file}, which holds a key, has mode {mode:o}"
     set_blocks(home.config, {"max_sessions": "500"})
     home = restarted(w, home)
-    home.wait_for_line("was edited after the last change")
-    assert not reachable(w.laptop)
+    assert reachable(w.laptop), "an edit elsewhere in the file took back what a console did"
+    assert "max_sessions: 500" in boss.run("agent", "config", "get", "home").stdout
+    # SIGHUP, by the same rule; the editor writes a new file in the old one's place.
+    with open(home.config, encoding="utf-8") as f:
+        text = f.read()
+    replacement = home.config + ".new"
+    with open(replacement, "w", encoding="utf-8") as f:
+        f.write(with_block(text, "max_sessions", "600"))
+    os.rename(replacement, home.config)
+    home.signal(signal.SIGHUP)
+    home.wait_for_line(r"configuration revision=\d+ by SIGHUP")
+    assert "max_sessions: 600" in boss.run("agent", "config", "get", "home").stdout
+    assert reachable(w.laptop)
+    set_blocks(home.config, {"max_sessions": "many"})
+    home.signal(signal.SIGHUP)
+    home.wait_for_line(r"error.*not in force")
+    assert reachable(w.laptop)
+
+
+def test_config_save(lab):
+    """The file that 'config save' prints does alone what file and consoles did together."""
+    w, home, boss = home_and_console(lab)
+    boss.run("agent", "config", "apply", "home",
+             boss.edited(publishing(echo=7000, more=7000), agent="home"))
+    assert "(hidden)" in boss.run("agent", "config", "save", "home").stdout
+    with open(home.config, encoding="utf-8") as f:
+        mine = boss.host.lab.write("mine.yaml", f.read())
+    saved = boss.run("agent", "config", "save", "home", mine).stdout
+    assert "(hidden)" not in saved
+    with open(home.config, "w", encoding="utf-8") as f:
+        f.write(saved)
+    restarted(w, home)
+    assert reachable(w.laptop)
+    another = w.issue_relay("another")  # of no use for the agent
+    refused = boss.run("agent", "config", "save", "home", another, check=False)
+    assert refused.returncode, refused
 
 
 def test_state_of_agent_without(lab):

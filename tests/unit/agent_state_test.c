@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agent_state_test: what was applied survives, whatever was cut short, until the file is edited.
+ * agent_state_test: what consoles changed survives, whatever was cut short, beside an edited file.
  *
+ * links: core/engine/configuring.c core/engine/changes.c core/conf/merge.c core/conf/diff.c
  * links: agent/control/state.c agent/config/config.c core/conf/conf.c core/conf/bind.c
  * links: core/conf/check.c core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
  * links: core/addr.c core/file.c core/log.c core/parse/wire.c core/parse/reason.c
@@ -18,9 +19,6 @@
 #include <cmocka.h>
 
 #include "agent/control/state.h"
-
-#define ORIGIN	"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-#define ANOTHER "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
 #define PEM(what) "|\n    -----BEGIN " what "-----\n    MA==\n    -----END " what "-----\n"
 #define BASE                                                                                       \
@@ -59,26 +57,25 @@ static struct state *open_state(void)
 	return s;
 }
 
-static void save(const char *origin, int value)
+static void save(int value)
 {
 	struct state *s = open_state();
-	json_t *document = json_pack("{s:i}", "value", value);
-	bool changed;
+	json_t *kept = json_pack("{s:i}", "value", value);
 
-	json_decref(state_load(s, origin, &changed));
-	assert_int_equal(state_save(s, document), 0);
-	json_decref(document);
+	json_decref(state_load(s));
+	assert_int_equal(state_save(s, kept), 0);
+	json_decref(kept);
 	state_close(s);
 }
 
-/* The value kept, or -1; *changed as state_load() says. */
-static int load(const char *origin, bool *changed)
+/* The value kept, or -1. */
+static int load(void)
 {
 	struct state *s = open_state();
-	json_t *document = state_load(s, origin, changed);
-	int value = document ? (int)json_integer_value(json_object_get(document, "value")) : -1;
+	json_t *kept = state_load(s);
+	int value = kept ? (int)json_integer_value(json_object_get(kept, "value")) : -1;
 
-	json_decref(document);
+	json_decref(kept);
 	state_close(s);
 	return value;
 }
@@ -106,13 +103,11 @@ static void the_newest_counts(void **state)
 {
 	struct stat st;
 	char path[128];
-	bool changed;
 
-	assert_int_equal(load(ORIGIN, &changed), -1);
-	assert_false(changed);
+	assert_int_equal(load(), -1);
 	for (int i = 1; i <= 5; i++) {
-		save(ORIGIN, i);
-		assert_int_equal(load(ORIGIN, &changed), i);
+		save(i);
+		assert_int_equal(load(), i);
 	}
 	snprintf(path, sizeof(path), "%s/applied-a.json", dir);
 	assert_int_equal(stat(path, &st), 0);
@@ -121,32 +116,17 @@ static void the_newest_counts(void **state)
 
 static void a_save_that_was_cut_short_leaves_the_one_before(void **state)
 {
-	bool changed;
-
-	save(ORIGIN, 1); /* b */
-	save(ORIGIN, 2); /* a */
+	save(1); /* b */
+	save(2); /* a */
 	for (long len = 40; len >= 0; len -= 20) {
 		cut("applied-a.json", len);
-		assert_int_equal(load(ORIGIN, &changed), 1);
+		assert_int_equal(load(), 1);
 	}
-	save(ORIGIN, 3);
-	assert_int_equal(load(ORIGIN, &changed), 3);
+	save(3);
+	assert_int_equal(load(), 3);
 	cut("applied-a.json", 0);
 	cut("applied-b.json", 0);
-	assert_int_equal(load(ORIGIN, &changed), -1);
-	assert_false(changed);
-}
-
-static void another_file_does_not_get_it(void **state)
-{
-	bool changed;
-
-	save(ORIGIN, 1);
-	assert_int_equal(load(ANOTHER, &changed), -1);
-	assert_true(changed);
-	save(ANOTHER, 2);
-	assert_int_equal(load(ANOTHER, &changed), 2);
-	assert_int_equal(load(ORIGIN, &changed), -1);
+	assert_int_equal(load(), -1);
 }
 
 static void a_directory_is_for_one_agent(void **state)
@@ -161,58 +141,65 @@ static void a_directory_is_for_one_agent(void **state)
 	assert_non_null(strstr(why, "state_dir"));
 }
 
-/* What agent_load() takes from the file and the state; warm_legs, to see which. */
-static uint64_t loaded_warm_legs(struct state **s, json_t **document)
+/* What agent_load() makes of the file and the state; warm_legs and max_sessions, to see which. */
+static void expect_start(struct state **s, uint64_t warm_legs, uint64_t max_sessions)
 {
 	struct conf_errors errors = {0};
+	struct configuring_start start;
 	struct agent_config c;
-	uint64_t legs;
 
-	if (!agent_load(file, &c, document, s, &errors))
+	if (!agent_load(file, &c, &start, s, &errors))
 		fail_msg("%s", errors.text);
-	legs = c.warm_legs;
+	assert_int_equal(c.warm_legs, warm_legs);
+	assert_int_equal(c.max_sessions, max_sessions);
 	agent_config_free(&c);
+	configuring_start_free(&start);
 	conf_errors_free(&errors);
-	return legs;
 }
 
-static void what_was_applied_counts_until_the_file_is_edited(void **state)
+/* As a console that changed one key since the file said so. */
+static void console_changed(struct state *s, const char *key, json_t *value)
+{
+	struct conf_errors errors = {0};
+	json_t *said = agent_load_document(file, &errors), *config = json_deep_copy(said), *kept;
+
+	assert_non_null(said);
+	json_object_set_new(config, key, value);
+	kept = json_pack("{s:o, s:o}", "file", said, "config", config);
+	assert_int_equal(state_save(s, kept), 0);
+	json_decref(kept);
+	conf_errors_free(&errors);
+}
+
+static void file_and_consoles_meet_at_the_start(void **state)
 {
 	char text[2048];
 	struct state *s;
-	json_t *document;
 
-	snprintf(text, sizeof(text), BASE "warm_legs: 3\nstate_dir: %s\n", dir);
+	snprintf(text, sizeof(text), BASE "warm_legs: 3\nmax_sessions: 100\nstate_dir: %s\n", dir);
 	write_file(text);
-	assert_int_equal(loaded_warm_legs(&s, &document), 3);
-	json_object_set_new(document, "warm_legs", json_integer(7));
-	assert_int_equal(state_save(s, document), 0);
+	expect_start(&s, 3, 100);
+	console_changed(s, "warm_legs", json_integer(7));
 	state_close(s);
-	json_decref(document);
-
-	assert_int_equal(loaded_warm_legs(&s, &document), 7);
-	assert_int_equal(json_integer_value(json_object_get(document, "warm_legs")), 7);
+	expect_start(&s, 7, 100);
 	state_close(s);
-	json_decref(document);
 
-	/* Another way to write the same is no edit. */
-	snprintf(text, sizeof(text), "# mine\nstate_dir: %s\nwarm_legs:   3\n" BASE, dir);
+	/* Another way to write the same is no edit; an edit elsewhere leaves it. */
+	snprintf(text, sizeof(text),
+		 "# mine\nstate_dir: %s\nmax_sessions: 200\nwarm_legs:   3\n" BASE, dir);
 	write_file(text);
-	assert_int_equal(loaded_warm_legs(&s, &document), 7);
+	expect_start(&s, 7, 200);
 	state_close(s);
-	json_decref(document);
 
-	snprintf(text, sizeof(text), BASE "warm_legs: 4\nstate_dir: %s\n", dir);
+	/* Where both changed the same, the file counts. */
+	snprintf(text, sizeof(text), BASE "warm_legs: 4\nmax_sessions: 100\nstate_dir: %s\n", dir);
 	write_file(text);
-	assert_int_equal(loaded_warm_legs(&s, &document), 4);
+	expect_start(&s, 4, 100);
 	/* What no longer passes the checks does not keep the agent from starting. */
-	json_object_set_new(document, "warm_legs", json_string("many"));
-	assert_int_equal(state_save(s, document), 0);
+	console_changed(s, "warm_legs", json_string("many"));
 	state_close(s);
-	json_decref(document);
-	assert_int_equal(loaded_warm_legs(&s, &document), 4);
+	expect_start(&s, 4, 100);
 	state_close(s);
-	json_decref(document);
 }
 
 #define STATE_TEST(f)                                                                              \
@@ -225,9 +212,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		STATE_TEST(the_newest_counts),
 		STATE_TEST(a_save_that_was_cut_short_leaves_the_one_before),
-		STATE_TEST(another_file_does_not_get_it),
 		STATE_TEST(a_directory_is_for_one_agent),
-		STATE_TEST(what_was_applied_counts_until_the_file_is_edited),
+		STATE_TEST(file_and_consoles_meet_at_the_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
  * config_calls_test: the methods config.* as a caller meets them, on a program with a small schema.
  *
  * links: core/engine/config_calls.c core/engine/calls.c core/engine/changes.c
+ * links: core/engine/configuring.c core/conf/merge.c
  * links: core/parse/jsonrpc.c core/conf/conf.c core/conf/bind.c core/conf/check.c
  * links: core/conf/diff.c core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
  * links: core/addr.c core/log.c
@@ -57,13 +58,20 @@ struct program {
 	struct calls calls;
 	struct caller caller;
 	struct settings settings;
+	struct configuring configuring;
+	uint64_t trial_ms; /* 0: none runs */
 	unsigned applied;
 	bool refuses; /* applying fails */
 	json_t *answer;
 };
 
-static void *propose(void *owner, const json_t *document, struct conf_errors *errors,
-		     char why[CONFIG_WHY_BYTES])
+static struct program *program_of(const struct configuring *c)
+{
+	return container(c, struct program, configuring);
+}
+
+static void *propose(struct configuring *c, const json_t *document, struct conf_errors *errors,
+		     char why[CONFIGURING_WHY_BYTES])
 {
 	struct proposal *p = calloc(1, sizeof(*p));
 	struct conf_node *root = conf_from_json(document, errors);
@@ -85,26 +93,26 @@ static void drop(void *proposal)
 	free(p);
 }
 
-static const char *cuts_off(const void *owner, const struct caller *caller, const void *proposal)
+static const char *cuts_off(const struct configuring *c, const struct caller *caller,
+			    const void *proposal)
 {
 	const struct proposal *p = proposal;
 
 	return p->settings.size == 0 ? "nothing would be left" : NULL;
 }
 
-static json_t *restart(const void *owner, const void *proposal)
+static json_t *restart(const struct configuring *c, const void *proposal)
 {
 	return json_array();
 }
 
-static bool apply(void *owner, void *proposal, const struct config_change *change,
-		  char why[CONFIG_WHY_BYTES])
+static bool enforce(struct configuring *c, void *proposal, char why[CONFIGURING_WHY_BYTES])
 {
-	struct program *ctl = owner;
+	struct program *ctl = program_of(c);
 	struct proposal *p = proposal;
 
 	if (ctl->refuses) {
-		snprintf(why, CONFIG_WHY_BYTES, "the port is taken");
+		snprintf(why, CONFIGURING_WHY_BYTES, "the port is taken");
 		drop(p);
 		return false;
 	}
@@ -112,31 +120,33 @@ static bool apply(void *owner, void *proposal, const struct config_change *chang
 	ctl->settings = p->settings;
 	free(p);
 	ctl->applied++;
-	assert_true(changes_commit(ctl->calls.changes, change->document, change->who, change->note,
-				   change->confirm_ms, 1000, WALL));
 	return true;
 }
 
-static bool confirm(void *owner, const char *who)
+static void set_trial(struct configuring *c, uint64_t after_ms)
 {
-	struct program *ctl = owner;
-
-	return changes_confirm(ctl->calls.changes, who, WALL);
+	program_of(c)->trial_ms = after_ms;
 }
 
-static bool roll_back(void *owner, const char *who, char why[CONFIG_WHY_BYTES])
+static void event(struct configuring *c, const char *kind, json_t *data)
 {
-	struct program *ctl = owner;
-	json_t *old = json_deep_copy(changes_rollback(ctl->calls.changes));
-	const struct config_change change = {.document = old, .who = who, .note = ""};
-	struct conf_errors errors = {0};
-	bool ok = apply(ctl, propose(ctl, old, &errors, why), &change, why);
-
-	json_decref(old);
-	return ok;
+	json_decref(data);
 }
 
-static const struct config_ops ops = {propose, drop, cuts_off, restart, apply, confirm, roll_back};
+static struct configuring_now now(const struct configuring *c)
+{
+	return (struct configuring_now){1000, WALL};
+}
+
+static const struct configuring_ops ops = {.area = "test",
+					   .propose = propose,
+					   .drop = drop,
+					   .cuts_off = cuts_off,
+					   .restart = restart,
+					   .enforce = enforce,
+					   .set_trial = set_trial,
+					   .event = event,
+					   .now = now};
 static const struct method *const tables[] = {methods_of_config, methods_schema, NULL};
 
 /* ---- a caller ---- */
@@ -155,12 +165,15 @@ static int begin(void **state)
 {
 	struct program *ctl = calloc(1, sizeof(*ctl));
 	json_t *document = json_pack("{s:s, s:s}", "name", "one", "key", "hush");
+	struct configuring_start start;
 
 	ctl->calls = (struct calls){.tables = tables,
 				    .owner = ctl,
 				    .admin_remedy = "ask the owner",
-				    .changes = changes_new(fields, document, WALL),
-				    .config = &ops};
+				    .configuring = &ctl->configuring};
+	assert_true(configuring_begin(fields, document, NULL, &start));
+	assert_true(configuring_open(&ctl->configuring, &ops, fields, &start));
+	configuring_start_free(&start);
 	ctl->caller.level = CALLER_ADMIN;
 	ctl->caller.send = keep_answer;
 	snprintf(ctl->caller.who, sizeof(ctl->caller.who), "console:test");
@@ -177,7 +190,7 @@ static int end(void **state)
 	assert_int_equal(ctl->caller.pending, 0);
 	assert_null(ctl->calls.list);
 	caller_remove(&ctl->calls, &ctl->caller);
-	changes_free(ctl->calls.changes);
+	configuring_close(&ctl->configuring);
 	conf_release(fields, &ctl->settings);
 	json_decref(ctl->answer);
 	free(ctl);
@@ -319,6 +332,7 @@ static void a_trial_is_confirmed_or_taken_back(void **state)
 	assert_int_equal(code, JSONRPC_NOT_FOUND);
 	(void)call(ctl, "config.apply", with(config("two", 2), "confirm_ms", json_integer(5000)),
 		   &code);
+	assert_int_equal(ctl->trial_ms, 5000);
 	assert_null(call(ctl, "config.apply", config("three", 3), &code));
 	assert_int_equal(code, JSONRPC_BUSY);
 	assert_int_equal(revision(call(ctl, "config.rollback", NULL, &code)), 3);

@@ -188,7 +188,7 @@ static void test_journal(void **state)
 #define THREADS	      4
 #define LINES_OF_EACH 50
 
-static void *log_lines(void *arg)
+static void *write_many_lines(void *arg)
 {
 	for (int i = 0; i < LINES_OF_EACH; i++)
 		log_notice("t", "begin %0100d end", i);
@@ -203,7 +203,7 @@ static void test_threads(void **state)
 
 	capture_begin();
 	for (int i = 0; i < THREADS; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, log_lines, NULL), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, write_many_lines, NULL), 0);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	capture_end(text, sizeof(text));

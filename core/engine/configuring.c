@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* configuring: file and consoles' changes together, trials, and what is kept. */
+#include "core/engine/configuring.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/conf/json.h"
+#include "core/conf/merge.h"
+#include "core/log.h"
+
+/* ---- what is kept ---- */
+
+static void keep(struct configuring *c)
+{
+	json_t *kept;
+	int error;
+
+	if (!c->ops->keep)
+		return;
+	kept = json_pack("{s:O, s:O}", "file", c->file, "config", changes_document(c->changes));
+	error = kept ? c->ops->keep(c, kept) : -ENOMEM;
+	json_decref(kept);
+	c->kept = error == 0;
+	if (c->kept)
+		return;
+	log_error(c->ops->area, "the applied configuration is not kept for the next start: %s",
+		  strerror(-error));
+	c->ops->event(c, "config.unsaved", json_pack("{s:s}", "text", strerror(-error)));
+}
+
+/* The two documents of what keep() was given, borrowed; false: it is none. */
+static bool kept_parts(const json_t *kept, json_t **file, json_t **config)
+{
+	*file = json_object_get(kept, "file");
+	*config = json_object_get(kept, "config");
+	return json_is_object(*file) && json_is_object(*config);
+}
+
+/* ---- the start ---- */
+
+bool configuring_begin(const struct conf_field *fields, const json_t *file, const json_t *kept,
+		       struct configuring_start *out)
+{
+	json_t *base, *ours;
+
+	*out = (struct configuring_start){.overruled = json_array()};
+	out->file = json_incref((json_t *)(uintptr_t)file);
+	if (kept && kept_parts(kept, &base, &ours)) {
+		out->document = conf_merge(fields, base, ours, file, out->overruled);
+		out->merged = out->document && !json_equal(out->document, file);
+	} else {
+		out->document = json_incref(out->file);
+	}
+	if (out->overruled && out->document)
+		return true;
+	configuring_start_free(out);
+	return false;
+}
+
+void configuring_start_free(struct configuring_start *s)
+{
+	json_decref(s->document);
+	json_decref(s->file);
+	json_decref(s->overruled);
+	*s = (struct configuring_start){NULL};
+}
+
+static void tell_overruled(struct configuring *c, const json_t *paths)
+{
+	size_t count = json_array_size(paths);
+
+	for (size_t i = 0; i < count && i < CONFIGURING_LISTED_MAX; i++) {
+		const char *path = json_string_value(json_array_get(paths, i));
+
+		log_warning(c->ops->area,
+			    "%s: a console had changed this too; what the file says counts", path);
+		c->ops->event(c, "config.overruled", json_pack("{s:s}", "path", path));
+	}
+	if (count > CONFIGURING_LISTED_MAX)
+		log_warning(c->ops->area, "and so in %zu more places; see the history",
+			    count - CONFIGURING_LISTED_MAX);
+}
+
+bool configuring_open(struct configuring *c, const struct configuring_ops *ops,
+		      const struct conf_field *fields, const struct configuring_start *s)
+{
+	*c = (struct configuring){.ops = ops, .fields = fields};
+	c->changes = changes_new(fields, s->document, ops->now(c).wall);
+	if (!c->changes)
+		return false;
+	c->file = json_incref(s->file);
+	keep(c);
+	tell_overruled(c, s->overruled);
+	return true;
+}
+
+void configuring_close(struct configuring *c)
+{
+	changes_free(c->changes);
+	json_decref(c->file);
+	*c = (struct configuring){.ops = NULL};
+}
+
+/* ---- changes ---- */
+
+bool configuring_apply(struct configuring *c, void *proposal, const struct config_change *change,
+		       char why[CONFIGURING_WHY_BYTES])
+{
+	bool trial = change->confirm_ms > 0;
+	struct configuring_now now;
+	json_int_t revision;
+
+	if (!c->ops->enforce(c, proposal, why))
+		return false;
+	now = c->ops->now(c);
+	if (!changes_commit(c->changes, change->document, change->who, change->note,
+			    change->confirm_ms, now.ms, now.wall))
+		log_error(c->ops->area, "out of memory: the history lacks this change");
+	c->ops->set_trial(c, change->confirm_ms);
+	if (!trial)
+		keep(c);
+	revision = (json_int_t)changes_revision(c->changes);
+	log_notice(c->ops->area, "configuration revision=%" JSON_INTEGER_FORMAT " by %s%s",
+		   revision, change->who, trial ? ", waiting to be confirmed" : "");
+	c->ops->event(c, "config.applied",
+		      json_pack("{s:I, s:s, s:b}", "revision", revision, "who", change->who,
+				"unconfirmed", trial));
+	return true;
+}
+
+bool configuring_confirm(struct configuring *c, const char *who)
+{
+	if (!changes_confirm(c->changes, who, c->ops->now(c).wall))
+		return false;
+	c->ops->set_trial(c, 0);
+	keep(c);
+	c->ops->event(c, "config.confirmed",
+		      json_pack("{s:I, s:s}", "revision", (json_int_t)changes_revision(c->changes),
+				"who", who));
+	return true;
+}
+
+bool configuring_roll_back(struct configuring *c, const char *who, char why[CONFIGURING_WHY_BYTES])
+{
+	const json_t *old = changes_rollback(c->changes);
+	struct conf_errors errors = {0};
+	void *p = NULL;
+	bool ok;
+
+	if (!old) {
+		snprintf(why, CONFIGURING_WHY_BYTES, "nothing waits for a confirmation");
+		return false;
+	}
+	snprintf(why, CONFIGURING_WHY_BYTES, "out of memory");
+	json_t *document = json_deep_copy(old);
+	const struct config_change change = {document, who, "rolled back", 0};
+	if (document)
+		p = c->ops->propose(c, document, &errors, why);
+	if (!p && errors.count > 0)
+		snprintf(why, CONFIGURING_WHY_BYTES, "%s", errors.text ? errors.text : "");
+	ok = p && configuring_apply(c, p, &change, why);
+	conf_errors_free(&errors);
+	json_decref(document);
+	return ok;
+}
+
+/* A port of the old configuration may be somebody else's by now, for a while. */
+void configuring_trial_over(struct configuring *c)
+{
+	char why[CONFIGURING_WHY_BYTES];
+
+	log_warning(c->ops->area, "the new configuration was not confirmed: going back");
+	if (configuring_roll_back(c, "time", why))
+		return;
+	log_error(c->ops->area, "cannot go back to the old configuration: %s", why);
+	c->ops->set_trial(c, CONFIGURING_AGAIN_MS);
+}
+
+/* ---- SIGHUP ---- */
+
+static void tell_restart(struct configuring *c, json_t *keys)
+{
+	json_t *key;
+	size_t i;
+
+	json_array_foreach(keys, i, key) log_warning(
+		c->ops->area, "%s changes only with the next start", json_string_value(key));
+}
+
+/* Puts file and consoles' changes together in force. False: the log tells. */
+static bool apply_merged(struct configuring *c, const json_t *merged)
+{
+	const struct config_change change = {merged, "SIGHUP", "file read again", 0};
+	struct conf_errors errors = {.file = "configuration file and consoles' changes together"};
+	char why[CONFIGURING_WHY_BYTES] = "out of memory";
+	void *p = c->ops->propose(c, merged, &errors, why);
+	json_t *keys = p ? c->ops->restart(c, p) : NULL;
+	bool ok = p && configuring_apply(c, p, &change, why);
+
+	if (ok)
+		tell_restart(c, keys);
+	else
+		log_error(c->ops->area, "the configuration file is not in force: %s",
+			  errors.count > 0 ? "it does not go with what consoles changed" : why);
+	log_lines(LOG_LEVEL_WARNING, "config", errors.warnings.text);
+	log_lines(LOG_LEVEL_ERROR, "config", errors.text);
+	json_decref(keys);
+	conf_errors_free(&errors);
+	return ok;
+}
+
+bool configuring_may_reread(const struct configuring *c)
+{
+	if (!changes_rollback(c->changes))
+		return true;
+	log_error(c->ops->area, "a change waits for its confirmation: not reloading now");
+	return false;
+}
+
+void configuring_reread(struct configuring *c, json_t *file)
+{
+	json_t *before = c->file, *overruled, *merged;
+
+	if (!file)
+		return;
+	overruled = json_array();
+	merged = overruled ? conf_merge(c->fields, before, changes_document(c->changes), file,
+					overruled)
+			   : NULL;
+	c->file = file; /* which keep() keeps */
+	if (!merged) {
+		log_error(c->ops->area, "the configuration file is not in force: out of memory");
+		c->file = before;
+		before = file;
+	} else if (changes_may(c->changes, 0, merged) == CHANGES_SAME) {
+		log_notice(c->ops->area, "the configuration file says nothing new");
+		if (!c->kept || !json_equal(before, file))
+			keep(c);
+	} else if (apply_merged(c, merged)) {
+		tell_overruled(c, overruled);
+	} else {
+		c->file = before;
+		before = file;
+	}
+	json_decref(before);
+	json_decref(merged);
+	json_decref(overruled);
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * configuring_test: file and consoles together, at the start and at SIGHUP; trials; what is kept.
+ *
+ * links: core/engine/configuring.c core/engine/changes.c core/conf/merge.c core/conf/conf.c
+ * links: core/conf/bind.c core/conf/check.c core/conf/diff.c core/conf/error.c core/conf/json.c
+ * links: core/conf/value.c core/conf/yaml.c core/addr.c core/log.c
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "core/conf/json.h"
+#include "core/container.h"
+#include "core/engine/configuring.h"
+
+/* ---- a program with three settings ---- */
+
+struct settings {
+	uint64_t size, speed, taken;
+};
+
+static const struct conf_field fields[] = {
+	{.key = "size",
+	 .type = CONF_UINT,
+	 .offset = offsetof(struct settings, size),
+	 .max = 10,
+	 .initial = "1",
+	 .help = "a size"},
+	{.key = "speed",
+	 .type = CONF_UINT,
+	 .offset = offsetof(struct settings, speed),
+	 .max = 10,
+	 .initial = "1",
+	 .help = "a speed"},
+	{.key = "taken",
+	 .type = CONF_UINT,
+	 .offset = offsetof(struct settings, taken),
+	 .max = 1,
+	 .initial = "0",
+	 .help = "1: cannot be put in force"},
+	{.key = NULL},
+};
+
+struct program {
+	struct configuring configuring;
+	struct settings settings;
+	json_t *kept; /* the state directory */
+	int keep_error;
+	uint64_t trial_ms;
+	unsigned overruled, unsaved;
+};
+
+static struct program *program_of(const struct configuring *c)
+{
+	return container(c, struct program, configuring);
+}
+
+static void *propose(struct configuring *c, const json_t *document, struct conf_errors *errors,
+		     char why[CONFIGURING_WHY_BYTES])
+{
+	struct settings *s = calloc(1, sizeof(*s));
+	struct conf_node *root = conf_from_json(document, errors);
+	bool ok = root && conf_bind(root, fields, s, errors);
+
+	conf_node_free(root);
+	if (ok)
+		return s;
+	free(s);
+	return NULL;
+}
+
+static void drop(void *proposal)
+{
+	free(proposal);
+}
+
+static json_t *restart(const struct configuring *c, const void *proposal)
+{
+	return json_array();
+}
+
+static bool enforce(struct configuring *c, void *proposal, char why[CONFIGURING_WHY_BYTES])
+{
+	struct settings *s = proposal;
+	bool ok = s->taken == 0;
+
+	if (ok)
+		program_of(c)->settings = *s;
+	else
+		snprintf(why, CONFIGURING_WHY_BYTES, "the port is taken");
+	free(s);
+	return ok;
+}
+
+static int keep(struct configuring *c, const json_t *kept)
+{
+	struct program *p = program_of(c);
+
+	if (p->keep_error)
+		return p->keep_error;
+	json_decref(p->kept);
+	p->kept = json_deep_copy(kept);
+	return 0;
+}
+
+static void set_trial(struct configuring *c, uint64_t after_ms)
+{
+	program_of(c)->trial_ms = after_ms;
+}
+
+static void event(struct configuring *c, const char *kind, json_t *data)
+{
+	program_of(c)->overruled += strcmp(kind, "config.overruled") == 0;
+	program_of(c)->unsaved += strcmp(kind, "config.unsaved") == 0;
+	json_decref(data);
+}
+
+static struct configuring_now now(const struct configuring *c)
+{
+	return (struct configuring_now){1000, 1795000000};
+}
+
+static const struct configuring_ops keeping = {.area = "test",
+					       .propose = propose,
+					       .drop = drop,
+					       .restart = restart,
+					       .enforce = enforce,
+					       .keep = keep,
+					       .set_trial = set_trial,
+					       .event = event,
+					       .now = now};
+
+/* Starts with this file (taken over) and what is kept. */
+static void start(struct program *p, json_t *file)
+{
+	struct conf_errors errors = {0};
+	struct configuring_start s;
+	struct conf_node *root;
+
+	assert_true(configuring_begin(fields, file, p->kept, &s));
+	root = conf_from_json(s.document, &errors);
+	assert_true(conf_bind(root, fields, &p->settings, &errors));
+	conf_node_free(root);
+	assert_true(configuring_open(&p->configuring, &keeping, fields, &s));
+	configuring_start_free(&s);
+	json_decref(file);
+}
+
+static void stop(struct program *p)
+{
+	configuring_close(&p->configuring);
+}
+
+static json_t *file(int size, int speed)
+{
+	return json_pack("{s:i, s:i}", "size", size, "speed", speed);
+}
+
+/* A console changes one key. */
+static bool change(struct program *p, const char *key, int value, uint64_t confirm_ms)
+{
+	json_t *document = json_deep_copy(changes_document(p->configuring.changes));
+	struct config_change c = {document, "console:test", "", confirm_ms};
+	char why[CONFIGURING_WHY_BYTES];
+	struct conf_errors errors = {0};
+	bool ok;
+
+	json_object_set_new(document, key, json_integer(value));
+	ok = configuring_apply(&p->configuring, propose(&p->configuring, document, &errors, why),
+			       &c, why);
+	json_decref(document);
+	return ok;
+}
+
+#define assert_settings(p, size_, speed_)                                                          \
+	do {                                                                                       \
+		assert_int_equal((p)->settings.size, size_);                                       \
+		assert_int_equal((p)->settings.speed, speed_);                                     \
+	} while (0)
+
+/* ---- tests ---- */
+
+static void changes_of_consoles_survive_a_restart(void **state)
+{
+	struct program p = {.keep_error = 0};
+
+	start(&p, file(1, 1));
+	assert_true(change(&p, "size", 5, 0));
+	stop(&p);
+	start(&p, file(1, 1));
+	assert_settings(&p, 5, 1);
+	stop(&p);
+	json_decref(p.kept);
+}
+
+static void an_edited_file_and_consoles_meet_at_the_start(void **state)
+{
+	struct program p = {.keep_error = 0};
+
+	start(&p, file(1, 1));
+	assert_true(change(&p, "size", 5, 0));
+	stop(&p);
+	start(&p, file(1, 7)); /* the operator edited something else */
+	assert_settings(&p, 5, 7);
+	assert_int_equal(p.overruled, 0);
+	stop(&p);
+	start(&p, file(3, 7)); /* and now the same thing */
+	assert_settings(&p, 3, 7);
+	assert_int_equal(p.overruled, 1);
+	stop(&p);
+	start(&p, file(3, 7)); /* which is told once */
+	assert_settings(&p, 3, 7);
+	assert_int_equal(p.overruled, 1);
+	stop(&p);
+	json_decref(p.kept);
+}
+
+static void sighup_follows_the_same_rule(void **state)
+{
+	struct program p = {.keep_error = 0};
+
+	start(&p, file(1, 1));
+	assert_true(change(&p, "size", 5, 0));
+	configuring_reread(&p.configuring, file(1, 7));
+	assert_settings(&p, 5, 7);
+	configuring_reread(&p.configuring, file(3, 7));
+	assert_settings(&p, 3, 7);
+	assert_int_equal(p.overruled, 1);
+	configuring_reread(&p.configuring, NULL); /* unreadable: as before */
+	assert_settings(&p, 3, 7);
+	stop(&p);
+	start(&p, file(3, 7));
+	assert_settings(&p, 3, 7);
+	stop(&p);
+	json_decref(p.kept);
+}
+
+static void a_file_that_cannot_be_put_in_force_changes_nothing(void **state)
+{
+	struct program p = {.keep_error = 0};
+	json_t *taken = file(2, 2);
+
+	start(&p, file(1, 1));
+	assert_true(change(&p, "size", 5, 0));
+	json_object_set_new(taken, "taken", json_integer(1));
+	configuring_reread(&p.configuring, taken);
+	assert_settings(&p, 5, 1);
+	assert_int_equal(changes_revision(p.configuring.changes), 2);
+	configuring_reread(&p.configuring, file(11, 2)); /* beyond its bound */
+	assert_settings(&p, 5, 1);
+	/* It was not taken for read: what the file changed since 1, 1 still counts as changed. */
+	configuring_reread(&p.configuring, file(2, 2));
+	assert_settings(&p, 2, 2);
+	assert_int_equal(p.overruled, 1);
+	stop(&p);
+	json_decref(p.kept);
+}
+
+static void a_file_read_without_news_is_kept_all_the_same(void **state)
+{
+	struct program p = {.keep_error = 0};
+
+	start(&p, file(1, 1));
+	assert_true(change(&p, "size", 5, 0));
+	configuring_reread(&p.configuring, file(5, 1)); /* what the console wrote, made permanent */
+	assert_settings(&p, 5, 1);
+	stop(&p);
+	start(&p, file(6, 1)); /* an edit of that file, not of the first */
+	assert_settings(&p, 6, 1);
+	assert_int_equal(p.overruled, 0);
+	stop(&p);
+	json_decref(p.kept);
+}
+
+static void a_trial_is_not_kept(void **state)
+{
+	struct program p = {.keep_error = 0};
+
+	start(&p, file(1, 1));
+	assert_true(change(&p, "size", 5, 2000));
+	assert_int_equal(p.trial_ms, 2000);
+	assert_false(configuring_may_reread(&p.configuring));
+	stop(&p);
+	start(&p, file(1, 1)); /* ended by a crash */
+	assert_settings(&p, 1, 1);
+	p.trial_ms = 0;
+	assert_true(change(&p, "size", 5, 2000));
+	assert_true(configuring_confirm(&p.configuring, "console:test"));
+	assert_int_equal(p.trial_ms, 0);
+	assert_false(configuring_confirm(&p.configuring, "console:test"));
+	stop(&p);
+	start(&p, file(1, 1));
+	assert_settings(&p, 5, 1);
+	stop(&p);
+	json_decref(p.kept);
+}
+
+static void a_trial_that_runs_out_goes_back_or_tries_again(void **state)
+{
+	struct program p = {.keep_error = 0};
+
+	start(&p, file(1, 1));
+	assert_true(change(&p, "size", 5, 2000));
+	configuring_trial_over(&p.configuring);
+	assert_settings(&p, 1, 1);
+	assert_int_equal(p.trial_ms, 0);
+	stop(&p);
+	json_decref(p.kept);
+}
+
+static void what_is_kept_and_no_document_does_not_count(void **state)
+{
+	static const char *const texts[] = {"{}", "{\"file\": {}}", "{\"config\": {\"size\": 9}}",
+					    "{\"file\": 1, \"config\": 2}", "[]"};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct program p = {.kept = json_loads(texts[i], 0, NULL)};
+
+		start(&p, file(2, 1));
+		assert_settings(&p, 2, 1);
+		stop(&p);
+		json_decref(p.kept);
+	}
+}
+
+static void what_could_not_be_kept_is_told_and_tried_again(void **state)
+{
+	struct program p = {.keep_error = 0};
+
+	start(&p, file(1, 1));
+	p.keep_error = -ENOSPC;
+	assert_true(change(&p, "size", 5, 0));
+	assert_int_equal(p.unsaved, 1);
+	assert_settings(&p, 5, 1);
+	p.keep_error = 0;
+	configuring_reread(&p.configuring, file(1, 1)); /* nothing new, but now it is kept */
+	stop(&p);
+	start(&p, file(1, 1));
+	assert_settings(&p, 5, 1);
+	stop(&p);
+	json_decref(p.kept);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(changes_of_consoles_survive_a_restart),
+		cmocka_unit_test(an_edited_file_and_consoles_meet_at_the_start),
+		cmocka_unit_test(sighup_follows_the_same_rule),
+		cmocka_unit_test(a_file_that_cannot_be_put_in_force_changes_nothing),
+		cmocka_unit_test(a_file_read_without_news_is_kept_all_the_same),
+		cmocka_unit_test(a_trial_is_not_kept),
+		cmocka_unit_test(a_trial_that_runs_out_goes_back_or_tries_again),
+		cmocka_unit_test(what_is_kept_and_no_document_does_not_count),
+		cmocka_unit_test(what_could_not_be_kept_is_told_and_tried_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
