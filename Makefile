@@ -86,7 +86,7 @@ AGENT_ROOMS := agent agent/engine agent/config agent/worker agent/relays agent/s
 	agent/control
 # The NAT helper's; `postern nat probe` borrows them.
 NATD_ROOMS := portmap portmap/gateway portmap/engine natpmp natpmp/driver upnp upnp/driver stun/client
-CTL_ROOMS := ctl ctl/pki ctl/nat ctl/see ctl/talk
+CTL_ROOMS := ctl ctl/terminal ctl/talk ctl/see ctl/change ctl/pki ctl/nat
 ROOMS := $(SHARED_ROOMS) $(RELAY_ROOMS) $(AGENT_ROOMS) $(NATD_ROOMS) $(CTL_ROOMS)
 ALL_SRC := $(call sources,$(ROOMS))
 

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "agent/engine/link_state.h"
 #include "agent/session/publish.h"
 #include "core/container.h"
 #include "core/log.h"

@@ -10,6 +10,7 @@
 
 #include "agent/agent.h"
 #include "agent/control/state.h"
+#include "core/conf/conf.h"
 #include "core/container.h"
 #include "core/isolation.h"
 #include "core/journal.h"

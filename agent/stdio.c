@@ -24,6 +24,7 @@
 
 #include "agent/agent.h"
 #include "agent/session/request.h"
+#include "core/conf/conf.h"
 #include "core/container.h"
 #include "core/log.h"
 #include "core/parse/wire.h"

@@ -12,14 +12,16 @@
 
 #include "agent/agent.h"
 #include "agent/worker/connector.h"
+#include "core/addr.h"
 #include "core/engine/certificate.h"
+#include "core/program/resolve.h"
 #include "core/parse/wire.h"
 #include "ctl/check_tls.h"
-#include "ctl/commands.h"
+#include "ctl/check.h"
 #include "ctl/talk/console_config.h"
-#include "ctl/see/show.h"
+#include "ctl/terminal/show.h"
 #include "ctl/talk/tunnel.h"
-#include "ctl/see/when.h"
+#include "ctl/terminal/units.h"
 #include "stun/client/round.h"
 
 #define DAY_S	     86400
@@ -92,9 +94,9 @@ static void tell_expiry(struct check *c, const char *step, const char *whose, ti
 			long least_days, const char *remedy)
 {
 	long days = (long)((until - time(NULL)) / DAY_S);
-	char date[WHEN_TEXT_BYTES];
+	char date[UNITS_MOMENT_BYTES];
 
-	when_text(until, date);
+	units_moment(until, date);
 	if (until < time(NULL))
 		tell(c, step, VERDICT_FAIL, "%s expired on %s; %s", whose, date, remedy);
 	else if (days < least_days)

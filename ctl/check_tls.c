@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 
 #include "core/parse/http.h"
-#include "ctl/see/when.h"
+#include "ctl/terminal/units.h"
 
 #define READ_BYTES 16384
 
@@ -174,7 +174,7 @@ static bool find_date(const char *head, time_t *out)
 {
 	for (const char *line = strstr(head, "\r\n"); line; line = strstr(line + 2, "\r\n"))
 		if (strncasecmp(line + 2, "Date: ", 6) == 0)
-			return when_http_date(line + 8, out);
+			return units_parse_http_date(line + 8, out);
 	return false;
 }
 

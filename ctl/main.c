@@ -5,22 +5,27 @@
 #include <string.h>
 #include <time.h>
 
+#include "agent/stdio.h"
 #include "core/conf/conf.h"
-#include "ctl/commands.h"
+#include "ctl/change/change.h"
+#include "ctl/check.h"
+#include "ctl/nat/nat.h"
+#include "ctl/pki/pki.h"
+#include "ctl/see/see.h"
 
 static enum status command_help(const struct arguments *a);
 
-static const struct command first_commands[] = {
-	{"pki init", "DIR", 1, 1, "Makes a CA in the new directory DIR.", pki_init_options,
-	 command_pki_init},
-	{"pki issue", "DIR relay|agent|console NAME", 3, 3,
-	 "Writes one file with all that a relay, agent or console needs.", pki_issue_options,
-	 command_pki_issue},
-	{"pki show", "FILE|DIR", 1, 1,
-	 "Shows whose a file is and until when, or what a CA has issued. Never shows keys.",
-	 pki_show_options, command_pki_show},
-	{.name = NULL},
-};
+/* Standard input and output as one session, for ssh -o ProxyCommand. */
+static enum status command_connect(const struct arguments *a)
+{
+	if (!a->as) {
+		complain_usage(a->command,
+			       "which agent to connect as? Write postern --as FILE connect %s",
+			       a->words[0]);
+		return STATUS_USAGE;
+	}
+	return agent_stdio_run(a->as, a->words[0]) == 0 ? STATUS_OK : STATUS_FAILED;
+}
 
 static const struct command last_commands[] = {
 	{"connect", "AGENT/SERVICE", 1, 1,
@@ -31,8 +36,8 @@ static const struct command last_commands[] = {
 
 /* In the order of the overview. */
 static const struct command *const groups[] = {
-	first_commands, relay_see_commands, relay_config_commands, relay_act_commands,
-	grant_commands, agent_commands,	    agent_config_commands, check_commands,
+	pki_commands,	relay_see_commands, relay_config_commands, relay_act_commands,
+	grant_commands, agent_see_commands, agent_config_commands, check_commands,
 	stun_commands,	nat_commands,	    last_commands,
 };
 
@@ -132,13 +137,13 @@ static void join_words(char **argv, int count, char *out, size_t room)
 }
 
 /* The names of commands, and what they begin with: "relay config", "relay". */
-struct names {
+struct command_names {
 	char text[NAMES_MAX][NAME_BYTES];
 	const char *list[NAMES_MAX + 1];
 	size_t count;
 };
 
-static void collect_names(struct names *names)
+static void collect_names(struct command_names *names)
 {
 	const struct command *c;
 
@@ -158,7 +163,7 @@ static void collect_names(struct names *names)
 /* Says what would have been right. */
 static void complain_command(int argc, char **argv)
 {
-	static struct names names;
+	static struct command_names names;
 	const char *near = NULL;
 	char given[128];
 

@@ -6,6 +6,7 @@
 #include "agent/control/control_internal.h"
 #include "core/engine/records_calls.h"
 #include "core/journal.h"
+#include "core/parse/reason.h"
 
 void agent_control_event(struct agent_control *ctl, const char *kind, const char *format, ...)
 {

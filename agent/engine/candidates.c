@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/addr.h"
+
 static bool address_known(const struct addr *a)
 {
 	if (a->len == 0)

@@ -9,14 +9,14 @@
 #include <string.h>
 #include <time.h>
 
-#include "ctl/commands.h"
-#include "ctl/talk/door.h"
+#include "ctl/nat/nat.h"
+#include "ctl/talk/connection.h"
 #include "ctl/nat/behaviour.h"
 #include "ctl/nat/conclude.h"
 #include "ctl/nat/report.h"
 #include "ctl/nat/trial.h"
-#include "ctl/see/progress.h"
-#include "ctl/see/show.h"
+#include "ctl/terminal/progress.h"
+#include "ctl/terminal/show.h"
 
 #define NATD_SOCKET "/run/postern/natd.sock"
 #define RETRY_MS    500
@@ -69,9 +69,9 @@ static void complain_natd(const char *path, int error)
 		complain("%s: %s", path, strerror(-error));
 }
 
-static bool open_natd(const struct arguments *a, struct door *d)
+static bool open_natd(const struct arguments *a, struct connection *conn)
 {
-	int error = door_open_path(socket_path(a), d);
+	int error = connection_open_path(socket_path(a), conn);
 
 	if (error)
 		complain_natd(socket_path(a), error);
@@ -92,13 +92,13 @@ static enum status run_status(const struct arguments *a)
 	const struct page page = page_of_terminal();
 	enum status status = STATUS_FAILED;
 	json_t *result;
-	struct door d;
+	struct connection conn;
 
 	if (!own_host(a))
 		return STATUS_USAGE;
-	if (!open_natd(a, &d))
+	if (!open_natd(a, &conn))
 		return STATUS_FAILED;
-	result = door_call(&d, "status", NULL);
+	result = connection_call(&conn, "status", NULL);
 	if (result) {
 		if (arguments_flag(a, "--json"))
 			show_json(stdout, result);
@@ -107,26 +107,26 @@ static enum status run_status(const struct arguments *a)
 		status = keeps_something(result) ? STATUS_OK : STATUS_FAILED;
 	}
 	json_decref(result);
-	door_close(&d);
+	connection_close(&conn);
 	return status;
 }
 
 static enum status run_renew(const struct arguments *a)
 {
-	struct door d;
+	struct connection conn;
 	json_t *result;
 
 	if (!own_host(a))
 		return STATUS_USAGE;
-	if (!open_natd(a, &d))
+	if (!open_natd(a, &conn))
 		return STATUS_FAILED;
-	result = door_call(&d, "renew", NULL);
+	result = connection_call(&conn, "renew", NULL);
 	if (result && arguments_flag(a, "--json"))
 		show_json(stdout, result);
 	else if (result)
 		printf("natd renews every mapping now; 'postern nat status' tells how that goes\n");
 	json_decref(result);
-	door_close(&d);
+	connection_close(&conn);
 	return result ? STATUS_OK : STATUS_FAILED;
 }
 
@@ -173,12 +173,12 @@ static void print_own(const struct arguments *a, const char *kind, const char *s
 
 /* Until natd ends; false: nobody reads what we print. Follows first, so that nothing is missed
  * between the status and the events. */
-static bool watch_one(const struct arguments *a, struct door *d)
+static bool watch_one(const struct arguments *a, struct connection *conn)
 {
 	struct rpc_failure failure = {.data = NULL};
-	json_t *followed =
-		door_try(d, "events", json_pack("{s:b, s:i}", "follow", 1, "limit", 0), &failure);
-	json_t *status = followed ? door_try(d, "status", NULL, &failure) : NULL, *event;
+	json_t *followed = connection_try(
+		conn, "events", json_pack("{s:b, s:i}", "follow", 1, "limit", 0), &failure);
+	json_t *status = followed ? connection_try(conn, "status", NULL, &failure) : NULL, *event;
 
 	json_decref(followed);
 	if (!status) {
@@ -187,7 +187,7 @@ static bool watch_one(const struct arguments *a, struct door *d)
 		return fflush(stdout) == 0;
 	}
 	print_status(a, status);
-	while (fflush(stdout) == 0 && rpc_next(&d->rpc, -1, &event) == RPC_NOTE) {
+	while (fflush(stdout) == 0 && rpc_next(&conn->rpc, -1, &event) == RPC_NOTE) {
 		print_event(a, event);
 		json_decref(event);
 	}
@@ -198,34 +198,34 @@ static bool watch_one(const struct arguments *a, struct door *d)
 }
 
 /* Until natd listens again. Errors other than its absence end the watch. */
-static int open_again(const struct arguments *a, struct door *d)
+static int open_again(const struct arguments *a, struct connection *conn)
 {
 	static const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
 	int error;
 
 	do {
 		nanosleep(&pause, NULL);
-		error = door_open_path(socket_path(a), d);
+		error = connection_open_path(socket_path(a), conn);
 	} while (nobody_there(error));
 	return error;
 }
 
 static enum status run_watch(const struct arguments *a)
 {
-	struct door d;
+	struct connection conn;
 	int error = 0;
 	bool read_on;
 
 	if (!own_host(a))
 		return STATUS_USAGE;
-	if (!open_natd(a, &d))
+	if (!open_natd(a, &conn))
 		return STATUS_FAILED;
 	do {
-		read_on = watch_one(a, &d);
-		door_close(&d);
+		read_on = watch_one(a, &conn);
+		connection_close(&conn);
 		if (!read_on)
 			return STATUS_FAILED;
-		error = open_again(a, &d);
+		error = open_again(a, &conn);
 		if (!error)
 			print_own(a, "back", "natd is there again");
 	} while (!error);
@@ -272,13 +272,13 @@ static void servers_of_natd(const json_t *external, struct endpoint *servers, si
 }
 
 /* natd looks anew; what it keeps shows whether mapping works. NULL: told why. */
-static json_t *ask_natd(struct door *d)
+static json_t *ask_natd(struct connection *conn)
 {
-	json_t *probe = door_call(d, "probe", NULL), *status;
+	json_t *probe = connection_call(conn, "probe", NULL), *status;
 
 	if (!probe)
 		return NULL;
-	status = door_call(d, "status", NULL);
+	status = connection_call(conn, "status", NULL);
 	if (!status) {
 		json_decref(probe);
 		return NULL;
@@ -293,8 +293,8 @@ static json_t *ask_natd(struct door *d)
 static json_t *gateway(const struct arguments *a, struct endpoint *servers, size_t *count)
 {
 	json_t *probe = NULL;
-	struct door d;
-	int error = door_open_path(socket_path(a), &d);
+	struct connection conn;
+	int error = connection_open_path(socket_path(a), &conn);
 
 	if (error && (a->socket || !nobody_there(error))) {
 		complain_natd(socket_path(a), error);
@@ -302,8 +302,8 @@ static json_t *gateway(const struct arguments *a, struct endpoint *servers, size
 	}
 	if (!error) {
 		progress_say("natd asks the gateway what it speaks ...");
-		probe = ask_natd(&d);
-		door_close(&d);
+		probe = ask_natd(&conn);
+		connection_close(&conn);
 		if (!probe)
 			return NULL;
 		if (*count == 0)

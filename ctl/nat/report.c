@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "ctl/nat/conclude.h"
-#include "ctl/see/show.h"
-#include "ctl/see/units.h"
+#include "ctl/terminal/show.h"
+#include "ctl/terminal/units.h"
 
 #define TEXT_BYTES     640u
 #define MAPPINGS_SHOWN 2u /* by a probe, whose page is one screen */

@@ -11,7 +11,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "ctl/see/page.h"
+#include "ctl/terminal/page.h"
 
 /* natd's status. */
 void nat_report_status(const struct page *p, const json_t *status);

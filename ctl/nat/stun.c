@@ -12,8 +12,8 @@
 
 #include "core/container.h"
 #include "core/program/resolve.h"
-#include "ctl/commands.h"
-#include "ctl/see/show.h"
+#include "ctl/nat/nat.h"
+#include "ctl/terminal/show.h"
 #include "ctl/nat/stun_report.h"
 #include "stun/client/round.h"
 #include "stun/client/stream.h"

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ctl/see/show.h"
-#include "ctl/see/units.h"
+#include "ctl/terminal/show.h"
+#include "ctl/terminal/units.h"
 
 /* ---- structs to JSON ---- */
 

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "core/engine/identity.h"
-#include "ctl/arguments.h"
+#include "ctl/terminal/arguments.h"
 
 struct bundle {
 	enum identity_role role;

@@ -11,11 +11,11 @@
 #include "core/engine/certificate.h"
 #include "core/parse/wire.h"
 #include "ctl/pki/bundle.h"
-#include "ctl/commands.h"
-#include "ctl/files.h"
+#include "ctl/pki/pki.h"
+#include "ctl/terminal/files.h"
 #include "ctl/pki/make.h"
 #include "ctl/pki/store.h"
-#include "ctl/see/when.h"
+#include "ctl/terminal/units.h"
 
 #define DAY_S		 86400L
 #define CA_LIFE_S	 (3653 * DAY_S)
@@ -23,12 +23,12 @@
 #define CLOCK_EARLIEST_S 1767225600L /* 2026-01-01: an earlier clock was never set */
 #define HOSTS_MAX	 64
 
-const struct option_row pki_init_options[] = {
+static const struct option_row init_options[] = {
 	{"--name", "NAME", false, "the organisation's name in certificates (Private)"},
 	{NULL, NULL, false, NULL},
 };
 
-const struct option_row pki_issue_options[] = {
+static const struct option_row issue_options[] = {
 	{"--host", "HOST", true, "relay: a DNS name or address that agents dial; at least one"},
 	{"--listen", "ADDR:PORT", true, "relay: where to listen; at least one"},
 	{"--relay", "HOST:PORT", true, "agent, console: a relay to sign in to; at least one"},
@@ -58,7 +58,7 @@ static void warn_clock(time_t now)
 
 /* ---- init ---- */
 
-enum status command_pki_init(const struct arguments *a)
+static enum status run_init(const struct arguments *a)
 {
 	/* Whoever looks at the relay sees this name: it says nothing of what a relay is. */
 	const char *name = arguments_text(a, "--name", "Private");
@@ -85,7 +85,7 @@ enum status command_pki_init(const struct arguments *a)
 
 /* ---- issue: what was asked for ---- */
 
-struct request {
+struct issue_request {
 	struct bundle bundle;
 	struct pki_request pki;
 	char *hosts[HOSTS_MAX]; /* owned; lower case */
@@ -119,7 +119,7 @@ static bool host_ok(const char *host)
 	return host[len - 1] != '-';
 }
 
-static bool take_hosts(const struct arguments *a, struct request *r)
+static bool take_hosts(const struct arguments *a, struct issue_request *r)
 {
 	const char *value;
 	size_t at = 0;
@@ -245,7 +245,7 @@ static bool check_services(const struct arguments *a)
 	return true;
 }
 
-static bool take_role(const struct arguments *a, struct request *r, const struct role **out)
+static bool take_role(const struct arguments *a, struct issue_request *r, const struct role **out)
 {
 	const struct role *role = find_role(a->words[1]);
 	const char *name = a->words[2];
@@ -270,7 +270,7 @@ static bool take_role(const struct arguments *a, struct request *r, const struct
 	return true;
 }
 
-static bool take_request(const struct arguments *a, struct request *r)
+static bool take_request(const struct arguments *a, struct issue_request *r)
 {
 	const struct role *role;
 	const char *life;
@@ -287,7 +287,7 @@ static bool take_request(const struct arguments *a, struct request *r)
 		  : !check_services(a))
 		return false;
 	life = arguments_text(a, "--expires", role->life);
-	if (!when_span(life, &r->life_s)) {
+	if (!units_parse_span(life, &r->life_s)) {
 		complain_usage(a->command, "--expires: '%s' is not a time like 12h, 30d, 4w or 2y",
 			       life);
 		return false;
@@ -304,7 +304,7 @@ static bool take_request(const struct arguments *a, struct request *r)
 	return true;
 }
 
-static void free_request(struct request *r)
+static void free_request(struct issue_request *r)
 {
 	for (size_t i = 0; i < r->pki.host_count; i++)
 		free(r->hosts[i]);
@@ -313,7 +313,7 @@ static void free_request(struct request *r)
 
 /* ---- issue: doing it ---- */
 
-static bool set_times(struct request *r, const struct pki_store *store, time_t now)
+static bool set_times(struct issue_request *r, const struct pki_store *store, time_t now)
 {
 	time_t ca_from = certificate_time(X509_get0_notBefore(store->ca));
 	time_t ca_until = certificate_time(X509_get0_notAfter(store->ca));
@@ -339,7 +339,7 @@ static bool set_times(struct request *r, const struct pki_store *store, time_t n
 }
 
 /* Two agents of one name replace each other at the relay, over and over. */
-static bool note_earlier(const struct pki_store *store, const struct request *r, time_t now)
+static bool note_earlier(const struct pki_store *store, const struct issue_request *r, time_t now)
 {
 	struct pki_record *records;
 	char date[PKI_DATE_BYTES];
@@ -361,12 +361,12 @@ static bool note_earlier(const struct pki_store *store, const struct request *r,
 }
 
 /* Asked before anything is signed; files_write() makes sure. */
-static bool may_write(const struct arguments *a, const struct request *r)
+static bool may_write(const struct arguments *a, const struct issue_request *r)
 {
 	return strcmp(r->out, "-") == 0 || arguments_flag(a, "--force") || files_absent(r->out);
 }
 
-static bool write_out(const struct arguments *a, const struct request *r, const char *text)
+static bool write_out(const struct arguments *a, const struct issue_request *r, const char *text)
 {
 	if (strcmp(r->out, "-") != 0)
 		return files_write(r->out, text, 0600, arguments_flag(a, "--force"));
@@ -377,8 +377,8 @@ static bool write_out(const struct arguments *a, const struct request *r, const 
 }
 
 /* Checks before it records, and records before anybody can have the file. */
-static bool deliver(const struct arguments *a, struct request *r, const struct pki_store *store,
-		    X509 *x)
+static bool deliver(const struct arguments *a, struct issue_request *r,
+		    const struct pki_store *store, X509 *x)
 {
 	struct pki_record record = {.not_after = r->pki.not_after};
 	char *text = bundle_write(&r->bundle, a);
@@ -394,7 +394,7 @@ static bool deliver(const struct arguments *a, struct request *r, const struct p
 	return ok;
 }
 
-static bool issue(const struct arguments *a, struct request *r, const struct pki_store *store)
+static bool issue(const struct arguments *a, struct issue_request *r, const struct pki_store *store)
 {
 	char organisation[CERTIFICATE_TEXT_BYTES];
 	EVP_PKEY *key = pki_make_key();
@@ -420,9 +420,9 @@ static bool issue(const struct arguments *a, struct request *r, const struct pki
 	return ok;
 }
 
-enum status command_pki_issue(const struct arguments *a)
+static enum status run_issue(const struct arguments *a)
 {
-	struct request r = {.out = NULL};
+	struct issue_request r = {.out = NULL};
 	enum status status = STATUS_FAILED;
 	struct pki_store store;
 	time_t now = time(NULL);
@@ -445,3 +445,14 @@ enum status command_pki_issue(const struct arguments *a)
 	free_request(&r);
 	return status;
 }
+
+const struct command pki_commands[] = {
+	{"pki init", "DIR", 1, 1, "Makes a CA in the new directory DIR.", init_options, run_init},
+	{"pki issue", "DIR relay|agent|console NAME", 3, 3,
+	 "Writes one file with all that a relay, agent or console needs.", issue_options,
+	 run_issue},
+	{"pki show", "FILE|DIR", 1, 1,
+	 "Shows whose a file is and until when, or what a CA has issued. Never shows keys.",
+	 pki_show_options, pki_show_run},
+	{.name = NULL},
+};

@@ -18,8 +18,8 @@
 #include "core/engine/certificate.h"
 #include "core/engine/identity.h"
 #include "core/log.h"
-#include "ctl/commands.h"
-#include "ctl/files.h"
+#include "ctl/pki/pki.h"
+#include "ctl/terminal/files.h"
 #include "ctl/pki/store.h"
 
 const struct option_row pki_show_options[] = {
@@ -221,7 +221,7 @@ static void print_text(const json_t *o)
 		print_issued(issued);
 }
 
-enum status command_pki_show(const struct arguments *a)
+enum status pki_show_run(const struct arguments *a)
 {
 	const char *path = a->words[0];
 	struct stat st;

@@ -15,8 +15,8 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
-#include "ctl/arguments.h"
-#include "ctl/files.h"
+#include "ctl/terminal/arguments.h"
+#include "ctl/terminal/files.h"
 #include "ctl/pki/make.h"
 
 #define PEM_MAX	   65536u

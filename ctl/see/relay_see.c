@@ -4,12 +4,11 @@
 #include <string.h>
 
 #include "core/log.h"
-#include "ctl/commands.h"
-#include "ctl/talk/door.h"
-#include "ctl/see/records.h"
-#include "ctl/see/show.h"
-#include "ctl/see/show_nat.h"
-#include "ctl/see/units.h"
+#include "ctl/see/see.h"
+#include "ctl/talk/connection.h"
+#include "ctl/see/common.h"
+#include "ctl/terminal/show.h"
+#include "ctl/terminal/units.h"
 
 static const struct option_row json_options[] = {
 	{"--json", NULL, false, "print JSON"},
@@ -48,18 +47,18 @@ static const struct show_column sessions_columns[] = {
 static enum status show_call(const struct arguments *a, const char *method, json_t *params,
 			     const struct show_shape *shape)
 {
-	struct door d;
+	struct connection conn;
 	json_t *result;
 
-	if (!door_open_relay(a, &d)) {
+	if (!connection_open_relay(a, &conn)) {
 		json_decref(params);
 		return STATUS_FAILED;
 	}
-	result = door_call(&d, method, params);
+	result = connection_call(&conn, method, params);
 	if (result)
 		show_result(a, result, shape);
 	json_decref(result);
-	door_close(&d);
+	connection_close(&conn);
 	return result ? STATUS_OK : STATUS_FAILED;
 }
 
@@ -198,18 +197,18 @@ static void print_status(const json_t *status)
 
 static enum status run_status(const struct arguments *a)
 {
-	struct door d;
+	struct connection conn;
 	json_t *status;
 
-	if (!door_open_relay(a, &d))
+	if (!connection_open_relay(a, &conn))
 		return STATUS_FAILED;
-	status = door_call(&d, "status", NULL);
+	status = connection_call(&conn, "status", NULL);
 	if (status && arguments_flag(a, "--json"))
 		show_json(stdout, status);
 	else if (status)
 		print_status(status);
 	json_decref(status);
-	door_close(&d);
+	connection_close(&conn);
 	return status ? STATUS_OK : STATUS_FAILED;
 }
 
@@ -218,12 +217,12 @@ static enum status run_status(const struct arguments *a)
 static enum status run_records(const struct arguments *a)
 {
 	enum status status = STATUS_FAILED;
-	struct door d;
+	struct connection conn;
 
-	if (!door_open_relay(a, &d))
+	if (!connection_open_relay(a, &conn))
 		return status;
-	status = records_run(a, &d, strrchr(a->command->name, ' ') + 1);
-	door_close(&d);
+	status = records_run(a, &conn, strrchr(a->command->name, ' ') + 1);
+	connection_close(&conn);
 	return status;
 }
 
@@ -264,19 +263,19 @@ static void print_method(const json_t *method)
 static enum status run_schema(const struct arguments *a)
 {
 	json_t *schema, *method;
-	struct door d;
+	struct connection conn;
 	size_t i;
 
-	if (!door_open_relay(a, &d))
+	if (!connection_open_relay(a, &conn))
 		return STATUS_FAILED;
-	schema = door_call(&d, "schema", NULL);
+	schema = connection_call(&conn, "schema", NULL);
 	if (schema && arguments_flag(a, "--json"))
 		show_json(stdout, schema);
 	else
 		json_array_foreach(json_object_get(schema, "methods"), i, method)
 			print_method(method);
 	json_decref(schema);
-	door_close(&d);
+	connection_close(&conn);
 	return schema ? STATUS_OK : STATUS_FAILED;
 }
 
@@ -288,7 +287,7 @@ const struct command relay_see_commands[] = {
 	 json_options, run_agents},
 	{"relay sessions", "", 0, 0, "Lists the running sessions.", sessions_options, run_sessions},
 	{"relay top", "", 0, 0, "Watches rates of sessions, agents and the relay, live.",
-	 relay_top_options, command_relay_top},
+	 relay_top_options, relay_top_run},
 	{"relay events", "", 0, 0, "Tells what happened: agents up and down, changes, limits.",
 	 records_options, run_records},
 	{"relay audit", "", 0, 0, "Tells who reached what, when, from where, and why it ended.",

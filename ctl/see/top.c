@@ -15,10 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ctl/commands.h"
-#include "ctl/talk/door.h"
+#include "ctl/see/see.h"
+#include "ctl/talk/connection.h"
 #include "ctl/see/rates.h"
-#include "ctl/see/show.h"
+#include "ctl/terminal/show.h"
 #include "ctl/see/top_draw.h"
 
 #define LOOK_MS 1000
@@ -32,7 +32,7 @@ const struct option_row relay_top_options[] = {
 static volatile sig_atomic_t ended, resized;
 
 struct top {
-	struct door door;
+	struct connection connection;
 	json_t *status;
 	struct rates rates;
 	enum rates_order order;
@@ -50,8 +50,8 @@ static uint64_t clock_ms(void)
 /* False: *f tells. */
 static bool look(struct top *t, struct rpc_failure *f)
 {
-	json_t *status = door_try(&t->door, "status", NULL, f);
-	json_t *sessions = status ? door_try(&t->door, "sessions", NULL, f) : NULL;
+	json_t *status = connection_try(&t->connection, "status", NULL, f);
+	json_t *sessions = status ? connection_try(&t->connection, "sessions", NULL, f) : NULL;
 	bool ok = sessions &&
 		  rates_look(&t->rates, status, json_object_get(sessions, "sessions"), clock_ms());
 
@@ -82,7 +82,7 @@ static bool run_once(const struct arguments *a, struct top *t, struct rpc_failur
 	if (!look(t, f))
 		return false;
 	if (!arguments_flag(a, "--json")) {
-		top_draw(&screen, t->door.label, t->status, &t->rates, t->order);
+		top_draw(&screen, t->connection.label, t->status, &t->rates, t->order);
 		return true;
 	}
 	json = rates_json(&t->rates);
@@ -154,7 +154,7 @@ static void draw(struct top *t)
 	}
 	screen.colour = show_style(stdout, SHOW_BOLD)[0] != '\0';
 	fputs("\033[H", stdout);
-	top_draw(&screen, t->door.label, t->status, &t->rates, t->order);
+	top_draw(&screen, t->connection.label, t->status, &t->rates, t->order);
 	fflush(stdout);
 }
 
@@ -225,7 +225,7 @@ static bool run_live(struct top *t, struct rpc_failure *f)
 	return ok;
 }
 
-enum status command_relay_top(const struct arguments *a)
+enum status relay_top_run(const struct arguments *a)
 {
 	bool once = arguments_flag(a, "--once") || arguments_flag(a, "--json") ||
 		    !isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO);
@@ -233,7 +233,7 @@ enum status command_relay_top(const struct arguments *a)
 	struct rpc_failure failure = {.data = NULL};
 	bool ok;
 
-	if (!door_open_relay(a, &t.door))
+	if (!connection_open_relay(a, &t.connection))
 		return STATUS_FAILED;
 	ok = once ? run_once(a, &t, &failure) : run_live(&t, &failure);
 	if (!ok)
@@ -241,6 +241,6 @@ enum status command_relay_top(const struct arguments *a)
 	rpc_failure_free(&failure);
 	json_decref(t.status);
 	rates_free(&t.rates);
-	door_close(&t.door);
+	connection_close(&t.connection);
 	return ok ? STATUS_OK : STATUS_FAILED;
 }

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "core/log.h"
-#include "ctl/see/units.h"
+#include "ctl/terminal/units.h"
 
 #define LINE_BYTES	 512
 #define AGENT_ROWS_LEAST 3

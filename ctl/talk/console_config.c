@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
+#include "core/conf/conf.h"
 #include "core/engine/identity.h"
 
 #define SESSIONS_MAX 4 /* at a time; a command has one */

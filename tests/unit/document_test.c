@@ -2,8 +2,8 @@
 /*
  * document_test: configurations as people edit them, between 'config get' and 'config apply'.
  *
- * links: relay/config/local.c relay/config/stun.c ctl/document.c ctl/arguments.c ctl/files.c
- * links: core/file.c ctl/see/show.c ctl/see/units.c ctl/see/when.c relay/config/config.c
+ * links: relay/config/local.c relay/config/stun.c ctl/change/document.c ctl/terminal/arguments.c ctl/terminal/files.c
+ * links: core/file.c ctl/terminal/show.c ctl/terminal/units.c relay/config/config.c
  * links: relay/config/policy.c relay/policy/index.c relay/policy/source.c relay/policy/time.c
  * links: agent/config/config.c core/conf/conf.c core/conf/bind.c core/conf/check.c
  * links: core/conf/diff.c core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
@@ -18,7 +18,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "ctl/document.h"
+#include "ctl/change/document.h"
 
 #define PEM	 "\"-----BEGIN CERTIFICATE-----\\n-----END CERTIFICATE-----\\n\""
 #define IDENTITY "identity: {ca: " PEM ", certificate: " PEM ", key: (hidden)}\n"

@@ -2,10 +2,9 @@
 /*
  * nat_report_test: the pages of 'postern nat', its sentences, and what follows for connections.
  *
- * links: ctl/nat/report.c ctl/nat/conclude.c ctl/see/page.c ctl/see/show.c ctl/see/units.c
- * links: ctl/see/when.c
+ * links: ctl/nat/report.c ctl/nat/conclude.c ctl/terminal/page.c ctl/terminal/show.c ctl/terminal/units.c
  *
- * links: ctl/arguments.c core/conf/conf.c core/conf/bind.c core/conf/error.c core/conf/value.c
+ * links: ctl/terminal/arguments.c core/conf/conf.c core/conf/bind.c core/conf/error.c core/conf/value.c
  *
  * links: core/addr.c core/log.c
  */

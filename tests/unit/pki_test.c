@@ -3,9 +3,10 @@
  * pki_test: what 'postern pki' writes is what the programs load, and says what it should.
  *
  * links: relay/config/local.c relay/config/stun.c relay/config/policy.c relay/policy/index.c
- * links: relay/policy/source.c relay/policy/time.c ctl/arguments.c ctl/pki/bundle.c
- * links: ctl/talk/console_config.c ctl/files.c core/file.c ctl/pki/pki.c ctl/pki/make.c
- * links: ctl/pki/store.c ctl/see/when.c core/engine/identity.c core/engine/identity_verify.c
+ * links: relay/policy/source.c relay/policy/time.c ctl/terminal/arguments.c
+ * links: ctl/talk/console_config.c ctl/terminal/files.c core/file.c ctl/pki/bundle.c ctl/pki/make.c
+ * links: ctl/pki/pki.c ctl/pki/show.c ctl/pki/store.c
+ * links: ctl/terminal/units.c core/engine/identity.c core/engine/identity_verify.c
  * links: core/engine/identity_relay.c core/engine/certificate.c relay/config/config.c
  * links: agent/config/config.c core/conf/conf.c core/conf/bind.c core/conf/check.c
  * links: core/conf/error.c core/conf/value.c core/addr.c core/log.c core/conf/yaml.c
@@ -27,18 +28,15 @@
 #include "agent/config/config.h"
 #include "core/engine/certificate.h"
 #include "core/engine/identity.h"
-#include "ctl/commands.h"
+#include "ctl/pki/pki.h"
 #include "ctl/talk/console_config.h"
-#include "ctl/files.h"
+#include "ctl/terminal/files.h"
 #include "ctl/pki/store.h"
 #include "relay/config/config.h"
 
 #define FILE_MAX 65536
 
-static const struct command init = {"pki init",	      "DIR",	       1, 1, "",
-				    pki_init_options, command_pki_init};
-static const struct command issue = {"pki issue",	"DIR ROLE NAME",  3, 3, "",
-				     pki_issue_options, command_pki_issue};
+static const struct command *const init = &pki_commands[0], *const issue = &pki_commands[1];
 
 /* Runs a command line, its words separated by spaces. */
 static enum status run(const struct command *command, const char *line)
@@ -64,7 +62,7 @@ static int enter(void **state)
 	char *path = strdup("/tmp/postern-pki-XXXXXX");
 
 	*state = path;
-	return mkdtemp(path) && chdir(path) == 0 && run(&init, "ca") == STATUS_OK ? 0 : -1;
+	return mkdtemp(path) && chdir(path) == 0 && run(init, "ca") == STATUS_OK ? 0 : -1;
 }
 
 static int leave(void **state)
@@ -138,8 +136,8 @@ static void test_init(void **state)
 	assert_int_equal(X509_check_ca(ca), 1);
 	assert_int_equal(X509_get_pathlen(ca), 0);
 	assert_true(X509_get_key_usage(ca) & KU_KEY_CERT_SIGN);
-	assert_int_equal(run(&init, "ca"), STATUS_FAILED);
-	assert_int_equal(run(&init, "other --name "), STATUS_USAGE);
+	assert_int_equal(run(init, "ca"), STATUS_FAILED);
+	assert_int_equal(run(init, "other --name "), STATUS_USAGE);
 	free(pem);
 	pem = files_read("ca/ca.pem", FILE_MAX);
 	X509_free(ca);
@@ -158,7 +156,7 @@ static void test_agent_loads(void **state)
 	char why[256];
 	X509 *x;
 
-	assert_int_equal(run(&issue,
+	assert_int_equal(run(issue,
 			     "ca agent home --relay relay.example.org:443 --relay [::1]:8443 "
 			     "--publish ssh=127.0.0.1:22 --publish web=localhost:80 --allow ssh=a "
 			     "--allow ssh=b --public web --forward 127.0.0.1:2222=other/null "
@@ -208,8 +206,8 @@ static void test_console_loads(void **state)
 	struct identity *id;
 	char why[256];
 
-	assert_int_equal(run(&issue, "ca console ops --relay relay.example.org:443 "
-				     "--relay 192.0.2.1:443 --proxy http://proxy:3128"),
+	assert_int_equal(run(issue, "ca console ops --relay relay.example.org:443 "
+				    "--relay 192.0.2.1:443 --proxy http://proxy:3128"),
 			 STATUS_OK);
 	assert_int_equal(mode_of("ops.yaml"), 0600);
 	root = conf_load("ops.yaml", &errors);
@@ -229,17 +227,17 @@ static void test_console_loads(void **state)
 	conf_node_free(root);
 
 	/* Whose is it? */
-	assert_int_equal(run(&issue, "ca agent home --relay r.example:443"), STATUS_OK);
+	assert_int_equal(run(issue, "ca agent home --relay r.example:443"), STATUS_OK);
 	root = conf_load("home.yaml", &errors);
 	assert_int_equal(console_config_kind(root), BUNDLE_AGENT);
 	conf_node_free(root);
 	assert_int_equal(console_config_kind(NULL), BUNDLE_OTHER);
 
-	assert_int_equal(run(&issue, "ca console ops2"), STATUS_USAGE);
-	assert_int_equal(run(&issue, "ca console o.p --relay r.example:443"), STATUS_USAGE);
-	assert_int_equal(run(&issue, "ca console ops2 --relay r.example:443 --publish a=b:1"),
+	assert_int_equal(run(issue, "ca console ops2"), STATUS_USAGE);
+	assert_int_equal(run(issue, "ca console o.p --relay r.example:443"), STATUS_USAGE);
+	assert_int_equal(run(issue, "ca console ops2 --relay r.example:443 --publish a=b:1"),
 			 STATUS_USAGE);
-	assert_int_equal(run(&issue, "ca console ops2 --relay r.example:443 --host a"),
+	assert_int_equal(run(issue, "ca console ops2 --relay r.example:443 --host a"),
 			 STATUS_USAGE);
 }
 
@@ -252,7 +250,7 @@ static void test_relay_loads(void **state)
 	char why[256], hosts[256];
 	X509 *x;
 
-	assert_int_equal(run(&issue,
+	assert_int_equal(run(issue,
 			     "ca relay main --host Relay.Example.org --host 192.0.2.1 --host "
 			     "2001:db8::1 --listen 0.0.0.0:443 --listen [::]:443 --public "
 			     "www.example.org=home/web --out r.yaml"),
@@ -284,7 +282,7 @@ static void test_a_relays_certificate_tells_nothing(void **state)
 	int len;
 	X509 *x;
 
-	assert_int_equal(run(&issue, "ca relay postern --host www.example.org --listen [::]:443"),
+	assert_int_equal(run(issue, "ca relay postern --host www.example.org --listen [::]:443"),
 			 STATUS_OK);
 	c = load_relay("postern.yaml");
 	x = certificate_of(c.identity.certificate);
@@ -298,11 +296,11 @@ static void test_a_relays_certificate_tells_nothing(void **state)
 
 static void test_files_are_not_overwritten(void **state)
 {
-	assert_int_equal(run(&issue, "ca agent a --relay r:1"), STATUS_OK);
-	assert_int_equal(run(&issue, "ca agent b --relay r:1 --out a.yaml"), STATUS_FAILED);
+	assert_int_equal(run(issue, "ca agent a --relay r:1"), STATUS_OK);
+	assert_int_equal(run(issue, "ca agent b --relay r:1 --out a.yaml"), STATUS_FAILED);
 	assert_has("a.yaml", "name: a\n", true);
 	assert_has("ca/issued.log", " b ", false);
-	assert_int_equal(run(&issue, "ca agent b --relay r:1 --out a.yaml --force"), STATUS_OK);
+	assert_int_equal(run(issue, "ca agent b --relay r:1 --out a.yaml --force"), STATUS_OK);
 	assert_has("a.yaml", "name: b\n", true);
 	assert_int_equal(mode_of("a.yaml"), 0600);
 	assert_true(files_write("c", "one", 0600, false));
@@ -338,11 +336,11 @@ static void test_usage_errors_write_nothing(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-		if (run(&issue, lines[i]) != STATUS_USAGE)
+		if (run(issue, lines[i]) != STATUS_USAGE)
 			fail_msg("no usage error: %s", lines[i]);
 	/* Caught by the schema rather than by the command line. */
-	assert_int_equal(run(&issue, "ca agent a --relay r:0"), STATUS_FAILED);
-	assert_int_equal(run(&issue, "nowhere agent a --relay r:1"), STATUS_FAILED);
+	assert_int_equal(run(issue, "ca agent a --relay r:0"), STATUS_FAILED);
+	assert_int_equal(run(issue, "nowhere agent a --relay r:1"), STATUS_FAILED);
 	assert_int_equal(access("a.yaml", F_OK), -1);
 	assert_has("ca/issued.log", " a ", false);
 }
@@ -353,8 +351,8 @@ static void test_records(void **state)
 	struct pki_record *records;
 	size_t count;
 
-	assert_int_equal(run(&issue, "ca agent a --relay r:1 --expires 12h"), STATUS_OK);
-	assert_int_equal(run(&issue, "ca relay b --host x --listen [::]:1"), STATUS_OK);
+	assert_int_equal(run(issue, "ca agent a --relay r:1 --expires 12h"), STATUS_OK);
+	assert_int_equal(run(issue, "ca relay b --host x --listen [::]:1"), STATUS_OK);
 	assert_true(pki_store_open("ca", false, &store));
 	assert_true(pki_store_records(&store, &records, &count));
 	assert_int_equal(count, 2);
@@ -382,8 +380,8 @@ static void test_issued_agents_are_believed_until_they_expire(void **state)
 	struct relay_config r;
 	char why[256];
 
-	assert_int_equal(run(&init, "other"), STATUS_OK);
-	assert_int_equal(run(&issue, "ca relay r --host x --listen [::]:1"), STATUS_OK);
+	assert_int_equal(run(init, "other"), STATUS_OK);
+	assert_int_equal(run(issue, "ca relay r --host x --listen [::]:1"), STATUS_OK);
 	r = load_relay("r.yaml");
 	relay = identity_new(r.identity.ca, r.identity.certificate, r.identity.key, why,
 			     sizeof(why));
@@ -396,7 +394,7 @@ static void test_issued_agents_are_believed_until_they_expire(void **state)
 		const uint8_t *der;
 		size_t der_len, len;
 
-		assert_int_equal(run(&issue, rows[i].line), STATUS_OK);
+		assert_int_equal(run(issue, rows[i].line), STATUS_OK);
 		if (rows[i].reason == REASON_CERT_EXPIRED)
 			sleep(2);
 		c = load_agent("f");

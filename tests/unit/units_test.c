@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * when_test: how people write times, and how sizes, rates and spans are shown to them.
+ * units_test: how people write times, and how sizes, rates and spans are shown to them.
  *
- * links: ctl/see/when.c ctl/see/units.c
+ * links: ctl/terminal/units.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,8 +13,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "ctl/see/units.h"
-#include "ctl/see/when.h"
+#include "ctl/terminal/units.h"
 
 /* Sat 2026-11-21 10:00:00 CET */
 #define NOW 1795251600
@@ -53,7 +52,7 @@ static void test_spans(void **state)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		uint64_t seconds = 7;
-		bool ok = when_span(rows[i].text, &seconds);
+		bool ok = units_parse_span(rows[i].text, &seconds);
 
 		if (ok != (rows[i].seconds != 0) || seconds != (ok ? rows[i].seconds : 7))
 			fail_msg("%s: %d, %llu", rows[i].text, ok, (unsigned long long)seconds);
@@ -82,14 +81,14 @@ static void test_until(void **state)
 		{"2026-11-27T18:00:00+05:30", "Fri 2026-11-27 13:30:00 CET"},
 		{"2026-11-27t18:00:00-01:00", "Fri 2026-11-27 20:00:00 CET"},
 	};
-	char why[256], shown[WHEN_TEXT_BYTES];
+	char why[256], shown[UNITS_MOMENT_BYTES];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		time_t t = 0;
 
-		if (!when_until(rows[i].text, NOW, &t, why, sizeof(why)))
+		if (!units_parse_moment(rows[i].text, NOW, &t, why, sizeof(why)))
 			fail_msg("%s: %s", rows[i].text, why);
-		if (strcmp(when_text(t, shown), rows[i].shown) != 0)
+		if (strcmp(units_moment(t, shown), rows[i].shown) != 0)
 			fail_msg("%s: %s", rows[i].text, shown);
 	}
 }
@@ -123,7 +122,8 @@ static void test_until_refused(void **state)
 		time_t t = 5;
 
 		why[0] = '\0';
-		if (when_until(rows[i], NOW, &t, why, sizeof(why)) || t != 5 || why[0] == '\0')
+		if (units_parse_moment(rows[i], NOW, &t, why, sizeof(why)) || t != 5 ||
+		    why[0] == '\0')
 			fail_msg("'%s' was taken", rows[i]);
 	}
 }
@@ -132,16 +132,16 @@ static void test_http_date(void **state)
 {
 	time_t t = 0;
 
-	assert_true(when_http_date("Sun, 06 Nov 1994 08:49:37 GMT", &t)); /* RFC 9110 */
+	assert_true(units_parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT", &t)); /* RFC 9110 */
 	assert_int_equal(t, 784111777);
-	assert_true(when_http_date("Sat, 21 Nov 2026 09:00:00 GMT\r\n", &t));
+	assert_true(units_parse_http_date("Sat, 21 Nov 2026 09:00:00 GMT\r\n", &t));
 	assert_int_equal(t, NOW);
-	assert_false(when_http_date("Sun, 06 Nov 1994 08:49:37 CET", &t));
-	assert_false(when_http_date("Sunday, 06-Nov-94 08:49:37 GMT", &t));
-	assert_false(when_http_date("Sun, 06 Nvo 1994 08:49:37 GMT", &t));
-	assert_false(when_http_date("Sun, 06 anF 1994 08:49:37 GMT", &t));
-	assert_false(when_http_date("Sun, 06", &t));
-	assert_false(when_http_date("", &t));
+	assert_false(units_parse_http_date("Sun, 06 Nov 1994 08:49:37 CET", &t));
+	assert_false(units_parse_http_date("Sunday, 06-Nov-94 08:49:37 GMT", &t));
+	assert_false(units_parse_http_date("Sun, 06 Nvo 1994 08:49:37 GMT", &t));
+	assert_false(units_parse_http_date("Sun, 06 anF 1994 08:49:37 GMT", &t));
+	assert_false(units_parse_http_date("Sun, 06", &t));
+	assert_false(units_parse_http_date("", &t));
 }
 
 static void test_units(void **state)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* when: how people write spans and moments of time, and how they like to read them. */
-#include "ctl/see/when.h"
+/* units: sizes, rates, spans and moments, as people write and read them. */
+#include "ctl/terminal/units.h"
 
+#include <inttypes.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 #define SPAN_MAX_S   (100ull * 365 * DAY_S)
 #define PREFIX_LEAST 3 /* letters of a weekday */
 
-bool when_span(const char *text, uint64_t *seconds)
+bool units_parse_span(const char *text, uint64_t *seconds)
 {
 	static const struct {
 		char unit;
@@ -171,10 +172,10 @@ static bool read_moment(const char *text, time_t *out)
 	return true;
 }
 
-bool when_until(const char *text, time_t now, time_t *out, char *why, size_t why_size)
+bool units_parse_moment(const char *text, time_t now, time_t *out, char *why, size_t why_size)
 {
 	int days = days_until(text, now);
-	char shown[WHEN_TEXT_BYTES];
+	char shown[UNITS_MOMENT_BYTES];
 	uint64_t span;
 	time_t t;
 
@@ -182,7 +183,7 @@ bool when_until(const char *text, time_t now, time_t *out, char *why, size_t why
 		*out = t;
 		return true;
 	}
-	if (when_span(text, &span)) {
+	if (units_parse_span(text, &span)) {
 		*out = now + (time_t)span;
 		return true;
 	}
@@ -194,7 +195,7 @@ bool when_until(const char *text, time_t now, time_t *out, char *why, size_t why
 		return false;
 	}
 	if (t <= now) {
-		snprintf(why, why_size, "%s is over", when_text(t, shown));
+		snprintf(why, why_size, "%s is over", units_moment(t, shown));
 		return false;
 	}
 	*out = t;
@@ -203,17 +204,17 @@ bool when_until(const char *text, time_t now, time_t *out, char *why, size_t why
 
 /* ---- for people, and from servers ---- */
 
-const char *when_text(time_t t, char out[WHEN_TEXT_BYTES])
+const char *units_moment(time_t t, char out[UNITS_MOMENT_BYTES])
 {
 	struct tm tm;
 
 	if (!localtime_r(&t, &tm) ||
-	    !strftime(out, WHEN_TEXT_BYTES, "%a %Y-%m-%d %H:%M:%S %Z", &tm))
-		snprintf(out, WHEN_TEXT_BYTES, "an unreadable time");
+	    !strftime(out, UNITS_MOMENT_BYTES, "%a %Y-%m-%d %H:%M:%S %Z", &tm))
+		snprintf(out, UNITS_MOMENT_BYTES, "an unreadable time");
 	return out;
 }
 
-bool when_http_date(const char *text, time_t *out)
+bool units_parse_http_date(const char *text, time_t *out)
 {
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 	struct tm tm = {0};
@@ -238,4 +239,58 @@ bool when_http_date(const char *text, time_t *out)
 		return false;
 	*out = timegm(&tm);
 	return true;
+}
+
+/* ---- sizes and rates ---- */
+
+const char *units_size(uint64_t bytes, char out[UNITS_BYTES])
+{
+	static const char *const names[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+	double value = (double)bytes;
+	unsigned unit = 0;
+
+	/* 999.5 would be printed as 1000 */
+	while (value >= 999.5 && unit < 6) {
+		value /= 1000;
+		unit++;
+	}
+	if (unit == 0)
+		snprintf(out, UNITS_BYTES, "%" PRIu64 " B", bytes);
+	else
+		snprintf(out, UNITS_BYTES, "%.*f %s",
+			 value < 9.995	 ? 2
+			 : value < 99.95 ? 1
+					 : 0,
+			 value, names[unit]);
+	return out;
+}
+
+const char *units_rate(uint64_t bytes_per_s, char out[UNITS_BYTES])
+{
+	char size[UNITS_BYTES];
+
+	if (bytes_per_s == 0)
+		snprintf(out, UNITS_BYTES, "-");
+	else
+		snprintf(out, UNITS_BYTES, "%.12s/s", units_size(bytes_per_s, size));
+	return out;
+}
+
+const char *units_span(uint64_t ms, char out[UNITS_BYTES])
+{
+	uint64_t s = ms / 1000;
+
+	if (s < 1)
+		snprintf(out, UNITS_BYTES, "0.%us", (unsigned)(ms / 100));
+	else if (s < 60)
+		snprintf(out, UNITS_BYTES, "%us", (unsigned)s);
+	else if (s < 3600)
+		snprintf(out, UNITS_BYTES, "%um%02us", (unsigned)(s / 60), (unsigned)(s % 60));
+	else if (s < 86400)
+		snprintf(out, UNITS_BYTES, "%uh%02um", (unsigned)(s / 3600),
+			 (unsigned)(s / 60 % 60));
+	else
+		snprintf(out, UNITS_BYTES, "%" PRIu64 "d%02uh", s / 86400 % 1000000,
+			 (unsigned)(s / 3600 % 24));
+	return out;
 }

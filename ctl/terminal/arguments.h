@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* arguments: one command's words and options, read by its table. */
-#ifndef POSTERN_CTL_ARGUMENTS_H
-#define POSTERN_CTL_ARGUMENTS_H
+#ifndef POSTERN_CTL_TERMINAL_ARGUMENTS_H
+#define POSTERN_CTL_TERMINAL_ARGUMENTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

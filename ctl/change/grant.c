@@ -9,11 +9,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "ctl/commands.h"
-#include "ctl/talk/door.h"
-#include "ctl/grant_notes.h"
-#include "ctl/see/show.h"
-#include "ctl/see/when.h"
+#include "core/conf/conf.h"
+#include "ctl/change/change.h"
+#include "ctl/talk/connection.h"
+#include "ctl/terminal/show.h"
+#include "ctl/terminal/units.h"
+
+#define NAMES_MAX 4096 /* that a slip is compared with */
 
 static const struct option_row json_options[] = {
 	{"--json", NULL, false, "print JSON"},
@@ -36,6 +38,110 @@ static const struct option_row revoke_options[] = {
 	{NULL, NULL, false, NULL},
 };
 
+/* ---- what is good to know before a grant ---- */
+
+/* The result, or NULL: notes are not worth an error. */
+static json_t *ask_quietly(struct connection *conn, const char *method)
+{
+	struct rpc_failure failure = {.data = NULL};
+	json_t *result = connection_try(conn, method, NULL, &failure);
+
+	rpc_failure_free(&failure);
+	return result;
+}
+
+/* As the relay sees it: the keys count, not what is in them. */
+static bool config_has_rules(const json_t *config)
+{
+	return json_object_get(config, "grants") || json_object_get(config, "policy");
+}
+
+/* ---- names ---- */
+
+struct known_names {
+	const char *list[NAMES_MAX + 1]; /* in the results */
+	size_t count;
+};
+
+static void add_name(struct known_names *names, const json_t *name)
+{
+	if (json_is_string(name) && names->count < NAMES_MAX)
+		names->list[names->count++] = json_string_value(name);
+}
+
+static bool is_known(const struct known_names *names, const char *name)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (strcmp(names->list[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Agents that are connected, and groups. */
+static void add_all(struct known_names *names, const json_t *agents, const json_t *groups)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(agents, i, item) add_name(names, json_object_get(item, "agent"));
+	json_array_foreach(groups, i, item) add_name(names, json_object_get(item, "name"));
+}
+
+static void note_name(const struct known_names *names, const char *name, const char *what)
+{
+	const char *near = is_known(names, name) ? NULL : conf_nearest(name, names->list);
+
+	if (near)
+		complain("note: no %s '%s' is known here; did you mean '%s'?", what, name, near);
+}
+
+/* The service of an agent that is connected: then its list is complete. */
+static void note_service(const json_t *agents, const char *agent, const char *service)
+{
+	static struct known_names names;
+	json_t *item, *name;
+	size_t i, k;
+
+	names = (struct known_names){.count = 0};
+	json_array_foreach(agents, i, item)
+	{
+		const char *text = json_string_value(json_object_get(item, "agent"));
+
+		if (!text || strcmp(text, agent) != 0 ||
+		    !json_is_true(json_object_get(item, "online")))
+			continue;
+		json_array_foreach(json_object_get(item, "services"), k, name)
+			add_name(&names, name);
+	}
+	note_name(&names, service, "service");
+}
+
+/* Tells, and hinders nothing: that this is a relay's first rule, and names that look like slips. */
+static void grant_notes(const struct arguments *a, struct connection *conn)
+{
+	static struct known_names names;
+	json_t *get = ask_quietly(conn, "config.get"), *list = ask_quietly(conn, "agents");
+	const json_t *config = json_object_get(get, "config");
+	const json_t *agents = json_object_get(list, "agents");
+	const char *slash = strchr(a->words[1], '/');
+	char agent[64] = "";
+
+	names = (struct known_names){.count = 0};
+	if (config && !config_has_rules(config))
+		complain("note: %s had no rule; with this first one, whatever no rule allows is "
+			 "denied",
+			 conn->label);
+	add_all(&names, agents, json_object_get(config, "groups"));
+	note_name(&names, a->words[0], "agent or group");
+	if (slash && (size_t)(slash - a->words[1]) < sizeof(agent)) {
+		memcpy(agent, a->words[1], (size_t)(slash - a->words[1]));
+		note_name(&names, agent, "agent");
+		note_service(agents, agent, slash + 1);
+	}
+	json_decref(get);
+	json_decref(list);
+}
+
 /* ---- at every relay ---- */
 
 struct change {
@@ -43,34 +149,34 @@ struct change {
 	json_t *params;
 	const char *done; /* what to say, behind "RELAY: " where there are several */
 	/* Looks at the relay before; or NULL. */
-	void (*before)(const struct arguments *a, struct door *d);
+	void (*before)(const struct arguments *a, struct connection *conn);
 };
 
 static bool change_at(const struct arguments *a, const struct change *c, size_t nth, bool several)
 {
 	json_t *result;
-	struct door d;
+	struct connection conn;
 
-	if (!door_open_nth(a, nth, &d))
+	if (!connection_open_nth(a, nth, &conn))
 		return false;
 	if (c->before)
-		c->before(a, &d);
-	result = door_call(&d, c->method, json_incref(c->params));
+		c->before(a, &conn);
+	result = connection_call(&conn, c->method, json_incref(c->params));
 	if (result && arguments_flag(a, "--json"))
 		show_json(stdout, result);
 	else if (result)
-		printf("%s%s%s; revision %" JSON_INTEGER_FORMAT "\n", several ? d.label : "",
+		printf("%s%s%s; revision %" JSON_INTEGER_FORMAT "\n", several ? conn.label : "",
 		       several ? ": " : "", c->done,
 		       json_integer_value(json_object_get(result, "revision")));
 	json_decref(result);
-	door_close(&d);
+	connection_close(&conn);
 	return result != NULL;
 }
 
 /* Takes c->params over. */
 static enum status change_all(const struct arguments *a, const struct change *c)
 {
-	size_t count = door_count(a), done = 0;
+	size_t count = connection_count(a), done = 0;
 
 	for (size_t i = 0; i < count; i++)
 		done += change_at(a, c, i, count > 1);
@@ -84,7 +190,7 @@ static enum status change_all(const struct arguments *a, const struct change *c)
 /* ---- grant ---- */
 
 /* Sets until as the relay reads it; shown gets it in local time. */
-static bool take_until(const struct arguments *a, json_t *params, char shown[WHEN_TEXT_BYTES])
+static bool take_until(const struct arguments *a, json_t *params, char shown[UNITS_MOMENT_BYTES])
 {
 	const char *text = arguments_text(a, "--until", NULL);
 	char why[256], utc[32];
@@ -94,14 +200,14 @@ static bool take_until(const struct arguments *a, json_t *params, char shown[WHE
 	shown[0] = '\0';
 	if (!text)
 		return true;
-	if (!when_until(text, time(NULL), &until, why, sizeof(why))) {
+	if (!units_parse_moment(text, time(NULL), &until, why, sizeof(why))) {
 		complain_usage(a->command, "--until: %s", why);
 		return false;
 	}
 	gmtime_r(&until, &tm);
 	strftime(utc, sizeof(utc), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	json_object_set_new(params, "until", json_string(utc));
-	when_text(until, shown);
+	units_moment(until, shown);
 	return true;
 }
 
@@ -157,7 +263,7 @@ static enum status run_grant(const struct arguments *a)
 {
 	json_t *params = json_pack("{s:s, s:s}", "agent", a->words[0], "to", a->words[1]);
 	struct change c = {"grant", params, "", grant_notes};
-	char until[WHEN_TEXT_BYTES], done[512];
+	char until[UNITS_MOMENT_BYTES], done[512];
 
 	if (!strchr(a->words[1], '/')) {
 		complain_usage(a->command,
@@ -273,18 +379,18 @@ static void print_grants(const json_t *result)
 
 static enum status run_grants(const struct arguments *a)
 {
-	struct door d;
+	struct connection conn;
 	json_t *result;
 
-	if (!door_open_relay(a, &d))
+	if (!connection_open_relay(a, &conn))
 		return STATUS_FAILED;
-	result = door_call(&d, "grants", NULL);
+	result = connection_call(&conn, "grants", NULL);
 	if (result && arguments_flag(a, "--json"))
 		show_json(stdout, result);
 	else if (result)
 		print_grants(result);
 	json_decref(result);
-	door_close(&d);
+	connection_close(&conn);
 	return result ? STATUS_OK : STATUS_FAILED;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* arguments: one command's words and options, read by its table. */
-#include "ctl/arguments.h"
+#include "ctl/terminal/arguments.h"
 
 #include <assert.h>
 #include <stdarg.h>

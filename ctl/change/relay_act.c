@@ -4,10 +4,10 @@
 
 #include "core/conf/conf.h"
 #include "core/log.h"
-#include "ctl/commands.h"
-#include "ctl/talk/door.h"
-#include "ctl/see/show.h"
-#include "ctl/see/when.h"
+#include "ctl/change/change.h"
+#include "ctl/talk/connection.h"
+#include "ctl/terminal/show.h"
+#include "ctl/terminal/units.h"
 
 static const struct option_row json_options[] = {
 	{"--json", NULL, false, "print JSON"},
@@ -31,11 +31,11 @@ static const struct option_row kick_options[] = {
 static json_t *act(const struct arguments *a, const char *method, json_t *params)
 {
 	json_t *result = NULL;
-	struct door d;
+	struct connection conn;
 
-	if (door_open_relay(a, &d)) {
-		result = door_call(&d, method, params);
-		door_close(&d);
+	if (connection_open_relay(a, &conn)) {
+		result = connection_call(&conn, method, params);
+		connection_close(&conn);
 	} else {
 		json_decref(params);
 	}
@@ -51,7 +51,7 @@ static enum status run_drain(const struct arguments *a)
 	json_t *params, *result;
 	uint64_t seconds = 0;
 
-	if (deadline && strcmp(deadline, "0") != 0 && !when_span(deadline, &seconds)) {
+	if (deadline && strcmp(deadline, "0") != 0 && !units_parse_span(deadline, &seconds)) {
 		complain_usage(a->command, "--deadline: '%s' is not a time like 30s or 5m",
 			       deadline);
 		return STATUS_USAGE;

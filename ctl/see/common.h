@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* records: events and audits, listed and followed. */
-#ifndef POSTERN_CTL_SEE_RECORDS_H
-#define POSTERN_CTL_SEE_RECORDS_H
+/* common: what is shown alike of relays and agents: events and audits, and their NAT. */
+#ifndef POSTERN_CTL_SEE_COMMON_H
+#define POSTERN_CTL_SEE_COMMON_H
 
-#include "ctl/talk/door.h"
+#include "ctl/talk/connection.h"
 
 #define RECORDS_OPTIONS                                                                            \
 	{"--follow", NULL, false, "go on with what happens from now on, until interrupted"},       \
@@ -14,6 +14,10 @@
 	}
 
 /* method: "events" or "audit", which is also the result's list. */
-enum status records_run(const struct arguments *a, struct door *d, const char *method);
+enum status records_run(const struct arguments *a, struct connection *conn, const char *method);
+
+/* What a relay or an agent knows of the NAT that it is behind, as its status tells it: on standard
+ * output, with a title; nothing for NULL. */
+void show_nat(const json_t *nat);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* door: the way from a command line to whoever answers its calls. */
-#include "ctl/talk/door.h"
+/* connection: from a command line to the relay or agent that answers its calls. */
+#include "ctl/talk/connection.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/worker/connector.h"
+#include "core/conf/conf.h"
 #include "core/engine/identity.h"
 #include "core/parse/wire.h"
 #include "ctl/talk/console_config.h"
@@ -38,12 +39,12 @@ static void complain_socket(const char *path, int error)
 	}
 }
 
-int door_open_path(const char *path, struct door *d)
+int connection_open_path(const char *path, struct connection *conn)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
 	int fd, error;
 
-	*d = (struct door){.rpc.fd = -1};
+	*conn = (struct connection){.rpc.fd = -1};
 	if (strlen(path) >= sizeof(to.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(to.sun_path, path, strlen(path));
@@ -55,14 +56,14 @@ int door_open_path(const char *path, struct door *d)
 		close(fd);
 		return error;
 	}
-	rpc_open(&d->rpc, fd);
-	snprintf(d->label, sizeof(d->label), "%s", path);
+	rpc_open(&conn->rpc, fd);
+	snprintf(conn->label, sizeof(conn->label), "%s", path);
 	return 0;
 }
 
-static bool open_socket(const char *path, struct door *d)
+static bool open_socket(const char *path, struct connection *conn)
 {
-	int error = door_open_path(path, d);
+	int error = connection_open_path(path, conn);
 
 	if (error)
 		complain_socket(path, -error);
@@ -131,7 +132,7 @@ static bool find_relay(const struct arguments *a, const struct agent_config *c, 
 
 /* ---- opening ---- */
 
-/* Both files and sockets: which one is meant? */
+/* Which of file and socket is meant; *path NULL: the file. */
 static bool take_socket(const struct arguments *a, const char **path)
 {
 	*path = a->socket;
@@ -141,60 +142,60 @@ static bool take_socket(const struct arguments *a, const char **path)
 	}
 	if (a->as || a->socket)
 		return true;
-	if (access(DOOR_SOCKET, F_OK) == 0) {
-		*path = DOOR_SOCKET;
+	if (access(CONNECTION_SOCKET, F_OK) == 0) {
+		*path = CONNECTION_SOCKET;
 		return true;
 	}
 	complain("which relay? Write 'postern --as console.yaml %s ...', or run it "
-		 "where " DOOR_SOCKET " is",
+		 "where " CONNECTION_SOCKET " is",
 		 a->command->name);
 	return false;
 }
 
-static bool open_tunnel(struct door *d, struct tunnel *tunnel)
+static bool open_tunnel(struct connection *conn, struct tunnel *tunnel)
 {
 	if (!tunnel) {
 		complain("out of memory, threads or descriptors: %s", strerror(errno));
 		return false;
 	}
-	d->tunnel = tunnel;
-	rpc_open(&d->rpc, tunnel_take_fd(tunnel));
+	conn->tunnel = tunnel;
+	rpc_open(&conn->rpc, tunnel_take_fd(tunnel));
 	if (tunnel_wait(tunnel))
 		return true;
 	complain("%s", tunnel_why(tunnel));
 	return false;
 }
 
-bool door_open_nth(const struct arguments *a, size_t nth, struct door *d)
+bool connection_open_nth(const struct arguments *a, size_t nth, struct connection *conn)
 {
 	const char *path;
 	size_t at;
 
-	*d = (struct door){.rpc.fd = -1};
+	*conn = (struct connection){.rpc.fd = -1};
 	if (!take_socket(a, &path))
 		return false;
 	if (path)
-		return open_socket(path, d);
-	d->has_config = load_console(a->as, &d->config);
-	if (!d->has_config)
+		return open_socket(path, conn);
+	conn->has_config = load_console(a->as, &conn->config);
+	if (!conn->has_config)
 		return false;
-	if (find_relay(a, &d->config, nth, &at)) {
-		const struct agent_relay *relays = d->config.relays.items;
+	if (find_relay(a, &conn->config, nth, &at)) {
+		const struct agent_relay *relays = conn->config.relays.items;
 
-		endpoint_text(&relays[at].address, d->label);
-		if (open_tunnel(d, tunnel_to_relay(&d->config, at, WIRE_HELLO_CONSOLE)))
+		endpoint_text(&relays[at].address, conn->label);
+		if (open_tunnel(conn, tunnel_to_relay(&conn->config, at, WIRE_HELLO_CONSOLE)))
 			return true;
 	}
-	door_close(d);
+	connection_close(conn);
 	return false;
 }
 
-bool door_open_relay(const struct arguments *a, struct door *d)
+bool connection_open_relay(const struct arguments *a, struct connection *conn)
 {
-	return door_open_nth(a, 0, d);
+	return connection_open_nth(a, 0, conn);
 }
 
-size_t door_count(const struct arguments *a)
+size_t connection_count(const struct arguments *a)
 {
 	struct agent_config c;
 	size_t count;
@@ -208,9 +209,9 @@ size_t door_count(const struct arguments *a)
 	return count;
 }
 
-bool door_open_agent(const struct arguments *a, const char *agent, struct door *d)
+bool connection_open_agent(const struct arguments *a, const char *agent, struct connection *conn)
 {
-	*d = (struct door){.rpc.fd = -1};
+	*conn = (struct connection){.rpc.fd = -1};
 	if (!a->as) {
 		complain("an agent answers to a console only; write 'postern --as console.yaml %s "
 			 "%s'",
@@ -221,45 +222,46 @@ bool door_open_agent(const struct arguments *a, const char *agent, struct door *
 		complain("'%s' is no agent's name", agent);
 		return false;
 	}
-	d->has_config = load_console(a->as, &d->config);
-	if (!d->has_config)
+	conn->has_config = load_console(a->as, &conn->config);
+	if (!conn->has_config)
 		return false;
-	snprintf(d->label, sizeof(d->label), "%s", agent);
-	if (open_tunnel(d, tunnel_to_agent(&d->config, agent, DOOR_CONTROL)))
+	snprintf(conn->label, sizeof(conn->label), "%s", agent);
+	if (open_tunnel(conn, tunnel_to_agent(&conn->config, agent, WIRE_CONTROL_SERVICE)))
 		return true;
-	door_close(d);
+	connection_close(conn);
 	return false;
 }
 
-void door_close(struct door *d)
+void connection_close(struct connection *conn)
 {
-	rpc_close(&d->rpc); /* before the tunnel: it ends by itself then */
-	tunnel_close(d->tunnel);
-	d->tunnel = NULL;
-	if (d->has_config)
-		agent_config_free(&d->config);
-	d->has_config = false;
+	rpc_close(&conn->rpc); /* before the tunnel: it ends by itself then */
+	tunnel_close(conn->tunnel);
+	conn->tunnel = NULL;
+	if (conn->has_config)
+		agent_config_free(&conn->config);
+	conn->has_config = false;
 }
 
 /* ---- calls ---- */
 
-json_t *door_try(struct door *d, const char *method, json_t *params, struct rpc_failure *f)
+json_t *connection_try(struct connection *conn, const char *method, json_t *params,
+		       struct rpc_failure *f)
 {
-	json_t *result = rpc_call(&d->rpc, method, params, f);
+	json_t *result = rpc_call(&conn->rpc, method, params, f);
 	const char *why;
 
 	if (result || f->code != RPC_LOST)
 		return result;
-	why = d->tunnel ? tunnel_why(d->tunnel) : "";
+	why = conn->tunnel ? tunnel_why(conn->tunnel) : "";
 	if (why[0])
 		snprintf(f->message, sizeof(f->message), "%s", why);
 	return NULL;
 }
 
-json_t *door_call(struct door *d, const char *method, json_t *params)
+json_t *connection_call(struct connection *conn, const char *method, json_t *params)
 {
 	struct rpc_failure failure = {.data = NULL};
-	json_t *result = door_try(d, method, params, &failure);
+	json_t *result = connection_try(conn, method, params, &failure);
 
 	if (!result)
 		complain("%s", failure.message);
@@ -267,16 +269,16 @@ json_t *door_call(struct door *d, const char *method, json_t *params)
 	return result;
 }
 
-void door_complain_end(struct door *d)
+void connection_complain_end(struct connection *conn)
 {
-	const char *why = d->tunnel ? tunnel_why(d->tunnel) : "";
+	const char *why = conn->tunnel ? tunnel_why(conn->tunnel) : "";
 
 	complain("%s", why[0] ? why
 			      : "the connection ended; it may have fallen behind, or the "
 				"relay has stopped");
 }
 
-const char *door_words(const struct arguments *a, char out[512])
+const char *connection_words(const struct arguments *a, char out[512])
 {
 	out[0] = '\0';
 	if (a->as)

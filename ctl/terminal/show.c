@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* show: results as people read them: aligned tables, a key and its value on each line. */
-#include "ctl/see/show.h"
+#include "ctl/terminal/show.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/log.h"
-#include "ctl/see/units.h"
-#include "ctl/see/when.h"
+#include "ctl/terminal/units.h"
 
 #define CELL_BYTES  512
 #define COLUMNS_MAX 16
@@ -77,14 +76,14 @@ static void state_text(bool state, const char *words, char *out, size_t room)
 static void number_text(json_int_t n, enum show_kind kind, char *out, size_t room)
 {
 	uint64_t positive = n > 0 ? (uint64_t)n : 0;
-	char text[WHEN_TEXT_BYTES];
+	char text[UNITS_MOMENT_BYTES];
 
 	if (kind == SHOW_SIZE)
 		units_size(positive, text);
 	else if (kind == SHOW_SPAN)
 		units_span(positive, text);
 	else if (kind == SHOW_TIME)
-		when_text((time_t)n, text);
+		units_moment((time_t)n, text);
 	else
 		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, n);
 	snprintf(out, room, "%s", text);

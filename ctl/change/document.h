@@ -6,8 +6,8 @@
  * line and column before anything is sent. What the other side finds wrong afterwards is told with
  * the same places.
  */
-#ifndef POSTERN_CTL_DOCUMENT_H
-#define POSTERN_CTL_DOCUMENT_H
+#ifndef POSTERN_CTL_CHANGE_DOCUMENT_H
+#define POSTERN_CTL_CHANGE_DOCUMENT_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -9,12 +9,11 @@
 #include <string.h>
 
 #include "core/conf/diff.h"
-#include "ctl/commands.h"
-#include "ctl/document.h"
-#include "ctl/talk/door.h"
-#include "ctl/see/show.h"
-#include "ctl/see/units.h"
-#include "ctl/see/when.h"
+#include "ctl/change/change.h"
+#include "ctl/change/document.h"
+#include "ctl/talk/connection.h"
+#include "ctl/terminal/show.h"
+#include "ctl/terminal/units.h"
 
 /* ---- whom to ask ---- */
 
@@ -24,41 +23,43 @@ static const char *agent_of(const struct arguments *a)
 	return strncmp(a->command->name, "agent ", 6) == 0 ? a->words[0] : NULL;
 }
 
-static bool open_door(const struct arguments *a, struct door *d)
+static bool open_connection(const struct arguments *a, struct connection *conn)
 {
 	const char *agent = agent_of(a);
 
-	return agent ? door_open_agent(a, agent, d) : door_open_relay(a, d);
+	return agent ? connection_open_agent(a, agent, conn) : connection_open_relay(a, conn);
 }
 
-static enum status with_door(const struct arguments *a,
-			     enum status (*run)(const struct arguments *a, struct door *d))
+static enum status with_connection(const struct arguments *a,
+				   enum status (*run)(const struct arguments *a,
+						      struct connection *conn))
 {
 	enum status status;
-	struct door d;
+	struct connection conn;
 
-	if (!open_door(a, &d))
+	if (!open_connection(a, &conn))
 		return STATUS_FAILED;
-	status = run(a, &d);
-	door_close(&d);
+	status = run(a, &conn);
+	connection_close(&conn);
 	return status;
 }
 
 /* The document, the last word, is read and looked through before anybody is asked. */
 static enum status with_document(const struct arguments *a,
-				 enum status (*run)(const struct arguments *a, struct door *d,
+				 enum status (*run)(const struct arguments *a,
+						    struct connection *conn,
 						    const struct document *doc))
 {
 	const struct document_schema *schema = agent_of(a) ? &document_agent : &document_relay;
 	enum status status = STATUS_FAILED;
 	struct document doc;
-	struct door d;
+	struct connection conn;
 
 	if (!document_load(a->words[a->word_count - 1], schema, &doc))
 		return status;
-	if (open_door(a, &d)) {
-		status = run(a, &d, &doc);
-		door_close(&d);
+	if (open_connection(a, &conn)) {
+		status = run(a, &conn, &doc);
+		connection_close(&conn);
 	}
 	document_free(&doc);
 	return status;
@@ -97,10 +98,11 @@ static void tell_failure(const struct document *doc, const struct rpc_failure *f
 	document_print_diff(stderr, diff);
 }
 
-static json_t *call(struct door *d, const char *method, json_t *params, const struct document *doc)
+static json_t *call(struct connection *conn, const char *method, json_t *params,
+		    const struct document *doc)
 {
 	struct rpc_failure failure = {.data = NULL};
-	json_t *result = door_try(d, method, params, &failure);
+	json_t *result = connection_try(conn, method, params, &failure);
 
 	if (!result)
 		tell_failure(doc, &failure);
@@ -135,15 +137,15 @@ static bool as_json(const struct arguments *a, const json_t *result)
 
 /* ---- reading ---- */
 
-static enum status get(const struct arguments *a, struct door *d)
+static enum status get(const struct arguments *a, struct connection *conn)
 {
-	json_t *result = call(d, "config.get", NULL, NULL);
+	json_t *result = call(conn, "config.get", NULL, NULL);
 
 	if (!result)
 		return STATUS_FAILED;
 	if (!as_json(a, result))
 		document_print(stdout, json_object_get(result, "config"),
-			       (uint64_t)revision_of(result), d->label);
+			       (uint64_t)revision_of(result), conn->label);
 	json_decref(result);
 	return STATUS_OK;
 }
@@ -153,21 +155,23 @@ static json_t *with_config(const struct document *doc)
 	return json_pack("{s:O}", "config", doc->config);
 }
 
-static enum status check(const struct arguments *a, struct door *d, const struct document *doc)
+static enum status check(const struct arguments *a, struct connection *conn,
+			 const struct document *doc)
 {
-	json_t *result = call(d, "config.check", with_config(doc), doc);
+	json_t *result = call(conn, "config.check", with_config(doc), doc);
 
 	if (!result)
 		return STATUS_FAILED;
 	if (!as_json(a, result))
-		printf("%s: %s would accept it\n", doc->name, d->label);
+		printf("%s: %s would accept it\n", doc->name, conn->label);
 	json_decref(result);
 	return STATUS_OK;
 }
 
-static enum status diff(const struct arguments *a, struct door *d, const struct document *doc)
+static enum status diff(const struct arguments *a, struct connection *conn,
+			const struct document *doc)
 {
-	json_t *result = call(d, "config.diff", with_config(doc), doc);
+	json_t *result = call(conn, "config.diff", with_config(doc), doc);
 
 	if (!result)
 		return STATUS_FAILED;
@@ -178,8 +182,8 @@ static enum status diff(const struct arguments *a, struct door *d, const struct 
 }
 
 /* What is in force with the secrets of the document, or NULL after telling what is missing. */
-static json_t *with_secrets(const struct arguments *a, const struct door *d, const json_t *config,
-			    const struct document *doc)
+static json_t *with_secrets(const struct arguments *a, const struct connection *conn,
+			    const json_t *config, const struct document *doc)
 {
 	const struct document_schema *schema = agent_of(a) ? &document_agent : &document_relay;
 	json_t *whole = conf_reveal(schema->fields(), config, doc->config);
@@ -188,26 +192,27 @@ static json_t *with_secrets(const struct arguments *a, const struct door *d, con
 	if (!hidden)
 		return whole;
 	complain("%s does not have what stands for '%s' at %s: take the file that it runs with",
-		 doc->name, hidden, d->label);
+		 doc->name, hidden, conn->label);
 	json_decref(whole);
 	return NULL;
 }
 
 /* doc: the file that it runs with now; NULL: secrets stay hidden. */
-static enum status save(const struct arguments *a, struct door *d, const struct document *doc)
+static enum status save(const struct arguments *a, struct connection *conn,
+			const struct document *doc)
 {
-	json_t *result = call(d, "config.get", NULL, NULL), *config, *whole;
+	json_t *result = call(conn, "config.get", NULL, NULL), *config, *whole;
 	char comment[512];
 
 	if (!result)
 		return STATUS_FAILED;
 	config = json_object_get(result, "config");
-	whole = doc ? with_secrets(a, d, config, doc) : json_incref(config);
+	whole = doc ? with_secrets(a, conn, config, doc) : json_incref(config);
 	if (whole) {
 		snprintf(comment, sizeof(comment),
 			 "# What %s has in force, revision %" JSON_INTEGER_FORMAT
 			 ", as a file of its own.%s",
-			 d->label, revision_of(result),
+			 conn->label, revision_of(result),
 			 doc ? ""
 			     : "\n# Secrets are hidden: name the file that it runs with, and they "
 			       "are taken from there.");
@@ -243,7 +248,7 @@ static bool take_confirm(const struct arguments *a, uint64_t *ms)
 	*ms = 0;
 	if (!text)
 		return true;
-	if (when_span(text, &seconds)) {
+	if (units_parse_span(text, &seconds)) {
 		*ms = seconds * 1000;
 		return true;
 	}
@@ -274,8 +279,8 @@ static bool apply_params(const struct arguments *a, const struct document *doc, 
 	return true;
 }
 
-static void print_applied(const struct arguments *a, const struct door *d, const json_t *result,
-			  uint64_t confirm_ms)
+static void print_applied(const struct arguments *a, const struct connection *conn,
+			  const json_t *result, uint64_t confirm_ms)
 {
 	static const struct show_column keys = {"", "", SHOW_LIST, NULL};
 	const json_t *restart = json_object_get(result, "restart");
@@ -286,7 +291,7 @@ static void print_applied(const struct arguments *a, const struct door *d, const
 	print_diff(result);
 	if (!changed)
 		return;
-	printf("%s: revision %" JSON_INTEGER_FORMAT " is in force\n", d->label,
+	printf("%s: revision %" JSON_INTEGER_FORMAT " is in force\n", conn->label,
 	       revision_of(result));
 	if (json_array_size(restart) > 0)
 		printf("only from the next start on: %s\n",
@@ -294,48 +299,49 @@ static void print_applied(const struct arguments *a, const struct door *d, const
 	if (confirm_ms > 0)
 		printf("It goes back by itself in %s. To keep it: postern %s%s config "
 		       "confirm%s%s\n",
-		       units_span(confirm_ms, span), door_words(a, words),
+		       units_span(confirm_ms, span), connection_words(a, words),
 		       agent ? "agent" : "relay", agent ? " " : "", agent ? agent : "");
 }
 
-static enum status apply(const struct arguments *a, struct door *d, const struct document *doc)
+static enum status apply(const struct arguments *a, struct connection *conn,
+			 const struct document *doc)
 {
 	json_t *params, *result;
 	uint64_t confirm_ms;
 
 	if (!take_confirm(a, &confirm_ms) || !apply_params(a, doc, confirm_ms, &params))
 		return STATUS_USAGE;
-	result = call(d, "config.apply", params, doc);
+	result = call(conn, "config.apply", params, doc);
 	if (!result)
 		return STATUS_FAILED;
 	if (!as_json(a, result))
-		print_applied(a, d, result, confirm_ms);
+		print_applied(a, conn, result, confirm_ms);
 	json_decref(result);
 	return STATUS_OK;
 }
 
 /* Confirming and rolling back. */
-static enum status settle(const struct arguments *a, struct door *d, const char *method)
+static enum status settle(const struct arguments *a, struct connection *conn, const char *method)
 {
-	json_t *result = call(d, method, NULL, NULL);
+	json_t *result = call(conn, method, NULL, NULL);
 
 	if (!result)
 		return STATUS_FAILED;
 	if (!as_json(a, result))
-		printf("%s: revision %" JSON_INTEGER_FORMAT " is in force for good\n", d->label,
+		printf("%s: revision %" JSON_INTEGER_FORMAT " is in force for good\n", conn->label,
 		       revision_of(result));
 	json_decref(result);
 	return STATUS_OK;
 }
 
-static enum status confirm(const struct arguments *a, struct door *d)
+static enum status confirm(const struct arguments *a, struct connection *conn)
 {
-	return settle(a, d, "config.confirm");
+	return settle(a, conn, "config.confirm");
 }
 
-static enum status rollback(const struct arguments *a, struct door *d)
+static enum status rollback(const struct arguments *a, struct connection *conn)
 {
-	return settle(a, d, "config.rollback");
+	return settle(a, conn, "config.rollback");
 }
 
 /* The list with how much each entry changed, for the table. */
@@ -350,7 +356,7 @@ static json_t *counted(const json_t *history)
 	return list;
 }
 
-static enum status history(const struct arguments *a, struct door *d)
+static enum status history(const struct arguments *a, struct connection *conn)
 {
 	static const struct show_column columns[] = {
 		{"REVISION", "revision", SHOW_COUNT, NULL},
@@ -361,7 +367,7 @@ static enum status history(const struct arguments *a, struct door *d)
 		{"NOTE", "note", SHOW_TEXT, NULL},
 		{NULL, NULL, SHOW_TEXT, NULL},
 	};
-	json_t *result = call(d, "config.history", NULL, NULL), *list;
+	json_t *result = call(conn, "config.history", NULL, NULL), *list;
 
 	if (!result)
 		return STATUS_FAILED;
@@ -378,19 +384,19 @@ static enum status history(const struct arguments *a, struct door *d)
 
 static enum status run_get(const struct arguments *a)
 {
-	return with_door(a, get);
+	return with_connection(a, get);
 }
 
-static enum status save_hidden(const struct arguments *a, struct door *d)
+static enum status save_hidden(const struct arguments *a, struct connection *conn)
 {
-	return save(a, d, NULL);
+	return save(a, conn, NULL);
 }
 
 static enum status run_save(const struct arguments *a)
 {
 	size_t words = agent_of(a) ? 1 : 0;
 
-	return a->word_count > words ? with_document(a, save) : with_door(a, save_hidden);
+	return a->word_count > words ? with_document(a, save) : with_connection(a, save_hidden);
 }
 
 static enum status run_check(const struct arguments *a)
@@ -410,17 +416,17 @@ static enum status run_apply(const struct arguments *a)
 
 static enum status run_confirm(const struct arguments *a)
 {
-	return with_door(a, confirm);
+	return with_connection(a, confirm);
 }
 
 static enum status run_rollback(const struct arguments *a)
 {
-	return with_door(a, rollback);
+	return with_connection(a, rollback);
 }
 
 static enum status run_history(const struct arguments *a)
 {
-	return with_door(a, history);
+	return with_connection(a, history);
 }
 
 static const struct option_row json_options[] = {

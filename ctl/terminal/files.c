@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* files: whole files, read with a bound and written atomically. */
-#include "ctl/files.h"
+#include "ctl/terminal/files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <openssl/mem.h>
 
 #include "core/file.h"
-#include "ctl/arguments.h"
+#include "ctl/terminal/arguments.h"
 
 char *files_read(const char *path, size_t max)
 {

@@ -4,12 +4,12 @@
  *
  * Texts are printable already (show_value()).
  */
-#ifndef POSTERN_CTL_SEE_PAGE_H
-#define POSTERN_CTL_SEE_PAGE_H
+#ifndef POSTERN_CTL_TERMINAL_PAGE_H
+#define POSTERN_CTL_TERMINAL_PAGE_H
 
 #include <stdio.h>
 
-#include "ctl/see/show.h"
+#include "ctl/terminal/show.h"
 
 #define PAGE_KEY_WIDTH 11u
 

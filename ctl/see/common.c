@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* records: events and audits, listed and followed. */
-#include "ctl/see/records.h"
+/* common: events and audits, listed and followed; the NAT, by keys and as a table. */
+#include "ctl/see/common.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/log.h"
-#include "ctl/see/show.h"
-#include "ctl/see/units.h"
+#include "ctl/terminal/show.h"
+#include "ctl/terminal/units.h"
 
 #define FOLLOW_LIMIT 10 /* records of before, to see that it works */
 #define LIMIT	     100
@@ -59,20 +59,20 @@ static void print_one(const struct arguments *a, json_t *record)
 }
 
 /* Until the connection ends, or the reader of what we print. */
-static enum status follow(const struct arguments *a, struct door *d)
+static enum status follow(const struct arguments *a, struct connection *conn)
 {
 	json_t *record;
 
-	while (fflush(stdout) == 0 && rpc_next(&d->rpc, -1, &record) == RPC_NOTE) {
+	while (fflush(stdout) == 0 && rpc_next(&conn->rpc, -1, &record) == RPC_NOTE) {
 		print_one(a, record);
 		json_decref(record);
 	}
 	if (!ferror(stdout))
-		door_complain_end(d);
+		connection_complain_end(conn);
 	return STATUS_FAILED;
 }
 
-enum status records_run(const struct arguments *a, struct door *d, const char *method)
+enum status records_run(const struct arguments *a, struct connection *conn, const char *method)
 {
 	bool following = arguments_flag(a, "--follow");
 	const char *text = arguments_text(a, "--limit", NULL);
@@ -85,8 +85,8 @@ enum status records_run(const struct arguments *a, struct door *d, const char *m
 		complain_usage(a->command, "--limit: '%s' is no number", text);
 		return STATUS_USAGE;
 	}
-	result = door_call(
-		d, method,
+	result = connection_call(
+		conn, method,
 		json_pack("{s:I, s:b}", "limit", (json_int_t)limit, "follow", (int)following));
 	if (!result)
 		return STATUS_FAILED;
@@ -95,5 +95,36 @@ enum status records_run(const struct arguments *a, struct door *d, const char *m
 	else
 		json_array_foreach(json_object_get(result, method), i, record) print_one(a, record);
 	json_decref(result);
-	return following ? follow(a, d) : STATUS_OK;
+	return following ? follow(a, conn) : STATUS_OK;
+}
+
+/* ---- the NAT ---- */
+
+static const struct show_column summary_columns[] = {
+	{"postern-natd", "connected", SHOW_STATE, "tells|is away"},
+	{"external address", "external", SHOW_TEXT, NULL},
+	{"verdict", "verdict", SHOW_TEXT, NULL},
+	{"because", "sentence", SHOW_TEXT, NULL},
+	{"advice", "advice", SHOW_TEXT, NULL},
+	{NULL, NULL, SHOW_TEXT, NULL},
+};
+
+static const struct show_column mapping_columns[] = {
+	{"PROTOCOL", "protocol", SHOW_TEXT, NULL}, {"FAMILY", "family", SHOW_TEXT, NULL},
+	{"PORT", "port", SHOW_COUNT, NULL},	   {"EXTERNAL", "external", SHOW_TEXT, NULL},
+	{"STATE", "state", SHOW_TEXT, NULL},	   {NULL, NULL, SHOW_TEXT, NULL},
+};
+
+void show_nat(const json_t *nat)
+{
+	const json_t *mappings = json_object_get(nat, "mappings");
+
+	if (!nat)
+		return;
+	puts("NAT");
+	show_keys(stdout, nat, summary_columns);
+	if (json_array_size(mappings) > 0)
+		show_table(stdout, mappings, mapping_columns);
+	if (json_is_true(json_object_get(nat, "more")))
+		puts("and more, which postern-natd tells");
 }

@@ -5,14 +5,14 @@
  * What a command prints is described by a table of columns, once; --json prints the same result as
  * it came. Every text is somebody else's: it is made printable before a terminal sees it.
  */
-#ifndef POSTERN_CTL_SEE_SHOW_H
-#define POSTERN_CTL_SEE_SHOW_H
+#ifndef POSTERN_CTL_TERMINAL_SHOW_H
+#define POSTERN_CTL_TERMINAL_SHOW_H
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "ctl/arguments.h"
+#include "ctl/terminal/arguments.h"
 
 enum show_kind {
 	SHOW_TEXT,

@@ -5,8 +5,8 @@
  * It stands on standard error, where that is a terminal, and is gone when the answer comes. SIGALRM
  * draws it first, so that a call which blocks is told of, too.
  */
-#ifndef POSTERN_CTL_SEE_PROGRESS_H
-#define POSTERN_CTL_SEE_PROGRESS_H
+#ifndef POSTERN_CTL_TERMINAL_PROGRESS_H
+#define POSTERN_CTL_TERMINAL_PROGRESS_H
 
 /* What is being done from now on: a constant text. */
 void progress_say(const char *text);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* progress: one line on a terminal while something takes longer than a second. */
-#include "ctl/see/progress.h"
+#include "ctl/terminal/progress.h"
 
 #include <signal.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* files: whole files, read with a bound and written atomically. Failures are told to the user. */
-#ifndef POSTERN_CTL_FILES_H
-#define POSTERN_CTL_FILES_H
+#ifndef POSTERN_CTL_TERMINAL_FILES_H
+#define POSTERN_CTL_TERMINAL_FILES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* page: titles and rows. */
-#include "ctl/see/page.h"
+#include "ctl/terminal/page.h"
 
 #include <string.h>
 #include <sys/ioctl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* document: a configuration in a file, YAML or JSON, on its way to a relay or an agent. */
-#include "ctl/document.h"
+#include "ctl/change/document.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -14,9 +14,9 @@
 #include "core/conf/json.h"
 #include "core/log.h"
 #include "core/parse/jsonrpc.h"
-#include "ctl/arguments.h"
-#include "ctl/files.h"
-#include "ctl/see/show.h"
+#include "ctl/terminal/arguments.h"
+#include "ctl/terminal/files.h"
+#include "ctl/terminal/show.h"
 #include "relay/config/config.h"
 
 #define REVISION_MARK "# revision "
