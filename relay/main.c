@@ -3,24 +3,28 @@
  * postern-relayd: where two sides meet that can only dial out.
  *
  * The main thread sets up, forks the keeper, starts a worker per core, gives up every right it no
- * longer needs, and becomes the control thread (control.h). SIGTERM and SIGINT drain (twice: stop
- * at once), SIGHUP reads the configuration file again, SIGUSR1 logs status.
+ * longer needs, and becomes the control thread (relay/control/control.h). SIGTERM and SIGINT drain
+ * (twice: stop at once), SIGHUP reads the configuration file again, SIGUSR1 logs status.
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "core/container.h"
 #include "core/isolation.h"
 #include "core/journal.h"
 #include "core/log.h"
 #include "core/notify.h"
 #include "core/options.h"
-#include "relay/control/control_internal.h"
+#include "core/program/signals.h"
 #include "relay/config/load.h"
-#include "relay/worker.h"
+#include "relay/control/control.h"
+#include "relay/keeper/keeper.h"
+#include "relay/relay.h"
 
 /* Workers and the main thread meet here: rings are open, then isolation is sealed. */
 static pthread_barrier_t opened, sealed;
@@ -30,7 +34,7 @@ static void *worker_main(void *argument)
 {
 	struct worker *w = argument;
 	char why[512] = "";
-	int error = worker_open_ring(w, why, sizeof why);
+	int error = relay_worker_open_ring(w, why, sizeof why);
 
 	if (error < 0) {
 		log_error("relay", "cannot open a ring: %s", why[0] ? why : strerror(-error));
@@ -44,7 +48,7 @@ static void *worker_main(void *argument)
 	pthread_barrier_wait(&sealed);
 	if (open_error)
 		return NULL;
-	worker_begin(w);
+	relay_worker_start(w);
 	error = ring_run(w->ring);
 	if (error < 0) {
 		log_error("relay", "worker %u stopped: %s", w->index, strerror(-error));
@@ -53,19 +57,40 @@ static void *worker_main(void *argument)
 	return NULL;
 }
 
-static void log_doors(const struct doors *d)
-{
-	for (size_t i = 0; i < d->count; i++) {
-		char text[ADDR_TEXT_BYTES];
+/* ---- signals, on the control thread ---- */
 
-		addr_format(&d->items[i].address, text);
-		log_notice("relay", "listening address=%s%s%s", text,
-			   d->items[i].kind == DOOR_UDP	   ? " udp=stun"
-			   : d->items[i].kind == DOOR_STUN ? " tcp=stun"
-							   : "",
-			   d->items[i].proxy_protocol ? " proxy_protocol=on" : "");
+struct relay_signals {
+	struct signals signals;
+	struct relay *relay;
+	bool stopping; /* one has asked for it: the next one means at once */
+};
+
+static void relay_signal_came(struct signals *signals, int number)
+{
+	struct relay_signals *s = container(signals, struct relay_signals, signals);
+	struct relay_control *ctl = s->relay->control;
+
+	switch (number) {
+	case SIGTERM:
+	case SIGINT:
+		if (!s->stopping) {
+			control_drain(ctl, control_snapshot(ctl)->config.drain_ms, true);
+		} else {
+			log_notice("relay", "stopping at once");
+			ring_stop(s->relay->control_ring);
+		}
+		s->stopping = true;
+		break;
+	case SIGHUP:
+		control_reload(ctl);
+		break;
+	default:
+		relay_log_status(s->relay);
+		break;
 	}
 }
+
+/* ---- the process ---- */
 
 /* One line says what holds; one more for each part that does not. */
 static void log_isolation(const struct isolation_report *report)
@@ -85,46 +110,35 @@ static void log_isolation(const struct isolation_report *report)
 	log_notice("isolation", "this relay cannot dial out; enforced by:%s", holds);
 }
 
-static int run(struct control *ctl)
+static int run(struct relay *r, struct isolation_report *isolation)
 {
-	struct relay *r = ctl->relay;
+	static pthread_t threads[RELAY_WORKERS_MAX];
 
 	pthread_barrier_init(&opened, NULL, r->worker_count + 1);
 	pthread_barrier_init(&sealed, NULL, r->worker_count + 1);
 	for (unsigned i = 0; i < r->worker_count; i++)
-		if (pthread_create(&r->workers[i].thread, NULL, worker_main, &r->workers[i]) != 0)
+		if (pthread_create(&threads[i], NULL, worker_main, &r->workers[i]) != 0)
 			die("cannot start a thread: %s", strerror(errno));
 	pthread_barrier_wait(&opened);
 	if (!open_error) {
-		isolation_seal(0, ring_engine(r->workers[0].ring), &r->isolation);
-		log_isolation(&r->isolation);
+		isolation_seal(0, ring_engine(r->workers[0].ring), isolation);
+		log_isolation(isolation);
 	}
 	pthread_barrier_wait(&sealed);
 	if (!open_error) {
-		log_doors(&ctl->current->doors);
+		relay_log_endpoints(control_snapshot(r->control));
 		notify_ready();
-		int error = ring_run(ctl->ring);
+		int error = ring_run(r->control_ring);
 		if (error < 0)
 			log_error("control", "the control thread stopped: %s", strerror(-error));
-		control_log_status(r);
+		relay_log_status(r);
 	}
 	for (unsigned i = 0; i < r->worker_count; i++) {
 		if (!open_error)
 			ring_stop(r->workers[i].ring);
-		pthread_join(r->workers[i].thread, NULL);
+		pthread_join(threads[i], NULL);
 	}
 	return open_error ? EXIT_FAILURE : EXIT_SUCCESS;
-}
-
-static void block_signals(sigset_t *signals)
-{
-	sigemptyset(signals);
-	sigaddset(signals, SIGTERM);
-	sigaddset(signals, SIGINT);
-	sigaddset(signals, SIGUSR1);
-	sigaddset(signals, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, signals, NULL);
-	signal(SIGPIPE, SIG_IGN);
 }
 
 static unsigned thread_count(const struct relay_config *c)
@@ -175,11 +189,12 @@ int main(int argc, char **argv)
 		.summary = "The relay: agents dial in and meet here; it never dials out.",
 	};
 	static struct relay relay;
-	static struct control control;
+	static struct isolation_report isolation;
+	static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP, 0};
+	static struct relay_signals signals = {.signals.came = relay_signal_came, .relay = &relay};
 	struct relay_config config;
 	struct keeper keeper;
 	struct options options;
-	sigset_t signals;
 	struct configuring_start start;
 	char why[512];
 	int status = options_parse(argc, argv, &about, &options);
@@ -196,12 +211,15 @@ int main(int argc, char **argv)
 		return status;
 	}
 	log_set_level((enum log_level)config.log_level);
-	block_signals(&signals);
-	if (isolation_begin(&relay.isolation) < 0)
+	signal(SIGPIPE, SIG_IGN);
+	int error = signals_open(&signals.signals, numbers);
+	if (error < 0)
+		die("cannot receive signals: %s", strerror(-error));
+	if (isolation_begin(&isolation) < 0)
 		die("cannot give up privileges: %s", strerror(errno));
 	if (notify_open() < 0)
 		log_warning("relay", "cannot reach the service manager's notification socket");
-	int error = journal_open(JOURNAL_SOCKET, "postern-relayd");
+	error = journal_open(JOURNAL_SOCKET, "postern-relayd");
 	if (error < 0)
 		log_warning("relay", "events and audit records will not be in the journal: %s",
 			    strerror(-error));
@@ -213,22 +231,30 @@ int main(int argc, char **argv)
 	struct snapshot *snap = snapshot_new(&config, 1, why, sizeof why);
 	if (!snap)
 		die("%s: %s", options.config, why);
-	if (relay_init(&relay, snap, thread_count(&snap->config), why, sizeof why) < 0)
+	if (relay_open(&relay, snap, thread_count(&snap->config), why, sizeof why) < 0)
 		die("%s: %s", options.config, why);
-	control_begin(&control, &relay, snap, &keeper, &signals, &start);
+	const struct control_setup setup = {
+		.snap = snap,
+		.keeper = &keeper,
+		.start = &start,
+		.isolation = &isolation,
+	};
+	if (control_open(&relay, &setup, why, sizeof why) < 0)
+		die("%s", why);
+	signals_follow(&signals.signals, relay.control_ring);
 	configuring_start_free(&start);
 	if (snap->config.user && isolation_switch_user(snap->config.user) < 0)
 		die("cannot switch to user %s: %s", snap->config.user, strerror(errno));
-	isolation_drop_capabilities(0, &relay.isolation);
-	error = nat_follow_open(&control.nat, snap->config.nat.socket);
+	isolation_drop_capabilities(0, &isolation);
+	error = control_follow_nat(relay.control);
 	if (error < 0)
 		die("nat.socket: %s cannot be followed: %s", snap->config.nat.socket,
 		    strerror(-error));
-	(void)nat_follow_start(&control.nat, control.ring);
-	isolation_landlock(0, &relay.isolation);
-	status = run(&control);
-	control_end(&control);
-	relay_free(&relay);
+	isolation_landlock(0, &isolation);
+	status = run(&relay, &isolation);
+	control_close(relay.control);
+	signals_free(&signals.signals);
+	relay_close(&relay);
 	journal_close();
 	notify_close();
 	return status;

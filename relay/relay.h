@@ -1,75 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* relay: what all worker threads of one relay share. */
+/*
+ * relay: the rooms put together: which protocols the front door knows, who hears of what, and the
+ * workers' beginning and end. What is the process's own (options, signals, threads, isolation)
+ * stands in main.c, so that a test can run a whole relay by stepping its rings.
+ *
+ *   relay_open()              tables, sockets; files and ports may still be opened
+ *   control_open()            the control thread's ring, on the thread that will run it
+ *   relay_worker_open_ring()  on each worker's thread; then the process seals itself in
+ *   relay_worker_start()      likewise; from here on it listens, and its ring is run
+ *   ring_stop(), control_close(), relay_close()
+ */
 #ifndef POSTERN_RELAY_RELAY_H
 #define POSTERN_RELAY_RELAY_H
 
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include "relay/front/worker.h"
 
-#include "core/isolation.h"
-#include "relay/config/config.h"
-#include "relay/session/pace.h"
-#include "relay/rendezvous/rendezvous.h"
-#include "relay/config/snapshot.h"
-#include "relay/rendezvous/sources.h"
-#include "relay/front/stun.h"
-
-#define RELAY_WORKERS_MAX 128u
-
-struct control;
-struct worker;
-
-struct relay {
-	/* Immutable while workers run. */
-	struct worker *workers;
-	unsigned worker_count;
-	uint64_t connections_possible; /* by the descriptor limit at start */
-	uint32_t table_rooms;	       /* connections that the tables were made for */
-	struct control *control;
-	struct isolation_report isolation;
-
-	/* Limits of the configuration in force; the control thread sets them. */
-	_Atomic uint64_t connection_limit, tls_limit;
-
-	/* Under lock: control work only, never held while bytes are copied. */
-	pthread_mutex_t lock;
-	struct rendezvous *rendezvous;
-	struct sources *sources;
-
-	struct pacer pacer;	    /* has a lock of its own */
-	struct stun_gate stun_gate; /* likewise */
-
-	_Atomic uint64_t connections, tls_states;
-	_Atomic bool draining;
-};
-
-/* Makes tables and opens listeners for so many workers. 0, or -1 with a sentence in why. */
-int relay_init(struct relay *r, struct snapshot *snap, unsigned workers, char *why,
+/* Makes tables and binds sockets for so many workers. r is zeroed. 0, or -1 with a sentence in why:
+ * relay_close() is due also then. */
+int relay_open(struct relay *r, struct snapshot *snap, unsigned workers, char *why,
 	       size_t why_size) MUST_CHECK;
-/* The limits of another configuration, from now on. False without memory: nothing has changed. */
-bool relay_adopt_limits(struct relay *r, const struct relay_config *config) MUST_CHECK;
 /* After all workers have ended. */
-void relay_free(struct relay *r);
+void relay_close(struct relay *r);
 
-struct relay_totals {
-	uint64_t accepted, sessions, sessions_total, bytes, connections;
-	uint64_t refused[REASON_MAX];
-	uint64_t stun[STUN_WAYS][STUN_COUNTS];
-	struct rendezvous_counts tables;
-};
-/* Sums over the workers, from any thread. */
-struct relay_totals relay_totals(struct relay *r);
+/* On the worker's thread. why as ring_open(). 0 or -errno. */
+int relay_worker_open_ring(struct worker *w, char *why, size_t why_size) MUST_CHECK;
+/* From the next turn of its ring on it accepts and serves, until ring_stop(). */
+void relay_worker_start(struct worker *w);
 
-static inline void relay_lock(struct relay *r)
-{
-	pthread_mutex_lock(&r->lock);
-}
-
-static inline void relay_unlock(struct relay *r)
-{
-	pthread_mutex_unlock(&r->lock);
-}
+/* Counts, and what is listened on, as lines of the log. */
+void relay_log_status(struct relay *r);
+void relay_log_endpoints(const struct snapshot *snap);
 
 #endif

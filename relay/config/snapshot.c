@@ -38,7 +38,6 @@ static bool snapshot_make(struct snapshot *s, char *why, size_t why_size)
 				   s->config.identity.key, why, why_size);
 	if (!s->identity)
 		return false;
-	site_init(&s->site, s->config.site.page);
 	s->front = identity_front_context(s->identity);
 	s->policy = policy_new(&s->config.policy_conf);
 	if (s->front && s->policy && index_publics(s) && doors_make(&s->config, &s->doors))

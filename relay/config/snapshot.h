@@ -18,7 +18,6 @@
 #include "relay/config/config.h"
 #include "relay/config/doors.h"
 #include "relay/policy/policy.h"
-#include "relay/front/site.h"
 
 struct snapshot {
 	_Atomic unsigned refs;
@@ -26,7 +25,6 @@ struct snapshot {
 	struct relay_config config;
 	struct identity *identity;
 	SSL_CTX *front;
-	struct site site;
 	struct doors doors;
 	const struct relay_public **publics; /* sorted by name */
 	size_t public_count;

@@ -18,17 +18,16 @@
 #include "core/log.h"
 #include "relay/config/load.h"
 #include "relay/control/control_internal.h"
-#include "relay/worker.h"
 
 /* ---- proposals ---- */
 
-static void drop(void *proposal)
+static void change_drop(void *proposal)
 {
 	snapshot_release(proposal);
 }
 
-static void *propose(struct configuring *c, const json_t *document, struct conf_errors *errors,
-		     char why[CONFIGURING_WHY_BYTES])
+static void *change_propose(struct configuring *c, const json_t *document,
+			    struct conf_errors *errors, char why[CONFIGURING_WHY_BYTES])
 {
 	struct relay_config config;
 	struct conf_node *root = conf_from_json(document, errors);
@@ -41,10 +40,10 @@ static void *propose(struct configuring *c, const json_t *document, struct conf_
 	return snapshot_new(&config, changes_revision(c->changes) + 1, why, CONFIGURING_WHY_BYTES);
 }
 
-static const char *cuts_off(const struct configuring *c, const struct caller *caller,
-			    const void *proposal)
+static const char *change_cuts_off(const struct configuring *c, const struct caller *caller,
+				   const void *proposal)
 {
-	const struct control *ctl = container(c, struct control, configuring);
+	const struct relay_control *ctl = container(c, struct relay_control, configuring);
 	const struct snapshot *s = proposal;
 	const struct relay_config *next = &s->config;
 	const struct relay_listen *items = next->listen.items;
@@ -74,9 +73,9 @@ static bool text_same(const char *a, const char *b)
 	return strcmp(a ? a : "", b ? b : "") == 0;
 }
 
-static json_t *restart(const struct configuring *c, const void *proposal)
+static json_t *change_restart(const struct configuring *c, const void *proposal)
 {
-	const struct control *ctl = container(c, struct control, configuring);
+	const struct relay_control *ctl = container(c, struct relay_control, configuring);
 	const struct relay_config *was = &ctl->current->config;
 	const struct relay_config *is = &((const struct snapshot *)proposal)->config;
 	const struct {
@@ -109,7 +108,7 @@ static void close_all(int *fds, size_t count)
 			close(fds[i]);
 }
 
-static int open_door(struct control *ctl, const struct door *door, int *fd)
+static int open_door(struct relay_control *ctl, const struct door *door, int *fd)
 {
 	if (door->kind == DOOR_UDP)
 		return keeper_bind_udp(ctl->keeper, &door->address, fd);
@@ -117,7 +116,7 @@ static int open_door(struct control *ctl, const struct door *door, int *fd)
 }
 
 /* A socket for each worker and each door that is not served yet; fds is workers x doors. */
-static bool open_doors(struct control *ctl, const struct doors *next, int *fds, char *why,
+static bool open_doors(struct relay_control *ctl, const struct doors *next, int *fds, char *why,
 		       size_t why_size)
 {
 	unsigned workers = ctl->relay->worker_count;
@@ -142,7 +141,7 @@ static bool open_doors(struct control *ctl, const struct doors *next, int *fds, 
 	return true;
 }
 
-bool control_switch(struct control *ctl, struct snapshot *next, char *why, size_t why_size)
+bool change_switch(struct relay_control *ctl, struct snapshot *next, char *why, size_t why_size)
 {
 	struct relay *r = ctl->relay;
 	size_t doors = next->doors.count;
@@ -153,13 +152,13 @@ bool control_switch(struct control *ctl, struct snapshot *next, char *why, size_
 		free(fds);
 		return false;
 	}
-	if (!relay_adopt_limits(r, &next->config)) {
+	if (!limits_adopt(r, &next->config)) {
 		close_all(fds, r->worker_count * doors);
 		free(fds);
 		return false;
 	}
 	for (unsigned w = 0; w < r->worker_count; w++)
-		if (!tell_switch(&r->workers[w], next, fds + w * doors, doors))
+		if (!worker_switch(&r->workers[w], next, fds + w * doors, doors))
 			log_error("control", "out of memory: thread %u keeps the old configuration",
 				  w);
 	free(fds);
@@ -168,12 +167,12 @@ bool control_switch(struct control *ctl, struct snapshot *next, char *why, size_
 
 /* ---- in force ---- */
 
-static bool enforce(struct configuring *c, void *proposal, char why[CONFIGURING_WHY_BYTES])
+static bool change_enforce(struct configuring *c, void *proposal, char why[CONFIGURING_WHY_BYTES])
 {
-	struct control *ctl = container(c, struct control, configuring);
+	struct relay_control *ctl = container(c, struct relay_control, configuring);
 	struct snapshot *next = proposal;
 
-	if (!control_switch(ctl, next, why, CONFIGURING_WHY_BYTES)) {
+	if (!change_switch(ctl, next, why, CONFIGURING_WHY_BYTES)) {
 		snapshot_release(next);
 		return false;
 	}
@@ -184,9 +183,9 @@ static bool enforce(struct configuring *c, void *proposal, char why[CONFIGURING_
 	return true;
 }
 
-static int keep(struct configuring *c, const json_t *kept)
+static int change_keep(struct configuring *c, const json_t *kept)
 {
-	struct control *ctl = container(c, struct control, configuring);
+	struct relay_control *ctl = container(c, struct relay_control, configuring);
 	char *text = json_dumps(kept, JSON_INDENT(2));
 	int error = text ? keeper_save(ctl->keeper, STATE_NAME, text, strlen(text)) : -ENOMEM;
 
@@ -194,42 +193,43 @@ static int keep(struct configuring *c, const json_t *kept)
 	return error;
 }
 
-static void trial_timer_fired(struct timer *t, uint64_t now_ms)
+static void change_trial_fired(struct timer *t, uint64_t now_ms)
 {
-	configuring_trial_over(&container(t, struct control, trial)->configuring);
+	configuring_trial_over(&container(t, struct relay_control, trial)->configuring);
 }
 
-static void set_trial(struct configuring *c, uint64_t after_ms)
+static void change_set_trial(struct configuring *c, uint64_t after_ms)
 {
-	struct control *ctl = container(c, struct control, configuring);
+	struct relay_control *ctl = container(c, struct relay_control, configuring);
 
-	ctl->trial.fire = trial_timer_fired;
+	ctl->trial.fire = change_trial_fired;
 	if (after_ms > 0)
 		ring_timer_set(ctl->ring, &ctl->trial, after_ms);
 	else
 		ring_timer_cancel(ctl->ring, &ctl->trial);
 }
 
-static void event(struct configuring *c, const char *kind, json_t *data)
+static void change_event(struct configuring *c, const char *kind, json_t *data)
 {
-	control_event(container(c, struct control, configuring), kind, data);
+	control_event(container(c, struct relay_control, configuring), kind, data);
 }
 
-static struct configuring_now now(const struct configuring *c)
+static struct configuring_now change_now(const struct configuring *c)
 {
-	const struct control *ctl = container(c, struct control, configuring);
+	const struct relay_control *ctl = container(c, struct relay_control, configuring);
 
 	return (struct configuring_now){ring_now_ms(ctl->ring), time(NULL)};
 }
 
 #define CHANGE_OPS                                                                                 \
-	.area = "control", .propose = propose, .drop = drop, .cuts_off = cuts_off,                 \
-	.restart = restart, .enforce = enforce, .set_trial = set_trial, .event = event, .now = now
+	.area = "control", .propose = change_propose, .drop = change_drop,                         \
+	.cuts_off = change_cuts_off, .restart = change_restart, .enforce = change_enforce,         \
+	.set_trial = change_set_trial, .event = change_event, .now = change_now
 
 static const struct configuring_ops forgetting = {CHANGE_OPS};
-static const struct configuring_ops keeping = {CHANGE_OPS, .keep = keep};
+static const struct configuring_ops keeping = {CHANGE_OPS, .keep = change_keep};
 
-bool control_configure(struct control *ctl, const struct configuring_start *s)
+bool change_open(struct relay_control *ctl, const struct configuring_start *s)
 {
 	const struct configuring_ops *ops = ctl->current->config.state_dir ? &keeping : &forgetting;
 
@@ -238,7 +238,7 @@ bool control_configure(struct control *ctl, const struct configuring_start *s)
 
 /* ---- SIGHUP ---- */
 
-void control_reload(struct control *ctl)
+void control_reload(struct relay_control *ctl)
 {
 	struct conf_errors errors = {.file = "configuration file"};
 	json_t *document = NULL;

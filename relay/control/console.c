@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * console: calls over the relay's own port, from whoever holds a console certificate.
+ * console: calls over the relay's own port, by the holder of a console certificate.
  *
  * The connection lives on its worker like any other; its lines travel to the control thread, whose
  * answers travel back. On the control side a console is a caller that names its connection by id,
  * so either side may go first.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/log.h"
+#include "relay/control/control_internal.h"
 #include "relay/front/conn.h"
-#include "relay/control/control.h"
 
 #define CONSOLES_MAX 64u
+#define IDLE_MS	     3600000u /* a console that says nothing for so long is gone */
 
 struct console_caller {
 	struct caller caller; /* first */
@@ -23,9 +25,18 @@ struct console_caller {
 	struct console_caller *next;
 };
 
-/* The control thread's list of them. */
-static struct console_caller *consoles;
-static size_t console_count;
+/* The state of CONSOLE. */
+struct console {
+	size_t scanned; /* bytes kept that have no line's end */
+	char *name;	/* owned */
+};
+
+static const struct conn_phase phase_console;
+
+static struct console *console_of(struct conn *c)
+{
+	return (struct console *)c->state;
+}
 
 struct console_msg {
 	struct ring_msg msg; /* first: the ring hands this back */
@@ -52,7 +63,7 @@ static struct console_msg *console_msg(struct relay *r, slab_id conn,
 
 /* ---- on the control thread ---- */
 
-static void out_run(struct ring_msg *msg)
+static void console_out_run(struct ring_msg *msg)
 {
 	struct console_msg *m = (struct console_msg *)msg;
 	struct conn *c = conn_find(worker_of(m->relay, m->conn), m->conn);
@@ -66,7 +77,7 @@ static void out_run(struct ring_msg *msg)
 static bool console_send(struct caller *caller, char *line, size_t len)
 {
 	struct console_caller *cc = (struct console_caller *)caller;
-	struct console_msg *m = console_msg(cc->relay, cc->conn, out_run);
+	struct console_msg *m = console_msg(cc->relay, cc->conn, console_out_run);
 
 	if (!m) {
 		free(line);
@@ -78,18 +89,19 @@ static bool console_send(struct caller *caller, char *line, size_t len)
 	return true;
 }
 
-static struct console_caller *console_find(slab_id conn)
+static struct console_caller *console_find(const struct relay_control *ctl, slab_id conn)
 {
-	for (struct console_caller *c = consoles; c; c = c->next)
+	for (struct console_caller *c = ctl->consoles; c; c = c->next)
 		if (c->conn == conn)
 			return c;
 	return NULL;
 }
 
-static void up_run(struct ring_msg *msg)
+static void console_up_run(struct ring_msg *msg)
 {
 	struct console_msg *m = (struct console_msg *)msg;
-	struct console_caller *c = console_count < CONSOLES_MAX ? calloc(1, sizeof *c) : NULL;
+	struct relay_control *ctl = m->relay->control;
+	struct console_caller *c = ctl->console_count < CONSOLES_MAX ? calloc(1, sizeof *c) : NULL;
 
 	if (c) {
 		c->caller.level = CALLER_ADMIN;
@@ -100,29 +112,31 @@ static void up_run(struct ring_msg *msg)
 		snprintf(c->caller.ca_name, sizeof c->caller.ca_name, "%s", m->name);
 		c->relay = m->relay;
 		c->conn = m->conn;
-		c->next = consoles;
-		consoles = c;
-		console_count++;
-		control_caller_add(m->relay->control, &c->caller);
+		c->next = ctl->consoles;
+		ctl->consoles = c;
+		ctl->console_count++;
+		caller_add(&ctl->calls, &c->caller);
 	}
 	free(m);
 }
 
-static void line_run(struct ring_msg *msg)
+static void console_line_run(struct ring_msg *msg)
 {
 	struct console_msg *m = (struct console_msg *)msg;
-	struct console_caller *c = console_find(m->conn);
+	struct relay_control *ctl = m->relay->control;
+	struct console_caller *c = console_find(ctl, m->conn);
 
 	if (c)
-		control_line(m->relay->control, &c->caller, m->line, m->len);
+		calls_line(&ctl->calls, &c->caller, m->line, m->len);
 	free(m->line);
 	free(m);
 }
 
-static void down_run(struct ring_msg *msg)
+static void console_down_run(struct ring_msg *msg)
 {
 	struct console_msg *m = (struct console_msg *)msg;
-	struct console_caller **at = &consoles;
+	struct relay_control *ctl = m->relay->control;
+	struct console_caller **at = &ctl->consoles;
 
 	while (*at && (*at)->conn != m->conn)
 		at = &(*at)->next;
@@ -130,11 +144,21 @@ static void down_run(struct ring_msg *msg)
 		struct console_caller *c = *at;
 
 		*at = c->next;
-		console_count--;
-		control_caller_remove(m->relay->control, &c->caller);
+		ctl->console_count--;
+		caller_remove(&ctl->calls, &c->caller);
 		free(c);
 	}
 	free(m);
+}
+
+void console_stop(struct relay_control *ctl)
+{
+	while (ctl->consoles) {
+		struct console_caller *c = ctl->consoles;
+
+		ctl->consoles = c->next;
+		free(c);
+	}
 }
 
 /* ---- on the worker ---- */
@@ -142,21 +166,20 @@ static void down_run(struct ring_msg *msg)
 static void console_tell(struct conn *c, struct console_msg *m)
 {
 	if (m)
-		ring_post(control_ring(c->worker->relay->control), &m->msg);
+		ring_post(c->worker->relay->control_ring, &m->msg);
 	else
 		conn_close(c, REASON_LIMIT_MEMORY);
 }
 
 void console_begin(struct conn *c, const char *name)
 {
-	struct relay *r = c->worker->relay;
-	struct console_msg *m = console_msg(r, c->id, up_run);
+	struct console_msg *m = console_msg(c->worker->relay, c->id, console_up_run);
 
-	conn_set_phase(c, CONN_CONSOLE);
-	conn_set_deadline(c, CONSOLE_IDLE_MS);
+	conn_set_phase(c, &phase_console);
+	conn_set_deadline(c, IDLE_MS);
 	conn_authenticated(c);
-	c->is_console = true;
-	if (!conn_set_label(c, name)) {
+	console_of(c)->name = strdup(name);
+	if (!console_of(c)->name) {
 		free(m);
 		m = NULL;
 	}
@@ -168,27 +191,16 @@ void console_begin(struct conn *c, const char *name)
 	console_tell(c, m);
 }
 
-void console_closed(struct conn *c)
-{
-	struct relay *r = c->worker->relay;
-
-	if (!c->is_console)
-		return;
-	c->is_console = false;
-	struct console_msg *m = console_msg(r, c->id, down_run);
-	if (m) /* without memory the caller stays, and finds nobody */
-		ring_post(control_ring(r->control), &m->msg);
-}
-
 /* Sends each whole line on. False when the connection has ended over it. */
 static bool console_lines(struct conn *c)
 {
+	struct console *k = console_of(c);
 	char *end;
 
-	while (c->in_len > c->scanned &&
-	       (end = memchr(c->in + c->scanned, '\n', c->in_len - c->scanned))) {
+	while (c->in_len > k->scanned &&
+	       (end = memchr(c->in + k->scanned, '\n', c->in_len - k->scanned))) {
 		size_t len = (size_t)(end - (char *)c->in);
-		struct console_msg *m = console_msg(c->worker->relay, c->id, line_run);
+		struct console_msg *m = console_msg(c->worker->relay, c->id, console_line_run);
 
 		if (m && len > 0) {
 			m->line = malloc(len);
@@ -200,19 +212,55 @@ static bool console_lines(struct conn *c)
 			free(m);
 		}
 		conn_drop_kept(c, len + 1);
-		c->scanned = 0;
-		if (c->phase != CONN_CONSOLE)
+		if (c->phase != &phase_console)
 			return false;
+		k->scanned = 0;
 	}
-	c->scanned = c->in_len; /* a long line is looked through once */
+	k->scanned = c->in_len; /* a long line is looked through once */
 	return true;
 }
 
-void console_input(struct conn *c, const uint8_t *data, size_t len)
+static void console_input(struct conn *c, const uint8_t *data, size_t len)
 {
 	if (!conn_feed(c, data, len))
 		return;
-	conn_set_deadline(c, CONSOLE_IDLE_MS);
+	conn_set_deadline(c, IDLE_MS);
 	while (console_lines(c) && conn_decrypt(c, JSONRPC_LINE_MAX, REASON_PROTOCOL))
 		;
 }
+
+static void console_leave(struct conn *c, enum reason why)
+{
+	struct relay *r = c->worker->relay;
+	struct console_msg *m = console_msg(r, c->id, console_down_run);
+
+	if (m) /* without memory the caller stays, and finds nobody */
+		ring_post(r->control_ring, &m->msg);
+}
+
+static void console_dispose(struct conn *c)
+{
+	free(console_of(c)->name);
+}
+
+/* Another policy may be in force. */
+static void console_adopt(struct conn *c)
+{
+	if (policy_revoked(c->worker->snap->policy, console_of(c)->name))
+		conn_refuse(c, REASON_REVOKED);
+}
+
+static_assert(sizeof(struct console) <= CONN_STATE_BYTES, "fits into its connection");
+
+static const struct conn_state console_state = {
+	.leave = console_leave,
+	.dispose = console_dispose,
+};
+
+static const struct conn_phase phase_console = {
+	.name = "console",
+	.state = &console_state,
+	.input = console_input,
+	.adopt = console_adopt,
+	.output_most = CALLER_OUTPUT_MAX,
+};

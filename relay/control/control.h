@@ -9,43 +9,52 @@
  *
  *   console on 443 ──► its worker ──line──► control ──response──► its worker ──► console
  *   Unix socket ─────────────────────────► control ─────────────────────────► Unix socket
- *   signals (signalfd) ──────────────────► control
- *   workers ──events, session begin/end──► control ──► subscribers, audit, metrics, shaper
- *   control ──snapshot, kick, re-evaluate, drain──► workers
+ *   signals ─────────────────────────────► control
+ *   workers ──reports──► control ──► followers of events and audit, journal
+ *   control ──snapshot, kick, drain──► workers
  *
  * How lines become calls of methods, and who may call which, is core/engine/calls.h. A method
- * answers at once, or keeps the call and answers later (a list gathered from all workers).
+ * answers at once, or keeps the call and answers later (a list asked of all workers).
  */
 #ifndef POSTERN_RELAY_CONTROL_CONTROL_H
 #define POSTERN_RELAY_CONTROL_CONTROL_H
 
-#include <jansson.h>
+#include "core/isolation.h"
+#include "relay/config/load.h"
+#include "relay/front/worker.h"
+#include "relay/keeper/keeper.h"
 
-#include "core/engine/calls.h"
-#include "core/ring.h"
-#include "relay/relay.h"
+struct control_setup {
+	struct snapshot *snap; /* the reference is taken over, also on failure */
+	struct keeper *keeper; /* stopped by control_close() */
+	const struct configuring_start *start;
+	const struct isolation_report *isolation; /* for status; told when it is complete */
+};
 
-struct control;
+/* Makes r->control and opens what it listens on, while files and ports may still be opened. The
+ * ring is the calling thread's. 0, or -1 with a sentence in why. */
+int control_open(struct relay *r, const struct control_setup *setup, char *why,
+		 size_t why_size) MUST_CHECK;
+/* Starts the follower of the NAT helper, where the configuration names its socket. Before the first
+ * thread and before Landlock. 0 or -errno. */
+int control_follow_nat(struct relay_control *ctl) MUST_CHECK;
+/* After all workers have ended. */
+void control_close(struct relay_control *ctl);
 
-/* Tables of methods, each by its own file; NULL-terminated by name. */
-extern const struct method methods_see[]; /* relay/control/methods_see.c: status agents sessions */
-extern const struct method
-	methods_act[]; /* relay/control/methods_act.c: drain kick log.level ... */
-extern const struct method methods_policy[]; /* relay/control/methods_policy.c: grants */
-extern const struct method methods_events[]; /* relay/methods_events.c */
+/* Shares the memory and descriptors of a configuration out, from now on. False without memory:
+ * nothing has changed. */
+bool limits_adopt(struct relay *r, const struct relay_config *config) MUST_CHECK;
 
-void control_caller_add(struct control *ctl, struct caller *c);
-/* The transport's connection ended: pending calls answer into the void. */
-void control_caller_remove(struct control *ctl, struct caller *c);
-/* One line from a caller (borrowed). */
-void control_line(struct control *ctl, struct caller *c, const char *line, size_t len);
+/* The relay takes no new work, and perhaps ends its ring's run when the last session has ended or
+ * time is up. */
+void control_drain(struct relay_control *ctl, uint64_t deadline_ms, bool leave_when_empty);
+/* Reads the configuration file again. */
+void control_reload(struct relay_control *ctl);
+/* The configuration in force. */
+const struct snapshot *control_snapshot(const struct relay_control *ctl);
 
-struct relay *control_relay(struct control *ctl);
-struct ring *control_ring(struct control *ctl);
-
-/* Events: kind "agent.up" and the like; takes over data. Control thread only; workers use
- * tell_event(). Numbered, time-stamped, kept in a bounded history, sent to followers. */
-void control_event(struct control *ctl, const char *kind, json_t *data);
-void control_audit(struct control *ctl, json_t *record);
+/* For struct relay_upward. */
+void control_reported(struct ring_msg *report);
+void console_begin(struct conn *c, const char *name);
 
 #endif

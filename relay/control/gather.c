@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gather: one list out of what every worker has. */
+/* gather: a request to all workers, and one list out of what they answer. */
 #include <stdlib.h>
 
 #include "relay/control/control_internal.h"
-#include "relay/worker.h"
 
 struct gathering {
 	struct call *call;
@@ -14,7 +13,7 @@ struct gathering {
 };
 
 /* Travels to one worker and back. */
-struct errand {
+struct gather_request {
 	struct ring_msg msg; /* first: the ring hands this back */
 	struct gathering *gathering;
 	struct worker *worker;
@@ -28,9 +27,9 @@ static void gathering_end(struct gathering *g)
 	free(g);
 }
 
-static void errand_home(struct ring_msg *msg)
+static void gather_back(struct ring_msg *msg)
 {
-	struct errand *e = (struct errand *)msg;
+	struct gather_request *e = (struct gather_request *)msg;
 	struct gathering *g = e->gathering;
 
 	json_array_extend(g->list, e->list);
@@ -41,12 +40,12 @@ static void errand_home(struct ring_msg *msg)
 		gathering_end(g);
 }
 
-static void errand_there(struct ring_msg *msg)
+static void gather_there(struct ring_msg *msg)
 {
-	struct errand *e = (struct errand *)msg;
+	struct gather_request *e = (struct gather_request *)msg;
 
 	e->gathering->collect(e->worker, e->list, e->params);
-	e->msg.run = errand_home;
+	e->msg.run = gather_back;
 	ring_post(control_of(e->gathering->call)->ring, &e->msg);
 }
 
@@ -65,20 +64,20 @@ void gather(struct call *c, const char *name, gather_fn *collect)
 				.list = json_array(),
 				.left = r->worker_count + 1};
 	for (unsigned i = 0; i < r->worker_count; i++) {
-		struct errand *e = calloc(1, sizeof *e);
+		struct gather_request *e = calloc(1, sizeof *e);
 
 		if (!e) {
 			g->left--;
 			continue;
 		}
-		*e = (struct errand){.gathering = g,
-				     .worker = &r->workers[i],
-				     .params = json_deep_copy(c->params),
-				     .list = json_array()};
-		e->msg.run = errand_there;
+		*e = (struct gather_request){.gathering = g,
+					     .worker = &r->workers[i],
+					     .params = json_deep_copy(c->params),
+					     .list = json_array()};
+		e->msg.run = gather_there;
 		ring_post(r->workers[i].ring, &e->msg);
 	}
-	/* Our own share of the count: nobody may end it while errands are being sent. */
+	/* Our own share of the count: nobody may end it while requests are being sent. */
 	if (--g->left == 0)
 		gathering_end(g);
 }

@@ -1,25 +1,84 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* methods_act: drain, kick, log level. */
+/* methods_act: drain, kick, log level: what ends things, or changes nothing but how much is told.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/container.h"
 #include "core/log.h"
+#include "core/notify.h"
 #include "relay/front/conn.h"
 #include "relay/control/control_internal.h"
+#include "relay/session/link.h"
 #include "relay/session/session.h"
+
+#define LOOK_MS	      50u
+#define LAST_WORDS_MS 100u /* for what links and legs are told to leave the host */
 
 static json_t *who_did(const struct call *c)
 {
 	return json_pack("{s:s}", "who", c->caller->who);
 }
 
-/* ---- drain ---- */
+/* ---- drain: the relay takes no new work, and perhaps leaves ---- */
+
+static void drain_over(struct relay_control *ctl)
+{
+	if (ctl->leaves_when_empty)
+		ring_stop(ctl->ring);
+}
+
+static void drain_look(struct timer *t, uint64_t now_ms)
+{
+	struct relay_control *ctl = container(t, struct relay_control, drain_timer);
+
+	if (relay_totals(ctl->relay).sessions == 0 || now_ms >= ctl->drain_due_ms)
+		drain_over(ctl);
+	else
+		ring_timer_set(ctl->ring, t, LOOK_MS);
+}
+
+void control_drain(struct relay_control *ctl, uint64_t deadline_ms, bool leave_when_empty)
+{
+	struct relay *r = ctl->relay;
+
+	r->draining = true;
+	ctl->leaves_when_empty = leave_when_empty;
+	ctl->drain_due_ms = ring_now_ms(ctl->ring) + deadline_ms;
+	if (leave_when_empty)
+		notify_stopping();
+	log_notice("relay", "draining: new work is refused, %llu sessions may finish within %llu s",
+		   (unsigned long long)relay_totals(r).sessions,
+		   (unsigned long long)(deadline_ms / 1000));
+	for (unsigned i = 0; i < r->worker_count; i++)
+		worker_drain(&r->workers[i], leave_when_empty);
+	ctl->drain_timer.fire = drain_look;
+	ring_timer_set(ctl->ring, &ctl->drain_timer, LAST_WORDS_MS);
+}
+
+bool control_undrain(struct relay_control *ctl, char *why, size_t why_size)
+{
+	if (!ctl->relay->draining)
+		return true;
+	if (ctl->leaves_when_empty) {
+		snprintf(why, why_size, "the relay is about to exit, which cannot be taken back");
+		return false;
+	}
+	ring_timer_cancel(ctl->ring, &ctl->drain_timer);
+	ctl->relay->draining = false;
+	if (!change_switch(ctl, ctl->current, why, why_size)) {
+		ctl->relay->draining = true;
+		return false;
+	}
+	log_notice("relay", "taking new work again");
+	return true;
+}
 
 static void drain_run(struct call *c)
 {
-	struct control *ctl = c->owner;
+	struct relay_control *ctl = c->owner;
 	json_t *deadline = json_object_get(c->params, "deadline_ms");
 	bool leave = json_is_true(json_object_get(c->params, "exit"));
 	json_int_t ms =
@@ -66,9 +125,10 @@ static void kick_collect(struct worker *w, json_t *list, json_t *params)
 {
 	const char *number = json_string_value(json_object_get(params, "session"));
 	const char *agent = json_string_value(json_object_get(params, "agent"));
+	const struct slab *table = &w->sessions->table;
 
-	for (uint32_t i = 0; i < w->sessions.high_water; i++) {
-		struct session *s = slab_at(&w->sessions, i);
+	for (uint32_t i = 0; i < table->high_water; i++) {
+		struct session *s = slab_at(table, i);
 
 		if (!s || s->ended || !session_named(s, number, agent))
 			continue;
@@ -77,8 +137,9 @@ static void kick_collect(struct worker *w, json_t *list, json_t *params)
 	}
 	for (uint32_t i = 0; agent && i < w->conns.high_water; i++) {
 		struct conn *c = slab_at(&w->conns, i);
+		const char *name = c ? link_agent(c) : NULL;
 
-		if (!c || c->phase != CONN_LINK || !c->label || strcmp(c->label, agent) != 0)
+		if (!name || strcmp(name, agent) != 0)
 			continue;
 		json_array_append_new(list, json_sprintf("link of %s", agent));
 		conn_refuse(c, REASON_KICKED);

@@ -7,7 +7,6 @@
 
 #include "relay/control/control_internal.h"
 #include "relay/session/session.h"
-#include "relay/worker.h"
 
 #define SESSIONS_LISTED 1000u /* of one worker, unless asked for more */
 
@@ -66,7 +65,7 @@ static json_t *stun_state(const struct doors *d, const struct relay_totals *t)
 
 static void status_run(struct call *c)
 {
-	struct control *ctl = c->owner;
+	struct relay_control *ctl = c->owner;
 	struct relay *r = ctl->relay;
 	struct relay_totals t = relay_totals(r);
 	uint64_t due = changes_due(ctl->configuring.changes);
@@ -80,7 +79,7 @@ static void status_run(struct call *c)
 		(json_int_t)t.tables.legs, "sessions", (json_int_t)t.sessions, "sessions_total",
 		(json_int_t)t.sessions_total, "connections", (json_int_t)t.connections,
 		"accepted_total", (json_int_t)t.accepted, "bytes_total", (json_int_t)t.bytes,
-		"refused", refusals(&t), "isolation", isolation_state(&r->isolation));
+		"refused", refusals(&t), "isolation", isolation_state(ctl->isolation));
 
 	if (due != UINT64_MAX) {
 		uint64_t now = ring_now_ms(ctl->ring);
@@ -147,9 +146,10 @@ static void sessions_collect(struct worker *w, json_t *list, json_t *params)
 	json_t *limit = json_object_get(params, "limit");
 	size_t most = limit && json_integer_value(limit) > 0 ? (size_t)json_integer_value(limit)
 							     : SESSIONS_LISTED;
+	const struct slab *table = &w->sessions->table;
 
-	for (uint32_t i = 0; i < w->sessions.high_water && json_array_size(list) < most; i++) {
-		struct session *s = slab_at(&w->sessions, i);
+	for (uint32_t i = 0; i < table->high_water && json_array_size(list) < most; i++) {
+		struct session *s = slab_at(table, i);
 
 		if (s && session_wanted(s, agent))
 			json_array_append_new(list, session_record(s, ring_now_ms(w->ring)));

@@ -22,7 +22,7 @@
 #define SCRAPE_MS    5000u
 
 struct metrics {
-	struct control *control;
+	struct relay_control *control;
 	struct ring_op accept_op;
 	int listener;
 	struct scrape *scrapes;
@@ -66,7 +66,7 @@ static void scrape_end(struct scrape *s)
 	free(s);
 }
 
-static char *page(struct control *ctl, size_t *len)
+static char *page(struct relay_control *ctl, size_t *len)
 {
 	struct relay_totals t = relay_totals(ctl->relay);
 	struct metrics_stun stun[STUN_WAYS * STUN_COUNTS];
@@ -203,7 +203,7 @@ static void metrics_accepted(struct ring_op *op, int res)
 	ring_recv(ring, &s->rx, s->fd, s->in, sizeof s->in);
 }
 
-int metrics_start(struct control *ctl, int listener)
+int metrics_start(struct relay_control *ctl, int listener)
 {
 	struct metrics *m = calloc(1, sizeof *m);
 
@@ -217,7 +217,7 @@ int metrics_start(struct control *ctl, int listener)
 	return 0;
 }
 
-void metrics_stop(struct control *ctl)
+void metrics_stop(struct relay_control *ctl)
 {
 	struct metrics *m = ctl->metrics;
 

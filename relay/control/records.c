@@ -6,11 +6,14 @@
  * when, from where, how many bytes, and why it ended. Neither ever has payload. Where the log goes
  * to the journal, both go there too, with their fields (core/journal.h).
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "core/engine/records_calls.h"
 #include "core/journal.h"
 #include "relay/control/control_internal.h"
+#include "relay/session/report.h"
 
 static struct timespec now(void)
 {
@@ -20,7 +23,7 @@ static struct timespec now(void)
 	return t;
 }
 
-void control_event(struct control *ctl, const char *kind, json_t *data)
+void control_event(struct relay_control *ctl, const char *kind, json_t *data)
 {
 	if (!data)
 		data = json_object();
@@ -29,7 +32,7 @@ void control_event(struct control *ctl, const char *kind, json_t *data)
 	json_decref(data);
 }
 
-void control_audit(struct control *ctl, json_t *record)
+static void control_audit(struct relay_control *ctl, json_t *record)
 {
 	records_add(&ctl->audits, record, now());
 	for (struct caller *c = ctl->calls.callers, *next; c; c = next) {
@@ -40,6 +43,57 @@ void control_audit(struct control *ctl, json_t *record)
 	journal_record(LOG_LEVEL_INFO, record);
 	json_decref(record);
 }
+
+/* ---- what workers report ---- */
+
+static json_t *report_audit(const struct report *p)
+{
+	char number[20], source[ADDR_TEXT_BYTES];
+	json_t *record;
+
+	snprintf(number, sizeof number, "%016" PRIx64, p->number);
+	addr_format(&p->source, source);
+	record = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "kind", p->kind, "session", number,
+			   "from", p->from, "to", p->to, "service", p->service, "source", source);
+	if (p->closed)
+		json_object_update_new(record,
+				       json_pack("{s:I, s:I, s:I}", "up", (json_int_t)p->up, "down",
+						 (json_int_t)p->down, "ms", (json_int_t)p->ms));
+	if (p->why[0])
+		json_object_set_new(record, "reason", json_string(p->why));
+	return record;
+}
+
+static json_t *report_event(const struct report *p)
+{
+	char source[ADDR_TEXT_BYTES];
+	json_t *data;
+
+	addr_format(&p->source, source);
+	data = json_pack("{s:s, s:s}", "agent", p->from, "source", source);
+	if (p->why[0])
+		json_object_set_new(data, "reason", json_string(p->why));
+	return data;
+}
+
+void control_reported(struct ring_msg *msg)
+{
+	struct report *p = (struct report *)msg;
+	struct relay_control *ctl = p->relay->control;
+	uint64_t lost;
+
+	if (p->audit)
+		control_audit(ctl, report_audit(p));
+	else
+		control_event(ctl, p->kind, report_event(p));
+	/* Says once how many were lost, when there is room again. */
+	lost = report_done(p);
+	if (lost > 0)
+		control_event(ctl, "records.dropped",
+			      json_pack("{s:I}", "count", (json_int_t)lost));
+}
+
+/* ---- methods ---- */
 
 static void events_run(struct call *c)
 {

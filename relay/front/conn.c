@@ -10,30 +10,35 @@
 #include "core/container.h"
 #include "core/log.h"
 #include "relay/front/listener.h"
-#include "relay/session/session.h"
+#include "relay/front/front.h"
 
 #define CLOSE_LINGER_MS	  2000u /* for the peer to read our last bytes */
 #define KEEPALIVE_IDLE_S  60
 #define KEEPALIVE_EVERY_S 15
 #define KEEPALIVE_COUNT	  4
 
-const char *const conn_phase_names[CONN_PHASES] = {
-	[CONN_PROXY] = "proxy",	      [CONN_HELLO] = "hello",
-	[CONN_STUN] = "stun",	      [CONN_HANDSHAKE] = "handshake",
-	[CONN_FIRST] = "first",	      [CONN_WEB] = "web",
-	[CONN_LINK] = "link",	      [CONN_CONSOLE] = "console",
-	[CONN_LEG_IDLE] = "leg-idle", [CONN_LEG_OPENING] = "leg-opening",
-	[CONN_PUBLIC] = "public",     [CONN_CUTTING] = "cutting",
-	[CONN_CLOSING] = "closing",   [CONN_DEAD] = "dead",
-};
-
 static void conn_deadline(struct timer *t, uint64_t now_ms);
 
-void conn_set_phase(struct conn *c, enum conn_phase phase)
+/* The only place that changes the phase. */
+static void conn_enter(struct conn *c, const struct conn_phase *phase, enum reason why)
 {
-	log_debug("conn", "%s -> %s conn=%016llx", conn_phase_names[c->phase],
-		  conn_phase_names[phase], (unsigned long long)c->id);
+	const struct conn_state *old = c->phase->state;
+
+	log_debug("conn", "%s -> %s conn=%016llx", c->phase->name, phase->name,
+		  (unsigned long long)c->id);
 	c->phase = phase;
+	if (old == phase->state)
+		return;
+	if (old && old->leave)
+		old->leave(c, why);
+	if (old && old->dispose)
+		old->dispose(c);
+	memset(c->state, 0, sizeof c->state);
+}
+
+void conn_set_phase(struct conn *c, const struct conn_phase *phase)
+{
+	conn_enter(c, phase, REASON_OK);
 }
 
 void conn_set_deadline(struct conn *c, uint64_t after_ms)
@@ -45,7 +50,7 @@ struct conn *conn_find(struct worker *w, slab_id id)
 {
 	struct conn *c = slab_find(&w->conns, id);
 
-	return c && c->phase != CONN_DEAD ? c : NULL;
+	return c && c->phase != &phase_dead ? c : NULL;
 }
 
 /* ---- beginning ---- */
@@ -110,7 +115,7 @@ static void conn_uncount_source(struct conn *c)
 	relay_unlock(r);
 }
 
-void conn_accepted(struct listener *l, int fd)
+void conn_accepted(struct relay_listener *l, int fd)
 {
 	struct worker *w = l->worker;
 	struct relay *r = w->relay;
@@ -126,8 +131,8 @@ void conn_accepted(struct listener *l, int fd)
 	}
 	atomic_fetch_add_explicit(&r->connections, 1, memory_order_relaxed);
 	socket_tune(fd);
-	c->phase = l->proxy_protocol ? CONN_PROXY : CONN_HELLO;
-	if (c->phase == CONN_HELLO && !conn_count_source(c)) {
+	c->phase = l->proxy_protocol ? &phase_proxy : &phase_hello;
+	if (c->phase == &phase_hello && !conn_count_source(c)) {
 		conn_close(c, REASON_LIMIT_SOURCE);
 		return;
 	}
@@ -137,7 +142,7 @@ void conn_accepted(struct listener *l, int fd)
 	conn_read_on(c);
 }
 
-struct conn *conn_adopt(struct worker *w, int fd, struct tls *tls, enum conn_phase phase)
+struct conn *conn_adopt(struct worker *w, int fd, struct tls *tls, const struct conn_phase *phase)
 {
 	struct conn *c = conn_new(w, fd);
 
@@ -163,59 +168,16 @@ void conn_authenticated(struct conn *c)
 	conn_uncount_source(c);
 }
 
-bool conn_set_label(struct conn *c, const char *label)
-{
-	char *copy = strdup(label);
-
-	if (!copy)
-		return false;
-	free(c->label);
-	c->label = copy;
-	return true;
-}
-
 /* ---- ending ---- */
 
 static void conn_deadline(struct timer *t, uint64_t now_ms)
 {
 	struct conn *c = container(t, struct conn, deadline);
 
-	switch (c->phase) {
-	case CONN_PROXY:
-	case CONN_HELLO:
-		conn_close(c, REASON_DEADLINE_HELLO);
-		break;
-	case CONN_HANDSHAKE:
-		conn_close(c, REASON_DEADLINE_HANDSHAKE);
-		break;
-	case CONN_FIRST:
-		worker_count(c->worker, REASON_DEADLINE_FIRST);
-		conn_finish(c);
-		break;
-	case CONN_WEB:
-	case CONN_STUN:
-		worker_count(c->worker, REASON_DEADLINE_IDLE);
-		conn_finish(c);
-		break;
-	case CONN_LINK:
-		link_deadline(c, now_ms);
-		break;
-	case CONN_LEG_IDLE:
-		leg_deadline(c);
-		break;
-	case CONN_LEG_OPENING:
-		leg_failed(c, REASON_TIMEOUT, (struct wire_bytes){0});
-		break;
-	case CONN_PUBLIC:
-		public_failed(c, REASON_TIMEOUT);
-		break;
-	case CONN_CUTTING:
-		conn_close(c, REASON_TIMEOUT);
-		break;
-	default:
+	if (c->phase->deadline)
+		c->phase->deadline(c, now_ms);
+	else
 		conn_close(c, REASON_OK);
-		break;
-	}
 }
 
 static void conn_bye_saying(struct conn *c, enum reason reason, const char *text)
@@ -235,7 +197,7 @@ void conn_bye(struct conn *c, enum reason reason)
 
 static void conn_refuse_saying(struct conn *c, enum reason reason, const char *text)
 {
-	if (c->phase == CONN_DEAD)
+	if (c->phase == &phase_dead)
 		return;
 	worker_count(c->worker, reason);
 	log_debug("conn", "refused reason=%s: %s", reason_name(reason), text);
@@ -264,45 +226,32 @@ void conn_shutdown_write(struct conn *c)
 		conn_set_deadline(c, CLOSE_LINGER_MS);
 }
 
-/* What the connection stands for in the tables ends before its last bytes leave. */
-static void conn_leave_tables(struct conn *c)
-{
-	conn_uncount_source(c);
-	link_closed(c);
-	console_closed(c);
-	leg_closed(c);
-}
-
 void conn_finish(struct conn *c)
 {
-	if (c->phase >= CONN_CLOSING)
+	if (conn_ending(c))
 		return;
-	conn_leave_tables(c);
-	conn_set_phase(c, CONN_CLOSING);
+	/* What it stands for in the tables ends before its last bytes leave. */
+	conn_uncount_source(c);
+	conn_set_phase(c, &phase_closing);
 	if (c->tls)
 		tls_close_write(c->tls);
 	conn_set_deadline(c, CLOSE_LINGER_MS);
 	conn_flush(c);
-	if (c->phase == CONN_CLOSING && !conn_sending(c))
+	if (c->phase == &phase_closing && !conn_sending(c))
 		conn_shutdown_write(c);
-	if (c->phase == CONN_CLOSING)
+	if (c->phase == &phase_closing)
 		conn_read_on(c);
 }
 
 void conn_ended_by_peer(struct conn *c, int res)
 {
-	enum reason reason = REASON_OK;
-
 	c->read_done = true;
-	if (c->phase == CONN_CLOSING && ring_op_busy(&c->tx) && res == 0)
+	if (c->phase == &phase_closing && ring_op_busy(&c->tx) && res == 0)
 		return; /* half-closed: let our last bytes leave */
-	if ((c->phase == CONN_WEB || c->phase == CONN_STUN) && conn_sending(c) && res == 0) {
+	if (c->phase->answers && conn_sending(c) && res == 0)
 		conn_finish(c); /* asked, and closed its side: the answer is still on its way */
-		return;
-	}
-	if (c->phase == CONN_PROXY || c->phase == CONN_HELLO || c->phase == CONN_HANDSHAKE)
-		reason = REASON_GONE_EARLY;
-	conn_close(c, reason);
+	else
+		conn_close(c, c->phase->gone);
 }
 
 static void conn_schedule_reaping(struct conn *c)
@@ -320,18 +269,13 @@ static void conn_schedule_reaping(struct conn *c)
 
 void conn_close(struct conn *c, enum reason reason)
 {
-	if (c->phase != CONN_DEAD) {
-		struct session *s = c->phase == CONN_CUTTING ? c->session : NULL;
-
+	if (c->phase != &phase_dead) {
 		worker_count(c->worker, reason);
-		conn_leave_tables(c);
-		conn_set_phase(c, CONN_DEAD);
-		c->session = NULL;
+		conn_uncount_source(c);
 		ring_timer_cancel(conn_ring(c), &c->deadline);
 		ring_cancel(conn_ring(c), &c->rx);
 		ring_cancel(conn_ring(c), &c->tx);
-		if (s)
-			session_abort(s, reason_name(reason));
+		conn_enter(c, &phase_dead, reason);
 	}
 	conn_schedule_reaping(c);
 }
@@ -347,11 +291,11 @@ int conn_release_fd(struct conn *c)
 
 void conn_dispose(struct conn *c)
 {
+	if (c->phase->state && c->phase->state->dispose)
+		c->phase->state->dispose(c);
 	conn_drop_tls(c->worker->relay, c->tls);
 	free(c->in);
 	free(c->tx_data);
-	free(c->label);
-	free(c->handover);
 }
 
 void conn_reap(struct worker *w)
@@ -366,3 +310,18 @@ void conn_reap(struct worker *w)
 		slab_put(&w->conns, c->id);
 	}
 }
+
+/* ---- the last phases ---- */
+
+static void conn_discard(struct conn *c, const uint8_t *data, size_t len)
+{
+}
+
+/* Reads only to see the end. */
+const struct conn_phase phase_closing = {
+	.name = "closing",
+	.input = conn_discard,
+	.sent = conn_shutdown_write,
+};
+
+const struct conn_phase phase_dead = {.name = "dead"};

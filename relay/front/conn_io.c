@@ -5,60 +5,17 @@
 #include <string.h>
 
 #include "core/container.h"
-#include "core/engine/calls.h"
 #include "relay/front/conn_internal.h"
 
-#define OUTPUT_MAX 262144u /* a peer that lets more control bytes pile up is cut */
+#define OUTPUT_MOST 262144u /* a peer that lets more control bytes pile up is cut */
 
 /* ---- receiving ---- */
 
-static bool phase_reads(enum conn_phase phase)
-{
-	switch (phase) {
-	case CONN_LEG_OPENING:
-	case CONN_PUBLIC:
-	case CONN_CUTTING:
-	case CONN_DEAD:
-		return false;
-	default:
-		return true;
-	}
-}
-
 void conn_read_on(struct conn *c)
 {
-	if (!phase_reads(c->phase) || c->read_done || ring_op_busy(&c->rx))
+	if (!c->phase->input || c->read_done || ring_op_busy(&c->rx))
 		return;
 	ring_recv_pooled(conn_ring(c), &c->rx, c->fd);
-}
-
-static void conn_input(struct conn *c, const uint8_t *data, size_t len)
-{
-	switch (c->phase) {
-	case CONN_PROXY:
-	case CONN_HELLO:
-	case CONN_HANDSHAKE:
-	case CONN_FIRST:
-		front_input(c, data, len);
-		break;
-	case CONN_STUN:
-		stun_stream_input(c, data, len);
-		break;
-	case CONN_WEB:
-		web_input(c, data, len);
-		break;
-	case CONN_LINK:
-		link_input(c, data, len);
-		break;
-	case CONN_CONSOLE:
-		console_input(c, data, len);
-		break;
-	case CONN_LEG_IDLE:
-		leg_input(c, data, len);
-		break;
-	default: /* CLOSING reads only to see the end */
-		break;
-	}
 }
 
 void conn_received(struct ring_op *op, int res)
@@ -68,16 +25,16 @@ void conn_received(struct ring_op *op, int res)
 	if (res > 0) {
 		uint8_t *buf = op->buf;
 
-		if (c->phase != CONN_DEAD)
-			conn_input(c, buf, (size_t)res);
+		if (c->phase->input)
+			c->phase->input(c, buf, (size_t)res);
 		ring_buffer_put(conn_ring(c), buf);
-		if (c->phase == CONN_DEAD)
+		if (c->phase == &phase_dead)
 			conn_close(c, REASON_OK);
 		else
 			conn_read_on(c);
 		return;
 	}
-	if (c->phase == CONN_DEAD)
+	if (c->phase == &phase_dead)
 		conn_close(c, REASON_OK);
 	else if (res == -ECANCELED)
 		conn_read_on(c);
@@ -133,12 +90,12 @@ void conn_flush(struct conn *c)
 	size_t len = 0;
 	const uint8_t *out;
 
-	if (c->phase == CONN_DEAD || ring_op_busy(&c->tx) || !c->tls)
+	if (c->phase == &phase_dead || ring_op_busy(&c->tx) || !c->tls)
 		return;
 	out = tls_output(c->tls, &len);
 	if (len == 0)
 		return;
-	if (len > (c->phase == CONN_CONSOLE ? CALLER_OUTPUT_MAX : OUTPUT_MAX)) {
+	if (len > (c->phase->output_most ? c->phase->output_most : OUTPUT_MOST)) {
 		conn_close(c, REASON_DEADLINE_IDLE);
 		return;
 	}
@@ -158,26 +115,18 @@ void conn_sent(struct ring_op *op, int res)
 
 	free(c->tx_data);
 	c->tx_data = NULL;
-	if (c->phase == CONN_DEAD || res < 0) {
+	if (c->phase == &phase_dead || res < 0) {
 		conn_close(c, REASON_OK);
 		return;
 	}
 	conn_flush(c);
-	if (conn_sending(c) || c->phase == CONN_DEAD)
-		return;
-	if (c->phase == CONN_CLOSING)
-		conn_shutdown_write(c);
-	else if (c->phase == CONN_CUTTING)
-		leg_flushed(c);
-	else if (c->phase == CONN_WEB)
-		web_continue(c);
-	else if (c->phase == CONN_STUN)
-		stun_stream_continue(c);
+	if (!conn_sending(c) && c->phase->sent)
+		c->phase->sent(c);
 }
 
 void conn_send_raw(struct conn *c, const void *data, size_t len)
 {
-	if (c->phase >= CONN_CLOSING || c->tls || ring_op_busy(&c->tx))
+	if (conn_ending(c) || c->tls || ring_op_busy(&c->tx))
 		return;
 	c->tx_data = malloc(len);
 	if (!c->tx_data) {
@@ -190,7 +139,7 @@ void conn_send_raw(struct conn *c, const void *data, size_t len)
 
 void conn_send_plain(struct conn *c, const void *data, size_t len)
 {
-	if (c->phase >= CONN_CLOSING || !c->tls)
+	if (conn_ending(c) || !c->tls)
 		return;
 	if (tls_write(c->tls, data, len) != TLS_OK) {
 		conn_close(c, REASON_LIMIT_MEMORY);
@@ -206,6 +155,42 @@ void conn_send_message(struct conn *c, const struct wire_message *m)
 
 	if (len > 0)
 		conn_send_plain(c, frame, len);
+}
+
+struct tell {
+	struct ring_msg msg; /* first: the ring hands this back */
+	struct relay *relay;
+	slab_id conn;
+	bool then_close;
+	size_t len;
+	uint8_t frame[];
+};
+
+static void tell_run(struct ring_msg *msg)
+{
+	struct tell *t = (struct tell *)msg;
+	struct conn *c = conn_find(worker_of(t->relay, t->conn), t->conn);
+
+	if (c) {
+		conn_send_plain(c, t->frame, t->len);
+		if (t->then_close)
+			conn_finish(c);
+	}
+	free(t);
+}
+
+void conn_tell(struct relay *r, slab_id id, const struct wire_message *m, bool then_close)
+{
+	uint8_t frame[WIRE_FRAME_MAX];
+	size_t len = wire_encode(m, frame, sizeof frame);
+	struct tell *t = len > 0 ? calloc(1, sizeof *t + len) : NULL;
+
+	if (!t)
+		return;
+	*t = (struct tell){.msg.run = tell_run, .relay = r, .conn = id, .then_close = then_close};
+	t->len = len;
+	memcpy(t->frame, frame, len);
+	ring_post(worker_of(r, id)->ring, &t->msg);
 }
 
 /* ---- TLS ---- */
@@ -230,7 +215,7 @@ void conn_start_tls(struct conn *c, const uint8_t *data, size_t len)
 		conn_close(c, REASON_LIMIT_MEMORY);
 		return;
 	}
-	conn_set_phase(c, CONN_HANDSHAKE);
+	conn_set_phase(c, &phase_handshake);
 	conn_set_deadline(c, c->worker->snap->config.limits.handshake_ms);
 }
 

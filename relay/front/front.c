@@ -1,36 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * front: the front door's one decision: what is this connection?
- *
- *   PROXY header (where the listener asks for one)
- *   ClientHello for a public name  -> public.c
- *   any other ClientHello          -> our TLS, then the first byte of application data:
- *       2 (a frame's version)      -> HELLO: link.c, LEG: leg.c   (TLS 1.3 only)
- *       anything else              -> web.c
- *   a STUN message                 -> stun_stream.c
- *   clear-text HTTP                -> 400 and closed
- *   anything else                  -> closed
- *
- * Another protocol would join as one more row.
- */
+/* front: what is this connection? */
+#include "relay/front/front.h"
+
 #include <string.h>
 #include <time.h>
 
 #include "core/log.h"
-#include "core/parse/clienthello.h"
 #include "core/parse/proxy.h"
-#include "relay/front/conn.h"
 
 static void front_hello(struct conn *c, const uint8_t *data, size_t len);
 
 /* ---- PROXY header ---- */
 
-static void front_proxy(struct conn *c)
+static void front_proxy_input(struct conn *c, const uint8_t *data, size_t len)
 {
 	struct proxy_header header;
 	size_t used;
-	enum proxy_status status = proxy_decode(c->in, c->in_len, &header, &used);
 
+	if (!conn_keep(c, data, len, PROXY_HEADER_MAX + RING_SMALL_BYTES)) {
+		conn_close(c, REASON_PROXY_HEADER);
+		return;
+	}
+	enum proxy_status status = proxy_decode(c->in, c->in_len, &header, &used);
 	if (status == PROXY_SHORT && c->in_len < PROXY_HEADER_MAX)
 		return;
 	if (status != PROXY_OK) {
@@ -43,10 +34,22 @@ static void front_proxy(struct conn *c)
 		return;
 	}
 	conn_drop_kept(c, used);
-	conn_set_phase(c, CONN_HELLO);
+	conn_set_phase(c, &phase_hello);
 	if (c->in_len > 0)
 		front_hello(c, c->in, c->in_len);
 }
+
+static void front_hello_late(struct conn *c, uint64_t now_ms)
+{
+	conn_close(c, REASON_DEADLINE_HELLO);
+}
+
+const struct conn_phase phase_proxy = {
+	.name = "proxy",
+	.input = front_proxy_input,
+	.deadline = front_hello_late,
+	.gone = REASON_GONE_EARLY,
+};
 
 /* ---- ClientHello ---- */
 
@@ -67,13 +70,14 @@ static enum likeness http_likeness(const uint8_t *data, size_t len)
 	return UNLIKE_HTTP;
 }
 
-/* Keeps the beginning of a hello, or of a clear-text request. */
-static void front_keep(struct conn *c, const uint8_t *data, size_t len)
+bool front_keep(struct conn *c, const uint8_t *data, size_t len)
 {
 	size_t limit = RING_SMALL_BYTES + c->worker->snap->config.limits.client_hello_bytes;
 
-	if (data != c->in && !conn_keep(c, data, len, limit))
-		conn_close(c, REASON_LIMIT_MEMORY);
+	if (data == c->in || conn_keep(c, data, len, limit))
+		return true;
+	conn_close(c, REASON_LIMIT_MEMORY);
+	return false;
 }
 
 static void front_garbage(struct conn *c, const uint8_t *data, size_t len)
@@ -85,7 +89,7 @@ static void front_garbage(struct conn *c, const uint8_t *data, size_t len)
 		conn_close(c, REASON_HELLO_GARBAGE);
 		break;
 	case PERHAPS_HTTP:
-		front_keep(c, data, len);
+		(void)!front_keep(c, data, len);
 		break;
 	case LIKE_HTTP:
 		worker_count(c->worker, REASON_PLAIN_HTTP);
@@ -96,54 +100,42 @@ static void front_garbage(struct conn *c, const uint8_t *data, size_t len)
 	}
 }
 
-static void front_decide(struct conn *c, const struct clienthello *hello, const uint8_t *data,
-			 size_t len)
+/* A protocol takes it by the server's name, or our own TLS does. */
+static void front_take_hello(struct conn *c, const struct clienthello *hello, const uint8_t *data,
+			     size_t len)
 {
-	struct worker *w = c->worker;
-	const struct relay_public *entry = snapshot_public(w->snap, hello->server_name);
-
-	if (entry) {
-		front_keep(c, data, len);
-		if (c->phase == CONN_HELLO)
-			public_begin(c, entry);
-		return;
-	}
+	for (const struct front_protocol *const *p = c->worker->relay->protocols; *p; p++)
+		if ((*p)->hello && (*p)->hello(c, hello, data, len))
+			return;
 	conn_start_tls(c, data, len);
 	if (data == c->in)
 		conn_drop_kept(c, c->in_len);
-	if (c->phase == CONN_HANDSHAKE)
-		front_input(c, NULL, 0);
+	if (c->phase == &phase_handshake)
+		c->phase->input(c, NULL, 0);
 }
 
-/* False: no STUN. The header's 20 bytes tell, with the magic cookie among them. */
-static bool front_stun(struct conn *c, const uint8_t *data, size_t len)
-{
-	int message;
-
-	if (!c->worker->stun.enabled || data[0] > STUN_FIRST_BYTE_MAX)
-		return false;
-	message = stun_message_length(data, len);
-	if (message == 0)
-		front_keep(c, data, len);
-	else if (message > 0)
-		stun_stream_begin(c, data, len);
-	return message >= 0;
-}
-
+/* Looks at all that has come so far, from the start each time, and decides once. */
 static void front_hello(struct conn *c, const uint8_t *data, size_t len)
 {
 	struct worker *w = c->worker;
 	struct clienthello hello;
+	enum front_claim claim = FRONT_NO;
 
-	if (front_stun(c, data, len))
-		return;
+	for (const struct front_protocol *const *p = w->relay->protocols; *p; p++) {
+		if ((*p)->clear)
+			claim = (*p)->clear(c, data, len);
+		if (claim == FRONT_MORE)
+			(void)!front_keep(c, data, len);
+		if (claim != FRONT_NO)
+			return;
+	}
 	switch (clienthello_parse(data, len, w->snap->config.limits.client_hello_bytes, w->scratch,
 				  &hello)) {
 	case CLIENTHELLO_OK:
-		front_decide(c, &hello, data, len);
+		front_take_hello(c, &hello, data, len);
 		break;
 	case CLIENTHELLO_SHORT:
-		front_keep(c, data, len);
+		(void)!front_keep(c, data, len);
 		break;
 	case CLIENTHELLO_GARBAGE:
 		front_garbage(c, data, len);
@@ -157,19 +149,38 @@ static void front_hello(struct conn *c, const uint8_t *data, size_t len)
 	}
 }
 
+static void front_hello_input(struct conn *c, const uint8_t *data, size_t len)
+{
+	size_t most = RING_SMALL_BYTES + c->worker->snap->config.limits.client_hello_bytes;
+
+	if (c->in_len == 0) /* the usual case: one segment, nothing to keep */
+		front_hello(c, data, len);
+	else if (conn_keep(c, data, len, most))
+		front_hello(c, c->in, c->in_len);
+	else
+		conn_close(c, REASON_HELLO_TOO_LARGE);
+}
+
+const struct conn_phase phase_hello = {
+	.name = "hello",
+	.input = front_hello_input,
+	.deadline = front_hello_late,
+	.gone = REASON_GONE_EARLY,
+};
+
 /* ---- our own TLS ---- */
 
-static void front_first(struct conn *c);
-
-static void front_handshake(struct conn *c)
+static void front_handshake_input(struct conn *c, const uint8_t *data, size_t len)
 {
+	if (!conn_feed(c, data, len))
+		return;
 	enum tls_status status = tls_handshake(c->tls);
 
 	conn_flush(c);
 	if (status == TLS_OK) {
-		conn_set_phase(c, CONN_FIRST);
+		conn_set_phase(c, &phase_inside);
 		conn_set_deadline(c, c->worker->snap->config.limits.first_ms);
-		front_first(c);
+		c->phase->input(c, NULL, 0);
 	} else if (status != TLS_AGAIN) {
 		log_debug("front", "TLS handshake failed: %s", tls_error(c->tls));
 		worker_count(c->worker, REASON_HANDSHAKE_FAILED);
@@ -177,93 +188,45 @@ static void front_handshake(struct conn *c)
 	}
 }
 
-static void front_first_frame(struct conn *c)
+static void front_handshake_late(struct conn *c, uint64_t now_ms)
 {
-	struct wire_message m;
-	size_t used;
-
-	switch (wire_decode(c->in, c->in_len, &m, &used)) {
-	case WIRE_SHORT:
-		return;
-	case WIRE_BAD_VERSION:
-		conn_refuse(c, REASON_VERSION);
-		return;
-	case WIRE_MALFORMED:
-		conn_refuse(c, REASON_PROTOCOL);
-		return;
-	case WIRE_UNKNOWN_EXTENSION:
-		conn_refuse_extension(c, &m);
-		return;
-	case WIRE_OK:
-		break;
-	}
-	if (m.type == WIRE_HELLO)
-		link_begin(c, &m);
-	else if (m.type == WIRE_LEG)
-		leg_begin(c, &m);
-	else
-		conn_refuse(c, REASON_PROTOCOL);
-	conn_drop_kept(c, used);
-	/* Frames that came along with the first belong to what the connection is now. */
-	if (c->phase == CONN_LINK)
-		link_input(c, NULL, 0);
-	else if (c->phase == CONN_LEG_IDLE)
-		leg_input(c, NULL, 0);
+	conn_close(c, REASON_DEADLINE_HANDSHAKE);
 }
 
-static void front_first(struct conn *c)
+const struct conn_phase phase_handshake = {
+	.name = "handshake",
+	.input = front_handshake_input,
+	.deadline = front_handshake_late,
+	.gone = REASON_GONE_EARLY,
+};
+
+static void front_inside_input(struct conn *c, const uint8_t *data, size_t len)
 {
 	struct worker *w = c->worker;
 	size_t n;
+
+	if (!conn_feed(c, data, len))
+		return;
 	enum tls_status status = tls_read(c->tls, w->plain, PLAIN_BYTES, &n);
-
 	conn_flush(c);
-	if (status == TLS_AGAIN)
+	if (status == TLS_AGAIN || c->phase != &phase_inside)
 		return;
-	if (status != TLS_OK) {
-		conn_finish(c);
-		return;
-	}
-	if (c->in_len == 0 && w->plain[0] != WIRE_VERSION) {
-		conn_set_phase(c, CONN_WEB);
-		web_input(c, w->plain, n);
-		return;
-	}
-	if (!conn_keep(c, w->plain, n, WIRE_FRAME_MAX + PLAIN_BYTES)) {
-		conn_refuse(c, REASON_PROTOCOL);
-		return;
-	}
-	front_first_frame(c);
+	for (const struct front_protocol *const *p = w->relay->protocols; *p && status == TLS_OK;
+	     p++)
+		if ((*p)->inside && (*p)->inside(c, w->plain, n))
+			return;
+	conn_finish(c);
 }
 
-void front_input(struct conn *c, const uint8_t *data, size_t len)
+static void front_inside_late(struct conn *c, uint64_t now_ms)
 {
-	switch (c->phase) {
-	case CONN_PROXY:
-		if (!conn_keep(c, data, len, PROXY_HEADER_MAX + RING_SMALL_BYTES))
-			conn_close(c, REASON_PROXY_HEADER);
-		else
-			front_proxy(c);
-		break;
-	case CONN_HELLO:
-		if (c->in_len == 0) { /* the usual case: one segment, nothing to keep */
-			front_hello(c, data, len);
-			break;
-		}
-		if (!conn_keep(c, data, len,
-			       RING_SMALL_BYTES +
-				       c->worker->snap->config.limits.client_hello_bytes))
-			conn_close(c, REASON_HELLO_TOO_LARGE);
-		else
-			front_hello(c, c->in, c->in_len);
-		break;
-	default:
-		if (len > 0 && !tls_feed(c->tls, data, len))
-			conn_close(c, REASON_LIMIT_MEMORY);
-		else if (c->phase == CONN_HANDSHAKE)
-			front_handshake(c);
-		else
-			front_first(c);
-		break;
-	}
+	worker_count(c->worker, REASON_DEADLINE_FIRST);
+	conn_finish(c);
 }
+
+const struct conn_phase phase_inside = {
+	.name = "inside",
+	.input = front_inside_input,
+	.deadline = front_inside_late,
+	.drain = conn_finish,
+};

@@ -32,9 +32,9 @@ int listener_bind(const struct addr *address)
 	return fd;
 }
 
-static void listener_free(struct listener *l)
+static void listener_free(struct relay_listener *l)
 {
-	struct listener **at = &l->worker->listeners;
+	struct relay_listener **at = &l->worker->listeners;
 
 	while (*at != l)
 		at = &(*at)->next;
@@ -46,7 +46,7 @@ static void listener_free(struct listener *l)
 
 static void listener_accepted(struct ring_op *op, int res)
 {
-	struct listener *l = (struct listener *)op;
+	struct relay_listener *l = (struct relay_listener *)op;
 
 	if (res >= 0) {
 		conn_accepted(l, res);
@@ -61,7 +61,7 @@ static void listener_accepted(struct ring_op *op, int res)
 }
 
 /* Stops accepting and goes away. A sealed relay may not shut a listener down, only close it. */
-static void listener_close(struct listener *l)
+static void listener_close(struct relay_listener *l)
 {
 	l->closing = true;
 	if (ring_op_busy(&l->op))
@@ -70,7 +70,7 @@ static void listener_close(struct listener *l)
 		listener_free(l);
 }
 
-static void listener_start(struct listener *l)
+static void listener_start(struct relay_listener *l)
 {
 	l->op.done = listener_accepted;
 	ring_accept(l->worker->ring, &l->op, l->fd);
@@ -78,7 +78,7 @@ static void listener_start(struct listener *l)
 
 static void listener_retry(struct timer *t, uint64_t now_ms)
 {
-	struct listener *l = container(t, struct listener, retry);
+	struct relay_listener *l = container(t, struct relay_listener, retry);
 
 	if (!ring_op_busy(&l->op) && !l->worker->draining)
 		listener_start(l);
@@ -86,7 +86,7 @@ static void listener_retry(struct timer *t, uint64_t now_ms)
 
 bool listener_add(struct worker *w, const struct door *door, int fd)
 {
-	struct listener *l = calloc(1, sizeof *l);
+	struct relay_listener *l = calloc(1, sizeof *l);
 
 	if (!l) {
 		close(fd);
@@ -105,14 +105,14 @@ bool listener_add(struct worker *w, const struct door *door, int fd)
 
 void listener_start_all(struct worker *w)
 {
-	for (struct listener *l = w->listeners; l; l = l->next)
+	for (struct relay_listener *l = w->listeners; l; l = l->next)
 		if (!ring_op_busy(&l->op) && !l->closing && !timer_pending(&l->retry))
 			listener_start(l);
 }
 
 void listener_keep(struct worker *w, const struct doors *next)
 {
-	for (struct listener *l = w->listeners, *after; l; l = after) {
+	for (struct relay_listener *l = w->listeners, *after; l; l = after) {
 		const struct door *door = doors_find(next, false, &l->address);
 
 		after = l->next;
@@ -127,7 +127,7 @@ void listener_keep(struct worker *w, const struct doors *next)
 
 void listener_close_all(struct worker *w)
 {
-	for (struct listener *l = w->listeners, *after; l; l = after) {
+	for (struct relay_listener *l = w->listeners, *after; l; l = after) {
 		after = l->next;
 		listener_close(l);
 	}
@@ -136,7 +136,7 @@ void listener_close_all(struct worker *w)
 void listener_free_all(struct worker *w)
 {
 	while (w->listeners) {
-		struct listener *l = w->listeners;
+		struct relay_listener *l = w->listeners;
 
 		w->listeners = l->next;
 		close(l->fd);

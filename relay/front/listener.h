@@ -4,11 +4,11 @@
 #define POSTERN_RELAY_FRONT_LISTENER_H
 
 #include "relay/config/doors.h"
-#include "relay/worker.h"
+#include "relay/front/worker.h"
 
-struct listener {
+struct relay_listener {
 	struct ring_op op; /* first */
-	struct listener *next;
+	struct relay_listener *next;
 	struct addr address;
 	struct timer retry; /* after running out of descriptors */
 	struct worker *worker;

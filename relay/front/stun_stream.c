@@ -9,14 +9,19 @@
 #include <assert.h>
 #include <string.h>
 
-#include "relay/front/conn.h"
+#include "relay/front/front.h"
 
 #define MESSAGES_MAX 64u /* of one connection */
 
 static_assert(MESSAGES_MAX * STUN_ANSWER_MAX <= PLAIN_BYTES, "all answers fit the scratch buffer");
 
+/* The phase's state. */
+struct stun_stream {
+	unsigned messages; /* answered so far */
+};
+
 /* The answer's length in bytes, written to out; 0 for none. */
-static size_t answer(struct conn *c, const uint8_t *message, size_t len, uint8_t *out)
+static size_t stun_stream_answer(struct conn *c, const uint8_t *message, size_t len, uint8_t *out)
 {
 	struct worker *w = c->worker;
 	struct stun_answer a;
@@ -30,21 +35,22 @@ static size_t answer(struct conn *c, const uint8_t *message, size_t len, uint8_t
 	return a.len;
 }
 
-void stun_stream_continue(struct conn *c)
+static void stun_stream_continue(struct conn *c)
 {
 	struct worker *w = c->worker;
+	struct stun_stream *s = (struct stun_stream *)c->state;
 	size_t used = 0, out_len = 0;
 	int len = 0;
 
 	if (conn_sending(c))
 		return;
-	while (used < c->in_len && c->asked < MESSAGES_MAX) {
+	while (used < c->in_len && s->messages < MESSAGES_MAX) {
 		len = stun_message_length(c->in + used, c->in_len - used);
 		if (len <= 0 || (size_t)len > c->in_len - used)
 			break;
-		out_len += answer(c, c->in + used, (size_t)len, w->plain + out_len);
+		out_len += stun_stream_answer(c, c->in + used, (size_t)len, w->plain + out_len);
 		used += (size_t)len;
-		c->asked++;
+		s->messages++;
 	}
 	if (len < 0) {
 		conn_close(c, REASON_STUN_GARBAGE);
@@ -56,13 +62,13 @@ void stun_stream_continue(struct conn *c)
 	}
 	if (out_len > 0)
 		conn_send_raw(c, w->plain, out_len);
-	if (c->asked == MESSAGES_MAX && c->phase == CONN_STUN) {
+	if (c->phase == &phase_stun && s->messages == MESSAGES_MAX) {
 		worker_count(w, REASON_LIMIT_STUN);
 		conn_finish(c);
 	}
 }
 
-void stun_stream_input(struct conn *c, const uint8_t *data, size_t len)
+static void stun_stream_input(struct conn *c, const uint8_t *data, size_t len)
 {
 	if (conn_keep(c, data, len, RING_SMALL_BYTES + STUN_REQUEST_MAX))
 		stun_stream_continue(c);
@@ -70,15 +76,50 @@ void stun_stream_input(struct conn *c, const uint8_t *data, size_t len)
 		conn_close(c, REASON_LIMIT_MEMORY);
 }
 
+static void stun_stream_late(struct conn *c, uint64_t now_ms)
+{
+	worker_count(c->worker, REASON_DEADLINE_IDLE);
+	conn_finish(c);
+}
+
+static const struct conn_state stun_stream_state = {.leave = NULL};
+
+const struct conn_phase phase_stun = {
+	.name = "stun",
+	.state = &stun_stream_state,
+	.input = stun_stream_input,
+	.deadline = stun_stream_late,
+	.sent = stun_stream_continue,
+	.answers = true,
+};
+
 void stun_stream_begin(struct conn *c, const uint8_t *data, size_t len)
 {
 	if (c->peer.len == 0) { /* gone already, so that nobody knows who it was */
 		conn_close(c, REASON_GONE_EARLY);
 		return;
 	}
-	conn_set_phase(c, CONN_STUN);
+	conn_set_phase(c, &phase_stun);
 	if (len > 0 && data == c->in)
 		stun_stream_continue(c);
 	else if (len > 0)
 		stun_stream_input(c, data, len);
 }
+
+/* The header's 20 bytes tell, with the magic cookie among them. */
+static enum front_claim stun_stream_claim(struct conn *c, const uint8_t *data, size_t len)
+{
+	int message;
+
+	if (!c->worker->stun.enabled || data[0] > STUN_FIRST_BYTE_MAX)
+		return FRONT_NO;
+	message = stun_message_length(data, len);
+	if (message < 0)
+		return FRONT_NO;
+	if (message == 0)
+		return FRONT_MORE;
+	stun_stream_begin(c, data, len);
+	return FRONT_TAKEN;
+}
+
+const struct front_protocol protocol_stun = {.name = "stun", .clear = stun_stream_claim};

@@ -18,7 +18,7 @@
 #define POSTERN_RELAY_FRONT_UDP_H
 
 #include "relay/config/doors.h"
-#include "relay/worker.h"
+#include "relay/front/worker.h"
 
 /* Room for a worker's batches and its list of sockets. NULL without memory. */
 struct udp *udp_new(struct worker *w) MUST_CHECK;

@@ -4,7 +4,17 @@
 
 #include "core/log.h"
 #include "core/parse/http.h"
-#include "relay/front/conn.h"
+#include "relay/front/front.h"
+
+/* The phase's state. */
+struct web {
+	uint64_t skip; /* body bytes of the request still to discard */
+};
+
+static struct web *web_of(struct conn *c)
+{
+	return (struct web *)c->state;
+}
 
 static void web_respond(struct conn *c, const struct site_response *response)
 {
@@ -13,20 +23,21 @@ static void web_respond(struct conn *c, const struct site_response *response)
 		conn_send_plain(c, response->body, response->body_len);
 	if (response->close)
 		conn_finish(c);
-	else if (c->phase == CONN_WEB)
+	else if (c->phase == &phase_web)
 		conn_set_deadline(c, c->worker->snap->config.limits.http_idle_ms);
 }
 
 /* Discards what is left of a request's body. True when there is none left. */
 static bool web_skip_body(struct conn *c)
 {
-	size_t n = c->skip < c->in_len ? (size_t)c->skip : c->in_len;
+	struct web *web = web_of(c);
+	size_t n = web->skip < c->in_len ? (size_t)web->skip : c->in_len;
 
 	if (n > 0) {
-		c->skip -= n;
+		web->skip -= n;
 		conn_drop_kept(c, n);
 	}
-	return c->skip == 0;
+	return web->skip == 0;
 }
 
 /* Answers one request of those kept. False when there is no whole one, or the connection ends. */
@@ -49,51 +60,77 @@ static bool web_answer_next(struct conn *c)
 		return false;
 	}
 	conn_drop_kept(c, used);
-	c->skip = request.content_length;
-	if (request.expect_continue && c->skip > 0)
+	web_of(c)->skip = request.content_length;
+	if (request.expect_continue && request.content_length > 0)
 		conn_send_plain(c, "HTTP/1.1 100 Continue\r\n\r\n", 25);
-	site_answer(&c->worker->snap->site, &request, r->draining, time(NULL), &response);
+	site_answer(&c->worker->site, &request, r->draining, time(NULL), &response);
 	web_respond(c, &response);
-	return c->phase == CONN_WEB;
+	return c->phase == &phase_web;
 }
 
 /* One answer at a time: a client that pipelines without reading makes nothing pile up. */
-void web_continue(struct conn *c)
+static void web_continue(struct conn *c)
 {
-	while (c->phase == CONN_WEB && !conn_sending(c))
+	while (c->phase == &phase_web && !conn_sending(c))
 		if (!web_answer_next(c))
 			break;
 }
 
-void web_input(struct conn *c, const uint8_t *data, size_t len)
+/* Keeps decrypted bytes and answers what is whole of them. False: no more is to be read. */
+static bool web_take(struct conn *c, const uint8_t *data, size_t len)
+{
+	if (!conn_keep(c, data, len, HTTP_HEAD_MAX + 2 * PLAIN_BYTES)) {
+		worker_count(c->worker, REASON_HTTP_BAD);
+		conn_finish(c);
+		return false;
+	}
+	web_continue(c);
+	return c->phase == &phase_web;
+}
+
+static void web_read(struct conn *c)
 {
 	struct worker *w = c->worker;
-	bool fed = data == w->plain; /* the first bytes come decrypted from the front door */
-	size_t n = len;
+	enum tls_status status;
+	size_t n;
 
-	if (!fed && !tls_feed(c->tls, data, len)) {
-		conn_close(c, REASON_LIMIT_MEMORY);
-		return;
-	}
-	for (;;) {
-		if (!fed) {
-			enum tls_status status = tls_read(c->tls, w->plain, PLAIN_BYTES, &n);
-
-			if (status == TLS_AGAIN)
-				break;
-			if (status != TLS_OK) {
-				conn_finish(c);
-				return;
-			}
-		}
-		fed = false;
-		if (!conn_keep(c, w->plain, n, HTTP_HEAD_MAX + 2 * PLAIN_BYTES)) {
-			worker_count(w, REASON_HTTP_BAD);
-			conn_finish(c);
+	while ((status = tls_read(c->tls, w->plain, PLAIN_BYTES, &n)) == TLS_OK)
+		if (!web_take(c, w->plain, n))
 			return;
-		}
-		web_continue(c);
-		if (c->phase != CONN_WEB)
-			return;
-	}
+	if (status != TLS_AGAIN)
+		conn_finish(c);
 }
+
+static void web_input(struct conn *c, const uint8_t *data, size_t len)
+{
+	if (conn_feed(c, data, len))
+		web_read(c);
+}
+
+static void web_late(struct conn *c, uint64_t now_ms)
+{
+	worker_count(c->worker, REASON_DEADLINE_IDLE);
+	conn_finish(c);
+}
+
+static const struct conn_state web_state = {.leave = NULL};
+
+const struct conn_phase phase_web = {
+	.name = "web",
+	.state = &web_state,
+	.input = web_input,
+	.deadline = web_late,
+	.sent = web_continue,
+	.drain = conn_finish,
+	.answers = true,
+};
+
+static bool web_begin(struct conn *c, const uint8_t *data, size_t len)
+{
+	conn_set_phase(c, &phase_web);
+	if (web_take(c, data, len))
+		web_read(c);
+	return true;
+}
+
+const struct front_protocol protocol_web = {.name = "web", .inside = web_begin};

@@ -6,7 +6,8 @@
  * few rules however many there are. Without the keys policy and grants everything is allowed (the
  * publishing agent still decides for itself); with one of them, be it empty, what no rule allows is
  * denied. Several rules may match: the most generous rate and the most generous session count of
- * them apply. A revoked agent is denied whatever the rules say.
+ * them apply. A revoked agent is denied whatever the rules say. The service of consoles
+ * (WIRE_CONTROL_SERVICE) has no rules: the right to it comes with the certificate.
  */
 #ifndef POSTERN_RELAY_POLICY_POLICY_H
 #define POSTERN_RELAY_POLICY_POLICY_H

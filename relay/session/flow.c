@@ -3,6 +3,8 @@
 #include "relay/session/flow.h"
 
 #include <errno.h>
+#include <linux/tcp.h> /* tcpi_min_rtt, which netinet/tcp.h lacks */
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +13,6 @@
 
 #include "core/container.h"
 #include "relay/session/pace.h"
-#include "relay/session/near.h"
 #include "relay/session/session.h"
 
 /* So many full small receives in a row earn large buffers; so many small ones give them up. */
@@ -19,6 +20,8 @@
 #define STREAK_QUIET 8u
 /* Moving pages pays from here on; below, copying is cheaper (docs/benchmarks.md). */
 #define SPLICE_LEAST 32768u
+/* A measured minimal round trip below this is one within a machine or a rack. */
+#define CLOSE_RTT_US 1000u
 
 static ring_done_fn flow_waited, flow_ready, flow_sent;
 
@@ -32,6 +35,12 @@ struct session *flow_session(struct flow *f)
 static struct worker *flow_worker(struct flow *f)
 {
 	return flow_session(f)->worker;
+}
+
+/* What it shares with the other directions of its thread. */
+static struct sessions *flow_shared(struct flow *f)
+{
+	return flow_session(f)->worker->sessions;
 }
 
 static int flow_from(struct flow *f)
@@ -59,7 +68,7 @@ static void flow_give_back_large(struct flow *f)
 {
 	if (!f->large)
 		return;
-	buffers_put(&flow_worker(f)->large, f->large);
+	buffers_put(&flow_shared(f)->large, f->large);
 	f->large = NULL;
 }
 
@@ -68,7 +77,7 @@ static void flow_own(struct flow *f, uint8_t *bytes, size_t len)
 {
 	f->owned = bytes;
 	f->owned_len = (uint32_t)len;
-	flow_worker(f)->held_bytes += len;
+	flow_shared(f)->held_bytes += len;
 }
 
 static void flow_drop_memory(struct flow *f)
@@ -76,7 +85,7 @@ static void flow_drop_memory(struct flow *f)
 	flow_give_back_large(f);
 	if (!f->owned)
 		return;
-	flow_worker(f)->held_bytes -= f->owned_len;
+	flow_shared(f)->held_bytes -= f->owned_len;
 	free(f->owned);
 	f->owned = NULL;
 }
@@ -127,11 +136,11 @@ static void flow_send(struct flow *f, const uint8_t *data, size_t len)
 
 static bool flow_pressed(struct flow *f)
 {
-	const struct worker *w = flow_worker(f);
-	size_t lent = w->large.made - w->large.free_count;
+	const struct sessions *ss = flow_shared(f);
+	size_t lent = ss->large.made - ss->large.free_count;
 
-	return lent > w->large.max_count / 2 ||
-	       w->held_bytes > w->large.max_count / 2 * w->large.each_bytes;
+	return lent > ss->large.max_count / 2 ||
+	       ss->held_bytes > ss->large.max_count / 2 * ss->large.each_bytes;
 }
 
 /* The receiver did not take all: keeps what is left and waits for the receiver. */
@@ -206,6 +215,31 @@ static void flow_count(struct flow *f, size_t len)
 	stat_add(&flow_worker(f)->stats.bytes, len);
 }
 
+/*
+ * A pacing congestion control (BBR) spreads what is sent over a round trip by timers. Within a
+ * machine or a rack the round trip is shorter than a timer is precise: pacing then halves a bulk
+ * transfer and doubles its cost (docs/benchmarks.md), and protects no queue. The socket that a busy
+ * direction sends on then goes on with Reno; everything farther away keeps what the system gave it.
+ * Looks once; failures change nothing.
+ */
+static void flow_unpace(struct flow *f)
+{
+	int fd = flow_to(f);
+	static const char plain[] = "reno"; /* every kernel has it and every user may choose it */
+	char control[16] = "";
+	struct tcp_info info = {0};
+	socklen_t control_len = sizeof control, info_len = sizeof info;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, control, &control_len) < 0 ||
+	    strncmp(control, "bbr", 3) != 0)
+		return;
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &info_len) < 0 ||
+	    info_len < offsetof(struct tcp_info, tcpi_min_rtt) + sizeof info.tcpi_min_rtt)
+		return;
+	if (info.tcpi_min_rtt > 0 && info.tcpi_min_rtt < CLOSE_RTT_US)
+		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, plain, sizeof plain - 1);
+}
+
 /* ---- completions ---- */
 
 /* The bytes of a pooled receive; the buffer goes back when this returns. */
@@ -224,7 +258,7 @@ static void flow_take_small(struct flow *f, const uint8_t *data, size_t len)
 		f->busy = true;
 		f->streak = 0;
 		if (!f->looked)
-			near_unpace(flow_to(f));
+			flow_unpace(f);
 		f->looked = true;
 	}
 	if (flow_forward(f, data, len))
@@ -290,14 +324,13 @@ static void flow_pump(struct flow *f, uint8_t *buf, size_t room)
 
 static size_t flow_large_room(struct flow *f)
 {
-	return flow_pressed(f) ? FLOW_PRESSED_BYTES : flow_worker(f)->large.each_bytes;
+	return flow_pressed(f) ? FLOW_PRESSED_BYTES : flow_shared(f)->large.each_bytes;
 }
 
 /* Receives what the allowance is for. A small one needs no large buffer, and an envelope takes no
  * more than a pooled one holds. */
 static void flow_pump_shared(struct flow *f)
 {
-	struct worker *w = flow_worker(f);
 	struct share *share = flow_session(f)->share;
 	size_t take = share_take(share, f->wrap ? PLAIN_BYTES : flow_large_room(f));
 
@@ -307,12 +340,12 @@ static void flow_pump_shared(struct flow *f)
 		return;
 	}
 	if (take > PLAIN_BYTES)
-		f->large = buffers_get(&w->large);
+		f->large = buffers_get(&flow_shared(f)->large);
 	if (take > PLAIN_BYTES && !f->large) {
 		share_return(share, take - PLAIN_BYTES);
 		take = PLAIN_BYTES;
 	}
-	flow_pump(f, f->large ? f->large : w->plain, take);
+	flow_pump(f, f->large ? f->large : flow_worker(f)->plain, take);
 }
 
 void flow_resume(struct flow *f)
@@ -328,7 +361,7 @@ void flow_resume(struct flow *f)
 /* The receiver did not take all of what is in the splicer. */
 static void flow_hold_spliced(struct flow *f, size_t left, int error)
 {
-	struct splicer *splicer = &flow_worker(f)->splicer;
+	struct splicer *splicer = &flow_shared(f)->splicer;
 
 	uint8_t *copy = error == -EAGAIN ? malloc(left) : NULL;
 
@@ -346,7 +379,7 @@ static void flow_hold_spliced(struct flow *f, size_t left, int error)
 /* As flow_pump(), by moving pages instead of bytes. */
 static void flow_splice(struct flow *f)
 {
-	struct splicer *splicer = &flow_worker(f)->splicer;
+	struct splicer *splicer = &flow_shared(f)->splicer;
 	ssize_t n = splicer_fill(splicer, flow_from(f));
 	int error = 0;
 
@@ -382,11 +415,11 @@ static void flow_ready(struct ring_op *op, int res)
 		flow_pump_shared(f);
 		return;
 	}
-	if (f->large_moves && !flow_pressed(f) && splicer_ready(&flow_worker(f)->splicer)) {
+	if (f->large_moves && !flow_pressed(f) && splicer_ready(&flow_shared(f)->splicer)) {
 		flow_splice(f);
 		return;
 	}
-	f->large = buffers_get(&flow_worker(f)->large);
+	f->large = buffers_get(&flow_shared(f)->large);
 	if (f->large) {
 		flow_pump(f, f->large, flow_large_room(f));
 		return;

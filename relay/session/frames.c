@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* frames: Postern frames out of a connection's TLS, for links and legs alike. */
-#include "core/log.h"
-#include "relay/front/conn.h"
+/* frames: Postern frames out of a connection's TLS; the first one decides what it is. */
+#include "relay/session/frames.h"
 
-static void frames_handle(struct conn *c,
-			  void (*handle)(struct conn *c, const struct wire_message *m))
+#include "core/log.h"
+
+static void frames_handle(struct conn *c, frame_fn *handle)
 {
-	enum conn_phase phase = c->phase;
+	const struct conn_phase *phase = c->phase;
 	struct wire_message m;
 	size_t used;
 
@@ -24,16 +24,14 @@ static void frames_handle(struct conn *c,
 				    status == WIRE_BAD_VERSION ? REASON_VERSION : REASON_PROTOCOL);
 			return;
 		}
-		c->excess = c->in_len > used;
-		handle(c, &m);
+		handle(c, &m, c->in_len > used);
 		conn_drop_kept(c, used);
 	}
 }
 
-void frames_input(struct conn *c, const uint8_t *data, size_t len,
-		  void (*handle)(struct conn *c, const struct wire_message *m))
+void frames_input(struct conn *c, const uint8_t *data, size_t len, frame_fn *handle)
 {
-	enum conn_phase phase = c->phase;
+	const struct conn_phase *phase = c->phase;
 
 	if (!conn_feed(c, data, len))
 		return;
@@ -42,3 +40,52 @@ void frames_input(struct conn *c, const uint8_t *data, size_t len,
 	       conn_decrypt(c, WIRE_FRAME_MAX + PLAIN_BYTES, REASON_LIMIT_MEMORY))
 		frames_handle(c, handle);
 }
+
+/* ---- the first frame ---- */
+
+static void frame_first(struct conn *c, const struct wire_message *m, bool more)
+{
+	if (m->type == WIRE_HELLO)
+		link_begin(c, m);
+	else if (m->type == WIRE_LEG)
+		leg_begin(c, m);
+	else
+		conn_refuse(c, REASON_PROTOCOL);
+}
+
+static void frame_input(struct conn *c, const uint8_t *data, size_t len)
+{
+	const struct conn_phase *phase = c->phase;
+
+	frames_input(c, data, len, frame_first);
+	/* Frames that came along with the first belong to what the connection is now. */
+	if (c->phase != phase && !conn_ending(c) && c->phase->input)
+		c->phase->input(c, NULL, 0);
+}
+
+static void frame_late(struct conn *c, uint64_t now_ms)
+{
+	worker_count(c->worker, REASON_DEADLINE_FIRST);
+	conn_finish(c);
+}
+
+static const struct conn_phase phase_frame = {
+	.name = "frame",
+	.input = frame_input,
+	.deadline = frame_late,
+	.drain = conn_finish,
+};
+
+static bool frames_begin(struct conn *c, const uint8_t *data, size_t len)
+{
+	if (data[0] != WIRE_VERSION)
+		return false;
+	conn_set_phase(c, &phase_frame);
+	if (conn_keep(c, data, len, WIRE_FRAME_MAX + PLAIN_BYTES))
+		frame_input(c, NULL, 0);
+	else
+		conn_refuse(c, REASON_PROTOCOL);
+	return true;
+}
+
+const struct front_protocol protocol_frames = {.name = "frames", .inside = frames_begin};

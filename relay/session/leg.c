@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * leg: a connection on its way into a session: warm, opening, cut through.
- *
- * An ACCEPT finds its asker anywhere; the accepting leg then moves to the asker's worker as a
- * *handover* (descriptor, TLS state and what rendezvous_accept() gave), so that both legs of a
- * session are on one thread. There GO leaves on both, and each descriptor passes to the session
- * when its GO has left. A leg in hand is never read, so nothing of what follows GO can be lost.
- */
+/* leg: asking, accepting, and being cut through. */
+#include "relay/session/leg.h"
+
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <openssl/mem.h>
 
+#include "core/engine/identity.h"
 #include "core/log.h"
-#include "relay/front/conn.h"
-#include "relay/control/enforce.h"
-#include "relay/control/report.h"
+#include "relay/session/enforce.h"
+#include "relay/session/frames.h"
+#include "relay/session/report.h"
 #include "relay/session/session.h"
+
+/* RFC 8446 section 6.2; in clear, as any server does before it has keys. */
+#define ALERT_INTERNAL_ERROR	80
+#define ALERT_UNRECOGNIZED_NAME 112
+
+static const struct conn_phase phase_leg, phase_opening, phase_public, phase_cutting;
+static void leg_flushed(struct conn *c);
 
 struct handover {
 	struct ring_msg msg; /* first: the ring hands this back */
@@ -26,6 +30,26 @@ struct handover {
 	int fd;
 	struct tls *tls;
 };
+
+static const struct conn_state leg_state;
+
+struct leg *leg_of(struct conn *c)
+{
+	return c->phase->state == &leg_state ? (struct leg *)c->state : NULL;
+}
+
+/* False without memory. */
+static bool leg_set_service(struct conn *c, const char *service)
+{
+	struct leg *leg = leg_of(c);
+	char *copy = strdup(service);
+
+	if (!copy)
+		return false;
+	free(leg->service);
+	leg->service = copy;
+	return true;
+}
 
 static void leg_end_pair(struct relay *r, const struct rendezvous_pair *pair)
 {
@@ -61,7 +85,7 @@ static enum reason leg_check(struct conn *c, const struct wire_message *m)
 /* An idle leg is looked at now and then: does its link still live? */
 static void leg_idle(struct conn *c)
 {
-	conn_set_phase(c, CONN_LEG_IDLE);
+	conn_set_phase(c, &phase_leg);
 	conn_set_deadline(c, 2 * c->worker->snap->config.limits.ping_ms);
 }
 
@@ -74,19 +98,19 @@ void leg_begin(struct conn *c, const struct wire_message *m)
 		conn_refuse(c, reason);
 		return;
 	}
-	c->link = m->leg.link;
-	c->leg_counted = true;
 	conn_authenticated(c);
 	leg_idle(c);
+	leg_of(c)->link = m->leg.link;
+	leg_of(c)->counted = true;
 	conn_send_message(c, &ready);
 }
 
-void leg_deadline(struct conn *c)
+static void leg_looked_at(struct conn *c, uint64_t now_ms)
 {
 	struct relay *r = c->worker->relay;
 
 	relay_lock(r);
-	bool alive = rendezvous_link_alive(r->rendezvous, c->link);
+	bool alive = rendezvous_link_alive(r->rendezvous, leg_of(c)->link);
 	relay_unlock(r);
 	if (alive)
 		leg_idle(c);
@@ -108,72 +132,191 @@ static void leg_fail(struct conn *c, enum reason reason, struct wire_bytes text)
 	conn_read_on(c);
 }
 
-void leg_failed(struct conn *c, enum reason reason, struct wire_bytes text)
+/* What an asker waited for came to nothing. */
+static void leg_failed(struct conn *c, enum reason reason, struct wire_bytes text)
 {
 	struct relay *r = c->worker->relay;
+	struct leg *leg = leg_of(c);
 
-	if (c->meeting) {
+	if (leg->meeting) {
 		relay_lock(r);
-		rendezvous_forget(r->rendezvous, c->meeting);
+		rendezvous_forget(r->rendezvous, leg->meeting);
 		relay_unlock(r);
-		c->meeting = 0;
+		leg->meeting = 0;
 	}
-	log_info("session", "refused service=%s reason=%s: %s", c->label ? c->label : "?",
+	log_info("session", "refused service=%s reason=%s: %s", leg->service ? leg->service : "?",
 		 reason_name(reason), reason_sentence(reason));
 	leg_fail(c, reason, text);
 }
 
-void offer_send(struct conn *asker, const struct rendezvous_offer *offer, const char *service)
+static void leg_opening_late(struct conn *c, uint64_t now_ms)
 {
+	leg_failed(c, REASON_TIMEOUT, (struct wire_bytes){0});
+}
+
+/* The asker (a leg or a public client) waits for this meeting from now on. */
+static void leg_offer(struct conn *asker, const struct rendezvous_offer *offer)
+{
+	struct leg *leg = leg_of(asker);
 	struct wire_message m = {.type = WIRE_OFFER};
 	char source[ADDR_TEXT_BYTES], local[ADDR_TEXT_BYTES];
 
-	asker->meeting = offer->session;
+	leg->meeting = offer->session;
 	addr_format(&asker->peer, source);
 	addr_format(&asker->local, local);
 	m.offer.session = offer->session;
 	m.offer.kind = offer->from[0] ? WIRE_OFFER_AGENT : WIRE_OFFER_PUBLIC;
 	m.offer.from = wire_text(offer->from);
-	m.offer.service = wire_text(service);
+	m.offer.service = wire_text(leg->service);
 	m.offer.source = wire_text(source);
 	m.offer.local = wire_text(local);
-	tell_send(asker->worker->relay, offer->publisher, &m, false);
+	conn_tell(asker->worker->relay, offer->publisher, &m, false);
+}
+
+/* Asks policy and the tables for a session; refused: not even that, for this reason. */
+static enum reason leg_ask(struct conn *c, const char *to, const char *service, enum reason refused,
+			   struct rendezvous_offer *offer)
+{
+	struct relay *r = c->worker->relay;
+	struct leg *leg = leg_of(c);
+	struct policy_answer grant = {.reason = refused};
+
+	if (r->draining)
+		return REASON_DRAINING;
+	relay_lock(r);
+	enum reason reason = refused;
+	if (reason == REASON_OK)
+		reason = enforce_open(c, leg->link, to, service, &grant);
+	if (reason == REASON_OK)
+		reason = rendezvous_open(r->rendezvous, leg->link, to, service, c->id, offer);
+	const char *name = leg->link ? rendezvous_link_name(r->rendezvous, leg->link) : "";
+	if (reason != REASON_OK)
+		report_refused(c, name ? name : "?", to, service, reason);
+	relay_unlock(r);
+	leg->rate = grant.rate;
+	leg->again = grant.again;
+	return reason;
 }
 
 static void leg_open(struct conn *c, const struct wire_message *m)
 {
-	struct relay *r = c->worker->relay;
 	struct rendezvous_offer offer;
 	char to[WIRE_NAME_MAX + 1], service[WIRE_NAME_MAX + 1];
 	char text[WIRE_EXTENSION_TEXT_MAX] = "";
+	enum reason reason = REASON_OK;
 
 	wire_bytes_copy(m->open.to, to, sizeof to);
 	wire_bytes_copy(m->open.service, service, sizeof service);
-	if (!conn_set_label(c, service)) {
+	if (!leg_set_service(c, service)) {
 		leg_fail(c, REASON_LIMIT_MEMORY, (struct wire_bytes){0});
 		return;
 	}
-	enum reason reason = REASON_DRAINING;
-	if (m->extensions.unknown)
+	if (m->extensions.unknown) {
 		wire_explain_extension(m, "this relay", text);
-	if (!r->draining) {
-		relay_lock(r);
-		reason = text[0] ? REASON_EXTENSION : enforce_open(c, to, service);
-		if (reason == REASON_OK)
-			reason =
-				rendezvous_open(r->rendezvous, c->link, to, service, c->id, &offer);
-		const char *name = rendezvous_link_name(r->rendezvous, c->link);
-		if (reason != REASON_OK)
-			report_refused(c, name ? name : "?", to, service, reason);
-		relay_unlock(r);
+		reason = REASON_EXTENSION;
 	}
+	reason = leg_ask(c, to, service, reason, &offer);
 	if (reason != REASON_OK) {
 		leg_failed(c, reason, wire_text(reason == REASON_EXTENSION ? text : ""));
 		return;
 	}
-	conn_set_phase(c, CONN_LEG_OPENING);
+	conn_set_phase(c, &phase_opening);
 	conn_set_deadline(c, c->worker->snap->config.limits.open_ms);
-	offer_send(c, &offer, service);
+	leg_offer(c, &offer);
+}
+
+/* ---- public clients ---- */
+
+static void public_failed(struct conn *c, enum reason reason)
+{
+	uint8_t alert[] = {21, 3, 3, 0, 2, 2, ALERT_INTERNAL_ERROR};
+	const struct leg *leg = leg_of(c);
+
+	if (reason == REASON_SERVICE_UNKNOWN || reason == REASON_NOT_ALLOWED)
+		alert[6] = ALERT_UNRECOGNIZED_NAME;
+	log_info("public", "refused service=%s reason=%s: %s", leg->service ? leg->service : "?",
+		 reason_name(reason), reason_sentence(reason));
+	worker_count(c->worker, reason);
+	conn_send_raw(c, alert, sizeof alert);
+	conn_finish(c);
+}
+
+static void public_late(struct conn *c, uint64_t now_ms)
+{
+	public_failed(c, REASON_TIMEOUT);
+}
+
+static bool public_hello(struct conn *c, const struct clienthello *hello, const uint8_t *data,
+			 size_t len)
+{
+	struct worker *w = c->worker;
+	const struct relay_public *entry = snapshot_public(w->snap, hello->server_name);
+	struct rendezvous_offer offer;
+
+	if (!entry)
+		return false;
+	if (!front_keep(c, data, len))
+		return true;
+	conn_set_phase(c, &phase_public);
+	conn_set_deadline(c, w->snap->config.limits.open_ms);
+	if (!leg_set_service(c, entry->service)) {
+		conn_close(c, REASON_LIMIT_MEMORY);
+		return true;
+	}
+	enum reason reason = leg_ask(c, entry->agent, entry->service, REASON_OK, &offer);
+	if (reason == REASON_OK)
+		leg_offer(c, &offer);
+	else
+		public_failed(c, reason);
+	return true;
+}
+
+const struct front_protocol protocol_public = {.name = "public", .hello = public_hello};
+
+/* ---- failures, from any worker ---- */
+
+struct failure {
+	struct ring_msg msg; /* first: the ring hands this back */
+	struct relay *relay;
+	slab_id asker;
+	uint64_t session;
+	enum reason reason;
+	size_t len;
+	uint8_t text[];
+};
+
+static void failure_run(struct ring_msg *msg)
+{
+	struct failure *f = (struct failure *)msg;
+	struct conn *c = conn_find(worker_of(f->relay, f->asker), f->asker);
+	struct leg *leg = c ? leg_of(c) : NULL;
+
+	if (leg && leg->meeting == f->session) {
+		leg->meeting = 0;
+		if (c->phase == &phase_public)
+			public_failed(c, f->reason);
+		else
+			leg_failed(c, f->reason, (struct wire_bytes){f->text, f->len});
+	}
+	free(f);
+}
+
+void leg_tell_failed(struct relay *r, slab_id asker, uint64_t session, enum reason reason,
+		     struct wire_bytes text)
+{
+	struct failure *f = calloc(1, sizeof *f + text.len);
+
+	if (!f)
+		return; /* the asker's deadline tells it */
+	*f = (struct failure){.msg.run = failure_run,
+			      .relay = r,
+			      .asker = asker,
+			      .session = session,
+			      .reason = reason,
+			      .len = text.len};
+	if (text.len > 0)
+		memcpy(f->text, text.data, text.len);
+	ring_post(worker_of(r, asker)->ring, &f->msg);
 }
 
 /* ---- cutting through ---- */
@@ -183,22 +326,24 @@ static void leg_cut(struct worker *w, slab_id id, uint64_t session)
 	struct conn *c = conn_find(w, id);
 	struct wire_message go = {.type = WIRE_GO};
 
-	if (!c || c->phase != CONN_CUTTING)
+	if (!c || c->phase != &phase_cutting)
 		return;
 	go.go.session = session;
 	if (c->tls)
 		conn_send_message(c, &go);
-	if (c->phase == CONN_CUTTING && !conn_sending(c))
+	if (c->phase == &phase_cutting && !conn_sending(c))
 		leg_flushed(c);
 }
 
 static void leg_join_session(struct conn *c, struct session *s, unsigned side)
 {
-	conn_set_phase(c, CONN_CUTTING);
+	struct leg *leg = leg_of(c);
+
+	conn_set_phase(c, &phase_cutting);
 	conn_set_deadline(c, c->worker->snap->config.limits.hello_ms);
-	c->meeting = 0;
-	c->session = s;
-	c->side = side;
+	leg->meeting = 0;
+	leg->session = s;
+	leg->side = (uint8_t)side;
 	s->cutting[side] = c->id;
 }
 
@@ -208,8 +353,17 @@ static void leg_pair(struct conn *asker, struct conn *publisher, uint64_t number
 {
 	struct worker *w = asker->worker;
 	slab_id ids[2] = {asker->id, publisher->id};
-	bool public = asker->phase == CONN_PUBLIC;
-	struct session *s = session_new(asker, number, pair);
+	bool public = asker->phase == &phase_public;
+	const struct leg *asking = leg_of(asker);
+	struct session_facts facts = {
+		.number = number,
+		.pair = *pair,
+		.service = asking->service,
+		.source = &asker->peer,
+		.rate = asking->rate,
+		.again = asking->again,
+	};
+	struct session *s = session_new(w, &facts);
 
 	if (!s) {
 		leg_end_pair(w->relay, pair);
@@ -230,8 +384,9 @@ static void leg_pair(struct conn *asker, struct conn *publisher, uint64_t number
 static struct conn *waiting_asker(struct worker *w, slab_id id, uint64_t session)
 {
 	struct conn *asker = conn_find(w, id);
+	const struct leg *leg = asker ? leg_of(asker) : NULL;
 
-	return asker && asker->meeting == session ? asker : NULL;
+	return leg && leg->meeting == session ? asker : NULL;
 }
 
 static void handover_run(struct ring_msg *msg)
@@ -240,7 +395,7 @@ static void handover_run(struct ring_msg *msg)
 	struct relay *r = h->relay;
 	struct worker *w = worker_of(r, h->pair.asker);
 	struct conn *asker = waiting_asker(w, h->pair.asker, h->session);
-	struct conn *c = conn_adopt(w, h->fd, h->tls, CONN_CUTTING);
+	struct conn *c = conn_adopt(w, h->fd, h->tls, &phase_cutting);
 
 	if (!c) {
 		conn_drop_tls(r, h->tls);
@@ -259,9 +414,10 @@ static void handover_run(struct ring_msg *msg)
 
 static void leg_hand_over(struct conn *c)
 {
-	struct handover *h = c->handover;
+	struct leg *leg = leg_of(c);
+	struct handover *h = leg->handover;
 
-	c->handover = NULL;
+	leg->handover = NULL;
 	h->tls = c->tls;
 	c->tls = NULL;
 	ring_detach_fd(c->worker->ring, c->fd);
@@ -270,11 +426,13 @@ static void leg_hand_over(struct conn *c)
 	ring_post(worker_of(h->relay, h->pair.asker)->ring, &h->msg);
 }
 
-void leg_flushed(struct conn *c)
+/* Everything that a CUTTING connection had to send has left. */
+static void leg_flushed(struct conn *c)
 {
-	struct session *s = c->session;
+	struct leg *leg = leg_of(c);
+	struct session *s = leg->session;
 
-	if (c->handover) {
+	if (leg->handover) {
 		leg_hand_over(c);
 		return;
 	}
@@ -283,14 +441,30 @@ void leg_flushed(struct conn *c)
 	/* A public client's hello goes first to the other side; a leg has nothing kept. */
 	uint8_t *head = c->tls ? NULL : c->in;
 	size_t head_len = head ? c->in_len : 0;
-	unsigned side = c->side;
+	unsigned side = leg->side;
 
 	if (head) {
 		c->in = NULL;
 		c->in_len = c->in_room = 0;
 	}
-	c->session = NULL;
+	leg->session = NULL;
 	session_attach(s, side, conn_release_fd(c), head, head_len);
+}
+
+static void leg_cutting_late(struct conn *c, uint64_t now_ms)
+{
+	conn_close(c, REASON_TIMEOUT);
+}
+
+void leg_session_gone(struct worker *w, slab_id id)
+{
+	struct conn *c = conn_find(w, id);
+	struct leg *leg = c ? leg_of(c) : NULL;
+
+	if (!leg)
+		return;
+	leg->session = NULL;
+	conn_close(c, REASON_PEER_GONE);
 }
 
 /* ---- accepting ---- */
@@ -302,7 +476,7 @@ static void leg_accept(struct conn *c, const struct wire_message *m)
 	struct rendezvous_pair pair;
 
 	relay_lock(r);
-	enum reason reason = rendezvous_accept(r->rendezvous, c->link, session, &pair);
+	enum reason reason = rendezvous_accept(r->rendezvous, leg_of(c)->link, session, &pair);
 	relay_unlock(r);
 	if (reason != REASON_OK) {
 		leg_fail(c, reason, (struct wire_bytes){0});
@@ -326,20 +500,20 @@ static void leg_accept(struct conn *c, const struct wire_message *m)
 		return;
 	}
 	*h = (struct handover){.relay = r, .session = session, .pair = pair};
-	c->handover = h;
-	conn_set_phase(c, CONN_CUTTING);
+	leg_of(c)->handover = h;
+	conn_set_phase(c, &phase_cutting);
 	conn_set_deadline(c, c->worker->snap->config.limits.hello_ms);
 	if (!conn_sending(c))
 		leg_flushed(c);
 }
 
-static void leg_message(struct conn *c, const struct wire_message *m)
+static void leg_message(struct conn *c, const struct wire_message *m, bool more)
 {
 	size_t early = 0;
 
 	/* Nothing may follow OPEN or ACCEPT until GO: it would be lost with the TLS state. */
 	tls_unread(c->tls, &early);
-	if ((m->type != WIRE_OPEN && m->type != WIRE_ACCEPT) || early > 0 || c->excess) {
+	if ((m->type != WIRE_OPEN && m->type != WIRE_ACCEPT) || early > 0 || more) {
 		if (m->type == WIRE_BYE)
 			conn_finish(c);
 		else
@@ -352,27 +526,75 @@ static void leg_message(struct conn *c, const struct wire_message *m)
 		leg_accept(c, m);
 }
 
-void leg_input(struct conn *c, const uint8_t *data, size_t len)
+static void leg_input(struct conn *c, const uint8_t *data, size_t len)
 {
 	frames_input(c, data, len, leg_message);
 }
 
-void leg_closed(struct conn *c)
+/* ---- the phases ---- */
+
+static void leg_leave(struct conn *c, enum reason why)
 {
 	struct relay *r = c->worker->relay;
+	struct leg *leg = (struct leg *)c->state;
 
-	if (!c->leg_counted && !c->meeting && !c->handover)
-		return;
-	relay_lock(r);
-	if (c->leg_counted)
-		rendezvous_leg_leave(r->rendezvous, c->link);
-	if (c->meeting)
-		rendezvous_forget(r->rendezvous, c->meeting);
-	if (c->handover)
-		rendezvous_end(r->rendezvous, &c->handover->pair);
-	relay_unlock(r);
-	free(c->handover);
-	c->handover = NULL;
-	c->leg_counted = false;
-	c->meeting = 0;
+	if (leg->counted || leg->meeting || leg->handover) {
+		relay_lock(r);
+		if (leg->counted)
+			rendezvous_leg_leave(r->rendezvous, leg->link);
+		if (leg->meeting)
+			rendezvous_forget(r->rendezvous, leg->meeting);
+		if (leg->handover)
+			rendezvous_end(r->rendezvous, &leg->handover->pair);
+		relay_unlock(r);
+	}
+	if (leg->session)
+		session_abort(leg->session, reason_name(why));
 }
+
+static void leg_dispose(struct conn *c)
+{
+	struct leg *leg = (struct leg *)c->state;
+
+	free(leg->service);
+	free(leg->handover);
+}
+
+static void leg_drain(struct conn *c)
+{
+	conn_bye(c, REASON_DRAINING);
+}
+
+static_assert(sizeof(struct leg) <= CONN_STATE_BYTES, "a leg fits into its connection");
+
+static const struct conn_state leg_state = {
+	.leave = leg_leave,
+	.dispose = leg_dispose,
+};
+
+static const struct conn_phase phase_leg = {
+	.name = "leg",
+	.state = &leg_state,
+	.input = leg_input,
+	.deadline = leg_looked_at,
+	.drain = leg_drain,
+};
+
+static const struct conn_phase phase_opening = {
+	.name = "opening",
+	.state = &leg_state,
+	.deadline = leg_opening_late,
+};
+
+static const struct conn_phase phase_public = {
+	.name = "public",
+	.state = &leg_state,
+	.deadline = public_late,
+};
+
+static const struct conn_phase phase_cutting = {
+	.name = "cutting",
+	.state = &leg_state,
+	.deadline = leg_cutting_late,
+	.sent = leg_flushed,
+};

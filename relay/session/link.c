@@ -1,14 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* link: an agent's control connection: sign-in, services, refusals, keep-alive. */
+#include "relay/session/link.h"
+
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/engine/identity.h"
 #include "core/log.h"
-#include "relay/front/conn.h"
-#include "relay/control/report.h"
+#include "relay/session/frames.h"
+#include "relay/session/leg.h"
+#include "relay/session/report.h"
 
 #define SILENT_INTERVALS 3u /* pings missed before the link is given up */
 #define RECONNECT_S	 5u /* what DRAIN asks for; agents add their own jitter */
+
+/* The state of LINK. */
+struct link {
+	uint64_t id;	   /* legs quote it */
+	uint64_t heard_ms; /* when the peer last spoke */
+	char *agent;	   /* owned */
+	bool announced;	   /* its coming is on record, and its going will be */
+	bool told_revoked; /* the agent has a list of revoked names */
+};
+
+static const struct conn_phase phase_link;
+static void link_send_revoked(struct conn *c);
+
+static struct link *link_of(struct conn *c)
+{
+	return (struct link *)c->state;
+}
+
+const char *link_agent(struct conn *c)
+{
+	return c->phase == &phase_link ? link_of(c)->agent : NULL;
+}
 
 /* ---- sign-in ---- */
 
@@ -52,7 +79,7 @@ static void link_tell_replaced(struct relay *r, slab_id older)
 
 	m.bye.reason = REASON_REPLACED;
 	m.bye.text = wire_text(reason_sentence(REASON_REPLACED));
-	tell_send(r, older, &m, true);
+	conn_tell(r, older, &m, true);
 }
 
 void link_begin(struct conn *c, const struct wire_message *m)
@@ -69,7 +96,7 @@ void link_begin(struct conn *c, const struct wire_message *m)
 		reason = peer.role == IDENTITY_CONSOLE ? REASON_OK : REASON_CERT_ROLE;
 		if (reason == REASON_OK) {
 			link_welcome(c, &(struct rendezvous_link){0});
-			console_begin(c, peer.name);
+			r->upward->console(c, peer.name);
 			return;
 		}
 	}
@@ -92,21 +119,22 @@ void link_begin(struct conn *c, const struct wire_message *m)
 		conn_refuse(c, reason);
 		return;
 	}
-	c->signed_in = true;
-	c->link = link.link;
-	c->heard_ms = ring_now_ms(c->worker->ring);
-	conn_set_phase(c, CONN_LINK);
+	conn_set_phase(c, &phase_link);
+	struct link *l = link_of(c);
+	l->id = link.link;
+	l->heard_ms = ring_now_ms(c->worker->ring);
+	l->agent = strdup(peer.name);
 	conn_authenticated(c);
 	conn_set_deadline(c, c->worker->snap->config.limits.ping_ms);
-	if (!conn_set_label(c, peer.name)) {
+	if (!l->agent) {
 		conn_close(c, REASON_LIMIT_MEMORY);
 		return;
 	}
 	log_info("link", "up agent=%s transient=%s", peer.name,
 		 role == RENDEZVOUS_AGENT ? "no" : "yes");
-	c->announced = role == RENDEZVOUS_AGENT;
-	if (c->announced)
-		report_agent(c, "agent.up", REASON_OK);
+	l->announced = role == RENDEZVOUS_AGENT;
+	if (l->announced)
+		report_agent(c, peer.name, "agent.up", REASON_OK);
 	if (link.replaced) {
 		log_warning("link", "agent=%s signed in again: the older link is closed",
 			    peer.name);
@@ -125,8 +153,8 @@ static void link_publish(struct conn *c, const struct wire_message *m)
 	struct wire_message answer = {.type = WIRE_PUBLISHED};
 
 	relay_lock(r);
-	enum reason reason =
-		rendezvous_publish(r->rendezvous, c->link, m->publish.services, m->publish.count);
+	enum reason reason = rendezvous_publish(r->rendezvous, link_of(c)->id, m->publish.services,
+						m->publish.count);
 	relay_unlock(r);
 	if (reason != REASON_OK) {
 		conn_refuse(c, reason);
@@ -142,18 +170,18 @@ static void link_refused_offer(struct conn *c, const struct wire_message *m)
 	slab_id asker;
 
 	relay_lock(r);
-	bool known = rendezvous_refuse(r->rendezvous, c->link, m->refuse.session, &asker);
+	bool known = rendezvous_refuse(r->rendezvous, link_of(c)->id, m->refuse.session, &asker);
 	relay_unlock(r);
 	if (known)
-		tell_failed(r, asker, m->refuse.session, (enum reason)m->refuse.reason,
-			    m->refuse.text);
+		leg_tell_failed(r, asker, m->refuse.session, (enum reason)m->refuse.reason,
+				m->refuse.text);
 }
 
-static void link_message(struct conn *c, const struct wire_message *m)
+static void link_message(struct conn *c, const struct wire_message *m, bool more)
 {
 	struct wire_message answer;
 
-	c->heard_ms = ring_now_ms(c->worker->ring);
+	link_of(c)->heard_ms = ring_now_ms(c->worker->ring);
 	switch (m->type) {
 	case WIRE_PUBLISH:
 		link_publish(c, m);
@@ -177,22 +205,22 @@ static void link_message(struct conn *c, const struct wire_message *m)
 	}
 }
 
-void link_input(struct conn *c, const uint8_t *data, size_t len)
+static void link_input(struct conn *c, const uint8_t *data, size_t len)
 {
 	frames_input(c, data, len, link_message);
 }
 
-void link_deadline(struct conn *c, uint64_t now_ms)
+static void link_deadline(struct conn *c, uint64_t now_ms)
 {
 	uint64_t interval = c->worker->snap->config.limits.ping_ms;
 
-	if (now_ms - c->heard_ms > SILENT_INTERVALS * interval)
+	if (now_ms - link_of(c)->heard_ms > SILENT_INTERVALS * interval)
 		conn_close(c, REASON_DEADLINE_IDLE);
 	else
 		conn_set_deadline(c, interval);
 }
 
-void link_drain(struct conn *c)
+static void link_drain(struct conn *c)
 {
 	struct wire_message m = {.type = WIRE_DRAIN};
 
@@ -210,16 +238,17 @@ static void send_revoked_names(struct conn *c, const char *const *names, size_t 
 	conn_send_message(c, &m);
 }
 
-void link_send_revoked(struct conn *c)
+/* Tells an agent whose names are revoked. */
+static void link_send_revoked(struct conn *c)
 {
 	size_t count;
 	const char *const *names = policy_revoked_names(c->worker->snap->policy, &count);
 
-	if (count == 0 && !c->told_revoked)
+	if (count == 0 && !link_of(c)->told_revoked)
 		return;
-	c->told_revoked = count > 0;
+	link_of(c)->told_revoked = count > 0;
 	send_revoked_names(c, NULL, 0); /* forget what I told you before */
-	for (size_t sent = 0; sent < count && c->phase == CONN_LINK; sent += WIRE_SERVICES_MAX) {
+	for (size_t sent = 0; sent < count && c->phase == &phase_link; sent += WIRE_SERVICES_MAX) {
 		size_t left = count - sent;
 
 		send_revoked_names(c, names + sent,
@@ -231,21 +260,49 @@ void link_send_revoked(struct conn *c)
 
 static void link_orphaned(void *context, slab_id asker, uint64_t session)
 {
-	tell_failed(context, asker, session, REASON_PEER_GONE,
-		    wire_text(reason_sentence(REASON_PEER_GONE)));
+	leg_tell_failed(context, asker, session, REASON_PEER_GONE,
+			wire_text(reason_sentence(REASON_PEER_GONE)));
 }
 
-void link_closed(struct conn *c)
+static void link_leave(struct conn *c, enum reason why)
 {
 	struct relay *r = c->worker->relay;
+	struct link *l = link_of(c);
 
-	if (!c->signed_in)
-		return;
-	c->signed_in = false;
 	relay_lock(r);
-	rendezvous_sign_out(r->rendezvous, c->link, link_orphaned, r);
+	rendezvous_sign_out(r->rendezvous, l->id, link_orphaned, r);
 	relay_unlock(r);
-	log_info("link", "down agent=%s", c->label ? c->label : "?");
-	if (c->announced)
-		report_agent(c, "agent.down", REASON_OK);
+	log_info("link", "down agent=%s", l->agent ? l->agent : "?");
+	if (l->announced)
+		report_agent(c, l->agent, "agent.down", REASON_OK);
 }
+
+static void link_dispose(struct conn *c)
+{
+	free(link_of(c)->agent);
+}
+
+/* Another policy may be in force. */
+static void link_adopt(struct conn *c)
+{
+	if (policy_revoked(c->worker->snap->policy, link_of(c)->agent))
+		conn_refuse(c, REASON_REVOKED);
+	else
+		link_send_revoked(c);
+}
+
+static_assert(sizeof(struct link) <= CONN_STATE_BYTES, "a link fits into its connection");
+
+static const struct conn_state link_state = {
+	.leave = link_leave,
+	.dispose = link_dispose,
+};
+
+static const struct conn_phase phase_link = {
+	.name = "link",
+	.state = &link_state,
+	.input = link_input,
+	.deadline = link_deadline,
+	.drain = link_drain,
+	.adopt = link_adopt,
+};

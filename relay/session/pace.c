@@ -2,9 +2,10 @@
 /* pace: the shaper's clock and lock, and each worker's list of flows that wait. */
 #include "relay/session/pace.h"
 
-#include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <utlist.h>
 
@@ -13,6 +14,15 @@
 #include "relay/session/session.h"
 
 /* ---- the shaper ----------------------------------------------------------------------------- */
+
+struct pacer {
+	pthread_mutex_t lock; /* of shaper and awake */
+	struct shaper *shaper;
+	struct ring *ring; /* whose timer ticks; NULL: not yet */
+	struct timer timer;
+	struct ring_msg wake;
+	bool awake; /* the timer runs, or is about to */
+};
 
 static void pacer_tick(struct timer *t, uint64_t now_ms)
 {
@@ -42,13 +52,21 @@ static void pacer_awake(struct pacer *p)
 	ring_post(p->ring, &p->wake);
 }
 
-int pacer_init(struct pacer *p)
+struct pacer *pacer_new(void)
 {
+	struct pacer *p = calloc(1, sizeof *p);
+
+	if (!p)
+		return NULL;
 	p->timer.fire = pacer_tick;
 	p->wake.run = pacer_woken;
-	pthread_mutex_init(&p->lock, NULL);
 	p->shaper = shaper_new();
-	return p->shaper ? 0 : -ENOMEM;
+	if (!p->shaper) {
+		free(p);
+		return NULL;
+	}
+	pthread_mutex_init(&p->lock, NULL);
+	return p;
 }
 
 void pacer_start(struct pacer *p, struct ring *ring)
@@ -65,15 +83,18 @@ void pacer_set_limits(struct pacer *p, const struct shaper_limits *limits)
 
 void pacer_free(struct pacer *p)
 {
+	if (!p)
+		return;
 	shaper_free(p->shaper);
 	pthread_mutex_destroy(&p->lock);
+	free(p);
 }
 
 /* ---- sessions ------------------------------------------------------------------------------- */
 
 static struct pacer *pacer_of(const struct session *s)
 {
-	return &s->worker->relay->pacer;
+	return s->worker->relay->pacer;
 }
 
 bool pace_join(struct session *s)
@@ -126,8 +147,10 @@ void pace_leave(struct session *s)
 
 void pace_adopt(struct worker *w)
 {
-	for (uint32_t i = 0; i < w->sessions.high_water; i++) {
-		struct session *s = slab_at(&w->sessions, i);
+	struct slab *table = &w->sessions->table;
+
+	for (uint32_t i = 0; i < table->high_water; i++) {
+		struct session *s = slab_at(table, i);
 
 		if (s && !s->ended && !s->share)
 			pace_join_late(s);
@@ -139,29 +162,30 @@ void pace_adopt(struct worker *w)
 void pace_wait(struct flow *f)
 {
 	struct worker *w = flow_session(f)->worker;
+	struct sessions *ss = w->sessions;
 
-	DL_APPEND(w->paced, f);
-	w->paced_count++;
-	if (!timer_pending(&w->pace_timer))
-		ring_timer_set(w->ring, &w->pace_timer, SHAPER_TICK_MS);
+	DL_APPEND(ss->paced, f);
+	ss->paced_count++;
+	if (!timer_pending(&ss->pace_timer))
+		ring_timer_set(w->ring, &ss->pace_timer, SHAPER_TICK_MS);
 }
 
 void pace_forget(struct flow *f)
 {
-	struct worker *w = flow_session(f)->worker;
+	struct sessions *ss = flow_session(f)->worker->sessions;
 
-	DL_DELETE(w->paced, f);
-	w->paced_count--;
+	DL_DELETE(ss->paced, f);
+	ss->paced_count--;
 }
 
 /* A flow that goes on gets behind the others when it waits again, so the two directions of a
  * session take turns. One that ends may take its session along, and the other direction's place. */
 void pace_look(struct timer *t, uint64_t now_ms)
 {
-	struct worker *w = container(t, struct worker, pace_timer);
+	struct sessions *ss = container(t, struct sessions, pace_timer);
 
-	for (size_t n = w->paced_count; n > 0 && w->paced; n--)
-		flow_resume(w->paced);
-	if (w->paced && !timer_pending(t))
-		ring_timer_set(w->ring, t, SHAPER_TICK_MS);
+	for (size_t n = ss->paced_count; n > 0 && ss->paced; n--)
+		flow_resume(ss->paced);
+	if (ss->paced && !timer_pending(t))
+		ring_timer_set(ss->worker->ring, t, SHAPER_TICK_MS);
 }

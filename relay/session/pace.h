@@ -12,27 +12,18 @@
 #ifndef POSTERN_RELAY_SESSION_PACE_H
 #define POSTERN_RELAY_SESSION_PACE_H
 
-#include <pthread.h>
 #include <stdbool.h>
 
 #include "core/ring.h"
 #include "relay/shaper/shaper.h"
 
 struct flow;
+struct pacer;
 struct session;
 struct worker;
 
-struct pacer {
-	pthread_mutex_t lock; /* of shaper and awake */
-	struct shaper *shaper;
-	struct ring *ring; /* whose timer ticks; NULL: not yet */
-	struct timer timer;
-	struct ring_msg wake;
-	bool awake; /* the timer runs, or is about to */
-};
-
-/* 0 or -ENOMEM. */
-int pacer_init(struct pacer *p) MUST_CHECK;
+/* NULL without memory. */
+struct pacer *pacer_new(void) MUST_CHECK;
 /* From now on ring's thread ticks; before sessions begin. */
 void pacer_start(struct pacer *p, struct ring *ring);
 /* From any thread. Sessions that had no limit so far need pace_adopt() on their workers, too. */

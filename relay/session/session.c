@@ -2,49 +2,131 @@
 /* session: two legs cut through to each other. */
 #include "relay/session/session.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/container.h"
 #include "core/log.h"
-#include "relay/front/conn.h"
-#include "relay/control/enforce.h"
+#include "relay/session/enforce.h"
+#include "relay/session/leg.h"
 #include "relay/session/pace.h"
-#include "relay/control/report.h"
+#include "relay/session/report.h"
 
-struct session *session_new(const struct conn *asker, uint64_t number,
-			    const struct rendezvous_pair *pair)
+#define LARGE_BYTES	 (4u << 20)
+#define TRIM_INTERVAL_MS 1000u
+
+/* ---- a worker's sessions ---- */
+
+/* Gives large buffers back to the system that the last interval did not need. */
+static void sessions_trim(struct timer *t, uint64_t now_ms)
 {
-	struct worker *w = asker->worker;
+	struct sessions *ss = container(t, struct sessions, trimmer);
+
+	buffers_trim(&ss->large, 1);
+	ring_timer_set(ss->worker->ring, t, TRIM_INTERVAL_MS);
+}
+
+int sessions_open(struct worker *w)
+{
+	const struct relay *r = w->relay;
+	/* Large, but so that each worker has at least two of them. */
+	size_t share = (size_t)(w->snap->config.limits.buffer_bytes / r->worker_count);
+	size_t large = share / 2 < LARGE_BYTES ? share / 2 : LARGE_BYTES;
+	struct sessions *ss = calloc(1, sizeof *ss);
+
+	if (!ss)
+		return -ENOMEM;
+	if (large < FLOW_PRESSED_BYTES)
+		large = FLOW_PRESSED_BYTES;
+	w->sessions = ss;
+	ss->worker = w;
+	ss->trimmer.fire = sessions_trim;
+	ss->policy_timer.fire = enforce_tick;
+	ss->pace_timer.fire = pace_look;
+	splicer_open(&ss->splicer);
+	if (slab_init(&ss->table, sizeof(struct session), (uint32_t)r->connections_possible / 2 + 1,
+		      (uint8_t)w->index) < 0)
+		return -ENOMEM;
+	return buffers_init(&ss->large, large, share / large + 1);
+}
+
+void sessions_start(struct worker *w)
+{
+	ring_timer_set(w->ring, &w->sessions->trimmer, TRIM_INTERVAL_MS);
+}
+
+void sessions_adopt(struct worker *w)
+{
+	enforce_sessions(w);
+	pace_adopt(w);
+}
+
+/* Frees what a session owns, when the ring is gone. */
+static void session_dispose(struct session *s)
+{
+	for (unsigned side = 0; side < 2; side++) {
+		free(s->flow[side].owned);
+		free(s->flow[side].wrap);
+		if (s->flow[side].large)
+			buffers_put(&s->worker->sessions->large, s->flow[side].large);
+		if (s->fd[side] >= 0)
+			close(s->fd[side]);
+	}
+	share_release(s->share);
+	free(s->service);
+}
+
+void sessions_close(struct worker *w)
+{
+	struct sessions *ss = w->sessions;
+
+	if (!ss)
+		return;
+	for (uint32_t i = 0; i < ss->table.high_water; i++) {
+		struct session *s = slab_at(&ss->table, i);
+
+		if (s)
+			session_dispose(s);
+	}
+	splicer_close(&ss->splicer);
+	buffers_free(&ss->large);
+	slab_free(&ss->table);
+	free(ss);
+	w->sessions = NULL;
+}
+
+/* ---- one session ---- */
+
+struct session *session_new(struct worker *w, const struct session_facts *facts)
+{
+	struct slab *table = &w->sessions->table;
 	slab_id id;
-	struct session *s = slab_get(&w->sessions, &id);
+	struct session *s = slab_get(table, &id);
 
 	if (!s)
 		return NULL;
-	s->service = strdup(asker->label);
-	if (!s->service) {
-		slab_put(&w->sessions, id);
-		return NULL;
-	}
 	s->worker = w;
 	s->id = id;
-	s->number = number;
-	s->pair = *pair;
-	s->source = asker->peer;
-	s->rate = asker->grant.rate;
-	if (!pace_join(s)) {
+	s->number = facts->number;
+	s->pair = facts->pair;
+	s->source = *facts->source;
+	s->rate = facts->rate;
+	s->fd[0] = s->fd[1] = -1;
+	s->service = strdup(facts->service);
+	if (!s->service || !pace_join(s)) {
 		free(s->service);
-		slab_put(&w->sessions, id);
+		slab_put(table, id);
 		return NULL;
 	}
-	s->fd[0] = s->fd[1] = -1;
 	flow_init(&s->flow[0], 0);
 	flow_init(&s->flow[1], 1);
 	s->started_ms = ring_now_ms(w->ring);
 	stat_add(&w->stats.sessions, 1);
 	stat_add(&w->stats.sessions_total, 1);
-	enforce_watch(w, asker->grant.again);
+	enforce_watch(w, facts->again);
 	report_session(s, NULL);
 	return s;
 }
@@ -80,21 +162,7 @@ static void session_free(struct session *s)
 	atomic_store_explicit(&w->stats.sessions,
 			      atomic_load_explicit(&w->stats.sessions, memory_order_relaxed) - 1,
 			      memory_order_relaxed);
-	slab_put(&w->sessions, s->id);
-}
-
-void session_dispose(struct session *s)
-{
-	for (unsigned side = 0; side < 2; side++) {
-		free(s->flow[side].owned);
-		free(s->flow[side].wrap);
-		if (s->flow[side].large)
-			buffers_put(&s->worker->large, s->flow[side].large);
-		if (s->fd[side] >= 0)
-			close(s->fd[side]);
-	}
-	share_release(s->share);
-	free(s->service);
+	slab_put(&w->sessions->table, s->id);
 }
 
 static void session_log_end(const struct session *s, const char *why)
@@ -123,7 +191,7 @@ void session_attach(struct session *s, unsigned side, int fd, uint8_t *head, siz
 	slab_id id = s->id;
 
 	/* A head that is not TLS ends the session at once; it is then gone. */
-	for (unsigned i = 0; i < 2 && slab_find(&w->sessions, id); i++) {
+	for (unsigned i = 0; i < 2 && slab_find(&w->sessions->table, id); i++) {
 		struct flow *f = &s->flow[i];
 		uint8_t *first = f->owned;
 		size_t len = (size_t)f->bytes;
@@ -164,12 +232,7 @@ void session_abort(struct session *s, const char *why)
 		s->ended = true;
 		session_log_end(s, why);
 		for (unsigned side = 0; side < 2; side++) {
-			struct conn *c = conn_find(s->worker, s->cutting[side]);
-
-			if (c) {
-				c->session = NULL;
-				conn_close(c, REASON_PEER_GONE);
-			}
+			leg_session_gone(s->worker, s->cutting[side]);
 			ring_cancel(ring, &s->flow[side].op);
 		}
 	}

@@ -10,11 +10,11 @@
 #ifndef POSTERN_RELAY_SESSION_SESSION_H
 #define POSTERN_RELAY_SESSION_SESSION_H
 
+#include "core/buffers.h"
 #include "core/parse/envelope.h"
+#include "relay/front/worker.h"
 #include "relay/session/flow.h"
-#include "relay/worker.h"
-
-struct conn;
+#include "relay/session/splicer.h"
 
 struct session {
 	struct worker *worker;
@@ -32,10 +32,40 @@ struct session {
 	bool ended;
 };
 
-/* Makes a session that waits for both sides, with what the asker's connection knows of it; NULL
- * when the table is full. Takes the pair. */
-struct session *session_new(const struct conn *asker, uint64_t number,
-			    const struct rendezvous_pair *pair) MUST_CHECK;
+/* The sessions of one worker, and what their copying shares. */
+struct sessions {
+	struct worker *worker;
+	struct slab table;	/* of struct session */
+	size_t held_bytes;	/* copies that slow receivers make flows hold */
+	struct splicer splicer; /* for large moves of busy directions */
+	struct buffers large;	/* for busy directions */
+	struct flow *paced;	/* waiting for the shaper (pace.h) */
+	size_t paced_count;
+	time_t look_again; /* when a running session's answer changes by itself; 0: never */
+	struct timer trimmer, policy_timer, pace_timer;
+};
+
+/* Makes the tables of w->sessions. 0, or -ENOMEM: sessions_close() is due also then. */
+int sessions_open(struct worker *w) MUST_CHECK;
+/* On the worker's thread, once its ring is open. */
+void sessions_start(struct worker *w);
+/* Once its ring is closed. */
+void sessions_close(struct worker *w);
+/* Another configuration is in force (struct relay_upward). */
+void sessions_adopt(struct worker *w);
+
+/* What is known of a session when both sides have been found; borrowed. */
+struct session_facts {
+	uint64_t number;
+	struct rendezvous_pair pair;
+	const char *service;
+	const struct addr *source;
+	uint64_t rate; /* by policy, and until when that is good */
+	time_t again;
+};
+
+/* Makes a session that waits for both sides; NULL when the table is full. Takes the pair. */
+struct session *session_new(struct worker *w, const struct session_facts *facts) MUST_CHECK;
 /* Another rate by policy, from now on. */
 void session_set_rate(struct session *s, uint64_t rate);
 /* The descriptor of one side is raw now. head (owned, may be NULL) goes first to the other side. */
@@ -44,9 +74,6 @@ void session_attach(struct session *s, unsigned side, int fd, uint8_t *head, siz
 bool session_wrap_publisher(struct session *s) MUST_CHECK;
 /* Ends both sides with a reset. Harmless twice. */
 void session_abort(struct session *s, const char *why);
-
-/* Frees what it owns in memory, when the ring is gone. */
-void session_dispose(struct session *s);
 
 /* From flow.c. */
 void session_flow_ended(struct session *s);

@@ -2,7 +2,7 @@
 /*
  * snapshot: made whole or not at all, found by name, freed by the last.
  * links: relay/config/local.c relay/config/stun.c relay/config/doors.c relay/config/snapshot.c
- * links: relay/front/site.c relay/config/config.c relay/config/policy.c relay/policy/policy.c
+ * links: relay/config/config.c relay/config/policy.c relay/policy/policy.c
  * links: relay/policy/compile.c relay/policy/index.c relay/policy/source.c relay/policy/time.c
  * links: core/conf/conf.c core/conf/bind.c core/conf/check.c core/conf/error.c core/conf/value.c
  * links: core/addr.c core/log.c core/parse/wire.c core/engine/identity.c
@@ -83,7 +83,7 @@ static void test_made_whole(void **state)
 	assert_int_equal(s->revision, 7);
 	assert_string_equal(s->config.name, "front");
 	assert_non_null(s->front);
-	assert_string_equal(s->site.page, "Hello");
+	assert_string_equal(s->config.site.page, "Hello");
 	assert_string_equal(snapshot_public(s, "a.example.org")->service, "a");
 	assert_string_equal(snapshot_public(s, "www.example.org")->agent, "home");
 	assert_string_equal(snapshot_public(s, "z.example.org")->agent, "x");

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* limits: what a configuration's limits come to, in connections, tables and TLS states. */
+#include "core/log.h"
+#include "relay/control/control.h"
+#include "relay/front/conn.h"
+#include "relay/session/pace.h"
+#include "relay/session/session.h"
+
+/* What a TLS connection takes at most while it shakes hands; much less afterwards (measured). */
+#define TLS_STATE_BYTES	 16384u
+#define TLS_STATES_LEAST 256u
+
+/* As many as were asked for, or as descriptors and tables allow. */
+static uint64_t limits_connections(const struct relay *r, const struct relay_config *c)
+{
+	if (c->limits.connections == 0)
+		return r->connections_possible;
+	if (c->limits.connections > r->connections_possible) {
+		log_warning("relay",
+			    "limits.connections=%llu is more than is possible; using %llu: raise "
+			    "LimitNOFILE or ulimit -n and start again",
+			    (unsigned long long)c->limits.connections,
+			    (unsigned long long)r->connections_possible);
+		return r->connections_possible;
+	}
+	return c->limits.connections;
+}
+
+/* Shares limits.memory out: tables and buffers first, TLS states get the rest. */
+static void limits_share_memory(struct relay *r, const struct relay_config *config)
+{
+	const struct relay_limits *limits = &config->limits;
+	uint64_t connections = r->connection_limit;
+	uint64_t tables =
+		connections * sizeof(struct conn) + connections / 2 * sizeof(struct session);
+	uint64_t stun = stun_limits_bytes((uint32_t)config->stun.prefixes);
+	uint64_t fixed = tables + limits->buffer_bytes + stun;
+
+	r->tls_limit =
+		limits->memory_bytes > fixed ? (limits->memory_bytes - fixed) / TLS_STATE_BYTES : 0;
+	if (r->tls_limit < TLS_STATES_LEAST) {
+		log_warning("relay",
+			    "limits.memory leaves room for %llu TLS connections, too few to be of "
+			    "use; going on with %u: raise it or lower limits.buffer_bytes",
+			    (unsigned long long)r->tls_limit, TLS_STATES_LEAST);
+		r->tls_limit = TLS_STATES_LEAST;
+	}
+	log_notice("relay",
+		   "limits: memory=%llu MiB: tables=%llu MiB for connections=%llu, buffers=%llu "
+		   "MiB, stun=%llu KiB for prefixes=%llu, tls_states=%llu; agents=%llu "
+		   "per_source=%llu",
+		   (unsigned long long)(limits->memory_bytes >> 20),
+		   (unsigned long long)(tables >> 20), (unsigned long long)connections,
+		   (unsigned long long)(limits->buffer_bytes >> 20),
+		   (unsigned long long)(stun >> 10), (unsigned long long)config->stun.prefixes,
+		   (unsigned long long)r->tls_limit, (unsigned long long)limits->agents,
+		   (unsigned long long)limits->per_source);
+}
+
+bool limits_adopt(struct relay *r, const struct relay_config *config)
+{
+	const struct rendezvous_limits limits = {
+		.links = config->limits.agents,
+		.services = config->limits.services,
+		.legs = config->limits.legs,
+		.sessions = config->limits.sessions,
+	};
+
+	if (stun_gate_adopt(&r->stun_gate, &config->stun) < 0)
+		return false;
+	r->connection_limit = limits_connections(r, config);
+	limits_share_memory(r, config);
+	relay_lock(r);
+	rendezvous_set_limits(r->rendezvous, &limits);
+	sources_set_limit(r->sources, config->limits.per_source);
+	relay_unlock(r);
+	pacer_set_limits(r->pacer, &config->bandwidth);
+	return true;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * front: the decision what a connection is, by its first bytes.
+ *
+ *   in clear      the listening address may ask for a PROXY header before anything else
+ *     STUN             -> stun_stream.c
+ *     a ClientHello    for a name that a protocol takes -> relay/session/leg.c: public clients;
+ *                      for any other: our own TLS
+ *     clear-text HTTP  -> 400 and closed
+ *     anything else    -> closed
+ *   inside our TLS
+ *     2, a frame's version -> relay/session/frames.c
+ *     anything else        -> web.c
+ *
+ * Each protocol is a row of the relay's list (relay/relay.c), which is asked from the top; another
+ * one joins as one more row.
+ */
+#ifndef POSTERN_RELAY_FRONT_FRONT_H
+#define POSTERN_RELAY_FRONT_FRONT_H
+
+#include "core/parse/clienthello.h"
+#include "relay/front/conn.h"
+
+enum front_claim {
+	FRONT_NO,    /* another protocol's */
+	FRONT_MORE,  /* too few bytes to tell: keep them and ask again */
+	FRONT_TAKEN, /* the connection is in a phase of this protocol, or has ended over it */
+};
+
+struct front_protocol {
+	const char *name;
+	/* The first bytes on the wire, at least one. NULL: does not begin in clear. */
+	enum front_claim (*clear)(struct conn *c, const uint8_t *data, size_t len);
+	/* A whole ClientHello (data). False: another protocol's. NULL: takes none. */
+	bool (*hello)(struct conn *c, const struct clienthello *hello, const uint8_t *data,
+		      size_t len);
+	/* The first bytes that our TLS decrypted, at least one. False: another protocol's. NULL:
+	 * does not begin there. */
+	bool (*inside)(struct conn *c, const uint8_t *data, size_t len);
+};
+
+/* Keeps the beginning of a hello, where it is not kept yet. False: the connection is closed. */
+bool front_keep(struct conn *c, const uint8_t *data, size_t len) MUST_CHECK;
+
+/* At an address where only STUN is spoken: begins without a byte. */
+void stun_stream_begin(struct conn *c, const uint8_t *data, size_t len);
+
+extern const struct front_protocol protocol_stun, protocol_web;
+
+#endif

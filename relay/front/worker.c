@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* worker: a thread's connections and sockets, and what the control thread tells them all. */
+#include "relay/front/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/container.h"
+#include "core/log.h"
+#include "relay/front/conn.h"
+#include "relay/front/listener.h"
+#include "relay/front/udp.h"
+
+#define HELLO_BYTES_MAX 65536u /* the most that limits.client_hello_bytes can be */
+
+void worker_count(struct worker *w, enum reason reason)
+{
+	if (reason != REASON_OK && (unsigned)reason < REASON_MAX)
+		stat_add(&w->stats.refused[reason], 1);
+}
+
+void worker_close_fd(struct worker *w, int fd, bool reset)
+{
+	if (reset)
+		ring_reset_fd(w->ring, fd);
+	else
+		ring_close_fd(w->ring, fd);
+	atomic_fetch_sub_explicit(&w->relay->connections, 1, memory_order_relaxed);
+}
+
+struct relay_totals relay_totals(struct relay *r)
+{
+	struct relay_totals t = {0};
+
+	for (unsigned i = 0; i < r->worker_count; i++) {
+		struct worker_stats *s = &r->workers[i].stats;
+
+		t.accepted += atomic_load_explicit(&s->accepted, memory_order_relaxed);
+		t.sessions += atomic_load_explicit(&s->sessions, memory_order_relaxed);
+		t.sessions_total += atomic_load_explicit(&s->sessions_total, memory_order_relaxed);
+		t.bytes += atomic_load_explicit(&s->bytes, memory_order_relaxed);
+		for (unsigned n = 0; n < STUN_WAYS * STUN_COUNTS; n++)
+			t.stun[n / STUN_COUNTS][n % STUN_COUNTS] += atomic_load_explicit(
+				&s->stun[n / STUN_COUNTS][n % STUN_COUNTS], memory_order_relaxed);
+		for (unsigned code = 0; code < REASON_MAX; code++)
+			t.refused[code] +=
+				atomic_load_explicit(&s->refused[code], memory_order_relaxed);
+	}
+	t.connections = atomic_load_explicit(&r->connections, memory_order_relaxed);
+	relay_lock(r);
+	t.tables = rendezvous_count(r->rendezvous);
+	relay_unlock(r);
+	return t;
+}
+
+/* ---- beginning and end ---- */
+
+static void worker_reap(struct timer *t, uint64_t now_ms)
+{
+	conn_reap(container(t, struct worker, reaper));
+}
+
+/* What is made here from a configuration. */
+static void worker_adopt(struct worker *w)
+{
+	site_init(&w->site, w->snap->config.site.page);
+	stun_rules_make(&w->stun, &w->snap->config.stun, w->draining);
+}
+
+/* Takes fd over. False without memory. */
+static bool worker_add_socket(struct worker *w, const struct door *door, int fd)
+{
+	return door->kind == DOOR_UDP ? udp_add(w->udp, door, fd) : listener_add(w, door, fd);
+}
+
+/* One socket per worker for each door: the kernel spreads what comes (SO_REUSEPORT). */
+static int worker_bind_all(struct worker *w)
+{
+	const struct doors *doors = &w->snap->doors;
+
+	for (size_t i = 0; i < doors->count; i++) {
+		const struct door *door = &doors->items[i];
+		char why[256];
+		int fd = -1, error = 0;
+
+		if (door->kind == DOOR_UDP)
+			error = datagrams_open(&door->address, &fd);
+		else
+			fd = listener_bind(&door->address);
+		if (error == 0 && fd < 0)
+			error = fd;
+		if (error < 0) {
+			door_complain(door, -error, why, sizeof why);
+			log_error("relay", "%s", why);
+			return error;
+		}
+		if (!worker_add_socket(w, door, fd))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int worker_open(struct worker *w, struct relay *r, unsigned index, struct snapshot *snap)
+{
+	w->relay = r;
+	w->snap = snapshot_hold(snap);
+	w->index = index;
+	w->reaper.fire = worker_reap;
+	w->scratch = malloc(HELLO_BYTES_MAX);
+	w->plain = malloc(PLAIN_BYTES);
+	w->udp = udp_new(w);
+	if (!w->scratch || !w->plain || !w->udp ||
+	    slab_init(&w->conns, sizeof(struct conn), (uint32_t)r->connections_possible,
+		      (uint8_t)index) < 0)
+		return -ENOMEM;
+	worker_adopt(w);
+	return worker_bind_all(w);
+}
+
+void worker_start(struct worker *w)
+{
+	listener_start_all(w);
+	udp_start(w->udp);
+}
+
+void worker_close(struct worker *w)
+{
+	listener_free_all(w);
+	udp_free(w->udp);
+	for (uint32_t i = 0; i < w->conns.high_water; i++) {
+		struct conn *c = slab_at(&w->conns, i);
+
+		if (c && c->fd >= 0)
+			close(c->fd);
+		if (c)
+			conn_dispose(c);
+	}
+	slab_free(&w->conns);
+	snapshot_release(w->snap);
+	free(w->scratch);
+	free(w->plain);
+}
+
+/* ---- from the control thread ---- */
+
+struct drain_msg {
+	struct ring_msg msg; /* first: the ring hands this back */
+	struct worker *worker;
+	bool close_listeners;
+};
+
+static void drain_run(struct ring_msg *msg)
+{
+	struct worker *w = ((struct drain_msg *)msg)->worker;
+	bool close_listeners = ((struct drain_msg *)msg)->close_listeners;
+
+	free(msg);
+	w->draining = true;
+	worker_adopt(w);
+	if (close_listeners)
+		listener_close_all(w);
+	for (uint32_t i = 0; i < w->conns.high_water; i++) {
+		struct conn *c = slab_at(&w->conns, i);
+
+		if (c && c->phase->drain)
+			c->phase->drain(c);
+	}
+}
+
+void worker_drain(struct worker *w, bool close_listeners)
+{
+	struct drain_msg *d = calloc(1, sizeof *d);
+
+	if (!d)
+		return;
+	d->worker = w;
+	d->close_listeners = close_listeners;
+	d->msg.run = drain_run;
+	ring_post(w->ring, &d->msg);
+}
+
+struct switch_msg {
+	struct ring_msg msg; /* first: the ring hands this back */
+	struct worker *worker;
+	struct snapshot *snap;
+	size_t count;
+	int fds[];
+};
+
+static void switch_run(struct ring_msg *msg)
+{
+	struct switch_msg *m = (struct switch_msg *)msg;
+	struct worker *w = m->worker;
+	const struct doors *doors = &m->snap->doors;
+
+	listener_keep(w, doors);
+	udp_keep(w->udp, doors);
+	for (size_t i = 0; i < m->count; i++)
+		if (m->fds[i] >= 0 && !worker_add_socket(w, &doors->items[i], m->fds[i]))
+			log_error("relay", "out of memory: %s is not served by this thread",
+				  doors->items[i].key);
+	worker_start(w);
+	snapshot_release(w->snap);
+	w->snap = m->snap;
+	w->draining = w->relay->draining;
+	free(m);
+	worker_adopt(w);
+	w->relay->upward->adopted(w);
+	for (uint32_t i = 0; i < w->conns.high_water; i++) {
+		struct conn *c = slab_at(&w->conns, i);
+
+		if (c && c->phase->adopt)
+			c->phase->adopt(c);
+	}
+}
+
+bool worker_switch(struct worker *w, struct snapshot *snap, const int *fds, size_t count)
+{
+	struct switch_msg *m = calloc(1, sizeof *m + count * sizeof *fds);
+
+	if (!m)
+		return false;
+	m->worker = w;
+	m->snap = snapshot_hold(snap);
+	m->count = count;
+	memcpy(m->fds, fds, count * sizeof *fds);
+	m->msg.run = switch_run;
+	ring_post(w->ring, &m->msg);
+	return true;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker: what a connection finds: its thread, and what all threads of the relay share.
+ *
+ * A connection lives on the worker that accepted it until it is paired: the accepting leg then
+ * moves to the asker's worker, so that a session's two legs share a thread and the data path takes
+ * no lock. Everything that crosses threads is a message (ring_post) that names connections by id;
+ * an id whose connection has gone finds nothing, and the message does no harm.
+ *
+ * Rooms above keep what is theirs behind pointers that only they can follow (sessions, pacer,
+ * control), and hear of what happens here by struct relay_upward. relay/relay.c ties them together.
+ */
+#ifndef POSTERN_RELAY_FRONT_WORKER_H
+#define POSTERN_RELAY_FRONT_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/parse/reason.h"
+#include "core/ring.h"
+#include "core/slab.h"
+#include "relay/config/snapshot.h"
+#include "relay/front/site.h"
+#include "relay/front/stun.h"
+#include "relay/rendezvous/rendezvous.h"
+#include "relay/rendezvous/sources.h"
+
+#define RELAY_WORKERS_MAX 128u
+#define PLAIN_BYTES	  16384u
+
+struct conn;
+struct front_protocol;
+struct pacer;
+struct relay_control;
+struct relay_listener;
+struct sessions;
+struct udp;
+struct worker;
+
+/* What rooms above this one are told; one constant table, set before the first thread. */
+struct relay_upward {
+	/* On the worker: another configuration is in force for what is not a connection. */
+	void (*adopted)(struct worker *w);
+	/* On the worker: a console has signed in on c, which is its from now on. */
+	void (*console)(struct conn *c, const char *name);
+	/* On the control thread: a report has come (relay/session/report.h). */
+	void (*reported)(struct ring_msg *report);
+};
+
+/* What all worker threads of one relay share. */
+struct relay {
+	/* Immutable while workers run. */
+	struct worker *workers;
+	unsigned worker_count;
+	uint64_t connections_possible;		       /* by the descriptor limit at start */
+	const struct front_protocol *const *protocols; /* ends with NULL; asked in this order */
+	const struct relay_upward *upward;
+	struct relay_control *control; /* relay/control/'s; NULL: none yet */
+	struct ring *control_ring;     /* of its thread */
+	struct pacer *pacer;	       /* relay/session/'s, with a lock of its own */
+
+	/* Limits of the configuration in force; the control thread sets them. */
+	_Atomic uint64_t connection_limit, tls_limit;
+
+	/* Under lock: control work only, never held while bytes are copied. */
+	pthread_mutex_t lock;
+	struct rendezvous *rendezvous;
+	struct sources *sources;
+
+	struct stun_gate stun_gate; /* has a lock of its own */
+
+	_Atomic uint64_t connections, tls_states;
+	_Atomic uint64_t reports, reports_lost; /* under way; dropped and not yet told */
+	_Atomic bool draining;
+};
+
+static inline void relay_lock(struct relay *r)
+{
+	pthread_mutex_lock(&r->lock);
+}
+
+static inline void relay_unlock(struct relay *r)
+{
+	pthread_mutex_unlock(&r->lock);
+}
+
+/* Written by the worker alone, read by anyone. */
+struct worker_stats {
+	_Atomic uint64_t accepted, sessions, sessions_total, bytes;
+	_Atomic uint64_t refused[REASON_MAX];
+	_Atomic uint64_t stun[STUN_WAYS][STUN_COUNTS];
+};
+
+struct worker {
+	struct relay *relay;
+	unsigned index;
+	struct ring *ring;
+	struct snapshot *snap; /* the configuration in force here */
+	struct slab conns;
+	struct sessions *sessions;	  /* relay/session/'s */
+	struct relay_listener *listeners; /* listener.c's */
+	struct udp *udp;		  /* udp.c's */
+	struct site site;		  /* made from snap */
+	struct stun_rules stun;		  /* likewise */
+	uint8_t *scratch;		  /* for clienthello_parse() */
+	uint8_t *plain;			  /* PLAIN_BYTES, for decrypted bytes on their way */
+	struct conn *reapable;		  /* closed, no operation busy, not yet freed */
+	struct timer reaper;
+	struct worker_stats stats;
+	bool draining;
+};
+
+static inline void stat_add(_Atomic uint64_t *counter, uint64_t n)
+{
+	uint64_t old = atomic_load_explicit(counter, memory_order_relaxed);
+	atomic_store_explicit(counter, old + n, memory_order_relaxed);
+}
+
+static inline struct worker *worker_of(const struct relay *r, slab_id id)
+{
+	return &r->workers[slab_id_tag(id)];
+}
+
+/* Makes the table of connections and binds sockets; the ring is the thread's own to open. 0, or
+ * -errno: worker_close() is due also then. */
+int worker_open(struct worker *w, struct relay *r, unsigned index,
+		struct snapshot *snap) MUST_CHECK;
+/* From the next turn of its ring on it accepts and answers. */
+void worker_start(struct worker *w);
+/* Once its ring is closed. */
+void worker_close(struct worker *w);
+
+/* Counts a refusal or an ending. */
+void worker_count(struct worker *w, enum reason reason);
+/* Closes a connection's descriptor and takes it off the count; reset: the peer sees a reset. */
+void worker_close_fd(struct worker *w, int fd, bool reset);
+
+/* From the control thread: tells agents to go elsewhere and refuses new ones, and new sessions. A
+ * relay that will leave stops accepting, too; one that may stay goes on, for consoles must get in
+ * to say so. */
+void worker_drain(struct worker *w, bool close_listeners);
+/* From the control thread: switches to snap (a reference is taken) between two turns. fds: a socket
+ * for each of its endpoints that are not served yet, -1 for the others, in their order; taken over.
+ * Also ends a drain. False without memory: nothing has been taken over. */
+bool worker_switch(struct worker *w, struct snapshot *snap, const int *fds,
+		   size_t count) MUST_CHECK;
+
+struct relay_totals {
+	uint64_t accepted, sessions, sessions_total, bytes, connections;
+	uint64_t refused[REASON_MAX];
+	uint64_t stun[STUN_WAYS][STUN_COUNTS];
+	struct rendezvous_counts tables;
+};
+/* Sums over the workers, from any thread. */
+struct relay_totals relay_totals(struct relay *r);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * leg: connections on their way into a session: agents' legs, and public clients.
+ *
+ *   an agent's leg      LEG ──OPEN──► OPENING ──► CUTTING ──► session
+ *                        ▲ └──ACCEPT─────│───────────▲
+ *                        └──FAIL─────────┘
+ *   a public client     PUBLIC ──────────────────► CUTTING ──► session
+ *
+ * An ACCEPT finds its asker anywhere; the accepting leg then moves to the asker's worker as a
+ * *handover* (descriptor, TLS state and what rendezvous_accept() gave), so that both legs of a
+ * session are on one thread. There GO leaves on both, and each descriptor passes to the session
+ * when its GO has left. A leg in hand is never read, so nothing of what follows GO can be lost.
+ *
+ * A public client is an unmodified TLS client for a name of the public table. Its ClientHello has
+ * been read and nothing else will be. It waits unread while the publishing agent is offered the
+ * session; then the hello is replayed to the agent's leg and the bytes go both ways, in the
+ * envelope on the agent's side.
+ */
+#ifndef POSTERN_RELAY_SESSION_LEG_H
+#define POSTERN_RELAY_SESSION_LEG_H
+
+#include <time.h>
+
+#include "relay/front/conn.h"
+#include "relay/front/front.h"
+
+struct handover;
+struct session;
+
+/* The state of LEG, OPENING, PUBLIC and CUTTING. */
+struct leg {
+	uint64_t link;		 /* the one it belongs to; 0: a public client */
+	uint64_t meeting;	 /* OPENING, PUBLIC: what it waits for; 0 for none */
+	uint64_t rate;		 /* what policy said when it asked: bytes per second, 0: no limit */
+	time_t again;		 /* and until when that is good; 0: for ever */
+	char *service;		 /* what it asked for; owned */
+	struct session *session; /* CUTTING: what it becomes part of */
+	struct handover *handover; /* CUTTING: or the move to the asker's worker */
+	uint8_t side;		   /* CUTTING: which side of the session */
+	bool counted;		   /* joined its link's count */
+};
+
+extern const struct front_protocol protocol_public;
+
+/* NULL: c is not in one of the phases above. */
+struct leg *leg_of(struct conn *c);
+/* From any worker: the asker's meeting of this session came to nothing. */
+void leg_tell_failed(struct relay *r, slab_id asker, uint64_t session, enum reason reason,
+		     struct wire_bytes text);
+/* The session that this connection was to become part of is no more. */
+void leg_session_gone(struct worker *w, slab_id id);
+
+#endif
