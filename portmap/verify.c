@@ -282,7 +282,7 @@ static void readable(struct ring_op *op, int res)
 	struct addr from;
 	ssize_t n;
 
-	while (v->phase != CHECK_ENDING && res > 0) {
+	while (v->phase != CHECK_ENDING && v->fd >= 0 && res > 0) {
 		from.len = sizeof from.v6;
 		n = recvfrom(v->fd, bytes, sizeof bytes, MSG_DONTWAIT, &from.sa, &from.len);
 		if (n < 0)
@@ -292,7 +292,7 @@ static void readable(struct ring_op *op, int res)
 	}
 	if (v->phase == CHECK_ENDING)
 		end_check(v);
-	else
+	else if (v->fd >= 0) /* an answer may have ended the check, and then nothing is awaited */
 		ring_poll(v->natd->ring, &v->op, v->fd, POLLIN);
 }
 
