@@ -230,6 +230,14 @@ static void test_the_same_port_inside(void **state)
 	expect_mapped(&a, 443, 600);
 }
 
+static void test_the_same_port_inside_is_anothers(void **state)
+{
+	START("WANIPConnection:1", {ASK, NULL, 714, NULL}, {ADD, NULL, 724, NULL},
+	      {ASK, "<NewExternalPort>443<", 0, THEIRS});
+	worker_map(&igd, &r, &a);
+	expect_failed(&a, PORTMAP_CONFLICT);
+}
+
 static void test_refusals(void **state)
 {
 	static const struct {
@@ -262,6 +270,26 @@ static void test_a_lie_is_not_believed(void **state)
 	      {ASK, NULL, 714, NULL});
 	worker_map(&igd, &r, &a);
 	expect_failed(&a, PORTMAP_MALFORMED);
+}
+
+static void test_nor_is_one_of_a_permanent_lease(void **state)
+{
+	START("WANIPConnection:1", {ASK, NULL, 714, NULL}, {ADD, NULL, 725, NULL},
+	      {ADD, "<NewLeaseDuration>0<", 0, NULL}, {ASK, NULL, 714, NULL});
+	worker_map(&igd, &r, &a);
+	expect_failed(&a, PORTMAP_MALFORMED);
+}
+
+/* A description that is cut so short could be anybody's. */
+static void test_a_beginning_of_ours_is_anothers(void **state)
+{
+	START("WANIPConnection:1", {ASK, NULL, 0, ENTRY("127.0.0.1", "443", "Post", "600")},
+	      {ASK, NULL, 0, ENTRY("127.0.0.1", "443", "Post", "600")});
+	worker_map(&igd, &r, &a);
+	assert_false(a.ok);
+	assert_int_equal(a.failure, PORTMAP_CONFLICT);
+	worker_unmap(&igd, &r, &a);
+	all_came();
 }
 
 /* Cut, replaced and dropped descriptions are known again by what was shown. */
@@ -343,9 +371,12 @@ int main(void)
 		cmocka_unit_test(test_402_means_that_too),
 		cmocka_unit_test(test_another_port_by_version_2),
 		cmocka_unit_test(test_the_same_port_inside),
+		cmocka_unit_test(test_the_same_port_inside_is_anothers),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_secure_mode),
 		cmocka_unit_test(test_a_lie_is_not_believed),
+		cmocka_unit_test(test_nor_is_one_of_a_permanent_lease),
+		cmocka_unit_test(test_a_beginning_of_ours_is_anothers),
 		cmocka_unit_test(test_descriptions_of_the_gateways_own),
 		cmocka_unit_test(test_only_ours_is_deleted),
 		cmocka_unit_test(test_pinholes),

@@ -224,6 +224,35 @@ static void a_gateway_that_falls_silent_is_down_and_all_fails(void **state)
 	pcp_world_end(w);
 }
 
+/* It answers others meanwhile, so it is there. */
+static void one_request_that_is_not_answered_is_no_silence(void **state)
+{
+	struct portmap_request unanswered = pcp_world_request(1);
+
+	pcp_world_make_up(w, 5);
+	w->ignored = addr_port(&unanswered.internal);
+	pcp_world_map(w, 1);
+	pcp_world_run_for(w, 5000);
+	pcp_world_map(w, 2);
+	pcp_world_run_for(w, 60000);
+	assert_int_equal(w->ids[2].mapped, 1);
+	assert_int_equal(w->ids[1].failed, 1);
+	assert_int_equal(w->ids[1].failure, PORTMAP_SILENT);
+	assert_int_equal(w->unavailable, 0);
+	pcp_world_end(w);
+}
+
+static void what_is_in_flight_is_not_dropped_for_what_comes(void **state)
+{
+	pcp_world_make_up(w, 5);
+	w->manners = SILENT;
+	for (uint32_t id = 1; id <= PCP_WORLD_ROOM + 1; id++)
+		pcp_world_map(w, id);
+	for (uint32_t i = 0; i < PCP_WORLD_ROOM; i++)
+		assert_int_equal(w->client.tasks[i].request.id, i + 1);
+	pcp_world_end(w);
+}
+
 static void what_is_asked_from_inside_a_failure_lives(void **state)
 {
 	pcp_world_make_up(w, 1);
@@ -464,6 +493,8 @@ int main(void)
 		cmocka_unit_test(impatience_ends_with_the_first_answer),
 		cmocka_unit_test(intervals_differ_from_client_to_client),
 		cmocka_unit_test(a_gateway_that_falls_silent_is_down_and_all_fails),
+		cmocka_unit_test(one_request_that_is_not_answered_is_no_silence),
+		cmocka_unit_test(what_is_in_flight_is_not_dropped_for_what_comes),
 		cmocka_unit_test(what_is_asked_from_inside_a_failure_lives),
 		cmocka_unit_test(many_requests_are_spaced),
 		cmocka_unit_test(results_become_failures),

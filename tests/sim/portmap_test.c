@@ -73,7 +73,9 @@ static void nothing_there_is_said(void **state)
 	world_pass(w, 5 * SECONDS);
 	assert_state(w, MAPPING_UNSUPPORTED);
 	assert_non_null(strstr(world_first(w)->why, "PCP, NAT-PMP, UPnP"));
-	world_pass(w, 100 * SECONDS);
+	world_pass(w, 3600 * SECONDS);
+	/* once a minute */
+	assert_in_range(w->fakes[PORTMAP_PCP].probes, 50, 80);
 	w->fakes[PORTMAP_UPNP].there = true;
 	world_pass(w, 70 * SECONDS);
 	assert_state(w, MAPPING_MAPPED);
@@ -156,6 +158,126 @@ static void a_permanent_mapping_is_looked_at(void **state)
 	world_free(w);
 }
 
+/* Half of what was granted would be half of a week later. */
+static void a_gateway_that_grants_more_is_renewed_at_our_pace(void **state)
+{
+	struct world *w = world_home(true, false, false);
+
+	w->fakes[PORTMAP_PCP].grants_s = 100 * LIFETIME_S;
+	world_pass(w, SECONDS);
+	assert_int_equal(world_first(w)->lifetime_s, LIFETIME_S);
+	world_pass(w, LIFETIME_S * SECONDS);
+	assert_int_equal(w->engine.counts.renewals, 1);
+	world_free(w);
+}
+
+static void a_gateway_that_grants_seconds_is_not_asked_without_a_pause(void **state)
+{
+	struct world *w = world_home(true, false, false);
+
+	w->fakes[PORTMAP_PCP].grants_s = 1;
+	world_pass(w, 60 * SECONDS);
+	assert_in_range(w->fakes[PORTMAP_PCP].maps, 10, 16);
+	assert_true(w->closest_ms >= 4000);
+	world_free(w);
+}
+
+static void renewals_fall_on_different_moments(void **state)
+{
+	struct portmap_mapping m = {.lifetime_s = LIFETIME_S, .granted_ms = 5000};
+	const uint64_t half_ms = LIFETIME_S * SECONDS / 2;
+
+	assert_int_equal(mapping_renewal(&m, 5000, RECHECK_MS, 0), 5000 + half_ms);
+	assert_int_equal(mapping_renewal(&m, 5000, RECHECK_MS, 12345), 5000 + half_ms + 12345);
+	assert_int_equal(mapping_renewal(&m, 5000, RECHECK_MS, half_ms / 4),
+			 5000 + half_ms * 5 / 4);
+	assert_int_equal(mapping_renewal(&m, 5000, RECHECK_MS, half_ms / 4 + 1), 5000 + half_ms);
+	m.lifetime_s = 0;
+	assert_int_equal(mapping_renewal(&m, 5000, RECHECK_MS, 777), 5000 + RECHECK_MS - 777);
+}
+
+/* With PREFER_FAILURE an address is as binding as a port, and it may be another one by now. */
+static void a_port_that_must_be_it_is_asked_for_without_an_address(void **state)
+{
+	struct portmap_mapping m = {.want = world_want(PORTMAP_TCP, 443, 443), .ask_port = 443};
+	const struct addr source = world_address("192.168.77.2:1");
+	struct portmap_request r;
+
+	m.external = world_address("45.0.0.10:443");
+	mapping_request(&m, &source, &r);
+	assert_true(r.prefer_failure);
+	assert_int_equal(r.external.v4.sin_addr.s_addr, 0);
+	assert_int_equal(addr_port(&r.external), 443);
+	m.want.any = true;
+	mapping_request(&m, &source, &r);
+	assert_false(r.prefer_failure);
+	assert_true(addr_equal(&r.external, &m.external));
+}
+
+/* ---- answers ---- */
+
+static void a_request_that_is_never_answered_ends(void **state)
+{
+	struct world *w = world_home(true, false, false);
+
+	w->fakes[PORTMAP_PCP].deaf = true;
+	w->fakes[PORTMAP_PCP].silence_ms = 1000000 * SECONDS;
+	world_pass(w, SECONDS);
+	assert_int_equal(world_first(w)->step, MAPPING_ASKING);
+	world_pass(w, PORTMAP_ANSWER_MS);
+	assert_int_equal(world_first(w)->step, MAPPING_WAITING);
+	assert_int_equal(w->engine.counts.failures[PORTMAP_SILENT], 1);
+	w->fakes[PORTMAP_PCP].deaf = false;
+	world_pass(w, 10 * SECONDS);
+	assert_state(w, MAPPING_MAPPED);
+	world_free(w);
+}
+
+static void the_answer_of_another_protocol_is_not_ours(void **state)
+{
+	struct world *w = world_home(true, true, false);
+	const struct addr place = world_address("45.0.0.10:443");
+
+	w->fakes[PORTMAP_PCP].delay_ms = 50;
+	world_pass(w, 40); /* there, and asked */
+	assert_int_equal(world_first(w)->step, MAPPING_ASKING);
+	assert_int_equal(world_first(w)->protocol, PORTMAP_PCP);
+	w->engine.heard.mapped(&w->engine.heard, PORTMAP_NATPMP, world_first(w)->id, &place, 60);
+	assert_state(w, MAPPING_REQUESTED);
+	assert_int_equal(world_first(w)->step, MAPPING_ASKING);
+	w->engine.heard.failed(&w->engine.heard, PORTMAP_NATPMP, world_first(w)->id,
+			       PORTMAP_REFUSED, "not mine");
+	assert_int_equal(world_first(w)->step, MAPPING_ASKING);
+	world_pass(w, 50);
+	assert_state(w, MAPPING_MAPPED);
+	assert_int_equal(world_first(w)->lifetime_s, LIFETIME_S);
+	world_free(w);
+}
+
+/* ---- proof ---- */
+
+static void a_proof_is_of_the_mapping_that_was_proven(void **state)
+{
+	struct world *w = world_home(true, false, false);
+	uint32_t id = world_first(w)->id;
+
+	portmap_engine_verified(&w->engine, id, "too early");
+	assert_string_equal(world_first(w)->proof, "");
+	world_pass(w, SECONDS);
+	portmap_engine_verified(&w->engine, id, "it came in");
+	assert_state(w, MAPPING_VERIFIED);
+	assert_string_equal(world_first(w)->proof, "it came in");
+	w->engine.heard.restarted(&w->engine.heard, PORTMAP_PCP, PORTMAP_IPV4, "it forgot");
+	assert_state(w, MAPPING_REQUESTED);
+	assert_string_equal(world_first(w)->proof, "");
+	portmap_engine_verified(&w->engine, id, "too late");
+	assert_string_equal(world_first(w)->proof, "");
+	world_pass(w, SECONDS);
+	assert_state(w, MAPPING_MAPPED);
+	assert_string_equal(world_first(w)->proof, "");
+	world_free(w);
+}
+
 /* ---- what gateways say no to ---- */
 
 static void a_taken_port_is_left_alone_and_tried_again(void **state)
@@ -207,6 +329,38 @@ static void a_port_nobody_asked_for_goes_back(void **state)
 	assert_non_null(strstr(world_first(w)->why, "444"));
 	assert_int_equal(world_entries(w, OURS), 0);
 	assert_int_equal(w->fakes[PORTMAP_NATPMP].unmaps, 1);
+	world_free(w);
+}
+
+static void a_port_above_the_low_ones_goes_back_too(void **state)
+{
+	struct world *w = world_new(7);
+	struct portmap_want one = world_want(PORTMAP_TCP, 443, 8443);
+
+	w->fakes[PORTMAP_NATPMP].there = w->fakes[PORTMAP_NATPMP].picks_another = true;
+	world_add_entry(w, PORTMAP_TCP, PORTMAP_IPV4, 8443, SOMEBODY);
+	assert_int_equal(portmap_engine_want(&w->engine, &one, 1), 0);
+	world_enter(w);
+	world_pass(w, 10 * SECONDS);
+	assert_state(w, MAPPING_CONFLICTING);
+	assert_int_equal(world_entries(w, OURS), 0);
+	world_free(w);
+}
+
+/* Any port may be taken, but not one that other programs have by right. */
+static void a_low_port_goes_back_where_any_will_do(void **state)
+{
+	struct world *w = world_new(7);
+	struct portmap_want one = world_want(PORTMAP_TCP, 443, 443);
+
+	one.any = true;
+	w->fakes[PORTMAP_NATPMP].there = w->fakes[PORTMAP_NATPMP].picks_another = true;
+	world_add_entry(w, PORTMAP_TCP, PORTMAP_IPV4, 443, SOMEBODY);
+	assert_int_equal(portmap_engine_want(&w->engine, &one, 1), 0);
+	world_enter(w);
+	world_pass(w, SECONDS);
+	assert_int_equal(w->fakes[PORTMAP_NATPMP].unmaps, 1);
+	assert_int_equal(world_entries(w, OURS), 0);
 	world_free(w);
 }
 
@@ -382,10 +536,19 @@ int main(void)
 		cmocka_unit_test(it_is_renewed_before_it_ends),
 		cmocka_unit_test(a_renewal_that_is_lost_is_tried_again),
 		cmocka_unit_test(what_was_dropped_silently_comes_back_with_the_renewal),
+		cmocka_unit_test(a_gateway_that_grants_more_is_renewed_at_our_pace),
+		cmocka_unit_test(a_gateway_that_grants_seconds_is_not_asked_without_a_pause),
+		cmocka_unit_test(renewals_fall_on_different_moments),
+		cmocka_unit_test(a_port_that_must_be_it_is_asked_for_without_an_address),
+		cmocka_unit_test(a_request_that_is_never_answered_ends),
+		cmocka_unit_test(the_answer_of_another_protocol_is_not_ours),
+		cmocka_unit_test(a_proof_is_of_the_mapping_that_was_proven),
 		cmocka_unit_test(a_permanent_mapping_is_looked_at),
 		cmocka_unit_test(a_taken_port_is_left_alone_and_tried_again),
 		cmocka_unit_test(any_port_will_do_where_that_is_said),
 		cmocka_unit_test(a_port_nobody_asked_for_goes_back),
+		cmocka_unit_test(a_port_above_the_low_ones_goes_back_too),
+		cmocka_unit_test(a_low_port_goes_back_where_any_will_do),
 		cmocka_unit_test(what_one_refuses_another_may_allow),
 		cmocka_unit_test(the_failure_that_says_most_is_shown),
 		cmocka_unit_test(only_what_differs_is_changed),

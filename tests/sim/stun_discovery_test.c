@@ -36,10 +36,12 @@ enum server_kind {
 	SERVER_PLAIN,	  /* without RFC 5780 */
 	SERVER_DEAF,	  /* takes CHANGE-REQUEST, and does not change */
 	SERVER_ONE_PLACE, /* names another address, which never answers and never sends */
-	SERVER_LIES,	  /* names a multicast address */
+	SERVER_LIES,	  /* names an address that cannot be its other one: lie */
 	SERVER_DRAINING,
 	SERVER_OLD_PORT, /* RESPONSE-PORT is passed over */
 };
+
+static struct addr lie;
 
 struct kind {
 	const char *name;
@@ -91,6 +93,7 @@ struct world {
 	const struct kind *kind;
 	enum server_kind server_kind;
 	bool hairpin;
+	bool second_is_mute; /* nothing leaves from the socket that filtering is tried on */
 	uint32_t lifetime_s;
 	uint64_t seed, now_ms;
 	unsigned loss, twice, delay;
@@ -262,7 +265,7 @@ static void go_out(struct stun_discovery *d, enum stun_socket from, const struct
 	struct addr source;
 
 	w->sent++;
-	if (w->kind->blocked)
+	if (w->kind->blocked || (w->second_is_mute && from == STUN_SOCKET_FILTERING))
 		return;
 	b = bind_out(w, from, to);
 	b->last_ms = w->now_ms;
@@ -329,7 +332,7 @@ static void world_init(struct world *w, const struct kind *kind, enum server_kin
 		w->behaviour.places[i >> 1][i & 1] =
 			literal(i >> 1 ? "45.0.0.2" : "45.0.0.1", 3478 + (i & 1));
 	if (server == SERVER_LIES)
-		w->behaviour.places[1][1] = literal("224.0.0.1", 3479);
+		w->behaviour.places[1][1] = lie;
 	if (server != SERVER_PLAIN)
 		w->server.behaviour = &w->behaviour;
 	w->server.draining = server == SERVER_DRAINING;
@@ -494,9 +497,22 @@ static void a_plain_server_leaves_it_unknown(void **state)
 	each(SERVER_PLAIN, check_unknown);
 }
 
+/* The same host or the same port would prove nothing; nobody answers from the others. */
 static void a_bad_second_address_is_not_asked(void **state)
 {
-	each(SERVER_LIES, check_unknown);
+	static const struct {
+		const char *host;
+		unsigned port;
+	} lies[] = {
+		{"224.0.0.1", 3479},   {"255.255.255.255", 3479}, {"0.0.0.0", 3479},
+		{"45.0.0.1", 3479},    {"45.0.0.2", 3478},	  {"45.0.0.2", 0},
+		{"2001:db8::2", 3479},
+	};
+
+	for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
+		lie = literal(lies[i].host, lies[i].port);
+		each(SERVER_LIES, check_unknown);
+	}
 }
 
 /* The wrong answer to a change request must not look like an open NAT. */
@@ -510,6 +526,25 @@ static void check_deaf(struct world *w)
 	assert_int_equal(f->mapping, w->kind->mapping);
 	assert_int_equal(f->filtering, STUN_FILTERING_UNKNOWN);
 	assert_non_null(f->filtering_why);
+}
+
+/* Silence says nothing about a filter where nothing was heard at all. */
+static void check_mute(struct world *w)
+{
+	const struct stun_findings *f = &w->d.found;
+
+	w->second_is_mute = true;
+	run(w);
+	if (w->kind->blocked)
+		return;
+	assert_int_equal(f->mapping, w->kind->mapping);
+	assert_int_equal(f->filtering, STUN_FILTERING_UNKNOWN);
+	assert_string_equal(f->filtering_why, "a second socket got no answer from the server");
+}
+
+static void a_second_socket_that_gets_nothing_out(void **state)
+{
+	each(SERVER_FULL, check_mute);
 }
 
 static void a_server_that_does_not_change(void **state)
@@ -668,6 +703,7 @@ int main(void)
 		cmocka_unit_test_teardown(every_nat_is_what_it_is, tell_seed),
 		cmocka_unit_test_teardown(a_plain_server_leaves_it_unknown, tell_seed),
 		cmocka_unit_test_teardown(a_bad_second_address_is_not_asked, tell_seed),
+		cmocka_unit_test_teardown(a_second_socket_that_gets_nothing_out, tell_seed),
 		cmocka_unit_test_teardown(a_server_that_does_not_change, tell_seed),
 		cmocka_unit_test_teardown(a_second_address_that_is_not_there, tell_seed),
 		cmocka_unit_test_teardown(a_server_that_sends_elsewhere, tell_seed),

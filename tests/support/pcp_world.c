@@ -118,6 +118,9 @@ static void serve(struct pcp_world *w, const struct pcp_world_datagram *d)
 	w->requests++;
 	if (w->manners == SILENT)
 		return;
+	if (d->bytes[1] == PCP_MAP && w->ignored &&
+	    (d->bytes[40] << 8 | d->bytes[41]) == w->ignored)
+		return;
 	memcpy(out, d->bytes, d->len);
 	out[1] |= 0x80;
 	if (w->manners == NATPMP_ONLY) {

@@ -56,7 +56,8 @@ struct pcp_world {
 	bool ignores_prefer_failure;
 	uint8_t result;
 	struct addr external;
-	uint16_t taken; /* an external port that is another's */
+	uint16_t taken;	  /* an external port that is another's */
+	uint16_t ignored; /* an internal port that it never answers about */
 	struct pcp_world_mapping table[PCP_WORLD_IDS];
 	struct pcp_world_datagram line[PCP_WORLD_LINE];
 	unsigned requests; /* that reached the gateway's side of the wire */

@@ -83,6 +83,7 @@ static void map_at_gateway(struct fake *k, const struct portmap_request *r)
 	uint16_t port = addr_port(&r->external);
 	struct entry *e = entry_of(w, r, port);
 	struct addr external = w->external;
+	uint32_t lifetime_s = k->grants_s ? k->grants_s : r->lifetime_s;
 
 	assert_int_not_equal(port, 0);
 	if (k->refuses != PORTMAP_FAILURES) {
@@ -102,11 +103,11 @@ static void map_at_gateway(struct fake *k, const struct portmap_request *r)
 				    port, OURS);
 	e->by = p;
 	e->internal = addr_port(&r->internal);
-	e->expires_ms = k->permanent_only ? UINT64_MAX : w->now_ms + r->lifetime_s * SECONDS;
+	e->expires_ms = k->permanent_only ? UINT64_MAX : w->now_ms + lifetime_s * SECONDS;
 	if (r->internal.sa.sa_family == AF_INET6)
 		external = r->internal;
 	external.v4.sin_port = htons(port);
-	h->mapped(h, p, r->id, &external, k->permanent_only ? 0 : r->lifetime_s);
+	h->mapped(h, p, r->id, &external, k->permanent_only ? 0 : lifetime_s);
 }
 
 static void deliver(struct message *m)

@@ -42,6 +42,7 @@ struct fake {
 	bool apart;		      /* takes what other protocols made for another's */
 	bool picks_another;	      /* gives another port where one is taken */
 	bool permanent_only;	      /* lifetime 0 whatever is asked for */
+	uint32_t grants_s;	      /* so much whatever is asked for; 0: what is asked for */
 	enum portmap_failure refuses; /* PORTMAP_FAILURES: nothing */
 	uint64_t delay_ms, silence_ms;
 	unsigned maps, unmaps, probes;
