@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include <openssl/rsa.h>
+#include <openssl/x509v3.h>
 
 #include "ctl/pki/make.h"
 #include "tests/support/certs.h"
@@ -55,6 +56,47 @@ static void assert_contains(const char *text, const char *part)
 {
 	if (!strstr(text, part))
 		fail_msg("\"%s\" does not contain \"%s\"", text, part);
+}
+
+/* An identity whose certificate has other alternative names ("DNS:...", "URI:..." and "IP:..."
+ * are one each) than 'postern pki' would give it. The subject's common name stays. */
+static struct identity *with_names(enum identity_role role, const char *common_name,
+				   const char *const *names, size_t count)
+{
+	EVP_PKEY *key = pki_make_key();
+	struct pki_request request = {.role = role,
+				      .name = common_name,
+				      .hosts = &common_name,
+				      .host_count = 1,
+				      .not_before = time(NULL) - DAY,
+				      .not_after = time(NULL) + DAY};
+	X509 *x = pki_make_certificate(&request, key, ours.x, ours.key);
+	GENERAL_NAMES *list = GENERAL_NAMES_new();
+	char why[256], *pem, *key_pem;
+	struct identity *id;
+
+	for (size_t i = 0; i < count; i++) {
+		GENERAL_NAME *one = GENERAL_NAME_new();
+		ASN1_STRING *text = ASN1_STRING_type_new(V_ASN1_IA5STRING);
+
+		assert_true(ASN1_STRING_set(text, names[i] + 4, (int)strlen(names[i] + 4)));
+		GENERAL_NAME_set0_value(one, names[i][0] == 'D' ? GEN_DNS : GEN_URI, text);
+		assert_true(sk_GENERAL_NAME_push(list, one) > 0);
+	}
+	X509_EXTENSION_free(X509_delete_ext(x, X509_get_ext_by_NID(x, NID_subject_alt_name, -1)));
+	if (count > 0)
+		assert_int_equal(X509_add1_ext_i2d(x, NID_subject_alt_name, list, 0, 0), 1);
+	assert_true(X509_sign(x, ours.key, EVP_sha256()) > 0);
+	pem = pki_certificate_pem(x);
+	key_pem = pki_key_pem(key);
+	id = identity_new(ours.pem, pem, key_pem, why, sizeof(why));
+	assert_string_equal(why, "");
+	GENERAL_NAMES_free(list);
+	pki_free_secret(key_pem);
+	free(pem);
+	X509_free(x);
+	EVP_PKEY_free(key);
+	return id;
 }
 
 /* ---- our own side ---- */
@@ -142,6 +184,13 @@ static enum reason hello(const struct identity *judge, const struct identity *wh
 		exported[31] ^= 1;
 	if (spoil == 2)
 		signature[len - 1] ^= 1;
+	if (spoil == 5) {
+		uint8_t longer[4096] = {0};
+
+		assert_true(der_len < sizeof(longer));
+		memcpy(longer, der, der_len);
+		return identity_verify(judge, longer, der_len + 1, signature, len, exported, out);
+	}
 	return identity_verify(judge, der, spoil == 3 ? der_len - 1 : der_len, signature,
 			       spoil == 4 ? 0 : len, exported, out);
 }
@@ -156,6 +205,7 @@ static void test_hello(void **state)
 	assert_int_equal(hello(relay, agent, 2, &peer), REASON_PROOF);
 	assert_int_equal(hello(relay, agent, 3, &peer), REASON_CERT_UNTRUSTED);
 	assert_int_equal(hello(relay, agent, 4, &peer), REASON_PROOF);
+	assert_int_equal(hello(relay, agent, 5, &peer), REASON_CERT_UNTRUSTED);
 	assert_int_equal(hello(relay, relay, 0, &peer), REASON_CERT_ROLE);
 	assert_string_equal(peer.name, "untouched");
 	assert_int_equal(hello(relay, agent, 0, &peer), REASON_OK);
@@ -183,6 +233,29 @@ static void test_hello_of_the_expired_and_of_strangers(void **state)
 	identity_free(old);
 	identity_free(early);
 	identity_free(other);
+}
+
+/* One name, or none: who could pick would pick the other's. */
+static void test_hello_with_two_names(void **state)
+{
+	static const char *const two[] = {"URI:postern:agent/home", "URI:postern:agent/office"};
+	static const char *const one[] = {"URI:https://example.org/", "URI:postern:agent/office"};
+	static const char *const odd[] = {"URI:postern:agent/Office"};
+	struct identity *relay = own(IDENTITY_RELAY, HOST);
+	struct identity *both = with_names(IDENTITY_AGENT, "home", two, 2);
+	struct identity *office = with_names(IDENTITY_AGENT, "home", one, 2);
+	struct identity *loud = with_names(IDENTITY_AGENT, "home", odd, 1);
+	struct identity_peer peer = {.name = "untouched"};
+
+	assert_int_equal(hello(relay, both, 0, &peer), REASON_CERT_ROLE);
+	assert_int_equal(hello(relay, loud, 0, &peer), REASON_CERT_ROLE);
+	assert_string_equal(peer.name, "untouched");
+	assert_int_equal(hello(relay, office, 0, &peer), REASON_OK);
+	assert_string_equal(peer.name, "office");
+	identity_free(relay);
+	identity_free(both);
+	identity_free(office);
+	identity_free(loud);
 }
 
 /* Keys that 'postern pki' does not make, but an operator's own CA might certify. */
@@ -311,6 +384,7 @@ static void test_system_trust(void **state)
 	char path[] = "/tmp/postern-ca-XXXXXX", why[512];
 	struct identity *public = certs_identity(&theirs, &theirs, IDENTITY_RELAY, HOST, -DAY, DAY);
 	struct identity *mine = own(IDENTITY_RELAY, HOST), *me = own(IDENTITY_AGENT, "home");
+	struct identity *old = certs_identity(&ours, &ours, IDENTITY_RELAY, HOST, -2 * DAY, -DAY);
 	int fd = mkstemp(path);
 
 	assert_true(fd >= 0);
@@ -320,12 +394,16 @@ static void test_system_trust(void **state)
 	assert_true(dial(public, me, HOST, true, why, sizeof(why)));
 	assert_true(dial(mine, me, HOST, true, why, sizeof(why)));
 	assert_false(dial(public, me, HOST, false, why, sizeof(why)));
+	/* The organisation's own CA has said what there is to say of its certificates. */
+	assert_false(dial(old, me, HOST, true, why, sizeof(why)));
+	assert_begins(why, "the certificate of relay.example.org expired on 20");
 	assert_false(dial(public, me, "www.example.org", true, why, sizeof(why)));
 	assert_begins(why, "the relay's certificate is for relay.example.org, not for www");
 	unsetenv("SSL_CERT_FILE");
 	unlink(path);
 	close(fd);
 	identity_free(public);
+	identity_free(old);
 	identity_free(mine);
 	identity_free(me);
 }
@@ -356,6 +434,43 @@ static void test_an_agent_is_no_relay(void **state)
 	assert_false(dial(agent, me, "relay", false, why, sizeof(why)));
 	assert_string_equal(why, "the certificate of relay is that of \"relay\", not a relay's");
 	identity_free(agent);
+	identity_free(me);
+}
+
+/* A certificate that could be both is an agent's: an agent is no relay to others. */
+static void test_an_agent_with_a_host_name_is_no_relay(void **state)
+{
+	static const char *const names[] = {"URI:postern:agent/home", "DNS:" HOST};
+	struct identity *agent = with_names(IDENTITY_AGENT, "home", names, 2);
+	struct identity *me = own(IDENTITY_AGENT, "office");
+	char why[512];
+
+	assert_false(dial(agent, me, HOST, false, why, sizeof(why)));
+	assert_string_equal(why, "the certificate of " HOST " is that of \"home\", not a relay's");
+	identity_free(agent);
+	identity_free(me);
+}
+
+/* RFC 6125 section 6.4.4; and a wildcard stands for a whole label. */
+static void test_a_relays_name_stands_in_the_alternative_names(void **state)
+{
+	static const char *const part[] = {"DNS:rel*.example.org"}, *const all[] = {
+									    "DNS:*.example.org"};
+	struct identity *subject = with_names(IDENTITY_RELAY, HOST, NULL, 0);
+	struct identity *partial = with_names(IDENTITY_RELAY, "a.example.org", part, 1);
+	struct identity *wild = with_names(IDENTITY_RELAY, "a.example.org", all, 1);
+	struct identity *me = own(IDENTITY_AGENT, "home");
+	char why[512];
+
+	assert_false(dial(subject, me, HOST, false, why, sizeof(why)));
+	assert_begins(why, "the relay's certificate is for no name, not for relay.example.org");
+	assert_false(dial(partial, me, HOST, false, why, sizeof(why)));
+	assert_begins(why, "the relay's certificate is for rel*.example.org, not for relay.ex");
+	assert_true(dial(wild, me, HOST, false, why, sizeof(why)));
+	assert_false(dial(wild, me, "deep.relay.example.org", false, why, sizeof(why)));
+	identity_free(subject);
+	identity_free(partial);
+	identity_free(wild);
 	identity_free(me);
 }
 
@@ -552,6 +667,7 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_hello_of_the_expired_and_of_strangers),
+		cmocka_unit_test(test_hello_with_two_names),
 		cmocka_unit_test(test_every_kind_of_key_signs),
 		cmocka_unit_test(test_leg_proof),
 		cmocka_unit_test(test_relay_by_name_and_by_address),
@@ -559,6 +675,8 @@ int main(void)
 		cmocka_unit_test(test_system_trust),
 		cmocka_unit_test(test_relays_out_of_time),
 		cmocka_unit_test(test_an_agent_is_no_relay),
+		cmocka_unit_test(test_an_agent_with_a_host_name_is_no_relay),
+		cmocka_unit_test(test_a_relays_name_stands_in_the_alternative_names),
 		cmocka_unit_test(test_a_ca_made_anew),
 		cmocka_unit_test(test_inner_session_tells_both_names),
 		cmocka_unit_test(test_inner_refusals),

@@ -86,6 +86,33 @@ static void expect_status(struct tls *t, enum tls_status status)
 	assert_int_equal(tls_read(t, buf, sizeof(buf), &n), status);
 }
 
+/* The queues move what they hold to their beginning when more comes: bytes stay in order. */
+static void test_what_waits_stays_in_order(void **state)
+{
+	struct ends e = connect_ends(4096);
+	uint8_t sent[3000], got[3000];
+	unsigned said = 0, heard = 0;
+
+	for (unsigned turn = 0; turn < 40; turn++) {
+		const uint8_t *bytes;
+		size_t len, n = 0;
+
+		for (size_t i = 0; i < sizeof(sent); i++)
+			sent[i] = (uint8_t)(said++ * 7 / 3);
+		assert_int_equal(tls_write(e.client, sent, sizeof(sent)), TLS_OK);
+		/* Never all of it, so that the queue is never empty. */
+		bytes = tls_output(e.client, &len);
+		len = len * 3 / 4;
+		assert_true(tls_feed(e.server, bytes, len));
+		tls_output_drop(e.client, len);
+		while (tls_read(e.server, got, sizeof(got), &n) == TLS_OK)
+			for (size_t i = 0; i < n; i++)
+				assert_int_equal(got[i], (uint8_t)(heard++ * 7 / 3));
+	}
+	assert_true(heard > 30 * sizeof(sent));
+	free_ends(&e);
+}
+
 static void test_one_byte_pieces(void **state)
 {
 	struct ends e = connect_ends(1);
@@ -286,6 +313,7 @@ static void test_the_feed_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_waits_stays_in_order),
 		cmocka_unit_test(test_one_byte_pieces),
 		cmocka_unit_test(test_exporters_agree),
 		cmocka_unit_test(test_no_export_before_the_handshake_or_on_tls12),
