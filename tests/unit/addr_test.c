@@ -199,6 +199,50 @@ static void test_set_port(void **state)
 	}
 }
 
+static void test_covers(void **state)
+{
+	static const struct {
+		const char *listener, *local;
+		bool covers;
+	} rows[] = {
+		{"192.0.2.1:443", "192.0.2.1:443", true},
+		{"192.0.2.1:443", "192.0.2.1:444", false},
+		{"192.0.2.1:443", "192.0.2.2:443", false},
+		{"0.0.0.0:443", "192.0.2.1:443", true},
+		{"0.0.0.0:443", "192.0.2.1:444", false},
+		{"0.0.0.0:443", "[2001:db8::1]:443", false},
+		{"[::]:443", "[2001:db8::1]:443", true},
+		{"[::]:443", "[2001:db8::1]:444", false},
+		{"[::]:443", "192.0.2.1:443", true},
+		{"[2001:db8::1]:443", "[2001:db8::2]:443", false},
+	};
+
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		struct addr listener = parse(rows[i].listener), local = parse(rows[i].local);
+
+		assert_int_equal(addr_covers(&listener, &local), rows[i].covers);
+	}
+}
+
+static void test_equal_is_of_port_and_zone_too(void **state)
+{
+	static const char *const others[] = {"[fe80::1%2]:444", "[fe80::1%3]:443",
+					     "[fe80::2%2]:443", "192.0.2.1:443"};
+	struct addr a = parse("[fe80::1%2]:443"), b = parse("[fe80::1%2]:443");
+
+	assert_true(addr_equal(&a, &b));
+	for (size_t i = 0; i < LENGTH(others); i++) {
+		b = parse(others[i]);
+		assert_false(addr_equal(&a, &b));
+	}
+	a = parse("192.0.2.1:443");
+	assert_true(addr_equal(&a, &b));
+	b = parse("192.0.2.1:444");
+	assert_false(addr_equal(&a, &b));
+	b = parse("192.0.2.2:443");
+	assert_false(addr_equal(&a, &b));
+}
+
 static void test_hosts(void **state)
 {
 	static const struct {
@@ -245,6 +289,8 @@ int main(void)
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_source_key),
 		cmocka_unit_test(test_set_port),
+		cmocka_unit_test(test_covers),
+		cmocka_unit_test(test_equal_is_of_port_and_zone_too),
 		cmocka_unit_test(test_hosts),
 	};
 

@@ -208,6 +208,24 @@ static void too_much_at_once_ends_it(void **state)
 	close(s.theirs);
 }
 
+/* Each answer fits, and all of them together do not. */
+static void little_by_little_ends_it_too(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	const size_t each = OUTPUT_MAX_BYTES / 8;
+	struct scene s;
+	size_t taken = 0;
+
+	begin(f, &s);
+	while (taken < 16 && lines_send(&s.lines, calloc(1, each), each))
+		taken++;
+	/* The first is on its way already. */
+	assert_int_equal(taken, 9);
+	run_for(f, 20);
+	assert_int_equal(s.ended, 1);
+	close(s.theirs);
+}
+
 static void a_peer_that_vanishes_ends_it(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
@@ -245,6 +263,7 @@ int main(void)
 		RING_TEST(what_waits_leaves_after_the_end_of_input),
 		RING_TEST(who_does_not_read_is_not_read),
 		RING_TEST(too_much_at_once_ends_it),
+		RING_TEST(little_by_little_ends_it_too),
 		RING_TEST(a_peer_that_vanishes_ends_it),
 		RING_TEST(what_waits_goes_with_the_ring),
 	};

@@ -8,6 +8,7 @@
 #include "tests/support/ring_fixture.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -66,6 +67,41 @@ static void timers_fire_in_order_and_not_early(void **state)
 		assert_true(a[i].fired_at < start + after[i] + 500);
 	}
 	assert_int_equal(cancelled.fired_at, 0);
+}
+
+/* Ready at every look, and started again each time. */
+struct restless {
+	struct ring_op op;
+	struct ring *r;
+	int fd;
+	unsigned turns;
+	bool enough;
+};
+
+static void restless_polled(struct ring_op *op, int res)
+{
+	struct restless *one = (struct restless *)op;
+	one->turns++;
+	if (one->enough)
+		return;
+	ring_poll(one->r, op, one->fd, POLLIN);
+}
+
+static void a_busy_descriptor_does_not_keep_timers_waiting(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	int ours, theirs;
+	tcp_pair(&ours, &theirs);
+	write_all(theirs, "x", 1);
+	struct restless one = {.op.done = restless_polled, .r = f->r, .fd = ours};
+	ring_poll(f->r, &one.op, ours, POLLIN);
+	run_for(f, 20);
+	assert_true(one.turns > 0);
+	one.enough = true;
+	ring_cancel(f->r, &one.op);
+	run_for(f, 5);
+	assert_false(ring_op_busy(&one.op));
+	shut(f, ours, theirs);
 }
 
 /* ---- messages ------------------------------------------------------------------------------ */
@@ -290,6 +326,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RING_TEST(timers_fire_in_order_and_not_early),
+		RING_TEST(a_busy_descriptor_does_not_keep_timers_waiting),
 		RING_TEST(messages_arrive_in_each_senders_order),
 		RING_TEST(a_message_may_post_itself_again),
 		RING_TEST(a_signal_handler_can_stop_the_loop),

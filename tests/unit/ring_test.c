@@ -18,6 +18,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/ring_internal.h"
+
 /* ---- accepting ----------------------------------------------------------------------------- */
 
 static void accept_delivers_each_connection(void **state)
@@ -67,6 +69,59 @@ static void accept_reports_the_descriptor_limit_and_goes_on_later(void **state)
 	shut(f, p.res, theirs);
 	cancel_and_wait(f, &p);
 	ring_close_fd(f->r, listener);
+}
+
+struct fickle {
+	struct ring_op op;
+	struct ring *r;
+	unsigned accepted, ended;
+};
+
+static void fickle_accepted(struct ring_op *op, int res)
+{
+	struct fickle *one = (struct fickle *)op;
+	if (res < 0) {
+		assert_int_equal(res, -ECANCELED);
+		one->ended++;
+		ring_stop(one->r);
+		return;
+	}
+	one->accepted++;
+	close(res);
+	ring_cancel(one->r, op);
+}
+
+static void accepting_can_end_inside_its_own_handler(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct fickle one = {.op.done = fickle_accepted, .r = f->r};
+	int theirs[3], listener = listen_loopback();
+	for (int i = 0; i < 3; i++)
+		theirs[i] = dial_loopback(listener);
+	ring_accept(f->r, &one.op, listener);
+	run_for(f, 50);
+	assert_int_equal(one.ended, 1);
+	assert_false(ring_op_busy(&one.op));
+	/* io_uring may have had them all before it heard; epoll asks one by one. */
+	if (f->engine == RING_EPOLL)
+		assert_int_equal(one.accepted, 1);
+	for (int i = 0; i < 3; i++)
+		close(theirs[i]);
+	ring_close_fd(f->r, listener);
+}
+
+/* accept(2) reports what has happened to one connection, or to the network, as its own error. */
+static void errors_of_one_connection_do_not_end_accepting(void **state)
+{
+	static const int passing[] = {EINTR,	   ECONNABORTED, EPROTO,
+				      ENOPROTOOPT, ENETDOWN,	 ENETUNREACH,
+				      EHOSTDOWN,   EHOSTUNREACH, ENONET};
+	static const int lasting[] = {EMFILE, ENFILE, ENOMEM, ENOBUFS,
+				      EBADF,  EINVAL, EPERM,  EAGAIN};
+	for (size_t i = 0; i < sizeof(passing) / sizeof(*passing); i++)
+		assert_true(ring_accept_again(passing[i]));
+	for (size_t i = 0; i < sizeof(lasting) / sizeof(*lasting); i++)
+		assert_false(ring_accept_again(lasting[i]));
 }
 
 /* ---- receiving ----------------------------------------------------------------------------- */
@@ -230,6 +285,43 @@ static void a_large_send_completes_once_for_a_slow_reader(void **state)
 	shut(f, ours, theirs);
 }
 
+/* Full, emptied, and then a few bytes: nothing says any more that there is room. */
+static void a_socket_that_was_full_takes_more_when_it_was_read(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct probe p;
+	int ours, theirs;
+	uint8_t *data = malloc(LARGE), *got = malloc(LARGE);
+	tcp_pair(&ours, &theirs);
+	probe_init(f, &p);
+	for (unsigned i = 0; i < LARGE; i++)
+		data[i] = pattern(i);
+	for (unsigned round = 0; round < 3; round++) {
+		ring_send(f->r, &p.op, ours, data, LARGE);
+		run_for(f, 20);
+		if (p.done == 2 * round) {
+			size_t at = 0;
+			while (at < LARGE) {
+				ssize_t n = recv(theirs, got + at, LARGE - at, MSG_DONTWAIT);
+				at += n > 0 ? (size_t)n : 0;
+				run_for(f, 1);
+			}
+		} else {
+			read_all(theirs, got, LARGE);
+		}
+		run_until(f, &p, 2 * round + 1);
+		assert_memory_equal(got, data, LARGE);
+		run_for(f, 5);
+		ring_send(f->r, &p.op, ours, "more", 4);
+		run_until(f, &p, 2 * round + 2);
+		read_all(theirs, got, 4);
+		assert_memory_equal(got, "more", 4);
+	}
+	free(data);
+	free(got);
+	shut(f, ours, theirs);
+}
+
 static void sending_to_a_closed_peer_is_an_error_without_a_signal(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
@@ -366,12 +458,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RING_TEST(accept_delivers_each_connection),
 		RING_TEST(accept_reports_the_descriptor_limit_and_goes_on_later),
+		RING_TEST(accepting_can_end_inside_its_own_handler),
+		cmocka_unit_test(errors_of_one_connection_do_not_end_accepting),
 		RING_TEST(recv_never_completes_inside_the_call),
 		RING_TEST(recv_waits_again_and_again),
 		RING_TEST(end_of_file_after_the_last_bytes),
 		RING_TEST(half_close_leaves_the_other_direction),
 		RING_TEST(recv_now_does_not_wait),
 		RING_TEST(a_large_send_completes_once_for_a_slow_reader),
+		RING_TEST(a_socket_that_was_full_takes_more_when_it_was_read),
 		RING_TEST(sending_to_a_closed_peer_is_an_error_without_a_signal),
 		RING_TEST(both_directions_at_once),
 		RING_TEST(poll_reports_what_is_there_and_what_comes),
