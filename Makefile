@@ -12,6 +12,8 @@
 #: make container   an image from nothing but the programs and the libraries they load
 #: make units       unit and simulation tests      (ONLY='ring timer': just those)
 #: make fuzz-NAME   fuzz one parser for T=60 seconds; make fuzz-seeds replays the seeds of all
+#: make mutants     put small faults in, one at a time, and see which test notices (ONLY='RQ5 LG1',
+#:                  AREA=relay/session, or JOBS=4; some 20 minutes); mutants-check: do all apply?
 #: make tidy        static analysis; make format rewrites, make format-check only looks
 #: make layers      prove that a folder includes only what its row in tests/layers names, and that
 #:                  a test links every source of relay, agent and NAT helper (tests/linked)
@@ -204,6 +206,14 @@ UNIT_RUN := $(if $(ONLY), \
 .PHONY: units
 units: $(UNIT_RUN)
 	$(Q)tests/run-units $(UNIT_RUN)
+
+# ---- faults that a test must notice: tests/mutants/, which tests/run-mutants explains ---------------
+.PHONY: mutants mutants-check
+MUTANTS_RUN := tests/run-mutants --only='$(ONLY)' --area='$(AREA)'
+mutants:
+	@MAKEFLAGS= $(MUTANTS_RUN) --jobs=$(JOBS) CC='$(CC)' $(if $(BORINGSSL),BORINGSSL='$(BORINGSSL)')
+mutants-check:
+	@$(MUTANTS_RUN) --check
 
 # ---- fuzz targets, the same way: make fuzz-NAME T=60, seeds in fuzz/seeds/NAME/ -------------------
 FUZZ_SRC := $(sort $(wildcard fuzz/*_fuzz.c))
