@@ -21,6 +21,7 @@ INSIDE = "POSTERN_NETLAB"
 NAMES = {
     "relay.example.org": "45.0.0.2",
     "relay2.example.org": "45.0.0.3",
+    "relay6.example.org": "2a00:45::2",
     "www.example.org": "45.0.0.2",
     "down.example.org": "45.0.0.2",
     "proxy.example.org": "45.0.0.30",

@@ -10,6 +10,7 @@ table inet filter {{
   {seen}
   chain input {{ type filter hook input priority 0; policy accept;
     iifname "wan0" ct state established,related accept
+    iifname "wan0" meta l4proto ipv6-icmp accept
     iifname "wan0" drop
   }}
   chain forward {{ type filter hook forward priority 0; policy drop;
@@ -22,7 +23,7 @@ table inet filter {{
   }}
   chain postrouting {{ type nat hook postrouting priority 100; policy accept;
     {note}
-    oifname "wan0" masquerade {how}
+    meta nfproto ipv4 oifname "wan0" masquerade {how}
   }}
 }}
 """

@@ -16,12 +16,14 @@ import sys
 import tempfile
 import time
 import traceback
+import zlib
 
 import enter
 import netlab
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ENGINES = ("io_uring", "epoll")
+THREADS = (1, 3)  # of the relay
 LIMIT_S = 60
 
 
@@ -57,6 +59,11 @@ def find(patterns):
             if not patterns or any(fits(p, name, area) for p in patterns)]
 
 
+def share_of(name, share):
+    """0 or 1: the two shares of a test differ, and half of all tests have either in each."""
+    return (zlib.crc32(name.encode()) + share) % 2
+
+
 def fits(pattern, name, area):
     return fnmatch.fnmatch(name, pattern) or pattern == area
 
@@ -65,6 +72,7 @@ def run_in_child(test, options, engine):
     """The child's whole life; returns its exit status."""
     enter.on_signals()
     lab = netlab.Lab(options.build, engine, test.__name__)
+    lab.threads = THREADS[share_of(test.__name__[5:], ENGINES.index(engine))]
     lab.options = options
     try:
         with lab:
@@ -179,6 +187,9 @@ def parse_arguments():
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these; see --list")
     parser.add_argument("--engine", choices=ENGINES, action="append",
                         help="run on this engine only (default: on both)")
+    parser.add_argument("--share", type=int, choices=(0, 1),
+                        help="each test on one engine only; the other share has the other one, and "
+                        "another number of the relay's threads")
     parser.add_argument("--build", default="build", metavar="DIR", help="where the programs are")
     parser.add_argument("--sessions", type=int, default=4000, metavar="N",
                         help="sessions of the leak test; a full run takes 100000")
@@ -211,7 +222,10 @@ def main():
     start = time.monotonic()
     for n, engine in enumerate(options.engine or ENGINES):
         print(f"engine {engine}:")
-        tests = [t for t in found if n == 0 or not getattr(t[1], "once", False)]
+        if options.share is not None:
+            tests = [t for t in found if ENGINES[share_of(t[0], options.share)] == engine]
+        else:
+            tests = [t for t in found if n == 0 or not getattr(t[1], "once", False)]
         try:
             ok, bad = run_all(tests, options, engine)
         except KeyboardInterrupt as e:

@@ -150,7 +150,7 @@ def test_backpressure(lab):
         sent = push_until_blocked(s, content)
         print(f"the sender stopped after {sent / MIB:.1f} MiB")
         assert sent < IN_FLIGHT_MAX, f"{sent} bytes went to a reader that does not read"
-        check_growth(lab, programs, before, [memory_kb(p.pid) for p in programs], 8 * 1024)
+        check_growth(lab, programs, before, [memory_kb(p.pid) for p in programs], 8 << 20)
         start = time.monotonic()
         with w.laptop.connect("127.0.0.1", 7001) as other:
             for n in range(8):

@@ -102,7 +102,7 @@ def test_console_never_reads(lab):
             assert boss.json("relay", "status")["links"] == 2
             most.append(memory_kb(relay.pid))
     print(f"{(time.monotonic() - start) / 2:.1f} ms a session; {before} -> {most} kB")
-    check_growth(lab, [relay.process], [before], [max(most)], 32 << 10)
+    check_growth(lab, [relay.process], [before], [max(most)], 32 << 20)
     for p in lazy:
         p.kill()
     assert reachable(w.laptop)

@@ -6,8 +6,10 @@ from world import World
 SIZE = 32 * MIB
 
 
-def fetch_file(lab, nat_a, nat_b):
+def fetch_file(lab, nat_a, nat_b, ipv6=False):
     w = World(lab).two_homes(nat_a, nat_b)
+    if ipv6:
+        w.with_ipv6()
     content = data(SIZE)
     nginx(w.home, port=8080, files={"file.bin": content})
     relay, *_ = w.pair(8080, "files")
@@ -44,6 +46,14 @@ def test_homes_mixed(lab):
 
 def test_homes_full_cone(lab):
     fetch_file(lab, "full-cone", "port-restricted")
+
+
+def test_homes_ipv6(lab):
+    """The same when both reach the relay by IPv6 alone, which has no other address by that name."""
+    fetch_file(lab, "port-restricted", "port-restricted", ipv6=True)
+    for name, address in (("home", "2a00:45:11::2"), ("laptop", "2a00:45:10::2")):
+        log = next(p for p in lab.processes if p.name == f"agent-{name}").log()
+        assert f"sees us at [{address}]" in log, log
 
 
 def test_upload(lab):
