@@ -153,14 +153,14 @@ void relay_log_status(struct relay *r)
 
 void relay_log_endpoints(const struct snapshot *snap)
 {
-	for (size_t i = 0; i < snap->doors.count; i++) {
-		const struct door *d = &snap->doors.items[i];
+	for (size_t i = 0; i < snap->binds.count; i++) {
+		const struct bind_address *d = &snap->binds.items[i];
 		char text[ADDR_TEXT_BYTES];
 
 		addr_format(&d->address, text);
 		log_notice("relay", "listening address=%s%s%s", text,
-			   d->kind == DOOR_UDP	  ? " udp=stun"
-			   : d->kind == DOOR_STUN ? " tcp=stun"
+			   d->kind == BIND_UDP	  ? " udp=stun"
+			   : d->kind == BIND_STUN ? " tcp=stun"
 						  : "",
 			   d->proxy_protocol ? " proxy_protocol=on" : "");
 	}

@@ -7,13 +7,15 @@
 #include <strings.h>
 
 #include "core/parse/wire.h"
-#include "relay/config/local.h"
 #include "relay/config/policy.h"
 #include "relay/config/stun.h"
 
 _Static_assert(sizeof(((struct relay_public *)0)->agent) == WIRE_NAME_MAX + 1, "a name fits");
 
 #define AT(type, member) offsetof(struct type, member)
+
+#define USER_ID_MAX	4294967294 /* -1 stands for no user */
+#define SOCKET_PATH_MAX 107	   /* what sockaddr_un holds */
 
 static const char default_page[] =
 	"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Welcome</title>\n"
@@ -259,6 +261,54 @@ static const struct conf_field bandwidth_fields[] = {
 	{.key = NULL},
 };
 
+static const struct conf_field control_fields[] = {
+	{.key = "socket",
+	 .type = CONF_STRING,
+	 .offset = AT(relay_config, control.socket) - AT(relay_config, control),
+	 .min = 2,
+	 .max = SOCKET_PATH_MAX,
+	 .check = conf_check_path,
+	 .help = "the path of a Unix socket for \"postern relay\" on this host"},
+	{.key = "admin",
+	 .type = CONF_LIST_OF,
+	 .offset = AT(relay_config, control.admin) - AT(relay_config, control),
+	 .item_type = CONF_UINT,
+	 .item_size = sizeof(uint64_t),
+	 .max = USER_ID_MAX,
+	 .max_items = 64,
+	 .help = "the numbers of the users that may change things over the socket, besides root "
+		 "and the relay's own"},
+	{.key = "read",
+	 .type = CONF_LIST_OF,
+	 .offset = AT(relay_config, control.read) - AT(relay_config, control),
+	 .item_type = CONF_UINT,
+	 .item_size = sizeof(uint64_t),
+	 .max = USER_ID_MAX,
+	 .max_items = 64,
+	 .help = "the numbers of the users that may only look"},
+	{.key = NULL},
+};
+
+static const struct conf_field metrics_fields[] = {
+	{.key = "listen",
+	 .type = CONF_ADDRESS,
+	 .offset = AT(relay_config, metrics.listen) - AT(relay_config, metrics),
+	 .required = true,
+	 .help = "the IP address and port to answer Prometheus on"},
+	{.key = NULL},
+};
+
+static const struct conf_field nat_fields[] = {
+	{.key = "socket",
+	 .type = CONF_STRING,
+	 .offset = AT(relay_config, nat.socket) - AT(relay_config, nat),
+	 .min = 2,
+	 .max = SOCKET_PATH_MAX,
+	 .check = conf_check_path,
+	 .help = "the path of postern-natd's Unix socket on this host"},
+	{.key = NULL},
+};
+
 static const struct conf_field fields[] = {
 	{.key = "name",
 	 .type = CONF_NAME,
@@ -328,17 +378,17 @@ static const struct conf_field fields[] = {
 	{.key = "control",
 	 .type = CONF_STRUCT,
 	 .offset = AT(relay_config, control),
-	 .fields = config_control_fields,
+	 .fields = control_fields,
 	 .help = "who may ask and change the relay on its own host"},
 	{.key = "metrics",
 	 .type = CONF_STRUCT,
 	 .offset = AT(relay_config, metrics),
-	 .fields = config_metrics_fields,
+	 .fields = metrics_fields,
 	 .help = "a listener for Prometheus, in plain HTTP"},
 	{.key = "nat",
 	 .type = CONF_STRUCT,
 	 .offset = AT(relay_config, nat),
-	 .fields = config_nat_fields,
+	 .fields = nat_fields,
 	 .help = "the NAT helper on this host"},
 	{.key = "stun",
 	 .type = CONF_STRUCT,

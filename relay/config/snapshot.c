@@ -40,7 +40,7 @@ static bool snapshot_make(struct snapshot *s, char *why, size_t why_size)
 		return false;
 	s->front = identity_front_context(s->identity);
 	s->policy = policy_new(&s->config.policy_conf);
-	if (s->front && s->policy && index_publics(s) && doors_make(&s->config, &s->doors))
+	if (s->front && s->policy && index_publics(s) && bind_list_make(&s->config, &s->binds))
 		return true;
 	snprintf(why, why_size, "out of memory");
 	return false;
@@ -48,7 +48,7 @@ static bool snapshot_make(struct snapshot *s, char *why, size_t why_size)
 
 static void snapshot_free(struct snapshot *s)
 {
-	doors_free(&s->doors);
+	bind_list_free(&s->binds);
 	policy_free(s->policy);
 	free(s->publics);
 	SSL_CTX_free(s->front);

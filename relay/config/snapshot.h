@@ -16,7 +16,7 @@
 
 #include "core/engine/identity.h"
 #include "relay/config/config.h"
-#include "relay/config/doors.h"
+#include "relay/config/bind_list.h"
 #include "relay/policy/policy.h"
 
 struct snapshot {
@@ -25,7 +25,7 @@ struct snapshot {
 	struct relay_config config;
 	struct identity *identity;
 	SSL_CTX *front;
-	struct doors doors;
+	struct bind_list binds;
 	const struct relay_public **publics; /* sorted by name */
 	size_t public_count;
 	struct policy *policy;

@@ -99,7 +99,7 @@ static json_t *change_restart(const struct configuring *c, const void *proposal)
 	return list;
 }
 
-/* ---- doors ---- */
+/* ---- addresses to bind ---- */
 
 static void close_all(int *fds, size_t count)
 {
@@ -108,32 +108,32 @@ static void close_all(int *fds, size_t count)
 			close(fds[i]);
 }
 
-static int open_door(struct relay_control *ctl, const struct door *door, int *fd)
+static int change_bind(struct relay_control *ctl, const struct bind_address *at, int *fd)
 {
-	if (door->kind == DOOR_UDP)
-		return keeper_bind_udp(ctl->keeper, &door->address, fd);
-	return keeper_listen(ctl->keeper, &door->address, fd);
+	if (at->kind == BIND_UDP)
+		return keeper_bind_udp(ctl->keeper, &at->address, fd);
+	return keeper_listen(ctl->keeper, &at->address, fd);
 }
 
-/* A socket for each worker and each door that is not served yet; fds is workers x doors. */
-static bool open_doors(struct relay_control *ctl, const struct doors *next, int *fds, char *why,
-		       size_t why_size)
+/* A socket for each worker and each address that is not served yet; fds is workers x addresses. */
+static bool change_bind_all(struct relay_control *ctl, const struct bind_list *next, int *fds,
+			    char *why, size_t why_size)
 {
 	unsigned workers = ctl->relay->worker_count;
 
 	for (size_t i = 0; i < workers * next->count; i++)
 		fds[i] = -1;
 	for (size_t d = 0; d < next->count; d++) {
-		const struct door *door = &next->items[d];
+		const struct bind_address *at = &next->items[d];
 
-		if (doors_find(&ctl->current->doors, door->kind == DOOR_UDP, &door->address))
+		if (bind_list_find(&ctl->current->binds, at->kind == BIND_UDP, &at->address))
 			continue;
 		for (unsigned w = 0; w < workers; w++) {
-			int error = open_door(ctl, door, &fds[w * next->count + d]);
+			int error = change_bind(ctl, at, &fds[w * next->count + d]);
 
 			if (error == 0)
 				continue;
-			door_complain(door, -error, why, why_size);
+			bind_complain(at, -error, why, why_size);
 			close_all(fds, workers * next->count);
 			return false;
 		}
@@ -144,21 +144,21 @@ static bool open_doors(struct relay_control *ctl, const struct doors *next, int 
 bool change_switch(struct relay_control *ctl, struct snapshot *next, char *why, size_t why_size)
 {
 	struct relay *r = ctl->relay;
-	size_t doors = next->doors.count;
-	int *fds = calloc(r->worker_count * doors, sizeof *fds);
+	size_t count = next->binds.count;
+	int *fds = calloc(r->worker_count * count, sizeof *fds);
 
 	snprintf(why, why_size, "out of memory");
-	if (!fds || !open_doors(ctl, &next->doors, fds, why, why_size)) {
+	if (!fds || !change_bind_all(ctl, &next->binds, fds, why, why_size)) {
 		free(fds);
 		return false;
 	}
 	if (!limits_adopt(r, &next->config)) {
-		close_all(fds, r->worker_count * doors);
+		close_all(fds, r->worker_count * count);
 		free(fds);
 		return false;
 	}
 	for (unsigned w = 0; w < r->worker_count; w++)
-		if (!worker_switch(&r->workers[w], next, fds + w * doors, doors))
+		if (!worker_switch(&r->workers[w], next, fds + w * count, count))
 			log_error("control", "out of memory: thread %u keeps the old configuration",
 				  w);
 	free(fds);

@@ -32,7 +32,7 @@ static json_t *isolation_state(const struct isolation_report *report)
 	return parts;
 }
 
-static json_t *addresses(const struct doors *d, enum door_kind kind)
+static json_t *addresses(const struct bind_list *d, enum bind_kind kind)
 {
 	json_t *list = json_array();
 
@@ -56,10 +56,10 @@ static json_t *stun_counts(const uint64_t *counts)
 	return list;
 }
 
-static json_t *stun_state(const struct doors *d, const struct relay_totals *t)
+static json_t *stun_state(const struct bind_list *d, const struct relay_totals *t)
 {
-	return json_pack("{s:o, s:o, s:o, s:o}", "listen_udp", addresses(d, DOOR_UDP), "listen_tcp",
-			 addresses(d, DOOR_STUN), "udp", stun_counts(t->stun[STUN_UDP]), "tcp",
+	return json_pack("{s:o, s:o, s:o, s:o}", "listen_udp", addresses(d, BIND_UDP), "listen_tcp",
+			 addresses(d, BIND_STUN), "udp", stun_counts(t->stun[STUN_UDP]), "tcp",
 			 stun_counts(t->stun[STUN_TCP]));
 }
 
@@ -74,7 +74,7 @@ static void status_run(struct call *c)
 		"relay", ctl->current->config.name, "version", POSTERN_VERSION, "engine",
 		ring_engine_name(ring_engine(r->workers[0].ring)), "revision",
 		(json_int_t)changes_revision(ctl->configuring.changes), "draining",
-		(int)r->draining, "listen", addresses(&ctl->current->doors, DOOR_TLS), "threads",
+		(int)r->draining, "listen", addresses(&ctl->current->binds, BIND_TLS), "threads",
 		(int)r->worker_count, "links", (json_int_t)t.tables.links, "legs",
 		(json_int_t)t.tables.legs, "sessions", (json_int_t)t.sessions, "sessions_total",
 		(json_int_t)t.sessions_total, "connections", (json_int_t)t.connections,
@@ -86,7 +86,7 @@ static void status_run(struct call *c)
 		json_object_set_new(result, "unconfirmed_ms",
 				    json_integer((json_int_t)(due > now ? due - now : 0)));
 	}
-	json_object_set_new(result, "stun", stun_state(&ctl->current->doors, &t));
+	json_object_set_new(result, "stun", stun_state(&ctl->current->binds, &t));
 	if (ctl->nat.socket[0])
 		json_object_set_new(result, "nat", nat_view_json(&ctl->nat.view));
 	json_object_set_new(result, "certificate_expires",

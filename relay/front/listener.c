@@ -84,7 +84,7 @@ static void listener_retry(struct timer *t, uint64_t now_ms)
 		listener_start(l);
 }
 
-bool listener_add(struct worker *w, const struct door *door, int fd)
+bool listener_add(struct worker *w, const struct bind_address *at, int fd)
 {
 	struct relay_listener *l = calloc(1, sizeof *l);
 
@@ -94,9 +94,9 @@ bool listener_add(struct worker *w, const struct door *door, int fd)
 	}
 	l->worker = w;
 	l->retry.fire = listener_retry;
-	l->address = door->address;
-	l->proxy_protocol = door->proxy_protocol;
-	l->stun_only = door->kind == DOOR_STUN;
+	l->address = at->address;
+	l->proxy_protocol = at->proxy_protocol;
+	l->stun_only = at->kind == BIND_STUN;
 	l->fd = fd;
 	l->next = w->listeners;
 	w->listeners = l;
@@ -110,15 +110,15 @@ void listener_start_all(struct worker *w)
 			listener_start(l);
 }
 
-void listener_keep(struct worker *w, const struct doors *next)
+void listener_keep(struct worker *w, const struct bind_list *next)
 {
 	for (struct relay_listener *l = w->listeners, *after; l; l = after) {
-		const struct door *door = doors_find(next, false, &l->address);
+		const struct bind_address *at = bind_list_find(next, false, &l->address);
 
 		after = l->next;
-		if (door) {
-			l->proxy_protocol = door->proxy_protocol;
-			l->stun_only = door->kind == DOOR_STUN;
+		if (at) {
+			l->proxy_protocol = at->proxy_protocol;
+			l->stun_only = at->kind == BIND_STUN;
 		} else if (!l->closing) {
 			listener_close(l);
 		}

@@ -3,7 +3,7 @@
 #ifndef POSTERN_RELAY_FRONT_LISTENER_H
 #define POSTERN_RELAY_FRONT_LISTENER_H
 
-#include "relay/config/doors.h"
+#include "relay/config/bind_list.h"
 #include "relay/front/worker.h"
 
 struct relay_listener {
@@ -23,11 +23,11 @@ int listener_bind(const struct addr *address) MUST_CHECK;
 
 /* Takes fd over; it accepts nothing before listener_start_all(). False without memory: fd is
  * closed. */
-bool listener_add(struct worker *w, const struct door *door, int fd) MUST_CHECK;
+bool listener_add(struct worker *w, const struct bind_address *at, int fd) MUST_CHECK;
 /* All that have been added and do not run yet. */
 void listener_start_all(struct worker *w);
 /* Closes those that next does not ask for, and adopts what is spoken at the others. */
-void listener_keep(struct worker *w, const struct doors *next);
+void listener_keep(struct worker *w, const struct bind_list *next);
 void listener_close_all(struct worker *w);
 /* After the ring is closed. */
 void listener_free_all(struct worker *w);

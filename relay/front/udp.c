@@ -85,7 +85,7 @@ static bool answer_one(struct udp_socket *s, const struct datagram *in, struct s
 		       struct tally *t)
 {
 	struct worker *w = s->udp->worker;
-	bool placed = s->place != DOOR_NO_PLACE;
+	bool placed = s->place != BIND_NO_PLACE;
 	unsigned address = placed ? s->place / 2 : 0, port = placed ? s->place % 2 : 0;
 	enum stun_outcome outcome =
 		stun_server_answer(placed ? &w->stun.places : &w->stun.plain, in->bytes, in->len,
@@ -176,7 +176,7 @@ static void socket_again(struct timer *t, uint64_t now_ms)
 	socket_look(container(t, struct udp_socket, again));
 }
 
-bool udp_add(struct udp *u, const struct door *door, int fd)
+bool udp_add(struct udp *u, const struct bind_address *at, int fd)
 {
 	struct udp_socket *s = calloc(1, sizeof *s);
 
@@ -187,8 +187,8 @@ bool udp_add(struct udp *u, const struct door *door, int fd)
 	s->op.done = socket_ready;
 	s->again.fire = socket_again;
 	s->udp = u;
-	s->address = door->address;
-	s->place = door->place;
+	s->address = at->address;
+	s->place = at->place;
 	s->fd = fd;
 	s->next = u->sockets;
 	u->sockets = s;
@@ -202,14 +202,14 @@ void udp_start(struct udp *u)
 			ring_poll(u->worker->ring, &s->op, s->fd, POLLIN);
 }
 
-void udp_keep(struct udp *u, const struct doors *next)
+void udp_keep(struct udp *u, const struct bind_list *next)
 {
 	for (struct udp_socket *s = u->sockets, *after; s; s = after) {
-		const struct door *door = doors_find(next, true, &s->address);
+		const struct bind_address *at = bind_list_find(next, true, &s->address);
 
 		after = s->next;
-		if (door) {
-			s->place = door->place;
+		if (at) {
+			s->place = at->place;
 			continue;
 		}
 		s->closing = true;

@@ -17,7 +17,7 @@
 #ifndef POSTERN_RELAY_FRONT_UDP_H
 #define POSTERN_RELAY_FRONT_UDP_H
 
-#include "relay/config/doors.h"
+#include "relay/config/bind_list.h"
 #include "relay/front/worker.h"
 
 /* Room for a worker's batches and its list of sockets. NULL without memory. */
@@ -26,10 +26,10 @@ struct udp *udp_new(struct worker *w) MUST_CHECK;
 void udp_free(struct udp *u);
 
 /* Takes fd over; it hears nothing before udp_start(). False without memory: fd is closed. */
-bool udp_add(struct udp *u, const struct door *door, int fd) MUST_CHECK;
+bool udp_add(struct udp *u, const struct bind_address *at, int fd) MUST_CHECK;
 /* All that have been added and do not run yet. */
 void udp_start(struct udp *u);
 /* Closes those that next does not ask for, and adopts the places of the others. */
-void udp_keep(struct udp *u, const struct doors *next);
+void udp_keep(struct udp *u, const struct bind_list *next);
 
 #endif

@@ -70,33 +70,33 @@ static void worker_adopt(struct worker *w)
 }
 
 /* Takes fd over. False without memory. */
-static bool worker_add_socket(struct worker *w, const struct door *door, int fd)
+static bool worker_add_socket(struct worker *w, const struct bind_address *at, int fd)
 {
-	return door->kind == DOOR_UDP ? udp_add(w->udp, door, fd) : listener_add(w, door, fd);
+	return at->kind == BIND_UDP ? udp_add(w->udp, at, fd) : listener_add(w, at, fd);
 }
 
-/* One socket per worker for each door: the kernel spreads what comes (SO_REUSEPORT). */
+/* One socket per worker for each address: the kernel spreads what comes (SO_REUSEPORT). */
 static int worker_bind_all(struct worker *w)
 {
-	const struct doors *doors = &w->snap->doors;
+	const struct bind_list *list = &w->snap->binds;
 
-	for (size_t i = 0; i < doors->count; i++) {
-		const struct door *door = &doors->items[i];
+	for (size_t i = 0; i < list->count; i++) {
+		const struct bind_address *at = &list->items[i];
 		char why[256];
 		int fd = -1, error = 0;
 
-		if (door->kind == DOOR_UDP)
-			error = datagrams_open(&door->address, &fd);
+		if (at->kind == BIND_UDP)
+			error = datagrams_open(&at->address, &fd);
 		else
-			fd = listener_bind(&door->address);
+			fd = listener_bind(&at->address);
 		if (error == 0 && fd < 0)
 			error = fd;
 		if (error < 0) {
-			door_complain(door, -error, why, sizeof why);
+			bind_complain(at, -error, why, sizeof why);
 			log_error("relay", "%s", why);
 			return error;
 		}
-		if (!worker_add_socket(w, door, fd))
+		if (!worker_add_socket(w, at, fd))
 			return -ENOMEM;
 	}
 	return 0;
@@ -193,14 +193,14 @@ static void switch_run(struct ring_msg *msg)
 {
 	struct switch_msg *m = (struct switch_msg *)msg;
 	struct worker *w = m->worker;
-	const struct doors *doors = &m->snap->doors;
+	const struct bind_list *list = &m->snap->binds;
 
-	listener_keep(w, doors);
-	udp_keep(w->udp, doors);
+	listener_keep(w, list);
+	udp_keep(w->udp, list);
 	for (size_t i = 0; i < m->count; i++)
-		if (m->fds[i] >= 0 && !worker_add_socket(w, &doors->items[i], m->fds[i]))
+		if (m->fds[i] >= 0 && !worker_add_socket(w, &list->items[i], m->fds[i]))
 			log_error("relay", "out of memory: %s is not served by this thread",
-				  doors->items[i].key);
+				  list->items[i].key);
 	worker_start(w);
 	snapshot_release(w->snap);
 	w->snap = m->snap;

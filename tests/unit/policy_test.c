@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * policy: rules as a configuration writes them, and what they decide.
- * links: relay/config/local.c relay/config/stun.c relay/policy/policy.c relay/policy/compile.c
+ * links: relay/config/stun.c relay/policy/policy.c relay/policy/compile.c
  * links: relay/policy/index.c relay/policy/source.c relay/policy/time.c relay/config/config.c
  * links: relay/config/policy.c core/conf/conf.c core/conf/bind.c core/conf/check.c
  * links: core/conf/error.c core/conf/value.c core/addr.c core/log.c core/parse/wire.c

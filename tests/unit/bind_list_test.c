@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * doors_test: what a configuration has bound, and for what.
- * links: relay/config/doors.c core/addr.c
+ * bind_list_test: what a configuration has bound, and for what.
+ * links: relay/config/bind_list.c core/addr.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,9 +12,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "relay/config/doors.h"
+#include "relay/config/bind_list.h"
 
-#define NONE DOOR_NO_PLACE
+#define NONE BIND_NO_PLACE
 
 static struct addr at(const char *text)
 {
@@ -39,26 +39,26 @@ static void scene_make(struct scene *s)
 	s->c.stun.enabled = true;
 }
 
-static void assert_doors(const struct relay_config *c, const char *expected)
+static void assert_binds(const struct relay_config *c, const char *expected)
 {
 	static const char *const kinds[] = {"tls", "stun", "udp"};
 	char said[1024] = "", text[ADDR_TEXT_BYTES];
-	struct doors d;
+	struct bind_list d;
 	size_t n = 0;
 
-	assert_true(doors_make(c, &d));
+	assert_true(bind_list_make(c, &d));
 	for (size_t i = 0; i < d.count; i++) {
-		const struct door *door = &d.items[i];
+		const struct bind_address *at = &d.items[i];
 
-		addr_format(&door->address, text);
-		n += (size_t)snprintf(said + n, sizeof(said) - n, "%s %s %s%s", kinds[door->kind],
-				      text, door->key, door->proxy_protocol ? " proxy" : "");
-		if (door->place != NONE)
-			n += (size_t)snprintf(said + n, sizeof(said) - n, " place=%u", door->place);
+		addr_format(&at->address, text);
+		n += (size_t)snprintf(said + n, sizeof(said) - n, "%s %s %s%s", kinds[at->kind],
+				      text, at->key, at->proxy_protocol ? " proxy" : "");
+		if (at->place != NONE)
+			n += (size_t)snprintf(said + n, sizeof(said) - n, " place=%u", at->place);
 		n += (size_t)snprintf(said + n, sizeof(said) - n, "\n");
 	}
 	assert_string_equal(said, expected);
-	doors_free(&d);
+	bind_list_free(&d);
 }
 
 static void udp_beside_tcp_unless_by_a_proxy(void **state)
@@ -66,7 +66,7 @@ static void udp_beside_tcp_unless_by_a_proxy(void **state)
 	struct scene s;
 
 	scene_make(&s);
-	assert_doors(&s.c, "tls 0.0.0.0:443 listen[0].address\n"
+	assert_binds(&s.c, "tls 0.0.0.0:443 listen[0].address\n"
 			   "tls 0.0.0.0:8443 listen[1].address proxy\n"
 			   "udp 0.0.0.0:443 listen[0].address\n");
 }
@@ -77,7 +77,7 @@ static void stun_on_ports_of_its_own(void **state)
 
 	scene_make(&s);
 	s.c.stun.listen = (struct conf_array){s.stun, 2, true};
-	assert_doors(&s.c, "tls 0.0.0.0:443 listen[0].address\n"
+	assert_binds(&s.c, "tls 0.0.0.0:443 listen[0].address\n"
 			   "tls 0.0.0.0:8443 listen[1].address proxy\n"
 			   "udp 0.0.0.0:443 listen[0].address\n"
 			   "stun 0.0.0.0:3478 stun.listen[0]\n"
@@ -97,7 +97,7 @@ static void four_places(void **state)
 	s.c.stun.listen = (struct conf_array){s.stun, 1, true};
 	s.c.stun.behaviour.address = at("45.0.0.1:3478");
 	s.c.stun.behaviour.other = at("45.0.0.2:443");
-	assert_doors(&s.c, "tls 45.0.0.2:443 listen[0].address\n"
+	assert_binds(&s.c, "tls 45.0.0.2:443 listen[0].address\n"
 			   "tls 0.0.0.0:8443 listen[1].address proxy\n"
 			   "udp 45.0.0.2:443 listen[0].address place=3\n"
 			   "stun 45.0.0.1:3478 stun.listen[0]\n"
@@ -115,7 +115,7 @@ static void switched_off_there_is_no_udp(void **state)
 	s.c.stun.listen = (struct conf_array){s.stun, 2, true};
 	s.c.stun.behaviour.address = at("45.0.0.1:3478");
 	s.c.stun.behaviour.other = at("45.0.0.2:443");
-	assert_doors(&s.c, "tls 0.0.0.0:443 listen[0].address\n"
+	assert_binds(&s.c, "tls 0.0.0.0:443 listen[0].address\n"
 			   "tls 0.0.0.0:8443 listen[1].address proxy\n");
 }
 
@@ -123,34 +123,34 @@ static void found_by_protocol_and_address(void **state)
 {
 	struct addr shared = at("0.0.0.0:443"), tcp = at("0.0.0.0:8443");
 	struct scene s;
-	struct doors d;
+	struct bind_list d;
 
 	scene_make(&s);
-	assert_true(doors_make(&s.c, &d));
-	assert_ptr_equal(doors_find(&d, false, &shared), &d.items[0]);
-	assert_ptr_equal(doors_find(&d, true, &shared), &d.items[2]);
-	assert_ptr_equal(doors_find(&d, false, &tcp), &d.items[1]);
-	assert_null(doors_find(&d, true, &tcp));
-	doors_free(&d);
+	assert_true(bind_list_make(&s.c, &d));
+	assert_ptr_equal(bind_list_find(&d, false, &shared), &d.items[0]);
+	assert_ptr_equal(bind_list_find(&d, true, &shared), &d.items[2]);
+	assert_ptr_equal(bind_list_find(&d, false, &tcp), &d.items[1]);
+	assert_null(bind_list_find(&d, true, &tcp));
+	bind_list_free(&d);
 }
 
 static void complaints_say_what_helps(void **state)
 {
 	char why[256];
 	struct scene s;
-	struct doors d;
+	struct bind_list d;
 
 	scene_make(&s);
-	assert_true(doors_make(&s.c, &d));
-	door_complain(&d.items[0], EADDRINUSE, why, sizeof(why));
+	assert_true(bind_list_make(&s.c, &d));
+	bind_complain(&d.items[0], EADDRINUSE, why, sizeof(why));
 	assert_string_equal(why, "listen[0].address: cannot listen on 0.0.0.0:443: Address already "
 				 "in use");
-	door_complain(&d.items[2], EADDRINUSE, why, sizeof(why));
+	bind_complain(&d.items[2], EADDRINUSE, why, sizeof(why));
 	assert_string_equal(why,
 			    "listen[0].address: cannot answer STUN on 0.0.0.0:443 (UDP): Address "
 			    "already in use; stop what else uses that UDP port, or set "
 			    "stun.enabled: false");
-	doors_free(&d);
+	bind_list_free(&d);
 }
 
 int main(void)

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bind_list: made from a configuration. */
+#include "relay/config/bind_list.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PLACES 4u
+
+static struct bind_address *find(struct bind_address *items, size_t count, bool udp,
+				 const struct addr *address)
+{
+	for (size_t i = 0; i < count; i++)
+		if ((items[i].kind == BIND_UDP) == udp && addr_equal(&items[i].address, address))
+			return &items[i];
+	return NULL;
+}
+
+const struct bind_address *bind_list_find(const struct bind_list *d, bool udp,
+					  const struct addr *address)
+{
+	return find(d->items, d->count, udp, address);
+}
+
+static struct bind_address *add(struct bind_list *d, enum bind_kind kind,
+				const struct addr *address)
+{
+	struct bind_address *at = &d->items[d->count++];
+
+	at->kind = kind;
+	at->address = *address;
+	at->place = BIND_NO_PLACE;
+	return at;
+}
+
+static void add_listen(struct bind_list *d, const struct relay_config *c)
+{
+	const struct relay_listen *items = c->listen.items;
+
+	for (size_t i = 0; i < c->listen.count; i++) {
+		struct bind_address *at = add(d, BIND_TLS, &items[i].address);
+
+		at->proxy_protocol = items[i].proxy_protocol;
+		snprintf(at->key, sizeof(at->key), "listen[%zu].address", i);
+	}
+	/* What comes through a proxy comes from the proxy: UDP there would tell its address. */
+	for (size_t i = 0; c->stun.enabled && i < c->listen.count; i++)
+		if (!items[i].proxy_protocol)
+			snprintf(add(d, BIND_UDP, &items[i].address)->key, BIND_KEY_BYTES,
+				 "listen[%zu].address", i);
+}
+
+static void add_stun(struct bind_list *d, const struct relay_config *c)
+{
+	const struct addr *items = c->stun.listen.items;
+
+	for (size_t i = 0; i < c->stun.listen.count; i++) {
+		struct bind_address *tcp = add(d, BIND_STUN, &items[i]);
+		struct bind_address *udp = add(d, BIND_UDP, &items[i]);
+
+		snprintf(tcp->key, sizeof(tcp->key), "stun.listen[%zu]", i);
+		memcpy(udp->key, tcp->key, sizeof(udp->key));
+	}
+}
+
+/* Some of the four may be in the list already. */
+static void add_behaviour(struct bind_list *d, const struct relay_config *c)
+{
+	const struct addr *hosts[] = {&c->stun.behaviour.address, &c->stun.behaviour.other};
+
+	for (unsigned place = 0; hosts[0]->len > 0 && place < PLACES; place++) {
+		struct addr a = *hosts[place / 2];
+		struct bind_address *at;
+
+		addr_set_port(&a, addr_port(hosts[place % 2]));
+		at = find(d->items, d->count, true, &a);
+		if (!at) {
+			at = add(d, BIND_UDP, &a);
+			snprintf(at->key, sizeof(at->key), "stun.behaviour");
+		}
+		at->place = place;
+	}
+}
+
+bool bind_list_make(const struct relay_config *c, struct bind_list *out)
+{
+	size_t most = 2 * (c->listen.count + c->stun.listen.count) + PLACES;
+	struct bind_list d = {.items = calloc(most, sizeof(*d.items))};
+
+	if (!d.items)
+		return false;
+	add_listen(&d, c);
+	if (c->stun.enabled) {
+		add_stun(&d, c);
+		add_behaviour(&d, c);
+	}
+	*out = d;
+	return true;
+}
+
+void bind_list_free(struct bind_list *d)
+{
+	free(d->items);
+	*d = (struct bind_list){0};
+}
+
+void bind_complain(const struct bind_address *d, int error, char *why, size_t why_size)
+{
+	char text[ADDR_TEXT_BYTES];
+
+	addr_format(&d->address, text);
+	if (d->kind == BIND_UDP)
+		snprintf(why, why_size,
+			 "%s: cannot answer STUN on %s (UDP): %s; stop what else uses that UDP "
+			 "port, or set stun.enabled: false",
+			 d->key, text, strerror(error));
+	else
+		snprintf(why, why_size, "%s: cannot listen on %s: %s", d->key, text,
+			 strerror(error));
+}

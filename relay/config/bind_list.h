@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bind_list: every socket that a configuration asks for: where, over which protocol, and for what.
+ *
+ * Each worker has one socket for each address (SO_REUSEPORT). Two configurations share an address
+ * when the protocol is the same, too: its sockets then stay, and what is spoken there may change.
+ */
+#ifndef POSTERN_RELAY_CONFIG_BIND_LIST_H
+#define POSTERN_RELAY_CONFIG_BIND_LIST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "relay/config/config.h"
+
+enum bind_kind {
+	BIND_TLS,  /* TCP: everything that the front door knows */
+	BIND_STUN, /* TCP: STUN only */
+	BIND_UDP,
+};
+
+#define BIND_NO_PLACE  4u
+#define BIND_KEY_BYTES 40
+
+struct bind_address {
+	struct addr address;
+	enum bind_kind kind;
+	bool proxy_protocol;	  /* TLS */
+	unsigned place;		  /* UDP: address * 2 + port of struct stun_behaviour, or none */
+	char key[BIND_KEY_BYTES]; /* what asks for it: "stun.listen[1]" */
+};
+
+struct bind_list {
+	struct bind_address *items; /* owned */
+	size_t count;
+};
+
+/* False without memory; out is untouched then. */
+bool bind_list_make(const struct relay_config *c, struct bind_list *out) MUST_CHECK;
+void bind_list_free(struct bind_list *d);
+
+/* The one of the same protocol and address, or NULL. */
+const struct bind_address *bind_list_find(const struct bind_list *d, bool udp,
+					  const struct addr *address);
+
+/* "cannot listen on ...", and for UDP what helps; error is an errno. */
+void bind_complain(const struct bind_address *d, int error, char *why, size_t why_size);
+
+#endif
