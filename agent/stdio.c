@@ -56,7 +56,7 @@ static bool write_all(int fd, const uint8_t *bytes, size_t len)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno == EAGAIN) { /* somebody else made it non-blocking */
+		if (n < 0 && errno == EAGAIN) { /* another process made it non-blocking */
 			struct pollfd p = {.fd = fd, .events = POLLOUT};
 
 			(void)poll(&p, 1, -1);
@@ -101,10 +101,11 @@ static void *pump_run(void *arg)
 	if (p->to_socket)
 		shutdown(p->to, SHUT_WR);
 	else if (p->broken)
-		shutdown(p->from, SHUT_RDWR); /* nobody reads us: the session has no purpose */
+		shutdown(p->from, SHUT_RDWR); /* our reader is gone: the session has no purpose */
 	else
 		close(p->to);
-	/* Nobody at a terminal knows to type the end-of-file that would end the other direction. */
+	/* A person at a terminal does not know to type the end-of-file that would end the other
+	 * direction. */
 	if (!p->to_socket && isatty(STDIN_FILENO))
 		shutdown(p->from, SHUT_WR);
 	return NULL;

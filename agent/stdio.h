@@ -5,7 +5,7 @@
 
 /*
  * Signs in with the identity of the configuration at config_path, as a transient guest that
- * publishes nothing and replaces nobody; asks for target ("AGENT/SERVICE"); copies until both
+ * publishes nothing and takes no link's place; asks for target ("AGENT/SERVICE"); copies until both
  * directions have ended. Messages go to standard error. Returns the exit status: 0 after an orderly
  * end, 1 otherwise.
  */

@@ -125,7 +125,7 @@ static void check_proxy(struct conf_errors *e, const struct conf_node *at, const
 		conf_error(e, at, path, "%s", problem);
 }
 
-/* The list that was written out empty is a trap: without it everybody is allowed. */
+/* A list that is written out but empty is a trap: an empty one allows every agent. */
 static void check_allow(struct conf_errors *e, const struct conf_node *at, const char *path,
 			const void *value)
 {
@@ -291,7 +291,7 @@ static const struct conf_field publish_fields[] = {
 	 .type = CONF_BOOL,
 	 .offset = AT(agent_publish, public_access),
 	 .initial = "false",
-	 .help = "whether anybody may come in through the relay's public table"},
+	 .help = "whether any client may come in through the relay's public table"},
 	{.key = NULL},
 };
 

@@ -59,7 +59,7 @@ struct agent_config {
 /* Loads and checks path (which errors->file then names). False: errors tell, out is untouched. */
 bool agent_config_load(const char *path, struct agent_config *out,
 		       struct conf_errors *errors) MUST_CHECK;
-/* The same from a tree that somebody else has read. */
+/* The same from a tree that the caller has read. */
 bool agent_config_bind(const struct conf_node *root, struct agent_config *out,
 		       struct conf_errors *errors) MUST_CHECK;
 void agent_config_free(struct agent_config *c);

@@ -4,8 +4,10 @@
  *
  * Theory of operation
  *
- *   console ══ a session like any other, end to end ══► stream ◄── socket pair ──► caller ──►
- * methods
+ *   console ══ a session like any other, end to end ══► stream ◄── socket pair ──► caller
+ *                                                                                     │ lines
+ *                                                                                     ▼
+ *                                                                                  methods
  *
  * Every agent has the service WIRE_CONTROL_SERVICE without publishing it. The session room lets in
  * holders of a console certificate of the same CA and no others; the relay can neither read nor
@@ -33,7 +35,7 @@ struct agent_control;
 struct configuring_start;
 struct state;
 
-/* Of the command line: they hold whatever is applied. -1: none. */
+/* Of the command line: they outlast every applied configuration. -1: none. */
 struct agent_overrides {
 	int engine, log_level;
 };

@@ -3,7 +3,7 @@
  * state: what core/engine/configuring.h keeps, across restarts, and what the agent starts with.
  *
  * A sealed agent can open no file for writing. So both files of state_dir are opened before, and
- * each save writes the older of them: whatever is cut short, the other one is whole.
+ * each save writes the older of them: when that is cut short, the other one is whole.
  */
 #ifndef POSTERN_AGENT_CONTROL_STATE_H
 #define POSTERN_AGENT_CONTROL_STATE_H

@@ -2,8 +2,8 @@
 /*
  * candidates: where an agent can be reached without a relay, as it believes. Pure.
  *
- * They are hints for the other agent of a session. Nobody dials them yet; whoever will has to see
- * the same identity proven again there.
+ * They are hints for the other agent of a session. No agent dials them yet; one that will has to
+ * see the same identity proven again there.
  */
 #ifndef POSTERN_AGENT_ENGINE_CANDIDATES_H
 #define POSTERN_AGENT_ENGINE_CANDIDATES_H

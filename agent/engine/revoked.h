@@ -3,7 +3,7 @@
  * revoked: names that relays have said are revoked.
  *
  * Each relay tells its own; a name counts as long as any of them says so. A relay can keep others
- * away by this, which it could do anyway, and let nobody in.
+ * away by this, which it could do anyway, and let no agent in.
  */
 #ifndef POSTERN_AGENT_ENGINE_REVOKED_H
 #define POSTERN_AGENT_ENGINE_REVOKED_H
@@ -32,7 +32,7 @@ struct revoked {
 void revoked_free(struct revoked *r);
 
 /* This relay (below REVOKED_RELAYS_MAX) says these names, WIRE_SERVICES_MAX at most. Returns how
- * many of them nobody said before. */
+ * many of them no relay said before. */
 size_t revoked_add(struct revoked *r, unsigned relay, const struct wire_bytes *names, size_t count);
 /* This relay takes back all that it said. */
 void revoked_forget(struct revoked *r, unsigned relay);

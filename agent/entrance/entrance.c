@@ -14,8 +14,8 @@
 #include "core/log.h"
 #include "core/parse/wire.h"
 
-/* Where connections go. */
-struct way {
+/* Where connections are led. */
+struct destination {
 	bool socks;
 	char agent[WIRE_NAME_MAX + 1], service[WIRE_NAME_MAX + 1]; /* of a forward */
 };
@@ -26,7 +26,7 @@ struct entrance {
 	struct agent_listener listener;
 	struct addr address; /* as configured; the port may be 0 */
 	struct addr bound;
-	struct way way;
+	struct destination to;
 	bool fresh; /* prepared, not in use yet */
 };
 
@@ -38,24 +38,24 @@ struct entrances {
 
 /* ---- one listener ---- */
 
-static void accepted(struct agent_listener *l, int fd, const char *source)
+static void entrance_accepted(struct agent_listener *l, int fd, const char *source)
 {
 	static const struct request_style plain = {0};
 	struct entrance *one = container(l, struct entrance, listener);
 
-	if (one->way.socks)
+	if (one->to.socks)
 		socks_accept(one->set->socks, fd, source);
 	else
-		request_start(one->set->sessions, fd, one->way.agent, one->way.service, source,
+		request_start(one->set->sessions, fd, one->to.agent, one->to.service, source,
 			      &plain);
 }
 
-static void closed(struct agent_listener *l)
+static void entrance_closed(struct agent_listener *l)
 {
 	free(container(l, struct entrance, listener));
 }
 
-static const char *kind_of(const struct way *w)
+static const char *kind_of(const struct destination *w)
 {
 	return w->socks ? "socks5" : "forward";
 }
@@ -65,11 +65,11 @@ static void log_entrance(const struct entrance *one)
 	char text[ADDR_TEXT_BYTES];
 
 	addr_format(&one->bound, text);
-	if (one->way.socks)
+	if (one->to.socks)
 		log_notice("socks5", "listening address=%s", text);
 	else
-		log_notice("forward", "listening address=%s to=%s/%s", text, one->way.agent,
-			   one->way.service);
+		log_notice("forward", "listening address=%s to=%s/%s", text, one->to.agent,
+			   one->to.service);
 }
 
 static void close_one(struct entrance *one)
@@ -78,32 +78,33 @@ static void close_one(struct entrance *one)
 
 	addr_format(&one->bound, text);
 	if (!one->fresh)
-		log_info(kind_of(&one->way), "closed address=%s", text);
+		log_info(kind_of(&one->to), "closed address=%s", text);
 	agent_listener_close(&one->listener);
 }
 
 /* ---- what a configuration wants ---- */
 
 /* Where config leads connections to address; false: nowhere. */
-static bool way_of(const struct agent_config *config, const struct addr *address, struct way *out)
+static bool destination_of(const struct agent_config *config, const struct addr *address,
+			   struct destination *out)
 {
 	const struct agent_forward *f = config->forward.items;
 
 	for (size_t i = 0; i < config->forward.count; i++) {
 		if (!addr_equal(&f[i].listen, address))
 			continue;
-		*out = (struct way){0};
+		*out = (struct destination){0};
 		memcpy(out->agent, f[i].agent, sizeof(out->agent));
 		memcpy(out->service, f[i].service, sizeof(out->service));
 		return true;
 	}
 	if (config->socks5.listen.len == 0 || !addr_equal(&config->socks5.listen, address))
 		return false;
-	*out = (struct way){.socks = true};
+	*out = (struct destination){.socks = true};
 	return true;
 }
 
-static bool way_equal(const struct way *a, const struct way *b)
+static bool destination_equal(const struct destination *a, const struct destination *b)
 {
 	return a->socks == b->socks && strcmp(a->agent, b->agent) == 0 &&
 	       strcmp(a->service, b->service) == 0;
@@ -144,8 +145,8 @@ static bool open_one(struct entrances *e, const struct addr *address, const char
 		one->set = e;
 		one->address = *address;
 		one->fresh = true;
-		one->listener.accepted = accepted;
-		one->listener.closed = closed;
+		one->listener.accepted = entrance_accepted;
+		one->listener.closed = entrance_closed;
 		error = agent_listener_open(&one->listener, e->sessions->worker, address, patiently,
 					    &one->bound);
 	}
@@ -200,9 +201,9 @@ static bool in_use(const struct entrance *one, const struct agent_config *config
 
 static bool configured(const struct entrance *one, const struct agent_config *config)
 {
-	struct way way;
+	struct destination to;
 
-	return way_of(config, &one->address, &way);
+	return destination_of(config, &one->address, &to);
 }
 
 void entrances_abandon(struct entrances *e)
@@ -214,14 +215,14 @@ void entrances_adopt(struct entrances *e, const struct agent_config *config)
 {
 	keep_only(e, configured, config);
 	for (struct entrance *one = e->first; one; one = one->next) {
-		struct way before = one->way;
+		struct destination before = one->to;
 		bool begins = one->fresh;
 
-		(void)way_of(config, &one->address, &one->way);
+		(void)destination_of(config, &one->address, &one->to);
 		one->fresh = false;
 		if (begins)
 			agent_listener_begin(&one->listener);
-		if (begins || !way_equal(&before, &one->way))
+		if (begins || !destination_equal(&before, &one->to))
 			log_entrance(one);
 	}
 }

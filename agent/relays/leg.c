@@ -106,7 +106,7 @@ static void leg_channel_message(struct channel *c, const struct wire_message *m)
 	}
 }
 
-/* No BYE: behind GO nobody would read it as one. */
+/* No BYE: behind GO the far end would take it for bytes of the session. */
 static void leg_channel_unacceptable(struct channel *c, enum reason reason, const char *why)
 {
 	struct leg *g = container(c, struct leg, channel);

@@ -148,7 +148,7 @@ static void legs_retry_fired(struct timer *t, uint64_t now_ms)
 	legs_balance(container(t, struct agent_link, legs.retry));
 }
 
-/* How many more legs must be on their way. After a failure only what somebody waits for is dialled
+/* How many more legs must be on their way. After a failure only what a call waits for is dialled
  * at once. */
 static size_t missing(const struct agent_link *l)
 {

@@ -136,7 +136,7 @@ static void went_down(struct agent_link *l)
 	OPENSSL_cleanse(l->secret, sizeof(l->secret));
 }
 
-/* Sessions with these names end now, whichever relay they came by. */
+/* Sessions with these names end now, also those that came by other relays. */
 static void take_revoked(struct agent_link *l, const struct wire_message *m)
 {
 	struct agent_links *set = l->set;

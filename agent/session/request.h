@@ -2,8 +2,8 @@
 /*
  * request: the side that asks: a local connection becomes a session with another agent's service.
  *
- *   a usable link ─► OPEN ─► GO ─► inner TLS ─► is it the agent asked for? ─► REQUEST ─► RESULT ─►
- * bytes
+ *   a usable link ─► OPEN ─► GO ─► inner TLS ─► is it the agent asked for?
+ *                                                   └─► REQUEST ─► RESULT ─► bytes
  *
  * Relays are tried in the configuration's order; where one cannot help, the next is asked. Without
  * any link the request waits for one. One deadline, config.open_ms, covers all of it. Nothing is

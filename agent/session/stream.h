@@ -4,27 +4,37 @@
  *
  * Theory of operation
  *
- *   SHAKING ──ready()──► TALKING ──message()──► HELD ──attach──► BULK ──────────► ENDING ──ended()
- *      │                    │                    │ finish          both directions    ▲
- *      └────────────────────┴────────────────────┴──► FINISHING ───── at an end ──────┘
+ *   SHAKING ──ready()──► TALKING ──message()──► HELD ──stream_attach()──► BULK
+ *                                                │                         │ both directions
+ *                                                │ stream_finish()         │ have ended
+ *                                                ▼                         ▼
+ *                                             FINISHING ───────────────► ENDING ──ended()──►
  *
- * SHAKING: the inner TLS handshake. TALKING: one message is read (REQUEST by the publishing side,
- * RESULT by the asking one) byte-exactly, so that what follows stays inside TLS. HELD: nothing is
- * read until the owner attaches the local descriptor. BULK: two lanes, up (local to leg) and down
- * (leg to local), each with at most one buffer and at most one operation in flight: a receive, or
- * the send of what it brought. What is not sent is not read; TCP carries the pressure back.
+ * Any error, and stream_abort(), lead from each phase to ENDING.
  *
- * An idle lane waits in a pooled receive and holds no buffer. The ring's pooled buffers are emptied
- * at once and never wait for a send: a stalled session holds a small block of its own instead, and
- * slows nobody. A lane whose receives fill their buffers borrows a large block and reads with
- * receives that do not wait, until one comes back empty.
+ *   SHAKING    the inner TLS handshake
+ *   TALKING    one message is read byte-exactly, so that what follows it stays inside TLS: REQUEST
+ *              by the publishing side, RESULT by the asking one
+ *   HELD       nothing is read until the owner attaches the local descriptor
+ *   BULK       two lanes: up (local to leg) and down (leg to local)
+ *   FINISHING  our last message leaves, and the peer has STREAM_FINISH_MS to read it
+ *   ENDING     operations are cancelled; the last one to report releases everything
  *
- * The end of one direction is passed on as the end of that direction: local end-of-file becomes
- * close_notify and FIN on the leg; the peer's close_notify becomes FIN on the local side. A wire
- * that ends without close_notify, or any error, resets both sides: truncation never looks like an
+ * A lane has at most one buffer and one operation in flight: a receive, or the send of what it
+ * brought. What is not sent is not read, so that TCP passes the pressure back to the sender.
+ *
+ * A lane without bytes waits in a pooled receive and holds no buffer. The ring's pooled buffers are
+ * emptied at once and never wait for a send: a session whose receiver does not read holds a small
+ * block of its own, and the pool stays free for other sessions. A lane whose receives fill their
+ * buffers borrows a large block and reads with receives that do not wait, until one comes back
+ * empty.
+ *
+ * The end of one direction is passed on as the end of that direction: end of file on the local side
+ * becomes close_notify and FIN on the leg, close_notify on the leg becomes FIN on the local side. A
+ * leg that ends without close_notify, or any error, resets both sides: a cut never looks like an
  * end.
  *
- * A public session has no TLS of ours and goes from HELD to BULK at once.
+ * A public session has no TLS of ours; it begins in HELD.
  */
 #ifndef POSTERN_AGENT_SESSION_STREAM_H
 #define POSTERN_AGENT_SESSION_STREAM_H
@@ -114,8 +124,7 @@ void stream_bulk_begin(struct stream *s);
 void stream_bulk_received_down(struct stream *s, int res);
 void stream_bulk_sent_up(struct stream *s, int res);
 void stream_bulk_init(struct stream *s);
-/* Makes sure that the lane has a block, a small one if it has none; ends the stream if it cannot.
- */
+/* False: the lane has no block and memory has no small one; the stream is ending then. */
 bool stream_block_ready(struct stream *s, struct lane *l) MUST_CHECK;
 void stream_block_put(struct stream *s, struct block *b);
 

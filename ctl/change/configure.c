@@ -44,7 +44,7 @@ static enum status with_connection(const struct arguments *a,
 	return status;
 }
 
-/* The document, the last word, is read and looked through before anybody is asked. */
+/* The document, the last word, is read and checked before the connection is made. */
 static enum status with_document(const struct arguments *a,
 				 enum status (*run)(const struct arguments *a,
 						    struct connection *conn,
@@ -443,7 +443,7 @@ static const struct option_row apply_options[] = {
 	 "go back by itself after TIME (60s, 5m) unless confirmed"},
 	{"--note", "TEXT", false, "why, for the history"},
 	{"--force", NULL, false, "even if it cuts you off"},
-	{"--revision", "N", false, "made from revision N, whatever the file says"},
+	{"--revision", "N", false, "made from revision N; counts more than the file's"},
 	{"--json", NULL, false, "print JSON"},
 	{NULL, NULL, false, NULL},
 };

@@ -33,7 +33,7 @@ static const struct option_row grant_options[] = {
 };
 
 static const struct option_row revoke_options[] = {
-	{"--note", "TEXT", false, "why, for whoever reads the list"},
+	{"--note", "TEXT", false, "why, for those who read the list"},
 	{"--json", NULL, false, "print JSON"},
 	{NULL, NULL, false, NULL},
 };
@@ -128,7 +128,7 @@ static void grant_notes(const struct arguments *a, struct connection *conn)
 
 	names = (struct known_names){.count = 0};
 	if (config && !config_has_rules(config))
-		complain("note: %s had no rule; with this first one, whatever no rule allows is "
+		complain("note: %s had no rule; with this first one, what no rule allows is "
 			 "denied",
 			 conn->label);
 	add_all(&names, agents, json_object_get(config, "groups"));

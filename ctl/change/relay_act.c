@@ -80,7 +80,7 @@ static enum status run_undrain(const struct arguments *a)
 	return result ? STATUS_OK : STATUS_FAILED;
 }
 
-/* Nothing kicked is a failure: whoever typed it believes that there is something. */
+/* Nothing kicked is a failure: the person who typed it believes that there is something. */
 static enum status run_kick(const struct arguments *a)
 {
 	const char *agent = arguments_text(a, "--agent", NULL);

@@ -12,7 +12,7 @@
 #include "ctl/nat/stun_report.h"
 #include "stun/client/survey.h"
 
-/* 5.75 s: somebody waits for the page, and a server that is far away answers within one. */
+/* 5.75 s: a person waits for the page, and a server that is far away answers within one. */
 static const struct stun_pace pace = {.rto_ms = 250, .sends = 5, .last_rto = 8};
 
 struct behaviour;

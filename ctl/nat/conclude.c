@@ -70,11 +70,11 @@ static void say_of_mappings(json_t *meaning, const json_t *probe, bool held)
 		say(meaning, "This host needs no port mapping: its own address is what outside "
 			     "sees.");
 	else if (held && cut_off(external))
-		say(meaning, "The gateway maps ports, but only towards another NAT: nobody outside "
-			     "gets through by that.");
+		say(meaning, "The gateway maps ports, but only towards another NAT: no host "
+			     "outside gets through by that.");
 	else if (held && any_verified(mappings))
-		say(meaning, "Port mapping works: whoever knows the external address and port "
-			     "reaches this host directly.");
+		say(meaning, "Port mapping works: a host outside that knows the external "
+			     "address and port reaches this one directly.");
 	else if (held && is(external, "verdict", "one_nat"))
 		say(meaning, "Port mapping works as far as the gateway tells, and its address is "
 			     "the one that outside sees: this host can be reached directly.");
@@ -87,8 +87,9 @@ static void say_of_mappings(json_t *meaning, const json_t *probe, bool held)
 	else if (json_array_size(mappings) == 0)
 		say(meaning, "Whether ports can be mapped has not been tried.");
 	else
-		say(meaning, "No port can be mapped here: nobody outside can begin a connection to "
-			     "this host over IPv4.");
+		say(meaning,
+		    "No port can be mapped here: no host outside can begin a connection to "
+		    "this one over IPv4.");
 }
 
 /* The mapping makes up for a NAT that would be a hindrance. */
@@ -125,8 +126,9 @@ void nat_conclude(json_t *probe)
 
 	say_of_mappings(meaning, probe, held);
 	if (pinhole)
-		say(meaning, "Over IPv6 the gateway lets in what it is asked to: whoever has IPv6 "
-			     "reaches this host directly.");
+		say(meaning,
+		    "Over IPv6 the gateway lets in what it is asked to: a host that has IPv6 "
+		    "reaches this one directly.");
 	if (json_is_true(json_object_get(json_object_get(probe, "network"), "up")) &&
 	    !is(external, "verdict", "offline"))
 		say_of_behaviour(meaning, behaviour, reachable && !direct);

@@ -171,8 +171,8 @@ static void print_own(const struct arguments *a, const char *kind, const char *s
 	json_decref(event);
 }
 
-/* Until natd ends; false: nobody reads what we print. Follows first, so that nothing is missed
- * between the status and the events. */
+/* Until natd ends; false: standard output has no reader any more. Follows first, so that nothing is
+ * missed between the status and the events. */
 static bool watch_one(const struct arguments *a, struct connection *conn)
 {
 	struct rpc_failure failure = {.data = NULL};

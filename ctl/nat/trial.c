@@ -43,7 +43,7 @@ static void take_signal(int number)
 
 /* ---- the one mapping ---- */
 
-/* A UDP port that nobody has, above those that natd leaves alone; 0: none. */
+/* A UDP port that no program has bound, above those that natd leaves alone; 0: none. */
 static uint16_t free_port(void)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET};

@@ -194,7 +194,7 @@ static void put_head(FILE *to, const struct bundle *b)
 	fprintf(to,
 		"# The Postern %s \"%s\" of %s, valid until %s.\n"
 		"# Run it:  %s%s%s\n"
-		"# Keep it secret: whoever has this file is this %s. It belongs on that machine "
+		"# Keep it secret: a holder of this file is this %s. It belongs on that machine "
 		"alone, mode 0600.\n",
 		word, b->name, b->organisation, pki_date(b->not_after, date), roles[b->role].use,
 		name, roles[b->role].use_rest, word);

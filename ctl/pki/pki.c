@@ -51,7 +51,7 @@ static void warn_clock(time_t now)
 	char date[PKI_DATE_BYTES];
 
 	if (now < CLOCK_EARLIEST_S)
-		complain("warning: the clock here says %s; set it, or nobody will accept what "
+		complain("warning: the clock here says %s; set it, or no program will accept what "
 			 "this makes",
 			 pki_date(now, date));
 }
@@ -60,7 +60,7 @@ static void warn_clock(time_t now)
 
 static enum status run_init(const struct arguments *a)
 {
-	/* Whoever looks at the relay sees this name: it says nothing of what a relay is. */
+	/* Strangers who look at the relay see this name: it says nothing of what a relay is. */
 	const char *name = arguments_text(a, "--name", "Private");
 	time_t now = time(NULL);
 
@@ -376,7 +376,7 @@ static bool write_out(const struct arguments *a, const struct issue_request *r, 
 	return false;
 }
 
-/* Checks before it records, and records before anybody can have the file. */
+/* Checks before it records, and records before the file appears. */
 static bool deliver(const struct arguments *a, struct issue_request *r,
 		    const struct pki_store *store, X509 *x)
 {

@@ -133,7 +133,7 @@ bool rates_look(struct rates *r, const json_t *status, const json_t *sessions, u
 		rates_free(&next);
 		return false;
 	}
-	if (r->session_count > 0) /* whoever looked at it may have sorted it */
+	if (r->session_count > 0) /* its reader may have sorted it */
 		qsort(r->sessions, r->session_count, sizeof(*r->sessions), by_id);
 	json_array_foreach(sessions, i, record)
 	{

@@ -2,7 +2,7 @@
 /*
  * top: 'relay top', a live view of rates on the whole screen.
  *
- * The terminal is put into its alternate screen and taken out of line mode; whatever ends the
+ * The terminal is put into its alternate screen and taken out of line mode; each way to end the
  * command, a key, a signal or the relay, puts it back first.
  */
 #include <errno.h>

@@ -76,7 +76,7 @@ static void end(struct relay_line *l, const char *why)
 	ring_cancel(l->ring, &l->wire_out);
 	ring_cancel(l->ring, &l->local_in);
 	ring_cancel(l->ring, &l->local_out);
-	ring_timer_set(l->ring, &l->timer, 0); /* not from inside whatever has just ended */
+	ring_timer_set(l->ring, &l->timer, 0); /* not from inside the call that ends it */
 }
 
 void relay_line_stop(struct relay_line *l)

@@ -30,7 +30,7 @@ enum tunnel_state { TUNNEL_OPENING, TUNNEL_UP, TUNNEL_OVER };
 struct tunnel {
 	const struct agent_config *config;
 	pthread_t thread;
-	int near, far; /* -1: somebody else's */
+	int near, far; /* -1: handed on */
 
 	/* What it leads to. */
 	const struct agent_relay *relay; /* NULL: to an agent */

@@ -3,7 +3,7 @@
  * show: results as people read them: aligned tables, a key and its value on each line.
  *
  * What a command prints is described by a table of columns, once; --json prints the same result as
- * it came. Every text is somebody else's: it is made printable before a terminal sees it.
+ * it came. Every text comes from the other side: it is made printable before a terminal sees it.
  */
 #ifndef POSTERN_CTL_TERMINAL_SHOW_H
 #define POSTERN_CTL_TERMINAL_SHOW_H

@@ -182,7 +182,7 @@ static void test_conclusions(void **state)
 		"{\"nat\": \"symmetric\", \"server\": \"s:3478\", \"why\": {},"
 		" \"meaning\": \"The external port changes.\"}";
 	static const struct conclusion all[] = {
-		{"one_nat", VERIFIED, "null", true, "whoever knows the external address and port"},
+		{"one_nat", VERIFIED, "null", true, "knows the external address and port"},
 		{"one_nat", HELD, "null", true, "this host can be reached directly."},
 		{"one_nat", HELD, "null", true, "name a STUN server with --stun"},
 		{"plausible", HELD, "null", true, "can probably be reached directly."},
