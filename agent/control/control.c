@@ -62,9 +62,22 @@ int agent_control_attach(struct agent_control *ctl, const char *console, const c
 	return pair[1];
 }
 
+/* ---- the NAT helper ---- */
+
+static void control_nat_changed(struct nat_follow *n)
+{
+	agent_control_event(container(n, struct agent_control, nat), "nat.changed", "o",
+			    nat_view_summary(&n->view));
+}
+
+static void control_nat_ended(struct nat_follow *n)
+{
+	agent_worker_drop(container(n, struct agent_control, nat)->rooms.worker);
+}
+
 /* ---- our own certificate ---- */
 
-static void expiry_fired(struct timer *t, uint64_t now_ms)
+static void control_expiry_fired(struct timer *t, uint64_t now_ms)
 {
 	struct agent_control *ctl = container(t, struct agent_control, expiry_timer);
 	const struct agent_setup *setup = ctl->rooms.setup;
@@ -104,13 +117,15 @@ struct agent_control *agent_control_new(const struct agent_rooms *rooms,
 	ctl->overrides = *overrides;
 	ctl->path = path;
 	ctl->state = state;
-	ctl->expiry_timer.fire = expiry_fired;
+	ctl->expiry_timer.fire = control_expiry_fired;
 	ctl->expiry = (struct expiry)EXPIRY_UNTOLD;
+	ctl->nat = (struct nat_follow){
+		.program = "agent", .changed = control_nat_changed, .ended = control_nat_ended};
 	if (!agent_control_configure(ctl, start)) {
 		free(ctl);
 		return NULL;
 	}
-	error = socket ? agent_nat_open(&ctl->nat, socket) : 0;
+	error = nat_follow_open(&ctl->nat, socket);
 	if (error) {
 		snprintf(why, why_size, "nat.socket: %s cannot be followed: %s", socket,
 			 strerror(-error));
@@ -124,7 +139,8 @@ struct agent_control *agent_control_new(const struct agent_rooms *rooms,
 
 void agent_control_start(struct agent_control *ctl)
 {
-	agent_nat_follow(&ctl->nat, ctl);
+	if (nat_follow_start(&ctl->nat, ctl->ring))
+		agent_worker_hold(ctl->rooms.worker);
 }
 
 void agent_control_stop(struct agent_control *ctl)
@@ -136,7 +152,7 @@ void agent_control_stop(struct agent_control *ctl)
 	ring_timer_cancel(ctl->ring, &ctl->expiry_timer);
 	for (struct caller *c = ctl->calls.callers; c; c = c->next)
 		line_caller_close(container(c, struct line_caller, caller));
-	agent_nat_stop(&ctl->nat);
+	nat_follow_stop(&ctl->nat);
 }
 
 void agent_control_free(struct agent_control *ctl)

@@ -17,7 +17,7 @@
  * Another configuration is put in force whole or not at all (apply.c); on trial it goes back by
  * itself. What happens in the other rooms is told as numbered events to those who follow them
  * (events.c), and the last RECORDS_KEPT are kept for consoles that come later. So is what the NAT
- * helper on this host tells (nat.c).
+ * helper on this host tells (core/program/nat_follow.h).
  */
 #ifndef POSTERN_AGENT_CONTROL_CONTROL_H
 #define POSTERN_AGENT_CONTROL_CONTROL_H

@@ -4,13 +4,13 @@
 #define POSTERN_AGENT_CONTROL_CONTROL_INTERNAL_H
 
 #include "agent/control/control.h"
-#include "agent/control/nat.h"
 #include "agent/control/state.h"
 #include "core/engine/calls.h"
 #include "core/engine/config_calls.h"
 #include "core/engine/expiry.h"
 #include "core/engine/records.h"
 #include "core/program/callers.h"
+#include "core/program/nat_follow.h"
 
 /* A console. */
 struct agent_console {
@@ -32,7 +32,7 @@ struct agent_control {
 	struct timer trial;	   /* an unconfirmed change runs out */
 	struct timer expiry_timer; /* looks at our own certificate */
 	struct expiry expiry;
-	struct agent_nat nat;
+	struct nat_follow nat; /* what the NAT helper tells, where there is one */
 	bool stopping;
 };
 
