@@ -19,6 +19,7 @@
 
 #include "core/confine.h"
 #include "core/container.h"
+#include "core/file.h"
 
 #define GONE '\x18' /* CAN: no line of text begins with it */
 
@@ -133,10 +134,9 @@ static _Noreturn void follow(struct follower *f, pid_t parent)
 		(void)signal(ignored[i], SIG_IGN);
 	(void)prctl(PR_SET_NAME, "postern-feed", 0, 0, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (getppid() != parent || dup2(f->fd, 3) < 0)
+	if (getppid() != parent)
 		_exit(1);
-	f->fd = 3;
-	(void)close_range(4, ~0u, 0);
+	file_close_others(&f->fd, 1);
 	if (confine_follower())
 		_exit(1);
 	for (;;) {

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* file: writes all of something, and replaces a file whole or not at all. */
+/* file: writes all of something, replaces a file whole or not at all, closes what a child inherits.
+ */
 #include "core/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,4 +49,22 @@ int file_replace(int dir, const char *name, const void *bytes, size_t size)
 	else if (fsync(dir))
 		error = -errno;
 	return error;
+}
+
+void file_close_others(const int *keep, size_t count)
+{
+	unsigned next = STDERR_FILENO + 1;
+
+	for (;;) {
+		unsigned kept = UINT_MAX;
+
+		for (size_t i = 0; i < count; i++)
+			if (keep[i] >= (int)next && (unsigned)keep[i] < kept)
+				kept = (unsigned)keep[i];
+		if (kept > next) /* Linux 5.9; EINVAL for an empty range */
+			(void)close_range(next, kept - 1, 0);
+		if (kept == UINT_MAX)
+			return;
+		next = kept + 1;
+	}
 }

@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "core/clock.h"
 #include "core/parse/http.h"
 #include "ctl/terminal/units.h"
 
@@ -16,19 +17,11 @@
 
 /* ---- bytes, within a time ---- */
 
-static int64_t clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static bool ready(int fd, short events, int64_t due_ms)
 {
 	for (;;) {
 		struct pollfd p = {.fd = fd, .events = events};
-		int64_t left = due_ms - clock_ms();
+		int64_t left = due_ms - (int64_t)clock_ms(CLOCK_MONOTONIC);
 		int n = poll(&p, 1, left > 0 ? (int)left : 0);
 
 		if (n > 0)
@@ -75,7 +68,7 @@ static bool send_all(int fd, const uint8_t *bytes, size_t len, int64_t due_ms)
 bool check_proxy(int fd, const struct http_proxy *p, const char *target, int wait_ms,
 		 char why[CHECK_WHY_BYTES])
 {
-	int64_t due_ms = clock_ms() + wait_ms;
+	int64_t due_ms = (int64_t)clock_ms(CLOCK_MONOTONIC) + wait_ms;
 	uint8_t head[HTTP_HEAD_MAX];
 	size_t len = http_proxy_connect(p, target, head), used;
 	enum http_status status = HTTP_SHORT;
@@ -161,7 +154,7 @@ struct tls *check_handshake(int fd, SSL_CTX *context, const char *host, int wait
 	if (!tls || (!addr_from_literal(host, 1, &literal) &&
 		     !SSL_set_tlsext_host_name(tls_ssl(tls), host)))
 		snprintf(why, CHECK_WHY_BYTES, "out of memory");
-	else if (shake(fd, tls, clock_ms() + wait_ms, why))
+	else if (shake(fd, tls, (int64_t)clock_ms(CLOCK_MONOTONIC) + wait_ms, why))
 		return tls;
 	tls_free(tls);
 	return NULL;
@@ -208,7 +201,7 @@ static bool read_head(int fd, struct tls *tls, int64_t due_ms, char head[HTTP_HE
 bool check_health(int fd, struct tls *tls, const char *host, int wait_ms, unsigned *status,
 		  time_t *date, char why[CHECK_WHY_BYTES])
 {
-	int64_t due_ms = clock_ms() + wait_ms;
+	int64_t due_ms = (int64_t)clock_ms(CLOCK_MONOTONIC) + wait_ms;
 	char head[HTTP_HEAD_MAX];
 	int len = snprintf(head, sizeof(head),
 			   "GET /healthz HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", host);

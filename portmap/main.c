@@ -4,12 +4,10 @@
 #include <libgen.h>
 #include <linux/capability.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "core/container.h"
@@ -17,16 +15,16 @@
 #include "core/log.h"
 #include "core/notify.h"
 #include "core/options.h"
+#include "core/program/signals.h"
 #include "portmap/control.h"
 #include "portmap/natd.h"
 #include "upnp/driver/worker.h"
 
-struct program {
+struct natd_program {
 	struct natd natd;
 	struct natd_arguments arguments;
 	struct options options;
-	struct ring_op signal_op;
-	int signal_fd;
+	struct signals signals;
 	struct isolation_report isolation;
 	struct launcher_plan upnp_plan;
 };
@@ -34,7 +32,7 @@ struct program {
 /* ---- signals ---- */
 
 /* SIGHUP. What is wrong is told, and the configuration in force stays. */
-static void reload(struct program *p)
+static void reload(struct natd_program *p)
 {
 	struct conf_errors errors = {.file = NULL};
 	struct natd_config config;
@@ -58,53 +56,30 @@ static void reload(struct program *p)
 	conf_errors_free(&errors);
 }
 
-static void signalled(struct ring_op *op, int res)
+static void natd_signalled(struct signals *s, int number)
 {
-	struct program *p = container(op, struct program, signal_op);
-	struct signalfd_siginfo info;
+	struct natd_program *p = container(s, struct natd_program, signals);
 
-	if (res == -ECANCELED)
-		return;
-	while (res > 0 && read(p->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-		if (info.ssi_signo == SIGUSR1) {
-			natd_log_status(&p->natd);
-		} else if (info.ssi_signo == SIGHUP) {
-			reload(p);
-		} else if (!p->natd.stopping) {
-			notify_stopping();
-			log_notice("portmap", "stopping: mappings are deleted");
-			natd_stop(&p->natd);
-		}
+	if (number == SIGUSR1) {
+		natd_log_status(&p->natd);
+	} else if (number == SIGHUP) {
+		reload(p);
+	} else if (!p->natd.stopping) {
+		notify_stopping();
+		log_notice("portmap", "stopping: mappings are deleted");
+		natd_stop(&p->natd);
 	}
-	ring_poll(p->natd.ring, &p->signal_op, p->signal_fd, POLLIN);
-}
-
-static int open_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGUSR1);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -errno;
-	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
 static void natd_stopped(struct natd *n)
 {
-	struct program *p = container(n, struct program, natd);
-
-	ring_cancel(n->ring, &p->signal_op);
 	ring_stop(n->ring);
 }
 
 /* ---- beginning ---- */
 
 /* The processes that a sealed natd can no longer start. */
-static void start_launchers(struct program *p)
+static void start_launchers(struct natd_program *p)
 {
 	struct natd *n = &p->natd;
 	int error;
@@ -127,7 +102,7 @@ static void upnp_gone(struct launcher *l)
 	log_error("upnp", "its launcher ended: there is no UPnP until natd is restarted");
 }
 
-static void isolate(struct program *p)
+static void isolate(struct natd_program *p)
 {
 	static char directory[PATH_MAX];
 
@@ -168,7 +143,7 @@ static void become_user(const struct natd_config *config)
 		die("user %s: %s", config->user, strerror(-error));
 }
 
-static void open_ring(struct program *p)
+static void open_ring(struct natd_program *p)
 {
 	struct natd *n = &p->natd;
 	int engine = p->options.engine >= 0 ? p->options.engine : n->config.engine;
@@ -183,15 +158,16 @@ static void open_ring(struct program *p)
 		log_notice("portmap", "%s", why);
 }
 
-static int run(struct program *p)
+static int run(struct natd_program *p)
 {
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, 0};
 	struct natd *n = &p->natd;
 	char why[512];
 	int listener, error;
 
-	p->signal_fd = open_signals();
-	if (p->signal_fd < 0)
-		die("signals cannot be watched: %s", strerror(errno));
+	error = signals_open(&p->signals, numbers);
+	if (error)
+		die("signals cannot be watched: %s", strerror(-error));
 	listener = open_socket(&n->config);
 	become_user(&n->config);
 	if (!nonces_open(&n->nonces, n->config.state_dir, why, sizeof why))
@@ -212,8 +188,8 @@ static int run(struct program *p)
 	}
 	isolate(p);
 
-	p->signal_op.done = signalled;
-	ring_poll(n->ring, &p->signal_op, p->signal_fd, POLLIN);
+	p->signals.came = natd_signalled;
+	signals_follow(&p->signals, n->ring);
 	natd_start(n);
 	notify_ready();
 	log_notice("portmap", "ready engine=%s mappings=%zu",
@@ -224,7 +200,7 @@ static int run(struct program *p)
 	control_free(n->control);
 	natd_close(n);
 	ring_close(n->ring);
-	close(p->signal_fd);
+	signals_free(&p->signals);
 	notify_close();
 	return error ? 1 : 0;
 }
@@ -294,7 +270,7 @@ int main(int argc, char **argv)
 		.summary = "Keeps port mappings alive on the gateway, by PCP, NAT-PMP or UPnP.",
 		.extra = extra,
 	};
-	static struct program p;
+	static struct natd_program p;
 	struct conf_errors errors = {.file = NULL};
 	int status = options_parse(argc, argv, &about, &p.options);
 	bool ok;

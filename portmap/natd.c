@@ -10,6 +10,7 @@
 
 #include <openssl/rand.h>
 
+#include "core/clock.h"
 #include "core/container.h"
 #include "core/log.h"
 #include "portmap/control.h"
@@ -21,14 +22,6 @@
 static const bool nothing[PORTMAP_FAMILIES]; /* of families to keep */
 
 /* ---- time ---- */
-
-static uint64_t clock_ms(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 uint64_t natd_now_ms(void)
 {

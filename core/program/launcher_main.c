@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
+#include "core/file.h"
 #include "core/passing.h"
 #include "core/program/launcher_internal.h"
 
@@ -29,15 +31,6 @@ struct launch {
 	struct child children[LAUNCHER_CHILDREN_MAX];
 	sigset_t as_before; /* without SIGCHLD blocked */
 };
-
-/* A suspended machine's time counts: what hung before is not worth waiting for after. */
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void tell(const struct launch *l, uint32_t number, int status)
 {
@@ -111,7 +104,8 @@ static void start(struct launch *l, struct launcher_request *r, int socket)
 	}
 	(void)setpgid(c->pid, c->pid); /* whoever of the two is first */
 	c->number = r->number;
-	c->due_ms = r->deadline_ms ? now_ms() + r->deadline_ms : INT64_MAX;
+	/* A suspended machine's time counts: what hung before is not worth waiting for after. */
+	c->due_ms = r->deadline_ms ? (int64_t)clock_ms(CLOCK_BOOTTIME) + r->deadline_ms : INT64_MAX;
 }
 
 /* With what it has started itself. */
@@ -137,7 +131,7 @@ static void reap(struct launch *l)
 /* Kills what is due; returns how long to wait for the next. */
 static int kill_due(struct launch *l)
 {
-	int64_t now = now_ms(), next = INT64_MAX;
+	int64_t now = (int64_t)clock_ms(CLOCK_BOOTTIME), next = INT64_MAX;
 
 	for (size_t i = 0; i < LAUNCHER_CHILDREN_MAX; i++) {
 		struct child *c = &l->children[i];
@@ -244,14 +238,6 @@ static void prepare_signals(struct launch *l)
 	sigdelset(&l->as_before, SIGCHLD);
 }
 
-/* All but the standard streams and fd. */
-static void close_others(int fd)
-{
-	if (fd > 3)
-		(void)close_range(3, (unsigned)fd - 1, 0);
-	(void)close_range((unsigned)fd + 1, UINT_MAX, 0);
-}
-
 _Noreturn void launcher_main(int fd, const struct launcher_plan *plan)
 {
 	struct launch l = {.fd = fd, .plan = plan};
@@ -259,7 +245,7 @@ _Noreturn void launcher_main(int fd, const struct launcher_plan *plan)
 	const struct rlimit none = {0, 0};
 	int error = 0;
 
-	close_others(fd);
+	file_close_others(&fd, 1);
 	prepare_signals(&l);
 	(void)prctl(PR_SET_NAME, plan->name, 0, 0, 0);
 	(void)setrlimit(RLIMIT_CORE, &none);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "ctl/see/see.h"
 #include "ctl/talk/connection.h"
 #include "ctl/see/rates.h"
@@ -39,21 +40,13 @@ struct top {
 	struct termios before;
 };
 
-static uint64_t clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* False: *f tells. */
 static bool look(struct top *t, struct rpc_failure *f)
 {
 	json_t *status = connection_try(&t->connection, "status", NULL, f);
 	json_t *sessions = status ? connection_try(&t->connection, "sessions", NULL, f) : NULL;
-	bool ok = sessions &&
-		  rates_look(&t->rates, status, json_object_get(sessions, "sessions"), clock_ms());
+	bool ok = sessions && rates_look(&t->rates, status, json_object_get(sessions, "sessions"),
+					 clock_ms(CLOCK_MONOTONIC));
 
 	if (sessions && !ok)
 		snprintf(f->message, sizeof(f->message), "out of memory");
@@ -184,7 +177,8 @@ static bool take_key(struct top *t, char key)
 /* Until due_ms; draws again for keys and a new size. */
 static void wait_until(struct top *t, uint64_t due_ms)
 {
-	for (uint64_t now = clock_ms(); !ended && now < due_ms; now = clock_ms()) {
+	for (uint64_t now = clock_ms(CLOCK_MONOTONIC); !ended && now < due_ms;
+	     now = clock_ms(CLOCK_MONOTONIC)) {
 		struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
 		bool again = resized != 0;
 		char keys[32];
@@ -218,7 +212,7 @@ static bool run_live(struct top *t, struct rpc_failure *f)
 	}
 	do {
 		draw(t);
-		wait_until(t, clock_ms() + LOOK_MS);
+		wait_until(t, clock_ms(CLOCK_MONOTONIC) + LOOK_MS);
 		ok = ended || look(t, f);
 	} while (ok && !ended);
 	leave_screen(t);

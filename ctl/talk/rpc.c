@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/log.h"
 
 #define READ_BYTES 65536u
@@ -43,20 +44,12 @@ static void lost(struct rpc_failure *f, const char *sentence)
 
 /* ---- waiting ---- */
 
-static int64_t clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Until due_ms, -1: for ever. Returns 1 when fd is ready, 0 when time is up, or -errno. */
 static int wait_for(int fd, short events, int64_t due_ms)
 {
 	for (;;) {
 		struct pollfd p = {.fd = fd, .events = events};
-		int64_t left = due_ms < 0 ? -1 : due_ms - clock_ms();
+		int64_t left = due_ms < 0 ? -1 : due_ms - (int64_t)clock_ms(CLOCK_MONOTONIC);
 		int n = poll(&p, 1, due_ms >= 0 && left < 0 ? 0 : (int)left);
 
 		if (n >= 0)
@@ -210,7 +203,7 @@ static bool is_answer(const struct rpc *r, const json_t *message, json_t **resul
 
 json_t *rpc_call(struct rpc *r, const char *method, json_t *params, struct rpc_failure *f)
 {
-	int64_t due_ms = clock_ms() + RPC_ANSWER_MS;
+	int64_t due_ms = (int64_t)clock_ms(CLOCK_MONOTONIC) + RPC_ANSWER_MS;
 	json_t *message, *note, *result = NULL;
 	bool sent = send_call(r, method, params, due_ms);
 	enum rpc_wait state;
@@ -235,7 +228,7 @@ json_t *rpc_call(struct rpc *r, const char *method, json_t *params, struct rpc_f
 
 enum rpc_wait rpc_next(struct rpc *r, int wait_ms, json_t **note)
 {
-	int64_t due_ms = wait_ms < 0 ? -1 : clock_ms() + wait_ms;
+	int64_t due_ms = wait_ms < 0 ? -1 : (int64_t)clock_ms(CLOCK_MONOTONIC) + wait_ms;
 	enum rpc_wait state;
 	json_t *message;
 

@@ -36,14 +36,6 @@ int gateway_socket_open(const struct gateway_options *options)
 	return fd;
 }
 
-uint64_t gateway_clock_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 uint64_t gateway_seed(void)
 {
 	uint64_t seed;

@@ -26,9 +26,6 @@ int gateway_socket_open(const struct gateway_options *options) MUST_CHECK;
 /* The gateway with its port: 5351, unless the place says otherwise. */
 struct addr gateway_address(const struct gateway_options *options);
 
-/* CLOCK_BOOTTIME: time asleep counts, see epoch.h. */
-uint64_t gateway_clock_ms(void);
-
 /* A seed that differs from host to host and from start to start. */
 uint64_t gateway_seed(void);
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/container.h"
 #include "natpmp/driver/natpmp_gateway.h"
 #include "natpmp/pcp.h"
@@ -133,7 +134,7 @@ static int start_task(struct driver_natpmp *d, struct natpmp_driver_lane *lane,
 		l->external_port = deletion ? 0 : addr_port(&r->external);
 		l->lifetime_s = deletion ? 0 : r->lifetime_s;
 	}
-	t->first_ms = gateway_clock_ms();
+	t->first_ms = clock_ms(CLOCK_BOOTTIME);
 	err = natpmp_lane_start(l);
 	if (err)
 		return err;
@@ -289,7 +290,7 @@ void driver_natpmp_announced(struct portmap_driver *driver, const uint8_t *in, s
 {
 	struct driver_natpmp *d = of(driver);
 	struct epoch before = d->epoch;
-	uint64_t now = gateway_clock_ms();
+	uint64_t now = clock_ms(CLOCK_BOOTTIME);
 	struct natpmp_announcement a;
 	bool lost;
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/container.h"
 
 #define SILENT_UNKNOWN 4u /* tries before silence is told */
@@ -123,7 +124,7 @@ static void answered_address(struct driver_natpmp *d, const natpmpresp_t *a)
 	external.len = sizeof(external.v4);
 	external.v4.sin_family = AF_INET;
 	external.v4.sin_addr = a->pnu.publicaddress.addr;
-	d->address_ms = gateway_clock_ms();
+	d->address_ms = clock_ms(CLOCK_BOOTTIME);
 	if (a->resultcode == NATPMP_SUCCESS && external.v4.sin_addr.s_addr != htonl(INADDR_ANY)) {
 		gateway_up(d, &external);
 		return;
@@ -157,7 +158,7 @@ static void answered_map(struct driver_natpmp *d, uint32_t id, const natpmpresp_
 	}
 	external.v4.sin_port = htons(a->pnu.newportmapping.mappedpublicport);
 	h->mapped(h, PORTMAP_NATPMP, id, &external, a->pnu.newportmapping.lifetime);
-	if (gateway_clock_ms() - d->address_ms > ADDRESS_AGE_MS)
+	if (clock_ms(CLOCK_BOOTTIME) - d->address_ms > ADDRESS_AGE_MS)
 		natpmp_look(d);
 }
 
@@ -167,7 +168,7 @@ static void answered(struct driver_natpmp *d, struct natpmp_task *t, const natpm
 	struct natpmp_task was = *t;
 	uint64_t number = t->number;
 
-	d->heard_ms = gateway_clock_ms();
+	d->heard_ms = clock_ms(CLOCK_BOOTTIME);
 	t->running = false;
 	if (!epoch_natpmp_valid(&d->epoch, a->epoch, d->heard_ms))
 		natpmp_gateway_restarted(d, a->epoch);

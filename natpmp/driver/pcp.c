@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/container.h"
 #include "core/log.h"
 #include "natpmp/pcp_client.h"
@@ -46,7 +47,7 @@ static void send_now(struct pcp_client *c, const uint8_t *bytes, size_t len)
 /* After every call of the client. */
 static void rearm(struct driver_pcp *d)
 {
-	uint64_t due = pcp_client_due(&d->client), now = gateway_clock_ms();
+	uint64_t due = pcp_client_due(&d->client), now = clock_ms(CLOCK_BOOTTIME);
 
 	if (d->stopping)
 		return;
@@ -83,9 +84,9 @@ static bool take_one(struct driver_pcp *d)
 	ssize_t n = recv(d->fd, in, sizeof(in), MSG_DONTWAIT);
 
 	if (n >= 0)
-		pcp_client_receive(&d->client, in, (size_t)n, gateway_clock_ms());
+		pcp_client_receive(&d->client, in, (size_t)n, clock_ms(CLOCK_BOOTTIME));
 	else if (errno == ECONNREFUSED)
-		pcp_client_unreachable(&d->client, gateway_clock_ms());
+		pcp_client_unreachable(&d->client, clock_ms(CLOCK_BOOTTIME));
 	return n >= 0;
 }
 
@@ -109,7 +110,7 @@ static void on_timer(struct timer *t, uint64_t now_ms)
 	struct driver_pcp *d = container(t, struct driver_pcp, timer);
 
 	if (!d->stopping) {
-		pcp_client_tick(&d->client, gateway_clock_ms());
+		pcp_client_tick(&d->client, clock_ms(CLOCK_BOOTTIME));
 		rearm(d);
 	} else if (!ring_op_busy(&d->op)) {
 		end(d);
@@ -122,7 +123,7 @@ static void driver_probe(struct portmap_driver *driver)
 {
 	struct driver_pcp *d = of(driver);
 
-	pcp_client_probe(&d->client, gateway_clock_ms());
+	pcp_client_probe(&d->client, clock_ms(CLOCK_BOOTTIME));
 	rearm(d);
 }
 
@@ -130,7 +131,7 @@ static void driver_map(struct portmap_driver *driver, const struct portmap_reque
 {
 	struct driver_pcp *d = of(driver);
 
-	pcp_client_map(&d->client, r, gateway_clock_ms());
+	pcp_client_map(&d->client, r, clock_ms(CLOCK_BOOTTIME));
 	rearm(d);
 }
 
@@ -138,7 +139,7 @@ static void driver_unmap(struct portmap_driver *driver, const struct portmap_req
 {
 	struct driver_pcp *d = of(driver);
 
-	pcp_client_unmap(&d->client, r, gateway_clock_ms());
+	pcp_client_unmap(&d->client, r, clock_ms(CLOCK_BOOTTIME));
 	rearm(d);
 }
 
@@ -175,7 +176,7 @@ void driver_pcp_announced(struct portmap_driver *driver, const uint8_t *in, size
 {
 	struct driver_pcp *d = of(driver);
 
-	pcp_client_announced(&d->client, in, len, gateway_clock_ms());
+	pcp_client_announced(&d->client, in, len, clock_ms(CLOCK_BOOTTIME));
 	rearm(d);
 }
 

@@ -20,16 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
+#include "core/file.h"
 #include "core/passing.h"
 #include "relay/keeper/internal.h"
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* ---- packets -------------------------------------------------------------------------------- */
 
@@ -43,7 +37,7 @@ static int failure(int error)
 static int wait_for(const struct keeper *k, short events, uint64_t deadline)
 {
 	struct pollfd p = {.fd = k->fd, .events = events};
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms(CLOCK_MONOTONIC);
 	int n = poll(&p, 1, deadline > now ? (int)(deadline - now) : 0);
 
 	if (n < 0 && errno != EINTR)
@@ -165,7 +159,7 @@ static int await(const struct keeper *k, uint64_t number, struct reply *r, uint6
 static int call(struct keeper *k, struct keeper_head *head, const char *text, size_t len,
 		struct reply *r)
 {
-	uint64_t deadline = now_ms() + k->wait_ms;
+	uint64_t deadline = clock_ms(CLOCK_MONOTONIC) + k->wait_ms;
 	size_t sent = 0, size;
 	int error;
 
@@ -312,30 +306,11 @@ static int places_open(struct keeper_places *p, const char *config_path, const c
 	return error;
 }
 
-/* Closes all but the standard streams and what the keeper needs. */
-static void close_others(int fd, const struct keeper_places *p)
-{
-	const int keep[] = {fd, p->config_dir, p->config_real_dir, p->state_dir};
-	unsigned next = 3;
-
-	for (;;) {
-		unsigned kept = UINT_MAX;
-
-		for (size_t i = 0; i < sizeof(keep) / sizeof(keep[0]); i++)
-			if (keep[i] >= (int)next && (unsigned)keep[i] < kept)
-				kept = (unsigned)keep[i];
-		if (kept > next)
-			(void)close_range(next, kept - 1, 0);
-		if (kept == UINT_MAX)
-			return;
-		next = kept + 1;
-	}
-}
-
 /* The child. Ctrl-C and a service manager's SIGTERM reach the whole group, but the relay may need
  * its keeper until its own end, which the socket tells. */
 static _Noreturn void keeper_main(int fd, const struct keeper_places *places, pid_t parent)
 {
+	const int keep[] = {fd, places->config_dir, places->config_real_dir, places->state_dir};
 	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE};
 	const struct timeval patience = {.tv_sec = KEEPER_WAIT_MS / 1000};
 	struct keeper_head head = {0};
@@ -347,7 +322,7 @@ static _Noreturn void keeper_main(int fd, const struct keeper_places *places, pi
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (getppid() != parent)
 		_exit(0);
-	close_others(fd, places);
+	file_close_others(keep, sizeof(keep) / sizeof(keep[0]));
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	head.status = keeper_confine(places);
 	if (head.status == 0)
@@ -378,7 +353,7 @@ int keeper_start(struct keeper *k, const char *config_path, const char *state_di
 	close(pair[1]);
 	*k = (struct keeper){.fd = pair[0], .pid = child, .wait_ms = KEEPER_WAIT_MS};
 	if (!error)
-		error = await(k, 0, &ready, now_ms() + k->wait_ms);
+		error = await(k, 0, &ready, clock_ms(CLOCK_MONOTONIC) + k->wait_ms);
 	if (error)
 		keeper_stop(k);
 	else

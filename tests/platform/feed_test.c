@@ -4,6 +4,7 @@
  *
  * links: core/confine.c core/feed.c core/lines.c core/ring.c core/ring_epoll.c core/ring_uring.c
  * links: core/timer.c tests/support/ring_fixture.c
+ * links: core/file.c
  */
 #include "tests/support/ring_fixture.h"
 

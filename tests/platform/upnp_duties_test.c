@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "upnp/driver/worker.h"
+#include "core/clock.h"
 
 /* A command's name, perhaps with an argument after a blank, and the answer: a UPnP error, or 0 and
  * its results. */
@@ -94,7 +95,7 @@ static struct upnp_request start(const char *type, const struct step *steps, siz
 	snprintf(r.service.type, sizeof(r.service.type), "urn:schemas-upnp-org:service:%s", type);
 	strcpy(r.description, "Postern front");
 	igd.exchange.source = r.source;
-	igd.exchange.due_ms = exchange_now_ms() + 10000;
+	igd.exchange.due_ms = (int64_t)clock_ms(CLOCK_MONOTONIC) + 10000;
 	gateway = fork();
 	assert_true(gateway >= 0);
 	if (gateway == 0) {

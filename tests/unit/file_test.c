@@ -10,10 +10,12 @@
 #include <stdint.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -92,6 +94,41 @@ static void test_write_fails(void **state)
 	close(fd);
 }
 
+/* 0 when in a child exactly 0 to 2 and those of keep are open below 64. */
+static int close_in_a_child(const int *keep, size_t count)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		file_close_others(keep, count);
+		for (int fd = 3; fd < 64; fd++) {
+			bool open = fcntl(fd, F_GETFD) >= 0, wanted = false;
+
+			for (size_t i = 0; i < count; i++)
+				wanted |= keep[i] == fd;
+			if (open != wanted)
+				_exit(fd);
+		}
+		_exit(fcntl(0, F_GETFD) < 0 || fcntl(2, F_GETFD) < 0);
+	}
+	assert_true(child > 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void test_others_are_closed(void **state)
+{
+	const int scattered[] = {20, -1, 3, 21, 40}, low = 3;
+
+	for (int fd = 3; fd < 50; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			assert_int_equal(dup2(2, fd), fd);
+	assert_int_equal(close_in_a_child(scattered, 5), 0);
+	assert_int_equal(close_in_a_child(&low, 1), 0);
+	assert_int_equal(close_in_a_child(NULL, 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -99,6 +136,7 @@ int main(void)
 		cmocka_unit_test(test_after_an_attempt_cut_short),
 		cmocka_unit_test(test_failures_leave_the_old),
 		cmocka_unit_test(test_write_fails),
+		cmocka_unit_test(test_others_are_closed),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

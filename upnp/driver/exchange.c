@@ -9,18 +9,12 @@
 #include <time.h>
 #include <unistd.h>
 
-int64_t exchange_now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
+#include "core/clock.h"
 
 static int wait_for(const struct exchange *e, int fd, short events)
 {
 	struct pollfd p = {.fd = fd, .events = events};
-	int64_t left = e->due_ms - exchange_now_ms();
+	int64_t left = e->due_ms - (int64_t)clock_ms(CLOCK_MONOTONIC);
 	int n;
 
 	if (left <= 0)
@@ -98,7 +92,7 @@ static int receive(struct exchange *e, int fd)
 		status = reply_read(e->bytes, len, n == 0, &e->reply);
 		if (status == REPLY_SHORT && len == REPLY_MAX)
 			return -EMSGSIZE;
-		if (exchange_now_ms() > e->due_ms)
+		if ((int64_t)clock_ms(CLOCK_MONOTONIC) > e->due_ms)
 			return -ETIMEDOUT;
 	}
 	if (status != REPLY_OK)

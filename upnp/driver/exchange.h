@@ -20,14 +20,11 @@
 
 struct exchange {
 	struct addr source; /* ours; port 0 */
-	int64_t due_ms;	    /* of exchange_now_ms() */
+	int64_t due_ms;	    /* by CLOCK_MONOTONIC */
 	/* The reply. */
 	struct reply reply;
 	uint8_t bytes[REPLY_MAX + 1]; /* the body starts at reply.body, and a zero byte ends it */
 };
-
-/* Milliseconds of a clock that does not jump. */
-int64_t exchange_now_ms(void);
 
 /* GET. 0; -ETIMEDOUT; -EMSGSIZE: too large; -EPROTO: no HTTP; or -errno. */
 int exchange_get(struct exchange *e, const struct location *at) MUST_CHECK;

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "upnp/driver/exchange.h"
 #include "upnp/ssdp.h"
 
@@ -184,14 +185,14 @@ static bool listen_until(struct search *s, int64_t due_ms)
 	struct pollfd p = {.fd = s->fd, .events = POLLIN};
 	int64_t left;
 
-	while ((left = due_ms - exchange_now_ms()) > 0) {
+	while ((left = due_ms - (int64_t)clock_ms(CLOCK_MONOTONIC)) > 0) {
 		bool before = s->gateway_answered;
 
 		(void)!poll(&p, 1, (int)left);
 		if (!read_answers(s))
 			return false;
 		if (s->gateway_answered && !before && left > SEARCH_LINGER_MS)
-			due_ms = exchange_now_ms() + SEARCH_LINGER_MS;
+			due_ms = (int64_t)clock_ms(CLOCK_MONOTONIC) + SEARCH_LINGER_MS;
 	}
 	return !s->gateway_answered;
 }
@@ -199,7 +200,7 @@ static bool listen_until(struct search *s, int64_t due_ms)
 void search_perform(const struct upnp_request *r, struct upnp_answer *a)
 {
 	struct search s = {.request = r, .answer = a, .fd = -1};
-	int64_t start = exchange_now_ms();
+	int64_t start = (int64_t)clock_ms(CLOCK_MONOTONIC);
 	int error = open_socket(&s);
 
 	a->ok = error == 0;

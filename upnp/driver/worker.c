@@ -10,6 +10,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/sanitized.h"
 #include "core/program/launcher.h"
 #include "upnp/driver/search.h"
@@ -145,7 +146,7 @@ static bool serve_line(int fd, const char *line, size_t len)
 	set_alarm(r.wait_ms + 1000);
 	a.number = r.number;
 	igd.exchange.source = r.source;
-	igd.exchange.due_ms = exchange_now_ms() + r.wait_ms;
+	igd.exchange.due_ms = (int64_t)clock_ms(CLOCK_MONOTONIC) + r.wait_ms;
 	perform(&igd, &r, &a);
 	set_alarm(0);
 	answer = upnp_answer_line(r.duty, &a, &size);
