@@ -55,25 +55,30 @@ void agent_control_session_opened(struct agent_control *ctl, const struct agent_
 void agent_control_session_closed(struct agent_control *ctl, const struct agent_session *s)
 {
 	const struct stream *st = &s->stream;
+	char code[ENDING_CODE_BYTES];
 
 	if (!ctl)
 		return;
-	agent_control_event(ctl, "session.closed", "{s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:s}",
-			    "session", (json_int_t)s->number, "role", agent_session_role(s), "peer",
-			    s->peer, "service", s->service, "relay", s->relay, "up",
+	agent_control_event(ctl, "session.closed",
+			    "{s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:s, s:s}", "session",
+			    (json_int_t)s->number, "role", agent_session_role(s), "peer", s->peer,
+			    "service", s->service, "relay", s->relay, "up",
 			    (json_int_t)st->up.bytes, "down", (json_int_t)st->down.bytes, "ms",
-			    (json_int_t)(ring_now_ms(ctl->ring) - s->started_ms), "reason",
-			    st->why);
+			    (json_int_t)(ring_now_ms(ctl->ring) - s->started_ms), "reason", st->why,
+			    "ending", ending_code(s->ending, code));
 }
 
 void agent_control_session_refused(struct agent_control *ctl, const struct agent_session *s,
 				   enum reason reason, const char *text)
 {
+	char code[ENDING_CODE_BYTES];
+
 	if (!ctl)
 		return;
-	agent_control_event(ctl, "session.refused", "{s:s, s:s, s:s, s:s, s:s}", "role",
+	agent_control_event(ctl, "session.refused", "{s:s, s:s, s:s, s:s, s:s, s:s}", "role",
 			    agent_session_role(s), "peer", s->peer, "service", s->service, "reason",
-			    reason_name(reason), "text", text);
+			    reason_name(reason), "text", text, "ending",
+			    ending_code(s->ending, code));
 }
 
 /* ---- as consoles ask for them ---- */

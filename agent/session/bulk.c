@@ -25,12 +25,13 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-static void end_error(struct stream *s, const char *side, int error)
+static void end_error(struct stream *s, enum ending_side side, int error)
 {
 	char why[128];
 
-	snprintf(why, sizeof(why), "%s: %s", side, strerror(error));
-	stream_end(s, true, why);
+	snprintf(why, sizeof(why), "%s: %s", side == ENDING_LOCAL ? "local side" : "leg",
+		 strerror(error));
+	stream_fault(s, side, ending_of_errno(error), why);
 }
 
 static size_t lane_input(const struct lane *l)
@@ -61,7 +62,7 @@ static void lane_receive(struct stream *s, struct lane *l, int fd)
 }
 
 /* Judges a receive. False: there was nothing, or an error, and all is done. */
-static bool lane_received(struct stream *s, struct lane *l, int fd, const char *side, int res)
+static bool lane_received(struct stream *s, struct lane *l, int fd, enum ending_side side, int res)
 {
 	if (res == -EAGAIN && !l->pooled) {
 		l->hot = false;
@@ -132,13 +133,13 @@ static bool seal_public(struct stream *s)
 	uint8_t *sealed = malloc(room);
 
 	if (!sealed) {
-		stream_end(s, true, "out of memory");
+		stream_fault(s, ENDING_SELF, ENDING_MEMORY, "out of memory");
 		return false;
 	}
 	if (envelope_seal(&s->inner.seal, up->block.data + up->in_at, len, sealed, &len) !=
 	    ENVELOPE_OK) {
 		free(sealed);
-		stream_end(s, true, "the target does not speak TLS");
+		stream_fault(s, ENDING_LOCAL, ENDING_BYTES, "the target does not speak TLS");
 		return false;
 	}
 	stream_block_put(s, &up->block);
@@ -199,7 +200,7 @@ static void pump_up(struct stream *s)
 	if (n > 0)
 		ring_send(s->worker->ring, &up->send, s->leg, up->block.data, n);
 	else
-		stream_end(s, true, inner_error(&s->inner));
+		stream_fault(s, ENDING_SELF, ENDING_MEMORY, inner_error(&s->inner));
 }
 
 /* Empties the ring's buffer: into TLS, or as it is. */
@@ -210,7 +211,7 @@ static bool take_pooled_up(struct stream *s, uint8_t *bytes, size_t len)
 	if (s->inner.tls) {
 		ok = tls_write(s->inner.tls, bytes, len) == TLS_OK;
 		if (!ok)
-			stream_end(s, true, inner_error(&s->inner));
+			stream_fault(s, ENDING_SELF, ENDING_MEMORY, inner_error(&s->inner));
 	} else {
 		ok = lane_copy(s, &s->up, bytes, len);
 	}
@@ -224,7 +225,7 @@ static void stream_up_received(struct ring_op *op, int res)
 
 	if (s->phase == STREAM_ENDING && s->up.pooled && res > 0)
 		ring_buffer_put(s->worker->ring, op->buf);
-	if (stream_ending(s) || !lane_received(s, &s->up, s->local, "local side", res))
+	if (stream_ending(s) || !lane_received(s, &s->up, s->local, ENDING_LOCAL, res))
 		return;
 	s->up.bytes += (uint64_t)res;
 	if (res > 0 && s->up.pooled && !take_pooled_up(s, op->buf, (size_t)res))
@@ -237,7 +238,7 @@ static void stream_up_received(struct ring_op *op, int res)
 void stream_bulk_sent_up(struct stream *s, int res)
 {
 	if (res < 0)
-		end_error(s, "leg", -res);
+		end_error(s, ENDING_FAR, -res);
 	else
 		pump_up(s);
 }
@@ -349,10 +350,10 @@ static void pump_down(struct stream *s)
 		down_ended(s);
 		break;
 	case TLS_CUT:
-		stream_end(s, true, "the session was cut");
+		stream_fault(s, ENDING_FAR, ENDING_CUT, "the session was cut");
 		break;
 	case TLS_FAILED:
-		stream_end(s, true, inner_error(&s->inner));
+		stream_fault(s, ENDING_FAR, ENDING_BYTES, inner_error(&s->inner));
 		break;
 	}
 }
@@ -367,7 +368,8 @@ static bool take_down(struct stream *s, int res)
 		  envelope_open(&s->inner.open, bytes, len, bytes, &len) == ENVELOPE_OK;
 
 	if (!ok)
-		stream_end(s, true, "the envelope of the session is malformed");
+		stream_fault(s, ENDING_FAR, ENDING_BYTES,
+			     "the envelope of the session is malformed");
 	if (!d->pooled) {
 		d->in_end = d->in_at + len;
 		return ok;
@@ -375,7 +377,7 @@ static bool take_down(struct stream *s, int res)
 	if (ok && s->inner.tls) {
 		ok = tls_feed(s->inner.tls, bytes, len);
 		if (!ok)
-			stream_end(s, true, "out of memory");
+			stream_fault(s, ENDING_SELF, ENDING_MEMORY, "out of memory");
 	} else if (ok) {
 		ok = lane_copy(s, d, bytes, len);
 	}
@@ -385,7 +387,7 @@ static bool take_down(struct stream *s, int res)
 
 void stream_bulk_received_down(struct stream *s, int res)
 {
-	if (!lane_received(s, &s->down, s->leg, "leg", res))
+	if (!lane_received(s, &s->down, s->leg, ENDING_FAR, res))
 		return;
 	if (res == 0 && s->inner.tls)
 		tls_feed_eof(s->inner.tls);
@@ -400,7 +402,7 @@ static void stream_down_sent(struct ring_op *op, int res)
 	if (stream_ending(s))
 		return;
 	if (res < 0)
-		end_error(s, "local side", -res);
+		end_error(s, ENDING_LOCAL, -res);
 	else
 		pump_down(s);
 }

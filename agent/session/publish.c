@@ -55,56 +55,62 @@ static void offer_free(struct offer *o)
 	free(o);
 }
 
-static void end(struct offer *o, const char *why)
+static void end(struct offer *o, enum ending_cause cause, const char *why)
 {
 	if (!o->session.opened)
 		log_debug("session", "service=%s ended before it began: %s", o->session.service,
 			  why);
 	if (o->streaming)
-		stream_abort(&o->session.stream, why);
+		stream_abort(&o->session.stream, cause, why);
 	else
 		offer_free(o);
 }
 
 static void offer_stop(struct agent_session *s, enum reason reason, const char *why)
 {
-	end(container(s, struct offer, session), why);
+	end(container(s, struct offer, session), ending_of_reason(reason), why);
 }
 
 static void offer_stream_ended(struct stream *st)
 {
 	struct offer *o = container(st, struct offer, session.stream);
+	char code[ENDING_CODE_BYTES];
 
 	o->streaming = false;
 	if (o->session.opened)
 		agent_session_closed(&o->session);
 	else
-		log_debug("session", "service=%s: %s", o->session.service, st->why);
+		log_debug("session", "service=%s ending=%s: %s", o->session.service,
+			  ending_code(st->ending, code), st->why);
 	offer_free(o);
 }
 
 /* Before ACCEPT: the relay hears no. */
-static void refuse(struct offer *o, enum reason reason, const char *text)
+static void refuse(struct offer *o, enum ending_side who, enum reason reason, const char *text)
 {
-	agent_session_refused(&o->session, reason, text);
-	log_info("session", "refused service=%s reason=%s %s", o->session.service,
-		 reason_name(reason), text);
+	char code[ENDING_CODE_BYTES];
+
+	agent_session_refused(&o->session, who, reason, text);
+	log_info("session", "refused service=%s ending=%s reason=%s %s", o->session.service,
+		 ending_code(o->session.ending, code), reason_name(reason), text);
 	if (o->link->id == o->link_id)
 		agent_link_refuse(o->link, o->number, reason, text);
 	offer_free(o);
 }
 
 /* After REQUEST: the asking agent hears no. */
-static void reject(struct offer *o, enum reason reason, const char *text)
+static void reject(struct offer *o, enum ending_side who, enum reason reason, const char *text)
 {
+	char code[ENDING_CODE_BYTES];
 	const struct wire_message m = {
 		.type = WIRE_RESULT,
 		.result = {.reason = (uint16_t)reason, .text = wire_text(text)},
 	};
 
-	agent_session_refused(&o->session, reason, text);
-	log_info("session", "refused service=%s agent=%s reason=%s %s", o->session.service,
-		 o->session.peer, reason_name(reason), text);
+	agent_session_refused(&o->session, who, reason, text);
+	log_info("session", "refused service=%s agent=%s ending=%s reason=%s %s",
+		 o->session.service, o->session.peer, ending_code(o->session.ending, code),
+		 reason_name(reason), text);
 	ring_timer_cancel(o->session.worker->ring, &o->deadline);
 	if (stream_say(&o->session.stream, &m))
 		stream_finish(&o->session.stream, reason_name(reason));
@@ -115,9 +121,9 @@ static void offer_deadline_fired(struct timer *t, uint64_t now_ms)
 	struct offer *o = container(t, struct offer, deadline);
 
 	if (o->call)
-		refuse(o, REASON_TIMEOUT, "no leg to the relay was ready in time");
+		refuse(o, ENDING_FAR, REASON_TIMEOUT, "no leg to the relay was ready in time");
 	else
-		end(o, "time is up");
+		end(o, ENDING_DEADLINE, "time is up");
 }
 
 /* ---- bytes flow ---- */
@@ -163,9 +169,9 @@ static void target_failed(struct offer *o, const struct connector_result *r)
 	snprintf(text, sizeof(text), "connection to %s (service %s): %s", o->target_text,
 		 o->session.service, r->error);
 	if (o->public_kind)
-		refuse(o, reason, text);
+		refuse(o, ENDING_LOCAL, reason, text);
 	else
-		reject(o, reason, text);
+		reject(o, ENDING_LOCAL, reason, text);
 }
 
 /* Consoles and those who are refused are told no candidates. */
@@ -307,7 +313,7 @@ static void offer_stream_message(struct stream *st, const struct wire_message *m
 	enum reason reason;
 
 	if (m->type != WIRE_REQUEST) {
-		end(o, "another message came in place of REQUEST");
+		end(o, ENDING_BYTES, "another message came in place of REQUEST");
 		return;
 	}
 	wire_bytes_copy(m->request.source, o->source, sizeof(o->source));
@@ -317,7 +323,7 @@ static void offer_stream_message(struct stream *st, const struct wire_message *m
 	if (reason == REASON_OK)
 		agent_session_candidates(&o->session, &m->request.candidates);
 	if (reason != REASON_OK)
-		reject(o, reason, explain(o, reason, m, text));
+		reject(o, ENDING_SELF, reason, explain(o, reason, m, text));
 	else if (o->session.control)
 		connect_control(o);
 	else
@@ -342,18 +348,19 @@ static void offer_leg_done(void *owner, struct leg_outcome *g)
 	o->call = NULL;
 	if (g->reason == REASON_LINK_GONE) {
 		/* Not the relay's answer but our own trouble in asking. */
-		refuse(o, REASON_PEER_GONE, g->text);
+		refuse(o, ENDING_FAR, REASON_PEER_GONE, g->text);
 		return;
 	}
 	if (g->reason != REASON_OK) {
-		end(o, g->text[0] ? g->text : reason_sentence(g->reason));
+		end(o, ending_of_reason(g->reason),
+		    g->text[0] ? g->text : reason_sentence(g->reason));
 		return;
 	}
 	if (!stream_start(&o->session.stream, w, g->fd, g->unread, g->unread_len, context, true,
 			  &offer_stream_events)) {
 		ring_reset_fd(w->ring, g->fd);
 		free(g->unread);
-		end(o, "out of memory");
+		end(o, ENDING_MEMORY, "out of memory");
 		return;
 	}
 	o->streaming = true;
@@ -369,7 +376,7 @@ static void accept_offer(struct offer *o)
 		ring_timer_set(o->session.worker->ring, &o->deadline,
 			       o->session.all->setup->config->open_ms);
 	else
-		refuse(o, REASON_LIMIT_MEMORY, "");
+		refuse(o, ENDING_SELF, REASON_LIMIT_MEMORY, "");
 }
 
 /* ---- the offer ---- */

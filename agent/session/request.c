@@ -66,21 +66,23 @@ static void turn_away(struct ring *ring, const struct request_style *style, int 
 	}
 }
 
-static void fail(struct request *r, enum reason reason, const char *text)
+static void fail_by(struct request *r, enum ending_side who, enum reason reason, const char *text)
 {
 	struct ring *ring = r->session.worker->ring;
+	char code[ENDING_CODE_BYTES];
 
-	agent_session_refused(&r->session, reason, text);
+	agent_session_refused(&r->session, who, reason, text);
+	ending_code(r->session.ending, code);
 	r->reason = reason;
 	if (text != r->text)
 		snprintf(r->text, sizeof(r->text), "%s", text);
 	/* Relays often say the reason's own sentence. */
 	if (text[0] == '\0' || strcmp(text, reason_sentence(reason)) == 0)
-		log_warning("session", "%s/%s: %s", r->session.peer, r->session.service,
-			    reason_sentence(reason));
+		log_warning("session", "%s/%s: %s ending=%s", r->session.peer, r->session.service,
+			    reason_sentence(reason), code);
 	else
-		log_warning("session", "%s/%s: %s: %s", r->session.peer, r->session.service,
-			    reason_sentence(reason), text);
+		log_warning("session", "%s/%s: %s: %s ending=%s", r->session.peer,
+			    r->session.service, reason_sentence(reason), text, code);
 	ring_timer_cancel(ring, &r->deadline);
 	turn_away(ring, &r->style, r->local, reason);
 	r->local = -1;
@@ -89,7 +91,13 @@ static void fail(struct request *r, enum reason reason, const char *text)
 	else if (r->session.stream.phase == STREAM_HELD)
 		stream_finish(&r->session.stream, reason_name(reason));
 	else
-		stream_abort(&r->session.stream, reason_name(reason));
+		stream_abort(&r->session.stream, ending_of_reason(reason), reason_name(reason));
+}
+
+/* By the relay or by the other agent. */
+static void fail(struct request *r, enum reason reason, const char *text)
+{
+	fail_by(r, ENDING_FAR, reason, text);
 }
 
 static void request_stream_ended(struct stream *st)
@@ -112,9 +120,9 @@ static void request_stop(struct agent_session *s, enum reason reason, const char
 	struct request *r = container(s, struct request, session);
 
 	if (r->streaming)
-		stream_abort(&s->stream, why);
+		stream_abort(&s->stream, ending_of_reason(reason), why);
 	else
-		fail(r, reason, "");
+		fail_by(r, ENDING_SELF, reason, "");
 }
 
 static void request_deadline_fired(struct timer *t, uint64_t now_ms)
@@ -166,7 +174,7 @@ static void begin(struct request *r)
 
 	ring_timer_cancel(r->session.worker->ring, &r->deadline);
 	if (!answer(&r->style, local, REASON_OK)) {
-		fail(r, REASON_PEER_GONE, "the local connection is gone");
+		fail_by(r, ENDING_LOCAL, REASON_PEER_GONE, "the local connection is gone");
 		return;
 	}
 	r->local = -1;
@@ -248,7 +256,7 @@ static void request_leg_done(void *owner, struct leg_outcome *o)
 			  &request_stream_events)) {
 		ring_reset_fd(w->ring, o->fd);
 		free(o->unread);
-		fail(r, REASON_LIMIT_MEMORY, "");
+		fail_by(r, ENDING_SELF, REASON_LIMIT_MEMORY, "");
 		return;
 	}
 	r->streaming = true;
@@ -323,7 +331,8 @@ void request_start(struct agent_sessions *all, int local, const char *to_agent, 
 	snprintf(r->source, sizeof(r->source), "%s", source);
 	ring_timer_set(all->worker->ring, &r->deadline, all->setup->config->open_ms);
 	if (revoked_has(&all->links->revoked, to_agent))
-		fail(r, REASON_REVOKED, "the operator has revoked the agent asked for");
+		fail_by(r, ENDING_SELF, REASON_REVOKED,
+			"the operator has revoked the agent asked for");
 	else
 		try_next(r);
 }

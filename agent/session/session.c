@@ -81,19 +81,30 @@ void agent_session_opened(struct agent_session *s)
 void agent_session_closed(struct agent_session *s)
 {
 	const struct stream *st = &s->stream;
+	char code[ENDING_CODE_BYTES];
 
+	s->ending = st->ending;
 	s->all->totals.up_bytes += st->up.bytes;
 	s->all->totals.down_bytes += st->down.bytes;
 	log_info("session",
 		 "closed id=%" PRIu64 " role=%s agent=%s service=%s up=%" PRIu64 " down=%" PRIu64
-		 " reason=%s",
+		 " ending=%s reason=%s",
 		 s->number, agent_session_role(s), peer_text(s), s->service, st->up.bytes,
-		 st->down.bytes, st->why);
+		 st->down.bytes, ending_code(s->ending, code), st->why);
 	s->all->events->closed(s);
 }
 
-void agent_session_refused(const struct agent_session *s, enum reason reason, const char *text)
+void agent_session_refused(struct agent_session *s, enum ending_side who, enum reason reason,
+			   const char *text)
 {
+	enum ending_phase phase =
+		s->stream.phase == STREAM_UNUSED ? ENDING_OPENING : ENDING_HANDSHAKE;
+
+	if (who == ENDING_LOCAL && !s->asking)
+		phase = ENDING_TARGET;
+	s->ending = (struct ending){who, phase, ending_of_reason(reason)};
+	if (s->stream.ending.cause != ENDING_FINISHED) /* it knows better */
+		s->ending = s->stream.ending;
 	s->all->totals.failed++;
 	s->all->events->refused(s, reason, text[0] ? text : reason_sentence(reason));
 }

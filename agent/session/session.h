@@ -56,6 +56,7 @@ struct agent_session {
 	char peer[WIRE_NAME_MAX + 1]; /* the other agent; "" for a public session */
 	char service[WIRE_NAME_MAX + 1];
 	char relay[ENDPOINT_TEXT_BYTES];
+	struct ending ending;	       /* how it ended, or was refused */
 	struct candidates *candidates; /* the peer's own word; NULL: none; owned */
 	/* Ends it at once; the reset reaches both sides. */
 	void (*stop)(struct agent_session *s, enum reason reason, const char *why);
@@ -82,8 +83,10 @@ void agent_session_remove(struct agent_session *s);
 /* Each tells log and owner, and counts. */
 void agent_session_opened(struct agent_session *s);
 void agent_session_closed(struct agent_session *s);
-/* text may be "": the reason's sentence speaks then. */
-void agent_session_refused(const struct agent_session *s, enum reason reason, const char *text);
+/* Never opened: who would not have it, and why. Keeps that in s->ending. text may be "": the
+ * reason's sentence speaks then. */
+void agent_session_refused(struct agent_session *s, enum ending_side who, enum reason reason,
+			   const char *text);
 
 /* Keeps and logs where the peer says that it can be reached. */
 void agent_session_candidates(struct agent_session *s, const struct wire_candidates *from);

@@ -32,7 +32,7 @@ bool stream_block_ready(struct stream *s, struct lane *l)
 	if (data)
 		l->block = (struct block){data, AGENT_SMALL_BYTES, BLOCK_SMALL};
 	else
-		stream_end(s, true, "out of memory");
+		stream_fault(s, ENDING_SELF, ENDING_MEMORY, "out of memory");
 	return data != NULL;
 }
 
@@ -112,9 +112,23 @@ bool stream_ending(struct stream *s)
 	return true;
 }
 
-void stream_abort(struct stream *s, const char *why)
+static enum ending_phase stream_phase(const struct stream *s)
 {
+	if (s->phase != STREAM_BULK)
+		return ENDING_HANDSHAKE;
+	return s->up.done || s->down.done ? ENDING_HALF : ENDING_DATA;
+}
+
+void stream_fault(struct stream *s, enum ending_side who, enum ending_cause cause, const char *why)
+{
+	if (s->phase != STREAM_ENDING && s->phase != STREAM_UNUSED)
+		s->ending = (struct ending){who, stream_phase(s), cause};
 	stream_end(s, true, why);
+}
+
+void stream_abort(struct stream *s, enum ending_cause cause, const char *why)
+{
+	stream_fault(s, ENDING_SELF, cause, why);
 }
 
 static void stream_timer_fired(struct timer *t, uint64_t now_ms)
@@ -141,7 +155,7 @@ static void fail(struct stream *s, enum tls_status status)
 		snprintf(why, sizeof(why), "inner TLS: %s", inner_error(&s->inner));
 	else
 		snprintf(why, sizeof(why), "the far end went away before it answered");
-	stream_end(s, true, why);
+	stream_fault(s, ENDING_FAR, status == TLS_FAILED ? ENDING_BYTES : ENDING_GONE, why);
 }
 
 static void flush(struct stream *s)
@@ -185,7 +199,7 @@ static void message_complete(struct stream *s)
 	enum wire_status status = wire_decode(s->message, s->message_len, &m, &used);
 
 	if (status != WIRE_OK && status != WIRE_UNKNOWN_EXTENSION) {
-		stream_end(s, true, "the far end sent a malformed message");
+		stream_fault(s, ENDING_FAR, ENDING_BYTES, "the far end sent a malformed message");
 		return;
 	}
 	s->phase = STREAM_HELD;
@@ -270,7 +284,7 @@ static void received(struct stream *s, int res)
 	} else if (res == 0) {
 		tls_feed_eof(s->inner.tls);
 	} else {
-		stream_end(s, true, strerror(-res));
+		stream_fault(s, ENDING_FAR, ending_of_errno(-res), strerror(-res));
 	}
 	if (!fed)
 		fail(s, TLS_FAILED);
@@ -303,7 +317,7 @@ static void stream_up_sent(struct ring_op *op, int res)
 	}
 	stream_block_put(s, &s->up.block);
 	if (res < 0)
-		stream_end(s, true, strerror(-res));
+		stream_fault(s, ENDING_FAR, ending_of_errno(-res), strerror(-res));
 	else
 		step(s);
 }
@@ -357,7 +371,7 @@ bool stream_say(struct stream *s, const struct wire_message *m)
 	if (s->phase == STREAM_ENDING || s->phase == STREAM_UNUSED)
 		return false;
 	if (len == 0 || tls_write(s->inner.tls, frame, len) != TLS_OK) {
-		stream_end(s, true, "a message could not be written");
+		stream_fault(s, ENDING_SELF, ENDING_MEMORY, "a message could not be written");
 		return false;
 	}
 	flush(s);

@@ -41,6 +41,7 @@
 
 #include "agent/engine/inner.h"
 #include "agent/worker/worker.h"
+#include "core/parse/ending.h"
 
 struct stream;
 
@@ -99,6 +100,7 @@ struct stream {
 	bool reset_leg, reset_local;
 	bool finished; /* FINISHING: our last bytes have left */
 	bool clean;    /* both directions came to their ends */
+	struct ending ending;
 	char why[192]; /* it ended; "" before */
 };
 
@@ -113,11 +115,13 @@ bool stream_say(struct stream *s, const struct wire_message *m) MUST_CHECK;
 void stream_attach(struct stream *s, int local);
 /* Lets what was said leave, then ends without a reset. */
 void stream_finish(struct stream *s, const char *why);
-/* Ends at once, with resets to both sides. Harmless twice. */
-void stream_abort(struct stream *s, const char *why);
+/* Our side ends it at once, with resets to both sides. Harmless twice. */
+void stream_abort(struct stream *s, enum ending_cause cause, const char *why);
 
 /* The rest is between stream.c and bulk.c. */
 void stream_end(struct stream *s, bool resets, const char *why);
+/* As stream_end() with resets: who is at fault, and for what. */
+void stream_fault(struct stream *s, enum ending_side who, enum ending_cause cause, const char *why);
 /* True while ending; the last operation to report then releases everything. */
 bool stream_ending(struct stream *s);
 void stream_bulk_begin(struct stream *s);

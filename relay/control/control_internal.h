@@ -27,6 +27,7 @@ struct relay_control {
 	struct expiry expiry;
 	struct timer drain_timer; /* looks whether the last session has ended, or time is up */
 	uint64_t drain_due_ms;
+	bool drained;		/* that time is up, and what still ran has been told to end */
 	bool leaves_when_empty; /* a drain ends the program */
 
 	struct console_caller *consoles; /* console.c's */

@@ -30,14 +30,29 @@ static void drain_over(struct relay_control *ctl)
 		ring_stop(ctl->ring);
 }
 
+/* What still runs ends now, on record, before the program does. */
+static void drain_cut(struct relay_control *ctl)
+{
+	struct relay *r = ctl->relay;
+
+	log_notice("relay", "draining: time is up, %llu sessions are ended",
+		   (unsigned long long)relay_totals(r).sessions);
+	for (unsigned i = 0; i < r->worker_count; i++)
+		sessions_end(&r->workers[i]);
+	ctl->drained = true;
+	ring_timer_set(ctl->ring, &ctl->drain_timer, LAST_WORDS_MS);
+}
+
 static void drain_look(struct timer *t, uint64_t now_ms)
 {
 	struct relay_control *ctl = container(t, struct relay_control, drain_timer);
 
-	if (relay_totals(ctl->relay).sessions == 0 || now_ms >= ctl->drain_due_ms)
+	if (relay_totals(ctl->relay).sessions == 0 || ctl->drained)
 		drain_over(ctl);
-	else
+	else if (now_ms < ctl->drain_due_ms)
 		ring_timer_set(ctl->ring, t, LOOK_MS);
+	else if (ctl->leaves_when_empty)
+		drain_cut(ctl);
 }
 
 void control_drain(struct relay_control *ctl, uint64_t deadline_ms, bool leave_when_empty)
@@ -133,7 +148,7 @@ static void kick_collect(struct worker *w, json_t *list, json_t *params)
 		if (!s || s->ended || !session_named(s, number, agent))
 			continue;
 		json_array_append_new(list, json_sprintf("session %016" PRIx64, s->number));
-		session_abort(s, reason_sentence(REASON_KICKED));
+		session_abort(s, ENDING_SELF, ENDING_KICKED, reason_sentence(REASON_KICKED));
 	}
 	for (uint32_t i = 0; agent && i < w->conns.high_water; i++) {
 		struct conn *c = slab_at(&w->conns, i);

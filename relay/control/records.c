@@ -61,6 +61,8 @@ static json_t *report_audit(const struct report *p)
 						 (json_int_t)p->down, "ms", (json_int_t)p->ms));
 	if (p->why[0])
 		json_object_set_new(record, "reason", json_string(p->why));
+	if (p->ending[0])
+		json_object_set_new(record, "ending", json_string(p->ending));
 	return record;
 }
 
@@ -117,7 +119,8 @@ const struct method methods_events[] = {
 	 .run = audit_run,
 	 .help = "who reached what, when, from where, how many bytes, and why it ended",
 	 .params = records_params,
-	 .result = "{audit: [{number, at, from, to, service, source, up, down, ms, reason}]}; "
+	 .result = "{audit: [{number, at, from, to, service, source, up, down, ms, reason, "
+		   "ending}]}; "
 		   "notifications \"audit\" when following"},
 	{.name = NULL},
 };

@@ -209,7 +209,9 @@ static void find_subjects(struct search *s, const char *from)
 
 static struct policy_answer answer(const struct search *s, uint64_t running)
 {
-	struct policy_answer a = {.reason = REASON_OK, .rule = s->rule};
+	struct policy_answer a = {.reason = REASON_OK,
+				  .rule = s->rule,
+				  .granted = s->rule != SIZE_MAX && s->rule >= s->p->rule_count};
 
 	if (s->again != POLICY_NEVER)
 		a.again = (time_t)s->again;

@@ -72,7 +72,8 @@ struct policy_answer {
 	enum reason reason; /* REASON_OK, NOT_ALLOWED, REVOKED, LIMIT_SESSIONS */
 	uint64_t rate;	    /* bytes per second; 0: no limit */
 	time_t again;	    /* the answer is good until then (a rule begins or ends); 0: for ever */
-	size_t rule; /* one that allows it, with the best rate; SIZE_MAX: none does or need */
+	size_t rule;  /* one that allows it, with the best rate; SIZE_MAX: none does or need */
+	bool granted; /* that rule is a grant */
 };
 
 struct policy_answer policy_decide(const struct policy *p, const struct policy_question *q);

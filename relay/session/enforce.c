@@ -42,6 +42,16 @@ void enforce_watch(struct worker *w, time_t again)
 		ring_timer_set(w->ring, &ss->policy_timer, TICK_MS);
 }
 
+/* What has changed since the session was allowed. */
+static enum ending_cause enforce_cause(const struct session *s, enum reason reason)
+{
+	if (reason != REASON_NOT_ALLOWED)
+		return ending_of_reason(reason);
+	if (s->again && time(NULL) >= s->again)
+		return ENDING_TIME;
+	return s->granted ? ENDING_UNGRANTED : ENDING_RULES;
+}
+
 static void enforce_session(struct worker *w, struct session *s)
 {
 	struct policy_question q = {
@@ -55,9 +65,12 @@ static void enforce_session(struct worker *w, struct session *s)
 
 	if (a.reason != REASON_OK) {
 		worker_count(w, a.reason);
-		session_abort(s, reason_sentence(a.reason));
+		session_abort(s, ENDING_SELF, enforce_cause(s, a.reason),
+			      reason_sentence(a.reason));
 		return;
 	}
+	s->again = a.again;
+	s->granted = a.granted;
 	if (a.rate != s->rate)
 		session_set_rate(s, a.rate);
 	enforce_watch(w, a.again);

@@ -53,9 +53,26 @@ static int flow_to(struct flow *f)
 	return flow_session(f)->fd[!f->side];
 }
 
+static enum ending_side flow_side(unsigned side)
+{
+	return side == 0 ? ENDING_ASKING : ENDING_PUBLISHING;
+}
+
+/* Where the bytes come from, or where they go to. */
+static void flow_source_failed(struct flow *f, int error)
+{
+	session_flow_failed(flow_session(f), flow_side(f->side), error);
+}
+
+static void flow_receiver_failed(struct flow *f, int error)
+{
+	session_flow_failed(flow_session(f), flow_side(!f->side), error);
+}
+
+/* Our own trouble. */
 static void flow_failed(struct flow *f, int error)
 {
-	session_flow_failed(flow_session(f), error);
+	session_flow_failed(flow_session(f), ENDING_SELF, error);
 }
 
 void flow_init(struct flow *f, unsigned side)
@@ -170,7 +187,7 @@ static bool flow_forward(struct flow *f, const uint8_t *data, size_t len)
 	if (sent == (ssize_t)len)
 		return true;
 	if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-		flow_failed(f, errno);
+		flow_receiver_failed(f, errno);
 		return false;
 	}
 	if (sent < 0)
@@ -194,7 +211,7 @@ static void flow_forward_wrapped(struct flow *f, const uint8_t *data, size_t len
 					       : envelope_open(&w->envelope, data, len, copy, &n);
 	flow_own(f, copy, ENVELOPE_SEAL_ROOM(len));
 	if (status != ENVELOPE_OK) {
-		flow_failed(f, EPROTO);
+		flow_source_failed(f, EPROTO);
 		return;
 	}
 	if (w->envelope.raw) {
@@ -272,7 +289,7 @@ static void flow_waited(struct ring_op *op, int res)
 	uint8_t *buf = op->buf;
 
 	if (flow_session(f)->ended || res < 0)
-		flow_failed(f, -res);
+		flow_source_failed(f, -res);
 	else if (res == 0)
 		flow_eof(f);
 	else
@@ -305,7 +322,7 @@ static void flow_pump(struct flow *f, uint8_t *buf, size_t room)
 		return;
 	}
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		flow_failed(f, errno);
+		flow_source_failed(f, errno);
 		return;
 	}
 	if (n > 0) {
@@ -372,8 +389,10 @@ static void flow_hold_spliced(struct flow *f, size_t left, int error)
 		flow_failed(f, EIO);
 	else if (copy)
 		flow_send(f, copy, left);
+	else if (error == -EAGAIN)
+		flow_failed(f, ENOMEM);
 	else
-		flow_failed(f, error == -EAGAIN ? ENOMEM : -error);
+		flow_receiver_failed(f, -error);
 }
 
 /* As flow_pump(), by moving pages instead of bytes. */
@@ -388,7 +407,7 @@ static void flow_splice(struct flow *f)
 		return;
 	}
 	if (n < 0 && n != -EAGAIN && n != -EINTR) {
-		flow_failed(f, (int)-n);
+		flow_source_failed(f, (int)-n);
 		return;
 	}
 	if (n > 0) {
@@ -408,7 +427,7 @@ static void flow_ready(struct ring_op *op, int res)
 	struct flow *f = (struct flow *)op;
 
 	if (flow_session(f)->ended || res < 0) {
-		flow_failed(f, -res);
+		flow_source_failed(f, -res);
 		return;
 	}
 	if (flow_session(f)->share) {
@@ -433,7 +452,7 @@ static void flow_sent(struct ring_op *op, int res)
 	struct flow *f = (struct flow *)op;
 
 	if (flow_session(f)->ended || res < 0) {
-		flow_failed(f, -res);
+		flow_receiver_failed(f, -res);
 		return;
 	}
 	flow_drop_memory(f);

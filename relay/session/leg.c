@@ -132,9 +132,12 @@ static void leg_fail(struct conn *c, enum reason reason, struct wire_bytes text)
 	conn_read_on(c);
 }
 
-/* What an asker waited for came to nothing. */
-static void leg_failed(struct conn *c, enum reason reason, struct wire_bytes text)
+/* What an asker waited for came to nothing: by whom and why. */
+static void leg_failed(struct conn *c, enum ending_side who, enum reason reason,
+		       struct wire_bytes text)
 {
+	const struct ending how = {who, ENDING_OPENING, ending_of_reason(reason)};
+	char code[ENDING_CODE_BYTES];
 	struct relay *r = c->worker->relay;
 	struct leg *leg = leg_of(c);
 
@@ -144,14 +147,15 @@ static void leg_failed(struct conn *c, enum reason reason, struct wire_bytes tex
 		relay_unlock(r);
 		leg->meeting = 0;
 	}
-	log_info("session", "refused service=%s reason=%s: %s", leg->service ? leg->service : "?",
-		 reason_name(reason), reason_sentence(reason));
+	log_info("session", "refused service=%s ending=%s reason=%s: %s",
+		 leg->service ? leg->service : "?", ending_code(how, code), reason_name(reason),
+		 reason_sentence(reason));
 	leg_fail(c, reason, text);
 }
 
 static void leg_opening_late(struct conn *c, uint64_t now_ms)
 {
-	leg_failed(c, REASON_TIMEOUT, (struct wire_bytes){0});
+	leg_failed(c, ENDING_PUBLISHING, REASON_TIMEOUT, (struct wire_bytes){0});
 }
 
 /* The asker (a leg or a public client) waits for this meeting from now on. */
@@ -195,6 +199,7 @@ static enum reason leg_ask(struct conn *c, const char *to, const char *service, 
 	relay_unlock(r);
 	leg->rate = grant.rate;
 	leg->again = grant.again;
+	leg->granted = grant.granted;
 	return reason;
 }
 
@@ -217,7 +222,8 @@ static void leg_open(struct conn *c, const struct wire_message *m)
 	}
 	reason = leg_ask(c, to, service, reason, &offer);
 	if (reason != REASON_OK) {
-		leg_failed(c, reason, wire_text(reason == REASON_EXTENSION ? text : ""));
+		leg_failed(c, ENDING_SELF, reason,
+			   wire_text(reason == REASON_EXTENSION ? text : ""));
 		return;
 	}
 	conn_set_phase(c, &phase_opening);
@@ -227,15 +233,18 @@ static void leg_open(struct conn *c, const struct wire_message *m)
 
 /* ---- public clients ---- */
 
-static void public_failed(struct conn *c, enum reason reason)
+static void public_failed(struct conn *c, enum ending_side who, enum reason reason)
 {
+	const struct ending how = {who, ENDING_OPENING, ending_of_reason(reason)};
+	char code[ENDING_CODE_BYTES];
 	uint8_t alert[] = {21, 3, 3, 0, 2, 2, ALERT_INTERNAL_ERROR};
 	const struct leg *leg = leg_of(c);
 
 	if (reason == REASON_SERVICE_UNKNOWN || reason == REASON_NOT_ALLOWED)
 		alert[6] = ALERT_UNRECOGNIZED_NAME;
-	log_info("public", "refused service=%s reason=%s: %s", leg->service ? leg->service : "?",
-		 reason_name(reason), reason_sentence(reason));
+	log_info("public", "refused service=%s ending=%s reason=%s: %s",
+		 leg->service ? leg->service : "?", ending_code(how, code), reason_name(reason),
+		 reason_sentence(reason));
 	worker_count(c->worker, reason);
 	conn_send_raw(c, alert, sizeof alert);
 	conn_finish(c);
@@ -243,7 +252,7 @@ static void public_failed(struct conn *c, enum reason reason)
 
 static void public_late(struct conn *c, uint64_t now_ms)
 {
-	public_failed(c, REASON_TIMEOUT);
+	public_failed(c, ENDING_PUBLISHING, REASON_TIMEOUT);
 }
 
 static bool public_hello(struct conn *c, const struct clienthello *hello, const uint8_t *data,
@@ -267,7 +276,7 @@ static bool public_hello(struct conn *c, const struct clienthello *hello, const 
 	if (reason == REASON_OK)
 		leg_offer(c, &offer);
 	else
-		public_failed(c, reason);
+		public_failed(c, ENDING_SELF, reason);
 	return true;
 }
 
@@ -294,9 +303,10 @@ static void failure_run(struct ring_msg *msg)
 	if (leg && leg->meeting == f->session) {
 		leg->meeting = 0;
 		if (c->phase == &phase_public)
-			public_failed(c, f->reason);
+			public_failed(c, ENDING_PUBLISHING, f->reason);
 		else
-			leg_failed(c, f->reason, (struct wire_bytes){f->text, f->len});
+			leg_failed(c, ENDING_PUBLISHING, f->reason,
+				   (struct wire_bytes){f->text, f->len});
 	}
 	free(f);
 }
@@ -362,6 +372,7 @@ static void leg_pair(struct conn *asker, struct conn *publisher, uint64_t number
 		.source = &asker->peer,
 		.rate = asking->rate,
 		.again = asking->again,
+		.granted = asking->granted,
 	};
 	struct session *s = session_new(w, &facts);
 
@@ -374,7 +385,7 @@ static void leg_pair(struct conn *asker, struct conn *publisher, uint64_t number
 	leg_join_session(asker, s, 0);
 	leg_join_session(publisher, s, 1);
 	if (public && !session_wrap_publisher(s)) {
-		session_abort(s, "out of memory");
+		session_abort(s, ENDING_SELF, ENDING_MEMORY, "out of memory");
 		return;
 	}
 	leg_cut(w, ids[0], number);
@@ -533,6 +544,18 @@ static void leg_input(struct conn *c, const uint8_t *data, size_t len)
 
 /* ---- the phases ---- */
 
+/* It was about to become its side of the session. */
+static void leg_abort_session(const struct leg *leg, enum reason why)
+{
+	enum ending_side who = leg->side == 0 ? ENDING_ASKING : ENDING_PUBLISHING;
+
+	if (why == REASON_OK)
+		session_abort(leg->session, who, ENDING_RESET, "it closed while GO was leaving");
+	else
+		session_abort(leg->session, why == REASON_LIMIT_MEMORY ? ENDING_SELF : who,
+			      ending_of_reason(why), reason_name(why));
+}
+
 static void leg_leave(struct conn *c, enum reason why)
 {
 	struct relay *r = c->worker->relay;
@@ -549,7 +572,7 @@ static void leg_leave(struct conn *c, enum reason why)
 		relay_unlock(r);
 	}
 	if (leg->session)
-		session_abort(leg->session, reason_name(why));
+		leg_abort_session(leg, why);
 }
 
 static void leg_dispose(struct conn *c)

@@ -38,7 +38,7 @@ uint64_t report_done(struct report *p)
 	return atomic_exchange(&r->reports_lost, 0);
 }
 
-void report_session(const struct session *s, const char *why)
+void report_session(const struct session *s, const char *ending, const char *why)
 {
 	struct report *p = report_new(s->worker->relay, why ? "session.closed" : "session.opened");
 
@@ -52,6 +52,7 @@ void report_session(const struct session *s, const char *why)
 	snprintf(p->to, sizeof p->to, "%s", account_name(s->pair.to));
 	snprintf(p->service, sizeof p->service, "%s", s->service);
 	snprintf(p->why, sizeof p->why, "%s", why ? why : "");
+	snprintf(p->ending, sizeof p->ending, "%s", ending ? ending : "");
 	p->source = s->source;
 	p->up = s->flow[0].bytes;
 	p->down = s->flow[1].bytes;
@@ -71,6 +72,8 @@ void report_refused(const struct conn *c, const char *from, const char *to, cons
 	snprintf(p->to, sizeof p->to, "%s", to);
 	snprintf(p->service, sizeof p->service, "%s", service);
 	snprintf(p->why, sizeof p->why, "%s", reason_name(reason));
+	ending_code((struct ending){ENDING_SELF, ENDING_OPENING, ending_of_reason(reason)},
+		    p->ending);
 	p->source = c->peer;
 	report_post(p);
 }

@@ -20,13 +20,13 @@ struct report {
 	const char *kind; /* a constant: "session.opened", "agent.up" ... */
 	bool audit;	  /* of a session; else an event about the agent from */
 	bool closed;	  /* the session has ended: up, down and ms tell how it was */
-	char from[64], to[64], service[64], why[160];
+	char from[64], to[64], service[64], why[160], ending[ENDING_CODE_BYTES];
 	struct addr source;
 	uint64_t number, up, down, ms;
 };
 
-/* A session has begun or ended (why NULL: begun). */
-void report_session(const struct session *s, const char *why);
+/* A session has begun, or ended: by which code and why (both NULL: begun). */
+void report_session(const struct session *s, const char *ending, const char *why);
 /* An asker was refused. */
 void report_refused(const struct conn *c, const char *from, const char *to, const char *service,
 		    enum reason reason);

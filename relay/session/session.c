@@ -64,6 +64,36 @@ void sessions_adopt(struct worker *w)
 	pace_adopt(w);
 }
 
+struct sessions_ending {
+	struct ring_msg msg; /* first: the ring hands this back */
+	struct worker *worker;
+};
+
+static void sessions_end_run(struct ring_msg *msg)
+{
+	struct worker *w = ((struct sessions_ending *)msg)->worker;
+
+	free(msg);
+	for (uint32_t i = 0; i < w->sessions->table.high_water; i++) {
+		struct session *s = slab_at(&w->sessions->table, i);
+
+		if (s && !s->ended)
+			session_abort(s, ENDING_SELF, ENDING_DRAINING,
+				      "the relay drained and the time for that was over");
+	}
+}
+
+void sessions_end(struct worker *w)
+{
+	struct sessions_ending *e = calloc(1, sizeof *e);
+
+	if (!e)
+		return; /* they end with the program, without a record */
+	e->msg.run = sessions_end_run;
+	e->worker = w;
+	ring_post(w->ring, &e->msg);
+}
+
 /* Frees what a session owns, when the ring is gone. */
 static void session_dispose(struct session *s)
 {
@@ -114,6 +144,8 @@ struct session *session_new(struct worker *w, const struct session_facts *facts)
 	s->pair = facts->pair;
 	s->source = *facts->source;
 	s->rate = facts->rate;
+	s->again = facts->again;
+	s->granted = facts->granted;
 	s->fd[0] = s->fd[1] = -1;
 	s->service = strdup(facts->service);
 	if (!s->service || !pace_join(s)) {
@@ -127,7 +159,7 @@ struct session *session_new(struct worker *w, const struct session_facts *facts)
 	stat_add(&w->stats.sessions, 1);
 	stat_add(&w->stats.sessions_total, 1);
 	enforce_watch(w, facts->again);
-	report_session(s, NULL);
+	report_session(s, NULL, NULL);
 	return s;
 }
 
@@ -165,15 +197,26 @@ static void session_free(struct session *s)
 	slab_put(&w->sessions->table, s->id);
 }
 
-static void session_log_end(const struct session *s, const char *why)
+static enum ending_phase session_phase(const struct session *s)
 {
-	report_session(s, why);
+	if (s->fd[0] < 0 || s->fd[1] < 0)
+		return ENDING_GOING;
+	if (s->flow[0].state == FLOW_ENDED || s->flow[1].state == FLOW_ENDED)
+		return ENDING_HALF;
+	return ENDING_DATA;
+}
+
+static void session_log_end(const struct session *s, struct ending how, const char *why)
+{
+	char code[ENDING_CODE_BYTES];
+
+	report_session(s, ending_code(how, code), why);
 	log_info("session",
 		 "closed session=%016" PRIx64 " from=%s to=%s/%s up=%" PRIu64 " down=%" PRIu64
-		 " ms=%" PRIu64 " reason=\"%s\"",
+		 " ms=%" PRIu64 " ending=%s reason=\"%s\"",
 		 s->number, s->pair.from ? account_name(s->pair.from) : "public",
 		 account_name(s->pair.to), s->service, s->flow[0].bytes, s->flow[1].bytes,
-		 ring_now_ms(s->worker->ring) - s->started_ms, why);
+		 ring_now_ms(s->worker->ring) - s->started_ms, code, why);
 }
 
 void session_attach(struct session *s, unsigned side, int fd, uint8_t *head, size_t head_len)
@@ -220,17 +263,19 @@ void session_flow_ended(struct session *s)
 {
 	if (s->flow[0].state != FLOW_ENDED || s->flow[1].state != FLOW_ENDED)
 		return;
-	session_log_end(s, "finished");
+	session_log_end(s, (struct ending){ENDING_NOBODY, ENDING_DONE, ENDING_FINISHED},
+			"finished");
 	session_finish(s, false);
 }
 
-void session_abort(struct session *s, const char *why)
+void session_abort(struct session *s, enum ending_side who, enum ending_cause cause,
+		   const char *why)
 {
 	struct ring *ring = s->worker->ring;
 
 	if (!s->ended) {
 		s->ended = true;
-		session_log_end(s, why);
+		session_log_end(s, (struct ending){who, session_phase(s), cause}, why);
 		for (unsigned side = 0; side < 2; side++) {
 			leg_session_gone(s->worker, s->cutting[side]);
 			ring_cancel(ring, &s->flow[side].op);
@@ -240,7 +285,7 @@ void session_abort(struct session *s, const char *why)
 		session_finish(s, true);
 }
 
-void session_flow_failed(struct session *s, int error)
+void session_flow_failed(struct session *s, enum ending_side who, int error)
 {
-	session_abort(s, error ? strerror(error) : "aborted");
+	session_abort(s, who, ending_of_errno(error), error ? strerror(error) : "aborted");
 }

@@ -11,6 +11,7 @@
 #define POSTERN_RELAY_SESSION_SESSION_H
 
 #include "core/buffers.h"
+#include "core/parse/ending.h"
 #include "core/parse/envelope.h"
 #include "relay/front/worker.h"
 #include "relay/session/flow.h"
@@ -23,6 +24,8 @@ struct session {
 	struct rendezvous_pair pair;
 	struct addr source;  /* the asking side's address */
 	uint64_t rate;	     /* bytes per second by policy; 0: no limit */
+	time_t again;	     /* policy's answer was good until then; 0: for ever */
+	bool granted;	     /* by a grant, not by a rule */
 	struct share *share; /* of the bandwidth; NULL: no limit touches it */
 	struct flow flow[2]; /* flow[side]: from that side to the other */
 	slab_id cutting[2];  /* connections that GO is still leaving, or 0 */
@@ -51,6 +54,8 @@ int sessions_open(struct worker *w) MUST_CHECK;
 void sessions_start(struct worker *w);
 /* Once its ring is closed. */
 void sessions_close(struct worker *w);
+/* From any thread: a drain's time is up, all sessions of w end. */
+void sessions_end(struct worker *w);
 /* Another configuration is in force (struct relay_upward). */
 void sessions_adopt(struct worker *w);
 
@@ -62,6 +67,7 @@ struct session_facts {
 	const struct addr *source;
 	uint64_t rate; /* by policy, and until when that is good */
 	time_t again;
+	bool granted; /* by a grant, not by a rule */
 };
 
 /* Makes a session that waits for both sides; NULL when the table is full. Takes the pair. */
@@ -72,11 +78,12 @@ void session_set_rate(struct session *s, uint64_t rate);
 void session_attach(struct session *s, unsigned side, int fd, uint8_t *head, size_t head_len);
 /* A public client's session: the publisher's leg speaks the envelope. False without memory. */
 bool session_wrap_publisher(struct session *s) MUST_CHECK;
-/* Ends both sides with a reset. Harmless twice. */
-void session_abort(struct session *s, const char *why);
+/* Ends both sides with a reset: who did, and why. Harmless twice. */
+void session_abort(struct session *s, enum ending_side who, enum ending_cause cause,
+		   const char *why);
 
 /* From flow.c. */
 void session_flow_ended(struct session *s);
-void session_flow_failed(struct session *s, int error);
+void session_flow_failed(struct session *s, enum ending_side who, int error);
 
 #endif
