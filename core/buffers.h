@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/must_check.h"
+
 struct buffers {
 	size_t each_bytes; /* size of one buffer */
 	size_t max_count;  /* how many may exist */
@@ -21,12 +23,11 @@ struct buffers {
 };
 
 /* Returns 0 or -ENOMEM. */
-int buffers_init(struct buffers *b, size_t each_bytes, size_t max_count)
-	__attribute__((warn_unused_result));
+int buffers_init(struct buffers *b, size_t each_bytes, size_t max_count) MUST_CHECK;
 void buffers_free(struct buffers *b);
 
 /* Another bound; what is lent out beyond it comes back in time. Returns 0 or -ENOMEM: as before. */
-int buffers_set_max(struct buffers *b, size_t max_count) __attribute__((warn_unused_result));
+int buffers_set_max(struct buffers *b, size_t max_count) MUST_CHECK;
 
 /* A buffer of each_bytes, the most recently returned first (it is still in cache); or NULL. */
 uint8_t *buffers_get(struct buffers *b);

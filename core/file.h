@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#include "core/must_check.h"
 
 #define FILE_NAME_BYTES 64u /* of a file that is replaced, with its end */
 

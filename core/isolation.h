@@ -41,9 +41,8 @@
 
 #include <stdbool.h>
 
+#include "core/must_check.h"
 #include "core/ring.h"
-
-#define MUST_CHECK __attribute__((warn_unused_result))
 
 enum isolation_flags {
 	ISOLATE_DIALS = 1,   /* the agent: sockets, to dial and to listen, and name-service files */

@@ -22,12 +22,13 @@
 #include <stddef.h>
 
 #include "core/log.h"
+#include "core/must_check.h"
 
 #define JOURNAL_SOCKET	    "/run/systemd/journal/socket"
 #define JOURNAL_ENTRY_BYTES 8192u
 
 /* program: a constant. 0 (also where standard error is not the journal) or -errno. */
-int journal_open(const char *path, const char *program) __attribute__((warn_unused_result));
+int journal_open(const char *path, const char *program) MUST_CHECK;
 void journal_close(void);
 
 /* record: an object (borrowed) with a text "kind". Entries that the journal does not take in time

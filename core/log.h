@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/must_check.h"
+
 enum log_level {
 	LOG_LEVEL_ERROR,
 	LOG_LEVEL_WARNING,
@@ -23,7 +25,7 @@ enum log_level {
 void log_open(const char *program, enum log_level level);
 void log_set_level(enum log_level level);
 /* Parses "error", "warning", "notice", "info", "debug"; false on any other word. */
-bool log_level_parse(const char *word, enum log_level *out) __attribute__((warn_unused_result));
+bool log_level_parse(const char *word, enum log_level *out) MUST_CHECK;
 bool log_enabled(enum log_level level);
 /* Whether lines go to the journal, as log_open() found. */
 bool log_is_journal(void);

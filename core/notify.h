@@ -8,9 +8,11 @@
 #ifndef POSTERN_CORE_NOTIFY_H
 #define POSTERN_CORE_NOTIFY_H
 
+#include "core/must_check.h"
+
 /* Returns 0 (also when nobody wants to know) or -errno. NOTIFY_SOCKET is taken from the
  * environment, so that no child speaks for us. */
-int notify_open(void) __attribute__((warn_unused_result));
+int notify_open(void) MUST_CHECK;
 void notify_close(void);
 
 /* Any thread. A manager that does not listen is no reason to stop: failures are ignored. */

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/must_check.h"
+
 #define OPTIONS_EXTRA_MAX 12u  /* options of one program's own */
 #define OPTIONS_GIVEN_MAX 160u /* of these on one command line */
 
@@ -46,7 +48,7 @@ struct options {
  * Reads the command line. Returns OPTIONS_RUN with *out filled, or the status to exit with: 0 after
  * --help or --version, OPTIONS_STATUS_USAGE after saying what was wrong and what would be right.
  */
-int options_parse(int argc, char **argv, const struct options_about *about, struct options *out)
-	__attribute__((warn_unused_result));
+int options_parse(int argc, char **argv, const struct options_about *about,
+		  struct options *out) MUST_CHECK;
 
 #endif

@@ -24,9 +24,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/must_check.h"
 #include "core/timer.h"
-
-#define MUST_CHECK __attribute__((warn_unused_result))
 
 /* One buffer of the ring's own pool, as ring_recv_pooled() hands out. */
 #define RING_SMALL_BYTES 16384u

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/must_check.h"
+
 typedef uint64_t slab_id; /* tag (8 bits), generation (24), index (32); 0 is nobody */
 
 struct slab {
@@ -24,8 +26,7 @@ struct slab {
 };
 
 /* tag is copied into every id (the worker's number, say). Returns 0 or -ENOMEM. */
-int slab_init(struct slab *s, size_t each_bytes, uint32_t room, uint8_t tag)
-	__attribute__((warn_unused_result));
+int slab_init(struct slab *s, size_t each_bytes, uint32_t room, uint8_t tag) MUST_CHECK;
 void slab_free(struct slab *s);
 
 /* A zeroed object and its id, or NULL when the table is full. */

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/must_check.h"
+
 struct timer {
 	void (*fire)(struct timer *t, uint64_t now_ms); /* the owner sets this */
 	uint64_t due_ms;
@@ -30,8 +32,7 @@ void timers_init(struct timers *ts);
 void timers_free(struct timers *ts);
 
 /* Returns 0 or -ENOMEM; on failure the timer is as it was. */
-int timers_set(struct timers *ts, struct timer *t, uint64_t due_ms)
-	__attribute__((warn_unused_result));
+int timers_set(struct timers *ts, struct timer *t, uint64_t due_ms) MUST_CHECK;
 void timers_cancel(struct timers *ts, struct timer *t);
 /* Fires everything due at now_ms, each once, in order of deadline. */
 void timers_run(struct timers *ts, uint64_t now_ms);

@@ -26,6 +26,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/must_check.h"
+
 /* One gateway, one protocol. Zero-initialised: nothing heard yet. */
 struct epoch {
 	bool known;
@@ -34,9 +36,7 @@ struct epoch {
 };
 
 /* Both record what was heard, valid or not, and return false when mappings may be lost. */
-bool epoch_pcp_valid(struct epoch *e, uint32_t server_s, uint64_t now_ms)
-	__attribute__((warn_unused_result));
-bool epoch_natpmp_valid(struct epoch *e, uint32_t server_s, uint64_t now_ms)
-	__attribute__((warn_unused_result));
+bool epoch_pcp_valid(struct epoch *e, uint32_t server_s, uint64_t now_ms) MUST_CHECK;
+bool epoch_natpmp_valid(struct epoch *e, uint32_t server_s, uint64_t now_ms) MUST_CHECK;
 
 #endif

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "core/addr.h"
+#include "core/must_check.h"
 
 #define NATPMP_ADDRESS_BYTES 12u /* answer with the external address, and announcement */
 #define NATPMP_MAPPING_BYTES 16u
@@ -47,8 +48,7 @@ enum natpmp_verdict {
 };
 
 enum natpmp_verdict natpmp_answer_check(const uint8_t *in, size_t len,
-					const struct natpmp_question *q)
-	__attribute__((warn_unused_result));
+					const struct natpmp_question *q) MUST_CHECK;
 
 /* Section 3.2.1: sent to all hosts when the external address or the epoch changed. */
 struct natpmp_announcement {
@@ -58,8 +58,8 @@ struct natpmp_announcement {
 };
 
 /* False on anything else; out untouched then. */
-bool natpmp_announcement_parse(const uint8_t *in, size_t len, struct natpmp_announcement *out)
-	__attribute__((warn_unused_result));
+bool natpmp_announcement_parse(const uint8_t *in, size_t len,
+			       struct natpmp_announcement *out) MUST_CHECK;
 
 /* "out of resources"; "unknown result" for others. */
 const char *natpmp_result_name(unsigned result);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "core/addr.h"
+#include "core/must_check.h"
 
 #define PCP_PORT	  5351u /* the server's */
 #define PCP_ANNOUNCE_PORT 5350u /* the client's, for announcements */
@@ -84,12 +85,11 @@ enum pcp_status {
  * Writes the request to out (PCP_REQUEST_BYTES are always enough) and its length to *len. False
  * when it does not fit or an address is of no family; out and *len untouched then.
  */
-bool pcp_request_write(const struct pcp_request *r, uint8_t *out, size_t room, size_t *len)
-	__attribute__((warn_unused_result));
+bool pcp_request_write(const struct pcp_request *r, uint8_t *out, size_t room,
+		       size_t *len) MUST_CHECK;
 
 /* Reads one datagram. *out is written only with PCP_OK. Options of the answer are walked over. */
-enum pcp_status pcp_answer_parse(const uint8_t *in, size_t len, struct pcp_answer *out)
-	__attribute__((warn_unused_result));
+enum pcp_status pcp_answer_parse(const uint8_t *in, size_t len, struct pcp_answer *out) MUST_CHECK;
 
 /* "NO_RESOURCES"; "unknown result" for others. */
 const char *pcp_result_name(unsigned result);

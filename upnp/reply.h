@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/must_check.h"
+
 #define REPLY_MAX      65536u /* head and body; descriptions take some 4 to 10 KB */
 #define REPLY_HEAD_MAX 8192u
 
@@ -29,7 +31,6 @@ struct reply {
  * a chunked body (RFC 9112 section 7.1) has been moved together in place; else in and out are
  * untouched. Interim replies (1xx) are passed over.
  */
-enum reply_status reply_read(uint8_t *in, size_t len, bool ended, struct reply *out)
-	__attribute__((warn_unused_result));
+enum reply_status reply_read(uint8_t *in, size_t len, bool ended, struct reply *out) MUST_CHECK;
 
 #endif

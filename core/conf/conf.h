@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#include "core/must_check.h"
 
 #define CONF_FILE_MAX  (4u << 20) /* bytes of one file */
 #define CONF_DEPTH_MAX 16u

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#include "core/must_check.h"
 
 struct conf_yaml;
 

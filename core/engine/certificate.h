@@ -12,6 +12,8 @@
 #include <time.h>
 #include <openssl/x509.h>
 
+#include "core/must_check.h"
+
 #define CERTIFICATE_TEXT_BYTES	 96
 #define CERTIFICATE_SERIAL_BYTES 48
 
@@ -21,8 +23,7 @@ time_t certificate_time(const ASN1_TIME *t);
 void certificate_name_text(const X509_NAME *name, bool common_name_first,
 			   char out[CERTIFICATE_TEXT_BYTES]);
 /* In hexadecimal. False when it is longer than any CA may make it; out untouched then. */
-bool certificate_serial(X509 *x, char out[CERTIFICATE_SERIAL_BYTES])
-	__attribute__((warn_unused_result));
+bool certificate_serial(X509 *x, char out[CERTIFICATE_SERIAL_BYTES]) MUST_CHECK;
 /* "a.example, 192.0.2.1": the DNS names and addresses it is for, as many as fit; "no name". */
 void certificate_hosts(X509 *x, char *out, size_t room);
 

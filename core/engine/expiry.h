@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "core/must_check.h"
+
 #define EXPIRY_LOOK_MS	  3600000u /* how often to look: no warning is an hour late */
 #define EXPIRY_TEXT_BYTES 256
 
@@ -41,8 +43,7 @@ struct expiry {
 enum expiry_stage expiry_stage(const struct expiry_validity *v, time_t now);
 /* Whether to tell what e->told says now: a warning that is due, or EXPIRY_FAR: the certificate
  * that was warned of has been replaced. */
-bool expiry_look(struct expiry *e, const struct expiry_validity *v, time_t now)
-	__attribute__((warn_unused_result));
+bool expiry_look(struct expiry *e, const struct expiry_validity *v, time_t now) MUST_CHECK;
 /* "this certificate expires in 6 days, on 2026-11-27T18:00:00Z", or that it has expired. */
 void expiry_text(const struct expiry_validity *v, time_t now, char out[EXPIRY_TEXT_BYTES]);
 

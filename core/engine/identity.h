@@ -16,9 +16,8 @@
 #include <openssl/ssl.h>
 
 #include "core/engine/expiry.h"
+#include "core/must_check.h"
 #include "core/parse/reason.h"
-
-#define MUST_CHECK __attribute__((warn_unused_result))
 
 enum identity_role { IDENTITY_RELAY, IDENTITY_AGENT, IDENTITY_CONSOLE };
 

@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <openssl/ssl.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#include "core/must_check.h"
 
 struct tls; /* about 200 bytes beside the SSL object; output grows as needed */
 

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/must_check.h"
+
 #define CLIENTHELLO_NAME_MAX 255u /* bytes of a host name */
 
 enum clienthello_status {
@@ -41,7 +43,6 @@ struct clienthello {
  * the caller's). Any answer but SHORT is final: more bytes do not change it.
  */
 enum clienthello_status clienthello_parse(const uint8_t *in, size_t len, size_t limit,
-					  uint8_t *scratch, struct clienthello *out)
-	__attribute__((warn_unused_result));
+					  uint8_t *scratch, struct clienthello *out) MUST_CHECK;
 
 #endif

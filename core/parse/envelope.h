@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/must_check.h"
+
 #define ENVELOPE_HEADER_BYTES 5u
 #define ENVELOPE_CHUNK_MAX    16384u /* inner bytes in one outer record */
 
@@ -42,13 +44,13 @@ enum envelope_status { ENVELOPE_OK, ENVELOPE_MALFORMED };
  * MALFORMED: the inner stream is not TLS.
  */
 enum envelope_status envelope_seal(struct envelope *e, const uint8_t *in, size_t len, uint8_t *out,
-				   size_t *out_len) __attribute__((warn_unused_result));
+				   size_t *out_len) MUST_CHECK;
 
 /*
  * Opens in (wire bytes) to out (inner bytes; room at least len; out may equal in). All of in is
  * taken; bytes after the switch to raw are copied through.
  */
 enum envelope_status envelope_open(struct envelope *e, const uint8_t *in, size_t len, uint8_t *out,
-				   size_t *out_len) __attribute__((warn_unused_result));
+				   size_t *out_len) MUST_CHECK;
 
 #endif

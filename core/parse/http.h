@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/must_check.h"
+
 #define HTTP_HEAD_MAX	8192u
 #define HTTP_TARGET_MAX 2048u
 #define HTTP_METHOD_MAX 16u
@@ -42,10 +44,10 @@ struct http_request {
  * Content-Length and Transfer-Encoding, or two lengths that differ: MALFORMED (RFC 9112 6.3).
  * Any answer but SHORT is final, so MALFORMED for some first bytes says that they are not HTTP. */
 enum http_status http_request_parse(const uint8_t *in, size_t len, struct http_request *out,
-				    size_t *used) __attribute__((warn_unused_result));
+				    size_t *used) MUST_CHECK;
 
 /* Reads the head of a reply; *code is its status code. For the reply to CONNECT. */
-enum http_status http_reply_parse(const uint8_t *in, size_t len, unsigned *code, size_t *used)
-	__attribute__((warn_unused_result));
+enum http_status http_reply_parse(const uint8_t *in, size_t len, unsigned *code,
+				  size_t *used) MUST_CHECK;
 
 #endif

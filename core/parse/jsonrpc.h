@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/must_check.h"
+
 #define JSONRPC_LINE_MAX  (4u << 20) /* a configuration fits; longer lines end the connection */
 #define JSONRPC_DEPTH_MAX 32u
 #define JSONRPC_ID_MAX	  128u /* bytes of an id that is a string */
@@ -38,8 +40,8 @@ struct jsonrpc_request {
 /* Reads one line (no newline). False: *response is the error to send (owned), with the id where one
  * could be read; NULL for a notification, which is never answered, and without memory. Batches are
  * refused, and params by position: every method takes an object. */
-bool jsonrpc_parse(const char *line, size_t len, struct jsonrpc_request *out, json_t **response)
-	__attribute__((warn_unused_result));
+bool jsonrpc_parse(const char *line, size_t len, struct jsonrpc_request *out,
+		   json_t **response) MUST_CHECK;
 void jsonrpc_request_free(struct jsonrpc_request *r);
 
 /* Both take over result / data; id is borrowed (NULL: null). */

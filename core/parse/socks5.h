@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/must_check.h"
+
 enum socks5_status { SOCKS5_OK, SOCKS5_SHORT, SOCKS5_MALFORMED };
 
 /* RFC 1928 section 6 */
@@ -34,17 +36,16 @@ struct socks5_request {
 
 /* Greeting: *offers_none says whether "no authentication" is among the methods. */
 enum socks5_status socks5_greeting_parse(const uint8_t *in, size_t len, bool *offers_none,
-					 size_t *used) __attribute__((warn_unused_result));
+					 size_t *used) MUST_CHECK;
 void socks5_greeting_reply(bool accept, uint8_t out[SOCKS5_GREETING_REPLY_BYTES]);
 
 enum socks5_status socks5_request_parse(const uint8_t *in, size_t len, struct socks5_request *out,
-					size_t *used) __attribute__((warn_unused_result));
+					size_t *used) MUST_CHECK;
 /* The bound address is sent as 0.0.0.0:0: the far end's is not ours to tell. */
 void socks5_reply(enum socks5_reply code, uint8_t out[SOCKS5_REPLY_BYTES]);
 
 /* "SERVICE.AGENT.postern" (the suffix in any case): the last label is the agent, all before it the
  * service with dots read as written. False, rooms untouched, when it is no such name. */
-bool socks5_split_name(const char *host, char agent[64], char service[64])
-	__attribute__((warn_unused_result));
+bool socks5_split_name(const char *host, char agent[64], char service[64]) MUST_CHECK;
 
 #endif

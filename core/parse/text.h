@@ -8,6 +8,8 @@
 
 #include <openssl/bytestring.h>
 
+#include "core/must_check.h"
+
 /* Of ASCII; whatever the locale says. */
 uint8_t text_lower(uint8_t c);
 /* Space or tab: OWS (RFC 9110 section 5.6.3). */
@@ -15,6 +17,6 @@ bool text_is_blank(uint8_t c);
 /* Takes blanks off both ends. */
 void text_trim(CBS *text);
 /* All of text, without regard to case; word is in lower case. */
-bool text_is_word(CBS text, const char *word) __attribute__((warn_unused_result));
+bool text_is_word(CBS text, const char *word) MUST_CHECK;
 
 #endif

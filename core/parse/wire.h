@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#include "core/must_check.h"
 
 #define WIRE_VERSION	    2u
 #define WIRE_HEADER_BYTES   4u

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <openssl/x509.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#include "core/must_check.h"
 
 struct pki_store {
 	char *directory;

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#include "core/must_check.h"
 
 #define RATES_NAME_BYTES 64
 

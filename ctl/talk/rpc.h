@@ -13,9 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/must_check.h"
 #include "core/parse/jsonrpc.h"
-
-#define MUST_CHECK __attribute__((warn_unused_result))
 
 #define RPC_ANSWER_MS 30000
 #define RPC_LINE_MAX  (64u << 20) /* a list of many sessions fits */

@@ -14,8 +14,7 @@
 #define POSTERN_CTL_TALK_TUNNEL_H
 
 #include "agent/config/config.h"
-
-#define MUST_CHECK __attribute__((warn_unused_result))
+#include "core/must_check.h"
 
 struct tunnel;
 

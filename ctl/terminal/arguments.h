@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#include "core/must_check.h"
 
 /* What a shell learns; postern(1) says the same. */
 enum status { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#include "core/must_check.h"
 
 /* The file as text, owned; NULL when it cannot be read, is larger than max, or holds a zero byte.
  */

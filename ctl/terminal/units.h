@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#include "core/must_check.h"
 
 /* "90s", "5m", "12h", "30d", "4w" or "2y" (of 365 days) in seconds: from 1 s to 100 years. */
 bool units_parse_span(const char *text, uint64_t *seconds) MUST_CHECK;

@@ -19,9 +19,8 @@
 
 #include "core/addr.h"
 #include "core/conf/conf.h"
+#include "core/must_check.h"
 #include "core/parse/reason.h"
-
-#define MUST_CHECK __attribute__((warn_unused_result))
 
 struct policy;
 

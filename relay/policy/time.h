@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#include "core/must_check.h"
 
 #define POLICY_NEVER INT64_MAX /* later than every moment */
 

@@ -27,11 +27,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/must_check.h"
 #include "core/parse/reason.h"
 #include "core/parse/wire.h"
 #include "core/slab.h"
-
-#define MUST_CHECK __attribute__((warn_unused_result))
 
 struct rendezvous;
 struct account;

@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/must_check.h"
+
 #define SPLICER_BYTES (1u << 20) /* in one move; unprivileged pipes hold no more */
 
 struct splicer {
@@ -35,7 +37,6 @@ ssize_t splicer_fill(struct splicer *s, int from);
 /* Gives held bytes to a socket. Returns how many are left, with -errno in *error when there are. */
 size_t splicer_drain(struct splicer *s, int to, size_t held, int *error);
 /* Takes the bytes that are left out again, into data, or away when it is NULL. */
-bool splicer_take_back(struct splicer *s, uint8_t *data, size_t left)
-	__attribute__((warn_unused_result));
+bool splicer_take_back(struct splicer *s, uint8_t *data, size_t left) MUST_CHECK;
 
 #endif

@@ -21,7 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#include "core/must_check.h"
 
 #define SHAPER_TICK_MS 20u
 
