@@ -15,8 +15,8 @@
 #: make mutants     put small faults in, one at a time, and see which test notices (ONLY='RQ5 LG1',
 #:                  AREA=relay/session, or JOBS=4; some 20 minutes); mutants-check: do all apply?
 #: make tidy        static analysis; make format rewrites, make format-check only looks
-#: make layers      prove that a folder includes only what its row in tests/layers names, and that
-#:                  a test links every source of relay, agent and NAT helper (tests/linked)
+#: make layers      prove that a folder includes and calls only what its row in tests/layers names,
+#:                  and that a test links every source of relay, agent and NAT helper (tests/linked)
 #: make clean       remove build/
 #:
 #: Variables: BORINGSSL=/prefix, CC=clang, SANITIZE=address,undefined, WERROR=1, OPT=-O2, LTO=1, V=1,
@@ -298,7 +298,7 @@ HEADER_FILES := $(filter %.h,$(C_FILES))
 
 .PHONY: layers format format-check tidy man-check
 layers:
-	@tests/layers $(ROOMS)
+	@tests/layers $(B)/obj $(ROOMS)
 	@tests/linked $(ROOMS)
 
 format:
