@@ -29,8 +29,8 @@ static const char *const level_words[] = {
 
 /* ---- checks --------------------------------------------------------------------------------- */
 
-static void check_name(struct conf_errors *e, const struct conf_node *at, const char *path,
-		       const void *value)
+static void relay_check_name(struct conf_errors *e, const struct conf_node *at, const char *path,
+			     const void *value)
 {
 	const char *name = *(char *const *)value;
 	char shown[CONF_QUOTE_BYTES];
@@ -43,8 +43,8 @@ static void check_name(struct conf_errors *e, const struct conf_node *at, const 
 			conf_quote(name, shown));
 }
 
-static void check_public_name(struct conf_errors *e, const struct conf_node *at, const char *path,
-			      const void *value)
+static void relay_check_public_name(struct conf_errors *e, const struct conf_node *at,
+				    const char *path, const void *value)
 {
 	const char *name = *(char *const *)value;
 	char shown[CONF_QUOTE_BYTES];
@@ -57,8 +57,8 @@ static void check_public_name(struct conf_errors *e, const struct conf_node *at,
 			   conf_quote(name, shown));
 }
 
-static void check_target(struct conf_errors *e, const struct conf_node *at, const char *path,
-			 const void *value)
+static void relay_check_target(struct conf_errors *e, const struct conf_node *at, const char *path,
+			       const void *value)
 {
 	const char *to = *(char *const *)value;
 	char agent[WIRE_NAME_MAX + 1], service[WIRE_NAME_MAX + 1], shown[CONF_QUOTE_BYTES];
@@ -68,8 +68,8 @@ static void check_target(struct conf_errors *e, const struct conf_node *at, cons
 			   conf_quote(to, shown));
 }
 
-static void check_user(struct conf_errors *e, const struct conf_node *at, const char *path,
-		       const void *value)
+static void relay_check_user(struct conf_errors *e, const struct conf_node *at, const char *path,
+			     const void *value)
 {
 	const char *user = *(char *const *)value;
 	char shown[CONF_QUOTE_BYTES];
@@ -86,15 +86,15 @@ static void check_user(struct conf_errors *e, const struct conf_node *at, const 
 }
 
 /* WELCOME carries the interval in seconds. */
-static void check_seconds(struct conf_errors *e, const struct conf_node *at, const char *path,
-			  const void *value)
+static void relay_check_seconds(struct conf_errors *e, const struct conf_node *at, const char *path,
+				const void *value)
 {
 	if (*(const uint64_t *)value % 1000 != 0)
 		conf_error(e, at, path, "is not a whole number of seconds; write it like 25s");
 }
 
-static void check_listen(struct conf_errors *e, const struct conf_node *at, const char *path,
-			 const void *value)
+static void relay_check_listen(struct conf_errors *e, const struct conf_node *at, const char *path,
+			       const void *value)
 {
 	const struct conf_array *list = value;
 	const struct relay_listen *l = list->items;
@@ -114,8 +114,8 @@ static void check_listen(struct conf_errors *e, const struct conf_node *at, cons
 	}
 }
 
-static void check_publics(struct conf_errors *e, const struct conf_node *at, const char *path,
-			  const void *value)
+static void relay_check_publics(struct conf_errors *e, const struct conf_node *at, const char *path,
+				const void *value)
 {
 	const struct conf_array *list = value;
 	const struct relay_public *p = list->items;
@@ -156,13 +156,13 @@ static const struct conf_field public_fields[] = {
 	 .offset = AT(relay_public, name),
 	 .required = true,
 	 .max = 253,
-	 .check = check_public_name,
+	 .check = relay_check_public_name,
 	 .help = "the host name that unmodified TLS clients ask for"},
 	{.key = "to",
 	 .type = CONF_STRING,
 	 .offset = AT(relay_public, to),
 	 .required = true,
-	 .check = check_target,
+	 .check = relay_check_target,
 	 .help = "the agent and service that answer, as AGENT/SERVICE"},
 	{.key = NULL},
 };
@@ -234,7 +234,7 @@ static const struct conf_field limit_fields[] = {
 	 .min = 1000,
 	 .max = 3600000,
 	 .initial = "25s",
-	 .check = check_seconds,
+	 .check = relay_check_seconds,
 	 .help = "the interval of keep-alives on links; a link silent for three is closed"},
 	LIMIT("http_idle", CONF_DURATION, http_idle_ms, 100, 3600000, "15s",
 	      "the time that an HTTP connection may stay idle between requests"),
@@ -314,7 +314,7 @@ static const struct conf_field fields[] = {
 	 .type = CONF_NAME,
 	 .offset = AT(relay_config, name),
 	 .required = true,
-	 .check = check_name,
+	 .check = relay_check_name,
 	 .help = "the relay's name, as agents and logs show it"},
 	{.key = "listen",
 	 .type = CONF_LIST_OF,
@@ -323,7 +323,7 @@ static const struct conf_field fields[] = {
 	 .fields = listen_fields,
 	 .item_size = sizeof(struct relay_listen),
 	 .max_items = 64,
-	 .check = check_listen,
+	 .check = relay_check_listen,
 	 .help = "the addresses to accept connections on"},
 	{.key = "public",
 	 .type = CONF_LIST_OF,
@@ -331,7 +331,7 @@ static const struct conf_field fields[] = {
 	 .fields = public_fields,
 	 .item_size = sizeof(struct relay_public),
 	 .max_items = 4096,
-	 .check = check_publics,
+	 .check = relay_check_publics,
 	 .help = "the host names that unmodified TLS clients may reach, and where they lead"},
 	{.key = "identity",
 	 .type = CONF_STRUCT,
@@ -367,7 +367,7 @@ static const struct conf_field fields[] = {
 	 .offset = AT(relay_config, user),
 	 .min = 1,
 	 .max = 32,
-	 .check = check_user,
+	 .check = relay_check_user,
 	 .help = "the user to become after the ports are bound, when started as root"},
 	{.key = "state_dir",
 	 .type = CONF_STRING,
@@ -461,7 +461,7 @@ static bool finish_publics(struct conf_array *publics)
 		for (char *c = p[i].name; *c; c++)
 			*c = (char)tolower((unsigned char)*c);
 		if (!wire_split_target(p[i].to, p[i].agent, p[i].service))
-			return false; /* check_target() has let it through: cannot be */
+			return false; /* relay_check_target() has let it through: cannot be */
 	}
 	return true;
 }

@@ -27,8 +27,8 @@ static bool is_name(const char *text)
 	       strcmp(text, POLICY_PUBLIC) != 0;
 }
 
-static void check_name(struct conf_errors *e, const struct conf_node *at, const char *path,
-		       const void *value)
+static void rules_check_name(struct conf_errors *e, const struct conf_node *at, const char *path,
+			     const void *value)
 {
 	const char *name = *(char *const *)value;
 	char shown[CONF_QUOTE_BYTES];
@@ -46,10 +46,10 @@ static void check_name(struct conf_errors *e, const struct conf_node *at, const 
 }
 
 /* Calls check for every text of a list that was bound. */
-static void check_each(struct conf_errors *e, const struct conf_node *at, const char *path,
-		       const struct conf_array *list,
-		       void (*check)(struct conf_errors *e, const struct conf_node *at,
-				     const char *path, const void *value))
+static void rules_check_each(struct conf_errors *e, const struct conf_node *at, const char *path,
+			     const struct conf_array *list,
+			     void (*check)(struct conf_errors *e, const struct conf_node *at,
+					   const char *path, const void *value))
 {
 	char *const *items = list->items;
 	char child[CONF_PATH_BYTES];
@@ -61,14 +61,14 @@ static void check_each(struct conf_errors *e, const struct conf_node *at, const 
 	}
 }
 
-static void check_members(struct conf_errors *e, const struct conf_node *at, const char *path,
-			  const void *value)
+static void rules_check_members(struct conf_errors *e, const struct conf_node *at, const char *path,
+				const void *value)
 {
-	check_each(e, at, path, value, check_name);
+	rules_check_each(e, at, path, value, rules_check_name);
 }
 
-static void check_asker(struct conf_errors *e, const struct conf_node *at, const char *path,
-			const void *value)
+static void rules_check_asker(struct conf_errors *e, const struct conf_node *at, const char *path,
+			      const void *value)
 {
 	const char *from = *(char *const *)value;
 	char shown[CONF_QUOTE_BYTES];
@@ -80,14 +80,14 @@ static void check_asker(struct conf_errors *e, const struct conf_node *at, const
 			   conf_quote(from, shown));
 }
 
-static void check_from(struct conf_errors *e, const struct conf_node *at, const char *path,
-		       const void *value)
+static void rules_check_from(struct conf_errors *e, const struct conf_node *at, const char *path,
+			     const void *value)
 {
-	check_each(e, at, path, value, check_asker);
+	rules_check_each(e, at, path, value, rules_check_asker);
 }
 
-static void check_target(struct conf_errors *e, const struct conf_node *at, const char *path,
-			 const void *value)
+static void rules_check_target(struct conf_errors *e, const struct conf_node *at, const char *path,
+			       const void *value)
 {
 	const char *to = *(char *const *)value;
 	struct pattern agent, service;
@@ -101,14 +101,14 @@ static void check_target(struct conf_errors *e, const struct conf_node *at, cons
 			conf_quote(to, shown));
 }
 
-static void check_to(struct conf_errors *e, const struct conf_node *at, const char *path,
-		     const void *value)
+static void rules_check_to(struct conf_errors *e, const struct conf_node *at, const char *path,
+			   const void *value)
 {
-	check_each(e, at, path, value, check_target);
+	rules_check_each(e, at, path, value, rules_check_target);
 }
 
-static void check_network(struct conf_errors *e, const struct conf_node *at, const char *path,
-			  const void *value)
+static void rules_check_network(struct conf_errors *e, const struct conf_node *at, const char *path,
+				const void *value)
 {
 	const char *network = *(char *const *)value;
 	char shown[CONF_QUOTE_BYTES];
@@ -132,14 +132,14 @@ static void check_network(struct conf_errors *e, const struct conf_node *at, con
 	}
 }
 
-static void check_source(struct conf_errors *e, const struct conf_node *at, const char *path,
-			 const void *value)
+static void rules_check_source(struct conf_errors *e, const struct conf_node *at, const char *path,
+			       const void *value)
 {
-	check_each(e, at, path, value, check_network);
+	rules_check_each(e, at, path, value, rules_check_network);
 }
 
-static void check_until(struct conf_errors *e, const struct conf_node *at, const char *path,
-			const void *value)
+static void rules_check_until(struct conf_errors *e, const struct conf_node *at, const char *path,
+			      const void *value)
 {
 	const char *until = *(char *const *)value;
 	char shown[CONF_QUOTE_BYTES];
@@ -152,8 +152,8 @@ static void check_until(struct conf_errors *e, const struct conf_node *at, const
 			   conf_quote(until, shown));
 }
 
-static void check_hours(struct conf_errors *e, const struct conf_node *at, const char *path,
-			const void *value)
+static void rules_check_hours(struct conf_errors *e, const struct conf_node *at, const char *path,
+			      const void *value)
 {
 	const char *text = *(char *const *)value, *remedy;
 	char shown[CONF_QUOTE_BYTES];
@@ -228,7 +228,7 @@ const struct conf_field config_group_fields[] = {
 	 .type = CONF_NAME,
 	 .offset = AT(policy_group, name),
 	 .required = true,
-	 .check = check_name,
+	 .check = rules_check_name,
 	 .help = "the group's name, for use in from"},
 	{.key = "members",
 	 .type = CONF_LIST_OF,
@@ -237,7 +237,7 @@ const struct conf_field config_group_fields[] = {
 	 .item_type = CONF_NAME,
 	 .item_size = sizeof(char *),
 	 .max_items = MEMBERS_MAX,
-	 .check = check_members,
+	 .check = rules_check_members,
 	 .help = "the names of the agents in it"},
 	{.key = NULL},
 };
@@ -250,7 +250,7 @@ const struct conf_field config_rule_fields[] = {
 	 .item_type = CONF_NAME,
 	 .item_size = sizeof(char *),
 	 .max_items = FROM_MAX,
-	 .check = check_from,
+	 .check = rules_check_from,
 	 .help = "who may: agents, groups, \"*\" for everybody, public for clients without a "
 		 "certificate"},
 	{.key = "to",
@@ -260,19 +260,19 @@ const struct conf_field config_rule_fields[] = {
 	 .item_type = CONF_STRING,
 	 .item_size = sizeof(char *),
 	 .max_items = TO_MAX,
-	 .check = check_to,
+	 .check = rules_check_to,
 	 .help = "what they may reach, as AGENT/SERVICE, with \"*\" for either or at one end of "
 		 "it"},
 	{.key = "until",
 	 .type = CONF_STRING,
 	 .offset = AT(policy_rule, until),
 	 .max = 20,
-	 .check = check_until,
+	 .check = rules_check_until,
 	 .help = "when the rule ends, as 2026-11-27T18:00:00Z or with the end of 2026-11-27"},
 	{.key = "hours",
 	 .type = CONF_STRING,
 	 .offset = AT(policy_rule, hours),
-	 .check = check_hours,
+	 .check = rules_check_hours,
 	 .help = "the hours of the week that it holds in, in UTC, such as mon-fri 08:00-18:00"},
 	{.key = "source",
 	 .type = CONF_LIST_OF,
@@ -280,7 +280,7 @@ const struct conf_field config_rule_fields[] = {
 	 .item_type = CONF_STRING,
 	 .item_size = sizeof(char *),
 	 .max_items = SOURCE_MAX,
-	 .check = check_source,
+	 .check = rules_check_source,
 	 .help = "the networks that the asking side must come from, such as 203.0.113.0/24"},
 	{.key = "rate",
 	 .type = CONF_RATE,
@@ -302,7 +302,7 @@ const struct conf_field config_revoked_fields[] = {
 	 .type = CONF_NAME,
 	 .offset = AT(policy_revoked, agent),
 	 .required = true,
-	 .check = check_name,
+	 .check = rules_check_name,
 	 .help = "the agent's name"},
 	{.key = "note",
 	 .type = CONF_STRING,
@@ -393,18 +393,18 @@ static const char *near_group(struct slips *s, const char *name)
 }
 
 /* "policy[3].from[0]", which is written out only when there is something to say of it. */
-struct place {
+struct policy_place {
 	const char *key, *list;
 	size_t rule, item;
 	const struct conf_node *at;
 };
 
-static void place_path(const struct place *p, char out[CONF_PATH_BYTES])
+static void place_path(const struct policy_place *p, char out[CONF_PATH_BYTES])
 {
 	snprintf(out, CONF_PATH_BYTES, "%s[%zu].%s[%zu]", p->key, p->rule, p->list, p->item);
 }
 
-static void warn_from(struct slips *s, const struct place *place, const char *name)
+static void warn_from(struct slips *s, const struct policy_place *place, const char *name)
 {
 	char shown[CONF_QUOTE_BYTES], path[CONF_PATH_BYTES];
 	const char *group;
@@ -421,7 +421,7 @@ static void warn_from(struct slips *s, const struct place *place, const char *na
 		     conf_quote(name, shown), group);
 }
 
-static void warn_to(struct slips *s, const struct place *place, const char *to)
+static void warn_to(struct slips *s, const struct policy_place *place, const char *to)
 {
 	size_t len = strcspn(to, "/");
 	char path[CONF_PATH_BYTES];
@@ -436,9 +436,10 @@ static void warn_to(struct slips *s, const struct place *place, const char *to)
 		     (int)len, to);
 }
 
-static void warn_texts(struct slips *s, struct place place, const struct conf_node *rule,
+static void warn_texts(struct slips *s, struct policy_place place, const struct conf_node *rule,
 		       const struct conf_array *texts,
-		       void (*warn)(struct slips *s, const struct place *place, const char *text))
+		       void (*warn)(struct slips *s, const struct policy_place *place,
+				    const char *text))
 {
 	const struct conf_node *list = conf_get(rule, place.list);
 	char *const *items = texts->items;
@@ -456,8 +457,8 @@ static void warn_rules(struct slips *s, const struct conf_node *root, const char
 	const struct policy_rule *r = rules->items;
 
 	for (size_t i = 0; list && i < rules->count; i++) {
-		struct place from = {.key = key, .rule = i, .list = "from"};
-		struct place to = {.key = key, .rule = i, .list = "to"};
+		struct policy_place from = {.key = key, .rule = i, .list = "from"};
+		struct policy_place to = {.key = key, .rule = i, .list = "to"};
 
 		warn_texts(s, from, list->items[i], &r[i].from, warn_from);
 		warn_texts(s, to, list->items[i], &r[i].to, warn_to);

@@ -14,8 +14,8 @@ static bool has_wildcard(const struct addr *a)
 }
 
 /* An address that clients are told; ports are never 0. */
-static void check_told(struct conf_errors *e, const struct conf_node *at, const char *path,
-		       const void *value)
+static void stun_check_told(struct conf_errors *e, const struct conf_node *at, const char *path,
+			    const void *value)
 {
 	const struct addr *a = value;
 
@@ -24,8 +24,8 @@ static void check_told(struct conf_errors *e, const struct conf_node *at, const 
 			   "is no address that clients could be sent to; write that of one host");
 }
 
-static void check_listen(struct conf_errors *e, const struct conf_node *at, const char *path,
-			 const void *value)
+static void stun_check_listen(struct conf_errors *e, const struct conf_node *at, const char *path,
+			      const void *value)
 {
 	const struct conf_array *list = value;
 	const struct addr *a = list->items;
@@ -44,8 +44,8 @@ static void check_listen(struct conf_errors *e, const struct conf_node *at, cons
 	}
 }
 
-static void check_alternate(struct conf_errors *e, const struct conf_node *at, const char *path,
-			    const void *value)
+static void stun_check_alternate(struct conf_errors *e, const struct conf_node *at,
+				 const char *path, const void *value)
 {
 	const struct conf_array *list = value;
 	const struct addr *a = list->items;
@@ -54,7 +54,7 @@ static void check_alternate(struct conf_errors *e, const struct conf_node *at, c
 	for (size_t i = 0; i < list->count; i++) {
 		conf_path_item(child, path, i);
 		if (a[i].len)
-			check_told(e, at->items[i], child, &a[i]);
+			stun_check_told(e, at->items[i], child, &a[i]);
 		if (i == 1 && a[0].len && a[0].sa.sa_family == a[1].sa.sa_family)
 			conf_error(e, at->items[i], child,
 				   "is of the same family as %s[0]; name one server for IPv4 and "
@@ -72,13 +72,13 @@ static const struct conf_field behaviour_fields[] = {
 	 .type = CONF_ADDRESS,
 	 .offset = AT_BEHAVIOUR(address),
 	 .required = true,
-	 .check = check_told,
+	 .check = stun_check_told,
 	 .help = "the address and port that clients ask first"},
 	{.key = "other",
 	 .type = CONF_ADDRESS,
 	 .offset = AT_BEHAVIOUR(other),
 	 .required = true,
-	 .check = check_told,
+	 .check = stun_check_told,
 	 .help = "another address of this host, and another port"},
 	{.key = NULL},
 };
@@ -95,7 +95,7 @@ const struct conf_field config_stun_fields[] = {
 	 .item_type = CONF_ADDRESS,
 	 .item_size = sizeof(struct addr),
 	 .max_items = 16,
-	 .check = check_listen,
+	 .check = stun_check_listen,
 	 .help = "further addresses to answer STUN on, over UDP and TCP"},
 	{.key = "behaviour",
 	 .type = CONF_STRUCT,
@@ -108,7 +108,7 @@ const struct conf_field config_stun_fields[] = {
 	 .item_type = CONF_ADDRESS,
 	 .item_size = sizeof(struct addr),
 	 .max_items = 2,
-	 .check = check_alternate,
+	 .check = stun_check_alternate,
 	 .help = "where clients are sent while the relay drains: a server for IPv4, one for IPv6"},
 	{.key = "rate",
 	 .type = CONF_UINT,
@@ -137,8 +137,8 @@ const struct conf_field config_stun_fields[] = {
 /* ---- checks of several fields ---------------------------------------------------------------- */
 
 /* RFC 5780 section 6: two addresses and two ports make four sockets. */
-static void check_behaviour(const struct conf_node *at, const struct relay_stun *s,
-			    struct conf_errors *errors)
+static void stun_check_behaviour(const struct conf_node *at, const struct relay_stun *s,
+				 struct conf_errors *errors)
 {
 	const struct addr *a = &s->behaviour.address, *b = &s->behaviour.other;
 	const char *path = "stun.behaviour.other";
@@ -155,8 +155,8 @@ static void check_behaviour(const struct conf_node *at, const struct relay_stun 
 }
 
 /* STUN is spoken there anyway, and only one of both can have the TCP port. */
-static void check_overlap(const struct conf_node *at, const struct relay_config *c,
-			  struct conf_errors *errors)
+static void stun_check_overlap(const struct conf_node *at, const struct relay_config *c,
+			       struct conf_errors *errors)
 {
 	const struct relay_listen *l = c->listen.items;
 	const struct addr *a = c->stun.listen.items;
@@ -181,7 +181,7 @@ bool config_check_stun(const struct conf_node *root, const struct relay_config *
 	const struct conf_node *stun = conf_get(root, "stun");
 	size_t before = errors->count;
 
-	check_behaviour(conf_get(conf_get(stun, "behaviour"), "other"), &c->stun, errors);
-	check_overlap(conf_get(stun, "listen"), c, errors);
+	stun_check_behaviour(conf_get(conf_get(stun, "behaviour"), "other"), &c->stun, errors);
+	stun_check_overlap(conf_get(stun, "listen"), c, errors);
 	return errors->count == before;
 }

@@ -4,7 +4,7 @@
 
 #include "relay/control/control_internal.h"
 
-struct gathering {
+struct relay_gathering {
 	struct call *call;
 	const char *name;
 	gather_fn *collect;
@@ -15,13 +15,13 @@ struct gathering {
 /* Travels to one worker and back. */
 struct gather_request {
 	struct ring_msg msg; /* first: the ring hands this back */
-	struct gathering *gathering;
+	struct relay_gathering *gathering;
 	struct worker *worker;
 	json_t *params; /* a copy of its own: counts of references are not for two threads */
 	json_t *list;
 };
 
-static void gathering_end(struct gathering *g)
+static void gathering_end(struct relay_gathering *g)
 {
 	call_answer(g->call, json_pack("{s:o}", g->name, g->list));
 	free(g);
@@ -30,7 +30,7 @@ static void gathering_end(struct gathering *g)
 static void gather_back(struct ring_msg *msg)
 {
 	struct gather_request *e = (struct gather_request *)msg;
-	struct gathering *g = e->gathering;
+	struct relay_gathering *g = e->gathering;
 
 	json_array_extend(g->list, e->list);
 	json_decref(e->list);
@@ -52,17 +52,17 @@ static void gather_there(struct ring_msg *msg)
 void gather(struct call *c, const char *name, gather_fn *collect)
 {
 	struct relay *r = control_of(c)->relay;
-	struct gathering *g = calloc(1, sizeof *g);
+	struct relay_gathering *g = calloc(1, sizeof *g);
 
 	if (!g) {
 		call_fail(c, JSONRPC_INTERNAL_ERROR, NULL, "out of memory");
 		return;
 	}
-	*g = (struct gathering){.call = c,
-				.name = name,
-				.collect = collect,
-				.list = json_array(),
-				.left = r->worker_count + 1};
+	*g = (struct relay_gathering){.call = c,
+				      .name = name,
+				      .collect = collect,
+				      .list = json_array(),
+				      .left = r->worker_count + 1};
 	for (unsigned i = 0; i < r->worker_count; i++) {
 		struct gather_request *e = calloc(1, sizeof *e);
 

@@ -91,7 +91,7 @@ bool control_undrain(struct relay_control *ctl, char *why, size_t why_size)
 	return true;
 }
 
-static void drain_run(struct call *c)
+static void act_drain_run(struct call *c)
 {
 	struct relay_control *ctl = c->owner;
 	json_t *deadline = json_object_get(c->params, "deadline_ms");
@@ -109,7 +109,7 @@ static void drain_run(struct call *c)
 				 (json_int_t)relay_totals(ctl->relay).sessions));
 }
 
-static void undrain_run(struct call *c)
+static void act_undrain_run(struct call *c)
 {
 	char why[256];
 
@@ -161,7 +161,7 @@ static void kick_collect(struct worker *w, json_t *list, json_t *params)
 	}
 }
 
-static void kick_run(struct call *c)
+static void act_kick_run(struct call *c)
 {
 	bool session = json_object_get(c->params, "session") != NULL;
 	bool agent = json_object_get(c->params, "agent") != NULL;
@@ -178,7 +178,7 @@ static void kick_run(struct call *c)
 
 /* ---- log level ---- */
 
-static void log_level_run(struct call *c)
+static void act_log_level_run(struct call *c)
 {
 	const char *word = json_string_value(json_object_get(c->params, "level"));
 	enum log_level level;
@@ -213,24 +213,24 @@ static const struct method_param log_level_params[] = {
 const struct method methods_act[] = {
 	{.name = "drain",
 	 .level = CALLER_ADMIN,
-	 .run = drain_run,
+	 .run = act_drain_run,
 	 .help = "take no new sessions and tell agents to move",
 	 .params = drain_params,
 	 .result = "{draining, sessions}"},
 	{.name = "undrain",
 	 .level = CALLER_ADMIN,
-	 .run = undrain_run,
+	 .run = act_undrain_run,
 	 .help = "take new work again",
 	 .result = "{draining}"},
 	{.name = "kick",
 	 .level = CALLER_ADMIN,
-	 .run = kick_run,
+	 .run = act_kick_run,
 	 .help = "end a session, or an agent's link and sessions, at once",
 	 .params = kick_params,
 	 .result = "{kicked: [what ended]}; empty when nothing was found"},
 	{.name = "log.level",
 	 .level = CALLER_ADMIN,
-	 .run = log_level_run,
+	 .run = act_log_level_run,
 	 .help = "log more or less, until the next change or restart",
 	 .params = log_level_params,
 	 .result = "{level}"},

@@ -58,7 +58,7 @@ static void copy_param(const struct call *c, json_t *to, const char *key)
 		json_object_set(to, key, value);
 }
 
-static void grant_run(struct call *c)
+static void rules_grant_run(struct call *c)
 {
 	json_t *document = json_deep_copy(changes_document(control_of(c)->configuring.changes));
 	json_t *rule = json_pack("{s:[O], s:[O]}", "from", json_object_get(c->params, "agent"),
@@ -92,7 +92,7 @@ static bool grant_names(const json_t *rule, const char *key, const char *name)
 	return false;
 }
 
-static void ungrant_run(struct call *c)
+static void rules_ungrant_run(struct call *c)
 {
 	json_t *document = json_deep_copy(changes_document(control_of(c)->configuring.changes));
 	json_t *grants = list_of(document, "grants");
@@ -118,7 +118,7 @@ static void ungrant_run(struct call *c)
 	apply_and_answer(c, document, note);
 }
 
-static void grants_run(struct call *c)
+static void rules_grants_run(struct call *c)
 {
 	json_t *document =
 		(json_t *)(uintptr_t)changes_document(control_of(c)->configuring.changes);
@@ -146,7 +146,7 @@ static size_t revoked_at(const json_t *revoked, const char *agent)
 	return i;
 }
 
-static void revoke_run(struct call *c)
+static void rules_revoke_run(struct call *c)
 {
 	json_t *document = json_deep_copy(changes_document(control_of(c)->configuring.changes));
 	json_t *revoked = list_of(document, "revoked");
@@ -173,7 +173,7 @@ static void revoke_run(struct call *c)
 	apply_and_answer(c, document, text);
 }
 
-static void unrevoke_run(struct call *c)
+static void rules_unrevoke_run(struct call *c)
 {
 	json_t *document = json_deep_copy(changes_document(control_of(c)->configuring.changes));
 	json_t *revoked = list_of(document, "revoked");
@@ -222,31 +222,31 @@ static const struct method_param unrevoke_params[] = {
 const struct method methods_policy[] = {
 	{.name = "grants",
 	 .level = CALLER_READ,
-	 .run = grants_run,
+	 .run = rules_grants_run,
 	 .help = "who may reach what, and who is revoked",
 	 .result = "{otherwise: \"deny\", or \"allow\" while there is no policy at all, grants, "
 		   "policy, revoked}"},
 	{.name = "grant",
 	 .level = CALLER_ADMIN,
-	 .run = grant_run,
+	 .run = rules_grant_run,
 	 .help = "allow an agent a service",
 	 .params = grant_params,
 	 .result = "{revision}"},
 	{.name = "ungrant",
 	 .level = CALLER_ADMIN,
-	 .run = ungrant_run,
+	 .run = rules_ungrant_run,
 	 .help = "take grants back; running sessions end",
 	 .params = ungrant_params,
 	 .result = "{revision}"},
 	{.name = "revoke",
 	 .level = CALLER_ADMIN,
-	 .run = revoke_run,
+	 .run = rules_revoke_run,
 	 .help = "end an identity: its link and sessions, here and at other agents",
 	 .params = revoke_params,
 	 .result = "{revision}"},
 	{.name = "unrevoke",
 	 .level = CALLER_ADMIN,
-	 .run = unrevoke_run,
+	 .run = rules_unrevoke_run,
 	 .help = "take a revocation back",
 	 .params = unrevoke_params,
 	 .result = "{revision}"},

@@ -63,7 +63,7 @@ static json_t *stun_state(const struct bind_list *d, const struct relay_totals *
 			 stun_counts(t->stun[STUN_TCP]));
 }
 
-static void status_run(struct call *c)
+static void see_status_run(struct call *c)
 {
 	struct relay_control *ctl = c->owner;
 	struct relay *r = ctl->relay;
@@ -108,7 +108,7 @@ static void agent_add(void *context, const struct rendezvous_agent *a)
 						 (json_int_t)a->sessions, "services", services));
 }
 
-static void agents_run(struct call *c)
+static void see_agents_run(struct call *c)
 {
 	struct relay *r = control_of(c)->relay;
 	json_t *list = json_array();
@@ -156,7 +156,7 @@ static void sessions_collect(struct worker *w, json_t *list, json_t *params)
 	}
 }
 
-static void sessions_run(struct call *c)
+static void see_sessions_run(struct call *c)
 {
 	gather(c, "sessions", sessions_collect);
 }
@@ -170,7 +170,7 @@ static const struct method_param sessions_params[] = {
 const struct method methods_see[] = {
 	{.name = "status",
 	 .level = CALLER_READ,
-	 .run = status_run,
+	 .run = see_status_run,
 	 .help = "the relay in one object: counts, limits, what the kernel enforces",
 	 .result = "{relay, version, engine, revision, draining, listen, threads, links, legs, "
 		   "sessions, sessions_total, connections, accepted_total, bytes_total, refused, "
@@ -180,12 +180,12 @@ const struct method methods_see[] = {
 		   "state}], more?}, certificate_expires, unconfirmed_ms?}"},
 	{.name = "agents",
 	 .level = CALLER_READ,
-	 .run = agents_run,
+	 .run = see_agents_run,
 	 .help = "the agents that are connected or have sessions",
 	 .result = "{agents: [{agent, online, links, legs, sessions, services}]}"},
 	{.name = "sessions",
 	 .level = CALLER_READ,
-	 .run = sessions_run,
+	 .run = see_sessions_run,
 	 .help = "the running sessions with their bytes so far",
 	 .params = sessions_params,
 	 .result = "{sessions: [{session, from, to, service, source, up, down, ms}]}"},

@@ -97,12 +97,12 @@ void control_reported(struct ring_msg *msg)
 
 /* ---- methods ---- */
 
-static void events_run(struct call *c)
+static void records_events_run(struct call *c)
 {
 	records_answer(c, &control_of(c)->events, "events", &c->caller->follows_events);
 }
 
-static void audit_run(struct call *c)
+static void records_audit_run(struct call *c)
 {
 	records_answer(c, &control_of(c)->audits, "audit", &c->caller->follows_audit);
 }
@@ -110,13 +110,13 @@ static void audit_run(struct call *c)
 const struct method methods_events[] = {
 	{.name = "events",
 	 .level = CALLER_READ,
-	 .run = events_run,
+	 .run = records_events_run,
 	 .help = "what happened: agents up and down, changes, limits reached",
 	 .params = records_params,
 	 .result = "{events: [{number, at, kind, ...}]}; notifications \"event\" when following"},
 	{.name = "audit",
 	 .level = CALLER_READ,
-	 .run = audit_run,
+	 .run = records_audit_run,
 	 .help = "who reached what, when, from where, how many bytes, and why it ended",
 	 .params = records_params,
 	 .result = "{audit: [{number, at, from, to, service, source, up, down, ms, reason, "

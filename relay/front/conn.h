@@ -15,15 +15,15 @@
  * room that speaks a protocol owns its phases, and the protocol's part of struct conn: the state,
  * a struct that no other room knows. So a protocol joins with a row in relay/relay.c and a folder:
  *
- *   phases                       state           room and file
- *   PROXY HELLO HANDSHAKE INSIDE none            relay/front/front.c
- *   STUN                         messages        relay/front/stun_stream.c
- *   WEB                          request body    relay/front/web.c
- *   FRAME                        none            relay/session/frames.c
- *   LINK                         struct link     relay/session/link.c
- *   LEG OPENING PUBLIC CUTTING   struct leg      relay/session/leg.c
- *   CONSOLE                      its lines       relay/control/console.c
- *   CLOSING DEAD                 none            relay/front/conn.c
+ *   phases                       state             room and file
+ *   PROXY HELLO HANDSHAKE INSIDE none              relay/front/front.c
+ *   STUN                         messages          relay/front/stun_stream.c
+ *   WEB                          request body      relay/front/web.c
+ *   FRAME                        none              relay/session/frames.c
+ *   LINK                         struct relay_link relay/session/link.c
+ *   LEG OPENING PUBLIC CUTTING   struct relay_leg relay/session/leg.c
+ *   CONSOLE                      its lines         relay/control/console.c
+ *   CLOSING DEAD                 none              relay/front/conn.c
  *
  * Who may touch what
  *

@@ -157,7 +157,7 @@ void conn_send_message(struct conn *c, const struct wire_message *m)
 		conn_send_plain(c, frame, len);
 }
 
-struct tell {
+struct conn_telling {
 	struct ring_msg msg; /* first: the ring hands this back */
 	struct relay *relay;
 	slab_id conn;
@@ -166,9 +166,9 @@ struct tell {
 	uint8_t frame[];
 };
 
-static void tell_run(struct ring_msg *msg)
+static void conn_tell_run(struct ring_msg *msg)
 {
-	struct tell *t = (struct tell *)msg;
+	struct conn_telling *t = (struct conn_telling *)msg;
 	struct conn *c = conn_find(worker_of(t->relay, t->conn), t->conn);
 
 	if (c) {
@@ -183,11 +183,12 @@ void conn_tell(struct relay *r, slab_id id, const struct wire_message *m, bool t
 {
 	uint8_t frame[WIRE_FRAME_MAX];
 	size_t len = wire_encode(m, frame, sizeof frame);
-	struct tell *t = len > 0 ? calloc(1, sizeof *t + len) : NULL;
+	struct conn_telling *t = len > 0 ? calloc(1, sizeof *t + len) : NULL;
 
 	if (!t)
 		return;
-	*t = (struct tell){.msg.run = tell_run, .relay = r, .conn = id, .then_close = then_close};
+	*t = (struct conn_telling){
+		.msg.run = conn_tell_run, .relay = r, .conn = id, .then_close = then_close};
 	t->len = len;
 	memcpy(t->frame, frame, len);
 	ring_post(worker_of(r, id)->ring, &t->msg);

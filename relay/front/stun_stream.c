@@ -16,7 +16,7 @@
 static_assert(MESSAGES_MAX * STUN_ANSWER_MAX <= PLAIN_BYTES, "all answers fit the scratch buffer");
 
 /* The phase's state. */
-struct stun_stream {
+struct stun_conn {
 	unsigned messages; /* answered so far */
 };
 
@@ -38,7 +38,7 @@ static size_t stun_stream_answer(struct conn *c, const uint8_t *message, size_t 
 static void stun_stream_continue(struct conn *c)
 {
 	struct worker *w = c->worker;
-	struct stun_stream *s = (struct stun_stream *)c->state;
+	struct stun_conn *s = (struct stun_conn *)c->state;
 	size_t used = 0, out_len = 0;
 	int len = 0;
 

@@ -37,11 +37,11 @@ struct udp {
 /* ---- answering ------------------------------------------------------------------------------- */
 
 /* What became of a batch. */
-struct tally {
+struct udp_tally {
 	uint32_t counts[STUN_COUNTS];
 };
 
-static void tally_add(struct worker *w, const struct tally *t)
+static void udp_tally_add(struct worker *w, const struct udp_tally *t)
 {
 	for (unsigned i = 0; i < STUN_COUNTS; i++)
 		if (t->counts[i] > 0)
@@ -49,7 +49,7 @@ static void tally_add(struct worker *w, const struct tally *t)
 }
 
 /* Keeps what is STUN by its first byte, at the front. */
-static size_t sort_out(struct datagram *in, size_t count, struct tally *t)
+static size_t udp_sort_out(struct datagram *in, size_t count, struct udp_tally *t)
 {
 	size_t kept = 0;
 
@@ -62,7 +62,7 @@ static size_t sort_out(struct datagram *in, size_t count, struct tally *t)
 	return kept;
 }
 
-static struct udp_socket *at_place(const struct udp *u, unsigned place)
+static struct udp_socket *udp_at_place(const struct udp *u, unsigned place)
 {
 	for (struct udp_socket *s = u->sockets; s; s = s->next)
 		if (s->place == place && !s->closing)
@@ -72,17 +72,17 @@ static struct udp_socket *at_place(const struct udp *u, unsigned place)
 
 /* RFC 5780 section 6.1: the client asked to hear from another of the four sockets. Few do, so each
  * costs a system call of its own. */
-static void send_from(const struct udp *u, const struct stun_answer *a, struct tally *t)
+static void udp_send_from(const struct udp *u, const struct stun_answer *a, struct udp_tally *t)
 {
-	const struct udp_socket *s = at_place(u, a->from_address * 2 + a->from_port);
+	const struct udp_socket *s = udp_at_place(u, a->from_address * 2 + a->from_port);
 
 	if (!s || !datagrams_send_one(s->fd, a->bytes, a->len, &a->to))
 		t->counts[STUN_UNSENT]++;
 }
 
 /* One that may have an answer. False: nothing leaves from this socket. */
-static bool answer_one(struct udp_socket *s, const struct datagram *in, struct stun_answer *out,
-		       struct tally *t)
+static bool udp_answer_one(struct udp_socket *s, const struct datagram *in, struct stun_answer *out,
+			   struct udp_tally *t)
 {
 	struct worker *w = s->udp->worker;
 	bool placed = s->place != BIND_NO_PLACE;
@@ -96,18 +96,18 @@ static bool answer_one(struct udp_socket *s, const struct datagram *in, struct s
 		return false;
 	if (out->from_address == address && out->from_port == port)
 		return true;
-	send_from(s->udp, out, t);
+	udp_send_from(s->udp, out, t);
 	return false;
 }
 
-static void answer_batch(struct udp_socket *s, size_t count)
+static void udp_answer_batch(struct udp_socket *s, size_t count)
 {
 	struct udp *u = s->udp;
 	struct worker *w = u->worker;
 	bool may[DATAGRAMS_BATCH];
-	struct tally t = {{0}};
+	struct udp_tally t = {{0}};
 
-	count = sort_out(u->in, count, &t);
+	count = udp_sort_out(u->in, count, &t);
 	stun_gate_take(&w->relay->stun_gate, u->in, count, ring_now_ms(w->ring), may);
 	for (size_t i = 0; i < count; i++) {
 		const struct datagram *in = &u->in[i];
@@ -115,17 +115,17 @@ static void answer_batch(struct udp_socket *s, size_t count)
 
 		if (!may[i])
 			t.counts[STUN_LIMITED]++;
-		else if (answer_one(s, in, out, &t))
+		else if (udp_answer_one(s, in, out, &t))
 			datagrams_put(u->datagrams, out->bytes, out->len, &out->to, &in->local);
 	}
 	/* Before: whoever has an answer finds it counted. */
-	tally_add(w, &t);
+	udp_tally_add(w, &t);
 	stat_add(&w->stats.stun[STUN_UDP][STUN_UNSENT], datagrams_send(u->datagrams, s->fd));
 }
 
 /* ---- sockets --------------------------------------------------------------------------------- */
 
-static void socket_free(struct udp_socket *s)
+static void udp_socket_free(struct udp_socket *s)
 {
 	struct udp_socket **at = &s->udp->sockets;
 
@@ -138,7 +138,7 @@ static void socket_free(struct udp_socket *s)
 }
 
 /* Takes what is there, and settles how to learn of more. */
-static void socket_look(struct udp_socket *s)
+static void udp_socket_look(struct udp_socket *s)
 {
 	struct udp *u = s->udp;
 	bool more = true;
@@ -148,7 +148,7 @@ static void socket_look(struct udp_socket *s)
 		more = datagrams_receive(u->datagrams, s->fd, u->in, &count);
 		total += count;
 		if (count > 0)
-			answer_batch(s, count);
+			udp_answer_batch(s, count);
 	}
 	if (!more && total >= GATHER_MIN)
 		ring_timer_set(u->worker->ring, &s->again, GATHER_MS);
@@ -156,24 +156,24 @@ static void socket_look(struct udp_socket *s)
 		ring_poll(u->worker->ring, &s->op, s->fd, POLLIN);
 }
 
-static void socket_ready(struct ring_op *op, int res)
+static void udp_socket_ready(struct ring_op *op, int res)
 {
 	struct udp_socket *s = (struct udp_socket *)op;
 
 	if (s->closing) {
-		socket_free(s);
+		udp_socket_free(s);
 	} else if (res < 0) {
 		log_warning("relay", "cannot wait for datagrams: %s; trying again in %u ms",
 			    strerror(-res), POLL_PAUSE_MS);
 		ring_timer_set(s->udp->worker->ring, &s->again, POLL_PAUSE_MS);
 	} else {
-		socket_look(s);
+		udp_socket_look(s);
 	}
 }
 
-static void socket_again(struct timer *t, uint64_t now_ms)
+static void udp_socket_again(struct timer *t, uint64_t now_ms)
 {
-	socket_look(container(t, struct udp_socket, again));
+	udp_socket_look(container(t, struct udp_socket, again));
 }
 
 bool udp_add(struct udp *u, const struct bind_address *at, int fd)
@@ -184,8 +184,8 @@ bool udp_add(struct udp *u, const struct bind_address *at, int fd)
 		close(fd);
 		return false;
 	}
-	s->op.done = socket_ready;
-	s->again.fire = socket_again;
+	s->op.done = udp_socket_ready;
+	s->again.fire = udp_socket_again;
 	s->udp = u;
 	s->address = at->address;
 	s->place = at->place;
@@ -216,7 +216,7 @@ void udp_keep(struct udp *u, const struct bind_list *next)
 		if (ring_op_busy(&s->op))
 			ring_cancel(u->worker->ring, &s->op);
 		else
-			socket_free(s);
+			udp_socket_free(s);
 	}
 }
 

@@ -145,16 +145,16 @@ void worker_close(struct worker *w)
 
 /* ---- from the control thread ---- */
 
-struct drain_msg {
+struct worker_drain_msg {
 	struct ring_msg msg; /* first: the ring hands this back */
 	struct worker *worker;
 	bool close_listeners;
 };
 
-static void drain_run(struct ring_msg *msg)
+static void worker_drain_run(struct ring_msg *msg)
 {
-	struct worker *w = ((struct drain_msg *)msg)->worker;
-	bool close_listeners = ((struct drain_msg *)msg)->close_listeners;
+	struct worker *w = ((struct worker_drain_msg *)msg)->worker;
+	bool close_listeners = ((struct worker_drain_msg *)msg)->close_listeners;
 
 	free(msg);
 	w->draining = true;
@@ -171,17 +171,17 @@ static void drain_run(struct ring_msg *msg)
 
 void worker_drain(struct worker *w, bool close_listeners)
 {
-	struct drain_msg *d = calloc(1, sizeof *d);
+	struct worker_drain_msg *d = calloc(1, sizeof *d);
 
 	if (!d)
 		return;
 	d->worker = w;
 	d->close_listeners = close_listeners;
-	d->msg.run = drain_run;
+	d->msg.run = worker_drain_run;
 	ring_post(w->ring, &d->msg);
 }
 
-struct switch_msg {
+struct worker_switch_msg {
 	struct ring_msg msg; /* first: the ring hands this back */
 	struct worker *worker;
 	struct snapshot *snap;
@@ -189,9 +189,9 @@ struct switch_msg {
 	int fds[];
 };
 
-static void switch_run(struct ring_msg *msg)
+static void worker_switch_run(struct ring_msg *msg)
 {
-	struct switch_msg *m = (struct switch_msg *)msg;
+	struct worker_switch_msg *m = (struct worker_switch_msg *)msg;
 	struct worker *w = m->worker;
 	const struct bind_list *list = &m->snap->binds;
 
@@ -218,7 +218,7 @@ static void switch_run(struct ring_msg *msg)
 
 bool worker_switch(struct worker *w, struct snapshot *snap, const int *fds, size_t count)
 {
-	struct switch_msg *m = calloc(1, sizeof *m + count * sizeof *fds);
+	struct worker_switch_msg *m = calloc(1, sizeof *m + count * sizeof *fds);
 
 	if (!m)
 		return false;
@@ -226,7 +226,7 @@ bool worker_switch(struct worker *w, struct snapshot *snap, const int *fds, size
 	m->snap = snapshot_hold(snap);
 	m->count = count;
 	memcpy(m->fds, fds, count * sizeof *fds);
-	m->msg.run = switch_run;
+	m->msg.run = worker_switch_run;
 	ring_post(w->ring, &m->msg);
 	return true;
 }

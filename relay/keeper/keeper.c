@@ -101,22 +101,23 @@ static int receive_packet(const struct keeper *k, uint64_t number, struct keeper
 
 /* ---- calls ---------------------------------------------------------------------------------- */
 
-struct reply {
+struct keeper_reply {
 	int fd;	    /* -1: none */
 	char *text; /* owned, with a zero byte at its end; NULL: none */
 	size_t len;
 };
 
-static void reply_drop(struct reply *r)
+static void reply_drop(struct keeper_reply *r)
 {
 	if (r->fd >= 0)
 		close(r->fd);
 	free(r->text);
-	*r = (struct reply){.fd = -1};
+	*r = (struct keeper_reply){.fd = -1};
 }
 
 /* 0, 1 when more must follow, or -errno. */
-static int reply_add(struct reply *r, const struct keeper_packet *packet, size_t size, int fd)
+static int reply_add(struct keeper_reply *r, const struct keeper_packet *packet, size_t size,
+		     int fd)
 {
 	size_t length = packet->head.length;
 
@@ -138,13 +139,13 @@ static int reply_add(struct reply *r, const struct keeper_packet *packet, size_t
 	return r->len < length;
 }
 
-static int await(const struct keeper *k, uint64_t number, struct reply *r, uint64_t deadline)
+static int await(const struct keeper *k, uint64_t number, struct keeper_reply *r, uint64_t deadline)
 {
 	struct keeper_packet packet;
 	size_t size = 0;
 	int fd = -1, status;
 
-	*r = (struct reply){.fd = -1};
+	*r = (struct keeper_reply){.fd = -1};
 	do {
 		status = receive_packet(k, number, &packet, &size, &fd, deadline);
 		if (status == 0)
@@ -157,7 +158,7 @@ static int await(const struct keeper *k, uint64_t number, struct reply *r, uint6
 
 /* Sends the request and waits for the reply; r is filled on success. */
 static int call(struct keeper *k, struct keeper_head *head, const char *text, size_t len,
-		struct reply *r)
+		struct keeper_reply *r)
 {
 	uint64_t deadline = clock_ms(CLOCK_MONOTONIC) + k->wait_ms;
 	size_t sent = 0, size;
@@ -191,7 +192,7 @@ static int fetch_socket(struct keeper *k, enum keeper_duty duty, const struct ad
 			int *fd)
 {
 	struct keeper_head head = {.duty = duty, .address = *address};
-	struct reply r;
+	struct keeper_reply r;
 	int error = call(k, &head, "", 0, &r);
 
 	if (error)
@@ -216,7 +217,7 @@ int keeper_bind_udp(struct keeper *k, const struct addr *address, int *fd)
 
 static int fetch(struct keeper *k, struct keeper_head *head, char **text, size_t *len)
 {
-	struct reply r;
+	struct keeper_reply r;
 	int error = call(k, head, "", 0, &r);
 
 	if (error)
@@ -243,7 +244,7 @@ int keeper_load(struct keeper *k, const char *name, char **text, size_t *len)
 int keeper_save(struct keeper *k, const char *name, const char *text, size_t len)
 {
 	struct keeper_head head = {.duty = KEEPER_SAVE};
-	struct reply r;
+	struct keeper_reply r;
 	int error = set_name(&head, name) ? call(k, &head, text, len, &r) : -EINVAL;
 
 	if (!error)
@@ -335,7 +336,7 @@ int keeper_start(struct keeper *k, const char *config_path, const char *state_di
 {
 	pid_t self = getpid(), child;
 	struct keeper_places places;
-	struct reply ready;
+	struct keeper_reply ready;
 	int pair[2], error = places_open(&places, config_path, state_dir);
 
 	if (error)

@@ -9,7 +9,7 @@
 #include "relay/policy/compile.h"
 
 /* A question on its way to its answer. */
-struct search {
+struct policy_search {
 	const struct policy *p;
 	const struct policy_question *q;
 	const uint32_t *subjects; /* ascending; the last may be an agent */
@@ -42,7 +42,8 @@ static uint32_t find_number(const uint32_t *list, uint32_t count, uint32_t numbe
 /* ---- entries -------------------------------------------------------------------------------- */
 
 /* Whether e holds now; *change is when time alone will make that different. */
-static bool entry_holds(const struct search *s, const struct policy_entry *e, int64_t *change)
+static bool entry_holds(const struct policy_search *s, const struct policy_entry *e,
+			int64_t *change)
 {
 	const struct policy_span *spans;
 	size_t bytes;
@@ -62,7 +63,7 @@ static bool entry_holds(const struct search *s, const struct policy_entry *e, in
 	return within;
 }
 
-static void try_entry(struct search *s, const struct policy_entry *e)
+static void try_entry(struct policy_search *s, const struct policy_entry *e)
 {
 	int64_t change;
 
@@ -79,7 +80,7 @@ static void try_entry(struct search *s, const struct policy_entry *e)
 }
 
 /* Entries that are no better than what holds already cannot matter before that ends. */
-static void walk_run(struct search *s, const struct policy_part *run)
+static void walk_run(struct policy_search *s, const struct policy_part *run)
 {
 	const struct policy_entry *e = s->p->entries + run->first;
 
@@ -93,7 +94,7 @@ static void walk_run(struct search *s, const struct policy_part *run)
 
 /* ---- runs: where the asker comes from ------------------------------------------------------- */
 
-static void know_networks(struct search *s)
+static void know_networks(struct policy_search *s)
 {
 	struct source_number n;
 
@@ -103,7 +104,7 @@ static void know_networks(struct search *s)
 }
 
 /* The runs that a network's sets have among those given: looks each of the fewer up in the more. */
-static void walk_network(struct search *s, struct policy_part runs, uint32_t network)
+static void walk_network(struct policy_search *s, struct policy_part runs, uint32_t network)
 {
 	const struct policy *p = s->p;
 	const uint32_t *sets = p->sources.members + p->sources.first[network];
@@ -126,7 +127,7 @@ static void walk_network(struct search *s, struct policy_part runs, uint32_t net
 	}
 }
 
-static void walk_way(struct search *s, uint32_t way)
+static void walk_way(struct policy_search *s, uint32_t way)
 {
 	struct policy_part runs = s->p->way_runs[way];
 
@@ -145,7 +146,7 @@ static void walk_way(struct search *s, uint32_t way)
 
 /* ---- ways: who asks for what ---------------------------------------------------------------- */
 
-static void walk_target(struct search *s, const struct policy_target *t)
+static void walk_target(struct policy_search *s, const struct policy_target *t)
 {
 	const uint32_t *subject = s->subjects, *last = subject + s->subject_count - 1;
 	uint32_t way = t->ways.first, shared = way + t->shared, own;
@@ -169,7 +170,7 @@ static void walk_target(struct search *s, const struct policy_target *t)
 	}
 }
 
-static void walk_targets(struct search *s, const char *to, const char *service)
+static void walk_targets(struct policy_search *s, const char *to, const char *service)
 {
 	uint32_t agents[PATTERNS_MATCH_MAX], services[PATTERNS_MATCH_MAX];
 	size_t agent_count = patterns_match(&s->p->to_agents, to, agents);
@@ -186,7 +187,7 @@ static void walk_targets(struct search *s, const char *to, const char *service)
 	}
 }
 
-static void find_subjects(struct search *s, const char *from)
+static void find_subjects(struct policy_search *s, const char *from)
 {
 	static const uint32_t public[] = {SUBJECT_ANYBODY, SUBJECT_PUBLIC};
 	uint32_t agent;
@@ -207,7 +208,7 @@ static void find_subjects(struct search *s, const char *from)
 
 /* ---- the answer ----------------------------------------------------------------------------- */
 
-static struct policy_answer answer(const struct search *s, uint64_t running)
+static struct policy_answer policy_answer_of(const struct policy_search *s, uint64_t running)
 {
 	struct policy_answer a = {.reason = REASON_OK,
 				  .rule = s->rule,
@@ -226,7 +227,7 @@ static struct policy_answer answer(const struct search *s, uint64_t running)
 
 struct policy_answer policy_decide(const struct policy *p, const struct policy_question *q)
 {
-	struct search s;
+	struct policy_search s;
 
 	if (strcmp(q->service, WIRE_CONTROL_SERVICE) == 0)
 		return (struct policy_answer){.reason = REASON_OK, .rule = SIZE_MAX};
@@ -243,7 +244,7 @@ struct policy_answer policy_decide(const struct policy *p, const struct policy_q
 	s.again = POLICY_NEVER;
 	find_subjects(&s, q->from);
 	walk_targets(&s, q->to, q->service);
-	return answer(&s, q->running);
+	return policy_answer_of(&s, q->running);
 }
 
 bool policy_revoked(const struct policy *p, const char *agent)

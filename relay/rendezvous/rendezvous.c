@@ -11,14 +11,14 @@
 
 struct account {
 	char name[WIRE_NAME_MAX + 1];
-	struct link *present; /* the link that may publish, or NULL */
-	uint64_t refs;	      /* links and sessions */
-	uint64_t sessions;    /* running and waiting */
+	struct account_link *present; /* the link that may publish, or NULL */
+	uint64_t refs;		      /* links and sessions */
+	uint64_t sessions;	      /* running and waiting */
 	size_t links;
 	UT_hash_handle hh;
 };
 
-struct link {
+struct account_link {
 	uint64_t id;
 	slab_id conn;
 	struct account *account;
@@ -41,7 +41,7 @@ struct tally {
 struct meeting {
 	uint64_t session;
 	struct rendezvous_pair pair;
-	struct link *publisher;
+	struct account_link *publisher;
 	struct meeting *next, *prev; /* in publisher->offered */
 	UT_hash_handle hh;
 };
@@ -49,7 +49,7 @@ struct meeting {
 struct rendezvous {
 	struct rendezvous_limits limits;
 	struct account *accounts;
-	struct link *links;
+	struct account_link *links;
 	struct meeting *meetings;
 	struct tally *tallies;
 	size_t legs;
@@ -158,9 +158,9 @@ uint64_t rendezvous_running(const struct rendezvous *r, const char *from, const 
 
 /* ---- links ---- */
 
-static struct link *link_find(const struct rendezvous *r, uint64_t id)
+static struct account_link *link_find(const struct rendezvous *r, uint64_t id)
 {
-	struct link *l;
+	struct account_link *l;
 
 	HASH_FIND(hh, r->links, &id, sizeof id, l);
 	return l;
@@ -168,7 +168,7 @@ static struct link *link_find(const struct rendezvous *r, uint64_t id)
 
 const char *rendezvous_link_name(const struct rendezvous *r, uint64_t link)
 {
-	const struct link *l = link_find(r, link);
+	const struct account_link *l = link_find(r, link);
 
 	return l ? l->account->name : NULL;
 }
@@ -179,7 +179,7 @@ enum reason rendezvous_sign_in(struct rendezvous *r, const char *name, enum rend
 	if (HASH_COUNT(r->links) >= r->limits.links)
 		return REASON_LIMIT_AGENTS;
 
-	struct link *l = calloc(1, sizeof *l);
+	struct account_link *l = calloc(1, sizeof *l);
 	struct account *a = account_hold(r, name);
 	if (!l || !a) {
 		free(l);
@@ -208,7 +208,7 @@ enum reason rendezvous_sign_in(struct rendezvous *r, const char *name, enum rend
 
 static void meeting_remove(struct rendezvous *r, struct meeting *m)
 {
-	struct link *l = m->publisher;
+	struct account_link *l = m->publisher;
 
 	if (m->prev)
 		m->prev->next = m->next;
@@ -224,7 +224,7 @@ static void meeting_remove(struct rendezvous *r, struct meeting *m)
 void rendezvous_sign_out(struct rendezvous *r, uint64_t link, rendezvous_orphan_fn *orphan,
 			 void *context)
 {
-	struct link *l = link_find(r, link);
+	struct account_link *l = link_find(r, link);
 
 	if (!l)
 		return;
@@ -249,7 +249,7 @@ void rendezvous_sign_out(struct rendezvous *r, uint64_t link, rendezvous_orphan_
 
 void rendezvous_free(struct rendezvous *r)
 {
-	struct link *l, *next;
+	struct account_link *l, *next;
 
 	if (!r)
 		return;
@@ -272,7 +272,7 @@ void rendezvous_free(struct rendezvous *r)
 enum reason rendezvous_publish(struct rendezvous *r, uint64_t link,
 			       const struct wire_bytes *services, size_t count)
 {
-	struct link *l = link_find(r, link);
+	struct account_link *l = link_find(r, link);
 
 	if (!l)
 		return REASON_LINK_GONE;
@@ -293,7 +293,7 @@ enum reason rendezvous_publish(struct rendezvous *r, uint64_t link,
 	return REASON_OK;
 }
 
-static bool link_publishes(const struct link *l, const char *service)
+static bool link_publishes(const struct account_link *l, const char *service)
 {
 	for (size_t i = 0; i < l->service_count; i++)
 		if (strcmp(l->services[i], service) == 0)
@@ -306,7 +306,7 @@ static bool link_publishes(const struct link *l, const char *service)
 enum reason rendezvous_leg_secret(const struct rendezvous *r, uint64_t link,
 				  uint8_t secret[WIRE_SECRET_BYTES])
 {
-	const struct link *l = link_find(r, link);
+	const struct account_link *l = link_find(r, link);
 
 	if (!l)
 		return REASON_LINK_GONE;
@@ -316,7 +316,7 @@ enum reason rendezvous_leg_secret(const struct rendezvous *r, uint64_t link,
 
 enum reason rendezvous_leg_join(struct rendezvous *r, uint64_t link)
 {
-	struct link *l = link_find(r, link);
+	struct account_link *l = link_find(r, link);
 
 	if (!l)
 		return REASON_LINK_GONE;
@@ -329,7 +329,7 @@ enum reason rendezvous_leg_join(struct rendezvous *r, uint64_t link)
 
 void rendezvous_leg_leave(struct rendezvous *r, uint64_t link)
 {
-	struct link *l = link_find(r, link);
+	struct account_link *l = link_find(r, link);
 
 	if (!l || l->legs == 0)
 		return;
@@ -345,8 +345,8 @@ bool rendezvous_link_alive(const struct rendezvous *r, uint64_t link)
 /* ---- meetings ---- */
 
 /* asking: NULL when public. */
-static enum reason open_check(const struct rendezvous *r, const struct link *asking, const char *to,
-			      const char *service, struct link **publisher)
+static enum reason open_check(const struct rendezvous *r, const struct account_link *asking,
+			      const char *to, const char *service, struct account_link **publisher)
 {
 	const struct account *from = asking ? asking->account : NULL;
 	struct account *a;
@@ -392,7 +392,7 @@ void rendezvous_end(struct rendezvous *r, const struct rendezvous_pair *p)
 enum reason rendezvous_open(struct rendezvous *r, uint64_t from_link, const char *to,
 			    const char *service, slab_id asker, struct rendezvous_offer *out)
 {
-	struct link *asking = from_link ? link_find(r, from_link) : NULL, *publisher;
+	struct account_link *asking = from_link ? link_find(r, from_link) : NULL, *publisher;
 
 	if (from_link && !asking)
 		return REASON_LINK_GONE;

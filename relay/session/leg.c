@@ -33,15 +33,15 @@ struct handover {
 
 static const struct conn_state leg_state;
 
-struct leg *leg_of(struct conn *c)
+struct relay_leg *leg_of(struct conn *c)
 {
-	return c->phase->state == &leg_state ? (struct leg *)c->state : NULL;
+	return c->phase->state == &leg_state ? (struct relay_leg *)c->state : NULL;
 }
 
 /* False without memory. */
 static bool leg_set_service(struct conn *c, const char *service)
 {
-	struct leg *leg = leg_of(c);
+	struct relay_leg *leg = leg_of(c);
 	char *copy = strdup(service);
 
 	if (!copy)
@@ -139,7 +139,7 @@ static void leg_failed(struct conn *c, enum ending_side who, enum reason reason,
 	const struct ending how = {who, ENDING_OPENING, ending_of_reason(reason)};
 	char code[ENDING_CODE_BYTES];
 	struct relay *r = c->worker->relay;
-	struct leg *leg = leg_of(c);
+	struct relay_leg *leg = leg_of(c);
 
 	if (leg->meeting) {
 		relay_lock(r);
@@ -161,7 +161,7 @@ static void leg_opening_late(struct conn *c, uint64_t now_ms)
 /* The asker (a leg or a public client) waits for this meeting from now on. */
 static void leg_offer(struct conn *asker, const struct rendezvous_offer *offer)
 {
-	struct leg *leg = leg_of(asker);
+	struct relay_leg *leg = leg_of(asker);
 	struct wire_message m = {.type = WIRE_OFFER};
 	char source[ADDR_TEXT_BYTES], local[ADDR_TEXT_BYTES];
 
@@ -182,7 +182,7 @@ static enum reason leg_ask(struct conn *c, const char *to, const char *service, 
 			   struct rendezvous_offer *offer)
 {
 	struct relay *r = c->worker->relay;
-	struct leg *leg = leg_of(c);
+	struct relay_leg *leg = leg_of(c);
 	struct policy_answer grant = {.reason = refused};
 
 	if (r->draining)
@@ -238,7 +238,7 @@ static void public_failed(struct conn *c, enum ending_side who, enum reason reas
 	const struct ending how = {who, ENDING_OPENING, ending_of_reason(reason)};
 	char code[ENDING_CODE_BYTES];
 	uint8_t alert[] = {21, 3, 3, 0, 2, 2, ALERT_INTERNAL_ERROR};
-	const struct leg *leg = leg_of(c);
+	const struct relay_leg *leg = leg_of(c);
 
 	if (reason == REASON_SERVICE_UNKNOWN || reason == REASON_NOT_ALLOWED)
 		alert[6] = ALERT_UNRECOGNIZED_NAME;
@@ -284,7 +284,7 @@ const struct front_protocol protocol_public = {.name = "public", .hello = public
 
 /* ---- failures, from any worker ---- */
 
-struct failure {
+struct leg_failure {
 	struct ring_msg msg; /* first: the ring hands this back */
 	struct relay *relay;
 	slab_id asker;
@@ -294,11 +294,11 @@ struct failure {
 	uint8_t text[];
 };
 
-static void failure_run(struct ring_msg *msg)
+static void leg_failure_run(struct ring_msg *msg)
 {
-	struct failure *f = (struct failure *)msg;
+	struct leg_failure *f = (struct leg_failure *)msg;
 	struct conn *c = conn_find(worker_of(f->relay, f->asker), f->asker);
-	struct leg *leg = c ? leg_of(c) : NULL;
+	struct relay_leg *leg = c ? leg_of(c) : NULL;
 
 	if (leg && leg->meeting == f->session) {
 		leg->meeting = 0;
@@ -314,16 +314,16 @@ static void failure_run(struct ring_msg *msg)
 void leg_tell_failed(struct relay *r, slab_id asker, uint64_t session, enum reason reason,
 		     struct wire_bytes text)
 {
-	struct failure *f = calloc(1, sizeof *f + text.len);
+	struct leg_failure *f = calloc(1, sizeof *f + text.len);
 
 	if (!f)
 		return; /* the asker's deadline tells it */
-	*f = (struct failure){.msg.run = failure_run,
-			      .relay = r,
-			      .asker = asker,
-			      .session = session,
-			      .reason = reason,
-			      .len = text.len};
+	*f = (struct leg_failure){.msg.run = leg_failure_run,
+				  .relay = r,
+				  .asker = asker,
+				  .session = session,
+				  .reason = reason,
+				  .len = text.len};
 	if (text.len > 0)
 		memcpy(f->text, text.data, text.len);
 	ring_post(worker_of(r, asker)->ring, &f->msg);
@@ -347,7 +347,7 @@ static void leg_cut(struct worker *w, slab_id id, uint64_t session)
 
 static void leg_join_session(struct conn *c, struct session *s, unsigned side)
 {
-	struct leg *leg = leg_of(c);
+	struct relay_leg *leg = leg_of(c);
 
 	conn_set_phase(c, &phase_cutting);
 	conn_set_deadline(c, c->worker->snap->config.limits.hello_ms);
@@ -364,7 +364,7 @@ static void leg_pair(struct conn *asker, struct conn *publisher, uint64_t number
 	struct worker *w = asker->worker;
 	slab_id ids[2] = {asker->id, publisher->id};
 	bool public = asker->phase == &phase_public;
-	const struct leg *asking = leg_of(asker);
+	const struct relay_leg *asking = leg_of(asker);
 	struct session_facts facts = {
 		.number = number,
 		.pair = *pair,
@@ -395,12 +395,12 @@ static void leg_pair(struct conn *asker, struct conn *publisher, uint64_t number
 static struct conn *waiting_asker(struct worker *w, slab_id id, uint64_t session)
 {
 	struct conn *asker = conn_find(w, id);
-	const struct leg *leg = asker ? leg_of(asker) : NULL;
+	const struct relay_leg *leg = asker ? leg_of(asker) : NULL;
 
 	return leg && leg->meeting == session ? asker : NULL;
 }
 
-static void handover_run(struct ring_msg *msg)
+static void leg_handover_run(struct ring_msg *msg)
 {
 	struct handover *h = (struct handover *)msg;
 	struct relay *r = h->relay;
@@ -425,7 +425,7 @@ static void handover_run(struct ring_msg *msg)
 
 static void leg_hand_over(struct conn *c)
 {
-	struct leg *leg = leg_of(c);
+	struct relay_leg *leg = leg_of(c);
 	struct handover *h = leg->handover;
 
 	leg->handover = NULL;
@@ -433,14 +433,14 @@ static void leg_hand_over(struct conn *c)
 	c->tls = NULL;
 	ring_detach_fd(c->worker->ring, c->fd);
 	h->fd = conn_release_fd(c);
-	h->msg.run = handover_run;
+	h->msg.run = leg_handover_run;
 	ring_post(worker_of(h->relay, h->pair.asker)->ring, &h->msg);
 }
 
 /* Everything that a CUTTING connection had to send has left. */
 static void leg_flushed(struct conn *c)
 {
-	struct leg *leg = leg_of(c);
+	struct relay_leg *leg = leg_of(c);
 	struct session *s = leg->session;
 
 	if (leg->handover) {
@@ -470,7 +470,7 @@ static void leg_cutting_late(struct conn *c, uint64_t now_ms)
 void leg_session_gone(struct worker *w, slab_id id)
 {
 	struct conn *c = conn_find(w, id);
-	struct leg *leg = c ? leg_of(c) : NULL;
+	struct relay_leg *leg = c ? leg_of(c) : NULL;
 
 	if (!leg)
 		return;
@@ -545,7 +545,7 @@ static void leg_input(struct conn *c, const uint8_t *data, size_t len)
 /* ---- the phases ---- */
 
 /* It was about to become its side of the session. */
-static void leg_abort_session(const struct leg *leg, enum reason why)
+static void leg_abort_session(const struct relay_leg *leg, enum reason why)
 {
 	enum ending_side who = leg->side == 0 ? ENDING_ASKING : ENDING_PUBLISHING;
 
@@ -559,7 +559,7 @@ static void leg_abort_session(const struct leg *leg, enum reason why)
 static void leg_leave(struct conn *c, enum reason why)
 {
 	struct relay *r = c->worker->relay;
-	struct leg *leg = (struct leg *)c->state;
+	struct relay_leg *leg = (struct relay_leg *)c->state;
 
 	if (leg->counted || leg->meeting || leg->handover) {
 		relay_lock(r);
@@ -577,7 +577,7 @@ static void leg_leave(struct conn *c, enum reason why)
 
 static void leg_dispose(struct conn *c)
 {
-	struct leg *leg = (struct leg *)c->state;
+	struct relay_leg *leg = (struct relay_leg *)c->state;
 
 	free(leg->service);
 	free(leg->handover);
@@ -588,7 +588,7 @@ static void leg_drain(struct conn *c)
 	conn_bye(c, REASON_DRAINING);
 }
 
-static_assert(sizeof(struct leg) <= CONN_STATE_BYTES, "a leg fits into its connection");
+static_assert(sizeof(struct relay_leg) <= CONN_STATE_BYTES, "a leg fits into its connection");
 
 static const struct conn_state leg_state = {
 	.leave = leg_leave,

@@ -29,7 +29,7 @@ struct handover;
 struct session;
 
 /* The state of LEG, OPENING, PUBLIC and CUTTING. */
-struct leg {
+struct relay_leg {
 	uint64_t link;		 /* the one it belongs to; 0: a public client */
 	uint64_t meeting;	 /* OPENING, PUBLIC: what it waits for; 0 for none */
 	uint64_t rate;		 /* what policy said when it asked: bytes per second, 0: no limit */
@@ -45,7 +45,7 @@ struct leg {
 extern const struct front_protocol protocol_public;
 
 /* NULL: c is not in one of the phases above. */
-struct leg *leg_of(struct conn *c);
+struct relay_leg *leg_of(struct conn *c);
 /* From any worker: the asker's meeting of this session came to nothing. */
 void leg_tell_failed(struct relay *r, slab_id asker, uint64_t session, enum reason reason,
 		     struct wire_bytes text);

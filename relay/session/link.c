@@ -16,7 +16,7 @@
 #define RECONNECT_S	 5u /* what DRAIN asks for; agents add their own jitter */
 
 /* The state of LINK. */
-struct link {
+struct relay_link {
 	uint64_t id;	   /* legs quote it */
 	uint64_t heard_ms; /* when the peer last spoke */
 	char *agent;	   /* owned */
@@ -27,9 +27,9 @@ struct link {
 static const struct conn_phase phase_link;
 static void link_send_revoked(struct conn *c);
 
-static struct link *link_of(struct conn *c)
+static struct relay_link *link_of(struct conn *c)
 {
-	return (struct link *)c->state;
+	return (struct relay_link *)c->state;
 }
 
 const char *link_agent(struct conn *c)
@@ -120,7 +120,7 @@ void link_begin(struct conn *c, const struct wire_message *m)
 		return;
 	}
 	conn_set_phase(c, &phase_link);
-	struct link *l = link_of(c);
+	struct relay_link *l = link_of(c);
 	l->id = link.link;
 	l->heard_ms = ring_now_ms(c->worker->ring);
 	l->agent = strdup(peer.name);
@@ -267,7 +267,7 @@ static void link_orphaned(void *context, slab_id asker, uint64_t session)
 static void link_leave(struct conn *c, enum reason why)
 {
 	struct relay *r = c->worker->relay;
-	struct link *l = link_of(c);
+	struct relay_link *l = link_of(c);
 
 	relay_lock(r);
 	rendezvous_sign_out(r->rendezvous, l->id, link_orphaned, r);
@@ -291,7 +291,7 @@ static void link_adopt(struct conn *c)
 		link_send_revoked(c);
 }
 
-static_assert(sizeof(struct link) <= CONN_STATE_BYTES, "a link fits into its connection");
+static_assert(sizeof(struct relay_link) <= CONN_STATE_BYTES, "a link fits into its connection");
 
 static const struct conn_state link_state = {
 	.leave = link_leave,
