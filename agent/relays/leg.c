@@ -9,7 +9,7 @@
 #include "core/container.h"
 #include "core/log.h"
 
-void leg_change(struct leg *g, enum leg_state to)
+void leg_change(struct agent_leg *g, enum leg_state to)
 {
 	struct leg_pool *p = &g->link->legs;
 
@@ -18,7 +18,7 @@ void leg_change(struct leg *g, enum leg_state to)
 	g->state = to;
 }
 
-static void leg_free(struct leg *g)
+static void leg_free(struct agent_leg *g)
 {
 	struct leg_pool *p = &g->link->legs;
 
@@ -33,7 +33,7 @@ static void leg_free(struct leg *g)
 	free(g);
 }
 
-void leg_close(struct leg *g)
+void leg_close(struct agent_leg *g)
 {
 	if (g->state == LEG_DIALLING) {
 		dial_cancel(g->dial);
@@ -50,14 +50,14 @@ void leg_close(struct leg *g)
 
 /* ---- messages ---- */
 
-static void unexpected(struct leg *g, const struct wire_message *m)
+static void unexpected(struct agent_leg *g, const struct wire_message *m)
 {
 	log_debug("leg", "relay=%s sent %s on a leg that did not expect it", g->link->label,
 		  wire_type_name(m->type));
 	legs_lost(g, REASON_PROTOCOL, reason_sentence(REASON_PROTOCOL));
 }
 
-static void failed(struct leg *g, const struct wire_message *m)
+static void failed(struct agent_leg *g, const struct wire_message *m)
 {
 	char text[WIRE_TEXT_MAX + 1];
 	struct leg_outcome o = {.reason = (enum reason)m->fail.reason, .text = text, .fd = -1};
@@ -73,7 +73,7 @@ static void failed(struct leg *g, const struct wire_message *m)
 	legs_call_over(call, &o);
 }
 
-static void gone(struct leg *g, const struct wire_message *m)
+static void gone(struct agent_leg *g, const struct wire_message *m)
 {
 	const struct wire_message *asked = &g->call->message;
 
@@ -91,7 +91,7 @@ static void gone(struct leg *g, const struct wire_message *m)
 
 static void leg_channel_message(struct channel *c, const struct wire_message *m)
 {
-	struct leg *g = container(c, struct leg, channel);
+	struct agent_leg *g = container(c, struct agent_leg, channel);
 
 	if (g->state == LEG_PROVING && m->type == WIRE_READY) {
 		ring_timer_cancel(g->link->worker->ring, &g->deadline);
@@ -109,20 +109,20 @@ static void leg_channel_message(struct channel *c, const struct wire_message *m)
 /* No BYE: behind GO the far end would take it for bytes of the session. */
 static void leg_channel_unacceptable(struct channel *c, enum reason reason, const char *why)
 {
-	struct leg *g = container(c, struct leg, channel);
+	struct agent_leg *g = container(c, struct agent_leg, channel);
 
 	legs_lost(g, reason, why);
 }
 
 static void leg_channel_lost(struct channel *c, const char *why)
 {
-	struct leg *g = container(c, struct leg, channel);
+	struct agent_leg *g = container(c, struct agent_leg, channel);
 
 	legs_lost(g, REASON_LINK_GONE, why);
 }
 
 /* GO has come and nothing of the outer TLS session is in flight any more. */
-static void hand_over(struct leg *g)
+static void hand_over(struct agent_leg *g)
 {
 	struct channel_raw raw = channel_take_raw(&g->channel);
 	struct leg_outcome o = {.reason = REASON_OK,
@@ -150,7 +150,7 @@ static void hand_over(struct leg *g)
 
 static void leg_channel_closed(struct channel *c)
 {
-	struct leg *g = container(c, struct leg, channel);
+	struct agent_leg *g = container(c, struct agent_leg, channel);
 	struct agent_link *l = g->link;
 
 	if (g->state == LEG_LEAVING)
@@ -167,7 +167,7 @@ static const struct channel_events leg_channel_events = {
 	.closed = leg_channel_closed,
 };
 
-void leg_ask(struct leg *g, struct leg_call *c)
+void leg_ask(struct agent_leg *g, struct leg_call *c)
 {
 	g->waited = g->state == LEG_WARM;
 	g->call = c;
@@ -181,14 +181,14 @@ void leg_ask(struct leg *g, struct leg_call *c)
 
 static void leg_deadline_fired(struct timer *t, uint64_t now_ms)
 {
-	struct leg *g = container(t, struct leg, deadline);
+	struct agent_leg *g = container(t, struct agent_leg, deadline);
 
 	legs_lost(g, REASON_TIMEOUT, "the relay did not answer our LEG");
 }
 
 static void leg_dialled(void *owner, int fd, struct tls *tls, const char *error)
 {
-	struct leg *g = owner;
+	struct agent_leg *g = owner;
 	struct agent_link *l = g->link;
 	struct wire_message m = {.type = WIRE_LEG, .leg.link = l->id};
 	uint8_t exported[TLS_EXPORT_BYTES];
@@ -213,7 +213,7 @@ static void leg_dialled(void *owner, int fd, struct tls *tls, const char *error)
 
 bool leg_dial(struct agent_link *l)
 {
-	struct leg *g = calloc(1, sizeof(*g));
+	struct agent_leg *g = calloc(1, sizeof(*g));
 
 	if (!g)
 		return false;

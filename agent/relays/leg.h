@@ -39,9 +39,9 @@ enum leg_state {
 };
 #define LEG_STATES 6
 
-struct leg {
+struct agent_leg {
 	struct agent_link *link;
-	struct leg *next, *prev;
+	struct agent_leg *next, *prev;
 	enum leg_state state;
 	struct channel channel;
 	struct dial *dial;
@@ -54,7 +54,7 @@ struct leg {
 
 /* What a link has of legs. */
 struct leg_pool {
-	struct leg *legs;
+	struct agent_leg *legs;
 	size_t count[LEG_STATES];
 	struct leg_call *first, *last; /* waiting for a leg */
 	size_t waiting;
@@ -99,7 +99,7 @@ void legs_balance(struct agent_link *l);
 struct leg_call {
 	struct agent_link *link;
 	struct leg_call *next;
-	struct leg *leg; /* NULL: waiting */
+	struct agent_leg *leg; /* NULL: waiting */
 	leg_call_done_fn *done;
 	void *owner;
 	struct wire_message message; /* OPEN or ACCEPT, pointing to the names below */
@@ -108,11 +108,11 @@ struct leg_call {
 };
 
 bool leg_dial(struct agent_link *l) MUST_CHECK;
-void leg_ask(struct leg *g, struct leg_call *c);
-void leg_close(struct leg *g);
-void leg_change(struct leg *g, enum leg_state to);
-void legs_ready(struct leg *g, bool fresh);
-void legs_lost(struct leg *g, enum reason reason, const char *why);
+void leg_ask(struct agent_leg *g, struct leg_call *c);
+void leg_close(struct agent_leg *g);
+void leg_change(struct agent_leg *g, enum leg_state to);
+void legs_ready(struct agent_leg *g, bool fresh);
+void legs_lost(struct agent_leg *g, enum reason reason, const char *why);
 void legs_call_over(struct leg_call *c, struct leg_outcome *o);
 
 #endif

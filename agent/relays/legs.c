@@ -67,12 +67,12 @@ static void unqueue(struct leg_call *c)
 	p->waiting--;
 }
 
-static struct leg *any_warm(struct leg_pool *p)
+static struct agent_leg *any_warm(struct leg_pool *p)
 {
-	struct leg *best = NULL;
+	struct agent_leg *best = NULL;
 
 	/* The youngest: the least likely to have been forgotten on the way. */
-	for (struct leg *g = p->legs; g; g = g->next)
+	for (struct agent_leg *g = p->legs; g; g = g->next)
 		if (g->state == LEG_WARM && (!best || g->since_ms > best->since_ms))
 			best = g;
 	return best;
@@ -82,7 +82,7 @@ static struct leg_call *call_start(struct agent_link *l, const struct wire_messa
 				   leg_call_done_fn *done, void *owner)
 {
 	struct leg_call *c = calloc(1, sizeof(*c));
-	struct leg *warm = any_warm(&l->legs);
+	struct agent_leg *warm = any_warm(&l->legs);
 
 	if (!c)
 		return NULL;
@@ -123,7 +123,7 @@ struct leg_call *leg_call_accept(struct agent_link *l, uint64_t session, leg_cal
 
 void leg_call_cancel(struct leg_call *c)
 {
-	struct leg *g = c->leg;
+	struct agent_leg *g = c->leg;
 
 	if (!g)
 		unqueue(c);
@@ -195,7 +195,7 @@ void legs_adopt(struct agent_link *l)
 }
 
 /* A leg has nothing to do (any more). */
-void legs_ready(struct leg *g, bool fresh)
+void legs_ready(struct agent_leg *g, bool fresh)
 {
 	struct agent_link *l = g->link;
 	struct leg_pool *p = &l->legs;
@@ -223,7 +223,7 @@ static void fail_one(struct agent_link *l, enum reason reason, const char *why)
 		legs_call_over(c, &o);
 }
 
-void legs_lost(struct leg *g, enum reason reason, const char *why)
+void legs_lost(struct agent_leg *g, enum reason reason, const char *why)
 {
 	struct agent_link *l = g->link;
 	struct leg_pool *p = &l->legs;
@@ -268,11 +268,11 @@ void legs_shut(struct agent_link *l, const char *why)
 {
 	struct leg_pool *p = &l->legs;
 	struct leg_outcome o = {.reason = REASON_LINK_GONE, .text = why, .fd = -1};
-	struct leg *next;
+	struct agent_leg *next;
 
 	p->open = false;
 	ring_timer_cancel(l->worker->ring, &p->retry);
-	for (struct leg *g = p->legs; g; g = next) {
+	for (struct agent_leg *g = p->legs; g; g = next) {
 		struct leg_call *call = g->call;
 
 		next = g->next;

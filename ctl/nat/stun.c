@@ -36,7 +36,7 @@ static const struct option_row stun_options[] = {
 struct stun_command;
 
 /* One address of one server. */
-struct place {
+struct stun_place {
 	struct stun_command *command;
 	char server[ADDR_HOST_BYTES];
 	struct addr address;
@@ -60,7 +60,7 @@ struct stun_command {
 	uint32_t lifetime_s;
 	struct host hosts[HOSTS_MAX * SRV_HOSTS_MAX];
 	size_t host_count;
-	struct place places[PLACES_MAX];
+	struct stun_place places[PLACES_MAX];
 	size_t place_count;
 	struct stun_round rounds[2]; /* by family, as in host.found */
 	size_t waiting;		     /* for so many answers */
@@ -163,17 +163,17 @@ static bool add_host(struct stun_command *c, const char *word)
 
 static void survey_done(struct stun_survey *s)
 {
-	one_less(container(s, struct place, survey)->command);
+	one_less(container(s, struct stun_place, survey)->command);
 }
 
 static void stream_done(struct stun_stream *s)
 {
-	one_less(container(s, struct place, stream)->command);
+	one_less(container(s, struct stun_place, stream)->command);
 }
 
 static void add_place(struct stun_command *c, const struct host *h, const struct addr *address)
 {
-	struct place *p = &c->places[c->place_count];
+	struct stun_place *p = &c->places[c->place_count];
 	int error;
 
 	if (c->place_count == PLACES_MAX)
@@ -241,7 +241,7 @@ static void ask_all(struct stun_command *c)
 
 /* ---- the result ---- */
 
-static json_t *place_result(const struct stun_command *c, const struct place *p)
+static json_t *place_result(const struct stun_command *c, const struct stun_place *p)
 {
 	json_t *udp, *tcp = json_object();
 	char text[ADDR_TEXT_BYTES];
