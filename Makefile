@@ -15,6 +15,7 @@
 #: make mutants     put small faults in, one at a time, and see which test notices (ONLY='RQ5 LG1',
 #:                  AREA=relay/session, or JOBS=4; some 20 minutes); mutants-check: do all apply?
 #: make tidy        static analysis; make format rewrites, make format-check only looks
+#: make syscalls    compare the "#syscalls" comments with what sealed processes call
 #: make layers      prove that a folder includes and calls only what its row in tests/layers names,
 #:                  and that a test links every source of relay, agent and NAT helper (tests/linked)
 #: make clean       remove build/
@@ -110,7 +111,7 @@ endif
 LTO_FLAGS := $(if $(LTO),-flto=auto -Wlto-type-mismatch $(if $(WERROR),-Werror))
 # The packager's flags come last, so that they decide.
 ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE= -g $(OPT) $(HARDEN) $(WARN) $(if $(WERROR),-Werror) \
-	-ffile-prefix-map=$(CURDIR)=. $(LTO_FLAGS) -pthread -I. $(SSL_CFLAGS) \
+	-ffile-prefix-map=$(CURDIR)=. $(LTO_FLAGS) -pthread -I. -I$(B) $(SSL_CFLAGS) \
 	-DPOSTERN_VERSION='"$(VERSION)"' $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now,--as-needed \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE)) $(if $(LTO),$(OPT) $(LTO_FLAGS)) $(LDFLAGS)
@@ -165,7 +166,43 @@ $(B)/libraries: FORCE
 	@mkdir -p $(@D)
 	$(call replace_if_new,$(call stamps,$(SSL_DIR)/libssl.* $(SSL_DIR)/libcrypto.* $(URING_A)))
 
-$(B)/obj/%.o: %.c $(B)/flags | tools-present
+# ---- system calls: each process's list, made of the "#syscalls" comments of what it runs -----------
+# core/syscalls.awk says how they are written. What is left out of a room is no part of the process:
+# a relay resolves no names and starts no programs.
+UPNP_WORKER := $(wildcard upnp/driver/worker*.c upnp/driver/exchange.c upnp/driver/igd.c \
+	upnp/driver/search.c)
+RUNS_relay = $(filter-out relay/keeper/serve.c core/program/launcher%.c core/program/resolve.c,\
+	$(call sources,$(RELAY_ROOMS) $(SHARED_ROOMS))) core/sanitized.h
+RUNS_keeper = relay/keeper/serve.c core/datagrams.c core/file.c core/isolation.c
+RUNS_follower = core/feed.c core/isolation.c
+RUNS_agent = $(filter-out core/program/launcher%.c,$(call sources,$(AGENT_ROOMS) $(SHARED_ROOMS))) \
+	core/sanitized.h
+RUNS_natd = $(filter-out core/program/launcher_main.c $(UPNP_WORKER),\
+	$(call sources,$(NATD_ROOMS) $(SHARED_ROOMS))) core/sanitized.h
+RUNS_upnp_worker = $(UPNP_WORKER) core/isolation.c
+RUNS_launcher = core/program/launcher_main.c $(RUNS_upnp_worker)
+RUNS_keeper_test = tests/platform/keeper_test.c $(RUNS_relay)
+RUNS_launcher_test = core/program/launcher_main.c tests/platform/launcher_test.c core/isolation.c
+PROCESSES := relay keeper follower agent natd upnp_worker launcher keeper_test launcher_test
+CALLS_H := $(PROCESSES:%=$(B)/gen/%_calls.h)
+
+$(CALLS_H): $(B)/gen/stamp
+	@test -f $@
+# Which files these are, kept as the flags are: a file that is gone counts as well.
+$(B)/gen/runs: export POSTERN_RUNS := $(foreach p,$(PROCESSES),$(p): $(RUNS_$(p)))
+$(B)/gen/runs: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' "$$POSTERN_RUNS" | cmp -s - $@ || printf '%s\n' "$$POSTERN_RUNS" >$@
+# A list that stays as it was keeps its time, so that nothing is compiled again.
+$(B)/gen/stamp: core/syscalls.awk $(B)/gen/runs $(sort $(foreach p,$(PROCESSES),$(RUNS_$(p))))
+	$(call say,GEN,$(@D))
+	@rm -rf $(@D)/new && mkdir -p $(@D)/new
+	@awk -v out=$(@D)/new -f core/syscalls.awk \
+		$(foreach p,$(PROCESSES),role=$(p) $(shell grep -l '#syscalls' $(RUNS_$(p))))
+	@for f in $(@D)/new/*; do cmp -s $$f $(@D)/$${f##*/} || mv $$f $(@D); done; rm -rf $(@D)/new
+	@touch $@
+
+$(B)/obj/%.o: %.c $(B)/flags | tools-present $(CALLS_H)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
@@ -198,6 +235,13 @@ $(patsubst tests/%.c,$(B)/tests/%,$(1)): $(call objs,$(1) $(call links,$(1))) $(
 	$$(call link,-lcmocka)
 endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
+
+# What sealed processes call, against the comments: tests/syscalls.
+$(B)/tests/support/recorder: $(call objs,tests/support/recorder.c)
+	$(call link)
+.PHONY: syscalls
+syscalls: all $(B)/tests/support/recorder
+	$(Q)tests/syscalls --build $(B)
 
 ONLY ?=
 UNIT_RUN := $(if $(ONLY), \
@@ -311,7 +355,7 @@ UTHASH_CHECKS := --checks=-clang-analyzer-unix.Malloc,-clang-analyzer-core.NullD
 tidy_checks = $(if $(shell grep -l '<uthash.h>' $(1)),$(UTHASH_CHECKS))
 tidy: $(patsubst %.c,$(B)/tidy/%.ok,$(ALL_SRC))
 	@echo "tidy: $(words $^) passed, 0 failed"
-$(B)/tidy/%.ok: %.c $(HEADER_FILES) .clang-tidy
+$(B)/tidy/%.ok: %.c $(HEADER_FILES) .clang-tidy | $(CALLS_H)
 	$(call say,TIDY,$<)
 	@mkdir -p $(@D)
 	$(Q)clang-tidy --quiet $(call tidy_checks,$<) $< -- $(filter-out -f% -W%,$(ALL_CFLAGS)) \

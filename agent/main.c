@@ -18,6 +18,7 @@
 #include "core/notify.h"
 #include "core/options.h"
 #include "core/program/signals.h"
+#include "gen/agent_calls.h"
 
 #define OTHER_DESCRIPTORS 64u /* links, listeners, the resolver's */
 
@@ -61,11 +62,21 @@ static void isolate(struct agent_program *p, const char *config)
 {
 	static char directory[PATH_MAX];
 
+	static struct isolation_place place = {.rights = ISOLATION_READ};
+	static const struct isolation_plan plan = {
+		.calls = &agent_calls,
+		.places = &place,
+		.place_count = 1,
+		.resolves = true,
+		.connects_tcp = true,
+		.binds_tcp = true,
+	};
+
 	snprintf(directory, sizeof(directory), "%s", config);
-	isolation_let_read(dirname(directory)); /* the file, when SIGHUP comes, may be a new one */
-	isolation_drop_capabilities(0, &p->isolation);
-	isolation_landlock(ISOLATE_DIALS, &p->isolation);
-	isolation_seal(ISOLATE_DIALS, ring_engine(p->agent.worker.ring), &p->isolation);
+	place.path = dirname(directory); /* the file, when SIGHUP comes, may be a new one */
+	isolation_drop_capabilities(&plan, &p->isolation);
+	isolation_landlock(&plan, &p->isolation);
+	isolation_seal(&plan, ring_engine(p->agent.worker.ring), &p->isolation);
 	for (int i = 0; i < ISOLATION_PARTS; i++)
 		if (!p->isolation.parts[i].holds && i != ISOLATION_LANDLOCK_TCP &&
 		    i != ISOLATION_URING)

@@ -40,6 +40,9 @@ static bool is_wildcard(const struct addr *a)
 }
 
 /* An IPv6 socket tells of IPv4 datagrams, too, as mapped addresses. */
+/* #syscalls:keeper setsockopt(1 is IPPROTO_IP, 2 is IP_PKTINFO)
+ * #syscalls-rare:keeper setsockopt(1 is IPPROTO_IPV6, 2 is IPV6_RECVPKTINFO); an IPv6 wildcard
+ */
 static int ask_for_local(int fd, int family)
 {
 	const int on = 1;
@@ -49,6 +52,10 @@ static int ask_for_local(int fd, int family)
 	return setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on));
 }
 
+/* #syscalls:keeper socket(0 is AF_INET, 1 is SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+ * #syscalls:keeper socket(0 is AF_INET6, 1 is SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+ * #syscalls:keeper setsockopt(1 is SOL_SOCKET) bind
+ */
 int datagrams_open(const struct addr *address, int *out)
 {
 	const int on = 1, room = RECEIVE_BUFFER_BYTES;
@@ -163,6 +170,7 @@ static bool read_one(struct datagrams *d, size_t i, struct datagram *out)
 	return ok;
 }
 
+/* #syscalls:relay recvmmsg */
 bool datagrams_receive(struct datagrams *d, int fd, struct datagram *out, size_t *count)
 {
 	int n = recvmmsg(fd, d->in.messages, DATAGRAMS_BATCH, MSG_DONTWAIT, NULL);
@@ -220,6 +228,10 @@ void datagrams_put(struct datagrams *d, const uint8_t *bytes, size_t len, const 
 	}
 }
 
+/* With an address: answers. A TCP socket that is not connected does not become so by it.
+ *
+ * #syscalls:relay sendmmsg(3 without MSG_FASTOPEN)
+ */
 size_t datagrams_send(struct datagrams *d, int fd)
 {
 	size_t done = 0, failed = 0;
@@ -242,6 +254,7 @@ size_t datagrams_send(struct datagrams *d, int fd)
 	return failed;
 }
 
+/* #syscalls:relay sendmsg(2 without MSG_FASTOPEN) */
 bool datagrams_send_one(int fd, const uint8_t *bytes, size_t len, const struct addr *to)
 {
 	struct iovec part = {(void *)(uintptr_t)bytes, len};

@@ -17,9 +17,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "core/confine.h"
 #include "core/container.h"
 #include "core/file.h"
+#include "core/isolation.h"
+#include "gen/follower_calls.h"
 
 #define GONE '\x18' /* CAN: no line of text begins with it */
 
@@ -32,31 +33,14 @@ struct follower {
 	int retry_ms;
 };
 
-static const int calls[] = {
-	/* of the only sockets there can be: of this host */
-	SCMP_SYS(connect), SCMP_SYS(read), SCMP_SYS(write),
-	SCMP_SYS(sendto),  SCMP_SYS(poll), SCMP_SYS(ppoll),
-};
-
 #define SOCKET_TYPE (SOCK_STREAM | SOCK_CLOEXEC)
 
-static const struct confine_call guarded[] = {
-	{SCMP_SYS(socket), 2, {{0, SCMP_CMP_EQ, AF_UNIX, 0}, {1, SCMP_CMP_EQ, SOCKET_TYPE, 0}}},
-};
+static const struct isolation_plan follower_plan = {.calls = &follower_calls};
 
-static int confine_follower(void)
-{
-	const struct confine plan = {
-		.calls = calls,
-		.call_count = sizeof(calls) / sizeof(calls[0]),
-		.guarded = guarded,
-		.guarded_count = sizeof(guarded) / sizeof(guarded[0]),
-	};
-
-	return confine(&plan);
-}
-
-/* To the program; ends with it. */
+/* To the program; ends with it.
+ *
+ * #syscalls:follower sendto(4 is 0)
+ */
 static void tell(const struct follower *f, const char *bytes, size_t len)
 {
 	while (len > 0) {
@@ -71,6 +55,7 @@ static void tell(const struct follower *f, const char *bytes, size_t len)
 	}
 }
 
+/* #syscalls:follower socket(0 is AF_UNIX, 1 is SOCK_STREAM | SOCK_CLOEXEC) connect close */
 static int connect_once(const struct follower *f)
 {
 	size_t len = strlen(f->hello);
@@ -86,7 +71,10 @@ static int connect_once(const struct follower *f)
 	return fd;
 }
 
-/* Waits for the neighbour (fd; -1: none) or the program's end; true when the neighbour has more. */
+/* Waits for the neighbour (fd; -1: none) or the program's end; true when the neighbour has more.
+ *
+ * #syscalls:follower poll|ppoll
+ */
 static bool await(const struct follower *f, int fd, int timeout_ms)
 {
 	/* A negative descriptor is passed over by poll(2). */
@@ -99,7 +87,10 @@ static bool await(const struct follower *f, int fd, int timeout_ms)
 	return p[1].revents != 0;
 }
 
-/* Hands on whole lines until the neighbour ends, or sends one without end. */
+/* Hands on whole lines until the neighbour ends, or sends one without end.
+ *
+ * #syscalls:follower read
+ */
 static void hand_on(const struct follower *f, int fd)
 {
 	static char held[FEED_LINE_MAX];
@@ -137,7 +128,7 @@ static _Noreturn void follow(struct follower *f, pid_t parent)
 	if (getppid() != parent)
 		_exit(1);
 	file_close_others(&f->fd, 1);
-	if (confine_follower())
+	if (isolation_confine(&follower_plan))
 		_exit(1);
 	for (;;) {
 		int fd = connect_once(f);

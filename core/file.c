@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+/* #syscalls:keeper,agent write */
 int file_write(int fd, const void *bytes, size_t size)
 {
 	const char *next = bytes;
@@ -25,6 +26,7 @@ int file_write(int fd, const void *bytes, size_t size)
 	return 0;
 }
 
+/* #syscalls:keeper openat fsync renameat|renameat2 unlinkat */
 int file_replace(int dir, const char *name, const void *bytes, size_t size)
 {
 	char temporary[FILE_NAME_BYTES + 8];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* isolation: the stages of isolation.h, and the lists of what remains allowed after the last. */
+/* isolation: the stages of isolation.h. */
 
 #include "core/isolation.h"
 
@@ -7,26 +7,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <limits.h>
 #include <linux/capability.h>
-#include <linux/landlock.h>
-#include <netinet/in.h>
 #include <pwd.h>
-#include <seccomp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "core/confine.h"
 #include "core/sanitized.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -99,30 +91,33 @@ int isolation_switch_user(const char *user)
 	return 0;
 }
 
-/* What of this process's capabilities is in kept. 0, or -1 with errno. */
+/* What of this process's capabilities is in kept. 0 or -errno. */
 static int limit_capabilities(uint32_t kept)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
 
 	if (kept && syscall(SYS_capget, &head, data))
-		return -1;
+		return -errno;
 	data[0].permitted &= kept;
 	data[0].effective = data[0].permitted;
 	data[0].inheritable = 0;
 	data[1] = (struct __user_cap_data_struct){0};
-	return (int)syscall(SYS_capset, &head, data);
+	return syscall(SYS_capset, &head, data) ? -errno : 0;
 }
 
-void isolation_drop_capabilities(uint32_t kept, struct isolation_report *out)
+void isolation_drop_capabilities(const struct isolation_plan *plan, struct isolation_report *out)
 {
+	int error;
+
 	/* Without CAP_SETPCAP the bounding set stays; under no_new_privs nothing can come of it. */
 	for (unsigned long cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
 		(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 
-	if (limit_capabilities(kept))
-		fails(out, ISOLATION_CAPABILITIES, "capset failed: %s", strerror(errno));
+	error = limit_capabilities(plan->capabilities);
+	if (error)
+		fails(out, ISOLATION_CAPABILITIES, "capset failed: %s", strerror(-error));
 	else
 		holds(out, ISOLATION_CAPABILITIES);
 }
@@ -147,71 +142,99 @@ static uint64_t all_file_rights(long abi)
 	return (UINT64_C(1) << bits) - 1;
 }
 
-/* The agent's: resolver configuration, hosts, and certificates of the system. */
-static const char *const readable_paths[] = {
+/* The version that the kernel speaks; below 1: none, with errno. */
+static long landlock_abi(void)
+{
+	return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+}
+
+/* What is handled and has no rule is denied. files: whether files are handled at all. */
+static struct ruleset ruleset_of(const struct isolation_plan *plan, long abi, bool files)
+{
+	struct ruleset r = {.access_fs = files ? all_file_rights(abi) : 0};
+
+	if (abi >= ABI_TCP && !plan->binds_tcp)
+		r.access_net |= ACCESS_NET_BIND_TCP;
+	if (abi >= ABI_TCP && !plan->connects_tcp)
+		r.access_net |= ACCESS_NET_CONNECT_TCP;
+	if (abi >= ABI_SCOPE)
+		r.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL;
+	return r;
+}
+
+/* plan.resolves: the resolver's configuration, hosts, and certificates of the system. */
+static const char *const resolver_paths[] = {
 	"/etc",		"/run/systemd/resolve",	      "/run/resolvconf", "/run/NetworkManager",
 	"/usr/lib/ssl", "/usr/share/ca-certificates",
 };
 
-/* Also the program's own, see isolation_let_read(). */
-static char own_path[PATH_MAX];
-
-void isolation_let_read(const char *path)
+/* 0 or -errno. */
+static int allow_place(int ruleset, const struct isolation_place *place)
 {
-	snprintf(own_path, sizeof(own_path), "%s", path);
-}
-
-static void allow_reading_path(int ruleset, const char *path)
-{
-	struct landlock_path_beneath_attr rule = {
-		.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE,
-		.parent_fd = open(path, O_PATH | O_CLOEXEC),
-	};
+	struct landlock_path_beneath_attr rule = {.allowed_access = place->rights,
+						  .parent_fd = place->fd};
 	struct stat what;
+	int error = 0;
 
+	if (place->path)
+		rule.parent_fd = open(place->path, O_PATH | O_CLOEXEC);
 	if (rule.parent_fd < 0)
-		return; /* not every system has every one */
-	if (fstat(rule.parent_fd, &what) == 0 && S_ISDIR(what.st_mode))
-		rule.allowed_access |= LANDLOCK_ACCESS_FS_READ_DIR;
-	(void)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
-	close(rule.parent_fd);
+		return 0; /* not every system has every one */
+	/* The kernel takes no rule that gives rights of a directory to a file. */
+	if (fstat(rule.parent_fd, &what) == 0 && !S_ISDIR(what.st_mode))
+		rule.allowed_access &= ~(uint64_t)LANDLOCK_ACCESS_FS_READ_DIR;
+	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0))
+		error = -errno;
+	if (place->path)
+		close(rule.parent_fd);
+	return error;
 }
 
-static void allow_reading(int ruleset)
+static int allow_places(int ruleset, const struct isolation_plan *plan)
 {
-	for (size_t i = 0; i < COUNT(readable_paths); i++)
-		allow_reading_path(ruleset, readable_paths[i]);
-	if (own_path[0])
-		allow_reading_path(ruleset, own_path);
+	int error = 0;
+
+	for (size_t i = 0; plan->resolves && i < COUNT(resolver_paths) && !error; i++)
+		error = allow_place(ruleset, &(struct isolation_place){.path = resolver_paths[i],
+								       .rights = ISOLATION_READ});
+	for (size_t i = 0; i < plan->place_count && !error; i++)
+		error = allow_place(ruleset, &plan->places[i]);
+	return error;
 }
 
 /* Returns 0 or -errno. */
-static int landlock_enter(long abi, const struct ruleset *attr, bool dials)
+static int landlock_enter(const struct isolation_plan *plan, const struct ruleset *r, long abi)
 {
 	size_t size = abi >= ABI_SCOPE ? 24 : abi >= ABI_TCP ? 16 : 8;
-	int fd = (int)syscall(SYS_landlock_create_ruleset, attr, size, 0);
+	int fd, error = 0;
+
+	if (!r->access_fs && !r->access_net && !r->scoped)
+		return 0;
+	fd = (int)syscall(SYS_landlock_create_ruleset, r, size, 0);
 	if (fd < 0)
 		return -errno;
-	if (dials)
-		allow_reading(fd);
-	int err = syscall(SYS_landlock_restrict_self, fd, 0) ? -errno : 0;
+	if (r->access_fs)
+		error = allow_places(fd, plan);
+	if (!error && syscall(SYS_landlock_restrict_self, fd, 0))
+		error = -errno;
 	close(fd);
-	return err;
+	return error;
 }
 
-static void landlock_report(long abi, const struct ruleset *attr, struct isolation_report *out)
+static void landlock_report(const struct isolation_plan *plan, long abi,
+			    struct isolation_report *out)
 {
-	if (attr->access_fs)
-		holds(out, ISOLATION_LANDLOCK_FS);
-	else
+	if (SANITIZED)
 		fails(out, ISOLATION_LANDLOCK_FS, "left out of a build with a sanitizer");
-	if (attr->access_net)
-		holds(out, ISOLATION_LANDLOCK_TCP);
+	else
+		holds(out, ISOLATION_LANDLOCK_FS);
+	if (plan->connects_tcp)
+		fails(out, ISOLATION_LANDLOCK_TCP, "this program has to dial");
 	else if (abi < ABI_TCP)
 		fails(out, ISOLATION_LANDLOCK_TCP,
 		      "the kernel's Landlock is version %ld; TCP needs 4 (Linux 6.7)", abi);
 	else
-		fails(out, ISOLATION_LANDLOCK_TCP, "an agent has to dial");
+		holds(out, ISOLATION_LANDLOCK_TCP);
 }
 
 static void landlock_failed(struct isolation_report *out, const char *why)
@@ -220,9 +243,12 @@ static void landlock_failed(struct isolation_report *out, const char *why)
 	fails(out, ISOLATION_LANDLOCK_TCP, "%s", why);
 }
 
-void isolation_landlock(unsigned flags, struct isolation_report *out)
+void isolation_landlock(const struct isolation_plan *plan, struct isolation_report *out)
 {
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	long abi = landlock_abi();
+	struct ruleset r;
+	int error;
+
 	if (abi < 1) {
 		landlock_failed(out, errno == EOPNOTSUPP
 					     ? "Landlock is disabled at boot; add it to "
@@ -231,214 +257,70 @@ void isolation_landlock(unsigned flags, struct isolation_report *out)
 					       "seccomp profile hides it");
 		return;
 	}
-	/* Handled and without a rule: denied. */
-	bool dials = flags & ISOLATE_DIALS;
-	struct ruleset attr = {
-		.access_fs = SANITIZED ? 0 : all_file_rights(abi),
-		.access_net =
-			dials || abi < ABI_TCP ? 0 : ACCESS_NET_BIND_TCP | ACCESS_NET_CONNECT_TCP,
-		.scoped = abi < ABI_SCOPE ? 0 : SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL,
-	};
-	int err = 0;
-	if (attr.access_fs || attr.access_net || attr.scoped)
-		err = landlock_enter(abi, &attr, dials && attr.access_fs);
-	if (err)
-		landlock_failed(out, strerror(-err));
+	r = ruleset_of(plan, abi, !SANITIZED);
+	error = landlock_enter(plan, &r, abi);
+	if (error)
+		landlock_failed(out, strerror(-error));
 	else
-		landlock_report(abi, &attr, out);
+		landlock_report(plan, abi, out);
 }
 
 /* ---- stage 4: seccomp ---------------------------------------------------------------------- */
 
-/* Allowed whatever their arguments. The kernel remembers these per call number and does not even
- * run the filter for them, so the busy ones belong here wherever it is safe. */
-static const int calls_of_all[] = {
-	/* the io_uring backend; its rings exist, and refuse what is not for them */
-	SCMP_SYS(io_uring_enter),
-	/* the epoll backend, and ring_poll() on it */
-	SCMP_SYS(epoll_wait),
-	SCMP_SYS(epoll_pwait),
-	SCMP_SYS(epoll_pwait2),
-	SCMP_SYS(epoll_ctl),
-	SCMP_SYS(poll),
-	SCMP_SYS(ppoll),
-	/* connections; reading and writing also serve the wake-up eventfd and the log, recvmsg
-	 * brings the sockets that the keeper opens, and recvmmsg datagrams */
-	SCMP_SYS(accept4),
-	SCMP_SYS(recvfrom),
-	SCMP_SYS(recvmsg),
-	SCMP_SYS(recvmmsg),
-	SCMP_SYS(read),
-	SCMP_SYS(splice), /* between descriptors that are open */
-	SCMP_SYS(readv),
-	SCMP_SYS(write),
-	SCMP_SYS(writev),
-	SCMP_SYS(close),
-	SCMP_SYS(getsockname),
-	SCMP_SYS(getpeername),
-	SCMP_SYS(getsockopt),
-	SCMP_SYS(fcntl),
-	/* the log: how to buffer an open descriptor */
-	SCMP_SYS(fstat),
-	SCMP_SYS(newfstatat),
-	SCMP_SYS(lseek),
-	/* malloc and buffers; mmap and mprotect are below */
-	SCMP_SYS(brk),
-	SCMP_SYS(munmap),
-	SCMP_SYS(mremap),
-	SCMP_SYS(madvise),
-	SCMP_SYS(sched_getaffinity),
-	/* clocks, where the vDSO cannot serve them; back-off in libraries */
-	SCMP_SYS(clock_gettime),
-	SCMP_SYS(clock_getres),
-	SCMP_SYS(gettimeofday),
-	SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(nanosleep),
-	SCMP_SYS(restart_syscall),
-	/* BoringSSL */
-	SCMP_SYS(getrandom),
-	/* threads: locks, names of themselves, their end */
-	SCMP_SYS(futex),
-	SCMP_SYS(sched_yield),
-	SCMP_SYS(set_robust_list),
-	SCMP_SYS(rseq),
-	SCMP_SYS(membarrier),
-	SCMP_SYS(gettid),
-	SCMP_SYS(getpid),
-	SCMP_SYS(getuid),
-	SCMP_SYS(geteuid),
-	SCMP_SYS(getgid),
-	SCMP_SYS(getegid),
-	SCMP_SYS(exit),
-	SCMP_SYS(exit_group),
-	/* signals: handlers, waiting for them, and abort() */
-	SCMP_SYS(rt_sigtimedwait),
-	SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigaction),
-	SCMP_SYS(sigaltstack),
-	SCMP_SYS(tgkill),
-	/* `relay status`: limits and use of memory and processor */
-	SCMP_SYS(getrlimit),
-	SCMP_SYS(getrusage),
-	SCMP_SYS(sysinfo),
-	SCMP_SYS(uname),
-};
+/*
+ * What every process needs, whatever its duty, is the C library's. Calls that are allowed whatever
+ * their arguments cost nothing: the kernel remembers them by number, and does not run the filter.
+ *
+ * Memory; what holds data is never run:
+ * #syscalls-rare brk munmap mremap madvise; as malloc() happens to need
+ * #syscalls-rare mmap(2 without PROT_EXEC) mprotect(2 without PROT_EXEC); likewise
+ *
+ * Locks, and the end, of a thread, of the process, and by abort():
+ * #syscalls-rare futex sched_yield; where threads meet
+ * #syscalls-rare exit rt_sigprocmask; where a thread ends
+ * #syscalls-rare exit_group; where it is not killed
+ * #syscalls-rare getpid gettid tgkill rt_sigaction sigaltstack; abort() and sanitizers
+ *
+ * Signals that come while a call waits:
+ * #syscalls-rare rt_sigreturn restart_syscall; where one has a handler, or stops the process
+ *
+ * Clocks:
+ * #syscalls-rare clock_gettime clock_getres gettimeofday; where the vDSO cannot tell the time
+ */
 
-/* ISOLATE_DIALS: dialling; listening where a changed configuration says, which gives nothing to who
- * may dial; c-ares, which reads its files anew when they change; and writing to files that are
- * open. socket and openat are below. */
-static const int calls_to_dial[] = {
-	SCMP_SYS(connect),   SCMP_SYS(sendto),	   SCMP_SYS(sendmsg),	 SCMP_SYS(sendmmsg),
-	SCMP_SYS(shutdown),  SCMP_SYS(setsockopt), SCMP_SYS(stat),	 SCMP_SYS(lstat),
-	SCMP_SYS(statx),     SCMP_SYS(readlink),   SCMP_SYS(readlinkat), SCMP_SYS(access),
-	SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(getdents64), SCMP_SYS(bind),
-	SCMP_SYS(listen),    SCMP_SYS(ftruncate),  SCMP_SYS(fdatasync),
-};
-
-/* ISOLATE_THREADS. clone3 hides its flags from seccomp; namespaces need capabilities anyway. */
-static const int calls_for_threads[] = {
-	SCMP_SYS(clone),
-	SCMP_SYS(clone3),
-};
-
-/* Sanitizers: symbolising reads files, LeakSanitizer clones a thread that ptraces the others. */
-static const int calls_of_sanitizers[] = {
-	SCMP_SYS(openat),  SCMP_SYS(open),    SCMP_SYS(readlink),  SCMP_SYS(readlinkat),
-	SCMP_SYS(stat),	   SCMP_SYS(lstat),   SCMP_SYS(statx),	   SCMP_SYS(getdents64),
-	SCMP_SYS(access),  SCMP_SYS(mmap),    SCMP_SYS(mprotect),  SCMP_SYS(clone),
-	SCMP_SYS(clone3),  SCMP_SYS(wait4),   SCMP_SYS(ptrace),	   SCMP_SYS(prctl),
-	SCMP_SYS(pipe2),   SCMP_SYS(pread64), SCMP_SYS(prlimit64), SCMP_SYS(process_vm_readv),
-	SCMP_SYS(getppid), SCMP_SYS(kill),    SCMP_SYS(dup2),	   SCMP_SYS(dup3),
-};
-
-#define ARG_IS(n, value)                                                                           \
-	{                                                                                          \
-		(n), SCMP_CMP_EQ, (scmp_datum_t)(value), 0                                         \
-	}
-#define ARG_WITHOUT(n, bits)                                                                       \
-	{                                                                                          \
-		(n), SCMP_CMP_MASKED_EQ, (scmp_datum_t)(bits), 0                                   \
-	}
-#define OPEN_WRITES (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC)
-
-static const struct confine_call guarded_of_all[] = {
-	/* Memory that holds data is never run. */
-	{SCMP_SYS(mmap), 1, {ARG_WITHOUT(2, PROT_EXEC)}},
-	{SCMP_SYS(mprotect), 1, {ARG_WITHOUT(2, PROT_EXEC)}},
-};
-
-/* Without ISOLATE_DIALS: these calls could dial with the wrong arguments. */
-static const struct confine_call guarded_of_relay[] = {
-	/* To the connection's peer only; MSG_FASTOPEN connects. */
-	{SCMP_SYS(sendto), 2, {ARG_IS(4, 0), ARG_WITHOUT(3, MSG_FASTOPEN)}},
-	/* To the keeper; with an address: answers over UDP. A TCP socket that is not connected does
-	 * not become so by an address alone. */
-	{SCMP_SYS(sendmsg), 1, {ARG_WITHOUT(2, MSG_FASTOPEN)}},
-	{SCMP_SYS(sendmmsg), 1, {ARG_WITHOUT(3, MSG_FASTOPEN)}},
-	/* Half-close. Shut for reading, a listener becomes an unconnected socket again, and
-	 * IORING_OP_SEND knows MSG_FASTOPEN too. */
-	{SCMP_SYS(shutdown), 1, {ARG_IS(1, SHUT_WR)}},
-	/* Not IP options, whose changes of family or protocol nobody needs here. */
-	{SCMP_SYS(setsockopt), 1, {ARG_IS(1, SOL_SOCKET)}},
-	{SCMP_SYS(setsockopt), 1, {ARG_IS(1, IPPROTO_TCP)}},
-};
-
-static const struct confine_call guarded_of_agent[] = {
-	{SCMP_SYS(socket), 1, {ARG_IS(0, AF_INET)}},
-	{SCMP_SYS(socket), 1, {ARG_IS(0, AF_INET6)}},
-	{SCMP_SYS(socketpair), 1, {ARG_IS(0, AF_UNIX)}},
-	{SCMP_SYS(openat), 1, {ARG_WITHOUT(2, OPEN_WRITES)}},
-	{SCMP_SYS(open), 1, {ARG_WITHOUT(1, OPEN_WRITES)}},
-	{SCMP_SYS(ioctl), 1, {ARG_IS(1, FIONBIO)}},
-	{SCMP_SYS(ioctl), 1, {ARG_IS(1, FIONREAD)}},
-};
-
-static int add_rules(scmp_filter_ctx filter, unsigned flags)
-{
-	int err = confine_allow(filter, calls_of_all, COUNT(calls_of_all));
-	if (!err && SANITIZED)
-		err = confine_allow(filter, calls_of_sanitizers, COUNT(calls_of_sanitizers));
-	if (!err && !SANITIZED)
-		err = confine_allow_guarded(filter, guarded_of_all, COUNT(guarded_of_all));
-	if (!err && (flags & ISOLATE_THREADS))
-		err = confine_allow(filter, calls_for_threads, COUNT(calls_for_threads));
-	if (!err && !(flags & ISOLATE_DIALS))
-		return confine_allow_guarded(filter, guarded_of_relay, COUNT(guarded_of_relay));
-	if (!err)
-		err = confine_allow(filter, calls_to_dial, COUNT(calls_to_dial));
-	if (!err)
-		err = confine_allow_guarded(filter, guarded_of_agent, COUNT(guarded_of_agent));
-	return err;
-}
-
-/* Returns 0 or -errno. */
-static int seccomp_enter(unsigned flags)
+/* A daemon's filter is for all threads. Returns 0 or -errno. */
+static int seccomp_enter(const struct isolation_calls *calls, bool threads)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int error;
+
 	if (!filter)
 		return -ENOMEM;
-	/* For all threads. Calls of another architecture's numbering mean an attacker. */
-	int err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-	if (!err)
-		err = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	if (!err)
-		err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* binary search */
-	if (!err)
-		err = add_rules(filter, flags);
-	if (!err)
-		err = seccomp_load(filter);
+	error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, threads);
+	/* Calls of another architecture's numbering mean an attacker. */
+	if (!error)
+		error = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	if (!error)
+		error = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* binary search */
+	for (size_t i = 0; i < calls->count && !error; i++)
+		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, calls->list[i].call,
+					       calls->list[i].count, calls->list[i].compare);
+	if (!error)
+		error = seccomp_load(filter);
 	seccomp_release(filter);
-	return err;
+	return error;
 }
 
-void isolation_seal(unsigned flags, enum ring_engine engine, struct isolation_report *out)
+void isolation_seal(const struct isolation_plan *plan, enum ring_engine engine,
+		    struct isolation_report *out)
 {
+	int error;
+
 	if (!strcmp(out->parts[ISOLATION_LANDLOCK_FS].why, NOT_YET))
-		isolation_landlock(flags, out);
-	int err = seccomp_enter(flags);
-	if (err) {
-		fails(out, ISOLATION_SECCOMP, "%s", strerror(-err));
+		isolation_landlock(plan, out);
+	error = seccomp_enter(plan->calls, true);
+	if (error) {
+		fails(out, ISOLATION_SECCOMP, "%s", strerror(-error));
 		fails(out, ISOLATION_URING, "without seccomp, unrestricted rings could be set up%s",
 		      engine == RING_IO_URING ? " beside the restricted ones" : "");
 		return;
@@ -446,4 +328,43 @@ void isolation_seal(unsigned flags, enum ring_engine engine, struct isolation_re
 	holds(out, ISOLATION_SECCOMP);
 	/* No further ring can be, and one that is was restricted when ring_open() made it. */
 	holds(out, ISOLATION_URING);
+}
+
+/* ---- a helper: all stages at once ------------------------------------------------------------ */
+
+static int set_limits(const struct isolation_limit *limits, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct rlimit both = {limits[i].most, limits[i].most};
+
+		if (setrlimit((__rlimit_resource_t)limits[i].what, &both))
+			return -errno;
+	}
+	return 0;
+}
+
+/* The launcher's children do this under its filter.
+ *
+ * #syscalls:launcher,launcher_test prctl capset seccomp prlimit64|setrlimit landlock_create_ruleset
+ * #syscalls:launcher,launcher_test landlock_restrict_self
+ */
+int isolation_confine(const struct isolation_plan *plan)
+{
+	static const struct isolation_limit no_core = {RLIMIT_CORE, 0};
+	long abi = landlock_abi();
+	struct ruleset r = ruleset_of(plan, abi, true);
+	int error;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+		return -errno;
+	error = set_limits(&no_core, 1);
+	if (!error)
+		error = set_limits(plan->limits, plan->limit_count);
+	if (!error)
+		error = limit_capabilities(plan->capabilities);
+	if (!error && abi >= 1)
+		error = landlock_enter(plan, &r, abi);
+	if (!error)
+		error = seccomp_enter(plan->calls, false);
+	return error;
 }

@@ -147,7 +147,10 @@ size_t log_escape(const char *text, char *out, size_t room)
 	return used;
 }
 
-/* Whole lines are written or lost: a full pipe must not stop the service. */
+/* Whole lines are written or lost: a full pipe must not stop the service.
+ *
+ * #syscalls write
+ */
 static void write_line(const char *line, size_t len)
 {
 	while (write(STDERR_FILENO, line, len) < 0 && errno == EINTR)

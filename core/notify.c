@@ -67,6 +67,7 @@ void notify_close(void)
 	notify_fd = -1;
 }
 
+/* #syscalls-rare sendto(4 is 0, 3 without MSG_FASTOPEN); only under systemd */
 static void notify_send(const char *state, int flags)
 {
 	if (notify_fd >= 0)

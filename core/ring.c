@@ -245,6 +245,7 @@ int ring_run(struct ring *r)
 
 /* ---- waking from elsewhere ----------------------------------------------------------------- */
 
+/* #syscalls write */
 static void wake(struct ring *r)
 {
 	/* Fails only when the counter is full, and then a wake-up is due already. */
@@ -271,6 +272,7 @@ void ring_post(struct ring *to, struct ring_msg *msg)
 		wake(to);
 }
 
+/* #syscalls read */
 static void on_wake(struct ring_op *op, int res)
 {
 	struct ring *r = container(op, struct ring, wake);
@@ -399,12 +401,14 @@ void ring_detach_fd(struct ring *r, int fd)
 	r->backend->detach(r, fd);
 }
 
+/* #syscalls close */
 void ring_close_fd(struct ring *r, int fd)
 {
 	r->backend->detach(r, fd);
 	close(fd);
 }
 
+/* #syscalls setsockopt(1 is SOL_SOCKET) */
 void ring_reset_fd(struct ring *r, int fd)
 {
 	struct linger linger = {.l_onoff = 1, .l_linger = 0};

@@ -158,7 +158,10 @@ static void epoll_start(struct ring *r, struct ring_op *op)
 		s->reader = op;
 	if (writes(op))
 		s->writer = op;
-	/* accept4() has no flag for it, and io_uring does not care. */
+	/* accept4() has no flag for it, and io_uring does not care.
+	 *
+	 * #syscalls fcntl(1 is F_SETFL)
+	 */
 	if (op->kind == RING_ACCEPT)
 		(void)fcntl(op->fd, F_SETFL, O_NONBLOCK);
 	bool futile = (op->kind == RING_SEND && (s->flags & SLOT_FILLED)) ||
@@ -194,7 +197,10 @@ static void epoll_buffer_put(struct ring *r, uint8_t *buf)
 		(unsigned)((size_t)(buf - r->pool) / RING_SMALL_BYTES);
 }
 
-/* Puts op to sleep until the next edge of its descriptor. */
+/* Puts op to sleep until the next edge of its descriptor.
+ *
+ * #syscalls epoll_ctl
+ */
 static void wait_for_edge(struct ring_epoll *e, struct ring_op *op)
 {
 	struct slot *s = &e->slots[op->fd];
@@ -239,6 +245,7 @@ static void on_edge(struct ring_epoll *e, const struct epoll_event *ev)
 
 /* ---- trying -------------------------------------------------------------------------------- */
 
+/* #syscalls accept4 */
 static void try_accept(struct ring_epoll *e, struct ring_op *op)
 {
 	for (int n = 0; n < ACCEPTS_PER_TURN; n++) {
@@ -258,6 +265,7 @@ static void try_accept(struct ring_epoll *e, struct ring_op *op)
 	queue(&e->base, op);
 }
 
+/* #syscalls recvfrom */
 static ssize_t receive(struct ring_epoll *e, struct ring_op *op, void *buf)
 {
 	ssize_t n;
@@ -299,6 +307,10 @@ static void try_recv_pooled(struct ring_epoll *e, struct ring_op *op)
 		finish(e, op, (int)n);
 }
 
+/* To the connection's peer only; MSG_FASTOPEN connects.
+ *
+ * #syscalls sendto(4 is 0, 3 without MSG_FASTOPEN)
+ */
 static void try_send(struct ring_epoll *e, struct ring_op *op)
 {
 	ssize_t n;
@@ -320,6 +332,7 @@ static void try_send(struct ring_epoll *e, struct ring_op *op)
 	wait_for_edge(e, op);
 }
 
+/* #syscalls poll|ppoll */
 static void try_poll(struct ring_epoll *e, struct ring_op *op)
 {
 	struct pollfd p = {.fd = op->fd, .events = (short)op->len};
@@ -364,6 +377,7 @@ static int epoll_timeout(uint64_t wait_ms)
 	return wait_ms < 86400000 ? (int)wait_ms : 86400000;
 }
 
+/* #syscalls epoll_wait|epoll_pwait */
 static int epoll_turn(struct ring *r, uint64_t wait_ms)
 {
 	struct ring_epoll *e = epoll_of(r);

@@ -171,6 +171,7 @@ static int restrict_ring(struct ring_uring *u)
 					      sizeof(allowed) / sizeof(*allowed));
 }
 
+/* #syscalls-denied io_uring_register; the ring's end unregisters as well */
 static void uring_close(struct ring *r)
 {
 	struct ring_uring *u = uring_of(r);
@@ -387,6 +388,10 @@ static void complete(struct ring_uring *u, const struct io_uring_cqe *cqe)
 	ring_finish(r, op, res);
 }
 
+/* What the ring refuses, seccomp need not know.
+ *
+ * #syscalls io_uring_enter
+ */
 static int submit_and_wait(struct ring_uring *u, uint64_t wait_ms)
 {
 	if (wait_ms == 0)

@@ -16,6 +16,7 @@
 #include "core/notify.h"
 #include "core/options.h"
 #include "core/program/signals.h"
+#include "gen/natd_calls.h"
 #include "portmap/control.h"
 #include "portmap/natd.h"
 #include "upnp/driver/worker.h"
@@ -87,7 +88,7 @@ static void start_launchers(struct natd_program *p)
 	n->upnp.fd = -1;
 	p->upnp_plan = (struct launcher_plan){.name = "postern-upnp",
 					      .serve = upnp_worker_main,
-					      .confine = upnp_worker_launch_plan()};
+					      .isolation = upnp_worker_launch_plan()};
 	error = n->config.upnp ? launcher_start(&n->upnp, &p->upnp_plan) : 0;
 	if (error)
 		die("the process for UPnP cannot be started: %s; set upnp to false to do without",
@@ -105,15 +106,25 @@ static void upnp_gone(struct launcher *l)
 static void isolate(struct natd_program *p)
 {
 	static char directory[PATH_MAX];
+	static struct isolation_place place = {.rights = ISOLATION_READ};
+	static struct isolation_plan plan = {
+		.calls = &natd_calls,
+		.places = &place,
+		/* To take a low port for the moment in which it is proven. */
+		.capabilities = UINT32_C(1) << CAP_NET_BIND_SERVICE,
+		.resolves = true,
+		.connects_tcp = true,
+		.binds_tcp = true,
+	};
 
 	if (p->arguments.config) { /* to be read again */
 		snprintf(directory, sizeof directory, "%s", p->arguments.config);
-		isolation_let_read(dirname(directory));
+		place.path = dirname(directory);
+		plan.place_count = 1;
 	}
-	/* To take a low port for the moment in which it is proven. */
-	isolation_drop_capabilities(UINT32_C(1) << CAP_NET_BIND_SERVICE, &p->isolation);
-	isolation_landlock(ISOLATE_DIALS, &p->isolation);
-	isolation_seal(ISOLATE_DIALS, ring_engine(p->natd.ring), &p->isolation);
+	isolation_drop_capabilities(&plan, &p->isolation);
+	isolation_landlock(&plan, &p->isolation);
+	isolation_seal(&plan, ring_engine(p->natd.ring), &p->isolation);
 	for (int i = 0; i < ISOLATION_PARTS; i++)
 		if (!p->isolation.parts[i].holds && i != ISOLATION_LANDLOCK_TCP &&
 		    i != ISOLATION_URING)

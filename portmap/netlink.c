@@ -24,6 +24,7 @@ int netlink_open(int protocol, unsigned groups)
 	return error;
 }
 
+/* #syscalls poll|ppoll recvfrom */
 ssize_t netlink_receive(int fd, void *bytes, size_t room)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};

@@ -41,6 +41,7 @@ int rtnetlink_open_changes(void)
 						   RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
 }
 
+/* #syscalls recvfrom */
 void rtnetlink_drain(int fd)
 {
 	char bytes[8192];

@@ -104,6 +104,7 @@ static int read_datagram(struct search *s, const struct nlmsghdr *head, size_t l
 	return 0;
 }
 
+/* #syscalls sendto */
 static int ask(int fd, int family, uint16_t port, struct search *s)
 {
 	static uint32_t number;

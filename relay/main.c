@@ -21,10 +21,13 @@
 #include "core/notify.h"
 #include "core/options.h"
 #include "core/program/signals.h"
+#include "gen/relay_calls.h"
 #include "relay/config/load.h"
 #include "relay/control/control.h"
 #include "relay/keeper/keeper.h"
 #include "relay/relay.h"
+
+static const struct isolation_plan plan = {.calls = &relay_calls};
 
 /* Workers and the main thread meet here: rings are open, then isolation is sealed. */
 static pthread_barrier_t opened, sealed;
@@ -121,7 +124,7 @@ static int run(struct relay *r, struct isolation_report *isolation)
 			die("cannot start a thread: %s", strerror(errno));
 	pthread_barrier_wait(&opened);
 	if (!open_error) {
-		isolation_seal(0, ring_engine(r->workers[0].ring), isolation);
+		isolation_seal(&plan, ring_engine(r->workers[0].ring), isolation);
 		log_isolation(isolation);
 	}
 	pthread_barrier_wait(&sealed);
@@ -245,12 +248,12 @@ int main(int argc, char **argv)
 	configuring_start_free(&start);
 	if (snap->config.user && isolation_switch_user(snap->config.user) < 0)
 		die("cannot switch to user %s: %s", snap->config.user, strerror(errno));
-	isolation_drop_capabilities(0, &isolation);
+	isolation_drop_capabilities(&plan, &isolation);
 	error = control_follow_nat(relay.control);
 	if (error < 0)
 		die("nat.socket: %s cannot be followed: %s", snap->config.nat.socket,
 		    strerror(-error));
-	isolation_landlock(0, &isolation);
+	isolation_landlock(&plan, &isolation);
 	status = run(&relay, &isolation);
 	control_close(relay.control);
 	signals_free(&signals.signals);

@@ -43,6 +43,7 @@ static struct agent_console *console_new(struct agent_control *ctl, const char *
 	return c;
 }
 
+/* #syscalls socketpair(0 is AF_UNIX) */
 int agent_control_attach(struct agent_control *ctl, const char *console, const char *relay)
 {
 	struct agent_console *c;

@@ -79,6 +79,7 @@ void state_close(struct state *s)
 	free(s);
 }
 
+/* #syscalls lseek ftruncate fdatasync */
 int state_save(struct state *s, const json_t *kept)
 {
 	unsigned place = 1 - s->newest;

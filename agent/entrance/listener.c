@@ -29,6 +29,7 @@ static void maybe_closed(struct agent_listener *l)
 	agent_worker_drop(w);
 }
 
+/* #syscalls getpeername */
 static void listener_accepted(struct ring_op *op, int res)
 {
 	struct agent_listener *l = container(op, struct agent_listener, op);
@@ -72,6 +73,9 @@ static bool bind_to(int fd, const struct addr *address, bool patiently)
 	return true;
 }
 
+/* #syscalls socket(0 is AF_INET) socket(0 is AF_INET6) setsockopt(1 is SOL_SOCKET)
+ * #syscalls bind listen getsockname
+ */
 int agent_listener_open(struct agent_listener *l, struct agent_worker *w,
 			const struct addr *address, bool patiently, struct addr *bound)
 {

@@ -281,6 +281,7 @@ static enum tls_status fill_down(struct stream *s, size_t *out)
 	}
 }
 
+/* #syscalls shutdown(1 is SHUT_WR) */
 static void down_ended(struct stream *s)
 {
 	struct lane *d = &s->down;

@@ -227,6 +227,7 @@ static void listen_for_message(struct stream *s)
 	}
 }
 
+/* #syscalls shutdown(1 is SHUT_WR) */
 static void finish_step(struct stream *s)
 {
 	if (ring_op_busy(&s->up.send) || inner_has_output(&s->inner) || s->finished)

@@ -43,6 +43,7 @@ void endpoint_text(const struct endpoint *e, char out[ENDPOINT_TEXT_BYTES])
 	snprintf(out, ENDPOINT_TEXT_BYTES, literal6 ? "[%s]:%u" : "%s:%u", e->host, e->port);
 }
 
+/* #syscalls setsockopt(1 is IPPROTO_TCP) setsockopt(1 is SOL_SOCKET) */
 void connector_tune(int fd)
 {
 	static const struct {
@@ -135,6 +136,7 @@ static void attempt_over(struct attempt *t, int error)
 		ring_timer_set(c->worker->ring, &c->next, 0);
 }
 
+/* #syscalls getsockopt */
 static void attempt_polled(struct ring_op *op, int res)
 {
 	struct attempt *t = container(op, struct attempt, op);
@@ -155,7 +157,10 @@ static void attempt_polled(struct ring_op *op, int res)
 	finish(c, fd, false);
 }
 
-/* Returns 0 or a positive errno. */
+/* Returns 0 or a positive errno.
+ *
+ * #syscalls socket(0 is AF_INET) socket(0 is AF_INET6) connect
+ */
 static int attempt_start(struct attempt *t, const struct addr *to)
 {
 	struct connector *c = t->connector;

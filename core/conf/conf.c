@@ -477,6 +477,12 @@ struct conf_node *conf_load(const char *path, struct conf_errors *errors)
 		out_of_memory(errors);
 		return NULL;
 	}
+	/* A relay has its keeper read.
+	 *
+	 * #syscalls:agent,natd openat(2 without O_WRONLY | O_RDWR | O_CREAT | O_TRUNC)
+	 * #syscalls-rare:agent,natd open(1 without O_WRONLY | O_RDWR | O_CREAT | O_TRUNC); other C
+	 * libraries
+	 */
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		unreadable(errors, errno);

@@ -10,6 +10,8 @@
  * tls_unread() is exact because BoringSSL asks its BIO for a record's five header bytes and then
  * for exactly the body (it has no read-ahead), and reads a record only when it is asked for
  * plaintext.
+ *
+ * #syscalls-rare getrandom; BoringSSL's, now and then
  */
 #include "core/engine/tls.h"
 

@@ -81,7 +81,10 @@ static void conn_ended(struct line_caller *line)
 	free(c);
 }
 
-/* Says why in one line, and hangs up. */
+/* Says why in one line, and hangs up.
+ *
+ * #syscalls sendto(4 is 0, 3 without MSG_FASTOPEN)
+ */
 static void refuse(struct callers *cs, int fd, enum jsonrpc_error code, const char *why)
 {
 	size_t len = 0;
@@ -95,6 +98,7 @@ static void refuse(struct callers *cs, int fd, enum jsonrpc_error code, const ch
 	ring_close_fd(cs->ring, fd);
 }
 
+/* #syscalls getsockopt */
 static void admit(struct callers *cs, int fd)
 {
 	struct ucred peer = {.uid = (uid_t)-1};

@@ -67,6 +67,7 @@ int launcher_start(struct launcher *l, const struct launcher_plan *plan)
 /* ---- requests -------------------------------------------------------------------------------- */
 
 /* socket -1: none comes along. */
+/* #syscalls sendmsg */
 static int ask(const struct launcher *l, struct launcher_request *r, int socket)
 {
 	struct iovec whole = {r, sizeof(*r)};
@@ -80,6 +81,7 @@ static int ask(const struct launcher *l, struct launcher_request *r, int socket)
 	return sendmsg(l->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
+/* #syscalls socketpair(0 is AF_UNIX) fcntl(1 is F_SETFL) */
 int launcher_serve(struct launcher *l, uint32_t deadline_ms, int *fd, uint32_t *number)
 {
 	struct launcher_request r = {
@@ -174,7 +176,10 @@ bool launcher_stop(struct launcher *l)
 		close(l->fd);
 	l->fd = -1;
 	l->ring = NULL;
-	/* A sealed daemon cannot wait for its child, which sees the socket end. */
+	/* A sealed daemon cannot wait for its child, which sees the socket end.
+	 *
+	 * #syscalls-denied wait4|waitid; the child ends by itself
+	 */
 	if (l->pid > 0)
 		(void)waitpid(l->pid, NULL, ring ? WNOHANG : 0);
 	l->pid = 0;

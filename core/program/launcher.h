@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "core/confine.h"
+#include "core/isolation.h"
 #include "core/ring.h"
 
 #define LAUNCHER_CHILDREN_MAX  8u
@@ -29,9 +29,9 @@ struct launcher_plan {
 	void (*serve)(int fd);
 	/* Or: what a child runs, found as it is; standard output goes to standard error. */
 	const char *program;
-	/* What launcher and children are confined to, launcher_calls() included; NULL: nothing but
-	 * the lack of new privileges, for programs that are the operator's own. */
-	const struct confine *confine;
+	/* What is left to launcher and children; its list is of all that they call. NULL: nothing
+	 * is taken but new privileges, for programs that are the operator's own. */
+	const struct isolation_plan *isolation;
 };
 
 struct launcher {
@@ -67,10 +67,5 @@ int launcher_run(struct launcher *l, const char *const *arguments, uint32_t dead
 		 uint32_t *number) MUST_CHECK;
 /* Kills it (SIGKILL); harmless when it has ended. */
 void launcher_kill(struct launcher *l, uint32_t number);
-
-/* What a launcher needs beside what its children do: appended to their list, room for
- * LAUNCHER_CALLS_MAX. */
-#define LAUNCHER_CALLS_MAX 24u
-size_t launcher_calls(int calls[LAUNCHER_CALLS_MAX]);
 
 #endif

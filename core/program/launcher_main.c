@@ -32,6 +32,7 @@ struct launch {
 	sigset_t as_before; /* without SIGCHLD blocked */
 };
 
+/* #syscalls sendto */
 static void tell(const struct launch *l, uint32_t number, int status)
 {
 	struct launcher_note note = {.number = number, .status = status};
@@ -61,7 +62,10 @@ static _Noreturn void run_program(const struct launch *l, struct launcher_reques
 	_exit(127);
 }
 
-/* The child. socket -1: none. */
+/* The child. socket -1: none. What it does under its own filter, this one has to let through.
+ *
+ * #syscalls prctl setpgid close rt_sigaction rt_sigprocmask
+ */
 static _Noreturn void child_main(const struct launch *l, struct launcher_request *r, int socket)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -83,6 +87,9 @@ static struct child *find(struct launch *l, uint32_t number)
 	return NULL;
 }
 
+/* #syscalls clone|clone3 set_robust_list setpgid
+ * #syscalls-rare rseq; fork() of newer C libraries
+ */
 static void start(struct launch *l, struct launcher_request *r, int socket)
 {
 	struct child *c = NULL;
@@ -108,13 +115,17 @@ static void start(struct launch *l, struct launcher_request *r, int socket)
 	c->due_ms = r->deadline_ms ? (int64_t)clock_ms(CLOCK_BOOTTIME) + r->deadline_ms : INT64_MAX;
 }
 
-/* With what it has started itself. */
+/* With what it has started itself.
+ *
+ * #syscalls kill
+ */
 static void end(const struct child *c)
 {
 	if (kill(-c->pid, SIGKILL))
 		(void)kill(c->pid, SIGKILL);
 }
 
+/* #syscalls wait4|waitid */
 static void reap(struct launch *l)
 {
 	int status;
@@ -174,7 +185,10 @@ static void perform(struct launch *l, struct launcher_request *r, int socket)
 		start(l, r, -1);
 }
 
-/* False: the daemon is gone. */
+/* False: the daemon is gone.
+ *
+ * #syscalls recvmsg
+ */
 static bool serve_one(struct launch *l)
 {
 	struct launcher_request r;
@@ -201,24 +215,6 @@ static bool serve_one(struct launch *l)
 
 /* ---- the launcher's life --------------------------------------------------------------------- */
 
-size_t launcher_calls(int calls[LAUNCHER_CALLS_MAX])
-{
-	static const int own[] = {
-		/* requests, notes */
-		SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(ppoll), SCMP_SYS(clock_gettime),
-		/* children; the first four also start them in the C library */
-		SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(set_robust_list), SCMP_SYS(rseq),
-		SCMP_SYS(wait4), SCMP_SYS(kill), SCMP_SYS(setpgid),
-		/* a child's own confinement */
-		SCMP_SYS(prctl), SCMP_SYS(prlimit64), SCMP_SYS(setrlimit), SCMP_SYS(capget),
-		SCMP_SYS(capset), SCMP_SYS(seccomp), SCMP_SYS(landlock_create_ruleset),
-		SCMP_SYS(landlock_restrict_self)};
-
-	_Static_assert(sizeof(own) / sizeof(own[0]) <= LAUNCHER_CALLS_MAX, "room for all");
-	memcpy(calls, own, sizeof(own));
-	return sizeof(own) / sizeof(own[0]);
-}
-
 static void child_signal(int number)
 {
 }
@@ -238,6 +234,7 @@ static void prepare_signals(struct launch *l)
 	sigdelset(&l->as_before, SIGCHLD);
 }
 
+/* #syscalls ppoll rt_sigreturn */
 _Noreturn void launcher_main(int fd, const struct launcher_plan *plan)
 {
 	struct launch l = {.fd = fd, .plan = plan};
@@ -251,8 +248,8 @@ _Noreturn void launcher_main(int fd, const struct launcher_plan *plan)
 	(void)setrlimit(RLIMIT_CORE, &none);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		error = -errno;
-	if (!error && plan->confine)
-		error = confine(plan->confine);
+	if (!error && plan->isolation)
+		error = isolation_confine(plan->isolation);
 	tell(&l, 0, error);
 	while (!error) {
 		int wait_ms = kill_due(&l);

@@ -124,6 +124,9 @@ static void state_changed(void *data, ares_socket_t fd, int readable, int writab
 	ring_cancel(w->resolver->ring, &w->op);
 }
 
+/* #syscalls socket(0 is AF_INET)
+ * #syscalls-rare socket(0 is AF_INET6); where a name server has such an address
+ */
 static ares_socket_t make_socket(int family, int type, int protocol, void *data)
 {
 	struct resolver *r = data;
@@ -159,18 +162,23 @@ static int close_socket(ares_socket_t fd, void *data)
 	return 0;
 }
 
+/* #syscalls connect */
 static int connect_socket(ares_socket_t fd, const struct sockaddr *to, ares_socklen_t len,
 			  void *data)
 {
 	return connect(fd, to, len);
 }
 
+/* #syscalls recvfrom */
 static ares_ssize_t receive(ares_socket_t fd, void *buf, size_t len, int flags,
 			    struct sockaddr *from, ares_socklen_t *from_len, void *data)
 {
 	return recvfrom(fd, buf, len, flags, from, from_len);
 }
 
+/* #syscalls:natd writev
+ * #syscalls-rare:agent writev; where relays are not in /etc/hosts
+ */
 static ares_ssize_t send_vector(ares_socket_t fd, const struct iovec *parts, int count, void *data)
 {
 	return writev(fd, parts, count);
@@ -186,6 +194,15 @@ static const struct ares_socket_functions socket_functions = {
 
 /* ---- the channel ---- */
 
+/* c-ares reads the system's configuration, and hosts for each name; newer ones look first whether
+ * it has changed. It orders addresses by how the kernel would go to them.
+ *
+ * #syscalls openat(2 without O_WRONLY | O_RDWR | O_CREAT | O_TRUNC) fstat|newfstatat read close
+ * #syscalls-rare open(1 without O_WRONLY | O_RDWR | O_CREAT | O_TRUNC); other C libraries
+ * #syscalls-rare stat statx lseek; newer c-ares, other C libraries
+ * #syscalls-rare uname; gethostname(), for a configuration without a domain
+ * #syscalls getsockname
+ */
 static int channel_open(struct resolver *r)
 {
 	struct ares_options options = {

@@ -155,7 +155,7 @@ static void start_upnp(struct trial *t)
 	t->natd.upnp.fd = -1;
 	t->upnp_plan = (struct launcher_plan){.name = "postern-upnp",
 					      .serve = upnp_worker_main,
-					      .confine = upnp_worker_launch_plan()};
+					      .isolation = upnp_worker_launch_plan()};
 	error = launcher_start(&t->natd.upnp, &t->upnp_plan);
 	if (error)
 		complain("UPnP cannot be tried: its process cannot be started: %s",

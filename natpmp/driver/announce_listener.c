@@ -38,7 +38,11 @@ static int join6(int fd, unsigned interface)
 	return setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &group, sizeof(group));
 }
 
-/* Returns the descriptor or -errno. */
+/* Returns the descriptor or -errno.
+ *
+ * #syscalls socket(0 is AF_INET) setsockopt(1 is SOL_SOCKET) setsockopt(1 is IPPROTO_IP) bind
+ * #syscalls socket(0 is AF_INET6) setsockopt(1 is IPPROTO_IPV6)
+ */
 static int open_ear(int family, unsigned interface)
 {
 	struct addr any;

@@ -18,6 +18,7 @@ struct addr gateway_address(const struct gateway_options *options)
 	return a;
 }
 
+/* #syscalls socket(0 is AF_INET) socket(0 is AF_INET6) setsockopt(1 is SOL_SOCKET) bind connect */
 int gateway_socket_open(const struct gateway_options *options)
 {
 	struct addr to = gateway_address(options), from = options->place.source;

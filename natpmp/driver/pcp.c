@@ -32,6 +32,7 @@ static struct driver_pcp *of(struct portmap_driver *driver)
 	return container(driver, struct driver_pcp, driver);
 }
 
+/* #syscalls sendto */
 static void send_now(struct pcp_client *c, const uint8_t *bytes, size_t len)
 {
 	struct driver_pcp *d = container(c, struct driver_pcp, client);

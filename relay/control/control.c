@@ -58,7 +58,10 @@ static bool uid_listed(const struct conf_array *uids, uid_t uid)
 }
 
 /* By the peer's credentials: root, the relay's own user and control.admin may change things,
- * control.read may look, no other user is let in. */
+ * control.read may look, no other user is let in.
+ *
+ * #syscalls getuid
+ */
 static const char *control_admit(struct callers *cs, uid_t uid, enum caller_level *level)
 {
 	const struct relay_control *ctl = container(cs, struct relay_control, local);

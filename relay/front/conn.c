@@ -55,6 +55,7 @@ struct conn *conn_find(struct worker *w, slab_id id)
 
 /* ---- beginning ---- */
 
+/* #syscalls setsockopt(1 is IPPROTO_TCP) setsockopt(1 is SOL_SOCKET) */
 static void socket_tune(int fd)
 {
 	const int on = 1, idle = KEEPALIVE_IDLE_S, every = KEEPALIVE_EVERY_S,
@@ -82,6 +83,7 @@ static struct conn *conn_new(struct worker *w, int fd)
 	c->deadline.fire = conn_deadline;
 	c->peer.len = sizeof c->peer.v6;
 	c->local.len = sizeof c->local.v6;
+	/* #syscalls getpeername getsockname */
 	if (getpeername(fd, &c->peer.sa, &c->peer.len) < 0)
 		c->peer.len = 0;
 	if (getsockname(fd, &c->local.sa, &c->local.len) < 0)
@@ -217,6 +219,10 @@ void conn_refuse_extension(struct conn *c, const struct wire_message *m)
 	conn_refuse_saying(c, REASON_EXTENSION, text);
 }
 
+/* Half-close. Shut for reading, a listener would become an unconnected socket again.
+ *
+ * #syscalls shutdown(1 is SHUT_WR)
+ */
 void conn_shutdown_write(struct conn *c)
 {
 	shutdown(c->fd, SHUT_WR);

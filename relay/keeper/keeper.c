@@ -33,7 +33,10 @@ static int failure(int error)
 	return error == ECONNRESET ? -EPIPE : -error;
 }
 
-/* 0, -ETIMEDOUT or -errno. */
+/* 0, -ETIMEDOUT or -errno.
+ *
+ * #syscalls poll|ppoll
+ */
 static int wait_for(const struct keeper *k, short events, uint64_t deadline)
 {
 	struct pollfd p = {.fd = k->fd, .events = events};
@@ -45,6 +48,7 @@ static int wait_for(const struct keeper *k, short events, uint64_t deadline)
 	return n == 0 ? -ETIMEDOUT : 0;
 }
 
+/* #syscalls sendmsg(2 without MSG_FASTOPEN) */
 static int send_packet(const struct keeper *k, struct keeper_head *head, const char *bytes,
 		       size_t size, uint64_t deadline)
 {
@@ -64,7 +68,10 @@ static int send_packet(const struct keeper *k, struct keeper_head *head, const c
 }
 
 /* The next packet of the reply to number; earlier ones are dropped. *size: its data; *fd: the
- * descriptor that came along, or -1. */
+ * descriptor that came along, or -1.
+ *
+ * #syscalls recvmsg
+ */
 static int receive_packet(const struct keeper *k, uint64_t number, struct keeper_packet *packet,
 			  size_t *size, int *fd, uint64_t deadline)
 {
@@ -368,7 +375,10 @@ void keeper_stop(struct keeper *k)
 		return;
 	close(k->fd);
 	k->fd = -1;
-	/* A sealed relay can do neither; its keeper sees the socket end. */
+	/* A sealed relay can do neither; its keeper sees the socket end.
+	 *
+	 * #syscalls-denied kill wait4|waitid; a relay sends no signals
+	 */
 	if (k->pid > 0 && kill(k->pid, SIGKILL) == 0)
 		(void)waitpid(k->pid, NULL, 0);
 	k->pid = 0;

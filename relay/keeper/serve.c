@@ -1,7 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* keeper_serve: the keeper's side: one request after the other, until the relay is gone. */
+/*
+ * keeper_serve: the keeper's side: its isolation, and one request after the other, until the relay
+ * is gone.
+ *
+ * Its isolation is tighter than the relay's where it can be. It keeps what the relay has given up,
+ * to open files and bind ports, and nothing of what the relay still does: it neither accepts nor
+ * receives from the network. Landlock knows ports only one by one, so binding stays open there;
+ * connecting is denied by it and by seccomp.
+ */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,10 +19,39 @@
 
 #include "core/datagrams.h"
 #include "core/file.h"
+#include "core/isolation.h"
 #include "core/passing.h"
+#include "gen/keeper_calls.h"
 #include "relay/keeper/internal.h"
 
 #define LISTEN_BACKLOG 4096
+#define COUNT(a)       (sizeof(a) / sizeof((a)[0]))
+
+/* ---- isolation ------------------------------------------------------------------------------- */
+
+#define WRITE_FILES                                                                                \
+	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |                            \
+	 LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE)
+
+int keeper_confine(const struct keeper_places *places)
+{
+	const struct isolation_place files[] = {
+		{.fd = places->config_dir, .rights = LANDLOCK_ACCESS_FS_READ_FILE},
+		{.fd = places->config_real_dir, .rights = LANDLOCK_ACCESS_FS_READ_FILE},
+		{.fd = places->state_dir, .rights = WRITE_FILES},
+	};
+	const struct isolation_plan plan = {
+		.calls = &keeper_calls,
+		.places = files,
+		.place_count = COUNT(files),
+		.capabilities = UINT32_C(1) << CAP_NET_BIND_SERVICE,
+		.binds_tcp = true,
+	};
+
+	return isolation_confine(&plan);
+}
+
+/* ---- names ----------------------------------------------------------------------------------- */
 
 /* The one request's or reply's data; a byte more, to see that a file is too large. */
 static uint8_t data[KEEPER_DATA_MAX + 1];
@@ -34,7 +72,12 @@ static bool address_ok(const struct addr *a)
 	       (a->len == sizeof(a->v6) && a->sa.sa_family == AF_INET6);
 }
 
-/* As the workers open theirs at start. */
+/* As the workers open theirs at start. TCP only.
+ *
+ * #syscalls socket(0 is AF_INET, 1 is SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+ * #syscalls socket(0 is AF_INET6, 1 is SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+ * #syscalls setsockopt(1 is SOL_SOCKET) bind listen close
+ */
 static int open_listener(const struct addr *address, int *out)
 {
 	const int on = 1;
@@ -56,6 +99,7 @@ static int open_listener(const struct addr *address, int *out)
 	return 0;
 }
 
+/* #syscalls read */
 static int read_all(int fd, size_t *len)
 {
 	size_t used = 0;
@@ -72,6 +116,10 @@ static int read_all(int fd, size_t *len)
 	return 0;
 }
 
+/* Which, Landlock says.
+ *
+ * #syscalls openat fstat|newfstatat
+ */
 static int read_file(int dir, const char *name, int flags, size_t *len)
 {
 	struct stat st;
@@ -93,7 +141,11 @@ static int read_file(int dir, const char *name, int flags, size_t *len)
 
 /* ---- requests and replies -------------------------------------------------------------------- */
 
-/* One packet. listener -1: none. False when the relay is gone or does not read. */
+/* One packet. listener -1: none. False when the relay is gone or does not read. A keeper that was
+ * taken over could send datagrams by it; MSG_FASTOPEN would connect.
+ *
+ * #syscalls sendmsg(2 without MSG_FASTOPEN)
+ */
 static bool send_packet(const struct keeper_server *s, struct keeper_head *head,
 			const uint8_t *bytes, size_t size, int listener)
 {
@@ -187,6 +239,7 @@ void keeper_server_begin(struct keeper_server *s, int fd, const struct keeper_pl
 	reply(s, 0, 0, 0, -1); /* ready */
 }
 
+/* #syscalls recvmsg */
 bool keeper_server_turn(struct keeper_server *s)
 {
 	static struct keeper_packet packet;

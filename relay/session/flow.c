@@ -134,6 +134,7 @@ static void flow_next(struct flow *f)
 	}
 }
 
+/* #syscalls shutdown(1 is SHUT_WR) */
 static void flow_eof(struct flow *f)
 {
 	flow_release(f);
@@ -179,7 +180,10 @@ static void flow_hold(struct flow *f, const uint8_t *left, size_t len)
 }
 
 /* Sends bytes that are good during this call. True: all have left; false: an operation has been
- * started, or the session is over. */
+ * started, or the session is over.
+ *
+ * #syscalls sendto(4 is 0, 3 without MSG_FASTOPEN)
+ */
 static bool flow_forward(struct flow *f, const uint8_t *data, size_t len)
 {
 	ssize_t sent = send(flow_to(f), data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -238,6 +242,9 @@ static void flow_count(struct flow *f, size_t len)
  * transfer and doubles its cost (docs/benchmarks.md), and protects no queue. The socket that a busy
  * direction sends on then goes on with Reno; everything farther away keeps what the system gave it.
  * Looks once; failures change nothing.
+ *
+ * #syscalls getsockopt
+ * #syscalls-rare setsockopt(1 is IPPROTO_TCP); where the system's choice is BBR
  */
 static void flow_unpace(struct flow *f)
 {
@@ -310,7 +317,10 @@ static void flow_judge(struct flow *f, size_t received)
 	}
 }
 
-/* One receive and one send: polling again costs less than asking a socket that is empty. */
+/* One receive and one send: polling again costs less than asking a socket that is empty.
+ *
+ * #syscalls recvfrom
+ */
 static void flow_pump(struct flow *f, uint8_t *buf, size_t room)
 {
 	ssize_t n = recv(flow_from(f), buf, room, MSG_DONTWAIT);

@@ -28,6 +28,7 @@ void splicer_close(struct splicer *s)
 	s->in = s->out = -1;
 }
 
+/* #syscalls splice */
 ssize_t splicer_fill(struct splicer *s, int from)
 {
 	ssize_t n =

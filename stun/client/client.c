@@ -7,6 +7,9 @@
 
 #include <openssl/rand.h>
 
+/* #syscalls socket(0 is AF_INET) bind
+ * #syscalls-rare socket(0 is AF_INET6); where a server has such an address
+ */
 int stun_client_socket(int family, const struct addr *at)
 {
 	int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error;

@@ -38,7 +38,10 @@ static void run(struct stun_round *r)
 
 		if (stun_transaction_next(&e->transaction) <= now &&
 		    stun_transaction_step(&e->transaction, now) == STUN_STEP_SEND)
-			/* What cannot be sent is sent again, as what was lost. */
+			/* What cannot be sent is sent again, as what was lost.
+			 *
+			 * #syscalls sendto
+			 */
 			(void)!sendto(r->fd, e->bytes, sizeof(e->bytes), MSG_DONTWAIT,
 				      &e->server.sa, e->server.len);
 		if (stun_transaction_next(&e->transaction) < next)

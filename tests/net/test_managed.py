@@ -59,6 +59,22 @@ def test_agent_managed(lab):
     assert "config" in boss.run("agent", "events", "home").stdout
 
 
+def test_agent_managed_forward(lab):
+    """A sealed agent listens where its changed configuration says, and no longer where not."""
+    w, _relay, _home, _laptop, boss = cast(lab)
+
+    def forwarding(*ports):
+        lines = "\n".join(f"  - listen: 127.0.0.1:{port}\n    to: home/echo" for port in ports)
+        return boss.edited(lambda text: with_block(text, "forward", lines), agent="laptop")
+
+    assert reachable(w.laptop) and not reachable(w.laptop, 7055)
+    boss.run("agent", "config", "apply", "laptop", forwarding(7000, 7055))
+    wait_until("the new forward", lambda: reachable(w.laptop, 7055), 3)
+    boss.run("agent", "config", "apply", "laptop", forwarding(7055))
+    wait_until("the old one's end", lambda: not reachable(w.laptop), 3)
+    assert reachable(w.laptop, 7055)
+
+
 def test_agent_managed_by_consoles_only(lab):
     """An agent's certificate does not open another agent's configuration."""
     w, _relay, home, _laptop, boss = cast(lab)

@@ -4,7 +4,7 @@
  *
  * Every case runs in a child; its exit status is 0, or the line of the first check that failed.
  *
- * links: core/confine.c core/isolation.c core/ring.c core/ring_uring.c core/ring_epoll.c
+ * links: core/isolation.c core/ring.c core/ring_uring.c core/ring_epoll.c
  * links: core/timer.c tests/support/ring_fixture.c
  */
 #include "tests/support/ring_fixture.h"
@@ -29,6 +29,8 @@
 #include <unistd.h>
 
 #include "core/isolation.h"
+#include "gen/agent_calls.h"
+#include "gen/relay_calls.h"
 #include "core/ring_internal.h"
 #include "core/sanitized.h"
 
@@ -80,12 +82,16 @@ static void in_child(void (*body)(void *arg), void *arg)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-static void seal(unsigned flags, struct isolation_report *report)
+static const struct isolation_plan relay = {.calls = &relay_calls};
+static const struct isolation_plan agent = {
+	.calls = &agent_calls, .resolves = true, .connects_tcp = true, .binds_tcp = true};
+
+static void seal(const struct isolation_plan *plan, struct isolation_report *report)
 {
 	CHECK(isolation_begin(report) == 0);
-	isolation_drop_capabilities(0, report);
-	isolation_landlock(flags, report);
-	isolation_seal(flags, RING_EPOLL, report);
+	isolation_drop_capabilities(plan, report);
+	isolation_landlock(plan, report);
+	isolation_seal(plan, RING_EPOLL, report);
 	CHECK(report->parts[ISOLATION_NO_NEW_PRIVS].holds);
 	CHECK(report->parts[ISOLATION_CAPABILITIES].holds);
 	CHECK(report->parts[ISOLATION_SECCOMP].holds);
@@ -200,7 +206,7 @@ static void relay_body(void *arg)
 	struct isolation_report report;
 	struct rlimit core;
 	struct scene s = scene_make();
-	seal(0, &report);
+	seal(&relay, &report);
 	check_no_dialling(&s);
 	check_no_other_way_out();
 	check_connections_go_on(&s);
@@ -219,7 +225,7 @@ static void landlock_body(void *arg)
 	struct isolation_report report;
 	struct scene s = scene_make();
 	CHECK(isolation_begin(&report) == 0);
-	isolation_landlock(0, &report);
+	isolation_landlock(&relay, &report);
 	if (report.parts[ISOLATION_LANDLOCK_FS].holds) {
 		REFUSED(open("/etc/hostname", O_RDONLY));
 		REFUSED(open("/proc/self/status", O_RDONLY));
@@ -259,16 +265,16 @@ static void threads_body(void *arg)
 	struct scene s = scene_make();
 	pthread_t thread;
 	CHECK(isolation_begin(&report) == 0);
-	isolation_drop_capabilities(0, &report);
-	isolation_landlock(0, &report);
+	isolation_drop_capabilities(&relay, &report);
+	isolation_landlock(&relay, &report);
 	pthread_barrier_init(&barrier, NULL, 2);
 	CHECK(pthread_create(&thread, NULL, thread_main, &s) == 0);
 	pthread_barrier_wait(&barrier);
-	isolation_seal(0, RING_EPOLL, &report);
+	isolation_seal(&relay, RING_EPOLL, &report);
 	CHECK(report.parts[ISOLATION_SECCOMP].holds);
 	pthread_barrier_wait(&barrier);
 	CHECK(pthread_join(thread, NULL) == 0);
-	/* Sealed without ISOLATE_THREADS: no more of them. */
+	/* No more of them. */
 	if (!SANITIZED)
 		CHECK(pthread_create(&thread, NULL, thread_main, &s) != 0);
 }
@@ -337,7 +343,7 @@ static void ring_body(void *arg)
 		dprintf(2, "%s\n", why);
 		return;
 	}
-	seal(0, &report);
+	seal(&relay, &report);
 	echo.accept.done = echo_accepted;
 	echo.in.done = echo_received;
 	echo.out.done = echo_sent;
@@ -370,7 +376,7 @@ static void fastopen_body(void *arg)
 	int spare = listen_loopback();
 	if (ring_open(&echo.r, &opt, why, sizeof(why)))
 		return;
-	seal(0, &report);
+	seal(&relay, &report);
 	REFUSED(shutdown(spare, SHUT_RD));
 	struct io_uring *u = ring_uring_raw(echo.r);
 	io_uring_submit(u);
@@ -397,12 +403,15 @@ static void agent_body(void *arg)
 	static char *const argv[] = {"true", NULL};
 	struct isolation_report report;
 	struct scene s = scene_make();
-	seal(ISOLATE_DIALS, &report);
+	seal(&agent, &report);
 	check_connections_go_on(&s);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	CHECK(fd >= 0);
 	CHECK(connect(fd, (struct sockaddr *)&s.at, sizeof(s.at)) == 0 || errno == EINPROGRESS);
-	CHECK(sendto(s.udp, "x", 1, 0, (struct sockaddr *)&s.at, sizeof(s.at)) == 1);
+	/* Datagrams go to who was connected to. */
+	REFUSED(sendto(s.udp, "x", 1, 0, (struct sockaddr *)&s.at, sizeof(s.at)));
+	CHECK(connect(s.udp, (struct sockaddr *)&s.at, sizeof(s.at)) == 0);
+	CHECK(send(s.udp, "x", 1, MSG_NOSIGNAL) == 1);
 	CHECK(open("/etc/hosts", O_RDONLY) >= 0);
 	int pair[2], entrance = socket(AF_INET, SOCK_STREAM, 0);
 	struct sockaddr_in loopback = {.sin_family = AF_INET};
@@ -438,7 +447,7 @@ static void user_body(void *arg)
 	CHECK(isolation_switch_user("nobody") == 0);
 	CHECK(getuid() != 0 && geteuid() != 0 && getgid() != 0);
 	CHECK(setuid(0) == -1);
-	isolation_drop_capabilities(0, &report);
+	isolation_drop_capabilities(&relay, &report);
 	CHECK(report.parts[ISOLATION_CAPABILITIES].holds);
 	CHECK(socket(AF_INET, SOCK_RAW, IPPROTO_TCP) == -1 && errno == EPERM);
 }

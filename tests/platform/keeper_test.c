@@ -5,8 +5,8 @@
  * What a sealed process does, a child does; its exit status is 0, or 1 after the first check that
  * failed.
  *
- * links: relay/keeper/keeper.c relay/keeper/serve.c relay/keeper/confine.c core/addr.c
- * links: core/confine.c core/datagrams.c core/file.c core/isolation.c core/passing.c
+ * links: relay/keeper/keeper.c relay/keeper/serve.c core/addr.c
+ * links: core/datagrams.c core/file.c core/isolation.c core/passing.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,6 +29,7 @@
 
 #include "core/isolation.h"
 #include "core/sanitized.h"
+#include "gen/keeper_test_calls.h"
 #include "relay/keeper/internal.h"
 
 #define CHECK(condition)                                                                           \
@@ -91,14 +92,20 @@ static void in_child(void (*body)(void))
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* As a relay, and to see that descriptors come as they should.
+ *
+ * #syscalls fcntl(1 is F_GETFD) fcntl(1 is F_GETFL)
+ */
+static const struct isolation_plan relay = {.calls = &keeper_test_calls};
+
 static void seal(void)
 {
 	struct isolation_report report;
 
 	CHECK(isolation_begin(&report) == 0);
-	isolation_drop_capabilities(0, &report);
-	isolation_landlock(0, &report);
-	isolation_seal(0, RING_EPOLL, &report);
+	isolation_drop_capabilities(&relay, &report);
+	isolation_landlock(&relay, &report);
+	isolation_seal(&relay, RING_EPOLL, &report);
 	CHECK(report.parts[ISOLATION_SECCOMP].holds);
 }
 
@@ -474,7 +481,7 @@ static void landlock_body(void)
 	/* Does this kernel have it? */
 	if (child == 0) {
 		CHECK(isolation_begin(&report) == 0);
-		isolation_landlock(0, &report);
+		isolation_landlock(&relay, &report);
 		_exit(report.parts[ISOLATION_LANDLOCK_FS].holds ? 0 : 77);
 	}
 	int status;

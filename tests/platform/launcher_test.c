@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * launcher: children that serve and children that run a program; their deadlines and ends.
- * links: core/program/launcher.c core/program/launcher_main.c core/confine.c core/ring.c
+ * links: core/program/launcher.c core/program/launcher_main.c core/isolation.c core/ring.c
  * links: core/ring_uring.c core/ring_epoll.c core/buffers.c core/timer.c
  * links: tests/support/ring_fixture.c core/passing.c
  * links: core/file.c
@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "core/program/launcher.h"
+#include "gen/launcher_test_calls.h"
 #include "tests/support/ring_fixture.h"
 
 static struct ring_fixture *fixture;
@@ -52,7 +53,10 @@ static void await_end(uint32_t number)
 	assert_int_equal(ended_number, number);
 }
 
-/* "e": echoes; "x": exits with 3; "f": tries to open a file; "h": hangs. */
+/* "e": echoes; "x": exits with 3; "f": tries to open a file; "h": hangs.
+ *
+ * #syscalls read write poll|ppoll openat
+ */
 static void serve(int fd)
 {
 	char c;
@@ -69,18 +73,7 @@ static void serve(int fd)
 	}
 }
 
-static const struct confine *plan_of_serve(void)
-{
-	static int calls[LAUNCHER_CALLS_MAX + 4];
-	static struct confine plan = {.calls = calls};
-
-	plan.call_count = launcher_calls(calls);
-	calls[plan.call_count++] = SCMP_SYS(read);
-	calls[plan.call_count++] = SCMP_SYS(write);
-	calls[plan.call_count++] = SCMP_SYS(poll);
-	calls[plan.call_count++] = SCMP_SYS(openat);
-	return &plan;
-}
+static const struct isolation_plan plan_of_serve = {.calls = &launcher_test_calls};
 
 static void begin(void **state, struct launcher *l, const struct launcher_plan *plan)
 {
@@ -97,7 +90,7 @@ static void begin(void **state, struct launcher *l, const struct launcher_plan *
 static void begin_serving(void **state, struct launcher *l)
 {
 	const struct launcher_plan plan = {
-		.name = "test-serve", .serve = serve, .confine = plan_of_serve()};
+		.name = "test-serve", .serve = serve, .isolation = &plan_of_serve};
 
 	begin(state, l, &plan);
 }

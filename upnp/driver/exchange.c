@@ -11,6 +11,7 @@
 
 #include "core/clock.h"
 
+/* #syscalls poll|ppoll */
 static int wait_for(const struct exchange *e, int fd, short events)
 {
 	struct pollfd p = {.fd = fd, .events = events};
@@ -25,6 +26,7 @@ static int wait_for(const struct exchange *e, int fd, short events)
 	return n == 0 ? -ETIMEDOUT : 0;
 }
 
+/* #syscalls socket(0 is AF_INET) socket(0 is AF_INET6) bind connect getsockopt close */
 static int dial(const struct exchange *e, const struct addr *to, int *out)
 {
 	int fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -48,6 +50,7 @@ static int dial(const struct exchange *e, const struct addr *to, int *out)
 	return -error;
 }
 
+/* #syscalls sendto */
 static int send_all(const struct exchange *e, int fd, const char *text, size_t len)
 {
 	size_t sent = 0;
@@ -70,7 +73,10 @@ static int send_all(const struct exchange *e, int fd, const char *text, size_t l
 }
 
 /* A reply that drips is looked at once per packet: a read per byte costs at most REPLY_MAX reads,
- * and the worker's limit on processor time stands behind that. */
+ * and the worker's limit on processor time stands behind that.
+ *
+ * #syscalls recvfrom
+ */
 static int receive(struct exchange *e, int fd)
 {
 	enum reply_status status = REPLY_SHORT;

@@ -66,6 +66,9 @@ static int join(int fd, int family, unsigned index)
 	return setsockopt(fd, IPPROTO_IPV6, IPV6_JOIN_GROUP, &v6, sizeof(v6)) ? -errno : 0;
 }
 
+/* #syscalls socket(0 is AF_INET) setsockopt(1 is SOL_SOCKET) setsockopt(1 is IPPROTO_IP) bind
+ * #syscalls socket(0 is AF_INET6) setsockopt(1 is IPPROTO_IPV6)
+ */
 static int open_socket(int family, unsigned index, int *out)
 {
 	const int on = 1;

@@ -47,6 +47,7 @@ struct search {
 
 /* ---- sockets --------------------------------------------------------------------------------- */
 
+/* #syscalls setsockopt(1 is IPPROTO_IP) setsockopt(1 is IPPROTO_IPV6) */
 static int set_multicast(int fd, int family, unsigned index)
 {
 	const struct ip_mreqn out = {.imr_ifindex = (int)index};
@@ -65,6 +66,7 @@ static int set_multicast(int fd, int family, unsigned index)
 		       : 0;
 }
 
+/* #syscalls socket(0 is AF_INET) socket(0 is AF_INET6) bind close */
 static int open_socket(struct search *s)
 {
 	const struct upnp_request *r = s->request;
@@ -84,7 +86,10 @@ static int open_socket(struct search *s)
 	return error;
 }
 
-/* Lost datagrams are repeated anyway. */
+/* Lost datagrams are repeated anyway.
+ *
+ * #syscalls sendto
+ */
 static void send_searches(struct search *s, const struct addr *to, unsigned mx)
 {
 	char text[SSDP_SEARCH_BYTES];

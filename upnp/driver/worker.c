@@ -11,39 +11,17 @@
 #include <unistd.h>
 
 #include "core/clock.h"
-#include "core/sanitized.h"
 #include "core/program/launcher.h"
+#include "core/sanitized.h"
+#include "gen/launcher_calls.h"
+#include "gen/upnp_worker_calls.h"
 #include "upnp/driver/search.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* ---- confinement ----------------------------------------------------------------------------- */
 
-static const int calls[] = {
-	/* requests and answers; sockets, which are below */
-	SCMP_SYS(read),
-	SCMP_SYS(connect),
-	SCMP_SYS(bind),
-	SCMP_SYS(getsockopt),
-	SCMP_SYS(setsockopt),
-	SCMP_SYS(sendto),
-	SCMP_SYS(recvfrom),
-	SCMP_SYS(poll),
-	/* clocks; a library's fallback for random numbers */
-	SCMP_SYS(clock_gettime),
-	SCMP_SYS(gettimeofday),
-	SCMP_SYS(getrandom),
-	SCMP_SYS(setitimer),
-	/* memory that grew */
-	SCMP_SYS(mremap),
-};
-
-static const struct confine_call guarded[] = {
-	{SCMP_SYS(socket), 1, {{0, SCMP_CMP_EQ, AF_INET, 0}}},
-	{SCMP_SYS(socket), 1, {{0, SCMP_CMP_EQ, AF_INET6, 0}}},
-};
-
-static const struct confine_limit limits[] = {
+static const struct isolation_limit limits[] = {
 #if !SANITIZED /* whose run time reserves terabytes of addresses */
 	{RLIMIT_AS, WORKER_MEMORY_BYTES},
 #endif
@@ -54,35 +32,31 @@ static const struct confine_limit limits[] = {
 	{RLIMIT_NOFILE, 16},
 };
 
-const struct confine *upnp_worker_launch_plan(void)
-{
-	static int all[COUNT(calls) + LAUNCHER_CALLS_MAX];
-	static struct confine plan = {.calls = all,
-				      .guarded = guarded,
-				      .guarded_count = COUNT(guarded),
-				      .dials_tcp = true};
+/* Where to connect, its own checks decide. */
+static const struct isolation_plan launch_plan = {
+	.calls = &launcher_calls, .connects_tcp = true, .binds_tcp = true};
+static const struct isolation_plan plan = {.calls = &upnp_worker_calls,
+					   .limits = limits,
+					   .limit_count = COUNT(limits),
+					   .connects_tcp = true,
+					   .binds_tcp = true};
 
-	memcpy(all, calls, sizeof(calls));
-	plan.call_count = COUNT(calls) + launcher_calls(all + COUNT(calls));
-	return &plan;
+const struct isolation_plan *upnp_worker_launch_plan(void)
+{
+	return &launch_plan;
 }
 
 int upnp_worker_confine(void)
 {
-	static const struct confine plan = {.calls = calls,
-					    .call_count = COUNT(calls),
-					    .guarded = guarded,
-					    .guarded_count = COUNT(guarded),
-					    .limits = limits,
-					    .limit_count = COUNT(limits),
-					    .dials_tcp = true};
-
-	return confine(&plan);
+	return isolation_confine(&plan);
 }
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
-/* The process ends, without a word, when a request takes longer. 0: no longer. */
+/* The process ends, without a word, when a request takes longer. 0: no longer.
+ *
+ * #syscalls setitimer
+ */
 static void set_alarm(uint32_t ms)
 {
 	const struct itimerval t = {
@@ -117,6 +91,7 @@ static void perform(struct igd *g, const struct upnp_request *r, struct upnp_ans
 	}
 }
 
+/* #syscalls sendto */
 static bool send_line(int fd, const char *line, size_t len)
 {
 	while (len > 0) {
@@ -155,6 +130,7 @@ static bool serve_line(int fd, const char *line, size_t len)
 	return sent;
 }
 
+/* #syscalls read */
 void upnp_worker_main(int fd)
 {
 	static char bytes[UPNP_LINE_MAX];

@@ -15,14 +15,14 @@
 #ifndef POSTERN_UPNP_DRIVER_WORKER_H
 #define POSTERN_UPNP_DRIVER_WORKER_H
 
-#include "core/confine.h"
+#include "core/isolation.h"
 #include "upnp/driver/igd.h"
 
 #define WORKER_MEMORY_BYTES (64u << 20)
 #define WORKER_CPU_S	    4
 
 /* What launcher and worker together may do, for struct launcher_plan. */
-const struct confine *upnp_worker_launch_plan(void);
+const struct isolation_plan *upnp_worker_launch_plan(void);
 /* Confines the process and serves fd until it ends or the worker must; the launcher's serve(). */
 void upnp_worker_main(int fd);
 /* Only the first half of it; 0 or -errno. */
