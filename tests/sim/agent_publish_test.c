@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * agent_publish_test: the publishing side, against far ends that may not, want something else than
+ * was offered, say nothing, or never go.
+ *
+ * links: agent/session/session.c agent/session/request.c agent/session/publish.c
+ * links: agent/session/stream.c agent/session/bulk.c agent/engine/inner.c
+ * links: agent/engine/candidates.c agent/engine/revoked.c core/engine/tls.c
+ * links: core/engine/identity.c core/engine/identity_verify.c core/engine/identity_relay.c
+ * links: core/engine/certificate.c core/parse/envelope.c core/parse/wire.c core/parse/reason.c
+ * links: core/parse/proxy.c core/parse/ending.c core/buffers.c core/addr.c core/log.c
+ * links: core/timer.c core/ring.c
+ * links: core/ring_uring.c core/ring_epoll.c ctl/pki/make.c tests/support/certs.c
+ * links: tests/support/ring_fixture.c tests/support/agent_scene.c
+ */
+#include "tests/support/agent_scene.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define LONG_MS (10u * SCENE_OPEN) /* longer than every deadline of opening */
+
+/* Offered, accepted, and the inner handshake is through. */
+static struct agent_scene *offered_by(void **state, const char *service, const struct certs_ca *ca,
+				      enum identity_role role, const char *name)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+
+	agent_scene_offer(s, WIRE_OFFER_AGENT, service);
+	assert_int_equal(s->leg.type, WIRE_ACCEPT);
+	assert_int_equal(s->leg.session, 77);
+	agent_scene_give_leg(s, ca, role, name, false);
+	far_shake(s);
+	return s;
+}
+
+static struct agent_scene *offered(void **state)
+{
+	return offered_by(state, "web", &agent_scene_ca, IDENTITY_AGENT, "office");
+}
+
+/* The far end hears no, with these words; nothing was connected to. */
+static void assert_rejected(struct agent_scene *s, enum reason reason, const char *text)
+{
+	struct wire_message m;
+	char said[WIRE_TEXT_MAX + 1];
+
+	assert_true(far_hear(s, &m));
+	assert_int_equal(m.type, WIRE_RESULT);
+	assert_string_equal(reason_name(m.result.reason), reason_name(reason));
+	wire_bytes_copy(m.result.text, said, sizeof(said));
+	assert_string_equal(said, text);
+	assert_int_equal(m.result.candidates.count, 0);
+	assert_false(s->target_wanted);
+	assert_int_equal(s->opened, 0);
+	assert_int_equal(s->refused, 1);
+	assert_int_equal(s->reason, reason);
+	/* It stays for the far end to read, and no longer. */
+	agent_scene_pass(s, STREAM_FINISH_MS);
+	agent_scene_end(s);
+}
+
+/* The relay hears no at once, by the link. */
+static void assert_refused(struct agent_scene *s, enum reason reason)
+{
+	assert_int_equal(s->refuses, 1);
+	assert_string_equal(reason_name(s->refuse_reason), reason_name(reason));
+	assert_false(s->leg.there);
+	assert_false(s->target_wanted);
+	agent_scene_end(s);
+}
+
+/* ---- sessions of agents ---- */
+
+static void an_agent_gets_what_is_published(void **state)
+{
+	struct agent_scene *s = offered(state);
+	struct wire_message m;
+	char text[8];
+
+	far_request(s, "web");
+	agent_scene_connect_target(s, true);
+	assert_true(far_hear(s, &m));
+	assert_int_equal(m.result.reason, REASON_OK);
+	assert_int_equal(m.result.candidates.count, 1);
+	assert_int_equal(s->opened, 1);
+	assert_int_equal(s->link[0].users, 0);
+	agent_scene_pass(s, LONG_MS);
+	assert_int_equal(s->closed, 0);
+	far_write(s, "GET", 3);
+	agent_scene_run(s, 20);
+	read_all(s->theirs, text, 3);
+	assert_memory_equal(text, "GET", 3);
+	write_all(s->theirs, "200", 3);
+	shutdown(s->theirs, SHUT_WR);
+	agent_scene_run(s, 20);
+	assert_int_equal(s->far.got_len, 3);
+	assert_true(s->far.eof);
+	tls_close_write(s->far.inner.tls);
+	agent_scene_run(s, 20);
+	assert_int_equal(s->closed, 1);
+	agent_scene_end(s);
+}
+
+static void the_proxy_header_names_who_asked(void **state)
+{
+	/* PROXY v2, TCP over IPv4, from 10.0.0.5:51000. */
+	static const uint8_t head[16] = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c";
+	static const uint8_t source[4] = {10, 0, 0, 5}, loopback[4] = {127, 0, 0, 1};
+	struct agent_scene *s = offered(state);
+	uint8_t got[28];
+
+	s->published.proxy_protocol = true;
+	far_request(s, "web");
+	agent_scene_connect_target(s, true);
+	agent_scene_run(s, 10);
+	read_all(s->theirs, got, sizeof(got));
+	assert_memory_equal(got, head, sizeof(head));
+	assert_memory_equal(got + 16, source, sizeof(source));
+	/* And the target itself, whatever the relay said: that is for public sessions. */
+	assert_memory_equal(got + 20, loopback, sizeof(loopback));
+	assert_int_equal(got[24] << 8 | got[25], 51000);
+	far_close(s, true);
+	agent_scene_end(s);
+}
+
+/* ---- who may not ---- */
+
+static void a_console_may_not_use_services(void **state)
+{
+	struct agent_scene *s =
+		offered_by(state, "web", &agent_scene_ca, IDENTITY_CONSOLE, "office");
+
+	far_request(s, "web");
+	assert_rejected(s, REASON_CERT_ROLE, "");
+}
+
+static void only_who_is_named_may(void **state)
+{
+	char *const names[] = {(char *)"garage", (char *)"attic"};
+	struct agent_scene *s = offered(state);
+
+	s->published.allow = (struct conf_array){.items = (void *)names, .count = 2};
+	far_request(s, "web");
+	assert_rejected(s, REASON_NOT_ALLOWED, "the publishing agent itself does not allow you");
+
+	s = offered_by(state, "web", &agent_scene_ca, IDENTITY_AGENT, "attic");
+	s->published.allow = (struct conf_array){.items = (void *)names, .count = 2};
+	far_request(s, "web");
+	assert_true(s->target_wanted);
+	agent_scene_connect_target(s, false);
+	assert_rejected(s, REASON_TARGET_UNREACHABLE,
+			"connection to 127.0.0.1:80 (service web): Connection refused");
+}
+
+static void the_revoked_may_not(void **state)
+{
+	const struct wire_bytes name = wire_text("office");
+	struct agent_scene *s = offered(state);
+
+	assert_int_equal(revoked_add(&s->links.revoked, 0, &name, 1), 1);
+	far_request(s, "web");
+	assert_rejected(s, REASON_REVOKED, "");
+}
+
+static void an_agent_of_another_ca_gets_no_session(void **state)
+{
+	struct agent_scene *s =
+		offered_by(state, "web", &agent_scene_other_ca, IDENTITY_AGENT, "office");
+
+	agent_scene_run(s, 20);
+	assert_int_equal(s->sessions.count, 0);
+	assert_int_equal(s->opened, 0);
+	agent_scene_end(s);
+}
+
+/* ---- what is asked for ---- */
+
+static void what_was_offered_is_what_may_be_asked_for(void **state)
+{
+	struct agent_scene *s = offered(state);
+
+	far_request(s, "ssh");
+	assert_rejected(s, REASON_PROTOCOL, "");
+}
+
+static void what_is_published_when_it_is_asked_for_counts(void **state)
+{
+	struct agent_scene *s = offered(state);
+
+	s->published.service = (char *)"www";
+	far_request(s, "web");
+	assert_rejected(s, REASON_SERVICE_UNKNOWN, "");
+}
+
+static void another_message_is_no_request(void **state)
+{
+	struct agent_scene *s = offered(state);
+
+	far_result(s, REASON_OK, "");
+	agent_scene_run(s, 20);
+	assert_int_equal(s->sessions.count, 0);
+	assert_true(s->far.reset || s->far.eof);
+	assert_int_equal(s->opened, 0);
+	agent_scene_end(s);
+}
+
+/* ---- consoles ---- */
+
+static void consoles_reach_the_agent_itself_and_agents_do_not(void **state)
+{
+	struct agent_scene *s =
+		offered_by(state, WIRE_CONTROL_SERVICE, &agent_scene_ca, IDENTITY_CONSOLE, "ops");
+	struct wire_message m;
+
+	far_request(s, WIRE_CONTROL_SERVICE);
+	assert_true(far_hear(s, &m));
+	assert_int_equal(m.result.reason, REASON_OK);
+	assert_int_equal(m.result.candidates.count, 0);
+	assert_int_equal(s->consoles, 1);
+	assert_string_equal(s->console, "ops");
+	far_close(s, true);
+	agent_scene_end(s);
+
+	s = offered_by(state, WIRE_CONTROL_SERVICE, &agent_scene_ca, IDENTITY_AGENT, "office");
+	far_request(s, WIRE_CONTROL_SERVICE);
+	assert_int_equal(s->consoles, 0);
+	assert_rejected(s, REASON_NOT_ALLOWED, "the agent talks to consoles only");
+}
+
+static void a_transient_agent_publishes_nothing(void **state)
+{
+	static const char *const services[] = {"web", WIRE_CONTROL_SERVICE};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct agent_scene *s = agent_scene_begin(state);
+
+		s->setup.transient = true;
+		agent_scene_offer(s, WIRE_OFFER_AGENT, services[i]);
+		assert_refused(s, REASON_SERVICE_UNKNOWN);
+	}
+}
+
+static void consoles_have_a_limit_of_their_own(void **state)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+	struct agent_session others[AGENT_CONSOLE_SESSIONS_MAX] = {0};
+
+	s->config.max_sessions = 0;
+	agent_scene_offer(s, WIRE_OFFER_AGENT, "web");
+	assert_int_equal(s->refuse_reason, REASON_LIMIT_SESSIONS);
+	for (size_t i = 0; i < AGENT_CONSOLE_SESSIONS_MAX; i++) {
+		others[i].control = true;
+		assert_true(agent_session_add(&s->sessions, &others[i]));
+	}
+	agent_scene_offer(s, WIRE_OFFER_AGENT, WIRE_CONTROL_SERVICE);
+	assert_int_equal(s->refuses, 2);
+	assert_int_equal(s->refuse_reason, REASON_LIMIT_SESSIONS);
+	for (size_t i = 0; i < AGENT_CONSOLE_SESSIONS_MAX; i++)
+		agent_session_remove(&others[i]);
+	agent_scene_end(s);
+}
+
+/* ---- time ---- */
+
+static void who_never_asks_is_not_kept(void **state)
+{
+	struct agent_scene *s = offered(state);
+
+	agent_scene_pass(s, PUBLISH_REQUEST_MS - 3000);
+	assert_int_equal(s->sessions.count, 1);
+	agent_scene_pass(s, PUBLISH_REQUEST_MS);
+	assert_int_equal(s->sessions.count, 0);
+	agent_scene_end(s);
+}
+
+static void who_never_shakes_hands_is_not_kept(void **state)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+
+	agent_scene_offer(s, WIRE_OFFER_AGENT, "web");
+	agent_scene_give_leg(s, NULL, IDENTITY_AGENT, "", false);
+	agent_scene_pass(s, SCENE_OPEN);
+	assert_int_equal(s->sessions.count, 0);
+	agent_scene_end(s);
+}
+
+static void a_leg_that_never_comes_is_not_waited_for(void **state)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+
+	agent_scene_offer(s, WIRE_OFFER_AGENT, "web");
+	agent_scene_pass(s, SCENE_OPEN);
+	assert_int_equal(s->cancelled, 1);
+	assert_refused(s, REASON_TIMEOUT);
+}
+
+/* A no that was read, by one who then neither closes nor goes. */
+static void who_never_goes_is_not_kept(void **state)
+{
+	struct agent_scene *s = offered(state);
+	struct wire_message m;
+
+	far_request(s, "ssh");
+	assert_true(far_hear(s, &m));
+	agent_scene_run(s, 50);
+	assert_int_equal(s->sessions.count, 1);
+	assert_true(s->far.eof);
+	agent_scene_pass(s, STREAM_FINISH_MS);
+	assert_int_equal(s->sessions.count, 0);
+	agent_scene_end(s);
+}
+
+/* A no that cannot leave, since the leg is full. */
+static void who_never_reads_is_not_kept(void **state)
+{
+	static uint8_t filler[1 << 20];
+	const struct wire_message m = {.type = WIRE_REQUEST, .request.service = wire_text("ssh")};
+	struct agent_scene *s = offered(state);
+	uint8_t frame[STREAM_MESSAGE_MAX];
+	size_t len = wire_encode(&m, frame, sizeof(frame));
+
+	far_write(s, frame, len);
+	for (int i = 0; i < 50; i++) /* what the far end does not read stays on the way */
+		while (send(s->leg_fd, filler, sizeof(filler), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+			;
+	for (int i = 0; i < 10; i++)
+		run_for(s->f, 2);
+	assert_int_equal(s->refused, 1);
+	assert_int_equal(s->sessions.count, 1);
+	s->far.eof = true; /* and does not read from now on, either */
+	agent_scene_pass(s, STREAM_FINISH_MS);
+	assert_int_equal(s->sessions.count, 0);
+	agent_scene_end(s);
+}
+
+/* ---- the relay's link ---- */
+
+/* Session numbers are the link's: on a new one they mean nothing, or somebody else's session. */
+static void a_link_made_anew_is_not_told_of_the_old_ones_offers(void **state)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+
+	agent_scene_offer(s, WIRE_OFFER_PUBLIC, "web");
+	s->link[0].id++;
+	agent_scene_connect_target(s, false);
+	assert_int_equal(s->refused, 1);
+	assert_int_equal(s->refuses, 0);
+	agent_scene_end(s);
+
+	s = agent_scene_begin(state);
+	agent_scene_offer(s, WIRE_OFFER_PUBLIC, "web");
+	agent_scene_connect_target(s, false);
+	assert_refused(s, REASON_TARGET_UNREACHABLE);
+}
+
+/* The target was connected to before the leg was there. */
+static void a_target_without_a_session_is_let_go(void **state)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+	char byte;
+
+	agent_scene_offer(s, WIRE_OFFER_PUBLIC, "web");
+	agent_scene_connect_target(s, true);
+	agent_scene_fail_leg(s, REASON_PEER_GONE, "the client is gone");
+	agent_scene_run(s, 10);
+	assert_int_equal(s->sessions.count, 0);
+	assert_int_equal(recv(s->theirs, &byte, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, ECONNRESET);
+	agent_scene_end(s);
+}
+
+static void a_lost_link_is_our_own_trouble(void **state)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+
+	agent_scene_offer(s, WIRE_OFFER_AGENT, "web");
+	agent_scene_fail_leg(s, REASON_LINK_GONE, "no leg");
+	assert_refused(s, REASON_PEER_GONE);
+}
+
+/* ---- public sessions ---- */
+
+/* TLS records as an unmodified client's: a handshake record, then application data. */
+static const uint8_t hello[] = {22, 3, 1, 0, 4, 'h', 'e', 'l', 'o'};
+static const uint8_t data[] = {23, 3, 3, 0, 5, 'b', 'y', 't', 'e', 's'};
+
+static struct agent_scene *opened_public(void **state)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+
+	agent_scene_offer(s, WIRE_OFFER_PUBLIC, "web");
+	assert_false(s->leg.there); /* the target first: it is what the client will see */
+	agent_scene_connect_target(s, true);
+	assert_int_equal(s->leg.type, WIRE_ACCEPT);
+	agent_scene_give_leg(s, NULL, IDENTITY_AGENT, "", false);
+	assert_int_equal(s->opened, 1);
+	return s;
+}
+
+static size_t sealed(struct envelope *e, const uint8_t *bytes, size_t len, uint8_t *out)
+{
+	size_t n = 0;
+
+	assert_int_equal(envelope_seal(e, bytes, len, out, &n), ENVELOPE_OK);
+	return n;
+}
+
+static void a_public_session_outlives_what_opened_it(void **state)
+{
+	struct agent_scene *s = opened_public(state);
+	struct envelope seal = {0}, open = {0};
+	uint8_t out[256], got[64];
+	size_t n;
+
+	agent_scene_pass(s, LONG_MS);
+	assert_int_equal(s->closed, 0);
+	write_all(s->far.fd, out, sealed(&seal, hello, sizeof(hello), out));
+	agent_scene_run(s, 20);
+	read_all(s->theirs, got, sizeof(hello));
+	assert_memory_equal(got, hello, sizeof(hello));
+	write_all(s->theirs, data, sizeof(data));
+	write_all(s->theirs, "raw from now on", 15);
+	agent_scene_run(s, 20);
+	assert_int_equal(envelope_open(&open, s->far.got, s->far.got_len, s->far.got, &n),
+			 ENVELOPE_OK);
+	assert_int_equal(n, sizeof(data) + 15);
+	assert_memory_equal(s->far.got, data, sizeof(data));
+	assert_memory_equal(s->far.got + sizeof(data), "raw from now on", 15);
+	agent_scene_pass(s, LONG_MS);
+	shutdown(s->theirs, SHUT_WR);
+	agent_scene_run(s, 20);
+	assert_true(s->far.eof);
+	shutdown(s->far.fd, SHUT_WR);
+	agent_scene_run(s, 20);
+	assert_int_equal(s->closed, 1);
+	agent_scene_end(s);
+}
+
+/* Bytes that are in no envelope do not reach the target. */
+static void what_is_in_no_envelope_ends_it(void **state)
+{
+	struct agent_scene *s = opened_public(state);
+	struct pollfd p = {.fd = s->theirs, .events = POLLIN};
+	char byte;
+
+	write_all(s->far.fd, "GET / HTTP/1.1\r\n\r\n", 18);
+	agent_scene_run(s, 20);
+	assert_int_equal(s->closed, 1);
+	assert_string_equal(s->text, "the envelope of the session is malformed");
+	assert_int_equal(poll(&p, 1, 0), 1);
+	assert_int_equal(recv(s->theirs, &byte, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, ECONNRESET);
+	agent_scene_end(s);
+}
+
+static void only_what_is_public_is_for_everybody(void **state)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+
+	s->published.public_access = false;
+	agent_scene_offer(s, WIRE_OFFER_PUBLIC, "web");
+	assert_refused(s, REASON_NOT_ALLOWED);
+	s = agent_scene_begin(state);
+	agent_scene_offer(s, WIRE_OFFER_PUBLIC, WIRE_CONTROL_SERVICE);
+	assert_refused(s, REASON_SERVICE_UNKNOWN);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RING_TEST(an_agent_gets_what_is_published),
+		RING_TEST(the_proxy_header_names_who_asked),
+		RING_TEST(a_console_may_not_use_services),
+		RING_TEST(only_who_is_named_may),
+		RING_TEST(the_revoked_may_not),
+		RING_TEST(an_agent_of_another_ca_gets_no_session),
+		RING_TEST(what_was_offered_is_what_may_be_asked_for),
+		RING_TEST(what_is_published_when_it_is_asked_for_counts),
+		RING_TEST(another_message_is_no_request),
+		RING_TEST(consoles_reach_the_agent_itself_and_agents_do_not),
+		RING_TEST(a_transient_agent_publishes_nothing),
+		RING_TEST(consoles_have_a_limit_of_their_own),
+		RING_TEST(who_never_asks_is_not_kept),
+		RING_TEST(who_never_shakes_hands_is_not_kept),
+		RING_TEST(a_leg_that_never_comes_is_not_waited_for),
+		RING_TEST(who_never_goes_is_not_kept),
+		RING_TEST(who_never_reads_is_not_kept),
+		RING_TEST(a_link_made_anew_is_not_told_of_the_old_ones_offers),
+		RING_TEST(a_target_without_a_session_is_let_go),
+		RING_TEST(a_lost_link_is_our_own_trouble),
+		RING_TEST(a_public_session_outlives_what_opened_it),
+		RING_TEST(what_is_in_no_envelope_ends_it),
+		RING_TEST(only_what_is_public_is_for_everybody),
+	};
+
+	return cmocka_run_group_tests(tests, agent_scene_make_ca, agent_scene_free_ca);
+}
