@@ -290,6 +290,25 @@ static void a_relay_that_only_drains_is_left(void **state)
 	assert_int_equal(l.due_ms - l.retry_ms, 60000);
 }
 
+/* At its own time, between two pings; and once it has said when, it does not say another time. */
+static void a_drained_link_ends_when_it_was_said(void **state)
+{
+	struct link_state l = link_in(LINK_UP, 0);
+	struct wire_message drain = message(WIRE_DRAIN), pong = message(WIRE_PONG);
+	uint64_t now = 0;
+
+	drain.drain.reconnect_after_s = 55;
+	assert_int_equal(link_state_message(&l, 0, &drain), 0);
+	drain.drain.reconnect_after_s = 100;
+	assert_int_equal(link_state_message(&l, 5000, &drain), 0);
+	while (l.phase == LINK_DRAINING && now < 200000) {
+		now = link_state_due(&l);
+		if (link_state_tick(&l, now) == LINK_DO_PING)
+			ignore(link_state_message(&l, now, &pong));
+	}
+	assert_int_equal(now, 55000);
+}
+
 static void a_relay_cannot_send_us_away_for_ever(void **state)
 {
 	struct link_state l = link_in(LINK_UP, 0);
@@ -540,6 +559,7 @@ int main(void)
 		cmocka_unit_test(what_passes_by_itself_is_no_refusal),
 		cmocka_unit_test(a_draining_relay_says_when_to_come_back),
 		cmocka_unit_test(a_relay_that_only_drains_is_left),
+		cmocka_unit_test(a_drained_link_ends_when_it_was_said),
 		cmocka_unit_test(a_relay_cannot_send_us_away_for_ever),
 		cmocka_unit_test(only_expected_messages_are_taken),
 		cmocka_unit_test(published_answers_one_publish),

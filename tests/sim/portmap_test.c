@@ -435,6 +435,24 @@ static void leaving_deletes_also_what_was_only_asked_for(void **state)
 	world_free(w);
 }
 
+/* A driver goes on asking until it is told to forget: it would map again what was just deleted. */
+static void what_is_let_go_is_asked_for_no_longer(void **state)
+{
+	struct world *w = world_home(true, false, false);
+
+	world_pass(w, 2);
+	world_answer_after(w, PORTMAP_PCP, 5);
+	world_pass(w, 6); /* there, and asked */
+	assert_int_equal(world_first(w)->step, MAPPING_ASKING);
+	world_answer_after(w, PORTMAP_PCP, 500);
+	w->fakes[PORTMAP_PCP].delay_ms = 5;
+	portmap_engine_leave(&w->engine, true, world_nothing, "stopping");
+	world_pass(w, SECONDS);
+	assert_int_equal(w->left, 1);
+	assert_int_equal(world_entries(w, OURS), 0);
+	world_free(w);
+}
+
 static void leaving_ends_in_time(void **state)
 {
 	struct world *w = world_home(true, false, false);
@@ -553,6 +571,7 @@ int main(void)
 		cmocka_unit_test(the_failure_that_says_most_is_shown),
 		cmocka_unit_test(only_what_differs_is_changed),
 		cmocka_unit_test(leaving_deletes_also_what_was_only_asked_for),
+		cmocka_unit_test(what_is_let_go_is_asked_for_no_longer),
 		cmocka_unit_test(leaving_ends_in_time),
 		cmocka_unit_test(a_new_network_begins_anew),
 		cmocka_unit_test(what_the_change_does_not_touch_stays),
