@@ -16,6 +16,7 @@
 #:                  AREA=relay/session, or JOBS=4; some 20 minutes); mutants-check: do all apply?
 #: make tidy        static analysis; make format rewrites, make format-check only looks
 #: make syscalls    compare the "#syscalls" comments with what sealed processes call
+#: make probes      prove that docs/tracing.md lists the programs' static probes
 #: make layers      prove that a folder includes and calls only what its row in tests/layers names,
 #:                  and that a test links every source of relay, agent and NAT helper (tests/linked)
 #: make clean       remove build/
@@ -50,7 +51,8 @@ MACHINE := $(firstword $(subst -, ,$(shell $(CC) $(CFLAGS) -dumpmachine 2>/dev/n
 # with include/openssl/ and lib/libssl.a (or .so) below it. What each set is for stands in tests/deps.
 BUILD_PACKAGES := $(if $(findstring clang,$(CC)),clang,gcc) libc6-dev make \
 	$(if $(BORINGSSL),g++,android-libboringssl-dev) liburing-dev libc-ares-dev \
-	libyaml-dev libjansson-dev libseccomp-dev uthash-dev libminiupnpc-dev libnatpmp-dev
+	libyaml-dev libjansson-dev libseccomp-dev uthash-dev libminiupnpc-dev libnatpmp-dev \
+	systemtap-sdt-dev
 CHECK_PACKAGES := libcmocka-dev python3
 DEMO_PACKAGES := iproute2 nftables nginx-light curl openssl procps python3
 DEMO_HOME_PACKAGES := $(DEMO_PACKAGES) miniupnpd-nftables
@@ -62,6 +64,7 @@ BENCH_PACKAGES := $(DEMO_PACKAGES) haproxy libnginx-mod-stream syncthing-relaysr
 # A header that only the package brings, to tell at once what a machine lacks.
 HEADERS := liburing.h=liburing-dev ares.h=libc-ares-dev yaml.h=libyaml-dev \
 	jansson.h=libjansson-dev seccomp.h=libseccomp-dev uthash.h=uthash-dev \
+	sys/sdt.h=systemtap-sdt-dev \
 	miniupnpc/miniupnpc.h=libminiupnpc-dev natpmp.h=libnatpmp-dev \
 	openssl/is_boringssl.h=android-libboringssl-dev
 
@@ -309,7 +312,7 @@ check:
 	@tests/deps --check build $(BUILD_PACKAGES)
 	@tests/deps --check check $(CHECK_PACKAGES)
 	+$(Q)$(SUBMAKE) all $(UNIT_BIN)
-	$(Q)$(MAKE) --no-print-directory layers format-check units
+	$(Q)$(MAKE) --no-print-directory layers probes format-check units
 
 test:
 	@tests/deps build $(BUILD_PACKAGES)
@@ -341,6 +344,10 @@ C_FILES := $(wildcard $(foreach d,$(ROOMS) tests/unit tests/sim tests/platform t
 HEADER_FILES := $(filter %.h,$(C_FILES))
 
 .PHONY: layers format format-check tidy man-check
+.PHONY: probes
+probes: all
+	@tests/probes $(B)
+
 layers:
 	@tests/layers $(B)/obj $(ROOMS)
 	@tests/linked $(ROOMS)

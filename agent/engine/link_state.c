@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/probe.h"
+
 #define FIRST_RETRY_MS 500u
 
 static const char *const phase_names[] = {"down", "dialling", "signing in",
@@ -20,6 +22,7 @@ const char *link_phase_name(enum link_phase phase)
 
 static void change(struct link_state *l, enum link_phase to)
 {
+	PROBE_LINK_PHASE(l, phase_names[l->phase], phase_names[to]);
 	l->phase = to;
 	l->changes++;
 }

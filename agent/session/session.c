@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/log.h"
+#include "core/probe.h"
 
 /* One for each direction, and one to spare. */
 size_t agent_sessions_buffers(uint64_t max_sessions)
@@ -75,6 +76,7 @@ void agent_session_opened(struct agent_session *s)
 	s->all->totals.sessions++;
 	log_info("session", "open id=%" PRIu64 " role=%s agent=%s service=%s relay=%s", s->number,
 		 agent_session_role(s), peer_text(s), s->service, s->relay);
+	PROBE_SESSION_OPENED(s->number, s->peer, s->service);
 	s->all->events->opened(s);
 }
 
@@ -84,13 +86,15 @@ void agent_session_closed(struct agent_session *s)
 	char code[ENDING_CODE_BYTES];
 
 	s->ending = st->ending;
+	PROBE_SESSION_CLOSED(s->number, ending_code(s->ending, code), st->up.bytes, st->down.bytes,
+			     ring_now_ms(s->worker->ring) - s->started_ms);
 	s->all->totals.up_bytes += st->up.bytes;
 	s->all->totals.down_bytes += st->down.bytes;
 	log_info("session",
 		 "closed id=%" PRIu64 " role=%s agent=%s service=%s up=%" PRIu64 " down=%" PRIu64
 		 " ending=%s reason=%s",
 		 s->number, agent_session_role(s), peer_text(s), s->service, st->up.bytes,
-		 st->down.bytes, ending_code(s->ending, code), st->why);
+		 st->down.bytes, code, st->why);
 	s->all->events->closed(s);
 }
 

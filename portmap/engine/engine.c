@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/probe.h"
 #include "portmap/engine/engine_internal.h"
 
 #define OTHER_PORT_FIRST 20000u
@@ -88,6 +89,8 @@ void engine_set_state(struct portmap_engine *e, struct portmap_mapping *m, enum 
 		return;
 	memcpy(m->why, why, sizeof m->why);
 	if (old != state) {
+		PROBE_MAPPING_STATE(m->id, mapping_state_name(old), mapping_state_name(state),
+				    m->why);
 		m->state = state;
 		m->since_ms = engine_now(e);
 		m->changes[state]++;

@@ -9,6 +9,7 @@
 
 #include "core/container.h"
 #include "core/log.h"
+#include "core/probe.h"
 #include "relay/front/listener.h"
 #include "relay/front/front.h"
 
@@ -26,6 +27,7 @@ static void conn_enter(struct conn *c, const struct conn_phase *phase, enum reas
 
 	log_debug("conn", "%s -> %s conn=%016llx", c->phase->name, phase->name,
 		  (unsigned long long)c->id);
+	PROBE_CONN_PHASE(c->id, c->phase->name, phase->name);
 	c->phase = phase;
 	if (old == phase->state)
 		return;

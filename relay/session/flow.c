@@ -2,6 +2,7 @@
 /* flow: the copy engine of one direction. */
 #include "relay/session/flow.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/tcp.h> /* tcpi_min_rtt, which netinet/tcp.h lacks */
 #include <netinet/in.h>
@@ -12,6 +13,7 @@
 #include <sys/types.h>
 
 #include "core/container.h"
+#include "core/probe.h"
 #include "relay/session/pace.h"
 #include "relay/session/session.h"
 
@@ -81,6 +83,16 @@ void flow_init(struct flow *f, unsigned side)
 	f->state = FLOW_IDLE;
 }
 
+/* The only place that changes the state. */
+static void flow_enter(struct flow *f, enum flow_state state)
+{
+	static const char *const names[] = {"idle", "wait", "ready", "paced", "send", "ended"};
+
+	static_assert(sizeof names / sizeof names[0] == FLOW_STATES, "a name for each state");
+	PROBE_FLOW_STATE(flow_session(f)->number, f->side, names[f->state], names[state]);
+	f->state = (uint8_t)state;
+}
+
 static void flow_give_back_large(struct flow *f)
 {
 	if (!f->large)
@@ -111,7 +123,7 @@ void flow_release(struct flow *f)
 {
 	if (f->state == FLOW_PACED)
 		pace_forget(f);
-	f->state = FLOW_IDLE;
+	flow_enter(f, FLOW_IDLE);
 	flow_drop_memory(f);
 	free(f->wrap);
 	f->wrap = NULL;
@@ -124,11 +136,11 @@ static void flow_next(struct flow *f)
 	struct worker *w = flow_worker(f);
 
 	if (f->busy || flow_session(f)->share) {
-		f->state = FLOW_READY;
+		flow_enter(f, FLOW_READY);
 		f->op.done = flow_ready;
 		ring_poll(w->ring, &f->op, flow_from(f), POLLIN | POLLRDHUP);
 	} else {
-		f->state = FLOW_WAIT;
+		flow_enter(f, FLOW_WAIT);
 		f->op.done = flow_waited;
 		ring_recv_pooled(w->ring, &f->op, flow_from(f));
 	}
@@ -138,7 +150,7 @@ static void flow_next(struct flow *f)
 static void flow_eof(struct flow *f)
 {
 	flow_release(f);
-	f->state = FLOW_ENDED;
+	flow_enter(f, FLOW_ENDED);
 	shutdown(flow_to(f), SHUT_WR);
 	session_flow_ended(flow_session(f));
 }
@@ -147,7 +159,7 @@ static void flow_eof(struct flow *f)
 
 static void flow_send(struct flow *f, const uint8_t *data, size_t len)
 {
-	f->state = FLOW_SEND;
+	flow_enter(f, FLOW_SEND);
 	f->op.done = flow_sent;
 	ring_send(flow_worker(f)->ring, &f->op, flow_to(f), data, len);
 }
@@ -362,7 +374,7 @@ static void flow_pump_shared(struct flow *f)
 	size_t take = share_take(share, f->wrap ? PLAIN_BYTES : flow_large_room(f));
 
 	if (take == 0) {
-		f->state = FLOW_PACED;
+		flow_enter(f, FLOW_PACED);
 		pace_wait(f);
 		return;
 	}
@@ -378,7 +390,7 @@ static void flow_pump_shared(struct flow *f)
 void flow_resume(struct flow *f)
 {
 	pace_forget(f);
-	f->state = FLOW_READY;
+	flow_enter(f, FLOW_READY);
 	if (flow_session(f)->ended)
 		flow_failed(f, 0);
 	else

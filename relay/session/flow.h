@@ -49,6 +49,7 @@ enum flow_state {
 	FLOW_PACED, /* nothing is in flight: waits for the shaper (pace.h) */
 	FLOW_SEND,  /* a send of what was left is in flight */
 	FLOW_ENDED, /* end-of-file passed on */
+	FLOW_STATES
 };
 
 /* What an envelope does to the bytes of a flow; allocated only while it does. */

@@ -10,6 +10,7 @@
 
 #include "core/container.h"
 #include "core/log.h"
+#include "core/probe.h"
 #include "relay/session/enforce.h"
 #include "relay/session/leg.h"
 #include "relay/session/pace.h"
@@ -160,6 +161,8 @@ struct session *session_new(struct worker *w, const struct session_facts *facts)
 	stat_add(&w->stats.sessions_total, 1);
 	enforce_watch(w, facts->again);
 	report_session(s, NULL, NULL);
+	PROBE_SESSION_OPENED(s->number, s->pair.from ? account_name(s->pair.from) : "public",
+			     s->service);
 	return s;
 }
 
@@ -208,15 +211,17 @@ static enum ending_phase session_phase(const struct session *s)
 
 static void session_log_end(const struct session *s, struct ending how, const char *why)
 {
+	uint64_t ms = ring_now_ms(s->worker->ring) - s->started_ms;
 	char code[ENDING_CODE_BYTES];
 
 	report_session(s, ending_code(how, code), why);
+	PROBE_SESSION_CLOSED(s->number, code, s->flow[0].bytes, s->flow[1].bytes, ms);
 	log_info("session",
 		 "closed session=%016" PRIx64 " from=%s to=%s/%s up=%" PRIu64 " down=%" PRIu64
 		 " ms=%" PRIu64 " ending=%s reason=\"%s\"",
 		 s->number, s->pair.from ? account_name(s->pair.from) : "public",
-		 account_name(s->pair.to), s->service, s->flow[0].bytes, s->flow[1].bytes,
-		 ring_now_ms(s->worker->ring) - s->started_ms, code, why);
+		 account_name(s->pair.to), s->service, s->flow[0].bytes, s->flow[1].bytes, ms, code,
+		 why);
 }
 
 void session_attach(struct session *s, unsigned side, int fd, uint8_t *head, size_t head_len)
