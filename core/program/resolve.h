@@ -10,6 +10,8 @@
 #ifndef POSTERN_CORE_PROGRAM_RESOLVE_H
 #define POSTERN_CORE_PROGRAM_RESOLVE_H
 
+/* c-ares 1.28 and 1.34 deprecate what 1.18 (Debian 12) has nothing instead of. */
+#define CARES_NO_DEPRECATED
 #include <ares.h>
 
 #include "core/addr.h"

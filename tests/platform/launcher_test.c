@@ -172,7 +172,9 @@ static void test_children_end_with_their_daemon(void **state)
 	finish(&l);
 	struct pollfd p = {.fd = a, .events = POLLIN};
 	assert_int_equal(poll(&p, 1, 10000), 1);
-	assert_int_equal(recv(a, &c, 1, 0), 0);
+	/* A slow child may not have read what it was sent: then the end is a reset. */
+	ssize_t n = recv(a, &c, 1, 0);
+	assert_true(n == 0 || (n < 0 && errno == ECONNRESET));
 	close(a);
 	assert_int_equal(launcher_serve(&l, 0, &a, &one), -EPIPE);
 }
