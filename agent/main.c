@@ -12,6 +12,7 @@
 #include "agent/control/state.h"
 #include "core/conf/conf.h"
 #include "core/container.h"
+#include "core/engine/tls_library.h"
 #include "core/isolation.h"
 #include "core/journal.h"
 #include "core/log.h"
@@ -185,14 +186,19 @@ static bool load(const struct options *options, struct beginning *b)
 
 int main(int argc, char **argv)
 {
-	static const struct options_about about = {
+	char tls_library[TLS_LIBRARY_TEXT_BYTES];
+	const struct options_about about = {
 		.program = "postern-agent",
 		.summary = "Dials relays, publishes local services and opens forwards to others.",
+		.built_with = tls_library,
 	};
 	static struct agent_program program;
 	struct beginning beginning = {0};
 	struct options options;
-	int status = options_parse(argc, argv, &about, &options);
+	int status;
+
+	tls_library_text(tls_library);
+	status = options_parse(argc, argv, &about, &options);
 
 	if (status != OPTIONS_RUN)
 		return status;

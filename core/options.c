@@ -161,6 +161,8 @@ static int take_option(int code, int argc, char **argv, const struct options_abo
 		return parse_log_level(about, optarg, &o->log_level);
 	case OPTION_VERSION:
 		printf("%s %s\n", about->program, POSTERN_VERSION);
+		if (about->built_with)
+			printf("%s\n", about->built_with);
 		return 0;
 	case 'h':
 		print_help(about);

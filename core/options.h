@@ -25,6 +25,7 @@ struct options_about {
 	const char *config;  /* the configuration file when -c is absent, or NULL: -c is required */
 	const struct options_extra *extra; /* ends with name NULL; NULL: none. Given, -c is not
 					      required */
+	const char *built_with;		   /* a second line of --version, or NULL */
 };
 
 struct options_given {

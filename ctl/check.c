@@ -14,6 +14,7 @@
 #include "agent/worker/connector.h"
 #include "core/addr.h"
 #include "core/engine/certificate.h"
+#include "core/engine/tls_library.h"
 #include "core/program/resolve.h"
 #include "core/parse/wire.h"
 #include "ctl/check_tls.h"
@@ -325,8 +326,8 @@ static bool check_wire(struct check *c, const struct agent_relay *relay, bool th
 		tell(c, "tls", VERDICT_FAIL, "%s", why);
 		goto out;
 	}
-	tell(c, "tls", VERDICT_OK, "%s with %s", SSL_get_version(tls_ssl(tls)),
-	     SSL_get_cipher_name(tls_ssl(tls)));
+	tell(c, "tls", VERDICT_OK, "%s with %s, keys by %s", SSL_get_version(tls_ssl(tls)),
+	     SSL_get_cipher_name(tls_ssl(tls)), tls_group_name(tls_group(tls)));
 	ok = check_certificate(c, relay, tls_ssl(tls), host);
 	if (ok)
 		check_clock(c, tls, host);
@@ -375,7 +376,7 @@ static bool load(const struct arguments *a, struct check *c)
 
 static void check_all(struct check *c)
 {
-	char why[512];
+	char why[512], library[TLS_LIBRARY_TEXT_BYTES];
 
 	if (!c->quiet)
 		printf("%s%s %s%s\n", show_style(stdout, SHOW_BOLD),
@@ -388,6 +389,8 @@ static void check_all(struct check *c)
 	tell_expiry(c, "identity", "our certificate",
 		    identity_not_after(c->agent.setup.self.identity), OWN_DAYS,
 		    "the operator issues a new one with 'postern pki issue'");
+	tls_library_text(library);
+	tell(c, "library", VERDICT_OK, "TLS by %s", library);
 	for (size_t i = 0; i < c->config.relays.count; i++)
 		check_relay(c, i);
 	agent_close(&c->agent);

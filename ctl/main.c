@@ -7,6 +7,7 @@
 
 #include "agent/stdio.h"
 #include "core/conf/conf.h"
+#include "core/engine/tls_library.h"
 #include "ctl/change/change.h"
 #include "ctl/check.h"
 #include "ctl/nat/nat.h"
@@ -242,7 +243,10 @@ int main(int argc, char **argv)
 		bool taken;
 
 		if (strcmp(argv[at], "--version") == 0) {
-			printf("postern %s\n", POSTERN_VERSION);
+			char tls_library[TLS_LIBRARY_TEXT_BYTES];
+
+			tls_library_text(tls_library);
+			printf("postern %s\n%s\n", POSTERN_VERSION, tls_library);
 			return STATUS_OK;
 		}
 		if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0) {

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/container.h"
+#include "core/engine/tls_library.h"
 #include "core/isolation.h"
 #include "core/journal.h"
 #include "core/log.h"
@@ -187,9 +188,11 @@ static int check(const struct options *options, const struct relay_config *confi
 
 int main(int argc, char **argv)
 {
-	static const struct options_about about = {
+	char tls_library[TLS_LIBRARY_TEXT_BYTES];
+	const struct options_about about = {
 		.program = "postern-relayd",
 		.summary = "The relay: agents dial in and meet here; it never dials out.",
+		.built_with = tls_library,
 	};
 	static struct relay relay;
 	static struct isolation_report isolation;
@@ -200,7 +203,10 @@ int main(int argc, char **argv)
 	struct options options;
 	struct configuring_start start;
 	char why[512];
-	int status = options_parse(argc, argv, &about, &options);
+	int status;
+
+	tls_library_text(tls_library);
+	status = options_parse(argc, argv, &about, &options);
 
 	if (status != OPTIONS_RUN)
 		return status;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* methods: what the agent is doing: its status. */
 #include "agent/control/control_internal.h"
+#include "core/engine/tls_library.h"
 
 #define SESSIONS_LISTED 1000u
 
@@ -17,6 +18,9 @@ static json_t *link_json(const struct agent_link *l)
 	link = json_pack("{s:s, s:s, s:I, s:I}", "relay", l->label, "state",
 			 link_phase_name(l->state.phase), "warm_legs",
 			 (json_int_t)p->count[LEG_WARM], "legs", (json_int_t)legs);
+	if (link_state_live(&l->state) && l->channel.tls)
+		json_object_set_new(link, "key_exchange",
+				    json_string(tls_group_name(tls_group(l->channel.tls))));
 	if (link_state_live(&l->state))
 		json_object_set_new(link, "up_ms",
 				    json_integer((json_int_t)(ring_now_ms(l->worker->ring) -
@@ -43,6 +47,9 @@ static json_t *session_json(const struct agent_session *s)
 			  "service", s->service, "relay", s->relay, "open", s->opened, "up",
 			  (json_int_t)s->stream.up.bytes, "down", (json_int_t)s->stream.down.bytes,
 			  "ms", (json_int_t)(ring_now_ms(s->worker->ring) - s->started_ms));
+	if (s->opened && s->stream.inner.tls)
+		json_object_set_new(out, "key_exchange",
+				    json_string(tls_group_name(tls_group(s->stream.inner.tls))));
 	if (s->candidates)
 		json_object_set_new(out, "candidates", candidates_json(s->candidates));
 	return out;
@@ -92,6 +99,7 @@ static void status_run(struct call *c)
 		"sessions_total", (json_int_t)all->totals.sessions, "failed_total",
 		(json_int_t)all->totals.failed, "up_total", (json_int_t)up, "down_total",
 		(json_int_t)down, "links", links_json(links), "sessions", sessions_json(all));
+	tls_library_json(result);
 	if (ctl->nat.socket[0])
 		json_object_set_new(result, "nat", nat_view_json(&ctl->nat.view));
 	if (due != UINT64_MAX)
@@ -107,8 +115,9 @@ const struct method agent_methods[] = {
 	 .help = "the agent in one object: links, sessions, totals",
 	 .result = "{agent, version, engine, uptime_ms, revision, certificate_expires, revoked, "
 		   "sessions_open, sessions_total, failed_total, up_total, down_total, links: "
-		   "[{relay, state, warm_legs, legs, up_ms?, why?}], sessions: [{session, role, "
-		   "peer, service, relay, open, up, down, ms, candidates?}], nat?: {connected, "
+		   "[{relay, state, warm_legs, legs, key_exchange?, up_ms?, why?}], tls_library, "
+		   "tls_library_year, sessions: [{session, role, peer, service, relay, open, up, "
+		   "down, ms, key_exchange?, candidates?}], nat?: {connected, "
 		   "external?, verdict, sentence?, advice?, mappings: [{protocol, family, port, "
 		   "external?, state}], more?}, unconfirmed_ms?}"},
 	{.name = NULL},

@@ -370,6 +370,18 @@ void tls_close_write(struct tls *t)
 	ERR_clear_error();
 }
 
+uint16_t tls_group(const struct tls *t)
+{
+	return SSL_in_init(t->ssl) ? 0 : SSL_get_curve_id(t->ssl);
+}
+
+const char *tls_group_name(uint16_t group)
+{
+	const char *name = group ? SSL_get_curve_name(group) : "none";
+
+	return name ? name : "unknown";
+}
+
 bool tls_export(struct tls *t, const char *label, uint8_t out[TLS_EXPORT_BYTES])
 {
 	uint8_t key[TLS_EXPORT_BYTES];

@@ -58,6 +58,12 @@ const uint8_t *tls_unread(const struct tls *t, size_t *len);
 /* Why the last TLS_FAILED, in words. */
 const char *tls_error(const struct tls *t);
 
+/* The key exchange of a completed handshake, as IANA numbers TLS groups (0x11ec: X25519MLKEM768);
+ * 0 before that, and after a resumption without one. */
+uint16_t tls_group(const struct tls *t);
+/* "X25519"; "none" for 0, "unknown" for what this BoringSSL does not name. */
+const char *tls_group_name(uint16_t group);
+
 /* 32 bytes of keying material for label (RFC 8446 section 7.5), empty context. TLS 1.3 only: false
  * on older versions. */
 #define TLS_EXPORT_BYTES 32u

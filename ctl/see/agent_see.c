@@ -22,6 +22,7 @@ static const struct show_column status_columns[] = {
 	{"agent", "agent", SHOW_TEXT, NULL},
 	{"version", "version", SHOW_TEXT, NULL},
 	{"engine", "engine", SHOW_TEXT, NULL},
+	{"TLS by", "tls_library", SHOW_TEXT, NULL},
 	{"runs for", "uptime_ms", SHOW_SPAN, NULL},
 	{"configuration", "revision", SHOW_COUNT, NULL},
 	{"unconfirmed, back in", "unconfirmed_ms", SHOW_SPAN, NULL},
@@ -38,8 +39,8 @@ static const struct show_column status_columns[] = {
 static const struct show_column link_columns[] = {
 	{"RELAY", "relay", SHOW_TEXT, NULL},	 {"STATE", "state", SHOW_TEXT, NULL},
 	{"UP FOR", "up_ms", SHOW_SPAN, NULL},	 {"LEGS", "legs", SHOW_COUNT, NULL},
-	{"WARM", "warm_legs", SHOW_COUNT, NULL}, {"WHY", "why", SHOW_TEXT, NULL},
-	{NULL, NULL, SHOW_TEXT, NULL},
+	{"WARM", "warm_legs", SHOW_COUNT, NULL}, {"KEY EXCHANGE", "key_exchange", SHOW_TEXT, NULL},
+	{"WHY", "why", SHOW_TEXT, NULL},	 {NULL, NULL, SHOW_TEXT, NULL},
 };
 
 static const struct show_column session_columns[] = {

@@ -32,6 +32,7 @@ static const struct show_column agents_columns[] = {
 	{"LINKS", "links", SHOW_COUNT, NULL},
 	{"LEGS", "legs", SHOW_COUNT, NULL},
 	{"SESSIONS", "sessions", SHOW_COUNT, NULL},
+	{"KEY EXCHANGE", "key_exchange", SHOW_TEXT, NULL},
 	{"SERVICES", "services", SHOW_LIST, NULL},
 	{NULL, NULL, SHOW_TEXT, NULL},
 };
@@ -102,6 +103,7 @@ static const struct show_column status_columns[] = {
 	{"certificate until", "certificate_expires", SHOW_TIME, NULL},
 	{"threads", "threads", SHOW_COUNT, NULL},
 	{"engine", "engine", SHOW_TEXT, NULL},
+	{"TLS by", "tls_library", SHOW_TEXT, NULL},
 	{"links", "links", SHOW_COUNT, NULL},
 	{"legs", "legs", SHOW_COUNT, NULL},
 	{"connections", "connections", SHOW_COUNT, NULL},
@@ -133,16 +135,19 @@ static void print_isolation(const json_t *parts)
 	}
 }
 
-static void print_refusals(const json_t *refused)
+/* Names and numbers: what was refused, how keys were exchanged. */
+static void print_counts(const char *head, const json_t *counts)
 {
-	json_t *mutable = (json_t *)(uintptr_t)refused;
-	const char *reason;
+	json_t *mutable = (json_t *)(uintptr_t)counts;
+	const char *counted;
 	json_t *value;
 	char name[64];
 
-	json_object_foreach(mutable, reason, value)
+	if (json_object_size(counts) > 0)
+		puts(head);
+	json_object_foreach(mutable, counted, value)
 	{
-		log_escape(reason, name, sizeof(name));
+		log_escape(counted, name, sizeof(name));
 		printf("  %-24s %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
 	}
 }
@@ -178,10 +183,10 @@ static void print_stun(const json_t *stun)
 
 static void print_status(const json_t *status)
 {
-	const json_t *refused = json_object_get(status, "refused");
 	const json_t *stun = json_object_get(status, "stun");
 
 	show_keys(stdout, status, status_columns);
+	print_counts("keys of the links are exchanged by", json_object_get(status, "key_exchange"));
 	puts("the kernel enforces");
 	print_isolation(json_object_get(status, "isolation"));
 	if (stun) {
@@ -189,10 +194,7 @@ static void print_status(const json_t *status)
 		print_stun(stun);
 	}
 	show_nat(json_object_get(status, "nat"));
-	if (json_object_size(refused) > 0) {
-		puts("refused so far");
-		print_refusals(refused);
-	}
+	print_counts("refused so far", json_object_get(status, "refused"));
 }
 
 static enum status run_status(const struct arguments *a)

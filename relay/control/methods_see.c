@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/engine/tls.h"
+#include "core/engine/tls_library.h"
 #include "relay/control/control_internal.h"
 #include "relay/session/session.h"
 
@@ -63,6 +65,25 @@ static json_t *stun_state(const struct bind_list *d, const struct relay_totals *
 			 stun_counts(t->stun[STUN_TCP]));
 }
 
+/* How many links have agreed by which key exchange. */
+static void see_key_exchange_add(void *context, uint16_t group)
+{
+	const char *name = tls_group_name(group);
+
+	json_object_set_new(context, name,
+			    json_integer(1 + json_integer_value(json_object_get(context, name))));
+}
+
+static json_t *see_key_exchanges(struct relay *r)
+{
+	json_t *counts = json_object();
+
+	relay_lock(r);
+	rendezvous_each_key_exchange(r->rendezvous, see_key_exchange_add, counts);
+	relay_unlock(r);
+	return counts;
+}
+
 static void see_status_run(struct call *c)
 {
 	struct relay_control *ctl = c->owner;
@@ -86,6 +107,8 @@ static void see_status_run(struct call *c)
 		json_object_set_new(result, "unconfirmed_ms",
 				    json_integer((json_int_t)(due > now ? due - now : 0)));
 	}
+	tls_library_json(result);
+	json_object_set_new(result, "key_exchange", see_key_exchanges(r));
 	json_object_set_new(result, "stun", stun_state(&ctl->current->binds, &t));
 	if (ctl->nat.socket[0])
 		json_object_set_new(result, "nat", nat_view_json(&ctl->nat.view));
@@ -102,10 +125,14 @@ static void agent_add(void *context, const struct rendezvous_agent *a)
 
 	for (size_t i = 0; i < a->service_count; i++)
 		json_array_append_new(services, json_string(a->services[i]));
-	json_array_append_new(context, json_pack("{s:s, s:b, s:I, s:I, s:I, s:o}", "agent", a->name,
-						 "online", a->online, "links", (json_int_t)a->links,
-						 "legs", (json_int_t)a->legs, "sessions",
-						 (json_int_t)a->sessions, "services", services));
+	json_t *agent =
+		json_pack("{s:s, s:b, s:I, s:I, s:I, s:o}", "agent", a->name, "online", a->online,
+			  "links", (json_int_t)a->links, "legs", (json_int_t)a->legs, "sessions",
+			  (json_int_t)a->sessions, "services", services);
+	if (a->online)
+		json_object_set_new(agent, "key_exchange",
+				    json_string(tls_group_name(a->key_exchange)));
+	json_array_append_new(context, agent);
 }
 
 static void see_agents_run(struct call *c)
@@ -174,7 +201,8 @@ const struct method methods_see[] = {
 	 .help = "the relay in one object: counts, limits, what the kernel enforces",
 	 .result = "{relay, version, engine, revision, draining, listen, threads, links, legs, "
 		   "sessions, sessions_total, connections, accepted_total, bytes_total, refused, "
-		   "isolation, stun: {listen_udp, listen_tcp, udp, tcp}, nat?: {connected, "
+		   "isolation, tls_library, tls_library_year, key_exchange: {NAME: links}, stun: "
+		   "{listen_udp, listen_tcp, udp, tcp}, nat?: {connected, "
 		   "external?, "
 		   "verdict, sentence?, advice?, mappings: [{protocol, family, port, external?, "
 		   "state}], more?}, certificate_expires, unconfirmed_ms?}"},
@@ -182,7 +210,8 @@ const struct method methods_see[] = {
 	 .level = CALLER_READ,
 	 .run = see_agents_run,
 	 .help = "the agents that are connected or have sessions",
-	 .result = "{agents: [{agent, online, links, legs, sessions, services}]}"},
+	 .result = "{agents: [{agent, online, links, legs, sessions, services, "
+		   "key_exchange?}]}"},
 	{.name = "sessions",
 	 .level = CALLER_READ,
 	 .run = see_sessions_run,

@@ -25,6 +25,7 @@ struct account_link {
 	enum rendezvous_role role;
 	uint8_t secret[WIRE_SECRET_BYTES];
 	uint64_t legs;
+	uint16_t key_exchange;
 	size_t service_count;
 	char (*services)[WIRE_NAME_MAX + 1];
 	struct meeting *offered; /* meetings this link was offered */
@@ -219,6 +220,14 @@ static void meeting_remove(struct rendezvous *r, struct meeting *m)
 	HASH_DEL(r->meetings, m);
 	rendezvous_end(r, &m->pair);
 	free(m);
+}
+
+void rendezvous_note_key_exchange(struct rendezvous *r, uint64_t link, uint16_t group)
+{
+	struct account_link *l = link_find(r, link);
+
+	if (l)
+		l->key_exchange = group;
 }
 
 void rendezvous_sign_out(struct rendezvous *r, uint64_t link, rendezvous_orphan_fn *orphan,
@@ -482,11 +491,21 @@ void rendezvous_each_agent(const struct rendezvous *r,
 
 		if (a->present) {
 			out.legs = a->present->legs;
+			out.key_exchange = a->present->key_exchange;
 			out.services = (const char(*)[WIRE_NAME_MAX + 1]) a->present->services;
 			out.service_count = a->present->service_count;
 		}
 		each(context, &out);
 	}
+}
+
+void rendezvous_each_key_exchange(const struct rendezvous *r,
+				  void (*each)(void *context, uint16_t group), void *context)
+{
+	struct account_link *l, *next;
+
+	HASH_ITER(hh, r->links, l, next)
+		each(context, l->key_exchange);
 }
 
 struct rendezvous_counts rendezvous_count(const struct rendezvous *r)

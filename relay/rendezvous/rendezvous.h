@@ -65,6 +65,8 @@ enum rendezvous_role {
 /* Signs conn in as name. */
 enum reason rendezvous_sign_in(struct rendezvous *r, const char *name, enum rendezvous_role role,
 			       slab_id conn, struct rendezvous_link *out) MUST_CHECK;
+/* Keeps with a link the number of its TLS group, for statistics only. */
+void rendezvous_note_key_exchange(struct rendezvous *r, uint64_t link, uint16_t group);
 
 /* Called for each asker whose meeting is lost with the link. */
 typedef void rendezvous_orphan_fn(void *context, slab_id asker, uint64_t session);
@@ -125,6 +127,7 @@ struct rendezvous_agent {
 	bool online; /* may be offered sessions */
 	size_t links, legs;
 	uint64_t sessions;
+	uint16_t key_exchange; /* of the link that may publish; 0: there is none */
 	const char (*services)[WIRE_NAME_MAX + 1];
 	size_t service_count;
 };
@@ -133,6 +136,10 @@ struct rendezvous_agent {
 void rendezvous_each_agent(const struct rendezvous *r,
 			   void (*each)(void *context, const struct rendezvous_agent *a),
 			   void *context);
+
+/* Calls each with the TLS group of every link. */
+void rendezvous_each_key_exchange(const struct rendezvous *r,
+				  void (*each)(void *context, uint16_t group), void *context);
 
 struct rendezvous_counts {
 	size_t links, legs, meetings, accounts;

@@ -109,6 +109,8 @@ void link_begin(struct conn *c, const struct wire_message *m)
 	if (reason == REASON_OK) {
 		relay_lock(r);
 		reason = rendezvous_sign_in(r->rendezvous, peer.name, role, c->id, &link);
+		if (reason == REASON_OK)
+			rendezvous_note_key_exchange(r->rendezvous, link.link, tls_group(c->tls));
 		relay_unlock(r);
 	}
 	if (reason != REASON_OK) {

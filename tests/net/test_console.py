@@ -30,7 +30,13 @@ def test_console_on_443(lab):
     status = boss.json("relay", "status")
     assert status["relay"] == "relay" and status["engine"] == lab.engine, status
     assert status["links"] == 2 and status["sessions"] == 0 and not status["draining"], status
-    assert "relay" in boss.run("relay", "status").stdout
+    assert status["tls_library"].startswith("BoringSSL of 20"), status
+    assert sum(status["key_exchange"].values()) == 2, status
+    page = boss.run("relay", "status").stdout
+    assert "relay" in page and status["tls_library"] in page, page
+    (exchange,) = status["key_exchange"]
+    assert exchange.startswith("X25519") and exchange in page, page
+    assert all(a["key_exchange"] == exchange for a in boss.json("relay", "agents")["agents"])
     methods = boss.run("relay", "schema").stdout
     assert "config.apply" in methods and "revoke" in methods, methods[:300]
     laptop = console(w, name="other")

@@ -34,6 +34,9 @@ def test_agent_managed(lab):
         status = boss.json("agent", "status", "home")
         assert status["agent"] == "home" and status["engine"] == lab.engine, status
         assert status["links"][0]["state"] == "up", status
+        assert status["links"][0]["key_exchange"].startswith("X25519"), status
+        assert all(s["key_exchange"].startswith("X25519") for s in status["sessions"]), status
+        assert status["tls_library_year"] >= 2022, status
         assert {"laptop", "boss"} == {x["peer"] for x in status["sessions"]}, status
         listed = boss.run("agent", "list").stdout
         assert "home" in listed and "laptop" in listed, listed

@@ -45,6 +45,9 @@ def day(lab):
 def test_operators_day(lab):
     w, postern = day(lab)
     checked = postern("check")
+    version = postern("--version").splitlines()
+    assert "BoringSSL of 20" in version[1] and version[1] in checked, (version, checked)
+    assert "keys by X25519" in checked, checked
     assert "sign-in" in checked and "the relay sees us as" in checked, checked
     assert "serving" in postern("relay", "status")
     agents = {a["agent"]: a for a in postern.json("relay", "agents")["agents"]}

@@ -18,8 +18,11 @@
 
 #define ARGS_MAX 8
 
-static const struct options_about about = {"x", "Does nothing.", "/etc/x.yaml", NULL};
-static const struct options_about no_default = {"x", "Does nothing.", NULL, NULL};
+static const struct options_about about = {
+	.program = "x", .summary = "Does nothing.", .config = "/etc/x.yaml"};
+static const struct options_about no_default = {.program = "x", .summary = "Does nothing."};
+static const struct options_about with_library = {
+	.program = "x", .summary = "Does nothing.", .built_with = "A library of 1999"};
 
 /* Runs options_parse() on words, which end with NULL; said gets what it wrote to fd. */
 static int run(const struct options_about *a, const char *const *words, int fd, char *said,
@@ -106,7 +109,8 @@ static void test_a_programs_own(void **state)
 	static const struct options_extra extra[] = {{"map", "PORT", "a port to map"},
 						     {"hook", "PROGRAM", "what to run"},
 						     {NULL, NULL, NULL}};
-	static const struct options_about own = {"x", "Does x.", NULL, extra};
+	static const struct options_about own = {
+		.program = "x", .summary = "Does x.", .extra = extra};
 	struct options o;
 	char said[4096];
 
@@ -141,6 +145,8 @@ static void test_answers(void **state)
 		assert_non_null(strstr(said, options[i]));
 	assert_int_equal(run(&about, WORDS("--version"), 1, said, sizeof(said), &o), 0);
 	assert_string_equal(said, "x " POSTERN_VERSION "\n");
+	assert_int_equal(run(&with_library, WORDS("--version"), 1, said, sizeof(said), &o), 0);
+	assert_string_equal(said, "x " POSTERN_VERSION "\nA library of 1999\n");
 }
 
 int main(void)

@@ -228,6 +228,36 @@ static void accounts_live_while_links_or_sessions_do(void **state)
 	rendezvous_free(s.r);
 }
 
+static void add_group(void *context, uint16_t group)
+{
+	*(unsigned *)context += group;
+}
+
+static void expect_group(void *context, const struct rendezvous_agent *a)
+{
+	if (strcmp(a->name, "home") == 0)
+		assert_int_equal(a->key_exchange, *(unsigned *)context);
+}
+
+static void a_link_keeps_how_its_keys_were_exchanged(void **state)
+{
+	struct scene s = scene_new();
+	unsigned sum = 0, x25519 = 29, none = 0;
+
+	rendezvous_each_agent(s.r, expect_group, &none);
+	rendezvous_note_key_exchange(s.r, s.home.link, 29);
+	rendezvous_note_key_exchange(s.r, s.laptop.link, 1000);
+	rendezvous_note_key_exchange(s.r, 12345, 5000);
+	rendezvous_each_agent(s.r, expect_group, &x25519);
+	rendezvous_each_key_exchange(s.r, add_group, &sum);
+	assert_int_equal(sum, 1029);
+	rendezvous_sign_out(s.r, s.home.link, NULL, NULL);
+	sum = 0;
+	rendezvous_each_key_exchange(s.r, add_group, &sum);
+	assert_int_equal(sum, 1000);
+	rendezvous_free(s.r);
+}
+
 static void a_leg_needs_the_secret_of_a_living_link(void **state)
 {
 	struct scene s = scene_new();
@@ -254,6 +284,7 @@ int main(void)
 		cmocka_unit_test(limits_refuse_new_work_only),
 		cmocka_unit_test(links_have_a_limit),
 		cmocka_unit_test(accounts_live_while_links_or_sessions_do),
+		cmocka_unit_test(a_link_keeps_how_its_keys_were_exchanged),
 		cmocka_unit_test(a_leg_needs_the_secret_of_a_living_link),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

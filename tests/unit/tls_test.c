@@ -143,6 +143,21 @@ static void test_exporters_agree(void **state)
 	free_ends(&other);
 }
 
+/* BoringSSL prefers X25519MLKEM768 since August 2026, when its API version was 43. */
+static void test_the_key_exchange_has_a_name(void **state)
+{
+	struct ends e = {tls_new(dial, false), tls_new(front, true)};
+
+	assert_int_equal(tls_group(e.client), 0);
+	assert_string_equal(tls_group_name(0), "none");
+	assert_true(certs_handshake(e.client, e.server, 4096));
+	assert_int_equal(tls_group(e.client), tls_group(e.server));
+	assert_string_equal(tls_group_name(tls_group(e.client)),
+			    BORINGSSL_API_VERSION >= 43 ? "X25519MLKEM768" : "X25519");
+	assert_string_equal(tls_group_name(0xfefe), "unknown");
+	free_ends(&e);
+}
+
 static void test_no_export_before_the_handshake_or_on_tls12(void **state)
 {
 	SSL_CTX *old = SSL_CTX_new(TLS_method());
@@ -316,6 +331,7 @@ int main(void)
 		cmocka_unit_test(test_what_waits_stays_in_order),
 		cmocka_unit_test(test_one_byte_pieces),
 		cmocka_unit_test(test_exporters_agree),
+		cmocka_unit_test(test_the_key_exchange_has_a_name),
 		cmocka_unit_test(test_no_export_before_the_handshake_or_on_tls12),
 		cmocka_unit_test(test_cut_through_leaves_raw_bytes_unread),
 		cmocka_unit_test(test_half_close_each_way),
