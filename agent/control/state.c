@@ -36,6 +36,7 @@ static int open_one(const char *dir, const char *name)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
+	/* The lock belongs to the open file: it ends with the process, however that ends. */
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return fd;
 	error = -errno;

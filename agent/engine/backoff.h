@@ -30,8 +30,7 @@ uint64_t backoff_next(struct backoff *b);
 /* As backoff_next(), but with a bound of at least floor_ms, which may grow up to cap_ms. */
 uint64_t backoff_next_slow(struct backoff *b, uint64_t floor_ms, uint64_t cap_ms);
 
-/* A delay of this bound, not counting failures before; the next ones are as they would have been.
- */
+/* A delay of this bound, in which failures do not count; the next ones are as without it. */
 uint64_t backoff_within(struct backoff *b, uint64_t bound_ms);
 /* A connection that lasted lasted_ms has ended. */
 void backoff_lasted(struct backoff *b, uint64_t lasted_ms);

@@ -59,8 +59,9 @@ static void listener_pause_fired(struct timer *t, uint64_t now_ms)
 	ring_accept(l->worker->ring, &l->op, l->fd);
 }
 
-/* When a process with a ring is killed, the kernel takes the ring down a moment later, and only
- * then closes its listeners: who starts in its place waits for that, for a second at most. */
+/* When a process with an io_uring is killed, the kernel takes the ring down a moment after the
+ * process has gone, and only then closes its listeners: the next one waits for that, for a second
+ * at most. */
 static bool bind_to(int fd, const struct addr *address, bool patiently)
 {
 	const struct timespec pause = {.tv_nsec = IN_USE_PAUSE_NS};
@@ -85,6 +86,8 @@ int agent_listener_open(struct agent_listener *l, struct agent_worker *w,
 
 	if (fd < 0)
 		return -errno;
+	/* Without SO_REUSEADDR connections of a predecessor in TIME_WAIT keep the address for a
+	 * minute. It does not let two listeners have one address. */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
 	    !bind_to(fd, address, patiently) || listen(fd, BACKLOG) < 0 ||
 	    getsockname(fd, &in_use.sa, &in_use.len) < 0) {

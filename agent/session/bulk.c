@@ -160,7 +160,7 @@ static void up_drained(struct stream *s)
 	}
 	stream_block_put(s, &up->block);
 	up->done = true;
-	shutdown(s->leg, SHUT_WR);
+	shutdown(s->leg, SHUT_WR); /* FIN, behind all that the socket still has to send */
 	maybe_end(s);
 }
 
@@ -418,8 +418,7 @@ void stream_bulk_init(struct stream *s)
 
 void stream_bulk_begin(struct stream *s)
 {
-	/* A message may still be leaving, and a receive may be waiting: they go on by themselves.
-	 */
+	/* A message may still be leaving, or a receive be waiting: they go on by themselves. */
 	if (!ring_op_busy(&s->up.send))
 		pump_up(s);
 	if (!ring_op_busy(&s->down.recv) && s->phase == STREAM_BULK)

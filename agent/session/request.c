@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* request: the side that asks: a local connection becomes a session with another agent's service.
- */
+/* request: the side that asks, from a local connection to a session. */
 #include "agent/session/request.h"
 
 #include <stdio.h>

@@ -170,6 +170,8 @@ static int attempt_start(struct attempt *t, const struct addr *to)
 	if (fd < 0)
 		return errno;
 	connector_tune(fd);
+	/* connect(2) of a non-blocking TCP socket returns EINPROGRESS; the socket becomes writable
+	 * when it has connected and when it has failed, and SO_ERROR, read once, tells which. */
 	if (connect(fd, &to->sa, to->len) < 0 && errno != EINPROGRESS) {
 		error = errno;
 		ring_close_fd(c->worker->ring, fd);

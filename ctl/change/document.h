@@ -39,8 +39,7 @@ void document_free(struct document *d);
 bool document_parse(const char *text, const char *name, const struct document_schema *schema,
 		    struct document *out, struct conf_errors *errors) MUST_CHECK;
 
-/* "listen[0].address: sentence" of the other side, with the file and the place where it is known.
- */
+/* "listen[0].address: sentence" of the other side, with file and place where they are known. */
 void document_locate(const struct document *d, const char *error, char *out, size_t room);
 
 /* What 'config get' prints, and document_load() reads: YAML with its revision on top. */

@@ -62,7 +62,8 @@ static bool run_all(struct behaviour *b)
 	return b->waiting == 0 || ring_run(b->ring) == 0;
 }
 
-static void resolved(void *owner, const struct addr *addresses, size_t count, const char *error)
+static void behaviour_resolved(void *owner, const struct addr *addresses, size_t count,
+			       const char *error)
 {
 	struct server *s = owner;
 
@@ -83,8 +84,8 @@ static void look_up(struct behaviour *b)
 		if (addr_from_literal(s->endpoint.host, s->endpoint.port, &s->address)) {
 			if (s->address.sa.sa_family != AF_INET)
 				s->address.len = 0;
-		} else if (resolve_start(&b->resolver, s->endpoint.host, s->endpoint.port, resolved,
-					 s)) {
+		} else if (resolve_start(&b->resolver, s->endpoint.host, s->endpoint.port,
+					 behaviour_resolved, s)) {
 			b->waiting++;
 		} else {
 			snprintf(s->error, sizeof(s->error), "out of memory");

@@ -87,7 +87,8 @@ static void keep_addresses(struct host *h, const struct addr *addresses, size_t 
 		h->found[addresses[i].sa.sa_family == AF_INET6] = addresses[i];
 }
 
-static void resolved(void *owner, const struct addr *addresses, size_t count, const char *error)
+static void stun_resolved(void *owner, const struct addr *addresses, size_t count,
+			  const char *error)
 {
 	struct host *h = owner;
 
@@ -105,7 +106,7 @@ static void resolve_host(struct stun_command *c, struct host *h, const struct en
 	snprintf(h->name, sizeof(h->name), "%s", e->host);
 	if (addr_from_literal(e->host, e->port, &literal))
 		keep_addresses(h, &literal, 1);
-	else if (resolve_start(&c->resolver, e->host, e->port, resolved, h))
+	else if (resolve_start(&c->resolver, e->host, e->port, stun_resolved, h))
 		c->waiting++;
 	else
 		snprintf(h->error, sizeof(h->error), "out of memory");

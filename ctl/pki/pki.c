@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pki: the commands that make a CA and issue the files that relays, agents and consoles run from.
- */
+/* pki: the commands that make a CA and issue the files of relays, agents and consoles. */
 #include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* agent_see: what an agent tells of itself, end to end through a relay, and which agents there are.
- */
+/* agent_see: which agents there are, and what each tells of itself, end to end. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tunnel: a socket whose far end is a relay's control channel, or the control service of an agent.
- */
+/* tunnel: the thread behind a socket that leads to a relay or an agent. */
 #include "ctl/talk/tunnel.h"
 
 #include <errno.h>

@@ -52,8 +52,7 @@ extern const struct option_row common_options[];
  * False after saying what is wrong. */
 bool arguments_common(struct arguments *a, int argc, char **argv, int *at, bool *taken) MUST_CHECK;
 
-/* Reads what follows the command's name. False after saying what is wrong and what would be right.
- */
+/* Reads what follows the command's name. False after telling what is wrong, and what is right. */
 bool arguments_parse(const struct command *command, int argc, char **argv,
 		     struct arguments *out) MUST_CHECK;
 void arguments_free(struct arguments *a);

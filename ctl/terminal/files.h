@@ -9,8 +9,7 @@
 
 #include "core/must_check.h"
 
-/* The file as text, owned; NULL when it cannot be read, is larger than max, or holds a zero byte.
- */
+/* The file as text, owned. NULL: it cannot be read, is larger than max, or holds a zero byte. */
 char *files_read(const char *path, size_t max) MUST_CHECK;
 /* Whether nothing is at path; tells otherwise. */
 bool files_absent(const char *path) MUST_CHECK;
