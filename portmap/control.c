@@ -17,7 +17,7 @@
 #define PROBE_MOST_MS  25000u
 #define PROBE_SPACE_MS 2000u /* whoever asks sooner gets what that one found */
 
-struct control {
+struct natd_control {
 	struct natd *natd;
 	struct calls calls;
 	struct callers callers;
@@ -30,7 +30,7 @@ struct control {
 
 /* ---- methods ---- */
 
-static struct control *control_of(const struct call *c)
+static struct natd_control *control_of(const struct call *c)
 {
 	return c->owner;
 }
@@ -42,7 +42,7 @@ static void status_run(struct call *c)
 
 static void look_at_probes(struct timer *t, uint64_t now_ms)
 {
-	struct control *ctl = container(t, struct control, probe_look);
+	struct natd_control *ctl = container(t, struct natd_control, probe_look);
 	struct natd *n = ctl->natd;
 
 	if (portmap_engine_probing(&n->engine) && natd_now_ms() < ctl->probe_until_ms &&
@@ -64,7 +64,7 @@ static void look_at_probes(struct timer *t, uint64_t now_ms)
 /* What comes while a probe is under way waits for the same answers. */
 static void probe_run(struct call *c)
 {
-	struct control *ctl = c->owner;
+	struct natd_control *ctl = c->owner;
 	bool under_way = timer_pending(&ctl->probe_look);
 	uint64_t now_ms = natd_now_ms();
 
@@ -127,7 +127,7 @@ static const struct method *const tables[] = {methods, methods_schema, NULL};
 /* ---- events ---- */
 
 /* Takes data over. */
-static void event(struct control *ctl, const char *kind, json_t *data)
+static void event(struct natd_control *ctl, const char *kind, json_t *data)
 {
 	struct timespec now;
 
@@ -138,8 +138,8 @@ static void event(struct control *ctl, const char *kind, json_t *data)
 	json_decref(data);
 }
 
-void control_mapping_changed(struct control *c, const struct portmap_mapping *m,
-			     enum mapping_state old)
+void natd_control_mapping_changed(struct natd_control *c, const struct portmap_mapping *m,
+				  enum mapping_state old)
 {
 	json_t *data;
 
@@ -150,19 +150,20 @@ void control_mapping_changed(struct control *c, const struct portmap_mapping *m,
 	event(c, "mapping", data);
 }
 
-void control_mappings_changed(struct control *c)
+void natd_control_mappings_changed(struct natd_control *c)
 {
 	if (c)
 		event(c, "mappings", json_pack("{s:o}", "mappings", report_mappings(c->natd)));
 }
 
-void control_path_changed(struct control *c, enum portmap_protocol p, enum portmap_family f)
+void natd_control_path_changed(struct natd_control *c, enum portmap_protocol p,
+			       enum portmap_family f)
 {
 	if (c)
 		event(c, "protocol", report_path(c->natd, p, f));
 }
 
-void control_external_changed(struct control *c, const char *now, const char *old)
+void natd_control_external_changed(struct natd_control *c, const char *now, const char *old)
 {
 	json_t *data;
 
@@ -174,13 +175,13 @@ void control_external_changed(struct control *c, const char *now, const char *ol
 	event(c, "external", data);
 }
 
-void control_network_changed(struct control *c)
+void natd_control_network_changed(struct natd_control *c)
 {
 	if (c)
 		event(c, "network", report_network(c->natd));
 }
 
-void control_verdict_changed(struct control *c)
+void natd_control_verdict_changed(struct natd_control *c)
 {
 	if (c)
 		event(c, "verdict", report_external(c->natd));
@@ -194,14 +195,14 @@ static const char *admit(struct callers *cs, uid_t uid, enum caller_level *level
 	return NULL;
 }
 
-int control_listen(const char *path)
+int natd_control_listen(const char *path)
 {
 	return callers_path_taken(path) ? -EADDRINUSE : callers_listen(path);
 }
 
-struct control *control_new(struct natd *n, int listener)
+struct natd_control *natd_control_new(struct natd *n, int listener)
 {
-	struct control *ctl = calloc(1, sizeof *ctl);
+	struct natd_control *ctl = calloc(1, sizeof *ctl);
 
 	if (!ctl)
 		return NULL;
@@ -221,7 +222,7 @@ struct control *control_new(struct natd *n, int listener)
 	return ctl;
 }
 
-bool control_stop(struct control *ctl)
+bool natd_control_stop(struct natd_control *ctl)
 {
 	if (!ctl)
 		return true;
@@ -231,7 +232,7 @@ bool control_stop(struct control *ctl)
 	return callers_stop(&ctl->callers) && !timer_pending(&ctl->probe_look);
 }
 
-void control_free(struct control *ctl)
+void natd_control_free(struct natd_control *ctl)
 {
 	if (!ctl)
 		return;

@@ -15,22 +15,23 @@
 
 /* A listening socket at path, before isolation; what a dead natd left there goes. Returns it, or
  * -errno (-EADDRINUSE: another natd listens). */
-int control_listen(const char *path) MUST_CHECK;
+int natd_control_listen(const char *path) MUST_CHECK;
 /* Takes the listener over. NULL without memory. */
-struct control *control_new(struct natd *n, int listener) MUST_CHECK;
+struct natd_control *natd_control_new(struct natd *n, int listener) MUST_CHECK;
 /* Ends; idle when it returns true, else ask again later. NULL is idle. */
-bool control_stop(struct control *c) MUST_CHECK;
-void control_free(struct control *c);
+bool natd_control_stop(struct natd_control *c) MUST_CHECK;
+void natd_control_free(struct natd_control *c);
 
 /* Events; all harmless with NULL. Addresses are texts without a port; old NULL: none. */
 /* Also with the same state: a granted one may be elsewhere outside. */
-void control_mapping_changed(struct control *c, const struct portmap_mapping *m,
-			     enum mapping_state old);
+void natd_control_mapping_changed(struct natd_control *c, const struct portmap_mapping *m,
+				  enum mapping_state old);
 /* Others are wanted. */
-void control_mappings_changed(struct control *c);
-void control_path_changed(struct control *c, enum portmap_protocol p, enum portmap_family f);
-void control_external_changed(struct control *c, const char *now, const char *old);
-void control_network_changed(struct control *c);
-void control_verdict_changed(struct control *c);
+void natd_control_mappings_changed(struct natd_control *c);
+void natd_control_path_changed(struct natd_control *c, enum portmap_protocol p,
+			       enum portmap_family f);
+void natd_control_external_changed(struct natd_control *c, const char *now, const char *old);
+void natd_control_network_changed(struct natd_control *c);
+void natd_control_verdict_changed(struct natd_control *c);
 
 #endif

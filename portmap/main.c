@@ -19,7 +19,6 @@
 #include "gen/natd_calls.h"
 #include "portmap/control.h"
 #include "portmap/natd.h"
-#include "upnp/driver/worker.h"
 
 struct natd_program {
 	struct natd natd;
@@ -27,35 +26,9 @@ struct natd_program {
 	struct options options;
 	struct signals signals;
 	struct isolation_report isolation;
-	struct launcher_plan upnp_plan;
 };
 
 /* ---- signals ---- */
-
-/* SIGHUP. What is wrong is told, and the configuration in force stays. */
-static void reload(struct natd_program *p)
-{
-	struct conf_errors errors = {.file = NULL};
-	struct natd_config config;
-	char why[256];
-
-	if (!p->arguments.config) {
-		log_warning("portmap", "there is no file to read again: everything stands on the "
-				       "command line");
-	} else if (!natd_config_load(&p->arguments, &config, &errors)) {
-		log_error("portmap", "the configuration stays as it was: %s",
-			  errors.text ? errors.text : "");
-	} else {
-		if (p->options.log_level >= 0)
-			config.log_level = p->options.log_level;
-		if (!natd_reconfigure(&p->natd, &config, why, sizeof why))
-			log_warning("portmap", "the new configuration is not all in force: %s",
-				    why);
-		else
-			log_notice("portmap", "the new configuration is in force");
-	}
-	conf_errors_free(&errors);
-}
 
 static void natd_signalled(struct signals *s, int number)
 {
@@ -64,7 +37,7 @@ static void natd_signalled(struct signals *s, int number)
 	if (number == SIGUSR1) {
 		natd_log_status(&p->natd);
 	} else if (number == SIGHUP) {
-		reload(p);
+		natd_reload(&p->natd, &p->arguments, p->options.log_level);
 	} else if (!p->natd.stopping) {
 		notify_stopping();
 		log_notice("portmap", "stopping: mappings are deleted");
@@ -78,30 +51,6 @@ static void natd_stopped(struct natd *n)
 }
 
 /* ---- beginning ---- */
-
-/* The processes that a sealed natd can no longer start. */
-static void start_launchers(struct natd_program *p)
-{
-	struct natd *n = &p->natd;
-	int error;
-
-	n->upnp.fd = -1;
-	p->upnp_plan = (struct launcher_plan){.name = "postern-upnp",
-					      .serve = upnp_worker_main,
-					      .isolation = upnp_worker_launch_plan()};
-	error = n->config.upnp ? launcher_start(&n->upnp, &p->upnp_plan) : 0;
-	if (error)
-		die("the process for UPnP cannot be started: %s; set upnp to false to do without",
-		    strerror(-error));
-	error = n->config.hook ? hook_start(&n->hook, n->config.hook) : 0;
-	if (error)
-		die("the process for the hook cannot be started: %s", strerror(-error));
-}
-
-static void upnp_gone(struct launcher *l)
-{
-	log_error("upnp", "its launcher ended: there is no UPnP until natd is restarted");
-}
 
 static void isolate(struct natd_program *p)
 {
@@ -135,7 +84,7 @@ static void isolate(struct natd_program *p)
 
 static int open_socket(const struct natd_config *config)
 {
-	int fd = control_listen(config->socket);
+	int fd = natd_control_listen(config->socket);
 
 	if (fd < 0)
 		log_warning("control", "%s cannot be listened on: %s; %s", config->socket,
@@ -181,22 +130,15 @@ static int run(struct natd_program *p)
 		die("signals cannot be watched: %s", strerror(-error));
 	listener = open_socket(&n->config);
 	become_user(&n->config);
-	if (!nonces_open(&n->nonces, n->config.state_dir, why, sizeof why))
+	if (!natd_prepare(n, why, sizeof why))
 		die("%s", why);
-	start_launchers(p);
 	open_ring(p);
 	if (notify_open() < 0)
 		log_warning("portmap", "the service manager's socket cannot be used");
 	n->stopped = natd_stopped;
-	error = natd_open(n);
+	error = natd_open(n, listener);
 	if (error)
 		die("the network cannot be watched: %s", strerror(-error));
-	n->control = listener >= 0 ? control_new(n, listener) : NULL;
-	hook_follow(&n->hook, n->ring);
-	if (n->upnp.fd >= 0) {
-		n->upnp.gone = upnp_gone;
-		launcher_follow(&n->upnp, n->ring);
-	}
 	isolate(p);
 
 	p->signals.came = natd_signalled;
@@ -208,7 +150,6 @@ static int run(struct natd_program *p)
 	error = ring_run(n->ring);
 	if (error)
 		log_error("portmap", "the event ring failed: %s", strerror(-error));
-	control_free(n->control);
 	natd_close(n);
 	ring_close(n->ring);
 	signals_free(&p->signals);

@@ -16,6 +16,7 @@
 #include "portmap/control.h"
 #include "portmap/outside.h"
 #include "portmap/verify.h"
+#include "upnp/driver/worker.h"
 
 #define PROGRESS_MS 5u
 
@@ -34,7 +35,7 @@ static uint64_t slept_ms(void)
 	return natd_now_ms() - clock_ms(CLOCK_MONOTONIC);
 }
 
-static uint64_t owner_now(struct portmap_owner *o)
+static uint64_t natd_owner_now(struct portmap_owner *o)
 {
 	return natd_now_ms();
 }
@@ -47,7 +48,7 @@ static void set_wake(struct natd *n)
 	ring_timer_set(n->ring, &n->wake, wait < NATD_WAKE_MS ? wait : NATD_WAKE_MS);
 }
 
-static void owner_wake(struct portmap_owner *o, uint64_t due_ms)
+static void natd_owner_wake(struct portmap_owner *o, uint64_t due_ms)
 {
 	struct natd *n = container(o, struct natd, owner);
 
@@ -55,7 +56,7 @@ static void owner_wake(struct portmap_owner *o, uint64_t due_ms)
 	set_wake(n);
 }
 
-static void woken(struct timer *t, uint64_t ring_now_ms)
+static void natd_woken(struct timer *t, uint64_t ring_now_ms)
 {
 	struct natd *n = container(t, struct natd, wake);
 	uint64_t asleep_ms = slept_ms();
@@ -90,7 +91,7 @@ static void tell_network(struct natd *n)
 		log_notice("network", "there is no network with a gateway%s%s",
 			   n->config.interface ? " on " : "",
 			   n->config.interface ? n->config.interface : "");
-	control_network_changed(n->control);
+	natd_control_network_changed(n->control);
 }
 
 static void enter(struct natd *n)
@@ -115,7 +116,7 @@ static void enter(struct natd *n)
 }
 
 /* Not from inside a driver's call: what follows stops them. */
-static void owner_left(struct portmap_owner *o)
+static void natd_owner_left(struct portmap_owner *o)
 {
 	struct natd *n = container(o, struct natd, owner);
 
@@ -129,14 +130,13 @@ static bool all_ended(struct natd *n)
 	ended &= outside_stop(n->outside);
 	ended &= verify_stop(n->verify);
 	ended &= hook_stop(&n->hook);
-	ended &= control_stop(n->control);
+	ended &= natd_control_stop(n->control);
 	ended &= n->upnp.fd < 0 || launcher_stop(&n->upnp);
 	return ended;
 }
 
-/* The next thing on the way to a new network or to the end; comes again while something is not
- * ready. */
-static void progress(struct timer *t, uint64_t ring_now_ms)
+/* The next step towards a new network or the end; comes again while something is not ready. */
+static void natd_progress(struct timer *t, uint64_t ring_now_ms)
 {
 	struct natd *n = container(t, struct natd, progress);
 
@@ -181,7 +181,7 @@ static void leave(struct natd *n, bool goodbye, const bool keep[PORTMAP_FAMILIES
 }
 
 /* What is mapped over a family that did not change stays. */
-static void network_changed(struct network_watch *w)
+static void natd_network_changed(struct network_watch *w)
 {
 	struct natd *n = container(w, struct natd, watch);
 	bool keep[PORTMAP_FAMILIES];
@@ -194,25 +194,26 @@ static void network_changed(struct network_watch *w)
 
 /* ---- what the engine tells ---- */
 
-static void owner_mapping(struct portmap_owner *o, const struct portmap_mapping *m,
-			  enum mapping_state old)
+static void natd_owner_mapping(struct portmap_owner *o, const struct portmap_mapping *m,
+			       enum mapping_state old)
 {
 	struct natd *n = container(o, struct natd, owner);
 
 	if (m->state == MAPPING_MAPPED && old != MAPPING_MAPPED)
 		verify_wanted(n->verify);
-	control_mapping_changed(n->control, m, old);
+	natd_control_mapping_changed(n->control, m, old);
 }
 
-static void owner_path(struct portmap_owner *o, enum portmap_protocol p, enum portmap_family f)
+static void natd_owner_path(struct portmap_owner *o, enum portmap_protocol p, enum portmap_family f)
 {
 	struct natd *n = container(o, struct natd, owner);
 
-	control_path_changed(n->control, p, f);
+	natd_control_path_changed(n->control, p, f);
 	natd_judge(n);
 }
 
-static void owner_external(struct portmap_owner *o, const struct addr *old, const struct addr *now)
+static void natd_owner_external(struct portmap_owner *o, const struct addr *old,
+				const struct addr *now)
 {
 	struct natd *n = container(o, struct natd, owner);
 	char old_text[ADDR_TEXT_BYTES], text[ADDR_TEXT_BYTES];
@@ -225,7 +226,7 @@ static void owner_external(struct portmap_owner *o, const struct addr *old, cons
 		log_notice("portmap", "the external address is %s", text);
 	}
 	hook_run(&n->hook, text, old->len > 0 ? old_text : NULL);
-	control_external_changed(n->control, text, old->len > 0 ? old_text : NULL);
+	natd_control_external_changed(n->control, text, old->len > 0 ? old_text : NULL);
 	outside_ask(n->outside);
 	natd_judge(n);
 }
@@ -262,7 +263,7 @@ void natd_judge(struct natd *n)
 	if (now == before.verdict) {
 		/* Its sentence names addresses, which may be others. */
 		if (strcmp(n->truth.sentence, before.sentence) != 0)
-			control_verdict_changed(n->control);
+			natd_control_verdict_changed(n->control);
 		return;
 	}
 	log_at(now == TRUTH_DOUBLE_NAT || now == TRUTH_CGNAT || now == TRUTH_OFFLINE
@@ -270,7 +271,7 @@ void natd_judge(struct natd *n)
 		       : LOG_LEVEL_NOTICE,
 	       "portmap", "%s%s%s", n->truth.sentence, n->truth.advice[0] ? ": " : "",
 	       n->truth.advice);
-	control_verdict_changed(n->control);
+	natd_control_verdict_changed(n->control);
 }
 
 /* ---- life ---- */
@@ -285,18 +286,57 @@ static int want(struct natd *n)
 	return portmap_engine_want(&n->engine, wants, count);
 }
 
-int natd_open(struct natd *n)
+static void natd_upnp_gone(struct launcher *l)
+{
+	log_error("upnp", "its launcher ended: there is no UPnP until natd is restarted");
+}
+
+int natd_start_upnp(struct natd *n)
+{
+	n->upnp.fd = -1;
+	n->upnp_plan = (struct launcher_plan){.name = "postern-upnp",
+					      .serve = upnp_worker_main,
+					      .isolation = upnp_worker_launch_plan()};
+	return n->config.upnp ? launcher_start(&n->upnp, &n->upnp_plan) : 0;
+}
+
+bool natd_prepare(struct natd *n, char *why, size_t why_size)
 {
 	int error;
 
-	n->owner = (struct portmap_owner){owner_now,  owner_wake,     owner_mapping,
-					  owner_path, owner_external, owner_left};
+	if (!nonces_open(&n->nonces, n->config.state_dir, why, why_size))
+		return false;
+	error = natd_start_upnp(n);
+	if (error) {
+		snprintf(why, why_size,
+			 "the process for UPnP cannot be started: %s; set upnp to false to do "
+			 "without",
+			 strerror(-error));
+		return false;
+	}
+	error = n->config.hook ? hook_start(&n->hook, n->config.hook) : 0;
+	if (error)
+		snprintf(why, why_size, "the process for the hook cannot be started: %s",
+			 strerror(-error));
+	return error == 0;
+}
+
+int natd_open(struct natd *n, int listener)
+{
+	int error;
+
+	n->owner = (struct portmap_owner){.now_ms = natd_owner_now,
+					  .wake_at = natd_owner_wake,
+					  .mapping_changed = natd_owner_mapping,
+					  .path_changed = natd_owner_path,
+					  .external_changed = natd_owner_external,
+					  .left = natd_owner_left};
 	n->engine.owner = &n->owner;
 	n->engine.recheck_ms = n->config.recheck_ms;
 	RAND_bytes((uint8_t *)&n->engine.seed, sizeof n->engine.seed);
 	portmap_engine_init(&n->engine);
-	n->wake.fire = woken;
-	n->progress.fire = progress;
+	n->wake.fire = natd_woken;
+	n->progress.fire = natd_progress;
 	n->asleep_ms = slept_ms();
 	n->started_ms = natd_now_ms();
 	n->due_ms = MAPPING_NEVER;
@@ -305,9 +345,19 @@ int natd_open(struct natd *n)
 	if (!n->outside || !n->verify)
 		return -ENOMEM;
 	n->watch = (struct network_watch){
-		.ring = n->ring, .interface = n->config.interface, .changed = network_changed};
+		.ring = n->ring, .interface = n->config.interface, .changed = natd_network_changed};
 	error = network_watch_start(&n->watch);
-	return error ? error : want(n);
+	if (!error)
+		error = want(n);
+	if (error)
+		return error;
+	n->control = listener >= 0 ? natd_control_new(n, listener) : NULL;
+	hook_follow(&n->hook, n->ring);
+	if (n->upnp.fd >= 0) {
+		n->upnp.gone = natd_upnp_gone;
+		launcher_follow(&n->upnp, n->ring);
+	}
+	return 0;
 }
 
 void natd_start(struct natd *n)
@@ -330,7 +380,7 @@ bool natd_reconfigure(struct natd *n, struct natd_config *config, char *why, siz
 		snprintf(why, why_size, "out of memory");
 		ok = false;
 	}
-	control_mappings_changed(n->control);
+	natd_control_mappings_changed(n->control);
 	network_watch_pin(&n->watch, n->config.interface);
 	outside_configure(n->outside);
 	if (protocols)
@@ -350,6 +400,30 @@ bool natd_reconfigure(struct natd *n, struct natd_config *config, char *why, siz
 	return ok;
 }
 
+void natd_reload(struct natd *n, const struct natd_arguments *a, int log_level)
+{
+	struct conf_errors errors = {.file = NULL};
+	struct natd_config config;
+	char why[256];
+
+	if (!a->config) {
+		log_warning("portmap", "there is no file to read again: everything stands on the "
+				       "command line");
+	} else if (!natd_config_load(a, &config, &errors)) {
+		log_error("portmap", "the configuration stays as it was: %s",
+			  errors.text ? errors.text : "");
+	} else {
+		if (log_level >= 0)
+			config.log_level = log_level;
+		if (!natd_reconfigure(n, &config, why, sizeof why))
+			log_warning("portmap", "the new configuration is not all in force: %s",
+				    why);
+		else
+			log_notice("portmap", "the new configuration is in force");
+	}
+	conf_errors_free(&errors);
+}
+
 void natd_stop(struct natd *n)
 {
 	if (n->stopping)
@@ -360,6 +434,7 @@ void natd_stop(struct natd *n)
 
 void natd_close(struct natd *n)
 {
+	natd_control_free(n->control);
 	portmap_engine_free(&n->engine);
 	outside_free(n->outside);
 	verify_free(n->verify);

@@ -34,7 +34,7 @@
 #define NATD_SLEPT_MS 3000u /* clocks apart by so much more: the host slept */
 #define NATD_CLOSE_MS 5000u /* drivers that do not stop by then are left behind */
 
-struct control;
+struct natd_control;
 struct outside;
 struct verify;
 
@@ -44,10 +44,13 @@ struct natd {
 	/* The program sets these first. */
 	struct ring *ring;
 	struct natd_config config;
+	void (*stopped)(struct natd *n); /* nothing is in flight any more */
+
+	/* natd_prepare() fills these. */
 	struct nonces nonces;
 	struct launcher upnp; /* fd -1: no UPnP */
+	struct launcher_plan upnp_plan;
 	struct hook hook;
-	void (*stopped)(struct natd *n); /* nothing is in flight any more */
 
 	struct portmap_owner owner;
 	struct portmap_engine engine;
@@ -65,17 +68,27 @@ struct natd {
 	struct truth truth;
 	struct outside *outside;
 	struct verify *verify;
-	struct control *control; /* NULL: no socket */
+	struct natd_control *control; /* NULL: no socket */
 };
 
-/* Returns 0 or -errno. */
-int natd_open(struct natd *n) MUST_CHECK;
+/* What needs a file, a process or a right that isolation takes: launchers of the hook and of
+ * UPnP as the configuration wants them, and the nonces' key. Before the first thread. False: why
+ * has a sentence. */
+bool natd_prepare(struct natd *n, char *why, size_t why_size) MUST_CHECK;
+/* Of natd_prepare() that for UPnP: 0, also where the configuration has none, or -errno. */
+int natd_start_upnp(struct natd *n) MUST_CHECK;
+/* listener: of the control socket (natd_control_listen()), taken over; -1: none. Before isolation.
+ * Returns 0 or -errno. */
+int natd_open(struct natd *n, int listener) MUST_CHECK;
 /* Before the ring runs, after isolation. */
 void natd_start(struct natd *n);
 /* The configuration is another one (taken over): changes only what differs. False: why tells what
  * only a restart can change; the rest is in force. */
 bool natd_reconfigure(struct natd *n, struct natd_config *config, char *why,
 		      size_t why_size) MUST_CHECK;
+/* Reads the configuration's file again (SIGHUP). What is wrong is logged, and the configuration in
+ * force stays. log_level: the command line's, or -1. */
+void natd_reload(struct natd *n, const struct natd_arguments *a, int log_level);
 /* Deletes what was mapped; stopped() follows. */
 void natd_stop(struct natd *n);
 void natd_close(struct natd *n);

@@ -1,45 +1,123 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* netlink: a socket to the kernel, and its answers, waited for. */
+/* netlink: a socket to the kernel, a question, and its answer, waited for. */
 #include "portmap/netlink.h"
 
 #include <errno.h>
-#include <linux/netlink.h>
 #include <poll.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ANSWER_MS 1000
 
-int netlink_open(int protocol, unsigned groups)
+int netlink_open(struct netlink *n, int protocol, unsigned groups)
 {
 	struct sockaddr_nl any = {.nl_family = AF_NETLINK, .nl_groups = groups};
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
 	int error;
 
-	if (fd < 0)
+	n->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+	if (n->fd < 0)
 		return -errno;
-	if (bind(fd, (struct sockaddr *)&any, sizeof(any)) == 0)
-		return fd;
+	if (bind(n->fd, (struct sockaddr *)&any, sizeof any) == 0)
+		return 0;
 	error = -errno;
-	close(fd);
+	netlink_close(n);
 	return error;
 }
 
+void netlink_close(struct netlink *n)
+{
+	if (n->fd >= 0)
+		close(n->fd);
+	n->fd = -1;
+}
+
+int netlink_read(const void *datagram, size_t len, uint32_t number, struct netlink_reader *r)
+{
+	for (const struct nlmsghdr *head = datagram; NLMSG_OK(head, len);
+	     head = NLMSG_NEXT(head, len)) {
+		const struct nlmsgerr *e = NLMSG_DATA(head);
+
+		if (head->nlmsg_seq != number)
+			continue; /* of a question given up before */
+		if (head->nlmsg_type == NLMSG_DONE)
+			return 1;
+		if (head->nlmsg_type == NLMSG_ERROR) {
+			if (head->nlmsg_len < NLMSG_LENGTH(sizeof *e))
+				return -EPROTO;
+			return e->error < 0 ? e->error : 1; /* 0 acknowledges */
+		}
+		if (!r->message(r, head))
+			return 1;
+		if (!(head->nlmsg_flags & NLM_F_MULTI))
+			return 1;
+	}
+	return 0;
+}
+
+static int64_t clock_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 /* #syscalls poll|ppoll recvfrom */
-ssize_t netlink_receive(int fd, void *bytes, size_t room)
+/* One datagram, waited for until due_ms. Its bytes (0: not from the kernel), or -errno. */
+static ssize_t receive(int fd, void *bytes, size_t room, int64_t due_ms)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
-	struct sockaddr_nl from;
+	struct sockaddr_nl from = {.nl_pid = 0};
 	socklen_t from_len = sizeof from;
+	int64_t left = due_ms - clock_ms();
 	ssize_t n;
 	int ready;
 
-	do {
-		ready = poll(&p, 1, ANSWER_MS);
-	} while (ready < 0 && errno == EINTR);
+	if (left <= 0)
+		return -ETIMEDOUT;
+	ready = poll(&p, 1, (int)left);
 	if (ready <= 0)
-		return ready == 0 ? -ETIMEDOUT : -errno;
-	n = recvfrom(fd, bytes, room, MSG_DONTWAIT, (struct sockaddr *)&from, &from_len);
+		return ready == 0 ? -ETIMEDOUT : errno == EINTR ? 0 : -errno;
+	/* MSG_TRUNC: the datagram's own length, also of one that was cut. */
+	n = recvfrom(fd, bytes, room, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from,
+		     &from_len);
 	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (from_len != sizeof from || from.nl_pid != 0)
+		return 0; /* of another process */
+	return (size_t)n <= room ? n : -EMSGSIZE;
+}
+
+/* #syscalls sendto */
+int netlink_ask(struct netlink *n, struct nlmsghdr *question, struct netlink_reader *r)
+{
+	union {
+		struct nlmsghdr head;
+		char bytes[NETLINK_ANSWER_BYTES];
+	} answer;
+	int64_t due_ms = clock_ms() + ANSWER_MS;
+	ssize_t len;
+	int end = 0;
+
+	question->nlmsg_seq = ++n->number;
+	question->nlmsg_flags |= NLM_F_REQUEST;
+	if (send(n->fd, question, question->nlmsg_len, 0) < 0)
 		return -errno;
-	return from.nl_pid == 0 ? n : 0;
+	while (end == 0) {
+		len = receive(n->fd, &answer, sizeof answer, due_ms);
+		if (len < 0)
+			return (int)len;
+		end = netlink_read(&answer, (size_t)len, n->number, r);
+	}
+	return end < 0 ? end : 0;
+}
+
+/* #syscalls recvfrom */
+void netlink_drain(struct netlink *n)
+{
+	char bytes[8192];
+
+	/* ENOBUFS, more changes than it could hold, is one error, after which it goes on. */
+	while (recv(n->fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0 || errno == ENOBUFS)
+		errno = 0;
 }

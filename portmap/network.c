@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* network: chooses the way out among the default routes, and notices when another one is right. */
+/* network: chooses among the default routes, and notices when another one is right. */
 #include "portmap/network.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/container.h"
 #include "core/log.h"
@@ -17,20 +16,20 @@
 
 /* ---- choosing ---- */
 
-static bool route_fits(const struct network_watch *w, const struct rtnetlink_route *r,
+static bool route_fits(struct network_watch *w, const struct rtnetlink_route *r,
 		       struct rtnetlink_link *link)
 {
-	if (rtnetlink_link(w->questions, r->index, link) < 0 || !link->up)
+	if (rtnetlink_link(&w->questions, r->index, link) < 0 || !link->up)
 		return false;
 	return w->interface ? strcmp(w->interface, link->name) == 0 : !link->tunnel;
 }
 
 /* The fitting route of the lowest metric. False: there is none. */
-static bool best_route(const struct network_watch *w, int family, struct rtnetlink_route *out,
+static bool best_route(struct network_watch *w, int family, struct rtnetlink_route *out,
 		       struct rtnetlink_link *link)
 {
 	struct rtnetlink_route routes[RTNETLINK_ROUTES_MAX];
-	int count = rtnetlink_default_routes(w->questions, family, routes, RTNETLINK_ROUTES_MAX);
+	int count = rtnetlink_default_routes(&w->questions, family, routes, RTNETLINK_ROUTES_MAX);
 	bool found = false;
 
 	if (count < 0)
@@ -65,11 +64,11 @@ static bool in_subnet4(const struct addr *a, const struct addr *of, unsigned pre
 
 /* Ours towards an IPv4 gateway: what the route asks for, else what shares its subnet, else the
  * first. */
-static void choose_source4(const struct network_watch *w, const struct rtnetlink_route *route,
+static void choose_source4(struct network_watch *w, const struct rtnetlink_route *route,
 			   struct portmap_place *out)
 {
 	struct rtnetlink_address list[RTNETLINK_ADDRESSES_MAX];
-	int count = rtnetlink_addresses(w->questions, AF_INET, route->index, list,
+	int count = rtnetlink_addresses(&w->questions, AF_INET, route->index, list,
 					RTNETLINK_ADDRESSES_MAX);
 	int best = -1, rank = 0;
 
@@ -97,11 +96,11 @@ static bool is_global6(const struct addr *a)
 	return (a->v6.sin6_addr.s6_addr[0] & 0xe0) == 0x20;
 }
 
-static void choose_source6(const struct network_watch *w, const struct rtnetlink_route *route,
+static void choose_source6(struct network_watch *w, const struct rtnetlink_route *route,
 			   struct portmap_place *out)
 {
 	struct rtnetlink_address list[RTNETLINK_ADDRESSES_MAX];
-	int count = rtnetlink_addresses(w->questions, AF_INET6, route->index, list,
+	int count = rtnetlink_addresses(&w->questions, AF_INET6, route->index, list,
 					RTNETLINK_ADDRESSES_MAX);
 
 	for (int i = 0; i < count && out->source.len == 0; i++)
@@ -110,7 +109,7 @@ static void choose_source6(const struct network_watch *w, const struct rtnetlink
 	out->prefix = SUBNET6_BITS;
 }
 
-static void look(const struct network_watch *w, struct network *n)
+static void look(struct network_watch *w, struct network *n)
 {
 	static const int families[PORTMAP_FAMILIES] = {
 		[PORTMAP_IPV4] = AF_INET, [PORTMAP_IPV6] = AF_INET6};
@@ -154,7 +153,7 @@ static bool same_network(const struct network *a, const struct network *b)
 	       network_same_family(a, b, PORTMAP_IPV6);
 }
 
-static void settled(struct timer *t, uint64_t now_ms)
+static void network_settled(struct timer *t, uint64_t now_ms)
 {
 	struct network_watch *w = container(t, struct network_watch, settle);
 	struct network now;
@@ -167,7 +166,7 @@ static void settled(struct timer *t, uint64_t now_ms)
 	w->changed(w);
 }
 
-static void readable(struct ring_op *op, int res)
+static void network_changes_readable(struct ring_op *op, int res)
 {
 	struct network_watch *w = container(op, struct network_watch, op);
 
@@ -177,11 +176,11 @@ static void readable(struct ring_op *op, int res)
 		log_error("network", "changes are no longer heard of: %s", strerror(-res));
 		return;
 	}
-	rtnetlink_drain(w->fd);
+	netlink_drain(&w->changes);
 	/* Not put off by further changes: a route that flaps is looked at all the same. */
 	if (!timer_pending(&w->settle))
 		ring_timer_set(w->ring, &w->settle, SETTLE_MS);
-	ring_poll(w->ring, &w->op, w->fd, POLLIN);
+	ring_poll(w->ring, &w->op, w->changes.fd, POLLIN);
 }
 
 int network_watch_start(struct network_watch *w)
@@ -190,22 +189,21 @@ int network_watch_start(struct network_watch *w)
 
 	memset(&w->now, 0, sizeof w->now);
 	memset(&w->op, 0, sizeof w->op);
-	w->op.done = readable;
-	w->settle = (struct timer){.fire = settled};
+	w->op.done = network_changes_readable;
+	w->settle = (struct timer){.fire = network_settled};
 	w->closing = false;
-	w->fd = rtnetlink_open_changes(); /* before the first look, so that nothing is missed */
-	if (w->fd < 0)
-		return w->fd;
-	w->questions = rtnetlink_open();
-	if (w->questions < 0) {
-		error = w->questions;
-		close(w->fd);
-		w->fd = -1;
+	w->questions.fd = -1;
+	/* Before the first look, so that nothing is missed. */
+	error = rtnetlink_open_changes(&w->changes);
+	if (!error)
+		error = rtnetlink_open(&w->questions);
+	if (error) {
+		netlink_close(&w->changes);
 		return error;
 	}
 	look(w, &w->now);
 	w->now.number = 1;
-	ring_poll(w->ring, &w->op, w->fd, POLLIN);
+	ring_poll(w->ring, &w->op, w->changes.fd, POLLIN);
 	return 0;
 }
 
@@ -213,15 +211,15 @@ bool network_watch_stop(struct network_watch *w)
 {
 	w->closing = true;
 	ring_timer_cancel(w->ring, &w->settle);
-	if (w->fd < 0)
+	if (w->changes.fd < 0)
 		return true;
 	if (ring_op_busy(&w->op)) {
 		ring_cancel(w->ring, &w->op);
 		return false;
 	}
-	ring_close_fd(w->ring, w->fd);
-	close(w->questions);
-	w->fd = w->questions = -1;
+	ring_close_fd(w->ring, w->changes.fd);
+	w->changes.fd = -1;
+	netlink_close(&w->questions);
 	return true;
 }
 
@@ -231,7 +229,7 @@ void network_watch_pin(struct network_watch *w, const char *interface)
 	ring_timer_set(w->ring, &w->settle, 0);
 }
 
-bool network_still_there(const struct network_watch *w, const struct network *n)
+bool network_still_there(struct network_watch *w, const struct network *n)
 {
 	struct rtnetlink_address list[RTNETLINK_ADDRESSES_MAX];
 	bool v6 = n->places[PORTMAP_IPV4].gateway.len == 0;
@@ -239,9 +237,9 @@ bool network_still_there(const struct network_watch *w, const struct network *n)
 	struct rtnetlink_link link;
 	int count;
 
-	if (!n->up || rtnetlink_link(w->questions, place->index, &link) < 0 || !link.up)
+	if (!n->up || rtnetlink_link(&w->questions, place->index, &link) < 0 || !link.up)
 		return false;
-	count = rtnetlink_addresses(w->questions, v6 ? AF_INET6 : AF_INET, place->index, list,
+	count = rtnetlink_addresses(&w->questions, v6 ? AF_INET6 : AF_INET, place->index, list,
 				    RTNETLINK_ADDRESSES_MAX);
 	for (int i = 0; i < count; i++)
 		if (addr_equal(&list[i].address, &place->source))

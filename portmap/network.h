@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * network: which way out this host has: an interface, a gateway and our own addresses on it.
+ * network: this host's route to the internet: an interface, a gateway and our own addresses on it.
  *
  * Default routes come from rtnetlink, lowest metric first. Routes without a gateway and those over
  * point-to-point interfaces (a VPN's tunnel) are passed over, since no router that could map ports
@@ -15,6 +15,7 @@
 #include "core/addr.h"
 #include "core/ring.h"
 #include "portmap/gateway/driver.h"
+#include "portmap/netlink.h"
 
 #define NETWORK_ADDRESSES_MAX 16u
 
@@ -34,7 +35,7 @@ struct network_watch {
 
 	struct network now;
 	/* The watch's own. */
-	int fd, questions;
+	struct netlink changes, questions;
 	struct ring_op op;
 	struct timer settle; /* changes come in bursts */
 	bool closing;
@@ -50,7 +51,7 @@ void network_watch_pin(struct network_watch *w, const char *interface);
 /* Gateway, interface and our own address are the same over this family. */
 bool network_same_family(const struct network *a, const struct network *b, enum portmap_family f);
 /* The gateway of n can still be reached as it could: its interface is up and has our address. */
-bool network_still_there(const struct network_watch *w, const struct network *n);
+bool network_still_there(struct network_watch *w, const struct network *n);
 
 /* True when a is on the subnet of our own address, or link-local for IPv6. */
 bool network_on_link(const struct network *n, const struct addr *a);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rtnetlink: questions to the kernel, and its answers read with its own macros. */
+/* rtnetlink: what the kernel says of routes, addresses and links, read with its own macros. */
 #include "portmap/rtnetlink.h"
 
 #include <errno.h>
@@ -7,92 +7,46 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 
-#include "portmap/netlink.h"
-
-struct question {
+struct rtnetlink_question {
 	struct nlmsghdr head;
 	union {
-		struct rtgenmsg any; /* of dumps */
 		struct rtmsg route;
 		struct ifaddrmsg address;
 		struct ifinfomsg link;
 	};
 };
 
-/* What an answer's messages are given to; false: enough. */
-struct reader {
-	bool (*message)(struct reader *r, const struct nlmsghdr *head);
+/* What is looked for, and where it goes. */
+struct rtnetlink_reader {
+	struct netlink_reader reader; /* first */
 	int family;
 	unsigned index;
 	void *out;
 	size_t count, room;
 };
 
-/* ---- sockets ---- */
-
-int rtnetlink_open(void)
+int rtnetlink_open(struct netlink *n)
 {
-	return netlink_open(NETLINK_ROUTE, 0);
+	return netlink_open(n, NETLINK_ROUTE, 0);
 }
 
-int rtnetlink_open_changes(void)
+int rtnetlink_open_changes(struct netlink *n)
 {
-	return netlink_open(NETLINK_ROUTE, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
-						   RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
+	return netlink_open(n, NETLINK_ROUTE,
+			    RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+				    RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
 }
 
-/* #syscalls recvfrom */
-void rtnetlink_drain(int fd)
+static int ask(struct netlink *n, struct rtnetlink_question *q, size_t body, uint16_t type,
+	       uint16_t flags, struct rtnetlink_reader *r)
 {
-	char bytes[8192];
-
-	/* ENOBUFS, more changes than it could hold, is one error, after which it goes on. */
-	while (recv(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0 || errno == ENOBUFS)
-		errno = 0;
-}
-
-/* The messages of one datagram. 1: that was the last; 0: more follows; or -errno. */
-static int read_datagram(const struct nlmsghdr *head, size_t len, uint32_t number, struct reader *r)
-{
-	for (; NLMSG_OK(head, len); head = NLMSG_NEXT(head, len)) {
-		if (head->nlmsg_seq != number)
-			continue; /* of a question given up before */
-		if (head->nlmsg_type == NLMSG_DONE)
-			return 1;
-		if (head->nlmsg_type == NLMSG_ERROR)
-			return ((const struct nlmsgerr *)NLMSG_DATA(head))->error;
-		if (r->count < r->room && !r->message(r, head))
-			return 1;
-		if (!(head->nlmsg_flags & NLM_F_MULTI))
-			return 1;
-	}
-	return 0;
-}
-
-static int ask(int fd, struct question *q, size_t body, uint16_t type, uint16_t flags,
-	       struct reader *r)
-{
-	static uint32_t number; /* tells the answers of one question from those of another */
-	static union {
-		struct nlmsghdr head;
-		char bytes[NETLINK_ANSWER_BYTES];
-	} answer;
-	ssize_t n;
 	int error;
 
 	q->head = (struct nlmsghdr){.nlmsg_len = (uint32_t)NLMSG_LENGTH(body),
 				    .nlmsg_type = type,
-				    .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags),
-				    .nlmsg_seq = ++number};
-	if (send(fd, q, q->head.nlmsg_len, 0) < 0)
-		return -errno;
-	do {
-		n = netlink_receive(fd, &answer, sizeof answer);
-		if (n < 0)
-			return (int)n;
-		error = read_datagram(&answer.head, (size_t)n, number, r);
-	} while (error == 0);
-	return error < 0 ? error : (int)r->count;
+				    .nlmsg_flags = flags};
+	error = netlink_ask(n, &q->head, &r->reader);
+	return error ? error : (int)r->count;
 }
 
 /* ---- attributes ---- */
@@ -149,25 +103,26 @@ static void route_attribute(struct rtnetlink_route *out, int family, const struc
 	}
 }
 
-/* Of several ways of one route the first. */
-static void route_first_way(struct rtnetlink_route *out, int family, const struct rtattr *ways)
+/* Of the next hops of one route (ECMP) the first. */
+static void route_first_hop(struct rtnetlink_route *out, int family, const struct rtattr *hops)
 {
-	const struct rtnexthop *way = RTA_DATA(ways);
+	const struct rtnexthop *hop = RTA_DATA(hops);
 	uint32_t table;
 	size_t len;
 
-	if (RTA_PAYLOAD(ways) < sizeof *way || way->rtnh_len < sizeof *way ||
-	    way->rtnh_len > RTA_PAYLOAD(ways))
+	if (RTA_PAYLOAD(hops) < sizeof *hop || hop->rtnh_len < sizeof *hop ||
+	    hop->rtnh_len > RTA_PAYLOAD(hops))
 		return;
-	out->index = (unsigned)way->rtnh_ifindex;
-	len = way->rtnh_len - sizeof *way;
-	for (const struct rtattr *a = (const struct rtattr *)(way + 1); RTA_OK(a, len);
+	out->index = (unsigned)hop->rtnh_ifindex;
+	len = hop->rtnh_len - sizeof *hop;
+	for (const struct rtattr *a = (const struct rtattr *)(hop + 1); RTA_OK(a, len);
 	     a = RTA_NEXT(a, len))
 		route_attribute(out, family, a, &table);
 }
 
-static bool read_route(struct reader *r, const struct nlmsghdr *head)
+static bool read_route(struct netlink_reader *reader, const struct nlmsghdr *head)
 {
+	struct rtnetlink_reader *r = (struct rtnetlink_reader *)reader;
 	const struct rtmsg *m = NLMSG_DATA(head);
 	struct rtnetlink_route route = {.index = 0};
 	uint32_t table;
@@ -181,7 +136,7 @@ static bool read_route(struct reader *r, const struct nlmsghdr *head)
 	len = RTM_PAYLOAD(head);
 	for (const struct rtattr *a = RTM_RTA(m); RTA_OK(a, len); a = RTA_NEXT(a, len)) {
 		if (a->rta_type == RTA_MULTIPATH)
-			route_first_way(&route, r->family, a);
+			route_first_hop(&route, r->family, a);
 		else
 			route_attribute(&route, r->family, a, &table);
 	}
@@ -189,22 +144,26 @@ static bool read_route(struct reader *r, const struct nlmsghdr *head)
 		return true;
 	if (r->family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&route.gateway.v6.sin6_addr))
 		route.gateway.v6.sin6_scope_id = route.index;
-	((struct rtnetlink_route *)r->out)[r->count++] = route;
+	if (r->count < r->room)
+		((struct rtnetlink_route *)r->out)[r->count++] = route;
 	return true;
 }
 
-int rtnetlink_default_routes(int fd, int family, struct rtnetlink_route *out, size_t room)
+int rtnetlink_default_routes(struct netlink *n, int family, struct rtnetlink_route *out,
+			     size_t room)
 {
-	struct question q = {.route = {.rtm_family = (uint8_t)family}};
-	struct reader r = {.message = read_route, .family = family, .out = out, .room = room};
+	struct rtnetlink_question q = {.route = {.rtm_family = (uint8_t)family}};
+	struct rtnetlink_reader r = {
+		.reader.message = read_route, .family = family, .out = out, .room = room};
 
-	return ask(fd, &q, sizeof q.route, RTM_GETROUTE, NLM_F_DUMP, &r);
+	return ask(n, &q, sizeof q.route, RTM_GETROUTE, NLM_F_DUMP, &r);
 }
 
 /* ---- addresses ---- */
 
-static bool read_address(struct reader *r, const struct nlmsghdr *head)
+static bool read_address(struct netlink_reader *reader, const struct nlmsghdr *head)
 {
+	struct rtnetlink_reader *r = (struct rtnetlink_reader *)reader;
 	const uint32_t unfit = IFA_F_TENTATIVE | IFA_F_DEPRECATED | IFA_F_DADFAILED;
 	const struct ifaddrmsg *m = NLMSG_DATA(head);
 	struct rtnetlink_address out = {.prefix = 0};
@@ -229,28 +188,29 @@ static bool read_address(struct reader *r, const struct nlmsghdr *head)
 	out.usable = m->ifa_scope == RT_SCOPE_UNIVERSE && !(flags & unfit) &&
 		     (r->family == AF_INET || !(flags & IFA_F_TEMPORARY));
 	out.prefix = m->ifa_prefixlen;
-	if (out.address.len > 0)
+	if (out.address.len > 0 && r->count < r->room)
 		((struct rtnetlink_address *)r->out)[r->count++] = out;
 	return true;
 }
 
-int rtnetlink_addresses(int fd, int family, unsigned index, struct rtnetlink_address *out,
-			size_t room)
+int rtnetlink_addresses(struct netlink *n, int family, unsigned index,
+			struct rtnetlink_address *out, size_t room)
 {
-	struct question q = {.address = {.ifa_family = (uint8_t)family}};
-	struct reader r = {.message = read_address,
-			   .family = family,
-			   .index = index,
-			   .out = out,
-			   .room = room};
+	struct rtnetlink_question q = {.address = {.ifa_family = (uint8_t)family}};
+	struct rtnetlink_reader r = {.reader.message = read_address,
+				     .family = family,
+				     .index = index,
+				     .out = out,
+				     .room = room};
 
-	return ask(fd, &q, sizeof q.address, RTM_GETADDR, NLM_F_DUMP, &r);
+	return ask(n, &q, sizeof q.address, RTM_GETADDR, NLM_F_DUMP, &r);
 }
 
 /* ---- links ---- */
 
-static bool read_link(struct reader *r, const struct nlmsghdr *head)
+static bool read_link(struct netlink_reader *reader, const struct nlmsghdr *head)
 {
+	struct rtnetlink_reader *r = (struct rtnetlink_reader *)reader;
 	const struct ifinfomsg *m = NLMSG_DATA(head);
 	struct rtnetlink_link *out = r->out;
 	size_t len;
@@ -272,13 +232,13 @@ static bool read_link(struct reader *r, const struct nlmsghdr *head)
 	return false;
 }
 
-int rtnetlink_link(int fd, unsigned index, struct rtnetlink_link *out)
+int rtnetlink_link(struct netlink *n, unsigned index, struct rtnetlink_link *out)
 {
-	struct question q = {.link = {.ifi_family = AF_UNSPEC, .ifi_index = (int)index}};
-	struct reader r = {.message = read_link, .out = out, .room = 1};
-	int n;
+	struct rtnetlink_question q = {.link = {.ifi_family = AF_UNSPEC, .ifi_index = (int)index}};
+	struct rtnetlink_reader r = {.reader.message = read_link, .out = out, .room = 1};
+	int count;
 
 	memset(out, 0, sizeof *out);
-	n = ask(fd, &q, sizeof q.link, RTM_GETLINK, 0, &r);
-	return n < 0 ? n : n == 0 ? -ENODEV : 0;
+	count = ask(n, &q, sizeof q.link, RTM_GETLINK, 0, &r);
+	return count < 0 ? count : count == 0 ? -ENODEV : 0;
 }

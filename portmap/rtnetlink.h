@@ -2,8 +2,7 @@
 /*
  * rtnetlink: default routes, addresses and links, asked of the kernel and waited for.
  *
- * The kernel answers a request before it returns from it, so nothing here waits for long; a socket
- * that lost answers says so, and is asked again. Linux: rtnetlink(7).
+ * rtnetlink(7). An attribute of another length than the kernel's is as good as none.
  */
 #ifndef POSTERN_PORTMAP_RTNETLINK_H
 #define POSTERN_PORTMAP_RTNETLINK_H
@@ -12,6 +11,7 @@
 #include <stdbool.h>
 
 #include "core/addr.h"
+#include "portmap/netlink.h"
 
 #define RTNETLINK_ROUTES_MAX	32u
 #define RTNETLINK_ADDRESSES_MAX 64u
@@ -34,19 +34,17 @@ struct rtnetlink_link {
 	bool up, tunnel; /* tunnel: point-to-point */
 };
 
-/* A socket for the questions below, non-blocking. Returns it, or -errno. */
-int rtnetlink_open(void) MUST_CHECK;
-/* One that becomes readable when links, addresses or routes change. */
-int rtnetlink_open_changes(void) MUST_CHECK;
-/* Takes what came there; what it says is not looked at. */
-void rtnetlink_drain(int fd);
+/* A socket for the questions below. 0 or -errno. */
+int rtnetlink_open(struct netlink *n) MUST_CHECK;
+/* One that becomes readable when links, addresses or routes change; netlink_drain(). */
+int rtnetlink_open_changes(struct netlink *n) MUST_CHECK;
 
 /* Each returns how many there are (at most the room, the first ones), or -errno. */
-int rtnetlink_default_routes(int fd, int family, struct rtnetlink_route *out,
+int rtnetlink_default_routes(struct netlink *n, int family, struct rtnetlink_route *out,
 			     size_t room) MUST_CHECK;
-int rtnetlink_addresses(int fd, int family, unsigned index, struct rtnetlink_address *out,
-			size_t room) MUST_CHECK;
+int rtnetlink_addresses(struct netlink *n, int family, unsigned index,
+			struct rtnetlink_address *out, size_t room) MUST_CHECK;
 /* Returns 0, or -errno: -ENODEV when it is gone. */
-int rtnetlink_link(int fd, unsigned index, struct rtnetlink_link *out) MUST_CHECK;
+int rtnetlink_link(struct netlink *n, unsigned index, struct rtnetlink_link *out) MUST_CHECK;
 
 #endif

@@ -10,8 +10,6 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-#include "portmap/netlink.h"
-
 /* Two comparisons, each followed by its operand; see inet_diag_bc_run() in the kernel. A refusal
  * jumps four bytes behind the end. */
 struct port_filter {
@@ -19,27 +17,25 @@ struct port_filter {
 	struct inet_diag_bc_op least, least_port, most, most_port;
 };
 
-struct question {
+struct sockdiag_question {
 	struct nlmsghdr head;
 	struct inet_diag_req_v2 body;
 	struct port_filter filter;
 };
 
-int sockdiag_open(void)
+int sockdiag_open(struct netlink *n)
 {
-	return netlink_open(NETLINK_SOCK_DIAG, 0);
+	return netlink_open(n, NETLINK_SOCK_DIAG, 0);
 }
 
-static void write_question(struct question *q, int family, uint16_t port, bool listen,
-			   uint32_t number)
+static void write_question(struct sockdiag_question *q, int family, uint16_t port, bool listen)
 {
 	const unsigned char size = 2 * sizeof(struct inet_diag_bc_op);
 
 	memset(q, 0, sizeof *q);
 	q->head = (struct nlmsghdr){.nlmsg_len = sizeof *q,
 				    .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-				    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-				    .nlmsg_seq = number};
+				    .nlmsg_flags = NLM_F_DUMP};
 	q->body.sdiag_family = (uint8_t)family;
 	q->body.sdiag_protocol = IPPROTO_TCP;
 	q->body.idiag_states = 1u << (listen ? TCP_LISTEN : TCP_ESTABLISHED);
@@ -71,69 +67,43 @@ static struct addr address_of(int family, const __be32 bytes[4], __be16 port)
 	return out;
 }
 
-struct search {
+struct sockdiag_search {
+	struct netlink_reader reader; /* first */
 	sockdiag_test *test;
 	void *context;
 	bool listen, found;
 };
 
-static void read_socket(struct search *s, const struct nlmsghdr *head)
+/* All of them are read, or the rest would be taken for the next answer. */
+static bool read_socket(struct netlink_reader *r, const struct nlmsghdr *head)
 {
+	struct sockdiag_search *s = (struct sockdiag_search *)r;
 	const struct inet_diag_msg *m = NLMSG_DATA(head);
 	struct addr local, peer;
 
-	if (head->nlmsg_len < NLMSG_LENGTH(sizeof *m) || s->found)
-		return;
+	if (head->nlmsg_len < NLMSG_LENGTH(sizeof *m) || s->found ||
+	    (m->idiag_family != AF_INET && m->idiag_family != AF_INET6))
+		return true;
 	local = address_of(m->idiag_family, m->id.idiag_src, m->id.idiag_sport);
 	peer = address_of(m->idiag_family, m->id.idiag_dst, m->id.idiag_dport);
 	s->found = s->listen || s->test(s->context, &local, &peer);
+	return true;
 }
 
-/* 1: the last; 0: more follows; or -errno. */
-static int read_datagram(struct search *s, const struct nlmsghdr *head, size_t len, uint32_t number)
+int sockdiag_any(struct netlink *n, uint16_t port, bool only_listen, sockdiag_test *test,
+		 void *context)
 {
-	for (; NLMSG_OK(head, len); head = NLMSG_NEXT(head, len)) {
-		if (head->nlmsg_seq != number)
-			continue;
-		if (head->nlmsg_type == NLMSG_DONE)
-			return 1;
-		if (head->nlmsg_type == NLMSG_ERROR)
-			return ((const struct nlmsgerr *)NLMSG_DATA(head))->error;
-		read_socket(s, head);
+	static const int families[] = {AF_INET, AF_INET6};
+	struct sockdiag_search s = {.reader.message = read_socket,
+				    .test = test,
+				    .context = context,
+				    .listen = only_listen};
+	struct sockdiag_question q;
+	int error = 0;
+
+	for (size_t i = 0; i < 2 && !s.found && !error; i++) {
+		write_question(&q, families[i], port, only_listen);
+		error = netlink_ask(n, &q.head, &s.reader);
 	}
-	return 0;
-}
-
-/* #syscalls sendto */
-static int ask(int fd, int family, uint16_t port, struct search *s)
-{
-	static uint32_t number;
-	static union {
-		struct nlmsghdr head;
-		char bytes[NETLINK_ANSWER_BYTES];
-	} answer;
-	struct question q;
-	ssize_t n;
-	int end = 0;
-
-	write_question(&q, family, port, s->listen, ++number);
-	if (send(fd, &q, sizeof q, 0) < 0)
-		return -errno;
-	while (end == 0) { /* all of it, or the rest would be taken for the next answer */
-		n = netlink_receive(fd, &answer, sizeof answer);
-		if (n < 0)
-			return (int)n;
-		end = read_datagram(s, &answer.head, (size_t)n, number);
-	}
-	return end < 0 ? end : 0;
-}
-
-int sockdiag_any(int fd, uint16_t port, bool only_listen, sockdiag_test *test, void *context)
-{
-	struct search s = {.test = test, .context = context, .listen = only_listen};
-	int error = ask(fd, AF_INET, port, &s);
-
-	if (!error && !s.found)
-		error = ask(fd, AF_INET6, port, &s);
 	return error ? error : s.found;
 }

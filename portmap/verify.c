@@ -7,13 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/container.h"
 #include "core/log.h"
 #include "portmap/outside.h"
 #include "portmap/sockdiag.h"
-#include "portmap/visitors.h"
 #include "stun/client/client.h"
 #include "stun/transaction.h"
 
@@ -24,26 +22,37 @@
 
 static const struct stun_pace pace = {.rto_ms = 100, .sends = 3, .last_rto = 4};
 
-enum check_phase { CHECK_IDLE, CHECK_ADDRESS, CHECK_INBOUND, CHECK_ENDING };
+enum verify_phase { VERIFY_IDLE, VERIFY_ADDRESS, VERIFY_INBOUND, VERIFY_ENDING };
 
 /* When a mapping's UDP port is tried again. */
-struct udp_try {
+struct verify_try {
 	uint32_t id;
 	unsigned tries;
 	uint64_t due_ms;
 };
 
+/* Peers whose connections were there before this mapping was. They came in by another path, or by a
+ * mapping that is gone; a router that was restarted may even carry them on, since it lets answers
+ * to what goes out come back in. So they prove nothing about the mapping. */
+struct earlier {
+	uint32_t id;	    /* the mapping; 0: a free place */
+	uint64_t since_ms;  /* when it came to be, which tells it from what it was before */
+	struct addr *peers; /* owned */
+	size_t count, room;
+	bool too_many; /* nothing proves this mapping */
+};
+
 struct verify {
 	struct natd *natd;
-	int diag; /* -1: the kernel cannot be asked */
+	struct netlink diag; /* closed: the kernel cannot be asked */
 	struct timer look, check_timer;
 	uint64_t wait_ms;
-	struct udp_try tries[PORTMAP_MAPPINGS_MAX];
+	struct verify_try tries[PORTMAP_MAPPINGS_MAX];
 	size_t next_try; /* the place to use next when all are taken */
-	struct visitors before;
+	struct earlier earlier[PORTMAP_MAPPINGS_MAX];
 
 	/* The check under way. */
-	enum check_phase phase;
+	enum verify_phase phase;
 	uint32_t id;
 	int fd;
 	struct ring_op op;
@@ -59,13 +68,78 @@ static void look_again(struct verify *v)
 	ring_timer_set(v->natd->ring, &v->look, v->wait_ms);
 }
 
-/* ---- TCP: who has come in ---- */
+/* ---- TCP: connections from before a mapping ---- */
 
-struct visitor {
+static void earlier_clear(struct earlier *e)
+{
+	free(e->peers);
+	*e = (struct earlier){.id = 0};
+}
+
+/* The list of this mapping; *fresh: it is empty and new, to be filled. NULL: no place is left. */
+static struct earlier *earlier_find(struct verify *v, const struct portmap_mapping *m, bool *fresh)
+{
+	struct earlier *place = NULL;
+
+	*fresh = false;
+	for (size_t i = 0; i < PORTMAP_MAPPINGS_MAX; i++) {
+		struct earlier *e = &v->earlier[i];
+
+		if (e->id == m->id && e->since_ms == m->since_ms)
+			return e;
+		if (e->id == m->id || (e->id == 0 && (!place || place->id != m->id)))
+			place = e;
+	}
+	if (!place)
+		return NULL;
+	earlier_clear(place);
+	place->id = m->id;
+	place->since_ms = m->since_ms;
+	*fresh = true;
+	return place;
+}
+
+/* Forgets mappings that the engine no longer has. */
+static void earlier_prune(struct verify *v)
+{
+	for (size_t i = 0; i < PORTMAP_MAPPINGS_MAX; i++)
+		if (v->earlier[i].id && !portmap_engine_find(&v->natd->engine, v->earlier[i].id))
+			earlier_clear(&v->earlier[i]);
+}
+
+static void earlier_add(struct earlier *e, const struct addr *peer)
+{
+	if (e->count == e->room && e->room < VERIFY_EARLIER_MAX) {
+		size_t room = e->room ? e->room * 2 : 16;
+		struct addr *peers = reallocarray(e->peers, room, sizeof *peers);
+
+		if (peers) {
+			e->peers = peers;
+			e->room = room;
+		}
+	}
+	if (e->count < e->room)
+		e->peers[e->count++] = *peer;
+	else
+		e->too_many = true;
+}
+
+static bool earlier_has(const struct earlier *e, const struct addr *peer)
+{
+	for (size_t i = 0; i < e->count; i++)
+		if (addr_equal(&e->peers[i], peer))
+			return true;
+	return e->too_many;
+}
+
+/* ---- TCP: connections through a mapping ---- */
+
+/* What connections are looked at for. */
+struct verify_look {
 	const struct natd *natd;
 	const struct portmap_mapping *mapping;
-	struct visitors_of *before;
-	char text[ADDR_TEXT_BYTES];
+	struct earlier *earlier;
+	char peer[ADDR_TEXT_BYTES]; /* the one that proves it */
 };
 
 /* On the internet: what is private or on this LAN did not need the mapping. */
@@ -79,84 +153,85 @@ static bool is_outside(const struct natd *n, const struct addr *peer)
 }
 
 /* To the address that the mapping leads to; and not by a hairpin from this LAN. */
-static bool from_outside(const struct visitor *who, const struct addr *local,
+static bool from_outside(const struct verify_look *l, const struct addr *local,
 			 const struct addr *peer)
 {
-	const struct natd *n = who->natd;
-	const struct addr *own = &n->network.places[who->mapping->want.family].source;
+	const struct addr *own = &l->natd->network.places[l->mapping->want.family].source;
 
-	return addr_same_host(local, own) && is_outside(n, peer) &&
-	       !addr_same_host(peer, &who->mapping->external);
+	return addr_same_host(local, own) && is_outside(l->natd, peer) &&
+	       !addr_same_host(peer, &l->mapping->external);
 }
 
-static bool came_in(void *context, const struct addr *local, const struct addr *peer)
+static bool verify_sees_proof(void *context, const struct addr *local, const struct addr *peer)
 {
-	struct visitor *who = context;
+	struct verify_look *l = context;
 
-	if (!from_outside(who, local, peer) || visitors_has(who->before, peer))
+	if (!from_outside(l, local, peer) || earlier_has(l->earlier, peer))
 		return false;
-	addr_format(peer, who->text);
+	addr_format(peer, l->peer);
 	return true;
 }
 
-static bool was_there(void *context, const struct addr *local, const struct addr *peer)
+static bool verify_sees_earlier(void *context, const struct addr *local, const struct addr *peer)
 {
-	const struct visitor *who = context;
+	struct verify_look *l = context;
 
-	if (from_outside(who, local, peer))
-		visitors_add(who->before, peer);
+	if (from_outside(l, local, peer))
+		earlier_add(l->earlier, peer);
 	return false; /* all of them */
 }
 
-/* Those who were there before the mapping; noted when it is first looked at. NULL: cannot be told.
- */
-static struct visitors_of *before(struct verify *v, const struct portmap_mapping *m)
+/* Connections from before the mapping, noted when it is first looked at. NULL: cannot be told. */
+static struct earlier *earlier_of(struct verify *v, const struct portmap_mapping *m)
 {
-	struct visitor who = {.natd = v->natd, .mapping = m};
+	struct verify_look l = {.natd = v->natd, .mapping = m};
 	bool fresh;
 
-	who.before = visitors_find(&v->before, m, &fresh);
-	if (who.before && fresh && v->diag >= 0 &&
-	    sockdiag_any(v->diag, m->want.internal, false, was_there, &who) < 0)
-		who.before->too_many = true;
-	return who.before;
+	l.earlier = earlier_find(v, m, &fresh);
+	if (l.earlier && fresh && v->diag.fd >= 0 &&
+	    sockdiag_any(&v->diag, m->want.internal, false, verify_sees_earlier, &l) < 0)
+		l.earlier->too_many = true;
+	return l.earlier;
 }
 
 static void look_at_tcp(struct verify *v, const struct portmap_mapping *m)
 {
-	struct visitor who = {.natd = v->natd, .mapping = m, .before = before(v, m)};
+	struct verify_look l = {.natd = v->natd, .mapping = m, .earlier = earlier_of(v, m)};
+	struct portmap_engine *e = &v->natd->engine;
 	char why[MAPPING_WHY_BYTES];
-	int found =
-		v->diag < 0 ? -ENOTSUP : sockdiag_any(v->diag, m->want.internal, true, NULL, NULL);
+	int found = -ENOTSUP;
 
+	if (v->diag.fd >= 0)
+		found = sockdiag_any(&v->diag, m->want.internal, true, NULL, NULL);
 	if (found == 0) {
-		portmap_engine_unproven(&v->natd->engine, m->id,
+		portmap_engine_unproven(e, m->id,
 					"no program listens on the port, so nothing can come in");
 		return;
 	}
 	if (found > 0)
-		found = !who.before ? 0
-				    : sockdiag_any(v->diag, m->want.internal, false, came_in, &who);
+		found = !l.earlier ? 0
+				   : sockdiag_any(&v->diag, m->want.internal, false,
+						  verify_sees_proof, &l);
 	if (found > 0) {
-		snprintf(why, sizeof why, "a connection from %s came in", who.text);
-		portmap_engine_verified(&v->natd->engine, m->id, why);
+		snprintf(why, sizeof why, "a connection from %s came in", l.peer);
+		portmap_engine_verified(e, m->id, why);
 	} else if (found == 0) {
-		portmap_engine_unproven(&v->natd->engine, m->id,
+		portmap_engine_unproven(e, m->id,
 					"nothing has come in from outside yet; the first "
 					"connection that does will prove it");
 	} else {
 		snprintf(why, sizeof why,
 			 "the kernel does not tell which connections there are: %s",
 			 strerror(-found));
-		portmap_engine_unproven(&v->natd->engine, m->id, why);
+		portmap_engine_unproven(e, m->id, why);
 	}
 }
 
 /* ---- UDP: a server asked from the port itself ---- */
 
-static void end_check(struct verify *v)
+static void check_end(struct verify *v)
 {
-	v->phase = CHECK_ENDING;
+	v->phase = VERIFY_ENDING;
 	ring_timer_cancel(v->natd->ring, &v->check_timer);
 	stun_transaction_end(&v->transaction);
 	if (ring_op_busy(&v->op)) {
@@ -165,20 +240,20 @@ static void end_check(struct verify *v)
 	}
 	ring_close_fd(v->natd->ring, v->fd);
 	v->fd = -1;
-	v->phase = CHECK_IDLE;
+	v->phase = VERIFY_IDLE;
 	if (!v->natd->stopping)
 		ring_timer_set(v->natd->ring, &v->look, 0);
 }
 
-static void unproven(struct verify *v, const char *why)
+static void check_unproven(struct verify *v, const char *why)
 {
 	portmap_engine_unproven(&v->natd->engine, v->id, why);
-	end_check(v);
+	check_end(v);
 }
 
-static void step(struct verify *v);
+static void check_step(struct verify *v);
 
-static void begin(struct verify *v, enum check_phase phase, const struct addr *answerer)
+static void check_begin(struct verify *v, enum verify_phase phase, const struct addr *answerer)
 {
 	uint8_t id[STUN_ID_BYTES];
 	struct stun_writer w;
@@ -186,14 +261,14 @@ static void begin(struct verify *v, enum check_phase phase, const struct addr *a
 	v->phase = phase;
 	stun_client_id(id);
 	stun_write_begin(&w, v->request, sizeof v->request, STUN_REQUEST, STUN_BINDING, id);
-	if (phase == CHECK_INBOUND)
+	if (phase == VERIFY_INBOUND)
 		stun_write_change_request(&w, true, true);
 	v->request_len = stun_write_end(&w);
 	stun_transaction_start(&v->transaction, id, answerer, &pace, natd_now_ms());
-	step(v);
+	check_step(v);
 }
 
-static void step(struct verify *v)
+static void check_step(struct verify *v)
 {
 	uint64_t now_ms = natd_now_ms(), next;
 
@@ -205,10 +280,11 @@ static void step(struct verify *v)
 			      &v->server.sa, v->server.len);
 		break;
 	case STUN_STEP_FAIL:
-		unproven(v, v->phase == CHECK_ADDRESS
-				    ? "the STUN server does not answer"
-				    : "what the STUN server sent from its other address did not "
-				      "arrive");
+		check_unproven(v,
+			       v->phase == VERIFY_ADDRESS
+				       ? "the STUN server does not answer"
+				       : "what the STUN server sent from its other address did not "
+					 "arrive");
 		return;
 	default:
 		break;
@@ -217,9 +293,9 @@ static void step(struct verify *v)
 	ring_timer_set(v->natd->ring, &v->check_timer, next > now_ms ? next - now_ms : 0);
 }
 
-static void check_timed(struct timer *t, uint64_t now_ms)
+static void verify_check_timed(struct timer *t, uint64_t now_ms)
 {
-	step(container(t, struct verify, check_timer));
+	check_step(container(t, struct verify, check_timer));
 }
 
 /* The server says where the port is seen; goes on when that is where the mapping is. */
@@ -230,22 +306,22 @@ static void address_known(struct verify *v, const struct stun_message *m)
 	char text[ADDR_TEXT_BYTES], why[MAPPING_WHY_BYTES];
 
 	if (!mapping || !seen) {
-		unproven(v, "the STUN server does not say what it sees");
+		check_unproven(v, "the STUN server does not say what it sees");
 		return;
 	}
 	addr_format(seen, text);
 	if (!addr_equal(seen, &mapping->external)) {
 		snprintf(why, sizeof why, "outside sees the port as %s", text);
-		unproven(v, why);
+		check_unproven(v, why);
 	} else if (!(m->has & STUN_HAS_OTHER_ADDRESS) || addr_same_host(&m->other, &v->server)) {
 		snprintf(why, sizeof why,
 			 "outside sees it as %s, but whether anything gets in only a STUN server "
 			 "with two addresses (RFC 5780) can prove",
 			 text);
-		unproven(v, why);
+		check_unproven(v, why);
 	} else {
 		v->other = m->other;
-		begin(v, CHECK_INBOUND, &v->other);
+		check_begin(v, VERIFY_INBOUND, &v->other);
 	}
 }
 
@@ -257,24 +333,25 @@ static void answered(struct verify *v, const struct stun_message *m, const struc
 	case STUN_MATCH_NONE:
 		return;
 	case STUN_MATCH_SUCCESS:
-		if (v->phase == CHECK_ADDRESS) {
+		if (v->phase == VERIFY_ADDRESS) {
 			address_known(v, m);
 			return;
 		}
 		addr_format(from, text);
 		snprintf(why, sizeof why, "a datagram from %s, never written to, came in", text);
 		portmap_engine_verified(&v->natd->engine, v->id, why);
-		end_check(v);
+		check_end(v);
 		return;
 	default:
-		unproven(v, v->phase == CHECK_ADDRESS
-				    ? "the STUN server refuses to answer"
-				    : "the STUN server refuses to answer from its other address");
+		check_unproven(
+			v, v->phase == VERIFY_ADDRESS
+				   ? "the STUN server refuses to answer"
+				   : "the STUN server refuses to answer from its other address");
 		return;
 	}
 }
 
-static void readable(struct ring_op *op, int res)
+static void verify_readable(struct ring_op *op, int res)
 {
 	struct verify *v = container(op, struct verify, op);
 	uint8_t bytes[DATAGRAM_BYTES];
@@ -282,7 +359,7 @@ static void readable(struct ring_op *op, int res)
 	struct addr from;
 	ssize_t n;
 
-	while (v->phase != CHECK_ENDING && v->fd >= 0 && res > 0) {
+	while (v->phase != VERIFY_ENDING && res > 0) {
 		from.len = sizeof from.v6;
 		n = recvfrom(v->fd, bytes, sizeof bytes, MSG_DONTWAIT, &from.sa, &from.len);
 		if (n < 0)
@@ -290,9 +367,9 @@ static void readable(struct ring_op *op, int res)
 		if (stun_decode(bytes, (size_t)n, &m) == STUN_OK)
 			answered(v, &m, &from);
 	}
-	if (v->phase == CHECK_ENDING)
-		end_check(v);
-	else if (v->fd >= 0) /* an answer may have ended the check, and then nothing is awaited */
+	if (v->phase == VERIFY_ENDING)
+		check_end(v);
+	else
 		ring_poll(v->natd->ring, &v->op, v->fd, POLLIN);
 }
 
@@ -348,29 +425,29 @@ static void check_udp(struct verify *v, const struct portmap_mapping *m)
 	v->fd = fd;
 	v->id = m->id;
 	v->until_ms = natd_now_ms() + VERIFY_UDP_MS;
-	v->op.done = readable;
+	v->op.done = verify_readable;
 	ring_poll(v->natd->ring, &v->op, fd, POLLIN);
-	begin(v, CHECK_ADDRESS, &v->server);
+	check_begin(v, VERIFY_ADDRESS, &v->server);
 }
 
-static struct udp_try *try_of(struct verify *v, uint32_t id)
+static struct verify_try *try_of(struct verify *v, uint32_t id)
 {
 	for (size_t i = 0; i < PORTMAP_MAPPINGS_MAX; i++)
 		if (v->tries[i].id == id)
 			return &v->tries[i];
-	struct udp_try *t = &v->tries[v->next_try++ % PORTMAP_MAPPINGS_MAX];
-	*t = (struct udp_try){.id = id};
+	struct verify_try *t = &v->tries[v->next_try++ % PORTMAP_MAPPINGS_MAX];
+	*t = (struct verify_try){.id = id};
 	return t;
 }
 
 static void look_at_udp(struct verify *v, const struct portmap_mapping *m)
 {
-	struct udp_try *t = try_of(v, m->id);
+	struct verify_try *t = try_of(v, m->id);
 	uint64_t now_ms = natd_now_ms();
 
 	if (m->since_ms > t->due_ms) /* mapped anew since */
-		*t = (struct udp_try){.id = m->id};
-	if (v->phase != CHECK_IDLE || now_ms < t->due_ms)
+		*t = (struct verify_try){.id = m->id};
+	if (v->phase != VERIFY_IDLE || now_ms < t->due_ms)
 		return;
 	t->due_ms = now_ms + ((uint64_t)UDP_RETRY_MS << t->tries);
 	if (t->tries < UDP_RETRY_MAX)
@@ -380,7 +457,7 @@ static void look_at_udp(struct verify *v, const struct portmap_mapping *m)
 
 /* ---- looking ---- */
 
-static void look(struct timer *t, uint64_t ring_now_ms)
+static void verify_look_due(struct timer *t, uint64_t ring_now_ms)
 {
 	struct verify *v = container(t, struct verify, look);
 	bool more = false;
@@ -407,26 +484,27 @@ static void look(struct timer *t, uint64_t ring_now_ms)
 struct verify *verify_new(struct natd *n)
 {
 	struct verify *v = calloc(1, sizeof *v);
+	int error;
 
 	if (!v)
 		return NULL;
 	v->natd = n;
 	v->fd = -1;
-	v->look.fire = look;
-	v->check_timer.fire = check_timed;
-	v->diag = sockdiag_open();
-	if (v->diag < 0)
-		log_warning("portmap", "connections cannot be looked at: %s", strerror(-v->diag));
+	v->look.fire = verify_look_due;
+	v->check_timer.fire = verify_check_timed;
+	error = sockdiag_open(&v->diag);
+	if (error)
+		log_warning("portmap", "connections cannot be looked at: %s", strerror(-error));
 	return v;
 }
 
 void verify_wanted(struct verify *v)
 {
 	v->wait_ms = VERIFY_LOOK_MS;
-	visitors_prune(&v->before, v->natd->engine.mappings);
+	earlier_prune(v);
 	for (const struct portmap_mapping *m = v->natd->engine.mappings; m; m = m->next)
 		if (m->state == MAPPING_MAPPED && m->want.transport == PORTMAP_TCP)
-			(void)before(v, m);
+			(void)earlier_of(v, m);
 	if (!v->natd->stopping)
 		ring_timer_set(v->natd->ring, &v->look, v->natd->outside->asking ? 500 : 0);
 }
@@ -434,21 +512,21 @@ void verify_wanted(struct verify *v)
 void verify_forget(struct verify *v)
 {
 	ring_timer_cancel(v->natd->ring, &v->look);
-	if (v->phase == CHECK_ADDRESS || v->phase == CHECK_INBOUND)
-		end_check(v);
+	if (v->phase == VERIFY_ADDRESS || v->phase == VERIFY_INBOUND)
+		check_end(v);
 }
 
 bool verify_stop(struct verify *v)
 {
 	verify_forget(v);
 	ring_timer_cancel(v->natd->ring, &v->check_timer);
-	return v->phase == CHECK_IDLE;
+	return v->phase == VERIFY_IDLE;
 }
 
 void verify_free(struct verify *v)
 {
-	if (v->diag >= 0)
-		close(v->diag);
-	visitors_free(&v->before);
+	netlink_close(&v->diag);
+	for (size_t i = 0; i < PORTMAP_MAPPINGS_MAX; i++)
+		earlier_clear(&v->earlier[i]);
 	free(v);
 }

@@ -5,10 +5,11 @@
  * Theory of operation. A gateway's word is not proof. Two things are:
  *
  *   - TCP: a connection to the mapped port, of a listener of this host, whose other end is on the
- *     internet. The kernel tells which connections there are (sock_diag), and nobody has to do
- *     anything: the first client that comes proves the mapping. Until then it is looked at every
- *     VERIFY_LOOK_MS, the longer the less often. Connections from before prove nothing
- * (visitors.h).
+ *     internet. The kernel tells which connections there are (sock_diag), so it takes no more than
+ *     the first client to prove the mapping. Until then connections are looked at every
+ *     VERIFY_LOOK_MS, the longer the less often. Three kinds prove nothing: those from this LAN,
+ *     also when they come by the gateway's external address (a hairpin); those to another address
+ *     of this host; and those that were there before the mapping was.
  *   - UDP, where no program has the port: it is bound here for a moment and a STUN server asked
  *     from it. The answer must name the mapping's external address and port, and another one, sent
  *     by the server's other address (RFC 5780 section 4.4), must arrive: that address was never
@@ -29,6 +30,7 @@
 #define VERIFY_LOOK_MS	   2000u
 #define VERIFY_LOOK_MAX_MS 60000u
 #define VERIFY_UDP_MS	   1500u
+#define VERIFY_EARLIER_MAX 4096u /* connections before a mapping; with more, nothing proves it */
 
 struct verify;
 

@@ -21,14 +21,12 @@
 #include "portmap/natd.h"
 #include "portmap/outside.h"
 #include "portmap/report.h"
-#include "upnp/driver/worker.h"
 
 #define LOOK_MS	  20u
 #define LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 
 struct trial {
 	struct natd natd; /* first: it is large */
-	struct launcher_plan upnp_plan;
 	struct timer look;
 	uint64_t until_ms;
 	json_t *result;
@@ -143,25 +141,6 @@ static void stopped(struct natd *n)
 	ring_stop(n->ring);
 }
 
-static void upnp_gone(struct launcher *l)
-{
-	/* What it was asked ends as silence, which is told. */
-}
-
-static void start_upnp(struct trial *t)
-{
-	int error;
-
-	t->natd.upnp.fd = -1;
-	t->upnp_plan = (struct launcher_plan){.name = "postern-upnp",
-					      .serve = upnp_worker_main,
-					      .isolation = upnp_worker_launch_plan()};
-	error = launcher_start(&t->natd.upnp, &t->upnp_plan);
-	if (error)
-		complain("UPnP cannot be tried: its process cannot be started: %s",
-			 strerror(-error));
-}
-
 static void run(struct trial *t)
 {
 	const struct sigaction action = {.sa_handler = take_signal};
@@ -205,7 +184,10 @@ json_t *nat_trial(const struct endpoint *stun, size_t count)
 	}
 	log_set_level(LOG_LEVEL_ERROR); /* the page says it all */
 	RAND_bytes(n->nonces.key, sizeof(n->nonces.key));
-	start_upnp(t); /* before rings */
+	error = natd_start_upnp(n); /* before rings */
+	if (error)
+		complain("UPnP cannot be tried: its process cannot be started: %s",
+			 strerror(-error));
 	if (ring_open(&n->ring, &options, why, sizeof(why)) < 0) {
 		complain("the gateway cannot be asked: %s", why);
 		natd_config_free(&n->config);
@@ -213,13 +195,10 @@ json_t *nat_trial(const struct endpoint *stun, size_t count)
 		return NULL;
 	}
 	n->stopped = stopped;
-	error = natd_open(n);
+	error = natd_open(n, -1);
 	if (error) {
 		complain("the network cannot be looked at: %s", strerror(-error));
 	} else {
-		n->upnp.gone = upnp_gone;
-		if (n->upnp.fd >= 0)
-			launcher_follow(&n->upnp, n->ring);
 		run(t);
 		result = t->result;
 		natd_close(n);
