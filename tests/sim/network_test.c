@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * network_test: which of a host's default routes counts, which address of ours goes with it, and
+ * when another one is noticed.
+ *
+ * links: portmap/network.c portmap/rtnetlink.c core/addr.c core/log.c core/ring.c core/ring_epoll.c
+ * links: core/ring_uring.c core/timer.c tests/support/fake_kernel.c tests/support/ring_fixture.c
+ */
+#include "tests/support/ring_fixture.h"
+
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "portmap/network.h"
+#include "portmap/rtnetlink.h"
+#include "tests/support/fake_kernel.h"
+
+#define V4 PORTMAP_IPV4
+#define V6 PORTMAP_IPV6
+
+static unsigned changes;
+
+static void network_was_changed(struct network_watch *w)
+{
+	changes++;
+}
+
+/* A home: eth0 with IPv4 and IPv6, and a tunnel. */
+static void home(void)
+{
+	fake_kernel_reset();
+	fake_kernel.links[0] = (struct fake_link){.index = 2, .name = "eth0"};
+	fake_kernel.links[1] = (struct fake_link){.index = 3, .name = "wlan0"};
+	fake_kernel.links[2] = (struct fake_link){.index = 4, .name = "wg0", .tunnel = true};
+	fake_kernel.addresses[0] = (struct fake_address){2, "192.168.1.7", 24, 0, 0};
+	fake_kernel.addresses[1] = (struct fake_address){3, "10.0.0.7", 8, 0, 0};
+	fake_kernel.addresses[2] = (struct fake_address){4, "10.9.9.1", 32, 0, 0};
+	fake_kernel.routes[0] =
+		(struct fake_route){.index = 2, .gateway = "192.168.1.1", .metric = 100};
+}
+
+static struct network_watch watch;
+
+static void start(struct ring_fixture *f)
+{
+	changes = 0;
+	watch = (struct network_watch){
+		.ring = f->r, .interface = watch.interface, .changed = network_was_changed};
+	assert_int_equal(network_watch_start(&watch), 0);
+}
+
+static void stop(struct ring_fixture *f)
+{
+	while (!network_watch_stop(&watch))
+		run_for(f, 1);
+	assert_true(network_watch_stop(&watch));
+	assert_int_equal(fake_kernel.open, 1); /* the ring closed the other */
+	fake_kernel.open = 0;
+	close(fake_kernel.changes);
+	watch.interface = NULL;
+}
+
+static void assert_place(enum portmap_family f, const char *gateway, const char *source,
+			 unsigned prefix, unsigned index)
+{
+	const struct portmap_place *p = &watch.now.places[f];
+	char text[ADDR_TEXT_BYTES];
+
+	addr_format_host(&p->gateway, text);
+	assert_string_equal(text, gateway);
+	addr_format_host(&p->source, text);
+	assert_string_equal(text, source);
+	assert_int_equal(p->prefix, prefix);
+	assert_int_equal(p->index, index);
+}
+
+/* What the kernel has now, as a program that starts sees it. */
+static void look(struct ring_fixture *f, const char *interface)
+{
+	watch.interface = interface;
+	start(f);
+}
+
+static void the_lowest_metric_counts(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+
+	home();
+	fake_kernel.routes[1] =
+		(struct fake_route){.index = 3, .gateway = "10.0.0.1", .metric = 50};
+	fake_kernel.routes[2] =
+		(struct fake_route){.index = 3, .gateway = "10.0.0.2", .metric = 60};
+	look(f, NULL);
+	assert_true(watch.now.up);
+	assert_string_equal(watch.now.interface, "wlan0");
+	assert_place(V4, "10.0.0.1", "10.0.0.7", 8, 3);
+	assert_int_equal(watch.now.places[V6].gateway.len, 0);
+	stop(f);
+	fake_kernel.routes[1].metric = 100; /* the same: the first one stays */
+	fake_kernel.routes[2].metric = 101;
+	look(f, NULL);
+	assert_place(V4, "192.168.1.1", "192.168.1.7", 24, 2);
+	stop(f);
+}
+
+/* Whether a route is passed over, though its metric is the lowest. */
+static void passes_over(struct ring_fixture *f, const struct fake_route *route)
+{
+	home();
+	fake_kernel.routes[1] = *route;
+	look(f, NULL);
+	assert_place(V4, "192.168.1.1", "192.168.1.7", 24, 2);
+	stop(f);
+}
+
+static void what_leads_to_no_router_is_passed_over(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+
+	passes_over(f, &(struct fake_route){.index = 4, .gateway = "10.9.9.9", .metric = 1});
+	passes_over(f, &(struct fake_route){.index = 3, .metric = 1});
+	passes_over(f, &(struct fake_route){.index = 3, .gateway = "10.0.0.1", .table = 51});
+	passes_over(f, &(struct fake_route){
+			       .index = 3, .gateway = "10.0.0.1", .type = RTN_UNREACHABLE});
+	passes_over(f, &(struct fake_route){.index = 3, .gateway = "10.0.0.1", .length = 1});
+	passes_over(f, &(struct fake_route){.index = 9, .gateway = "10.0.0.1"}); /* no link */
+	home();
+	fake_kernel.links[1].down = true;
+	fake_kernel.routes[1] = (struct fake_route){.index = 3, .gateway = "10.0.0.1"};
+	look(f, NULL);
+	assert_int_equal(watch.now.places[V4].index, 2);
+	stop(f);
+}
+
+/* A named interface counts alone, a tunnel as well. */
+static void a_named_interface_counts_alone(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+
+	home();
+	fake_kernel.routes[1] =
+		(struct fake_route){.index = 4, .gateway = "10.9.9.9", .metric = 500};
+	look(f, "wg0");
+	assert_string_equal(watch.now.interface, "wg0");
+	assert_place(V4, "10.9.9.9", "10.9.9.1", 32, 4);
+	network_watch_pin(&watch, NULL);
+	run_for(f, 20);
+	assert_int_equal(changes, 1);
+	assert_string_equal(watch.now.interface, "eth0");
+	network_watch_pin(&watch, "wlan0"); /* which has no route */
+	run_for(f, 20);
+	assert_int_equal(changes, 2);
+	assert_false(watch.now.up);
+	stop(f);
+}
+
+/* Ours: what the route asks for, else what shares the gateway's subnet, else the first. */
+static void our_address_goes_with_the_gateway(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+
+	home();
+	fake_kernel.addresses[0] = (struct fake_address){2, "10.1.1.1", 24, 0, 0};
+	fake_kernel.addresses[3] = (struct fake_address){2, "192.168.1.7", 24, 0, 0};
+	fake_kernel.addresses[4] = (struct fake_address){2, "192.168.1.8", 25, 0, 0};
+	look(f, NULL);
+	assert_place(V4, "192.168.1.1", "192.168.1.7", 24, 2);
+	stop(f);
+	fake_kernel.routes[0].preferred = "192.168.1.8";
+	look(f, NULL);
+	assert_place(V4, "192.168.1.1", "192.168.1.8", 25, 2);
+	stop(f);
+	fake_kernel.routes[0] = (struct fake_route){.index = 2, .gateway = "172.16.0.1"};
+	look(f, NULL);
+	assert_place(V4, "172.16.0.1", "10.1.1.1", 24, 2);
+	stop(f);
+	fake_kernel.addresses[0].index = fake_kernel.addresses[3].index =
+		fake_kernel.addresses[4].index = 3;
+	look(f, NULL); /* no address at all: no gateway that could be asked */
+	assert_false(watch.now.up);
+	assert_int_equal(watch.now.places[V4].gateway.len, 0);
+	stop(f);
+}
+
+static void the_first_of_several_next_hops_counts(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+
+	home();
+	fake_kernel.routes[0].nexthops = true;
+	look(f, NULL);
+	assert_place(V4, "192.168.1.1", "192.168.1.7", 24, 2);
+	stop(f);
+}
+
+/* Over IPv6: a global address that will stay. The link-local gateway has its zone. */
+static void an_ipv6_address_that_stays_is_chosen(void **state)
+{
+	static const struct fake_address unfit[] = {
+		{2, "2001:db8::1", 64, IFA_F_TEMPORARY, 0},
+		{2, "2001:db8::2", 64, IFA_F_DEPRECATED, 0},
+		{2, "2001:db8::3", 64, IFA_F_TENTATIVE, 0},
+		{2, "2001:db8::4", 64, IFA_F_DADFAILED, 0},
+		{2, "fd00::5", 64, 0, 0},
+		{2, "fe80::6", 64, 0, RT_SCOPE_LINK},
+		{3, "2001:db8::7", 64, 0, 0},
+	};
+	struct ring_fixture *f = ring_fixture(state);
+
+	home();
+	fake_kernel.routes[1] = (struct fake_route){.index = 2, .gateway = "fe80::1"};
+	for (size_t i = 0; i < sizeof(unfit) / sizeof(unfit[0]); i++)
+		fake_kernel.addresses[3 + i] = unfit[i];
+	look(f, NULL);
+	assert_int_equal(watch.now.places[V6].source.len, 0);
+	assert_int_equal(watch.now.places[V6].gateway.len, 0);
+	stop(f);
+	fake_kernel.addresses[12] = (struct fake_address){2, "2001:db8::9", 64, 0, 0};
+	look(f, NULL);
+	assert_place(V6, "fe80::1%2", "2001:db8::9", 64, 2);
+	assert_place(V4, "192.168.1.1", "192.168.1.7", 24, 2);
+	stop(f);
+	fake_kernel.routes[0].index = 0; /* IPv6 alone */
+	fake_kernel.routes[1].index = 3;
+	fake_kernel.addresses[12].index = 3;
+	fake_kernel.addresses[9].index = 2;
+	look(f, NULL);
+	assert_true(watch.now.up);
+	assert_string_equal(watch.now.interface, "wlan0");
+	assert_place(V6, "fe80::1%3", "2001:db8::9", 64, 3);
+	stop(f);
+}
+
+/* Changes come in bursts, and are looked at once; what differs not is not told. */
+static void changes_are_noticed(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	uint64_t number;
+
+	home();
+	look(f, NULL);
+	number = watch.now.number;
+	fake_kernel_changed();
+	run_for(f, 300);
+	assert_int_equal(changes, 0);
+	fake_kernel.routes[0].gateway = "192.168.1.254";
+	unsigned asked = fake_kernel.asked;
+	for (int i = 0; i < 20; i++) {
+		fake_kernel_changed();
+		run_for(f, 5);
+	}
+	run_for(f, 300);
+	assert_int_equal(changes, 1);
+	assert_int_equal(watch.now.number, number + 1);
+	assert_place(V4, "192.168.1.254", "192.168.1.7", 24, 2);
+	assert_in_range(fake_kernel.asked - asked, 1, 8); /* not twenty looks */
+	fake_kernel.addresses[0].text = "192.168.1.9";
+	fake_kernel_changed();
+	run_for(f, 300);
+	assert_int_equal(changes, 2);
+	fake_kernel.addresses[0].prefix = 23;
+	fake_kernel_changed();
+	run_for(f, 300);
+	assert_int_equal(changes, 3);
+	fake_kernel.ask_error = EBUSY; /* routes that cannot be read are none */
+	fake_kernel_changed();
+	run_for(f, 300);
+	assert_int_equal(changes, 4);
+	assert_false(watch.now.up);
+	stop(f);
+}
+
+static void the_old_gateway_can_be_reached_or_not(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct network was;
+
+	home();
+	look(f, NULL);
+	was = watch.now;
+	assert_true(network_still_there(&watch, &was));
+	fake_kernel.routes[0].index = 0; /* another route, the same interface */
+	assert_true(network_still_there(&watch, &was));
+	fake_kernel.addresses[0].text = "192.168.1.9";
+	assert_false(network_still_there(&watch, &was));
+	fake_kernel.addresses[0].text = "192.168.1.7";
+	fake_kernel.links[0].down = true;
+	assert_false(network_still_there(&watch, &was));
+	fake_kernel.links[0].name = NULL;
+	assert_false(network_still_there(&watch, &was));
+	was.up = false;
+	assert_false(network_still_there(&watch, &was));
+	stop(f);
+}
+
+static bool on_link(const char *text)
+{
+	struct addr a;
+
+	assert_true(addr_from_literal(text, 0, &a));
+	return network_on_link(&watch.now, &a);
+}
+
+static void the_lan_is_what_shares_our_subnet(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	const struct addr none = {.len = 0};
+
+	home();
+	fake_kernel.addresses[0].prefix = 23;
+	fake_kernel.routes[1] = (struct fake_route){.index = 2, .gateway = "fe80::1"};
+	fake_kernel.addresses[3] = (struct fake_address){2, "2001:db8::9", 64, 0, 0};
+	look(f, NULL);
+	assert_true(on_link("192.168.0.1"));
+	assert_true(on_link("192.168.1.255"));
+	assert_false(on_link("192.168.2.1"));
+	assert_true(on_link("2001:db8::ffff"));
+	assert_false(on_link("2001:db8:0:1::1"));
+	assert_true(on_link("fe80::77"));
+	assert_false(network_on_link(&watch.now, &none));
+	stop(f);
+}
+
+static void what_cannot_be_opened_is_told(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct network_watch w = {.ring = f->r, .changed = network_was_changed};
+
+	fake_kernel_reset();
+	fake_kernel.open_error = EMFILE;
+	assert_int_equal(network_watch_start(&w), -EMFILE);
+}
+
+/* Messages that are short, long, or of attributes that do not fit. */
+static void malformed_messages_are_passed_over(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct nlmsghdr *head = (struct nlmsghdr *)fake_kernel.canned;
+	static const uint16_t types[] = {RTM_NEWROUTE, RTM_NEWADDR};
+
+	for (size_t t = 0; t < 2; t++) {
+		/* A good message, cut, with its attributes' lengths going wrong. */
+		for (unsigned len = NLMSG_HDRLEN; len < 64; len++) {
+			for (unsigned fill = 0; fill < 256; fill += 85) {
+				home();
+				memset(fake_kernel.canned, (int)fill, sizeof(fake_kernel.canned));
+				*head = (struct nlmsghdr){.nlmsg_len = len,
+							  .nlmsg_type = types[t],
+							  .nlmsg_flags = NLM_F_MULTI};
+				fake_kernel.canned_len = len;
+				struct netlink n;
+				struct rtnetlink_route routes[4];
+				struct rtnetlink_address list[4];
+				assert_int_equal(rtnetlink_open(&n), 0);
+				int count = rtnetlink_default_routes(&n, AF_INET, routes, 4);
+				assert_int_equal(count, 1);
+				count = rtnetlink_addresses(&n, AF_INET, 2, list, 4);
+				assert_int_equal(count, 1);
+				netlink_close(&n);
+			}
+		}
+	}
+	home();
+	look(f, NULL);
+	assert_place(V4, "192.168.1.1", "192.168.1.7", 24, 2);
+	stop(f);
+}
+
+/* A table with more than there is room for: the first ones. */
+static void more_than_there_is_room_for_is_left_out(void **state)
+{
+	struct rtnetlink_route routes[2] = {{.index = 0}, {.index = 99}};
+	struct rtnetlink_address list[2] = {{.prefix = 0}, {.prefix = 99}};
+	struct netlink n;
+
+	home();
+	fake_kernel.routes[1] = (struct fake_route){.index = 3, .gateway = "10.0.0.1"};
+	fake_kernel.addresses[3] = (struct fake_address){2, "192.168.1.8", 24, 0, 0};
+	assert_int_equal(rtnetlink_open(&n), 0);
+	assert_int_equal(rtnetlink_default_routes(&n, AF_INET, routes, 1), 1);
+	assert_int_equal(routes[0].index, 2);
+	assert_int_equal(routes[1].index, 99);
+	assert_int_equal(rtnetlink_addresses(&n, AF_INET, 2, list, 1), 1);
+	assert_int_equal(list[1].prefix, 99);
+	netlink_close(&n);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RING_TEST(the_lowest_metric_counts),
+		RING_TEST(what_leads_to_no_router_is_passed_over),
+		RING_TEST(a_named_interface_counts_alone),
+		RING_TEST(our_address_goes_with_the_gateway),
+		RING_TEST(the_first_of_several_next_hops_counts),
+		RING_TEST(an_ipv6_address_that_stays_is_chosen),
+		RING_TEST(changes_are_noticed),
+		RING_TEST(the_old_gateway_can_be_reached_or_not),
+		RING_TEST(the_lan_is_what_shares_our_subnet),
+		RING_TEST(what_cannot_be_opened_is_told),
+		RING_TEST(malformed_messages_are_passed_over),
+		cmocka_unit_test(more_than_there_is_room_for_is_left_out),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
