@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/container.h"
 #include "core/engine/records_calls.h"
 #include "core/program/callers.h"
@@ -45,7 +46,7 @@ static void look_at_probes(struct timer *t, uint64_t now_ms)
 	struct natd_control *ctl = container(t, struct natd_control, probe_look);
 	struct natd *n = ctl->natd;
 
-	if (portmap_engine_probing(&n->engine) && natd_now_ms() < ctl->probe_until_ms &&
+	if (portmap_engine_probing(&n->engine) && clock_ms(CLOCK_BOOTTIME) < ctl->probe_until_ms &&
 	    !ctl->stopping) {
 		ring_timer_set(n->ring, &ctl->probe_look, PROBE_LOOK_MS);
 		return;
@@ -66,7 +67,7 @@ static void probe_run(struct call *c)
 {
 	struct natd_control *ctl = c->owner;
 	bool under_way = timer_pending(&ctl->probe_look);
-	uint64_t now_ms = natd_now_ms();
+	uint64_t now_ms = clock_ms(CLOCK_BOOTTIME);
 
 	for (size_t i = 0; i < CONTROL_PROBES_MAX; i++) {
 		if (ctl->probes[i])
@@ -145,7 +146,7 @@ void natd_control_mapping_changed(struct natd_control *c, const struct portmap_m
 
 	if (!c || !m->wanted || (old == m->state && !mapping_held(m)))
 		return;
-	data = report_mapping(m, natd_now_ms());
+	data = report_mapping(m, clock_ms(CLOCK_BOOTTIME));
 	json_object_set_new(data, "from", json_string(mapping_state_name(old)));
 	event(c, "mapping", data);
 }

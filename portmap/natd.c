@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <openssl/rand.h>
 
@@ -24,25 +23,20 @@ static const bool nothing[PORTMAP_FAMILIES]; /* of families to keep */
 
 /* ---- time ---- */
 
-uint64_t natd_now_ms(void)
-{
-	return clock_ms(CLOCK_BOOTTIME);
-}
-
 /* How long this host has slept since it started. */
 static uint64_t slept_ms(void)
 {
-	return natd_now_ms() - clock_ms(CLOCK_MONOTONIC);
+	return clock_ms(CLOCK_BOOTTIME) - clock_ms(CLOCK_MONOTONIC);
 }
 
 static uint64_t natd_owner_now(struct portmap_owner *o)
 {
-	return natd_now_ms();
+	return clock_ms(CLOCK_BOOTTIME);
 }
 
 static void set_wake(struct natd *n)
 {
-	uint64_t now_ms = natd_now_ms();
+	uint64_t now_ms = clock_ms(CLOCK_BOOTTIME);
 	uint64_t wait = n->due_ms > now_ms ? n->due_ms - now_ms : 0;
 
 	ring_timer_set(n->ring, &n->wake, wait < NATD_WAKE_MS ? wait : NATD_WAKE_MS);
@@ -69,7 +63,7 @@ static void natd_woken(struct timer *t, uint64_t ring_now_ms)
 		outside_ask(n->outside);
 	}
 	n->asleep_ms = asleep_ms;
-	if (natd_now_ms() >= n->due_ms)
+	if (clock_ms(CLOCK_BOOTTIME) >= n->due_ms)
 		portmap_engine_run(&n->engine);
 	set_wake(n);
 }
@@ -296,7 +290,7 @@ int natd_start_upnp(struct natd *n)
 	n->upnp.fd = -1;
 	n->upnp_plan = (struct launcher_plan){.name = "postern-upnp",
 					      .serve = upnp_worker_main,
-					      .isolation = upnp_worker_launch_plan()};
+					      .confine = upnp_worker_launch_plan()};
 	return n->config.upnp ? launcher_start(&n->upnp, &n->upnp_plan) : 0;
 }
 
@@ -338,7 +332,7 @@ int natd_open(struct natd *n, int listener)
 	n->wake.fire = natd_woken;
 	n->progress.fire = natd_progress;
 	n->asleep_ms = slept_ms();
-	n->started_ms = natd_now_ms();
+	n->started_ms = clock_ms(CLOCK_BOOTTIME);
 	n->due_ms = MAPPING_NEVER;
 	n->outside = outside_new(n);
 	n->verify = verify_new(n);

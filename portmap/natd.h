@@ -102,7 +102,5 @@ bool natd_drivers_closed(struct natd *n) MUST_CHECK;
 
 /* What is known of NATs has changed, perhaps. */
 void natd_judge(struct natd *n);
-/* Milliseconds of CLOCK_BOOTTIME. */
-uint64_t natd_now_ms(void);
 
 #endif

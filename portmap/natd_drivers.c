@@ -2,6 +2,7 @@
 /* natd_drivers: the protocols' drivers of one network, from their opening to their end. */
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/container.h"
 #include "core/log.h"
 #include "natpmp/driver/natpmp.h"
@@ -107,7 +108,7 @@ void natd_open_drivers(struct natd *n)
 void natd_close_drivers(struct natd *n)
 {
 	n->stage = NATD_CLOSING;
-	n->close_ms = natd_now_ms() + NATD_CLOSE_MS;
+	n->close_ms = clock_ms(CLOCK_BOOTTIME) + NATD_CLOSE_MS;
 	n->stopped_drivers = 0;
 	for (size_t i = 0; i < n->driver_count; i++)
 		n->drivers[i]->stop(n->drivers[i]);
@@ -138,7 +139,7 @@ bool natd_drivers_closed(struct natd *n)
 		release_drivers(n);
 		return true;
 	}
-	if (natd_now_ms() < n->close_ms)
+	if (clock_ms(CLOCK_BOOTTIME) < n->close_ms)
 		return false;
 	give_up_drivers(n);
 	return true;

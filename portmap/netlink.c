@@ -4,8 +4,9 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "core/clock.h"
 
 #define ANSWER_MS 1000
 
@@ -54,22 +55,14 @@ int netlink_read(const void *datagram, size_t len, uint32_t number, struct netli
 	return 0;
 }
 
-static int64_t clock_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* #syscalls poll|ppoll recvfrom */
 /* One datagram, waited for until due_ms. Its bytes (0: not from the kernel), or -errno. */
-static ssize_t receive(int fd, void *bytes, size_t room, int64_t due_ms)
+static ssize_t receive(int fd, void *bytes, size_t room, uint64_t due_ms)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	struct sockaddr_nl from = {.nl_pid = 0};
 	socklen_t from_len = sizeof from;
-	int64_t left = due_ms - clock_ms();
+	int64_t left = (int64_t)(due_ms - clock_ms(CLOCK_MONOTONIC));
 	ssize_t n;
 	int ready;
 
@@ -95,7 +88,7 @@ int netlink_ask(struct netlink *n, struct nlmsghdr *question, struct netlink_rea
 		struct nlmsghdr head;
 		char bytes[NETLINK_ANSWER_BYTES];
 	} answer;
-	int64_t due_ms = clock_ms() + ANSWER_MS;
+	uint64_t due_ms = clock_ms(CLOCK_MONOTONIC) + ANSWER_MS;
 	ssize_t len;
 	int end = 0;
 

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "core/clock.h"
 #include "portmap/outside.h"
 
 /* "45.0.0.10", "fe80::1%2": without port and brackets. Nothing when the address is not known. */
@@ -160,7 +161,7 @@ static json_t *counts_json(const struct portmap_counts *c)
 
 json_t *report_mappings(const struct natd *n)
 {
-	uint64_t now_ms = natd_now_ms();
+	uint64_t now_ms = clock_ms(CLOCK_BOOTTIME);
 	json_t *mappings = json_array();
 
 	for (const struct portmap_mapping *m = n->engine.mappings; m; m = m->next)
@@ -173,7 +174,8 @@ json_t *report_status(const struct natd *n)
 {
 	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "version", POSTERN_VERSION,
 			 "engine", ring_engine_name(ring_engine(n->ring)), "uptime_ms",
-			 (json_int_t)(natd_now_ms() - n->started_ms), "network", report_network(n),
-			 "external", report_external(n), "protocols", report_protocols(n),
-			 "mappings", report_mappings(n), "counts", counts_json(&n->engine.counts));
+			 (json_int_t)(clock_ms(CLOCK_BOOTTIME) - n->started_ms), "network",
+			 report_network(n), "external", report_external(n), "protocols",
+			 report_protocols(n), "mappings", report_mappings(n), "counts",
+			 counts_json(&n->engine.counts));
 }

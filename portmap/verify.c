@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/container.h"
 #include "core/log.h"
 #include "portmap/outside.h"
@@ -264,13 +265,13 @@ static void check_begin(struct verify *v, enum verify_phase phase, const struct 
 	if (phase == VERIFY_INBOUND)
 		stun_write_change_request(&w, true, true);
 	v->request_len = stun_write_end(&w);
-	stun_transaction_start(&v->transaction, id, answerer, &pace, natd_now_ms());
+	stun_transaction_start(&v->transaction, id, answerer, &pace, clock_ms(CLOCK_BOOTTIME));
 	check_step(v);
 }
 
 static void check_step(struct verify *v)
 {
-	uint64_t now_ms = natd_now_ms(), next;
+	uint64_t now_ms = clock_ms(CLOCK_BOOTTIME), next;
 
 	switch (now_ms >= v->until_ms ? STUN_STEP_FAIL
 				      : stun_transaction_step(&v->transaction, now_ms)) {
@@ -424,7 +425,7 @@ static void check_udp(struct verify *v, const struct portmap_mapping *m)
 	}
 	v->fd = fd;
 	v->id = m->id;
-	v->until_ms = natd_now_ms() + VERIFY_UDP_MS;
+	v->until_ms = clock_ms(CLOCK_BOOTTIME) + VERIFY_UDP_MS;
 	v->op.done = verify_readable;
 	ring_poll(v->natd->ring, &v->op, fd, POLLIN);
 	check_begin(v, VERIFY_ADDRESS, &v->server);
@@ -443,7 +444,7 @@ static struct verify_try *try_of(struct verify *v, uint32_t id)
 static void look_at_udp(struct verify *v, const struct portmap_mapping *m)
 {
 	struct verify_try *t = try_of(v, m->id);
-	uint64_t now_ms = natd_now_ms();
+	uint64_t now_ms = clock_ms(CLOCK_BOOTTIME);
 
 	if (m->since_ms > t->due_ms) /* mapped anew since */
 		*t = (struct verify_try){.id = m->id};

@@ -13,6 +13,7 @@
 #include <openssl/rand.h>
 
 #include "agent/worker/connector.h"
+#include "core/clock.h"
 #include "core/container.h"
 #include "core/log.h"
 #include "core/conf/conf.h"
@@ -114,7 +115,7 @@ static json_t *found(const struct natd *n)
 
 	for (const struct portmap_mapping *m = n->engine.mappings; m; m = m->next)
 		if (has_gateway(n, m->want.family))
-			json_array_append_new(mappings, report_mapping(m, natd_now_ms()));
+			json_array_append_new(mappings, report_mapping(m, clock_ms(CLOCK_BOOTTIME)));
 	return json_pack("{s:o, s:o, s:o, s:o}", "network", report_network(n), "external",
 			 report_external(n), "protocols", report_protocols(n), "mappings",
 			 mappings);
@@ -125,7 +126,7 @@ static void look(struct timer *t, uint64_t ring_now_ms)
 	struct trial *trial = container(t, struct trial, look);
 	struct natd *n = &trial->natd;
 
-	if (!interrupted && !all_settled(n) && natd_now_ms() < trial->until_ms) {
+	if (!interrupted && !all_settled(n) && clock_ms(CLOCK_BOOTTIME) < trial->until_ms) {
 		ring_timer_set(n->ring, t, LOOK_MS);
 		return;
 	}
@@ -151,7 +152,7 @@ static void run(struct trial *t)
 
 	for (size_t i = 0; i < LENGTH(numbers); i++)
 		sigaction(numbers[i], &action, &before[i]);
-	t->until_ms = natd_now_ms() + NAT_TRIAL_MS;
+	t->until_ms = clock_ms(CLOCK_BOOTTIME) + NAT_TRIAL_MS;
 	t->look.fire = look;
 	natd_start(n);
 	ring_timer_set(n->ring, &t->look, LOOK_MS);
