@@ -290,7 +290,7 @@ int natd_start_upnp(struct natd *n)
 	n->upnp.fd = -1;
 	n->upnp_plan = (struct launcher_plan){.name = "postern-upnp",
 					      .serve = upnp_worker_main,
-					      .confine = upnp_worker_launch_plan()};
+					      .isolation = upnp_worker_launch_plan()};
 	return n->config.upnp ? launcher_start(&n->upnp, &n->upnp_plan) : 0;
 }
 

@@ -360,7 +360,7 @@ static void verify_readable(struct ring_op *op, int res)
 	struct addr from;
 	ssize_t n;
 
-	while (v->phase != VERIFY_ENDING && res > 0) {
+	while ((v->phase == VERIFY_ADDRESS || v->phase == VERIFY_INBOUND) && res > 0) {
 		from.len = sizeof from.v6;
 		n = recvfrom(v->fd, bytes, sizeof bytes, MSG_DONTWAIT, &from.sa, &from.len);
 		if (n < 0)
@@ -368,9 +368,10 @@ static void verify_readable(struct ring_op *op, int res)
 		if (stun_decode(bytes, (size_t)n, &m) == STUN_OK)
 			answered(v, &m, &from);
 	}
+	/* An answer may have ended the check and closed its socket: then there is none to poll. */
 	if (v->phase == VERIFY_ENDING)
 		check_end(v);
-	else
+	else if (v->phase != VERIFY_IDLE)
 		ring_poll(v->natd->ring, &v->op, v->fd, POLLIN);
 }
 

@@ -1,87 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * verify_test: what counts as proof that something from outside comes in, and what does not.
+ * verify_test: what proves a mapping and what does not: TCP connections as the kernel tells them,
+ * and UDP by a STUN server that is asked from the mapped port.
  *
- * The kernel's list of connections is one of the test's own; the STUN server is a socket of it.
- *
- * links: portmap/verify.c portmap/visitors.c portmap/network.c portmap/rtnetlink.c
- * links: portmap/netlink.c portmap/engine/[a-z]*.c portmap/gateway/driver.c stun/client/client.c
- * links: stun/message.c stun/transaction.c core/ring.c core/ring_uring.c core/ring_epoll.c
- * links: core/timer.c core/addr.c core/log.c tests/support/ring_fixture.c
+ * links: portmap/verify.c portmap/sockdiag.c portmap/network.c portmap/rtnetlink.c
+ * links: portmap/engine/[a-z]*.c portmap/gateway/driver.c stun/client/client.c stun/message.c
+ * links: stun/server.c stun/transaction.c core/addr.c core/log.c core/ring.c core/ring_epoll.c
+ * links: core/ring_uring.c core/timer.c tests/support/fake_kernel.c tests/support/fake_stun.c
+ * links: tests/support/ring_fixture.c
  */
 #include "tests/support/ring_fixture.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/clock.h"
+#include "core/container.h"
 #include "portmap/outside.h"
-#include "portmap/sockdiag.h"
 #include "portmap/verify.h"
-#include "portmap/visitors.h"
-#include "stun/message.h"
+#include "tests/support/fake_kernel.h"
+#include "tests/support/fake_stun.h"
+#include "tests/support/loopback.h"
 
-#define OWN	 "127.0.0.1"
-#define EXTERNAL "45.0.0.10"
-#define VISITOR	 "198.51.99.7:40000"
+#define OWN	 "192.168.1.7"
+#define OUTSIDE	 "45.0.0.10:443" /* the mapping's external address */
+#define LOOK_FOR 40		 /* ms that a first look takes at most */
 
-/* ---- in place of the kernel and of natd ---- */
-
-struct connection {
-	struct addr local, peer;
-};
-
-static struct connection connections[8];
-static size_t connection_count;
-static bool listening;
-static uint64_t clock_ms;
-
-int sockdiag_open(void)
-{
-	return dup(0);
-}
-
-int sockdiag_any(int fd, uint16_t port, bool only_listen, sockdiag_test *test, void *context)
-{
-	if (only_listen)
-		return listening;
-	for (size_t i = 0; i < connection_count; i++)
-		if (test(context, &connections[i].local, &connections[i].peer))
-			return 1;
-	return 0;
-}
-
-uint64_t natd_now_ms(void)
-{
-	return clock_ms;
-}
-
-/* ---- one mapping ---- */
-
-struct scene {
-	struct portmap_owner owner; /* first */
-	struct ring_fixture *f;
-	struct natd n;
+struct verify_world {
+	struct natd natd; /* first */
+	struct portmap_owner owner;
 	struct outside outside;
+	struct portmap_mapping mapping;
+	unsigned changes;
 };
 
-static uint64_t owner_now(struct portmap_owner *o)
+static uint64_t world_now(struct portmap_owner *o)
 {
-	return clock_ms;
+	return clock_ms(CLOCK_BOOTTIME);
 }
 
-static void owner_wake(struct portmap_owner *o, uint64_t due_ms)
+static void world_mapping_changed(struct portmap_owner *o, const struct portmap_mapping *m,
+				  enum mapping_state old)
 {
+	container(o, struct verify_world, owner)->changes++;
 }
 
-static void owner_mapping(struct portmap_owner *o, const struct portmap_mapping *m,
-			  enum mapping_state old)
-{
-}
-
-static struct addr place(const char *text)
+static struct addr address(const char *text)
 {
 	struct addr a;
 
@@ -89,314 +56,451 @@ static struct addr place(const char *text)
 	return a;
 }
 
-static struct portmap_mapping *mapping(struct scene *s)
+/* One mapping, granted, in a network of 192.168.1.0/24. */
+static struct verify_world *begin(struct ring_fixture *f, enum portmap_transport t,
+				  enum portmap_family family)
 {
-	return s->n.engine.mappings;
+	struct verify_world *w = calloc(1, sizeof(*w));
+	struct portmap_place *v4, *v6;
+
+	assert_non_null(w);
+	v4 = &w->natd.network.places[PORTMAP_IPV4];
+	v6 = &w->natd.network.places[PORTMAP_IPV6];
+	w->owner = (struct portmap_owner){.now_ms = world_now,
+					  .mapping_changed = world_mapping_changed};
+	w->natd.ring = f->r;
+	w->natd.stage = NATD_HERE;
+	w->natd.outside = &w->outside;
+	w->natd.engine = (struct portmap_engine){.owner = &w->owner, .mappings = &w->mapping};
+	v4->source = address(OWN ":1");
+	v4->prefix = 24;
+	v6->source = address("[2001:db8::7]:1");
+	v6->prefix = 64;
+	w->mapping = (struct portmap_mapping){
+		.id = 5,
+		.want = {.transport = t, .family = family, .internal = 8443, .external = 443},
+		.state = MAPPING_MAPPED,
+		.step = MAPPING_HELD,
+		.external = address(family == PORTMAP_IPV4 ? OUTSIDE : "[2001:db8::7]:8443"),
+		.since_ms = clock_ms(CLOCK_BOOTTIME),
+	};
+	w->natd.verify = verify_new(&w->natd);
+	assert_non_null(w->natd.verify);
+	return w;
 }
 
-static void mapped_anew(struct scene *s)
+static void end(struct ring_fixture *f, struct verify_world *w)
 {
-	mapping(s)->state = MAPPING_MAPPED;
-	mapping(s)->since_ms = ++clock_ms;
-	mapping(s)->proof[0] = '\0';
+	w->natd.stopping = true;
+	while (!verify_stop(w->natd.verify))
+		run_for(f, 1);
+	verify_free(w->natd.verify);
+	assert_int_equal(fake_kernel.open, 0);
+	free(w);
 }
 
-/* TCP or UDP 4430, mapped to the same port of EXTERNAL. */
-static struct scene *begin(void **state, enum portmap_transport transport)
+static void socket_add(size_t i, const char *local, const char *peer)
+{
+	fake_kernel.sockets[i] = (struct fake_socket){.local = local, .peer = peer};
+}
+
+static void look_now(struct ring_fixture *f, struct verify_world *w)
+{
+	verify_wanted(w->natd.verify);
+	run_for(f, LOOK_FOR);
+}
+
+/* Looks before and after this connection; whether it proves the mapping. */
+static bool proves(struct ring_fixture *f, enum portmap_family family, const char *local,
+		   const char *peer, bool mapped)
+{
+	struct verify_world *w;
+	bool proven;
+
+	fake_kernel_reset();
+	w = begin(f, PORTMAP_TCP, family);
+	socket_add(0, family == PORTMAP_IPV4 ? "0.0.0.0:8443" : "[::]:8443", NULL);
+	look_now(f, w);
+	assert_int_equal(w->mapping.state, MAPPING_MAPPED);
+	assert_non_null(strstr(w->mapping.proof, "nothing has come in from outside yet"));
+	socket_add(1, local, peer);
+	fake_kernel.sockets[1].mapped = mapped;
+	look_now(f, w);
+	proven = w->mapping.state == MAPPING_VERIFIED;
+	if (proven) {
+		assert_non_null(strstr(w->mapping.proof, peer));
+		assert_int_equal(w->changes, 1);
+	} else {
+		assert_non_null(strstr(w->mapping.proof, "nothing has come in"));
+	}
+	end(f, w);
+	return proven;
+}
+
+static void a_connection_from_outside_is_proof(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
-	struct scene *s = calloc(1, sizeof(*s));
-	const struct portmap_want want = {
-		.transport = transport, .internal = 4430, .external = 4430, .lifetime_s = 7200};
 
-	clock_ms = 1000000;
-	listening = true;
-	connection_count = 0;
-	s->f = f;
-	s->owner = (struct portmap_owner){
-		.now_ms = owner_now, .wake_at = owner_wake, .mapping_changed = owner_mapping};
-	s->n.ring = f->r;
-	s->n.outside = &s->outside;
-	s->n.engine.owner = &s->owner;
-	s->n.network.places[PORTMAP_IPV4] =
-		(struct portmap_place){.source = place(OWN ":0"), .prefix = 24};
-	s->n.network.places[PORTMAP_IPV6] =
-		(struct portmap_place){.source = place("[2001:db8::2]:0"), .prefix = 64};
-	portmap_engine_init(&s->n.engine);
-	assert_int_equal(portmap_engine_want(&s->n.engine, &want, 1), 0);
-	mapping(s)->external = place(EXTERNAL ":4430");
-	mapped_anew(s);
-	s->n.verify = verify_new(&s->n);
-	assert_non_null(s->n.verify);
-	return s;
+	assert_true(proves(f, PORTMAP_IPV4, OWN ":8443", "8.8.4.4:50000", false));
+	assert_true(proves(f, PORTMAP_IPV4, OWN ":8443", "8.8.4.4:50000", true));
+	assert_true(proves(f, PORTMAP_IPV6, "[2001:db8::7]:8443", "[2600::1]:50000", false));
+	/* From the external address of another home, whose last octet differs. */
+	assert_true(proves(f, PORTMAP_IPV4, OWN ":8443", "45.0.0.11:50000", false));
 }
 
-static void end(struct scene *s)
+/* The gateway sends it back into the LAN: its source is the external address itself. */
+static void a_hairpin_is_no_proof(void **state)
 {
-	s->n.stopping = true;
-	while (!verify_stop(s->n.verify))
-		run_for(s->f, 1);
-	verify_free(s->n.verify);
-	portmap_engine_free(&s->n.engine);
-	free(s);
+	struct ring_fixture *f = ring_fixture(state);
+
+	assert_false(proves(f, PORTMAP_IPV4, OWN ":8443", "45.0.0.10:50000", false));
+	assert_false(proves(f, PORTMAP_IPV4, OWN ":8443", "45.0.0.10:50000", true));
 }
 
-static void connect_from(const char *local, const char *peer)
+static void what_did_not_need_the_mapping_is_no_proof(void **state)
 {
-	connections[connection_count++] = (struct connection){place(local), place(peer)};
+	struct ring_fixture *f = ring_fixture(state);
+
+	assert_false(proves(f, PORTMAP_IPV4, OWN ":8443", "192.168.1.9:50000", false));
+	assert_false(proves(f, PORTMAP_IPV4, OWN ":8443", "10.1.1.1:50000", false));
+	assert_false(proves(f, PORTMAP_IPV4, OWN ":8443", "100.64.0.1:50000", false));
+	assert_false(proves(f, PORTMAP_IPV4, OWN ":8443", "127.0.0.1:50000", false));
+	/* To another address of this host. */
+	assert_false(proves(f, PORTMAP_IPV4, "192.168.1.8:8443", "8.8.4.4:50000", false));
+	assert_false(proves(f, PORTMAP_IPV6, "[2001:db8::7]:8443", "[2001:db8::9]:5000", false));
+	assert_false(proves(f, PORTMAP_IPV6, "[2001:db8::7]:8443", "[fd00::1]:5000", false));
+	assert_false(proves(f, PORTMAP_IPV6, "[2001:db8::7]:8443", "[fe80::1]:5000", false));
+	/* To another port. */
+	assert_false(proves(f, PORTMAP_IPV4, OWN ":8444", "8.8.4.4:50000", false));
 }
 
-static void look(struct scene *s)
+/* A host of the LAN that has a public address of its own: what is on the link needs no mapping. */
+static void a_neighbour_with_a_public_address_is_no_proof(void **state)
 {
-	verify_wanted(s->n.verify);
-	run_for(s->f, 10);
+	struct ring_fixture *f = ring_fixture(state);
+	struct verify_world *w;
+
+	fake_kernel_reset();
+	w = begin(f, PORTMAP_TCP, PORTMAP_IPV4);
+	w->natd.network.places[PORTMAP_IPV4].source = address("9.9.9.7:1");
+	socket_add(0, "0.0.0.0:8443", NULL);
+	look_now(f, w);
+	socket_add(1, "9.9.9.7:8443", "9.9.9.8:50000");
+	look_now(f, w);
+	assert_int_equal(w->mapping.state, MAPPING_MAPPED);
+	socket_add(2, "9.9.9.7:8443", "9.9.8.8:50000");
+	look_now(f, w);
+	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
+	assert_non_null(strstr(w->mapping.proof, "9.9.8.8:50000"));
+	end(f, w);
 }
 
-static void assert_unproven(struct scene *s, const char *why)
+/* What was there before the mapping proves nothing; nor when the mapping came anew. */
+static void earlier_connections_are_no_proof(void **state)
 {
-	assert_int_equal(mapping(s)->state, MAPPING_MAPPED);
-	if (!strstr(mapping(s)->proof, why))
-		fail_msg("\"%s\" does not say \"%s\"", mapping(s)->proof, why);
+	struct ring_fixture *f = ring_fixture(state);
+	struct verify_world *w;
+
+	fake_kernel_reset();
+	w = begin(f, PORTMAP_TCP, PORTMAP_IPV4);
+	socket_add(0, "0.0.0.0:8443", NULL);
+	socket_add(1, OWN ":8443", "8.8.4.4:50000");
+	look_now(f, w);
+	look_now(f, w);
+	assert_int_equal(w->mapping.state, MAPPING_MAPPED);
+	socket_add(2, OWN ":8443", "8.8.4.4:50001"); /* the same host, a new connection */
+	look_now(f, w);
+	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
+	/* The gateway restarted; the same connections are carried on. */
+	w->mapping.state = MAPPING_MAPPED;
+	w->mapping.since_ms++;
+	look_now(f, w);
+	assert_int_equal(w->mapping.state, MAPPING_MAPPED);
+	/* Another mapping's list is not this one's. */
+	w->mapping.id = 6;
+	fake_kernel.sockets[2].local = NULL;
+	look_now(f, w);
+	socket_add(2, OWN ":8443", "8.8.4.4:50001");
+	look_now(f, w);
+	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
+	end(f, w);
 }
 
-/* ---- TCP ---- */
-
-static void a_connection_from_outside_proves_it(void **state)
+/* At the limit they are told apart; beyond it nothing proves the mapping. */
+static void too_many_earlier_connections(void **state)
 {
-	struct scene *s = begin(state, PORTMAP_TCP);
+	struct ring_fixture *f = ring_fixture(state);
+	static char peers[VERIFY_EARLIER_MAX + 2][24];
 
-	look(s);
-	assert_unproven(s, "nothing has come in from outside yet");
-	connect_from(OWN ":4430", VISITOR);
-	look(s);
-	assert_int_equal(mapping(s)->state, MAPPING_VERIFIED);
-	assert_string_equal(mapping(s)->proof, "a connection from " VISITOR " came in");
-	end(s);
-}
+	for (size_t i = 0; i < VERIFY_EARLIER_MAX + 2; i++)
+		snprintf(peers[i], sizeof(peers[i]), "8.8.4.4:%zu", 1000 + i);
+	for (size_t more = 0; more < 2; more++) {
+		size_t count = VERIFY_EARLIER_MAX + more;
+		struct verify_world *w;
 
-static void without_a_listener_nothing_can(void **state)
-{
-	struct scene *s = begin(state, PORTMAP_TCP);
-
-	listening = false;
-	look(s);
-	connect_from(OWN ":4430", VISITOR);
-	look(s);
-	assert_unproven(s, "no program listens on the port");
-	end(s);
-}
-
-/* Whoever did not need the mapping proves nothing about it. */
-static void a_connection_that_did_not_need_it_proves_nothing(void **state)
-{
-	static const char *const peers[][2] = {
-		{OWN ":4430", EXTERNAL ":40000"},   /* a hairpin: our own external address */
-		{OWN ":4430", "127.0.0.9:40000"},   /* the LAN */
-		{OWN ":4430", "192.168.1.7:40000"}, /* private, from another LAN */
-		{OWN ":4430", "100.64.0.9:40000"},  /* of the provider's own network */
-		{"127.0.0.3:4430", VISITOR},	    /* to another address of this host */
-	};
-
-	for (size_t i = 0; i < sizeof(peers) / sizeof(peers[0]); i++) {
-		struct scene *s = begin(state, PORTMAP_TCP);
-
-		look(s);
-		connect_from(peers[i][0], peers[i][1]);
-		look(s);
-		assert_unproven(s, "nothing has come in from outside yet");
-		end(s);
+		fake_kernel_reset();
+		w = begin(f, PORTMAP_TCP, PORTMAP_IPV4);
+		socket_add(0, "0.0.0.0:8443", NULL);
+		for (size_t i = 0; i < count; i++)
+			socket_add(1 + i, OWN ":8443", peers[i]);
+		look_now(f, w);
+		socket_add(1 + count, OWN ":8443", peers[VERIFY_EARLIER_MAX + 1]);
+		look_now(f, w);
+		assert_int_equal(w->mapping.state, more ? MAPPING_MAPPED : MAPPING_VERIFIED);
+		end(f, w);
 	}
 }
 
-/* With public addresses on the LAN, as where a provider hands out a subnet. */
-static void a_neighbour_with_a_public_address_proves_nothing(void **state)
+static void what_cannot_be_seen_is_told(void **state)
 {
-	struct scene *s = begin(state, PORTMAP_TCP);
+	struct ring_fixture *f = ring_fixture(state);
+	struct verify_world *w;
 
-	s->n.network.places[PORTMAP_IPV4].source = place("198.51.99.2:0");
-	look(s);
-	connect_from("198.51.99.2:4430", VISITOR);
-	look(s);
-	assert_unproven(s, "nothing has come in from outside yet");
-	s->n.network.places[PORTMAP_IPV4].prefix = 30;
-	look(s);
-	assert_int_equal(mapping(s)->state, MAPPING_VERIFIED);
-	end(s);
+	fake_kernel_reset();
+	w = begin(f, PORTMAP_TCP, PORTMAP_IPV4);
+	look_now(f, w);
+	assert_non_null(strstr(w->mapping.proof, "no program listens"));
+	socket_add(0, "0.0.0.0:8443", NULL);
+	fake_kernel.ask_error = EPERM;
+	look_now(f, w);
+	assert_non_null(strstr(w->mapping.proof, "does not tell which connections"));
+	w->mapping.want.host = address("192.168.1.9:8443");
+	look_now(f, w);
+	assert_non_null(strstr(w->mapping.proof, "leads to another host"));
+	assert_int_equal(w->mapping.state, MAPPING_MAPPED);
+	end(f, w);
+
+	fake_kernel_reset();
+	fake_kernel.open_error = EPROTONOSUPPORT; /* a kernel without sock_diag */
+	w = begin(f, PORTMAP_TCP, PORTMAP_IPV4);
+	look_now(f, w);
+	assert_non_null(strstr(w->mapping.proof, "does not tell which connections"));
+	end(f, w);
 }
 
-static void who_was_there_before_proves_nothing(void **state)
+/* One that could not be asked at first may have had such a connection: it proves nothing later. */
+static void a_kernel_that_was_silent_at_first(void **state)
 {
-	struct scene *s = begin(state, PORTMAP_TCP);
+	struct ring_fixture *f = ring_fixture(state);
+	struct verify_world *w;
 
-	connect_from(OWN ":4430", VISITOR);
-	look(s);
-	look(s);
-	assert_unproven(s, "nothing has come in from outside yet");
-	connect_from(OWN ":4430", "198.51.99.7:40001");
-	look(s);
-	assert_int_equal(mapping(s)->state, MAPPING_VERIFIED);
-	/* Mapped anew, it is another mapping: both were there before. */
-	mapped_anew(s);
-	look(s);
-	assert_unproven(s, "nothing has come in from outside yet");
-	connect_from(OWN ":4430", "198.51.99.7:40002");
-	look(s);
-	assert_int_equal(mapping(s)->state, MAPPING_VERIFIED);
-	end(s);
+	fake_kernel_reset();
+	w = begin(f, PORTMAP_TCP, PORTMAP_IPV4);
+	socket_add(0, "0.0.0.0:8443", NULL);
+	fake_kernel.ask_error = EBUSY;
+	look_now(f, w);
+	fake_kernel.ask_error = 0;
+	socket_add(1, OWN ":8443", "8.8.4.4:50000");
+	look_now(f, w);
+	assert_int_equal(w->mapping.state, MAPPING_MAPPED);
+	end(f, w);
 }
 
-static void more_visitors_than_can_be_noted_prove_nothing(void **state)
+/* Looked at again by itself, and no longer once it is verified or gone. */
+static void it_is_looked_at_again(void **state)
 {
-	struct visitors v = {0};
-	struct portmap_mapping m = {.id = 1, .since_ms = 5};
-	struct addr peer = place(VISITOR);
-	struct visitors_of *of;
-	bool fresh;
+	struct ring_fixture *f = ring_fixture(state);
+	struct verify_world *w;
+	unsigned asked;
 
-	of = visitors_find(&v, &m, &fresh);
-	assert_true(fresh);
-	for (unsigned i = 0; i < VISITORS_MAX; i++) {
-		addr_set_port(&peer, (uint16_t)(1000 + i));
-		visitors_add(of, &peer);
-	}
-	assert_true(visitors_has(of, &peer));
-	addr_set_port(&peer, 999);
-	assert_false(visitors_has(of, &peer));
-	visitors_add(of, &peer);
-	addr_set_port(&peer, 998);
-	assert_true(visitors_has(of, &peer)); /* for all that is known */
-	assert_ptr_equal(visitors_find(&v, &m, &fresh), of);
-	assert_false(fresh);
-	m.since_ms = 6;
-	of = visitors_find(&v, &m, &fresh);
-	assert_true(fresh);
-	assert_false(visitors_has(of, &peer));
-	visitors_free(&v);
+	fake_kernel_reset();
+	w = begin(f, PORTMAP_TCP, PORTMAP_IPV4);
+	socket_add(0, "0.0.0.0:8443", NULL);
+	look_now(f, w);
+	socket_add(1, OWN ":8443", "8.8.4.4:50000");
+	run_for(f, VERIFY_LOOK_MS * 3 / 2 + 200);
+	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
+	w->mapping.state = MAPPING_MAPPED;
+	w->mapping.since_ms++;
+	look_now(f, w);
+	verify_forget(w->natd.verify);
+	asked = fake_kernel.asked;
+	run_for(f, VERIFY_LOOK_MS * 3 / 2 + 200);
+	assert_int_equal(fake_kernel.asked, asked);
+	end(f, w);
 }
 
 /* ---- UDP ---- */
 
-struct stun_peer {
-	int fd, other_fd;
-	struct addr at, other;
-};
-
-static int udp_socket(struct addr *at)
+static struct verify_world *begin_udp(struct ring_fixture *f, struct fake_stun *s)
 {
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct verify_world *w;
 
-	assert_int_equal(bind(fd, &at->sa, at->len), 0);
-	assert_int_equal(getsockname(fd, &at->sa, &at->len), 0);
-	return fd;
+	fake_kernel_reset();
+	fake_stun_open(s, f, 9);
+	w = begin(f, PORTMAP_UDP, PORTMAP_IPV4);
+	w->natd.network.places[PORTMAP_IPV4].source = test_loopback(7, 0);
+	w->natd.config.stun.count = 1;
+	w->outside.count = 1;
+	w->outside.names[0].address[PORTMAP_IPV4] = fake_stun_address(s);
+	s->seen = w->mapping.external;
+	return w;
 }
 
-static struct stun_peer stun_begin(struct scene *s)
+/* Runs the check to its end. */
+static void check(struct ring_fixture *f, struct verify_world *w)
 {
-	struct stun_peer p = {.at = place("127.0.0.1:0"), .other = place("127.0.0.2:0")};
-
-	p.fd = udp_socket(&p.at);
-	p.other_fd = udp_socket(&p.other);
-	s->outside.count = 1;
-	s->outside.names[0].address[PORTMAP_IPV4] = p.at;
-	return p;
+	look_now(f, w);
+	for (int i = 0; i < 200 && !w->mapping.proof[0]; i++)
+		run_for(f, 10);
+	assert_true(w->mapping.proof[0]);
 }
 
-/* Answers the next request: seen is what the server sees, from where it sends. */
-static void stun_answer(struct scene *s, struct stun_peer *p, const char *seen, bool from_other)
+static void finish_udp(struct ring_fixture *f, struct verify_world *w, struct fake_stun *s)
 {
-	uint8_t in[512], out[512];
-	struct addr from = {.len = sizeof(from.v6)}, said = place(seen);
-	struct stun_message m;
-	struct stun_writer w;
-	ssize_t n = -1;
-	size_t len;
+	struct addr port = test_loopback(7, 8443);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	for (int i = 0; i < 500 && n < 0; i++) {
-		n = recvfrom(p->fd, in, sizeof(in), MSG_DONTWAIT, &from.sa, &from.len);
-		if (n < 0)
-			run_for(s->f, 2);
-	}
-	assert_true(n > 0);
-	assert_int_equal(stun_decode(in, (size_t)n, &m), STUN_OK);
-	assert_int_equal(addr_port(&from), 4430);
-	stun_write_begin(&w, out, sizeof(out), STUN_SUCCESS, STUN_BINDING, m.header.id);
-	stun_write_address(&w, STUN_XOR_MAPPED_ADDRESS, &said);
-	stun_write_address(&w, STUN_OTHER_ADDRESS, &p->other);
-	len = stun_write_end(&w);
-	assert_int_equal(sendto(from_other ? p->other_fd : p->fd, out, len, 0, &from.sa, from.len),
-			 (ssize_t)len);
-	run_for(s->f, 20);
+	run_for(f, 20);
+	assert_int_equal(bind(fd, &port.sa, port.len), 0); /* the port is free again */
+	close(fd);
+	end(f, w);
+	fake_stun_close(s, f);
 }
 
-static void stun_end(struct stun_peer *p)
+static void a_datagram_from_elsewhere_is_proof(void **state)
 {
-	close(p->fd);
-	close(p->other_fd);
+	struct ring_fixture *f = ring_fixture(state);
+	struct fake_stun s;
+	struct verify_world *w = begin_udp(f, &s);
+	char other[ADDR_TEXT_BYTES];
+
+	check(f, w);
+	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
+	addr_format(&s.behaviour.places[1][1], other);
+	assert_non_null(strstr(w->mapping.proof, other));
+	assert_int_equal(s.changes, 1);
+	finish_udp(f, w, &s);
 }
 
-static void a_datagram_from_an_address_never_written_to_proves_it(void **state)
+static void no_datagram_from_elsewhere_is_none(void **state)
 {
-	struct scene *s = begin(state, PORTMAP_UDP);
-	struct stun_peer p = stun_begin(s);
+	struct ring_fixture *f = ring_fixture(state);
+	struct fake_stun s;
+	struct verify_world *w = begin_udp(f, &s);
 
-	look(s);
-	stun_answer(s, &p, EXTERNAL ":4430", false);
-	assert_int_equal(mapping(s)->state, MAPPING_MAPPED);
-	stun_answer(s, &p, EXTERNAL ":4430", true);
-	assert_int_equal(mapping(s)->state, MAPPING_VERIFIED);
-	/* Mapped anew, it is proven anew. */
-	clock_ms += 3600000;
-	mapped_anew(s);
-	look(s);
-	stun_answer(s, &p, EXTERNAL ":4430", false);
-	stun_answer(s, &p, EXTERNAL ":4430", true);
-	assert_int_equal(mapping(s)->state, MAPPING_VERIFIED);
-	stun_end(&p);
-	end(s);
+	s.deaf_to_changes = true;
+	check(f, w);
+	assert_int_equal(w->mapping.state, MAPPING_MAPPED);
+	assert_non_null(strstr(w->mapping.proof, "other address did not arrive"));
+	assert_in_range(s.changes, 2, 3);
+	finish_udp(f, w, &s);
 }
 
-static void another_port_outside_is_another_mapping(void **state)
+static void other_ends_of_the_udp_check(void **state)
 {
-	static const char *const seen[] = {EXTERNAL ":4431", "45.0.0.11:4430"};
+	struct ring_fixture *f = ring_fixture(state);
+	static const char *const ends[] = {"does not answer", "refuses to answer",
+					   "only a STUN server with two addresses",
+					   "outside sees the port as 45.0.0.10:444"};
 
-	for (size_t i = 0; i < 2; i++) {
-		struct scene *s = begin(state, PORTMAP_UDP);
-		struct stun_peer p = stun_begin(s);
+	for (size_t i = 0; i < 4; i++) {
+		struct fake_stun s;
+		struct verify_world *w = begin_udp(f, &s);
 
-		look(s);
-		stun_answer(s, &p, seen[i], false);
-		assert_unproven(s, "outside sees the port as");
-		stun_end(&p);
-		end(s);
+		s.deaf = i == 0;
+		s.refuses = i == 1;
+		s.one_address = i == 2;
+		if (i == 3) /* the address is right, the port is not */
+			s.seen = address("45.0.0.10:444");
+		check(f, w);
+		assert_int_equal(w->mapping.state, MAPPING_MAPPED);
+		if (!strstr(w->mapping.proof, ends[i]))
+			fail_msg("%s", w->mapping.proof);
+		assert_true(i == 0 ? s.requests >= 2 : s.requests == 1);
+		finish_udp(f, w, &s);
 	}
 }
 
-/* The second answer has to come from the second address. */
-static void the_address_that_was_written_to_proves_nothing(void **state)
+/* Nonsense and answers to another question change nothing. */
+static void what_is_no_answer_is_no_proof(void **state)
 {
-	struct scene *s = begin(state, PORTMAP_UDP);
-	struct stun_peer p = stun_begin(s);
+	struct ring_fixture *f = ring_fixture(state);
+	struct fake_stun s;
+	struct verify_world *w = begin_udp(f, &s);
 
-	look(s);
-	stun_answer(s, &p, EXTERNAL ":4430", false);
-	stun_answer(s, &p, EXTERNAL ":4430", false);
-	assert_int_equal(mapping(s)->state, MAPPING_MAPPED);
-	stun_end(&p);
-	end(s);
+	s.garbles = true;
+	check(f, w);
+	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
+	finish_udp(f, w, &s);
+}
+
+static void a_port_in_use_is_left_alone(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct fake_stun s;
+	struct verify_world *w = begin_udp(f, &s);
+	struct addr port = test_loopback(7, 8443);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, &port.sa, port.len), 0);
+	check(f, w);
+	assert_non_null(strstr(w->mapping.proof, "a program has the port"));
+	assert_int_equal(s.requests, 0);
+	close(fd);
+	w->mapping.proof[0] = '\0';
+	look_now(f, w); /* not before a minute */
+	assert_int_equal(s.requests, 0);
+	w->mapping.since_ms = clock_ms(CLOCK_BOOTTIME) + UINT64_C(120000); /* mapped anew */
+	check(f, w);
+	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
+	finish_udp(f, w, &s);
+}
+
+static void without_a_server_it_is_told(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct fake_stun s;
+	struct verify_world *w = begin_udp(f, &s);
+
+	w->outside.count = 0;
+	check(f, w);
+	assert_non_null(strstr(w->mapping.proof, "no STUN server is known here"));
+	w->natd.config.stun.count = 0;
+	w->mapping.since_ms = clock_ms(CLOCK_BOOTTIME) + UINT64_C(120000);
+	w->mapping.proof[0] = '\0';
+	check(f, w);
+	assert_non_null(strstr(w->mapping.proof, "name a STUN server"));
+	finish_udp(f, w, &s);
+}
+
+/* A network that goes ends a check that is under way, and frees the port. */
+static void a_network_that_goes_ends_the_check(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct fake_stun s;
+	struct verify_world *w = begin_udp(f, &s);
+
+	s.deaf = true;
+	look_now(f, w);
+	assert_int_equal(s.requests, 1);
+	w->mapping.state = MAPPING_REQUESTED;
+	verify_forget(w->natd.verify);
+	run_for(f, 500);
+	assert_int_equal(s.requests, 1);
+	assert_string_equal(w->mapping.proof, "");
+	finish_udp(f, w, &s);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RING_TEST(a_connection_from_outside_proves_it),
-		RING_TEST(without_a_listener_nothing_can),
-		RING_TEST(a_connection_that_did_not_need_it_proves_nothing),
-		RING_TEST(a_neighbour_with_a_public_address_proves_nothing),
-		RING_TEST(who_was_there_before_proves_nothing),
-		cmocka_unit_test(more_visitors_than_can_be_noted_prove_nothing),
-		RING_TEST(a_datagram_from_an_address_never_written_to_proves_it),
-		RING_TEST(another_port_outside_is_another_mapping),
-		RING_TEST(the_address_that_was_written_to_proves_nothing),
+		RING_TEST(a_connection_from_outside_is_proof),
+		RING_TEST(a_hairpin_is_no_proof),
+		RING_TEST(what_did_not_need_the_mapping_is_no_proof),
+		RING_TEST(a_neighbour_with_a_public_address_is_no_proof),
+		RING_TEST(earlier_connections_are_no_proof),
+		RING_TEST(too_many_earlier_connections),
+		RING_TEST(what_cannot_be_seen_is_told),
+		RING_TEST(a_kernel_that_was_silent_at_first),
+		RING_TEST(it_is_looked_at_again),
+		RING_TEST(a_datagram_from_elsewhere_is_proof),
+		RING_TEST(no_datagram_from_elsewhere_is_none),
+		RING_TEST(other_ends_of_the_udp_check),
+		RING_TEST(what_is_no_answer_is_no_proof),
+		RING_TEST(a_port_in_use_is_left_alone),
+		RING_TEST(without_a_server_it_is_told),
+		RING_TEST(a_network_that_goes_ends_the_check),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
