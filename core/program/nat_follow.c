@@ -90,17 +90,20 @@ bool nat_follow_start(struct nat_follow *n, struct ring *ring)
 	return n->following;
 }
 
-void nat_follow_stop(struct nat_follow *n)
-{
-	if (!n->following || n->stopping)
-		return;
-	n->stopping = true;
-	feed_close(&n->feed);
-}
-
 void nat_follow_free(struct nat_follow *n)
 {
 	if (n->following)
 		feed_free(&n->feed);
 	n->following = false;
+}
+
+void nat_follow_stop(struct nat_follow *n)
+{
+	if (!n->following || n->stopping)
+		return;
+	n->stopping = true;
+	if (n->feed.following)
+		feed_close(&n->feed);
+	else
+		nat_follow_free(n);
 }

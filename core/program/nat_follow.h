@@ -35,7 +35,7 @@ struct nat_follow {
 int nat_follow_open(struct nat_follow *n, const char *path) MUST_CHECK;
 /* From now on its lines are read on this ring. True when there is a follower: ended() will come. */
 bool nat_follow_start(struct nat_follow *n, struct ring *ring);
-/* ended() follows, unless there is no follower any more. */
+/* ended() follows where it has been started and the follower is still there. */
 void nat_follow_stop(struct nat_follow *n);
 /* In place of nat_follow_stop(), once the ring is closed: ended() will not come. */
 void nat_follow_free(struct nat_follow *n);

@@ -226,6 +226,21 @@ static void nothing_is_followed_without_a_path(void **state)
 	assert_false(nat_follow_start(&n, NULL));
 }
 
+/* Stopped before it was started: nothing is in flight, and nothing is told. */
+static void what_was_not_started_does_not_end(void **state)
+{
+	struct follower_world w = {
+		.follow = {.program = "relay", .changed = nat_was_changed, .ended = nat_has_ended}};
+
+	assert_int_equal(nat_follow_open(&w.follow, path), 0);
+	nat_follow_stop(&w.follow);
+	assert_int_equal(w.ended, 0);
+	assert_false(w.follow.following);
+	while (wait(NULL) > 0) /* the follower has seen our end and gone */
+		;
+	assert_int_equal(errno, ECHILD);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +249,7 @@ int main(void)
 		RING_TEST(natd_goes_and_comes_back),
 		RING_TEST(a_dead_follower_is_told),
 		cmocka_unit_test(nothing_is_followed_without_a_path),
+		cmocka_unit_test(what_was_not_started_does_not_end),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
