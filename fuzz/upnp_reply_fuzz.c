@@ -24,7 +24,7 @@ static uint8_t *copy_of(const uint8_t *data, size_t len)
 static void check(const uint8_t *data, size_t len, bool ended)
 {
 	uint8_t *copy = copy_of(data, len);
-	struct reply r;
+	struct upnp_reply r;
 	enum reply_status status;
 
 	memset(&r, 0xa5, sizeof(r));
@@ -43,7 +43,7 @@ static void check(const uint8_t *data, size_t len, bool ended)
 static void parse(const uint8_t *in, size_t len, struct fuzz_answer *out)
 {
 	uint8_t *copy = copy_of(in, len);
-	struct reply r;
+	struct upnp_reply r;
 
 	out->status = reply_read(copy, len, false, &r);
 	if (out->status == REPLY_OK) {

@@ -21,13 +21,13 @@ const char *natpmp_result_name(unsigned result)
 }
 
 /* What every answer begins with (section 3.5). */
-struct head {
+struct natpmp_head {
 	uint8_t version, opcode;
 	uint16_t result;
 	uint32_t epoch_s;
 };
 
-static bool take_head(CBS *in, struct head *h)
+static bool take_head(CBS *in, struct natpmp_head *h)
 {
 	return CBS_get_u8(in, &h->version) && CBS_get_u8(in, &h->opcode) &&
 	       CBS_get_u16(in, &h->result) && CBS_get_u32(in, &h->epoch_s) &&
@@ -55,7 +55,7 @@ static enum natpmp_verdict check_mapping(CBS *in, uint16_t result, const struct 
 enum natpmp_verdict natpmp_answer_check(const uint8_t *in, size_t len,
 					const struct natpmp_question *q)
 {
-	struct head h;
+	struct natpmp_head h;
 	CBS cbs;
 
 	CBS_init(&cbs, in, len);
@@ -78,7 +78,7 @@ bool natpmp_announcement_parse(const uint8_t *in, size_t len, struct natpmp_anno
 {
 	struct natpmp_announcement a;
 	uint8_t ip[4];
-	struct head h;
+	struct natpmp_head h;
 	CBS cbs;
 
 	memset(&a, 0, sizeof(a));

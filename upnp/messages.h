@@ -21,7 +21,7 @@
 #define UPNP_ABOUT_BYTES       128
 
 enum upnp_duty {
-	UPNP_DISCOVER,	/* who answers a search */
+	UPNP_DISCOVER,	/* which devices answer a search */
 	UPNP_INSPECT,	/* what a device is, from its description and a first command */
 	UPNP_MAP,	/* creates or renews a mapping of IPv4 */
 	UPNP_UNMAP,	/* deletes it */
@@ -60,7 +60,7 @@ struct upnp_request {
 	char uid[UPNP_UID_BYTES];	    /* PINHOLE: "" for a new one; UNPINHOLE */
 };
 
-/* Who answered a search. */
+/* What answered a search. */
 struct upnp_device {
 	struct location location;
 	struct addr from; /* port 0 */

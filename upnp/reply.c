@@ -5,7 +5,7 @@
 #include <string.h>
 #include <openssl/bytestring.h>
 
-struct head {
+struct reply_head {
 	unsigned code;
 	bool chunked, has_length;
 	uint64_t length;
@@ -70,7 +70,7 @@ static bool read_status(CBS line, unsigned *code)
 }
 
 /* Content-Length: two that differ are refused (RFC 9112 section 6.3). */
-static bool read_length(CBS value, struct head *h)
+static bool read_length(CBS value, struct reply_head *h)
 {
 	uint64_t n = 0;
 	unsigned digits = 0;
@@ -85,7 +85,7 @@ static bool read_length(CBS value, struct head *h)
 	return true;
 }
 
-static bool read_field(CBS line, struct head *h)
+static bool read_field(CBS line, struct reply_head *h)
 {
 	CBS name, value = line;
 
@@ -103,9 +103,9 @@ static bool read_field(CBS line, struct head *h)
 }
 
 /* in stands behind the head when it returns OK. */
-static enum reply_status take_head(CBS *in, struct head *out)
+static enum reply_status take_head(CBS *in, struct reply_head *out)
 {
-	struct head h = {0};
+	struct reply_head h = {0};
 	CBS line, start = *in;
 
 	if (!take_line(in, &line))
@@ -189,8 +189,8 @@ static enum reply_status read_chunks(uint8_t *body, size_t room, bool ended, siz
 	return status == REPLY_SHORT && ended ? REPLY_MALFORMED : status;
 }
 
-static enum reply_status read_body(const struct head *h, uint8_t *body, size_t room, bool ended,
-				   size_t *len)
+static enum reply_status read_body(const struct reply_head *h, uint8_t *body, size_t room,
+				   bool ended, size_t *len)
 {
 	if (h->chunked)
 		return read_chunks(body, room, ended, len);
@@ -207,10 +207,10 @@ static enum reply_status read_body(const struct head *h, uint8_t *body, size_t r
 	return h->has_length ? REPLY_MALFORMED : REPLY_OK;
 }
 
-enum reply_status reply_read(uint8_t *in, size_t len, bool ended, struct reply *out)
+enum reply_status reply_read(uint8_t *in, size_t len, bool ended, struct upnp_reply *out)
 {
 	enum reply_status status;
-	struct head h;
+	struct reply_head h;
 	size_t body = 0;
 	CBS rest;
 
@@ -225,6 +225,6 @@ enum reply_status reply_read(uint8_t *in, size_t len, bool ended, struct reply *
 	status = read_body(&h, in + (len - CBS_len(&rest)), CBS_len(&rest), ended, &body);
 	if (status != REPLY_OK)
 		return status;
-	*out = (struct reply){.code = h.code, .body = len - CBS_len(&rest), .len = body};
+	*out = (struct upnp_reply){.code = h.code, .body = len - CBS_len(&rest), .len = body};
 	return REPLY_OK;
 }

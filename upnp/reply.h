@@ -20,7 +20,7 @@
 
 enum reply_status { REPLY_OK, REPLY_SHORT, REPLY_MALFORMED, REPLY_TOO_LARGE };
 
-struct reply {
+struct upnp_reply {
 	unsigned code; /* of the status line: 100 to 599 */
 	size_t body;   /* offset of the body in what was read */
 	size_t len;    /* of the body, after reply_read() put its chunks together */
@@ -31,6 +31,6 @@ struct reply {
  * a chunked body (RFC 9112 section 7.1) has been moved together in place; else in and out are
  * untouched. Interim replies (1xx) are passed over.
  */
-enum reply_status reply_read(uint8_t *in, size_t len, bool ended, struct reply *out) MUST_CHECK;
+enum reply_status reply_read(uint8_t *in, size_t len, bool ended, struct upnp_reply *out) MUST_CHECK;
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * responders: whom of those that answer searches to leave alone for a while.
+ * responders: which of the hosts that answer searches to leave alone for a while.
  *
  * A host that made a worker die or wait in vain is avoided for RESPONDERS_WAIT_MS, and twice as
  * long each further time, up to RESPONDERS_WAIT_MAX_MS. Of RESPONDERS_MAX such hosts, the one whose

@@ -190,7 +190,7 @@ static bool read_field(CBS name, CBS value, struct reading *r)
 	return true;
 }
 
-/* A line without a colon is nobody's, and passed over. */
+/* A line without a colon is no field, and passed over. */
 static bool read_line(CBS line, struct reading *r)
 {
 	CBS name;

@@ -3,7 +3,7 @@
  * ssdp: the Simple Service Discovery Protocol (UPnP Device Architecture 1.1, chapter 1): searches
  * written; answers to them and announcements read.
  *
- * Lenient where gateways in the field are (line ends, case, order, fields that nobody knows),
+ * Lenient where gateways in the field are (line ends, case, order, unknown fields),
  * strict where it matters: a field that names the device or leads to it comes once and fits, and a
  * LOCATION is a literal one.
  */

@@ -15,7 +15,7 @@
 #include "upnp/reply.h"
 
 /* In memory of exactly that size. */
-static enum reply_status read_text(const char *text, size_t len, bool ended, struct reply *r,
+static enum reply_status read_text(const char *text, size_t len, bool ended, struct upnp_reply *r,
 				   char body[64])
 {
 	uint8_t *copy = malloc(len ? len : 1);
@@ -35,7 +35,7 @@ static enum reply_status read_text(const char *text, size_t len, bool ended, str
 /* Every prefix is SHORT until all is there. */
 static void expect(const char *text, unsigned code, const char *body)
 {
-	struct reply r;
+	struct upnp_reply r;
 	char got[64];
 	size_t len = strlen(text);
 
@@ -60,7 +60,7 @@ static void test_whole_replies(void **state)
 static void test_a_body_until_the_end(void **state)
 {
 	const char *text = "HTTP/1.1 200 OK\r\nServer: x\r\n\r\nall of it";
-	struct reply r;
+	struct upnp_reply r;
 	char body[64];
 
 	assert_int_equal(read_text(text, strlen(text), false, &r, body), REPLY_SHORT);
@@ -70,7 +70,7 @@ static void test_a_body_until_the_end(void **state)
 
 static void refused(const char *text, bool ended, enum reply_status expected)
 {
-	struct reply r, before;
+	struct upnp_reply r, before;
 	char body[64];
 
 	memset(&r, 0xa5, sizeof(r));
@@ -109,7 +109,7 @@ static void test_what_is_refused(void **state)
 static void test_a_head_without_end(void **state)
 {
 	static uint8_t text[REPLY_HEAD_MAX + 64];
-	struct reply r;
+	struct upnp_reply r;
 	size_t used;
 
 	memset(text, 'a', sizeof(text));

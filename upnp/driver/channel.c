@@ -11,7 +11,7 @@
 
 #define AREA "upnp"
 
-struct channel_worker {
+struct upnp_channel_worker {
 	struct lines lines;
 	struct upnp_channel *channel;
 	uint32_t number; /* the launcher's */
@@ -19,10 +19,10 @@ struct channel_worker {
 
 /* ---- workers --------------------------------------------------------------------------------- */
 
-/* Its socket closes soon; whatever it still does or says is nobody's. */
+/* Its socket closes soon; what it still does or says is not listened to. */
 static void abandon(struct upnp_channel *c, bool kill)
 {
-	struct channel_worker *w = c->worker;
+	struct upnp_channel_worker *w = c->worker;
 
 	c->worker = NULL;
 	ring_timer_cancel(c->ring, &c->idle);
@@ -55,9 +55,9 @@ static void give_up(struct upnp_channel *c, const char *why)
 	answer(c, &a, true);
 }
 
-static void got_line(struct lines *l, const char *line, size_t len)
+static void upnp_channel_line_came(struct lines *l, const char *line, size_t len)
 {
-	struct channel_worker *w = container(l, struct channel_worker, lines);
+	struct upnp_channel_worker *w = container(l, struct upnp_channel_worker, lines);
 	struct upnp_channel *c = w->channel;
 	struct upnp_answer a;
 
@@ -71,9 +71,9 @@ static void got_line(struct lines *l, const char *line, size_t len)
 	answer(c, &a, false);
 }
 
-static void lines_ended(struct lines *l)
+static void upnp_channel_lines_ended(struct lines *l)
 {
-	struct channel_worker *w = container(l, struct channel_worker, lines);
+	struct upnp_channel_worker *w = container(l, struct upnp_channel_worker, lines);
 	struct upnp_channel *c = w->channel;
 	bool current = c->worker == w;
 
@@ -88,7 +88,7 @@ static void lines_ended(struct lines *l)
 
 static bool start_worker(struct upnp_channel *c)
 {
-	struct channel_worker *w = calloc(1, sizeof(*w));
+	struct upnp_channel_worker *w = calloc(1, sizeof(*w));
 
 	if (!w || launcher_serve(c->launcher, 0, &w->lines.fd, &w->number)) {
 		free(w);
@@ -97,8 +97,8 @@ static bool start_worker(struct upnp_channel *c)
 	w->channel = c;
 	w->lines.ring = c->ring;
 	w->lines.line_max = w->lines.output_max = UPNP_LINE_MAX;
-	w->lines.line = got_line;
-	w->lines.ended = lines_ended;
+	w->lines.line = upnp_channel_line_came;
+	w->lines.ended = upnp_channel_lines_ended;
 	lines_start(&w->lines);
 	c->worker = w;
 	c->open++;
@@ -107,7 +107,7 @@ static bool start_worker(struct upnp_channel *c)
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
-static void deadline_passed(struct timer *t, uint64_t now_ms)
+static void upnp_channel_deadline_passed(struct timer *t, uint64_t now_ms)
 {
 	struct upnp_channel *c = container(t, struct upnp_channel, deadline);
 
@@ -115,7 +115,7 @@ static void deadline_passed(struct timer *t, uint64_t now_ms)
 			     : "no UPnP worker could be started");
 }
 
-static void idle_passed(struct timer *t, uint64_t now_ms)
+static void upnp_channel_idle_passed(struct timer *t, uint64_t now_ms)
 {
 	struct upnp_channel *c = container(t, struct upnp_channel, idle);
 
@@ -127,8 +127,8 @@ static void idle_passed(struct timer *t, uint64_t now_ms)
 
 void upnp_channel_init(struct upnp_channel *c)
 {
-	c->deadline.fire = deadline_passed;
-	c->idle.fire = idle_passed;
+	c->deadline.fire = upnp_channel_deadline_passed;
+	c->idle.fire = upnp_channel_idle_passed;
 }
 
 void upnp_channel_ask(struct upnp_channel *c, const struct upnp_request *r)

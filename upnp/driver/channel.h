@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * channel: natd's side of the UPnP worker: one request at a time, each answered in bounded time.
+ * channel: natd's end of the UPnP worker: one request at a time, each answered in bounded time.
  *
  * A worker is started when there is something to ask and ends after CHANNEL_IDLE_MS without. One
  * that does not answer by CHANNEL_PATIENCE_MS after the request's own time, says what is no answer,
@@ -16,7 +16,7 @@
 #define CHANNEL_PATIENCE_MS 2000u
 #define CHANNEL_IDLE_MS	    30000u
 
-struct channel_worker;
+struct upnp_channel_worker;
 
 struct upnp_channel {
 	/* The owner sets these first. */
@@ -27,7 +27,7 @@ struct upnp_channel {
 	void (*answered)(struct upnp_channel *c, const struct upnp_answer *a, bool died);
 
 	/* The channel's own. Zero-initialised is idle. */
-	struct channel_worker *worker;
+	struct upnp_channel_worker *worker;
 	struct upnp_request request;
 	bool busy, stopping;
 	uint32_t last;

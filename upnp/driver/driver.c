@@ -14,7 +14,7 @@
 
 #define COMMAND_MS   5000u
 #define END_POLL_MS  2u
-#define PORTS_OF_OUR 49152u /* RFC 6335: nobody's */
+#define PORTS_OF_OUR 49152u /* RFC 6335: assigned to no service */
 
 static struct upnp_driver *of(struct portmap_driver *d)
 {
@@ -114,12 +114,13 @@ static uint16_t external_port(const struct portmap_request *r)
 	return inside >= 1024 ? inside : (uint16_t)(PORTS_OF_OUR + inside);
 }
 
-static void ask_slot(struct upnp_driver *d, struct upnp_slot *slot, const struct upnp_side *side)
+static void ask_slot(struct upnp_driver *d, struct upnp_slot *slot,
+		     const struct upnp_control_point *point)
 {
 	const struct portmap_request *p = &slot->request;
-	bool v4 = side->family == PORTMAP_IPV4, map = slot->act == SLOT_MAP;
+	bool v4 = point->family == PORTMAP_IPV4, map = slot->act == SLOT_MAP;
 	struct upnp_request r = {.wait_ms = COMMAND_MS,
-				 .service = side->service,
+				 .service = point->service,
 				 .transport = p->transport,
 				 .internal = p->internal,
 				 .lease_s = p->lifetime_s ? p->lifetime_s : 1,
@@ -131,7 +132,7 @@ static void ask_slot(struct upnp_driver *d, struct upnp_slot *slot, const struct
 	snprintf(r.description, sizeof(r.description), "%s", p->description);
 	memcpy(r.shown, slot->shown, sizeof(r.shown));
 	memcpy(r.uid, slot->uid, sizeof(r.uid));
-	upnp_driver_fill(d, side->family, &r);
+	upnp_driver_fill(d, point->family, &r);
 	d->asking_slot = slot;
 	upnp_channel_ask(&d->channel, &r);
 }
@@ -140,16 +141,16 @@ static void ask_slot(struct upnp_driver *d, struct upnp_slot *slot, const struct
 static bool answer_at_once(struct upnp_driver *d, struct upnp_slot *slot)
 {
 	struct portmap_heard *h = d->base.heard;
-	const struct upnp_side *side = &d->sides[family_of(&slot->request)];
+	const struct upnp_control_point *point = &d->points[family_of(&slot->request)];
 	enum slot_act act = slot->act;
-	bool nameless = side->family == PORTMAP_IPV6 && act == SLOT_UNMAP && !slot->uid[0];
+	bool nameless = point->family == PORTMAP_IPV6 && act == SLOT_UNMAP && !slot->uid[0];
 
-	if (side->there && !nameless)
+	if (point->there && !nameless)
 		return false;
 	slot->act = SLOT_REST;
 	if (act == SLOT_MAP)
 		h->failed(h, PORTMAP_UPNP, slot->request.id, PORTMAP_SILENT,
-			  side->why[0] ? side->why : "no Internet gateway speaks UPnP here");
+			  point->why[0] ? point->why : "no Internet gateway speaks UPnP here");
 	else /* A pinhole whose number is lost ends with its lease. */
 		h->unmapped(h, PORTMAP_UPNP, slot->request.id, nameless);
 	return true;
@@ -158,18 +159,18 @@ static bool answer_at_once(struct upnp_driver *d, struct upnp_slot *slot)
 static void ask_next(struct upnp_driver *d)
 {
 	for (size_t i = 0; i < PORTMAP_FAMILIES; i++) {
-		d->asking_side = &d->sides[i];
-		if (upnp_side_ask(&d->sides[i]))
+		d->asking_point = &d->points[i];
+		if (upnp_point_ask(&d->points[i]))
 			return;
 	}
-	d->asking_side = NULL;
+	d->asking_point = NULL;
 	for (struct upnp_slot *s = d->slots; s; s = s->next) {
 		if (s->act == SLOT_REST)
 			continue;
 		if (answer_at_once(d, s))
 			upnp_driver_kick(d);
 		else
-			ask_slot(d, s, &d->sides[family_of(&s->request)]);
+			ask_slot(d, s, &d->points[family_of(&s->request)]);
 		return;
 	}
 }
@@ -179,14 +180,14 @@ static void look_at_end(struct upnp_driver *d)
 	bool idle = upnp_channel_stop(&d->channel);
 
 	for (size_t i = 0; i < PORTMAP_FAMILIES; i++)
-		idle = upnp_side_stop(&d->sides[i]) && idle;
+		idle = upnp_point_stop(&d->points[i]) && idle;
 	if (idle)
 		d->base.stopped(&d->base);
 	else
 		ring_timer_set(d->ring, &d->turn, END_POLL_MS);
 }
 
-static void turn(struct timer *t, uint64_t now_ms)
+static void upnp_driver_turn(struct timer *t, uint64_t now_ms)
 {
 	struct upnp_driver *d = container(t, struct upnp_driver, turn);
 
@@ -211,7 +212,7 @@ static void tell_mapped(struct upnp_driver *d, const struct upnp_slot *slot,
 	struct addr external = r->internal; /* a pinhole: the address is its own */
 
 	if (family_of(r) == PORTMAP_IPV4) {
-		external = d->sides[PORTMAP_IPV4].external;
+		external = d->points[PORTMAP_IPV4].external;
 		external.sa.sa_family = AF_INET;
 		addr_set_port(&external, a->external_port);
 	}
@@ -240,27 +241,27 @@ static void slot_answered(struct upnp_driver *d, struct upnp_slot *slot, enum sl
 		h->failed(h, PORTMAP_UPNP, id, a->failure, a->why);
 }
 
-static void answered(struct upnp_channel *c, const struct upnp_answer *a, bool died)
+static void upnp_driver_answered(struct upnp_channel *c, const struct upnp_answer *a, bool died)
 {
 	struct upnp_driver *d = container(c, struct upnp_driver, channel);
 	struct upnp_slot *slot = d->asking_slot;
-	struct upnp_side *side = d->asking_side;
+	struct upnp_control_point *point = d->asking_point;
 
 	d->asking_slot = NULL;
-	d->asking_side = NULL;
+	d->asking_point = NULL;
 	ring_timer_set(d->ring, &d->turn, UPNP_DRIVER_SPACING_MS);
-	if (side) {
-		upnp_side_answered(side, a, died);
+	if (point) {
+		upnp_point_answered(point, a, died);
 		return;
 	}
-	side = &d->sides[family_of(&slot->request)];
+	point = &d->points[family_of(&slot->request)];
 	enum slot_act act = c->request.duty == UPNP_MAP || c->request.duty == UPNP_PINHOLE
 				    ? SLOT_MAP
 				    : SLOT_UNMAP;
 	if (!slot->stale)
 		slot->act = SLOT_REST;
 	if (died || (!a->ok && (a->failure == PORTMAP_SILENT || a->failure == PORTMAP_MALFORMED)))
-		upnp_side_lost(side, died);
+		upnp_point_lost(point, died);
 	slot_answered(d, slot, act, a);
 }
 
@@ -273,27 +274,27 @@ void upnp_driver_restarted(struct upnp_driver *d, enum portmap_family f)
 
 /* ---- the interface --------------------------------------------------------------------------- */
 
-static void driver_probe(struct portmap_driver *base)
+static void upnp_driver_probe(struct portmap_driver *base)
 {
 	struct upnp_driver *d = of(base);
 
 	for (size_t i = 0; i < PORTMAP_FAMILIES; i++)
 		if (base->families[i])
-			upnp_side_probe(&d->sides[i]);
+			upnp_point_probe(&d->points[i]);
 }
 
-static void driver_map(struct portmap_driver *base, const struct portmap_request *r)
+static void upnp_driver_map(struct portmap_driver *base, const struct portmap_request *r)
 {
 	set_slot(base, r, SLOT_MAP);
 }
 
-static void driver_unmap(struct portmap_driver *base, const struct portmap_request *r)
+static void upnp_driver_unmap(struct portmap_driver *base, const struct portmap_request *r)
 {
 	set_slot(base, r, SLOT_UNMAP);
 }
 
 /* What is known of the mapping stays, for when it is to be deleted. */
-static void driver_forget(struct portmap_driver *base, uint32_t id)
+static void upnp_driver_forget(struct portmap_driver *base, uint32_t id)
 {
 	struct upnp_slot *slot = find(of(base), id);
 
@@ -303,7 +304,7 @@ static void driver_forget(struct portmap_driver *base, uint32_t id)
 	}
 }
 
-static void driver_stop(struct portmap_driver *base)
+static void upnp_driver_stop(struct portmap_driver *base)
 {
 	struct upnp_driver *d = of(base);
 
@@ -312,7 +313,7 @@ static void driver_stop(struct portmap_driver *base)
 	ring_timer_set(d->ring, &d->turn, 0);
 }
 
-static void driver_release(struct portmap_driver *base)
+static void upnp_driver_release(struct portmap_driver *base)
 {
 	struct upnp_driver *d = of(base);
 
@@ -329,21 +330,21 @@ struct portmap_driver *upnp_driver_new(const struct upnp_driver_options *o)
 		return NULL;
 	d->base = (struct portmap_driver){.protocol = PORTMAP_UPNP,
 					  .heard = o->heard,
-					  .probe = driver_probe,
-					  .map = driver_map,
-					  .unmap = driver_unmap,
-					  .forget = driver_forget,
-					  .stop = driver_stop,
-					  .release = driver_release};
+					  .probe = upnp_driver_probe,
+					  .map = upnp_driver_map,
+					  .unmap = upnp_driver_unmap,
+					  .forget = upnp_driver_forget,
+					  .stop = upnp_driver_stop,
+					  .release = upnp_driver_release};
 	d->ring = o->ring;
-	d->turn.fire = turn;
+	d->turn.fire = upnp_driver_turn;
 	d->channel = (struct upnp_channel){
-		.ring = o->ring, .launcher = o->launcher, .answered = answered};
+		.ring = o->ring, .launcher = o->launcher, .answered = upnp_driver_answered};
 	upnp_channel_init(&d->channel);
 	for (unsigned i = 0; i < PORTMAP_FAMILIES; i++) {
 		d->places[i] = o->places[i];
 		d->base.families[i] = o->places[i].source.len && o->places[i].gateway.len;
-		upnp_side_init(&d->sides[i], d, (enum portmap_family)i);
+		upnp_point_init(&d->points[i], d, (enum portmap_family)i);
 	}
 	return &d->base;
 }

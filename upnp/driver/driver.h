@@ -3,20 +3,20 @@
  * driver: UPnP for the mapping engine (portmap/gateway/driver.h): port mappings over IPv4, pinholes
  * over IPv6.
  *
- * Theory of operation. Each family has a *side*: the device in use and the service that takes its
- * commands. A side is looked for like this:
+ * Theory of operation. Each family has a *control point* of its own (UPnP Device Architecture 1.1):
+ * the device in use and the service that takes its commands. Its device is looked for like this:
  *
  *   probe ──► INSPECT the device in use ──ok──────────────────────────► there
  *               │ none, or it fails                                      ▲
  *               ▼                                                        │ok
- *             SEARCH ──► CANDIDATES: inspect who answered, one by one ───┴─none─► not there
+ *             SEARCH ──► CANDIDATES: inspect what answered, one by one ──┴─none─► not there
  *
  * Everything is done by the worker (channel.h), one request at a time, at least
- * UPNP_DRIVER_SPACING_MS apart. Who made it die or wait in vain is avoided (responders.h), and the
- * search goes on with the next.
+ * UPNP_DRIVER_SPACING_MS apart. A host that made it die or wait in vain is avoided (responders.h),
+ * and the search goes on with the next.
  *
  * What the device announces (listener.h) leads to a probe: another BOOTID or LOCATION, or a byebye
- * and then an alive, mean that it restarted and forgot. Anybody on the LAN can forge an
+ * and then an alive, mean that it restarted and forgot. Any host of the LAN can forge an
  * announcement, so all that comes of it is a probe, and the engine asking for its mappings again;
  * and the more there are, the longer they wait: UPNP_DRIVER_HINT_MS, doubling to a minute.
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* driver_internal: what the driver's two halves share: requests (driver.c), devices (side.c). */
+/* driver_internal: what requests (driver.c) and devices (control_point.c) share. */
 #ifndef POSTERN_UPNP_DRIVER_DRIVER_INTERNAL_H
 #define POSTERN_UPNP_DRIVER_DRIVER_INTERNAL_H
 
@@ -8,24 +8,24 @@
 #include "upnp/driver/listener.h"
 #include "upnp/responders.h"
 
-enum side_phase {
-	SIDE_REST,
-	SIDE_INSPECT,	/* the device in use */
-	SIDE_SEARCH,	/* whom there is */
-	SIDE_CANDIDATES /* found[next] and those behind it */
+enum upnp_point_phase {
+	POINT_REST,
+	POINT_INSPECT,	 /* the device in use */
+	POINT_SEARCH,	 /* which devices there are */
+	POINT_CANDIDATES /* found[next] and those behind it */
 };
 
-struct upnp_side {
+struct upnp_control_point {
 	struct upnp_driver *driver;
 	enum portmap_family family;
-	enum side_phase phase;
+	enum upnp_point_phase phase;
 	bool there;
 	bool announced_leave;	   /* byebye was heard */
 	struct upnp_device device; /* in use, now or last; location.host.len 0: none yet */
 	struct upnp_service service;
 	struct addr external;		  /* IPv4; len 0: not known */
 	char restart[PORTMAP_TEXT_BYTES]; /* why the device is thought to have restarted; "": not */
-	/* SIDE_CANDIDATES */
+	/* POINT_CANDIDATES */
 	bool following_hint; /* found[0] was announced, not searched for */
 	struct upnp_device found[UPNP_DEVICES_MAX];
 	size_t found_count, next;
@@ -59,11 +59,11 @@ struct upnp_driver {
 	struct portmap_place places[PORTMAP_FAMILIES];
 	struct upnp_channel channel;
 	struct responders responders;
-	struct upnp_side sides[PORTMAP_FAMILIES];
+	struct upnp_control_point points[PORTMAP_FAMILIES];
 	struct upnp_slot *slots;
 	size_t slot_count;
 	/* What the channel is asked for: one of these; both NULL: nothing. */
-	struct upnp_side *asking_side;
+	struct upnp_control_point *asking_point;
 	struct upnp_slot *asking_slot;
 	struct timer turn; /* the next request goes out, or the end is looked at */
 	bool stopping;
@@ -76,15 +76,15 @@ void upnp_driver_fill(const struct upnp_driver *d, enum portmap_family f, struct
 /* The device gives its numbers of pinholes anew: what had one may be another's now. */
 void upnp_driver_restarted(struct upnp_driver *d, enum portmap_family f);
 
-void upnp_side_init(struct upnp_side *s, struct upnp_driver *d, enum portmap_family f);
+void upnp_point_init(struct upnp_control_point *c, struct upnp_driver *d, enum portmap_family f);
 /* Looks for it, unless it is doing so. */
-void upnp_side_probe(struct upnp_side *s);
+void upnp_point_probe(struct upnp_control_point *c);
 /* The device in use failed a request: looks for it anew. */
-void upnp_side_lost(struct upnp_side *s, bool died);
+void upnp_point_lost(struct upnp_control_point *c, bool died);
 /* Asks the channel for the next step; false when it rests. */
-bool upnp_side_ask(struct upnp_side *s);
-void upnp_side_answered(struct upnp_side *s, const struct upnp_answer *a, bool died);
+bool upnp_point_ask(struct upnp_control_point *c);
+void upnp_point_answered(struct upnp_control_point *c, const struct upnp_answer *a, bool died);
 /* Idle when it returns true. */
-bool upnp_side_stop(struct upnp_side *s);
+bool upnp_point_stop(struct upnp_control_point *c);
 
 #endif

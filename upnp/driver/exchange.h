@@ -7,8 +7,8 @@
  * addresses a command comes from, on which gateways decide (a pinhole for an address that is not
  * the sender's is refused, and a host's temporary addresses are not it).
  *
- * This waits, for as long as the deadline says in all, whoever drips or dawdles. No redirect is
- * followed. The reply is bounded by REPLY_MAX.
+ * This waits for as long as the deadline says in all, also for a device that drips or dawdles. No
+ * redirect is followed. The reply is bounded by REPLY_MAX.
  */
 #ifndef POSTERN_UPNP_DRIVER_EXCHANGE_H
 #define POSTERN_UPNP_DRIVER_EXCHANGE_H
@@ -22,7 +22,7 @@ struct exchange {
 	struct addr source; /* ours; port 0 */
 	int64_t due_ms;	    /* by CLOCK_MONOTONIC */
 	/* The reply. */
-	struct reply reply;
+	struct upnp_reply reply;
 	uint8_t bytes[REPLY_MAX + 1]; /* the body starts at reply.body, and a zero byte ends it */
 };
 

@@ -2,8 +2,8 @@
 /*
  * igd: an Internet Gateway Device's description and commands; in the UPnP worker.
  *
- * XML is miniupnpc's to read (parserootdesc, GetUPNPUrls, ParseNameValue), whatever it makes of it
- * is checked here; bytes come and go by exchange.h. Of an answer only plain texts leave this file:
+ * XML is miniupnpc's to read (parserootdesc, GetUPNPUrls, ParseNameValue); what it makes of it is
+ * checked here; bytes come and go by exchange.h. Of an answer only plain texts leave this file:
  * printable ASCII, cut to their room.
  */
 #ifndef POSTERN_UPNP_DRIVER_IGD_H

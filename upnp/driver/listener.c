@@ -9,7 +9,7 @@
 
 #include "core/container.h"
 
-static void wait(struct upnp_listener *l)
+static void await_datagram(struct upnp_listener *l)
 {
 	ring_poll(l->ring, &l->op, l->fd, POLLIN);
 }
@@ -22,7 +22,7 @@ static void take(struct upnp_listener *l, const uint8_t *bytes, size_t len, cons
 		l->heard(l, from, &m);
 }
 
-static void readable(struct ring_op *op, int res)
+static void upnp_listener_readable(struct ring_op *op, int res)
 {
 	struct upnp_listener *l = container(op, struct upnp_listener, op);
 	uint8_t bytes[SSDP_DATAGRAM_MAX];
@@ -43,12 +43,12 @@ static void readable(struct ring_op *op, int res)
 	if (res < 0 || count == LISTENER_BURST || (n < 0 && errno != EAGAIN && errno != EINTR))
 		ring_timer_set(l->ring, &l->pause, LISTENER_PAUSE_MS);
 	else
-		wait(l);
+		await_datagram(l);
 }
 
-static void paused(struct timer *t, uint64_t now_ms)
+static void upnp_listener_paused(struct timer *t, uint64_t now_ms)
 {
-	wait(container(t, struct upnp_listener, pause));
+	await_datagram(container(t, struct upnp_listener, pause));
 }
 
 static int join(int fd, int family, unsigned index)
@@ -100,9 +100,9 @@ int upnp_listener_start(struct upnp_listener *l, int family, unsigned index)
 	if (error)
 		return error;
 	l->open = true;
-	l->op.done = readable;
-	l->pause.fire = paused;
-	wait(l);
+	l->op.done = upnp_listener_readable;
+	l->pause.fire = upnp_listener_paused;
+	await_datagram(l);
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * search: M-SEARCH to the gateway itself, then to everybody.
+ * search: M-SEARCH to the gateway itself, then to the whole LAN.
  *
  * The gateway that answers a unicast search (UPnP Device Architecture 1.1, section 1.3.2) ends the
  * search within a round trip. Most older ones hear multicast only: that follows SEARCH_ALONE_MS
@@ -35,7 +35,7 @@ static const char *const targets[] = {
 	"urn:schemas-upnp-org:service:WANPPPConnection:1",
 };
 
-struct search {
+struct ssdp_search {
 	const struct upnp_request *request;
 	struct upnp_answer *answer;
 	int fd;
@@ -67,7 +67,7 @@ static int set_multicast(int fd, int family, unsigned index)
 }
 
 /* #syscalls socket(0 is AF_INET) socket(0 is AF_INET6) bind close */
-static int open_socket(struct search *s)
+static int open_socket(struct ssdp_search *s)
 {
 	const struct upnp_request *r = s->request;
 	int family = r->source.sa.sa_family, error;
@@ -90,7 +90,7 @@ static int open_socket(struct search *s)
  *
  * #syscalls sendto
  */
-static void send_searches(struct search *s, const struct addr *to, unsigned mx)
+static void send_searches(struct ssdp_search *s, const struct addr *to, unsigned mx)
 {
 	char text[SSDP_SEARCH_BYTES];
 
@@ -100,7 +100,7 @@ static void send_searches(struct search *s, const struct addr *to, unsigned mx)
 	}
 }
 
-static void search_gateway(struct search *s)
+static void search_gateway(struct ssdp_search *s)
 {
 	struct addr to = s->request->gateway;
 
@@ -112,7 +112,7 @@ static void search_gateway(struct search *s)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-static bool is_trusted(const struct search *s, const struct addr *from,
+static bool is_trusted(const struct ssdp_search *s, const struct addr *from,
 		       const struct location *location)
 {
 	const struct upnp_request *r = s->request;
@@ -124,7 +124,8 @@ static bool is_trusted(const struct search *s, const struct addr *from,
 }
 
 /* The place for a device of this host; NULL when all are taken. The gateway's is the first. */
-static struct upnp_device *place_for(struct search *s, const struct addr *host, bool is_gateway)
+static struct upnp_device *place_for(struct ssdp_search *s, const struct addr *host,
+				     bool is_gateway)
 {
 	struct upnp_answer *a = s->answer;
 	struct upnp_device *d = a->devices;
@@ -142,7 +143,7 @@ static struct upnp_device *place_for(struct search *s, const struct addr *host, 
 	return a->device_count < UPNP_DEVICES_MAX ? &a->devices[a->device_count++] : NULL;
 }
 
-static void take(struct search *s, const struct addr *from, const struct ssdp_message *m)
+static void take(struct ssdp_search *s, const struct addr *from, const struct ssdp_message *m)
 {
 	bool is_gateway = addr_same_host(&m->location.host, &s->request->gateway);
 	struct upnp_device *d;
@@ -165,7 +166,7 @@ static void take(struct search *s, const struct addr *from, const struct ssdp_me
 }
 
 /* Reads what is there; false when the flood is too large. */
-static bool read_answers(struct search *s)
+static bool read_answers(struct ssdp_search *s)
 {
 	uint8_t bytes[SSDP_DATAGRAM_MAX];
 	struct ssdp_message m;
@@ -185,7 +186,7 @@ static bool read_answers(struct search *s)
 }
 
 /* Until the time, the gateway's answer, or the flood. False: it is over. */
-static bool listen_until(struct search *s, int64_t due_ms)
+static bool listen_until(struct ssdp_search *s, int64_t due_ms)
 {
 	struct pollfd p = {.fd = s->fd, .events = POLLIN};
 	int64_t left;
@@ -204,7 +205,7 @@ static bool listen_until(struct search *s, int64_t due_ms)
 
 void search_perform(const struct upnp_request *r, struct upnp_answer *a)
 {
-	struct search s = {.request = r, .answer = a, .fd = -1};
+	struct ssdp_search s = {.request = r, .answer = a, .fd = -1};
 	int64_t start = (int64_t)clock_ms(CLOCK_MONOTONIC);
 	int error = open_socket(&s);
 

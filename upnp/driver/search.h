@@ -5,10 +5,10 @@
 
 #include "upnp/messages.h"
 
-#define SEARCH_MS	     2200 /* in all, when nobody answers */
+#define SEARCH_MS	     2200 /* in all, when no device answers */
 #define SEARCH_DATAGRAMS_MAX 256u /* read in one search; a flood ends it */
 
-/* Serves a DISCOVER: devices in the order of trust, the gateway first. Nobody is an answer, too. */
+/* Serves a DISCOVER: devices in the order of trust, the gateway first. None is an answer, too. */
 void search_perform(const struct upnp_request *r, struct upnp_answer *a);
 
 #endif

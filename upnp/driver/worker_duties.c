@@ -5,9 +5,9 @@
  * Mappings. Before anything is created or deleted, the gateway is asked what it has there
  * (GetSpecificPortMappingEntry), since many overwrite what belongs to another program of the same
  * host without a word. An entry is ours when it leads to our client and port and its description is
- * ours: as we wrote it, as this gateway was seen to write it, or cut short by it. Whatever is not
- * ours stays. What PCP or NAT-PMP made for the same mapping is ours, too, whatever they called it,
- * as long as it leads to us. The same question afterwards tells what the gateway made of the
+ * ours: as we wrote it, as this gateway was seen to write it, or cut short by it. Everything
+ * else stays. What PCP or NAT-PMP made for the same mapping is ours, too, under any description, as
+ * long as it leads to us. The same question afterwards tells what the gateway made of the
  * request; one that said yes and has nothing there is not believed.
  *
  * Errors are answered where the specification or the field knows a way out: 725 and 402 ask for a
@@ -22,7 +22,7 @@
 
 #define LEASE_MAX_S   604800u  /* WANIPConnection:2 section 2.3.14 */
 #define PINHOLE_MAX_S 86400u   /* WANIPv6FirewallControl:1 section 2.3.4 */
-#define CUT_LEAST     8u       /* a description cut shorter could be anybody's */
+#define CUT_LEAST     8u       /* a description cut shorter could be any program's */
 #define SHOWN_NONE    "(none)" /* upnp_request.shown: this gateway keeps no descriptions */
 
 /* ---- texts ----------------------------------------------------------------------------------- */
@@ -59,10 +59,10 @@ static bool read_number(const struct igd_result *r, uint32_t most, uint32_t *out
 
 /* ---- mappings -------------------------------------------------------------------------------- */
 
-enum owner { NOBODY, OURS, ANOTHERS, UNKNOWN };
+enum igd_owner { IGD_NO_ENTRY, IGD_OURS, IGD_ANOTHERS, IGD_UNKNOWN };
 
-struct entry {
-	enum owner owner;
+struct igd_entry {
+	enum igd_owner owner;
 	bool inside_ours; /* it leads to our client and port */
 	uint32_t lease_s; /* left; 0: for good, or not said */
 	char description[UPNP_DESCRIPTION_BYTES];
@@ -96,7 +96,7 @@ static bool leads_to_us(const struct upnp_request *r, const struct igd_result *c
 
 /* GetSpecificPortMappingEntry (WANIPConnection:1 section 2.4.15). False: no answer, g->code. */
 static bool look_up(struct igd *g, const struct upnp_request *r, uint16_t external_port,
-		    struct entry *out)
+		    struct igd_entry *out)
 {
 	char port[16];
 	struct igd_argument arguments[] = {
@@ -105,24 +105,24 @@ static bool look_up(struct igd *g, const struct upnp_request *r, uint16_t extern
 				       {.name = "NewInternalPort"},
 				       {.name = "NewPortMappingDescription"},
 				       {.name = "NewLeaseDuration"}};
-	struct entry e = {.owner = NOBODY};
+	struct igd_entry e = {.owner = IGD_NO_ENTRY};
 
 	number_text(external_port, port);
 	switch (igd_command(g, &r->service, "GetSpecificPortMappingEntry", arguments, 3, results,
 			    4)) {
 	case IGD_OK:
-		e.owner = ANOTHERS;
+		e.owner = IGD_ANOTHERS;
 		snprintf(e.description, sizeof(e.description), "%.*s",
 			 (int)sizeof(e.description) - 1, results[2].value);
 		e.inside_ours = leads_to_us(r, &results[0], &results[1]);
 		if (!results[0].there)
-			e.owner = UNKNOWN;
+			e.owner = IGD_UNKNOWN;
 		else if (e.inside_ours && describes_us(r, e.description))
-			e.owner = OURS;
+			e.owner = IGD_OURS;
 		(void)!read_number(&results[3], UINT32_MAX, &e.lease_s);
 		break;
 	case IGD_NOT_AUTHORIZED: /* of version 2 for what is another's (section 2.5.16) */
-		e.owner = ANOTHERS;
+		e.owner = IGD_ANOTHERS;
 		break;
 	case IGD_NO_SUCH_ENTRY:
 		break;
@@ -131,7 +131,7 @@ static bool look_up(struct igd *g, const struct upnp_request *r, uint16_t extern
 	case IGD_ACTION_FAILED:
 	case IGD_INVALID_ACTION: /* cannot be asked */
 	case IGD_NOT_IMPLEMENTED:
-		e.owner = UNKNOWN;
+		e.owner = IGD_UNKNOWN;
 		break;
 	default:
 		return false;
@@ -206,18 +206,18 @@ static int add_with_lease(struct igd *g, const struct upnp_request *r, bool any,
 static void confirm(struct igd *g, const struct upnp_request *r, uint16_t port, uint32_t lease_s,
 		    struct upnp_answer *a)
 {
-	struct entry e;
+	struct igd_entry e;
 
 	if (!look_up(g, r, port, &e)) {
 		worker_fail(a, g->code);
 		return;
 	}
-	if (e.owner == NOBODY) {
+	if (e.owner == IGD_NO_ENTRY) {
 		worker_refuse(a, PORTMAP_MALFORMED,
 			      "the gateway said yes, but has no such mapping");
 		return;
 	}
-	if (e.owner == ANOTHERS && !e.inside_ours) {
+	if (e.owner == IGD_ANOTHERS && !e.inside_ours) {
 		worker_refuse(a, PORTMAP_CONFLICT,
 			      "the gateway said yes, but the port is another's");
 		return;
@@ -226,7 +226,7 @@ static void confirm(struct igd *g, const struct upnp_request *r, uint16_t port, 
 	a->external_port = port;
 	/* Less than asked for is what counts; so is a lease that it gave for none. */
 	a->lease_s = e.lease_s > 0 && (e.lease_s < lease_s || lease_s == 0) ? e.lease_s : lease_s;
-	if (e.owner == UNKNOWN)
+	if (e.owner == IGD_UNKNOWN)
 		memcpy(a->shown, r->description, sizeof(a->shown));
 	else if (e.description[0])
 		memcpy(a->shown, e.description, sizeof(a->shown));
@@ -238,11 +238,11 @@ static void confirm(struct igd *g, const struct upnp_request *r, uint16_t port, 
 static bool move_inside(struct igd *g, const struct upnp_request *r, uint16_t *port)
 {
 	uint16_t inside = addr_port(&r->internal);
-	struct entry e;
+	struct igd_entry e;
 
 	if (g->code != IGD_SAME_PORT_REQUIRED || r->fixed || inside == *port)
 		return false;
-	if (!look_up(g, r, inside, &e) || e.owner == ANOTHERS) {
+	if (!look_up(g, r, inside, &e) || e.owner == IGD_ANOTHERS) {
 		g->code = g->code < 0 ? g->code : IGD_CONFLICT;
 		return false;
 	}
@@ -254,21 +254,21 @@ void worker_map(struct igd *g, const struct upnp_request *r, struct upnp_answer 
 {
 	uint16_t port = r->external_port;
 	uint32_t lease_s = 0;
-	struct entry e;
+	struct igd_entry e;
 	int code;
 
 	if (!look_up(g, r, port, &e)) {
 		worker_fail(a, g->code);
 		return;
 	}
-	if (e.owner == ANOTHERS && !(r->moved && e.inside_ours)) {
+	if (e.owner == IGD_ANOTHERS && !(r->moved && e.inside_ours)) {
 		char *why = a->why;
 		worker_refuse(a, PORTMAP_CONFLICT, "");
 		snprintf(why, sizeof(a->why), "the external port is another's%s%s",
 			 e.description[0] ? ": " : "", e.description);
 		return;
 	}
-	code = add_with_lease(g, r, e.owner == NOBODY && picks_ports(r), &port, &lease_s);
+	code = add_with_lease(g, r, e.owner == IGD_NO_ENTRY && picks_ports(r), &port, &lease_s);
 	if (code != IGD_OK && move_inside(g, r, &port))
 		code = add_with_lease(g, r, false, &port, &lease_s);
 	if (code == IGD_OK)
@@ -286,7 +286,7 @@ void worker_unmap(struct igd *g, const struct upnp_request *r, struct upnp_answe
 	char port[16];
 	struct igd_argument arguments[] = {
 		{"NewRemoteHost", ""}, {"NewExternalPort", port}, {"NewProtocol", protocol(r)}};
-	struct entry e;
+	struct igd_entry e;
 	int code;
 
 	if (!look_up(g, r, r->external_port, &e)) {
@@ -295,12 +295,13 @@ void worker_unmap(struct igd *g, const struct upnp_request *r, struct upnp_answe
 	}
 	a->ok = true;
 	/* Where the gateway cannot be asked, shown says whether this natd made it. */
-	if (e.owner == NOBODY || e.owner == ANOTHERS || (e.owner == UNKNOWN && !r->shown[0]))
+	if (e.owner == IGD_NO_ENTRY || e.owner == IGD_ANOTHERS ||
+	    (e.owner == IGD_UNKNOWN && !r->shown[0]))
 		return;
 	number_text(r->external_port, port);
 	code = igd_command(g, &r->service, "DeletePortMapping", arguments, 3, NULL, 0);
 	/* Which error means "not there" only a gateway that can be asked says. */
-	if (code < 0 || (code != IGD_OK && code != IGD_NO_SUCH_ENTRY && e.owner == OURS))
+	if (code < 0 || (code != IGD_OK && code != IGD_NO_SUCH_ENTRY && e.owner == IGD_OURS))
 		worker_fail(a, code);
 }
 
@@ -314,7 +315,7 @@ static int renew_pinhole(struct igd *g, const struct upnp_request *r, const char
 	return igd_command(g, &r->service, "UpdatePinhole", arguments, 2, NULL, 0);
 }
 
-/* AddPinhole (section 2.5.3), for everybody outside. */
+/* AddPinhole (section 2.5.3), for every host outside. */
 static int add_pinhole(struct igd *g, const struct upnp_request *r, const char *lease,
 		       char uid[UPNP_UID_BYTES])
 {
