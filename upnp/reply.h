@@ -31,6 +31,7 @@ struct upnp_reply {
  * a chunked body (RFC 9112 section 7.1) has been moved together in place; else in and out are
  * untouched. Interim replies (1xx) are passed over.
  */
-enum reply_status reply_read(uint8_t *in, size_t len, bool ended, struct upnp_reply *out) MUST_CHECK;
+enum reply_status reply_read(uint8_t *in, size_t len, bool ended,
+			     struct upnp_reply *out) MUST_CHECK;
 
 #endif
