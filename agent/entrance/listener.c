@@ -11,52 +11,31 @@
 
 #include "agent/worker/connector.h"
 #include "core/container.h"
-#include "core/log.h"
 
 #define BACKLOG		512
 #define IN_USE_TRIES	50
 #define IN_USE_PAUSE_NS 20000000L
 
-static void maybe_closed(struct agent_listener *l)
-{
-	struct agent_worker *w = l->worker;
-
-	if (!l->closing || l->fd < 0 || ring_op_busy(&l->op))
-		return;
-	ring_close_fd(w->ring, l->fd);
-	l->fd = -1;
-	l->closed(l);
-	agent_worker_drop(w);
-}
-
 /* #syscalls getpeername */
-static void listener_accepted(struct ring_op *op, int res)
+static void listener_accepted(struct acceptor *a, int fd)
 {
-	struct agent_listener *l = container(op, struct agent_listener, op);
+	struct agent_listener *l = container(a, struct agent_listener, acceptor);
 	char source[ADDR_TEXT_BYTES] = "";
 	struct addr from = {.len = sizeof(from.v6)};
 
-	if (res >= 0 && l->closing) {
-		ring_close_fd(l->worker->ring, res);
-		maybe_closed(l);
-	} else if (res >= 0) {
-		connector_tune(res);
-		if (getpeername(res, &from.sa, &from.len) == 0)
-			addr_format(&from, source);
-		l->accepted(l, res, source);
-	} else if (l->closing) {
-		maybe_closed(l);
-	} else {
-		log_warning("listen", "accepting pauses: %s", strerror(-res));
-		ring_timer_set(l->worker->ring, &l->pause, LISTENER_PAUSE_MS);
-	}
+	connector_tune(fd);
+	if (getpeername(fd, &from.sa, &from.len) == 0)
+		addr_format(&from, source);
+	l->accepted(l, fd, source);
 }
 
-static void listener_pause_fired(struct timer *t, uint64_t now_ms)
+static void listener_closed(struct acceptor *a)
 {
-	struct agent_listener *l = container(t, struct agent_listener, pause);
+	struct agent_listener *l = container(a, struct agent_listener, acceptor);
+	struct agent_worker *w = l->worker;
 
-	ring_accept(l->worker->ring, &l->op, l->fd);
+	l->closed(l);
+	agent_worker_drop(w);
 }
 
 /* When a process with an io_uring is killed, the kernel takes the ring down a moment after the
@@ -96,9 +75,12 @@ int agent_listener_open(struct agent_listener *l, struct agent_worker *w,
 		return error;
 	}
 	l->worker = w;
-	l->fd = fd;
-	l->op.done = listener_accepted;
-	l->pause.fire = listener_pause_fired;
+	l->acceptor = (struct acceptor){
+		.name = "listen",
+		.accepted = listener_accepted,
+		.closed = listener_closed,
+	};
+	acceptor_init(&l->acceptor, fd);
 	*bound = in_use;
 	agent_worker_hold(w);
 	return 0;
@@ -106,15 +88,10 @@ int agent_listener_open(struct agent_listener *l, struct agent_worker *w,
 
 void agent_listener_begin(struct agent_listener *l)
 {
-	ring_accept(l->worker->ring, &l->op, l->fd);
+	acceptor_start(&l->acceptor, l->worker->ring);
 }
 
 void agent_listener_close(struct agent_listener *l)
 {
-	if (l->closing || l->fd < 0)
-		return;
-	l->closing = true;
-	ring_timer_cancel(l->worker->ring, &l->pause);
-	ring_cancel(l->worker->ring, &l->op);
-	maybe_closed(l);
+	acceptor_close(&l->acceptor);
 }

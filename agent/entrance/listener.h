@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* listener: one local listening socket; accepts until it is closed, pausing when descriptors run
- * out. */
+/* listener: one local listening socket, and who comes in by it. */
 #ifndef POSTERN_AGENT_ENTRANCE_LISTENER_H
 #define POSTERN_AGENT_ENTRANCE_LISTENER_H
 
 #include "agent/worker/worker.h"
+#include "core/acceptor.h"
 #include "core/addr.h"
-
-#define LISTENER_PAUSE_MS 200u
 
 struct agent_listener {
 	struct agent_worker *worker;
-	struct ring_op op;
-	struct timer pause;
-	int fd; /* -1: closed */
-	bool closing;
+	struct acceptor acceptor;
 	void (*accepted)(struct agent_listener *l, int fd, const char *source);
 	/* After agent_listener_close(), maybe from inside it: nothing is in flight, the owner may
 	 * free.

@@ -132,16 +132,9 @@ static void admit(struct callers *cs, int fd)
 	line_caller_start(&c->line, cs->ring, cs->calls, fd, cs->line_max);
 }
 
-static void accepted(struct ring_op *op, int res)
+static void callers_accepted(struct acceptor *a, int fd)
 {
-	struct callers *cs = container(op, struct callers, accept_op);
-
-	if (res >= 0 && cs->stopping)
-		ring_close_fd(cs->ring, res);
-	else if (res >= 0)
-		admit(cs, res);
-	else if (res != -ECANCELED)
-		log_error("control", "the control socket fails: %s", strerror(-res));
+	admit(container(a, struct callers, acceptor), fd);
 }
 
 /* ---- the socket ---- */
@@ -193,20 +186,20 @@ int callers_listen(const char *path)
 
 void callers_start(struct callers *cs, int listener)
 {
-	cs->listener = listener;
-	cs->accept_op.done = accepted;
-	ring_accept(cs->ring, &cs->accept_op, listener);
+	cs->acceptor = (struct acceptor){.name = "control", .accepted = callers_accepted};
+	acceptor_init(&cs->acceptor, listener);
+	acceptor_start(&cs->acceptor, cs->ring);
 }
 
 bool callers_stop(struct callers *cs)
 {
 	if (!cs->stopping) {
 		cs->stopping = true;
-		ring_cancel(cs->ring, &cs->accept_op);
+		acceptor_close(&cs->acceptor);
 		for (struct callers_conn *c = cs->conns; c; c = c->next)
 			line_caller_close(&c->line);
 	}
-	return !cs->conns && !ring_op_busy(&cs->accept_op);
+	return !cs->conns && acceptor_is_closed(&cs->acceptor);
 }
 
 void callers_free(struct callers *cs)
@@ -219,5 +212,5 @@ void callers_free(struct callers *cs)
 		lines_free(&c->line.lines);
 		free(c);
 	}
-	close(cs->listener);
+	acceptor_free(&cs->acceptor);
 }

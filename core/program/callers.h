@@ -11,6 +11,7 @@
 
 #include <sys/types.h>
 
+#include "core/acceptor.h"
 #include "core/engine/calls.h"
 #include "core/lines.h"
 
@@ -42,8 +43,7 @@ struct callers {
 	/* What a user may do; NULL, or one sentence on why nothing. */
 	const char *(*admit)(struct callers *cs, uid_t uid, enum caller_level *level);
 
-	struct ring_op accept_op;
-	int listener;
+	struct acceptor acceptor;
 	struct callers_conn *conns;
 	size_t count;
 	bool stopping;

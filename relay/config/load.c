@@ -70,7 +70,7 @@ bool load_config(const char *path, struct relay_config *config, struct configuri
 	json_t *file = NULL;
 	bool ok;
 
-	*s = (struct configuring_start){NULL};
+	*s = (struct configuring_start){.document = NULL};
 	errors->file = path;
 	root = conf_load(path, errors);
 	ok = root && relay_config_bind(root, config, errors);

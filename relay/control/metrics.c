@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/log.h"
+#include "core/acceptor.h"
 #include "core/container.h"
 #include "core/parse/http.h"
 #include "relay/control/control_internal.h"
@@ -23,8 +23,7 @@
 
 struct metrics {
 	struct relay_control *control;
-	struct ring_op accept_op;
-	int listener;
+	struct acceptor acceptor;
 	struct scrape *scrapes;
 	size_t count;
 };
@@ -172,25 +171,20 @@ static void scrape_late(struct timer *t, uint64_t now_ms)
 	scrape_end(SCRAPE_OF(t, deadline));
 }
 
-static void metrics_accepted(struct ring_op *op, int res)
+static void metrics_accepted(struct acceptor *a, int fd)
 {
-	struct metrics *m = container(op, struct metrics, accept_op);
+	struct metrics *m = container(a, struct metrics, acceptor);
 	struct ring *ring = m->control->ring;
 	struct scrape *s = NULL;
 
-	if (res < 0) {
-		if (res != -ECANCELED)
-			log_error("metrics", "the metrics listener fails: %s", strerror(-res));
-		return;
-	}
 	if (m->count < SCRAPERS_MAX)
 		s = calloc(1, sizeof *s);
 	if (!s) {
-		ring_close_fd(ring, res);
+		ring_close_fd(ring, fd);
 		return;
 	}
 	s->metrics = m;
-	s->fd = res;
+	s->fd = fd;
 	s->rx.done = scrape_received;
 	s->tx.done = scrape_sent;
 	s->deadline.fire = scrape_late;
@@ -210,10 +204,10 @@ int metrics_start(struct relay_control *ctl, int listener)
 	if (!m)
 		return -ENOMEM;
 	m->control = ctl;
-	m->listener = listener;
-	m->accept_op.done = metrics_accepted;
+	m->acceptor = (struct acceptor){.name = "metrics", .accepted = metrics_accepted};
+	acceptor_init(&m->acceptor, listener);
 	ctl->metrics = m;
-	ring_accept(ctl->ring, &m->accept_op, listener);
+	acceptor_start(&m->acceptor, ctl->ring);
 	return 0;
 }
 
@@ -231,7 +225,7 @@ void metrics_stop(struct relay_control *ctl)
 		free(s->out);
 		free(s);
 	}
-	close(m->listener);
+	acceptor_free(&m->acceptor);
 	free(m);
 	ctl->metrics = NULL;
 }

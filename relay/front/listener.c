@@ -9,11 +9,9 @@
 #include <unistd.h>
 
 #include "core/container.h"
-#include "core/log.h"
 #include "relay/front/conn.h"
 
-#define ACCEPT_PAUSE_MS 100u
-#define LISTEN_BACKLOG	4096
+#define LISTEN_BACKLOG 4096
 
 int listener_bind(const struct addr *address)
 {
@@ -32,56 +30,27 @@ int listener_bind(const struct addr *address)
 	return fd;
 }
 
-static void listener_free(struct relay_listener *l)
+static void listener_accepted(struct acceptor *a, int fd)
 {
+	conn_accepted(container(a, struct relay_listener, acceptor), fd);
+}
+
+static void listener_paused(struct acceptor *a)
+{
+	struct relay_listener *l = container(a, struct relay_listener, acceptor);
+
+	worker_count(l->worker, REASON_LIMIT_CONNECTIONS);
+}
+
+static void listener_closed(struct acceptor *a)
+{
+	struct relay_listener *l = container(a, struct relay_listener, acceptor);
 	struct relay_listener **at = &l->worker->listeners;
 
 	while (*at != l)
 		at = &(*at)->next;
 	*at = l->next;
-	ring_timer_cancel(l->worker->ring, &l->retry);
-	ring_close_fd(l->worker->ring, l->fd);
 	free(l);
-}
-
-static void listener_accepted(struct ring_op *op, int res)
-{
-	struct relay_listener *l = (struct relay_listener *)op;
-
-	if (res >= 0) {
-		conn_accepted(l, res);
-	} else if (l->closing) {
-		listener_free(l);
-	} else {
-		worker_count(l->worker, REASON_LIMIT_CONNECTIONS);
-		log_warning("relay", "cannot accept: %s; trying again in %u ms", strerror(-res),
-			    ACCEPT_PAUSE_MS);
-		ring_timer_set(l->worker->ring, &l->retry, ACCEPT_PAUSE_MS);
-	}
-}
-
-/* Stops accepting and goes away. A sealed relay may not shut a listener down, only close it. */
-static void listener_close(struct relay_listener *l)
-{
-	l->closing = true;
-	if (ring_op_busy(&l->op))
-		ring_cancel(l->worker->ring, &l->op);
-	else
-		listener_free(l);
-}
-
-static void listener_start(struct relay_listener *l)
-{
-	l->op.done = listener_accepted;
-	ring_accept(l->worker->ring, &l->op, l->fd);
-}
-
-static void listener_retry(struct timer *t, uint64_t now_ms)
-{
-	struct relay_listener *l = container(t, struct relay_listener, retry);
-
-	if (!ring_op_busy(&l->op) && !l->worker->draining)
-		listener_start(l);
 }
 
 bool listener_add(struct worker *w, const struct bind_address *at, int fd)
@@ -92,12 +61,17 @@ bool listener_add(struct worker *w, const struct bind_address *at, int fd)
 		close(fd);
 		return false;
 	}
+	l->acceptor = (struct acceptor){
+		.name = "relay",
+		.accepted = listener_accepted,
+		.paused = listener_paused,
+		.closed = listener_closed,
+	};
+	acceptor_init(&l->acceptor, fd);
 	l->worker = w;
-	l->retry.fire = listener_retry;
 	l->address = at->address;
 	l->proxy_protocol = at->proxy_protocol;
 	l->stun_only = at->kind == BIND_STUN;
-	l->fd = fd;
 	l->next = w->listeners;
 	w->listeners = l;
 	return true;
@@ -106,8 +80,7 @@ bool listener_add(struct worker *w, const struct bind_address *at, int fd)
 void listener_start_all(struct worker *w)
 {
 	for (struct relay_listener *l = w->listeners; l; l = l->next)
-		if (!ring_op_busy(&l->op) && !l->closing && !timer_pending(&l->retry))
-			listener_start(l);
+		acceptor_start(&l->acceptor, w->ring);
 }
 
 void listener_keep(struct worker *w, const struct bind_list *next)
@@ -119,8 +92,8 @@ void listener_keep(struct worker *w, const struct bind_list *next)
 		if (at) {
 			l->proxy_protocol = at->proxy_protocol;
 			l->stun_only = at->kind == BIND_STUN;
-		} else if (!l->closing) {
-			listener_close(l);
+		} else {
+			acceptor_close(&l->acceptor); /* a sealed relay may not shut it down */
 		}
 	}
 }
@@ -129,7 +102,7 @@ void listener_close_all(struct worker *w)
 {
 	for (struct relay_listener *l = w->listeners, *after; l; l = after) {
 		after = l->next;
-		listener_close(l);
+		acceptor_close(&l->acceptor);
 	}
 }
 
@@ -139,7 +112,7 @@ void listener_free_all(struct worker *w)
 		struct relay_listener *l = w->listeners;
 
 		w->listeners = l->next;
-		close(l->fd);
+		acceptor_free(&l->acceptor);
 		free(l);
 	}
 }

@@ -3,19 +3,17 @@
 #ifndef POSTERN_RELAY_FRONT_LISTENER_H
 #define POSTERN_RELAY_FRONT_LISTENER_H
 
+#include "core/acceptor.h"
 #include "relay/config/bind_list.h"
 #include "relay/front/worker.h"
 
 struct relay_listener {
-	struct ring_op op; /* first */
+	struct acceptor acceptor;
 	struct relay_listener *next;
 	struct addr address;
-	struct timer retry; /* after running out of descriptors */
 	struct worker *worker;
-	int fd;
 	bool proxy_protocol;
 	bool stun_only;
-	bool closing; /* freed when its accept has reported */
 };
 
 /* A listening socket (SO_REUSEPORT), before the relay is sealed. The descriptor or -errno. */
