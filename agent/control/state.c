@@ -211,7 +211,7 @@ bool agent_load(const char *path, struct agent_config *config, struct configurin
 	char why[512];
 	bool ok;
 
-	*start = (struct configuring_start){NULL};
+	*start = (struct configuring_start){.document = NULL};
 	*state = NULL;
 	if (!file)
 		return false;

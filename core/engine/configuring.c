@@ -64,7 +64,7 @@ void configuring_start_free(struct configuring_start *s)
 	json_decref(s->document);
 	json_decref(s->file);
 	json_decref(s->overruled);
-	*s = (struct configuring_start){NULL};
+	*s = (struct configuring_start){.document = NULL};
 }
 
 static void tell_overruled(struct configuring *c, const json_t *paths)
