@@ -43,7 +43,7 @@ def test_nat_probe_alone(lab):
     assert gateway.mappings() == {}
     page = nat(host, "probe", "--stun", f"{SERVER}:3478").stdout
     for word in ("192.168.77.1", "MiniUPnPd", "mapped at 45.0.0.10:", "one NAT", "port-restricted",
-                 "reaches this host directly"):
+                 "reaches this one directly"):
         assert word in page, page
     assert page.count("\n") <= 24, page
 
