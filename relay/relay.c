@@ -14,6 +14,7 @@
 #include "relay/session/leg.h"
 #include "relay/session/pace.h"
 #include "relay/session/session.h"
+#include "relay/session/trace.h"
 
 /* Descriptors that are not connections: rings, events, listeners, the log, and a reserve. */
 #define DESCRIPTORS_OWN 64u
@@ -32,6 +33,7 @@ static const struct relay_upward upward = {
 	.adopted = sessions_adopt,
 	.console = console_begin,
 	.reported = control_reported,
+	.traced = control_traced,
 };
 
 /* How many connections the descriptor limit allows. A sealed relay can no longer ask. */
@@ -62,8 +64,9 @@ int relay_open(struct relay *r, struct snapshot *snap, unsigned workers, char *w
 	r->rendezvous = rendezvous_new(&none);
 	r->sources = sources_new(0);
 	r->pacer = pacer_new();
+	r->trace = trace_new();
 	r->workers = calloc(workers, sizeof *r->workers);
-	if (!r->rendezvous || !r->sources || !r->pacer || !r->workers) {
+	if (!r->rendezvous || !r->sources || !r->pacer || !r->trace || !r->workers) {
 		snprintf(why, why_size, "out of memory");
 		return -1;
 	}
@@ -112,6 +115,7 @@ void relay_close(struct relay *r)
 	rendezvous_free(r->rendezvous);
 	sources_free(r->sources);
 	pacer_free(r->pacer);
+	trace_free(r->trace);
 	stun_gate_free(&r->stun_gate);
 	pthread_mutex_destroy(&r->lock);
 }

@@ -30,7 +30,7 @@ struct caller {
 	struct addr address;  /* where from; len 0: this host */
 	struct addr listener; /* the address of ours that it came in on; len 0 likewise */
 	char ca_name[64]; /* console: its certificate's name, to see whether a change cuts it off */
-	bool follows_events, follows_audit;
+	bool follows_events, follows_audit, follows_trace;
 	size_t pending; /* calls not answered yet */
 	/* Queues a line; takes it over (free). False: the caller's output is full or it is gone. */
 	bool (*send)(struct caller *c, char *line, size_t len);

@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* RFC 3339, with milliseconds. */
-static json_t *time_text(struct timespec now)
+json_t *records_time(struct timespec now)
 {
 	char seconds[24], text[32];
 	struct tm t;
@@ -24,7 +23,7 @@ void records_add(struct records *r, json_t *record, struct timespec now)
 	r->count++;
 	place = &r->kept[r->count % RECORDS_KEPT];
 	json_object_set_new(record, "number", json_integer((json_int_t)r->count));
-	json_object_set_new(record, "at", time_text(now));
+	json_object_set_new(record, "at", records_time(now));
 	json_decref(*place);
 	*place = json_incref(record);
 }

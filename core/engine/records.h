@@ -9,6 +9,9 @@
 
 #define RECORDS_KEPT 1000u
 
+/* RFC 3339, with milliseconds. */
+json_t *records_time(struct timespec now);
+
 struct records {
 	json_t *kept[RECORDS_KEPT]; /* ring; NULL where none yet */
 	uint64_t count;		    /* ever added; the number of the newest */

@@ -22,7 +22,22 @@ static const struct option_row sessions_options[] = {
 	{NULL, NULL, false, NULL},
 };
 
+static const struct option_row trace_options[] = {
+	{"--session", "NUMBER", false, "one session, as 'postern relay sessions' lists it"},
+	{"--for", "TIME", false, "how long (60s), at most an hour"},
+	{"--lines", "N", false, "how many lines (1000), at most 10000"},
+	{"--json", NULL, false, "print JSON, one object on each line"},
+	{NULL, NULL, false, NULL},
+};
+
 static const struct option_row records_options[] = {RECORDS_OPTIONS};
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
 
 /* ---- lists ---- */
 
@@ -228,14 +243,90 @@ static enum status run_records(const struct arguments *a)
 	return status;
 }
 
-/* ---- the schema ---- */
+/* ---- a trace ---- */
 
-static const char *text_of(const json_t *object, const char *key)
+/* False after saying what is wrong. */
+static bool trace_params(const struct arguments *a, json_t *params)
 {
-	const char *text = json_string_value(json_object_get(object, key));
+	const char *session = arguments_text(a, "--session", NULL);
+	const char *span = arguments_text(a, "--for", NULL);
+	const char *lines = arguments_text(a, "--lines", NULL);
+	uint64_t seconds = 0;
+	char *end = NULL;
+	long n = lines ? strtol(lines, &end, 10) : 1;
 
-	return text ? text : "";
+	if ((a->word_count == 1) == (session != NULL)) {
+		complain_usage(a->command, "name either an agent or a --session");
+		return false;
+	}
+	if (span && !units_parse_span(span, &seconds)) {
+		complain_usage(a->command, "--for: '%s' is not a time like 60s or 5m", span);
+		return false;
+	}
+	if (n <= 0 || (end && *end != '\0')) {
+		complain_usage(a->command, "--lines: '%s' is no number above 0", lines);
+		return false;
+	}
+	json_object_set_new(params, session ? "session" : "agent",
+			    json_string(session ? session : a->words[0]));
+	if (span)
+		json_object_set_new(params, "for_ms", json_integer((json_int_t)seconds * 1000));
+	if (lines)
+		json_object_set_new(params, "lines", json_integer(n));
+	return true;
 }
+
+static void print_traced(const struct arguments *a, const json_t *note)
+{
+	char at[64], line[512];
+
+	if (arguments_flag(a, "--json")) {
+		json_dumpf(note, stdout, JSON_COMPACT);
+		putchar('\n');
+		return;
+	}
+	if (json_object_get(note, "over")) {
+		log_escape(text_of(note, "over"), line, sizeof(line));
+		complain("the trace is over: %s (%" JSON_INTEGER_FORMAT " lines)", line,
+			 json_integer_value(json_object_get(note, "lines")));
+		return;
+	}
+	log_escape(text_of(note, "at"), at, sizeof(at));
+	log_escape(text_of(note, "text"), line, sizeof(line));
+	printf("%s%s%s %s\n", show_style(stdout, SHOW_DIM), at, show_style(stdout, SHOW_PLAIN),
+	       line);
+}
+
+/* Until it ends by itself, or the reader of what we print does. */
+static enum status run_trace(const struct arguments *a)
+{
+	json_t *params = json_object(), *answer, *note;
+	struct connection conn;
+	bool over = false;
+
+	if (!trace_params(a, params)) {
+		json_decref(params);
+		return STATUS_USAGE;
+	}
+	if (!connection_open_relay(a, &conn)) {
+		json_decref(params);
+		return STATUS_FAILED;
+	}
+	answer = connection_call(&conn, "trace", params);
+	while (answer && !over && fflush(stdout) == 0 &&
+	       rpc_next(&conn.rpc, -1, &note) == RPC_NOTE) {
+		print_traced(a, note);
+		over = json_object_get(note, "over") != NULL;
+		json_decref(note);
+	}
+	if (answer && !over && !ferror(stdout))
+		connection_complain_end(&conn);
+	json_decref(answer);
+	connection_close(&conn);
+	return over ? STATUS_OK : STATUS_FAILED;
+}
+
+/* ---- the schema ---- */
 
 static void print_method(const json_t *method)
 {
@@ -294,6 +385,8 @@ const struct command relay_see_commands[] = {
 	 records_options, run_records},
 	{"relay audit", "", 0, 0, "Tells who reached what, when, from where, and why it ended.",
 	 records_options, run_records},
+	{"relay trace", "[AGENT]", 0, 1, "Tells what one agent or session does, live, for a while.",
+	 trace_options, run_trace},
 	{"relay schema", "", 0, 0, "Lists the methods of the control channel.", json_options,
 	 run_schema},
 	{.name = NULL},

@@ -19,8 +19,8 @@
 #define LOCAL_CONNECTIONS_MAX 64u
 
 static const struct method *const tables[] = {
-	methods_of_config, methods_see,	   methods_act, methods_policy,
-	methods_events,	   methods_schema, NULL};
+	methods_of_config, methods_see,	  methods_act,	  methods_policy,
+	methods_events,	   methods_trace, methods_schema, NULL};
 
 const struct snapshot *control_snapshot(const struct relay_control *ctl)
 {

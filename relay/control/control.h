@@ -55,6 +55,8 @@ const struct snapshot *control_snapshot(const struct relay_control *ctl);
 
 /* For struct relay_upward. */
 void control_reported(struct ring_msg *report);
+/* A line of a trace: struct relay_upward. */
+void control_traced(struct ring_msg *msg);
 void console_begin(struct conn *c, const char *name);
 
 #endif

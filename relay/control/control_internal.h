@@ -30,6 +30,11 @@ struct relay_control {
 	bool drained;		/* that time is up, and what still ran has been told to end */
 	bool leaves_when_empty; /* a drain ends the program */
 
+	struct timer trace_timer; /* trace.c's, all of these */
+	uint64_t trace_due_ms, trace_lines;
+	unsigned trace_run;
+	bool tracing;
+
 	struct console_caller *consoles; /* console.c's */
 	size_t console_count;
 	struct callers local; /* the Unix socket */
@@ -49,6 +54,7 @@ extern const struct method methods_see[];    /* status agents sessions */
 extern const struct method methods_act[];    /* drain kick log.level ... */
 extern const struct method methods_policy[]; /* grants, revocations */
 extern const struct method methods_events[]; /* records.c */
+extern const struct method methods_trace[];  /* trace.c */
 
 /* records.c: events, kind "agent.up" and the like, take over data. Numbered, time-stamped, kept in
  * a bounded history, sent to followers and to the journal. */

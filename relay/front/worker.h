@@ -33,6 +33,7 @@
 struct conn;
 struct front_protocol;
 struct pacer;
+struct trace;
 struct relay_control;
 struct relay_listener;
 struct sessions;
@@ -47,6 +48,8 @@ struct relay_upward {
 	void (*console)(struct conn *c, const char *name);
 	/* On the control thread: a report has come (relay/session/report.h). */
 	void (*reported)(struct ring_msg *report);
+	/* Likewise: a line of a trace (relay/session/trace.h). */
+	void (*traced)(struct ring_msg *line);
 };
 
 /* What all worker threads of one relay share. */
@@ -60,6 +63,7 @@ struct relay {
 	struct relay_control *control; /* relay/control/'s; NULL: none yet */
 	struct ring *control_ring;     /* of its thread */
 	struct pacer *pacer;	       /* relay/session/'s, with a lock of its own */
+	struct trace *trace;	       /* likewise */
 
 	/* Limits of the configuration in force; the control thread sets them. */
 	_Atomic uint64_t connection_limit, tls_limit;

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/tcp.h> /* tcpi_min_rtt, which netinet/tcp.h lacks */
 #include <netinet/in.h>
 #include <poll.h>
@@ -16,6 +17,7 @@
 #include "core/probe.h"
 #include "relay/session/pace.h"
 #include "relay/session/session.h"
+#include "relay/session/trace.h"
 
 /* So many full small receives in a row earn large buffers; so many small ones give them up. */
 #define STREAK_BUSY  2u
@@ -151,6 +153,8 @@ static void flow_eof(struct flow *f)
 {
 	flow_release(f);
 	flow_enter(f, FLOW_ENDED);
+	TRACE_SESSION(flow_session(f), "the %s side ended its direction after %" PRIu64 " bytes",
+		      f->side == 0 ? "asking" : "publishing", f->bytes);
 	shutdown(flow_to(f), SHUT_WR);
 	session_flow_ended(flow_session(f));
 }

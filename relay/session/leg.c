@@ -13,6 +13,7 @@
 #include "relay/session/enforce.h"
 #include "relay/session/frames.h"
 #include "relay/session/report.h"
+#include "relay/session/trace.h"
 #include "relay/session/session.h"
 
 /* RFC 8446 section 6.2; in clear, as any server does before it has keys. */
@@ -95,9 +96,12 @@ void leg_begin(struct conn *c, const struct wire_message *m)
 	struct wire_message ready = {.type = WIRE_READY};
 
 	if (reason != REASON_OK) {
+		TRACE_LINK(c->worker->relay, m->leg.link, "leg: refused: %s: %s",
+			   reason_name(reason), reason_sentence(reason));
 		conn_refuse(c, reason);
 		return;
 	}
+	TRACE_LINK(c->worker->relay, m->leg.link, "leg: ready");
 	conn_authenticated(c);
 	leg_idle(c);
 	leg_of(c)->link = m->leg.link;
@@ -150,6 +154,9 @@ static void leg_failed(struct conn *c, enum ending_side who, enum reason reason,
 	log_info("session", "refused service=%s ending=%s reason=%s: %s",
 		 leg->service ? leg->service : "?", ending_code(how, code), reason_name(reason),
 		 reason_sentence(reason));
+	TRACE_LINK(r, leg->link, "leg: FAIL for %s: %s %s \"%.*s\"",
+		   leg->service ? leg->service : "?", code, reason_name(reason), (int)text.len,
+		   (const char *)text.data);
 	leg_fail(c, reason, text);
 }
 
@@ -177,13 +184,34 @@ static void leg_offer(struct conn *asker, const struct rendezvous_offer *offer)
 	conn_tell(asker->worker->relay, offer->publisher, &m, false);
 }
 
+/* What became of the question; offer: yes, and it goes to the publishing agent. */
+static void leg_trace_asked(const struct conn *c, const char *to, const char *service,
+			    const struct policy_answer *grant, const struct rendezvous_offer *offer,
+			    enum reason reason)
+{
+	const struct policy *policy = c->worker->snap->policy;
+	struct relay *r = c->worker->relay;
+	char source[ADDR_TEXT_BYTES], rule[POLICY_PATH_BYTES];
+
+	addr_format(&c->peer, source);
+	policy_rule_path(policy, grant->rule, rule);
+	if (offer)
+		trace_asked(r, offer->from, to, offer->session,
+			    "%s at %s wants %s/%s: allowed%s%s, OFFER",
+			    offer->from[0] ? offer->from : "a public client", source, to, service,
+			    rule[0] ? " by " : "", rule);
+	else
+		trace_asked(r, "", to, 0, "%s wants %s/%s: %s", source, to, service,
+			    reason_name(reason));
+}
+
 /* Asks policy and the tables for a session; refused: not even that, for this reason. */
 static enum reason leg_ask(struct conn *c, const char *to, const char *service, enum reason refused,
 			   struct rendezvous_offer *offer)
 {
 	struct relay *r = c->worker->relay;
 	struct relay_leg *leg = leg_of(c);
-	struct policy_answer grant = {.reason = refused};
+	struct policy_answer grant = {.reason = refused, .rule = SIZE_MAX};
 
 	if (r->draining)
 		return REASON_DRAINING;
@@ -200,6 +228,8 @@ static enum reason leg_ask(struct conn *c, const char *to, const char *service, 
 	leg->rate = grant.rate;
 	leg->again = grant.again;
 	leg->granted = grant.granted;
+	if (trace_on(r))
+		leg_trace_asked(c, to, service, &grant, reason == REASON_OK ? offer : NULL, reason);
 	return reason;
 }
 

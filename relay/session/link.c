@@ -3,6 +3,7 @@
 #include "relay/session/link.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "relay/session/frames.h"
 #include "relay/session/leg.h"
 #include "relay/session/report.h"
+#include "relay/session/trace.h"
 
 #define SILENT_INTERVALS 3u /* pings missed before the link is given up */
 #define RECONNECT_S	 5u /* what DRAIN asks for; agents add their own jitter */
@@ -82,6 +84,27 @@ static void link_tell_replaced(struct relay *r, slab_id older)
 	conn_tell(r, older, &m, true);
 }
 
+/* Under the name that HELLO claims: nothing is proved. */
+static void link_trace_refused(const struct conn *c, const struct wire_message *m, const char *from,
+			       enum reason reason)
+{
+	char claimed[WIRE_NAME_MAX + 1];
+
+	wire_bytes_copy(m->hello.agent, claimed, sizeof claimed);
+	TRACE_AGENT(c->worker->relay, claimed, "link: a sign-in from %s is refused: %s: %s", from,
+		    reason_name(reason), reason_sentence(reason));
+}
+
+static void link_trace_up(const struct conn *c, const struct wire_message *m, const char *agent)
+{
+	char from[ADDR_TEXT_BYTES], software[WIRE_SOFTWARE_MAX + 1];
+
+	addr_format(&c->peer, from);
+	wire_bytes_copy(m->hello.software, software, sizeof software);
+	TRACE_AGENT(c->worker->relay, agent, "link: up from %s, %s%s", from, software,
+		    m->hello.flags & WIRE_HELLO_TRANSIENT ? ", transient" : "");
+}
+
 void link_begin(struct conn *c, const struct wire_message *m)
 {
 	struct relay *r = c->worker->relay;
@@ -118,6 +141,7 @@ void link_begin(struct conn *c, const struct wire_message *m)
 		addr_format(&c->peer, from);
 		log_info("link", "refused agent from=%s reason=%s: %s", from, reason_name(reason),
 			 reason_sentence(reason));
+		link_trace_refused(c, m, from, reason);
 		conn_refuse(c, reason);
 		return;
 	}
@@ -134,6 +158,7 @@ void link_begin(struct conn *c, const struct wire_message *m)
 	}
 	log_info("link", "up agent=%s transient=%s", peer.name,
 		 role == RENDEZVOUS_AGENT ? "no" : "yes");
+	link_trace_up(c, m, peer.name);
 	l->announced = role == RENDEZVOUS_AGENT;
 	if (l->announced)
 		report_agent(c, peer.name, "agent.up", REASON_OK);
@@ -179,11 +204,28 @@ static void link_refused_offer(struct conn *c, const struct wire_message *m)
 				m->refuse.text);
 }
 
+static void link_trace_message(struct conn *c, const struct wire_message *m)
+{
+	struct relay *r = c->worker->relay;
+	const char *agent = link_of(c)->agent;
+
+	if (m->type == WIRE_PUBLISH)
+		trace_agent(r, agent, "link: PUBLISH, %zu services", m->publish.count);
+	else if (m->type == WIRE_REFUSE)
+		trace_agent(r, agent, "link: REFUSE of session %016" PRIx64 ": %s, \"%.*s\"",
+			    m->refuse.session, reason_name(m->refuse.reason),
+			    (int)m->refuse.text.len, (const char *)m->refuse.text.data);
+	else
+		trace_agent(r, agent, "link: %s", wire_type_name(m->type));
+}
+
 static void link_message(struct conn *c, const struct wire_message *m, bool more)
 {
 	struct wire_message answer;
 
 	link_of(c)->heard_ms = ring_now_ms(c->worker->ring);
+	if (trace_on(c->worker->relay))
+		link_trace_message(c, m);
 	switch (m->type) {
 	case WIRE_PUBLISH:
 		link_publish(c, m);
@@ -275,6 +317,9 @@ static void link_leave(struct conn *c, enum reason why)
 	rendezvous_sign_out(r->rendezvous, l->id, link_orphaned, r);
 	relay_unlock(r);
 	log_info("link", "down agent=%s", l->agent ? l->agent : "?");
+	if (l->agent)
+		TRACE_AGENT(r, l->agent, "link: down%s%s", why != REASON_OK ? ": " : "",
+			    why != REASON_OK ? reason_name(why) : "");
 	if (l->announced)
 		report_agent(c, l->agent, "agent.down", REASON_OK);
 }

@@ -15,6 +15,7 @@
 #include "relay/session/leg.h"
 #include "relay/session/pace.h"
 #include "relay/session/report.h"
+#include "relay/session/trace.h"
 
 #define LARGE_BYTES	 (4u << 20)
 #define TRIM_INTERVAL_MS 1000u
@@ -161,6 +162,7 @@ struct session *session_new(struct worker *w, const struct session_facts *facts)
 	stat_add(&w->stats.sessions_total, 1);
 	enforce_watch(w, facts->again);
 	report_session(s, NULL, NULL);
+	TRACE_SESSION(s, "ACCEPT came, GO leaves on both legs");
 	PROBE_SESSION_OPENED(s->number, s->pair.from ? account_name(s->pair.from) : "public",
 			     s->service);
 	return s;
@@ -168,6 +170,7 @@ struct session *session_new(struct worker *w, const struct session_facts *facts)
 
 void session_set_rate(struct session *s, uint64_t rate)
 {
+	TRACE_SESSION(s, "its rate is %" PRIu64 " bytes a second now (0: no limit)", rate);
 	s->rate = rate;
 	pace_set_rate(s);
 }
@@ -215,6 +218,9 @@ static void session_log_end(const struct session *s, struct ending how, const ch
 	char code[ENDING_CODE_BYTES];
 
 	report_session(s, ending_code(how, code), why);
+	TRACE_SESSION(
+		s, "closed %s after %" PRIu64 " ms, %" PRIu64 " bytes up and %" PRIu64 " down: %s",
+		code, ms, s->flow[0].bytes, s->flow[1].bytes, why);
 	PROBE_SESSION_CLOSED(s->number, code, s->flow[0].bytes, s->flow[1].bytes, ms);
 	log_info("session",
 		 "closed session=%016" PRIx64 " from=%s to=%s/%s up=%" PRIu64 " down=%" PRIu64
@@ -228,6 +234,7 @@ void session_attach(struct session *s, unsigned side, int fd, uint8_t *head, siz
 {
 	s->cutting[side] = 0;
 	s->fd[side] = fd;
+	TRACE_SESSION(s, "GO has left to the %s side", side == 0 ? "asking" : "publishing");
 	if (head) { /* kept where the flow's own copy lives until both sides are there */
 		s->flow[side].owned = head;
 		s->flow[side].bytes = head_len;
