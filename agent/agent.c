@@ -118,7 +118,7 @@ fail:
 }
 
 bool agent_open_rest(struct agent *a, const struct configuring_start *start, const char *path,
-		     struct state *state, const struct agent_overrides *overrides, char *why,
+		     struct agent_state *state, const struct agent_overrides *overrides, char *why,
 		     size_t why_size)
 {
 	const struct agent_config *config = a->setup.config;

@@ -41,9 +41,10 @@ struct agent {
 bool agent_open(struct agent *a, const struct agent_config *config, int engine, bool transient,
 		char *why, size_t why_size) MUST_CHECK;
 /* What an agent has beside links and sessions unless it is transient: listening sockets, and
- * consoles (see agent_control_new()). Before isolation. False: why has a sentence. */
+ * consoles (see agent_control_new()). Before isolation. False: why has a sentence, and what there
+ * is ends by agent_stop() and ring_run() as ever. */
 bool agent_open_rest(struct agent *a, const struct configuring_start *start, const char *path,
-		     struct state *state, const struct agent_overrides *overrides, char *why,
+		     struct agent_state *state, const struct agent_overrides *overrides, char *why,
 		     size_t why_size) MUST_CHECK;
 /* What agent_open() checks of the identity and the proxy, and nothing more. */
 bool agent_check(const struct agent_config *config, char *why, size_t why_size) MUST_CHECK;

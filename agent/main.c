@@ -90,7 +90,7 @@ static void isolate(struct agent_program *p, const char *config)
 struct beginning {
 	struct agent_config config;
 	struct configuring_start start;
-	struct state *state;
+	struct agent_state *state;
 	struct agent_overrides overrides;
 };
 

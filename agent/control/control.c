@@ -98,7 +98,7 @@ static void control_expiry_fired(struct timer *t, uint64_t now_ms)
 
 struct agent_control *agent_control_new(const struct agent_rooms *rooms,
 					const struct configuring_start *start, const char *path,
-					struct state *state,
+					struct agent_state *state,
 					const struct agent_overrides *overrides, char *why,
 					size_t why_size)
 {

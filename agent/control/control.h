@@ -33,7 +33,7 @@
 
 struct agent_control;
 struct configuring_start;
-struct state;
+struct agent_state;
 
 /* Of the command line: they outlast every applied configuration. -1: none. */
 struct agent_overrides {
@@ -57,7 +57,7 @@ struct agent_rooms {
  */
 struct agent_control *agent_control_new(const struct agent_rooms *rooms,
 					const struct configuring_start *start, const char *path,
-					struct state *state,
+					struct agent_state *state,
 					const struct agent_overrides *overrides, char *why,
 					size_t why_size) MUST_CHECK;
 /* Listens to the NAT helper from now on. */

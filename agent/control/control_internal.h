@@ -28,7 +28,7 @@ struct agent_control {
 	const char *path;	     /* of the configuration file; for the life of the agent */
 	struct agent_config *config; /* in force, when it is not what the agent began with */
 	struct agent_overrides overrides;
-	struct state *state;	   /* NULL: nothing is ever written */
+	struct agent_state *state; /* NULL: nothing is ever written */
 	struct timer trial;	   /* an unconfirmed change runs out */
 	struct timer expiry_timer; /* looks at our own certificate */
 	struct expiry expiry;

@@ -19,7 +19,7 @@
 
 static const char *const file_names[FILES] = {"applied-a.json", "applied-b.json"};
 
-struct state {
+struct agent_state {
 	int fds[FILES];
 	uint64_t number; /* of the newest */
 	unsigned newest; /* its place */
@@ -44,9 +44,9 @@ static int open_one(const char *dir, const char *name)
 	return error;
 }
 
-struct state *state_open(const char *dir, char *why, size_t why_size)
+struct agent_state *state_open(const char *dir, char *why, size_t why_size)
 {
-	struct state *s = calloc(1, sizeof(*s));
+	struct agent_state *s = calloc(1, sizeof(*s));
 
 	if (!s) {
 		snprintf(why, why_size, "out of memory");
@@ -70,7 +70,7 @@ struct state *state_open(const char *dir, char *why, size_t why_size)
 	return s;
 }
 
-void state_close(struct state *s)
+void state_close(struct agent_state *s)
 {
 	if (!s)
 		return;
@@ -81,7 +81,7 @@ void state_close(struct state *s)
 }
 
 /* #syscalls lseek ftruncate fdatasync */
-int state_save(struct state *s, const json_t *kept)
+int state_save(struct agent_state *s, const json_t *kept)
 {
 	unsigned place = 1 - s->newest;
 	json_t *numbered =
@@ -123,7 +123,7 @@ static json_t *read_one(int fd, json_int_t *number)
 	return kept;
 }
 
-json_t *state_load(struct state *s)
+json_t *state_load(struct agent_state *s)
 {
 	json_t *newest = NULL;
 
@@ -175,7 +175,7 @@ json_t *agent_load_document(const char *path, struct conf_errors *errors)
 
 /* Puts what consoles changed over the file. False without memory; where both do not go together the
  * file counts alone. */
-static bool use_kept(struct state *s, const char *path, const json_t *file,
+static bool use_kept(struct agent_state *s, const char *path, const json_t *file,
 		     struct agent_config *config, struct configuring_start *start)
 {
 	struct conf_errors errors = {.file = "configuration file and consoles' changes together"};
@@ -205,7 +205,7 @@ static bool use_kept(struct state *s, const char *path, const json_t *file,
 }
 
 bool agent_load(const char *path, struct agent_config *config, struct configuring_start *start,
-		struct state **state, struct conf_errors *errors)
+		struct agent_state **state, struct conf_errors *errors)
 {
 	json_t *file = load_file(path, config, errors);
 	char why[512];

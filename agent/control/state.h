@@ -13,22 +13,22 @@
 #include "agent/config/config.h"
 #include "core/engine/configuring.h"
 
-struct state;
+struct agent_state;
 
 /* Before the agent seals itself in. NULL: why has a sentence. */
-struct state *state_open(const char *dir, char *why, size_t why_size) MUST_CHECK;
-void state_close(struct state *s);
+struct agent_state *state_open(const char *dir, char *why, size_t why_size) MUST_CHECK;
+void state_close(struct agent_state *s);
 
 /* What was saved last, owned by the caller. NULL: nothing yet. */
-json_t *state_load(struct state *s) MUST_CHECK;
+json_t *state_load(struct agent_state *s) MUST_CHECK;
 /* Returns 0 or -errno. */
-int state_save(struct state *s, const json_t *kept) MUST_CHECK;
+int state_save(struct agent_state *s, const json_t *kept) MUST_CHECK;
 
 /* Reads the file path and, where its state_dir keeps what consoles changed, brings both together:
  * *config says what start->document does. start is owned by the caller; *state is NULL without
  * state_dir. False: errors tell. */
 bool agent_load(const char *path, struct agent_config *config, struct configuring_start *start,
-		struct state **state, struct conf_errors *errors) MUST_CHECK;
+		struct agent_state **state, struct conf_errors *errors) MUST_CHECK;
 /* The file alone: its document, owned by the caller. NULL: errors tell. */
 json_t *agent_load_document(const char *path, struct conf_errors *errors) MUST_CHECK;
 

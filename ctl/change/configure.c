@@ -429,11 +429,6 @@ static enum status run_history(const struct arguments *a)
 	return with_connection(a, history);
 }
 
-static const struct option_row json_options[] = {
-	{"--json", NULL, false, "print JSON"},
-	{NULL, NULL, false, NULL},
-};
-
 static const struct option_row no_options[] = {
 	{NULL, NULL, false, NULL},
 };

@@ -17,11 +17,6 @@
 
 #define NAMES_MAX 4096 /* that a slip is compared with */
 
-static const struct option_row json_options[] = {
-	{"--json", NULL, false, "print JSON"},
-	{NULL, NULL, false, NULL},
-};
-
 static const struct option_row grant_options[] = {
 	{"--until", "TIME", false, "a day (friday, 2026-11-27), a span (3d) or a moment"},
 	{"--hours", "HOURS", false, "when, in UTC: 'mon-fri 08:00-18:00'"},

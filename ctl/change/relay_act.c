@@ -9,11 +9,6 @@
 #include "ctl/terminal/show.h"
 #include "ctl/terminal/units.h"
 
-static const struct option_row json_options[] = {
-	{"--json", NULL, false, "print JSON"},
-	{NULL, NULL, false, NULL},
-};
-
 static const struct option_row drain_options[] = {
 	{"--deadline", "TIME", false, "sessions may run so long (as configured)"},
 	{"--exit", NULL, false, "end the relay when it is empty, or at the deadline"},

@@ -21,11 +21,6 @@
 #define NATD_SOCKET "/run/postern/natd.sock"
 #define RETRY_MS    500
 
-static const struct option_row json_options[] = {
-	{"--json", NULL, false, "print JSON"},
-	{NULL, NULL, false, NULL},
-};
-
 static const struct option_row watch_options[] = {
 	{"--json", NULL, false, "print JSON: one object on each line"},
 	{NULL, NULL, false, NULL},

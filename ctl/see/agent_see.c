@@ -8,11 +8,6 @@
 #include "ctl/see/common.h"
 #include "ctl/terminal/show.h"
 
-static const struct option_row json_options[] = {
-	{"--json", NULL, false, "print JSON"},
-	{NULL, NULL, false, NULL},
-};
-
 static const struct option_row records_options[] = {RECORDS_OPTIONS};
 
 /* ---- status ---- */

@@ -10,11 +10,6 @@
 #include "ctl/terminal/show.h"
 #include "ctl/terminal/units.h"
 
-static const struct option_row json_options[] = {
-	{"--json", NULL, false, "print JSON"},
-	{NULL, NULL, false, NULL},
-};
-
 static const struct option_row sessions_options[] = {
 	{"--agent", "NAME", false, "only sessions that this agent asked for or serves"},
 	{"--limit", "N", false, "at most N of each of the relay's threads (1000)"},

@@ -11,6 +11,11 @@
 
 #define OPTIONS_MAX 32 /* of one command */
 
+const struct option_row json_options[] = {
+	{"--json", NULL, false, "print JSON"},
+	{NULL, NULL, false, NULL},
+};
+
 const struct option_row common_options[] = {
 	{"--as", "FILE", false, "the agent's or console's file to act by"},
 	{"--socket", "PATH", false, "the Unix socket of the relay, or for nat that of natd"},

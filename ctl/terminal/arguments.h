@@ -46,6 +46,9 @@ struct arguments {
 	bool help; /* --help was among them; nothing else was checked */
 };
 
+/* The options of a command that has --json and no other. */
+extern const struct option_row json_options[];
+
 /* Options that every command takes, and that may stand before it. */
 extern const struct option_row common_options[];
 /* Takes the common option at argv[*at], and moves *at to its last word; *taken: whether it was one.

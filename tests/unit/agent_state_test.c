@@ -47,10 +47,10 @@ static int remove_dir(void **state)
 	return rmdir(dir);
 }
 
-static struct state *open_state(void)
+static struct agent_state *open_state(void)
 {
 	char why[256] = "";
-	struct state *s = state_open(dir, why, sizeof(why));
+	struct agent_state *s = state_open(dir, why, sizeof(why));
 
 	if (!s)
 		fail_msg("%s", why);
@@ -59,7 +59,7 @@ static struct state *open_state(void)
 
 static void save(int value)
 {
-	struct state *s = open_state();
+	struct agent_state *s = open_state();
 	json_t *kept = json_pack("{s:i}", "value", value);
 
 	json_decref(state_load(s));
@@ -71,7 +71,7 @@ static void save(int value)
 /* The value kept, or -1. */
 static int load(void)
 {
-	struct state *s = open_state();
+	struct agent_state *s = open_state();
 	json_t *kept = state_load(s);
 	int value = kept ? (int)json_integer_value(json_object_get(kept, "value")) : -1;
 
@@ -131,7 +131,7 @@ static void a_save_that_was_cut_short_leaves_the_one_before(void **state)
 
 static void a_directory_is_for_one_agent(void **state)
 {
-	struct state *s = open_state();
+	struct agent_state *s = open_state();
 	char why[256] = "";
 
 	assert_null(state_open(dir, why, sizeof(why)));
@@ -142,7 +142,7 @@ static void a_directory_is_for_one_agent(void **state)
 }
 
 /* What agent_load() makes of the file and the state; warm_legs and max_sessions, to see which. */
-static void expect_start(struct state **s, uint64_t warm_legs, uint64_t max_sessions)
+static void expect_start(struct agent_state **s, uint64_t warm_legs, uint64_t max_sessions)
 {
 	struct conf_errors errors = {0};
 	struct configuring_start start;
@@ -158,7 +158,7 @@ static void expect_start(struct state **s, uint64_t warm_legs, uint64_t max_sess
 }
 
 /* As a console that changed one key since the file said so. */
-static void console_changed(struct state *s, const char *key, json_t *value)
+static void console_changed(struct agent_state *s, const char *key, json_t *value)
 {
 	struct conf_errors errors = {0};
 	json_t *said = agent_load_document(file, &errors), *config = json_deep_copy(said), *kept;
@@ -174,7 +174,7 @@ static void console_changed(struct state *s, const char *key, json_t *value)
 static void file_and_consoles_meet_at_the_start(void **state)
 {
 	char text[2048];
-	struct state *s;
+	struct agent_state *s;
 
 	snprintf(text, sizeof(text), BASE "warm_legs: 3\nmax_sessions: 100\nstate_dir: %s\n", dir);
 	write_file(text);
