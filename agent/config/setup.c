@@ -6,17 +6,13 @@
 #include <string.h>
 #include <time.h>
 
-static bool role_ok(const struct identity_peer *self, bool transient)
-{
-	return self->role == IDENTITY_AGENT || (transient && self->role == IDENTITY_CONSOLE);
-}
-
 static bool check_name(const struct identity *id, const char *name, bool transient, char *why,
 		       size_t why_size)
 {
 	struct identity_peer self;
 
-	if (!identity_self(id, &self) || !role_ok(&self, transient)) {
+	if (!identity_self(id, &self) ||
+	    (self.role != IDENTITY_AGENT && !(transient && self.role == IDENTITY_CONSOLE))) {
 		snprintf(why, why_size,
 			 "identity.certificate: is not an agent's; issue one with 'postern pki "
 			 "issue'");

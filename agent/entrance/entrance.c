@@ -55,11 +55,6 @@ static void entrance_closed(struct agent_listener *l)
 	free(container(l, struct entrance, listener));
 }
 
-static const char *kind_of(const struct destination *w)
-{
-	return w->socks ? "socks5" : "forward";
-}
-
 static void log_entrance(const struct entrance *one)
 {
 	char text[ADDR_TEXT_BYTES];
@@ -78,7 +73,7 @@ static void close_one(struct entrance *one)
 
 	addr_format(&one->bound, text);
 	if (!one->fresh)
-		log_info(kind_of(&one->to), "closed address=%s", text);
+		log_info(one->to.socks ? "socks5" : "forward", "closed address=%s", text);
 	agent_listener_close(&one->listener);
 }
 

@@ -132,18 +132,11 @@ static void check_relay(struct dial *d)
 		fail(d, "%s: %s", d->target, why);
 }
 
-static void tls_send(struct dial *d)
-{
-	size_t len;
-	const uint8_t *out = tls_output(d->tls, &len);
-
-	ring_send(d->worker->ring, &d->send, d->fd, out, len);
-}
-
 /* One operation at a time: the output is stable while it is being sent. */
 static void tls_step(struct dial *d)
 {
 	enum tls_status status = tls_handshake(d->tls);
+	const uint8_t *out;
 	size_t len;
 
 	if (status != TLS_OK && status != TLS_AGAIN) {
@@ -153,9 +146,9 @@ static void tls_step(struct dial *d)
 					    "is that of a relay");
 		return;
 	}
-	tls_output(d->tls, &len);
+	out = tls_output(d->tls, &len);
 	if (len > 0)
-		tls_send(d);
+		ring_send(d->worker->ring, &d->send, d->fd, out, len);
 	else if (status == TLS_AGAIN)
 		ring_recv_pooled(d->worker->ring, &d->recv, d->fd);
 	else

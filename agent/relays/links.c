@@ -123,19 +123,15 @@ static bool leads_to_same(const struct agent_link *a, const struct agent_link *b
 	return strcmp(a->label, b->label) == 0;
 }
 
-static bool has_successor(const struct agent_links *set, const struct agent_link *old)
-{
-	for (size_t i = 0; i < set->count; i++)
-		if (leads_to_same(set->list[i], old))
-			return true;
-	return false;
-}
-
 static void retire(struct agent_links *set, struct agent_link *l)
 {
+	bool has_successor = false;
+
+	for (size_t i = 0; i < set->count; i++)
+		has_successor |= leads_to_same(set->list[i], l);
 	l->next = set->retired;
 	set->retired = l;
-	if (link_state_live(&l->state) && has_successor(set, l))
+	if (link_state_live(&l->state) && has_successor)
 		l->retired_ms = ring_now_ms(set->worker->ring);
 	else
 		agent_link_stop(l, "this agent no longer uses this relay");

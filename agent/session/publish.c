@@ -384,33 +384,23 @@ static void accept_offer(struct offer *o)
 
 /* ---- the offer ---- */
 
-static enum reason judge(const struct agent_publish *p, enum wire_offer_kind kind)
-{
-	if (!p)
-		return REASON_SERVICE_UNKNOWN;
-	if (kind == WIRE_OFFER_PUBLIC && !p->public_access)
-		return REASON_NOT_ALLOWED;
-	return REASON_OK;
-}
-
-/* Every agent but a transient one has it, though none publishes it. */
-static bool is_control(const struct agent_setup *setup, const struct wire_message *m)
-{
-	return !setup->transient && m->offer.kind == WIRE_OFFER_AGENT &&
-	       wire_bytes_equal(m->offer.service, wire_text(WIRE_CONTROL_SERVICE));
-}
-
 void publish_offer(struct agent_sessions *all, struct agent_link *l, const struct wire_message *m)
 {
-	bool control = is_control(all->setup, m);
+	/* Every agent but a transient one has this service, though none publishes it. */
+	bool control = !all->setup->transient && m->offer.kind == WIRE_OFFER_AGENT &&
+		       wire_bytes_equal(m->offer.service, wire_text(WIRE_CONTROL_SERVICE));
 	const struct agent_publish *p = find(all->setup, m->offer.service);
-	enum reason reason = control ? REASON_OK : judge(p, m->offer.kind);
+	enum reason reason = REASON_OK;
 	char text[WIRE_EXTENSION_TEXT_MAX] = "";
 	struct offer *o;
 
 	if (m->extensions.unknown) {
 		reason = REASON_EXTENSION;
 		wire_explain_extension(m, "the publishing agent", text);
+	} else if (!control && !p) {
+		reason = REASON_SERVICE_UNKNOWN;
+	} else if (!control && m->offer.kind == WIRE_OFFER_PUBLIC && !p->public_access) {
+		reason = REASON_NOT_ALLOWED;
 	}
 	if (reason != REASON_OK) {
 		all->totals.failed++;

@@ -15,23 +15,19 @@
 
 /* ---- the end ---- */
 
-static void stop_if_idle(struct agent_worker *w)
+static void worker_stop_fired(struct timer *t, uint64_t now_ms)
 {
+	struct agent_worker *w = container(t, struct agent_worker, stop_timer);
+
+	if (w->held > 0) {
+		ring_stop(w->ring); /* what has not left by now never will */
+		return;
+	}
 	resolver_close(&w->resolver);
 	if (resolver_idle(&w->resolver))
 		ring_stop(w->ring);
 	else
 		ring_timer_set(w->ring, &w->stop_timer, 1);
-}
-
-static void worker_stop_fired(struct timer *t, uint64_t now_ms)
-{
-	struct agent_worker *w = container(t, struct agent_worker, stop_timer);
-
-	if (w->held == 0)
-		stop_if_idle(w);
-	else
-		ring_stop(w->ring); /* what has not left by now never will */
 }
 
 void agent_worker_drop(struct agent_worker *w)
