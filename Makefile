@@ -11,6 +11,8 @@
 #: make install     PREFIX=/usr/local DESTDIR=; make uninstall takes it away again
 #: make container   an image from nothing but the programs and the libraries they load
 #: make units       unit and simulation tests      (ONLY='ring timer': just those)
+#: make worlds      whole relays and agents on a simulated kernel and clock (N=500 seeds of each)
+#: make world       one of them, traced: NAME=sessions SEED=7
 #: make fuzz-NAME   fuzz one parser for T=60 seconds; make fuzz-seeds replays the seeds of all
 #: make mutants     put small faults in, one at a time, and see which test notices (ONLY='RQ5 LG1',
 #:                  AREA=relay/session, or JOBS=4; some 20 minutes); mutants-check: do all apply?
@@ -123,6 +125,7 @@ URING_A := $(shell $(CC) -print-file-name=liburing.a 2>/dev/null)
 URING_LIB := $(if $(findstring /,$(URING_A)),-l:liburing.a,-luring)
 LIBS := $(SSL_LIBS) $(URING_LIB) -lcares -lyaml -ljansson -lseccomp -lnatpmp -lminiupnpc
 
+comma := ,
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)')
 
@@ -262,6 +265,24 @@ mutants:
 mutants-check:
 	@$(MUTANTS_RUN) --check
 
+# ---- worlds: whole relays and agents on a simulated kernel (tests/world/README.md) -----------------
+# The linker leads each call of the system's that tests/world/wrapped names to tests/world/calls.c.
+WORLD_SRC := $(sort $(wildcard tests/world/*.c)) tests/support/certs.c ctl/pki/make.c \
+	ctl/talk/relay_line.c
+WORLD_OBJ := $(call objs,$(WORLD_SRC)) $(RELAY_LIB_OBJ) $(AGENT_LIB_OBJ) \
+	$(filter-out %/ring_uring.o %/ring_epoll.o %/resolve.o,$(SHARED_OBJ))
+WORLD_WRAP := $(addprefix -Wl$(comma)--wrap=,$(shell cat tests/world/wrapped))
+N ?= 500
+
+$(B)/tests/world/worlds: $(WORLD_OBJ) tests/world/wrapped
+	$(call link,$(WORLD_WRAP) -ldl)
+
+.PHONY: worlds world
+worlds: $(B)/tests/world/worlds
+	$(Q)$< --seeds $(N) --jobs $(JOBS)
+world: $(B)/tests/world/worlds
+	$(Q)$< --world $(NAME) --seed $(SEED) -v
+
 # ---- fuzz targets, the same way: make fuzz-NAME T=60, seeds in fuzz/seeds/NAME/ -------------------
 FUZZ_SRC := $(sort $(wildcard fuzz/*_fuzz.c))
 FUZZ_NAMES := $(patsubst fuzz/%_fuzz.c,%,$(FUZZ_SRC))
@@ -311,8 +332,9 @@ deps:
 check:
 	@tests/deps --check build $(BUILD_PACKAGES)
 	@tests/deps --check check $(CHECK_PACKAGES)
-	+$(Q)$(SUBMAKE) all $(UNIT_BIN)
+	+$(Q)$(SUBMAKE) all $(UNIT_BIN) $(B)/tests/world/worlds
 	$(Q)$(MAKE) --no-print-directory layers probes format-check units
+	$(Q)$(MAKE) --no-print-directory worlds N=20
 
 test:
 	@tests/deps build $(BUILD_PACKAGES)
@@ -340,7 +362,7 @@ bench:
 
 # ---- what keeps the code as it is ----------------------------------------------------------------
 C_FILES := $(wildcard $(foreach d,$(ROOMS) tests/unit tests/sim tests/platform tests/support fuzz \
-	bench,$(d)/*.c $(d)/*.h))
+	bench tests/world,$(d)/*.c $(d)/*.h))
 HEADER_FILES := $(filter %.h,$(C_FILES))
 
 .PHONY: layers format format-check tidy man-check

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/rsa.h>
@@ -116,6 +117,8 @@ struct identity_verdict identity_verify_chain(X509_STORE *store, X509 *leaf,
 	if (!ctx || !X509_STORE_CTX_init(ctx, store, leaf, others) ||
 	    !X509_STORE_CTX_set_purpose(ctx, purpose))
 		goto out;
+	/* The program's clock, not the library's: tests lead it. */
+	X509_STORE_CTX_set_time(ctx, 0, time(NULL));
 	if (X509_verify_cert(ctx) == 1) {
 		verdict.error = X509_V_OK;
 		goto out;

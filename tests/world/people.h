@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * people: what stands around Postern in a world: local applications, services, visitors, strangers.
+ *
+ * People share a host, a program and a ring. A talk is one stream of bytes both ways between one
+ * who asks and one who is asked; what each of them will do (how much to send, when to pause, how to
+ * end) is decided when the talk is planned, and what each of them saw is held against it at the
+ * end:
+ *
+ *   - bytes arrive whole and in order;
+ *   - who sees a clean end has all that the other sent, and the other ended cleanly;
+ *   - where nothing disturbs, everything arrives;
+ *   - every talk ends.
+ */
+#ifndef POSTERN_TESTS_WORLD_PEOPLE_H
+#define POSTERN_TESTS_WORLD_PEOPLE_H
+
+#include <openssl/ssl.h>
+
+#include "core/addr.h"
+#include "core/engine/tls.h"
+#include "tests/world/world.h"
+
+struct people {
+	struct k_host *host;
+	struct k_program *program;
+	struct ring *ring;
+	struct answerer *answerers;
+	size_t busy; /* talkers that live */
+};
+
+void people_start(struct people *p, const char *name, struct k_host *host);
+/* All their talks must be over. */
+void people_stop(struct people *p);
+
+/* ---- talks ---- */
+
+enum talk_ending {
+	ENDS_CLEANLY, /* half-closes after its last byte, and waits for the other's end */
+	ENDS_BY_RESET,
+	ENDS_BY_CLOSE, /* closes without a look at what may still come */
+};
+
+struct talk_plan {
+	uint64_t bytes;
+	enum talk_ending ending;
+	uint32_t write_most, read_most; /* of one call */
+	uint64_t pause_at, pause_us;	/* reads no further for so long; 0: no pause */
+};
+
+struct talk_side {
+	struct talk_plan plan;
+	uint64_t sent, got;
+	bool begun, eof, fin_sent, broke_off, failed, over;
+	int error;
+};
+
+struct talk {
+	unsigned id;
+	struct talk_side side[2]; /* who asks, who is asked */
+	bool disturbed;		  /* something may have kept it from going well */
+	bool secure;		  /* TLS, as a visitor of a public service */
+	char server_name[64];
+	uint64_t began_us;
+};
+
+#define TALKS_MAX 256u
+
+/* Forgets all talks. */
+void talks_begin(void);
+/* A talk of random sizes and habits, at most so many bytes each way. */
+struct talk *talk_plan(struct dice *dice, uint64_t most_bytes);
+/* Connects there now, from p. */
+void talk_start(struct talk *t, struct people *p, const struct addr *to);
+/* p answers talks at this port of all its addresses; with context: by TLS. */
+void people_answer(struct people *p, uint16_t port, SSL_CTX *context);
+bool talk_over(const struct talk *t);
+bool talks_over(void *unused);
+/* All that began and are not over may have been disturbed. */
+void talks_disturb(void);
+/* Checks what each of them saw. */
+void talks_judge(void);
+size_t talks_count(void);
+struct talk *talk_at(size_t i);
+
+/* Contexts for visitors and for a public service; made once in a process. */
+SSL_CTX *people_visitor_context(void);
+SSL_CTX *people_service_context(void);
+void people_prepare(void);
+
+#endif

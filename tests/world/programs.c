@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * programs: relays and agents of a world.
+ *
+ * What their main() does around the loop is done here step by step, without isolation, without
+ * threads and without a second process: the keeper serves its end of the pair when it is asked, in
+ * a program of its own.
+ */
+#include "tests/world/programs.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "agent/control/state.h"
+#include "core/container.h"
+#include "core/ring_internal.h"
+#include "relay/front/conn.h"
+#include "relay/session/session.h"
+#include "tests/world/kernel_internal.h"
+#include "tests/world/memory.h"
+#include "tests/world/ring_sim.h"
+#include "tests/world/store.h"
+
+struct certs_ca world_ca;
+struct certs_pair world_pairs[WHO_COUNT];
+
+static const struct {
+	const char *name;
+	enum identity_role role;
+} people[WHO_COUNT] = {
+	[RELAY_A] = {"relay-a", IDENTITY_RELAY}, [RELAY_B] = {"relay-b", IDENTITY_RELAY},
+	[HOME] = {"home", IDENTITY_AGENT},	 [LAPTOP] = {"laptop", IDENTITY_AGENT},
+	[GUEST] = {"guest", IDENTITY_AGENT},	 [ADMIN] = {"admin", IDENTITY_CONSOLE},
+};
+
+const char *who_name(enum who who)
+{
+	return people[who].name;
+}
+
+void programs_prepare(void)
+{
+	world_ca = certs_make_ca("Worlds");
+	for (unsigned i = 0; i < WHO_COUNT; i++)
+		world_pairs[i] = certs_make_pair(&world_ca, people[i].role, people[i].name, -86400,
+						 90 * 86400);
+}
+
+/* ---- configurations ---- */
+
+/* A PEM text as a block of YAML. */
+static size_t block_yaml(const char *key, const char *pem, char *out, size_t room)
+{
+	size_t n = (size_t)snprintf(out, room, "  %s: |\n", key);
+
+	while (*pem && n < room) {
+		size_t len = strcspn(pem, "\n");
+
+		n += (size_t)snprintf(out + n, room - n, "    %.*s\n", (int)len, pem);
+		pem += len + (pem[len] == '\n');
+	}
+	return n;
+}
+
+void identity_yaml(enum who who, char *out, size_t room)
+{
+	size_t n = (size_t)snprintf(out, room, "identity:\n");
+
+	n += block_yaml("ca", world_ca.pem, out + n, room - n);
+	n += block_yaml("certificate", world_pairs[who].certificate, out + n, room - n);
+	(void)block_yaml("key", world_pairs[who].key, out + n, room - n);
+}
+
+static void write_config(const char *path, enum who who, const char *state_dir, const char *config)
+{
+	char text[16384], identity[8192];
+	int n;
+
+	identity_yaml(who, identity, sizeof(identity));
+	n = snprintf(text, sizeof(text), "name: %s\nstate_dir: %s\n%s%s", people[who].name,
+		     state_dir, identity, config);
+	if (n < 0 || (size_t)n >= sizeof(text))
+		world_broken("a configuration is too long");
+	store_write(path, text, (size_t)n);
+}
+
+/* The ring's timers have room from now on: that they cannot be set for lack of memory ends a
+ * program by design (ring_timer_set). */
+static void never_fired(struct timer *t, uint64_t now_ms)
+{
+}
+
+static void reserve_timers(struct ring *r)
+{
+	static struct timer many[1024];
+
+	for (size_t i = 0; i < sizeof(many) / sizeof(many[0]); i++) {
+		many[i].fire = never_fired;
+		ring_timer_set(r, &many[i], 1000000);
+	}
+	for (size_t i = 0; i < sizeof(many) / sizeof(many[0]); i++)
+		ring_timer_cancel(r, &many[i]);
+}
+
+/* Nothing of the program's may be left; then it is taken away. */
+static void check_program(struct k_program *p)
+{
+	char list[256];
+
+	k_program_list(p, list, sizeof(list));
+	world_check(p->open_count == 0, "descriptors", "%s left %zu open at its end:%s", p->name,
+		    p->open_count, list);
+	if (!world_check(p->memory_count == 0, "memory", "%s left %zu allocations of %zu bytes",
+			 p->name, p->memory_count, p->memory_bytes) &&
+	    world_verbose)
+		memory_list(p, 10);
+}
+
+/* ---- the keeper ---- */
+
+static bool keeper_turn(void *context)
+{
+	struct world_relay *r = context;
+	struct k_program *was;
+	bool served = false;
+
+	if (r->keeper_dead || r->keeper_silent)
+		return false;
+	was = k_enter(r->keeper_program);
+	while (!r->keeper_dead && k_file_get(r->server.fd) &&
+	       (k_ready(k_file_get(r->server.fd)) & POLLIN)) {
+		served = true;
+		if (keeper_server_turn(&r->server))
+			continue;
+		r->keeper_dead = true;
+		k_program_end(r->keeper_program);
+	}
+	k_enter(was);
+	return served;
+}
+
+/* One of the pair's ends is the keeper's. */
+static int give_descriptor(int fd, struct k_program *to)
+{
+	struct k_file *f = k_file_get(fd);
+	struct k_program *was;
+	int given;
+
+	f->refs++;
+	was = k_enter(to);
+	given = k_install(f);
+	k_enter(was);
+	k_close(fd);
+	return given;
+}
+
+static void keeper_begin(struct world_relay *r)
+{
+	char name[24];
+	int pair[2];
+
+	snprintf(name, sizeof(name), "keeper%u", r->program->index);
+	r->keeper_program = k_program_new(name, r->host);
+	if (k_packet_pair(pair, false))
+		world_broken("no pair for the keeper");
+	r->keeper = (struct keeper){.fd = pair[0], .wait_ms = KEEPER_WAIT_MS};
+	int theirs = give_descriptor(pair[1], r->keeper_program);
+	k_enter(r->keeper_program);
+	r->places = (struct keeper_places){.config_real_dir = -1};
+	r->places.config_dir = k_store_open("/etc", 0);
+	r->places.state_dir = k_store_open(r->state_dir, 0);
+	snprintf(r->places.config_name, sizeof(r->places.config_name), "%s", r->config_path + 5);
+	keeper_server_begin(&r->server, theirs, &r->places);
+	k_enter(r->program);
+	r->keeper_dead = r->keeper_silent = false;
+	world_turns_add(keeper_turn, r);
+}
+
+/* ---- relays ---- */
+
+void world_relay_write(struct world_relay *r, const char *config)
+{
+	write_config(r->config_path, r->who, r->state_dir, config);
+}
+
+static void relay_signal_came(struct signals *signals, int number)
+{
+	struct world_relay *r = container(signals, struct world_relay, signals);
+	struct relay_control *ctl = r->relay.control;
+
+	if (number == SIGHUP) {
+		control_reload(ctl);
+		return;
+	}
+	if (!r->stopping)
+		control_drain(ctl, control_snapshot(ctl)->config.drain_ms, true);
+	else
+		ring_stop(r->relay.control_ring);
+	r->stopping = true;
+}
+
+static void relay_open_all(struct world_relay *r)
+{
+	static const int numbers[] = {SIGTERM, SIGHUP, 0};
+	struct relay_config config;
+	struct configuring_start start;
+	struct conf_errors errors = {0};
+	struct control_setup setup = {
+		.keeper = &r->keeper, .start = &start, .isolation = &r->isolation};
+	char why[512];
+
+	if (!load_config(r->config_path, &config, &start, &errors))
+		world_broken("the relay's configuration: %s", errors.text);
+	conf_errors_free(&errors);
+	log_set_level((enum log_level)config.log_level);
+	if (signals_open(&r->signals, numbers))
+		world_broken("the relay's signals");
+	keeper_begin(r);
+	setup.snap = snapshot_new(&config, 1, why, sizeof(why));
+	if (!setup.snap ||
+	    relay_open(&r->relay, setup.snap, (unsigned)setup.snap->config.threads, why,
+		       sizeof(why)) ||
+	    control_open(&r->relay, &setup, why, sizeof(why)) ||
+	    control_follow_nat(r->relay.control))
+		world_broken("the relay does not start: %s", why);
+	configuring_start_free(&start);
+	signals_follow(&r->signals, r->relay.control_ring);
+}
+
+void world_relay_start(struct world_relay *r, enum who who, struct k_host *host, const char *config)
+{
+	char why[512];
+
+	r->who = who;
+	r->host = host;
+	if (!r->program)
+		r->program = k_program_new(people[who].name, host);
+	snprintf(r->config_path, sizeof(r->config_path), "/etc/%s.yaml", people[who].name);
+	snprintf(r->state_dir, sizeof(r->state_dir), "/var/%s", people[who].name);
+	store_make_directory("/etc");
+	store_make_directory(r->state_dir);
+	if (config)
+		world_relay_write(r, config);
+	r->relay = (struct relay){0};
+	r->signals = (struct signals){.came = relay_signal_came};
+	r->stopping = false;
+	k_enter(r->program);
+	relay_open_all(r);
+	for (unsigned i = 0; i < r->relay.worker_count; i++) {
+		struct worker *w = &r->relay.workers[i];
+
+		if (relay_worker_open_ring(w, why, sizeof(why)))
+			world_broken("a worker's ring: %s", why);
+		reserve_timers(w->ring);
+		relay_worker_start(w);
+		world_ring_add(w->ring, r->program);
+	}
+	reserve_timers(r->relay.control_ring);
+	world_ring_add(r->relay.control_ring, r->program);
+	k_enter(NULL);
+	r->up = true;
+}
+
+/* The loop of its main thread has ended. */
+static void relay_over(struct world_relay *r)
+{
+	r->program->no_memory = 0;
+	k_enter(r->program);
+	for (unsigned i = 0; i < r->relay.worker_count; i++)
+		world_ring_remove(r->relay.workers[i].ring);
+	world_ring_remove(r->relay.control_ring);
+	control_close(r->relay.control);
+	signals_free(&r->signals);
+	relay_close(&r->relay);
+	k_enter(NULL);
+	(void)keeper_turn(r);
+	if (!r->keeper_dead)
+		k_program_end(r->keeper_program);
+	world_turns_remove(r);
+	r->up = false;
+	check_program(r->program);
+	check_program(r->keeper_program);
+}
+
+static bool relay_has_left(void *context)
+{
+	struct world_relay *r = context;
+
+	return world_ring_stopped(r->relay.control_ring);
+}
+
+void world_relay_kill(struct world_relay *r)
+{
+	if (!r->up)
+		return;
+	world_tell("the relay stops at once");
+	k_signal(r->program, SIGTERM);
+	k_signal(r->program, SIGTERM);
+	if (!world_until(relay_has_left, r, 10 * SECOND))
+		world_check(false, "ends", "the relay does not stop at its second SIGTERM");
+	relay_over(r);
+}
+
+void world_relay_stop(struct world_relay *r)
+{
+	uint64_t drain_us;
+
+	if (!r->up)
+		return;
+	drain_us = control_snapshot(r->relay.control)->config.drain_ms * MS;
+	world_tell("the relay is asked to stop");
+	k_signal(r->program, SIGTERM);
+	if (!world_until(relay_has_left, r, drain_us + 5 * SECOND)) {
+		world_check(false, "ends", "the relay does not stop after its drain's time");
+		world_relay_kill(r);
+		return;
+	}
+	relay_over(r);
+}
+
+static void list_connections(struct world_relay *r)
+{
+	for (unsigned i = 0; i < r->relay.worker_count; i++) {
+		struct worker *w = &r->relay.workers[i];
+		struct slab *table = &w->sessions->table;
+
+		for (uint32_t n = 0; n < w->conns.high_water; n++) {
+			struct conn *c = slab_at(&w->conns, n);
+
+			if (c)
+				k_trace("left: connection %s, descriptor %d", c->phase->name,
+					c->fd);
+		}
+		for (uint32_t n = 0; n < table->high_water; n++) {
+			struct session *s = slab_at(table, n);
+
+			if (s)
+				k_trace("left: session %s, flows %d and %d", s->service,
+					s->flow[0].state, s->flow[1].state);
+		}
+	}
+}
+
+void world_relay_check_quiet(struct world_relay *r)
+{
+	struct relay_totals t;
+	size_t conns = 0, sessions = 0, held = 0, lent = 0, pooled = 0;
+	bool quiet;
+
+	k_enter(r->program);
+	t = relay_totals(&r->relay);
+	k_enter(NULL);
+	for (unsigned i = 0; i < r->relay.worker_count; i++) {
+		struct worker *w = &r->relay.workers[i];
+
+		conns += w->conns.used;
+		sessions += w->sessions->table.used;
+		held += w->sessions->held_bytes;
+		lent += w->sessions->large.made - w->sessions->large.free_count;
+		pooled += w->ring->pool_count - w->ring->pool_free;
+	}
+	quiet = world_check(t.connections == 0 && conns == 0, "accounts",
+			    "%llu connections are counted and %zu are kept when all have left",
+			    (unsigned long long)t.connections, conns);
+	quiet &= world_check(t.sessions == 0 && sessions == 0, "accounts",
+			     "%llu sessions are counted and %zu are kept when all have ended",
+			     (unsigned long long)t.sessions, sessions);
+	quiet &= world_check(t.tables.links == 0 && t.tables.legs == 0, "accounts",
+			     "%zu links and %zu legs are counted when all have left",
+			     t.tables.links, t.tables.legs);
+	quiet &= world_check(r->relay.tls_states == 0, "accounts", "%llu TLS states are counted",
+			     (unsigned long long)r->relay.tls_states);
+	quiet &= world_check(held == 0 && lent == 0 && pooled == 0, "buffers",
+			     "%zu bytes are held, %zu large and %zu small buffers lent", held, lent,
+			     pooled);
+	if (!quiet)
+		list_connections(r);
+}
+
+/* ---- agents ---- */
+
+static void agent_signal_came(struct signals *s, int number)
+{
+	struct world_agent *a = container(s, struct world_agent, signals);
+
+	if (number == SIGHUP)
+		agent_control_reload(a->agent.control);
+	else
+		agent_stop(&a->agent);
+}
+
+static void agent_signals_over(struct signals *s)
+{
+	agent_worker_drop(&container(s, struct world_agent, signals)->agent.worker);
+}
+
+static void agent_is_stopping(struct agent *agent)
+{
+	signals_close(&container(agent, struct world_agent, agent)->signals);
+}
+
+void world_agent_write(struct world_agent *a, const char *config)
+{
+	write_config(a->config_path, a->who, a->state_dir, config);
+}
+
+void world_agent_start(struct world_agent *a, enum who who, struct k_host *host, const char *config)
+{
+	static const int numbers[] = {SIGTERM, SIGHUP, 0};
+	static const struct agent_overrides overrides = {-1, -1};
+	struct conf_errors errors = {0};
+	char why[512];
+
+	a->who = who;
+	a->host = host;
+	if (!a->program)
+		a->program = k_program_new(people[who].name, host);
+	snprintf(a->config_path, sizeof(a->config_path), "/etc/%s.yaml", people[who].name);
+	snprintf(a->state_dir, sizeof(a->state_dir), "/var/%s", people[who].name);
+	store_make_directory(a->state_dir);
+	if (config)
+		world_agent_write(a, config);
+	k_enter(a->program);
+	if (!agent_load(a->config_path, &a->config, &a->start, &a->state, &errors))
+		world_broken("the agent's configuration: %s", errors.text);
+	conf_errors_free(&errors);
+	if (signals_open(&a->signals, numbers) ||
+	    !agent_open(&a->agent, &a->config, a->config.engine, false, why, sizeof(why)))
+		world_broken("the agent does not start: %s", why);
+	a->agent.on_stop = agent_is_stopping;
+	if (!agent_open_rest(&a->agent, &a->start, a->config_path, a->state, &overrides, why,
+			     sizeof(why)))
+		world_broken("the agent does not start: %s", why);
+	reserve_timers(a->agent.worker.ring);
+	a->signals.came = agent_signal_came;
+	a->signals.closed = agent_signals_over;
+	agent_worker_hold(&a->agent.worker);
+	signals_follow(&a->signals, a->agent.worker.ring);
+	agent_start(&a->agent);
+	world_ring_add(a->agent.worker.ring, a->program);
+	k_enter(NULL);
+	a->up = true;
+}
+
+static bool agent_has_left(void *context)
+{
+	return world_ring_stopped(((struct world_agent *)context)->agent.worker.ring);
+}
+
+static void agent_over(struct world_agent *a)
+{
+	k_enter(a->program);
+	world_ring_remove(a->agent.worker.ring);
+	if (agent_worker_idle(&a->agent.worker))
+		agent_close(&a->agent);
+	configuring_start_free(&a->start);
+	agent_config_free(&a->config);
+	k_enter(NULL);
+	a->up = false;
+}
+
+void world_agent_stop(struct world_agent *a)
+{
+	bool idle;
+
+	if (!a->up)
+		return;
+	world_tell("%s is asked to stop", people[a->who].name);
+	a->program->no_memory = 0;
+	k_signal(a->program, SIGTERM);
+	if (!world_until(agent_has_left, a, 10 * SECOND))
+		world_check(false, "ends", "%s does not stop at SIGTERM", people[a->who].name);
+	idle = agent_worker_idle(&a->agent.worker);
+	world_check(idle, "ends", "%s stops with %zu things under way", people[a->who].name,
+		    a->agent.worker.held);
+	agent_over(a);
+	if (idle)
+		check_program(a->program);
+	else
+		k_program_end(a->program);
+}
+
+void world_agent_crash(struct world_agent *a)
+{
+	if (!a->up)
+		return;
+	world_tell("%s dies", people[a->who].name);
+	world_ring_remove(a->agent.worker.ring);
+	k_program_end(a->program);
+	a->program = NULL; /* its memory goes with the world's process */
+	a->up = false;
+}
+
+bool world_agent_linked(const struct world_agent *a)
+{
+	for (size_t i = 0; a->up && i < a->agent.links.count; i++)
+		if (link_state_usable(&a->agent.links.list[i]->state))
+			return true;
+	return false;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* programs: relays and agents of a world: started and stopped as their main() would. */
+#ifndef POSTERN_TESTS_WORLD_PROGRAMS_H
+#define POSTERN_TESTS_WORLD_PROGRAMS_H
+
+#include "agent/agent.h"
+#include "core/program/signals.h"
+#include "relay/control/control.h"
+#include "relay/keeper/internal.h"
+#include "relay/relay.h"
+#include "tests/support/certs.h"
+#include "tests/world/world.h"
+
+/* ---- who is who ---- */
+
+/* Certificates are made once for all worlds of a process. */
+enum who { RELAY_A, RELAY_B, HOME, LAPTOP, GUEST, ADMIN, WHO_COUNT };
+extern struct certs_ca world_ca;
+extern struct certs_pair world_pairs[WHO_COUNT];
+const char *who_name(enum who who);
+void programs_prepare(void);
+/* The lines "identity:" of a configuration. */
+void identity_yaml(enum who who, char *out, size_t room);
+
+/* ---- a relay ---- */
+
+struct world_relay {
+	enum who who;
+	struct k_host *host;
+	struct k_program *program, *keeper_program;
+	unsigned threads;
+	struct relay relay;
+	struct signals signals;
+	struct isolation_report isolation;
+	bool stopping;
+	struct keeper keeper;
+	struct keeper_places places;
+	struct keeper_server server;
+	char config_path[64], state_dir[64];
+	bool keeper_dead, keeper_silent;
+	bool up;
+};
+
+/* config: what follows the lines that every relay of a world has (name, identity, state_dir). */
+void world_relay_start(struct world_relay *r, enum who who, struct k_host *host,
+		       const char *config);
+/* Another text of its file, for SIGHUP and the next start. */
+void world_relay_write(struct world_relay *r, const char *config);
+/* At once, as the second SIGTERM does; or SIGTERM and its own time. Checks that nothing is left. */
+void world_relay_kill(struct world_relay *r);
+void world_relay_stop(struct world_relay *r);
+/* Nothing is counted and nothing is held for anybody; says what, otherwise. */
+void world_relay_check_quiet(struct world_relay *r);
+
+/* ---- an agent ---- */
+
+struct world_agent {
+	enum who who;
+	struct k_host *host;
+	struct k_program *program;
+	struct agent agent;
+	struct agent_config config;
+	struct configuring_start start;
+	struct state *state;
+	struct signals signals;
+	char config_path[64], state_dir[64];
+	bool up;
+};
+
+void world_agent_start(struct world_agent *a, enum who who, struct k_host *host,
+		       const char *config);
+void world_agent_write(struct world_agent *a, const char *config);
+/* SIGTERM, until it has left; or from one moment to the next, as a power cut does. */
+void world_agent_stop(struct world_agent *a);
+void world_agent_crash(struct world_agent *a);
+/* Has at least one link that can be used. */
+bool world_agent_linked(const struct world_agent *a);
+
+/* ---- names ---- */
+
+/* What resolvers of all programs answer for it. */
+void names_set(const char *name, const char *literal);
+void names_forget_all(void);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* worlds: the list of all worlds. */
+#include "tests/world/worlds.h"
+
+#include "core/sanitized.h"
+
+const struct world_kind worlds[] = {
+	{"up_and_down", world_up_and_down, 10},
+	{"sessions", world_sessions, 100},
+	{NULL, NULL, 0},
+};
+
+#if defined(__SANITIZE_ADDRESS__)
+#define LEAKS_CAN_BE_SEEN
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LEAKS_CAN_BE_SEEN
+#endif
+#endif
+
+#ifdef LEAKS_CAN_BE_SEEN
+void __lsan_do_leak_check(void);
+void leak_check(void)
+{
+	__lsan_do_leak_check();
+}
+#else
+void leak_check(void)
+{
+}
+#endif

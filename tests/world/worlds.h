@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* worlds: the list of all worlds, and what the runner needs of them. */
+#ifndef POSTERN_TESTS_WORLD_WORLDS_H
+#define POSTERN_TESTS_WORLD_WORLDS_H
+
+#include "tests/world/world.h"
+
+extern const struct world_kind worlds[]; /* the last one's name is NULL */
+
+void world_up_and_down(void);
+void world_sessions(void);
+
+/* Under AddressSanitizer: looks for memory that nothing points to, and ends the process over it. */
+void leak_check(void);
+
+#endif
