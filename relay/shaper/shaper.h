@@ -10,8 +10,8 @@
  * take part and cost nothing.
  *
  * A session's share is a count of bytes that its worker may still move, and whether it wants more:
- * two atomics, so that workers take and the control thread gives without a lock. The tables are the
- * control thread's alone.
+ * two atomics, so that workers take and the control thread gives without a lock. All other calls
+ * are the caller's to serialise (relay/session/pace.h).
  */
 #ifndef POSTERN_RELAY_SHAPER_SHAPER_H
 #define POSTERN_RELAY_SHAPER_SHAPER_H
@@ -67,7 +67,7 @@ void shaper_leave(struct shaper *sh, uint64_t session);
 
 /* Gives out what was earned since the last tick (first: one tick's worth). A tick that is late
  * makes up for 10 ticks at most; else bursts are bounded by 4 ticks' worth. True when any share
- * that was hungry got something: workers must be told. */
+ * that was hungry got something. */
 bool shaper_tick(struct shaper *sh, uint64_t now_ms);
 /* What there is to tick for: sessions, and agents and services whose limits have not yet made up
  * for those that left. */

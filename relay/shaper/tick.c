@@ -2,34 +2,38 @@
 /*
  * shaper_tick: who gets what of one tick's earnings.
  *
- * A session that is hungry claims all that its own limit has; another only what it takes to have
- * ready twice what it used of late and its reserve, and what it has beyond that is taken back.
+ * Invariant. No limit gives out more than it has. A session that has less than it wants is held
+ * back by a limit that is used up and in which no equal has more: max-min fairness (Bertsekas and
+ * Gallager, Data Networks, section 6.5.2). tests/sim/shaper_test.c asks both of random agents,
+ * services and limits, and of those that take longest to settle; shaper_exact_test.c holds every
+ * limit to five per cent over ten seconds.
  *
+ * How. A session that is hungry claims all that its own limit has; another only what it takes to
+ * have ready twice what it used of late and its reserve, and what it has beyond that is taken back.
  * Claims are filled like vessels that share a level: the relay's level is the most that an account
  * gets, an account's the most that a session gets. Services cut across: a service's level is the
  * most that an account gets of it, and within that account's part (a pair) sessions share a level
- * again. A session gets what it wants, or the least of its account's level and its pair's.
+ * again. A session gets what it wants, or the least of its account's level and its pair's. Accounts
+ * fill what services let through, then services fill what accounts let through, in turns, until no
+ * service's level moves by more than a hundredth.
  *
- * Which levels? Those at which each limit is either used up by what it lets through or holds nobody
- * back: then everybody who wants more is held back by a limit that is used up and in which nobody
- * has more, which is max-min fairness. The two sides find them in turns. Accounts fill what pairs
- * let through, then services fill what accounts let through, until no service's level moves by more
- * than a hundredth.
+ * Example, in MB/s (test_example in tests/unit/shaper_test.c). The relay may give 7, each service
+ * 4. Agent a has a session with web, b one with web and one with disk; all want all they can get.
  *
- * That they come to rest: where services let more through, accounts are asked for more of the same,
- * so none of their levels is higher (one that asks for more leaves the others less of the relay's);
- * and where accounts let more through, no service's level is higher. In the first turn services let
- * all through, so accounts have the lowest levels they can ever have, and services, asked for the
- * least, their highest. From then on services let through no more than before; so accounts' levels
- * do not fall, so services' do not rise, and so in every turn. Levels that only rise or only fall
- * within bounds come to rest, and there each side has filled just what the other lets through. (By
- * Tarski, a map that keeps order has a fixed point; this climbs to the least of them.)
+ *                            a/web   b/web   b/disk
+ *   accounts, of 7            3.5     1.75    1.75     3.5 for each account
+ *   services, web of 4        2.25    1.75    1.75     b takes 1.75 of web, a the rest
+ *   accounts, of 7            2.25    2.25    2.5      a wants no more than 2.25 now
+ *   services, web of 4        2       2       2.5
+ *   accounts, of 7            2       2       3        nothing moves any more
  *
- * What services fill is the last word, so no limit is exceeded whenever the turns end; what
- * accounts have left then, they give in the next tick. Nearly always a few turns do. Many are
+ * Both sessions of web are held back by web, where both have the same; b's other one by the relay.
+ *
+ * Limits. Services have the last word, so no limit is exceeded whenever the turns end, and what
+ * accounts have left then, they give in the next tick. Nearly always a few turns do; many are
  * needed only where agents and services pass each other a small difference again and again, and
- * what is missing after TURNS is of that size. Without limits of services there is nothing to
- * settle.
+ * what is missing after TURNS is of that size (test_entangled). Without limits of services there is
+ * nothing to settle.
  */
 #include "relay/shaper/tables.h"
 

@@ -29,13 +29,19 @@ static struct world world_new(struct shaper_limits limits)
 	return w;
 }
 
-static struct share *join(struct world *w, uint64_t number, const char *account, uint64_t rate)
+static struct share *join_service(struct world *w, uint64_t number, const char *account,
+				  const char *service, uint64_t rate)
 {
 	bool failed = true;
-	struct share *s = shaper_join(w->shaper, number, account, "home/web", rate, &failed);
+	struct share *s = shaper_join(w->shaper, number, account, service, rate, &failed);
 
 	assert_false(failed);
 	return s;
+}
+
+static struct share *join(struct world *w, uint64_t number, const char *account, uint64_t rate)
+{
+	return join_service(w, number, account, "home/web", rate);
 }
 
 static void leave(struct world *w, uint64_t number, struct share *s)
@@ -97,6 +103,32 @@ static void test_share(void **state)
 	share_return(&s, 20);
 	assert_int_equal(s.allowance, -30);
 	assert_int_equal(share_take(&s, 1), 0);
+}
+
+/* The head of relay/shaper/tick.c tells how these come about. */
+static void test_example(void **state)
+{
+	static const struct {
+		const char *account, *service;
+		uint64_t rate;
+	} sessions[] = {
+		{"a", "home/web", 2 * MB}, {"b", "home/web", 2 * MB}, {"b", "home/disk", 3 * MB}};
+	struct world w = world_new((struct shaper_limits){.relay = 7 * MB, .per_service = 4 * MB});
+	struct share *s[3];
+	uint64_t got[3] = {0};
+
+	for (unsigned i = 0; i < 3; i++)
+		s[i] = join_service(&w, i + 1, sessions[i].account, sessions[i].service, 0);
+	for (unsigned t = 0; t < 500; t++) {
+		tick(&w);
+		for (unsigned i = 0; i < 3; i++)
+			got[i] += drain(s[i]);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		assert_near(got[i], sessions[i].rate * 10, sessions[i].rate / 10);
+		leave(&w, i + 1, s[i]);
+	}
+	shaper_free(w.shaper);
 }
 
 static void test_untouched(void **state)
@@ -369,21 +401,14 @@ static void test_no_crumbs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_share),
-		cmocka_unit_test(test_untouched),
-		cmocka_unit_test(test_rate),
-		cmocka_unit_test(test_own_rate),
-		cmocka_unit_test(test_starts_at_once),
-		cmocka_unit_test(test_bursts),
-		cmocka_unit_test(test_late_ticks),
-		cmocka_unit_test(test_late_workers),
-		cmocka_unit_test(test_slow_is_not_delayed),
-		cmocka_unit_test(test_takes_back),
-		cmocka_unit_test(test_debts),
-		cmocka_unit_test(test_come_and_go),
-		cmocka_unit_test(test_limits_change),
-		cmocka_unit_test(test_references),
-		cmocka_unit_test(test_no_crumbs),
+		cmocka_unit_test(test_share),	     cmocka_unit_test(test_example),
+		cmocka_unit_test(test_untouched),    cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_own_rate),     cmocka_unit_test(test_starts_at_once),
+		cmocka_unit_test(test_bursts),	     cmocka_unit_test(test_late_ticks),
+		cmocka_unit_test(test_late_workers), cmocka_unit_test(test_slow_is_not_delayed),
+		cmocka_unit_test(test_takes_back),   cmocka_unit_test(test_debts),
+		cmocka_unit_test(test_come_and_go),  cmocka_unit_test(test_limits_change),
+		cmocka_unit_test(test_references),   cmocka_unit_test(test_no_crumbs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
