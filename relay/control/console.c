@@ -234,7 +234,7 @@ static void console_leave(struct conn *c, enum reason why)
 	struct relay *r = c->worker->relay;
 	struct console_msg *m = console_msg(r, c->id, console_down_run);
 
-	if (m) /* without memory the caller stays, and finds nobody */
+	if (m) /* without memory the caller stays; its answers find no connection */
 		ring_post(r->control_ring, &m->msg);
 }
 

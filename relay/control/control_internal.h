@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* control_internal: what the files of the control thread share. Nobody else includes this. */
+/* control_internal: what the files of the control thread share. No other room includes this. */
 #ifndef POSTERN_RELAY_CONTROL_CONTROL_INTERNAL_H
 #define POSTERN_RELAY_CONTROL_CONTROL_INTERNAL_H
 

@@ -77,7 +77,7 @@ void gather(struct call *c, const char *name, gather_fn *collect)
 		e->msg.run = gather_there;
 		ring_post(r->workers[i].ring, &e->msg);
 	}
-	/* Our own share of the count: nobody may end it while requests are being sent. */
+	/* Our own share of the count: no answer may end it while requests are being sent. */
 	if (--g->left == 0)
 		gathering_end(g);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * records: events and audits: kept for a while, and sent to whoever follows.
+ * records: events and audits: kept for a while, and sent to the callers that follow.
  *
  * An event says what happened to the relay and its agents; an audit record says who reached what,
  * when, from where, how many bytes, and why it ended. Neither ever has payload. Where the log goes

@@ -83,6 +83,7 @@ static struct conn *conn_new(struct worker *w, int fd)
 	c->rx.done = conn_received;
 	c->tx.done = conn_sent;
 	c->deadline.fire = conn_deadline;
+	/* ENOTCONN when the peer has reset the connection before it was accepted. */
 	c->peer.len = sizeof c->peer.v6;
 	c->local.len = sizeof c->local.v6;
 	/* #syscalls getpeername getsockname */

@@ -21,6 +21,7 @@ int listener_bind(const struct addr *address)
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	/* Before bind(2), on every socket of the address, and all of one user: else EADDRINUSE. */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0 ||
 	    bind(fd, &address->sa, address->len) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
 		int error = errno;
@@ -98,6 +99,8 @@ void listener_keep(struct worker *w, const struct bind_list *next)
 	}
 }
 
+/* What waits in the socket's queue is reset, not handed to the other workers' (unless
+ * net.ipv4.tcp_migrate_req says so, since Linux 5.14). */
 void listener_close_all(struct worker *w)
 {
 	for (struct relay_listener *l = w->listeners, *after; l; l = after) {

@@ -23,7 +23,7 @@ void site_init(struct site *s, const char *page)
 	snprintf(s->etag, sizeof s->etag, "\"%016" PRIx64 "\"", page_hash(s->page, s->page_len));
 }
 
-/* RFC 9110 section 5.6.7: always in English, whatever the locale. */
+/* RFC 9110 section 5.6.7: always in English, in every locale. */
 static void format_date(time_t now, char out[32])
 {
 	static const char days[][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * site: the ordinary web site that anybody else gets: one page, /healthz, and proper errors.
+ * site: the ordinary web site that clients without a Postern message get: one page, /healthz, and
+ * proper errors.
  *
  * Pure: a parsed request in, the bytes of a response out (RFC 9110, RFC 9112).
  */

@@ -95,7 +95,7 @@ const struct conn_phase phase_stun = {
 
 void stun_stream_begin(struct conn *c, const uint8_t *data, size_t len)
 {
-	if (c->peer.len == 0) { /* gone already, so that nobody knows who it was */
+	if (c->peer.len == 0) { /* gone already: its address cannot be told any more */
 		conn_close(c, REASON_GONE_EARLY);
 		return;
 	}

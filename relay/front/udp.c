@@ -118,7 +118,7 @@ static void udp_answer_batch(struct udp_socket *s, size_t count)
 		else if (udp_answer_one(s, in, out, &t))
 			datagrams_put(u->datagrams, out->bytes, out->len, &out->to, &in->local);
 	}
-	/* Before: whoever has an answer finds it counted. */
+	/* Before they are sent: a client that has its answer finds it counted. */
 	udp_tally_add(w, &t);
 	stat_add(&w->stats.stun[STUN_UDP][STUN_UNSENT], datagrams_send(u->datagrams, s->fd));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* web: HTTP/1.1 over our own TLS for everybody who is not an agent. */
+/* web: HTTP/1.1 over our own TLS for all clients that are neither agents nor consoles. */
 #include <time.h>
 
 #include "core/log.h"

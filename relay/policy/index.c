@@ -10,7 +10,7 @@
 #define SLOTS_FIRST 64u
 
 /* FNV-1a: what it is fed byte by byte tells the hash of every beginning on the way. The keys are
- * the operator's, and whoever asks adds none, so nobody gains by choosing names that collide. */
+ * the operator's, and questions add none, so no agent gains by choosing names that collide. */
 #define HASH_SEED 2166136261u
 
 static uint32_t hash_byte(uint32_t hash, uint8_t byte)

@@ -14,7 +14,7 @@ struct policy_search {
 	const struct policy_question *q;
 	const uint32_t *subjects; /* ascending; the last may be an agent */
 	size_t subject_count;
-	uint32_t networks[SOURCE_MATCH_MAX]; /* that the source is in, once somebody needs them */
+	uint32_t networks[SOURCE_MATCH_MAX]; /* that the source is in, once a rule needs them */
 	size_t network_count;
 	bool networks_known;
 

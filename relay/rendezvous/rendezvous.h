@@ -7,7 +7,7 @@
  * A *link* is a signed-in agent's control connection. An *account* is an agent's name with what is
  * counted against it; it lives while links or sessions of that name do. At most one link of a name
  * is *present*: it may publish and be offered sessions; a newer sign-in replaces it. Transient
- * links (a laptop's one-off `postern connect`) are never present and replace nobody.
+ * links (a laptop's one-off `postern connect`) are never present and replace no link.
  *
  *   OPEN (or a public client)   rendezvous_open()    a *meeting* waits; OFFER goes to the publisher
  *   ACCEPT                      rendezvous_accept()  the meeting is handed over and counted as a
@@ -16,7 +16,7 @@
  *   publisher's link gone                            its meetings are orphaned: the askers are told
  *   session ends                rendezvous_end()     the counts go down
  *
- * Connections are known here by opaque ids only. The caller serialises all calls (relay.h: lock),
+ * Connections are known here by opaque ids only. The caller serialises all calls (relay_lock()),
  * sends the messages and keeps the deadlines. Every table has a limit; at a limit new work is
  * refused with a reason and what runs goes on.
  */

@@ -140,6 +140,7 @@ static void flow_next(struct flow *f)
 	if (f->busy || flow_session(f)->share) {
 		flow_enter(f, FLOW_READY);
 		f->op.done = flow_ready;
+		/* POLLRDHUP: a half-close counts as something to receive, also before 0 is read. */
 		ring_poll(w->ring, &f->op, flow_from(f), POLLIN | POLLRDHUP);
 	} else {
 		flow_enter(f, FLOW_WAIT);
@@ -410,7 +411,7 @@ static void flow_hold_spliced(struct flow *f, size_t left, int error)
 
 	if (copy)
 		flow_own(f, copy, left);
-	/* Whatever happens, nothing may stay in there for another session. */
+	/* Also on failure nothing may stay in there for another session. */
 	if (!splicer_take_back(splicer, copy, left))
 		flow_failed(f, EIO);
 	else if (copy)

@@ -17,8 +17,10 @@
  * memory in either mode, and all busy directions of a thread share the one buffer that is still in
  * the cache. Only a slow receiver makes its own direction hold what is left: the large buffer,
  * while less than half of them are held so, else a copy of its own size. A pooled buffer is never
- * held. So a stalled session costs no other one anything but memory, and that is bounded: under
- * such pressure a pump takes no more than FLOW_PRESSED_BYTES at a time.
+ * held. So a stalled session costs the others nothing but memory, and how much is bounded: once
+ * half of the thread's large buffers are lent, or as many bytes are held in copies
+ * (flow_pressed()), a pump takes no more than FLOW_PRESSED_BYTES, and so a direction holds no more
+ * than that.
  *
  * While receives are large, the pump moves pages through the thread's splicer instead of copying
  * bytes through the buffer; what a slow receiver leaves comes out again as a copy of its own.

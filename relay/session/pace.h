@@ -2,12 +2,12 @@
 /*
  * pace: the shaper among threads, and the flows that wait for it.
  *
- * The control thread's ring ticks the shaper while there is anybody to tick for. Workers let
+ * The control thread's ring ticks the shaper while any session has a share. Workers let
  * sessions join and leave under a lock of its own, taken when a session begins and ends and for the
  * length of a tick; taking from a share needs none.
  *
  * A flow that found no allowance has no operation in flight: it stands in its worker's list, first
- * come, first served. A timer that runs only while somebody stands there looks again every tick.
+ * come, first served. A timer that runs only while a flow stands there looks again every tick.
  */
 #ifndef POSTERN_RELAY_SESSION_PACE_H
 #define POSTERN_RELAY_SESSION_PACE_H

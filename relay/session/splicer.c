@@ -15,7 +15,8 @@ void splicer_open(struct splicer *s)
 		return;
 	s->out = ends[0];
 	s->in = ends[1];
-	/* A smaller pipe works too: it only moves less at a time. */
+	/* EPERM beyond fs.pipe-max-size, or where the user's pipes hold fs.pipe-user-pages-soft
+	 * already. A smaller pipe works too: it only moves less at a time. */
 	fcntl(s->in, F_SETPIPE_SZ, SPLICER_BYTES);
 }
 
@@ -28,7 +29,9 @@ void splicer_close(struct splicer *s)
 	s->in = s->out = -1;
 }
 
-/* #syscalls splice */
+/* SPLICE_F_NONBLOCK is about the pipe alone: whether splice(2) waits for the socket goes by the
+ * socket's own O_NONBLOCK. With nothing there it returns EAGAIN, at end-of-file 0.
+ * #syscalls splice */
 ssize_t splicer_fill(struct splicer *s, int from)
 {
 	ssize_t n =

@@ -6,8 +6,8 @@
  * "public") and the relay's. Every tick each limit hands out what its rate earned since the last
  * one, by max-min fairness: the relay's part is divided among accounts that want any, and so is a
  * service's, an account's among its sessions. So a thousand sessions of one agent weigh as much as
- * the one of another, and what nobody wants goes to who does. Sessions that no limit touches do not
- * take part and cost nothing.
+ * the one of another, and what one does not want goes to the others. Sessions that no limit touches
+ * do not take part and cost nothing.
  *
  * A session's share is a count of bytes that its worker may still move, and whether it wants more:
  * two atomics, so that workers take and the control thread gives without a lock. All other calls

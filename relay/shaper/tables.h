@@ -112,7 +112,7 @@ void shaped_unplace(struct shaper *sh, struct shaped *s);
 void shaper_count(struct shaper *sh, size_t sessions);
 /* sh->limits, to the groups there are. */
 void shaper_set_group_limits(struct shaper *sh);
-/* A group without sessions goes once it has made up for those that left: nobody shall get more by
+/* A group without sessions goes once it has made up for those that left: no account gets more by
  * coming and going. */
 void shaper_sweep(struct shaper *sh);
 
