@@ -43,7 +43,8 @@ static void proposed_free(struct calls *cs, struct proposed *p)
 /* Fails the call and returns false when the document is not one. */
 static bool propose(struct call *c, struct proposed *p)
 {
-	struct configuring *in_force = c->calls->configuring;
+	struct calls *cs = c->calls; /* c is gone once it has been answered */
+	struct configuring *in_force = cs->configuring;
 	struct conf_errors errors = {0};
 	char why[CONFIGURING_WHY_BYTES] = "out of memory";
 
@@ -60,7 +61,7 @@ static bool propose(struct call *c, struct proposed *p)
 				  errors.count == 1 ? "" : "s");
 		else
 			call_fail(c, JSONRPC_CONFIG, NULL, "%s", why);
-		proposed_free(c->calls, p);
+		proposed_free(cs, p);
 	}
 	conf_errors_free(&errors);
 	return p->proposal != NULL;
