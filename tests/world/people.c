@@ -29,7 +29,7 @@ struct talker {
 	struct ring_op rx, tx;
 	struct timer timer; /* a pause; or the end of patience */
 	struct tls *tls;
-	bool connecting, paused, pause_done, over;
+	bool connecting, paused, pause_done, over, closed;
 	uint8_t in[CHUNK_MOST], out[CHUNK_MOST];
 	uint8_t head[HEAD_BYTES];
 	size_t head_len;
@@ -80,14 +80,18 @@ static uint64_t total_of(const struct talk *t, unsigned side)
 
 static void talker_free(struct talker *k)
 {
-	if (ring_op_busy(&k->rx) || ring_op_busy(&k->tx))
+	struct people *p = k->people;
+
+	if (k->closed || ring_op_busy(&k->rx) || ring_op_busy(&k->tx))
 		return;
-	ring_timer_cancel(k->people->ring, &k->timer);
+	k->closed = true;
+	ring_timer_cancel(p->ring, &k->timer);
 	if (k->fd >= 0)
-		ring_close_fd(k->people->ring, k->fd);
+		ring_close_fd(p->ring, k->fd);
 	tls_free(k->tls);
-	k->people->busy--;
-	world_free(k);
+	p->busy--;
+	world_free(p->dead);
+	p->dead = k;
 }
 
 static void talker_end(struct talker *k, bool by_reset)
@@ -490,6 +494,8 @@ void people_stop(struct people *p)
 	if (p->busy > 0)
 		world_tell("%zu talkers of %s have not ended", p->busy, p->program->name);
 	world_ring_remove(p->ring);
+	world_free(p->dead);
+	p->dead = NULL;
 	while (p->answerers) {
 		struct answerer *a = p->answerers;
 

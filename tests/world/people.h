@@ -21,12 +21,15 @@
 #include "core/engine/tls.h"
 #include "tests/world/world.h"
 
+struct talker;
+
 struct people {
 	struct k_host *host;
 	struct k_program *program;
 	struct ring *ring;
 	struct answerer *answerers;
-	size_t busy; /* talkers that live */
+	size_t busy;	     /* talkers that live */
+	struct talker *dead; /* the last that ended: who called may still look at it */
 };
 
 void people_start(struct people *p, const char *name, struct k_host *host);

@@ -61,7 +61,7 @@ struct world_agent {
 	struct agent agent;
 	struct agent_config config;
 	struct configuring_start start;
-	struct state *state;
+	struct agent_state *state;
 	struct signals signals;
 	char config_path[64], state_dir[64];
 	bool up;

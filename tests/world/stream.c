@@ -400,7 +400,8 @@ static void append(struct k_stream *to, const void *buf, size_t len, uint64_t at
 	if (to->off + to->len + len > to->room) {
 		size_t room = to->room ? to->room : 4096;
 
-		memmove(to->data, to->data + to->off, to->len);
+		if (to->len > 0)
+			memmove(to->data, to->data + to->off, to->len);
 		to->off = 0;
 		while (room < to->len + len)
 			room *= 2;
