@@ -29,7 +29,7 @@
 #include "core/addr.h"
 #include "tests/world/dice.h"
 
-#define K_PROGRAMS_MAX 24u
+#define K_PROGRAMS_MAX 512u
 #define K_HOSTS_MAX    32u
 #define K_SECOND       1000000u /* of the virtual clock, in microseconds */
 

@@ -7,6 +7,7 @@
 const struct world_kind worlds[] = {
 	{"up_and_down", world_up_and_down, 10},
 	{"sessions", world_sessions, 100},
+	{"peers", world_peers, 20},
 	{NULL, NULL, 0},
 };
 

@@ -9,6 +9,7 @@ extern const struct world_kind worlds[]; /* the last one's name is NULL */
 
 void world_up_and_down(void);
 void world_sessions(void);
+void world_peers(void);
 
 /* Under AddressSanitizer: looks for memory that nothing points to, and ends the process over it. */
 void leak_check(void);
