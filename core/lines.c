@@ -12,7 +12,7 @@
 #define FIRST_ROOM 4096u
 
 /* Room for more bytes behind len of them. */
-static bool make_room(char **text, size_t *room, size_t len, size_t more)
+static bool lines_make_room(char **text, size_t *room, size_t len, size_t more)
 {
 	size_t wanted = *room ? *room : FIRST_ROOM;
 	char *bigger;
@@ -37,89 +37,73 @@ void lines_close(struct lines *l)
 		return;
 	l->closing = true;
 	ring_cancel(l->ring, &l->rx);
-	ring_cancel(l->ring, &l->tx);
+	outbox_close(&l->out);
 	ring_timer_set(l->ring, &l->timer, 0);
 }
 
-static void drop_buffers(struct lines *l)
+static void lines_drop_buffers(struct lines *l)
 {
 	free(l->in);
-	free(l->out);
-	free(l->sending);
-	l->in = l->out = l->sending = NULL;
+	l->in = NULL;
+	outbox_free(&l->out);
 }
 
-static void maybe_end(struct lines *l)
+static void lines_maybe_end(struct lines *l)
 {
-	if (ring_op_busy(&l->rx) || ring_op_busy(&l->tx) || timer_pending(&l->timer))
+	if (ring_op_busy(&l->rx) || outbox_busy(&l->out) || timer_pending(&l->timer))
 		return;
 	ring_close_fd(l->ring, l->fd);
-	drop_buffers(l);
+	lines_drop_buffers(l);
 	l->ended(l);
 }
 
 void lines_free(struct lines *l)
 {
 	close(l->fd);
-	drop_buffers(l);
+	lines_drop_buffers(l);
 }
 
-static void timer_fired(struct timer *t, uint64_t now_ms)
+static void lines_timer_fired(struct timer *t, uint64_t now_ms)
 {
-	maybe_end(container(t, struct lines, timer));
+	lines_maybe_end(container(t, struct lines, timer));
 }
 
 /* ---- out ---- */
 
-static void flush(struct lines *l)
+static void lines_receive(struct lines *l)
 {
-	if (ring_op_busy(&l->tx) || l->closing)
-		return;
-	if (l->out_len == 0) {
-		if (l->eof)
-			lines_close(l);
-		return;
-	}
-	l->sending = l->out;
-	ring_send(l->ring, &l->tx, l->fd, l->sending, l->out_len);
-	l->out = NULL;
-	l->out_len = l->out_room = 0;
-}
-
-static void receive(struct lines *l)
-{
-	if (!l->closing && !l->eof && !ring_op_busy(&l->rx) && l->out_len < LINES_PAUSE_BYTES)
+	if (!l->closing && !l->eof && !ring_op_busy(&l->rx) &&
+	    outbox_waiting(&l->out) < LINES_PAUSE_BYTES)
 		ring_recv_pooled(l->ring, &l->rx, l->fd);
 }
 
-static void sent(struct ring_op *op, int res)
+/* At the end of its input what waits still leaves. */
+static void lines_maybe_over(struct lines *l)
 {
-	struct lines *l = container(op, struct lines, tx);
+	if (l->eof && !outbox_busy(&l->out))
+		lines_close(l);
+}
 
-	free(l->sending);
-	l->sending = NULL;
-	if (res < 0)
+static void lines_moved(struct outbox *o, int error)
+{
+	struct lines *l = container(o, struct lines, out);
+
+	if (error)
 		lines_close(l);
 	if (l->closing) {
-		maybe_end(l);
+		lines_maybe_end(l);
 		return;
 	}
-	flush(l);
-	receive(l);
+	lines_maybe_over(l);
+	lines_receive(l);
 }
 
 bool lines_send(struct lines *l, char *text, size_t len)
 {
-	bool ok = !l->closing && len <= l->output_max && l->out_len <= l->output_max - len &&
-		  make_room(&l->out, &l->out_room, l->out_len, len);
+	bool ok = !l->closing && outbox_put(&l->out, text, len) == OUTBOX_OK;
 
-	if (ok) {
-		memcpy(l->out + l->out_len, text, len);
-		l->out_len += len;
-		flush(l);
-	} else {
+	if (!ok)
 		lines_close(l);
-	}
 	free(text);
 	return ok;
 }
@@ -127,14 +111,14 @@ bool lines_send(struct lines *l, char *text, size_t len)
 /* ---- in ---- */
 
 /* Hands on every whole line, keeps the rest. */
-static void take(struct lines *l, const char *bytes, size_t len)
+static void lines_take(struct lines *l, const char *bytes, size_t len)
 {
 	while (len > 0 && !l->closing) {
 		const char *end = memchr(bytes, '\n', len);
 		size_t part = end ? (size_t)(end - bytes) : len;
 
 		if (part > l->line_max - l->in_len ||
-		    !make_room(&l->in, &l->in_room, l->in_len, part)) {
+		    !lines_make_room(&l->in, &l->in_room, l->in_len, part)) {
 			lines_close(l);
 			return;
 		}
@@ -151,13 +135,13 @@ static void take(struct lines *l, const char *bytes, size_t len)
 	}
 }
 
-static void received(struct ring_op *op, int res)
+static void lines_received(struct ring_op *op, int res)
 {
 	struct lines *l = container(op, struct lines, rx);
 
 	if (res > 0) {
 		if (!l->closing)
-			take(l, (const char *)op->buf, (size_t)res);
+			lines_take(l, (const char *)op->buf, (size_t)res);
 		ring_buffer_put(l->ring, op->buf);
 	} else if (res == 0) {
 		l->eof = true;
@@ -165,7 +149,7 @@ static void received(struct ring_op *op, int res)
 		lines_close(l);
 	}
 	if (l->closing) {
-		maybe_end(l);
+		lines_maybe_end(l);
 		return;
 	}
 	/* A large line's room is not kept for the small ones that follow. */
@@ -174,14 +158,16 @@ static void received(struct ring_op *op, int res)
 		l->in = NULL;
 		l->in_room = 0;
 	}
-	flush(l);
-	receive(l);
+	lines_maybe_over(l);
+	lines_receive(l);
 }
 
 void lines_start(struct lines *l)
 {
-	l->rx.done = received;
-	l->tx.done = sent;
-	l->timer.fire = timer_fired;
-	receive(l);
+	l->out = (struct outbox){
+		.ring = l->ring, .fd = l->fd, .most = l->output_max, .moved = lines_moved};
+	outbox_init(&l->out);
+	l->rx.done = lines_received;
+	l->timer.fire = lines_timer_fired;
+	lines_receive(l);
 }

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/outbox.h"
 #include "core/ring.h"
 
 #define LINES_PAUSE_BYTES (1u << 20) /* so much waits: nothing more is read */
@@ -19,17 +20,18 @@
 struct lines {
 	/* The owner sets these first. */
 	struct ring *ring;
-	int fd; /* non-blocking; this module's from lines_start() on */
-	size_t line_max, output_max;
+	int fd;			     /* non-blocking; this module's from lines_start() on */
+	size_t line_max, output_max; /* output_max: see outbox.h */
 	/* line is borrowed, without its line break; empty lines are skipped. */
 	void (*line)(struct lines *l, const char *line, size_t len);
 	/* Once, never from inside a call: nothing is in flight, the owner may free. */
 	void (*ended)(struct lines *l);
 
-	struct ring_op rx, tx;
+	struct ring_op rx;
+	struct outbox out;
 	struct timer timer;
-	char *in, *out, *sending;
-	size_t in_len, in_room, out_len, out_room;
+	char *in;
+	size_t in_len, in_room;
 	bool eof, closing;
 };
 

@@ -18,10 +18,10 @@ static bool closing(const struct channel *c)
 static void free_parts(struct channel *c)
 {
 	tls_free(c->tls);
-	free(c->sending);
+	outbox_free(&c->out);
 	free(c->partial);
 	c->tls = NULL;
-	c->sending = c->partial = NULL;
+	c->partial = NULL;
 }
 
 /* When nothing is in flight any more: the last call. A detached channel keeps its descriptor, and
@@ -30,7 +30,7 @@ static void maybe_closed(struct channel *c)
 {
 	struct agent_worker *w = c->worker;
 
-	if (ring_op_busy(&c->recv) || ring_op_busy(&c->send))
+	if (ring_op_busy(&c->recv) || outbox_busy(&c->out))
 		return;
 	ring_timer_cancel(w->ring, &c->timer);
 	if (c->state == CHANNEL_CLOSING) {
@@ -66,7 +66,7 @@ void channel_close(struct channel *c)
 		return;
 	c->state = CHANNEL_CLOSING;
 	ring_cancel(c->worker->ring, &c->recv);
-	ring_cancel(c->worker->ring, &c->send);
+	outbox_close(&c->out);
 	ring_timer_set(c->worker->ring, &c->timer, 0);
 }
 
@@ -84,62 +84,56 @@ static void channel_timer_fired(struct timer *t, uint64_t now_ms)
 
 /* ---- sending ---- */
 
-static void flush(struct channel *c)
+/* What TLS has put out. False: it cannot be sent; lost() follows. */
+static bool channel_flush(struct channel *c)
 {
 	size_t len;
-	const uint8_t *out;
+	const uint8_t *out = tls_output(c->tls, &len);
 
-	if (ring_op_busy(&c->send))
-		return;
-	out = tls_output(c->tls, &len);
-	if (len == 0) {
-		if (c->state == CHANNEL_FINISHING)
-			channel_close(c);
-		return;
-	}
-	c->sending = malloc(len);
-	if (!c->sending) {
+	switch (outbox_put(&c->out, out, len)) {
+	case OUTBOX_OK:
+		tls_output_drop(c->tls, len);
+		return true;
+	case OUTBOX_FULL:
+		lose_later(c, "the relay does not read what we send");
+		return false;
+	case OUTBOX_NO_MEMORY:
 		lose_later(c, "out of memory");
-		return;
+		return false;
+	case OUTBOX_CLOSED:
+		break;
 	}
-	memcpy(c->sending, out, len);
-	tls_output_drop(c->tls, len);
-	ring_send(c->worker->ring, &c->send, c->fd, c->sending, len);
+	return false;
 }
 
-static void channel_sent(struct ring_op *op, int res)
+static void channel_moved(struct outbox *o, int error)
 {
-	struct channel *c = container(op, struct channel, send);
+	struct channel *c = container(o, struct channel, out);
 
-	free(c->sending);
-	c->sending = NULL;
 	if (closing(c))
 		maybe_closed(c);
-	else if (res < 0)
-		lose(c, strerror(-res));
-	else if (c->state != CHANNEL_LOST)
-		flush(c);
+	else if (error)
+		lose(c, strerror(-error));
+	else if (c->state == CHANNEL_FINISHING && !outbox_busy(o))
+		channel_close(c);
 }
 
 bool channel_send(struct channel *c, const struct wire_message *m)
 {
 	uint8_t *frame;
-	size_t len, waiting;
+	size_t len;
 	bool ok;
 
 	if (c->state != CHANNEL_OPEN)
 		return false;
-	tls_output(c->tls, &waiting);
 	frame = malloc(WIRE_FRAME_MAX);
 	len = frame ? wire_encode(m, frame, WIRE_FRAME_MAX) : 0;
-	ok = len > 0 && waiting <= CHANNEL_OUTPUT_MAX && tls_write(c->tls, frame, len) == TLS_OK;
+	ok = len > 0 && tls_write(c->tls, frame, len) == TLS_OK;
 	free(frame);
 	if (ok)
-		flush(c);
-	else
-		lose_later(c, waiting > CHANNEL_OUTPUT_MAX ? "the relay does not read what we send"
-							   : "a message could not be written");
-	return ok;
+		return channel_flush(c);
+	lose_later(c, "a message could not be written");
+	return false;
 }
 
 void channel_finish(struct channel *c)
@@ -151,7 +145,8 @@ void channel_finish(struct channel *c)
 	c->state = CHANNEL_FINISHING;
 	tls_close_write(c->tls);
 	ring_timer_set(c->worker->ring, &c->timer, CHANNEL_LINGER_MS);
-	flush(c);
+	if (channel_flush(c) && !outbox_busy(&c->out))
+		channel_close(c);
 }
 
 /* ---- receiving ---- */
@@ -295,7 +290,9 @@ void channel_start(struct channel *c, struct agent_worker *w, int fd, struct tls
 	*c = (struct channel){
 		.worker = w, .events = events, .state = CHANNEL_OPEN, .fd = fd, .tls = tls};
 	c->recv.done = channel_received;
-	c->send.done = channel_sent;
+	c->out = (struct outbox){
+		.ring = w->ring, .fd = fd, .most = CHANNEL_OUTPUT_MAX, .moved = channel_moved};
+	outbox_init(&c->out);
 	c->timer.fire = channel_start_fired;
 	agent_worker_hold(w);
 	ring_timer_set(w->ring, &c->timer, 0);

@@ -5,13 +5,14 @@
  * Messages arrive one by one, decoded; what they point to is good during the call. An OFFER arrives
  * with an unknown critical extension, too: it is refused by REFUSE. Sending never
  * waits: the records are copied and go out in order; a relay that does not read them ends the
- * channel at CHANNEL_OUTPUT_MAX bytes.
+ * channel when CHANNEL_OUTPUT_MAX bytes would wait.
  */
 #ifndef POSTERN_AGENT_RELAYS_CHANNEL_H
 #define POSTERN_AGENT_RELAYS_CHANNEL_H
 
 #include "agent/worker/worker.h"
 #include "core/engine/tls.h"
+#include "core/outbox.h"
 #include "core/parse/reason.h"
 #include "core/parse/wire.h"
 
@@ -53,9 +54,9 @@ struct channel {
 	enum channel_state state;
 	int fd;
 	struct tls *tls;
-	struct ring_op recv, send;
+	struct ring_op recv;
+	struct outbox out;
 	struct timer timer; /* linger, then the last call */
-	uint8_t *sending;   /* a copy of output under way */
 	uint8_t *partial;   /* the beginning of a frame */
 	size_t partial_len;
 	const char *broken; /* sending failed; lost() is about to be called */

@@ -81,7 +81,9 @@ static struct conn *conn_new(struct worker *w, int fd)
 	c->id = id;
 	c->fd = fd;
 	c->rx.done = conn_received;
-	c->tx.done = conn_sent;
+	c->out = (struct outbox){
+		.ring = w->ring, .fd = fd, .most = OUTPUT_MOST, .moved = conn_moved};
+	outbox_init(&c->out);
 	c->deadline.fire = conn_deadline;
 	/* ENOTCONN when the peer has reset the connection before it was accepted. */
 	c->peer.len = sizeof c->peer.v6;
@@ -255,7 +257,7 @@ void conn_finish(struct conn *c)
 void conn_ended_by_peer(struct conn *c, int res)
 {
 	c->read_done = true;
-	if (c->phase == &phase_closing && ring_op_busy(&c->tx) && res == 0)
+	if (c->phase == &phase_closing && outbox_busy(&c->out) && res == 0)
 		return; /* half-closed: let our last bytes leave */
 	if (c->phase->answers && conn_sending(c) && res == 0)
 		conn_finish(c); /* asked, and closed its side: the answer is still on its way */
@@ -267,7 +269,7 @@ static void conn_schedule_reaping(struct conn *c)
 {
 	struct worker *w = c->worker;
 
-	if (c->reapable || ring_op_busy(&c->rx) || ring_op_busy(&c->tx))
+	if (c->reapable || ring_op_busy(&c->rx) || outbox_busy(&c->out))
 		return;
 	c->reapable = true;
 	c->next_reapable = w->reapable;
@@ -283,7 +285,7 @@ void conn_close(struct conn *c, enum reason reason)
 		conn_uncount_source(c);
 		ring_timer_cancel(conn_ring(c), &c->deadline);
 		ring_cancel(conn_ring(c), &c->rx);
-		ring_cancel(conn_ring(c), &c->tx);
+		outbox_close(&c->out);
 		conn_enter(c, &phase_dead, reason);
 	}
 	conn_schedule_reaping(c);
@@ -304,7 +306,7 @@ void conn_dispose(struct conn *c)
 		c->phase->state->dispose(c);
 	conn_drop_tls(c->worker->relay, c->tls);
 	free(c->in);
-	free(c->tx_data);
+	outbox_free(&c->out);
 }
 
 void conn_reap(struct worker *w)

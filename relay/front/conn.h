@@ -30,9 +30,9 @@
  *   phase, state                 conn_set_phase() alone changes the phase; it lets the state go
  *                                where the next phase has another. Only the owner's functions look
  *                                into the state, and only while one of the owner's phases is on.
- *   rx, tx, tx_data, read_done   conn_io.c. One receive is in flight while the phase has input();
- *                                one send at a time takes what has gathered in the TLS output, or
- *                                in clear before there is any TLS.
+ *   rx, out, read_done           conn_io.c. One receive is in flight while the phase has input()
+ *                                and the peer reads; what TLS puts out goes to the outbox at once,
+ *                                and what is said in clear before there is any TLS.
  *   in                           the phase, by conn_keep() and conn_drop_kept(). What is left when
  *                                the phase changes belongs to the next one.
  *   tls                          HANDSHAKE and all after it, through conn_decrypt() and
@@ -53,6 +53,7 @@
 
 #include "core/addr.h"
 #include "core/engine/tls.h"
+#include "core/outbox.h"
 #include "core/parse/wire.h"
 #include "relay/front/worker.h"
 
@@ -67,6 +68,7 @@ struct conn_state {
 };
 
 #define CONN_STATE_BYTES 72u
+#define OUTPUT_MOST	 262144u /* a peer that lets more control bytes pile up is cut */
 
 struct conn_phase {
 	const char *name;
@@ -82,8 +84,7 @@ struct conn_phase {
 	void (*adopt)(struct conn *c);
 	bool answers;	    /* a peer that has closed its side still gets what is on its way */
 	enum reason gone;   /* counted when the peer goes in this phase */
-	size_t output_most; /* bytes waiting to be sent before the peer is cut off; 0: OUTPUT_MOST
-			     */
+	size_t output_most; /* may wait before the peer is cut off, where more than OUTPUT_MOST */
 };
 
 struct conn {
@@ -97,8 +98,8 @@ struct conn {
 	struct addr peer, local;
 	struct addr_key source; /* what it is counted under while unauthenticated */
 
-	struct ring_op rx, tx;
-	uint8_t *tx_data; /* in flight; owned */
+	struct ring_op rx;
+	struct outbox out;
 	struct timer deadline;
 
 	struct tls *tls;
@@ -149,7 +150,7 @@ bool conn_decrypt(struct conn *c, size_t limit, enum reason beyond) MUST_CHECK;
 /* Adds to the output and starts sending. */
 void conn_send_message(struct conn *c, const struct wire_message *m);
 void conn_send_plain(struct conn *c, const void *data, size_t len); /* through TLS */
-void conn_send_raw(struct conn *c, const void *data, size_t len);   /* before any TLS; once */
+void conn_send_raw(struct conn *c, const void *data, size_t len);   /* before any TLS */
 void conn_flush(struct conn *c);
 bool conn_sending(const struct conn *c);
 /* From any worker: sends the message on whichever connection of the relay has this id; with

@@ -11,7 +11,8 @@ static inline struct ring *conn_ring(const struct conn *c)
 }
 
 /* conn_io.c: what the operations report to. */
-ring_done_fn conn_received, conn_sent;
+ring_done_fn conn_received;
+void conn_moved(struct outbox *o, int error);
 
 /* conn.c: the peer has ended its direction, or (res < 0) broken off. */
 void conn_ended_by_peer(struct conn *c, int res);

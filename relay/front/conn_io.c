@@ -7,13 +7,14 @@
 #include "core/container.h"
 #include "relay/front/conn_internal.h"
 
-#define OUTPUT_MOST 262144u /* a peer that lets more control bytes pile up is cut */
+#define OUTPUT_PAUSE 65536u /* a peer that lets so much pile up is not read meanwhile */
 
 /* ---- receiving ---- */
 
 void conn_read_on(struct conn *c)
 {
-	if (!c->phase->input || c->read_done || ring_op_busy(&c->rx))
+	if (!c->phase->input || c->read_done || ring_op_busy(&c->rx) ||
+	    outbox_waiting(&c->out) >= OUTPUT_PAUSE)
 		return;
 	ring_recv_pooled(conn_ring(c), &c->rx, c->fd);
 }
@@ -82,7 +83,29 @@ bool conn_sending(const struct conn *c)
 
 	if (c->tls)
 		tls_output(c->tls, &waiting);
-	return ring_op_busy(&c->tx) || waiting > 0;
+	return outbox_busy(&c->out) || waiting > 0;
+}
+
+/* False: the connection is closed over it. */
+static bool conn_put(struct conn *c, const void *data, size_t len)
+{
+	/* What was allowed to pile up may leave, whatever the phase is then. */
+	if (c->out.most < c->phase->output_most)
+		c->out.most = c->phase->output_most;
+	switch (outbox_put(&c->out, data, len)) {
+	case OUTBOX_OK:
+		return true;
+	case OUTBOX_FULL:
+		conn_close(c, REASON_DEADLINE_IDLE);
+		return false;
+	case OUTBOX_NO_MEMORY:
+		conn_close(c, REASON_LIMIT_MEMORY);
+		return false;
+	case OUTBOX_CLOSED:
+		break;
+	}
+	conn_close(c, REASON_OK);
+	return false;
 }
 
 void conn_flush(struct conn *c)
@@ -90,51 +113,31 @@ void conn_flush(struct conn *c)
 	size_t len = 0;
 	const uint8_t *out;
 
-	if (c->phase == &phase_dead || ring_op_busy(&c->tx) || !c->tls)
+	if (c->phase == &phase_dead || !c->tls)
 		return;
 	out = tls_output(c->tls, &len);
-	if (len == 0)
-		return;
-	if (len > (c->phase->output_most ? c->phase->output_most : OUTPUT_MOST)) {
-		conn_close(c, REASON_DEADLINE_IDLE);
-		return;
-	}
-	c->tx_data = malloc(len);
-	if (!c->tx_data) {
-		conn_close(c, REASON_LIMIT_MEMORY);
-		return;
-	}
-	memcpy(c->tx_data, out, len);
-	tls_output_drop(c->tls, len);
-	ring_send(conn_ring(c), &c->tx, c->fd, c->tx_data, len);
+	if (len > 0 && conn_put(c, out, len))
+		tls_output_drop(c->tls, len);
 }
 
-void conn_sent(struct ring_op *op, int res)
+void conn_moved(struct outbox *o, int error)
 {
-	struct conn *c = container(op, struct conn, tx);
+	struct conn *c = container(o, struct conn, out);
 
-	free(c->tx_data);
-	c->tx_data = NULL;
-	if (c->phase == &phase_dead || res < 0) {
+	if (c->phase == &phase_dead || error) {
 		conn_close(c, REASON_OK);
 		return;
 	}
 	conn_flush(c);
 	if (!conn_sending(c) && c->phase->sent)
 		c->phase->sent(c);
+	conn_read_on(c);
 }
 
 void conn_send_raw(struct conn *c, const void *data, size_t len)
 {
-	if (conn_ending(c) || c->tls || ring_op_busy(&c->tx))
-		return;
-	c->tx_data = malloc(len);
-	if (!c->tx_data) {
-		conn_close(c, REASON_LIMIT_MEMORY);
-		return;
-	}
-	memcpy(c->tx_data, data, len);
-	ring_send(conn_ring(c), &c->tx, c->fd, c->tx_data, len);
+	if (!conn_ending(c) && !c->tls)
+		(void)conn_put(c, data, len);
 }
 
 void conn_send_plain(struct conn *c, const void *data, size_t len)

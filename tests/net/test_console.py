@@ -270,7 +270,7 @@ def test_console_reload(lab):
     boss.run("relay", "config", "apply",
              boss.edited(lambda text: text + "\nlimits:\n  sessions: 500\n  legs: 50\n"))
     set_blocks(config, {"listen": listen(443, 8443), "limits": "  sessions: 600\n",
-                        "revoked": "  - agent: thief\n", "threads": 1})
+                        "revoked": "  - agent: thief\n", "threads": 2})
     relay.remember()
     relay.signal(signal.SIGHUP)
     relay.wait_for_line(r"threads changes only with the next start")

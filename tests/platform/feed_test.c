@@ -2,7 +2,7 @@
 /*
  * feed: lines arrive, a neighbour may come late, go and come back, and the follower ends with us.
  *
- * links: core/isolation.c core/feed.c core/lines.c core/ring.c core/ring_epoll.c core/ring_uring.c
+ * links: core/isolation.c core/feed.c core/lines.c core/outbox.c core/ring.c core/ring_epoll.c core/ring_uring.c
  * links: core/timer.c tests/support/ring_fixture.c
  * links: core/file.c
  */

@@ -2,7 +2,7 @@
 /*
  * lines_test: lines however they arrive, and peers that keep to no bounds.
  *
- * links: core/lines.c core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c
+ * links: core/lines.c core/outbox.c core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c
  * links: tests/support/ring_fixture.c
  */
 #include "tests/support/ring_fixture.h"
@@ -183,7 +183,7 @@ static void who_does_not_read_is_not_read(void **state)
 	run_for(f, 20);
 	assert_int_equal(s.count, before);
 	assert_int_equal(s.ended, 0);
-	assert_in_range(s.lines.out_len, LINES_PAUSE_BYTES, OUTPUT_MAX_BYTES);
+	assert_in_range(outbox_waiting(&s.lines.out), LINES_PAUSE_BYTES, OUTPUT_MAX_BYTES);
 	/* It goes on where it stopped. */
 	for (int i = 0; i < 400 && s.count == before; i++) {
 		while (recv(s.theirs, flood, sizeof(flood), MSG_DONTWAIT) > 0)
