@@ -6,7 +6,8 @@
 #: make demo-home   see a relay at home: a router, its ports mapped, switched off and on again
 #: make test        everything: both compilers, sanitizers, both engines, real topologies
 #: make check       the quick part of it, in under a minute; installs nothing
-#: make deps        install what the build needs (FOR=check|demo|demo-home|test|bench: what those need)
+#: make deps        install what the build needs (FOR=check|demo|demo-home|test|portability|bench: theirs)
+#: make portability Debian 13, the kernel of Debian 12, arm64: in roots and emulated machines; an hour
 #: make bench       measure throughput, sessions and memory, beside other relays
 #: make install     PREFIX=/usr/local DESTDIR=; make uninstall takes it away again
 #: make container   an image from nothing but the programs and the libraries they load
@@ -63,6 +64,7 @@ TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) libnginx-mod-stream gcc clan
 	tshark chromium podman runc systemd mandoc coturn miniupnpd-nftables miniupnpc natpmpc libnice-dev pkg-config
 BENCH_PACKAGES := $(DEMO_PACKAGES) haproxy libnginx-mod-stream syncthing-relaysrv coturn \
 	miniupnpd-nftables
+PORTABILITY_PACKAGES := debootstrap debian-archive-keyring qemu-system-x86 qemu-system-arm cpio
 # A header that only the package brings, to tell at once what a machine lacks.
 HEADERS := liburing.h=liburing-dev ares.h=libc-ares-dev yaml.h=libyaml-dev \
 	jansson.h=libjansson-dev seccomp.h=libseccomp-dev uthash.h=uthash-dev \
@@ -321,7 +323,7 @@ SUBMAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS
 FOR ?= build
 FOR_UPPER := $(shell echo $(FOR) | tr a-z- A-Z_)
 
-.PHONY: help deps check test demo demo-home bench
+.PHONY: help deps check test portability demo demo-home bench
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
 
@@ -340,6 +342,13 @@ test:
 	@tests/deps build $(BUILD_PACKAGES)
 	@tests/deps test $(TEST_PACKAGES)
 	@MAKEFLAGS= JOBS=$(JOBS) tests/run-all BORINGSSL='$(BORINGSSL)' $(MAKEOVERRIDES)
+
+# STAGES='debian13 arm64': just those. They build with the BoringSSL of each Debian.
+STAGES ?=
+portability:
+	@tests/deps portability $(PORTABILITY_PACKAGES)
+	@MAKEFLAGS= tests/portability/run $(filter-out gcc g++ clang,$(BUILD_PACKAGES)) \
+		android-libboringssl-dev $(CHECK_PACKAGES) -- $(STAGES)
 
 demo:
 	@tests/deps build $(BUILD_PACKAGES)
