@@ -7,7 +7,7 @@
 
 /* An entry that has not found its place yet. */
 struct draft {
-	uint32_t target, subject, source;
+	uint32_t target, principal, source;
 	struct policy_entry entry;
 };
 
@@ -68,13 +68,13 @@ static bool number_groups(struct compile *c, const struct conf_array *groups)
 				return false;
 		}
 	}
-	c->p->first_agent = SUBJECT_GROUPS + c->groups.count;
+	c->p->first_agent = PRINCIPAL_GROUPS + c->groups.count;
 	return true;
 }
 
-/* Calls for every membership, group by group: counts it, or adds it to the agent's subjects. */
+/* Calls for every membership, group by group: counts it, or adds it to the agent's principals. */
 static void each_membership(struct policy *p, const struct conf_array *groups,
-			    void (*visit)(struct policy *p, uint32_t agent, uint32_t subject))
+			    void (*visit)(struct policy *p, uint32_t agent, uint32_t principal))
 {
 	const struct policy_group *g = groups->items;
 
@@ -83,59 +83,59 @@ static void each_membership(struct policy *p, const struct conf_array *groups,
 
 		for (size_t m = 0; m < g[i].members.count; m++)
 			visit(p, dict_find(&p->agents, members[m], strlen(members[m])),
-			      SUBJECT_GROUPS + (uint32_t)i);
+			      PRINCIPAL_GROUPS + (uint32_t)i);
 	}
 }
 
-static void count_membership(struct policy *p, uint32_t agent, uint32_t subject)
+static void count_membership(struct policy *p, uint32_t agent, uint32_t principal)
 {
-	p->subject_first[agent + 1]++;
+	p->principal_first[agent + 1]++;
 }
 
-/* subject_first[agent] is where the agent's next subject goes. */
-static void add_subject(struct policy *p, uint32_t agent, uint32_t subject)
+/* principal_first[agent] is where the agent's next principal goes. */
+static void add_principal(struct policy *p, uint32_t agent, uint32_t principal)
 {
-	p->subjects[p->subject_first[agent]++] = subject;
+	p->principals[p->principal_first[agent]++] = principal;
 }
 
-/* Lists of every agent's subjects, ascending: anybody, its groups, itself. A name that a group has
- * twice is twice in the list: that costs a step and changes nothing. */
-static bool list_subjects(struct policy *p, const struct conf_array *groups)
+/* Lists of every agent's principals, ascending: any agent, its groups, itself. A name that a group
+ * has twice is twice in the list: that costs a step and changes nothing. */
+static bool list_principals(struct policy *p, const struct conf_array *groups)
 {
 	size_t agents = p->agents.count, total;
 
-	p->subject_first = calloc(agents + 1, sizeof *p->subject_first);
-	if (!p->subject_first)
+	p->principal_first = calloc(agents + 1, sizeof *p->principal_first);
+	if (!p->principal_first)
 		return false;
 	each_membership(p, groups, count_membership);
 	for (size_t a = 0; a < agents; a++)
-		p->subject_first[a + 1] += p->subject_first[a] + 2;
-	total = p->subject_first[agents];
-	p->subjects = calloc(total + 1, sizeof *p->subjects);
-	if (!p->subjects)
+		p->principal_first[a + 1] += p->principal_first[a] + 2;
+	total = p->principal_first[agents];
+	p->principals = calloc(total + 1, sizeof *p->principals);
+	if (!p->principals)
 		return false;
 	for (uint32_t a = 0; a < agents; a++)
-		add_subject(p, a, SUBJECT_ANYBODY);
-	each_membership(p, groups, add_subject);
+		add_principal(p, a, PRINCIPAL_ANY);
+	each_membership(p, groups, add_principal);
 	for (uint32_t a = 0; a < agents; a++)
-		add_subject(p, a, p->first_agent + a);
+		add_principal(p, a, p->first_agent + a);
 	/* Each now says where the next agent's begin. */
-	memmove(p->subject_first + 1, p->subject_first, agents * sizeof *p->subject_first);
-	p->subject_first[0] = 0;
+	memmove(p->principal_first + 1, p->principal_first, agents * sizeof *p->principal_first);
+	p->principal_first[0] = 0;
 	return true;
 }
 
-static uint32_t subject_of(const struct compile *c, const char *from)
+static uint32_t principal_of(const struct compile *c, const char *from)
 {
 	uint32_t group;
 
 	if (strcmp(from, POLICY_ANYBODY) == 0)
-		return SUBJECT_ANYBODY;
+		return PRINCIPAL_ANY;
 	if (strcmp(from, POLICY_PUBLIC) == 0)
-		return SUBJECT_PUBLIC;
+		return PRINCIPAL_PUBLIC;
 	group = dict_find(&c->groups, from, strlen(from));
 	if (group != DICT_NONE)
-		return SUBJECT_GROUPS + group;
+		return PRINCIPAL_GROUPS + group;
 	return c->p->first_agent + dict_find(&c->p->agents, from, strlen(from));
 }
 
@@ -213,7 +213,7 @@ static bool draft_rule(struct compile *c, const struct policy_rule *r, uint32_t 
 		if (!find_target(c->p, to[t], &d.target))
 			return false;
 		for (size_t f = 0; f < r->from.count && d.target != DICT_NONE; f++) {
-			d.subject = subject_of(c, from[f]);
+			d.principal = principal_of(c, from[f]);
 			c->drafts.items[c->drafts.count++] = d;
 		}
 	}
@@ -258,7 +258,7 @@ static int compare_ways(const struct draft *x, const struct draft *y)
 {
 	int order = COMPARE(x->target, y->target);
 
-	return order ? order : COMPARE(x->subject, y->subject);
+	return order ? order : COMPARE(x->principal, y->principal);
 }
 
 static int compare_runs(const struct draft *x, const struct draft *y)
@@ -301,7 +301,7 @@ static int by_run(const void *a, const void *b)
 	return order ? order : compare_entries(&x->entry, &y->entry);
 }
 
-/* Drops what an entry of the same run and hours makes pointless: one that is as generous
+/* Drops what an entry of the same block and hours makes pointless: one that is as generous
  * and lasts as long. It is enough to look at the one that lasts longest so far. */
 static void prune(struct drafts *d)
 {
@@ -323,23 +323,23 @@ static void prune(struct drafts *d)
 	d->count = kept;
 }
 
-/* Room for as many ways and runs as there are entries, which is the most. */
+/* Room for as many acls and blocks as there are entries, which is the most. */
 static bool make_tables(struct policy *p, size_t entries)
 {
 	p->targets = calloc((size_t)p->target_keys.count + 1, sizeof *p->targets);
-	p->way_subjects = calloc(entries + 1, sizeof *p->way_subjects);
-	p->way_runs = calloc(entries + 1, sizeof *p->way_runs);
-	p->run_sources = calloc(entries + 1, sizeof *p->run_sources);
-	p->run_entries = calloc(entries + 1, sizeof *p->run_entries);
+	p->acl_principals = calloc(entries + 1, sizeof *p->acl_principals);
+	p->acl_blocks = calloc(entries + 1, sizeof *p->acl_blocks);
+	p->block_sources = calloc(entries + 1, sizeof *p->block_sources);
+	p->block_entries = calloc(entries + 1, sizeof *p->block_entries);
 	p->entries = calloc(entries + 1, sizeof *p->entries);
-	return p->targets && p->way_subjects && p->way_runs && p->run_sources && p->run_entries &&
-	       p->entries;
+	return p->targets && p->acl_principals && p->acl_blocks && p->block_sources &&
+	       p->block_entries && p->entries;
 }
 
-/* Drafts, sorted, become entries, runs, ways and targets. */
+/* Drafts, sorted, become entries, blocks, acls and targets. */
 static bool place(struct policy *p, const struct drafts *d)
 {
-	uint32_t ways = 0, runs = 0;
+	uint32_t acls = 0, blocks = 0;
 
 	if (!make_tables(p, d->count))
 		return false;
@@ -348,18 +348,18 @@ static bool place(struct policy *p, const struct drafts *d)
 		struct policy_target *t = &p->targets[item->target];
 
 		if (i == 0 || compare_ways(item - 1, item) != 0) {
-			if (t->ways.count++ == 0)
-				t->ways.first = ways;
-			t->shared += item->subject < p->first_agent;
-			p->way_subjects[ways] = item->subject;
-			p->way_runs[ways++].first = runs;
+			if (t->acls.count++ == 0)
+				t->acls.first = acls;
+			t->shared += item->principal < p->first_agent;
+			p->acl_principals[acls] = item->principal;
+			p->acl_blocks[acls++].first = blocks;
 		}
 		if (i == 0 || compare_runs(item - 1, item) != 0) {
-			p->way_runs[ways - 1].count++;
-			p->run_sources[runs] = item->source;
-			p->run_entries[runs++].first = i;
+			p->acl_blocks[acls - 1].count++;
+			p->block_sources[blocks] = item->source;
+			p->block_entries[blocks++].first = i;
 		}
-		p->run_entries[runs - 1].count++;
+		p->block_entries[blocks - 1].count++;
 		p->entries[i] = item->entry;
 	}
 	return true;
@@ -387,7 +387,7 @@ static bool compile_revoked(struct policy *p, const struct conf_array *revoked)
 static bool compile(struct compile *c, const struct policy_conf *conf)
 {
 	if (!number_groups(c, &conf->groups) || !number_askers(c, &conf->rules) ||
-	    !number_askers(c, &conf->grants) || !list_subjects(c->p, &conf->groups) ||
+	    !number_askers(c, &conf->grants) || !list_principals(c->p, &conf->groups) ||
 	    !draft_rules(c, conf) || !source_index_finish(&c->p->sources) ||
 	    !compile_revoked(c->p, &conf->revoked))
 		return false;
@@ -421,16 +421,16 @@ void policy_free(struct policy *p)
 	if (!p)
 		return;
 	dict_free(&p->agents);
-	free(p->subject_first);
-	free(p->subjects);
+	free(p->principal_first);
+	free(p->principals);
 	patterns_free(&p->to_agents);
 	patterns_free(&p->to_services);
 	dict_free(&p->target_keys);
 	free(p->targets);
-	free(p->way_subjects);
-	free(p->way_runs);
-	free(p->run_sources);
-	free(p->run_entries);
+	free(p->acl_principals);
+	free(p->acl_blocks);
+	free(p->block_sources);
+	free(p->block_entries);
 	free(p->entries);
 	dict_free(&p->hours);
 	source_index_free(&p->sources);

@@ -5,26 +5,27 @@
  * Theory of operation
  *
  * A rule lists who asks, what for, and conditions. Each pair of the first two becomes an *entry*
- * with the conditions, found by two keys. Its *subject* is who: "*", "public", a group, or an
- * agent; every agent that the configuration names has a list of its subjects, so groups are not
+ * with the conditions, found by two keys. Its *principal* is who: "*", "public", a group, or an
+ * agent; every agent that the configuration names has a list of its principals, so groups are not
  * expanded into rules. Its *target* is what: a pair of patterns, of agents and of services.
  *
- * The entries of one subject and target are a *way*: one *run* for every set of networks that the
- * asker may come from (mostly one, of any network), and in each run the most generous first. The
- * ways of a target stand together in the order of subjects, the runs of a way in that of sets. A
- * decision finds the patterns that match the service's agent and name (a few), their pairs that are
- * targets (fewer), in each target the ways of the asker's subjects, in these the runs for its
- * network, and walks them until nothing better can follow.
+ * The entries of one principal and target are an *access list* (acl): one *block* for every set of
+ * networks that the asker may come from (mostly one, of any network), and in each block the most
+ * generous first. The access lists of a target stand together in the order of principals, the
+ * blocks of each in that of sets. A decision finds the patterns that match the service's agent and
+ * name (a few), their pairs that are targets (fewer), in each target the access lists of the
+ * asker's principals, in these the blocks for its network, and walks them until nothing better can
+ * follow.
  *
  * What it costs
  *
  * Rules for other agents, other services, other askers and other networks cost nothing. Of the
  * rules for these, those went when the policy was compiled that another one makes pointless: with
  * the same networks and hours, but neither more generous nor longer. What is left grows with the
- * groups that have a rule for the target (a few ns each), with the different hours of one way (some
- * 10 ns each, which is why the configuration bounds their number), and with the pairs of patterns
- * of different lengths that match one name (some 40 ns each). bench/policy.c measures them at their
- * worst.
+ * groups that have a rule for the target (a few ns each), with the different hours of one access
+ * list (some 10 ns each, which is why the configuration bounds their number), and with the pairs of
+ * patterns of different lengths that match one name (some 40 ns each). bench/policy.c measures them
+ * at their worst.
  */
 #ifndef POSTERN_RELAY_POLICY_COMPILE_H
 #define POSTERN_RELAY_POLICY_COMPILE_H
@@ -36,10 +37,10 @@
 
 #define NO_LIMIT UINT64_MAX /* of rates and sessions: more generous is more */
 
-/* Subjects: these two, then groups, then agents. */
-#define SUBJECT_ANYBODY 0u
-#define SUBJECT_PUBLIC	1u
-#define SUBJECT_GROUPS	2u
+/* Principals: these two, then groups, then agents. */
+#define PRINCIPAL_ANY	 0u
+#define PRINCIPAL_PUBLIC 1u
+#define PRINCIPAL_GROUPS 2u
 
 /* Sources: this one, then sets of networks. */
 #define SOURCE_ANY  0u
@@ -58,7 +59,7 @@ struct policy_part {
 };
 
 struct policy_target {
-	struct policy_part ways;
+	struct policy_part acls;
 	uint32_t shared; /* of these, how many are no agent's; they come first */
 };
 
@@ -66,19 +67,19 @@ struct policy {
 	bool exists;	   /* else everything is allowed */
 	size_t rule_count; /* rules from this number on are grants */
 
-	struct dict agents;	 /* that groups or rules name */
-	uint32_t first_agent;	 /* subject of agent 0 */
-	uint32_t *subject_first; /* by agent, and one more: where its subjects begin */
-	uint32_t *subjects;	 /* of each agent: anybody, its groups, itself */
+	struct dict agents;	   /* that groups or rules name */
+	uint32_t first_agent;	   /* principal of agent 0 */
+	uint32_t *principal_first; /* by agent, and one more: where its principals begin */
+	uint32_t *principals;	   /* of each agent: any, its groups, itself */
 
 	struct patterns to_agents, to_services;
 	struct dict target_keys; /* of two ids of patterns */
 	struct policy_target *targets;
-	uint32_t *way_subjects;		 /* ascending in each target */
-	struct policy_part *way_runs;	 /* by way */
-	uint32_t *run_sources;		 /* ascending in each way */
-	struct policy_part *run_entries; /* by run */
-	struct policy_entry *entries;	 /* by rate, then sessions, then until, the most first */
+	uint32_t *acl_principals;	   /* ascending in each target */
+	struct policy_part *acl_blocks;	   /* by acl */
+	uint32_t *block_sources;	   /* ascending in each acl */
+	struct policy_part *block_entries; /* by block */
+	struct policy_entry *entries;	   /* by rate, then sessions, then until, the most first */
 
 	struct dict hours; /* of struct policy_span[] */
 	struct source_index sources;

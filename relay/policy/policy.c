@@ -12,8 +12,8 @@
 struct policy_search {
 	const struct policy *p;
 	const struct policy_question *q;
-	const uint32_t *subjects; /* ascending; the last may be an agent */
-	size_t subject_count;
+	const uint32_t *principals; /* ascending; the last may be an agent */
+	size_t principal_count;
 	uint32_t networks[SOURCE_MATCH_MAX]; /* that the source is in, once a rule needs them */
 	size_t network_count;
 	bool networks_known;
@@ -80,11 +80,11 @@ static void try_entry(struct policy_search *s, const struct policy_entry *e)
 }
 
 /* Entries that are no better than what holds already cannot matter before that ends. */
-static void walk_run(struct policy_search *s, const struct policy_part *run)
+static void try_block(struct policy_search *s, const struct policy_part *block)
 {
-	const struct policy_entry *e = s->p->entries + run->first;
+	const struct policy_entry *e = s->p->entries + block->first;
 
-	for (const struct policy_entry *end = e + run->count; e < end; e++) {
+	for (const struct policy_entry *end = e + block->count; e < end; e++) {
 		if (e->rate > s->rate || e->sessions > s->sessions)
 			try_entry(s, e);
 		else if (s->sessions == NO_LIMIT)
@@ -92,7 +92,7 @@ static void walk_run(struct policy_search *s, const struct policy_part *run)
 	}
 }
 
-/* ---- runs: where the asker comes from ------------------------------------------------------- */
+/* ---- blocks: where the asker comes from ------------------------------------------------------ */
 
 static void know_networks(struct policy_search *s)
 {
@@ -103,74 +103,74 @@ static void know_networks(struct policy_search *s)
 		s->network_count = source_match(&s->p->sources, n, s->networks);
 }
 
-/* The runs that a network's sets have among those given: looks each of the fewer up in the more. */
-static void walk_network(struct policy_search *s, struct policy_part runs, uint32_t network)
+/* The blocks of those given that a network's sets have: looks each of the fewer up in the more. */
+static void try_network(struct policy_search *s, struct policy_part blocks, uint32_t network)
 {
 	const struct policy *p = s->p;
 	const uint32_t *sets = p->sources.members + p->sources.first[network];
 	uint32_t set_count = p->sources.first[network + 1] - p->sources.first[network];
-	const uint32_t *sources = p->run_sources + runs.first;
+	const uint32_t *sources = p->block_sources + blocks.first;
 	uint32_t at;
 
-	if (set_count < runs.count) {
+	if (set_count < blocks.count) {
 		for (uint32_t i = 0; i < set_count; i++) {
-			at = find_number(sources, runs.count, SOURCE_SETS + sets[i]);
+			at = find_number(sources, blocks.count, SOURCE_SETS + sets[i]);
 			if (at != DICT_NONE)
-				walk_run(s, &p->run_entries[runs.first + at]);
+				try_block(s, &p->block_entries[blocks.first + at]);
 		}
 	} else {
-		for (uint32_t i = 0; i < runs.count; i++) {
+		for (uint32_t i = 0; i < blocks.count; i++) {
 			at = find_number(sets, set_count, sources[i] - SOURCE_SETS);
 			if (at != DICT_NONE)
-				walk_run(s, &p->run_entries[runs.first + i]);
+				try_block(s, &p->block_entries[blocks.first + i]);
 		}
 	}
 }
 
-static void walk_way(struct policy_search *s, uint32_t way)
+static void try_acl(struct policy_search *s, uint32_t acl)
 {
-	struct policy_part runs = s->p->way_runs[way];
+	struct policy_part blocks = s->p->acl_blocks[acl];
 
-	if (s->p->run_sources[runs.first] == SOURCE_ANY) {
-		walk_run(s, &s->p->run_entries[runs.first]);
-		runs.first++;
-		runs.count--;
+	if (s->p->block_sources[blocks.first] == SOURCE_ANY) {
+		try_block(s, &s->p->block_entries[blocks.first]);
+		blocks.first++;
+		blocks.count--;
 	}
-	if (runs.count == 0)
+	if (blocks.count == 0)
 		return;
 	if (!s->networks_known)
 		know_networks(s);
 	for (size_t i = 0; i < s->network_count; i++)
-		walk_network(s, runs, s->networks[i]);
+		try_network(s, blocks, s->networks[i]);
 }
 
-/* ---- ways: who asks for what ---------------------------------------------------------------- */
+/* ---- access lists: who asks for what --------------------------------------------------------- */
 
-static void walk_target(struct policy_search *s, const struct policy_target *t)
+static void try_target(struct policy_search *s, const struct policy_target *t)
 {
-	const uint32_t *subject = s->subjects, *last = subject + s->subject_count - 1;
-	uint32_t way = t->ways.first, shared = way + t->shared, own;
+	const uint32_t *principal = s->principals, *last = principal + s->principal_count - 1;
+	uint32_t acl = t->acls.first, shared = acl + t->shared, own;
 
 	/* The asker itself first: rules that name it are likely, and may settle it. */
 	if (*last >= s->p->first_agent) {
-		own = find_number(s->p->way_subjects + shared, t->ways.count - t->shared, *last);
+		own = find_number(s->p->acl_principals + shared, t->acls.count - t->shared, *last);
 		if (own != DICT_NONE)
-			walk_way(s, shared + own);
+			try_acl(s, shared + own);
 		last--;
 	}
-	while (subject <= last && way < shared) {
-		uint32_t of_way = s->p->way_subjects[way];
+	while (principal <= last && acl < shared) {
+		uint32_t of_acl = s->p->acl_principals[acl];
 
-		if (of_way == *subject)
-			walk_way(s, way);
-		if (of_way <= *subject)
-			way++;
+		if (of_acl == *principal)
+			try_acl(s, acl);
+		if (of_acl <= *principal)
+			acl++;
 		else
-			subject++;
+			principal++;
 	}
 }
 
-static void walk_targets(struct policy_search *s, const char *to, const char *service)
+static void try_targets(struct policy_search *s, const char *to, const char *service)
 {
 	uint32_t agents[PATTERNS_MATCH_MAX], services[PATTERNS_MATCH_MAX];
 	size_t agent_count = patterns_match(&s->p->to_agents, to, agents);
@@ -182,28 +182,28 @@ static void walk_targets(struct policy_search *s, const char *to, const char *se
 			uint32_t target = dict_find(&s->p->target_keys, key, sizeof key);
 
 			if (target != DICT_NONE)
-				walk_target(s, &s->p->targets[target]);
+				try_target(s, &s->p->targets[target]);
 		}
 	}
 }
 
-static void find_subjects(struct policy_search *s, const char *from)
+static void find_principals(struct policy_search *s, const char *from)
 {
-	static const uint32_t public[] = {SUBJECT_ANYBODY, SUBJECT_PUBLIC};
+	static const uint32_t public[] = {PRINCIPAL_ANY, PRINCIPAL_PUBLIC};
 	uint32_t agent;
 
-	s->subjects = public;
+	s->principals = public;
 	if (!from[0]) {
-		s->subject_count = 2;
+		s->principal_count = 2;
 		return;
 	}
 	agent = dict_find(&s->p->agents, from, strlen(from));
 	if (agent == DICT_NONE) {
-		s->subject_count = 1; /* anybody */
+		s->principal_count = 1; /* any agent */
 		return;
 	}
-	s->subjects = s->p->subjects + s->p->subject_first[agent];
-	s->subject_count = s->p->subject_first[agent + 1] - s->p->subject_first[agent];
+	s->principals = s->p->principals + s->p->principal_first[agent];
+	s->principal_count = s->p->principal_first[agent + 1] - s->p->principal_first[agent];
 }
 
 /* ---- the answer ----------------------------------------------------------------------------- */
@@ -242,8 +242,8 @@ struct policy_answer policy_decide(const struct policy *p, const struct policy_q
 	s.rate = s.sessions = 0;
 	s.rule = SIZE_MAX;
 	s.again = POLICY_NEVER;
-	find_subjects(&s, q->from);
-	walk_targets(&s, q->to, q->service);
+	find_principals(&s, q->from);
+	try_targets(&s, q->to, q->service);
 	return policy_answer_of(&s, q->running);
 }
 
