@@ -186,6 +186,67 @@ static int check(const struct options *options, const struct relay_config *confi
 	return EXIT_SUCCESS;
 }
 
+/* From the first right that is given up to the last descriptor that is closed; the exit status.
+ * config and start are taken over. */
+static int serve(const char *path, struct relay_config *config, struct configuring_start *start)
+{
+	static struct relay relay;
+	static struct isolation_report isolation;
+	static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP, 0};
+	static struct relay_signals signals = {.signals.came = relay_signal_came, .relay = &relay};
+	struct keeper keeper;
+	char why[512];
+
+	log_set_level((enum log_level)config->log_level);
+	signal(SIGPIPE, SIG_IGN);
+	int error = signals_open(&signals.signals, numbers);
+	if (error < 0)
+		die("cannot receive signals: %s", strerror(-error));
+	if (isolation_begin(&isolation) < 0)
+		die("cannot give up privileges: %s", strerror(errno));
+	if (notify_open() < 0)
+		log_warning("relay", "cannot reach the service manager's notification socket");
+	error = journal_open(JOURNAL_SOCKET, "postern-relayd");
+	if (error < 0)
+		log_warning("relay", "events and audit records will not be in the journal: %s",
+			    strerror(-error));
+	/* Everything below the keeper's line runs with less than the keeper keeps. */
+	error = keeper_start(&keeper, path, config->state_dir);
+	if (error < 0)
+		die("cannot start the keeper: %s", strerror(-error));
+
+	struct snapshot *snap = snapshot_new(config, 1, why, sizeof why);
+	if (!snap)
+		die("%s: %s", path, why);
+	if (relay_open(&relay, snap, thread_count(&snap->config), why, sizeof why) < 0)
+		die("%s: %s", path, why);
+	const struct control_setup setup = {
+		.snap = snap,
+		.keeper = &keeper,
+		.start = start,
+		.isolation = &isolation,
+	};
+	if (control_open(&relay, &setup, why, sizeof why) < 0)
+		die("%s", why);
+	signals_follow(&signals.signals, relay.control_ring);
+	configuring_start_free(start);
+	if (snap->config.user && isolation_switch_user(snap->config.user) < 0)
+		die("cannot switch to user %s: %s", snap->config.user, strerror(errno));
+	isolation_drop_capabilities(&plan, &isolation);
+	error = control_follow_nat(relay.control);
+	if (error < 0)
+		die("nat.socket: %s cannot be followed: %s", snap->config.nat.socket,
+		    strerror(-error));
+	isolation_landlock(&plan, &isolation);
+	int status = run(&relay, &isolation);
+	control_close(relay.control);
+	signals_free(&signals.signals);
+	relay_close(&relay);
+	journal_close();
+	notify_close();
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	char tls_library[TLS_LIBRARY_TEXT_BYTES];
@@ -194,15 +255,9 @@ int main(int argc, char **argv)
 		.summary = "The relay: agents dial in and meet here; it never dials out.",
 		.built_with = tls_library,
 	};
-	static struct relay relay;
-	static struct isolation_report isolation;
-	static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP, 0};
-	static struct relay_signals signals = {.signals.came = relay_signal_came, .relay = &relay};
 	struct relay_config config;
-	struct keeper keeper;
 	struct options options;
 	struct configuring_start start;
-	char why[512];
 	int status;
 
 	tls_library_text(tls_library);
@@ -219,52 +274,5 @@ int main(int argc, char **argv)
 		relay_config_free(&config);
 		return status;
 	}
-	log_set_level((enum log_level)config.log_level);
-	signal(SIGPIPE, SIG_IGN);
-	int error = signals_open(&signals.signals, numbers);
-	if (error < 0)
-		die("cannot receive signals: %s", strerror(-error));
-	if (isolation_begin(&isolation) < 0)
-		die("cannot give up privileges: %s", strerror(errno));
-	if (notify_open() < 0)
-		log_warning("relay", "cannot reach the service manager's notification socket");
-	error = journal_open(JOURNAL_SOCKET, "postern-relayd");
-	if (error < 0)
-		log_warning("relay", "events and audit records will not be in the journal: %s",
-			    strerror(-error));
-	/* Everything below the keeper's line runs with less than the keeper keeps. */
-	error = keeper_start(&keeper, options.config, config.state_dir);
-	if (error < 0)
-		die("cannot start the keeper: %s", strerror(-error));
-
-	struct snapshot *snap = snapshot_new(&config, 1, why, sizeof why);
-	if (!snap)
-		die("%s: %s", options.config, why);
-	if (relay_open(&relay, snap, thread_count(&snap->config), why, sizeof why) < 0)
-		die("%s: %s", options.config, why);
-	const struct control_setup setup = {
-		.snap = snap,
-		.keeper = &keeper,
-		.start = &start,
-		.isolation = &isolation,
-	};
-	if (control_open(&relay, &setup, why, sizeof why) < 0)
-		die("%s", why);
-	signals_follow(&signals.signals, relay.control_ring);
-	configuring_start_free(&start);
-	if (snap->config.user && isolation_switch_user(snap->config.user) < 0)
-		die("cannot switch to user %s: %s", snap->config.user, strerror(errno));
-	isolation_drop_capabilities(&plan, &isolation);
-	error = control_follow_nat(relay.control);
-	if (error < 0)
-		die("nat.socket: %s cannot be followed: %s", snap->config.nat.socket,
-		    strerror(-error));
-	isolation_landlock(&plan, &isolation);
-	status = run(&relay, &isolation);
-	control_close(relay.control);
-	signals_free(&signals.signals);
-	relay_close(&relay);
-	journal_close();
-	notify_close();
-	return status;
+	return serve(options.config, &config, &start);
 }

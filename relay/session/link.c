@@ -105,71 +105,88 @@ static void link_trace_up(const struct conn *c, const struct wire_message *m, co
 		    m->hello.flags & WIRE_HELLO_TRANSIENT ? ", transient" : "");
 }
 
-void link_begin(struct conn *c, const struct wire_message *m)
+static enum reason link_sign_in(struct conn *c, const char *name, enum rendezvous_role role,
+				struct rendezvous_link *link)
 {
 	struct relay *r = c->worker->relay;
-	struct identity_peer peer = {0};
-	struct rendezvous_link link;
-	enum reason reason = hello_check(c, m, &peer);
-	enum rendezvous_role role = RENDEZVOUS_AGENT;
 
-	if (reason == REASON_OK && policy_revoked(c->worker->snap->policy, peer.name))
-		reason = REASON_REVOKED;
-	if (reason == REASON_OK && (m->hello.flags & WIRE_HELLO_CONSOLE)) {
-		reason = peer.role == IDENTITY_CONSOLE ? REASON_OK : REASON_CERT_ROLE;
-		if (reason == REASON_OK) {
-			link_welcome(c, &(struct rendezvous_link){0});
-			r->upward->console(c, peer.name);
-			return;
-		}
-	}
-	if (reason == REASON_OK && r->draining)
-		reason = REASON_DRAINING; /* consoles came before: they may want to undrain */
-	if (peer.role == IDENTITY_CONSOLE)
-		role = RENDEZVOUS_CONSOLE;
-	else if (m->hello.flags & WIRE_HELLO_TRANSIENT)
-		role = RENDEZVOUS_TRANSIENT;
-	if (reason == REASON_OK) {
-		relay_lock(r);
-		reason = rendezvous_sign_in(r->rendezvous, peer.name, role, c->id, &link);
-		if (reason == REASON_OK)
-			rendezvous_note_key_exchange(r->rendezvous, link.link, tls_group(c->tls));
-		relay_unlock(r);
-	}
-	if (reason != REASON_OK) {
-		char from[ADDR_TEXT_BYTES];
-		addr_format(&c->peer, from);
-		log_info("link", "refused agent from=%s reason=%s: %s", from, reason_name(reason),
-			 reason_sentence(reason));
-		link_trace_refused(c, m, from, reason);
-		conn_refuse(c, reason);
-		return;
-	}
+	if (r->draining)
+		return REASON_DRAINING; /* consoles came before: they may want to undrain */
+	relay_lock(r);
+	enum reason reason = rendezvous_sign_in(r->rendezvous, name, role, c->id, link);
+	if (reason == REASON_OK)
+		rendezvous_note_key_exchange(r->rendezvous, link->link, tls_group(c->tls));
+	relay_unlock(r);
+	return reason;
+}
+
+static void link_refuse(struct conn *c, const struct wire_message *m, enum reason reason)
+{
+	char from[ADDR_TEXT_BYTES];
+
+	addr_format(&c->peer, from);
+	log_info("link", "refused agent from=%s reason=%s: %s", from, reason_name(reason),
+		 reason_sentence(reason));
+	link_trace_refused(c, m, from, reason);
+	conn_refuse(c, reason);
+}
+
+/* The agent has signed in. */
+static void link_up(struct conn *c, const struct wire_message *m, const char *name,
+		    enum rendezvous_role role, const struct rendezvous_link *link)
+{
 	conn_set_phase(c, &phase_link);
 	struct relay_link *l = link_of(c);
-	l->id = link.link;
+	l->id = link->link;
 	l->heard_ms = ring_now_ms(c->worker->ring);
-	l->agent = strdup(peer.name);
+	l->agent = strdup(name);
 	conn_authenticated(c);
 	conn_set_deadline(c, c->worker->snap->config.limits.ping_ms);
 	if (!l->agent) {
 		conn_close(c, REASON_LIMIT_MEMORY);
 		return;
 	}
-	log_info("link", "up agent=%s transient=%s", peer.name,
-		 role == RENDEZVOUS_AGENT ? "no" : "yes");
-	link_trace_up(c, m, peer.name);
+	log_info("link", "up agent=%s transient=%s", name, role == RENDEZVOUS_AGENT ? "no" : "yes");
+	link_trace_up(c, m, name);
 	l->announced = role == RENDEZVOUS_AGENT;
 	if (l->announced)
-		report_agent(c, peer.name, "agent.up", REASON_OK);
-	if (link.replaced) {
-		log_warning("link", "agent=%s signed in again: the older link is closed",
-			    peer.name);
+		report_agent(c, name, "agent.up", REASON_OK);
+	if (link->replaced) {
+		log_warning("link", "agent=%s signed in again: the older link is closed", name);
 		worker_count(c->worker, REASON_REPLACED);
-		link_tell_replaced(r, link.replaced);
+		link_tell_replaced(c->worker->relay, link->replaced);
 	}
-	link_welcome(c, &link);
+	link_welcome(c, link);
 	link_send_revoked(c);
+}
+
+void link_begin(struct conn *c, const struct wire_message *m)
+{
+	struct identity_peer peer = {0};
+	struct rendezvous_link link = {0};
+	enum rendezvous_role role = RENDEZVOUS_AGENT;
+	enum reason reason = hello_check(c, m, &peer);
+
+	if (reason == REASON_OK && policy_revoked(c->worker->snap->policy, peer.name))
+		reason = REASON_REVOKED;
+	if (reason == REASON_OK && (m->hello.flags & WIRE_HELLO_CONSOLE)) {
+		if (peer.role == IDENTITY_CONSOLE) {
+			link_welcome(c, &link);
+			c->worker->relay->upward->console(c, peer.name);
+			return;
+		}
+		reason = REASON_CERT_ROLE;
+	}
+	if (peer.role == IDENTITY_CONSOLE)
+		role = RENDEZVOUS_CONSOLE;
+	else if (m->hello.flags & WIRE_HELLO_TRANSIENT)
+		role = RENDEZVOUS_TRANSIENT;
+	if (reason == REASON_OK)
+		reason = link_sign_in(c, peer.name, role, &link);
+	if (reason == REASON_OK)
+		link_up(c, m, peer.name, role, &link);
+	else
+		link_refuse(c, m, reason);
 }
 
 /* ---- while it is up ---- */
