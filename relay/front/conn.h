@@ -48,6 +48,7 @@
 #ifndef POSTERN_RELAY_FRONT_CONN_H
 #define POSTERN_RELAY_FRONT_CONN_H
 
+#include <assert.h>
 #include <stdalign.h>
 #include <stddef.h>
 
@@ -67,7 +68,7 @@ struct conn_state {
 	void (*dispose)(struct conn *c);
 };
 
-#define CONN_STATE_BYTES 72u
+#define CONN_STATE_BYTES 64u
 #define OUTPUT_MOST	 262144u /* a peer that lets more control bytes pile up is cut */
 
 struct conn_phase {
@@ -109,6 +110,8 @@ struct conn {
 
 	alignas(max_align_t) uint8_t state[CONN_STATE_BYTES]; /* the phase's owner's */
 };
+
+static_assert(sizeof(struct conn) <= 448, "seven cache lines; links and warm legs are many");
 
 extern const struct conn_phase phase_proxy, phase_hello, phase_handshake, phase_inside, phase_stun,
 	phase_web, phase_closing, phase_dead;

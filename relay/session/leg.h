@@ -34,11 +34,11 @@ struct relay_leg {
 	uint64_t meeting;	 /* OPENING, PUBLIC: what it waits for; 0 for none */
 	uint64_t rate;		 /* what policy said when it asked: bytes per second, 0: no limit */
 	time_t again;		 /* and until when that is good; 0: for ever */
-	bool granted;		 /* by a grant, not by a rule */
 	char *service;		 /* what it asked for; owned */
 	struct session *session; /* CUTTING: what it becomes part of */
 	struct handover *handover; /* CUTTING: or the move to the asker's worker */
 	uint8_t side;		   /* CUTTING: which side of the session */
+	bool granted;		   /* again: by a grant, not by a rule */
 	bool counted;		   /* joined its link's count */
 };
 

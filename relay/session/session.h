@@ -10,6 +10,8 @@
 #ifndef POSTERN_RELAY_SESSION_SESSION_H
 #define POSTERN_RELAY_SESSION_SESSION_H
 
+#include <assert.h>
+
 #include "core/buffers.h"
 #include "core/parse/ending.h"
 #include "core/parse/envelope.h"
@@ -25,15 +27,17 @@ struct session {
 	struct addr source;  /* the asking side's address */
 	uint64_t rate;	     /* bytes per second by policy; 0: no limit */
 	time_t again;	     /* policy's answer was good until then; 0: for ever */
-	bool granted;	     /* by a grant, not by a rule */
 	struct share *share; /* of the bandwidth; NULL: no limit touches it */
 	struct flow flow[2]; /* flow[side]: from that side to the other */
 	slab_id cutting[2];  /* connections that GO is still leaving, or 0 */
 	uint64_t started_ms;
 	char *service; /* for logs; owned */
 	int fd[2];     /* -1: not handed over yet, or closed */
+	bool granted;  /* by a grant, not by a rule */
 	bool ended;
 };
+
+static_assert(sizeof(struct session) <= 384, "six cache lines; idle sessions are many");
 
 /* The sessions of one worker, and what their copying shares. */
 struct sessions {
