@@ -259,13 +259,16 @@ static void the_most_generous_counts(void **state)
 	assert_int_equal(a.rate, 7000000);
 	assert_int_equal(a.again, FRIDAY + 2 * HOUR);
 	assert_string_equal(policy_rule_path(p, a.rule, path), "grants[0]");
+	assert_true(a.granted);
 	a = ask_at(p, "a", "home/web", a.again, NULL);
 	assert_int_equal(a.rate, 5000000);
 	assert_int_equal(a.again, 0);
 	assert_string_equal(policy_rule_path(p, a.rule, path), "policy[1]");
+	assert_false(a.granted);
 	a = ask(p, "b", "home/web");
 	assert_int_equal(a.rate, 0);
 	assert_string_equal(policy_rule_path(p, a.rule, path), "grants[1]");
+	assert_true(a.granted);
 	assert_string_equal(policy_rule_path(p, SIZE_MAX, path), "");
 	policy_free(p);
 }

@@ -447,6 +447,8 @@ static void test_bad_extensions_of_every_message(void **state)
 			continue;
 		len = make_tail(tail, WIRE_EXTENSIONS_MAX + 1, 1, 0);
 		assert_int_equal(decode_tail(i, tail, len), WIRE_MALFORMED);
+		len = make_tail(tail, 255, 1, 0); /* more than the message has room for */
+		assert_int_equal(decode_tail(i, tail, len), WIRE_MALFORMED);
 		len = make_tail(tail, 1, 1, WIRE_EXTENSIONS_BYTES - 4);
 		assert_int_equal(decode_tail(i, tail, len), WIRE_OK);
 		len = make_tail(tail, 1, 1, WIRE_EXTENSIONS_BYTES - 3);
