@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Agents that a console manages through the relay, and consoles that misbehave."""
 import os
+import select
 import signal
+import struct
 import time
 
+from byhand import TRANSIENT, SignIn
 from console import Rpc
 from netlab import wait_until
 from peers import echo
+from rogue import PING, WELCOME, frame
 from runner import limit
 from test_limits import churn
 from test_policy import cast, live_session, reachable, says
-from world import check_growth, memory_kb, with_block
+from world import World, check_growth, memory_kb, with_block
 
 
 def publishing(**services):
@@ -125,3 +129,25 @@ def test_console_never_reads(lab):
     for p in lazy:
         p.kill()
     assert reachable(w.laptop)
+
+
+@limit(90)
+def test_agent_never_reads(lab):
+    """Who asks and asks and does not read is not read either; nothing piles up at the relay."""
+    w = World(lab).one_host()
+    relay = w.relay()
+    link = SignIn(w.visitor, "45.0.0.2", w.issue_agent("laptop"), "laptop", TRANSIENT)
+    assert link.answer()[0] == WELCOME
+    before = memory_kb(relay.pid)
+    asked = 0
+    pings = b"".join(frame(PING, struct.pack("!Q", n)) for n in range(500))
+    stdin = link.process.popen.stdin.fileno()
+    os.set_blocking(stdin, False)
+    # What the kernel's buffers on the way hold is some megabytes.
+    while select.select([], [stdin], [], 3)[1] and asked < 64 << 20:
+        asked += os.write(stdin, pings[asked % len(pings):])
+    print(f"{asked >> 10} kB of PING until the relay stopped reading")
+    assert asked < 64 << 20, "the relay goes on reading"
+    check_growth(lab, [relay.process], [before], [memory_kb(relay.pid)], 4 << 20)
+    other = SignIn(w.visitor, "45.0.0.2", w.issue_agent("other"), "other", TRANSIENT)
+    assert other.answer()[0] == WELCOME
