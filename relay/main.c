@@ -33,6 +33,7 @@ static const struct isolation_plan plan = {.calls = &relay_calls};
 /* Workers and the main thread meet here: rings are open, then isolation is sealed. */
 static pthread_barrier_t opened, sealed;
 static _Atomic int open_error;
+static pthread_t control_thread; /* the main one, which hears of signals */
 
 static void *worker_main(void *argument)
 {
@@ -56,7 +57,8 @@ static void *worker_main(void *argument)
 	error = ring_run(w->ring);
 	if (error < 0) {
 		log_error("relay", "worker %u stopped: %s", w->index, strerror(-error));
-		kill(getpid(), SIGTERM);
+		/* #syscalls-rare tgkill; kill(2) is not for a relay */
+		pthread_kill(control_thread, SIGTERM);
 	}
 	return NULL;
 }
@@ -118,6 +120,7 @@ static int run(struct relay *r, struct isolation_report *isolation)
 {
 	static pthread_t threads[RELAY_WORKERS_MAX];
 
+	control_thread = pthread_self();
 	pthread_barrier_init(&opened, NULL, r->worker_count + 1);
 	pthread_barrier_init(&sealed, NULL, r->worker_count + 1);
 	for (unsigned i = 0; i < r->worker_count; i++)

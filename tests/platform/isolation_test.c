@@ -156,6 +156,23 @@ static void check_no_other_way_out(void)
 	REFUSED(mprotect(page, 4096, PROT_READ | PROT_EXEC));
 }
 
+/* A thread that fails ends the program by a signal to the one that hears of signals. */
+static volatile sig_atomic_t signalled;
+
+static void signal_handler(int number)
+{
+	signalled = number;
+}
+
+static void check_threads_signal_each_other(void)
+{
+	CHECK(signal(SIGUSR2, signal_handler) != SIG_ERR);
+	CHECK(pthread_kill(pthread_self(), SIGUSR2) == 0);
+	CHECK(signalled == SIGUSR2);
+	if (!SANITIZED)
+		REFUSED(kill(getpid(), SIGUSR2));
+}
+
 static void check_connections_go_on(const struct scene *s)
 {
 	char buf[8];
@@ -209,6 +226,7 @@ static void relay_body(void *arg)
 	seal(&relay, &report);
 	check_no_dialling(&s);
 	check_no_other_way_out();
+	check_threads_signal_each_other();
 	check_connections_go_on(&s);
 	check_datagrams_are_answered(&s);
 	CHECK(prlimit(0, RLIMIT_CORE, NULL, &core) == -1 || core.rlim_max == 0);
