@@ -256,7 +256,7 @@ UNIT_RUN := $(if $(ONLY), \
 	$(filter $(addprefix %/,$(addsuffix _test,$(ONLY))),$(UNIT_BIN)),$(UNIT_BIN))
 
 .PHONY: units
-units: $(UNIT_RUN)
+units: $(UNIT_RUN) $(if $(ONLY),,$(B)/tests/world/worlds)
 	$(Q)tests/run-units $(UNIT_RUN)
 
 # ---- faults that a test must notice: tests/mutants/, which tests/run-mutants explains ---------------

@@ -30,6 +30,7 @@ struct block {
 static struct block *blocks;
 static size_t room, used, numbers;
 static struct dice refuse_dice;
+extern char __executable_start; /* ld's */
 
 void memory_seed(uint64_t seed)
 {
@@ -113,8 +114,9 @@ void memory_list(const struct k_program *p, size_t most)
 	for (size_t i = 0; i < room && most > 0; i++) {
 		if (!blocks[i].at || blocks[i].at == GONE || blocks[i].owner != p)
 			continue;
-		fprintf(stderr, "  %zu bytes, allocation %llu, from %p\n", blocks[i].bytes,
-			(unsigned long long)blocks[i].number, blocks[i].caller);
+		fprintf(stderr, "  %zu bytes, allocation %llu, from 0x%tx (addr2line -fe worlds)\n",
+			blocks[i].bytes, (unsigned long long)blocks[i].number,
+			(char *)blocks[i].caller - &__executable_start);
 		most--;
 	}
 }

@@ -8,6 +8,8 @@ const struct world_kind worlds[] = {
 	{"up_and_down", world_up_and_down, 10},
 	{"sessions", world_sessions, 100},
 	{"peers", world_peers, 20},
+	{"door", world_door, 50},
+	{"weather", world_weather, 100},
 	{NULL, NULL, 0},
 };
 

@@ -10,6 +10,8 @@ extern const struct world_kind worlds[]; /* the last one's name is NULL */
 void world_up_and_down(void);
 void world_sessions(void);
 void world_peers(void);
+void world_door(void);
+void world_weather(void);
 
 /* Under AddressSanitizer: looks for memory that nothing points to, and ends the process over it. */
 void leak_check(void);
