@@ -172,6 +172,11 @@ const char *k_host_address(const struct k_host *h)
 	return h->addresses[0];
 }
 
+const char *k_host_some_address(const struct k_host *h, struct dice *dice)
+{
+	return h->addresses[dice_below(dice, h->address_count)];
+}
+
 struct addr k_address(const char *literal, uint16_t port)
 {
 	struct addr a;

@@ -68,6 +68,8 @@ extern struct k_faults k_faults;
 struct k_host *k_host_new(const char *name);
 void k_host_add_address(struct k_host *h, const char *literal);
 const char *k_host_address(const struct k_host *h);
+/* One of all its own. */
+const char *k_host_some_address(const struct k_host *h, struct dice *dice);
 /* Of a literal that is right. */
 struct addr k_address(const char *literal, uint16_t port);
 /* The way between two hosts, both directions; jitter is added to latency. */

@@ -272,7 +272,10 @@ void stranger_come(struct people *p, enum stranger_kind kind, const struct addr 
 	s->rx.done = stranger_received;
 	s->tx.done = stranger_connected;
 	s->timer.fire = stranger_timer;
-	if (s->fd < 0 || (connect(s->fd, &to->sa, to->len) < 0 && errno != EINPROGRESS))
+	struct addr from = k_address(k_host_some_address(p->host, &world_dice), 0);
+
+	if (s->fd < 0 || bind(s->fd, &from.sa, from.len) ||
+	    (connect(s->fd, &to->sa, to->len) < 0 && errno != EINPROGRESS))
 		world_broken("a stranger cannot connect: %s", strerror(errno));
 	p->busy++;
 	here++;

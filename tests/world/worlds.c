@@ -10,6 +10,15 @@ const struct world_kind worlds[] = {
 	{"peers", world_peers, 20},
 	{"door", world_door, 50},
 	{"weather", world_weather, 100},
+	{"slow_receiver", world_slow_receiver, 5},
+	{"shares", world_shares, 20},
+	{"revoked", world_revoked, 30},
+	{"revoked_while_opening", world_revoked_while_opening, 10},
+	{"expired", world_expired, 1},
+	{"deaf_link", world_deaf_link, 1},
+	{"crowd", world_crowd, 1},
+	{"crowded_home", world_crowded_home, 1},
+	{"public_crowd", world_public_crowd, 1},
 	{NULL, NULL, 0},
 };
 

@@ -12,6 +12,15 @@ void world_sessions(void);
 void world_peers(void);
 void world_door(void);
 void world_weather(void);
+void world_deaf_link(void);
+void world_slow_receiver(void);
+void world_crowd(void);
+void world_crowded_home(void);
+void world_public_crowd(void);
+void world_revoked(void);
+void world_revoked_while_opening(void);
+void world_expired(void);
+void world_shares(void);
 
 /* Under AddressSanitizer: looks for memory that nothing points to, and ends the process over it. */
 void leak_check(void);

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pressure_world: who takes more than a share: of memory, of connections, of the front door. Others
+ * must not feel it, and what one can take is bounded.
+ */
+#include <stdio.h>
+
+#include "tests/world/rogue.h"
+#include "tests/world/stage.h"
+#include "tests/world/worlds.h"
+
+static bool never(void *unused)
+{
+	return false;
+}
+
+/* ---- one who sends and does not read ---- */
+
+#define OUTPUT_MOST (4u << 20) /* what a link may make the relay keep; 256 KiB are meant */
+
+void world_deaf_link(void)
+{
+	static struct rogue rogue;
+	static uint8_t ping[64];
+	struct wire_message m = {.type = WIRE_PING, .ping.token = 7};
+	struct addr to;
+	size_t len, before;
+
+	stage_set(1, "");
+	to = stage_front_door(0);
+	k_cable_set(stage.relay_hosts[0], stage.internet, 1000, 100);
+	rogue_come(&rogue, &stage.visitors, ADMIN, WIRE_HELLO_TRANSIENT, &to);
+	rogue.deaf = true;
+	(void)world_until(rogue_settled, &rogue, 20 * SECOND);
+	if (!rogue.signed_in)
+		world_broken("the rogue was not let in");
+	before = stage.relays[0].program->memory_bytes;
+	stage.relays[0].program->memory_most = before;
+	len = wire_encode(&m, ping, sizeof(ping));
+	rogue_say(&rogue, ping, len, (8u << 20) / len);
+	(void)stage_talk(5 * SECOND, 50000);
+	world_run(60 * SECOND);
+	world_check(stage.relays[0].program->memory_most - before < OUTPUT_MOST, "output-bounded",
+		    "a link that does not read made the relay keep %zu bytes",
+		    stage.relays[0].program->memory_most - before);
+	(void)world_until(talks_over, NULL, 60 * SECOND);
+	talks_judge();
+	rogue_leave(&rogue);
+	stage_clear();
+}
+
+/* ---- a slow receiver ---- */
+
+#define SLOW_BYTES  (8u << 20)
+#define SLOW_MEMORY (24u << 20)
+
+void world_slow_receiver(void)
+{
+	struct talk *slow, *quick[8];
+	size_t before;
+
+	stage_set(1, "");
+	before = stage.relays[0].program->memory_bytes;
+	stage.relays[0].program->memory_most = before;
+	slow = stage_talk_from(&stage.at_laptop, SLOW_BYTES, 100);
+	slow->side[1].plan.pause_at = 100000;
+	slow->side[1].plan.pause_us = 60 * SECOND;
+	world_run(5 * SECOND);
+	for (unsigned i = 0; i < 8; i++)
+		quick[i] = stage_talk_from(i % 2 ? &stage.at_guest : &stage.visitors, 3000, 40000);
+	world_run(20 * SECOND);
+	for (unsigned i = 0; i < 8; i++)
+		world_check(talk_over(quick[i]), "others-unharmed",
+			    "talk %u is not through after 20 s, beside one that does not read",
+			    quick[i]->id);
+	world_check(!talk_over(slow), "backpressure", "nobody waited for the slow receiver");
+	world_check(slow->side[0].sent < SLOW_BYTES / 2, "backpressure",
+		    "%llu bytes were taken from who sends, and the receiver reads nothing",
+		    (unsigned long long)slow->side[0].sent);
+	(void)world_until(talks_over, NULL, 300 * SECOND);
+	world_check(stage.relays[0].program->memory_most - before < SLOW_MEMORY, "memory-bounded",
+		    "a slow receiver made the relay keep %zu bytes",
+		    stage.relays[0].program->memory_most - before);
+	talks_judge();
+	stage_clear();
+}
+
+/* ---- a crowd ---- */
+
+#define CROWD		1200u /* more than the relay has descriptors */
+#define SIGN_IN_MOST_US (100 * MS)
+
+static uint64_t sign_in_time(enum who who)
+{
+	static struct rogue rogue;
+	struct addr to = stage_front_door(0);
+	uint64_t took;
+
+	rogue_come(&rogue, &stage.at_guest, who, WIRE_HELLO_TRANSIENT, &to);
+	(void)world_until(rogue_settled, &rogue, 30 * SECOND);
+	took = rogue.signed_in ? rogue.welcome_us - rogue.began_us : UINT64_MAX;
+	rogue_leave(&rogue);
+	world_run(SECOND);
+	return took;
+}
+
+static uint64_t middle_sign_in(void)
+{
+	uint64_t a = sign_in_time(ADMIN), b = sign_in_time(ADMIN), c = sign_in_time(ADMIN);
+	uint64_t low = a < b ? a : b, high = a < b ? b : a;
+
+	return c < low ? low : c > high ? high : c;
+}
+
+/* Silent strangers from many addresses fill what they may. */
+void world_crowd(void)
+{
+	struct addr to;
+	uint64_t alone, crowded;
+
+	stage_set(1, "limits:\n  per_source: 100\n");
+	to = stage_front_door(0);
+	k_cable_set(stage.relay_hosts[0], stage.guest_host, 5000, 10);
+	for (unsigned i = 1; i < 16; i++) {
+		char address[32];
+
+		snprintf(address, sizeof(address), "198.51.100.%u", i);
+		k_host_add_address(stage.internet, address);
+	}
+	alone = middle_sign_in();
+	for (unsigned i = 0; i < CROWD; i++)
+		stranger_come(&stage.visitors, STRANGER_SILENT, &to);
+	world_run(2 * SECOND);
+	crowded = middle_sign_in();
+	world_check(crowded != UINT64_MAX && crowded < alone + SIGN_IN_MOST_US, "proven-in-time",
+		    "a sign-in takes %.3f s in a crowd, and %.3f s alone",
+		    crowded == UINT64_MAX ? 9999.0 : (double)crowded / SECOND,
+		    (double)alone / SECOND);
+	(void)world_until(strangers_gone, NULL, 120 * SECOND);
+	(void)world_until(never, NULL, SECOND);
+	stage_clear();
+}
+
+/* The crowd has the agent's own address: a university behind one. */
+void world_crowded_home(void)
+{
+	struct addr to;
+	uint64_t crowded;
+
+	stage_set(1, "limits:\n  per_source: 100\n");
+	to = stage_front_door(0);
+	for (unsigned i = 0; i < 150; i++)
+		stranger_come(&stage.at_guest, STRANGER_SILENT, &to);
+	world_run(2 * SECOND);
+	crowded = middle_sign_in();
+	world_check(crowded < 2 * SECOND, "proven-in-time",
+		    "who has the address of a crowd cannot sign in");
+	(void)world_until(strangers_gone, NULL, 120 * SECOND);
+	stage_clear();
+}
+
+/* ---- public sessions count as what they are: of somebody who has proved nothing ---- */
+
+void world_public_crowd(void)
+{
+	unsigned running = 0;
+
+	stage_set(1, "limits:\n  per_source: 20\n");
+	for (unsigned i = 0; i < 60; i++) {
+		struct talk *t = stage_talk_from(&stage.visitors, 100, 100000);
+
+		t->disturbed = true;
+		t->side[0].plan.pause_at = 1000;
+		t->side[0].plan.pause_us = 40 * SECOND;
+		world_run(300 * MS);
+	}
+	for (size_t i = 0; i < talks_count(); i++)
+		running += talk_at(i)->side[1].begun && !talk_over(talk_at(i));
+	world_check(running <= 20, "public-counted",
+		    "one address has %u public sessions where it may have 20 connections", running);
+	(void)world_until(talks_over, NULL, 120 * SECOND);
+	talks_judge();
+	stage_clear();
+}
