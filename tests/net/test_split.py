@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A ClientHello arrives as the network likes: many segments, many records, larger than a packet."""
+import ssl
+import struct
 from concurrent.futures import ThreadPoolExecutor
 
 import hello
 from peers import WebCa, nginx, tls_context
+from rogue import BYE, PING, PROTOCOL, Tls, frame
 from runner import limit
 from world import World
 
@@ -120,3 +123,20 @@ def test_split_large(lab):
             return [wire[n:n + 211] for n in range(0, len(wire), 211)]
         attempts += [("records and segments", name, 1700, both)]
     bench.reach_all(attempts)
+
+
+def test_split_first_frame(lab):
+    """The first message in several records that arrive together: it is read without more to come."""
+    w = World(lab).two_homes()
+    w.relay()
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    first = frame(PING, bytes(8))  # no HELLO and no LEG: refused as soon as it is known
+    for cuts in ((1,), (3,), (1, 2, 3, 4, 5)):
+        with w.visitor.connect("45.0.0.2", 443, timeout=5) as sock:
+            tls = Tls(sock, context, False)
+            for begin, end in zip((0, *cuts), (*cuts, len(first))):
+                tls.tls.write(first[begin:end])
+            sock.sendall(tls.outgoing.read())
+            kind, body = tls.hear()
+            assert (kind, struct.unpack("!H", body[:2])[0]) == (BYE, PROTOCOL), (cuts, kind, body)
