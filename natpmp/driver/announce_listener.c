@@ -11,7 +11,7 @@
 #include "core/container.h"
 
 #define PER_TURN 16u /* datagrams before others get their turn */
-#define DEAF_MS	 1000u
+#define PAUSE_MS 1000u
 
 /* ---- sockets ---- */
 
@@ -43,7 +43,7 @@ static int join6(int fd, unsigned interface)
  * #syscalls socket(0 is AF_INET) setsockopt(1 is SOL_SOCKET) setsockopt(1 is IPPROTO_IP) bind
  * #syscalls socket(0 is AF_INET6) setsockopt(1 is IPPROTO_IPV6)
  */
-static int open_ear(int family, unsigned interface)
+static int open_socket(int family, unsigned interface)
 {
 	struct addr any;
 	int yes = 1, err;
@@ -66,7 +66,7 @@ static int open_ear(int family, unsigned interface)
 
 /* ---- datagrams ---- */
 
-static bool from_gateway(const struct announce_ear *e, struct addr from)
+static bool from_gateway(const struct announce_socket *e, struct addr from)
 {
 	if (!addr_same_host(&from, &e->gateway))
 		return false;
@@ -75,7 +75,7 @@ static bool from_gateway(const struct announce_ear *e, struct addr from)
 }
 
 /* False when there is no more. */
-static bool take_one(struct announce_ear *e)
+static bool take_one(struct announce_socket *e)
 {
 	struct announce_listener *l = e->listener;
 	uint8_t in[ANNOUNCE_BYTES_MAX + 1];
@@ -91,9 +91,9 @@ static bool take_one(struct announce_ear *e)
 	return true;
 }
 
-static void on_readable(struct ring_op *op, int res)
+static void announce_readable(struct ring_op *op, int res)
 {
-	struct announce_ear *e = container(op, struct announce_ear, op);
+	struct announce_socket *e = container(op, struct announce_socket, op);
 	struct announce_listener *l = e->listener;
 
 	for (unsigned i = 0; i < PER_TURN && res >= 0 && !l->closing && take_one(e); i++)
@@ -101,35 +101,35 @@ static void on_readable(struct ring_op *op, int res)
 	if (l->closing)
 		return;
 	if (res < 0)
-		ring_timer_set(l->ring, &l->deaf, DEAF_MS);
+		ring_timer_set(l->ring, &l->pause, PAUSE_MS);
 	else
 		ring_poll(l->ring, &e->op, e->fd, POLLIN);
 }
 
-static void on_deaf(struct timer *t, uint64_t now_ms)
+static void announce_resumes(struct timer *t, uint64_t now_ms)
 {
-	struct announce_listener *l = container(t, struct announce_listener, deaf);
+	struct announce_listener *l = container(t, struct announce_listener, pause);
 
 	for (int f = 0; f < PORTMAP_FAMILIES; f++) {
-		if (l->ears[f].fd >= 0 && !ring_op_busy(&l->ears[f].op))
-			ring_poll(l->ring, &l->ears[f].op, l->ears[f].fd, POLLIN);
+		if (l->sockets[f].fd >= 0 && !ring_op_busy(&l->sockets[f].op))
+			ring_poll(l->ring, &l->sockets[f].op, l->sockets[f].fd, POLLIN);
 	}
 }
 
 /* ---- start and stop ---- */
 
-static int start_ear(struct announce_listener *l, enum portmap_family family)
+static int start_socket(struct announce_listener *l, enum portmap_family family)
 {
 	const struct portmap_place *place = &l->places[family];
-	struct announce_ear *e = &l->ears[family];
+	struct announce_socket *e = &l->sockets[family];
 	int fd;
 
-	*e = (struct announce_ear){.listener = l, .family = family, .fd = -1};
+	*e = (struct announce_socket){.listener = l, .family = family, .fd = -1};
 	e->gateway = place->gateway;
-	e->op.done = on_readable;
+	e->op.done = announce_readable;
 	if (place->gateway.len == 0)
 		return 0;
-	fd = open_ear(place->gateway.sa.sa_family, place->index);
+	fd = open_socket(place->gateway.sa.sa_family, place->index);
 	if (fd < 0)
 		return fd;
 	e->fd = fd;
@@ -143,9 +143,9 @@ int announce_listener_start(struct announce_listener *l)
 
 	l->closing = false;
 	l->others = 0;
-	l->deaf = (struct timer){.fire = on_deaf};
-	err4 = start_ear(l, PORTMAP_IPV4);
-	err6 = start_ear(l, PORTMAP_IPV6);
+	l->pause = (struct timer){.fire = announce_resumes};
+	err4 = start_socket(l, PORTMAP_IPV4);
+	err6 = start_socket(l, PORTMAP_IPV6);
 	return err4 ? err4 : err6;
 }
 
@@ -154,9 +154,9 @@ bool announce_listener_stop(struct announce_listener *l)
 	bool busy = false;
 
 	l->closing = true;
-	ring_timer_cancel(l->ring, &l->deaf);
+	ring_timer_cancel(l->ring, &l->pause);
 	for (int f = 0; f < PORTMAP_FAMILIES; f++) {
-		struct announce_ear *e = &l->ears[f];
+		struct announce_socket *e = &l->sockets[f];
 
 		if (e->fd < 0)
 			continue;

@@ -20,7 +20,7 @@
 #define ANNOUNCE_PORT	   5350u
 #define ANNOUNCE_BYTES_MAX 1100u
 
-struct announce_ear {
+struct announce_socket {
 	struct announce_listener *listener;
 	enum portmap_family family;
 	int fd; /* -1: none */
@@ -39,9 +39,9 @@ struct announce_listener {
 		      size_t len);
 
 	/* The listener's own. */
-	struct announce_ear ears[PORTMAP_FAMILIES];
-	struct timer deaf;
-	uint64_t others; /* datagrams from elsewhere */
+	struct announce_socket sockets[PORTMAP_FAMILIES];
+	struct timer pause; /* after an error of a socket */
+	uint64_t others;    /* datagrams from elsewhere */
 	bool closing;
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* driver_natpmp: NAT-PMP to one gateway; driver_natpmp.h tells how it works. */
+/* natpmp: NAT-PMP to one gateway; natpmp.h tells how it works. */
 #include "natpmp/driver/natpmp.h"
 
 #include <errno.h>
@@ -27,22 +27,23 @@ static void pump_soon(struct driver_natpmp *d)
 	ring_timer_set(d->options.ring, &d->pump, 0);
 }
 
-static struct natpmp_driver_lane *lane_of(struct driver_natpmp *d, const struct natpmp_task *t)
+static struct natpmp_driver_transaction *transaction_of(struct driver_natpmp *d,
+							const struct natpmp_task *t)
 {
-	for (size_t i = 0; i < NATPMP_LANES; i++) {
-		if (d->lanes[i].task == t)
-			return &d->lanes[i];
+	for (size_t i = 0; i < NATPMP_TRANSACTIONS; i++) {
+		if (d->transactions[i].task == t)
+			return &d->transactions[i];
 	}
 	return NULL;
 }
 
 void natpmp_task_drop(struct driver_natpmp *d, struct natpmp_task *t)
 {
-	struct natpmp_driver_lane *lane = lane_of(d, t);
+	struct natpmp_driver_transaction *transaction = transaction_of(d, t);
 
-	if (lane) {
-		lane->task = NULL;
-		natpmp_lane_end(&lane->lane);
+	if (transaction) {
+		transaction->task = NULL;
+		natpmp_transaction_end(&transaction->transaction);
 	}
 	t->kind = NATPMP_TASK_FREE;
 	t->running = false;
@@ -92,11 +93,11 @@ static struct natpmp_task *next_task(struct driver_natpmp *d)
 	return next;
 }
 
-static struct natpmp_driver_lane *free_lane(struct driver_natpmp *d)
+static struct natpmp_driver_transaction *free_transaction(struct driver_natpmp *d)
 {
-	for (size_t i = 0; i < NATPMP_LANES; i++) {
-		if (!d->lanes[i].lane.open)
-			return &d->lanes[i];
+	for (size_t i = 0; i < NATPMP_TRANSACTIONS; i++) {
+		if (!d->transactions[i].transaction.open)
+			return &d->transactions[i];
 	}
 	return NULL;
 }
@@ -117,47 +118,47 @@ static const char *impossible(const struct natpmp_task *t)
 	return addr_port(in) == 0 ? "internal port 0 is no port" : NULL;
 }
 
-static int start_task(struct driver_natpmp *d, struct natpmp_driver_lane *lane,
+static int start_task(struct driver_natpmp *d, struct natpmp_driver_transaction *transaction,
 		      struct natpmp_task *t)
 {
 	const struct portmap_request *r = &t->request;
-	struct natpmp_lane *l = &lane->lane;
+	struct natpmp_transaction *x = &transaction->transaction;
 	bool deletion = t->kind == NATPMP_TASK_UNMAP;
 	int err;
 
-	l->question = (struct natpmp_question){.opcode = NATPMP_ADDRESS};
+	x->question = (struct natpmp_question){.opcode = NATPMP_ADDRESS};
 	if (t->kind != NATPMP_TASK_ADDRESS) {
-		l->question.opcode = r->transport == PORTMAP_TCP ? NATPMP_MAP_TCP : NATPMP_MAP_UDP;
-		l->question.internal_port = addr_port(&r->internal);
-		l->question.deletion = deletion;
+		x->question.opcode = r->transport == PORTMAP_TCP ? NATPMP_MAP_TCP : NATPMP_MAP_UDP;
+		x->question.internal_port = addr_port(&r->internal);
+		x->question.deletion = deletion;
 		/* RFC 6886 section 3.4: both are 0 in a deletion. */
-		l->external_port = deletion ? 0 : addr_port(&r->external);
-		l->lifetime_s = deletion ? 0 : r->lifetime_s;
+		x->external_port = deletion ? 0 : addr_port(&r->external);
+		x->lifetime_s = deletion ? 0 : r->lifetime_s;
 	}
 	t->first_ms = clock_ms(CLOCK_BOOTTIME);
-	err = natpmp_lane_start(l);
+	err = natpmp_transaction_start(x);
 	if (err)
 		return err;
 	t->running = true;
-	lane->task = t;
+	transaction->task = t;
 	return 0;
 }
 
 static void run_queue(struct driver_natpmp *d)
 {
-	struct natpmp_driver_lane *lane;
+	struct natpmp_driver_transaction *transaction;
 	char why[PORTMAP_TEXT_BYTES];
 	struct natpmp_task *t;
 	int err;
 
-	while (!d->stopping && (t = next_task(d)) && (lane = free_lane(d))) {
+	while (!d->stopping && (t = next_task(d)) && (transaction = free_transaction(d))) {
 		const char *no = impossible(t);
 
 		if (no) {
 			natpmp_task_fail(d, t, PORTMAP_UNSUPPORTED, no);
 			continue;
 		}
-		err = start_task(d, lane, t);
+		err = start_task(d, transaction, t);
 		if (!err)
 			continue;
 		snprintf(why, sizeof(why), "no socket towards the gateway: %s", strerror(-err));
@@ -168,7 +169,7 @@ static void run_queue(struct driver_natpmp *d)
 	}
 }
 
-static void on_pump(struct timer *t, uint64_t now_ms)
+static void natpmp_driver_pump_due(struct timer *t, uint64_t now_ms)
 {
 	struct driver_natpmp *d = container(t, struct driver_natpmp, pump);
 
@@ -176,31 +177,31 @@ static void on_pump(struct timer *t, uint64_t now_ms)
 		run_queue(d);
 		return;
 	}
-	for (size_t i = 0; i < NATPMP_LANES; i++) {
-		if (d->lanes[i].lane.open)
+	for (size_t i = 0; i < NATPMP_TRANSACTIONS; i++) {
+		if (d->transactions[i].transaction.open)
 			return;
 	}
 	d->driver.stopped(&d->driver);
 }
 
-static void on_idle(struct natpmp_lane *l)
+static void natpmp_driver_idle(struct natpmp_transaction *x)
 {
-	pump_soon(container(l, struct natpmp_driver_lane, lane)->driver);
+	pump_soon(container(x, struct natpmp_driver_transaction, transaction)->driver);
 }
 
 /* ---- what the engine asks ---- */
 
-static void driver_probe(struct portmap_driver *driver)
+static void natpmp_driver_probe(struct portmap_driver *driver)
 {
 	struct driver_natpmp *d = of(driver);
-	struct natpmp_driver_lane *lane = lane_of(d, &d->tasks[0]);
+	struct natpmp_driver_transaction *transaction = transaction_of(d, &d->tasks[0]);
 
 	if (d->stopping)
 		return;
 	d->probing = true;
 	ring_timer_cancel(d->options.ring, &d->again);
-	if (lane)
-		natpmp_lane_restart(&lane->lane);
+	if (transaction)
+		natpmp_transaction_restart(&transaction->transaction);
 	else
 		natpmp_task_begin(d, &d->tasks[0], NATPMP_TASK_ADDRESS);
 }
@@ -234,17 +235,17 @@ static void ask(struct portmap_driver *driver, const struct portmap_request *r,
 	natpmp_task_begin(d, t, kind);
 }
 
-static void driver_map(struct portmap_driver *driver, const struct portmap_request *r)
+static void natpmp_driver_map(struct portmap_driver *driver, const struct portmap_request *r)
 {
 	ask(driver, r, NATPMP_TASK_MAP);
 }
 
-static void driver_unmap(struct portmap_driver *driver, const struct portmap_request *r)
+static void natpmp_driver_unmap(struct portmap_driver *driver, const struct portmap_request *r)
 {
 	ask(driver, r, NATPMP_TASK_UNMAP);
 }
 
-static void driver_forget(struct portmap_driver *driver, uint32_t id)
+static void natpmp_driver_forget(struct portmap_driver *driver, uint32_t id)
 {
 	struct driver_natpmp *d = of(driver);
 	struct natpmp_task *t = task_for(d, id);
@@ -253,7 +254,7 @@ static void driver_forget(struct portmap_driver *driver, uint32_t id)
 		natpmp_task_drop(d, t);
 }
 
-static void driver_stop(struct portmap_driver *driver)
+static void natpmp_driver_stop(struct portmap_driver *driver)
 {
 	struct driver_natpmp *d = of(driver);
 
@@ -266,7 +267,7 @@ static void driver_stop(struct portmap_driver *driver)
 	pump_soon(d);
 }
 
-static void driver_release(struct portmap_driver *driver)
+static void natpmp_driver_release(struct portmap_driver *driver)
 {
 	free(of(driver));
 }
@@ -322,23 +323,23 @@ int driver_natpmp_open(struct portmap_driver **out, const struct gateway_options
 		.protocol = PORTMAP_NATPMP,
 		.families = {[PORTMAP_IPV4] = true},
 		.heard = options->heard,
-		.probe = driver_probe,
-		.map = driver_map,
-		.unmap = driver_unmap,
-		.forget = driver_forget,
-		.stop = driver_stop,
-		.release = driver_release,
+		.probe = natpmp_driver_probe,
+		.map = natpmp_driver_map,
+		.unmap = natpmp_driver_unmap,
+		.forget = natpmp_driver_forget,
+		.stop = natpmp_driver_stop,
+		.release = natpmp_driver_release,
 	};
 	d->options = *options;
 	d->reprobe_ms = NATPMP_REPROBE_MS;
-	d->pump.fire = on_pump;
+	d->pump.fire = natpmp_driver_pump_due;
 	d->again.fire = natpmp_gateway_again;
-	for (size_t i = 0; i < NATPMP_LANES; i++) {
-		d->lanes[i].driver = d;
-		d->lanes[i].lane.options = &d->options;
-		d->lanes[i].lane.done = natpmp_gateway_done;
-		d->lanes[i].lane.unanswered = natpmp_gateway_unanswered;
-		d->lanes[i].lane.idle = on_idle;
+	for (size_t i = 0; i < NATPMP_TRANSACTIONS; i++) {
+		d->transactions[i].driver = d;
+		d->transactions[i].transaction.options = &d->options;
+		d->transactions[i].transaction.done = natpmp_gateway_done;
+		d->transactions[i].transaction.unanswered = natpmp_gateway_unanswered;
+		d->transactions[i].transaction.idle = natpmp_driver_idle;
 	}
 	*out = &d->driver;
 	return 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * driver_natpmp: NAT-PMP to one IPv4 gateway, for the mapping engine (portmap/gateway/driver.h).
+ * natpmp: NAT-PMP to one IPv4 gateway, for the mapping engine (portmap/gateway/driver.h).
  *
  * Theory of operation
  *
@@ -12,20 +12,20 @@
  *     is looked at first where it lies in the socket (MSG_PEEK, natpmp.h); what does not pass is
  *     taken out and counted, and the library reads only what is right.
  *   - It has one request in flight, and no way to tell the answer to a request from a late one to
- *     the request before. Here each request has a natpmp_t and a socket of its own, a *lane*, so
- *     that a late answer finds its port closed.
- *   - Its retransmission runs on the wall clock: whoever sets the clock back by an hour stops it
+ *     the request before. Here each request has a natpmp_t and a socket of its own, a
+ * *transaction*, so that a late answer finds its port closed.
+ *   - Its retransmission runs on the wall clock: a clock that is set back by an hour stops it
  * for an hour. Here the ring's timers do it, by asking the library to send the same request again:
  *     250 ms, doubling, nine tries (RFC 6886 section 3.1).
- *   - It finds the gateway by itself, whatever the route's metric. Here it is told.
+ *   - It finds the gateway by itself and does not look at metrics. Here it is told.
  *   - It knows no epochs and no announcements (epoch.h, natpmp.h).
  *
- * Requests wait in a table until one of NATPMP_LANES lanes is free, first come, first served. The
- * gateway is asked for its external address: as a probe, when it was restarted or announced
- * something, and after a mapping when that was long ago. Silence is told after four tries (3.75 s)
- * to a probe and to what is asked of a gateway that is not known to be there, and after six (15.75
- * s) without a word to anything otherwise; an address request goes on to nine all the same, and
- * after that the gateway is asked at intervals that grow from 8 s to 1024 s.
+ * Requests wait in a table until one of NATPMP_TRANSACTIONS transactions is free, first come, first
+ * served. The gateway is asked for its external address: as a probe, when it was restarted or
+ * announced something, and after a mapping when that was long ago. Silence is told after four tries
+ * (3.75 s) to a probe and to what is asked of a gateway that is not known to be there, and after
+ * six (15.75 s) without a word to anything otherwise; an address request goes on to nine all the
+ * same, and after that the gateway is asked at intervals that grow from 8 s to 1024 s.
  *
  * The external port asked for is the engine's: never 0 or below 1024 unless that says so. Internal
  * port 0 would delete everything (section 3.4) and is refused. Deliberately absent: prefer_failure

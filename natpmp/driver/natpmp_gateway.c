@@ -11,7 +11,7 @@
 
 #define SILENT_UNKNOWN 4u /* tries before silence is told */
 #define SILENT_KNOWN   6u /* and of a gateway that answered before */
-#define LOOK_TRIES     2u /* of a look that nobody waits for */
+#define LOOK_TRIES     2u /* of a look that no caller waits for */
 #define REPROBE_MAX_MS 1024000u
 #define ADDRESS_AGE_MS 60000u /* after that a mapping's success is a reason to ask for it again */
 
@@ -62,7 +62,7 @@ void natpmp_gateway_down(struct driver_natpmp *d, enum portmap_failure failure, 
 	d->probing = false;
 	if (news && !d->stopping)
 		h->unavailable(h, PORTMAP_NATPMP, PORTMAP_IPV4, failure, why);
-	/* What was begun while somebody heard of it is not of this failure. */
+	/* What the engine began when it heard of this is not of this failure. */
 	for (size_t i = 1; i <= NATPMP_ROOM && !d->stopping; i++) {
 		if (d->tasks[i].kind != NATPMP_TASK_FREE && d->tasks[i].number <= newest)
 			natpmp_task_fail(d, &d->tasks[i], failure, why);
@@ -185,17 +185,18 @@ static void answered(struct driver_natpmp *d, struct natpmp_task *t, const natpm
 		h->unmapped(h, PORTMAP_NATPMP, was.request.id, a->resultcode == NATPMP_SUCCESS);
 }
 
-void natpmp_gateway_done(struct natpmp_lane *l, enum natpmp_outcome outcome)
+void natpmp_gateway_done(struct natpmp_transaction *x, enum natpmp_outcome outcome)
 {
-	struct natpmp_driver_lane *lane = container(l, struct natpmp_driver_lane, lane);
-	struct driver_natpmp *d = lane->driver;
-	struct natpmp_task *t = lane->task;
+	struct natpmp_driver_transaction *transaction =
+		container(x, struct natpmp_driver_transaction, transaction);
+	struct driver_natpmp *d = transaction->driver;
+	struct natpmp_task *t = transaction->task;
 
-	lane->task = NULL;
+	transaction->task = NULL;
 	if (!t)
 		return;
 	if (outcome == NATPMP_ANSWERED) {
-		answered(d, t, &l->answer);
+		answered(d, t, &x->answer);
 		return;
 	}
 	if (t->kind == NATPMP_TASK_ADDRESS)
@@ -216,7 +217,7 @@ static bool address_unanswered(struct driver_natpmp *d, struct natpmp_task *t, u
 	unsigned silent =
 		d->phase == NATPMP_PHASE_UP && !d->probing ? SILENT_KNOWN : SILENT_UNKNOWN;
 
-	/* Look where nobody waits: another time. */
+	/* A look that no caller waits for: another time. */
 	if (d->phase == NATPMP_PHASE_DOWN && !d->probing && sent < SILENT_UNKNOWN &&
 	    sent >= LOOK_TRIES) {
 		natpmp_task_drop(d, t);
@@ -252,13 +253,14 @@ static bool request_unanswered(struct driver_natpmp *d, struct natpmp_task *t, u
 	return false;
 }
 
-bool natpmp_gateway_unanswered(struct natpmp_lane *l)
+bool natpmp_gateway_unanswered(struct natpmp_transaction *x)
 {
-	struct natpmp_driver_lane *lane = container(l, struct natpmp_driver_lane, lane);
-	struct natpmp_task *t = lane->task;
+	struct natpmp_driver_transaction *transaction =
+		container(x, struct natpmp_driver_transaction, transaction);
+	struct natpmp_task *t = transaction->task;
 
 	if (!t)
 		return false;
-	return t->kind == NATPMP_TASK_ADDRESS ? address_unanswered(lane->driver, t, l->sent)
-					      : request_unanswered(lane->driver, t, l->sent);
+	return t->kind == NATPMP_TASK_ADDRESS ? address_unanswered(transaction->driver, t, x->sent)
+					      : request_unanswered(transaction->driver, t, x->sent);
 }

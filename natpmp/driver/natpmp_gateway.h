@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * natpmp_gateway: what the NAT-PMP driver knows of its gateway, and what answers and silence mean.
- * driver_natpmp.h tells how it works; driver_natpmp.c has the queue and what the engine asks.
+ * natpmp.h tells how it works; natpmp.c has the queue and what the engine asks.
  */
 #ifndef POSTERN_NATPMP_DRIVER_NATPMP_GATEWAY_H
 #define POSTERN_NATPMP_DRIVER_NATPMP_GATEWAY_H
 
 #include "natpmp/epoch.h"
-#include "natpmp/driver/natpmp_lane.h"
+#include "natpmp/driver/natpmp_transaction.h"
 #include "portmap/gateway/driver.h"
 
-#define NATPMP_LANES	  2u	/* more would only make a slow gateway slower */
-#define NATPMP_ROOM	  256u	/* requests; the engine has fewer */
-#define NATPMP_REPROBE_MS 8000u /* first interval for a gateway that is DOWN */
+#define NATPMP_TRANSACTIONS 2u	  /* more would only make a slow gateway slower */
+#define NATPMP_ROOM	    256u  /* requests; the engine has fewer */
+#define NATPMP_REPROBE_MS   8000u /* first interval for a gateway that is DOWN */
 
 enum natpmp_phase { NATPMP_PHASE_UNKNOWN, NATPMP_PHASE_UP, NATPMP_PHASE_DOWN };
 enum natpmp_task_kind { NATPMP_TASK_FREE, NATPMP_TASK_ADDRESS, NATPMP_TASK_MAP, NATPMP_TASK_UNMAP };
 
 struct natpmp_task {
 	enum natpmp_task_kind kind;
-	bool running; /* in a lane */
+	bool running; /* in a transaction */
 	struct portmap_request request;
 	uint64_t number; /* they run in this order */
 	uint64_t first_ms;
@@ -27,8 +27,8 @@ struct natpmp_task {
 
 struct driver_natpmp;
 
-struct natpmp_driver_lane {
-	struct natpmp_lane lane;
+struct natpmp_driver_transaction {
+	struct natpmp_transaction transaction;
 	struct driver_natpmp *driver;
 	struct natpmp_task *task; /* NULL: none */
 };
@@ -36,7 +36,7 @@ struct natpmp_driver_lane {
 struct driver_natpmp {
 	struct portmap_driver driver;
 	struct gateway_options options;
-	struct natpmp_driver_lane lanes[NATPMP_LANES];
+	struct natpmp_driver_transaction transactions[NATPMP_TRANSACTIONS];
 	struct natpmp_task tasks[NATPMP_ROOM + 1]; /* the first one asks for the address */
 	uint64_t numbers;
 	struct timer pump;   /* starts what waits; after stop() it ends the driver */
@@ -50,9 +50,9 @@ struct driver_natpmp {
 	uint64_t heard_ms, address_ms, announce_ms;
 };
 
-/* ---- driver_natpmp.c ---- */
+/* ---- natpmp.c ---- */
 
-/* The task waits for a lane. */
+/* The task waits for a transaction. */
 void natpmp_task_begin(struct driver_natpmp *d, struct natpmp_task *t, enum natpmp_task_kind kind);
 /* It is as if it had never been asked. */
 void natpmp_task_drop(struct driver_natpmp *d, struct natpmp_task *t);
@@ -69,9 +69,9 @@ void natpmp_gateway_down(struct driver_natpmp *d, enum portmap_failure failure, 
 /* An epoch of the gateway's shows that it forgot its mappings: tells so, and looks. */
 void natpmp_gateway_restarted(struct driver_natpmp *d, uint32_t epoch_s);
 
-/* Callbacks of the lanes, and of the timer again. */
-void natpmp_gateway_done(struct natpmp_lane *l, enum natpmp_outcome outcome);
-bool natpmp_gateway_unanswered(struct natpmp_lane *l);
+/* Callbacks of the transactions, and of the timer again. */
+void natpmp_gateway_done(struct natpmp_transaction *x, enum natpmp_outcome outcome);
+bool natpmp_gateway_unanswered(struct natpmp_transaction *x);
 void natpmp_gateway_again(struct timer *t, uint64_t now_ms);
 
 #endif

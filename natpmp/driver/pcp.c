@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* driver_pcp: the PCP client on a socket and a timer of the ring. */
+/* pcp: the PCP client on a socket and a timer of the ring. */
 #include "natpmp/driver/pcp.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 
 #define ROOM	 256u /* mappings; the engine has fewer */
 #define PER_TURN 16u  /* datagrams before others get their turn */
-#define DEAF_MS	 1000u
+#define PAUSE_MS 1000u
 
 struct driver_pcp {
 	struct portmap_driver driver;
@@ -23,7 +23,7 @@ struct driver_pcp {
 	int fd;
 	struct ring_op op;
 	struct timer timer; /* the client's; after stop() it ends the driver */
-	struct timer deaf;  /* after an error, until the socket is listened to again */
+	struct timer pause; /* after an error, until the socket is listened to again */
 	bool stopping;
 };
 
@@ -33,7 +33,7 @@ static struct driver_pcp *of(struct portmap_driver *driver)
 }
 
 /* #syscalls sendto */
-static void send_now(struct pcp_client *c, const uint8_t *bytes, size_t len)
+static void pcp_driver_send(struct pcp_client *c, const uint8_t *bytes, size_t len)
 {
 	struct driver_pcp *d = container(c, struct driver_pcp, client);
 	ssize_t n = send(d->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -65,7 +65,7 @@ static void listen_on(struct driver_pcp *d)
 }
 
 /* Nothing is under way any more. */
-static void end(struct driver_pcp *d)
+static void pcp_driver_end(struct driver_pcp *d)
 {
 	ring_timer_cancel(d->ring, &d->timer);
 	ring_close_fd(d->ring, d->fd);
@@ -73,9 +73,9 @@ static void end(struct driver_pcp *d)
 	d->driver.stopped(&d->driver);
 }
 
-static void on_deaf(struct timer *t, uint64_t now_ms)
+static void pcp_driver_resumes(struct timer *t, uint64_t now_ms)
 {
-	listen_on(container(t, struct driver_pcp, deaf));
+	listen_on(container(t, struct driver_pcp, pause));
 }
 
 /* False when there is no more. */
@@ -91,7 +91,7 @@ static bool take_one(struct driver_pcp *d)
 	return n >= 0;
 }
 
-static void on_readable(struct ring_op *op, int res)
+static void pcp_driver_readable(struct ring_op *op, int res)
 {
 	struct driver_pcp *d = container(op, struct driver_pcp, op);
 
@@ -100,13 +100,13 @@ static void on_readable(struct ring_op *op, int res)
 	if (d->stopping)
 		ring_timer_set(d->ring, &d->timer, 0);
 	else if (res < 0)
-		ring_timer_set(d->ring, &d->deaf, DEAF_MS);
+		ring_timer_set(d->ring, &d->pause, PAUSE_MS);
 	else
 		listen_on(d);
 	rearm(d);
 }
 
-static void on_timer(struct timer *t, uint64_t now_ms)
+static void pcp_driver_timer_fired(struct timer *t, uint64_t now_ms)
 {
 	struct driver_pcp *d = container(t, struct driver_pcp, timer);
 
@@ -114,13 +114,13 @@ static void on_timer(struct timer *t, uint64_t now_ms)
 		pcp_client_tick(&d->client, clock_ms(CLOCK_BOOTTIME));
 		rearm(d);
 	} else if (!ring_op_busy(&d->op)) {
-		end(d);
+		pcp_driver_end(d);
 	}
 }
 
 /* ---- what the engine asks ---- */
 
-static void driver_probe(struct portmap_driver *driver)
+static void pcp_driver_probe(struct portmap_driver *driver)
 {
 	struct driver_pcp *d = of(driver);
 
@@ -128,7 +128,7 @@ static void driver_probe(struct portmap_driver *driver)
 	rearm(d);
 }
 
-static void driver_map(struct portmap_driver *driver, const struct portmap_request *r)
+static void pcp_driver_map(struct portmap_driver *driver, const struct portmap_request *r)
 {
 	struct driver_pcp *d = of(driver);
 
@@ -136,7 +136,7 @@ static void driver_map(struct portmap_driver *driver, const struct portmap_reque
 	rearm(d);
 }
 
-static void driver_unmap(struct portmap_driver *driver, const struct portmap_request *r)
+static void pcp_driver_unmap(struct portmap_driver *driver, const struct portmap_request *r)
 {
 	struct driver_pcp *d = of(driver);
 
@@ -144,7 +144,7 @@ static void driver_unmap(struct portmap_driver *driver, const struct portmap_req
 	rearm(d);
 }
 
-static void driver_forget(struct portmap_driver *driver, uint32_t id)
+static void pcp_driver_forget(struct portmap_driver *driver, uint32_t id)
 {
 	struct driver_pcp *d = of(driver);
 
@@ -152,7 +152,7 @@ static void driver_forget(struct portmap_driver *driver, uint32_t id)
 	rearm(d);
 }
 
-static void driver_stop(struct portmap_driver *driver)
+static void pcp_driver_stop(struct portmap_driver *driver)
 {
 	struct driver_pcp *d = of(driver);
 
@@ -160,12 +160,12 @@ static void driver_stop(struct portmap_driver *driver)
 		return;
 	d->stopping = true;
 	pcp_client_stop(&d->client);
-	ring_timer_cancel(d->ring, &d->deaf);
+	ring_timer_cancel(d->ring, &d->pause);
 	ring_cancel(d->ring, &d->op);
 	ring_timer_set(d->ring, &d->timer, 0);
 }
 
-static void driver_release(struct portmap_driver *driver)
+static void pcp_driver_release(struct portmap_driver *driver)
 {
 	struct driver_pcp *d = of(driver);
 
@@ -193,22 +193,22 @@ int driver_pcp_open(struct portmap_driver **out, const struct gateway_options *o
 		.protocol = PORTMAP_PCP,
 		.families = {[PORTMAP_IPV4] = !v6, [PORTMAP_IPV6] = v6},
 		.heard = options->heard,
-		.probe = driver_probe,
-		.map = driver_map,
-		.unmap = driver_unmap,
-		.forget = driver_forget,
-		.stop = driver_stop,
-		.release = driver_release,
+		.probe = pcp_driver_probe,
+		.map = pcp_driver_map,
+		.unmap = pcp_driver_unmap,
+		.forget = pcp_driver_forget,
+		.stop = pcp_driver_stop,
+		.release = pcp_driver_release,
 	};
 	d->client.heard = options->heard;
 	d->client.family = v6 ? PORTMAP_IPV6 : PORTMAP_IPV4;
 	d->client.gateway = gateway_address(options);
 	d->client.source = options->place.source;
-	d->client.send = send_now;
+	d->client.send = pcp_driver_send;
 	d->ring = options->ring;
-	d->op.done = on_readable;
-	d->timer.fire = on_timer;
-	d->deaf.fire = on_deaf;
+	d->op.done = pcp_driver_readable;
+	d->timer.fire = pcp_driver_timer_fired;
+	d->pause.fire = pcp_driver_resumes;
 	d->fd = gateway_socket_open(options);
 	err = d->fd < 0 ? d->fd : pcp_client_init(&d->client, ROOM, gateway_seed());
 	if (err) {

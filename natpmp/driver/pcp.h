@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* driver_pcp: PCP to one gateway, for the mapping engine (portmap/gateway/driver.h). */
+/* pcp: PCP to one gateway, for the mapping engine (portmap/gateway/driver.h). */
 #ifndef POSTERN_NATPMP_DRIVER_PCP_H
 #define POSTERN_NATPMP_DRIVER_PCP_H
 

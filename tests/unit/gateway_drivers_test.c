@@ -3,7 +3,7 @@
  * gateway_drivers_test: the drivers of PCP and NAT-PMP on real sockets, against a fake gateway on
  * loopback.
  *
- * links: natpmp/driver/natpmp.c natpmp/driver/natpmp_gateway.c natpmp/driver/natpmp_lane.c
+ * links: natpmp/driver/natpmp.c natpmp/driver/natpmp_gateway.c natpmp/driver/natpmp_transaction.c
  * links: natpmp/driver/pcp.c natpmp/driver/gateway_socket.c natpmp/pcp_client.c
  * links: natpmp/pcp_answers.c natpmp/pcp.c natpmp/natpmp.c natpmp/epoch.c portmap/gateway/driver.c
  * links: core/addr.c core/log.c core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c
