@@ -6,7 +6,7 @@
  *
  * Every answer carries how many seconds the gateway's table of mappings has lived. Between two
  * answers that number must grow as our own clock does; when it does not, the table was lost and
- * whatever we had in it must be asked for again. Both protocols leave room for clocks that run
+ * what we had in it must be asked for again. Both protocols leave room for clocks that run
  * unevenly and for datagrams that overtook each other; they differ in how much, and in whether a
  * gateway that is *ahead* of us is suspect:
  *
@@ -17,7 +17,7 @@
  * sleep would look to PCP like a gateway that ran ahead, and everything would be mapped again for
  * nothing; and to NAT-PMP a reboot of the gateway in that night would look like no time at all.
  *
- * The first answer is right whatever it says. A counter that wraps (after 136 years) looks like a
+ * The first answer is always right. A counter that wraps (after 136 years) looks like a
  * restart, which costs one renewal. Deliberately absent: what to do about it.
  */
 #ifndef POSTERN_NATPMP_EPOCH_H

@@ -2,7 +2,7 @@
 /*
  * natpmp: what NAT-PMP (RFC 6886) needs beside libnatpmp.
  *
- * libnatpmp writes requests and reads answers, but takes up to 16 bytes of whatever arrived
+ * libnatpmp writes requests and reads answers, but takes up to 16 bytes of any datagram
  * without asking how many there were or what they answer. So each datagram is looked at here first,
  * and only what passes is left for the library to read. Announcements it does not know at all.
  */

@@ -168,7 +168,7 @@ enum pcp_status pcp_answer_parse(const uint8_t *in, size_t len, struct pcp_answe
 		return PCP_MALFORMED;
 	if (a.opcode == PCP_MAP && !take_map(&cbs, &a.map))
 		return PCP_MALFORMED;
-	/* What follows the header of another opcode is for whoever knows it. */
+	/* What follows the header of another opcode is for those that know it. */
 	if ((a.opcode == PCP_MAP || a.opcode == PCP_ANNOUNCE) && !skip_options(&cbs))
 		return PCP_MALFORMED;
 	*out = a;

@@ -22,7 +22,7 @@ void pcp_gateway_down(struct pcp_client *c, enum portmap_failure failure, const 
 		      uint64_t now_ms);
 /* It may have come to life: asks it, without a promise to tell. */
 void pcp_gateway_look(struct pcp_client *c, uint64_t now_ms);
-/* Somebody waits for what the gateway is, or for an answer of it. */
+/* A caller waits for what the gateway is, or for an answer of it. */
 bool pcp_gateway_awaited(const struct pcp_client *c);
 void pcp_gateway_restarted(struct pcp_client *c, const char *why);
 

@@ -142,7 +142,7 @@ void pcp_gateway_up(struct pcp_client *c, uint64_t now_ms)
 		c->heard->available(c->heard, PORTMAP_PCP, c->family, &g);
 }
 
-/* All that is no newer: what is begun while somebody hears of it is not of this failure. */
+/* All that is no newer: what the engine begins when it hears of this is not of this failure. */
 static void fail_in_flight(struct pcp_client *c, uint64_t newest, enum portmap_failure failure,
 			   const char *why)
 {
@@ -279,7 +279,7 @@ void pcp_task_unmapped(struct pcp_client *c, struct pcp_task *t, bool ok)
 		c->heard->unmapped(c->heard, PORTMAP_PCP, id, ok);
 }
 
-/* Nobody answered it, as often as it was sent. */
+/* It was not answered, as often as it was sent. */
 static void give_up(struct pcp_client *c, struct pcp_task *t, uint64_t now_ms)
 {
 	if (c->phase != PCP_PHASE_DOWN && c->heard_ms <= t->first_ms && !c->probing)

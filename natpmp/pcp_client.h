@@ -18,7 +18,7 @@
  * 250 ms. From then on the pace is that of section 8.1.1: 3 s, doubling up to 1024 s, each +-10%.
  * A gateway that is DOWN is asked again and again, at intervals that grow from 8 s to 1024 s.
  *
- * A request that nobody answered three times (21 s) has failed; when nothing at all was heard in
+ * A request that was not answered three times (21 s) has failed; when nothing at all was heard in
  * that time, the gateway is DOWN and everything in flight has failed with it.
  *
  * Each mapping is a task:
@@ -32,12 +32,14 @@
  * (RETURNING), and the answer is CONFLICT.
  *
  * An answer belongs to a task when nonce, protocol and internal port do (section 11.4); one that
- * does to none is counted and changes nothing. The owner feeds only datagrams of the gateway. Every
- * answer's epoch is checked (epoch.h); one that fails means restarted(). So does an announcement
- *whose epoch fails or has only begun: a server that lived less than two seconds before is not seen
- *to restart otherwise. Announcements are easily forged, so they may say so once in five seconds;
- *those of NAT-PMP, which come to the same port, are a reason to ask. What a server tells by itself
- *of one mapping (section 14.2) is taken as a restart, too, since renewing shows what is true now.
+ * does to none is counted and changes nothing. The owner feeds only datagrams of the gateway.
+ *
+ * Every answer's epoch is checked (epoch.h); one that fails means restarted(). So does an
+ * announcement whose epoch fails or has only begun: the restart of a server that lived less than
+ * two seconds before could not be seen otherwise. Announcements are easily forged, so they may say
+ * so once in five seconds; those of NAT-PMP, which come to the same port, are a reason to ask. What
+ * a server tells by itself of one mapping (section 14.2) is taken as a restart, too, since renewing
+ * shows what is true now.
  *
  * No more than eight datagrams go out at once, then one every 10 ms.
  *
@@ -96,8 +98,7 @@ struct pcp_client {
 	enum portmap_family family;
 	struct addr gateway; /* to tell people; the port is the protocol's */
 	struct addr source;  /* our address, as the gateway sees it */
-	/* One datagram to the gateway. A lost one is sent again, so nobody asks what became of it.
-	 */
+	/* One datagram to the gateway. A lost one is sent again, so there is no result. */
 	void (*send)(struct pcp_client *c, const uint8_t *bytes, size_t len);
 
 	/* The client's own. */
@@ -137,7 +138,7 @@ void pcp_client_stop(struct pcp_client *c);
 void pcp_client_receive(struct pcp_client *c, const uint8_t *in, size_t len, uint64_t now_ms);
 /* One from the gateway's address to port 5350, mostly multicast. */
 void pcp_client_announced(struct pcp_client *c, const uint8_t *in, size_t len, uint64_t now_ms);
-/* The gateway says that nobody listens on its port (ICMP port unreachable). */
+/* The gateway says that nothing listens on its port (ICMP port unreachable). */
 void pcp_client_unreachable(struct pcp_client *c, uint64_t now_ms);
 /* Time has passed; harmless too early. */
 void pcp_client_tick(struct pcp_client *c, uint64_t now_ms);

@@ -50,7 +50,7 @@ struct natd_arguments {
  * False: errors tell, out is untouched. */
 bool natd_config_load(const struct natd_arguments *a, struct natd_config *out,
 		      struct conf_errors *errors) MUST_CHECK;
-/* From a tree that somebody else has read. */
+/* From a tree that was read before. */
 bool natd_config_bind(const struct conf_node *root, struct natd_config *out,
 		      struct conf_errors *errors) MUST_CHECK;
 void natd_config_free(struct natd_config *c);

@@ -16,7 +16,7 @@
 #define LINE_MAX_BYTES 65536u
 #define PROBE_LOOK_MS  50u
 #define PROBE_MOST_MS  25000u
-#define PROBE_SPACE_MS 2000u /* whoever asks sooner gets what that one found */
+#define PROBE_SPACE_MS 2000u /* a probe that is asked for sooner gets what the last one found */
 
 struct natd_control {
 	struct natd *natd;
@@ -36,12 +36,12 @@ static struct natd_control *control_of(const struct call *c)
 	return c->owner;
 }
 
-static void status_run(struct call *c)
+static void natd_status_run(struct call *c)
 {
 	call_answer(c, report_status(control_of(c)->natd));
 }
 
-static void look_at_probes(struct timer *t, uint64_t now_ms)
+static void natd_control_probe_looks(struct timer *t, uint64_t now_ms)
 {
 	struct natd_control *ctl = container(t, struct natd_control, probe_look);
 	struct natd *n = ctl->natd;
@@ -63,7 +63,7 @@ static void look_at_probes(struct timer *t, uint64_t now_ms)
 }
 
 /* What comes while a probe is under way waits for the same answers. */
-static void probe_run(struct call *c)
+static void natd_probe_run(struct call *c)
 {
 	struct natd_control *ctl = c->owner;
 	bool under_way = timer_pending(&ctl->probe_look);
@@ -86,13 +86,13 @@ static void probe_run(struct call *c)
 	call_fail(c, JSONRPC_BUSY, NULL, "too many probes wait for an answer; ask again later");
 }
 
-static void renew_run(struct call *c)
+static void natd_renew_run(struct call *c)
 {
 	portmap_engine_renew(&control_of(c)->natd->engine);
 	call_answer(c, json_object());
 }
 
-static void events_run(struct call *c)
+static void natd_events_run(struct call *c)
 {
 	records_answer(c, &control_of(c)->events, "events", &c->caller->follows_events);
 }
@@ -100,23 +100,23 @@ static void events_run(struct call *c)
 static const struct method methods[] = {
 	{.name = "status",
 	 .level = CALLER_READ,
-	 .run = status_run,
+	 .run = natd_status_run,
 	 .help = "what natd knows, in one object",
 	 .result = "{version, engine, uptime_ms, network, external, protocols: [...], mappings: "
 		   "[...], counts}"},
 	{.name = "probe",
 	 .level = CALLER_READ,
-	 .run = probe_run,
+	 .run = natd_probe_run,
 	 .help = "asks the gateway again what it speaks, and waits for that",
 	 .result = "{network, external, protocols: [...]}"},
 	{.name = "renew",
 	 .level = CALLER_ADMIN,
-	 .run = renew_run,
+	 .run = natd_renew_run,
 	 .help = "renews every mapping now, and tries again what failed",
 	 .result = "{}"},
 	{.name = "events",
 	 .level = CALLER_READ,
-	 .run = events_run,
+	 .run = natd_events_run,
 	 .help = "what happened: mapping, mappings, protocol, external, network, verdict",
 	 .params = records_params,
 	 .result = "{events: [{number, at, kind, ...}]}; notifications \"event\" when following"},
@@ -190,7 +190,7 @@ void natd_control_verdict_changed(struct natd_control *c)
 
 /* ---- life ---- */
 
-static const char *admit(struct callers *cs, uid_t uid, enum caller_level *level)
+static const char *natd_control_admit(struct callers *cs, uid_t uid, enum caller_level *level)
 {
 	*level = uid == 0 || uid == getuid() ? CALLER_ADMIN : CALLER_READ;
 	return NULL;
@@ -211,13 +211,13 @@ struct natd_control *natd_control_new(struct natd *n, int listener)
 	ctl->calls = (struct calls){.tables = tables,
 				    .owner = ctl,
 				    .admin_remedy = "ask as root, or as natd's own user"};
-	ctl->probe_look.fire = look_at_probes;
+	ctl->probe_look.fire = natd_control_probe_looks;
 	ctl->callers = (struct callers){
 		.ring = n->ring,
 		.calls = &ctl->calls,
 		.line_max = LINE_MAX_BYTES,
 		.most = CONTROL_CONNECTIONS_MAX,
-		.admit = admit,
+		.admit = natd_control_admit,
 	};
 	callers_start(&ctl->callers, listener);
 	return ctl;

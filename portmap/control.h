@@ -2,8 +2,8 @@
 /*
  * control: calls over a Unix socket, from people and programs on this host; docs/nat.md.
  *
- * JSON-RPC, one object per line, as on the relay's socket. Whoever can connect may look, since
- * nothing here is secret; root and natd's own user may also act.
+ * JSON-RPC, one object per line, as on the relay's socket. Every program that can connect may look,
+ * since nothing here is secret; root and natd's own user may also act.
  */
 #ifndef POSTERN_PORTMAP_CONTROL_H
 #define POSTERN_PORTMAP_CONTROL_H

@@ -36,7 +36,7 @@ static void run_now(struct hook *h)
 	log_info("hook", "running %s %s %s", h->plan.program, h->now, h->old);
 }
 
-static void ended(struct launcher *l, uint32_t number, int status)
+static void hook_child_ended(struct launcher *l, uint32_t number, int status)
 {
 	struct hook *h = container(l, struct hook, launcher);
 
@@ -59,7 +59,7 @@ static void ended(struct launcher *l, uint32_t number, int status)
 		run_now(h);
 }
 
-static void gone(struct launcher *l)
+static void hook_launcher_gone(struct launcher *l)
 {
 	struct hook *h = container(l, struct hook, launcher);
 
@@ -67,7 +67,7 @@ static void gone(struct launcher *l)
 	h->started = h->running = false;
 }
 
-static void retry(struct timer *t, uint64_t now_ms)
+static void hook_retries(struct timer *t, uint64_t now_ms)
 {
 	struct hook *h = container(t, struct hook, retry);
 
@@ -88,11 +88,11 @@ int hook_start(struct hook *h, const char *program)
 void hook_follow(struct hook *h, struct ring *ring)
 {
 	h->ring = ring;
-	h->retry.fire = retry;
+	h->retry.fire = hook_retries;
 	if (!h->started)
 		return;
-	h->launcher.child_ended = ended;
-	h->launcher.gone = gone;
+	h->launcher.child_ended = hook_child_ended;
+	h->launcher.gone = hook_launcher_gone;
 	launcher_follow(&h->launcher, ring);
 }
 

@@ -12,7 +12,7 @@
 
 /* ---- opening ---- */
 
-static void driver_stopped(struct portmap_driver *d)
+static void natd_driver_stopped(struct portmap_driver *d)
 {
 	struct natd *n = container(d->heard, struct natd, engine.heard);
 
@@ -22,7 +22,7 @@ static void driver_stopped(struct portmap_driver *d)
 
 static void keep_driver(struct natd *n, struct portmap_driver *d)
 {
-	d->stopped = driver_stopped;
+	d->stopped = natd_driver_stopped;
 	n->drivers[n->driver_count++] = d;
 }
 
@@ -56,8 +56,8 @@ static void open_upnp(struct natd *n)
 		log_warning("portmap", "UPnP cannot be tried: out of memory");
 }
 
-static void announced(struct announce_listener *l, enum portmap_family family, const uint8_t *in,
-		      size_t len)
+static void natd_announced(struct announce_listener *l, enum portmap_family family,
+			   const uint8_t *in, size_t len)
 {
 	struct natd *n = container(l, struct natd, announce);
 
@@ -78,7 +78,7 @@ static void listen_to_announcements(struct natd *n)
 	int error;
 
 	n->announce = (struct announce_listener){
-		.ring = n->ring, .places = n->network.places, .heard = announced};
+		.ring = n->ring, .places = n->network.places, .heard = natd_announced};
 	error = announce_listener_start(&n->announce);
 	n->announcing = true;
 	if (error)
@@ -122,7 +122,8 @@ static void release_drivers(struct natd *n)
 	n->driver_count = 0;
 }
 
-/* None of them waits for anybody, so this is a bug of theirs; it shall not stop the rest. */
+/* None of them waits for a peer when it stops, so this is a bug of theirs; it shall not stop the
+ * rest. */
 static void give_up_drivers(struct natd *n)
 {
 	log_error("portmap", "a protocol's driver does not stop: it is left behind");

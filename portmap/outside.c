@@ -37,7 +37,7 @@ static void conclude(struct outside *o, const struct addr *address, enum stun_ag
 	}
 }
 
-static void round_done(struct stun_round *r)
+static void outside_round_done(struct stun_round *r)
 {
 	struct outside *o = container(r, struct outside, round);
 	struct addr heard[STUN_ROUND_MAX];
@@ -58,7 +58,7 @@ static void ask_round(struct outside *o)
 	o->round.ring = o->natd->ring;
 	o->round.source = o->natd->network.places[PORTMAP_IPV4].source;
 	o->round.pace = pace;
-	o->round.done = round_done;
+	o->round.done = outside_round_done;
 	for (size_t i = 0; i < o->count; i++)
 		if (o->names[i].address[PORTMAP_IPV4].len > 0)
 			o->round.entries[o->round.count++].server =
@@ -69,7 +69,8 @@ static void ask_round(struct outside *o)
 		conclude(o, &none, STUN_AGREE_NOBODY);
 }
 
-static void resolved(void *owner, const struct addr *addresses, size_t count, const char *error)
+static void outside_resolved(void *owner, const struct addr *addresses, size_t count,
+			     const char *error)
 {
 	struct outside_name *name = owner;
 	struct outside *o = name->outside;
@@ -104,7 +105,7 @@ void outside_ask(struct outside *o)
 
 		memset(name->address, 0, sizeof name->address);
 		name->query = resolve_start(&o->resolver, name->endpoint.host, name->endpoint.port,
-					    resolved, name);
+					    outside_resolved, name);
 		if (name->query)
 			o->resolving++;
 	}
@@ -112,7 +113,7 @@ void outside_ask(struct outside *o)
 		ask_round(o);
 }
 
-static void later(struct timer *t, uint64_t now_ms)
+static void outside_asks_again(struct timer *t, uint64_t now_ms)
 {
 	outside_ask(container(t, struct outside, later));
 }
@@ -150,7 +151,7 @@ struct outside *outside_new(struct natd *n)
 	if (!o)
 		return NULL;
 	o->natd = n;
-	o->later.fire = later;
+	o->later.fire = outside_asks_again;
 	if (resolver_open(&o->resolver, n->ring) < 0) {
 		free(o);
 		return NULL;

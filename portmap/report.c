@@ -52,7 +52,7 @@ json_t *report_network(const struct natd *n)
 	return out;
 }
 
-/* Whom natd asks what outside sees. */
+/* The servers that natd asks what outside sees. */
 static void set_servers(json_t *to, const struct conf_array *servers)
 {
 	const struct endpoint *items = servers->items;

@@ -10,20 +10,20 @@
  *	      ├─► hairpin from the first and another     hairpinning (section 3.4)
  *	      └─► all over: bind, idle, probe, bind ...  lifetime (section 4.6), if asked for
  *
- * Mapping and filtering need sockets of their own: who has sent to the server's other address has
- * opened the NAT for it. The filtering tests run side by side, since what comes in opens nothing; a
- * control request on the same socket proves that silence means filtered.
+ * Mapping and filtering need sockets of their own: a socket that has sent to the server's other
+ * address has opened the NAT for it. The filtering tests run side by side, since what comes in
+ * opens nothing; a control request on the same socket proves that silence means filtered.
  *
  * A plain request is retransmitted as RFC 8489 says. Where silence is an outcome it ends earlier,
  * after five sendings and 9.5 s. So all is over after 39.5 s without an answer, and within 60 s
- *with one, the lifetime apart, which has its own deadline.
+ * with one, the lifetime apart, which has its own deadline.
  *
  * Hairpinning is tried from the socket whose external address it is, for which every filter is
- *open, and from another, as section 3.4 has it; one that comes back is enough.
+ * open, and from another, as section 3.4 has it; one that comes back is enough.
  *
  * The lifetime is looked for with RESPONSE-PORT: the binding of an idle socket is alive if an
- *answer that another socket asks for still gets in. At first it is tried without any idle time; so
- *a server that does not know RESPONSE-PORT, or a NAT with several external addresses, is not taken
+ * answer that another socket asks for still gets in. At first it is tried without any idle time; so
+ * a server that does not know RESPONSE-PORT, or a NAT with several external addresses, is not taken
  * for a short lifetime.
  *
  * What a server says is not trusted further than it must be. Its other address must differ, in
@@ -380,7 +380,7 @@ static struct stun_try *find_test(struct stun_discovery *d, const struct stun_me
 	return NULL;
 }
 
-/* An error to the first request may say whom to ask instead. */
+/* An error to the first request may name another server to ask. */
 static void note_error(struct stun_discovery *d, const struct stun_message *m)
 {
 	d->found.error_code = m->error_code;

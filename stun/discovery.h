@@ -79,7 +79,7 @@ struct stun_discovery {
 
 /* Sends the first request. */
 void stun_discovery_start(struct stun_discovery *d, uint64_t now_ms);
-/* Whatever came in on a socket. */
+/* A datagram that came in on a socket. */
 void stun_discovery_datagram(struct stun_discovery *d, enum stun_socket on, const struct addr *from,
 			     const uint8_t *bytes, size_t len, uint64_t now_ms);
 /* When to call tick() again; STUN_NEVER when it is over and d->found is complete. */

@@ -51,7 +51,7 @@ struct stun_findings {
 	bool answered;	       /* the server, by anything */
 	struct addr external;  /* len 0: not known */
 	unsigned error_code;   /* it refused; 0: it did not */
-	struct addr alternate; /* with 300: whom to ask instead; len 0: nobody */
+	struct addr alternate; /* with 300: the server to ask instead; len 0: none */
 	bool behaviour;	       /* it has the second address of RFC 5780 */
 	const char *first_why; /* why there is no external address */
 	enum stun_mapping mapping;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lifetime: which idle time to try next when looking for how long a NAT keeps a binding. Pure
- * arithmetic: who tries it says how it went.
+ * arithmetic: the caller tries it and says how it went.
  *
  * Idle times double until a binding is gone, and from then on halve the gap; a gap of an eighth, or
- * of five seconds, is close enough. The whole search ends at its deadline, whatever is known then.
+ * of five seconds, is close enough. The whole search ends at its deadline, with what is known then.
  */
 #ifndef POSTERN_STUN_LIFETIME_H
 #define POSTERN_STUN_LIFETIME_H

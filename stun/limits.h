@@ -3,9 +3,9 @@
  * limits: how many datagrams a network may have answered: token buckets per prefix, in a table of
  * fixed size. Source addresses of UDP can be forged, so what is limited is what a victim would get.
  *
- * A prefix is an IPv4 /24 or an IPv6 /56. A full table makes room by forgetting who has been quiet
- * for longest in a small neighbourhood; a flood from many prefixes can thus reset buckets but never
- * grow memory. The clock is a parameter.
+ * A prefix is an IPv4 /24 or an IPv6 /56. A full table makes room by forgetting the one that has
+ * been quiet for longest in a small neighbourhood; a flood from many prefixes can thus reset
+ * buckets but never grow memory. The clock is a parameter.
  */
 #ifndef POSTERN_STUN_LIMITS_H
 #define POSTERN_STUN_LIMITS_H

@@ -3,8 +3,9 @@
  * server: answers STUN requests (RFC 8489; RFC 5780 where switched on). No sockets, no clock.
  *
  * It never says more than it must: a plain Binding request is answered with XOR-MAPPED-ADDRESS, and
- * with FINGERPRINT if the request had one. Whatever has no magic cookie, is no request, or is not
- * exactly one message is not answered at all. Who may ask how often is decided before, by limits.h.
+ * with FINGERPRINT if the request had one. What has no magic cookie, is no request, or is not
+ * exactly one message is not answered at all. How often a client may ask is decided before, by
+ * limits.h.
  */
 #ifndef POSTERN_STUN_SERVER_H
 #define POSTERN_STUN_SERVER_H

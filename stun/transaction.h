@@ -30,7 +30,7 @@ extern const struct stun_pace stun_pace_stream;
 enum stun_step {
 	STUN_STEP_WAIT, /* until stun_transaction_next() */
 	STUN_STEP_SEND, /* send the request (again) */
-	STUN_STEP_FAIL, /* nobody answered; only once */
+	STUN_STEP_FAIL, /* no answer came; only once */
 };
 
 enum stun_match {

@@ -7,18 +7,18 @@
  * libnatpmp writes the requests and reads the answers. What it does not do is done around it:
  *
  *   - It opens its own socket, unbound. Here each natpmp_t gets one that is bound to our address
- * and connected to the gateway (gateway_socket.h).
+ *     and connected to the gateway (gateway_socket.h).
  *   - It reads 16 bytes of a datagram of any length and does not ask what it answers. Here each one
- *     is looked at first where it lies in the socket (MSG_PEEK, natpmp.h); what does not pass is
- *     taken out and counted, and the library reads only what is right.
+ *     is looked at first where it lies in the socket (MSG_PEEK, natpmp/natpmp.h); what does not
+ *     pass is taken out and counted, and the library reads only what is right.
  *   - It has one request in flight, and no way to tell the answer to a request from a late one to
  *     the request before. Here each request has a natpmp_t and a socket of its own, a
- * *transaction*, so that a late answer finds its port closed.
- *   - Its retransmission runs on the wall clock: a clock that is set back by an hour stops it
- * for an hour. Here the ring's timers do it, by asking the library to send the same request again:
- *     250 ms, doubling, nine tries (RFC 6886 section 3.1).
+ *     *transaction*, so that a late answer finds its port closed.
+ *   - Its retransmission runs on the wall clock, and stands still for an hour when that is set back
+ *     by an hour. Here the ring's timers do it, by asking the library to send the same request
+ *     again: 250 ms, doubling, nine tries (RFC 6886 section 3.1).
  *   - It finds the gateway by itself and does not look at metrics. Here it is told.
- *   - It knows no epochs and no announcements (epoch.h, natpmp.h).
+ *   - It knows no epochs and no announcements (natpmp/epoch.h, natpmp/natpmp.h).
  *
  * Requests wait in a table until one of NATPMP_TRANSACTIONS transactions is free, first come, first
  * served. The gateway is asked for its external address: as a probe, when it was restarted or

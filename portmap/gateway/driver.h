@@ -54,7 +54,7 @@ struct portmap_request {
 
 /* What a probe found, for people: "MiniUPnPd 2.3.1 (Example Router)", "PCP version 2". */
 struct portmap_gateway {
-	struct addr address;  /* whom we talk to; port as the protocol's */
+	struct addr address;  /* its own, with the protocol's port */
 	struct addr external; /* its external address; len 0: not known (yet) */
 	char about[PORTMAP_TEXT_BYTES];
 };
@@ -89,7 +89,7 @@ struct portmap_heard {
 		       const struct addr *external, uint32_t lifetime_s);
 	void (*failed)(struct portmap_heard *h, enum portmap_protocol p, uint32_t id,
 		       enum portmap_failure failure, const char *why);
-	/* An answer to unmap(): gone, or as good as (ok false: refused, or nobody answered). */
+	/* An answer to unmap(): gone, or as good as (ok false: refused, or not answered). */
 	void (*unmapped)(struct portmap_heard *h, enum portmap_protocol p, uint32_t id, bool ok);
 };
 

@@ -9,7 +9,7 @@
 /* A non-blocking UDP socket of this family, bound to at (len 0: as the system chooses). Returns it,
  * or -errno. */
 int stun_client_socket(int family, const struct addr *at) MUST_CHECK;
-/* A transaction's id, which nobody can guess (RFC 8489 section 5). */
+/* A transaction's id, which cannot be guessed (RFC 8489 section 5). */
 void stun_client_id(uint8_t id[STUN_ID_BYTES]);
 
 #endif

@@ -53,7 +53,7 @@ static void run(struct stun_round *r)
 		ring_timer_set(r->ring, &r->timer, next > now ? next - now : 0);
 }
 
-static void timer_fired(struct timer *t, uint64_t now_ms)
+static void stun_round_timer_fired(struct timer *t, uint64_t now_ms)
 {
 	struct stun_round *r = container(t, struct stun_round, timer);
 
@@ -75,7 +75,7 @@ static void take(struct stun_round *r, const uint8_t *bytes, size_t len, const s
 			r->entries[i].external = *stun_external_address(&m);
 }
 
-static void readable(struct ring_op *op, int res)
+static void stun_round_readable(struct ring_op *op, int res)
 {
 	struct stun_round *r = container(op, struct stun_round, op);
 	uint8_t bytes[DATAGRAM_BYTES];
@@ -116,8 +116,8 @@ int stun_round_start(struct stun_round *r)
 	r->fd = stun_client_socket(r->entries[0].server.sa.sa_family, &r->source);
 	if (r->fd < 0)
 		return r->fd;
-	r->op = (struct ring_op){.done = readable};
-	r->timer.fire = timer_fired;
+	r->op = (struct ring_op){.done = stun_round_readable};
+	r->timer.fire = stun_round_timer_fired;
 	r->ending = false;
 	for (size_t i = 0; i < r->count; i++)
 		prepare(r, &r->entries[i]);

@@ -32,7 +32,7 @@ void stun_stream_end(struct stun_stream *s, const char *why)
 	ring_timer_set(s->ring, &s->timer, 0);
 }
 
-static void timer_fired(struct timer *t, uint64_t now_ms)
+static void stun_stream_timer_fired(struct timer *t, uint64_t now_ms)
 {
 	struct stun_stream *s = container(t, struct stun_stream, timer);
 
@@ -70,7 +70,7 @@ static void answer(struct stun_stream *s, size_t len)
 	}
 }
 
-static void received(struct ring_op *op, int res)
+static void stun_stream_received(struct ring_op *op, int res)
 {
 	struct stun_stream *s = container(op, struct stun_stream, rx);
 	int whole;
@@ -93,7 +93,7 @@ static void received(struct ring_op *op, int res)
 		ring_recv(s->ring, op, s->fd, s->in + s->have, sizeof(s->in) - s->have);
 }
 
-static void sent(struct ring_op *op, int res)
+static void stun_stream_sent(struct ring_op *op, int res)
 {
 	struct stun_stream *s = container(op, struct stun_stream, tx);
 
@@ -105,7 +105,7 @@ static void sent(struct ring_op *op, int res)
 		ring_recv(s->ring, &s->rx, s->fd, s->in, sizeof(s->in));
 }
 
-static void connected(struct ring_op *op, int res)
+static void stun_stream_connected(struct ring_op *op, int res)
 {
 	struct stun_stream *s = container(op, struct stun_stream, tx);
 	socklen_t size = sizeof(int);
@@ -120,7 +120,7 @@ static void connected(struct ring_op *op, int res)
 		return;
 	}
 	(void)stun_transaction_step(&s->transaction, ring_now_ms(s->ring));
-	op->done = sent;
+	op->done = stun_stream_sent;
 	ring_send(s->ring, op, s->fd, s->out, sizeof(s->out));
 }
 
@@ -148,9 +148,9 @@ int stun_stream_start(struct stun_stream *s)
 		close(s->fd);
 		return error;
 	}
-	s->rx = (struct ring_op){.done = received};
-	s->tx = (struct ring_op){.done = connected};
-	s->timer.fire = timer_fired;
+	s->rx = (struct ring_op){.done = stun_stream_received};
+	s->tx = (struct ring_op){.done = stun_stream_connected};
+	s->timer.fire = stun_stream_timer_fired;
 	s->have = 0;
 	s->ending = false;
 	s->external = (struct addr){.len = 0};

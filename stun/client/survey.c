@@ -52,7 +52,7 @@ static void plan(struct stun_survey *s)
 		ring_timer_set(s->ring, &s->timer, next > now ? next - now : 0);
 }
 
-static void timer_fired(struct timer *t, uint64_t now_ms)
+static void stun_survey_timer_fired(struct timer *t, uint64_t now_ms)
 {
 	struct stun_survey *s = container(t, struct stun_survey, timer);
 
@@ -66,8 +66,8 @@ static void timer_fired(struct timer *t, uint64_t now_ms)
 
 /* ---- datagrams ---- */
 
-static void send_datagram(struct stun_discovery *d, enum stun_socket from, const struct addr *to,
-			  const uint8_t *bytes, size_t len)
+static void stun_survey_send(struct stun_discovery *d, enum stun_socket from, const struct addr *to,
+			     const uint8_t *bytes, size_t len)
 {
 	struct stun_survey *s = container(d, struct stun_survey, discovery);
 
@@ -75,12 +75,12 @@ static void send_datagram(struct stun_discovery *d, enum stun_socket from, const
 	(void)!sendto(s->sockets[from].fd, bytes, len, MSG_DONTWAIT, &to->sa, to->len);
 }
 
-static void fresh_id(struct stun_discovery *d, uint8_t id[STUN_ID_BYTES])
+static void stun_survey_fresh_id(struct stun_discovery *d, uint8_t id[STUN_ID_BYTES])
 {
 	stun_client_id(id);
 }
 
-static void readable(struct ring_op *op, int res)
+static void stun_survey_readable(struct ring_op *op, int res)
 {
 	struct stun_survey_socket *k = (struct stun_survey_socket *)op;
 	struct stun_survey *s = k->survey;
@@ -132,8 +132,8 @@ static int open_sockets(struct stun_survey *s)
 	int error = at.len ? 0 : find_source(&s->discovery.server, &at);
 
 	for (unsigned i = 0; i < STUN_SOCKETS; i++)
-		s->sockets[i] =
-			(struct stun_survey_socket){.op.done = readable, .survey = s, .fd = -1};
+		s->sockets[i] = (struct stun_survey_socket){
+			.op.done = stun_survey_readable, .survey = s, .fd = -1};
 	for (unsigned i = 0; i < STUN_SOCKETS && !error; i++) {
 		s->sockets[i].fd = stun_client_socket(at.sa.sa_family, &at);
 		error = s->sockets[i].fd < 0 ? s->sockets[i].fd : 0;
@@ -155,10 +155,10 @@ int stun_survey_start(struct stun_survey *s)
 				close(s->sockets[i].fd);
 		return error;
 	}
-	s->timer.fire = timer_fired;
+	s->timer.fire = stun_survey_timer_fired;
 	s->ending = false;
-	s->discovery.send = send_datagram;
-	s->discovery.fresh_id = fresh_id;
+	s->discovery.send = stun_survey_send;
+	s->discovery.fresh_id = stun_survey_fresh_id;
 	for (unsigned i = 0; i < STUN_SOCKETS; i++)
 		ring_poll(s->ring, &s->sockets[i].op, s->sockets[i].fd, POLLIN);
 	stun_discovery_start(&s->discovery, ring_now_ms(s->ring));
