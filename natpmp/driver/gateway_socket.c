@@ -28,6 +28,8 @@ int gateway_socket_open(const struct gateway_options *options)
 	if (fd < 0)
 		return -errno;
 	addr_set_port(&from, 0);
+	/* SO_BINDTOIFINDEX is of Linux 5.1, and needs CAP_NET_RAW no more since 5.7, as long as the
+	 * socket is not bound to an interface yet. */
 	if ((index && setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &index, sizeof(index)) < 0) ||
 	    bind(fd, &from.sa, from.len) < 0 || connect(fd, &to.sa, to.len) < 0) {
 		err = -errno;

@@ -412,6 +412,20 @@ static void other_ends_of_the_udp_check(void **state)
 	}
 }
 
+/* An answer from the address that was written to could have come in without the mapping. */
+static void an_answer_from_the_usual_address_is_no_proof(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct fake_stun s;
+	struct verify_world *w = begin_udp(f, &s);
+
+	s.ignores_changes = true;
+	check(f, w);
+	assert_int_equal(w->mapping.state, MAPPING_MAPPED);
+	assert_non_null(strstr(w->mapping.proof, "other address did not arrive"));
+	finish_udp(f, w, &s);
+}
+
 /* Nonsense and answers to another question change nothing. */
 static void what_is_no_answer_is_no_proof(void **state)
 {
@@ -497,6 +511,7 @@ int main(void)
 		RING_TEST(a_datagram_from_elsewhere_is_proof),
 		RING_TEST(no_datagram_from_elsewhere_is_none),
 		RING_TEST(other_ends_of_the_udp_check),
+		RING_TEST(an_answer_from_the_usual_address_is_no_proof),
 		RING_TEST(what_is_no_answer_is_no_proof),
 		RING_TEST(a_port_in_use_is_left_alone),
 		RING_TEST(without_a_server_it_is_told),

@@ -67,7 +67,7 @@ static void serve(struct fake_stun_socket *k, const uint8_t *request, size_t len
 	if (stun_server_answer(&server, request, len, seen, k->address, k->port, false, &a) >
 	    STUN_ANSWERED_ERROR)
 		return;
-	if (s->one_address)
+	if (s->one_address || (s->ignores_changes && change))
 		send_from(s, k->address, k->port, a.bytes, a.len, from);
 	else
 		send_from(s, a.from_address, a.from_port, a.bytes, a.len, from);
