@@ -3,7 +3,7 @@
  * limits: token buckets per prefix.
  *
  * Theory of operation. A prefix belongs into one set of eight neighbouring buckets, which its hash
- * names; so a look-up reads a few cache lines, whatever the size of the table. A prefix that is not
+ * names; so a look-up reads a few cache lines, at any size of the table. A prefix that is not
  * in its set takes an empty bucket there, or that of the one that asked longest ago. The hash has a
  * random key: who can choose addresses cannot choose a victim's set.
  *

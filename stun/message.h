@@ -122,8 +122,8 @@ enum stun_status {
 	STUN_DAMAGED,	/* FINGERPRINT is wrong */
 };
 
-/* Reads the header at the start of bytes, whatever follows it. False, and out untouched, when there
- * is none: two zero bits, the cookie, and a length that is a multiple of four. */
+/* Reads the header at the start of bytes, no matter what follows it. False, and out untouched, when
+ * there is none: two zero bits, the cookie, and a length that is a multiple of four. */
 bool stun_decode_header(const uint8_t *bytes, size_t len, struct stun_header *out) MUST_CHECK;
 
 /* Reads exactly one message. out is untouched unless STUN_OK. */

@@ -11,7 +11,7 @@
  * have none. Errors have no reason phrase: the numbers say it all, and phrases only help those who
  * would have answers be larger than requests.
  *
- * RFC 5780 needs two addresses of the client's family and datagrams; for anybody else its
+ * RFC 5780 needs two addresses of the client's family and datagrams; for other clients its
  * attributes are not understood, as if it were switched off. PADDING is answered with as much of it
  * as was in the request and fits an answer: never more bytes than came, so nothing is amplified,
  * and nothing comes in fragments either.

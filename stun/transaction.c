@@ -8,7 +8,7 @@
  * sendings are never closer than the RTO says. A stream is the same with one sending and one wait.
  *
  * An answer with the right id from elsewhere than the server is ignored, and the transaction goes
- * on: whoever forged it may have guessed, the server may still answer.
+ * on: it may be forged by a guess, and the server may still answer.
  *
  * Deliberately absent: the estimation of RTO from earlier answers, since what is asked here is
  * asked once; and following ALTERNATE-SERVER, which is the caller's decision.
@@ -59,7 +59,7 @@ enum stun_step stun_transaction_step(struct stun_transaction *t, uint64_t now_ms
 	return STUN_STEP_SEND;
 }
 
-/* Attributes that RFC 8489 does not know, but that servers of RFC 3489 send to everybody. */
+/* Attributes that RFC 8489 does not know, but that servers of RFC 3489 send to every client. */
 static bool understood(const struct stun_message *m)
 {
 	for (unsigned i = 0; i < m->unknown.count; i++)

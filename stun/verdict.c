@@ -5,8 +5,8 @@
  * Theory of operation. Addresses are compared first, ports second. One address with several ports
  * is a NAT that maps by destination. Of several addresses the one that more than half have seen
  * counts; if just one server stands against two or more that agree, it is named: it is reached by
- * another way, or it does not tell the truth. Otherwise there are several exits, and nobody can be
- * blamed.
+ * another way, or it does not tell the truth. Otherwise there are several exits, and no server can
+ * be blamed.
  */
 #include "stun/verdict.h"
 

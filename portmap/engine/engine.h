@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine: keeps a set of mappings on whatever the gateway speaks. No sockets; the clock is the
- * owner's.
+ * engine: keeps a set of mappings by the protocols that the gateway speaks. No sockets; the clock
+ * is the owner's.
  *
  * Theory of operation
  *

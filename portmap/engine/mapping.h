@@ -94,7 +94,7 @@ void mapping_name(const struct portmap_mapping *m, char out[MAPPING_NAME_BYTES])
 /* "PCP gives 45.0.0.10:443 for 7200 s" */
 void mapping_describe(const struct portmap_mapping *m, char *out, size_t room);
 
-/* The same host, port, transport and family: one mapping, whatever else differs. */
+/* The same host, port, transport and family: one mapping, also where the rest differs. */
 bool portmap_want_same(const struct portmap_want *a, const struct portmap_want *b) MUST_CHECK;
 /* The request to a driver. source: our own address of the family. */
 void mapping_request(const struct portmap_mapping *m, const struct addr *source,

@@ -22,8 +22,9 @@ void igd_plain(const char *text, char *out, size_t room)
 
 /* ---- descriptions ---------------------------------------------------------------------------- */
 
-/* Where the library would send commands; ours only if it is the description's own host, whatever
- * the description says. Without an URL of its own a service is not there. */
+/* Where the library would send commands; ours only if that is the host of the description,
+ * whose own word for another host does not count. Without an URL of its own a service is not there.
+ */
 static void take_service(const char *type, const char *own_url, const char *url,
 			 const struct location *at, struct upnp_service *out)
 {
