@@ -536,6 +536,19 @@ static void what_is_forgotten_is_not_told(void **state)
 	run_for(w->f, 100);
 	assert_int_equal(w->mapped, 1);
 	assert_int_equal(script->last[UPNP_MAP].external_port, 9999);
+	/* Asked otherwise while the worker is at it: the answer to what was asked before is none.
+	 */
+	unsigned asked = script->asked[UPNP_MAP];
+	script->delay_us = 60000;
+	w->driver->map(w->driver, &r);
+	for (int i = 0; i < 1000 && script->asked[UPNP_MAP] == asked; i++)
+		run_for(w->f, 1);
+	addr_set_port(&r.external, 9998);
+	w->driver->map(w->driver, &r);
+	await_count(w, &w->mapped, 2);
+	assert_int_equal(script->last[UPNP_MAP].external_port, 9998);
+	run_for(w->f, 150);
+	assert_int_equal(w->mapped, 2);
 	end(w);
 }
 
