@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/random.h"
 #include "natpmp/pcp_answers.h"
 
 #define NEVER UINT64_MAX
@@ -26,7 +27,7 @@ int pcp_client_init(struct pcp_client *c, size_t room, uint64_t seed)
 	if (!c->tasks)
 		return -ENOMEM;
 	c->room = room;
-	c->random = seed ? seed : 1;
+	c->random = seed;
 	c->probe_due_ms = NEVER;
 	c->reprobe_ms = PCP_REPROBE_MS;
 	return 0;
@@ -41,15 +42,12 @@ void pcp_client_free(struct pcp_client *c)
 
 /* ---- time ---- */
 
-/* Section 8.1.1: RAND is between -0.1 and +0.1. xorshift64*; nothing secret depends on it. */
+/* Section 8.1.1: RAND is between -0.1 and +0.1. */
 static uint64_t spread(struct pcp_client *c, uint64_t ms)
 {
 	uint64_t tenth = ms / 10;
 
-	c->random ^= c->random >> 12;
-	c->random ^= c->random << 25;
-	c->random ^= c->random >> 27;
-	return ms - tenth + c->random * 0x2545f4914f6cdd1dull % (2 * tenth + 1);
+	return ms - tenth + random_next(&c->random) % (2 * tenth + 1);
 }
 
 static uint64_t doubled(uint64_t first_ms, unsigned times)

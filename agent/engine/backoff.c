@@ -2,21 +2,14 @@
 /* backoff: how long to wait before trying again. */
 #include "agent/engine/backoff.h"
 
-/* xorshift64*: spreads retries; nothing secret depends on it. */
-static uint64_t draw(struct backoff *b)
-{
-	b->state ^= b->state >> 12;
-	b->state ^= b->state << 25;
-	b->state ^= b->state >> 27;
-	return b->state * 0x2545f4914f6cdd1dull;
-}
+#include "core/random.h"
 
 void backoff_init(struct backoff *b, uint64_t first_ms, uint64_t max_ms, uint64_t seed)
 {
 	*b = (struct backoff){
 		.first_ms = first_ms ? first_ms : 1,
 		.max_ms = max_ms > first_ms ? max_ms : first_ms,
-		.state = seed ? seed : 1,
+		.state = seed,
 	};
 	b->bound_ms = b->first_ms;
 }
@@ -30,7 +23,7 @@ uint64_t backoff_within(struct backoff *b, uint64_t bound_ms)
 {
 	uint64_t half = bound_ms / 2;
 
-	return half + draw(b) % (bound_ms - half + 1);
+	return half + random_next(&b->state) % (bound_ms - half + 1);
 }
 
 static uint64_t next_below(struct backoff *b, uint64_t cap_ms)

@@ -16,7 +16,7 @@
 struct backoff {
 	uint64_t first_ms, max_ms;
 	uint64_t bound_ms; /* of the next delay */
-	uint64_t state;	   /* of the generator; never 0 */
+	uint64_t state;	   /* of the generator */
 };
 
 /* max_ms below first_ms counts as first_ms. The same seed gives the same delays. */

@@ -10,6 +10,7 @@
 
 #include "core/log.h"
 #include "core/probe.h"
+#include "core/random.h"
 #include "portmap/engine/engine_internal.h"
 
 #define OTHER_PORT_FIRST 20000u
@@ -18,16 +19,6 @@
 #define ALL_TRIED	 ((1u << PORTMAP_PROTOCOLS) - 1)
 #define RENEW_LEAST_MS	 4000u
 #define LEAVE_SPACING_MS 5u
-
-/* splitmix64: spreads load and picks ports; nothing secret hangs on it. */
-uint64_t engine_random(struct portmap_engine *e)
-{
-	uint64_t z = (e->seed += UINT64_C(0x9e3779b97f4a7c15));
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return z ^ (z >> 31);
-}
 
 /* ---- mappings ---- */
 
@@ -249,7 +240,7 @@ static void step_settle(struct portmap_engine *e, struct portmap_mapping *m, uin
 		engine_set_state(e, m, state, "%s", why);
 	mapping_new_round(m);
 	m->due_ms = now_ms + mapping_backoff_ms(worst, m->rounds++);
-	m->due_ms += engine_random(e) % (mapping_backoff_ms(worst, 0) / 8 + 1);
+	m->due_ms += random_next(&e->seed) % (mapping_backoff_ms(worst, 0) / 8 + 1);
 }
 
 /* ---- requests ---- */
@@ -380,7 +371,7 @@ static void answer_granted(struct portmap_engine *e, struct portmap_mapping *m,
 	take_step(m, MAPPING_HELD, MAPPING_NEVER);
 	if (m->want.family == PORTMAP_IPV4)
 		paths_learn_external(e, m->protocol, place, now_ms);
-	m->due_ms = mapping_renewal(m, now_ms, e->recheck_ms, engine_random(e));
+	m->due_ms = mapping_renewal(m, now_ms, e->recheck_ms, random_next(&e->seed));
 	if (m->due_ms < now_ms + RENEW_LEAST_MS || m->due_ms == MAPPING_NEVER)
 		m->due_ms = now_ms + RENEW_LEAST_MS;
 	if (same && (m->state == MAPPING_MAPPED || m->state == MAPPING_VERIFIED))
@@ -423,7 +414,7 @@ static void renewal_failed(struct portmap_engine *e, struct portmap_mapping *m,
 	if (f == PORTMAP_SILENT) {
 		m->renewals++;
 		take_step(m, MAPPING_HELD,
-			  mapping_renewal(m, now_ms, e->recheck_ms, engine_random(e)));
+			  mapping_renewal(m, now_ms, e->recheck_ms, random_next(&e->seed)));
 		paths_doubt(e, m->want.family, now_ms);
 		if (m->due_ms != MAPPING_NEVER)
 			return;
@@ -457,7 +448,7 @@ static void request_failed(struct portmap_engine *e, struct portmap_mapping *m,
 	wait_until(m, now_ms);
 	if (f == PORTMAP_CONFLICT && m->want.any && m->others < PORTMAP_OTHERS_MAX) {
 		m->others++;
-		m->ask_port = (uint16_t)(OTHER_PORT_FIRST + engine_random(e) % OTHER_PORTS);
+		m->ask_port = (uint16_t)(OTHER_PORT_FIRST + random_next(&e->seed) % OTHER_PORTS);
 		return;
 	}
 	if (f == PORTMAP_CONFLICT && own_leftover(m, now_ms)) {

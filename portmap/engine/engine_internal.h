@@ -35,7 +35,6 @@ void engine_remove(struct portmap_engine *e, struct portmap_mapping *m);
 
 /* To be called at the end of everything that changes a deadline. */
 void engine_rearm(struct portmap_engine *e);
-uint64_t engine_random(struct portmap_engine *e);
 
 /* ---- wants.c: the network is left ---- */
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/random.h"
 #include "portmap/engine/engine_internal.h"
 
 #define REPROBE_MS     5000u
@@ -104,7 +105,7 @@ static void plan_probe(struct portmap_engine *e, struct portmap_path *path, enum
 		if (wait > REPROBE_MAX_MS)
 			wait = REPROBE_MAX_MS;
 	}
-	path->due_ms = now_ms + wait + engine_random(e) % (wait / 8 + 1);
+	path->due_ms = now_ms + wait + random_next(&e->seed) % (wait / 8 + 1);
 }
 
 static void path_went(struct portmap_engine *e, enum portmap_protocol p, enum portmap_family f,
