@@ -25,10 +25,8 @@ static void check_name_text(struct conf_errors *e, const struct conf_node *at, c
 {
 	char shown[CONF_QUOTE_BYTES];
 
-	if (!wire_agent_name_ok((const uint8_t *)name, strlen(name)))
-		conf_error(e, at, path,
-			   "%s is not an agent's name; write 1 to 63 of a-z 0-9 - _ and begin and "
-			   "end with a letter or digit",
+	if (!wire_is_agent_name(name))
+		conf_error(e, at, path, "%s is not an agent's name; write " WIRE_AGENT_NAME_RULE,
 			   conf_quote(name, shown));
 }
 
@@ -44,7 +42,7 @@ static void check_service(struct conf_errors *e, const struct conf_node *at, con
 	const char *name = *(char *const *)value;
 	char shown[CONF_QUOTE_BYTES];
 
-	if (!wire_service_name_ok((const uint8_t *)name, strlen(name)))
+	if (!wire_is_service_name(name))
 		conf_error(e, at, path,
 			   "%s is not a service's name; write 1 to 63 of a-z 0-9 - _ . / and begin "
 			   "and end with a letter or digit, without two of . and / side by side",

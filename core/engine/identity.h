@@ -23,14 +23,10 @@ enum identity_role { IDENTITY_RELAY, IDENTITY_AGENT, IDENTITY_CONSOLE };
 
 struct identity_peer {
 	enum identity_role role;
-	char name[64];
+	char name[64]; /* wire_is_agent_name() */
 	time_t not_after;
 	char serial[48]; /* hex */
 };
-
-/* The rule for names in certificates: 1 to 63 of a-z 0-9 - _, beginning and ending with a letter or
- * digit. No dots, so that SERVICE.AGENT.postern has one reading. */
-bool identity_name_ok(const char *name) MUST_CHECK;
 
 /* The role and name of any certificate's one postern URI; false, and out untouched, when there is
  * none or more than one. Says nothing of who signed it. */

@@ -16,26 +16,10 @@
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
+#include "core/parse/wire.h"
+
 #define URI_PREFIX  "postern:"
 #define HELLO_LABEL "postern/2 hello" /* and its zero byte */
-
-bool identity_name_ok(const char *name)
-{
-	size_t len = strlen(name);
-
-	if (len == 0 || len > 63)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		bool alnum =
-			(name[i] >= 'a' && name[i] <= 'z') || (name[i] >= '0' && name[i] <= '9');
-
-		if (alnum)
-			continue;
-		if (i == 0 || i == len - 1 || (name[i] != '-' && name[i] != '_'))
-			return false;
-	}
-	return true;
-}
 
 /* ---- reading certificates ---- */
 
@@ -59,7 +43,7 @@ static bool parse_role(CBS uri, struct identity_peer *out)
 			return false;
 		memcpy(name, CBS_data(&rest), CBS_len(&rest));
 		name[CBS_len(&rest)] = '\0';
-		if (!identity_name_ok(name))
+		if (!wire_is_agent_name(name))
 			return false;
 		out->role = roles[i].role;
 		memcpy(out->name, name, sizeof(name));

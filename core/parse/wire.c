@@ -188,6 +188,16 @@ bool wire_service_name_ok(const uint8_t *name, size_t len)
 	return name_ok(name, len, true);
 }
 
+bool wire_is_agent_name(const char *text)
+{
+	return wire_agent_name_ok((const uint8_t *)text, strlen(text));
+}
+
+bool wire_is_service_name(const char *text)
+{
+	return wire_service_name_ok((const uint8_t *)text, strlen(text));
+}
+
 static bool string_ok(const struct field *f, struct wire_bytes b)
 {
 	if (b.len < f->min || b.len > f->max)

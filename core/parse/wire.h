@@ -221,6 +221,11 @@ void wire_explain_extension(const struct wire_message *m, const char *who,
  */
 bool wire_agent_name_ok(const uint8_t *name, size_t len) MUST_CHECK;
 bool wire_service_name_ok(const uint8_t *name, size_t len) MUST_CHECK;
+/* The same of strings. Consoles and relays are named as agents are. */
+bool wire_is_agent_name(const char *text) MUST_CHECK;
+bool wire_is_service_name(const char *text) MUST_CHECK;
+/* For people, behind "write". */
+#define WIRE_AGENT_NAME_RULE "1 to 63 of a-z 0-9 - _ and begin and end with a letter or digit"
 /* Splits "AGENT/SERVICE" at the first slash; false, outputs untouched, when either part breaks the
  * rule. */
 bool wire_split_target(const char *text, char agent[WIRE_NAME_MAX + 1],

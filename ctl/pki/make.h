@@ -17,7 +17,7 @@
 
 struct pki_request {
 	enum identity_role role;
-	const char *name; /* agent, console: identity_name_ok() */
+	const char *name; /* agent, console: wire_is_agent_name() */
 	const char *const
 		*hosts; /* relay: DNS names in lower case and address literals; 1 or more */
 	size_t host_count;

@@ -248,19 +248,14 @@ static bool take_role(const struct arguments *a, struct issue_request *r, const 
 {
 	const struct role *role = find_role(a->words[1]);
 	const char *name = a->words[2];
-	bool dots = role && role->role == IDENTITY_RELAY;
 
 	if (!role) {
 		complain_usage(a->command, "'%s' is no role; there are relay, agent and console",
 			       a->words[1]);
 		return false;
 	}
-	if (dots ? !wire_agent_name_ok((const uint8_t *)name, strlen(name))
-		 : !identity_name_ok(name)) {
-		complain_usage(a->command,
-			       "'%s' is no name; names are 1 to 63 of a-z 0-9 - _%s, and begin and "
-			       "end with a letter or digit",
-			       name, dots ? " ." : "");
+	if (!wire_is_agent_name(name)) {
+		complain_usage(a->command, "'%s' is no name; write " WIRE_AGENT_NAME_RULE, name);
 		return false;
 	}
 	r->bundle.role = r->pki.role = role->role;

@@ -218,7 +218,7 @@ bool connection_open_agent(const struct arguments *a, const char *agent, struct 
 			 a->command->name, agent);
 		return false;
 	}
-	if (!identity_name_ok(agent)) {
+	if (!wire_is_agent_name(agent)) {
 		complain("'%s' is no agent's name", agent);
 		return false;
 	}

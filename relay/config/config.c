@@ -35,12 +35,9 @@ static void relay_check_name(struct conf_errors *e, const struct conf_node *at, 
 	const char *name = *(char *const *)value;
 	char shown[CONF_QUOTE_BYTES];
 
-	if (!wire_agent_name_ok((const uint8_t *)name, strlen(name)))
-		conf_error(
-			e, at, path,
-			"%s is not a name; write 1 to 63 of a-z 0-9 - _ and begin and end with a "
-			"letter or digit",
-			conf_quote(name, shown));
+	if (!wire_is_agent_name(name))
+		conf_error(e, at, path, "%s is not a name; write " WIRE_AGENT_NAME_RULE,
+			   conf_quote(name, shown));
 }
 
 static void relay_check_public_name(struct conf_errors *e, const struct conf_node *at,

@@ -23,8 +23,7 @@
 
 static bool is_name(const char *text)
 {
-	return wire_agent_name_ok((const uint8_t *)text, strlen(text)) &&
-	       strcmp(text, POLICY_PUBLIC) != 0;
+	return wire_is_agent_name(text) && strcmp(text, POLICY_PUBLIC) != 0;
 }
 
 static void rules_check_name(struct conf_errors *e, const struct conf_node *at, const char *path,
@@ -38,11 +37,8 @@ static void rules_check_name(struct conf_errors *e, const struct conf_node *at, 
 			   "\"" POLICY_PUBLIC "\" stands for clients without a certificate; write "
 			   "another name");
 	else if (!is_name(name))
-		conf_error(
-			e, at, path,
-			"%s is not a name; write 1 to 63 of a-z 0-9 - _ and begin and end with a "
-			"letter or digit",
-			conf_quote(name, shown));
+		conf_error(e, at, path, "%s is not a name; write " WIRE_AGENT_NAME_RULE,
+			   conf_quote(name, shown));
 }
 
 /* Calls check for every text of a list that was bound. */

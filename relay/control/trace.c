@@ -108,8 +108,7 @@ static void trace_run(struct call *c)
 
 	if (session)
 		number = strtoull(session, &end, 16);
-	if (!agent == !session ||
-	    (agent && !wire_agent_name_ok((const uint8_t *)agent, strlen(agent))) ||
+	if (!agent == !session || (agent && !wire_is_agent_name(agent)) ||
 	    (session && (strlen(session) != 16 || *end != '\0' || number == 0))) {
 		call_fail(
 			c, JSONRPC_INVALID_PARAMS, NULL,

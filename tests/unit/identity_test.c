@@ -3,8 +3,8 @@
  * identity_test: who is let in, who is not, and what they are told.
  *
  * links: core/engine/tls.c core/engine/identity.c core/engine/identity_verify.c
- * links: core/engine/identity_relay.c core/engine/certificate.c ctl/pki/make.c
- * links: tests/support/certs.c
+ * links: core/engine/identity_relay.c core/engine/certificate.c
+ * links: core/parse/wire.c core/parse/reason.c ctl/pki/make.c tests/support/certs.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -150,22 +150,6 @@ static void test_refusals_name_the_part(void **state)
 	}
 	certs_free_pair(&a);
 	certs_free_pair(&b);
-}
-
-static void test_names(void **state)
-{
-	static const char *const good[] = {"a", "home", "home-2", "a_b", "0"};
-	static const char *const bad[] = {"", "Home", "a.b", "-a", "a-", "a/b", "a b", "\xc3\xa9"};
-	char name[65] = {0};
-
-	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
-		assert_true(identity_name_ok(good[i]));
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_false(identity_name_ok(bad[i]));
-	memset(name, 'a', 63);
-	assert_true(identity_name_ok(name));
-	name[63] = 'a';
-	assert_false(identity_name_ok(name));
 }
 
 /* ---- HELLO ---- */
@@ -664,7 +648,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_self),
 		cmocka_unit_test(test_refusals_name_the_part),
-		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_hello_of_the_expired_and_of_strangers),
 		cmocka_unit_test(test_hello_with_two_names),

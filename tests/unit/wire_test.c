@@ -729,9 +729,26 @@ static void test_unknown_type_does_not_encode(void **state)
 	assert_false(encodes(&m));
 }
 
+static void test_names_of_certificates(void **state)
+{
+	static const char *const good[] = {"a", "home", "home-2", "a_b", "0"};
+	static const char *const bad[] = {"", "Home", "a.b", "-a", "a-", "a/b", "a b", "\xc3\xa9"};
+	char name[65] = {0};
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_true(wire_is_agent_name(good[i]));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(wire_is_agent_name(bad[i]));
+	memset(name, 'a', 63);
+	assert_true(wire_is_agent_name(name));
+	name[63] = 'a';
+	assert_false(wire_is_agent_name(name));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_names_of_certificates),
 		cmocka_unit_test(test_exact_bytes),
 		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_link_messages),
