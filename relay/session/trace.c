@@ -79,6 +79,9 @@ static void trace_lose(struct trace *t)
 }
 
 static void trace_post(struct relay *r, const char *from, const char *to, uint64_t session,
+		       const char *format, va_list args) __attribute__((format(printf, 5, 0)));
+
+static void trace_post(struct relay *r, const char *from, const char *to, uint64_t session,
 		       const char *format, va_list args)
 {
 	struct trace_line *line;

@@ -50,7 +50,9 @@ static int set_up(void **state)
 	relay.rendezvous = rendezvous_new(&limits);
 	if (!relay.trace || !relay.rendezvous)
 		return -1;
-	return rendezvous_sign_in(relay.rendezvous, "home", RENDEZVOUS_AGENT, 1, &home);
+	if (rendezvous_sign_in(relay.rendezvous, "home", RENDEZVOUS_AGENT, 1, &home) != REASON_OK)
+		return -1;
+	return 0;
 }
 
 static void nobody_waits(void *context, slab_id asker, uint64_t session)
