@@ -68,7 +68,7 @@ static void scrape_end(struct scrape *s)
 static char *page(struct relay_control *ctl, size_t *len)
 {
 	struct relay_totals t = relay_totals(ctl->relay);
-	struct metrics_stun stun[STUN_WAYS * STUN_COUNTS];
+	struct metrics_stun stun[STUN_SERIES];
 	struct metrics_values v = {
 		.version = POSTERN_VERSION,
 		.revision = changes_revision(ctl->configuring.changes),
@@ -83,11 +83,11 @@ static char *page(struct relay_control *ctl, size_t *len)
 		.bytes = t.bytes,
 		.refused = t.refused,
 		.stun = stun,
-		.stun_count = STUN_WAYS * STUN_COUNTS,
+		.stun_count = STUN_SERIES,
 		.tables = t.tables,
 	};
 
-	for (unsigned i = 0; i < STUN_WAYS * STUN_COUNTS; i++)
+	for (unsigned i = 0; i < STUN_SERIES; i++)
 		stun[i] = (struct metrics_stun){
 			.over = stun_way_name((enum stun_way)(i / STUN_COUNTS)),
 			.result = stun_count_name(i % STUN_COUNTS),

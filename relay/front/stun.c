@@ -9,7 +9,7 @@ const char *stun_count_name(unsigned count)
 {
 	static const char *const names[] = {"limited", "other_protocol", "unsent"};
 
-	static_assert(sizeof names / sizeof names[0] == STUN_COUNTS - STUN_OUTCOMES,
+	static_assert(sizeof names / sizeof names[0] + STUN_OUTCOMES == STUN_COUNTS,
 		      "a name for each");
 	return count < STUN_OUTCOMES ? stun_outcome_name((enum stun_outcome)count)
 				     : names[count - STUN_OUTCOMES];

@@ -28,6 +28,9 @@ enum stun_count {
 
 enum stun_way { STUN_UDP, STUN_TCP, STUN_WAYS };
 
+/* Everything that is counted: each of these over each way. */
+#define STUN_SERIES ((unsigned)STUN_WAYS * STUN_COUNTS)
+
 /* "answered", "limited" ... of stun_outcome or stun_count; and "udp", "tcp". */
 const char *stun_count_name(unsigned count);
 const char *stun_way_name(enum stun_way way);

@@ -41,7 +41,7 @@ struct relay_totals relay_totals(struct relay *r)
 		t.sessions += atomic_load_explicit(&s->sessions, memory_order_relaxed);
 		t.sessions_total += atomic_load_explicit(&s->sessions_total, memory_order_relaxed);
 		t.bytes += atomic_load_explicit(&s->bytes, memory_order_relaxed);
-		for (unsigned n = 0; n < STUN_WAYS * STUN_COUNTS; n++)
+		for (unsigned n = 0; n < STUN_SERIES; n++)
 			t.stun[n / STUN_COUNTS][n % STUN_COUNTS] += atomic_load_explicit(
 				&s->stun[n / STUN_COUNTS][n % STUN_COUNTS], memory_order_relaxed);
 		for (unsigned code = 0; code < REASON_MAX; code++)

@@ -268,6 +268,8 @@ static void a_survey_of_a_deaf_server_ends(void **state)
 
 /* ---- a stream ---- */
 
+enum tcp_manners { ANSWER, DRIP, HANG_UP, NONSENSE, TOO_LONG, OTHER_ID, REFUSE, SILENT };
+
 struct tcp_server {
 	struct ring_op accept_op; /* first */
 	struct ring *ring;
@@ -275,7 +277,7 @@ struct tcp_server {
 	struct ring_op rx;
 	uint8_t in[STUN_REQUEST_MAX];
 	size_t have;
-	enum { ANSWER, DRIP, HANG_UP, NONSENSE, TOO_LONG, OTHER_ID, REFUSE, SILENT } manners;
+	enum tcp_manners manners;
 	struct addr seen;
 };
 
@@ -385,7 +387,7 @@ static void a_stream_gets_its_answer(void **state)
 static void a_stream_says_why_not(void **state)
 {
 	static const struct {
-		int manners;
+		enum tcp_manners manners;
 		const char *why;
 	} cases[] = {{HANG_UP, "it hung up"},	   {NONSENSE, "no STUN server"},
 		     {TOO_LONG, "no STUN server"}, {OTHER_ID, "not to what was asked"},

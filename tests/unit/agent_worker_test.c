@@ -36,7 +36,7 @@ static int begin(struct scene *s, enum ring_engine engine)
 	char why[512];
 
 	*s = (struct scene){.fd = -1};
-	return agent_worker_open(&s->worker, engine, 4, why, sizeof(why)) ? 0 : -1;
+	return agent_worker_open(&s->worker, (int)engine, 4, why, sizeof(why)) ? 0 : -1;
 }
 
 static int begin_auto(void **state)
