@@ -348,7 +348,9 @@ void peer_publish(struct peer *p, const char *service)
 
 	m.publish.services[0] = wire_text(service);
 	peer_say(p, &m);
-	(void)peer_expect(p, WIRE_PUBLISHED, &m);
+	if (peer_expect(p, WIRE_PUBLISHED, &m))
+		world_check(m.published.count == 1, "messages", "one service is counted as %u",
+			    m.published.count);
 }
 
 void peer_frame_leg(struct peer *p, const struct peer *link)

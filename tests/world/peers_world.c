@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "relay/session/session.h"
 #include "tests/world/peer.h"
@@ -129,7 +132,7 @@ static void expect_flowing(const char *when)
 }
 
 /* A ClientHello for the public name, by hand. */
-static struct tls *public_hello(struct peer *p)
+static struct tls *say_public_hello(struct peer *p)
 {
 	static SSL_CTX *context;
 	const uint8_t *hello;
@@ -142,9 +145,14 @@ static struct tls *public_hello(struct peer *p)
 	if (!SSL_set_tlsext_host_name(tls_ssl(t), "www.example") || tls_handshake(t) != TLS_AGAIN)
 		world_broken("no hello can be made");
 	hello = tls_output(t, &len);
-	world_check(peer_connect(p, relay_host), "links", "a visitor cannot connect");
 	peer_write(p, hello, len);
 	return t;
+}
+
+static struct tls *public_hello(struct peer *p)
+{
+	world_check(peer_connect(p, relay_host), "links", "a visitor cannot connect");
+	return say_public_hello(p);
 }
 
 /* ---- who is who ---- */
@@ -348,7 +356,7 @@ static void scene_a_public_client_that_waited_in_vain(void)
 	t = public_hello(&guest);
 	(void)peer_expect(&home, WIRE_OFFER, &m);
 	session = m.offer.session;
-	world_check(peer_has(&guest, 7, 10 * SECOND) && guest.got[0] == 21, "messages",
+	world_check(peer_has(&guest, 7, 4 * SECOND) && guest.got[0] == 21, "messages",
 		    "a public client hears no alert");
 	world_check(peer_gone(&guest, 5 * SECOND), "ends", "a public client is kept");
 	world_check(totals().tables.meetings == 0, "accounts", "a meeting outlives its asker");
@@ -391,20 +399,41 @@ static void scene_go_and_gone(void)
 	end();
 }
 
-/* The answer that comes when time is up: the asker has heard no, and hears nothing else. */
-static void scene_an_answer_at_the_last_moment(void)
+/* Closed, and as new. */
+static void renew(struct peer *p)
 {
-	uint64_t session, began;
+	peer_close(p, false);
+	p->raw = p->eof = p->reset = false;
+	p->got_len = p->out_len = p->frame_len = 0;
+}
+
+static bool answered(void *context)
+{
+	return totals().tables.meetings == 0;
+}
+
+/* What lets a worker be busy with others when the answer reaches it. */
+static void others_speak(void)
+{
+	peer_say(&home, &(struct wire_message){.type = WIRE_PING});
+	peer_say(&laptop, &(struct wire_message){.type = WIRE_PING});
+	peer_write(&guest, "\x16", 1);
+	peer_write(&admin, "\x16", 1);
+}
+
+/* The answer that comes when time is up, and the asker's worker was busy elsewhere: the asker hears
+ * yes or no, and after a no nothing else of it. */
+static void an_answer_at_the_last_moment(void)
+{
 	bool late;
 
-	begin("limits:\n  open: 2s\n");
-	two_agents();
 	(void)peer_leg(&accepting, relay_host, &home);
-	began = k_now_us;
-	session = offered();
-	if (k_now_us < began + 2 * SECOND)
-		world_run(began + 2 * SECOND - k_now_us - dice_below(&world_dice, 2000));
-	peer_accept(&accepting, session);
+	world_check(peer_connect(&guest, relay_host) && peer_connect(&admin, relay_host), "links",
+		    "nobody can connect");
+	peer_accept(&accepting, offered());
+	(void)world_until(answered, NULL, 10 * SECOND);
+	others_speak();
+	k_advance(k_now_us + 5 * SECOND);
 	late = peer_hear(&asking, &m, 30 * SECOND) && m.type == WIRE_FAIL;
 	world_run(5 * SECOND);
 	if (late) {
@@ -412,15 +441,28 @@ static void scene_an_answer_at_the_last_moment(void)
 			    "%s follows the FAIL of the same OPEN", wire_type_name(m.type));
 		peer_open(&asking, "home", "nothing");
 		expect_fail(&asking, REASON_SERVICE_UNKNOWN);
+		(void)peer_expect_bye(&accepting, REASON_PEER_GONE);
 	}
 	world_check(totals().tables.meetings == 0, "accounts", "a meeting is left");
+	renew(&asking);
+	renew(&accepting);
+	renew(&guest);
+	renew(&admin);
+}
+
+static void scene_answers_at_the_last_moment(void)
+{
+	begin("limits:\n  open: 2s\n");
+	two_agents();
+	for (unsigned i = 0; i < 8; i++)
+		an_answer_at_the_last_moment();
 	end();
 }
 
 /* Who was sent away and neither reads nor closes is not kept. */
 static void scene_who_does_not_go_is_let_go(void)
 {
-	struct wire_message ping = {.type = WIRE_PING}, odd = {.type = WIRE_GO};
+	struct wire_message ping = {.type = WIRE_PING};
 	uint64_t before;
 
 	begin("");
@@ -434,11 +476,10 @@ static void scene_who_does_not_go_is_let_go(void)
 			world_run(20 * MS);
 		}
 	}
-	peer_say(&guest, &odd);
-	/* It is not read while output waits, so it is its silence that ends it: three pings. */
-	world_run(120 * SECOND);
+	reload("revoked:\n  - agent: guest\n");
+	world_run(10 * SECOND);
 	world_check(totals().connections == before, "ends",
-		    "who does not read is still connected after two minutes");
+		    "who was sent away is still connected after ten seconds");
 	end();
 }
 
@@ -618,15 +659,20 @@ static void scene_consoles_need_no_rule(void)
 }
 
 /* Draining, it takes no new work of any kind; what runs goes on. */
+static void drain(void)
+{
+	k_enter(relay.program);
+	control_drain(relay.relay.control, 600000, false);
+	k_enter(NULL);
+}
+
 static void scene_draining(void)
 {
 	begin("");
 	two_agents();
 	cut_through();
 	(void)peer_leg(&guest, relay_host, &laptop);
-	k_enter(relay.program);
-	control_drain(relay.relay.control, 600000, false);
-	k_enter(NULL);
+	drain();
 	(void)peer_expect(&laptop, WIRE_DRAIN, &m);
 	(void)peer_expect_bye(&guest, REASON_DRAINING);
 	world_check(peer_dial(&guest, relay_host), "links", "guest cannot dial");
@@ -696,6 +742,444 @@ static void scene_a_public_hello_is_counted(void)
 	end();
 }
 
+/* ---- what is told ---- */
+
+static void scene_a_leg_says_bye(void)
+{
+	begin("");
+	two_agents();
+	(void)peer_leg(&asking, relay_host, &laptop);
+	peer_say(&asking, &(struct wire_message){.type = WIRE_BYE, .bye.reason = REASON_DRAINING});
+	world_check(!peer_hear(&asking, &m, 10 * SECOND) && peer_gone(&asking, SECOND), "messages",
+		    "who says BYE hears more than the end");
+	end();
+}
+
+/* What has to be understood and is not: the session is refused, and the leg goes on. */
+static void scene_an_extension_that_must_be_known(void)
+{
+	struct wire_message open = {.type = WIRE_OPEN};
+
+	begin("");
+	two_agents();
+	(void)peer_leg(&asking, relay_host, &laptop);
+	open.open.to = wire_text("home");
+	open.open.service = wire_text("talk");
+	if (!wire_extension_add(&open, WIRE_EXTENSION_CRITICAL - 1, wire_text("x")))
+		world_broken("no room for an extension");
+	peer_frame(&asking, &open);
+	asking.frame[asking.frame_len - 5] |= 0x80; /* {id, length, "x"}: now a critical one */
+	peer_flush(&asking);
+	expect_fail(&asking, REASON_EXTENSION);
+	world_check(totals().tables.meetings == 0, "messages",
+		    "what an asker needs is offered without");
+	peer_open(&asking, "home", "talk");
+	(void)peer_expect(&home, WIRE_OFFER, &m);
+	end();
+}
+
+static void refuse(uint64_t session)
+{
+	struct wire_message no = {.type = WIRE_REFUSE};
+
+	no.refuse.session = session;
+	no.refuse.reason = REASON_NOT_ALLOWED;
+	no.refuse.text = wire_text("not on a Monday");
+	peer_say(&home, &no);
+}
+
+static void scene_a_refusal_says_why(void)
+{
+	begin("");
+	two_agents();
+	refuse(offered());
+	expect_fail(&asking, REASON_NOT_ALLOWED);
+	world_check(wire_bytes_equal(m.fail.text, wire_text("not on a Monday")), "messages",
+		    "a refusal loses its sentence");
+	refuse(12345); /* which nobody asked for */
+	peer_open(&asking, "home", "talk");
+	(void)peer_expect(&home, WIRE_OFFER, &m);
+	end();
+}
+
+static void expect_alert(uint8_t description)
+{
+	if (world_check(peer_has(&guest, 7, 10 * SECOND), "messages",
+			"a public client hears no alert"))
+		world_check(guest.got[0] == 21 && guest.got[6] == description, "messages",
+			    "a public client hears alert %u, not %u", guest.got[6], description);
+	world_check(peer_gone(&guest, 5 * SECOND), "ends", "a public client is kept");
+}
+
+/* In TLS' words: "unrecognized name" is the client's mistake, "internal error" is ours. */
+static void scene_public_clients_are_told(void)
+{
+	begin("public:\n  - name: www.example\n    to: home/web\n");
+	tls_free(public_hello(&guest));
+	expect_alert(80); /* home is not there */
+	peer_close(&guest, false);
+	guest.got_len = 0;
+	two_agents();
+	tls_free(public_hello(&guest));
+	expect_alert(112); /* it has no such service */
+	peer_close(&guest, false);
+	guest.got_len = 0;
+	peer_publish(&home, "web");
+	tls_free(public_hello(&guest));
+	(void)peer_expect(&home, WIRE_OFFER, &m);
+	refuse(m.offer.session);
+	expect_alert(112);
+	end();
+}
+
+/* Who came before the drain and says what it wants after it. */
+static void scene_a_public_client_in_a_drain(void)
+{
+	begin("public:\n  - name: www.example\n    to: home/talk\n");
+	two_agents();
+	world_check(peer_connect(&guest, relay_host), "links", "guest cannot connect");
+	world_run(SECOND);
+	drain();
+	world_run(SECOND);
+	tls_free(say_public_hello(&guest));
+	expect_alert(80);
+	world_check(!peer_hear(&home, &m, SECOND) || m.type == WIRE_DRAIN, "messages",
+		    "home hears %s of a relay that drains", wire_type_name(m.type));
+	end();
+}
+
+static bool is_address_of(struct wire_bytes text, struct peer *p, bool far)
+{
+	struct addr a = {.len = sizeof(a.v6)};
+	char wanted[ADDR_TEXT_BYTES];
+
+	k_enter(p->program);
+	if ((far ? getpeername : getsockname)(p->fd, &a.sa, &a.len) < 0)
+		world_broken("a peer has no address");
+	k_enter(NULL);
+	addr_format(&a, wanted);
+	return wire_bytes_equal(text, wire_text(wanted));
+}
+
+static void scene_an_offer_says_who_asks(void)
+{
+	begin("public:\n  - name: www.example\n    to: home/talk\n");
+	two_agents();
+	(void)offered();
+	world_check(m.offer.kind == WIRE_OFFER_AGENT, "messages", "an agent's offer is another");
+	world_check(wire_bytes_equal(m.offer.service, wire_text("talk")), "messages",
+		    "an offer names another service");
+	world_check(is_address_of(m.offer.source, &asking, false) &&
+			    is_address_of(m.offer.local, &asking, true),
+		    "messages", "an offer has another address");
+	tls_free(public_hello(&guest));
+	(void)peer_expect(&home, WIRE_OFFER, &m);
+	world_check(m.offer.kind == WIRE_OFFER_PUBLIC && m.offer.from.len == 0, "messages",
+		    "a public offer is another");
+	world_check(is_address_of(m.offer.source, &guest, false), "messages",
+		    "a public offer has another address");
+	end();
+}
+
+/* ---- what follows what ---- */
+
+static void scene_idle_legs_follow_their_link(void)
+{
+	begin("");
+	two_agents();
+	(void)peer_leg(&asking, relay_host, &laptop);
+	for (uint64_t i = 0; i < 30; i++) {
+		peer_say(&laptop, &(struct wire_message){.type = WIRE_PING, .ping.token = i});
+		if (peer_expect(&laptop, WIRE_PONG, &m))
+			world_check(m.pong.token == i, "messages", "PING is answered otherwise");
+		world_run(10 * SECOND);
+	}
+	expect_still_there(&asking, "an idle leg of a live link ends");
+	expect_still_there(&laptop, "a link that speaks ends");
+	world_check(peer_gone(&home, SECOND), "ends", "a silent link stays");
+	peer_close(&laptop, false);
+	world_run(60 * SECOND);
+	(void)peer_expect_bye(&asking, REASON_LINK_GONE);
+	end();
+}
+
+/* Lets go up what asking has written; within so long, or until so much has arrived. */
+static void push(size_t len, uint64_t at_most_us)
+{
+	uint64_t end = k_now_us + at_most_us;
+
+	while (accepting.got_len < len && k_now_us < end) {
+		(void)peer_has(&accepting, len, SECOND / 20);
+		(void)peer_has(&asking, SIZE_MAX, 1);
+	}
+}
+
+/* A rule's rate, from the session's first byte on. */
+static void scene_a_rate_holds(void)
+{
+	enum { RATE = 20000, SECONDS = 10 };
+	static uint8_t bytes[PEER_KEPT / 2];
+
+	begin("policy:\n  - from: [laptop]\n    to: [home/talk]\n    rate: 20KB/s\n");
+	two_agents();
+	cut_through();
+	peer_write(&asking, bytes, sizeof(bytes));
+	push(sizeof(bytes), SECONDS * SECOND);
+	world_check(accepting.got_len > RATE * SECONDS / 2, "rates",
+		    "%zu bytes in %u s are too few", accepting.got_len, SECONDS);
+	world_check(accepting.got_len < RATE * (SECONDS + 2) + 65536, "rates",
+		    "%zu bytes in %u s are too many", accepting.got_len, SECONDS);
+	reload("policy:\n  - from: [laptop]\n    to: [home/talk]\n");
+	push(sizeof(bytes), 10 * SECOND);
+	world_check(accepting.got_len == sizeof(bytes), "rates", "a rate that is gone holds on");
+	end();
+}
+
+/* Between two more legs of the same agents. */
+static void another_session(const char *service)
+{
+	peer_publish(&home, service);
+	(void)peer_leg(&guest, relay_host, &laptop);
+	peer_open(&guest, "home", service);
+	(void)peer_expect(&home, WIRE_OFFER, &m);
+	uint64_t session = m.offer.session;
+	(void)peer_leg(&admin, relay_host, &home);
+	peer_accept(&admin, session);
+	(void)peer_go(&guest);
+	(void)peer_go(&admin);
+}
+
+static void scene_a_rule_ends_while_nobody_looks(void)
+{
+	time_t ends = time(NULL) + 60;
+	char config[512], until[32];
+	struct tm tm;
+
+	gmtime_r(&ends, &tm);
+	strftime(until, sizeof(until), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	snprintf(config, sizeof(config),
+		 RULE("\"%s\"") "  - from: [laptop]\n    to: [home/chat]\n    until: 2099-01-01\n",
+		 until);
+	begin(config);
+	two_agents();
+	cut_through();
+	another_session("chat");
+	world_run((uint64_t)(ends - 1 - time(NULL)) * SECOND);
+	expect_still_there(&asking, "the session ends before its rule");
+	world_check(peer_gone(&asking, 4 * SECOND), "rules", "a session outlives its rule");
+	expect_still_there(&guest, "a session ends with another's rule");
+	end();
+}
+
+static size_t count_revoked(size_t known)
+{
+	while (peer_hear(&home, &m, 2 * SECOND))
+		if (m.type == WIRE_REVOKED)
+			known = m.revoked.count > 0 ? known + m.revoked.count : 0;
+	return known;
+}
+
+/* Who is let in again is so for agents, too. */
+static void scene_a_name_is_revoked_no_more(void)
+{
+	size_t known;
+
+	begin("revoked:\n  - agent: guest\n");
+	(void)peer_sign_in(&home, relay_host, 0);
+	known = count_revoked(0);
+	world_check(known == 1, "messages", "%zu names are revoked, not one", known);
+	reload("");
+	known = count_revoked(known);
+	world_check(known == 0, "messages", "a name stays revoked");
+	end();
+}
+
+/* ---- frames ---- */
+
+static void stranger(void)
+{
+	peer_close(&guest, false);
+	guest.frame_len = 0;
+	world_check(peer_dial(&guest, relay_host), "links", "guest cannot dial");
+}
+
+static void scene_frames_in_pieces_and_others(void)
+{
+	begin("");
+	(void)peer_sign_in(&home, relay_host, 0);
+	stranger();
+	peer_frame_hello(&guest, 0);
+	peer_write(&guest, guest.frame, 3);
+	(void)peer_hear(&guest, &m, SECOND);
+	peer_write(&guest, guest.frame + 3, guest.frame_len - 3);
+	guest.frame_len = 0;
+	(void)peer_expect(&guest, WIRE_WELCOME, &m);
+	/* Of a later version, where one of ours came before. */
+	peer_frame(&guest, &(struct wire_message){.type = WIRE_PING});
+	guest.frame[0] = WIRE_VERSION + 1;
+	peer_flush(&guest);
+	(void)peer_expect_bye(&guest, REASON_VERSION);
+	stranger();
+	peer_say(&guest, &(struct wire_message){.type = WIRE_PING});
+	(void)peer_expect_bye(&guest, REASON_PROTOCOL);
+	/* A beginning, and then nothing. */
+	stranger();
+	peer_frame_hello(&guest, 0);
+	peer_write(&guest, guest.frame, 3);
+	guest.frame_len = 0;
+	world_check(peer_gone(&guest, 60 * SECOND), "ends", "half a frame is waited for for ever");
+	end();
+}
+
+static void scene_a_rule_has_room_for_one(void)
+{
+	begin("policy:\n  - from: [laptop]\n    to: [home/talk]\n    sessions: 1\n");
+	two_agents();
+	cut_through();
+	(void)peer_leg(&guest, relay_host, &laptop);
+	peer_open(&guest, "home", "talk");
+	expect_fail(&guest, REASON_LIMIT_SESSIONS);
+	peer_close(&asking, false);
+	peer_close(&accepting, false);
+	world_run(5 * SECOND);
+	peer_open(&guest, "home", "talk");
+	(void)peer_expect(&home, WIRE_OFFER, &m);
+	end();
+}
+
+/* ---- what one session or address leaves to others ---- */
+
+static void fill_out(struct peer *p, uint8_t byte, size_t len)
+{
+	static uint8_t bytes[PEER_KEPT / 2];
+
+	memset(bytes, byte, len);
+	peer_write(p, bytes, len);
+}
+
+/* A bulk transfer whose receiver breaks off while pages are under way: another's bytes are its own.
+ */
+static void scene_bulk_that_breaks_off(void)
+{
+	begin("");
+	two_agents();
+	for (unsigned round = 0; round < 6; round++) {
+		cut_through();
+		fill_out(&asking, 'a', PEER_KEPT / 2);
+		push(dice_size(&world_dice, PEER_KEPT / 2), 5 * SECOND);
+		peer_close(&accepting, true);
+		(void)peer_has(&asking, SIZE_MAX, 2 * SECOND);
+		renew(&asking);
+		renew(&accepting);
+	}
+	cut_through();
+	fill_out(&asking, 'b', PEER_KEPT / 2);
+	push(PEER_KEPT / 2, 30 * SECOND);
+	world_check(accepting.got_len == PEER_KEPT / 2 &&
+			    !memchr(accepting.got, 'a', accepting.got_len),
+		    "bytes", "a session's bytes reach another");
+	end();
+}
+
+/* An address that a reload gives up while datagrams come by the dozen. */
+static void scene_an_address_given_up_in_a_flood(void)
+{
+	uint8_t bytes[20] = {0, 1};
+	struct iovec all = {bytes, sizeof(bytes)};
+	struct addr to = k_address(k_host_address(relay_host), 443);
+	struct msghdr one = {
+		.msg_name = &to.sa, .msg_namelen = to.len, .msg_iov = &all, .msg_iovlen = 1};
+	int fd;
+
+	begin("");
+	k_cable_set(relay_host, host[2], 0, 0);
+	k_enter(guest.program);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	k_enter(NULL);
+	world_relay_write(&relay, LISTEN "stun:\n  enabled: false\n");
+	for (unsigned i = 0; i < 600; i++) {
+		k_enter(guest.program);
+		for (unsigned n = 0; n < 12; n++)
+			(void)!sendmsg(fd, &one, MSG_DONTWAIT);
+		k_enter(NULL);
+		world_run(MS / 2);
+		if (i == 50)
+			k_signal(relay.program, SIGHUP);
+	}
+	k_enter(guest.program);
+	close(fd);
+	k_enter(NULL);
+	end();
+}
+
+enum { SLOW = 4, WINDOW = 2 * 65536, SMALL = RING_SMALL_BYTES };
+
+static struct buffers *large_buffers(unsigned worker)
+{
+	return &relay.relay.workers[worker].sessions->large;
+}
+
+static void slow_pair(struct peer *up, struct peer *down)
+{
+	uint64_t session;
+
+	peer_start(up, "fast", LAPTOP, host[1]);
+	peer_start(down, "slow", HOME, host[0]);
+	(void)peer_leg(up, relay_host, &laptop);
+	peer_open(up, "home", "talk");
+	(void)peer_expect(&home, WIRE_OFFER, &m);
+	session = m.offer.session;
+	(void)peer_leg(down, relay_host, &home);
+	peer_accept(down, session);
+	(void)peer_go(up);
+	(void)peer_go(down);
+	down->mute = true;
+	/* By small pieces, until there is room for no more than what earns a large buffer. */
+	for (unsigned left = WINDOW - 2 * SMALL - 100; left > 0;) {
+		unsigned n = left < 1000 ? left : 1000;
+
+		fill_out(up, 'x', n);
+		(void)peer_has(up, SIZE_MAX, SECOND / 4);
+		left -= n;
+	}
+	fill_out(up, 'y', WINDOW / 2);
+	(void)peer_has(up, SIZE_MAX, SECOND);
+}
+
+/* Slow receivers hold half of a thread's large buffers and no more; what they hold comes back. */
+static void scene_slow_receivers(void)
+{
+	struct peer up[SLOW], down[SLOW];
+	unsigned short_io = k_faults.short_io;
+
+	k_faults.short_io = 0;
+	begin("limits:\n  buffer_bytes: 4MiB\n");
+	two_agents();
+	for (unsigned i = 0; i < SLOW; i++)
+		slow_pair(&up[i], &down[i]);
+	for (unsigned i = 0; i < relay.relay.worker_count; i++)
+		world_check(large_buffers(i)->made - large_buffers(i)->free_count <=
+				    large_buffers(i)->max_count / 2 + 1,
+			    "memory", "slow receivers hold %zu of %zu large buffers",
+			    large_buffers(i)->made - large_buffers(i)->free_count,
+			    large_buffers(i)->max_count);
+	for (unsigned i = 0; i < SLOW; i++) {
+		down[i].mute = false;
+		world_check(peer_has(&down[i], WINDOW - 2 * SMALL - 100 + WINDOW / 2, 30 * SECOND),
+			    "bytes", "a slow receiver does not get all");
+	}
+	for (unsigned i = 0; i < relay.relay.worker_count; i++)
+		world_check(large_buffers(i)->made == large_buffers(i)->free_count &&
+				    relay.relay.workers[i].sessions->held_bytes == 0,
+			    "memory", "what was held for slow receivers does not come back");
+	for (unsigned i = 0; i < SLOW; i++) {
+		peer_end(&up[i]);
+		peer_end(&down[i]);
+	}
+	end();
+	k_faults.short_io = short_io;
+}
+
 static void (*const scenes[])(void) = {
 	scene_a_leg_needs_its_proof,
 	scene_a_hello_needs_its_proof,
@@ -708,7 +1192,7 @@ static void (*const scenes[])(void) = {
 	scene_a_publisher_that_leaves_is_told,
 	scene_go_and_gone,
 	scene_go_and_gone,
-	scene_an_answer_at_the_last_moment,
+	scene_answers_at_the_last_moment,
 	scene_who_does_not_go_is_let_go,
 	scene_the_proven_do_not_count_as_strangers,
 	scene_legs_and_sessions_have_limits,
@@ -720,6 +1204,21 @@ static void (*const scenes[])(void) = {
 	scene_draining,
 	scene_all_bytes_are_counted,
 	scene_a_public_hello_is_counted,
+	scene_a_leg_says_bye,
+	scene_an_extension_that_must_be_known,
+	scene_a_refusal_says_why,
+	scene_public_clients_are_told,
+	scene_a_public_client_in_a_drain,
+	scene_an_offer_says_who_asks,
+	scene_idle_legs_follow_their_link,
+	scene_a_rate_holds,
+	scene_a_rule_ends_while_nobody_looks,
+	scene_a_name_is_revoked_no_more,
+	scene_frames_in_pieces_and_others,
+	scene_a_rule_has_room_for_one,
+	scene_bulk_that_breaks_off,
+	scene_an_address_given_up_in_a_flood,
+	scene_slow_receivers,
 };
 
 void world_peers(void)
