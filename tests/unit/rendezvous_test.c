@@ -195,6 +195,32 @@ static void limits_refuse_new_work_only(void **state)
 	rendezvous_free(s.r);
 }
 
+/* Whoever is asked: what one agent has with all others counts for it. */
+static void both_sides_of_a_session_have_a_limit(void **state)
+{
+	struct scene s = scene_new();
+	struct wire_bytes services[] = {wire_text("ssh")};
+	struct rendezvous_link away;
+	struct rendezvous_offer offer;
+
+	assert_int_equal(rendezvous_sign_in(s.r, "away", RENDEZVOUS_AGENT, 103, &away), REASON_OK);
+	assert_int_equal(rendezvous_publish(s.r, away.link, services, 1), REASON_OK);
+	for (slab_id asker = 1; asker <= 2; asker++)
+		assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", asker, &offer),
+				 REASON_OK);
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "away", "ssh", 3, &offer), REASON_OK);
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "away", "ssh", 4, &offer),
+			 REASON_LIMIT_SESSIONS);
+	/* The asked side: home has two with laptop; away takes the third. */
+	assert_int_equal(rendezvous_open(s.r, away.link, "home", "ssh", 5, &offer), REASON_OK);
+	assert_int_equal(rendezvous_open(s.r, away.link, "home", "ssh", 6, &offer),
+			 REASON_LIMIT_SESSIONS);
+	/* What is over counts for neither. */
+	rendezvous_forget(s.r, offer.session);
+	assert_int_equal(rendezvous_open(s.r, away.link, "home", "ssh", 7, &offer), REASON_OK);
+	rendezvous_free(s.r);
+}
+
 static void links_have_a_limit(void **state)
 {
 	struct rendezvous_limits one = {.links = 1, .services = 1, .legs = 1, .sessions = 1};
@@ -282,6 +308,7 @@ int main(void)
 		cmocka_unit_test(the_newest_link_of_a_name_replaces_the_older),
 		cmocka_unit_test(a_lost_publisher_orphans_its_meetings),
 		cmocka_unit_test(limits_refuse_new_work_only),
+		cmocka_unit_test(both_sides_of_a_session_have_a_limit),
 		cmocka_unit_test(links_have_a_limit),
 		cmocka_unit_test(accounts_live_while_links_or_sessions_do),
 		cmocka_unit_test(a_link_keeps_how_its_keys_were_exchanged),

@@ -335,6 +335,24 @@ static void test_come_and_go(void **state)
 	shaper_free(w.shaper);
 }
 
+/* An account without sessions owes what its last one overdrew, to the next one. */
+static void test_debts_outlive_sessions(void **state)
+{
+	struct world w = world_new((struct shaper_limits){.per_agent = 1 * MB});
+	struct share *s = join(&w, 1, "a", 0);
+
+	drain(s);
+	share_charge(s, MB / 5);
+	leave(&w, 1, s);
+	for (unsigned i = 0; i < 3; i++)
+		tick(&w);
+	s = join(&w, 2, "a", 0);
+	assert_near(drain_ticks(&w, s, 6), 0, MB / 50);
+	assert_true(drain_ticks(&w, s, 50) > MB / 2);
+	leave(&w, 2, s);
+	shaper_free(w.shaper);
+}
+
 static void test_limits_change(void **state)
 {
 	struct world w = world_new((struct shaper_limits){.per_session = 1 * MB});
@@ -401,14 +419,23 @@ static void test_no_crumbs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_share),	     cmocka_unit_test(test_example),
-		cmocka_unit_test(test_untouched),    cmocka_unit_test(test_rate),
-		cmocka_unit_test(test_own_rate),     cmocka_unit_test(test_starts_at_once),
-		cmocka_unit_test(test_bursts),	     cmocka_unit_test(test_late_ticks),
-		cmocka_unit_test(test_late_workers), cmocka_unit_test(test_slow_is_not_delayed),
-		cmocka_unit_test(test_takes_back),   cmocka_unit_test(test_debts),
-		cmocka_unit_test(test_come_and_go),  cmocka_unit_test(test_limits_change),
-		cmocka_unit_test(test_references),   cmocka_unit_test(test_no_crumbs),
+		cmocka_unit_test(test_share),
+		cmocka_unit_test(test_example),
+		cmocka_unit_test(test_untouched),
+		cmocka_unit_test(test_rate),
+		cmocka_unit_test(test_own_rate),
+		cmocka_unit_test(test_starts_at_once),
+		cmocka_unit_test(test_bursts),
+		cmocka_unit_test(test_late_ticks),
+		cmocka_unit_test(test_late_workers),
+		cmocka_unit_test(test_slow_is_not_delayed),
+		cmocka_unit_test(test_takes_back),
+		cmocka_unit_test(test_debts),
+		cmocka_unit_test(test_come_and_go),
+		cmocka_unit_test(test_limits_change),
+		cmocka_unit_test(test_debts_outlive_sessions),
+		cmocka_unit_test(test_references),
+		cmocka_unit_test(test_no_crumbs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
