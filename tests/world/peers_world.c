@@ -43,12 +43,17 @@ static void begin(const char *config)
 	peer_start(&accepting, "accepting-leg", HOME, host[0]);
 }
 
-static void end(void)
+static void all_leave(void)
 {
 	struct peer *const all[] = {&home, &laptop, &guest, &admin, &asking, &accepting};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		peer_end(all[i]);
+}
+
+static void end(void)
+{
+	all_leave();
 	world_run(120 * SECOND); /* idle legs are looked at every second ping */
 	world_relay_check_quiet(&relay);
 	world_relay_stop(&relay);
@@ -688,6 +693,20 @@ static void scene_draining(void)
 	end();
 }
 
+/* What a relay cuts off when its drain's time is over looks cut off, not ended. */
+static void scene_a_drain_whose_time_is_over(void)
+{
+	begin("drain: 5s\n");
+	two_agents();
+	cut_through();
+	world_relay_stop(&relay);
+	(void)peer_gone(&asking, SECOND);
+	(void)peer_gone(&accepting, SECOND);
+	world_check(asking.reset && accepting.reset && !asking.eof && !accepting.eof, "cut-for-end",
+		    "a session that a drain cuts off seems to end");
+	all_leave();
+}
+
 /* ---- bytes ---- */
 
 /* What was received is what is counted, the hello of a public client included. */
@@ -1219,6 +1238,7 @@ static void (*const scenes[])(void) = {
 	scene_bulk_that_breaks_off,
 	scene_an_address_given_up_in_a_flood,
 	scene_slow_receivers,
+	scene_a_drain_whose_time_is_over,
 };
 
 void world_peers(void)
