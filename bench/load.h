@@ -8,8 +8,8 @@
  * hold plain connected sockets, and every test (bulk, ping, rate, idle) is the same code for every
  * relay. Two processes, so that neither needs more descriptors than one end of all sessions.
  *
- * The ends share one page of counters and flags and nothing else. Whoever fails says why on stderr
- * and exits; the coordinator then ends the run without a result. Every run has a deadline.
+ * The ends share one page of counters and flags and nothing else. An end that fails says why on
+ * stderr and exits; the coordinator then ends the run without a result. Every run has a deadline.
  */
 #ifndef POSTERN_BENCH_LOAD_H
 #define POSTERN_BENCH_LOAD_H

@@ -2,11 +2,11 @@
 /*
  * load_ping: how long one byte takes to the sink and back.
  *
- * With a rate, round trips start on a fixed schedule that takes the sessions in turn, whatever the
- * relay does (an open loop): a closed loop over many sessions would only measure its throughput
- * again. A session whose last byte is still under way at its turn is measured from that turn on, so
- * that a stall counts for everything it held up. Without a rate every session sends again as soon
- * as its byte is back; with one session that is the classic ping-pong.
+ * With a rate, round trips start on a fixed schedule that takes the sessions in turn and does not
+ * wait for the relay (an open loop): a closed loop over many sessions would only measure its
+ * throughput again. A session whose last byte is still under way at its turn is measured from that
+ * turn on, so that a stall counts for everything it held up. Without a rate every session sends
+ * again as soon as its byte is back; with one session that is the classic ping-pong.
  */
 #include "bench/load.h"
 

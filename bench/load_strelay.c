@@ -108,7 +108,7 @@ static X509 *make_certificate(EVP_PKEY *key)
 	return cert;
 }
 
-/* The relay is whoever listens on loopback: its certificate is not looked at. */
+/* The relay is the program that listens on loopback: its certificate is not looked at. */
 static enum ssl_verify_result_t accept_any(SSL *ssl, uint8_t *alert)
 {
 	return ssl_verify_ok;

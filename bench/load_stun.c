@@ -35,7 +35,7 @@ struct crew {
 	pthread_t thread;
 };
 
-/* RFC 8489 section 5; nobody looks at the transaction's id. */
+/* RFC 8489 section 5; the transaction's id is not looked at. */
 static const uint8_t request[REQUEST_BYTES] = {0,    1,	  0,   0,   0x21, 0x12, 0xa4,
 					       0x42, 'p', 'o', 's', 't',  'e',	'r',
 					       'n',  '-', 'l', 'o', 'a',  'd'};

@@ -44,7 +44,7 @@ void load_self_open(struct load_self *self, const char *bundle)
 	self->identity = load_identity(bundle);
 	self->context = identity_dial_context(self->identity);
 	if (!self->context || !identity_self(self->identity, &self->peer))
-		load_fail("%s makes nobody one", bundle);
+		load_fail("%s holds no identity that can sign in", bundle);
 }
 
 /* ---- messages ---- */

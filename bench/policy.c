@@ -101,7 +101,7 @@ static void any_pair(struct question *q, unsigned n)
 	snprintf(q->service, sizeof q->service, "web");
 }
 
-static void everybody_make(struct policy_conf *c, unsigned i)
+static void everyone_make(struct policy_conf *c, unsigned i)
 {
 	rule_add(c, text("*"), text("agent-%u/*", chance(AGENTS)));
 }
@@ -234,7 +234,7 @@ static const struct constellation {
 	void (*ask)(struct question *q, unsigned n);
 } constellations[] = {
 	{"agents to services", pairs_make, any_pair},
-	{"everybody to agents", everybody_make, any_pair},
+	{"every agent to agents", everyone_make, any_pair},
 	{"groups to services", groups_make, any_pair},
 	{"all rules for one asker", one_asker_make, one_asker},
 	{"all rules for one service", one_service_make, one_service},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * acceptor: accepts on one listening socket until it is closed, whatever happens.
+ * acceptor: accepts on one listening socket until it is closed; no failure ends it.
  *
  * Theory of operation. A ring's accept operation ends with an error when descriptors or memory have
  * run out. Then accepting pauses for ACCEPTOR_PAUSE_MS and is tried again, for as long as it takes:

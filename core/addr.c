@@ -187,7 +187,7 @@ void addr_format(const struct addr *a, char out[ADDR_TEXT_BYTES])
 {
 	char host[ADDR_TEXT_BYTES];
 
-	addr_format_host(a, host); /* 50 characters at the most, whatever the compiler thinks */
+	addr_format_host(a, host); /* 50 characters at the most; the compiler cannot know */
 	if (strchr(host, ':'))
 		snprintf(out, ADDR_TEXT_BYTES, "[%.54s]:%u", host, addr_port(a));
 	else if (strchr(host, '.'))

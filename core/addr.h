@@ -47,7 +47,7 @@ uint16_t addr_port(const struct addr *a);
 void addr_set_port(struct addr *a, uint16_t port);
 /* Same family, address, zone and port. */
 bool addr_equal(const struct addr *a, const struct addr *b) MUST_CHECK;
-/* Same family and address, whatever zone and port; never where len is 0. */
+/* Same family and address; zone and port may differ. Never where len is 0. */
 bool addr_same_host(const struct addr *a, const struct addr *b) MUST_CHECK;
 /* A listener on this address hears what comes in on that one: the same, or a wildcard. */
 bool addr_covers(const struct addr *listener, const struct addr *local) MUST_CHECK;

@@ -10,8 +10,8 @@
  *
  * A socket that is bound to a wildcard hears of each datagram which of the host's addresses it came
  * to (IP_PKTINFO, RFC 3542 section 6.2), and answers from there; one that is bound to an address
- * has no need to. What came to a multicast or broadcast address is dropped: nobody asks many
- * servers at a time but to have many answer somebody else.
+ * has no need to. What came to a multicast or broadcast address is dropped: the one
+ * purpose of asking many servers at a time is that all of them answer a victim.
  *
  * One struct serves any number of sockets of one thread, one after the other.
  */

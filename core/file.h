@@ -14,7 +14,7 @@
 int file_write(int fd, const void *bytes, size_t size) MUST_CHECK;
 
 /* Makes name in the directory dir, mode 0600, from these bytes. A crash at any moment leaves the
- * old file or the new one. Nobody else writes that name meanwhile. 0 or -errno. */
+ * old file or the new one. No other process may write that name meanwhile. 0 or -errno. */
 int file_replace(int dir, const char *name, const void *bytes, size_t size) MUST_CHECK;
 
 /* In a child that was forked and goes on: closes all descriptors but the standard streams and those

@@ -268,8 +268,8 @@ void isolation_landlock(const struct isolation_plan *plan, struct isolation_repo
 /* ---- stage 4: seccomp ---------------------------------------------------------------------- */
 
 /*
- * What every process needs, whatever its duty, is the C library's. Calls that are allowed whatever
- * their arguments cost nothing: the kernel remembers them by number, and does not run the filter.
+ * What every process needs is the C library's. Calls that are allowed with any arguments
+ * cost nothing: the kernel remembers them by number, and does not run the filter.
  *
  * Memory; what holds data is never run:
  * #syscalls-rare brk munmap mremap madvise; as malloc() happens to need

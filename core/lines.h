@@ -2,9 +2,9 @@
 /*
  * lines: lines of text over a stream socket, bounded both ways.
  *
- * Whoever does not read what is sent to it is not read either, once enough waits; whoever sends a
- * line without end, or piles up more than may wait, is let go. At the end of its input what waits
- * still leaves.
+ * A peer that does not read what is sent to it is not read either, once enough waits. A peer that
+ * sends a line without end, or makes more wait than may wait, is disconnected. At the end of its
+ * input what waits still leaves.
  */
 #ifndef POSTERN_CORE_LINES_H
 #define POSTERN_CORE_LINES_H

@@ -10,7 +10,7 @@
 
 #include "core/must_check.h"
 
-/* Returns 0 (also when nobody wants to know) or -errno. NOTIFY_SOCKET is taken from the
+/* Returns 0 (also when no service manager asked) or -errno. NOTIFY_SOCKET is taken from the
  * environment, so that no child speaks for us. */
 int notify_open(void) MUST_CHECK;
 void notify_close(void);

@@ -3,9 +3,9 @@
  * probe: static probes, for bpftrace, SystemTap and gdb: where a running program may be watched.
  *
  * A probe is one nop instruction and a note in the program's file that tells where its arguments
- * are; nobody who does not watch pays for more. docs/tracing.md lists the probes by program, with
- * their arguments, for people; tests/probes compares that list with the programs' notes. Texts are
- * zero-terminated and never payload or secrets.
+ * are; a process that is not watched pays for no more. docs/tracing.md lists the probes by program,
+ * with their arguments, for people; tests/probes compares that list with the programs' notes. Texts
+ * are zero-terminated and never payload or secrets.
  */
 #ifndef POSTERN_CORE_PROBE_H
 #define POSTERN_CORE_PROBE_H

@@ -418,7 +418,7 @@ void ring_reset_fd(struct ring *r, int fd)
 
 void ring_timer_set(struct ring *r, struct timer *t, uint64_t after_ms)
 {
-	/* Outside the loop nobody else reads the clock. */
+	/* Outside the loop no other code reads the clock. */
 	if (!r->running)
 		ring_read_clock(r);
 	/* 16 bytes per timer could not be had. Going on without the deadline could keep a session

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ring_internal: what ring.c shares with its two backends. Nobody else includes this, except the
+ * ring_internal: what ring.c shares with its two backends. No other file includes this, except the
  * platform tests that prove what a ring refuses.
  */
 #ifndef POSTERN_CORE_RING_INTERNAL_H

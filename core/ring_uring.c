@@ -81,7 +81,7 @@ static const char *refusal(void)
 		       "the "
 		       "user into the group that kernel.io_uring_group names";
 	case 2:
-		return "kernel.io_uring_disabled=2 forbids it to everybody; set it to 0";
+		return "kernel.io_uring_disabled=2 forbids it to every process; set it to 0";
 	default:
 		return "a container runtime's seccomp profile or kernel.io_uring_disabled forbids "
 		       "it; "

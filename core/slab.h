@@ -14,7 +14,7 @@
 
 #include "core/must_check.h"
 
-typedef uint64_t slab_id; /* tag (8 bits), generation (24), index (32); 0 is nobody */
+typedef uint64_t slab_id; /* tag (8 bits), generation (24), index (32); 0 names nothing */
 
 struct slab {
 	uint8_t *objects;

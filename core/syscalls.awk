@@ -14,7 +14,7 @@
 #
 # "#syscalls:NAME,NAME ..." counts only for these of the roles that run the file. A CALL is
 #
-#     name                              allowed whatever its arguments
+#     name                              allowed with any arguments
 #     name|name                         one duty, which the C library performs by either; all of them
 #                                       that the architecture has are allowed, and one has to be there
 #     name(1 is SHUT_WR)                allowed when argument 1, counted from 0, is that

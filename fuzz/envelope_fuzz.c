@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * envelope_fuzz: the bytes once as an inner stream, sealed and opened in random pieces, and once as
- * wire bytes that somebody else made.
+ * wire bytes of another maker.
  * links: core/parse/envelope.c
  */
 #include "core/parse/envelope.h"

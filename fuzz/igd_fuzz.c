@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * igd_fuzz: any bytes as a gateway's description: whatever is in it, commands go to its own host.
+ * igd_fuzz: any bytes as a gateway's description: commands always go to its own host.
  * links: upnp/driver/igd.c upnp/driver/exchange.c upnp/reply.c upnp/location.c core/addr.c
  */
 #include "fuzz/prefix.h"

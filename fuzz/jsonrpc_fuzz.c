@@ -65,7 +65,7 @@ static const struct method_param params[] = {
 	{"flag", "boolean", false, "a flag"},
 	{"map", "object", false, "a map"},
 	{"list", "array", false, "a list"},
-	{"any", "any", false, "whatever"},
+	{"any", "any", false, "a value"},
 	{.name = NULL},
 };
 

@@ -66,7 +66,7 @@ static void ask_round(struct outside *o)
 	if (o->round.count > 0 && o->round.source.len > 0 && !o->natd->stopping)
 		error = stun_round_start(&o->round);
 	if (error)
-		conclude(o, &none, STUN_AGREE_NOBODY);
+		conclude(o, &none, STUN_AGREE_NONE);
 }
 
 static void outside_resolved(void *owner, const struct addr *addresses, size_t count,

@@ -41,16 +41,17 @@ static const struct {
 		 "No answer came over UDP: either this server is down, or UDP is blocked "
 		 "here, and then no direct connection works and sessions go through the "
 		 "relay."},
-	[STUN_NAT_OPEN] = {"open", "Nothing is in the way: anybody can reach this host directly."},
+	[STUN_NAT_OPEN] = {"open",
+			   "Nothing is in the way: every peer can reach this host directly."},
 	[STUN_NAT_FIREWALL] = {"firewall",
 			       "There is no NAT, but a firewall lets in answers only: direct "
 			       "connections work once both sides send at the same time."},
 	[STUN_NAT_FULL_CONE] = {"full cone",
-				"Whoever knows the external address gets in: direct connections "
-				"work with nearly everybody."},
+				"Every host that knows the external address gets in: direct "
+				"connections work with nearly every peer."},
 	[STUN_NAT_ADDRESS_RESTRICTED] = {"address-restricted",
 					 "Only hosts that were written to get in: direct "
-					 "connections work with nearly everybody once both sides "
+					 "connections work with nearly every peer once both sides "
 					 "send at the same time."},
 	[STUN_NAT_PORT_RESTRICTED] = {"port-restricted",
 				      "Only answers get in: direct connections work once both "
@@ -95,7 +96,7 @@ const char *stun_findings_meaning(const struct stun_findings *f)
 	if (type == STUN_NAT_UNKNOWN && f->mapping == STUN_MAPPING_NONE)
 		return "There is no NAT: direct connections work unless a firewall is in the way.";
 	if (type == STUN_NAT_UNKNOWN && f->mapping == STUN_MAPPING_ENDPOINT_INDEPENDENT)
-		return "The external port is the same for everybody: direct connections work with "
+		return "The external port is the same for every peer: direct connections work with "
 		       "most peers once both sides send at the same time.";
 	return types[type].meaning;
 }

@@ -16,8 +16,8 @@
 static const struct {
 	const char *name, *sentence;
 } agreements[] = {
-	[STUN_AGREE_NOBODY] = {"no_answer",
-			       "No server answered: UDP is blocked here, or all of them are down."},
+	[STUN_AGREE_NONE] = {"no_answer",
+			     "No server answered: UDP is blocked here, or all of them are down."},
 	[STUN_AGREE_ALONE] = {"alone", "Only one server answered: there is nothing to compare."},
 	[STUN_AGREE_ALL] = {"agree", "All servers see the same address and port: the external port "
 				     "does not depend on who is asked."},
@@ -75,7 +75,7 @@ static size_t find_odd(const struct addr *o, size_t n, const struct addr *a)
 static enum stun_agreement judge(size_t answers, size_t most, bool ports)
 {
 	if (answers == 0)
-		return STUN_AGREE_NOBODY;
+		return STUN_AGREE_NONE;
 	if (answers == 1)
 		return STUN_AGREE_ALONE;
 	if (most == answers)

@@ -8,7 +8,7 @@
 #include "core/addr.h"
 
 enum stun_agreement {
-	STUN_AGREE_NOBODY,	/* no server answered */
+	STUN_AGREE_NONE,	/* no server answered */
 	STUN_AGREE_ALONE,	/* one did: nothing to compare */
 	STUN_AGREE_ALL,		/* the same address and port */
 	STUN_AGREE_NOT_PORT,	/* one address, but several ports: a symmetric NAT */

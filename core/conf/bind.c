@@ -21,8 +21,8 @@ static bool same_letter(char a, char b)
 	return tolower((unsigned char)a) == tolower((unsigned char)b);
 }
 
-/* Edits (insert, delete, replace, swap of neighbours) from a to b, whatever the case: optimal
- * string alignment. */
+/* Edits (insert, delete, replace, swap of neighbours) from a to b, without regard to
+ * case: optimal string alignment. */
 static size_t edit_distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
 	size_t rows[3][WORD_MAX + 1];

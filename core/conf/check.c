@@ -26,7 +26,7 @@ static void report_not_pem(struct conf_errors *e, const struct conf_node *at, co
 		 strstr(text, "Proc-Type: 4,ENCRYPTED"))
 		conf_error(
 			e, at, path,
-			"is encrypted with a pass phrase, which nobody is there to type; decrypt "
+			"is encrypted, and a daemon has no way to ask for the pass phrase; decrypt "
 			"it with \"openssl pkey\"");
 	else if (begins(text, PEM_BEGIN "CERTIFICATE-----"))
 		conf_error(e, at, path, "is a certificate; a private key belongs here");

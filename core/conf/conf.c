@@ -3,8 +3,8 @@
  * conf: YAML texts to trees.
  *
  * libyaml's events are taken one by one, so that its document loader (which keeps every alias) is
- * not needed and the limits hold while reading. Only the part of YAML that reads the same to
- * everybody is accepted: maps, lists and scalars.
+ * not needed and the limits hold while reading. Only the part of YAML that every reader
+ * understands alike is accepted: maps, lists and scalars.
  */
 #include "core/conf/conf.h"
 

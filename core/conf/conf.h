@@ -120,7 +120,7 @@ struct conf_field {
 	enum conf_type item_type;	 /* LIST_OF scalars, when fields is NULL */
 	size_t max_items;		 /* LIST_OF; when required, at least one */
 	const char *initial;		 /* the default as text, or NULL to leave what is there */
-	bool secret;			 /* shown to nobody: whoever lists documents hides it */
+	bool secret;			 /* every list of a document hides it */
 	/* Extra check of a bound value; adds its own errors. Called when the value itself was
 	 * right; for LIST_OF always: value is the struct conf_array, at->items its nodes, and items
 	 * (or their fields) that were wrong are zero. */
@@ -173,8 +173,8 @@ const char *conf_type_name(enum conf_type type);
 const char *conf_format_number(uint64_t n, enum conf_type type, char out[CONF_NUMBER_BYTES]);
 /* The word that one slip of the pen may have turned into this one, or NULL. */
 const char *conf_nearest(const char *word, const char *const *words);
-/* Slips of the pen between two words (a letter more, less, another, two swapped), whatever the
- * case; SIZE_MAX for long ones. */
+/* Slips of the pen between two words (a letter more, less, another, two swapped), without
+ * regard to case; SIZE_MAX for long ones. */
 size_t conf_edits(const char *a, const char *b);
 
 #endif

@@ -92,7 +92,7 @@ void conf_errors_free(struct conf_errors *e)
 	*e = (struct conf_errors){.file = e->file};
 }
 
-/* Long texts may be keys, and URLs may hold passwords, whatever place they were written to. */
+/* Any long text may be a key, and any URL may hold a password, also in the wrong place. */
 static bool may_be_secret(const char *text)
 {
 	return strlen(text) > QUOTE_MAX || strchr(text, '@') || strstr(text, "-----") ||

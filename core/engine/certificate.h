@@ -2,7 +2,7 @@
 /*
  * certificate: what an X.509 certificate says, as values and as texts for people.
  *
- * Texts out of certificates are the other side's: cut, and made printable before anybody sees them.
+ * Texts out of certificates are the other side's: cut and made printable before they are shown.
  */
 #ifndef POSTERN_ENGINE_CERTIFICATE_H
 #define POSTERN_ENGINE_CERTIFICATE_H

@@ -8,7 +8,7 @@
 #include "core/conf/diff.h"
 #include "core/log.h"
 
-/* What the history keeps of one change: enough to see what happened, bounded whatever it was. */
+/* What the history keeps of one change: enough to see what happened, and bounded. */
 #define KEPT_ENTRIES 100u
 #define KEPT_BYTES   1024u
 #define KEPT_NOTE    512u
@@ -17,8 +17,8 @@ struct changes {
 	const struct conf_field *fields;
 	json_t *document; /* in force */
 	json_t *before;	  /* to go back to; NULL: settled */
-	/* What was compared with it last: whoever commits a document has mostly just asked what it
-	 * changes, and with ten thousand rules that takes a while. */
+	/* What was compared with it last: a client that commits a document has mostly just asked
+	 * what it changes, and with ten thousand rules that takes a while. */
 	json_t *compared, *difference;
 	uint64_t due_ms;
 	uint64_t revision;

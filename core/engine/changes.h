@@ -12,7 +12,7 @@
  * was made from, so that two consoles cannot overwrite each other unknowingly.
  *
  * Of each change the history keeps what differed, secrets hidden and large values as their size, so
- * that its memory is bounded whatever is applied.
+ * that its memory is bounded, for any document.
  */
 #ifndef POSTERN_ENGINE_CHANGES_H
 #define POSTERN_ENGINE_CHANGES_H
@@ -41,7 +41,7 @@ uint64_t changes_due(const struct changes *ch);
 
 enum changes_verdict { CHANGES_OK, CHANGES_STALE, CHANGES_BUSY, CHANGES_SAME };
 
-/* May a change made from this revision (0: whatever is in force) begin? */
+/* May a change made from this revision (0: the one in force) begin? */
 enum changes_verdict changes_may(const struct changes *ch, uint64_t from_revision,
 				 const json_t *document);
 /* It has been applied: becomes the revision in force, which keeps a reference, so that it must not
@@ -58,8 +58,8 @@ const json_t *changes_rollback(const struct changes *ch);
  * conf_diff() in core/conf/diff.h. to must not be changed any more: committing it reuses the
  * answer. */
 json_t *changes_diff(struct changes *ch, const json_t *to) MUST_CHECK;
-/* [{revision, at, who, note, state, diff}] newest first; confirmed_by and confirmed_at where
- * somebody did. state: "in force", "waiting", "replaced", "rolled back". */
+/* [{revision, at, who, note, state, diff}] newest first; confirmed_by and confirmed_at of a
+ * trial that was confirmed. state: "in force", "waiting", "replaced", "rolled back". */
 json_t *changes_history(const struct changes *ch) MUST_CHECK;
 
 /* What is in force with every secret replaced by "(hidden)"; and another document with each such

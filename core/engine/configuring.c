@@ -166,7 +166,7 @@ bool configuring_roll_back(struct configuring *c, const char *who, char why[CONF
 	return ok;
 }
 
-/* A port of the old configuration may be somebody else's by now, for a while. */
+/* A port of the old configuration may be another program's by now, for a while. */
 void configuring_trial_over(struct configuring *c)
 {
 	char why[CONFIGURING_WHY_BYTES];

@@ -15,9 +15,9 @@
  * one document where the program has a state directory, so that the rule holds across a restart,
  * too; without one, consoles' changes last until the program ends.
  *
- * A change is put in force whole or not at all. On trial (confirm_ms) nothing is kept: when nobody
- * confirms, the old document is put back the same way; a restart forgets the trial. While a trial
- * runs the file is not read.
+ * A change is put in force whole or not at all. On trial (confirm_ms) nothing is kept: when no
+ * console confirms, the old document is put back the same way; a restart forgets the trial. While a
+ * trial runs the file is not read.
  *
  * No I/O and no clock: the program's table of functions does what needs either.
  */

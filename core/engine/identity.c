@@ -151,8 +151,8 @@ static bool load_key(struct identity *id, const char *pem, char *why, size_t why
 	return true;
 }
 
-/* A relay may have a certificate of a public CA; an agent's must be of ours, or nobody will have
- * it. Its time is the others' to judge. */
+/* A relay may have a certificate of a public CA; an agent's must be of ours, or every relay
+ * refuses it. Its time is the others' to judge. */
 static bool check_own_chain(const struct identity *id, char *why, size_t why_size)
 {
 	struct identity_peer self;
@@ -370,7 +370,7 @@ void identity_leg_proof(const uint8_t secret[32], const uint8_t exported[32], ui
 {
 	unsigned len;
 
-	/* Fails only without memory: then a proof that nobody can have made. */
+	/* Fails only without memory: then random bytes, a proof that no peer can match. */
 	if (!HMAC(EVP_sha256(), secret, 32, exported, 32, out, &len))
 		RAND_bytes(out, 32);
 	ERR_clear_error();

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * identity: who somebody is, by a certificate of the operator's own CA.
+ * identity: a program's or a person's name and role, by a certificate of the operator's own CA.
  *
  * A certificate's role and name stand in a URI subjectAltName, "postern:agent/NAME" or
  * "postern:console/NAME". A relay's certificate carries only DNS names and addresses, as any web
- * server's does, so that nobody on the outside learns what it is.
+ * server's does, so that no outsider learns what it is.
  */
 #ifndef POSTERN_ENGINE_IDENTITY_H
 #define POSTERN_ENGINE_IDENTITY_H
@@ -57,8 +57,8 @@ SSL_CTX *identity_dial_context(const struct identity *id) MUST_CHECK;
 SSL_CTX *identity_inner_context(const struct identity *id, bool server) MUST_CHECK;
 
 /* After a client handshake with a relay: chain to our CA (or, with system_trust, to the system's)
- * and the name or address host. On refusal, why is a sentence; when the chain ends in somebody
- * else's CA it begins "TLS is being intercepted by ISSUER". system_trust reads the system's CAs
+ * and the name or address host. On refusal, why is a sentence; when the chain ends in another
+ * CA it begins "TLS is being intercepted by ISSUER". system_trust reads the system's CAs
  * from disk on first use: a program that will lose sight of the disk calls identity_load_system()
  * before. */
 bool identity_check_relay(const struct identity *id, SSL *ssl, const char *host, bool system_trust,

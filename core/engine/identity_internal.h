@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* identity_internal: what the identity_*.c files share; nobody else includes this. */
+/* identity_internal: what the identity_*.c files share; no other file includes this. */
 #ifndef POSTERN_ENGINE_IDENTITY_INTERNAL_H
 #define POSTERN_ENGINE_IDENTITY_INTERNAL_H
 
@@ -9,7 +9,7 @@
 #include "core/engine/certificate.h"
 #include "core/engine/identity.h"
 
-/* The system's CAs, read on first use by whichever thread comes first. */
+/* The system's CAs, read by the first thread that needs them. */
 struct identity_system {
 	pthread_mutex_t lock;
 	X509_STORE *store; /* NULL: not read yet, or none found */

@@ -85,8 +85,8 @@ static void explain_foreign(const struct identity *id, X509 *leaf, const char *h
 	}
 	snprintf(why, why_size,
 		 "TLS is being intercepted by %s: the certificate for %s was issued by \"%s\" "
-		 "instead of by your organisation's CA \"%s\"%s; ask whoever runs that network "
-		 "for an exception for %s, or for the proxy to pass it through",
+		 "instead of by your organisation's CA \"%s\"%s; ask the administrator of that "
+		 "network for an exception for %s, or for the proxy to pass it through",
 		 organisation, host, issuer, id->ca_name,
 		 system_trust ? " or by a CA that this system trusts" : "", host);
 }

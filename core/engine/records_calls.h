@@ -13,7 +13,7 @@ extern const struct method_param records_params[];
  * is raised when it wants those to come, too. */
 void records_answer(struct call *c, const struct records *r, const char *name, bool *follows);
 
-/* Keeps an event, with its kind, and sends it to whoever follows events. data stays the caller's;
+/* Keeps an event, with its kind, and sends it to all that follow events. data stays the caller's;
  * it has number and time, too, after that. */
 void records_tell_event(struct records *r, struct calls *cs, const char *kind, json_t *data,
 			struct timespec now);

@@ -4,7 +4,7 @@
  *
  * Two steps: gather() follows the record headers and collects the handshake message, then
  * read_hello() reads the message once it is complete. Every check stands at a fixed place of the
- * byte stream, in its order, so the answer given for some bytes holds for whatever follows them.
+ * byte stream, in its order, so the answer given for some bytes stays right when more bytes follow.
  */
 #include "core/parse/clienthello.h"
 
@@ -180,7 +180,7 @@ static bool check_host(char *name)
 }
 
 /* RFC 6066 section 3. It forbids address literals; clients that send them nevertheless mean
- * whoever has the address, so a literal counts as no name. */
+ * the owner of the address, so a literal counts as no name. */
 static bool read_server_name(CBS *body, struct clienthello *out)
 {
 	char name[CLIENTHELLO_NAME_MAX + 1];

@@ -4,8 +4,8 @@
  *
  * RFC 8446 section 4.1.2 and 5.1; server_name: RFC 6066 section 3; ALPN: RFC 7301 section 3.1.
  * The hello may be spread over any number of segments and of TLS records. It is parsed from the
- * start on each call and decided exactly once: nothing is said until it is complete, and whatever
- * is ambiguous is refused.
+ * start on each call and decided exactly once: nothing is said until it is complete, and an
+ * ambiguous one is refused.
  */
 #ifndef POSTERN_PARSE_CLIENTHELLO_H
 #define POSTERN_PARSE_CLIENTHELLO_H

@@ -18,7 +18,7 @@
 
 /* X(letter, NAME, sentence) */
 #define ENDING_SIDES(X)                                                                            \
-	X('-', NOBODY, "both sides ended it, in order")                                            \
+	X('-', BOTH, "both sides ended it, in order")                                              \
 	X('A', ASKING, "the asking agent or public client; written by relays")                     \
 	X('P', PUBLISHING, "the publishing agent; written by relays")                              \
 	X('L', LOCAL, "the local connection: the client or the target; written by agents")         \

@@ -4,7 +4,7 @@
  *
  * Strict where leniency has let requests be smuggled: lines end in CRLF and nothing else, a colon
  * follows its field name at once, no folded lines, one way to tell a body's length. Bytes are
- * judged in order, so an answer other than SHORT holds whatever follows.
+ * judged in order, so an answer other than SHORT stays right when more follow.
  */
 #include "core/parse/http.h"
 

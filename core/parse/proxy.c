@@ -145,7 +145,7 @@ static enum proxy_status take_v1_addresses(CBS *in, int family, struct proxy_hea
 	return PROXY_OK;
 }
 
-/* "UNKNOWN" and whatever else up to the end of the line. */
+/* "UNKNOWN" and all else up to the end of the line. */
 static enum proxy_status skip_v1_unknown(CBS *in, struct proxy_header *out)
 {
 	enum proxy_status status = take_text(in, "NKNOWN", 6);

@@ -66,7 +66,7 @@ static enum socks5_status take_literal(CBS *in, int family, struct socks5_reques
 	return inet_ntop(family, ip, r->host, sizeof(r->host)) ? SOCKS5_OK : SOCKS5_MALFORMED;
 }
 
-/* A name of printable bytes: whatever it goes to next may not expect others. */
+/* A name of printable bytes: its next reader may not expect others. */
 static enum socks5_status take_name(CBS *in, struct socks5_request *r)
 {
 	uint8_t length, c;
@@ -85,7 +85,7 @@ static enum socks5_status take_name(CBS *in, struct socks5_request *r)
 	return SOCKS5_OK;
 }
 
-/* Where an unknown address type ends nobody can tell: the request is returned without the rest, to
+/* The length of an unknown address type is not known: the request is returned without the rest, to
  * be answered SOCKS5_ADDRESS_UNSUPPORTED. */
 static enum socks5_status take_destination(CBS *in, struct socks5_request *r)
 {

@@ -10,7 +10,7 @@
 
 #include "core/must_check.h"
 
-/* Of ASCII; whatever the locale says. */
+/* Of ASCII, in every locale. */
 uint8_t text_lower(uint8_t c);
 /* Space or tab: OWS (RFC 9110 section 5.6.3). */
 bool text_is_blank(uint8_t c);

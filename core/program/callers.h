@@ -3,8 +3,8 @@
  * callers: JSON-RPC callers over stream sockets: one object a line, core/engine/calls.h.
  *
  * A *line caller* is any stream socket whose lines are calls. A *door for callers* is a Unix socket
- * that everybody on this host may connect to; what a user may do there, its program says by the
- * credentials of the peer (SO_PEERCRED). Whoever may do nothing is told why, and let go.
+ * that every process on this host may connect to; what a user may do there, its program says by the
+ * credentials of the peer (SO_PEERCRED). A user that may do nothing is told why, and disconnected.
  */
 #ifndef POSTERN_PROGRAM_CALLERS_H
 #define POSTERN_PROGRAM_CALLERS_H
@@ -51,7 +51,7 @@ struct callers {
 
 /* Whether a program listens at path. */
 bool callers_path_taken(const char *path) MUST_CHECK;
-/* A listening socket at path, which everybody may connect to; what was there goes. Returns it, or
+/* A listening socket at path, which every user may connect to; what was there goes. Returns it, or
  * -errno. */
 int callers_listen(const char *path) MUST_CHECK;
 

@@ -5,7 +5,7 @@
  * A sealed daemon can neither fork nor signal. Its launcher is forked before: before the first
  * thread, before rings. It has one duty, said once: to start children that serve a socket (the UPnP
  * worker), or children that run one program (the hook). The daemon asks over a socket pair; a child
- * is killed when asked, at its deadline, and when the daemon ends, for whatever reason.
+ * is killed when asked, at its deadline, and when the daemon ends, for any reason.
  *
  * What a daemon that is taken over gains from it: another child of the one kind.
  */

@@ -109,7 +109,7 @@ static void start(struct launch *l, struct launcher_request *r, int socket)
 		tell(l, r->number, 127 << 8);
 		return;
 	}
-	(void)setpgid(c->pid, c->pid); /* whoever of the two is first */
+	(void)setpgid(c->pid, c->pid); /* the child does it, too: either may come first */
 	c->number = r->number;
 	/* A suspended machine's time counts: what hung before is not worth waiting for after. */
 	c->due_ms = r->deadline_ms ? (int64_t)clock_ms(CLOCK_BOOTTIME) + r->deadline_ms : INT64_MAX;

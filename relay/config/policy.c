@@ -69,10 +69,12 @@ static void rules_check_asker(struct conf_errors *e, const struct conf_node *at,
 	const char *from = *(char *const *)value;
 	char shown[CONF_QUOTE_BYTES];
 
-	if (!is_name(from) && strcmp(from, POLICY_ANYBODY) != 0 && strcmp(from, POLICY_PUBLIC) != 0)
+	if (!is_name(from) && strcmp(from, POLICY_EVERYONE) != 0 &&
+	    strcmp(from, POLICY_PUBLIC) != 0)
 		conf_error(e, at, path,
 			   "%s is not an agent or a group; write the name of one, \"*\" for "
-			   "everybody, or public for clients without a certificate",
+			   "every agent and public client, or public for clients without a "
+			   "certificate",
 			   conf_quote(from, shown));
 }
 
@@ -247,8 +249,8 @@ const struct conf_field config_rule_fields[] = {
 	 .item_size = sizeof(char *),
 	 .max_items = FROM_MAX,
 	 .check = rules_check_from,
-	 .help = "who may: agents, groups, \"*\" for everybody, public for clients without a "
-		 "certificate"},
+	 .help = "who may: agents, groups, \"*\" for every agent and public client, "
+		 "public for clients without a certificate"},
 	{.key = "to",
 	 .type = CONF_LIST_OF,
 	 .offset = AT(policy_rule, to),

@@ -156,8 +156,8 @@ void conn_send_plain(struct conn *c, const void *data, size_t len); /* through T
 void conn_send_raw(struct conn *c, const void *data, size_t len);   /* before any TLS */
 void conn_flush(struct conn *c);
 bool conn_sending(const struct conn *c);
-/* From any worker: sends the message on whichever connection of the relay has this id; with
- * then_close it ends after it. */
+/* From any worker: sends the message on the relay's connection with this id, if there is one;
+ * with then_close it ends after it. */
 void conn_tell(struct relay *r, slab_id id, const struct wire_message *m, bool then_close);
 
 /* Proved who it is: no longer counted under its source. */

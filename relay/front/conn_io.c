@@ -89,7 +89,7 @@ bool conn_sending(const struct conn *c)
 /* False: the connection is closed over it. */
 static bool conn_put(struct conn *c, const void *data, size_t len)
 {
-	/* What was allowed to pile up may leave, whatever the phase is then. */
+	/* What one phase let wait may leave in the next, whose limit may be lower. */
 	if (c->out.most < c->phase->output_most)
 		c->out.most = c->phase->output_most;
 	switch (outbox_put(&c->out, data, len)) {

@@ -12,7 +12,7 @@
  * Requests and replies are packets (SOCK_SEQPACKET): a head and at most KEEPER_CHUNK_BYTES of data.
  * Longer data follows in further packets with the same head, until length bytes have come. A
  * request has a number of its own and its reply the same: what belongs to an older one, which
- * nobody waits for any more, is dropped, on both sides.
+ * is no longer waited for, is dropped, on both sides.
  */
 #define KEEPER_CHUNK_BYTES 32768u
 #define KEEPER_NAME_BYTES  64u

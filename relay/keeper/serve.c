@@ -127,7 +127,7 @@ static int read_file(int dir, const char *name, int flags, size_t *len)
 
 	if (dir < 0)
 		return -ENOTDIR;
-	/* Never waits for whoever would open the other end of a pipe. */
+	/* O_NONBLOCK: to open a FIFO would wait for its other end to be opened, too. */
 	fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
 	if (fd < 0)
 		return -errno;
@@ -169,7 +169,7 @@ static void reply(struct keeper_server *s, uint64_t number, int status, size_t l
 	do {
 		size = len - sent < KEEPER_CHUNK_BYTES ? len - sent : KEEPER_CHUNK_BYTES;
 		if (!send_packet(s, &head, data + sent, size, listener))
-			break; /* nobody waits for it any more */
+			break; /* the relay has given it up */
 		sent += size;
 	} while (sent < len);
 	s->finished = number;

@@ -33,7 +33,7 @@ static bool add_name(struct dict *d, const char *name)
 
 static bool is_reserved(const char *from)
 {
-	return strcmp(from, POLICY_ANYBODY) == 0 || strcmp(from, POLICY_PUBLIC) == 0;
+	return strcmp(from, POLICY_EVERYONE) == 0 || strcmp(from, POLICY_PUBLIC) == 0;
 }
 
 /* Gives the agents of rules their numbers, those of groups having theirs. */
@@ -129,7 +129,7 @@ static uint32_t principal_of(const struct compile *c, const char *from)
 {
 	uint32_t group;
 
-	if (strcmp(from, POLICY_ANYBODY) == 0)
+	if (strcmp(from, POLICY_EVERYONE) == 0)
 		return PRINCIPAL_ANY;
 	if (strcmp(from, POLICY_PUBLIC) == 0)
 		return PRINCIPAL_PUBLIC;

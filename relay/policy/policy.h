@@ -6,7 +6,7 @@
  * few rules however many there are. Without the keys policy and grants everything is allowed (the
  * publishing agent still decides for itself); with one of them, be it empty, what no rule allows is
  * denied. Several rules may match: the most generous rate and the most generous session count of
- * them apply. A revoked agent is denied whatever the rules say. The service of consoles
+ * them apply. A revoked agent is denied, by any rules. The service of consoles
  * (WIRE_CONTROL_SERVICE) has no rules: the right to it comes with the certificate.
  */
 #ifndef POSTERN_RELAY_POLICY_POLICY_H
@@ -49,8 +49,8 @@ struct policy_conf {
 	struct conf_array groups, rules, grants, revoked;
 };
 
-#define POLICY_ANYBODY "*"	/* in from: every agent, and clients without a certificate */
-#define POLICY_PUBLIC  "public" /* in from: clients without a certificate; no agent's name */
+#define POLICY_EVERYONE "*"	 /* in from: every agent, and clients without a certificate */
+#define POLICY_PUBLIC	"public" /* in from: clients without a certificate; no agent's name */
 /* Rules times askers times services that the policy and the grants may have each. */
 #define POLICY_PAIRS_MAX 262144u
 #define POLICY_HOURS_MAX 256u /* different ones, likewise */

@@ -275,8 +275,7 @@ void session_flow_ended(struct session *s)
 {
 	if (s->flow[0].state != FLOW_ENDED || s->flow[1].state != FLOW_ENDED)
 		return;
-	session_log_end(s, (struct ending){ENDING_NOBODY, ENDING_DONE, ENDING_FINISHED},
-			"finished");
+	session_log_end(s, (struct ending){ENDING_BOTH, ENDING_DONE, ENDING_FINISHED}, "finished");
 	session_finish(s, false);
 }
 

@@ -170,7 +170,7 @@ def show(lab, w):
                    publish={"files": f"127.0.0.1:{w.ports['files']}",
                             "web": f"127.0.0.1:{w.ports['web']}"})
     laptop = w.agent(w.laptop, "laptop", forward={w.ports["forward"]: "home/files"})
-    step("relay and both agents are up; nobody dialled into a home")
+    step("relay and both agents are up; no connection went into a home")
     say()
     picture(w.plan)
     say()

@@ -22,8 +22,8 @@ struct scene {
 };
 
 static const struct scene scenes[] = {
-	{{NULL}, STUN_AGREE_NOBODY, NULL, 0},
-	{{"", ""}, STUN_AGREE_NOBODY, NULL, 0},
+	{{NULL}, STUN_AGREE_NONE, NULL, 0},
+	{{"", ""}, STUN_AGREE_NONE, NULL, 0},
 	{{"45.0.0.1:1"}, STUN_AGREE_ALONE, "45.0.0.1:1", 0},
 	{{"", "45.0.0.1:1", ""}, STUN_AGREE_ALONE, "45.0.0.1:1", 0},
 	{{"45.0.0.1:1", "", "45.0.0.1:1"}, STUN_AGREE_ALL, "45.0.0.1:1", 0},
