@@ -272,12 +272,14 @@ mutants-check:
 WORLD_SRC := $(sort $(wildcard tests/world/*.c)) tests/support/certs.c ctl/pki/make.c \
 	ctl/talk/relay_line.c
 WORLD_OBJ := $(call objs,$(WORLD_SRC)) $(RELAY_LIB_OBJ) $(AGENT_LIB_OBJ) \
-	$(filter-out %/ring_uring.o %/ring_epoll.o %/resolve.o,$(SHARED_OBJ))
+	$(filter-out %/ring_uring.o %/ring_epoll.o %/resolve.o %/launcher.o %/launcher_main.o, \
+	$(SHARED_OBJ))
 WORLD_WRAP := $(addprefix -Wl$(comma)--wrap=,$(shell cat tests/world/wrapped))
 N ?= 500
 
-$(B)/tests/world/worlds: $(WORLD_OBJ) tests/world/wrapped
+$(B)/tests/world/worlds: $(WORLD_OBJ) tests/world/wrapped tests/world/check_calls
 	$(call link,$(WORLD_WRAP) -ldl)
+	$(Q)tests/world/check_calls tests/world/wrapped $(filter-out $(B)/obj/tests/%,$(WORLD_OBJ))
 
 .PHONY: worlds world
 worlds: $(B)/tests/world/worlds

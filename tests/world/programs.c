@@ -450,6 +450,7 @@ void world_agent_start(struct world_agent *a, enum who who, struct k_host *host,
 	if (!agent_load(a->config_path, &a->config, &a->start, &a->state, &errors))
 		world_broken("the agent's configuration: %s", errors.text);
 	conf_errors_free(&errors);
+	a->signals = (struct signals){.came = agent_signal_came, .closed = agent_signals_over};
 	if (signals_open(&a->signals, numbers) ||
 	    !agent_open(&a->agent, &a->config, a->config.engine, false, why, sizeof(why)))
 		world_broken("the agent does not start: %s", why);
@@ -458,8 +459,6 @@ void world_agent_start(struct world_agent *a, enum who who, struct k_host *host,
 			     sizeof(why)))
 		world_broken("the agent does not start: %s", why);
 	reserve_timers(a->agent.worker.ring);
-	a->signals.came = agent_signal_came;
-	a->signals.closed = agent_signals_over;
 	agent_worker_hold(&a->agent.worker);
 	signals_follow(&a->signals, a->agent.worker.ring);
 	agent_start(&a->agent);
@@ -513,7 +512,8 @@ void world_agent_crash(struct world_agent *a)
 	world_tell("%s dies", people[a->who].name);
 	world_ring_remove(a->agent.worker.ring);
 	k_program_end(a->program);
-	a->program = NULL; /* its memory goes with the world's process */
+	a->program = NULL;
+	world_leaks(); /* its memory goes with the world's process */
 	a->up = false;
 }
 

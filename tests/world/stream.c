@@ -186,8 +186,10 @@ static bool retransmit(struct k_stream *s)
 		kill_end(p, ETIMEDOUT);
 		return true;
 	}
-	look_at(s, k_now_us + s->rto_us);
-	s->rto_us = s->rto_us * 2 < RTO_MAX_US ? s->rto_us * 2 : RTO_MAX_US;
+	if (!s->arriving) {
+		look_at(s, k_now_us + s->rto_us);
+		s->rto_us = s->rto_us * 2 < RTO_MAX_US ? s->rto_us * 2 : RTO_MAX_US;
+	}
 	return true;
 }
 
@@ -260,13 +262,12 @@ static void look(void *context, uint64_t argument)
 	struct k_stream *s = context;
 
 	s->arriving = false;
-	s->held--;
 	if (!s->reset)
 		arrive(s);
-	struct k_stream *p = s->peer;
+	if (s->peer)
+		stream_maybe_free(s->peer);
+	s->held--;
 	stream_maybe_free(s);
-	if (p && p->peer == s)
-		stream_maybe_free(p);
 }
 
 /* ---- keep-alive ---- */

@@ -106,11 +106,38 @@ static void let_names_fail(void)
 	k_faults.name_failure = 0;
 }
 
+/* Memory is short for a while: some of all allocations fail. */
+static void be_short_of_memory(void)
+{
+	struct k_program *p =
+		dice_chance(&world_dice, 500) ? stage.relays[0].program : some_agent()->program;
+
+	world_tell("little memory for %s", p->name);
+	p->no_memory = (unsigned)dice_between(&world_dice, 5, 300);
+	world_run(dice_size(&world_dice, 10 * SECOND));
+	p->no_memory = 0;
+}
+
+/* From one moment to the next, with all its sockets; often the cable is pulled, too. */
+static void kill_an_agent(void)
+{
+	struct world_agent *a = some_agent();
+	struct k_host *relay = stage.relay_hosts[0];
+	bool pulled = dice_chance(&world_dice, 500);
+
+	if (pulled)
+		k_cable_pull(relay, a->host, true);
+	world_agent_crash(a);
+	world_run(dice_size(&world_dice, 20 * SECOND));
+	k_cable_pull(relay, a->host, false);
+	stage_agent_again(a);
+}
+
 static void something_happens(void)
 {
-	static void (*const acts[])(void) = {pull_a_cable,	 restart_an_agent, restart_a_relay,
-					     use_up_descriptors, jump_the_clock,   operate,
-					     let_names_fail,	 operate};
+	static void (*const acts[])(void) = {
+		pull_a_cable, restart_an_agent, restart_a_relay, use_up_descriptors, jump_the_clock,
+		operate,      let_names_fail,	operate,	 kill_an_agent,	     operate};
 
 	acts[dice_below(&world_dice, sizeof(acts) / sizeof(acts[0]))]();
 }
@@ -141,14 +168,33 @@ void world_weather(void)
 	unsigned events = (unsigned)dice_between(&world_dice, 1, 6);
 
 	stage_set((unsigned)dice_between(&world_dice, 1, 2), "");
-	for (unsigned i = 0; i < 10; i++)
-		(void)stage_talk(60 * SECOND, 500000);
+	for (unsigned i = 0; i < 20; i++)
+		(void)stage_talk(60 * SECOND, dice_chance(&world_dice, 200) ? 3000000 : 200000);
 	for (unsigned i = 0; i < events; i++) {
 		world_run(dice_size(&world_dice, 10 * SECOND));
 		something_happens();
 		disturb_all();
 	}
 	world_run(60 * SECOND);
+	disturb_all();
+	after_the_storm();
+	stage_clear();
+}
+
+/* Memory runs short again and again; nothing else happens. */
+void world_famine(void)
+{
+	unsigned spells = (unsigned)dice_between(&world_dice, 1, 4);
+
+	stage_set(1, "");
+	for (unsigned i = 0; i < 15; i++)
+		(void)stage_talk(40 * SECOND, 100000);
+	for (unsigned i = 0; i < spells; i++) {
+		world_run(dice_size(&world_dice, 10 * SECOND));
+		be_short_of_memory();
+		disturb_all();
+	}
+	world_run(40 * SECOND);
 	disturb_all();
 	after_the_storm();
 	stage_clear();

@@ -2,6 +2,7 @@
 /* world: the scheduler, and what must hold. */
 #include "tests/world/world.h"
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +39,7 @@ static struct {
 static size_t turn_count;
 
 static struct dice order_dice;
-static uint64_t step_count, still_count;
+static uint64_t step_count, still_count, fingerprint;
 
 /* ---- properties ---- */
 
@@ -70,6 +71,29 @@ size_t broken_list(const struct broken **list)
 {
 	*list = broken;
 	return broken_count;
+}
+
+static jmp_buf out_of_it;
+
+void world_died(const char *format, ...)
+{
+	char how[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(how, sizeof(how), format, args);
+	va_end(args);
+	k_enter(NULL);
+	(void)world_check(false, "survives", "%s", how);
+	longjmp(out_of_it, 1);
+}
+
+bool world_play(void (*run)(void))
+{
+	if (setjmp(out_of_it))
+		return false;
+	run();
+	return true;
 }
 
 void world_broken(const char *format, ...)
@@ -178,6 +202,8 @@ static bool step(void)
 	if (n == 0)
 		return take_turns();
 	turn_ring(due[dice_below(&order_dice, n)]);
+	/* Whatever went another way has thrown other dice, or at another time. */
+	fingerprint = (fingerprint ^ k_now_us ^ k_dice.state) * UINT64_C(0x100000001b3);
 	if (++still_count > STILL_MAX)
 		world_broken("a ring turns for ever");
 	let_time_pass();
@@ -235,7 +261,24 @@ void world_begin(uint64_t seed)
 	ring_sim_seed(seed);
 	k_blocked = blocked;
 	ring_count = turn_count = broken_count = 0;
-	step_count = still_count = 0;
+	step_count = still_count = fingerprint = 0;
+}
+
+uint64_t world_fingerprint(void)
+{
+	return fingerprint;
+}
+
+static bool may_leak;
+
+void world_leaks(void)
+{
+	may_leak = true;
+}
+
+bool world_may_leak(void)
+{
+	return may_leak;
 }
 
 void world_end(void)

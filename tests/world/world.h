@@ -31,6 +31,10 @@ extern bool world_verbose;
 /* Unless ok, the property is broken in this world; the sentence says how. Returns ok. */
 bool world_check(bool ok, const char *property, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* A program has ended itself, which breaks the property "survives"; the world ends here. */
+_Noreturn void world_died(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Runs the world until its end, or until a program has died: false. */
+bool world_play(void (*run)(void));
 /* The scenario itself went wrong: nothing can be said about Postern. */
 _Noreturn void world_broken(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A line of what happens in the scenario, for who reads the trace. */
@@ -62,6 +66,11 @@ void world_after(uint64_t us, k_event_fn *act, void *context, uint64_t argument)
 void world_begin(uint64_t seed);
 /* Checks that nothing is left, and frees the rest. */
 void world_end(void);
+/* Of everything that happened: the same for the same seed. */
+uint64_t world_fingerprint(void);
+/* A program has died with all its memory: nobody looks for leaks in this world. */
+void world_leaks(void);
+bool world_may_leak(void);
 
 /* A world of the list. */
 struct world_kind {

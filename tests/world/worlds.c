@@ -10,6 +10,7 @@ const struct world_kind worlds[] = {
 	{"peers", world_peers, 20},
 	{"door", world_door, 50},
 	{"weather", world_weather, 100},
+	{"famine", world_famine, 50},
 	{"slow_receiver", world_slow_receiver, 5},
 	{"shares", world_shares, 20},
 	{"revoked", world_revoked, 30},

@@ -12,6 +12,7 @@ void world_sessions(void);
 void world_peers(void);
 void world_door(void);
 void world_weather(void);
+void world_famine(void);
 void world_deaf_link(void);
 void world_slow_receiver(void);
 void world_crowd(void);
