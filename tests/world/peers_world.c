@@ -43,6 +43,16 @@ static void begin(const char *config)
 	peer_start(&accepting, "accepting-leg", HOME, host[0]);
 }
 
+static struct relay_totals totals(void)
+{
+	struct relay_totals t;
+
+	k_enter(relay.program);
+	t = relay_totals(&relay.relay);
+	k_enter(NULL);
+	return t;
+}
+
 static void all_leave(void)
 {
 	struct peer *const all[] = {&home, &laptop, &guest, &admin, &asking, &accepting};
@@ -56,6 +66,8 @@ static void end(void)
 	all_leave();
 	world_run(120 * SECOND); /* idle legs are looked at every second ping */
 	world_relay_check_quiet(&relay);
+	world_check(totals().tables.accounts == 0, "accounts", "%llu accounts are left of nobody",
+		    (unsigned long long)totals().tables.accounts);
 	world_relay_stop(&relay);
 }
 
@@ -99,16 +111,6 @@ static void cut_through(void)
 	peer_accept(&accepting, session);
 	(void)peer_go(&asking);
 	(void)peer_go(&accepting);
-}
-
-static struct relay_totals totals(void)
-{
-	struct relay_totals t;
-
-	k_enter(relay.program);
-	t = relay_totals(&relay.relay);
-	k_enter(NULL);
-	return t;
 }
 
 static void expect_fail(struct peer *p, enum reason reason)
