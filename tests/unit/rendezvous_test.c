@@ -221,6 +221,66 @@ static void both_sides_of_a_session_have_a_limit(void **state)
 	rendezvous_free(s.r);
 }
 
+/* An agent's own service is for consoles, and none of its others is that one. */
+static void only_consoles_reach_an_agents_control(void **state)
+{
+	struct scene s = scene_new();
+	struct rendezvous_link console, request;
+	struct rendezvous_offer offer;
+
+	assert_int_equal(rendezvous_sign_in(s.r, "admin", RENDEZVOUS_CONSOLE, 103, &console),
+			 REASON_OK);
+	assert_int_equal(rendezvous_sign_in(s.r, "laptop", RENDEZVOUS_TRANSIENT, 104, &request),
+			 REASON_OK);
+	assert_int_equal(
+		rendezvous_open(s.r, s.laptop.link, "home", WIRE_CONTROL_SERVICE, ASKER, &offer),
+		REASON_NOT_ALLOWED);
+	assert_int_equal(
+		rendezvous_open(s.r, request.link, "home", WIRE_CONTROL_SERVICE, ASKER, &offer),
+		REASON_NOT_ALLOWED);
+	assert_int_equal(rendezvous_open(s.r, 0, "home", WIRE_CONTROL_SERVICE, ASKER, &offer),
+			 REASON_NOT_ALLOWED);
+	assert_int_equal(
+		rendezvous_open(s.r, console.link, "home", WIRE_CONTROL_SERVICE, ASKER, &offer),
+		REASON_OK);
+	assert_int_equal(offer.publisher, HOME_CONN);
+	rendezvous_free(s.r);
+}
+
+/* By who asks, whom, and for what. */
+static void sessions_are_counted_by_service(void **state)
+{
+	struct scene s = scene_new();
+	struct rendezvous_offer offer;
+	struct rendezvous_pair pair;
+
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
+			 REASON_OK);
+	assert_int_equal(rendezvous_running(s.r, "laptop", "home", "ssh"), 1);
+	assert_int_equal(rendezvous_running(s.r, "laptop", "home", "web"), 0);
+	assert_int_equal(rendezvous_running(s.r, "home", "home", "ssh"), 0);
+	assert_int_equal(rendezvous_accept(s.r, s.home.link, offer.session, &pair), REASON_OK);
+	assert_int_equal(rendezvous_running(s.r, "laptop", "home", "ssh"), 1);
+	rendezvous_end(s.r, &pair);
+	assert_int_equal(rendezvous_running(s.r, "laptop", "home", "ssh"), 0);
+	rendezvous_free(s.r);
+}
+
+static void a_publication_replaces_the_one_before(void **state)
+{
+	struct scene s = scene_new();
+	struct wire_bytes web[] = {wire_text("web")};
+	struct rendezvous_offer offer;
+
+	assert_int_equal(rendezvous_publish(s.r, s.home.link, web, 1), REASON_OK);
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
+			 REASON_SERVICE_UNKNOWN);
+	assert_int_equal(rendezvous_publish(s.r, s.home.link, NULL, 0), REASON_OK);
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "web", ASKER, &offer),
+			 REASON_SERVICE_UNKNOWN);
+	rendezvous_free(s.r);
+}
+
 static void links_have_a_limit(void **state)
 {
 	struct rendezvous_limits one = {.links = 1, .services = 1, .legs = 1, .sessions = 1};
@@ -309,6 +369,9 @@ int main(void)
 		cmocka_unit_test(a_lost_publisher_orphans_its_meetings),
 		cmocka_unit_test(limits_refuse_new_work_only),
 		cmocka_unit_test(both_sides_of_a_session_have_a_limit),
+		cmocka_unit_test(only_consoles_reach_an_agents_control),
+		cmocka_unit_test(sessions_are_counted_by_service),
+		cmocka_unit_test(a_publication_replaces_the_one_before),
 		cmocka_unit_test(links_have_a_limit),
 		cmocka_unit_test(accounts_live_while_links_or_sessions_do),
 		cmocka_unit_test(a_link_keeps_how_its_keys_were_exchanged),
