@@ -16,7 +16,7 @@
 #: make world       one of them, traced: NAME=sessions SEED=7
 #: make fuzz-NAME   fuzz one parser for T=60 seconds; make fuzz-seeds replays the seeds of all
 #: make mutants     put small faults in, one at a time, and see which test notices (ONLY='RQ5 LG1',
-#:                  AREA=relay/session, or JOBS=4; some 20 minutes); mutants-check: do all apply?
+#:                  AREA=relay/session, or JOBS=4; half an hour); mutants-check: do all apply?
 #: make tidy        static analysis; make format rewrites, make format-check only looks
 #: make syscalls    compare the "#syscalls" comments with what sealed processes call
 #: make probes      prove that docs/tracing.md lists the programs' static probes
