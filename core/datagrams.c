@@ -170,7 +170,12 @@ static bool read_one(struct datagrams *d, size_t i, struct datagram *out)
 	return ok;
 }
 
-/* #syscalls:relay recvmmsg */
+/* The timeout of recvmmsg(2) is looked at only after a datagram has come, so it bounds no wait;
+ * here MSG_DONTWAIT does. An error behind the first datagram is the next call's. A socket that is
+ * not connected hears of no ICMP error without IP_RECVERR (ip(7)).
+ *
+ * #syscalls:relay recvmmsg
+ */
 bool datagrams_receive(struct datagrams *d, int fd, struct datagram *out, size_t *count)
 {
 	int n = recvmmsg(fd, d->in.messages, DATAGRAMS_BATCH, MSG_DONTWAIT, NULL);
@@ -229,6 +234,8 @@ void datagrams_put(struct datagrams *d, const uint8_t *bytes, size_t len, const 
 }
 
 /* With an address: answers. A TCP socket that is not connected does not become so by it.
+ * sendmmsg(2) tells an error only of the first datagram that it was given; one behind it makes it
+ * return how many went before, and the next call begins with the one that failed.
  *
  * #syscalls:relay sendmmsg(3 without MSG_FASTOPEN)
  */

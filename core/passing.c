@@ -18,6 +18,9 @@ void passing_put(struct msghdr *m, union passing *room, int fd)
 	memcpy(CMSG_DATA(c), &fd, sizeof(int));
 }
 
+/* The kernel has put as many descriptors into the process as there was room for; CMSG_SPACE(int) of
+ * a 64-bit machine has room for two. Only one is sent to us (passing_put()). recvmsg(2) has to be
+ * called with MSG_CMSG_CLOEXEC: no later call could close the gap until a fork. */
 int passing_take(struct msghdr *m)
 {
 	struct cmsghdr *c = CMSG_FIRSTHDR(m);

@@ -75,7 +75,7 @@ struct ring_op *ring_list_pop(struct ring_list *l)
 
 /* ---- opening and closing ------------------------------------------------------------------- */
 
-static void on_wake(struct ring_op *op, int res);
+static void ring_woken(struct ring_op *op, int res);
 
 static int pool_open(struct ring *r, unsigned count)
 {
@@ -119,7 +119,7 @@ static int open_with(const struct ring_backend *backend, struct ring **out,
 		destroy(r);
 		return err;
 	}
-	r->wake.done = on_wake;
+	r->wake.done = ring_woken;
 	ring_poll(r, &r->wake, r->wake_fd, POLLIN);
 	*out = r;
 	return 0;
@@ -273,7 +273,7 @@ void ring_post(struct ring *to, struct ring_msg *msg)
 }
 
 /* #syscalls read */
-static void on_wake(struct ring_op *op, int res)
+static void ring_woken(struct ring_op *op, int res)
 {
 	struct ring *r = container(op, struct ring, wake);
 	if (res < 0) {

@@ -186,6 +186,8 @@ static void epoll_detach(struct ring *r, int fd)
 		return;
 	struct slot *s = &e->slots[fd];
 	assert(!s->reader && !s->writer);
+	/* close(2) would not do it while another process or a duplicate holds the same open file:
+	 * then its events would go on, under a number that may be another file's by then. */
 	if (s->flags & SLOT_REGISTERED)
 		epoll_ctl(e->epfd, EPOLL_CTL_DEL, fd, NULL);
 	s->flags = 0;

@@ -72,22 +72,17 @@ static const char *refusal(void)
 	switch (uring_disabled_sysctl()) {
 	case 0:
 		return "a container runtime's seccomp profile forbids it, or the kernel has none; "
-		       "to "
-		       "use io_uring, allow io_uring_setup, io_uring_enter and io_uring_register "
-		       "in "
-		       "the profile";
+		       "to use io_uring, allow io_uring_setup, io_uring_enter and "
+		       "io_uring_register in the profile";
 	case 1:
 		return "kernel.io_uring_disabled=1 keeps it from this user; set it to 0, or put "
-		       "the "
-		       "user into the group that kernel.io_uring_group names";
+		       "the user into the group that kernel.io_uring_group names";
 	case 2:
 		return "kernel.io_uring_disabled=2 forbids it to every process; set it to 0";
 	default:
 		return "a container runtime's seccomp profile or kernel.io_uring_disabled forbids "
-		       "it; "
-		       "to use io_uring, allow io_uring_setup, io_uring_enter and "
-		       "io_uring_register "
-		       "in the profile, and set the sysctl to 0";
+		       "it; to use io_uring, allow io_uring_setup, io_uring_enter and "
+		       "io_uring_register in the profile, and set the sysctl to 0";
 	}
 }
 
@@ -110,6 +105,11 @@ static const char *setup_cause(int err)
 	}
 }
 
+/* SINGLE_ISSUER and DEFER_TASKRUN are what needs Linux 6.1. With the latter the kernel does a
+ * ring's work, and posts completions, only while its thread is in io_uring_enter(2) for events; a
+ * look at the completion queue alone would find it empty for ever (submit_and_wait()). SUBMIT_ALL
+ * (5.18): without it an entry that fails at once leaves those behind it unsubmitted. CLAMP: queues
+ * larger than the kernel allows are cut to size instead of refused. */
 static int setup(struct ring_uring *u, unsigned entries)
 {
 	struct io_uring_params p = {
@@ -394,6 +394,7 @@ static void complete(struct ring_uring *u, const struct io_uring_cqe *cqe)
  */
 static int submit_and_wait(struct ring_uring *u, uint64_t wait_ms)
 {
+	/* Not io_uring_submit(): with DEFER_TASKRUN that would complete nothing. */
 	if (wait_ms == 0)
 		return io_uring_submit_and_get_events(&u->uring);
 	struct io_uring_cqe *first;

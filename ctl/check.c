@@ -37,7 +37,7 @@ static const struct option_row check_options[] = {
 	{NULL, NULL, false, NULL},
 };
 
-enum verdict { VERDICT_OK, VERDICT_WARN, VERDICT_FAIL };
+enum check_verdict { VERDICT_OK, VERDICT_WARN, VERDICT_FAIL };
 
 /* A relay that answers does so at once; who waits here is a person. */
 static const struct stun_pace udp_pace = {.rto_ms = 200, .sends = 3, .last_rto = 4};
@@ -62,7 +62,7 @@ struct check {
 /* ---- telling ---- */
 
 __attribute__((format(printf, 4, 5))) static void
-tell(struct check *c, const char *step, enum verdict verdict, const char *format, ...)
+tell(struct check *c, const char *step, enum check_verdict verdict, const char *format, ...)
 {
 	static const struct {
 		const char *word;

@@ -77,7 +77,7 @@ static bool append_node(struct conf_node *to, struct conf_node *key, struct conf
 
 /* ---- from YAML ------------------------------------------------------------------------------ */
 
-struct reader {
+struct yaml_reader {
 	yaml_parser_t yaml;
 	struct conf_errors *errors;
 	size_t nodes;
@@ -114,7 +114,7 @@ static const struct {
 	{"did not find expected ',' or '}'", "close the map with }"},
 };
 
-static void report_yaml_error(struct reader *r)
+static void report_yaml_error(struct yaml_reader *r)
 {
 	const char *problem = r->yaml.problem ? r->yaml.problem : "not readable";
 	const char *remedy = "check the indentation and the quotes before this place";
@@ -134,7 +134,7 @@ static void report_yaml_error(struct reader *r)
 }
 
 /* False at the first error, which ends the reading. The caller deletes *event. */
-static bool next_event(struct reader *r, yaml_event_t *event)
+static bool next_event(struct yaml_reader *r, yaml_event_t *event)
 {
 	if (yaml_parser_parse(&r->yaml, event))
 		return true;
@@ -142,7 +142,8 @@ static bool next_event(struct reader *r, yaml_event_t *event)
 	return false;
 }
 
-static struct conf_node *new_node(struct reader *r, enum conf_kind kind, const yaml_mark_t *mark)
+static struct conf_node *new_node(struct yaml_reader *r, enum conf_kind kind,
+				  const yaml_mark_t *mark)
 {
 	struct conf_node *n;
 
@@ -163,7 +164,7 @@ static struct conf_node *new_node(struct reader *r, enum conf_kind kind, const y
 }
 
 /* Anchors and tags would make the same text mean different things to different readers. */
-static void refuse_extras(struct reader *r, const yaml_event_t *event, const char *path)
+static void refuse_extras(struct yaml_reader *r, const yaml_event_t *event, const char *path)
 {
 	struct conf_node at = mark_at(&event->start_mark);
 	bool anchor = false, tag = false;
@@ -195,7 +196,8 @@ static void refuse_extras(struct reader *r, const yaml_event_t *event, const cha
 		conf_error(r->errors, &at, path, "tags (!name) are not supported; remove it");
 }
 
-static struct conf_node *read_scalar(struct reader *r, const yaml_event_t *event, const char *path)
+static struct conf_node *read_scalar(struct yaml_reader *r, const yaml_event_t *event,
+				     const char *path)
 {
 	struct conf_node *n = new_node(r, CONF_SCALAR, &event->start_mark);
 	const char *value = "";
@@ -219,10 +221,11 @@ static struct conf_node *read_scalar(struct reader *r, const yaml_event_t *event
 	return n;
 }
 
-static struct conf_node *read_node(struct reader *r, yaml_event_t *event, const char *path,
+static struct conf_node *read_node(struct yaml_reader *r, yaml_event_t *event, const char *path,
 				   unsigned depth);
 
-static bool read_items(struct reader *r, struct conf_node *list, const char *path, unsigned depth)
+static bool read_items(struct yaml_reader *r, struct conf_node *list, const char *path,
+		       unsigned depth)
 {
 	char child[CONF_PATH_BYTES];
 	yaml_event_t event;
@@ -245,8 +248,8 @@ static bool read_items(struct reader *r, struct conf_node *list, const char *pat
 }
 
 /* Says what is wrong with a key; reading goes on, so that later errors are told too. */
-static void check_key(struct reader *r, const struct conf_node *map, const struct conf_node *key,
-		      const char *path)
+static void check_key(struct yaml_reader *r, const struct conf_node *map,
+		      const struct conf_node *key, const char *path)
 {
 	const struct conf_node *twin;
 
@@ -270,7 +273,8 @@ static void check_key(struct reader *r, const struct conf_node *map, const struc
 	}
 }
 
-static bool read_pairs(struct reader *r, struct conf_node *map, const char *path, unsigned depth)
+static bool read_pairs(struct yaml_reader *r, struct conf_node *map, const char *path,
+		       unsigned depth)
 {
 	char child[CONF_PATH_BYTES];
 	yaml_event_t event;
@@ -304,7 +308,7 @@ static bool read_pairs(struct reader *r, struct conf_node *map, const char *path
 }
 
 /* Reads the node that event begins, and deletes the event. NULL: reading cannot go on. */
-static struct conf_node *read_node(struct reader *r, yaml_event_t *event, const char *path,
+static struct conf_node *read_node(struct yaml_reader *r, yaml_event_t *event, const char *path,
 				   unsigned depth)
 {
 	struct conf_node *n;
@@ -336,7 +340,7 @@ static struct conf_node *read_node(struct reader *r, yaml_event_t *event, const 
 }
 
 /* Up to the first event inside the document, which is left in *event. */
-static bool begin_document(struct reader *r, yaml_event_t *event)
+static bool begin_document(struct yaml_reader *r, yaml_event_t *event)
 {
 	if (!next_event(r, event))
 		return false;
@@ -355,7 +359,7 @@ static bool begin_document(struct reader *r, yaml_event_t *event)
 }
 
 /* Nothing may follow the first document. */
-static void end_document(struct reader *r)
+static void end_document(struct yaml_reader *r)
 {
 	yaml_event_t event;
 
@@ -371,7 +375,7 @@ static void end_document(struct reader *r)
 	yaml_event_delete(&event);
 }
 
-static struct conf_node *read_document(struct reader *r)
+static struct conf_node *read_document(struct yaml_reader *r)
 {
 	struct conf_node *root;
 	yaml_event_t event;
@@ -415,7 +419,7 @@ static bool text_ok(const char *yaml, size_t len, struct conf_errors *errors)
 
 struct conf_node *conf_parse(const char *yaml, size_t len, struct conf_errors *errors)
 {
-	struct reader r = {.errors = errors};
+	struct yaml_reader r = {.errors = errors};
 	size_t before = errors->count;
 	struct conf_node *root;
 

@@ -9,12 +9,12 @@
 
 /* ---- JSON to a tree ------------------------------------------------------------------------- */
 
-struct reader {
+struct json_reader {
 	struct conf_errors *errors;
 	size_t nodes;
 };
 
-static struct conf_node *out_of_memory(struct reader *r, struct conf_node *n)
+static struct conf_node *out_of_memory(struct json_reader *r, struct conf_node *n)
 {
 	conf_error(r->errors, NULL, "", "memory is out while reading; make the document smaller");
 	conf_node_free(n);
@@ -22,7 +22,7 @@ static struct conf_node *out_of_memory(struct reader *r, struct conf_node *n)
 }
 
 /* A list or map gets room for so many. */
-static struct conf_node *new_node(struct reader *r, enum conf_kind kind, size_t room)
+static struct conf_node *new_node(struct json_reader *r, enum conf_kind kind, size_t room)
 {
 	struct conf_node *n;
 
@@ -45,7 +45,7 @@ static struct conf_node *new_node(struct reader *r, enum conf_kind kind, size_t 
 }
 
 /* Takes text over. */
-static struct conf_node *new_scalar(struct reader *r, char *text, bool quoted)
+static struct conf_node *new_scalar(struct json_reader *r, char *text, bool quoted)
 {
 	struct conf_node *n = text ? new_node(r, CONF_SCALAR, 0) : out_of_memory(r, NULL);
 
@@ -58,7 +58,7 @@ static struct conf_node *new_scalar(struct reader *r, char *text, bool quoted)
 	return n;
 }
 
-static struct conf_node *read_scalar(struct reader *r, const json_t *value, const char *path)
+static struct conf_node *read_scalar(struct json_reader *r, const json_t *value, const char *path)
 {
 	const char *text = json_string_value(value);
 
@@ -71,10 +71,10 @@ static struct conf_node *read_scalar(struct reader *r, const json_t *value, cons
 	return new_scalar(r, strdup(text), true);
 }
 
-static struct conf_node *read_value(struct reader *r, const json_t *value, const char *path,
+static struct conf_node *read_value(struct json_reader *r, const json_t *value, const char *path,
 				    unsigned depth);
 
-static struct conf_node *read_items(struct reader *r, const json_t *array, const char *path,
+static struct conf_node *read_items(struct json_reader *r, const json_t *array, const char *path,
 				    unsigned depth)
 {
 	size_t size = json_array_size(array);
@@ -93,7 +93,7 @@ static struct conf_node *read_items(struct reader *r, const json_t *array, const
 	return list;
 }
 
-static struct conf_node *read_pairs(struct reader *r, json_t *object, const char *path,
+static struct conf_node *read_pairs(struct json_reader *r, json_t *object, const char *path,
 				    unsigned depth)
 {
 	size_t size = json_object_size(object);
@@ -128,7 +128,7 @@ static struct conf_node *read_pairs(struct reader *r, json_t *object, const char
 	return map;
 }
 
-static struct conf_node *read_value(struct reader *r, const json_t *value, const char *path,
+static struct conf_node *read_value(struct json_reader *r, const json_t *value, const char *path,
 				    unsigned depth)
 {
 	if (!json_is_object(value) && !json_is_array(value))
@@ -145,7 +145,7 @@ static struct conf_node *read_value(struct reader *r, const json_t *value, const
 
 struct conf_node *conf_from_json(const json_t *value, struct conf_errors *errors)
 {
-	struct reader r = {.errors = errors};
+	struct json_reader r = {.errors = errors};
 
 	return read_value(&r, value, "", 0);
 }

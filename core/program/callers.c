@@ -16,14 +16,14 @@
 
 /* ---- one connection ---- */
 
-static void line_came(struct lines *lines, const char *line, size_t len)
+static void callers_line_came(struct lines *lines, const char *line, size_t len)
 {
 	struct line_caller *c = container(lines, struct line_caller, lines);
 
 	calls_line(c->calls, &c->caller, line, len);
 }
 
-static void lines_ended(struct lines *lines)
+static void callers_lines_ended(struct lines *lines)
 {
 	struct line_caller *c = container(lines, struct line_caller, lines);
 
@@ -46,8 +46,8 @@ void line_caller_start(struct line_caller *c, struct ring *ring, struct calls *c
 		.fd = fd,
 		.line_max = line_max,
 		.output_max = CALLER_OUTPUT_MAX,
-		.line = line_came,
-		.ended = lines_ended,
+		.line = callers_line_came,
+		.ended = callers_lines_ended,
 	};
 	caller_add(calls, &c->caller);
 	lines_start(&c->lines);

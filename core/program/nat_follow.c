@@ -20,9 +20,9 @@ static void tell(struct nat_follow *n)
 	n->changed(n);
 }
 
-static void nat_line_came(struct feed *f, const char *line, size_t len)
+static void nat_line_came(struct follower *f, const char *line, size_t len)
 {
-	struct nat_follow *n = container(f, struct nat_follow, feed);
+	struct nat_follow *n = container(f, struct nat_follow, follower);
 
 	switch (nat_view_line(&n->view, line, len)) {
 	case NAT_VIEW_CHANGED:
@@ -43,17 +43,17 @@ static void nat_line_came(struct feed *f, const char *line, size_t len)
 	}
 }
 
-static void nat_gone(struct feed *f)
+static void nat_gone(struct follower *f)
 {
-	struct nat_follow *n = container(f, struct nat_follow, feed);
+	struct nat_follow *n = container(f, struct nat_follow, follower);
 
 	if (nat_view_gone(&n->view) && !n->stopping)
 		tell(n);
 }
 
-static void nat_ended(struct feed *f)
+static void nat_ended(struct follower *f)
 {
-	struct nat_follow *n = container(f, struct nat_follow, feed);
+	struct nat_follow *n = container(f, struct nat_follow, follower);
 
 	n->following = false;
 	if (!n->stopping)
@@ -74,11 +74,11 @@ int nat_follow_open(struct nat_follow *n, const char *path)
 	if (strlen(path) >= sizeof n->socket)
 		return -ENAMETOOLONG;
 	memcpy(n->socket, path, strlen(path) + 1);
-	n->feed = (struct feed){.retry_ms = n->retry_ms,
-				.line = nat_line_came,
-				.gone = nat_gone,
-				.ended = nat_ended};
-	error = feed_start(&n->feed, path, NAT_VIEW_HELLO);
+	n->follower = (struct follower){.retry_ms = n->retry_ms,
+					.line = nat_line_came,
+					.gone = nat_gone,
+					.ended = nat_ended};
+	error = follower_start(&n->follower, path, NAT_VIEW_HELLO);
 	n->following = error == 0;
 	return error;
 }
@@ -86,14 +86,14 @@ int nat_follow_open(struct nat_follow *n, const char *path)
 bool nat_follow_start(struct nat_follow *n, struct ring *ring)
 {
 	if (n->following)
-		feed_follow(&n->feed, ring);
+		follower_attach(&n->follower, ring);
 	return n->following;
 }
 
 void nat_follow_free(struct nat_follow *n)
 {
 	if (n->following)
-		feed_free(&n->feed);
+		follower_free(&n->follower);
 	n->following = false;
 }
 
@@ -102,8 +102,8 @@ void nat_follow_stop(struct nat_follow *n)
 	if (!n->following || n->stopping)
 		return;
 	n->stopping = true;
-	if (n->feed.following)
-		feed_close(&n->feed);
+	if (n->follower.attached)
+		follower_close(&n->follower);
 	else
 		nat_follow_free(n);
 }

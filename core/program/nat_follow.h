@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * nat_follow: what the NAT helper on this host tells, for a relay or an agent: its lines
- * (core/feed.h), the view that is made of them (core/engine/nat_view.h), and the log's sentences.
+ * (core/follower.h), the view that is made of them (core/engine/nat_view.h), and the log's
+ * sentences.
  *
  * The owner may read the view at any time; between two calls of changed() only mappings differ.
  */
@@ -9,7 +10,7 @@
 #define POSTERN_PROGRAM_NAT_FOLLOW_H
 
 #include "core/engine/nat_view.h"
-#include "core/feed.h"
+#include "core/follower.h"
 
 struct nat_follow {
 	/* The owner sets these first. */
@@ -25,9 +26,9 @@ struct nat_follow {
 	char socket[108]; /* natd's, as it was at the start; "": none is followed */
 
 	/* nat_follow's own. */
-	int retry_ms; /* for tests: 0 for FEED_RETRY_MS */
+	int retry_ms; /* for tests: 0 for FOLLOWER_RETRY_MS */
 	bool following, stopping;
-	struct feed feed;
+	struct follower follower;
 };
 
 /* Forks the follower of the socket at path (NULL: none). Before the first thread and before

@@ -340,7 +340,7 @@ static void complete(struct resolve_query *q)
 		ring_timer_set(q->resolver->ring, &q->deliver, 0);
 }
 
-static void answered(void *data, int status, int timeouts, struct ares_addrinfo *info)
+static void resolve_answered(void *data, int status, int timeouts, struct ares_addrinfo *info)
 {
 	struct resolve_query *q = data;
 
@@ -392,7 +392,7 @@ struct resolve_query *resolve_start(struct resolver *r, const char *host, uint16
 		return NULL;
 	q->done = done;
 	q->port = port;
-	ares_getaddrinfo(r->channel, host, NULL, &hints, answered, q);
+	ares_getaddrinfo(r->channel, host, NULL, &hints, resolve_answered, q);
 	rearm(r);
 	return q;
 }

@@ -107,14 +107,14 @@ static void put_gateway(const struct page *p, const json_t *of)
 
 /* ---- outside ---- */
 
-struct verdict {
+struct nat_verdict {
 	const char *key, *name;
 	enum show_style style;
 };
 
-static struct verdict verdict_of(const json_t *external)
+static struct nat_verdict verdict_of(const json_t *external)
 {
-	static const struct verdict verdicts[] = {
+	static const struct nat_verdict verdicts[] = {
 		{"no_nat", "no NAT:", SHOW_GOOD},	{"one_nat", "one NAT:", SHOW_GOOD},
 		{"plausible", "plausible:", SHOW_GOOD}, {"double_nat", "double NAT:", SHOW_BAD},
 		{"cgnat", "CGNAT:", SHOW_BAD},		{"offline", "offline:", SHOW_BAD},
@@ -123,13 +123,13 @@ static struct verdict verdict_of(const json_t *external)
 	for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++)
 		if (is(external, "verdict", verdicts[i].key))
 			return verdicts[i];
-	return (struct verdict){"unknown", "unknown:", SHOW_WARN};
+	return (struct nat_verdict){"unknown", "unknown:", SHOW_WARN};
 }
 
 static void put_outside(const struct page *p, const json_t *of)
 {
 	const json_t *external = json_object_get(of, "external");
-	const struct verdict verdict = verdict_of(external);
+	const struct nat_verdict verdict = verdict_of(external);
 	char stun[64], gateway[64], sentence[TEXT_BYTES], advice[TEXT_BYTES];
 
 	if (!is_up(of))

@@ -122,7 +122,7 @@ static json_t *found(const struct natd *n)
 			 mappings);
 }
 
-static void look(struct timer *t, uint64_t ring_now_ms)
+static void trial_timer_fired(struct timer *t, uint64_t ring_now_ms)
 {
 	struct trial *trial = container(t, struct trial, look);
 	struct natd *n = &trial->natd;
@@ -154,7 +154,7 @@ static void run(struct trial *t)
 	for (size_t i = 0; i < LENGTH(numbers); i++)
 		sigaction(numbers[i], &action, &before[i]);
 	t->until_ms = clock_ms(CLOCK_BOOTTIME) + NAT_TRIAL_MS;
-	t->look.fire = look;
+	t->look.fire = trial_timer_fired;
 	natd_start(n);
 	ring_timer_set(n->ring, &t->look, LOOK_MS);
 	error = ring_run(n->ring);

@@ -40,6 +40,8 @@ ssize_t splicer_fill(struct splicer *s, int from)
 	return n < 0 ? -errno : n;
 }
 
+/* splice(2) has no MSG_NOSIGNAL: to a connection that is gone it raises SIGPIPE, which the program
+ * ignores. */
 size_t splicer_drain(struct splicer *s, int to, size_t held, int *error)
 {
 	while (held > 0) {

@@ -231,7 +231,7 @@ def main():
         return 1
     enter.on_signals()
     start = time.monotonic()
-    say(paint("head", "Postern at home: a relay behind a router that nobody configured"))
+    say(paint("head", "Postern at home: a relay behind a router that needs no configuration"))
     lab = Lab(options.build, "auto", "demo-home")
     try:
         with lab:

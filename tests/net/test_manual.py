@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The manual pages tell of the options that the programs tell of, each with its value, and of no
-others.  (Of the keys in postern.yaml(5) tests/unit/config_doc_test.c asks the same.)"""
+others; and what the pages name is there.  (Of the keys in postern.yaml(5)
+tests/unit/config_doc_test.c asks the same.)"""
 import os
+import pathlib
 import re
 
 from runner import once
@@ -141,3 +143,24 @@ def test_manual_of_console_file(lab):
         said = host.run([f"{lab.build}/postern", "--as", path, "relay", "status"],
                         check=False).stderr
         assert ("not a known key" in said) == (key not in keys), f"{key}: {said}"
+
+
+@once
+def test_manual_paths(lab):
+    """Each path in backticks, and each link, of the README and the pages in docs/ leads somewhere."""
+    top = pathlib.Path(ROOT)
+    pages = [*top.glob("*.md"), *top.glob("docs/*.md"), top / "portmap/README.md"]
+    seen, lost = 0, []
+    for page_path in pages:
+        text = page_path.read_text(encoding="utf-8")
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+            seen += 1
+            if not (page_path.parent / link).exists():
+                lost.append(f"{page_path.name}: ({link})")
+        for word in re.findall(r"`([a-z]+/[\w./*-]+)`", text):
+            if (top / word.split("/")[0]).is_dir() and "/x" not in word and "build/" not in word:
+                seen += 1
+                if not list(top.glob(word.rstrip("/"))) and not (top / f"{word}.c").is_file():
+                    lost.append(f"{page_path.name}: {word}")
+    assert not lost, lost
+    assert seen > 150, f"only {seen} paths were found"

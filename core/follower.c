@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * feed: the follower process, and the program's end of the pair between them.
+ * follower: the process, and the program's end of the pair between them.
  *
  * On the pair each line is as it came; a line of one byte, GONE, says that the neighbour is away.
  */
-#include "core/feed.h"
+#include "core/follower.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,7 @@
 
 /* ---- the follower ---- */
 
-struct follower {
+struct follower_process {
 	int fd; /* to the program */
 	struct sockaddr_un address;
 	char hello[256];
@@ -41,7 +41,7 @@ static const struct isolation_plan follower_plan = {.calls = &follower_calls};
  *
  * #syscalls:follower sendto(4 is 0)
  */
-static void tell(const struct follower *f, const char *bytes, size_t len)
+static void tell(const struct follower_process *f, const char *bytes, size_t len)
 {
 	while (len > 0) {
 		ssize_t n = send(f->fd, bytes, len, MSG_NOSIGNAL);
@@ -56,7 +56,7 @@ static void tell(const struct follower *f, const char *bytes, size_t len)
 }
 
 /* #syscalls:follower socket(0 is AF_UNIX, 1 is SOCK_STREAM | SOCK_CLOEXEC) connect close */
-static int connect_once(const struct follower *f)
+static int connect_once(const struct follower_process *f)
 {
 	size_t len = strlen(f->hello);
 	int fd = socket(AF_UNIX, SOCKET_TYPE, 0);
@@ -75,7 +75,7 @@ static int connect_once(const struct follower *f)
  *
  * #syscalls:follower poll|ppoll
  */
-static bool await(const struct follower *f, int fd, int timeout_ms)
+static bool await(const struct follower_process *f, int fd, int timeout_ms)
 {
 	/* A negative descriptor is passed over by poll(2). */
 	struct pollfd p[] = {{.fd = f->fd, .events = POLLRDHUP}, {.fd = fd, .events = POLLIN}};
@@ -91,9 +91,9 @@ static bool await(const struct follower *f, int fd, int timeout_ms)
  *
  * #syscalls:follower read
  */
-static void hand_on(const struct follower *f, int fd)
+static void hand_on(const struct follower_process *f, int fd)
 {
-	static char held[FEED_LINE_MAX];
+	static char held[FOLLOWER_LINE_MAX];
 	size_t have = 0;
 
 	while (have < sizeof(held)) {
@@ -116,14 +116,14 @@ static void hand_on(const struct follower *f, int fd)
 	}
 }
 
-static _Noreturn void follow(struct follower *f, pid_t parent)
+static _Noreturn void follow(struct follower_process *f, pid_t parent)
 {
 	static const char gone[] = {GONE, '\n'};
 	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		(void)signal(ignored[i], SIG_IGN);
-	(void)prctl(PR_SET_NAME, "postern-feed", 0, 0, 0);
+	(void)prctl(PR_SET_NAME, "postern-follow", 0, 0, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (getppid() != parent)
 		_exit(1);
@@ -142,11 +142,11 @@ static _Noreturn void follow(struct follower *f, pid_t parent)
 	}
 }
 
-int feed_start(struct feed *f, const char *path, const char *hello)
+int follower_start(struct follower *f, const char *path, const char *hello)
 {
-	struct follower child = {
+	struct follower_process child = {
 		.address.sun_family = AF_UNIX,
-		.retry_ms = f->retry_ms > 0 ? f->retry_ms : FEED_RETRY_MS,
+		.retry_ms = f->retry_ms > 0 ? f->retry_ms : FOLLOWER_RETRY_MS,
 	};
 	pid_t self = getpid(), pid;
 	int pair[2];
@@ -174,9 +174,9 @@ int feed_start(struct feed *f, const char *path, const char *hello)
 
 /* ---- the program's end ---- */
 
-static void line_came(struct lines *l, const char *line, size_t len)
+static void follower_line_came(struct lines *l, const char *line, size_t len)
 {
-	struct feed *f = container(l, struct feed, lines);
+	struct follower *f = container(l, struct follower, lines);
 
 	if (len == 1 && line[0] == GONE)
 		f->gone(f);
@@ -184,33 +184,33 @@ static void line_came(struct lines *l, const char *line, size_t len)
 		f->line(f, line, len);
 }
 
-static void lines_ended(struct lines *l)
+static void follower_lines_ended(struct lines *l)
 {
-	struct feed *f = container(l, struct feed, lines);
+	struct follower *f = container(l, struct follower, lines);
 
-	f->following = false;
+	f->attached = false;
 	f->fd = -1;
 	f->gone(f);
 	f->ended(f);
 }
 
-void feed_follow(struct feed *f, struct ring *ring)
+void follower_attach(struct follower *f, struct ring *ring)
 {
 	f->lines = (struct lines){
 		.ring = ring,
 		.fd = f->fd,
-		.line_max = FEED_LINE_MAX,
+		.line_max = FOLLOWER_LINE_MAX,
 		.output_max = 0,
-		.line = line_came,
-		.ended = lines_ended,
+		.line = follower_line_came,
+		.ended = follower_lines_ended,
 	};
-	f->following = true;
+	f->attached = true;
 	lines_start(&f->lines);
 }
 
-void feed_close(struct feed *f)
+void follower_close(struct follower *f)
 {
-	if (f->following) {
+	if (f->attached) {
 		lines_close(&f->lines);
 		return;
 	}
@@ -220,12 +220,12 @@ void feed_close(struct feed *f)
 	f->ended(f);
 }
 
-void feed_free(struct feed *f)
+void follower_free(struct follower *f)
 {
-	if (f->following)
+	if (f->attached)
 		lines_free(&f->lines);
 	else if (f->fd >= 0)
 		close(f->fd);
-	f->following = false;
+	f->attached = false;
 	f->fd = -1;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * feed: lines arrive, a neighbour may come late, go and come back, and the follower ends with us.
+ * follower: lines arrive, a neighbour may come late, go and come back, and the follower ends with
+ * us.
  *
- * links: core/isolation.c core/feed.c core/lines.c core/outbox.c core/ring.c core/ring_epoll.c core/ring_uring.c
+ * links: core/isolation.c core/follower.c core/lines.c core/outbox.c core/ring.c core/ring_epoll.c core/ring_uring.c
  * links: core/timer.c tests/support/ring_fixture.c
  * links: core/file.c
  */
@@ -18,12 +19,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/feed.h"
+#include "core/follower.h"
 
 #define HELLO "subscribe\n"
 
 struct watcher {
-	struct feed feed; /* first */
+	struct follower follower; /* first */
 	struct ring *ring;
 	char last[64];
 	unsigned lines, gone;
@@ -33,7 +34,7 @@ struct watcher {
 
 static char dir[64], path[96];
 
-static void line_came(struct feed *f, const char *line, size_t len)
+static void line_came(struct follower *f, const char *line, size_t len)
 {
 	struct watcher *w = (struct watcher *)f;
 
@@ -43,7 +44,7 @@ static void line_came(struct feed *f, const char *line, size_t len)
 	ring_stop(w->ring);
 }
 
-static void went(struct feed *f)
+static void went(struct follower *f)
 {
 	struct watcher *w = (struct watcher *)f;
 
@@ -51,7 +52,7 @@ static void went(struct feed *f)
 	ring_stop(w->ring);
 }
 
-static void ended(struct feed *f)
+static void ended(struct follower *f)
 {
 	struct watcher *w = (struct watcher *)f;
 
@@ -61,7 +62,7 @@ static void ended(struct feed *f)
 
 static int make_dir(void **state)
 {
-	snprintf(dir, sizeof(dir), "/tmp/postern-feed-XXXXXX");
+	snprintf(dir, sizeof(dir), "/tmp/postern-follow-XXXXXX");
 	snprintf(path, sizeof(path), "%s/sock", mkdtemp(dir) ? dir : "");
 	return 0;
 }
@@ -99,10 +100,10 @@ static int accept_one(int listener)
 static void start(struct ring_fixture *f, struct watcher *w)
 {
 	*w = (struct watcher){
-		.feed = {.line = line_came, .gone = went, .ended = ended, .retry_ms = 20},
+		.follower = {.line = line_came, .gone = went, .ended = ended, .retry_ms = 20},
 		.ring = f->r};
-	assert_int_equal(feed_start(&w->feed, path, HELLO), 0);
-	feed_follow(&w->feed, f->r);
+	assert_int_equal(follower_start(&w->follower, path, HELLO), 0);
+	follower_attach(&w->follower, f->r);
 }
 
 static void run_while(struct ring_fixture *f, const unsigned *count, unsigned below)
@@ -116,7 +117,7 @@ static void run_while(struct ring_fixture *f, const unsigned *count, unsigned be
 /* The follower sees our end and goes: no child of ours is left. */
 static void finish(struct ring_fixture *f, struct watcher *w)
 {
-	feed_close(&w->feed);
+	follower_close(&w->follower);
 	while (!w->ended)
 		assert_int_equal(ring_run(f->r), 0);
 	while (wait(NULL) > 0)
@@ -154,7 +155,7 @@ static void test_lines_late_neighbour_and_return(void **state)
 static void test_line_without_end(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
-	static char much[2 * FEED_LINE_MAX];
+	static char much[2 * FOLLOWER_LINE_MAX];
 	struct watcher w;
 	int listener = listen_here(), fd;
 
@@ -166,16 +167,16 @@ static void test_line_without_end(void **state)
 	close(fd);
 	run_while(f, &w.gone, 1);
 	fd = accept_one(listener);
-	memset(much + FEED_LINE_MAX - 1, '\n', 1);
-	assert_int_equal(send(fd, much, FEED_LINE_MAX, MSG_NOSIGNAL), FEED_LINE_MAX);
+	memset(much + FOLLOWER_LINE_MAX - 1, '\n', 1);
+	assert_int_equal(send(fd, much, FOLLOWER_LINE_MAX, MSG_NOSIGNAL), FOLLOWER_LINE_MAX);
 	run_while(f, &w.lines, 1);
-	assert_int_equal(w.longest, FEED_LINE_MAX - 1);
+	assert_int_equal(w.longest, FOLLOWER_LINE_MAX - 1);
 	close(fd);
 	close(listener);
 	finish(f, &w);
 }
 
-/* Without its ring the feed is freed, whether it was followed or not; the follower goes. */
+/* Without its ring it is freed, whether it was followed or not; the follower goes. */
 static void test_freed_without_its_ring(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
@@ -185,10 +186,10 @@ static void test_freed_without_its_ring(void **state)
 	run_while(f, &w.gone, 1);
 	ring_close(f->r);
 	f->r = NULL;
-	feed_free(&w.feed);
-	assert_int_equal(feed_start(&w.feed, path, HELLO), 0);
-	feed_free(&w.feed);
-	feed_free(&w.feed);
+	follower_free(&w.follower);
+	assert_int_equal(follower_start(&w.follower, path, HELLO), 0);
+	follower_free(&w.follower);
+	follower_free(&w.follower);
 	assert_false(w.ended);
 	while (wait(NULL) > 0)
 		;
@@ -197,12 +198,12 @@ static void test_freed_without_its_ring(void **state)
 
 static void test_path_too_long(void **state)
 {
-	struct feed f = {0};
+	struct follower f = {0};
 	char longest[200];
 
 	memset(longest, 'p', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
-	assert_int_equal(feed_start(&f, longest, HELLO), -ENAMETOOLONG);
+	assert_int_equal(follower_start(&f, longest, HELLO), -ENAMETOOLONG);
 }
 
 int main(void)
