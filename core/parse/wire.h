@@ -52,7 +52,7 @@
 	X(0x02, WELCOME)   /* relay -> agent */                                                    \
 	X(0x03, PUBLISH)   /* agent -> relay: the whole set of services */                         \
 	X(0x04, PUBLISHED) /* relay -> agent: how many are in force */                             \
-	X(0x05, OFFER)	   /* relay -> agent: a session is wanted     */                           \
+	X(0x05, OFFER)	   /* relay -> agent: a session is wanted */                               \
 	X(0x06, REFUSE)	   /* agent -> relay: no to an OFFER */                                    \
 	X(0x07, PING)	   /* either way on a link */                                              \
 	X(0x08, PONG)	   /* the answer, same token */                                            \
