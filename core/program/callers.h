@@ -2,9 +2,10 @@
 /*
  * callers: JSON-RPC callers over stream sockets: one object a line, core/engine/calls.h.
  *
- * A *line caller* is any stream socket whose lines are calls. The *listening socket* is a Unix socket
- * that every process on this host may connect to; what a user may do there, its program says by the
- * credentials of the peer (SO_PEERCRED). A user that may do nothing is told why, and disconnected.
+ * A *line caller* is any stream socket whose lines are calls. The *listening socket* is a Unix
+ * socket that every process on this host may connect to; what a user may do there, its program says
+ * by the credentials of the peer (SO_PEERCRED). A user that may do nothing is told why, and
+ * disconnected.
  */
 #ifndef POSTERN_PROGRAM_CALLERS_H
 #define POSTERN_PROGRAM_CALLERS_H

@@ -161,7 +161,7 @@ def show(home):
     reboot(home)
     got, rate = fetch_again(home)
     check(got, digest)
-    step(f"the same file, with nobody having touched anything: {rate:.0f} MiB/s, "
+    step(f"the same file, with no hand laid on anything: {rate:.0f} MiB/s, "
          f"{paint('good', 'SHA-256 is right')}")
     for p in (home.laptop, home.nas, home.natd):
         p.signal(15)

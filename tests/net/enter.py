@@ -2,7 +2,7 @@
 """enter: starts this program again where it may build networks, and says what to do where not.
 
 Inside are mount, network and process namespaces of our own (and a user namespace when we are not
-root), a fresh /run, and names that resolve to the labs' addresses.  Whatever happens to a run, the
+root), a fresh /run, and names that resolve to the labs' addresses.  However a run ends, the
 kernel takes away all that it made.
 """
 import ctypes

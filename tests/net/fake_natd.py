@@ -6,7 +6,7 @@
     natd.move("45.0.0.11")  its external address changes: the followers hear of it
     natd.stop()
 
-With says=b"..." it sends that, and nothing else, to whoever connects.
+With says=b"..." it sends that, and nothing else, to each client that connects.
 """
 import contextlib
 import json
@@ -43,7 +43,7 @@ class FakeNatd:
         return self
 
     def stop(self):
-        """It ends as a process would: the socket stays behind, and nobody listens."""
+        """It ends as a process would: the socket stays behind, and no program listens."""
         with self.lock:
             for s in (self.listener, *self.followers):
                 with contextlib.suppress(OSError):

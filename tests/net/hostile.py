@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """hostile: what a LAN's worst neighbour may answer to a search for a gateway.
 
-Each is a host that answers SSDP and misbehaves in one way.  A Witness listens where nobody should
+Each is a host that answers SSDP and misbehaves in one way.  A Witness listens where no client should
 be led to, and remembers who came.
 """
 import contextlib
@@ -14,7 +14,7 @@ UUID = "6d6e7570-0000-4000-8000-0000000bad00"
 
 
 class Witness:
-    """A listener that nobody may be led to."""
+    """A listener that no client may be led to."""
 
     def __init__(self, host, port, address="0.0.0.0"):
         self.came = []
@@ -69,7 +69,7 @@ class Responder:
             self.sent += 1
 
     def endless(self, sock):
-        """As much as anybody takes."""
+        """As much as the reader takes."""
         sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\n\r\n<root>")
         end = time.monotonic() + 30
         while not self.over.is_set() and time.monotonic() < end:
@@ -86,7 +86,7 @@ class Responder:
         return serve
 
     def control_at(self, url, base=""):
-        """A description whose control URL (or base) is somebody else's."""
+        """A description whose control URL (or base) is another host's."""
         def serve(_self, sock):
             text = DESCRIPTION.format(v=1, name="Gateway", uuid=UUID, control=url)
             if base:

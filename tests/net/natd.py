@@ -125,7 +125,7 @@ def answer_connections(listener):
 
 
 def reaches(visitor, protocol, port, address=WAN, timeout=0.5):
-    """Whether somebody outside gets an answer through a mapping, now."""
+    """Whether a host outside gets an answer through a mapping, now."""
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
     with _open(visitor, _family(address), kind) as s:
         s.settimeout(timeout)
@@ -140,7 +140,7 @@ def reaches(visitor, protocol, port, address=WAN, timeout=0.5):
 
 
 def visit(visitor, protocol, port, address=WAN):
-    """Somebody outside gets an answer through a mapping; the first packets may be lost."""
+    """A host outside gets an answer through a mapping; the first packets may be lost."""
     wait_until(f"an answer from {protocol} {port}",
                lambda: reaches(visitor, protocol, port, address), 10)
 

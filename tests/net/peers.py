@@ -52,7 +52,7 @@ def receive_all(sock):
 
 
 def ends(sock, timeout):
-    """True when the peer closes or resets within timeout; whatever it says is dropped."""
+    """True when the peer closes or resets within timeout; all that it says is dropped."""
     sock.settimeout(timeout)
     try:
         while sock.recv(65536):

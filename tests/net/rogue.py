@@ -2,7 +2,7 @@
 """rogue: a relay that was taken over, and a client that speaks the protocol by hand.
 
 Theory of operation.  The relay has its operator's certificate and key, so agents sign in to it as
-ever.  It looks at no proof, offers what it likes in anybody's name, and lets everything through:
+ever.  It looks at no proof, offers what it likes in any agent's name, and lets everything through:
 what an agent refuses then, it refuses by itself.  docs/protocol.md is all that it knows.
 
     sign in   HELLO -> WELCOME, PUBLISH -> PUBLISHED; LEG -> READY
@@ -213,7 +213,7 @@ class RogueRelay:
                       text8(service) + text8("198.51.100.7:1") + text8("45.0.0.2:443"), self.extensions.get(OFFER, ()))
 
     def offer(self, sender, service, kind=0):
-        """Offers the agent a session in somebody's name; its socket, or the reason it refused."""
+        """Offers the agent a session in an agent's name; its socket, or the reason it refused."""
         self.send_offer(sender, service, kind)
         if kind:
             return self.refused.get(timeout=20)[1]
@@ -234,7 +234,7 @@ class RogueRelay:
             return True
 
     def ask(self, bundle, service, sender, requested=None):
-        """As whoever has a file, but in sender's name; (reason, text, the session)."""
+        """As the owner of a file, but in sender's name; (reason, text, the session)."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

@@ -150,7 +150,7 @@ def send_slowly(sock, content, go_on, result):
 
 
 def test_console_apply(lab):
-    """A listener comes and goes while a transfer runs on; what nobody confirms goes by itself."""
+    """A listener comes and goes while a transfer runs on; what is not confirmed goes by itself."""
     w = World(lab).two_homes()
     w.home.serve(7000, answer_digest)
     w.pair(7000, "digest")

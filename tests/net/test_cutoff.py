@@ -15,7 +15,7 @@ CERT_UNTRUSTED, CERT_ROLE = 3, 5
 
 
 def test_console_by_an_agent(lab):
-    """An agent's certificate on the control channel is refused by the relay, whatever is said."""
+    """An agent's certificate on the control channel is refused by the relay, with any words."""
     w = World(lab).one_host()
     relay = w.relay()
     laptop = w.issue_agent("laptop")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""To anybody but an agent the relay is a plain, well-configured web server."""
+"""To every client but an agent the relay is a plain, well-configured web server."""
 import re
 import socket
 import time
@@ -148,7 +148,7 @@ def test_front_plain_http(lab):
 
 
 def test_front_slow_request(lab):
-    """Whoever does not finish a request, or asks nothing more, is let go."""
+    """A client that does not finish a request, or asks nothing more, is let go."""
     front = Front(lab, limits="  http_idle: 1s\n  first: 1s")
     with front.connect() as idle, front.connect() as slow:
         idle.sendall(("GET / HTTP/1.1\r\n" + HOST + "\r\n").encode())

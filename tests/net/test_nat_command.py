@@ -74,7 +74,7 @@ def test_nat_probe_of_nothing(lab):
 
 @once
 def test_nat_probe_interrupted(lab):
-    """The port that was tried is given back when somebody has had enough."""
+    """The port that was tried is given back when the user interrupts the command."""
     gateway, host, _ = home(lab)
     gateway.router.nft('add rule inet filter input iifname "lan0" udp dport 1900 drop\n')
     probe = host.start([f"{lab.build}/postern", "nat", "probe"], "probe")

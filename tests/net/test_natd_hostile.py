@@ -27,7 +27,7 @@ def resident_mib(pid):
 
 
 class Street:
-    """A home with a neighbour who is bad, and a third host that nobody may be led to."""
+    """A home with a neighbour who is bad, and a third host that natd may not be led to."""
 
     def __init__(self, lab, gateway=True, **bad):
         router, _server, self.host, self.bad, self.third = lan(lab, hosts=("host", "bad", "third"))
@@ -49,7 +49,7 @@ class Street:
             self.worker_most = max(self.worker_most, resident_mib(pid))
 
     def mapped(self, timeout=25.0):
-        """The real gateway's mapping is there within a bounded time, whatever the other does."""
+        """The real gateway's mapping is there within a bounded time, despite the other."""
         def look():
             self.watch()
             return ("tcp", 443) in self.fake.mappings
@@ -126,7 +126,7 @@ def test_natd_hostile_drip_head(lab):
 
 @once
 def test_natd_hostile_endless(lab):
-    """As much as anybody takes is at most what the worker may hold."""
+    """As much as natd takes is at most what the worker may hold."""
     street = alone(lab, serve=Responder.endless)
     assert street.responder.fetched
     assert street.responder.sent < 64 << 20, street.responder.sent

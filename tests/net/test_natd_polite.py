@@ -92,7 +92,7 @@ def test_natd_any_takes_another_port(lab):
 # ---- restarts -------------------------------------------------------------------------------------
 
 def killed(natd):
-    """As by a fault: nobody deletes anything, and nothing of it goes on."""
+    """As by a fault: nothing is deleted, and nothing of it goes on."""
     children = natd.children()
     natd.process.signal(signal.SIGKILL)
     natd.process.wait()

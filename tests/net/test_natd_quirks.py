@@ -216,7 +216,7 @@ def test_natd_pcp_gives_another_port_to_any(lab):
 
 @once
 def test_natd_pcp_gives_another_port_than_the_one(lab):
-    """It ignores PREFER_FAILURE: what nobody asked for is given back."""
+    """It ignores PREFER_FAILURE: what was not asked for is given back."""
     fake, natd = other_port(lab, "tcp:5000", pcp=True)
     natd.wait_state("conflicting", port=5000)
     assert fake.asked("pcp", "map")[0]["prefer_failure"]

@@ -28,7 +28,7 @@ def opens(rogue, bundle):
 
 
 def test_rogue_control(lab):
-    """No agent's certificate opens another's control service, whoever the relay says it is."""
+    """No agent's certificate opens another's control service, under any name that the relay tells."""
     w, rogue, home = under_a_rogue(lab)
     boss, laptop = console(w), w.issue_agent("laptop")
     for sender in ("boss", "laptop", "home"):
@@ -53,7 +53,7 @@ def test_rogue_control(lab):
 
 
 def test_rogue_services(lab):
-    """What an agent publishes for some is for those, and what is not public is nobody's."""
+    """What an agent publishes for some is for those, and what is not public is for none of them."""
     w, rogue, home = under_a_rogue(lab)
     laptop, friend = w.issue_agent("laptop"), w.issue_agent("friend")
     reason, text, _ = rogue.ask(laptop, "echo", "friend")

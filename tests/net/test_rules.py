@@ -36,7 +36,7 @@ def moment(text):
 
 
 def policy(boss, *rules, groups=()):
-    """Puts these rules in force, whatever was before."""
+    """Puts these rules in force, in place of those before."""
     text = "\n".join(f"  - {{from: [{f}], to: [{t}]{''.join(', ' + x for x in more)}}}"
                      for f, t, *more in rules)
     names = "\n".join(f"  - {{name: {name}, members: [{', '.join(of)}]}}" for name, of in groups)
@@ -164,10 +164,10 @@ def test_rules_rate(lab):
     """Within five per cent over ten seconds, as it is promised.
 
     Too much is a fault on any machine.  All that the session ever carried is compared with all the
-    time since it was asked for: whoever stalls meanwhile, relay, agents or receiver, makes it less
+    time since it was asked for: a stall of relay, agents or receiver makes it less
     and never more.  Too little may be the machine's fault.  Therefore a session without a limit
     runs beside it, by way of the same programs, one small answer after the other: while none of
-    these was late the machine had time for everybody, and only then too little is the relay's.
+    these was late the machine had time for all of them, and only then too little is the relay's.
     """
     w, *_, boss = cast(lab)
     w.home.serve(7002, send_without_end)

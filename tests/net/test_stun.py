@@ -247,7 +247,7 @@ def test_stun_behind_proxy(lab):
 
 
 def refused(client):
-    """Nobody is there: the host says so."""
+    """No program is there: the host says so."""
     client.sock.send(message())
     try:
         client.sock.recv(100)

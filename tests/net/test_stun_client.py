@@ -174,7 +174,7 @@ def test_stun_by_srv(lab):
 
 @once
 def test_stun_words(lab):
-    """What people read, and what they are told when nobody answers."""
+    """What people read, and what they are told when no answer comes."""
     _, _, host = world(lab, "port-restricted")
     out = host.run([f"{lab.build}/postern", "stun", SERVER, "--nat"], timeout=60).stdout
     for words in ("over UDP", "45.0.0.10:", "NAT           port-restricted", "that means",

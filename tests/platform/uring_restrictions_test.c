@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * uring_restrictions_test: a ring of ring_open() refuses whatever opens, dials or registers; and
+ * uring_restrictions_test: a ring of ring_open() refuses all that opens, dials or registers; and
  * where there is no io_uring, ring_open() falls back and says why.
  *
  * links: core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * link_test: an agent's link on a fake clock: every message in every phase, what makes it wait, and
- * a day with a relay that does whatever it likes. A failure prints its seed; SIM_SEED=N runs from
+ * a day with a relay that does what it likes. A failure prints its seed; SIM_SEED=N runs from
  * it.
  *
  * links: agent/engine/link_state.c agent/engine/backoff.c core/parse/wire.c core/parse/reason.c

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pcp_restart_test: the PCP client through restarts of its gateway, announced or not, and through
- * days with one that does whatever it likes. A failure of these prints its seed; SIM_SEED=N runs
+ * days with one that does what it likes. A failure of these prints its seed; SIM_SEED=N runs
  * from it.
  *
  * links: natpmp/pcp_client.c natpmp/pcp_answers.c natpmp/pcp.c natpmp/epoch.c core/addr.c
@@ -98,7 +98,7 @@ static void a_stopped_client_says_nothing(void **state)
 	pcp_world_end(w);
 }
 
-/* ---- days with a gateway that does whatever it likes ---- */
+/* ---- days with a gateway that does what it likes ---- */
 
 struct expectation {
 	unsigned maps, unmaps; /* asked, of those that were not forgotten */

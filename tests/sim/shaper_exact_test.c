@@ -2,8 +2,8 @@
 /*
  * shaper_exact: every limit is kept within five per cent over ten seconds, both ways.
  *
- * Everybody is greedy here, so that each limit has something to limit; tests/sim/shaper_test.c asks
- * the rest.
+ * Each asker is greedy here, so that each limit has something to limit; tests/sim/shaper_test.c
+ * asks the rest.
  * links: relay/shaper/shaper.c relay/shaper/tables.c relay/shaper/tick.c
  * links: tests/support/shaper_world.c
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* portmap_world: one table whatever the protocol, three drivers to it, and the engine's owner. */
+/* portmap_world: one table for all protocols, three drivers to it, and the engine's owner. */
 #include "tests/support/portmap_world.h"
 
 #include <stdio.h>
@@ -9,7 +9,7 @@
 const bool world_nothing[PORTMAP_FAMILIES];
 const bool world_ipv4_only[PORTMAP_FAMILIES] = {true, false};
 
-/* ---- a gateway: one table, whatever the protocol ---- */
+/* ---- a gateway: one table for all protocols ---- */
 
 struct addr world_address(const char *text)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * agent_state_test: what consoles changed survives, whatever was cut short, beside an edited file.
+ * agent_state_test: what consoles changed survives any write that was cut short, beside an edited
+ * file.
  *
  * links: core/engine/configuring.c core/engine/changes.c core/conf/merge.c core/conf/diff.c
  * links: agent/control/state.c agent/config/config.c core/conf/conf.c core/conf/bind.c

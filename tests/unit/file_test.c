@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * file: a file is replaced whole or not at all, whatever an attempt before left behind.
+ * file: a file is replaced whole or not at all, also after an attempt that left something behind.
  *
  * links: core/file.c
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ring_cancel_test: whatever an operation is doing, cancelled it ends once; and more of them than
+ * ring_cancel_test: an operation that is cancelled ends once, in every state; and more of them than
  * the ring has entries.
  *
  * links: core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c

@@ -4,7 +4,7 @@
  * people and services around them, on the simulated kernel, stepped by one scheduler in an order
  * that the seed decides.
  *
- * A world is made anew in a process of its own, runs its scenario, and is taken down: whatever a
+ * A world is made anew in a process of its own, runs its scenario, and is taken down: all that a
  * program then still holds is a leak. What must hold is asserted by world_check() under the name
  * of a property; `known` lists those that are broken today, with the issue that mends them.
  */
