@@ -321,6 +321,8 @@ static bool take_records(struct talker *k, int res)
 			return !k->over;
 		}
 		if (status != TLS_OK) {
+			if (k->talk)
+				k->talk->side[k->side].cut = status == TLS_CUT;
 			talker_failed(k, status == TLS_CUT ? ECONNRESET : EPROTO);
 			return false;
 		}
@@ -593,6 +595,10 @@ static void judge_end(const struct talk *t, unsigned receiver)
 	const struct talk_side *r = &t->side[receiver], *s = &t->side[1 - receiver];
 	uint64_t total = total_of(t, 1 - receiver);
 
+	/* TLS tells a cut from an end, but the promise is a reset. */
+	world_check(!r->cut || t->disturbed || s->plan.ending == ENDS_BY_CLOSE, "cut-for-end",
+		    "talk %u: side %u saw the wire end, and neither an end nor a reset", t->id,
+		    receiver);
 	if (!r->eof)
 		return;
 	/* A close without a look is an end like another, if nothing came after it. */

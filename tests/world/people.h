@@ -55,6 +55,7 @@ struct talk_side {
 	struct talk_plan plan;
 	uint64_t sent, got;
 	bool begun, eof, fin_sent, broke_off, failed, over;
+	bool cut; /* TLS: the wire ended without a word */
 	int error;
 };
 

@@ -159,9 +159,10 @@ static void ask(struct stranger *s)
 	size_t len;
 	const uint8_t *out;
 
-	if (SSL_in_init(tls_ssl(s->tls)) || s->kind == STRANGER_SHAKES)
+	if (SSL_in_init(tls_ssl(s->tls)))
 		return;
-	if (!s->asked || s->kind == STRANGER_DEAF)
+	/* Who only shakes hands still has to finish that. */
+	if (s->kind != STRANGER_SHAKES && (!s->asked || s->kind == STRANGER_DEAF))
 		if (tls_write(s->tls, (const uint8_t *)request, sizeof(request) - 1) != TLS_OK)
 			abort();
 	s->asked = true;
