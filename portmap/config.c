@@ -5,16 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/conf/rows.h"
 #include "core/log.h"
 #include "core/ring.h"
 
 #define AT(type, member) offsetof(struct type, member)
 
-static const char *const engine_words[] = {
-	[RING_AUTO] = "auto", [RING_IO_URING] = "io_uring", [RING_EPOLL] = "epoll", NULL};
-static const char *const level_words[] = {
-	[LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARNING] = "warning", [LOG_LEVEL_NOTICE] = "notice",
-	[LOG_LEVEL_INFO] = "info",   [LOG_LEVEL_DEBUG] = "debug",     NULL};
 static const char *const transport_words[] = {[PORTMAP_TCP] = "tcp", [PORTMAP_UDP] = "udp", NULL};
 
 /* ---- ports ---------------------------------------------------------------------------------- */
@@ -272,25 +268,14 @@ static const struct conf_field fields[] = {
 	 .type = CONF_STRING,
 	 .offset = AT(natd_config, socket),
 	 .min = 1,
-	 .max = 107,
+	 .max = CONF_NATD_SOCKET_MAX,
 	 .check = conf_check_path,
 	 .initial = "/run/postern/natd.sock",
 	 .help = "the Unix socket for status and events"},
-	TEXT("state_dir", state_dir, conf_check_path,
-	     "the directory that keeps the nonces of mappings; without the key nothing is written"),
+	CONF_ROW_STATE_DIR(AT(natd_config, state_dir), "the nonces of mappings"),
 	TEXT("user", user, NULL, "the user to become, when started as root"),
-	{.key = "engine",
-	 .type = CONF_ENUM,
-	 .offset = AT(natd_config, engine),
-	 .words = engine_words,
-	 .initial = "auto",
-	 .help = "the event engine; auto takes io_uring where the system allows it, else epoll"},
-	{.key = "log_level",
-	 .type = CONF_ENUM,
-	 .offset = AT(natd_config, log_level),
-	 .words = level_words,
-	 .initial = "notice",
-	 .help = "the least important messages to log"},
+	CONF_ROW_ENGINE(AT(natd_config, engine)),
+	CONF_ROW_LOG_LEVEL(AT(natd_config, log_level)),
 	{.key = NULL},
 };
 

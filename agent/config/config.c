@@ -11,11 +11,6 @@ _Static_assert(sizeof(((struct agent_forward *)0)->agent) == WIRE_NAME_MAX + 1, 
 
 #define AT(type, member) offsetof(struct type, member)
 
-static const char *const engine_words[] = {
-	[RING_AUTO] = "auto", [RING_IO_URING] = "io_uring", [RING_EPOLL] = "epoll", NULL};
-static const char *const level_words[] = {
-	[LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARNING] = "warning", [LOG_LEVEL_NOTICE] = "notice",
-	[LOG_LEVEL_INFO] = "info",   [LOG_LEVEL_DEBUG] = "debug",     NULL};
 static const char *const trust_words[] = {"ca", "system", NULL};
 
 /* ---- checks --------------------------------------------------------------------------------- */
@@ -237,29 +232,6 @@ static const struct conf_field relay_fields[] = {
 	{.key = NULL},
 };
 
-static const struct conf_field identity_fields[] = {
-	{.key = "ca",
-	 .type = CONF_TEXT,
-	 .offset = AT(agent_config, identity.ca) - AT(agent_config, identity),
-	 .required = true,
-	 .check = conf_check_certificates,
-	 .help = "the certificate of the CA that signs agents and relays, in PEM"},
-	{.key = "certificate",
-	 .type = CONF_TEXT,
-	 .offset = AT(agent_config, identity.certificate) - AT(agent_config, identity),
-	 .required = true,
-	 .check = conf_check_certificates,
-	 .help = "the agent's own certificate, in PEM"},
-	{.key = "key",
-	 .type = CONF_TEXT,
-	 .offset = AT(agent_config, identity.key) - AT(agent_config, identity),
-	 .required = true,
-	 .secret = true,
-	 .check = conf_check_private_key,
-	 .help = "the private key of the agent's certificate, in PEM and not encrypted"},
-	{.key = NULL},
-};
-
 static const struct conf_field publish_fields[] = {
 	{.key = "service",
 	 .type = CONF_NAME,
@@ -318,13 +290,7 @@ static const struct conf_field socks5_fields[] = {
 };
 
 static const struct conf_field nat_fields[] = {
-	{.key = "socket",
-	 .type = CONF_STRING,
-	 .offset = AT(agent_config, nat.socket) - AT(agent_config, nat),
-	 .min = 2,
-	 .max = 107, /* what sockaddr_un holds */
-	 .check = conf_check_path,
-	 .help = "the path of postern-natd's Unix socket on this host"},
+	CONF_ROW_NATD_SOCKET(AT(agent_config, nat.socket) - AT(agent_config, nat)),
 	{.key = "share",
 	 .type = CONF_BOOL,
 	 .offset = AT(agent_config, nat.share) - AT(agent_config, nat),
@@ -355,12 +321,7 @@ static const struct conf_field fields[] = {
 	 .max_items = 16,
 	 .check = check_relays,
 	 .help = "the relays to sign in to, in order of preference"},
-	{.key = "identity",
-	 .type = CONF_STRUCT,
-	 .offset = AT(agent_config, identity),
-	 .required = true,
-	 .fields = identity_fields,
-	 .help = "the CA, certificate and key, as \"postern pki issue\" writes them"},
+	CONF_ROW_IDENTITY(AT(agent_config, identity)),
 	{.key = "publish",
 	 .type = CONF_LIST_OF,
 	 .offset = AT(agent_config, publish),
@@ -387,13 +348,7 @@ static const struct conf_field fields[] = {
 	 .offset = AT(agent_config, nat),
 	 .fields = nat_fields,
 	 .help = "the NAT helper on this host, and what is done with what it tells"},
-	{.key = "state_dir",
-	 .type = CONF_STRING,
-	 .offset = AT(agent_config, state_dir),
-	 .min = 1,
-	 .check = conf_check_path,
-	 .help = "the directory that keeps what consoles apply; without the key nothing is "
-		 "written"},
+	CONF_ROW_STATE_DIR(AT(agent_config, state_dir), "what consoles changed"),
 	{.key = "proxy",
 	 .type = CONF_STRING,
 	 .offset = AT(agent_config, proxy),
@@ -411,18 +366,8 @@ static const struct conf_field fields[] = {
 	       "the time from a local connection to the far end's answer"),
 	NUMBER("retry_max", CONF_DURATION, retry_max_ms, 100, 3600000, "30s",
 	       "the longest pause between two tries to sign in to a relay"),
-	{.key = "engine",
-	 .type = CONF_ENUM,
-	 .offset = AT(agent_config, engine),
-	 .words = engine_words,
-	 .initial = "auto",
-	 .help = "the event engine; auto takes io_uring where the system allows it, else epoll"},
-	{.key = "log_level",
-	 .type = CONF_ENUM,
-	 .offset = AT(agent_config, log_level),
-	 .words = level_words,
-	 .initial = "notice",
-	 .help = "the least important messages to log"},
+	CONF_ROW_ENGINE(AT(agent_config, engine)),
+	CONF_ROW_LOG_LEVEL(AT(agent_config, log_level)),
 	{.key = NULL},
 };
 

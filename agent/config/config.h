@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "core/addr.h"
-#include "core/conf/conf.h"
+#include "core/conf/rows.h"
 #include "core/log.h"
 #include "core/ring.h"
 
@@ -34,9 +34,7 @@ struct agent_forward { /* forward: [{listen: "127.0.0.1:2222", to: home/ssh}] */
 struct agent_config {
 	char *name;		  /* must equal the certificate's */
 	struct conf_array relays; /* at least one; tried in this order */
-	struct {
-		char *ca, *certificate, *key;
-	} identity;
+	struct conf_identity identity;
 	struct conf_array publish, forward;
 	struct {
 		struct addr listen; /* len 0: no SOCKS5 */

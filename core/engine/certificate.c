@@ -8,10 +8,71 @@
 #include <string.h>
 
 #include <openssl/asn1.h>
+#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/mem.h>
 #include <openssl/nid.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
+
+/* An encrypted key must fail, not ask on a terminal. */
+static int no_password(char *buf, int size, int writing, void *arg)
+{
+	return -1;
+}
+
+X509 *certificate_of_pem(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	X509 *x = bio ? PEM_read_bio_X509(bio, NULL, no_password, NULL) : NULL;
+
+	BIO_free(bio);
+	ERR_clear_error();
+	return x;
+}
+
+STACK_OF(X509) * certificates_of_pem(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	STACK_OF(X509) *list = sk_X509_new_null();
+	uint32_t end;
+	bool ok = false;
+
+	if (!bio || !list)
+		goto out;
+	ERR_clear_error();
+	for (;;) {
+		X509 *x = PEM_read_bio_X509(bio, NULL, no_password, NULL);
+
+		if (!x)
+			break;
+		if (!sk_X509_push(list, x)) {
+			X509_free(x);
+			goto out;
+		}
+	}
+	end = ERR_peek_last_error();
+	ok = sk_X509_num(list) > 0 && ERR_GET_LIB(end) == ERR_LIB_PEM &&
+	     ERR_GET_REASON(end) == PEM_R_NO_START_LINE;
+out:
+	ERR_clear_error();
+	BIO_free(bio);
+	if (!ok) {
+		sk_X509_pop_free(list, X509_free);
+		list = NULL;
+	}
+	return list;
+}
+
+EVP_PKEY *certificate_key_of_pem(const char *pem)
+{
+	BIO *bio = BIO_new_mem_buf(pem, -1);
+	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
+
+	BIO_free(bio);
+	ERR_clear_error();
+	return key;
+}
 
 time_t certificate_time(const ASN1_TIME *t)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * certificate: what an X.509 certificate says, as values and as texts for people.
+ * certificate: X.509 certificates out of PEM, and what one says, as values and as texts for people.
  *
  * Texts out of certificates are the other side's: cut and made printable before they are shown.
  */
@@ -16,6 +16,12 @@
 
 #define CERTIFICATE_TEXT_BYTES	 96
 #define CERTIFICATE_SERIAL_BYTES 48
+
+/* The first certificate of a PEM text, all of them in order, or its private key, which is not
+ * encrypted; each owned by the caller. NULL where there is none, or one of them is broken. */
+X509 *certificate_of_pem(const char *pem) MUST_CHECK;
+STACK_OF(X509) * certificates_of_pem(const char *pem) MUST_CHECK;
+EVP_PKEY *certificate_key_of_pem(const char *pem) MUST_CHECK;
 
 /* Seconds since 1970, also before it and beyond 2038; 0 for what cannot be read. */
 time_t certificate_time(const ASN1_TIME *t);

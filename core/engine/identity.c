@@ -9,11 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
 
@@ -27,65 +25,15 @@
 
 /* ---- reading PEM ---- */
 
-/* An encrypted key must fail, not ask on a terminal. */
-static int no_password(char *buf, int size, int writing, void *arg)
-{
-	return -1;
-}
-
 static bool refuse(char *why, size_t why_size, const char *sentence)
 {
 	snprintf(why, why_size, "%s", sentence);
 	return false;
 }
 
-/* All certificates of a PEM text, in order; NULL when there is none or one is broken. */
-static STACK_OF(X509) * read_certificates(const char *pem)
-{
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	STACK_OF(X509) *list = sk_X509_new_null();
-	uint32_t end;
-	bool ok = false;
-
-	if (!bio || !list)
-		goto out;
-	ERR_clear_error();
-	for (;;) {
-		X509 *x = PEM_read_bio_X509(bio, NULL, no_password, NULL);
-
-		if (!x)
-			break;
-		if (!sk_X509_push(list, x)) {
-			X509_free(x);
-			goto out;
-		}
-	}
-	end = ERR_peek_last_error();
-	ok = sk_X509_num(list) > 0 && ERR_GET_LIB(end) == ERR_LIB_PEM &&
-	     ERR_GET_REASON(end) == PEM_R_NO_START_LINE;
-out:
-	ERR_clear_error();
-	BIO_free(bio);
-	if (!ok) {
-		sk_X509_pop_free(list, X509_free);
-		list = NULL;
-	}
-	return list;
-}
-
-static EVP_PKEY *read_key(const char *pem)
-{
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
-
-	BIO_free(bio);
-	ERR_clear_error();
-	return key;
-}
-
 static bool load_ca(struct identity *id, const char *pem, char *why, size_t why_size)
 {
-	STACK_OF(X509) *list = read_certificates(pem);
+	STACK_OF(X509) *list = certificates_of_pem(pem);
 	bool ok = false;
 
 	if (!list)
@@ -116,7 +64,7 @@ static bool load_leaf(struct identity *id, const char *pem, char *why, size_t wh
 {
 	int len;
 
-	id->chain = read_certificates(pem);
+	id->chain = certificates_of_pem(pem);
 	if (!id->chain)
 		return refuse(why, why_size, "identity.certificate: is not a PEM certificate");
 	id->leaf = sk_X509_shift(id->chain);
@@ -129,7 +77,7 @@ static bool load_leaf(struct identity *id, const char *pem, char *why, size_t wh
 
 static bool load_key(struct identity *id, const char *pem, char *why, size_t why_size)
 {
-	id->key = read_key(pem);
+	id->key = certificate_key_of_pem(pem);
 	if (!id->key)
 		return refuse(why, why_size,
 			      "identity.key: is not a PEM private key without a password");

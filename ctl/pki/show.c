@@ -7,11 +7,9 @@
 #include <sys/stat.h>
 #include <jansson.h>
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/mem.h>
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
 #include "core/conf/conf.h"
@@ -100,15 +98,12 @@ static json_t *describe_certificate(X509 *x)
 
 static json_t *describe_pem(const char *pem, const char *path)
 {
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	X509 *x = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+	X509 *x = certificate_of_pem(pem);
 	json_t *o = x ? describe_certificate(x) : NULL;
 
 	if (!x)
 		complain("%s holds no certificate in PEM", path);
 	X509_free(x);
-	BIO_free(bio);
-	ERR_clear_error();
 	return o;
 }
 

@@ -10,11 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
 
+#include "core/engine/certificate.h"
 #include "ctl/terminal/arguments.h"
 #include "ctl/terminal/files.h"
 #include "ctl/pki/make.h"
@@ -78,37 +77,12 @@ bool pki_store_create(const char *directory, const char *organisation, time_t no
 	return ok;
 }
 
-static int no_password(char *buf, int size, int writing, void *arg)
-{
-	return -1;
-}
-
-static X509 *parse_certificate(const char *pem)
-{
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	X509 *x = bio ? PEM_read_bio_X509(bio, NULL, no_password, NULL) : NULL;
-
-	BIO_free(bio);
-	ERR_clear_error();
-	return x;
-}
-
-static EVP_PKEY *parse_key(const char *pem)
-{
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
-
-	BIO_free(bio);
-	ERR_clear_error();
-	return key;
-}
-
 static bool load_certificate(struct pki_store *s)
 {
 	char *path = files_join(s->directory, "ca.pem");
 
 	s->pem = path ? files_read(path, PEM_MAX) : NULL;
-	s->ca = s->pem ? parse_certificate(s->pem) : NULL;
+	s->ca = s->pem ? certificate_of_pem(s->pem) : NULL;
 	if (s->pem && !s->ca)
 		complain("%s is not a PEM certificate", path);
 	free(path);
@@ -121,7 +95,7 @@ static bool load_key(struct pki_store *s)
 	char *pem = path ? files_read(path, PEM_MAX) : NULL;
 	bool ok = false;
 
-	s->key = pem ? parse_key(pem) : NULL;
+	s->key = pem ? certificate_key_of_pem(pem) : NULL;
 	pki_free_secret(pem);
 	if (pem && !s->key)
 		complain("%s is not a PEM private key without a password", path);

@@ -21,12 +21,6 @@ static const char default_page[] =
 	"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Welcome</title>\n"
 	"<h1>Welcome</h1>\n<p>There is nothing to see here yet.</p>\n</html>\n";
 
-static const char *const engine_words[] = {
-	[RING_AUTO] = "auto", [RING_IO_URING] = "io_uring", [RING_EPOLL] = "epoll", NULL};
-static const char *const level_words[] = {
-	[LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARNING] = "warning", [LOG_LEVEL_NOTICE] = "notice",
-	[LOG_LEVEL_INFO] = "info",   [LOG_LEVEL_DEBUG] = "debug",     NULL};
-
 /* ---- checks --------------------------------------------------------------------------------- */
 
 static void relay_check_name(struct conf_errors *e, const struct conf_node *at, const char *path,
@@ -164,29 +158,6 @@ static const struct conf_field public_fields[] = {
 	{.key = NULL},
 };
 
-static const struct conf_field identity_fields[] = {
-	{.key = "ca",
-	 .type = CONF_TEXT,
-	 .offset = AT(relay_config, identity.ca) - AT(relay_config, identity),
-	 .required = true,
-	 .check = conf_check_certificates,
-	 .help = "the certificate of the CA that signs agents and consoles, in PEM"},
-	{.key = "certificate",
-	 .type = CONF_TEXT,
-	 .offset = AT(relay_config, identity.certificate) - AT(relay_config, identity),
-	 .required = true,
-	 .check = conf_check_certificates,
-	 .help = "the relay's own certificate and its chain, in PEM"},
-	{.key = "key",
-	 .type = CONF_TEXT,
-	 .offset = AT(relay_config, identity.key) - AT(relay_config, identity),
-	 .required = true,
-	 .secret = true,
-	 .check = conf_check_private_key,
-	 .help = "the private key of the relay's certificate, in PEM and not encrypted"},
-	{.key = NULL},
-};
-
 static const struct conf_field site_fields[] = {
 	{.key = "page",
 	 .type = CONF_TEXT,
@@ -296,13 +267,7 @@ static const struct conf_field metrics_fields[] = {
 };
 
 static const struct conf_field nat_fields[] = {
-	{.key = "socket",
-	 .type = CONF_STRING,
-	 .offset = AT(relay_config, nat.socket) - AT(relay_config, nat),
-	 .min = 2,
-	 .max = SOCKET_PATH_MAX,
-	 .check = conf_check_path,
-	 .help = "the path of postern-natd's Unix socket on this host"},
+	CONF_ROW_NATD_SOCKET(AT(relay_config, nat.socket) - AT(relay_config, nat)),
 	{.key = NULL},
 };
 
@@ -330,30 +295,15 @@ static const struct conf_field fields[] = {
 	 .max_items = 4096,
 	 .check = relay_check_publics,
 	 .help = "the host names that unmodified TLS clients may reach, and where they lead"},
-	{.key = "identity",
-	 .type = CONF_STRUCT,
-	 .offset = AT(relay_config, identity),
-	 .required = true,
-	 .fields = identity_fields,
-	 .help = "the CA, certificate and key, as \"postern pki issue\" writes them"},
-	{.key = "engine",
-	 .type = CONF_ENUM,
-	 .offset = AT(relay_config, engine),
-	 .words = engine_words,
-	 .initial = "auto",
-	 .help = "the event engine; auto takes io_uring where the system allows it, else epoll"},
+	CONF_ROW_IDENTITY(AT(relay_config, identity)),
+	CONF_ROW_ENGINE(AT(relay_config, engine)),
 	{.key = "threads",
 	 .type = CONF_UINT,
 	 .offset = AT(relay_config, threads),
 	 .max = 256,
 	 .initial = "0",
 	 .help = "the number of worker threads; 0 for one per processor"},
-	{.key = "log_level",
-	 .type = CONF_ENUM,
-	 .offset = AT(relay_config, log_level),
-	 .words = level_words,
-	 .initial = "notice",
-	 .help = "the least important messages to log"},
+	CONF_ROW_LOG_LEVEL(AT(relay_config, log_level)),
 	{.key = "site",
 	 .type = CONF_STRUCT,
 	 .offset = AT(relay_config, site),
@@ -366,12 +316,7 @@ static const struct conf_field fields[] = {
 	 .max = 32,
 	 .check = relay_check_user,
 	 .help = "the user to become after the ports are bound, when started as root"},
-	{.key = "state_dir",
-	 .type = CONF_STRING,
-	 .offset = AT(relay_config, state_dir),
-	 .min = 1,
-	 .check = conf_check_path,
-	 .help = "the directory that keeps what was applied; without the key nothing is written"},
+	CONF_ROW_STATE_DIR(AT(relay_config, state_dir), "what consoles changed"),
 	{.key = "control",
 	 .type = CONF_STRUCT,
 	 .offset = AT(relay_config, control),

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "core/addr.h"
-#include "core/conf/conf.h"
+#include "core/conf/rows.h"
 #include "core/log.h"
 #include "core/ring.h"
 #include "relay/policy/policy.h"
@@ -57,9 +57,7 @@ struct relay_config {
 	char *name;		   /* relay.name in WELCOME and logs */
 	struct conf_array listen;  /* of struct relay_listen; at least one */
 	struct conf_array publics; /* key "public"; of struct relay_public */
-	struct {
-		char *ca, *certificate, *key; /* PEM texts */
-	} identity;
+	struct conf_identity identity;
 	int engine;	  /* enum ring_engine; words auto io_uring epoll */
 	uint64_t threads; /* 0: one per core */
 	int log_level;	  /* enum log_level */

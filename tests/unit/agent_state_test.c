@@ -3,6 +3,7 @@
  * agent_state_test: what consoles changed survives any write that was cut short, beside an edited
  * file.
  *
+ * links: core/conf/rows.c
  * links: core/engine/configuring.c core/engine/changes.c core/conf/merge.c core/conf/diff.c
  * links: agent/control/state.c agent/config/config.c core/conf/conf.c core/conf/bind.c
  * links: core/conf/check.c core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c

@@ -2,6 +2,7 @@
 /*
  * pki_test: what 'postern pki' writes is what the programs load, and says what it should.
  *
+ * links: core/conf/rows.c
  * links: relay/config/stun.c relay/config/policy.c relay/policy/index.c
  * links: relay/policy/source.c relay/policy/time.c ctl/terminal/arguments.c
  * links: ctl/talk/console_config.c ctl/terminal/files.c core/file.c ctl/pki/bundle.c ctl/pki/make.c

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rows: the rows of a schema that several programs have, each told once.
+ *
+ * A macro is one row of a table of conf_field, for the member at that offset.
+ */
+#ifndef POSTERN_CORE_CONF_ROWS_H
+#define POSTERN_CORE_CONF_ROWS_H
+
+#include "core/conf/conf.h"
+
+/* identity: {ca, certificate, key}, PEM texts; all of them required, the key secret. */
+struct conf_identity {
+	char *ca, *certificate, *key;
+};
+extern const struct conf_field conf_identity_fields[];
+
+/* In the order of enum ring_engine, and of enum log_level. */
+extern const char *const conf_engine_words[], *const conf_level_words[];
+
+#define CONF_NATD_SOCKET_MAX 107 /* what sockaddr_un holds */
+
+#define CONF_ROW_IDENTITY(at)                                                                      \
+	{                                                                                          \
+		.key = "identity", .type = CONF_STRUCT, .offset = (at), .required = true,          \
+		.fields = conf_identity_fields,                                                    \
+		.help = "the CA, certificate and key, as \"postern pki issue\" writes them"        \
+	}
+
+#define CONF_ROW_ENGINE(at)                                                                        \
+	{                                                                                          \
+		.key = "engine", .type = CONF_ENUM, .offset = (at), .words = conf_engine_words,    \
+		.initial = "auto",                                                                 \
+		.help = "the event engine; auto takes io_uring where the system allows it, else "  \
+			"epoll"                                                                    \
+	}
+
+#define CONF_ROW_LOG_LEVEL(at)                                                                     \
+	{                                                                                          \
+		.key = "log_level", .type = CONF_ENUM, .offset = (at), .words = conf_level_words,  \
+		.initial = "notice", .help = "the least important messages to log"                 \
+	}
+
+/* kept: what the directory keeps. */
+#define CONF_ROW_STATE_DIR(at, kept)                                                               \
+	{                                                                                          \
+		.key = "state_dir", .type = CONF_STRING, .offset = (at), .min = 1,                 \
+		.check = conf_check_path,                                                          \
+		.help = "the directory that keeps " kept "; without the key nothing is written"    \
+	}
+
+/* The NAT helper's socket, for those who follow it. */
+#define CONF_ROW_NATD_SOCKET(at)                                                                   \
+	{                                                                                          \
+		.key = "socket", .type = CONF_STRING, .offset = (at), .min = 2,                    \
+		.max = CONF_NATD_SOCKET_MAX, .check = conf_check_path,                             \
+		.help = "the path of postern-natd's Unix socket on this host"                      \
+	}
+
+#endif
