@@ -244,10 +244,10 @@ static void test_pem(void **state)
 		{CERTIFICATE, "is a certificate; a private key belongs here"},
 		{"hunter2", "is not a PEM text; it must begin with -----BEGIN PRIVATE KEY-----"},
 		{"|\n    -----BEGIN ENCRYPTED PRIVATE KEY-----\n",
-		 "is encrypted with a pass phrase"},
+		 "is encrypted, and a daemon has no way to ask"},
 		{"|\n    -----BEGIN EC PRIVATE KEY-----\n    Proc-Type: 4,ENCRYPTED\n"
 		 "    -----END EC PRIVATE KEY-----\n",
-		 "is encrypted with a pass phrase"},
+		 "is encrypted, and a daemon has no way to ask"},
 		{"|\n    -----BEGIN RSA PRIVATE KEY-----\n    hunter2\n"
 		 "    -----END RSA PRIVATE KEY-----\n",
 		 "is a private key of another kind"},
