@@ -1087,8 +1087,10 @@ static void scene_bulk_that_breaks_off(void)
 	for (unsigned round = 0; round < 6; round++) {
 		cut_through();
 		fill_out(&asking, 'a', PEER_KEPT / 2);
-		push(dice_size(&world_dice, PEER_KEPT / 2), 5 * SECOND);
+		push(PEER_KEPT / 4, 5 * SECOND);
 		peer_close(&accepting, true);
+		(void)peer_has(&asking, SIZE_MAX, 1);
+		k_advance(k_now_us + SECOND); /* bytes and reset are there at once */
 		(void)peer_has(&asking, SIZE_MAX, 2 * SECOND);
 		renew(&asking);
 		renew(&accepting);
