@@ -60,15 +60,16 @@ void control_drain(struct relay_control *ctl, uint64_t deadline_ms, bool leave_w
 	struct relay *r = ctl->relay;
 
 	r->draining = true;
-	ctl->leaves_when_empty = leave_when_empty;
+	/* Its listeners are gone: nothing takes that back, another drain neither. */
+	ctl->leaves_when_empty |= leave_when_empty;
 	ctl->drain_due_ms = ring_now_ms(ctl->ring) + deadline_ms;
-	if (leave_when_empty)
+	if (ctl->leaves_when_empty)
 		notify_stopping();
 	log_notice("relay", "draining: new work is refused, %llu sessions may finish within %llu s",
 		   (unsigned long long)relay_totals(r).sessions,
 		   (unsigned long long)(deadline_ms / 1000));
 	for (unsigned i = 0; i < r->worker_count; i++)
-		worker_drain(&r->workers[i], leave_when_empty);
+		worker_drain(&r->workers[i], ctl->leaves_when_empty);
 	ctl->drain_timer.fire = drain_look;
 	ring_timer_set(ctl->ring, &ctl->drain_timer, LAST_WORDS_MS);
 }

@@ -14,14 +14,16 @@
 #include "relay/session/report.h"
 #include "relay/session/trace.h"
 
-#define SILENT_INTERVALS 3u /* pings missed before the link is given up */
-#define RECONNECT_S	 5u /* what DRAIN asks for; agents add their own jitter */
+#define SILENT_INTERVALS 3u	/* pings missed before the link is given up */
+#define RECONNECT_S	 5u	/* what DRAIN asks for; agents add their own jitter */
+#define REVOKED_WAITING	 65536u /* of a list of revoked names at a time; it may have megabytes */
 
 /* The state of LINK. */
 struct relay_link {
 	uint64_t id;	   /* legs quote it */
 	uint64_t heard_ms; /* when the peer last spoke */
 	char *agent;	   /* owned */
+	size_t revoked;	   /* names of the list that it has been told, the rest follows */
 	bool announced;	   /* its coming is on record, and its going will be */
 	bool told_revoked; /* the agent has a list of revoked names */
 };
@@ -172,7 +174,9 @@ void link_begin(struct conn *c, const struct wire_message *m)
 	if (reason == REASON_OK && (m->hello.flags & WIRE_HELLO_CONSOLE)) {
 		if (peer.role == IDENTITY_CONSOLE) {
 			link_welcome(c, &link);
-			c->worker->relay->upward->console(c, peer.name);
+			/* WELCOME may end it, for want of memory. */
+			if (!conn_ending(c))
+				c->worker->relay->upward->console(c, peer.name);
 			return;
 		}
 		reason = REASON_CERT_ROLE;
@@ -299,22 +303,36 @@ static void send_revoked_names(struct conn *c, const char *const *names, size_t 
 	conn_send_message(c, &m);
 }
 
+/* As much of the list as may wait at a time; the rest when that has left. */
+static void link_send_more_revoked(struct conn *c)
+{
+	struct relay_link *l = link_of(c);
+	size_t count, part;
+	const char *const *names = policy_revoked_names(c->worker->snap->policy, &count);
+
+	while (c->phase == &phase_link && l->revoked < count &&
+	       outbox_waiting(&c->out) < REVOKED_WAITING) {
+		part = count - l->revoked;
+		if (part > WIRE_SERVICES_MAX)
+			part = WIRE_SERVICES_MAX;
+		l->revoked += part;
+		send_revoked_names(c, names + l->revoked - part, part);
+	}
+}
+
 /* Tells an agent whose names are revoked. */
 static void link_send_revoked(struct conn *c)
 {
+	struct relay_link *l = link_of(c);
 	size_t count;
-	const char *const *names = policy_revoked_names(c->worker->snap->policy, &count);
 
-	if (count == 0 && !link_of(c)->told_revoked)
+	(void)policy_revoked_names(c->worker->snap->policy, &count);
+	if (c->phase != &phase_link || (count == 0 && !l->told_revoked))
 		return;
-	link_of(c)->told_revoked = count > 0;
+	l->told_revoked = count > 0;
+	l->revoked = 0;
 	send_revoked_names(c, NULL, 0); /* forget what I told you before */
-	for (size_t sent = 0; sent < count && c->phase == &phase_link; sent += WIRE_SERVICES_MAX) {
-		size_t left = count - sent;
-
-		send_revoked_names(c, names + sent,
-				   left < WIRE_SERVICES_MAX ? left : WIRE_SERVICES_MAX);
-	}
+	link_send_more_revoked(c);
 }
 
 /* ---- its end ---- */
@@ -367,6 +385,7 @@ static const struct conn_phase phase_link = {
 	.state = &link_state,
 	.input = link_input,
 	.deadline = link_deadline,
+	.sent = link_send_more_revoked,
 	.drain = link_drain,
 	.adopt = link_adopt,
 };

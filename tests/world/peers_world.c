@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "relay/control/control_internal.h"
 #include "relay/session/session.h"
 #include "tests/world/peer.h"
 #include "tests/world/worlds.h"
@@ -552,17 +553,21 @@ static void scene_legs_and_sessions_have_limits(void)
 
 static void scene_all_revoked_names_are_told(void)
 {
-	enum { NAMES = 2 * WIRE_SERVICES_MAX + 7 };
-	static char config[NAMES * 32];
+	/* Together they are more than the relay lets wait for a link. */
+	enum { NAMES = 40 * WIRE_SERVICES_MAX + 7 };
+	static char config[NAMES * 80];
 	static bool told[NAMES];
-	size_t n = (size_t)snprintf(config, sizeof(config), "revoked:\n"), count = 0;
+	size_t n = (size_t)snprintf(config, sizeof(config), LISTEN "revoked:\n"), count = 0;
 
 	for (unsigned i = 0; i < NAMES; i++)
-		n += (size_t)snprintf(config + n, sizeof(config) - n, "  - agent: gone%u\n", i);
+		n += (size_t)snprintf(config + n, sizeof(config) - n, "  - agent: gone%u-%050u\n",
+				      i, 0u);
 	memset(told, 0, sizeof(told));
 	begin("");
 	(void)peer_sign_in(&home, relay_host, 0);
-	reload(config);
+	world_relay_write(&relay, config);
+	k_signal(relay.program, SIGHUP);
+	world_run(SECOND);
 	while (count < NAMES && peer_expect(&home, WIRE_REVOKED, &m))
 		for (size_t i = 0; i < m.revoked.count; i++) {
 			char name[WIRE_NAME_MAX + 1];
@@ -707,6 +712,50 @@ static void scene_a_drain_whose_time_is_over(void)
 	world_check(asking.reset && accepting.reset && !asking.eof && !accepting.eof, "cut-for-end",
 		    "a session that a drain cuts off seems to end");
 	all_leave();
+}
+
+/* A relay that is about to exit does, whatever its drain is told meanwhile: it listens no more. */
+static void scene_a_drain_that_leaves_is_not_taken_back(void)
+{
+	struct relay_control *ctl;
+	char why[256] = "";
+
+	begin("drain: 600s\n");
+	two_agents();
+	cut_through();
+	k_signal(relay.program, SIGTERM);
+	world_run(SECOND);
+	ctl = relay.relay.control;
+	k_enter(relay.program);
+	control_drain(ctl, 5000, false);
+	world_check(!control_undrain(ctl, why, sizeof(why)) && strstr(why, "about to exit"), "ends",
+		    "a drain that leaves is taken back: %s", why);
+	k_enter(NULL);
+	world_check(peer_gone(&asking, 10 * SECOND) && asking.reset, "ends",
+		    "a second drain keeps the relay from leaving");
+	world_relay_stop(&relay);
+	all_leave();
+}
+
+/* A console comes while the relay is short of memory: it is one, or none, and nothing stays. */
+static void scene_a_console_in_a_famine(void)
+{
+	begin("");
+	for (unsigned i = 0; i < 8; i++) {
+		if (!peer_dial(&admin, relay_host))
+			continue;
+		peer_frame_hello(&admin, WIRE_HELLO_CONSOLE);
+		relay.program->no_memory = (unsigned)dice_between(&world_dice, 5, 300);
+		peer_flush(&admin);
+		world_run(SECOND);
+		relay.program->no_memory = 0;
+		peer_end(&admin);
+		peer_start(&admin, "admin", ADMIN, host[3]);
+		world_run(5 * SECOND);
+	}
+	world_check(!relay.relay.control->consoles, "accounts",
+		    "a console that has gone is counted");
+	end();
 }
 
 /* ---- bytes ---- */
@@ -1243,6 +1292,8 @@ static void (*const scenes[])(void) = {
 	scene_an_address_given_up_in_a_flood,
 	scene_slow_receivers,
 	scene_a_drain_whose_time_is_over,
+	scene_a_drain_that_leaves_is_not_taken_back,
+	scene_a_console_in_a_famine,
 };
 
 void world_peers(void)

@@ -79,7 +79,8 @@ void identity_yaml(enum who who, char *out, size_t room)
 
 static void write_config(const char *path, enum who who, const char *state_dir, const char *config)
 {
-	char text[16384], identity[8192];
+	static char text[524288];
+	char identity[8192];
 	int n;
 
 	identity_yaml(who, identity, sizeof(identity));
