@@ -6,6 +6,7 @@
  * checked, the snapshot is made, and the keeper opens the listeners that are new. Only then the
  * workers are told, and from there on nothing fails.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,10 +184,13 @@ static bool change_enforce(struct configuring *c, void *proposal, char why[CONFI
 	return true;
 }
 
+/* What is kept is two configurations; beyond YAML, JSON has quotes and commas at each value. */
+static_assert(KEEPER_DATA_MAX >= 2 * (CONF_FILE_MAX + 6 * CONF_NODES_MAX), "what is kept fits");
+
 static int change_keep(struct configuring *c, const json_t *kept)
 {
 	struct relay_control *ctl = container(c, struct relay_control, configuring);
-	char *text = json_dumps(kept, JSON_INDENT(2));
+	char *text = json_dumps(kept, JSON_COMPACT);
 	int error = text ? keeper_save(ctl->keeper, STATE_NAME, text, strlen(text)) : -ENOMEM;
 
 	free(text);
@@ -254,7 +258,9 @@ void control_reload(struct relay_control *ctl)
 	log_lines(LOG_LEVEL_WARNING, "config", errors.warnings.text);
 	if (!document)
 		log_error("control", "the configuration file is not in force: %s",
-			  error < 0 ? strerror(-error) : "it has errors");
+			  error == -EINVAL ? "it is no regular file"
+			  : error < 0	   ? strerror(-error)
+					   : "it has errors");
 	log_lines(LOG_LEVEL_ERROR, "config", errors.text);
 	conf_errors_free(&errors);
 	free(text);

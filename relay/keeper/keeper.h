@@ -18,7 +18,7 @@
 
 #include "core/addr.h"
 
-#define KEEPER_DATA_MAX (4u << 20)
+#define KEEPER_DATA_MAX (12u << 20) /* two of the largest configurations, as JSON (change.c) */
 #define KEEPER_WAIT_MS	5000
 
 struct keeper {

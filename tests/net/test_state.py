@@ -11,7 +11,7 @@ import threading
 from console import console
 from netlab import wait_until
 from peers import echo
-from runner import limit
+from runner import limit, once
 from test_managed import publishing
 from test_policy import reachable
 from world import World, set_blocks, with_block
@@ -108,6 +108,36 @@ def test_state_of_agent_without(lab):
     assert set(os.listdir(lab.dir)) - set(before) <= {"edit.yaml"}
     restarted(w, home)
     assert not reachable(w.laptop)
+
+
+@once
+@limit(90)
+def test_state_that_is_large(lab):
+    """A configuration near the largest is kept, twice over: as the file has it and as it is."""
+    w = World(lab).one_host()
+    names = "\n".join(f"  - agent: gone-{n}\n    note: {'x' * 180}" for n in range(16000))
+    config = w.issue_relay(blocks={"state_dir": state(lab, "relay-state"), "revoked": names})
+    assert os.path.getsize(config) > 3 << 20
+    relay = w.start_relay(config)
+    boss = console(w)
+    boss.run("revoke", "late", timeout=60)
+    assert "not kept" not in relay.log(), relay.log()[-500:]
+    relay.process.kill()
+    relay = w.start_relay(config)
+    assert "late" in {x["agent"] for x in boss.json("grants", timeout=60)["revoked"]}
+
+
+def test_reload_of_what_is_no_file(lab):
+    """A pipe in a file's place: neither relay nor agent waits for somebody to write into it."""
+    w = World(lab).two_homes()
+    w.home.serve(7000, echo)
+    relay, home, _laptop = w.pair(7000)
+    for program, path in ((relay, relay.config), (home, home.config)):
+        os.unlink(path)
+        os.mkfifo(path)
+        program.signal(signal.SIGHUP)
+        program.wait_for_line(r"(not in force: it is|config: .*is) no regular file")
+    assert reachable(w.laptop)
 
 
 # ---- killed in the middle -----------------------------------------------------------------------
