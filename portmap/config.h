@@ -44,6 +44,7 @@ struct natd_arguments {
 	const char *stun[NATD_STUN_MAX];
 	size_t stun_count;
 	const char *interface, *hook, *socket, *state_dir; /* NULL: not said */
+	bool again;					   /* the file is read while natd runs */
 };
 
 /* Loads and checks: the file, with what the command line adds (maps) and replaces (the rest).

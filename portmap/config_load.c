@@ -69,8 +69,9 @@ static bool says_something(const struct natd_arguments *a)
 }
 
 /* The file's document, checked by itself, so that its errors name their places; {} without one. */
-static json_t *read_file(const char *path, struct conf_errors *errors)
+static json_t *read_file(const struct natd_arguments *a, struct conf_errors *errors)
 {
+	const char *path = a->config;
 	struct natd_config alone;
 	struct conf_node *root;
 	json_t *document = NULL;
@@ -78,7 +79,7 @@ static json_t *read_file(const char *path, struct conf_errors *errors)
 	if (!path)
 		return json_object();
 	errors->file = path;
-	root = conf_load(path, errors);
+	root = a->again ? conf_load_again(path, errors) : conf_load(path, errors);
 	if (root && natd_config_bind(root, &alone, errors)) {
 		document = conf_document(natd_config_fields(), root);
 		natd_config_free(&alone);
@@ -90,7 +91,7 @@ static json_t *read_file(const char *path, struct conf_errors *errors)
 bool natd_config_load(const struct natd_arguments *a, struct natd_config *out,
 		      struct conf_errors *errors)
 {
-	json_t *document = read_file(a->config, errors);
+	json_t *document = read_file(a, errors);
 	struct conf_node *root = NULL;
 	bool ok = document != NULL;
 

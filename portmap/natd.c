@@ -396,14 +396,16 @@ bool natd_reconfigure(struct natd *n, struct natd_config *config, char *why, siz
 
 void natd_reload(struct natd *n, const struct natd_arguments *a, int log_level)
 {
+	struct natd_arguments again = *a;
 	struct conf_errors errors = {.file = NULL};
 	struct natd_config config;
 	char why[256];
 
+	again.again = true;
 	if (!a->config) {
 		log_warning("portmap", "there is no file to read again: everything stands on the "
 				       "command line");
-	} else if (!natd_config_load(a, &config, &errors)) {
+	} else if (!natd_config_load(&again, &config, &errors)) {
 		log_error("portmap", "the configuration stays as it was: %s",
 			  errors.text ? errors.text : "");
 	} else {

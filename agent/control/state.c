@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/conf/json.h"
@@ -80,6 +81,19 @@ void state_close(struct agent_state *s)
 	free(s);
 }
 
+/* What is written to a file that was removed is on no disk any more.
+ *
+ * #syscalls fstat|newfstatat
+ */
+static int still_there(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return st.st_nlink > 0 ? 0 : -ENOENT;
+}
+
 /* #syscalls lseek ftruncate fdatasync */
 int state_save(struct agent_state *s, const json_t *kept)
 {
@@ -87,12 +101,12 @@ int state_save(struct agent_state *s, const json_t *kept)
 	json_t *numbered =
 		json_pack("{s:I, s:O}", "number", (json_int_t)s->number + 1, "kept", kept);
 	char *text = numbered ? json_dumps(numbered, JSON_INDENT(2)) : NULL;
-	int fd = s->fds[place], error = 0;
+	int fd = s->fds[place], error = still_there(fd);
 
 	json_decref(numbered);
 	if (!text)
 		return -ENOMEM;
-	if (lseek(fd, 0, SEEK_SET) < 0 || ftruncate(fd, 0) < 0)
+	if (!error && (lseek(fd, 0, SEEK_SET) < 0 || ftruncate(fd, 0) < 0))
 		error = -errno;
 	if (!error)
 		error = file_write(fd, text, strlen(text));
@@ -145,13 +159,12 @@ json_t *state_load(struct agent_state *s)
 
 /* ---- what the agent starts with ---- */
 
-static json_t *load_file(const char *path, struct agent_config *config, struct conf_errors *errors)
+/* Takes root over, which is what the file says; NULL: it could not be read. */
+static json_t *bind_file(struct conf_node *root, struct agent_config *config,
+			 struct conf_errors *errors)
 {
-	struct conf_node *root;
 	json_t *document = NULL;
 
-	errors->file = path;
-	root = conf_load(path, errors);
 	if (root && agent_config_bind(root, config, errors)) {
 		document = conf_document(agent_config_fields(), root);
 		if (!document) {
@@ -166,8 +179,10 @@ static json_t *load_file(const char *path, struct agent_config *config, struct c
 json_t *agent_load_document(const char *path, struct conf_errors *errors)
 {
 	struct agent_config config;
-	json_t *document = load_file(path, &config, errors);
+	json_t *document;
 
+	errors->file = path;
+	document = bind_file(conf_load_again(path, errors), &config, errors);
 	if (document)
 		agent_config_free(&config);
 	return document;
@@ -207,10 +222,12 @@ static bool use_kept(struct agent_state *s, const char *path, const json_t *file
 bool agent_load(const char *path, struct agent_config *config, struct configuring_start *start,
 		struct agent_state **state, struct conf_errors *errors)
 {
-	json_t *file = load_file(path, config, errors);
+	json_t *file;
 	char why[512];
 	bool ok;
 
+	errors->file = path;
+	file = bind_file(conf_load(path, errors), config, errors);
 	*start = (struct configuring_start){.document = NULL};
 	*state = NULL;
 	if (!file)

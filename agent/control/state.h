@@ -29,7 +29,7 @@ int state_save(struct agent_state *s, const json_t *kept) MUST_CHECK;
  * state_dir. False: errors tell. */
 bool agent_load(const char *path, struct agent_config *config, struct configuring_start *start,
 		struct agent_state **state, struct conf_errors *errors) MUST_CHECK;
-/* The file alone: its document, owned by the caller. NULL: errors tell. */
+/* The file alone, read again: its document, owned by the caller. NULL: errors tell. */
 json_t *agent_load_document(const char *path, struct conf_errors *errors) MUST_CHECK;
 
 #endif

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <yaml.h>
 
@@ -469,33 +470,61 @@ static void unreadable(struct conf_errors *errors, int error)
 		   strerror(error));
 }
 
-struct conf_node *conf_load(const char *path, struct conf_errors *errors)
+/* A relay has its keeper read. flags: O_NONBLOCK or 0. Returns the descriptor, or -1 and errors
+ * tell.
+ *
+ * #syscalls:agent,natd openat(2 without O_WRONLY | O_RDWR | O_CREAT | O_TRUNC)
+ * #syscalls:agent,natd fstat|newfstatat
+ * #syscalls-rare:agent,natd open(1 without O_WRONLY | O_RDWR | O_CREAT | O_TRUNC); other C
+ * libraries
+ */
+static int open_file(const char *path, int flags, struct conf_errors *errors)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | flags);
+	struct stat st;
+
+	if (fd < 0) {
+		unreadable(errors, errno);
+		return -1;
+	}
+	if (!(flags & O_NONBLOCK) || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
+		return fd;
+	conf_error(errors, NULL, "", "is no regular file, and only such a one is read again");
+	close(fd);
+	return -1;
+}
+
+static struct conf_node *load(const char *path, int flags, struct conf_errors *errors)
 {
 	struct conf_node *root = NULL;
 	size_t room = CONF_FILE_MAX + 1; /* one more, to see that it is too large */
 	char *text = malloc(room);
-	int fd = -1;
 	ssize_t len;
+	int fd;
 
 	if (!text) {
 		out_of_memory(errors);
 		return NULL;
 	}
-	/* A relay has its keeper read.
-	 *
-	 * #syscalls:agent,natd openat(2 without O_WRONLY | O_RDWR | O_CREAT | O_TRUNC)
-	 * #syscalls-rare:agent,natd open(1 without O_WRONLY | O_RDWR | O_CREAT | O_TRUNC); other C
-	 * libraries
-	 */
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		unreadable(errors, errno);
-	else if ((len = read_all(fd, text, room)) < 0)
-		unreadable(errors, (int)-len);
-	else
-		root = conf_parse(text, (size_t)len, errors);
-	if (fd >= 0)
+	fd = open_file(path, flags, errors);
+	if (fd >= 0) {
+		len = read_all(fd, text, room);
+		if (len < 0)
+			unreadable(errors, (int)-len);
+		else
+			root = conf_parse(text, (size_t)len, errors);
 		close(fd);
+	}
 	free(text);
 	return root;
+}
+
+struct conf_node *conf_load(const char *path, struct conf_errors *errors)
+{
+	return load(path, 0, errors);
+}
+
+struct conf_node *conf_load_again(const char *path, struct conf_errors *errors)
+{
+	return load(path, O_NONBLOCK, errors);
 }

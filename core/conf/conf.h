@@ -55,6 +55,9 @@ struct conf_errors {
 struct conf_node *conf_parse(const char *yaml, size_t len, struct conf_errors *errors) MUST_CHECK;
 /* Reads the file, then as conf_parse(). */
 struct conf_node *conf_load(const char *path, struct conf_errors *errors) MUST_CHECK;
+/* The same while the program runs: refuses what is no file, such as a pipe, whose other end it
+ * would wait for. */
+struct conf_node *conf_load_again(const char *path, struct conf_errors *errors) MUST_CHECK;
 void conf_node_free(struct conf_node *n);
 void conf_errors_free(struct conf_errors *e);
 

@@ -9,6 +9,7 @@
  * links: core/conf/check.c core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
  * links: core/addr.c core/file.c core/log.c core/parse/wire.c core/parse/reason.c
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -131,6 +132,26 @@ static void a_save_that_was_cut_short_leaves_the_one_before(void **state)
 	assert_int_equal(load(), -1);
 }
 
+/* Under a running agent: then nothing is kept, and it knows. */
+static void what_was_removed_keeps_nothing(void **state)
+{
+	struct agent_state *s;
+	json_t *kept = json_pack("{s:i}", "value", 2);
+	char path[128];
+
+	save(1);
+	s = open_state();
+	json_decref(state_load(s));
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/applied-%c.json", dir, 'a' + (char)i);
+		assert_int_equal(unlink(path), 0);
+	}
+	assert_int_equal(state_save(s, kept), -ENOENT);
+	json_decref(kept);
+	state_close(s);
+	assert_int_equal(load(), -1);
+}
+
 static void a_directory_is_for_one_agent(void **state)
 {
 	struct agent_state *s = open_state();
@@ -214,6 +235,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		STATE_TEST(the_newest_counts),
 		STATE_TEST(a_save_that_was_cut_short_leaves_the_one_before),
+		STATE_TEST(what_was_removed_keeps_nothing),
 		STATE_TEST(a_directory_is_for_one_agent),
 		STATE_TEST(file_and_consoles_meet_at_the_start),
 	};

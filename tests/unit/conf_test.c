@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -196,6 +197,31 @@ static void test_load(void **state)
 	conf_errors_free(&errors);
 }
 
+/* Nobody writes into the pipe, and nobody waits. */
+static void test_load_again(void **state)
+{
+	char path[] = "/tmp/conf-test-XXXXXX";
+	int fd = mkstemp(path);
+	struct conf_errors errors = {.file = "f"};
+	struct conf_node *root;
+
+	assert_int_equal(write(fd, "a: 1\n", 5), 5);
+	root = conf_load_again(path, &errors);
+	assert_non_null(root);
+	assert_string_equal(conf_get(root, "a")->text, "1");
+	conf_node_free(root);
+	close(fd);
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	alarm(10);
+	assert_null(conf_load_again(path, &errors));
+	alarm(0);
+	unlink(path);
+	assert_string_equal(errors.text,
+			    "f: is no regular file, and only such a one is read again\n");
+	conf_errors_free(&errors);
+}
+
 static void test_many_errors(void **state)
 {
 	struct conf_errors errors = {.file = "f"};
@@ -217,7 +243,7 @@ int main(void)
 		cmocka_unit_test(test_tree),	     cmocka_unit_test(test_large_map),
 		cmocka_unit_test(test_refused_yaml), cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_too_large),    cmocka_unit_test(test_load),
-		cmocka_unit_test(test_many_errors),
+		cmocka_unit_test(test_load_again),   cmocka_unit_test(test_many_errors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

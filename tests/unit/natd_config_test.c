@@ -236,6 +236,18 @@ static void nonces_last_and_differ(void **state)
 	assert_false(nonces_open(&n, dir, why, sizeof why));
 }
 
+/* While natd runs it waits for nobody who would write into it. */
+static void a_pipe_is_not_read_again(void **state)
+{
+	struct natd_arguments a = {.config = path, .again = true};
+
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	alarm(10);
+	assert_refused(&a, "is no regular file");
+	alarm(0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -244,6 +256,7 @@ int main(void)
 		cmocka_unit_test(what_is_wrong_is_named),
 		cmocka_unit_test(a_restart_is_needed_for_some),
 		cmocka_unit_test(nonces_last_and_differ),
+		cmocka_unit_test(a_pipe_is_not_read_again),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
