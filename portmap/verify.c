@@ -32,12 +32,15 @@ struct verify_try {
 	uint64_t due_ms;
 };
 
-/* Peers whose connections were there before this mapping was. They came in by another path, or by a
- * mapping that is gone; a router that was restarted may even carry them on, since it lets answers
- * to what goes out come back in. So they prove nothing about the mapping. */
+/* Peers whose connections were there before this mapping was, or before it had the external address
+ * that it has. They came in by another path, or by a mapping that is gone; a router that was
+ * restarted may even carry them on, since it lets answers to what goes out come back in; and a
+ * hairpin by the address of before looks like one from outside. So they prove nothing about the
+ * mapping. */
 struct earlier {
-	uint32_t id;	    /* the mapping; 0: a free place */
-	uint64_t since_ms;  /* when it came to be, which tells it from what it was before */
+	uint32_t id;	   /* the mapping; 0: a free place */
+	uint64_t since_ms; /* when it came to be, which tells it from what it was before */
+	struct addr external;
 	struct addr *peers; /* owned */
 	size_t count, room;
 	bool too_many; /* nothing proves this mapping */
@@ -77,6 +80,12 @@ static void earlier_clear(struct earlier *e)
 	*e = (struct earlier){.id = 0};
 }
 
+static bool earlier_is_of(const struct earlier *e, const struct portmap_mapping *m)
+{
+	return e->id == m->id && e->since_ms == m->since_ms && e->external.len == m->external.len &&
+	       (e->external.len == 0 || addr_equal(&e->external, &m->external));
+}
+
 /* The list of this mapping; *fresh: it is empty and new, to be filled. NULL: no place is left. */
 static struct earlier *earlier_find(struct verify *v, const struct portmap_mapping *m, bool *fresh)
 {
@@ -86,7 +95,7 @@ static struct earlier *earlier_find(struct verify *v, const struct portmap_mappi
 	for (size_t i = 0; i < PORTMAP_MAPPINGS_MAX; i++) {
 		struct earlier *e = &v->earlier[i];
 
-		if (e->id == m->id && e->since_ms == m->since_ms)
+		if (earlier_is_of(e, m))
 			return e;
 		if (e->id == m->id || (e->id == 0 && (!place || place->id != m->id)))
 			place = e;
@@ -96,6 +105,7 @@ static struct earlier *earlier_find(struct verify *v, const struct portmap_mappi
 	earlier_clear(place);
 	place->id = m->id;
 	place->since_ms = m->since_ms;
+	place->external = m->external;
 	*fresh = true;
 	return place;
 }
@@ -450,6 +460,9 @@ static void look_at_udp(struct verify *v, const struct portmap_mapping *m)
 	if (m->since_ms > t->due_ms) /* mapped anew since */
 		*t = (struct verify_try){.id = m->id};
 	if (v->phase != VERIFY_IDLE || now_ms < t->due_ms)
+		return;
+	/* Its name is being resolved: no reason to say that none is known, and to wait a minute. */
+	if (v->natd->outside->asking && !find_server(v->natd->outside, m->want.family, &v->server))
 		return;
 	t->due_ms = now_ms + ((uint64_t)UDP_RETRY_MS << t->tries);
 	if (t->tries < UDP_RETRY_MAX)

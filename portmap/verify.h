@@ -9,7 +9,8 @@
  *     the first client to prove the mapping. Until then connections are looked at every
  *     VERIFY_LOOK_MS, the longer the less often. Three kinds prove nothing: those from this LAN,
  *     also when they come by the gateway's external address (a hairpin); those to another address
- *     of this host; and those that were there before the mapping was.
+ *     of this host; and those that were there before the mapping was, or before its external
+ *     address was what it is.
  *   - UDP, where no program has the port: it is bound here for a moment and a STUN server asked
  *     from it. The answer must name the mapping's external address and port, and another one, sent
  *     by the server's other address (RFC 5780 section 4.4), must arrive: that address was never

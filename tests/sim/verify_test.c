@@ -157,6 +157,27 @@ static void a_hairpin_is_no_proof(void **state)
 	assert_false(proves(f, PORTMAP_IPV4, OWN ":8443", "45.0.0.10:50000", true));
 }
 
+/* The router has another address since: one by the address of before is still none. */
+static void a_hairpin_by_the_address_of_before_is_no_proof(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct verify_world *w;
+
+	fake_kernel_reset();
+	w = begin(f, PORTMAP_TCP, PORTMAP_IPV4);
+	socket_add(0, "0.0.0.0:8443", NULL);
+	look_now(f, w);
+	socket_add(1, OWN ":8443", "45.0.0.10:50000");
+	w->mapping.external = address("45.0.0.11:443");
+	look_now(f, w);
+	look_now(f, w);
+	assert_int_equal(w->mapping.state, MAPPING_MAPPED);
+	socket_add(2, OWN ":8443", "45.0.0.10:50001"); /* another home's by now */
+	look_now(f, w);
+	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
+	end(f, w);
+}
+
 static void what_did_not_need_the_mapping_is_no_proof(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
@@ -501,6 +522,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RING_TEST(a_connection_from_outside_is_proof),
 		RING_TEST(a_hairpin_is_no_proof),
+		RING_TEST(a_hairpin_by_the_address_of_before_is_no_proof),
 		RING_TEST(what_did_not_need_the_mapping_is_no_proof),
 		RING_TEST(a_neighbour_with_a_public_address_is_no_proof),
 		RING_TEST(earlier_connections_are_no_proof),
