@@ -12,7 +12,7 @@
 #: make install     PREFIX=/usr/local DESTDIR=; make uninstall takes it away again
 #: make container   an image from nothing but the programs and the libraries they load
 #: make units       unit and simulation tests      (ONLY='ring timer': just those)
-#: make worlds      whole relays and agents on a simulated kernel and clock (N=500 seeds of each)
+#: make worlds      whole relays, agents and NAT helpers on a simulated kernel and clock (N=500 seeds)
 #: make world       one of them, traced: NAME=sessions SEED=7
 #: make fuzz-NAME   fuzz one parser for T=60 seconds; make fuzz-seeds replays the seeds of all
 #: make mutants     put small faults in, one at a time, and see which test notices (ONLY='RQ5 LG1',
@@ -218,7 +218,7 @@ $(B)/obj/%.o: %.c $(B)/flags | tools-present $(CALLS_H)
 define link
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(LIBS) $(1)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) $(or $(2),$(LIBS)) $(1)
 endef
 
 $(B)/postern-relayd: $(B)/obj/relay/main.o $(RELAY_LIB_OBJ) $(SHARED_OBJ) $(B)/libraries
@@ -268,18 +268,22 @@ mutants-check:
 	@$(MUTANTS_RUN) --check
 
 # ---- worlds: whole relays and agents on a simulated kernel (tests/world/README.md) -----------------
-# The linker leads each call of the system's that tests/world/wrapped names to tests/world/calls.c.
+# The linker leads each call of the system's that tests/world/wrapped names to tests/world/calls.c,
+# those of libnatpmp as well, which is therefore an archive here.
 WORLD_SRC := $(sort $(wildcard tests/world/*.c)) tests/support/certs.c ctl/pki/make.c \
-	ctl/talk/relay_line.c
+	ctl/talk/relay_line.c tests/support/fake_kernel.c
 WORLD_OBJ := $(call objs,$(WORLD_SRC)) $(RELAY_LIB_OBJ) $(AGENT_LIB_OBJ) \
-	$(filter-out %/ring_uring.o %/ring_epoll.o %/resolve.o %/launcher.o %/launcher_main.o, \
-	$(SHARED_OBJ))
+	$(filter-out %/portmap/netlink.o,$(NATD_LIB_OBJ)) \
+	$(filter-out %/ring_uring.o %/ring_epoll.o %/resolve.o,$(SHARED_OBJ))
 WORLD_WRAP := $(addprefix -Wl$(comma)--wrap=,$(shell cat tests/world/wrapped))
+# What runs in processes that no world starts: of launchers, which fork.
+WORLD_ELSEWHERE := $(call objs,$(UPNP_WORKER) core/program/launcher.c core/program/launcher_main.c)
 N ?= 500
 
 $(B)/tests/world/worlds: $(WORLD_OBJ) tests/world/wrapped tests/world/check_calls
-	$(call link,$(WORLD_WRAP) -ldl)
-	$(Q)tests/world/check_calls tests/world/wrapped $(filter-out $(B)/obj/tests/%,$(WORLD_OBJ))
+	$(call link,$(WORLD_WRAP) -ldl -lcmocka,$(LIBS:-lnatpmp=-l:libnatpmp.a))
+	$(Q)tests/world/check_calls tests/world/wrapped \
+		$(filter-out $(WORLD_ELSEWHERE) $(B)/obj/tests/%,$(WORLD_OBJ))
 
 .PHONY: worlds world
 worlds: $(B)/tests/world/worlds

@@ -127,6 +127,15 @@ BEFORE_ALL int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
 	return 0;
 }
 
+int __wrap_gettimeofday(struct timeval *out, void *zone)
+{
+	struct timespec ts;
+
+	__wrap_clock_gettime(CLOCK_REALTIME, &ts);
+	*out = (struct timeval){.tv_sec = ts.tv_sec, .tv_usec = ts.tv_nsec / 1000};
+	return 0;
+}
+
 time_t __wrap_time(time_t *out)
 {
 	struct timespec ts;
@@ -226,7 +235,10 @@ int __wrap_connect(int fd, const struct sockaddr *a, socklen_t len)
 {
 	struct k_file *f = file_of(fd);
 
-	return f ? (int)result(k_stream_connect(f, a, len)) : -1;
+	if (!f)
+		return -1;
+	return (int)result(f->kind == &k_udp_kind ? k_udp_connect(f, a, len)
+						  : k_stream_connect(f, a, len));
 }
 
 int __wrap_accept4(int fd, struct sockaddr *a, socklen_t *len, int flags)
@@ -337,6 +349,33 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *m, int flags)
 	if (!f)
 		return -1;
 	return result(f->kind->sendmsg ? f->kind->sendmsg(f, m, flags) : -EINVAL);
+}
+
+ssize_t __wrap_recvfrom(int fd, void *buf, size_t len, int flags, struct sockaddr *from,
+			socklen_t *from_len)
+{
+	struct iovec whole = {buf, len};
+	struct msghdr m = {.msg_name = from,
+			   .msg_namelen = from_len ? *from_len : 0,
+			   .msg_iov = &whole,
+			   .msg_iovlen = 1};
+	ssize_t n = __wrap_recvmsg(fd, &m, flags);
+
+	if (n >= 0 && from_len)
+		*from_len = m.msg_namelen;
+	return n;
+}
+
+ssize_t __wrap_sendto(int fd, const void *buf, size_t len, int flags, const struct sockaddr *to,
+		      socklen_t to_len)
+{
+	struct iovec whole = {(void *)(uintptr_t)buf, len};
+	struct msghdr m = {.msg_name = (void *)(uintptr_t)to,
+			   .msg_namelen = to_len,
+			   .msg_iov = &whole,
+			   .msg_iovlen = 1};
+
+	return __wrap_sendmsg(fd, &m, flags);
 }
 
 int __wrap_recvmmsg(int fd, struct mmsghdr *m, unsigned count, int flags, struct timespec *limit)
@@ -621,6 +660,12 @@ uid_t __real_getuid(void);
 BEFORE_ALL uid_t __wrap_getuid(void)
 {
 	return k_current ? 0 : __real_getuid();
+}
+
+uid_t __real_geteuid(void);
+BEFORE_ALL uid_t __wrap_geteuid(void)
+{
+	return k_current ? 0 : __real_geteuid();
 }
 
 char *__real_getenv(const char *name);

@@ -58,7 +58,8 @@ struct k_faults {
 	unsigned spurious;	/* of readiness that turns out to be none */
 	unsigned aborted;	/* of accepted connections that ECONNABORTED takes the place of */
 	unsigned datagram_loss; /* of datagrams */
-	unsigned name_failure;	/* of names that cannot be resolved */
+	unsigned datagram_twice; /* of datagrams that come a second time */
+	unsigned name_failure;	 /* of names that cannot be resolved */
 };
 extern struct k_faults k_faults;
 

@@ -66,6 +66,7 @@ void k_stream_forget_all(void);
 int k_packet_pair(int out[2], bool nonblock);
 int k_udp_socket(int family, bool nonblock);
 int k_udp_bind(struct k_file *f, const struct sockaddr *a, socklen_t len);
+int k_udp_connect(struct k_file *f, const struct sockaddr *a, socklen_t len);
 int k_udp_setsockopt(struct k_file *f, int level, int name, const void *value, socklen_t len);
 int k_udp_name(struct k_file *f, struct sockaddr *out, socklen_t *len);
 

@@ -27,7 +27,7 @@ struct k_packet {
 	/* UDP's. */
 	struct k_packet *next;
 	struct k_host *host;
-	struct addr local;
+	struct addr local, remote; /* remote.len 0: not connected */
 	int family;
 	bool bound, reuseport, tells_local;
 };
@@ -283,15 +283,30 @@ int k_udp_name(struct k_file *f, struct sockaddr *out, socklen_t *len)
 	return 0;
 }
 
-static struct k_packet *udp_find(struct k_host *host, const struct addr *to)
+int k_udp_connect(struct k_file *f, const struct sockaddr *a, socklen_t len)
+{
+	struct k_packet *s = (struct k_packet *)f;
+
+	memcpy(&s->remote.sa, a, len);
+	s->remote.len = len;
+	return 0;
+}
+
+static struct k_packet *udp_find(struct k_host *host, const struct packet *p)
 {
 	struct k_packet *found = NULL;
 	unsigned n = 0;
 
-	for (struct k_packet *s = udp_sockets; s; s = s->next)
-		if (s->bound && s->host == host && addr_covers(&s->local, to) &&
-		    dice_below(&k_dice, ++n) == 0)
+	for (struct k_packet *s = udp_sockets; s; s = s->next) {
+		if (!s->bound || s->host != host || !addr_covers(&s->local, &p->to))
+			continue;
+		if (s->remote.len > 0) {
+			if (addr_equal(&s->remote, &p->from))
+				return s;
+		} else if (dice_below(&k_dice, ++n) == 0) {
 			found = s;
+		}
+	}
 	return found;
 }
 
@@ -299,7 +314,7 @@ static void datagram_came(void *context, uint64_t argument)
 {
 	struct packet *p = context;
 	struct k_host *host = k_host_of(&p->to.sa);
-	struct k_packet *s = host ? udp_find(host, &p->to) : NULL;
+	struct k_packet *s = host ? udp_find(host, p) : NULL;
 
 	if (s && s->count < QUEUE_MAX)
 		push(s, p);
@@ -310,10 +325,16 @@ static void datagram_came(void *context, uint64_t argument)
 static ssize_t udp_sendmsg(struct k_file *f, const struct msghdr *m, int flags)
 {
 	struct k_packet *s = (struct k_packet *)f;
-	struct k_host *host = m->msg_name ? k_host_of(m->msg_name) : NULL;
+	struct addr to = s->remote;
+	struct k_host *host;
 
-	if (!m->msg_name)
+	if (m->msg_name) {
+		memcpy(&to.sa, m->msg_name, m->msg_namelen);
+		to.len = m->msg_namelen;
+	}
+	if (to.len == 0)
 		return -EDESTADDRREQ;
+	host = k_host_of(&to.sa);
 	if (!s->bound) {
 		struct addr at = k_address(k_host_address(s->host), 0);
 
@@ -321,8 +342,7 @@ static ssize_t udp_sendmsg(struct k_file *f, const struct msghdr *m, int flags)
 	}
 	struct packet *p = packet_new(m);
 	ssize_t len = (ssize_t)p->len;
-	memcpy(&p->to.sa, m->msg_name, m->msg_namelen);
-	p->to.len = m->msg_namelen;
+	p->to = to;
 	p->from = s->local;
 	if (m->msg_control && CMSG_FIRSTHDR(m) && CMSG_FIRSTHDR(m)->cmsg_type == IP_PKTINFO) {
 		struct in_pktinfo info;
@@ -335,6 +355,13 @@ static ssize_t udp_sendmsg(struct k_file *f, const struct msghdr *m, int flags)
 		packet_free(p);
 		return len;
 	}
+	if (k_faults.datagram_twice && dice_chance(&k_dice, k_faults.datagram_twice)) {
+		struct packet *again = packet_new(m);
+
+		again->to = p->to;
+		again->from = p->from;
+		k_at(k_now_us + k_cable_time(s->host, host), datagram_came, again, 0);
+	}
 	k_at(k_now_us + k_cable_time(s->host, host), datagram_came, p, 0);
 	return len;
 }
@@ -345,9 +372,11 @@ static ssize_t udp_recvmsg(struct k_file *f, struct msghdr *m, int flags)
 
 	if (!s->first)
 		return -EAGAIN;
-	struct packet *p = pop(s);
+	struct packet *p = flags & MSG_PEEK ? s->first : pop(s);
 	m->msg_flags = 0;
 	size_t n = scatter(p, m);
+	if (flags & MSG_TRUNC)
+		n = p->len;
 	if (m->msg_name) {
 		memcpy(m->msg_name, &p->from.sa,
 		       p->from.len < m->msg_namelen ? p->from.len : m->msg_namelen);
@@ -366,7 +395,8 @@ static ssize_t udp_recvmsg(struct k_file *f, struct msghdr *m, int flags)
 	} else {
 		m->msg_controllen = 0;
 	}
-	packet_free(p);
+	if (!(flags & MSG_PEEK))
+		packet_free(p);
 	return (ssize_t)n;
 }
 

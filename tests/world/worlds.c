@@ -20,6 +20,8 @@ const struct world_kind worlds[] = {
 	{"crowd", world_crowd, 1},
 	{"crowded_home", world_crowded_home, 1},
 	{"public_crowd", world_public_crowd, 1},
+	{"natd_calm", world_natd_calm, 20},
+	{"natd_storm", world_natd_storm, 100},
 	{NULL, NULL, 0},
 };
 

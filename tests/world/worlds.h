@@ -25,5 +25,7 @@ void world_shares(void);
 
 /* Under AddressSanitizer: looks for memory that nothing points to, and ends the process over it. */
 void leak_check(void);
+void world_natd_calm(void);
+void world_natd_storm(void);
 
 #endif
