@@ -240,7 +240,7 @@ UNIT_BIN := $(patsubst tests/%.c,$(B)/tests/%,$(UNIT_SRC))
 
 define unit_rule
 $(patsubst tests/%.c,$(B)/tests/%,$(1)): $(call objs,$(1) $(call links,$(1))) $(B)/libraries
-	$$(call link,-lcmocka)
+	$$(call link,-lcmocka $(if $(filter tests/world/kernel.c,$(call links,$(1))),$$(WORLD_WRAP) -ldl))
 endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
 

@@ -14,6 +14,7 @@ struct packet {
 	struct packet *next;
 	uint64_t at;
 	struct addr from, to;
+	struct k_host *host;  /* UDP's: where it goes */
 	struct k_file *along; /* a descriptor on its way */
 	size_t len;
 	uint8_t bytes[];
@@ -313,8 +314,7 @@ static struct k_packet *udp_find(struct k_host *host, const struct packet *p)
 static void datagram_came(void *context, uint64_t argument)
 {
 	struct packet *p = context;
-	struct k_host *host = k_host_of(&p->to.sa);
-	struct k_packet *s = host ? udp_find(host, p) : NULL;
+	struct k_packet *s = udp_find(p->host, p);
 
 	if (s && s->count < QUEUE_MAX)
 		push(s, p);
@@ -343,6 +343,7 @@ static ssize_t udp_sendmsg(struct k_file *f, const struct msghdr *m, int flags)
 	struct packet *p = packet_new(m);
 	ssize_t len = (ssize_t)p->len;
 	p->to = to;
+	p->host = host;
 	p->from = s->local;
 	if (m->msg_control && CMSG_FIRSTHDR(m) && CMSG_FIRSTHDR(m)->cmsg_type == IP_PKTINFO) {
 		struct in_pktinfo info;
@@ -360,6 +361,7 @@ static ssize_t udp_sendmsg(struct k_file *f, const struct msghdr *m, int flags)
 
 		again->to = p->to;
 		again->from = p->from;
+		again->host = host;
 		k_at(k_now_us + k_cable_time(s->host, host), datagram_came, again, 0);
 	}
 	k_at(k_now_us + k_cable_time(s->host, host), datagram_came, p, 0);
