@@ -1184,6 +1184,28 @@ static void scene_an_address_given_up_in_a_flood(void)
 	end();
 }
 
+/* What comes after the hello is TLS as well, or it goes to nobody. */
+static void scene_a_public_client_that_speaks_no_tls(void)
+{
+	struct tls *t;
+
+	begin("public:\n  - name: www.example\n    to: home/talk\n");
+	(void)peer_sign_in(&home, relay_host, 0);
+	peer_publish(&home, "talk");
+	t = public_hello(&guest);
+	(void)peer_expect(&home, WIRE_OFFER, &m);
+	uint64_t session = m.offer.session;
+	(void)peer_leg(&accepting, relay_host, &home);
+	peer_accept(&accepting, session);
+	(void)peer_go(&accepting);
+	(void)peer_has(&accepting, 1, 10 * SECOND);
+	fill_out(&guest, 'G', 100);
+	world_check(peer_gone(&guest, 10 * SECOND), "ends",
+		    "a public client goes on that speaks no TLS");
+	tls_free(t);
+	end();
+}
+
 enum { SLOW = 4, WINDOW = 2 * 65536, SMALL = RING_SMALL_BYTES };
 
 static struct buffers *large_buffers(unsigned worker)
@@ -1294,6 +1316,7 @@ static void (*const scenes[])(void) = {
 	scene_a_drain_whose_time_is_over,
 	scene_a_drain_that_leaves_is_not_taken_back,
 	scene_a_console_in_a_famine,
+	scene_a_public_client_that_speaks_no_tls,
 };
 
 void world_peers(void)
