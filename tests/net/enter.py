@@ -8,11 +8,9 @@ kernel takes away all that it made.
 import ctypes
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 INSIDE = "POSTERN_NETLAB"
@@ -97,20 +95,18 @@ def enter():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.environ[INSIDE] = "0"  # a program that we start and that enters by itself starts anew
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    mounts = [["mount", "-t", "tmpfs", "lab", "/run"]]
-    os_dir = tempfile.mkdtemp(prefix="etc-", dir="/dev/shm")
+    subprocess.run(["mount", "-t", "tmpfs", "lab", "/run"], check=True, timeout=10)
     files = {
         "hosts": "127.0.0.1 localhost\n" + "".join(f"{a} {n}\n" for n, a in NAMES.items()),
         "resolv.conf": "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
     }
+    os.makedirs("/run/etc")  # stays: nothing can be mounted over a file that was removed
     for name, text in files.items():
-        path = os.path.join(os_dir, name)
+        path = os.path.join("/run/etc", name)
         with open(path, "w", encoding="ascii") as f:
             f.write(text)
-        mounts.append(["mount", "--bind", path, os.path.realpath(f"/etc/{name}")])
-    for argv in mounts:
-        subprocess.run(argv, check=True, timeout=10)
-    shutil.rmtree(os_dir)  # the mounts keep what they show
+        subprocess.run(["mount", "--bind", path, os.path.realpath(f"/etc/{name}")], check=True,
+                       timeout=10)
     os.makedirs("/run/netns", exist_ok=True)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True, timeout=10)
 

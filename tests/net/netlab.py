@@ -258,6 +258,7 @@ class Lab:
         self.hosts, self.processes, self.callbacks = {}, [], []
         self.names = set()
         self.interfaces = 0
+        self.threads = None  # of a relay; None: as many as it takes by itself
         self.dir = None
         self.failed, self.report = False, ""
 

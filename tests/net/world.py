@@ -115,8 +115,8 @@ class World:
         names = [x for sni, to in (public or {}).items() for x in ("--public", f"{sni}={to}")]
         self.tool("pki", "issue", self.pki, "relay", name, "--host", host or self.relay_name,
                   "--listen", f"{self.relay_address}:{self.relay_port}", *names, "--out", out)
-        set_blocks(out, {"engine": self.lab.engine, "threads": self.lab.threads,
-                         **(blocks or {})})
+        threads = {"threads": self.lab.threads} if self.lab.threads else {}
+        set_blocks(out, {"engine": self.lab.engine, **threads, **(blocks or {})})
         return out
 
     def issue_agent(self, name, publish=None, forward=None, public=(), allow=None,
