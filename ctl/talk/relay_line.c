@@ -231,6 +231,8 @@ static void take_plain(struct relay_line *l, size_t len)
 		at += used - before;
 		len -= used - before;
 	}
+	if (!(l->flags & WIRE_HELLO_CONSOLE))
+		return; /* REVOKED, which follows WELCOME, and the like: for agents that stay */
 	frame = memchr(at, WIRE_VERSION, len);
 	lines = frame ? (size_t)(frame - at) : len;
 	if (frame) {

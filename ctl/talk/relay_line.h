@@ -4,6 +4,7 @@
  *
  * Each direction has one operation in flight: what is not sent is not read. After WELCOME the relay
  * sends JSON lines, in which no byte 2 occurs: where one does, a frame begins, and it is a BYE.
+ * Without WIRE_HELLO_CONSOLE it is a sign-in alone: what the relay says after WELCOME is dropped.
  */
 #ifndef POSTERN_CTL_TALK_RELAY_LINE_H
 #define POSTERN_CTL_TALK_RELAY_LINE_H

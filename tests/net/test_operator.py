@@ -104,6 +104,10 @@ def test_grant_and_revoke(lab):
     done = w.laptop.run([f"{lab.build}/postern", "check", "--as", lab.path("laptop.yaml")],
                         check=False)
     assert done.returncode == 1 and "revoked" in done.stdout, done.stdout
+    for _ in range(12):  # REVOKED follows WELCOME, in time or too late to be seen
+        done = w.home.run([f"{lab.build}/postern", "check", "--as", lab.path("home.yaml")],
+                          check=False)
+        assert "accepted, as agent home" in done.stdout, done.stdout
     assert "no grant" not in postern("unrevoke", "laptop")
     assert "everything" in postern("ungrant", "laptop")
     assert "without a rule: everything is denied" in postern("grants")
