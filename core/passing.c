@@ -3,6 +3,7 @@
 #include "core/passing.h"
 
 #include <string.h>
+#include <unistd.h>
 
 void passing_put(struct msghdr *m, union passing *room, int fd)
 {
@@ -18,16 +19,27 @@ void passing_put(struct msghdr *m, union passing *room, int fd)
 	memcpy(CMSG_DATA(c), &fd, sizeof(int));
 }
 
-/* The kernel has put as many descriptors into the process as there was room for; CMSG_SPACE(int) of
- * a 64-bit machine has room for two. Only one is sent to us (passing_put()). recvmsg(2) has to be
- * called with MSG_CMSG_CLOEXEC: no later call could close the gap until a fork. */
+/* The kernel puts as many descriptors into the process as there is room for, and CMSG_SPACE(int) of
+ * a 64-bit machine has room for two: what is not taken is closed, or a peer could fill the table.
+ * recvmsg(2) has to be called with MSG_CMSG_CLOEXEC: no later call could close the gap until a
+ * fork. */
 int passing_take(struct msghdr *m)
 {
 	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+	size_t count = 0;
 	int fd = -1;
 
 	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&fd, CMSG_DATA(c), sizeof(int));
+	    c->cmsg_len >= CMSG_LEN(0))
+		count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	for (size_t i = 0; i < count; i++) {
+		int came;
+
+		memcpy(&came, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+		if (count == 1)
+			fd = came;
+		else
+			close(came);
+	}
 	return fd;
 }

@@ -13,7 +13,8 @@ union passing {
 
 /* fd goes along when m is sent; m refers to room until then. */
 void passing_put(struct msghdr *m, union passing *room, int fd);
-/* The descriptor that came along with m, which had such room: the caller's. -1: none. */
+/* The descriptor that came along with m, which had such room: the caller's. -1: none, or more than
+ * one, which are closed. */
 int passing_take(struct msghdr *m);
 
 #endif
