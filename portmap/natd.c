@@ -406,8 +406,8 @@ void natd_reload(struct natd *n, const struct natd_arguments *a, int log_level)
 		log_warning("portmap", "there is no file to read again: everything stands on the "
 				       "command line");
 	} else if (!natd_config_load(&again, &config, &errors)) {
-		log_error("portmap", "the configuration stays as it was: %s",
-			  errors.text ? errors.text : "");
+		log_error("portmap", "the configuration stays as it was: the file has errors");
+		log_lines(LOG_LEVEL_ERROR, "config", errors.text);
 	} else {
 		if (log_level >= 0)
 			config.log_level = log_level;
