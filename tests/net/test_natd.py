@@ -186,7 +186,7 @@ def test_natd_reads_its_file_again(lab):
     assert natd.call("status")["counts"]["deletions"] == 3
     lab.write("natd.yaml", "map:\n- {protocol: tpc, port: 443}\n")
     natd.process.signal(signal.SIGHUP)
-    natd.process.wait_for_line(r"stays as it was: .*natd.yaml:2:14: map\[0\].protocol")
+    natd.process.wait_for_line(r"error config: .*natd.yaml:2:14: map\[0\].protocol")
     assert natd.mapping()["state"] == "mapped"
 
 
