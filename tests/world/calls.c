@@ -34,7 +34,7 @@
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 
 /* A sanitizer's run time asks these before its own memory is there. */
-#define BEFORE_ALL __attribute__((no_sanitize_address, no_sanitize_undefined))
+#define BEFORE_ALL __attribute__((no_sanitize("address", "undefined")))
 
 static long result(long r)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* operator: JSON-RPC by a Unix socket. */
+/* operator: JSON-RPC by a Unix socket, or by the line of a console. */
 #include "tests/world/operator.h"
 
 #include <errno.h>
@@ -10,6 +10,9 @@
 #include <sys/un.h>
 
 #include "core/container.h"
+#include "ctl/talk/console_config.h"
+#include "tests/world/kernel.h"
+#include "tests/world/store.h"
 
 #define ANSWER_MOST_US (10 * SECOND)
 #define LINE_MOST      (4u << 20)
@@ -34,13 +37,8 @@ static void operator_cut_off(struct lines *l)
 	container(l, struct operator, lines)->connected = false;
 }
 
-static void connect_now(struct operator* o)
+static void listen_to(struct operator* o, int fd)
 {
-	struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = OPERATOR_SOCKET};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || connect(fd, (const struct sockaddr *)&at, sizeof(at)))
-		world_broken("the control socket cannot be reached: %s", strerror(errno));
 	o->lines = (struct lines){.ring = o->people.ring,
 				  .fd = fd,
 				  .line_max = LINE_MOST,
@@ -52,11 +50,114 @@ static void connect_now(struct operator* o)
 	lines_start(&o->lines);
 }
 
+static void connect_now(struct operator* o)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = OPERATOR_SOCKET};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&at, sizeof(at)))
+		world_broken("the control socket cannot be reached: %s", strerror(errno));
+	listen_to(o, fd);
+}
+
 void operator_start(struct operator* o, struct world_relay *relay)
 {
 	*o = (struct operator){.relay = relay};
 	people_start(&o->people, "operator", relay->host);
 }
+
+/* ---- by the relay's port ---- */
+
+static void operator_line_up(void *owner)
+{
+	((struct operator*)owner)->signed_in = true;
+}
+
+static void operator_line_over(void *owner, const char *why)
+{
+	struct operator* o = owner;
+
+	world_tell("a console's line is over%s%s", why[0] ? ": " : "", why);
+	o->line = NULL;
+	agent_stop(&o->agent);
+}
+
+static void load_console(struct operator* o)
+{
+	char text[16384], identity[8192];
+	struct conf_errors errors = {.file = "a console's configuration"};
+	struct conf_node *root;
+	int n;
+
+	identity_yaml(ADMIN, identity, sizeof(identity));
+	n = snprintf(text, sizeof(text), "name: %s\nrelays:\n  - address: %s:443\n%s",
+		     who_name(ADMIN), who_name(o->relay->who), identity);
+	root = conf_parse(text, (size_t)n, &errors);
+	if (!root || !console_config_bind(root, &o->config, &errors))
+		world_broken("a console's configuration: %s", errors.text);
+	conf_node_free(root);
+	conf_errors_free(&errors);
+}
+
+void operator_start_away(struct operator* o, struct world_relay *relay, struct k_host *host)
+{
+	static const struct relay_line_events events = {operator_line_up, operator_line_over};
+	int engine = dice_chance(&world_dice, 500) ? RING_IO_URING : RING_EPOLL, pair[2];
+	char why[512];
+
+	*o = (struct operator){.relay = relay, .away = true};
+	people_start(&o->people, "console", host);
+	k_enter(o->people.program);
+	world_reserve_timers(o->people.ring);
+	o->open_before = o->people.program->open_count;
+	o->memory_before = o->people.program->memory_count;
+	load_console(o);
+	if (!agent_open(&o->agent, &o->config, engine, true, why, sizeof(why)))
+		world_broken("a console does not start: %s", why);
+	world_reserve_timers(o->agent.worker.ring);
+	world_ring_add(o->agent.worker.ring, o->people.program);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair))
+		world_broken("no pair for a console");
+	o->line = relay_line_start(&o->agent, o->config.relays.items, WIRE_HELLO_CONSOLE, pair[1],
+				   &events, o);
+	if (!o->line)
+		world_broken("no line for a console");
+	listen_to(o, pair[0]);
+	k_enter(NULL);
+}
+
+bool operator_settled(void *operator)
+{
+	const struct operator* o = operator;
+
+	return o->signed_in || !o->line;
+}
+
+static bool console_has_left(void *context)
+{
+	return world_ring_stopped(((struct operator*)context)->agent.worker.ring);
+}
+
+/* Its lines have been closed. */
+static void console_over(struct operator* o)
+{
+	struct k_program *p = o->people.program;
+
+	if (!world_until(console_has_left, o, 10 * SECOND))
+		world_check(false, "ends", "a console does not end with its input");
+	k_enter(p);
+	world_ring_remove(o->agent.worker.ring);
+	if (agent_worker_idle(&o->agent.worker))
+		agent_close(&o->agent);
+	agent_config_free(&o->config);
+	k_enter(NULL);
+	world_check(p->open_count == o->open_before, "descriptors",
+		    "a console leaves %zu descriptors", p->open_count - o->open_before);
+	world_check(p->memory_count == o->memory_before, "memory",
+		    "a console leaves %zu allocations", p->memory_count - o->memory_before);
+}
+
+/* ---- the rest ---- */
 
 static bool is_gone(void *context)
 {
@@ -71,6 +172,9 @@ void operator_stop(struct operator* o)
 	k_enter(NULL);
 	(void)world_until(is_gone, o, SECOND);
 	json_decref(o->answer);
+	o->answer = NULL;
+	if (o->away)
+		console_over(o);
 	people_stop(&o->people);
 }
 
@@ -81,8 +185,14 @@ void operator_ask(struct operator* o, const char *method, json_t *params)
 	char *text, *line;
 	size_t len;
 
-	if (!o->connected)
+	if (!o->connected && !o->away)
 		connect_now(o);
+	if (!o->connected) {
+		world_tell("%s: the console has been cut off", method);
+		json_decref(params);
+		k_enter(was);
+		return;
+	}
 	o->asked++;
 	call = json_pack("{s:s, s:i, s:s, s:o*}", "jsonrpc", "2.0", "id", (int)o->asked, "method",
 			 method, "params", params);

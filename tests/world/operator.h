@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* operator: calls methods of a relay by its control socket, as `postern relay` does on its host. */
+/*
+ * operator: calls methods of a relay, as `postern relay` does: on its host by the control socket,
+ * or from anywhere by the relay's own port with a console's certificate.
+ */
 #ifndef POSTERN_TESTS_WORLD_OPERATOR_H
 #define POSTERN_TESTS_WORLD_OPERATOR_H
 
 #include <jansson.h>
 
 #include "core/lines.h"
+#include "ctl/talk/relay_line.h"
 #include "tests/world/people.h"
 #include "tests/world/programs.h"
 
@@ -17,11 +21,24 @@ struct operator
 	bool connected;
 	unsigned asked, answered;
 	json_t *answer; /* the last one, owned */
+
+	/* By the relay's port. The lines lead to the line of a program like `postern`'s, whose
+	 * thread is another ring of the same program. */
+	bool away;
+	struct agent agent;
+	struct agent_config config;
+	struct relay_line *line; /* NULL: it is over */
+	bool signed_in;
+	size_t open_before, memory_before; /* the program's, without all this */
 };
 
 /* On the relay's host, which must have control.socket OPERATOR_SOCKET. */
 #define OPERATOR_SOCKET "/run/relay.sock"
 void operator_start(struct operator* o, struct world_relay *relay);
+/* A console of ADMIN's on that host, which knows the relay by its name and signs in at once. */
+void operator_start_away(struct operator* o, struct world_relay *relay, struct k_host *host);
+bool operator_settled(void *operator); /* signed in, or over */
+/* Checks of a console that nothing is left of it. */
 void operator_stop(struct operator* o);
 /* params: NULL, or an object, which is taken over. The answer comes when it comes. */
 void operator_ask(struct operator* o, const char *method, json_t *params);

@@ -63,6 +63,7 @@ struct talk {
 	unsigned id;
 	struct talk_side side[2]; /* who asks, who is asked */
 	bool disturbed;		  /* something may have kept it from going well */
+	bool perhaps_elsewhere;	  /* somebody else may answer, whose words mean nothing */
 	bool secure;		  /* TLS, as a visitor of a public service */
 	char server_name[64];
 	uint64_t began_us;

@@ -21,6 +21,7 @@
 #include "core/container.h"
 #include "core/ring_internal.h"
 #include "relay/front/conn.h"
+#include "relay/session/link.h"
 #include "relay/session/session.h"
 #include "tests/world/kernel_internal.h"
 #include "tests/world/memory.h"
@@ -91,13 +92,11 @@ static void write_config(const char *path, enum who who, const char *state_dir, 
 	store_write(path, text, (size_t)n);
 }
 
-/* The ring's timers have room from now on: that they cannot be set for lack of memory ends a
- * program by design (ring_timer_set). */
 static void never_fired(struct timer *t, uint64_t now_ms)
 {
 }
 
-static void reserve_timers(struct ring *r)
+void world_reserve_timers(struct ring *r)
 {
 	static struct timer many[1024];
 
@@ -258,11 +257,11 @@ void world_relay_start(struct world_relay *r, enum who who, struct k_host *host,
 
 		if (relay_worker_open_ring(w, why, sizeof(why)))
 			world_broken("a worker's ring: %s", why);
-		reserve_timers(w->ring);
+		world_reserve_timers(w->ring);
 		relay_worker_start(w);
 		world_ring_add(w->ring, r->program);
 	}
-	reserve_timers(r->relay.control_ring);
+	world_reserve_timers(r->relay.control_ring);
 	world_ring_add(r->relay.control_ring, r->program);
 	k_enter(NULL);
 	r->up = true;
@@ -404,6 +403,53 @@ void world_relay_check_quiet(struct world_relay *r)
 		list_connections(r);
 }
 
+/* ---- who is there ---- */
+
+unsigned world_relay_sessions_of(const struct world_relay *r, const char *name)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->relay.worker_count; i++) {
+		struct slab *table = &r->relay.workers[i].sessions->table;
+
+		for (uint32_t k = 0; k < table->high_water; k++) {
+			const struct session *s = slab_at(table, k);
+
+			if (s && !s->ended &&
+			    ((s->pair.from && strcmp(account_name(s->pair.from), name) == 0) ||
+			     strcmp(account_name(s->pair.to), name) == 0))
+				n++;
+		}
+	}
+	return n;
+}
+
+bool world_relay_links(const struct world_relay *r, const char *name)
+{
+	bool linked = false;
+
+	for (unsigned i = 0; i < r->relay.worker_count && !linked; i++) {
+		struct slab *table = &r->relay.workers[i].conns;
+
+		for (uint32_t k = 0; k < table->high_water && !linked; k++) {
+			struct conn *c = slab_at(table, k);
+			const char *agent = c ? link_agent(c) : NULL;
+
+			linked = agent && strcmp(agent, name) == 0;
+		}
+	}
+	return linked;
+}
+
+unsigned world_agent_sessions_with(const struct world_agent *a, const char *name)
+{
+	unsigned n = 0;
+
+	for (const struct agent_session *s = a->up ? a->agent.sessions.first : NULL; s; s = s->next)
+		n += strcmp(s->peer, name) == 0;
+	return n;
+}
+
 /* ---- agents ---- */
 
 static void agent_signal_came(struct signals *s, int number)
@@ -459,7 +505,7 @@ void world_agent_start(struct world_agent *a, enum who who, struct k_host *host,
 	if (!agent_open_rest(&a->agent, &a->start, a->config_path, a->state, &overrides, why,
 			     sizeof(why)))
 		world_broken("the agent does not start: %s", why);
-	reserve_timers(a->agent.worker.ring);
+	world_reserve_timers(a->agent.worker.ring);
 	agent_worker_hold(&a->agent.worker);
 	signals_follow(&a->signals, a->agent.worker.ring);
 	agent_start(&a->agent);

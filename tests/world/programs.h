@@ -22,6 +22,10 @@ void programs_prepare(void);
 /* The lines "identity:" of a configuration. */
 void identity_yaml(enum who who, char *out, size_t room);
 
+/* The ring has room for its timers from now on: that one cannot be set for lack of memory ends a
+ * program by design (ring_timer_set). */
+void world_reserve_timers(struct ring *r);
+
 /* ---- a relay ---- */
 
 struct world_relay {
@@ -51,6 +55,9 @@ void world_relay_kill(struct world_relay *r);
 void world_relay_stop(struct world_relay *r);
 /* Nothing is counted and nothing is held for anybody; says what, otherwise. */
 void world_relay_check_quiet(struct world_relay *r);
+/* Sessions there that the agent of this name asked for or answers; and whether it is linked. */
+unsigned world_relay_sessions_of(const struct world_relay *r, const char *name);
+bool world_relay_links(const struct world_relay *r, const char *name);
 
 /* ---- an agent ---- */
 
@@ -75,6 +82,8 @@ void world_agent_stop(struct world_agent *a);
 void world_agent_crash(struct world_agent *a);
 /* Has at least one link that can be used. */
 bool world_agent_linked(const struct world_agent *a);
+/* Its sessions with the agent of this name; "": with clients of the public table. */
+unsigned world_agent_sessions_with(const struct world_agent *a, const char *name);
 
 /* ---- names ---- */
 

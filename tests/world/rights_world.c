@@ -3,53 +3,11 @@
  * rights_world: who may no longer: revoked, or with a certificate that has ended. Its link and its
  * sessions end within a second, whatever they are doing.
  */
-#include <string.h>
-
-#include "relay/front/conn.h"
-#include "relay/session/link.h"
-#include "relay/session/session.h"
 #include "tests/world/stage.h"
 #include "tests/world/worlds.h"
 
 /* So much of a second as the way of the news to both ends takes. */
 #define AT_ONCE_US (SECOND)
-
-/* Sessions at the relay that the name asked for or answers. */
-static unsigned sessions_of(const struct world_relay *r, const char *name)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < r->relay.worker_count; i++) {
-		struct slab *table = &r->relay.workers[i].sessions->table;
-
-		for (uint32_t k = 0; k < table->high_water; k++) {
-			const struct session *s = slab_at(table, k);
-
-			if (s && !s->ended &&
-			    ((s->pair.from && strcmp(account_name(s->pair.from), name) == 0) ||
-			     strcmp(account_name(s->pair.to), name) == 0))
-				n++;
-		}
-	}
-	return n;
-}
-
-static bool is_linked(const struct world_relay *r, const char *name)
-{
-	bool linked = false;
-
-	for (unsigned i = 0; i < r->relay.worker_count && !linked; i++) {
-		struct slab *table = &r->relay.workers[i].conns;
-
-		for (uint32_t k = 0; k < table->high_water && !linked; k++) {
-			struct conn *c = slab_at(table, k);
-			const char *agent = c ? link_agent(c) : NULL;
-
-			linked = agent && strcmp(agent, name) == 0;
-		}
-	}
-	return linked;
-}
 
 static struct talk *long_talk(struct people *p)
 {
@@ -64,8 +22,10 @@ static struct talk *long_talk(struct people *p)
 
 void world_revoked(void)
 {
-	/* The relay does not need its agent's help for it. */
-	bool unheard = dice_chance(&world_dice, 500);
+	/* The relay needs neither end's help for it: guest's agent would end its sessions at BYE,
+	 * home's those with guest at REVOKED, and each alone is enough. */
+	bool unheard = dice_chance(&world_dice, 500),
+	     unheard_at_home = dice_chance(&world_dice, 500);
 	struct talk *talks[3];
 
 	stage_set(1, "");
@@ -76,25 +36,31 @@ void world_revoked(void)
 	(void)stage_talk_from(&stage.at_laptop, 3000, 3000);
 	world_run(3 * SECOND + dice_size(&world_dice, 10 * SECOND));
 	k_cable_pull(stage.relay_hosts[0], stage.guest_host, unheard);
+	k_cable_pull(stage.relay_hosts[0], stage.home_host, unheard_at_home);
 	if (!world_check(operator_call(&stage.operator, "revoke",
 				       json_pack("{s:s}", "agent", "guest")) != NULL,
 			 "answers", "guest cannot be revoked"))
 		return;
 	world_run(AT_ONCE_US);
-	world_check(sessions_of(&stage.relays[0], "guest") == 0, "revoked-at-once",
+	world_check(world_relay_sessions_of(&stage.relays[0], "guest") == 0, "revoked-at-once",
 		    "guest is revoked, and has %u sessions a second later",
-		    sessions_of(&stage.relays[0], "guest"));
-	world_check(!is_linked(&stage.relays[0], "guest"), "revoked-at-once",
+		    world_relay_sessions_of(&stage.relays[0], "guest"));
+	world_check(!world_relay_links(&stage.relays[0], "guest"), "revoked-at-once",
 		    "guest is revoked, and linked a second later");
 	world_check(unheard || !world_agent_linked(&stage.guest), "revoked-at-once",
 		    "guest is revoked, and has not heard of it a second later");
+	world_check(unheard_at_home || world_agent_sessions_with(&stage.home, "guest") == 0,
+		    "revoked-at-once",
+		    "guest is revoked, and home has %u sessions with it a second later",
+		    world_agent_sessions_with(&stage.home, "guest"));
 	for (unsigned i = 0; i < 3; i++)
 		/* The other side does not read just now, and cannot notice. */
 		world_check(unheard || talks[i]->side[0].over, "revoked-at-once",
 			    "guest is revoked, and talk %u goes on", talks[i]->id);
 	k_cable_pull(stage.relay_hosts[0], stage.guest_host, false);
+	k_cable_pull(stage.relay_hosts[0], stage.home_host, false);
 	world_run(120 * SECOND);
-	world_check(!is_linked(&stage.relays[0], "guest"), "revoked-at-once",
+	world_check(!world_relay_links(&stage.relays[0], "guest"), "revoked-at-once",
 		    "guest is revoked, and came in again");
 	(void)operator_call(&stage.operator, "unrevoke", json_pack("{s:s}", "agent", "guest"));
 	world_check(world_until(stage_linked, NULL, 700 * SECOND), "links",
@@ -114,9 +80,9 @@ void world_revoked_while_opening(void)
 	}
 	(void)operator_call(&stage.operator, "revoke", json_pack("{s:s}", "agent", "guest"));
 	world_run(AT_ONCE_US);
-	world_check(sessions_of(&stage.relays[0], "guest") == 0, "revoked-at-once",
+	world_check(world_relay_sessions_of(&stage.relays[0], "guest") == 0, "revoked-at-once",
 		    "guest is revoked, and has %u sessions a second later",
-		    sessions_of(&stage.relays[0], "guest"));
+		    world_relay_sessions_of(&stage.relays[0], "guest"));
 	(void)world_until(talks_over, NULL, 400 * SECOND);
 	talks_judge();
 	stage_clear();
@@ -133,9 +99,9 @@ void world_expired(void)
 	world_run(60 * SECOND);
 	world_check(world_agent_linked(&stage.guest), "links", "guest is not linked yet");
 	world_run(62 * SECOND);
-	world_check(sessions_of(&stage.relays[0], "guest") == 0, "expires",
+	world_check(world_relay_sessions_of(&stage.relays[0], "guest") == 0, "expires",
 		    "guest's certificate has ended, and its session goes on");
-	world_check(!is_linked(&stage.relays[0], "guest"), "expires",
+	world_check(!world_relay_links(&stage.relays[0], "guest"), "expires",
 		    "guest's certificate has ended, and its link stays");
 	(void)world_until(talks_over, NULL, 400 * SECOND);
 	talks_judge();

@@ -13,6 +13,7 @@ const struct world_kind worlds[] = {
 	{"famine", world_famine, 50},
 	{"slow_receiver", world_slow_receiver, 5},
 	{"shares", world_shares, 20},
+	{"operator", world_operator, 50},
 	{"revoked", world_revoked, 30},
 	{"revoked_while_opening", world_revoked_while_opening, 10},
 	{"expired", world_expired, 1},

@@ -18,6 +18,7 @@ void world_slow_receiver(void);
 void world_crowd(void);
 void world_crowded_home(void);
 void world_public_crowd(void);
+void world_operator(void);
 void world_revoked(void);
 void world_revoked_while_opening(void);
 void world_expired(void);

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * operator_world: an operator changes things while they run: by a console over the relay's own port
+ * and by the control socket, for good and on trial, by methods, and by another text of the file.
+ *
+ * Each act is done among sessions. Those that no rule forbids go on, without a stall and to their
+ * last byte; those that one forbids end within a second, at the relay and at both agents; and when
+ * an act has been taken back, the configuration is what it was before.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/world/rogue.h"
+#include "tests/world/stage.h"
+#include "tests/world/worlds.h"
+
+#define RATE	   40000u /* bytes per second of each session: so that they last */
+#define LESS_RATE  20000u
+#define BLOCK	   16384u /* what may come at once */
+#define LASTING	   (24u * RATE)
+#define AT_ONCE_US SECOND
+#define STALL_US   (2 * SECOND)
+#define TRIAL_MS   4000u
+#define SAVED_MOST (20u << 20) /* twice CALLER_OUTPUT_MAX, and the answers themselves */
+
+static struct operator console, *hands; /* hands: who acts, the console or the one at the socket */
+static struct rogue deaf;
+static char file_text[sizeof(stage.relay_config) + 512];
+
+/* ---- sessions ---- */
+
+static struct talk *bystanders[3]; /* from laptop, from the public, from guest */
+
+static struct talk *visit(const char *name, uint16_t port, uint64_t bytes_back)
+{
+	struct talk *t = talk_plan(&world_dice, 1);
+	struct addr to = k_address(k_host_address(stage.relay_hosts[0]), port);
+
+	t->side[0].plan = (struct talk_plan){.bytes = 500, .write_most = 16384, .read_most = 65536};
+	t->side[1].plan =
+		(struct talk_plan){.bytes = bytes_back, .write_most = 16384, .read_most = 65536};
+	t->secure = t->perhaps_elsewhere = true; /* an unknown name leads to the relay's own page */
+	snprintf(t->server_name, sizeof(t->server_name), "%s", name);
+	talk_start(t, &stage.visitors, &to);
+	return t;
+}
+
+static bool this_over(void *talk)
+{
+	return talk_over(talk);
+}
+
+/* Whether a talk goes through now. One that is refused says nothing about wholeness. */
+static bool goes_through(struct talk *t)
+{
+	t->disturbed = true;
+	(void)world_until(this_over, t, 20 * SECOND);
+	return t->side[0].eof && t->side[1].eof;
+}
+
+static void bystanders_come(bool guest_suffers)
+{
+	bystanders[0] = stage_talk_from(&stage.at_laptop, 300, LASTING);
+	bystanders[1] = visit("www.example", 443, LASTING);
+	bystanders[2] = stage_talk_from(&stage.at_guest, LASTING, 300);
+	bystanders[2]->disturbed = guest_suffers;
+	world_run(2 * SECOND + dice_size(&world_dice, SECOND));
+}
+
+static uint64_t got_by(const struct talk *t)
+{
+	return t->side[0].got + t->side[1].got;
+}
+
+/* Guest's may have been forbidden; the others go on. */
+static void check_bystanders(const char *what, unsigned count)
+{
+	uint64_t before[3];
+
+	for (unsigned i = 0; i < count; i++)
+		before[i] = got_by(bystanders[i]);
+	world_run(STALL_US);
+	for (unsigned i = 0; i < count; i++)
+		world_check(talk_over(bystanders[i]) || got_by(bystanders[i]) > before[i],
+			    "lives-on", "%s, and talk %u gets nothing for two seconds", what,
+			    bystanders[i]->id);
+}
+
+/* The word was given a second ago. */
+static void check_guest_out(const char *what)
+{
+	const struct talk *t = bystanders[2];
+
+	world_check(world_relay_sessions_of(&stage.relays[0], "guest") == 0, "ends-at-once",
+		    "%s, and the relay has %u sessions of guest's a second later", what,
+		    world_relay_sessions_of(&stage.relays[0], "guest"));
+	world_check(world_agent_sessions_with(&stage.guest, "home") == 0, "ends-at-once",
+		    "%s, and guest has %u sessions a second later", what,
+		    world_agent_sessions_with(&stage.guest, "home"));
+	world_check(world_agent_sessions_with(&stage.home, "guest") == 0, "ends-at-once",
+		    "%s, and home has %u sessions with guest a second later", what,
+		    world_agent_sessions_with(&stage.home, "guest"));
+	world_check(talk_over(t), "ends-at-once", "%s, and talk %u goes on a second later", what,
+		    t->id);
+}
+
+static void check_guest(const char *what, bool may)
+{
+	world_check(goes_through(stage_talk_from(&stage.at_guest, 300, 300)) == may,
+		    may ? "allowed" : "forbidden", "%s, and guest can%s", what, may ? "not" : "");
+}
+
+static void check_visit(const char *what, const char *name, uint16_t port, bool may)
+{
+	world_check(goes_through(visit(name, port, 300)) == may, may ? "allowed" : "forbidden",
+		    "%s, and %s on port %u is %s", what, name, port, may ? "not served" : "served");
+}
+
+/* ---- the configuration ---- */
+
+/* In force, as a console sees it; owned. */
+static json_t *in_force(void)
+{
+	json_t *answer = operator_call(hands, "config.get", NULL);
+
+	return json_deep_copy(json_object_get(answer, "config"));
+}
+
+/* config is taken over. */
+static bool apply(struct operator* o, json_t *config, unsigned confirm_ms)
+{
+	return operator_call(o, "config.apply",
+			     json_pack("{s:o, s:i}", "config", config, "confirm_ms",
+				       (int)confirm_ms)) != NULL;
+}
+
+static void must_apply(json_t *config, unsigned confirm_ms)
+{
+	world_check(apply(hands, config, confirm_ms), "answers", "a change is refused");
+}
+
+static void add(json_t *config, const char *list, json_t *item)
+{
+	if (!json_object_get(config, list))
+		json_object_set_new(config, list, json_array());
+	json_array_append_new(json_object_get(config, list), item);
+}
+
+static void set_in(json_t *config, const char *map, const char *key, json_t *value)
+{
+	if (!json_object_get(config, map))
+		json_object_set_new(config, map, json_object());
+	json_object_set_new(json_object_get(config, map), key, value);
+}
+
+static json_t *public_name(const char *name)
+{
+	return json_pack("{s:s, s:s}", "name", name, "to", "home/web");
+}
+
+/* was is taken over. */
+static void check_as_before(const char *what, json_t *was)
+{
+	json_t *is = in_force();
+
+	world_check(json_equal(was, is), "as-before",
+		    "%s, and the configuration is not what it was before", what);
+	json_decref(is);
+	json_decref(was);
+}
+
+/* ---- the acts ---- */
+
+/* Who came by an address stays when the address goes. */
+static void act_addresses(void)
+{
+	json_t *was = in_force(), *more = json_deep_copy(was);
+
+	add(more, "listen", json_pack("{s:s}", "address", "0.0.0.0:8443"));
+	add(more, "public", public_name("www2.example"));
+	must_apply(more, 0);
+	check_visit("a name is added", "www2.example", 443, true);
+	struct talk *t = visit("www2.example", 8443, LASTING / 2);
+
+	world_run(2 * SECOND);
+	world_check(t->side[1].begun, "allowed", "an address is added, and not served");
+	must_apply(json_deep_copy(was), 0);
+	check_bystanders("an address and a name go", 3);
+	check_visit("a name is gone", "www2.example", 443, false);
+	check_visit("an address is gone", "www.example", 8443, false);
+	(void)world_until(this_over, t, 60 * SECOND);
+	check_as_before("addresses went", was);
+}
+
+/* Less is allowed than runs: nothing that runs ends, nothing new begins. */
+static void act_limits(void)
+{
+	json_t *was = in_force(), *less = json_deep_copy(was);
+	uint64_t before;
+
+	set_in(less, "limits", "sessions", json_integer(1));
+	set_in(less, "bandwidth", "per_session", json_sprintf("%uB/s", LESS_RATE));
+	must_apply(less, 0);
+	check_bystanders("limits are less than what runs", 3);
+	world_check(!goes_through(stage_talk_from(&stage.at_laptop, 300, 300)), "forbidden",
+		    "one session may be, and a second one begins");
+	world_run(3 * SECOND); /* what was under way arrives */
+	before = got_by(bystanders[0]);
+	world_run(10 * SECOND);
+	before = got_by(bystanders[0]) - before;
+	world_check(before < LESS_RATE * 10 * 105 / 100 + BLOCK, "shares",
+		    "%u B/s are allowed, and a session that runs gets %llu in 10 s", LESS_RATE,
+		    (unsigned long long)before);
+	must_apply(json_deep_copy(was), 0);
+	world_run(100 * MS);
+	world_check(goes_through(stage_talk_from(&stage.at_laptop, 300, 300)), "allowed",
+		    "limits are as before, and nothing new begins");
+	check_as_before("limits were less", was);
+}
+
+/* Nobody confirms: what the trial forbade is allowed again. */
+static void act_trial_that_runs_out(void)
+{
+	json_t *was = in_force(), *trial = json_deep_copy(was);
+
+	json_object_set_new(trial, "grants", json_array());
+	add(trial, "public", public_name("trial.example"));
+	must_apply(trial, TRIAL_MS);
+	world_run(AT_ONCE_US);
+	check_guest_out("a trial forbids guest");
+	world_check(!apply(&console, json_deep_copy(was), 0), "trial",
+		    "a trial runs, and another change is taken");
+	k_signal(stage.relays[0].program, SIGHUP);
+	check_visit("a trial adds a name", "trial.example", 443, true);
+	world_run(TRIAL_MS * MS);
+	check_bystanders("a trial ran out", 2);
+	check_guest("a trial ran out", true);
+	check_visit("a trial ran out", "trial.example", 443, false);
+	check_as_before("a trial ran out", was);
+}
+
+/* The other one confirms, and it stays. */
+static void act_trial_confirmed(void)
+{
+	json_t *was = in_force(), *trial = json_deep_copy(was);
+	struct operator* other = hands == & console ? &stage.operator: & console;
+
+	add(trial, "public", public_name("trial.example"));
+	must_apply(trial, TRIAL_MS);
+	world_check(operator_call(other, "config.confirm", NULL) != NULL, "trial",
+		    "a trial cannot be confirmed");
+	world_run(2 * TRIAL_MS * MS);
+	check_visit("a trial was confirmed", "trial.example", 443, true);
+	check_bystanders("a trial was confirmed", 3);
+	/* It was made from a revision that is no more in force. */
+	world_check(operator_call(other, "config.apply",
+				  json_pack("{s:O, s:i}", "config", was, "revision", 1)) == NULL,
+		    "trial", "a change made from an old revision is taken");
+	must_apply(json_deep_copy(was), 0);
+	check_as_before("a trial was confirmed and taken back", was);
+}
+
+static void act_ungrant(void)
+{
+	json_t *was = in_force();
+
+	world_check(operator_call(hands, "ungrant",
+				  json_pack("{s:s, s:s}", "agent", "guest", "to", "home/talk")) !=
+			    NULL,
+		    "answers", "a grant cannot be taken back");
+	world_run(AT_ONCE_US);
+	check_guest_out("a grant was taken back");
+	world_check(world_agent_linked(&stage.guest), "lives-on",
+		    "a grant was taken back, and guest has lost its link");
+	check_guest("a grant was taken back", false);
+	check_bystanders("a grant was taken back", 2);
+	(void)operator_call(hands, "grant",
+			    json_pack("{s:s, s:s}", "agent", "guest", "to", "home/talk"));
+	check_guest("guest was granted it again", true);
+	check_as_before("a grant was taken back and given", was);
+}
+
+static void act_revoke(void)
+{
+	json_t *was = in_force();
+
+	(void)operator_call(hands, "revoke", json_pack("{s:s}", "agent", "guest"));
+	world_run(AT_ONCE_US);
+	check_guest_out("guest is revoked");
+	world_check(!world_relay_links(&stage.relays[0], "guest") &&
+			    !world_agent_linked(&stage.guest),
+		    "ends-at-once", "guest is revoked, and linked a second later");
+	check_bystanders("guest is revoked", 2);
+	world_check(!world_relay_links(&stage.relays[0], "guest"), "forbidden",
+		    "guest is revoked, and came in again");
+	(void)operator_call(hands, "unrevoke", json_pack("{s:s}", "agent", "guest"));
+	world_check(world_until(stage_linked, NULL, 700 * SECOND), "links",
+		    "guest is forgiven, and does not come back");
+	world_run(SECOND);
+	check_guest("guest is forgiven", true);
+	json_t *is = in_force();
+	/* The empty list stays. */
+	if (!json_object_get(was, "revoked"))
+		json_object_del(is, "revoked");
+	world_check(json_equal(was, is), "as-before", "guest is forgiven, and more has changed");
+	json_decref(is);
+	must_apply(json_deep_copy(was), 0);
+	json_decref(was);
+}
+
+static void act_kick(void)
+{
+	const struct link_state *link = &stage.guest.agent.links.list[0]->state;
+	json_t *was = in_force(), *answer;
+	uint64_t up_since = link->up_since_ms;
+
+	answer = operator_call(hands, "kick", json_pack("{s:s}", "agent", "guest"));
+
+	world_check(json_array_size(json_object_get(answer, "kicked")) >= 2, "answers",
+		    "a link and a session are kicked, and not told of");
+	world_run(AT_ONCE_US);
+	check_guest_out("guest was kicked");
+	check_bystanders("guest was kicked", 2);
+	world_check(world_until(stage_linked, NULL, 120 * SECOND), "links",
+		    "guest was kicked, and does not come back");
+	world_check(link->up_since_ms != up_since, "ends-at-once",
+		    "guest was kicked, and has the link it had");
+	world_run(2 * SECOND);
+	check_guest("guest was kicked and is back", true);
+	check_as_before("guest was kicked", was);
+}
+
+/* The relay's file, with a name more, and so long a drain. */
+static void write_file(bool with_name, unsigned drain_s)
+{
+	char *at = strstr(stage.relay_config, "public:\n"), *drain;
+
+	at += strlen("public:\n");
+	snprintf(file_text, sizeof(file_text), "%.*s%s%s", (int)(at - stage.relay_config),
+		 stage.relay_config, with_name ? "  - name: file.example\n    to: home/web\n" : "",
+		 at);
+	drain = strstr(file_text, "drain: 10s");
+	if (!drain || drain_s > 99)
+		world_broken("the relay's file has no drain");
+	drain[7] = (char)('0' + drain_s / 10);
+	drain[8] = (char)('0' + drain_s % 10);
+	world_relay_write(&stage.relays[0], file_text);
+	k_signal(stage.relays[0].program, SIGHUP);
+	world_run(200 * MS);
+}
+
+/* The console changed one thing, the file another, and both a third: there the file wins. */
+static void act_edited_file(void)
+{
+	json_t *was = in_force(), *ours = json_deep_copy(was), *is;
+
+	add(ours, "public", public_name("console.example"));
+	json_object_set_new(ours, "drain", json_string("15s"));
+	must_apply(ours, 0);
+	write_file(true, 20);
+	check_visit("the file was edited", "file.example", 443, true);
+	check_visit("the file was edited", "console.example", 443, true);
+	check_visit("the file was edited", "www.example", 443, true);
+	check_bystanders("the file was edited", 3);
+	is = in_force();
+	world_check(json_is_string(json_object_get(is, "drain")) &&
+			    strcmp(json_string_value(json_object_get(is, "drain")), "20s") == 0,
+		    "file-wins", "file and console changed drain, and the file's does not count");
+	json_decref(is);
+	write_file(false, 10);
+	check_visit("the file's name is gone", "file.example", 443, false);
+	check_visit("the file's name is gone", "console.example", 443, true);
+	must_apply(json_deep_copy(was), 0);
+	check_visit("the console's name is gone", "console.example", 443, false);
+	check_as_before("the file was edited and put back", was);
+}
+
+/* A file that is no configuration changes nothing. */
+static void act_broken_file(void)
+{
+	json_t *was = in_force();
+
+	world_relay_write(&stage.relays[0], "listen: nowhere\n");
+	k_signal(stage.relays[0].program, SIGHUP);
+	world_run(200 * MS);
+	check_bystanders("the file is broken", 3);
+	check_guest("the file is broken", true);
+	write_file(false, 10);
+	check_as_before("the file was broken and mended", was);
+}
+
+/* ---- the one that does not read ---- */
+
+static void deaf_console_comes(void)
+{
+	static uint8_t ask[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"config.get\"}\n";
+	struct addr to = stage_front_door(0);
+
+	rogue_come(&deaf, &stage.visitors, ADMIN, WIRE_HELLO_CONSOLE, &to);
+	deaf.deaf = true;
+	(void)world_until(rogue_settled, &deaf, 20 * SECOND);
+	if (!deaf.signed_in)
+		world_broken("a console was not let in");
+	stage.relays[0].program->memory_most = stage.relays[0].program->memory_bytes;
+	rogue_say(&deaf, ask, sizeof(ask) - 1, 20000);
+}
+
+static void check_memory(size_t before)
+{
+	size_t most = stage.relays[0].program->memory_most;
+
+	world_check(most < before + SAVED_MOST, "output-bounded",
+		    "a console that does not read made the relay keep %zu bytes", most - before);
+}
+
+/* ---- the world ---- */
+
+static const struct {
+	void (*act)(void);
+	bool guest_suffers;
+} acts[] = {
+	{act_addresses, false},	  {act_limits, false},	    {act_trial_that_runs_out, true},
+	{act_ungrant, true},	  {act_revoke, true},	    {act_kick, true},
+	{act_edited_file, false}, {act_broken_file, false}, {act_trial_confirmed, false},
+};
+
+static void console_comes(void)
+{
+	operator_start_away(&console, &stage.relays[0], stage.internet);
+	world_check(world_until(operator_settled, &console, 20 * SECOND) && console.signed_in,
+		    "answers", "a console is not let in");
+}
+
+void world_operator(void)
+{
+	unsigned count = (unsigned)dice_between(&world_dice, 1, 3);
+	bool with_deaf = dice_chance(&world_dice, 300);
+	size_t before;
+
+	stage_set(1, "policy:\n  - from: [public]\n    to: [home/web]\n"
+		     "  - from: [laptop]\n    to: [home/talk]\n"
+		     "grants:\n  - from: [guest]\n    to: [home/talk]\n"
+		     "bandwidth:\n  per_session: 40000B/s\n");
+	console_comes();
+	before = stage.relays[0].program->memory_bytes;
+	if (with_deaf)
+		deaf_console_comes();
+	for (unsigned i = 0; i < count; i++) {
+		size_t which = dice_below(&world_dice, sizeof(acts) / sizeof(acts[0]));
+
+		hands = dice_chance(&world_dice, 700) ? &console : &stage.operator;
+		bystanders_come(acts[which].guest_suffers);
+		acts[which].act();
+		(void)world_until(talks_over, NULL, 120 * SECOND);
+	}
+	talks_judge();
+	if (with_deaf) {
+		check_memory(before);
+		rogue_leave(&deaf);
+	}
+	world_check(console.connected, "lives-on", "the console was cut off");
+	operator_stop(&console);
+	stage_clear();
+}
