@@ -214,8 +214,9 @@ static enum status save(const struct arguments *a, struct connection *conn,
 			 ", as a file of its own.%s",
 			 conn->label, revision_of(result),
 			 doc ? ""
-			     : "\n# Secrets are hidden: name the file that it runs with, and they "
-			       "are taken from there.");
+			     : "\n# Secrets are hidden: 'config save' with FILE, the one that it "
+			       "runs "
+			       "with, takes them from there.");
 		document_print_file(stdout, whole, comment);
 		json_decref(whole);
 	}
