@@ -32,10 +32,29 @@ void netlink_close(struct netlink *n)
 	n->fd = -1;
 }
 
+/* The message behind head in what is left of a datagram, or the first (head NULL); NULL: no whole
+ * one is left. Not NLMSG_NEXT(): it takes more off than there is where the last is not padded. */
+static const struct nlmsghdr *message_next(const struct nlmsghdr *head, const uint8_t **at,
+					   size_t *left)
+{
+	size_t step = head ? NLMSG_ALIGN(head->nlmsg_len) : 0;
+
+	if (step > *left)
+		return NULL;
+	*at += step;
+	*left -= step;
+	head = (const struct nlmsghdr *)(const void *)*at;
+	if (*left < sizeof *head || head->nlmsg_len < sizeof *head || head->nlmsg_len > *left)
+		return NULL;
+	return head;
+}
+
 int netlink_read(const void *datagram, size_t len, uint32_t number, struct netlink_reader *r)
 {
-	for (const struct nlmsghdr *head = datagram; NLMSG_OK(head, len);
-	     head = NLMSG_NEXT(head, len)) {
+	const struct nlmsghdr *head = NULL;
+	const uint8_t *at = datagram;
+
+	while ((head = message_next(head, &at, &len))) {
 		const struct nlmsgerr *e = NLMSG_DATA(head);
 
 		if (head->nlmsg_seq != number)
@@ -87,7 +106,7 @@ int netlink_ask(struct netlink *n, struct nlmsghdr *question, struct netlink_rea
 	union {
 		struct nlmsghdr head;
 		char bytes[NETLINK_ANSWER_BYTES];
-	} answer;
+	} answer = {.head = {.nlmsg_len = 0}};
 	uint64_t due_ms = clock_ms(CLOCK_MONOTONIC) + ANSWER_MS;
 	ssize_t len;
 	int end = 0;

@@ -94,6 +94,18 @@ static void an_answer_ends_with_done(void **state)
 	assert_int_equal(c.count, 1);
 }
 
+/* The last message need not be padded; what lies behind the datagram is not read. */
+static void an_unpadded_end_is_the_end(void **state)
+{
+	struct counter c = {.enough = 0};
+
+	clear();
+	add(RTM_NEWROUTE, NLM_F_MULTI, 7, "odd", 3);
+	add(RTM_NEWROUTE, NLM_F_MULTI, 7, "not of this datagram", 20);
+	assert_int_equal(read_all_of_it(&c, NLMSG_LENGTH(3)), 0);
+	assert_int_equal(c.count, 1);
+}
+
 static void errors_are_the_kernels(void **state)
 {
 	struct nlmsgerr e = {.error = -EPERM};
@@ -281,6 +293,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_answer_ends_with_done),
+		cmocka_unit_test(an_unpadded_end_is_the_end),
 		cmocka_unit_test(errors_are_the_kernels),
 		cmocka_unit_test(what_is_cut_is_not_read),
 		cmocka_unit_test(another_process_is_not_believed),
