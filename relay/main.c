@@ -193,7 +193,8 @@ static int check(const struct options *options, const struct relay_config *confi
 
 /* From the first right that is given up to the last descriptor that is closed; the exit status.
  * config and start are taken over. */
-static int serve(const char *path, struct relay_config *config, struct configuring_start *start)
+static int serve(const char *path, struct relay_config *config, struct configuring_start *start,
+		 const struct control_overrides *overrides)
 {
 	static struct relay relay;
 	static struct isolation_report isolation;
@@ -229,6 +230,7 @@ static int serve(const char *path, struct relay_config *config, struct configuri
 		.snap = snap,
 		.keeper = &keeper,
 		.start = start,
+		.overrides = overrides,
 		.isolation = &isolation,
 	};
 	if (control_open(&relay, &setup, why, sizeof why) < 0)
@@ -279,5 +281,6 @@ int main(int argc, char **argv)
 		relay_config_free(&config);
 		return status;
 	}
-	return serve(options.config, &config, &start);
+	const struct control_overrides overrides = {options.engine, options.log_level};
+	return serve(options.config, &config, &start, &overrides);
 }

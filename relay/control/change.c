@@ -4,7 +4,8 @@
  *
  * A proposal is a snapshot. Everything that can fail comes first: the document is bound and
  * checked, the snapshot is made, and the keeper opens the listeners that are new. Only then the
- * workers are told, and from there on nothing fails.
+ * workers are told, each by a message; a worker for which there is no memory keeps what it had, and
+ * the log tells.
  */
 #include <assert.h>
 #include <errno.h>
@@ -30,6 +31,8 @@ static void change_drop(void *proposal)
 static void *change_propose(struct configuring *c, const json_t *document,
 			    struct conf_errors *errors, char why[CONFIGURING_WHY_BYTES])
 {
+	const struct control_overrides *held =
+		&container(c, struct relay_control, configuring)->overrides;
 	struct relay_config config;
 	struct conf_node *root = conf_from_json(document, errors);
 	bool bound = root && relay_config_bind(root, &config, errors);
@@ -38,6 +41,10 @@ static void *change_propose(struct configuring *c, const json_t *document,
 	why[0] = '\0';
 	if (!bound)
 		return NULL;
+	if (held->engine >= 0)
+		config.engine = held->engine;
+	if (held->log_level >= 0)
+		config.log_level = held->log_level;
 	return snapshot_new(&config, changes_revision(c->changes) + 1, why, CONFIGURING_WHY_BYTES);
 }
 
@@ -158,10 +165,12 @@ bool change_switch(struct relay_control *ctl, struct snapshot *next, char *why, 
 		free(fds);
 		return false;
 	}
-	for (unsigned w = 0; w < r->worker_count; w++)
-		if (!worker_switch(&r->workers[w], next, fds + w * count, count))
-			log_error("control", "out of memory: thread %u keeps the old configuration",
-				  w);
+	for (unsigned w = 0; w < r->worker_count; w++) {
+		if (worker_switch(&r->workers[w], next, fds + w * count, count))
+			continue;
+		close_all(fds + w * count, count);
+		log_error("control", "out of memory: thread %u keeps the old configuration", w);
+	}
 	free(fds);
 	return true;
 }

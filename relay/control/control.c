@@ -150,6 +150,7 @@ int control_open(struct relay *r, const struct control_setup *setup, char *why, 
 	ctl->keeper = setup->keeper;
 	ctl->isolation = setup->isolation;
 	ctl->current = setup->snap;
+	ctl->overrides = setup->overrides ? *setup->overrides : (struct control_overrides){-1, -1};
 	ctl->nat = (struct nat_follow){.program = "relay", .changed = control_nat_changed};
 	ctl->expiry_timer.fire = control_expiry_look;
 	ctl->expiry = (struct expiry)EXPIRY_UNTOLD;

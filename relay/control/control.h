@@ -24,11 +24,17 @@
 #include "relay/front/worker.h"
 #include "relay/keeper/keeper.h"
 
+/* Of the command line: they hold, whatever is applied. -1: none. */
+struct control_overrides {
+	int engine, log_level;
+};
+
 struct control_setup {
 	struct snapshot *snap; /* the reference is taken over, also on failure */
 	struct keeper *keeper; /* stopped by control_close() */
 	const struct configuring_start *start;
-	const struct isolation_report *isolation; /* for status; told when it is complete */
+	const struct control_overrides *overrides; /* NULL: none */
+	const struct isolation_report *isolation;  /* for status; told when it is complete */
 };
 
 /* Makes r->control and opens what it listens on, while files and ports may still be opened. The

@@ -19,6 +19,7 @@ struct relay_control {
 	const struct isolation_report *isolation;
 	struct snapshot *current;
 	struct configuring configuring;
+	struct control_overrides overrides;
 	struct calls calls;
 	struct records events, audits;
 

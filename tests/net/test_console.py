@@ -153,7 +153,7 @@ def test_console_apply(lab):
     """A listener comes and goes while a transfer runs on; what is not confirmed goes by itself."""
     w = World(lab).two_homes()
     w.home.serve(7000, answer_digest)
-    w.pair(7000, "digest")
+    relay, *_ = w.pair(7000, "digest")
     boss = console(w)
     content, go_on, result = data(32 * MIB), threading.Event(), []
     with w.laptop.connect("127.0.0.1", 7000, timeout=30) as s:
@@ -166,6 +166,11 @@ def test_console_apply(lab):
         revision = boss.revision()
         done = boss.json("relay", "config", "apply", more)
         assert done["revision"] == revision + 1 and "listen" in str(done["diff"]), done
+        # What the command line says holds: the engine is no news, and --log-level info goes on.
+        assert done["restart"] == [], done
+        relay.remember()
+        boss.run("relay", "status")
+        relay.wait_for_line(r" info control: caller=console:boss")
         assert accepts(w, 8443) and transfer.is_alive()
         # Made from a revision that is no longer in force.
         said = boss.refused("relay", "config", "apply", more, "--revision", revision)
