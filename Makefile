@@ -7,7 +7,7 @@
 #: make test        everything: both compilers, sanitizers, both engines, real topologies
 #: make check       the quick part of it, in under a minute; installs nothing
 #: make deps        install what the build needs (FOR=check|demo|demo-home|test|portability|bench: theirs)
-#: make portability Debian 13, the kernel of Debian 12, arm64: in roots and emulated machines; an hour
+#: make portability Debian 13, the kernel of Debian 12, arm64: in roots and emulated machines; half an hour
 #: make bench       measure throughput, sessions and memory, beside other relays
 #: make install     PREFIX=/usr/local DESTDIR=; make uninstall takes it away again
 #: make container   an image from nothing but the programs and the libraries they load

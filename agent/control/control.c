@@ -88,7 +88,7 @@ static void control_expiry_fired(struct timer *t, uint64_t now_ms)
 	ring_timer_set(ctl->ring, t, EXPIRY_LOOK_MS);
 	expiring = expiring_look(&ctl->expiry, &v, "agent",
 				 "issue a new one with 'postern pki issue DIR agent %s', and apply "
-				 "it or restart with it",
+				 "it or send SIGHUP",
 				 setup->config->name);
 	if (expiring)
 		agent_control_event(ctl, "certificate.expiring", "o", expiring);

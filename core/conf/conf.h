@@ -158,8 +158,7 @@ void conf_check_path(struct conf_errors *e, const struct conf_node *at, const ch
 		     const void *value); /* absolute: what is opened later must not depend on
 					   the directory that the program was started in */
 
-/* ---- shared by conf_bind.c and conf_value.c ----------------------------------------------------
- */
+/* ---- shared by bind.c and value.c ---- */
 
 #define CONF_NUMBER_BYTES 32
 

@@ -147,7 +147,8 @@ void worker_close_fd(struct worker *w, int fd, bool reset);
 void worker_drain(struct worker *w, bool close_listeners);
 /* From the control thread: switches to snap (a reference is taken) between two turns. fds: a socket
  * for each of its endpoints that are not served yet, -1 for the others, in their order; taken over.
- * Also ends a drain. False without memory: nothing has been taken over. */
+ * Where the relay does not drain any more, it also ends a drain here. False without memory: nothing
+ * has been taken over. */
 bool worker_switch(struct worker *w, struct snapshot *snap, const int *fds,
 		   size_t count) MUST_CHECK;
 

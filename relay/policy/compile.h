@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * policy_compile: the compiled policy, as policy_compile.c makes it and policy.c asks it.
+ * policy_compile: the compiled policy, as compile.c makes it and policy.c asks it.
  *
  * Theory of operation
  *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* shaper_tables: what is behind relay/shaper/shaper.h; for shaper.c and shaper_tick.c only. */
+/* shaper_tables: what is behind relay/shaper/shaper.h; for shaper.c and tick.c only. */
 #ifndef POSTERN_RELAY_SHAPER_TABLES_H
 #define POSTERN_RELAY_SHAPER_TABLES_H
 
