@@ -188,33 +188,24 @@ json_t *agent_load_document(const char *path, struct conf_errors *errors)
 	return document;
 }
 
-/* Puts what consoles changed over the file. False without memory; where both do not go together the
- * file counts alone. */
+static bool state_bind(const struct conf_node *root, void *config, struct conf_errors *errors)
+{
+	return agent_config_bind(root, config, errors);
+}
+
+/* Puts what consoles changed over the file. False without memory. */
 static bool use_kept(struct agent_state *s, const char *path, const json_t *file,
 		     struct agent_config *config, struct configuring_start *start)
 {
-	struct conf_errors errors = {.file = "configuration file and consoles' changes together"};
 	json_t *kept = state_load(s);
-	bool ok = configuring_begin(agent_config_fields(), file, kept, start);
-	struct conf_node *root =
-		ok && start->merged ? conf_from_json(start->document, &errors) : NULL;
 	struct agent_config other;
+	bool ok = configuring_begin_bound(agent_config_fields(), file, kept, state_bind, &other,
+					  "agent", path, start);
 
-	if (root && agent_config_bind(root, &other, &errors)) {
-		log_notice("agent", "starting with %s and what consoles changed (state_dir)", path);
+	if (ok && start->merged) {
 		agent_config_free(config);
 		*config = other;
-	} else if (ok && start->merged) {
-		log_error("agent",
-			  "what consoles changed does not go with %s any more; starting with it "
-			  "alone",
-			  path);
-		log_lines(LOG_LEVEL_ERROR, "config", errors.text);
-		configuring_start_free(start);
-		ok = configuring_begin(agent_config_fields(), file, NULL, start);
 	}
-	conf_node_free(root);
-	conf_errors_free(&errors);
 	json_decref(kept);
 	return ok;
 }

@@ -59,6 +59,31 @@ bool configuring_begin(const struct conf_field *fields, const json_t *file, cons
 	return false;
 }
 
+bool configuring_begin_bound(const struct conf_field *fields, const json_t *file,
+			     const json_t *kept, configuring_bind_fn *bind, void *config,
+			     const char *area, const char *path, struct configuring_start *out)
+{
+	struct conf_errors errors = {.file = "configuration file and consoles' changes together"};
+	bool ok = configuring_begin(fields, file, kept, out);
+	struct conf_node *root = ok && out->merged ? conf_from_json(out->document, &errors) : NULL;
+
+	if (root && bind(root, config, &errors)) {
+		log_notice(area, "starting with %s and what consoles changed (state_dir)", path);
+		log_lines(LOG_LEVEL_WARNING, "config", errors.warnings.text);
+	} else if (ok && out->merged) {
+		log_error(area,
+			  "what consoles changed does not go with %s any more; starting with it "
+			  "alone",
+			  path);
+		log_lines(LOG_LEVEL_ERROR, "config", errors.text);
+		configuring_start_free(out);
+		ok = configuring_begin(fields, file, NULL, out);
+	}
+	conf_node_free(root);
+	conf_errors_free(&errors);
+	return ok;
+}
+
 void configuring_start_free(struct configuring_start *s)
 {
 	json_decref(s->document);

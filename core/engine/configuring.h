@@ -95,6 +95,18 @@ bool configuring_begin(const struct conf_field *fields, const json_t *file, cons
 		       struct configuring_start *out) MUST_CHECK;
 void configuring_start_free(struct configuring_start *s);
 
+/* A program's own way to bind a document to its configuration; false: errors tell. */
+typedef bool configuring_bind_fn(const struct conf_node *root, void *config,
+				 struct conf_errors *errors);
+/* The same for a program that starts: where out->merged, config (not touched before) is bound to
+ * out->document, and the caller's. Where file and consoles' changes do not go together any more,
+ * the file counts alone; the log of this area tells, and names the file by path. False without
+ * memory. */
+bool configuring_begin_bound(const struct conf_field *fields, const json_t *file,
+			     const json_t *kept, configuring_bind_fn *bind, void *config,
+			     const char *area, const char *path,
+			     struct configuring_start *out) MUST_CHECK;
+
 /* s is borrowed. Keeps what begins now, if anything is ever kept, and tells what was overruled.
  * False without memory. */
 bool configuring_open(struct configuring *c, const struct configuring_ops *ops,

@@ -23,41 +23,29 @@ static json_t *load_kept(const char *state_dir)
 	return kept;
 }
 
-/* Puts what consoles changed over the file. False without memory; where both do not go together the
- * file counts alone. */
+static bool load_bind(const struct conf_node *root, void *config, struct conf_errors *errors)
+{
+	return relay_config_bind(root, config, errors);
+}
+
+/* Puts what consoles changed over the file. False without memory. */
 static bool use_kept(const char *path, struct relay_config *config, struct configuring_start *s)
 {
 	json_t *kept = load_kept(config->state_dir), *file = json_incref(s->file);
-	struct conf_errors errors = {.file = "configuration file and consoles' changes together"};
 	struct relay_config other;
-	struct conf_node *root;
 	bool ok;
 
 	configuring_start_free(s);
-	ok = configuring_begin(relay_config_fields(), file, kept, s);
-	root = ok && s->merged ? conf_from_json(s->document, &errors) : NULL;
-	if (root && relay_config_bind(root, &other, &errors)) {
-		log_notice("relay",
-			   "starting with %s and what consoles changed (%s/" STATE_NAME ")", path,
-			   config->state_dir);
-		log_lines(LOG_LEVEL_WARNING, "config", errors.warnings.text);
+	ok = configuring_begin_bound(relay_config_fields(), file, kept, load_bind, &other, "relay",
+				     path, s);
+	if (ok && s->merged) {
 		/* Where to look for it next time is the file's to say. */
 		char *state_dir = config->state_dir;
 		config->state_dir = other.state_dir;
 		other.state_dir = state_dir;
 		relay_config_free(config);
 		*config = other;
-	} else if (ok && s->merged) {
-		log_error("relay",
-			  "what consoles changed does not go with %s any more; starting with it "
-			  "alone",
-			  path);
-		log_lines(LOG_LEVEL_ERROR, "config", errors.text);
-		configuring_start_free(s);
-		ok = configuring_begin(relay_config_fields(), file, NULL, s);
 	}
-	conf_node_free(root);
-	conf_errors_free(&errors);
 	json_decref(kept);
 	json_decref(file);
 	return ok;
