@@ -59,7 +59,7 @@ static void agent_stops(struct agent *a)
 	signals_close(&p->signals);
 }
 
-static void isolate(struct agent_program *p, const char *config)
+static void agent_isolate(struct agent_program *p, const char *config)
 {
 	static char directory[PATH_MAX];
 
@@ -112,7 +112,7 @@ static void raise_descriptor_limit(const struct beginning *b)
 		       (unsigned long long)b->config.max_sessions);
 }
 
-static int run(struct agent_program *p, struct beginning *b, const struct options *options)
+static int agent_run(struct agent_program *p, struct beginning *b, const struct options *options)
 {
 	static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP, 0};
 	const struct agent_config *config = &b->config;
@@ -136,7 +136,7 @@ static int run(struct agent_program *p, struct beginning *b, const struct option
 	if (!agent_open_rest(&p->agent, &b->start, options->config, b->state, &b->overrides, why,
 			     sizeof(why)))
 		die("%s", why);
-	isolate(p, options->config);
+	agent_isolate(p, options->config);
 
 	p->signals.came = agent_signalled;
 	p->signals.closed = agent_signals_closed;
@@ -156,7 +156,7 @@ static int run(struct agent_program *p, struct beginning *b, const struct option
 	return error ? 1 : 0;
 }
 
-static int check(const struct options *options, const struct agent_config *config)
+static int agent_check_config(const struct options *options, const struct agent_config *config)
 {
 	char why[512];
 
@@ -168,7 +168,7 @@ static int check(const struct options *options, const struct agent_config *confi
 	return 0;
 }
 
-static bool load(const struct options *options, struct beginning *b)
+static bool agent_load_config(const struct options *options, struct beginning *b)
 {
 	struct conf_errors errors = {.file = options->config};
 	bool ok = options->check
@@ -205,11 +205,11 @@ int main(int argc, char **argv)
 	log_open(about.program, LOG_LEVEL_NOTICE);
 	if (isolation_begin(&program.isolation) < 0)
 		die("isolation cannot begin: %s", strerror(errno));
-	if (!load(&options, &beginning))
+	if (!agent_load_config(&options, &beginning))
 		return 1;
 	log_set_level((enum log_level)beginning.config.log_level);
-	status = options.check ? check(&options, &beginning.config)
-			       : run(&program, &beginning, &options);
+	status = options.check ? agent_check_config(&options, &beginning.config)
+			       : agent_run(&program, &beginning, &options);
 	configuring_start_free(&beginning.start);
 	agent_config_free(&beginning.config);
 	return status;

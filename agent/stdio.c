@@ -145,7 +145,7 @@ static void stdio_agent_stops(struct agent *a)
 }
 
 /* These end the session politely; where they cannot be watched, they end the process. */
-static void watch_signals(struct stdio *s)
+static void stdio_watch_signals(struct stdio *s)
 {
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, 0};
 
@@ -167,12 +167,12 @@ static bool start_pumps(struct stdio *s)
 	return s->in_started && s->out_started;
 }
 
-static int run(struct stdio *s, const char *to_agent, const char *service)
+static int stdio_run(struct stdio *s, const char *to_agent, const char *service)
 {
 	const struct request_style style = {.ended = stdio_request_ended, .owner = s};
 	int error;
 
-	watch_signals(s); /* before the threads, which inherit the mask */
+	stdio_watch_signals(s); /* before the threads, which inherit the mask */
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s->pair) < 0 || !start_pumps(s)) {
 		log_error("connect", "standard input and output cannot be used: %s",
 			  strerror(errno));
@@ -217,7 +217,7 @@ int agent_stdio_run(const char *config_path, const char *target)
 		agent_config_free(&config);
 		return 1;
 	}
-	status = run(&s, to_agent, service);
+	status = stdio_run(&s, to_agent, service);
 	agent_close(&s.agent);
 	agent_config_free(&config);
 	return status;

@@ -153,7 +153,7 @@ static bool read_local(struct msghdr *m, struct addr *local)
 }
 
 /* False when it is not to be answered. */
-static bool read_one(struct datagrams *d, size_t i, struct datagram *out)
+static bool datagrams_read_one(struct datagrams *d, size_t i, struct datagram *out)
 {
 	struct mmsghdr *m = &d->in.messages[i];
 	bool ok = !(m->msg_hdr.msg_flags & MSG_TRUNC);
@@ -182,7 +182,7 @@ bool datagrams_receive(struct datagrams *d, int fd, struct datagram *out, size_t
 
 	*count = 0;
 	for (int i = 0; i < n; i++)
-		if (read_one(d, (size_t)i, &out[*count]))
+		if (datagrams_read_one(d, (size_t)i, &out[*count]))
 			(*count)++;
 	return n == (int)DATAGRAMS_BATCH || (n < 0 && errno == EINTR);
 }

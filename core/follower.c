@@ -41,7 +41,7 @@ static const struct isolation_plan follower_plan = {.calls = &follower_calls};
  *
  * #syscalls:follower sendto(4 is 0)
  */
-static void tell(const struct follower_process *f, const char *bytes, size_t len)
+static void follower_tell(const struct follower_process *f, const char *bytes, size_t len)
 {
 	while (len > 0) {
 		ssize_t n = send(f->fd, bytes, len, MSG_NOSIGNAL);
@@ -75,7 +75,7 @@ static int connect_once(const struct follower_process *f)
  *
  * #syscalls:follower poll|ppoll
  */
-static bool await(const struct follower_process *f, int fd, int timeout_ms)
+static bool follower_await(const struct follower_process *f, int fd, int timeout_ms)
 {
 	/* A negative descriptor is passed over by poll(2). */
 	struct pollfd p[] = {{.fd = f->fd, .events = POLLRDHUP}, {.fd = fd, .events = POLLIN}};
@@ -91,7 +91,7 @@ static bool await(const struct follower_process *f, int fd, int timeout_ms)
  *
  * #syscalls:follower read
  */
-static void hand_on(const struct follower_process *f, int fd)
+static void follower_hand_on(const struct follower_process *f, int fd)
 {
 	static char held[FOLLOWER_LINE_MAX];
 	size_t have = 0;
@@ -100,7 +100,7 @@ static void hand_on(const struct follower_process *f, int fd)
 		const char *end;
 		ssize_t n;
 
-		if (!await(f, fd, -1))
+		if (!follower_await(f, fd, -1))
 			continue;
 		n = read(fd, held + have, sizeof(held) - have);
 		if (n == 0 || (n < 0 && errno != EINTR))
@@ -110,13 +110,13 @@ static void hand_on(const struct follower_process *f, int fd)
 		if (!end)
 			continue;
 		size_t whole = (size_t)(end - held) + 1;
-		tell(f, held, whole);
+		follower_tell(f, held, whole);
 		have -= whole;
 		memmove(held, held + whole, have);
 	}
 }
 
-static _Noreturn void follow(struct follower_process *f, pid_t parent)
+static _Noreturn void follower_follow(struct follower_process *f, pid_t parent)
 {
 	static const char gone[] = {GONE, '\n'};
 	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
@@ -134,11 +134,11 @@ static _Noreturn void follow(struct follower_process *f, pid_t parent)
 		int fd = connect_once(f);
 
 		if (fd >= 0) {
-			hand_on(f, fd);
+			follower_hand_on(f, fd);
 			close(fd);
 		}
-		tell(f, gone, sizeof(gone));
-		(void)await(f, -1, f->retry_ms);
+		follower_tell(f, gone, sizeof(gone));
+		(void)follower_await(f, -1, f->retry_ms);
 	}
 }
 
@@ -161,7 +161,7 @@ int follower_start(struct follower *f, const char *path, const char *hello)
 	child.fd = pair[1];
 	pid = fork();
 	if (pid == 0)
-		follow(&child, self);
+		follower_follow(&child, self);
 	close(pair[1]);
 	if (pid < 0) {
 		close(pair[0]);

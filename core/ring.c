@@ -88,7 +88,7 @@ static int pool_open(struct ring *r, unsigned count)
 	return 0;
 }
 
-static void destroy(struct ring *r)
+static void ring_destroy(struct ring *r)
 {
 	timers_free(&r->timers);
 	if (r->wake_fd >= 0)
@@ -116,7 +116,7 @@ static int open_with(const struct ring_backend *backend, struct ring **out,
 	if (!err)
 		err = backend->open(r, opt, cause, cause_size);
 	if (err) {
-		destroy(r);
+		ring_destroy(r);
 		return err;
 	}
 	r->wake.done = ring_woken;
@@ -155,7 +155,7 @@ void ring_close(struct ring *r)
 	if (!r)
 		return;
 	r->backend->close(r);
-	destroy(r);
+	ring_destroy(r);
 }
 
 enum ring_engine ring_engine(const struct ring *r)
@@ -246,7 +246,7 @@ int ring_run(struct ring *r)
 /* ---- waking from elsewhere ----------------------------------------------------------------- */
 
 /* #syscalls write */
-static void wake(struct ring *r)
+static void ring_wake(struct ring *r)
 {
 	/* Fails only when the counter is full, and then a wake-up is due already. */
 	int saved = errno;
@@ -258,7 +258,7 @@ static void wake(struct ring *r)
 void ring_stop(struct ring *r)
 {
 	atomic_store(&r->stop, true);
-	wake(r);
+	ring_wake(r);
 }
 
 void ring_post(struct ring *to, struct ring_msg *msg)
@@ -269,7 +269,7 @@ void ring_post(struct ring *to, struct ring_msg *msg)
 	} while (!atomic_compare_exchange_weak_explicit(
 		&to->inbox, &head, msg, memory_order_release, memory_order_relaxed));
 	if (!head)
-		wake(to);
+		ring_wake(to);
 }
 
 /* #syscalls read */
@@ -303,8 +303,8 @@ static void ring_woken(struct ring_op *op, int res)
 
 /* ---- operations ---------------------------------------------------------------------------- */
 
-static void start(struct ring *r, struct ring_op *op, enum ring_kind kind, int fd, void *buf,
-		  size_t len)
+static void ring_start(struct ring *r, struct ring_op *op, enum ring_kind kind, int fd, void *buf,
+		       size_t len)
 {
 	assert(!op->busy && op->done);
 	assert(len <= INT_MAX); /* a result is an int */
@@ -320,32 +320,32 @@ static void start(struct ring *r, struct ring_op *op, enum ring_kind kind, int f
 
 void ring_accept(struct ring *r, struct ring_op *op, int fd)
 {
-	start(r, op, RING_ACCEPT, fd, NULL, 0);
+	ring_start(r, op, RING_ACCEPT, fd, NULL, 0);
 }
 
 void ring_recv(struct ring *r, struct ring_op *op, int fd, void *buf, size_t len)
 {
-	start(r, op, RING_RECV, fd, buf, len);
+	ring_start(r, op, RING_RECV, fd, buf, len);
 }
 
 void ring_recv_now(struct ring *r, struct ring_op *op, int fd, void *buf, size_t len)
 {
-	start(r, op, RING_RECV_NOW, fd, buf, len);
+	ring_start(r, op, RING_RECV_NOW, fd, buf, len);
 }
 
 void ring_recv_pooled(struct ring *r, struct ring_op *op, int fd)
 {
-	start(r, op, RING_RECV_POOLED, fd, NULL, RING_SMALL_BYTES);
+	ring_start(r, op, RING_RECV_POOLED, fd, NULL, RING_SMALL_BYTES);
 }
 
 void ring_send(struct ring *r, struct ring_op *op, int fd, const void *buf, size_t len)
 {
-	start(r, op, RING_SEND, fd, (void *)(uintptr_t)buf, len);
+	ring_start(r, op, RING_SEND, fd, (void *)(uintptr_t)buf, len);
 }
 
 void ring_poll(struct ring *r, struct ring_op *op, int fd, unsigned events)
 {
-	start(r, op, RING_POLL, fd, NULL, events);
+	ring_start(r, op, RING_POLL, fd, NULL, events);
 }
 
 void ring_cancel(struct ring *r, struct ring_op *op)

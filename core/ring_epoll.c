@@ -129,12 +129,12 @@ static void slot_leave(struct ring_epoll *e, struct ring_op *op)
 		s->writer = NULL;
 }
 
-static void queue(struct ring *r, struct ring_op *op)
+static void epoll_queue(struct ring *r, struct ring_op *op)
 {
 	ring_list_push(&r->queued, op, RING_QUEUED);
 }
 
-static void finish(struct ring_epoll *e, struct ring_op *op, int res)
+static void epoll_finish(struct ring_epoll *e, struct ring_op *op, int res)
 {
 	slot_leave(e, op);
 	ring_finish(&e->base, op, res);
@@ -170,7 +170,7 @@ static void epoll_start(struct ring *r, struct ring_op *op)
 	if (futile)
 		op->place = RING_WAITING;
 	else
-		queue(r, op);
+		epoll_queue(r, op);
 }
 
 static bool epoll_cancel(struct ring *r, struct ring_op *op)
@@ -214,13 +214,13 @@ static void wait_for_edge(struct ring_epoll *e, struct ring_op *op)
 		.data.fd = op->fd,
 	};
 	if (epoll_ctl(e->epfd, EPOLL_CTL_ADD, op->fd, &ev))
-		finish(e, op, -errno);
+		epoll_finish(e, op, -errno);
 	else
 		s->flags |= SLOT_REGISTERED;
 }
 
 /* Remembers that until the next edge nothing can be read (SLOT_EMPTIED) or written. */
-static void conclude(struct ring_epoll *e, int fd, enum slot_flags what)
+static void epoll_conclude(struct ring_epoll *e, int fd, enum slot_flags what)
 {
 	struct slot *s = &e->slots[fd];
 	if ((s->flags & SLOT_REGISTERED) && !(s->flags & SLOT_ENDED))
@@ -236,12 +236,12 @@ static void on_edge(struct ring_epoll *e, const struct epoll_event *ev)
 	if (both || (ev->events & (EPOLLIN | EPOLLRDHUP))) {
 		s->flags &= ~(unsigned)SLOT_EMPTIED;
 		if (s->reader && s->reader->place == RING_WAITING)
-			queue(&e->base, s->reader);
+			epoll_queue(&e->base, s->reader);
 	}
 	if (both || (ev->events & EPOLLOUT)) {
 		s->flags &= ~(unsigned)SLOT_FILLED;
 		if (s->writer && s->writer->place == RING_WAITING)
-			queue(&e->base, s->writer);
+			epoll_queue(&e->base, s->writer);
 	}
 }
 
@@ -260,15 +260,15 @@ static void try_accept(struct ring_epoll *e, struct ring_op *op)
 			wait_for_edge(e, op);
 			return;
 		} else if (!ring_accept_again(errno)) {
-			finish(e, op, -errno);
+			epoll_finish(e, op, -errno);
 			return;
 		}
 	}
-	queue(&e->base, op);
+	epoll_queue(&e->base, op);
 }
 
 /* #syscalls recvfrom */
-static ssize_t receive(struct ring_epoll *e, struct ring_op *op, void *buf)
+static ssize_t epoll_receive(struct ring_epoll *e, struct ring_op *op, void *buf)
 {
 	ssize_t n;
 	do
@@ -277,17 +277,17 @@ static ssize_t receive(struct ring_epoll *e, struct ring_op *op, void *buf)
 	if (n < 0)
 		n = -errno;
 	if (n == -EAGAIN || (n > 0 && n < (ssize_t)op->len))
-		conclude(e, op->fd, SLOT_EMPTIED);
+		epoll_conclude(e, op->fd, SLOT_EMPTIED);
 	return n;
 }
 
 static void try_recv(struct ring_epoll *e, struct ring_op *op)
 {
-	ssize_t n = receive(e, op, op->buf);
+	ssize_t n = epoll_receive(e, op, op->buf);
 	if (n == -EAGAIN && op->kind == RING_RECV)
 		wait_for_edge(e, op);
 	else
-		finish(e, op, (int)n);
+		epoll_finish(e, op, (int)n);
 }
 
 static void try_recv_pooled(struct ring_epoll *e, struct ring_op *op)
@@ -298,7 +298,7 @@ static void try_recv_pooled(struct ring_epoll *e, struct ring_op *op)
 		return;
 	}
 	uint8_t *buf = ring_pool_take(r, e->free_buffers[r->pool_free - 1]);
-	ssize_t n = receive(e, op, buf);
+	ssize_t n = epoll_receive(e, op, buf);
 	if (n > 0)
 		op->buf = buf;
 	else
@@ -306,7 +306,7 @@ static void try_recv_pooled(struct ring_epoll *e, struct ring_op *op)
 	if (n == -EAGAIN)
 		wait_for_edge(e, op);
 	else
-		finish(e, op, (int)n);
+		epoll_finish(e, op, (int)n);
 }
 
 /* To the connection's peer only; MSG_FASTOPEN connects.
@@ -321,16 +321,16 @@ static void try_send(struct ring_epoll *e, struct ring_op *op)
 			 MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && errno != EAGAIN) {
-		finish(e, op, -errno);
+		epoll_finish(e, op, -errno);
 		return;
 	}
 	if (n > 0)
 		op->moved += (uint32_t)n;
 	if (n >= 0 && op->moved == op->len) {
-		finish(e, op, (int)op->len);
+		epoll_finish(e, op, (int)op->len);
 		return;
 	}
-	conclude(e, op->fd, SLOT_FILLED);
+	epoll_conclude(e, op->fd, SLOT_FILLED);
 	wait_for_edge(e, op);
 }
 
@@ -340,13 +340,13 @@ static void try_poll(struct ring_epoll *e, struct ring_op *op)
 	struct pollfd p = {.fd = op->fd, .events = (short)op->len};
 	int n = poll(&p, 1, 0);
 	if (n < 0 && errno != EINTR)
-		finish(e, op, -errno);
+		epoll_finish(e, op, -errno);
 	else if (n < 0)
-		queue(&e->base, op);
+		epoll_queue(&e->base, op);
 	else if (n == 0)
 		wait_for_edge(e, op);
 	else
-		finish(e, op, p.revents & POLLNVAL ? -EBADF : p.revents);
+		epoll_finish(e, op, p.revents & POLLNVAL ? -EBADF : p.revents);
 }
 
 static void try_op(struct ring_epoll *e, struct ring_op *op)

@@ -67,7 +67,7 @@ static int uring_disabled_sysctl(void)
 	return value;
 }
 
-static const char *refusal(void)
+static const char *uring_refusal(void)
 {
 	switch (uring_disabled_sysctl()) {
 	case 0:
@@ -92,7 +92,7 @@ static const char *setup_cause(int err)
 	case EPERM:
 	case EACCES:
 	case ENOSYS:
-		return refusal();
+		return uring_refusal();
 	case EINVAL:
 		return "this needs Linux 6.1 or newer";
 	case ENOMEM:
@@ -110,7 +110,7 @@ static const char *setup_cause(int err)
  * look at the completion queue alone would find it empty for ever (submit_and_wait()). SUBMIT_ALL
  * (5.18): without it an entry that fails at once leaves those behind it unsubmitted. CLAMP: queues
  * larger than the kernel allows are cut to size instead of refused. */
-static int setup(struct ring_uring *u, unsigned entries)
+static int uring_setup(struct ring_uring *u, unsigned entries)
 {
 	struct io_uring_params p = {
 		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -184,7 +184,7 @@ static int uring_open(struct ring *r, const struct ring_options *opt, char *caus
 		      size_t cause_size)
 {
 	struct ring_uring *u = uring_of(r);
-	int err = setup(u, opt->entries);
+	int err = uring_setup(u, opt->entries);
 	if (err) {
 		snprintf(cause, cause_size, "%s", setup_cause(err));
 		return err;
@@ -284,7 +284,7 @@ static bool uring_cancel(struct ring *r, struct ring_op *op)
 	return false;
 }
 
-static void cancel_again(struct ring_uring *u)
+static void uring_cancel_again(struct ring_uring *u)
 {
 	u->cancel_again = false;
 	for (struct ring_op *op = u->cancelling.first; op; op = op->next) {
@@ -358,7 +358,7 @@ static bool complete_pooled(struct ring_uring *u, struct ring_op *op,
 	return false;
 }
 
-static void complete(struct ring_uring *u, const struct io_uring_cqe *cqe)
+static void uring_complete(struct ring_uring *u, const struct io_uring_cqe *cqe)
 {
 	struct ring *r = &u->base;
 	struct ring_op *op = io_uring_cqe_get_data(cqe);
@@ -411,7 +411,7 @@ static int uring_turn(struct ring *r, uint64_t wait_ms)
 	struct ring_uring *u = uring_of(r);
 	submit_queued(r);
 	if (u->cancel_again)
-		cancel_again(u);
+		uring_cancel_again(u);
 	if (r->queued.first || u->cancel_again)
 		wait_ms = 0;
 	int err = submit_and_wait(u, wait_ms);
@@ -431,7 +431,7 @@ static int uring_turn(struct ring *r, uint64_t wait_ms)
 			.flags = cqe->flags,
 		};
 		io_uring_cq_advance(&u->uring, 1);
-		complete(u, &copy);
+		uring_complete(u, &copy);
 	}
 	return 0;
 }

@@ -20,7 +20,7 @@ void timers_free(struct timers *ts)
 	*ts = (struct timers){0};
 }
 
-static void place(struct timers *ts, size_t i, struct timer *t)
+static void timers_place(struct timers *ts, size_t i, struct timer *t)
 {
 	ts->heap[i] = t;
 	t->slot = i + 1;
@@ -33,10 +33,10 @@ static void sift_up(struct timers *ts, size_t i, struct timer *t)
 		size_t parent = (i - 1) / 2;
 		if (ts->heap[parent]->due_ms <= t->due_ms)
 			break;
-		place(ts, i, ts->heap[parent]);
+		timers_place(ts, i, ts->heap[parent]);
 		i = parent;
 	}
-	place(ts, i, t);
+	timers_place(ts, i, t);
 }
 
 static void sift_down(struct timers *ts, size_t i, struct timer *t)
@@ -49,13 +49,13 @@ static void sift_down(struct timers *ts, size_t i, struct timer *t)
 			child++;
 		if (ts->heap[child]->due_ms >= t->due_ms)
 			break;
-		place(ts, i, ts->heap[child]);
+		timers_place(ts, i, ts->heap[child]);
 		i = child;
 	}
-	place(ts, i, t);
+	timers_place(ts, i, t);
 }
 
-static void settle(struct timers *ts, size_t i, struct timer *t)
+static void timers_settle(struct timers *ts, size_t i, struct timer *t)
 {
 	if (i > 0 && ts->heap[(i - 1) / 2]->due_ms > t->due_ms)
 		sift_up(ts, i, t);
@@ -63,7 +63,7 @@ static void settle(struct timers *ts, size_t i, struct timer *t)
 		sift_down(ts, i, t);
 }
 
-static int make_room(struct timers *ts)
+static int timers_make_room(struct timers *ts)
 {
 	if (ts->count < ts->room)
 		return 0;
@@ -82,10 +82,10 @@ int timers_set(struct timers *ts, struct timer *t, uint64_t due_ms)
 		due_ms = ts->floor_ms;
 	if (t->slot) {
 		t->due_ms = due_ms;
-		settle(ts, t->slot - 1, t);
+		timers_settle(ts, t->slot - 1, t);
 		return 0;
 	}
-	if (make_room(ts))
+	if (timers_make_room(ts))
 		return -ENOMEM;
 	t->due_ms = due_ms;
 	sift_up(ts, ts->count++, t);
@@ -100,7 +100,7 @@ void timers_cancel(struct timers *ts, struct timer *t)
 	t->slot = 0;
 	struct timer *last = ts->heap[--ts->count];
 	if (last != t)
-		settle(ts, i, last);
+		timers_settle(ts, i, last);
 }
 
 void timers_run(struct timers *ts, uint64_t now_ms)

@@ -337,7 +337,7 @@ out:
 	return ok;
 }
 
-static void check_relay(struct check *c, size_t place)
+static void check_one_relay(struct check *c, size_t place)
 {
 	const struct agent_relay *relays = c->config.relays.items, *relay = &relays[place];
 	bool through_proxy = http_proxy_applies(&c->agent.setup.self.proxy, relay->address.host);
@@ -356,7 +356,7 @@ static void check_relay(struct check *c, size_t place)
 
 /* ---- the command ---- */
 
-static bool load(const struct arguments *a, struct check *c)
+static bool check_load(const struct arguments *a, struct check *c)
 {
 	struct conf_errors errors = {.file = a->as};
 	struct conf_node *root = conf_load(a->as, &errors);
@@ -392,11 +392,11 @@ static void check_all(struct check *c)
 	tls_library_text(library);
 	tell(c, "library", VERDICT_OK, "TLS by %s", library);
 	for (size_t i = 0; i < c->config.relays.count; i++)
-		check_relay(c, i);
+		check_one_relay(c, i);
 	agent_close(&c->agent);
 }
 
-static enum status run_check(const struct arguments *a)
+static enum status check_command_run(const struct arguments *a)
 {
 	struct check c = {.quiet = arguments_flag(a, "--json")};
 	json_t *result;
@@ -406,7 +406,7 @@ static enum status run_check(const struct arguments *a)
 			       "whose way to its relays? Write postern --as FILE check");
 		return STATUS_USAGE;
 	}
-	if (!load(a, &c))
+	if (!check_load(a, &c))
 		return STATUS_FAILED;
 	c.steps = json_array();
 	check_all(&c);
@@ -422,6 +422,6 @@ static enum status run_check(const struct arguments *a)
 
 const struct command check_commands[] = {
 	{"check", "", 0, 0, "Looks at every step from here to each relay, and says what to do.",
-	 check_options, run_check},
+	 check_options, check_command_run},
 	{.name = NULL},
 };

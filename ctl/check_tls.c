@@ -17,7 +17,7 @@
 
 /* ---- bytes, within a time ---- */
 
-static bool ready(int fd, short events, int64_t due_ms)
+static bool check_tls_ready(int fd, short events, int64_t due_ms)
 {
 	for (;;) {
 		struct pollfd p = {.fd = fd, .events = events};
@@ -34,26 +34,26 @@ static bool ready(int fd, short events, int64_t due_ms)
 }
 
 /* Bytes read, 0 at the end, or -1 with errno. */
-static ssize_t receive(int fd, uint8_t *buf, size_t room, int64_t due_ms)
+static ssize_t check_tls_receive(int fd, uint8_t *buf, size_t room, int64_t due_ms)
 {
 	for (;;) {
 		ssize_t n = recv(fd, buf, room, MSG_DONTWAIT);
 
 		if (n >= 0 || (errno != EAGAIN && errno != EINTR))
 			return n;
-		if (errno == EAGAIN && !ready(fd, POLLIN, due_ms))
+		if (errno == EAGAIN && !check_tls_ready(fd, POLLIN, due_ms))
 			return -1;
 	}
 }
 
-static bool send_all(int fd, const uint8_t *bytes, size_t len, int64_t due_ms)
+static bool check_tls_send_all(int fd, const uint8_t *bytes, size_t len, int64_t due_ms)
 {
 	while (len > 0) {
 		ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return false;
-		if (n < 0 && errno == EAGAIN && !ready(fd, POLLOUT, due_ms))
+		if (n < 0 && errno == EAGAIN && !check_tls_ready(fd, POLLOUT, due_ms))
 			return false;
 		if (n > 0) {
 			bytes += n;
@@ -74,12 +74,12 @@ bool check_proxy(int fd, const struct http_proxy *p, const char *target, int wai
 	enum http_status status = HTTP_SHORT;
 	unsigned code = 0;
 
-	if (len == 0 || !send_all(fd, head, len, due_ms)) {
+	if (len == 0 || !check_tls_send_all(fd, head, len, due_ms)) {
 		snprintf(why, CHECK_WHY_BYTES, "the request could not be sent");
 		return false;
 	}
 	for (len = 0; status == HTTP_SHORT && len < sizeof(head);) {
-		ssize_t n = receive(fd, head + len, sizeof(head) - len, due_ms);
+		ssize_t n = check_tls_receive(fd, head + len, sizeof(head) - len, due_ms);
 
 		if (n <= 0) {
 			snprintf(why, CHECK_WHY_BYTES, "no answer to CONNECT: %s",
@@ -99,21 +99,21 @@ bool check_proxy(int fd, const struct http_proxy *p, const char *target, int wai
 
 /* ---- TLS ---- */
 
-static bool flush(int fd, struct tls *tls, int64_t due_ms)
+static bool check_tls_flush(int fd, struct tls *tls, int64_t due_ms)
 {
 	size_t len;
 	const uint8_t *out = tls_output(tls, &len);
-	bool ok = len == 0 || send_all(fd, out, len, due_ms);
+	bool ok = len == 0 || check_tls_send_all(fd, out, len, due_ms);
 
 	tls_output_drop(tls, len);
 	return ok;
 }
 
 /* More of the wire for the engine. False with errno, 0: out of memory. */
-static bool feed(int fd, struct tls *tls, int64_t due_ms)
+static bool check_tls_feed(int fd, struct tls *tls, int64_t due_ms)
 {
 	uint8_t bytes[READ_BYTES];
-	ssize_t n = receive(fd, bytes, sizeof(bytes), due_ms);
+	ssize_t n = check_tls_receive(fd, bytes, sizeof(bytes), due_ms);
 
 	if (n < 0)
 		return false;
@@ -124,12 +124,12 @@ static bool feed(int fd, struct tls *tls, int64_t due_ms)
 	return true;
 }
 
-static bool shake(int fd, struct tls *tls, int64_t due_ms, char why[CHECK_WHY_BYTES])
+static bool check_tls_shake(int fd, struct tls *tls, int64_t due_ms, char why[CHECK_WHY_BYTES])
 {
 	enum tls_status status;
 
 	while ((status = tls_handshake(tls)) == TLS_AGAIN) {
-		if (flush(fd, tls, due_ms) && feed(fd, tls, due_ms))
+		if (check_tls_flush(fd, tls, due_ms) && check_tls_feed(fd, tls, due_ms))
 			continue;
 		snprintf(why, CHECK_WHY_BYTES,
 			 "the handshake did not finish: %s; check that the address is that of a "
@@ -137,7 +137,7 @@ static bool shake(int fd, struct tls *tls, int64_t due_ms, char why[CHECK_WHY_BY
 			 strerror(errno ? errno : ENOMEM));
 		return false;
 	}
-	if (status == TLS_OK && flush(fd, tls, due_ms))
+	if (status == TLS_OK && check_tls_flush(fd, tls, due_ms))
 		return true;
 	snprintf(why, CHECK_WHY_BYTES, "%s; check that the address is that of a relay",
 		 status == TLS_FAILED ? tls_error(tls) : "the connection was closed");
@@ -154,7 +154,7 @@ struct tls *check_handshake(int fd, SSL_CTX *context, const char *host, int wait
 	if (!tls || (!addr_from_literal(host, 1, &literal) &&
 		     !SSL_set_tlsext_host_name(tls_ssl(tls), host)))
 		snprintf(why, CHECK_WHY_BYTES, "out of memory");
-	else if (shake(fd, tls, (int64_t)clock_ms(CLOCK_MONOTONIC) + wait_ms, why))
+	else if (check_tls_shake(fd, tls, (int64_t)clock_ms(CLOCK_MONOTONIC) + wait_ms, why))
 		return tls;
 	tls_free(tls);
 	return NULL;
@@ -185,7 +185,7 @@ static bool read_head(int fd, struct tls *tls, int64_t due_ms, char head[HTTP_HE
 			parsed = http_reply_parse((uint8_t *)head, len, status, &used);
 			break;
 		case TLS_AGAIN:
-			if (!feed(fd, tls, due_ms))
+			if (!check_tls_feed(fd, tls, due_ms))
 				return false;
 			break;
 		default:
@@ -206,8 +206,8 @@ bool check_health(int fd, struct tls *tls, const char *host, int wait_ms, unsign
 	int len = snprintf(head, sizeof(head),
 			   "GET /healthz HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", host);
 
-	if (tls_write(tls, (uint8_t *)head, (size_t)len) != TLS_OK || !flush(fd, tls, due_ms) ||
-	    !read_head(fd, tls, due_ms, head, status)) {
+	if (tls_write(tls, (uint8_t *)head, (size_t)len) != TLS_OK ||
+	    !check_tls_flush(fd, tls, due_ms) || !read_head(fd, tls, due_ms, head, status)) {
 		snprintf(why, CHECK_WHY_BYTES,
 			 "it does not answer GET /healthz; is that address a relay's?");
 		return false;

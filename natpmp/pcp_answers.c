@@ -29,13 +29,13 @@ static const struct {
 	[PCP_EXCESSIVE_REMOTE_PEERS] = {PORTMAP_NO_RESOURCES, "it cannot filter that many peers"},
 };
 
-static enum portmap_failure failure_of(unsigned result)
+static enum portmap_failure pcp_failure_of(unsigned result)
 {
 	return result < PCP_RESULTS ? meanings[result].failure : PORTMAP_REFUSED;
 }
 
 /* The lifetime of an error is how long it will stay so (section 7.2). */
-static void sentence_of(const struct pcp_answer *a, char out[PORTMAP_TEXT_BYTES])
+static void pcp_sentence_of(const struct pcp_answer *a, char out[PORTMAP_TEXT_BYTES])
 {
 	const char *means =
 		a->result < PCP_RESULTS ? meanings[a->result].means : "it does not say why";
@@ -86,8 +86,8 @@ static void note_external(struct pcp_client *c, const struct addr *granted)
 
 /* ---- what it says, by the step of its task ---- */
 
-static void granted(struct pcp_client *c, struct pcp_task *t, const struct pcp_answer *a,
-		    uint64_t now_ms)
+static void pcp_granted(struct pcp_client *c, struct pcp_task *t, const struct pcp_answer *a,
+			uint64_t now_ms)
 {
 	uint16_t wanted = addr_port(&t->request.external);
 	uint16_t got = addr_port(&a->map.external);
@@ -111,13 +111,13 @@ static void granted(struct pcp_client *c, struct pcp_task *t, const struct pcp_a
 	note_external(c, &a->map.external);
 }
 
-static void answered_map(struct pcp_client *c, struct pcp_task *t, const struct pcp_answer *a,
-			 uint64_t now_ms)
+static void pcp_answered_map(struct pcp_client *c, struct pcp_task *t, const struct pcp_answer *a,
+			     uint64_t now_ms)
 {
 	char why[PORTMAP_TEXT_BYTES];
 
 	if (a->result == PCP_SUCCESS) {
-		granted(c, t, a, now_ms);
+		pcp_granted(c, t, a, now_ms);
 		return;
 	}
 	if (a->result == PCP_UNSUPP_OPTION && t->request.prefer_failure && !t->plain) {
@@ -125,8 +125,8 @@ static void answered_map(struct pcp_client *c, struct pcp_task *t, const struct 
 		pcp_task_begin(c, t, PCP_MAPPING, now_ms);
 		return;
 	}
-	sentence_of(a, why);
-	pcp_task_fail(c, t, failure_of(a->result), why);
+	pcp_sentence_of(a, why);
+	pcp_task_fail(c, t, pcp_failure_of(a->result), why);
 }
 
 /* The port is back, or was not ours to give back. */
@@ -165,7 +165,7 @@ static void told_by_itself(struct pcp_client *c, struct pcp_task *t, const struc
 	pcp_gateway_restarted(c, why);
 }
 
-static void answered(struct pcp_client *c, const struct pcp_answer *a, uint64_t now_ms)
+static void pcp_answered(struct pcp_client *c, const struct pcp_answer *a, uint64_t now_ms)
 {
 	struct pcp_task *t = task_of(c, &a->map);
 
@@ -173,7 +173,7 @@ static void answered(struct pcp_client *c, const struct pcp_answer *a, uint64_t 
 		return; /* forgotten while the gateway was talked about */
 	switch (t->step) {
 	case PCP_MAPPING:
-		answered_map(c, t, a, now_ms);
+		pcp_answered_map(c, t, a, now_ms);
 		break;
 	case PCP_RETURNING:
 		answered_return(c, t, a);
@@ -191,7 +191,7 @@ static void answered(struct pcp_client *c, const struct pcp_answer *a, uint64_t 
 
 /* ---- datagrams ---- */
 
-static void restarted(struct pcp_client *c, uint32_t epoch_s)
+static void pcp_restarted(struct pcp_client *c, uint32_t epoch_s)
 {
 	char why[PORTMAP_TEXT_BYTES];
 
@@ -227,9 +227,9 @@ void pcp_client_receive(struct pcp_client *c, const uint8_t *in, size_t len, uin
 		c->external.len = 0; /* what it was before is not sure any more */
 	pcp_gateway_up(c, now_ms);
 	if (!valid)
-		restarted(c, a.epoch_s);
+		pcp_restarted(c, a.epoch_s);
 	if (a.opcode == PCP_MAP && !c->stopped)
-		answered(c, &a, now_ms);
+		pcp_answered(c, &a, now_ms);
 }
 
 void pcp_client_announced(struct pcp_client *c, const uint8_t *in, size_t len, uint64_t now_ms)
@@ -258,7 +258,7 @@ void pcp_client_announced(struct pcp_client *c, const uint8_t *in, size_t len, u
 	c->announce_ms = now_ms + PCP_ANNOUNCE_MS;
 	c->epoch = before;
 	c->external.len = 0;
-	restarted(c, a.epoch_s);
+	pcp_restarted(c, a.epoch_s);
 }
 
 void pcp_client_unreachable(struct pcp_client *c, uint64_t now_ms)

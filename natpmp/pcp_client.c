@@ -75,7 +75,7 @@ static bool pace_allows(const struct pcp_client *c, uint64_t now_ms)
 	return c->paced_ms <= now_ms + PCP_PACE_MS * (PCP_BURST - 1);
 }
 
-static void send_request(struct pcp_client *c, const struct pcp_request *r, uint64_t now_ms)
+static void pcp_send_request(struct pcp_client *c, const struct pcp_request *r, uint64_t now_ms)
 {
 	uint8_t bytes[PCP_REQUEST_BYTES];
 	size_t len;
@@ -89,7 +89,7 @@ static void send_request(struct pcp_client *c, const struct pcp_request *r, uint
 /* ---- the gateway ---- */
 
 /* The one place where the phase changes. */
-static void change(struct pcp_client *c, enum pcp_phase to)
+static void pcp_client_change(struct pcp_client *c, enum pcp_phase to)
 {
 	c->phase = to;
 	c->probes = 0;
@@ -107,7 +107,7 @@ static void send_probe(struct pcp_client *c, uint64_t now_ms)
 		c->probe_due_ms = now_ms + spread(c, c->reprobe_ms);
 		c->reprobe_ms = doubled(c->reprobe_ms, 1);
 	}
-	send_request(c, &r, now_ms);
+	pcp_send_request(c, &r, now_ms);
 }
 
 /* What the impatience towards an unknown gateway used up. */
@@ -130,7 +130,7 @@ void pcp_gateway_up(struct pcp_client *c, uint64_t now_ms)
 		return;
 	if (c->phase != PCP_PHASE_UP)
 		start_counting_anew(c);
-	change(c, PCP_PHASE_UP);
+	pcp_client_change(c, PCP_PHASE_UP);
 	c->reprobe_ms = PCP_REPROBE_MS;
 	memset(&g, 0, sizeof(g));
 	g.address = c->gateway;
@@ -161,7 +161,7 @@ void pcp_gateway_down(struct pcp_client *c, enum portmap_failure failure, const 
 {
 	uint64_t newest = c->numbers;
 
-	change(c, PCP_PHASE_DOWN);
+	pcp_client_change(c, PCP_PHASE_DOWN);
 	c->reprobe_ms = PCP_REPROBE_MS;
 	c->probe_due_ms = now_ms + spread(c, c->reprobe_ms);
 	if (!c->stopped)
@@ -245,7 +245,7 @@ static void send_task(struct pcp_client *c, struct pcp_task *t, uint64_t now_ms)
 	if (t->sent++ == 0)
 		t->first_ms = now_ms;
 	t->due_ms = now_ms + patience(c, t->sent);
-	send_request(c, &r, now_ms);
+	pcp_send_request(c, &r, now_ms);
 }
 
 void pcp_task_begin(struct pcp_client *c, struct pcp_task *t, enum pcp_step step, uint64_t now_ms)
@@ -278,7 +278,7 @@ void pcp_task_unmapped(struct pcp_client *c, struct pcp_task *t, bool ok)
 }
 
 /* It was not answered, as often as it was sent. */
-static void give_up(struct pcp_client *c, struct pcp_task *t, uint64_t now_ms)
+static void pcp_give_up(struct pcp_client *c, struct pcp_task *t, uint64_t now_ms)
 {
 	if (c->phase != PCP_PHASE_DOWN && c->heard_ms <= t->first_ms && !c->probing)
 		pcp_gateway_down(c, PORTMAP_SILENT, "the gateway stopped answering PCP", now_ms);
@@ -303,7 +303,7 @@ static void tick_task(struct pcp_client *c, struct pcp_task *t, uint64_t now_ms)
 	else if (t->sent < tries(c))
 		send_task(c, t, now_ms);
 	else
-		give_up(c, t, now_ms);
+		pcp_give_up(c, t, now_ms);
 }
 
 void pcp_client_tick(struct pcp_client *c, uint64_t now_ms)
@@ -333,7 +333,7 @@ uint64_t pcp_client_due(const struct pcp_client *c)
 
 /* The task of this id, or a free one, or the one longest held: it is only of use while the server
  * may tell of it by itself. NULL when all are in flight. */
-static struct pcp_task *task_for(struct pcp_client *c, uint32_t id)
+static struct pcp_task *pcp_task_for(struct pcp_client *c, uint32_t id)
 {
 	struct pcp_task *best = NULL;
 
@@ -352,7 +352,7 @@ static struct pcp_task *task_for(struct pcp_client *c, uint32_t id)
 }
 
 /* Section 8.1: the server compares the client's address in the request with where it came from. */
-static const char *impossible(const struct pcp_client *c, const struct portmap_request *r)
+static const char *pcp_impossible(const struct pcp_client *c, const struct portmap_request *r)
 {
 	const struct addr *internal = &r->internal, any = wildcard(c->family, 0);
 
@@ -365,32 +365,32 @@ static const char *impossible(const struct pcp_client *c, const struct portmap_r
 	return "PCP maps to the address that asks; for another host's ports THIRD_PARTY is needed";
 }
 
-static void start(struct pcp_client *c, const struct portmap_request *r, enum pcp_step step,
-		  uint64_t now_ms)
+static void pcp_start(struct pcp_client *c, const struct portmap_request *r, enum pcp_step step,
+		      uint64_t now_ms)
 {
-	struct pcp_task *t = task_for(c, r->id);
+	struct pcp_task *t = pcp_task_for(c, r->id);
 
 	if (c->stopped || !t)
 		return;
 	memset(t, 0, sizeof(*t));
 	t->request = *r;
-	t->impossible = impossible(c, r);
+	t->impossible = pcp_impossible(c, r);
 	pcp_task_begin(c, t, step, now_ms);
 }
 
 void pcp_client_map(struct pcp_client *c, const struct portmap_request *r, uint64_t now_ms)
 {
-	start(c, r, PCP_MAPPING, now_ms);
+	pcp_start(c, r, PCP_MAPPING, now_ms);
 }
 
 void pcp_client_unmap(struct pcp_client *c, const struct portmap_request *r, uint64_t now_ms)
 {
-	start(c, r, PCP_UNMAPPING, now_ms);
+	pcp_start(c, r, PCP_UNMAPPING, now_ms);
 }
 
 void pcp_client_forget(struct pcp_client *c, uint32_t id)
 {
-	struct pcp_task *t = task_for(c, id);
+	struct pcp_task *t = pcp_task_for(c, id);
 
 	if (t && t->step != PCP_FREE && t->request.id == id)
 		t->step = PCP_FREE;

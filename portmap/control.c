@@ -31,14 +31,14 @@ struct natd_control {
 
 /* ---- methods ---- */
 
-static struct natd_control *control_of(const struct call *c)
+static struct natd_control *natd_control_of(const struct call *c)
 {
 	return c->owner;
 }
 
 static void natd_status_run(struct call *c)
 {
-	call_answer(c, report_status(control_of(c)->natd));
+	call_answer(c, report_status(natd_control_of(c)->natd));
 }
 
 static void natd_control_probe_looks(struct timer *t, uint64_t now_ms)
@@ -88,13 +88,13 @@ static void natd_probe_run(struct call *c)
 
 static void natd_renew_run(struct call *c)
 {
-	portmap_engine_renew(&control_of(c)->natd->engine);
+	portmap_engine_renew(&natd_control_of(c)->natd->engine);
 	call_answer(c, json_object());
 }
 
 static void natd_events_run(struct call *c)
 {
-	records_answer(c, &control_of(c)->events, "events", &c->caller->follows_events);
+	records_answer(c, &natd_control_of(c)->events, "events", &c->caller->follows_events);
 }
 
 static const struct method methods[] = {
@@ -128,7 +128,7 @@ static const struct method *const tables[] = {methods, methods_schema, NULL};
 /* ---- events ---- */
 
 /* Takes data over. */
-static void event(struct natd_control *ctl, const char *kind, json_t *data)
+static void natd_event(struct natd_control *ctl, const char *kind, json_t *data)
 {
 	struct timespec now;
 
@@ -148,20 +148,20 @@ void natd_control_mapping_changed(struct natd_control *c, const struct portmap_m
 		return;
 	data = report_mapping(m, clock_ms(CLOCK_BOOTTIME));
 	json_object_set_new(data, "from", json_string(mapping_state_name(old)));
-	event(c, "mapping", data);
+	natd_event(c, "mapping", data);
 }
 
 void natd_control_mappings_changed(struct natd_control *c)
 {
 	if (c)
-		event(c, "mappings", json_pack("{s:o}", "mappings", report_mappings(c->natd)));
+		natd_event(c, "mappings", json_pack("{s:o}", "mappings", report_mappings(c->natd)));
 }
 
 void natd_control_path_changed(struct natd_control *c, enum portmap_protocol p,
 			       enum portmap_family f)
 {
 	if (c)
-		event(c, "protocol", report_path(c->natd, p, f));
+		natd_event(c, "protocol", report_path(c->natd, p, f));
 }
 
 void natd_control_external_changed(struct natd_control *c, const char *now, const char *old)
@@ -173,19 +173,19 @@ void natd_control_external_changed(struct natd_control *c, const char *now, cons
 	data = json_pack("{s:s}", "address", now);
 	if (old)
 		json_object_set_new(data, "old", json_string(old));
-	event(c, "external", data);
+	natd_event(c, "external", data);
 }
 
 void natd_control_network_changed(struct natd_control *c)
 {
 	if (c)
-		event(c, "network", report_network(c->natd));
+		natd_event(c, "network", report_network(c->natd));
 }
 
 void natd_control_verdict_changed(struct natd_control *c)
 {
 	if (c)
-		event(c, "verdict", report_external(c->natd));
+		natd_event(c, "verdict", report_external(c->natd));
 }
 
 /* ---- life ---- */

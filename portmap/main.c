@@ -52,7 +52,7 @@ static void natd_stopped(struct natd *n)
 
 /* ---- beginning ---- */
 
-static void isolate(struct natd_program *p)
+static void natd_isolate(struct natd_program *p)
 {
 	static char directory[PATH_MAX];
 	static struct isolation_place place = {.rights = ISOLATION_READ};
@@ -82,7 +82,7 @@ static void isolate(struct natd_program *p)
 				    p->isolation.parts[i].why);
 }
 
-static int open_socket(const struct natd_config *config)
+static int natd_open_socket(const struct natd_config *config)
 {
 	int fd = natd_control_listen(config->socket);
 
@@ -103,7 +103,7 @@ static void become_user(const struct natd_config *config)
 		die("user %s: %s", config->user, strerror(-error));
 }
 
-static void open_ring(struct natd_program *p)
+static void natd_open_ring(struct natd_program *p)
 {
 	struct natd *n = &p->natd;
 	int engine = p->options.engine >= 0 ? p->options.engine : n->config.engine;
@@ -118,7 +118,7 @@ static void open_ring(struct natd_program *p)
 		log_notice("portmap", "%s", why);
 }
 
-static int run(struct natd_program *p)
+static int natd_run(struct natd_program *p)
 {
 	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, 0};
 	struct natd *n = &p->natd;
@@ -128,18 +128,18 @@ static int run(struct natd_program *p)
 	error = signals_open(&p->signals, numbers);
 	if (error)
 		die("signals cannot be watched: %s", strerror(-error));
-	listener = open_socket(&n->config);
+	listener = natd_open_socket(&n->config);
 	become_user(&n->config);
 	if (!natd_prepare(n, why, sizeof why))
 		die("%s", why);
-	open_ring(p);
+	natd_open_ring(p);
 	if (notify_open() < 0)
 		log_warning("portmap", "the service manager's socket cannot be used");
 	n->stopped = natd_stopped;
 	error = natd_open(n, listener);
 	if (error)
 		die("the network cannot be watched: %s", strerror(-error));
-	isolate(p);
+	natd_isolate(p);
 
 	p->signals.came = natd_signalled;
 	signals_follow(&p->signals, n->ring);
@@ -172,7 +172,7 @@ static const struct options_extra extra[] = {
 	{.name = NULL},
 };
 
-static bool take(struct natd_arguments *a, const struct options_given *given)
+static bool natd_take_options(struct natd_arguments *a, const struct options_given *given)
 {
 	switch (given->option - extra) {
 	case EXTRA_MAP:
@@ -204,7 +204,7 @@ static bool take_all(struct natd_arguments *a, const struct options *o)
 {
 	*a = (struct natd_arguments){.config = o->config};
 	for (size_t i = 0; i < o->given_count; i++) {
-		if (take(a, &o->given[i]))
+		if (natd_take_options(a, &o->given[i]))
 			continue;
 		fprintf(stderr, "postern-natd: --%s is given too often; %u are the most\n",
 			o->given[i].option->name,
@@ -248,5 +248,5 @@ int main(int argc, char **argv)
 	if (p.options.log_level >= 0)
 		p.natd.config.log_level = p.options.log_level;
 	log_set_level((enum log_level)p.natd.config.log_level);
-	return run(&p);
+	return natd_run(&p);
 }

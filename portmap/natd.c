@@ -88,7 +88,7 @@ static void tell_network(struct natd *n)
 	natd_control_network_changed(n->control);
 }
 
-static void enter(struct natd *n)
+static void natd_enter(struct natd *n)
 {
 	struct addr source[PORTMAP_FAMILIES] = {{.len = 0}, {.len = 0}};
 
@@ -143,7 +143,7 @@ static void natd_progress(struct timer *t, uint64_t ring_now_ms)
 		}
 		n->stage = NATD_AWAY;
 		if (!n->stopping) {
-			enter(n);
+			natd_enter(n);
 			return;
 		}
 	}
@@ -156,13 +156,14 @@ static void natd_progress(struct timer *t, uint64_t ring_now_ms)
 		ring_timer_set(n->ring, &n->progress, PROGRESS_MS);
 }
 
-static void leave(struct natd *n, bool goodbye, const bool keep[PORTMAP_FAMILIES], const char *why)
+static void natd_leave(struct natd *n, bool goodbye, const bool keep[PORTMAP_FAMILIES],
+		       const char *why)
 {
 	if (n->stage == NATD_AWAY) {
 		if (n->stopping)
 			ring_timer_set(n->ring, &n->progress, 0);
 		else
-			enter(n);
+			natd_enter(n);
 		return;
 	}
 	if (n->stage != NATD_HERE)
@@ -183,7 +184,7 @@ static void natd_network_changed(struct network_watch *w)
 	for (unsigned f = 0; f < PORTMAP_FAMILIES; f++)
 		keep[f] = network_same_family(&w->now, &n->network, (enum portmap_family)f);
 	if (!n->stopping)
-		leave(n, network_still_there(w, &n->network), keep, "the network changed");
+		natd_leave(n, network_still_there(w, &n->network), keep, "the network changed");
 }
 
 /* ---- what the engine tells ---- */
@@ -270,7 +271,7 @@ void natd_judge(struct natd *n)
 
 /* ---- life ---- */
 
-static int want(struct natd *n)
+static int natd_want(struct natd *n)
 {
 	struct portmap_want wants[PORTMAP_MAPPINGS_MAX];
 	size_t count = natd_config_wants(&n->config, wants);
@@ -342,7 +343,7 @@ int natd_open(struct natd *n, int listener)
 		.ring = n->ring, .interface = n->config.interface, .changed = natd_network_changed};
 	error = network_watch_start(&n->watch);
 	if (!error)
-		error = want(n);
+		error = natd_want(n);
 	if (error)
 		return error;
 	n->control = listener >= 0 ? natd_control_new(n, listener) : NULL;
@@ -357,7 +358,7 @@ int natd_open(struct natd *n, int listener)
 void natd_start(struct natd *n)
 {
 	set_wake(n);
-	enter(n);
+	natd_enter(n);
 }
 
 bool natd_reconfigure(struct natd *n, struct natd_config *config, char *why, size_t why_size)
@@ -370,7 +371,7 @@ bool natd_reconfigure(struct natd *n, struct natd_config *config, char *why, siz
 	n->config = *config;
 	n->engine.recheck_ms = config->recheck_ms;
 	log_set_level((enum log_level)config->log_level);
-	if (want(n) < 0) {
+	if (natd_want(n) < 0) {
 		snprintf(why, why_size, "out of memory");
 		ok = false;
 	}
@@ -378,7 +379,7 @@ bool natd_reconfigure(struct natd *n, struct natd_config *config, char *why, siz
 	network_watch_pin(&n->watch, n->config.interface);
 	outside_configure(n->outside);
 	if (protocols)
-		leave(n, true, nothing, "the configuration changed");
+		natd_leave(n, true, nothing, "the configuration changed");
 	if (natd_config_needs_restart(&old, config)) {
 		snprintf(why, why_size,
 			 "socket, state_dir, hook, user and engine change with a restart only");
@@ -425,7 +426,7 @@ void natd_stop(struct natd *n)
 	if (n->stopping)
 		return;
 	n->stopping = true;
-	leave(n, true, nothing, "natd is stopping");
+	natd_leave(n, true, nothing, "natd is stopping");
 }
 
 void natd_close(struct natd *n)

@@ -76,7 +76,7 @@ int netlink_read(const void *datagram, size_t len, uint32_t number, struct netli
 
 /* #syscalls poll|ppoll recvfrom */
 /* One datagram, waited for until due_ms. Its bytes (0: not from the kernel), or -errno. */
-static ssize_t receive(int fd, void *bytes, size_t room, uint64_t due_ms)
+static ssize_t netlink_receive(int fd, void *bytes, size_t room, uint64_t due_ms)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	struct sockaddr_nl from = {.nl_pid = 0};
@@ -116,7 +116,7 @@ int netlink_ask(struct netlink *n, struct nlmsghdr *question, struct netlink_rea
 	if (send(n->fd, question, question->nlmsg_len, 0) < 0)
 		return -errno;
 	while (end == 0) {
-		len = receive(n->fd, &answer, sizeof answer, due_ms);
+		len = netlink_receive(n->fd, &answer, sizeof answer, due_ms);
 		if (len < 0)
 			return (int)len;
 		end = netlink_read(&answer, (size_t)len, n->number, r);

@@ -109,7 +109,7 @@ static void choose_source6(struct network_watch *w, const struct rtnetlink_route
 	out->prefix = SUBNET6_BITS;
 }
 
-static void look(struct network_watch *w, struct network *n)
+static void network_look(struct network_watch *w, struct network *n)
 {
 	static const int families[PORTMAP_FAMILIES] = {
 		[PORTMAP_IPV4] = AF_INET, [PORTMAP_IPV6] = AF_INET6};
@@ -158,7 +158,7 @@ static void network_settled(struct timer *t, uint64_t now_ms)
 	struct network_watch *w = container(t, struct network_watch, settle);
 	struct network now;
 
-	look(w, &now);
+	network_look(w, &now);
 	if (same_network(&now, &w->now))
 		return;
 	now.number = w->now.number + 1;
@@ -201,7 +201,7 @@ int network_watch_start(struct network_watch *w)
 		netlink_close(&w->changes);
 		return error;
 	}
-	look(w, &w->now);
+	network_look(w, &w->now);
 	w->now.number = 1;
 	ring_poll(w->ring, &w->op, w->changes.fd, POLLIN);
 	return 0;

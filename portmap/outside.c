@@ -20,7 +20,8 @@ static void set_later(struct outside *o)
 		ring_timer_set(o->natd->ring, &o->later, wait);
 }
 
-static void conclude(struct outside *o, const struct addr *address, enum stun_agreement agreement)
+static void outside_conclude(struct outside *o, const struct addr *address,
+			     enum stun_agreement agreement)
 {
 	o->asking = false;
 	o->rounds++;
@@ -46,7 +47,7 @@ static void outside_round_done(struct stun_round *r)
 	for (size_t i = 0; i < r->count; i++)
 		heard[i] = r->entries[i].external;
 	stun_verdict_compare(heard, r->count, &verdict);
-	conclude(o, &verdict.external, verdict.agreement);
+	outside_conclude(o, &verdict.external, verdict.agreement);
 }
 
 static void ask_round(struct outside *o)
@@ -66,7 +67,7 @@ static void ask_round(struct outside *o)
 	if (o->round.count > 0 && o->round.source.len > 0 && !o->natd->stopping)
 		error = stun_round_start(&o->round);
 	if (error)
-		conclude(o, &none, STUN_AGREE_NONE);
+		outside_conclude(o, &none, STUN_AGREE_NONE);
 }
 
 static void outside_resolved(void *owner, const struct addr *addresses, size_t count,

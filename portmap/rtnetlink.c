@@ -37,8 +37,8 @@ int rtnetlink_open_changes(struct netlink *n)
 				    RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
 }
 
-static int ask(struct netlink *n, struct rtnetlink_question *q, size_t body, uint16_t type,
-	       uint16_t flags, struct rtnetlink_reader *r)
+static int rtnetlink_ask(struct netlink *n, struct rtnetlink_question *q, size_t body,
+			 uint16_t type, uint16_t flags, struct rtnetlink_reader *r)
 {
 	int error;
 
@@ -120,7 +120,7 @@ static void route_first_hop(struct rtnetlink_route *out, int family, const struc
 		route_attribute(out, family, a, &table);
 }
 
-static bool read_route(struct netlink_reader *reader, const struct nlmsghdr *head)
+static bool rtnetlink_read_route(struct netlink_reader *reader, const struct nlmsghdr *head)
 {
 	struct rtnetlink_reader *r = (struct rtnetlink_reader *)reader;
 	const struct rtmsg *m = NLMSG_DATA(head);
@@ -154,14 +154,14 @@ int rtnetlink_default_routes(struct netlink *n, int family, struct rtnetlink_rou
 {
 	struct rtnetlink_question q = {.route = {.rtm_family = (uint8_t)family}};
 	struct rtnetlink_reader r = {
-		.reader.message = read_route, .family = family, .out = out, .room = room};
+		.reader.message = rtnetlink_read_route, .family = family, .out = out, .room = room};
 
-	return ask(n, &q, sizeof q.route, RTM_GETROUTE, NLM_F_DUMP, &r);
+	return rtnetlink_ask(n, &q, sizeof q.route, RTM_GETROUTE, NLM_F_DUMP, &r);
 }
 
 /* ---- addresses ---- */
 
-static bool read_address(struct netlink_reader *reader, const struct nlmsghdr *head)
+static bool rtnetlink_read_address(struct netlink_reader *reader, const struct nlmsghdr *head)
 {
 	struct rtnetlink_reader *r = (struct rtnetlink_reader *)reader;
 	const uint32_t unfit = IFA_F_TENTATIVE | IFA_F_DEPRECATED | IFA_F_DADFAILED;
@@ -197,18 +197,18 @@ int rtnetlink_addresses(struct netlink *n, int family, unsigned index,
 			struct rtnetlink_address *out, size_t room)
 {
 	struct rtnetlink_question q = {.address = {.ifa_family = (uint8_t)family}};
-	struct rtnetlink_reader r = {.reader.message = read_address,
+	struct rtnetlink_reader r = {.reader.message = rtnetlink_read_address,
 				     .family = family,
 				     .index = index,
 				     .out = out,
 				     .room = room};
 
-	return ask(n, &q, sizeof q.address, RTM_GETADDR, NLM_F_DUMP, &r);
+	return rtnetlink_ask(n, &q, sizeof q.address, RTM_GETADDR, NLM_F_DUMP, &r);
 }
 
 /* ---- links ---- */
 
-static bool read_link(struct netlink_reader *reader, const struct nlmsghdr *head)
+static bool rtnetlink_read_link(struct netlink_reader *reader, const struct nlmsghdr *head)
 {
 	struct rtnetlink_reader *r = (struct rtnetlink_reader *)reader;
 	const struct ifinfomsg *m = NLMSG_DATA(head);
@@ -235,10 +235,10 @@ static bool read_link(struct netlink_reader *reader, const struct nlmsghdr *head
 int rtnetlink_link(struct netlink *n, unsigned index, struct rtnetlink_link *out)
 {
 	struct rtnetlink_question q = {.link = {.ifi_family = AF_UNSPEC, .ifi_index = (int)index}};
-	struct rtnetlink_reader r = {.reader.message = read_link, .out = out, .room = 1};
+	struct rtnetlink_reader r = {.reader.message = rtnetlink_read_link, .out = out, .room = 1};
 	int count;
 
 	memset(out, 0, sizeof *out);
-	count = ask(n, &q, sizeof q.link, RTM_GETLINK, 0, &r);
+	count = rtnetlink_ask(n, &q, sizeof q.link, RTM_GETLINK, 0, &r);
 	return count < 0 ? count : count == 0 ? -ENODEV : 0;
 }

@@ -75,7 +75,7 @@ struct sockdiag_search {
 };
 
 /* All of them are read, or the rest would be taken for the next answer. */
-static bool read_socket(struct netlink_reader *r, const struct nlmsghdr *head)
+static bool sockdiag_read_socket(struct netlink_reader *r, const struct nlmsghdr *head)
 {
 	struct sockdiag_search *s = (struct sockdiag_search *)r;
 	const struct inet_diag_msg *m = NLMSG_DATA(head);
@@ -94,7 +94,7 @@ int sockdiag_any(struct netlink *n, uint16_t port, bool only_listen, sockdiag_te
 		 void *context)
 {
 	static const int families[] = {AF_INET, AF_INET6};
-	struct sockdiag_search s = {.reader.message = read_socket,
+	struct sockdiag_search s = {.reader.message = sockdiag_read_socket,
 				    .test = test,
 				    .context = context,
 				    .listen = only_listen};

@@ -310,7 +310,7 @@ static void verify_check_timed(struct timer *t, uint64_t now_ms)
 }
 
 /* The server says where the port is seen; goes on when that is where the mapping is. */
-static void address_known(struct verify *v, const struct stun_message *m)
+static void verify_address_known(struct verify *v, const struct stun_message *m)
 {
 	const struct portmap_mapping *mapping = portmap_engine_find(&v->natd->engine, v->id);
 	const struct addr *seen = stun_external_address(m);
@@ -336,7 +336,7 @@ static void address_known(struct verify *v, const struct stun_message *m)
 	}
 }
 
-static void answered(struct verify *v, const struct stun_message *m, const struct addr *from)
+static void verify_answered(struct verify *v, const struct stun_message *m, const struct addr *from)
 {
 	char text[ADDR_TEXT_BYTES], why[MAPPING_WHY_BYTES];
 
@@ -345,7 +345,7 @@ static void answered(struct verify *v, const struct stun_message *m, const struc
 		return;
 	case STUN_MATCH_SUCCESS:
 		if (v->phase == VERIFY_ADDRESS) {
-			address_known(v, m);
+			verify_address_known(v, m);
 			return;
 		}
 		addr_format(from, text);
@@ -376,7 +376,7 @@ static void verify_readable(struct ring_op *op, int res)
 		if (n < 0)
 			break;
 		if (stun_decode(bytes, (size_t)n, &m) == STUN_OK)
-			answered(v, &m, &from);
+			verify_answered(v, &m, &from);
 	}
 	/* An answer may have ended the check and closed its socket: then there is none to poll. */
 	if (v->phase == VERIFY_ENDING)
@@ -386,7 +386,7 @@ static void verify_readable(struct ring_op *op, int res)
 }
 
 /* The port itself, for as long as the check takes. Returns a socket or -errno. */
-static int take_port(const struct natd *n, const struct portmap_mapping *m)
+static int verify_take_port(const struct natd *n, const struct portmap_mapping *m)
 {
 	struct addr own = n->network.places[m->want.family].source;
 
@@ -405,7 +405,7 @@ static bool find_server(const struct outside *o, enum portmap_family f, struct a
 	return false;
 }
 
-static void check_udp(struct verify *v, const struct portmap_mapping *m)
+static void verify_check_udp(struct verify *v, const struct portmap_mapping *m)
 {
 	struct portmap_engine *e = &v->natd->engine;
 	char why[MAPPING_WHY_BYTES];
@@ -419,7 +419,7 @@ static void check_udp(struct verify *v, const struct portmap_mapping *m)
 						  "with two addresses (stun)");
 		return;
 	}
-	fd = take_port(v->natd, m);
+	fd = verify_take_port(v->natd, m);
 	if (fd == -EADDRINUSE) {
 		portmap_engine_unproven(e, m->id,
 					"a program has the port, and nothing here can prove it "
@@ -467,7 +467,7 @@ static void look_at_udp(struct verify *v, const struct portmap_mapping *m)
 	t->due_ms = now_ms + ((uint64_t)UDP_RETRY_MS << t->tries);
 	if (t->tries < UDP_RETRY_MAX)
 		t->tries++;
-	check_udp(v, m);
+	verify_check_udp(v, m);
 }
 
 /* ---- looking ---- */

@@ -118,7 +118,7 @@ static void log_isolation(const struct isolation_report *report)
 	log_notice("isolation", "this relay cannot dial out; enforced by:%s", holds);
 }
 
-static int run(struct relay *r, struct isolation_report *isolation)
+static int relay_run(struct relay *r, struct isolation_report *isolation)
 {
 	static pthread_t threads[RELAY_WORKERS_MAX];
 
@@ -158,8 +158,8 @@ static unsigned thread_count(const struct relay_config *c)
 	return n < RELAY_WORKERS_MAX ? n : RELAY_WORKERS_MAX;
 }
 
-static bool load(const struct options *options, struct relay_config *config,
-		 struct configuring_start *start)
+static bool relay_load_config(const struct options *options, struct relay_config *config,
+			      struct configuring_start *start)
 {
 	struct conf_errors errors = {0};
 	bool ok = load_config(options->config, config, start, &errors);
@@ -176,7 +176,7 @@ static bool load(const struct options *options, struct relay_config *config,
 }
 
 /* Beyond the schema: do the certificate, the key and the CA belong together? */
-static int check(const struct options *options, const struct relay_config *config)
+static int relay_check_config(const struct options *options, const struct relay_config *config)
 {
 	char why[512];
 	struct identity *id = identity_new(config->identity.ca, config->identity.certificate,
@@ -193,8 +193,8 @@ static int check(const struct options *options, const struct relay_config *confi
 
 /* From the first right that is given up to the last descriptor that is closed; the exit status.
  * config and start are taken over. */
-static int serve(const char *path, struct relay_config *config, struct configuring_start *start,
-		 const struct control_overrides *overrides)
+static int relay_serve(const char *path, struct relay_config *config,
+		       struct configuring_start *start, const struct control_overrides *overrides)
 {
 	static struct relay relay;
 	static struct isolation_report isolation;
@@ -245,7 +245,7 @@ static int serve(const char *path, struct relay_config *config, struct configuri
 		die("nat.socket: %s cannot be followed: %s", snap->config.nat.socket,
 		    strerror(-error));
 	isolation_landlock(&plan, &isolation);
-	int status = run(&relay, &isolation);
+	int status = relay_run(&relay, &isolation);
 	control_close(relay.control);
 	signals_free(&signals.signals);
 	relay_close(&relay);
@@ -273,14 +273,14 @@ int main(int argc, char **argv)
 	if (status != OPTIONS_RUN)
 		return status;
 	log_open("postern-relayd", LOG_LEVEL_NOTICE);
-	if (!load(&options, &config, &start))
+	if (!relay_load_config(&options, &config, &start))
 		return EXIT_FAILURE;
 	if (options.check) {
-		status = check(&options, &config);
+		status = relay_check_config(&options, &config);
 		configuring_start_free(&start);
 		relay_config_free(&config);
 		return status;
 	}
 	const struct control_overrides overrides = {options.engine, options.log_level};
-	return serve(options.config, &config, &start, &overrides);
+	return relay_serve(options.config, &config, &start, &overrides);
 }

@@ -3,7 +3,7 @@
  * discovery: RFC 5780's tests, which follow from which, and what their outcomes say.
  *
  * Theory of operation. Every test is one request that ends answered, refused or silent, exactly
- * once; ended() then says what it means and which tests follow:
+ * once; discovery_ended() then says what it means and which tests follow:
  *
  *	first ──► other address ──► other port           mapping (section 4.3), one socket
  *	      ├─► control, change both, change port      filtering (section 4.4), another socket
@@ -53,12 +53,12 @@ static const char no_response_port[] = "the server does not answer to another po
 static const char no_nat[] = "there is no NAT";
 static const char no_time[] = "the time given for it is too short";
 
-static void ended(struct stun_discovery *d, enum stun_test which, uint64_t now_ms);
+static void discovery_ended(struct stun_discovery *d, enum stun_test which, uint64_t now_ms);
 
 /* ---- requests ---- */
 
-static void write_request(struct stun_try *t, const uint8_t *id, bool change_address,
-			  bool change_port, uint16_t response_port)
+static void discovery_write_request(struct stun_try *t, const uint8_t *id, bool change_address,
+				    bool change_port, uint16_t response_port)
 {
 	struct stun_writer w;
 
@@ -72,18 +72,18 @@ static void write_request(struct stun_try *t, const uint8_t *id, bool change_add
 }
 
 /* to: where the request goes; answerer: where the answer has to come from. */
-static void begin(struct stun_discovery *d, enum stun_test which, enum stun_socket from,
-		  const struct addr *to, const struct addr *answerer, uint16_t response_port,
-		  uint64_t now_ms)
+static void discovery_begin(struct stun_discovery *d, enum stun_test which, enum stun_socket from,
+			    const struct addr *to, const struct addr *answerer,
+			    uint16_t response_port, uint64_t now_ms)
 {
 	struct stun_try *t = &d->tests[which];
 	uint8_t id[STUN_ID_BYTES];
 
 	d->fresh_id(d, id);
 	*t = (struct stun_try){.state = STUN_TEST_RUNNING, .from = from, .to = *to};
-	write_request(t, id, which == STUN_TEST_CHANGE_BOTH,
-		      which == STUN_TEST_CHANGE_BOTH || which == STUN_TEST_CHANGE_PORT,
-		      response_port);
+	discovery_write_request(t, id, which == STUN_TEST_CHANGE_BOTH,
+				which == STUN_TEST_CHANGE_BOTH || which == STUN_TEST_CHANGE_PORT,
+				response_port);
 	stun_transaction_start(&t->transaction, id, answerer,
 			       which == STUN_TEST_FIRST ? &d->pace : &silence_pace, now_ms);
 }
@@ -91,23 +91,23 @@ static void begin(struct stun_discovery *d, enum stun_test which, enum stun_sock
 static void begin_plain(struct stun_discovery *d, enum stun_test which, enum stun_socket from,
 			const struct addr *to, uint64_t now_ms)
 {
-	begin(d, which, from, to, to, 0, now_ms);
+	discovery_begin(d, which, from, to, to, 0, now_ms);
 }
 
-static void end(struct stun_discovery *d, enum stun_test which, enum stun_test_state state,
-		uint64_t now_ms)
+static void discovery_end(struct stun_discovery *d, enum stun_test which,
+			  enum stun_test_state state, uint64_t now_ms)
 {
 	d->tests[which].state = state;
 	stun_transaction_end(&d->tests[which].transaction);
-	ended(d, which, now_ms);
+	discovery_ended(d, which, now_ms);
 }
 
-static bool running(const struct stun_discovery *d, enum stun_test which)
+static bool discovery_running(const struct stun_discovery *d, enum stun_test which)
 {
 	return d->tests[which].state == STUN_TEST_RUNNING;
 }
 
-static bool answered(const struct stun_discovery *d, enum stun_test which)
+static bool discovery_answered(const struct stun_discovery *d, enum stun_test which)
 {
 	return d->tests[which].state == STUN_TEST_ANSWERED;
 }
@@ -125,7 +125,7 @@ static bool is_unicast(const struct addr *a)
 }
 
 /* Host of one place, port of another: the server has four of them (RFC 5780 section 6). */
-static struct addr place(const struct addr *host, const struct addr *port)
+static struct addr discovery_place(const struct addr *host, const struct addr *port)
 {
 	struct addr a = *host;
 
@@ -148,7 +148,7 @@ static void judge_mapping(struct stun_discovery *d, uint64_t now_ms)
 	const struct addr *second = &d->tests[STUN_TEST_OTHER_ADDRESS].external;
 	const struct stun_try *third = &d->tests[STUN_TEST_OTHER_PORT];
 
-	if (!answered(d, STUN_TEST_OTHER_ADDRESS)) {
+	if (!discovery_answered(d, STUN_TEST_OTHER_ADDRESS)) {
 		d->found.mapping_why = no_other;
 	} else if (addr_equal(first, second)) {
 		d->found.mapping = STUN_MAPPING_ENDPOINT_INDEPENDENT;
@@ -170,9 +170,10 @@ static void judge_filtering(struct stun_discovery *d)
 	enum stun_test_state both = d->tests[STUN_TEST_CHANGE_BOTH].state;
 	enum stun_test_state port = d->tests[STUN_TEST_CHANGE_PORT].state;
 
-	if (running(d, STUN_TEST_CONTROL) || both == STUN_TEST_RUNNING || port == STUN_TEST_RUNNING)
+	if (discovery_running(d, STUN_TEST_CONTROL) || both == STUN_TEST_RUNNING ||
+	    port == STUN_TEST_RUNNING)
 		return;
-	if (!answered(d, STUN_TEST_CONTROL))
+	if (!discovery_answered(d, STUN_TEST_CONTROL))
 		d->found.filtering_why = no_control;
 	else if (both == STUN_TEST_ANSWERED)
 		d->found.filtering = STUN_FILTERING_ENDPOINT_INDEPENDENT;
@@ -188,11 +189,13 @@ static void judge_filtering(struct stun_discovery *d)
 
 static void judge_hairpin(struct stun_discovery *d)
 {
-	if (answered(d, STUN_TEST_HAIRPIN_SELF) || answered(d, STUN_TEST_HAIRPIN_OTHER)) {
+	if (discovery_answered(d, STUN_TEST_HAIRPIN_SELF) ||
+	    discovery_answered(d, STUN_TEST_HAIRPIN_OTHER)) {
 		d->found.hairpin = STUN_HAIRPIN_YES;
 		for (enum stun_test i = STUN_TEST_HAIRPIN_SELF; i <= STUN_TEST_HAIRPIN_OTHER; i++)
 			stun_transaction_end(&d->tests[i].transaction);
-	} else if (!running(d, STUN_TEST_HAIRPIN_SELF) && !running(d, STUN_TEST_HAIRPIN_OTHER)) {
+	} else if (!discovery_running(d, STUN_TEST_HAIRPIN_SELF) &&
+		   !discovery_running(d, STUN_TEST_HAIRPIN_OTHER)) {
 		d->found.hairpin = STUN_HAIRPIN_NO;
 	}
 }
@@ -211,22 +214,22 @@ static void try_idle(struct stun_discovery *d, uint32_t idle_s, uint64_t now_ms)
 }
 
 /* Idle from the answer on: nothing else is sent from this socket. */
-static void bound(struct stun_discovery *d, uint64_t now_ms)
+static void discovery_bound(struct stun_discovery *d, uint64_t now_ms)
 {
-	if (answered(d, STUN_TEST_BIND))
+	if (discovery_answered(d, STUN_TEST_BIND))
 		d->probe_ms = now_ms + (uint64_t)d->idle_s * 1000;
 	else
 		give_up_lifetime(d, no_control);
 }
 
-static void probe(struct stun_discovery *d, uint64_t now_ms)
+static void discovery_probe(struct stun_discovery *d, uint64_t now_ms)
 {
 	d->probe_ms = STUN_NEVER;
-	begin(d, STUN_TEST_PROBE, STUN_SOCKET_FILTERING, &d->server, &d->server,
-	      addr_port(&d->tests[STUN_TEST_BIND].external), now_ms);
+	discovery_begin(d, STUN_TEST_PROBE, STUN_SOCKET_FILTERING, &d->server, &d->server,
+			addr_port(&d->tests[STUN_TEST_BIND].external), now_ms);
 }
 
-static void probed(struct stun_discovery *d, uint64_t now_ms)
+static void discovery_probed(struct stun_discovery *d, uint64_t now_ms)
 {
 	const struct stun_try *t = &d->tests[STUN_TEST_PROBE];
 	bool alive = t->state == STUN_TEST_ANSWERED && t->heard_on == STUN_SOCKET_LIFETIME;
@@ -255,7 +258,7 @@ static void begin_lifetime(struct stun_discovery *d, uint64_t now_ms)
 	if (!d->nat || d->lifetime_max_s == 0 || d->probing_began)
 		return;
 	d->probing_began = true;
-	if (!answered(d, STUN_TEST_FIRST)) {
+	if (!discovery_answered(d, STUN_TEST_FIRST)) {
 		d->found.lifetime_why = d->found.first_why;
 	} else if (d->found.mapping == STUN_MAPPING_NONE) {
 		d->found.lifetime_why = no_nat;
@@ -271,15 +274,17 @@ static void begin_lifetime(struct stun_discovery *d, uint64_t now_ms)
 
 static void begin_behaviour(struct stun_discovery *d, uint64_t now_ms)
 {
-	struct addr other_address = place(&d->other, &d->server);
-	struct addr other_port = place(&d->server, &d->other);
+	struct addr other_address = discovery_place(&d->other, &d->server);
+	struct addr other_port = discovery_place(&d->server, &d->other);
 
 	if (d->found.mapping == STUN_MAPPING_UNKNOWN)
 		begin_plain(d, STUN_TEST_OTHER_ADDRESS, STUN_SOCKET_MAPPING, &other_address,
 			    now_ms);
 	begin_plain(d, STUN_TEST_CONTROL, STUN_SOCKET_FILTERING, &d->server, now_ms);
-	begin(d, STUN_TEST_CHANGE_BOTH, STUN_SOCKET_FILTERING, &d->server, &d->other, 0, now_ms);
-	begin(d, STUN_TEST_CHANGE_PORT, STUN_SOCKET_FILTERING, &d->server, &other_port, 0, now_ms);
+	discovery_begin(d, STUN_TEST_CHANGE_BOTH, STUN_SOCKET_FILTERING, &d->server, &d->other, 0,
+			now_ms);
+	discovery_begin(d, STUN_TEST_CHANGE_PORT, STUN_SOCKET_FILTERING, &d->server, &other_port, 0,
+			now_ms);
 }
 
 static void begin_hairpin(struct stun_discovery *d, uint64_t now_ms)
@@ -328,7 +333,7 @@ static void after_first(struct stun_discovery *d, uint64_t now_ms)
 		f->mapping_why = f->filtering_why;
 }
 
-static void ended(struct stun_discovery *d, enum stun_test which, uint64_t now_ms)
+static void discovery_ended(struct stun_discovery *d, enum stun_test which, uint64_t now_ms)
 {
 	switch (which) {
 	case STUN_TEST_FIRST:
@@ -348,10 +353,10 @@ static void ended(struct stun_discovery *d, enum stun_test which, uint64_t now_m
 		judge_hairpin(d);
 		break;
 	case STUN_TEST_BIND:
-		bound(d, now_ms);
+		discovery_bound(d, now_ms);
 		break;
 	case STUN_TEST_PROBE:
-		probed(d, now_ms);
+		discovery_probed(d, now_ms);
 		break;
 	case STUN_TESTS:
 		break;
@@ -399,7 +404,7 @@ static void take_answer(struct stun_discovery *d, struct stun_try *t, enum stun_
 	if (on != t->from && (which != STUN_TEST_PROBE || on != STUN_SOCKET_LIFETIME))
 		return;
 	if (is_change(which) && addr_equal(from, &d->server)) {
-		end(d, which, STUN_TEST_REFUSED, now_ms);
+		discovery_end(d, which, STUN_TEST_REFUSED, now_ms);
 		return;
 	}
 	match = stun_transaction_answer(&t->transaction, m, from);
@@ -411,13 +416,13 @@ static void take_answer(struct stun_discovery *d, struct stun_try *t, enum stun_
 	if (match != STUN_MATCH_SUCCESS) {
 		if (first && match == STUN_MATCH_ERROR)
 			note_error(d, m);
-		end(d, which, STUN_TEST_REFUSED, now_ms);
+		discovery_end(d, which, STUN_TEST_REFUSED, now_ms);
 		return;
 	}
 	t->external = *stun_external_address(m);
 	if (first && (m->has & STUN_HAS_OTHER_ADDRESS))
 		d->other = m->other;
-	end(d, which, STUN_TEST_ANSWERED, now_ms);
+	discovery_end(d, which, STUN_TEST_ANSWERED, now_ms);
 }
 
 void stun_discovery_datagram(struct stun_discovery *d, enum stun_socket on, const struct addr *from,
@@ -438,7 +443,7 @@ void stun_discovery_datagram(struct stun_discovery *d, enum stun_socket on, cons
 	if (!is_hairpin(which))
 		take_answer(d, t, on, &plain, &m, now_ms);
 	else if (m.header.class == STUN_REQUEST && on == STUN_SOCKET_MAPPING)
-		end(d, which, STUN_TEST_ANSWERED, now_ms);
+		discovery_end(d, which, STUN_TEST_ANSWERED, now_ms);
 	stun_discovery_tick(d, now_ms);
 }
 
@@ -476,7 +481,7 @@ uint64_t stun_discovery_next(const struct stun_discovery *d)
 void stun_discovery_tick(struct stun_discovery *d, uint64_t now_ms)
 {
 	if (d->probe_ms <= now_ms)
-		probe(d, now_ms);
+		discovery_probe(d, now_ms);
 	for (enum stun_test i = 0; i < STUN_TESTS; i++) {
 		struct stun_try *t = &d->tests[i];
 		enum stun_step step = stun_transaction_step(&t->transaction, now_ms);
@@ -484,6 +489,6 @@ void stun_discovery_tick(struct stun_discovery *d, uint64_t now_ms)
 		if (step == STUN_STEP_SEND)
 			d->send(d, t->from, &t->to, t->bytes, t->len);
 		else if (step == STUN_STEP_FAIL)
-			end(d, i, STUN_TEST_SILENT, now_ms);
+			discovery_end(d, i, STUN_TEST_SILENT, now_ms);
 	}
 }

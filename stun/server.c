@@ -53,14 +53,14 @@ int stun_message_length(const uint8_t *bytes, size_t len)
 	return (int)(STUN_HEADER_BYTES + h.length);
 }
 
-static void begin(struct stun_writer *w, struct stun_answer *out, const struct stun_header *h,
-		  enum stun_class class)
+static void stun_server_begin(struct stun_writer *w, struct stun_answer *out,
+			      const struct stun_header *h, enum stun_class class)
 {
 	stun_write_begin(w, out->bytes, sizeof out->bytes, class, h->method, h->id);
 }
 
 /* Everything that is written here fits STUN_ANSWER_MAX. */
-static void finish(struct stun_writer *w, struct stun_answer *out, bool fingerprint)
+static void stun_server_finish(struct stun_writer *w, struct stun_answer *out, bool fingerprint)
 {
 	if (fingerprint)
 		stun_write_fingerprint(w);
@@ -73,9 +73,9 @@ static enum stun_outcome answer_bad_request(const struct stun_header *h, bool fi
 {
 	struct stun_writer w;
 
-	begin(&w, out, h, STUN_ERROR);
+	stun_server_begin(&w, out, h, STUN_ERROR);
 	stun_write_error(&w, STUN_BAD_REQUEST);
-	finish(&w, out, fingerprint);
+	stun_server_finish(&w, out, fingerprint);
 	return STUN_ANSWERED_ERROR;
 }
 
@@ -84,10 +84,10 @@ static enum stun_outcome answer_unknown(const struct asked *q, const struct stun
 {
 	struct stun_writer w;
 
-	begin(&w, out, &q->m.header, STUN_ERROR);
+	stun_server_begin(&w, out, &q->m.header, STUN_ERROR);
 	stun_write_error(&w, STUN_UNKNOWN_ATTRIBUTE);
 	stun_write_unknown(&w, unknown);
-	finish(&w, out, q->m.has & STUN_HAS_FINGERPRINT);
+	stun_server_finish(&w, out, q->m.has & STUN_HAS_FINGERPRINT);
 	return STUN_ANSWERED_ERROR;
 }
 
@@ -96,10 +96,10 @@ static enum stun_outcome answer_alternate(const struct asked *q, const struct ad
 {
 	struct stun_writer w;
 
-	begin(&w, out, &q->m.header, STUN_ERROR);
+	stun_server_begin(&w, out, &q->m.header, STUN_ERROR);
 	stun_write_error(&w, STUN_TRY_ALTERNATE);
 	stun_write_address(&w, STUN_ALTERNATE_SERVER, alternate);
-	finish(&w, out, q->m.has & STUN_HAS_FINGERPRINT);
+	stun_server_finish(&w, out, q->m.has & STUN_HAS_FINGERPRINT);
 	return STUN_ANSWERED_ERROR;
 }
 
@@ -135,14 +135,14 @@ static enum stun_outcome answer_success(const struct asked *q, struct stun_answe
 {
 	struct stun_writer w;
 
-	begin(&w, out, &q->m.header, STUN_SUCCESS);
+	stun_server_begin(&w, out, &q->m.header, STUN_SUCCESS);
 	stun_write_address(&w, STUN_XOR_MAPPED_ADDRESS, &q->from);
 	if (q->behaviour) {
 		write_behaviour(&w, q, out);
 		if (q->m.has & STUN_HAS_PADDING)
 			write_padding(&w, q->m.padding_bytes);
 	}
-	finish(&w, out, q->m.has & STUN_HAS_FINGERPRINT);
+	stun_server_finish(&w, out, q->m.has & STUN_HAS_FINGERPRINT);
 	return STUN_ANSWERED;
 }
 

@@ -72,7 +72,7 @@ static size_t find_odd(const struct addr *o, size_t n, const struct addr *a)
 	return i;
 }
 
-static enum stun_agreement judge(size_t answers, size_t most, bool ports)
+static enum stun_agreement verdict_judge(size_t answers, size_t most, bool ports)
 {
 	if (answers == 0)
 		return STUN_AGREE_NONE;
@@ -105,7 +105,7 @@ void stun_verdict_compare(const struct addr *externals, size_t n, struct stun_ve
 		ports = ports_agree(externals, n, &out->external);
 	if (!ports)
 		addr_set_port(&out->external, 0);
-	out->agreement = judge(answers, most, ports);
+	out->agreement = verdict_judge(answers, most, ports);
 	if (out->agreement == STUN_AGREE_BUT_ONE)
 		out->odd = find_odd(externals, n, &out->external);
 }

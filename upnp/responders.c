@@ -4,7 +4,7 @@
 
 #include "upnp/location.h"
 
-static struct responder *find(struct responders *r, const struct addr *host)
+static struct responder *responders_find(struct responders *r, const struct addr *host)
 {
 	for (size_t i = 0; i < RESPONDERS_MAX; i++)
 		if (addr_same_host(&r->hosts[i].host, host))
@@ -14,7 +14,7 @@ static struct responder *find(struct responders *r, const struct addr *host)
 
 void responders_avoid(struct responders *r, const struct addr *host, uint64_t now_ms)
 {
-	struct responder *entry = find(r, host);
+	struct responder *entry = responders_find(r, host);
 
 	if (!entry) {
 		entry = &r->hosts[0];
@@ -39,7 +39,7 @@ bool responders_avoided(const struct responders *r, const struct addr *host, uin
 
 void responders_pardon(struct responders *r, const struct addr *host)
 {
-	struct responder *entry = find(r, host);
+	struct responder *entry = responders_find(r, host);
 
 	if (entry)
 		*entry = (struct responder){.wait_ms = 0};

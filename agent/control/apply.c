@@ -34,7 +34,7 @@ static void config_drop(void *proposal)
 	free(p);
 }
 
-static struct agent_control *control_of(const struct configuring *c)
+static struct agent_control *config_control(const struct configuring *c)
 {
 	return container(c, struct agent_control, configuring);
 }
@@ -42,7 +42,7 @@ static struct agent_control *control_of(const struct configuring *c)
 static void *config_propose(struct configuring *c, const json_t *document,
 			    struct conf_errors *errors, char why[CONFIGURING_WHY_BYTES])
 {
-	const struct agent_control *ctl = control_of(c);
+	const struct agent_control *ctl = config_control(c);
 	struct agent_proposal *p = calloc(1, sizeof(*p));
 	struct conf_node *root;
 	bool ok;
@@ -80,7 +80,7 @@ static bool has_relay(const struct agent_config *config, const char *label)
 static const char *config_cuts_off(const struct configuring *c, const struct caller *caller,
 				   const void *proposal)
 {
-	const struct agent_control *ctl = control_of(c);
+	const struct agent_control *ctl = config_control(c);
 	const struct agent_proposal *p = proposal;
 	const struct agent_console *console = container(caller, struct agent_console, line.caller);
 	const struct agent_config *now = ctl->rooms.setup->config;
@@ -102,7 +102,7 @@ static bool text_equal(const char *a, const char *b)
 
 static json_t *config_restart(const struct configuring *c, const void *proposal)
 {
-	const struct agent_control *ctl = control_of(c);
+	const struct agent_control *ctl = config_control(c);
 	const struct agent_proposal *p = proposal;
 	const struct agent_config *now = ctl->rooms.setup->config;
 	json_t *list = json_array();
@@ -138,8 +138,8 @@ static bool same_services(const struct agent_config *a, const struct agent_confi
 }
 
 /* What can fail. */
-static bool prepare(const struct agent_rooms *r, const struct agent_config *next,
-		    struct agent_link ***links, char why[CONFIGURING_WHY_BYTES])
+static bool apply_prepare(const struct agent_rooms *r, const struct agent_config *next,
+			  struct agent_link ***links, char why[CONFIGURING_WHY_BYTES])
 {
 	if (!entrances_prepare(r->entrances, next, false, why, CONFIGURING_WHY_BYTES))
 		return false;
@@ -155,7 +155,8 @@ static bool prepare(const struct agent_rooms *r, const struct agent_config *next
 }
 
 /* What cannot. */
-static void adopt(struct agent_control *ctl, struct agent_proposal *p, struct agent_link **links)
+static void apply_adopt(struct agent_control *ctl, struct agent_proposal *p,
+			struct agent_link **links)
 {
 	const struct agent_rooms *r = &ctl->rooms;
 	struct agent_config *before = ctl->config, *now = p->config;
@@ -175,32 +176,32 @@ static void adopt(struct agent_control *ctl, struct agent_proposal *p, struct ag
 
 static bool config_enforce(struct configuring *c, void *proposal, char why[CONFIGURING_WHY_BYTES])
 {
-	struct agent_control *ctl = control_of(c);
+	struct agent_control *ctl = config_control(c);
 	struct agent_proposal *p = proposal;
 	struct agent_link **links;
-	bool ok = prepare(&ctl->rooms, p->config, &links, why);
+	bool ok = apply_prepare(&ctl->rooms, p->config, &links, why);
 
 	if (ok)
-		adopt(ctl, p, links);
+		apply_adopt(ctl, p, links);
 	config_drop(p);
 	return ok;
 }
 
 static int config_keep(struct configuring *c, const json_t *kept)
 {
-	return state_save(control_of(c)->state, kept);
+	return state_save(config_control(c)->state, kept);
 }
 
-static void trial_timer_fired(struct timer *t, uint64_t now_ms)
+static void config_trial_fired(struct timer *t, uint64_t now_ms)
 {
 	configuring_trial_over(&container(t, struct agent_control, trial)->configuring);
 }
 
 static void config_set_trial(struct configuring *c, uint64_t after_ms)
 {
-	struct agent_control *ctl = control_of(c);
+	struct agent_control *ctl = config_control(c);
 
-	ctl->trial.fire = trial_timer_fired;
+	ctl->trial.fire = config_trial_fired;
 	if (after_ms > 0)
 		ring_timer_set(ctl->ring, &ctl->trial, after_ms);
 	else
@@ -209,12 +210,12 @@ static void config_set_trial(struct configuring *c, uint64_t after_ms)
 
 static void config_event(struct configuring *c, const char *kind, json_t *data)
 {
-	agent_control_event(control_of(c), kind, "o", data);
+	agent_control_event(config_control(c), kind, "o", data);
 }
 
 static struct configuring_now config_now(const struct configuring *c)
 {
-	return (struct configuring_now){ring_now_ms(control_of(c)->ring), time(NULL)};
+	return (struct configuring_now){ring_now_ms(config_control(c)->ring), time(NULL)};
 }
 
 #define CONFIG_OPS                                                                                 \

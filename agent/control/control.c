@@ -16,7 +16,7 @@ static const struct method *const tables[] = {agent_methods, agent_events_method
 
 /* ---- consoles ---- */
 
-static void console_ended(struct line_caller *line)
+static void agent_console_ended(struct line_caller *line)
 {
 	struct agent_console *c = container(line, struct agent_console, line);
 	struct agent_control *ctl = c->control;
@@ -34,7 +34,7 @@ static struct agent_console *console_new(struct agent_control *ctl, const char *
 	if (!c)
 		return NULL;
 	c->control = ctl;
-	c->line.ended = console_ended;
+	c->line.ended = agent_console_ended;
 	caller = &c->line.caller;
 	caller->level = CALLER_ADMIN;
 	snprintf(caller->who, sizeof(caller->who), "console:%s", name);
@@ -65,20 +65,20 @@ int agent_control_attach(struct agent_control *ctl, const char *console, const c
 
 /* ---- the NAT helper ---- */
 
-static void control_nat_changed(struct nat_follow *n)
+static void agent_nat_changed(struct nat_follow *n)
 {
 	agent_control_event(container(n, struct agent_control, nat), "nat.changed", "o",
 			    nat_view_summary(&n->view));
 }
 
-static void control_nat_ended(struct nat_follow *n)
+static void agent_nat_ended(struct nat_follow *n)
 {
 	agent_worker_drop(container(n, struct agent_control, nat)->rooms.worker);
 }
 
 /* ---- our own certificate ---- */
 
-static void control_expiry_fired(struct timer *t, uint64_t now_ms)
+static void agent_expiry_fired(struct timer *t, uint64_t now_ms)
 {
 	struct agent_control *ctl = container(t, struct agent_control, expiry_timer);
 	const struct agent_setup *setup = ctl->rooms.setup;
@@ -118,10 +118,10 @@ struct agent_control *agent_control_new(const struct agent_rooms *rooms,
 	ctl->overrides = *overrides;
 	ctl->path = path;
 	ctl->state = state;
-	ctl->expiry_timer.fire = control_expiry_fired;
+	ctl->expiry_timer.fire = agent_expiry_fired;
 	ctl->expiry = (struct expiry)EXPIRY_UNTOLD;
 	ctl->nat = (struct nat_follow){
-		.program = "agent", .changed = control_nat_changed, .ended = control_nat_ended};
+		.program = "agent", .changed = agent_nat_changed, .ended = agent_nat_ended};
 	if (!agent_control_configure(ctl, start)) {
 		free(ctl);
 		return NULL;

@@ -28,7 +28,7 @@ struct agent_state {
 
 /* ---- files ---- */
 
-static int open_one(const char *dir, const char *name)
+static int state_open_one(const char *dir, const char *name)
 {
 	char path[4096];
 	int fd, error;
@@ -56,7 +56,7 @@ struct agent_state *state_open(const char *dir, char *why, size_t why_size)
 	for (unsigned i = 0; i < FILES; i++)
 		s->fds[i] = -1;
 	for (unsigned i = 0; i < FILES; i++) {
-		s->fds[i] = open_one(dir, file_names[i]);
+		s->fds[i] = state_open_one(dir, file_names[i]);
 		if (s->fds[i] >= 0)
 			continue;
 		snprintf(why, why_size, "state_dir: %s/%s: %s; %s", dir, file_names[i],
@@ -121,7 +121,7 @@ int state_save(struct agent_state *s, const json_t *kept)
 }
 
 /* What one file keeps, with its number; owned by the caller. NULL: nothing that is whole. */
-static json_t *read_one(int fd, json_int_t *number)
+static json_t *state_read_one(int fd, json_int_t *number)
 {
 	json_t *numbered, *kept = NULL;
 
@@ -143,7 +143,7 @@ json_t *state_load(struct agent_state *s)
 
 	for (unsigned i = 0; i < FILES; i++) {
 		json_int_t number;
-		json_t *kept = read_one(s->fds[i], &number);
+		json_t *kept = state_read_one(s->fds[i], &number);
 
 		if (!kept || (uint64_t)number <= s->number) {
 			json_decref(kept);
@@ -194,8 +194,8 @@ static bool state_bind(const struct conf_node *root, void *config, struct conf_e
 }
 
 /* Puts what consoles changed over the file. False without memory. */
-static bool use_kept(struct agent_state *s, const char *path, const json_t *file,
-		     struct agent_config *config, struct configuring_start *start)
+static bool state_use_kept(struct agent_state *s, const char *path, const json_t *file,
+			   struct agent_config *config, struct configuring_start *start)
 {
 	json_t *kept = state_load(s);
 	struct agent_config other;
@@ -227,7 +227,7 @@ bool agent_load(const char *path, struct agent_config *config, struct configurin
 		conf_error(errors, NULL, "", "%s", why);
 		ok = false;
 	} else {
-		ok = *state ? use_kept(*state, path, file, config, start)
+		ok = *state ? state_use_kept(*state, path, file, config, start)
 			    : configuring_begin(agent_config_fields(), file, NULL, start);
 		if (!ok)
 			conf_error(errors, NULL, "", "out of memory");

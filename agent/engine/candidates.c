@@ -7,7 +7,7 @@
 
 #include "core/addr.h"
 
-static bool address_known(const struct addr *a)
+static bool candidates_address_known(const struct addr *a)
 {
 	if (a->len == 0)
 		return false;
@@ -31,7 +31,7 @@ static void add_those(const struct nat_view *v, enum nat_mapping_state state,
 	for (size_t i = 0; i < v->mapping_count && out->count < WIRE_CANDIDATES_MAX; i++) {
 		const struct nat_view_mapping *m = &v->mappings[i];
 
-		if (m->state != state || m->other_host || !address_known(&m->external) ||
+		if (m->state != state || m->other_host || !candidates_address_known(&m->external) ||
 		    (state == NAT_MAPPING_MAPPED && !m->ipv6 && gateway_is_inside(v)))
 			continue;
 		addr_format(&m->external, text);
@@ -67,7 +67,7 @@ void candidates_take(const struct wire_candidates *from, struct candidates *out)
 	for (size_t i = 0; i < from->count && i < WIRE_CANDIDATES_MAX; i++) {
 		wire_bytes_copy(from->items[i], text, sizeof(text));
 		if ((strncmp(text, "tcp:", 4) == 0 || strncmp(text, "udp:", 4) == 0) &&
-		    addr_parse(text + 4, &address) && address_known(&address))
+		    addr_parse(text + 4, &address) && candidates_address_known(&address))
 			memcpy(out->items[out->count++], text, strlen(text) + 1);
 	}
 }

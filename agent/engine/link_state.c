@@ -20,7 +20,7 @@ const char *link_phase_name(enum link_phase phase)
 	return phase_names[phase];
 }
 
-static void change(struct link_state *l, enum link_phase to)
+static void link_state_change(struct link_state *l, enum link_phase to)
 {
 	PROBE_LINK_PHASE(l, phase_names[l->phase], phase_names[to]);
 	l->phase = to;
@@ -94,7 +94,7 @@ static unsigned wait_after(struct link_state *l, uint64_t now_ms, enum reason re
 		l->retry_ms = l->drain_until_ms - now_ms;
 	l->drain_until_ms = 0;
 	l->due_ms = now_ms + l->retry_ms;
-	change(l, LINK_WAITING);
+	link_state_change(l, LINK_WAITING);
 	return was_up ? LINK_DO_DOWN : LINK_DO_WAIT;
 }
 
@@ -118,7 +118,7 @@ unsigned link_state_start(struct link_state *l, uint64_t now_ms)
 {
 	if (l->phase != LINK_DOWN)
 		return 0;
-	change(l, LINK_DIALLING);
+	link_state_change(l, LINK_DIALLING);
 	return LINK_DO_DIAL;
 }
 
@@ -127,7 +127,7 @@ unsigned link_state_dialled(struct link_state *l, uint64_t now_ms)
 	if (l->phase != LINK_DIALLING)
 		return LINK_DO_CLOSE;
 	l->due_ms = now_ms + LINK_SIGN_IN_MS;
-	change(l, LINK_SIGNING_IN);
+	link_state_change(l, LINK_SIGNING_IN);
 	return LINK_DO_SIGN_IN;
 }
 
@@ -147,7 +147,8 @@ unsigned link_state_lost(struct link_state *l, uint64_t now_ms, const char *why)
 	return wait_after(l, now_ms, REASON_OK);
 }
 
-static unsigned welcomed(struct link_state *l, uint64_t now_ms, const struct wire_message *m)
+static unsigned link_state_welcomed(struct link_state *l, uint64_t now_ms,
+				    const struct wire_message *m)
 {
 	l->interval_ms = m->welcome.ping_interval_s ? m->welcome.ping_interval_s * UINT64_C(1000)
 						    : LINK_PING_MS;
@@ -155,12 +156,13 @@ static unsigned welcomed(struct link_state *l, uint64_t now_ms, const struct wir
 	l->up_since_ms = now_ms;
 	l->publishing = 1;
 	l->revoked = false;
-	change(l, LINK_UP);
+	link_state_change(l, LINK_UP);
 	return LINK_DO_UP | LINK_DO_PUBLISH;
 }
 
 /* The relay ended the link and said why. */
-static unsigned dismissed(struct link_state *l, uint64_t now_ms, const struct wire_message *m)
+static unsigned link_state_dismissed(struct link_state *l, uint64_t now_ms,
+				     const struct wire_message *m)
 {
 	char said[WIRE_TEXT_MAX + 1];
 
@@ -179,7 +181,8 @@ static unsigned dismissed(struct link_state *l, uint64_t now_ms, const struct wi
 	return wait_after(l, now_ms, (enum reason)m->bye.reason) | LINK_DO_CLOSE;
 }
 
-static unsigned drained(struct link_state *l, uint64_t now_ms, const struct wire_message *m)
+static unsigned link_state_drained(struct link_state *l, uint64_t now_ms,
+				   const struct wire_message *m)
 {
 	uint64_t after = m->drain.reconnect_after_s * UINT64_C(1000);
 
@@ -188,7 +191,7 @@ static unsigned drained(struct link_state *l, uint64_t now_ms, const struct wire
 	l->drain_until_ms = now_ms + (after < LINK_DRAIN_MAX_MS ? after : LINK_DRAIN_MAX_MS);
 	/* A relay that drains but never closes: leave by ourselves, and come back. */
 	l->due_ms = later_of(l->drain_until_ms, now_ms + LINK_SIGN_IN_MS);
-	change(l, LINK_DRAINING);
+	link_state_change(l, LINK_DRAINING);
 	return 0;
 }
 
@@ -207,7 +210,7 @@ static unsigned live_message(struct link_state *l, uint64_t now_ms, const struct
 	case WIRE_PONG:
 		return 0;
 	case WIRE_DRAIN:
-		return drained(l, now_ms, m);
+		return link_state_drained(l, now_ms, m);
 	case WIRE_REVOKED:
 		return LINK_DO_REVOKE;
 	default:
@@ -221,11 +224,11 @@ unsigned link_state_message(struct link_state *l, uint64_t now_ms, const struct 
 		return 0;
 	l->heard_ms = now_ms;
 	if (m->type == WIRE_BYE)
-		return dismissed(l, now_ms, m);
+		return link_state_dismissed(l, now_ms, m);
 	if (link_state_live(l))
 		return live_message(l, now_ms, m);
 	if (m->type == WIRE_WELCOME)
-		return welcomed(l, now_ms, m);
+		return link_state_welcomed(l, now_ms, m);
 	return protocol_error(l, now_ms, m);
 }
 
@@ -255,7 +258,7 @@ unsigned link_state_stop(struct link_state *l, uint64_t now_ms, const char *why)
 	l->reason = REASON_SHUTDOWN;
 	snprintf(l->why, sizeof(l->why), "%s", why);
 	l->drain_until_ms = 0;
-	change(l, LINK_DOWN);
+	link_state_change(l, LINK_DOWN);
 	return actions;
 }
 
@@ -285,7 +288,7 @@ unsigned link_state_tick(struct link_state *l, uint64_t now_ms)
 	case LINK_WAITING:
 		if (now_ms < l->due_ms)
 			return 0;
-		change(l, LINK_DIALLING);
+		link_state_change(l, LINK_DIALLING);
 		return LINK_DO_DIAL;
 	case LINK_SIGNING_IN:
 		if (now_ms < l->due_ms)

@@ -8,7 +8,7 @@
 
 #define FIRST_ROOM 64u
 
-static int compare(const void *a, const void *b)
+static int revoked_compare(const void *a, const void *b)
 {
 	return strcmp(((const struct revoked_name *)a)->name,
 		      ((const struct revoked_name *)b)->name);
@@ -20,9 +20,10 @@ void revoked_free(struct revoked *r)
 	*r = (struct revoked){0};
 }
 
-static struct revoked_name *find(const struct revoked *r, const struct revoked_name *wanted)
+static struct revoked_name *revoked_find(const struct revoked *r, const struct revoked_name *wanted)
 {
-	return r->count ? bsearch(wanted, r->names, r->count, sizeof(*wanted), compare) : NULL;
+	return r->count ? bsearch(wanted, r->names, r->count, sizeof(*wanted), revoked_compare)
+			: NULL;
 }
 
 bool revoked_has(const struct revoked *r, const char *name)
@@ -33,11 +34,11 @@ bool revoked_has(const struct revoked *r, const char *name)
 	if (len == 0 || len > WIRE_NAME_MAX)
 		return false;
 	memcpy(wanted.name, name, len + 1);
-	return find(r, &wanted) != NULL;
+	return revoked_find(r, &wanted) != NULL;
 }
 
 /* Room for so many more. */
-static bool make_room(struct revoked *r, size_t more)
+static bool revoked_make_room(struct revoked *r, size_t more)
 {
 	struct revoked_name *names;
 	size_t room = r->room ? r->room : FIRST_ROOM;
@@ -55,13 +56,13 @@ static bool make_room(struct revoked *r, size_t more)
 }
 
 /* Puts count sorted names, which are not there yet, where they belong. */
-static void merge(struct revoked *r, const struct revoked_name *fresh, size_t count)
+static void revoked_merge(struct revoked *r, const struct revoked_name *fresh, size_t count)
 {
 	size_t old = r->count, to = old + count;
 
 	r->count = to;
 	while (count > 0) {
-		if (old > 0 && compare(&r->names[old - 1], &fresh[count - 1]) > 0)
+		if (old > 0 && revoked_compare(&r->names[old - 1], &fresh[count - 1]) > 0)
 			r->names[--to] = r->names[--old];
 		else
 			r->names[--to] = fresh[--count];
@@ -80,23 +81,23 @@ size_t revoked_add(struct revoked *r, unsigned relay, const struct wire_bytes *n
 
 		wire_bytes_copy(names[i], wanted->name, sizeof(wanted->name));
 		wanted->relays = bit;
-		known = find(r, wanted);
+		known = revoked_find(r, wanted);
 		if (known)
 			known->relays |= bit;
 		else
 			new_names++;
 	}
-	qsort(fresh, new_names, sizeof(fresh[0]), compare);
+	qsort(fresh, new_names, sizeof(fresh[0]), revoked_compare);
 	for (size_t i = 0; i < new_names; i++)
-		if (kept == 0 || compare(&fresh[kept - 1], &fresh[i]) != 0)
+		if (kept == 0 || revoked_compare(&fresh[kept - 1], &fresh[i]) != 0)
 			fresh[kept++] = fresh[i];
 	new_names = kept;
 	if (kept > REVOKED_NAMES_MAX - r->count)
 		kept = REVOKED_NAMES_MAX - r->count;
-	if (!make_room(r, kept))
+	if (!revoked_make_room(r, kept))
 		kept = 0;
 	r->dropped += new_names - kept;
-	merge(r, fresh, kept);
+	revoked_merge(r, fresh, kept);
 	return kept;
 }
 

@@ -129,8 +129,8 @@ struct entrances *entrances_new(struct agent_sessions *sessions)
 	return NULL;
 }
 
-static bool open_one(struct entrances *e, const struct addr *address, const char *kind,
-		     bool patiently, char *why, size_t why_size)
+static bool entrance_open_one(struct entrances *e, const struct addr *address, const char *kind,
+			      bool patiently, char *why, size_t why_size)
 {
 	struct entrance *one = calloc(1, sizeof(*one));
 	char text[ADDR_TEXT_BYTES];
@@ -166,9 +166,9 @@ bool entrances_prepare(struct entrances *e, const struct agent_config *next, boo
 
 	for (size_t i = 0; i < next->forward.count && ok; i++)
 		ok = is_open(e, &f[i].listen) ||
-		     open_one(e, &f[i].listen, "forward", patiently, why, why_size);
+		     entrance_open_one(e, &f[i].listen, "forward", patiently, why, why_size);
 	if (ok && socks->len > 0 && !is_open(e, socks))
-		ok = open_one(e, socks, "socks5", patiently, why, why_size);
+		ok = entrance_open_one(e, socks, "socks5", patiently, why, why_size);
 	if (!ok)
 		entrances_abandon(e);
 	return ok;
@@ -189,12 +189,12 @@ static void keep_only(struct entrances *e,
 	}
 }
 
-static bool in_use(const struct entrance *one, const struct agent_config *config)
+static bool entrance_in_use(const struct entrance *one, const struct agent_config *config)
 {
 	return !one->fresh;
 }
 
-static bool configured(const struct entrance *one, const struct agent_config *config)
+static bool entrance_configured(const struct entrance *one, const struct agent_config *config)
 {
 	struct destination to;
 
@@ -203,12 +203,12 @@ static bool configured(const struct entrance *one, const struct agent_config *co
 
 void entrances_abandon(struct entrances *e)
 {
-	keep_only(e, in_use, NULL);
+	keep_only(e, entrance_in_use, NULL);
 }
 
 void entrances_adopt(struct entrances *e, const struct agent_config *config)
 {
-	keep_only(e, configured, config);
+	keep_only(e, entrance_configured, config);
 	for (struct entrance *one = e->first; one; one = one->next) {
 		struct destination before = one->to;
 		bool begins = one->fresh;

@@ -17,7 +17,7 @@
 #define IN_USE_PAUSE_NS 20000000L
 
 /* #syscalls getpeername */
-static void entrance_accepted(struct acceptor *a, int fd)
+static void agent_listener_accepted(struct acceptor *a, int fd)
 {
 	struct agent_listener *l = container(a, struct agent_listener, acceptor);
 	char source[ADDR_TEXT_BYTES] = "";
@@ -29,7 +29,7 @@ static void entrance_accepted(struct acceptor *a, int fd)
 	l->accepted(l, fd, source);
 }
 
-static void entrance_closed(struct acceptor *a)
+static void agent_listener_closed(struct acceptor *a)
 {
 	struct agent_listener *l = container(a, struct agent_listener, acceptor);
 	struct agent_worker *w = l->worker;
@@ -77,8 +77,8 @@ int agent_listener_open(struct agent_listener *l, struct agent_worker *w,
 	l->worker = w;
 	l->acceptor = (struct acceptor){
 		.name = "listen",
-		.accepted = entrance_accepted,
-		.closed = entrance_closed,
+		.accepted = agent_listener_accepted,
+		.closed = agent_listener_closed,
 	};
 	acceptor_init(&l->acceptor, fd);
 	*bound = in_use;

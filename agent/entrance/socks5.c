@@ -119,13 +119,13 @@ static void client_say(struct socks_client *c, size_t len, bool refused)
 	ring_send(c->socks->worker->ring, &c->send, c->fd, c->out, len);
 }
 
-static void refuse(struct socks_client *c, enum socks5_reply code)
+static void socks_refuse(struct socks_client *c, enum socks5_reply code)
 {
 	socks5_reply(code, c->out);
 	client_say(c, SOCKS5_REPLY_BYTES, true);
 }
 
-static void hand_on(struct socks_client *c, const char *agent, const char *service)
+static void socks_hand_on(struct socks_client *c, const char *agent, const char *service)
 {
 	static const struct request_style style = {.answer = socks_answer};
 	struct agent_sessions *sessions = c->socks->sessions;
@@ -138,7 +138,7 @@ static void hand_on(struct socks_client *c, const char *agent, const char *servi
 	request_start(sessions, fd, agent, service, source, &style);
 }
 
-static void requested(struct socks_client *c)
+static void socks_requested(struct socks_client *c)
 {
 	struct socks5_request q;
 	char agent[64], service[64];
@@ -147,16 +147,16 @@ static void requested(struct socks_client *c)
 	if (socks5_request_parse(c->in, c->in_len, &q, &used) != SOCKS5_OK) {
 		client_leave(c);
 	} else if (q.command != 1) {
-		refuse(c, SOCKS5_COMMAND_UNSUPPORTED);
+		socks_refuse(c, SOCKS5_COMMAND_UNSUPPORTED);
 	} else if (!socks5_split_name(q.host, agent, service)) {
 		log_info("socks5", "%s is not SERVICE.AGENT.postern: refused", q.host);
-		refuse(c, SOCKS5_NOT_ALLOWED);
+		socks_refuse(c, SOCKS5_NOT_ALLOWED);
 	} else {
-		hand_on(c, agent, service);
+		socks_hand_on(c, agent, service);
 	}
 }
 
-static void greeted(struct socks_client *c)
+static void socks_greeted(struct socks_client *c)
 {
 	bool offers_none;
 	size_t used;
@@ -190,19 +190,19 @@ static size_t message_size(const struct socks_client *c)
 	}
 }
 
-static void next(struct socks_client *c)
+static void socks_next(struct socks_client *c)
 {
 	size_t size = message_size(c);
 
 	if (size == 0)
-		refuse(c, SOCKS5_ADDRESS_UNSUPPORTED);
+		socks_refuse(c, SOCKS5_ADDRESS_UNSUPPORTED);
 	else if (c->in_len < size)
 		ring_recv(c->socks->worker->ring, &c->recv, c->fd, c->in + c->in_len,
 			  size - c->in_len);
 	else if (c->stage == CLIENT_GREETING)
-		greeted(c);
+		socks_greeted(c);
 	else
-		requested(c);
+		socks_requested(c);
 }
 
 static void socks_received(struct ring_op *op, int res)
@@ -214,7 +214,7 @@ static void socks_received(struct ring_op *op, int res)
 		return;
 	}
 	c->in_len += (size_t)res;
-	next(c);
+	socks_next(c);
 }
 
 static void socks_sent(struct ring_op *op, int res)
@@ -226,7 +226,7 @@ static void socks_sent(struct ring_op *op, int res)
 		return;
 	}
 	c->stage = CLIENT_REQUEST;
-	next(c);
+	socks_next(c);
 }
 
 void socks_accept(struct socks *s, int fd, const char *source)
@@ -252,7 +252,7 @@ void socks_accept(struct socks *s, int fd, const char *source)
 	s->count++;
 	agent_worker_hold(s->worker);
 	ring_timer_set(s->worker->ring, &c->deadline, SOCKS_NEGOTIATE_MS);
-	next(c);
+	socks_next(c);
 }
 
 /* ---- all of them ---- */

@@ -10,7 +10,7 @@
 
 /* ---- the end ---- */
 
-static bool closing(const struct channel *c)
+static bool channel_closing(const struct channel *c)
 {
 	return c->state == CHANNEL_CLOSING || c->state == CHANNEL_DETACHING;
 }
@@ -43,7 +43,7 @@ static void maybe_closed(struct channel *c)
 	agent_worker_drop(w);
 }
 
-static void lose(struct channel *c, const char *why)
+static void channel_lose(struct channel *c, const char *why)
 {
 	if (c->state == CHANNEL_FINISHING) {
 		channel_close(c);
@@ -53,7 +53,7 @@ static void lose(struct channel *c, const char *why)
 	}
 }
 
-/* As lose(), but from the loop: the owner is in the middle of a call. */
+/* As channel_lose(), but from the loop: the owner is in the middle of a call. */
 static void lose_later(struct channel *c, const char *why)
 {
 	c->broken = why;
@@ -74,10 +74,10 @@ static void channel_timer_fired(struct timer *t, uint64_t now_ms)
 {
 	struct channel *c = container(t, struct channel, timer);
 
-	if (closing(c))
+	if (channel_closing(c))
 		maybe_closed(c);
 	else if (c->broken)
-		lose(c, c->broken);
+		channel_lose(c, c->broken);
 	else
 		channel_close(c); /* lingered long enough */
 }
@@ -110,10 +110,10 @@ static void channel_moved(struct outbox *o, int error)
 {
 	struct channel *c = container(o, struct channel, out);
 
-	if (closing(c))
+	if (channel_closing(c))
 		maybe_closed(c);
 	else if (error)
-		lose(c, strerror(-error));
+		channel_lose(c, strerror(-error));
 	else if (c->state == CHANNEL_FINISHING && !outbox_busy(o))
 		channel_close(c);
 }
@@ -166,7 +166,7 @@ static bool keep_partial(struct channel *c, const uint8_t *bytes, size_t len)
 	return true;
 }
 
-static void refuse(struct channel *c, enum wire_status status, const struct wire_message *m)
+static void channel_refuse(struct channel *c, enum wire_status status, const struct wire_message *m)
 {
 	char text[WIRE_EXTENSION_TEXT_MAX];
 
@@ -194,7 +194,7 @@ static void give_frames(struct channel *c, const uint8_t *bytes, size_t len)
 			break;
 		if (status != WIRE_OK &&
 		    !(status == WIRE_UNKNOWN_EXTENSION && m.type == WIRE_OFFER)) {
-			refuse(c, status, &m);
+			channel_refuse(c, status, &m);
 			return;
 		}
 		c->excess = used < len;
@@ -205,11 +205,11 @@ static void give_frames(struct channel *c, const uint8_t *bytes, size_t len)
 		len -= used;
 	}
 	if (!keep_partial(c, bytes, len))
-		lose(c, "out of memory");
+		channel_lose(c, "out of memory");
 }
 
 /* Record by record: after GO, what follows must stay unread. */
-static void drain(struct channel *c)
+static void channel_drain(struct channel *c)
 {
 	uint8_t *scratch = c->worker->scratch;
 
@@ -229,16 +229,16 @@ static void drain(struct channel *c)
 			return;
 		case TLS_CLOSED:
 		case TLS_CUT:
-			lose(c, "the relay closed the connection");
+			channel_lose(c, "the relay closed the connection");
 			return;
 		case TLS_FAILED:
-			lose(c, tls_error(c->tls));
+			channel_lose(c, tls_error(c->tls));
 			return;
 		}
 	}
 }
 
-static void receive(struct channel *c)
+static void channel_receive(struct channel *c)
 {
 	if (c->state == CHANNEL_OPEN)
 		ring_recv_pooled(c->worker->ring, &c->recv, c->fd);
@@ -249,7 +249,7 @@ static void channel_received(struct ring_op *op, int res)
 	struct channel *c = container(op, struct channel, recv);
 	bool fed = true;
 
-	if (closing(c)) {
+	if (channel_closing(c)) {
 		if (res > 0)
 			ring_buffer_put(c->worker->ring, op->buf);
 		maybe_closed(c);
@@ -261,13 +261,13 @@ static void channel_received(struct ring_op *op, int res)
 	} else if (res == 0) {
 		tls_feed_eof(c->tls);
 	} else {
-		lose(c, strerror(-res));
+		channel_lose(c, strerror(-res));
 		return;
 	}
 	if (!fed)
-		lose(c, "out of memory");
-	drain(c);
-	receive(c);
+		channel_lose(c, "out of memory");
+	channel_drain(c);
+	channel_receive(c);
 }
 
 static void channel_start_fired(struct timer *t, uint64_t now_ms)
@@ -280,8 +280,8 @@ static void channel_start_fired(struct timer *t, uint64_t now_ms)
 		return;
 	}
 	/* The relay may have spoken right behind its handshake. */
-	drain(c);
-	receive(c);
+	channel_drain(c);
+	channel_receive(c);
 }
 
 void channel_start(struct channel *c, struct agent_worker *w, int fd, struct tls *tls,

@@ -37,7 +37,7 @@ struct dial {
 
 /* ---- the end ---- */
 
-static void maybe_free(struct dial *d)
+static void dial_maybe_free(struct dial *d)
 {
 	struct agent_worker *w = d->worker;
 
@@ -51,7 +51,7 @@ static void maybe_free(struct dial *d)
 	agent_worker_drop(w);
 }
 
-static void finish(struct dial *d, const char *error)
+static void dial_finish(struct dial *d, const char *error)
 {
 	dial_done_fn *done = d->done;
 	int fd = d->fd;
@@ -72,11 +72,12 @@ static void finish(struct dial *d, const char *error)
 	} else if (done) {
 		done(d->owner, -1, NULL, error);
 	}
-	maybe_free(d);
+	dial_maybe_free(d);
 }
 
-static void fail(struct dial *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void fail(struct dial *d, const char *format, ...)
+static void dial_fail(struct dial *d, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+static void dial_fail(struct dial *d, const char *format, ...)
 {
 	char sentence[512];
 	va_list args;
@@ -84,7 +85,7 @@ static void fail(struct dial *d, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(sentence, sizeof(sentence), format, args);
 	va_end(args);
-	finish(d, sentence);
+	dial_finish(d, sentence);
 }
 
 static void dial_deadline_fired(struct timer *t, uint64_t now_ms)
@@ -94,21 +95,23 @@ static void dial_deadline_fired(struct timer *t, uint64_t now_ms)
 
 	switch (d->stage) {
 	case DIAL_PROXY:
-		fail(d,
-		     "the proxy %s did not answer CONNECT within %llu s; check that it allows %s",
-		     d->proxy, s, d->target);
+		dial_fail(d,
+			  "the proxy %s did not answer CONNECT within %llu s; check that it allows "
+			  "%s",
+			  d->proxy, s, d->target);
 		break;
 	case DIAL_HANDSHAKE:
-		fail(d,
-		     "%s accepted the connection but did not finish a TLS handshake within %llu "
-		     "s; check that the address is that of a relay",
-		     d->target, s);
+		dial_fail(
+			d,
+			"%s accepted the connection but did not finish a TLS handshake within %llu "
+			"s; check that the address is that of a relay",
+			d->target, s);
 		break;
 	default:
-		fail(d,
-		     "connection to %s: no answer within %llu s; check the address and that a "
-		     "firewall lets it pass",
-		     d->through_proxy ? d->proxy : d->target, s);
+		dial_fail(d,
+			  "connection to %s: no answer within %llu s; check the address and that a "
+			  "firewall lets it pass",
+			  d->through_proxy ? d->proxy : d->target, s);
 	}
 }
 
@@ -121,15 +124,15 @@ static const char *host_to_check(const struct dial *d)
 	return name && *name ? name : d->relay->address.host;
 }
 
-static void check_relay(struct dial *d)
+static void dial_check_relay(struct dial *d)
 {
 	char why[384];
 
 	if (identity_check_relay(d->setup->self.identity, tls_ssl(d->tls), host_to_check(d),
 				 d->relay->trust == TRUST_SYSTEM, why, sizeof(why)))
-		finish(d, NULL);
+		dial_finish(d, NULL);
 	else
-		fail(d, "%s: %s", d->target, why);
+		dial_fail(d, "%s: %s", d->target, why);
 }
 
 /* One operation at a time: the output is stable while it is being sent. */
@@ -140,10 +143,11 @@ static void tls_step(struct dial *d)
 	size_t len;
 
 	if (status != TLS_OK && status != TLS_AGAIN) {
-		fail(d, "TLS handshake with %s: %s", d->target,
-		     status == TLS_FAILED ? tls_error(d->tls)
-					  : "the connection was closed; check that the address "
-					    "is that of a relay");
+		dial_fail(d, "TLS handshake with %s: %s", d->target,
+			  status == TLS_FAILED
+				  ? tls_error(d->tls)
+				  : "the connection was closed; check that the address "
+				    "is that of a relay");
 		return;
 	}
 	out = tls_output(d->tls, &len);
@@ -152,7 +156,7 @@ static void tls_step(struct dial *d)
 	else if (status == TLS_AGAIN)
 		ring_recv_pooled(d->worker->ring, &d->recv, d->fd);
 	else
-		check_relay(d);
+		dial_check_relay(d);
 }
 
 static void tls_begin(struct dial *d)
@@ -165,7 +169,7 @@ static void tls_begin(struct dial *d)
 	/* RFC 6066 section 3: literal addresses are not sent. */
 	if (!d->tls || (!addr_from_literal(host, 1, &literal) &&
 			!SSL_set_tlsext_host_name(tls_ssl(d->tls), host))) {
-		fail(d, "%s: out of memory, or \"%s\" is no host name", d->target, host);
+		dial_fail(d, "%s: out of memory, or \"%s\" is no host name", d->target, host);
 		return;
 	}
 	tls_step(d);
@@ -186,17 +190,18 @@ static void proxy_reply(struct dial *d)
 			  HTTP_HEAD_MAX - d->head_len);
 		return;
 	default:
-		fail(d, "the proxy %s did not answer as an HTTP proxy does; check proxy", d->proxy);
+		dial_fail(d, "the proxy %s did not answer as an HTTP proxy does; check proxy",
+			  d->proxy);
 		return;
 	}
 	if (code < 200 || code > 299) {
-		fail(d, "CONNECT to %s through %s: %s", d->target, d->proxy,
-		     http_proxy_refusal(&d->setup->self.proxy, code));
+		dial_fail(d, "CONNECT to %s through %s: %s", d->target, d->proxy,
+			  http_proxy_refusal(&d->setup->self.proxy, code));
 		return;
 	}
 	if (used != d->head_len) {
 		/* A TLS server never speaks first. */
-		fail(d, "the proxy %s sent more than its reply; check proxy", d->proxy);
+		dial_fail(d, "the proxy %s sent more than its reply; check proxy", d->proxy);
 		return;
 	}
 	free(d->head);
@@ -213,13 +218,13 @@ static void proxy_begin(struct dial *d)
 	/* Another proxy's password is not for this one. */
 	endpoint_text(&d->setup->self.proxy.address, now);
 	if (!d->setup->self.proxy.used || strcmp(now, d->proxy) != 0) {
-		fail(d, "the proxy was changed while %s was being dialled", d->proxy);
+		dial_fail(d, "the proxy was changed while %s was being dialled", d->proxy);
 		return;
 	}
 	d->head = malloc(HTTP_HEAD_MAX);
 	n = d->head ? http_proxy_connect(&d->setup->self.proxy, d->target, d->head) : 0;
 	if (n == 0)
-		fail(d, "%s: the request to the proxy could not be made", d->target);
+		dial_fail(d, "%s: the request to the proxy could not be made", d->target);
 	else
 		ring_send(d->worker->ring, &d->send, d->fd, d->head, n);
 }
@@ -231,9 +236,9 @@ static void dial_sent(struct ring_op *op, int res)
 	struct dial *d = container(op, struct dial, send);
 
 	if (d->stage == DIAL_OVER) {
-		maybe_free(d);
+		dial_maybe_free(d);
 	} else if (res < 0) {
-		fail(d, "connection to %s: %s", d->target, strerror(-res));
+		dial_fail(d, "connection to %s: %s", d->target, strerror(-res));
 	} else if (d->stage == DIAL_PROXY) {
 		ring_recv(d->worker->ring, &d->recv, d->fd, d->head, HTTP_HEAD_MAX);
 	} else {
@@ -255,7 +260,7 @@ static void dial_tls_received(struct dial *d, int res)
 	if (fed)
 		tls_step(d);
 	else
-		fail(d, "%s: out of memory", d->target);
+		dial_fail(d, "%s: out of memory", d->target);
 }
 
 static void dial_received(struct ring_op *op, int res)
@@ -266,14 +271,14 @@ static void dial_received(struct ring_op *op, int res)
 		/* Only the handshake receives into the ring's buffers. */
 		if (res > 0 && d->tls)
 			ring_buffer_put(d->worker->ring, op->buf);
-		maybe_free(d);
+		dial_maybe_free(d);
 	} else if (res < 0) {
-		fail(d, "connection to %s: %s", d->target, strerror(-res));
+		dial_fail(d, "connection to %s: %s", d->target, strerror(-res));
 	} else if (d->stage == DIAL_HANDSHAKE) {
 		dial_tls_received(d, res);
 	} else if (res == 0) {
-		fail(d, "the proxy %s closed the connection; check that it allows %s", d->proxy,
-		     d->target);
+		dial_fail(d, "the proxy %s closed the connection; check that it allows %s",
+			  d->proxy, d->target);
 	} else {
 		d->head_len += (size_t)res;
 		proxy_reply(d);
@@ -287,10 +292,10 @@ static void dial_connected(void *owner, const struct connector_result *r)
 
 	d->connector = NULL;
 	if (r->fd < 0) {
-		fail(d, "connection to %s: %s; check %s", to, r->error,
-		     d->through_proxy ? "that the proxy runs"
-		     : r->name_failed ? "the relay's name and this host's DNS"
-				      : "that the relay runs and a firewall lets it pass");
+		dial_fail(d, "connection to %s: %s; check %s", to, r->error,
+			  d->through_proxy ? "that the proxy runs"
+			  : r->name_failed ? "the relay's name and this host's DNS"
+					   : "that the relay runs and a firewall lets it pass");
 		return;
 	}
 	d->fd = r->fd;
@@ -336,7 +341,7 @@ struct dial *dial_start(struct agent_worker *w, const struct agent_setup *setup,
 void dial_cancel(struct dial *d)
 {
 	d->done = NULL;
-	finish(d, NULL);
+	dial_finish(d, NULL);
 }
 
 /* ---- what is said first ---- */

@@ -50,14 +50,14 @@ void leg_close(struct agent_leg *g)
 
 /* ---- messages ---- */
 
-static void unexpected(struct agent_leg *g, const struct wire_message *m)
+static void leg_breaks_protocol(struct agent_leg *g, const struct wire_message *m)
 {
 	log_debug("leg", "relay=%s sent %s on a leg that did not expect it", g->link->label,
 		  wire_type_name(m->type));
 	legs_lost(g, REASON_PROTOCOL, reason_sentence(REASON_PROTOCOL));
 }
 
-static void failed(struct agent_leg *g, const struct wire_message *m)
+static void leg_answered_fail(struct agent_leg *g, const struct wire_message *m)
 {
 	char text[WIRE_TEXT_MAX + 1];
 	struct leg_outcome o = {.reason = (enum reason)m->fail.reason, .text = text, .fd = -1};
@@ -73,12 +73,12 @@ static void failed(struct agent_leg *g, const struct wire_message *m)
 	legs_call_over(call, &o);
 }
 
-static void gone(struct agent_leg *g, const struct wire_message *m)
+static void leg_answered_go(struct agent_leg *g, const struct wire_message *m)
 {
 	const struct wire_message *asked = &g->call->message;
 
 	if (asked->type == WIRE_ACCEPT && asked->accept.session != m->go.session) {
-		unexpected(g, m);
+		leg_breaks_protocol(g, m);
 		return;
 	}
 	if (!channel_detach(&g->channel)) {
@@ -98,11 +98,11 @@ static void leg_channel_message(struct channel *c, const struct wire_message *m)
 		g->waited = false;
 		legs_ready(g, true);
 	} else if ((g->state == LEG_PROVING || g->state == LEG_ASKED) && m->type == WIRE_FAIL) {
-		failed(g, m);
+		leg_answered_fail(g, m);
 	} else if (g->state == LEG_ASKED && m->type == WIRE_GO) {
-		gone(g, m);
+		leg_answered_go(g, m);
 	} else {
-		unexpected(g, m);
+		leg_breaks_protocol(g, m);
 	}
 }
 

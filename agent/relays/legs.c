@@ -23,7 +23,7 @@ void legs_call_over(struct leg_call *c, struct leg_outcome *o)
 	done(owner, o);
 }
 
-static void enqueue(struct leg_call *c, bool in_front)
+static void legs_enqueue(struct leg_call *c, bool in_front)
 {
 	struct leg_pool *p = &c->link->legs;
 
@@ -38,7 +38,7 @@ static void enqueue(struct leg_call *c, bool in_front)
 	p->waiting++;
 }
 
-static struct leg_call *dequeue(struct leg_pool *p)
+static struct leg_call *legs_dequeue(struct leg_pool *p)
 {
 	struct leg_call *c = p->first;
 
@@ -51,7 +51,7 @@ static struct leg_call *dequeue(struct leg_pool *p)
 	return c;
 }
 
-static void unqueue(struct leg_call *c)
+static void legs_unqueue(struct leg_call *c)
 {
 	struct leg_pool *p = &c->link->legs;
 	struct leg_call *before = NULL;
@@ -99,7 +99,7 @@ static struct leg_call *call_start(struct agent_link *l, const struct wire_messa
 	if (warm)
 		leg_ask(warm, c);
 	else
-		enqueue(c, false);
+		legs_enqueue(c, false);
 	legs_balance(l);
 	return c;
 }
@@ -126,7 +126,7 @@ void leg_call_cancel(struct leg_call *c)
 	struct agent_leg *g = c->leg;
 
 	if (!g)
-		unqueue(c);
+		legs_unqueue(c);
 	else if (g->state == LEG_LEAVING)
 		g->call = NULL;
 	else
@@ -150,7 +150,7 @@ static void legs_retry_fired(struct timer *t, uint64_t now_ms)
 
 /* How many more legs must be on their way. After a failure only what a call waits for is dialled
  * at once. */
-static size_t missing(const struct agent_link *l)
+static size_t legs_missing(const struct agent_link *l)
 {
 	const struct leg_pool *p = &l->legs;
 	size_t coming = p->count[LEG_DIALLING] + p->count[LEG_PROVING];
@@ -166,7 +166,7 @@ void legs_balance(struct agent_link *l)
 {
 	struct leg_pool *p = &l->legs;
 
-	while (p->open && missing(l) > 0 && p->count[LEG_DIALLING] < LEGS_DIALLING) {
+	while (p->open && legs_missing(l) > 0 && p->count[LEG_DIALLING] < LEGS_DIALLING) {
 		size_t before_go = p->count[LEG_DIALLING] + p->count[LEG_PROVING] +
 				   p->count[LEG_WARM] + p->count[LEG_ASKED];
 
@@ -202,7 +202,7 @@ void legs_ready(struct agent_leg *g, bool fresh)
 	struct leg_call *c = p->first;
 
 	if (c && (fresh || !c->fresh)) {
-		leg_ask(g, dequeue(p));
+		leg_ask(g, legs_dequeue(p));
 		return;
 	}
 	if (p->count[LEG_WARM] >= idle_wanted(l)) {
@@ -217,7 +217,7 @@ void legs_ready(struct agent_leg *g, bool fresh)
 static void fail_one(struct agent_link *l, enum reason reason, const char *why)
 {
 	struct leg_outcome o = {.reason = reason, .text = why, .fd = -1};
-	struct leg_call *c = dequeue(&l->legs);
+	struct leg_call *c = legs_dequeue(&l->legs);
 
 	if (c)
 		legs_call_over(c, &o);
@@ -242,7 +242,7 @@ void legs_lost(struct agent_leg *g, enum reason reason, const char *why)
 		ring_timer_set(l->worker->ring, &p->retry, backoff_next(&p->backoff));
 	if (again && p->open) {
 		call->fresh = true;
-		enqueue(call, true);
+		legs_enqueue(call, true);
 	} else if (call) {
 		legs_call_over(call, &o);
 	} else if (was != LEG_WARM) {
@@ -280,8 +280,8 @@ void legs_shut(struct agent_link *l, const char *why)
 			continue;
 		leg_close(g);
 		if (call)
-			enqueue(call, false);
+			legs_enqueue(call, false);
 	}
 	while (p->first)
-		legs_call_over(dequeue(p), &o);
+		legs_call_over(legs_dequeue(p), &o);
 }

@@ -13,7 +13,7 @@
 #include "core/container.h"
 #include "core/log.h"
 
-static void act(struct agent_link *l, unsigned actions, const struct wire_message *m);
+static void link_act(struct agent_link *l, unsigned actions, const struct wire_message *m);
 
 /* ---- messages out ---- */
 
@@ -29,10 +29,10 @@ static void send_hello(struct agent_link *l)
 		return;
 	}
 	channel_close(&l->channel);
-	act(l,
-	    link_state_lost(&l->state, ring_now_ms(l->worker->ring),
-			    "the relay does not speak TLS 1.3"),
-	    NULL);
+	link_act(l,
+		 link_state_lost(&l->state, ring_now_ms(l->worker->ring),
+				 "the relay does not speak TLS 1.3"),
+		 NULL);
 }
 
 static void send_publish(struct agent_link *l)
@@ -78,7 +78,7 @@ void agent_link_refuse(struct agent_link *l, uint64_t session, enum reason reaso
 
 static void link_dialled(void *owner, int fd, struct tls *tls, const char *error);
 
-static void dial(struct agent_link *l)
+static void link_dial(struct agent_link *l)
 {
 	if (l->channel.state != CHANNEL_UNUSED) {
 		l->dial_wanted = true;
@@ -87,8 +87,10 @@ static void dial(struct agent_link *l)
 	l->dial_wanted = false;
 	l->dial = dial_start(l->worker, l->set->setup, &l->relay, link_dialled, l);
 	if (!l->dial)
-		act(l, link_state_failed(&l->state, ring_now_ms(l->worker->ring), "out of memory"),
-		    NULL);
+		link_act(
+			l,
+			link_state_failed(&l->state, ring_now_ms(l->worker->ring), "out of memory"),
+			NULL);
 }
 
 static void came_up(struct agent_link *l, const struct wire_message *m)
@@ -159,7 +161,7 @@ static void take_revoked(struct agent_link *l, const struct wire_message *m)
 		set->events->revoked(set);
 }
 
-static void disconnect(struct agent_link *l, bool politely)
+static void link_disconnect(struct agent_link *l, bool politely)
 {
 	if (l->dial)
 		dial_cancel(l->dial);
@@ -171,7 +173,7 @@ static void disconnect(struct agent_link *l, bool politely)
 		channel_close(&l->channel);
 }
 
-static void set_timer(struct agent_link *l)
+static void link_set_timer(struct agent_link *l)
 {
 	uint64_t due = link_state_due(&l->state), now_ms = ring_now_ms(l->worker->ring);
 
@@ -182,14 +184,14 @@ static void set_timer(struct agent_link *l)
 }
 
 /* In the order of link_action's values. */
-static void act(struct agent_link *l, unsigned actions, const struct wire_message *m)
+static void link_act(struct agent_link *l, unsigned actions, const struct wire_message *m)
 {
 	const struct wire_message ping = {.type = WIRE_PING, .ping.token = l->state.token};
 	struct wire_message pong = {.type = WIRE_PONG};
 
-	set_timer(l);
+	link_set_timer(l);
 	if (actions & LINK_DO_DIAL)
-		dial(l);
+		link_dial(l);
 	if (actions & LINK_DO_SIGN_IN)
 		send_hello(l);
 	if (actions & LINK_DO_UP)
@@ -208,7 +210,7 @@ static void act(struct agent_link *l, unsigned actions, const struct wire_messag
 	if (actions & LINK_DO_BYE)
 		send_bye(l);
 	if (actions & LINK_DO_CLOSE)
-		disconnect(l, actions & LINK_DO_BYE);
+		link_disconnect(l, actions & LINK_DO_BYE);
 	if (actions & LINK_DO_DOWN)
 		went_down(l);
 	if (actions & LINK_DO_WAIT) {
@@ -234,7 +236,7 @@ static void link_channel_message(struct channel *c, const struct wire_message *m
 	struct agent_link *l = container(c, struct agent_link, channel);
 	bool was_draining = l->state.phase == LINK_DRAINING;
 
-	act(l, link_state_message(&l->state, ring_now_ms(l->worker->ring), m), m);
+	link_act(l, link_state_message(&l->state, ring_now_ms(l->worker->ring), m), m);
 	if (!was_draining && l->state.phase == LINK_DRAINING)
 		log_notice("link", "draining relay=%s", l->label);
 }
@@ -243,7 +245,7 @@ static void link_channel_unacceptable(struct channel *c, enum reason reason, con
 {
 	struct agent_link *l = container(c, struct agent_link, channel);
 
-	act(l, link_state_refuse(&l->state, ring_now_ms(l->worker->ring), reason, why), NULL);
+	link_act(l, link_state_refuse(&l->state, ring_now_ms(l->worker->ring), reason, why), NULL);
 }
 
 static void link_channel_lost(struct channel *c, const char *why)
@@ -251,7 +253,7 @@ static void link_channel_lost(struct channel *c, const char *why)
 	struct agent_link *l = container(c, struct agent_link, channel);
 
 	channel_close(c);
-	act(l, link_state_lost(&l->state, ring_now_ms(l->worker->ring), why), NULL);
+	link_act(l, link_state_lost(&l->state, ring_now_ms(l->worker->ring), why), NULL);
 }
 
 static void link_channel_closed(struct channel *c)
@@ -259,7 +261,7 @@ static void link_channel_closed(struct channel *c)
 	struct agent_link *l = container(c, struct agent_link, channel);
 
 	if (l->dial_wanted)
-		dial(l);
+		link_dial(l);
 }
 
 static const struct channel_events link_channel_events = {
@@ -276,18 +278,18 @@ static void link_dialled(void *owner, int fd, struct tls *tls, const char *error
 
 	l->dial = NULL;
 	if (error) {
-		act(l, link_state_failed(&l->state, now_ms, error), NULL);
+		link_act(l, link_state_failed(&l->state, now_ms, error), NULL);
 		return;
 	}
 	channel_start(&l->channel, l->worker, fd, tls, &link_channel_events);
-	act(l, link_state_dialled(&l->state, now_ms), NULL);
+	link_act(l, link_state_dialled(&l->state, now_ms), NULL);
 }
 
 static void link_timer_fired(struct timer *t, uint64_t now_ms)
 {
 	struct agent_link *l = container(t, struct agent_link, timer);
 
-	act(l, link_state_tick(&l->state, now_ms), NULL);
+	link_act(l, link_state_tick(&l->state, now_ms), NULL);
 }
 
 /* ---- life ---- */
@@ -321,7 +323,7 @@ struct agent_link *agent_link_new(struct agent_links *set, const struct agent_re
 
 void agent_link_start(struct agent_link *l)
 {
-	act(l, link_state_start(&l->state, ring_now_ms(l->worker->ring)), NULL);
+	link_act(l, link_state_start(&l->state, ring_now_ms(l->worker->ring)), NULL);
 }
 
 void agent_link_stop(struct agent_link *l, const char *why)
@@ -332,7 +334,7 @@ void agent_link_stop(struct agent_link *l, const char *why)
 	if (l->state.phase == LINK_DOWN)
 		return;
 	snprintf(kept, sizeof(kept), "%s", why); /* it may be the link's own */
-	act(l, link_state_stop(&l->state, ring_now_ms(l->worker->ring), kept), NULL);
+	link_act(l, link_state_stop(&l->state, ring_now_ms(l->worker->ring), kept), NULL);
 	legs_shut(l, kept);
 	revoked_forget(&l->set->revoked, l->slot);
 }
@@ -348,7 +350,7 @@ void agent_link_adopt(struct agent_link *l, bool publish)
 	link_state_set_retry_max(&l->state, l->set->setup->config->retry_max_ms);
 	legs_adopt(l);
 	if (publish)
-		act(l, link_state_publish(&l->state), NULL);
+		link_act(l, link_state_publish(&l->state), NULL);
 }
 
 void agent_link_free(struct agent_link *l)

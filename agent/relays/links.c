@@ -14,7 +14,7 @@
 /* ---- retired links ---- */
 
 /* Frees retired links that are quiet, stops those that have waited for too long. */
-static void tidy(struct agent_links *set)
+static void links_tidy(struct agent_links *set)
 {
 	uint64_t now_ms = ring_now_ms(set->worker->ring);
 
@@ -34,7 +34,7 @@ static void links_tidy_fired(struct timer *t, uint64_t now_ms)
 {
 	struct agent_links *set = container(t, struct agent_links, tidier);
 
-	tidy(set);
+	links_tidy(set);
 	ring_timer_set(set->worker->ring, t, TIDY_MS);
 }
 
@@ -52,7 +52,7 @@ static bool same_relay(const struct agent_relay *a, const struct agent_relay *b)
 	       strcmp(text_of(a->server_name), text_of(b->server_name)) == 0;
 }
 
-static struct agent_link *find(const struct agent_links *set, const struct agent_relay *relay)
+static struct agent_link *links_find(const struct agent_links *set, const struct agent_relay *relay)
 {
 	for (size_t i = 0; i < set->count; i++)
 		if (same_relay(&set->list[i]->relay, relay))
@@ -60,7 +60,7 @@ static struct agent_link *find(const struct agent_links *set, const struct agent
 	return NULL;
 }
 
-static bool among(struct agent_link *const *links, size_t count, const struct agent_link *l)
+static bool list_has_link(struct agent_link *const *links, size_t count, const struct agent_link *l)
 {
 	for (size_t i = 0; i < count; i++)
 		if (links[i] == l)
@@ -95,9 +95,9 @@ struct agent_link **agent_links_make(struct agent_links *set, const struct agent
 	const struct agent_relay *relays = next->relays.items;
 	struct agent_link **links = calloc(next->relays.count, sizeof(struct agent_link *));
 
-	tidy(set);
+	links_tidy(set);
 	for (size_t i = 0; links && i < next->relays.count; i++) {
-		links[i] = afresh ? NULL : find(set, &relays[i]);
+		links[i] = afresh ? NULL : links_find(set, &relays[i]);
 		if (!links[i])
 			links[i] = make_one(set, &relays[i], links, i);
 		if (links[i])
@@ -111,7 +111,7 @@ struct agent_link **agent_links_make(struct agent_links *set, const struct agent
 void agent_links_drop(struct agent_links *set, struct agent_link **links, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (!among(set->list, set->count, links[i]))
+		if (!list_has_link(set->list, set->count, links[i]))
 			agent_link_free(links[i]);
 	free(links);
 }
@@ -123,7 +123,7 @@ static bool leads_to_same(const struct agent_link *a, const struct agent_link *b
 	return strcmp(a->label, b->label) == 0;
 }
 
-static void retire(struct agent_links *set, struct agent_link *l)
+static void links_retire(struct agent_links *set, struct agent_link *l)
 {
 	bool has_successor = false;
 
@@ -146,10 +146,10 @@ void agent_links_adopt(struct agent_links *set, struct agent_link **links, size_
 	set->list = links;
 	set->count = count;
 	for (size_t i = 0; i < count_before; i++)
-		if (!among(links, count, before[i]))
-			retire(set, before[i]);
+		if (!list_has_link(links, count, before[i]))
+			links_retire(set, before[i]);
 	for (size_t i = 0; i < count; i++)
-		if (!among(before, count_before, links[i]))
+		if (!list_has_link(before, count_before, links[i]))
 			agent_link_start(links[i]);
 	for (size_t i = 0; i < count; i++)
 		agent_link_adopt(links[i], publish);

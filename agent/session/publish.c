@@ -55,7 +55,7 @@ static void offer_free(struct offer *o)
 	free(o);
 }
 
-static void end(struct offer *o, enum ending_cause cause, const char *why)
+static void offer_end(struct offer *o, enum ending_cause cause, const char *why)
 {
 	if (!o->session.opened)
 		log_debug("session", "service=%s ended before it began: %s", o->session.service,
@@ -68,7 +68,7 @@ static void end(struct offer *o, enum ending_cause cause, const char *why)
 
 static void offer_stop(struct agent_session *s, enum reason reason, const char *why)
 {
-	end(container(s, struct offer, session), ending_of_reason(reason), why);
+	offer_end(container(s, struct offer, session), ending_of_reason(reason), why);
 }
 
 static void offer_stream_ended(struct stream *st)
@@ -86,7 +86,8 @@ static void offer_stream_ended(struct stream *st)
 }
 
 /* Before ACCEPT: the relay hears no. */
-static void refuse(struct offer *o, enum ending_side who, enum reason reason, const char *text)
+static void offer_refuse(struct offer *o, enum ending_side who, enum reason reason,
+			 const char *text)
 {
 	char code[ENDING_CODE_BYTES];
 
@@ -99,7 +100,8 @@ static void refuse(struct offer *o, enum ending_side who, enum reason reason, co
 }
 
 /* After REQUEST: the asking agent hears no. */
-static void reject(struct offer *o, enum ending_side who, enum reason reason, const char *text)
+static void offer_reject(struct offer *o, enum ending_side who, enum reason reason,
+			 const char *text)
 {
 	char code[ENDING_CODE_BYTES];
 	const struct wire_message m = {
@@ -121,9 +123,10 @@ static void offer_deadline_fired(struct timer *t, uint64_t now_ms)
 	struct offer *o = container(t, struct offer, deadline);
 
 	if (o->call)
-		refuse(o, ENDING_FAR, REASON_TIMEOUT, "no leg to the relay was ready in time");
+		offer_refuse(o, ENDING_FAR, REASON_TIMEOUT,
+			     "no leg to the relay was ready in time");
 	else
-		end(o, ENDING_DEADLINE, "time is up");
+		offer_end(o, ENDING_DEADLINE, "time is up");
 }
 
 /* ---- bytes flow ---- */
@@ -149,7 +152,7 @@ static bool send_proxy_header(const struct offer *o)
 	return send(o->target, header, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
 }
 
-static void begin(struct offer *o)
+static void offer_begin(struct offer *o)
 {
 	int target = o->target;
 
@@ -172,9 +175,9 @@ static void target_failed(struct offer *o, const struct connector_result *r)
 	snprintf(text, sizeof(text), "connection to %s (service %s): %s", o->target_text,
 		 o->session.service, r->error);
 	if (o->public_kind)
-		refuse(o, ENDING_LOCAL, reason, text);
+		offer_refuse(o, ENDING_LOCAL, reason, text);
 	else
-		reject(o, ENDING_LOCAL, reason, text);
+		offer_reject(o, ENDING_LOCAL, reason, text);
 }
 
 /* Consoles and those who are refused are told no candidates. */
@@ -205,7 +208,7 @@ static void offer_target_connected(void *owner, const struct connector_result *r
 	else if (o->public_kind)
 		accept_offer(o);
 	else if (say_ok(o))
-		begin(o);
+		offer_begin(o);
 }
 
 static void connect_target(struct offer *o, const struct agent_publish *p)
@@ -222,7 +225,8 @@ static void connect_target(struct offer *o, const struct agent_publish *p)
 
 /* ---- who asks, and for what ---- */
 
-static const struct agent_publish *find(const struct agent_setup *setup, struct wire_bytes service)
+static const struct agent_publish *publish_find(const struct agent_setup *setup,
+						struct wire_bytes service)
 {
 	const struct agent_publish *list = setup->config->publish.items;
 
@@ -232,7 +236,7 @@ static const struct agent_publish *find(const struct agent_setup *setup, struct 
 	return NULL;
 }
 
-static bool allowed(const struct agent_publish *p, const char *peer)
+static bool publish_allows(const struct agent_publish *p, const char *peer)
 {
 	char *const *names = p->allow.items;
 
@@ -279,12 +283,12 @@ static enum reason judge_request(const struct offer *o, const struct wire_messag
 		return REASON_OK;
 	if (!p)
 		return REASON_SERVICE_UNKNOWN;
-	return allowed(p, o->session.peer) ? REASON_OK : REASON_NOT_ALLOWED;
+	return publish_allows(p, o->session.peer) ? REASON_OK : REASON_NOT_ALLOWED;
 }
 
 /* A relay refuses with the same words: says that it is us. buf is of WIRE_EXTENSION_TEXT_MAX. */
-static const char *explain(const struct offer *o, enum reason reason, const struct wire_message *m,
-			   char *buf)
+static const char *offer_explain(const struct offer *o, enum reason reason,
+				 const struct wire_message *m, char *buf)
 {
 	if (reason == REASON_EXTENSION) {
 		wire_explain_extension(m, "the publishing agent", buf);
@@ -316,17 +320,17 @@ static void offer_stream_message(struct stream *st, const struct wire_message *m
 	enum reason reason;
 
 	if (m->type != WIRE_REQUEST) {
-		end(o, ENDING_BYTES, "another message came in place of REQUEST");
+		offer_end(o, ENDING_BYTES, "another message came in place of REQUEST");
 		return;
 	}
 	wire_bytes_copy(m->request.source, o->source, sizeof(o->source));
 	ring_timer_cancel(o->session.worker->ring, &o->deadline); /* the target has its own */
-	p = find(o->session.all->setup, wire_text(o->session.service));
+	p = publish_find(o->session.all->setup, wire_text(o->session.service));
 	reason = judge_request(o, m, p);
 	if (reason == REASON_OK)
 		agent_session_candidates(&o->session, &m->request.candidates);
 	if (reason != REASON_OK)
-		reject(o, ENDING_SELF, reason, explain(o, reason, m, text));
+		offer_reject(o, ENDING_SELF, reason, offer_explain(o, reason, m, text));
 	else if (o->session.control)
 		connect_control(o);
 	else
@@ -351,25 +355,25 @@ static void offer_leg_done(void *owner, struct leg_outcome *g)
 	o->call = NULL;
 	if (g->reason == REASON_LINK_GONE) {
 		/* Not the relay's answer but our own trouble in asking. */
-		refuse(o, ENDING_FAR, REASON_PEER_GONE, g->text);
+		offer_refuse(o, ENDING_FAR, REASON_PEER_GONE, g->text);
 		return;
 	}
 	if (g->reason != REASON_OK) {
-		end(o, ending_of_reason(g->reason),
-		    g->text[0] ? g->text : reason_sentence(g->reason));
+		offer_end(o, ending_of_reason(g->reason),
+			  g->text[0] ? g->text : reason_sentence(g->reason));
 		return;
 	}
 	if (!stream_start(&o->session.stream, w, g->fd, g->unread, g->unread_len, context, true,
 			  &offer_stream_events)) {
 		ring_reset_fd(w->ring, g->fd);
 		free(g->unread);
-		end(o, ENDING_MEMORY, "out of memory");
+		offer_end(o, ENDING_MEMORY, "out of memory");
 		return;
 	}
 	o->streaming = true;
 	ring_timer_set(w->ring, &o->deadline, setup->config->open_ms);
 	if (o->public_kind)
-		begin(o);
+		offer_begin(o);
 }
 
 static void accept_offer(struct offer *o)
@@ -379,7 +383,7 @@ static void accept_offer(struct offer *o)
 		ring_timer_set(o->session.worker->ring, &o->deadline,
 			       o->session.all->setup->config->open_ms);
 	else
-		refuse(o, ENDING_SELF, REASON_LIMIT_MEMORY, "");
+		offer_refuse(o, ENDING_SELF, REASON_LIMIT_MEMORY, "");
 }
 
 /* ---- the offer ---- */
@@ -389,7 +393,7 @@ void publish_offer(struct agent_sessions *all, struct agent_link *l, const struc
 	/* Every agent but a transient one has this service, though none publishes it. */
 	bool control = !all->setup->transient && m->offer.kind == WIRE_OFFER_AGENT &&
 		       wire_bytes_equal(m->offer.service, wire_text(WIRE_CONTROL_SERVICE));
-	const struct agent_publish *p = find(all->setup, m->offer.service);
+	const struct agent_publish *p = publish_find(all->setup, m->offer.service);
 	enum reason reason = REASON_OK;
 	char text[WIRE_EXTENSION_TEXT_MAX] = "";
 	struct offer *o;

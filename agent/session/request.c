@@ -48,7 +48,7 @@ static void request_free(struct request *r)
  *
  * #syscalls sendto(4 is 0, 3 without MSG_FASTOPEN)
  */
-static bool answer(const struct request_style *style, int local, enum reason reason)
+static bool request_answer(const struct request_style *style, int local, enum reason reason)
 {
 	uint8_t bytes[REQUEST_ANSWER_MAX];
 	size_t len = style->answer ? style->answer(reason, bytes) : 0;
@@ -60,7 +60,7 @@ static bool answer(const struct request_style *style, int local, enum reason rea
 static void turn_away(struct ring *ring, const struct request_style *style, int local,
 		      enum reason reason)
 {
-	if (style->answer && answer(style, local, reason)) {
+	if (style->answer && request_answer(style, local, reason)) {
 		shutdown(local, SHUT_WR);
 		ring_close_fd(ring, local);
 	} else {
@@ -97,7 +97,7 @@ static void fail_by(struct request *r, enum ending_side who, enum reason reason,
 }
 
 /* By the relay or by the other agent. */
-static void fail(struct request *r, enum reason reason, const char *text)
+static void request_fail(struct request *r, enum reason reason, const char *text)
 {
 	fail_by(r, ENDING_FAR, reason, text);
 }
@@ -111,7 +111,7 @@ static void request_stream_ended(struct stream *st)
 		agent_session_closed(&r->session);
 		r->reason = st->clean ? REASON_OK : REASON_PEER_GONE;
 	} else if (r->local >= 0) {
-		fail(r, REASON_PEER_GONE, st->why);
+		request_fail(r, REASON_PEER_GONE, st->why);
 		return;
 	}
 	request_free(r);
@@ -134,9 +134,9 @@ static void request_deadline_fired(struct timer *t, uint64_t now_ms)
 
 	if (r->session.wake) {
 		agent_links_describe(r->session.all->links, why, sizeof(why));
-		fail(r, REASON_LINK_GONE, why);
+		request_fail(r, REASON_LINK_GONE, why);
 	} else {
-		fail(r, REASON_TIMEOUT, "");
+		request_fail(r, REASON_TIMEOUT, "");
 	}
 }
 
@@ -158,10 +158,10 @@ static void request_stream_ready(struct stream *st)
 
 	if (reason != REASON_OK) {
 		snprintf(text, sizeof(text), "%s", reason_sentence(reason));
-		fail(r, REASON_PEER_IDENTITY, text);
+		request_fail(r, REASON_PEER_IDENTITY, text);
 	} else if (peer.role != IDENTITY_AGENT || strcmp(peer.name, r->session.peer) != 0) {
 		snprintf(text, sizeof(text), "it is \"%s\"", peer.name);
-		fail(r, REASON_PEER_IDENTITY, text);
+		request_fail(r, REASON_PEER_IDENTITY, text);
 	} else {
 		r->session.all->events->candidates(r->session.all, &own);
 		m.request.candidates = candidates_wire(&own);
@@ -170,12 +170,12 @@ static void request_stream_ready(struct stream *st)
 	}
 }
 
-static void begin(struct request *r)
+static void request_begin(struct request *r)
 {
 	int local = r->local;
 
 	ring_timer_cancel(r->session.worker->ring, &r->deadline);
-	if (!answer(&r->style, local, REASON_OK)) {
+	if (!request_answer(&r->style, local, REASON_OK)) {
 		fail_by(r, ENDING_LOCAL, REASON_PEER_GONE, "the local connection is gone");
 		return;
 	}
@@ -191,21 +191,21 @@ static void request_stream_message(struct stream *st, const struct wire_message 
 	char text[WIRE_TEXT_MAX + 1];
 
 	if (m->type != WIRE_RESULT) {
-		fail(r, REASON_PROTOCOL, "");
+		request_fail(r, REASON_PROTOCOL, "");
 		return;
 	}
 	if (m->extensions.unknown) {
 		wire_explain_extension(m, "this agent", text);
-		fail(r, REASON_EXTENSION, text);
+		request_fail(r, REASON_EXTENSION, text);
 		return;
 	}
 	if (m->result.reason == REASON_OK) {
 		agent_session_candidates(&r->session, &m->result.candidates);
-		begin(r);
+		request_begin(r);
 		return;
 	}
 	wire_bytes_copy(m->result.text, text, sizeof(text));
-	fail(r, (enum reason)m->result.reason, text);
+	request_fail(r, (enum reason)m->result.reason, text);
 }
 
 static const struct stream_events request_stream_events = {
@@ -249,7 +249,7 @@ static void request_leg_done(void *owner, struct leg_outcome *o)
 		r->reason = o->reason;
 		snprintf(r->text, sizeof(r->text), "%s", o->text);
 		if (w->stopping || !relay_trouble(o->reason))
-			fail(r, o->reason, r->text);
+			request_fail(r, o->reason, r->text);
 		else
 			try_next(r);
 		return;
@@ -284,7 +284,7 @@ static void wait_for_link(struct request *r)
 		return;
 	}
 	agent_links_describe(r->session.all->links, r->text, sizeof(r->text));
-	fail(r, reason, r->text);
+	request_fail(r, reason, r->text);
 }
 
 /* Asks the next relay; with none left, fails with the last answer, or waits. */
@@ -304,7 +304,7 @@ static void try_next(struct request *r)
 	}
 	if (agent_links_next(links, &from_start) ||
 	    (r->reason != REASON_OK && r->reason != REASON_LINK_GONE))
-		fail(r, r->reason, r->text);
+		request_fail(r, r->reason, r->text);
 	else
 		wait_for_link(r);
 }

@@ -18,7 +18,7 @@ static_assert(STREAM_MESSAGE_MAX >= WIRE_HEADER_BYTES + 2 + 2 + WIRE_TEXT_MAX + 
 					    WIRE_EXTENSIONS_BYTES,
 	      "RESULT fits");
 
-static void step(struct stream *s);
+static void stream_step(struct stream *s);
 
 /* ---- blocks ---- */
 
@@ -73,7 +73,7 @@ static void close_side(struct stream *s, int *fd, bool reset)
 	*fd = -1;
 }
 
-static void release(struct stream *s)
+static void stream_release_all(struct stream *s)
 {
 	ring_timer_cancel(s->worker->ring, &s->timer);
 	close_side(s, &s->leg, s->reset_leg);
@@ -108,7 +108,7 @@ bool stream_ending(struct stream *s)
 	if (s->phase != STREAM_ENDING)
 		return false;
 	if (!anything_busy(s))
-		release(s);
+		stream_release_all(s);
 	return true;
 }
 
@@ -142,12 +142,12 @@ static void stream_timer_fired(struct timer *t, uint64_t now_ms)
 	else if (s->phase == STREAM_FINISHING)
 		stream_end(s, true, s->why);
 	else
-		step(s);
+		stream_step(s);
 }
 
 /* ---- before the bulk phase ---- */
 
-static void fail(struct stream *s, enum tls_status status)
+static void stream_fail(struct stream *s, enum tls_status status)
 {
 	char why[160];
 
@@ -158,7 +158,7 @@ static void fail(struct stream *s, enum tls_status status)
 	stream_fault(s, ENDING_FAR, status == TLS_FAILED ? ENDING_BYTES : ENDING_GONE, why);
 }
 
-static void flush(struct stream *s)
+static void stream_flush(struct stream *s)
 {
 	struct lane *up = &s->up;
 	size_t n;
@@ -169,7 +169,7 @@ static void flush(struct stream *s)
 		return;
 	n = inner_take(&s->inner, up->block.data, up->block.room);
 	if (n == 0)
-		fail(s, TLS_FAILED);
+		stream_fail(s, TLS_FAILED);
 	else
 		ring_send(s->worker->ring, &up->send, s->leg, up->block.data, n);
 }
@@ -220,7 +220,7 @@ static void listen_for_message(struct stream *s)
 		if (status == TLS_AGAIN)
 			return;
 		if (status != TLS_OK) {
-			fail(s, status);
+			stream_fail(s, status);
 			return;
 		}
 		s->message_len += n;
@@ -238,7 +238,7 @@ static void finish_step(struct stream *s)
 }
 
 /* Does what can be done now, then waits for the leg where that is what is missing. */
-static void step(struct stream *s)
+static void stream_step(struct stream *s)
 {
 	if (s->phase == STREAM_SHAKING) {
 		enum tls_status status = tls_handshake(s->inner.tls);
@@ -247,7 +247,7 @@ static void step(struct stream *s)
 			s->phase = STREAM_TALKING;
 			s->events->ready(s);
 		} else if (status != TLS_AGAIN) {
-			fail(s, status);
+			stream_fail(s, status);
 			return;
 		}
 	}
@@ -255,7 +255,7 @@ static void step(struct stream *s)
 		listen_for_message(s);
 	if (s->phase == STREAM_SHAKING || s->phase == STREAM_TALKING || s->phase == STREAM_HELD ||
 	    s->phase == STREAM_FINISHING)
-		flush(s);
+		stream_flush(s);
 	if (s->phase == STREAM_FINISHING)
 		finish_step(s);
 	if ((s->phase == STREAM_SHAKING || s->phase == STREAM_TALKING ||
@@ -266,7 +266,7 @@ static void step(struct stream *s)
 	}
 }
 
-static void received(struct stream *s, int res)
+static void stream_received(struct stream *s, int res)
 {
 	bool fed = true;
 
@@ -276,7 +276,7 @@ static void received(struct stream *s, int res)
 			ring_buffer_put(s->worker->ring, s->down.recv.buf);
 		else
 			stream_end(s, !s->finished, s->why);
-		step(s);
+		stream_step(s);
 		return;
 	}
 	if (res > 0) {
@@ -288,8 +288,8 @@ static void received(struct stream *s, int res)
 		stream_fault(s, ENDING_FAR, ending_of_errno(-res), strerror(-res));
 	}
 	if (!fed)
-		fail(s, TLS_FAILED);
-	step(s);
+		stream_fail(s, TLS_FAILED);
+	stream_step(s);
 }
 
 static void stream_down_received(struct ring_op *op, int res)
@@ -303,7 +303,7 @@ static void stream_down_received(struct ring_op *op, int res)
 	if (s->phase == STREAM_BULK)
 		stream_bulk_received_down(s, res);
 	else
-		received(s, res);
+		stream_received(s, res);
 }
 
 static void stream_up_sent(struct ring_op *op, int res)
@@ -320,7 +320,7 @@ static void stream_up_sent(struct ring_op *op, int res)
 	if (res < 0)
 		stream_fault(s, ENDING_FAR, ending_of_errno(-res), strerror(-res));
 	else
-		step(s);
+		stream_step(s);
 }
 
 /* ---- the owner's calls ---- */
@@ -375,7 +375,7 @@ bool stream_say(struct stream *s, const struct wire_message *m)
 		stream_fault(s, ENDING_SELF, ENDING_MEMORY, "a message could not be written");
 		return false;
 	}
-	flush(s);
+	stream_flush(s);
 	return s->phase != STREAM_ENDING;
 }
 
@@ -396,5 +396,5 @@ void stream_finish(struct stream *s, const char *why)
 	s->phase = STREAM_FINISHING;
 	tls_close_write(s->inner.tls);
 	ring_timer_set(s->worker->ring, &s->timer, STREAM_FINISH_MS);
-	step(s);
+	stream_step(s);
 }

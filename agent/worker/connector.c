@@ -64,7 +64,7 @@ void connector_tune(int fd)
 
 /* ---- the end ---- */
 
-static void maybe_free(struct connector *c)
+static void connector_maybe_free(struct connector *c)
 {
 	struct agent_worker *w = c->worker;
 
@@ -77,7 +77,7 @@ static void maybe_free(struct connector *c)
 }
 
 /* Ends everything but the winner, and frees c when nothing is in flight. */
-static void finish(struct connector *c, int fd, bool name_failed)
+static void connector_finish(struct connector *c, int fd, bool name_failed)
 {
 	connector_done_fn *done = c->done;
 	struct connector_result r = {fd, name_failed, fd < 0 ? c->error : NULL};
@@ -93,7 +93,7 @@ static void finish(struct connector *c, int fd, bool name_failed)
 		ring_cancel(c->worker->ring, &c->attempts[i].op);
 	if (done)
 		done(c->owner, &r);
-	maybe_free(c);
+	connector_maybe_free(c);
 }
 
 /* ---- attempts ---- */
@@ -126,12 +126,12 @@ static void attempt_over(struct attempt *t, int error)
 	ring_close_fd(c->worker->ring, t->fd);
 	t->fd = -1;
 	if (c->over) {
-		maybe_free(c);
+		connector_maybe_free(c);
 		return;
 	}
 	keep_error(c, &c->addresses[t - c->attempts], error);
 	if (all_failed(c))
-		finish(c, -1, false);
+		connector_finish(c, -1, false);
 	else
 		ring_timer_set(c->worker->ring, &c->next, 0);
 }
@@ -154,7 +154,7 @@ static void attempt_polled(struct ring_op *op, int res)
 	}
 	c->pending--;
 	t->fd = -1;
-	finish(c, fd, false);
+	connector_finish(c, fd, false);
 }
 
 /* Returns 0 or a positive errno.
@@ -204,7 +204,7 @@ static void connector_next_fired(struct timer *timer, uint64_t now_ms)
 		keep_error(c, to, error);
 	}
 	if (all_failed(c))
-		finish(c, -1, false);
+		connector_finish(c, -1, false);
 }
 
 static void connector_resolved(void *owner, const struct addr *addresses, size_t count,
@@ -215,7 +215,7 @@ static void connector_resolved(void *owner, const struct addr *addresses, size_t
 	c->query = NULL;
 	if (error) {
 		snprintf(c->error, sizeof(c->error), "the name could not be resolved: %s", error);
-		finish(c, -1, true);
+		connector_finish(c, -1, true);
 		return;
 	}
 	c->resolved = true;
@@ -240,7 +240,7 @@ static void connector_start_fired(struct timer *t, uint64_t now_ms)
 	if (c->query)
 		return;
 	snprintf(c->error, sizeof(c->error), "too many names are being resolved");
-	finish(c, -1, true);
+	connector_finish(c, -1, true);
 }
 
 static void connector_deadline_fired(struct timer *t, uint64_t now_ms)
@@ -252,7 +252,7 @@ static void connector_deadline_fired(struct timer *t, uint64_t now_ms)
 			 "the name could not be resolved: no answer from the name servers");
 	else if (c->error[0] == '\0')
 		snprintf(c->error, sizeof(c->error), "no answer in time");
-	finish(c, -1, !c->resolved);
+	connector_finish(c, -1, !c->resolved);
 }
 
 struct connector *connector_start(struct agent_worker *w, const struct endpoint *to,
@@ -277,5 +277,5 @@ struct connector *connector_start(struct agent_worker *w, const struct endpoint 
 void connector_cancel(struct connector *c)
 {
 	c->done = NULL;
-	finish(c, -1, false);
+	connector_finish(c, -1, false);
 }

@@ -72,7 +72,7 @@ static void worker_trim_fired(struct timer *t, uint64_t now_ms)
 	ring_timer_set(w->ring, t, TRIM_MS);
 }
 
-static bool open_ring(struct agent_worker *w, int engine, char *why, size_t why_size)
+static bool worker_open_ring(struct agent_worker *w, int engine, char *why, size_t why_size)
 {
 	const struct ring_options options = {.engine = (enum ring_engine)engine};
 	int error = ring_open(&w->ring, &options, why, why_size);
@@ -97,7 +97,7 @@ bool agent_worker_open(struct agent_worker *w, int engine, size_t small_count, c
 	w->stop_timer.fire = worker_stop_fired;
 	w->trimmer.fire = worker_trim_fired;
 	why[0] = '\0';
-	if (!open_ring(w, engine, why, why_size))
+	if (!worker_open_ring(w, engine, why, why_size))
 		return false;
 	w->scratch = malloc(AGENT_SCRATCH_BYTES);
 	if (!w->scratch || buffers_init(&w->large, AGENT_BLOCK_BYTES, AGENT_BLOCKS_MAX) < 0 ||

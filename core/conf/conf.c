@@ -494,7 +494,7 @@ static int open_file(const char *path, int flags, struct conf_errors *errors)
 	return -1;
 }
 
-static struct conf_node *load(const char *path, int flags, struct conf_errors *errors)
+static struct conf_node *conf_load_with(const char *path, int flags, struct conf_errors *errors)
 {
 	struct conf_node *root = NULL;
 	size_t room = CONF_FILE_MAX + 1; /* one more, to see that it is too large */
@@ -521,10 +521,10 @@ static struct conf_node *load(const char *path, int flags, struct conf_errors *e
 
 struct conf_node *conf_load(const char *path, struct conf_errors *errors)
 {
-	return load(path, 0, errors);
+	return conf_load_with(path, 0, errors);
 }
 
 struct conf_node *conf_load_again(const char *path, struct conf_errors *errors)
 {
-	return load(path, O_NONBLOCK, errors);
+	return conf_load_with(path, O_NONBLOCK, errors);
 }

@@ -100,7 +100,7 @@ static json_t *entry_new(uint64_t revision, time_t wall, const char *who, const 
 }
 
 /* Without memory the word before stays. */
-static void set_state(json_t *entry, const char *state)
+static void changes_set_state(json_t *entry, const char *state)
 {
 	(void)!json_object_set_new(entry, "state", json_string(state));
 }
@@ -188,7 +188,7 @@ bool changes_commit(struct changes *ch, const json_t *document, const char *who,
 		return false;
 	forget_difference(ch);
 	json_incref((json_t *)document);
-	set_state(*entry_of(ch, ch->revision), ch->before ? "rolled back" : "replaced");
+	changes_set_state(*entry_of(ch, ch->revision), ch->before ? "rolled back" : "replaced");
 	json_decref(ch->before);
 	ch->before = NULL;
 	ch->due_ms = UINT64_MAX;
@@ -215,7 +215,7 @@ bool changes_confirm(struct changes *ch, const char *who, time_t wall)
 	json_decref(ch->before);
 	ch->before = NULL;
 	ch->due_ms = UINT64_MAX;
-	set_state(entry, "in force");
+	changes_set_state(entry, "in force");
 	/* Without memory the history lacks who it was; the change holds all the same. */
 	(void)!json_object_set_new(entry, "confirmed_by", bounded_text(who));
 	(void)!json_object_set_new(entry, "confirmed_at", time_text(wall));

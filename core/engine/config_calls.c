@@ -41,7 +41,7 @@ static void proposed_free(struct calls *cs, struct proposed *p)
 }
 
 /* Fails the call and returns false when the document is not one. */
-static bool propose(struct call *c, struct proposed *p)
+static bool config_call_propose(struct call *c, struct proposed *p)
 {
 	struct calls *cs = c->calls; /* c is gone once it has been answered */
 	struct configuring *in_force = cs->configuring;
@@ -69,41 +69,41 @@ static bool propose(struct call *c, struct proposed *p)
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
-static json_int_t revision(const struct call *c)
+static json_int_t config_call_revision(const struct call *c)
 {
 	return (json_int_t)changes_revision(changes_of(c));
 }
 
-static void get_run(struct call *c)
+static void config_get_run(struct call *c)
 {
-	call_answer(c, json_pack("{s:I, s:o}", "revision", revision(c), "config",
+	call_answer(c, json_pack("{s:I, s:o}", "revision", config_call_revision(c), "config",
 				 changes_hide(changes_of(c))));
 }
 
-static void check_run(struct call *c)
+static void config_check_run(struct call *c)
 {
 	struct calls *cs = c->calls;
 	struct proposed p;
 
-	if (!propose(c, &p))
+	if (!config_call_propose(c, &p))
 		return;
 	call_answer(c, json_pack("{s:b, s:O}", "ok", 1, "warnings", p.warnings));
 	proposed_free(cs, &p);
 }
 
-static void diff_run(struct call *c)
+static void config_diff_run(struct call *c)
 {
 	struct calls *cs = c->calls;
 	struct proposed p;
 
-	if (!propose(c, &p))
+	if (!config_call_propose(c, &p))
 		return;
-	call_answer(c, json_pack("{s:I, s:o, s:O}", "revision", revision(c), "diff",
+	call_answer(c, json_pack("{s:I, s:o, s:O}", "revision", config_call_revision(c), "diff",
 				 changes_diff(changes_of(c), p.document), "warnings", p.warnings));
 	proposed_free(cs, &p);
 }
 
-static void history_run(struct call *c)
+static void config_history_run(struct call *c)
 {
 	call_answer(c, json_pack("{s:o}", "history", changes_history(changes_of(c))));
 }
@@ -122,7 +122,7 @@ static bool apply_may(struct call *c, const struct proposed *p)
 	switch (changes_may(ch, (uint64_t)from, p->document)) {
 	case CHANGES_STALE:
 		call_fail(c, JSONRPC_STALE,
-			  json_pack("{s:I, s:o}", "revision", revision(c), "diff",
+			  json_pack("{s:I, s:o}", "revision", config_call_revision(c), "diff",
 				    changes_diff(ch, p->document)),
 			  "revision %" PRIu64 " is in force, and your change was made from %" PRIu64
 			  ": get it again and make your change there",
@@ -135,8 +135,9 @@ static bool apply_may(struct call *c, const struct proposed *p)
 			  changes_revision(ch));
 		return false;
 	case CHANGES_SAME:
-		call_answer(c, json_pack("{s:I, s:[], s:[], s:O}", "revision", revision(c), "diff",
-					 "restart", "warnings", p->warnings));
+		call_answer(c,
+			    json_pack("{s:I, s:[], s:[], s:O}", "revision", config_call_revision(c),
+				      "diff", "restart", "warnings", p->warnings));
 		return false;
 	case CHANGES_OK:
 		break;
@@ -147,7 +148,7 @@ static bool apply_may(struct call *c, const struct proposed *p)
 	return !cut;
 }
 
-static void apply(struct call *c, struct proposed *p, uint64_t confirm_ms)
+static void config_call_apply(struct call *c, struct proposed *p, uint64_t confirm_ms)
 {
 	struct configuring *in_force = c->calls->configuring;
 	const char *note = json_string_value(json_object_get(c->params, "note"));
@@ -164,15 +165,16 @@ static void apply(struct call *c, struct proposed *p, uint64_t confirm_ms)
 
 	p->proposal = NULL;
 	if (ok)
-		call_answer(c, json_pack("{s:I, s:O, s:O, s:O}", "revision", revision(c), "diff",
-					 diff, "restart", restart, "warnings", p->warnings));
+		call_answer(c,
+			    json_pack("{s:I, s:O, s:O, s:O}", "revision", config_call_revision(c),
+				      "diff", diff, "restart", restart, "warnings", p->warnings));
 	else
 		call_fail(c, JSONRPC_CONFIG, NULL, "%s", why);
 	json_decref(diff);
 	json_decref(restart);
 }
 
-static void apply_run(struct call *c)
+static void config_apply_run(struct call *c)
 {
 	struct calls *cs = c->calls;
 	json_int_t ms = json_integer_value(json_object_get(c->params, "confirm_ms"));
@@ -183,10 +185,10 @@ static void apply_run(struct call *c)
 			  CONFIG_CONFIRM_MS_MAX);
 		return;
 	}
-	if (!propose(c, &p))
+	if (!config_call_propose(c, &p))
 		return;
 	if (apply_may(c, &p))
-		apply(c, &p, (uint64_t)ms);
+		config_call_apply(c, &p, (uint64_t)ms);
 	proposed_free(cs, &p);
 }
 
@@ -195,22 +197,22 @@ static void nothing_waits(struct call *c)
 	call_fail(c, JSONRPC_NOT_FOUND, NULL, "nothing waits for a confirmation");
 }
 
-static void confirm_run(struct call *c)
+static void config_confirm_run(struct call *c)
 {
 	if (configuring_confirm(c->calls->configuring, c->caller->who))
-		call_answer(c, json_pack("{s:I}", "revision", revision(c)));
+		call_answer(c, json_pack("{s:I}", "revision", config_call_revision(c)));
 	else
 		nothing_waits(c);
 }
 
-static void rollback_run(struct call *c)
+static void config_rollback_run(struct call *c)
 {
 	char why[CONFIGURING_WHY_BYTES];
 
 	if (!changes_rollback(changes_of(c)))
 		nothing_waits(c);
 	else if (configuring_roll_back(c->calls->configuring, c->caller->who, why))
-		call_answer(c, json_pack("{s:I}", "revision", revision(c)));
+		call_answer(c, json_pack("{s:I}", "revision", config_call_revision(c)));
 	else
 		call_fail(c, JSONRPC_CONFIG, NULL, "%s", why);
 }
@@ -241,40 +243,40 @@ static const struct method_param apply_params[] = {
 const struct method methods_of_config[] = {
 	{.name = "config.get",
 	 .level = CALLER_READ,
-	 .run = get_run,
+	 .run = config_get_run,
 	 .help = "the configuration in force, secrets hidden",
 	 .result = "{revision, config}"},
 	{.name = "config.check",
 	 .level = CALLER_READ,
-	 .run = check_run,
+	 .run = config_check_run,
 	 .help = "would this configuration be accepted?",
 	 .params = document_params,
 	 .result = "{ok, warnings}, or an error whose data lists every error"},
 	{.name = "config.diff",
 	 .level = CALLER_READ,
-	 .run = diff_run,
+	 .run = config_diff_run,
 	 .help = "what this configuration would change",
 	 .params = document_params,
 	 .result = "{revision, diff: [{path, from, to}], warnings}"},
 	{.name = "config.apply",
 	 .level = CALLER_ADMIN,
-	 .run = apply_run,
+	 .run = config_apply_run,
 	 .help = "put this configuration in force; only what differs is touched",
 	 .params = apply_params,
 	 .result = "{revision, diff, restart: [keys that wait for the next start], warnings}"},
 	{.name = "config.confirm",
 	 .level = CALLER_ADMIN,
-	 .run = confirm_run,
+	 .run = config_confirm_run,
 	 .help = "keep what was applied on trial",
 	 .result = "{revision}"},
 	{.name = "config.rollback",
 	 .level = CALLER_ADMIN,
-	 .run = rollback_run,
+	 .run = config_rollback_run,
 	 .help = "take back what was applied on trial, now",
 	 .result = "{revision}"},
 	{.name = "config.history",
 	 .level = CALLER_READ,
-	 .run = history_run,
+	 .run = config_history_run,
 	 .help = "the changes so far, newest first",
 	 .result = "{history: [{revision, at, who, note, state, diff}]}"},
 	{.name = NULL},

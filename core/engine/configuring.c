@@ -12,7 +12,7 @@
 
 /* ---- what is kept ---- */
 
-static void keep(struct configuring *c)
+static void configuring_keep(struct configuring *c)
 {
 	json_t *kept;
 	int error;
@@ -30,7 +30,7 @@ static void keep(struct configuring *c)
 	c->ops->event(c, "config.unsaved", json_pack("{s:s}", "text", strerror(-error)));
 }
 
-/* The two documents of what keep() was given, borrowed; false: it is none. */
+/* The two documents of what configuring_keep() was given, borrowed; false: it is none. */
 static bool kept_parts(const json_t *kept, json_t **file, json_t **config)
 {
 	*file = json_object_get(kept, "file");
@@ -116,7 +116,7 @@ bool configuring_open(struct configuring *c, const struct configuring_ops *ops,
 	if (!c->changes)
 		return false;
 	c->file = json_incref(s->file);
-	keep(c);
+	configuring_keep(c);
 	tell_overruled(c, s->overruled);
 	return true;
 }
@@ -145,7 +145,7 @@ bool configuring_apply(struct configuring *c, void *proposal, const struct confi
 		log_error(c->ops->area, "out of memory: the history lacks this change");
 	c->ops->set_trial(c, change->confirm_ms);
 	if (!trial)
-		keep(c);
+		configuring_keep(c);
 	revision = (json_int_t)changes_revision(c->changes);
 	log_notice(c->ops->area, "configuration revision=%" JSON_INTEGER_FORMAT " by %s%s",
 		   revision, change->who, trial ? ", waiting to be confirmed" : "");
@@ -160,7 +160,7 @@ bool configuring_confirm(struct configuring *c, const char *who)
 	if (!changes_confirm(c->changes, who, c->ops->now(c).wall))
 		return false;
 	c->ops->set_trial(c, 0);
-	keep(c);
+	configuring_keep(c);
 	c->ops->event(c, "config.confirmed",
 		      json_pack("{s:I, s:s}", "revision", (json_int_t)changes_revision(c->changes),
 				"who", who));
@@ -254,7 +254,7 @@ void configuring_reread(struct configuring *c, json_t *file)
 	merged = overruled ? conf_merge(c->fields, before, changes_document(c->changes), file,
 					overruled)
 			   : NULL;
-	c->file = file; /* which keep() keeps */
+	c->file = file; /* which configuring_keep() keeps */
 	if (!merged) {
 		log_error(c->ops->area, "the configuration file is not in force: out of memory");
 		c->file = before;
@@ -262,7 +262,7 @@ void configuring_reread(struct configuring *c, json_t *file)
 	} else if (changes_may(c->changes, 0, merged) == CHANGES_SAME) {
 		log_notice(c->ops->area, "the configuration file says nothing new");
 		if (!c->kept || !json_equal(before, file))
-			keep(c);
+			configuring_keep(c);
 	} else if (apply_merged(c, merged)) {
 		tell_overruled(c, overruled);
 	} else {

@@ -25,7 +25,7 @@
 
 /* ---- reading PEM ---- */
 
-static bool refuse(char *why, size_t why_size, const char *sentence)
+static bool identity_refuse(char *why, size_t why_size, const char *sentence)
 {
 	snprintf(why, why_size, "%s", sentence);
 	return false;
@@ -37,7 +37,7 @@ static bool load_ca(struct identity *id, const char *pem, char *why, size_t why_
 	bool ok = false;
 
 	if (!list)
-		return refuse(why, why_size, "identity.ca: is not a PEM certificate");
+		return identity_refuse(why, why_size, "identity.ca: is not a PEM certificate");
 	id->ca = X509_STORE_new();
 	if (!id->ca)
 		goto out;
@@ -47,7 +47,8 @@ static bool load_ca(struct identity *id, const char *pem, char *why, size_t why_
 		X509 *x = sk_X509_value(list, i);
 
 		if (X509_check_ca(x) == 0) {
-			refuse(why, why_size, "identity.ca: is not the certificate of a CA");
+			identity_refuse(why, why_size,
+					"identity.ca: is not the certificate of a CA");
 			goto out;
 		}
 		if (!X509_STORE_add_cert(id->ca, x))
@@ -66,7 +67,8 @@ static bool load_leaf(struct identity *id, const char *pem, char *why, size_t wh
 
 	id->chain = certificates_of_pem(pem);
 	if (!id->chain)
-		return refuse(why, why_size, "identity.certificate: is not a PEM certificate");
+		return identity_refuse(why, why_size,
+				       "identity.certificate: is not a PEM certificate");
 	id->leaf = sk_X509_shift(id->chain);
 	len = i2d_X509(id->leaf, &id->der);
 	if (len <= 0)
@@ -75,12 +77,12 @@ static bool load_leaf(struct identity *id, const char *pem, char *why, size_t wh
 	return true;
 }
 
-static bool load_key(struct identity *id, const char *pem, char *why, size_t why_size)
+static bool identity_load_key(struct identity *id, const char *pem, char *why, size_t why_size)
 {
 	id->key = certificate_key_of_pem(pem);
 	if (!id->key)
-		return refuse(why, why_size,
-			      "identity.key: is not a PEM private key without a password");
+		return identity_refuse(why, why_size,
+				       "identity.key: is not a PEM private key without a password");
 	switch (EVP_PKEY_id(id->key)) {
 	case EVP_PKEY_EC:
 	case EVP_PKEY_ED25519:
@@ -88,14 +90,17 @@ static bool load_key(struct identity *id, const char *pem, char *why, size_t why
 	case EVP_PKEY_RSA:
 		if (EVP_PKEY_bits(id->key) >= RSA_BITS_MIN)
 			break;
-		return refuse(why, why_size, "identity.key: an RSA key needs at least 2048 bits");
+		return identity_refuse(why, why_size,
+				       "identity.key: an RSA key needs at least 2048 bits");
 	default:
-		return refuse(why, why_size,
-			      "identity.key: is of a kind that is not used here; use EC, Ed25519 "
-			      "or RSA");
+		return identity_refuse(
+			why, why_size,
+			"identity.key: is of a kind that is not used here; use EC, Ed25519 "
+			"or RSA");
 	}
 	if (X509_check_private_key(id->leaf, id->key) != 1)
-		return refuse(why, why_size, "identity.key: does not match identity.certificate");
+		return identity_refuse(why, why_size,
+				       "identity.key: does not match identity.certificate");
 	return true;
 }
 
@@ -112,7 +117,7 @@ static bool check_own_chain(const struct identity *id, char *why, size_t why_siz
 	if (error == X509_V_OK || error == X509_V_ERR_CERT_HAS_EXPIRED ||
 	    error == X509_V_ERR_CERT_NOT_YET_VALID)
 		return true;
-	return refuse(why, why_size, "identity.certificate: is not signed by identity.ca");
+	return identity_refuse(why, why_size, "identity.certificate: is not signed by identity.ca");
 }
 
 struct identity *identity_new(const char *ca_pem, const char *certificate_pem, const char *key_pem,
@@ -121,7 +126,7 @@ struct identity *identity_new(const char *ca_pem, const char *certificate_pem, c
 	struct identity *id = calloc(1, sizeof(*id));
 
 	ERR_clear_error();
-	refuse(why, why_size, "out of memory");
+	identity_refuse(why, why_size, "out of memory");
 	if (!id)
 		return NULL;
 	id->system = calloc(1, sizeof(*id->system));
@@ -129,12 +134,12 @@ struct identity *identity_new(const char *ca_pem, const char *certificate_pem, c
 		pthread_mutex_init(&id->system->lock, NULL);
 	if (!id->system || !load_ca(id, ca_pem, why, why_size) ||
 	    !load_leaf(id, certificate_pem, why, why_size) ||
-	    !load_key(id, key_pem, why, why_size) || !check_own_chain(id, why, why_size)) {
+	    !identity_load_key(id, key_pem, why, why_size) || !check_own_chain(id, why, why_size)) {
 		identity_free(id);
 		ERR_clear_error();
 		return NULL;
 	}
-	refuse(why, why_size, "");
+	identity_refuse(why, why_size, "");
 	return id;
 }
 
@@ -198,14 +203,14 @@ static int pick_alpn(const uint8_t *wanted, const uint8_t **out, uint8_t *out_le
 	return SSL_TLSEXT_ERR_NOACK;
 }
 
-static int pick_front(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *offered,
-		      unsigned offered_len, void *arg)
+static int identity_pick_front(SSL *ssl, const uint8_t **out, uint8_t *out_len,
+			       const uint8_t *offered, unsigned offered_len, void *arg)
 {
 	return pick_alpn((const uint8_t *)FRONT_ALPN, out, out_len, offered, offered_len);
 }
 
-static int pick_inner(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *offered,
-		      unsigned offered_len, void *arg)
+static int identity_pick_inner(SSL *ssl, const uint8_t **out, uint8_t *out_len,
+			       const uint8_t *offered, unsigned offered_len, void *arg)
 {
 	int picked =
 		pick_alpn((const uint8_t *)IDENTITY_INNER_ALPN, out, out_len, offered, offered_len);
@@ -225,7 +230,7 @@ static bool offer_alpn(SSL_CTX *ctx, const char *alpn)
 	return SSL_CTX_set_alpn_protos(ctx, (const uint8_t *)alpn, (unsigned)strlen(alpn)) == 0;
 }
 
-static SSL_CTX *finish(SSL_CTX *ctx, bool ok)
+static SSL_CTX *identity_finish_context(SSL_CTX *ctx, bool ok)
 {
 	ERR_clear_error();
 	if (ok)
@@ -243,16 +248,17 @@ SSL_CTX *identity_front_context(const struct identity *id)
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
 	/* Tickets carry the session to the client; a cache here would be the clients' to fill. */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_alpn_select_cb(ctx, pick_front, NULL);
-	return finish(ctx, SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) &&
-				   SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) &&
-				   SSL_CTX_set_strict_cipher_list(ctx, FRONT_TLS12_CIPHERS) &&
-				   use_own(ctx, id));
+	SSL_CTX_set_alpn_select_cb(ctx, identity_pick_front, NULL);
+	return identity_finish_context(
+		ctx, SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) &&
+			     SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) &&
+			     SSL_CTX_set_strict_cipher_list(ctx, FRONT_TLS12_CIPHERS) &&
+			     use_own(ctx, id));
 }
 
 /* identity_check_relay() decides, when it knows the host and can say why not. Until then we have
  * sent nothing but the handshake, and it shows nothing of us. */
-static enum ssl_verify_result_t verify_later(SSL *ssl, uint8_t *alert)
+static enum ssl_verify_result_t identity_verify_later(SSL *ssl, uint8_t *alert)
 {
 	return ssl_verify_ok;
 }
@@ -263,15 +269,15 @@ SSL_CTX *identity_dial_context(const struct identity *id)
 
 	if (!ctx)
 		return NULL;
-	SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER, verify_later);
+	SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER, identity_verify_later);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	/* What browsers send (RFC 8701, RFC 6066 section 8, RFC 6962). */
 	SSL_CTX_set_grease_enabled(ctx, 1);
 	SSL_CTX_set_permute_extensions(ctx, 1);
 	SSL_CTX_enable_ocsp_stapling(ctx);
 	SSL_CTX_enable_signed_cert_timestamps(ctx);
-	return finish(ctx, SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) &&
-				   offer_alpn(ctx, FRONT_ALPN));
+	return identity_finish_context(ctx, SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) &&
+						    offer_alpn(ctx, FRONT_ALPN));
 }
 
 SSL_CTX *identity_inner_context(const struct identity *id, bool server)
@@ -289,9 +295,10 @@ SSL_CTX *identity_inner_context(const struct identity *id, bool server)
 	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 	SSL_CTX_set_max_cert_list(ctx, PEER_CERT_LIST_MAX);
 	if (server)
-		SSL_CTX_set_alpn_select_cb(ctx, pick_inner, NULL);
-	return finish(ctx, SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) && use_own(ctx, id) &&
-				   (server || offer_alpn(ctx, IDENTITY_INNER_ALPN)));
+		SSL_CTX_set_alpn_select_cb(ctx, identity_pick_inner, NULL);
+	return identity_finish_context(
+		ctx, SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) && use_own(ctx, id) &&
+			     (server || offer_alpn(ctx, IDENTITY_INNER_ALPN)));
 }
 
 /* ---- proofs ---- */

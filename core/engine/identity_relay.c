@@ -109,8 +109,9 @@ static void explain_time(const struct identity_verdict *v, const char *host, cha
 			whose, host, date_text(v->not_before, date), date_text(time(NULL), now));
 }
 
-static void explain(const struct identity *id, const struct identity_verdict *v, X509 *leaf,
-		    const char *host, bool system_trust, char *why, size_t why_size)
+static void identity_explain(const struct identity *id, const struct identity_verdict *v,
+			     X509 *leaf, const char *host, bool system_trust, char *why,
+			     size_t why_size)
 {
 	switch (v->error) {
 	case X509_V_ERR_CERT_HAS_EXPIRED:
@@ -175,7 +176,7 @@ static bool check_leaf(const struct identity *id, STACK_OF(X509) * chain, const 
 	if (system)
 		v = identity_verify_chain(system, leaf, chain, X509_PURPOSE_SSL_SERVER);
 	if (v.error != X509_V_OK) {
-		explain(id, &v, leaf, host, system_trust, why, why_size);
+		identity_explain(id, &v, leaf, host, system_trust, why, why_size);
 		return false;
 	}
 	if (identity_of_certificate(leaf, &peer)) {

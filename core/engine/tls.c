@@ -252,7 +252,7 @@ static void set_error_from(struct tls *t, uint32_t code)
 }
 
 /* Judges the result of an SSL call and leaves the thread's error queue empty. */
-static enum tls_status judge(struct tls *t, int result)
+static enum tls_status tls_judge(struct tls *t, int result)
 {
 	int error = SSL_get_error(t->ssl, result);
 	enum tls_status status;
@@ -324,7 +324,7 @@ const uint8_t *tls_unread(const struct tls *t, size_t *len)
 enum tls_status tls_handshake(struct tls *t)
 {
 	ERR_clear_error();
-	return judge(t, SSL_do_handshake(t->ssl));
+	return tls_judge(t, SSL_do_handshake(t->ssl));
 }
 
 enum tls_status tls_read(struct tls *t, uint8_t *out, size_t room, size_t *n)
@@ -336,7 +336,7 @@ enum tls_status tls_read(struct tls *t, uint8_t *out, size_t room, size_t *n)
 		return TLS_AGAIN;
 	ERR_clear_error();
 	result = SSL_read(t->ssl, out, room < INT_MAX ? (int)room : INT_MAX);
-	status = judge(t, result);
+	status = tls_judge(t, result);
 	if (status == TLS_OK)
 		*n = (size_t)result;
 	return status;
@@ -351,7 +351,7 @@ enum tls_status tls_write(struct tls *t, const uint8_t *in, size_t len)
 
 		ERR_clear_error();
 		/* Without partial writes, a success has taken the whole chunk. */
-		status = judge(t, SSL_write(t->ssl, in, chunk));
+		status = tls_judge(t, SSL_write(t->ssl, in, chunk));
 		if (status != TLS_OK)
 			return status;
 		in += chunk;

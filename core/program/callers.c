@@ -31,7 +31,7 @@ static void callers_lines_ended(struct lines *lines)
 	c->ended(c);
 }
 
-static bool send_line(struct caller *caller, char *line, size_t len)
+static bool callers_send_line(struct caller *caller, char *line, size_t len)
 {
 	return lines_send(&container(caller, struct line_caller, caller)->lines, line, len);
 }
@@ -40,7 +40,7 @@ void line_caller_start(struct line_caller *c, struct ring *ring, struct calls *c
 		       size_t line_max)
 {
 	c->calls = calls;
-	c->caller.send = send_line;
+	c->caller.send = callers_send_line;
 	c->lines = (struct lines){
 		.ring = ring,
 		.fd = fd,
@@ -66,7 +66,7 @@ struct callers_conn {
 	struct callers_conn *next, *prev;
 };
 
-static void conn_ended(struct line_caller *line)
+static void callers_conn_ended(struct line_caller *line)
 {
 	struct callers_conn *c = container(line, struct callers_conn, line);
 	struct callers *cs = c->callers;
@@ -85,7 +85,7 @@ static void conn_ended(struct line_caller *line)
  *
  * #syscalls sendto(4 is 0, 3 without MSG_FASTOPEN)
  */
-static void refuse(struct callers *cs, int fd, enum jsonrpc_error code, const char *why)
+static void callers_refuse(struct callers *cs, int fd, enum jsonrpc_error code, const char *why)
 {
 	size_t len = 0;
 	json_t *failure = jsonrpc_failure(NULL, code, NULL, "%s", why);
@@ -99,7 +99,7 @@ static void refuse(struct callers *cs, int fd, enum jsonrpc_error code, const ch
 }
 
 /* #syscalls getsockopt */
-static void admit(struct callers *cs, int fd)
+static void callers_admit(struct callers *cs, int fd)
 {
 	struct ucred peer = {.uid = (uid_t)-1};
 	socklen_t len = sizeof(peer);
@@ -112,16 +112,16 @@ static void admit(struct callers *cs, int fd)
 	else
 		why = cs->admit(cs, peer.uid, &level);
 	if (why) {
-		refuse(cs, fd, JSONRPC_FORBIDDEN, why);
+		callers_refuse(cs, fd, JSONRPC_FORBIDDEN, why);
 		return;
 	}
 	c = cs->count < cs->most ? calloc(1, sizeof(*c)) : NULL;
 	if (!c) {
-		refuse(cs, fd, JSONRPC_BUSY, "too many callers at once; close one of them");
+		callers_refuse(cs, fd, JSONRPC_BUSY, "too many callers at once; close one of them");
 		return;
 	}
 	c->callers = cs;
-	c->line.ended = conn_ended;
+	c->line.ended = callers_conn_ended;
 	c->line.caller.level = level;
 	snprintf(c->line.caller.who, sizeof(c->line.caller.who), "uid:%u", (unsigned)peer.uid);
 	c->next = cs->conns;
@@ -134,7 +134,7 @@ static void admit(struct callers *cs, int fd)
 
 static void callers_accepted(struct acceptor *a, int fd)
 {
-	admit(container(a, struct callers, acceptor), fd);
+	callers_admit(container(a, struct callers, acceptor), fd);
 }
 
 /* ---- the socket ---- */

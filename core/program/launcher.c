@@ -68,7 +68,7 @@ int launcher_start(struct launcher *l, const struct launcher_plan *plan)
 
 /* socket -1: none comes along. */
 /* #syscalls sendmsg */
-static int ask(const struct launcher *l, struct launcher_request *r, int socket)
+static int launcher_ask(const struct launcher *l, struct launcher_request *r, int socket)
 {
 	struct iovec whole = {r, sizeof(*r)};
 	union passing along;
@@ -94,7 +94,7 @@ int launcher_serve(struct launcher *l, uint32_t deadline_ms, int *fd, uint32_t *
 	if (fcntl(pair[0], F_SETFL, O_NONBLOCK))
 		error = -errno;
 	if (!error)
-		error = ask(l, &r, pair[1]);
+		error = launcher_ask(l, &r, pair[1]);
 	close(pair[1]);
 	if (error) {
 		close(pair[0]);
@@ -120,7 +120,7 @@ int launcher_run(struct launcher *l, const char *const *arguments, uint32_t dead
 		memcpy(r.text + used, arguments[r.argument_count], size);
 		used += size;
 	}
-	error = ask(l, &r, -1);
+	error = launcher_ask(l, &r, -1);
 	if (!error)
 		*number = ++l->last;
 	return error;
@@ -131,12 +131,12 @@ void launcher_kill(struct launcher *l, uint32_t number)
 	struct launcher_request r = {.act = LAUNCHER_KILL, .number = number};
 
 	/* Where it cannot be said, the deadline or the daemon's own end does it. */
-	(void)!ask(l, &r, -1);
+	(void)!launcher_ask(l, &r, -1);
 }
 
 /* ---- notes ----------------------------------------------------------------------------------- */
 
-static void heard(struct ring_op *op, int res)
+static void launcher_heard(struct ring_op *op, int res)
 {
 	struct launcher *l = container(op, struct launcher, op);
 
@@ -156,7 +156,7 @@ static void heard(struct ring_op *op, int res)
 void launcher_follow(struct launcher *l, struct ring *ring)
 {
 	l->ring = ring;
-	l->op.done = heard;
+	l->op.done = launcher_heard;
 	ring_recv(ring, &l->op, l->fd, &l->note, sizeof(l->note));
 }
 

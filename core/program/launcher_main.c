@@ -33,7 +33,7 @@ struct launch {
 };
 
 /* #syscalls sendto */
-static void tell(const struct launch *l, uint32_t number, int status)
+static void launch_tell(const struct launch *l, uint32_t number, int status)
 {
 	struct launcher_note note = {.number = number, .status = status};
 
@@ -79,7 +79,7 @@ static _Noreturn void child_main(const struct launch *l, struct launcher_request
 	_exit(0);
 }
 
-static struct child *find(struct launch *l, uint32_t number)
+static struct child *launch_find(struct launch *l, uint32_t number)
 {
 	for (size_t i = 0; i < LAUNCHER_CHILDREN_MAX; i++)
 		if (l->children[i].pid > 0 && l->children[i].number == number)
@@ -90,7 +90,7 @@ static struct child *find(struct launch *l, uint32_t number)
 /* #syscalls clone|clone3 set_robust_list setpgid
  * #syscalls-rare rseq; fork() of newer C libraries
  */
-static void start(struct launch *l, struct launcher_request *r, int socket)
+static void launch_start(struct launch *l, struct launcher_request *r, int socket)
 {
 	struct child *c = NULL;
 
@@ -98,7 +98,7 @@ static void start(struct launch *l, struct launcher_request *r, int socket)
 		if (l->children[i].pid == 0)
 			c = &l->children[i];
 	if (!c) {
-		tell(l, r->number, 127 << 8);
+		launch_tell(l, r->number, 127 << 8);
 		return;
 	}
 	c->pid = fork();
@@ -106,7 +106,7 @@ static void start(struct launch *l, struct launcher_request *r, int socket)
 		child_main(l, r, socket);
 	if (c->pid < 0) {
 		c->pid = 0;
-		tell(l, r->number, 127 << 8);
+		launch_tell(l, r->number, 127 << 8);
 		return;
 	}
 	(void)setpgid(c->pid, c->pid); /* the child does it, too: either may come first */
@@ -119,14 +119,14 @@ static void start(struct launch *l, struct launcher_request *r, int socket)
  *
  * #syscalls kill
  */
-static void end(const struct child *c)
+static void launch_end(const struct child *c)
 {
 	if (kill(-c->pid, SIGKILL))
 		(void)kill(c->pid, SIGKILL);
 }
 
 /* #syscalls wait4|waitid */
-static void reap(struct launch *l)
+static void launch_reap(struct launch *l)
 {
 	int status;
 	pid_t pid;
@@ -135,7 +135,7 @@ static void reap(struct launch *l)
 		for (size_t i = 0; i < LAUNCHER_CHILDREN_MAX; i++)
 			if (l->children[i].pid == pid) {
 				l->children[i].pid = 0;
-				tell(l, l->children[i].number, status);
+				launch_tell(l, l->children[i].number, status);
 			}
 }
 
@@ -149,7 +149,7 @@ static int kill_due(struct launch *l)
 		if (c->pid == 0 || c->due_ms == INT64_MAX)
 			continue;
 		if (c->due_ms <= now) {
-			end(c);
+			launch_end(c);
 			c->due_ms = INT64_MAX;
 		} else if (c->due_ms < next) {
 			next = c->due_ms;
@@ -171,18 +171,18 @@ static bool arguments_ok(const struct launcher_request *r)
 	return r->argument_count <= LAUNCHER_ARGUMENTS_MAX && r->argument_count <= ends;
 }
 
-static void perform(struct launch *l, struct launcher_request *r, int socket)
+static void launch_perform(struct launch *l, struct launcher_request *r, int socket)
 {
-	struct child *c = find(l, r->number);
+	struct child *c = launch_find(l, r->number);
 
 	if (r->act == LAUNCHER_KILL && c)
-		end(c);
+		launch_end(c);
 	else if (c)
 		return;
 	else if (r->act == LAUNCHER_SERVE && l->plan->serve && socket >= 0)
-		start(l, r, socket);
+		launch_start(l, r, socket);
 	else if (r->act == LAUNCHER_RUN && l->plan->program && arguments_ok(r))
-		start(l, r, -1);
+		launch_start(l, r, -1);
 }
 
 /* False: the daemon is gone.
@@ -207,7 +207,7 @@ static bool serve_one(struct launch *l)
 		return false;
 	socket = passing_take(&m);
 	if (n == (ssize_t)sizeof(r) && !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
-		perform(l, &r, socket);
+		launch_perform(l, &r, socket);
 	if (socket >= 0)
 		close(socket);
 	return true;
@@ -215,14 +215,14 @@ static bool serve_one(struct launch *l)
 
 /* ---- the launcher's life --------------------------------------------------------------------- */
 
-static void child_signal(int number)
+static void launch_child_signal(int number)
 {
 }
 
 /* SIGCHLD is let in only while waiting, so that none is missed. */
 static void prepare_signals(struct launch *l)
 {
-	struct sigaction on_child = {.sa_handler = child_signal, .sa_flags = SA_NOCLDSTOP};
+	struct sigaction on_child = {.sa_handler = launch_child_signal, .sa_flags = SA_NOCLDSTOP};
 	sigset_t child;
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
@@ -250,19 +250,19 @@ _Noreturn void launcher_main(int fd, const struct launcher_plan *plan)
 		error = -errno;
 	if (!error && plan->isolation)
 		error = isolation_confine(plan->isolation);
-	tell(&l, 0, error);
+	launch_tell(&l, 0, error);
 	while (!error) {
 		int wait_ms = kill_due(&l);
 		struct timespec wait = {.tv_sec = wait_ms / 1000,
 					.tv_nsec = (long)(wait_ms % 1000) * 1000000};
 
 		(void)!ppoll(&p, 1, wait_ms < 0 ? NULL : &wait, &l.as_before);
-		reap(&l);
+		launch_reap(&l);
 		if (!serve_one(&l))
 			break;
 	}
 	for (size_t i = 0; i < LAUNCHER_CHILDREN_MAX; i++)
 		if (l.children[i].pid > 0)
-			end(&l.children[i]);
+			launch_end(&l.children[i]);
 	_exit(error ? 1 : 0);
 }

@@ -8,7 +8,7 @@
 #include "core/container.h"
 #include "core/log.h"
 
-static void tell(struct nat_follow *n)
+static void nat_follow_tell(struct nat_follow *n)
 {
 	const struct nat_view *v = &n->view;
 
@@ -27,7 +27,7 @@ static void nat_line_came(struct follower *f, const char *line, size_t len)
 	switch (nat_view_line(&n->view, line, len)) {
 	case NAT_VIEW_CHANGED:
 		if (!n->stopping)
-			tell(n);
+			nat_follow_tell(n);
 		break;
 	case NAT_VIEW_MALFORMED:
 		if (n->view.malformed == 1)
@@ -48,7 +48,7 @@ static void nat_gone(struct follower *f)
 	struct nat_follow *n = container(f, struct nat_follow, follower);
 
 	if (nat_view_gone(&n->view) && !n->stopping)
-		tell(n);
+		nat_follow_tell(n);
 }
 
 static void nat_ended(struct follower *f)

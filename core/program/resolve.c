@@ -66,7 +66,7 @@ static struct resolve_watch *watch_find(struct resolver *r, int fd)
 	return w;
 }
 
-static void set_timer(struct resolver *r)
+static void resolve_set_timer(struct resolver *r)
 {
 	struct timeval most = {60, 0}, tv, *next;
 
@@ -80,15 +80,15 @@ static void set_timer(struct resolver *r)
 }
 
 /* Polls for what c-ares wants now. */
-static void rearm(struct resolver *r)
+static void resolve_rearm(struct resolver *r)
 {
 	for (struct resolve_watch *w = r->watches; w; w = w->next)
 		if (!w->closed && w->events && !ring_op_busy(&w->op))
 			ring_poll(r->ring, &w->op, w->fd, w->events);
-	set_timer(r);
+	resolve_set_timer(r);
 }
 
-static void watch_ready(struct ring_op *op, int res)
+static void resolve_watch_ready(struct ring_op *op, int res)
 {
 	struct resolve_watch *w = container(op, struct resolve_watch, op);
 	struct resolver *r = w->resolver;
@@ -102,18 +102,18 @@ static void watch_ready(struct ring_op *op, int res)
 	if (res != -ECANCELED)
 		ares_process_fd(r->channel, res < 0 || res & ~POLLOUT ? fd : ARES_SOCKET_BAD,
 				res > 0 && res & POLLOUT ? fd : ARES_SOCKET_BAD);
-	rearm(r);
+	resolve_rearm(r);
 }
 
-static void timer_fired(struct timer *t, uint64_t now_ms)
+static void resolve_timer_fired(struct timer *t, uint64_t now_ms)
 {
 	struct resolver *r = container(t, struct resolver, timer);
 
 	ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-	rearm(r);
+	resolve_rearm(r);
 }
 
-static void state_changed(void *data, ares_socket_t fd, int readable, int writable)
+static void resolve_state_changed(void *data, ares_socket_t fd, int readable, int writable)
 {
 	struct resolve_watch *w = watch_find(data, fd);
 	unsigned events = (readable ? POLLIN : 0u) | (writable ? POLLOUT : 0u);
@@ -127,7 +127,7 @@ static void state_changed(void *data, ares_socket_t fd, int readable, int writab
 /* #syscalls socket(0 is AF_INET)
  * #syscalls-rare socket(0 is AF_INET6); where a name server has such an address
  */
-static ares_socket_t make_socket(int family, int type, int protocol, void *data)
+static ares_socket_t resolve_make_socket(int family, int type, int protocol, void *data)
 {
 	struct resolver *r = data;
 	struct resolve_watch *w = calloc(1, sizeof(*w));
@@ -142,13 +142,13 @@ static ares_socket_t make_socket(int family, int type, int protocol, void *data)
 		return -1;
 	}
 	w->resolver = r;
-	w->op.done = watch_ready;
+	w->op.done = resolve_watch_ready;
 	w->next = r->watches;
 	r->watches = w;
 	return w->fd;
 }
 
-static int close_socket(ares_socket_t fd, void *data)
+static int resolve_close_socket(ares_socket_t fd, void *data)
 {
 	struct resolve_watch *w = watch_find(data, fd);
 
@@ -163,15 +163,15 @@ static int close_socket(ares_socket_t fd, void *data)
 }
 
 /* #syscalls connect */
-static int connect_socket(ares_socket_t fd, const struct sockaddr *to, ares_socklen_t len,
-			  void *data)
+static int resolve_connect_socket(ares_socket_t fd, const struct sockaddr *to, ares_socklen_t len,
+				  void *data)
 {
 	return connect(fd, to, len);
 }
 
 /* #syscalls recvfrom */
-static ares_ssize_t receive(ares_socket_t fd, void *buf, size_t len, int flags,
-			    struct sockaddr *from, ares_socklen_t *from_len, void *data)
+static ares_ssize_t resolve_receive(ares_socket_t fd, void *buf, size_t len, int flags,
+				    struct sockaddr *from, ares_socklen_t *from_len, void *data)
 {
 	return recvfrom(fd, buf, len, flags, from, from_len);
 }
@@ -179,17 +179,18 @@ static ares_ssize_t receive(ares_socket_t fd, void *buf, size_t len, int flags,
 /* #syscalls:natd writev
  * #syscalls-rare:agent writev; where relays are not in /etc/hosts
  */
-static ares_ssize_t send_vector(ares_socket_t fd, const struct iovec *parts, int count, void *data)
+static ares_ssize_t resolve_send_vector(ares_socket_t fd, const struct iovec *parts, int count,
+					void *data)
 {
 	return writev(fd, parts, count);
 }
 
 static const struct ares_socket_functions socket_functions = {
-	.asocket = make_socket,
-	.aclose = close_socket,
-	.aconnect = connect_socket,
-	.arecvfrom = receive,
-	.asendv = send_vector,
+	.asocket = resolve_make_socket,
+	.aclose = resolve_close_socket,
+	.aconnect = resolve_connect_socket,
+	.arecvfrom = resolve_receive,
+	.asendv = resolve_send_vector,
 };
 
 /* ---- the channel ---- */
@@ -208,7 +209,7 @@ static int channel_open(struct resolver *r)
 	struct ares_options options = {
 		.timeout = TRY_MS,
 		.tries = TRIES,
-		.sock_state_cb = state_changed,
+		.sock_state_cb = resolve_state_changed,
 		.sock_state_cb_data = r,
 	};
 	int status =
@@ -234,7 +235,7 @@ static void channel_close(struct resolver *r)
 
 int resolver_open(struct resolver *r, struct ring *ring)
 {
-	*r = (struct resolver){.ring = ring, .timer.fire = timer_fired};
+	*r = (struct resolver){.ring = ring, .timer.fire = resolve_timer_fired};
 	if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS)
 		return -ENOMEM;
 	return channel_open(r);
@@ -270,7 +271,7 @@ static void query_free(struct resolve_query *q)
 {
 	ring_timer_cancel(q->resolver->ring, &q->deliver);
 	q->resolver->queries--;
-	set_timer(q->resolver);
+	resolve_set_timer(q->resolver);
 	free(q->hosts);
 	free(q);
 }
@@ -331,7 +332,7 @@ static void take_addresses(struct resolve_query *q, const struct ares_addrinfo_n
 }
 
 /* What came, or why nothing did, is told from the loop. */
-static void complete(struct resolve_query *q)
+static void resolve_complete(struct resolve_query *q)
 {
 	q->answered = true;
 	if (!q->done && !q->services_done)
@@ -351,10 +352,10 @@ static void resolve_answered(void *data, int status, int timeouts, struct ares_a
 			 status == ARES_SUCCESS ? "the name has no address"
 						: ares_strerror(status));
 	ares_freeaddrinfo(info);
-	complete(q);
+	resolve_complete(q);
 }
 
-static void deliver_fired(struct timer *t, uint64_t now_ms)
+static void resolve_deliver_fired(struct timer *t, uint64_t now_ms)
 {
 	struct resolve_query *q = container(t, struct resolve_query, deliver);
 
@@ -375,7 +376,7 @@ static struct resolve_query *query_new(struct resolver *r, void *owner)
 	if (!q)
 		return NULL;
 	q->resolver = r;
-	q->deliver.fire = deliver_fired;
+	q->deliver.fire = resolve_deliver_fired;
 	q->owner = owner;
 	r->queries++;
 	return q;
@@ -393,14 +394,14 @@ struct resolve_query *resolve_start(struct resolver *r, const char *host, uint16
 	q->done = done;
 	q->port = port;
 	ares_getaddrinfo(r->channel, host, NULL, &hints, resolve_answered, q);
-	rearm(r);
+	resolve_rearm(r);
 	return q;
 }
 
 /* ---- services (RFC 2782) ---- */
 
 /* Takes the next host out of those of the lowest priority that are left, by weight. */
-static struct ares_srv_reply *take_service(struct ares_srv_reply **list)
+static struct ares_srv_reply *resolve_take_service(struct ares_srv_reply **list)
 {
 	struct ares_srv_reply **chosen = list, *taken;
 	unsigned lowest = UINT_MAX, sum = 0, left;
@@ -428,7 +429,7 @@ static struct ares_srv_reply *take_service(struct ares_srv_reply **list)
 static void take_services(struct resolve_query *q, struct ares_srv_reply *list)
 {
 	while (list && q->count < RESOLVE_SERVICES_MAX) {
-		struct ares_srv_reply *s = take_service(&list);
+		struct ares_srv_reply *s = resolve_take_service(&list);
 		struct endpoint *e = &q->hosts[q->count];
 
 		if (s->port > 0 && addr_host_name_ok(s->host)) {
@@ -441,7 +442,8 @@ static void take_services(struct resolve_query *q, struct ares_srv_reply *list)
 	ares_free_data(list);
 }
 
-static void services_answered(void *data, int status, int timeouts, unsigned char *answer, int len)
+static void resolve_services_answered(void *data, int status, int timeouts, unsigned char *answer,
+				      int len)
 {
 	struct resolve_query *q = data;
 	struct ares_srv_reply *list = NULL;
@@ -454,7 +456,7 @@ static void services_answered(void *data, int status, int timeouts, unsigned cha
 		snprintf(q->error, sizeof(q->error), "%s",
 			 status == ARES_SUCCESS ? "the name offers no such service"
 						: ares_strerror(status));
-	complete(q);
+	resolve_complete(q);
 }
 
 struct resolve_query *resolve_services_start(struct resolver *r, const char *name,
@@ -469,8 +471,8 @@ struct resolve_query *resolve_services_start(struct resolver *r, const char *nam
 	}
 	q->hosts = hosts;
 	q->services_done = done;
-	ares_query(r->channel, name, ns_c_in, ns_t_srv, services_answered, q);
-	rearm(r);
+	ares_query(r->channel, name, ns_c_in, ns_t_srv, resolve_services_answered, q);
+	resolve_rearm(r);
 	return q;
 }
 

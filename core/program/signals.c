@@ -11,7 +11,7 @@
 #include "core/container.h"
 #include "core/log.h"
 
-static void finish(struct signals *s)
+static void signals_finish(struct signals *s)
 {
 	ring_close_fd(s->ring, s->fd);
 	s->fd = -1;
@@ -29,7 +29,7 @@ static void signals_polled(struct ring_op *op, int res)
 		s->came(s, (int)info.ssi_signo);
 	s->reading = false;
 	if (s->closing)
-		finish(s);
+		signals_finish(s);
 	else if (res < 0)
 		log_error("signals", "signals are not answered any more: error %d", -res);
 	else
@@ -68,7 +68,7 @@ void signals_close(struct signals *s)
 	if (ring_op_busy(&s->op))
 		ring_cancel(s->ring, &s->op);
 	else if (!s->reading)
-		finish(s);
+		signals_finish(s);
 }
 
 void signals_free(struct signals *s)

@@ -98,8 +98,8 @@ static void tell_failure(const struct document *doc, const struct rpc_failure *f
 	document_print_diff(stderr, diff);
 }
 
-static json_t *call(struct connection *conn, const char *method, json_t *params,
-		    const struct document *doc)
+static json_t *configure_call(struct connection *conn, const char *method, json_t *params,
+			      const struct document *doc)
 {
 	struct rpc_failure failure = {.data = NULL};
 	json_t *result = connection_try(conn, method, params, &failure);
@@ -137,9 +137,9 @@ static bool as_json(const struct arguments *a, const json_t *result)
 
 /* ---- reading ---- */
 
-static enum status get(const struct arguments *a, struct connection *conn)
+static enum status configure_get(const struct arguments *a, struct connection *conn)
 {
-	json_t *result = call(conn, "config.get", NULL, NULL);
+	json_t *result = configure_call(conn, "config.get", NULL, NULL);
 
 	if (!result)
 		return STATUS_FAILED;
@@ -155,10 +155,10 @@ static json_t *with_config(const struct document *doc)
 	return json_pack("{s:O}", "config", doc->config);
 }
 
-static enum status check(const struct arguments *a, struct connection *conn,
-			 const struct document *doc)
+static enum status configure_check(const struct arguments *a, struct connection *conn,
+				   const struct document *doc)
 {
-	json_t *result = call(conn, "config.check", with_config(doc), doc);
+	json_t *result = configure_call(conn, "config.check", with_config(doc), doc);
 
 	if (!result)
 		return STATUS_FAILED;
@@ -168,10 +168,10 @@ static enum status check(const struct arguments *a, struct connection *conn,
 	return STATUS_OK;
 }
 
-static enum status diff(const struct arguments *a, struct connection *conn,
-			const struct document *doc)
+static enum status configure_diff(const struct arguments *a, struct connection *conn,
+				  const struct document *doc)
 {
-	json_t *result = call(conn, "config.diff", with_config(doc), doc);
+	json_t *result = configure_call(conn, "config.diff", with_config(doc), doc);
 
 	if (!result)
 		return STATUS_FAILED;
@@ -198,10 +198,10 @@ static json_t *with_secrets(const struct arguments *a, const struct connection *
 }
 
 /* doc: the file that it runs with now; NULL: secrets stay hidden. */
-static enum status save(const struct arguments *a, struct connection *conn,
-			const struct document *doc)
+static enum status configure_save(const struct arguments *a, struct connection *conn,
+				  const struct document *doc)
 {
-	json_t *result = call(conn, "config.get", NULL, NULL), *config, *whole;
+	json_t *result = configure_call(conn, "config.get", NULL, NULL), *config, *whole;
 	char comment[512];
 
 	if (!result)
@@ -304,15 +304,15 @@ static void print_applied(const struct arguments *a, const struct connection *co
 		       agent ? "agent" : "relay", agent ? " " : "", agent ? agent : "");
 }
 
-static enum status apply(const struct arguments *a, struct connection *conn,
-			 const struct document *doc)
+static enum status configure_apply(const struct arguments *a, struct connection *conn,
+				   const struct document *doc)
 {
 	json_t *params, *result;
 	uint64_t confirm_ms;
 
 	if (!take_confirm(a, &confirm_ms) || !apply_params(a, doc, confirm_ms, &params))
 		return STATUS_USAGE;
-	result = call(conn, "config.apply", params, doc);
+	result = configure_call(conn, "config.apply", params, doc);
 	if (!result)
 		return STATUS_FAILED;
 	if (!as_json(a, result))
@@ -322,9 +322,10 @@ static enum status apply(const struct arguments *a, struct connection *conn,
 }
 
 /* Confirming and rolling back. */
-static enum status settle(const struct arguments *a, struct connection *conn, const char *method)
+static enum status configure_settle(const struct arguments *a, struct connection *conn,
+				    const char *method)
 {
-	json_t *result = call(conn, method, NULL, NULL);
+	json_t *result = configure_call(conn, method, NULL, NULL);
 
 	if (!result)
 		return STATUS_FAILED;
@@ -335,14 +336,14 @@ static enum status settle(const struct arguments *a, struct connection *conn, co
 	return STATUS_OK;
 }
 
-static enum status confirm(const struct arguments *a, struct connection *conn)
+static enum status configure_confirm(const struct arguments *a, struct connection *conn)
 {
-	return settle(a, conn, "config.confirm");
+	return configure_settle(a, conn, "config.confirm");
 }
 
-static enum status rollback(const struct arguments *a, struct connection *conn)
+static enum status configure_rollback(const struct arguments *a, struct connection *conn)
 {
-	return settle(a, conn, "config.rollback");
+	return configure_settle(a, conn, "config.rollback");
 }
 
 /* The list with how much each entry changed, for the table. */
@@ -357,7 +358,7 @@ static json_t *counted(const json_t *history)
 	return list;
 }
 
-static enum status history(const struct arguments *a, struct connection *conn)
+static enum status configure_history(const struct arguments *a, struct connection *conn)
 {
 	static const struct show_column columns[] = {
 		{"REVISION", "revision", SHOW_COUNT, NULL},
@@ -368,7 +369,7 @@ static enum status history(const struct arguments *a, struct connection *conn)
 		{"NOTE", "note", SHOW_TEXT, NULL},
 		{NULL, NULL, SHOW_TEXT, NULL},
 	};
-	json_t *result = call(conn, "config.history", NULL, NULL), *list;
+	json_t *result = configure_call(conn, "config.history", NULL, NULL), *list;
 
 	if (!result)
 		return STATUS_FAILED;
@@ -383,51 +384,52 @@ static enum status history(const struct arguments *a, struct connection *conn)
 
 /* ---- the commands ---- */
 
-static enum status run_get(const struct arguments *a)
+static enum status configure_run_get(const struct arguments *a)
 {
-	return with_connection(a, get);
+	return with_connection(a, configure_get);
 }
 
 static enum status save_hidden(const struct arguments *a, struct connection *conn)
 {
-	return save(a, conn, NULL);
+	return configure_save(a, conn, NULL);
 }
 
-static enum status run_save(const struct arguments *a)
+static enum status configure_run_save(const struct arguments *a)
 {
 	size_t words = agent_of(a) ? 1 : 0;
 
-	return a->word_count > words ? with_document(a, save) : with_connection(a, save_hidden);
+	return a->word_count > words ? with_document(a, configure_save)
+				     : with_connection(a, save_hidden);
 }
 
-static enum status run_check(const struct arguments *a)
+static enum status configure_run_check(const struct arguments *a)
 {
-	return with_document(a, check);
+	return with_document(a, configure_check);
 }
 
-static enum status run_diff(const struct arguments *a)
+static enum status configure_run_diff(const struct arguments *a)
 {
-	return with_document(a, diff);
+	return with_document(a, configure_diff);
 }
 
-static enum status run_apply(const struct arguments *a)
+static enum status configure_run_apply(const struct arguments *a)
 {
-	return with_document(a, apply);
+	return with_document(a, configure_apply);
 }
 
-static enum status run_confirm(const struct arguments *a)
+static enum status configure_run_confirm(const struct arguments *a)
 {
-	return with_connection(a, confirm);
+	return with_connection(a, configure_confirm);
 }
 
-static enum status run_rollback(const struct arguments *a)
+static enum status configure_run_rollback(const struct arguments *a)
 {
-	return with_connection(a, rollback);
+	return with_connection(a, configure_rollback);
 }
 
-static enum status run_history(const struct arguments *a)
+static enum status configure_run_history(const struct arguments *a)
 {
-	return with_connection(a, history);
+	return with_connection(a, configure_history);
 }
 
 static const struct option_row no_options[] = {
@@ -446,42 +448,46 @@ static const struct option_row apply_options[] = {
 
 const struct command relay_config_commands[] = {
 	{"relay config get", "", 0, 0,
-	 "Prints the configuration in force, secrets hidden, as YAML.", json_options, run_get},
+	 "Prints the configuration in force, secrets hidden, as YAML.", json_options,
+	 configure_run_get},
 	{"relay config save", "[FILE]", 0, 1,
 	 "Prints what is in force as a file, with the secrets of the file that the relay has.",
-	 no_options, run_save},
+	 no_options, configure_run_save},
 	{"relay config check", "FILE", 1, 1, "Asks whether the relay would accept a configuration.",
-	 json_options, run_check},
+	 json_options, configure_run_check},
 	{"relay config diff", "FILE", 1, 1, "Shows what a configuration would change.",
-	 json_options, run_diff},
+	 json_options, configure_run_diff},
 	{"relay config apply", "FILE", 1, 1,
-	 "Puts a configuration in force; only what differs is touched.", apply_options, run_apply},
+	 "Puts a configuration in force; only what differs is touched.", apply_options,
+	 configure_run_apply},
 	{"relay config confirm", "", 0, 0, "Keeps what was applied with --confirm-within.",
-	 json_options, run_confirm},
+	 json_options, configure_run_confirm},
 	{"relay config rollback", "", 0, 0, "Takes back what was applied with --confirm-within.",
-	 json_options, run_rollback},
+	 json_options, configure_run_rollback},
 	{"relay config history", "", 0, 0, "Lists the changes so far, newest first.", json_options,
-	 run_history},
+	 configure_run_history},
 	{.name = NULL},
 };
 
 const struct command agent_config_commands[] = {
 	{"agent config get", "AGENT", 1, 1,
-	 "Prints an agent's configuration, secrets hidden, as YAML.", json_options, run_get},
+	 "Prints an agent's configuration, secrets hidden, as YAML.", json_options,
+	 configure_run_get},
 	{"agent config save", "AGENT [FILE]", 1, 2,
 	 "Prints what an agent has in force as a file, with the secrets of the file that it has.",
-	 no_options, run_save},
+	 no_options, configure_run_save},
 	{"agent config check", "AGENT FILE", 2, 2,
-	 "Asks whether an agent would accept a configuration.", json_options, run_check},
+	 "Asks whether an agent would accept a configuration.", json_options, configure_run_check},
 	{"agent config diff", "AGENT FILE", 2, 2,
-	 "Shows what a configuration would change at an agent.", json_options, run_diff},
+	 "Shows what a configuration would change at an agent.", json_options, configure_run_diff},
 	{"agent config apply", "AGENT FILE", 2, 2, "Puts a configuration in force at an agent.",
-	 apply_options, run_apply},
+	 apply_options, configure_run_apply},
 	{"agent config confirm", "AGENT", 1, 1, "Keeps what was applied with --confirm-within.",
-	 json_options, run_confirm},
+	 json_options, configure_run_confirm},
 	{"agent config rollback", "AGENT", 1, 1,
-	 "Takes back what was applied with --confirm-within.", json_options, run_rollback},
+	 "Takes back what was applied with --confirm-within.", json_options,
+	 configure_run_rollback},
 	{"agent config history", "AGENT", 1, 1, "Lists an agent's changes so far, newest first.",
-	 json_options, run_history},
+	 json_options, configure_run_history},
 	{.name = NULL},
 };

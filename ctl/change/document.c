@@ -24,7 +24,7 @@
 
 /* ---- schemas ---- */
 
-static bool check_relay(const struct conf_node *root, struct conf_errors *errors)
+static bool document_check_relay(const struct conf_node *root, struct conf_errors *errors)
 {
 	struct relay_config c;
 
@@ -34,7 +34,7 @@ static bool check_relay(const struct conf_node *root, struct conf_errors *errors
 	return true;
 }
 
-static bool check_agent(const struct conf_node *root, struct conf_errors *errors)
+static bool document_check_agent(const struct conf_node *root, struct conf_errors *errors)
 {
 	struct agent_config c;
 
@@ -44,8 +44,8 @@ static bool check_agent(const struct conf_node *root, struct conf_errors *errors
 	return true;
 }
 
-const struct document_schema document_relay = {relay_config_fields, check_relay};
-const struct document_schema document_agent = {agent_config_fields, check_agent};
+const struct document_schema document_relay = {relay_config_fields, document_check_relay};
+const struct document_schema document_agent = {agent_config_fields, document_check_agent};
 
 /* ---- secrets that stay where they are ---- */
 
@@ -180,7 +180,7 @@ void document_free(struct document *d)
 /* ---- places ---- */
 
 /* One step of a path, "key" or "[3]", from n; NULL: there is none. *path moves behind it. */
-static const struct conf_node *step(const struct conf_node *n, const char **path)
+static const struct conf_node *document_step(const struct conf_node *n, const char **path)
 {
 	char key[CONF_PATH_BYTES];
 	size_t len;
@@ -203,12 +203,12 @@ static const struct conf_node *step(const struct conf_node *n, const char **path
 }
 
 /* The node of a path, or the innermost that is there; NULL when not even the first step is. */
-static const struct conf_node *find(const struct conf_node *root, const char *path)
+static const struct conf_node *document_find(const struct conf_node *root, const char *path)
 {
 	const struct conf_node *n = root, *found = NULL;
 
 	while (n && *path) {
-		n = step(n, &path);
+		n = document_step(n, &path);
 		if (n)
 			found = n;
 	}
@@ -225,7 +225,7 @@ void document_locate(const struct document *d, const char *error, char *out, siz
 	if (d->tree && colon && (size_t)(colon - error) < sizeof(path)) {
 		memcpy(path, error, (size_t)(colon - error));
 		path[colon - error] = '\0';
-		at = find(d->tree, path);
+		at = document_find(d->tree, path);
 	}
 	if (at)
 		snprintf(out, room, "%s:%u:%u: %s", d->name, at->line, at->column, safe);

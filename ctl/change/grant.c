@@ -254,7 +254,7 @@ static void describe_grant(const struct arguments *a, const char *until, char *o
 		 hours ? " UTC" : "", rate ? ", at most " : "", rate ? rate : "");
 }
 
-static enum status run_grant(const struct arguments *a)
+static enum status rules_run_grant(const struct arguments *a)
 {
 	json_t *params = json_pack("{s:s, s:s}", "agent", a->words[0], "to", a->words[1]);
 	struct change c = {"grant", params, "", grant_notes};
@@ -282,7 +282,7 @@ static enum status run_grant(const struct arguments *a)
 
 /* ---- the others ---- */
 
-static enum status run_ungrant(const struct arguments *a)
+static enum status rules_run_ungrant(const struct arguments *a)
 {
 	const char *to = a->word_count > 1 ? a->words[1] : NULL;
 	json_t *params = json_pack("{s:s}", "agent", a->words[0]);
@@ -296,7 +296,7 @@ static enum status run_ungrant(const struct arguments *a)
 	return change_all(a, &c);
 }
 
-static enum status run_revoke(const struct arguments *a)
+static enum status rules_run_revoke(const struct arguments *a)
 {
 	json_t *params = json_pack("{s:s}", "agent", a->words[0]);
 	char done[256];
@@ -307,7 +307,7 @@ static enum status run_revoke(const struct arguments *a)
 	return change_all(a, &c);
 }
 
-static enum status run_unrevoke(const struct arguments *a)
+static enum status rules_run_unrevoke(const struct arguments *a)
 {
 	char done[256];
 	const struct change c = {"unrevoke", json_pack("{s:s}", "agent", a->words[0]), done, NULL};
@@ -372,7 +372,7 @@ static void print_grants(const json_t *result)
 	json_decref(rules);
 }
 
-static enum status run_grants(const struct arguments *a)
+static enum status rules_run_grants(const struct arguments *a)
 {
 	struct connection conn;
 	json_t *result;
@@ -391,13 +391,13 @@ static enum status run_grants(const struct arguments *a)
 
 const struct command grant_commands[] = {
 	{"grant", "AGENT AGENT/SERVICE", 2, 2, "Lets an agent, or a group, reach a service.",
-	 grant_options, run_grant},
+	 grant_options, rules_run_grant},
 	{"grants", "", 0, 0, "Lists who may reach what, and who is revoked.", json_options,
-	 run_grants},
+	 rules_run_grants},
 	{"ungrant", "AGENT [AGENT/SERVICE]", 1, 2, "Takes grants back; sessions by them end.",
-	 json_options, run_ungrant},
+	 json_options, rules_run_ungrant},
 	{"revoke", "AGENT", 1, 1, "Ends an identity: its link and sessions, within a second.",
-	 revoke_options, run_revoke},
-	{"unrevoke", "AGENT", 1, 1, "Takes a revocation back.", json_options, run_unrevoke},
+	 revoke_options, rules_run_revoke},
+	{"unrevoke", "AGENT", 1, 1, "Takes a revocation back.", json_options, rules_run_unrevoke},
 	{.name = NULL},
 };

@@ -23,7 +23,7 @@ static const struct option_row kick_options[] = {
 };
 
 /* Takes params over. The result is the caller's; NULL: told. */
-static json_t *act(const struct arguments *a, const char *method, json_t *params)
+static json_t *relay_act_call(const struct arguments *a, const char *method, json_t *params)
 {
 	json_t *result = NULL;
 	struct connection conn;
@@ -39,7 +39,7 @@ static json_t *act(const struct arguments *a, const char *method, json_t *params
 	return result;
 }
 
-static enum status run_drain(const struct arguments *a)
+static enum status relay_run_drain(const struct arguments *a)
 {
 	const char *deadline = arguments_text(a, "--deadline", NULL);
 	bool leave = arguments_flag(a, "--exit");
@@ -55,7 +55,7 @@ static enum status run_drain(const struct arguments *a)
 	if (deadline)
 		json_object_set_new(params, "deadline_ms",
 				    json_integer((json_int_t)seconds * 1000));
-	result = act(a, "drain", params);
+	result = relay_act_call(a, "drain", params);
 	if (result && !arguments_flag(a, "--json"))
 		printf("draining: no new sessions; %" JSON_INTEGER_FORMAT " still run%s\n",
 		       json_integer_value(json_object_get(result, "sessions")),
@@ -65,9 +65,9 @@ static enum status run_drain(const struct arguments *a)
 	return result ? STATUS_OK : STATUS_FAILED;
 }
 
-static enum status run_undrain(const struct arguments *a)
+static enum status relay_run_undrain(const struct arguments *a)
 {
-	json_t *result = act(a, "undrain", NULL);
+	json_t *result = relay_act_call(a, "undrain", NULL);
 
 	if (result && !arguments_flag(a, "--json"))
 		puts("takes new sessions again");
@@ -76,7 +76,7 @@ static enum status run_undrain(const struct arguments *a)
 }
 
 /* Nothing kicked is a failure: the person who typed it believes that there is something. */
-static enum status run_kick(const struct arguments *a)
+static enum status relay_run_kick(const struct arguments *a)
 {
 	const char *agent = arguments_text(a, "--agent", NULL);
 	const char *session = a->word_count ? a->words[0] : NULL;
@@ -90,8 +90,9 @@ static enum status run_kick(const struct arguments *a)
 		complain_usage(a->command, "name a session, or an agent with --agent");
 		return STATUS_USAGE;
 	}
-	result = act(a, "kick",
-		     json_pack("{s:s}", agent ? "agent" : "session", agent ? agent : session));
+	result = relay_act_call(
+		a, "kick",
+		json_pack("{s:s}", agent ? "agent" : "session", agent ? agent : session));
 	if (!result)
 		return STATUS_FAILED;
 	kicked = json_object_get(result, "kicked");
@@ -112,7 +113,7 @@ static enum status run_kick(const struct arguments *a)
 	return any ? STATUS_OK : STATUS_FAILED;
 }
 
-static enum status run_log(const struct arguments *a)
+static enum status relay_run_log(const struct arguments *a)
 {
 	static const char *const words[] = {"error", "warning", "notice", "info", "debug", NULL};
 	enum log_level level;
@@ -127,7 +128,7 @@ static enum status run_log(const struct arguments *a)
 			a->words[0], near ? "; did you mean " : "", near ? near : "");
 		return STATUS_USAGE;
 	}
-	result = act(a, "log.level", json_pack("{s:s}", "level", a->words[0]));
+	result = relay_act_call(a, "log.level", json_pack("{s:s}", "level", a->words[0]));
 	if (result && !arguments_flag(a, "--json"))
 		printf("logs %s and above, until the next change or restart\n", a->words[0]);
 	json_decref(result);
@@ -136,10 +137,11 @@ static enum status run_log(const struct arguments *a)
 
 const struct command relay_act_commands[] = {
 	{"relay drain", "", 0, 0, "Takes no new sessions, and tells agents to move.", drain_options,
-	 run_drain},
-	{"relay undrain", "", 0, 0, "Takes new sessions again.", json_options, run_undrain},
+	 relay_run_drain},
+	{"relay undrain", "", 0, 0, "Takes new sessions again.", json_options, relay_run_undrain},
 	{"relay kick", "[SESSION]", 0, 1,
-	 "Ends a session, or an agent's link and sessions, at once.", kick_options, run_kick},
-	{"relay log", "LEVEL", 1, 1, "Makes a relay log more or less.", json_options, run_log},
+	 "Ends a session, or an agent's link and sessions, at once.", kick_options, relay_run_kick},
+	{"relay log", "LEVEL", 1, 1, "Makes a relay log more or less.", json_options,
+	 relay_run_log},
 	{.name = NULL},
 };

@@ -50,14 +50,14 @@ bool nat_behaviour_server(const char *word, struct endpoint *out)
 	return true;
 }
 
-static void one_less(struct behaviour *b)
+static void behaviour_one_less(struct behaviour *b)
 {
 	if (--b->waiting == 0)
 		ring_stop(b->ring);
 }
 
 /* Runs until everything that was begun has ended. */
-static bool run_all(struct behaviour *b)
+static bool behaviour_run_all(struct behaviour *b)
 {
 	return b->waiting == 0 || ring_run(b->ring) == 0;
 }
@@ -73,10 +73,10 @@ static void behaviour_resolved(void *owner, const struct addr *addresses, size_t
 	for (size_t i = 0; !error && i < count && s->address.len == 0; i++)
 		if (addresses[i].sa.sa_family == AF_INET)
 			s->address = addresses[i];
-	one_less(s->behaviour);
+	behaviour_one_less(s->behaviour);
 }
 
-static void look_up(struct behaviour *b)
+static void behaviour_look_up(struct behaviour *b)
 {
 	for (size_t i = 0; i < b->count; i++) {
 		struct server *s = &b->servers[i];
@@ -93,12 +93,12 @@ static void look_up(struct behaviour *b)
 	}
 }
 
-static void surveyed(struct stun_survey *survey)
+static void behaviour_surveyed(struct stun_survey *survey)
 {
-	one_less(container(survey, struct server, survey)->behaviour);
+	behaviour_one_less(container(survey, struct server, survey)->behaviour);
 }
 
-static void survey(struct behaviour *b)
+static void behaviour_survey(struct behaviour *b)
 {
 	for (size_t i = 0; i < b->count; i++) {
 		struct server *s = &b->servers[i];
@@ -111,7 +111,7 @@ static void survey(struct behaviour *b)
 			continue;
 		}
 		s->survey.ring = b->ring;
-		s->survey.done = surveyed;
+		s->survey.done = behaviour_surveyed;
 		s->survey.discovery.server = s->address;
 		s->survey.discovery.pace = pace;
 		s->survey.discovery.nat = true;
@@ -154,7 +154,7 @@ static json_t *best_findings(const struct behaviour *b)
 }
 
 /* The resolver's sockets close when the loop has turned. */
-static void wait_idle(struct timer *t, uint64_t now_ms)
+static void behaviour_idle(struct timer *t, uint64_t now_ms)
 {
 	struct behaviour *b = container(t, struct behaviour, idle);
 
@@ -181,15 +181,15 @@ json_t *nat_behaviour_ask(const struct endpoint *servers, size_t count)
 		b->servers[i].endpoint = servers[i];
 	}
 	if (resolver_open(&b->resolver, b->ring) == 0) {
-		look_up(b);
-		if (run_all(b)) {
-			survey(b);
-			if (run_all(b))
+		behaviour_look_up(b);
+		if (behaviour_run_all(b)) {
+			behaviour_survey(b);
+			if (behaviour_run_all(b))
 				out = best_findings(b);
 		}
 	}
 	resolver_close(&b->resolver);
-	b->idle.fire = wait_idle;
+	b->idle.fire = behaviour_idle;
 	ring_timer_set(b->ring, &b->idle, 0);
 	if (ring_run(b->ring) == 0)
 		ring_close(b->ring);

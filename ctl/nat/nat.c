@@ -82,7 +82,7 @@ static bool keeps_something(const json_t *status)
 	return json_array_size(mappings) == 0 || nat_conclude_any_held(mappings);
 }
 
-static enum status run_status(const struct arguments *a)
+static enum status nat_run_status(const struct arguments *a)
 {
 	const struct page page = page_of_terminal();
 	enum status status = STATUS_FAILED;
@@ -106,7 +106,7 @@ static enum status run_status(const struct arguments *a)
 	return status;
 }
 
-static enum status run_renew(const struct arguments *a)
+static enum status nat_run_renew(const struct arguments *a)
 {
 	struct connection conn;
 	json_t *result;
@@ -138,7 +138,7 @@ static void print_event(const struct arguments *a, const json_t *event)
 }
 
 /* Takes status over. */
-static void print_status(const struct arguments *a, json_t *status)
+static void nat_print_status(const struct arguments *a, json_t *status)
 {
 	const struct page page = page_of_terminal();
 
@@ -181,7 +181,7 @@ static bool watch_one(const struct arguments *a, struct connection *conn)
 		rpc_failure_free(&failure);
 		return fflush(stdout) == 0;
 	}
-	print_status(a, status);
+	nat_print_status(a, status);
 	while (fflush(stdout) == 0 && rpc_next(&conn->rpc, -1, &event) == RPC_NOTE) {
 		print_event(a, event);
 		json_decref(event);
@@ -205,7 +205,7 @@ static int open_again(const struct arguments *a, struct connection *conn)
 	return error;
 }
 
-static enum status run_watch(const struct arguments *a)
+static enum status nat_run_watch(const struct arguments *a)
 {
 	struct connection conn;
 	int error = 0;
@@ -314,7 +314,7 @@ static json_t *gateway(const struct arguments *a, struct endpoint *servers, size
 	return probe;
 }
 
-static enum status run_probe(const struct arguments *a)
+static enum status nat_run_probe(const struct arguments *a)
 {
 	const struct page page = page_of_terminal();
 	struct endpoint servers[NAT_BEHAVIOUR_SERVERS_MAX];
@@ -345,13 +345,13 @@ static enum status run_probe(const struct arguments *a)
 
 const struct command nat_commands[] = {
 	{"nat status", "", 0, 0, "Shows the gateway, the address outside, and natd's mappings.",
-	 json_options, run_status},
+	 json_options, nat_run_status},
 	{"nat watch", "", 0, 0, "Shows the same, and then what happens, until interrupted.",
-	 watch_options, run_watch},
+	 watch_options, nat_run_watch},
 	{"nat renew", "", 0, 0, "Has natd renew every mapping now, and try again what failed.",
-	 json_options, run_renew},
+	 json_options, nat_run_renew},
 	{"nat probe", "", 0, 0,
 	 "Tells what gateway this is, whether it maps ports, and what the NAT does.", probe_options,
-	 run_probe},
+	 nat_run_probe},
 	{.name = NULL},
 };

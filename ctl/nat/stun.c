@@ -67,14 +67,14 @@ struct stun_command {
 	struct timer idle;
 };
 
-static void one_less(struct stun_command *c)
+static void stun_command_one_less(struct stun_command *c)
 {
 	if (--c->waiting == 0)
 		ring_stop(c->ring);
 }
 
 /* Runs until everything that was begun has ended. */
-static bool run_all(struct stun_command *c)
+static bool stun_command_run_all(struct stun_command *c)
 {
 	return c->waiting == 0 || ring_run(c->ring) == 0;
 }
@@ -95,7 +95,7 @@ static void stun_resolved(void *owner, const struct addr *addresses, size_t coun
 	if (error)
 		snprintf(h->error, sizeof(h->error), "%s", error);
 	keep_addresses(h, addresses, error ? 0 : count);
-	one_less(h->command);
+	stun_command_one_less(h->command);
 }
 
 static void resolve_host(struct stun_command *c, struct host *h, const struct endpoint *e)
@@ -113,8 +113,8 @@ static void resolve_host(struct stun_command *c, struct host *h, const struct en
 }
 
 /* The SRV records of a name; without any, the name itself at STUN's port. */
-static void services_found(void *owner, const struct endpoint *hosts, size_t count,
-			   const char *error)
+static void stun_services_found(void *owner, const struct endpoint *hosts, size_t count,
+				const char *error)
 {
 	struct host *h = owner;
 	struct stun_command *c = h->command;
@@ -153,7 +153,7 @@ static bool add_host(struct stun_command *c, const char *word)
 	h->command = c;
 	snprintf(h->name, sizeof(h->name), "%s", word);
 	snprintf(service, sizeof(service), "_stun._udp.%s", word);
-	if (resolve_services_start(&c->resolver, service, services_found, h))
+	if (resolve_services_start(&c->resolver, service, stun_services_found, h))
 		c->waiting++;
 	else
 		snprintf(h->error, sizeof(h->error), "out of memory");
@@ -162,14 +162,14 @@ static bool add_host(struct stun_command *c, const char *word)
 
 /* ---- questions ---- */
 
-static void survey_done(struct stun_survey *s)
+static void stun_survey_done(struct stun_survey *s)
 {
-	one_less(container(s, struct stun_place, survey)->command);
+	stun_command_one_less(container(s, struct stun_place, survey)->command);
 }
 
-static void stream_done(struct stun_stream *s)
+static void stun_stream_done(struct stun_stream *s)
 {
-	one_less(container(s, struct stun_place, stream)->command);
+	stun_command_one_less(container(s, struct stun_place, stream)->command);
 }
 
 static void add_place(struct stun_command *c, const struct host *h, const struct addr *address)
@@ -184,7 +184,7 @@ static void add_place(struct stun_command *c, const struct host *h, const struct
 	p->address = *address;
 	snprintf(p->server, sizeof(p->server), "%s", h->name);
 	p->survey.ring = p->stream.ring = c->ring;
-	p->survey.done = survey_done;
+	p->survey.done = stun_survey_done;
 	p->survey.discovery.server = p->stream.server = *address;
 	p->survey.discovery.nat = c->nat;
 	p->survey.discovery.lifetime_max_s = c->lifetime_s;
@@ -193,7 +193,7 @@ static void add_place(struct stun_command *c, const struct host *h, const struct
 		p->udp_error = strerror(-error);
 	else
 		c->waiting++;
-	p->stream.done = stream_done;
+	p->stream.done = stun_stream_done;
 	p->stream.timeout_ms = TCP_TIMEOUT_MS;
 	error = stun_stream_start(&p->stream);
 	if (error)
@@ -202,12 +202,12 @@ static void add_place(struct stun_command *c, const struct host *h, const struct
 		c->waiting++;
 }
 
-static void round_done(struct stun_round *r)
+static void stun_round_done(struct stun_round *r)
 {
 	/* rounds[0] or rounds[1]: which is told by the family that it asked */
 	size_t which = r->entries[0].server.sa.sa_family == AF_INET6;
 
-	one_less(container(r - which, struct stun_command, rounds));
+	stun_command_one_less(container(r - which, struct stun_command, rounds));
 }
 
 /* Several servers of one family. */
@@ -220,7 +220,7 @@ static void start_round(struct stun_command *c, size_t which)
 			r->entries[r->count++].server = c->places[i].address;
 	r->ring = c->ring;
 	r->pace = stun_pace_datagram;
-	r->done = round_done;
+	r->done = stun_round_done;
 	if (r->count < 2 || stun_round_start(r))
 		r->count = 0;
 	else
@@ -325,7 +325,7 @@ static bool read_arguments(const struct arguments *a, struct stun_command *c)
 	return true;
 }
 
-static enum status ask(const struct arguments *a, struct stun_command *c)
+static enum status stun_command_ask(const struct arguments *a, struct stun_command *c)
 {
 	enum status status = STATUS_FAILED;
 	json_t *result;
@@ -337,11 +337,11 @@ static enum status ask(const struct arguments *a, struct stun_command *c)
 				       a->words[i]);
 			return STATUS_USAGE;
 		}
-	if (!run_all(c))
+	if (!stun_command_run_all(c))
 		return STATUS_FAILED;
 	tell_names(c);
 	ask_all(c);
-	if (c->place_count == 0 || !run_all(c))
+	if (c->place_count == 0 || !stun_command_run_all(c))
 		return STATUS_FAILED;
 	result = whole_result(c);
 	if (arguments_flag(a, "--json"))
@@ -355,7 +355,7 @@ static enum status ask(const struct arguments *a, struct stun_command *c)
 }
 
 /* The resolver's sockets close when the loop has turned. */
-static void wait_idle(struct timer *t, uint64_t now_ms)
+static void stun_command_idle(struct timer *t, uint64_t now_ms)
 {
 	struct stun_command *c = container(t, struct stun_command, idle);
 
@@ -365,16 +365,16 @@ static void wait_idle(struct timer *t, uint64_t now_ms)
 		ring_timer_set(c->ring, t, 1);
 }
 
-static void finish(struct stun_command *c)
+static void stun_command_finish(struct stun_command *c)
 {
 	resolver_close(&c->resolver);
-	c->idle.fire = wait_idle;
+	c->idle.fire = stun_command_idle;
 	ring_timer_set(c->ring, &c->idle, 0);
 	if (ring_run(c->ring) == 0)
 		ring_close(c->ring);
 }
 
-static enum status run_stun(const struct arguments *a)
+static enum status stun_command_run(const struct arguments *a)
 {
 	const struct ring_options options = {.engine = RING_EPOLL, .small_buffers = 16};
 	struct stun_command *c = calloc(1, sizeof(*c));
@@ -391,8 +391,8 @@ static enum status run_stun(const struct arguments *a)
 	else if (resolver_open(&c->resolver, c->ring) < 0)
 		complain("cannot read the resolver's configuration");
 	else
-		status = ask(a, c);
-	finish(c);
+		status = stun_command_ask(a, c);
+	stun_command_finish(c);
 	free(c);
 	return status;
 }
@@ -400,6 +400,6 @@ static enum status run_stun(const struct arguments *a)
 const struct command stun_commands[] = {
 	{"stun", "HOST[:PORT] ...", 1, HOSTS_MAX,
 	 "Asks STUN servers for our external address, and what the NAT does.", stun_options,
-	 run_stun},
+	 stun_command_run},
 	{.name = NULL},
 };

@@ -35,7 +35,7 @@ struct trial {
 
 static volatile sig_atomic_t interrupted;
 
-static void take_signal(int number)
+static void trial_take_signal(int number)
 {
 	interrupted = 1;
 }
@@ -88,7 +88,7 @@ static bool has_gateway(const struct natd *n, enum portmap_family f)
 }
 
 /* Nothing better is to be expected. */
-static bool settled(const struct natd *n, const struct portmap_mapping *m)
+static bool trial_settled(const struct natd *n, const struct portmap_mapping *m)
 {
 	if (!has_gateway(n, m->want.family))
 		return true;
@@ -104,12 +104,12 @@ static bool all_settled(const struct natd *n)
 	if (n->stage != NATD_HERE || portmap_engine_probing(&n->engine) || n->outside->asking)
 		return false;
 	for (const struct portmap_mapping *m = n->engine.mappings; m; m = m->next)
-		if (!settled(n, m))
+		if (!trial_settled(n, m))
 			return false;
 	return true;
 }
 
-static json_t *found(const struct natd *n)
+static json_t *trial_found(const struct natd *n)
 {
 	json_t *mappings = json_array();
 
@@ -132,20 +132,20 @@ static void trial_timer_fired(struct timer *t, uint64_t ring_now_ms)
 		return;
 	}
 	if (!interrupted)
-		trial->result = found(n);
+		trial->result = trial_found(n);
 	natd_stop(n);
 }
 
 /* ---- life ---- */
 
-static void stopped(struct natd *n)
+static void trial_stopped(struct natd *n)
 {
 	ring_stop(n->ring);
 }
 
-static void run(struct trial *t)
+static void trial_run(struct trial *t)
 {
-	const struct sigaction action = {.sa_handler = take_signal};
+	const struct sigaction action = {.sa_handler = trial_take_signal};
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction before[LENGTH(numbers)];
 	struct natd *n = &t->natd;
@@ -196,12 +196,12 @@ json_t *nat_trial(const struct endpoint *stun, size_t count)
 		free(t);
 		return NULL;
 	}
-	n->stopped = stopped;
+	n->stopped = trial_stopped;
 	error = natd_open(n, -1);
 	if (error) {
 		complain("the network cannot be looked at: %s", strerror(-error));
 	} else {
-		run(t);
+		trial_run(t);
 		result = t->result;
 		natd_close(n);
 		ring_close(n->ring);

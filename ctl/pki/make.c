@@ -59,7 +59,7 @@ static bool set_serial(X509 *x)
 	return ok;
 }
 
-static bool set_times(X509 *x, time_t not_before, time_t not_after)
+static bool certificate_set_times(X509 *x, time_t not_before, time_t not_after)
 {
 	return ASN1_TIME_set(X509_getm_notBefore(x), not_before) &&
 	       ASN1_TIME_set(X509_getm_notAfter(x), not_after);
@@ -202,18 +202,18 @@ static bool add_alternative_names(X509 *x, const struct pki_request *request)
 /* ---- certificates ---- */
 
 /* Everything that does not depend on the role. */
-static X509 *begin(EVP_PKEY *key, time_t not_before, time_t not_after)
+static X509 *certificate_begin(EVP_PKEY *key, time_t not_before, time_t not_after)
 {
 	X509 *x = X509_new();
 
-	if (x && X509_set_version(x, 2) && set_serial(x) && set_times(x, not_before, not_after) &&
-	    X509_set_pubkey(x, key))
+	if (x && X509_set_version(x, 2) && set_serial(x) &&
+	    certificate_set_times(x, not_before, not_after) && X509_set_pubkey(x, key))
 		return x;
 	X509_free(x);
 	return NULL;
 }
 
-static X509 *finish(X509 *x, bool ok, EVP_PKEY *ca_key)
+static X509 *certificate_finish(X509 *x, bool ok, EVP_PKEY *ca_key)
 {
 	const EVP_MD *md = EVP_PKEY_id(ca_key) == EVP_PKEY_ED25519 ? NULL : EVP_sha256();
 
@@ -227,7 +227,7 @@ static X509 *finish(X509 *x, bool ok, EVP_PKEY *ca_key)
 
 X509 *pki_make_ca(EVP_PKEY *key, const char *organisation, time_t not_before, time_t not_after)
 {
-	X509 *x = begin(key, not_before, not_after);
+	X509 *x = certificate_begin(key, not_before, not_after);
 	char common_name[PKI_NAME_MAX + 1];
 	X509_NAME *name;
 	bool ok;
@@ -239,13 +239,13 @@ X509 *pki_make_ca(EVP_PKEY *key, const char *organisation, time_t not_before, ti
 	ok = add_name(name, NID_organizationName, organisation) &&
 	     add_name(name, NID_commonName, common_name) && X509_set_issuer_name(x, name) &&
 	     add_basic_constraints(x, true) && add_key_usage(x, true) && add_key_ids(x, x);
-	return finish(x, ok, key);
+	return certificate_finish(x, ok, key);
 }
 
 X509 *pki_make_certificate(const struct pki_request *request, EVP_PKEY *key, X509 *ca,
 			   EVP_PKEY *ca_key)
 {
-	X509 *x = begin(key, request->not_before, request->not_after);
+	X509 *x = certificate_begin(key, request->not_before, request->not_after);
 	const char *name = request->role == IDENTITY_RELAY ? request->hosts[0] : request->name;
 	bool ok;
 
@@ -258,7 +258,7 @@ X509 *pki_make_certificate(const struct pki_request *request, EVP_PKEY *key, X50
 	ok = ok && add_basic_constraints(x, false) && add_key_usage(x, false) &&
 	     add_extended_key_usage(x, request->role) && add_alternative_names(x, request) &&
 	     add_key_ids(x, ca);
-	return finish(x, ok, ca_key);
+	return certificate_finish(x, ok, ca_key);
 }
 
 /* ---- PEM ---- */

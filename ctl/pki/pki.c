@@ -57,7 +57,7 @@ static void warn_clock(time_t now)
 
 /* ---- init ---- */
 
-static enum status run_init(const struct arguments *a)
+static enum status pki_run_init(const struct arguments *a)
 {
 	/* Strangers who look at the relay see this name: it says nothing of what a relay is. */
 	const char *name = arguments_text(a, "--name", "Private");
@@ -264,7 +264,7 @@ static bool take_role(const struct arguments *a, struct issue_request *r, const 
 	return true;
 }
 
-static bool take_request(const struct arguments *a, struct issue_request *r)
+static bool pki_take_request(const struct arguments *a, struct issue_request *r)
 {
 	const struct role *role;
 	const char *life;
@@ -307,7 +307,7 @@ static void free_request(struct issue_request *r)
 
 /* ---- issue: doing it ---- */
 
-static bool set_times(struct issue_request *r, const struct pki_store *store, time_t now)
+static bool pki_set_times(struct issue_request *r, const struct pki_store *store, time_t now)
 {
 	time_t ca_from = certificate_time(X509_get0_notBefore(store->ca));
 	time_t ca_until = certificate_time(X509_get0_notAfter(store->ca));
@@ -371,8 +371,8 @@ static bool write_out(const struct arguments *a, const struct issue_request *r, 
 }
 
 /* Checks before it records, and records before the file appears. */
-static bool deliver(const struct arguments *a, struct issue_request *r,
-		    const struct pki_store *store, X509 *x)
+static bool pki_deliver(const struct arguments *a, struct issue_request *r,
+			const struct pki_store *store, X509 *x)
 {
 	struct pki_record record = {.not_after = r->pki.not_after};
 	char *text = bundle_write(&r->bundle, a);
@@ -388,7 +388,8 @@ static bool deliver(const struct arguments *a, struct issue_request *r,
 	return ok;
 }
 
-static bool issue(const struct arguments *a, struct issue_request *r, const struct pki_store *store)
+static bool pki_issue(const struct arguments *a, struct issue_request *r,
+		      const struct pki_store *store)
 {
 	char organisation[CERTIFICATE_TEXT_BYTES];
 	EVP_PKEY *key = pki_make_key();
@@ -403,7 +404,7 @@ static bool issue(const struct arguments *a, struct issue_request *r, const stru
 	r->bundle.certificate_pem = pem;
 	r->bundle.key_pem = key_pem;
 	if (pem && key_pem)
-		ok = deliver(a, r, store, x);
+		ok = pki_deliver(a, r, store, x);
 	else
 		complain("cannot make the certificate");
 	r->bundle.organisation = r->bundle.certificate_pem = r->bundle.key_pem = NULL;
@@ -414,7 +415,7 @@ static bool issue(const struct arguments *a, struct issue_request *r, const stru
 	return ok;
 }
 
-static enum status run_issue(const struct arguments *a)
+static enum status pki_run_issue(const struct arguments *a)
 {
 	struct issue_request r = {.out = NULL};
 	enum status status = STATUS_FAILED;
@@ -422,13 +423,13 @@ static enum status run_issue(const struct arguments *a)
 	time_t now = time(NULL);
 	char date[PKI_DATE_BYTES];
 
-	if (!take_request(a, &r)) {
+	if (!pki_take_request(a, &r)) {
 		free_request(&r);
 		return STATUS_USAGE;
 	}
 	if (pki_store_open(a->words[0], true, &store)) {
-		if (may_write(a, &r) && set_times(&r, &store, now) &&
-		    note_earlier(&store, &r, now) && issue(a, &r, &store))
+		if (may_write(a, &r) && pki_set_times(&r, &store, now) &&
+		    note_earlier(&store, &r, now) && pki_issue(a, &r, &store))
 			status = STATUS_OK;
 		pki_store_close(&store);
 	}
@@ -441,10 +442,11 @@ static enum status run_issue(const struct arguments *a)
 }
 
 const struct command pki_commands[] = {
-	{"pki init", "DIR", 1, 1, "Makes a CA in the new directory DIR.", init_options, run_init},
+	{"pki init", "DIR", 1, 1, "Makes a CA in the new directory DIR.", init_options,
+	 pki_run_init},
 	{"pki issue", "DIR relay|agent|console NAME", 3, 3,
 	 "Writes one file with all that a relay, agent or console needs.", issue_options,
-	 run_issue},
+	 pki_run_issue},
 	{"pki show", "FILE|DIR", 1, 1,
 	 "Shows whose a file is and until when, or what a CA has issued. Never shows keys.",
 	 pki_show_options, pki_show_run},

@@ -89,7 +89,7 @@ static bool load_certificate(struct pki_store *s)
 	return s->ca != NULL;
 }
 
-static bool load_key(struct pki_store *s)
+static bool store_load_key(struct pki_store *s)
 {
 	char *path = files_join(s->directory, "ca.key");
 	char *pem = path ? files_read(path, PEM_MAX) : NULL;
@@ -114,7 +114,7 @@ bool pki_store_open(const char *directory, bool with_key, struct pki_store *out)
 
 	if (!s.directory)
 		complain("out of memory");
-	else if (load_certificate(&s) && (!with_key || load_key(&s))) {
+	else if (load_certificate(&s) && (!with_key || store_load_key(&s))) {
 		*out = s;
 		return true;
 	} else {

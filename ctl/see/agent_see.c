@@ -60,7 +60,7 @@ static void print_table(const json_t *status, const char *key, const struct show
 	show_table(stdout, list, columns);
 }
 
-static void print_status(const json_t *status)
+static void agent_print_status(const json_t *status)
 {
 	const json_t *nat = json_object_get(status, "nat");
 
@@ -72,7 +72,7 @@ static void print_status(const json_t *status)
 	print_table(status, "sessions", session_columns);
 }
 
-static enum status run_status(const struct arguments *a)
+static enum status agent_run_status(const struct arguments *a)
 {
 	struct connection conn;
 	json_t *result;
@@ -83,13 +83,13 @@ static enum status run_status(const struct arguments *a)
 	if (result && arguments_flag(a, "--json"))
 		show_json(stdout, result);
 	else if (result)
-		print_status(result);
+		agent_print_status(result);
 	json_decref(result);
 	connection_close(&conn);
 	return result ? STATUS_OK : STATUS_FAILED;
 }
 
-static enum status run_events(const struct arguments *a)
+static enum status agent_run_events(const struct arguments *a)
 {
 	enum status status;
 	struct connection conn;
@@ -194,7 +194,7 @@ static bool ask_one(const struct arguments *a, size_t nth, json_t *list)
 	return result != NULL;
 }
 
-static enum status run_list(const struct arguments *a)
+static enum status agent_run_list(const struct arguments *a)
 {
 	size_t count = connection_count(a), answered = 0;
 	json_t *all = json_pack("{s:[]}", "agents");
@@ -212,10 +212,10 @@ static enum status run_list(const struct arguments *a)
 
 const struct command agent_see_commands[] = {
 	{"agent list", "", 0, 0, "Lists the agents that the console's relays know of.",
-	 json_options, run_list},
+	 json_options, agent_run_list},
 	{"agent status", "AGENT", 1, 1, "Shows how an agent is, in its own words.", json_options,
-	 run_status},
+	 agent_run_status},
 	{"agent events", "AGENT", 1, 1, "Tells what happened at an agent.", records_options,
-	 run_events},
+	 agent_run_events},
 	{.name = NULL},
 };

@@ -59,7 +59,7 @@ static void print_one(const struct arguments *a, json_t *record)
 }
 
 /* Until the connection ends, or the reader of what we print. */
-static enum status follow(const struct arguments *a, struct connection *conn)
+static enum status see_follow(const struct arguments *a, struct connection *conn)
 {
 	json_t *record;
 
@@ -95,7 +95,7 @@ enum status records_run(const struct arguments *a, struct connection *conn, cons
 	else
 		json_array_foreach(json_object_get(result, method), i, record) print_one(a, record);
 	json_decref(result);
-	return following ? follow(a, conn) : STATUS_OK;
+	return following ? see_follow(a, conn) : STATUS_OK;
 }
 
 /* ---- the NAT ---- */

@@ -73,14 +73,14 @@ static enum status show_call(const struct arguments *a, const char *method, json
 	return result ? STATUS_OK : STATUS_FAILED;
 }
 
-static enum status run_agents(const struct arguments *a)
+static enum status relay_run_agents(const struct arguments *a)
 {
 	static const struct show_shape shape = {"agents", agents_columns, "no agent is connected"};
 
 	return show_call(a, "agents", NULL, &shape);
 }
 
-static enum status run_sessions(const struct arguments *a)
+static enum status relay_run_sessions(const struct arguments *a)
 {
 	static const struct show_shape shape = {"sessions", sessions_columns, "no session runs"};
 	const char *agent = arguments_text(a, "--agent", NULL);
@@ -191,7 +191,7 @@ static void print_stun(const json_t *stun)
 	}
 }
 
-static void print_status(const json_t *status)
+static void relay_print_status(const json_t *status)
 {
 	const json_t *stun = json_object_get(status, "stun");
 
@@ -207,7 +207,7 @@ static void print_status(const json_t *status)
 	print_counts("refused so far", json_object_get(status, "refused"));
 }
 
-static enum status run_status(const struct arguments *a)
+static enum status relay_run_status(const struct arguments *a)
 {
 	struct connection conn;
 	json_t *status;
@@ -218,7 +218,7 @@ static enum status run_status(const struct arguments *a)
 	if (status && arguments_flag(a, "--json"))
 		show_json(stdout, status);
 	else if (status)
-		print_status(status);
+		relay_print_status(status);
 	json_decref(status);
 	connection_close(&conn);
 	return status ? STATUS_OK : STATUS_FAILED;
@@ -226,7 +226,7 @@ static enum status run_status(const struct arguments *a)
 
 /* ---- records ---- */
 
-static enum status run_records(const struct arguments *a)
+static enum status relay_run_records(const struct arguments *a)
 {
 	enum status status = STATUS_FAILED;
 	struct connection conn;
@@ -293,7 +293,7 @@ static void print_traced(const struct arguments *a, const json_t *note)
 }
 
 /* Until it ends by itself, or the reader of what we print does. */
-static enum status run_trace(const struct arguments *a)
+static enum status relay_run_trace(const struct arguments *a)
 {
 	json_t *params = json_object(), *answer, *note;
 	struct connection conn;
@@ -348,7 +348,7 @@ static void print_method(const json_t *method)
 	printf("  result: %s\n", line);
 }
 
-static enum status run_schema(const struct arguments *a)
+static enum status relay_run_schema(const struct arguments *a)
 {
 	json_t *schema, *method;
 	struct connection conn;
@@ -370,19 +370,20 @@ static enum status run_schema(const struct arguments *a)
 const struct command relay_see_commands[] = {
 	{"relay status", "", 0, 0,
 	 "Shows a relay in one page: counts, and what its kernel enforces.", json_options,
-	 run_status},
+	 relay_run_status},
 	{"relay agents", "", 0, 0, "Lists the agents that are connected or have sessions.",
-	 json_options, run_agents},
-	{"relay sessions", "", 0, 0, "Lists the running sessions.", sessions_options, run_sessions},
+	 json_options, relay_run_agents},
+	{"relay sessions", "", 0, 0, "Lists the running sessions.", sessions_options,
+	 relay_run_sessions},
 	{"relay top", "", 0, 0, "Watches rates of sessions, agents and the relay, live.",
 	 relay_top_options, relay_top_run},
 	{"relay events", "", 0, 0, "Tells what happened: agents up and down, changes, limits.",
-	 records_options, run_records},
+	 records_options, relay_run_records},
 	{"relay audit", "", 0, 0, "Tells who reached what, when, from where, and why it ended.",
-	 records_options, run_records},
+	 records_options, relay_run_records},
 	{"relay trace", "[AGENT]", 0, 1, "Tells what one agent or session does, live, for a while.",
-	 trace_options, run_trace},
+	 trace_options, relay_run_trace},
 	{"relay schema", "", 0, 0, "Lists the methods of the control channel.", json_options,
-	 run_schema},
+	 relay_run_schema},
 	{.name = NULL},
 };

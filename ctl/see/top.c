@@ -41,7 +41,7 @@ struct top {
 };
 
 /* False: *f tells. */
-static bool look(struct top *t, struct rpc_failure *f)
+static bool top_look(struct top *t, struct rpc_failure *f)
 {
 	json_t *status = connection_try(&t->connection, "status", NULL, f);
 	json_t *sessions = status ? connection_try(&t->connection, "sessions", NULL, f) : NULL;
@@ -69,10 +69,10 @@ static bool run_once(const struct arguments *a, struct top *t, struct rpc_failur
 	struct top_screen screen = {.to = stdout};
 	json_t *json;
 
-	if (!look(t, f))
+	if (!top_look(t, f))
 		return false;
 	nanosleep(&second, NULL);
-	if (!look(t, f))
+	if (!top_look(t, f))
 		return false;
 	if (!arguments_flag(a, "--json")) {
 		top_draw(&screen, t->connection.label, t->status, &t->rates, t->order);
@@ -87,7 +87,7 @@ static bool run_once(const struct arguments *a, struct top *t, struct rpc_failur
 
 /* ---- live ---- */
 
-static void take_signal(int number)
+static void top_take_signal(int number)
 {
 	if (number == SIGWINCH)
 		resized = 1;
@@ -95,16 +95,16 @@ static void take_signal(int number)
 		ended = 1;
 }
 
-static void watch_signals(void)
+static void top_watch_signals(void)
 {
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH};
-	const struct sigaction action = {.sa_handler = take_signal};
+	const struct sigaction action = {.sa_handler = top_take_signal};
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		sigaction(numbers[i], &action, NULL);
 }
 
-static void say(const char *sequence)
+static void top_say(const char *sequence)
 {
 	fputs(sequence, stdout);
 	fflush(stdout);
@@ -123,20 +123,20 @@ static bool enter_screen(struct top *t)
 	raw.c_cc[VMIN] = 0;
 	raw.c_cc[VTIME] = 0;
 	raw.c_cc[VSUSP] = _POSIX_VDISABLE;
-	watch_signals();
+	top_watch_signals();
 	if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) < 0)
 		return false;
-	say("\033[?1049h\033[?25l\033[?7l"); /* other screen, no cursor, no wrapping */
+	top_say("\033[?1049h\033[?25l\033[?7l"); /* other screen, no cursor, no wrapping */
 	return true;
 }
 
 static void leave_screen(struct top *t)
 {
-	say("\033[?7h\033[?25h\033[?1049l");
+	top_say("\033[?7h\033[?25h\033[?1049l");
 	tcsetattr(STDIN_FILENO, TCSANOW, &t->before);
 }
 
-static void draw(struct top *t)
+static void top_draw_screen(struct top *t)
 {
 	struct winsize size = {0};
 	struct top_screen screen = {.to = stdout, .rows = 24, .columns = 80};
@@ -175,7 +175,7 @@ static bool take_key(struct top *t, char key)
 }
 
 /* Until due_ms; draws again for keys and a new size. */
-static void wait_until(struct top *t, uint64_t due_ms)
+static void top_wait_until(struct top *t, uint64_t due_ms)
 {
 	for (uint64_t now = clock_ms(CLOCK_MONOTONIC); !ended && now < due_ms;
 	     now = clock_ms(CLOCK_MONOTONIC)) {
@@ -194,7 +194,7 @@ static void wait_until(struct top *t, uint64_t due_ms)
 			again = take_key(t, keys[i]) || again;
 		if (again) {
 			rates_sort(&t->rates, t->order);
-			draw(t);
+			top_draw_screen(t);
 		}
 	}
 }
@@ -203,7 +203,7 @@ static bool run_live(struct top *t, struct rpc_failure *f)
 {
 	bool ok;
 
-	if (!look(t, f))
+	if (!top_look(t, f))
 		return false;
 	if (!enter_screen(t)) {
 		snprintf(f->message, sizeof(f->message), "this terminal cannot be used: %s",
@@ -211,9 +211,9 @@ static bool run_live(struct top *t, struct rpc_failure *f)
 		return false;
 	}
 	do {
-		draw(t);
-		wait_until(t, clock_ms(CLOCK_MONOTONIC) + LOOK_MS);
-		ok = ended || look(t, f);
+		top_draw_screen(t);
+		top_wait_until(t, clock_ms(CLOCK_MONOTONIC) + LOOK_MS);
+		ok = ended || top_look(t, f);
 	} while (ok && !ended);
 	leave_screen(t);
 	return ok;

@@ -61,7 +61,7 @@ int connection_open_path(const char *path, struct connection *conn)
 	return 0;
 }
 
-static bool open_socket(const char *path, struct connection *conn)
+static bool connection_open_socket(const char *path, struct connection *conn)
 {
 	int error = connection_open_path(path, conn);
 
@@ -175,7 +175,7 @@ bool connection_open_nth(const struct arguments *a, size_t nth, struct connectio
 	if (!take_socket(a, &path))
 		return false;
 	if (path)
-		return open_socket(path, conn);
+		return connection_open_socket(path, conn);
 	conn->has_config = load_console(a->as, &conn->config);
 	if (!conn->has_config)
 		return false;

@@ -37,7 +37,7 @@ struct relay_line {
 	char why[768];
 };
 
-static void pull(struct relay_line *l);
+static void relay_line_pull(struct relay_line *l);
 
 /* ---- the end ---- */
 
@@ -63,7 +63,7 @@ static void maybe_over(struct relay_line *l)
 	agent_worker_drop(w);
 }
 
-static void end(struct relay_line *l, const char *why)
+static void relay_line_end(struct relay_line *l, const char *why)
 {
 	if (l->over)
 		return;
@@ -81,7 +81,7 @@ static void end(struct relay_line *l, const char *why)
 
 void relay_line_stop(struct relay_line *l)
 {
-	end(l, "");
+	relay_line_end(l, "");
 }
 
 static void end_named(struct relay_line *l, const char *what)
@@ -90,7 +90,7 @@ static void end_named(struct relay_line *l, const char *what)
 
 	endpoint_text(&l->relay->address, relay);
 	snprintf(why, sizeof(why), "%s: %.480s", relay, what);
-	end(l, why);
+	relay_line_end(l, why);
 }
 
 static void relay_line_timer_fired(struct timer *t, uint64_t now_ms)
@@ -106,7 +106,7 @@ static void relay_line_timer_fired(struct timer *t, uint64_t now_ms)
 
 /* ---- to the relay ---- */
 
-static void flush(struct relay_line *l)
+static void relay_line_flush(struct relay_line *l)
 {
 	size_t len;
 	const uint8_t *out = tls_output(l->tls, &len);
@@ -115,14 +115,14 @@ static void flush(struct relay_line *l)
 		return;
 	if (len == 0) {
 		if (l->leaving)
-			end(l, "");
+			relay_line_end(l, "");
 		else if (!l->framed && !ring_op_busy(&l->local_in))
 			ring_recv_pooled(l->ring, &l->local_in, l->local);
 		return;
 	}
 	l->sending = malloc(len);
 	if (!l->sending) {
-		end(l, "out of memory");
+		relay_line_end(l, "out of memory");
 		return;
 	}
 	memcpy(l->sending, out, len);
@@ -141,7 +141,7 @@ static void relay_line_wire_sent(struct ring_op *op, int res)
 	else if (res < 0)
 		end_named(l, strerror(-res));
 	else
-		flush(l);
+		relay_line_flush(l);
 }
 
 static void relay_line_local_received(struct ring_op *op, int res)
@@ -162,13 +162,13 @@ static void relay_line_local_received(struct ring_op *op, int res)
 			l->leaving = true;
 			tls_close_write(l->tls);
 		}
-		flush(l);
+		relay_line_flush(l);
 	}
 }
 
 /* ---- from the relay ---- */
 
-static void refused(struct relay_line *l, const struct wire_message *m)
+static void relay_line_refused(struct relay_line *l, const struct wire_message *m)
 {
 	char text[WIRE_TEXT_MAX + 1];
 
@@ -198,7 +198,7 @@ static bool take_frame(struct relay_line *l, size_t *used)
 		return false;
 	}
 	if (m.type == WIRE_BYE) {
-		refused(l, &m);
+		relay_line_refused(l, &m);
 		return false;
 	}
 	if (m.type != WIRE_WELCOME || l->up) {
@@ -209,7 +209,7 @@ static bool take_frame(struct relay_line *l, size_t *used)
 	l->framed = false;
 	ring_timer_cancel(l->ring, &l->timer);
 	l->events->up(l->owner);
-	flush(l); /* listens to the local side */
+	relay_line_flush(l); /* listens to the local side */
 	return true;
 }
 
@@ -258,16 +258,16 @@ static void relay_line_local_sent(struct ring_op *op, int res)
 	if (l->over) {
 		maybe_over(l);
 	} else if (res < 0) {
-		end(l, "");
+		relay_line_end(l, "");
 	} else {
 		if (l->framed)
 			(void)take_frame(l, &used);
-		pull(l);
+		relay_line_pull(l);
 	}
 }
 
 /* Reads until there is something to send on, or nothing to read. */
-static void pull(struct relay_line *l)
+static void relay_line_pull(struct relay_line *l)
 {
 	size_t n;
 
@@ -308,9 +308,9 @@ static void relay_line_wire_received(struct ring_op *op, int res)
 	if (res < 0)
 		end_named(l, strerror(-res));
 	else if (!fed)
-		end(l, "out of memory");
+		relay_line_end(l, "out of memory");
 	else
-		pull(l);
+		relay_line_pull(l);
 }
 
 /* ---- sign-in ---- */
@@ -333,7 +333,7 @@ static void relay_line_dialled(void *owner, int fd, struct tls *tls, const char 
 
 	l->dial = NULL;
 	if (error) {
-		end(l, error);
+		relay_line_end(l, error);
 		return;
 	}
 	l->wire = fd;
@@ -343,8 +343,8 @@ static void relay_line_dialled(void *owner, int fd, struct tls *tls, const char 
 		return;
 	}
 	ring_timer_set(l->ring, &l->timer, SIGN_IN_MS);
-	flush(l);
-	pull(l);
+	relay_line_flush(l);
+	relay_line_pull(l);
 }
 
 struct relay_line *relay_line_start(struct agent *a, const struct agent_relay *relay, uint8_t flags,

@@ -36,7 +36,7 @@ void rpc_failure_free(struct rpc_failure *f)
 	f->data = NULL;
 }
 
-static void lost(struct rpc_failure *f, const char *sentence)
+static void rpc_lost(struct rpc_failure *f, const char *sentence)
 {
 	*f = (struct rpc_failure){.code = RPC_LOST};
 	snprintf(f->message, sizeof(f->message), "%s", sentence);
@@ -45,7 +45,7 @@ static void lost(struct rpc_failure *f, const char *sentence)
 /* ---- waiting ---- */
 
 /* Until due_ms, -1: for ever. Returns 1 when fd is ready, 0 when time is up, or -errno. */
-static int wait_for(int fd, short events, int64_t due_ms)
+static int rpc_wait_for(int fd, short events, int64_t due_ms)
 {
 	for (;;) {
 		struct pollfd p = {.fd = fd, .events = events};
@@ -61,7 +61,7 @@ static int wait_for(int fd, short events, int64_t due_ms)
 
 /* ---- lines out ---- */
 
-static bool send_all(struct rpc *r, const char *bytes, size_t len, int64_t due_ms)
+static bool rpc_send_all(struct rpc *r, const char *bytes, size_t len, int64_t due_ms)
 {
 	while (len > 0) {
 		ssize_t n = send(r->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -69,7 +69,7 @@ static bool send_all(struct rpc *r, const char *bytes, size_t len, int64_t due_m
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN) {
-			if (wait_for(r->fd, POLLOUT, due_ms) <= 0)
+			if (rpc_wait_for(r->fd, POLLOUT, due_ms) <= 0)
 				return false;
 			continue;
 		}
@@ -92,7 +92,7 @@ static bool send_call(struct rpc *r, const char *method, json_t *params, int64_t
 	if (params)
 		json_object_set(message, "params", params);
 	line = jsonrpc_line(message, &len);
-	ok = line && send_all(r, line, len, due_ms);
+	ok = line && rpc_send_all(r, line, len, due_ms);
 	free(line);
 	json_decref(message);
 	return ok;
@@ -100,7 +100,7 @@ static bool send_call(struct rpc *r, const char *method, json_t *params, int64_t
 
 /* ---- lines in ---- */
 
-static bool make_room(struct rpc *r)
+static bool rpc_make_room(struct rpc *r)
 {
 	size_t room = r->in_room ? r->in_room * 2 : READ_BYTES;
 	char *in;
@@ -140,11 +140,11 @@ static enum rpc_wait next_message(struct rpc *r, int64_t due_ms, json_t **messag
 {
 	while (!(*message = take_message(r))) {
 		ssize_t n;
-		int ready = wait_for(r->fd, POLLIN, due_ms);
+		int ready = rpc_wait_for(r->fd, POLLIN, due_ms);
 
 		if (ready == 0)
 			return RPC_QUIET;
-		if (ready < 0 || !make_room(r))
+		if (ready < 0 || !rpc_make_room(r))
 			return RPC_ENDED;
 		n = recv(r->fd, r->in + r->in_len, r->in_room - r->in_len, MSG_DONTWAIT);
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -197,7 +197,7 @@ static bool is_answer(const struct rpc *r, const json_t *message, json_t **resul
 	else
 		*result = json_incref(json_object_get(message, "result"));
 	if (!error && !*result)
-		lost(f, "the answer has neither result nor error; update the older side");
+		rpc_lost(f, "the answer has neither result nor error; update the older side");
 	return true;
 }
 
@@ -220,9 +220,9 @@ json_t *rpc_call(struct rpc *r, const char *method, json_t *params, struct rpc_f
 		if (mine)
 			return result;
 	}
-	lost(f, state == RPC_QUIET ? "no answer within 30 s; check that the other side is alive"
-		: sent		   ? "the connection ended before the answer came"
-				   : "the connection is gone");
+	rpc_lost(f, state == RPC_QUIET ? "no answer within 30 s; check that the other side is alive"
+		    : sent	       ? "the connection ended before the answer came"
+				       : "the connection is gone");
 	return NULL;
 }
 

@@ -54,7 +54,7 @@ struct tunnel {
 
 /* ---- on the thread ---- */
 
-static void set_state(struct tunnel *t, enum tunnel_state state, const char *why)
+static void tunnel_set_state(struct tunnel *t, enum tunnel_state state, const char *why)
 {
 	pthread_mutex_lock(&t->lock);
 	if (t->state != TUNNEL_OVER) {
@@ -67,7 +67,7 @@ static void set_state(struct tunnel *t, enum tunnel_state state, const char *why
 
 static void tunnel_line_up(void *owner)
 {
-	set_state(owner, TUNNEL_UP, "");
+	tunnel_set_state(owner, TUNNEL_UP, "");
 }
 
 static void tunnel_line_over(void *owner, const char *why)
@@ -75,7 +75,7 @@ static void tunnel_line_over(void *owner, const char *why)
 	struct tunnel *t = owner;
 
 	t->line = NULL;
-	set_state(t, TUNNEL_OVER, why);
+	tunnel_set_state(t, TUNNEL_OVER, why);
 	agent_stop(&t->agent);
 }
 
@@ -96,7 +96,7 @@ static void tunnel_request_ended(void *owner, enum reason reason, const char *wh
 	else
 		snprintf(sentence, sizeof(sentence), "%s: %s: %s", t->agent_name,
 			 reason_sentence(reason), why);
-	set_state(t, TUNNEL_OVER, sentence);
+	tunnel_set_state(t, TUNNEL_OVER, sentence);
 	agent_stop(&t->agent);
 }
 
@@ -120,7 +120,7 @@ static void tunnel_watch_fired(struct timer *timer, uint64_t now_ms)
 		return;
 	}
 	agent_links_describe(&a->links, why, sizeof(why));
-	set_state(t, TUNNEL_OVER, why);
+	tunnel_set_state(t, TUNNEL_OVER, why);
 	agent_stop(a);
 }
 
@@ -133,7 +133,7 @@ static void tunnel_agent_stops(struct agent *a)
 		relay_line_stop(t->line);
 }
 
-static bool begin(struct tunnel *t)
+static bool tunnel_begin(struct tunnel *t)
 {
 	static const struct relay_line_events events = {tunnel_line_up, tunnel_line_over};
 	const struct request_style style = {.ended = tunnel_request_ended, .owner = t};
@@ -147,7 +147,7 @@ static bool begin(struct tunnel *t)
 		return true;
 	}
 	t->far = -1;
-	set_state(t, TUNNEL_UP, "");
+	tunnel_set_state(t, TUNNEL_UP, "");
 	t->watch.fire = tunnel_watch_fired;
 	ring_timer_set(t->agent.worker.ring, &t->watch, WATCH_MS);
 	request_start(&t->agent.sessions, far, t->agent_name, t->service, "", &style);
@@ -182,15 +182,15 @@ static void *tunnel_run(void *arg)
 
 	/* One connection: io_uring would only bring its own limits with it. */
 	if (!agent_open(&t->agent, t->config, RING_EPOLL, true, why, sizeof(why))) {
-		set_state(t, TUNNEL_OVER, why);
+		tunnel_set_state(t, TUNNEL_OVER, why);
 	} else {
 		t->agent.on_stop = tunnel_agent_stops;
-		if (!begin(t))
-			set_state(t, TUNNEL_OVER, "out of memory");
+		if (!tunnel_begin(t))
+			tunnel_set_state(t, TUNNEL_OVER, "out of memory");
 		else if (set_running(t, true))
 			error = ring_run(t->agent.worker.ring);
 		(void)set_running(t, false);
-		set_state(t, TUNNEL_OVER, error ? strerror(-error) : "");
+		tunnel_set_state(t, TUNNEL_OVER, error ? strerror(-error) : "");
 		agent_close(&t->agent);
 	}
 	if (t->far >= 0)

@@ -15,30 +15,31 @@ static const char *volatile doing; /* NULL: nothing */
 static volatile sig_atomic_t shown;
 
 /* Also from the signal's handler: only write(2). */
-static void put(const char *text)
+static void progress_put(const char *text)
 {
 	(void)!write(STDERR_FILENO, text, strlen(text));
 }
 
-static void draw(const char *text)
+static void progress_draw(const char *text)
 {
-	put("\r\033[K");
-	put(text);
+	progress_put("\r\033[K");
+	progress_put(text);
 }
 
-static void alarmed(int number)
+static void progress_alarmed(int number)
 {
 	const char *text = doing;
 
 	if (!text)
 		return;
-	draw(text);
+	progress_draw(text);
 	shown = 1;
 }
 
 void progress_say(const char *text)
 {
-	static const struct sigaction action = {.sa_handler = alarmed, .sa_flags = SA_RESTART};
+	static const struct sigaction action = {.sa_handler = progress_alarmed,
+						.sa_flags = SA_RESTART};
 	static const struct itimerval once = {.it_value = {.tv_sec = PATIENCE_S}};
 	bool first = !doing;
 
@@ -46,7 +47,7 @@ void progress_say(const char *text)
 		return;
 	doing = text;
 	if (shown)
-		draw(text);
+		progress_draw(text);
 	if (first && sigaction(SIGALRM, &action, NULL) == 0)
 		(void)setitimer(ITIMER_REAL, &once, NULL);
 }
@@ -60,6 +61,6 @@ void progress_end(void)
 	(void)setitimer(ITIMER_REAL, &never, NULL);
 	doing = NULL;
 	if (shown)
-		put("\r\033[K");
+		progress_put("\r\033[K");
 	shown = 0;
 }

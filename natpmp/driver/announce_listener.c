@@ -15,7 +15,7 @@
 
 /* ---- sockets ---- */
 
-static int join4(int fd, unsigned interface)
+static int announce_join4(int fd, unsigned interface)
 {
 	struct ip_mreqn group = {.imr_ifindex = (int)interface};
 	int no = 0;
@@ -27,7 +27,7 @@ static int join4(int fd, unsigned interface)
 	return setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group));
 }
 
-static int join6(int fd, unsigned interface)
+static int announce_join6(int fd, unsigned interface)
 {
 	struct ipv6_mreq group = {.ipv6mr_interface = interface};
 	int yes = 1;
@@ -43,7 +43,7 @@ static int join6(int fd, unsigned interface)
  * #syscalls socket(0 is AF_INET) setsockopt(1 is SOL_SOCKET) setsockopt(1 is IPPROTO_IP) bind
  * #syscalls socket(0 is AF_INET6) setsockopt(1 is IPPROTO_IPV6)
  */
-static int open_socket(int family, unsigned interface)
+static int announce_open_socket(int family, unsigned interface)
 {
 	struct addr any;
 	int yes = 1, err;
@@ -55,7 +55,7 @@ static int open_socket(int family, unsigned interface)
 	if (!addr_from_literal(family == AF_INET ? "0.0.0.0" : "::", ANNOUNCE_PORT, &any) ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof(yes)) < 0 ||
-	    (family == AF_INET ? join4 : join6)(fd, interface) < 0 ||
+	    (family == AF_INET ? announce_join4 : announce_join6)(fd, interface) < 0 ||
 	    bind(fd, &any.sa, any.len) < 0) {
 		err = -errno;
 		close(fd);
@@ -75,7 +75,7 @@ static bool from_gateway(const struct announce_socket *e, struct addr from)
 }
 
 /* False when there is no more. */
-static bool take_one(struct announce_socket *e)
+static bool announce_take_one(struct announce_socket *e)
 {
 	struct announce_listener *l = e->listener;
 	uint8_t in[ANNOUNCE_BYTES_MAX + 1];
@@ -96,7 +96,7 @@ static void announce_readable(struct ring_op *op, int res)
 	struct announce_socket *e = container(op, struct announce_socket, op);
 	struct announce_listener *l = e->listener;
 
-	for (unsigned i = 0; i < PER_TURN && res >= 0 && !l->closing && take_one(e); i++)
+	for (unsigned i = 0; i < PER_TURN && res >= 0 && !l->closing && announce_take_one(e); i++)
 		;
 	if (l->closing)
 		return;
@@ -129,7 +129,7 @@ static int start_socket(struct announce_listener *l, enum portmap_family family)
 	e->op.done = announce_readable;
 	if (place->gateway.len == 0)
 		return 0;
-	fd = open_socket(place->gateway.sa.sa_family, place->index);
+	fd = announce_open_socket(place->gateway.sa.sa_family, place->index);
 	if (fd < 0)
 		return fd;
 	e->fd = fd;

@@ -15,7 +15,7 @@
 #define ANNOUNCE_MS 5000u /* between announcements that are believed */
 #define NEWBORN_S   2u	  /* an epoch that has only begun */
 
-static struct driver_natpmp *of(struct portmap_driver *driver)
+static struct driver_natpmp *natpmp_of(struct portmap_driver *driver)
 {
 	return container(driver, struct driver_natpmp, driver);
 }
@@ -103,7 +103,7 @@ static struct natpmp_driver_transaction *free_transaction(struct driver_natpmp *
 }
 
 /* What cannot be asked at all, and why. */
-static const char *impossible(const struct natpmp_task *t)
+static const char *natpmp_impossible(const struct natpmp_task *t)
 {
 	const struct addr *in = &t->request.internal;
 
@@ -144,7 +144,7 @@ static int start_task(struct driver_natpmp *d, struct natpmp_driver_transaction 
 	return 0;
 }
 
-static void run_queue(struct driver_natpmp *d)
+static void natpmp_run_queue(struct driver_natpmp *d)
 {
 	struct natpmp_driver_transaction *transaction;
 	char why[PORTMAP_TEXT_BYTES];
@@ -152,7 +152,7 @@ static void run_queue(struct driver_natpmp *d)
 	int err;
 
 	while (!d->stopping && (t = next_task(d)) && (transaction = free_transaction(d))) {
-		const char *no = impossible(t);
+		const char *no = natpmp_impossible(t);
 
 		if (no) {
 			natpmp_task_fail(d, t, PORTMAP_UNSUPPORTED, no);
@@ -174,7 +174,7 @@ static void natpmp_driver_pump_due(struct timer *t, uint64_t now_ms)
 	struct driver_natpmp *d = container(t, struct driver_natpmp, pump);
 
 	if (!d->stopping) {
-		run_queue(d);
+		natpmp_run_queue(d);
 		return;
 	}
 	for (size_t i = 0; i < NATPMP_TRANSACTIONS; i++) {
@@ -193,7 +193,7 @@ static void natpmp_driver_idle(struct natpmp_transaction *x)
 
 static void natpmp_driver_probe(struct portmap_driver *driver)
 {
-	struct driver_natpmp *d = of(driver);
+	struct driver_natpmp *d = natpmp_of(driver);
 	struct natpmp_driver_transaction *transaction = transaction_of(d, &d->tasks[0]);
 
 	if (d->stopping)
@@ -207,7 +207,7 @@ static void natpmp_driver_probe(struct portmap_driver *driver)
 }
 
 /* The task of this id, or a free one; NULL when there is none. */
-static struct natpmp_task *task_for(struct driver_natpmp *d, uint32_t id)
+static struct natpmp_task *natpmp_task_for(struct driver_natpmp *d, uint32_t id)
 {
 	struct natpmp_task *empty = NULL;
 
@@ -222,11 +222,11 @@ static struct natpmp_task *task_for(struct driver_natpmp *d, uint32_t id)
 	return empty;
 }
 
-static void ask(struct portmap_driver *driver, const struct portmap_request *r,
-		enum natpmp_task_kind kind)
+static void natpmp_ask(struct portmap_driver *driver, const struct portmap_request *r,
+		       enum natpmp_task_kind kind)
 {
-	struct driver_natpmp *d = of(driver);
-	struct natpmp_task *t = task_for(d, r->id);
+	struct driver_natpmp *d = natpmp_of(driver);
+	struct natpmp_task *t = natpmp_task_for(d, r->id);
 
 	if (!t || d->stopping)
 		return;
@@ -237,18 +237,18 @@ static void ask(struct portmap_driver *driver, const struct portmap_request *r,
 
 static void natpmp_driver_map(struct portmap_driver *driver, const struct portmap_request *r)
 {
-	ask(driver, r, NATPMP_TASK_MAP);
+	natpmp_ask(driver, r, NATPMP_TASK_MAP);
 }
 
 static void natpmp_driver_unmap(struct portmap_driver *driver, const struct portmap_request *r)
 {
-	ask(driver, r, NATPMP_TASK_UNMAP);
+	natpmp_ask(driver, r, NATPMP_TASK_UNMAP);
 }
 
 static void natpmp_driver_forget(struct portmap_driver *driver, uint32_t id)
 {
-	struct driver_natpmp *d = of(driver);
-	struct natpmp_task *t = task_for(d, id);
+	struct driver_natpmp *d = natpmp_of(driver);
+	struct natpmp_task *t = natpmp_task_for(d, id);
 
 	if (t && t->kind != NATPMP_TASK_FREE)
 		natpmp_task_drop(d, t);
@@ -256,7 +256,7 @@ static void natpmp_driver_forget(struct portmap_driver *driver, uint32_t id)
 
 static void natpmp_driver_stop(struct portmap_driver *driver)
 {
-	struct driver_natpmp *d = of(driver);
+	struct driver_natpmp *d = natpmp_of(driver);
 
 	if (d->stopping)
 		return;
@@ -269,7 +269,7 @@ static void natpmp_driver_stop(struct portmap_driver *driver)
 
 static void natpmp_driver_release(struct portmap_driver *driver)
 {
-	free(of(driver));
+	free(natpmp_of(driver));
 }
 
 /* Some gateways announce by PCP alone, to the same port, and mean NAT-PMP's table, too. */
@@ -289,7 +289,7 @@ static bool parse_announcement(const uint8_t *in, size_t len, struct natpmp_anno
 
 void driver_natpmp_announced(struct portmap_driver *driver, const uint8_t *in, size_t len)
 {
-	struct driver_natpmp *d = of(driver);
+	struct driver_natpmp *d = natpmp_of(driver);
 	struct epoch before = d->epoch;
 	uint64_t now = clock_ms(CLOCK_BOOTTIME);
 	struct natpmp_announcement a;

@@ -87,7 +87,7 @@ void natpmp_gateway_restarted(struct driver_natpmp *d, uint32_t epoch_s)
 /* ---- answers ---- */
 
 /* RFC 6886 section 3.5 */
-static enum portmap_failure failure_of(unsigned result)
+static enum portmap_failure natpmp_failure_of(unsigned result)
 {
 	switch (result) {
 	case NATPMP_NETWORK_FAILURE:
@@ -101,7 +101,7 @@ static enum portmap_failure failure_of(unsigned result)
 	}
 }
 
-static void sentence_of(unsigned result, char out[PORTMAP_TEXT_BYTES])
+static void natpmp_sentence_of(unsigned result, char out[PORTMAP_TEXT_BYTES])
 {
 	static const char *const means[NATPMP_RESULTS] = {
 		[NATPMP_NOT_AUTHORIZED] = "its rules do not allow it, or it is switched off there",
@@ -129,7 +129,8 @@ static void answered_address(struct driver_natpmp *d, const natpmpresp_t *a)
 		gateway_up(d, &external);
 		return;
 	}
-	sentence_of(a->resultcode == NATPMP_SUCCESS ? NATPMP_NETWORK_FAILURE : a->resultcode, why);
+	natpmp_sentence_of(a->resultcode == NATPMP_SUCCESS ? NATPMP_NETWORK_FAILURE : a->resultcode,
+			   why);
 	switch (a->resultcode) {
 	case NATPMP_SUCCESS:
 	case NATPMP_NETWORK_FAILURE:
@@ -140,15 +141,15 @@ static void answered_address(struct driver_natpmp *d, const natpmpresp_t *a)
 	}
 }
 
-static void answered_map(struct driver_natpmp *d, uint32_t id, const natpmpresp_t *a)
+static void natpmp_answered_map(struct driver_natpmp *d, uint32_t id, const natpmpresp_t *a)
 {
 	struct portmap_heard *h = d->driver.heard;
 	struct addr external = d->external;
 	char why[PORTMAP_TEXT_BYTES];
 
 	if (a->resultcode != NATPMP_SUCCESS) {
-		sentence_of(a->resultcode, why);
-		h->failed(h, PORTMAP_NATPMP, id, failure_of(a->resultcode), why);
+		natpmp_sentence_of(a->resultcode, why);
+		h->failed(h, PORTMAP_NATPMP, id, natpmp_failure_of(a->resultcode), why);
 		return;
 	}
 	if (external.len == 0) {
@@ -162,7 +163,7 @@ static void answered_map(struct driver_natpmp *d, uint32_t id, const natpmpresp_
 		natpmp_look(d);
 }
 
-static void answered(struct driver_natpmp *d, struct natpmp_task *t, const natpmpresp_t *a)
+static void natpmp_answered(struct driver_natpmp *d, struct natpmp_task *t, const natpmpresp_t *a)
 {
 	struct portmap_heard *h = d->driver.heard;
 	struct natpmp_task was = *t;
@@ -180,7 +181,7 @@ static void answered(struct driver_natpmp *d, struct natpmp_task *t, const natpm
 	if (was.kind == NATPMP_TASK_ADDRESS)
 		answered_address(d, a);
 	else if (was.kind == NATPMP_TASK_MAP)
-		answered_map(d, was.request.id, a);
+		natpmp_answered_map(d, was.request.id, a);
 	else
 		h->unmapped(h, PORTMAP_NATPMP, was.request.id, a->resultcode == NATPMP_SUCCESS);
 }
@@ -196,7 +197,7 @@ void natpmp_gateway_done(struct natpmp_transaction *x, enum natpmp_outcome outco
 	if (!t)
 		return;
 	if (outcome == NATPMP_ANSWERED) {
-		answered(d, t, &x->answer);
+		natpmp_answered(d, t, &x->answer);
 		return;
 	}
 	if (t->kind == NATPMP_TASK_ADDRESS)

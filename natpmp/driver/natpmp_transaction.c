@@ -13,7 +13,7 @@
 #define LOOK_BYTES 32u /* longer than any answer, and enough to see another version */
 
 /* The library's numbers for the protocols are the opcodes. */
-static void send_request(struct natpmp_transaction *x)
+static void natpmp_transaction_send(struct natpmp_transaction *x)
 {
 	int n;
 
@@ -51,7 +51,7 @@ void natpmp_transaction_end(struct natpmp_transaction *x)
 	ring_timer_set(x->options->ring, &x->timer, 0);
 }
 
-static void finish(struct natpmp_transaction *x, enum natpmp_outcome outcome)
+static void natpmp_transaction_finish(struct natpmp_transaction *x, enum natpmp_outcome outcome)
 {
 	natpmp_transaction_end(x);
 	x->done(x, outcome);
@@ -60,23 +60,23 @@ static void finish(struct natpmp_transaction *x, enum natpmp_outcome outcome)
 /* ---- datagrams ---- */
 
 /* Only what was looked at is there to be read, so the library neither waits nor sends. */
-static void read_answer(struct natpmp_transaction *x)
+static void natpmp_transaction_read_answer(struct natpmp_transaction *x)
 {
 	memset(&x->answer, 0, sizeof(x->answer));
 	switch (readnatpmpresponseorretry(&x->library, &x->answer)) {
 	case NATPMP_ERR_NOGATEWAYSUPPORT:
-		finish(x, NATPMP_UNREACHABLE);
+		natpmp_transaction_finish(x, NATPMP_UNREACHABLE);
 		break;
 	case NATPMP_ERR_RECVFROM:
 	case NATPMP_TRYAGAIN:
 		break;
 	default:
-		finish(x, NATPMP_ANSWERED);
+		natpmp_transaction_finish(x, NATPMP_ANSWERED);
 	}
 }
 
 /* False when there is no more, or no more is wanted. */
-static bool take_one(struct natpmp_transaction *x)
+static bool natpmp_transaction_take_one(struct natpmp_transaction *x)
 {
 	uint8_t in[LOOK_BYTES];
 	enum natpmp_verdict verdict;
@@ -84,20 +84,20 @@ static bool take_one(struct natpmp_transaction *x)
 
 	if (n < 0) {
 		if (errno == ECONNREFUSED)
-			finish(x, NATPMP_UNREACHABLE);
+			natpmp_transaction_finish(x, NATPMP_UNREACHABLE);
 		return false;
 	}
 	verdict = natpmp_answer_check(in, (size_t)n < sizeof(in) ? (size_t)n : sizeof(in),
 				      &x->question);
 	if (verdict == NATPMP_ANSWER) {
-		read_answer(x);
+		natpmp_transaction_read_answer(x);
 		return !x->ended;
 	}
 	x->dropped++;
 	if (recv(x->library.s, in, sizeof(in), MSG_DONTWAIT) < 0)
 		return false;
 	if (verdict == NATPMP_OTHER_VERSION)
-		finish(x, NATPMP_NO_NATPMP);
+		natpmp_transaction_finish(x, NATPMP_NO_NATPMP);
 	return !x->ended;
 }
 
@@ -105,7 +105,8 @@ static void natpmp_transaction_readable(struct ring_op *op, int res)
 {
 	struct natpmp_transaction *x = container(op, struct natpmp_transaction, op);
 
-	for (unsigned i = 0; i < PER_TURN && res >= 0 && !x->ended && take_one(x); i++)
+	for (unsigned i = 0;
+	     i < PER_TURN && res >= 0 && !x->ended && natpmp_transaction_take_one(x); i++)
 		;
 	/* After an error the next sending polls again. */
 	if (!x->ended && res >= 0)
@@ -128,7 +129,7 @@ static void natpmp_transaction_timer_fired(struct timer *t, uint64_t now_ms)
 		return; /* the last: restarted, so that it was sent already */
 	if (!ring_op_busy(&x->op))
 		ring_poll(x->options->ring, &x->op, x->library.s, POLLIN);
-	send_request(x);
+	natpmp_transaction_send(x);
 }
 
 /* ---- its beginning ---- */
@@ -149,12 +150,12 @@ int natpmp_transaction_start(struct natpmp_transaction *x)
 	x->ended = false;
 	x->sent = 0;
 	ring_poll(x->options->ring, &x->op, fd, POLLIN);
-	send_request(x);
+	natpmp_transaction_send(x);
 	return 0;
 }
 
 void natpmp_transaction_restart(struct natpmp_transaction *x)
 {
 	x->sent = 0;
-	send_request(x);
+	natpmp_transaction_send(x);
 }

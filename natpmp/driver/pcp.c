@@ -27,7 +27,7 @@ struct driver_pcp {
 	bool stopping;
 };
 
-static struct driver_pcp *of(struct portmap_driver *driver)
+static struct driver_pcp *pcp_driver_of(struct portmap_driver *driver)
 {
 	return container(driver, struct driver_pcp, driver);
 }
@@ -46,7 +46,7 @@ static void pcp_driver_send(struct pcp_client *c, const uint8_t *bytes, size_t l
 }
 
 /* After every call of the client. */
-static void rearm(struct driver_pcp *d)
+static void pcp_driver_rearm(struct driver_pcp *d)
 {
 	uint64_t due = pcp_client_due(&d->client), now = clock_ms(CLOCK_BOOTTIME);
 
@@ -79,7 +79,7 @@ static void pcp_driver_resumes(struct timer *t, uint64_t now_ms)
 }
 
 /* False when there is no more. */
-static bool take_one(struct driver_pcp *d)
+static bool pcp_driver_take_one(struct driver_pcp *d)
 {
 	uint8_t in[PCP_BYTES_MAX + 1]; /* one more, to see what is too long */
 	ssize_t n = recv(d->fd, in, sizeof(in), MSG_DONTWAIT);
@@ -95,7 +95,8 @@ static void pcp_driver_readable(struct ring_op *op, int res)
 {
 	struct driver_pcp *d = container(op, struct driver_pcp, op);
 
-	for (unsigned i = 0; i < PER_TURN && res >= 0 && !d->stopping && take_one(d); i++)
+	for (unsigned i = 0; i < PER_TURN && res >= 0 && !d->stopping && pcp_driver_take_one(d);
+	     i++)
 		;
 	if (d->stopping)
 		ring_timer_set(d->ring, &d->timer, 0);
@@ -103,7 +104,7 @@ static void pcp_driver_readable(struct ring_op *op, int res)
 		ring_timer_set(d->ring, &d->pause, PAUSE_MS);
 	else
 		listen_on(d);
-	rearm(d);
+	pcp_driver_rearm(d);
 }
 
 static void pcp_driver_timer_fired(struct timer *t, uint64_t now_ms)
@@ -112,7 +113,7 @@ static void pcp_driver_timer_fired(struct timer *t, uint64_t now_ms)
 
 	if (!d->stopping) {
 		pcp_client_tick(&d->client, clock_ms(CLOCK_BOOTTIME));
-		rearm(d);
+		pcp_driver_rearm(d);
 	} else if (!ring_op_busy(&d->op)) {
 		pcp_driver_end(d);
 	}
@@ -122,39 +123,39 @@ static void pcp_driver_timer_fired(struct timer *t, uint64_t now_ms)
 
 static void pcp_driver_probe(struct portmap_driver *driver)
 {
-	struct driver_pcp *d = of(driver);
+	struct driver_pcp *d = pcp_driver_of(driver);
 
 	pcp_client_probe(&d->client, clock_ms(CLOCK_BOOTTIME));
-	rearm(d);
+	pcp_driver_rearm(d);
 }
 
 static void pcp_driver_map(struct portmap_driver *driver, const struct portmap_request *r)
 {
-	struct driver_pcp *d = of(driver);
+	struct driver_pcp *d = pcp_driver_of(driver);
 
 	pcp_client_map(&d->client, r, clock_ms(CLOCK_BOOTTIME));
-	rearm(d);
+	pcp_driver_rearm(d);
 }
 
 static void pcp_driver_unmap(struct portmap_driver *driver, const struct portmap_request *r)
 {
-	struct driver_pcp *d = of(driver);
+	struct driver_pcp *d = pcp_driver_of(driver);
 
 	pcp_client_unmap(&d->client, r, clock_ms(CLOCK_BOOTTIME));
-	rearm(d);
+	pcp_driver_rearm(d);
 }
 
 static void pcp_driver_forget(struct portmap_driver *driver, uint32_t id)
 {
-	struct driver_pcp *d = of(driver);
+	struct driver_pcp *d = pcp_driver_of(driver);
 
 	pcp_client_forget(&d->client, id);
-	rearm(d);
+	pcp_driver_rearm(d);
 }
 
 static void pcp_driver_stop(struct portmap_driver *driver)
 {
-	struct driver_pcp *d = of(driver);
+	struct driver_pcp *d = pcp_driver_of(driver);
 
 	if (d->stopping)
 		return;
@@ -167,7 +168,7 @@ static void pcp_driver_stop(struct portmap_driver *driver)
 
 static void pcp_driver_release(struct portmap_driver *driver)
 {
-	struct driver_pcp *d = of(driver);
+	struct driver_pcp *d = pcp_driver_of(driver);
 
 	pcp_client_free(&d->client);
 	free(d);
@@ -175,10 +176,10 @@ static void pcp_driver_release(struct portmap_driver *driver)
 
 void driver_pcp_announced(struct portmap_driver *driver, const uint8_t *in, size_t len)
 {
-	struct driver_pcp *d = of(driver);
+	struct driver_pcp *d = pcp_driver_of(driver);
 
 	pcp_client_announced(&d->client, in, len, clock_ms(CLOCK_BOOTTIME));
-	rearm(d);
+	pcp_driver_rearm(d);
 }
 
 int driver_pcp_open(struct portmap_driver **out, const struct gateway_options *options)

@@ -121,7 +121,7 @@ static void take_step(struct portmap_mapping *m, enum mapping_step step, uint64_
 }
 
 /* Nothing of it is at the gateway any more, as far as is known. */
-static void wait_until(struct portmap_mapping *m, uint64_t due_ms)
+static void mapping_wait_until(struct portmap_mapping *m, uint64_t due_ms)
 {
 	take_step(m, MAPPING_WAITING, due_ms);
 	m->external.len = 0;
@@ -137,7 +137,7 @@ static void leave_over(struct portmap_mapping *m)
 }
 
 /* Nothing is awaited of the gateway any more. */
-static void forget(struct portmap_engine *e, const struct portmap_mapping *m)
+static void engine_forget(struct portmap_engine *e, const struct portmap_mapping *m)
 {
 	if (mapping_in_flight(m) && driver_of(e, m))
 		driver_of(e, m)->forget(driver_of(e, m), m->id);
@@ -145,20 +145,20 @@ static void forget(struct portmap_engine *e, const struct portmap_mapping *m)
 
 void engine_lost(struct portmap_engine *e, struct portmap_mapping *m)
 {
-	forget(e, m);
+	engine_forget(e, m);
 	if (mapping_held(m)) {
 		leave_over(m);
 		m->ask_port = addr_port(&m->external);
 	}
 	mapping_new_round(m);
-	wait_until(m, e->mode == ENGINE_HERE ? engine_now(e) : MAPPING_NEVER);
+	mapping_wait_until(m, e->mode == ENGINE_HERE ? engine_now(e) : MAPPING_NEVER);
 }
 
 void engine_keep(struct portmap_engine *e, struct portmap_mapping *m)
 {
 	if (!mapping_held(m))
 		return;
-	forget(e, m);
+	engine_forget(e, m);
 	take_step(m, MAPPING_WAITING, MAPPING_NEVER);
 	m->kept = true;
 	mapping_new_round(m);
@@ -168,14 +168,14 @@ void engine_let_go(struct portmap_engine *e, struct portmap_mapping *m)
 {
 	if (m->step != MAPPING_ASKING && !mapping_held(m))
 		return;
-	forget(e, m); /* what was asked for may be granted all the same */
+	engine_forget(e, m); /* what was asked for may be granted all the same */
 	take_step(m, MAPPING_LEAVING, engine_now(e));
 }
 
 /* Let go, after which nothing of it is at the gateway. */
 static void step_gone(struct portmap_engine *e, struct portmap_mapping *m)
 {
-	wait_until(m, e->mode == ENGINE_HERE ? engine_now(e) : MAPPING_NEVER);
+	mapping_wait_until(m, e->mode == ENGINE_HERE ? engine_now(e) : MAPPING_NEVER);
 	if (!m->wanted)
 		engine_remove(e, m);
 }
@@ -422,7 +422,7 @@ static void renewal_failed(struct portmap_engine *e, struct portmap_mapping *m,
 	m->ask_port = m->want.any ? addr_port(&m->external) : m->want.external;
 	if (f != PORTMAP_CONFLICT) /* it may be there all the same, until it ends */
 		leave_over(m);
-	wait_until(m, now_ms);
+	mapping_wait_until(m, now_ms);
 	note_failure(m, f, why);
 	m->tried |= 1u << m->protocol;
 	engine_set_state(e, m, MAPPING_REQUESTED, "%s did not renew it: %s",
@@ -445,7 +445,7 @@ static void request_failed(struct portmap_engine *e, struct portmap_mapping *m,
 	if (m->kept)
 		engine_set_state(e, m, MAPPING_REQUESTED, "%s did not renew it: %s",
 				 portmap_protocol_name(m->protocol), why);
-	wait_until(m, now_ms);
+	mapping_wait_until(m, now_ms);
 	if (f == PORTMAP_CONFLICT && m->want.any && m->others < PORTMAP_OTHERS_MAX) {
 		m->others++;
 		m->ask_port = (uint16_t)(OTHER_PORT_FIRST + random_next(&e->seed) % OTHER_PORTS);
@@ -481,7 +481,7 @@ static void answer_failed(struct portmap_engine *e, struct portmap_mapping *m,
 /* No answer came in time. */
 static void answer_missing(struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms)
 {
-	forget(e, m);
+	engine_forget(e, m);
 	if (m->step == MAPPING_UNMAPPING)
 		step_gone(e, m);
 	else
@@ -491,8 +491,8 @@ static void answer_missing(struct portmap_engine *e, struct portmap_mapping *m, 
 /* ---- what is heard from the drivers ---- */
 
 /* The mapping that awaits an answer to map() by this protocol; else NULL. */
-static struct portmap_mapping *awaiting(struct portmap_engine *e, enum portmap_protocol p,
-					uint32_t id)
+static struct portmap_mapping *engine_awaiting(struct portmap_engine *e, enum portmap_protocol p,
+					       uint32_t id)
 {
 	struct portmap_mapping *m = portmap_engine_find(e, id);
 
@@ -505,7 +505,7 @@ static void engine_heard_mapped(struct portmap_heard *h, enum portmap_protocol p
 				const struct addr *external, uint32_t lifetime_s)
 {
 	struct portmap_engine *e = ENGINE_OF(h);
-	struct portmap_mapping *m = awaiting(e, p, id);
+	struct portmap_mapping *m = engine_awaiting(e, p, id);
 	uint64_t now_ms = engine_now(e);
 
 	if (!m)
@@ -524,7 +524,7 @@ static void engine_heard_failed(struct portmap_heard *h, enum portmap_protocol p
 				enum portmap_failure failure, const char *why)
 {
 	struct portmap_engine *e = ENGINE_OF(h);
-	struct portmap_mapping *m = awaiting(e, p, id);
+	struct portmap_mapping *m = engine_awaiting(e, p, id);
 
 	if (m)
 		answer_failed(e, m, failure, why, engine_now(e));
@@ -596,7 +596,7 @@ static struct portmap_mapping *first_due(const struct portmap_engine *e, uint64_
 	return first;
 }
 
-static void run_queue(struct portmap_engine *e, uint64_t now_ms)
+static void engine_run_queue(struct portmap_engine *e, uint64_t now_ms)
 {
 	struct portmap_mapping *m;
 
@@ -614,7 +614,7 @@ static void run_leaving(struct portmap_engine *e, uint64_t now_ms)
 		engine_leave_now(e, NULL);
 		return;
 	}
-	run_queue(e, now_ms);
+	engine_run_queue(e, now_ms);
 	for (struct portmap_mapping *m = e->mappings; m && now_ms >= e->free_ms; m = m->next)
 		if (m->step == MAPPING_WAITING && !m->kept && engine_delete_leftover(e, m))
 			e->free_ms = now_ms + LEAVE_SPACING_MS;
@@ -634,7 +634,7 @@ void portmap_engine_run(struct portmap_engine *e)
 		run_leaving(e, now_ms);
 	} else if (e->mode == ENGINE_HERE) {
 		paths_run(e, now_ms);
-		run_queue(e, now_ms);
+		engine_run_queue(e, now_ms);
 	}
 	engine_rearm(e);
 }

@@ -253,7 +253,7 @@ static bool address_differs(const struct addr *a, const struct addr *b)
 }
 
 /* What was told last of a change, since others may not know yet; else by the order of paths. */
-static struct addr look_up(const struct portmap_engine *e)
+static struct addr paths_look_up(const struct portmap_engine *e)
 {
 	const struct portmap_path *best = NULL;
 
@@ -271,7 +271,7 @@ static void update_external(struct portmap_engine *e)
 {
 	struct addr old = e->told;
 
-	e->external = look_up(e);
+	e->external = paths_look_up(e);
 	if (e->external.len == 0 || !address_differs(&e->external, &old))
 		return;
 	e->told = e->external;

@@ -8,8 +8,8 @@
 
 #define PLACES 4u
 
-static struct bind_address *find(struct bind_address *items, size_t count, bool udp,
-				 const struct addr *address)
+static struct bind_address *bind_list_find_in(struct bind_address *items, size_t count, bool udp,
+					      const struct addr *address)
 {
 	for (size_t i = 0; i < count; i++)
 		if ((items[i].kind == BIND_UDP) == udp && addr_equal(&items[i].address, address))
@@ -20,11 +20,11 @@ static struct bind_address *find(struct bind_address *items, size_t count, bool 
 const struct bind_address *bind_list_find(const struct bind_list *d, bool udp,
 					  const struct addr *address)
 {
-	return find(d->items, d->count, udp, address);
+	return bind_list_find_in(d->items, d->count, udp, address);
 }
 
-static struct bind_address *add(struct bind_list *d, enum bind_kind kind,
-				const struct addr *address)
+static struct bind_address *bind_list_add(struct bind_list *d, enum bind_kind kind,
+					  const struct addr *address)
 {
 	struct bind_address *at = &d->items[d->count++];
 
@@ -39,7 +39,7 @@ static void add_listen(struct bind_list *d, const struct relay_config *c)
 	const struct relay_listen *items = c->listen.items;
 
 	for (size_t i = 0; i < c->listen.count; i++) {
-		struct bind_address *at = add(d, BIND_TLS, &items[i].address);
+		struct bind_address *at = bind_list_add(d, BIND_TLS, &items[i].address);
 
 		at->proxy_protocol = items[i].proxy_protocol;
 		snprintf(at->key, sizeof(at->key), "listen[%zu].address", i);
@@ -47,7 +47,7 @@ static void add_listen(struct bind_list *d, const struct relay_config *c)
 	/* What comes through a proxy comes from the proxy: UDP there would tell its address. */
 	for (size_t i = 0; c->stun.enabled && i < c->listen.count; i++)
 		if (!items[i].proxy_protocol)
-			snprintf(add(d, BIND_UDP, &items[i].address)->key, BIND_KEY_BYTES,
+			snprintf(bind_list_add(d, BIND_UDP, &items[i].address)->key, BIND_KEY_BYTES,
 				 "listen[%zu].address", i);
 }
 
@@ -56,8 +56,8 @@ static void add_stun(struct bind_list *d, const struct relay_config *c)
 	const struct addr *items = c->stun.listen.items;
 
 	for (size_t i = 0; i < c->stun.listen.count; i++) {
-		struct bind_address *tcp = add(d, BIND_STUN, &items[i]);
-		struct bind_address *udp = add(d, BIND_UDP, &items[i]);
+		struct bind_address *tcp = bind_list_add(d, BIND_STUN, &items[i]);
+		struct bind_address *udp = bind_list_add(d, BIND_UDP, &items[i]);
 
 		snprintf(tcp->key, sizeof(tcp->key), "stun.listen[%zu]", i);
 		memcpy(udp->key, tcp->key, sizeof(udp->key));
@@ -74,9 +74,9 @@ static void add_behaviour(struct bind_list *d, const struct relay_config *c)
 		struct bind_address *at;
 
 		addr_set_port(&a, addr_port(hosts[place % 2]));
-		at = find(d->items, d->count, true, &a);
+		at = bind_list_find_in(d->items, d->count, true, &a);
 		if (!at) {
-			at = add(d, BIND_UDP, &a);
+			at = bind_list_add(d, BIND_UDP, &a);
 			snprintf(at->key, sizeof(at->key), "stun.behaviour");
 		}
 		at->place = place;

@@ -29,7 +29,8 @@ static bool load_bind(const struct conf_node *root, void *config, struct conf_er
 }
 
 /* Puts what consoles changed over the file. False without memory. */
-static bool use_kept(const char *path, struct relay_config *config, struct configuring_start *s)
+static bool load_use_kept(const char *path, struct relay_config *config,
+			  struct configuring_start *s)
 {
 	json_t *kept = load_kept(config->state_dir), *file = json_incref(s->file);
 	struct relay_config other;
@@ -65,7 +66,7 @@ bool load_config(const char *path, struct relay_config *config, struct configuri
 	if (ok) {
 		file = conf_document(relay_config_fields(), root);
 		ok = file && configuring_begin(relay_config_fields(), file, NULL, s) &&
-		     (!config->state_dir || use_kept(path, config, s));
+		     (!config->state_dir || load_use_kept(path, config, s));
 		if (!ok) {
 			conf_error(errors, NULL, "", "out of memory");
 			relay_config_free(config);

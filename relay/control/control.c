@@ -30,7 +30,7 @@ const struct snapshot *control_snapshot(const struct relay_control *ctl)
 /* ---- our own certificate ---- */
 
 /* Tells the operator in time that it ends. Looks again every EXPIRY_LOOK_MS, and after a change. */
-static void control_expiry_look(struct timer *t, uint64_t now_ms)
+static void relay_expiry_look(struct timer *t, uint64_t now_ms)
 {
 	struct relay_control *ctl = container(t, struct relay_control, expiry_timer);
 	struct expiry_validity v = identity_validity(ctl->current->identity);
@@ -116,7 +116,7 @@ static int control_listen(struct relay_control *ctl, char *why, size_t why_size)
 
 /* ---- the NAT helper on this host ---- */
 
-static void control_nat_changed(struct nat_follow *n)
+static void relay_nat_changed(struct nat_follow *n)
 {
 	control_event(container(n, struct relay_control, nat), "nat.changed",
 		      nat_view_summary(&n->view));
@@ -151,8 +151,8 @@ int control_open(struct relay *r, const struct control_setup *setup, char *why, 
 	ctl->isolation = setup->isolation;
 	ctl->current = setup->snap;
 	ctl->overrides = setup->overrides ? *setup->overrides : (struct control_overrides){-1, -1};
-	ctl->nat = (struct nat_follow){.program = "relay", .changed = control_nat_changed};
-	ctl->expiry_timer.fire = control_expiry_look;
+	ctl->nat = (struct nat_follow){.program = "relay", .changed = relay_nat_changed};
+	ctl->expiry_timer.fire = relay_expiry_look;
 	ctl->expiry = (struct expiry)EXPIRY_UNTOLD;
 	ctl->calls = (struct calls){
 		.tables = tables,

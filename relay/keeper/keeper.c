@@ -37,7 +37,7 @@ static int failure(int error)
  *
  * #syscalls poll|ppoll
  */
-static int wait_for(const struct keeper *k, short events, uint64_t deadline)
+static int keeper_wait_for(const struct keeper *k, short events, uint64_t deadline)
 {
 	struct pollfd p = {.fd = k->fd, .events = events};
 	uint64_t now = clock_ms(CLOCK_MONOTONIC);
@@ -49,8 +49,8 @@ static int wait_for(const struct keeper *k, short events, uint64_t deadline)
 }
 
 /* #syscalls sendmsg(2 without MSG_FASTOPEN) */
-static int send_packet(const struct keeper *k, struct keeper_head *head, const char *bytes,
-		       size_t size, uint64_t deadline)
+static int keeper_send_packet(const struct keeper *k, struct keeper_head *head, const char *bytes,
+			      size_t size, uint64_t deadline)
 {
 	struct iovec parts[] = {{head, sizeof(*head)}, {(void *)bytes, size}};
 	struct msghdr m = {.msg_iov = parts, .msg_iovlen = 2};
@@ -61,7 +61,7 @@ static int send_packet(const struct keeper *k, struct keeper_head *head, const c
 			return 0;
 		if (errno != EAGAIN && errno != EINTR)
 			return failure(errno);
-		error = wait_for(k, POLLOUT, deadline);
+		error = keeper_wait_for(k, POLLOUT, deadline);
 		if (error)
 			return error;
 	}
@@ -91,7 +91,7 @@ static int receive_packet(const struct keeper *k, uint64_t number, struct keeper
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return failure(errno);
 		if (n < 0) {
-			error = wait_for(k, POLLIN, deadline);
+			error = keeper_wait_for(k, POLLIN, deadline);
 			if (error)
 				return error;
 			continue;
@@ -146,7 +146,8 @@ static int reply_add(struct keeper_reply *r, const struct keeper_packet *packet,
 	return r->len < length;
 }
 
-static int await(const struct keeper *k, uint64_t number, struct keeper_reply *r, uint64_t deadline)
+static int keeper_await(const struct keeper *k, uint64_t number, struct keeper_reply *r,
+			uint64_t deadline)
 {
 	struct keeper_packet packet;
 	size_t size = 0;
@@ -164,8 +165,8 @@ static int await(const struct keeper *k, uint64_t number, struct keeper_reply *r
 }
 
 /* Sends the request and waits for the reply; r is filled on success. */
-static int call(struct keeper *k, struct keeper_head *head, const char *text, size_t len,
-		struct keeper_reply *r)
+static int keeper_call(struct keeper *k, struct keeper_head *head, const char *text, size_t len,
+		       struct keeper_reply *r)
 {
 	uint64_t deadline = clock_ms(CLOCK_MONOTONIC) + k->wait_ms;
 	size_t sent = 0, size;
@@ -179,15 +180,15 @@ static int call(struct keeper *k, struct keeper_head *head, const char *text, si
 	head->length = (uint32_t)len;
 	do {
 		size = len - sent < KEEPER_CHUNK_BYTES ? len - sent : KEEPER_CHUNK_BYTES;
-		error = send_packet(k, head, text + sent, size, deadline);
+		error = keeper_send_packet(k, head, text + sent, size, deadline);
 		if (error)
 			return error;
 		sent += size;
 	} while (sent < len);
-	return await(k, k->number, r, deadline);
+	return keeper_await(k, k->number, r, deadline);
 }
 
-static bool set_name(struct keeper_head *head, const char *name)
+static bool keeper_set_name(struct keeper_head *head, const char *name)
 {
 	if (strlen(name) >= sizeof(head->name))
 		return false;
@@ -200,7 +201,7 @@ static int fetch_socket(struct keeper *k, enum keeper_duty duty, const struct ad
 {
 	struct keeper_head head = {.duty = duty, .address = *address};
 	struct keeper_reply r;
-	int error = call(k, &head, "", 0, &r);
+	int error = keeper_call(k, &head, "", 0, &r);
 
 	if (error)
 		return error;
@@ -225,7 +226,7 @@ int keeper_bind_udp(struct keeper *k, const struct addr *address, int *fd)
 static int fetch(struct keeper *k, struct keeper_head *head, char **text, size_t *len)
 {
 	struct keeper_reply r;
-	int error = call(k, head, "", 0, &r);
+	int error = keeper_call(k, head, "", 0, &r);
 
 	if (error)
 		return error;
@@ -245,14 +246,14 @@ int keeper_load(struct keeper *k, const char *name, char **text, size_t *len)
 {
 	struct keeper_head head = {.duty = KEEPER_LOAD};
 
-	return set_name(&head, name) ? fetch(k, &head, text, len) : -EINVAL;
+	return keeper_set_name(&head, name) ? fetch(k, &head, text, len) : -EINVAL;
 }
 
 int keeper_save(struct keeper *k, const char *name, const char *text, size_t len)
 {
 	struct keeper_head head = {.duty = KEEPER_SAVE};
 	struct keeper_reply r;
-	int error = set_name(&head, name) ? call(k, &head, text, len, &r) : -EINVAL;
+	int error = keeper_set_name(&head, name) ? keeper_call(k, &head, text, len, &r) : -EINVAL;
 
 	if (!error)
 		reply_drop(&r);
@@ -361,7 +362,7 @@ int keeper_start(struct keeper *k, const char *config_path, const char *state_di
 	close(pair[1]);
 	*k = (struct keeper){.fd = pair[0], .pid = child, .wait_ms = KEEPER_WAIT_MS};
 	if (!error)
-		error = await(k, 0, &ready, clock_ms(CLOCK_MONOTONIC) + k->wait_ms);
+		error = keeper_await(k, 0, &ready, clock_ms(CLOCK_MONOTONIC) + k->wait_ms);
 	if (error)
 		keeper_stop(k);
 	else

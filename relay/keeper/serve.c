@@ -100,7 +100,7 @@ static int open_listener(const struct addr *address, int *out)
 }
 
 /* #syscalls read */
-static int read_all(int fd, size_t *len)
+static int keeper_read_all(int fd, size_t *len)
 {
 	size_t used = 0;
 	ssize_t n;
@@ -120,7 +120,7 @@ static int read_all(int fd, size_t *len)
  *
  * #syscalls openat fstat|newfstatat
  */
-static int read_file(int dir, const char *name, int flags, size_t *len)
+static int keeper_read_file(int dir, const char *name, int flags, size_t *len)
 {
 	struct stat st;
 	int fd, error;
@@ -134,7 +134,7 @@ static int read_file(int dir, const char *name, int flags, size_t *len)
 	if (fstat(fd, &st))
 		error = -errno;
 	else
-		error = S_ISREG(st.st_mode) ? read_all(fd, len) : -EINVAL;
+		error = S_ISREG(st.st_mode) ? keeper_read_all(fd, len) : -EINVAL;
 	close(fd);
 	return error;
 }
@@ -146,8 +146,8 @@ static int read_file(int dir, const char *name, int flags, size_t *len)
  *
  * #syscalls sendmsg(2 without MSG_FASTOPEN)
  */
-static bool send_packet(const struct keeper_server *s, struct keeper_head *head,
-			const uint8_t *bytes, size_t size, int listener)
+static bool keeper_send_reply(const struct keeper_server *s, struct keeper_head *head,
+			      const uint8_t *bytes, size_t size, int listener)
 {
 	struct iovec parts[] = {{head, sizeof(*head)}, {(void *)bytes, size}};
 	union passing along;
@@ -161,14 +161,15 @@ static bool send_packet(const struct keeper_server *s, struct keeper_head *head,
 	return n >= 0;
 }
 
-static void reply(struct keeper_server *s, uint64_t number, int status, size_t len, int listener)
+static void keeper_answer(struct keeper_server *s, uint64_t number, int status, size_t len,
+			  int listener)
 {
 	struct keeper_head head = {.number = number, .status = status, .length = (uint32_t)len};
 	size_t sent = 0, size;
 
 	do {
 		size = len - sent < KEEPER_CHUNK_BYTES ? len - sent : KEEPER_CHUNK_BYTES;
-		if (!send_packet(s, &head, data + sent, size, listener))
+		if (!keeper_send_reply(s, &head, data + sent, size, listener))
 			break; /* the relay has given it up */
 		sent += size;
 	} while (sent < len);
@@ -176,7 +177,7 @@ static void reply(struct keeper_server *s, uint64_t number, int status, size_t l
 	s->request.number = 0;
 }
 
-static void perform(struct keeper_server *s)
+static void keeper_perform(struct keeper_server *s)
 {
 	const struct keeper_head *r = &s->request;
 	const struct keeper_places *p = s->places;
@@ -192,7 +193,7 @@ static void perform(struct keeper_server *s)
 			status = datagrams_open(&r->address, &listener);
 		break;
 	case KEEPER_READ_CONFIG:
-		status = read_file(p->config_dir, p->config_name, 0, &len);
+		status = keeper_read_file(p->config_dir, p->config_name, 0, &len);
 		break;
 	case KEEPER_SAVE:
 		if (keeper_name_ok(r->name))
@@ -202,18 +203,18 @@ static void perform(struct keeper_server *s)
 		break;
 	case KEEPER_LOAD:
 		if (keeper_name_ok(r->name))
-			status = read_file(p->state_dir, r->name, O_NOFOLLOW, &len);
+			status = keeper_read_file(p->state_dir, r->name, O_NOFOLLOW, &len);
 		break;
 	default:
 		break;
 	}
-	reply(s, r->number, status, status ? 0 : len, listener);
+	keeper_answer(s, r->number, status, status ? 0 : len, listener);
 	if (listener >= 0)
 		close(listener);
 }
 
 /* A packet came: of the request that is being gathered, or of a new one. */
-static void gather(struct keeper_server *s, const struct keeper_packet *packet, size_t size)
+static void keeper_gather(struct keeper_server *s, const struct keeper_packet *packet, size_t size)
 {
 	const struct keeper_head *head = &packet->head;
 
@@ -224,19 +225,19 @@ static void gather(struct keeper_server *s, const struct keeper_packet *packet, 
 		s->have = 0;
 	}
 	if (s->request.length > KEEPER_DATA_MAX || size > s->request.length - s->have) {
-		reply(s, head->number, -EINVAL, 0, -1);
+		keeper_answer(s, head->number, -EINVAL, 0, -1);
 		return;
 	}
 	memcpy(data + s->have, packet->data, size);
 	s->have += size;
 	if (s->have == s->request.length)
-		perform(s);
+		keeper_perform(s);
 }
 
 void keeper_server_begin(struct keeper_server *s, int fd, const struct keeper_places *places)
 {
 	*s = (struct keeper_server){.fd = fd, .places = places};
-	reply(s, 0, 0, 0, -1); /* ready */
+	keeper_answer(s, 0, 0, 0, -1); /* ready */
 }
 
 /* #syscalls recvmsg */
@@ -251,7 +252,7 @@ bool keeper_server_turn(struct keeper_server *s)
 	if (n == 0 || (n < 0 && errno != EINTR))
 		return false;
 	if (n >= (ssize_t)sizeof(packet.head) && !(m.msg_flags & MSG_TRUNC))
-		gather(s, &packet, (size_t)n - sizeof(packet.head));
+		keeper_gather(s, &packet, (size_t)n - sizeof(packet.head));
 	return true;
 }
 

@@ -303,7 +303,7 @@ static int by_run(const void *a, const void *b)
 
 /* Drops what an entry of the same block and hours makes pointless: one that is as generous
  * and lasts as long. It is enough to look at the one that lasts longest so far. */
-static void prune(struct drafts *d)
+static void policy_prune_drafts(struct drafts *d)
 {
 	const struct draft *lasting = NULL;
 	size_t kept = 0;
@@ -337,7 +337,7 @@ static bool make_tables(struct policy *p, size_t entries)
 }
 
 /* Drafts, sorted, become entries, blocks, acls and targets. */
-static bool place(struct policy *p, const struct drafts *d)
+static bool policy_place_drafts(struct policy *p, const struct drafts *d)
 {
 	uint32_t acls = 0, blocks = 0;
 
@@ -384,16 +384,16 @@ static bool compile_revoked(struct policy *p, const struct conf_array *revoked)
 	return true;
 }
 
-static bool compile(struct compile *c, const struct policy_conf *conf)
+static bool policy_compile_conf(struct compile *c, const struct policy_conf *conf)
 {
 	if (!number_groups(c, &conf->groups) || !number_askers(c, &conf->rules) ||
 	    !number_askers(c, &conf->grants) || !list_principals(c->p, &conf->groups) ||
 	    !draft_rules(c, conf) || !source_index_finish(&c->p->sources) ||
 	    !compile_revoked(c->p, &conf->revoked))
 		return false;
-	prune(&c->drafts);
+	policy_prune_drafts(&c->drafts);
 	qsort(c->drafts.items, c->drafts.count, sizeof *c->drafts.items, by_run);
-	return place(c->p, &c->drafts);
+	return policy_place_drafts(c->p, &c->drafts);
 }
 
 struct policy *policy_new(const struct policy_conf *conf)
@@ -407,7 +407,7 @@ struct policy *policy_new(const struct policy_conf *conf)
 	p->exists = conf->rules.present || conf->grants.present || conf->rules.count > 0 ||
 		    conf->grants.count > 0;
 	p->rule_count = conf->rules.count;
-	ok = compile(&c, conf);
+	ok = policy_compile_conf(&c, conf);
 	dict_free(&c.groups);
 	free(c.drafts.items);
 	if (ok)

@@ -11,7 +11,7 @@
 #define DATAGRAM_BYTES 2048u
 #define BATCH	       64u /* datagrams before others have their turn */
 
-static void maybe_done(struct stun_round *r)
+static void stun_round_maybe_done(struct stun_round *r)
 {
 	if (ring_op_busy(&r->op) || timer_pending(&r->timer))
 		return;
@@ -29,7 +29,7 @@ void stun_round_end(struct stun_round *r)
 }
 
 /* Sends what is due, and plans the next turn. */
-static void run(struct stun_round *r)
+static void stun_round_run(struct stun_round *r)
 {
 	uint64_t now = ring_now_ms(r->ring), next = STUN_NEVER;
 
@@ -58,12 +58,13 @@ static void stun_round_timer_fired(struct timer *t, uint64_t now_ms)
 	struct stun_round *r = container(t, struct stun_round, timer);
 
 	if (r->ending)
-		maybe_done(r);
+		stun_round_maybe_done(r);
 	else
-		run(r);
+		stun_round_run(r);
 }
 
-static void take(struct stun_round *r, const uint8_t *bytes, size_t len, const struct addr *from)
+static void stun_round_take(struct stun_round *r, const uint8_t *bytes, size_t len,
+			    const struct addr *from)
 {
 	struct stun_message m;
 
@@ -88,17 +89,17 @@ static void stun_round_readable(struct ring_op *op, int res)
 		if (n < 0)
 			break;
 		if ((size_t)n <= sizeof(bytes))
-			take(r, bytes, (size_t)n, &from);
+			stun_round_take(r, bytes, (size_t)n, &from);
 	}
 	if (r->ending) {
-		maybe_done(r);
+		stun_round_maybe_done(r);
 		return;
 	}
 	ring_poll(r->ring, op, r->fd, POLLIN);
-	run(r);
+	stun_round_run(r);
 }
 
-static void prepare(struct stun_round *r, struct stun_round_entry *e)
+static void stun_round_prepare(struct stun_round *r, struct stun_round_entry *e)
 {
 	uint8_t id[STUN_ID_BYTES];
 	struct stun_writer w;
@@ -120,8 +121,8 @@ int stun_round_start(struct stun_round *r)
 	r->timer.fire = stun_round_timer_fired;
 	r->ending = false;
 	for (size_t i = 0; i < r->count; i++)
-		prepare(r, &r->entries[i]);
+		stun_round_prepare(r, &r->entries[i]);
 	ring_poll(r->ring, &r->op, r->fd, POLLIN);
-	run(r);
+	stun_round_run(r);
 	return 0;
 }

@@ -13,7 +13,7 @@
 
 /* ---- the end ---- */
 
-static void maybe_done(struct stun_stream *s)
+static void stun_stream_maybe_done(struct stun_stream *s)
 {
 	if (ring_op_busy(&s->rx) || ring_op_busy(&s->tx) || timer_pending(&s->timer))
 		return;
@@ -37,7 +37,7 @@ static void stun_stream_timer_fired(struct timer *t, uint64_t now_ms)
 	struct stun_stream *s = container(t, struct stun_stream, timer);
 
 	if (s->ending)
-		maybe_done(s);
+		stun_stream_maybe_done(s);
 	else
 		stun_stream_end(s, "no answer");
 }
@@ -45,7 +45,7 @@ static void stun_stream_timer_fired(struct timer *t, uint64_t now_ms)
 /* ---- question and answer ---- */
 
 /* The whole message has come. */
-static void answer(struct stun_stream *s, size_t len)
+static void stun_stream_take_answer(struct stun_stream *s, size_t len)
 {
 	const struct addr *external;
 	struct stun_message m;
@@ -76,7 +76,7 @@ static void stun_stream_received(struct ring_op *op, int res)
 	int whole;
 
 	if (s->ending) {
-		maybe_done(s);
+		stun_stream_maybe_done(s);
 		return;
 	}
 	if (res <= 0) {
@@ -88,7 +88,7 @@ static void stun_stream_received(struct ring_op *op, int res)
 	if (whole < 0 || whole > (int)sizeof(s->in))
 		stun_stream_end(s, "what answers there is no STUN server");
 	else if (whole > 0 && s->have >= (size_t)whole)
-		answer(s, (size_t)whole);
+		stun_stream_take_answer(s, (size_t)whole);
 	else
 		ring_recv(s->ring, op, s->fd, s->in + s->have, sizeof(s->in) - s->have);
 }
@@ -98,7 +98,7 @@ static void stun_stream_sent(struct ring_op *op, int res)
 	struct stun_stream *s = container(op, struct stun_stream, tx);
 
 	if (s->ending)
-		maybe_done(s);
+		stun_stream_maybe_done(s);
 	else if (res < 0)
 		stun_stream_end(s, strerror(-res));
 	else
@@ -112,7 +112,7 @@ static void stun_stream_connected(struct ring_op *op, int res)
 	int error = 0;
 
 	if (s->ending) {
-		maybe_done(s);
+		stun_stream_maybe_done(s);
 		return;
 	}
 	if (res < 0 || getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &size) || error) {
@@ -126,7 +126,7 @@ static void stun_stream_connected(struct ring_op *op, int res)
 
 /* ---- the beginning ---- */
 
-static void write_request(struct stun_stream *s)
+static void stun_stream_write_request(struct stun_stream *s)
 {
 	struct stun_writer w;
 
@@ -156,7 +156,7 @@ int stun_stream_start(struct stun_stream *s)
 	s->external = (struct addr){.len = 0};
 	stun_transaction_start(&s->transaction, id, &s->server, &stun_pace_stream,
 			       ring_now_ms(s->ring));
-	write_request(s);
+	stun_stream_write_request(s);
 	ring_poll(s->ring, &s->tx, s->fd, POLLOUT);
 	ring_timer_set(s->ring, &s->timer, s->timeout_ms ? s->timeout_ms : STUN_STREAM_TIMEOUT_MS);
 	return 0;

@@ -14,7 +14,7 @@
 
 /* ---- the end ---- */
 
-static void maybe_done(struct stun_survey *s)
+static void stun_survey_maybe_done(struct stun_survey *s)
 {
 	if (timer_pending(&s->timer))
 		return;
@@ -40,7 +40,7 @@ void stun_survey_end(struct stun_survey *s)
 
 /* ---- time ---- */
 
-static void plan(struct stun_survey *s)
+static void stun_survey_plan(struct stun_survey *s)
 {
 	uint64_t next = stun_discovery_next(&s->discovery), now = ring_now_ms(s->ring);
 
@@ -57,11 +57,11 @@ static void stun_survey_timer_fired(struct timer *t, uint64_t now_ms)
 	struct stun_survey *s = container(t, struct stun_survey, timer);
 
 	if (s->ending) {
-		maybe_done(s);
+		stun_survey_maybe_done(s);
 		return;
 	}
 	stun_discovery_tick(&s->discovery, now_ms);
-	plan(s);
+	stun_survey_plan(s);
 }
 
 /* ---- datagrams ---- */
@@ -99,11 +99,11 @@ static void stun_survey_readable(struct ring_op *op, int res)
 					bytes, (size_t)n, ring_now_ms(s->ring));
 	}
 	if (s->ending) {
-		maybe_done(s);
+		stun_survey_maybe_done(s);
 		return;
 	}
 	ring_poll(s->ring, op, k->fd, POLLIN);
-	plan(s);
+	stun_survey_plan(s);
 }
 
 /* ---- the beginning ---- */
@@ -162,6 +162,6 @@ int stun_survey_start(struct stun_survey *s)
 	for (unsigned i = 0; i < STUN_SOCKETS; i++)
 		ring_poll(s->ring, &s->sockets[i].op, s->sockets[i].fd, POLLIN);
 	stun_discovery_start(&s->discovery, ring_now_ms(s->ring));
-	plan(s);
+	stun_survey_plan(s);
 	return 0;
 }

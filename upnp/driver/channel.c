@@ -20,7 +20,7 @@ struct upnp_channel_worker {
 /* ---- workers --------------------------------------------------------------------------------- */
 
 /* Its socket closes soon; what it still does or says is not listened to. */
-static void abandon(struct upnp_channel *c, bool kill)
+static void upnp_channel_abandon(struct upnp_channel *c, bool kill)
 {
 	struct upnp_channel_worker *w = c->worker;
 
@@ -33,7 +33,7 @@ static void abandon(struct upnp_channel *c, bool kill)
 	lines_close(&w->lines);
 }
 
-static void answer(struct upnp_channel *c, const struct upnp_answer *a, bool died)
+static void upnp_channel_answer(struct upnp_channel *c, const struct upnp_answer *a, bool died)
 {
 	ring_timer_cancel(c->ring, &c->deadline);
 	c->busy = false;
@@ -42,17 +42,17 @@ static void answer(struct upnp_channel *c, const struct upnp_answer *a, bool die
 }
 
 /* The request's answer is that the worker is gone. */
-static void give_up(struct upnp_channel *c, const char *why)
+static void upnp_channel_give_up(struct upnp_channel *c, const char *why)
 {
 	struct upnp_answer a = {.number = c->last, .failure = PORTMAP_SILENT};
 
-	abandon(c, true);
+	upnp_channel_abandon(c, true);
 	if (!c->busy)
 		return;
 	c->deaths++;
 	log_debug(AREA, "the worker was given up: %s", why);
 	snprintf(a.why, sizeof(a.why), "%s", why);
-	answer(c, &a, true);
+	upnp_channel_answer(c, &a, true);
 }
 
 static void upnp_channel_line_came(struct lines *l, const char *line, size_t len)
@@ -64,11 +64,11 @@ static void upnp_channel_line_came(struct lines *l, const char *line, size_t len
 	if (c->worker != w)
 		return;
 	if (!c->busy || !upnp_answer_read(c->request.duty, line, len, &a) || a.number != c->last) {
-		give_up(c, "the UPnP worker said what is no answer");
+		upnp_channel_give_up(c, "the UPnP worker said what is no answer");
 		return;
 	}
 	ring_timer_set(c->ring, &c->idle, CHANNEL_IDLE_MS);
-	answer(c, &a, false);
+	upnp_channel_answer(c, &a, false);
 }
 
 static void upnp_channel_lines_ended(struct lines *l)
@@ -83,7 +83,8 @@ static void upnp_channel_lines_ended(struct lines *l)
 	launcher_kill(c->launcher, w->number);
 	free(w);
 	if (current)
-		give_up(c, "a device's answer made the UPnP worker end: it hung or grew");
+		upnp_channel_give_up(c,
+				     "a device's answer made the UPnP worker end: it hung or grew");
 }
 
 static bool start_worker(struct upnp_channel *c)
@@ -111,8 +112,9 @@ static void upnp_channel_deadline_passed(struct timer *t, uint64_t now_ms)
 {
 	struct upnp_channel *c = container(t, struct upnp_channel, deadline);
 
-	give_up(c, c->worker ? "the UPnP worker did not come back in time and was ended"
-			     : "no UPnP worker could be started");
+	upnp_channel_give_up(c, c->worker
+					? "the UPnP worker did not come back in time and was ended"
+					: "no UPnP worker could be started");
 }
 
 static void upnp_channel_idle_passed(struct timer *t, uint64_t now_ms)
@@ -120,7 +122,7 @@ static void upnp_channel_idle_passed(struct timer *t, uint64_t now_ms)
 	struct upnp_channel *c = container(t, struct upnp_channel, idle);
 
 	if (!c->busy)
-		abandon(c, false);
+		upnp_channel_abandon(c, false);
 }
 
 /* ---- calls ----------------------------------------------------------------------------------- */
@@ -153,6 +155,6 @@ bool upnp_channel_stop(struct upnp_channel *c)
 	c->stopping = true;
 	ring_timer_cancel(c->ring, &c->deadline);
 	c->busy = false;
-	abandon(c, true);
+	upnp_channel_abandon(c, true);
 	return c->open == 0;
 }

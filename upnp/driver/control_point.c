@@ -51,8 +51,8 @@ static void not_there(struct upnp_control_point *c)
 }
 
 /* The more or less official name of what we talk to. */
-static void describe(const struct upnp_device *device, const struct upnp_answer *a,
-		     struct portmap_gateway *out)
+static void upnp_point_describe(const struct upnp_device *device, const struct upnp_answer *a,
+				struct portmap_gateway *out)
 {
 	snprintf(out->about, sizeof(out->about), "%s%s%.*s", a->about,
 		 a->about[0] && device->server[0] ? ", " : "",
@@ -77,8 +77,8 @@ static void note_restart(struct upnp_control_point *c, const struct upnp_device 
 		snprintf(c->restart, sizeof(c->restart), "its description is another one");
 }
 
-static void there(struct upnp_control_point *c, const struct upnp_device *device,
-		  const struct upnp_answer *a)
+static void upnp_point_there(struct upnp_control_point *c, const struct upnp_device *device,
+			     const struct upnp_answer *a)
 {
 	struct upnp_driver *d = c->driver;
 	struct portmap_heard *h = d->base.heard;
@@ -100,7 +100,7 @@ static void there(struct upnp_control_point *c, const struct upnp_device *device
 	c->service = c->family == PORTMAP_IPV4 ? a->mappings : a->pinholes;
 	c->external = a->external;
 	responders_pardon(&d->responders, &device->location.host);
-	describe(device, a, &gateway);
+	upnp_point_describe(device, a, &gateway);
 	h->available(h, PORTMAP_UPNP, c->family, &gateway);
 	if (restart[0]) {
 		upnp_driver_restarted(d, c->family);
@@ -135,7 +135,7 @@ void upnp_point_lost(struct upnp_control_point *c, bool died)
 }
 
 /* The next candidate that is not avoided; NULL when there is none. */
-static struct upnp_device *candidate(struct upnp_control_point *c)
+static struct upnp_device *upnp_point_candidate(struct upnp_control_point *c)
 {
 	struct upnp_driver *d = c->driver;
 
@@ -190,7 +190,7 @@ bool upnp_point_ask(struct upnp_control_point *c)
 	}
 	if (c->phase == POINT_REST)
 		return false;
-	device = candidate(c);
+	device = upnp_point_candidate(c);
 	if (device)
 		return ask_inspect(c, device);
 	remember_failure(c, PORTMAP_SILENT, "the devices that answer are left alone for a while");
@@ -198,7 +198,7 @@ bool upnp_point_ask(struct upnp_control_point *c)
 	return false;
 }
 
-static void found(struct upnp_control_point *c, const struct upnp_answer *a)
+static void upnp_point_found(struct upnp_control_point *c, const struct upnp_answer *a)
 {
 	c->found_count = a->ok ? a->device_count : 0;
 	c->next = 0;
@@ -212,14 +212,15 @@ static void found(struct upnp_control_point *c, const struct upnp_answer *a)
 	not_there(c);
 }
 
-static void inspected(struct upnp_control_point *c, const struct upnp_answer *a, bool died)
+static void upnp_point_inspected(struct upnp_control_point *c, const struct upnp_answer *a,
+				 bool died)
 {
 	struct upnp_driver *d = c->driver;
 	struct upnp_device *device = c->phase == POINT_INSPECT ? &c->device : &c->found[c->next];
 	bool in_use;
 
 	if (a->ok) {
-		there(c, device, a);
+		upnp_point_there(c, device, a);
 		return;
 	}
 	remember_failure(c, a->failure, a->why);
@@ -240,15 +241,15 @@ static void inspected(struct upnp_control_point *c, const struct upnp_answer *a,
 void upnp_point_answered(struct upnp_control_point *c, const struct upnp_answer *a, bool died)
 {
 	if (c->phase == POINT_SEARCH)
-		found(c, a);
+		upnp_point_found(c, a);
 	else
-		inspected(c, a, died);
+		upnp_point_inspected(c, a, died);
 }
 
 /* ---- announcements --------------------------------------------------------------------------- */
 
 /* Nothing about it differs from the device in use. */
-static bool is_known(const struct upnp_control_point *c, const struct upnp_device *now)
+static bool upnp_point_knows(const struct upnp_control_point *c, const struct upnp_device *now)
 {
 	return now->location.host.len && same_location(&now->location, &c->device.location) &&
 	       (!now->has_boot || !c->device.has_boot || now->boot == c->device.boot);
@@ -263,7 +264,7 @@ static void upnp_point_hint_due(struct timer *t, uint64_t now_ms)
 		return;
 	}
 	c->hint_ms = now_ms;
-	if (c->there && !c->restart[0] && is_known(c, &c->hinted)) { /* found meanwhile */
+	if (c->there && !c->restart[0] && upnp_point_knows(c, &c->hinted)) { /* found meanwhile */
 		c->hinted.location.host.len = 0;
 		return;
 	}
@@ -303,8 +304,8 @@ static void follow_hint(struct upnp_control_point *c)
 		       c->hint_wait_ms == UPNP_DRIVER_HINT_MS ? 0 : c->hint_wait_ms);
 }
 
-static bool is_trusted(const struct upnp_control_point *c, const struct addr *from,
-		       const struct location *location)
+static bool upnp_point_trusts(const struct upnp_control_point *c, const struct addr *from,
+			      const struct location *location)
 {
 	struct upnp_request r = {.duty = UPNP_DISCOVER};
 
@@ -333,7 +334,7 @@ static void heard_alive(struct upnp_control_point *c, const struct addr *from,
 		.location = m->location, .from = *from, .has_boot = m->has_boot, .boot = m->boot};
 	bool same_host = addr_same_host(&m->location.host, &c->device.location.host);
 
-	if (!is_trusted(c, from, &m->location) || (c->there && !same_host))
+	if (!upnp_point_trusts(c, from, &m->location) || (c->there && !same_host))
 		return;
 	if (m->kind == SSDP_UPDATE && m->has_next_boot)
 		now.boot = m->next_boot;
@@ -343,7 +344,7 @@ static void heard_alive(struct upnp_control_point *c, const struct addr *from,
 		now.location.host.v6.sin6_scope_id = c->driver->places[PORTMAP_IPV6].index;
 	if (c->announced_leave && same_host && !c->restart[0])
 		snprintf(c->restart, sizeof(c->restart), "it went away and came back");
-	if (c->there && !c->restart[0] && is_known(c, &now)) {
+	if (c->there && !c->restart[0] && upnp_point_knows(c, &now)) {
 		c->device.has_boot = c->device.has_boot || now.has_boot;
 		c->device.boot = now.has_boot ? now.boot : c->device.boot;
 		return;

@@ -16,14 +16,14 @@
 #define END_POLL_MS  2u
 #define PORTS_OF_OUR 49152u /* RFC 6335: assigned to no service */
 
-static struct upnp_driver *of(struct portmap_driver *d)
+static struct upnp_driver *upnp_driver_of(struct portmap_driver *d)
 {
 	return container(d, struct upnp_driver, base);
 }
 
 /* ---- slots ----------------------------------------------------------------------------------- */
 
-static struct upnp_slot *find(struct upnp_driver *d, uint32_t id)
+static struct upnp_slot *upnp_driver_find(struct upnp_driver *d, uint32_t id)
 {
 	struct upnp_slot *s = d->slots;
 
@@ -46,7 +46,7 @@ static void drop_slot(struct upnp_driver *d, struct upnp_slot *slot)
 /* The engine's ids are fewer than there is room; one that rests makes it where they are not. */
 static struct upnp_slot *find_or_add(struct upnp_driver *d, uint32_t id)
 {
-	struct upnp_slot *slot = find(d, id), *resting = NULL;
+	struct upnp_slot *slot = upnp_driver_find(d, id), *resting = NULL;
 
 	if (slot)
 		return slot;
@@ -73,7 +73,7 @@ static struct upnp_slot *find_or_add(struct upnp_driver *d, uint32_t id)
 static void set_slot(struct portmap_driver *base, const struct portmap_request *r,
 		     enum slot_act act)
 {
-	struct upnp_driver *d = of(base);
+	struct upnp_driver *d = upnp_driver_of(base);
 	struct upnp_slot *slot = find_or_add(d, r->id);
 
 	if (!slot) {
@@ -276,7 +276,7 @@ void upnp_driver_restarted(struct upnp_driver *d, enum portmap_family f)
 
 static void upnp_driver_probe(struct portmap_driver *base)
 {
-	struct upnp_driver *d = of(base);
+	struct upnp_driver *d = upnp_driver_of(base);
 
 	for (size_t i = 0; i < PORTMAP_FAMILIES; i++)
 		if (base->families[i])
@@ -296,7 +296,7 @@ static void upnp_driver_unmap(struct portmap_driver *base, const struct portmap_
 /* What is known of the mapping stays, for when it is to be deleted. */
 static void upnp_driver_forget(struct portmap_driver *base, uint32_t id)
 {
-	struct upnp_slot *slot = find(of(base), id);
+	struct upnp_slot *slot = upnp_driver_find(upnp_driver_of(base), id);
 
 	if (slot) {
 		slot->act = SLOT_REST;
@@ -306,7 +306,7 @@ static void upnp_driver_forget(struct portmap_driver *base, uint32_t id)
 
 static void upnp_driver_stop(struct portmap_driver *base)
 {
-	struct upnp_driver *d = of(base);
+	struct upnp_driver *d = upnp_driver_of(base);
 
 	d->stopping = true;
 	(void)!upnp_channel_stop(&d->channel); /* from now on nothing is heard */
@@ -315,7 +315,7 @@ static void upnp_driver_stop(struct portmap_driver *base)
 
 static void upnp_driver_release(struct portmap_driver *base)
 {
-	struct upnp_driver *d = of(base);
+	struct upnp_driver *d = upnp_driver_of(base);
 
 	while (d->slots)
 		drop_slot(d, d->slots);

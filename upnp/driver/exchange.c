@@ -12,7 +12,7 @@
 #include "core/clock.h"
 
 /* #syscalls poll|ppoll */
-static int wait_for(const struct exchange *e, int fd, short events)
+static int exchange_wait_for(const struct exchange *e, int fd, short events)
 {
 	struct pollfd p = {.fd = fd, .events = events};
 	int64_t left = e->due_ms - (int64_t)clock_ms(CLOCK_MONOTONIC);
@@ -27,7 +27,7 @@ static int wait_for(const struct exchange *e, int fd, short events)
 }
 
 /* #syscalls socket(0 is AF_INET) socket(0 is AF_INET6) bind connect getsockopt close */
-static int dial(const struct exchange *e, const struct addr *to, int *out)
+static int exchange_dial(const struct exchange *e, const struct addr *to, int *out)
 {
 	int fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int error = 0;
@@ -42,7 +42,7 @@ static int dial(const struct exchange *e, const struct addr *to, int *out)
 		return 0;
 	if (errno != EINPROGRESS)
 		return -errno;
-	error = wait_for(e, fd, POLLOUT);
+	error = exchange_wait_for(e, fd, POLLOUT);
 	if (error)
 		return error;
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size))
@@ -51,7 +51,7 @@ static int dial(const struct exchange *e, const struct addr *to, int *out)
 }
 
 /* #syscalls sendto */
-static int send_all(const struct exchange *e, int fd, const char *text, size_t len)
+static int exchange_send_all(const struct exchange *e, int fd, const char *text, size_t len)
 {
 	size_t sent = 0;
 	int error;
@@ -65,7 +65,7 @@ static int send_all(const struct exchange *e, int fd, const char *text, size_t l
 		}
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return -errno;
-		error = wait_for(e, fd, POLLOUT);
+		error = exchange_wait_for(e, fd, POLLOUT);
 		if (error)
 			return error;
 	}
@@ -77,7 +77,7 @@ static int send_all(const struct exchange *e, int fd, const char *text, size_t l
  *
  * #syscalls recvfrom
  */
-static int receive(struct exchange *e, int fd)
+static int exchange_receive(struct exchange *e, int fd)
 {
 	enum reply_status status = REPLY_SHORT;
 	size_t len = 0;
@@ -89,7 +89,7 @@ static int receive(struct exchange *e, int fd)
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return -errno;
 		if (n < 0) {
-			error = wait_for(e, fd, POLLIN);
+			error = exchange_wait_for(e, fd, POLLIN);
 			if (error)
 				return error;
 			continue;
@@ -107,14 +107,14 @@ static int receive(struct exchange *e, int fd)
 	return 0;
 }
 
-static int perform(struct exchange *e, const struct addr *to, const char *text, size_t len)
+static int exchange_perform(struct exchange *e, const struct addr *to, const char *text, size_t len)
 {
-	int fd = -1, error = dial(e, to, &fd);
+	int fd = -1, error = exchange_dial(e, to, &fd);
 
 	if (!error)
-		error = send_all(e, fd, text, len);
+		error = exchange_send_all(e, fd, text, len);
 	if (!error)
-		error = receive(e, fd);
+		error = exchange_receive(e, fd);
 	if (fd >= 0)
 		close(fd);
 	return error;
@@ -133,7 +133,7 @@ int exchange_get(struct exchange *e, const struct location *at)
 		       "Connection: close\r\n"
 		       "\r\n",
 		       at->path, host, POSTERN_VERSION);
-	return perform(e, &at->host, text, (size_t)len);
+	return exchange_perform(e, &at->host, text, (size_t)len);
 }
 
 int exchange_post(struct exchange *e, const struct location *at, const char *action,
@@ -157,5 +157,5 @@ int exchange_post(struct exchange *e, const struct location *at, const char *act
 		       at->path, host, POSTERN_VERSION, action, strlen(body), body);
 	if (len < 0 || (size_t)len >= sizeof(text))
 		return -EMSGSIZE;
-	return perform(e, &at->host, text, (size_t)len);
+	return exchange_perform(e, &at->host, text, (size_t)len);
 }

@@ -25,8 +25,8 @@ void igd_plain(const char *text, char *out, size_t room)
 /* Where the library would send commands; ours only if that is the host of the description,
  * whose own word for another host does not count. Without an URL of its own a service is not there.
  */
-static void take_service(const char *type, const char *own_url, const char *url,
-			 const struct location *at, struct upnp_service *out)
+static void igd_take_service(const char *type, const char *own_url, const char *url,
+			     const struct location *at, struct upnp_service *out)
 {
 	struct upnp_service s = {.type = ""};
 
@@ -54,7 +54,7 @@ static void take_second(const struct IGDdatas *data, const char *url, const stru
 
 	moved.first = data->second;
 	GetUPNPUrls(&urls, &moved, url, 0);
-	take_service(moved.first.servicetype, moved.first.controlurl, urls.controlURL, at, out);
+	igd_take_service(moved.first.servicetype, moved.first.controlurl, urls.controlURL, at, out);
 	FreeUPNPUrls(&urls);
 }
 
@@ -96,10 +96,10 @@ int igd_read_description(const char *xml, int size, const struct location *at,
 	parserootdesc(xml, size, &data);
 	/* Without a zone: the library would look for the name of its interface. */
 	GetUPNPUrls(&urls, &data, url, 0);
-	take_service(data.first.servicetype, data.first.controlurl, urls.controlURL, at,
-		     &d.connections[0]);
-	take_service(data.IPv6FC.servicetype, data.IPv6FC.controlurl, urls.controlURL_6FC, at,
-		     &d.pinholes);
+	igd_take_service(data.first.servicetype, data.first.controlurl, urls.controlURL, at,
+			 &d.connections[0]);
+	igd_take_service(data.IPv6FC.servicetype, data.IPv6FC.controlurl, urls.controlURL_6FC, at,
+			 &d.pinholes);
 	FreeUPNPUrls(&urls);
 	take_second(&data, url, at, &d.connections[1]);
 	if (!d.connections[0].type[0] && !d.connections[1].type[0] && !d.pinholes.type[0])
@@ -146,8 +146,8 @@ static bool write_body(char *out, size_t room, const char *type, const char *act
 
 /* The answer: a code, or results. A success says so by the command's name (section 3.2.2), not by
  * the mere lack of an error. */
-static int read_answer(const struct exchange *e, const char *action, struct igd_result *results,
-		       size_t count)
+static int igd_read_answer(const struct exchange *e, const char *action, struct igd_result *results,
+			   size_t count)
 {
 	struct NameValueParserData data;
 	char response[64];
@@ -190,6 +190,6 @@ int igd_command(struct igd *g, const struct upnp_service *s, const char *action,
 		error = -EMSGSIZE;
 	else
 		error = exchange_post(&g->exchange, &s->control, header, body);
-	g->code = error ? error : read_answer(&g->exchange, action, results, result_count);
+	g->code = error ? error : igd_read_answer(&g->exchange, action, results, result_count);
 	return g->code;
 }

@@ -14,7 +14,8 @@ static void await_datagram(struct upnp_listener *l)
 	ring_poll(l->ring, &l->op, l->fd, POLLIN);
 }
 
-static void take(struct upnp_listener *l, const uint8_t *bytes, size_t len, const struct addr *from)
+static void upnp_listener_take(struct upnp_listener *l, const uint8_t *bytes, size_t len,
+			       const struct addr *from)
 {
 	struct ssdp_message m;
 
@@ -35,7 +36,7 @@ static void upnp_listener_readable(struct ring_op *op, int res)
 		n = recvfrom(l->fd, bytes, sizeof(bytes), MSG_DONTWAIT, &from.sa, &from.len);
 		if (n < 0)
 			break;
-		take(l, bytes, (size_t)n, &from);
+		upnp_listener_take(l, bytes, (size_t)n, &from);
 	}
 	if (l->stopping)
 		return;
@@ -51,7 +52,7 @@ static void upnp_listener_paused(struct timer *t, uint64_t now_ms)
 	await_datagram(container(t, struct upnp_listener, pause));
 }
 
-static int join(int fd, int family, unsigned index)
+static int upnp_listener_join(int fd, int family, unsigned index)
 {
 	struct ip_mreqn v4 = {.imr_ifindex = (int)index};
 	struct ipv6_mreq v6 = {.ipv6mr_interface = index};
@@ -69,7 +70,7 @@ static int join(int fd, int family, unsigned index)
 /* #syscalls socket(0 is AF_INET) setsockopt(1 is SOL_SOCKET) setsockopt(1 is IPPROTO_IP) bind
  * #syscalls socket(0 is AF_INET6) setsockopt(1 is IPPROTO_IPV6)
  */
-static int open_socket(int family, unsigned index, int *out)
+static int upnp_listener_open_socket(int family, unsigned index, int *out)
 {
 	const int on = 1;
 	struct addr any;
@@ -85,7 +86,7 @@ static int open_socket(int family, unsigned index, int *out)
 				 setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on))) ||
 				bind(fd, &any.sa, any.len)
 			? -errno
-			: join(fd, family, index);
+			: upnp_listener_join(fd, family, index);
 	if (error)
 		close(fd);
 	else
@@ -95,7 +96,7 @@ static int open_socket(int family, unsigned index, int *out)
 
 int upnp_listener_start(struct upnp_listener *l, int family, unsigned index)
 {
-	int error = open_socket(family, index, &l->fd);
+	int error = upnp_listener_open_socket(family, index, &l->fd);
 
 	if (error)
 		return error;

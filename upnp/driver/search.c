@@ -67,7 +67,7 @@ static int set_multicast(int fd, int family, unsigned index)
 }
 
 /* #syscalls socket(0 is AF_INET) socket(0 is AF_INET6) bind close */
-static int open_socket(struct ssdp_search *s)
+static int ssdp_search_open_socket(struct ssdp_search *s)
 {
 	const struct upnp_request *r = s->request;
 	int family = r->source.sa.sa_family, error;
@@ -112,8 +112,8 @@ static void search_gateway(struct ssdp_search *s)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-static bool is_trusted(const struct ssdp_search *s, const struct addr *from,
-		       const struct location *location)
+static bool ssdp_search_trusts(const struct ssdp_search *s, const struct addr *from,
+			       const struct location *location)
 {
 	const struct upnp_request *r = s->request;
 
@@ -143,13 +143,14 @@ static struct upnp_device *place_for(struct ssdp_search *s, const struct addr *h
 	return a->device_count < UPNP_DEVICES_MAX ? &a->devices[a->device_count++] : NULL;
 }
 
-static void take(struct ssdp_search *s, const struct addr *from, const struct ssdp_message *m)
+static void ssdp_search_take(struct ssdp_search *s, const struct addr *from,
+			     const struct ssdp_message *m)
 {
 	bool is_gateway = addr_same_host(&m->location.host, &s->request->gateway);
 	struct upnp_device *d;
 
 	if (m->kind != SSDP_ANSWER || !ssdp_is_gateway(m->target) ||
-	    !is_trusted(s, from, &m->location))
+	    !ssdp_search_trusts(s, from, &m->location))
 		return;
 	d = place_for(s, &m->location.host, is_gateway);
 	if (!d)
@@ -181,7 +182,7 @@ static bool read_answers(struct ssdp_search *s)
 		if (s->datagrams++ == SEARCH_DATAGRAMS_MAX)
 			return false;
 		if (ssdp_parse(bytes, (size_t)n, &m))
-			take(s, &from, &m);
+			ssdp_search_take(s, &from, &m);
 	}
 }
 
@@ -207,7 +208,7 @@ void search_perform(const struct upnp_request *r, struct upnp_answer *a)
 {
 	struct ssdp_search s = {.request = r, .answer = a, .fd = -1};
 	int64_t start = (int64_t)clock_ms(CLOCK_MONOTONIC);
-	int error = open_socket(&s);
+	int error = ssdp_search_open_socket(&s);
 
 	a->ok = error == 0;
 	if (error) {

@@ -65,7 +65,7 @@ static void set_alarm(uint32_t ms)
 	(void)setitimer(ITIMER_REAL, &t, NULL);
 }
 
-static void perform(struct igd *g, const struct upnp_request *r, struct upnp_answer *a)
+static void upnp_worker_perform(struct igd *g, const struct upnp_request *r, struct upnp_answer *a)
 {
 	switch (r->duty) {
 	case UPNP_DISCOVER:
@@ -92,7 +92,7 @@ static void perform(struct igd *g, const struct upnp_request *r, struct upnp_ans
 }
 
 /* #syscalls sendto */
-static bool send_line(int fd, const char *line, size_t len)
+static bool upnp_worker_send_line(int fd, const char *line, size_t len)
 {
 	while (len > 0) {
 		ssize_t n = send(fd, line, len, MSG_NOSIGNAL);
@@ -122,10 +122,10 @@ static bool serve_line(int fd, const char *line, size_t len)
 	a.number = r.number;
 	igd.exchange.source = r.source;
 	igd.exchange.due_ms = (int64_t)clock_ms(CLOCK_MONOTONIC) + r.wait_ms;
-	perform(&igd, &r, &a);
+	upnp_worker_perform(&igd, &r, &a);
 	set_alarm(0);
 	answer = upnp_answer_line(r.duty, &a, &size);
-	sent = answer && send_line(fd, answer, size);
+	sent = answer && upnp_worker_send_line(fd, answer, size);
 	free(answer);
 	return sent;
 }

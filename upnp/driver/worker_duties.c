@@ -95,8 +95,8 @@ static bool leads_to_us(const struct upnp_request *r, const struct igd_result *c
 }
 
 /* GetSpecificPortMappingEntry (WANIPConnection:1 section 2.4.15). False: no answer, g->code. */
-static bool look_up(struct igd *g, const struct upnp_request *r, uint16_t external_port,
-		    struct igd_entry *out)
+static bool igd_look_up(struct igd *g, const struct upnp_request *r, uint16_t external_port,
+			struct igd_entry *out)
 {
 	char port[16];
 	struct igd_argument arguments[] = {
@@ -151,8 +151,8 @@ static bool picks_ports(const struct upnp_request *r)
 
 /* AddPortMapping (section 2.4.16), or AddAnyPortMapping (version 2, section 2.5.17) for what is not
  * there yet. *port may change. */
-static int add(struct igd *g, const struct upnp_request *r, bool any, uint16_t *port,
-	       uint32_t lease_s)
+static int igd_add(struct igd *g, const struct upnp_request *r, bool any, uint16_t *port,
+		   uint32_t lease_s)
 {
 	char outside[16], inside[16], lease[16], client[ADDR_TEXT_BYTES];
 	struct igd_argument arguments[] = {{"NewRemoteHost", ""},
@@ -188,27 +188,27 @@ static int add_with_lease(struct igd *g, const struct upnp_request *r, bool any,
 	int code;
 
 	*lease_s = r->lease_s < LEASE_MAX_S ? r->lease_s : LEASE_MAX_S;
-	code = add(g, r, any, port, *lease_s);
+	code = igd_add(g, r, any, port, *lease_s);
 	/* 728 may only mean that this port is not allowed; the other command says so. */
 	if (any &&
 	    (code == IGD_INVALID_ACTION || code == IGD_NOT_IMPLEMENTED || code == IGD_NO_PORTS)) {
 		any = false;
-		code = add(g, r, any, port, *lease_s);
+		code = igd_add(g, r, any, port, *lease_s);
 	}
 	if (code == IGD_ONLY_PERMANENT || code == IGD_INVALID_ARGUMENTS) {
 		*lease_s = 0;
-		code = add(g, r, any, port, 0);
+		code = igd_add(g, r, any, port, 0);
 	}
 	return code;
 }
 
 /* It was added; what does the gateway make of it? What it shows beside our client is our text. */
-static void confirm(struct igd *g, const struct upnp_request *r, uint16_t port, uint32_t lease_s,
-		    struct upnp_answer *a)
+static void igd_confirm(struct igd *g, const struct upnp_request *r, uint16_t port,
+			uint32_t lease_s, struct upnp_answer *a)
 {
 	struct igd_entry e;
 
-	if (!look_up(g, r, port, &e)) {
+	if (!igd_look_up(g, r, port, &e)) {
 		worker_fail(a, g->code);
 		return;
 	}
@@ -242,7 +242,7 @@ static bool move_inside(struct igd *g, const struct upnp_request *r, uint16_t *p
 
 	if (g->code != IGD_SAME_PORT_REQUIRED || r->fixed || inside == *port)
 		return false;
-	if (!look_up(g, r, inside, &e) || e.owner == IGD_ANOTHERS) {
+	if (!igd_look_up(g, r, inside, &e) || e.owner == IGD_ANOTHERS) {
 		g->code = g->code < 0 ? g->code : IGD_CONFLICT;
 		return false;
 	}
@@ -257,7 +257,7 @@ void worker_map(struct igd *g, const struct upnp_request *r, struct upnp_answer 
 	struct igd_entry e;
 	int code;
 
-	if (!look_up(g, r, port, &e)) {
+	if (!igd_look_up(g, r, port, &e)) {
 		worker_fail(a, g->code);
 		return;
 	}
@@ -272,7 +272,7 @@ void worker_map(struct igd *g, const struct upnp_request *r, struct upnp_answer 
 	if (code != IGD_OK && move_inside(g, r, &port))
 		code = add_with_lease(g, r, false, &port, &lease_s);
 	if (code == IGD_OK)
-		confirm(g, r, port, lease_s, a);
+		igd_confirm(g, r, port, lease_s, a);
 	else if (code == IGD_CONFLICT && !addr_same_host(&r->internal, &r->source))
 		worker_refuse(a, PORTMAP_REFUSED,
 			      "the gateway does not map for another host (718: secure mode)");
@@ -289,7 +289,7 @@ void worker_unmap(struct igd *g, const struct upnp_request *r, struct upnp_answe
 	struct igd_entry e;
 	int code;
 
-	if (!look_up(g, r, r->external_port, &e)) {
+	if (!igd_look_up(g, r, r->external_port, &e)) {
 		worker_fail(a, g->code);
 		return;
 	}
