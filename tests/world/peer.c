@@ -63,15 +63,16 @@ static void keep(struct peer *p, const uint8_t *bytes, size_t len)
 }
 
 /* What follows GO is no TLS any more: it is read no further. */
-static bool has_go(const struct peer *p)
+static bool has_go(struct peer *p)
 {
 	struct wire_message m;
-	size_t at = 0, used;
+	size_t used;
 
-	while (wire_decode(p->got + at, p->got_len - at, &m, &used) == WIRE_OK) {
+	while (wire_decode(p->got + p->looked_at, p->got_len - p->looked_at, &m, &used) ==
+	       WIRE_OK) {
 		if (m.type == WIRE_GO)
 			return true;
-		at += used;
+		p->looked_at += used;
 	}
 	return false;
 }
@@ -148,18 +149,23 @@ static bool is_connected(void *context)
 	return yes;
 }
 
-bool peer_connect(struct peer *p, const struct k_host *relay)
+bool peer_connect_to(struct peer *p, const struct k_host *relay, uint16_t port)
 {
-	struct addr to = k_address(k_host_address(relay), 443);
+	struct addr to = k_address(k_host_address(relay), port);
 
 	peer_close(p, false);
 	p->eof = p->reset = p->raw = p->mute = false;
-	p->got_len = p->frame_len = p->out_len = 0;
+	p->got_len = p->looked_at = p->frame_len = p->out_len = 0;
 	k_enter(p->program);
 	p->fd = socket(to.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	(void)connect(p->fd, &to.sa, to.len);
 	k_enter(NULL);
 	return world_until(is_connected, p, WAIT_US);
+}
+
+bool peer_connect(struct peer *p, const struct k_host *relay)
+{
+	return peer_connect_to(p, relay, 443);
 }
 
 static bool has_shaken(void *context)
@@ -235,6 +241,7 @@ bool peer_hear(struct peer *p, struct wire_message *m, uint64_t at_most_us)
 		return false;
 	memcpy(frame, p->got, used);
 	p->got_len -= used;
+	p->looked_at -= p->looked_at < used ? p->looked_at : used;
 	memmove(p->got, p->got + used, p->got_len);
 	return wire_decode(frame, used, m, &used) == WIRE_OK;
 }

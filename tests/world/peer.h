@@ -21,13 +21,13 @@ struct peer {
 	struct tls *tls;
 	SSL_CTX *context;
 	struct identity *identity;
-	bool raw;	 /* after GO: bytes are nobody's any more */
-	bool mute;	 /* reads nothing, so that all that is sent to it piles up */
-	bool pongs;	 /* answers PING */
-	bool eof, reset; /* of the connection */
-	uint8_t *got;	 /* PEER_KEPT; what came and was not taken yet */
-	size_t got_len;
-	uint8_t *out; /* PEER_KEPT; bytes that are in no TLS and have not left */
+	bool raw;		   /* after GO: bytes are nobody's any more */
+	bool mute;		   /* reads nothing, so that all that is sent to it piles up */
+	bool pongs;		   /* answers PING */
+	bool eof, reset;	   /* of the connection */
+	uint8_t *got;		   /* PEER_KEPT; what came and was not taken yet */
+	size_t got_len, looked_at; /* whole messages up to there, none of them GO */
+	uint8_t *out;		   /* PEER_KEPT; bytes that are in no TLS and have not left */
 	size_t out_len;
 	uint8_t frame[2 * WIRE_FRAME_MAX]; /* frames that leave together */
 	size_t frame_len;
@@ -43,6 +43,7 @@ void peer_end(struct peer *p);
 bool peer_dial(struct peer *p, const struct k_host *relay);
 /* The same, in clear. */
 bool peer_connect(struct peer *p, const struct k_host *relay);
+bool peer_connect_to(struct peer *p, const struct k_host *relay, uint16_t port);
 void peer_close(struct peer *p, bool reset);
 
 /* Adds a message to what leaves next; sends all of it, in one record. */

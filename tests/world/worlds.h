@@ -11,6 +11,7 @@ void world_up_and_down(void);
 void world_sessions(void);
 void world_peers(void);
 void world_door(void);
+void world_front(void);
 void world_weather(void);
 void world_famine(void);
 void world_deaf_link(void);
@@ -23,6 +24,7 @@ void world_revoked(void);
 void world_revoked_while_opening(void);
 void world_expired(void);
 void world_shares(void);
+void world_shares_apart(void);
 
 /* Under AddressSanitizer: looks for memory that nothing points to, and ends the process over it. */
 void leak_check(void);

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * front_world: what the front door owes to each connection before it is anything: how many there
+ * may be, whom a PROXY header makes of them, and how they end. Strangers by the dozen are in
+ * door_world.c.
+ *
+ * Each scene has a relay of its own.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "relay/control/control_internal.h"
+#include "tests/world/peer.h"
+#include "tests/world/worlds.h"
+
+#define VISITORS 12u
+
+static struct world_relay relay;
+static struct k_host *relay_host, *outside;
+static struct peer visitors[VISITORS];
+
+/* listen: further items of the list, or "". */
+static void begin(const char *listen, const char *rest)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text),
+		 "listen:\n  - address: 0.0.0.0:443\n%sthreads: %llu\nengine: %s\n%s", listen,
+		 (unsigned long long)dice_between(&world_dice, 1, 3),
+		 dice_chance(&world_dice, 500) ? "io_uring" : "epoll", rest);
+	world_relay_start(&relay, RELAY_A, relay_host, text);
+	for (unsigned i = 0; i < VISITORS; i++)
+		peer_start(&visitors[i], "visitor", LAPTOP, outside);
+}
+
+static void end(void)
+{
+	for (unsigned i = 0; i < VISITORS; i++)
+		peer_end(&visitors[i]);
+	world_run(60 * SECOND);
+	world_relay_check_quiet(&relay);
+	world_relay_stop(&relay);
+}
+
+static uint64_t connections(void)
+{
+	uint64_t n;
+
+	k_enter(relay.program);
+	n = relay_totals(&relay.relay).connections;
+	k_enter(NULL);
+	return n;
+}
+
+static uint64_t refused(enum reason reason)
+{
+	uint64_t n;
+
+	k_enter(relay.program);
+	n = relay_totals(&relay.relay).refused[reason];
+	k_enter(NULL);
+	return n;
+}
+
+/* ---- how many ---- */
+
+/* As many as are allowed, and not one more; who leaves makes room. */
+static void scene_as_many_as_may(void)
+{
+	enum { MOST = 8 };
+
+	begin("", "limits:\n  connections: 8\n");
+	for (unsigned i = 0; i < VISITORS; i++)
+		(void)peer_connect(&visitors[i], relay_host);
+	world_run(SECOND);
+	world_check(connections() == MOST, "connections-counted",
+		    "%d connections may be, %u came, and the relay has %llu", MOST, VISITORS,
+		    (unsigned long long)connections());
+	world_check(refused(REASON_LIMIT_CONNECTIONS) == VISITORS - MOST, "connections-counted",
+		    "%u came too many, and %llu are counted as refused", VISITORS - MOST,
+		    (unsigned long long)refused(REASON_LIMIT_CONNECTIONS));
+	for (unsigned i = MOST; i < VISITORS; i++)
+		world_check(peer_gone(&visitors[i], SECOND), "ends",
+			    "one too many is not closed at once");
+	peer_close(&visitors[0], false);
+	world_run(SECOND);
+	(void)peer_dial(&visitors[MOST], relay_host);
+	world_check(!peer_gone(&visitors[MOST], 1), "connections-counted",
+		    "one has left, and the next one is refused");
+	end();
+}
+
+/* ---- behind a proxy ---- */
+
+static void say_proxied(struct peer *p, const char *source)
+{
+	char header[96];
+	int n = snprintf(header, sizeof(header), "PROXY TCP4 %s 203.0.113.1 40000 443\r\n", source);
+
+	peer_write(p, header, (size_t)n);
+}
+
+/* Clients behind a proxy are counted by their own addresses, not by the proxy's. */
+static void scene_each_by_its_own_address(void)
+{
+	static const char *const sources[] = {"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.1",
+					      "192.0.2.1"};
+
+	begin("  - address: 0.0.0.0:8443\n    proxy_protocol: true\n",
+	      "limits:\n  per_source: 2\n");
+	for (unsigned i = 0; i < 5; i++) {
+		(void)peer_connect_to(&visitors[i], relay_host, 8443);
+		say_proxied(&visitors[i], sources[i]);
+		world_run(200 * MS);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		world_check(!peer_gone(&visitors[i], 1), "sources-counted",
+			    "%s is turned away for what others behind the proxy have", sources[i]);
+	world_check(peer_gone(&visitors[4], SECOND), "sources-counted",
+		    "%s has more connections than one address may", sources[4]);
+	end();
+}
+
+/* ---- ends ---- */
+
+/* Who has ended its direction and been answered is not kept for an end that has come already. */
+static void scene_who_closed_first_is_let_go(void)
+{
+	static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+	struct peer *p = &visitors[0];
+
+	begin("", "");
+	(void)peer_dial(p, relay_host);
+	peer_write(p, request, sizeof(request) - 1);
+	k_enter(p->program);
+	shutdown(p->fd, SHUT_WR);
+	k_enter(NULL);
+	world_check(peer_gone(p, 10 * SECOND), "ends", "a request is not answered and ended");
+	world_check(p->got_len > 0, "bytes", "who closed its direction was not answered");
+	world_run(500 * MS);
+	world_check(connections() == 0, "ends",
+		    "both sides have ended, and the relay keeps the connection");
+	end();
+}
+
+/* Who closes its side while the last bytes are on their way still gets them. */
+static void scene_the_last_bytes_arrive(void)
+{
+	struct wire_message m, ping = {.type = WIRE_PING};
+	struct wire_message odd = {.type = WIRE_GO};
+	struct peer *p = &visitors[0];
+	unsigned pongs = 0;
+
+	begin("", "");
+	(void)peer_sign_in(p, relay_host, WIRE_HELLO_TRANSIENT);
+	p->mute = true; /* answers pile up: more than its receive buffer takes */
+	for (unsigned i = 0; i < 5000; i++) {
+		peer_frame(p, &ping);
+		if (p->frame_len > WIRE_FRAME_MAX || i == 4999)
+			peer_flush(p);
+	}
+	peer_say(p, &odd); /* what an agent may not say ends the link with a word */
+	world_run(SECOND / 2);
+	k_enter(p->program);
+	shutdown(p->fd, SHUT_WR);
+	k_enter(NULL);
+	world_run(SECOND / 4);
+	p->mute = false;
+	while (peer_hear(p, &m, 10 * SECOND) && m.type != WIRE_BYE)
+		pongs += m.type == WIRE_PONG;
+	world_tell("%u answers before the end", pongs);
+	world_check(m.type == WIRE_BYE, "bytes",
+		    "who closed its side got %u answers, and not the last word", pongs);
+	end();
+}
+
+static void (*const scenes[])(void) = {
+	scene_as_many_as_may,
+	scene_each_by_its_own_address,
+	scene_who_closed_first_is_let_go,
+	scene_the_last_bytes_arrive,
+};
+
+void world_front(void)
+{
+	relay_host = k_host_new("relay");
+	outside = k_host_new("outside");
+	k_cable_set(relay_host, outside, (uint32_t)dice_size(&world_dice, 50000),
+		    (uint32_t)dice_size(&world_dice, 5000));
+	k_faults.short_io = (unsigned)dice_below(&world_dice, 300);
+	for (size_t i = 0; i < sizeof(scenes) / sizeof(scenes[0]); i++) {
+		world_tell("---- scene %zu", i);
+		scenes[i]();
+	}
+}
