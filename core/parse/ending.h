@@ -49,7 +49,7 @@
 	X('N', NOT_ALLOWED, "no rule or list allows it")                                           \
 	X('K', KICKED, "an operator ended it")                                                     \
 	X('V', REVOKED, "an agent's identity was revoked")                                         \
-	X('D', DRAINING, "the relay drained, and the time for that was over")                      \
+	X('D', DRAINING, "the relay drained: it begins no session, or the time was over")          \
 	X('S', SHUTDOWN, "the program was told to stop")                                           \
 	X('G', GONE, "the other side was gone before the session began")                           \
 	X('Q', DEADLINE, "no answer came in time")                                                 \

@@ -30,13 +30,11 @@ static void drain_over(struct relay_control *ctl)
 		ring_stop(ctl->ring);
 }
 
-/* What still runs ends now, on record, before the program does. */
+/* What still runs or waits ends now, on record, before the program does. */
 static void drain_cut(struct relay_control *ctl)
 {
 	struct relay *r = ctl->relay;
 
-	log_notice("relay", "draining: time is up, %llu sessions are ended",
-		   (unsigned long long)relay_totals(r).sessions);
 	for (unsigned i = 0; i < r->worker_count; i++)
 		sessions_end(&r->workers[i]);
 	ctl->drained = true;
@@ -46,13 +44,20 @@ static void drain_cut(struct relay_control *ctl)
 static void drain_look(struct timer *t, uint64_t now_ms)
 {
 	struct relay_control *ctl = container(t, struct relay_control, drain_timer);
+	const struct relay_totals totals = relay_totals(ctl->relay);
 
-	if (relay_totals(ctl->relay).sessions == 0 || ctl->drained)
+	if (ctl->drained) {
 		drain_over(ctl);
-	else if (now_ms < ctl->drain_due_ms)
+	} else if (totals.sessions > 0 && now_ms < ctl->drain_due_ms) {
 		ring_timer_set(ctl->ring, t, LOOK_MS);
-	else if (ctl->leaves_when_empty)
+	} else if (ctl->leaves_when_empty && (totals.sessions > 0 || totals.tables.meetings > 0)) {
+		if (totals.sessions > 0)
+			log_notice("relay", "draining: time is up, %llu sessions are ended",
+				   (unsigned long long)totals.sessions);
 		drain_cut(ctl);
+	} else {
+		drain_over(ctl);
+	}
 }
 
 void control_drain(struct relay_control *ctl, uint64_t deadline_ms, bool leave_when_empty)

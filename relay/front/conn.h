@@ -8,6 +8,7 @@
  *               ├──► STUN               ├──────► FRAME ──► LINK
  *               │                       │          ├─────► CONSOLE
  *               │                       │          └─────► LEG ──► OPENING ──► CUTTING ──► session
+ *               │                                           └─────ACCEPT─────► CUTTING ──► session
  *               └──► PUBLIC ─────────────────────────────────────────────────► CUTTING ──► session
  *   any ──► CLOSING (last bytes on their way) ──► DEAD (waits for its operations)
  *

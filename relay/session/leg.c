@@ -3,6 +3,7 @@
 #include "relay/session/leg.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,16 +40,16 @@ struct relay_leg *leg_of(struct conn *c)
 	return c->phase->state == &leg_state ? (struct relay_leg *)c->state : NULL;
 }
 
-/* False without memory. */
-static bool leg_set_service(struct conn *c, const char *service)
+/* Keeps a copy. False without memory. */
+static bool leg_keep_asked(struct conn *c, const struct leg_asked *asked)
 {
 	struct relay_leg *leg = leg_of(c);
-	char *copy = strdup(service);
 
-	if (!copy)
+	if (!leg->asked)
+		leg->asked = malloc(sizeof *leg->asked);
+	if (!leg->asked)
 		return false;
-	free(leg->service);
-	leg->service = copy;
+	*leg->asked = *asked;
 	return true;
 }
 
@@ -122,8 +123,38 @@ static void leg_looked_at(struct conn *c, uint64_t now_ms)
 		conn_bye(c, REASON_LINK_GONE);
 }
 
-/* ---- asking ---- */
+/* ---- refusals ---- */
 
+/* The asker gets no session: a line in the log, and a record. who: whose answer, or silence, it
+ * was. The caller counts. */
+static void leg_record_refused(struct conn *c, const struct leg_asked *asked, enum ending_side who,
+			       enum reason reason)
+{
+	const struct ending how = {who, ENDING_OPENING, ending_of_reason(reason)};
+	const char *from = asked->from[0] ? asked->from : "public";
+	char code[ENDING_CODE_BYTES];
+
+	log_info("session", "refused from=%s to=%s/%s ending=%s reason=%s: %s", from, asked->to,
+		 asked->service, ending_code(how, code), reason_name(reason),
+		 reason_sentence(reason));
+	report_refused(c, from, asked->to, asked->service, code, reason);
+}
+
+/* The asker waits no longer: an answer that is on its way finds no meeting. */
+static void leg_forget_meeting(struct conn *c)
+{
+	struct relay_leg *leg = leg_of(c);
+	struct relay *r = c->worker->relay;
+
+	if (!leg->meeting)
+		return;
+	relay_lock(r);
+	rendezvous_forget(r->rendezvous, leg->meeting);
+	relay_unlock(r);
+	leg->meeting = 0;
+}
+
+/* A leg hears why, and is idle again. Counted. */
 static void leg_fail(struct conn *c, enum reason reason, struct wire_bytes text)
 {
 	struct wire_message m = {.type = WIRE_FAIL};
@@ -136,33 +167,21 @@ static void leg_fail(struct conn *c, enum reason reason, struct wire_bytes text)
 	conn_read_on(c);
 }
 
-/* What an asker waited for came to nothing: by whom and why. */
-static void leg_failed(struct conn *c, enum ending_side who, enum reason reason,
-		       struct wire_bytes text)
-{
-	const struct ending how = {who, ENDING_OPENING, ending_of_reason(reason)};
-	char code[ENDING_CODE_BYTES];
-	struct relay *r = c->worker->relay;
-	struct relay_leg *leg = leg_of(c);
+/* ---- asking ---- */
 
-	if (leg->meeting) {
-		relay_lock(r);
-		rendezvous_forget(r->rendezvous, leg->meeting);
-		relay_unlock(r);
-		leg->meeting = 0;
-	}
-	log_info("session", "refused service=%s ending=%s reason=%s: %s",
-		 leg->service ? leg->service : "?", ending_code(how, code), reason_name(reason),
-		 reason_sentence(reason));
-	TRACE_LINK(r, leg->link, "leg: FAIL for %s: %s %s \"%.*s\"",
-		   leg->service ? leg->service : "?", code, reason_name(reason), (int)text.len,
-		   (const char *)text.data);
+static void leg_failed(struct conn *c, const struct leg_asked *asked, enum ending_side who,
+		       enum reason reason, struct wire_bytes text)
+{
+	leg_forget_meeting(c);
+	leg_record_refused(c, asked, who, reason);
+	TRACE_LINK(c->worker->relay, leg_of(c)->link, "leg: FAIL for %s/%s: %s \"%.*s\"", asked->to,
+		   asked->service, reason_name(reason), (int)text.len, (const char *)text.data);
 	leg_fail(c, reason, text);
 }
 
 static void leg_opening_late(struct conn *c, uint64_t now_ms)
 {
-	leg_failed(c, ENDING_PUBLISHING, REASON_TIMEOUT, (struct wire_bytes){0});
+	leg_failed(c, leg_of(c)->asked, ENDING_PUBLISHING, REASON_TIMEOUT, (struct wire_bytes){0});
 }
 
 /* The asker (a leg or a public client) waits for this meeting from now on. */
@@ -178,7 +197,7 @@ static void leg_offer(struct conn *asker, const struct rendezvous_offer *offer)
 	m.offer.session = offer->session;
 	m.offer.kind = offer->from[0] ? WIRE_OFFER_AGENT : WIRE_OFFER_PUBLIC;
 	m.offer.from = wire_text(offer->from);
-	m.offer.service = wire_text(leg->service);
+	m.offer.service = wire_text(leg->asked->service);
 	m.offer.source = wire_text(source);
 	m.offer.local = wire_text(local);
 	conn_tell(asker->worker->relay, offer->publisher, &m, false);
@@ -205,54 +224,52 @@ static void leg_trace_asked(const struct conn *c, const char *to, const char *se
 			    reason_name(reason));
 }
 
-/* Asks policy and the tables for a session; refused: not even that, for this reason. */
-static enum reason leg_ask(struct conn *c, const char *to, const char *service, enum reason refused,
+/* Asks policy and the tables for a session; refused: not even that, for this reason. Fills in who
+ * asks; REASON_OK: the leg has kept what it asks for. */
+static enum reason leg_ask(struct conn *c, struct leg_asked *asked, enum reason refused,
 			   struct rendezvous_offer *offer)
 {
 	struct relay *r = c->worker->relay;
 	struct relay_leg *leg = leg_of(c);
 	struct policy_answer grant = {.reason = refused, .rule = SIZE_MAX};
+	enum reason reason = r->draining ? REASON_DRAINING : refused;
 
-	if (r->draining)
-		return REASON_DRAINING;
 	relay_lock(r);
-	enum reason reason = refused;
-	if (reason == REASON_OK)
-		reason = enforce_open(c, leg->link, to, service, &grant);
-	if (reason == REASON_OK)
-		reason = rendezvous_open(r->rendezvous, leg->link, to, service, c->id, offer);
 	const char *name = leg->link ? rendezvous_link_name(r->rendezvous, leg->link) : "";
-	if (reason != REASON_OK)
-		report_refused(c, name ? name : "?", to, service, reason);
+	snprintf(asked->from, sizeof asked->from, "%s", name ? name : "?");
+	if (reason == REASON_OK && !leg_keep_asked(c, asked))
+		reason = REASON_LIMIT_MEMORY;
+	if (reason == REASON_OK)
+		reason = enforce_open(c, leg->link, asked->to, asked->service, &grant);
+	if (reason == REASON_OK)
+		reason = rendezvous_open(r->rendezvous, leg->link, asked->to, asked->service, c->id,
+					 offer);
 	relay_unlock(r);
 	leg->rate = grant.rate;
 	leg->again = grant.again;
 	leg->granted = grant.granted;
 	if (trace_on(r))
-		leg_trace_asked(c, to, service, &grant, reason == REASON_OK ? offer : NULL, reason);
+		leg_trace_asked(c, asked->to, asked->service, &grant,
+				reason == REASON_OK ? offer : NULL, reason);
 	return reason;
 }
 
 static void leg_open(struct conn *c, const struct wire_message *m)
 {
 	struct rendezvous_offer offer;
-	char to[WIRE_NAME_MAX + 1], service[WIRE_NAME_MAX + 1];
+	struct leg_asked asked;
 	char text[WIRE_EXTENSION_TEXT_MAX] = "";
 	enum reason reason = REASON_OK;
 
-	wire_bytes_copy(m->open.to, to, sizeof to);
-	wire_bytes_copy(m->open.service, service, sizeof service);
-	if (!leg_set_service(c, service)) {
-		leg_fail(c, REASON_LIMIT_MEMORY, (struct wire_bytes){0});
-		return;
-	}
+	wire_bytes_copy(m->open.to, asked.to, sizeof asked.to);
+	wire_bytes_copy(m->open.service, asked.service, sizeof asked.service);
 	if (m->extensions.unknown) {
 		wire_explain_extension(m, "this relay", text);
 		reason = REASON_EXTENSION;
 	}
-	reason = leg_ask(c, to, service, reason, &offer);
+	reason = leg_ask(c, &asked, reason, &offer);
 	if (reason != REASON_OK) {
-		leg_failed(c, ENDING_SELF, reason,
+		leg_failed(c, &asked, ENDING_SELF, reason,
 			   wire_text(reason == REASON_EXTENSION ? text : ""));
 		return;
 	}
@@ -263,18 +280,15 @@ static void leg_open(struct conn *c, const struct wire_message *m)
 
 /* ---- public clients ---- */
 
-static void public_failed(struct conn *c, enum ending_side who, enum reason reason)
+static void public_failed(struct conn *c, const struct leg_asked *asked, enum ending_side who,
+			  enum reason reason)
 {
-	const struct ending how = {who, ENDING_OPENING, ending_of_reason(reason)};
-	char code[ENDING_CODE_BYTES];
 	uint8_t alert[] = {21, 3, 3, 0, 2, 2, ALERT_INTERNAL_ERROR};
-	const struct relay_leg *leg = leg_of(c);
 
 	if (reason == REASON_SERVICE_UNKNOWN || reason == REASON_NOT_ALLOWED)
 		alert[6] = ALERT_UNRECOGNIZED_NAME;
-	log_info("public", "refused service=%s ending=%s reason=%s: %s",
-		 leg->service ? leg->service : "?", ending_code(how, code), reason_name(reason),
-		 reason_sentence(reason));
+	leg_forget_meeting(c);
+	leg_record_refused(c, asked, who, reason);
 	worker_count(c->worker, reason);
 	conn_send_raw(c, alert, sizeof alert);
 	conn_finish(c);
@@ -282,7 +296,7 @@ static void public_failed(struct conn *c, enum ending_side who, enum reason reas
 
 static void public_late(struct conn *c, uint64_t now_ms)
 {
-	public_failed(c, ENDING_PUBLISHING, REASON_TIMEOUT);
+	public_failed(c, leg_of(c)->asked, ENDING_PUBLISHING, REASON_TIMEOUT);
 }
 
 static bool public_hello(struct conn *c, const struct clienthello *hello, const uint8_t *data,
@@ -291,22 +305,23 @@ static bool public_hello(struct conn *c, const struct clienthello *hello, const 
 	struct worker *w = c->worker;
 	const struct relay_public *entry = snapshot_public(w->snap, hello->server_name);
 	struct rendezvous_offer offer;
+	struct leg_asked asked = {.from = ""};
 
 	if (!entry)
 		return false;
-	if (!front_keep(c, data, len))
-		return true;
-	conn_set_phase(c, &phase_public);
-	conn_set_deadline(c, w->snap->config.limits.open_ms);
-	if (!leg_set_service(c, entry->service)) {
-		conn_close(c, REASON_LIMIT_MEMORY);
+	snprintf(asked.to, sizeof asked.to, "%s", entry->agent);
+	snprintf(asked.service, sizeof asked.service, "%s", entry->service);
+	if (!front_keep(c, data, len)) {
+		leg_record_refused(c, &asked, ENDING_SELF, REASON_LIMIT_MEMORY);
 		return true;
 	}
-	enum reason reason = leg_ask(c, entry->agent, entry->service, REASON_OK, &offer);
+	conn_set_phase(c, &phase_public);
+	conn_set_deadline(c, w->snap->config.limits.open_ms);
+	enum reason reason = leg_ask(c, &asked, REASON_OK, &offer);
 	if (reason == REASON_OK)
 		leg_offer(c, &offer);
 	else
-		public_failed(c, ENDING_SELF, reason);
+		public_failed(c, &asked, ENDING_SELF, reason);
 	return true;
 }
 
@@ -324,6 +339,18 @@ struct leg_failure {
 	uint8_t text[];
 };
 
+/* What an asker, of either kind, waited for came to nothing. */
+static void asker_failed(struct conn *c, enum ending_side who, enum reason reason,
+			 struct wire_bytes text)
+{
+	const struct leg_asked *asked = leg_of(c)->asked;
+
+	if (c->phase == &phase_public)
+		public_failed(c, asked, who, reason);
+	else
+		leg_failed(c, asked, who, reason, text);
+}
+
 static void leg_failure_run(struct ring_msg *msg)
 {
 	struct leg_failure *f = (struct leg_failure *)msg;
@@ -332,11 +359,7 @@ static void leg_failure_run(struct ring_msg *msg)
 
 	if (leg && leg->meeting == f->session) {
 		leg->meeting = 0;
-		if (c->phase == &phase_public)
-			public_failed(c, ENDING_PUBLISHING, f->reason);
-		else
-			leg_failed(c, ENDING_PUBLISHING, f->reason,
-				   (struct wire_bytes){f->text, f->len});
+		asker_failed(c, ENDING_PUBLISHING, f->reason, (struct wire_bytes){f->text, f->len});
 	}
 	free(f);
 }
@@ -357,6 +380,17 @@ void leg_tell_failed(struct relay *r, slab_id asker, uint64_t session, enum reas
 	if (text.len > 0)
 		memcpy(f->text, text.data, text.len);
 	ring_post(worker_of(r, asker)->ring, &f->msg);
+}
+
+void leg_end_askers(struct worker *w)
+{
+	for (uint32_t i = 0; i < w->conns.high_water; i++) {
+		struct conn *c = slab_at(&w->conns, i);
+		const struct relay_leg *leg = c ? leg_of(c) : NULL;
+
+		if (leg && leg->meeting)
+			asker_failed(c, ENDING_SELF, REASON_DRAINING, (struct wire_bytes){0});
+	}
 }
 
 /* ---- cutting through ---- */
@@ -398,7 +432,7 @@ static void leg_pair(struct conn *asker, struct conn *publisher, uint64_t number
 	struct session_facts facts = {
 		.number = number,
 		.pair = *pair,
-		.service = asking->service,
+		.service = asking->asked->service,
 		.source = &asker->peer,
 		.rate = asking->rate,
 		.again = asking->again,
@@ -586,6 +620,13 @@ static void leg_abort_session(const struct relay_leg *leg, enum reason why)
 			      ending_of_reason(why), reason_name(why));
 }
 
+/* It left before there was an answer. */
+static void asker_gone(struct conn *c, const struct leg_asked *asked)
+{
+	worker_count(c->worker, REASON_PEER_GONE);
+	leg_record_refused(c, asked, ENDING_ASKING, REASON_PEER_GONE);
+}
+
 static void leg_leave(struct conn *c, enum reason why)
 {
 	struct relay *r = c->worker->relay;
@@ -603,13 +644,18 @@ static void leg_leave(struct conn *c, enum reason why)
 	}
 	if (leg->session)
 		leg_abort_session(leg, why);
+	/* It still waited. Where why is told, conn_close() has counted it. */
+	if (leg->meeting && why != REASON_OK)
+		leg_record_refused(c, leg->asked, ENDING_SELF, why);
+	else if (leg->meeting)
+		asker_gone(c, leg->asked);
 }
 
 static void leg_dispose(struct conn *c)
 {
 	struct relay_leg *leg = (struct relay_leg *)c->state;
 
-	free(leg->service);
+	free(leg->asked);
 	free(leg->handover);
 }
 

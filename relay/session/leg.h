@@ -28,13 +28,19 @@
 struct handover;
 struct session;
 
+/* What an asker wants, and who it is. */
+struct leg_asked {
+	char from[WIRE_NAME_MAX + 1]; /* "": a public client; "?": its link has gone */
+	char to[WIRE_NAME_MAX + 1], service[WIRE_NAME_MAX + 1];
+};
+
 /* The state of LEG, OPENING, PUBLIC and CUTTING. */
 struct relay_leg {
 	uint64_t link;		 /* the one it belongs to; 0: a public client */
 	uint64_t meeting;	 /* OPENING, PUBLIC: what it waits for; 0 for none */
 	uint64_t rate;		 /* what policy said when it asked: bytes per second, 0: no limit */
 	time_t again;		 /* and until when that is good; 0: for ever */
-	char *service;		 /* what it asked for; owned */
+	struct leg_asked *asked; /* the last that it asked for; owned; NULL: nothing yet */
 	struct session *session; /* CUTTING: what it becomes part of */
 	struct handover *handover; /* CUTTING: or the move to the asker's worker */
 	uint8_t side;		   /* CUTTING: which side of the session */
@@ -49,6 +55,8 @@ struct relay_leg *leg_of(struct conn *c);
 /* From any worker: the asker's meeting of this session came to nothing. */
 void leg_tell_failed(struct relay *r, slab_id asker, uint64_t session, enum reason reason,
 		     struct wire_bytes text);
+/* Refuses all that wait for an answer: the relay is about to exit. */
+void leg_end_askers(struct worker *w);
 /* The session that this connection was to become part of is no more. */
 void leg_session_gone(struct worker *w, slab_id id);
 

@@ -61,19 +61,18 @@ void report_session(const struct session *s, const char *ending, const char *why
 }
 
 void report_refused(const struct conn *c, const char *from, const char *to, const char *service,
-		    enum reason reason)
+		    const char *ending, enum reason reason)
 {
 	struct report *p = report_new(c->worker->relay, "session.refused");
 
 	if (!p)
 		return;
 	p->audit = true;
-	snprintf(p->from, sizeof p->from, "%s", from[0] ? from : "public");
+	snprintf(p->from, sizeof p->from, "%s", from);
 	snprintf(p->to, sizeof p->to, "%s", to);
 	snprintf(p->service, sizeof p->service, "%s", service);
 	snprintf(p->why, sizeof p->why, "%s", reason_name(reason));
-	ending_code((struct ending){ENDING_SELF, ENDING_OPENING, ending_of_reason(reason)},
-		    p->ending);
+	snprintf(p->ending, sizeof p->ending, "%s", ending);
 	p->source = c->peer;
 	report_post(p);
 }

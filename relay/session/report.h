@@ -27,9 +27,9 @@ struct report {
 
 /* A session has begun, or ended: by which code and why (both NULL: begun). */
 void report_session(const struct session *s, const char *ending, const char *why);
-/* An asker was refused. */
+/* An asker ("public": a public client) got no session: by which code and why. */
 void report_refused(const struct conn *c, const char *from, const char *to, const char *service,
-		    enum reason reason);
+		    const char *ending, enum reason reason);
 /* "agent.up", "agent.down", "agent.refused": c is its link. */
 void report_agent(const struct conn *c, const char *agent, const char *kind, enum reason reason);
 

@@ -83,6 +83,7 @@ static void sessions_end_run(struct ring_msg *msg)
 			session_abort(s, ENDING_SELF, ENDING_DRAINING,
 				      "the relay drained and the time for that was over");
 	}
+	leg_end_askers(w);
 }
 
 void sessions_end(struct worker *w)

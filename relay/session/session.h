@@ -58,7 +58,8 @@ int sessions_open(struct worker *w) MUST_CHECK;
 void sessions_start(struct worker *w);
 /* Once its ring is closed. */
 void sessions_close(struct worker *w);
-/* From any thread: a drain's time is up, all sessions of w end. */
+/* From any thread: a drain's time is up; all sessions of w end, and all that wait for one are
+ * refused. */
 void sessions_end(struct worker *w);
 /* Another configuration is in force (struct relay_upward). */
 void sessions_adopt(struct worker *w);

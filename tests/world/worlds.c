@@ -16,6 +16,7 @@ const struct world_kind worlds[] = {
 	{"shares", world_shares, 20},
 	{"shares_apart", world_shares_apart, 10},
 	{"operator", world_operator, 50},
+	{"refusals", world_refusals, 5},
 	{"revoked", world_revoked, 30},
 	{"revoked_while_opening", world_revoked_while_opening, 10},
 	{"expired", world_expired, 1},

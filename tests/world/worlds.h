@@ -25,6 +25,7 @@ void world_revoked_while_opening(void);
 void world_expired(void);
 void world_shares(void);
 void world_shares_apart(void);
+void world_refusals(void);
 
 /* Under AddressSanitizer: looks for memory that nothing points to, and ends the process over it. */
 void leak_check(void);

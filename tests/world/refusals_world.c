@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * refusals_world: each refusal of a relay is counted once under its reason, on record once with who
+ * would not and why, and in the log with the same code.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "relay/control/control_internal.h"
+#include "tests/world/operator.h"
+#include "tests/world/peer.h"
+#include "tests/world/worlds.h"
+
+static struct world_relay relay;
+static struct operator hands;
+static struct peer home, laptop, guest;	   /* links */
+static struct peer asking, visitor, spare; /* a leg of laptop's, a public client, another */
+static struct k_host *relay_host, *near_host;
+static struct wire_message m;
+
+/* ---- what is told ---- */
+
+static char logged[4]; /* the code of the last refusal in the relay's log */
+
+static void refusals_log_line(struct k_program *p, const char *line, size_t len)
+{
+	const char *at = memmem(line, len, "refused from=", 13);
+	const char *code = at ? memmem(at, len - (size_t)(at - line), " ending=", 8) : NULL;
+
+	if (p == relay.program && code)
+		snprintf(logged, sizeof(logged), "%.3s", code + 8);
+}
+
+static uint64_t counted(enum reason reason)
+{
+	struct relay_totals t;
+
+	k_enter(relay.program);
+	t = relay_totals(&relay.relay);
+	k_enter(NULL);
+	return t.refused[reason];
+}
+
+/* The records of refusals; the newest is *last, borrowed until the next call. */
+static unsigned recorded(const json_t **last)
+{
+	json_t *answer = operator_call(&hands, "audit", NULL), *record;
+	unsigned count = 0;
+	size_t i;
+
+	*last = NULL;
+	json_array_foreach(json_object_get(answer, "audit"), i, record)
+	{
+		if (strcmp(json_string_value(json_object_get(record, "kind")), "session.refused"))
+			continue;
+		*last = record;
+		count++;
+	}
+	return count;
+}
+
+static bool says(const json_t *record, const char *key, const char *value)
+{
+	const char *is = json_string_value(json_object_get(record, key));
+
+	return world_check(is && strcmp(is, value) == 0, "on-record",
+			   "a refusal's %s is %s, not %s", key, is ? is : "nothing", value);
+}
+
+static uint64_t counted_before;
+static unsigned recorded_before;
+
+/* A refusal for this reason is to come. */
+static void before(enum reason reason)
+{
+	const json_t *last;
+
+	counted_before = counted(reason);
+	recorded_before = recorded(&last);
+	logged[0] = '\0';
+}
+
+/* It has come: of this asker, who wanted this service of home's. */
+static void after(enum reason reason, const char *ending, const char *from, const char *to,
+		  const char *service)
+{
+	const json_t *record;
+	unsigned count;
+
+	world_run(SECOND);
+	count = recorded(&record);
+	world_check(counted(reason) == counted_before + 1, "counted",
+		    "%s: %s is counted %llu times", ending, reason_name(reason),
+		    (unsigned long long)(counted(reason) - counted_before));
+	world_check(strcmp(logged, ending) == 0, "on-record", "%s: the log says \"%s\"", ending,
+		    logged);
+	if (!world_check(count == recorded_before + 1, "on-record", "%s: there are %u records",
+			 ending, count - recorded_before))
+		return;
+	(void)(says(record, "ending", ending) && says(record, "reason", reason_name(reason)) &&
+	       says(record, "from", from) && says(record, "to", to) &&
+	       says(record, "service", service) && says(record, "session", "0000000000000000"));
+}
+
+/* ---- who takes part ---- */
+
+static void begin(const char *config)
+{
+	char text[2048];
+
+	snprintf(text, sizeof(text),
+		 "listen:\n  - address: 0.0.0.0:443\nthreads: %llu\nlog_level: info\n"
+		 "control:\n  socket: " OPERATOR_SOCKET "\n%s",
+		 (unsigned long long)dice_between(&world_dice, 1, 3), config);
+	world_relay_start(&relay, RELAY_A, relay_host, text);
+	operator_start(&hands, &relay);
+	peer_start(&home, "home", HOME, near_host);
+	peer_start(&laptop, "laptop", LAPTOP, near_host);
+	peer_start(&guest, "guest", GUEST, near_host);
+	peer_start(&asking, "asking-leg", LAPTOP, near_host);
+	peer_start(&visitor, "visitor", GUEST, near_host);
+	peer_start(&spare, "spare", LAPTOP, near_host);
+	(void)peer_sign_in(&home, relay_host, 0);
+	peer_publish(&home, "talk");
+	(void)peer_sign_in(&laptop, relay_host, 0);
+	(void)peer_leg(&asking, relay_host, &laptop);
+}
+
+static void leave(void)
+{
+	struct peer *const all[] = {&home, &laptop, &guest, &asking, &visitor, &spare};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		peer_end(all[i]);
+	operator_stop(&hands);
+}
+
+static void end(void)
+{
+	leave();
+	world_run(120 * SECOND);
+	world_relay_check_quiet(&relay);
+	world_relay_stop(&relay);
+}
+
+static void fails(enum reason reason)
+{
+	if (peer_expect(&asking, WIRE_FAIL, &m))
+		world_check(m.fail.reason == reason, "messages", "FAIL says %s, not %s",
+			    reason_name(m.fail.reason), reason_name(reason));
+}
+
+/* The leg asks and hears no, for this reason. */
+static void asks_in_vain(const char *to, const char *service, enum reason reason,
+			 const char *ending)
+{
+	before(reason);
+	peer_open(&asking, to, service);
+	fails(reason);
+	after(reason, ending, "laptop", to, service);
+}
+
+static uint64_t offered(void)
+{
+	return peer_expect(&home, WIRE_OFFER, &m) ? m.offer.session : 0;
+}
+
+static void home_refuses(uint64_t session, enum reason reason)
+{
+	struct wire_message no = {.type = WIRE_REFUSE};
+
+	no.refuse.session = session;
+	no.refuse.reason = (uint16_t)reason;
+	no.refuse.text = wire_text("");
+	peer_say(&home, &no);
+}
+
+static void public_hello(void)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_method());
+	struct tls *t = tls_new(context, false);
+	const uint8_t *hello;
+	size_t len;
+
+	if (!SSL_set_tlsext_host_name(tls_ssl(t), "www.example") || tls_handshake(t) != TLS_AGAIN)
+		world_broken("no hello can be made");
+	hello = tls_output(t, &len);
+	peer_write(&visitor, hello, len);
+	tls_free(t);
+	SSL_CTX_free(context);
+}
+
+static void public_ends(void)
+{
+	world_check(peer_has(&visitor, 7, 10 * SECOND) && visitor.got[0] == 21, "messages",
+		    "a public client hears no alert");
+	world_check(peer_gone(&visitor, 5 * SECOND), "ends", "a public client is kept");
+	peer_close(&visitor, false);
+	visitor.got_len = 0;
+}
+
+/* ---- refusals ---- */
+
+static void refused_by_the_relay(void)
+{
+	begin("policy:\n  - from: [laptop]\n    to: [\"home/*\", \"away/*\"]\n"
+	      "limits:\n  sessions: 1\n");
+	asks_in_vain("other", "talk", REASON_NOT_ALLOWED, "SON");
+	asks_in_vain("away", "talk", REASON_AGENT_OFFLINE, "SOO");
+	asks_in_vain("home", "nothing", REASON_SERVICE_UNKNOWN, "SOY");
+	(void)peer_leg(&spare, relay_host, &laptop);
+	peer_open(&spare, "home", "talk");
+	(void)offered();
+	asks_in_vain("home", "talk", REASON_LIMIT_SESSIONS, "SOL");
+	peer_close(&laptop, false);
+	world_run(SECOND);
+	before(REASON_LINK_GONE);
+	peer_open(&asking, "home", "talk");
+	fails(REASON_LINK_GONE);
+	after(REASON_LINK_GONE, "SOO", "?", "home", "talk");
+	end();
+}
+
+static void refused_by_the_publisher(void)
+{
+	begin("limits:\n  open: 2s\n");
+	before(REASON_SERVICE_UNKNOWN);
+	peer_open(&asking, "home", "talk");
+	home_refuses(offered(), REASON_SERVICE_UNKNOWN);
+	fails(REASON_SERVICE_UNKNOWN);
+	after(REASON_SERVICE_UNKNOWN, "POY", "laptop", "home", "talk");
+	/* It says nothing. */
+	before(REASON_TIMEOUT);
+	peer_open(&asking, "home", "talk");
+	uint64_t session = offered();
+	fails(REASON_TIMEOUT);
+	home_refuses(session, REASON_SERVICE_UNKNOWN); /* too late: is not told twice */
+	after(REASON_TIMEOUT, "POQ", "laptop", "home", "talk");
+	/* It goes. */
+	before(REASON_PEER_GONE);
+	peer_open(&asking, "home", "talk");
+	(void)offered();
+	peer_close(&home, true);
+	fails(REASON_PEER_GONE);
+	after(REASON_PEER_GONE, "POG", "laptop", "home", "talk");
+	end();
+}
+
+static void an_asker_that_leaves(void)
+{
+	begin("");
+	world_check(peer_dial(&spare, relay_host), "links", "a leg cannot dial");
+	world_run(SECOND);
+	before(REASON_PEER_GONE);
+	peer_frame_leg(&spare, &laptop);
+	peer_frame(&spare, &(struct wire_message){.type = WIRE_OPEN,
+						  .open = {wire_text("home"), wire_text("talk")}});
+	peer_flush(&spare);
+	peer_close(&spare, true);
+	k_advance(k_now_us + SECOND); /* all of it is there at once */
+	after(REASON_PEER_GONE, "AOG", "laptop", "home", "talk");
+	end();
+}
+
+static void public_clients(void)
+{
+	begin("limits:\n  open: 2s\npublic:\n  - name: www.example\n    to: home/talk\n");
+	(void)peer_connect(&visitor, relay_host);
+	before(REASON_NOT_ALLOWED);
+	public_hello();
+	home_refuses(offered(), REASON_NOT_ALLOWED);
+	public_ends();
+	after(REASON_NOT_ALLOWED, "PON", "public", "home", "talk");
+	(void)peer_connect(&visitor, relay_host);
+	before(REASON_TIMEOUT);
+	public_hello();
+	(void)offered();
+	public_ends();
+	after(REASON_TIMEOUT, "POQ", "public", "home", "talk");
+	(void)peer_connect(&visitor, relay_host);
+	world_run(SECOND);
+	k_enter(relay.program);
+	control_drain(relay.relay.control, 600000, false);
+	k_enter(NULL);
+	before(REASON_DRAINING);
+	public_hello();
+	public_ends();
+	after(REASON_DRAINING, "SOD", "public", "home", "talk");
+	end();
+}
+
+/* Who still waits when a relay leaves is told, and so is the log. */
+static void a_relay_that_leaves(void)
+{
+	begin("drain: 600s\n");
+	peer_open(&asking, "home", "talk");
+	(void)offered();
+	logged[0] = '\0';
+	k_signal(relay.program, SIGTERM);
+	fails(REASON_DRAINING);
+	world_check(strcmp(logged, "SOD") == 0, "on-record", "SOD: the log says \"%s\"", logged);
+	leave();
+	world_relay_stop(&relay);
+}
+
+void world_refusals(void)
+{
+	k_log_line = refusals_log_line;
+	relay_host = k_host_new("relay");
+	near_host = k_host_new("near");
+	k_cable_set(relay_host, near_host, (uint32_t)dice_size(&world_dice, 20000),
+		    (uint32_t)dice_size(&world_dice, 5000));
+	refused_by_the_relay();
+	refused_by_the_publisher();
+	an_asker_that_leaves();
+	public_clients();
+	a_relay_that_leaves();
+	k_log_line = NULL;
+}
