@@ -238,9 +238,14 @@ links = $(wildcard $(shell sed -n 's,^ \* links: ,,p' $(1)))
 UNIT_SRC := $(sort $(wildcard tests/unit/*_test.c tests/sim/*_test.c tests/platform/*_test.c))
 UNIT_BIN := $(patsubst tests/%.c,$(B)/tests/%,$(UNIT_SRC))
 
+# The simulated kernel is linked with what leads the calls to it: WORLD_LINK, below.
+kernel_of = $(if $(filter tests/world/kernel.c,$(call links,$(1))),WORLD,UNIT)
+UNIT_LINK := -lcmocka
+UNIT_LIBS := $(LIBS)
+
 define unit_rule
 $(patsubst tests/%.c,$(B)/tests/%,$(1)): $(call objs,$(1) $(call links,$(1))) $(B)/libraries
-	$$(call link,-lcmocka $(if $(filter tests/world/kernel.c,$(call links,$(1))),$$(WORLD_WRAP) -ldl))
+	$$(call link,$$($(call kernel_of,$(1))_LINK),$$($(call kernel_of,$(1))_LIBS))
 endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))
 
@@ -275,13 +280,14 @@ WORLD_SRC := $(sort $(wildcard tests/world/*.c)) tests/support/certs.c ctl/pki/m
 WORLD_OBJ := $(call objs,$(WORLD_SRC)) $(RELAY_LIB_OBJ) $(AGENT_LIB_OBJ) \
 	$(filter-out %/portmap/netlink.o,$(NATD_LIB_OBJ)) \
 	$(filter-out %/ring_uring.o %/ring_epoll.o %/resolve.o,$(SHARED_OBJ))
-WORLD_WRAP := $(addprefix -Wl$(comma)--wrap=,$(shell cat tests/world/wrapped))
+WORLD_LINK := $(addprefix -Wl$(comma)--wrap=,$(shell cat tests/world/wrapped)) -ldl -lcmocka
+WORLD_LIBS := $(LIBS:-lnatpmp=-l:libnatpmp.a)
 # What runs in processes that no world starts: of launchers, which fork.
 WORLD_ELSEWHERE := $(call objs,$(UPNP_WORKER) core/program/launcher.c core/program/launcher_main.c)
 N ?= 500
 
 $(B)/tests/world/worlds: $(WORLD_OBJ) tests/world/wrapped tests/world/check_calls
-	$(call link,$(WORLD_WRAP) -ldl -lcmocka,$(LIBS:-lnatpmp=-l:libnatpmp.a))
+	$(call link,$(WORLD_LINK),$(WORLD_LIBS))
 	$(Q)tests/world/check_calls tests/world/wrapped \
 		$(filter-out $(WORLD_ELSEWHERE) $(B)/obj/tests/%,$(WORLD_OBJ))
 

@@ -4,14 +4,15 @@
  * who they are asked to be, say the wrong thing, or say nothing.
  *
  * links: agent/session/session.c agent/session/request.c agent/session/publish.c
- * links: agent/session/stream.c agent/session/bulk.c agent/engine/inner.c
- * links: agent/engine/candidates.c agent/engine/revoked.c core/engine/tls.c
- * links: core/engine/identity.c core/engine/identity_verify.c core/engine/identity_relay.c
- * links: core/engine/certificate.c core/parse/envelope.c core/parse/wire.c core/parse/reason.c
- * links: core/parse/proxy.c core/parse/ending.c core/buffers.c core/addr.c core/log.c
- * links: core/timer.c core/ring.c
- * links: core/ring_uring.c core/ring_epoll.c ctl/pki/make.c tests/support/certs.c
- * links: tests/support/ring_fixture.c tests/support/agent_scene.c
+ * links: agent/session/stream.c agent/session/bulk.c agent/engine/inner.c agent/engine/candidates.c
+ * links: agent/engine/revoked.c core/engine/tls.c core/engine/identity.c
+ * links: core/engine/identity_verify.c core/engine/identity_relay.c core/engine/certificate.c
+ * links: core/parse/envelope.c core/parse/wire.c core/parse/reason.c core/parse/proxy.c
+ * links: core/parse/ending.c core/buffers.c core/addr.c core/log.c core/timer.c core/ring.c
+ * links: ctl/pki/make.c tests/support/certs.c tests/support/agent_scene.c
+ * links: tests/support/ring_fixture_world.c tests/world/calls.c tests/world/kernel.c
+ * links: tests/world/memory.c tests/world/packet.c tests/world/pipes.c tests/world/ring_sim.c
+ * links: tests/world/store.c tests/world/stream.c tests/world/stream_connect.c tests/world/world.c
  */
 #include "tests/support/agent_scene.h"
 

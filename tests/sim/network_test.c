@@ -3,8 +3,11 @@
  * network_test: which of a host's default routes counts, which address of ours goes with it, and
  * when another one is noticed.
  *
- * links: portmap/network.c portmap/rtnetlink.c core/addr.c core/log.c core/ring.c core/ring_epoll.c
- * links: core/ring_uring.c core/timer.c tests/support/fake_kernel.c tests/support/ring_fixture.c
+ * links: portmap/network.c portmap/rtnetlink.c core/addr.c core/log.c core/ring.c core/timer.c
+ * links: tests/support/fake_kernel.c tests/support/ring_fixture_world.c tests/world/calls.c
+ * links: tests/world/kernel.c tests/world/memory.c tests/world/packet.c tests/world/pipes.c
+ * links: tests/world/ring_sim.c tests/world/store.c tests/world/stream.c
+ * links: tests/world/stream_connect.c tests/world/world.c
  */
 #include "tests/support/ring_fixture.h"
 
@@ -403,7 +406,7 @@ int main(void)
 		RING_TEST(the_lan_is_what_shares_our_subnet),
 		RING_TEST(what_cannot_be_opened_is_told),
 		RING_TEST(malformed_messages_are_passed_over),
-		cmocka_unit_test(more_than_there_is_room_for_is_left_out),
+		RING_TEST(more_than_there_is_room_for_is_left_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

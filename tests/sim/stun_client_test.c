@@ -5,8 +5,10 @@
  *
  * links: stun/client/client.c stun/client/round.c stun/client/stream.c stun/client/survey.c
  * links: stun/discovery.c stun/findings.c stun/lifetime.c stun/message.c stun/server.c
- * links: stun/transaction.c core/addr.c core/ring.c core/ring_epoll.c core/ring_uring.c core/timer.c
- * links: tests/support/fake_stun.c tests/support/ring_fixture.c
+ * links: stun/transaction.c core/addr.c core/ring.c core/timer.c tests/support/fake_stun.c
+ * links: tests/support/ring_fixture_world.c tests/world/calls.c tests/world/kernel.c
+ * links: tests/world/memory.c tests/world/packet.c tests/world/pipes.c tests/world/ring_sim.c
+ * links: tests/world/store.c tests/world/stream.c tests/world/stream_connect.c tests/world/world.c
  */
 #include "tests/support/ring_fixture.h"
 
@@ -447,7 +449,7 @@ static void a_stream_can_be_ended(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_socket_is_bound_where_it_is_asked_to),
+		RING_TEST(a_socket_is_bound_where_it_is_asked_to),
 		cmocka_unit_test(ids_differ),
 		RING_TEST(a_round_asks_all_servers_at_once),
 		RING_TEST(a_refusal_is_no_address),

@@ -12,8 +12,11 @@
 #include <unistd.h>
 
 #include "core/container.h"
+#include "tests/support/ring_probe.h"
 
 #define LIMIT_MS 10000
+
+const unsigned ring_fixture_rounds = 1;
 
 static int open_ring(struct ring_fixture *f, unsigned entries, unsigned small_buffers)
 {
@@ -64,26 +67,16 @@ struct ring_fixture *ring_fixture(void **state)
 	return f;
 }
 
-void ring_fixture_reopen(struct ring_fixture *f, unsigned entries, unsigned small_buffers)
+void ring_fixture_close(struct ring_fixture *f)
 {
 	ring_close(f->r);
 	f->r = NULL;
+}
+
+void ring_fixture_reopen(struct ring_fixture *f, unsigned entries, unsigned small_buffers)
+{
+	ring_fixture_close(f);
 	assert_int_equal(open_ring(f, entries, small_buffers), 0);
-}
-
-static void on_done(struct ring_op *op, int res)
-{
-	struct probe *p = (struct probe *)op;
-	p->done++;
-	p->res = res;
-	if (res >= 0 && p->fd_count < sizeof(p->fds) / sizeof(*p->fds))
-		p->fds[p->fd_count++] = res;
-	ring_stop(p->r);
-}
-
-void probe_init(struct ring_fixture *f, struct probe *p)
-{
-	*p = (struct probe){.op.done = on_done, .r = f->r};
 }
 
 static void on_limit(struct timer *t, uint64_t now_ms)
@@ -111,43 +104,19 @@ void run_until(struct ring_fixture *f, struct probe *p, unsigned n)
 	ring_timer_cancel(f->r, &f->limit);
 }
 
+void run_until_stopped(struct ring_fixture *f)
+{
+	start_limit(f, LIMIT_MS);
+	assert_int_equal(ring_run(f->r), 0);
+	assert_false(f->limit_reached);
+	ring_timer_cancel(f->r, &f->limit);
+}
+
 void run_for(struct ring_fixture *f, uint64_t ms)
 {
 	start_limit(f, ms);
 	while (!f->limit_reached)
 		assert_int_equal(ring_run(f->r), 0);
-}
-
-void cancel_and_wait(struct ring_fixture *f, struct probe *p)
-{
-	unsigned before = p->done;
-	ring_cancel(f->r, &p->op);
-	ring_cancel(f->r, &p->op);
-	assert_int_equal(p->done, before);
-	run_until(f, p, before + 1);
-	assert_int_equal(p->res, -ECANCELED);
-	assert_false(ring_op_busy(&p->op));
-}
-
-unsigned count_done(const struct probe *p, size_t n)
-{
-	unsigned done = 0;
-	for (size_t i = 0; i < n; i++)
-		done += p[i].done;
-	return done;
-}
-
-int listen_loopback(void)
-{
-	struct sockaddr_in at = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_true(fd >= 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-	assert_int_equal(listen(fd, 128), 0);
-	return fd;
 }
 
 int dial_loopback(int listener)
@@ -162,15 +131,6 @@ int dial_loopback(int listener)
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)), 0);
 	return fd;
-}
-
-void tcp_pair(int *ours, int *theirs)
-{
-	int listener = listen_loopback();
-	*theirs = dial_loopback(listener);
-	*ours = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	assert_true(*ours >= 0);
-	close(listener);
 }
 
 void write_all(int fd, const void *data, size_t len)
@@ -191,9 +151,44 @@ void read_all(int fd, void *data, size_t len)
 	}
 }
 
-void shut(struct ring_fixture *f, int ours, int theirs)
+ssize_t read_some(int fd, void *data, size_t len)
 {
-	ring_close_fd(f->r, ours);
-	if (theirs >= 0)
-		close(theirs);
+	return recv(fd, data, len, 0);
+}
+
+static void *drain_main(void *arg)
+{
+	static _Thread_local uint8_t buf[40000];
+	struct drain *d = arg;
+	ssize_t n;
+
+	while ((n = recv(d->fd, buf, sizeof(buf), 0)) > 0) {
+		for (ssize_t i = 0; d->expected && i < n; i++)
+			d->wrong |= buf[i] != d->expected(d->got + (size_t)i);
+		d->got += (size_t)n;
+		if (d->got % 7 == 0)
+			usleep(1000);
+	}
+	return NULL;
+}
+
+void drain_start(struct drain *d)
+{
+	assert_int_equal(pthread_create(&d->thread, NULL, drain_main, d), 0);
+}
+
+size_t drain_end(struct drain *d)
+{
+	pthread_join(d->thread, NULL);
+	assert_false(d->wrong);
+	return d->got;
+}
+
+void fixture_write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
 }

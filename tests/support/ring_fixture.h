@@ -8,6 +8,8 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <pthread.h>
+#include <sys/types.h>
 
 #include "core/ring.h"
 
@@ -40,12 +42,18 @@ int ring_fixture_teardown(void **state);
 
 /* The test's fixture; skips the test where the system refuses the engine. */
 struct ring_fixture *ring_fixture(void **state);
-/* Opens the ring anew. */
+/* Opens the ring anew; also a further one, of a fixture with nothing but its engine. */
 void ring_fixture_reopen(struct ring_fixture *f, unsigned entries, unsigned small_buffers);
+void ring_fixture_close(struct ring_fixture *f);
+/* How often tests of the ring itself are run: once on the real kernel; on the simulated one, each
+ * time goes another way. */
+extern const unsigned ring_fixture_rounds;
 
 void probe_init(struct ring_fixture *f, struct probe *p);
 /* Runs the loop until p has reported n times in all; fails the test after ten seconds. */
 void run_until(struct ring_fixture *f, struct probe *p, unsigned n);
+/* Runs the loop until ring_stop(), as a probe calls it; fails the test after ten seconds. */
+void run_until_stopped(struct ring_fixture *f);
 /* Runs the loop for so long. */
 void run_for(struct ring_fixture *f, uint64_t ms);
 
@@ -64,5 +72,24 @@ void shut(struct ring_fixture *f, int ours, int theirs);
 /* Writes or reads all, on a blocking descriptor. */
 void write_all(int fd, const void *data, size_t len);
 void read_all(int fd, void *data, size_t len);
+/* recv(2) on a blocking descriptor. */
+ssize_t read_some(int fd, void *data, size_t len);
+
+/* A reader beside the loop, which takes its time, until the stream ends. */
+struct drain {
+	int fd;
+	uint8_t (*expected)(size_t at); /* what byte comes there; NULL: any */
+	/* The fixture's. */
+	size_t got;
+	bool wrong, ended;
+	pthread_t thread;
+};
+void drain_start(struct drain *d);
+/* Waits for the stream's end; fails the test if a byte was not the expected one. Returns how many
+ * came. */
+size_t drain_end(struct drain *d);
+
+/* Makes or replaces a file. */
+void fixture_write_file(const char *path, const char *text);
 
 #endif

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gateway_drivers_test: the drivers of PCP and NAT-PMP on real sockets, against a fake gateway on
- * loopback.
+ * gateway_drivers_test: the drivers of PCP and NAT-PMP on simulated sockets, against a fake
+ * gateway on loopback.
  *
  * links: natpmp/driver/natpmp.c natpmp/driver/natpmp_gateway.c natpmp/driver/natpmp_transaction.c
  * links: natpmp/driver/pcp.c natpmp/driver/gateway_socket.c natpmp/pcp_client.c
  * links: natpmp/pcp_answers.c natpmp/pcp.c natpmp/natpmp.c natpmp/epoch.c portmap/gateway/driver.c
- * links: core/addr.c core/log.c core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c
- * links: tests/support/ring_fixture.c
+ * links: core/addr.c core/log.c core/ring.c core/timer.c tests/support/ring_fixture_world.c
+ * links: tests/world/calls.c tests/world/kernel.c tests/world/memory.c tests/world/packet.c
+ * links: tests/world/pipes.c tests/world/ring_sim.c tests/world/store.c tests/world/stream.c
+ * links: tests/world/stream_connect.c tests/world/world.c
  */
 #include <errno.h>
-#include <net/if.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,11 +38,11 @@ struct diary {
 
 struct world {
 	struct portmap_heard heard; /* first: the callbacks get this */
+	struct ring_fixture *f;
 	struct ring *ring;
 	struct portmap_driver *driver;
 	struct gateway_options options;
-	struct timer limit;
-	bool limit_reached, stopped;
+	bool stopped;
 
 	int fd; /* the gateway's */
 	struct ring_op op;
@@ -229,24 +230,11 @@ static void on_stopped(struct portmap_driver *d)
 
 /* ---- the loop ---- */
 
-static void on_limit(struct timer *t, uint64_t now_ms)
-{
-	w->limit_reached = true;
-	ring_stop(w->ring);
-}
-
 /* Runs until *count is n. */
 static void wait_for(const unsigned *count, unsigned n)
 {
-	w->limit_reached = false;
-	w->limit.fire = on_limit;
-	ring_timer_set(w->ring, &w->limit, LIMIT_MS);
-	while (*count < n) {
-		assert_int_equal(ring_run(w->ring), 0);
-		if (w->limit_reached)
-			fail_msg("%u, not %u, in %u ms", *count, n, LIMIT_MS);
-	}
-	ring_timer_cancel(w->ring, &w->limit);
+	for (unsigned ms = 0; *count < n && ms < LIMIT_MS; ms++)
+		run_for(w->f, 1);
 	assert_int_equal(*count, n);
 }
 
@@ -275,12 +263,8 @@ static void open_gateway(void)
 static void shut_gateway(void)
 {
 	ring_cancel(w->ring, &w->op);
-	w->limit.fire = on_limit;
-	while (ring_op_busy(&w->op)) {
-		ring_timer_set(w->ring, &w->limit, 1);
-		assert_int_equal(ring_run(w->ring), 0);
-	}
-	ring_timer_cancel(w->ring, &w->limit);
+	while (ring_op_busy(&w->op))
+		run_for(w->f, 1);
 	ring_close_fd(w->ring, w->fd);
 	w->fd = -1;
 }
@@ -301,11 +285,12 @@ static void begin(void **state, open_fn *open_driver)
 		.failed = on_failed,
 		.unmapped = on_unmapped,
 	};
+	w->f = f;
 	w->ring = f->r;
 	w->epoch_s = 5000;
 	memcpy(w->external, "\x2d\0\0\x0a", 4);
 	w->options = (struct gateway_options){
-		.ring = f->r, .heard = &w->heard, .place.index = if_nametoindex("lo")};
+		.ring = f->r, .heard = &w->heard, .place.index = 1 /* lo */};
 	w->options.place.source = loopback(0);
 	open_gateway();
 	assert_int_equal(open_driver(&w->driver, &w->options), 0);
@@ -320,7 +305,7 @@ static void end(void)
 	assert_false(w->stopped);
 	heard = w->available + w->unavailable;
 	while (!w->stopped)
-		assert_int_equal(ring_run(w->ring), 0);
+		run_for(w->f, 1);
 	assert_int_equal(w->available + w->unavailable, heard);
 	w->driver->release(w->driver);
 	if (w->fd >= 0)

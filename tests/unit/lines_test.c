@@ -2,8 +2,10 @@
 /*
  * lines_test: lines however they arrive, and peers that keep to no bounds.
  *
- * links: core/lines.c core/outbox.c core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c
- * links: tests/support/ring_fixture.c
+ * links: core/lines.c core/addr.c core/outbox.c core/ring.c core/timer.c tests/support/ring_fixture_world.c
+ * links: tests/world/calls.c tests/world/kernel.c tests/world/memory.c tests/world/packet.c
+ * links: tests/world/pipes.c tests/world/ring_sim.c tests/world/store.c tests/world/stream.c
+ * links: tests/world/stream_connect.c tests/world/world.c
  */
 #include "tests/support/ring_fixture.h"
 

@@ -14,8 +14,8 @@ struct packet {
 	struct packet *next;
 	uint64_t at;
 	struct addr from, to;
-	struct k_host *host;  /* UDP's: where it goes */
-	struct k_file *along; /* a descriptor on its way */
+	struct k_host *sender, *host; /* UDP's: where it comes from, and goes */
+	struct k_file *along;	      /* a descriptor on its way */
 	size_t len;
 	uint8_t bytes[];
 };
@@ -31,6 +31,7 @@ struct k_packet {
 	struct addr local, remote; /* remote.len 0: not connected */
 	int family;
 	bool bound, reuseport, tells_local;
+	bool refused; /* there is no socket at its remote: its next call is told */
 };
 
 static struct k_packet *udp_sockets;
@@ -284,12 +285,23 @@ int k_udp_name(struct k_file *f, struct sockaddr *out, socklen_t *len)
 	return 0;
 }
 
+/* An unbound socket gets the address that the way to there begins with. */
+static void udp_bind_towards(struct k_packet *s, const struct addr *to)
+{
+	bool loopback = to->sa.sa_family == AF_INET && ntohl(to->v4.sin_addr.s_addr) >> 24 == 127;
+	struct addr at = k_address(loopback ? "127.0.0.1" : k_host_address(s->host), 0);
+
+	(void)k_udp_bind(&s->file, &at.sa, at.len);
+}
+
 int k_udp_connect(struct k_file *f, const struct sockaddr *a, socklen_t len)
 {
 	struct k_packet *s = (struct k_packet *)f;
 
 	memcpy(&s->remote.sa, a, len);
 	s->remote.len = len;
+	if (!s->bound)
+		udp_bind_towards(s, &s->remote);
 	return 0;
 }
 
@@ -311,6 +323,21 @@ static struct k_packet *udp_find(struct k_host *host, const struct packet *p)
 	return found;
 }
 
+/* ICMP's "port unreachable" reaches connected sockets only: udp(7). */
+static void port_unreachable(void *context, uint64_t argument)
+{
+	struct packet *p = context;
+
+	for (struct k_packet *s = udp_sockets; s; s = s->next) {
+		if (s->host != p->sender || !addr_equal(&s->local, &p->from) ||
+		    s->remote.len == 0 || !addr_equal(&s->remote, &p->to))
+			continue;
+		s->refused = true;
+		k_touch(&s->file);
+	}
+	packet_free(p);
+}
+
 static void datagram_came(void *context, uint64_t argument)
 {
 	struct packet *p = context;
@@ -318,8 +345,18 @@ static void datagram_came(void *context, uint64_t argument)
 
 	if (s && s->count < QUEUE_MAX)
 		push(s, p);
-	else
+	else if (s)
 		packet_free(p);
+	else
+		k_at(k_now_us + k_cable_time(p->host, p->sender), port_unreachable, p, 0);
+}
+
+static bool take_refusal(struct k_packet *s)
+{
+	bool refused = s->refused;
+
+	s->refused = false;
+	return refused;
 }
 
 static ssize_t udp_sendmsg(struct k_file *f, const struct msghdr *m, int flags)
@@ -334,15 +371,15 @@ static ssize_t udp_sendmsg(struct k_file *f, const struct msghdr *m, int flags)
 	}
 	if (to.len == 0)
 		return -EDESTADDRREQ;
+	if (take_refusal(s))
+		return -ECONNREFUSED;
 	host = k_host_of(&to.sa);
-	if (!s->bound) {
-		struct addr at = k_address(k_host_address(s->host), 0);
-
-		(void)k_udp_bind(f, &at.sa, at.len);
-	}
+	if (!s->bound)
+		udp_bind_towards(s, &to);
 	struct packet *p = packet_new(m);
 	ssize_t len = (ssize_t)p->len;
 	p->to = to;
+	p->sender = s->host;
 	p->host = host;
 	p->from = s->local;
 	if (m->msg_control && CMSG_FIRSTHDR(m) && CMSG_FIRSTHDR(m)->cmsg_type == IP_PKTINFO) {
@@ -361,6 +398,7 @@ static ssize_t udp_sendmsg(struct k_file *f, const struct msghdr *m, int flags)
 
 		again->to = p->to;
 		again->from = p->from;
+		again->sender = s->host;
 		again->host = host;
 		k_at(k_now_us + k_cable_time(s->host, host), datagram_came, again, 0);
 	}
@@ -372,6 +410,8 @@ static ssize_t udp_recvmsg(struct k_file *f, struct msghdr *m, int flags)
 {
 	struct k_packet *s = (struct k_packet *)f;
 
+	if (take_refusal(s))
+		return -ECONNREFUSED;
 	if (!s->first)
 		return -EAGAIN;
 	struct packet *p = flags & MSG_PEEK ? s->first : pop(s);
@@ -404,7 +444,9 @@ static ssize_t udp_recvmsg(struct k_file *f, struct msghdr *m, int flags)
 
 static unsigned udp_ready(struct k_file *f)
 {
-	return POLLOUT | (((struct k_packet *)f)->first ? POLLIN : 0u);
+	const struct k_packet *s = (struct k_packet *)f;
+
+	return POLLOUT | (s->first || s->refused ? POLLIN : 0u) | (s->refused ? POLLERR : 0u);
 }
 
 static void udp_release(struct k_file *f)

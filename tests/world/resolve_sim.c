@@ -83,7 +83,10 @@ static void query_answered(struct timer *t, uint64_t now_ms)
 
 	while (i < name_count && strcmp(names[i].name, q->host) != 0)
 		i++;
-	if (i < name_count && !q->resolver->closing && !dice_chance(&k_dice, k_faults.name_failure))
+	if (!q->resolver->closing && addr_from_literal(q->host, q->port, &addresses[0]))
+		count = 1;
+	else if (i < name_count && !q->resolver->closing &&
+		 !dice_chance(&k_dice, k_faults.name_failure))
 		for (; count < names[i].count; count++)
 			if (!addr_from_literal(names[i].literals[count], q->port,
 					       &addresses[count]))
