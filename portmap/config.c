@@ -54,8 +54,8 @@ static bool parse_ports(const char *text, struct ports *out)
 
 /* ---- checks --------------------------------------------------------------------------------- */
 
-static void check_port(struct conf_errors *e, const struct conf_node *at, const char *path,
-		       const void *value)
+static void natd_check_port(struct conf_errors *e, const struct conf_node *at, const char *path,
+			    const void *value)
 {
 	const char *text = *(char *const *)value;
 	char shown[CONF_QUOTE_BYTES];
@@ -67,8 +67,8 @@ static void check_port(struct conf_errors *e, const struct conf_node *at, const 
 			   conf_quote(text, shown));
 }
 
-static void check_external(struct conf_errors *e, const struct conf_node *at, const char *path,
-			   const void *value)
+static void natd_check_external(struct conf_errors *e, const struct conf_node *at, const char *path,
+				const void *value)
 {
 	const char *text = *(char *const *)value;
 	char shown[CONF_QUOTE_BYTES];
@@ -80,8 +80,8 @@ static void check_external(struct conf_errors *e, const struct conf_node *at, co
 			   conf_quote(text, shown));
 }
 
-static void check_map_host(struct conf_errors *e, const struct conf_node *at, const char *path,
-			   const void *value)
+static void natd_check_map_host(struct conf_errors *e, const struct conf_node *at, const char *path,
+				const void *value)
 {
 	const char *text = *(char *const *)value;
 	char shown[CONF_QUOTE_BYTES];
@@ -151,8 +151,8 @@ static size_t count_wants(const struct natd_map *m)
 	return (ports.last - ports.first + 1u) * ((m->ipv4 ? 1u : 0u) + (m->ipv6 ? 1u : 0u));
 }
 
-static void check_map(struct conf_errors *e, const struct conf_node *at, const char *path,
-		      const void *value)
+static void natd_check_map(struct conf_errors *e, const struct conf_node *at, const char *path,
+			   const void *value)
 {
 	const struct conf_array *list = value;
 	const struct natd_map *maps = list->items;
@@ -192,20 +192,20 @@ static const struct conf_field map_fields[] = {
 	 .type = CONF_STRING,
 	 .offset = AT(natd_map, port),
 	 .required = true,
-	 .check = check_port,
+	 .check = natd_check_port,
 	 .help = "the port on this host, or a range such as 5000-5009"},
 	{.key = "external",
 	 .type = CONF_STRING,
 	 .offset = AT(natd_map, external),
 	 .min = 1,
-	 .check = check_external,
+	 .check = natd_check_external,
 	 .help = "the port on the gateway, or a range; any: the same as port, or another one when "
 		 "that is taken; without the key, the same as port and no other"},
 	{.key = "host",
 	 .type = CONF_STRING,
 	 .offset = AT(natd_map, host),
 	 .min = 1,
-	 .check = check_map_host,
+	 .check = natd_check_map_host,
 	 .help = "the IP address of another host that the mapping is for, where the gateway allows "
 		 "that"},
 	{.key = "ipv4",
@@ -244,7 +244,7 @@ static const struct conf_field fields[] = {
 	 .fields = map_fields,
 	 .item_size = sizeof(struct natd_map),
 	 .max_items = PORTMAP_MAPPINGS_MAX,
-	 .check = check_map,
+	 .check = natd_check_map,
 	 .help = "the ports to be reachable from outside"},
 	TEXT("interface", interface, NULL,
 	     "the network interface whose gateway to use; without the key, that of the default "

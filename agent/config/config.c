@@ -25,14 +25,14 @@ static void check_name_text(struct conf_errors *e, const struct conf_node *at, c
 			   conf_quote(name, shown));
 }
 
-static void check_name(struct conf_errors *e, const struct conf_node *at, const char *path,
-		       const void *value)
+static void agent_check_name(struct conf_errors *e, const struct conf_node *at, const char *path,
+			     const void *value)
 {
 	check_name_text(e, at, path, *(char *const *)value);
 }
 
-static void check_service(struct conf_errors *e, const struct conf_node *at, const char *path,
-			  const void *value)
+static void agent_check_service(struct conf_errors *e, const struct conf_node *at, const char *path,
+				const void *value)
 {
 	const char *name = *(char *const *)value;
 	char shown[CONF_QUOTE_BYTES];
@@ -48,8 +48,8 @@ static void check_service(struct conf_errors *e, const struct conf_node *at, con
 			   "services; choose another name");
 }
 
-static void check_target(struct conf_errors *e, const struct conf_node *at, const char *path,
-			 const void *value)
+static void agent_check_target(struct conf_errors *e, const struct conf_node *at, const char *path,
+			       const void *value)
 {
 	const char *to = *(char *const *)value;
 	char agent[WIRE_NAME_MAX + 1], service[WIRE_NAME_MAX + 1], shown[CONF_QUOTE_BYTES];
@@ -109,8 +109,8 @@ static const char *proxy_problem(const char *url)
 	return NULL;
 }
 
-static void check_proxy(struct conf_errors *e, const struct conf_node *at, const char *path,
-			const void *value)
+static void agent_check_proxy(struct conf_errors *e, const struct conf_node *at, const char *path,
+			      const void *value)
 {
 	const char *problem = proxy_problem(*(char *const *)value);
 
@@ -119,8 +119,8 @@ static void check_proxy(struct conf_errors *e, const struct conf_node *at, const
 }
 
 /* A list that is written out but empty is a trap: an empty one allows every agent. */
-static void check_allow(struct conf_errors *e, const struct conf_node *at, const char *path,
-			const void *value)
+static void agent_check_allow(struct conf_errors *e, const struct conf_node *at, const char *path,
+			      const void *value)
 {
 	const struct conf_array *list = value;
 	char *const *names = list->items;
@@ -137,8 +137,8 @@ static void check_allow(struct conf_errors *e, const struct conf_node *at, const
 	}
 }
 
-static void check_publish(struct conf_errors *e, const struct conf_node *at, const char *path,
-			  const void *value)
+static void agent_check_publish(struct conf_errors *e, const struct conf_node *at, const char *path,
+				const void *value)
 {
 	const struct conf_array *list = value;
 	const struct agent_publish *p = list->items;
@@ -166,8 +166,8 @@ static bool same_address(const struct addr *a, const struct addr *b)
 	return a->len && b->len && strcmp(one, other) == 0;
 }
 
-static void check_forward(struct conf_errors *e, const struct conf_node *at, const char *path,
-			  const void *value)
+static void agent_check_forward(struct conf_errors *e, const struct conf_node *at, const char *path,
+				const void *value)
 {
 	const struct conf_array *list = value;
 	const struct agent_forward *f = list->items;
@@ -187,8 +187,8 @@ static void check_forward(struct conf_errors *e, const struct conf_node *at, con
 	}
 }
 
-static void check_relays(struct conf_errors *e, const struct conf_node *at, const char *path,
-			 const void *value)
+static void agent_check_relays(struct conf_errors *e, const struct conf_node *at, const char *path,
+			       const void *value)
 {
 	const struct conf_array *list = value;
 	const struct agent_relay *r = list->items;
@@ -237,7 +237,7 @@ static const struct conf_field publish_fields[] = {
 	 .type = CONF_NAME,
 	 .offset = AT(agent_publish, service),
 	 .required = true,
-	 .check = check_service,
+	 .check = agent_check_service,
 	 .help = "the name that others ask for"},
 	{.key = "target",
 	 .type = CONF_ENDPOINT,
@@ -255,7 +255,7 @@ static const struct conf_field publish_fields[] = {
 	 .item_type = CONF_NAME,
 	 .item_size = sizeof(char *),
 	 .max_items = 1024,
-	 .check = check_allow,
+	 .check = agent_check_allow,
 	 .help = "the agents that may use the service; without the key, every agent of this CA"},
 	{.key = "public",
 	 .type = CONF_BOOL,
@@ -275,7 +275,7 @@ static const struct conf_field forward_fields[] = {
 	 .type = CONF_STRING,
 	 .offset = AT(agent_forward, to),
 	 .required = true,
-	 .check = check_target,
+	 .check = agent_check_target,
 	 .help = "the agent and service that connections lead to, as AGENT/SERVICE"},
 	{.key = NULL},
 };
@@ -310,7 +310,7 @@ static const struct conf_field fields[] = {
 	 .type = CONF_NAME,
 	 .offset = AT(agent_config, name),
 	 .required = true,
-	 .check = check_name,
+	 .check = agent_check_name,
 	 .help = "the agent's name, the same as in its certificate"},
 	{.key = "relays",
 	 .type = CONF_LIST_OF,
@@ -319,7 +319,7 @@ static const struct conf_field fields[] = {
 	 .fields = relay_fields,
 	 .item_size = sizeof(struct agent_relay),
 	 .max_items = 16,
-	 .check = check_relays,
+	 .check = agent_check_relays,
 	 .help = "the relays to sign in to, in order of preference"},
 	CONF_ROW_IDENTITY(AT(agent_config, identity)),
 	{.key = "publish",
@@ -328,7 +328,7 @@ static const struct conf_field fields[] = {
 	 .fields = publish_fields,
 	 .item_size = sizeof(struct agent_publish),
 	 .max_items = WIRE_SERVICES_MAX,
-	 .check = check_publish,
+	 .check = agent_check_publish,
 	 .help = "the local services that other agents may reach"},
 	{.key = "forward",
 	 .type = CONF_LIST_OF,
@@ -336,7 +336,7 @@ static const struct conf_field fields[] = {
 	 .fields = forward_fields,
 	 .item_size = sizeof(struct agent_forward),
 	 .max_items = 256,
-	 .check = check_forward,
+	 .check = agent_check_forward,
 	 .help = "the local ports that lead to services of other agents"},
 	{.key = "socks5",
 	 .type = CONF_STRUCT,
@@ -354,7 +354,7 @@ static const struct conf_field fields[] = {
 	 .offset = AT(agent_config, proxy),
 	 .min = 1,
 	 .secret = true, /* may hold a password */
-	 .check = check_proxy,
+	 .check = agent_check_proxy,
 	 .help = "the HTTP proxy to reach relays by; without the key, HTTPS_PROXY of the "
 		 "environment"},
 	NUMBER("warm_legs", CONF_UINT, warm_legs, 0, 64, "2", "the idle legs kept at each relay"),
@@ -401,7 +401,7 @@ static bool finish_forward(struct conf_array *forward)
 
 	for (size_t i = 0; i < forward->count; i++) {
 		if (!wire_split_target(f[i].to, f[i].agent, f[i].service))
-			return false; /* check_target() has let it through: cannot be */
+			return false; /* agent_check_target() has let it through: cannot be */
 	}
 	return true;
 }
