@@ -9,7 +9,7 @@
 
 #include "core/clock.h"
 #include "core/container.h"
-#include "core/engine/records_calls.h"
+#include "core/engine/records.h"
 #include "core/program/callers.h"
 #include "portmap/report.h"
 

@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "agent/control/control_internal.h"
-#include "core/engine/records_calls.h"
+#include "core/engine/records.h"
 #include "core/journal.h"
 #include "core/parse/reason.h"
 

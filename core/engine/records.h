@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* records: a bounded history of numbered, time-stamped JSON objects. */
+/* records: a bounded history of numbered, time-stamped JSON objects, and the methods that list it.
+ */
 #ifndef POSTERN_ENGINE_RECORDS_H
 #define POSTERN_ENGINE_RECORDS_H
 
 #include <jansson.h>
 #include <stdint.h>
 #include <time.h>
+
+#include "core/engine/calls.h"
 
 #define RECORDS_KEPT 1000u
 
@@ -22,5 +25,19 @@ void records_add(struct records *r, json_t *record, struct timespec now);
 /* Those with a number above after, oldest first; of many, the newest limit. NULL without memory. */
 json_t *records_list(const struct records *r, uint64_t after, uint64_t limit);
 void records_free(struct records *r);
+
+/* ---- for callers ---------------------------------------------------------------------------- */
+
+/* What a method that lists records takes. */
+extern const struct method_param records_params[];
+
+/* Answers {name: [...]} with the records that the call asks for. follows, a flag of the caller's,
+ * is raised when it wants those to come, too. */
+void records_answer(struct call *c, const struct records *r, const char *name, bool *follows);
+
+/* Keeps an event, with its kind, and sends it to all that follow events. data stays the caller's;
+ * it has number and time, too, after that. */
+void records_tell_event(struct records *r, struct calls *cs, const char *kind, json_t *data,
+			struct timespec now);
 
 #endif

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "core/engine/records_calls.h"
+#include "core/engine/records.h"
 #include "core/journal.h"
 #include "relay/control/control_internal.h"
 #include "relay/session/report.h"

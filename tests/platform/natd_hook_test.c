@@ -8,7 +8,7 @@
  * links: portmap/sockdiag.c portmap/config.c portmap/config_load.c portmap/engine/[a-z]*.c
  * links: portmap/gateway/driver.c natpmp/[a-z]*.c natpmp/driver/[a-z]*.c upnp/[a-z]*.c
  * links: upnp/driver/[a-z]*.c stun/client/[a-z]*.c stun/[a-z]*.c core/[a-z]*.c core/conf/[a-z]*.c
- * links: core/engine/calls.c core/engine/records.c core/engine/records_calls.c
+ * links: core/engine/calls.c core/engine/records.c
  * links: core/parse/jsonrpc.c core/parse/text.c core/program/callers.c core/program/launcher.c
  * links: core/program/launcher_main.c core/program/resolve.c tests/support/fake_kernel.c
  * links: tests/support/fake_gateway.c tests/support/fake_stun.c tests/support/natd_scene.c

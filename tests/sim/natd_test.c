@@ -9,7 +9,7 @@
  * links: portmap/gateway/driver.c natpmp/[a-z]*.c natpmp/driver/[a-z]*.c upnp/[a-z]*.c
  * links: upnp/driver/[a-z]*.c stun/client/[a-z]*.c stun/[a-z]*.c core/[a-qs-z]*.c core/ring.c
  * links: core/conf/[a-z]*.c core/engine/calls.c core/engine/records.c
- * links: core/engine/records_calls.c core/parse/jsonrpc.c core/parse/text.c core/program/callers.c
+ * links: core/parse/jsonrpc.c core/parse/text.c core/program/callers.c
  * links: core/program/launcher.c core/program/launcher_main.c tests/support/fake_kernel.c
  * links: tests/support/fake_gateway.c tests/support/fake_stun.c tests/support/natd_scene.c
  * links: tests/support/ring_fixture_world.c tests/world/calls.c tests/world/kernel.c

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * records_calls_test: a history as a caller lists it.
+ * records_test: a history as a caller lists it.
  *
- * links: core/engine/records_calls.c core/engine/records.c core/engine/calls.c
+ * links: core/engine/records.c core/engine/calls.c
  * links: core/parse/jsonrpc.c core/log.c
  */
 #include <setjmp.h>
@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "core/container.h"
-#include "core/engine/records_calls.h"
+#include "core/engine/records.h"
 
 struct program {
 	struct calls calls;
