@@ -145,19 +145,6 @@ const struct conf_field *conf_find(const struct conf_field *fields, const char *
  * and help, with tabs between. postern.yaml(5) says the same, and a test compares them. */
 void conf_describe(FILE *to, const struct conf_field *fields);
 
-/* ---- checks that both schemas share, for conf_field.check --------------------------------------
- */
-
-void conf_check_certificates(struct conf_errors *e, const struct conf_node *at, const char *path,
-			     const void *value); /* PEM, one or more */
-void conf_check_private_key(struct conf_errors *e, const struct conf_node *at, const char *path,
-			    const void *value); /* PEM, not encrypted */
-void conf_check_host(struct conf_errors *e, const struct conf_node *at, const char *path,
-		     const void *value); /* a DNS name or an IP address */
-void conf_check_path(struct conf_errors *e, const struct conf_node *at, const char *path,
-		     const void *value); /* absolute: what is opened later must not depend on
-					   the directory that the program was started in */
-
 /* ---- shared by bind.c and value.c ---- */
 
 #define CONF_NUMBER_BYTES 32

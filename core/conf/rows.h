@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rows: the rows of a schema that several programs have, each told once.
+ * rows: the rows of a schema that several programs have, each told once, and checks for others.
  *
  * A macro is one row of a table of conf_field, for the member at that offset.
  */
@@ -19,6 +19,20 @@ extern const struct conf_field conf_identity_fields[];
 extern const char *const conf_engine_words[], *const conf_level_words[];
 
 #define CONF_NATD_SOCKET_MAX 107 /* what sockaddr_un holds */
+
+/* ---- checks, for conf_field.check ---- */
+
+void conf_check_certificates(struct conf_errors *e, const struct conf_node *at, const char *path,
+			     const void *value); /* PEM, one or more */
+void conf_check_private_key(struct conf_errors *e, const struct conf_node *at, const char *path,
+			    const void *value); /* PEM, not encrypted */
+void conf_check_host(struct conf_errors *e, const struct conf_node *at, const char *path,
+		     const void *value); /* a DNS name or an IP address */
+void conf_check_path(struct conf_errors *e, const struct conf_node *at, const char *path,
+		     const void *value); /* absolute: what is opened later must not depend on
+					   the directory that the program was started in */
+
+/* ---- rows ---- */
 
 #define CONF_ROW_IDENTITY(at)                                                                      \
 	{                                                                                          \

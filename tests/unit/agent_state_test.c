@@ -6,7 +6,7 @@
  * links: core/conf/rows.c
  * links: core/engine/configuring.c core/engine/changes.c core/conf/merge.c core/conf/diff.c
  * links: agent/control/state.c agent/config/config.c core/conf/conf.c core/conf/bind.c
- * links: core/conf/check.c core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
+ * links: core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
  * links: core/addr.c core/file.c core/log.c core/parse/wire.c core/parse/reason.c
  */
 #include <errno.h>

@@ -4,7 +4,7 @@
  *
  * links: core/engine/config_calls.c core/engine/calls.c core/engine/changes.c
  * links: core/engine/configuring.c core/conf/merge.c
- * links: core/parse/jsonrpc.c core/conf/conf.c core/conf/bind.c core/conf/check.c
+ * links: core/parse/jsonrpc.c core/conf/conf.c core/conf/bind.c core/conf/rows.c
  * links: core/conf/diff.c core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
  * links: core/addr.c core/log.c
  */

@@ -6,7 +6,7 @@
  * links: relay/config/stun.c ctl/change/document.c ctl/terminal/arguments.c ctl/terminal/files.c
  * links: core/file.c ctl/terminal/show.c ctl/terminal/units.c relay/config/config.c
  * links: relay/config/policy.c relay/policy/index.c relay/policy/source.c relay/policy/time.c
- * links: agent/config/config.c core/conf/conf.c core/conf/bind.c core/conf/check.c
+ * links: agent/config/config.c core/conf/conf.c core/conf/bind.c
  * links: core/conf/diff.c core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
  * links: core/addr.c core/log.c core/parse/wire.c
  */

@@ -9,7 +9,7 @@
  * links: ctl/pki/pki.c ctl/pki/show.c ctl/pki/store.c
  * links: ctl/terminal/units.c core/engine/identity.c core/engine/identity_verify.c
  * links: core/engine/identity_relay.c core/engine/certificate.c relay/config/config.c
- * links: agent/config/config.c core/conf/conf.c core/conf/bind.c core/conf/check.c
+ * links: agent/config/config.c core/conf/conf.c core/conf/bind.c
  * links: core/conf/error.c core/conf/value.c core/addr.c core/log.c core/conf/yaml.c
  * links: core/parse/wire.c
  */
