@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* buffers: a bounded stack of large buffers, made when first needed. */
+/* buffers: a bounded stack of large buffers, made when first needed. A container of its own, as
+ * slab and timer are. */
 
 #include "core/buffers.h"
 

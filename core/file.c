@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* file: writes all of something, replaces a file whole or not at all, closes what a child inherits.
- */
+ * Apart, since the keeper, the follower and the launcher run it, whose lists of system calls are
+ * short. */
 #include "core/file.h"
 
 #include <errno.h>

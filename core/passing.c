@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* passing: one descriptor along with a packet between processes. */
+/* passing: one descriptor along with a packet between processes. Apart, since both ends of the
+ * keeper and of the launcher have to agree on it. */
 #include "core/passing.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* slab: a table of equal objects with generation-checked ids. */
+/* slab: a table of equal objects with generation-checked ids. A container of its own, as buffers
+ * and timer are. */
 #include "core/slab.h"
 
 #include <assert.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* epoch: has the gateway forgotten its mappings? epoch.h tells how one knows. */
+/* epoch: has the gateway forgotten its mappings? epoch.h tells how one knows. Apart, since the
+ * clients of PCP and NAT-PMP, which do not link each other, both ask. */
 #include "natpmp/epoch.h"
 
 #define SLACK_MS 2000

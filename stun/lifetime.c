@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lifetime: doubling, then halving, for the tests of RFC 5780 section 4.6. */
+/* lifetime: doubling, then halving, for the tests of RFC 5780 section 4.6. A search that asks
+ * nothing itself: discovery.c sends what it wants to know, and a test runs it without. */
 #include "stun/lifetime.h"
 
 #define GAP_PART 8u

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* responders: a small table of hosts to leave alone. */
+/* responders: a small table of hosts to leave alone. Apart from the driver that owns it, since it
+ * is told the time and so belongs to the pure room. */
 #include "upnp/responders.h"
 
 #include "upnp/location.h"

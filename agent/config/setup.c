@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* setup: the identity, the TLS contexts made of it, and the proxy. */
+/* setup: the identity, the TLS contexts made of it, and the proxy. Apart from config.c, since ctl
+ * checks and prints configurations without any identity. */
 #include "agent/config/setup.h"
 
 #include <stdio.h>

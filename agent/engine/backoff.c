@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* backoff: how long to wait before trying again. */
+/* backoff: how long to wait before trying again. Apart, since links and legs each have theirs. */
 #include "agent/engine/backoff.h"
 
 #include "core/random.h"

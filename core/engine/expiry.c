@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* expiry: when to warn that a program's own certificate ends. */
+/* expiry: when to warn that a program's own certificate ends. Pure: core/program/expiring.c has the
+ * clock and the log. */
 #include "core/engine/expiry.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* reason: looks up a refusal's name and sentence. */
+/* reason: looks up a refusal's name and sentence. All of it is made of the list in its header. */
 #include "core/parse/reason.h"
 
 #include <assert.h>

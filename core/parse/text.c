@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* text: words and blanks in header fields. */
+/* text: words and blanks in header fields, which HTTP and SSDP share. Their parsers do not link
+ * each other. */
 #include "core/parse/text.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* expiring: tells in time that a program's own certificate ends. */
+/* expiring: tells in time that a program's own certificate ends. The part of core/engine/expiry.c
+ * that reads the clock and speaks, which an engine may not. */
 #include "core/program/expiring.h"
 
 #include <stdarg.h>

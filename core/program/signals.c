@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* signals: the signals that a program answers in its loop, by signalfd(2). */
+/* signals: the signals that a program answers in its loop, by signalfd(2). An interface of its own:
+ * all daemons use it. */
 #include "core/program/signals.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* console_config: a console's file: whose it is, and which relays it manages. */
+/* console_config: a console's file: whose it is, and which relays it manages. Apart from
+ * connection.c: `pki` writes and `check` reads such a file and neither connects by it. */
 #include "ctl/talk/console_config.h"
 
 #include <string.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* progress: one line on a terminal while something takes longer than a second. */
+/* progress: one line on a terminal while something takes longer than a second. Apart, since its
+ * signal handler may call nothing but write(2). */
 #include "ctl/terminal/progress.h"
 
 #include <signal.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gateway_socket: sockets of the drivers of PCP and NAT-PMP. */
+/* gateway_socket: what the drivers of PCP and NAT-PMP, which do not link each other, share. */
 #include "natpmp/driver/gateway_socket.h"
 
 #include <errno.h>

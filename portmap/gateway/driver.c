@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* driver: the words for what drivers and the engine tell each other. */
+/* driver: the words for what drivers and the engine tell each other. Its header is an interface
+ * that several rooms implement or use; the words are all of it that is code. */
 #include "portmap/gateway/driver.h"
 
 #include <assert.h>

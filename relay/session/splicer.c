@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* splicer: pages from socket to socket through a pipe that is empty between moves. */
+/* splicer: pages from socket to socket through a pipe that is empty between moves. Apart from
+ * flow.c, which has the ring, since a test shows on a real kernel what it does. */
 #include "relay/session/splicer.h"
 
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* client: what every STUN client of ours begins with. */
+/* client: what every STUN client of ours begins with. Apart, since they do not link each other. */
 #include "stun/client/client.h"
 
 #include <errno.h>
