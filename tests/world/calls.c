@@ -575,7 +575,9 @@ int __wrap_fstat(int fd, struct stat *out)
 
 	if (!f)
 		return -1;
-	*out = (struct stat){.st_mode = S_IFREG | 0600, .st_size = k_stored_size(f)};
+	*out = (struct stat){.st_mode = S_IFREG | 0600,
+			     .st_size = k_stored_size(f),
+			     .st_nlink = k_stored_links(f)};
 	if (k_stored_is_directory(f))
 		out->st_mode = S_IFDIR | 0700;
 	return 0;

@@ -79,6 +79,7 @@ int k_store_rename(const char *from, const char *to);
 bool k_store_exists(const char *path);
 bool k_stored_is_directory(struct k_file *f);
 int64_t k_stored_size(struct k_file *f);
+unsigned k_stored_links(struct k_file *f);
 int k_stored_seek(struct k_file *f, int64_t at, int whence);
 int k_stored_truncate(struct k_file *f, int64_t size);
 void k_store_forget_all(void);

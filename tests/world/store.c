@@ -186,6 +186,11 @@ int64_t k_stored_size(struct k_file *f)
 	return stored_of(f) ? (int64_t)stored_of(f)->len : -1;
 }
 
+unsigned k_stored_links(struct k_file *f)
+{
+	return stored_of(f) && stored_of(f)->unlinked ? 0 : 1;
+}
+
 int k_stored_seek(struct k_file *f, int64_t at, int whence)
 {
 	if (!stored_of(f) || whence != SEEK_SET || at < 0)
