@@ -131,10 +131,7 @@ static void offer_deadline_fired(struct timer *t, uint64_t now_ms)
 
 /* ---- bytes flow ---- */
 
-/* The header is far smaller than an empty socket's buffer.
- *
- * #syscalls getpeername sendto(4 is 0, 3 without MSG_FASTOPEN)
- */
+/* #syscalls getpeername */
 static bool send_proxy_header(const struct offer *o)
 {
 	struct addr source = {0}, destination = {.len = sizeof(destination.v6)};
@@ -149,7 +146,7 @@ static bool send_proxy_header(const struct offer *o)
 			destination.len = 0;
 	}
 	len = proxy_encode(&source, &destination, header);
-	return send(o->target, header, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
+	return agent_session_tell(o->target, header, len);
 }
 
 static void offer_begin(struct offer *o)

@@ -44,17 +44,13 @@ static void request_free(struct request *r)
 		style.ended(style.owner, reason, why);
 }
 
-/* Tells the local side what came out; false when it cannot be told.
- *
- * #syscalls sendto(4 is 0, 3 without MSG_FASTOPEN)
- */
+/* Tells the local side what came out; false when it cannot be told. */
 static bool request_answer(const struct request_style *style, int local, enum reason reason)
 {
 	uint8_t bytes[REQUEST_ANSWER_MAX];
 	size_t len = style->answer ? style->answer(reason, bytes) : 0;
 
-	/* A few bytes into an empty socket buffer. */
-	return len == 0 || send(local, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
+	return agent_session_tell(local, bytes, len);
 }
 
 static void turn_away(struct ring *ring, const struct request_style *style, int local,

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "core/log.h"
 #include "core/probe.h"
@@ -126,6 +127,22 @@ void agent_session_candidates(struct agent_session *s, const struct wire_candida
 		*s->candidates = taken;
 	candidates_text(&taken, text, sizeof(text));
 	log_info("session", "candidates id=%" PRIu64 " agent=%s %s", s->number, peer_text(s), text);
+}
+
+/* For want of memory they may leave in pieces.
+ *
+ * #syscalls sendto(4 is 0, 3 without MSG_FASTOPEN)
+ */
+bool agent_session_tell(int fd, const uint8_t *bytes, size_t len)
+{
+	ssize_t n = 0;
+
+	for (size_t at = 0; at < len; at += (size_t)n) {
+		n = send(fd, bytes + at, len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n <= 0)
+			return false;
+	}
+	return true;
 }
 
 /* ---- all of them ---- */

@@ -91,6 +91,10 @@ void agent_session_refused(struct agent_session *s, enum ending_side who, enum r
 /* Keeps and logs where the peer says that it can be reached. */
 void agent_session_candidates(struct agent_session *s, const struct wire_candidates *from);
 
+/* Says a few bytes to a local side that has been told at most a few before: it has room for them.
+ * False: it is gone, or memory is out; part of them may have left. */
+bool agent_session_tell(int fd, const uint8_t *bytes, size_t len) MUST_CHECK;
+
 const char *agent_session_role(const struct agent_session *s);
 
 #endif
