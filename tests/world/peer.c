@@ -3,6 +3,7 @@
 #include "tests/world/peer.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -137,9 +138,8 @@ void peer_write(struct peer *p, const void *bytes, size_t len)
 
 /* ---- connecting ---- */
 
-static bool is_connected(void *context)
+static bool is_connected(struct peer *p)
 {
-	struct peer *p = context;
 	struct addr to = {.len = sizeof(to.v6)};
 	bool yes;
 
@@ -149,18 +149,36 @@ static bool is_connected(void *context)
 	return yes;
 }
 
-bool peer_connect_to(struct peer *p, const struct k_host *relay, uint16_t port)
+/* Connected, or cut off already. */
+static bool has_connected(void *context)
 {
-	struct addr to = k_address(k_host_address(relay), port);
+	struct peer *p = context;
+	unsigned ready;
 
+	k_enter(p->program);
+	ready = k_ready(k_file_get(p->fd));
+	k_enter(NULL);
+	return is_connected(p) || (ready & (POLLERR | POLLHUP));
+}
+
+bool peer_connect_at(struct peer *p, const struct addr *to)
+{
 	peer_close(p, false);
 	p->eof = p->reset = p->raw = p->mute = false;
 	p->got_len = p->looked_at = p->frame_len = p->out_len = 0;
 	k_enter(p->program);
-	p->fd = socket(to.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	(void)connect(p->fd, &to.sa, to.len);
+	p->fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	(void)connect(p->fd, &to->sa, to->len);
 	k_enter(NULL);
-	return world_until(is_connected, p, WAIT_US);
+	(void)world_until(has_connected, p, WAIT_US);
+	return is_connected(p);
+}
+
+bool peer_connect_to(struct peer *p, const struct k_host *relay, uint16_t port)
+{
+	const struct addr to = k_address(k_host_address(relay), port);
+
+	return peer_connect_at(p, &to);
 }
 
 bool peer_connect(struct peer *p, const struct k_host *relay)

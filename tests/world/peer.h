@@ -41,9 +41,10 @@ void peer_end(struct peer *p);
 
 /* A new connection to the relay, and the outer handshake. False: it came to nothing. */
 bool peer_dial(struct peer *p, const struct k_host *relay);
-/* The same, in clear. */
+/* The same, in clear; and to any address. */
 bool peer_connect(struct peer *p, const struct k_host *relay);
 bool peer_connect_to(struct peer *p, const struct k_host *relay, uint16_t port);
+bool peer_connect_at(struct peer *p, const struct addr *to);
 void peer_close(struct peer *p, bool reset);
 
 /* Adds a message to what leaves next; sends all of it, in one record. */

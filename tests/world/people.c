@@ -30,10 +30,11 @@ struct talker {
 	struct timer timer; /* a pause; or the end of patience */
 	struct tls *tls;
 	bool connecting, paused, pause_done, over, closed;
-	uint8_t in[CHUNK_MOST], out[CHUNK_MOST];
+	uint8_t in[CHUNK_MOST], out[TALK_PRELUDE_MOST + CHUNK_MOST];
 	uint8_t head[HEAD_BYTES];
 	size_t head_len;
-	size_t out_len; /* of the stream's bytes that are under way in out */
+	size_t said, answered; /* of the talk's prelude */
+	size_t out_len;	       /* of the stream's bytes that are under way in out */
 };
 
 struct answerer {
@@ -172,15 +173,40 @@ static bool flush_tls(struct talker *k)
 	return len > 0;
 }
 
+/* What a talker has of a prelude: who asks has the talk's. */
+static const struct talk_prelude *prelude_of(const struct talker *k)
+{
+	static const struct talk_prelude none = {.says_len = 0};
+
+	return k->talk && k->side == 0 ? &k->talk->prelude : &none;
+}
+
+/* Puts what is left of the prelude at the start of what leaves next. */
+static size_t say_prelude(struct talker *k)
+{
+	const struct talk_prelude *p = prelude_of(k);
+	size_t left = p->says_len - k->said;
+
+	memcpy(k->out, p->says + k->said, left);
+	return left;
+}
+
 static void send_on(struct talker *k)
 {
+	const struct talk_prelude *p = prelude_of(k);
 	struct talk_side *s;
 	uint64_t left;
-	size_t n;
+	size_t n, before;
 
 	if (k->over || ring_op_busy(&k->tx) || flush_tls(k) || !k->talk ||
 	    (k->tls && SSL_in_init(tls_ssl(k->tls))))
 		return;
+	before = say_prelude(k);
+	if (!p->at_once && k->answered < p->answers_len) {
+		if (before > 0)
+			ring_send(k->people->ring, &k->tx, k->fd, k->out, before);
+		return;
+	}
 	s = &k->talk->side[k->side];
 	if (s->fin_sent)
 		return;
@@ -196,16 +222,26 @@ static void send_on(struct talker *k)
 		return;
 	}
 	n = left < s->plan.write_most ? (size_t)left : s->plan.write_most;
-	fill(k, k->out, s->sent, n);
+	fill(k, k->out + before, s->sent, n);
 	k->out_len = n;
 	if (!k->tls) {
-		ring_send(k->people->ring, &k->tx, k->fd, k->out, n);
+		ring_send(k->people->ring, &k->tx, k->fd, k->out, before + n);
 	} else if (tls_write(k->tls, k->out, n) == TLS_OK) {
 		s->sent += n;
 		(void)flush_tls(k);
 	} else {
 		talker_failed(k, EIO);
 	}
+}
+
+static void count_sent(struct talker *k, size_t n)
+{
+	size_t before = prelude_of(k)->says_len - k->said;
+
+	if (before > n)
+		before = n;
+	k->said += before;
+	k->talk->side[k->side].sent += n - before;
 }
 
 static void talker_sent(struct ring_op *op, int res)
@@ -220,7 +256,7 @@ static void talker_sent(struct ring_op *op, int res)
 		if (k->tls)
 			tls_output_drop(k->tls, (size_t)res);
 		else
-			k->talk->side[k->side].sent += (uint64_t)res;
+			count_sent(k, (size_t)res);
 		send_on(k);
 	}
 }
@@ -264,8 +300,14 @@ static bool take_head(struct talker *k)
 
 static bool take_bytes(struct talker *k, const uint8_t *in, size_t n)
 {
+	const struct talk_prelude *p = prelude_of(k);
 	uint8_t wanted;
 
+	for (; n > 0 && k->answered < p->answers_len; in++, n--, k->answered++)
+		if (!world_check(*in == p->answers[k->answered], "bytes",
+				 "talk %u: byte %zu of the proxy's answer is %02x", k->talk->id,
+				 k->answered, *in))
+			return false;
 	while (n > 0 && !k->talk) {
 		k->head[k->head_len++] = *in++;
 		n--;

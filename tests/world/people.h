@@ -44,6 +44,8 @@ enum talk_ending {
 	ENDS_BY_CLOSE, /* closes without a look at what may still come */
 };
 
+#define TALK_PRELUDE_MOST 96u
+
 struct talk_plan {
 	uint64_t bytes;
 	enum talk_ending ending;
@@ -59,6 +61,13 @@ struct talk_side {
 	int error;
 };
 
+/* What a proxy on the way is told before the talk, and what it must answer. */
+struct talk_prelude {
+	uint8_t says[TALK_PRELUDE_MOST], answers[TALK_PRELUDE_MOST];
+	size_t says_len, answers_len;
+	bool at_once; /* the talk follows in the same breath: the answer is not waited for */
+};
+
 struct talk {
 	unsigned id;
 	struct talk_side side[2]; /* who asks, who is asked */
@@ -66,6 +75,7 @@ struct talk {
 	bool perhaps_elsewhere;	  /* somebody else may answer, whose words mean nothing */
 	bool secure;		  /* TLS, as a visitor of a public service */
 	char server_name[64];
+	struct talk_prelude prelude; /* without TLS only */
 	uint64_t began_us;
 };
 

@@ -15,6 +15,7 @@ const struct world_kind worlds[] = {
 	{"slow_receiver", world_slow_receiver, 5},
 	{"shares", world_shares, 20},
 	{"shares_apart", world_shares_apart, 10},
+	{"socks", world_socks, 20},
 	{"operator", world_operator, 50},
 	{"refusals", world_refusals, 5},
 	{"revoked", world_revoked, 30},
