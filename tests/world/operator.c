@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "agent/session/request.h"
 #include "core/container.h"
 #include "ctl/talk/console_config.h"
 #include "tests/world/kernel.h"
@@ -22,7 +23,7 @@ static void operator_heard(struct lines *l, const char *line, size_t len)
 	struct operator* o = container(l, struct operator, lines);
 	json_t *answer = json_loadb(line, len, 0, NULL);
 
-	world_check(answer != NULL, "answers", "the relay answers what is no JSON");
+	world_check(answer != NULL, "answers", "what is answered is no JSON");
 	if (!json_object_get(answer, "id")) {
 		json_decref(answer); /* a notification */
 		return;
@@ -99,9 +100,9 @@ static void load_console(struct operator* o)
 	conf_errors_free(&errors);
 }
 
-void operator_start_away(struct operator* o, struct world_relay *relay, struct k_host *host)
+/* Returns the far end of the lines' pair; the program is the current one. */
+static int begin_away(struct operator* o, struct world_relay *relay, struct k_host *host)
 {
-	static const struct relay_line_events events = {operator_line_up, operator_line_over};
 	int engine = dice_chance(&world_dice, 500) ? RING_IO_URING : RING_EPOLL, pair[2];
 	char why[512];
 
@@ -118,11 +119,38 @@ void operator_start_away(struct operator* o, struct world_relay *relay, struct k
 	world_ring_add(o->agent.worker.ring, o->people.program);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair))
 		world_broken("no pair for a console");
-	o->line = relay_line_start(&o->agent, o->config.relays.items, WIRE_HELLO_CONSOLE, pair[1],
+	listen_to(o, pair[0]);
+	return pair[1];
+}
+
+void operator_start_away(struct operator* o, struct world_relay *relay, struct k_host *host)
+{
+	static const struct relay_line_events events = {operator_line_up, operator_line_over};
+	int far = begin_away(o, relay, host);
+
+	o->line = relay_line_start(&o->agent, o->config.relays.items, WIRE_HELLO_CONSOLE, far,
 				   &events, o);
 	if (!o->line)
 		world_broken("no line for a console");
-	listen_to(o, pair[0]);
+	k_enter(NULL);
+}
+
+static void operator_session_over(void *owner, enum reason reason, const char *why)
+{
+	struct operator* o = owner;
+
+	world_tell("a console's session is over: %s %s", reason_name(reason), why);
+	agent_stop(&o->agent);
+}
+
+void operator_start_at_agent(struct operator* o, struct world_relay *relay, struct k_host *host,
+			     const char *agent)
+{
+	const struct request_style style = {.ended = operator_session_over, .owner = o};
+	int far = begin_away(o, relay, host);
+
+	request_start(&o->agent.sessions, far, agent, WIRE_CONTROL_SERVICE, "", &style);
+	agent_start(&o->agent);
 	k_enter(NULL);
 }
 
@@ -228,4 +256,34 @@ json_t *operator_call(struct operator* o, const char *method, json_t *params)
 		free(text);
 	}
 	return json_object_get(o->answer, "result");
+}
+
+/* ---- configurations ---- */
+
+json_t *operator_config(struct operator* o)
+{
+	json_t *answer = operator_call(o, "config.get", NULL);
+
+	return json_deep_copy(json_object_get(answer, "config"));
+}
+
+bool operator_apply(struct operator* o, json_t *config, unsigned confirm_ms)
+{
+	return operator_call(o, "config.apply",
+			     json_pack("{s:o, s:i}", "config", config, "confirm_ms",
+				       (int)confirm_ms)) != NULL;
+}
+
+void config_add(json_t *config, const char *list, json_t *item)
+{
+	if (!json_object_get(config, list))
+		json_object_set_new(config, list, json_array());
+	json_array_append_new(json_object_get(config, list), item);
+}
+
+void config_set_in(json_t *config, const char *map, const char *key, json_t *value)
+{
+	if (!json_object_get(config, map))
+		json_object_set_new(config, map, json_object());
+	json_object_set_new(json_object_get(config, map), key, value);
 }

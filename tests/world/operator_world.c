@@ -46,19 +46,6 @@ static struct talk *visit(const char *name, uint16_t port, uint64_t bytes_back)
 	return t;
 }
 
-static bool this_over(void *talk)
-{
-	return talk_over(talk);
-}
-
-/* Whether a talk goes through now. One that is refused says nothing about wholeness. */
-static bool goes_through(struct talk *t)
-{
-	t->disturbed = true;
-	(void)world_until(this_over, t, 20 * SECOND);
-	return t->side[0].eof && t->side[1].eof;
-}
-
 static void bystanders_come(bool guest_suffers)
 {
 	bystanders[0] = stage_talk_from(&stage.at_laptop, 300, LASTING);
@@ -107,51 +94,22 @@ static void check_guest_out(const char *what)
 
 static void check_guest(const char *what, bool may)
 {
-	world_check(goes_through(stage_talk_from(&stage.at_guest, 300, 300)) == may,
+	world_check(stage_goes_through(stage_talk_from(&stage.at_guest, 300, 300)) == may,
 		    may ? "allowed" : "forbidden", "%s, and guest can%s", what, may ? "not" : "");
 }
 
 static void check_visit(const char *what, const char *name, uint16_t port, bool may)
 {
-	world_check(goes_through(visit(name, port, 300)) == may, may ? "allowed" : "forbidden",
-		    "%s, and %s on port %u is %s", what, name, port, may ? "not served" : "served");
+	world_check(stage_goes_through(visit(name, port, 300)) == may,
+		    may ? "allowed" : "forbidden", "%s, and %s on port %u is %s", what, name, port,
+		    may ? "not served" : "served");
 }
 
 /* ---- the configuration ---- */
 
-/* In force, as a console sees it; owned. */
-static json_t *in_force(void)
-{
-	json_t *answer = operator_call(hands, "config.get", NULL);
-
-	return json_deep_copy(json_object_get(answer, "config"));
-}
-
-/* config is taken over. */
-static bool apply(struct operator* o, json_t *config, unsigned confirm_ms)
-{
-	return operator_call(o, "config.apply",
-			     json_pack("{s:o, s:i}", "config", config, "confirm_ms",
-				       (int)confirm_ms)) != NULL;
-}
-
 static void must_apply(json_t *config, unsigned confirm_ms)
 {
-	world_check(apply(hands, config, confirm_ms), "answers", "a change is refused");
-}
-
-static void add(json_t *config, const char *list, json_t *item)
-{
-	if (!json_object_get(config, list))
-		json_object_set_new(config, list, json_array());
-	json_array_append_new(json_object_get(config, list), item);
-}
-
-static void set_in(json_t *config, const char *map, const char *key, json_t *value)
-{
-	if (!json_object_get(config, map))
-		json_object_set_new(config, map, json_object());
-	json_object_set_new(json_object_get(config, map), key, value);
+	world_check(operator_apply(hands, config, confirm_ms), "answers", "a change is refused");
 }
 
 static json_t *public_name(const char *name)
@@ -162,7 +120,7 @@ static json_t *public_name(const char *name)
 /* was is taken over. */
 static void check_as_before(const char *what, json_t *was)
 {
-	json_t *is = in_force();
+	json_t *is = operator_config(hands);
 
 	world_check(json_equal(was, is), "as-before",
 		    "%s, and the configuration is not what it was before", what);
@@ -175,10 +133,10 @@ static void check_as_before(const char *what, json_t *was)
 /* Who came by an address stays when the address goes. */
 static void act_addresses(void)
 {
-	json_t *was = in_force(), *more = json_deep_copy(was);
+	json_t *was = operator_config(hands), *more = json_deep_copy(was);
 
-	add(more, "listen", json_pack("{s:s}", "address", "0.0.0.0:8443"));
-	add(more, "public", public_name("www2.example"));
+	config_add(more, "listen", json_pack("{s:s}", "address", "0.0.0.0:8443"));
+	config_add(more, "public", public_name("www2.example"));
 	must_apply(more, 0);
 	check_visit("a name is added", "www2.example", 443, true);
 	struct talk *t = visit("www2.example", 8443, LASTING / 2);
@@ -189,21 +147,21 @@ static void act_addresses(void)
 	check_bystanders("an address and a name go", 3);
 	check_visit("a name is gone", "www2.example", 443, false);
 	check_visit("an address is gone", "www.example", 8443, false);
-	(void)world_until(this_over, t, 60 * SECOND);
+	(void)world_until(stage_talk_over, t, 60 * SECOND);
 	check_as_before("addresses went", was);
 }
 
 /* Less is allowed than runs: nothing that runs ends, nothing new begins. */
 static void act_limits(void)
 {
-	json_t *was = in_force(), *less = json_deep_copy(was);
+	json_t *was = operator_config(hands), *less = json_deep_copy(was);
 	uint64_t before;
 
-	set_in(less, "limits", "sessions", json_integer(1));
-	set_in(less, "bandwidth", "per_session", json_sprintf("%uB/s", LESS_RATE));
+	config_set_in(less, "limits", "sessions", json_integer(1));
+	config_set_in(less, "bandwidth", "per_session", json_sprintf("%uB/s", LESS_RATE));
 	must_apply(less, 0);
 	check_bystanders("limits are less than what runs", 3);
-	world_check(!goes_through(stage_talk_from(&stage.at_laptop, 300, 300)), "forbidden",
+	world_check(!stage_goes_through(stage_talk_from(&stage.at_laptop, 300, 300)), "forbidden",
 		    "one session may be, and a second one begins");
 	world_run(3 * SECOND); /* what was under way arrives */
 	before = got_by(bystanders[0]);
@@ -214,7 +172,7 @@ static void act_limits(void)
 		    (unsigned long long)before);
 	must_apply(json_deep_copy(was), 0);
 	world_run(100 * MS);
-	world_check(goes_through(stage_talk_from(&stage.at_laptop, 300, 300)), "allowed",
+	world_check(stage_goes_through(stage_talk_from(&stage.at_laptop, 300, 300)), "allowed",
 		    "limits are as before, and nothing new begins");
 	check_as_before("limits were less", was);
 }
@@ -222,14 +180,14 @@ static void act_limits(void)
 /* Nobody confirms: what the trial forbade is allowed again. */
 static void act_trial_that_runs_out(void)
 {
-	json_t *was = in_force(), *trial = json_deep_copy(was);
+	json_t *was = operator_config(hands), *trial = json_deep_copy(was);
 
 	json_object_set_new(trial, "grants", json_array());
-	add(trial, "public", public_name("trial.example"));
+	config_add(trial, "public", public_name("trial.example"));
 	must_apply(trial, TRIAL_MS);
 	world_run(AT_ONCE_US);
 	check_guest_out("a trial forbids guest");
-	world_check(!apply(&console, json_deep_copy(was), 0), "trial",
+	world_check(!operator_apply(&console, json_deep_copy(was), 0), "trial",
 		    "a trial runs, and another change is taken");
 	k_signal(stage.relays[0].program, SIGHUP);
 	check_visit("a trial adds a name", "trial.example", 443, true);
@@ -243,10 +201,10 @@ static void act_trial_that_runs_out(void)
 /* The other one confirms, and it stays. */
 static void act_trial_confirmed(void)
 {
-	json_t *was = in_force(), *trial = json_deep_copy(was);
+	json_t *was = operator_config(hands), *trial = json_deep_copy(was);
 	struct operator* other = hands == & console ? &stage.operator: & console;
 
-	add(trial, "public", public_name("trial.example"));
+	config_add(trial, "public", public_name("trial.example"));
 	must_apply(trial, TRIAL_MS);
 	world_check(operator_call(other, "config.confirm", NULL) != NULL, "trial",
 		    "a trial cannot be confirmed");
@@ -263,7 +221,7 @@ static void act_trial_confirmed(void)
 
 static void act_ungrant(void)
 {
-	json_t *was = in_force();
+	json_t *was = operator_config(hands);
 
 	world_check(operator_call(hands, "ungrant",
 				  json_pack("{s:s, s:s}", "agent", "guest", "to", "home/talk")) !=
@@ -283,7 +241,7 @@ static void act_ungrant(void)
 
 static void act_revoke(void)
 {
-	json_t *was = in_force();
+	json_t *was = operator_config(hands);
 
 	(void)operator_call(hands, "revoke", json_pack("{s:s}", "agent", "guest"));
 	world_run(AT_ONCE_US);
@@ -299,7 +257,7 @@ static void act_revoke(void)
 		    "guest is forgiven, and does not come back");
 	world_run(SECOND);
 	check_guest("guest is forgiven", true);
-	json_t *is = in_force();
+	json_t *is = operator_config(hands);
 	/* The empty list stays. */
 	if (!json_object_get(was, "revoked"))
 		json_object_del(is, "revoked");
@@ -312,7 +270,7 @@ static void act_revoke(void)
 static void act_kick(void)
 {
 	const struct link_state *link = &stage.guest.agent.links.list[0]->state;
-	json_t *was = in_force(), *answer;
+	json_t *was = operator_config(hands), *answer;
 	uint64_t up_since = link->up_since_ms;
 
 	answer = operator_call(hands, "kick", json_pack("{s:s}", "agent", "guest"));
@@ -353,9 +311,9 @@ static void write_file(bool with_name, unsigned drain_s)
 /* The console changed one thing, the file another, and both a third: there the file wins. */
 static void act_edited_file(void)
 {
-	json_t *was = in_force(), *ours = json_deep_copy(was), *is;
+	json_t *was = operator_config(hands), *ours = json_deep_copy(was), *is;
 
-	add(ours, "public", public_name("console.example"));
+	config_add(ours, "public", public_name("console.example"));
 	json_object_set_new(ours, "drain", json_string("15s"));
 	must_apply(ours, 0);
 	write_file(true, 20);
@@ -363,7 +321,7 @@ static void act_edited_file(void)
 	check_visit("the file was edited", "console.example", 443, true);
 	check_visit("the file was edited", "www.example", 443, true);
 	check_bystanders("the file was edited", 3);
-	is = in_force();
+	is = operator_config(hands);
 	world_check(json_is_string(json_object_get(is, "drain")) &&
 			    strcmp(json_string_value(json_object_get(is, "drain")), "20s") == 0,
 		    "file-wins", "file and console changed drain, and the file's does not count");
@@ -379,7 +337,7 @@ static void act_edited_file(void)
 /* A file that is no configuration changes nothing. */
 static void act_broken_file(void)
 {
-	json_t *was = in_force();
+	json_t *was = operator_config(hands);
 
 	world_relay_write(&stage.relays[0], "listen: nowhere\n");
 	k_signal(stage.relays[0].program, SIGHUP);

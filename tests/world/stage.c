@@ -162,3 +162,15 @@ struct talk *stage_talk_from(struct people *p, uint64_t bytes, uint64_t bytes_ba
 	start_talk(t, p);
 	return t;
 }
+
+bool stage_talk_over(void *talk)
+{
+	return talk_over(talk);
+}
+
+bool stage_goes_through(struct talk *t)
+{
+	t->disturbed = true;
+	(void)world_until(stage_talk_over, t, 20 * SECOND);
+	return t->side[0].eof && t->side[1].eof;
+}

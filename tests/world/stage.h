@@ -39,6 +39,9 @@ void stage_agent_again(struct world_agent *a);
 struct talk *stage_talk(uint64_t within_us, uint64_t most_bytes);
 /* A talk from there, now. */
 struct talk *stage_talk_from(struct people *p, uint64_t bytes, uint64_t bytes_back);
+bool stage_talk_over(void *talk);
+/* Whether a talk that has begun goes through. One that is refused says nothing about wholeness. */
+bool stage_goes_through(struct talk *t);
 struct addr stage_front_door(unsigned relay);
 
 #endif

@@ -27,6 +27,7 @@ void world_shares(void);
 void world_shares_apart(void);
 void world_refusals(void);
 void world_socks(void);
+void world_agent_changes(void);
 
 /* Under AddressSanitizer: looks for memory that nothing points to, and ends the process over it. */
 void leak_check(void);
