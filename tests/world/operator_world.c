@@ -9,6 +9,7 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/world/rogue.h"
@@ -189,6 +190,9 @@ static void act_trial_that_runs_out(void)
 	check_guest_out("a trial forbids guest");
 	world_check(!operator_apply(&console, json_deep_copy(was), 0), "trial",
 		    "a trial runs, and another change is taken");
+	world_check(!operator_call(hands, "grant",
+				   json_pack("{s:s, s:s}", "agent", "guest", "to", "home/talk")),
+		    "trial", "a trial runs, and a grant is taken");
 	k_signal(stage.relays[0].program, SIGHUP);
 	check_visit("a trial adds a name", "trial.example", 443, true);
 	world_run(TRIAL_MS * MS);
@@ -289,6 +293,50 @@ static void act_kick(void)
 	check_as_before("guest was kicked", was);
 }
 
+/* The number of guest's one session, as operators see it; owned. */
+static char *session_number(void)
+{
+	json_t *answer = operator_call(hands, "sessions", json_pack("{s:s}", "agent", "guest"));
+	json_t *list = json_object_get(answer, "sessions");
+
+	world_check(json_array_size(list) == 1, "answers",
+		    "guest has one session, and %zu are told", json_array_size(list));
+	return strdup(json_string_value(json_object_get(json_array_get(list, 0), "session")));
+}
+
+static size_t kicked(const char *key, const char *value)
+{
+	json_t *answer = operator_call(hands, "kick", json_pack("{s:s}", key, value));
+
+	world_check(answer != NULL, "answers", "nothing can be kicked");
+	return json_array_size(json_object_get(answer, "kicked"));
+}
+
+/* One session by its number: neither the link of its agent nor another session goes with it. */
+static void act_kick_session(void)
+{
+	json_t *was = operator_config(hands);
+	char *number = session_number(), other[] = "0000000000000000";
+
+	world_check(kicked("session", other) == 0 && kicked("agent", "nobody") == 0, "answers",
+		    "a session is kicked that is not there");
+	world_check(!operator_call(hands, "kick",
+				   json_pack("{s:s, s:s}", "session", number, "agent", "guest")),
+		    "answers", "a session and an agent are kicked at once");
+	check_bystanders("a session was kicked that is not there", 3);
+	world_check(kicked("session", number) == 1, "answers", "one session is kicked, not told");
+	world_run(AT_ONCE_US);
+	check_guest_out("guest's session was kicked");
+	world_check(world_agent_linked(&stage.guest) &&
+			    world_relay_links(&stage.relays[0], "guest"),
+		    "lives-on", "guest's session was kicked, and its link is gone");
+	world_check(kicked("session", number) == 0, "answers", "a session is kicked twice");
+	check_bystanders("a session was kicked", 2);
+	check_guest("its session was kicked", true);
+	free(number);
+	check_as_before("a session was kicked", was);
+}
+
 /* The relay's file, with a name more, and so long a drain. */
 static void write_file(bool with_name, unsigned drain_s)
 {
@@ -378,9 +426,10 @@ static const struct {
 	void (*act)(void);
 	bool guest_suffers;
 } acts[] = {
-	{act_addresses, false},	  {act_limits, false},	    {act_trial_that_runs_out, true},
-	{act_ungrant, true},	  {act_revoke, true},	    {act_kick, true},
-	{act_edited_file, false}, {act_broken_file, false}, {act_trial_confirmed, false},
+	{act_addresses, false},	      {act_limits, false},	{act_trial_that_runs_out, true},
+	{act_ungrant, true},	      {act_revoke, true},	{act_kick, true},
+	{act_kick_session, true},     {act_edited_file, false}, {act_broken_file, false},
+	{act_trial_confirmed, false},
 };
 
 static void console_comes(void)
