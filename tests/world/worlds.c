@@ -7,7 +7,11 @@
 const struct world_kind worlds[] = {
 	{"up_and_down", world_up_and_down, 10},
 	{"sessions", world_sessions, 100},
-	{"peers", world_peers, 20},
+	{"peers_link", world_peers_link, 20},
+	{"peers_leg", world_peers_leg, 20},
+	{"peers_session", world_peers_session, 20},
+	{"peers_public", world_peers_public, 20},
+	{"peers_drain", world_peers_drain, 20},
 	{"door", world_door, 50},
 	{"front", world_front, 20},
 	{"weather", world_weather, 100},

@@ -9,7 +9,11 @@ extern const struct world_kind worlds[]; /* the last one's name is NULL */
 
 void world_up_and_down(void);
 void world_sessions(void);
-void world_peers(void);
+void world_peers_link(void);
+void world_peers_leg(void);
+void world_peers_session(void);
+void world_peers_public(void);
+void world_peers_drain(void);
 void world_door(void);
 void world_front(void);
 void world_weather(void);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * peers_drain_world: a relay that drains, or gives up an address, while peers that are played by
+ * hand are connected.
+ */
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "relay/control/control_internal.h"
+#include "tests/world/peers_scene.h"
+#include "tests/world/worlds.h"
+
+static void scene_draining(void)
+{
+	peers_begin("");
+	peers_two_agents();
+	peers_cut_through();
+	(void)peer_leg(&guest, relay_host, &laptop);
+	peers_drain();
+	(void)peer_expect(&laptop, WIRE_DRAIN, &heard);
+	(void)peer_expect_bye(&guest, REASON_DRAINING);
+	world_check(peer_dial(&guest, relay_host), "links", "guest cannot dial");
+	peer_frame_leg(&guest, &laptop);
+	peer_flush(&guest);
+	(void)peer_expect_bye(&guest, REASON_DRAINING);
+	world_check(peer_dial(&guest, relay_host), "links", "guest cannot dial");
+	peer_frame_hello(&guest, 0);
+	peer_flush(&guest);
+	(void)peer_expect_bye(&guest, REASON_DRAINING);
+	(void)peer_sign_in(&admin, relay_host, WIRE_HELLO_CONSOLE);
+	peers_expect_flowing("while it drains");
+	peers_end();
+}
+
+/* What a relay cuts off when its drain's time is over looks cut off, not ended. */
+static void scene_a_drain_whose_time_is_over(void)
+{
+	peers_begin("drain: 5s\n");
+	peers_two_agents();
+	peers_cut_through();
+	world_relay_stop(&relay);
+	(void)peer_gone(&asking, SECOND);
+	(void)peer_gone(&accepting, SECOND);
+	world_check(asking.reset && accepting.reset && !asking.eof && !accepting.eof, "cut-for-end",
+		    "a session that a drain cuts off seems to end");
+	peers_leave();
+}
+
+/* A relay that is about to exit does, even if its drain is changed meanwhile: it listens no more.
+ */
+static void scene_a_drain_that_leaves_is_not_taken_back(void)
+{
+	struct relay_control *ctl;
+	char why[256] = "";
+
+	peers_begin("drain: 600s\n");
+	peers_two_agents();
+	peers_cut_through();
+	k_signal(relay.program, SIGTERM);
+	world_run(SECOND);
+	ctl = relay.relay.control;
+	k_enter(relay.program);
+	control_drain(ctl, 5000, false);
+	world_check(!control_undrain(ctl, why, sizeof(why)) && strstr(why, "about to exit"), "ends",
+		    "a drain that leaves is taken back: %s", why);
+	k_enter(NULL);
+	world_check(peer_gone(&asking, 10 * SECOND) && asking.reset, "ends",
+		    "a second drain keeps the relay from leaving");
+	world_relay_stop(&relay);
+	peers_leave();
+}
+
+/* An address that a reload gives up while datagrams come by the dozen. */
+static void scene_an_address_given_up_in_a_flood(void)
+{
+	uint8_t bytes[20] = {0, 1};
+	struct iovec all = {bytes, sizeof(bytes)};
+	struct addr to = k_address(k_host_address(relay_host), 443);
+	struct msghdr one = {
+		.msg_name = &to.sa, .msg_namelen = to.len, .msg_iov = &all, .msg_iovlen = 1};
+	int fd;
+
+	peers_begin("");
+	k_cable_set(relay_host, host[2], 0, 0);
+	k_enter(guest.program);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	k_enter(NULL);
+	world_relay_write(&relay, PEERS_LISTEN "stun:\n  enabled: false\n");
+	for (unsigned i = 0; i < 600; i++) {
+		k_enter(guest.program);
+		for (unsigned n = 0; n < 12; n++)
+			(void)!sendmsg(fd, &one, MSG_DONTWAIT);
+		k_enter(NULL);
+		world_run(MS / 2);
+		if (i == 50)
+			k_signal(relay.program, SIGHUP);
+	}
+	k_enter(guest.program);
+	close(fd);
+	k_enter(NULL);
+	peers_end();
+}
+
+static const peers_scene scenes[] = {
+	scene_draining,
+	scene_a_drain_whose_time_is_over,
+	scene_a_drain_that_leaves_is_not_taken_back,
+	scene_an_address_given_up_in_a_flood,
+};
+
+void world_peers_drain(void)
+{
+	peers_play(scenes, sizeof(scenes) / sizeof(scenes[0]));
+}

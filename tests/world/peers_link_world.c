@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * peers_link_world: agents' links and consoles at a relay, played by hand: proofs, frames,
+ * strangers' limits, names that are revoked.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "relay/control/control_internal.h"
+#include "tests/world/peers_scene.h"
+#include "tests/world/worlds.h"
+
+/* ---- what they say ---- */
+
+/* HELLO is bound to its connection, and to the name that the certificate gives. */
+static void scene_a_hello_needs_its_proof(void)
+{
+	peers_begin("");
+	world_check(peer_dial(&guest, relay_host), "links", "guest cannot dial");
+	peer_frame_hello(&guest, 0);
+	world_check(peer_dial(&home, relay_host), "links", "home cannot dial");
+	memcpy(home.frame, guest.frame, guest.frame_len);
+	home.frame_len = guest.frame_len;
+	peer_flush(&home);
+	(void)peer_expect_bye(&home, REASON_PROOF);
+	world_check(peer_dial(&guest, relay_host), "links", "guest cannot dial");
+	guest.who = LAPTOP; /* the name alone */
+	peer_frame_hello(&guest, 0);
+	peer_flush(&guest);
+	(void)peer_expect_bye(&guest, REASON_CERT_ROLE);
+	guest.who = GUEST;
+	world_check(peer_dial(&guest, relay_host), "links", "guest cannot dial");
+	peer_frame_hello(&guest, WIRE_HELLO_CONSOLE);
+	peer_flush(&guest);
+	(void)peer_expect_bye(&guest, REASON_CERT_ROLE);
+	peers_end();
+}
+
+/* What comes together with the first message belongs to what the connection is by then. */
+static void scene_messages_that_come_together(void)
+{
+	struct wire_message publish = {.type = WIRE_PUBLISH, .publish.count = 1},
+			    open = {.type = WIRE_OPEN};
+
+	publish.publish.services[0] = wire_text("talk");
+	open.open.to = wire_text("home");
+	open.open.service = wire_text("talk");
+	peers_begin("");
+	world_check(peer_dial(&home, relay_host), "links", "home cannot dial");
+	peer_frame_hello(&home, 0);
+	peer_frame(&home, &publish);
+	peer_flush(&home);
+	(void)peer_expect(&home, WIRE_WELCOME, &heard);
+	home.link = heard.welcome.link;
+	memcpy(home.secret, heard.welcome.leg_secret, sizeof(home.secret));
+	(void)peer_expect(&home, WIRE_PUBLISHED, &heard);
+	(void)peer_sign_in(&laptop, relay_host, 0);
+	world_check(peer_dial(&asking, relay_host), "links", "a leg cannot dial");
+	peer_frame_leg(&asking, &laptop);
+	peer_frame(&asking, &open);
+	peer_flush(&asking);
+	(void)peer_expect(&asking, WIRE_READY, &heard);
+	(void)peer_expect(&home, WIRE_OFFER, &heard);
+	peers_end();
+}
+
+static void stranger(void)
+{
+	peer_close(&guest, false);
+	guest.frame_len = 0;
+	world_check(peer_dial(&guest, relay_host), "links", "guest cannot dial");
+}
+
+static void scene_frames_in_pieces_and_others(void)
+{
+	peers_begin("");
+	(void)peer_sign_in(&home, relay_host, 0);
+	stranger();
+	peer_frame_hello(&guest, 0);
+	peer_write(&guest, guest.frame, 3);
+	(void)peer_hear(&guest, &heard, SECOND);
+	peer_write(&guest, guest.frame + 3, guest.frame_len - 3);
+	guest.frame_len = 0;
+	(void)peer_expect(&guest, WIRE_WELCOME, &heard);
+	/* Of a later version, where one of ours came before. */
+	peer_frame(&guest, &(struct wire_message){.type = WIRE_PING});
+	guest.frame[0] = WIRE_VERSION + 1;
+	peer_flush(&guest);
+	(void)peer_expect_bye(&guest, REASON_VERSION);
+	stranger();
+	peer_say(&guest, &(struct wire_message){.type = WIRE_PING});
+	(void)peer_expect_bye(&guest, REASON_PROTOCOL);
+	/* A beginning, and then nothing. */
+	stranger();
+	peer_frame_hello(&guest, 0);
+	peer_write(&guest, guest.frame, 3);
+	guest.frame_len = 0;
+	world_check(peer_gone(&guest, 60 * SECOND), "ends", "half a frame is waited for for ever");
+	peers_end();
+}
+
+/* ---- what they count for ---- */
+
+/* A peer that has proven itself no longer counts as one of those that have not. */
+static void scene_the_proven_do_not_count_as_strangers(void)
+{
+	struct peer legs[6];
+
+	peers_begin("limits:\n  per_source: 2\n");
+	(void)peer_sign_in(&laptop, relay_host, 0);
+	for (unsigned i = 0; i < 6; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "leg%u", i);
+		peer_start(&legs[i], name, LAPTOP, host[1]);
+		(void)peer_leg(&legs[i], relay_host, &laptop);
+	}
+	for (unsigned i = 0; i < 6; i++)
+		peer_end(&legs[i]);
+	/* Strangers do count. */
+	world_check(peer_connect(&asking, relay_host), "links", "a stranger cannot connect");
+	world_check(peer_connect(&accepting, relay_host), "links", "home cannot connect");
+	peer_start(&legs[0], "stranger", GUEST, host[1]);
+	peer_start(&legs[1], "another", GUEST, host[1]);
+	(void)peer_connect(&legs[0], relay_host);
+	world_run(SECOND);
+	(void)peer_connect(&legs[1], relay_host);
+	world_check(peer_gone(&legs[1], 5 * SECOND), "accounts",
+		    "three strangers of one source are served where two may be");
+	peer_end(&legs[0]);
+	peer_end(&legs[1]);
+	peers_end();
+}
+
+/* ---- who is revoked ---- */
+
+static void scene_all_revoked_names_are_told(void)
+{
+	/* Together they are more than the relay lets wait for a link. */
+	enum { NAMES = 40 * WIRE_SERVICES_MAX + 7 };
+	static char config[NAMES * 80];
+	static bool told[NAMES];
+	size_t n = (size_t)snprintf(config, sizeof(config), PEERS_LISTEN "revoked:\n"), count = 0;
+
+	for (unsigned i = 0; i < NAMES; i++)
+		n += (size_t)snprintf(config + n, sizeof(config) - n, "  - agent: gone%u-%050u\n",
+				      i, 0u);
+	memset(told, 0, sizeof(told));
+	peers_begin("");
+	(void)peer_sign_in(&home, relay_host, 0);
+	world_relay_write(&relay, config);
+	k_signal(relay.program, SIGHUP);
+	world_run(SECOND);
+	while (count < NAMES && peer_expect(&home, WIRE_REVOKED, &heard))
+		for (size_t i = 0; i < heard.revoked.count; i++) {
+			char name[WIRE_NAME_MAX + 1];
+			unsigned which;
+
+			wire_bytes_copy(heard.revoked.services[i], name, sizeof(name));
+			if (sscanf(name, "gone%u", &which) == 1 && which < NAMES && !told[which]) {
+				told[which] = true;
+				count++;
+			}
+		}
+	world_check(count == NAMES, "messages", "%zu of %u revoked names are told", count, NAMES);
+	peers_end();
+}
+
+static size_t count_revoked(size_t known)
+{
+	while (peer_hear(&home, &heard, 2 * SECOND))
+		if (heard.type == WIRE_REVOKED)
+			known = heard.revoked.count > 0 ? known + heard.revoked.count : 0;
+	return known;
+}
+
+/* Agents hear, too, of a name that is let in again. */
+static void scene_a_name_is_revoked_no_more(void)
+{
+	size_t known;
+
+	peers_begin("revoked:\n  - agent: guest\n");
+	(void)peer_sign_in(&home, relay_host, 0);
+	known = count_revoked(0);
+	world_check(known == 1, "messages", "%zu names are revoked, not one", known);
+	peers_reload("");
+	known = count_revoked(known);
+	world_check(known == 0, "messages", "a name stays revoked");
+	peers_end();
+}
+
+/* Within a second or two, a console as well as an agent. */
+static void scene_a_revoked_peer_goes(void)
+{
+	peers_begin("");
+	peers_two_agents();
+	peers_cut_through();
+	(void)peer_sign_in(&admin, relay_host, WIRE_HELLO_CONSOLE);
+	(void)peer_sign_in(&guest, relay_host, 0);
+	peers_reload("revoked:\n  - agent: admin\n  - agent: laptop\n");
+	world_check(peer_gone(&admin, 2 * SECOND), "revoked", "a revoked console stays connected");
+	(void)peer_expect_bye(&laptop, REASON_REVOKED);
+	world_check(peer_gone(&asking, 2 * SECOND), "revoked",
+		    "the session of a revoked agent goes on");
+	peers_expect_still_there(&guest, "an agent that is not revoked is sent away");
+	world_check(peer_dial(&laptop, relay_host), "links", "laptop cannot dial");
+	peer_frame_hello(&laptop, 0);
+	peer_flush(&laptop);
+	(void)peer_expect_bye(&laptop, REASON_REVOKED);
+	peers_end();
+}
+
+/* ---- what goes wrong ---- */
+
+/* A peer that was sent away and neither reads nor closes is not kept. */
+static void scene_a_peer_that_does_not_go_is_let_go(void)
+{
+	struct wire_message ping = {.type = WIRE_PING};
+	uint64_t before;
+
+	peers_begin("");
+	before = peers_totals().connections;
+	(void)peer_sign_in(&guest, relay_host, 0);
+	guest.mute = true; /* all that it is told piles up on the way */
+	for (unsigned i = 0; i < 8000; i++) {
+		peer_frame(&guest, &ping);
+		if (guest.frame_len > WIRE_FRAME_MAX || i == 7999) {
+			peer_flush(&guest);
+			world_run(20 * MS);
+		}
+	}
+	peers_reload("revoked:\n  - agent: guest\n");
+	world_run(10 * SECOND);
+	world_check(peers_totals().connections == before, "ends",
+		    "a peer that was sent away is still connected after ten seconds");
+	peers_end();
+}
+
+/* A console comes while the relay is short of memory: it is one, or none, and nothing stays. */
+static void scene_a_console_in_a_famine(void)
+{
+	peers_begin("");
+	for (unsigned i = 0; i < 8; i++) {
+		if (!peer_dial(&admin, relay_host))
+			continue;
+		peer_frame_hello(&admin, WIRE_HELLO_CONSOLE);
+		relay.program->no_memory = (unsigned)dice_between(&world_dice, 5, 300);
+		peer_flush(&admin);
+		world_run(SECOND);
+		relay.program->no_memory = 0;
+		peer_end(&admin);
+		peer_start(&admin, "admin", ADMIN, host[3]);
+		world_run(5 * SECOND);
+	}
+	world_check(!relay.relay.control->consoles, "accounts",
+		    "a console that has gone is counted");
+	peers_end();
+}
+
+static const peers_scene scenes[] = {
+	scene_a_hello_needs_its_proof,	   scene_messages_that_come_together,
+	scene_frames_in_pieces_and_others, scene_the_proven_do_not_count_as_strangers,
+	scene_all_revoked_names_are_told,  scene_a_name_is_revoked_no_more,
+	scene_a_revoked_peer_goes,	   scene_a_peer_that_does_not_go_is_let_go,
+	scene_a_console_in_a_famine,
+};
+
+void world_peers_link(void)
+{
+	peers_play(scenes, sizeof(scenes) / sizeof(scenes[0]));
+}

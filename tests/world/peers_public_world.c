@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * peers_public_world: public clients of a relay, played by hand from the ClientHello on.
+ */
+#include "tests/world/peers_scene.h"
+#include "tests/world/worlds.h"
+
+/* A public client hears an alert when time is up, and its meeting is over. */
+static void scene_a_public_client_that_waited_in_vain(void)
+{
+	struct tls *t;
+	uint64_t session;
+
+	peers_begin("limits:\n  open: 2s\npublic:\n  - name: www.example\n    to: home/talk\n");
+	(void)peer_sign_in(&home, relay_host, 0);
+	peer_publish(&home, "talk");
+	t = peers_public_hello(&guest);
+	(void)peer_expect(&home, WIRE_OFFER, &heard);
+	session = heard.offer.session;
+	world_check(peer_has(&guest, 7, 4 * SECOND) && guest.got[0] == 21, "messages",
+		    "a public client hears no alert");
+	world_check(peer_gone(&guest, 5 * SECOND), "ends", "a public client is kept");
+	world_check(peers_totals().tables.meetings == 0, "accounts",
+		    "a meeting outlives its asker");
+	(void)peer_leg(&accepting, relay_host, &home);
+	peer_accept(&accepting, session);
+	peers_expect_fail(&accepting, REASON_PEER_GONE);
+	tls_free(t);
+	peers_end();
+}
+
+/* A ClientHello of a public name, by hand: what the relay replays is counted, too. */
+static void scene_a_public_hello_is_counted(void)
+{
+	struct tls *t;
+	uint64_t before;
+	size_t len;
+
+	peers_begin("public:\n  - name: www.example\n    to: home/talk\n");
+	(void)peer_sign_in(&home, relay_host, 0);
+	peer_publish(&home, "talk");
+	before = peers_totals().bytes;
+	t = peers_public_hello(&guest);
+	(void)tls_output(t, &len);
+	(void)peer_expect(&home, WIRE_OFFER, &heard);
+	world_check(heard.offer.kind == WIRE_OFFER_PUBLIC, "messages", "a public offer is another");
+	(void)peer_leg(&accepting, relay_host, &home);
+	peer_accept(&accepting, heard.offer.session);
+	(void)peer_go(&accepting);
+	/* In its envelope: at least as long as it was. */
+	world_check(peer_has(&accepting, len, 30 * SECOND), "bytes", "the hello does not arrive");
+	world_check(peers_totals().bytes - before == len, "accounts",
+		    "%zu bytes of a hello came and %llu are counted", len,
+		    (unsigned long long)(peers_totals().bytes - before));
+	/* It waits for the server as long as it likes. */
+	world_run(120 * SECOND);
+	peers_expect_still_there(&guest, "a public session ends by itself");
+	tls_free(t);
+	peers_end();
+}
+
+/* What comes after the hello is TLS as well, or it goes nowhere. */
+static void scene_a_public_client_that_speaks_no_tls(void)
+{
+	struct tls *t;
+
+	peers_begin("public:\n  - name: www.example\n    to: home/talk\n");
+	(void)peer_sign_in(&home, relay_host, 0);
+	peer_publish(&home, "talk");
+	t = peers_public_hello(&guest);
+	(void)peer_expect(&home, WIRE_OFFER, &heard);
+	uint64_t session = heard.offer.session;
+	(void)peer_leg(&accepting, relay_host, &home);
+	peer_accept(&accepting, session);
+	(void)peer_go(&accepting);
+	(void)peer_has(&accepting, 1, 10 * SECOND);
+	peers_fill_out(&guest, 'G', 100);
+	world_check(peer_gone(&guest, 10 * SECOND), "ends",
+		    "a public client goes on that speaks no TLS");
+	tls_free(t);
+	peers_end();
+}
+
+static void expect_alert(uint8_t description)
+{
+	if (world_check(peer_has(&guest, 7, 10 * SECOND), "messages",
+			"a public client hears no alert"))
+		world_check(guest.got[0] == 21 && guest.got[6] == description, "messages",
+			    "a public client hears alert %u, not %u", guest.got[6], description);
+	world_check(peer_gone(&guest, 5 * SECOND), "ends", "a public client is kept");
+}
+
+/* In TLS' words: "unrecognized name" is the client's mistake, "internal error" is ours. */
+static void scene_public_clients_are_told(void)
+{
+	peers_begin("public:\n  - name: www.example\n    to: home/web\n");
+	tls_free(peers_public_hello(&guest));
+	expect_alert(80); /* home is not there */
+	peer_close(&guest, false);
+	guest.got_len = 0;
+	peers_two_agents();
+	tls_free(peers_public_hello(&guest));
+	expect_alert(112); /* it has no such service */
+	peer_close(&guest, false);
+	guest.got_len = 0;
+	peer_publish(&home, "web");
+	tls_free(peers_public_hello(&guest));
+	(void)peer_expect(&home, WIRE_OFFER, &heard);
+	peers_refuse(heard.offer.session);
+	expect_alert(112);
+	peers_end();
+}
+
+/* A client that came before the drain and says what it wants after it. */
+static void scene_a_public_client_in_a_drain(void)
+{
+	peers_begin("public:\n  - name: www.example\n    to: home/talk\n");
+	peers_two_agents();
+	world_check(peer_connect(&guest, relay_host), "links", "guest cannot connect");
+	world_run(SECOND);
+	peers_drain();
+	world_run(SECOND);
+	tls_free(peers_say_public_hello(&guest));
+	expect_alert(80);
+	world_check(!peer_hear(&home, &heard, SECOND) || heard.type == WIRE_DRAIN, "messages",
+		    "home hears %s of a relay that drains", wire_type_name(heard.type));
+	peers_end();
+}
+
+static const peers_scene scenes[] = {
+	scene_a_public_client_that_waited_in_vain, scene_a_public_hello_is_counted,
+	scene_a_public_client_that_speaks_no_tls,  scene_public_clients_are_told,
+	scene_a_public_client_in_a_drain,
+};
+
+void world_peers_public(void)
+{
+	peers_play(scenes, sizeof(scenes) / sizeof(scenes[0]));
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * peers_session_world: what runs between two legs that are played by hand: its bytes and their
+ * count, its rate, slow receivers, and the rule that allows it.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "relay/session/session.h"
+#include "tests/world/peers_scene.h"
+#include "tests/world/worlds.h"
+
+/* ---- bytes ---- */
+
+/* What was received is what is counted, the hello of a public client included. */
+static void scene_all_bytes_are_counted(void)
+{
+	static uint8_t bytes[70000];
+	uint64_t before;
+	size_t up = dice_size(&world_dice, sizeof(bytes)),
+	       down = dice_size(&world_dice, sizeof(bytes));
+
+	peers_begin("");
+	peers_two_agents();
+	peers_cut_through();
+	before = peers_totals().bytes;
+	peer_write(&asking, bytes, up);
+	peer_write(&accepting, bytes, down);
+	(void)peer_has(&accepting, up, 60 * SECOND);
+	(void)peer_has(&asking, down, 60 * SECOND);
+	world_check(peers_totals().bytes - before == accepting.got_len + asking.got_len, "accounts",
+		    "%zu bytes came and %llu are counted", accepting.got_len + asking.got_len,
+		    (unsigned long long)(peers_totals().bytes - before));
+	peers_end();
+}
+
+/* A rule's rate, from the session's first byte on. */
+static void scene_a_rate_holds(void)
+{
+	enum { RATE = 20000, SECONDS = 10 };
+	static uint8_t bytes[PEER_KEPT / 2];
+
+	peers_begin("policy:\n  - from: [laptop]\n    to: [home/talk]\n    rate: 20KB/s\n");
+	peers_two_agents();
+	peers_cut_through();
+	peer_write(&asking, bytes, sizeof(bytes));
+	peers_push(sizeof(bytes), SECONDS * SECOND);
+	world_check(accepting.got_len > RATE * SECONDS / 2, "rates",
+		    "%zu bytes in %u s are too few", accepting.got_len, SECONDS);
+	world_check(accepting.got_len < RATE * (SECONDS + 2) + 65536, "rates",
+		    "%zu bytes in %u s are too many", accepting.got_len, SECONDS);
+	peers_reload("policy:\n  - from: [laptop]\n    to: [home/talk]\n");
+	peers_push(sizeof(bytes), 10 * SECOND);
+	world_check(accepting.got_len == sizeof(bytes), "rates", "a rate that is gone holds on");
+	peers_end();
+}
+
+/* A bulk transfer whose receiver breaks off while pages are under way: another's bytes are its own.
+ */
+static void scene_bulk_that_breaks_off(void)
+{
+	peers_begin("");
+	peers_two_agents();
+	for (unsigned round = 0; round < 6; round++) {
+		peers_cut_through();
+		peers_fill_out(&asking, 'a', PEER_KEPT / 2);
+		peers_push(PEER_KEPT / 4, 5 * SECOND);
+		peer_close(&accepting, true);
+		(void)peer_has(&asking, SIZE_MAX, 1);
+		k_advance(k_now_us + SECOND); /* bytes and reset are there at once */
+		(void)peer_has(&asking, SIZE_MAX, 2 * SECOND);
+		peers_renew(&asking);
+		peers_renew(&accepting);
+	}
+	peers_cut_through();
+	peers_fill_out(&asking, 'b', PEER_KEPT / 2);
+	peers_push(PEER_KEPT / 2, 30 * SECOND);
+	world_check(accepting.got_len == PEER_KEPT / 2 &&
+			    !memchr(accepting.got, 'a', accepting.got_len),
+		    "bytes", "a session's bytes reach another");
+	peers_end();
+}
+
+/* ---- slow receivers ---- */
+
+enum { SLOW = 4, WINDOW = 2 * 65536, SMALL = RING_SMALL_BYTES };
+
+static struct buffers *large_buffers(unsigned worker)
+{
+	return &relay.relay.workers[worker].sessions->large;
+}
+
+static void slow_pair(struct peer *up, struct peer *down)
+{
+	uint64_t session;
+
+	peer_start(up, "fast", LAPTOP, host[1]);
+	peer_start(down, "slow", HOME, host[0]);
+	(void)peer_leg(up, relay_host, &laptop);
+	peer_open(up, "home", "talk");
+	(void)peer_expect(&home, WIRE_OFFER, &heard);
+	session = heard.offer.session;
+	(void)peer_leg(down, relay_host, &home);
+	peer_accept(down, session);
+	(void)peer_go(up);
+	(void)peer_go(down);
+	down->mute = true;
+	/* By small pieces, until there is room for no more than what earns a large buffer. */
+	for (unsigned left = WINDOW - 2 * SMALL - 100; left > 0;) {
+		unsigned n = left < 1000 ? left : 1000;
+
+		peers_fill_out(up, 'x', n);
+		(void)peer_has(up, SIZE_MAX, SECOND / 4);
+		left -= n;
+	}
+	peers_fill_out(up, 'y', WINDOW / 2);
+	(void)peer_has(up, SIZE_MAX, SECOND);
+}
+
+/* Slow receivers hold half of a thread's large buffers and no more; what they hold comes back. */
+static void scene_slow_receivers(void)
+{
+	struct peer up[SLOW], down[SLOW];
+	unsigned short_io = k_faults.short_io;
+
+	k_faults.short_io = 0;
+	peers_begin("limits:\n  buffer_bytes: 4MiB\n");
+	peers_two_agents();
+	for (unsigned i = 0; i < SLOW; i++)
+		slow_pair(&up[i], &down[i]);
+	for (unsigned i = 0; i < relay.relay.worker_count; i++)
+		world_check(large_buffers(i)->made - large_buffers(i)->free_count <=
+				    large_buffers(i)->max_count / 2 + 1,
+			    "memory", "slow receivers hold %zu of %zu large buffers",
+			    large_buffers(i)->made - large_buffers(i)->free_count,
+			    large_buffers(i)->max_count);
+	for (unsigned i = 0; i < SLOW; i++) {
+		down[i].mute = false;
+		world_check(peer_has(&down[i], WINDOW - 2 * SMALL - 100 + WINDOW / 2, 30 * SECOND),
+			    "bytes", "a slow receiver does not get all");
+	}
+	for (unsigned i = 0; i < relay.relay.worker_count; i++)
+		world_check(large_buffers(i)->made == large_buffers(i)->free_count &&
+				    relay.relay.workers[i].sessions->held_bytes == 0,
+			    "memory", "what was held for slow receivers does not come back");
+	for (unsigned i = 0; i < SLOW; i++) {
+		peer_end(&up[i]);
+		peer_end(&down[i]);
+	}
+	peers_end();
+	k_faults.short_io = short_io;
+}
+
+/* ---- rules ---- */
+
+#define RULE(until) "policy:\n  - from: [laptop]\n    to: [home/talk]\n    until: " until "\n"
+
+/* Time alone ends what a rule allows, also when it was looked at for another reason before. */
+static void scene_a_rule_that_ends_ends_its_sessions(void)
+{
+	time_t ends = time(NULL) + 60;
+	char config[512], until[32];
+	struct tm tm;
+
+	gmtime_r(&ends, &tm);
+	strftime(until, sizeof(until), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	snprintf(config, sizeof(config), RULE("\"%s\""), until);
+	peers_begin(config);
+	peers_two_agents();
+	peers_cut_through();
+	peers_expect_flowing("while it is allowed");
+	snprintf(config, sizeof(config), RULE("\"%s\"") "site:\n  page: other\n", until);
+	peers_reload(config);
+	peers_expect_flowing("after a change of something else");
+	if (time(NULL) < ends - 1)
+		world_run((uint64_t)(ends - 1 - time(NULL)) * SECOND);
+	peers_expect_still_there(&asking, "the session ends before its rule");
+	world_check(peer_gone(&asking, 4 * SECOND), "rules", "a session outlives its rule");
+	peers_end();
+}
+
+/* Between two more legs of the same agents. */
+static void another_session(const char *service)
+{
+	peer_publish(&home, service);
+	(void)peer_leg(&guest, relay_host, &laptop);
+	peer_open(&guest, "home", service);
+	(void)peer_expect(&home, WIRE_OFFER, &heard);
+	uint64_t session = heard.offer.session;
+	(void)peer_leg(&admin, relay_host, &home);
+	peer_accept(&admin, session);
+	(void)peer_go(&guest);
+	(void)peer_go(&admin);
+}
+
+static void scene_a_rule_ends_by_itself(void)
+{
+	time_t ends = time(NULL) + 60;
+	char config[512], until[32];
+	struct tm tm;
+
+	gmtime_r(&ends, &tm);
+	strftime(until, sizeof(until), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	snprintf(config, sizeof(config),
+		 RULE("\"%s\"") "  - from: [laptop]\n    to: [home/chat]\n    until: 2099-01-01\n",
+		 until);
+	peers_begin(config);
+	peers_two_agents();
+	peers_cut_through();
+	another_session("chat");
+	world_run((uint64_t)(ends - 1 - time(NULL)) * SECOND);
+	peers_expect_still_there(&asking, "the session ends before its rule");
+	world_check(peer_gone(&asking, 4 * SECOND), "rules", "a session outlives its rule");
+	peers_expect_still_there(&guest, "a session ends with another's rule");
+	peers_end();
+}
+
+static void scene_a_rule_that_goes_takes_its_sessions(void)
+{
+	peers_begin(RULE("2099-01-01"));
+	peers_two_agents();
+	peers_cut_through();
+	peer_publish(&home, "talk");
+	peers_reload(RULE("2099-01-01") "  - from: [guest]\n    to: [home/talk]\n");
+	peers_expect_flowing("after another rule was added");
+	peers_reload("policy:\n  - from: [guest]\n    to: [home/talk]\n");
+	world_check(peer_gone(&asking, 2 * SECOND) && peer_gone(&accepting, 2 * SECOND), "rules",
+		    "a session outlives its rule");
+	(void)peer_leg(&asking, relay_host, &laptop);
+	peer_open(&asking, "home", "talk");
+	peers_expect_fail(&asking, REASON_NOT_ALLOWED);
+	peers_end();
+}
+
+static void scene_a_rule_has_room_for_one(void)
+{
+	peers_begin("policy:\n  - from: [laptop]\n    to: [home/talk]\n    sessions: 1\n");
+	peers_two_agents();
+	peers_cut_through();
+	(void)peer_leg(&guest, relay_host, &laptop);
+	peer_open(&guest, "home", "talk");
+	peers_expect_fail(&guest, REASON_LIMIT_SESSIONS);
+	peer_close(&asking, false);
+	peer_close(&accepting, false);
+	world_run(5 * SECOND);
+	peer_open(&guest, "home", "talk");
+	(void)peer_expect(&home, WIRE_OFFER, &heard);
+	peers_end();
+}
+
+/* Consoles manage agents by right of their certificate: no rule lets or ends them. */
+static void scene_consoles_need_no_rule(void)
+{
+	peers_begin("");
+	(void)peer_sign_in(&home, relay_host, 0);
+	(void)peer_sign_in(&admin, relay_host, 0);
+	(void)peer_leg(&asking, relay_host, &admin);
+	peer_open(&asking, "home", WIRE_CONTROL_SERVICE);
+	(void)peer_expect(&home, WIRE_OFFER, &heard);
+	(void)peer_leg(&accepting, relay_host, &home);
+	peer_accept(&accepting, heard.offer.session);
+	(void)peer_go(&accepting);
+	(void)peer_go(&asking);
+	peers_reload("policy:\n  - from: [guest]\n    to: [home/talk]\n");
+	peers_expect_flowing("after the rules were changed");
+	/* An agent has no such right. */
+	(void)peer_sign_in(&laptop, relay_host, 0);
+	(void)peer_leg(&guest, relay_host, &laptop);
+	peer_open(&guest, "home", WIRE_CONTROL_SERVICE);
+	peers_expect_fail(&guest, REASON_NOT_ALLOWED);
+	peers_end();
+}
+
+static const peers_scene scenes[] = {
+	scene_all_bytes_are_counted,
+	scene_a_rate_holds,
+	scene_bulk_that_breaks_off,
+	scene_slow_receivers,
+	scene_a_rule_that_ends_ends_its_sessions,
+	scene_a_rule_ends_by_itself,
+	scene_a_rule_that_goes_takes_its_sessions,
+	scene_a_rule_has_room_for_one,
+	scene_consoles_need_no_rule,
+};
+
+void world_peers_session(void)
+{
+	peers_play(scenes, sizeof(scenes) / sizeof(scenes[0]));
+}
