@@ -50,14 +50,14 @@ static const char *socket_path(const struct arguments *a)
 	return a->socket ? a->socket : NATD_SOCKET;
 }
 
-static bool nobody_there(int error)
+static bool natd_is_absent(int error)
 {
 	return error == -ENOENT || error == -ECONNREFUSED;
 }
 
 static void complain_natd(const char *path, int error)
 {
-	if (nobody_there(error))
+	if (natd_is_absent(error))
 		complain("%s: %s; is postern-natd running? If so, name its socket with --socket",
 			 path, strerror(-error));
 	else
@@ -201,7 +201,7 @@ static int open_again(const struct arguments *a, struct connection *conn)
 	do {
 		nanosleep(&pause, NULL);
 		error = connection_open_path(socket_path(a), conn);
-	} while (nobody_there(error));
+	} while (natd_is_absent(error));
 	return error;
 }
 
@@ -291,7 +291,7 @@ static json_t *gateway(const struct arguments *a, struct endpoint *servers, size
 	struct connection conn;
 	int error = connection_open_path(socket_path(a), &conn);
 
-	if (error && (a->socket || !nobody_there(error))) {
+	if (error && (a->socket || !natd_is_absent(error))) {
 		complain_natd(socket_path(a), error);
 		return NULL;
 	}

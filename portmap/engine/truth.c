@@ -81,7 +81,7 @@ conclude(struct truth *out, enum truth_verdict verdict, const char *advice, cons
 	va_end(args);
 }
 
-/* The gateway gives an address that outside can be no one's. */
+/* The gateway gives an address that no host outside can have. */
 static void judge_not_public(const struct truth_facts *f, enum truth_range range, struct truth *out)
 {
 	char gateway[ADDR_TEXT_BYTES];

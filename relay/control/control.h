@@ -24,7 +24,7 @@
 #include "relay/front/worker.h"
 #include "relay/keeper/keeper.h"
 
-/* Of the command line: they hold, whatever is applied. -1: none. */
+/* Of the command line: they hold, also when another configuration is applied. -1: none. */
 struct control_overrides {
 	int engine, log_level;
 };

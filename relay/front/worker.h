@@ -90,7 +90,7 @@ static inline void relay_unlock(struct relay *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
-/* Written by the worker alone, read by anyone. */
+/* Written by the worker alone, read by all threads. */
 struct worker_stats {
 	_Atomic uint64_t accepted, sessions, sessions_total, bytes;
 	_Atomic uint64_t refused[REASON_MAX];

@@ -43,7 +43,7 @@ def test_console_on_443(lab):
     laptop.way = ("--as", lab.path("laptop.yaml"))
     said = laptop.refused("relay", "status")
     assert "console" in said, said
-    with w.laptop.connect("127.0.0.1", 7000) as s:  # all this troubled nobody
+    with w.laptop.connect("127.0.0.1", 7000) as s:  # all this disturbed no session
         s.sendall(b"still here")
         assert receive_exactly(s, 10) == b"still here"
 
@@ -180,7 +180,7 @@ def test_console_apply(lab):
         said = boss.refused("relay", "config", "apply", cut)
         assert "cut you off" in said, said
         assert boss.revision() == revision + 1
-        # On trial, and nobody confirms.
+        # On trial, and not confirmed.
         one = boss.edited(listening_on(443), "one.yaml")
         boss.run("relay", "config", "apply", one, "--confirm-within", "4s")
         # Answered is in force; each worker closes its listener in a turn of its own.
@@ -249,7 +249,7 @@ def test_console_state(lab):
     assert accepts(w, 443) and accepts(w, 8443) and not accepts(w, 9443)
     relay.signal(signal.SIGTERM)
     assert relay.process.wait() == 0
-    set_blocks(config, {"listen": listen(443, 7443)})  # while nobody looks
+    set_blocks(config, {"listen": listen(443, 7443)})  # while the relay is down
     relay = w.start_relay(config)
     assert accepts(w, 443) and accepts(w, 7443) and accepts(w, 8443)
     revision = boss.revision()

@@ -46,7 +46,7 @@ def test_container(lab):
                    check=True, capture_output=True, timeout=60, cwd=ROOT)
     podman("build", "-q", "-t", "postern", "-f", "container/Containerfile", image_root)
     config = w.issue_relay()
-    os.chmod(config, 0o644)  # the container's user is nobody we know
+    os.chmod(config, 0o644)  # the container's user does not exist here
     with w.relay_host.inside():  # as Docker does for its networks
         run(["sysctl", "-qw", "net.ipv4.ip_unprivileged_port_start=443"])
     process = w.relay_host.start(

@@ -45,7 +45,7 @@ def test_natd_data_by_upnp(lab):
 def pinholes(lab, by, port, file):
     gateway, host, server = home6(lab)
     answer(host, port, address="::")
-    assert not reaches(server, "tcp", port, SIX, 0.3), "the router lets everybody in"
+    assert not reaches(server, "tcp", port, SIX, 0.3), "the router lets all in"
     natd = Natd(host, "--map", f"tcp:{port}", "--map", f"udp:{port}", file=file)
     natd.wait_mapped(*(f"{p}:{port}{f}" for p in ("tcp", "udp") for f in ("", "/ipv6")))
     for protocol in ("tcp", "udp"):

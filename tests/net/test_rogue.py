@@ -61,7 +61,7 @@ def test_rogue_services(lab):
     console(w)
     reason, text, _ = rogue.ask(lab.path("boss.yaml"), "echo", "friend")
     assert reason != OK, f"a console's certificate opens a service: {text}"
-    assert rogue.offer("", "echo", kind=1) == NOT_ALLOWED, "not public, and open to anybody"
+    assert rogue.offer("", "echo", kind=1) == NOT_ALLOWED, "not public, and open to all"
     reason, text, _ = rogue.ask(friend, "echo", "friend", "other")
     assert reason == PROTOCOL, text
     reason, text, inside = rogue.ask(friend, "echo", "laptop")

@@ -128,7 +128,7 @@ def test_state_that_is_large(lab):
 
 
 def test_reload_of_what_is_no_file(lab):
-    """A pipe in a file's place: neither relay nor agent waits for somebody to write into it."""
+    """A pipe in a file's place: neither relay nor agent waits for a writer."""
     w = World(lab).two_homes()
     w.home.serve(7000, echo)
     relay, home, _laptop = w.pair(7000)

@@ -63,14 +63,14 @@ def test_stun_address_asked(lab):
     w, _ = one_host(lab, "  listen: ['0.0.0.0:3478', '[::]:3478']")
     w.relay_host.ip("addr", "add", "2001:db8::3/64", "dev", "eth0", "nodad")
     for server in (RELAY, OTHER, RELAY6, "2001:db8::3"):
-        with Client(w.visitor, server) as c:  # hears nobody else
+        with Client(w.visitor, server) as c:  # hears no other sender
             c.told()
     for server in (RELAY, OTHER):
         with Client(w.visitor, server, 443) as c:
             c.told()
     with w.visitor.inside():
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    with s:  # a broadcast is for everybody, and so nobody's to answer
+    with s:  # a broadcast is for all hosts, and so for none to answer
         s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         s.settimeout(1)
         s.bind(("45.0.0.100", 0))
@@ -253,7 +253,7 @@ def refused(client):
         client.sock.recv(100)
     except ConnectionRefusedError:
         return
-    raise AssertionError("somebody answers")
+    raise AssertionError("the address answers")
 
 
 # ---- RFC 5780 -----------------------------------------------------------------------------------

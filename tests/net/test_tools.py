@@ -122,7 +122,7 @@ def test_socks5(lab):
         done = w.laptop.run(["curl", "-sS", "-m", "20", "--socks5-hostname", "127.0.0.1:1080",
                              f"http://{name}/"], check=False)
         assert done.returncode == 97, f"{name}: status {done.returncode} {done.stderr}"
-    # A literal address is nobody's service: an agent is no open proxy.
+    # A literal address is no service: an agent is no open proxy.
     done = w.laptop.run(["curl", "-sS", "-m", "20", "--socks5", "127.0.0.1:1080",
                          "http://45.0.0.2:443/"], check=False)
     assert done.returncode == 97, done

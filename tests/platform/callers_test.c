@@ -22,7 +22,7 @@
 #define CALL "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"act\"}\n"
 
 static char dir[64], path[96];
-static enum caller_level given; /* to whoever comes */
+static enum caller_level given; /* to each that comes */
 static const char *refusal;
 static uid_t seen;
 

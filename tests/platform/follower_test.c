@@ -131,7 +131,7 @@ static void test_lines_late_neighbour_and_return(void **state)
 	struct watcher w;
 
 	start(f, &w);
-	run_while(f, &w.gone, 1); /* nobody there yet */
+	run_while(f, &w.gone, 1); /* natd is not there yet */
 	int listener = listen_here(), fd = accept_one(listener);
 	assert_int_equal(write(fd, "one\ntw", 6), 6);
 	run_while(f, &w.lines, 1);

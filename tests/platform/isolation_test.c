@@ -191,7 +191,7 @@ static void check_connections_go_on(const struct scene *s)
 	free(memory);
 }
 
-/* UDP answers who asked, and is bound to nobody. */
+/* UDP answers the sender, and is connected to none. */
 static void check_datagrams_are_answered(struct scene *s)
 {
 	struct sockaddr_in ours, from;
@@ -405,7 +405,7 @@ static void fastopen_body(void *arg)
 	CHECK(io_uring_submit_and_wait(u, 1) == 1);
 	CHECK(io_uring_peek_cqe(u, &cqe) == 0);
 	CHECK(cqe->res < 0 && cqe->res != -EINPROGRESS);
-	/* Nobody called: besides the scene's own connection, none is waiting. */
+	/* Nothing was dialled: besides the scene's own connection, none is waiting. */
 	CHECK(accept4(s.listener, NULL, NULL, SOCK_NONBLOCK) == -1 && errno == EAGAIN);
 }
 
@@ -470,7 +470,7 @@ static void user_body(void *arg)
 	CHECK(socket(AF_INET, SOCK_RAW, IPPROTO_TCP) == -1 && errno == EPERM);
 }
 
-static void root_becomes_somebody_else_for_good(void **state)
+static void root_becomes_another_user_for_good(void **state)
 {
 	if (geteuid() != 0)
 		skip();
@@ -492,7 +492,7 @@ int main(void)
 		cmocka_unit_test(a_sealed_ring_still_serves),
 		cmocka_unit_test(a_sealed_ring_cannot_dial_by_fastopen),
 		cmocka_unit_test(a_sealed_agent_dials_and_reads_resolv_conf_only),
-		cmocka_unit_test(root_becomes_somebody_else_for_good),
+		cmocka_unit_test(root_becomes_another_user_for_good),
 		cmocka_unit_test(every_part_has_a_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

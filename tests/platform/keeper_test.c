@@ -43,7 +43,7 @@
 
 #define REFUSED(call) CHECK((call) == -1 && (errno == EPERM || errno == EACCES))
 
-/* A directory with a configuration, a neighbour that is nobody's business, and a state directory.
+/* A directory with a configuration, a neighbour that must not be read, and a state directory.
  */
 static char dir[64], config[96], neighbour[96], state[96];
 
@@ -252,7 +252,7 @@ static void test_a_replaced_configuration_is_read(void **context)
 	free(text);
 	assert_int_equal(unlink(config), 0);
 	assert_int_equal(keeper_read_config(&k, &text, &len), -ENOENT);
-	/* Nobody is waited for. */
+	/* No writer is waited for. */
 	assert_int_equal(mkfifo(config, 0600), 0);
 	assert_int_equal(keeper_read_config(&k, &text, &len), -EINVAL);
 	assert_int_equal(unlink(config), 0);
@@ -321,7 +321,7 @@ static void test_a_crash_leaves_no_trap(void **context)
 	char path[128], *text;
 	size_t len;
 
-	/* What an attempt left that was cut short, and a link that somebody laid. */
+	/* What an attempt left that was cut short, and a link that an attacker laid. */
 	snprintf(path, sizeof(path), "%s/.trap.new", state);
 	assert_int_equal(symlink(neighbour, path), 0);
 	assert_int_equal(keeper_start(&k, config, state), 0);
@@ -602,7 +602,7 @@ static void test_a_stuck_keeper_is_not_waited_for(void **context)
 	assert_int_equal(keeper_save(&k, "late", big, KEEPER_DATA_MAX), -ETIMEDOUT);
 	assert_int_equal(keeper_read_config(&k, &text, &len), -ETIMEDOUT);
 	kill(k.pid, SIGCONT);
-	/* Late answers are nobody's: the next one is the right one. */
+	/* Late answers are dropped: the next one is the right one. */
 	k.wait_ms = KEEPER_WAIT_MS;
 	assert_int_equal(keeper_load(&k, "late", &text, &len), -ENOENT);
 	assert_int_equal(keeper_read_config(&k, &text, &len), 0);

@@ -226,7 +226,7 @@ static void test_a_program_is_run(void **state)
 	await_end(number);
 	assert_int_equal(WTERMSIG(ended_status), SIGKILL);
 	assert_int_equal(launcher_run(&l, many, 0, &number), -E2BIG);
-	/* Of the other kind: nobody serves. */
+	/* Of the other kind: there is no program to serve. */
 	assert_int_equal(launcher_serve(&l, 0, &fd, &number), 0);
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	assert_int_equal(poll(&p, 1, 10000), 1);

@@ -281,7 +281,7 @@ static void test_nor_is_one_of_a_permanent_lease(void **state)
 	expect_failed(&a, PORTMAP_MALFORMED);
 }
 
-/* A description that is cut so short could be anybody's. */
+/* A description that is cut so short could be any client's. */
 static void test_a_beginning_of_ours_is_anothers(void **state)
 {
 	START("WANIPConnection:1", {ASK, NULL, 0, ENTRY("127.0.0.1", "443", "Post", "600")},

@@ -238,7 +238,7 @@ static void expect_failure(int fd, enum portmap_failure failure)
 	assert_int_equal(a.failure, failure);
 }
 
-/* Whoever never answers, and whoever sends without end. */
+/* A device that never answers, and one that sends without end. */
 static void test_it_gives_up(void **state)
 {
 	static char much[1u << 20];

@@ -124,7 +124,7 @@ static void every_other_opcode_is_refused(void **state)
 	}
 }
 
-static void flags_that_nobody_needs_are_refused(void **state)
+static void flags_that_are_not_needed_are_refused(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
 	struct io_uring *u = raw_ring(f);
@@ -217,7 +217,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		URING_TEST(dialling_and_opening_are_refused),
 		URING_TEST(every_other_opcode_is_refused),
-		URING_TEST(flags_that_nobody_needs_are_refused),
+		URING_TEST(flags_that_are_not_needed_are_refused),
 		URING_TEST(nothing_new_can_be_registered),
 		cmocka_unit_test(a_refusal_falls_back_and_says_so),
 	};

@@ -121,7 +121,7 @@ static void the_proxy_header_names_who_asked(void **state)
 	read_all(s->theirs, got, sizeof(got));
 	assert_memory_equal(got, head, sizeof(head));
 	assert_memory_equal(got + 16, source, sizeof(source));
-	/* And the target itself, whatever the relay said: that is for public sessions. */
+	/* And the target itself, though the relay said otherwise: that is for public sessions. */
 	assert_memory_equal(got + 20, loopback, sizeof(loopback));
 	assert_int_equal(got[24] << 8 | got[25], 51000);
 	far_close(s, true);
@@ -340,7 +340,7 @@ static void who_never_reads_is_not_kept(void **state)
 
 /* ---- the relay's link ---- */
 
-/* Session numbers are the link's: on a new one they mean nothing, or somebody else's session. */
+/* Session numbers are the link's: on a new one they mean nothing, or another agent's session. */
 static void a_link_made_anew_is_not_told_of_the_old_ones_offers(void **state)
 {
 	struct agent_scene *s = agent_scene_begin(state);

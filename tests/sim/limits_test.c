@@ -121,7 +121,7 @@ static void world_run(struct world *w, uint64_t seed)
 	timers_free(&w->timers);
 }
 
-static void a_flood_keeps_to_its_limit_and_shuts_nobody_out(void **state)
+static void a_flood_keeps_to_its_limit_and_shuts_no_other_out(void **state)
 {
 	struct world *w = malloc(sizeof *w);
 
@@ -136,7 +136,7 @@ static void a_flood_keeps_to_its_limit_and_shuts_nobody_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_flood_keeps_to_its_limit_and_shuts_nobody_out),
+		cmocka_unit_test(a_flood_keeps_to_its_limit_and_shuts_no_other_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

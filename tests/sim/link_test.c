@@ -367,7 +367,7 @@ static void published_answers_one_publish(void **state)
 			 LINK_DO_BYE | LINK_DO_CLOSE | LINK_DO_DOWN);
 }
 
-static void services_are_published_again_where_somebody_listens(void **state)
+static void services_are_published_again_where_a_relay_listens(void **state)
 {
 	struct link_state l = link_in(LINK_UP, 0);
 	struct wire_message published = message(WIRE_PUBLISHED);
@@ -410,7 +410,7 @@ static void a_shorter_longest_wait_counts_at_once(void **state)
 	assert_in_range(l.retry_ms, 500, 1000);
 }
 
-static void stopping_says_goodbye_where_somebody_listens(void **state)
+static void stopping_says_goodbye_where_a_relay_listens(void **state)
 {
 	for (int phase = LINK_DOWN; phase < LINK_PHASES; phase++) {
 		struct link_state l = link_in((enum link_phase)phase, 0);
@@ -563,10 +563,10 @@ int main(void)
 		cmocka_unit_test(a_relay_cannot_send_us_away_for_ever),
 		cmocka_unit_test(only_expected_messages_are_taken),
 		cmocka_unit_test(published_answers_one_publish),
-		cmocka_unit_test(services_are_published_again_where_somebody_listens),
+		cmocka_unit_test(services_are_published_again_where_a_relay_listens),
 		cmocka_unit_test(a_stopped_link_may_be_started_again),
 		cmocka_unit_test(a_shorter_longest_wait_counts_at_once),
-		cmocka_unit_test(stopping_says_goodbye_where_somebody_listens),
+		cmocka_unit_test(stopping_says_goodbye_where_a_relay_listens),
 		cmocka_unit_test(a_link_survives_any_relay),
 	};
 

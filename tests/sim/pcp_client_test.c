@@ -158,7 +158,7 @@ static void requests_are_sent_again_as_section_8_1_1_says(void **state)
 	pcp_world_end(w);
 }
 
-/* What was lost while nobody knew that the gateway speaks PCP does not count against it. */
+/* What was lost while it was not known that the gateway speaks PCP does not count against it. */
 static void impatience_ends_with_the_first_answer(void **state)
 {
 	const uint8_t answer[24] = {2, 0x80};

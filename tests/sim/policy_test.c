@@ -40,7 +40,7 @@ static const char *const agent_patterns[] = {"*",  "db-1",  "db-*", "d*",     "*
 					     "*b", "web-1", "desk", "my-web", "db-web", "*-web"};
 static const char *const service_patterns[] = {"*",    "ssh",	 "ssh*",    "ssh/*",
 					       "web*", "*admin", "*/admin", "wiki.org"};
-/* Where somebody may come from, and networks with how many of their bits count. */
+/* Where an asker may come from, and networks with how many of their bits count. */
 static const char *const sources[] = {"10.1.2.3",	"10.1.9.9",	 "10.200.0.1",
 				      "192.0.2.1",	"2001:db8:1::5", "2001:db8:2::5",
 				      "::ffff:10.1.2.3"};

@@ -58,20 +58,20 @@ static void a_restart_told_for_one_family_heals_the_other(void **state)
 	world_free(w);
 }
 
-static void a_port_that_somebody_took_meanwhile_is_theirs(void **state)
+static void a_port_that_another_host_took_meanwhile_is_its_own(void **state)
 {
 	struct world *w = world_home(true, false, false);
 
 	world_pass(w, 10 * SECONDS);
 	memset(w->table, 0, sizeof w->table);
-	world_add_entry(w, PORTMAP_TCP, PORTMAP_IPV4, 443, SOMEBODY);
+	world_add_entry(w, PORTMAP_TCP, PORTMAP_IPV4, 443, ANOTHER);
 	w->engine.heard.restarted(&w->engine.heard, PORTMAP_PCP, PORTMAP_IPV4, "the epoch is new");
 	world_pass(w, 2 * SECONDS);
 	assert_state(w, MAPPING_CONFLICTING);
-	assert_int_equal(world_entries(w, SOMEBODY), 1);
+	assert_int_equal(world_entries(w, ANOTHER), 1);
 	portmap_engine_leave(&w->engine, true, world_nothing, "stopping");
 	world_pass(w, 5 * SECONDS);
-	assert_int_equal(world_entries(w, SOMEBODY), 1);
+	assert_int_equal(world_entries(w, ANOTHER), 1);
 	world_free(w);
 }
 
@@ -195,7 +195,7 @@ static void another_external_address_is_told_and_no_longer_verified(void **state
 	world_free(w);
 }
 
-static void another_external_address_counts_whoever_tells_it(void **state)
+static void another_external_address_counts_from_each_source(void **state)
 {
 	struct world *w = world_home(true, true, false);
 	struct portmap_heard *h = &w->engine.heard;
@@ -285,7 +285,7 @@ static void run_years(uint64_t seed)
 			assert_int_equal(
 				portmap_engine_want(&w->engine, wants, 1 + below(&seed, 6)), 0);
 	}
-	/* Whatever was: when all is well again, all is mapped, and in the end world_nothing is
+	/* When all is well again, all is mapped, and in the end world_nothing is
 	 * left. */
 	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) {
 		w->fakes[p].there = true;
@@ -305,7 +305,7 @@ static void run_years(uint64_t seed)
 	world_free(w);
 }
 
-static void whatever_befalls_it_heals_and_leaves_nothing(void **state)
+static void all_faults_heal_and_leave_nothing(void **state)
 {
 	const char *given = getenv("SIM_SEED");
 	uint64_t seed = given ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
@@ -321,15 +321,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_restart_that_is_told_is_healed_within_two_seconds),
 		cmocka_unit_test(a_restart_told_for_one_family_heals_the_other),
-		cmocka_unit_test(a_port_that_somebody_took_meanwhile_is_theirs),
+		cmocka_unit_test(a_port_that_another_host_took_meanwhile_is_its_own),
 		cmocka_unit_test(a_lease_that_is_over_is_not_called_mapped),
 		cmocka_unit_test(another_protocol_takes_over),
 		cmocka_unit_test(silence_is_found_out_at_the_renewal),
 		cmocka_unit_test(what_another_protocol_of_ours_holds_is_no_conflict),
 		cmocka_unit_test(flapping_does_not_flood),
 		cmocka_unit_test(another_external_address_is_told_and_no_longer_verified),
-		cmocka_unit_test(another_external_address_counts_whoever_tells_it),
-		cmocka_unit_test(whatever_befalls_it_heals_and_leaves_nothing),
+		cmocka_unit_test(another_external_address_counts_from_each_source),
+		cmocka_unit_test(all_faults_heal_and_leave_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -284,14 +284,14 @@ static void a_taken_port_is_left_alone_and_tried_again(void **state)
 {
 	struct world *w = world_home(true, true, true);
 
-	world_add_entry(w, PORTMAP_TCP, PORTMAP_IPV4, 443, SOMEBODY);
+	world_add_entry(w, PORTMAP_TCP, PORTMAP_IPV4, 443, ANOTHER);
 	world_pass(w, 10 * SECONDS);
 	assert_state(w, MAPPING_CONFLICTING);
 	assert_int_equal(w->fakes[PORTMAP_PCP].maps, 1);
 	assert_int_equal(w->fakes[PORTMAP_UPNP].maps, 0);
 	world_pass(w, 600 * SECONDS);
 	assert_in_range(w->fakes[PORTMAP_PCP].maps, 5, 7);
-	assert_int_equal(world_entries(w, SOMEBODY), 1);
+	assert_int_equal(world_entries(w, ANOTHER), 1);
 	memset(w->table, 0, sizeof w->table);
 	world_pass(w, 1900 * SECONDS);
 	assert_state(w, MAPPING_MAPPED);
@@ -305,7 +305,7 @@ static void any_port_will_do_where_that_is_said(void **state)
 
 	one.any = true;
 	w->fakes[PORTMAP_UPNP].there = true;
-	world_add_entry(w, PORTMAP_TCP, PORTMAP_IPV4, 443, SOMEBODY);
+	world_add_entry(w, PORTMAP_TCP, PORTMAP_IPV4, 443, ANOTHER);
 	assert_int_equal(portmap_engine_want(&w->engine, &one, 1), 0);
 	world_enter(w);
 	world_pass(w, 10 * SECONDS);
@@ -318,12 +318,12 @@ static void any_port_will_do_where_that_is_said(void **state)
 	world_free(w);
 }
 
-static void a_port_nobody_asked_for_goes_back(void **state)
+static void a_port_that_was_not_asked_for_goes_back(void **state)
 {
 	struct world *w = world_home(false, true, false);
 
 	w->fakes[PORTMAP_NATPMP].picks_another = true;
-	world_add_entry(w, PORTMAP_TCP, PORTMAP_IPV4, 443, SOMEBODY);
+	world_add_entry(w, PORTMAP_TCP, PORTMAP_IPV4, 443, ANOTHER);
 	world_pass(w, 10 * SECONDS);
 	assert_state(w, MAPPING_CONFLICTING);
 	assert_non_null(strstr(world_first(w)->why, "444"));
@@ -338,7 +338,7 @@ static void a_port_above_the_low_ones_goes_back_too(void **state)
 	struct portmap_want one = world_want(PORTMAP_TCP, 443, 8443);
 
 	w->fakes[PORTMAP_NATPMP].there = w->fakes[PORTMAP_NATPMP].picks_another = true;
-	world_add_entry(w, PORTMAP_TCP, PORTMAP_IPV4, 8443, SOMEBODY);
+	world_add_entry(w, PORTMAP_TCP, PORTMAP_IPV4, 8443, ANOTHER);
 	assert_int_equal(portmap_engine_want(&w->engine, &one, 1), 0);
 	world_enter(w);
 	world_pass(w, 10 * SECONDS);
@@ -355,7 +355,7 @@ static void a_low_port_goes_back_where_any_will_do(void **state)
 
 	one.any = true;
 	w->fakes[PORTMAP_NATPMP].there = w->fakes[PORTMAP_NATPMP].picks_another = true;
-	world_add_entry(w, PORTMAP_TCP, PORTMAP_IPV4, 443, SOMEBODY);
+	world_add_entry(w, PORTMAP_TCP, PORTMAP_IPV4, 443, ANOTHER);
 	assert_int_equal(portmap_engine_want(&w->engine, &one, 1), 0);
 	world_enter(w);
 	world_pass(w, SECONDS);
@@ -564,7 +564,7 @@ int main(void)
 		cmocka_unit_test(a_permanent_mapping_is_looked_at),
 		cmocka_unit_test(a_taken_port_is_left_alone_and_tried_again),
 		cmocka_unit_test(any_port_will_do_where_that_is_said),
-		cmocka_unit_test(a_port_nobody_asked_for_goes_back),
+		cmocka_unit_test(a_port_that_was_not_asked_for_goes_back),
 		cmocka_unit_test(a_port_above_the_low_ones_goes_back_too),
 		cmocka_unit_test(a_low_port_goes_back_where_any_will_do),
 		cmocka_unit_test(what_one_refuses_another_may_allow),

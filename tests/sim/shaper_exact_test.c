@@ -32,7 +32,7 @@ static void check_near(const struct world *w, const char *what, unsigned which, 
 	check_within(w, what, which, got, expected, expected * 0.05);
 }
 
-/* Everybody is greedy: whatever is limited has all of its limit. */
+/* All are greedy: what is limited has all of its limit. */
 static void check_shares(const struct world *w)
 {
 	const struct shaper_limits *l = &w->limits;

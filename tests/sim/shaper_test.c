@@ -100,8 +100,9 @@ static bool most_pair(const struct sums *sums, unsigned account, unsigned servic
 	return true;
 }
 
-/* What max-min fairness is: everyone who wants more is held back by a limit that is used up, and
- * there nobody has more than he. (Bertsekas and Gallager, Data Networks, section 6.5.2) */
+/* What max-min fairness is: each client that wants more is held back by a limit that is used up,
+ * and no other client of that limit has more. (Bertsekas and Gallager, Data Networks,
+ * section 6.5.2) */
 static bool held_back(const struct world *w, const struct client *c, const struct sums *sums,
 		      double off)
 {
@@ -184,8 +185,8 @@ static struct world *random_world(uint64_t seed, unsigned which)
 	return w;
 }
 
-/* Who looks late loses to its equals what it could have had by then: about a tenth to and from
- * each. Where nobody is late, what is off are the levels. */
+/* A client that looks late loses to its equals what it could have had by then: about a tenth to and
+ * from each. Where none is late, what is off are the levels. */
 #define OFF_LATE     0.2
 #define OFF_PUNCTUAL 0.02
 
@@ -303,7 +304,7 @@ static void change_something(struct world *w)
 	}
 }
 
-/* Whoever comes and goes and whatever changes: the relay's limit holds, and nobody starves. */
+/* While sessions come and go and limits change, the relay's limit holds, and no session starves. */
 static void test_comings_and_goings(void **state)
 {
 	uint64_t seed = first_seed();

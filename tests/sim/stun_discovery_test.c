@@ -497,7 +497,7 @@ static void a_plain_server_leaves_it_unknown(void **state)
 	each(SERVER_PLAIN, check_unknown);
 }
 
-/* The same host or the same port would prove nothing; nobody answers from the others. */
+/* The same host or the same port would prove nothing; the others do not answer. */
 static void a_bad_second_address_is_not_asked(void **state)
 {
 	static const struct {

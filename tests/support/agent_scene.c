@@ -316,7 +316,7 @@ void agent_scene_offer(struct agent_scene *s, enum wire_offer_kind kind, const c
 		.type = WIRE_OFFER,
 		.offer = {.session = 77,
 			  .kind = kind,
-			  .from = wire_text(kind == WIRE_OFFER_PUBLIC ? "" : "whoever"),
+			  .from = wire_text(kind == WIRE_OFFER_PUBLIC ? "" : "asker"),
 			  .service = wire_text(service),
 			  .source = wire_text("198.51.99.7:40000"),
 			  .local = wire_text("192.0.2.1:443")},

@@ -73,7 +73,7 @@ struct agent_scene {
 	char console[WIRE_NAME_MAX + 1];
 };
 
-/* The agent is "home" of a CA that the group's setup makes. It publishes "web" to everybody. */
+/* The agent is "home" of a CA that the group's setup makes. It publishes "web" to all. */
 int agent_scene_make_ca(void **state);
 int agent_scene_free_ca(void **state);
 extern struct certs_ca agent_scene_ca, agent_scene_other_ca;

@@ -37,7 +37,7 @@ struct pcp_world_mapping {
 
 /* What was heard of one id. */
 struct pcp_world_diary {
-	unsigned mapped, failed, gone, lost; /* lost: unmapped, but nobody answered */
+	unsigned mapped, failed, gone, lost; /* lost: unmapped, but without an answer */
 	uint16_t port;
 	uint32_t lifetime_s;
 	enum portmap_failure failure;

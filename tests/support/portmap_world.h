@@ -20,7 +20,7 @@
 #define RECHECK_MS 600000u
 #define SECONDS	   UINT64_C(1000)
 #define OURS	   1
-#define SOMEBODY   2
+#define ANOTHER	   2
 
 extern const bool world_nothing[PORTMAP_FAMILIES], world_ipv4_only[PORTMAP_FAMILIES];
 
@@ -41,8 +41,8 @@ struct fake {
 	bool deaf;		      /* to requests, not to probes */
 	bool apart;		      /* takes what other protocols made for another's */
 	bool picks_another;	      /* gives another port where one is taken */
-	bool permanent_only;	      /* lifetime 0 whatever is asked for */
-	uint32_t grants_s;	      /* so much whatever is asked for; 0: what is asked for */
+	bool permanent_only;	      /* lifetime 0 for all requests */
+	uint32_t grants_s;	      /* so much for all requests; 0: what is asked for */
 	enum portmap_failure refuses; /* PORTMAP_FAILURES: nothing */
 	uint64_t delay_ms, silence_ms;
 	unsigned maps, unmaps, probes;

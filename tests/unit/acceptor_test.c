@@ -162,7 +162,7 @@ static void test_closes_before_its_start(void **state)
 	scene_shut(&s, NULL, 0);
 }
 
-/* What is still in the kernel's queue then is turned away by it, or closed: nobody owns it. */
+/* What is still in the kernel's queue then is turned away by it, or closed: it has no owner. */
 static void test_closes_from_inside(void **state)
 {
 	struct scene s;

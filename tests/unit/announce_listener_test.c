@@ -2,7 +2,7 @@
 /*
  * announce_listener_test: of what comes to UDP 5350, the gateway's alone gets through.
  *
- * alone: whoever else listens on that port would get what is sent here
+ * alone: another listener on that port would get what is sent here
  *
  * links: natpmp/driver/announce_listener.c core/addr.c core/ring.c core/ring_uring.c
  * links: core/ring_epoll.c core/timer.c tests/support/ring_fixture.c

@@ -165,9 +165,9 @@ static void test_trial_rolled_back(void **state)
 	assert_true(commit(ch, "two", 60000, 1000));
 	assert_string_equal(json_string_value(json_object_get(changes_rollback(ch), "name")),
 			    "one");
-	assert_true(changes_commit(ch, changes_rollback(ch), "time", "nobody confirmed", 0, 61000,
+	assert_true(changes_commit(ch, changes_rollback(ch), "time", "not confirmed", 0, 61000,
 				   WALL + 120));
-	/* A revision of its own, so that whoever saw the trial is stale. */
+	/* A revision of its own, so that a caller that saw the trial is stale. */
 	assert_int_equal(changes_revision(ch), 3);
 	assert_string_equal(name_in_force(ch), "one");
 	assert_true(changes_due(ch) == UINT64_MAX);

@@ -140,7 +140,7 @@ static void test_file_wins(void **state)
 	       "['log_level']");
 	merges("{}", "{'log_level': 'error'}", "{'log_level': 'debug'}", "{'log_level': 'debug'}",
 	       "['log_level']");
-	/* Both the same way: nobody loses. */
+	/* Both the same way: neither loses. */
 	merges("{}", "{'log_level': 'debug'}", "{'log_level': 'debug'}", "{'log_level': 'debug'}",
 	       "[]");
 	merges("{'identity': {'key': 'A'}}", "{'identity': {'key': 'B'}}",
@@ -221,7 +221,7 @@ static void test_plain_values(void **state)
 	       "['admin']");
 }
 
-/* An empty list is not the same as none: with it, nobody may reach anything. */
+/* An empty list is not the same as none: with it, nothing is allowed. */
 static void test_empty_lists(void **state)
 {
 	merges("{}", "{}", "{'grants': []}", "{'grants': []}", "[]");

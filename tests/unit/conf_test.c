@@ -197,7 +197,7 @@ static void test_load(void **state)
 	conf_errors_free(&errors);
 }
 
-/* Nobody writes into the pipe, and nobody waits. */
+/* The pipe has no writer, and is not waited for. */
 static void test_load_again(void **state)
 {
 	char path[] = "/tmp/conf-test-XXXXXX";

@@ -45,7 +45,7 @@ static void check(rule_fn *rule, const struct example *examples, size_t count)
 	}
 }
 
-static void the_first_answer_is_valid_whatever_it_says(void **state)
+static void the_first_answer_is_always_valid(void **state)
 {
 	static const uint32_t values[] = {0, 1, SERVER, UINT32_MAX};
 
@@ -165,7 +165,7 @@ static void our_clock_going_back_is_no_time(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_first_answer_is_valid_whatever_it_says),
+		cmocka_unit_test(the_first_answer_is_always_valid),
 		cmocka_unit_test(pcp_time_goes_back_by_one_second_at_most),
 		cmocka_unit_test(pcp_clocks_may_differ_by_a_sixteenth_and_two_seconds),
 		cmocka_unit_test(natpmp_may_be_ahead_but_not_behind),

@@ -118,7 +118,7 @@ static void send_and_check(struct side *from, struct side *to, size_t len, size_
 	free(got);
 }
 
-/* Whoever watches the leg sees application data from the first byte to the last. */
+/* An observer of the leg sees application data from the first byte to the last. */
 static void assert_only_data_records(const struct side *s)
 {
 	size_t at = 0;

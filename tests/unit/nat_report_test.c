@@ -26,7 +26,7 @@
 #define PROTOCOLS                                                                                  \
 	"\"protocols\": [{\"protocol\": \"PCP\", \"family\": \"ipv4\", \"state\": \"available\","  \
 	" \"about\": \"PCP version 2\"}, {\"protocol\": \"UPnP\", \"family\": \"ipv4\","           \
-	" \"state\": \"unavailable\", \"failure\": \"silent\", \"why\": \"nobody answers\"}]"
+	" \"state\": \"unavailable\", \"failure\": \"silent\", \"why\": \"no answer\"}]"
 #define VERDICT(v)                                                                                 \
 	"\"external\": {\"verdict\": \"" v "\", \"sentence\": \"it is so\", \"stun\": "            \
 	"\"45.0.0.9\"}"
@@ -96,7 +96,7 @@ static void test_status(void **state)
 	assert_string_equal(text, "Gateway\n"
 				  "  network      eth0: 192.168.1.2, gateway 192.168.1.1\n"
 				  "  PCP          yes: version 2\n"
-				  "  UPnP         no: nobody answers\n"
+				  "  UPnP         no: no answer\n"
 				  "Outside\n"
 				  "  address      45.0.0.9\n"
 				  "  verdict      one NAT: it is so\n"
@@ -234,7 +234,7 @@ static void test_no_network(void **state)
 	json_decref(probe);
 }
 
-/* One screen, whatever natd keeps. */
+/* One screen, however much natd keeps. */
 static void test_one_screen(void **state)
 {
 	json_t *probe = parse("{\"by\": \"natd\", " NETWORK "," PROTOCOLS "," VERDICT(

@@ -236,7 +236,7 @@ static void nonces_last_and_differ(void **state)
 	assert_false(nonces_open(&n, dir, why, sizeof why));
 }
 
-/* While natd runs it waits for nobody who would write into it. */
+/* While natd runs it does not wait for a writer. */
 static void a_pipe_is_not_read_again(void **state)
 {
 	struct natd_arguments a = {.config = path, .again = true};

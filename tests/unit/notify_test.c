@@ -59,7 +59,7 @@ static void talk_to(const char *name)
 	notify_stopping();
 	assert_receives(fd, "STOPPING=1");
 	close(fd);
-	notify_stopping(); /* nobody listens any more */
+	notify_stopping(); /* the socket has no listener any more */
 	notify_close();
 }
 
@@ -87,7 +87,7 @@ static void test_absent(void **state)
 	unsetenv("NOTIFY_SOCKET");
 	assert_int_equal(notify_open(), 0);
 	notify_ready();
-	notify_status("nobody hears");
+	notify_status("not heard");
 }
 
 static void test_unusable(void **state)

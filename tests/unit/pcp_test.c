@@ -208,7 +208,7 @@ static void lengths_are_those_of_section_8_3(void **state)
 		map_answer(in);
 		assert_int_equal(parse(in, len, &a), right ? PCP_OK : PCP_MALFORMED);
 	}
-	/* So are those of opcodes whose contents are nobody's business here. */
+	/* So are those of opcodes whose contents are not read here. */
 	for (size_t len = PCP_HEADER_BYTES; len < 60; len++) {
 		map_answer(in);
 		in[1] = 0x82;

@@ -274,7 +274,7 @@ static void test_relay_loads(void **state)
 	relay_config_free(&c);
 }
 
-/* What everybody can read on the wire does not say postern. */
+/* What any observer can read on the wire does not say postern. */
 static void test_a_relays_certificate_tells_nothing(void **state)
 {
 	struct relay_config c;

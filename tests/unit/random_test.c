@@ -21,7 +21,7 @@ static void test_published_numbers(void **context)
 		assert_true(random_next(&state) == of_1234567[i]);
 }
 
-/* Its users take remainders, and seed it with whatever they have. */
+/* Its users take remainders, and seed it with what they have. */
 static void test_remainders_are_spread(void **context)
 {
 	static const uint64_t seeds[] = {0, 1, UINT64_MAX};

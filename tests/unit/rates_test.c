@@ -141,7 +141,7 @@ static void test_screen(void **state)
 		measure(text, &widest, &lines);
 		assert_true(widest <= sizes[i][1]);
 		assert_int_equal(lines, sizes[i][0]);
-		assert_null(strstr(text, "\033[2J")); /* nobody else's escape sequences */
+		assert_null(strstr(text, "\033[2J")); /* no escape sequences but top's */
 		assert_null(strstr(text, "\033c"));
 		free(text);
 	}

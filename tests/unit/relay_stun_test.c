@@ -45,7 +45,7 @@ static void the_gate_follows_the_configuration(void **state)
 	assert_int_equal(taken(&g, "192.0.2.1:1", 20, 1000), 5);
 	assert_int_equal(taken(&g, "192.0.2.9:7", 20, 1000), 0);
 	assert_int_equal(taken(&g, "198.51.100.1:1", 20, 1000), 5);
-	/* What has not changed forgives nobody. */
+	/* Adopting the same limits gives no source its tokens back. */
 	assert_int_equal(stun_gate_adopt(&g, &conf), 0);
 	assert_int_equal(taken(&g, "192.0.2.1:1", 20, 1000), 0);
 	conf.burst = 9;

@@ -195,7 +195,7 @@ static void limits_refuse_new_work_only(void **state)
 	rendezvous_free(s.r);
 }
 
-/* Whoever is asked: what one agent has with all others counts for it. */
+/* What an agent has with all others counts for it, on both sides. */
 static void both_sides_of_a_session_have_a_limit(void **state)
 {
 	struct scene s = scene_new();

@@ -56,7 +56,7 @@ static void test_the_first_to_be_over_makes_room(void **state)
 	a = host(2);
 	assert_true(responders_avoided(&r, &a, 20));
 	a = host(RESPONDERS_MAX + 1);
-	a.v4.sin_port = 0; /* whatever its port */
+	a.v4.sin_port = 0; /* the port does not count */
 	assert_true(responders_avoided(&r, &a, 20));
 }
 

@@ -31,7 +31,7 @@ static void assert_sorted(const struct revoked *r)
 		assert_true(strcmp(r->names[i - 1].name, r->names[i].name) < 0);
 }
 
-static void nobody_is_revoked_at_first(void **state)
+static void no_name_is_revoked_at_first(void **state)
 {
 	struct revoked r = {0};
 
@@ -113,7 +113,7 @@ static void there_is_a_bound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nobody_is_revoked_at_first),
+		cmocka_unit_test(no_name_is_revoked_at_first),
 		cmocka_unit_test(names_accumulate_in_any_order),
 		cmocka_unit_test(a_name_counts_while_any_relay_says_so),
 		cmocka_unit_test(a_name_of_any_length_is_no_trouble),

@@ -74,7 +74,7 @@ static void test_failure(void **state)
 	close_pair(&p);
 }
 
-/* What is said to nobody's call, as a socket's doorkeeper does, is said to ours. */
+/* An error without an id, as of a socket with too many callers, is the answer to our call. */
 static void test_turned_away(void **state)
 {
 	struct rpc_failure f = {.data = NULL};
@@ -94,7 +94,7 @@ static void test_notes(void **state)
 	struct pair p;
 
 	open_pair(&p, "{\"method\": \"event\", \"params\": {\"number\": 1}}\n"
-		      "{\"id\": 99, \"result\": 5}\n" /* an answer to somebody else */
+		      "{\"id\": 99, \"result\": 5}\n" /* an answer to another call */
 		      "{\"method\": \"event\"}\n[1, 2]\n{}\n\n"
 		      "{\"id\": 1, \"result\": {}}\n"
 		      "{\"method\": \"event\", \"params\": {\"number\": 2}}\n{\"method\": \"ev");

@@ -193,7 +193,7 @@ static void test_starts_at_once(void **state)
 	shaper_free(w.shaper);
 }
 
-/* However long nobody wanted anything, and however many wait for it. */
+/* After a long time without traffic, and with many that wait. */
 static void test_bursts(void **state)
 {
 	struct world w = world_new((struct shaper_limits){.per_agent = 10 * MB});
@@ -309,7 +309,7 @@ static void test_debts(void **state)
 	shaper_free(w.shaper);
 }
 
-/* Nobody gets more by coming and going, in debt or not. */
+/* A session gets no more by coming and going, in debt or not. */
 static void test_come_and_go(void **state)
 {
 	struct world w = world_new((struct shaper_limits){.per_agent = 1 * MB});

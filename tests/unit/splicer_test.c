@@ -148,7 +148,7 @@ static void what_a_slow_receiver_leaves_is_taken_back(void **state)
 	scene_close(&s);
 }
 
-static void bytes_for_nobody_do_not_stay(void **state)
+static void bytes_without_a_reader_do_not_stay(void **state)
 {
 	const struct linger reset = {.l_onoff = 1};
 	struct scene s;
@@ -188,7 +188,7 @@ int main(void)
 		cmocka_unit_test(bytes_go_through),
 		cmocka_unit_test(an_empty_socket_and_an_ended_one_differ),
 		cmocka_unit_test(what_a_slow_receiver_leaves_is_taken_back),
-		cmocka_unit_test(bytes_for_nobody_do_not_stay),
+		cmocka_unit_test(bytes_without_a_reader_do_not_stay),
 		cmocka_unit_test(a_pipe_that_cannot_be_emptied_is_closed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -174,7 +174,7 @@ static void test_no_export_before_the_handshake_or_on_tls12(void **state)
 	SSL_CTX_free(old);
 }
 
-/* GO is the last record; what follows on the wire is somebody else's, to the byte. */
+/* GO is the last record; what follows on the wire belongs to the session, to the byte. */
 static void test_cut_through_leaves_raw_bytes_unread(void **state)
 {
 	static const uint8_t raw[] = {0x17, 0x03, 0x03, 0x00, 0x40, 'r', 'a', 'w', 0xff, 0x00};

@@ -55,14 +55,14 @@ static int set_up(void **state)
 	return 0;
 }
 
-static void nobody_waits(void *context, slab_id asker, uint64_t session)
+static void no_asker_waits(void *context, slab_id asker, uint64_t session)
 {
 }
 
 static int tear_down(void **state)
 {
 	forget();
-	rendezvous_sign_out(relay.rendezvous, home.link, nobody_waits, NULL);
+	rendezvous_sign_out(relay.rendezvous, home.link, no_asker_waits, NULL);
 	rendezvous_free(relay.rendezvous);
 	trace_free(relay.trace);
 	pthread_mutex_destroy(&relay.lock);
@@ -152,11 +152,11 @@ static void long_lines_are_cut(void **state)
 }
 
 /* Before there is a control thread, and when it has gone. */
-static void nobody_listens(void **state)
+static void no_caller_listens(void **state)
 {
 	trace_start(relay.trace, "home", 0, 10);
 	relay.control_ring = NULL;
-	trace_agent(&relay, "home", "to nobody");
+	trace_agent(&relay, "home", "to no caller");
 	assert_int_equal(posted_count, 0);
 }
 
@@ -168,7 +168,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_session_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(as_many_lines_as_it_may_cost, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(long_lines_are_cut, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(nobody_listens, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(no_caller_listens, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -232,7 +232,7 @@ static void test_offer(void **state)
 	assert_text(back.offer.from, "laptop");
 	assert_text(back.offer.local, "192.0.2.1:443");
 
-	m.offer.kind = WIRE_OFFER_PUBLIC; /* nobody vouches for a name there */
+	m.offer.kind = WIRE_OFFER_PUBLIC; /* no certificate vouches for a name there */
 	assert_false(encodes(&m));
 	m.offer.from = wire_text("");
 	round_trip(&m, &back);

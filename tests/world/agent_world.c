@@ -309,7 +309,7 @@ static void laptop_again(const char *what)
 	world_run(2 * SECOND);
 }
 
-/* With what the console changed; but not with what nobody has confirmed. */
+/* With what the console changed; but not with what was not confirmed. */
 static void it_starts_again(void)
 {
 	talks_disturb();

@@ -413,7 +413,7 @@ void k_end(void)
 		k_program_end(programs[i]);
 		world_free(programs[i]->files);
 	}
-	/* What closing has set off: resets on their way, connections that nobody holds. */
+	/* What closing has set off: resets on their way, connections without a holder. */
 	k_advance(k_now_us + 1200 * UINT64_C(1000000));
 	for (size_t i = 0; i < program_count; i++)
 		world_free(programs[i]);

@@ -75,7 +75,7 @@ const char *k_host_some_address(const struct k_host *h, struct dice *dice);
 struct addr k_address(const char *literal, uint16_t port);
 /* The way between two hosts, both directions; jitter is added to latency. */
 void k_cable_set(struct k_host *a, struct k_host *b, uint32_t latency_us, uint32_t jitter_us);
-/* Pulled: whatever is sent vanishes in silence until it is put back. */
+/* Pulled: what is sent vanishes in silence until it is put back. */
 void k_cable_pull(struct k_host *a, struct k_host *b, bool pulled);
 bool k_cable_pulled(const struct k_host *a, const struct k_host *b);
 
@@ -86,7 +86,7 @@ struct k_program {
 	struct k_host *host;
 	struct k_file **files; /* by descriptor; 0 to 2 are never used */
 	size_t room, open_count, limit;
-	uint64_t changes;    /* counts whatever may make one of its descriptors ready */
+	uint64_t changes;    /* counts what may make one of its descriptors ready */
 	unsigned no_memory;  /* per mille of its allocations that fail */
 	size_t memory_count; /* its allocations that live */
 	size_t memory_bytes, memory_most;
@@ -126,7 +126,7 @@ extern void (*k_log_line)(struct k_program *p, const char *line, size_t len);
 /* ---- calls, in the name of k_current: results or -errno ---- */
 
 struct k_file *k_file_get(int fd);  /* of k_current; NULL */
-unsigned k_ready(struct k_file *f); /* POLLIN and the like, whatever was asked for */
+unsigned k_ready(struct k_file *f); /* POLLIN and the like, also what was not asked for */
 ssize_t k_recv(int fd, void *buf, size_t len, int flags);
 ssize_t k_send(int fd, const void *buf, size_t len, int flags);
 int k_accept(int fd);

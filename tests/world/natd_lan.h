@@ -3,8 +3,8 @@
  * natd_lan: what is around a natd: routers that speak PCP and NAT-PMP and are the NAT, and a STUN
  * server of RFC 5780 outside.
  *
- * A router has one table of leases, whatever the protocol, and it alone decides what a server
- * outside sees and what gets in: a datagram that nobody asked for comes through only where a lease
+ * A router has one table of leases for all protocols, and it alone decides what a server
+ * outside sees and what gets in: a datagram that no host asked for comes through only where a lease
  * is. So what natd calls verified can be held against what really came in.
  */
 #ifndef POSTERN_TESTS_WORLD_NATD_LAN_H
@@ -55,7 +55,7 @@ struct lan {
 	struct lan_router routers[LAN_ROUTERS];
 	struct lan_router *way_out; /* the one that datagrams pass; NULL: none */
 	struct lan_stun stun;
-	struct { /* datagrams that came in through a lease, nobody having been asked for them */
+	struct { /* datagrams that came in through a lease, unasked for */
 		uint16_t internal;
 		unsigned count;
 		uint8_t last_id[12];

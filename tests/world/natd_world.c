@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * natd_world: natd for hours between two routers and a STUN server, with whatever goes wrong there.
+ * natd_world: natd for hours between two routers and a STUN server, with all that goes wrong there.
  *
  * What must hold all the time: no mapping is called verified more often than something came in
  * through it; no lease that natd wants runs out at a router that answers. At the end: natd ends in
@@ -100,8 +100,8 @@ static void connection_comes(const char *peer, bool outside)
 }
 
 /* From the internet, from where no mapping is needed, or back by the address that the router gave:
- * one that it has had since and told nobody of cannot be known. */
-static void somebody_connects(void)
+ * one that it has had since and not told cannot be known. */
+static void a_visitor_connects(void)
 {
 	static const struct {
 		const char *host;
@@ -194,7 +194,7 @@ static void something_happens(void)
 		manners_change(r);
 		return;
 	default:
-		somebody_connects();
+		a_visitor_connects();
 	}
 }
 
@@ -285,7 +285,7 @@ void world_natd_storm(void)
 	k_signal(home.program, SIGHUP);
 	if (!lan.way_out)
 		world_natd_route(&home, &lan.routers[0]);
-	/* Whoever held the ports by an address of before lets go when its lease ends. */
+	/* A host that held the ports by an earlier address lets go when its lease ends. */
 	world_run(LIFETIME_S * SECOND + 2 * HOUR_US);
 	world_check(lan_router_holds(lan.way_out, &home.own) == 2, "mapped",
 		    "the router holds %u of two mappings two hours after all trouble",

@@ -178,7 +178,7 @@ static void act_limits(void)
 	check_as_before("limits were less", was);
 }
 
-/* Nobody confirms: what the trial forbade is allowed again. */
+/* Not confirmed: what the trial forbade is allowed again. */
 static void act_trial_that_runs_out(void)
 {
 	json_t *was = operator_config(hands), *trial = json_deep_copy(was);

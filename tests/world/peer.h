@@ -21,7 +21,7 @@ struct peer {
 	struct tls *tls;
 	SSL_CTX *context;
 	struct identity *identity;
-	bool raw;		   /* after GO: bytes are nobody's any more */
+	bool raw;		   /* after GO: bytes, not messages */
 	bool mute;		   /* reads nothing, so that all that is sent to it piles up */
 	bool pongs;		   /* answers PING */
 	bool eof, reset;	   /* of the connection */

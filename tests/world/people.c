@@ -288,7 +288,7 @@ static bool take_head(struct talker *k)
 	for (size_t i = 4; i < HEAD_BYTES; i++)
 		id |= (unsigned)k->head[i] << (i - 4) * 8;
 	if (!world_check(memcmp(k->head, "TALK", 4) == 0 && id < talk_count, "bytes",
-			 "somebody is asked for something that nobody said") ||
+			 "a service is asked for something that was not said") ||
 	    !world_check(!talks[id].side[1].begun, "bytes", "talk %u arrives twice", id))
 		return false;
 	k->talk = &talks[id];
@@ -418,7 +418,7 @@ static void talker_timer(struct timer *t, uint64_t now_ms)
 		k->paused = false;
 		read_on(k);
 	} else if (!k->talk) {
-		talker_end(k, true); /* nobody asks for anything */
+		talker_end(k, true); /* nothing was asked for */
 	}
 }
 

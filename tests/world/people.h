@@ -72,7 +72,7 @@ struct talk {
 	unsigned id;
 	struct talk_side side[2]; /* who asks, who is asked */
 	bool disturbed;		  /* something may have kept it from going well */
-	bool perhaps_elsewhere;	  /* somebody else may answer, whose words mean nothing */
+	bool perhaps_elsewhere;	  /* another service may answer, whose words mean nothing */
 	bool secure;		  /* TLS, as a visitor of a public service */
 	char server_name[64];
 	struct talk_prelude prelude; /* without TLS only */

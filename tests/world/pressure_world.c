@@ -73,7 +73,8 @@ void world_slow_receiver(void)
 		world_check(talk_over(quick[i]), "others-unharmed",
 			    "talk %u is not through after 20 s, beside one that does not read",
 			    quick[i]->id);
-	world_check(!talk_over(slow), "backpressure", "nobody waited for the slow receiver");
+	world_check(!talk_over(slow), "backpressure",
+		    "the sender did not wait for the slow receiver");
 	world_check(slow->side[0].sent < SLOW_BYTES / 2, "backpressure",
 		    "%llu bytes were taken from who sends, and the receiver reads nothing",
 		    (unsigned long long)slow->side[0].sent);
@@ -159,7 +160,7 @@ void world_crowded_home(void)
 	stage_clear();
 }
 
-/* ---- public sessions count as what they are: of somebody who has proved nothing ---- */
+/* ---- public sessions count as what they are: of a client that has proved nothing ---- */
 
 void world_public_crowd(void)
 {

@@ -53,7 +53,7 @@ void world_relay_write(struct world_relay *r, const char *config);
 /* At once, as the second SIGTERM does; or SIGTERM and its own time. Checks that nothing is left. */
 void world_relay_kill(struct world_relay *r);
 void world_relay_stop(struct world_relay *r);
-/* Nothing is counted and nothing is held for anybody; says what, otherwise. */
+/* Checks that nothing is counted and nothing is held for a peer; says what is. */
 void world_relay_check_quiet(struct world_relay *r);
 /* Sessions there that the agent of this name asked for or answers; and whether it is linked. */
 unsigned world_relay_sessions_of(const struct world_relay *r, const char *name);

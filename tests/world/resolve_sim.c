@@ -137,7 +137,7 @@ struct resolve_query *resolve_start(struct resolver *r, const char *host, uint16
 struct resolve_query *resolve_services_start(struct resolver *r, const char *name,
 					     resolve_services_fn *done, void *owner)
 {
-	world_broken("somebody asks for %s", name);
+	world_broken("an unknown name is asked for: %s", name);
 }
 
 void resolve_cancel(struct resolve_query *q)

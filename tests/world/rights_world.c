@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rights_world: who may no longer: revoked, or with a certificate that has ended. Its link and its
- * sessions end within a second, whatever they are doing.
+ * rights_world: agents that lose their right: revoked, or with a certificate that has ended. Link
+ * and sessions end within a second, in each state.
  */
 #include "tests/world/stage.h"
 #include "tests/world/worlds.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rogue: somebody with a good certificate and a program of their own: signs in as an agent does,
+/* rogue: a peer with a good certificate and a program of its own: signs in as an agent does,
  * and then says what it is told to, reading or not. */
 #ifndef POSTERN_TESTS_WORLD_ROGUE_H
 #define POSTERN_TESTS_WORLD_ROGUE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * strangers: who comes to a relay's front door and proves nothing: browsers, scanners, garbage, and
- * those who say nothing at all. Each must be let go by the relay in time, whatever it does.
+ * strangers: clients at a relay's front door that prove nothing: browsers, scanners, garbage, and
+ * those that say nothing at all. The relay must let each of them go in time.
  */
 #ifndef POSTERN_TESTS_WORLD_STRANGERS_H
 #define POSTERN_TESTS_WORLD_STRANGERS_H
@@ -27,7 +27,7 @@ void stranger_come(struct people *p, enum stranger_kind kind, const struct addr 
 void strangers_begin(void);
 /* All have gone. */
 bool strangers_gone(void *unused);
-/* Checks that nobody could stay longer than so long. */
+/* Checks that none could stay longer than so long. */
 void strangers_judge(uint64_t longest_us);
 
 #endif

@@ -224,7 +224,7 @@ static void arrive(struct k_stream *s)
 		}
 		if (retransmit(s))
 			return;
-		if (!s->open && !s->parent) { /* nobody will read it */
+		if (!s->open && !s->parent) { /* it will not be read */
 			drop_coming(s);
 			s->reset = true;
 			stream_send_reset(s);

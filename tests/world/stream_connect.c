@@ -48,7 +48,7 @@ int k_stream_pair(int out[2], bool nonblock)
 	return error;
 }
 
-/* NULL: nobody. Of several (SO_REUSEPORT) chance takes one. */
+/* NULL: none. Of several (SO_REUSEPORT) chance takes one. */
 static struct k_stream *find_listener(struct k_host *host, const struct sockaddr *to)
 {
 	struct k_stream *found = NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * weather_world: whatever can happen to a Postern in a few minutes: cables are pulled, relays and
+ * weather_world: all that can happen to a Postern in a few minutes: cables are pulled, relays and
  * agents stop and come again, agents die, memory and descriptors run out for a while, the clock
  * jumps, names do not resolve, an operator kicks, drains, grants and reloads. Talks may fail then,
  * but never wrongly: what arrives is right, no cut looks like an end, and when the weather is over

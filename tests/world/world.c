@@ -202,7 +202,7 @@ static bool step(void)
 	if (n == 0)
 		return take_turns();
 	turn_ring(due[dice_below(&order_dice, n)]);
-	/* Whatever went another way has thrown other dice, or at another time. */
+	/* A run that went another way has thrown other dice, or at another time. */
 	fingerprint = (fingerprint ^ k_now_us ^ k_dice.state) * UINT64_C(0x100000001b3);
 	if (++still_count > STILL_MAX)
 		world_broken("a ring turns for ever");

@@ -68,7 +68,7 @@ void world_begin(uint64_t seed);
 void world_end(void);
 /* Of everything that happened: the same for the same seed. */
 uint64_t world_fingerprint(void);
-/* A program has died with all its memory: nobody looks for leaks in this world. */
+/* A program has died with all its memory: this world does not look for leaks. */
 void world_leaks(void);
 bool world_may_leak(void);
 
