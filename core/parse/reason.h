@@ -62,7 +62,8 @@
 	X(112, DEADLINE_IDLE, "nothing was heard from the peer for too long")                      \
 	X(113, HTTP_BAD, "the HTTP request is malformed or too large")                             \
 	X(114, STUN_GARBAGE, "what came on a connection for STUN is no STUN message")              \
-	X(115, LIMIT_STUN, "a connection asked by STUN as often as one may; ask on another")
+	X(115, LIMIT_STUN, "a connection asked by STUN as often as one may; ask on another")       \
+	X(116, NOT_READING, "the peer did not read, and too much waited for it")
 
 enum reason {
 #define X(number, name, sentence) REASON_##name = number,

@@ -96,7 +96,7 @@ static bool conn_put(struct conn *c, const void *data, size_t len)
 	case OUTBOX_OK:
 		return true;
 	case OUTBOX_FULL:
-		conn_close(c, REASON_DEADLINE_IDLE);
+		conn_close(c, REASON_NOT_READING);
 		return false;
 	case OUTBOX_NO_MEMORY:
 		conn_close(c, REASON_LIMIT_MEMORY);

@@ -107,7 +107,7 @@ static void after(enum reason reason, const char *ending, const char *from, cons
 
 static void begin(const char *config)
 {
-	char text[2048];
+	static char text[300000];
 
 	snprintf(text, sizeof(text),
 		 "listen:\n  - address: 0.0.0.0:443\nthreads: %llu\nlog_level: info\n"
@@ -263,6 +263,34 @@ static void an_asker_that_leaves(void)
 	end();
 }
 
+/* All that it asks for comes back, and it reads nothing. */
+static void a_console_that_does_not_read(void)
+{
+	static const char ask[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"config.get\"}\n";
+	enum { NAMES = 3000, CALLS = 60 };
+	static char config[NAMES * 80], asks[CALLS * sizeof(ask)];
+	size_t n = (size_t)snprintf(config, sizeof(config), "public:\n"), len = 0;
+	struct peer admin;
+
+	for (unsigned i = 0; i < NAMES; i++)
+		n += (size_t)snprintf(config + n, sizeof(config) - n,
+				      "  - name: w%u.a-rather-long-name.example\n"
+				      "    to: home/talk\n",
+				      i);
+	begin(config);
+	peer_start(&admin, "admin", ADMIN, near_host);
+	(void)peer_sign_in(&admin, relay_host, WIRE_HELLO_CONSOLE);
+	admin.mute = true;
+	for (unsigned i = 0; i < CALLS; i++, len += sizeof(ask) - 1)
+		memcpy(asks + len, ask, sizeof(ask) - 1);
+	peer_write(&admin, asks, len); /* in one record: the relay reads all of them */
+	world_run(10 * SECOND);
+	world_check(counted(REASON_NOT_READING) == 1 && counted(REASON_DEADLINE_IDLE) == 0,
+		    "counted", "a console that does not read is counted as something else");
+	peer_end(&admin);
+	end();
+}
+
 static void public_clients(void)
 {
 	begin("limits:\n  open: 2s\npublic:\n  - name: www.example\n    to: home/talk\n");
@@ -314,6 +342,7 @@ void world_refusals(void)
 	refused_by_the_relay();
 	refused_by_the_publisher();
 	an_asker_that_leaves();
+	a_console_that_does_not_read();
 	public_clients();
 	a_relay_that_leaves();
 	k_log_line = NULL;
