@@ -65,10 +65,10 @@ static void agent_session_is_closed(const struct agent_session *s)
 	agent_control_session_closed(control_of(s->all), s);
 }
 
-static void agent_session_is_refused(const struct agent_session *s, enum reason reason,
-				     const char *text)
+static void agent_session_is_refused(const struct agent_sessions *all,
+				     const struct agent_refusal *r)
 {
-	agent_control_session_refused(control_of(s->all), s, reason, text);
+	agent_control_session_refused(control_of(all), r);
 }
 
 static void agent_own_candidates(const struct agent_sessions *all, struct candidates *out)

@@ -85,7 +85,6 @@ void agent_control_link_down(struct agent_control *ctl, const struct agent_link 
 			     enum reason reason, const char *why);
 void agent_control_session_opened(struct agent_control *ctl, const struct agent_session *s);
 void agent_control_session_closed(struct agent_control *ctl, const struct agent_session *s);
-void agent_control_session_refused(struct agent_control *ctl, const struct agent_session *s,
-				   enum reason reason, const char *text);
+void agent_control_session_refused(struct agent_control *ctl, const struct agent_refusal *r);
 
 #endif

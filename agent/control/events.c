@@ -68,17 +68,16 @@ void agent_control_session_closed(struct agent_control *ctl, const struct agent_
 			    "ending", ending_code(s->ending, code));
 }
 
-void agent_control_session_refused(struct agent_control *ctl, const struct agent_session *s,
-				   enum reason reason, const char *text)
+void agent_control_session_refused(struct agent_control *ctl, const struct agent_refusal *r)
 {
 	char code[ENDING_CODE_BYTES];
 
 	if (!ctl)
 		return;
 	agent_control_event(ctl, "session.refused", "{s:s, s:s, s:s, s:s, s:s, s:s}", "role",
-			    agent_session_role(s), "peer", s->peer, "service", s->service, "reason",
-			    reason_name(reason), "text", text, "ending",
-			    ending_code(s->ending, code));
+			    r->role, "peer", r->peer, "service", r->service, "reason",
+			    reason_name(r->reason), "text", r->text, "ending",
+			    ending_code(r->ending, code));
 }
 
 /* ---- as consoles ask for them ---- */

@@ -78,6 +78,24 @@ static size_t socks_answer(enum reason reason, uint8_t out[REQUEST_ANSWER_MAX])
 	return SOCKS5_REPLY_BYTES;
 }
 
+/* A client that is turned away, before it has asked for a service: counted, logged, told. what:
+ * "" or what it did. */
+static void socks_refused(struct agent_sessions *all, const char *source, enum ending_side who,
+			  enum reason reason, const char *what)
+{
+	char text[WIRE_TEXT_MAX + 1];
+
+	snprintf(text, sizeof(text), "SOCKS5 client %s: %s", source,
+		 what[0] ? what : reason_sentence(reason));
+	agent_sessions_refused(all, &(struct agent_refusal){.role = "asking",
+							    .peer = "",
+							    .service = "",
+							    .ending = {who, ENDING_OPENING,
+								       ending_of_reason(reason)},
+							    .reason = reason,
+							    .text = text});
+}
+
 /* ---- one client ---- */
 
 static void client_free(struct socks_client *c)
@@ -108,9 +126,17 @@ static void client_leave(struct socks_client *c)
 		client_free(c);
 }
 
+/* Without an answer. */
+static void client_cut(struct socks_client *c, enum reason reason, const char *what)
+{
+	socks_refused(c->socks->sessions, c->source, ENDING_LOCAL, reason, what);
+	client_leave(c);
+}
+
 static void socks_deadline_fired(struct timer *t, uint64_t now_ms)
 {
-	client_leave(container(t, struct socks_client, deadline));
+	client_cut(container(t, struct socks_client, deadline), REASON_TIMEOUT,
+		   "it did not say in time what it wants");
 }
 
 static void client_say(struct socks_client *c, size_t len, bool refused)
@@ -119,8 +145,10 @@ static void client_say(struct socks_client *c, size_t len, bool refused)
 	ring_send(c->socks->worker->ring, &c->send, c->fd, c->out, len);
 }
 
-static void socks_refuse(struct socks_client *c, enum socks5_reply code)
+static void socks_refuse(struct socks_client *c, enum socks5_reply code, enum ending_side who,
+			 enum reason reason, const char *what)
 {
+	socks_refused(c->socks->sessions, c->source, who, reason, what);
 	socks5_reply(code, c->out);
 	client_say(c, SOCKS5_REPLY_BYTES, true);
 }
@@ -141,16 +169,17 @@ static void socks_hand_on(struct socks_client *c, const char *agent, const char 
 static void socks_requested(struct socks_client *c)
 {
 	struct socks5_request q;
-	char agent[64], service[64];
+	char agent[64], service[64], what[sizeof(q.host) + 32];
 	size_t used;
 
 	if (socks5_request_parse(c->in, c->in_len, &q, &used) != SOCKS5_OK) {
-		client_leave(c);
+		client_cut(c, REASON_PROTOCOL, "its request is malformed");
 	} else if (q.command != 1) {
-		socks_refuse(c, SOCKS5_COMMAND_UNSUPPORTED);
+		socks_refuse(c, SOCKS5_COMMAND_UNSUPPORTED, ENDING_LOCAL, REASON_PROTOCOL,
+			     "it asks for something else than CONNECT");
 	} else if (!socks5_split_name(q.host, agent, service)) {
-		log_info("socks5", "%s is not SERVICE.AGENT.postern: refused", q.host);
-		socks_refuse(c, SOCKS5_NOT_ALLOWED);
+		snprintf(what, sizeof(what), "%s is not SERVICE.AGENT.postern", q.host);
+		socks_refuse(c, SOCKS5_NOT_ALLOWED, ENDING_SELF, REASON_NOT_ALLOWED, what);
 	} else {
 		socks_hand_on(c, agent, service);
 	}
@@ -162,9 +191,12 @@ static void socks_greeted(struct socks_client *c)
 	size_t used;
 
 	if (socks5_greeting_parse(c->in, c->in_len, &offers_none, &used) != SOCKS5_OK) {
-		client_leave(c);
+		client_cut(c, REASON_PROTOCOL, "its greeting is malformed");
 		return;
 	}
+	if (!offers_none)
+		socks_refused(c->socks->sessions, c->source, ENDING_LOCAL, REASON_PROTOCOL,
+			      "it does not offer to go without authentication");
 	c->in_len = 0;
 	c->stage = CLIENT_GREETED;
 	socks5_greeting_reply(offers_none, c->out);
@@ -195,7 +227,8 @@ static void socks_next(struct socks_client *c)
 	size_t size = message_size(c);
 
 	if (size == 0)
-		socks_refuse(c, SOCKS5_ADDRESS_UNSUPPORTED);
+		socks_refuse(c, SOCKS5_ADDRESS_UNSUPPORTED, ENDING_LOCAL, REASON_PROTOCOL,
+			     "its address is of no type of SOCKS5");
 	else if (c->in_len < size)
 		ring_recv(c->socks->worker->ring, &c->recv, c->fd, c->in + c->in_len,
 			  size - c->in_len);
@@ -231,11 +264,13 @@ static void socks_sent(struct ring_op *op, int res)
 
 void socks_accept(struct socks *s, int fd, const char *source)
 {
-	struct socks_client *c = NULL;
+	bool full = s->count >= s->sessions->setup->config->max_sessions;
+	struct socks_client *c = full ? NULL : calloc(1, sizeof(*c));
 
-	if (s->count < s->sessions->setup->config->max_sessions)
-		c = calloc(1, sizeof(*c));
 	if (!c) {
+		socks_refused(s->sessions, source, ENDING_SELF,
+			      full ? REASON_LIMIT_SESSIONS : REASON_LIMIT_MEMORY,
+			      full ? "" : "out of memory");
 		ring_reset_fd(s->worker->ring, fd);
 		return;
 	}

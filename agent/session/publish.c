@@ -19,7 +19,7 @@ struct offer {
 	struct agent_link *link; /* until the session has begun */
 	uint64_t link_id;	 /* the link may have been made anew meanwhile */
 	uint64_t number;	 /* the relay's */
-	bool public_kind, proxy_protocol;
+	bool proxy_protocol;
 	char source[WIRE_ADDRESS_MAX + 1], local[WIRE_ADDRESS_MAX + 1];
 	char target_text[ENDPOINT_TEXT_BYTES];
 	struct leg_call *call;
@@ -55,33 +55,30 @@ static void offer_free(struct offer *o)
 	free(o);
 }
 
-static void offer_end(struct offer *o, enum ending_cause cause, const char *why)
+static void offer_end(struct offer *o, enum ending_side who, enum reason reason, const char *why)
 {
 	if (!o->session.opened)
-		log_debug("session", "service=%s ended before it began: %s", o->session.service,
-			  why);
+		agent_session_refused(&o->session, who, reason, why);
 	if (o->streaming)
-		stream_abort(&o->session.stream, cause, why);
+		stream_abort(&o->session.stream, ending_of_reason(reason), why);
 	else
 		offer_free(o);
 }
 
 static void offer_stop(struct agent_session *s, enum reason reason, const char *why)
 {
-	offer_end(container(s, struct offer, session), ending_of_reason(reason), why);
+	offer_end(container(s, struct offer, session), ENDING_SELF, reason, why);
 }
 
 static void offer_stream_ended(struct stream *st)
 {
 	struct offer *o = container(st, struct offer, session.stream);
-	char code[ENDING_CODE_BYTES];
 
 	o->streaming = false;
 	if (o->session.opened)
 		agent_session_closed(&o->session);
 	else
-		log_debug("session", "service=%s ending=%s: %s", o->session.service,
-			  ending_code(st->ending, code), st->why);
+		agent_session_refused(&o->session, ENDING_FAR, REASON_PEER_GONE, st->why);
 	offer_free(o);
 }
 
@@ -89,11 +86,7 @@ static void offer_stream_ended(struct stream *st)
 static void offer_refuse(struct offer *o, enum ending_side who, enum reason reason,
 			 const char *text)
 {
-	char code[ENDING_CODE_BYTES];
-
 	agent_session_refused(&o->session, who, reason, text);
-	log_info("session", "refused service=%s ending=%s reason=%s %s", o->session.service,
-		 ending_code(o->session.ending, code), reason_name(reason), text);
 	if (o->link->id == o->link_id)
 		agent_link_refuse(o->link, o->number, reason, text);
 	offer_free(o);
@@ -103,16 +96,12 @@ static void offer_refuse(struct offer *o, enum ending_side who, enum reason reas
 static void offer_reject(struct offer *o, enum ending_side who, enum reason reason,
 			 const char *text)
 {
-	char code[ENDING_CODE_BYTES];
 	const struct wire_message m = {
 		.type = WIRE_RESULT,
 		.result = {.reason = (uint16_t)reason, .text = wire_text(text)},
 	};
 
 	agent_session_refused(&o->session, who, reason, text);
-	log_info("session", "refused service=%s agent=%s ending=%s reason=%s %s",
-		 o->session.service, o->session.peer, ending_code(o->session.ending, code),
-		 reason_name(reason), text);
 	ring_timer_cancel(o->session.worker->ring, &o->deadline);
 	if (stream_say(&o->session.stream, &m))
 		stream_finish(&o->session.stream, reason_name(reason));
@@ -126,7 +115,7 @@ static void offer_deadline_fired(struct timer *t, uint64_t now_ms)
 		offer_refuse(o, ENDING_FAR, REASON_TIMEOUT,
 			     "no leg to the relay was ready in time");
 	else
-		offer_end(o, ENDING_DEADLINE, "time is up");
+		offer_end(o, ENDING_FAR, REASON_TIMEOUT, "the asking agent said nothing in time");
 }
 
 /* ---- bytes flow ---- */
@@ -140,7 +129,7 @@ static bool send_proxy_header(const struct offer *o)
 
 	if (!addr_parse(o->source, &source))
 		source.len = 0;
-	if (!o->public_kind || !addr_parse(o->local, &destination)) {
+	if (!o->session.public_kind || !addr_parse(o->local, &destination)) {
 		destination.len = sizeof(destination.v6);
 		if (getpeername(o->target, &destination.sa, &destination.len) < 0)
 			destination.len = 0;
@@ -171,7 +160,7 @@ static void target_failed(struct offer *o, const struct connector_result *r)
 
 	snprintf(text, sizeof(text), "connection to %s (service %s): %s", o->target_text,
 		 o->session.service, r->error);
-	if (o->public_kind)
+	if (o->session.public_kind)
 		offer_refuse(o, ENDING_LOCAL, reason, text);
 	else
 		offer_reject(o, ENDING_LOCAL, reason, text);
@@ -202,7 +191,7 @@ static void offer_target_connected(void *owner, const struct connector_result *r
 	o->target = r->fd;
 	if (o->proxy_protocol && !send_proxy_header(o))
 		target_failed(o, &cut);
-	else if (o->public_kind)
+	else if (o->session.public_kind)
 		accept_offer(o);
 	else if (say_ok(o))
 		offer_begin(o);
@@ -317,7 +306,8 @@ static void offer_stream_message(struct stream *st, const struct wire_message *m
 	enum reason reason;
 
 	if (m->type != WIRE_REQUEST) {
-		offer_end(o, ENDING_BYTES, "another message came in place of REQUEST");
+		offer_end(o, ENDING_FAR, REASON_PROTOCOL,
+			  "another message came in place of REQUEST");
 		return;
 	}
 	wire_bytes_copy(m->request.source, o->source, sizeof(o->source));
@@ -347,7 +337,7 @@ static void offer_leg_done(void *owner, struct leg_outcome *g)
 	struct offer *o = owner;
 	struct agent_worker *w = o->session.worker;
 	const struct agent_setup *setup = o->session.all->setup;
-	SSL_CTX *context = o->public_kind ? NULL : setup->self.inner_server;
+	SSL_CTX *context = o->session.public_kind ? NULL : setup->self.inner_server;
 
 	o->call = NULL;
 	if (g->reason == REASON_LINK_GONE) {
@@ -356,20 +346,19 @@ static void offer_leg_done(void *owner, struct leg_outcome *g)
 		return;
 	}
 	if (g->reason != REASON_OK) {
-		offer_end(o, ending_of_reason(g->reason),
-			  g->text[0] ? g->text : reason_sentence(g->reason));
+		offer_end(o, ENDING_FAR, g->reason, g->text);
 		return;
 	}
 	if (!stream_start(&o->session.stream, w, g->fd, g->unread, g->unread_len, context, true,
 			  &offer_stream_events)) {
 		ring_reset_fd(w->ring, g->fd);
 		free(g->unread);
-		offer_end(o, ENDING_MEMORY, "out of memory");
+		offer_end(o, ENDING_SELF, REASON_LIMIT_MEMORY, "out of memory");
 		return;
 	}
 	o->streaming = true;
 	ring_timer_set(w->ring, &o->deadline, setup->config->open_ms);
-	if (o->public_kind)
+	if (o->session.public_kind)
 		offer_begin(o);
 }
 
@@ -380,10 +369,28 @@ static void accept_offer(struct offer *o)
 		ring_timer_set(o->session.worker->ring, &o->deadline,
 			       o->session.all->setup->config->open_ms);
 	else
-		offer_refuse(o, ENDING_SELF, REASON_LIMIT_MEMORY, "");
+		offer_refuse(o, ENDING_SELF, REASON_LIMIT_MEMORY, "out of memory");
 }
 
 /* ---- the offer ---- */
+
+/* Gets no place in the table. */
+static void publish_refuse(struct agent_sessions *all, struct agent_link *l,
+			   const struct wire_message *m, enum reason reason, const char *text)
+{
+	char service[WIRE_NAME_MAX + 1];
+
+	wire_bytes_copy(m->offer.service, service, sizeof(service));
+	agent_sessions_refused(
+		all, &(struct agent_refusal){
+			     .role = m->offer.kind == WIRE_OFFER_PUBLIC ? "public" : "publishing",
+			     .peer = "",
+			     .service = service,
+			     .ending = {ENDING_SELF, ENDING_OPENING, ending_of_reason(reason)},
+			     .reason = reason,
+			     .text = text});
+	agent_link_refuse(l, m->offer.session, reason, text);
+}
 
 void publish_offer(struct agent_sessions *all, struct agent_link *l, const struct wire_message *m)
 {
@@ -404,16 +411,15 @@ void publish_offer(struct agent_sessions *all, struct agent_link *l, const struc
 		reason = REASON_NOT_ALLOWED;
 	}
 	if (reason != REASON_OK) {
-		all->totals.failed++;
-		agent_link_refuse(l, m->offer.session, reason, text);
+		publish_refuse(all, l, m, reason, text);
 		return;
 	}
 	o = calloc(1, sizeof(*o));
 	if (o)
 		o->session.control = control;
 	if (!o || !agent_session_add(all, &o->session)) {
-		agent_link_refuse(l, m->offer.session,
-				  o ? REASON_LIMIT_SESSIONS : REASON_LIMIT_MEMORY, "");
+		publish_refuse(all, l, m, o ? REASON_LIMIT_SESSIONS : REASON_LIMIT_MEMORY,
+			       o ? "" : "out of memory");
 		free(o);
 		return;
 	}
@@ -421,7 +427,7 @@ void publish_offer(struct agent_sessions *all, struct agent_link *l, const struc
 	o->link_id = l->id;
 	l->users++;
 	o->number = m->offer.session;
-	o->public_kind = m->offer.kind == WIRE_OFFER_PUBLIC;
+	o->session.public_kind = m->offer.kind == WIRE_OFFER_PUBLIC;
 	o->target = -1;
 	o->deadline.fire = offer_deadline_fired;
 	o->session.stop = offer_stop;
@@ -429,7 +435,7 @@ void publish_offer(struct agent_sessions *all, struct agent_link *l, const struc
 	wire_bytes_copy(m->offer.service, o->session.service, sizeof(o->session.service));
 	wire_bytes_copy(m->offer.source, o->source, sizeof(o->source));
 	wire_bytes_copy(m->offer.local, o->local, sizeof(o->local));
-	if (o->public_kind)
+	if (o->session.public_kind)
 		connect_target(o, p);
 	else
 		accept_offer(o);

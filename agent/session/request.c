@@ -67,20 +67,11 @@ static void turn_away(struct ring *ring, const struct request_style *style, int 
 static void fail_by(struct request *r, enum ending_side who, enum reason reason, const char *text)
 {
 	struct ring *ring = r->session.worker->ring;
-	char code[ENDING_CODE_BYTES];
 
 	agent_session_refused(&r->session, who, reason, text);
-	ending_code(r->session.ending, code);
 	r->reason = reason;
 	if (text != r->text)
 		snprintf(r->text, sizeof(r->text), "%s", text);
-	/* Relays often say the reason's own sentence. */
-	if (text[0] == '\0' || strcmp(text, reason_sentence(reason)) == 0)
-		log_warning("session", "%s/%s: %s ending=%s", r->session.peer, r->session.service,
-			    reason_sentence(reason), code);
-	else
-		log_warning("session", "%s/%s: %s: %s ending=%s", r->session.peer,
-			    r->session.service, reason_sentence(reason), text, code);
 	ring_timer_cancel(ring, &r->deadline);
 	turn_away(ring, &r->style, r->local, reason);
 	r->local = -1;
@@ -117,10 +108,10 @@ static void request_stop(struct agent_session *s, enum reason reason, const char
 {
 	struct request *r = container(s, struct request, session);
 
-	if (r->streaming)
+	if (s->opened || s->refused)
 		stream_abort(&s->stream, ending_of_reason(reason), why);
 	else
-		fail_by(r, ENDING_SELF, reason, "");
+		fail_by(r, ENDING_SELF, reason, why);
 }
 
 static void request_deadline_fired(struct timer *t, uint64_t now_ms)
@@ -254,7 +245,7 @@ static void request_leg_done(void *owner, struct leg_outcome *o)
 			  &request_stream_events)) {
 		ring_reset_fd(w->ring, o->fd);
 		free(o->unread);
-		fail_by(r, ENDING_SELF, REASON_LIMIT_MEMORY, "");
+		fail_by(r, ENDING_SELF, REASON_LIMIT_MEMORY, "out of memory");
 		return;
 	}
 	r->streaming = true;
@@ -305,18 +296,39 @@ static void try_next(struct request *r)
 		wait_for_link(r);
 }
 
+/* Gets no place in the table. */
+static void request_refuse(struct agent_sessions *all, int local, const char *to_agent,
+			   const char *service, const struct request_style *style,
+			   enum reason reason, const char *text)
+{
+	agent_sessions_refused(all, &(struct agent_refusal){.role = "asking",
+							    .peer = to_agent,
+							    .service = service,
+							    .ending = {ENDING_SELF, ENDING_OPENING,
+								       ending_of_reason(reason)},
+							    .reason = reason,
+							    .text = text});
+	turn_away(all->worker->ring, style, local, reason);
+	if (style->ended)
+		style->ended(style->owner, reason, text);
+}
+
 void request_start(struct agent_sessions *all, int local, const char *to_agent, const char *service,
 		   const char *source, const struct request_style *style)
 {
-	struct request *r = calloc(1, sizeof(*r));
-	enum reason reason = r ? REASON_LIMIT_SESSIONS : REASON_LIMIT_MEMORY;
+	struct request *r = NULL;
 
-	if (!r || all->worker->stopping || !agent_session_add(all, &r->session)) {
-		log_warning("session", "%s/%s: %s", to_agent, service, reason_sentence(reason));
-		turn_away(all->worker->ring, style, local, reason);
+	if (all->worker->stopping) {
+		request_refuse(all, local, to_agent, service, style, REASON_SHUTDOWN,
+			       "this agent is shutting down");
+		return;
+	}
+	r = calloc(1, sizeof(*r));
+	if (!r || !agent_session_add(all, &r->session)) {
+		request_refuse(all, local, to_agent, service, style,
+			       r ? REASON_LIMIT_SESSIONS : REASON_LIMIT_MEMORY,
+			       r ? "" : "out of memory");
 		free(r);
-		if (style->ended)
-			style->ended(style->owner, reason, "");
 		return;
 	}
 	r->style = *style;

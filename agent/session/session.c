@@ -3,7 +3,9 @@
 #include "agent/session/session.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "core/log.h"
@@ -63,7 +65,7 @@ const char *agent_session_role(const struct agent_session *s)
 {
 	if (s->asking)
 		return "asking";
-	return s->peer[0] ? "publishing" : "public";
+	return s->public_kind ? "public" : "publishing";
 }
 
 static const char *peer_text(const struct agent_session *s)
@@ -99,19 +101,57 @@ void agent_session_closed(struct agent_session *s)
 	s->all->events->closed(s);
 }
 
+/* Relays often say the reason's own sentence; that is for others, the text alone for ourselves. */
+static void refusal_log(const struct agent_refusal *r)
+{
+	const char *sentence = reason_sentence(r->reason);
+	bool alone = r->text[0] && (r->ending.side != ENDING_FAR || !strcmp(r->text, sentence));
+	char code[ENDING_CODE_BYTES], why[REASON_SENTENCE_MAX + WIRE_TEXT_MAX + 3];
+
+	if (alone || !r->text[0])
+		snprintf(why, sizeof(why), "%s", alone ? r->text : sentence);
+	else
+		snprintf(why, sizeof(why), "%s: %s", sentence, r->text);
+	ending_code(r->ending, code);
+	if (strcmp(r->role, "asking") == 0 && r->peer[0])
+		log_warning("session", "%s/%s: %s ending=%s", r->peer, r->service, why, code);
+	else
+		log_info("session", "refused role=%s agent=%s service=%s ending=%s reason=%s: %s",
+			 r->role, r->peer[0] ? r->peer : "-", r->service[0] ? r->service : "-",
+			 code, reason_name(r->reason), why);
+}
+
+void agent_sessions_refused(struct agent_sessions *all, const struct agent_refusal *r)
+{
+	struct agent_refusal told = *r;
+
+	refusal_log(r);
+	all->totals.failed++;
+	if (!told.text[0])
+		told.text = reason_sentence(r->reason);
+	all->events->refused(all, &told);
+}
+
 void agent_session_refused(struct agent_session *s, enum ending_side who, enum reason reason,
 			   const char *text)
 {
 	enum ending_phase phase =
 		s->stream.phase == STREAM_UNUSED ? ENDING_OPENING : ENDING_HANDSHAKE;
 
+	if (s->refused)
+		return;
+	s->refused = true;
 	if (who == ENDING_LOCAL && !s->asking)
 		phase = ENDING_TARGET;
 	s->ending = (struct ending){who, phase, ending_of_reason(reason)};
 	if (s->stream.ending.cause != ENDING_FINISHED) /* it knows better */
 		s->ending = s->stream.ending;
-	s->all->totals.failed++;
-	s->all->events->refused(s, reason, text[0] ? text : reason_sentence(reason));
+	agent_sessions_refused(s->all, &(struct agent_refusal){.role = agent_session_role(s),
+							       .peer = s->peer,
+							       .service = s->service,
+							       .ending = s->ending,
+							       .reason = reason,
+							       .text = text});
 }
 
 void agent_session_candidates(struct agent_session *s, const struct wire_candidates *from)

@@ -18,13 +18,22 @@
 struct agent_session;
 struct agent_sessions;
 
+/* What never became a session. Borrowed. */
+struct agent_refusal {
+	const char *role;	    /* as agent_session_role() */
+	const char *peer, *service; /* "": not known */
+	struct ending ending;
+	enum reason reason;
+	const char *text; /* says more than the reason; "": its sentence speaks */
+};
+
 /* What the owner of the table hears, and is asked for. */
 struct agent_sessions_events {
 	void (*opened)(const struct agent_session *s);
 	/* It was opened. */
 	void (*closed)(const struct agent_session *s);
-	/* text: never "". */
-	void (*refused)(const struct agent_session *s, enum reason reason, const char *text);
+	/* r->text: never "". */
+	void (*refused)(const struct agent_sessions *all, const struct agent_refusal *r);
 	/* What peers are told of where this agent can be reached without a relay. */
 	void (*candidates)(const struct agent_sessions *all, struct candidates *out);
 	/* A console has come by this relay: a socket on which its calls are answered, or -1. */
@@ -51,8 +60,10 @@ struct agent_session {
 	struct agent_session *next, *prev;
 	uint64_t number, started_ms;
 	bool asking;
-	bool control; /* a console's, with the agent itself; has a limit of its own */
+	bool control;	  /* a console's, with the agent itself; has a limit of its own */
+	bool public_kind; /* its client is no agent */
 	bool opened;
+	bool refused;		      /* that has been told */
 	char peer[WIRE_NAME_MAX + 1]; /* the other agent; "" for a public session */
 	char service[WIRE_NAME_MAX + 1];
 	char relay[ENDPOINT_TEXT_BYTES];
@@ -83,8 +94,10 @@ void agent_session_remove(struct agent_session *s);
 /* Each tells log and owner, and counts. */
 void agent_session_opened(struct agent_session *s);
 void agent_session_closed(struct agent_session *s);
-/* Never opened: who would not have it, and why. Keeps that in s->ending. text may be "": the
- * reason's sentence speaks then. */
+/* The same of what has no place in the table. */
+void agent_sessions_refused(struct agent_sessions *all, const struct agent_refusal *r);
+/* Never opened: who would not have it, and why, which is kept in s->ending. text may be "": the
+ * reason's sentence speaks then. The first word counts; later ones are passed over. */
 void agent_session_refused(struct agent_session *s, enum ending_side who, enum reason reason,
 			   const char *text);
 

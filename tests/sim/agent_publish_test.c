@@ -43,6 +43,16 @@ static struct agent_scene *offered(void **state)
 	return offered_by(state, "web", &agent_scene_ca, IDENTITY_AGENT, "office");
 }
 
+/* What was offered became no session: counted and told, once. */
+static void assert_told(struct agent_scene *s, enum reason reason, const char *ending)
+{
+	assert_int_equal(s->opened, 0);
+	assert_int_equal(s->refused, 1);
+	assert_int_equal(s->sessions.totals.failed, 1);
+	assert_string_equal(reason_name(s->reason), reason_name(reason));
+	assert_string_equal(s->ending, ending);
+}
+
 /* The far end hears no, with these words; nothing was connected to. */
 static void assert_rejected(struct agent_scene *s, enum reason reason, const char *text)
 {
@@ -65,8 +75,9 @@ static void assert_rejected(struct agent_scene *s, enum reason reason, const cha
 }
 
 /* The relay hears no at once, by the link. */
-static void assert_refused(struct agent_scene *s, enum reason reason)
+static void assert_refused(struct agent_scene *s, enum reason reason, const char *ending)
 {
+	assert_told(s, reason, ending);
 	assert_int_equal(s->refuses, 1);
 	assert_string_equal(reason_name(s->refuse_reason), reason_name(reason));
 	assert_false(s->leg.there);
@@ -174,7 +185,8 @@ static void an_agent_of_another_ca_gets_no_session(void **state)
 
 	agent_scene_run(s, 20);
 	assert_int_equal(s->sessions.count, 0);
-	assert_int_equal(s->opened, 0);
+	assert_told(s, REASON_PEER_GONE, "FHB");
+	assert_string_equal(s->role, "publishing");
 	agent_scene_end(s);
 }
 
@@ -205,7 +217,7 @@ static void another_message_is_no_request(void **state)
 	agent_scene_run(s, 20);
 	assert_int_equal(s->sessions.count, 0);
 	assert_true(s->far.reset || s->far.eof);
-	assert_int_equal(s->opened, 0);
+	assert_told(s, REASON_PROTOCOL, "FHB");
 	agent_scene_end(s);
 }
 
@@ -241,7 +253,7 @@ static void a_transient_agent_publishes_nothing(void **state)
 
 		s->setup.transient = true;
 		agent_scene_offer(s, WIRE_OFFER_AGENT, services[i]);
-		assert_refused(s, REASON_SERVICE_UNKNOWN);
+		assert_refused(s, REASON_SERVICE_UNKNOWN, "SOY");
 	}
 }
 
@@ -253,6 +265,7 @@ static void consoles_have_a_limit_of_their_own(void **state)
 	s->config.max_sessions = 0;
 	agent_scene_offer(s, WIRE_OFFER_AGENT, "web");
 	assert_int_equal(s->refuse_reason, REASON_LIMIT_SESSIONS);
+	assert_told(s, REASON_LIMIT_SESSIONS, "SOL");
 	for (size_t i = 0; i < AGENT_CONSOLE_SESSIONS_MAX; i++) {
 		others[i].control = true;
 		assert_true(agent_session_add(&s->sessions, &others[i]));
@@ -275,6 +288,7 @@ static void who_never_asks_is_not_kept(void **state)
 	assert_int_equal(s->sessions.count, 1);
 	agent_scene_pass(s, PUBLISH_REQUEST_MS);
 	assert_int_equal(s->sessions.count, 0);
+	assert_told(s, REASON_TIMEOUT, "FHQ");
 	agent_scene_end(s);
 }
 
@@ -286,6 +300,7 @@ static void who_never_shakes_hands_is_not_kept(void **state)
 	agent_scene_give_leg(s, NULL, IDENTITY_AGENT, "", false);
 	agent_scene_pass(s, SCENE_OPEN);
 	assert_int_equal(s->sessions.count, 0);
+	assert_told(s, REASON_TIMEOUT, "FHQ");
 	agent_scene_end(s);
 }
 
@@ -296,7 +311,7 @@ static void a_leg_that_never_comes_is_not_waited_for(void **state)
 	agent_scene_offer(s, WIRE_OFFER_AGENT, "web");
 	agent_scene_pass(s, SCENE_OPEN);
 	assert_int_equal(s->cancelled, 1);
-	assert_refused(s, REASON_TIMEOUT);
+	assert_refused(s, REASON_TIMEOUT, "FOQ");
 }
 
 /* A no that was read, by one who then neither closes nor goes. */
@@ -355,7 +370,7 @@ static void a_link_made_anew_is_not_told_of_the_old_ones_offers(void **state)
 	s = agent_scene_begin(state);
 	agent_scene_offer(s, WIRE_OFFER_PUBLIC, "web");
 	agent_scene_connect_target(s, false);
-	assert_refused(s, REASON_TARGET_UNREACHABLE);
+	assert_refused(s, REASON_TARGET_UNREACHABLE, "LTP");
 }
 
 /* The target was connected to before the leg was there. */
@@ -369,6 +384,8 @@ static void a_target_without_a_session_is_let_go(void **state)
 	agent_scene_fail_leg(s, REASON_PEER_GONE, "the client is gone");
 	agent_scene_run(s, 10);
 	assert_int_equal(s->sessions.count, 0);
+	assert_told(s, REASON_PEER_GONE, "FOG");
+	assert_string_equal(s->role, "public");
 	assert_int_equal(recv(s->theirs, &byte, 1, MSG_DONTWAIT), -1);
 	assert_int_equal(errno, ECONNRESET);
 	agent_scene_end(s);
@@ -380,7 +397,39 @@ static void a_lost_link_is_our_own_trouble(void **state)
 
 	agent_scene_offer(s, WIRE_OFFER_AGENT, "web");
 	agent_scene_fail_leg(s, REASON_LINK_GONE, "no leg");
-	assert_refused(s, REASON_PEER_GONE);
+	assert_refused(s, REASON_PEER_GONE, "FOG");
+}
+
+/* What has not begun when the agent stops is told as that, and what was refused already is not told
+ * again. */
+static void a_stop_is_told_once(void **state)
+{
+	struct agent_scene *s = offered(state);
+	struct wire_message m;
+
+	agent_sessions_stop(&s->sessions, "this agent is shutting down");
+	agent_scene_run(s, 20);
+	assert_told(s, REASON_SHUTDOWN, "SHS");
+	assert_string_equal(s->text, "this agent is shutting down");
+	agent_scene_end(s);
+
+	s = offered(state);
+	far_request(s, "ssh");
+	assert_true(far_hear(s, &m));
+	agent_sessions_stop(&s->sessions, "this agent is shutting down");
+	agent_scene_run(s, 20);
+	assert_told(s, REASON_PROTOCOL, "SHB");
+	agent_scene_end(s);
+}
+
+static void an_asker_that_leaves_is_told(void **state)
+{
+	struct agent_scene *s = offered(state);
+
+	far_close(s, false);
+	agent_scene_run(s, 20);
+	assert_told(s, REASON_PEER_GONE, "FHG");
+	agent_scene_end(s);
 }
 
 /* ---- public sessions ---- */
@@ -464,10 +513,10 @@ static void only_what_is_public_is_for_everybody(void **state)
 
 	s->published.public_access = false;
 	agent_scene_offer(s, WIRE_OFFER_PUBLIC, "web");
-	assert_refused(s, REASON_NOT_ALLOWED);
+	assert_refused(s, REASON_NOT_ALLOWED, "SON");
 	s = agent_scene_begin(state);
 	agent_scene_offer(s, WIRE_OFFER_PUBLIC, WIRE_CONTROL_SERVICE);
-	assert_refused(s, REASON_SERVICE_UNKNOWN);
+	assert_refused(s, REASON_SERVICE_UNKNOWN, "SOY");
 }
 
 int main(void)
@@ -493,6 +542,8 @@ int main(void)
 		RING_TEST(a_link_made_anew_is_not_told_of_the_old_ones_offers),
 		RING_TEST(a_target_without_a_session_is_let_go),
 		RING_TEST(a_lost_link_is_our_own_trouble),
+		RING_TEST(a_stop_is_told_once),
+		RING_TEST(an_asker_that_leaves_is_told),
 		RING_TEST(a_public_session_outlives_what_opened_it),
 		RING_TEST(what_is_in_no_envelope_ends_it),
 		RING_TEST(only_what_is_public_is_for_everybody),

@@ -395,9 +395,32 @@ static void sessions_have_a_limit(void **state)
 	s->config.max_sessions = 0;
 	agent_scene_ask(s, "office", "web");
 	assert_false(s->leg.there);
-	assert_int_equal(s->ended, 1);
-	assert_int_equal(s->end_reason, REASON_LIMIT_SESSIONS);
-	agent_scene_end(s);
+	assert_failed(s, REASON_LIMIT_SESSIONS, reason_sentence(REASON_LIMIT_SESSIONS));
+	assert_string_equal(s->ending, "SOL");
+}
+
+static void an_agent_that_stops_says_so(void **state)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+
+	s->worker.stopping = true;
+	agent_scene_ask(s, "office", "web");
+	assert_string_equal(s->ending, "SOS");
+	assert_int_equal(s->sessions.totals.failed, 1);
+	assert_failed(s, REASON_SHUTDOWN, "this agent is shutting down");
+
+	/* What waits for a leg, and what is being talked about. */
+	s = agent_scene_begin(state);
+	agent_scene_ask(s, "office", "web");
+	agent_sessions_stop(&s->sessions, "this agent is shutting down");
+	assert_string_equal(s->ending, "SOS");
+	assert_failed(s, REASON_SHUTDOWN, "this agent is shutting down");
+	s = requested(state);
+	agent_sessions_stop(&s->sessions, "this agent is shutting down");
+	agent_scene_run(s, 20);
+	assert_string_equal(s->ending, "SHS");
+	assert_int_equal(s->sessions.totals.failed, 1);
+	assert_failed(s, REASON_SHUTDOWN, "this agent is shutting down");
 }
 
 static void a_revoked_name_is_not_asked_and_its_sessions_end(void **state)
@@ -442,6 +465,7 @@ int main(void)
 		RING_TEST(another_relay_is_asked_where_one_cannot_help),
 		RING_TEST(a_link_is_waited_for),
 		RING_TEST(sessions_have_a_limit),
+		RING_TEST(an_agent_that_stops_says_so),
 		RING_TEST(a_revoked_name_is_not_asked_and_its_sessions_end),
 	};
 

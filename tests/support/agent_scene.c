@@ -127,11 +127,15 @@ static void heard_closed(const struct agent_session *s)
 	snprintf(now_playing->text, sizeof(now_playing->text), "%s", s->stream.why);
 }
 
-static void heard_refused(const struct agent_session *s, enum reason reason, const char *text)
+static void heard_refused(const struct agent_sessions *all, const struct agent_refusal *r)
 {
-	now_playing->refused++;
-	now_playing->reason = reason;
-	snprintf(now_playing->text, sizeof(now_playing->text), "%s", text);
+	struct agent_scene *s = now_playing;
+
+	s->refused++;
+	s->reason = r->reason;
+	snprintf(s->role, sizeof(s->role), "%s", r->role);
+	ending_code(r->ending, s->ending);
+	snprintf(s->text, sizeof(s->text), "%s", r->text);
 }
 
 static void own_candidates(const struct agent_sessions *all, struct candidates *out)

@@ -57,7 +57,9 @@ struct agent_scene {
 
 	/* What became of it. */
 	unsigned opened, closed, refused, ended;
-	enum reason reason; /* of refused */
+	/* Of the last that was refused. */
+	enum reason reason;
+	char role[16], ending[ENDING_CODE_BYTES];
 	char text[WIRE_TEXT_MAX + 64];
 	enum reason end_reason; /* what who asked was told */
 	char end_why[WIRE_TEXT_MAX + 64];
