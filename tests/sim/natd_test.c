@@ -21,12 +21,14 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "portmap/control.h"
 #include "portmap/outside.h"
 #include "portmap/verify.h"
 #include "tests/support/fake_kernel.h"
 #include "tests/support/loopback.h"
+#include "tests/world/kernel.h"
 
 static const char dir[] = "/run";
 
@@ -97,7 +99,7 @@ static void calls_and_events(void **state)
 {
 	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, "");
 	json_t *result, *event;
-	unsigned maps;
+	unsigned maps, requests;
 
 	natd_scene_await(w, MAPPING_VERIFIED);
 	result = natd_scene_ask(w, "events", "{\"follow\":true,\"limit\":3}");
@@ -109,6 +111,10 @@ static void calls_and_events(void **state)
 	result = natd_scene_ask(w, "probe", "{}");
 	assert_int_equal(json_array_size(json_object_get(result, "protocols")), 2);
 	json_decref(result);
+	/* One that follows soon gets what this one found. */
+	requests = w->gateway.requests;
+	json_decref(natd_scene_ask(w, "probe", "{}"));
+	assert_int_equal(w->gateway.requests, requests);
 	/* A new address: of the gateway, then of the mapping, then the verdict. */
 	w->gateway.external[3] = 11;
 	json_decref(natd_scene_ask(w, "renew", "{}"));
@@ -158,6 +164,31 @@ static void probes_wait_together(void **state)
 	natd_scene_end(w);
 }
 
+/* A user who is neither root nor natd's own looks, and changes nothing. */
+static void another_user_only_looks(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, "");
+	struct k_program *other = k_program_new("other", k_current->host);
+	unsigned maps;
+	json_t *line;
+
+	natd_scene_await(w, MAPPING_VERIFIED);
+	maps = w->gateway.maps;
+	other->uid = 1000;
+	struct k_program *natd = k_enter(other);
+	json_decref(natd_scene_ask(w, "status", "{}"));
+	natd_scene_say(w, "renew", "{}");
+	line = natd_scene_hear(w);
+	assert_non_null(strstr(natd_scene_text(line, "error", "message"), "natd's own user"));
+	json_decref(line);
+	run_for(w->f, 100);
+	close(w->client);
+	w->client = -1;
+	k_enter(natd);
+	assert_int_equal(w->gateway.maps, maps);
+	natd_scene_end(w);
+}
+
 /* ---- networks ---- */
 
 static void another_network_is_entered(void **state)
@@ -175,6 +206,7 @@ static void another_network_is_entered(void **state)
 	assert_false(json_is_true(json_object_get(event, "up")));
 	json_decref(event);
 	assert_int_equal(w->natd.driver_count, 0);
+	assert_int_equal(w->natd.outside->address.len, 0); /* of the network that was left */
 	fake_kernel.routes[0].index = SCENE_CARD;
 	fake_kernel_changed();
 	event = natd_scene_event(w, "network");
@@ -187,6 +219,41 @@ static void another_network_is_entered(void **state)
 	fake_kernel_changed();
 	await_that(w, w->natd.stage == NATD_AWAY);
 	assert_int_equal(w->gateway.deletions, 1);
+	natd_scene_end(w);
+}
+
+/* IPv6 comes and goes: what is mapped over IPv4 stays as it is. */
+static void the_other_familys_mappings_stay(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, "");
+
+	natd_scene_await(w, MAPPING_VERIFIED);
+	fake_kernel.addresses[1] = (struct fake_address){SCENE_CARD, "2001:db8::7", 64, 0, 0};
+	fake_kernel.routes[1] = (struct fake_route){.index = SCENE_CARD, .gateway = "fe80::1"};
+	fake_kernel_changed();
+	await_that(w, w->natd.stage == NATD_HERE &&
+			      w->natd.network.places[PORTMAP_IPV6].gateway.len > 0);
+	run_for(w->f, 500);
+	assert_int_equal(w->gateway.deletions, 0);
+	assert_int_equal(natd_scene_first(w)->state, MAPPING_VERIFIED);
+	natd_scene_end(w);
+}
+
+/* A machine that was suspended does not trust what the gateway still holds. */
+static void after_a_sleep_all_is_renewed(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, "");
+	unsigned maps;
+
+	natd_scene_await(w, MAPPING_VERIFIED);
+	run_for(w->f, 1000);
+	maps = w->gateway.maps;
+	k_asleep_us = 600 * (uint64_t)K_SECOND;
+	w->gateway.epoch_s += 600; /* it was awake all the time */
+	for (int i = 0; i < 60 && w->gateway.maps == maps; i++)
+		run_for(w->f, 1000);
+	assert_int_equal(w->gateway.maps, maps + 1);
+	assert_int_equal(w->natd.engine.counts.restarts, 0);
 	natd_scene_end(w);
 }
 
@@ -313,7 +380,10 @@ int main(void)
 		RING_TEST(without_pcp_natpmp_is_spoken),
 		RING_TEST(calls_and_events),
 		RING_TEST(probes_wait_together),
+		RING_TEST(another_user_only_looks),
 		RING_TEST(another_network_is_entered),
+		RING_TEST(the_other_familys_mappings_stay),
+		RING_TEST(after_a_sleep_all_is_renewed),
 		RING_TEST(a_restarted_gateway_is_asked_again),
 		RING_TEST(a_refusal_is_told),
 		RING_TEST(a_new_configuration_changes_what_differs),

@@ -36,6 +36,15 @@ struct probe {
 #f " epoll", f, ring_fixture_epoll, ring_fixture_teardown, NULL                    \
 	}
 
+/* Runs the tests of a program as often as ring_fixture_rounds says; returns how many failed. */
+#define RING_TESTS_RUN(tests)                                                                      \
+	({                                                                                         \
+		int failed = 0;                                                                    \
+		for (unsigned round = 0; round < ring_fixture_rounds; round++)                     \
+			failed += cmocka_run_group_tests(tests, NULL, NULL);                       \
+		failed;                                                                            \
+	})
+
 int ring_fixture_io_uring(void **state);
 int ring_fixture_epoll(void **state);
 int ring_fixture_teardown(void **state);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ring_cancel_test: an operation that is cancelled ends once, in every state; and more of them than
- * the ring has entries.
+ * the ring has entries. tests/sim/ring_cancel_sim_test.c has the same tests on the simulated ring.
  *
  * links: core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c
  * links: tests/support/ring_fixture.c
@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -119,25 +118,18 @@ static void cancelling_what_is_through_already_changes_nothing(void **state)
 	shut(f, ours, theirs);
 }
 
-static void *drain_main(void *arg)
-{
-	static uint8_t buf[65536];
-	while (recv(*(int *)arg, buf, sizeof(buf), 0) > 0)
-		;
-	return NULL;
-}
-
 /* Whether it is running, asleep, or on its way between, a cancelled send ends. */
 static void a_busy_send_can_be_cancelled_at_any_moment(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
 	static uint8_t data[1 << 20];
+	struct drain drain = {.expected = NULL};
 	struct probe p;
 	int ours, theirs;
-	pthread_t thread;
 	tcp_pair(&ours, &theirs);
 	probe_init(f, &p);
-	assert_int_equal(pthread_create(&thread, NULL, drain_main, &theirs), 0);
+	drain.fd = theirs;
+	drain_start(&drain);
 	for (unsigned i = 1; i <= 400; i++) {
 		ring_send(f->r, &p.op, ours, data, sizeof(data));
 		if (i % 4)
@@ -147,7 +139,7 @@ static void a_busy_send_can_be_cancelled_at_any_moment(void **state)
 		assert_true(p.res == -ECANCELED || p.res == sizeof(data));
 	}
 	shutdown(ours, SHUT_WR);
-	pthread_join(thread, NULL);
+	drain_end(&drain);
 	shut(f, ours, theirs);
 }
 
@@ -191,5 +183,5 @@ int main(void)
 		RING_TEST(a_busy_send_can_be_cancelled_at_any_moment),
 		RING_TEST(more_operations_than_entries),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RING_TESTS_RUN(tests);
 }

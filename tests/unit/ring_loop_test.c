@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ring_loop_test: timers, messages, stopping, and descriptors that change rings.
+ * tests/sim/ring_loop_sim_test.c has the same tests on the simulated ring; what other threads and
+ * signals do to a ring is in ring_threads_test.c.
  *
  * links: core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c
  * links: tests/support/ring_fixture.c
@@ -9,13 +11,8 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,6 +24,12 @@ static uint64_t clock_ms(void)
 }
 
 /* ---- timers -------------------------------------------------------------------------------- */
+
+static void wait_outside_the_loop(void)
+{
+	struct pollfd none = {.fd = -1};
+	poll(&none, 1, 5);
+}
 
 struct alarm {
 	struct timer timer;
@@ -52,7 +55,7 @@ static void timers_fire_in_order_and_not_early(void **state)
 	static const int place[] = {4, 2, 3, 1};
 	struct alarm a[4], cancelled = {.timer.fire = on_alarm, .r = f->r};
 	alarms_fired = 0;
-	usleep(5000); /* the ring's clock is not the time of its opening */
+	wait_outside_the_loop(); /* the ring's clock is not the time of its opening */
 	uint64_t start = clock_ms();
 	for (int i = 0; i < 4; i++) {
 		a[i] = (struct alarm){.timer.fire = on_alarm, .r = f->r};
@@ -106,61 +109,41 @@ static void a_busy_descriptor_does_not_keep_timers_waiting(void **state)
 
 /* ---- messages ------------------------------------------------------------------------------ */
 
-#define SENDERS	 4
-#define MESSAGES 2000
-
 struct note {
 	struct ring_msg msg;
 	struct ring *r;
-	unsigned sender, number;
+	unsigned number;
 };
 
-static struct note notes[SENDERS][MESSAGES];
-static unsigned received[SENDERS];
+#define NOTES 100
 
-static void on_note(struct ring_msg *msg)
+static unsigned received;
+
+static void note_arrived(struct ring_msg *msg)
 {
 	struct note *n = (struct note *)msg;
-	assert_int_equal(n->number, received[n->sender]);
-	received[n->sender]++;
-	unsigned all = 0;
-	for (int i = 0; i < SENDERS; i++)
-		all += received[i];
-	if (all == SENDERS * MESSAGES)
+	assert_int_equal(n->number, received);
+	if (++received == NOTES)
 		ring_stop(n->r);
 }
 
-static void *sender_main(void *arg)
-{
-	struct note *n = arg;
-	for (unsigned i = 0; i < MESSAGES; i++) {
-		ring_post(n[i].r, &n[i].msg);
-		if (i % 100 == 0)
-			usleep(100);
-	}
-	return NULL;
-}
-
-static void messages_arrive_in_each_senders_order(void **state)
+static void messages_arrive_in_order(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
-	pthread_t thread[SENDERS];
-	memset(received, 0, sizeof(received));
-	for (unsigned s = 0; s < SENDERS; s++) {
-		for (unsigned i = 0; i < MESSAGES; i++)
-			notes[s][i] = (struct note){{.run = on_note}, f->r, s, i};
-		assert_int_equal(pthread_create(&thread[s], NULL, sender_main, notes[s]), 0);
+	static struct note notes[NOTES];
+	received = 0;
+	for (unsigned i = 0; i < NOTES; i++) {
+		notes[i] = (struct note){{.run = note_arrived}, f->r, i};
+		ring_post(f->r, &notes[i].msg);
 	}
-	assert_int_equal(ring_run(f->r), 0);
-	for (unsigned s = 0; s < SENDERS; s++) {
-		pthread_join(thread[s], NULL);
-		assert_int_equal(received[s], MESSAGES);
-	}
+	assert_int_equal(received, 0);
+	run_until_stopped(f);
+	assert_int_equal(received, NOTES);
 }
 
 static unsigned echoes;
 
-static void on_echo(struct ring_msg *msg)
+static void echo_arrived(struct ring_msg *msg)
 {
 	struct note *n = (struct note *)msg;
 	if (++echoes == 10)
@@ -172,104 +155,27 @@ static void on_echo(struct ring_msg *msg)
 static void a_message_may_post_itself_again(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
-	struct note n = {{.run = on_echo}, f->r, 0, 0};
+	struct note n = {{.run = echo_arrived}, f->r, 0};
 	echoes = 0;
 	ring_post(f->r, &n.msg);
 	assert_int_equal(echoes, 0);
-	assert_int_equal(ring_run(f->r), 0);
+	run_until_stopped(f);
 	assert_int_equal(echoes, 10);
 }
 
 /* ---- stopping ------------------------------------------------------------------------------ */
 
-static struct ring *stopped_by_signal;
-
-static void on_signal(int number)
-{
-	ring_stop(stopped_by_signal);
-}
-
-#if defined(__SANITIZE_THREAD__)
-#define THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define THREAD_SANITIZER 1
-#endif
-#endif
-#ifndef THREAD_SANITIZER
-#define THREAD_SANITIZER 0
-#endif
-
-/* ThreadSanitizer keeps a signal back until the thread blocks in a call that it knows; it does not
- * know io_uring_enter. */
-static void let_signals_in(struct timer *t, uint64_t now_ms)
-{
-	usleep(1);
-}
-
-static void a_signal_handler_can_stop_the_loop(void **state)
-{
-	struct timer doorman = {.fire = let_signals_in};
-	struct ring_fixture *f = ring_fixture(state);
-	struct sigaction act = {.sa_handler = on_signal}, old;
-	struct itimerval in_20_ms = {.it_value.tv_usec = 20000};
-	stopped_by_signal = f->r;
-	sigaction(SIGALRM, &act, &old);
-	uint64_t start = clock_ms();
-	setitimer(ITIMER_REAL, &in_20_ms, NULL);
-	if (THREAD_SANITIZER)
-		ring_timer_set(f->r, &doorman, 60);
-	assert_int_equal(ring_run(f->r), 0);
-	assert_true(clock_ms() - start >= 15);
-	ring_timer_cancel(f->r, &doorman);
-	sigaction(SIGALRM, &old, NULL);
-}
-
-/* A signal that stops nothing must not end the loop with an error. */
-static void on_nothing(int number)
-{
-}
-
-static void other_signals_do_not_disturb(void **state)
+static void a_loop_that_was_stopped_before_it_runs_ends(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
-	struct sigaction act = {.sa_handler = on_nothing}, old;
-	struct itimerval every_ms = {{0, 1000}, {0, 1000}}, never = {{0, 0}, {0, 0}};
-	struct probe p;
-	char buf[4];
-	int ours, theirs;
-	tcp_pair(&ours, &theirs);
-	probe_init(f, &p);
-	sigaction(SIGALRM, &act, &old);
-	setitimer(ITIMER_REAL, &every_ms, NULL);
-	ring_recv(f->r, &p.op, ours, buf, sizeof(buf));
-	run_for(f, 30);
-	setitimer(ITIMER_REAL, &never, NULL);
-	sigaction(SIGALRM, &old, NULL);
-	write_all(theirs, "x", 1);
-	run_until(f, &p, 1);
-	assert_int_equal(p.res, 1);
-	ring_close_fd(f->r, ours);
-	close(theirs);
-}
-
-static void *stopper_main(void *arg)
-{
-	usleep(10000);
-	ring_stop(arg);
-	return NULL;
-}
-
-static void another_thread_can_stop_the_loop(void **state)
-{
-	struct ring_fixture *f = ring_fixture(state);
-	pthread_t thread;
-	assert_int_equal(pthread_create(&thread, NULL, stopper_main, f->r), 0);
-	assert_int_equal(ring_run(f->r), 0);
-	pthread_join(thread, NULL);
-	/* And before it runs. */
+	struct alarm late = {.timer.fire = on_alarm, .r = f->r};
+	ring_timer_set(f->r, &late.timer, 50);
 	ring_stop(f->r);
-	assert_int_equal(ring_run(f->r), 0);
+	run_until_stopped(f);
+	assert_int_equal(late.fired_at, 0);
+	/* Once: it runs again. */
+	run_for(f, 100);
+	assert_true(late.fired_at > 0);
 }
 
 /* ---- moving and configuration -------------------------------------------------------------- */
@@ -306,7 +212,7 @@ static void a_descriptor_can_move_to_another_ring(void **state)
 	}
 	ring_close_fd(f->r, ours);
 	close(theirs);
-	ring_close(g.r);
+	ring_fixture_close(&g);
 }
 
 static void a_wrong_pool_size_is_refused(void **state)
@@ -327,13 +233,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RING_TEST(timers_fire_in_order_and_not_early),
 		RING_TEST(a_busy_descriptor_does_not_keep_timers_waiting),
-		RING_TEST(messages_arrive_in_each_senders_order),
+		RING_TEST(messages_arrive_in_order),
 		RING_TEST(a_message_may_post_itself_again),
-		RING_TEST(a_signal_handler_can_stop_the_loop),
-		RING_TEST(other_signals_do_not_disturb),
-		RING_TEST(another_thread_can_stop_the_loop),
+		RING_TEST(a_loop_that_was_stopped_before_it_runs_ends),
 		RING_TEST(a_descriptor_can_move_to_another_ring),
 		RING_TEST(a_wrong_pool_size_is_refused),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RING_TESTS_RUN(tests);
 }

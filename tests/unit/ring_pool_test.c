@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ring_pool_test: pooled receives, above all when the pool is empty.
+ * tests/sim/ring_pool_sim_test.c has the same tests on the simulated ring.
  *
  * links: core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c
  * links: tests/support/ring_fixture.c
@@ -57,7 +58,7 @@ static void an_empty_pool_delays_but_loses_nothing(void **state)
 	/* One buffer comes back at a time; one more operation must end each time. */
 	for (unsigned ended = 2; ended <= CROWD; ended++) {
 		while (count_done(p, CROWD) < ended)
-			assert_int_equal(ring_run(f->r), 0);
+			run_until_stopped(f);
 		run_for(f, 2);
 		assert_int_equal(count_done(p, CROWD), ended);
 		for (int i = 0; i < CROWD; i++) {
@@ -118,5 +119,5 @@ int main(void)
 		RING_TEST(an_empty_pool_delays_but_loses_nothing),
 		RING_TEST(a_quiet_connection_does_not_starve_a_busy_one),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RING_TESTS_RUN(tests);
 }

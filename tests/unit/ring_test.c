@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ring_test: every operation, on both engines.
+ * ring_test: every operation, on both engines. tests/sim/ring_sim_test.c has the same tests on the
+ * simulated ring.
  *
  * links: core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c
  * links: tests/support/ring_fixture.c
@@ -11,7 +12,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -205,7 +205,7 @@ static void half_close_leaves_the_other_direction(void **state)
 	assert_int_equal(out.res, 10);
 	read_all(theirs, buf, 10);
 	shutdown(ours, SHUT_WR);
-	assert_int_equal(recv(theirs, buf, sizeof(buf), 0), 0);
+	assert_int_equal(read_some(theirs, buf, sizeof(buf)), 0);
 	shut(f, ours, theirs);
 }
 
@@ -223,6 +223,7 @@ static void recv_now_does_not_wait(void **state)
 		run_until(f, &p, i);
 		assert_int_equal(p.res, -EAGAIN);
 		write_all(theirs, "x", 1);
+		run_for(f, 1); /* it is there */
 		ring_recv_now(f->r, &p.op, ours, buf, sizeof(buf));
 		run_until(f, &p, i + 1);
 		assert_int_equal(p.res, 1);
@@ -239,32 +240,13 @@ static uint8_t pattern(size_t i)
 	return (uint8_t)(i ^ (i >> 8) ^ (i >> 16));
 }
 
-static void *slow_reader(void *arg)
-{
-	int fd = *(int *)arg;
-	static uint8_t buf[40000];
-	size_t got = 0;
-	while (got < LARGE) {
-		ssize_t n = recv(fd, buf, sizeof(buf), 0);
-		if (n <= 0)
-			return (void *)"the stream ended early";
-		for (ssize_t i = 0; i < n; i++)
-			if (buf[i] != pattern(got++))
-				return (void *)"a byte is wrong";
-		if (got % 7 == 0)
-			usleep(1000);
-	}
-	return NULL;
-}
-
 static void a_large_send_completes_once_for_a_slow_reader(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
 	struct probe p;
 	int ours, theirs, bounded = 256 << 10; /* less would be slower than this test may be */
 	uint8_t *data = malloc(LARGE);
-	pthread_t thread;
-	void *wrong;
+	struct drain drain = {.expected = pattern};
 	for (size_t i = 0; i < LARGE; i++)
 		data[i] = pattern(i);
 	tcp_pair(&ours, &theirs);
@@ -274,13 +256,14 @@ static void a_large_send_completes_once_for_a_slow_reader(void **state)
 	ring_send(f->r, &p.op, ours, data, LARGE);
 	run_for(f, 20);
 	assert_int_equal(p.done, 0);
-	assert_int_equal(pthread_create(&thread, NULL, slow_reader, &theirs), 0);
+	drain.fd = theirs;
+	drain_start(&drain);
 	run_until(f, &p, 1);
 	assert_int_equal(p.res, LARGE);
 	run_for(f, 5);
 	assert_int_equal(p.done, 1);
-	assert_int_equal(pthread_join(thread, &wrong), 0);
-	assert_null(wrong);
+	shutdown(ours, SHUT_WR);
+	assert_int_equal(drain_end(&drain), LARGE);
 	free(data);
 	shut(f, ours, theirs);
 }
@@ -413,7 +396,7 @@ static void a_reset_is_seen_as_one(void **state)
 	char buf[4];
 	tcp_pair(&ours, &theirs);
 	ring_reset_fd(f->r, ours);
-	assert_int_equal(recv(theirs, buf, sizeof(buf), 0), -1);
+	assert_int_equal(read_some(theirs, buf, sizeof(buf)), -1);
 	assert_int_equal(errno, ECONNRESET);
 	close(theirs);
 
@@ -432,7 +415,7 @@ static void a_bad_descriptor_is_an_error(void **state)
 	struct ring_fixture *f = ring_fixture(state);
 	struct probe p;
 	char buf[4];
-	int fd = dup(0);
+	int fd = listen_loopback();
 	close(fd);
 	probe_init(f, &p);
 	ring_recv(f->r, &p.op, fd, buf, sizeof(buf));
@@ -474,5 +457,5 @@ int main(void)
 		RING_TEST(a_reset_is_seen_as_one),
 		RING_TEST(a_bad_descriptor_is_an_error),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RING_TESTS_RUN(tests);
 }

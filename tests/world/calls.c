@@ -120,8 +120,12 @@ void __wrap__exit(int status)
 
 BEFORE_ALL int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
 {
-	int64_t us = (int64_t)k_now_us + (clock == CLOCK_REALTIME ? k_realtime_offset_us : 0);
+	int64_t us = (int64_t)k_now_us;
 
+	if (clock == CLOCK_REALTIME)
+		us += k_realtime_offset_us;
+	else if (clock == CLOCK_BOOTTIME)
+		us += (int64_t)k_asleep_us;
 	out->tv_sec = (time_t)(us / (int64_t)K_SECOND);
 	out->tv_nsec = (us % (int64_t)K_SECOND) * 1000;
 	return 0;
@@ -661,13 +665,13 @@ pid_t __wrap_getppid(void)
 uid_t __real_getuid(void);
 BEFORE_ALL uid_t __wrap_getuid(void)
 {
-	return k_current ? 0 : __real_getuid();
+	return k_current ? k_current->uid : __real_getuid();
 }
 
 uid_t __real_geteuid(void);
 BEFORE_ALL uid_t __wrap_geteuid(void)
 {
-	return k_current ? 0 : __real_geteuid();
+	return k_current ? k_current->uid : __real_geteuid();
 }
 
 char *__real_getenv(const char *name);
@@ -694,7 +698,11 @@ BEFORE_ALL int __wrap_getrlimit(int what, struct rlimit *out)
 int __real_setrlimit(int what, const struct rlimit *in);
 BEFORE_ALL int __wrap_setrlimit(int what, const struct rlimit *in)
 {
-	return k_current ? 0 : __real_setrlimit(what, in);
+	if (!k_current)
+		return __real_setrlimit(what, in);
+	if (what == RLIMIT_NOFILE)
+		k_current->limit = in->rlim_cur;
+	return 0;
 }
 
 void *__wrap_signal(int number, void *handler)

@@ -41,6 +41,8 @@ struct k_host;
 extern uint64_t k_now_us;
 /* CLOCK_REALTIME is k_now_us plus this; a jump of the clock changes it. */
 extern int64_t k_realtime_offset_us;
+/* How long the machine has been suspended: CLOCK_BOOTTIME is ahead by it. */
+extern uint64_t k_asleep_us;
 extern struct dice k_dice;
 
 typedef void k_event_fn(void *context, uint64_t argument);
@@ -91,6 +93,7 @@ struct k_program {
 	size_t memory_count; /* its allocations that live */
 	size_t memory_bytes, memory_most;
 	unsigned index;
+	unsigned uid;
 };
 
 extern struct k_program *k_current; /* NULL: the test itself; its calls are the real ones */

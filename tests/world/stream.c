@@ -27,6 +27,7 @@ struct k_stream *stream_new(int family, struct k_host *host, bool nonblock)
 	struct k_stream *s = k_file_new(&k_stream_kind, sizeof(*s), nonblock);
 
 	s->family = family;
+	s->uid = k_current ? k_current->uid : 0;
 	s->host = host;
 	s->open = true;
 	s->send_buffer = SEND_BUFFER;

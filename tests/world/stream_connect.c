@@ -121,6 +121,7 @@ static struct k_stream *make_passive(struct k_stream *listener, struct k_stream 
 	struct k_stream *n = stream_new(listener->family, listener->host, true);
 
 	n->file.holder = listener->file.holder;
+	n->uid = listener->uid;
 	n->local = s->remote;
 	n->remote = s->local;
 	n->parent = listener;
@@ -353,7 +354,7 @@ int k_stream_getsockopt(struct k_file *f, int level, int name, void *value, sock
 		return give(&error, sizeof(error), value, len);
 	}
 	if (level == SOL_SOCKET && name == SO_PEERCRED) {
-		struct ucred who = {.pid = 1, .uid = 0, .gid = 0};
+		struct ucred who = {.pid = 1, .uid = s->peer ? s->peer->uid : 0, .gid = 0};
 
 		return is_local(s) ? give(&who, sizeof(who), value, len) : -EINVAL;
 	}

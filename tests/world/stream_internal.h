@@ -29,6 +29,7 @@ struct k_stream {
 	bool open;     /* has a descriptor */
 	unsigned held; /* by events */
 	int family;
+	unsigned uid; /* of the program that made it */
 	struct addr local, remote;
 	bool bound;
 	char path[108];
