@@ -8,7 +8,7 @@
 
 #include "agent/worker/connector.h"
 #include "core/container.h"
-#include "core/program/resolve.h"
+#include "ctl/nat/questions.h"
 #include "ctl/nat/stun_report.h"
 #include "stun/client/survey.h"
 
@@ -26,12 +26,9 @@ struct server {
 };
 
 struct behaviour {
-	struct ring *ring;
-	struct resolver resolver;
+	struct questions questions;
 	struct server servers[NAT_BEHAVIOUR_SERVERS_MAX];
 	size_t count;
-	size_t waiting; /* for so many answers */
-	struct timer idle;
 };
 
 bool nat_behaviour_server(const char *word, struct endpoint *out)
@@ -50,18 +47,6 @@ bool nat_behaviour_server(const char *word, struct endpoint *out)
 	return true;
 }
 
-static void behaviour_one_less(struct behaviour *b)
-{
-	if (--b->waiting == 0)
-		ring_stop(b->ring);
-}
-
-/* Runs until everything that was begun has ended. */
-static bool behaviour_run_all(struct behaviour *b)
-{
-	return b->waiting == 0 || ring_run(b->ring) == 0;
-}
-
 static void behaviour_resolved(void *owner, const struct addr *addresses, size_t count,
 			       const char *error)
 {
@@ -73,7 +58,7 @@ static void behaviour_resolved(void *owner, const struct addr *addresses, size_t
 	for (size_t i = 0; !error && i < count && s->address.len == 0; i++)
 		if (addresses[i].sa.sa_family == AF_INET)
 			s->address = addresses[i];
-	behaviour_one_less(s->behaviour);
+	questions_answered(&s->behaviour->questions);
 }
 
 static void behaviour_look_up(struct behaviour *b)
@@ -84,9 +69,9 @@ static void behaviour_look_up(struct behaviour *b)
 		if (addr_from_literal(s->endpoint.host, s->endpoint.port, &s->address)) {
 			if (s->address.sa.sa_family != AF_INET)
 				s->address.len = 0;
-		} else if (resolve_start(&b->resolver, s->endpoint.host, s->endpoint.port,
+		} else if (resolve_start(&b->questions.resolver, s->endpoint.host, s->endpoint.port,
 					 behaviour_resolved, s)) {
-			b->waiting++;
+			questions_asked(&b->questions);
 		} else {
 			snprintf(s->error, sizeof(s->error), "out of memory");
 		}
@@ -95,7 +80,7 @@ static void behaviour_look_up(struct behaviour *b)
 
 static void behaviour_surveyed(struct stun_survey *survey)
 {
-	behaviour_one_less(container(survey, struct server, survey)->behaviour);
+	questions_answered(&container(survey, struct server, survey)->behaviour->questions);
 }
 
 static void behaviour_survey(struct behaviour *b)
@@ -110,7 +95,7 @@ static void behaviour_survey(struct behaviour *b)
 					 "the server has no IPv4 address");
 			continue;
 		}
-		s->survey.ring = b->ring;
+		s->survey.ring = b->questions.ring;
 		s->survey.done = behaviour_surveyed;
 		s->survey.discovery.server = s->address;
 		s->survey.discovery.pace = pace;
@@ -119,7 +104,7 @@ static void behaviour_survey(struct behaviour *b)
 		if (error)
 			snprintf(s->error, sizeof(s->error), "%s", strerror(-error));
 		else
-			b->waiting++;
+			questions_asked(&b->questions);
 	}
 }
 
@@ -153,25 +138,13 @@ static json_t *best_findings(const struct behaviour *b)
 	return out;
 }
 
-/* The resolver's sockets close when the loop has turned. */
-static void behaviour_idle(struct timer *t, uint64_t now_ms)
-{
-	struct behaviour *b = container(t, struct behaviour, idle);
-
-	if (resolver_idle(&b->resolver))
-		ring_stop(b->ring);
-	else
-		ring_timer_set(b->ring, t, 1);
-}
-
 json_t *nat_behaviour_ask(const struct endpoint *servers, size_t count)
 {
-	const struct ring_options options = {.engine = RING_EPOLL, .small_buffers = 16};
 	struct behaviour *b = calloc(1, sizeof(*b));
 	json_t *out = NULL;
 	char why[256];
 
-	if (!b || ring_open(&b->ring, &options, why, sizeof(why)) < 0) {
+	if (!b || !questions_open(&b->questions, why, sizeof(why))) {
 		free(b);
 		return NULL;
 	}
@@ -180,19 +153,13 @@ json_t *nat_behaviour_ask(const struct endpoint *servers, size_t count)
 		b->servers[i].behaviour = b;
 		b->servers[i].endpoint = servers[i];
 	}
-	if (resolver_open(&b->resolver, b->ring) == 0) {
-		behaviour_look_up(b);
-		if (behaviour_run_all(b)) {
-			behaviour_survey(b);
-			if (behaviour_run_all(b))
-				out = best_findings(b);
-		}
+	behaviour_look_up(b);
+	if (questions_wait(&b->questions)) {
+		behaviour_survey(b);
+		if (questions_wait(&b->questions))
+			out = best_findings(b);
 	}
-	resolver_close(&b->resolver);
-	b->idle.fire = behaviour_idle;
-	ring_timer_set(b->ring, &b->idle, 0);
-	if (ring_run(b->ring) == 0)
-		ring_close(b->ring);
+	questions_close(&b->questions);
 	free(b);
 	return out;
 }

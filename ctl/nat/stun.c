@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "core/container.h"
-#include "core/program/resolve.h"
 #include "ctl/nat/nat.h"
+#include "ctl/nat/questions.h"
 #include "ctl/terminal/show.h"
 #include "ctl/nat/stun_report.h"
 #include "stun/client/round.h"
@@ -54,8 +54,7 @@ struct host {
 };
 
 struct stun_command {
-	struct ring *ring;
-	struct resolver resolver;
+	struct questions questions;
 	bool nat;
 	uint32_t lifetime_s;
 	struct host hosts[HOSTS_MAX * SRV_HOSTS_MAX];
@@ -63,21 +62,7 @@ struct stun_command {
 	struct stun_place places[PLACES_MAX];
 	size_t place_count;
 	struct stun_round rounds[2]; /* by family, as in host.found */
-	size_t waiting;		     /* for so many answers */
-	struct timer idle;
 };
-
-static void stun_command_one_less(struct stun_command *c)
-{
-	if (--c->waiting == 0)
-		ring_stop(c->ring);
-}
-
-/* Runs until everything that was begun has ended. */
-static bool stun_command_run_all(struct stun_command *c)
-{
-	return c->waiting == 0 || ring_run(c->ring) == 0;
-}
 
 /* ---- names ---- */
 
@@ -95,7 +80,7 @@ static void stun_resolved(void *owner, const struct addr *addresses, size_t coun
 	if (error)
 		snprintf(h->error, sizeof(h->error), "%s", error);
 	keep_addresses(h, addresses, error ? 0 : count);
-	stun_command_one_less(h->command);
+	questions_answered(&h->command->questions);
 }
 
 static void resolve_host(struct stun_command *c, struct host *h, const struct endpoint *e)
@@ -106,8 +91,8 @@ static void resolve_host(struct stun_command *c, struct host *h, const struct en
 	snprintf(h->name, sizeof(h->name), "%s", e->host);
 	if (addr_from_literal(e->host, e->port, &literal))
 		keep_addresses(h, &literal, 1);
-	else if (resolve_start(&c->resolver, e->host, e->port, stun_resolved, h))
-		c->waiting++;
+	else if (resolve_start(&c->questions.resolver, e->host, e->port, stun_resolved, h))
+		questions_asked(&c->questions);
 	else
 		snprintf(h->error, sizeof(h->error), "out of memory");
 }
@@ -120,7 +105,6 @@ static void stun_services_found(void *owner, const struct endpoint *hosts, size_
 	struct stun_command *c = h->command;
 	struct endpoint plain = {.port = STUN_PORT};
 
-	c->waiting--;
 	if (error) {
 		snprintf(plain.host, sizeof(plain.host), "%s", h->name);
 		resolve_host(c, h, &plain);
@@ -129,8 +113,7 @@ static void stun_services_found(void *owner, const struct endpoint *hosts, size_
 		if (count > 1)
 			resolve_host(c, &c->hosts[c->host_count++], &hosts[1]);
 	}
-	if (c->waiting == 0)
-		ring_stop(c->ring);
+	questions_answered(&c->questions);
 }
 
 /* "HOST", "HOST:PORT", a literal with or without a port. */
@@ -153,8 +136,8 @@ static bool add_host(struct stun_command *c, const char *word)
 	h->command = c;
 	snprintf(h->name, sizeof(h->name), "%s", word);
 	snprintf(service, sizeof(service), "_stun._udp.%s", word);
-	if (resolve_services_start(&c->resolver, service, stun_services_found, h))
-		c->waiting++;
+	if (resolve_services_start(&c->questions.resolver, service, stun_services_found, h))
+		questions_asked(&c->questions);
 	else
 		snprintf(h->error, sizeof(h->error), "out of memory");
 	return true;
@@ -164,12 +147,12 @@ static bool add_host(struct stun_command *c, const char *word)
 
 static void stun_survey_done(struct stun_survey *s)
 {
-	stun_command_one_less(container(s, struct stun_place, survey)->command);
+	questions_answered(&container(s, struct stun_place, survey)->command->questions);
 }
 
 static void stun_stream_done(struct stun_stream *s)
 {
-	stun_command_one_less(container(s, struct stun_place, stream)->command);
+	questions_answered(&container(s, struct stun_place, stream)->command->questions);
 }
 
 static void add_place(struct stun_command *c, const struct host *h, const struct addr *address)
@@ -183,7 +166,7 @@ static void add_place(struct stun_command *c, const struct host *h, const struct
 	p->command = c;
 	p->address = *address;
 	snprintf(p->server, sizeof(p->server), "%s", h->name);
-	p->survey.ring = p->stream.ring = c->ring;
+	p->survey.ring = p->stream.ring = c->questions.ring;
 	p->survey.done = stun_survey_done;
 	p->survey.discovery.server = p->stream.server = *address;
 	p->survey.discovery.nat = c->nat;
@@ -192,14 +175,14 @@ static void add_place(struct stun_command *c, const struct host *h, const struct
 	if (error)
 		p->udp_error = strerror(-error);
 	else
-		c->waiting++;
+		questions_asked(&c->questions);
 	p->stream.done = stun_stream_done;
 	p->stream.timeout_ms = TCP_TIMEOUT_MS;
 	error = stun_stream_start(&p->stream);
 	if (error)
 		snprintf(p->stream.why, sizeof(p->stream.why), "%s", strerror(-error));
 	else
-		c->waiting++;
+		questions_asked(&c->questions);
 }
 
 static void stun_round_done(struct stun_round *r)
@@ -207,7 +190,7 @@ static void stun_round_done(struct stun_round *r)
 	/* rounds[0] or rounds[1]: which is told by the family that it asked */
 	size_t which = r->entries[0].server.sa.sa_family == AF_INET6;
 
-	stun_command_one_less(container(r - which, struct stun_command, rounds));
+	questions_answered(&container(r - which, struct stun_command, rounds)->questions);
 }
 
 /* Several servers of one family. */
@@ -218,13 +201,13 @@ static void start_round(struct stun_command *c, size_t which)
 	for (size_t i = 0; i < c->place_count; i++)
 		if ((c->places[i].address.sa.sa_family == AF_INET6) == (which == 1))
 			r->entries[r->count++].server = c->places[i].address;
-	r->ring = c->ring;
+	r->ring = c->questions.ring;
 	r->pace = stun_pace_datagram;
 	r->done = stun_round_done;
 	if (r->count < 2 || stun_round_start(r))
 		r->count = 0;
 	else
-		c->waiting++;
+		questions_asked(&c->questions);
 }
 
 static void ask_all(struct stun_command *c)
@@ -337,11 +320,11 @@ static enum status stun_command_ask(const struct arguments *a, struct stun_comma
 				       a->words[i]);
 			return STATUS_USAGE;
 		}
-	if (!stun_command_run_all(c))
+	if (!questions_wait(&c->questions))
 		return STATUS_FAILED;
 	tell_names(c);
 	ask_all(c);
-	if (c->place_count == 0 || !stun_command_run_all(c))
+	if (c->place_count == 0 || !questions_wait(&c->questions))
 		return STATUS_FAILED;
 	result = whole_result(c);
 	if (arguments_flag(a, "--json"))
@@ -354,45 +337,19 @@ static enum status stun_command_ask(const struct arguments *a, struct stun_comma
 	return status;
 }
 
-/* The resolver's sockets close when the loop has turned. */
-static void stun_command_idle(struct timer *t, uint64_t now_ms)
-{
-	struct stun_command *c = container(t, struct stun_command, idle);
-
-	if (resolver_idle(&c->resolver))
-		ring_stop(c->ring);
-	else
-		ring_timer_set(c->ring, t, 1);
-}
-
-static void stun_command_finish(struct stun_command *c)
-{
-	resolver_close(&c->resolver);
-	c->idle.fire = stun_command_idle;
-	ring_timer_set(c->ring, &c->idle, 0);
-	if (ring_run(c->ring) == 0)
-		ring_close(c->ring);
-}
-
 static enum status stun_command_run(const struct arguments *a)
 {
-	const struct ring_options options = {.engine = RING_EPOLL, .small_buffers = 16};
 	struct stun_command *c = calloc(1, sizeof(*c));
-	enum status status = STATUS_FAILED;
+	enum status status;
 	char why[256];
 
-	if (!c || ring_open(&c->ring, &options, why, sizeof(why)) < 0) {
+	if (!c || !questions_open(&c->questions, why, sizeof(why))) {
 		complain("cannot begin: %s", c ? why : "out of memory");
 		free(c);
 		return STATUS_FAILED;
 	}
-	if (!read_arguments(a, c))
-		status = STATUS_USAGE;
-	else if (resolver_open(&c->resolver, c->ring) < 0)
-		complain("cannot read the resolver's configuration");
-	else
-		status = stun_command_ask(a, c);
-	stun_command_finish(c);
+	status = read_arguments(a, c) ? stun_command_ask(a, c) : STATUS_USAGE;
+	questions_close(&c->questions);
 	free(c);
 	return status;
 }

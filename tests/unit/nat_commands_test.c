@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nat_commands_test: 'postern nat' and 'postern stun': what they ask natd and STUN servers, what
+ * they make of the answers, and their exit status. natd is a script of answers; the trial where
+ * none runs is the test's.
+ *
+ * links: tests/support/stun_thread.c tests/support/command_line.c ctl/nat/nat.c ctl/nat/stun.c
+ * links: ctl/nat/behaviour.c ctl/nat/questions.c ctl/nat/conclude.c ctl/nat/report.c
+ * links: ctl/nat/stun_report.c ctl/talk/[a-z]*.c ctl/terminal/[a-z]*.c agent/agent.c
+ * links: agent/engine/[a-z]*.c agent/config/[a-z]*.c agent/worker/[a-z]*.c
+ * links: agent/relays/[a-z]*.c agent/session/[a-z]*.c agent/entrance/[a-z]*.c
+ * links: agent/control/[a-z]*.c core/[a-z]*.c core/conf/[a-z]*.c core/parse/[a-z]*.c
+ * links: core/engine/[a-z]*.c core/program/[a-z]*.c stun/[a-z]*.c stun/client/[a-z]*.c
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "ctl/nat/nat.h"
+#include "ctl/nat/trial.h"
+#include "tests/support/command_line.h"
+#include "tests/support/stun_thread.h"
+
+static const struct command *const tables[] = {stun_commands, nat_commands, NULL};
+static struct command_line ran;
+
+/* ---- natd ---- */
+
+/* What it says on each connection, and what it has heard; natd/sock is its socket. */
+struct natd_script {
+	const char *says[3]; /* NULL: that connection is the last; the directory goes with it */
+	char heard[4096];
+	int listener;
+	pthread_t thread;
+};
+
+static void *natd_run(void *arg)
+{
+	struct natd_script *n = arg;
+	size_t len = 0;
+	ssize_t got;
+
+	for (size_t i = 0; i < 3 && n->says[i]; i++) {
+		int fd = accept4(n->listener, NULL, NULL, SOCK_CLOEXEC);
+
+		(void)!send(fd, n->says[i], strlen(n->says[i]), MSG_NOSIGNAL);
+		shutdown(fd, SHUT_WR);
+		if (!n->says[i + 1]) { /* a socket's path below a file is no path */
+			unlink("natd/sock");
+			rmdir("natd");
+			close(creat("natd", 0600));
+		}
+		while ((got = recv(fd, n->heard + len, sizeof(n->heard) - 1 - len, 0)) > 0)
+			len += (size_t)got;
+		close(fd);
+	}
+	return NULL;
+}
+
+static void natd_begin(struct natd_script *n)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = "natd/sock"};
+
+	unlink("natd");
+	assert_int_equal(mkdir("natd", 0700), 0);
+	n->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(n->listener, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(n->listener, 4), 0);
+	assert_int_equal(pthread_create(&n->thread, NULL, natd_run, n), 0);
+}
+
+static void natd_end(struct natd_script *n)
+{
+	pthread_join(n->thread, NULL);
+	close(n->listener);
+}
+
+/* ---- the trial ---- */
+
+static const char *trial_result; /* NULL: it fails */
+static unsigned trials;
+static size_t trial_servers;
+
+json_t *nat_trial(const struct endpoint *stun, size_t count)
+{
+	trials++;
+	trial_servers = count;
+	return trial_result ? json_loads(trial_result, 0, NULL) : NULL;
+}
+
+/* ---- running ---- */
+
+static void assert_says(const char *all, const char *part)
+{
+	if (!strstr(all, part))
+		fail_msg("\"%s\" is not in:\n%s", part, all);
+}
+
+static void run(const char *line, enum status status)
+{
+	command_line_run(&ran, tables, line);
+	if (ran.status != status)
+		fail_msg("%s: ended with %d, not %d\n%s%s", line, ran.status, status, ran.out,
+			 ran.err);
+}
+
+/* Of one connection. */
+static void run_with(const char *says, const char *line, enum status status, const char *heard)
+{
+	struct natd_script n = {.says = {says}};
+
+	natd_begin(&n);
+	run(line, status);
+	natd_end(&n);
+	if (heard)
+		assert_says(n.heard, heard);
+}
+
+#define NETWORK "\"network\": {\"up\": true, \"interface\": \"eth0\", \"gateway\": \"10.0.0.1\"}"
+#define HELD                                                                                       \
+	"{\"name\": \"tcp 443\", \"family\": \"ipv4\", \"state\": \"mapped\", \"external\": "      \
+	"\"203.0.113.7:443\"}"
+#define REFUSED		   "{\"name\": \"tcp 443\", \"family\": \"ipv4\", \"state\": \"refused\"}"
+#define ONE_NAT		   "\"external\": {\"verdict\": \"one_nat\", \"sentence\": \"one NAT\"}"
+#define TWO_NAT		   "\"external\": {\"verdict\": \"double_nat\", \"sentence\": \"two NATs\"}"
+#define ANSWER(id, result) "{\"id\": " #id ", \"result\": " result "}\n"
+
+static void test_status_ends_as_its_mappings(void **state)
+{
+	run_with(ANSWER(1, "{" NETWORK ", \"mappings\": [" REFUSED ", " HELD "]}"),
+		 "nat status --socket natd/sock", STATUS_OK, "\"method\":\"status\"");
+	assert_says(ran.out, "203.0.113.7:443");
+	run_with(ANSWER(1, "{" NETWORK ", \"mappings\": [" REFUSED "]}"),
+		 "nat status --socket natd/sock", STATUS_FAILED, NULL);
+	run_with(ANSWER(1, "{" NETWORK ", \"mappings\": []}"),
+		 "nat status --socket natd/sock --json", STATUS_OK, NULL);
+	assert_says(ran.out, "\"mappings\": []");
+	run_with("", "nat status --socket natd/sock", STATUS_FAILED, NULL);
+	assert_says(ran.err, "the connection ended");
+	run("nat status --socket nowhere", STATUS_FAILED);
+	assert_says(ran.err, "is postern-natd running?");
+	run("nat status --as console.yaml", STATUS_USAGE);
+	assert_says(ran.err, "--as leads to no natd");
+	run("nat renew --at relay:443", STATUS_USAGE);
+}
+
+static void test_renew(void **state)
+{
+	run_with(ANSWER(1, "{}"), "nat renew --socket natd/sock", STATUS_OK,
+		 "\"method\":\"renew\"");
+	run_with("{\"id\": 1, \"error\": {\"code\": -32001, \"message\": \"only root may\"}}\n",
+		 "nat renew --socket natd/sock", STATUS_FAILED, NULL);
+	assert_says(ran.err, "only root may");
+	assert_string_equal(ran.out, "");
+}
+
+/* Goes on when natd comes back, and asks anew what is so. */
+static void test_watch(void **state)
+{
+	struct natd_script n = {
+		.says = {ANSWER(1, "{}") ANSWER(
+				 2, "{" NETWORK
+				    ", \"mappings\": []}") "{\"method\": \"event\", "
+							   "\"params\": {\"kind\": \"verdict\", "
+							   "\"at\": \"12:00\", "
+							   "\"sentence\": \"all is well\"}}\n",
+			 ANSWER(1, "{}") ANSWER(2, "{" NETWORK ", \"mappings\": [" HELD "]}")}};
+	const char *back, *held;
+
+	natd_begin(&n);
+	run("nat watch --socket natd/sock", STATUS_FAILED);
+	natd_end(&n);
+	assert_says(n.heard, "{\"follow\":true,\"limit\":0}");
+	assert_says(ran.out, "12:00 all is well\n");
+	assert_says(ran.out, "natd has gone; waiting for it to come back\n");
+	back = strstr(ran.out, "natd is there again\n");
+	held = strstr(ran.out, "203.0.113.7:443");
+	assert_true(back && held && back < held);
+	assert_says(ran.err, "natd/sock: ");
+}
+
+static void test_probe(void **state)
+{
+	run_with(ANSWER(1, "{" NETWORK ", " ONE_NAT "}") ANSWER(2, "{\"mappings\": [" HELD "]}"),
+		 "nat probe --socket natd/sock --json", STATUS_OK, "\"method\":\"probe\"");
+	assert_says(ran.out, "\"by\": \"natd\"");
+	assert_says(ran.out, "\"reachable\": true");
+	assert_int_equal(trials, 0);
+	/* Another NAT behind the gateway: the mapping leads nowhere. */
+	run_with(ANSWER(1, "{" NETWORK ", " TWO_NAT "}") ANSWER(2, "{\"mappings\": [" HELD "]}"),
+		 "nat probe --socket natd/sock", STATUS_FAILED, NULL);
+	assert_says(ran.out, "only towards another NAT");
+	/* natd keeps nothing: it is tried. */
+	trial_result = "{" NETWORK ", " ONE_NAT ", \"mappings\": [" REFUSED "]}";
+	run_with(ANSWER(1, "{" NETWORK "}") ANSWER(2, "{\"mappings\": []}"),
+		 "nat probe --socket natd/sock --json", STATUS_FAILED, NULL);
+	assert_int_equal(trials, 1);
+	assert_says(ran.out, "\"by\": \"trial\"");
+	assert_says(ran.out, "\"reachable\": false");
+	/* A natd that was named and is not there is a mistake. */
+	run("nat probe --socket nowhere", STATUS_FAILED);
+	assert_int_equal(trials, 1);
+	assert_string_equal(ran.out, "");
+	run("nat probe --stun -- --socket nowhere", STATUS_USAGE);
+	run("nat probe --stun a --stun b --stun c --stun d --stun e", STATUS_USAGE);
+	run("nat probe --stun a:b", STATUS_USAGE);
+}
+
+static void test_probe_asks_the_servers_that_were_named(void **state)
+{
+	struct stun_thread s = {.seen.len = 0}, silent = {.no_tcp = true};
+	char line[128];
+
+	if (!addr_from_literal("198.51.100.7", 4000, &s.seen))
+		fail();
+	stun_thread_open(&s, 0);
+	stun_thread_open(&silent, 0);
+	stun_thread_close(&silent); /* nothing is there now */
+	trial_result = "{" NETWORK ", " ONE_NAT ", \"mappings\": [" HELD "]}";
+	snprintf(line, sizeof(line), "nat probe --json --stun 127.0.0.1:%u --stun localhost:%u",
+		 silent.port, s.port);
+	run(line, STATUS_OK);
+	stun_thread_close(&s);
+	assert_int_equal(trial_servers, 2);
+	/* The one that told most. */
+	assert_says(ran.out, "\"external\": \"198.51.100.7:4000\"");
+	assert_true(s.requests > 0);
+}
+
+/* ---- stun ---- */
+
+static void test_stun(void **state)
+{
+	struct stun_thread s = {.seen.len = 0}, other = {.no_tcp = true};
+	char line[128];
+
+	if (!addr_from_literal("198.51.100.7", 4000, &s.seen) ||
+	    !addr_from_literal("198.51.100.7", 4001, &other.seen))
+		fail();
+	stun_thread_open(&s, 0);
+	stun_thread_open(&other, 0);
+	snprintf(line, sizeof(line), "stun 127.0.0.1:%u", s.port);
+	run(line, STATUS_OK);
+	assert_says(ran.out, "over UDP      198.51.100.7:4000\n");
+	assert_says(ran.out, "over TCP      198.51.100.7:4000\n");
+	/* Two servers that see two ports: the NAT maps anew for each. */
+	snprintf(line, sizeof(line), "stun 127.0.0.1:%u localhost:%u --json", s.port, other.port);
+	run(line, STATUS_OK);
+	assert_says(ran.out, "\"external\": \"198.51.100.7:4001\"");
+	assert_says(ran.out, "\"agreement\": \"ports_differ\"");
+	assert_says(ran.out, "\"why\": \"Connection refused\"");
+	/* A wrong word behind a name that is being looked up already. */
+	snprintf(line, sizeof(line), "stun localhost:%u !", s.port);
+	run(line, STATUS_USAGE);
+	assert_says(ran.err, "'!' is no server");
+	stun_thread_close(&s);
+	stun_thread_close(&other);
+	run("stun 127.0.0.1 --lifetime 5", STATUS_USAGE);
+	run("stun 127.0.0.1 --lifetime 30x", STATUS_USAGE);
+	run("stun", STATUS_USAGE);
+}
+
+static int enter(void **state)
+{
+	char *path = strdup("/tmp/postern-nat-XXXXXX");
+
+	*state = path;
+	signal(SIGPIPE, SIG_IGN);
+	return mkdtemp(path) && chdir(path) == 0 ? 0 : -1;
+}
+
+static int leave(void **state)
+{
+	char command[128];
+	int status;
+
+	snprintf(command, sizeof(command), "rm -rf %s", (char *)*state);
+	status = chdir("/") == 0 ? system(command) : -1;
+	free(*state);
+	return status;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_status_ends_as_its_mappings),
+		cmocka_unit_test(test_renew),
+		cmocka_unit_test(test_watch),
+		cmocka_unit_test(test_probe),
+		cmocka_unit_test(test_probe_asks_the_servers_that_were_named),
+		cmocka_unit_test(test_stun),
+	};
+
+	return cmocka_run_group_tests(tests, enter, leave);
+}
