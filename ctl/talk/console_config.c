@@ -3,13 +3,8 @@
  * connection.c: `pki` writes and `check` reads such a file and neither connects by it. */
 #include "ctl/talk/console_config.h"
 
-#include <string.h>
-
-#include <openssl/bio.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
-
 #include "core/conf/conf.h"
+#include "core/engine/certificate.h"
 #include "core/engine/identity.h"
 
 #define SESSIONS_MAX 4 /* at a time; a command has one */
@@ -43,15 +38,12 @@ bool console_config_bind(const struct conf_node *root, struct agent_config *out,
 enum bundle_kind console_config_kind(const struct conf_node *root)
 {
 	const struct conf_node *pem = conf_get(conf_get(root, "identity"), "certificate");
-	BIO *bio = pem && pem->kind == CONF_SCALAR ? BIO_new_mem_buf(pem->text, -1) : NULL;
-	X509 *x = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+	X509 *x = pem && pem->kind == CONF_SCALAR ? certificate_of_pem(pem->text) : NULL;
 	enum bundle_kind kind = BUNDLE_OTHER;
 	struct identity_peer peer;
 
 	if (x && identity_of_certificate(x, &peer))
 		kind = peer.role == IDENTITY_CONSOLE ? BUNDLE_CONSOLE : BUNDLE_AGENT;
 	X509_free(x);
-	BIO_free(bio);
-	ERR_clear_error();
 	return kind;
 }

@@ -9,10 +9,14 @@
 #include "agent/worker/connector.h"
 #include "agent/relays/dial.h"
 #include "core/container.h"
+#include "core/outbox.h"
 #include "core/parse/wire.h"
 
 #define SIGN_IN_MS  10000u
 #define PLAIN_BYTES 16384u /* one TLS record's */
+/* Records that wait for the relay. Nothing more is read from the near side while one is under way,
+ * so it is what one buffer from there makes, and the engine's own messages. */
+#define OUT_MAX (64u << 10)
 
 struct relay_line {
 	struct agent *agent;
@@ -24,9 +28,9 @@ struct relay_line {
 	struct dial *dial;
 	int wire, local;
 	struct tls *tls;
-	struct ring_op wire_in, wire_out, local_in, local_out;
+	struct ring_op wire_in, local_in, local_out;
+	struct outbox out;  /* records on their way to the relay */
 	struct timer timer; /* WELCOME's deadline, then the last call */
-	uint8_t *sending;   /* records on their way to the relay */
 	uint8_t plain[PLAIN_BYTES];
 	uint8_t frame[WIRE_FRAME_MAX];
 	size_t frame_len;
@@ -48,7 +52,7 @@ static void maybe_over(struct relay_line *l)
 	void *owner = l->owner;
 	char why[sizeof(l->why)];
 
-	if (ring_op_busy(&l->wire_in) || ring_op_busy(&l->wire_out) || ring_op_busy(&l->local_in) ||
+	if (ring_op_busy(&l->wire_in) || outbox_busy(&l->out) || ring_op_busy(&l->local_in) ||
 	    ring_op_busy(&l->local_out))
 		return;
 	ring_timer_cancel(w->ring, &l->timer);
@@ -56,7 +60,7 @@ static void maybe_over(struct relay_line *l)
 		ring_close_fd(w->ring, l->wire);
 	ring_close_fd(w->ring, l->local);
 	tls_free(l->tls);
-	free(l->sending);
+	outbox_free(&l->out);
 	memcpy(why, l->why, sizeof(why));
 	free(l);
 	events->over(owner, why);
@@ -73,7 +77,7 @@ static void relay_line_end(struct relay_line *l, const char *why)
 		dial_cancel(l->dial);
 	l->dial = NULL;
 	ring_cancel(l->ring, &l->wire_in);
-	ring_cancel(l->ring, &l->wire_out);
+	outbox_close(&l->out);
 	ring_cancel(l->ring, &l->local_in);
 	ring_cancel(l->ring, &l->local_out);
 	ring_timer_set(l->ring, &l->timer, 0); /* not from inside the call that ends it */
@@ -111,7 +115,7 @@ static void relay_line_flush(struct relay_line *l)
 	size_t len;
 	const uint8_t *out = tls_output(l->tls, &len);
 
-	if (l->over || ring_op_busy(&l->wire_out))
+	if (l->over || outbox_busy(&l->out))
 		return;
 	if (len == 0) {
 		if (l->leaving)
@@ -120,26 +124,26 @@ static void relay_line_flush(struct relay_line *l)
 			ring_recv_pooled(l->ring, &l->local_in, l->local);
 		return;
 	}
-	l->sending = malloc(len);
-	if (!l->sending) {
+	switch (outbox_put(&l->out, out, len)) {
+	case OUTBOX_OK:
+		tls_output_drop(l->tls, len);
+		break;
+	case OUTBOX_FULL:
+		end_named(l, "the relay does not read what we send");
+		break;
+	default:
 		relay_line_end(l, "out of memory");
-		return;
 	}
-	memcpy(l->sending, out, len);
-	tls_output_drop(l->tls, len);
-	ring_send(l->ring, &l->wire_out, l->wire, l->sending, len);
 }
 
-static void relay_line_wire_sent(struct ring_op *op, int res)
+static void relay_line_moved(struct outbox *o, int error)
 {
-	struct relay_line *l = container(op, struct relay_line, wire_out);
+	struct relay_line *l = container(o, struct relay_line, out);
 
-	free(l->sending);
-	l->sending = NULL;
 	if (l->over)
 		maybe_over(l);
-	else if (res < 0)
-		end_named(l, strerror(-res));
+	else if (error)
+		end_named(l, strerror(-error));
 	else
 		relay_line_flush(l);
 }
@@ -336,7 +340,7 @@ static void relay_line_dialled(void *owner, int fd, struct tls *tls, const char 
 		relay_line_end(l, error);
 		return;
 	}
-	l->wire = fd;
+	l->wire = l->out.fd = fd;
 	l->tls = tls;
 	if (!say_hello(l)) {
 		end_named(l, "our sign-in could not be written; the relay must speak TLS 1.3");
@@ -365,9 +369,10 @@ struct relay_line *relay_line_start(struct agent *a, const struct agent_relay *r
 	l->framed = true;
 	l->timer.fire = relay_line_timer_fired;
 	l->wire_in.done = relay_line_wire_received;
-	l->wire_out.done = relay_line_wire_sent;
 	l->local_in.done = relay_line_local_received;
 	l->local_out.done = relay_line_local_sent;
+	l->out = (struct outbox){.ring = l->ring, .most = OUT_MAX, .moved = relay_line_moved};
+	outbox_init(&l->out);
 	l->dial = dial_start(&a->worker, &a->setup, relay, relay_line_dialled, l);
 	if (!l->dial) {
 		free(l);
