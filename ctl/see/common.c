@@ -7,16 +7,14 @@
 
 #include "core/log.h"
 #include "ctl/terminal/show.h"
-#include "ctl/terminal/units.h"
 
 #define FOLLOW_LIMIT 10 /* records of before, to see that it works */
 #define LIMIT	     100
 
+/* Sizes carry their unit with them; a time's is in its key: ms, confirm_ms. */
 static enum show_kind kind_of(const char *key)
 {
-	if (strcmp(key, "up") == 0 || strcmp(key, "down") == 0)
-		return SHOW_SIZE;
-	return strcmp(key, "ms") == 0 ? SHOW_SPAN : SHOW_TEXT;
+	return strcmp(key, "up") == 0 || strcmp(key, "down") == 0 ? SHOW_SIZE : SHOW_TEXT;
 }
 
 /* "session.closed from=laptop to=home ...": when and what first, the rest by its keys. */

@@ -176,8 +176,7 @@ static void print_stun(const json_t *stun)
 	json_t *value;
 	char name[64], shown[128];
 
-	if (json_array_size(json_object_get(stun, "listen_udp")) > 0)
-		show_keys(stdout, stun, stun_columns);
+	show_keys(stdout, stun, stun_columns);
 	for (size_t i = 0; i < 2; i++) {
 		json_object_foreach(json_object_get(stun, ways[i]), result, value)
 		{

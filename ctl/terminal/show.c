@@ -194,21 +194,28 @@ static void put_key(FILE *to, const char *title, size_t width)
 	pad(to, width - show_width(title) + GAP);
 }
 
+/* A list without anything in it has no row, as a column without a value is not shown. */
+static bool has_row(const json_t *object, const struct show_column *c)
+{
+	const json_t *value = json_object_get(object, c->key);
+
+	return value && !(json_is_array(value) && json_array_size(value) == 0);
+}
+
 void show_keys(FILE *to, const json_t *object, const struct show_column *columns)
 {
 	size_t width = 0;
 	char cell[CELL_BYTES];
 
 	for (const struct show_column *c = columns; c->title; c++)
-		if (json_object_get(object, c->key) && show_width(c->title) > width)
+		if (has_row(object, c) && show_width(c->title) > width)
 			width = show_width(c->title);
 	for (const struct show_column *c = columns; c->title; c++) {
-		const json_t *value = json_object_get(object, c->key);
-
-		if (!value)
+		if (!has_row(object, c))
 			continue;
 		put_key(to, c->title, width);
-		fprintf(to, "%s\n", show_value(value, c, cell, sizeof(cell)));
+		fprintf(to, "%s\n",
+			show_value(json_object_get(object, c->key), c, cell, sizeof(cell)));
 	}
 }
 

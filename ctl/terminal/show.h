@@ -42,6 +42,7 @@ struct show_shape {
 void show_result(const struct arguments *a, const json_t *result, const struct show_shape *shape);
 
 void show_table(FILE *to, const json_t *list, const struct show_column *columns);
+/* A line for each key that is there; none for an empty list. */
 void show_keys(FILE *to, const json_t *object, const struct show_column *columns);
 void show_json(FILE *to, const json_t *value);
 
