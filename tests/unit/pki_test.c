@@ -11,7 +11,7 @@
  * links: core/engine/identity_relay.c core/engine/certificate.c relay/config/config.c
  * links: agent/config/config.c core/conf/conf.c core/conf/bind.c
  * links: core/conf/error.c core/conf/value.c core/addr.c core/log.c core/conf/yaml.c
- * links: core/parse/wire.c
+ * links: core/parse/wire.c tests/support/command_line.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,6 +34,7 @@
 #include "ctl/terminal/files.h"
 #include "ctl/pki/store.h"
 #include "relay/config/config.h"
+#include "tests/support/command_line.h"
 
 #define FILE_MAX 65536
 
@@ -134,6 +135,8 @@ static void test_init(void **state)
 
 	assert_int_equal(mode_of("ca"), 0700);
 	assert_int_equal(mode_of("ca/ca.key"), 0600);
+	assert_int_equal(mode_of("ca/issued.log"), 0600);
+	assert_int_equal(mode_of("ca/ca.pem"), 0644);
 	assert_int_equal(X509_check_ca(ca), 1);
 	assert_int_equal(X509_get_pathlen(ca), 0);
 	assert_true(X509_get_key_usage(ca) & KU_KEY_CERT_SIGN);
@@ -366,6 +369,113 @@ static void test_records(void **state)
 	pki_store_close(&store);
 }
 
+/* ---- what is shown ---- */
+
+static struct command_line ran;
+
+static void shown(const char *line, enum status status)
+{
+	static const struct command *const tables[] = {pki_commands, NULL};
+
+	command_line_run(&ran, tables, line);
+	if (ran.status != status)
+		fail_msg("%s: ended with %d\n%s%s", line, ran.status, ran.out, ran.err);
+}
+
+static void assert_shown(const char *part)
+{
+	if (!strstr(ran.out, part))
+		fail_msg("\"%s\" is not in:\n%s", part, ran.out);
+}
+
+static void test_show(void **state)
+{
+	shown("pki issue ca agent home --relay r:1", STATUS_OK);
+	shown("pki show home.yaml", STATUS_OK);
+	assert_shown("role        agent\nname        home\nissuer      Private\n");
+	assert_null(strstr(ran.out, "KEY"));
+	assert_null(strstr(ran.out, "expired"));
+	shown("pki issue ca console ops --relay r:1 --expires 1s", STATUS_OK);
+	shown("pki issue ca relay main --host a.example --host 192.0.2.1 --listen [::]:1",
+	      STATUS_OK);
+	sleep(2);
+	shown("pki show main.yaml", STATUS_OK);
+	assert_shown("role        relay\nname        main\nhosts       a.example, 192.0.2.1\n");
+	shown("pki show ops.yaml", STATUS_OK);
+	assert_shown("role        console\nname        ops\n");
+	assert_shown("Z (expired)\n");
+	shown("pki show ca", STATUS_OK);
+	assert_shown("role        ca\nname        Private\n");
+	assert_non_null(strstr(strstr(ran.out, "\nconsole ops "), "expired"));
+	assert_null(strstr(strstr(ran.out, "\nrelay   main "), "expired"));
+	shown("pki show ca/ca.pem", STATUS_OK);
+	assert_shown("role        ca\n");
+	/* A key is never shown, and no part of it is in the error. */
+	shown("pki show ca/ca.key", STATUS_FAILED);
+	assert_string_equal(ran.out, "");
+	assert_null(strstr(ran.err, "MIG"));
+	shown("pki show nowhere", STATUS_FAILED);
+}
+
+/* No certificate outlives the CA that signed it, and it is said. */
+static void test_a_certificate_ends_with_its_ca(void **state)
+{
+	char *pem = files_read("ca/ca.pem", FILE_MAX);
+	X509 *ca = certificate_of(pem), *x;
+	struct agent_config c;
+
+	shown("pki issue ca agent home --relay r:1 --expires 20y", STATUS_OK);
+	assert_non_null(strstr(ran.err, "the certificate ends with its CA, on "));
+	c = load_agent("home.yaml");
+	x = certificate_of(c.identity.certificate);
+	assert_true(certificate_time(X509_get0_notAfter(x)) ==
+		    certificate_time(X509_get0_notAfter(ca)));
+	X509_free(x);
+	X509_free(ca);
+	free(pem);
+	agent_config_free(&c);
+}
+
+/* Two agents of one name push each other off the relay, over and over. */
+static void test_an_earlier_certificate_is_noted(void **state)
+{
+	shown("pki issue ca console home --relay r:1", STATUS_OK);
+	shown("pki issue ca agent home --relay r:1 --out first", STATUS_OK);
+	assert_string_equal(ran.err, "");
+	shown("pki issue ca agent home --relay r:1 --out second", STATUS_OK);
+	assert_non_null(strstr(ran.err, "agent home has an earlier certificate"));
+	shown("pki issue ca agent other --relay r:1", STATUS_OK);
+	assert_string_equal(ran.err, "");
+}
+
+static void test_standard_output(void **state)
+{
+	shown("pki issue ca agent home --relay r:1 --out -", STATUS_OK);
+	assert_shown("# The Postern agent \"home\" of Private, valid until ");
+	assert_shown("# Run it:  postern-agent -c FILE\n");
+	assert_shown("name: home\n");
+	assert_shown("BEGIN PRIVATE KEY");
+	assert_int_equal(access("-", F_OK), -1);
+	assert_has("ca/issued.log", " agent home ", true);
+	/* A line break in a file's name would end the comment, and begin what the file says. */
+	assert_int_equal(run(issue, "ca agent home --relay r:1 --out a\nname:evil"), STATUS_OK);
+	assert_has("a\nname:evil", "\nname:evil", false);
+}
+
+/* A certificate that no program would believe is not made. */
+static void test_a_ca_with_another_key(void **state)
+{
+	char *key;
+
+	assert_int_equal(run(init, "other"), STATUS_OK);
+	key = files_read("other/ca.key", FILE_MAX);
+	assert_true(files_write("ca/ca.key", key, 0600, true));
+	shown("pki issue ca agent home --relay r:1", STATUS_FAILED);
+	assert_non_null(strstr(ran.err, "ca/ca.key is not the key of ca/ca.pem"));
+	assert_int_equal(access("home.yaml", F_OK), -1);
+	free(key);
+}
+
 /* The whole way from the command to the relay's judgement of a HELLO. */
 static void test_issued_agents_are_believed_until_they_expire(void **state)
 {
@@ -426,6 +536,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_files_are_not_overwritten, enter, leave),
 		cmocka_unit_test_setup_teardown(test_usage_errors_write_nothing, enter, leave),
 		cmocka_unit_test_setup_teardown(test_records, enter, leave),
+		cmocka_unit_test_setup_teardown(test_show, enter, leave),
+		cmocka_unit_test_setup_teardown(test_a_certificate_ends_with_its_ca, enter, leave),
+		cmocka_unit_test_setup_teardown(test_an_earlier_certificate_is_noted, enter, leave),
+		cmocka_unit_test_setup_teardown(test_standard_output, enter, leave),
+		cmocka_unit_test_setup_teardown(test_a_ca_with_another_key, enter, leave),
 		cmocka_unit_test_setup_teardown(test_issued_agents_are_believed_until_they_expire,
 						enter, leave),
 	};

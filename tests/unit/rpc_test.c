@@ -4,6 +4,7 @@
  *
  * links: ctl/talk/rpc.c core/parse/jsonrpc.c core/log.c
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -141,6 +142,57 @@ static void test_lost(void **state)
 	}
 }
 
+#define LARGE (3u << 20)
+
+/* Takes one line that no socket holds at once, and answers with the length of its text. */
+static void *take_large(void *arg)
+{
+	struct pair *p = arg;
+	char *line = malloc(2 * LARGE), answer[128];
+	const char *text;
+	size_t len = 0;
+	json_t *call;
+	ssize_t n;
+
+	while ((n = read(p->far, line + len, 2 * LARGE - len)) > 0) {
+		len += (size_t)n;
+		if (line[len - 1] == '\n')
+			break;
+	}
+	call = json_loadb(line, len, 0, NULL);
+	text = json_string_value(json_object_get(json_object_get(call, "params"), "text"));
+	snprintf(answer, sizeof(answer),
+		 "{\"id\": 1, \"result\": {\"len\": %zu, \"end\": \"%c\"}}\n",
+		 text ? strlen(text) : 0, text ? text[LARGE - 1] : '?');
+	json_decref(call);
+	free(line);
+	(void)!write(p->far, answer, strlen(answer));
+	return NULL;
+}
+
+static void test_large_call(void **state)
+{
+	struct rpc_failure f = {.data = NULL};
+	char *text = malloc(LARGE + 1);
+	pthread_t thread;
+	json_t *result;
+	struct pair p;
+
+	for (size_t i = 0; i < LARGE; i++)
+		text[i] = (char)('a' + i / 1000 % 26);
+	text[LARGE] = '\0';
+	open_pair(&p, "");
+	assert_int_equal(pthread_create(&thread, NULL, take_large, &p), 0);
+	result = rpc_call(&p.rpc, "config.apply", json_pack("{s:s}", "text", text), &f);
+	pthread_join(thread, NULL);
+	assert_non_null(result);
+	assert_int_equal(json_integer_value(json_object_get(result, "len")), LARGE);
+	assert_int_equal(json_string_value(json_object_get(result, "end"))[0], text[LARGE - 1]);
+	json_decref(result);
+	free(text);
+	close_pair(&p);
+}
+
 /* A code that would say that no answer came is none. */
 static void test_code_zero(void **state)
 {
@@ -159,6 +211,7 @@ int main(void)
 		cmocka_unit_test(test_answer),	    cmocka_unit_test(test_failure),
 		cmocka_unit_test(test_turned_away), cmocka_unit_test(test_notes),
 		cmocka_unit_test(test_lost),	    cmocka_unit_test(test_code_zero),
+		cmocka_unit_test(test_large_call),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
