@@ -106,6 +106,14 @@ static bool channel_flush(struct channel *c)
 	return false;
 }
 
+/* Goes on reading, unless much waits for the relay to read. */
+static void channel_receive(struct channel *c)
+{
+	if (c->state == CHANNEL_OPEN && !ring_op_busy(&c->recv) &&
+	    outbox_waiting(&c->out) < CHANNEL_OUTPUT_PAUSE)
+		ring_recv_pooled(c->worker->ring, &c->recv, c->fd);
+}
+
 static void channel_moved(struct outbox *o, int error)
 {
 	struct channel *c = container(o, struct channel, out);
@@ -116,6 +124,8 @@ static void channel_moved(struct outbox *o, int error)
 		channel_lose(c, strerror(-error));
 	else if (c->state == CHANNEL_FINISHING && !outbox_busy(o))
 		channel_close(c);
+	else
+		channel_receive(c);
 }
 
 bool channel_send(struct channel *c, const struct wire_message *m)
@@ -236,12 +246,6 @@ static void channel_drain(struct channel *c)
 			return;
 		}
 	}
-}
-
-static void channel_receive(struct channel *c)
-{
-	if (c->state == CHANNEL_OPEN)
-		ring_recv_pooled(c->worker->ring, &c->recv, c->fd);
 }
 
 static void channel_received(struct ring_op *op, int res)

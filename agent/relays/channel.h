@@ -4,7 +4,8 @@
  *
  * Messages arrive one by one, decoded; what they point to is good during the call. An OFFER arrives
  * with an unknown critical extension, too: it is refused by REFUSE. Sending never
- * waits: the records are copied and go out in order; a relay that does not read them ends the
+ * waits: the records are copied and go out in order. A relay that does not read them is not read
+ * while CHANNEL_OUTPUT_PAUSE bytes wait, so that what it asks for does not pile up; it ends the
  * channel when CHANNEL_OUTPUT_MAX bytes would wait.
  */
 #ifndef POSTERN_AGENT_RELAYS_CHANNEL_H
@@ -16,8 +17,9 @@
 #include "core/parse/reason.h"
 #include "core/parse/wire.h"
 
-#define CHANNEL_OUTPUT_MAX (128u << 10)
-#define CHANNEL_LINGER_MS  1000u
+#define CHANNEL_OUTPUT_MAX   (128u << 10)
+#define CHANNEL_OUTPUT_PAUSE (64u << 10)
+#define CHANNEL_LINGER_MS    1000u
 
 struct channel;
 

@@ -22,6 +22,7 @@ void peer_start(struct peer *p, const char *name, enum who who, struct k_host *h
 	if (!p->identity)
 		world_broken("a peer's identity: %s", why);
 	p->context = identity_dial_context(p->identity);
+	p->front = identity_front_context(p->identity);
 	p->got = malloc(PEER_KEPT);
 	p->out = malloc(PEER_KEPT);
 }
@@ -31,6 +32,7 @@ void peer_end(struct peer *p)
 	peer_close(p, false);
 	k_program_end(p->program);
 	SSL_CTX_free(p->context);
+	SSL_CTX_free(p->front);
 	identity_free(p->identity);
 	free(p->got);
 	free(p->out);
@@ -161,11 +163,47 @@ static bool has_connected(void *context)
 	return is_connected(p) || (ready & (POLLERR | POLLHUP));
 }
 
-bool peer_connect_at(struct peer *p, const struct addr *to)
+/* Without a connection, and with nothing of the last one. */
+static void forget(struct peer *p)
 {
 	peer_close(p, false);
 	p->eof = p->reset = p->raw = p->mute = false;
 	p->got_len = p->looked_at = p->frame_len = p->out_len = 0;
+}
+
+void peer_listen(struct peer *p, uint16_t port)
+{
+	struct addr at = k_address("0.0.0.0", port);
+
+	forget(p);
+	k_enter(p->program);
+	p->fd = socket(at.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	if (bind(p->fd, &at.sa, at.len) || listen(p->fd, 128))
+		world_broken("a peer cannot listen on %u", port);
+	k_enter(NULL);
+}
+
+bool peer_take(struct peer *p, struct peer *listening, bool secure)
+{
+	int fd;
+
+	k_enter(listening->program);
+	fd = k_accept(listening->fd);
+	k_enter(NULL);
+	if (fd < 0)
+		return false;
+	forget(p);
+	k_enter(listening->program);
+	p->fd = world_give_descriptor(fd, p->program);
+	k_enter(NULL);
+	if (secure)
+		p->tls = tls_new(p->front, true);
+	return true;
+}
+
+bool peer_connect_at(struct peer *p, const struct addr *to)
+{
+	forget(p);
 	k_enter(p->program);
 	p->fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	(void)connect(p->fd, &to->sa, to->len);

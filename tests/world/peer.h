@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * peer: an agent, a console or a stranger that the scenario plays by hand, message by message, so
- * that it can do what no agent of ours would.
+ * peer: an agent, a console, a stranger or a relay that the scenario plays by hand, message by
+ * message, so that it can do what none of ours would.
  *
  * A peer is one connection of a program of its own. Calls that wait let the world run meanwhile.
  */
@@ -19,7 +19,7 @@ struct peer {
 	enum who who;
 	int fd; /* -1: none */
 	struct tls *tls;
-	SSL_CTX *context;
+	SSL_CTX *context, *front; /* of one that dials, and of a relay */
 	struct identity *identity;
 	bool raw;		   /* after GO: bytes, not messages */
 	bool mute;		   /* reads nothing, so that all that is sent to it piles up */
@@ -46,6 +46,11 @@ bool peer_connect(struct peer *p, const struct k_host *relay);
 bool peer_connect_to(struct peer *p, const struct k_host *relay, uint16_t port);
 bool peer_connect_at(struct peer *p, const struct addr *to);
 void peer_close(struct peer *p, bool reset);
+/* Listens, instead of a connection. */
+void peer_listen(struct peer *p, uint16_t port);
+/* The next connection that has come to the one that listens, if there is one; with secure, it
+ * begins with the handshake of a relay's front door. Does not wait. */
+bool peer_take(struct peer *p, struct peer *listening, bool secure);
 
 /* Adds a message to what leaves next; sends all of it, in one record. */
 void peer_frame(struct peer *p, const struct wire_message *m);

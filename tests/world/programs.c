@@ -145,8 +145,7 @@ static bool keeper_turn(void *context)
 	return served;
 }
 
-/* One of the pair's ends is the keeper's. */
-static int give_descriptor(int fd, struct k_program *to)
+int world_give_descriptor(int fd, struct k_program *to)
 {
 	struct k_file *f = k_file_get(fd);
 	struct k_program *was;
@@ -170,7 +169,7 @@ static void keeper_begin(struct world_relay *r)
 	if (k_packet_pair(pair, false))
 		world_broken("no pair for the keeper");
 	r->keeper = (struct keeper){.fd = pair[0], .wait_ms = KEEPER_WAIT_MS};
-	int theirs = give_descriptor(pair[1], r->keeper_program);
+	int theirs = world_give_descriptor(pair[1], r->keeper_program);
 	k_enter(r->keeper_program);
 	r->places = (struct keeper_places){.config_real_dir = -1};
 	r->places.config_dir = k_store_open("/etc", 0);

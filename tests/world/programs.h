@@ -26,6 +26,9 @@ void identity_yaml(enum who who, char *out, size_t room);
  * program by design (ring_timer_set). */
 void world_reserve_timers(struct ring *r);
 
+/* Makes a descriptor of the current program another's: its number there. */
+int world_give_descriptor(int fd, struct k_program *to);
+
 /* ---- a relay ---- */
 
 struct world_relay {

@@ -21,6 +21,7 @@ const struct world_kind worlds[] = {
 	{"shares_apart", world_shares_apart, 10},
 	{"socks", world_socks, 20},
 	{"agent_changes", world_agent_changes, 5},
+	{"relay_by_hand", world_relay_by_hand, 5},
 	{"operator", world_operator, 50},
 	{"refusals", world_refusals, 5},
 	{"revoked", world_revoked, 30},

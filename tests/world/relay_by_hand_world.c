@@ -1,0 +1,741 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * relay_by_hand_world: an agent at relays that are played by hand: who are another, say nothing,
+ * say too much or the wrong thing, do not read, or lose a leg at the wrong moment; and behind an
+ * HTTP proxy.
+ *
+ * Each scene starts the agent anew. It publishes talk, and its port 800 leads to laptop/talk.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/relays/channel.h"
+#include "agent/relays/leg.h"
+#include "tests/world/peer.h"
+#include "tests/world/people.h"
+#include "tests/world/worlds.h"
+
+#define LINK	  7u
+#define LEGS_MOST 8u
+#define PROXY	  3128u
+
+static struct k_host *relay_host, *home_host;
+static struct world_agent home;
+static struct people at_home;
+static struct peer door, proxy_door, proxy; /* the first two listen */
+static struct peer the_link, legs[LEGS_MOST];
+static bool leg_silent; /* says no READY */
+static struct wire_message m;
+
+/* ---- the relay ---- */
+
+static void agent_comes(const char *more)
+{
+	char config[1024];
+
+	snprintf(config, sizeof(config),
+		 "relays:\n  - address: relay-a:443\n"
+		 "publish:\n  - service: talk\n    target: 127.0.0.1:700\n"
+		 "forward:\n  - listen: 127.0.0.1:800\n    to: laptop/talk\nengine: %s\n%s",
+		 dice_chance(&world_dice, 500) ? "io_uring" : "epoll", more);
+	world_agent_start(&home, HOME, home_host, config);
+}
+
+static bool taken(void *peer)
+{
+	return peer_take(peer, &door, true);
+}
+
+/* A connection comes, and its first message is this one. */
+static bool comes_with(struct peer *p, enum wire_type type)
+{
+	if (!world_check(world_until(taken, p, 60 * SECOND), "links", "the agent does not dial"))
+		return false;
+	return peer_expect(p, type, &m);
+}
+
+static void say_welcome(uint16_t max_legs)
+{
+	struct wire_message w = {.type = WIRE_WELCOME};
+
+	w.welcome.relay = wire_text("by hand");
+	w.welcome.your_address = wire_text("10.0.0.2:40000");
+	w.welcome.link = LINK;
+	memset(w.welcome.leg_secret, 0x5a, sizeof(w.welcome.leg_secret));
+	w.welcome.ping_interval_s = 15;
+	w.welcome.max_legs = max_legs;
+	w.welcome.max_sessions = 100;
+	peer_say(&the_link, &w);
+}
+
+static void welcome(uint16_t max_legs)
+{
+	struct wire_message published = {.type = WIRE_PUBLISHED, .published.count = 1};
+
+	leg_silent = false;
+	if (!comes_with(&the_link, WIRE_HELLO))
+		return;
+	world_check(wire_bytes_equal(m.hello.agent, wire_text("home")), "messages",
+		    "another agent says HELLO");
+	say_welcome(max_legs);
+	if (peer_expect(&the_link, WIRE_PUBLISH, &m))
+		world_check(m.publish.count == 1, "messages", "%zu services are published",
+			    m.publish.count);
+	peer_say(&the_link, &published);
+}
+
+static void check_proof(struct peer *p)
+{
+	uint8_t exported[TLS_EXPORT_BYTES], secret[WIRE_SECRET_BYTES], proof[WIRE_SECRET_BYTES];
+
+	memset(secret, 0x5a, sizeof(secret));
+	if (!tls_export(p->tls, TLS_EXPORT_LEG, exported))
+		world_broken("a relay cannot export");
+	identity_leg_proof(secret, exported, proof);
+	world_check(m.leg.link == LINK && memcmp(m.leg.proof, proof, sizeof(proof)) == 0,
+		    "messages", "a leg does not prove whose it is");
+}
+
+/* Legs that come are made warm. True: one of them has a message of this type, in m. */
+struct awaited {
+	enum wire_type type;
+	struct peer *leg;
+};
+
+static bool legs_turn(void *context)
+{
+	static const struct wire_message ready = {.type = WIRE_READY};
+	struct awaited *a = context;
+
+	for (unsigned i = 0; i < LEGS_MOST; i++)
+		if (legs[i].fd < 0 || legs[i].eof || legs[i].reset)
+			(void)peer_take(&legs[i], &door, true);
+	for (unsigned i = 0; i < LEGS_MOST; i++) {
+		if (legs[i].fd < 0 || legs[i].raw || !peer_hear(&legs[i], &m, 0))
+			continue;
+		if (m.type == a->type) {
+			a->leg = &legs[i];
+			return true;
+		}
+		world_check(m.type == WIRE_LEG, "messages", "a leg says %s",
+			    wire_type_name(m.type));
+		check_proof(&legs[i]);
+		if (!leg_silent)
+			peer_say(&legs[i], &ready);
+	}
+	return false;
+}
+
+static struct peer *leg_with(enum wire_type type)
+{
+	struct awaited a = {.type = type};
+
+	world_check(world_until(legs_turn, &a, 30 * SECOND), "messages", "no leg says %s",
+		    wire_type_name(type));
+	return a.leg;
+}
+
+static void legs_run(uint64_t us)
+{
+	struct awaited none = {.type = WIRE_REQUEST}; /* no leg says that */
+
+	(void)world_until(legs_turn, &none, us);
+}
+
+static unsigned legs_there(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < LEGS_MOST; i++)
+		n += legs[i].fd >= 0 && !peer_gone(&legs[i], 0);
+	return n;
+}
+
+static void leave(void)
+{
+	world_agent_stop(&home);
+	for (unsigned i = 0; i < LEGS_MOST; i++)
+		peer_close(&legs[i], false);
+	peer_close(&the_link, false);
+	world_run(SECOND);
+	while (peer_take(&the_link, &door, false))
+		peer_close(&the_link, false);
+}
+
+/* ---- what the agent is asked for ---- */
+
+static struct talk *asks(void)
+{
+	const struct addr to = k_address("127.0.0.1", 800);
+	struct talk *t = talk_plan(&world_dice, 1);
+
+	for (unsigned i = 0; i < 2; i++)
+		t->side[i].plan = (struct talk_plan){.bytes = 1, .write_most = 9, .read_most = 9};
+	t->disturbed = true;
+	talk_start(t, &at_home, &to);
+	return t;
+}
+
+/* What was said to the agent leaves meanwhile. */
+static void work_on(void)
+{
+	(void)peer_gone(&the_link, 0);
+	for (unsigned i = 0; i < LEGS_MOST; i++)
+		(void)peer_gone(&legs[i], 0);
+}
+
+static bool is_over(void *talk)
+{
+	work_on();
+	return talk_over(talk);
+}
+
+/* Of three. */
+struct turns {
+	struct talk *t[3];
+	unsigned over;
+};
+
+static bool are_over(void *context)
+{
+	struct turns *w = context;
+
+	work_on();
+	return talk_over(w->t[0]) + talk_over(w->t[1]) + talk_over(w->t[2]) == (int)w->over;
+}
+
+static void check_over(struct talk *t, uint64_t within_us, const char *what)
+{
+	world_check(world_until(is_over, t, within_us), "ends", "%s, and talk %u waits", what,
+		    t->id);
+	world_check(!t->side[0].eof, "cut-for-end", "%s, and talk %u sees an end", what, t->id);
+}
+
+static void say_fail(struct peer *leg)
+{
+	const struct wire_message fail = {.type = WIRE_FAIL,
+					  .fail = {REASON_NOT_ALLOWED, wire_text("no")}};
+
+	peer_say(leg, &fail);
+}
+
+static void say_go(struct peer *leg, uint64_t session)
+{
+	const struct wire_message go = {.type = WIRE_GO, .go.session = session};
+
+	peer_say(leg, &go);
+}
+
+static void offer(const char *service, uint64_t session)
+{
+	struct wire_message o = {.type = WIRE_OFFER};
+
+	o.offer.session = session;
+	o.offer.from = wire_text("laptop");
+	o.offer.service = wire_text(service);
+	o.offer.source = wire_text("10.0.0.9:40000");
+	o.offer.local = wire_text("10.0.0.1:443");
+	peer_say(&the_link, &o);
+}
+
+/* ---- legs ---- */
+
+static void scene_a_leg_that_was_refused_is_used_again(void)
+{
+	struct peer *leg, *first = NULL;
+
+	agent_comes("warm_legs: 1\n");
+	welcome(8);
+	for (unsigned i = 0; i < 3; i++) {
+		struct talk *t;
+
+		legs_run(3 * SECOND);
+		t = asks();
+		leg = leg_with(WIRE_OPEN);
+		first = i == 0 ? leg : first;
+		world_check(leg == first, "legs", "a leg was refused, and another one asks");
+		if (leg)
+			say_fail(leg);
+		check_over(t, 2 * SECOND, "the relay refuses");
+	}
+	world_check(legs_there() <= 2, "legs", "%u legs are there", legs_there());
+	leave();
+}
+
+/* A NAT may have forgotten a warm leg: the call is made once more, by one that is fresh. */
+static void scene_a_leg_that_is_lost(void)
+{
+	struct talk *t;
+	struct peer *leg;
+
+	agent_comes("warm_legs: 1\n");
+	welcome(8);
+	legs_run(3 * SECOND);
+	t = asks();
+	for (unsigned i = 0; i < 2; i++) {
+		leg = leg_with(WIRE_OPEN);
+		world_check(!talk_over(t), "lives-on", "a warm leg is lost, and talk %u with it",
+			    t->id);
+		if (leg)
+			peer_close(leg, true);
+	}
+	check_over(t, 2 * SECOND, "two legs are lost");
+	leave();
+}
+
+/* What follows GO would be bytes of the session, and must not be in the outer TLS. */
+static void scene_go_and_more(void)
+{
+	const struct wire_message go = {.type = WIRE_GO, .go.session = 1},
+				  pong = {.type = WIRE_PONG};
+	struct talk *t;
+
+	agent_comes("warm_legs: 2\n");
+	welcome(8);
+	legs_run(3 * SECOND);
+	t = asks();
+	for (unsigned i = 0; i < 2; i++) {
+		struct peer *leg = leg_with(WIRE_OPEN);
+
+		if (!leg)
+			break;
+		peer_frame(leg, &go);
+		peer_frame(leg, &pong);
+		peer_flush(leg);
+		world_check(peer_gone(leg, SECOND) && leg->got_len == 0, "messages",
+			    "something stood behind GO, and the leg is used");
+	}
+	check_over(t, 2 * SECOND, "something stood behind GO twice");
+	leave();
+}
+
+static void scene_go_for_another_offer(void)
+{
+	struct peer *leg;
+
+	agent_comes("");
+	welcome(8);
+	legs_run(3 * SECOND);
+	offer("print", 4);
+	if (peer_expect(&the_link, WIRE_REFUSE, &m))
+		world_check(m.refuse.session == 4 && m.refuse.reason == REASON_SERVICE_UNKNOWN,
+			    "messages", "what is not published is refused for %s",
+			    reason_name(m.refuse.reason));
+	for (uint64_t session = 5; session < 8; session++) {
+		if (session < 7)
+			offer("talk", 5);
+		leg = leg_with(WIRE_ACCEPT);
+		if (!leg)
+			break;
+		world_check(m.accept.session == 5, "messages", "another offer is accepted");
+		say_go(leg, session);
+		leg->raw = session == 5;
+		world_check(peer_gone(leg, 2 * SECOND) == (session > 5), "messages",
+			    "GO of session %u for an offer of session 5", (unsigned)session);
+		if (session == 5)
+			peer_close(leg, false);
+	}
+	world_run(2 * SECOND);
+	world_check(home.agent.sessions.count == 0, "ends", "%zu offers are kept",
+		    home.agent.sessions.count);
+	leave();
+}
+
+/* It has ten seconds. */
+static void scene_a_leg_that_is_not_answered(void)
+{
+	unsigned before;
+
+	agent_comes("warm_legs: 2\n");
+	welcome(8);
+	leg_silent = true;
+	legs_run(5 * SECOND);
+	before = legs_there();
+	world_check(before == 2, "legs", "two legs shall be warm, and %u come", before);
+	world_run(LEG_READY_MS * MS - 3 * SECOND);
+	world_check(legs_there() == 0, "ends", "a leg waits for READY for more than %u ms",
+		    LEG_READY_MS);
+	leg_silent = false;
+	legs_run(20 * SECOND);
+	world_check(legs_there() == 2, "legs", "legs come again, and they are %u", legs_there());
+	leave();
+}
+
+static void scene_a_warm_leg_says_something(void)
+{
+	const struct wire_message pong = {.type = WIRE_PONG};
+
+	agent_comes("warm_legs: 1\n");
+	welcome(8);
+	legs_run(3 * SECOND);
+	peer_say(&legs[0], &pong);
+	world_check(peer_gone(&legs[0], SECOND), "messages", "a warm leg may say what it likes");
+	leave();
+}
+
+/* One leg may be, so calls wait for their turn, and those that have waited too long leave. */
+static void scene_one_leg_for_all(void)
+{
+	struct turns w = {.over = 0};
+	struct peer *leg;
+	struct talk *t;
+
+	agent_comes("warm_legs: 3\n");
+	welcome(1);
+	legs_run(5 * SECOND);
+	world_check(legs_there() == 1, "legs", "one leg may be, and there are %u", legs_there());
+	for (unsigned i = 0; i < 3; i++)
+		w.t[i] = asks();
+	while (++w.over <= 3) {
+		leg = leg_with(WIRE_OPEN);
+		world_check(legs_there() == 1, "legs", "one leg may be, and there are %u",
+			    legs_there());
+		if (leg)
+			say_fail(leg);
+		world_check(world_until(are_over, &w, 2 * SECOND), "legs",
+			    "one call after the other, and %u are not over", w.over);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		w.t[i] = asks();
+	(void)leg_with(WIRE_OPEN);
+	legs_run(16 * SECOND); /* open */
+	for (unsigned i = 0; i < 3; i++)
+		check_over(w.t[i], SECOND, "nobody answers");
+	t = asks();
+	leg = leg_with(WIRE_OPEN);
+	if (leg)
+		say_fail(leg);
+	check_over(t, 2 * SECOND, "the relay refuses");
+	leave();
+}
+
+/* ---- the link ---- */
+
+static void ping(uint64_t token)
+{
+	const struct wire_message p = {.type = WIRE_PING, .ping.token = token};
+
+	peer_frame(&the_link, &p);
+}
+
+static void expect_pong(uint64_t token)
+{
+	if (peer_expect(&the_link, WIRE_PONG, &m))
+		world_check(m.pong.token == token, "messages", "PONG has another token");
+}
+
+/* A message in several records, and several messages in one. */
+static void scene_messages_in_pieces(void)
+{
+	agent_comes("");
+	welcome(8);
+	legs_run(SECOND);
+	ping(1);
+	for (size_t i = 0; i < the_link.frame_len; i++) {
+		peer_write(&the_link, the_link.frame + i, 1);
+		world_run(dice_below(&world_dice, 100 * MS));
+	}
+	the_link.frame_len = 0;
+	expect_pong(1);
+	for (uint64_t i = 2; i < 50; i++)
+		ping(i);
+	peer_flush(&the_link);
+	for (uint64_t i = 2; i < 50; i++)
+		expect_pong(i);
+	leave();
+}
+
+static void scene_messages_that_are_none(void)
+{
+	static const struct {
+		uint8_t frame[6];
+		size_t len;
+		enum reason reason;
+	} wrong[] = {
+		{{WIRE_VERSION, 0x7f, 0, 0}, 4, REASON_PROTOCOL},
+		{{WIRE_VERSION, WIRE_PING, 0, 1, 0}, 5, REASON_PROTOCOL},
+		{{WIRE_VERSION + 1, WIRE_PING, 0, 1, 0}, 5, REASON_VERSION},
+		{{WIRE_VERSION, WIRE_READY, 0, 0}, 4, REASON_PROTOCOL},
+	};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		agent_comes("");
+		welcome(8);
+		legs_run(SECOND);
+		peer_write(&the_link, wrong[i].frame, wrong[i].len);
+		(void)peer_expect_bye(&the_link, wrong[i].reason);
+		world_run(SECOND);
+		world_check(legs_there() == 0, "ends", "the link is gone, and %u legs stay",
+			    legs_there());
+		leave();
+	}
+}
+
+/* What it asks for does not pile up, and it is no stranger for that. */
+static void scene_a_relay_that_asks_and_does_not_read(void)
+{
+	const unsigned count = 12000;
+	size_t before;
+
+	agent_comes("");
+	welcome(8);
+	legs_run(3 * SECOND);
+	before = home.program->memory_bytes;
+	home.program->memory_most = before;
+	the_link.mute = true;
+	for (uint64_t i = 0; i < count; i++) {
+		ping(i);
+		if (i % 200 == 199)
+			peer_flush(&the_link);
+	}
+	peer_flush(&the_link);
+	for (unsigned i = 0; i < 100; i++) {
+		world_run(50 * MS);
+		peer_flush(&the_link);
+	}
+	world_check(home.program->memory_most < before + 3 * CHANNEL_OUTPUT_MAX, "output-bounded",
+		    "a relay that does not read made the agent keep %zu bytes",
+		    home.program->memory_most - before);
+	world_check(!the_link.eof && !the_link.reset && world_agent_linked(&home), "lives-on",
+		    "a relay that asks much and reads late has lost its link");
+	the_link.mute = false;
+	for (uint64_t i = 0; i < count; i++)
+		expect_pong(i);
+	leave();
+}
+
+/* The same of what the agent says by itself: 128 services, again and again. */
+static void scene_a_relay_that_does_not_read(void)
+{
+	static char text[2][32768];
+	size_t before, len[2];
+
+	for (unsigned k = 0; k < 2; k++) {
+		len[k] = (size_t)snprintf(text[k], sizeof(text[k]),
+					  "relays:\n  - address: relay-a:443\npublish:\n");
+		for (unsigned i = 0; i < WIRE_SERVICES_MAX; i++)
+			len[k] += (size_t)snprintf(
+				text[k] + len[k], sizeof(text[k]) - len[k],
+				"  - service: %060u-%u\n    target: 127.0.0.1:700\n", i, k);
+	}
+	agent_comes("");
+	welcome(8);
+	legs_run(3 * SECOND);
+	before = home.program->memory_bytes;
+	the_link.mute = true;
+	for (unsigned i = 0; i < 80 && world_agent_linked(&home); i++) {
+		world_agent_write(&home, text[i % 2]);
+		k_signal(home.program, SIGHUP);
+		world_run(20 * MS);
+	}
+	world_check(!world_agent_linked(&home), "output-bounded",
+		    "a relay that reads nothing made the agent keep %zu bytes",
+		    home.program->memory_bytes - before);
+	the_link.mute = false;
+	world_check(peer_gone(&the_link, 5 * SECOND), "ends",
+		    "the link is lost, and still connected");
+	leave();
+}
+
+/* Calls wait for a link, and go on by the next one. */
+static void scene_a_link_that_is_lost(void)
+{
+	struct peer *leg;
+	struct talk *t;
+
+	agent_comes("");
+	welcome(8);
+	legs_run(3 * SECOND);
+	peer_close(&the_link, dice_chance(&world_dice, 500));
+	world_run(500 * MS);
+	world_check(legs_there() == 0 && !world_agent_linked(&home), "ends",
+		    "the link is gone, and %u legs stay", legs_there());
+	t = asks();
+	welcome(8);
+	leg = leg_with(WIRE_OPEN);
+	if (leg)
+		say_fail(leg);
+	check_over(t, 2 * SECOND, "the relay refuses");
+	world_agent_stop(&home);
+	(void)peer_expect_bye(&the_link, REASON_SHUTDOWN);
+	leave();
+}
+
+static void scene_who_is_revoked_is_not_asked(void)
+{
+	struct wire_message r = {.type = WIRE_REVOKED, .revoked.count = 1};
+	struct peer *leg;
+
+	r.revoked.services[0] = wire_text("laptop");
+	agent_comes("");
+	welcome(8);
+	legs_run(3 * SECOND);
+	peer_say(&the_link, &r);
+	legs_run(SECOND);
+	check_over(asks(), SECOND, "laptop is revoked");
+	r.revoked.count = 0;
+	peer_say(&the_link, &r);
+	legs_run(SECOND);
+	struct talk *t = asks();
+
+	leg = leg_with(WIRE_OPEN);
+	if (leg)
+		say_fail(leg);
+	check_over(t, 2 * SECOND, "the relay refuses");
+	leave();
+}
+
+/* ---- dialling ---- */
+
+/* Another relay of the same CA, at this one's name: the agent leaves before it says who it is. */
+static void scene_another_relay(void)
+{
+	struct peer other;
+
+	peer_start(&other, "other-relay", RELAY_B, relay_host);
+	agent_comes("");
+	world_check(world_until(taken, &other, 60 * SECOND), "links", "the agent does not dial");
+	world_check(!peer_hear(&other, &m, 5 * SECOND) && peer_gone(&other, SECOND), "proof",
+		    "an agent signs in at another relay");
+	peer_end(&other);
+	welcome(8);
+	legs_run(SECOND);
+	leave();
+}
+
+static bool taken_in_clear(void *peer)
+{
+	return peer_take(peer, &door, false);
+}
+
+/* It has ten seconds for the connection and the handshake together. */
+static void scene_a_relay_that_says_nothing(void)
+{
+	agent_comes("");
+	world_check(world_until(taken_in_clear, &the_link, 60 * SECOND), "links",
+		    "the agent does not dial");
+	world_check(!peer_gone(&the_link, 9 * SECOND), "lives-on", "a relay has ten seconds");
+	world_check(peer_gone(&the_link, 2 * SECOND), "ends",
+		    "a relay that says nothing is waited for");
+	welcome(8);
+	legs_run(SECOND);
+	leave();
+}
+
+/* ---- by a proxy ---- */
+
+static bool taken_by_proxy(void *peer)
+{
+	return peer_take(peer, &proxy_door, false);
+}
+
+/* The agent's request, and our answer in pieces; returns whether it goes on with TLS. */
+static bool proxied(const char *answer)
+{
+	static const char request[] = "CONNECT relay-a:443 HTTP/1.1\r\nHost: relay-a:443\r\n"
+				      "Proxy-Authorization: Basic bWU6cHc=\r\n\r\n";
+	size_t len = strlen(answer), n;
+
+	if (!world_check(world_until(taken_by_proxy, &proxy, 60 * SECOND), "links",
+			 "the agent does not dial the proxy"))
+		return false;
+	world_check(peer_has(&proxy, sizeof(request) - 1, 10 * SECOND) &&
+			    proxy.got_len == sizeof(request) - 1 &&
+			    memcmp(proxy.got, request, sizeof(request) - 1) == 0,
+		    "messages", "the proxy is asked \"%.*s\"", (int)proxy.got_len,
+		    (const char *)proxy.got);
+	proxy.got_len = 0;
+	for (size_t at = 0; at < len; at += n) {
+		n = 1 + dice_below(&world_dice, len - at);
+		peer_write(&proxy, answer + at, n);
+		world_run(dice_below(&world_dice, 100 * MS));
+	}
+	return peer_has(&proxy, 1, 2 * SECOND);
+}
+
+static void scene_a_proxy(void)
+{
+	static const char *const refusals[] = {
+		"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+		"HTTP/1.1 100 Continue\r\n\r\n",
+		"HTTP/1.1 200 OK\r\n\r\nand more",
+		"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+	};
+
+	agent_comes("proxy: http://me:pw@proxy:3128\n");
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+		/* What comes behind the head may come after it, and then is no TLS. */
+		world_check((!proxied(refusals[i]) || i == 2) && peer_gone(&proxy, SECOND),
+			    "messages", "a proxy answers \"%.12s\", and is used", refusals[i]);
+	world_check(!proxied("") && !peer_gone(&proxy, 7 * SECOND), "lives-on",
+		    "a proxy has ten seconds");
+	world_check(peer_gone(&proxy, 3 * SECOND), "ends", "a proxy is waited for");
+	world_check(proxied("HTTP/1.1 200 Connection established\r\nVia: 1.1 proxy\r\n\r\n"),
+		    "links", "a proxy connects, and is not used");
+	/* From here on it is the relay itself. */
+	world_check(proxy.got[0] == 0x16, "messages", "what goes through the proxy is no TLS");
+	proxy.tls = tls_new(proxy.front, true);
+	if (!tls_feed(proxy.tls, proxy.got, proxy.got_len))
+		world_broken("no memory for a hello");
+	proxy.got_len = 0;
+	(void)peer_expect(&proxy, WIRE_HELLO, &m);
+	world_agent_stop(&home);
+	world_check(peer_gone(&proxy, 2 * SECOND), "ends", "the agent has left, and not the proxy");
+	leave();
+}
+
+/* ---- the world ---- */
+
+static void (*const scenes[])(void) = {
+	scene_a_leg_that_was_refused_is_used_again,
+	scene_a_leg_that_is_lost,
+	scene_go_and_more,
+	scene_go_for_another_offer,
+	scene_a_leg_that_is_not_answered,
+	scene_a_warm_leg_says_something,
+	scene_one_leg_for_all,
+	scene_messages_in_pieces,
+	scene_messages_that_are_none,
+	scene_a_relay_that_asks_and_does_not_read,
+	scene_a_relay_that_does_not_read,
+	scene_a_link_that_is_lost,
+	scene_who_is_revoked_is_not_asked,
+	scene_another_relay,
+	scene_a_relay_that_says_nothing,
+	scene_a_proxy,
+};
+
+void world_relay_by_hand(void)
+{
+	relay_host = k_host_new("relay-a");
+	home_host = k_host_new("home");
+	k_cable_set(relay_host, home_host, (uint32_t)dice_size(&world_dice, 50000),
+		    (uint32_t)dice_size(&world_dice, 5000));
+	k_faults.short_io = (unsigned)dice_below(&world_dice, 200);
+	names_forget_all();
+	names_set("relay-a", k_host_address(relay_host));
+	names_set("proxy", k_host_address(relay_host));
+	talks_begin();
+	people_start(&at_home, "at-home", home_host);
+	people_answer(&at_home, 700, NULL);
+	peer_start(&door, "door", RELAY_A, relay_host);
+	peer_listen(&door, 443);
+	peer_start(&proxy_door, "proxy-door", RELAY_A, relay_host);
+	peer_listen(&proxy_door, PROXY);
+	peer_start(&proxy, "proxy", RELAY_A, relay_host);
+	peer_start(&the_link, "link", RELAY_A, relay_host);
+	for (unsigned i = 0; i < LEGS_MOST; i++)
+		peer_start(&legs[i], "leg", RELAY_A, relay_host);
+	for (size_t i = 0; i < sizeof(scenes) / sizeof(scenes[0]); i++) {
+		world_tell("---- scene %zu", i);
+		scenes[i]();
+	}
+	for (unsigned i = 0; i < LEGS_MOST; i++)
+		peer_end(&legs[i]);
+	peer_end(&the_link);
+	peer_end(&proxy);
+	peer_end(&proxy_door);
+	peer_end(&door);
+	people_stop(&at_home);
+}
