@@ -94,7 +94,7 @@ struct beginning {
 	struct agent_overrides overrides;
 };
 
-/* Every session takes two descriptors. Only who asked for so many sessions is warned. */
+/* Every session takes two descriptors. A warning only if the configuration asks for so many. */
 static void raise_descriptor_limit(const struct beginning *b)
 {
 	bool asked = json_object_get(b->start.document, "max_sessions");

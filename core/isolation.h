@@ -45,10 +45,10 @@
  * connects; and rings, which seccomp does not see into, refuse every opcode that opens or connects
  * (ring_uring.c). UDP has no such wall: a process that may answer a datagram may send one to any
  * address, and no filter of these sees to which. So a relay's UDP sockets are never connected, all
- * that they send is an answer made in the same turn (relay/front/udp.c), and who wants more puts a
- * packet filter in front: out of a relay's UDP ports nothing need pass that did not come in before.
- * The report says which of them hold. None of them is needed for running: where the kernel lacks
- * one, a daemon goes on and says so.
+ * that they send is an answer made in the same turn (relay/front/udp.c), and an operator that wants
+ * more puts a packet filter in front: out of a relay's UDP ports nothing need pass that did not
+ * come in before. The report says which of them hold. None of them is needed for running: where the
+ * kernel lacks one, a daemon goes on and says so.
  */
 #ifndef POSTERN_CORE_ISOLATION_H
 #define POSTERN_CORE_ISOLATION_H

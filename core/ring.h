@@ -81,8 +81,9 @@ const char *ring_engine_name(enum ring_engine e);
 
 /* Runs until ring_stop(). Returns 0, or -errno when the kernel refused to go on. */
 int ring_run(struct ring *r) MUST_CHECK;
-/* One turn of that loop, for who schedules several rings by turns: waits until something is due,
- * delivers what has completed, fires timers. ring_stop() has no effect on it. 0 or -errno. */
+/* One turn of that loop, for a caller that schedules several rings by turns: waits until something
+ * is due, delivers what has completed, fires timers. ring_stop() has no effect on it. 0 or -errno.
+ */
 int ring_turn(struct ring *r) MUST_CHECK;
 void ring_stop(struct ring *r); /* any thread, and signal handlers */
 

@@ -39,7 +39,7 @@ static const struct option_row check_options[] = {
 
 enum check_verdict { VERDICT_OK, VERDICT_WARN, VERDICT_FAIL };
 
-/* A relay that answers does so at once; who waits here is a person. */
+/* A relay that answers does so at once; a person waits here. */
 static const struct stun_pace udp_pace = {.rto_ms = 200, .sends = 3, .last_rto = 4};
 
 struct check {

@@ -5,7 +5,7 @@
  * Theory of operation. A prefix belongs into one set of eight neighbouring buckets, which its hash
  * names; so a look-up reads a few cache lines, at any size of the table. A prefix that is not
  * in its set takes an empty bucket there, or that of the one that asked longest ago. The hash has a
- * random key: who can choose addresses cannot choose a victim's set.
+ * random key: a sender that chooses its addresses cannot choose a victim's set.
  *
  * Tokens are counted in thousandths, which fill by rate for each millisecond that has passed.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* listener: one local listening socket, and who comes in by it. */
+/* listener: one local listening socket, and the clients that come in by it. */
 #ifndef POSTERN_AGENT_ENTRANCE_LISTENER_H
 #define POSTERN_AGENT_ENTRANCE_LISTENER_H
 

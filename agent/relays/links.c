@@ -237,7 +237,7 @@ void agent_links_one_refused(struct agent_links *set)
 	enum reason why;
 
 	if (agent_links_refused(set, &why))
-		set->events->changed(set); /* who waits for a link learns that none comes */
+		set->events->changed(set); /* a call that waits for a link learns that none comes */
 }
 
 void agent_links_describe(const struct agent_links *set, char *out, size_t room)

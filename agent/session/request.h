@@ -16,7 +16,7 @@
 
 #define REQUEST_ANSWER_MAX 32u
 
-/* What differs between those who ask. */
+/* What differs between askers. */
 struct request_style {
 	/* Bytes for the local side when the outcome is known, before any of the service's; with
 	 * NULL a refused local connection is reset. Returns their count. */

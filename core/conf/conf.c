@@ -489,7 +489,7 @@ static int open_file(const char *path, int flags, struct conf_errors *errors)
 	}
 	if (!(flags & O_NONBLOCK) || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
 		return fd;
-	conf_error(errors, NULL, "", "is no regular file, and only such a one is read again");
+	conf_error(errors, NULL, "", "is no regular file, and only a regular file is read again");
 	close(fd);
 	return -1;
 }

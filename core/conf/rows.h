@@ -63,7 +63,7 @@ void conf_check_path(struct conf_errors *e, const struct conf_node *at, const ch
 		.help = "the directory that keeps " kept "; without the key nothing is written"    \
 	}
 
-/* The NAT helper's socket, for those who follow it. */
+/* The NAT helper's socket, for daemons that follow it. */
 #define CONF_ROW_NATD_SOCKET(at)                                                                   \
 	{                                                                                          \
 		.key = "socket", .type = CONF_STRING, .offset = (at), .min = 2,                    \

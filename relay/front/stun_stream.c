@@ -2,7 +2,7 @@
 /*
  * stun_stream: STUN over TCP (RFC 8489 section 6.2.2), on the TLS port or one of its own.
  *
- * Who asks over TCP has shown that its address is its own, so no network is limited here; but a
+ * A client over TCP has shown that its address is its own, so no network is limited here; but a
  * connection may ask only so often, and must not fall silent. Requests may come in any pieces and
  * several at a time; their answers leave together, and no more is answered before they have left.
  */

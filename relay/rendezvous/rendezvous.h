@@ -113,7 +113,8 @@ struct rendezvous_pair {
 /* A leg of link takes the session. Both accounts are held until rendezvous_end(). */
 enum reason rendezvous_accept(struct rendezvous *r, uint64_t link, uint64_t session,
 			      struct rendezvous_pair *out) MUST_CHECK;
-/* The publisher says no; *asker is who waits. False when no such meeting is this link's. */
+/* The publisher says no; *asker is the connection that waits. False when no such meeting is this
+ * link's. */
 bool rendezvous_refuse(struct rendezvous *r, uint64_t link, uint64_t session,
 		       slab_id *asker) MUST_CHECK;
 /* The asker gave up. */

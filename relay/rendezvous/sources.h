@@ -4,7 +4,7 @@
  *
  * A source is an IPv4 address or an IPv6 /64 (addr_source_key()). The table holds an entry only
  * while a source has connections, so its size is bounded by their number. The hash is keyed at
- * random: who picks addresses cannot pick collisions. The caller serialises calls.
+ * random: a client that picks its addresses cannot pick collisions. The caller serialises calls.
  */
 #ifndef POSTERN_RELAY_RENDEZVOUS_SOURCES_H
 #define POSTERN_RELAY_RENDEZVOUS_SOURCES_H

@@ -29,7 +29,7 @@ static void pacer_tick(struct timer *t, uint64_t now_ms)
 	struct pacer *p = container(t, struct pacer, timer);
 
 	pthread_mutex_lock(&p->lock);
-	shaper_tick(p->shaper, now_ms); /* who waits for it looks by itself */
+	shaper_tick(p->shaper, now_ms); /* a session that waits for it looks by itself */
 	p->awake = shaper_sessions(p->shaper) > 0;
 	if (p->awake)
 		ring_timer_set(p->ring, t, SHAPER_TICK_MS);

@@ -43,7 +43,7 @@ void pace_adopt(struct worker *w);
 void pace_wait(struct flow *f);
 /* It does not wait any more. */
 void pace_forget(struct flow *f);
-/* A worker's timer: looks after those who wait. */
+/* A worker's timer: looks after the sessions that wait. */
 void pace_look(struct timer *t, uint64_t now_ms);
 
 #endif

@@ -82,7 +82,7 @@ def refused_and_forced(w, boss, words, agent, old, identity, ca, works):
 
 @limit(90)
 def test_cut_off_relay(lab):
-    """A change of a relay's CA that would cut off who makes it."""
+    """A change of a relay's CA that would cut off its own author."""
     w = World(lab).one_host()
     w.relay()
     boss = console(w)

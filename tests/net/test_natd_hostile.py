@@ -27,7 +27,7 @@ def resident_mib(pid):
 
 
 class Street:
-    """A home with a neighbour who is bad, and a third host that natd may not be led to."""
+    """A home with a bad neighbour, and a third host that natd may not be led to."""
 
     def __init__(self, lab, gateway=True, **bad):
         router, _server, self.host, self.bad, self.third = lan(lab, hosts=("host", "bad", "third"))

@@ -73,7 +73,7 @@ def test_rules_hours(lab):
 
 
 def test_rules_groups(lab):
-    """A group's rule is its members'; who leaves it leaves with his sessions."""
+    """A group's rule is its members'; one that leaves the group loses its sessions."""
     w, *_, boss = cast(lab)
     w.agent(w.router_a, "other", forward={7001: "home/echo"})
     rule = ("crew", "home/echo")
@@ -131,7 +131,7 @@ def test_rules_sessions(lab):
         laptop.remember()
         assert not reachable(w.laptop), "three of two sessions"
         laptop.wait_for_line(r"warning session: home/echo: .*sessions", 5)
-        with live_session(w.router_a, 7001):  # another's share is his own
+        with live_session(w.router_a, 7001):  # another agent's share is its own
             says(one)
         policy(boss, ("\"*\"", "home/echo", "sessions: 2"), (*ECHO, "sessions: 3"))
         with live_session(w.laptop):  # the most generous counts

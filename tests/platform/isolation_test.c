@@ -426,7 +426,7 @@ static void agent_body(void *arg)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	CHECK(fd >= 0);
 	CHECK(connect(fd, (struct sockaddr *)&s.at, sizeof(s.at)) == 0 || errno == EINPROGRESS);
-	/* Datagrams go to who was connected to. */
+	/* Datagrams go to the connected address. */
 	REFUSED(sendto(s.udp, "x", 1, 0, (struct sockaddr *)&s.at, sizeof(s.at)));
 	CHECK(connect(s.udp, (struct sockaddr *)&s.at, sizeof(s.at)) == 0);
 	CHECK(send(s.udp, "x", 1, MSG_NOSIGNAL) == 1);

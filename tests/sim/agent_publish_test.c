@@ -139,7 +139,7 @@ static void the_proxy_header_names_who_asked(void **state)
 	agent_scene_end(s);
 }
 
-/* ---- who may not ---- */
+/* ---- refusals ---- */
 
 static void a_console_may_not_use_services(void **state)
 {
@@ -314,7 +314,7 @@ static void a_leg_that_never_comes_is_not_waited_for(void **state)
 	assert_refused(s, REASON_TIMEOUT, "FOQ");
 }
 
-/* A no that was read, by one who then neither closes nor goes. */
+/* A no that was read, by an asker that then neither closes nor goes. */
 static void who_never_goes_is_not_kept(void **state)
 {
 	struct agent_scene *s = offered(state);

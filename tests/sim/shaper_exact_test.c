@@ -113,7 +113,8 @@ static void test_changed_limit(void **state)
 	world_free(w);
 }
 
-/* One agent has all the sessions but one: half is his, in equal parts, and half is the one's. */
+/* One agent has all the sessions but one: half is its own, in equal parts, and half is the one's.
+ */
 static void test_thousand_against_one(void **state)
 {
 	static const struct shaper_limits limits[] = {

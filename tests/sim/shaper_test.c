@@ -257,7 +257,7 @@ static void test_rings(void **state)
 				     ring_world(seed + members, members, per_service[i]));
 }
 
-/* Those who want little are not made to wait for those who want all. */
+/* Sessions that want little do not wait for those that want all. */
 static void test_little_is_quick(void **state)
 {
 	struct world *w = world_new(7, (struct shaper_limits){.relay = 20000000});

@@ -61,7 +61,7 @@ struct agent_scene {
 	enum reason reason;
 	char role[16], ending[ENDING_CODE_BYTES];
 	char text[WIRE_TEXT_MAX + 64];
-	enum reason end_reason; /* what who asked was told */
+	enum reason end_reason; /* what the asker was told */
 	char end_why[WIRE_TEXT_MAX + 64];
 	/* Of the last REFUSE to a relay. */
 	unsigned refuses;

@@ -116,7 +116,7 @@ static void test_revisions(void **state)
 	assert_int_equal(changes_revision(ch), 2);
 	assert_string_equal(name_in_force(ch), "two");
 	assert_true(changes_due(ch) == UINT64_MAX);
-	/* Who made a change from revision 1 does not know of this one; even to the same. */
+	/* A change made from revision 1 does not know of this one; even to the same. */
 	assert_int_equal(may(ch, 1, "three"), CHANGES_STALE);
 	assert_int_equal(may(ch, 1, "two"), CHANGES_STALE);
 	assert_int_equal(may(ch, 3, "three"), CHANGES_STALE);
@@ -301,7 +301,7 @@ static void test_by_the_schema(void **state)
 	changes_free(ch);
 }
 
-/* An answer is kept for who commits what was compared; it must not outlive that. */
+/* An answer is kept for the commit of what was compared; it must not outlive that. */
 static void test_a_difference_is_from_what_is_in_force(void **state)
 {
 	struct changes *ch = start();

@@ -218,7 +218,7 @@ static void test_load_again(void **state)
 	alarm(0);
 	unlink(path);
 	assert_string_equal(errors.text,
-			    "f: is no regular file, and only such a one is read again\n");
+			    "f: is no regular file, and only a regular file is read again\n");
 	conf_errors_free(&errors);
 }
 

@@ -219,7 +219,7 @@ static void test_hello_of_the_expired_and_of_strangers(void **state)
 	identity_free(other);
 }
 
-/* One name, or none: who could pick would pick the other's. */
+/* One name, or none: a holder that could pick would pick another's. */
 static void test_hello_with_two_names(void **state)
 {
 	static const char *const two[] = {"URI:postern:agent/home", "URI:postern:agent/office"};

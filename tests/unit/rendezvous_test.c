@@ -247,7 +247,7 @@ static void only_consoles_reach_an_agents_control(void **state)
 	rendezvous_free(s.r);
 }
 
-/* By who asks, whom, and for what. */
+/* By the asker, the agent asked, and the service. */
 static void sessions_are_counted_by_service(void **state)
 {
 	struct scene s = scene_new();

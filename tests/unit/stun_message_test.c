@@ -135,7 +135,7 @@ static bool integrity_ok(const uint8_t *bytes, struct stun_bytes sent, const EVP
 	return sent.len <= sum_len && memcmp(sum, sent.data, sent.len) == 0;
 }
 
-/* Who verifies finds in the message what is summed, and the sum. */
+/* A verifier finds in the message what is summed, and the sum. */
 static void the_integrity_of_all(void **state)
 {
 	static const struct {

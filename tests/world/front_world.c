@@ -65,7 +65,7 @@ static uint64_t refused(enum reason reason)
 
 /* ---- how many ---- */
 
-/* As many as are allowed, and not one more; who leaves makes room. */
+/* As many as are allowed, and not one more; one that leaves makes room. */
 static void scene_as_many_as_may(void)
 {
 	enum { MOST = 8 };
@@ -124,7 +124,8 @@ static void scene_each_by_its_own_address(void)
 
 /* ---- ends ---- */
 
-/* Who has ended its direction and been answered is not kept for an end that has come already. */
+/* A client that has ended its direction and been answered is not kept for an end that has come
+ * already. */
 static void scene_who_closed_first_is_let_go(void)
 {
 	static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
@@ -144,7 +145,7 @@ static void scene_who_closed_first_is_let_go(void)
 	end();
 }
 
-/* Who closes its side while the last bytes are on their way still gets them. */
+/* A client that closes its side while the last bytes are on their way still gets them. */
 static void scene_the_last_bytes_arrive(void)
 {
 	struct wire_message m, ping = {.type = WIRE_PING};

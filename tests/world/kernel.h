@@ -12,7 +12,7 @@
  * A TCP connection is two queues of bytes, with a send and a receive buffer that can be full,
  * latency, half-close, resets, retransmission while a cable is pulled, keep-alive and
  * TCP_USER_TIMEOUT. What Linux does and programs must live with is done here, too: unread bytes
- * make of a close a reset; a listener's end resets who waited in its queue; a reset destroys what
+ * make of a close a reset; a listener's end resets what waited in its queue; a reset destroys what
  * is under way; data for a closed socket is answered by a reset.
  *
  * All chance comes from k_dice, seeded by the world.

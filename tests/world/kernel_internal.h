@@ -21,7 +21,7 @@ struct k_file {
 	const struct k_kind *kind;
 	unsigned refs;
 	bool nonblock;
-	struct k_program *holder; /* who had a descriptor for it last */
+	struct k_program *holder; /* which had a descriptor for it last */
 };
 
 extern const struct k_kind k_stream_kind, k_pipe_in_kind, k_pipe_out_kind, k_event_kind,

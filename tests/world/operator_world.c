@@ -25,7 +25,7 @@
 #define TRIAL_MS   4000u
 #define SAVED_MOST (20u << 20) /* twice CALLER_OUTPUT_MAX, and the answers themselves */
 
-static struct operator console, *hands; /* hands: who acts, the console or the one at the socket */
+static struct operator console, *hands; /* hands: the one that acts, by the console or the socket */
 static struct rogue deaf;
 static char file_text[sizeof(stage.relay_config) + 512];
 
@@ -131,7 +131,7 @@ static void check_as_before(const char *what, json_t *was)
 
 /* ---- the acts ---- */
 
-/* Who came by an address stays when the address goes. */
+/* A peer that came by an address stays when the address goes. */
 static void act_addresses(void)
 {
 	json_t *was = operator_config(hands), *more = json_deep_copy(was);

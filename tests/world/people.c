@@ -23,7 +23,7 @@
 
 struct talker {
 	struct people *people;
-	struct talk *talk; /* NULL: who is asked has not read the head yet */
+	struct talk *talk; /* NULL: the asked side has not read the head yet */
 	unsigned side;
 	int fd;
 	struct ring_op rx, tx;
@@ -173,7 +173,7 @@ static bool flush_tls(struct talker *k)
 	return len > 0;
 }
 
-/* What a talker has of a prelude: who asks has the talk's. */
+/* What a talker has of a prelude: the asker has the talk's. */
 static const struct talk_prelude *prelude_of(const struct talker *k)
 {
 	static const struct talk_prelude none = {.says_len = 0};
@@ -280,7 +280,7 @@ static void read_on(struct talker *k)
 	ring_recv(k->people->ring, &k->rx, k->fd, k->in, plan ? plan->read_most : HEAD_BYTES);
 }
 
-/* Who is asked learns which talk this is. */
+/* The asked side learns which talk this is. */
 static bool take_head(struct talker *k)
 {
 	unsigned id = 0;

@@ -8,7 +8,7 @@
  * end:
  *
  *   - bytes arrive whole and in order;
- *   - who sees a clean end has all that the other sent, and the other ended cleanly;
+ *   - a side that sees a clean end has all that the other sent, and the other ended cleanly;
  *   - where nothing disturbs, everything arrives;
  *   - every talk ends.
  */
@@ -29,7 +29,7 @@ struct people {
 	struct ring *ring;
 	struct answerer *answerers;
 	size_t busy;	     /* talkers that live */
-	struct talker *dead; /* the last that ended: who called may still look at it */
+	struct talker *dead; /* the last that ended: the caller may still look at it */
 };
 
 void people_start(struct people *p, const char *name, struct k_host *host);
@@ -70,7 +70,7 @@ struct talk_prelude {
 
 struct talk {
 	unsigned id;
-	struct talk_side side[2]; /* who asks, who is asked */
+	struct talk_side side[2]; /* the asker, the asked */
 	bool disturbed;		  /* something may have kept it from going well */
 	bool perhaps_elsewhere;	  /* another service may answer, whose words mean nothing */
 	bool secure;		  /* TLS, as a visitor of a public service */

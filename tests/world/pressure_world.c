@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pressure_world: who takes more than a share: of memory, of connections, of the front door. Others
- * must not feel it, and what one can take is bounded.
+ * pressure_world: peers that take more than a share: of memory, of connections, of the front door.
+ * Others must not feel it, and what one can take is bounded.
  */
 #include <stdio.h>
 
@@ -14,7 +14,7 @@ static bool never(void *unused)
 	return false;
 }
 
-/* ---- one who sends and does not read ---- */
+/* ---- a peer that sends and does not read ---- */
 
 #define OUTPUT_MOST (4u << 20) /* what a link may make the relay keep; 256 KiB are meant */
 
@@ -76,7 +76,7 @@ void world_slow_receiver(void)
 	world_check(!talk_over(slow), "backpressure",
 		    "the sender did not wait for the slow receiver");
 	world_check(slow->side[0].sent < SLOW_BYTES / 2, "backpressure",
-		    "%llu bytes were taken from who sends, and the receiver reads nothing",
+		    "%llu bytes were taken from the sender, and the receiver reads nothing",
 		    (unsigned long long)slow->side[0].sent);
 	(void)world_until(talks_over, NULL, 300 * SECOND);
 	world_check(stage.relays[0].program->memory_most - before < SLOW_MEMORY, "memory-bounded",

@@ -103,7 +103,7 @@ static void after(enum reason reason, const char *ending, const char *from, cons
 	       says(record, "service", service) && says(record, "session", "0000000000000000"));
 }
 
-/* ---- who takes part ---- */
+/* ---- the cast ---- */
 
 static void begin(const char *config)
 {
@@ -318,7 +318,7 @@ static void public_clients(void)
 	end();
 }
 
-/* Who still waits when a relay leaves is told, and so is the log. */
+/* An asker that still waits when a relay leaves is told, and so is the log. */
 static void a_relay_that_leaves(void)
 {
 	begin("drain: 600s\n");

@@ -84,7 +84,7 @@ static bool greet(struct peer *p)
 	return hears(p, accepted, sizeof(accepted), "a greeting");
 }
 
-/* ---- who is refused ---- */
+/* ---- refusals ---- */
 
 static void expect_code(const uint8_t *request, size_t len, enum socks5_reply code,
 			const char *what)
@@ -172,7 +172,7 @@ static void refused_greetings(void)
 	peer_close(p, false);
 }
 
-/* ---- who stops ---- */
+/* ---- clients that stop ---- */
 
 static size_t negotiate_until(struct peer *p, unsigned how_far)
 {
@@ -190,7 +190,8 @@ static size_t negotiate_until(struct peer *p, unsigned how_far)
 	return how_far > 1 ? sizeof(accepted) : 0;
 }
 
-/* Who says nothing, or not all, has ten seconds; as many as that are all that may be there. */
+/* A client that says nothing, or not all, has ten seconds; as many as that are all that may be
+ * there. */
 static void clients_that_stop(void)
 {
 	const struct addr to = server();
@@ -299,7 +300,7 @@ void world_socks(void)
 	talks_judge();
 	for (unsigned i = 0; i < CLIENTS_MOST; i++)
 		(void)negotiate_until(&clients[i], i);
-	world_agent_stop(&stage.laptop); /* who still negotiates does not hold it up */
+	world_agent_stop(&stage.laptop); /* a client that still negotiates does not hold it up */
 	for (unsigned i = 0; i <= CLIENTS_MOST; i++)
 		peer_end(&clients[i]);
 	stage_clear();

@@ -161,7 +161,7 @@ static void ask(struct stranger *s)
 
 	if (SSL_in_init(tls_ssl(s->tls)))
 		return;
-	/* Who only shakes hands still has to finish that. */
+	/* A client that only shakes hands still has to finish that. */
 	if (s->kind != STRANGER_SHAKES && (!s->asked || s->kind == STRANGER_DEAF))
 		if (tls_write(s->tls, (const uint8_t *)request, sizeof(request) - 1) != TLS_OK)
 			abort();

@@ -37,7 +37,7 @@ _Noreturn void world_died(const char *format, ...) __attribute__((format(printf,
 bool world_play(void (*run)(void));
 /* The scenario itself went wrong: nothing can be said about Postern. */
 _Noreturn void world_broken(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* A line of what happens in the scenario, for who reads the trace. */
+/* A line of what happens in the scenario, for the reader of the trace. */
 #define world_tell k_trace
 
 /* ---- the scheduler ---- */
