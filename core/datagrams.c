@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What a burst may have waiting; the system may allow less (net.core.rmem_max). */
+/* What a burst may have waiting; the system may allow less (net.core.rmem_max), silently. */
 #define RECEIVE_BUFFER_BYTES (1 << 20)
 
 /* Either family's, and aligned for both. */
@@ -65,6 +65,9 @@ int datagrams_open(const struct addr *address, int *out)
 	if (fd < 0)
 		return -errno;
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	/* Before bind(2), on every socket of the address, and all of one user: else EADDRINUSE. The
+	 * kernel spreads by addresses and ports; what waits at a socket that closes is lost, not
+	 * handed to the others. */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ||
 	    (is_wildcard(address) && ask_for_local(fd, family)) ||
 	    bind(fd, &address->sa, address->len)) {
@@ -190,7 +193,7 @@ bool datagrams_receive(struct datagrams *d, int fd, struct datagram *out, size_t
 /* ---- sending -------------------------------------------------------------------------------- */
 
 /* The way out is the routing table's choice, except for addresses that mean nothing without an
- * interface. */
+ * interface. An address that the host has lost meanwhile is refused (EINVAL). */
 static size_t write_local(union control *control, const struct addr *local)
 {
 	struct cmsghdr *c = &control->align;
@@ -252,7 +255,7 @@ size_t datagrams_send(struct datagrams *d, int fd)
 		} else if (errno == EAGAIN) { /* so would all that follow */
 			failed += d->queued - done;
 			break;
-		} else if (errno != EINTR) { /* no way to this one */
+		} else if (errno != EINTR) { /* no way to this one; EPERM: of a packet filter */
 			failed++;
 			done++;
 		}

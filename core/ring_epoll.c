@@ -158,7 +158,8 @@ static void epoll_start(struct ring *r, struct ring_op *op)
 		s->reader = op;
 	if (writes(op))
 		s->writer = op;
-	/* accept4() has no flag for it, and io_uring does not care.
+	/* accept4() has no flag for it, and io_uring does not care. O_NONBLOCK is the open file's:
+	 * a process that shares the socket sees it, too.
 	 *
 	 * #syscalls fcntl(1 is F_SETFL)
 	 */
@@ -199,7 +200,7 @@ static void epoll_buffer_put(struct ring *r, uint8_t *buf)
 		(unsigned)((size_t)(buf - r->pool) / RING_SMALL_BYTES);
 }
 
-/* Puts op to sleep until the next edge of its descriptor.
+/* Puts op to sleep until the next edge of its descriptor. ENOSPC: fs.epoll.max_user_watches.
  *
  * #syscalls epoll_ctl
  */
@@ -251,6 +252,7 @@ static void on_edge(struct ring_epoll *e, const struct epoll_event *ev)
 static void try_accept(struct ring_epoll *e, struct ring_op *op)
 {
 	for (int n = 0; n < ACCEPTS_PER_TURN; n++) {
+		/* Linux hands no flag of the listening socket on to the new one. */
 		int fd = accept4(op->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
 			op->done(op, fd);
@@ -338,6 +340,7 @@ static void try_send(struct ring_epoll *e, struct ring_op *op)
 static void try_poll(struct ring_epoll *e, struct ring_op *op)
 {
 	struct pollfd p = {.fd = op->fd, .events = (short)op->len};
+	/* POLLERR, POLLHUP and POLLNVAL are told unasked, the last one in place of EBADF. */
 	int n = poll(&p, 1, 0);
 	if (n < 0 && errno != EINTR)
 		epoll_finish(e, op, -errno);
@@ -379,7 +382,10 @@ static int epoll_timeout(uint64_t wait_ms)
 	return wait_ms < 86400000 ? (int)wait_ms : 86400000;
 }
 
-/* #syscalls epoll_wait|epoll_pwait */
+/* A signal's handler ends epoll_wait(2) with EINTR, SA_RESTART or not (signal(7)).
+ *
+ * #syscalls epoll_wait|epoll_pwait
+ */
 static int epoll_turn(struct ring *r, uint64_t wait_ms)
 {
 	struct ring_epoll *e = epoll_of(r);

@@ -216,7 +216,7 @@ static struct io_uring_sqe *next_entry(struct ring_uring *u)
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->uring);
 	if (sqe)
 		return sqe;
-	/* Full: let the kernel take what is there, now. */
+	/* Full: let the kernel take what is there, now. With DEFER_TASKRUN none completes. */
 	(void)io_uring_submit(&u->uring);
 	return io_uring_get_sqe(&u->uring);
 }
@@ -225,6 +225,8 @@ static void fill_entry(struct io_uring_sqe *sqe, struct ring_op *op)
 {
 	switch ((enum ring_kind)op->kind) {
 	case RING_ACCEPT:
+		/* One entry for many connections. It ends by itself, without IORING_CQE_F_MORE, on
+		 * an error and when the completion queue is full: complete_accept(). */
 		io_uring_prep_multishot_accept(sqe, op->fd, NULL, NULL,
 					       SOCK_NONBLOCK | SOCK_CLOEXEC);
 		break;
@@ -235,15 +237,20 @@ static void fill_entry(struct io_uring_sqe *sqe, struct ring_op *op)
 		io_uring_prep_recv(sqe, op->fd, op->buf, op->len, MSG_DONTWAIT);
 		break;
 	case RING_RECV_POOLED:
+		/* Length 0 means the whole of the buffer, which the kernel takes from the pool only
+		 * when bytes are there. */
 		io_uring_prep_recv(sqe, op->fd, NULL, 0, 0);
 		sqe->flags |= IOSQE_BUFFER_SELECT;
 		sqe->buf_group = POOL_GROUP;
 		break;
 	case RING_SEND:
+		/* MSG_WAITALL (5.19): the kernel goes on after a short send. A cancellation, a
+		 * signal or an error makes it short all the same. */
 		io_uring_prep_send(sqe, op->fd, op->buf + op->moved, op->len - op->moved,
 				   MSG_NOSIGNAL | MSG_WAITALL);
 		break;
 	case RING_POLL:
+		/* One event and no more; POLLERR and POLLHUP come unasked, as with poll(2). */
 		io_uring_prep_poll_add(sqe, op->fd, op->len);
 		break;
 	}
@@ -267,7 +274,8 @@ static bool submit_cancel(struct ring_uring *u, struct ring_op *op)
 	struct io_uring_sqe *sqe = next_entry(u);
 	if (!sqe)
 		return false;
-	/* Entries are taken in order: should op be started anew, this one comes before it. */
+	/* Entries are taken in order: should op be started anew, this one comes before it. One that
+	 * runs just now (-EALREADY) ends by itself. */
 	io_uring_prep_cancel(sqe, op, 0);
 	io_uring_sqe_set_data(sqe, NULL);
 	return true;
@@ -310,7 +318,8 @@ static void uring_buffer_put(struct ring *r, uint8_t *buf)
 
 static void uring_detach(struct ring *r, int fd)
 {
-	/* Idle descriptors leave no trace in the ring. */
+	/* Idle descriptors leave no trace in the ring. A busy one would: close(2) ends no
+	 * operation, and the operation keeps the socket open, though its number is free. */
 }
 
 /* ---- completing ---------------------------------------------------------------------------- */
@@ -340,7 +349,8 @@ static void complete_accept(struct ring_uring *u, struct ring_op *op, int res, b
 		op->done(op, res);
 }
 
-/* Takes the buffer that the kernel chose. True: nothing more is to be done with op for now. */
+/* Takes the buffer that the kernel chose: also at the end of the file, or for an error, it may have
+ * taken one. True: nothing more is to be done with op for now. */
 static bool complete_pooled(struct ring_uring *u, struct ring_op *op,
 			    const struct io_uring_cqe *cqe)
 {

@@ -37,6 +37,11 @@ int rtnetlink_open_changes(struct netlink *n)
 				    RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE);
 }
 
+/* Returns how many were found, or -errno. Of what a question says the kernel looks at the family
+ * alone when it dumps (NETLINK_GET_STRICT_CHK is not set): tables, prefixes and interfaces are
+ * compared here. A dump that a change falls into may lack something (NLM_F_DUMP_INTR); the
+ * network's watch hears of that change, too, and asks again.
+ */
 static int rtnetlink_ask(struct netlink *n, struct rtnetlink_question *q, size_t body,
 			 uint16_t type, uint16_t flags, struct rtnetlink_reader *r)
 {
@@ -95,7 +100,7 @@ static void route_attribute(struct rtnetlink_route *out, int family, const struc
 	case RTA_PREFSRC:
 		out->preferred = address_of(family, a);
 		break;
-	case RTA_TABLE:
+	case RTA_TABLE: /* rtm_table has eight bits, and 252 for all larger numbers */
 		*table = number_of(a);
 		break;
 	default:
@@ -177,6 +182,7 @@ static bool rtnetlink_read_address(struct netlink_reader *reader, const struct n
 	flags = m->ifa_flags;
 	len = IFA_PAYLOAD(head);
 	for (const struct rtattr *a = IFA_RTA(m); RTA_OK(a, len); a = RTA_NEXT(a, len)) {
+		/* ifa_flags has the first eight of them only. */
 		if (a->rta_type == IFA_FLAGS)
 			flags = number_of(a);
 		/* Of a point-to-point link IFA_ADDRESS is the other end's. */
@@ -217,6 +223,7 @@ static bool rtnetlink_read_link(struct netlink_reader *reader, const struct nlms
 
 	if (head->nlmsg_type != RTM_NEWLINK || head->nlmsg_len < NLMSG_LENGTH(sizeof *m))
 		return true;
+	/* Switched on, and with a carrier. */
 	out->up = (m->ifi_flags & IFF_UP) && (m->ifi_flags & IFF_RUNNING);
 	out->tunnel = m->ifi_flags & IFF_POINTOPOINT;
 	len = IFLA_PAYLOAD(head);

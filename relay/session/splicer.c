@@ -31,8 +31,12 @@ void splicer_close(struct splicer *s)
 }
 
 /* SPLICE_F_NONBLOCK is about the pipe alone: whether splice(2) waits for the socket goes by the
- * socket's own O_NONBLOCK. With nothing there it returns EAGAIN, at end-of-file 0.
- * #syscalls splice */
+ * socket's own O_NONBLOCK. With nothing there it returns EAGAIN, at end-of-file 0. A pipe counts
+ * pages and not bytes, and a short segment takes one of its own: it may be full long before it has
+ * SPLICER_BYTES. SPLICE_F_MOVE is a hint that Linux has not looked at since 2.6.21.
+ *
+ * #syscalls splice
+ */
 ssize_t splicer_fill(struct splicer *s, int from)
 {
 	ssize_t n =
