@@ -305,6 +305,36 @@ static void a_socket_that_was_full_takes_more_when_it_was_read(void **state)
 	shut(f, ours, theirs);
 }
 
+/* The same, and the send that had to wait was taken back before the peer read. */
+static void a_socket_that_was_read_while_no_send_waited_takes_more(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct probe p;
+	int ours, theirs, bounded = 64 << 10, quiet = 0;
+	uint8_t *data = calloc(1, LARGE), last[4] = "";
+	tcp_pair(&ours, &theirs);
+	setsockopt(ours, SOL_SOCKET, SO_SNDBUF, &bounded, sizeof(bounded));
+	setsockopt(theirs, SOL_SOCKET, SO_RCVBUF, &bounded, sizeof(bounded));
+	probe_init(f, &p);
+	ring_send(f->r, &p.op, ours, data, LARGE);
+	run_for(f, 20);
+	assert_int_equal(p.done, 0);
+	cancel_and_wait(f, &p);
+	while (quiet < 5) {
+		ssize_t n = recv(theirs, data, LARGE, MSG_DONTWAIT);
+		quiet = n > 0 ? 0 : quiet + 1;
+		run_for(f, 2);
+	}
+	p.done = 0;
+	ring_send(f->r, &p.op, ours, "more", 4);
+	run_until(f, &p, 1);
+	assert_int_equal(p.res, 4);
+	read_all(theirs, last, 4);
+	assert_memory_equal(last, "more", 4);
+	free(data);
+	shut(f, ours, theirs);
+}
+
 static void sending_to_a_closed_peer_is_an_error_without_a_signal(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
@@ -450,6 +480,7 @@ int main(void)
 		RING_TEST(recv_now_does_not_wait),
 		RING_TEST(a_large_send_completes_once_for_a_slow_reader),
 		RING_TEST(a_socket_that_was_full_takes_more_when_it_was_read),
+		RING_TEST(a_socket_that_was_read_while_no_send_waited_takes_more),
 		RING_TEST(sending_to_a_closed_peer_is_an_error_without_a_signal),
 		RING_TEST(both_directions_at_once),
 		RING_TEST(poll_reports_what_is_there_and_what_comes),

@@ -287,6 +287,8 @@ static void test_end_to_end_messages(void **state)
 	assert_int_equal(back.result.candidates.count, 0);
 }
 
+#define SIX_CANDIDATES "\5tcp:a\5tcp:b\5tcp:c\5udp:d\5udp:e\5udp:f"
+
 static void test_candidates(void **state)
 {
 	struct wire_message back, m = {.type = WIRE_REQUEST, .request.service = wire_text("ssh")};
@@ -308,6 +310,10 @@ static void test_candidates(void **state)
 	assert_false(encodes(&m));
 	c->items[0] = wire_text("tcp:203.0.113.7:4\n");
 	assert_false(encodes(&m));
+	/* As many as may be, and one more. */
+	assert_int_equal(BODY(WIRE_RESULT, "\0\0\0\0\6" SIX_CANDIDATES "\0"), WIRE_OK);
+	assert_int_equal(BODY(WIRE_RESULT, "\0\0\0\0\7" SIX_CANDIDATES "\5tcp:a\0"),
+			 WIRE_MALFORMED);
 }
 
 /* ---- extensions ---- */

@@ -156,6 +156,7 @@ struct k_host *k_host_new(const char *name)
 	snprintf(h->name, sizeof(h->name), "%s", name);
 	snprintf(h->addresses[0], sizeof(h->addresses[0]), "10.0.0.%u", h->index + 1);
 	h->address_count = 1;
+	snprintf(h->address6, sizeof(h->address6), "2001:db8::%x", h->index + 1);
 	for (unsigned i = 0; i < host_count; i++)
 		k_cable_set(h, &hosts[i], i == h->index ? 20 : 10000, i == h->index ? 10 : 1000);
 	return h;
@@ -171,6 +172,11 @@ void k_host_add_address(struct k_host *h, const char *literal)
 const char *k_host_address(const struct k_host *h)
 {
 	return h->addresses[0];
+}
+
+const char *k_host_address6(const struct k_host *h)
+{
+	return h->address6;
 }
 
 const char *k_host_some_address(const struct k_host *h, struct dice *dice)
@@ -203,7 +209,8 @@ bool k_host_has(const struct k_host *h, const struct sockaddr *a)
 	char text[48];
 
 	literal_of(a, text);
-	if (strncmp(text, "127.", 4) == 0 || strcmp(text, "::1") == 0)
+	if (strncmp(text, "127.", 4) == 0 || strcmp(text, "::1") == 0 ||
+	    strcmp(h->address6, text) == 0)
 		return true;
 	for (size_t i = 0; i < h->address_count; i++)
 		if (strcmp(h->addresses[i], text) == 0)

@@ -67,11 +67,13 @@ extern struct k_faults k_faults;
 
 /* ---- hosts and cables ---- */
 
-/* Its address is 10.0.0.N, and 127.0.0.1 is its own; further addresses can be added. */
+/* Its addresses are 10.0.0.N and 2001:db8::N; those of the loopback are its own. Further ones can
+ * be added. */
 struct k_host *k_host_new(const char *name);
 void k_host_add_address(struct k_host *h, const char *literal);
 const char *k_host_address(const struct k_host *h);
-/* One of all its own. */
+const char *k_host_address6(const struct k_host *h);
+/* One of all its IPv4 addresses. */
 const char *k_host_some_address(const struct k_host *h, struct dice *dice);
 /* Of a literal that is right. */
 struct addr k_address(const char *literal, uint16_t port);

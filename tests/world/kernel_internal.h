@@ -30,7 +30,7 @@ extern const struct k_kind k_stream_kind, k_pipe_in_kind, k_pipe_out_kind, k_eve
 struct k_host {
 	char name[24];
 	unsigned index;
-	char addresses[16][48];
+	char addresses[16][48], address6[48];
 	size_t address_count;
 	uint16_t next_port;
 };

@@ -135,6 +135,8 @@ int k_pipe_room(int fd, size_t bytes)
 	return (int)bytes;
 }
 
+uint64_t k_spliced;
+
 /* Between a pipe and a socket. */
 ssize_t k_splice(int from, int to, size_t len)
 {
@@ -164,6 +166,7 @@ ssize_t k_splice(int from, int to, size_t len)
 		return p->in_open ? -EAGAIN : 0;
 	n = b->kind->send(b, p->data, have, 0);
 	if (n > 0) {
+		k_spliced += (uint64_t)n;
 		p->len -= (size_t)n;
 		memmove(p->data, p->data + n, p->len);
 	}

@@ -10,6 +10,7 @@
 int k_pipe(int out[2], bool nonblock);
 int k_pipe_room(int fd, size_t bytes);
 ssize_t k_splice(int from, int to, size_t len);
+extern uint64_t k_spliced; /* bytes that came out of pipes into sockets, since the world began */
 int k_eventfd(uint64_t count, bool nonblock);
 int k_signalfd(void);
 

@@ -167,7 +167,7 @@ void rogue_come(struct rogue *g, struct people *p, enum who who, uint8_t flags,
 				   why, sizeof(why));
 	g->context = g->identity ? identity_dial_context(g->identity) : NULL;
 	g->tls = g->context ? tls_new(g->context, false) : NULL;
-	g->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	g->fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (!g->tls || g->fd < 0 || (connect(g->fd, &to->sa, to->len) < 0 && errno != EINPROGRESS))
 		world_broken("a rogue cannot come: %s", why);
 	g->began_us = k_now_us;

@@ -23,13 +23,17 @@ static void set_relays(const char *extra)
 	static const char *const names[] = {"relay-a", "relay-b"};
 
 	snprintf(stage.relay_config, sizeof(stage.relay_config),
-		 "listen:\n  - address: 0.0.0.0:443\n"
+		 "listen:\n  - address: \"%s:443\"\n"
 		 "public:\n  - name: www.example\n    to: home/web\n"
 		 "control:\n  socket: " OPERATOR_SOCKET "\n"
 		 "threads: %llu\nengine: %s\ndrain: 10s\n%s",
+		 stage.ipv6 ? "[::]" : "0.0.0.0",
 		 (unsigned long long)dice_between(&world_dice, 1, 3), engine(), extra);
 	for (unsigned i = 0; i < stage.relay_count; i++) {
-		names_set(names[i], k_host_address(stage.relay_hosts[i]));
+		if (stage.ipv6)
+			names_set(names[i], k_host_address6(stage.relay_hosts[i]));
+		if (!stage.ipv6 || dice_chance(&world_dice, 500))
+			names_set(names[i], k_host_address(stage.relay_hosts[i]));
 		relay_up(i);
 	}
 }
@@ -62,7 +66,7 @@ void stage_set(unsigned relay_count, const char *extra)
 {
 	static const char forward[] = "forward:\n  - listen: 127.0.0.1:800\n    to: home/talk\n";
 
-	stage = (struct stage){.relay_count = relay_count};
+	stage = (struct stage){.relay_count = relay_count, .ipv6 = dice_chance(&world_dice, 300)};
 	names_forget_all();
 	talks_begin();
 	strangers_begin();
@@ -121,7 +125,9 @@ void stage_clear(void)
 
 struct addr stage_front_door(unsigned relay)
 {
-	return k_address(k_host_address(stage.relay_hosts[relay]), 443);
+	const struct k_host *h = stage.relay_hosts[relay];
+
+	return k_address(stage.ipv6 ? k_host_address6(h) : k_host_address(h), 443);
 }
 
 static void start_talk(struct talk *t, struct people *p)

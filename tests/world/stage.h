@@ -4,6 +4,8 @@
  * people at each of them.
  *
  *   home publishes talk (TCP) and web (public: www.example); laptop and guest forward to talk.
+ *
+ * Some of these stages have IPv6 as well, some have nothing else.
  */
 #ifndef POSTERN_TESTS_WORLD_STAGE_H
 #define POSTERN_TESTS_WORLD_STAGE_H
@@ -18,6 +20,7 @@
 
 struct stage {
 	unsigned relay_count;
+	bool ipv6; /* the front door is reached by it */
 	struct k_host *relay_hosts[2], *home_host, *laptop_host, *guest_host, *internet;
 	struct world_relay relays[2];
 	struct world_agent home, laptop, guest;

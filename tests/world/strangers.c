@@ -273,7 +273,10 @@ void stranger_come(struct people *p, enum stranger_kind kind, const struct addr 
 	s->rx.done = stranger_received;
 	s->tx.done = stranger_connected;
 	s->timer.fire = stranger_timer;
-	struct addr from = k_address(k_host_some_address(p->host, &world_dice), 0);
+	struct addr from =
+		k_address(to->sa.sa_family == AF_INET6 ? k_host_address6(p->host)
+						       : k_host_some_address(p->host, &world_dice),
+			  0);
 
 	if (s->fd < 0 || bind(s->fd, &from.sa, from.len) ||
 	    (connect(s->fd, &to->sa, to->len) < 0 && errno != EINPROGRESS))

@@ -101,19 +101,33 @@ static void set_sockname(struct k_stream *s, const struct sockaddr *like)
 	if (s->bound && addr_port(&s->local) != 0)
 		return;
 	struct addr a = {.len = 0};
-	const char *literal = k_host_address(s->host);
-	bool loopback = like->sa_family == AF_INET &&
-			(ntohl(((const struct sockaddr_in *)like)->sin_addr.s_addr) >> 24) == 127;
+	bool loopback =
+		like->sa_family == AF_INET
+			? ntohl(((const struct sockaddr_in *)like)->sin_addr.s_addr) >> 24 == 127
+			: IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)like)->sin6_addr);
 
 	if (s->bound) {
 		a = s->local;
 		addr_set_port(&a, k_host_port(s->host));
 	} else if (like->sa_family == AF_INET6) {
-		a = k_address("::1", k_host_port(s->host));
+		a = k_address(loopback ? "::1" : k_host_address6(s->host), k_host_port(s->host));
 	} else {
-		a = k_address(loopback ? "127.0.0.1" : literal, k_host_port(s->host));
+		a = k_address(loopback ? "127.0.0.1" : k_host_address(s->host),
+			      k_host_port(s->host));
 	}
 	s->local = a;
+}
+
+/* As a socket of that family shows it: IPv4 is mapped into IPv6. */
+static struct addr shown(const struct addr *a, int family)
+{
+	char literal[ADDR_TEXT_BYTES], mapped[ADDR_TEXT_BYTES + 8];
+
+	if (family != AF_INET6 || a->sa.sa_family != AF_INET)
+		return *a;
+	addr_format_host(a, literal);
+	snprintf(mapped, sizeof(mapped), "::ffff:%s", literal);
+	return k_address(mapped, addr_port(a));
 }
 
 static struct k_stream *make_passive(struct k_stream *listener, struct k_stream *s)
@@ -122,8 +136,8 @@ static struct k_stream *make_passive(struct k_stream *listener, struct k_stream 
 
 	n->file.holder = listener->file.holder;
 	n->uid = listener->uid;
-	n->local = s->remote;
-	n->remote = s->local;
+	n->local = shown(&s->remote, n->family);
+	n->remote = shown(&s->local, n->family);
 	n->parent = listener;
 	n->send_buffer = listener->send_buffer;
 	n->receive_buffer = listener->receive_buffer;
