@@ -117,7 +117,7 @@ static void an_agent_gets_what_is_published(void **state)
 	agent_scene_end(s);
 }
 
-static void the_proxy_header_names_who_asked(void **state)
+static void the_proxy_header_names_the_asker(void **state)
 {
 	/* PROXY v2, TCP over IPv4, from 10.0.0.5:51000. */
 	static const uint8_t head[16] = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c";
@@ -150,7 +150,7 @@ static void a_console_may_not_use_services(void **state)
 	assert_rejected(s, REASON_CERT_ROLE, "");
 }
 
-static void only_who_is_named_may(void **state)
+static void only_named_agents_may(void **state)
 {
 	char *const names[] = {(char *)"garage", (char *)"attic"};
 	struct agent_scene *s = offered(state);
@@ -280,7 +280,7 @@ static void consoles_have_a_limit_of_their_own(void **state)
 
 /* ---- time ---- */
 
-static void who_never_asks_is_not_kept(void **state)
+static void an_asker_without_a_request_is_not_kept(void **state)
 {
 	struct agent_scene *s = offered(state);
 
@@ -292,7 +292,7 @@ static void who_never_asks_is_not_kept(void **state)
 	agent_scene_end(s);
 }
 
-static void who_never_shakes_hands_is_not_kept(void **state)
+static void an_asker_without_a_handshake_is_not_kept(void **state)
 {
 	struct agent_scene *s = agent_scene_begin(state);
 
@@ -315,7 +315,7 @@ static void a_leg_that_never_comes_is_not_waited_for(void **state)
 }
 
 /* A no that was read, by an asker that then neither closes nor goes. */
-static void who_never_goes_is_not_kept(void **state)
+static void an_asker_that_never_goes_is_not_kept(void **state)
 {
 	struct agent_scene *s = offered(state);
 	struct wire_message m;
@@ -331,7 +331,7 @@ static void who_never_goes_is_not_kept(void **state)
 }
 
 /* A no that cannot leave, since the leg is full. */
-static void who_never_reads_is_not_kept(void **state)
+static void an_asker_that_never_reads_is_not_kept(void **state)
 {
 	static uint8_t filler[1 << 20];
 	const struct wire_message m = {.type = WIRE_REQUEST, .request.service = wire_text("ssh")};
@@ -523,9 +523,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RING_TEST(an_agent_gets_what_is_published),
-		RING_TEST(the_proxy_header_names_who_asked),
+		RING_TEST(the_proxy_header_names_the_asker),
 		RING_TEST(a_console_may_not_use_services),
-		RING_TEST(only_who_is_named_may),
+		RING_TEST(only_named_agents_may),
 		RING_TEST(the_revoked_may_not),
 		RING_TEST(an_agent_of_another_ca_gets_no_session),
 		RING_TEST(what_was_offered_is_what_may_be_asked_for),
@@ -534,11 +534,11 @@ int main(void)
 		RING_TEST(consoles_reach_the_agent_itself_and_agents_do_not),
 		RING_TEST(a_transient_agent_publishes_nothing),
 		RING_TEST(consoles_have_a_limit_of_their_own),
-		RING_TEST(who_never_asks_is_not_kept),
-		RING_TEST(who_never_shakes_hands_is_not_kept),
+		RING_TEST(an_asker_without_a_request_is_not_kept),
+		RING_TEST(an_asker_without_a_handshake_is_not_kept),
 		RING_TEST(a_leg_that_never_comes_is_not_waited_for),
-		RING_TEST(who_never_goes_is_not_kept),
-		RING_TEST(who_never_reads_is_not_kept),
+		RING_TEST(an_asker_that_never_goes_is_not_kept),
+		RING_TEST(an_asker_that_never_reads_is_not_kept),
 		RING_TEST(a_link_made_anew_is_not_told_of_the_old_ones_offers),
 		RING_TEST(a_target_without_a_session_is_let_go),
 		RING_TEST(a_lost_link_is_our_own_trouble),

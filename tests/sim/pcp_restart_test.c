@@ -67,7 +67,7 @@ static void forged_announcements_are_believed_rarely(void **state)
 	pcp_world_end(w);
 }
 
-static void an_announcement_wakes_whom_we_gave_up(void **state)
+static void an_announcement_wakes_a_gateway_given_up(void **state)
 {
 	pcp_world_make(w, 1);
 	w->manners = SILENT;
@@ -200,7 +200,7 @@ int main(void)
 		cmocka_unit_test(a_reboot_that_is_announced_is_heard_at_once),
 		cmocka_unit_test(a_reboot_that_is_not_shows_at_the_next_answer),
 		cmocka_unit_test(forged_announcements_are_believed_rarely),
-		cmocka_unit_test(an_announcement_wakes_whom_we_gave_up),
+		cmocka_unit_test(an_announcement_wakes_a_gateway_given_up),
 		cmocka_unit_test(a_stopped_client_says_nothing),
 		cmocka_unit_test(every_question_gets_one_answer),
 	};

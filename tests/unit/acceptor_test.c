@@ -81,7 +81,7 @@ static void await(struct scene *s, unsigned count)
 	assert_int_equal(s->count, count);
 }
 
-static void test_accepts_all_who_come(void **state)
+static void test_accepts_all_that_come(void **state)
 {
 	struct scene s;
 	int clients[3], listener = scene_open(state, &s);
@@ -185,7 +185,7 @@ static void test_closes_from_inside(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RING_TEST(test_accepts_all_who_come),
+		RING_TEST(test_accepts_all_that_come),
 		RING_TEST(test_pauses_without_descriptors_and_goes_on),
 		RING_TEST(test_closes_while_it_pauses),
 		RING_TEST(test_closes_before_its_start),

@@ -359,7 +359,7 @@ static void deadlines_have_bounds(void **state)
 	}
 }
 
-static void who_may_only_read_changes_nothing(void **state)
+static void a_reader_changes_nothing(void **state)
 {
 	struct program *ctl = *state;
 	int code;
@@ -390,7 +390,7 @@ int main(void)
 		CONFIG_TEST(cutting_off_takes_force),
 		CONFIG_TEST(a_trial_is_confirmed_or_taken_back),
 		CONFIG_TEST(deadlines_have_bounds),
-		CONFIG_TEST(who_may_only_read_changes_nothing),
+		CONFIG_TEST(a_reader_changes_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,7 +165,7 @@ static void what_waits_leaves_after_the_end_of_input(void **state)
 }
 
 /* Calls and calls and never reads: is not read any more either, and holds little. */
-static void who_does_not_read_is_not_read(void **state)
+static void a_peer_that_does_not_read_is_not_read(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
 	char flood[4096];
@@ -263,7 +263,7 @@ int main(void)
 		RING_TEST(a_line_that_is_too_long_ends_it),
 		RING_TEST(closing_inside_a_line_takes_no_more),
 		RING_TEST(what_waits_leaves_after_the_end_of_input),
-		RING_TEST(who_does_not_read_is_not_read),
+		RING_TEST(a_peer_that_does_not_read_is_not_read),
 		RING_TEST(too_much_at_once_ends_it),
 		RING_TEST(little_by_little_ends_it_too),
 		RING_TEST(a_peer_that_vanishes_ends_it),

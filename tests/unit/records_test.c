@@ -117,7 +117,7 @@ static void test_the_oldest_give_way(void **state)
 	tear_down(&ctl);
 }
 
-static void test_only_who_asks_follows(void **state)
+static void test_only_callers_that_ask_follow(void **state)
 {
 	struct program ctl;
 
@@ -168,7 +168,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_newest_hundred_come_unless_told_otherwise),
 		cmocka_unit_test(test_the_oldest_give_way),
-		cmocka_unit_test(test_only_who_asks_follows),
+		cmocka_unit_test(test_only_callers_that_ask_follow),
 		cmocka_unit_test(test_negative_numbers_are_refused),
 		cmocka_unit_test(test_followers_hear_of_events),
 	};

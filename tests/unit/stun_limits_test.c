@@ -80,7 +80,7 @@ static void what_is_one_prefix(void **state)
 	stun_limits_free(l);
 }
 
-static void who_asks_stays_and_who_is_quiet_goes(void **state)
+static void an_active_source_stays_and_a_quiet_one_goes(void **state)
 {
 	struct stun_limits *l = stun_limits_new(8, 1, 3); /* one set */
 	char literal[32];
@@ -116,7 +116,7 @@ int main(void)
 		cmocka_unit_test(asking_often_does_not_lose_time),
 		cmocka_unit_test(a_clock_that_goes_back_gives_nothing),
 		cmocka_unit_test(what_is_one_prefix),
-		cmocka_unit_test(who_asks_stays_and_who_is_quiet_goes),
+		cmocka_unit_test(an_active_source_stays_and_a_quiet_one_goes),
 		cmocka_unit_test(none_at_all),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
