@@ -145,10 +145,13 @@ NATD_LIB_OBJ := $(call library,$(NATD_ROOMS))
 
 # Says what is missing, and how to get it, before a compiler error would.
 .PHONY: tools-present
+SSL_LACKS = $(strip $(if $(wildcard $(SSL_INCLUDE)/openssl/is_boringssl.h),,"headers in $(SSL_INCLUDE)/openssl") \
+	$(if $(wildcard $(SSL_DIR)/libssl.*),,"libssl.a or libssl.so in $(SSL_DIR)"))
 tools-present:
+	$(if $(BORINGSSL),$(if $(SSL_LACKS),@printf "BORINGSSL=$(BORINGSSL): no %s\n" $(SSL_LACKS) >&2; \
+		echo "name the prefix that BoringSSL is installed below or take the system's with 'make BORINGSSL='" \
+		>&2; exit 1))
 	@tests/deps --headers '$(CC) $(SSL_CFLAGS) $(CFLAGS)' $(HEADERS)
-	$(if $(BORINGSSL),$(if $(wildcard $(SSL_DIR)/libssl.*),,@echo \
-		"BORINGSSL=$(BORINGSSL): no libssl.a or libssl.so in $(SSL_DIR)" >&2; exit 1))
 	$(if $(BORINGSSL),$(if $(filter file,$(origin BORINGSSL)),@echo \
 		"  NOTE  with BORINGSSL=$(BORINGSSL) as before; 'make BORINGSSL=' goes back to the system's"))
 
@@ -165,12 +168,12 @@ define replace_if_new
 endef
 $(B)/flags: export POSTERN_STAMP := $(CC) $(ALL_CFLAGS)
 $(B)/flags: export POSTERN_CHOICES = $(foreach c,$(CHOICES),LAST_$(c) := $($(c))$(newline))
-$(B)/flags: FORCE
+$(B)/flags: FORCE | tools-present
 	@mkdir -p $(@D)
 	@printf '%s' "$$POSTERN_CHOICES" >$(B)/choices
 	$(call replace_if_new,$(call stamps,$(SSL_INCLUDE)/openssl/*.h))
 $(B)/libraries: export POSTERN_STAMP = $(CC) $(ALL_LDFLAGS) $(LIBS)
-$(B)/libraries: FORCE
+$(B)/libraries: FORCE | tools-present
 	@mkdir -p $(@D)
 	$(call replace_if_new,$(call stamps,$(SSL_DIR)/libssl.* $(SSL_DIR)/libcrypto.* $(URING_A)))
 
