@@ -184,7 +184,7 @@ UPNP_WORKER := $(wildcard upnp/driver/worker*.c upnp/driver/exchange.c upnp/driv
 	upnp/driver/search.c)
 RUNS_relay = $(filter-out relay/keeper/serve.c core/program/launcher%.c core/program/resolve.c,\
 	$(call sources,$(RELAY_ROOMS) $(SHARED_ROOMS))) core/sanitized.h
-RUNS_keeper = relay/keeper/serve.c core/datagrams.c core/file.c core/isolation.c
+RUNS_keeper = relay/keeper/serve.c core/datagrams.c core/file.c core/isolation.c core/listening.c
 RUNS_follower = core/follower.c core/isolation.c
 RUNS_agent = $(filter-out core/program/launcher%.c,$(call sources,$(AGENT_ROOMS) $(SHARED_ROOMS))) \
 	core/sanitized.h

@@ -11,8 +11,8 @@
 
 #include "agent/worker/connector.h"
 #include "core/container.h"
+#include "core/listening.h"
 
-#define BACKLOG		512
 #define IN_USE_TRIES	50
 #define IN_USE_PAUSE_NS 20000000L
 
@@ -41,36 +41,30 @@ static void agent_listener_closed(struct acceptor *a)
 /* When a process with an io_uring is killed, the kernel takes the ring down a moment after the
  * process has gone, and only then closes its listeners: the next one waits for that, for a second
  * at most. */
-static bool bind_to(int fd, const struct addr *address, bool patiently)
+static int entrance_listen(const struct addr *address, bool patiently)
 {
 	const struct timespec pause = {.tv_nsec = IN_USE_PAUSE_NS};
+	int fd = listening_open(address, false);
 
-	for (unsigned tries = 0; bind(fd, &address->sa, address->len) < 0; tries++) {
-		if (errno != EADDRINUSE || !patiently || tries == IN_USE_TRIES)
-			return false;
+	for (unsigned tries = 0; fd == -EADDRINUSE && patiently && tries < IN_USE_TRIES; tries++) {
 		nanosleep(&pause, NULL);
+		fd = listening_open(address, false);
 	}
-	return true;
+	return fd;
 }
 
-/* #syscalls socket(0 is AF_INET) socket(0 is AF_INET6) setsockopt(1 is SOL_SOCKET)
- * #syscalls bind listen getsockname
- */
+/* #syscalls getsockname */
 int agent_listener_open(struct agent_listener *l, struct agent_worker *w,
 			const struct addr *address, bool patiently, struct addr *bound)
 {
 	struct addr in_use = {.len = sizeof(in_use.v6)};
-	int one = 1, error;
-	int fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = entrance_listen(address, patiently);
 
 	if (fd < 0)
-		return -errno;
-	/* Without SO_REUSEADDR connections of a predecessor in TIME_WAIT keep the address for a
-	 * minute. It does not let two listeners have one address. */
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) < 0 ||
-	    !bind_to(fd, address, patiently) || listen(fd, BACKLOG) < 0 ||
-	    getsockname(fd, &in_use.sa, &in_use.len) < 0) {
-		error = -errno;
+		return fd;
+	if (getsockname(fd, &in_use.sa, &in_use.len) < 0) {
+		int error = -errno;
+
 		close(fd);
 		return error;
 	}

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/container.h"
+#include "core/listening.h"
 #include "core/log.h"
 #include "core/program/expiring.h"
 #include "relay/control/control_internal.h"
@@ -101,7 +102,7 @@ static int control_listen(struct relay_control *ctl, char *why, size_t why_size)
 		callers_start(&ctl->local, fd);
 	}
 	if (config->metrics.listen.len > 0) {
-		fd = listener_bind(&config->metrics.listen);
+		fd = listening_open(&config->metrics.listen, true);
 		if (fd >= 0 && metrics_start(ctl, fd) < 0) {
 			close(fd);
 			fd = -ENOMEM;

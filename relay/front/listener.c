@@ -2,34 +2,11 @@
 /* listener: accepting, on one socket per worker and address. */
 #include "relay/front/listener.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/container.h"
 #include "relay/front/conn.h"
-
-#define LISTEN_BACKLOG 4096
-
-int listener_bind(const struct addr *address)
-{
-	const int on = 1;
-	int fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	/* Before bind(2), on every socket of the address, and all of one user: else EADDRINUSE. */
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0 ||
-	    bind(fd, &address->sa, address->len) < 0 || listen(fd, LISTEN_BACKLOG) < 0) {
-		int error = errno;
-		close(fd);
-		return -error;
-	}
-	return fd;
-}
 
 static void listener_accepted(struct acceptor *a, int fd)
 {

@@ -16,9 +16,6 @@ struct relay_listener {
 	bool stun_only;
 };
 
-/* A listening socket (SO_REUSEPORT), before the relay is sealed. The descriptor or -errno. */
-int listener_bind(const struct addr *address) MUST_CHECK;
-
 /* Takes fd over; it accepts nothing before listener_start_all(). False without memory: fd is
  * closed. */
 bool listener_add(struct worker *w, const struct bind_address *at, int fd) MUST_CHECK;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/container.h"
+#include "core/listening.h"
 #include "core/log.h"
 #include "relay/front/conn.h"
 #include "relay/front/listener.h"
@@ -88,7 +89,7 @@ static int worker_bind_all(struct worker *w)
 		if (at->kind == BIND_UDP)
 			error = datagrams_open(&at->address, &fd);
 		else
-			fd = listener_bind(&at->address);
+			fd = listening_open(&at->address, true);
 		if (error == 0 && fd < 0)
 			error = fd;
 		if (error < 0) {

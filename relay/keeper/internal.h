@@ -21,7 +21,6 @@ enum keeper_duty {
 	KEEPER_LISTEN = 1, /* address; the reply carries the socket */
 	KEEPER_READ_CONFIG,
 	KEEPER_SAVE,	 /* name, data */
-	KEEPER_LOAD,	 /* name */
 	KEEPER_BIND_UDP, /* address; the reply carries the socket */
 };
 

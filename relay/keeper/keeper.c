@@ -223,30 +223,17 @@ int keeper_bind_udp(struct keeper *k, const struct addr *address, int *fd)
 	return fetch_socket(k, KEEPER_BIND_UDP, address, fd);
 }
 
-static int fetch(struct keeper *k, struct keeper_head *head, char **text, size_t *len)
+int keeper_read_config(struct keeper *k, char **text, size_t *len)
 {
+	struct keeper_head head = {.duty = KEEPER_READ_CONFIG};
 	struct keeper_reply r;
-	int error = keeper_call(k, head, "", 0, &r);
+	int error = keeper_call(k, &head, "", 0, &r);
 
 	if (error)
 		return error;
 	*text = r.text;
 	*len = r.len;
 	return 0;
-}
-
-int keeper_read_config(struct keeper *k, char **text, size_t *len)
-{
-	struct keeper_head head = {.duty = KEEPER_READ_CONFIG};
-
-	return fetch(k, &head, text, len);
-}
-
-int keeper_load(struct keeper *k, const char *name, char **text, size_t *len)
-{
-	struct keeper_head head = {.duty = KEEPER_LOAD};
-
-	return keeper_set_name(&head, name) ? fetch(k, &head, text, len) : -EINVAL;
 }
 
 int keeper_save(struct keeper *k, const char *name, const char *text, size_t len)

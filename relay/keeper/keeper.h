@@ -46,6 +46,5 @@ int keeper_read_config(struct keeper *k, char **text, size_t *len) MUST_CHECK;
 /* state_dir/name, atomically (temporary, fsync, rename), mode 0600; -ENOTDIR without state_dir.
  * name: up to 63 of a-z 0-9 - _ and . but no . at first. */
 int keeper_save(struct keeper *k, const char *name, const char *text, size_t len) MUST_CHECK;
-int keeper_load(struct keeper *k, const char *name, char **text, size_t *len) MUST_CHECK;
 
 #endif

@@ -20,18 +20,18 @@
 #include "core/datagrams.h"
 #include "core/file.h"
 #include "core/isolation.h"
+#include "core/listening.h"
 #include "core/passing.h"
 #include "gen/keeper_calls.h"
 #include "relay/keeper/internal.h"
 
-#define LISTEN_BACKLOG 4096
-#define COUNT(a)       (sizeof(a) / sizeof((a)[0]))
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* ---- isolation ------------------------------------------------------------------------------- */
 
 #define WRITE_FILES                                                                                \
-	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |                            \
-	 LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE)
+	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |                             \
+	 LANDLOCK_ACCESS_FS_REMOVE_FILE)
 
 int keeper_confine(const struct keeper_places *places)
 {
@@ -72,29 +72,13 @@ static bool address_ok(const struct addr *a)
 	       (a->len == sizeof(a->v6) && a->sa.sa_family == AF_INET6);
 }
 
-/* As the workers open theirs at start. TCP only.
- *
- * #syscalls socket(0 is AF_INET, 1 is SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
- * #syscalls socket(0 is AF_INET6, 1 is SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
- * #syscalls setsockopt(1 is SOL_SOCKET) bind listen close
- */
+/* As the workers open theirs at start. */
 static int open_listener(const struct addr *address, int *out)
 {
-	const int on = 1;
-	int fd, error = 0;
+	int fd = address_ok(address) ? listening_open(address, true) : -EINVAL;
 
-	if (!address_ok(address))
-		return -EINVAL;
-	fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ||
-	    bind(fd, &address->sa, address->len) || listen(fd, LISTEN_BACKLOG)) {
-		error = -errno;
-		close(fd);
-		return error;
-	}
+		return fd;
 	*out = fd;
 	return 0;
 }
@@ -116,19 +100,17 @@ static int keeper_read_all(int fd, size_t *len)
 	return 0;
 }
 
-/* Which, Landlock says.
+/* What the configuration file holds.
  *
  * #syscalls openat fstat|newfstatat
  */
-static int keeper_read_file(int dir, const char *name, int flags, size_t *len)
+static int keeper_read_file(const struct keeper_places *p, size_t *len)
 {
 	struct stat st;
 	int fd, error;
 
-	if (dir < 0)
-		return -ENOTDIR;
 	/* O_NONBLOCK: to open a FIFO would wait for its other end to be opened, too. */
-	fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
+	fd = openat(p->config_dir, p->config_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st))
@@ -193,17 +175,13 @@ static void keeper_perform(struct keeper_server *s)
 			status = datagrams_open(&r->address, &listener);
 		break;
 	case KEEPER_READ_CONFIG:
-		status = keeper_read_file(p->config_dir, p->config_name, 0, &len);
+		status = keeper_read_file(p, &len);
 		break;
 	case KEEPER_SAVE:
 		if (keeper_name_ok(r->name))
 			status = p->state_dir < 0
 					 ? -ENOTDIR
 					 : file_replace(p->state_dir, r->name, data, s->have);
-		break;
-	case KEEPER_LOAD:
-		if (keeper_name_ok(r->name))
-			status = keeper_read_file(p->state_dir, r->name, O_NOFOLLOW, &len);
 		break;
 	default:
 		break;

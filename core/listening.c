@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* listening: socket, options, bind and listen. Apart, since the keeper runs it, whose list of
+ * system calls is short. */
+#include "core/listening.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BACKLOG 4096 /* net.core.somaxconn may allow less */
+
+/* #syscalls:keeper,agent socket(0 is AF_INET, 1 is SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+ * #syscalls:keeper,agent socket(0 is AF_INET6, 1 is SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+ * #syscalls:keeper,agent setsockopt(1 is SOL_SOCKET) bind listen close
+ */
+int listening_open(const struct addr *address, bool shared)
+{
+	const int on = 1;
+	int fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	/* Without SO_REUSEADDR connections of a predecessor in TIME_WAIT keep the address for a
+	 * minute; it does not let two listeners have one address. SO_REUSEPORT does, when it is set
+	 * on each socket of the address before bind(2), and all are of one user: else EADDRINUSE.
+	 */
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+	    (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on))) ||
+	    bind(fd, &address->sa, address->len) || listen(fd, BACKLOG)) {
+		int error = errno;
+
+		close(fd);
+		return -error;
+	}
+	return fd;
+}
