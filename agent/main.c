@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 
 #include "agent/agent.h"
-#include "agent/control/state.h"
+#include "agent/config/load.h"
 #include "core/conf/conf.h"
 #include "core/container.h"
 #include "core/engine/tls_library.h"

@@ -12,6 +12,7 @@
 #include "relay/front/front.h"
 #include "relay/session/frames.h"
 #include "relay/session/leg.h"
+#include "relay/session/limits.h"
 #include "relay/session/pace.h"
 #include "relay/session/session.h"
 #include "relay/session/trace.h"

@@ -4,7 +4,7 @@
 #define POSTERN_AGENT_CONTROL_CONTROL_INTERNAL_H
 
 #include "agent/control/control.h"
-#include "agent/control/state.h"
+#include "agent/config/load.h"
 #include "core/engine/calls.h"
 #include "core/engine/config_calls.h"
 #include "core/engine/expiry.h"

@@ -20,6 +20,7 @@
 #include "core/log.h"
 #include "relay/config/load.h"
 #include "relay/control/control_internal.h"
+#include "relay/session/limits.h"
 
 /* ---- proposals ---- */
 

@@ -47,10 +47,6 @@ int control_follow_nat(struct relay_control *ctl) MUST_CHECK;
 /* After all workers have ended. */
 void control_close(struct relay_control *ctl);
 
-/* Shares the memory and descriptors of a configuration out, from now on. False without memory:
- * nothing has changed. */
-bool limits_adopt(struct relay *r, const struct relay_config *config) MUST_CHECK;
-
 /* The relay takes no new work, and perhaps ends its ring's run when the last session has ended or
  * time is up. */
 void control_drain(struct relay_control *ctl, uint64_t deadline_ms, bool leave_when_empty);

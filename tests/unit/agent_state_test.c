@@ -5,7 +5,7 @@
  *
  * links: core/conf/rows.c
  * links: core/engine/configuring.c core/engine/changes.c core/conf/merge.c core/conf/diff.c
- * links: agent/control/state.c agent/config/config.c core/conf/conf.c core/conf/bind.c
+ * links: agent/config/state.c agent/config/load.c agent/config/config.c core/conf/conf.c core/conf/bind.c
  * links: core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
  * links: core/addr.c core/file.c core/log.c core/parse/wire.c core/parse/reason.c
  */
@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "agent/control/state.h"
+#include "agent/config/load.h"
 
 #define PEM(what) "|\n    -----BEGIN " what "-----\n    MA==\n    -----END " what "-----\n"
 #define BASE                                                                                       \

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "agent/control/state.h"
+#include "agent/config/load.h"
 #include "core/container.h"
 #include "core/ring_internal.h"
 #include "relay/front/conn.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* limits: what a configuration's limits come to, in connections, tables and TLS states. */
+#include "relay/session/limits.h"
+
 #include "core/log.h"
-#include "relay/control/control.h"
 #include "relay/front/conn.h"
 #include "relay/session/pace.h"
 #include "relay/session/session.h"

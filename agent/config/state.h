@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * state: what core/engine/configuring.h keeps, across restarts.
+ *
+ * A sealed agent can open no file for writing. So both files of state_dir are opened before, and
+ * each save writes the older of them: when that is cut short, the other one is whole.
+ */
+#ifndef POSTERN_AGENT_CONFIG_STATE_H
+#define POSTERN_AGENT_CONFIG_STATE_H
+
+#include <stddef.h>
+#include <jansson.h>
+
+#include "core/must_check.h"
+
+struct agent_state;
+
+/* Before the agent seals itself in. NULL: why has a sentence. */
+struct agent_state *state_open(const char *dir, char *why, size_t why_size) MUST_CHECK;
+void state_close(struct agent_state *s);
+
+/* What was saved last, owned by the caller. NULL: nothing yet. */
+json_t *state_load(struct agent_state *s) MUST_CHECK;
+/* Returns 0 or -errno. */
+int state_save(struct agent_state *s, const json_t *kept) MUST_CHECK;
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* limits: what a configuration's limits come to, in connections, tables and TLS states. */
+#ifndef POSTERN_RELAY_SESSION_LIMITS_H
+#define POSTERN_RELAY_SESSION_LIMITS_H
+
+#include "relay/front/worker.h"
+
+/* Shares the memory and descriptors of a configuration out, from now on. False without memory:
+ * nothing has changed. */
+bool limits_adopt(struct relay *r, const struct relay_config *config) MUST_CHECK;
+
+#endif
