@@ -229,6 +229,7 @@ static int relay_serve(const char *path, struct relay_config *config,
 	const struct control_setup setup = {
 		.snap = snap,
 		.keeper = &keeper,
+		.path = path,
 		.start = start,
 		.overrides = overrides,
 		.isolation = &isolation,

@@ -36,7 +36,7 @@ static void config_drop(void *proposal)
 
 static struct agent_control *config_control(const struct configuring *c)
 {
-	return container(c, struct agent_control, configuring);
+	return container(c, struct agent_control, managed.configuring);
 }
 
 static void *config_propose(struct configuring *c, const json_t *document,
@@ -192,44 +192,23 @@ static int config_keep(struct configuring *c, const json_t *kept)
 	return state_save(config_control(c)->state, kept);
 }
 
-static void config_trial_fired(struct timer *t, uint64_t now_ms)
-{
-	configuring_trial_over(&container(t, struct agent_control, trial)->configuring);
-}
-
-static void config_set_trial(struct configuring *c, uint64_t after_ms)
-{
-	struct agent_control *ctl = config_control(c);
-
-	ctl->trial.fire = config_trial_fired;
-	if (after_ms > 0)
-		ring_timer_set(ctl->ring, &ctl->trial, after_ms);
-	else
-		ring_timer_cancel(ctl->ring, &ctl->trial);
-}
-
-static void config_event(struct configuring *c, const char *kind, json_t *data)
-{
-	agent_control_event(config_control(c), kind, "o", data);
-}
-
-static struct configuring_now config_now(const struct configuring *c)
-{
-	return (struct configuring_now){ring_now_ms(config_control(c)->ring), time(NULL)};
-}
-
-#define CONFIG_OPS                                                                                 \
-	.area = "control", .propose = config_propose, .drop = config_drop,                         \
-	.cuts_off = config_cuts_off, .restart = config_restart, .enforce = config_enforce,         \
-	.set_trial = config_set_trial, .event = config_event, .now = config_now
-
-static const struct configuring_ops forgetting = {CONFIG_OPS};
-static const struct configuring_ops keeping = {CONFIG_OPS, .keep = config_keep};
+static const struct configuring_ops config_ops = {
+	.area = "control",
+	.propose = config_propose,
+	.drop = config_drop,
+	.cuts_off = config_cuts_off,
+	.restart = config_restart,
+	.enforce = config_enforce,
+	.keep = config_keep,
+	.set_trial = managed_set_trial,
+	.event = managed_tell,
+	.now = managed_now,
+};
 
 bool agent_control_configure(struct agent_control *ctl, const struct configuring_start *start)
 {
-	return configuring_open(&ctl->configuring, ctl->state ? &keeping : &forgetting,
-				agent_config_fields(), start);
+	return configuring_open(&ctl->managed.configuring, &config_ops, agent_config_fields(),
+				start, ctl->state != NULL);
 }
 
 /* ---- SIGHUP ---- */
@@ -239,7 +218,7 @@ void agent_control_reload(struct agent_control *ctl)
 	struct conf_errors errors = {0};
 	json_t *file;
 
-	if (!ctl || ctl->stopping || !configuring_may_reread(&ctl->configuring))
+	if (!ctl || ctl->stopping || !configuring_may_reread(&ctl->managed.configuring))
 		return;
 	file = agent_load_document(ctl->path, &errors);
 	log_lines(LOG_LEVEL_WARNING, "config", errors.warnings.text);
@@ -247,5 +226,5 @@ void agent_control_reload(struct agent_control *ctl)
 		log_error("control", "the configuration file is not in force: it has errors");
 	log_lines(LOG_LEVEL_ERROR, "config", errors.text);
 	conf_errors_free(&errors);
-	configuring_reread(&ctl->configuring, file);
+	configuring_reread(&ctl->managed.configuring, file);
 }

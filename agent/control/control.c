@@ -114,7 +114,7 @@ struct agent_control *agent_control_new(const struct agent_rooms *rooms,
 	ctl->calls = (struct calls){.tables = tables,
 				    .owner = ctl,
 				    .admin_remedy = "",
-				    .configuring = &ctl->configuring};
+				    .configuring = &ctl->managed.configuring};
 	ctl->overrides = *overrides;
 	ctl->path = path;
 	ctl->state = state;
@@ -122,6 +122,7 @@ struct agent_control *agent_control_new(const struct agent_rooms *rooms,
 	ctl->expiry = (struct expiry)EXPIRY_UNTOLD;
 	ctl->nat = (struct nat_follow){
 		.program = "agent", .changed = agent_nat_changed, .ended = agent_nat_ended};
+	managed_init(&ctl->managed, ctl->ring, &ctl->calls, &ctl->events);
 	if (!agent_control_configure(ctl, start)) {
 		free(ctl);
 		return NULL;
@@ -130,7 +131,7 @@ struct agent_control *agent_control_new(const struct agent_rooms *rooms,
 	if (error) {
 		snprintf(why, why_size, "nat.socket: %s cannot be followed: %s", socket,
 			 strerror(-error));
-		configuring_close(&ctl->configuring);
+		configuring_close(&ctl->managed.configuring);
 		free(ctl);
 		return NULL;
 	}
@@ -149,7 +150,7 @@ void agent_control_stop(struct agent_control *ctl)
 	if (!ctl)
 		return;
 	ctl->stopping = true;
-	ring_timer_cancel(ctl->ring, &ctl->trial);
+	ring_timer_cancel(ctl->ring, &ctl->managed.trial);
 	ring_timer_cancel(ctl->ring, &ctl->expiry_timer);
 	for (struct caller *c = ctl->calls.callers; c; c = c->next)
 		line_caller_close(container(c, struct line_caller, caller));
@@ -161,7 +162,7 @@ void agent_control_free(struct agent_control *ctl)
 	if (!ctl)
 		return;
 	records_free(&ctl->events);
-	configuring_close(&ctl->configuring);
+	configuring_close(&ctl->managed.configuring);
 	state_close(ctl->state);
 	if (ctl->config) {
 		agent_config_free(ctl->config);

@@ -10,6 +10,7 @@
 #include "core/engine/expiry.h"
 #include "core/engine/records.h"
 #include "core/program/callers.h"
+#include "core/program/managed.h"
 #include "core/program/nat_follow.h"
 
 /* A console. */
@@ -24,12 +25,11 @@ struct agent_control {
 	struct ring *ring; /* the worker's */
 	struct calls calls;
 	struct records events;
-	struct configuring configuring;
+	struct managed managed;
 	const char *path;	     /* of the configuration file; for the life of the agent */
 	struct agent_config *config; /* in force, when it is not what the agent began with */
 	struct agent_overrides overrides;
 	struct agent_state *state; /* NULL: nothing is ever written */
-	struct timer trial;	   /* an unconfirmed change runs out */
 	struct timer expiry_timer; /* looks at our own certificate */
 	struct expiry expiry;
 	struct nat_follow nat; /* what the NAT helper tells, where there is one */

@@ -1,28 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* events: what happens in an agent, as consoles and the journal hear it. */
 #include <stdarg.h>
-#include <time.h>
 
 #include "agent/control/control_internal.h"
 #include "core/engine/records.h"
-#include "core/journal.h"
 #include "core/parse/reason.h"
 
 void agent_control_event(struct agent_control *ctl, const char *kind, const char *format, ...)
 {
-	struct timespec now;
 	json_t *data;
 	va_list args;
 
 	va_start(args, format);
 	data = json_vpack_ex(NULL, 0, format, args);
 	va_end(args);
-	if (!data)
-		data = json_object();
-	clock_gettime(CLOCK_REALTIME, &now);
-	records_tell_event(&ctl->events, &ctl->calls, kind, data, now);
-	journal_record(LOG_LEVEL_NOTICE, data);
-	json_decref(data);
+	managed_event(&ctl->managed, kind, data);
 }
 
 /* ---- links ---- */

@@ -83,8 +83,8 @@ static void status_run(struct call *c)
 	const struct agent_setup *setup = ctl->rooms.setup;
 	const struct agent_links *links = ctl->rooms.links;
 	const struct agent_sessions *all = ctl->rooms.sessions;
-	uint64_t due = changes_due(ctl->configuring.changes), now_ms = ring_now_ms(ctl->ring), up,
-		 down;
+	uint64_t due = changes_due(ctl->managed.configuring.changes),
+		 now_ms = ring_now_ms(ctl->ring), up, down;
 	json_t *result;
 
 	count_bytes(all, &up, &down);
@@ -93,12 +93,13 @@ static void status_run(struct call *c)
 		setup->config->name, "version", POSTERN_VERSION, "engine",
 		ring_engine_name(ring_engine(ctl->ring)), "uptime_ms",
 		(json_int_t)(now_ms - ctl->rooms.worker->started_ms), "revision",
-		(json_int_t)changes_revision(ctl->configuring.changes), "certificate_expires",
-		(json_int_t)identity_not_after(setup->self.identity), "revoked",
-		(json_int_t)links->revoked.count, "sessions_open", (json_int_t)all->count,
-		"sessions_total", (json_int_t)all->totals.sessions, "failed_total",
-		(json_int_t)all->totals.failed, "up_total", (json_int_t)up, "down_total",
-		(json_int_t)down, "links", links_json(links), "sessions", sessions_json(all));
+		(json_int_t)changes_revision(ctl->managed.configuring.changes),
+		"certificate_expires", (json_int_t)identity_not_after(setup->self.identity),
+		"revoked", (json_int_t)links->revoked.count, "sessions_open",
+		(json_int_t)all->count, "sessions_total", (json_int_t)all->totals.sessions,
+		"failed_total", (json_int_t)all->totals.failed, "up_total", (json_int_t)up,
+		"down_total", (json_int_t)down, "links", links_json(links), "sessions",
+		sessions_json(all));
 	tls_library_json(result);
 	if (ctl->nat.socket[0])
 		json_object_set_new(result, "nat", nat_view_json(&ctl->nat.view));

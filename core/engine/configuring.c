@@ -17,7 +17,7 @@ static void configuring_keep(struct configuring *c)
 	json_t *kept;
 	int error;
 
-	if (!c->ops->keep)
+	if (!c->keeps)
 		return;
 	kept = json_pack("{s:O, s:O}", "file", c->file, "config", changes_document(c->changes));
 	error = kept ? c->ops->keep(c, kept) : -ENOMEM;
@@ -109,9 +109,10 @@ static void tell_overruled(struct configuring *c, const json_t *paths)
 }
 
 bool configuring_open(struct configuring *c, const struct configuring_ops *ops,
-		      const struct conf_field *fields, const struct configuring_start *s)
+		      const struct conf_field *fields, const struct configuring_start *s,
+		      bool keeps)
 {
-	*c = (struct configuring){.ops = ops, .fields = fields};
+	*c = (struct configuring){.ops = ops, .fields = fields, .keeps = keeps};
 	c->changes = changes_new(fields, s->document, ops->now(c).wall);
 	if (!c->changes)
 		return false;

@@ -55,8 +55,7 @@ struct configuring_ops {
 	/* Takes the proposal over, also on failure. False: nothing has changed, and why has a
 	 * sentence. */
 	bool (*enforce)(struct configuring *c, void *proposal, char why[CONFIGURING_WHY_BYTES]);
-	/* Keeps this document (borrowed) for the next start: 0 or -errno. NULL where nothing is
-	 * ever kept. */
+	/* Keeps this document (borrowed) for the next start: 0 or -errno. */
 	int (*keep)(struct configuring *c, const json_t *kept);
 	/* Calls configuring_trial_over() after so long; 0: does not call it any more. */
 	void (*set_trial)(struct configuring *c, uint64_t after_ms);
@@ -70,6 +69,7 @@ struct configuring {
 	const struct conf_field *fields;
 	struct changes *changes;
 	json_t *file; /* as last read */
+	bool keeps;   /* there is a state directory */
 	bool kept;    /* what is in force is what the next start would find */
 };
 
@@ -107,11 +107,11 @@ bool configuring_begin_bound(const struct conf_field *fields, const json_t *file
 			     const char *area, const char *path,
 			     struct configuring_start *out) MUST_CHECK;
 
-/* s is borrowed. Keeps what begins now, if anything is ever kept, and tells what was overruled.
- * False without memory. */
+/* s is borrowed. keeps: ops->keep() is called, now and at each change; else never. Tells what was
+ * overruled. False without memory. */
 bool configuring_open(struct configuring *c, const struct configuring_ops *ops,
-		      const struct conf_field *fields,
-		      const struct configuring_start *s) MUST_CHECK;
+		      const struct conf_field *fields, const struct configuring_start *s,
+		      bool keeps) MUST_CHECK;
 void configuring_close(struct configuring *c);
 
 /* ---- while it runs ---- */

@@ -33,7 +33,7 @@ static void *change_propose(struct configuring *c, const json_t *document,
 			    struct conf_errors *errors, char why[CONFIGURING_WHY_BYTES])
 {
 	const struct control_overrides *held =
-		&container(c, struct relay_control, configuring)->overrides;
+		&container(c, struct relay_control, managed.configuring)->overrides;
 	struct relay_config config;
 	struct conf_node *root = conf_from_json(document, errors);
 	bool bound = root && relay_config_bind(root, &config, errors);
@@ -52,7 +52,7 @@ static void *change_propose(struct configuring *c, const json_t *document,
 static const char *change_cuts_off(const struct configuring *c, const struct caller *caller,
 				   const void *proposal)
 {
-	const struct relay_control *ctl = container(c, struct relay_control, configuring);
+	const struct relay_control *ctl = container(c, struct relay_control, managed.configuring);
 	const struct snapshot *s = proposal;
 	const struct relay_config *next = &s->config;
 	const struct relay_listen *items = next->listen.items;
@@ -84,7 +84,7 @@ static bool text_same(const char *a, const char *b)
 
 static json_t *change_restart(const struct configuring *c, const void *proposal)
 {
-	const struct relay_control *ctl = container(c, struct relay_control, configuring);
+	const struct relay_control *ctl = container(c, struct relay_control, managed.configuring);
 	const struct relay_config *was = &ctl->current->config;
 	const struct relay_config *is = &((const struct snapshot *)proposal)->config;
 	const struct {
@@ -180,7 +180,7 @@ bool change_switch(struct relay_control *ctl, struct snapshot *next, char *why, 
 
 static bool change_enforce(struct configuring *c, void *proposal, char why[CONFIGURING_WHY_BYTES])
 {
-	struct relay_control *ctl = container(c, struct relay_control, configuring);
+	struct relay_control *ctl = container(c, struct relay_control, managed.configuring);
 	struct snapshot *next = proposal;
 
 	if (!change_switch(ctl, next, why, CONFIGURING_WHY_BYTES)) {
@@ -199,7 +199,7 @@ static_assert(KEEPER_DATA_MAX >= 2 * (CONF_FILE_MAX + 6 * CONF_NODES_MAX), "what
 
 static int change_keep(struct configuring *c, const json_t *kept)
 {
-	struct relay_control *ctl = container(c, struct relay_control, configuring);
+	struct relay_control *ctl = container(c, struct relay_control, managed.configuring);
 	char *text = json_dumps(kept, JSON_COMPACT);
 	int error = text ? keeper_save(ctl->keeper, STATE_NAME, text, strlen(text)) : -ENOMEM;
 
@@ -207,60 +207,36 @@ static int change_keep(struct configuring *c, const json_t *kept)
 	return error;
 }
 
-static void change_trial_fired(struct timer *t, uint64_t now_ms)
-{
-	configuring_trial_over(&container(t, struct relay_control, trial)->configuring);
-}
-
-static void change_set_trial(struct configuring *c, uint64_t after_ms)
-{
-	struct relay_control *ctl = container(c, struct relay_control, configuring);
-
-	ctl->trial.fire = change_trial_fired;
-	if (after_ms > 0)
-		ring_timer_set(ctl->ring, &ctl->trial, after_ms);
-	else
-		ring_timer_cancel(ctl->ring, &ctl->trial);
-}
-
-static void change_event(struct configuring *c, const char *kind, json_t *data)
-{
-	control_event(container(c, struct relay_control, configuring), kind, data);
-}
-
-static struct configuring_now change_now(const struct configuring *c)
-{
-	const struct relay_control *ctl = container(c, struct relay_control, configuring);
-
-	return (struct configuring_now){ring_now_ms(ctl->ring), time(NULL)};
-}
-
-#define CHANGE_OPS                                                                                 \
-	.area = "control", .propose = change_propose, .drop = change_drop,                         \
-	.cuts_off = change_cuts_off, .restart = change_restart, .enforce = change_enforce,         \
-	.set_trial = change_set_trial, .event = change_event, .now = change_now
-
-static const struct configuring_ops forgetting = {CHANGE_OPS};
-static const struct configuring_ops keeping = {CHANGE_OPS, .keep = change_keep};
+static const struct configuring_ops change_ops = {
+	.area = "control",
+	.propose = change_propose,
+	.drop = change_drop,
+	.cuts_off = change_cuts_off,
+	.restart = change_restart,
+	.enforce = change_enforce,
+	.keep = change_keep,
+	.set_trial = managed_set_trial,
+	.event = managed_tell,
+	.now = managed_now,
+};
 
 bool change_open(struct relay_control *ctl, const struct configuring_start *s)
 {
-	const struct configuring_ops *ops = ctl->current->config.state_dir ? &keeping : &forgetting;
-
-	return configuring_open(&ctl->configuring, ops, relay_config_fields(), s);
+	return configuring_open(&ctl->managed.configuring, &change_ops, relay_config_fields(), s,
+				ctl->current->config.state_dir != NULL);
 }
 
 /* ---- SIGHUP ---- */
 
 void control_reload(struct relay_control *ctl)
 {
-	struct conf_errors errors = {.file = "configuration file"};
+	struct conf_errors errors = {.file = ctl->path};
 	json_t *document = NULL;
 	char *text = NULL;
 	size_t len = 0;
 	int error;
 
-	if (!configuring_may_reread(&ctl->configuring))
+	if (!configuring_may_reread(&ctl->managed.configuring))
 		return;
 	error = keeper_read_config(ctl->keeper, &text, &len);
 	if (error == 0)
@@ -274,5 +250,5 @@ void control_reload(struct relay_control *ctl)
 	log_lines(LOG_LEVEL_ERROR, "config", errors.text);
 	conf_errors_free(&errors);
 	free(text);
-	configuring_reread(&ctl->configuring, document);
+	configuring_reread(&ctl->managed.configuring, document);
 }

@@ -158,9 +158,11 @@ int control_open(struct relay *r, const struct control_setup *setup, char *why, 
 	ctl->calls = (struct calls){
 		.tables = tables,
 		.owner = ctl,
-		.configuring = &ctl->configuring,
+		.configuring = &ctl->managed.configuring,
 		.admin_remedy = "ask for admin rights (control.admin in the relay's configuration)",
 	};
+	managed_init(&ctl->managed, ctl->ring, &ctl->calls, &ctl->events);
+	ctl->path = setup->path;
 	snprintf(why, why_size, "cannot set up the control thread: out of memory");
 	if (!change_open(ctl, setup->start) || control_listen(ctl, why, why_size) < 0) {
 		control_close(ctl);
@@ -185,7 +187,7 @@ void control_close(struct relay_control *ctl)
 	console_stop(ctl);
 	records_free(&ctl->events);
 	records_free(&ctl->audits);
-	configuring_close(&ctl->configuring);
+	configuring_close(&ctl->managed.configuring);
 	snapshot_release(ctl->current);
 	keeper_stop(ctl->keeper);
 	free(ctl);

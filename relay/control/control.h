@@ -32,6 +32,7 @@ struct control_overrides {
 struct control_setup {
 	struct snapshot *snap; /* the reference is taken over, also on failure */
 	struct keeper *keeper; /* stopped by control_close() */
+	const char *path;      /* of the configuration file, as errors name it; borrowed */
 	const struct configuring_start *start;
 	const struct control_overrides *overrides; /* NULL: none */
 	const struct isolation_report *isolation;  /* for status; told when it is complete */

@@ -7,6 +7,7 @@
 #include "core/engine/expiry.h"
 #include "core/engine/records.h"
 #include "core/program/callers.h"
+#include "core/program/managed.h"
 #include "core/program/nat_follow.h"
 #include "relay/control/control.h"
 
@@ -18,12 +19,12 @@ struct relay_control {
 	struct keeper *keeper;
 	const struct isolation_report *isolation;
 	struct snapshot *current;
-	struct configuring configuring;
+	struct managed managed;
+	const char *path; /* of the configuration file; for the life of the relay */
 	struct control_overrides overrides;
 	struct calls calls;
 	struct records events, audits;
 
-	struct timer trial;	   /* an unconfirmed change runs out */
 	struct timer expiry_timer; /* looks at our own certificate */
 	struct expiry expiry;
 	struct timer drain_timer; /* looks whether the last session has ended, or time is up */
@@ -57,8 +58,7 @@ extern const struct method methods_policy[]; /* grants, revocations */
 extern const struct method methods_events[]; /* records.c */
 extern const struct method methods_trace[];  /* trace.c */
 
-/* records.c: events, kind "agent.up" and the like, take over data. Numbered, time-stamped, kept in
- * a bounded history, sent to followers and to the journal. */
+/* records.c: events, kind "agent.up" and the like; managed_event() of ctl. */
 void control_event(struct relay_control *ctl, const char *kind, json_t *data);
 
 /* metrics.c: the Prometheus listener, open already. */

@@ -14,7 +14,7 @@
 /* Applies document (owned) in the caller's name and answers. */
 static void apply_and_answer(struct call *c, json_t *document, const char *note)
 {
-	struct configuring *in_force = &control_of(c)->configuring;
+	struct configuring *in_force = &control_of(c)->managed.configuring;
 	const struct config_change change = {document, c->caller->who, note, 0};
 	struct conf_errors errors = {0};
 	char why[CONFIGURING_WHY_BYTES] = "";
@@ -60,7 +60,8 @@ static void copy_param(const struct call *c, json_t *to, const char *key)
 
 static void rules_grant_run(struct call *c)
 {
-	json_t *document = json_deep_copy(changes_document(control_of(c)->configuring.changes));
+	json_t *document =
+		json_deep_copy(changes_document(control_of(c)->managed.configuring.changes));
 	json_t *rule = json_pack("{s:[O], s:[O]}", "from", json_object_get(c->params, "agent"),
 				 "to", json_object_get(c->params, "to"));
 	char note[200];
@@ -94,7 +95,8 @@ static bool grant_names(const json_t *rule, const char *key, const char *name)
 
 static void rules_ungrant_run(struct call *c)
 {
-	json_t *document = json_deep_copy(changes_document(control_of(c)->configuring.changes));
+	json_t *document =
+		json_deep_copy(changes_document(control_of(c)->managed.configuring.changes));
 	json_t *grants = list_of(document, "grants");
 	const char *agent = json_string_value(json_object_get(c->params, "agent"));
 	const char *to = json_string_value(json_object_get(c->params, "to"));
@@ -121,7 +123,7 @@ static void rules_ungrant_run(struct call *c)
 static void rules_grants_run(struct call *c)
 {
 	json_t *document =
-		(json_t *)(uintptr_t)changes_document(control_of(c)->configuring.changes);
+		(json_t *)(uintptr_t)changes_document(control_of(c)->managed.configuring.changes);
 	json_t *grants = json_object_get(document, "grants");
 	json_t *policy = json_object_get(document, "policy");
 	json_t *revoked = json_object_get(document, "revoked");
@@ -148,7 +150,8 @@ static size_t revoked_at(const json_t *revoked, const char *agent)
 
 static void rules_revoke_run(struct call *c)
 {
-	json_t *document = json_deep_copy(changes_document(control_of(c)->configuring.changes));
+	json_t *document =
+		json_deep_copy(changes_document(control_of(c)->managed.configuring.changes));
 	json_t *revoked = list_of(document, "revoked");
 	const char *agent = json_string_value(json_object_get(c->params, "agent"));
 	json_t *note = json_object_get(c->params, "note");
@@ -175,7 +178,8 @@ static void rules_revoke_run(struct call *c)
 
 static void rules_unrevoke_run(struct call *c)
 {
-	json_t *document = json_deep_copy(changes_document(control_of(c)->configuring.changes));
+	json_t *document =
+		json_deep_copy(changes_document(control_of(c)->managed.configuring.changes));
 	json_t *revoked = list_of(document, "revoked");
 	const char *agent = json_string_value(json_object_get(c->params, "agent"));
 	size_t at = revoked_at(revoked, agent);

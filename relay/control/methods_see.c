@@ -89,12 +89,12 @@ static void see_status_run(struct call *c)
 	struct relay_control *ctl = c->owner;
 	struct relay *r = ctl->relay;
 	struct relay_totals t = relay_totals(r);
-	uint64_t due = changes_due(ctl->configuring.changes);
+	uint64_t due = changes_due(ctl->managed.configuring.changes);
 	json_t *result = json_pack(
 		"{s:s, s:s, s:s, s:I, s:b, s:o, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
 		"relay", ctl->current->config.name, "version", POSTERN_VERSION, "engine",
 		ring_engine_name(ring_engine(r->workers[0].ring)), "revision",
-		(json_int_t)changes_revision(ctl->configuring.changes), "draining",
+		(json_int_t)changes_revision(ctl->managed.configuring.changes), "draining",
 		(int)r->draining, "listen", addresses(&ctl->current->binds, BIND_TLS), "threads",
 		(int)r->worker_count, "links", (json_int_t)t.tables.links, "legs",
 		(json_int_t)t.tables.legs, "sessions", (json_int_t)t.sessions, "sessions_total",

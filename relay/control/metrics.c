@@ -71,7 +71,7 @@ static char *page(struct relay_control *ctl, size_t *len)
 	struct metrics_stun stun[STUN_SERIES];
 	struct metrics_values v = {
 		.version = POSTERN_VERSION,
-		.revision = changes_revision(ctl->configuring.changes),
+		.revision = changes_revision(ctl->managed.configuring.changes),
 		.certificate_expires = (uint64_t)identity_not_after(ctl->current->identity),
 		.draining = ctl->relay->draining,
 		.nat_connected = ctl->nat.view.connected,

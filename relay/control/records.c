@@ -15,26 +15,17 @@
 #include "relay/control/control_internal.h"
 #include "relay/session/report.h"
 
-static struct timespec now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return t;
-}
-
 void control_event(struct relay_control *ctl, const char *kind, json_t *data)
 {
-	if (!data)
-		data = json_object();
-	records_tell_event(&ctl->events, &ctl->calls, kind, data, now());
-	journal_record(LOG_LEVEL_NOTICE, data);
-	json_decref(data);
+	managed_event(&ctl->managed, kind, data);
 }
 
 static void control_audit(struct relay_control *ctl, json_t *record)
 {
-	records_add(&ctl->audits, record, now());
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	records_add(&ctl->audits, record, now);
 	for (struct caller *c = ctl->calls.callers, *next; c; c = next) {
 		next = c->next;
 		if (c->follows_audit)

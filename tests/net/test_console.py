@@ -261,6 +261,7 @@ def test_console_state(lab):
     relay.remember()
     relay.signal(signal.SIGHUP)
     relay.wait_for_line(r"error.*not in force")
+    relay.wait_for_line(rf"error config: {config}:\d+:\d+: listen")
     assert accepts(w, 7443)
 
 

@@ -6,7 +6,7 @@
  * links: core/engine/configuring.c core/conf/merge.c
  * links: core/parse/jsonrpc.c core/conf/conf.c core/conf/bind.c core/conf/rows.c
  * links: core/conf/diff.c core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
- * links: core/addr.c core/log.c
+ * links: core/addr.c core/log.c tests/support/small_program.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,133 +20,17 @@
 #include "core/conf/json.h"
 #include "core/container.h"
 #include "core/engine/config_calls.h"
-
-#define WALL 1795000000
+#include "tests/support/small_program.h"
 
 /* ---- a program ---- */
 
-struct settings {
-	char *name, *key;
-	uint64_t size;
-};
-
-static const struct conf_field fields[] = {
-	{.key = "name",
-	 .type = CONF_STRING,
-	 .offset = offsetof(struct settings, name),
-	 .required = true,
-	 .help = "a name"},
-	{.key = "key",
-	 .type = CONF_STRING,
-	 .offset = offsetof(struct settings, key),
-	 .secret = true,
-	 .help = "a secret"},
-	{.key = "size",
-	 .type = CONF_UINT,
-	 .offset = offsetof(struct settings, size),
-	 .max = 10,
-	 .initial = "1",
-	 .help = "a size"},
-	{.key = NULL},
-};
-
-struct proposal {
-	struct settings settings;
-};
-
 struct program {
+	struct small_program small;
 	struct calls calls;
 	struct caller caller;
-	struct settings settings;
-	struct configuring configuring;
-	uint64_t trial_ms; /* 0: none runs */
-	unsigned applied;
-	bool refuses; /* applying fails */
 	json_t *answer;
 };
 
-static struct program *program_of(const struct configuring *c)
-{
-	return container(c, struct program, configuring);
-}
-
-static void *propose(struct configuring *c, const json_t *document, struct conf_errors *errors,
-		     char why[CONFIGURING_WHY_BYTES])
-{
-	struct proposal *p = calloc(1, sizeof(*p));
-	struct conf_node *root = conf_from_json(document, errors);
-	bool ok = root && conf_bind(root, fields, &p->settings, errors);
-
-	conf_node_free(root);
-	if (ok)
-		return p;
-	conf_release(fields, &p->settings);
-	free(p);
-	return NULL;
-}
-
-static void drop(void *proposal)
-{
-	struct proposal *p = proposal;
-
-	conf_release(fields, &p->settings);
-	free(p);
-}
-
-static const char *cuts_off(const struct configuring *c, const struct caller *caller,
-			    const void *proposal)
-{
-	const struct proposal *p = proposal;
-
-	return p->settings.size == 0 ? "nothing would be left" : NULL;
-}
-
-static json_t *restart(const struct configuring *c, const void *proposal)
-{
-	return json_array();
-}
-
-static bool enforce(struct configuring *c, void *proposal, char why[CONFIGURING_WHY_BYTES])
-{
-	struct program *ctl = program_of(c);
-	struct proposal *p = proposal;
-
-	if (ctl->refuses) {
-		snprintf(why, CONFIGURING_WHY_BYTES, "the port is taken");
-		drop(p);
-		return false;
-	}
-	conf_release(fields, &ctl->settings);
-	ctl->settings = p->settings;
-	free(p);
-	ctl->applied++;
-	return true;
-}
-
-static void set_trial(struct configuring *c, uint64_t after_ms)
-{
-	program_of(c)->trial_ms = after_ms;
-}
-
-static void event(struct configuring *c, const char *kind, json_t *data)
-{
-	json_decref(data);
-}
-
-static struct configuring_now now(const struct configuring *c)
-{
-	return (struct configuring_now){1000, WALL};
-}
-
-static const struct configuring_ops ops = {.area = "test",
-					   .propose = propose,
-					   .drop = drop,
-					   .cuts_off = cuts_off,
-					   .restart = restart,
-					   .enforce = enforce,
-					   .set_trial = set_trial,
-					   .event = event,
-					   .now = now};
 static const struct method *const tables[] = {methods_of_config, methods_schema, NULL};
 
 /* ---- a caller ---- */
@@ -170,9 +54,10 @@ static int begin(void **state)
 	ctl->calls = (struct calls){.tables = tables,
 				    .owner = ctl,
 				    .admin_remedy = "ask the owner",
-				    .configuring = &ctl->configuring};
-	assert_true(configuring_begin(fields, document, NULL, &start));
-	assert_true(configuring_open(&ctl->configuring, &ops, fields, &start));
+				    .configuring = &ctl->small.configuring};
+	assert_true(configuring_begin(small_fields, document, NULL, &start));
+	assert_true(
+		configuring_open(&ctl->small.configuring, &small_ops, small_fields, &start, false));
 	configuring_start_free(&start);
 	ctl->caller.level = CALLER_ADMIN;
 	ctl->caller.send = keep_answer;
@@ -190,8 +75,8 @@ static int end(void **state)
 	assert_int_equal(ctl->caller.pending, 0);
 	assert_null(ctl->calls.list);
 	caller_remove(&ctl->calls, &ctl->caller);
-	configuring_close(&ctl->configuring);
-	conf_release(fields, &ctl->settings);
+	configuring_close(&ctl->small.configuring);
+	conf_release(small_fields, &ctl->small.settings);
 	json_decref(ctl->answer);
 	free(ctl);
 	return 0;
@@ -246,8 +131,8 @@ static void secrets_are_hidden_and_put_back(void **state)
 		"(hidden)");
 	got = call(ctl, "config.apply", config("two", 2), &code);
 	assert_int_equal(revision(got), 2);
-	assert_string_equal(ctl->settings.name, "two");
-	assert_string_equal(ctl->settings.key, "hush");
+	assert_string_equal(ctl->small.settings.name, "two");
+	assert_string_equal(ctl->small.settings.key, "hush");
 }
 
 static void what_is_wrong_is_told_and_nothing_applied(void **state)
@@ -263,10 +148,10 @@ static void what_is_wrong_is_told_and_nothing_applied(void **state)
 		1);
 	assert_null(call(ctl, "config.check", config("two", 11), &code));
 	assert_int_equal(code, JSONRPC_CONFIG);
-	ctl->refuses = true;
+	ctl->small.refuses = true;
 	assert_null(call(ctl, "config.apply", config("two", 2), &code));
 	assert_int_equal(code, JSONRPC_CONFIG);
-	assert_int_equal(ctl->applied, 0);
+	assert_int_equal(ctl->small.applied, 0);
 	assert_int_equal(revision(call(ctl, "config.get", NULL, &code)), 1);
 }
 
@@ -280,7 +165,7 @@ static void checking_and_comparing_change_nothing(void **state)
 	assert_int_equal(json_array_size(json_object_get(
 				 call(ctl, "config.diff", config("two", 2), &code), "diff")),
 			 2);
-	assert_int_equal(ctl->applied, 0);
+	assert_int_equal(ctl->small.applied, 0);
 }
 
 static void a_stale_change_is_refused_with_what_differs(void **state)
@@ -296,7 +181,7 @@ static void a_stale_change_is_refused_with_what_differs(void **state)
 	error = json_object_get(ctl->answer, "error");
 	assert_int_equal(json_array_size(json_object_get(json_object_get(error, "data"), "diff")),
 			 1);
-	assert_string_equal(ctl->settings.name, "two");
+	assert_string_equal(ctl->small.settings.name, "two");
 }
 
 static void nothing_new_is_no_revision(void **state)
@@ -306,7 +191,7 @@ static void nothing_new_is_no_revision(void **state)
 	int code;
 
 	assert_int_equal(revision(call(ctl, "config.apply", same, &code)), 1);
-	assert_int_equal(ctl->applied, 0);
+	assert_int_equal(ctl->small.applied, 0);
 }
 
 static void cutting_off_takes_force(void **state)
@@ -332,11 +217,11 @@ static void a_trial_is_confirmed_or_taken_back(void **state)
 	assert_int_equal(code, JSONRPC_NOT_FOUND);
 	(void)call(ctl, "config.apply", with(config("two", 2), "confirm_ms", json_integer(5000)),
 		   &code);
-	assert_int_equal(ctl->trial_ms, 5000);
+	assert_int_equal(ctl->small.trial_ms, 5000);
 	assert_null(call(ctl, "config.apply", config("three", 3), &code));
 	assert_int_equal(code, JSONRPC_BUSY);
 	assert_int_equal(revision(call(ctl, "config.rollback", NULL, &code)), 3);
-	assert_string_equal(ctl->settings.name, "one");
+	assert_string_equal(ctl->small.settings.name, "one");
 	(void)call(ctl, "config.apply", with(config("two", 2), "confirm_ms", json_integer(5000)),
 		   &code);
 	assert_int_equal(revision(call(ctl, "config.confirm", NULL, &code)), 4);
@@ -371,7 +256,7 @@ static void a_reader_changes_nothing(void **state)
 	assert_non_null(strstr(json_string_value(json_object_get(
 				       json_object_get(ctl->answer, "error"), "message")),
 			       "ask the owner"));
-	assert_int_equal(ctl->applied, 0);
+	assert_int_equal(ctl->small.applied, 0);
 }
 
 #define CONFIG_TEST(f)                                                                             \

@@ -4,7 +4,7 @@
  *
  * links: core/engine/configuring.c core/engine/changes.c core/conf/merge.c core/conf/conf.c
  * links: core/conf/bind.c core/conf/rows.c core/conf/diff.c core/conf/error.c core/conf/json.c
- * links: core/conf/value.c core/conf/yaml.c core/addr.c core/log.c
+ * links: core/conf/value.c core/conf/yaml.c core/addr.c core/log.c tests/support/small_program.c
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -17,145 +17,28 @@
 #include <cmocka.h>
 
 #include "core/conf/json.h"
-#include "core/container.h"
-#include "core/engine/configuring.h"
-
-/* ---- a program with three settings ---- */
-
-struct settings {
-	uint64_t size, speed, taken;
-};
-
-static const struct conf_field fields[] = {
-	{.key = "size",
-	 .type = CONF_UINT,
-	 .offset = offsetof(struct settings, size),
-	 .max = 10,
-	 .initial = "1",
-	 .help = "a size"},
-	{.key = "speed",
-	 .type = CONF_UINT,
-	 .offset = offsetof(struct settings, speed),
-	 .max = 10,
-	 .initial = "1",
-	 .help = "a speed"},
-	{.key = "taken",
-	 .type = CONF_UINT,
-	 .offset = offsetof(struct settings, taken),
-	 .max = 1,
-	 .initial = "0",
-	 .help = "1: cannot be put in force"},
-	{.key = NULL},
-};
-
-struct program {
-	struct configuring configuring;
-	struct settings settings;
-	json_t *kept; /* the state directory */
-	int keep_error;
-	uint64_t trial_ms;
-	unsigned overruled, unsaved;
-};
-
-static struct program *program_of(const struct configuring *c)
-{
-	return container(c, struct program, configuring);
-}
-
-static void *propose(struct configuring *c, const json_t *document, struct conf_errors *errors,
-		     char why[CONFIGURING_WHY_BYTES])
-{
-	struct settings *s = calloc(1, sizeof(*s));
-	struct conf_node *root = conf_from_json(document, errors);
-	bool ok = root && conf_bind(root, fields, s, errors);
-
-	conf_node_free(root);
-	if (ok)
-		return s;
-	free(s);
-	return NULL;
-}
-
-static void drop(void *proposal)
-{
-	free(proposal);
-}
-
-static json_t *restart(const struct configuring *c, const void *proposal)
-{
-	return json_array();
-}
-
-static bool enforce(struct configuring *c, void *proposal, char why[CONFIGURING_WHY_BYTES])
-{
-	struct settings *s = proposal;
-	bool ok = s->taken == 0;
-
-	if (ok)
-		program_of(c)->settings = *s;
-	else
-		snprintf(why, CONFIGURING_WHY_BYTES, "the port is taken");
-	free(s);
-	return ok;
-}
-
-static int keep(struct configuring *c, const json_t *kept)
-{
-	struct program *p = program_of(c);
-
-	if (p->keep_error)
-		return p->keep_error;
-	json_decref(p->kept);
-	p->kept = json_deep_copy(kept);
-	return 0;
-}
-
-static void set_trial(struct configuring *c, uint64_t after_ms)
-{
-	program_of(c)->trial_ms = after_ms;
-}
-
-static void event(struct configuring *c, const char *kind, json_t *data)
-{
-	program_of(c)->overruled += strcmp(kind, "config.overruled") == 0;
-	program_of(c)->unsaved += strcmp(kind, "config.unsaved") == 0;
-	json_decref(data);
-}
-
-static struct configuring_now now(const struct configuring *c)
-{
-	return (struct configuring_now){1000, 1795000000};
-}
-
-static const struct configuring_ops keeping = {.area = "test",
-					       .propose = propose,
-					       .drop = drop,
-					       .restart = restart,
-					       .enforce = enforce,
-					       .keep = keep,
-					       .set_trial = set_trial,
-					       .event = event,
-					       .now = now};
+#include "tests/support/small_program.h"
 
 /* Starts with this file (taken over) and what is kept. */
-static void start(struct program *p, json_t *file)
+static void start(struct small_program *p, json_t *file)
 {
 	struct conf_errors errors = {0};
 	struct configuring_start s;
 	struct conf_node *root;
 
-	assert_true(configuring_begin(fields, file, p->kept, &s));
+	assert_true(configuring_begin(small_fields, file, p->kept, &s));
 	root = conf_from_json(s.document, &errors);
-	assert_true(conf_bind(root, fields, &p->settings, &errors));
+	assert_true(conf_bind(root, small_fields, &p->settings, &errors));
 	conf_node_free(root);
-	assert_true(configuring_open(&p->configuring, &keeping, fields, &s));
+	assert_true(configuring_open(&p->configuring, &small_ops, small_fields, &s, true));
 	configuring_start_free(&s);
 	json_decref(file);
 }
 
-static void stop(struct program *p)
+static void stop(struct small_program *p)
 {
 	configuring_close(&p->configuring);
+	conf_release(small_fields, &p->settings);
 }
 
 static json_t *file(int size, int speed)
@@ -164,7 +47,7 @@ static json_t *file(int size, int speed)
 }
 
 /* A console changes one key. */
-static bool change(struct program *p, const char *key, int value, uint64_t confirm_ms)
+static bool change(struct small_program *p, const char *key, int value, uint64_t confirm_ms)
 {
 	json_t *document = json_deep_copy(changes_document(p->configuring.changes));
 	struct config_change c = {document, "console:test", "", confirm_ms};
@@ -173,8 +56,8 @@ static bool change(struct program *p, const char *key, int value, uint64_t confi
 	bool ok;
 
 	json_object_set_new(document, key, json_integer(value));
-	ok = configuring_apply(&p->configuring, propose(&p->configuring, document, &errors, why),
-			       &c, why);
+	ok = configuring_apply(&p->configuring,
+			       small_ops.propose(&p->configuring, document, &errors, why), &c, why);
 	json_decref(document);
 	return ok;
 }
@@ -189,7 +72,7 @@ static bool change(struct program *p, const char *key, int value, uint64_t confi
 
 static void changes_of_consoles_survive_a_restart(void **state)
 {
-	struct program p = {.keep_error = 0};
+	struct small_program p = {.keep_error = 0};
 
 	start(&p, file(1, 1));
 	assert_true(change(&p, "size", 5, 0));
@@ -202,7 +85,7 @@ static void changes_of_consoles_survive_a_restart(void **state)
 
 static void an_edited_file_and_consoles_meet_at_the_start(void **state)
 {
-	struct program p = {.keep_error = 0};
+	struct small_program p = {.keep_error = 0};
 
 	start(&p, file(1, 1));
 	assert_true(change(&p, "size", 5, 0));
@@ -224,7 +107,7 @@ static void an_edited_file_and_consoles_meet_at_the_start(void **state)
 
 static void sighup_follows_the_same_rule(void **state)
 {
-	struct program p = {.keep_error = 0};
+	struct small_program p = {.keep_error = 0};
 
 	start(&p, file(1, 1));
 	assert_true(change(&p, "size", 5, 0));
@@ -244,7 +127,7 @@ static void sighup_follows_the_same_rule(void **state)
 
 static void a_file_that_cannot_be_put_in_force_changes_nothing(void **state)
 {
-	struct program p = {.keep_error = 0};
+	struct small_program p = {.keep_error = 0};
 	json_t *taken = file(2, 2);
 
 	start(&p, file(1, 1));
@@ -265,7 +148,7 @@ static void a_file_that_cannot_be_put_in_force_changes_nothing(void **state)
 
 static void a_file_read_without_news_is_kept_all_the_same(void **state)
 {
-	struct program p = {.keep_error = 0};
+	struct small_program p = {.keep_error = 0};
 
 	start(&p, file(1, 1));
 	assert_true(change(&p, "size", 5, 0));
@@ -281,7 +164,7 @@ static void a_file_read_without_news_is_kept_all_the_same(void **state)
 
 static void a_trial_is_not_kept(void **state)
 {
-	struct program p = {.keep_error = 0};
+	struct small_program p = {.keep_error = 0};
 
 	start(&p, file(1, 1));
 	assert_true(change(&p, "size", 5, 2000));
@@ -304,7 +187,7 @@ static void a_trial_is_not_kept(void **state)
 
 static void a_trial_that_runs_out_goes_back_or_tries_again(void **state)
 {
-	struct program p = {.keep_error = 0};
+	struct small_program p = {.keep_error = 0};
 
 	start(&p, file(1, 1));
 	assert_true(change(&p, "size", 5, 2000));
@@ -321,7 +204,7 @@ static void what_is_kept_and_no_document_does_not_count(void **state)
 					    "{\"file\": 1, \"config\": 2}", "[]"};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		struct program p = {.kept = json_loads(texts[i], 0, NULL)};
+		struct small_program p = {.kept = json_loads(texts[i], 0, NULL)};
 
 		start(&p, file(2, 1));
 		assert_settings(&p, 2, 1);
@@ -332,7 +215,7 @@ static void what_is_kept_and_no_document_does_not_count(void **state)
 
 static void what_could_not_be_kept_is_told_and_tried_again(void **state)
 {
-	struct program p = {.keep_error = 0};
+	struct small_program p = {.keep_error = 0};
 
 	start(&p, file(1, 1));
 	p.keep_error = -ENOSPC;

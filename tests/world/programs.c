@@ -210,8 +210,10 @@ static void relay_open_all(struct world_relay *r)
 	struct relay_config config;
 	struct configuring_start start;
 	struct conf_errors errors = {0};
-	struct control_setup setup = {
-		.keeper = &r->keeper, .start = &start, .isolation = &r->isolation};
+	struct control_setup setup = {.keeper = &r->keeper,
+				      .path = r->config_path,
+				      .start = &start,
+				      .isolation = &r->isolation};
 	char why[512];
 
 	if (!load_config(r->config_path, &config, &start, &errors))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * refusals_world: each refusal of a relay is counted once under its reason, on record once with who
- * would not and why, and in the log with the same code.
+ * would not and why, and in the log with the same code. An error of the relay's own file is in the
+ * log with its place.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -23,13 +24,19 @@ static struct wire_message m;
 
 static char logged[4]; /* the code of the last refusal in the relay's log */
 
+static char complained[128]; /* the last that its log says of its file */
+
 static void refusals_log_line(struct k_program *p, const char *line, size_t len)
 {
+	const char *config = memmem(line, len, "error config: ", 14);
 	const char *at = memmem(line, len, "refused from=", 13);
 	const char *code = at ? memmem(at, len - (size_t)(at - line), " ending=", 8) : NULL;
 
 	if (p == relay.program && code)
 		snprintf(logged, sizeof(logged), "%.3s", code + 8);
+	if (p == relay.program && config)
+		snprintf(complained, sizeof(complained), "%.*s", (int)(line + len - config - 14),
+			 config + 14);
 }
 
 static uint64_t counted(enum reason reason)
@@ -332,6 +339,19 @@ static void a_relay_that_leaves(void)
 	world_relay_stop(&relay);
 }
 
+/* The relay's own file, read again. */
+static void a_file_with_an_error(void)
+{
+	begin("");
+	world_relay_write(&relay, "nonsense: 1\n");
+	k_signal(relay.program, SIGHUP);
+	world_run(SECOND);
+	world_check(strncmp(complained, relay.config_path, strlen(relay.config_path)) == 0,
+		    "messages", "an error of %s is said to be in %s", relay.config_path,
+		    complained);
+	end();
+}
+
 void world_refusals(void)
 {
 	k_log_line = refusals_log_line;
@@ -345,5 +365,6 @@ void world_refusals(void)
 	a_console_that_does_not_read();
 	public_clients();
 	a_relay_that_leaves();
+	a_file_with_an_error();
 	k_log_line = NULL;
 }

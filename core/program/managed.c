@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* managed: the clock and the events of a configuration that consoles change. */
+#include "core/program/managed.h"
+
+#include <time.h>
+
+#include "core/container.h"
+#include "core/journal.h"
+
+static void managed_trial_fired(struct timer *t, uint64_t now_ms)
+{
+	configuring_trial_over(&container(t, struct managed, trial)->configuring);
+}
+
+void managed_init(struct managed *m, struct ring *ring, struct calls *calls, struct records *events)
+{
+	*m = (struct managed){.ring = ring, .calls = calls, .events = events};
+	m->trial.fire = managed_trial_fired;
+}
+
+void managed_event(struct managed *m, const char *kind, json_t *data)
+{
+	struct timespec now;
+
+	if (!data)
+		data = json_object();
+	clock_gettime(CLOCK_REALTIME, &now);
+	records_tell_event(m->events, m->calls, kind, data, now);
+	journal_record(LOG_LEVEL_NOTICE, data);
+	json_decref(data);
+}
+
+void managed_set_trial(struct configuring *c, uint64_t after_ms)
+{
+	struct managed *m = container(c, struct managed, configuring);
+
+	if (after_ms > 0)
+		ring_timer_set(m->ring, &m->trial, after_ms);
+	else
+		ring_timer_cancel(m->ring, &m->trial);
+}
+
+void managed_tell(struct configuring *c, const char *kind, json_t *data)
+{
+	managed_event(container(c, struct managed, configuring), kind, data);
+}
+
+struct configuring_now managed_now(const struct configuring *c)
+{
+	const struct managed *m = container(c, struct managed, configuring);
+
+	return (struct configuring_now){ring_now_ms(m->ring), time(NULL)};
+}
