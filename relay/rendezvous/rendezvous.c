@@ -26,6 +26,7 @@ struct account_link {
 	uint8_t secret[WIRE_SECRET_BYTES];
 	uint64_t legs;
 	uint16_t key_exchange;
+	bool has_published; /* said PUBLISH, perhaps of nothing */
 	size_t service_count;
 	char (*services)[WIRE_NAME_MAX + 1];
 	struct meeting *offered; /* meetings this link was offered */
@@ -299,6 +300,7 @@ enum reason rendezvous_publish(struct rendezvous *r, uint64_t link,
 	free(l->services);
 	l->services = set;
 	l->service_count = count;
+	l->has_published = true;
 	return REASON_OK;
 }
 
@@ -361,7 +363,8 @@ static enum reason open_check(const struct rendezvous *r, const struct account_l
 	struct account *a;
 
 	HASH_FIND_STR(r->accounts, to, a);
-	if (!a || !a->present)
+	/* Between HELLO and PUBLISH its services are not known yet. */
+	if (!a || !a->present || !a->present->has_published)
 		return REASON_AGENT_OFFLINE;
 	if (strcmp(service, WIRE_CONTROL_SERVICE) == 0) {
 		if (!asking || asking->role != RENDEZVOUS_CONSOLE)

@@ -118,7 +118,10 @@ static void the_newest_link_of_a_name_replaces_the_older(void **state)
 	assert_int_equal(transient.replaced, 0);
 	assert_int_equal(rendezvous_sign_in(s.r, "home", RENDEZVOUS_AGENT, 301, &again), REASON_OK);
 	assert_int_equal(again.replaced, HOME_CONN);
-	/* It has published nothing yet. */
+	/* What it publishes has not been said yet: not that it is nothing. */
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
+			 REASON_AGENT_OFFLINE);
+	assert_int_equal(rendezvous_publish(s.r, again.link, NULL, 0), REASON_OK);
 	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
 			 REASON_SERVICE_UNKNOWN);
 	assert_int_equal(rendezvous_publish(s.r, again.link, &service, 1), REASON_OK);

@@ -336,7 +336,8 @@ void world_relay_stop(struct world_relay *r)
 		return;
 	drain_us = control_snapshot(r->relay.control)->config.drain_ms * MS;
 	world_tell("the relay is asked to stop");
-	k_signal(r->program, SIGTERM);
+	if (!r->stopping)
+		k_signal(r->program, SIGTERM);
 	if (!world_until(relay_has_left, r, drain_us + 5 * SECOND)) {
 		world_check(false, "ends", "the relay does not stop after its drain's time");
 		world_relay_kill(r);

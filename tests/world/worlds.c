@@ -22,6 +22,7 @@ const struct world_kind worlds[] = {
 	{"socks", world_socks, 20},
 	{"agent_changes", world_agent_changes, 5},
 	{"relay_by_hand", world_relay_by_hand, 5},
+	{"drained", world_drained, 20},
 	{"operator", world_operator, 50},
 	{"refusals", world_refusals, 5},
 	{"revoked", world_revoked, 30},
