@@ -200,6 +200,7 @@ static void a_dead_follower_is_told(void **state)
 	wait_for(f, &w.ended, 1);
 	assert_int_equal(w.changed, 2);
 	assert_false(w.follow.view.connected);
+	assert_false(w.follow.following);
 	nat_follow_stop(&w.follow); /* nothing is left to stop */
 	run_for(f, 20);
 	assert_int_equal(w.ended, 1);
@@ -223,6 +224,7 @@ static void nothing_is_followed_without_a_path(void **state)
 	memset(longest, 'p', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
 	assert_int_equal(nat_follow_open(&n, longest), -ENAMETOOLONG);
+	assert_string_equal(n.socket, "");
 	assert_false(nat_follow_start(&n, NULL));
 }
 

@@ -281,6 +281,9 @@ struct tcp_server {
 	size_t have;
 	enum tcp_manners manners;
 	struct addr seen;
+	struct timer drip;
+	uint8_t out[STUN_REQUEST_MAX];
+	size_t out_len, out_at;
 };
 
 static void stream_is_over(struct stun_stream *s)
@@ -288,15 +291,25 @@ static void stream_is_over(struct stun_stream *s)
 	finished++;
 }
 
+/* A byte at a time. */
+static void tcp_drips(struct timer *timer, uint64_t now_ms)
+{
+	struct tcp_server *t = container(timer, struct tcp_server, drip);
+
+	assert_int_equal(send(t->fd, t->out + t->out_at, 1, MSG_NOSIGNAL), 1);
+	if (++t->out_at < t->out_len)
+		ring_timer_set(t->ring, timer, 1);
+}
+
 static void tcp_answer(struct tcp_server *t)
 {
-	uint8_t out[STUN_REQUEST_MAX] = {0}, id[STUN_ID_BYTES];
+	uint8_t *out = t->out, id[STUN_ID_BYTES];
 	struct stun_writer w;
 	size_t len;
 
 	memcpy(id, t->in + STUN_HEADER_BYTES - STUN_ID_BYTES, sizeof(id));
 	id[3] ^= t->manners == OTHER_ID;
-	stun_write_begin(&w, out, sizeof(out), t->manners == REFUSE ? STUN_ERROR : STUN_SUCCESS,
+	stun_write_begin(&w, out, sizeof(t->out), t->manners == REFUSE ? STUN_ERROR : STUN_SUCCESS,
 			 STUN_BINDING, id);
 	if (t->manners == REFUSE)
 		stun_write_error(&w, STUN_BAD_REQUEST);
@@ -307,11 +320,11 @@ static void tcp_answer(struct tcp_server *t)
 		memcpy(out, "HTTP/1.1 400 Bad", 16);
 	if (t->manners == TOO_LONG)
 		out[2] = 0xff, out[3] = 0xfc;
-	for (size_t i = 0; i < len && t->manners == DRIP; i++) {
-		assert_int_equal(send(t->fd, out + i, 1, MSG_NOSIGNAL), 1);
-		usleep(500);
-	}
-	if (t->manners != DRIP)
+	t->out_len = len;
+	t->drip.fire = tcp_drips;
+	if (t->manners == DRIP)
+		ring_timer_set(t->ring, &t->drip, 0);
+	else
 		assert_int_equal(send(t->fd, out, len, MSG_NOSIGNAL), len);
 }
 

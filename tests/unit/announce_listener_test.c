@@ -25,7 +25,7 @@ static void on_heard(struct announce_listener *l, enum portmap_family family, co
 	ring_stop(l->ring);
 }
 
-static void send_hello(const char *from)
+static void send_bytes(const char *from, const void *bytes, size_t len)
 {
 	struct addr at, to;
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -33,8 +33,13 @@ static void send_hello(const char *from)
 	assert_true(addr_from_literal("127.0.0.1", ANNOUNCE_PORT, &to));
 	assert_true(addr_from_literal(from, 0, &at));
 	assert_int_equal(bind(fd, &at.sa, at.len), 0);
-	assert_int_equal(sendto(fd, "hello", 5, 0, &to.sa, to.len), 5);
+	assert_int_equal(sendto(fd, bytes, len, 0, &to.sa, to.len), (ssize_t)len);
 	close(fd);
+}
+
+static void send_hello(const char *from)
+{
+	send_bytes(from, "hello", 5);
 }
 
 /* Others on this host may share the port, and each datagram goes to one of us: so many are sent. */
@@ -43,6 +48,7 @@ static void only_the_gateway_is_listened_to(void **state)
 	struct ring_fixture *f = ring_fixture(state);
 	struct portmap_place places[PORTMAP_FAMILIES] = {{.index = if_nametoindex("lo")}};
 	struct announce_listener l = {.ring = f->r, .places = places, .heard = on_heard};
+	static const uint8_t long_one[ANNOUNCE_BYTES_MAX + 1];
 
 	heard_count = 0;
 	assert_true(addr_from_literal("127.0.0.1", 0, &places[PORTMAP_IPV4].gateway));
@@ -57,6 +63,9 @@ static void only_the_gateway_is_listened_to(void **state)
 		run_for(f, 10);
 	}
 	assert_true(heard_count > 0);
+	for (unsigned i = 0; i < 20; i++) /* longer than any announcement: on_heard() would tell */
+		send_bytes("127.0.0.1", long_one, sizeof(long_one));
+	run_for(f, 20);
 	while (!announce_listener_stop(&l))
 		run_for(f, 1);
 }

@@ -24,7 +24,7 @@
 #include "tests/support/ring_fixture.h"
 
 #define IDS	 32u
-#define LIMIT_MS 10000u
+#define LIMIT_MS 20000u
 
 enum manners { ANSWERS, DEAF, LOSES_FIRST, REFUSES, LIES, OTHER_VERSION };
 
@@ -43,6 +43,7 @@ struct world {
 	struct portmap_driver *driver;
 	struct gateway_options options;
 	bool stopped;
+	bool asks_when_gone; /* maps 20 as soon as the gateway is told to be gone */
 
 	int fd; /* the gateway's */
 	struct ring_op op;
@@ -171,11 +172,15 @@ static void on_available(struct portmap_heard *h, enum portmap_protocol p, enum 
 	ring_stop(world_of(h)->ring);
 }
 
+static void map(uint32_t id);
+
 static void on_unavailable(struct portmap_heard *h, enum portmap_protocol p, enum portmap_family f,
 			   enum portmap_failure failure, const char *why)
 {
 	world_of(h)->unavailable++;
 	world_of(h)->failure = failure;
+	if (world_of(h)->asks_when_gone)
+		map(20);
 	ring_stop(world_of(h)->ring);
 }
 
@@ -426,6 +431,35 @@ static void silence_is_told_in_seconds(void **state)
 	end();
 }
 
+/* The gaps double: after the first look, and from look to look. */
+static void silence_is_asked_less_and_less(void **state)
+{
+	begin(state, driver_natpmp_open);
+	w->manners = DEAF;
+	w->driver->probe(w->driver);
+	run_for(w->f, 10000);
+	assert_in_range(w->requests, 5, 7);
+	run_for(w->f, 590000);
+	assert_in_range(w->requests, 12, 20);
+	end();
+}
+
+static void what_is_asked_upon_a_failure_does_not_fail_with_it(void **state)
+{
+	begin(state, driver_natpmp_open);
+	w->driver->probe(w->driver);
+	wait_for(&w->available, 1);
+	w->manners = DEAF;
+	w->asks_when_gone = true;
+	map(1);
+	wait_for(&w->ids[1].failed, 1);
+	assert_int_equal(w->unavailable, 1);
+	assert_int_equal(w->ids[20].failed, 0);
+	w->manners = ANSWERS;
+	wait_for(&w->ids[20].mapped, 1);
+	end();
+}
+
 static void refusals_are_translated(void **state)
 {
 	for (size_t i = 0; i < 2; i++) {
@@ -628,6 +662,8 @@ int main(void)
 		RING_TEST(another_version_is_told),
 		cmocka_unit_test_setup_teardown(silence_is_told_in_seconds, ring_fixture_epoll,
 						ring_fixture_teardown),
+		RING_TEST(silence_is_asked_less_and_less),
+		RING_TEST(what_is_asked_upon_a_failure_does_not_fail_with_it),
 		RING_TEST(refusals_are_translated),
 		RING_TEST(a_restart_is_seen_in_any_answer),
 		RING_TEST(what_is_forgotten_is_not_heard_of),

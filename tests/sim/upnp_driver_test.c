@@ -1,25 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * upnp_driver_test: natd's end of UPnP: the driver, its control points, and the channel to a worker
- * that answers as a test tells it to. In place of listener.c the test tells what was announced.
+ * that answers as a test tells it to. In place of listener.c the test tells what was announced, and
+ * in place of launcher.c workers run on the ring of the test.
  *
- * links: upnp/driver/driver.c upnp/driver/control_point.c upnp/driver/channel.c
- * links: upnp/messages.c upnp/location.c upnp/responders.c
- * links: core/program/launcher.c core/program/launcher_main.c core/isolation.c core/passing.c
- * links: core/lines.c core/outbox.c core/addr.c core/file.c core/log.c core/ring.c
- * links: core/ring_epoll.c core/ring_uring.c core/buffers.c core/timer.c portmap/gateway/driver.c
- * links: tests/support/ring_fixture.c
+ * links: upnp/driver/driver.c upnp/driver/control_point.c upnp/driver/channel.c upnp/messages.c
+ * links: upnp/location.c upnp/responders.c core/lines.c core/outbox.c core/addr.c core/log.c
+ * links: core/ring.c core/buffers.c core/timer.c portmap/gateway/driver.c
+ * links: tests/support/ring_fixture_world.c tests/world/calls.c tests/world/kernel.c
+ * links: tests/world/memory.c tests/world/packet.c tests/world/pipes.c tests/world/ring_sim.c
+ * links: tests/world/store.c tests/world/stream.c tests/world/stream_connect.c tests/world/world.c
  */
 #include "tests/support/ring_fixture.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "core/container.h"
 #include "upnp/driver/channel.h"
@@ -28,66 +25,146 @@
 
 /* ---- a worker that does as it is told ---- */
 
-enum manners { ANSWERS, DIES, NONSENSE, WRONG_NUMBER };
+enum manners { ANSWERS, DIES, NONSENSE, WRONG_NUMBER, HANGS };
 
-/* Shared with the workers. */
-struct script {
+static struct script {
 	enum manners manners[UPNP_DUTIES];
 	struct upnp_answer answers[UPNP_DUTIES];
 	struct addr dies_at; /* INSPECT of this host ends the worker; len 0: none */
 	struct upnp_request last[UPNP_DUTIES];
-	unsigned delay_us; /* before an answer */
-	volatile unsigned asked[UPNP_DUTIES], workers;
+	const char *dead_path; /* INSPECT of it finds nothing; NULL: none */
+	unsigned delay_ms;     /* before an answer */
+	unsigned asked[UPNP_DUTIES], workers;
+} the_script, *const script = &the_script;
+
+struct worker {
+	struct ring_op op; /* first */
+	struct timer answer;
+	struct launcher *launcher;
+	struct worker *next;
+	int fd;
+	uint32_t number;
+	bool ending;
+	char line[UPNP_LINE_MAX], *out;
+	size_t have, out_len;
 };
 
-static struct script *script;
+static struct worker *workers;
 
-static bool serve_one(int fd, const char *line, size_t len)
+/* Its socket is closed and it is freed as soon as the ring does not look at it any more. */
+static void worker_end(struct worker *w)
+{
+	struct worker **at = &workers;
+
+	w->ending = true;
+	ring_timer_cancel(w->launcher->ring, &w->answer);
+	if (ring_op_busy(&w->op)) {
+		ring_cancel(w->launcher->ring, &w->op);
+		return;
+	}
+	while (*at != w)
+		at = &(*at)->next;
+	*at = w->next;
+	ring_close_fd(w->launcher->ring, w->fd);
+	free(w->out);
+	free(w);
+}
+
+static void worker_reads(struct worker *w)
+{
+	ring_recv(w->launcher->ring, &w->op, w->fd, w->line + w->have, sizeof(w->line) - w->have);
+}
+
+static void worker_answers(struct timer *t, uint64_t now_ms)
+{
+	struct worker *w = container(t, struct worker, answer);
+
+	assert_int_equal(send(w->fd, w->out, w->out_len, MSG_NOSIGNAL), w->out_len);
+	free(w->out);
+	w->out = NULL;
+}
+
+/* False: the worker ends. */
+static bool worker_serves(struct worker *w, size_t len)
 {
 	struct upnp_request r;
 	struct upnp_answer a;
-	char *out;
-	size_t out_len;
-	bool sent;
 
-	if (!upnp_request_read(line, len, &r))
+	if (!upnp_request_read(w->line, len, &r))
 		return false;
 	script->last[r.duty] = r;
 	script->asked[r.duty]++;
 	if (script->manners[r.duty] == DIES ||
 	    (r.duty == UPNP_INSPECT && addr_same_host(&r.location.host, &script->dies_at)))
 		return false;
+	if (script->manners[r.duty] == HANGS)
+		return true;
 	if (script->manners[r.duty] == NONSENSE)
-		return write(fd, "what?\n", 6) == 6;
-	usleep(script->delay_us);
+		return send(w->fd, "what?\n", 6, MSG_NOSIGNAL) == 6;
 	a = script->answers[r.duty];
+	if (r.duty == UPNP_INSPECT && script->dead_path &&
+	    strcmp(r.location.path, script->dead_path) == 0)
+		a = (struct upnp_answer){.failure = PORTMAP_SILENT, .why = "nothing is there"};
 	a.number = r.number + (script->manners[r.duty] == WRONG_NUMBER);
-	out = upnp_answer_line(r.duty, &a, &out_len);
-	sent = out && write(fd, out, out_len) == (ssize_t)out_len;
-	free(out);
-	return sent;
+	w->out = upnp_answer_line(r.duty, &a, &w->out_len);
+	assert_non_null(w->out);
+	ring_timer_set(w->launcher->ring, &w->answer, script->delay_ms);
+	return true;
 }
 
-static void scripted_worker(int fd)
+static void worker_received(struct ring_op *op, int res)
 {
-	char line[UPNP_LINE_MAX];
-	size_t have = 0;
+	struct worker *w = (struct worker *)op;
+	char *end;
 
-	__atomic_add_fetch(&script->workers, 1, __ATOMIC_RELAXED);
-	for (;;) {
-		ssize_t n = read(fd, line + have, sizeof(line) - have);
-		char *end;
-
-		if (n <= 0)
-			return;
-		have += (size_t)n;
-		end = memchr(line, '\n', have);
-		if (!end)
-			continue;
-		if (!serve_one(fd, line, (size_t)(end - line)))
-			return;
-		have = 0;
+	w->have += res > 0 ? (size_t)res : 0;
+	end = memchr(w->line, '\n', w->have);
+	if (w->ending || res <= 0 || (end && !worker_serves(w, (size_t)(end - w->line)))) {
+		worker_end(w);
+		return;
 	}
+	if (end)
+		w->have = 0;
+	worker_reads(w);
+}
+
+/* ---- in place of launcher.c ---- */
+
+int launcher_serve(struct launcher *l, uint32_t deadline_ms, int *fd, uint32_t *number)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	int pair[2];
+
+	assert_non_null(w);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair),
+			 0);
+	w->launcher = l;
+	w->next = workers;
+	w->fd = pair[1];
+	w->number = *number = ++l->last;
+	w->op.done = worker_received;
+	w->answer.fire = worker_answers;
+	workers = w;
+	script->workers++;
+	*fd = pair[0];
+	worker_reads(w);
+	return 0;
+}
+
+void launcher_kill(struct launcher *l, uint32_t number)
+{
+	for (struct worker *w = workers; w; w = w->next)
+		if (w->number == number) {
+			worker_end(w);
+			return;
+		}
+}
+
+bool launcher_stop(struct launcher *l)
+{
+	if (workers)
+		worker_end(workers);
+	return !workers;
 }
 
 /* ---- in place of listener.c ---- */
@@ -257,12 +334,12 @@ static void good_script(void)
 
 static struct upnp_world *begin(void **state)
 {
-	static const struct launcher_plan plan = {.name = "postern-upnp", .serve = scripted_worker};
 	struct ring_fixture *f = ring_fixture(state);
 	struct upnp_world *w = calloc(1, sizeof(*w));
 	struct upnp_driver_options options;
 
 	assert_non_null(w);
+	workers = NULL; /* of a test that failed */
 	good_script();
 	*w = (struct upnp_world){
 		.heard = {.available = world_available,
@@ -275,8 +352,7 @@ static struct upnp_world *begin(void **state)
 		.f = f,
 		.places = {{.gateway = lan(1, 0), .source = lan(2, 0), .prefix = 24, .index = 2}},
 	};
-	assert_int_equal(launcher_start(&w->launcher, &plan), 0);
-	launcher_follow(&w->launcher, f->r);
+	w->launcher.ring = f->r;
 	options = (struct upnp_driver_options){
 		.ring = f->r, .launcher = &w->launcher, .places = w->places, .heard = &w->heard};
 	w->driver = upnp_driver_new(&options);
@@ -521,14 +597,14 @@ static void what_is_forgotten_is_not_told(void **state)
 	w->driver->forget(w->driver, 1);
 	run_for(w->f, 100);
 	assert_int_equal(script->asked[UPNP_MAP], 0); /* it had not even gone out */
-	script->delay_us = 60000;
+	script->delay_ms = 60;
 	w->driver->map(w->driver, &r);
 	for (int i = 0; i < 1000 && script->asked[UPNP_MAP] == 0; i++)
 		run_for(w->f, 1);
 	w->driver->forget(w->driver, 1);
 	run_for(w->f, 150);
 	assert_int_equal(w->mapped + w->failed, 0);
-	script->delay_us = 0;
+	script->delay_ms = 0;
 	w->driver->map(w->driver, &r);
 	addr_set_port(&r.external, 9999);
 	w->driver->map(w->driver, &r);
@@ -539,7 +615,7 @@ static void what_is_forgotten_is_not_told(void **state)
 	/* Asked otherwise while the worker is at it: the answer to what was asked before is none.
 	 */
 	unsigned asked = script->asked[UPNP_MAP];
-	script->delay_us = 60000;
+	script->delay_ms = 60;
 	w->driver->map(w->driver, &r);
 	for (int i = 0; i < 1000 && script->asked[UPNP_MAP] == asked; i++)
 		run_for(w->f, 1);
@@ -621,6 +697,41 @@ static void strangers_announcements_lead_to_nothing(void **state)
 	end(w);
 }
 
+/* Where no device is in use an announcement is followed to the place that announces it, only. */
+static void a_device_that_is_announced_is_looked_at(void **state)
+{
+	struct upnp_world *w = begin(state);
+	struct ssdp_message m = {.kind = SSDP_ALIVE, .location = location(3, "/root.xml")};
+	struct addr from = lan(9, 1900);
+
+	listener->heard(listener, &from, &m);
+	run_for(w->f, 200);
+	assert_int_equal(script->asked[UPNP_INSPECT], 0);
+	announce(1, SSDP_ALIVE, 7);
+	await_count(w, &w->available, 1);
+	assert_int_equal(script->asked[UPNP_DISCOVER], 0);
+	end(w);
+}
+
+/* One in the device's name, which leads nowhere, takes nothing away from it. */
+static void a_forged_announcement_takes_nothing_away(void **state)
+{
+	struct upnp_world *w = begin(state);
+	struct ssdp_message m = {.kind = SSDP_ALIVE,
+				 .location = location(1, "/gone.xml"),
+				 .has_boot = true,
+				 .boot = 9};
+	struct addr from = lan(1, 1900);
+
+	probe(w);
+	script->dead_path = "/gone.xml";
+	listener->heard(listener, &from, &m);
+	await_count(w, &w->available, 2);
+	assert_int_equal(w->unavailable, 0);
+	assert_int_equal(script->asked[UPNP_INSPECT], 3); /* the forged place, and the true one */
+	end(w);
+}
+
 /* Many announcements are followed at growing intervals. */
 static void a_flood_of_announcements_is_slowed_down(void **state)
 {
@@ -633,6 +744,11 @@ static void a_flood_of_announcements_is_slowed_down(void **state)
 	}
 	run_for(w->f, 200);
 	assert_in_range(script->asked[UPNP_INSPECT], 2, 4); /* the first at once */
+	for (unsigned i = 0; i < 600; i++) {
+		announce(1, SSDP_ALIVE, 1000 + i);
+		run_for(w->f, 1000);
+	}
+	assert_in_range(script->asked[UPNP_INSPECT], 8, 20);
 	end(w);
 }
 
@@ -648,21 +764,12 @@ static void channel_answered(struct upnp_channel *c, const struct upnp_answer *a
 	snprintf(last_why, sizeof(last_why), "%s", a->why);
 }
 
-static void silent_worker(int fd)
-{
-	char c;
-
-	while (read(fd, &c, 1) == 1)
-		;
-}
-
 /* A worker that hangs is given up after the request's own time and CHANNEL_PATIENCE_MS. */
 static void a_worker_that_hangs_is_given_up(void **state)
 {
-	static const struct launcher_plan plan = {.name = "postern-upnp", .serve = silent_worker};
 	struct ring_fixture *f = ring_fixture(state);
 	struct upnp_request r = {.duty = UPNP_DISCOVER, .wait_ms = 100};
-	struct launcher launcher = {.fd = -1};
+	struct launcher launcher = {.ring = f->r};
 	struct upnp_channel c = {.ring = f->r, .launcher = &launcher, .answered = channel_answered};
 
 	answers = deaths = 0;
@@ -670,8 +777,8 @@ static void a_worker_that_hangs_is_given_up(void **state)
 	r.gateway = lan(1, 0);
 	r.prefix = 24;
 	r.index = 1;
-	assert_int_equal(launcher_start(&launcher, &plan), 0);
-	launcher_follow(&launcher, f->r);
+	good_script();
+	script->manners[UPNP_DISCOVER] = HANGS;
 	upnp_channel_init(&c);
 	upnp_channel_ask(&c, &r);
 	assert_true(upnp_channel_busy(&c));
@@ -692,13 +799,6 @@ static void a_worker_that_hangs_is_given_up(void **state)
 		run_for(f, 1);
 }
 
-static int make_script(void **state)
-{
-	script = mmap(NULL, sizeof(*script), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-		      0);
-	return script == MAP_FAILED ? -1 : 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -713,9 +813,11 @@ int main(void)
 		RING_TEST(an_announced_restart_is_followed),
 		RING_TEST(going_and_coming_back_is_a_restart),
 		RING_TEST(strangers_announcements_lead_to_nothing),
+		RING_TEST(a_device_that_is_announced_is_looked_at),
+		RING_TEST(a_forged_announcement_takes_nothing_away),
 		RING_TEST(a_flood_of_announcements_is_slowed_down),
 		RING_TEST(a_worker_that_hangs_is_given_up),
 	};
 
-	return cmocka_run_group_tests(tests, make_script, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
