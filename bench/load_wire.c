@@ -3,6 +3,7 @@
 #include "bench/load_wire.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "bench/load.h"
 #include "core/conf/conf.h"
@@ -30,7 +31,7 @@ static struct identity *load_identity(const char *path)
 	if (!map || map->kind != CONF_MAP)
 		load_fail("%s: %s", path, errors.text ? errors.text : "no identity");
 	id = identity_new(text_at(map, "ca", path), text_at(map, "certificate", path),
-			  text_at(map, "key", path), why, sizeof why);
+			  text_at(map, "key", path), time(NULL), why, sizeof why);
 	if (!id)
 		load_fail("%s: %s", path, why);
 	conf_node_free(root);

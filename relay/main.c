@@ -180,7 +180,7 @@ static int relay_check_config(const struct options *options, const struct relay_
 {
 	char why[512];
 	struct identity *id = identity_new(config->identity.ca, config->identity.certificate,
-					   config->identity.key, why, sizeof why);
+					   config->identity.key, time(NULL), why, sizeof why);
 
 	if (!id) {
 		fprintf(stderr, "%s: %s\n", options->config, why);

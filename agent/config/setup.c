@@ -41,7 +41,7 @@ bool agent_self_make(const struct agent_config *config, bool transient, struct a
 
 	*out = s;
 	s.identity = identity_new(config->identity.ca, config->identity.certificate,
-				  config->identity.key, why, why_size);
+				  config->identity.key, time(NULL), why, why_size);
 	if (!s.identity || !setup_check_name(s.identity, config->name, transient, why, why_size) ||
 	    !http_proxy_init(&s.proxy, config->proxy, why, why_size)) {
 		agent_self_free(&s);

@@ -4,14 +4,18 @@
 
 #include <string.h>
 
-bool inner_init(struct inner *i, SSL_CTX *context, bool server)
+#include "core/engine/identity.h"
+
+bool inner_init(struct inner *i, SSL_CTX *context, bool server, time_t now)
 {
 	struct tls *tls = NULL;
 
 	if (context) {
 		tls = tls_new(context, server);
-		if (!tls)
+		if (!tls || !identity_inner_at(tls_ssl(tls), now)) {
+			tls_free(tls);
 			return false;
+		}
 	}
 	*i = (struct inner){.tls = tls};
 	return true;

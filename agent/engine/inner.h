@@ -9,6 +9,8 @@
 #ifndef POSTERN_AGENT_ENGINE_INNER_H
 #define POSTERN_AGENT_ENGINE_INNER_H
 
+#include <time.h>
+
 #include "core/engine/tls.h"
 #include "core/parse/envelope.h"
 
@@ -18,8 +20,9 @@ struct inner {
 	bool malformed; /* the envelope was broken, by the peer or (public) by the target */
 };
 
-/* context NULL: a public session. False when memory is out. */
-bool inner_init(struct inner *i, SSL_CTX *context, bool server) MUST_CHECK;
+/* context NULL: a public session. now: the peer's certificate must be valid at this time. False
+ * when memory is out. */
+bool inner_init(struct inner *i, SSL_CTX *context, bool server, time_t now) MUST_CHECK;
 void inner_free(struct inner *i);
 
 /* Takes len bytes from the leg, opening the envelope in place. False: the session is broken. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <openssl/bytestring.h>
 
 #include "core/container.h"
@@ -331,7 +332,7 @@ bool stream_start(struct stream *s, struct agent_worker *w, int leg, uint8_t *un
 {
 	struct stream fresh = {.worker = w, .events = events, .leg = leg, .local = -1};
 
-	if (!inner_init(&fresh.inner, context, server))
+	if (!inner_init(&fresh.inner, context, server, time(NULL)))
 		return false;
 	if (context) {
 		fresh.message = malloc(STREAM_MESSAGE_MAX);

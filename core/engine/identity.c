@@ -106,14 +106,15 @@ static bool identity_load_key(struct identity *id, const char *pem, char *why, s
 
 /* A relay may have a certificate of a public CA; an agent's must be of ours, or every relay
  * refuses it. Its time is the others' to judge. */
-static bool check_own_chain(const struct identity *id, char *why, size_t why_size)
+static bool check_own_chain(const struct identity *id, time_t now, char *why, size_t why_size)
 {
 	struct identity_peer self;
 	int error;
 
 	if (!identity_of_certificate(id->leaf, &self))
 		return true;
-	error = identity_verify_chain(id->ca, id->leaf, id->chain, X509_PURPOSE_SSL_CLIENT).error;
+	error = identity_verify_chain(id->ca, id->leaf, id->chain, X509_PURPOSE_SSL_CLIENT, now)
+			.error;
 	if (error == X509_V_OK || error == X509_V_ERR_CERT_HAS_EXPIRED ||
 	    error == X509_V_ERR_CERT_NOT_YET_VALID)
 		return true;
@@ -121,7 +122,7 @@ static bool check_own_chain(const struct identity *id, char *why, size_t why_siz
 }
 
 struct identity *identity_new(const char *ca_pem, const char *certificate_pem, const char *key_pem,
-			      char *why, size_t why_size)
+			      time_t now, char *why, size_t why_size)
 {
 	struct identity *id = calloc(1, sizeof(*id));
 
@@ -134,7 +135,8 @@ struct identity *identity_new(const char *ca_pem, const char *certificate_pem, c
 		pthread_mutex_init(&id->system->lock, NULL);
 	if (!id->system || !load_ca(id, ca_pem, why, why_size) ||
 	    !load_leaf(id, certificate_pem, why, why_size) ||
-	    !identity_load_key(id, key_pem, why, why_size) || !check_own_chain(id, why, why_size)) {
+	    !identity_load_key(id, key_pem, why, why_size) ||
+	    !check_own_chain(id, now, why, why_size)) {
 		identity_free(id);
 		ERR_clear_error();
 		return NULL;

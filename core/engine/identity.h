@@ -37,9 +37,10 @@ bool identity_of_certificate(X509 *x, struct identity_peer *out) MUST_CHECK;
 struct identity;
 
 /* On failure returns NULL and why gets a sentence that names the offending part ("identity.key:
- * does not match identity.certificate"). */
+ * does not match identity.certificate"). A certificate that has ended by now, here and below the
+ * time of the call, is taken: others judge it. */
 struct identity *identity_new(const char *ca_pem, const char *certificate_pem, const char *key_pem,
-			      char *why, size_t why_size) MUST_CHECK;
+			      time_t now, char *why, size_t why_size) MUST_CHECK;
 void identity_free(struct identity *id);
 /* Our certificate's own role and name; false for a certificate without a postern URI (a relay). */
 bool identity_self(const struct identity *id, struct identity_peer *out) MUST_CHECK;
@@ -53,8 +54,12 @@ SSL_CTX *identity_front_context(const struct identity *id) MUST_CHECK;
  * http/1.1), presents no certificate; the peer is checked by identity_check_relay(). */
 SSL_CTX *identity_dial_context(const struct identity *id) MUST_CHECK;
 /* TLS 1.3 contexts of the inner session: mutual certificates of the same CA, ALPN postern/2, no
- * tickets. Check the peer's name afterwards with identity_peer_of(). */
+ * tickets. Tell each session the time by identity_inner_at(), and check the peer's name afterwards
+ * with identity_peer_of(). */
 SSL_CTX *identity_inner_context(const struct identity *id, bool server) MUST_CHECK;
+/* Before its handshake: the peer's certificate must be valid at now. A session that was not told
+ * takes no certificate. False without memory. */
+bool identity_inner_at(SSL *ssl, time_t now) MUST_CHECK;
 
 /* After a client handshake with a relay: chain to our CA (or, with system_trust, to the system's)
  * and the name or address host. On refusal, why is a sentence; when the chain ends in another
@@ -62,7 +67,7 @@ SSL_CTX *identity_inner_context(const struct identity *id, bool server) MUST_CHE
  * from disk on first use: a program that will lose sight of the disk calls identity_load_system()
  * before. */
 bool identity_check_relay(const struct identity *id, SSL *ssl, const char *host, bool system_trust,
-			  char *why, size_t why_size) MUST_CHECK;
+			  time_t now, char *why, size_t why_size) MUST_CHECK;
 
 /* Reads the system's CAs; false when none were found. */
 bool identity_load_system(const struct identity *id) MUST_CHECK;
@@ -79,10 +84,11 @@ enum reason identity_peer_of(const struct identity *id, SSL *ssl,
 bool identity_sign(const struct identity *id, const uint8_t exported[32], uint8_t *signature,
 		   size_t room, size_t *len) MUST_CHECK;
 void identity_certificate_der(const struct identity *id, const uint8_t **der, size_t *len);
-/* The relay's check of it: chain, time, role agent or console, signature. */
+/* The relay's check of it: chain, validity now, role agent or console, signature. */
 enum reason identity_verify(const struct identity *id, const uint8_t *der, size_t der_len,
 			    const uint8_t *signature, size_t signature_len,
-			    const uint8_t exported[32], struct identity_peer *out) MUST_CHECK;
+			    const uint8_t exported[32], time_t now,
+			    struct identity_peer *out) MUST_CHECK;
 
 /* HMAC-SHA256(secret, exported): a leg's proof. Compare with CRYPTO_memcmp. */
 void identity_leg_proof(const uint8_t secret[32], const uint8_t exported[32], uint8_t out[32]);

@@ -33,7 +33,8 @@ struct identity_verdict {
 };
 /* The chain from leaf to an anchor of store. purpose: X509_PURPOSE_SSL_CLIENT or _SERVER. */
 struct identity_verdict identity_verify_chain(X509_STORE *store, X509 *leaf,
-					      STACK_OF(X509) * others, int purpose) MUST_CHECK;
+					      STACK_OF(X509) * others, int purpose,
+					      time_t now) MUST_CHECK;
 /* Verifies the peer of an inner session during its handshake; identity_peer_of() tells the result.
  */
 enum ssl_verify_result_t identity_verify_inner(SSL *ssl, uint8_t *alert);

@@ -91,10 +91,10 @@ static void explain_foreign(const struct identity *id, X509 *leaf, const char *h
 		 system_trust ? " or by a CA that this system trusts" : "", host);
 }
 
-static void explain_time(const struct identity_verdict *v, const char *host, char *why,
+static void explain_time(const struct identity_verdict *v, const char *host, time_t now, char *why,
 			 size_t why_size)
 {
-	char date[DATE_BYTES], now[DATE_BYTES];
+	char date[DATE_BYTES], here[DATE_BYTES];
 	const char *whose = v->is_leaf ? "the certificate" : "the CA above the certificate";
 
 	if (v->error == X509_V_ERR_CERT_HAS_EXPIRED)
@@ -106,17 +106,17 @@ static void explain_time(const struct identity_verdict *v, const char *host, cha
 		snprintf(
 			why, why_size,
 			"%s of %s is valid only from %s, but the clock here says %s; set the clock",
-			whose, host, date_text(v->not_before, date), date_text(time(NULL), now));
+			whose, host, date_text(v->not_before, date), date_text(now, here));
 }
 
 static void identity_explain(const struct identity *id, const struct identity_verdict *v,
-			     X509 *leaf, const char *host, bool system_trust, char *why,
+			     X509 *leaf, const char *host, bool system_trust, time_t now, char *why,
 			     size_t why_size)
 {
 	switch (v->error) {
 	case X509_V_ERR_CERT_HAS_EXPIRED:
 	case X509_V_ERR_CERT_NOT_YET_VALID:
-		explain_time(v, host, why, why_size);
+		explain_time(v, host, now, why, why_size);
 		break;
 	case X509_V_ERR_INVALID_PURPOSE:
 		snprintf(why, why_size,
@@ -162,7 +162,7 @@ static bool name_matches(X509 *leaf, const char *host)
 }
 
 static bool check_leaf(const struct identity *id, STACK_OF(X509) * chain, const char *host,
-		       bool system_trust, char *why, size_t why_size)
+		       bool system_trust, time_t now, char *why, size_t why_size)
 {
 	X509 *leaf = sk_X509_value(chain, 0);
 	X509_STORE *system = NULL;
@@ -170,13 +170,13 @@ static bool check_leaf(const struct identity *id, STACK_OF(X509) * chain, const 
 	struct identity_peer peer;
 	char names[512];
 
-	v = identity_verify_chain(id->ca, leaf, chain, X509_PURPOSE_SSL_SERVER);
+	v = identity_verify_chain(id->ca, leaf, chain, X509_PURPOSE_SSL_SERVER, now);
 	if (system_trust && is_foreign(v.error))
 		system = system_store(id);
 	if (system)
-		v = identity_verify_chain(system, leaf, chain, X509_PURPOSE_SSL_SERVER);
+		v = identity_verify_chain(system, leaf, chain, X509_PURPOSE_SSL_SERVER, now);
 	if (v.error != X509_V_OK) {
-		identity_explain(id, &v, leaf, host, system_trust, why, why_size);
+		identity_explain(id, &v, leaf, host, system_trust, now, why, why_size);
 		return false;
 	}
 	if (identity_of_certificate(leaf, &peer)) {
@@ -196,7 +196,7 @@ static bool check_leaf(const struct identity *id, STACK_OF(X509) * chain, const 
 }
 
 bool identity_check_relay(const struct identity *id, SSL *ssl, const char *host, bool system_trust,
-			  char *why, size_t why_size)
+			  time_t now, char *why, size_t why_size)
 {
 	STACK_OF(X509) *chain = SSL_get_peer_full_cert_chain(ssl);
 	bool ok;
@@ -205,7 +205,7 @@ bool identity_check_relay(const struct identity *id, SSL *ssl, const char *host,
 		snprintf(why, why_size, "%s presented no certificate", host);
 		return false;
 	}
-	ok = check_leaf(id, chain, host, system_trust, why, why_size);
+	ok = check_leaf(id, chain, host, system_trust, now, why, why_size);
 	ERR_clear_error();
 	return ok;
 }

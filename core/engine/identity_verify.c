@@ -92,7 +92,7 @@ bool identity_of_certificate(X509 *x, struct identity_peer *out)
 }
 
 struct identity_verdict identity_verify_chain(X509_STORE *store, X509 *leaf,
-					      STACK_OF(X509) * others, int purpose)
+					      STACK_OF(X509) * others, int purpose, time_t now)
 {
 	struct identity_verdict verdict = {.error = X509_V_ERR_OUT_OF_MEM, .is_leaf = true};
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
@@ -101,8 +101,7 @@ struct identity_verdict identity_verify_chain(X509_STORE *store, X509 *leaf,
 	if (!ctx || !X509_STORE_CTX_init(ctx, store, leaf, others) ||
 	    !X509_STORE_CTX_set_purpose(ctx, purpose))
 		goto out;
-	/* The program's clock, not the library's: tests lead it. */
-	X509_STORE_CTX_set_time(ctx, 0, time(NULL));
+	X509_STORE_CTX_set_time(ctx, 0, now);
 	if (X509_verify_cert(ctx) == 1) {
 		verdict.error = X509_V_OK;
 		goto out;
@@ -124,10 +123,10 @@ out:
 
 /* ---- agents and consoles ---- */
 
-static enum reason judge_peer(X509_STORE *store, X509 *leaf, STACK_OF(X509) * others,
+static enum reason judge_peer(X509_STORE *store, X509 *leaf, STACK_OF(X509) * others, time_t now,
 			      struct identity_peer *out)
 {
-	switch (identity_verify_chain(store, leaf, others, X509_PURPOSE_SSL_CLIENT).error) {
+	switch (identity_verify_chain(store, leaf, others, X509_PURPOSE_SSL_CLIENT, now).error) {
 	case X509_V_OK:
 		return identity_of_certificate(leaf, out) ? REASON_OK : REASON_CERT_ROLE;
 	case X509_V_ERR_CERT_HAS_EXPIRED:
@@ -140,12 +139,21 @@ static enum reason judge_peer(X509_STORE *store, X509 *leaf, STACK_OF(X509) * ot
 	}
 }
 
-static int inner_index = -1;
+/* What a session keeps: its verdict, plus one, since zero is "never came so far"; and the time that
+ * it was told. */
+static int inner_index = -1, inner_time_index = -1;
 static pthread_once_t inner_index_once = PTHREAD_ONCE_INIT;
 
 static void inner_index_make(void)
 {
 	inner_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+	inner_time_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+}
+
+bool identity_inner_at(SSL *ssl, time_t now)
+{
+	pthread_once(&inner_index_once, inner_index_make);
+	return SSL_set_ex_data(ssl, inner_time_index, (void *)(uintptr_t)now) == 1;
 }
 
 static bool speaks_postern(const SSL *ssl)
@@ -165,15 +173,16 @@ enum ssl_verify_result_t identity_verify_inner(SSL *ssl, uint8_t *alert)
 	STACK_OF(X509) *chain = SSL_get_peer_full_cert_chain(ssl);
 	struct identity_peer peer;
 	enum reason reason = REASON_CERT_UNTRUSTED;
+	time_t now;
 
+	pthread_once(&inner_index_once, inner_index_make);
+	now = (time_t)(uintptr_t)SSL_get_ex_data(ssl, inner_time_index);
 	/* A client that sends no ALPN at all never reaches the server's choice of it. */
 	if (!speaks_postern(ssl))
 		reason = REASON_PROTOCOL;
-	else if (chain && sk_X509_num(chain) > 0)
+	else if (now && chain && sk_X509_num(chain) > 0)
 		reason = judge_peer(SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)),
-				    sk_X509_value(chain, 0), chain, &peer);
-	pthread_once(&inner_index_once, inner_index_make);
-	/* Plus one: zero is "never came so far". */
+				    sk_X509_value(chain, 0), chain, now, &peer);
 	if (!SSL_set_ex_data(ssl, inner_index, (void *)((uintptr_t)reason + 1)))
 		reason = REASON_CERT_UNTRUSTED;
 	switch (reason) {
@@ -253,7 +262,7 @@ static bool signature_ok(X509 *leaf, const uint8_t *signature, size_t len,
 
 enum reason identity_verify(const struct identity *id, const uint8_t *der, size_t der_len,
 			    const uint8_t *signature, size_t signature_len,
-			    const uint8_t exported[32], struct identity_peer *out)
+			    const uint8_t exported[32], time_t now, struct identity_peer *out)
 {
 	const uint8_t *end = der;
 	X509 *leaf = d2i_X509(NULL, &end, (long)der_len);
@@ -262,7 +271,7 @@ enum reason identity_verify(const struct identity *id, const uint8_t *der, size_
 
 	if (!leaf || end != der + der_len)
 		goto out;
-	reason = judge_peer(id->ca, leaf, NULL, &peer);
+	reason = judge_peer(id->ca, leaf, NULL, now, &peer);
 	if (reason == REASON_OK && !signature_ok(leaf, signature, signature_len, exported))
 		reason = REASON_PROOF;
 	if (reason == REASON_OK)

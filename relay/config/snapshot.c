@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static int compare_publics(const void *a, const void *b)
 {
@@ -35,7 +36,7 @@ static bool index_publics(struct snapshot *s)
 static bool snapshot_make(struct snapshot *s, char *why, size_t why_size)
 {
 	s->identity = identity_new(s->config.identity.ca, s->config.identity.certificate,
-				   s->config.identity.key, why, why_size);
+				   s->config.identity.key, time(NULL), why, why_size);
 	if (!s->identity)
 		return false;
 	s->front = identity_front_context(s->identity);

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/engine/identity.h"
 #include "core/log.h"
@@ -52,7 +53,7 @@ static enum reason hello_check(struct conn *c, const struct wire_message *m,
 		return REASON_PROOF;
 	enum reason reason = identity_verify(c->worker->snap->identity, m->hello.certificate.data,
 					     m->hello.certificate.len, m->hello.signature.data,
-					     m->hello.signature.len, exported, peer);
+					     m->hello.signature.len, exported, time(NULL), peer);
 	if (reason != REASON_OK)
 		return reason;
 	if (!wire_bytes_equal(m->hello.agent, wire_text(peer->name)))

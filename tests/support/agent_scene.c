@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/container.h"
@@ -346,7 +347,7 @@ void agent_scene_give_leg(struct agent_scene *s, const struct certs_ca *ca, enum
 		s->far.context = identity_inner_context(s->far.identity, far_is_server);
 		if (ca != &agent_scene_ca)
 			SSL_CTX_set_custom_verify(s->far.context, SSL_VERIFY_NONE, NULL);
-		assert_true(inner_init(&s->far.inner, s->far.context, far_is_server));
+		assert_true(inner_init(&s->far.inner, s->far.context, far_is_server, time(NULL)));
 		if (!far_is_server)
 			(void)!tls_handshake(s->far.inner.tls);
 	}

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "ctl/pki/make.h"
 
@@ -70,8 +71,8 @@ struct identity *certs_identity(const struct certs_ca *own, const struct certs_c
 {
 	struct certs_pair pair = certs_make_pair(own, role, name, from, to);
 	char why[256];
-	struct identity *id =
-		identity_new(trusted->pem, pair.certificate, pair.key, why, sizeof(why));
+	struct identity *id = identity_new(trusted->pem, pair.certificate, pair.key, time(NULL),
+					   why, sizeof(why));
 
 	if (!id)
 		fprintf(stderr, "certs: %s\n", why);

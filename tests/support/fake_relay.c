@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <sys/time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -94,9 +95,9 @@ bool fake_relay_hello(struct fake_connection *c, const uint8_t *first, size_t le
 		return false;
 	r->hellos++;
 	r->flags = m.hello.flags;
-	r->believed =
-		identity_verify(r->identity, m.hello.certificate.data, m.hello.certificate.len,
-				m.hello.signature.data, m.hello.signature.len, exported, &r->peer);
+	r->believed = identity_verify(r->identity, m.hello.certificate.data,
+				      m.hello.certificate.len, m.hello.signature.data,
+				      m.hello.signature.len, exported, time(NULL), &r->peer);
 	return true;
 }
 

@@ -25,9 +25,11 @@
 #define DAY  86400L
 
 static struct certs_ca ours, theirs;
+static time_t now; /* what certificates are judged by */
 
 static int make(void **state)
 {
+	now = time(NULL);
 	ours = certs_make_ca("Example Ltd");
 	theirs = certs_make_ca("Inspector Box");
 	return 0;
@@ -89,7 +91,7 @@ static struct identity *with_names(enum identity_role role, const char *common_n
 	assert_true(X509_sign(x, ours.key, EVP_sha256()) > 0);
 	pem = pki_certificate_pem(x);
 	key_pem = pki_key_pem(key);
-	id = identity_new(ours.pem, pem, key_pem, why, sizeof(why));
+	id = identity_new(ours.pem, pem, key_pem, time(NULL), why, sizeof(why));
 	assert_string_equal(why, "");
 	GENERAL_NAMES_free(list);
 	pki_free_secret(key_pem);
@@ -144,8 +146,8 @@ static void test_refusals_name_the_part(void **state)
 	char why[128];
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		assert_null(identity_new(rows[i].ca, rows[i].certificate, rows[i].key, why,
-					 sizeof(why)));
+		assert_null(identity_new(rows[i].ca, rows[i].certificate, rows[i].key, time(NULL),
+					 why, sizeof(why)));
 		assert_string_equal(why, rows[i].why);
 	}
 	certs_free_pair(&a);
@@ -173,10 +175,11 @@ static enum reason hello(const struct identity *judge, const struct identity *wh
 
 		assert_true(der_len < sizeof(longer));
 		memcpy(longer, der, der_len);
-		return identity_verify(judge, longer, der_len + 1, signature, len, exported, out);
+		return identity_verify(judge, longer, der_len + 1, signature, len, exported, now,
+				       out);
 	}
 	return identity_verify(judge, der, spoil == 3 ? der_len - 1 : der_len, signature,
-			       spoil == 4 ? 0 : len, exported, out);
+			       spoil == 4 ? 0 : len, exported, now, out);
 }
 
 static void test_hello(void **state)
@@ -267,7 +270,7 @@ static void test_every_kind_of_key_signs(void **state)
 		x = pki_make_certificate(&request, key, ours.x, ours.key);
 		pem = pki_certificate_pem(x);
 		key_pem = pki_key_pem(key);
-		agent = identity_new(ours.pem, pem, key_pem, why, sizeof(why));
+		agent = identity_new(ours.pem, pem, key_pem, time(NULL), why, sizeof(why));
 		assert_string_equal(why, "");
 		assert_int_equal(hello(relay, agent, 0, &peer), REASON_OK);
 		assert_int_equal(hello(relay, agent, 2, &peer), REASON_PROOF);
@@ -318,7 +321,7 @@ static bool dial(const struct identity *server, const struct identity *client, c
 	assert_int_equal(len, 8);
 	assert_memory_equal(alpn, "http/1.1", 8);
 	why[0] = '\0';
-	ok = identity_check_relay(client, tls_ssl(c), host, system_trust, why, why_size);
+	ok = identity_check_relay(client, tls_ssl(c), host, system_trust, now, why, why_size);
 	tls_free(s);
 	tls_free(c);
 	SSL_CTX_free(front);
@@ -480,13 +483,21 @@ struct inner {
 	bool ok;
 };
 
+static struct tls *inner_tls(SSL_CTX *context, bool server)
+{
+	struct tls *t = tls_new(context, server);
+
+	assert_true(identity_inner_at(tls_ssl(t), now));
+	return t;
+}
+
 static struct inner inner_between(const struct identity *client, const struct identity *server)
 {
 	struct inner in = {.client_context = identity_inner_context(client, false),
 			   .server_context = identity_inner_context(server, true)};
 
-	in.client = tls_new(in.client_context, false);
-	in.server = tls_new(in.server_context, true);
+	in.client = inner_tls(in.client_context, false);
+	in.server = inner_tls(in.server_context, true);
 	in.ok = certs_handshake(in.client, in.server, 4096);
 	return in;
 }
@@ -592,7 +603,7 @@ static void test_inner_server_refuses_what_it_cannot_trust(void **state)
 	/* No certificate, with the right ALPN. */
 	assert_int_equal(SSL_CTX_set_alpn_protos(bare, (const uint8_t *)"\x09postern/2", 10), 0);
 	client = tls_new(bare, false);
-	server = tls_new(context, true);
+	server = inner_tls(context, true);
 	assert_false(certs_handshake(client, server, 4096));
 	assert_int_equal(identity_peer_of(home, tls_ssl(server), &peer), REASON_CERT_UNTRUSTED);
 	assert_string_equal(tls_error(server), "the peer presented no certificate");
@@ -615,8 +626,8 @@ static void test_inner_requires_its_alpn(void **state)
 		struct tls *client, *server;
 
 		assert_int_equal(SSL_CTX_set_alpn_protos(c, offers[i], offers[i] ? 9 : 0), 0);
-		client = tls_new(c, false);
-		server = tls_new(s, true);
+		client = inner_tls(c, false);
+		server = inner_tls(s, true);
 		assert_false(certs_handshake(client, server, 4096));
 		tls_free(client);
 		tls_free(server);
@@ -624,6 +635,41 @@ static void test_inner_requires_its_alpn(void **state)
 		SSL_CTX_free(s);
 	}
 	identity_free(home);
+}
+
+/* The same certificates at other times; and a session that was told none. */
+static void test_time_is_told(void **state)
+{
+	struct identity *home = own(IDENTITY_AGENT, "home"), *relay = own(IDENTITY_RELAY, HOST);
+	SSL_CTX *c = identity_inner_context(home, false), *s = identity_inner_context(home, true);
+	const time_t times[] = {now - 3 * DAY, now + 3 * DAY}, before = now;
+	struct identity_peer peer;
+	struct tls *client, *server;
+	struct inner in;
+	char why[512];
+
+	for (size_t i = 0; i < 2; i++) {
+		now = times[i];
+		assert_int_equal(hello(relay, home, 0, &peer), REASON_CERT_EXPIRED);
+		in = inner_between(home, home);
+		assert_false(in.ok);
+		assert_int_equal(identity_peer_of(home, tls_ssl(in.client), &peer),
+				 REASON_CERT_EXPIRED);
+		free_inner(&in);
+		assert_false(dial(relay, home, HOST, false, why, sizeof(why)));
+		assert_contains(why, i == 0 ? "set the clock" : "expired on");
+	}
+	now = before;
+	client = tls_new(c, false);
+	server = tls_new(s, true);
+	assert_false(certs_handshake(client, server, 4096));
+	assert_int_equal(identity_peer_of(home, tls_ssl(client), &peer), REASON_CERT_UNTRUSTED);
+	tls_free(client);
+	tls_free(server);
+	SSL_CTX_free(c);
+	SSL_CTX_free(s);
+	identity_free(home);
+	identity_free(relay);
 }
 
 /* Contexts and sessions live on when a new configuration replaces the identity. */
@@ -634,8 +680,8 @@ static void test_contexts_outlive_the_identity(void **state)
 	struct tls *client, *server;
 
 	identity_free(home);
-	client = tls_new(c, false);
-	server = tls_new(s, true);
+	client = inner_tls(c, false);
+	server = inner_tls(s, true);
 	SSL_CTX_free(c);
 	SSL_CTX_free(s);
 	assert_true(certs_handshake(client, server, 4096));
@@ -666,6 +712,7 @@ int main(void)
 		cmocka_unit_test(test_inner_refuses_another_organisation),
 		cmocka_unit_test(test_inner_server_refuses_what_it_cannot_trust),
 		cmocka_unit_test(test_inner_requires_its_alpn),
+		cmocka_unit_test(test_time_is_told),
 		cmocka_unit_test(test_contexts_outlive_the_identity),
 	};
 

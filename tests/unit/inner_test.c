@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 
 #include "agent/engine/inner.h"
@@ -57,7 +58,7 @@ static void open_sides(struct side sides[2])
 	for (int i = 0; i < 2; i++) {
 		sides[i] = (struct side){.wire = malloc(WIRE_ROOM)};
 		assert_non_null(sides[i].wire);
-		assert_true(inner_init(&sides[i].inner, contexts[i], i == 1));
+		assert_true(inner_init(&sides[i].inner, contexts[i], i == 1, time(NULL)));
 	}
 }
 

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -184,7 +185,8 @@ static void test_agent_loads(void **state)
 	assert_int_equal(addr_port(&c.socks5.listen), 1080);
 	assert_string_equal(c.proxy, "http://u:p@proxy:3128");
 
-	id = identity_new(c.identity.ca, c.identity.certificate, c.identity.key, why, sizeof(why));
+	id = identity_new(c.identity.ca, c.identity.certificate, c.identity.key, time(NULL), why,
+			  sizeof(why));
 	assert_string_equal(why, "");
 	assert_true(identity_self(id, &self));
 	assert_int_equal(self.role, IDENTITY_AGENT);
@@ -221,7 +223,8 @@ static void test_console_loads(void **state)
 	assert_int_equal(c.relays.count, 2);
 	assert_string_equal(c.proxy, "http://proxy:3128");
 	assert_true(c.dial_ms > 0 && c.open_ms > 0 && c.max_sessions > 0);
-	id = identity_new(c.identity.ca, c.identity.certificate, c.identity.key, why, sizeof(why));
+	id = identity_new(c.identity.ca, c.identity.certificate, c.identity.key, time(NULL), why,
+			  sizeof(why));
 	assert_true(identity_self(id, &self));
 	assert_int_equal(self.role, IDENTITY_CONSOLE);
 	assert_string_equal(self.name, "ops");
@@ -265,7 +268,8 @@ static void test_relay_loads(void **state)
 	p = c.publics.items;
 	assert_string_equal(p[0].name, "www.example.org");
 	assert_string_equal(p[0].agent, "home");
-	id = identity_new(c.identity.ca, c.identity.certificate, c.identity.key, why, sizeof(why));
+	id = identity_new(c.identity.ca, c.identity.certificate, c.identity.key, time(NULL), why,
+			  sizeof(why));
 	assert_string_equal(why, "");
 	assert_false(identity_self(id, &self));
 	x = certificate_of(c.identity.certificate);
@@ -494,7 +498,7 @@ static void test_issued_agents_are_believed_until_they_expire(void **state)
 	assert_int_equal(run(init, "other"), STATUS_OK);
 	assert_int_equal(run(issue, "ca relay r --host x --listen [::]:1"), STATUS_OK);
 	r = load_relay("r.yaml");
-	relay = identity_new(r.identity.ca, r.identity.certificate, r.identity.key, why,
+	relay = identity_new(r.identity.ca, r.identity.certificate, r.identity.key, time(NULL), why,
 			     sizeof(why));
 	assert_non_null(relay);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -509,14 +513,14 @@ static void test_issued_agents_are_believed_until_they_expire(void **state)
 		if (rows[i].reason == REASON_CERT_EXPIRED)
 			sleep(2);
 		c = load_agent("f");
-		id = identity_new(c.identity.ca, c.identity.certificate, c.identity.key, why,
-				  sizeof(why));
+		id = identity_new(c.identity.ca, c.identity.certificate, c.identity.key, time(NULL),
+				  why, sizeof(why));
 		assert_non_null(id);
 		assert_true(identity_sign(id, exported, signature, sizeof(signature), &len));
 		identity_certificate_der(id, &der, &der_len);
-		assert_int_equal(
-			identity_verify(relay, der, der_len, signature, len, exported, &peer),
-			rows[i].reason);
+		assert_int_equal(identity_verify(relay, der, der_len, signature, len, exported,
+						 time(NULL), &peer),
+				 rows[i].reason);
 		identity_free(id);
 		agent_config_free(&c);
 	}

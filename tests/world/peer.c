@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,7 +19,7 @@ void peer_start(struct peer *p, const char *name, enum who who, struct k_host *h
 	*p = (struct peer){.fd = -1, .who = who, .pongs = true};
 	p->program = k_program_new(name, host);
 	p->identity = identity_new(world_ca.pem, world_pairs[who].certificate, world_pairs[who].key,
-				   why, sizeof(why));
+				   time(NULL), why, sizeof(why));
 	if (!p->identity)
 		world_broken("a peer's identity: %s", why);
 	p->context = identity_dial_context(p->identity);

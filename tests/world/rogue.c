@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/socket.h>
 
 #include "core/container.h"
@@ -164,7 +165,7 @@ void rogue_come(struct rogue *g, struct people *p, enum who who, uint8_t flags,
 
 	*g = (struct rogue){.people = p, .name = who_name(who), .flags = flags};
 	g->identity = identity_new(world_ca.pem, world_pairs[who].certificate, world_pairs[who].key,
-				   why, sizeof(why));
+				   time(NULL), why, sizeof(why));
 	g->context = g->identity ? identity_dial_context(g->identity) : NULL;
 	g->tls = g->context ? tls_new(g->context, false) : NULL;
 	g->fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
