@@ -18,7 +18,7 @@ struct speaker {
 	size_t len, used; /* used: by the message read last */
 };
 
-/* Who a bundle of `postern pki issue` makes one. */
+/* What a bundle of `postern pki issue` makes of its holder. */
 struct load_self {
 	struct identity *identity;
 	SSL_CTX *context;

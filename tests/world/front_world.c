@@ -119,7 +119,7 @@ static void scene_each_by_its_own_address(void)
 			    "%s is turned away for what others behind the proxy have", sources[i]);
 	world_check(peer_gone(&visitors[4], SECOND), "sources-counted",
 		    "%s has more connections than one address may", sources[4]);
-	/* Who has left is counted no more. */
+	/* A client that has left is no longer counted. */
 	peer_close(&visitors[0], false);
 	world_run(SECOND);
 	(void)peer_connect_to(&visitors[5], relay_host, 8443);
