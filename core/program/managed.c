@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* managed: the clock and the events of a configuration that consoles change. */
+/* managed: the clock and the events of a configuration that consoles change. Apart from
+ * core/engine/configuring.c, which is pure: this part has the ring. */
 #include "core/program/managed.h"
 
 #include <time.h>

@@ -37,7 +37,7 @@ static struct socks *socks_begin(struct agent_scene *s)
 	return socks;
 }
 
-/* It is closed when its answer has been sent, whatever it is. */
+/* It is closed when its answer has been sent, yes or no. */
 static void socks_end(struct agent_scene *s, struct socks *socks)
 {
 	agent_scene_run(s, 20);

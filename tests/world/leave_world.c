@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * leave_world: one of two relays drains and leaves, and comes back. What it carries goes on until
- * its drain's time is over, what is new goes by the other one at once, and nobody has to wait for
+ * its drain's time is over, what is new goes by the other one at once, and no side has to wait for
  * either.
  */
 #include <signal.h>
