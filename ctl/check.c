@@ -91,7 +91,8 @@ tell(struct check *c, const char *step, enum check_verdict verdict, const char *
 	fflush(stdout); /* the next step may take a while */
 }
 
-/* Days left, in words and as a verdict. */
+/* Days left, in words and as a verdict. What has ended does not come here: agent_open() refuses our
+ * own, and identity_check_relay() the relay's. */
 static void tell_expiry(struct check *c, const char *step, const char *whose, time_t until,
 			long least_days, const char *remedy)
 {
@@ -99,9 +100,7 @@ static void tell_expiry(struct check *c, const char *step, const char *whose, ti
 	char date[UNITS_MOMENT_BYTES];
 
 	units_moment(until, date);
-	if (until < time(NULL))
-		tell(c, step, VERDICT_FAIL, "%s expired on %s; %s", whose, date, remedy);
-	else if (days < least_days)
+	if (days < least_days)
 		tell(c, step, VERDICT_WARN, "%s ends in %ld days, on %s; %s", whose, days, date,
 		     remedy);
 	else

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "stun/message.h"
 #include "stun/server.h"
 
 static bool answer(const struct stun_thread *s, const uint8_t *request, size_t len,
@@ -29,13 +30,20 @@ static void serve_datagram(struct stun_thread *s)
 	struct addr from = {.len = sizeof(from.v6)};
 	uint8_t bytes[STUN_REQUEST_MAX];
 	struct stun_answer a;
+	struct stun_writer w;
 	ssize_t n = recvfrom(s->udp, bytes, sizeof(bytes), 0, &from.sa, &from.len);
 
 	if (n <= 0)
 		return;
 	s->requests++;
-	if (answer(s, bytes, (size_t)n, &from, false, &a))
+	if (s->refuses) {
+		stun_write_begin(&w, a.bytes, sizeof(a.bytes), STUN_ERROR, STUN_BINDING,
+				 bytes + STUN_HEADER_BYTES - STUN_ID_BYTES);
+		stun_write_error(&w, STUN_BAD_REQUEST);
+		(void)!sendto(s->udp, a.bytes, stun_write_end(&w), 0, &from.sa, from.len);
+	} else if (answer(s, bytes, (size_t)n, &from, false, &a)) {
 		(void)!sendto(s->udp, a.bytes, a.len, 0, &from.sa, from.len);
+	}
 }
 
 /* One message of one connection. */

@@ -14,6 +14,7 @@ struct stun_thread {
 	/* The test's, before stun_thread_open(). */
 	struct addr seen; /* what it says to see; len 0: the truth */
 	bool no_tcp;	  /* nothing listens there */
+	bool refuses;	  /* error 400, over UDP */
 
 	uint16_t port;
 	int udp, tcp;

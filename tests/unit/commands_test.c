@@ -393,6 +393,7 @@ static void test_wrong_words_send_nothing(void **state)
 		"revoke --as c",
 		"revoke a b --as c",
 		"revoke a --not x --as c",
+		"revoke a --at-once --as c",
 		"relay drain --deadline soon --as c",
 		"relay kick --as c",
 		"relay kick 7 --agent home --as c",

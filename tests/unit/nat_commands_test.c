@@ -243,7 +243,8 @@ static void test_probe_asks_the_servers_that_were_named(void **state)
 
 static void test_stun(void **state)
 {
-	struct stun_thread s = {.seen.len = 0}, other = {.no_tcp = true};
+	struct stun_thread s = {.seen.len = 0}, other = {.no_tcp = true},
+			   refusing = {.no_tcp = true, .refuses = true};
 	char line[128];
 
 	if (!addr_from_literal("198.51.100.7", 4000, &s.seen) ||
@@ -267,6 +268,12 @@ static void test_stun(void **state)
 	assert_says(ran.err, "'!' is no server");
 	stun_thread_close(&s);
 	stun_thread_close(&other);
+	/* An answer that tells no address is none. */
+	stun_thread_open(&refusing, 0);
+	snprintf(line, sizeof(line), "stun 127.0.0.1:%u", refusing.port);
+	run(line, STATUS_FAILED);
+	assert_says(ran.out, "over UDP      not known: ");
+	stun_thread_close(&refusing);
 	run("stun 127.0.0.1 --lifetime 5", STATUS_USAGE);
 	run("stun 127.0.0.1 --lifetime 30x", STATUS_USAGE);
 	run("stun", STATUS_USAGE);

@@ -314,6 +314,7 @@ static void test_files_are_not_overwritten(void **state)
 	assert_true(files_write("c", "one", 0600, false));
 	assert_false(files_write("c", "two", 0600, false));
 	assert_has("c", "one", true);
+	assert_null(files_read("c", 2)); /* not a part of it */
 }
 
 static void test_usage_errors_write_nothing(void **state)
