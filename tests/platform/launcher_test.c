@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -122,6 +123,7 @@ static void test_children_serve(void **state)
 	assert_int_equal(launcher_serve(&l, 0, &a, &one), 0);
 	assert_int_equal(launcher_serve(&l, 0, &b, &two), 0);
 	assert_int_not_equal(one, two);
+	assert_true(fcntl(a, F_GETFL) & O_NONBLOCK); /* a daemon does not wait for it */
 	assert_int_equal(ask(a, 'e'), 'e');
 	assert_int_equal(ask(b, 'e'), 'e');
 	assert_int_equal(ask(a, 'f'), 'n'); /* by Landlock, where the kernel has it */
@@ -214,6 +216,9 @@ static void test_a_program_is_run(void **state)
 	const char *const exits[] = {"-c", "exit $1", "sh", "5", NULL};
 	const char *const sleeps[] = {"-c", "sleep 1000; true", NULL};
 	const char *const many[] = {"1", "2", "3", "4", "5", "6", "7", "8", "9", NULL};
+	const char *const ended[] = {"-c", "kill -TERM $$; exit 0", NULL};
+	static char text[LAUNCHER_TEXT_BYTES + 1];
+	const char *const large[] = {"-c", text, NULL};
 	struct launcher l;
 	uint32_t number;
 	int fd;
@@ -226,12 +231,43 @@ static void test_a_program_is_run(void **state)
 	await_end(number);
 	assert_int_equal(WTERMSIG(ended_status), SIGKILL);
 	assert_int_equal(launcher_run(&l, many, 0, &number), -E2BIG);
+	memset(text, ' ', sizeof(text) - 1);
+	assert_int_equal(launcher_run(&l, large, 0, &number), -E2BIG);
+	/* The launcher ignores signals, what it starts does not. */
+	assert_int_equal(launcher_run(&l, ended, 0, &number), 0);
+	await_end(number);
+	assert_true(WIFSIGNALED(ended_status) && WTERMSIG(ended_status) == SIGTERM);
 	/* Of the other kind: there is no program to serve. */
 	assert_int_equal(launcher_serve(&l, 0, &fd, &number), 0);
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	assert_int_equal(poll(&p, 1, 10000), 1);
 	assert_true(p.revents & POLLHUP);
 	close(fd);
+	finish(&l);
+}
+
+/* What holds the other end of the FIFO is a child of the program's own. */
+static void test_what_a_program_has_started_ends_with_it(void **state)
+{
+	const struct launcher_plan plan = {.name = "test-run", .program = "/bin/sh"};
+	char dir[] = "/tmp/postern-launcher-XXXXXX", fifo[64];
+	const char *const starts[] = {"-c", "sleep 30 >\"$1\" & wait", "sh", fifo, NULL};
+	struct launcher l;
+	uint32_t number;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(fifo, sizeof(fifo), "%s/fifo", dir);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	struct pollfd p = {.fd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
+	assert_true(p.fd >= 0);
+	begin(state, &l, &plan);
+	assert_int_equal(launcher_run(&l, starts, 300, &number), 0);
+	await_end(number);
+	assert_int_equal(poll(&p, 1, 5000), 1);
+	assert_true(p.revents & POLLHUP);
+	close(p.fd);
+	unlink(fifo);
+	rmdir(dir);
 	finish(&l);
 }
 
@@ -258,6 +294,7 @@ int main(void)
 		RING_TEST(test_a_lost_launcher_is_noticed),
 		RING_TEST(test_too_many_children),
 		RING_TEST(test_a_program_is_run),
+		RING_TEST(test_what_a_program_has_started_ends_with_it),
 		RING_TEST(test_a_program_that_is_not_there),
 	};
 

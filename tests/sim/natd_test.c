@@ -23,6 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "natpmp/driver/announce_listener.h"
 #include "portmap/control.h"
 #include "portmap/outside.h"
 #include "portmap/verify.h"
@@ -74,6 +75,16 @@ static void a_stopping_natd_deletes_what_it_mapped(void **state)
 	natd_stop(&w->natd);
 	await_that(w, w->stopped);
 	assert_int_equal(w->gateway.deletions, 2);
+	natd_scene_end(w);
+}
+
+static void it_stops_while_a_port_is_proven(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, "");
+
+	natd_scene_await(w, MAPPING_MAPPED);
+	w->stun.deaf = true;
+	run_for(w->f, 20);
 	natd_scene_end(w);
 }
 
@@ -272,6 +283,23 @@ static void a_restarted_gateway_is_asked_again(void **state)
 	natd_scene_end(w);
 }
 
+/* It tells all hosts that it has started anew. */
+static void an_announced_restart_is_followed(void **state)
+{
+	static const uint8_t announcement[24] = {2, 0x80, [11] = 4}; /* PCP: an epoch of 4 s */
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, "");
+	struct addr to = test_loopback(2, ANNOUNCE_PORT);
+
+	natd_scene_await(w, MAPPING_VERIFIED);
+	w->gateway.epoch_s = 4;
+	assert_int_equal(
+		sendto(w->gateway.fd, announcement, sizeof(announcement), 0, &to.sa, to.len),
+		sizeof(announcement));
+	await_that(w, w->gateway.maps >= 2);
+	assert_int_equal(w->natd.engine.counts.restarts, 1);
+	natd_scene_end(w);
+}
+
 static void a_refusal_is_told(void **state)
 {
 	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, "natpmp: false\n");
@@ -377,6 +405,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RING_TEST(a_port_is_mapped_proven_and_told),
 		RING_TEST(a_stopping_natd_deletes_what_it_mapped),
+		RING_TEST(it_stops_while_a_port_is_proven),
 		RING_TEST(without_pcp_natpmp_is_spoken),
 		RING_TEST(calls_and_events),
 		RING_TEST(probes_wait_together),
@@ -385,6 +414,7 @@ int main(void)
 		RING_TEST(the_other_familys_mappings_stay),
 		RING_TEST(after_a_sleep_all_is_renewed),
 		RING_TEST(a_restarted_gateway_is_asked_again),
+		RING_TEST(an_announced_restart_is_followed),
 		RING_TEST(a_refusal_is_told),
 		RING_TEST(a_new_configuration_changes_what_differs),
 		RING_TEST(what_only_a_restart_changes_is_said),

@@ -203,6 +203,19 @@ static void test_same_rule_twice(void **state)
 	       "{'grants': [" RULE_RATE("a", "x/y", "1MB/s") ", " RULE("b", "x/y") "]}", "[]");
 }
 
+/* Both stay where the file and a console each add one. */
+static void test_same_rule_stays_twice(void **state)
+{
+	merges("{'grants': [" RULE("a", "x/y") ", " RULE_RATE("a", "x/y", "1MB/s") "]}",
+	       "{'grants': [" RULE("a", "x/y") ", " RULE_RATE("a", "x/y",
+							      "1MB/s") ", " RULE("c", "x/y") "]}",
+	       "{'grants': [" RULE("a", "x/y") ", " RULE_RATE("a", "x/y",
+							      "1MB/s") ", " RULE("b", "x/y") "]}",
+	       "{'grants': [" RULE("a", "x/y") ", " RULE_RATE("a", "x/y", "1MB/s") ", " RULE(
+		       "c", "x/y") ", " RULE("b", "x/y") "]}",
+	       "[]");
+}
+
 static void test_items_by_name(void **state)
 {
 	merges("{'listen': [{'address': '0.0.0.0:443'}]}",
@@ -265,6 +278,7 @@ int main(void)
 		cmocka_unit_test(test_revocations_stay),
 		cmocka_unit_test(test_grants_stay),
 		cmocka_unit_test(test_same_rule_twice),
+		cmocka_unit_test(test_same_rule_stays_twice),
 		cmocka_unit_test(test_items_by_name),
 		cmocka_unit_test(test_plain_values),
 		cmocka_unit_test(test_empty_lists),

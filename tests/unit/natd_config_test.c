@@ -164,11 +164,15 @@ static void what_is_wrong_is_named(void **state)
 		{"stun: [relay.example.org]\n", "stun[0]"},
 	};
 	static const char *const maps[] = {"tcp", "tcp:443:1:2", "443"};
+	char where[256];
 
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
 		write_file(files[i].file);
 		assert_refused(&(struct natd_arguments){.config = path}, files[i].says);
 	}
+	write_file(files[0].file);
+	snprintf(where, sizeof where, "%s%s", path, files[0].says);
+	assert_refused(&(struct natd_arguments){.config = path}, where);
 	for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
 		assert_refused(&(struct natd_arguments){.maps = {maps[i]}, .map_count = 1},
 			       "is no mapping; write it like tcp:443");
