@@ -220,22 +220,23 @@ static void test_probe(void **state)
 
 static void test_probe_asks_the_servers_that_were_named(void **state)
 {
-	struct stun_thread s = {.seen.len = 0}, silent = {.no_tcp = true};
+	struct stun_thread s = {.no_tcp = true}, refusing = {.no_tcp = true, .refuses = true};
 	char line[128];
 
-	if (!addr_from_literal("198.51.100.7", 4000, &s.seen))
-		fail();
-	stun_thread_open(&s, 0);
-	stun_thread_open(&silent, 0);
-	stun_thread_close(&silent); /* nothing is there now */
+	stun_thread_open(&s,
+			 0); /* tells the truth: there is no NAT, so nothing is sent elsewhere */
+	stun_thread_open(&refusing, 0);
 	trial_result = "{" NETWORK ", " ONE_NAT ", \"mappings\": [" HELD "]}";
 	snprintf(line, sizeof(line), "nat probe --json --stun 127.0.0.1:%u --stun localhost:%u",
-		 silent.port, s.port);
+		 refusing.port, s.port);
 	run(line, STATUS_OK);
 	stun_thread_close(&s);
+	stun_thread_close(&refusing);
 	assert_int_equal(trial_servers, 2);
 	/* The one that told most. */
-	assert_says(ran.out, "\"external\": \"198.51.100.7:4000\"");
+	snprintf(line, sizeof(line), "\"server\": \"localhost:%u\"", s.port);
+	assert_says(ran.out, line);
+	assert_says(ran.out, "\"external\": \"127.0.0.1:");
 	assert_true(s.requests > 0);
 }
 
