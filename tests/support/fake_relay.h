@@ -35,7 +35,8 @@ struct fake_relay {
 	struct identity *identity;
 	SSL_CTX *context;
 	/* What it has seen, good after fake_relay_close(). */
-	unsigned connections, handshakes, hellos;
+	atomic_uint connections; /* and at any time */
+	unsigned handshakes, hellos;
 	uint8_t flags;
 	enum reason believed; /* what the relay's own check says of HELLO */
 	struct identity_peer peer;

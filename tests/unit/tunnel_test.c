@@ -408,7 +408,8 @@ static void test_close_before_it_is_up(void **state)
 	config = fake_relay_config(&ca, IDENTITY_CONSOLE, "ops", r.port);
 	t = tunnel_to_relay(&config, 0, WIRE_HELLO_CONSOLE);
 	assert_non_null(t);
-	usleep(20000);
+	for (int i = 0; i < 10000 && r.connections == 0; i++)
+		usleep(1000);
 	tunnel_close(t);
 	agent_config_free(&config);
 	fake_relay_close(&r);
