@@ -363,12 +363,14 @@ static enum reason open_check(const struct rendezvous *r, const struct account_l
 	struct account *a;
 
 	HASH_FIND_STR(r->accounts, to, a);
-	/* Between HELLO and PUBLISH its services are not known yet. */
-	if (!a || !a->present || !a->present->has_published)
+	if (!a || !a->present)
 		return REASON_AGENT_OFFLINE;
 	if (strcmp(service, WIRE_CONTROL_SERVICE) == 0) {
 		if (!asking || asking->role != RENDEZVOUS_CONSOLE)
 			return REASON_NOT_ALLOWED;
+	} else if (!a->present->has_published) {
+		/* Between HELLO and PUBLISH its services are not known yet. */
+		return REASON_AGENT_OFFLINE;
 	} else if (!link_publishes(a->present, service)) {
 		return REASON_SERVICE_UNKNOWN;
 	}

@@ -247,6 +247,12 @@ static void only_consoles_reach_an_agents_control(void **state)
 		rendezvous_open(s.r, console.link, "home", WIRE_CONTROL_SERVICE, ASKER, &offer),
 		REASON_OK);
 	assert_int_equal(offer.publisher, HOME_CONN);
+	/* It is never published: one that has only signed in has it, too. */
+	assert_int_equal(
+		rendezvous_open(s.r, console.link, "laptop", WIRE_CONTROL_SERVICE, ASKER, &offer),
+		REASON_OK);
+	assert_int_equal(rendezvous_open(s.r, console.link, "laptop", "ssh", ASKER, &offer),
+			 REASON_AGENT_OFFLINE);
 	rendezvous_free(s.r);
 }
 
