@@ -395,8 +395,8 @@ static void sessions_have_a_limit(void **state)
 	s->config.max_sessions = 0;
 	agent_scene_ask(s, "office", "web");
 	assert_false(s->leg.there);
-	assert_failed(s, REASON_LIMIT_SESSIONS, reason_sentence(REASON_LIMIT_SESSIONS));
 	assert_string_equal(s->ending, "SOL");
+	assert_failed(s, REASON_LIMIT_SESSIONS, reason_sentence(REASON_LIMIT_SESSIONS));
 }
 
 static void an_agent_that_stops_says_so(void **state)
