@@ -254,6 +254,7 @@ static void scene_consoles_need_no_rule(void)
 {
 	peers_begin("");
 	(void)peer_sign_in(&home, relay_host, 0);
+	peer_publish(&home, "talk");
 	(void)peer_sign_in(&admin, relay_host, 0);
 	(void)peer_leg(&asking, relay_host, &admin);
 	peer_open(&asking, "home", WIRE_CONTROL_SERVICE);
