@@ -256,7 +256,7 @@ static double clock_s(void)
 static uint64_t run_kind(const struct world_kind *kind)
 {
 	uint64_t count = options.has_one ? 1 : (options.seeds * kind->share + 99) / 100;
-	uint64_t next = options.has_one ? options.one : options.from, bad = 0, under_way = 0;
+	uint64_t next = options.has_one ? options.one : options.from, bad = 0;
 	struct job jobs[JOBS_MAX] = {{0}};
 	double began = clock_s();
 
@@ -270,11 +270,9 @@ static uint64_t run_kind(const struct world_kind *kind)
 		if (started < count && free_job < options.jobs) {
 			start(&jobs[free_job], kind, next++);
 			started++;
-			under_way++;
 			continue;
 		}
 		bad += !finish_one(kind, jobs);
-		under_way--;
 		done++;
 	}
 	if (bad == 0)
