@@ -65,6 +65,41 @@ static void every_waiting_operation_can_be_cancelled(void **state)
 	}
 }
 
+/* Closed with bytes that were never read, right after the cancelled operation has ended: what comes
+ * under the same number afterwards is another connection. */
+static void a_number_that_comes_again_is_another_connection(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct probe p, room;
+	int ours, theirs, before = -1;
+	char buf[8];
+	for (unsigned i = 0; i < 20; i++) {
+		tcp_pair(&ours, &theirs);
+		if (before >= 0)
+			assert_int_equal(ours, before);
+		before = ours;
+		probe_init(f, &p);
+		probe_init(f, &room);
+		ring_recv(f->r, &p.op, ours, buf, sizeof(buf));
+		ring_poll(f->r, &room.op, ours, POLLOUT);
+		run_until(f, &room, 1);
+		assert_int_equal(room.res & (POLLOUT | POLLHUP | POLLERR), POLLOUT);
+		assert_int_equal(p.done, 0); /* nothing of the one before */
+		write_all(theirs, "new", 3);
+		run_until(f, &p, 1);
+		assert_int_equal(p.res, 3);
+		assert_memory_equal(buf, "new", 3);
+		ring_recv(f->r, &p.op, ours, buf, sizeof(buf));
+		run_for(f, i % 3);
+		p.done = 0;
+		cancel_and_wait(f, &p);
+		write_all(theirs, "old", 3);
+		if (i % 2)
+			run_for(f, 1);
+		shut(f, ours, theirs);
+	}
+}
+
 static void a_starved_receive_can_be_cancelled(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
@@ -178,6 +213,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RING_TEST(every_waiting_operation_can_be_cancelled),
+		RING_TEST(a_number_that_comes_again_is_another_connection),
 		RING_TEST(a_starved_receive_can_be_cancelled),
 		RING_TEST(cancelling_what_is_through_already_changes_nothing),
 		RING_TEST(a_busy_send_can_be_cancelled_at_any_moment),
