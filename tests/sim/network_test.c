@@ -409,5 +409,5 @@ int main(void)
 		RING_TEST(more_than_there_is_room_for_is_left_out),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RING_TESTS_RUN(tests);
 }

@@ -476,5 +476,5 @@ int main(void)
 		RING_TEST(a_stream_can_be_ended),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RING_TESTS_RUN(tests);
 }

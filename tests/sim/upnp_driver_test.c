@@ -819,5 +819,5 @@ int main(void)
 		RING_TEST(a_worker_that_hangs_is_given_up),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RING_TESTS_RUN(tests);
 }

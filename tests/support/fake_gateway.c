@@ -5,12 +5,20 @@
 #include <poll.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "tests/support/loopback.h"
+
+#define UP_MS 5000000u /* it is up for so long at the beginning */
 
 static void put_u32(uint8_t *at, uint32_t n)
 {
 	for (int i = 0; i < 4; i++)
 		at[i] = (uint8_t)(n >> (24 - 8 * i));
+}
+
+static void put_epoch(const struct fake_gateway *g, uint8_t *at)
+{
+	put_u32(at, (uint32_t)((clock_ms(CLOCK_BOOTTIME) - g->started_ms) / 1000));
 }
 
 static void count_map(struct fake_gateway *g, const uint8_t *lifetime, const uint8_t *port)
@@ -28,13 +36,13 @@ static size_t answer_pcp(struct fake_gateway *g, const uint8_t *in, size_t len, 
 
 	if (g->no_pcp) { /* a NAT-PMP server's answer to another version */
 		memcpy(out, unsupported, sizeof(unsupported));
-		put_u32(out + 4, g->epoch_s);
+		put_epoch(g, out + 4);
 		return sizeof(unsupported);
 	}
 	memcpy(out, in, len);
 	out[1] |= 0x80;
 	out[2] = out[3] = 0;
-	put_u32(out + 8, g->epoch_s);
+	put_epoch(g, out + 8);
 	memset(out + 12, 0, 12);
 	if (in[1] == 1 && len >= 60) { /* MAP */
 		count_map(g, in + 4, in + 40);
@@ -52,7 +60,7 @@ static size_t answer_natpmp(struct fake_gateway *g, const uint8_t *in, uint8_t *
 {
 	memset(out, 0, 16);
 	out[1] = (uint8_t)(in[1] + 128);
-	put_u32(out + 4, g->epoch_s);
+	put_epoch(g, out + 4);
 	if (in[1] == 0) {
 		memcpy(out + 8, g->external, 4);
 		return 12;
@@ -83,11 +91,18 @@ static void fake_gateway_readable(struct ring_op *op, int res)
 	ring_poll(g->ring, op, g->fd, POLLIN);
 }
 
+void fake_gateway_restart(struct fake_gateway *g)
+{
+	g->started_ms = clock_ms(CLOCK_BOOTTIME);
+}
+
 void fake_gateway_open(struct fake_gateway *g, struct ring_fixture *f, unsigned host)
 {
 	struct addr at = test_loopback(host, 5351);
 
-	*g = (struct fake_gateway){.ring = f->r, .epoch_s = 5000, .external = {45, 0, 0, 10}};
+	*g = (struct fake_gateway){.ring = f->r,
+				   .started_ms = clock_ms(CLOCK_BOOTTIME) - UP_MS,
+				   .external = {45, 0, 0, 10}};
 	g->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	assert_int_equal(bind(g->fd, &at.sa, at.len), 0);
 	g->op.done = fake_gateway_readable;

@@ -14,13 +14,15 @@ struct fake_gateway {
 	/* Manners. */
 	bool deaf, no_pcp;
 	uint8_t external[4];
-	uint32_t epoch_s;
-	uint8_t map_result; /* PCP: of MAP */
+	uint64_t started_ms; /* of its clock: its epoch begins there */
+	uint8_t map_result;  /* PCP: of MAP */
 	/* What was asked. */
 	unsigned requests, maps, deletions;
 	uint16_t last_port;
 };
 
+/* It loses its mappings, and its epoch begins anew. */
+void fake_gateway_restart(struct fake_gateway *g);
 /* At 127.a.b.host, tests/support/loopback.h. */
 void fake_gateway_open(struct fake_gateway *g, struct ring_fixture *f, unsigned host);
 void fake_gateway_close(struct fake_gateway *g, struct ring_fixture *f);

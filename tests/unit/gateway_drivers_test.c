@@ -678,5 +678,5 @@ int main(void)
 		RING_TEST(deletions_name_one_port),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RING_TESTS_RUN(tests);
 }

@@ -270,5 +270,5 @@ int main(void)
 		RING_TEST(what_waits_goes_with_the_ring),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return RING_TESTS_RUN(tests);
 }
