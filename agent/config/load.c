@@ -2,6 +2,9 @@
 /* load: the configuration file, and what consoles changed over it. */
 #include "agent/config/load.h"
 
+#include <string.h>
+
+#include "agent/config/setup.h"
 #include "core/conf/json.h"
 
 /* Takes root over, which is what the file says; NULL: it could not be read. */
@@ -33,9 +36,48 @@ json_t *agent_load_document(const char *path, struct conf_errors *errors)
 	return document;
 }
 
-static bool state_bind(const struct conf_node *root, void *config, struct conf_errors *errors)
+/* The file's configuration, and the one with consoles' changes over it. */
+struct load_binding {
+	const struct agent_config *file;
+	struct agent_config together;
+};
+
+static bool text_equal(const char *a, const char *b)
 {
-	return agent_config_bind(root, config, errors);
+	return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+/* Each of them may be well-formed, and a certificate of the one not belong to a key of the other.
+ * Where nothing of that differs from the file it is the file's own, and not looked at here. */
+static bool agent_identity_fits(const struct load_binding *b, struct conf_errors *errors)
+{
+	const struct agent_config *one = b->file, *other = &b->together;
+	struct agent_self self;
+	char why[512];
+
+	if (text_equal(one->name, other->name) && text_equal(one->proxy, other->proxy) &&
+	    text_equal(one->identity.ca, other->identity.ca) &&
+	    text_equal(one->identity.certificate, other->identity.certificate) &&
+	    text_equal(one->identity.key, other->identity.key))
+		return true;
+	if (!agent_self_make(other, false, &self, why, sizeof(why))) {
+		conf_error(errors, NULL, "", "%s", why);
+		return false;
+	}
+	agent_self_free(&self);
+	return true;
+}
+
+static bool agent_load_bind(const struct conf_node *root, void *binding, struct conf_errors *errors)
+{
+	struct load_binding *b = binding;
+
+	if (!agent_config_bind(root, &b->together, errors))
+		return false;
+	if (agent_identity_fits(b, errors))
+		return true;
+	agent_config_free(&b->together);
+	return false;
 }
 
 /* Puts what consoles changed over the file. False without memory. */
@@ -43,13 +85,13 @@ static bool state_use_kept(struct agent_state *s, const char *path, const json_t
 			   struct agent_config *config, struct configuring_start *start)
 {
 	json_t *kept = state_load(s);
-	struct agent_config other;
-	bool ok = configuring_begin_bound(agent_config_fields(), file, kept, state_bind, &other,
+	struct load_binding b = {.file = config};
+	bool ok = configuring_begin_bound(agent_config_fields(), file, kept, agent_load_bind, &b,
 					  "agent", path, start);
 
 	if (ok && start->merged) {
 		agent_config_free(config);
-		*config = other;
+		*config = b.together;
 	}
 	json_decref(kept);
 	return ok;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 #include "core/file.h"
 
 #define FILES 2
+/* No agent saves so often: a file that says so is damaged. */
+#define STATE_NUMBER_MAX (INT64_C(1) << 62)
 
 static const char *const file_names[FILES] = {"applied-a.json", "applied-b.json"};
 
@@ -125,7 +128,7 @@ static json_t *state_read_one(int fd, json_int_t *number)
 		return NULL;
 	numbered = json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
 	if (numbered && json_unpack(numbered, "{s:I, s:O}", "number", number, "kept", &kept) == 0 &&
-	    *number <= 0) {
+	    (*number <= 0 || *number >= STATE_NUMBER_MAX)) {
 		json_decref(kept);
 		kept = NULL;
 	}
@@ -133,14 +136,23 @@ static json_t *state_read_one(int fd, json_int_t *number)
 	return kept;
 }
 
+static bool state_is_empty(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_size == 0;
+}
+
 json_t *state_load(struct agent_state *s)
 {
 	json_t *newest = NULL;
+	bool damaged = false;
 
 	for (unsigned i = 0; i < FILES; i++) {
 		json_int_t number;
 		json_t *kept = state_read_one(s->fds[i], &number);
 
+		damaged |= !kept && !state_is_empty(s->fds[i]);
 		if (!kept || (uint64_t)number <= s->number) {
 			json_decref(kept);
 			continue;
@@ -150,5 +162,5 @@ json_t *state_load(struct agent_state *s)
 		s->number = (uint64_t)number;
 		s->newest = i;
 	}
-	return newest;
+	return newest || !damaged ? newest : json_null();
 }

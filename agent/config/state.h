@@ -19,7 +19,8 @@ struct agent_state;
 struct agent_state *state_open(const char *dir, char *why, size_t why_size) MUST_CHECK;
 void state_close(struct agent_state *s);
 
-/* What was saved last, owned by the caller. NULL: nothing yet. */
+/* What was saved last, owned by the caller. NULL: nothing yet; json_null(): neither file is whole,
+ * and they are not both empty. */
 json_t *state_load(struct agent_state *s) MUST_CHECK;
 /* Returns 0 or -errno. */
 int state_save(struct agent_state *s, const json_t *kept) MUST_CHECK;

@@ -17,7 +17,7 @@ static void configuring_keep(struct configuring *c)
 	json_t *kept;
 	int error;
 
-	if (!c->keeps)
+	if (!c->keeps || c->spares)
 		return;
 	kept = json_pack("{s:O, s:O}", "file", c->file, "config", changes_document(c->changes));
 	error = kept ? c->ops->keep(c, kept) : -ENOMEM;
@@ -52,6 +52,7 @@ bool configuring_begin(const struct conf_field *fields, const json_t *file, cons
 		out->merged = out->document && !json_equal(out->document, file);
 	} else {
 		out->document = json_incref(out->file);
+		out->spares = kept != NULL;
 	}
 	if (out->overruled && out->document)
 		return true;
@@ -71,13 +72,21 @@ bool configuring_begin_bound(const struct conf_field *fields, const json_t *file
 		log_notice(area, "starting with %s and what consoles changed (state_dir)", path);
 		log_lines(LOG_LEVEL_WARNING, "config", errors.warnings.text);
 	} else if (ok && out->merged) {
-		log_error(area,
-			  "what consoles changed does not go with %s any more; starting with it "
-			  "alone",
-			  path);
+		log_error(
+			area,
+			"what consoles changed does not go with %s any more; starting with it "
+			"alone. It stays in state_dir until a console changes something: mend the "
+			"file and start again to have it back",
+			path);
 		log_lines(LOG_LEVEL_ERROR, "config", errors.text);
 		configuring_start_free(out);
 		ok = configuring_begin(fields, file, NULL, out);
+		out->spares = ok;
+	} else if (ok && out->spares) {
+		log_error(area,
+			  "what is kept in state_dir is damaged, or of another version; starting "
+			  "with %s alone. It stays there until a console changes something",
+			  path);
 	}
 	conf_node_free(root);
 	conf_errors_free(&errors);
@@ -117,6 +126,12 @@ bool configuring_open(struct configuring *c, const struct configuring_ops *ops,
 	if (!c->changes)
 		return false;
 	c->file = json_incref(s->file);
+	c->spares = keeps && s->spares;
+	if (c->spares)
+		ops->event(c, "config.unsaved",
+			   json_pack("{s:s}", "text",
+				     "what consoles had changed is not in force; it stays in "
+				     "state_dir until a console changes something"));
 	configuring_keep(c);
 	tell_overruled(c, s->overruled);
 	return true;
@@ -145,8 +160,10 @@ bool configuring_apply(struct configuring *c, void *proposal, const struct confi
 			    change->confirm_ms, now.ms, now.wall))
 		log_error(c->ops->area, "out of memory: the history lacks this change");
 	c->ops->set_trial(c, change->confirm_ms);
-	if (!trial)
+	if (!trial) {
+		c->spares = c->spares && change->derived;
 		configuring_keep(c);
+	}
 	revision = (json_int_t)changes_revision(c->changes);
 	log_notice(c->ops->area, "configuration revision=%" JSON_INTEGER_FORMAT " by %s%s",
 		   revision, change->who, trial ? ", waiting to be confirmed" : "");
@@ -161,6 +178,7 @@ bool configuring_confirm(struct configuring *c, const char *who)
 	if (!changes_confirm(c->changes, who, c->ops->now(c).wall))
 		return false;
 	c->ops->set_trial(c, 0);
+	c->spares = false;
 	configuring_keep(c);
 	c->ops->event(c, "config.confirmed",
 		      json_pack("{s:I, s:s}", "revision", (json_int_t)changes_revision(c->changes),
@@ -181,7 +199,7 @@ bool configuring_roll_back(struct configuring *c, const char *who, char why[CONF
 	}
 	snprintf(why, CONFIGURING_WHY_BYTES, "out of memory");
 	json_t *document = json_deep_copy(old);
-	const struct config_change change = {document, who, "rolled back", 0};
+	const struct config_change change = {document, who, "rolled back", 0, true};
 	if (document)
 		p = c->ops->propose(c, document, &errors, why);
 	if (!p && errors.count > 0)
@@ -218,7 +236,7 @@ static void tell_restart(struct configuring *c, json_t *keys)
 /* Puts file and consoles' changes together in force. False: the log tells. */
 static bool apply_merged(struct configuring *c, const json_t *merged)
 {
-	const struct config_change change = {merged, "SIGHUP", "file read again", 0};
+	const struct config_change change = {merged, "SIGHUP", "file read again", 0, true};
 	struct conf_errors errors = {.file = "configuration file and consoles' changes together"};
 	char why[CONFIGURING_WHY_BYTES] = "out of memory";
 	void *p = c->ops->propose(c, merged, &errors, why);

@@ -15,6 +15,10 @@
  * one document where the program has a state directory, so that the rule holds across a restart,
  * too; without one, consoles' changes last until the program ends.
  *
+ * What is kept may be damaged, of another version, or not go with an edited file any more. Then the
+ * program starts with the file alone, and says so; what is kept (revocations, too) is spared until
+ * a console changes something, so that a start with a mended file brings it back.
+ *
  * A change is put in force whole or not at all. On trial (confirm_ms) nothing is kept: when no
  * console confirms, the old document is put back the same way; a restart forgets the trial. While a
  * trial runs the file is not read.
@@ -71,12 +75,14 @@ struct configuring {
 	json_t *file; /* as last read */
 	bool keeps;   /* there is a state directory */
 	bool kept;    /* what is in force is what the next start would find */
+	bool spares;  /* what is kept could not be used, and is not overwritten yet */
 };
 
 struct config_change {
 	const json_t *document; /* secrets put back */
 	const char *who, *note;
 	uint64_t confirm_ms; /* 0: for good */
+	bool derived;	     /* from the file, or from what was before a trial: no console's own */
 };
 
 /* ---- the start ---- */
@@ -87,10 +93,11 @@ struct configuring_start {
 	json_t *file;	   /* what the file says */
 	json_t *overruled; /* [paths where consoles' changes lost to the file] */
 	bool merged;	   /* something of consoles' is in document */
+	bool spares;	   /* what is kept is not: it is to stay as it is */
 };
 
-/* file and kept (which may be NULL, or be no document that keep() was given: then it does not
- * count) are borrowed. False without memory. */
+/* file and kept are borrowed. kept NULL: nothing is kept; no document that keep() was given (as
+ * json_null(), of what cannot be read): it does not count, and is spared. False without memory. */
 bool configuring_begin(const struct conf_field *fields, const json_t *file, const json_t *kept,
 		       struct configuring_start *out) MUST_CHECK;
 void configuring_start_free(struct configuring_start *s);

@@ -4,11 +4,13 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/conf/json.h"
+#include "core/engine/identity.h"
 
-/* What is kept, or NULL: nothing, or nothing whole. */
+/* What is kept; NULL: nothing; json_null(): nothing whole. */
 static json_t *load_kept(const char *state_dir)
 {
 	char path[4096];
@@ -18,14 +20,48 @@ static json_t *load_kept(const char *state_dir)
 	if (access(path, F_OK) != 0)
 		return NULL;
 	json_t *kept = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-	if (!kept)
-		log_error("relay", "%s:%d:%d: %s", path, error.line, error.column, error.text);
-	return kept;
+	if (kept)
+		return kept;
+	log_error("relay", "%s:%d:%d: %s", path, error.line, error.column, error.text);
+	return json_null();
 }
 
-static bool load_bind(const struct conf_node *root, void *config, struct conf_errors *errors)
+/* The file's configuration, and the one with consoles' changes over it. */
+struct load_binding {
+	const struct relay_config *file;
+	struct relay_config together;
+};
+
+/* Each of them may be well-formed, and a certificate of the one not belong to a key of the other.
+ * Where nothing of that differs from the file it is the file's own, and not looked at here. */
+static bool relay_identity_fits(const struct load_binding *b, struct conf_errors *errors)
 {
-	return relay_config_bind(root, config, errors);
+	const struct relay_config *one = b->file, *other = &b->together;
+	struct identity *id;
+	char why[512];
+
+	if (strcmp(one->identity.ca, other->identity.ca) == 0 &&
+	    strcmp(one->identity.certificate, other->identity.certificate) == 0 &&
+	    strcmp(one->identity.key, other->identity.key) == 0)
+		return true;
+	id = identity_new(other->identity.ca, other->identity.certificate, other->identity.key,
+			  time(NULL), why, sizeof why);
+	if (!id)
+		conf_error(errors, NULL, "", "%s", why);
+	identity_free(id);
+	return id != NULL;
+}
+
+static bool relay_load_bind(const struct conf_node *root, void *binding, struct conf_errors *errors)
+{
+	struct load_binding *b = binding;
+
+	if (!relay_config_bind(root, &b->together, errors))
+		return false;
+	if (relay_identity_fits(b, errors))
+		return true;
+	relay_config_free(&b->together);
+	return false;
 }
 
 /* Puts what consoles changed over the file. False without memory. */
@@ -33,19 +69,19 @@ static bool load_use_kept(const char *path, struct relay_config *config,
 			  struct configuring_start *s)
 {
 	json_t *kept = load_kept(config->state_dir), *file = json_incref(s->file);
-	struct relay_config other;
+	struct load_binding b = {.file = config};
 	bool ok;
 
 	configuring_start_free(s);
-	ok = configuring_begin_bound(relay_config_fields(), file, kept, load_bind, &other, "relay",
-				     path, s);
+	ok = configuring_begin_bound(relay_config_fields(), file, kept, relay_load_bind, &b,
+				     "relay", path, s);
 	if (ok && s->merged) {
 		/* Where to look for it next time is the file's to say. */
 		char *state_dir = config->state_dir;
-		config->state_dir = other.state_dir;
-		other.state_dir = state_dir;
+		config->state_dir = b.together.state_dir;
+		b.together.state_dir = state_dir;
 		relay_config_free(config);
-		*config = other;
+		*config = b.together;
 	}
 	json_decref(kept);
 	json_decref(file);

@@ -15,7 +15,7 @@
 static void apply_and_answer(struct call *c, json_t *document, const char *note)
 {
 	struct configuring *in_force = &control_of(c)->managed.configuring;
-	const struct config_change change = {document, c->caller->who, note, 0};
+	const struct config_change change = {document, c->caller->who, note, 0, false};
 	struct conf_errors errors = {0};
 	char why[CONFIGURING_WHY_BYTES] = "";
 	void *next = NULL;

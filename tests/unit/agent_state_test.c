@@ -8,6 +8,10 @@
  * links: agent/config/state.c agent/config/load.c agent/config/config.c core/conf/conf.c core/conf/bind.c
  * links: core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
  * links: core/addr.c core/file.c core/log.c core/parse/wire.c core/parse/reason.c
+ * links: agent/config/setup.c agent/config/http_proxy.c core/parse/http.c core/parse/text.c
+ * links: core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c
+ * links: core/engine/certificate.c
+ * links: core/engine/tls.c ctl/pki/make.c tests/support/certs.c
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -22,6 +26,7 @@
 #include <cmocka.h>
 
 #include "agent/config/load.h"
+#include "tests/support/certs.h"
 
 #define PEM(what) "|\n    -----BEGIN " what "-----\n    MA==\n    -----END " what "-----\n"
 #define BASE                                                                                       \
@@ -132,6 +137,40 @@ static void a_save_that_was_cut_short_leaves_the_one_before(void **state)
 	assert_int_equal(load(), -1);
 }
 
+static void write_text(const char *name, const char *text)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void what_is_damaged_is_not_nothing(void **state)
+{
+	static const char *const texts[] = {"{\"number\": 3, \"kept\": {", "\n", "[1]",
+					    "{\"number\": -3, \"kept\": {}}",
+					    "{\"number\": 9223372036854775807, \"kept\": {}}"};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct agent_state *s;
+		json_t *kept;
+
+		write_text("applied-a.json", texts[i]);
+		write_text("applied-b.json", "");
+		s = open_state();
+		kept = state_load(s);
+		assert_true(json_is_null(kept));
+		json_decref(kept);
+		state_close(s);
+		save(4); /* and the next save counts */
+		assert_int_equal(load(), 4);
+	}
+}
+
 /* Under a running agent: then nothing is kept, and it knows. */
 static void what_was_removed_keeps_nothing(void **state)
 {
@@ -225,6 +264,72 @@ static void file_and_consoles_meet_at_the_start(void **state)
 	state_close(s);
 }
 
+/* A file of an agent with this certificate and key. */
+static void write_identity(const struct certs_ca *ca, const char *certificate, const char *key)
+{
+	static char text[16384];
+	const char *parts[] = {ca->pem, certificate, key};
+	static const char *const names[] = {"ca", "certificate", "key"};
+	size_t n = (size_t)snprintf(text, sizeof(text),
+				    "name: laptop\nrelays: [{address: 'relay.example.org:443'}]\n"
+				    "state_dir: %s\nidentity:\n",
+				    dir);
+
+	for (size_t i = 0; i < 3; i++) {
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "  %s: |\n", names[i]);
+		for (const char *at = parts[i]; *at; at += strcspn(at, "\n") + 1)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "    %.*s\n",
+					      (int)strcspn(at, "\n"), at);
+	}
+	write_file(text);
+}
+
+/* A console renewed certificate and key, then the file got another certificate for its old key:
+ * merged they are a certificate and a key of another one, with which no agent could start. */
+static void an_identity_is_the_files_or_the_consoles(void **state)
+{
+	struct certs_ca ca = certs_make_ca("Example");
+	struct certs_pair first = certs_make_pair(&ca, IDENTITY_AGENT, "laptop", -60, 3600);
+	struct certs_pair second = certs_make_pair(&ca, IDENTITY_AGENT, "laptop", -60, 3600);
+	struct certs_pair third = certs_make_pair(&ca, IDENTITY_AGENT, "laptop", -60, 7200);
+	struct conf_errors errors = {0};
+	struct configuring_start start;
+	struct agent_config c;
+	struct agent_state *s;
+	json_t *identity;
+
+	write_identity(&ca, first.certificate, first.key);
+	assert_true(agent_load(file, &c, &start, &s, &errors));
+	identity = json_pack("{s:s, s:s, s:s}", "ca", ca.pem, "certificate", second.certificate,
+			     "key", second.key);
+	console_changed(s, "identity", identity);
+	agent_config_free(&c);
+	configuring_start_free(&start);
+	state_close(s);
+
+	assert_true(agent_load(file, &c, &start, &s, &errors));
+	assert_true(start.merged);
+	assert_string_equal(c.identity.key, second.key);
+	agent_config_free(&c);
+	configuring_start_free(&start);
+	state_close(s);
+
+	write_identity(&ca, third.certificate, first.key);
+	assert_true(agent_load(file, &c, &start, &s, &errors));
+	assert_false(start.merged);
+	assert_true(start.spares);
+	assert_string_equal(c.identity.certificate, third.certificate);
+	assert_string_equal(c.identity.key, first.key);
+	agent_config_free(&c);
+	configuring_start_free(&start);
+	state_close(s);
+	conf_errors_free(&errors);
+	certs_free_pair(&first);
+	certs_free_pair(&second);
+	certs_free_pair(&third);
+	certs_free_ca(&ca);
+}
+
 #define STATE_TEST(f)                                                                              \
 	{                                                                                          \
 #f, f, make_dir, remove_dir, NULL                                                  \
@@ -235,6 +340,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		STATE_TEST(the_newest_counts),
 		STATE_TEST(a_save_that_was_cut_short_leaves_the_one_before),
+		STATE_TEST(what_is_damaged_is_not_nothing),
+		STATE_TEST(an_identity_is_the_files_or_the_consoles),
 		STATE_TEST(what_was_removed_keeps_nothing),
 		STATE_TEST(a_directory_is_for_one_agent),
 		STATE_TEST(file_and_consoles_meet_at_the_start),

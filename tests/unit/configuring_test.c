@@ -35,6 +35,28 @@ static void start(struct small_program *p, json_t *file)
 	json_decref(file);
 }
 
+static bool small_bind(const struct conf_node *root, void *config, struct conf_errors *errors)
+{
+	return conf_bind(root, small_fields, config, errors);
+}
+
+/* As start(), and as programs do: where file and kept do not go together, with the file alone. */
+static void start_bound(struct small_program *p, json_t *file)
+{
+	struct conf_errors errors = {0};
+	struct configuring_start s;
+	struct conf_node *root = conf_from_json(file, &errors);
+
+	assert_true(configuring_begin_bound(small_fields, file, p->kept, small_bind, &p->settings,
+					    "test", "the file", &s));
+	if (!s.merged)
+		assert_true(conf_bind(root, small_fields, &p->settings, &errors));
+	conf_node_free(root);
+	assert_true(configuring_open(&p->configuring, &small_ops, small_fields, &s, true));
+	configuring_start_free(&s);
+	json_decref(file);
+}
+
 static void stop(struct small_program *p)
 {
 	configuring_close(&p->configuring);
@@ -50,7 +72,7 @@ static json_t *file(int size, int speed)
 static bool change(struct small_program *p, const char *key, int value, uint64_t confirm_ms)
 {
 	json_t *document = json_deep_copy(changes_document(p->configuring.changes));
-	struct config_change c = {document, "console:test", "", confirm_ms};
+	struct config_change c = {document, "console:test", "", confirm_ms, false};
 	char why[CONFIGURING_WHY_BYTES];
 	struct conf_errors errors = {0};
 	bool ok;
@@ -213,6 +235,65 @@ static void what_is_kept_and_no_document_does_not_count(void **state)
 	}
 }
 
+/* It may hold revocations: neither the file, read again, nor a trial that ends overwrites it. */
+static void what_is_kept_and_cannot_be_used_is_spared(void **state)
+{
+	struct small_program p = {.kept = json_null()};
+
+	start_bound(&p, file(2, 1));
+	assert_settings(&p, 2, 1);
+	assert_int_equal(p.unsaved, 1);
+	configuring_reread(&p.configuring, file(2, 1));
+	configuring_reread(&p.configuring, file(2, 3));
+	assert_settings(&p, 2, 3);
+	assert_true(change(&p, "size", 5, 2000));
+	configuring_trial_over(&p.configuring);
+	assert_settings(&p, 2, 3);
+	assert_true(json_is_null(p.kept));
+	assert_true(change(&p, "size", 5, 2000));
+	assert_true(configuring_confirm(&p.configuring, "console:test"));
+	assert_true(json_is_object(p.kept));
+	configuring_reread(&p.configuring, file(2, 4)); /* kept from now on, as ever */
+	stop(&p);
+	start_bound(&p, file(2, 4));
+	assert_settings(&p, 5, 4);
+	assert_int_equal(p.unsaved, 1);
+	stop(&p);
+	json_decref(p.kept);
+}
+
+static void a_mended_file_brings_back_what_consoles_changed(void **state)
+{
+	struct small_program p = {.keep_error = 0};
+	json_t *before;
+
+	start_bound(&p, file(1, 1));
+	assert_true(change(&p, "size", 5, 0));
+	stop(&p);
+	before = json_deep_copy(p.kept);
+	json_object_set_new(json_object_get(p.kept, "config"), "taken", json_integer(7));
+	start_bound(&p, file(1, 2)); /* together they pass no check: the file alone */
+	assert_settings(&p, 1, 2);
+	assert_int_equal(p.unsaved, 1);
+	stop(&p);
+	assert_int_equal(
+		json_integer_value(json_object_get(json_object_get(p.kept, "config"), "taken")), 7);
+	json_decref(p.kept);
+	p.kept = before;
+	start_bound(&p, file(1, 2));
+	assert_settings(&p, 5, 2);
+	stop(&p);
+	/* What a console changes meanwhile takes its place. */
+	json_object_set_new(json_object_get(p.kept, "config"), "taken", json_integer(7));
+	start_bound(&p, file(1, 2));
+	assert_true(change(&p, "speed", 4, 0));
+	stop(&p);
+	start_bound(&p, file(1, 2));
+	assert_settings(&p, 1, 4);
+	stop(&p);
+	json_decref(p.kept);
+}
+
 static void what_could_not_be_kept_is_told_and_tried_again(void **state)
 {
 	struct small_program p = {.keep_error = 0};
@@ -242,6 +323,8 @@ int main(void)
 		cmocka_unit_test(a_trial_is_not_kept),
 		cmocka_unit_test(a_trial_that_runs_out_goes_back_or_tries_again),
 		cmocka_unit_test(what_is_kept_and_no_document_does_not_count),
+		cmocka_unit_test(what_is_kept_and_cannot_be_used_is_spared),
+		cmocka_unit_test(a_mended_file_brings_back_what_consoles_changed),
 		cmocka_unit_test(what_could_not_be_kept_is_told_and_tried_again),
 	};
 

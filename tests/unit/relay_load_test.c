@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * relay_load_test: what a relay starts with: its file, and what consoles changed over it, unless
+ * that is damaged or does not go with the file any more.
+ *
+ * links: relay/config/load.c relay/config/config.c relay/config/policy.c relay/config/stun.c
+ * links: relay/policy/policy.c relay/policy/compile.c relay/policy/index.c relay/policy/source.c
+ * links: relay/policy/time.c core/engine/configuring.c core/engine/changes.c core/conf/merge.c
+ * links: core/conf/diff.c core/conf/rows.c core/conf/conf.c core/conf/bind.c core/conf/error.c
+ * links: core/conf/json.c core/conf/value.c core/conf/yaml.c core/addr.c core/log.c
+ * links: core/parse/wire.c core/parse/reason.c core/engine/identity.c
+ * links: core/engine/identity_relay.c core/engine/identity_verify.c core/engine/certificate.c
+ * links: core/engine/tls.c ctl/pki/make.c tests/support/certs.c
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "relay/config/load.h"
+#include "tests/support/certs.h"
+
+static struct certs_ca ca;
+static struct certs_pair first, second, third;
+static char dir[64], file[80], kept_path[80];
+
+static int make_all(void **state)
+{
+	ca = certs_make_ca("Example");
+	first = certs_make_pair(&ca, IDENTITY_RELAY, "relay.example.org", -60, 3600);
+	second = certs_make_pair(&ca, IDENTITY_RELAY, "relay.example.org", -60, 3600);
+	third = certs_make_pair(&ca, IDENTITY_RELAY, "relay.example.org", -60, 7200);
+	return 0;
+}
+
+static int free_all(void **state)
+{
+	certs_free_pair(&first);
+	certs_free_pair(&second);
+	certs_free_pair(&third);
+	certs_free_ca(&ca);
+	return 0;
+}
+
+static int make_dir(void **state)
+{
+	snprintf(dir, sizeof(dir), "/tmp/relay-load-test-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	snprintf(file, sizeof(file), "%s/relay.yaml", dir);
+	snprintf(kept_path, sizeof(kept_path), "%s/" STATE_NAME, dir);
+	return 0;
+}
+
+static int remove_dir(void **state)
+{
+	unlink(file);
+	unlink(kept_path);
+	return rmdir(dir);
+}
+
+static void write_text(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void write_file(const char *certificate, const char *key)
+{
+	static char text[16384];
+	const char *parts[] = {ca.pem, certificate, key};
+	static const char *const names[] = {"ca", "certificate", "key"};
+	size_t n = (size_t)snprintf(text, sizeof(text),
+				    "name: front\nlisten: [{address: '0.0.0.0:443'}]\n"
+				    "state_dir: %s\nidentity:\n",
+				    dir);
+
+	for (size_t i = 0; i < 3; i++) {
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "  %s: |\n", names[i]);
+		for (const char *at = parts[i]; *at; at += strcspn(at, "\n") + 1)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "    %.*s\n",
+					      (int)strcspn(at, "\n"), at);
+	}
+	write_text(file, text);
+}
+
+/* What load_config() makes of it; expect: the key in force, and whether what is kept counts. */
+static void expect(const char *key, size_t revoked, bool spares)
+{
+	struct conf_errors errors = {0};
+	struct configuring_start start;
+	struct relay_config c;
+
+	if (!load_config(file, &c, &start, &errors))
+		fail_msg("%s", errors.text);
+	assert_string_equal(c.identity.key, key);
+	assert_string_equal(c.state_dir, dir);
+	assert_int_equal(json_array_size(json_object_get(start.document, "revoked")), revoked);
+	assert_int_equal(start.spares, spares);
+	relay_config_free(&c);
+	configuring_start_free(&start);
+	conf_errors_free(&errors);
+}
+
+/* As a console that revoked an agent, and gave the relay another identity, or not (NULL). */
+static void keep(const struct certs_pair *identity)
+{
+	struct conf_errors errors = {0};
+	struct configuring_start start;
+	struct relay_config c;
+	json_t *config, *kept;
+
+	assert_true(load_config(file, &c, &start, &errors));
+	config = json_deep_copy(start.file);
+	json_object_set_new(config, "revoked", json_pack("[{s:s}]", "agent", "lost"));
+	if (identity)
+		json_object_set_new(config, "identity",
+				    json_pack("{s:s, s:s, s:s}", "ca", ca.pem, "certificate",
+					      identity->certificate, "key", identity->key));
+	kept = json_pack("{s:O, s:o}", "file", start.file, "config", config);
+	assert_int_equal(json_dump_file(kept, kept_path, 0), 0);
+	json_decref(kept);
+	relay_config_free(&c);
+	configuring_start_free(&start);
+}
+
+/* ---- tests ---- */
+
+static void file_and_consoles_meet(void **state)
+{
+	write_file(first.certificate, first.key);
+	expect(first.key, 0, false);
+	keep(NULL);
+	expect(first.key, 1, false);
+	write_file(third.certificate, first.key); /* renewed */
+	expect(first.key, 1, false);
+	unlink(kept_path);
+	expect(first.key, 0, false);
+}
+
+static void what_is_damaged_is_spared(void **state)
+{
+	static const char *const texts[] = {"", "{\"file\": {", "[]", "{\"file\": 1}",
+					    "{\"config\": {\"revoked\": []}}"};
+
+	write_file(first.certificate, first.key);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		write_text(kept_path, texts[i]);
+		expect(first.key, 0, true);
+	}
+}
+
+/* A console renewed certificate and key, then the file got another certificate for its old key:
+ * merged they are a certificate and a key of another one, with which no relay could start. */
+static void an_identity_is_the_files_or_the_consoles(void **state)
+{
+	write_file(first.certificate, first.key);
+	keep(&second);
+	expect(second.key, 1, false);
+	write_file(third.certificate, first.key);
+	expect(first.key, 0, true);
+	write_file(third.certificate, third.key); /* both anew: what the file says counts */
+	expect(third.key, 1, false);
+}
+
+#define LOAD_TEST(f)                                                                               \
+	{                                                                                          \
+#f, f, make_dir, remove_dir, NULL                                                  \
+	}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		LOAD_TEST(file_and_consoles_meet),
+		LOAD_TEST(what_is_damaged_is_spared),
+		LOAD_TEST(an_identity_is_the_files_or_the_consoles),
+	};
+
+	return cmocka_run_group_tests(tests, make_all, free_all);
+}
