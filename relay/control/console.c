@@ -46,6 +46,7 @@ struct console_msg {
 	char name[64];
 	size_t len;
 	char *line; /* owned */
+	bool last;  /* the connection ends behind it */
 };
 
 static struct console_msg *console_msg(struct relay *r, slab_id conn,
@@ -68,10 +69,26 @@ static void console_out_run(struct ring_msg *msg)
 	struct console_msg *m = (struct console_msg *)msg;
 	struct conn *c = conn_find(worker_of(m->relay, m->conn), m->conn);
 
-	if (c)
+	if (c && m->line)
 		conn_send_plain(c, m->line, m->len);
+	if (c && m->last)
+		conn_finish(c);
 	free(m->line);
 	free(m);
+}
+
+/* Says why in one line, and hangs up: a console that is not served would wait for its answers. */
+static void console_refuse(struct relay *r, slab_id conn, const char *why)
+{
+	struct console_msg *m = console_msg(r, conn, console_out_run);
+	json_t *failure = m ? jsonrpc_failure(NULL, JSONRPC_BUSY, NULL, "%s", why) : NULL;
+
+	if (!m)
+		return; /* its own patience ends it */
+	m->last = true;
+	m->line = failure ? jsonrpc_line(failure, &m->len) : NULL;
+	json_decref(failure);
+	ring_post(worker_of(r, conn)->ring, &m->msg);
 }
 
 static bool console_send(struct caller *caller, char *line, size_t len)
@@ -101,7 +118,8 @@ static void console_up_run(struct ring_msg *msg)
 {
 	struct console_msg *m = (struct console_msg *)msg;
 	struct relay_control *ctl = m->relay->control;
-	struct console_caller *c = ctl->console_count < CONSOLES_MAX ? calloc(1, sizeof *c) : NULL;
+	bool full = ctl->console_count >= CONSOLES_MAX;
+	struct console_caller *c = full ? NULL : calloc(1, sizeof *c);
 
 	if (c) {
 		c->caller.level = CALLER_ADMIN;
@@ -116,6 +134,10 @@ static void console_up_run(struct ring_msg *msg)
 		ctl->consoles = c;
 		ctl->console_count++;
 		caller_add(&ctl->calls, &c->caller);
+	} else {
+		console_refuse(m->relay, m->conn,
+			       full ? "too many consoles at once; close one of them"
+				    : "out of memory");
 	}
 	free(m);
 }

@@ -55,14 +55,16 @@ void control_traced(struct ring_msg *msg)
 	struct trace_line *line = (struct trace_line *)msg;
 	struct relay_control *ctl = line->relay->control;
 	struct caller *c = trace_follower(ctl);
+	char shown[TRACE_TEXT_BYTES]; /* an agent's words may be cut inside a character */
 
 	if (ctl->tracing && line->run == ctl->trace_run) {
 		ctl->trace_lines++;
 		log_notice("trace", "%s", line->text);
+		log_escape(line->text, shown, sizeof shown);
 		if (c)
 			caller_notify(c, "trace",
 				      json_pack("{s:o, s:s}", "at", records_time(line->at), "text",
-						line->text));
+						shown));
 		if (line->last)
 			trace_over(ctl, "lines");
 	}

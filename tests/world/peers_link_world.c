@@ -258,12 +258,83 @@ static void scene_a_console_in_a_famine(void)
 	peers_end();
 }
 
+/* Whether p is told this within a second. */
+static bool peer_told(struct peer *p, const char *text)
+{
+	uint64_t end_us = k_now_us + SECOND;
+
+	while (!memmem(p->got, p->got_len, text, strlen(text)) && k_now_us < end_us)
+		(void)peer_has(p, p->got_len + 1, 100 * MS);
+	return memmem(p->got, p->got_len, text, strlen(text)) != NULL;
+}
+
+/* Among a relay's 64 consoles there is room for no other: it is told so, and does not wait. */
+static void scene_one_console_too_many(void)
+{
+	static struct peer many[65];
+	static const char call[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"schema\"}\n";
+	struct peer *last = &many[64];
+
+	peers_begin("");
+	for (unsigned i = 0; i < 65; i++) {
+		peer_start(&many[i], "console", ADMIN, host[3]);
+		(void)peer_sign_in(&many[i], relay_host, WIRE_HELLO_CONSOLE);
+	}
+	world_check(peer_gone(last, 2 * SECOND), "ends", "a console that is not served waits");
+	world_check(peer_told(last, "too many consoles"), "told",
+		    "a console that is not served is not told why");
+	peer_end(&many[0]);
+	world_run(2 * SECOND);
+	peer_end(last);
+	peer_start(last, "console", ADMIN, host[3]);
+	(void)peer_sign_in(last, relay_host, WIRE_HELLO_CONSOLE);
+	peer_write(last, call, sizeof(call) - 1);
+	world_check(peer_told(last, "\"result\""), "answers",
+		    "a console in a free place is not served");
+	for (unsigned i = 1; i < 65; i++)
+		peer_end(&many[i]);
+	peers_end();
+}
+
+/* An agent's own words fill a trace's line, and the line ends inside one of their characters. */
+static void scene_a_trace_of_many_words(void)
+{
+	static const char call[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"trace\","
+				   "\"params\":{\"agent\":\"home\"}}\n";
+	char words[WIRE_TEXT_MAX + 1];
+
+	peers_begin("");
+	peers_two_agents();
+	(void)peer_sign_in(&admin, relay_host, WIRE_HELLO_CONSOLE);
+	peer_write(&admin, call, sizeof(call) - 1);
+	world_check(peer_told(&admin, "\"result\""), "answers", "a trace is refused");
+	for (unsigned shift = 0; shift < 2; shift++) {
+		struct wire_message m = {.type = WIRE_REFUSE};
+		size_t len = shift;
+
+		admin.got_len = admin.looked_at = 0;
+		m.refuse.session = peers_offered();
+		memset(words, 'a', len);
+		for (; len + 2 <= WIRE_TEXT_MAX; len += 2)
+			memcpy(words + len, "\xc3\xa9", 2);
+		words[len] = '\0';
+		m.refuse.reason = REASON_TARGET_UNREACHABLE;
+		m.refuse.text = wire_text(words);
+		peer_say(&home, &m);
+		world_check(peer_told(&admin, "REFUSE"), "told",
+			    "a refusal of many words is missing in the trace");
+		peers_renew(&asking);
+	}
+	peers_end();
+}
+
 static const peers_scene scenes[] = {
 	scene_a_hello_needs_its_proof,	   scene_messages_that_come_together,
 	scene_frames_in_pieces_and_others, scene_the_proven_do_not_count_as_strangers,
 	scene_all_revoked_names_are_told,  scene_a_name_is_revoked_no_more,
 	scene_a_revoked_peer_goes,	   scene_a_peer_that_does_not_go_is_let_go,
-	scene_a_console_in_a_famine,
+	scene_a_console_in_a_famine,	   scene_one_console_too_many,
+	scene_a_trace_of_many_words,
 };
 
 void world_peers_link(void)
