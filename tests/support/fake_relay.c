@@ -216,7 +216,7 @@ struct agent_config fake_relay_config(const struct certs_ca *ca, enum identity_r
 	char *text = config_text(ca, role, name, port, FAKE_RELAY_DAY);
 	struct conf_errors errors = {.file = "config"};
 	struct conf_node *root = conf_parse(text, strlen(text), &errors);
-	struct agent_config c;
+	struct agent_config c = {0};
 
 	if (!root || !console_config_bind(root, &c, &errors))
 		fail_msg("%s", errors.text);

@@ -61,7 +61,7 @@ struct place {
 static struct place places[PLACES];
 static struct command_line ran;
 
-static void say(size_t place, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) say(size_t place, const char *format, ...)
 {
 	struct place *p = &places[place];
 	size_t used = strlen(p->said);
