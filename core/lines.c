@@ -65,7 +65,11 @@ void lines_free(struct lines *l)
 
 static void lines_timer_fired(struct timer *t, uint64_t now_ms)
 {
-	lines_maybe_end(container(t, struct lines, timer));
+	struct lines *l = container(t, struct lines, timer);
+
+	lines_close(l); /* what was owed has not come */
+	if (!timer_pending(t))
+		lines_maybe_end(l);
 }
 
 /* ---- out ---- */
@@ -80,8 +84,12 @@ static void lines_receive(struct lines *l)
 /* At the end of its input what waits still leaves. */
 static void lines_maybe_over(struct lines *l)
 {
-	if (l->eof && !outbox_busy(&l->out))
+	if (!l->eof || outbox_busy(&l->out))
+		return;
+	if (!l->owes || !l->owes(l))
 		lines_close(l);
+	else if (!timer_pending(&l->timer))
+		ring_timer_set(l->ring, &l->timer, LINES_OWED_MS);
 }
 
 static void lines_moved(struct outbox *o, int error)

@@ -4,7 +4,7 @@
  *
  * A peer that does not read what is sent to it is not read either, once enough waits. A peer that
  * sends a line without end, or makes more wait than may wait, is disconnected. At the end of its
- * input what waits still leaves.
+ * input what waits still leaves, and what the owner owes it is waited for.
  */
 #ifndef POSTERN_CORE_LINES_H
 #define POSTERN_CORE_LINES_H
@@ -16,6 +16,7 @@
 #include "core/ring.h"
 
 #define LINES_PAUSE_BYTES (1u << 20) /* so much waits: nothing more is read */
+#define LINES_OWED_MS	  60000u     /* for what is owed at the end of input, at most */
 
 struct lines {
 	/* The owner sets these first. */
@@ -24,6 +25,8 @@ struct lines {
 	size_t line_max, output_max; /* output_max: see outbox.h */
 	/* line is borrowed, without its line break; empty lines are skipped. */
 	void (*line)(struct lines *l, const char *line, size_t len);
+	/* Whether answers are still to come, by lines_send(). NULL: they never are. */
+	bool (*owes)(const struct lines *l);
 	/* Once, never from inside a call: nothing is in flight, the owner may free. */
 	void (*ended)(struct lines *l);
 

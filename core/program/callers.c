@@ -23,6 +23,12 @@ static void callers_line_came(struct lines *lines, const char *line, size_t len)
 	calls_line(c->calls, &c->caller, line, len);
 }
 
+/* A program like nc or socat ends its input with its last call. */
+static bool callers_owe(const struct lines *lines)
+{
+	return container(lines, const struct line_caller, lines)->caller.pending > 0;
+}
+
 static void callers_lines_ended(struct lines *lines)
 {
 	struct line_caller *c = container(lines, struct line_caller, lines);
@@ -47,6 +53,7 @@ void line_caller_start(struct line_caller *c, struct ring *ring, struct calls *c
 		.line_max = line_max,
 		.output_max = CALLER_OUTPUT_MAX,
 		.line = callers_line_came,
+		.owes = callers_owe,
 		.ended = callers_lines_ended,
 	};
 	caller_add(calls, &c->caller);

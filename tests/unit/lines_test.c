@@ -27,6 +27,7 @@ struct scene {
 	char last[LINE_MAX_BYTES + 1];
 	size_t answer; /* bytes sent back for each line */
 	unsigned close_at;
+	bool owes;
 };
 
 static void took_line(struct lines *l, const char *line, size_t len)
@@ -48,6 +49,11 @@ static void took_line(struct lines *l, const char *line, size_t len)
 	}
 }
 
+static bool owes(const struct lines *l)
+{
+	return ((const struct scene *)l)->owes;
+}
+
 static void has_ended(struct lines *l)
 {
 	((struct scene *)l)->ended++;
@@ -65,6 +71,7 @@ static void begin(struct ring_fixture *f, struct scene *s)
 				  .line_max = LINE_MAX_BYTES,
 				  .output_max = OUTPUT_MAX_BYTES,
 				  .line = took_line,
+				  .owes = owes,
 				  .ended = has_ended};
 	lines_start(&s->lines);
 }
@@ -161,6 +168,35 @@ static void what_waits_leaves_after_the_end_of_input(void **state)
 		all += (size_t)n;
 	assert_int_equal(s.ended, 1);
 	assert_int_equal(all, sizeof(got));
+	close(s.theirs);
+}
+
+static void what_is_owed_is_waited_for_at_the_end_of_input(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct scene s;
+	char got[16];
+
+	begin(f, &s);
+	s.owes = true;
+	say(f, &s, "1\n");
+	shutdown(s.theirs, SHUT_WR);
+	run_for(f, LINES_OWED_MS / 2);
+	assert_int_equal(s.ended, 0);
+	s.owes = false;
+	assert_true(lines_send(&s.lines, strdup("answer\n"), 7));
+	run_for(f, 20);
+	assert_int_equal(recv(s.theirs, got, sizeof(got), MSG_DONTWAIT), 7);
+	assert_int_equal(s.ended, 1);
+	close(s.theirs);
+	/* But not for ever. */
+	begin(f, &s);
+	s.owes = true;
+	shutdown(s.theirs, SHUT_WR);
+	run_for(f, LINES_OWED_MS - 1000);
+	assert_int_equal(s.ended, 0);
+	run_for(f, 2000);
+	assert_int_equal(s.ended, 1);
 	close(s.theirs);
 }
 
@@ -263,6 +299,7 @@ int main(void)
 		RING_TEST(a_line_that_is_too_long_ends_it),
 		RING_TEST(closing_inside_a_line_takes_no_more),
 		RING_TEST(what_waits_leaves_after_the_end_of_input),
+		RING_TEST(what_is_owed_is_waited_for_at_the_end_of_input),
 		RING_TEST(a_peer_that_does_not_read_is_not_read),
 		RING_TEST(too_much_at_once_ends_it),
 		RING_TEST(little_by_little_ends_it_too),

@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "tests/world/rogue.h"
 #include "tests/world/stage.h"
@@ -439,6 +442,34 @@ static void console_comes(void)
 		    "answers", "a console is not let in");
 }
 
+/* As `echo CALL | nc -N -U SOCKET` does: the answer comes all the same, from all threads. */
+static void a_script_calls_and_ends_its_input(void)
+{
+	static const char call[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"sessions\"}\n";
+	struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = OPERATOR_SOCKET};
+	char answer[4096];
+	size_t len = 0;
+	ssize_t n = -1;
+	int fd;
+
+	k_enter(stage.operator.people.program);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&at, sizeof(at)) ||
+	    send(fd, call, sizeof(call) - 1, MSG_NOSIGNAL) < 0 || shutdown(fd, SHUT_WR))
+		world_broken("a script cannot call");
+	k_enter(NULL);
+	world_run(2 * SECOND);
+	k_enter(stage.operator.people.program);
+	while (len < sizeof(answer) &&
+	       (n = recv(fd, answer + len, sizeof(answer) - len, MSG_DONTWAIT)) > 0)
+		len += (size_t)n;
+	world_check(memmem(answer, len, "\"result\"", 8) != NULL, "answers",
+		    "a script that ends its input is not answered");
+	world_check(n == 0, "ends", "a script that has its answer stays connected");
+	close(fd);
+	k_enter(NULL);
+}
+
 void world_operator(void)
 {
 	unsigned count = (unsigned)dice_between(&world_dice, 1, 3);
@@ -466,6 +497,7 @@ void world_operator(void)
 		check_memory(before);
 		rogue_leave(&deaf);
 	}
+	a_script_calls_and_ends_its_input();
 	world_check(console.connected, "lives-on", "the console was cut off");
 	operator_stop(&console);
 	stage_clear();
