@@ -9,11 +9,13 @@
 
 #define BACKLOG 4096 /* net.core.somaxconn may allow less */
 
-/* #syscalls:keeper,agent socket(0 is AF_INET, 1 is SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
+/* A bound socket that does not listen yet, or -errno.
+ *
+ * #syscalls:keeper,agent socket(0 is AF_INET, 1 is SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
  * #syscalls:keeper,agent socket(0 is AF_INET6, 1 is SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
- * #syscalls:keeper,agent setsockopt(1 is SOL_SOCKET) bind listen close
+ * #syscalls:keeper,agent setsockopt(1 is SOL_SOCKET) bind close
  */
-int listening_open(const struct addr *address, bool shared)
+static int listening_bind(const struct addr *address, bool shared)
 {
 	const int on = 1;
 	int fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -26,11 +28,35 @@ int listening_open(const struct addr *address, bool shared)
 	 */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
 	    (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on))) ||
-	    bind(fd, &address->sa, address->len) || listen(fd, BACKLOG)) {
+	    bind(fd, &address->sa, address->len)) {
 		int error = errno;
 
 		close(fd);
 		return -error;
 	}
 	return fd;
+}
+
+/* #syscalls:keeper,agent listen */
+int listening_open(const struct addr *address, bool shared)
+{
+	int fd = listening_bind(address, shared);
+
+	if (fd >= 0 && listen(fd, BACKLOG)) {
+		int error = errno;
+
+		close(fd);
+		return -error;
+	}
+	return fd;
+}
+
+int listening_probe(const struct addr *address)
+{
+	int fd = listening_bind(address, false);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
 }

@@ -11,4 +11,9 @@
  * same address, and the kernel spreads connections over all of them. */
 int listening_open(const struct addr *address, bool shared) MUST_CHECK;
 
+/* Whether nothing listens at address yet, not even a program of this user that shares it. 0, or
+ * -errno of the attempt to bind: -EADDRINUSE when something does. No connection can come to what
+ * this opens and closes again. */
+int listening_probe(const struct addr *address) MUST_CHECK;
+
 #endif

@@ -100,7 +100,9 @@ static void become_user(const struct natd_config *config)
 	int error = config->user && geteuid() == 0 ? isolation_switch_user(config->user) : 0;
 
 	if (error)
-		die("user %s: %s", config->user, strerror(-error));
+		die("user: cannot become %s: %s", config->user,
+		    error == -ENOENT ? "there is no such user; make it, or name another"
+				     : strerror(-error));
 }
 
 static void natd_open_ring(struct natd_program *p)

@@ -7,6 +7,7 @@
  * (twice: stop at once), SIGHUP reads the configuration file again, SIGUSR1 logs status.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,6 +192,16 @@ static int relay_check_config(const struct options *options, const struct relay_
 	return EXIT_SUCCESS;
 }
 
+/* The keeper opens state_dir: most often that is what is wrong. */
+static _Noreturn void keeper_failed(const char *state_dir, int error)
+{
+	if (state_dir &&
+	    (error == ENOTDIR || faccessat(AT_FDCWD, state_dir, W_OK | X_OK, AT_EACCESS) != 0))
+		die("state_dir: %s: %s; make it a directory that only the relay's user may enter",
+		    state_dir, strerror(error));
+	die("cannot start the keeper: %s", strerror(error));
+}
+
 /* From the first right that is given up to the last descriptor that is closed; the exit status.
  * config and start are taken over. */
 static int relay_serve(const char *path, struct relay_config *config,
@@ -219,7 +230,7 @@ static int relay_serve(const char *path, struct relay_config *config,
 	/* Everything below the keeper's line runs with less than the keeper keeps. */
 	error = keeper_start(&keeper, path, config->state_dir);
 	if (error < 0)
-		die("cannot start the keeper: %s", strerror(-error));
+		keeper_failed(config->state_dir, -error);
 
 	struct snapshot *snap = snapshot_new(config, 1, why, sizeof why);
 	if (!snap)
@@ -238,8 +249,11 @@ static int relay_serve(const char *path, struct relay_config *config,
 		die("%s", why);
 	signals_follow(&signals.signals, relay.control_ring);
 	configuring_start_free(start);
-	if (snap->config.user && isolation_switch_user(snap->config.user) < 0)
-		die("cannot switch to user %s: %s", snap->config.user, strerror(errno));
+	error = snap->config.user ? isolation_switch_user(snap->config.user) : 0;
+	if (error < 0)
+		die("user: cannot become %s: %s", snap->config.user,
+		    error == -ENOENT ? "there is no such user; make it, or name another"
+				     : strerror(-error));
 	isolation_drop_capabilities(&plan, &isolation);
 	error = control_follow_nat(relay.control);
 	if (error < 0)

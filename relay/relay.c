@@ -53,6 +53,24 @@ static uint64_t descriptors_allow(void)
 	return allowed > 2 * DESCRIPTORS_OWN ? allowed - DESCRIPTORS_OWN : allowed / 2;
 }
 
+/* 0, or -1 with a sentence. */
+static int workers_open(struct relay *r, struct snapshot *snap, char *why, size_t why_size)
+{
+	why[0] = '\0';
+	for (unsigned i = 0; i < r->worker_count; i++) {
+		int error = worker_open(&r->workers[i], r, i, snap, why, why_size);
+
+		if (error == 0)
+			error = sessions_open(&r->workers[i]);
+		if (error == 0)
+			continue;
+		if (!why[0])
+			snprintf(why, why_size, "cannot set up: %s", strerror(-error));
+		return -1;
+	}
+	return 0;
+}
+
 int relay_open(struct relay *r, struct snapshot *snap, unsigned workers, char *why, size_t why_size)
 {
 	const struct rendezvous_limits none = {0};
@@ -76,17 +94,9 @@ int relay_open(struct relay *r, struct snapshot *snap, unsigned workers, char *w
 		snprintf(why, why_size, "out of memory: lower stun.prefixes");
 		return -1;
 	}
-	for (unsigned i = 0; i < workers; i++) {
-		int error = worker_open(&r->workers[i], r, i, snap);
-
-		if (error == 0)
-			error = sessions_open(&r->workers[i]);
-		if (error < 0) {
-			snprintf(why, why_size, "cannot set up: %s", strerror(-error));
-			return -1;
-		}
-	}
-	return 0;
+	if (bind_list_probe(&snap->binds, why, why_size) < 0)
+		return -1;
+	return workers_open(r, snap, why, why_size);
 }
 
 int relay_worker_open_ring(struct worker *w, char *why, size_t why_size)

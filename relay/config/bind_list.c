@@ -2,9 +2,12 @@
 /* bind_list: made from a configuration. */
 #include "relay/config/bind_list.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/listening.h"
 
 #define PLACES 4u
 
@@ -105,6 +108,22 @@ void bind_list_free(struct bind_list *d)
 	*d = (struct bind_list){0};
 }
 
+static const char *bind_remedy(int error)
+{
+	switch (error) {
+	case EADDRINUSE:
+		return "; another program, or another relay, listens there: stop it ('ss -ltnp' "
+		       "names it), or use another port";
+	case EADDRNOTAVAIL:
+		return "; this host has no such address: use one of its own, or 0.0.0.0 for all";
+	case EACCES:
+		return "; a port below 1024 takes root, or the right CAP_NET_BIND_SERVICE, which "
+		       "the systemd unit gives";
+	default:
+		return "";
+	}
+}
+
 void bind_complain(const struct bind_address *d, int error, char *why, size_t why_size)
 {
 	char text[ADDR_TEXT_BYTES];
@@ -116,6 +135,20 @@ void bind_complain(const struct bind_address *d, int error, char *why, size_t wh
 			 "port, or set stun.enabled: false",
 			 d->key, text, strerror(error));
 	else
-		snprintf(why, why_size, "%s: cannot listen on %s: %s", d->key, text,
-			 strerror(error));
+		snprintf(why, why_size, "%s: cannot listen on %s: %s%s", d->key, text,
+			 strerror(error), bind_remedy(error));
+}
+
+int bind_list_probe(const struct bind_list *d, char *why, size_t why_size)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		const struct bind_address *at = &d->items[i];
+		int error = at->kind == BIND_UDP ? 0 : listening_probe(&at->address);
+
+		if (error < 0) {
+			bind_complain(at, -error, why, why_size);
+			return error;
+		}
+	}
+	return 0;
 }

@@ -87,7 +87,9 @@ static int control_listen(struct relay_control *ctl, char *why, size_t why_size)
 	if (config->control.socket) {
 		fd = callers_listen(config->control.socket);
 		if (fd < 0) {
-			snprintf(why, why_size, "control.socket: cannot listen on %s: %s",
+			snprintf(why, why_size,
+				 "control.socket: cannot listen on %s: %s; "
+				 "make its directory, where this user may write, or name another",
 				 config->control.socket, strerror(-fd));
 			return -1;
 		}

@@ -77,13 +77,12 @@ static bool worker_add_socket(struct worker *w, const struct bind_address *at, i
 }
 
 /* One socket per worker for each address: the kernel spreads what comes (SO_REUSEPORT). */
-static int worker_bind_all(struct worker *w)
+static int worker_bind_all(struct worker *w, char *why, size_t why_size)
 {
 	const struct bind_list *list = &w->snap->binds;
 
 	for (size_t i = 0; i < list->count; i++) {
 		const struct bind_address *at = &list->items[i];
-		char why[256];
 		int fd = -1, error = 0;
 
 		if (at->kind == BIND_UDP)
@@ -93,8 +92,7 @@ static int worker_bind_all(struct worker *w)
 		if (error == 0 && fd < 0)
 			error = fd;
 		if (error < 0) {
-			bind_complain(at, -error, why, sizeof why);
-			log_error("relay", "%s", why);
+			bind_complain(at, -error, why, why_size);
 			return error;
 		}
 		if (!worker_add_socket(w, at, fd))
@@ -103,7 +101,8 @@ static int worker_bind_all(struct worker *w)
 	return 0;
 }
 
-int worker_open(struct worker *w, struct relay *r, unsigned index, struct snapshot *snap)
+int worker_open(struct worker *w, struct relay *r, unsigned index, struct snapshot *snap, char *why,
+		size_t why_size)
 {
 	w->relay = r;
 	w->snap = snapshot_hold(snap);
@@ -117,7 +116,7 @@ int worker_open(struct worker *w, struct relay *r, unsigned index, struct snapsh
 		      (uint8_t)index) < 0)
 		return -ENOMEM;
 	worker_adopt(w);
-	return worker_bind_all(w);
+	return worker_bind_all(w, why, why_size);
 }
 
 void worker_start(struct worker *w)

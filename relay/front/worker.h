@@ -128,9 +128,9 @@ static inline struct worker *worker_of(const struct relay *r, slab_id id)
 }
 
 /* Makes the table of connections and binds sockets; the ring is the thread's own to open. 0, or
- * -errno: worker_close() is due also then. */
-int worker_open(struct worker *w, struct relay *r, unsigned index,
-		struct snapshot *snap) MUST_CHECK;
+ * -errno: worker_close() is due also then, and why has a sentence when an address is to blame. */
+int worker_open(struct worker *w, struct relay *r, unsigned index, struct snapshot *snap, char *why,
+		size_t why_size) MUST_CHECK;
 /* From the next turn of its ring on it accepts and answers. */
 void worker_start(struct worker *w);
 /* Once its ring is closed. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Programs that die, come back, or are asked to leave while work is going on."""
+import os
 import signal
 import socket
 import threading
@@ -7,7 +8,7 @@ import time
 
 from peers import MIB, data, echo, ends, receive_all, receive_exactly, sha256
 from runner import limit
-from world import World
+from world import World, set_blocks
 
 
 def endless(sock, _peer):
@@ -202,3 +203,29 @@ def test_drain_twice(lab):
         assert relay.process.alive()
         relay.signal(signal.SIGTERM)
         assert relay.process.wait(5) == 0
+
+
+def test_what_keeps_a_relay_from_starting(lab):
+    """The last line names the key, what is wrong with it, and what helps."""
+    w = World(lab).two_homes()
+    config = w.issue_relay()
+    w.start_relay(config)
+    with open(config, encoding="utf-8") as f:
+        text = f.read()
+    with open(config + ".other", "w", encoding="utf-8") as f:
+        f.write(text.replace(":443", ":8443"))
+    none = os.path.join(lab.dir, "none")
+    for blocks, wanted in (
+            (None, "another relay, listens there: stop it"),  # one user's relays could share it
+            ({"state_dir": none}, f"state_dir: {none}: No such file or directory; make it"),
+            ({"control": {"socket": none + "/relay.sock"}}, "No such file or directory; make its"),
+            ({"user": "nobody-here"}, "user: cannot become nobody-here: there is no such user")):
+        path = config if blocks is None else config + ".other"
+        with open(path, encoding="utf-8") as f:
+            before = f.read()
+        set_blocks(path, blocks or {})
+        done = w.relay_host.run([f"{lab.build}/postern-relayd", "-c", path], check=False)
+        assert done.returncode == 1, (wanted, done.returncode, done.stderr)
+        assert wanted in done.stderr.splitlines()[-1], (wanted, done.stderr)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(before)

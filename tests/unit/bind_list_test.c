@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bind_list_test: what a configuration has bound, and for what.
- * links: relay/config/bind_list.c core/addr.c
+ * links: relay/config/bind_list.c core/addr.c core/listening.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,8 +10,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <cmocka.h>
 
+#include "core/listening.h"
 #include "relay/config/bind_list.h"
 
 #define NONE BIND_NO_PLACE
@@ -144,13 +147,47 @@ static void complaints_say_what_helps(void **state)
 	assert_true(bind_list_make(&s.c, &d));
 	bind_complain(&d.items[0], EADDRINUSE, why, sizeof(why));
 	assert_string_equal(why, "listen[0].address: cannot listen on 0.0.0.0:443: Address already "
-				 "in use");
+				 "in use; another program, or another relay, listens there: stop "
+				 "it ('ss -ltnp' names it), or use another port");
+	bind_complain(&d.items[0], EACCES, why, sizeof(why));
+	assert_non_null(strstr(why, "Permission denied; a port below 1024 takes root, or"));
+	bind_complain(&d.items[0], EADDRNOTAVAIL, why, sizeof(why));
+	assert_non_null(strstr(why, "; this host has no such address: use one of its own"));
+	bind_complain(&d.items[0], EMFILE, why, sizeof(why));
+	assert_string_equal(why, "listen[0].address: cannot listen on 0.0.0.0:443: Too many open "
+				 "files");
 	bind_complain(&d.items[2], EADDRINUSE, why, sizeof(why));
 	assert_string_equal(why,
 			    "listen[0].address: cannot answer STUN on 0.0.0.0:443 (UDP): Address "
 			    "already in use; stop what else uses that UDP port, or set "
 			    "stun.enabled: false");
 	bind_list_free(&d);
+}
+
+/* Sockets of the kernel, since what is asked of it is what it lets pass. */
+static void a_second_relay_is_noticed(void **state)
+{
+	struct bind_address items[] = {{.kind = BIND_UDP, .key = "udp"},
+				       {.kind = BIND_TLS, .key = "first"},
+				       {.kind = BIND_STUN, .key = "second"}};
+	struct bind_list d = {.items = items, .count = 3};
+	struct addr any = at("127.0.0.1:0");
+	char why[256] = "";
+	int first = listening_open(&any, true), worker;
+
+	assert_true(first >= 0);
+	items[2].address.len = sizeof(items[2].address);
+	assert_int_equal(getsockname(first, &items[2].address.sa, &items[2].address.len), 0);
+	items[0].address = items[2].address; /* UDP is not asked for */
+	items[1].address = any;
+	worker = listening_open(&items[2].address, true); /* the kernel lets it */
+	assert_true(worker >= 0);
+	assert_int_equal(bind_list_probe(&d, why, sizeof(why)), -EADDRINUSE);
+	assert_non_null(strstr(why, "second: cannot listen on 127.0.0.1:"));
+	assert_int_equal(close(first), 0);
+	assert_int_equal(bind_list_probe(&d, why, sizeof(why)), -EADDRINUSE);
+	assert_int_equal(close(worker), 0);
+	assert_int_equal(bind_list_probe(&d, why, sizeof(why)), 0);
 }
 
 int main(void)
@@ -162,6 +199,7 @@ int main(void)
 		cmocka_unit_test(switched_off_there_is_no_udp),
 		cmocka_unit_test(found_by_protocol_and_address),
 		cmocka_unit_test(complaints_say_what_helps),
+		cmocka_unit_test(a_second_relay_is_noticed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 /*
  * snapshot: made whole or not at all, found by name, freed by the last.
  * links: core/conf/rows.c
- * links: relay/config/stun.c relay/config/bind_list.c relay/config/snapshot.c
+ * links: relay/config/stun.c relay/config/bind_list.c relay/config/snapshot.c core/listening.c
  * links: relay/config/config.c relay/config/policy.c relay/policy/policy.c
  * links: relay/policy/compile.c relay/policy/index.c relay/policy/source.c relay/policy/time.c
  * links: core/conf/conf.c core/conf/bind.c core/conf/error.c core/conf/value.c
