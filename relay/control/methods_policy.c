@@ -11,6 +11,17 @@
 
 #include "relay/control/control_internal.h"
 
+/* Of lines one line, since the message of an answer is one. */
+static const char *join_lines(char *text)
+{
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < len; i++)
+		if (text[i] == '\n')
+			text[i] = i + 1 < len ? ' ' : '\0';
+	return text;
+}
+
 /* Applies document (owned) in the caller's name and answers. */
 static void apply_and_answer(struct call *c, json_t *document, const char *note)
 {
@@ -28,7 +39,8 @@ static void apply_and_answer(struct call *c, json_t *document, const char *note)
 	}
 	next = in_force->ops->propose(in_force, document, &errors, why);
 	if (!next)
-		call_fail(c, JSONRPC_CONFIG, NULL, "%s", errors.text ? errors.text : why);
+		call_fail(c, JSONRPC_CONFIG, NULL, "%s",
+			  errors.text ? join_lines(errors.text) : why);
 	else if (!configuring_apply(in_force, next, &change, why))
 		call_fail(c, JSONRPC_INTERNAL_ERROR, NULL, "%s", why);
 	else

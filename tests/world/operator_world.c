@@ -226,10 +226,24 @@ static void act_trial_confirmed(void)
 	check_as_before("a trial was confirmed and taken back", was);
 }
 
+static void check_wrong_grant(void)
+{
+	const char *text;
+	bool taken = operator_call(hands, "grant",
+				   json_pack("{s:s, s:s, s:s}", "agent", "guest", "to", "home/talk",
+					     "rate", "20")) != NULL;
+
+	text = json_string_value(
+		json_object_get(json_object_get(hands->answer, "error"), "message"));
+	world_check(!taken && text && strstr(text, "is not a rate") && !strchr(text, '\n'),
+		    "answers", "a grant of no rate is answered: %s", text ? text : "nothing");
+}
+
 static void act_ungrant(void)
 {
 	json_t *was = operator_config(hands);
 
+	check_wrong_grant();
 	world_check(operator_call(hands, "ungrant",
 				  json_pack("{s:s, s:s}", "agent", "guest", "to", "home/talk")) !=
 			    NULL,
