@@ -137,6 +137,25 @@ static void grant_notes(const struct arguments *a, struct connection *conn)
 	json_decref(list);
 }
 
+/* A revocation is of a name, whether its agent is there or not: a slip would revoke nothing. */
+static void revoke_notes(const struct arguments *a, struct connection *conn)
+{
+	static struct known_names names;
+	json_t *list = ask_quietly(conn, "agents");
+	const char *near;
+
+	names = (struct known_names){.count = 0};
+	add_all(&names, json_object_get(list, "agents"), NULL);
+	if (list && !is_known(&names, a->words[0])) {
+		near = conf_nearest(a->words[0], names.list);
+		complain(
+			"note: no agent '%s' is connected to %s; it is refused when it comes%s%s%s",
+			a->words[0], conn->label, near ? "; did you mean '" : "", near ? near : "",
+			near ? "'?" : "");
+	}
+	json_decref(list);
+}
+
 /* ---- at every relay ---- */
 
 struct change {
@@ -300,7 +319,7 @@ static enum status rules_run_revoke(const struct arguments *a)
 {
 	json_t *params = json_pack("{s:s}", "agent", a->words[0]);
 	char done[256];
-	const struct change c = {"revoke", params, done, NULL};
+	const struct change c = {"revoke", params, done, revoke_notes};
 
 	take_text(a, "--note", params);
 	snprintf(done, sizeof(done), "%s is revoked, its link and its sessions end", a->words[0]);

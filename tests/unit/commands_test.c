@@ -271,15 +271,19 @@ static void assert_count(size_t place, size_t calls)
 
 /* ---- grants and revocations ---- */
 
+#define PHONE_IS_THERE "{\"agents\": [{\"agent\": \"phone\"}]}"
+
 /* A revocation that one relay did not hear of would be none. */
 static void test_revoke_tells_every_relay(void **state)
 {
+	will_answer(FIRST, PHONE_IS_THERE);
 	will_answer(FIRST, "{\"revision\": 8}");
+	will_answer(SECOND, PHONE_IS_THERE);
 	will_answer(SECOND, "{\"revision\": 3}");
 	run("revoke phone --as c --note 'it was stolen'", STATUS_OK);
 	for (size_t i = FIRST; i <= SECOND; i++) {
-		assert_count(i, 1);
-		assert_asked(i, 0, "revoke", "{\"agent\": \"phone\", \"note\": \"it was stolen\"}");
+		assert_count(i, 2);
+		assert_asked(i, 1, "revoke", "{\"agent\": \"phone\", \"note\": \"it was stolen\"}");
 		assert_int_equal(places[i].flags, WIRE_HELLO_CONSOLE);
 	}
 	assert_says(ran.out, "one.example:443: phone is revoked");
@@ -290,34 +294,61 @@ static void test_revoke_tells_every_relay(void **state)
 
 static void test_revoke_that_a_relay_refuses_has_failed(void **state)
 {
+	will_answer(FIRST, PHONE_IS_THERE);
 	will_refuse(FIRST, JSONRPC_FORBIDDEN, "this console may only read", "null");
+	will_answer(SECOND, PHONE_IS_THERE);
 	will_answer(SECOND, "{\"revision\": 3}");
 	run("revoke phone --as c", STATUS_FAILED);
-	assert_asked(SECOND, 0, "revoke", "{\"agent\": \"phone\"}");
+	assert_asked(SECOND, 1, "revoke", "{\"agent\": \"phone\"}");
 	assert_says(ran.err, "this console may only read");
 	assert_says(ran.err, "1 of 2 relays have changed; run this again");
 	assert_silent_on(ran.out, "one.example:443");
 
 	forget();
 	places[FIRST].refuses = "one.example:443: Connection refused";
+	will_answer(SECOND, PHONE_IS_THERE);
 	will_answer(SECOND, "{\"revision\": 3}");
 	run("revoke phone --as c", STATUS_FAILED);
 	assert_says(ran.err, "one.example:443: Connection refused");
 	assert_count(FIRST, 0);
-	assert_count(SECOND, 1);
+	assert_count(SECOND, 2);
 }
 
 static void test_at_names_one_relay(void **state)
 {
+	will_answer(SECOND, PHONE_IS_THERE);
 	will_answer(SECOND, "{\"revision\": 3}");
 	run("revoke phone --as c --at two.example", STATUS_OK);
 	assert_int_equal(places[FIRST].opened, 0);
-	assert_asked(SECOND, 0, "revoke", "{\"agent\": \"phone\"}");
+	assert_asked(SECOND, 1, "revoke", "{\"agent\": \"phone\"}");
 	run("revoke phone --as c --at three.example", STATUS_FAILED);
 	assert_says(ran.err, "names no relay three.example");
 	assert_says(ran.err, "  two.example:443\n");
 	run("revoke phone --as c --at two.example:444", STATUS_FAILED);
-	assert_count(SECOND, 1);
+	assert_count(SECOND, 2);
+}
+
+/* It is done all the same: the agent may be away. */
+static void test_revoke_notes_who_is_not_there(void **state)
+{
+	will_answer(FIRST, PHONE_IS_THERE);
+	will_answer(FIRST, "{\"revision\": 8}");
+	run("revoke phome --as c --at one.example", STATUS_OK);
+	assert_says(ran.err,
+		    "note: no agent 'phome' is connected to one.example:443; it is refused "
+		    "when it comes; did you mean 'phone'?");
+	assert_asked(FIRST, 1, "revoke", "{\"agent\": \"phome\"}");
+	forget();
+	will_answer(FIRST, "{\"agents\": []}");
+	will_answer(FIRST, "{\"revision\": 8}");
+	run("revoke phome --as c --at one.example", STATUS_OK);
+	assert_says(ran.err, "it is refused when it comes\n");
+	assert_asked(FIRST, 1, "revoke", "{\"agent\": \"phome\"}");
+	forget();
+	will_refuse(FIRST, JSONRPC_FORBIDDEN, "not for you", "null");
+	will_answer(FIRST, "{\"revision\": 8}");
+	run("revoke phome --as c --at one.example", STATUS_OK);
+	assert_string_equal(ran.err, "");
 }
 
 static void test_unrevoke_and_ungrant(void **state)
@@ -842,6 +873,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		COMMAND_TEST(test_revoke_tells_every_relay),
 		COMMAND_TEST(test_revoke_that_a_relay_refuses_has_failed),
+		COMMAND_TEST(test_revoke_notes_who_is_not_there),
 		COMMAND_TEST(test_at_names_one_relay),
 		COMMAND_TEST(test_unrevoke_and_ungrant),
 		COMMAND_TEST(test_grant_says_all_that_was_asked),
