@@ -155,6 +155,49 @@ static void act_addresses(void)
 	check_as_before("addresses went", was);
 }
 
+/* Of two addresses one is another program's: neither is served, and nothing is left of the other.
+ */
+static void act_address_in_use(void)
+{
+	json_t *was = operator_config(hands), *more = json_deep_copy(was);
+	size_t open_before;
+
+	config_add(more, "listen", json_pack("{s:s}", "address", "0.0.0.0:8443"));
+	config_add(more, "listen", json_pack("{s:s}", "address", "0.0.0.0:9443"));
+	world_run(SECOND);
+	open_before = stage.relays[0].program->open_count;
+	world_check(!operator_apply(hands, more, 0), "answers", "another program's port is bound");
+	world_check(stage.relays[0].program->open_count == open_before, "descriptors",
+		    "an address was not to be had, and %zu descriptors are open instead of %zu",
+		    stage.relays[0].program->open_count, open_before);
+	check_bystanders("an address was not to be had", 3);
+	check_visit("an address was not to be had", "www.example", 8443, false);
+	check_as_before("an address was not to be had", was);
+}
+
+/* What would end the console's own connection is refused. */
+static void act_cut_off(void)
+{
+	json_t *was = operator_config(hands), *next = json_deep_copy(was);
+
+	json_object_set_new(next, "listen", json_pack("[{s:s}]", "address", "0.0.0.0:8443"));
+	world_check(!operator_apply(&console, next, 0), "refused",
+		    "a console takes its listener away from under itself");
+	next = json_deep_copy(was);
+	config_add(next, "revoked", json_pack("{s:s}", "agent", who_name(ADMIN)));
+	world_check(!operator_apply(&console, next, 0), "refused", "a console revokes itself");
+	world_check(
+		!operator_call(&console, "revoke", json_pack("{s:s}", "agent", who_name(ADMIN))),
+		"refused", "a console revokes itself by its name");
+	/* Calls that come together are all answered; operator_call() waits for all. */
+	for (unsigned i = 0; i < 20; i++)
+		operator_ask(&console, "grants", NULL);
+	world_check(operator_call(&console, "grants", NULL) != NULL, "answers",
+		    "of many calls at once one is not answered");
+	check_bystanders("a console would have cut itself off", 3);
+	check_as_before("a console would have cut itself off", was);
+}
+
 /* Less is allowed than runs: nothing that runs ends, nothing new begins. */
 static void act_limits(void)
 {
@@ -321,6 +364,30 @@ static char *session_number(void)
 	return strdup(json_string_value(json_object_get(json_array_get(list, 0), "session")));
 }
 
+/* What is on record of the end of this session. */
+static void check_record(const char *number, uint64_t up_least)
+{
+	json_t *list = json_object_get(operator_call(hands, "audit", NULL), "audit"), *one;
+	const char *code = "???", *from = "?";
+	json_int_t up = -1;
+	size_t i;
+
+	json_array_foreach(list, i, one)
+	{
+		if (strcmp(json_string_value(json_object_get(one, "session")), number) != 0 ||
+		    !json_object_get(one, "ending"))
+			continue;
+		code = json_string_value(json_object_get(one, "ending"));
+		from = json_string_value(json_object_get(one, "from"));
+		up = json_integer_value(json_object_get(one, "up"));
+	}
+	/* By the relay itself, kicked. */
+	world_check(code[0] == 'S' && code[2] == 'K' && strcmp(from, "guest") == 0 &&
+			    up >= (json_int_t)up_least,
+		    "answers", "a session of %s's is on record with %s, %lld bytes up", from, code,
+		    (long long)up);
+}
+
 static size_t kicked(const char *key, const char *value)
 {
 	json_t *answer = operator_call(hands, "kick", json_pack("{s:s}", key, value));
@@ -348,6 +415,7 @@ static void act_kick_session(void)
 			    world_relay_links(&stage.relays[0], "guest"),
 		    "lives-on", "guest's session was kicked, and its link is gone");
 	world_check(kicked("session", number) == 0, "answers", "a session is kicked twice");
+	check_record(number, bystanders[2]->side[1].got);
 	check_bystanders("a session was kicked", 2);
 	check_guest("its session was kicked", true);
 	free(number);
@@ -443,9 +511,17 @@ static const struct {
 	void (*act)(void);
 	bool guest_suffers;
 } acts[] = {
-	{act_addresses, false},	      {act_limits, false},	{act_trial_that_runs_out, true},
-	{act_ungrant, true},	      {act_revoke, true},	{act_kick, true},
-	{act_kick_session, true},     {act_edited_file, false}, {act_broken_file, false},
+	{act_addresses, false},
+	{act_address_in_use, false},
+	{act_cut_off, false},
+	{act_limits, false},
+	{act_trial_that_runs_out, true},
+	{act_ungrant, true},
+	{act_revoke, true},
+	{act_kick, true},
+	{act_kick_session, true},
+	{act_edited_file, false},
+	{act_broken_file, false},
 	{act_trial_confirmed, false},
 };
 
@@ -492,8 +568,10 @@ void world_operator(void)
 
 	stage_set(1, "policy:\n  - from: [public]\n    to: [home/web]\n"
 		     "  - from: [laptop]\n    to: [home/talk]\n"
-		     "grants:\n  - from: [guest]\n    to: [home/talk]\n"
+		     "grants:\n  - from: [laptop]\n    to: [home/talk]\n"
+		     "  - from: [guest]\n    to: [home/talk]\n"
 		     "bandwidth:\n  per_session: 40000B/s\n");
+	people_answer(&stage.operator.people, 9443, NULL);
 	console_comes();
 	before = stage.relays[0].program->memory_bytes;
 	if (with_deaf)
@@ -514,5 +592,68 @@ void world_operator(void)
 	a_script_calls_and_ends_its_input();
 	world_check(console.connected, "lives-on", "the console was cut off");
 	operator_stop(&console);
+	stage_clear();
+}
+
+/* ---- a relay that starts again ---- */
+
+static void drain_is(const char *what, const char *text)
+{
+	json_t *config = operator_config(&stage.operator);
+	const char *is = json_string_value(json_object_get(config, "drain"));
+
+	world_check(is && strcmp(is, text) == 0, "file-wins", "%s, and drain is %s instead of %s",
+		    what, is ? is : "?", text);
+	json_decref(config);
+}
+
+static void relay_again(const char *what)
+{
+	world_relay_start(&stage.relays[0], RELAY_A, stage.relay_hosts[0], NULL);
+	operator_start(&stage.operator, & stage.relays[0]);
+	world_run(2 * SECOND); /* the agents notice */
+	world_check(world_until(stage_linked, NULL, 120 * SECOND), "links",
+		    "%s, and agents have no link after two minutes", what);
+	world_run(2 * SECOND);
+}
+
+static void relay_away(bool at_once)
+{
+	operator_stop(&stage.operator);
+	if (!at_once)
+		world_relay_stop(&stage.relays[0]);
+	else
+		world_relay_kill(&stage.relays[0]);
+}
+
+/* With what a console changed, but for what nobody confirmed; and with a file that was edited. */
+void world_relay_again(void)
+{
+	json_t *config;
+	char *at;
+
+	stage_set(1, "");
+	hands = &stage.operator;
+	config = operator_config(hands);
+	config_add(config, "public", public_name("console.example"));
+	json_object_set_new(config, "drain", json_string("15s"));
+	must_apply(config, 0);
+	config = operator_config(hands);
+	config_add(config, "public", public_name("trial.example"));
+	must_apply(config, 100 * TRIAL_MS);
+	relay_away(true);
+	relay_again("the relay started again");
+	check_visit("the relay started again", "console.example", 443, true);
+	check_visit("the relay started again", "trial.example", 443, false);
+	drain_is("the relay started again", "15s");
+	relay_away(false);
+	at = strstr(stage.relay_config, "drain: 10s");
+	if (!at)
+		world_broken("the relay's file has no drain");
+	memcpy(at, "drain: 20s", strlen("drain: 20s"));
+	world_relay_write(&stage.relays[0], stage.relay_config);
+	relay_again("the relay's file was edited meanwhile");
+	check_visit("the file was edited meanwhile", "console.example", 443, true);
+	drain_is("the file was edited meanwhile", "20s");
 	stage_clear();
 }

@@ -322,6 +322,7 @@ static void scene_go_for_another_offer(void)
 		world_check(m.refuse.session == 4 && m.refuse.reason == REASON_SERVICE_UNKNOWN,
 			    "messages", "what is not published is refused for %s",
 			    reason_name(m.refuse.reason));
+	/* The right one first: of who then says nothing, the session ends, too. */
 	for (uint64_t session = 5; session < 8; session++) {
 		if (session < 7)
 			offer("talk", 5);
@@ -333,8 +334,8 @@ static void scene_go_for_another_offer(void)
 		leg->raw = session == 5;
 		world_check(peer_gone(leg, 2 * SECOND) == (session > 5), "messages",
 			    "GO of session %u for an offer of session 5", (unsigned)session);
-		if (session == 5)
-			peer_close(leg, false);
+		world_check(session > 5 || peer_gone(leg, 15 * SECOND), "ends",
+			    "an agent that asks and says nothing is kept");
 	}
 	world_run(2 * SECOND);
 	world_check(home.agent.sessions.count == 0, "ends", "%zu offers are kept",
@@ -419,10 +420,13 @@ static void ping(uint64_t token)
 	peer_frame(&the_link, &p);
 }
 
-static void expect_pong(uint64_t token)
+/* All of these, in order. */
+static void expect_pongs(uint64_t from, uint64_t to)
 {
-	if (peer_expect(&the_link, WIRE_PONG, &m))
-		world_check(m.pong.token == token, "messages", "PONG has another token");
+	for (uint64_t i = from; i < to; i++)
+		if (!peer_expect(&the_link, WIRE_PONG, &m) ||
+		    !world_check(m.pong.token == i, "messages", "PONG has another token"))
+			break;
 }
 
 /* A message in several records, and several messages in one. */
@@ -437,12 +441,11 @@ static void scene_messages_in_pieces(void)
 		world_run(dice_below(&world_dice, 100 * MS));
 	}
 	the_link.frame_len = 0;
-	expect_pong(1);
+	expect_pongs(1, 2);
 	for (uint64_t i = 2; i < 50; i++)
 		ping(i);
 	peer_flush(&the_link);
-	for (uint64_t i = 2; i < 50; i++)
-		expect_pong(i);
+	expect_pongs(2, 50);
 	leave();
 }
 
@@ -473,7 +476,7 @@ static void scene_messages_that_are_none(void)
 }
 
 /* What it asks for does not pile up, and it is no stranger for that. */
-static void scene_a_relay_that_asks_and_does_not_read(void)
+static void flood(bool agent_leaves)
 {
 	const unsigned count = 12000;
 	size_t before;
@@ -499,10 +502,16 @@ static void scene_a_relay_that_asks_and_does_not_read(void)
 		    home.program->memory_most - before);
 	world_check(!the_link.eof && !the_link.reset && world_agent_linked(&home), "lives-on",
 		    "a relay that asks much and reads late has lost its link");
-	the_link.mute = false;
-	for (uint64_t i = 0; i < count; i++)
-		expect_pong(i);
+	the_link.mute = agent_leaves; /* nor does it hear that the agent goes */
+	if (!agent_leaves)
+		expect_pongs(0, count);
 	leave();
+}
+
+static void scene_a_relay_that_asks_and_does_not_read(void)
+{
+	flood(false);
+	flood(true);
 }
 
 /* The same of what the agent says by itself: 128 services, again and again. */
@@ -547,11 +556,13 @@ static void scene_a_link_that_is_lost(void)
 	agent_comes("");
 	welcome(8);
 	legs_run(3 * SECOND);
+	t = asks();
+	(void)leg_with(WIRE_OPEN);
 	peer_close(&the_link, dice_chance(&world_dice, 500));
 	world_run(500 * MS);
 	world_check(legs_there() == 0 && !world_agent_linked(&home), "ends",
 		    "the link is gone, and %u legs stay", legs_there());
-	t = asks();
+	world_check(!talk_over(t), "lives-on", "a call does not wait for another link");
 	welcome(8);
 	leg = leg_with(WIRE_OPEN);
 	if (leg)
@@ -562,7 +573,7 @@ static void scene_a_link_that_is_lost(void)
 	leave();
 }
 
-static void scene_who_is_revoked_is_not_asked(void)
+static void revoke_laptop(bool link_is_lost)
 {
 	struct wire_message r = {.type = WIRE_REVOKED, .revoked.count = 1};
 	struct peer *leg;
@@ -574,9 +585,17 @@ static void scene_who_is_revoked_is_not_asked(void)
 	peer_say(&the_link, &r);
 	legs_run(SECOND);
 	check_over(asks(), SECOND, "laptop is revoked");
-	r.revoked.count = 0;
-	peer_say(&the_link, &r);
-	legs_run(SECOND);
+	/* The relay says that it was wrong; or another link begins, and tells of none. */
+	if (!link_is_lost) {
+		r.revoked.count = 0;
+		peer_say(&the_link, &r);
+		legs_run(SECOND);
+	} else {
+		peer_close(&the_link, false);
+		world_run(SECOND);
+		welcome(8);
+		legs_run(3 * SECOND);
+	}
 	struct talk *t = asks();
 
 	leg = leg_with(WIRE_OPEN);
@@ -584,6 +603,12 @@ static void scene_who_is_revoked_is_not_asked(void)
 		say_fail(leg);
 	check_over(t, 2 * SECOND, "the relay refuses");
 	leave();
+}
+
+static void scene_who_is_revoked_is_not_asked(void)
+{
+	revoke_laptop(false);
+	revoke_laptop(true);
 }
 
 /* ---- dialling ---- */

@@ -23,6 +23,7 @@ const struct world_kind worlds[] = {
 	{"agent_changes", world_agent_changes, 5},
 	{"relay_by_hand", world_relay_by_hand, 5},
 	{"drained", world_drained, 20},
+	{"relay_again", world_relay_again, 5},
 	{"operator", world_operator, 50},
 	{"refusals", world_refusals, 5},
 	{"revoked", world_revoked, 30},

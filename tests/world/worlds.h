@@ -34,6 +34,7 @@ void world_refusals(void);
 void world_socks(void);
 void world_agent_changes(void);
 void world_relay_by_hand(void);
+void world_relay_again(void);
 
 /* Under AddressSanitizer: looks for memory that nothing points to, and ends the process over it. */
 void leak_check(void);
