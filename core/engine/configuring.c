@@ -69,6 +69,12 @@ bool configuring_begin_bound(const struct conf_field *fields, const json_t *file
 	struct conf_node *root = ok && out->merged ? conf_from_json(out->document, &errors) : NULL;
 
 	if (root && bind(root, config, &errors)) {
+		/* As documents are kept today; an older program, or a hand, may have written it. */
+		json_t *tidy = conf_document(fields, root);
+
+		json_decref(out->document);
+		out->document = tidy;
+		ok = tidy != NULL;
 		log_notice(area, "starting with %s and what consoles changed (state_dir)", path);
 		log_lines(LOG_LEVEL_WARNING, "config", errors.warnings.text);
 	} else if (ok && out->merged) {

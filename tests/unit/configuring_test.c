@@ -262,6 +262,21 @@ static void what_is_kept_and_cannot_be_used_is_spared(void **state)
 	json_decref(p.kept);
 }
 
+static void what_is_kept_is_read_as_a_file_would_be(void **state)
+{
+	struct small_program p = {.keep_error = 0};
+	const json_t *in_force;
+
+	start_bound(&p, file(1, 1));
+	stop(&p);
+	json_object_set_new(json_object_get(p.kept, "config"), "name", json_integer(17));
+	start_bound(&p, file(1, 1));
+	in_force = changes_document(p.configuring.changes);
+	assert_string_equal(json_string_value(json_object_get(in_force, "name")), "17");
+	stop(&p);
+	json_decref(p.kept);
+}
+
 static void a_mended_file_brings_back_what_consoles_changed(void **state)
 {
 	struct small_program p = {.keep_error = 0};
@@ -324,6 +339,7 @@ int main(void)
 		cmocka_unit_test(a_trial_that_runs_out_goes_back_or_tries_again),
 		cmocka_unit_test(what_is_kept_and_no_document_does_not_count),
 		cmocka_unit_test(what_is_kept_and_cannot_be_used_is_spared),
+		cmocka_unit_test(what_is_kept_is_read_as_a_file_would_be),
 		cmocka_unit_test(a_mended_file_brings_back_what_consoles_changed),
 		cmocka_unit_test(what_could_not_be_kept_is_told_and_tried_again),
 	};

@@ -560,6 +560,23 @@ static void a_script_calls_and_ends_its_input(void)
 	k_enter(NULL);
 }
 
+/* In a console's JSON a name of digits may be a number; it is the name that YAML makes of it. */
+static void a_name_of_digits_is_revoked(void)
+{
+	json_t *config = operator_config(&stage.operator);
+
+	config_add(config, "revoked", json_pack("{s:i}", "agent", 123));
+	world_check(operator_apply(&stage.operator, config, 0), "answers", "123 cannot be revoked");
+	world_check(operator_call(&stage.operator, "revoke",
+				  json_pack("{s:s, s:s}", "agent", "123", "note", "lost")) != NULL,
+		    "answers", "123 cannot be revoked once more");
+	config = operator_config(&stage.operator);
+	world_check(json_array_size(json_object_get(config, "revoked")) == 1, "accounts",
+		    "123 is revoked twice");
+	json_decref(config);
+	(void)operator_call(&stage.operator, "unrevoke", json_pack("{s:s}", "agent", "123"));
+}
+
 void world_operator(void)
 {
 	unsigned count = (unsigned)dice_between(&world_dice, 1, 3);
@@ -590,6 +607,7 @@ void world_operator(void)
 		rogue_leave(&deaf);
 	}
 	a_script_calls_and_ends_its_input();
+	a_name_of_digits_is_revoked();
 	world_check(console.connected, "lives-on", "the console was cut off");
 	operator_stop(&console);
 	stage_clear();
