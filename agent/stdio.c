@@ -190,6 +190,22 @@ static int stdio_run(struct stdio *s, const char *to_agent, const char *service)
 	return s->reason == REASON_OK && !s->out.broken ? 0 : 1;
 }
 
+/* A console may ask agents how they are, and use no service: the relay would refuse it, without a
+ * word about the file. */
+static bool may_use(const struct stdio *s, const char *config_path, const char *service)
+{
+	struct identity_peer self;
+
+	if (!identity_self(s->agent.setup.self.identity, &self) || self.role != IDENTITY_CONSOLE ||
+	    strncmp(service, WIRE_OWN_SERVICES, strlen(WIRE_OWN_SERVICES)) == 0)
+		return true;
+	log_error("connect",
+		  "%s is a console's file, and consoles use no services; name an agent's "
+		  "with --as",
+		  config_path);
+	return false;
+}
+
 int agent_stdio_run(const char *config_path, const char *target)
 {
 	/* The reading thread may be blocked in read(2) for as long as the process lives. */
@@ -217,7 +233,7 @@ int agent_stdio_run(const char *config_path, const char *target)
 		agent_config_free(&config);
 		return 1;
 	}
-	status = stdio_run(&s, to_agent, service);
+	status = may_use(&s, config_path, service) ? stdio_run(&s, to_agent, service) : 1;
 	agent_close(&s.agent);
 	agent_config_free(&config);
 	return status;

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 
+from console import console
 from peers import data, echo, need, nginx, receive_exactly, wait_for_port
 from runner import limit
 from world import World
@@ -85,6 +86,12 @@ def test_connect_command(lab):
     for target, word in (("home/nothing", "nothing"), ("nobody/echo", "nobody")):
         done = w.laptop.run([*argv, target], input=b"", check=False)
         assert done.returncode and word in done.stderr, (done.returncode, done.stderr)
+    boss = console(w)
+    done = w.visitor.run(boss.argv("connect", "home/echo"), input=b"", check=False)
+    assert done.returncode == 1 and "boss.yaml is a console's file" in done.stderr, done
+    done = w.visitor.run(boss.argv("connect", "home/postern/control"), check=False,
+                         input=b'{"jsonrpc":"2.0","id":1,"method":"status"}\n')
+    assert '"agent":"home"' in done.stdout, done
 
 
 @limit(90)
