@@ -193,8 +193,9 @@ int options_parse(int argc, char **argv, const struct options_about *about, stru
 		return usage_error(about);
 	}
 	if (!o.config && o.given_count == 0) {
-		fprintf(stderr, "%s: the configuration file is missing; name it with -c FILE\n",
-			about->program);
+		fprintf(stderr, "%s: the configuration file is missing; name it with -c FILE%s\n",
+			about->program,
+			about->extra ? ", or give by options what would be in it" : "");
 		return usage_error(about);
 	}
 	*out = o;

@@ -105,6 +105,16 @@ static void become_user(const struct natd_config *config)
 				     : strerror(-error));
 }
 
+/* A slip in its name would be told only when an address is known, which may be never. It is no
+ * error: the program may come later. */
+static void look_at_hook(const char *hook)
+{
+	if (hook && access(hook, X_OK) != 0)
+		log_warning("hook",
+			    "%s cannot be run: %s; make it a program that natd's user may run",
+			    hook, strerror(errno));
+}
+
 static void natd_open_ring(struct natd_program *p)
 {
 	struct natd *n = &p->natd;
@@ -132,6 +142,7 @@ static int natd_run(struct natd_program *p)
 		die("signals cannot be watched: %s", strerror(-error));
 	listener = natd_open_socket(&n->config);
 	become_user(&n->config);
+	look_at_hook(n->config.hook);
 	if (!natd_prepare(n, why, sizeof why))
 		die("%s", why);
 	natd_open_ring(p);
@@ -241,7 +252,7 @@ int main(int argc, char **argv)
 		fputs(errors.text ? errors.text : "", stderr);
 	conf_errors_free(&errors);
 	if (!ok)
-		return 1;
+		return p.arguments.config ? EXIT_FAILURE : OPTIONS_STATUS_USAGE;
 	if (p.options.check) {
 		printf("%s: ok\n", p.arguments.config ? p.arguments.config : "the command line");
 		natd_config_free(&p.natd.config);

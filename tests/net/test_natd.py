@@ -88,6 +88,16 @@ def test_natd_tells_of_changes_and_runs_the_hook(lab):
             break
 
 
+def test_natd_slips_on_the_command_line(lab):
+    """Wrong words have the status of wrong words; a hook that is not there is told at once."""
+    _gateway, host, _server = home(lab)
+    natd = [f"{lab.build}/postern-natd", "--socket", lab.path("natd.sock")]
+    done = host.run([*natd, "--map", "tcp443"], check=False)
+    assert done.returncode == 2 and "is no mapping; write it like tcp:443" in done.stderr, done
+    process = host.start([*natd, "--map", "tcp:443", "--hook", lab.path("nothing")], "natd")
+    process.wait_for_line(r"warning hook: .*nothing cannot be run: No such file or directory", 10)
+
+
 def test_natd_follows_another_network(lab):
     gateway, host, _server = home(lab)
     natd = Natd(host, "--map", "tcp:443")

@@ -129,6 +129,8 @@ static void test_a_programs_own(void **state)
 			 OPTIONS_STATUS_USAGE);
 	assert_int_equal(run(&own, WORDS("--check"), 2, said, sizeof(said), &o),
 			 OPTIONS_STATUS_USAGE);
+	assert_non_null(
+		strstr(said, "name it with -c FILE, or give by options what would be in it"));
 	assert_int_equal(run(&own, WORDS("--help"), 1, said, sizeof(said), &o), 0);
 	assert_non_null(strstr(said, "--hook PROGRAM\n"));
 }
