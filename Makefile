@@ -438,7 +438,7 @@ install: all
 	install -D -t $(DESTDIR)$(SBINDIR) $(B)/postern-relayd $(B)/postern-agent $(B)/postern-natd
 	install -D -t $(DESTDIR)$(BINDIR) $(B)/postern
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR) $(DOCS)
-	install -d $(DESTDIR)$(UNITDIR)
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)/etc/postern
 	$(foreach u,$(UNITS),sed 's,/usr/local/sbin,$(SBINDIR),' $(u) \
 		>$(DESTDIR)$(UNITDIR)/$(notdir $(u)) && ):
 	$(foreach m,$(MAN),install -D -m 644 $(m) $(DESTDIR)$(call man_path,$(m)) && ):
@@ -449,6 +449,7 @@ uninstall:
 		$(addprefix $(DOCDIR)/,$(DOCS)) $(addprefix $(UNITDIR)/,$(notdir $(UNITS))) \
 		$(foreach m,$(MAN),$(call man_path,$(m))))
 	-rmdir $(DESTDIR)$(DOCDIR)
+	-rmdir --ignore-fail-on-non-empty $(DESTDIR)/etc/postern
 
 PODMAN ?= podman $(if $(shell command -v runc),--runtime runc)
 IMAGE ?= localhost/postern:$(VERSION)
