@@ -423,18 +423,6 @@ bool relay_config_bind(const struct conf_node *root, struct relay_config *out,
 	return true;
 }
 
-bool relay_config_load(const char *path, struct relay_config *out, struct conf_errors *errors)
-{
-	struct conf_node *root;
-	bool ok;
-
-	errors->file = path;
-	root = conf_load(path, errors);
-	ok = root && relay_config_bind(root, out, errors);
-	conf_node_free(root);
-	return ok;
-}
-
 void relay_config_free(struct relay_config *c)
 {
 	conf_release(fields, c);

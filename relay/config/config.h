@@ -84,10 +84,8 @@ struct relay_config {
 	struct shaper_limits bandwidth;
 };
 
-/* Loads and checks path (which errors->file then names). False: errors tell, out is untouched. */
-bool relay_config_load(const char *path, struct relay_config *out,
-		       struct conf_errors *errors) MUST_CHECK;
-/* The same from a tree that has been read already. Also when true, errors->warnings may tell. */
+/* From what was read of a file. False: errors tell, out is untouched. Also when true,
+ * errors->warnings may tell. */
 bool relay_config_bind(const struct conf_node *root, struct relay_config *out,
 		       struct conf_errors *errors) MUST_CHECK;
 void relay_config_free(struct relay_config *c);

@@ -120,11 +120,13 @@ static struct agent_config load_agent(const char *path)
 
 static struct relay_config load_relay(const char *path)
 {
-	struct conf_errors errors = {0};
-	struct relay_config c;
+	struct conf_errors errors = {.file = path};
+	struct conf_node *root = conf_load(path, &errors);
+	struct relay_config c = {0};
 
-	if (!relay_config_load(path, &c, &errors))
+	if (!root || !relay_config_bind(root, &c, &errors))
 		fail_msg("%s", errors.text);
+	conf_node_free(root);
 	conf_errors_free(&errors);
 	return c;
 }
