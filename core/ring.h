@@ -41,7 +41,7 @@ typedef void ring_done_fn(struct ring_op *op, int res);
 
 struct ring_op {
 	ring_done_fn *done; /* the owner sets this before starting the operation */
-	uint8_t *buf;	    /* recv_pooled: the buffer with the bytes; ring_buffer_put() it */
+	uint8_t *buf;	    /* ring_recv_pooled(): the bytes; ring_buffer_put() it */
 
 	/* The ring's own; the owner leaves these alone. Zero-initialised is idle. */
 	struct ring_op *next, *prev;

@@ -13,7 +13,7 @@
  *
  * Every input returns what the caller must do, as a set of enum link_action, in the order of their
  * values. The caller owns the connection: it calls link_state_lost() exactly once for each
- * connection that ended by itself, and not when it was told to LINK_CLOSE.
+ * connection that ended by itself, and not when it was told LINK_DO_CLOSE.
  *
  * What makes an agent wait longer than its back-off: another agent of the same name (they would
  * replace each other for ever), a refused certificate or a revoked name (it will not get better by

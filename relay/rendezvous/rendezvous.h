@@ -79,7 +79,8 @@ void rendezvous_sign_out(struct rendezvous *r, uint64_t link, rendezvous_orphan_
 enum reason rendezvous_publish(struct rendezvous *r, uint64_t link,
 			       const struct wire_bytes *services, size_t count) MUST_CHECK;
 
-/* A leg of link appears: the secret to check its proof with. Counted only by leg_join. */
+/* A leg of link appears: the secret to check its proof with. Counted only by
+ * rendezvous_leg_join(). */
 enum reason rendezvous_leg_secret(const struct rendezvous *r, uint64_t link,
 				  uint8_t secret[WIRE_SECRET_BYTES]) MUST_CHECK;
 enum reason rendezvous_leg_join(struct rendezvous *r, uint64_t link) MUST_CHECK;
