@@ -15,13 +15,12 @@
 #include "core/addr.h"
 #include "core/must_check.h"
 
-#define PCP_PORT	  5351u /* the server's */
-#define PCP_ANNOUNCE_PORT 5350u /* the client's, for announcements */
-#define PCP_VERSION	  2u
-#define PCP_BYTES_MAX	  1100u /* section 7 */
-#define PCP_HEADER_BYTES  24u
-#define PCP_MAP_BYTES	  36u
-#define PCP_NONCE_BYTES	  12u
+#define PCP_PORT	 5351u /* the server's */
+#define PCP_VERSION	 2u
+#define PCP_BYTES_MAX	 1100u /* section 7 */
+#define PCP_HEADER_BYTES 24u
+#define PCP_MAP_BYTES	 36u
+#define PCP_NONCE_BYTES	 12u
 /* A MAP request with THIRD_PARTY and PREFER_FAILURE: the longest that pcp_request_write() makes. */
 #define PCP_REQUEST_BYTES 84u
 

@@ -26,10 +26,4 @@ void pcp_gateway_look(struct pcp_client *c, uint64_t now_ms);
 bool pcp_gateway_awaited(const struct pcp_client *c);
 void pcp_gateway_restarted(struct pcp_client *c, const char *why);
 
-/* Answers of the server are expected. */
-static inline bool pcp_task_in_flight(const struct pcp_task *t)
-{
-	return t->step != PCP_FREE && t->step != PCP_HELD;
-}
-
 #endif

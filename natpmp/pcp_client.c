@@ -13,12 +13,10 @@
 
 #define NEVER UINT64_MAX
 
-static const char *const phase_names[] = {"unknown", "up", "down"};
-static_assert(sizeof(phase_names) / sizeof(phase_names[0]) == PCP_PHASES, "a name per phase");
-
-const char *pcp_phase_name(enum pcp_phase phase)
+/* Answers of the server are expected. */
+static bool pcp_task_in_flight(const struct pcp_task *t)
 {
-	return phase_names[phase];
+	return t->step != PCP_FREE && t->step != PCP_HELD;
 }
 
 int pcp_client_init(struct pcp_client *c, size_t room, uint64_t seed)

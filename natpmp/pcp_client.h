@@ -69,7 +69,6 @@
 #define PCP_NEWBORN_S	2u    /* an epoch that has only begun */
 
 enum pcp_phase { PCP_PHASE_UNKNOWN, PCP_PHASE_UP, PCP_PHASE_DOWN };
-#define PCP_PHASES 3
 
 /* In brackets: the answers that matter. */
 enum pcp_step {
@@ -144,7 +143,5 @@ void pcp_client_unreachable(struct pcp_client *c, uint64_t now_ms);
 void pcp_client_tick(struct pcp_client *c, uint64_t now_ms);
 /* When to call tick, or UINT64_MAX. */
 uint64_t pcp_client_due(const struct pcp_client *c);
-
-const char *pcp_phase_name(enum pcp_phase phase);
 
 #endif

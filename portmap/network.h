@@ -17,8 +17,6 @@
 #include "portmap/gateway/driver.h"
 #include "portmap/netlink.h"
 
-#define NETWORK_ADDRESSES_MAX 16u
-
 struct network {
 	bool up;		     /* there is an IPv4 or IPv6 gateway */
 	char interface[IF_NAMESIZE]; /* of the IPv4 gateway; where there is none, of the IPv6 one */

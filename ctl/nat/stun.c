@@ -43,7 +43,6 @@ struct stun_place {
 	struct stun_survey survey;
 	struct stun_stream stream;
 	const char *udp_error; /* the survey could not begin */
-	char tcp_error[STUN_STREAM_WHY_BYTES];
 };
 
 struct host {

@@ -102,7 +102,6 @@ static void a_stopped_client_says_nothing(void **state)
 
 struct expectation {
 	unsigned maps, unmaps; /* asked, of those that were not forgotten */
-	bool in_flight;
 	uint64_t since_ms;
 };
 

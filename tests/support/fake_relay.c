@@ -154,10 +154,8 @@ static void *fake_relay_run(void *arg)
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 		r->connections++;
-		if (shake(&c)) {
-			r->handshakes++;
+		if (shake(&c))
 			r->serve(&c);
-		}
 		tls_free(c.tls);
 		close(fd);
 	}

@@ -36,7 +36,7 @@ struct fake_relay {
 	SSL_CTX *context;
 	/* What it has seen, good after fake_relay_close(). */
 	atomic_uint connections; /* and at any time */
-	unsigned handshakes, hellos;
+	unsigned hellos;
 	uint8_t flags;
 	enum reason believed; /* what the relay's own check says of HELLO */
 	struct identity_peer peer;

@@ -49,7 +49,6 @@ struct task {
 	struct role *role;
 	bool known;
 	uint64_t call; /* that it is in */
-	uint64_t operation;
 };
 
 static struct role roles[ROLES_MAX];
@@ -142,7 +141,6 @@ static void entered(struct task *t, const struct ptrace_syscall_info *info)
 	struct role *r = task_role(t);
 
 	t->call = info->entry.nr;
-	t->operation = info->entry.args[0];
 	if (r && t->call < CALLS_MAX)
 		r->called[t->call] = true;
 }

@@ -57,7 +57,6 @@ void k_advance(uint64_t to_us);
 
 struct k_faults {
 	unsigned short_io;	/* per mille of receives and sends that move less than they could */
-	unsigned spurious;	/* of readiness that turns out to be none */
 	unsigned aborted;	/* of accepted connections that ECONNABORTED takes the place of */
 	unsigned datagram_loss; /* of datagrams */
 	unsigned datagram_twice; /* of datagrams that come a second time */

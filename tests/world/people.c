@@ -29,7 +29,7 @@ struct talker {
 	struct ring_op rx, tx;
 	struct timer timer; /* a pause; or the end of patience */
 	struct tls *tls;
-	bool connecting, paused, pause_done, over, closed;
+	bool paused, pause_done, over, closed;
 	uint8_t in[CHUNK_MOST], out[TALK_PRELUDE_MOST + CHUNK_MOST];
 	uint8_t head[HEAD_BYTES];
 	size_t head_len;

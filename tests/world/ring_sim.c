@@ -266,13 +266,6 @@ uint64_t ring_sim_next(struct ring *r)
 	return due == TIMERS_NEVER ? UINT64_MAX : due * 1000;
 }
 
-unsigned ring_sim_busy(struct ring *r)
-{
-	struct ring_sim *s = sim_of(r);
-
-	return (unsigned)(s->waiting.count + r->finished.count + r->starved.count) - 1;
-}
-
 /* Those that could go on, in an order of chance. They stay where they are until one of them is
  * tried: only this turn makes an operation idle, so none of them can be gone meanwhile. */
 static size_t choose(struct ring_sim *s, struct ring_op *chosen[OPS_PER_TURN])

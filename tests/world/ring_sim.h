@@ -13,7 +13,5 @@ void ring_sim_seed(uint64_t seed);
 bool ring_sim_due(struct ring *r);
 /* When its next timer fires, on the kernel's clock; UINT64_MAX: none is set. */
 uint64_t ring_sim_next(struct ring *r);
-/* Operations that have not reported, the ring's own excepted. */
-unsigned ring_sim_busy(struct ring *r);
 
 #endif
