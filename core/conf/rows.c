@@ -17,29 +17,6 @@ const char *const conf_level_words[] = {
 	[LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARNING] = "warning", [LOG_LEVEL_NOTICE] = "notice",
 	[LOG_LEVEL_INFO] = "info",   [LOG_LEVEL_DEBUG] = "debug",     NULL};
 
-const struct conf_field conf_identity_fields[] = {
-	{.key = "ca",
-	 .type = CONF_TEXT,
-	 .offset = offsetof(struct conf_identity, ca),
-	 .required = true,
-	 .check = conf_check_certificates,
-	 .help = "the certificate of the CA that signs the others, in PEM"},
-	{.key = "certificate",
-	 .type = CONF_TEXT,
-	 .offset = offsetof(struct conf_identity, certificate),
-	 .required = true,
-	 .check = conf_check_certificates,
-	 .help = "the own certificate and its chain, in PEM"},
-	{.key = "key",
-	 .type = CONF_TEXT,
-	 .offset = offsetof(struct conf_identity, key),
-	 .required = true,
-	 .secret = true,
-	 .check = conf_check_private_key,
-	 .help = "the private key of the own certificate, in PEM and not encrypted"},
-	{.key = NULL},
-};
-
 /* ---- checks ---- */
 
 #define PEM_BEGIN "-----BEGIN "
@@ -96,14 +73,16 @@ static void check_pem(struct conf_errors *e, const struct conf_node *at, const c
 		report_not_pem(e, at, path, text, label);
 }
 
-void conf_check_certificates(struct conf_errors *e, const struct conf_node *at, const char *path,
-			     const void *value)
+/* One or more. */
+static void conf_check_certificates(struct conf_errors *e, const struct conf_node *at,
+				    const char *path, const void *value)
 {
 	check_pem(e, at, path, *(char *const *)value, "CERTIFICATE");
 }
 
-void conf_check_private_key(struct conf_errors *e, const struct conf_node *at, const char *path,
-			    const void *value)
+/* Not encrypted. */
+static void conf_check_private_key(struct conf_errors *e, const struct conf_node *at,
+				   const char *path, const void *value)
 {
 	const char *text = *(char *const *)value;
 
@@ -111,6 +90,29 @@ void conf_check_private_key(struct conf_errors *e, const struct conf_node *at, c
 		return;
 	check_pem(e, at, path, text, "PRIVATE KEY");
 }
+
+const struct conf_field conf_identity_fields[] = {
+	{.key = "ca",
+	 .type = CONF_TEXT,
+	 .offset = offsetof(struct conf_identity, ca),
+	 .required = true,
+	 .check = conf_check_certificates,
+	 .help = "the certificate of the CA that signs the others, in PEM"},
+	{.key = "certificate",
+	 .type = CONF_TEXT,
+	 .offset = offsetof(struct conf_identity, certificate),
+	 .required = true,
+	 .check = conf_check_certificates,
+	 .help = "the own certificate and its chain, in PEM"},
+	{.key = "key",
+	 .type = CONF_TEXT,
+	 .offset = offsetof(struct conf_identity, key),
+	 .required = true,
+	 .secret = true,
+	 .check = conf_check_private_key,
+	 .help = "the private key of the own certificate, in PEM and not encrypted"},
+	{.key = NULL},
+};
 
 void conf_check_host(struct conf_errors *e, const struct conf_node *at, const char *path,
 		     const void *value)

@@ -22,10 +22,6 @@ extern const char *const conf_engine_words[], *const conf_level_words[];
 
 /* ---- checks, for conf_field.check ---- */
 
-void conf_check_certificates(struct conf_errors *e, const struct conf_node *at, const char *path,
-			     const void *value); /* PEM, one or more */
-void conf_check_private_key(struct conf_errors *e, const struct conf_node *at, const char *path,
-			    const void *value); /* PEM, not encrypted */
 void conf_check_host(struct conf_errors *e, const struct conf_node *at, const char *path,
 		     const void *value); /* a DNS name or an IP address */
 void conf_check_path(struct conf_errors *e, const struct conf_node *at, const char *path,

@@ -31,7 +31,8 @@ void records_add(struct records *r, json_t *record, struct timespec now)
 	*place = json_incref(record);
 }
 
-json_t *records_list(const struct records *r, uint64_t after, uint64_t limit)
+/* Those with a number above after, oldest first; of many, the newest limit. NULL without memory. */
+static json_t *records_list(const struct records *r, uint64_t after, uint64_t limit)
 {
 	uint64_t first = r->count > RECORDS_KEPT ? r->count - RECORDS_KEPT : 0;
 	json_t *list = json_array();

@@ -22,8 +22,6 @@ struct records {
 
 /* Gives record (borrowed) its "number" and "at", and keeps it in place of the oldest. */
 void records_add(struct records *r, json_t *record, struct timespec now);
-/* Those with a number above after, oldest first; of many, the newest limit. NULL without memory. */
-json_t *records_list(const struct records *r, uint64_t after, uint64_t limit);
 void records_free(struct records *r);
 
 /* ---- for callers ---------------------------------------------------------------------------- */

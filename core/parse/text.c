@@ -10,7 +10,7 @@ uint8_t text_lower(uint8_t c)
 	return (uint8_t)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
 }
 
-bool text_is_blank(uint8_t c)
+static bool text_is_blank(uint8_t c)
 {
 	return c == ' ' || c == '\t';
 }

@@ -12,9 +12,7 @@
 
 /* Of ASCII, in every locale. */
 uint8_t text_lower(uint8_t c);
-/* Space or tab: OWS (RFC 9110 section 5.6.3). */
-bool text_is_blank(uint8_t c);
-/* Takes blanks off both ends. */
+/* Takes spaces and tabs (OWS, RFC 9110 section 5.6.3) off both ends. */
 void text_trim(CBS *text);
 /* All of text, without regard to case; word is in lower case. */
 bool text_is_word(CBS text, const char *word) MUST_CHECK;

@@ -112,7 +112,8 @@ static void print_lifetime(const json_t *udp, const char *indent)
 	line(indent, "lifetime", alive || gone ? shown : NULL, alive || gone ? NULL : why);
 }
 
-void stun_report_print_findings(const json_t *udp, const char *indent)
+/* The lines of one "udp" object, each behind indent. */
+static void print_findings(const json_t *udp, const char *indent)
 {
 	static const char *const keys[] = {"nat", "mapping", "filtering", "hairpinning"};
 	static const char *const titles[] = {"NAT", "mapping", "filtering", "hairpinning"};
@@ -149,7 +150,7 @@ void stun_report_print(const json_t *result)
 		       text(server, "server"), show_style(stdout, SHOW_PLAIN), "  ",
 		       text(server, "address"));
 		tcp = json_object_get(server, "tcp");
-		stun_report_print_findings(json_object_get(server, "udp"), "  ");
+		print_findings(json_object_get(server, "udp"), "  ");
 		line("  ", "over TCP", text(tcp, "external"), text(tcp, "why"));
 	}
 	print_verdict(result, "ipv4");

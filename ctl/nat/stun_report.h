@@ -17,7 +17,5 @@ json_t *stun_report_verdict(const struct stun_verdict *v);
 
 /* The result of 'postern stun': {servers: [{server, address, udp, tcp}], ipv4, ipv6}. */
 void stun_report_print(const json_t *result);
-/* The lines of one "udp" object, each behind indent. */
-void stun_report_print_findings(const json_t *udp, const char *indent);
 
 #endif

@@ -13,7 +13,7 @@
 static const char *const shared[] = {"name", "relays", "identity", "proxy", "dial", "open"};
 #define SHARED (sizeof(shared) / sizeof(shared[0]))
 
-const struct conf_field *console_config_fields(void)
+static const struct conf_field *console_config_fields(void)
 {
 	static struct conf_field fields[SHARED + 1];
 

@@ -10,7 +10,6 @@
 
 #include "agent/config/config.h"
 
-const struct conf_field *console_config_fields(void);
 /* False: errors tell, out is untouched. Free with agent_config_free(). */
 bool console_config_bind(const struct conf_node *root, struct agent_config *out,
 			 struct conf_errors *errors) MUST_CHECK;

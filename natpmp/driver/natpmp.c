@@ -49,7 +49,9 @@ void natpmp_task_drop(struct driver_natpmp *d, struct natpmp_task *t)
 	t->running = false;
 }
 
-void natpmp_task_begin(struct driver_natpmp *d, struct natpmp_task *t, enum natpmp_task_kind kind)
+/* The task waits for a transaction. */
+static void natpmp_task_begin(struct driver_natpmp *d, struct natpmp_task *t,
+			      enum natpmp_task_kind kind)
 {
 	t->kind = kind;
 	t->running = false;

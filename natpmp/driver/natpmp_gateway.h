@@ -52,8 +52,6 @@ struct driver_natpmp {
 
 /* ---- natpmp.c ---- */
 
-/* The task waits for a transaction. */
-void natpmp_task_begin(struct driver_natpmp *d, struct natpmp_task *t, enum natpmp_task_kind kind);
 /* It is as if it had never been asked. */
 void natpmp_task_drop(struct driver_natpmp *d, struct natpmp_task *t);
 /* Tells the end of a task of the engine's. What is heard may begin new ones. */

@@ -224,11 +224,12 @@ void conn_refuse_extension(struct conn *c, const struct wire_message *m)
 	conn_refuse_saying(c, REASON_EXTENSION, text);
 }
 
-/* Half-close. Shut for reading, a listener would become an unconnected socket again.
+/* CLOSING, and the last byte has left: half-close. Shut for reading, a listener would become an
+ * unconnected socket again.
  *
  * #syscalls shutdown(1 is SHUT_WR)
  */
-void conn_shutdown_write(struct conn *c)
+static void conn_shutdown_write(struct conn *c)
 {
 	shutdown(c->fd, SHUT_WR);
 	if (c->read_done)

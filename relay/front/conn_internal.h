@@ -16,7 +16,5 @@ void conn_moved(struct outbox *o, int error);
 
 /* conn.c: the peer has ended its direction, or (res < 0) broken off. */
 void conn_ended_by_peer(struct conn *c, int res);
-/* CLOSING, and the last byte has left. */
-void conn_shutdown_write(struct conn *c);
 
 #endif

@@ -135,7 +135,8 @@ void dict_free(struct dict *d)
 
 #define KINDS 4u /* a pattern's id is its dict's id times this, plus its kind */
 
-bool pattern_parse(const char *text, size_t len, struct pattern *out)
+/* False when there is a "*" elsewhere than at one end, or more than PATTERN_FIXED_MAX bytes. */
+static bool pattern_parse(const char *text, size_t len, struct pattern *out)
 {
 	struct pattern p = {PATTERN_EXACT, text, len};
 

@@ -61,8 +61,6 @@ struct patterns {
 	uint64_t prefix_lengths, suffix_lengths; /* bit n: there is a key of n bytes */
 };
 
-/* False when there is a "*" elsewhere than at one end, or more than PATTERN_FIXED_MAX bytes. */
-bool pattern_parse(const char *text, size_t len, struct pattern *out) MUST_CHECK;
 /* The two parts of "AGENT/SERVICE"; also by characters of names. False, outputs untouched, when
  * either is no pattern. */
 bool pattern_split_target(const char *text, struct pattern *agent,

@@ -35,7 +35,8 @@ struct handover {
 
 static const struct conn_state leg_state;
 
-struct relay_leg *leg_of(struct conn *c)
+/* NULL: c is in none of the phases of leg.h. */
+static struct relay_leg *leg_of(struct conn *c)
 {
 	return c->phase->state == &leg_state ? (struct relay_leg *)c->state : NULL;
 }

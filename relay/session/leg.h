@@ -50,8 +50,6 @@ struct relay_leg {
 
 extern const struct front_protocol protocol_public;
 
-/* NULL: c is not in one of the phases above. */
-struct relay_leg *leg_of(struct conn *c);
 /* From any worker: the asker's meeting of this session came to nothing. */
 void leg_tell_failed(struct relay *r, slab_id asker, uint64_t session, enum reason reason,
 		     struct wire_bytes text);

@@ -96,8 +96,9 @@ static void expire(struct lan_router *r)
 			end_lease(r, &r->leases[i]);
 }
 
-struct lan_lease *lan_lease_of(struct lan_router *r, const struct addr *client, bool tcp,
-			       uint16_t internal)
+/* The lease of its port, or NULL. */
+static struct lan_lease *lan_lease_of(struct lan_router *r, const struct addr *client, bool tcp,
+				      uint16_t internal)
 {
 	expire(r);
 	for (size_t i = 0; i < LAN_LEASES_MAX; i++) {

@@ -70,9 +70,6 @@ void lan_stop(void);
 void lan_router_reboot(struct lan_router *r, const struct addr *to);
 /* Leases of this client that have not ended. */
 unsigned lan_router_holds(struct lan_router *r, const struct addr *client);
-/* The lease of its port, or NULL. */
-struct lan_lease *lan_lease_of(struct lan_router *r, const struct addr *client, bool tcp,
-			       uint16_t internal);
 /* How many datagrams came in to that UDP port. */
 unsigned lan_let_in(uint16_t internal);
 

@@ -24,7 +24,8 @@
 
 /* ---- the network ---- */
 
-void world_natd_network(struct world_natd *w)
+/* One network card, our address, and a route through lan.way_out, told by fake_kernel. */
+static void world_natd_network(struct world_natd *w)
 {
 	struct addr gateway;
 

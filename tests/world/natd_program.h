@@ -19,8 +19,6 @@ struct world_natd {
 	bool up;
 };
 
-/* One network card, our address, and a route through lan.way_out, told by fake_kernel. */
-void world_natd_network(struct world_natd *w);
 /* config: what follows the lines that every natd of a world has. */
 void world_natd_write(struct world_natd *w, const char *config);
 void world_natd_start(struct world_natd *w, struct k_host *host, const char *config);

@@ -134,7 +134,7 @@ static void reset_came(void *context, uint64_t argument)
 }
 
 /* s, or what was s, sends a reset to its peer. Lost where the cable is pulled. */
-void stream_send_reset(struct k_stream *s)
+static void stream_send_reset(struct k_stream *s)
 {
 	struct k_stream *p = s->peer;
 

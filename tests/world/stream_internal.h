@@ -80,8 +80,6 @@ struct k_stream *stream_new(int family, struct k_host *host, bool nonblock);
  */
 void stream_later(struct k_stream *s, uint64_t at, k_event_fn *run, uint64_t argument);
 void stream_maybe_free(struct k_stream *s);
-/* Packets to s have a fixed order; this one arrives now or when those before have. */
-void stream_send_reset(struct k_stream *s);
 void stream_keepalive_start(struct k_stream *s);
 
 #endif
