@@ -24,11 +24,14 @@ static struct wire_message m;
 
 static char logged[4]; /* the code of the last refusal in the relay's log */
 
+static bool went_back;	     /* a trial was not confirmed, as its log says */
 static char complained[128]; /* the last that its log says of its file */
 
 static void refusals_log_line(struct k_program *p, const char *line, size_t len)
 {
 	const char *config = memmem(line, len, "error config: ", 14);
+
+	went_back |= p == relay.program && memmem(line, len, "was not confirmed", 17);
 	const char *at = memmem(line, len, "refused from=", 13);
 	const char *code = at ? memmem(at, len - (size_t)(at - line), " ending=", 8) : NULL;
 
@@ -209,10 +212,28 @@ static void public_ends(void)
 
 /* ---- refusals ---- */
 
+/* Events are told beside the records. */
+static void expect_event(const char *kind, const char *agent)
+{
+	json_t *answer = operator_call(&hands, "events", NULL), *event;
+	bool there = false;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "events"), i, event)
+	{
+		const char *k = json_string_value(json_object_get(event, "kind"));
+		const char *a = json_string_value(json_object_get(event, "agent"));
+
+		there |= k && a && strcmp(k, kind) == 0 && strcmp(a, agent) == 0;
+	}
+	world_check(there, "on-record", "no event %s of %s", kind, agent);
+}
+
 static void refused_by_the_relay(void)
 {
 	begin("policy:\n  - from: [laptop]\n    to: [\"home/*\", \"away/*\"]\n"
 	      "limits:\n  sessions: 1\n");
+	expect_event("agent.up", "laptop");
 	asks_in_vain("other", "talk", REASON_NOT_ALLOWED, "SON");
 	asks_in_vain("away", "talk", REASON_AGENT_OFFLINE, "SOO");
 	asks_in_vain("home", "nothing", REASON_SERVICE_UNKNOWN, "SOY");
@@ -267,6 +288,10 @@ static void an_asker_that_leaves(void)
 	peer_close(&spare, true);
 	k_advance(k_now_us + SECOND); /* all of it is there at once */
 	after(REASON_PEER_GONE, "AOG", "laptop", "home", "talk");
+	k_enter(relay.program);
+	world_check(relay_totals(&relay.relay).tables.meetings == 0, "accounts",
+		    "the meeting of an asker that left is kept");
+	k_enter(NULL);
 	end();
 }
 
@@ -352,6 +377,31 @@ static void a_file_with_an_error(void)
 	end();
 }
 
+/* A change that is confirmed stays, after a restart, too. */
+static void a_change_that_is_confirmed(void)
+{
+	json_t *config;
+
+	begin("");
+	config = json_deep_copy(
+		json_object_get(operator_call(&hands, "config.get", NULL), "config"));
+	json_object_set_new(config, "public",
+			    json_pack("[{s:s, s:s}]", "name", "www.example", "to", "home/talk"));
+	went_back = false;
+	(void)operator_call(&hands, "config.apply",
+			    json_pack("{s:o, s:i}", "config", config, "confirm_ms", 2000));
+	world_check(operator_call(&hands, "config.confirm", NULL) != NULL, "answers",
+		    "a trial cannot be confirmed");
+	world_run(20 * SECOND);
+	world_check(!went_back, "trial", "a trial that was confirmed runs out");
+	end();
+	begin("");
+	config = json_object_get(operator_call(&hands, "config.get", NULL), "config");
+	world_check(json_array_size(json_object_get(config, "public")) == 1, "kept",
+		    "what a console changed is gone after a restart");
+	end();
+}
+
 void world_refusals(void)
 {
 	k_log_line = refusals_log_line;
@@ -366,5 +416,6 @@ void world_refusals(void)
 	public_clients();
 	a_relay_that_leaves();
 	a_file_with_an_error();
+	a_change_that_is_confirmed();
 	k_log_line = NULL;
 }
