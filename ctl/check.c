@@ -159,7 +159,7 @@ static void check_connected(void *owner, const struct connector_result *r)
 	ring_stop(c->agent.worker.ring);
 }
 
-static bool check_tcp(struct check *c, const struct endpoint *to)
+static bool check_tcp(struct check *c, const struct endpoint *to, bool through_proxy)
 {
 	char text[ENDPOINT_TEXT_BYTES];
 
@@ -171,8 +171,11 @@ static bool check_tcp(struct check *c, const struct endpoint *to)
 		return false;
 	if (c->fd < 0) {
 		tell(c, "tcp", VERDICT_FAIL,
-		     "%s: %s; check that it runs there, and that no firewall is between", text,
-		     c->why);
+		     "%s: %s; check that it runs there, and that no firewall is between%s", text,
+		     c->why,
+		     through_proxy ? ""
+				   : "; where only an HTTP proxy leads out, name it: proxy in the "
+				     "file, or HTTPS_PROXY");
 		return false;
 	}
 	tell(c, "tcp", VERDICT_OK, "%s answers", text);
@@ -348,7 +351,8 @@ static void check_one_relay(struct check *c, size_t place)
 	if (!c->quiet)
 		printf("%s%s%s\n", show_style(stdout, SHOW_BOLD), c->relay,
 		       show_style(stdout, SHOW_PLAIN));
-	if (!check_name(c, to) || !check_tcp(c, to) || !check_wire(c, relay, through_proxy))
+	if (!check_name(c, to) || !check_tcp(c, to, through_proxy) ||
+	    !check_wire(c, relay, through_proxy))
 		return;
 	check_sign_in(c, place);
 	check_udp(c, through_proxy);

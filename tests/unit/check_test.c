@@ -228,6 +228,7 @@ static void test_nothing_there(void **state)
 				90 * FAKE_RELAY_DAY);
 	check(STATUS_FAILED);
 	assert_steps("tcp fail", true);
+	assert_non_null(strstr(ran.out, "; where only an HTTP proxy leads out, name it: proxy in"));
 	assert_steps("tls ok|tls fail|sign-in fail", false);
 	/* Our own certificate is over: that alone is a failure. */
 	fake_relay_write_config("own.yaml", &ca, IDENTITY_AGENT, "home", r.port, -60);
