@@ -383,7 +383,8 @@ static bool pki_deliver(const struct arguments *a, struct issue_request *r,
 	if (!text)
 		complain("out of memory");
 	ok = text && certificate_serial(x, record.serial) && bundle_check(&r->bundle, text) &&
-	     pki_store_record(store, &record) && write_out(a, r, text);
+	     note_earlier(store, r, time(NULL)) && pki_store_record(store, &record) &&
+	     write_out(a, r, text);
 	pki_free_secret(text);
 	return ok;
 }
@@ -428,8 +429,7 @@ static enum status pki_run_issue(const struct arguments *a)
 		return STATUS_USAGE;
 	}
 	if (pki_store_open(a->words[0], true, &store)) {
-		if (may_write(a, &r) && pki_set_times(&r, &store, now) &&
-		    note_earlier(&store, &r, now) && pki_issue(a, &r, &store))
+		if (may_write(a, &r) && pki_set_times(&r, &store, now) && pki_issue(a, &r, &store))
 			status = STATUS_OK;
 		pki_store_close(&store);
 	}

@@ -108,6 +108,17 @@ static bool store_load_key(struct pki_store *s)
 	return ok;
 }
 
+/* To make one is no advice where a CA is, though it cannot be used: all that it issued would be
+ * lost. */
+static bool holds_no_ca(const char *directory)
+{
+	char *path = files_join(directory, "ca.pem");
+	bool none = path && access(path, F_OK) != 0 && errno == ENOENT;
+
+	free(path);
+	return none;
+}
+
 bool pki_store_open(const char *directory, bool with_key, struct pki_store *out)
 {
 	struct pki_store s = {.directory = strdup(directory)};
@@ -117,7 +128,7 @@ bool pki_store_open(const char *directory, bool with_key, struct pki_store *out)
 	else if (load_certificate(&s) && (!with_key || store_load_key(&s))) {
 		*out = s;
 		return true;
-	} else {
+	} else if (holds_no_ca(directory)) {
 		complain("'postern pki init %s' makes a CA there", directory);
 	}
 	pki_store_close(&s);

@@ -445,6 +445,10 @@ static void test_an_earlier_certificate_is_noted(void **state)
 	assert_string_equal(ran.err, "");
 	shown("pki issue ca agent home --relay r:1 --out second", STATUS_OK);
 	assert_non_null(strstr(ran.err, "agent home has an earlier certificate"));
+	/* Of what is not issued nothing is noted. */
+	shown("pki issue ca agent home --relay r --out third", STATUS_FAILED);
+	assert_non_null(strstr(ran.err, "do not make a valid configuration"));
+	assert_null(strstr(ran.err, "earlier certificate"));
 	shown("pki issue ca agent other --relay r:1", STATUS_OK);
 	assert_string_equal(ran.err, "");
 }
@@ -475,6 +479,18 @@ static void test_a_ca_with_another_key(void **state)
 	assert_non_null(strstr(ran.err, "ca/ca.key is not the key of ca/ca.pem"));
 	assert_int_equal(access("home.yaml", F_OK), -1);
 	free(key);
+}
+
+/* A CA that cannot be used is not replaced by another one. */
+static void test_a_ca_that_lacks_something(void **state)
+{
+	shown("pki issue none agent home --relay r:1", STATUS_FAILED);
+	assert_non_null(strstr(ran.err, "cannot open none/ca.pem"));
+	assert_non_null(strstr(ran.err, "'postern pki init none' makes a CA there"));
+	assert_int_equal(unlink("ca/ca.key"), 0);
+	shown("pki issue ca agent home --relay r:1", STATUS_FAILED);
+	assert_non_null(strstr(ran.err, "cannot open ca/ca.key: No such file or directory"));
+	assert_null(strstr(ran.err, "pki init"));
 }
 
 /* The whole way from the command to the relay's judgement of a HELLO. */
@@ -547,6 +563,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_an_earlier_certificate_is_noted, enter, leave),
 		cmocka_unit_test_setup_teardown(test_standard_output, enter, leave),
 		cmocka_unit_test_setup_teardown(test_a_ca_with_another_key, enter, leave),
+		cmocka_unit_test_setup_teardown(test_a_ca_that_lacks_something, enter, leave),
 		cmocka_unit_test_setup_teardown(test_issued_agents_are_believed_until_they_expire,
 						enter, leave),
 	};
