@@ -204,6 +204,14 @@ static void relay_signal_came(struct signals *signals, int number)
 	r->stopping = true;
 }
 
+/* As main() does, on a machine with two cores. */
+static unsigned relay_threads(const struct relay_config *c)
+{
+	unsigned n = c->threads > 0 ? (unsigned)c->threads : 2;
+
+	return n < RELAY_WORKERS_MAX ? n : RELAY_WORKERS_MAX;
+}
+
 static void relay_open_all(struct world_relay *r)
 {
 	static const int numbers[] = {SIGTERM, SIGHUP, 0};
@@ -225,7 +233,7 @@ static void relay_open_all(struct world_relay *r)
 	keeper_begin(r);
 	setup.snap = snapshot_new(&config, 1, why, sizeof(why));
 	if (!setup.snap ||
-	    relay_open(&r->relay, setup.snap, (unsigned)setup.snap->config.threads, why,
+	    relay_open(&r->relay, setup.snap, relay_threads(&setup.snap->config), why,
 		       sizeof(why)) ||
 	    control_open(&r->relay, &setup, why, sizeof(why)) ||
 	    control_follow_nat(r->relay.control))

@@ -25,6 +25,8 @@ const struct world_kind worlds[] = {
 	{"drained", world_drained, 20},
 	{"relay_again", world_relay_again, 5},
 	{"operator", world_operator, 50},
+	{"odd_calls", world_odd_calls, 20},
+	{"odd_calls_of_agent", world_odd_calls_of_agent, 20},
 	{"refusals", world_refusals, 5},
 	{"revoked", world_revoked, 30},
 	{"revoked_while_opening", world_revoked_while_opening, 10},

@@ -25,6 +25,8 @@ void world_crowded_home(void);
 void world_public_crowd(void);
 void world_operator(void);
 void world_drained(void);
+void world_odd_calls(void);
+void world_odd_calls_of_agent(void);
 void world_revoked(void);
 void world_revoked_while_opening(void);
 void world_expired(void);
