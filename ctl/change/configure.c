@@ -7,8 +7,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/conf/diff.h"
+#include "core/engine/identity.h"
 #include "ctl/change/change.h"
 #include "ctl/change/document.h"
 #include "ctl/talk/connection.h"
@@ -181,6 +183,26 @@ static enum status configure_diff(const struct arguments *a, struct connection *
 	return STATUS_OK;
 }
 
+/* A certificate that a console put in force came with a key of its own, which the document may not
+ * have. False: it has another. */
+static bool key_fits(const json_t *whole, const struct document *doc)
+{
+	const json_t *id = json_object_get(whole, "identity");
+	const json_t *old = json_object_get(doc->config, "identity");
+	const char *certificate = json_string_value(json_object_get(id, "certificate"));
+	const char *old_certificate = json_string_value(json_object_get(old, "certificate"));
+	const char *ca = json_string_value(json_object_get(id, "ca"));
+	const char *key = json_string_value(json_object_get(id, "key"));
+	struct identity *both;
+	char why[256];
+
+	if (!certificate || !old_certificate || strcmp(certificate, old_certificate) == 0)
+		return true;
+	both = ca && key ? identity_new(ca, certificate, key, time(NULL), why, sizeof(why)) : NULL;
+	identity_free(both);
+	return both != NULL;
+}
+
 /* What is in force with the secrets of the document, or NULL after telling what is missing. */
 static json_t *with_secrets(const struct arguments *a, const struct connection *conn,
 			    const json_t *config, const struct document *doc)
@@ -189,10 +211,16 @@ static json_t *with_secrets(const struct arguments *a, const struct connection *
 	json_t *whole = conf_reveal(schema->fields(), config, doc->config);
 	const char *hidden = whole ? document_hidden(whole) : "out of memory";
 
-	if (!hidden)
+	if (!hidden && key_fits(whole, doc))
 		return whole;
-	complain("%s does not have what stands for '%s' at %s: take the file that it runs with",
-		 doc->name, hidden, conn->label);
+	if (!hidden)
+		complain("%s has the key of another certificate than %s has in force: put the key "
+			 "that came with that one into it first",
+			 doc->name, conn->label);
+	else
+		complain("%s does not have what stands for '%s' at %s: take the file that it runs "
+			 "with",
+			 doc->name, hidden, conn->label);
 	json_decref(whole);
 	return NULL;
 }

@@ -10,6 +10,7 @@
  * links: relay/config/policy.c relay/policy/index.c relay/policy/source.c relay/policy/time.c
  * links: core/conf/[a-z]*.c core/engine/certificate.c core/engine/identity*.c core/parse/jsonrpc.c
  * links: core/parse/wire.c core/parse/reason.c core/addr.c core/file.c core/log.c
+ * links: core/engine/tls.c tests/support/certs.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,6 +31,7 @@
 #include "ctl/see/see.h"
 #include "ctl/talk/tunnel.h"
 #include "ctl/terminal/files.h"
+#include "tests/support/certs.h"
 #include "tests/support/command_line.h"
 
 static const struct command *const tables[] = {
@@ -644,6 +646,44 @@ static void test_get_save_and_history(void **state)
 	assert_says(ran.out, "ops  in force        2  legs\n");
 }
 
+/* A console gave the relay another certificate, whose key the file does not have. */
+static void test_save_with_another_certificate(void **state)
+{
+	struct certs_ca ca = certs_make_ca("Example");
+	struct certs_pair old = certs_make_pair(&ca, IDENTITY_RELAY, "one.example", -60, 3600);
+	struct certs_pair now = certs_make_pair(&ca, IDENTITY_RELAY, "one.example", -60, 7200);
+	const char *keys[] = {old.key, now.key};
+	json_t *in_force = json_pack("{s:i, s:{s:s, s:{s:s, s:s, s:s}}}", "revision", 18, "config",
+				     "name", "main", "identity", "ca", ca.pem, "certificate",
+				     now.certificate, "key", "(hidden)");
+	char *answer = json_dumps(in_force, JSON_COMPACT);
+
+	for (size_t i = 0; i < 2; i++) {
+		json_t *file = json_pack("{s:s, s:[{s:s}], s:{s:s, s:s, s:s}}", "name", "x",
+					 "listen", "address", "0.0.0.0:443", "identity", "ca",
+					 ca.pem, "certificate", old.certificate, "key", keys[i]);
+		char *text = json_dumps(file, JSON_COMPACT);
+
+		forget();
+		will_answer(FIRST, answer);
+		write_file("r.yaml", text);
+		run("relay config save r.yaml --as c", i == 0 ? STATUS_FAILED : STATUS_OK);
+		if (i == 0) {
+			assert_string_equal(ran.out, "");
+			assert_says(ran.err, "r.yaml has the key of another certificate");
+		} else {
+			assert_says(ran.out, "BEGIN PRIVATE KEY");
+		}
+		free(text);
+		json_decref(file);
+	}
+	free(answer);
+	json_decref(in_force);
+	certs_free_pair(&old);
+	certs_free_pair(&now);
+	certs_free_ca(&ca);
+}
+
 /* ---- acting on a relay ---- */
 
 static void test_drain_kick_and_log(void **state)
@@ -886,6 +926,7 @@ int main(void)
 		COMMAND_TEST(test_an_agents_configuration),
 		COMMAND_TEST(test_confirm_and_rollback),
 		COMMAND_TEST(test_get_save_and_history),
+		COMMAND_TEST(test_save_with_another_certificate),
 		COMMAND_TEST(test_drain_kick_and_log),
 		COMMAND_TEST(test_status_has_no_empty_row),
 		COMMAND_TEST(test_audit_names_its_units),
