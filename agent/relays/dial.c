@@ -133,7 +133,7 @@ static void dial_check_relay(struct dial *d)
 				 d->relay->trust == TRUST_SYSTEM, time(NULL), why, sizeof(why)))
 		dial_finish(d, NULL);
 	else
-		dial_fail(d, "%s: %s", d->target, why);
+		dial_fail(d, "%s", why);
 }
 
 /* One operation at a time: the output is stable while it is being sent. */

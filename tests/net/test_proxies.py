@@ -171,5 +171,6 @@ def test_interception(lab):
     agent = w.agent(w.laptop, "laptop", forward={7000: "home/echo"}, wait=False)
     line = agent.wait_for_line(r"^.*TLS is being intercepted by.*$", 15).group(0)
     assert "Example Corp Inspection" in line, line
+    assert "relay=relay.example.org:443: TLS is being" in line, f"not once whose it is: {line}"
     assert relay.status()["links"] == 0
     assert os.path.exists(f"/proc/{agent.pid}"), "the agent gave up"
