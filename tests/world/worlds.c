@@ -27,6 +27,7 @@ const struct world_kind worlds[] = {
 	{"operator", world_operator, 50},
 	{"odd_calls", world_odd_calls, 20},
 	{"odd_calls_of_agent", world_odd_calls_of_agent, 20},
+	{"descriptors", world_descriptors, 20},
 	{"refusals", world_refusals, 5},
 	{"revoked", world_revoked, 30},
 	{"revoked_while_opening", world_revoked_while_opening, 10},

@@ -25,6 +25,7 @@ void world_crowded_home(void);
 void world_public_crowd(void);
 void world_operator(void);
 void world_drained(void);
+void world_descriptors(void);
 void world_odd_calls(void);
 void world_odd_calls_of_agent(void);
 void world_revoked(void);
