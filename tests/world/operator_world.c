@@ -544,9 +544,16 @@ static void a_script_calls_and_ends_its_input(void)
 
 	k_enter(stage.operator.people.program);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (const struct sockaddr *)&at, sizeof(at)) ||
-	    send(fd, call, sizeof(call) - 1, MSG_NOSIGNAL) < 0 || shutdown(fd, SHUT_WR))
-		world_broken("a script cannot call");
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&at, sizeof(at)))
+		world_broken("a script cannot connect");
+	while (len < sizeof(call) - 1) { /* the kernel may take less */
+		n = send(fd, call + len, sizeof(call) - 1 - len, MSG_NOSIGNAL);
+		if (n < 0)
+			world_broken("a script cannot call");
+		len += (size_t)n;
+	}
+	shutdown(fd, SHUT_WR);
+	len = 0;
 	k_enter(NULL);
 	world_run(2 * SECOND);
 	k_enter(stage.operator.people.program);
