@@ -242,16 +242,20 @@ void agent_links_one_refused(struct agent_links *set)
 
 void agent_links_describe(const struct agent_links *set, char *out, size_t room)
 {
-	size_t n = 0;
+	char one[ENDPOINT_TEXT_BYTES + sizeof(set->list[0]->state.why) + 16];
+	size_t n = 0, len;
 
 	out[0] = '\0';
-	for (size_t i = 0; i < set->count && n < room; i++) {
+	for (size_t i = 0; i < set->count; i++) {
 		const struct agent_link *l = set->list[i];
-		int more =
-			snprintf(out + n, room - n, "%srelay %s: %s", i ? "; " : "", l->label,
-				 l->state.why[0] ? l->state.why : link_phase_name(l->state.phase));
 
-		if (more > 0)
-			n += (size_t)more;
+		snprintf(one, sizeof(one), "%srelay %s: %s", i ? "; " : "", l->label,
+			 l->state.why[0] ? l->state.why : link_phase_name(l->state.phase));
+		/* A relay's own words may be in it: not cut inside a character. */
+		wire_bytes_copy(wire_text(one), out + n, room - n);
+		len = strlen(out + n);
+		n += len;
+		if (one[len])
+			break; /* no room for more */
 	}
 }

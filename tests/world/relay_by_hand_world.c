@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/control/control_internal.h"
 #include "agent/relays/channel.h"
 #include "agent/relays/leg.h"
 #include "tests/world/peer.h"
@@ -237,6 +238,50 @@ static void offer(const char *service, uint64_t session)
 	o.offer.source = wire_text("10.0.0.9:40000");
 	o.offer.local = wire_text("10.0.0.1:443");
 	peer_say(&the_link, &o);
+}
+
+/* ---- a relay of many words ---- */
+
+/* Whether the agent's newest refusal is on record with what was said. */
+static bool refusal_is_told(void)
+{
+	const struct records *events = &home.agent.control->events;
+	bool told = false;
+
+	for (uint64_t n = 1; n <= events->count; n++) {
+		const json_t *e = events->kept[n % RECORDS_KEPT];
+		const char *kind = json_string_value(json_object_get(e, "kind"));
+
+		if (kind && strcmp(kind, "session.refused") == 0)
+			told = json_is_string(json_object_get(e, "text"));
+	}
+	return told;
+}
+
+/* It lets no agent in, and says so in as many characters of two bytes as a message holds. */
+static void scene_a_relay_of_many_words(void)
+{
+	for (size_t shift = 0; shift < 2; shift++) {
+		struct wire_message bye = {.type = WIRE_BYE};
+		char words[WIRE_TEXT_MAX + 1];
+		struct talk *t;
+
+		memset(words, 'x', shift);
+		for (size_t i = shift; i + 2 <= WIRE_TEXT_MAX; i += 2)
+			memcpy(words + i, "\xc3\xa9", 2);
+		words[shift + (WIRE_TEXT_MAX - shift) / 2 * 2] = '\0';
+		bye.bye.reason = REASON_CERT_ROLE;
+		bye.bye.text = wire_text(words);
+		agent_comes("");
+		if (comes_with(&the_link, WIRE_HELLO))
+			peer_say(&the_link, &bye);
+		(void)peer_gone(&the_link, 5 * SECOND);
+		t = asks();
+		check_over(t, 5 * SECOND, "the only relay refuses the agent");
+		world_check(refusal_is_told(), "told",
+			    "what a relay said at length is missing in the agent's events");
+		leave();
+	}
 }
 
 /* ---- legs ---- */
@@ -728,6 +773,7 @@ static void (*const scenes[])(void) = {
 	scene_who_is_revoked_is_not_asked,
 	scene_another_relay,
 	scene_a_relay_that_says_nothing,
+	scene_a_relay_of_many_words,
 	scene_a_proxy,
 };
 
