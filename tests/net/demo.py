@@ -222,11 +222,11 @@ NEXT = """
 {head} (after 'make install')
   postern pki init pki
       your own CA; its key stays on this machine
-  postern pki issue pki relay r1 --host relay.example.com \\
+  postern pki issue pki relay r1 --host relay.example.org \\
       --listen 0.0.0.0:443 --out r1.yaml
-  postern pki issue pki agent home --relay relay.example.com:443 \\
+  postern pki issue pki agent home --relay relay.example.org:443 \\
       --publish ssh=127.0.0.1:22 --out home.yaml
-  postern pki issue pki agent laptop --relay relay.example.com:443 \\
+  postern pki issue pki agent laptop --relay relay.example.org:443 \\
       --forward 127.0.0.1:2222=home/ssh --out laptop.yaml
       one file for each machine; then, on the machine that it is for:
   postern-relayd -c r1.yaml
