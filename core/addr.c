@@ -262,14 +262,21 @@ bool addr_same_host(const struct addr *a, const struct addr *b)
 	return IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr);
 }
 
+bool addr_is_wildcard(const struct addr *a)
+{
+	if (a->len == 0)
+		return false;
+	if (a->sa.sa_family == AF_INET)
+		return a->v4.sin_addr.s_addr == htonl(INADDR_ANY);
+	return IN6_IS_ADDR_UNSPECIFIED(&a->v6.sin6_addr);
+}
+
 bool addr_covers(const struct addr *listener, const struct addr *local)
 {
 	if (addr_equal(listener, local))
 		return true;
-	if (addr_port(listener) != addr_port(local))
+	if (addr_port(listener) != addr_port(local) || !addr_is_wildcard(listener))
 		return false;
-	if (listener->sa.sa_family == AF_INET)
-		return local->sa.sa_family == AF_INET &&
-		       listener->v4.sin_addr.s_addr == htonl(INADDR_ANY);
-	return IN6_IS_ADDR_UNSPECIFIED(&listener->v6.sin6_addr); /* takes IPv4, too */
+	/* That of IPv6 takes IPv4, too. */
+	return listener->sa.sa_family == AF_INET6 || local->sa.sa_family == AF_INET;
 }

@@ -49,6 +49,8 @@ void addr_set_port(struct addr *a, uint16_t port);
 bool addr_equal(const struct addr *a, const struct addr *b) MUST_CHECK;
 /* Same family and address; zone and port may differ. Never where len is 0. */
 bool addr_same_host(const struct addr *a, const struct addr *b) MUST_CHECK;
+/* 0.0.0.0 or [::], with any port. Never where len is 0. */
+bool addr_is_wildcard(const struct addr *a) MUST_CHECK;
 /* A listener on this address hears what comes in on that one: the same, or a wildcard. */
 bool addr_covers(const struct addr *listener, const struct addr *local) MUST_CHECK;
 /* Turns ::ffff:a.b.c.d into a.b.c.d, in place. */

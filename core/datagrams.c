@@ -32,13 +32,6 @@ struct datagrams {
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
-static bool is_wildcard(const struct addr *a)
-{
-	if (a->sa.sa_family == AF_INET)
-		return a->v4.sin_addr.s_addr == htonl(INADDR_ANY);
-	return IN6_IS_ADDR_UNSPECIFIED(&a->v6.sin6_addr);
-}
-
 /* An IPv6 socket tells of IPv4 datagrams, too, as mapped addresses. */
 /* #syscalls:keeper setsockopt(1 is IPPROTO_IP, 2 is IP_PKTINFO)
  * #syscalls-rare:keeper setsockopt(1 is IPPROTO_IPV6, 2 is IPV6_RECVPKTINFO); an IPv6 wildcard
@@ -69,7 +62,7 @@ int datagrams_open(const struct addr *address, int *out)
 	 * kernel spreads by addresses and ports; what waits at a socket that closes is lost, not
 	 * handed to the others. */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ||
-	    (is_wildcard(address) && ask_for_local(fd, family)) ||
+	    (addr_is_wildcard(address) && ask_for_local(fd, family)) ||
 	    bind(fd, &address->sa, address->len)) {
 		int error = errno;
 		close(fd);

@@ -9,11 +9,7 @@
 
 static bool candidates_address_known(const struct addr *a)
 {
-	if (a->len == 0)
-		return false;
-	if (a->sa.sa_family == AF_INET)
-		return a->v4.sin_addr.s_addr != htonl(INADDR_ANY);
-	return !IN6_IS_ADDR_UNSPECIFIED(&a->v6.sin6_addr);
+	return a->len > 0 && !addr_is_wildcard(a);
 }
 
 /* With another NAT behind the gateway, what it maps leads nowhere. */

@@ -6,20 +6,13 @@
 
 /* ---- checks of single fields ----------------------------------------------------------------- */
 
-static bool has_wildcard(const struct addr *a)
-{
-	if (a->sa.sa_family == AF_INET)
-		return a->v4.sin_addr.s_addr == htonl(INADDR_ANY);
-	return IN6_IS_ADDR_UNSPECIFIED(&a->v6.sin6_addr);
-}
-
 /* An address that clients are told; ports are never 0. */
 static void stun_check_told(struct conf_errors *e, const struct conf_node *at, const char *path,
 			    const void *value)
 {
 	const struct addr *a = value;
 
-	if (has_wildcard(a))
+	if (addr_is_wildcard(a))
 		conf_error(e, at, path,
 			   "is no address that clients could be sent to; write that of one host");
 }

@@ -224,6 +224,17 @@ static void test_covers(void **state)
 	}
 }
 
+static void test_is_wildcard(void **state)
+{
+	const struct addr any4 = parse("0.0.0.0:443"), any6 = parse("[::]:0");
+	const struct addr one4 = parse("0.0.0.1:443"), one6 = parse("[::1]:0");
+	const struct addr none = {.len = 0}, none4 = {.v4.sin_family = AF_INET, .len = 0};
+
+	assert_true(addr_is_wildcard(&any4) && addr_is_wildcard(&any6));
+	assert_false(addr_is_wildcard(&one4) || addr_is_wildcard(&one6));
+	assert_false(addr_is_wildcard(&none) || addr_is_wildcard(&none4));
+}
+
 static void test_equal_is_of_port_and_zone_too(void **state)
 {
 	static const char *const others[] = {"[fe80::1%2]:444", "[fe80::1%3]:443",
@@ -290,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_source_key),
 		cmocka_unit_test(test_set_port),
 		cmocka_unit_test(test_covers),
+		cmocka_unit_test(test_is_wildcard),
 		cmocka_unit_test(test_equal_is_of_port_and_zone_too),
 		cmocka_unit_test(test_hosts),
 	};
