@@ -13,15 +13,9 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-static uint64_t clock_ms(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
+#include "core/clock.h"
 
 /* ---- timers -------------------------------------------------------------------------------- */
 
@@ -56,7 +50,7 @@ static void timers_fire_in_order_and_not_early(void **state)
 	struct alarm a[4], cancelled = {.timer.fire = on_alarm, .r = f->r};
 	alarms_fired = 0;
 	wait_outside_the_loop(); /* the ring's clock is not the time of its opening */
-	uint64_t start = clock_ms();
+	uint64_t start = clock_ms(CLOCK_MONOTONIC);
 	for (int i = 0; i < 4; i++) {
 		a[i] = (struct alarm){.timer.fire = on_alarm, .r = f->r};
 		ring_timer_set(f->r, &a[i].timer, after[i]);

@@ -11,15 +11,9 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
-static uint64_t clock_ms(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
+#include "core/clock.h"
 
 /* ---- messages ------------------------------------------------------------------------------ */
 
@@ -110,12 +104,12 @@ static void a_signal_handler_can_stop_the_loop(void **state)
 	struct itimerval in_20_ms = {.it_value.tv_usec = 20000};
 	stopped_by_signal = f->r;
 	sigaction(SIGALRM, &act, &old);
-	uint64_t start = clock_ms();
+	uint64_t start = clock_ms(CLOCK_MONOTONIC);
 	setitimer(ITIMER_REAL, &in_20_ms, NULL);
 	if (THREAD_SANITIZER)
 		ring_timer_set(f->r, &doorman, 60);
 	assert_int_equal(ring_run(f->r), 0);
-	assert_true(clock_ms() - start >= 15);
+	assert_true(clock_ms(CLOCK_MONOTONIC) - start >= 15);
 	ring_timer_cancel(f->r, &doorman);
 	sigaction(SIGALRM, &old, NULL);
 }
