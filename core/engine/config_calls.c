@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/conf/json.h"
+#include "core/engine/configuring.h"
 
 static struct changes *changes_of(const struct call *c)
 {

@@ -7,7 +7,7 @@
 #ifndef POSTERN_ENGINE_CONFIG_CALLS_H
 #define POSTERN_ENGINE_CONFIG_CALLS_H
 
-#include "core/engine/configuring.h"
+#include "core/engine/calls.h"
 
 #define CONFIG_CONFIRM_MS_MAX 3600000
 

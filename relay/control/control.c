@@ -14,7 +14,6 @@
 #include "core/log.h"
 #include "core/program/expiring.h"
 #include "relay/control/control_internal.h"
-#include "relay/front/listener.h"
 #include "relay/session/pace.h"
 
 #define LOCAL_CONNECTIONS_MAX 64u

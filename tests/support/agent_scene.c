@@ -12,7 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/container.h"
 #include "core/ring_internal.h"
 
 struct certs_ca agent_scene_ca, agent_scene_other_ca;

@@ -13,6 +13,7 @@
 #include "core/container.h"
 #include "core/log.h"
 #include "core/ring_internal.h"
+#include "tests/support/fake_kernel.h"
 #include "tests/world/memory.h"
 #include "tests/world/store.h"
 

@@ -5,7 +5,6 @@
 
 #include "core/program/signals.h"
 #include "portmap/natd.h"
-#include "tests/support/fake_kernel.h"
 #include "tests/world/natd_lan.h"
 
 struct world_natd {

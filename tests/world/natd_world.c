@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/support/fake_kernel.h"
 #include "tests/world/natd_program.h"
 #include "tests/world/worlds.h"
 

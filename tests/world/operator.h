@@ -46,9 +46,8 @@ void operator_start_at_agent(struct operator* o, struct world_relay *relay, stru
 void operator_stop(struct operator* o);
 /* params: NULL, or an object, which is taken over. The answer comes when it comes. */
 void operator_ask(struct operator* o, const char *method, json_t *params);
-/* Asks, and waits: the result (borrowed until the
- * next call), or NULL: an error, or no answer. An answer that takes more than ten seconds breaks
- * the property "answers". */
+/* Asks, and waits: the result (borrowed until the next call), or NULL: an error, or no answer. An
+ * answer that takes more than ten seconds breaks the property "answers". */
 json_t *operator_call(struct operator* o, const char *method, json_t *params);
 /* The configuration in force, as a console sees it; owned. */
 json_t *operator_config(struct operator* o);

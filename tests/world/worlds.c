@@ -2,8 +2,6 @@
 /* worlds: the list of all worlds. */
 #include "tests/world/worlds.h"
 
-#include "core/sanitized.h"
-
 const struct world_kind worlds[] = {
 	{"up_and_down", world_up_and_down, 10},
 	{"sessions", world_sessions, 100},
