@@ -337,8 +337,8 @@ static void it_starts_again(void)
 	(void)world_until(talks_over, NULL, 400 * SECOND);
 }
 
-/* The same, without what nobody had confirmed. No session runs: where a process dies, its host ends
- * what it had, and to applications that looks like any end. */
+/* The same, without what no console had confirmed. No session runs: where a process dies, its host
+ * ends what it had, and to applications that looks like any end. */
 static void it_crashes(void)
 {
 	console_comes();

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * odd_calls_world: a console that calls every method with whatever JSON has, applies configurations
- * that are damaged in many places, on trial and for good, while the file is read again. Each call
- * is answered, nothing ends the relay or the agent, and what was in force before can be put back;
- * what is kept of all this starts again.
+ * odd_calls_world: a console that calls every method with values of every kind that JSON has,
+ * applies configurations that are damaged in many places, on trial and for good, while the file is
+ * read again. Each call is answered, nothing ends the relay or the agent, and what was in force
+ * before can be put back; what is kept of all this starts again.
  */
 #include <signal.h>
 #include <stdio.h>

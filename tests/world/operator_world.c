@@ -651,7 +651,8 @@ static void relay_away(bool at_once)
 		world_relay_kill(&stage.relays[0]);
 }
 
-/* With what a console changed, but for what nobody confirmed; and with a file that was edited. */
+/* With what a console changed, but for what no console confirmed; and with a file that was edited.
+ */
 void world_relay_again(void)
 {
 	json_t *config;
