@@ -192,9 +192,10 @@ static void config_call_apply(struct call *c, struct proposed *p, uint64_t confi
 
 	p->proposal = NULL;
 	if (ok)
-		call_answer(c,
-			    json_pack("{s:I, s:O, s:O, s:O}", "revision", config_call_revision(c),
-				      "diff", diff, "restart", restart, "warnings", p->warnings));
+		call_answer(c, json_pack("{s:I, s:O, s:O, s:O, s:s*}", "revision",
+					 config_call_revision(c), "diff", diff, "restart", restart,
+					 "warnings", p->warnings, "unsaved",
+					 confirm_ms ? NULL : configuring_unsaved(in_force)));
 	else
 		call_fail(c, JSONRPC_CONFIG, NULL, "%s", why);
 	json_decref(diff);
@@ -227,7 +228,8 @@ static void nothing_waits(struct call *c)
 static void config_confirm_run(struct call *c)
 {
 	if (configuring_confirm(c->calls->configuring, c->caller->who))
-		call_answer(c, json_pack("{s:I}", "revision", config_call_revision(c)));
+		call_answer(c, json_pack("{s:I, s:s*}", "revision", config_call_revision(c),
+					 "unsaved", configuring_unsaved(c->calls->configuring)));
 	else
 		nothing_waits(c);
 }
@@ -290,12 +292,13 @@ const struct method methods_of_config[] = {
 	 .run = config_apply_run,
 	 .help = "put this configuration in force; only what differs is touched",
 	 .params = apply_params,
-	 .result = "{revision, diff, restart: [keys that wait for the next start], warnings}"},
+	 .result = "{revision, diff, restart: [keys that wait for the next start], warnings, "
+		   "unsaved?: why the next start would not find it}"},
 	{.name = "config.confirm",
 	 .level = CALLER_ADMIN,
 	 .run = config_confirm_run,
 	 .help = "keep what was applied on trial",
-	 .result = "{revision}"},
+	 .result = "{revision, unsaved?}"},
 	{.name = "config.rollback",
 	 .level = CALLER_ADMIN,
 	 .run = config_rollback_run,

@@ -23,11 +23,17 @@ static void configuring_keep(struct configuring *c)
 	error = kept ? c->ops->keep(c, kept) : -ENOMEM;
 	json_decref(kept);
 	c->kept = error == 0;
+	c->keep_error = error;
 	if (c->kept)
 		return;
 	log_error(c->ops->area, "the applied configuration is not kept for the next start: %s",
 		  strerror(-error));
 	c->ops->event(c, "config.unsaved", json_pack("{s:s}", "text", strerror(-error)));
+}
+
+const char *configuring_unsaved(const struct configuring *c)
+{
+	return c->keep_error ? strerror(-c->keep_error) : NULL;
 }
 
 /* The two documents of what configuring_keep() was given, borrowed; false: it is none. */

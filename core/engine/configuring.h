@@ -72,10 +72,11 @@ struct configuring {
 	const struct configuring_ops *ops;
 	const struct conf_field *fields;
 	struct changes *changes;
-	json_t *file; /* as last read */
-	bool keeps;   /* there is a state directory */
-	bool kept;    /* what is in force is what the next start would find */
-	bool spares;  /* what is kept could not be used, and is not overwritten yet */
+	json_t *file;	/* as last read */
+	bool keeps;	/* there is a state directory */
+	bool kept;	/* what is in force is what the next start would find */
+	int keep_error; /* -errno of the last try to keep it; 0: none */
+	bool spares;	/* what is kept could not be used, and is not overwritten yet */
 };
 
 struct config_change {
@@ -132,6 +133,9 @@ bool configuring_confirm(struct configuring *c, const char *who) MUST_CHECK;
 bool configuring_roll_back(struct configuring *c, const char *who,
 			   char why[CONFIGURING_WHY_BYTES]) MUST_CHECK;
 void configuring_trial_over(struct configuring *c);
+/* Why the next start would not find what a console has just put in force for good; NULL: it would,
+ * or this program keeps nothing. */
+const char *configuring_unsaved(const struct configuring *c);
 
 /* SIGHUP: the file says this now (taken over; NULL: it could not be read, and why not has been
  * logged). */

@@ -3,9 +3,14 @@
 #ifndef POSTERN_CTL_CHANGE_CHANGE_H
 #define POSTERN_CTL_CHANGE_CHANGE_H
 
+#include <jansson.h>
+
 #include "ctl/terminal/arguments.h"
 
 extern const struct command relay_config_commands[], agent_config_commands[];
 extern const struct command relay_act_commands[], grant_commands[];
+
+/* What was changed may be in force, and not kept for the next start: label says where. */
+void change_tell_unsaved(const json_t *result, const char *label);
 
 #endif

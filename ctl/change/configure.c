@@ -11,6 +11,7 @@
 
 #include "core/conf/diff.h"
 #include "core/engine/identity.h"
+#include "core/log.h"
 #include "ctl/change/change.h"
 #include "ctl/change/document.h"
 #include "ctl/talk/connection.h"
@@ -117,6 +118,19 @@ static json_t *configure_call(struct connection *conn, const char *method, json_
 static json_int_t revision_of(const json_t *result)
 {
 	return json_integer_value(json_object_get(result, "revision"));
+}
+
+void change_tell_unsaved(const json_t *result, const char *label)
+{
+	const char *text = json_string_value(json_object_get(result, "unsaved"));
+	char why[256];
+
+	if (!text)
+		return;
+	log_escape(text, why, sizeof(why));
+	complain("%s has this in force, but could not keep it for its next start (state_dir): %s; "
+		 "mend that and do it again",
+		 label, why);
 }
 
 static void print_diff(const json_t *result)
@@ -322,6 +336,7 @@ static void print_applied(const struct arguments *a, const struct connection *co
 		return;
 	printf("%s: revision %" JSON_INTEGER_FORMAT " is in force\n", conn->label,
 	       revision_of(result));
+	change_tell_unsaved(result, conn->label);
 	if (json_array_size(restart) > 0)
 		printf("only from the next start on: %s\n",
 		       show_value(restart, &keys, list, sizeof(list)));
@@ -357,9 +372,11 @@ static enum status configure_settle(const struct arguments *a, struct connection
 
 	if (!result)
 		return STATUS_FAILED;
-	if (!as_json(a, result))
+	if (!as_json(a, result)) {
 		printf("%s: revision %" JSON_INTEGER_FORMAT " is in force for good\n", conn->label,
 		       revision_of(result));
+		change_tell_unsaved(result, conn->label);
+	}
 	json_decref(result);
 	return STATUS_OK;
 }

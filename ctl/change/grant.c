@@ -182,6 +182,8 @@ static bool change_at(const struct arguments *a, const struct change *c, size_t 
 		printf("%s%s%s; revision %" JSON_INTEGER_FORMAT "\n", several ? conn.label : "",
 		       several ? ": " : "", c->done,
 		       json_integer_value(json_object_get(result, "revision")));
+	if (result)
+		change_tell_unsaved(result, conn.label);
 	json_decref(result);
 	connection_close(&conn);
 	return result != NULL;

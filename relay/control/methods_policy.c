@@ -44,8 +44,9 @@ static void apply_and_answer(struct call *c, json_t *document, const char *note)
 	else if (!configuring_apply(in_force, next, &change, why))
 		call_fail(c, JSONRPC_INTERNAL_ERROR, NULL, "%s", why);
 	else
-		call_answer(c, json_pack("{s:I}", "revision",
-					 (json_int_t)changes_revision(in_force->changes)));
+		call_answer(c, json_pack("{s:I, s:s*}", "revision",
+					 (json_int_t)changes_revision(in_force->changes), "unsaved",
+					 configuring_unsaved(in_force)));
 	conf_errors_free(&errors);
 	json_decref(document);
 }
@@ -247,24 +248,24 @@ const struct method methods_policy[] = {
 	 .run = rules_grant_run,
 	 .help = "allow an agent a service",
 	 .params = grant_params,
-	 .result = "{revision}"},
+	 .result = "{revision, unsaved?}"},
 	{.name = "ungrant",
 	 .level = CALLER_ADMIN,
 	 .run = rules_ungrant_run,
 	 .help = "take grants back; running sessions end",
 	 .params = ungrant_params,
-	 .result = "{revision}"},
+	 .result = "{revision, unsaved?}"},
 	{.name = "revoke",
 	 .level = CALLER_ADMIN,
 	 .run = rules_revoke_run,
 	 .help = "end an identity: its link and sessions, here and at other agents",
 	 .params = revoke_params,
-	 .result = "{revision}"},
+	 .result = "{revision, unsaved?}"},
 	{.name = "unrevoke",
 	 .level = CALLER_ADMIN,
 	 .run = rules_unrevoke_run,
 	 .help = "take a revocation back",
 	 .params = unrevoke_params,
-	 .result = "{revision}"},
+	 .result = "{revision, unsaved?}"},
 	{.name = NULL},
 };

@@ -646,6 +646,24 @@ static void test_get_save_and_history(void **state)
 	assert_says(ran.out, "ops  in force        2  legs\n");
 }
 
+static void test_what_is_not_kept_is_told(void **state)
+{
+	static const char unsaved[] = "could not keep it for its next start (state_dir): No space";
+
+	will_answer(FIRST, PHONE_IS_THERE);
+	will_answer(FIRST, "{\"revision\": 4, \"unsaved\": \"No space left on device\"}");
+	will_answer(SECOND, PHONE_IS_THERE);
+	will_answer(SECOND, "{\"revision\": 3}");
+	run("revoke phone --as c", STATUS_OK);
+	assert_says(ran.out, "phone is revoked");
+	assert_says(ran.err, unsaved);
+	assert_silent_on(ran.err, "two.example");
+	forget();
+	will_answer(FIRST, "{\"revision\": 18, \"unsaved\": \"No space left on device\"}");
+	run("relay config confirm --as c", STATUS_OK);
+	assert_says(ran.err, unsaved);
+}
+
 /* A console gave the relay another certificate, whose key the file does not have. */
 static void test_save_with_another_certificate(void **state)
 {
@@ -927,6 +945,7 @@ int main(void)
 		COMMAND_TEST(test_confirm_and_rollback),
 		COMMAND_TEST(test_get_save_and_history),
 		COMMAND_TEST(test_save_with_another_certificate),
+		COMMAND_TEST(test_what_is_not_kept_is_told),
 		COMMAND_TEST(test_drain_kick_and_log),
 		COMMAND_TEST(test_status_has_no_empty_row),
 		COMMAND_TEST(test_audit_names_its_units),

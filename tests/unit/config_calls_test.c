@@ -8,6 +8,7 @@
  * links: core/conf/diff.c core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
  * links: core/addr.c core/log.c tests/support/small_program.c
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -133,6 +134,32 @@ static void secrets_are_hidden_and_put_back(void **state)
 	assert_int_equal(revision(got), 2);
 	assert_string_equal(ctl->small.settings.name, "two");
 	assert_string_equal(ctl->small.settings.key, "hush");
+}
+
+static void what_could_not_be_kept_is_in_the_answer(void **state)
+{
+	struct program *ctl = *state;
+	const json_t *got;
+	int code;
+
+	got = call(ctl, "config.apply", config("two", 2), &code);
+	assert_null(json_object_get(got, "unsaved"));
+	ctl->small.configuring.keeps = true;
+	ctl->small.keep_error = -ENOSPC;
+	got = call(ctl, "config.apply", config("two", 3), &code);
+	assert_int_equal(revision(got), 3);
+	assert_string_equal(json_string_value(json_object_get(got, "unsaved")), strerror(ENOSPC));
+	/* A trial is not to be kept before it is confirmed. */
+	got = call(ctl, "config.apply", with(config("two", 4), "confirm_ms", json_integer(1000)),
+		   &code);
+	assert_null(json_object_get(got, "unsaved"));
+	got = call(ctl, "config.confirm", NULL, &code);
+	assert_string_equal(json_string_value(json_object_get(got, "unsaved")), strerror(ENOSPC));
+	ctl->small.keep_error = 0;
+	got = call(ctl, "config.apply", config("two", 5), &code);
+	assert_null(json_object_get(got, "unsaved"));
+	json_decref(ctl->small.kept);
+	ctl->small.kept = NULL;
 }
 
 /* A file would say it so; what compares documents need not know two ways to write one thing. */
@@ -290,6 +317,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CONFIG_TEST(secrets_are_hidden_and_put_back),
+		CONFIG_TEST(what_could_not_be_kept_is_in_the_answer),
 		CONFIG_TEST(a_document_is_kept_as_a_file_would_give_it),
 		CONFIG_TEST(what_is_wrong_is_told_and_nothing_applied),
 		CONFIG_TEST(checking_and_comparing_change_nothing),

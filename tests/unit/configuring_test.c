@@ -317,9 +317,11 @@ static void what_could_not_be_kept_is_told_and_tried_again(void **state)
 	p.keep_error = -ENOSPC;
 	assert_true(change(&p, "size", 5, 0));
 	assert_int_equal(p.unsaved, 1);
+	assert_string_equal(configuring_unsaved(&p.configuring), strerror(ENOSPC));
 	assert_settings(&p, 5, 1);
 	p.keep_error = 0;
 	configuring_reread(&p.configuring, file(1, 1)); /* nothing new, but now it is kept */
+	assert_null(configuring_unsaved(&p.configuring));
 	stop(&p);
 	start(&p, file(1, 1));
 	assert_settings(&p, 5, 1);
