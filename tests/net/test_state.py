@@ -51,16 +51,17 @@ def test_state_of_agent(lab):
              "--confirm-within", "60s")
     assert not reachable(w.laptop)
     home = restarted(w, home)
-    assert reachable(w.laptop), "what was applied is lost, or what was on trial is kept"
+    wait_until("what was applied, and not what was on trial", lambda: reachable(w.laptop), 5)
     home = restarted(w, home, signal.SIGKILL)
-    assert reachable(w.laptop), "it survives one start and not two"
+    wait_until("the same after a second start", lambda: reachable(w.laptop), 5)
     assert "key: (hidden)" in boss.run("agent", "config", "get", "home").stdout
     for file in os.listdir(where):
         mode = os.stat(os.path.join(where, file)).st_mode & 0o777
         assert mode == 0o600, f"{file}, which holds a key, has mode {mode:o}"
     set_blocks(home.config, {"max_sessions": "500"})
     home = restarted(w, home)
-    assert reachable(w.laptop), "an edit elsewhere in the file took back what a console did"
+    wait_until("what a console did, beside an edit elsewhere in the file",
+               lambda: reachable(w.laptop), 5)
     assert "max_sessions: 500" in boss.run("agent", "config", "get", "home").stdout
     # SIGHUP, by the same rule; the editor writes a new file in the old one's place.
     with open(home.config, encoding="utf-8") as f:
@@ -92,7 +93,7 @@ def test_config_save(lab):
     with open(home.config, "w", encoding="utf-8") as f:
         f.write(saved)
     restarted(w, home)
-    assert reachable(w.laptop)
+    wait_until("what was saved", lambda: reachable(w.laptop), 5)
     another = w.issue_relay("another")  # of no use for the agent
     refused = boss.run("agent", "config", "save", "home", another, check=False)
     assert refused.returncode, refused
