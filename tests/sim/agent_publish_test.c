@@ -221,6 +221,28 @@ static void another_message_is_no_request(void **state)
 	agent_scene_end(s);
 }
 
+/* The no cannot leave: nothing is read at the other end, and what is under way fills the leg. */
+static void an_asker_that_does_not_read_the_no_is_let_go(void **state)
+{
+	static const uint8_t bytes[4096];
+	struct agent_scene *s = offered(state);
+
+	s->far.mute = true;
+	for (unsigned round = 0; round < 5; round++) { /* the way, too, has room */
+		while (send(s->leg_fd, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+			;
+		agent_scene_run(s, 2);
+	}
+	far_request(s, "ssh");
+	agent_scene_run(s, 20);
+	assert_int_equal(s->refused, 1);
+	assert_int_equal(s->sessions.count, 1);
+	agent_scene_pass(s, STREAM_FINISH_MS);
+	agent_scene_run(s, 20);
+	assert_int_equal(s->sessions.count, 0);
+	agent_scene_end(s);
+}
+
 /* ---- consoles ---- */
 
 static void consoles_reach_the_agent_itself_and_agents_do_not(void **state)
@@ -531,6 +553,7 @@ int main(void)
 		RING_TEST(what_was_offered_is_what_may_be_asked_for),
 		RING_TEST(what_is_published_when_it_is_asked_for_counts),
 		RING_TEST(another_message_is_no_request),
+		RING_TEST(an_asker_that_does_not_read_the_no_is_let_go),
 		RING_TEST(consoles_reach_the_agent_itself_and_agents_do_not),
 		RING_TEST(a_transient_agent_publishes_nothing),
 		RING_TEST(consoles_have_a_limit_of_their_own),

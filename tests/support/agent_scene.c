@@ -256,7 +256,7 @@ static void far_work(struct agent_scene *s)
 
 	if (far->fd < 0)
 		return;
-	while (!far->eof && !far->reset) {
+	while (!far->mute && !far->eof && !far->reset) {
 		n = recv(far->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 		far->eof = n == 0;
 		far->reset = n < 0 && errno == ECONNRESET;

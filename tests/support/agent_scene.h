@@ -26,6 +26,7 @@ struct far_end {
 	SSL_CTX *context;
 	struct inner inner;
 	bool shaken, eof, reset;
+	bool mute;	      /* reads nothing more */
 	uint8_t got[1 << 16]; /* of the inner session */
 	size_t got_len;
 };

@@ -555,6 +555,10 @@ void world_agent_stop(struct world_agent *a)
 	idle = agent_worker_idle(&a->agent.worker);
 	world_check(idle, "ends", "%s stops with %zu things under way", people[a->who].name,
 		    a->agent.worker.held);
+	const struct ring *ring = a->agent.worker.ring;
+	world_check(!idle || ring->pool_free == ring->pool_count, "buffers",
+		    "%s stops with %zu of its ring's buffers lent", people[a->who].name,
+		    (size_t)(ring->pool_count - ring->pool_free));
 	agent_over(a);
 	if (idle)
 		check_program(a->program);
