@@ -15,6 +15,7 @@
  * links: tests/world/store.c tests/world/stream.c tests/world/stream_connect.c tests/world/world.c
  */
 #include "tests/support/agent_scene.h"
+#include "tests/world/kernel.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -241,6 +242,28 @@ static void an_asker_that_does_not_read_the_no_is_let_go(void **state)
 	agent_scene_run(s, 20);
 	assert_int_equal(s->sessions.count, 0);
 	agent_scene_end(s);
+}
+
+/* A receive may win the race against its cancellation: what it has got goes back to the ring. */
+static void bytes_that_come_with_the_end_keep_no_buffer(void **state)
+{
+	const struct wire_bytes name = wire_text("office");
+	struct wire_message m;
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct agent_scene *s = offered(state);
+
+		far_request(s, "web");
+		agent_scene_connect_target(s, true);
+		assert_true(far_hear(s, &m));
+		agent_scene_run(s, 5);
+		far_write(s, "GET", 3);
+		write_all(s->theirs, "200", 3);
+		k_advance(k_now_us + 1000); /* it is there, and the ring has not looked */
+		assert_int_equal(revoked_add(&s->links.revoked, 0, &name, 1), 1);
+		agent_sessions_revoke(&s->sessions);
+		agent_scene_end(s);
+	}
 }
 
 /* ---- consoles ---- */
@@ -554,6 +577,7 @@ int main(void)
 		RING_TEST(what_is_published_when_it_is_asked_for_counts),
 		RING_TEST(another_message_is_no_request),
 		RING_TEST(an_asker_that_does_not_read_the_no_is_let_go),
+		RING_TEST(bytes_that_come_with_the_end_keep_no_buffer),
 		RING_TEST(consoles_reach_the_agent_itself_and_agents_do_not),
 		RING_TEST(a_transient_agent_publishes_nothing),
 		RING_TEST(consoles_have_a_limit_of_their_own),

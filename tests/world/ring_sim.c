@@ -229,10 +229,7 @@ static void end_cancelled(struct ring_sim *s, struct ring_op *op)
 
 	if (could && dice_chance(&dice, 400) &&
 	    !(op->kind == RING_RECV_POOLED && !s->base.pool_free)) {
-		struct ring *r = &s->base;
-
 		try_op(s, op);
-		(void)r;
 		return;
 	}
 	finish(s, op, -ECANCELED);
