@@ -19,6 +19,7 @@
 
 /* Descriptors that are not connections: rings, events, listeners, the log, and a reserve. */
 #define DESCRIPTORS_OWN 64u
+#define PREDECESSOR_MS	3000u /* for one that was killed to let go of its addresses */
 
 /* What a connection may be, in the order in which they are asked (relay/front/front.h). */
 static const struct front_protocol *const protocols[] = {
@@ -94,7 +95,7 @@ int relay_open(struct relay *r, struct snapshot *snap, unsigned workers, char *w
 		snprintf(why, why_size, "out of memory: lower stun.prefixes");
 		return -1;
 	}
-	if (bind_list_probe(&snap->binds, why, why_size) < 0)
+	if (bind_list_probe(&snap->binds, PREDECESSOR_MS, why, why_size) < 0)
 		return -1;
 	return workers_open(r, snap, why, why_size);
 }

@@ -3,13 +3,15 @@
 #include "relay/config/bind_list.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/listening.h"
 
-#define PLACES 4u
+#define PLACES	       4u
+#define PROBE_AGAIN_MS 20u
 
 static struct bind_address *bind_list_find_in(struct bind_address *items, size_t count, bool udp,
 					      const struct addr *address)
@@ -139,11 +141,26 @@ void bind_complain(const struct bind_address *d, int error, char *why, size_t wh
 			 strerror(error), bind_remedy(error));
 }
 
-int bind_list_probe(const struct bind_list *d, char *why, size_t why_size)
+/* What a killed process holds by io_uring is closed behind its end. */
+static int bind_probe_patiently(const struct addr *address, unsigned *left_ms)
+{
+	int error = listening_probe(address);
+
+	while (error == -EADDRINUSE && *left_ms > 0) {
+		unsigned step = *left_ms < PROBE_AGAIN_MS ? *left_ms : PROBE_AGAIN_MS;
+
+		(void)poll(NULL, 0, (int)step);
+		*left_ms -= step;
+		error = listening_probe(address);
+	}
+	return error;
+}
+
+int bind_list_probe(const struct bind_list *d, unsigned wait_ms, char *why, size_t why_size)
 {
 	for (size_t i = 0; i < d->count; i++) {
 		const struct bind_address *at = &d->items[i];
-		int error = at->kind == BIND_UDP ? 0 : listening_probe(&at->address);
+		int error = at->kind == BIND_UDP ? 0 : bind_probe_patiently(&at->address, &wait_ms);
 
 		if (error < 0) {
 			bind_complain(at, -error, why, why_size);

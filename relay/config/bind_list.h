@@ -46,8 +46,11 @@ const struct bind_address *bind_list_find(const struct bind_list *d, bool udp,
 /* Whether something listens already at one of the TCP addresses. Workers share an address, and the
  * kernel would let a second relay of the same user share it, too: each would get a part of the
  * agents and know nothing of the other's. To be asked before the first socket is opened, since
- * one's own count, too. 0, or -errno of the first that cannot be had, with a sentence in why. */
-int bind_list_probe(const struct bind_list *d, char *why, size_t why_size) MUST_CHECK;
+ * one's own count, too. What listens may be a predecessor that was killed a moment ago and lets go
+ * of its sockets: it is waited for, at most wait_ms. 0, or -errno of the first that cannot be had,
+ * with a sentence in why. */
+int bind_list_probe(const struct bind_list *d, unsigned wait_ms, char *why,
+		    size_t why_size) MUST_CHECK;
 
 /* "cannot listen on ...", and what helps; error is an errno. */
 void bind_complain(const struct bind_address *d, int error, char *why, size_t why_size);

@@ -8,6 +8,8 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -182,17 +184,43 @@ static void a_second_relay_is_noticed(void **state)
 	items[1].address = any;
 	worker = listening_open(&items[2].address, true); /* the kernel lets it */
 	assert_true(worker >= 0);
-	assert_int_equal(bind_list_probe(&d, why, sizeof(why)), -EADDRINUSE);
+	assert_int_equal(bind_list_probe(&d, 0, why, sizeof(why)), -EADDRINUSE);
 	assert_non_null(strstr(why, "second: cannot listen on 127.0.0.1:"));
 	assert_int_equal(close(first), 0);
-	assert_int_equal(bind_list_probe(&d, why, sizeof(why)), -EADDRINUSE);
+	assert_int_equal(bind_list_probe(&d, 0, why, sizeof(why)), -EADDRINUSE);
 	assert_int_equal(close(worker), 0);
-	assert_int_equal(bind_list_probe(&d, why, sizeof(why)), 0);
+	assert_int_equal(bind_list_probe(&d, 0, why, sizeof(why)), 0);
+}
+
+static void *close_soon(void *fd)
+{
+	(void)poll(NULL, 0, 100);
+	close(*(int *)fd);
+	return NULL;
+}
+
+static void a_predecessor_that_lets_go_is_waited_for(void **state)
+{
+	struct bind_address item = {.kind = BIND_TLS, .key = "first"};
+	struct bind_list d = {.items = &item, .count = 1};
+	struct addr any = at("127.0.0.1:0");
+	char why[256] = "";
+	int first = listening_open(&any, true);
+	pthread_t thread;
+
+	assert_true(first >= 0);
+	item.address.len = sizeof(item.address);
+	assert_int_equal(getsockname(first, &item.address.sa, &item.address.len), 0);
+	assert_int_equal(bind_list_probe(&d, 30, why, sizeof(why)), -EADDRINUSE);
+	assert_int_equal(pthread_create(&thread, NULL, close_soon, &first), 0);
+	assert_int_equal(bind_list_probe(&d, 10000, why, sizeof(why)), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_predecessor_that_lets_go_is_waited_for),
 		cmocka_unit_test(udp_beside_tcp_unless_by_a_proxy),
 		cmocka_unit_test(stun_on_ports_of_its_own),
 		cmocka_unit_test(four_places),
