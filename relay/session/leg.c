@@ -164,8 +164,7 @@ static void leg_fail(struct conn *c, enum reason reason, struct wire_bytes text)
 	m.fail.reason = (uint16_t)reason;
 	m.fail.text = text.len > 0 ? text : wire_text(reason_sentence(reason));
 	leg_idle(c);
-	conn_send_message(c, &m);
-	conn_read_on(c);
+	conn_send_message(c, &m); /* once it has left, the leg is read again */
 }
 
 /* ---- asking ---- */
