@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "core/parse/jsonrpc.h"
 #include "relay/control/control_internal.h"
 #include "tests/world/peer.h"
 #include "tests/world/worlds.h"
@@ -184,7 +185,62 @@ static void scene_the_last_bytes_arrive(void)
 	end();
 }
 
+/* Who asks for more than may wait is not read meanwhile, and gets all of it when it reads. */
+static void scene_who_reads_late_gets_all(void)
+{
+	enum { PINGS = 12000 };
+	struct wire_message m, ping = {.type = WIRE_PING};
+	struct peer *p = &visitors[0];
+	unsigned pongs = 0;
+
+	begin("", "");
+	(void)peer_sign_in(p, relay_host, WIRE_HELLO_TRANSIENT);
+	p->mute = true;
+	for (unsigned i = 0; i < PINGS; i++) {
+		peer_frame(p, &ping);
+		if (p->frame_len > WIRE_FRAME_MAX || i == PINGS - 1) {
+			peer_flush(p);
+			world_run(MS);
+		}
+	}
+	world_run(2 * SECOND);
+	p->mute = false;
+	while (pongs < PINGS && peer_hear(p, &m, 10 * SECOND) && m.type != WIRE_BYE)
+		pongs += m.type == WIRE_PONG;
+	world_check(pongs == PINGS, "bytes", "who read late got %u of %u answers", pongs,
+		    (unsigned)PINGS);
+	end();
+}
+
+/* A console's line without an end fills no memory. */
+static void scene_a_line_without_an_end(void)
+{
+	static char much[65536];
+	struct peer admin;
+	size_t before;
+
+	begin("", "");
+	memset(much, 'x', sizeof(much));
+	peer_start(&admin, "admin", ADMIN, outside);
+	(void)peer_sign_in(&admin, relay_host, WIRE_HELLO_CONSOLE);
+	before = relay.program->memory_bytes;
+	relay.program->memory_most = before;
+	for (unsigned i = 0; i < 2 * JSONRPC_LINE_MAX / sizeof(much) && !admin.eof && !admin.reset;
+	     i++) {
+		peer_write(&admin, much, sizeof(much));
+		(void)peer_gone(&admin, 200 * MS);
+	}
+	world_check(peer_gone(&admin, 30 * SECOND), "ends", "a line without an end is read on");
+	world_check(relay.program->memory_most - before < 3 * JSONRPC_LINE_MAX / 2,
+		    "memory-bounded", "a line without an end takes %zu bytes",
+		    relay.program->memory_most - before);
+	peer_end(&admin);
+	end();
+}
+
 static void (*const scenes[])(void) = {
+	scene_who_reads_late_gets_all,
+	scene_a_line_without_an_end,
 	scene_as_many_as_may,
 	scene_each_by_its_own_address,
 	scene_who_closed_first_is_let_go,

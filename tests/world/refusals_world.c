@@ -295,6 +295,52 @@ static void an_asker_that_leaves(void)
 	end();
 }
 
+/* The newest record of a session that is over. */
+static const char *last_ending(void)
+{
+	static char code[8];
+	json_t *answer = operator_call(&hands, "audit", NULL), *record;
+	size_t i;
+
+	code[0] = '\0';
+	json_array_foreach(json_object_get(answer, "audit"), i, record)
+	{
+		const char *kind = json_string_value(json_object_get(record, "kind"));
+		const char *ending = json_string_value(json_object_get(record, "ending"));
+
+		if (kind && ending && strcmp(kind, "session.closed") == 0)
+			snprintf(code, sizeof(code), "%s", ending);
+	}
+	return code;
+}
+
+/* A session that one side breaks off is on record as that side's doing. */
+static void whose_end_it_was(void)
+{
+	struct peer accepting;
+
+	begin("");
+	for (unsigned side = 0; side < 2; side++) {
+		peer_start(&accepting, "accepting-leg", HOME, near_host);
+		(void)peer_leg(&asking, relay_host, &laptop);
+		peer_open(&asking, "home", "talk");
+		uint64_t session = offered();
+		(void)peer_leg(&accepting, relay_host, &home);
+		peer_accept(&accepting, session);
+		(void)peer_go(&asking);
+		(void)peer_go(&accepting);
+		peer_close(side == 0 ? &asking : &accepting, true);
+		world_check(peer_gone(side == 0 ? &accepting : &asking, 10 * SECOND), "ends",
+			    "a session that one side breaks off goes on");
+		world_run(SECOND);
+		world_check(last_ending()[0] == (side == 0 ? 'A' : 'P'), "on-record",
+			    "the %s side breaks off, and the record says %s",
+			    side == 0 ? "asking" : "publishing", last_ending());
+		peer_end(&accepting);
+	}
+	end();
+}
+
 /* All that it asks for comes back, and it reads nothing. */
 static void a_console_that_does_not_read(void)
 {
@@ -411,6 +457,7 @@ void world_refusals(void)
 		    (uint32_t)dice_size(&world_dice, 5000));
 	refused_by_the_relay();
 	refused_by_the_publisher();
+	whose_end_it_was();
 	an_asker_that_leaves();
 	a_console_that_does_not_read();
 	public_clients();
