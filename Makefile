@@ -274,7 +274,7 @@ units: $(UNIT_RUN) $(if $(ONLY),,$(B)/tests/world/worlds)
 .PHONY: mutants mutants-check
 MUTANTS_RUN := tests/run-mutants --only='$(ONLY)' --area='$(AREA)'
 mutants:
-	@MAKEFLAGS= $(MUTANTS_RUN) --jobs=$(JOBS) CC='$(CC)' $(if $(BORINGSSL),BORINGSSL='$(BORINGSSL)')
+	@MAKEFLAGS= $(MUTANTS_RUN) --jobs=$(JOBS) $(if $(NOTE),--note) CC='$(CC)' $(if $(BORINGSSL),BORINGSSL='$(BORINGSSL)')
 mutants-check:
 	@$(MUTANTS_RUN) --check
 
