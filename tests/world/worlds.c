@@ -17,7 +17,7 @@ const struct world_kind worlds[] = {
 	{"slow_receiver", world_slow_receiver, 5},
 	{"shares", world_shares, 20},
 	{"shares_apart", world_shares_apart, 10},
-	{"socks", world_socks, 20},
+	{"socks", world_socks, 40},
 	{"agent_changes", world_agent_changes, 5},
 	{"relay_by_hand", world_relay_by_hand, 5},
 	{"drained", world_drained, 20},
