@@ -62,7 +62,8 @@ static unsigned recorded(const json_t **last)
 	*last = NULL;
 	json_array_foreach(json_object_get(answer, "audit"), i, record)
 	{
-		if (strcmp(json_string_value(json_object_get(record, "kind")), "session.refused"))
+		if (strcmp(json_string_value(json_object_get(record, "kind")), "session.refused") !=
+		    0)
 			continue;
 		*last = record;
 		count++;
