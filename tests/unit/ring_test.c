@@ -316,14 +316,17 @@ static void a_socket_that_was_read_while_no_send_waited_takes_more(void **state)
 	setsockopt(ours, SOL_SOCKET, SO_SNDBUF, &bounded, sizeof(bounded));
 	setsockopt(theirs, SOL_SOCKET, SO_RCVBUF, &bounded, sizeof(bounded));
 	probe_init(f, &p);
-	ring_send(f->r, &p.op, ours, data, LARGE);
-	run_for(f, 20);
-	assert_int_equal(p.done, 0);
-	cancel_and_wait(f, &p);
-	while (quiet < 5) {
-		ssize_t n = recv(theirs, data, LARGE, MSG_DONTWAIT);
-		quiet = n > 0 ? 0 : quiet + 1;
-		run_for(f, 2);
+	for (unsigned round = 0; round < 2; round++) {
+		p.done = 0;
+		ring_send(f->r, &p.op, ours, data, LARGE);
+		run_for(f, 20);
+		assert_int_equal(p.done, 0);
+		cancel_and_wait(f, &p);
+		for (quiet = 0; quiet < 5;) {
+			ssize_t n = recv(theirs, data, LARGE, MSG_DONTWAIT);
+			quiet = n > 0 ? 0 : quiet + 1;
+			run_for(f, 2);
+		}
 	}
 	p.done = 0;
 	ring_send(f->r, &p.op, ours, "more", 4);

@@ -324,6 +324,11 @@ ssize_t __wrap_read(int fd, void *buf, size_t len)
 	return k_current ? result(k_recv(fd, buf, len, 0)) : __real_read(fd, buf, len);
 }
 
+ssize_t __wrap___read_chk(int fd, void *buf, size_t len, size_t size)
+{
+	return __wrap_read(fd, buf, len);
+}
+
 ssize_t __real_write(int fd, const void *buf, size_t len);
 ssize_t __wrap_write(int fd, const void *buf, size_t len)
 {
@@ -448,6 +453,12 @@ int __wrap_poll(struct pollfd *p, nfds_t n, int timeout_ms)
 		k_advance(next);
 	}
 	return ready;
+}
+
+/* What _FORTIFY_SOURCE makes of it, where the compiler knows the buffer's size. */
+int __wrap___poll_chk(struct pollfd *p, nfds_t n, int timeout_ms, size_t size)
+{
+	return __wrap_poll(p, n, timeout_ms);
 }
 
 /* ---- descriptors ---- */
