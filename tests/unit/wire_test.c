@@ -314,6 +314,11 @@ static void test_candidates(void **state)
 	assert_int_equal(BODY(WIRE_RESULT, "\0\0\0\0\6" SIX_CANDIDATES "\0"), WIRE_OK);
 	assert_int_equal(BODY(WIRE_RESULT, "\0\0\0\0\7" SIX_CANDIDATES "\5tcp:a\0"),
 			 WIRE_MALFORMED);
+	/* As many as a byte can say: far more than there is room for. */
+	uint8_t body[5 + 255 * 6 + 1] = {0, 0, 0, 0, 255};
+	for (size_t i = 0; i < 255; i++)
+		memcpy(body + 5 + i * 6, "\5tcp:a", 6);
+	assert_int_equal(decode_body(WIRE_RESULT, body, sizeof(body)), WIRE_MALFORMED);
 }
 
 /* ---- extensions ---- */
