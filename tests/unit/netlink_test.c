@@ -186,6 +186,28 @@ static void another_process_is_not_believed(void **state)
 
 /* ---- this host's kernel ---- */
 
+/* The end of the answer to come, from another process on the same bus: which only a process that
+ * may administer the network can send; the kernel keeps back those of others. */
+static void a_forged_end_is_not_believed(void **state)
+{
+	struct sockaddr_nl at = {.nl_family = AF_NETLINK};
+	socklen_t len = sizeof(at);
+	unsigned index = if_nametoindex("lo");
+	struct rtnetlink_address list[RTNETLINK_ADDRESSES_MAX];
+	struct netlink n;
+	int other = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+	assert_int_equal(rtnetlink_open(&n), 0);
+	assert_int_equal(getsockname(n.fd, (struct sockaddr *)&at, &len), 0);
+	clear();
+	add(NLMSG_DONE, NLM_F_MULTI, n.number + 1, "\0\0\0", 4);
+	if (sendto(other, &datagram, used, 0, (struct sockaddr *)&at, sizeof(at)) < 0)
+		assert_int_equal(errno, EPERM);
+	assert_true(rtnetlink_addresses(&n, AF_INET, index, list, RTNETLINK_ADDRESSES_MAX) > 0);
+	netlink_close(&n);
+	close(other);
+}
+
 static void the_loopback_interface_is_there(void **state)
 {
 	struct rtnetlink_address list[RTNETLINK_ADDRESSES_MAX];
@@ -297,6 +319,7 @@ int main(void)
 		cmocka_unit_test(errors_are_the_kernels),
 		cmocka_unit_test(what_is_cut_is_not_read),
 		cmocka_unit_test(another_process_is_not_believed),
+		cmocka_unit_test(a_forged_end_is_not_believed),
 		cmocka_unit_test(the_loopback_interface_is_there),
 		cmocka_unit_test(routes_can_be_asked_for),
 		cmocka_unit_test(connections_of_ipv4_are_told),
