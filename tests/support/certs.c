@@ -122,3 +122,26 @@ bool certs_handshake(struct tls *client, struct tls *server, size_t chunk)
 	}
 	return c == TLS_OK && s == TLS_OK;
 }
+
+/* A PEM text as a block of YAML. */
+static size_t block_yaml(const char *key, const char *pem, char *out, size_t room)
+{
+	size_t n = (size_t)snprintf(out, room, "  %s: |\n", key);
+
+	while (*pem && n < room) {
+		size_t len = strcspn(pem, "\n");
+
+		n += (size_t)snprintf(out + n, room - n, "    %.*s\n", (int)len, pem);
+		pem += len + (pem[len] == '\n');
+	}
+	return n;
+}
+
+void certs_yaml(const char *ca, const char *certificate, const char *key, char *out, size_t room)
+{
+	size_t n = (size_t)snprintf(out, room, "identity:\n");
+
+	n += block_yaml("ca", ca, out + n, room - n);
+	n += block_yaml("certificate", certificate, out + n, room - n);
+	(void)block_yaml("key", key, out + n, room - n);
+}

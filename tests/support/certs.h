@@ -35,4 +35,7 @@ bool certs_handshake(struct tls *client, struct tls *server, size_t chunk);
 /* Moves all of from's output to to. */
 void certs_carry(struct tls *from, struct tls *to, size_t chunk);
 
+/* The lines "identity:" of a configuration. */
+void certs_yaml(const char *ca, const char *certificate, const char *key, char *out, size_t room);
+
 #endif

@@ -268,19 +268,12 @@ static void file_and_consoles_meet_at_the_start(void **state)
 static void write_identity(const struct certs_ca *ca, const char *certificate, const char *key)
 {
 	static char text[16384];
-	const char *parts[] = {ca->pem, certificate, key};
-	static const char *const names[] = {"ca", "certificate", "key"};
 	size_t n = (size_t)snprintf(text, sizeof(text),
 				    "name: laptop\nrelays: [{address: 'relay.example.org:443'}]\n"
-				    "state_dir: %s\nidentity:\n",
+				    "state_dir: %s\n",
 				    dir);
 
-	for (size_t i = 0; i < 3; i++) {
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "  %s: |\n", names[i]);
-		for (const char *at = parts[i]; *at; at += strcspn(at, "\n") + 1)
-			n += (size_t)snprintf(text + n, sizeof(text) - n, "    %.*s\n",
-					      (int)strcspn(at, "\n"), at);
-	}
+	certs_yaml(ca->pem, certificate, key, text + n, sizeof(text) - n);
 	write_file(text);
 }
 

@@ -75,19 +75,12 @@ static void write_text(const char *path, const char *text)
 static void write_file(const char *certificate, const char *key)
 {
 	static char text[16384];
-	const char *parts[] = {ca.pem, certificate, key};
-	static const char *const names[] = {"ca", "certificate", "key"};
 	size_t n = (size_t)snprintf(text, sizeof(text),
 				    "name: front\nlisten: [{address: '0.0.0.0:443'}]\n"
-				    "state_dir: %s\nidentity:\n",
+				    "state_dir: %s\n",
 				    dir);
 
-	for (size_t i = 0; i < 3; i++) {
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "  %s: |\n", names[i]);
-		for (const char *at = parts[i]; *at; at += strcspn(at, "\n") + 1)
-			n += (size_t)snprintf(text + n, sizeof(text) - n, "    %.*s\n",
-					      (int)strcspn(at, "\n"), at);
-	}
+	certs_yaml(ca.pem, certificate, key, text + n, sizeof(text) - n);
 	write_text(file, text);
 }
 

@@ -55,27 +55,9 @@ void programs_prepare(void)
 
 /* ---- configurations ---- */
 
-/* A PEM text as a block of YAML. */
-static size_t block_yaml(const char *key, const char *pem, char *out, size_t room)
-{
-	size_t n = (size_t)snprintf(out, room, "  %s: |\n", key);
-
-	while (*pem && n < room) {
-		size_t len = strcspn(pem, "\n");
-
-		n += (size_t)snprintf(out + n, room - n, "    %.*s\n", (int)len, pem);
-		pem += len + (pem[len] == '\n');
-	}
-	return n;
-}
-
 void identity_yaml(enum who who, char *out, size_t room)
 {
-	size_t n = (size_t)snprintf(out, room, "identity:\n");
-
-	n += block_yaml("ca", world_ca.pem, out + n, room - n);
-	n += block_yaml("certificate", world_pairs[who].certificate, out + n, room - n);
-	(void)block_yaml("key", world_pairs[who].key, out + n, room - n);
+	certs_yaml(world_ca.pem, world_pairs[who].certificate, world_pairs[who].key, out, room);
 }
 
 static void write_config(const char *path, enum who who, const char *state_dir, const char *config)
