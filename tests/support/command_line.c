@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -100,4 +102,15 @@ void command_line_run(struct command_line *c, const struct command *const *table
 	}
 	swap_back(stdout, STDOUT_FILENO, out, c->out);
 	swap_back(stderr, STDERR_FILENO, err, c->err);
+}
+
+int command_line_leave(void **state)
+{
+	char command[128];
+	int status;
+
+	snprintf(command, sizeof(command), "rm -rf %s", (char *)*state);
+	status = chdir("/") == 0 ? system(command) : -1;
+	free(*state);
+	return status;
 }

@@ -20,4 +20,8 @@ struct command_line {
 void command_line_run(struct command_line *c, const struct command *const *tables,
 		      const char *line);
 
+/* The end of a group of tests whose folder of their own is *state, which is freed: takes it away.
+ */
+int command_line_leave(void **state);
+
 #endif

@@ -322,15 +322,9 @@ static int enter(void **state)
 
 static int leave(void **state)
 {
-	char command[128];
-	int status;
-
 	certs_free_ca(&ca);
 	certs_free_ca(&other_ca);
-	snprintf(command, sizeof(command), "rm -rf %s", (char *)*state);
-	status = chdir("/") == 0 ? system(command) : -1;
-	free(*state);
-	return status;
+	return command_line_leave(state);
 }
 
 int main(void)

@@ -202,17 +202,6 @@ static int enter(void **state)
 	return ran.status == STATUS_OK ? 0 : -1;
 }
 
-static int leave(void **state)
-{
-	char command[128];
-	int status;
-
-	snprintf(command, sizeof(command), "rm -rf %s", (char *)*state);
-	status = chdir("/") == 0 ? system(command) : -1;
-	free(*state);
-	return status;
-}
-
 static int begin(void **state)
 {
 	forget();
@@ -959,5 +948,5 @@ int main(void)
 		COMMAND_TEST(test_why_it_ended),
 	};
 
-	return cmocka_run_group_tests(tests, enter, leave);
+	return cmocka_run_group_tests(tests, enter, command_line_leave);
 }

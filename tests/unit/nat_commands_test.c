@@ -289,17 +289,6 @@ static int enter(void **state)
 	return mkdtemp(path) && chdir(path) == 0 ? 0 : -1;
 }
 
-static int leave(void **state)
-{
-	char command[128];
-	int status;
-
-	snprintf(command, sizeof(command), "rm -rf %s", (char *)*state);
-	status = chdir("/") == 0 ? system(command) : -1;
-	free(*state);
-	return status;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,5 +300,5 @@ int main(void)
 		cmocka_unit_test(test_stun),
 	};
 
-	return cmocka_run_group_tests(tests, enter, leave);
+	return cmocka_run_group_tests(tests, enter, command_line_leave);
 }
