@@ -164,6 +164,30 @@ void world_crowded_home(void)
 	stage_clear();
 }
 
+/* ---- handshakes that are not finished ---- */
+
+/* Each keeps a TLS state; the relay has no more of them than its memory is meant for. */
+void world_handshakes(void)
+{
+	struct relay_totals t;
+	struct addr to;
+
+	stage_set(1, "limits:\n  memory: 32MiB\n  per_source: 1000\n");
+	to = stage_front_door(0);
+	for (unsigned i = 0; i < 400; i++)
+		stranger_come(&stage.visitors, STRANGER_SHAKES, &to);
+	world_run(2 * SECOND);
+	k_enter(stage.relays[0].program);
+	t = relay_totals(&stage.relays[0].relay);
+	k_enter(NULL);
+	world_check(t.refused[REASON_LIMIT_MEMORY] > 100, "memory-bounded",
+		    "400 handshakes in 32 MiB, and %llu were refused",
+		    (unsigned long long)t.refused[REASON_LIMIT_MEMORY]);
+	world_check(stage_linked(NULL), "links", "handshakes of strangers cost an agent its link");
+	(void)world_until(strangers_gone, NULL, 120 * SECOND);
+	stage_clear();
+}
+
 /* ---- public sessions count as what they are: of a client that has proved nothing ---- */
 
 void world_public_crowd(void)

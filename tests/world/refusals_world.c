@@ -342,14 +342,18 @@ static void whose_end_it_was(void)
 	end();
 }
 
-/* All that it asks for comes back, and it reads nothing. */
-static void a_console_that_does_not_read(void)
+/* ---- a console that asks for much ---- */
+
+static struct peer admin;
+
+/* So many times in one record, so that the relay reads all of them. What comes back to one has some
+ * 200 KiB. */
+static void ask_for_much(unsigned times)
 {
 	static const char ask[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"config.get\"}\n";
 	enum { NAMES = 3000, CALLS = 60 };
 	static char config[NAMES * 80], asks[CALLS * sizeof(ask)];
 	size_t n = (size_t)snprintf(config, sizeof(config), "public:\n"), len = 0;
-	struct peer admin;
 
 	for (unsigned i = 0; i < NAMES; i++)
 		n += (size_t)snprintf(config + n, sizeof(config) - n,
@@ -360,12 +364,34 @@ static void a_console_that_does_not_read(void)
 	peer_start(&admin, "admin", ADMIN, near_host);
 	(void)peer_sign_in(&admin, relay_host, WIRE_HELLO_CONSOLE);
 	admin.mute = true;
-	for (unsigned i = 0; i < CALLS; i++, len += sizeof(ask) - 1)
+	for (unsigned i = 0; i < times; i++, len += sizeof(ask) - 1)
 		memcpy(asks + len, ask, sizeof(ask) - 1);
-	peer_write(&admin, asks, len); /* in one record: the relay reads all of them */
+	peer_write(&admin, asks, len);
 	world_run(10 * SECOND);
+}
+
+static void a_console_that_does_not_read(void)
+{
+	ask_for_much(60);
 	world_check(counted(REASON_NOT_READING) == 1 && counted(REASON_DEADLINE_IDLE) == 0,
 		    "counted", "a console that does not read is counted as something else");
+	peer_end(&admin);
+	end();
+}
+
+/* More waits for it than an agent may leave unread. */
+static void a_console_that_reads_late(void)
+{
+	enum { TIMES = 4 };
+	unsigned answers = 0;
+
+	ask_for_much(TIMES);
+	admin.mute = false;
+	(void)peer_has(&admin, PEER_KEPT, 10 * SECOND);
+	for (size_t i = 0; i < admin.got_len; i++)
+		answers += admin.got[i] == '\n';
+	world_check(answers == TIMES && counted(REASON_NOT_READING) == 0, "bytes",
+		    "a console that read late got %u of %d answers", answers, TIMES);
 	peer_end(&admin);
 	end();
 }
@@ -461,6 +487,7 @@ void world_refusals(void)
 	whose_end_it_was();
 	an_asker_that_leaves();
 	a_console_that_does_not_read();
+	a_console_that_reads_late();
 	public_clients();
 	a_relay_that_leaves();
 	a_file_with_an_error();
