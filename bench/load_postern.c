@@ -64,7 +64,7 @@ static struct load_tls make_leg(struct agent *a)
 	if (!tls_export(s.tls.tls, TLS_EXPORT_LEG, exported))
 		load_fail("cannot prove a leg");
 	identity_leg_proof(a->leg_secret, exported, m.leg.proof);
-	load_send_message(&s.tls, &m);
+	load_send_first(&s.tls, &a->self, &m);
 	load_expect(&s, WIRE_READY, &m);
 	return s.tls;
 }

@@ -20,7 +20,7 @@ static const char *text_at(const struct conf_node *map, const char *key, const c
 	return n->text;
 }
 
-static struct identity *load_identity(const char *path)
+static struct identity *load_identity(const char *path, struct conf_tag_keys *tag_keys)
 {
 	struct conf_errors errors = {.file = path};
 	struct conf_node *root = conf_load(path, &errors);
@@ -34,6 +34,8 @@ static struct identity *load_identity(const char *path)
 			  text_at(map, "key", path), time(NULL), why, sizeof why);
 	if (!id)
 		load_fail("%s: %s", path, why);
+	if (!conf_tag_keys_parse(text_at(map, "tag_keys", path), tag_keys))
+		load_fail("%s: no identity.tag_keys", path);
 	conf_node_free(root);
 	return id;
 }
@@ -42,13 +44,23 @@ void load_self_open(struct load_self *self, const char *bundle)
 {
 	if (!bundle)
 		load_fail("a bundle of 'postern pki issue' is needed: --source, --sink, --console");
-	self->identity = load_identity(bundle);
+	self->identity = load_identity(bundle, &self->tag_keys);
 	self->context = identity_dial_context(self->identity);
 	if (!self->context || !identity_self(self->identity, &self->peer))
 		load_fail("%s holds no identity that can sign in", bundle);
 }
 
 /* ---- messages ---- */
+
+void load_send_first(struct load_tls *c, const struct load_self *self, const struct wire_message *m)
+{
+	uint8_t bytes[TAG_BYTES + WIRE_FRAME_MAX];
+	size_t len = wire_encode(m, bytes + TAG_BYTES, WIRE_FRAME_MAX);
+
+	if (len == 0 || !tag_make(c->tls, self->tag_keys.keys[0], bytes))
+		load_fail("cannot say %s", wire_type_name(m->type));
+	load_tls_write(c, bytes, TAG_BYTES + len);
+}
 
 void load_send_message(struct load_tls *c, const struct wire_message *m)
 {
@@ -113,6 +125,6 @@ void load_sign_in(struct speaker *s, const struct load_self *self, const struct 
 	    !identity_sign(self->identity, exported, signature, sizeof signature,
 			   &m.hello.signature.len))
 		load_fail("cannot sign HELLO");
-	load_send_message(&s->tls, &m);
+	load_send_first(&s->tls, self, &m);
 	load_expect(s, WIRE_WELCOME, welcome);
 }

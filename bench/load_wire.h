@@ -9,6 +9,7 @@
 
 #include "bench/load_tls.h"
 #include "core/engine/identity.h"
+#include "core/engine/tag.h"
 #include "core/parse/wire.h"
 
 /* Decoded messages point into in. */
@@ -23,10 +24,14 @@ struct load_self {
 	struct identity *identity;
 	SSL_CTX *context;
 	struct identity_peer peer;
+	struct conf_tag_keys tag_keys;
 };
 
 void load_self_open(struct load_self *self, const char *bundle);
 
+/* The first message of a connection, behind its tag. */
+void load_send_first(struct load_tls *c, const struct load_self *self,
+		     const struct wire_message *m);
 void load_send_message(struct load_tls *c, const struct wire_message *m);
 void load_read_message(struct speaker *s, struct wire_message *m);
 /* The next message must be of this type. */

@@ -354,6 +354,7 @@ static const struct conf_field fields[] = {
 	 .offset = AT(agent_config, proxy),
 	 .min = 1,
 	 .secret = true, /* may hold a password */
+	 .stand_in = "http://hidden.invalid:1",
 	 .check = agent_check_proxy,
 	 .help = "the HTTP proxy to reach relays by; without the key, HTTPS_PROXY of the "
 		 "environment"},

@@ -58,7 +58,8 @@ static bool agent_identity_fits(const struct load_binding *b, struct conf_errors
 	if (text_equal(one->name, other->name) && text_equal(one->proxy, other->proxy) &&
 	    text_equal(one->identity.ca, other->identity.ca) &&
 	    text_equal(one->identity.certificate, other->identity.certificate) &&
-	    text_equal(one->identity.key, other->identity.key))
+	    text_equal(one->identity.key, other->identity.key) &&
+	    text_equal(one->identity.tag_keys, other->identity.tag_keys))
 		return true;
 	if (!agent_self_make(other, false, &self, why, sizeof(why))) {
 		conf_error(errors, NULL, "", "%s", why);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <openssl/mem.h>
+
 static bool setup_check_name(const struct identity *id, const char *name, bool transient, char *why,
 			     size_t why_size)
 {
@@ -40,6 +42,10 @@ bool agent_self_make(const struct agent_config *config, bool transient, struct a
 	struct agent_self s = {0};
 
 	*out = s;
+	if (!conf_tag_keys_parse(config->identity.tag_keys, &s.tag_keys)) {
+		snprintf(why, why_size, "identity.tag_keys: are no tag keys");
+		return false;
+	}
 	s.identity = identity_new(config->identity.ca, config->identity.certificate,
 				  config->identity.key, time(NULL), why, why_size);
 	if (!s.identity || !setup_check_name(s.identity, config->name, transient, why, why_size) ||
@@ -65,6 +71,7 @@ void agent_self_free(struct agent_self *self)
 	SSL_CTX_free(self->inner_client);
 	SSL_CTX_free(self->inner_server);
 	identity_free(self->identity);
+	OPENSSL_cleanse(&self->tag_keys, sizeof(self->tag_keys));
 	*self = (struct agent_self){0};
 }
 

@@ -17,6 +17,7 @@
 
 struct agent_self {
 	struct identity *identity;
+	struct conf_tag_keys tag_keys; /* as the file says; relays may tell newer ones */
 	SSL_CTX *dial_context, *inner_client, *inner_server;
 	struct http_proxy proxy;
 };

@@ -213,6 +213,8 @@ static unsigned live_message(struct link_state *l, uint64_t now_ms, const struct
 		return link_state_drained(l, now_ms, m);
 	case WIRE_REVOKED:
 		return LINK_DO_REVOKE;
+	case WIRE_TAGKEY:
+		return LINK_DO_TAG_KEY;
 	default:
 		return protocol_error(l, now_ms, m);
 	}

@@ -130,16 +130,20 @@ static void channel_moved(struct outbox *o, int error)
 
 bool channel_send(struct channel *c, const struct wire_message *m)
 {
+	size_t tag = c->tagged ? 0 : TAG_BYTES, len;
 	uint8_t *frame;
-	size_t len;
 	bool ok;
 
 	if (c->state != CHANNEL_OPEN)
 		return false;
-	frame = malloc(WIRE_FRAME_MAX);
-	len = frame ? wire_encode(m, frame, WIRE_FRAME_MAX) : 0;
-	ok = len > 0 && tls_write(c->tls, frame, len) == TLS_OK;
+	frame = malloc(TAG_BYTES + WIRE_FRAME_MAX);
+	if (frame)
+		memcpy(frame, c->tag, tag);
+	len = frame ? wire_encode(m, frame + tag, WIRE_FRAME_MAX) : 0;
+	/* The tag and what follows it are one record: the relay judges by the first one. */
+	ok = len > 0 && tls_write(c->tls, frame, tag + len) == TLS_OK;
 	free(frame);
+	c->tagged = true;
 	if (ok)
 		return channel_flush(c);
 	lose_later(c, "a message could not be written");
@@ -192,6 +196,14 @@ static void channel_refuse(struct channel *c, enum wire_status status, const str
 	}
 }
 
+/* "HTTP/1.1 400 Bad Request": what a web server says to a tag. */
+static void channel_unknown(struct channel *c)
+{
+	if (c->events->unknown)
+		c->events->unknown(c);
+	channel_lose(c, TAG_UNKNOWN_SENTENCE);
+}
+
 /* Gives on every complete frame of the plaintext; the rest is kept. */
 static void give_frames(struct channel *c, const uint8_t *bytes, size_t len)
 {
@@ -202,6 +214,10 @@ static void give_frames(struct channel *c, const uint8_t *bytes, size_t len)
 
 		if (status == WIRE_SHORT)
 			break;
+		if (status == WIRE_BAD_VERSION && bytes[0] == 'H') {
+			channel_unknown(c);
+			return;
+		}
 		if (status != WIRE_OK &&
 		    !(status == WIRE_UNKNOWN_EXTENSION && m.type == WIRE_OFFER)) {
 			channel_refuse(c, status, &m);
@@ -288,8 +304,8 @@ static void channel_start_fired(struct timer *t, uint64_t now_ms)
 	channel_receive(c);
 }
 
-void channel_start(struct channel *c, struct agent_worker *w, int fd, struct tls *tls,
-		   const struct channel_events *events)
+bool channel_start(struct channel *c, struct agent_worker *w, int fd, struct tls *tls,
+		   const uint8_t key[CONF_TAG_KEY_BYTES], const struct channel_events *events)
 {
 	*c = (struct channel){
 		.worker = w, .events = events, .state = CHANNEL_OPEN, .fd = fd, .tls = tls};
@@ -300,6 +316,7 @@ void channel_start(struct channel *c, struct agent_worker *w, int fd, struct tls
 	c->timer.fire = channel_start_fired;
 	agent_worker_hold(w);
 	ring_timer_set(w->ring, &c->timer, 0);
+	return tag_make(tls, key, c->tag);
 }
 
 /* ---- the raw descriptor ---- */

@@ -12,6 +12,7 @@
 #define POSTERN_AGENT_RELAYS_CHANNEL_H
 
 #include "agent/worker/worker.h"
+#include "core/engine/tag.h"
 #include "core/engine/tls.h"
 #include "core/outbox.h"
 #include "core/parse/reason.h"
@@ -29,6 +30,9 @@ struct channel_events {
 	void (*unacceptable)(struct channel *c, enum reason reason, const char *why);
 	/* The connection ended or broke; channel_close() is still to be called. */
 	void (*lost)(struct channel *c, const char *why);
+	/* The relay answers as a web server does: it knows no tag key like ours. lost() follows.
+	 * NULL: no matter. */
+	void (*unknown)(struct channel *c);
 	/* Asked for by channel_close(), channel_finish() or channel_detach(): nothing is in flight
 	 * any more, the owner may free. Never called from inside those. */
 	void (*closed)(struct channel *c);
@@ -63,11 +67,15 @@ struct channel {
 	size_t partial_len;
 	const char *broken; /* sending failed; lost() is about to be called */
 	bool excess;	    /* plaintext followed the message just given */
+	bool tagged;	    /* tag has been said */
+	uint8_t tag[TAG_BYTES];
 };
 
-/* Takes fd and tls, whose handshake is complete. */
-void channel_start(struct channel *c, struct agent_worker *w, int fd, struct tls *tls,
-		   const struct channel_events *events);
+/* Takes fd and tls, whose handshake is complete; the first message goes behind a tag made with key.
+ * False: the session cannot carry it (it is not TLS 1.3). */
+bool channel_start(struct channel *c, struct agent_worker *w, int fd, struct tls *tls,
+		   const uint8_t key[CONF_TAG_KEY_BYTES],
+		   const struct channel_events *events) MUST_CHECK;
 /* False: the message cannot be sent; lost() follows from the loop unless it came before. */
 bool channel_send(struct channel *c, const struct wire_message *m);
 /* Lets the output leave, within CHANNEL_LINGER_MS, then closes. */

@@ -201,8 +201,9 @@ static void leg_dialled(void *owner, int fd, struct tls *tls, const char *error)
 		return;
 	}
 	leg_change(g, LEG_PROVING);
-	channel_start(&g->channel, l->worker, fd, tls, &leg_channel_events);
-	if (!tls_export(tls, TLS_EXPORT_LEG, exported)) {
+	if (!channel_start(&g->channel, l->worker, fd, tls, agent_link_tag_key(l),
+			   &leg_channel_events) ||
+	    !tls_export(tls, TLS_EXPORT_LEG, exported)) {
 		legs_lost(g, REASON_PROTOCOL, "the relay does not speak TLS 1.3");
 		return;
 	}

@@ -219,6 +219,10 @@ static void link_act(struct agent_link *l, unsigned actions, const struct wire_m
 	}
 	if (actions & LINK_DO_REVOKE)
 		take_revoked(l, m);
+	if (actions & LINK_DO_TAG_KEY) {
+		assert(m);
+		agent_links_learn(l->set, l, m->tagkey.key);
+	}
 	if (actions & LINK_DO_UP) {
 		agent_links_took_over(l->set, l);
 		l->set->events->changed(l->set);
@@ -264,7 +268,14 @@ static void link_channel_closed(struct channel *c)
 		link_dial(l);
 }
 
+/* The next attempt is with another key, if there is one. */
+static void link_channel_unknown(struct channel *c)
+{
+	container(c, struct agent_link, channel)->tag_turn++;
+}
+
 static const struct channel_events link_channel_events = {
+	.unknown = link_channel_unknown,
 	.message = link_channel_message,
 	.unacceptable = link_channel_unacceptable,
 	.lost = link_channel_lost,
@@ -281,7 +292,9 @@ static void link_dialled(void *owner, int fd, struct tls *tls, const char *error
 		link_act(l, link_state_failed(&l->state, now_ms, error), NULL);
 		return;
 	}
-	channel_start(&l->channel, l->worker, fd, tls, &link_channel_events);
+	/* Where no tag can be made no HELLO can be signed either, which says why. */
+	(void)!channel_start(&l->channel, l->worker, fd, tls, agent_link_tag_key(l),
+			     &link_channel_events);
 	link_act(l, link_state_dialled(&l->state, now_ms), NULL);
 }
 
@@ -290,6 +303,19 @@ static void link_timer_fired(struct timer *t, uint64_t now_ms)
 	struct agent_link *l = container(t, struct agent_link, timer);
 
 	link_act(l, link_state_tick(&l->state, now_ms), NULL);
+}
+
+/* ---- tag keys ---- */
+
+const uint8_t *agent_link_tag_key(const struct agent_link *l)
+{
+	const struct conf_tag_keys *own = &l->set->setup->self.tag_keys;
+	const uint8_t *learned = agent_links_learned(l->set, l);
+	size_t count = own->count + (learned != NULL), turn = l->tag_turn % count;
+
+	if (learned && turn == 0)
+		return learned;
+	return own->keys[turn - (learned != NULL)];
 }
 
 /* ---- life ---- */

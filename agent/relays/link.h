@@ -23,6 +23,7 @@ struct agent_link {
 	struct timer timer;
 	struct dial *dial;
 	struct channel channel;
+	unsigned tag_turn; /* which tag key is tried: agent_link_tag_key() */
 	bool dial_wanted;  /* the connection before is still being closed */
 	unsigned failures; /* in a row, for the log's level */
 	enum reason told;  /* as an error, until the link is up */
@@ -44,6 +45,9 @@ bool agent_link_quiet(const struct agent_link *l);
 void agent_link_free(struct agent_link *l);
 /* Another configuration is in force: its limits, and with publish its services, too. */
 void agent_link_adopt(struct agent_link *l, bool publish);
+
+/* The key for the tag of the next connection. */
+const uint8_t *agent_link_tag_key(const struct agent_link *l);
 
 /* Answers an OFFER with no. text may be "": the reason's sentence speaks then. */
 void agent_link_refuse(struct agent_link *l, uint64_t session, enum reason reason,

@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/mem.h>
+
 #include "core/container.h"
+#include "core/log.h"
 
 #define TIDY_MS	    10000u
 #define HANDOVER_MS 30000u /* an old link waits so long for its successor */
@@ -163,6 +166,66 @@ void agent_links_took_over(struct agent_links *set, const struct agent_link *l)
 			agent_link_stop(old, "a new sign-in of this agent took its place");
 }
 
+/* ---- tag keys ---- */
+
+struct learned_key {
+	struct learned_key *next;
+	char label[ENDPOINT_TEXT_BYTES];
+	uint8_t key[CONF_TAG_KEY_BYTES];
+};
+
+/* Those of relays that are no longer used are forgotten, so that there are no more than links. */
+static void links_forget_learned(struct agent_links *set)
+{
+	for (struct learned_key **at = &set->learned, *k; (k = *at);) {
+		bool used = false;
+
+		for (size_t i = 0; i < set->count; i++)
+			used |= strcmp(set->list[i]->label, k->label) == 0;
+		if (used) {
+			at = &k->next;
+			continue;
+		}
+		*at = k->next;
+		OPENSSL_cleanse(k->key, sizeof(k->key));
+		free(k);
+	}
+}
+
+static struct learned_key *links_find_learned(const struct agent_links *set, const char *label)
+{
+	for (struct learned_key *k = set->learned; k; k = k->next)
+		if (strcmp(k->label, label) == 0)
+			return k;
+	return NULL;
+}
+
+void agent_links_learn(struct agent_links *set, struct agent_link *l,
+		       const uint8_t key[CONF_TAG_KEY_BYTES])
+{
+	struct learned_key *k = links_find_learned(set, l->label);
+
+	links_forget_learned(set);
+	if (!k) {
+		k = calloc(1, sizeof(*k));
+		if (!k)
+			return; /* the keys of the file are left */
+		memcpy(k->label, l->label, sizeof(k->label));
+		k->next = set->learned;
+		set->learned = k;
+	}
+	memcpy(k->key, key, sizeof(k->key));
+	l->tag_turn = 0;
+	log_info("link", "relay=%s has told its new tag key", l->label);
+}
+
+const uint8_t *agent_links_learned(const struct agent_links *set, const struct agent_link *l)
+{
+	const struct learned_key *k = links_find_learned(set, l->label);
+
+	return k ? k->key : NULL;
+}
+
 /* ---- life ---- */
 
 bool agent_links_open(struct agent_links *set, struct agent_worker *w,
@@ -204,6 +267,8 @@ void agent_links_free(struct agent_links *set)
 		next = l->next;
 		agent_link_free(l);
 	}
+	set->count = 0;
+	links_forget_learned(set);
 	revoked_free(&set->revoked);
 	*set = (struct agent_links){0};
 }

@@ -36,6 +36,7 @@ struct agent_links {
 	struct agent_link *retired; /* of relays that are no longer used, until they are quiet */
 	struct revoked revoked;	    /* names, by what any relay says */
 	struct timer tidier;
+	struct learned_key *learned; /* tag keys that relays have told */
 };
 
 /* The set for setup's configuration; none is dialled before agent_links_start(). False without
@@ -72,6 +73,11 @@ void agent_links_describe(const struct agent_links *set, char *out, size_t room)
 
 /* From link.c: l is up, so that an older link to its relay has had its time. */
 void agent_links_took_over(struct agent_links *set, const struct agent_link *l);
+/* From link.c: the relay of l tells the tag key that it wants to see from now on; and what it told,
+ * or NULL. A key counts for the relay that told it alone: no relay can spoil another's. */
+void agent_links_learn(struct agent_links *set, struct agent_link *l,
+		       const uint8_t key[CONF_TAG_KEY_BYTES]);
+const uint8_t *agent_links_learned(const struct agent_links *set, const struct agent_link *l);
 /* From link.c: a link was refused. */
 void agent_links_one_refused(struct agent_links *set);
 

@@ -124,6 +124,7 @@ struct conf_field {
 	size_t max_items;		 /* LIST_OF; when required, at least one */
 	const char *initial;		 /* the default as text, or NULL to leave what is there */
 	bool secret;			 /* every list of a document hides it */
+	const char *stand_in;		 /* secret: something well-formed in the place of it */
 	/* Extra check of a bound value; adds its own errors. Called when the value itself was
 	 * right; for LIST_OF always: value is the struct conf_array, at->items its nodes, and items
 	 * (or their fields) that were wrong are zero. */

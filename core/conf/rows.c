@@ -91,6 +91,59 @@ static void conf_check_private_key(struct conf_errors *e, const struct conf_node
 	check_pem(e, at, path, text, "PRIVATE KEY");
 }
 
+static bool hex_digit(char c, uint8_t *out)
+{
+	if (c >= '0' && c <= '9')
+		*out = (uint8_t)(c - '0');
+	else if (c >= 'a' && c <= 'f')
+		*out = (uint8_t)(c - 'a' + 10);
+	else
+		return false;
+	return true;
+}
+
+/* One line of the text; *text is behind it then. */
+static bool take_tag_key(const char **text, uint8_t out[CONF_TAG_KEY_BYTES])
+{
+	const char *at = *text;
+	uint8_t high, low;
+
+	for (size_t i = 0; i < CONF_TAG_KEY_BYTES; i++, at += 2) {
+		if (!hex_digit(at[0], &high) || !hex_digit(at[1], &low))
+			return false;
+		out[i] = (uint8_t)(high << 4 | low);
+	}
+	if (*at != '\n' && *at != '\0')
+		return false;
+	*text = at + (*at == '\n');
+	return true;
+}
+
+bool conf_tag_keys_parse(const char *text, struct conf_tag_keys *out)
+{
+	struct conf_tag_keys keys = {0};
+
+	do {
+		if (keys.count == CONF_TAG_KEYS_MAX || !take_tag_key(&text, keys.keys[keys.count]))
+			return false;
+		keys.count++;
+	} while (*text);
+	*out = keys;
+	return true;
+}
+
+static void conf_check_tag_keys(struct conf_errors *e, const struct conf_node *at, const char *path,
+				const void *value)
+{
+	struct conf_tag_keys keys;
+
+	if (!conf_tag_keys_parse(*(char *const *)value, &keys))
+		conf_error(e, at, path,
+			   "is not 1 to %u lines of %u hex digits in lower case; copy them from "
+			   "tag.keys beside the CA",
+			   CONF_TAG_KEYS_MAX, 2 * CONF_TAG_KEY_BYTES);
+}
+
 const struct conf_field conf_identity_fields[] = {
 	{.key = "ca",
 	 .type = CONF_TEXT,
@@ -109,8 +162,18 @@ const struct conf_field conf_identity_fields[] = {
 	 .offset = offsetof(struct conf_identity, key),
 	 .required = true,
 	 .secret = true,
+	 .stand_in = "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n",
 	 .check = conf_check_private_key,
 	 .help = "the private key of the own certificate, in PEM and not encrypted"},
+	{.key = "tag_keys",
+	 .type = CONF_TEXT,
+	 .offset = offsetof(struct conf_identity, tag_keys),
+	 .required = true,
+	 .secret = true,
+	 .stand_in = "0000000000000000000000000000000000000000000000000000000000000000",
+	 .check = conf_check_tag_keys,
+	 .help = "the network's tag keys, each a line of 64 hex digits, the newest first; a relay "
+		 "is a plain web server to whatever has none of them"},
 	{.key = NULL},
 };
 

@@ -9,11 +9,22 @@
 
 #include "core/conf/conf.h"
 
-/* identity: {ca, certificate, key}, PEM texts; all of them required, the key secret. */
+/* identity: {ca, certificate, key, tag_keys}, PEM texts and lines of hex digits; all of them
+ * required, the two kinds of keys secret. */
 struct conf_identity {
-	char *ca, *certificate, *key;
+	char *ca, *certificate, *key, *tag_keys;
 };
 extern const struct conf_field conf_identity_fields[];
+
+/* What identity.tag_keys says: keys, the newest first. */
+#define CONF_TAG_KEY_BYTES 32u
+#define CONF_TAG_KEYS_MAX  4u
+struct conf_tag_keys {
+	size_t count;
+	uint8_t keys[CONF_TAG_KEYS_MAX][CONF_TAG_KEY_BYTES];
+};
+/* False, out untouched: the text is not one to CONF_TAG_KEYS_MAX lines of 64 hex digits. */
+bool conf_tag_keys_parse(const char *text, struct conf_tag_keys *out) MUST_CHECK;
 
 /* In the order of enum ring_engine, and of enum log_level. */
 extern const char *const conf_engine_words[], *const conf_level_words[];
@@ -34,7 +45,7 @@ void conf_check_path(struct conf_errors *e, const struct conf_node *at, const ch
 	{                                                                                          \
 		.key = "identity", .type = CONF_STRUCT, .offset = (at), .required = true,          \
 		.fields = conf_identity_fields,                                                    \
-		.help = "the CA, certificate and key, as \"postern pki issue\" writes them"        \
+		.help = "the CA, certificate and keys, as \"postern pki issue\" writes them"       \
 	}
 
 #define CONF_ROW_ENGINE(at)                                                                        \

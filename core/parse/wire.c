@@ -88,6 +88,8 @@ static const struct field fields[] = {
 
 	{WIRE_REVOKED, SERVICES, AT(revoked), 0, WIRE_SERVICES_MAX},
 
+	{WIRE_TAGKEY, SECRET, AT(tagkey.key), 0, 0},
+
 	{WIRE_LEG, UINT64, AT(leg.link), 0, 0},
 	{WIRE_LEG, SECRET, AT(leg.proof), 0, 0},
 

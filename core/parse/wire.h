@@ -59,6 +59,7 @@
 	X(0x09, DRAIN)	   /* relay -> agent: open nothing new here */                             \
 	X(0x0a, BYE)	   /* last message before a close, with the reason */                      \
 	X(0x0b, REVOKED)   /* relay -> agent: these names are revoked */                           \
+	X(0x0c, TAGKEY)	   /* relay -> agent: the key to make tags with from now on */             \
 	X(0x10, LEG)	   /* agent -> relay, first on a leg */                                    \
 	X(0x11, READY)	   /* relay -> agent: the leg is idle (warm) */                            \
 	X(0x12, OPEN)	   /* agent -> relay on an idle leg: wants a service */                    \
@@ -154,6 +155,9 @@ struct wire_message {
 			uint16_t reason;
 			struct wire_bytes text;
 		} bye, fail;
+		struct {
+			uint8_t key[WIRE_SECRET_BYTES];
+		} tagkey;
 		struct {
 			uint64_t link;
 			uint8_t proof[WIRE_SECRET_BYTES];

@@ -49,11 +49,8 @@ const struct document_schema document_agent = {agent_config_fields, document_che
 
 /* ---- secrets that stay where they are ---- */
 
-/* Passes the checks of either kind of secret, and leaves again before anything is sent. */
-#define STAND_IN_KEY   "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n"
-#define STAND_IN_PROXY "http://hidden.invalid:1"
-
-/* Puts something well-formed in the place of every "(hidden)". False without memory. */
+/* Puts something that passes the check in the place of every "(hidden)"; it leaves again before
+ * anything is sent. False without memory. */
 static bool stand_in(struct conf_node *map, const struct conf_field *fields)
 {
 	for (size_t i = 0; map->kind == CONF_MAP && i < map->count; i++) {
@@ -65,7 +62,7 @@ static bool stand_in(struct conf_node *map, const struct conf_field *fields)
 		if (!f || !f->secret || n->kind != CONF_SCALAR || strcmp(n->text, CONF_HIDDEN) != 0)
 			continue;
 		free(n->text);
-		n->text = strdup(f->type == CONF_TEXT ? STAND_IN_KEY : STAND_IN_PROXY);
+		n->text = strdup(f->stand_in);
 		if (!n->text)
 			return false;
 	}

@@ -137,6 +137,7 @@ static void put_identity(struct conf_yaml *w, const struct bundle *b)
 	conf_yaml_entry(w, "ca", b->ca_pem);
 	conf_yaml_entry(w, "certificate", b->certificate_pem);
 	conf_yaml_entry(w, "key", b->key_pem);
+	conf_yaml_entry(w, "tag_keys", b->tag_keys);
 	conf_yaml_end_map(w);
 }
 

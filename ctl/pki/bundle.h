@@ -15,7 +15,7 @@ struct bundle {
 	const char *organisation; /* of the CA */
 	const char *file;	  /* what it will be called; "-": standard output */
 	time_t not_after;
-	const char *ca_pem, *certificate_pem, *key_pem;
+	const char *ca_pem, *certificate_pem, *key_pem, *tag_keys;
 };
 
 /* LEFT=RIGHT of an option's value; right points behind the first '='. */

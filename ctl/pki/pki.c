@@ -404,11 +404,13 @@ static bool pki_issue(const struct arguments *a, struct issue_request *r,
 	r->bundle.ca_pem = store->pem;
 	r->bundle.certificate_pem = pem;
 	r->bundle.key_pem = key_pem;
+	r->bundle.tag_keys = store->tag_keys;
 	if (pem && key_pem)
 		ok = pki_deliver(a, r, store, x);
 	else
 		complain("cannot make the certificate");
 	r->bundle.organisation = r->bundle.certificate_pem = r->bundle.key_pem = NULL;
+	r->bundle.tag_keys = NULL;
 	pki_free_secret(key_pem);
 	free(pem);
 	X509_free(x);
@@ -441,12 +443,42 @@ static enum status pki_run_issue(const struct arguments *a)
 	return status;
 }
 
+/* ---- rotate ---- */
+
+static enum status pki_run_rotate(const struct arguments *a)
+{
+	const char *directory = a->words[0];
+	size_t count;
+
+	if (strcmp(a->words[1], "tag") != 0) {
+		complain_usage(a->command, "'%s' is nothing that is rotated; there is tag",
+			       a->words[1]);
+		return STATUS_USAGE;
+	}
+	if (!pki_store_rotate_tag(directory, arguments_flag(a, "--only"), &count))
+		return STATUS_FAILED;
+	printf("%s/tag.keys has %zu, a new one first. Put its text into identity.tag_keys of every "
+	       "relay: agents learn the new key over their links. Consoles and agents that are "
+	       "away need a new file ('postern pki issue'), or the line, before the relays lose "
+	       "the old keys.\n",
+	       directory, count);
+	return STATUS_OK;
+}
+
+static const struct option_row rotate_options[] = {
+	{"--only", NULL, false, "forget the keys before: what has none but these is locked out"},
+	{NULL, NULL, false, NULL},
+};
+
 const struct command pki_commands[] = {
 	{"pki init", "DIR", 1, 1, "Makes a CA in the new directory DIR.", init_options,
 	 pki_run_init},
 	{"pki issue", "DIR relay|agent|console NAME", 3, 3,
 	 "Writes one file with all that a relay, agent or console needs.", issue_options,
 	 pki_run_issue},
+	{"pki rotate", "DIR tag", 2, 2,
+	 "Makes a new tag key, by which relays know files of this network from strangers.",
+	 rotate_options, pki_run_rotate},
 	{"pki show", "FILE|DIR", 1, 1,
 	 "Shows whose a file is and until when, or what a CA has issued. Never shows keys.",
 	 pki_show_options, pki_show_run},

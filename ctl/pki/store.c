@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pki_store: a CA's directory: ca.pem, ca.key and issued.log. */
+/* pki_store: a CA's directory: ca.pem, ca.key, tag.keys and issued.log. */
 #include "ctl/pki/store.h"
 
 #include <errno.h>
@@ -12,7 +12,10 @@
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/mem.h>
+#include <openssl/rand.h>
 
+#include "core/conf/rows.h"
 #include "core/engine/certificate.h"
 #include "ctl/terminal/arguments.h"
 #include "ctl/terminal/files.h"
@@ -40,6 +43,19 @@ static bool write_in(const char *directory, const char *name, const char *text, 
 	return ok;
 }
 
+/* A new key as a line, owned and secret. NULL without memory. */
+static char *make_tag_key(void)
+{
+	uint8_t key[CONF_TAG_KEY_BYTES];
+	char *line = malloc(2 * sizeof(key) + 2);
+
+	RAND_bytes(key, sizeof(key));
+	for (size_t i = 0; line && i < sizeof(key); i++)
+		snprintf(line + 2 * i, 4, "%02x\n", key[i]);
+	OPENSSL_cleanse(key, sizeof(key));
+	return line;
+}
+
 static bool make_directory(const char *directory)
 {
 	if (mkdir(directory, 0700) == 0)
@@ -61,16 +77,19 @@ bool pki_store_create(const char *directory, const char *organisation, time_t no
 	X509 *ca = key ? pki_make_ca(key, organisation, now - BACKDATE_S, not_after) : NULL;
 	char *pem = ca ? pki_certificate_pem(ca) : NULL;
 	char *key_pem = ca ? pki_key_pem(key) : NULL;
+	char *tag_key = make_tag_key();
 	bool ok = false;
 
-	if (!pem || !key_pem)
+	if (!pem || !key_pem || !tag_key)
 		complain("cannot make the CA's certificate; is \"%s\" a name in UTF-8?",
 			 organisation);
 	else
 		ok = make_directory(directory) && write_in(directory, "ca.key", key_pem, 0600) &&
+		     write_in(directory, "tag.keys", tag_key, 0600) &&
 		     write_in(directory, "issued.log", "", 0600) &&
 		     write_in(directory, "ca.pem", pem, 0644);
 	pki_free_secret(key_pem);
+	pki_free_secret(tag_key);
 	free(pem);
 	X509_free(ca);
 	EVP_PKEY_free(key);
@@ -108,6 +127,22 @@ static bool store_load_key(struct pki_store *s)
 	return ok;
 }
 
+static bool store_load_tag_keys(struct pki_store *s)
+{
+	char *path = files_join(s->directory, "tag.keys");
+	struct conf_tag_keys keys;
+	bool ok;
+
+	s->tag_keys = path ? files_read(path, PEM_MAX) : NULL;
+	ok = s->tag_keys && conf_tag_keys_parse(s->tag_keys, &keys);
+	OPENSSL_cleanse(&keys, sizeof(keys));
+	if (s->tag_keys && !ok)
+		complain("%s is not 1 to %u lines of %u hex digits", path, CONF_TAG_KEYS_MAX,
+			 2 * CONF_TAG_KEY_BYTES);
+	free(path);
+	return ok;
+}
+
 /* To make one is no advice where a CA is, though it cannot be used: all that it issued would be
  * lost. */
 static bool holds_no_ca(const char *directory)
@@ -125,7 +160,8 @@ bool pki_store_open(const char *directory, bool with_key, struct pki_store *out)
 
 	if (!s.directory)
 		complain("out of memory");
-	else if (load_certificate(&s) && (!with_key || store_load_key(&s))) {
+	else if (load_certificate(&s) &&
+		 (!with_key || (store_load_key(&s) && store_load_tag_keys(&s)))) {
 		*out = s;
 		return true;
 	} else if (holds_no_ca(directory)) {
@@ -141,6 +177,43 @@ void pki_store_close(struct pki_store *s)
 	free(s->pem);
 	X509_free(s->ca);
 	EVP_PKEY_free(s->key);
+	pki_free_secret(s->tag_keys);
+}
+
+/* The first so many lines of text, in place. */
+static void keep_lines(char *text, size_t count)
+{
+	for (char *at = text; *at; at++)
+		if (*at == '\n' && --count == 0)
+			at[1] = '\0';
+}
+
+bool pki_store_rotate_tag(const char *directory, bool only, size_t *count)
+{
+	struct pki_store s;
+	struct conf_tag_keys keys;
+	char *key, *path, *text = NULL;
+	bool ok;
+
+	if (!pki_store_open(directory, true, &s))
+		return false;
+	keep_lines(s.tag_keys, CONF_TAG_KEYS_MAX - 1);
+	key = make_tag_key();
+	path = files_join(directory, "tag.keys");
+	if (!key || asprintf(&text, "%s%s", key, only ? "" : s.tag_keys) < 0) {
+		complain("out of memory");
+		text = NULL;
+	}
+	ok = text && path && conf_tag_keys_parse(text, &keys) &&
+	     files_write(path, text, 0600, true);
+	if (ok)
+		*count = keys.count;
+	OPENSSL_cleanse(&keys, sizeof(keys));
+	pki_free_secret(text);
+	pki_free_secret(key);
+	free(path);
+	pki_store_close(&s);
+	return ok;
 }
 
 bool pki_store_record(const struct pki_store *s, const struct pki_record *r)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pki_store: a CA's directory: ca.pem, ca.key and issued.log. Failures are told to the user. */
+/* pki_store: a CA's directory: ca.pem, ca.key, tag.keys and issued.log. Failures are told to the
+ * user. */
 #ifndef POSTERN_CTL_PKI_STORE_H
 #define POSTERN_CTL_PKI_STORE_H
 
@@ -15,6 +16,7 @@ struct pki_store {
 	char *pem; /* of ca */
 	X509 *ca;
 	EVP_PKEY *key;
+	char *tag_keys; /* lines of hex digits, the newest first */
 };
 
 /* One line of issued.log: what a certificate was made for. */
@@ -32,9 +34,13 @@ const char *pki_date(time_t t, char out[PKI_DATE_BYTES]);
 /* Makes the directory, which must not be there or be empty, and a CA in it. */
 bool pki_store_create(const char *directory, const char *organisation, time_t now,
 		      time_t not_after) MUST_CHECK;
-/* with_key: the CA's key too, to sign. */
+/* with_key: the CA's key and the tag keys too, to issue. */
 bool pki_store_open(const char *directory, bool with_key, struct pki_store *out) MUST_CHECK;
 void pki_store_close(struct pki_store *s);
+
+/* Puts a new tag key before those of the directory, the oldest of which goes when there are too
+ * many; with only, all of them go. *count: how many there are now. */
+bool pki_store_rotate_tag(const char *directory, bool only, size_t *count) MUST_CHECK;
 
 bool pki_store_record(const struct pki_store *s, const struct pki_record *r) MUST_CHECK;
 /* All records, oldest first; *out is owned. */

@@ -9,6 +9,7 @@
 #include "agent/worker/connector.h"
 #include "agent/relays/dial.h"
 #include "core/container.h"
+#include "core/engine/tag.h"
 #include "core/outbox.h"
 #include "core/parse/wire.h"
 
@@ -196,9 +197,13 @@ static bool take_frame(struct relay_line *l, size_t *used)
 		return false;
 	}
 	if (status != WIRE_OK) {
-		end_named(l, status == WIRE_BAD_VERSION
-				     ? reason_sentence(REASON_VERSION)
-				     : "it does not answer as a relay does; check the address");
+		if (status == WIRE_BAD_VERSION && l->frame[0] == 'H')
+			end_named(l, TAG_UNKNOWN_SENTENCE);
+		else
+			end_named(l, status == WIRE_BAD_VERSION
+					     ? reason_sentence(REASON_VERSION)
+					     : "it does not answer as a relay does; check the "
+					       "address");
 		return false;
 	}
 	if (m.type == WIRE_BYE) {
@@ -327,8 +332,11 @@ static bool say_hello(struct relay_line *l)
 
 	if (!dial_hello(&l->agent->setup, l->tls, l->flags, signature, &m))
 		return false;
-	len = wire_encode(&m, l->frame, sizeof(l->frame));
-	return len > 0 && tls_write(l->tls, l->frame, len) == TLS_OK;
+	if (!tag_make(l->tls, l->agent->setup.self.tag_keys.keys[0], l->plain))
+		return false;
+	len = wire_encode(&m, l->plain + TAG_BYTES, sizeof(l->plain) - TAG_BYTES);
+	/* The tag and HELLO are one record. */
+	return len > 0 && tls_write(l->tls, l->plain, TAG_BYTES + len) == TLS_OK;
 }
 
 static void relay_line_dialled(void *owner, int fd, struct tls *tls, const char *error)

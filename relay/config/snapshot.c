@@ -35,6 +35,10 @@ static bool index_publics(struct snapshot *s)
 /* False: why has a sentence. */
 static bool snapshot_make(struct snapshot *s, char *why, size_t why_size)
 {
+	if (!conf_tag_keys_parse(s->config.identity.tag_keys, &s->tag_keys)) {
+		snprintf(why, why_size, "identity.tag_keys: are no tag keys");
+		return false;
+	}
 	s->identity = identity_new(s->config.identity.ca, s->config.identity.certificate,
 				   s->config.identity.key, time(NULL), why, why_size);
 	if (!s->identity)

@@ -24,6 +24,7 @@ struct snapshot {
 	uint64_t revision;
 	struct relay_config config;
 	struct identity *identity;
+	struct conf_tag_keys tag_keys;
 	SSL_CTX *front;
 	struct bind_list binds;
 	const struct relay_public **publics; /* sorted by name */

@@ -170,6 +170,11 @@ bool conn_proxied_source(struct conn *c, const struct addr *source, const struct
 	return conn_count_source(c);
 }
 
+void conn_tagged(struct conn *c, size_t key)
+{
+	c->tag = (uint8_t)key;
+}
+
 void conn_authenticated(struct conn *c)
 {
 	conn_uncount_source(c);

@@ -97,6 +97,7 @@ struct conn {
 	bool counted;	/* in sources */
 	bool read_done; /* the peer has ended its direction */
 	bool reapable;	/* on the worker's list */
+	uint8_t tag;	/* the position, from 1, of the tag key that it had; 0: a stranger's */
 	struct addr peer, local;
 	struct addr_key source; /* what it is counted under while unauthenticated */
 
@@ -161,6 +162,9 @@ bool conn_sending(const struct conn *c);
  * with then_close it ends after it. */
 void conn_tell(struct relay *r, slab_id id, const struct wire_message *m, bool then_close);
 
+/* It began with a tag of the key at this position: it has a file of this network, and may be told
+ * why it is refused. Who it is is not proved. */
+void conn_tagged(struct conn *c, size_t key);
 /* Proved who it is: no longer counted under its source. */
 void conn_authenticated(struct conn *c);
 

@@ -9,8 +9,8 @@
  *     clear-text HTTP  -> 400 and closed
  *     anything else    -> closed
  *   inside our TLS
- *     2, a frame's version -> relay/session/frames.c
- *     anything else        -> web.c
+ *     a record that begins with a tag -> relay/session/frames.c
+ *     anything else                   -> web.c
  *
  * Each protocol is a row of the relay's list (relay/relay.c), which is asked from the top; another
  * one joins as one more row.

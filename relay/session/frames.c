@@ -2,6 +2,7 @@
 /* frames: Postern frames out of a connection's TLS; the first one decides what it is. */
 #include "relay/session/frames.h"
 
+#include "core/engine/tag.h"
 #include "core/log.h"
 
 static void frames_handle(struct conn *c, frame_fn *handle)
@@ -76,15 +77,22 @@ static const struct conn_phase phase_frame = {
 	.drain = conn_finish,
 };
 
+/* A record that does not begin with a tag is a stranger's, and answered as a web server would,
+ * whatever else is in it. */
 static bool frames_begin(struct conn *c, const uint8_t *data, size_t len)
 {
-	if (data[0] != WIRE_VERSION)
+	size_t key = tag_find(c->tls, &c->worker->snap->tag_keys, data, len);
+
+	if (key == 0)
 		return false;
+	conn_tagged(c, key);
+	data += TAG_BYTES;
+	len -= TAG_BYTES;
 	conn_set_phase(c, &phase_frame);
-	if (conn_keep(c, data, len, WIRE_FRAME_MAX + PLAIN_BYTES))
+	if (len == 0 || conn_keep(c, data, len, WIRE_FRAME_MAX + PLAIN_BYTES))
 		frame_input(c, NULL, 0);
 	else
-		conn_refuse(c, REASON_PROTOCOL);
+		conn_refuse(c, REASON_LIMIT_MEMORY);
 	return true;
 }
 

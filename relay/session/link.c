@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <openssl/mem.h>
+
 #include "core/engine/identity.h"
 #include "core/log.h"
 #include "relay/session/frames.h"
@@ -25,12 +27,15 @@ struct relay_link {
 	uint64_t heard_ms; /* when the peer last spoke */
 	char *agent;	   /* owned */
 	size_t revoked;	   /* names of the list that it has been told, the rest follows */
+	uint64_t tag_key;  /* of the newest tag key that it knows: its first bytes */
 	bool announced;	   /* its coming is on record, and its going will be */
 	bool told_revoked; /* the agent has a list of revoked names */
 };
 
 static const struct conn_phase phase_link;
 static void link_send_revoked(struct conn *c);
+static uint64_t newest_tag_key(const struct conn *c);
+static void link_send_tag_key(struct conn *c);
 
 static struct relay_link *link_of(struct conn *c)
 {
@@ -159,8 +164,10 @@ static void link_up(struct conn *c, const struct wire_message *m, const char *na
 		worker_count(c->worker, REASON_REPLACED);
 		link_tell_replaced(c->worker->relay, link->replaced);
 	}
+	l->tag_key = c->tag == 1 ? newest_tag_key(c) : 0;
 	link_welcome(c, link);
 	link_send_revoked(c);
+	link_send_tag_key(c);
 }
 
 void link_begin(struct conn *c, const struct wire_message *m)
@@ -336,6 +343,28 @@ static void link_send_revoked(struct conn *c)
 	link_send_more_revoked(c);
 }
 
+static uint64_t newest_tag_key(const struct conn *c)
+{
+	uint64_t first;
+
+	memcpy(&first, c->worker->snap->tag_keys.keys[0], sizeof first);
+	return first;
+}
+
+/* An agent that stays learns the newest tag key; one that was cut off before never does. */
+static void link_send_tag_key(struct conn *c)
+{
+	struct wire_message m = {.type = WIRE_TAGKEY};
+
+	if (c->phase != &phase_link || !link_of(c)->announced ||
+	    link_of(c)->tag_key == newest_tag_key(c))
+		return;
+	link_of(c)->tag_key = newest_tag_key(c);
+	memcpy(m.tagkey.key, c->worker->snap->tag_keys.keys[0], sizeof m.tagkey.key);
+	conn_send_message(c, &m);
+	OPENSSL_cleanse(&m.tagkey, sizeof m.tagkey);
+}
+
 /* ---- its end ---- */
 
 static void link_orphaned(void *context, slab_id asker, uint64_t session)
@@ -372,6 +401,7 @@ static void link_adopt(struct conn *c)
 		conn_refuse(c, REASON_REVOKED);
 	else
 		link_send_revoked(c);
+	link_send_tag_key(c);
 }
 
 static_assert(sizeof(struct relay_link) <= CONN_STATE_BYTES, "a link fits into its connection");

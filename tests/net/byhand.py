@@ -10,25 +10,31 @@ import time
 
 from peers import need, openssl
 from rogue import HELLO, LEG, frame, pem, text8
+from tag import export, tag
 
 TRANSIENT, CONSOLE = 1, 2
 BYE = 0x0a
 
 
 class ByHand:
-    """A connection by openssl, and what it exports for a proof."""
+    """A connection by openssl, and what it exports for proofs."""
 
-    def __init__(self, host, address, label):
+    count = 0
+
+    def __init__(self, host, address):
         self.said = b""
+        ByHand.count += 1
+        self.secrets = host.lab.write(f"byhand{ByHand.count}.secrets", "")
         self.process = host.start(
             [need("openssl"), "s_client", "-connect", f"{address}:443", "-servername",
-             "relay.example.org", "-tls1_3", "-alpn", "http/1.1", "-nocommands", "-ign_eof",
-             "-keymatexport", f"EXPORTER-postern-{label}", "-keymatexportlen", "32"], "byhand",
+             "relay.example.org", "-tls1_3", "-alpn", "http/1.1", "-nocommands", "-ign_eof", "-keylogfile", self.secrets], "byhand",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.process.ended_by_us = True
-        exported = self.until(rb"Keying material: ([0-9A-F]{64})\n").group(1).decode()
-        self.exported = bytes.fromhex(exported)
-        self.until(rb"---\n")
+        self.until(rb"Verify return code: [^\n]*\n---\n")
+
+    def begin(self, bundle, first):
+        """The tag and the first message, which must be one record."""
+        self.send(tag(bundle, self.secrets) + first)
 
     def send(self, data):
         self.process.popen.stdin.write(data)
@@ -68,7 +74,7 @@ class SignIn(ByHand):
     """HELLO with the certificate of any file, under any name, with any flags."""
 
     def __init__(self, host, address, bundle, name, flags, extensions=()):
-        super().__init__(host, address, "hello")
+        super().__init__(host, address)
         lab = host.lab
         self.key = lab.write("byhand.key", pem(bundle, "key"))
         certificate = lab.write("byhand.pem", pem(bundle, "certificate"))
@@ -76,21 +82,22 @@ class SignIn(ByHand):
         body = struct.pack("!B", flags) + text8(name) + text8("by hand")
         for part in (self.der, self.signature()):
             body += struct.pack("!H", len(part)) + part
-        self.send(frame(HELLO, body, extensions))
+        self.begin(bundle, frame(HELLO, body, extensions))
 
     def signature(self):
         message = self.key + ".message"
         with open(message, "wb") as f:
-            f.write(b"postern/2 hello\0" + self.exported)
+            f.write(b"postern/2 hello\0" + export(self.secrets, "hello"))
         return openssl("dgst", "-sha256", "-sign", self.key, message)
 
 
 class WarmLeg(ByHand):
     """LEG below the link that a WELCOME told of."""
 
-    def __init__(self, host, address, welcome):
-        super().__init__(host, address, "leg")
+    def __init__(self, host, address, bundle, welcome):
+        super().__init__(host, address)
         at = 1 + welcome[0]  # behind the relay's name, and then what it calls us
         at += 1 + welcome[at]
         link, secret = welcome[at:at + 8], welcome[at + 8:at + 40]
-        self.send(frame(LEG, link + hmac.new(secret, self.exported, "sha256").digest()))
+        proof = hmac.new(secret, export(self.secrets, "leg"), "sha256").digest()
+        self.begin(bundle, frame(LEG, link + proof))

@@ -17,6 +17,7 @@ import struct
 import tempfile
 import threading
 
+from tag import TAG_BYTES
 from world import get_block
 
 HELLO, WELCOME, PUBLISH, PUBLISHED, OFFER, REFUSE, PING, PONG = range(1, 9)
@@ -176,6 +177,7 @@ class RogueRelay:
 
     def connection(self, sock, _peer):
         tls = Tls(sock, self.context, True)
+        tls.read_until(lambda b: TAG_BYTES if len(b) >= TAG_BYTES else 0)
         kind, _body = tls.hear()
         if kind == HELLO:
             tls.say(WELCOME, text8("relay") + text8("") + struct.pack("!Q", 1) + bytes(32) +

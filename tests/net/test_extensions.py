@@ -31,7 +31,7 @@ def test_extensions_at_a_relay(lab):
     link = SignIn(w.visitor, "45.0.0.2", laptop, "laptop", TRANSIENT, HARMLESS)
     kind, welcome = link.answer()
     assert kind == WELCOME and welcome[-1] == 0, (kind, welcome)
-    leg = WarmLeg(w.visitor, "45.0.0.2", welcome)
+    leg = WarmLeg(w.visitor, "45.0.0.2", laptop, welcome)
     assert leg.answer()[0] == READY
     wanted = text8("nobody") + text8("echo")
     for extensions, reason in ((CRITICAL, EXTENSION), (HARMLESS, AGENT_OFFLINE),

@@ -8,6 +8,7 @@ import hello
 from peers import WebCa, nginx, tls_context
 from rogue import BYE, PING, PROTOCOL, Tls, frame
 from runner import limit
+from tag import tag
 from world import World
 
 WORKERS = 24
@@ -126,17 +127,22 @@ def test_split_large(lab):
 
 
 def test_split_first_frame(lab):
-    """The first message in several records that arrive together: it is read without more to come."""
+    """The first message in several records that arrive together: it is read without more to come.
+    The tag stands in the first one whole."""
     w = World(lab).two_homes()
     w.relay()
+    bundle = w.issue_agent("laptop")
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     first = frame(PING, bytes(8))  # no HELLO and no LEG: refused as soon as it is known
     for cuts in ((1,), (3,), (1, 2, 3, 4, 5)):
+        context.keylog_filename = secrets = lab.write(f"secrets{len(cuts)}{cuts[0]}", "")
         with w.visitor.connect("45.0.0.2", 443, timeout=5) as sock:
             tls = Tls(sock, context, False)
+            made = tag(bundle, secrets)
             for begin, end in zip((0, *cuts), (*cuts, len(first))):
-                tls.tls.write(first[begin:end])
+                tls.tls.write(made + first[begin:end])
+                made = b""
             sock.sendall(tls.outgoing.read())
             kind, body = tls.hear()
             assert (kind, struct.unpack("!H", body[:2])[0]) == (BYE, PROTOCOL), (cuts, kind, body)

@@ -4,7 +4,7 @@
  * do not read, resets, and ends at any moment. Dialling is the test's: both ends of the TLS session
  * are its own.
  *
- * links: ctl/talk/relay_line.c core/outbox.c core/engine/tls.c core/engine/identity.c
+ * links: ctl/talk/relay_line.c core/outbox.c core/engine/tag.c core/engine/tls.c core/engine/identity.c
  * links: core/engine/identity_verify.c core/engine/identity_relay.c core/engine/certificate.c
  * links: core/parse/wire.c core/parse/reason.c core/buffers.c core/addr.c core/log.c core/timer.c
  * links: core/ring.c ctl/pki/make.c tests/support/certs.c
@@ -123,6 +123,8 @@ static struct scene *scene_begin(void **state, uint8_t flags)
 	playing = s;
 	s->f = ring_fixture(state);
 	s->agent.worker.ring = s->f->r;
+	s->agent.setup.self.tag_keys.count = 1;
+	memset(s->agent.setup.self.tag_keys.keys[0], CERTS_TAG_KEY_BYTE, CONF_TAG_KEY_BYTES);
 	s->relay.address = (struct endpoint){.host = "relay.example", .port = 443};
 	s->identity = certs_identity(&ca, &ca, IDENTITY_RELAY, "relay.example", -DAY, DAY);
 	s->front = identity_front_context(s->identity);
@@ -228,13 +230,18 @@ static struct scene *scene_up(void **state)
 		.welcome = {.relay = wire_text("main"), .your_address = wire_text("a")}};
 	struct scene *s = scene_begin(state, WIRE_HELLO_CONSOLE);
 	struct wire_message hello;
+	uint8_t tag[TAG_BYTES];
 	size_t used;
 
 	dialled(s);
-	assert_int_equal(wire_decode(s->got, s->got_len, &hello, &used), WIRE_OK);
+	certs_tag(s->theirs, tag);
+	assert_true(s->got_len > TAG_BYTES);
+	assert_memory_equal(s->got, tag, TAG_BYTES);
+	assert_int_equal(wire_decode(s->got + TAG_BYTES, s->got_len - TAG_BYTES, &hello, &used),
+			 WIRE_OK);
 	assert_int_equal(hello.type, WIRE_HELLO);
 	assert_int_equal(hello.hello.flags, WIRE_HELLO_CONSOLE);
-	assert_int_equal(used, s->got_len);
+	assert_int_equal(TAG_BYTES + used, s->got_len);
 	s->got_len = 0;
 	assert_int_equal(s->ups, 0);
 	far_say(s, &welcome);

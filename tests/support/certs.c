@@ -123,6 +123,15 @@ bool certs_handshake(struct tls *client, struct tls *server, size_t chunk)
 	return c == TLS_OK && s == TLS_OK;
 }
 
+void certs_tag(struct tls *t, uint8_t out[TAG_BYTES])
+{
+	uint8_t key[CONF_TAG_KEY_BYTES];
+
+	memset(key, CERTS_TAG_KEY_BYTE, sizeof(key));
+	if (!tag_make(t, key, out))
+		memset(out, 0, TAG_BYTES);
+}
+
 /* A PEM text as a block of YAML. */
 static size_t block_yaml(const char *key, const char *pem, char *out, size_t room)
 {
@@ -143,5 +152,6 @@ void certs_yaml(const char *ca, const char *certificate, const char *key, char *
 
 	n += block_yaml("ca", ca, out + n, room - n);
 	n += block_yaml("certificate", certificate, out + n, room - n);
-	(void)block_yaml("key", key, out + n, room - n);
+	n += block_yaml("key", key, out + n, room - n);
+	(void)block_yaml("tag_keys", CERTS_TAG_KEYS, out + n, room - n);
 }

@@ -4,6 +4,7 @@
 #define POSTERN_TESTS_CERTS_H
 
 #include "core/engine/identity.h"
+#include "core/engine/tag.h"
 #include "core/engine/tls.h"
 
 struct certs_ca {
@@ -34,6 +35,12 @@ struct identity *certs_identity(const struct certs_ca *own, const struct certs_c
 bool certs_handshake(struct tls *client, struct tls *server, size_t chunk);
 /* Moves all of from's output to to. */
 void certs_carry(struct tls *from, struct tls *to, size_t chunk);
+
+/* The tests' network has one tag key: 32 times 0x7a. */
+#define CERTS_TAG_KEY_BYTE 0x7a
+#define CERTS_TAG_KEYS	   "7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a"
+/* The tag that a client of that network says first. */
+void certs_tag(struct tls *t, uint8_t out[TAG_BYTES]);
 
 /* The lines "identity:" of a configuration. */
 void certs_yaml(const char *ca, const char *certificate, const char *key, char *out, size_t room);

@@ -76,14 +76,24 @@ void fake_relay_say(struct fake_connection *c, const struct wire_message *m)
 
 bool fake_relay_hello(struct fake_connection *c, const uint8_t *first, size_t len)
 {
-	uint8_t frame[WIRE_FRAME_MAX], exported[TLS_EXPORT_BYTES];
+	uint8_t frame[TAG_BYTES + WIRE_FRAME_MAX], exported[TLS_EXPORT_BYTES];
 	struct fake_relay *r = c->relay;
 	enum wire_status status;
 	struct wire_message m;
 	size_t used, n;
 
+	uint8_t tag[TAG_BYTES];
+
+	/* What is read at once is one record, or less of it when there is no room. */
 	if (len > 0)
 		memcpy(frame, first, len);
+	else
+		len = fake_relay_read(c, frame, sizeof(frame));
+	certs_tag(c->tls, tag);
+	if (len < TAG_BYTES || memcmp(frame, tag, TAG_BYTES) != 0)
+		return false;
+	len -= TAG_BYTES;
+	memmove(frame, frame + TAG_BYTES, len);
 	while ((status = wire_decode(frame, len, &m, &used)) == WIRE_SHORT) {
 		n = fake_relay_read(c, frame + len, sizeof(frame) - len);
 		if (n == 0)
@@ -199,9 +209,10 @@ static char *config_text(const struct certs_ca *ca, enum identity_role role, con
 	json_t *config;
 
 	snprintf(address, sizeof(address), "127.0.0.1:%u", port);
-	config = json_pack("{s:s, s:[{s:s}], s:{s:s, s:s, s:s}, s:s}", "name", name, "relays",
+	config = json_pack("{s:s, s:[{s:s}], s:{s:s, s:s, s:s, s:s}, s:s}", "name", name, "relays",
 			   "address", address, "identity", "ca", ca->pem, "certificate",
-			   pair.certificate, "key", pair.key, "dial", "5s");
+			   pair.certificate, "key", pair.key, "tag_keys", CERTS_TAG_KEYS, "dial",
+			   "5s");
 	text = json_dumps(config, 0);
 	json_decref(config);
 	certs_free_pair(&pair);

@@ -19,8 +19,11 @@
 
 #define CERTIFICATE "|\n    -----BEGIN CERTIFICATE-----\n    MA==\n    -----END CERTIFICATE-----\n"
 #define KEY	    "|\n    -----BEGIN PRIVATE KEY-----\n    MA==\n    -----END PRIVATE KEY-----\n"
-#define IDENTITY    "identity:\n  ca: " CERTIFICATE "  certificate: " CERTIFICATE "  key: " KEY
-#define BASE	    "name: laptop\nrelays: [{address: 'relay.example.org:443'}]\n" IDENTITY
+#define TAG_KEY	    "7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a"
+#define TAG_KEYS    "  tag_keys: " TAG_KEY "\n"
+#define IDENTITY                                                                                   \
+	"identity:\n  ca: " CERTIFICATE "  certificate: " CERTIFICATE "  key: " KEY TAG_KEYS
+#define BASE "name: laptop\nrelays: [{address: 'relay.example.org:443'}]\n" IDENTITY
 
 static bool bind_text(const char *yaml, struct agent_config *c, struct conf_errors *errors)
 {

@@ -11,7 +11,7 @@
  * links: agent/config/setup.c agent/config/http_proxy.c core/parse/http.c core/parse/text.c
  * links: core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c
  * links: core/engine/certificate.c
- * links: core/engine/tls.c ctl/pki/make.c tests/support/certs.c
+ * links: core/engine/tag.c core/engine/tls.c ctl/pki/make.c tests/support/certs.c
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -31,7 +31,22 @@
 #define PEM(what) "|\n    -----BEGIN " what "-----\n    MA==\n    -----END " what "-----\n"
 #define BASE                                                                                       \
 	"name: laptop\nrelays: [{address: 'relay.example.org:443'}]\nidentity:\n  ca: " PEM(       \
-		"CERTIFICATE") "  certificate: " PEM("CERTIFICATE") "  key: " PEM("PRIVATE KEY")
+		"CERT"                                                                             \
+		"IFIC"                                                                             \
+		"ATE") "  certificate: " PEM("CERTIFICATE") "  key: " PEM("PRIVATE KEY") "  "      \
+											 "tag_"    \
+											 "keys: "  \
+											 "7a7a7a7" \
+											 "a7a7a7a" \
+											 "7a7a7a7" \
+											 "a7a7a7a" \
+											 "7a7a7a7" \
+											 "a"       \
+											 "7a7a7a7" \
+											 "a7a7a7a" \
+											 "7a7a7a7" \
+											 "a7a7a7a" \
+											 "\n"
 
 static char dir[64], file[80];
 
@@ -293,8 +308,8 @@ static void an_identity_is_the_files_or_the_consoles(void **state)
 
 	write_identity(&ca, first.certificate, first.key);
 	assert_true(agent_load(file, &c, &start, &s, &errors));
-	identity = json_pack("{s:s, s:s, s:s}", "ca", ca.pem, "certificate", second.certificate,
-			     "key", second.key);
+	identity = json_pack("{s:s, s:s, s:s, s:s}", "ca", ca.pem, "certificate",
+			     second.certificate, "key", second.key, "tag_keys", CERTS_TAG_KEYS);
 	console_changed(s, "identity", identity);
 	agent_config_free(&c);
 	configuring_start_free(&start);

@@ -54,7 +54,7 @@ static void serve(struct fake_connection *c)
 	size_t n = fake_relay_read(c, first, sizeof(first));
 	struct tm tm;
 
-	if (n > 0 && first[0] == 'G') {
+	if (n > 0 && memcmp(first, "GET ", 4) == 0) {
 		strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
 		snprintf(head, sizeof(head),
 			 "HTTP/1.1 %d X\r\n%s%s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",

@@ -10,7 +10,7 @@
  * links: relay/config/policy.c relay/policy/index.c relay/policy/source.c relay/policy/time.c
  * links: core/conf/[a-z]*.c core/engine/certificate.c core/engine/identity*.c core/parse/jsonrpc.c
  * links: core/parse/wire.c core/parse/reason.c core/addr.c core/file.c core/log.c
- * links: core/engine/tls.c tests/support/certs.c
+ * links: core/engine/tag.c core/engine/tls.c tests/support/certs.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -461,9 +461,10 @@ static void test_grants_lists_rules_and_the_revoked(void **state)
 
 /* ---- configurations ---- */
 
-#define PEM	 "\"-----BEGIN CERTIFICATE-----\\n-----END CERTIFICATE-----\\n\""
-#define IDENTITY "identity: {ca: " PEM ", certificate: " PEM ", key: (hidden)}\n"
-#define RELAY	 "# revision 17\nname: main\nlisten: [{address: 0.0.0.0:443}]\n" IDENTITY
+#define PEM "\"-----BEGIN CERTIFICATE-----\\n-----END CERTIFICATE-----\\n\""
+#define IDENTITY                                                                                   \
+	"identity: {ca: " PEM ", certificate: " PEM ", key: (hidden), tag_keys: (hidden)}\n"
+#define RELAY "# revision 17\nname: main\nlisten: [{address: 0.0.0.0:443}]\n" IDENTITY
 
 static const char *const changes = "{\"revision\": 18, \"restart\": [\"user\"], \"diff\": ["
 				   "{\"path\": \"limits.legs\", \"from\": null, \"to\": 5}, "
@@ -486,7 +487,7 @@ static void test_diff_shows_every_kind_of_change(void **state)
 		FIRST, 0, "config.diff",
 		"{\"config\": {\"name\": \"main\", \"listen\": [{\"address\": \"0.0.0.0:443\"}], "
 		"\"identity\": {\"ca\": " PEM ", \"certificate\": " PEM
-		", \"key\": \"(hidden)\"}}}");
+		", \"key\": \"(hidden)\", \"tag_keys\": \"(hidden)\"}}}");
 	assert_string_equal(ran.out, "+ limits.legs: 5\n- policy[0]: phone\n~ user: a -> b\n");
 	forget();
 	will_answer(FIRST, "{\"diff\": []}");
@@ -504,7 +505,8 @@ static void test_apply_sends_what_it_was_given(void **state)
 		FIRST, 0, "config.apply",
 		"{\"config\": {\"name\": \"main\", \"listen\": [{\"address\": \"0.0.0.0:443\"}], "
 		"\"identity\": {\"ca\": " PEM ", \"certificate\": " PEM
-		", \"key\": \"(hidden)\"}}, \"revision\": 17, \"confirm_ms\": 300000, "
+		", \"key\": \"(hidden)\", \"tag_keys\": \"(hidden)\"}}, \"revision\": 17, "
+		"\"confirm_ms\": 300000, "
 		"\"note\": \"more legs\", \"force\": true}");
 	assert_says(ran.out, "- policy[0]: phone\n");
 	assert_says(ran.out, "one.example:443: revision 18 is in force\n");
@@ -618,7 +620,7 @@ static void test_get_save_and_history(void **state)
 	will_answer(FIRST, in_force);
 	write_file("r.yaml", "name: x\nlisten: [{address: 0.0.0.0:443}]\nidentity: {ca: " PEM
 			     ", certificate: " PEM ", key: \"-----BEGIN PRIVATE KEY-----\\n"
-			     "-----END PRIVATE KEY-----\\n\"}\n");
+			     "-----END PRIVATE KEY-----\\n\", tag_keys: " CERTS_TAG_KEYS "}\n");
 	run("relay config save r.yaml --as c", STATUS_OK);
 	assert_says(ran.out, "BEGIN PRIVATE KEY");
 	assert_silent_on(ran.out, "hidden");
@@ -666,9 +668,10 @@ static void test_save_with_another_certificate(void **state)
 	char *answer = json_dumps(in_force, JSON_COMPACT);
 
 	for (size_t i = 0; i < 2; i++) {
-		json_t *file = json_pack("{s:s, s:[{s:s}], s:{s:s, s:s, s:s}}", "name", "x",
-					 "listen", "address", "0.0.0.0:443", "identity", "ca",
-					 ca.pem, "certificate", old.certificate, "key", keys[i]);
+		json_t *file =
+			json_pack("{s:s, s:[{s:s}], s:{s:s, s:s, s:s, s:s}}", "name", "x", "listen",
+				  "address", "0.0.0.0:443", "identity", "ca", ca.pem, "certificate",
+				  old.certificate, "key", keys[i], "tag_keys", CERTS_TAG_KEYS);
 		char *text = json_dumps(file, JSON_COMPACT);
 
 		forget();

@@ -25,8 +25,8 @@
 #define CERTIFICATE "-----BEGIN CERTIFICATE-----\\nMA==\\n-----END CERTIFICATE-----\\n"
 #define KEY	    "-----BEGIN PRIVATE KEY-----\\nMA==\\n-----END PRIVATE KEY-----\\n"
 #define IDENTITY                                                                                   \
-	"'identity': {'ca': '" CERTIFICATE "', 'certificate': '" CERTIFICATE "', 'key': '" KEY "'" \
-	"}"
+	"'identity': {'ca': '" CERTIFICATE "', 'certificate': '" CERTIFICATE "', 'key': '" KEY     \
+	"', 'tag_keys': '7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a'}"
 #define RELAY                                                                                      \
 	"{'name': 'front', 'listen': [{'address': '0.0.0.0:443'}, {'address': '[::]:443', "        \
 	"'proxy_protocol': true}], 'drain': '1m', 'threads': 2, 'limits': {'memory': '64MiB', "    \

@@ -21,9 +21,10 @@
 
 #include "ctl/change/document.h"
 
-#define PEM	 "\"-----BEGIN CERTIFICATE-----\\n-----END CERTIFICATE-----\\n\""
-#define IDENTITY "identity: {ca: " PEM ", certificate: " PEM ", key: (hidden)}\n"
-#define RELAY	 "name: main\nlisten: [{address: 0.0.0.0:443}]\n" IDENTITY
+#define PEM "\"-----BEGIN CERTIFICATE-----\\n-----END CERTIFICATE-----\\n\""
+#define IDENTITY                                                                                   \
+	"identity: {ca: " PEM ", certificate: " PEM ", key: (hidden), tag_keys: (hidden)}\n"
+#define RELAY "name: main\nlisten: [{address: 0.0.0.0:443}]\n" IDENTITY
 
 static bool parse(const char *text, const struct document_schema *schema, struct document *d,
 		  char *errors, size_t room)

@@ -2,7 +2,7 @@
 /*
  * identity_test: who is let in, who is not, and what they are told.
  *
- * links: core/engine/tls.c core/engine/identity.c core/engine/identity_verify.c
+ * links: core/engine/tag.c core/engine/tls.c core/engine/identity.c core/engine/identity_verify.c
  * links: core/engine/identity_relay.c core/engine/certificate.c
  * links: core/parse/wire.c core/parse/reason.c ctl/pki/make.c tests/support/certs.c
  */

@@ -2,7 +2,7 @@
 /*
  * inner_test: two agents' TLS through the envelope, in pieces of every size.
  *
- * links: agent/engine/inner.c core/parse/envelope.c core/engine/tls.c core/engine/identity.c
+ * links: agent/engine/inner.c core/parse/envelope.c core/engine/tag.c core/engine/tls.c core/engine/identity.c
  * links: core/engine/identity_verify.c core/engine/identity_relay.c core/engine/certificate.c
  * links: core/parse/wire.c core/parse/reason.c ctl/pki/make.c tests/support/certs.c
  */

@@ -493,6 +493,53 @@ static void test_a_ca_that_lacks_something(void **state)
 	assert_null(strstr(ran.err, "pki init"));
 }
 
+static struct conf_tag_keys keys_in_store(void)
+{
+	char *text = files_read("ca/tag.keys", FILE_MAX);
+	struct conf_tag_keys keys;
+
+	assert_true(conf_tag_keys_parse(text, &keys));
+	free(text);
+	return keys;
+}
+
+/* A new tag key goes before the others, and into each file that is issued from then on. */
+static void test_tag_keys_rotate(void **state)
+{
+	struct conf_tag_keys first = keys_in_store(), now, issued;
+	struct agent_config c;
+
+	assert_int_equal(mode_of("ca/tag.keys"), 0600);
+	assert_int_equal(first.count, 1);
+	shown("pki rotate ca tag", STATUS_OK);
+	assert_shown("ca/tag.keys has 2");
+	assert_int_equal(mode_of("ca/tag.keys"), 0600);
+	now = keys_in_store();
+	assert_int_equal(now.count, 2);
+	assert_memory_equal(now.keys[1], first.keys[0], CONF_TAG_KEY_BYTES);
+	assert_memory_not_equal(now.keys[0], first.keys[0], CONF_TAG_KEY_BYTES);
+	shown("pki issue ca agent home --relay r:1", STATUS_OK);
+	c = load_agent("home.yaml");
+	assert_true(conf_tag_keys_parse(c.identity.tag_keys, &issued));
+	assert_int_equal(issued.count, 2);
+	assert_memory_equal(issued.keys, now.keys, sizeof(now.keys));
+	agent_config_free(&c);
+	for (unsigned i = 0; i < 3; i++)
+		shown("pki rotate ca tag", STATUS_OK);
+	assert_shown("ca/tag.keys has 4");
+	first = now;
+	now = keys_in_store();
+	assert_memory_equal(now.keys[3], first.keys[0], CONF_TAG_KEY_BYTES);
+	shown("pki rotate ca tag --only", STATUS_OK);
+	assert_int_equal(keys_in_store().count, 1);
+	shown("pki rotate ca tags", STATUS_USAGE);
+	shown("pki rotate none tag", STATUS_FAILED);
+	assert_true(files_write("ca/tag.keys", "secret\n", 0600, true));
+	shown("pki issue ca agent other --relay r:1", STATUS_FAILED);
+	assert_non_null(strstr(ran.err, "ca/tag.keys is not 1 to 4 lines of 64 hex digits"));
+	assert_null(strstr(ran.err, "secret"));
+}
+
 /* The whole way from the command to the relay's judgement of a HELLO. */
 static void test_issued_agents_are_believed_until_they_expire(void **state)
 {
@@ -564,6 +611,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_standard_output, enter, leave),
 		cmocka_unit_test_setup_teardown(test_a_ca_with_another_key, enter, leave),
 		cmocka_unit_test_setup_teardown(test_a_ca_that_lacks_something, enter, leave),
+		cmocka_unit_test_setup_teardown(test_tag_keys_rotate, enter, leave),
 		cmocka_unit_test_setup_teardown(test_issued_agents_are_believed_until_they_expire,
 						enter, leave),
 	};

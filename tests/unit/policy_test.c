@@ -20,9 +20,11 @@
 #include "relay/config/config.h"
 
 #define PEM(label) "|\n    -----BEGIN " label "-----\n    MA==\n    -----END " label "-----\n"
-#define BASE                                                                                       \
-	"name: front\nlisten: [{address: '0.0.0.0:443'}]\nidentity:\n  ca: " PEM(                  \
-		"CERTIFICATE") "  certificate: " PEM("CERTIFICATE") "  key: " PEM("PRIVATE KEY")
+#define BASE                                                                                                           \
+	"name: front\nlisten: [{address: '0.0.0.0:443'}]\nidentity:\n  ca: " PEM("CERTIFICATE") "  certificate: " PEM( \
+		"CERTIFICATE") "  key: " PEM("PRIVATE KEY") "  tag_keys: "                                             \
+							    "7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a"                     \
+							    "7a7a7a7a7a7a7a7a7a7a7a7a7a7a\n"
 
 #define FRIDAY 1795773600 /* 2026-11-27T10:00:00Z */
 #define HOUR   3600
@@ -449,7 +451,7 @@ static void a_warning_has_its_place(void **state)
 
 	assert_true(relay_config_bind(root, &c, &errors));
 	assert_string_equal(errors.warnings.text,
-			    "f:21:12: policy[0].from[0]: \"opss\" is no group, so it is taken for "
+			    "f:22:12: policy[0].from[0]: \"opss\" is no group, so it is taken for "
 			    "an agent; did you mean \"ops\"?\n");
 	relay_config_free(&c);
 	conf_node_free(root);

@@ -20,9 +20,12 @@
 
 #define CERTIFICATE "|\n    -----BEGIN CERTIFICATE-----\n    MA==\n    -----END CERTIFICATE-----\n"
 #define KEY	    "|\n    -----BEGIN PRIVATE KEY-----\n    MA==\n    -----END PRIVATE KEY-----\n"
-#define IDENTITY    "identity:\n  ca: " CERTIFICATE "  certificate: " CERTIFICATE "  key: " KEY
-#define BASE	    "name: front\nlisten: [{address: '0.0.0.0:443'}]\n" IDENTITY
-#define BASE_LINES  15
+#define TAG_KEY	    "7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a7a"
+#define TAG_KEYS    "  tag_keys: " TAG_KEY "\n"
+#define IDENTITY                                                                                   \
+	"identity:\n  ca: " CERTIFICATE "  certificate: " CERTIFICATE "  key: " KEY TAG_KEYS
+#define BASE	   "name: front\nlisten: [{address: '0.0.0.0:443'}]\n" IDENTITY
+#define BASE_LINES 16
 
 static bool bind_text(const char *yaml, struct relay_config *c, struct conf_errors *errors)
 {
@@ -99,9 +102,9 @@ static void test_bandwidth(void **state)
 	relay_config_free(&c);
 	assert_refused(
 		BASE "bandwidth: {per_session: 20MB, per_agents: 1MB/s}\n",
-		"f:16:26: bandwidth.per_session: \"20MB\" is not a rate; write a number and a "
+		"f:17:26: bandwidth.per_session: \"20MB\" is not a rate; write a number and a "
 		"unit, such as 20MB/s or 100Mbit/s\n"
-		"f:16:32: bandwidth.per_agents: is not a known key; did you mean "
+		"f:17:32: bandwidth.per_agents: is not a known key; did you mean "
 		"\"per_agent\"?\n");
 }
 
@@ -204,38 +207,40 @@ static void test_stun(void **state)
 	assert_refused(
 		BASE "stun:\n  listen: ['0.0.0.0:3478', '0.0.0.0:443', '0.0.0.0:3478']\n"
 		     "  alternate: ['0.0.0.0:1', '1.2.3.4:1']\n",
-		"f:17:43: stun.listen[2]: is 0.0.0.0:3478 like stun.listen[0]; remove one of "
+		"f:18:43: stun.listen[2]: is 0.0.0.0:3478 like stun.listen[0]; remove one of "
 		"them\n"
-		"f:18:15: stun.alternate[0]: is no address that clients could be sent to; "
+		"f:19:15: stun.alternate[0]: is no address that clients could be sent to; "
 		"write that of one host\n"
-		"f:18:28: stun.alternate[1]: is of the same family as stun.alternate[0]; "
+		"f:19:28: stun.alternate[1]: is of the same family as stun.alternate[0]; "
 		"name one server for IPv4 and one for IPv6\n");
 	assert_refused(BASE "stun:\n  listen: ['0.0.0.0:3478', '0.0.0.0:443']\n"
 			    "  behaviour: {address: '1.2.3.4:1', other: '1.2.3.4:2'}\n",
-		       "f:18:44: stun.behaviour.other: has the same IP address as address; it "
+		       "f:19:44: stun.behaviour.other: has the same IP address as address; it "
 		       "takes two of this host\n"
-		       "f:17:28: stun.listen[1]: is listen[0].address, where STUN is answered "
+		       "f:18:28: stun.listen[1]: is listen[0].address, where STUN is answered "
 		       "anyway; remove it here\n");
 	assert_refused(BASE "stun: {behaviour: {address: '1.2.3.4:1', other: '[::1]:2'}}\n",
-		       "f:16:49: stun.behaviour.other: must be of the same family as address\n");
+		       "f:17:49: stun.behaviour.other: must be of the same family as address\n");
 	assert_refused(BASE "stun: {behaviour: {address: '1.2.3.4:1', other: '1.2.3.5:1'}}\n",
-		       "f:16:49: stun.behaviour.other: has the same port as address; write "
+		       "f:17:49: stun.behaviour.other: has the same port as address; write "
 		       "another\n");
 }
 
 static void test_nothing(void **state)
 {
-	assert_refused("user: x\nlisten: []\n",
-		       "f:2:9: listen: is empty; add the addresses to accept connections on\n"
-		       "f:1:1: name: is missing; add the relay's name, as agents and logs show it\n"
-		       "f:1:1: identity: is missing; add the CA, certificate and key, as \"postern "
-		       "pki issue\" writes them\n");
+	assert_refused(
+		"user: x\nlisten: []\n",
+		"f:2:9: listen: is empty; add the addresses to accept connections on\n"
+		"f:1:1: name: is missing; add the relay's name, as agents and logs show it\n"
+		"f:1:1: identity: is missing; add the CA, certificate and keys, as \"postern "
+		"pki issue\" writes them\n");
 }
 
 static void test_pem(void **state)
 {
-	static const char begin[] = "name: a\nlisten: [{address: '0.0.0.0:443'}]\nidentity:\n"
-				    "  ca: " CERTIFICATE "  certificate: " CERTIFICATE "  key: ";
+	static const char begin[] =
+		"name: a\nlisten: [{address: '0.0.0.0:443'}]\nidentity:\n"
+		"  ca: " CERTIFICATE "  certificate: " CERTIFICATE TAG_KEYS "  key: ";
 	static const struct {
 		const char *key, *says;
 	} cases[] = {
@@ -275,9 +280,59 @@ static void test_ec_key(void **state)
 	if (!bind_text("name: a\nlisten: [{address: '0.0.0.0:443'}]\nidentity:\n  ca: " CERTIFICATE
 		       "  certificate: " CERTIFICATE
 		       "  key: |\n    -----BEGIN EC PRIVATE KEY-----\n"
-		       "    MA==\n    -----END EC PRIVATE KEY-----\n",
+		       "    MA==\n    -----END EC PRIVATE KEY-----\n" TAG_KEYS,
 		       &c, &errors))
 		fail_msg("%s", errors.text);
+	relay_config_free(&c);
+}
+
+static void test_tag_keys(void **state)
+{
+	static const char begin[] =
+		"name: a\nlisten: [{address: '0.0.0.0:443'}]\nidentity:\n"
+		"  ca: " CERTIFICATE "  certificate: " CERTIFICATE "  key: " KEY "  tag_keys: ";
+	static const char four[] = "|\n    " TAG_KEY "\n    " TAG_KEY "\n    " TAG_KEY "\n    "
+				   "00ff"
+				   "0123456789abcdef"
+				   "0123456789abcdef"
+				   "0123456789abcdef"
+				   "00000000ff01\n";
+	static const char *const wrong[] = {
+		"|\n    " TAG_KEY "\n    " TAG_KEY "\n    " TAG_KEY "\n    " TAG_KEY
+		"\n    " TAG_KEY "\n",
+		TAG_KEY "7a",
+		"7a7a",
+		"\"\"",
+		"7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A7A",
+		"|\n    " TAG_KEY "\n\n    " TAG_KEY "\n",
+		"|\n    " TAG_KEY "\n    hunter2\n",
+	};
+	struct conf_tag_keys keys = {0};
+	char yaml[2048];
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct conf_errors errors = {.file = "f"};
+		struct relay_config c;
+
+		snprintf(yaml, sizeof(yaml), "%s%s\n", begin, wrong[i]);
+		assert_false(bind_text(yaml, &c, &errors));
+		assert_int_equal(errors.count, 1);
+		assert_null(strstr(errors.text, "hunter2"));
+		assert_non_null(strstr(errors.text, "identity.tag_keys: "));
+		conf_errors_free(&errors);
+	}
+	struct conf_errors errors = {.file = "f"};
+	struct relay_config c;
+
+	snprintf(yaml, sizeof(yaml), "%s%s", begin, four);
+	if (!bind_text(yaml, &c, &errors))
+		fail_msg("%s", errors.text);
+	assert_true(conf_tag_keys_parse(c.identity.tag_keys, &keys));
+	assert_int_equal(keys.count, 4);
+	assert_int_equal(keys.keys[2][31], 0x7a);
+	assert_int_equal(keys.keys[3][1], 0xff);
+	assert_int_equal(keys.keys[3][2], 0x01);
+	assert_int_equal(keys.keys[3][31], 0x01);
 	relay_config_free(&c);
 }
 
@@ -298,6 +353,7 @@ int main(void)
 		cmocka_unit_test(test_values),	 cmocka_unit_test(test_nothing),
 		cmocka_unit_test(test_stun),	 cmocka_unit_test(test_pem),
 		cmocka_unit_test(test_ec_key),	 cmocka_unit_test(test_unknown_key),
+		cmocka_unit_test(test_tag_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,7 @@
  * links: core/conf/json.c core/conf/value.c core/conf/yaml.c core/addr.c core/log.c
  * links: core/parse/wire.c core/parse/reason.c core/engine/identity.c
  * links: core/engine/identity_relay.c core/engine/identity_verify.c core/engine/certificate.c
- * links: core/engine/tls.c ctl/pki/make.c tests/support/certs.c
+ * links: core/engine/tag.c core/engine/tls.c ctl/pki/make.c tests/support/certs.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -115,8 +115,9 @@ static void keep(const struct certs_pair *identity)
 	json_object_set_new(config, "revoked", json_pack("[{s:s}]", "agent", "lost"));
 	if (identity)
 		json_object_set_new(config, "identity",
-				    json_pack("{s:s, s:s, s:s}", "ca", ca.pem, "certificate",
-					      identity->certificate, "key", identity->key));
+				    json_pack("{s:s, s:s, s:s, s:s}", "ca", ca.pem, "certificate",
+					      identity->certificate, "key", identity->key,
+					      "tag_keys", CERTS_TAG_KEYS));
 	kept = json_pack("{s:O, s:o}", "file", start.file, "config", config);
 	assert_int_equal(json_dump_file(kept, kept_path, 0), 0);
 	json_decref(kept);

@@ -8,7 +8,7 @@
  * links: core/conf/conf.c core/conf/bind.c core/conf/error.c core/conf/value.c
  * links: core/addr.c core/log.c core/parse/wire.c core/engine/identity.c
  * links: core/engine/identity_relay.c core/engine/identity_verify.c core/engine/certificate.c
- * links: core/engine/tls.c ctl/pki/make.c tests/support/certs.c
+ * links: core/engine/tag.c core/engine/tls.c ctl/pki/make.c tests/support/certs.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -66,7 +66,7 @@ static struct relay_config config_of(const char *yaml, const char *key)
 #define KEY	    "|\n    -----BEGIN PRIVATE KEY-----\n    MA==\n    -----END PRIVATE KEY-----\n"
 #define BASE                                                                                       \
 	"name: front\nlisten: [{address: '0.0.0.0:443'}]\nidentity:\n  ca: " CERTIFICATE           \
-	"  certificate: " CERTIFICATE "  key: " KEY
+	"  certificate: " CERTIFICATE "  key: " KEY "  tag_keys: " CERTS_TAG_KEYS "\n"
 
 static void test_made_whole(void **state)
 {

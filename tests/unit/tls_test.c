@@ -2,7 +2,7 @@
 /*
  * tls_test: both ends of a TLS connection as engines, and everything that can end one.
  *
- * links: core/engine/tls.c core/engine/identity.c core/engine/identity_verify.c
+ * links: core/engine/tag.c core/engine/tls.c core/engine/identity.c core/engine/identity_verify.c
  * links: core/engine/identity_relay.c core/engine/certificate.c
  * links: core/parse/wire.c core/parse/reason.c ctl/pki/make.c tests/support/certs.c
  */

@@ -262,7 +262,8 @@ static void test_a_relay_that_says_no_is_believed(void **state)
 
 static void test_what_is_no_relay(void **state)
 {
-	assert_refused(serve_other_words, "HTTP/1.1 400 Bad Request\r\n\r\n",
+	assert_refused(serve_other_words, "HTTP/1.1 400 Bad Request\r\n\r\n", TAG_UNKNOWN_SENTENCE);
+	assert_refused(serve_other_words, "\x03\x02 of a later version",
 		       reason_sentence(REASON_VERSION));
 	assert_refused(serve_other_words, "\x02\x77\x01\x01z",
 		       "it does not answer as a relay does; check the address");

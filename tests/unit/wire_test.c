@@ -127,7 +127,7 @@ static void test_header(void **state)
 	assert_int_equal(decode("\x03\x07\x00\x08", 4), WIRE_BAD_VERSION);
 	assert_int_equal(decode("\x02", 1), WIRE_SHORT);
 	assert_int_equal(decode("\x02\x00", 2), WIRE_MALFORMED);
-	assert_int_equal(decode("\x02\x0c", 2), WIRE_MALFORMED);
+	assert_int_equal(decode("\x02\x0f", 2), WIRE_MALFORMED);
 	assert_int_equal(decode("\x02\xff", 2), WIRE_MALFORMED);
 	assert_int_equal(decode("\x02\x03\x30\x00", 4), WIRE_SHORT);
 	assert_int_equal(decode("\x02\x03\x30\x01", 4), WIRE_MALFORMED);
@@ -735,7 +735,7 @@ static void test_copy_and_compare(void **state)
 
 static void test_unknown_type_does_not_encode(void **state)
 {
-	struct wire_message m = {.type = (enum wire_type)0x0c};
+	struct wire_message m = {.type = (enum wire_type)0x0f};
 
 	assert_false(encodes(&m));
 }

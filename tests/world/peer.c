@@ -81,6 +81,23 @@ static bool has_go(struct peer *p)
 	return false;
 }
 
+/* An agent's first record begins with a tag. */
+static void keep_plain(struct peer *p, const uint8_t *bytes, size_t len)
+{
+	uint8_t tag[TAG_BYTES];
+
+	if (p->tag_due) {
+		certs_tag(p->tls, tag);
+		p->tag_due = false;
+		if (!world_check(len > TAG_BYTES && memcmp(bytes, tag, TAG_BYTES) == 0, "messages",
+				 "%s hears no tag", p->program->name))
+			return;
+		bytes += TAG_BYTES;
+		len -= TAG_BYTES;
+	}
+	keep(p, bytes, len);
+}
+
 /* What has come since; then what wants to leave. */
 static void work(struct peer *p)
 {
@@ -105,7 +122,7 @@ static void work(struct peer *p)
 	}
 	if (p->tls && !p->raw && tls_handshake(p->tls) == TLS_OK)
 		while (!has_go(p) && tls_read(p->tls, bytes, sizeof(bytes), &n) == TLS_OK)
-			keep(p, bytes, n);
+			keep_plain(p, bytes, n);
 	while (p->tls && p->fd >= 0 && (out = tls_output(p->tls, &len)) && len > 0) {
 		k_enter(p->program);
 		got = send(p->fd, out, len, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -170,6 +187,7 @@ static void forget(struct peer *p)
 	peer_close(p, false);
 	p->eof = p->reset = p->raw = p->mute = false;
 	p->got_len = p->looked_at = p->frame_len = p->out_len = 0;
+	p->tag_due = false;
 }
 
 void peer_listen(struct peer *p, uint16_t port)
@@ -197,6 +215,7 @@ bool peer_take(struct peer *p, struct peer *listening, bool secure)
 	k_enter(listening->program);
 	p->fd = world_give_descriptor(fd, p->program);
 	k_enter(NULL);
+	p->tag_due = secure;
 	if (secure)
 		p->tls = tls_new(p->front, true);
 	return true;
@@ -239,7 +258,16 @@ bool peer_dial(struct peer *p, const struct k_host *relay)
 		return false;
 	p->tls = tls_new(p->context, false);
 	(void)world_until(has_shaken, p, WAIT_US);
-	return !SSL_in_init(tls_ssl(p->tls));
+	if (SSL_in_init(tls_ssl(p->tls)))
+		return false;
+	certs_tag(p->tls, p->frame);
+	p->frame_len = TAG_BYTES;
+	return true;
+}
+
+void peer_say_no_tag(struct peer *p)
+{
+	p->frame_len = 0;
 }
 
 /* ---- messages ---- */

@@ -24,12 +24,13 @@ struct peer {
 	bool raw;		   /* after GO: bytes, not messages */
 	bool mute;		   /* reads nothing, so that all that is sent to it piles up */
 	bool pongs;		   /* answers PING */
+	bool tag_due;		   /* a relay: it has not heard the tag yet */
 	bool eof, reset;	   /* of the connection */
 	uint8_t *got;		   /* PEER_KEPT; what came and was not taken yet */
 	size_t got_len, looked_at; /* whole messages up to there, none of them GO */
 	uint8_t *out;		   /* PEER_KEPT; bytes that are in no TLS and have not left */
 	size_t out_len;
-	uint8_t frame[2 * WIRE_FRAME_MAX]; /* frames that leave together */
+	uint8_t frame[2 * WIRE_FRAME_MAX]; /* frames that leave together, the first behind a tag */
 	size_t frame_len;
 	uint64_t link;
 	uint8_t secret[WIRE_SECRET_BYTES];
@@ -41,6 +42,8 @@ void peer_end(struct peer *p);
 
 /* A new connection to the relay, and the outer handshake. False: it came to nothing. */
 bool peer_dial(struct peer *p, const struct k_host *relay);
+/* What leaves first then begins without a tag. */
+void peer_say_no_tag(struct peer *p);
 /* The same, in clear; and to any address. */
 bool peer_connect(struct peer *p, const struct k_host *relay);
 bool peer_connect_to(struct peer *p, const struct k_host *relay, uint16_t port);

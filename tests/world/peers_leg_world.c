@@ -29,7 +29,7 @@ static void scene_a_leg_needs_its_proof(void)
 	world_check(peer_dial(&guest, relay_host), "links", "guest cannot dial");
 	peer_frame_leg(&guest, &home);
 	world_check(peer_dial(&accepting, relay_host), "links", "a leg cannot dial");
-	memcpy(accepting.frame, guest.frame, guest.frame_len);
+	memcpy(accepting.frame + TAG_BYTES, guest.frame + TAG_BYTES, guest.frame_len - TAG_BYTES);
 	accepting.frame_len = guest.frame_len;
 	peer_flush(&accepting);
 	(void)peer_expect_bye(&accepting, REASON_PROOF);

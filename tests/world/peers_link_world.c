@@ -20,7 +20,7 @@ static void scene_a_hello_needs_its_proof(void)
 	world_check(peer_dial(&guest, relay_host), "links", "guest cannot dial");
 	peer_frame_hello(&guest, 0);
 	world_check(peer_dial(&home, relay_host), "links", "home cannot dial");
-	memcpy(home.frame, guest.frame, guest.frame_len);
+	memcpy(home.frame + TAG_BYTES, guest.frame + TAG_BYTES, guest.frame_len - TAG_BYTES);
 	home.frame_len = guest.frame_len;
 	peer_flush(&home);
 	(void)peer_expect_bye(&home, REASON_PROOF);
@@ -78,9 +78,9 @@ static void scene_frames_in_pieces_and_others(void)
 	(void)peer_sign_in(&home, relay_host, 0);
 	stranger();
 	peer_frame_hello(&guest, 0);
-	peer_write(&guest, guest.frame, 3);
+	peer_write(&guest, guest.frame, TAG_BYTES + 3);
 	(void)peer_hear(&guest, &heard, SECOND);
-	peer_write(&guest, guest.frame + 3, guest.frame_len - 3);
+	peer_write(&guest, guest.frame + TAG_BYTES + 3, guest.frame_len - TAG_BYTES - 3);
 	guest.frame_len = 0;
 	(void)peer_expect(&guest, WIRE_WELCOME, &heard);
 	/* Of a later version, where one of ours came before. */
@@ -94,7 +94,7 @@ static void scene_frames_in_pieces_and_others(void)
 	/* A beginning, and then nothing. */
 	stranger();
 	peer_frame_hello(&guest, 0);
-	peer_write(&guest, guest.frame, 3);
+	peer_write(&guest, guest.frame, TAG_BYTES + 3);
 	guest.frame_len = 0;
 	world_check(peer_gone(&guest, 60 * SECOND), "ends", "half a frame is waited for for ever");
 	peers_end();

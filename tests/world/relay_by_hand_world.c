@@ -746,6 +746,7 @@ static void scene_a_proxy(void)
 	/* From here on it is the relay itself. */
 	world_check(proxy.got[0] == 0x16, "messages", "what goes through the proxy is no TLS");
 	proxy.tls = tls_new(proxy.front, true);
+	proxy.tag_due = true;
 	if (!tls_feed(proxy.tls, proxy.got, proxy.got_len))
 		world_broken("no memory for a hello");
 	proxy.got_len = 0;

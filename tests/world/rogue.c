@@ -65,7 +65,8 @@ static void listen_on(struct rogue *g)
 
 static void say_hello(struct rogue *g)
 {
-	uint8_t exported[TLS_EXPORT_BYTES], signature[WIRE_SIGNATURE_MAX], frame[WIRE_FRAME_MAX];
+	uint8_t exported[TLS_EXPORT_BYTES], signature[WIRE_SIGNATURE_MAX];
+	uint8_t frame[TAG_BYTES + WIRE_FRAME_MAX];
 	struct wire_message m = {
 		.type = WIRE_HELLO,
 		.hello.flags = g->flags,
@@ -80,8 +81,9 @@ static void say_hello(struct rogue *g)
 	    !identity_sign(g->identity, exported, signature, sizeof(signature),
 			   &m.hello.signature.len))
 		abort();
-	len = wire_encode(&m, frame, sizeof(frame));
-	if (len == 0 || tls_write(g->tls, frame, len) != TLS_OK)
+	certs_tag(g->tls, frame);
+	len = wire_encode(&m, frame + TAG_BYTES, WIRE_FRAME_MAX);
+	if (len == 0 || tls_write(g->tls, frame, TAG_BYTES + len) != TLS_OK)
 		abort();
 }
 

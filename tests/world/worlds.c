@@ -10,6 +10,8 @@ const struct world_kind worlds[] = {
 	{"peers_session", world_peers_session, 20},
 	{"peers_public", world_peers_public, 20},
 	{"peers_drain", world_peers_drain, 20},
+	{"tags", world_tags, 10},
+	{"tag_keys", world_tag_keys, 5},
 	{"door", world_door, 50},
 	{"front", world_front, 20},
 	{"weather", world_weather, 100},

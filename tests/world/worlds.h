@@ -14,6 +14,8 @@ void world_peers_leg(void);
 void world_peers_session(void);
 void world_peers_public(void);
 void world_peers_drain(void);
+void world_tags(void);
+void world_tag_keys(void);
 void world_door(void);
 void world_front(void);
 void world_weather(void);
