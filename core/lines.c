@@ -108,7 +108,7 @@ static void lines_moved(struct outbox *o, int error)
 
 bool lines_send(struct lines *l, char *text, size_t len)
 {
-	bool ok = !l->closing && outbox_put(&l->out, text, len) == OUTBOX_OK;
+	bool ok = text && !l->closing && outbox_put(&l->out, text, len) == OUTBOX_OK;
 
 	if (!ok)
 		lines_close(l);

@@ -90,7 +90,6 @@ static int pool_open(struct ring *r, unsigned count)
 
 static void ring_destroy(struct ring *r)
 {
-	timers_free(&r->timers);
 	if (r->wake_fd >= 0)
 		close(r->wake_fd);
 	if (r->pool)
@@ -421,10 +420,7 @@ void ring_timer_set(struct ring *r, struct timer *t, uint64_t after_ms)
 	/* Outside the loop no other code reads the clock. */
 	if (!r->running)
 		ring_read_clock(r);
-	/* 16 bytes per timer could not be had. Going on without the deadline could keep a session
-	 * for ever, and no caller has anything better to do about it. */
-	if (timers_set(&r->timers, t, r->now_ms + after_ms))
-		abort();
+	timers_set(&r->timers, t, r->now_ms + after_ms);
 }
 
 void ring_timer_cancel(struct ring *r, struct timer *t)

@@ -101,6 +101,8 @@ static inline bool ring_op_busy(const struct ring_op *op)
  * it again after a pause).
  */
 void ring_accept(struct ring *r, struct ring_op *op, int fd);
+/* Whether accept(2) failed for the connection alone: the next one may be had. */
+bool ring_accept_again(int err);
 
 /* Receives at most len bytes into buf: done(n), 0 at end-of-file. buf stays untouched till done. */
 void ring_recv(struct ring *r, struct ring_op *op, int fd, void *buf, size_t len);

@@ -95,8 +95,6 @@ void ring_finish(struct ring *r, struct ring_op *op, int res);
 void ring_finish_later(struct ring *r, struct ring_op *op, int res);
 /* Takes note that the pool's buffer i has been handed out; returns it. */
 uint8_t *ring_pool_take(struct ring *r, unsigned i);
-/* accept(2) passes on errors of the connection that was to come; the next one may be well. */
-bool ring_accept_again(int err);
 
 /* For tests: the struct io_uring of a ring that runs on it. */
 struct io_uring;

@@ -1,114 +1,103 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* timer: a binary min-heap of deadlines; every timer knows its place in it. */
+/*
+ * timer: a pairing heap (Fredman, Sedgewick, Sleator, Tarjan 1986) that is made of the timers.
+ *
+ * A timer's children are due no earlier than itself. next and prev are its neighbours below one
+ * parent; the first child's prev is the parent, and the root's is itself.
+ */
 
 #include "core/timer.h"
-
-#include <errno.h>
-#include <stdlib.h>
-
-#define ROOM_AT_FIRST 64u
 
 void timers_init(struct timers *ts)
 {
 	*ts = (struct timers){0};
 }
 
-void timers_free(struct timers *ts)
+static void timers_set_root(struct timers *ts, struct timer *root)
 {
-	/* The timers themselves may be gone already. */
-	free(ts->heap);
-	*ts = (struct timers){0};
-}
-
-static void timers_place(struct timers *ts, size_t i, struct timer *t)
-{
-	ts->heap[i] = t;
-	t->slot = i + 1;
-}
-
-/* Moves t, for which place i is free, towards the root as far as it belongs. */
-static void sift_up(struct timers *ts, size_t i, struct timer *t)
-{
-	while (i > 0) {
-		size_t parent = (i - 1) / 2;
-		if (ts->heap[parent]->due_ms <= t->due_ms)
-			break;
-		timers_place(ts, i, ts->heap[parent]);
-		i = parent;
+	ts->root = root;
+	if (root) {
+		root->next = NULL;
+		root->prev = root;
 	}
-	timers_place(ts, i, t);
 }
 
-static void sift_down(struct timers *ts, size_t i, struct timer *t)
+/* The one that is due first takes the other as its child. */
+static struct timer *meld(struct timer *a, struct timer *b)
 {
-	for (;;) {
-		size_t child = 2 * i + 1;
-		if (child >= ts->count)
-			break;
-		if (child + 1 < ts->count && ts->heap[child + 1]->due_ms < ts->heap[child]->due_ms)
-			child++;
-		if (ts->heap[child]->due_ms >= t->due_ms)
-			break;
-		timers_place(ts, i, ts->heap[child]);
-		i = child;
+	if (!a || !b)
+		return a ? a : b;
+	if (b->due_ms < a->due_ms) {
+		struct timer *first = b;
+
+		b = a;
+		a = first;
 	}
-	timers_place(ts, i, t);
+	b->prev = a;
+	b->next = a->child;
+	if (b->next)
+		b->next->prev = b;
+	a->child = b;
+	return a;
 }
 
-static void timers_settle(struct timers *ts, size_t i, struct timer *t)
+/* One heap of all below t: in pairs first, which is what bounds the cost. */
+static struct timer *meld_children(struct timer *t)
 {
-	if (i > 0 && ts->heap[(i - 1) / 2]->due_ms > t->due_ms)
-		sift_up(ts, i, t);
-	else
-		sift_down(ts, i, t);
-}
+	struct timer *left = t->child, *pairs = NULL, *all = NULL;
 
-static int timers_make_room(struct timers *ts)
-{
-	if (ts->count < ts->room)
-		return 0;
-	size_t room = ts->room ? ts->room * 2 : ROOM_AT_FIRST;
-	struct timer **heap = reallocarray(ts->heap, room, sizeof(*heap));
-	if (!heap)
-		return -ENOMEM;
-	ts->heap = heap;
-	ts->room = room;
-	return 0;
-}
+	t->child = NULL;
+	while (left) {
+		struct timer *a = left, *b = a->next;
 
-int timers_set(struct timers *ts, struct timer *t, uint64_t due_ms)
-{
-	if (due_ms < ts->floor_ms)
-		due_ms = ts->floor_ms;
-	if (t->slot) {
-		t->due_ms = due_ms;
-		timers_settle(ts, t->slot - 1, t);
-		return 0;
+		left = b ? b->next : NULL;
+		a = meld(a, b);
+		a->next = pairs;
+		pairs = a;
 	}
-	if (timers_make_room(ts))
-		return -ENOMEM;
-	t->due_ms = due_ms;
-	sift_up(ts, ts->count++, t);
-	return 0;
+	while (pairs) {
+		struct timer *after = pairs->next;
+
+		all = meld(all, pairs);
+		pairs = after;
+	}
+	return all;
 }
 
 void timers_cancel(struct timers *ts, struct timer *t)
 {
-	if (!t->slot)
+	struct timer *below;
+
+	if (!timer_pending(t))
 		return;
-	size_t i = t->slot - 1;
-	t->slot = 0;
-	struct timer *last = ts->heap[--ts->count];
-	if (last != t)
-		timers_settle(ts, i, last);
+	below = meld_children(t);
+	if (t == ts->root) {
+		timers_set_root(ts, below);
+	} else {
+		if (t->prev->child == t)
+			t->prev->child = t->next;
+		else
+			t->prev->next = t->next;
+		if (t->next)
+			t->next->prev = t->prev;
+		timers_set_root(ts, meld(ts->root, below));
+	}
+	t->next = t->prev = NULL;
+}
+
+void timers_set(struct timers *ts, struct timer *t, uint64_t due_ms)
+{
+	timers_cancel(ts, t);
+	t->due_ms = due_ms < ts->floor_ms ? ts->floor_ms : due_ms;
+	timers_set_root(ts, meld(ts->root, t));
 }
 
 void timers_run(struct timers *ts, uint64_t now_ms)
 {
 	/* A timer that sets itself again at once has its turn in the next run. */
 	ts->floor_ms = now_ms + 1;
-	while (ts->count && ts->heap[0]->due_ms <= now_ms) {
-		struct timer *t = ts->heap[0];
+	while (ts->root && ts->root->due_ms <= now_ms) {
+		struct timer *t = ts->root;
 		timers_cancel(ts, t);
 		t->fire(t, now_ms);
 	}
@@ -117,5 +106,5 @@ void timers_run(struct timers *ts, uint64_t now_ms)
 
 uint64_t timers_next(const struct timers *ts)
 {
-	return ts->count ? ts->heap[0]->due_ms : TIMERS_NEVER;
+	return ts->root ? ts->root->due_ms : TIMERS_NEVER;
 }

@@ -122,6 +122,7 @@ static void log_isolation(const struct isolation_report *report)
 static int relay_run(struct relay *r, struct isolation_report *isolation)
 {
 	static pthread_t threads[RELAY_WORKERS_MAX];
+	char why[128];
 
 	control_thread = pthread_self();
 	pthread_barrier_init(&opened, NULL, r->worker_count + 1);
@@ -130,6 +131,10 @@ static int relay_run(struct relay *r, struct isolation_report *isolation)
 		if (pthread_create(&threads[i], NULL, worker_main, &r->workers[i]) != 0)
 			die("cannot start a thread: %s", strerror(errno));
 	pthread_barrier_wait(&opened);
+	if (!open_error && relay_ready(r, control_snapshot(r->control), why, sizeof why) < 0) {
+		log_error("relay", "%s", why);
+		open_error = -ENOMEM;
+	}
 	if (!open_error) {
 		isolation_seal(&plan, ring_engine(r->workers[0].ring), isolation);
 		log_isolation(isolation);

@@ -2,6 +2,7 @@
 /* relay: the rooms put together. */
 #include "relay/relay.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +18,8 @@
 #include "relay/session/session.h"
 #include "relay/session/trace.h"
 
-/* Descriptors that are not connections: rings, events, listeners, the log, and a reserve. */
-#define DESCRIPTORS_OWN 64u
-#define PREDECESSOR_MS	3000u /* for one that was killed to let go of its addresses */
+#define PREDECESSOR_MS 3000u /* for one that was killed to let go of its addresses */
+#define OPEN_LOOKED_AT 4096u /* the lowest are given first: what is open at the start is below */
 
 /* What a connection may be, in the order in which they are asked (relay/front/front.h). */
 static const struct front_protocol *const protocols[] = {
@@ -38,8 +38,8 @@ static const struct relay_upward upward = {
 	.traced = control_traced,
 };
 
-/* How many connections the descriptor limit allows. A sealed relay can no longer ask. */
-static uint64_t descriptors_allow(void)
+/* How many descriptors may be open. A sealed relay can no longer ask. */
+static uint64_t descriptors_limit(void)
 {
 	struct rlimit files;
 	uint64_t allowed = 1024;
@@ -49,9 +49,16 @@ static uint64_t descriptors_allow(void)
 		if (setrlimit(RLIMIT_NOFILE, &files) == 0)
 			allowed = files.rlim_max;
 	}
-	if (allowed > 1u << 20)
-		allowed = 1u << 20;
-	return allowed > 2 * DESCRIPTORS_OWN ? allowed - DESCRIPTORS_OWN : allowed / 2;
+	return allowed < 1u << 20 ? allowed : 1u << 20;
+}
+
+static uint64_t descriptors_open(uint64_t limit)
+{
+	uint64_t count = 0;
+
+	for (int fd = 0; fd < (int)OPEN_LOOKED_AT && (uint64_t)fd < limit; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
 }
 
 /* 0, or -1 with a sentence. */
@@ -80,7 +87,7 @@ int relay_open(struct relay *r, struct snapshot *snap, unsigned workers, char *w
 	stun_gate_init(&r->stun_gate);
 	r->protocols = protocols;
 	r->upward = &upward;
-	r->connections_possible = descriptors_allow();
+	r->descriptors = descriptors_limit();
 	r->rendezvous = rendezvous_new(&none);
 	r->sources = sources_new(0);
 	r->pacer = pacer_new();
@@ -91,10 +98,6 @@ int relay_open(struct relay *r, struct snapshot *snap, unsigned workers, char *w
 		return -1;
 	}
 	r->worker_count = workers;
-	if (!limits_adopt(r, &snap->config)) {
-		snprintf(why, why_size, "out of memory: lower stun.prefixes");
-		return -1;
-	}
 	if (bind_list_probe(&snap->binds, PREDECESSOR_MS, why, why_size) < 0)
 		return -1;
 	return workers_open(r, snap, why, why_size);
@@ -105,6 +108,21 @@ int relay_worker_open_ring(struct worker *w, char *why, size_t why_size)
 	const struct ring_options options = {.engine = (enum ring_engine)w->snap->config.engine};
 
 	return ring_open(&w->ring, &options, why, why_size);
+}
+
+int relay_ready(struct relay *r, const struct snapshot *snap, char *why, size_t why_size)
+{
+	uint64_t open = descriptors_open(r->descriptors);
+
+	/* The listeners' are counted anew with each configuration. */
+	r->descriptors_own = open - limits_listening(r, snap) + control_descriptors();
+	log_notice("relay", "descriptors: limit=%llu open=%llu kept for control=%u",
+		   (unsigned long long)r->descriptors, (unsigned long long)open,
+		   control_descriptors());
+	if (limits_adopt(r, snap))
+		return 0;
+	snprintf(why, why_size, "out of memory: lower stun.prefixes");
+	return -1;
 }
 
 void relay_worker_start(struct worker *w)

@@ -6,8 +6,9 @@
  *
  *   relay_open()              tables, sockets; files and ports may still be opened
  *   control_open()            the control thread's ring, on the thread that will run it
- *   relay_worker_open_ring()  on each worker's thread; then the process seals itself in
- *   relay_worker_start()      likewise; from here on it listens, and its ring is run
+ *   relay_worker_open_ring()  on each worker's thread
+ *   relay_ready()             all that stays open is open: limits come from what is left
+ *   relay_worker_start()      on each worker's thread; from here on it listens, its ring is run
  *   ring_stop(), control_close(), relay_close()
  */
 #ifndef POSTERN_RELAY_RELAY_H
@@ -24,6 +25,9 @@ void relay_close(struct relay *r);
 
 /* On the worker's thread. why as ring_open(). 0 or -errno. */
 int relay_worker_open_ring(struct worker *w, char *why, size_t why_size) MUST_CHECK;
+/* Once all rings are open, before the process is sealed. 0, or -1 with a sentence in why. */
+int relay_ready(struct relay *r, const struct snapshot *snap, char *why,
+		size_t why_size) MUST_CHECK;
 /* From the next turn of its ring on it accepts and serves, until ring_stop(). */
 void relay_worker_start(struct worker *w);
 

@@ -41,11 +41,11 @@ void caller_remove(struct calls *cs, struct caller *c)
 /* Takes message over. */
 static void caller_send(struct caller *c, json_t *message)
 {
-	size_t len;
+	size_t len = 0;
 	char *line = message ? jsonrpc_line(message, &len) : NULL;
 
 	json_decref(message);
-	if (line && !c->send(c, line, len))
+	if (!c->send(c, line, len))
 		log_debug("control", "caller=%s does not read its answers", c->who);
 }
 
@@ -212,7 +212,8 @@ void calls_line(struct calls *cs, struct caller *caller, const char *line, size_
 	json_t *response = NULL;
 
 	if (!jsonrpc_parse(line, len, &request, &response)) {
-		caller_send(caller, response);
+		if (!json_is_null(response)) /* of a notification: nothing is said */
+			caller_send(caller, response);
 		return;
 	}
 	/* The call may end, and its document with it, while the name is still needed. */

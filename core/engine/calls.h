@@ -32,7 +32,8 @@ struct caller {
 	char ca_name[64]; /* console: its certificate's name, to see whether a change cuts it off */
 	bool follows_events, follows_audit, follows_trace;
 	size_t pending; /* calls not answered yet */
-	/* Queues a line; takes it over (free). False: the caller's output is full or it is gone. */
+	/* Queues a line; takes it over (free). NULL: there was no memory for it, and the connection
+	 * ends, so that no answer is waited for. False: the caller's output is full, or it ends. */
 	bool (*send)(struct caller *c, char *line, size_t len);
 	struct caller *next, *prev;
 };

@@ -13,6 +13,12 @@
 #define KEPT_BYTES   1024u
 #define KEPT_NOTE    512u
 
+/* One revision. What is said of it besides its state never changes. */
+struct entry {
+	json_t *record;
+	const char *state; /* "in force" and the like; apart, since it must change without memory */
+};
+
 struct changes {
 	const struct conf_field *fields;
 	json_t *document; /* in force */
@@ -22,10 +28,10 @@ struct changes {
 	json_t *compared, *difference;
 	uint64_t due_ms;
 	uint64_t revision;
-	json_t *history[CHANGES_HISTORY_MAX]; /* that of revision r stands in r modulo the size */
+	struct entry history[CHANGES_HISTORY_MAX]; /* revision r stands in r modulo the size */
 };
 
-static json_t **entry_of(struct changes *ch, uint64_t revision)
+static struct entry *entry_of(struct changes *ch, uint64_t revision)
 {
 	return &ch->history[revision % CHANGES_HISTORY_MAX];
 }
@@ -92,17 +98,22 @@ static json_t *bounded_diff(json_t *diff)
 
 /* Takes diff over. NULL without memory, also in. */
 static json_t *entry_new(uint64_t revision, time_t wall, const char *who, const char *note,
-			 const char *state, json_t *diff)
+			 json_t *diff)
 {
-	return json_pack("{s:I, s:o, s:o, s:o, s:s, s:o}", "revision", (json_int_t)revision, "at",
+	return json_pack("{s:I, s:o, s:o, s:o, s:n, s:o}", "revision", (json_int_t)revision, "at",
 			 time_text(wall), "who", bounded_text(who), "note", bounded_text(note),
-			 "state", state, "diff", diff);
+			 "state", "diff", diff);
 }
 
-/* Without memory the word before stays. */
-static void changes_set_state(json_t *entry, const char *state)
+/* NULL without memory. */
+static json_t *entry_shown(const struct entry *e)
 {
-	(void)!json_object_set_new(entry, "state", json_string(state));
+	json_t *shown = json_copy(e->record);
+
+	if (!shown || json_object_set_new(shown, "state", json_string(e->state)) == 0)
+		return shown;
+	json_decref(shown);
+	return NULL;
 }
 
 static void forget_difference(struct changes *ch)
@@ -124,8 +135,9 @@ struct changes *changes_new(const struct conf_field *fields, const json_t *docum
 	ch->revision = 1;
 	ch->due_ms = UINT64_MAX;
 	ch->document = json_deep_copy(document);
-	*entry_of(ch, 1) = entry_new(1, wall, "start", "", "in force", json_array());
-	if (ch->document && *entry_of(ch, 1))
+	*entry_of(ch, 1) =
+		(struct entry){entry_new(1, wall, "start", "", json_array()), "in force"};
+	if (ch->document && entry_of(ch, 1)->record)
 		return ch;
 	changes_free(ch);
 	return NULL;
@@ -139,7 +151,7 @@ void changes_free(struct changes *ch)
 	json_decref(ch->before);
 	forget_difference(ch);
 	for (size_t i = 0; i < CHANGES_HISTORY_MAX; i++)
-		json_decref(ch->history[i]);
+		json_decref(ch->history[i].record);
 	free(ch);
 }
 
@@ -178,17 +190,16 @@ bool changes_commit(struct changes *ch, const json_t *document, const char *who,
 		    uint64_t confirm_ms, uint64_t now_ms, time_t wall)
 {
 	uint64_t next = ch->revision + 1;
-	json_t *entry;
+	json_t *record;
 
 	if (!commit_fits(ch, document, confirm_ms))
 		return false;
-	entry = entry_new(next, wall, who, note, confirm_ms > 0 ? "waiting" : "in force",
-			  bounded_diff(changes_diff(ch, document)));
-	if (!entry)
+	record = entry_new(next, wall, who, note, bounded_diff(changes_diff(ch, document)));
+	if (!record)
 		return false;
 	forget_difference(ch);
 	json_incref((json_t *)document);
-	changes_set_state(*entry_of(ch, ch->revision), ch->before ? "rolled back" : "replaced");
+	entry_of(ch, ch->revision)->state = ch->before ? "rolled back" : "replaced";
 	json_decref(ch->before);
 	ch->before = NULL;
 	ch->due_ms = UINT64_MAX;
@@ -201,24 +212,24 @@ bool changes_commit(struct changes *ch, const json_t *document, const char *who,
 	}
 	ch->document = (json_t *)document;
 	ch->revision = next;
-	json_decref(*entry_of(ch, next));
-	*entry_of(ch, next) = entry;
+	json_decref(entry_of(ch, next)->record);
+	*entry_of(ch, next) = (struct entry){record, confirm_ms > 0 ? "waiting" : "in force"};
 	return true;
 }
 
 bool changes_confirm(struct changes *ch, const char *who, time_t wall)
 {
-	json_t *entry = *entry_of(ch, ch->revision);
+	struct entry *entry = entry_of(ch, ch->revision);
 
 	if (!ch->before)
 		return false;
 	json_decref(ch->before);
 	ch->before = NULL;
 	ch->due_ms = UINT64_MAX;
-	changes_set_state(entry, "in force");
+	entry->state = "in force";
 	/* Without memory the history lacks who it was; the change holds all the same. */
-	(void)!json_object_set_new(entry, "confirmed_by", bounded_text(who));
-	(void)!json_object_set_new(entry, "confirmed_at", time_text(wall));
+	(void)!json_object_set_new(entry->record, "confirmed_by", bounded_text(who));
+	(void)!json_object_set_new(entry->record, "confirmed_at", time_text(wall));
 	return true;
 }
 
@@ -235,7 +246,8 @@ json_t *changes_history(const struct changes *ch)
 
 	for (uint64_t r = ch->revision; list && r >= first; r--) {
 		/* The state of an entry changes later; what was handed out must not. */
-		if (json_array_append_new(list, json_copy(ch->history[r % CHANGES_HISTORY_MAX]))) {
+		if (json_array_append_new(list,
+					  entry_shown(&ch->history[r % CHANGES_HISTORY_MAX]))) {
 			json_decref(list);
 			return NULL;
 		}

@@ -182,7 +182,7 @@ static bool read_request(json_t *document, struct jsonrpc_request *out, json_t *
 	}
 	if (params && !json_is_object(params)) {
 		/* Section 4.1: a notification has no answer, not even this one. */
-		*failure = !id ? NULL
+		*failure = !id ? json_null()
 			       : jsonrpc_failure(id, JSONRPC_INVALID_PARAMS, NULL,
 						 "\"params\" must be an object, the parameters "
 						 "by name; the method \"schema\" lists them");

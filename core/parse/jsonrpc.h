@@ -38,8 +38,8 @@ struct jsonrpc_request {
 };
 
 /* Reads one line (no newline). False: *response is the error to send (owned), with the id where one
- * could be read; NULL for a notification, which is never answered, and without memory. Batches are
- * refused, and params by position: every method takes an object. */
+ * could be read; JSON's null for a notification, which is never answered; NULL without memory.
+ * Batches are refused, and params by position: every method takes an object. */
 bool jsonrpc_parse(const char *line, size_t len, struct jsonrpc_request *out,
 		   json_t **response) MUST_CHECK;
 void jsonrpc_request_free(struct jsonrpc_request *r);

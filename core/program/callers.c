@@ -67,8 +67,11 @@ void line_caller_close(struct line_caller *c)
 
 /* ---- who comes in ---- */
 
+#define CALLERS_SHARE 4u /* of all places one user may have one in so many */
+
 struct callers_conn {
 	struct line_caller line; /* first */
+	uid_t uid;
 	struct callers *callers;
 	struct callers_conn *next, *prev;
 };
@@ -88,21 +91,48 @@ static void callers_conn_ended(struct line_caller *line)
 	free(c);
 }
 
-/* Says why in one line, and hangs up.
+/* Says why in one line.
  *
  * #syscalls sendto(4 is 0, 3 without MSG_FASTOPEN)
  */
-static void callers_refuse(struct callers *cs, int fd, enum jsonrpc_error code, const char *why)
+static void callers_say(int fd, enum jsonrpc_error code, const char *why)
 {
 	size_t len = 0;
 	json_t *failure = jsonrpc_failure(NULL, code, NULL, "%s", why);
 	char *line = failure ? jsonrpc_line(failure, &len) : NULL;
 
 	json_decref(failure);
-	if (line)
-		(void)!send(fd, line, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	for (size_t at = 0; line && at < len;) {
+		ssize_t n = send(fd, line + at, len - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n <= 0)
+			break; /* it has room for this, or is gone */
+		at += (size_t)n;
+	}
 	free(line);
+}
+
+static void callers_refuse(struct callers *cs, int fd, enum jsonrpc_error code, const char *why)
+{
+	callers_say(fd, code, why);
 	ring_close_fd(cs->ring, fd);
+}
+
+/* Why there is no place for this user, or NULL. */
+static const char *callers_full(const struct callers *cs, uid_t uid)
+{
+	size_t own = 0, share = (cs->most + CALLERS_SHARE - 1) / CALLERS_SHARE;
+
+	for (const struct callers_conn *c = cs->conns; c; c = c->next)
+		own += c->uid == uid;
+	if (cs->count >= cs->most)
+		return "too many callers at once; close one of them";
+	if (uid != 0 && own >= share)
+		return "this user has as many connections to this socket as one may have; close "
+		       "one of them";
+	if (uid != 0 && cs->count >= cs->most - 1)
+		return "too many callers at once, and the last place is root's; close one of them";
+	return NULL;
 }
 
 /* #syscalls getsockopt */
@@ -122,11 +152,13 @@ static void callers_admit(struct callers *cs, int fd)
 		callers_refuse(cs, fd, JSONRPC_FORBIDDEN, why);
 		return;
 	}
-	c = cs->count < cs->most ? calloc(1, sizeof(*c)) : NULL;
+	why = callers_full(cs, peer.uid);
+	c = why ? NULL : calloc(1, sizeof(*c));
 	if (!c) {
-		callers_refuse(cs, fd, JSONRPC_BUSY, "too many callers at once; close one of them");
+		callers_refuse(cs, fd, JSONRPC_BUSY, why ? why : "out of memory");
 		return;
 	}
+	c->uid = peer.uid;
 	c->callers = cs;
 	c->line.ended = callers_conn_ended;
 	c->line.caller.level = level;
@@ -142,6 +174,12 @@ static void callers_admit(struct callers *cs, int fd)
 static void callers_accepted(struct acceptor *a, int fd)
 {
 	callers_admit(container(a, struct callers, acceptor), fd);
+}
+
+static void callers_dropping(struct acceptor *a, int fd)
+{
+	callers_say(fd, JSONRPC_BUSY,
+		    "this program has no descriptor left; raise its limit (LimitNOFILE)");
 }
 
 /* ---- the socket ---- */
@@ -193,7 +231,8 @@ int callers_listen(const char *path)
 
 void callers_start(struct callers *cs, int listener)
 {
-	cs->acceptor = (struct acceptor){.name = "control", .accepted = callers_accepted};
+	cs->acceptor = (struct acceptor){
+		.name = "control", .accepted = callers_accepted, .dropping = callers_dropping};
 	acceptor_init(&cs->acceptor, listener);
 	acceptor_start(&cs->acceptor, cs->ring);
 }

@@ -5,7 +5,8 @@
  * A *line caller* is any stream socket whose lines are calls. The *listening socket* is a Unix
  * socket that every process on this host may connect to; what a user may do there, its program says
  * by the credentials of the peer (SO_PEERCRED). A user that may do nothing is told why, and
- * disconnected.
+ * disconnected. Places are limited: a user other than root has a quarter of them at most, and the
+ * last one is root's, so that an operator gets in beside a program that opens too many.
  */
 #ifndef POSTERN_PROGRAM_CALLERS_H
 #define POSTERN_PROGRAM_CALLERS_H
@@ -40,7 +41,7 @@ struct callers {
 	/* The owner sets these first. */
 	struct ring *ring;
 	struct calls *calls;
-	size_t line_max, most; /* most: callers at a time */
+	size_t line_max, most; /* most: callers at a time, 2 or more */
 	/* What a user may do; NULL, or one sentence on why nothing. */
 	const char *(*admit)(struct callers *cs, uid_t uid, enum caller_level *level);
 

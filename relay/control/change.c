@@ -4,8 +4,7 @@
  *
  * A proposal is a snapshot. Everything that can fail comes first: the document is bound and
  * checked, the snapshot is made, and the keeper opens the listeners that are new. Only then the
- * workers are told, each by a message; a worker for which there is no memory keeps what it had, and
- * the log tells.
+ * workers are told, each by a message; all messages are made before the first is sent.
  */
 #include <assert.h>
 #include <errno.h>
@@ -150,8 +149,23 @@ static bool change_bind_all(struct relay_control *ctl, const struct bind_list *n
 	return true;
 }
 
+/* For every worker; false without memory. */
+static bool change_messages(struct relay *r, struct snapshot *next, const int *fds,
+			    struct worker_switch **out)
+{
+	size_t count = next->binds.count;
+
+	for (unsigned w = 0; w < r->worker_count; w++) {
+		out[w] = worker_switch_new(&r->workers[w], next, fds + w * count, count);
+		if (!out[w])
+			return false;
+	}
+	return true;
+}
+
 bool change_switch(struct relay_control *ctl, struct snapshot *next, char *why, size_t why_size)
 {
+	struct worker_switch *messages[RELAY_WORKERS_MAX] = {NULL};
 	struct relay *r = ctl->relay;
 	size_t count = next->binds.count;
 	int *fds = calloc(r->worker_count * count, sizeof *fds);
@@ -161,17 +175,15 @@ bool change_switch(struct relay_control *ctl, struct snapshot *next, char *why, 
 		free(fds);
 		return false;
 	}
-	if (!limits_adopt(r, &next->config)) {
+	if (!change_messages(r, next, fds, messages) || !limits_adopt(r, next)) {
+		for (unsigned w = 0; w < r->worker_count; w++)
+			worker_switch_drop(messages[w]);
 		close_all(fds, r->worker_count * count);
 		free(fds);
 		return false;
 	}
-	for (unsigned w = 0; w < r->worker_count; w++) {
-		if (worker_switch(&r->workers[w], next, fds + w * count, count))
-			continue;
-		close_all(fds + w * count, count);
-		log_error("control", "out of memory: thread %u keeps the old configuration", w);
-	}
+	for (unsigned w = 0; w < r->worker_count; w++)
+		worker_switch_send(messages[w]);
 	free(fds);
 	return true;
 }

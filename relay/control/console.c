@@ -22,13 +22,16 @@ struct console_caller {
 	struct caller caller; /* first */
 	struct relay *relay;
 	slab_id conn;
+	struct console_msg
+		*last_word; /* ends the connection when there is no memory for an answer */
 	struct console_caller *next;
 };
 
 /* The state of CONSOLE. */
 struct console {
-	size_t scanned; /* bytes kept that have no line's end */
-	char *name;	/* owned */
+	size_t scanned;		  /* bytes kept that have no line's end */
+	char *name;		  /* owned */
+	struct console_msg *down; /* made with UP, so that its place is always given back */
 };
 
 static const struct conn_phase phase_console;
@@ -77,33 +80,58 @@ static void console_out_run(struct ring_msg *msg)
 	free(m);
 }
 
-/* Says why in one line, and hangs up: a console that is not served would wait for its answers. */
-static void console_refuse(struct relay *r, slab_id conn, const char *why)
+/* Says why in one line, and hangs up: a console that is not served would wait for its answers. m,
+ * its own message, goes back as the answer; without memory it takes the end alone. */
+static void console_refuse(struct console_msg *m, const char *why)
 {
-	struct console_msg *m = console_msg(r, conn, console_out_run);
-	json_t *failure = m ? jsonrpc_failure(NULL, JSONRPC_BUSY, NULL, "%s", why) : NULL;
+	json_t *failure = jsonrpc_failure(NULL, JSONRPC_BUSY, NULL, "%s", why);
 
-	if (!m)
-		return; /* its own patience ends it */
+	m->msg.run = console_out_run;
 	m->last = true;
 	m->line = failure ? jsonrpc_line(failure, &m->len) : NULL;
 	json_decref(failure);
-	ring_post(worker_of(r, conn)->ring, &m->msg);
+	ring_post(worker_of(m->relay, m->conn)->ring, &m->msg);
 }
 
 static bool console_send(struct caller *caller, char *line, size_t len)
 {
 	struct console_caller *cc = (struct console_caller *)caller;
-	struct console_msg *m = console_msg(cc->relay, cc->conn, console_out_run);
+	struct console_msg *m = line ? console_msg(cc->relay, cc->conn, console_out_run) : NULL;
 
-	if (!m) {
+	if (!m) { /* it would wait for this answer: it hears the end instead */
+		m = cc->last_word;
+		cc->last_word = NULL;
 		free(line);
+		if (m)
+			ring_post(worker_of(cc->relay, cc->conn)->ring, &m->msg);
 		return false;
 	}
 	m->line = line;
 	m->len = len;
 	ring_post(worker_of(cc->relay, cc->conn)->ring, &m->msg);
 	return true;
+}
+
+/* NULL without memory. */
+static struct console_caller *console_caller_new(const struct console_msg *up)
+{
+	struct console_caller *c = calloc(1, sizeof *c);
+	struct console_msg *last = console_msg(up->relay, up->conn, console_out_run);
+
+	if (!c || !last) {
+		free(c);
+		free(last);
+		return NULL;
+	}
+	last->last = true;
+	c->last_word = last;
+	return c;
+}
+
+static void console_caller_free(struct console_caller *c)
+{
+	free(c->last_word);
+	free(c);
 }
 
 static struct console_caller *console_find(const struct relay_control *ctl, slab_id conn)
@@ -119,7 +147,7 @@ static void console_up_run(struct ring_msg *msg)
 	struct console_msg *m = (struct console_msg *)msg;
 	struct relay_control *ctl = m->relay->control;
 	bool full = ctl->console_count >= CONSOLES_MAX;
-	struct console_caller *c = full ? NULL : calloc(1, sizeof *c);
+	struct console_caller *c = full ? NULL : console_caller_new(m);
 
 	if (c) {
 		c->caller.level = CALLER_ADMIN;
@@ -134,12 +162,11 @@ static void console_up_run(struct ring_msg *msg)
 		ctl->consoles = c;
 		ctl->console_count++;
 		caller_add(&ctl->calls, &c->caller);
+		free(m);
 	} else {
-		console_refuse(m->relay, m->conn,
-			       full ? "too many consoles at once; close one of them"
-				    : "out of memory");
+		console_refuse(m, full ? "too many consoles at once; close one of them"
+				       : "out of memory");
 	}
-	free(m);
 }
 
 static void console_line_run(struct ring_msg *msg)
@@ -168,7 +195,7 @@ static void console_down_run(struct ring_msg *msg)
 		*at = c->next;
 		ctl->console_count--;
 		caller_remove(&ctl->calls, &c->caller);
-		free(c);
+		console_caller_free(c);
 	}
 	free(m);
 }
@@ -179,7 +206,7 @@ void console_stop(struct relay_control *ctl)
 		struct console_caller *c = ctl->consoles;
 
 		ctl->consoles = c->next;
-		free(c);
+		console_caller_free(c);
 	}
 }
 
@@ -201,7 +228,8 @@ void console_begin(struct conn *c, const char *name)
 	conn_set_deadline(c, IDLE_MS);
 	conn_authenticated(c);
 	console_of(c)->name = strdup(name);
-	if (!console_of(c)->name) {
+	console_of(c)->down = m ? console_msg(c->worker->relay, c->id, console_down_run) : NULL;
+	if (!console_of(c)->name || !console_of(c)->down) {
 		free(m);
 		m = NULL;
 	}
@@ -213,6 +241,29 @@ void console_begin(struct conn *c, const char *name)
 	console_tell(c, m);
 }
 
+/* A call that cannot be passed on is answered, by the connection's end at the least. */
+static bool console_pass_on(struct conn *c, size_t len)
+{
+	static const char sorry[] =
+		"{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32005,\"message\":"
+		"\"the relay is out of memory; connect and call again\"}}\n";
+	struct console_msg *m = console_msg(c->worker->relay, c->id, console_line_run);
+
+	if (m)
+		m->line = malloc(len);
+	if (m && m->line) {
+		memcpy(m->line, c->in, len);
+		m->len = len;
+		console_tell(c, m);
+		return true;
+	}
+	free(m);
+	worker_count(c->worker, REASON_LIMIT_MEMORY);
+	conn_send_plain(c, sorry, sizeof sorry - 1);
+	conn_finish(c);
+	return false;
+}
+
 /* Sends each whole line on. False when the connection has ended over it. */
 static bool console_lines(struct conn *c)
 {
@@ -222,20 +273,10 @@ static bool console_lines(struct conn *c)
 	while (c->in_len > k->scanned &&
 	       (end = memchr(c->in + k->scanned, '\n', c->in_len - k->scanned))) {
 		size_t len = (size_t)(end - (char *)c->in);
-		struct console_msg *m = console_msg(c->worker->relay, c->id, console_line_run);
 
-		if (m && len > 0) {
-			m->line = malloc(len);
-			if (m->line)
-				memcpy(m->line, c->in, len);
-			m->len = m->line ? len : 0;
-			console_tell(c, m);
-		} else {
-			free(m);
-		}
-		conn_drop_kept(c, len + 1);
-		if (c->phase != &phase_console)
+		if (len > 0 && !console_pass_on(c, len))
 			return false;
+		conn_drop_kept(c, len + 1);
 		k->scanned = 0;
 	}
 	k->scanned = c->in_len; /* a long line is looked through once */
@@ -253,16 +294,17 @@ static void console_input(struct conn *c, const uint8_t *data, size_t len)
 
 static void console_leave(struct conn *c, enum reason why)
 {
-	struct relay *r = c->worker->relay;
-	struct console_msg *m = console_msg(r, c->id, console_down_run);
+	struct console_msg *m = console_of(c)->down;
 
-	if (m) /* without memory the caller stays; its answers find no connection */
-		ring_post(r->control_ring, &m->msg);
+	console_of(c)->down = NULL;
+	if (m)
+		ring_post(c->worker->relay->control_ring, &m->msg);
 }
 
 static void console_dispose(struct conn *c)
 {
 	free(console_of(c)->name);
+	free(console_of(c)->down);
 }
 
 /* Another policy may be in force. */

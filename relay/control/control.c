@@ -16,8 +16,6 @@
 #include "relay/control/control_internal.h"
 #include "relay/session/pace.h"
 
-#define LOCAL_CONNECTIONS_MAX 64u
-
 static const struct method *const tables[] = {
 	methods_of_config, methods_see,	  methods_act,	  methods_policy,
 	methods_events,	   methods_trace, methods_schema, NULL};
@@ -122,6 +120,11 @@ static void relay_nat_changed(struct nat_follow *n)
 {
 	control_event(container(n, struct relay_control, nat), "nat.changed",
 		      nat_view_summary(&n->view));
+}
+
+unsigned control_descriptors(void)
+{
+	return LOCAL_CONNECTIONS_MAX + SCRAPERS_MAX;
 }
 
 int control_follow_nat(struct relay_control *ctl)

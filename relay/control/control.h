@@ -42,6 +42,9 @@ struct control_setup {
  * ring is the calling thread's. 0, or -1 with a sentence in why. */
 int control_open(struct relay *r, const struct control_setup *setup, char *why,
 		 size_t why_size) MUST_CHECK;
+/* How many descriptors its callers may have at a time: kept from connections at the front door, so
+ * that the socket and the metrics answer while those have all of theirs. */
+unsigned control_descriptors(void);
 /* Starts the follower of the NAT helper, where the configuration names its socket. Before the first
  * thread and before Landlock. 0 or -errno. */
 int control_follow_nat(struct relay_control *ctl) MUST_CHECK;

@@ -11,6 +11,9 @@
 #include "core/program/nat_follow.h"
 #include "relay/control/control.h"
 
+#define LOCAL_CONNECTIONS_MAX 64u
+#define SCRAPERS_MAX	      16u
+
 struct console_caller;
 
 struct relay_control {

@@ -10,6 +10,7 @@ struct relay_gathering {
 	gather_fn *collect;
 	json_t *list;
 	unsigned left;
+	bool failed; /* a part is missing */
 };
 
 /* Travels to one worker and back. */
@@ -23,7 +24,12 @@ struct gather_request {
 
 static void gathering_end(struct relay_gathering *g)
 {
-	call_answer(g->call, json_pack("{s:o}", g->name, g->list));
+	if (g->failed) {
+		json_decref(g->list);
+		call_fail(g->call, JSONRPC_INTERNAL_ERROR, NULL, "out of memory");
+	} else {
+		call_answer(g->call, json_pack("{s:o}", g->name, g->list));
+	}
 	free(g);
 }
 
@@ -32,7 +38,8 @@ static void gather_back(struct ring_msg *msg)
 	struct gather_request *e = (struct gather_request *)msg;
 	struct relay_gathering *g = e->gathering;
 
-	json_array_extend(g->list, e->list);
+	if (json_array_extend(g->list, e->list))
+		g->failed = true;
 	json_decref(e->list);
 	json_decref(e->params);
 	free(e);
@@ -66,14 +73,21 @@ void gather(struct call *c, const char *name, gather_fn *collect)
 	for (unsigned i = 0; i < r->worker_count; i++) {
 		struct gather_request *e = calloc(1, sizeof *e);
 
-		if (!e) {
+		if (e)
+			*e = (struct gather_request){.gathering = g,
+						     .worker = &r->workers[i],
+						     .params = json_deep_copy(c->params),
+						     .list = json_array()};
+		if (!e || !e->params || !e->list) {
+			if (e) {
+				json_decref(e->params);
+				json_decref(e->list);
+			}
+			free(e);
+			g->failed = true;
 			g->left--;
 			continue;
 		}
-		*e = (struct gather_request){.gathering = g,
-					     .worker = &r->workers[i],
-					     .params = json_deep_copy(c->params),
-					     .list = json_array()};
 		e->msg.run = gather_there;
 		ring_post(r->workers[i].ring, &e->msg);
 	}

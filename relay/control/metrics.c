@@ -18,8 +18,7 @@
 #include "relay/control/control_internal.h"
 #include "relay/control/metrics_text.h"
 
-#define SCRAPERS_MAX 16u
-#define SCRAPE_MS    5000u
+#define SCRAPE_MS 5000u
 
 struct metrics {
 	struct relay_control *control;
@@ -171,6 +170,15 @@ static void scrape_late(struct timer *t, uint64_t now_ms)
 	scrape_end(SCRAPE_OF(t, deadline));
 }
 
+/* #syscalls-rare sendto(4 is 0, 3 without MSG_FASTOPEN); there are too many already */
+static void metrics_turn_away(struct acceptor *a, int fd)
+{
+	static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
+				   "Retry-After: 1\r\nConnection: close\r\n\r\n";
+
+	(void)!send(fd, busy, sizeof busy - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static void metrics_accepted(struct acceptor *a, int fd)
 {
 	struct metrics *m = container(a, struct metrics, acceptor);
@@ -180,6 +188,7 @@ static void metrics_accepted(struct acceptor *a, int fd)
 	if (m->count < SCRAPERS_MAX)
 		s = calloc(1, sizeof *s);
 	if (!s) {
+		metrics_turn_away(a, fd);
 		ring_close_fd(ring, fd);
 		return;
 	}
@@ -204,7 +213,8 @@ int metrics_start(struct relay_control *ctl, int listener)
 	if (!m)
 		return -ENOMEM;
 	m->control = ctl;
-	m->acceptor = (struct acceptor){.name = "metrics", .accepted = metrics_accepted};
+	m->acceptor = (struct acceptor){
+		.name = "metrics", .accepted = metrics_accepted, .dropping = metrics_turn_away};
 	acceptor_init(&m->acceptor, listener);
 	ctl->metrics = m;
 	acceptor_start(&m->acceptor, ctl->ring);

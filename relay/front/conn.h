@@ -159,8 +159,9 @@ void conn_send_raw(struct conn *c, const void *data, size_t len);   /* before an
 void conn_flush(struct conn *c);
 bool conn_sending(const struct conn *c);
 /* From any worker: sends the message on the relay's connection with this id, if there is one;
- * with then_close it ends after it. */
-void conn_tell(struct relay *r, slab_id id, const struct wire_message *m, bool then_close);
+ * with then_close it ends after it. False without memory: nothing is sent. */
+bool conn_tell(struct relay *r, slab_id id, const struct wire_message *m,
+	       bool then_close) MUST_CHECK;
 
 /* It began with a tag of the key at this position: it has a file of this network, and may be told
  * why it is refused. Who it is is not proved. */

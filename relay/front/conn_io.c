@@ -182,19 +182,20 @@ static void conn_tell_run(struct ring_msg *msg)
 	free(t);
 }
 
-void conn_tell(struct relay *r, slab_id id, const struct wire_message *m, bool then_close)
+bool conn_tell(struct relay *r, slab_id id, const struct wire_message *m, bool then_close)
 {
 	uint8_t frame[WIRE_FRAME_MAX];
 	size_t len = wire_encode(m, frame, sizeof frame);
 	struct conn_telling *t = len > 0 ? calloc(1, sizeof *t + len) : NULL;
 
 	if (!t)
-		return;
+		return false;
 	*t = (struct conn_telling){
 		.msg.run = conn_tell_run, .relay = r, .conn = id, .then_close = then_close};
 	t->len = len;
 	memcpy(t->frame, frame, len);
 	ring_post(worker_of(r, id)->ring, &t->msg);
+	return true;
 }
 
 /* ---- TLS ---- */

@@ -13,7 +13,7 @@ static void listener_accepted(struct acceptor *a, int fd)
 	conn_accepted(container(a, struct relay_listener, acceptor), fd);
 }
 
-static void listener_paused(struct acceptor *a)
+static void listener_dropping(struct acceptor *a, int fd)
 {
 	struct relay_listener *l = container(a, struct relay_listener, acceptor);
 
@@ -42,7 +42,8 @@ bool listener_add(struct worker *w, const struct bind_address *at, int fd)
 	l->acceptor = (struct acceptor){
 		.name = "relay",
 		.accepted = listener_accepted,
-		.paused = listener_paused,
+		.dropping = listener_dropping,
+		.empties = true,
 		.closed = listener_closed,
 	};
 	acceptor_init(&l->acceptor, fd);
@@ -76,7 +77,8 @@ void listener_keep(struct worker *w, const struct bind_list *next)
 	}
 }
 
-/* What waits in the socket's queue is reset, not handed to the other workers' (unless
+/* What waits in a socket's queue is accepted first, and served here. What is still shaking hands
+ * with the kernel then is reset, not handed to other sockets of the address (unless
  * net.ipv4.tcp_migrate_req says so, since Linux 5.14). */
 void listener_close_all(struct worker *w)
 {

@@ -112,8 +112,7 @@ int worker_open(struct worker *w, struct relay *r, unsigned index, struct snapsh
 	w->plain = malloc(PLAIN_BYTES);
 	w->udp = udp_new(w);
 	if (!w->scratch || !w->plain || !w->udp ||
-	    slab_init(&w->conns, sizeof(struct conn), (uint32_t)r->connections_possible,
-		      (uint8_t)index) < 0)
+	    slab_init(&w->conns, sizeof(struct conn), (uint32_t)r->descriptors, (uint8_t)index) < 0)
 		return -ENOMEM;
 	worker_adopt(w);
 	return worker_bind_all(w, why, why_size);
@@ -145,21 +144,17 @@ void worker_close(struct worker *w)
 
 /* ---- from the control thread ---- */
 
-struct worker_drain_msg {
-	struct ring_msg msg; /* first: the ring hands this back */
-	struct worker *worker;
-	bool close_listeners;
-};
+#define DRAIN_ASKED  1u
+#define DRAIN_CLOSES 2u
 
 static void worker_drain_run(struct ring_msg *msg)
 {
-	struct worker *w = ((struct worker_drain_msg *)msg)->worker;
-	bool close_listeners = ((struct worker_drain_msg *)msg)->close_listeners;
+	struct worker *w = container(msg, struct worker, drain_msg);
+	unsigned wanted = atomic_exchange(&w->drain_wanted, 0);
 
-	free(msg);
 	w->draining = true;
 	worker_adopt(w);
-	if (close_listeners)
+	if (wanted & DRAIN_CLOSES)
 		listener_close_all(w);
 	for (uint32_t i = 0; i < w->conns.high_water; i++) {
 		struct conn *c = slab_at(&w->conns, i);
@@ -171,17 +166,16 @@ static void worker_drain_run(struct ring_msg *msg)
 
 void worker_drain(struct worker *w, bool close_listeners)
 {
-	struct worker_drain_msg *d = calloc(1, sizeof *d);
+	unsigned wanted = DRAIN_ASKED | (close_listeners ? DRAIN_CLOSES : 0);
 
-	if (!d)
+	/* The message is the worker's own: a relay that has no memory drains, too. */
+	if (atomic_fetch_or(&w->drain_wanted, wanted))
 		return;
-	d->worker = w;
-	d->close_listeners = close_listeners;
-	d->msg.run = worker_drain_run;
-	ring_post(w->ring, &d->msg);
+	w->drain_msg.run = worker_drain_run;
+	ring_post(w->ring, &w->drain_msg);
 }
 
-struct worker_switch_msg {
+struct worker_switch {
 	struct ring_msg msg; /* first: the ring hands this back */
 	struct worker *worker;
 	struct snapshot *snap;
@@ -191,7 +185,7 @@ struct worker_switch_msg {
 
 static void worker_switch_run(struct ring_msg *msg)
 {
-	struct worker_switch_msg *m = (struct worker_switch_msg *)msg;
+	struct worker_switch *m = (struct worker_switch *)msg;
 	struct worker *w = m->worker;
 	const struct bind_list *list = &m->snap->binds;
 
@@ -216,17 +210,29 @@ static void worker_switch_run(struct ring_msg *msg)
 	}
 }
 
-bool worker_switch(struct worker *w, struct snapshot *snap, const int *fds, size_t count)
+struct worker_switch *worker_switch_new(struct worker *w, struct snapshot *snap, const int *fds,
+					size_t count)
 {
-	struct worker_switch_msg *m = calloc(1, sizeof *m + count * sizeof *fds);
+	struct worker_switch *m = calloc(1, sizeof *m + count * sizeof *fds);
 
 	if (!m)
-		return false;
+		return NULL;
 	m->worker = w;
 	m->snap = snapshot_hold(snap);
 	m->count = count;
 	memcpy(m->fds, fds, count * sizeof *fds);
 	m->msg.run = worker_switch_run;
-	ring_post(w->ring, &m->msg);
-	return true;
+	return m;
+}
+
+void worker_switch_send(struct worker_switch *m)
+{
+	ring_post(m->worker->ring, &m->msg);
+}
+
+void worker_switch_drop(struct worker_switch *m)
+{
+	if (m)
+		snapshot_release(m->snap);
+	free(m);
 }

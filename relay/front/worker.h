@@ -39,6 +39,7 @@ struct relay_listener;
 struct sessions;
 struct udp;
 struct worker;
+struct worker_switch;
 
 /* What rooms above this one are told; one constant table, set before the first thread. */
 struct relay_upward {
@@ -57,7 +58,8 @@ struct relay {
 	/* Immutable while workers run. */
 	struct worker *workers;
 	unsigned worker_count;
-	uint64_t connections_possible;		       /* by the descriptor limit at start */
+	uint64_t descriptors;	  /* that may be open */
+	uint64_t descriptors_own; /* that are neither connections nor listen at the front door */
 	const struct front_protocol *const *protocols; /* ends with NULL; asked in this order */
 	const struct relay_upward *upward;
 	struct relay_control *control; /* relay/control/'s; NULL: none yet */
@@ -114,6 +116,8 @@ struct worker {
 	struct timer reaper;
 	struct worker_stats stats;
 	bool draining;
+	struct ring_msg drain_msg;     /* under way while drain_wanted is not 0 */
+	_Atomic unsigned drain_wanted; /* worker.c's bits, from the control thread */
 };
 
 static inline void stat_add(_Atomic uint64_t *counter, uint64_t n)
@@ -145,12 +149,17 @@ void worker_close_fd(struct worker *w, int fd, bool reset);
  * relay that will leave stops accepting, too; one that may stay goes on, for consoles must get in
  * to say so. */
 void worker_drain(struct worker *w, bool close_listeners);
-/* From the control thread: switches to snap (a reference is taken) between two turns. fds: a socket
- * for each of its endpoints that are not served yet, -1 for the others, in their order; taken over.
- * Where the relay does not drain any more, it also ends a drain here. False without memory: nothing
- * has been taken over. */
-bool worker_switch(struct worker *w, struct snapshot *snap, const int *fds,
-		   size_t count) MUST_CHECK;
+/* From the control thread: a message that switches w to snap (a reference is taken) between two
+ * turns. fds: a socket for each of its endpoints that are not served yet, -1 for the others, in
+ * their order. Where the relay does not drain any more, it also ends a drain there. NULL without
+ * memory. Made for all workers before it is sent to one: none may keep what the others have left.
+ */
+struct worker_switch *worker_switch_new(struct worker *w, struct snapshot *snap, const int *fds,
+					size_t count) MUST_CHECK;
+/* Takes the sockets over. */
+void worker_switch_send(struct worker_switch *m);
+/* Instead of sending it; the sockets are still the caller's. NULL is harmless. */
+void worker_switch_drop(struct worker_switch *m);
 
 struct relay_totals {
 	uint64_t accepted, sessions, sessions_total, bytes, connections;

@@ -7,7 +7,8 @@
 #include <string.h>
 
 #include <openssl/rand.h>
-#include <uthash.h>
+
+#include "core/table.h"
 
 struct account {
 	char name[WIRE_NAME_MAX + 1];
@@ -94,6 +95,10 @@ static struct account *account_hold(struct rendezvous *r, const char *name)
 			return NULL;
 		strncpy(a->name, name, sizeof a->name - 1);
 		HASH_ADD_STR(r->accounts, name, a);
+		if (!table_holds(a)) {
+			free(a);
+			return NULL;
+		}
 	}
 	a->refs++;
 	return a;
@@ -134,6 +139,10 @@ static struct tally *tally_hold(struct rendezvous *r, const char *from, const ch
 			return NULL;
 		memcpy(t->key, key, sizeof t->key);
 		HASH_ADD_STR(r->tallies, key, t);
+		if (!table_holds(t)) {
+			free(t);
+			return NULL;
+		}
 	}
 	t->count++;
 	return t;
@@ -183,18 +192,22 @@ enum reason rendezvous_sign_in(struct rendezvous *r, const char *name, enum rend
 
 	struct account_link *l = calloc(1, sizeof *l);
 	struct account *a = account_hold(r, name);
-	if (!l || !a) {
+	if (l) {
+		l->id = random_id();
+		HASH_ADD(hh, r->links, id, sizeof l->id, l);
+	}
+	if (!l || !a || !table_holds(l)) {
+		if (l && table_holds(l))
+			HASH_DEL(r->links, l);
 		free(l);
 		if (a)
 			account_release(r, a);
 		return REASON_LIMIT_MEMORY;
 	}
-	l->id = random_id();
 	l->conn = conn;
 	l->account = a;
 	a->links++;
 	RAND_bytes(l->secret, sizeof l->secret);
-	HASH_ADD(hh, r->links, id, sizeof l->id, l);
 
 	out->link = l->id;
 	memcpy(out->secret, l->secret, sizeof out->secret);
@@ -353,6 +366,13 @@ bool rendezvous_link_alive(const struct rendezvous *r, uint64_t link)
 	return link_find(r, link) != NULL;
 }
 
+bool rendezvous_link_replaced(const struct rendezvous *r, uint64_t link)
+{
+	const struct account_link *l = link_find(r, link);
+
+	return l && l->role == RENDEZVOUS_AGENT && l->account->present != l;
+}
+
 /* ---- meetings ---- */
 
 /* asking: NULL when public. */
@@ -417,13 +437,18 @@ enum reason rendezvous_open(struct rendezvous *r, uint64_t from_link, const char
 	struct account *from = asking ? asking->account : NULL;
 	struct meeting *m = calloc(1, sizeof *m);
 	struct tally *tally = tally_hold(r, from ? from->name : "", to, service);
-	if (!m || !tally) {
+	if (m) {
+		m->session = random_id();
+		HASH_ADD(hh, r->meetings, session, sizeof m->session, m);
+	}
+	if (!m || !tally || !table_holds(m)) {
+		if (m && table_holds(m))
+			HASH_DEL(r->meetings, m);
 		free(m);
 		if (tally)
 			tally_release(r, tally);
 		return REASON_LIMIT_MEMORY;
 	}
-	m->session = random_id();
 	m->publisher = publisher;
 	m->pair = (struct rendezvous_pair){
 		.asker = asker, .from = from, .to = publisher->account, .tally = tally};
@@ -433,7 +458,6 @@ enum reason rendezvous_open(struct rendezvous *r, uint64_t from_link, const char
 	if (m->next)
 		m->next->prev = m;
 	publisher->offered = m;
-	HASH_ADD(hh, r->meetings, session, sizeof m->session, m);
 
 	out->session = m->session;
 	out->publisher = publisher->conn;

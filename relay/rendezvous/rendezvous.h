@@ -86,6 +86,8 @@ enum reason rendezvous_leg_secret(const struct rendezvous *r, uint64_t link,
 enum reason rendezvous_leg_join(struct rendezvous *r, uint64_t link) MUST_CHECK;
 void rendezvous_leg_leave(struct rendezvous *r, uint64_t link);
 bool rendezvous_link_alive(const struct rendezvous *r, uint64_t link) MUST_CHECK;
+/* A newer sign-in of its name has taken its place. */
+bool rendezvous_link_replaced(const struct rendezvous *r, uint64_t link) MUST_CHECK;
 
 struct rendezvous_offer {
 	uint64_t session;

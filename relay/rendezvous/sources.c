@@ -11,7 +11,7 @@ static uint64_t hash_key[2];
 
 #define HASH_FUNCTION(data, len, hash)                                                             \
 	((hash) = (unsigned)SIPHASH_24(hash_key, (const uint8_t *)(data), (len)))
-#include <uthash.h>
+#include "core/table.h"
 
 struct source {
 	struct addr_key key;
@@ -62,6 +62,10 @@ bool sources_enter(struct sources *s, struct addr_key key)
 			return false;
 		e->key = key;
 		HASH_ADD(hh, s->table, key, sizeof e->key, e);
+		if (!table_holds(e)) {
+			free(e);
+			return false;
+		}
 	}
 	if (e->held >= s->limit)
 		return false;

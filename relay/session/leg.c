@@ -184,6 +184,9 @@ static void leg_opening_late(struct conn *c, uint64_t now_ms)
 	leg_failed(c, leg_of(c)->asked, ENDING_PUBLISHING, REASON_TIMEOUT, (struct wire_bytes){0});
 }
 
+static void asker_failed(struct conn *c, enum ending_side who, enum reason reason,
+			 struct wire_bytes text);
+
 /* The asker (a leg or a public client) waits for this meeting from now on. */
 static void leg_offer(struct conn *asker, const struct rendezvous_offer *offer)
 {
@@ -200,7 +203,8 @@ static void leg_offer(struct conn *asker, const struct rendezvous_offer *offer)
 	m.offer.service = wire_text(leg->asked->service);
 	m.offer.source = wire_text(source);
 	m.offer.local = wire_text(local);
-	conn_tell(asker->worker->relay, offer->publisher, &m, false);
+	if (!conn_tell(asker->worker->relay, offer->publisher, &m, false))
+		asker_failed(asker, ENDING_SELF, REASON_LIMIT_MEMORY, (struct wire_bytes){0});
 }
 
 /* What became of the question; offer: yes, and it goes to the publishing agent. */

@@ -8,21 +8,51 @@
 #include "relay/session/session.h"
 
 /* What a TLS connection takes at most while it shakes hands; much less afterwards (measured). */
-#define TLS_STATE_BYTES	 16384u
-#define TLS_STATES_LEAST 256u
+#define TLS_STATE_BYTES	  16384u
+#define TLS_STATES_LEAST  256u
+#define CONNECTIONS_LEAST 16u
+
+/* A stream's listener holds a second one in reserve: core/acceptor.h. */
+uint64_t limits_listening(const struct relay *r, const struct snapshot *snap)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < snap->binds.count; i++)
+		count += snap->binds.items[i].kind == BIND_UDP ? 1 : 2;
+	return count * r->worker_count;
+}
+
+/* What descriptors allow. A change opens its listeners before the old ones close. */
+static uint64_t limits_possible(const struct relay *r, const struct snapshot *snap)
+{
+	uint64_t used = r->descriptors_own + 2 * limits_listening(r, snap);
+	uint64_t possible = r->descriptors > used ? r->descriptors - used : 0;
+
+	if (possible >= CONNECTIONS_LEAST)
+		return possible;
+	log_warning("relay",
+		    "of %llu descriptors the relay itself needs %llu, which leaves too few for "
+		    "connections; going on with %u: raise LimitNOFILE or ulimit -n and start again",
+		    (unsigned long long)r->descriptors, (unsigned long long)used,
+		    CONNECTIONS_LEAST);
+	return CONNECTIONS_LEAST;
+}
 
 /* As many as were asked for, or as descriptors and tables allow. */
-static uint64_t limits_connections(const struct relay *r, const struct relay_config *c)
+static uint64_t limits_connections(const struct relay *r, const struct snapshot *snap)
 {
+	const struct relay_config *c = &snap->config;
+	uint64_t possible = limits_possible(r, snap);
+
 	if (c->limits.connections == 0)
-		return r->connections_possible;
-	if (c->limits.connections > r->connections_possible) {
+		return possible;
+	if (c->limits.connections > possible) {
 		log_warning("relay",
 			    "limits.connections=%llu is more than is possible; using %llu: raise "
 			    "LimitNOFILE or ulimit -n and start again",
 			    (unsigned long long)c->limits.connections,
-			    (unsigned long long)r->connections_possible);
-		return r->connections_possible;
+			    (unsigned long long)possible);
+		return possible;
 	}
 	return c->limits.connections;
 }
@@ -58,8 +88,9 @@ static void limits_share_memory(struct relay *r, const struct relay_config *conf
 		   (unsigned long long)limits->per_source);
 }
 
-bool limits_adopt(struct relay *r, const struct relay_config *config)
+bool limits_adopt(struct relay *r, const struct snapshot *snap)
 {
+	const struct relay_config *config = &snap->config;
 	const struct rendezvous_limits limits = {
 		.links = config->limits.agents,
 		.services = config->limits.services,
@@ -69,7 +100,7 @@ bool limits_adopt(struct relay *r, const struct relay_config *config)
 
 	if (stun_gate_adopt(&r->stun_gate, &config->stun) < 0)
 		return false;
-	r->connection_limit = limits_connections(r, config);
+	r->connection_limit = limits_connections(r, snap);
 	limits_share_memory(r, config);
 	relay_lock(r);
 	rendezvous_set_limits(r->rendezvous, &limits);

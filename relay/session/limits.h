@@ -7,6 +7,8 @@
 
 /* Shares the memory and descriptors of a configuration out, from now on. False without memory:
  * nothing has changed. */
-bool limits_adopt(struct relay *r, const struct relay_config *config) MUST_CHECK;
+bool limits_adopt(struct relay *r, const struct snapshot *snap) MUST_CHECK;
+/* Descriptors of the sockets that all workers together have for its addresses. */
+uint64_t limits_listening(const struct relay *r, const struct snapshot *snap);
 
 #endif

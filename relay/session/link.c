@@ -89,7 +89,8 @@ static void link_tell_replaced(struct relay *r, slab_id older)
 
 	m.bye.reason = REASON_REPLACED;
 	m.bye.text = wire_text(reason_sentence(REASON_REPLACED));
-	conn_tell(r, older, &m, true);
+	/* Without memory the older one learns it when it looks around: link_deadline(). */
+	(void)!conn_tell(r, older, &m, true);
 }
 
 /* Under the name that HELLO claims: nothing is proved. */
@@ -286,8 +287,14 @@ static void link_input(struct conn *c, const uint8_t *data, size_t len)
 static void link_deadline(struct conn *c, uint64_t now_ms)
 {
 	uint64_t interval = c->worker->snap->config.limits.ping_ms;
+	struct relay *r = c->worker->relay;
 
-	if (now_ms - link_of(c)->heard_ms > SILENT_INTERVALS * interval)
+	relay_lock(r);
+	bool replaced = rendezvous_link_replaced(r->rendezvous, link_of(c)->id);
+	relay_unlock(r);
+	if (replaced)
+		conn_bye(c, REASON_REPLACED);
+	else if (now_ms - link_of(c)->heard_ms > SILENT_INTERVALS * interval)
 		conn_close(c, REASON_DEADLINE_IDLE);
 	else
 		conn_set_deadline(c, interval);

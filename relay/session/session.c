@@ -49,7 +49,7 @@ int sessions_open(struct worker *w)
 	ss->policy_timer.fire = enforce_tick;
 	ss->pace_timer.fire = pace_look;
 	splicer_open(&ss->splicer);
-	if (slab_init(&ss->table, sizeof(struct session), (uint32_t)r->connections_possible / 2 + 1,
+	if (slab_init(&ss->table, sizeof(struct session), (uint32_t)r->descriptors / 2 + 1,
 		      (uint8_t)w->index) < 0)
 		return -ENOMEM;
 	return buffers_init(&ss->large, large, share / large + 1);

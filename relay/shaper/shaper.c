@@ -4,8 +4,7 @@
 
 #include <stdlib.h>
 
-#include <uthash.h>
-
+#include "core/table.h"
 #include "relay/shaper/tables.h"
 
 /* ---- shares: on both sides of the atomics --------------------------------------------------- */
@@ -144,12 +143,18 @@ struct share *shaper_join(struct shaper *sh, uint64_t session, const char *accou
 		*failed = true;
 		return NULL;
 	}
-	if (sh->session_count == 0)
-		sh->ticking = sh->empty > 0;
-	shaper_count(sh, sh->session_count + 1);
 	s->number = session;
 	s->rate = rate;
 	HASH_ADD(hh, sh->sessions, number, sizeof s->number, s);
+	if (!table_holds(s)) {
+		shaped_unplace(sh, s);
+		shaped_free(s);
+		*failed = true;
+		return NULL;
+	}
+	if (sh->session_count == 0)
+		sh->ticking = sh->empty > 0;
+	shaper_count(sh, sh->session_count + 1);
 	shaped_set_limit(sh, s);
 	shaped_welcome(sh, s);
 	return s->share;

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
 #include <utlist.h>
 
 /* ---- limits --------------------------------------------------------------------------------- */
@@ -65,6 +64,10 @@ static struct group *group_hold(struct shaper *sh, struct group **table, const c
 		memcpy(g->name, name, len);
 		limit_set(&g->limit, rate);
 		HASH_ADD_KEYPTR(hh, *table, g->name, len, g);
+		if (!table_holds(g)) {
+			free(g);
+			return NULL;
+		}
 		sh->empty++;
 	}
 	group_count(sh, g, g->sessions + 1);

@@ -3,8 +3,7 @@
 #ifndef POSTERN_RELAY_SHAPER_TABLES_H
 #define POSTERN_RELAY_SHAPER_TABLES_H
 
-#include <uthash.h>
-
+#include "core/table.h"
 #include "relay/shaper/shaper.h"
 
 #define TICK_S	      (SHAPER_TICK_MS / 1000.0)

@@ -39,7 +39,7 @@
 
 #include <math.h>
 
-#include <uthash.h>
+#include "core/table.h"
 
 #define ALL	    1e15 /* more than any tick has, and still exact */
 #define LATE_MS	    200u /* a late tick makes up for so much */

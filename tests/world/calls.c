@@ -492,6 +492,12 @@ int __wrap_fcntl(int fd, int command, ...)
 		return FD_CLOEXEC;
 	case F_SETFD:
 		return 0;
+	case F_DUPFD_CLOEXEC:
+		f->refs++;
+		fd = k_install(f);
+		if (fd < 0)
+			f->refs--;
+		return (int)result(fd);
 	case F_SETPIPE_SZ:
 		return (int)result(k_pipe_room(fd, (size_t)argument));
 	default:

@@ -109,13 +109,11 @@ static int begin_away(struct operator* o, struct world_relay *relay, struct k_ho
 	*o = (struct operator){.relay = relay, .away = true};
 	people_start(&o->people, "console", host);
 	k_enter(o->people.program);
-	world_reserve_timers(o->people.ring);
 	o->open_before = o->people.program->open_count;
 	o->memory_before = o->people.program->memory_count;
 	load_console(o);
 	if (!agent_open(&o->agent, &o->config, engine, true, why, sizeof(why)))
 		world_broken("a console does not start: %s", why);
-	world_reserve_timers(o->agent.worker.ring);
 	world_ring_add(o->agent.worker.ring, o->people.program);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair))
 		world_broken("no pair for a console");

@@ -3,6 +3,7 @@
  * peers_drain_world: a relay that drains, or gives up an address, while peers that are played by
  * hand are connected.
  */
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -103,11 +104,87 @@ static void scene_an_address_given_up_in_a_flood(void)
 	peers_end();
 }
 
+/* A relay that has no memory at all at the moment is told to leave, and drains. */
+static void scene_draining_without_memory(void)
+{
+	unsigned draining = 0;
+
+	peers_begin("drain: 600s\n");
+	peers_two_agents();
+	relay.program->no_memory = 1000;
+	k_signal(relay.program, SIGTERM);
+	world_run(SECOND);
+	relay.program->no_memory = 0;
+	for (unsigned i = 0; i < relay.relay.worker_count; i++)
+		draining += relay.relay.workers[i].draining;
+	world_check(draining == relay.relay.worker_count, "ends",
+		    "%u of %u workers drain when memory is out", draining,
+		    relay.relay.worker_count);
+	world_relay_stop(&relay);
+	peers_leave();
+}
+
+/* An address is given up while connections come to it. One that the relay's host has taken is
+ * served, though the listener in whose queue it waited is gone. */
+static void scene_a_listener_closes_with_a_queue(void)
+{
+	static struct peer many[24];
+	unsigned served = 0;
+
+	peers_begin("");
+	world_relay_write(&relay, PEERS_LISTEN "  - address: 0.0.0.0:444\n");
+	k_signal(relay.program, SIGHUP);
+	world_run(SECOND);
+	for (unsigned i = 0; i < 24; i++) {
+		peer_start(&many[i], "caller", GUEST, host[2]);
+		k_enter(many[i].program);
+		many[i].fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		k_enter(NULL);
+	}
+	world_relay_write(&relay, PEERS_LISTEN);
+	for (unsigned i = 0; i < 24; i++) {
+		struct addr to = k_address(k_host_address(relay_host), 444);
+
+		if (i == 12)
+			k_signal(relay.program, SIGHUP);
+		k_enter(many[i].program);
+		(void)connect(many[i].fd, &to.sa, to.len);
+		k_enter(NULL);
+		if (dice_chance(&world_dice, 300))
+			world_run(dice_size(&world_dice, 20 * MS));
+	}
+	world_run(2 * SECOND);
+	for (unsigned i = 0; i < 24; i++) {
+		int error = 0;
+		socklen_t len = sizeof(error);
+		char byte;
+
+		k_enter(many[i].program);
+		(void)getsockopt(many[i].fd, SOL_SOCKET, SO_ERROR, &error, &len);
+		served += error == 0 &&
+			  send(many[i].fd, "GET / HTTP/1.0\r\n\r\n", 18, MSG_NOSIGNAL) == 18;
+		k_enter(NULL);
+		world_run(300 * MS);
+		k_enter(many[i].program);
+		world_check(error != 0 || recv(many[i].fd, &byte, 1, MSG_DONTWAIT) >= 0 ||
+				    errno != ECONNRESET,
+			    "served",
+			    "a connection that was taken at an address that is given up is reset");
+		k_enter(NULL);
+	}
+	world_check(served >= 6, "served", "%u of 24 connections reach an address", served);
+	for (unsigned i = 0; i < 24; i++)
+		peer_end(&many[i]);
+	peers_end();
+}
+
 static const peers_scene scenes[] = {
 	scene_draining,
 	scene_a_drain_whose_time_is_over,
 	scene_a_drain_that_leaves_is_not_taken_back,
 	scene_an_address_given_up_in_a_flood,
+	scene_draining_without_memory,
+	scene_a_listener_closes_with_a_queue,
 };
 
 void world_peers_drain(void)

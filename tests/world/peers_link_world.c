@@ -263,7 +263,8 @@ static bool peer_told(struct peer *p, const char *text)
 {
 	uint64_t end_us = k_now_us + SECOND;
 
-	while (!memmem(p->got, p->got_len, text, strlen(text)) && k_now_us < end_us)
+	while (!memmem(p->got, p->got_len, text, strlen(text)) && k_now_us < end_us && !p->eof &&
+	       !p->reset)
 		(void)peer_has(p, p->got_len + 1, 100 * MS);
 	return memmem(p->got, p->got_len, text, strlen(text)) != NULL;
 }
@@ -328,13 +329,40 @@ static void scene_a_trace_of_many_words(void)
 	peers_end();
 }
 
+/* A console calls while the relay is short of memory: each call is answered, or the connection
+ * ends.
+ */
+static void scene_calls_in_a_famine(void)
+{
+	static const char call[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"sessions\"}\n";
+
+	peers_begin("");
+	for (unsigned i = 0; i < 8; i++) {
+		if (!peer_sign_in(&admin, relay_host, WIRE_HELLO_CONSOLE))
+			continue;
+		admin.got_len = admin.looked_at = 0;
+		relay.program->no_memory = (unsigned)dice_between(&world_dice, 5, 300);
+		peer_write(&admin, call, sizeof(call) - 1);
+		world_run(SECOND);
+		relay.program->no_memory = 0;
+		world_check(peer_told(&admin, "\"id\":1") || peer_gone(&admin, 5 * SECOND),
+			    "answers", "a call that came while memory was short is never answered");
+		peer_end(&admin);
+		peer_start(&admin, "admin", ADMIN, host[3]);
+	}
+	world_run(5 * SECOND);
+	world_check(!relay.relay.control->consoles && relay.relay.control->console_count == 0,
+		    "accounts", "a console that has gone is counted");
+	peers_end();
+}
+
 static const peers_scene scenes[] = {
 	scene_a_hello_needs_its_proof,	   scene_messages_that_come_together,
 	scene_frames_in_pieces_and_others, scene_the_proven_do_not_count_as_strangers,
 	scene_all_revoked_names_are_told,  scene_a_name_is_revoked_no_more,
 	scene_a_revoked_peer_goes,	   scene_a_peer_that_does_not_go_is_let_go,
 	scene_a_console_in_a_famine,	   scene_one_console_too_many,
-	scene_a_trace_of_many_words,
+	scene_a_trace_of_many_words,	   scene_calls_in_a_famine,
 };
 
 void world_peers_link(void)

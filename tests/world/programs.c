@@ -74,22 +74,6 @@ static void write_config(const char *path, enum who who, const char *state_dir, 
 	store_write(path, text, (size_t)n);
 }
 
-static void never_fired(struct timer *t, uint64_t now_ms)
-{
-}
-
-void world_reserve_timers(struct ring *r)
-{
-	static struct timer many[1024];
-
-	for (size_t i = 0; i < sizeof(many) / sizeof(many[0]); i++) {
-		many[i].fire = never_fired;
-		ring_timer_set(r, &many[i], 1000000);
-	}
-	for (size_t i = 0; i < sizeof(many) / sizeof(many[0]); i++)
-		ring_timer_cancel(r, &many[i]);
-}
-
 /* Nothing of the program's may be left; then it is taken away. */
 static void check_program(struct k_program *p)
 {
@@ -243,16 +227,17 @@ void world_relay_start(struct world_relay *r, enum who who, struct k_host *host,
 	r->stopping = false;
 	k_enter(r->program);
 	relay_open_all(r);
+	for (unsigned i = 0; i < r->relay.worker_count; i++)
+		if (relay_worker_open_ring(&r->relay.workers[i], why, sizeof(why)))
+			world_broken("a worker's ring: %s", why);
+	if (relay_ready(&r->relay, control_snapshot(r->relay.control), why, sizeof(why)))
+		world_broken("the relay's limits: %s", why);
 	for (unsigned i = 0; i < r->relay.worker_count; i++) {
 		struct worker *w = &r->relay.workers[i];
 
-		if (relay_worker_open_ring(w, why, sizeof(why)))
-			world_broken("a worker's ring: %s", why);
-		world_reserve_timers(w->ring);
 		relay_worker_start(w);
 		world_ring_add(w->ring, r->program);
 	}
-	world_reserve_timers(r->relay.control_ring);
 	world_ring_add(r->relay.control_ring, r->program);
 	k_enter(NULL);
 	r->up = true;
@@ -497,7 +482,6 @@ void world_agent_start(struct world_agent *a, enum who who, struct k_host *host,
 	if (!agent_open_rest(&a->agent, &a->start, a->config_path, a->state, &overrides, why,
 			     sizeof(why)))
 		world_broken("the agent does not start: %s", why);
-	world_reserve_timers(a->agent.worker.ring);
 	agent_worker_hold(&a->agent.worker);
 	signals_follow(&a->signals, a->agent.worker.ring);
 	agent_start(&a->agent);

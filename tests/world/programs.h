@@ -22,10 +22,6 @@ void programs_prepare(void);
 /* The lines "identity:" of a configuration. */
 void identity_yaml(enum who who, char *out, size_t room);
 
-/* The ring has room for its timers from now on: that one cannot be set for lack of memory ends a
- * program by design (ring_timer_set). */
-void world_reserve_timers(struct ring *r);
-
 /* Makes a descriptor of the current program another's: its number there. */
 int world_give_descriptor(int fd, struct k_program *to);
 

@@ -25,9 +25,10 @@ static void set_relays(const char *extra)
 	snprintf(stage.relay_config, sizeof(stage.relay_config),
 		 "listen:\n  - address: \"%s:443\"\n"
 		 "public:\n  - name: www.example\n    to: home/web\n"
-		 "control:\n  socket: " OPERATOR_SOCKET "\n"
+		 "%s"
 		 "threads: %llu\nengine: %s\ndrain: 10s\n%s",
 		 stage.ipv6 ? "[::]" : "0.0.0.0",
+		 strstr(extra, "control:") ? "" : "control:\n  socket: " OPERATOR_SOCKET "\n",
 		 (unsigned long long)dice_between(&world_dice, 1, 3), engine(), extra);
 	for (unsigned i = 0; i < stage.relay_count; i++) {
 		if (stage.ipv6)

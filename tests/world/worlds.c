@@ -28,6 +28,8 @@ const struct world_kind worlds[] = {
 	{"odd_calls", world_odd_calls, 20},
 	{"odd_calls_of_agent", world_odd_calls_of_agent, 20},
 	{"descriptors", world_descriptors, 20},
+	{"flood", world_flood, 2},
+	{"local_users", world_local_users, 5},
 	{"refusals", world_refusals, 5},
 	{"revoked", world_revoked, 30},
 	{"revoked_while_opening", world_revoked_while_opening, 10},

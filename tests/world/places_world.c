@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * places_world: who takes all places that there are takes none of somebody else's: connections at
+ * the front door none of the control socket's and the metrics', a user of the host none of root's.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "tests/world/stage.h"
+#include "tests/world/worlds.h"
+
+#define METRICS_PORT 9100u
+#define USERS	     5u
+#define EACH	     20u /* that a user opens, of 64 in all */
+#define SHARE	     16u /* that one may have */
+
+static const char call[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\"}\n";
+
+/* ---- callers of every kind, each a descriptor of a program's ---- */
+
+static int connect_to(const struct sockaddr *to, socklen_t len, const char *say)
+{
+	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	(void)connect(fd, to, len);
+	for (ssize_t n; *say && (n = send(fd, say, strlen(say), MSG_NOSIGNAL)) != 0;) {
+		if (n < 0 && errno != EAGAIN && errno != ENOTCONN)
+			break;
+		if (n > 0)
+			say += n;
+		world_run(MS);
+	}
+	return fd;
+}
+
+static int scrape(struct k_program *p)
+{
+	struct addr to = k_address("127.0.0.1", METRICS_PORT);
+	int fd;
+
+	k_enter(p);
+	fd = connect_to(&to.sa, to.len, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+	k_enter(NULL);
+	return fd;
+}
+
+static int call_locally(struct k_program *p)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = OPERATOR_SOCKET};
+	int fd;
+
+	k_enter(p);
+	fd = connect_to((const struct sockaddr *)&at, sizeof(at), call);
+	k_enter(NULL);
+	return fd;
+}
+
+/* What has come on it by now. */
+static const char *heard_by(struct k_program *p, int fd)
+{
+	static char got[65536];
+	size_t len = 0;
+	ssize_t n;
+
+	k_enter(p);
+	while (len < sizeof(got) - 1 &&
+	       (n = recv(fd, got + len, sizeof(got) - 1 - len, MSG_DONTWAIT)) > 0)
+		len += (size_t)n;
+	k_enter(NULL);
+	got[len] = '\0';
+	return got;
+}
+
+static bool hears(struct k_program *p, int fd, const char *text)
+{
+	return strstr(heard_by(p, fd), text) != NULL;
+}
+
+static void hang_up(struct k_program *p, int *fds, size_t count)
+{
+	k_enter(p);
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
+	k_enter(NULL);
+}
+
+/* ---- connections at the front door ---- */
+
+#define FLOOD	    1300u /* more than there are descriptors */
+#define LOCAL_CALLS 64u
+#define SCRAPES	    16u
+
+/* The front door has all that it may; the control socket and the metrics answer as ever, every
+ * place of theirs, and no accept fails. */
+void world_flood(void)
+{
+	struct k_program *caller;
+	struct relay_totals t;
+	int calls[LOCAL_CALLS], scrapes[SCRAPES];
+	unsigned answered = 0, scraped = 0;
+	struct addr to;
+
+	stage_set(1, "metrics:\n  listen: 127.0.0.1:9100\nlimits:\n  per_source: 5000\n");
+	to = stage_front_door(0);
+	caller = k_program_new("caller", stage.relay_hosts[0]);
+	for (unsigned i = 0; i < FLOOD; i++)
+		stranger_come(&stage.visitors, STRANGER_SILENT, &to);
+	world_run(2 * SECOND);
+	k_enter(stage.relays[0].program);
+	t = relay_totals(&stage.relays[0].relay);
+	k_enter(NULL);
+	world_check(t.refused[REASON_LIMIT_CONNECTIONS] > 0 && t.connections > 700, "flooded",
+		    "%llu connections do not fill the relay, of which %llu are there",
+		    (unsigned long long)FLOOD, (unsigned long long)t.connections);
+	for (unsigned i = 0; i < LOCAL_CALLS; i++)
+		calls[i] = call_locally(caller);
+	for (unsigned i = 0; i < SCRAPES; i++)
+		scrapes[i] = scrape(caller);
+	world_run(2 * SECOND);
+	for (unsigned i = 0; i < LOCAL_CALLS; i++)
+		answered += hears(caller, calls[i], "\"result\"");
+	for (unsigned i = 0; i < SCRAPES; i++)
+		scraped += hears(caller, scrapes[i], "200 OK");
+	world_check(answered == LOCAL_CALLS, "served",
+		    "in a flood %u of %u callers of the control socket are answered", answered,
+		    LOCAL_CALLS);
+	world_check(scraped == SCRAPES, "served", "in a flood %u of %u scrapes are answered",
+		    scraped, SCRAPES);
+	world_check(stage.relays[0].program->open_count < stage.relays[0].program->limit,
+		    "descriptors", "what was kept for control is not kept: %zu of %zu are open",
+		    stage.relays[0].program->open_count, stage.relays[0].program->limit);
+	hang_up(caller, calls, LOCAL_CALLS);
+	hang_up(caller, scrapes, SCRAPES);
+	(void)world_until(strangers_gone, NULL, 120 * SECOND);
+	k_program_end(caller);
+	stage_clear();
+}
+
+/* ---- users of the relay's host ---- */
+
+static unsigned served(struct k_program *p, int fds[EACH], unsigned *told)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < EACH; i++) {
+		const char *got = heard_by(p, fds[i]);
+
+		count += strstr(got, "\"result\"") != NULL;
+		*told += strstr(got, "close one of them") != NULL;
+	}
+	return count;
+}
+
+/* Each has a share of the places; root has one that no other gets. */
+void world_local_users(void)
+{
+	struct k_program *users[USERS], *root;
+	int fds[USERS][EACH], last;
+	unsigned all = 0, told = 0;
+
+	stage_set(1, "control:\n  socket: " OPERATOR_SOCKET
+		     "\n  read: [1000, 1001, 1002, 1003, 1004]\n");
+	for (unsigned u = 0; u < USERS; u++) {
+		users[u] = k_program_new("user", stage.relay_hosts[0]);
+		users[u]->uid = 1000 + u;
+		for (unsigned i = 0; i < EACH; i++)
+			fds[u][i] = call_locally(users[u]);
+	}
+	world_run(2 * SECOND);
+	for (unsigned u = 0; u < USERS; u++) {
+		unsigned here = served(users[u], fds[u], &told);
+
+		world_check(here <= SHARE, "shared", "one user has %u places", here);
+		world_check(u > 0 || here == SHARE, "shared",
+			    "the first user has %u places, and may have %u", here, SHARE);
+		all += here;
+	}
+	world_check(all == 63, "shared", "users have %u of 63 places", all);
+	world_check(told == USERS * EACH - all, "told",
+		    "%u of %u callers without a place were told why", told, USERS * EACH - all);
+	root = k_program_new("root", stage.relay_hosts[0]);
+	last = call_locally(root);
+	world_run(SECOND);
+	world_check(hears(root, last, "\"result\""), "served", "there is no place left for root");
+	hang_up(root, &last, 1);
+	for (unsigned u = 0; u < USERS; u++)
+		hang_up(users[u], fds[u], EACH);
+	world_run(SECOND);
+	last = call_locally(users[4]);
+	world_run(SECOND);
+	world_check(hears(users[4], last, "\"result\""), "served",
+		    "places that are free again are not given");
+	hang_up(users[4], &last, 1);
+	for (unsigned u = 0; u < USERS; u++)
+		k_program_end(users[u]);
+	k_program_end(root);
+	stage_clear();
+}
