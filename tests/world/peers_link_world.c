@@ -133,6 +133,21 @@ static void scene_the_proven_do_not_count_as_strangers(void)
 	peers_end();
 }
 
+/* An agent that signs in again takes its older link's place: that one is told, and ends. */
+static void scene_the_older_link_ends(void)
+{
+	struct peer again;
+
+	peers_begin("");
+	(void)peer_sign_in(&home, relay_host, 0);
+	peer_start(&again, "again", HOME, host[0]);
+	(void)peer_sign_in(&again, relay_host, 0);
+	(void)peer_expect_bye(&home, REASON_REPLACED);
+	peers_expect_still_there(&again, "the newer link of an agent is ended, too");
+	peer_end(&again);
+	peers_end();
+}
+
 /* ---- who is revoked ---- */
 
 static void scene_all_revoked_names_are_told(void)
@@ -357,12 +372,19 @@ static void scene_calls_in_a_famine(void)
 }
 
 static const peers_scene scenes[] = {
-	scene_a_hello_needs_its_proof,	   scene_messages_that_come_together,
-	scene_frames_in_pieces_and_others, scene_the_proven_do_not_count_as_strangers,
-	scene_all_revoked_names_are_told,  scene_a_name_is_revoked_no_more,
-	scene_a_revoked_peer_goes,	   scene_a_peer_that_does_not_go_is_let_go,
-	scene_a_console_in_a_famine,	   scene_one_console_too_many,
-	scene_a_trace_of_many_words,	   scene_calls_in_a_famine,
+	scene_a_hello_needs_its_proof,
+	scene_messages_that_come_together,
+	scene_frames_in_pieces_and_others,
+	scene_the_proven_do_not_count_as_strangers,
+	scene_the_older_link_ends,
+	scene_all_revoked_names_are_told,
+	scene_a_name_is_revoked_no_more,
+	scene_a_revoked_peer_goes,
+	scene_a_peer_that_does_not_go_is_let_go,
+	scene_a_console_in_a_famine,
+	scene_one_console_too_many,
+	scene_a_trace_of_many_words,
+	scene_calls_in_a_famine,
 };
 
 void world_peers_link(void)

@@ -202,6 +202,24 @@ static void public_hello(void)
 	SSL_CTX_free(context);
 }
 
+static uint64_t before_it_came; /* so many connections */
+
+static uint64_t connections(void)
+{
+	uint64_t n;
+
+	k_enter(relay.program);
+	n = relay_totals(&relay.relay).connections;
+	k_enter(NULL);
+	return n;
+}
+
+static void public_comes(void)
+{
+	before_it_came = connections();
+	(void)peer_connect(&visitor, relay_host);
+}
+
 static void public_ends(void)
 {
 	world_check(peer_has(&visitor, 7, 10 * SECOND) && visitor.got[0] == 21, "messages",
@@ -209,6 +227,9 @@ static void public_ends(void)
 	world_check(peer_gone(&visitor, 5 * SECOND), "ends", "a public client is kept");
 	peer_close(&visitor, false);
 	visitor.got_len = 0;
+	world_run(SECOND / 2);
+	world_check(connections() == before_it_came, "ends",
+		    "a public client that was refused has left, and its connection is kept");
 }
 
 /* ---- refusals ---- */
@@ -399,19 +420,19 @@ static void a_console_that_reads_late(void)
 static void public_clients(void)
 {
 	begin("limits:\n  open: 2s\npublic:\n  - name: www.example\n    to: home/talk\n");
-	(void)peer_connect(&visitor, relay_host);
+	public_comes();
 	before(REASON_NOT_ALLOWED);
 	public_hello();
 	home_refuses(offered(), REASON_NOT_ALLOWED);
 	public_ends();
 	after(REASON_NOT_ALLOWED, "PON", "public", "home", "talk");
-	(void)peer_connect(&visitor, relay_host);
+	public_comes();
 	before(REASON_TIMEOUT);
 	public_hello();
 	(void)offered();
 	public_ends();
 	after(REASON_TIMEOUT, "POQ", "public", "home", "talk");
-	(void)peer_connect(&visitor, relay_host);
+	public_comes();
 	world_run(SECOND);
 	k_enter(relay.program);
 	control_drain(relay.relay.control, 600000, false);
