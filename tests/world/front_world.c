@@ -92,6 +92,18 @@ static void scene_as_many_as_may(void)
 	end();
 }
 
+/* A limit beyond what the descriptors allow is theirs. */
+static void scene_more_than_there_are_descriptors_for(void)
+{
+	begin("", "limits:\n  connections: 1000000\n");
+	world_check(relay.relay.connection_limit == relay.relay.connections_possible,
+		    "connections-counted",
+		    "%llu connections may come, and there are descriptors for %llu",
+		    (unsigned long long)relay.relay.connection_limit,
+		    (unsigned long long)relay.relay.connections_possible);
+	end();
+}
+
 /* ---- behind a proxy ---- */
 
 static void say_proxied(struct peer *p, const char *source)
@@ -239,11 +251,9 @@ static void scene_a_line_without_an_end(void)
 }
 
 static void (*const scenes[])(void) = {
-	scene_who_reads_late_gets_all,
-	scene_a_line_without_an_end,
-	scene_as_many_as_may,
-	scene_each_by_its_own_address,
-	scene_who_closed_first_is_let_go,
+	scene_who_reads_late_gets_all, scene_a_line_without_an_end,
+	scene_as_many_as_may,	       scene_more_than_there_are_descriptors_for,
+	scene_each_by_its_own_address, scene_who_closed_first_is_let_go,
 	scene_the_last_bytes_arrive,
 };
 
