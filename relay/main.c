@@ -34,7 +34,26 @@ static const struct isolation_plan plan = {.calls = &relay_calls};
 /* Workers and the main thread meet here: rings are open, then isolation is sealed. */
 static pthread_barrier_t opened, sealed;
 static _Atomic int open_error;
-static pthread_t control_thread; /* the main one, which hears of signals */
+static pthread_t threads[RELAY_WORKERS_MAX];
+
+/* ---- a worker that serves no more ---- */
+
+/* At once: its sockets take connections as long as the process lives, and answer none. The status
+ * is a failure, on which what started the relay starts it again (Restart=on-failure). */
+static void worker_failed(struct relay *r, unsigned worker, const char *why)
+{
+	log_error("relay", "worker %u: %s; the relay ends, to be started again", worker, why);
+	_exit(EXIT_FAILURE);
+}
+
+static bool worker_ended(struct relay *r, unsigned worker)
+{
+	return pthread_tryjoin_np(threads[worker], NULL) == 0;
+}
+
+static const struct relay_watch watch = {.ended = worker_ended, .failed = worker_failed};
+
+/* ---- the threads ---- */
 
 static void *worker_main(void *argument)
 {
@@ -56,13 +75,8 @@ static void *worker_main(void *argument)
 		return NULL;
 	relay_worker_start(w);
 	error = ring_run(w->ring);
-	if (error < 0) {
-		log_error("relay", "worker %u stopped: %s", w->index, strerror(-error));
-		/* #syscalls-rare tgkill; kill(2) is not for a relay */
-		/* Blocked in every thread, and read by the control thread: it ends none.
-		 * NOLINTNEXTLINE(bugprone-bad-signal-to-kill-thread,cert-pos44-c) */
-		pthread_kill(control_thread, SIGTERM);
-	}
+	if (error < 0)
+		worker_failed(w->relay, w->index, strerror(-error));
 	return NULL;
 }
 
@@ -121,10 +135,9 @@ static void log_isolation(const struct isolation_report *report)
 
 static int relay_run(struct relay *r, struct isolation_report *isolation)
 {
-	static pthread_t threads[RELAY_WORKERS_MAX];
 	char why[128];
+	int status = EXIT_SUCCESS;
 
-	control_thread = pthread_self();
 	pthread_barrier_init(&opened, NULL, r->worker_count + 1);
 	pthread_barrier_init(&sealed, NULL, r->worker_count + 1);
 	for (unsigned i = 0; i < r->worker_count; i++)
@@ -143,9 +156,13 @@ static int relay_run(struct relay *r, struct isolation_report *isolation)
 	if (!open_error) {
 		relay_log_endpoints(control_snapshot(r->control));
 		notify_ready();
+		r->watch = &watch;
+		control_watch(r->control);
 		int error = ring_run(r->control_ring);
-		if (error < 0)
+		if (error < 0) {
 			log_error("control", "the control thread stopped: %s", strerror(-error));
+			status = EXIT_FAILURE;
+		}
 		relay_log_status(r);
 	}
 	for (unsigned i = 0; i < r->worker_count; i++) {
@@ -153,7 +170,7 @@ static int relay_run(struct relay *r, struct isolation_report *isolation)
 			ring_stop(r->workers[i].ring);
 		pthread_join(threads[i], NULL);
 	}
-	return open_error ? EXIT_FAILURE : EXIT_SUCCESS;
+	return open_error ? EXIT_FAILURE : status;
 }
 
 static unsigned thread_count(const struct relay_config *c)

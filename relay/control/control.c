@@ -168,7 +168,8 @@ int control_open(struct relay *r, const struct control_setup *setup, char *why, 
 	managed_init(&ctl->managed, ctl->ring, &ctl->calls, &ctl->events);
 	ctl->path = setup->path;
 	snprintf(why, why_size, "cannot set up the control thread: out of memory");
-	if (!change_open(ctl, setup->start) || control_listen(ctl, why, why_size) < 0) {
+	if (!change_open(ctl, setup->start) || !watch_open(ctl) ||
+	    control_listen(ctl, why, why_size) < 0) {
 		control_close(ctl);
 		return -1;
 	}
@@ -194,5 +195,6 @@ void control_close(struct relay_control *ctl)
 	configuring_close(&ctl->managed.configuring);
 	snapshot_release(ctl->current);
 	keeper_stop(ctl->keeper);
+	watch_close(ctl);
 	free(ctl);
 }

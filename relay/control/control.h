@@ -48,6 +48,8 @@ unsigned control_descriptors(void);
 /* Starts the follower of the NAT helper, where the configuration names its socket. Before the first
  * thread and before Landlock. 0 or -errno. */
 int control_follow_nat(struct relay_control *ctl) MUST_CHECK;
+/* Looks after the workers from now on, by r->watch. Once their rings are open. */
+void control_watch(struct relay_control *ctl);
 /* After all workers have ended. */
 void control_close(struct relay_control *ctl);
 

@@ -16,6 +16,13 @@
 
 struct console_caller;
 
+/* A worker, as watch.c sees it. */
+struct watched {
+	struct ring_msg msg; /* on its way while answered is false */
+	_Atomic bool answered;
+	unsigned strikes;
+};
+
 struct relay_control {
 	struct relay *relay;
 	struct ring *ring;
@@ -39,6 +46,9 @@ struct relay_control {
 	uint64_t trace_due_ms, trace_lines;
 	unsigned trace_run;
 	bool tracing;
+
+	struct timer watch_timer; /* watch.c's, these two */
+	struct watched *watched;  /* one for each worker, owned */
 
 	struct console_caller *consoles; /* console.c's */
 	size_t console_count;
@@ -67,6 +77,10 @@ void control_event(struct relay_control *ctl, const char *kind, json_t *data);
 /* metrics.c: the Prometheus listener, open already. */
 int metrics_start(struct relay_control *ctl, int listener) MUST_CHECK;
 void metrics_stop(struct relay_control *ctl);
+
+/* watch.c. False without memory. */
+bool watch_open(struct relay_control *ctl) MUST_CHECK;
+void watch_close(struct relay_control *ctl);
 
 /* console.c: once the ring is closed. */
 void console_stop(struct relay_control *ctl);

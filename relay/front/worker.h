@@ -53,6 +53,16 @@ struct relay_upward {
 	void (*traced)(struct ring_msg *line);
 };
 
+struct relay;
+
+/* Of the threads, which are the process's own: see relay/control/watch.c. */
+struct relay_watch {
+	/* Whether the thread of this worker has ended, though the relay goes on. */
+	bool (*ended)(struct relay *r, unsigned worker);
+	/* This worker serves no more, and its sockets still take what comes. Ends the process. */
+	void (*failed)(struct relay *r, unsigned worker, const char *why);
+};
+
 /* What all worker threads of one relay share. */
 struct relay {
 	/* Immutable while workers run. */
@@ -62,10 +72,11 @@ struct relay {
 	uint64_t descriptors_own; /* that are neither connections nor listen at the front door */
 	const struct front_protocol *const *protocols; /* ends with NULL; asked in this order */
 	const struct relay_upward *upward;
-	struct relay_control *control; /* relay/control/'s; NULL: none yet */
-	struct ring *control_ring;     /* of its thread */
-	struct pacer *pacer;	       /* relay/session/'s, with a lock of its own */
-	struct trace *trace;	       /* likewise */
+	const struct relay_watch *watch; /* the process sets it before it watches */
+	struct relay_control *control;	 /* relay/control/'s; NULL: none yet */
+	struct ring *control_ring;	 /* of its thread */
+	struct pacer *pacer;		 /* relay/session/'s, with a lock of its own */
+	struct trace *trace;		 /* likewise */
 
 	/* Limits of the configuration in force; the control thread sets them. */
 	_Atomic uint64_t connection_limit, tls_limit;

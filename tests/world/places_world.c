@@ -2,6 +2,7 @@
 /*
  * places_world: who takes all places that there are takes none of somebody else's: connections at
  * the front door none of the control socket's and the metrics', a user of the host none of root's.
+ * And a worker that serves no more keeps no place: the relay notices it, and ends.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -198,5 +199,66 @@ void world_local_users(void)
 	for (unsigned u = 0; u < USERS; u++)
 		k_program_end(users[u]);
 	k_program_end(root);
+	stage_clear();
+}
+
+/* ---- a worker that serves no more ---- */
+
+static void set_asleep(bool asleep)
+{
+	struct relay *r = &stage.relays[0].relay;
+
+	for (unsigned i = 0; i <= r->worker_count; i++) {
+		struct ring *ring = i < r->worker_count ? r->workers[i].ring : r->control_ring;
+
+		if (asleep)
+			world_ring_remove(ring);
+		else
+			world_ring_add(ring, stage.relays[0].program);
+	}
+}
+
+/* Seconds until the relay takes a worker for lost; 60: never. */
+static unsigned seconds_to_failure(void)
+{
+	struct world_relay *r = &stage.relays[0];
+	unsigned before = r->workers_failed, seconds = 0;
+
+	for (r->may_fail = true; seconds < 60 && r->workers_failed == before; seconds++)
+		world_run(SECOND);
+	return seconds;
+}
+
+void world_worker_gone(void)
+{
+	struct world_relay *r = &stage.relays[0];
+	unsigned lost, took;
+
+	stage_set(1, "");
+	lost = (unsigned)dice_below(&world_dice, r->relay.worker_count);
+	world_run(90 * SECOND);
+	for (unsigned i = 0; i < 3; i++) { /* suspended as a whole: it has had no time to answer */
+		set_asleep(true);
+		world_run(50 * SECOND);
+		set_asleep(false);
+		world_run(10 * SECOND);
+	}
+	for (unsigned i = 0; i < 4; i++) { /* busy, and not for ever */
+		world_ring_remove(r->relay.workers[lost].ring);
+		world_run(20 * SECOND);
+		world_ring_add(r->relay.workers[lost].ring, r->program);
+		world_run(2 * SECOND);
+	}
+	world_ring_remove(r->relay.workers[lost].ring);
+	took = seconds_to_failure();
+	world_check(took >= 29 && took <= 33, "ends",
+		    "a worker that takes no turns is noticed after %u s", took);
+	world_ring_add(r->relay.workers[lost].ring, r->program);
+	world_run(5 * SECOND);
+	r->worker_ended = true;
+	took = seconds_to_failure();
+	world_check(took <= 2, "ends", "a worker whose thread has ended is noticed after %u s",
+		    took);
+	r->worker_ended = false;
 	stage_clear();
 }

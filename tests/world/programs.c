@@ -170,6 +170,24 @@ static void relay_signal_came(struct signals *signals, int number)
 	r->stopping = true;
 }
 
+static bool relay_worker_ended(struct relay *relay, unsigned worker)
+{
+	return container(relay, struct world_relay, relay)->worker_ended;
+}
+
+static void relay_worker_failed(struct relay *relay, unsigned worker, const char *why)
+{
+	struct world_relay *r = container(relay, struct world_relay, relay);
+
+	r->workers_failed++;
+	world_check(r->may_fail, "serves", "%s takes its worker %u for lost: %s", who_name(r->who),
+		    worker, why);
+}
+
+/* The program goes on: it has no process that could end. */
+static const struct relay_watch relay_watch = {.ended = relay_worker_ended,
+					       .failed = relay_worker_failed};
+
 /* As main() does, on a machine with two cores. */
 static unsigned relay_threads(const struct relay_config *c)
 {
@@ -239,6 +257,10 @@ void world_relay_start(struct world_relay *r, enum who who, struct k_host *host,
 		world_ring_add(w->ring, r->program);
 	}
 	world_ring_add(r->relay.control_ring, r->program);
+	r->relay.watch = &relay_watch;
+	r->may_fail = r->worker_ended = false;
+	r->workers_failed = 0;
+	control_watch(r->relay.control);
 	k_enter(NULL);
 	r->up = true;
 }

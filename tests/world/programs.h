@@ -41,6 +41,9 @@ struct world_relay {
 	struct keeper_server server;
 	char config_path[64], state_dir[64];
 	bool keeper_dead, keeper_silent;
+	bool worker_ended;	 /* the scene's: a thread of its workers' has */
+	bool may_fail;		 /* likewise: a worker may be taken for lost */
+	unsigned workers_failed; /* how often one was */
 	bool up;
 };
 

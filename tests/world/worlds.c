@@ -30,6 +30,7 @@ const struct world_kind worlds[] = {
 	{"descriptors", world_descriptors, 20},
 	{"flood", world_flood, 2},
 	{"local_users", world_local_users, 5},
+	{"worker_gone", world_worker_gone, 10},
 	{"refusals", world_refusals, 5},
 	{"revoked", world_revoked, 30},
 	{"revoked_while_opening", world_revoked_while_opening, 10},

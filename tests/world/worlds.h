@@ -31,6 +31,7 @@ void world_drained(void);
 void world_descriptors(void);
 void world_flood(void);
 void world_local_users(void);
+void world_worker_gone(void);
 void world_odd_calls(void);
 void world_odd_calls_of_agent(void);
 void world_revoked(void);

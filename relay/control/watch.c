@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * watch: whether the workers still take their turns.
+ *
+ * Theory of operation. The kernel gives each worker's sockets their part of what comes, also when
+ * the thread behind them is dead or goes round in a loop: then one client in so many gets no
+ * answer, and nothing else tells. So each second every worker is sent a message, which is answered
+ * by a flag. One that has ended, or has answered nothing at WATCH_STRIKES looks, is told to the
+ * process, which ends with a failure: what restarts it closes all of its sockets with it.
+ *
+ * Looks are counted, and not time: on a machine that slept, or has no time for this thread either,
+ * there are none meanwhile. The messages are the watch's own: it needs no memory.
+ */
+#include <stdlib.h>
+
+#include "core/container.h"
+#include "relay/control/control_internal.h"
+
+#define WATCH_MS      1000u
+#define WATCH_STRIKES 30u
+
+static void watched_answers(struct ring_msg *msg)
+{
+	atomic_store(&container(msg, struct watched, msg)->answered, true);
+}
+
+/* What is wrong with it, or NULL. */
+static const char *watched_look(struct watched *d, struct worker *w)
+{
+	struct relay *r = w->relay;
+
+	if (r->watch->ended(r, w->index))
+		return "its thread has ended";
+	if (atomic_exchange(&d->answered, false)) {
+		d->strikes = 0;
+		ring_post(w->ring, &d->msg);
+		return NULL;
+	}
+	if (++d->strikes >= WATCH_STRIKES)
+		return "it takes no turns any more";
+	return NULL;
+}
+
+static void watch_look(struct timer *t, uint64_t now_ms)
+{
+	struct relay_control *ctl = container(t, struct relay_control, watch_timer);
+	struct relay *r = ctl->relay;
+
+	for (unsigned i = 0; i < r->worker_count; i++) {
+		const char *why = watched_look(&ctl->watched[i], &r->workers[i]);
+
+		if (why)
+			r->watch->failed(r, i, why);
+	}
+	ring_timer_set(ctl->ring, t, WATCH_MS);
+}
+
+bool watch_open(struct relay_control *ctl)
+{
+	ctl->watched = calloc(ctl->relay->worker_count, sizeof *ctl->watched);
+	if (!ctl->watched)
+		return false;
+	for (unsigned i = 0; i < ctl->relay->worker_count; i++) {
+		ctl->watched[i].msg.run = watched_answers;
+		ctl->watched[i].answered = true;
+	}
+	ctl->watch_timer.fire = watch_look;
+	return true;
+}
+
+void control_watch(struct relay_control *ctl)
+{
+	ring_timer_set(ctl->ring, &ctl->watch_timer, WATCH_MS);
+}
+
+void watch_close(struct relay_control *ctl)
+{
+	free(ctl->watched);
+}
