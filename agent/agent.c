@@ -39,7 +39,7 @@ static void agent_links_changed(struct agent_links *set)
 
 static void agent_links_revoked(struct agent_links *set)
 {
-	agent_sessions_revoke(&of_links(set)->sessions);
+	agent_sessions_judge(&of_links(set)->sessions);
 }
 
 static const struct agent_links_events links_events = {
@@ -76,9 +76,10 @@ static void agent_own_candidates(const struct agent_sessions *all, struct candid
 	agent_control_candidates(control_of(all), out);
 }
 
-static int agent_console_comes(struct agent_sessions *all, const char *name, const char *relay)
+static int agent_console_comes(struct agent_sessions *all, struct credential *credential,
+			       const char *relay)
 {
-	return agent_control_attach(control_of(all), name, relay);
+	return agent_control_attach(control_of(all), credential, relay);
 }
 
 static const struct agent_sessions_events sessions_events = {

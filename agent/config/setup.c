@@ -28,7 +28,7 @@ static bool setup_check_name(const struct identity *id, const char *name, bool t
 			 self.role == IDENTITY_AGENT ? "agent" : "console", self.name, name);
 		return false;
 	}
-	if (identity_not_after(id) < time(NULL)) {
+	if (identity_not_after(id) <= time(NULL)) {
 		snprintf(why, why_size, "identity.certificate: %s",
 			 reason_sentence(REASON_CERT_EXPIRED));
 		return false;

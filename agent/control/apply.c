@@ -4,7 +4,7 @@
  *
  * Everything that can fail comes first: the document is bound and checked, identity and contexts
  * are made of it, new listeners bound, new links made. From then on nothing fails. Sessions live
- * on: they depend on nothing of the configuration once they have begun.
+ * on where they still may: by the CAs, and by what is published and allowed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +64,24 @@ static void *config_propose(struct configuring *c, const json_t *document,
 	return p;
 }
 
+static bool control_revoked(const void *revoked, const struct identity_peer *peer)
+{
+	return revoked_has(revoked, peer->name);
+}
+
+enum reason agent_control_judge(const struct agent_control *ctl, const struct identity *identity,
+				const struct caller *caller)
+{
+	const struct entitled_rules rules = {
+		.anchors = identity_anchors(identity),
+		.revoked = control_revoked,
+		.list = &ctl->rooms.links->revoked,
+	};
+	const struct entitled_proof proof = {.own = caller->credential};
+
+	return entitled(&proof, &rules, time(NULL)).reason;
+}
+
 static bool has_relay(const struct agent_config *config, const char *label)
 {
 	const struct agent_relay *relays = config->relays.items;
@@ -89,8 +107,7 @@ static const char *config_cuts_off(const struct configuring *c, const struct cal
 		return "the agent would have another name";
 	if (!has_relay(p->config, console->relay))
 		return "the relay that you came by would be left";
-	/* A list of CAs that has the old one in it is how a CA is replaced. */
-	if (!strstr(p->config->identity.ca, now->identity.ca))
+	if (agent_control_judge(ctl, p->self.identity, caller) != REASON_OK)
 		return "the new CA does not know your certificate";
 	return NULL;
 }
@@ -169,6 +186,7 @@ static void apply_adopt(struct agent_control *ctl, struct agent_proposal *p,
 	log_set_level((enum log_level)now->log_level);
 	entrances_adopt(r->entrances, now);
 	agent_links_adopt(r->links, links, now->relays.count, publish);
+	agent_sessions_judge(r->sessions);
 	if (before)
 		agent_config_free(before);
 	free(before);

@@ -21,11 +21,12 @@ static void agent_console_ended(struct line_caller *line)
 	struct agent_console *c = container(line, struct agent_console, line);
 	struct agent_control *ctl = c->control;
 
+	credential_release(c->line.caller.credential);
 	free(c);
 	agent_worker_drop(ctl->rooms.worker);
 }
 
-static struct agent_console *console_new(struct agent_control *ctl, const char *name,
+static struct agent_console *console_new(struct agent_control *ctl, struct credential *credential,
 					 const char *relay)
 {
 	struct agent_console *c = calloc(1, sizeof(*c));
@@ -37,14 +38,14 @@ static struct agent_console *console_new(struct agent_control *ctl, const char *
 	c->line.ended = agent_console_ended;
 	caller = &c->line.caller;
 	caller->level = CALLER_ADMIN;
-	snprintf(caller->who, sizeof(caller->who), "console:%s", name);
-	snprintf(caller->ca_name, sizeof(caller->ca_name), "%s", name);
+	snprintf(caller->who, sizeof(caller->who), "console:%s", credential->peer.name);
+	caller->credential = credential_hold(credential);
 	snprintf(c->relay, sizeof(c->relay), "%s", relay);
 	return c;
 }
 
 /* #syscalls socketpair(0 is AF_UNIX) */
-int agent_control_attach(struct agent_control *ctl, const char *console, const char *relay)
+int agent_control_attach(struct agent_control *ctl, struct credential *console, const char *relay)
 {
 	struct agent_console *c;
 	int pair[2];
@@ -61,6 +62,16 @@ int agent_control_attach(struct agent_control *ctl, const char *console, const c
 	agent_worker_hold(ctl->rooms.worker);
 	line_caller_start(&c->line, ctl->ring, &ctl->calls, pair[0], JSONRPC_LINE_MAX);
 	return pair[1];
+}
+
+/* The session of a console that may not go on is ended, too; lines that have come by it are refused
+ * here. */
+static const char *agent_control_refuses(const struct calls *cs, const struct caller *caller)
+{
+	const struct agent_control *ctl = container(cs, const struct agent_control, calls);
+	enum reason reason = agent_control_judge(ctl, ctl->rooms.setup->self.identity, caller);
+
+	return reason == REASON_OK ? NULL : reason_sentence(reason);
 }
 
 /* ---- the NAT helper ---- */
@@ -114,6 +125,7 @@ struct agent_control *agent_control_new(const struct agent_rooms *rooms,
 	ctl->calls = (struct calls){.tables = tables,
 				    .owner = ctl,
 				    .admin_remedy = "",
+				    .refuses = agent_control_refuses,
 				    .configuring = &ctl->managed.configuring};
 	ctl->overrides = *overrides;
 	ctl->path = path;

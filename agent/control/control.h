@@ -72,8 +72,9 @@ void agent_control_stop(struct agent_control *ctl);
 /* After its loop has ended. */
 void agent_control_free(struct agent_control *ctl);
 
-/* A console has come by this relay: the other end of its socket pair, or -1. */
-int agent_control_attach(struct agent_control *ctl, const char *console,
+/* A console has come by this relay, with this certificate: the other end of its socket pair, or -1.
+ */
+int agent_control_attach(struct agent_control *ctl, struct credential *console,
 			 const char *relay) MUST_CHECK;
 /* Where peers are told that this agent can be reached: nothing unless config.nat.share. */
 void agent_control_candidates(const struct agent_control *ctl, struct candidates *out);

@@ -20,6 +20,11 @@ struct agent_console {
 	char relay[ENDPOINT_TEXT_BYTES]; /* that its session came by */
 };
 
+struct agent_control;
+/* apply.c: may this console go on with that identity in force? */
+enum reason agent_control_judge(const struct agent_control *ctl, const struct identity *identity,
+				const struct caller *caller) MUST_CHECK;
+
 struct agent_control {
 	struct agent_rooms rooms;
 	struct ring *ring; /* the worker's */

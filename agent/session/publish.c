@@ -232,6 +232,22 @@ static bool publish_allows(const struct agent_publish *p, const char *peer)
 	return p->allow.count == 0;
 }
 
+/* The list and the service are those of the configuration in force: either may have changed. */
+static enum reason offer_allowed(const struct agent_session *s)
+{
+	const struct agent_publish *p;
+
+	if (s->control)
+		return REASON_OK;
+	p = publish_find(s->all->setup, wire_text(s->service));
+	if (!p)
+		return REASON_SERVICE_UNKNOWN;
+	if (s->public_kind)
+		return p->public_access ? REASON_OK : REASON_NOT_ALLOWED;
+	/* A peer that has proved nothing yet is not asked. */
+	return !s->proof.own || publish_allows(p, s->peer) ? REASON_OK : REASON_NOT_ALLOWED;
+}
+
 static enum reason judge_role(const struct offer *o, enum identity_role role)
 {
 	if (o->session.control)
@@ -250,26 +266,22 @@ static void offer_stream_ready(struct stream *st)
 		snprintf(o->session.peer, sizeof(o->session.peer), "%s", peer.name);
 		o->peer_reason = judge_role(o, peer.role);
 	}
+	if (o->peer_reason == REASON_OK && !agent_session_proved(&o->session, &peer))
+		o->peer_reason = REASON_LIMIT_MEMORY;
 	ring_timer_set(o->session.worker->ring, &o->deadline, PUBLISH_REQUEST_MS);
 }
 
-/* p: what is published under the service's name now. */
-static enum reason judge_request(const struct offer *o, const struct wire_message *m,
-				 const struct agent_publish *p)
+static enum reason judge_request(struct offer *o, const struct wire_message *m)
 {
+	const char *why; /* for this side's log: the other hears the reason */
+
 	if (o->peer_reason != REASON_OK)
 		return o->peer_reason;
-	if (revoked_has(&o->session.all->links->revoked, o->session.peer))
-		return REASON_REVOKED;
 	if (m->extensions.unknown)
 		return REASON_EXTENSION;
 	if (!wire_bytes_equal(m->request.service, wire_text(o->session.service)))
 		return REASON_PROTOCOL;
-	if (o->session.control)
-		return REASON_OK;
-	if (!p)
-		return REASON_SERVICE_UNKNOWN;
-	return publish_allows(p, o->session.peer) ? REASON_OK : REASON_NOT_ALLOWED;
+	return agent_session_judge(&o->session, &why);
 }
 
 /* A relay refuses with the same words: says that it is us. buf is of WIRE_EXTENSION_TEXT_MAX. */
@@ -290,7 +302,7 @@ static void connect_control(struct offer *o)
 {
 	struct agent_sessions *all = o->session.all;
 	const struct connector_result r = {
-		.fd = all->events->console(all, o->session.peer, o->session.relay),
+		.fd = all->events->console(all, o->session.proof.own, o->session.relay),
 		.error = "out of memory or descriptors",
 	};
 
@@ -302,7 +314,6 @@ static void offer_stream_message(struct stream *st, const struct wire_message *m
 {
 	struct offer *o = container(st, struct offer, session.stream);
 	char text[WIRE_EXTENSION_TEXT_MAX];
-	const struct agent_publish *p;
 	enum reason reason;
 
 	if (m->type != WIRE_REQUEST) {
@@ -312,8 +323,7 @@ static void offer_stream_message(struct stream *st, const struct wire_message *m
 	}
 	wire_bytes_copy(m->request.source, o->source, sizeof(o->source));
 	ring_timer_cancel(o->session.worker->ring, &o->deadline); /* the target has its own */
-	p = publish_find(o->session.all->setup, wire_text(o->session.service));
-	reason = judge_request(o, m, p);
+	reason = judge_request(o, m);
 	if (reason == REASON_OK)
 		agent_session_candidates(&o->session, &m->request.candidates);
 	if (reason != REASON_OK)
@@ -321,7 +331,8 @@ static void offer_stream_message(struct stream *st, const struct wire_message *m
 	else if (o->session.control)
 		connect_control(o);
 	else
-		connect_target(o, p);
+		connect_target(o,
+			       publish_find(o->session.all->setup, wire_text(o->session.service)));
 }
 
 static const struct stream_events offer_stream_events = {
@@ -431,6 +442,7 @@ void publish_offer(struct agent_sessions *all, struct agent_link *l, const struc
 	o->target = -1;
 	o->deadline.fire = offer_deadline_fired;
 	o->session.stop = offer_stop;
+	o->session.allowed = offer_allowed;
 	memcpy(o->session.relay, l->label, sizeof(o->session.relay));
 	wire_bytes_copy(m->offer.service, o->session.service, sizeof(o->session.service));
 	wire_bytes_copy(m->offer.source, o->source, sizeof(o->source));

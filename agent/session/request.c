@@ -140,6 +140,7 @@ static void request_stream_ready(struct stream *st)
 	struct candidates own;
 	struct identity_peer peer;
 	char text[160];
+	const char *why;
 	enum reason reason = identity_peer_of(r->session.all->setup->self.identity,
 					      tls_ssl(st->inner.tls), &peer);
 
@@ -149,6 +150,11 @@ static void request_stream_ready(struct stream *st)
 	} else if (peer.role != IDENTITY_AGENT || strcmp(peer.name, r->session.peer) != 0) {
 		snprintf(text, sizeof(text), "it is \"%s\"", peer.name);
 		request_fail(r, REASON_PEER_IDENTITY, text);
+	} else if (!agent_session_proved(&r->session, &peer)) {
+		fail_by(r, ENDING_SELF, REASON_LIMIT_MEMORY, "out of memory");
+	} else if ((reason = agent_session_judge(&r->session, &why)) != REASON_OK) {
+		/* CAs or revocations have changed since the handshake began. */
+		fail_by(r, ENDING_SELF, reason, why ? why : "");
 	} else {
 		r->session.all->events->candidates(r->session.all, &own);
 		m.request.candidates = candidates_wire(&own);
@@ -317,6 +323,8 @@ void request_start(struct agent_sessions *all, int local, const char *to_agent, 
 		   const char *source, const struct request_style *style)
 {
 	struct request *r = NULL;
+	enum reason reason;
+	const char *why;
 
 	if (all->worker->stopping) {
 		request_refuse(all, local, to_agent, service, style, REASON_SHUTDOWN,
@@ -340,9 +348,9 @@ void request_start(struct agent_sessions *all, int local, const char *to_agent, 
 	snprintf(r->session.service, sizeof(r->session.service), "%s", service);
 	snprintf(r->source, sizeof(r->source), "%s", source);
 	ring_timer_set(all->worker->ring, &r->deadline, all->setup->config->open_ms);
-	if (revoked_has(&all->links->revoked, to_agent))
-		fail_by(r, ENDING_SELF, REASON_REVOKED,
-			"the operator has revoked the agent asked for");
+	reason = agent_session_judge(&r->session, &why);
+	if (reason != REASON_OK)
+		fail_by(r, ENDING_SELF, reason, why ? why : "");
 	else
 		try_next(r);
 }

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
+#include "core/container.h"
 #include "core/log.h"
 #include "core/probe.h"
 
@@ -55,7 +57,12 @@ void agent_session_remove(struct agent_session *s)
 	if (s->next)
 		s->next->prev = s->prev;
 	all->count--;
+	if (all->count == 0) { /* an idle agent looks at no clock */
+		all->look_again = 0;
+		ring_timer_cancel(all->worker->ring, &all->look_timer);
+	}
 	all->consoles -= s->control;
+	proved_drop(&all->proved, &s->proof);
 	free(s->candidates);
 	s->candidates = NULL;
 	agent_worker_drop(all->worker);
@@ -185,6 +192,77 @@ bool agent_session_tell(int fd, const uint8_t *bytes, size_t len)
 	return true;
 }
 
+/* ---- who may ---- */
+
+bool agent_session_proved(struct agent_session *s, const struct identity_peer *peer)
+{
+	return proved_take(&s->all->proved, peer, &s->proof);
+}
+
+static bool revoked_peer(const void *revoked, const struct identity_peer *peer)
+{
+	return revoked_has(revoked, peer->name);
+}
+
+static void sessions_look_fired(struct timer *t, uint64_t now_ms)
+{
+	struct agent_sessions *all = container(t, struct agent_sessions, look_timer);
+	time_t now = time(NULL);
+	bool went_back = now < all->looked;
+
+	all->looked = now;
+	if (all->look_again && (now >= all->look_again || went_back))
+		agent_sessions_judge(all);
+	if (all->look_again)
+		ring_timer_set(all->worker->ring, t, entitled_look_ms(all->look_again, now));
+}
+
+static void sessions_watch(struct agent_sessions *all, time_t again, time_t now)
+{
+	if (again == 0 || (all->look_again && again >= all->look_again))
+		return;
+	all->look_again = again;
+	if (all->looked == 0)
+		all->looked = now;
+	all->look_timer.fire = sessions_look_fired;
+	ring_timer_set(all->worker->ring, &all->look_timer, entitled_look_ms(again, now));
+}
+
+enum reason agent_session_judge(struct agent_session *s, const char **why)
+{
+	const struct identity *own = s->all->setup->self.identity;
+	const struct entitled_proof proof = proved_proof(&s->proof);
+	const struct entitled_rules rules = {
+		.anchors = identity_anchors(own),
+		.revoked = revoked_peer,
+		.list = &s->all->links->revoked,
+	};
+	time_t now = time(NULL), until = identity_not_after(own);
+	struct entitled_answer a;
+
+	*why = NULL;
+	if (now >= until) {
+		*why = "this agent's own certificate has expired";
+		return REASON_CERT_EXPIRED;
+	}
+	if (!proof.own && revoked_has(&s->all->links->revoked, s->peer)) {
+		*why = "the operator has revoked the agent asked for";
+		return REASON_REVOKED;
+	}
+	a = entitled(&proof, &rules, now);
+	if (a.reason == REASON_CERT_EXPIRED)
+		*why = "the other agent's certificate has expired";
+	else if (a.reason == REASON_CERT_UNTRUSTED)
+		*why = "the CA of the other agent's certificate is not trusted any more";
+	else if (a.reason == REASON_REVOKED)
+		*why = "the other agent's identity has been revoked";
+	if (a.reason == REASON_OK && s->allowed)
+		a.reason = s->allowed(s);
+	if (a.reason == REASON_OK)
+		sessions_watch(s->all, entitled_earlier(until, a.until), now);
+	return a.reason;
+}
+
 /* ---- all of them ---- */
 
 void agent_sessions_wake(struct agent_sessions *all)
@@ -198,17 +276,23 @@ void agent_sessions_wake(struct agent_sessions *all)
 	}
 }
 
-void agent_sessions_revoke(struct agent_sessions *all)
+void agent_sessions_judge(struct agent_sessions *all)
 {
 	struct agent_session *next;
 
+	all->look_again = 0;
 	for (struct agent_session *s = all->first; s; s = next) {
+		const char *why;
+		enum reason reason = agent_session_judge(s, &why);
+
 		next = s->next;
-		if (s->peer[0] == '\0' || !revoked_has(&all->links->revoked, s->peer))
+		if (reason == REASON_OK)
 			continue;
-		log_notice("session", "agent=%s service=%s is ended: %s is revoked", s->peer,
-			   s->service, s->peer);
-		s->stop(s, REASON_REVOKED, "the other agent's identity has been revoked");
+		if (!why)
+			why = reason_sentence(reason);
+		log_notice("session", "agent=%s service=%s is ended: %s", peer_text(s), s->service,
+			   why);
+		s->stop(s, reason, why);
 	}
 }
 
@@ -216,6 +300,7 @@ void agent_sessions_stop(struct agent_sessions *all, const char *why)
 {
 	struct agent_session *next;
 
+	ring_timer_cancel(all->worker->ring, &all->look_timer);
 	for (struct agent_session *s = all->first; s; s = next) {
 		next = s->next;
 		s->stop(s, REASON_SHUTDOWN, why);

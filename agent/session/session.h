@@ -8,6 +8,7 @@
 
 #include "agent/config/setup.h"
 #include "agent/engine/candidates.h"
+#include "agent/engine/proved.h"
 #include "agent/relays/links.h"
 #include "agent/session/stream.h"
 #include "agent/worker/worker.h"
@@ -36,8 +37,10 @@ struct agent_sessions_events {
 	void (*refused)(const struct agent_sessions *all, const struct agent_refusal *r);
 	/* What peers are told of where this agent can be reached without a relay. */
 	void (*candidates)(const struct agent_sessions *all, struct candidates *out);
-	/* A console has come by this relay: a socket on which its calls are answered, or -1. */
-	int (*console)(struct agent_sessions *all, const char *name, const char *relay);
+	/* A console has come by this relay, with this certificate: a socket on which its calls are
+	 * answered, or -1. */
+	int (*console)(struct agent_sessions *all, struct credential *credential,
+		       const char *relay);
 };
 
 /* All sessions of one worker. */
@@ -49,6 +52,10 @@ struct agent_sessions {
 	struct agent_session *first; /* the newest */
 	size_t count, consoles;	     /* the second: of those, with consoles */
 	uint64_t last_number;
+	struct proved proved; /* by the peers of sessions */
+	time_t look_again;    /* when an answer of agent_session_judge() changes; 0: never */
+	time_t looked;	      /* the wall clock then; it must not go back */
+	struct timer look_timer;
 	struct {
 		uint64_t sessions, failed, up_bytes, down_bytes;
 	} totals;
@@ -67,10 +74,13 @@ struct agent_session {
 	char peer[WIRE_NAME_MAX + 1]; /* the other agent; "" for a public session */
 	char service[WIRE_NAME_MAX + 1];
 	char relay[ENDPOINT_TEXT_BYTES];
+	struct proved_hold proof;      /* by the peer; of none: it has proved nothing yet */
 	struct ending ending;	       /* how it ended, or was refused */
 	struct candidates *candidates; /* the peer's own word; NULL: none; owned */
 	/* Ends it at once; the reset reaches both sides. */
 	void (*stop)(struct agent_session *s, enum reason reason, const char *why);
+	/* May it go on by the configuration in force? NULL: that has no say. */
+	enum reason (*allowed)(const struct agent_session *s);
 	/* A link is usable again; NULL when it does not wait for one. */
 	void (*wake)(struct agent_session *s);
 	struct stream stream;
@@ -82,14 +92,22 @@ size_t agent_sessions_buffers(uint64_t max_sessions);
 bool agent_sessions_set_max(struct agent_sessions *all, uint64_t max_sessions) MUST_CHECK;
 /* A link became usable, or none will: those that wait for one look again. */
 void agent_sessions_wake(struct agent_sessions *all);
-/* Ends the sessions of names that are revoked. */
-void agent_sessions_revoke(struct agent_sessions *all);
+/* Ends the sessions that may not go on; called when names are revoked, when another configuration
+ * is in force, and by the clock. */
+void agent_sessions_judge(struct agent_sessions *all);
 /* Ends all. */
 void agent_sessions_stop(struct agent_sessions *all, const char *why);
 
 /* False at the limit of config.max_sessions, or of consoles' sessions. */
 bool agent_session_add(struct agent_sessions *all, struct agent_session *s) MUST_CHECK;
 void agent_session_remove(struct agent_session *s);
+
+/* The peer has proved this by the inner handshake. False without memory. */
+bool agent_session_proved(struct agent_session *s, const struct identity_peer *peer) MUST_CHECK;
+/* May it begin, or go on: our own certificate, the peer's, revocations, and what is published. With
+ * REASON_OK it is asked again in time. *why: a sentence for people, where there is more to say than
+ * the reason's; else NULL. */
+enum reason agent_session_judge(struct agent_session *s, const char **why) MUST_CHECK;
 
 /* Each tells log and owner, and counts. */
 void agent_session_opened(struct agent_session *s);

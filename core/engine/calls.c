@@ -191,9 +191,13 @@ static bool params_fit(const struct method *m, json_t *params, char *why, size_t
 static void call_dispatch(struct call *c, const char *name)
 {
 	const struct method *m = method_find(c->calls, name);
+	const char *refused = c->calls->refuses ? c->calls->refuses(c->calls, c->caller) : NULL;
 	char why[256];
 
-	if (!m)
+	if (refused)
+		call_fail(c, JSONRPC_FORBIDDEN, NULL, "you may do nothing here any more: %s",
+			  refused);
+	else if (!m)
 		call_fail(c, JSONRPC_METHOD_NOT_FOUND, NULL,
 			  "there is no method \"%.64s\"; \"schema\" lists them", name);
 	else if (m->level > c->caller->level)

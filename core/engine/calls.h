@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "core/addr.h"
+#include "core/engine/entitled.h"
 #include "core/parse/jsonrpc.h"
 
 #define CALLER_OUTPUT_MAX  (8u << 20)
@@ -29,7 +30,8 @@ struct caller {
 	char who[96];	      /* "console:NAME" or "uid:0", for histories */
 	struct addr address;  /* where from; len 0: this host */
 	struct addr listener; /* the address of ours that it came in on; len 0 likewise */
-	char ca_name[64]; /* console: its certificate's name, to see whether a change cuts it off */
+	struct credential
+		*credential; /* what a console proved; the owner's; NULL: none, of this host */
 	bool follows_events, follows_audit, follows_trace;
 	size_t pending; /* calls not answered yet */
 	/* Queues a line; takes it over (free). NULL: there was no memory for it, and the connection
@@ -77,7 +79,11 @@ struct calls {
 	const struct method *const
 		*tables; /* ends with NULL; each table with a name that is NULL */
 	void *owner;	 /* what the methods work on; each program has a struct of its own */
-	const char *admin_remedy;	 /* what a caller that may only read can do about it */
+	const char *admin_remedy; /* what a caller that may only read can do about it */
+	/* Asked before each call, for a caller may lose its right while its lines are on their way:
+	 * a sentence, and the call is refused, or NULL. Itself NULL: all callers are of this host.
+	 */
+	const char *(*refuses)(const struct calls *cs, const struct caller *c);
 	struct configuring *configuring; /* for methods_of_config, where the tables have them */
 	struct caller *callers;
 	struct call *list;

@@ -13,6 +13,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 #include <openssl/x509v3.h>
 
 #define RSA_BITS_MIN	   2048
@@ -31,6 +32,37 @@ static bool identity_refuse(char *why, size_t why_size, const char *sentence)
 	return false;
 }
 
+bool identity_key_of(X509 *x, uint8_t out[IDENTITY_KEY_BYTES])
+{
+	uint8_t *der = NULL;
+	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &der);
+
+	if (len > 0)
+		SHA256(der, (size_t)len, out);
+	OPENSSL_free(der);
+	return len > 0;
+}
+
+/* There is room. */
+static bool add_anchor(struct identity_anchors *all, X509 *x)
+{
+	struct identity_anchor one = {.not_after = certificate_time(X509_get0_notAfter(x))};
+
+	if (!identity_key_of(x, one.key))
+		return false;
+	for (size_t i = 0; i < all->count; i++) {
+		struct identity_anchor *known = &all->list[i];
+
+		if (memcmp(known->key, one.key, sizeof(one.key)) != 0)
+			continue;
+		if (known->not_after < one.not_after)
+			known->not_after = one.not_after;
+		return true;
+	}
+	all->list[all->count++] = one;
+	return true;
+}
+
 static bool load_ca(struct identity *id, const char *pem, char *why, size_t why_size)
 {
 	STACK_OF(X509) *list = certificates_of_pem(pem);
@@ -39,7 +71,8 @@ static bool load_ca(struct identity *id, const char *pem, char *why, size_t why_
 	if (!list)
 		return identity_refuse(why, why_size, "identity.ca: is not a PEM certificate");
 	id->ca = X509_STORE_new();
-	if (!id->ca)
+	id->anchors.list = calloc(sk_X509_num(list), sizeof(*id->anchors.list));
+	if (!id->ca || !id->anchors.list)
 		goto out;
 	/* Anchors need not be self-signed: an organisation may hand out an intermediate. */
 	X509_STORE_set_flags(id->ca, X509_V_FLAG_PARTIAL_CHAIN);
@@ -51,7 +84,7 @@ static bool load_ca(struct identity *id, const char *pem, char *why, size_t why_
 					"identity.ca: is not the certificate of a CA");
 			goto out;
 		}
-		if (!X509_STORE_add_cert(id->ca, x))
+		if (!X509_STORE_add_cert(id->ca, x) || !add_anchor(&id->anchors, x))
 			goto out;
 	}
 	certificate_name_text(X509_get_subject_name(sk_X509_value(list, 0)), false, id->ca_name);
@@ -150,6 +183,7 @@ void identity_free(struct identity *id)
 	if (!id)
 		return;
 	X509_STORE_free(id->ca);
+	free(id->anchors.list);
 	if (id->system) {
 		X509_STORE_free(id->system->store);
 		pthread_mutex_destroy(&id->system->lock);
@@ -178,6 +212,11 @@ struct expiry_validity identity_validity(const struct identity *id)
 		.not_before = certificate_time(X509_get0_notBefore(id->leaf)),
 		.not_after = identity_not_after(id),
 	};
+}
+
+const struct identity_anchors *identity_anchors(const struct identity *id)
+{
+	return &id->anchors;
 }
 
 void identity_certificate_der(const struct identity *id, const uint8_t **der, size_t *len)

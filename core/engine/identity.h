@@ -21,11 +21,28 @@
 
 enum identity_role { IDENTITY_RELAY, IDENTITY_AGENT, IDENTITY_CONSOLE };
 
+#define IDENTITY_KEY_BYTES 32 /* SHA-256 of a SubjectPublicKeyInfo: what a key is known by */
+
+/* What is kept of a certificate when it is gone. */
 struct identity_peer {
 	enum identity_role role;
 	char name[64]; /* wire_is_agent_name() */
-	time_t not_after;
-	char serial[48]; /* hex */
+	time_t not_before;
+	time_t not_after; /* the first end of it and of all between it and its CA */
+	char serial[48];  /* hex */
+	uint8_t key[IDENTITY_KEY_BYTES];
+	uint8_t ca[IDENTITY_KEY_BYTES]; /* of identity.ca, that vouches for it; 0: not asked */
+};
+
+/* The certificates of identity.ca: each may end a chain. */
+struct identity_anchor {
+	uint8_t key[IDENTITY_KEY_BYTES];
+	time_t not_after; /* of several with this key the last */
+};
+
+struct identity_anchors {
+	struct identity_anchor *list;
+	size_t count;
 };
 
 /* The role and name of any certificate's one postern URI; false, and out untouched, when there is
@@ -46,6 +63,8 @@ void identity_free(struct identity *id);
 bool identity_self(const struct identity *id, struct identity_peer *out) MUST_CHECK;
 time_t identity_not_after(const struct identity *id);
 struct expiry_validity identity_validity(const struct identity *id);
+/* Good while id lives. */
+const struct identity_anchors *identity_anchors(const struct identity *id);
 
 /* TLS context of a relay's front door: TLS 1.2 and 1.3 server, ALPN http/1.1, no client
  * certificate, session tickets on. */

@@ -17,6 +17,7 @@ struct identity_system {
 
 struct identity {
 	X509_STORE *ca; /* every certificate of identity.ca is an anchor */
+	struct identity_anchors anchors;
 	char ca_name[CERTIFICATE_TEXT_BYTES];
 	X509 *leaf;
 	STACK_OF(X509) * chain; /* after the leaf; may be empty */
@@ -30,11 +31,16 @@ struct identity_verdict {
 	int error;    /* X509_V_OK or another X509_V_ERR */
 	bool is_leaf; /* the fault is with the leaf, not with a certificate above it */
 	time_t not_before, not_after; /* of the one at fault; 0 when there is no such one */
+	/* X509_V_OK: the anchor, and the first end of all below it. */
+	uint8_t anchor[IDENTITY_KEY_BYTES];
+	time_t ends;
 };
 /* The chain from leaf to an anchor of store. purpose: X509_PURPOSE_SSL_CLIENT or _SERVER. */
 struct identity_verdict identity_verify_chain(X509_STORE *store, X509 *leaf,
 					      STACK_OF(X509) * others, int purpose,
 					      time_t now) MUST_CHECK;
+/* By what a certificate's key is known. False without memory. */
+bool identity_key_of(X509 *x, uint8_t out[IDENTITY_KEY_BYTES]) MUST_CHECK;
 /* Verifies the peer of an inner session during its handshake; identity_peer_of() tells the result.
  */
 enum ssl_verify_result_t identity_verify_inner(SSL *ssl, uint8_t *alert);

@@ -78,17 +78,35 @@ static bool find_uri(const GENERAL_NAMES *names, CBS *out)
 bool identity_of_certificate(X509 *x, struct identity_peer *out)
 {
 	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-	struct identity_peer peer = {.not_after = certificate_time(X509_get0_notAfter(x))};
+	struct identity_peer peer = {
+		.not_before = certificate_time(X509_get0_notBefore(x)),
+		.not_after = certificate_time(X509_get0_notAfter(x)),
+	};
 	CBS uri;
 	bool ok;
 
 	ok = names && find_uri(names, &uri) && parse_role(uri, &peer) &&
-	     certificate_serial(x, peer.serial);
+	     certificate_serial(x, peer.serial) && identity_key_of(x, peer.key);
 	GENERAL_NAMES_free(names);
 	ERR_clear_error();
 	if (ok)
 		*out = peer;
 	return ok;
+}
+
+/* What a chain that holds rests on, and until when it does: the anchor's own end is not of it, for
+ * another certificate of the same key may take its place. False without memory. */
+static bool measure_chain(const STACK_OF(X509) * chain, struct identity_verdict *v)
+{
+	size_t count = sk_X509_num(chain);
+
+	for (size_t i = 0; i < count && (i == 0 || i + 1 < count); i++) {
+		time_t end = certificate_time(X509_get0_notAfter(sk_X509_value(chain, i)));
+
+		if (i == 0 || end < v->ends)
+			v->ends = end;
+	}
+	return count > 0 && identity_key_of(sk_X509_value(chain, count - 1), v->anchor);
 }
 
 struct identity_verdict identity_verify_chain(X509_STORE *store, X509 *leaf,
@@ -103,7 +121,8 @@ struct identity_verdict identity_verify_chain(X509_STORE *store, X509 *leaf,
 		goto out;
 	X509_STORE_CTX_set_time(ctx, 0, now);
 	if (X509_verify_cert(ctx) == 1) {
-		verdict.error = X509_V_OK;
+		if (measure_chain(X509_STORE_CTX_get0_chain(ctx), &verdict))
+			verdict.error = X509_V_OK;
 		goto out;
 	}
 	verdict.error = X509_STORE_CTX_get_error(ctx);
@@ -126,9 +145,16 @@ out:
 static enum reason judge_peer(X509_STORE *store, X509 *leaf, STACK_OF(X509) * others, time_t now,
 			      struct identity_peer *out)
 {
-	switch (identity_verify_chain(store, leaf, others, X509_PURPOSE_SSL_CLIENT, now).error) {
+	struct identity_verdict v =
+		identity_verify_chain(store, leaf, others, X509_PURPOSE_SSL_CLIENT, now);
+
+	switch (v.error) {
 	case X509_V_OK:
-		return identity_of_certificate(leaf, out) ? REASON_OK : REASON_CERT_ROLE;
+		if (!identity_of_certificate(leaf, out))
+			return REASON_CERT_ROLE;
+		out->not_after = v.ends;
+		memcpy(out->ca, v.anchor, sizeof(out->ca));
+		return REASON_OK;
 	case X509_V_ERR_CERT_HAS_EXPIRED:
 	case X509_V_ERR_CERT_NOT_YET_VALID: /* a clock is wrong: nearer to this than to the rest */
 		return REASON_CERT_EXPIRED;
@@ -139,14 +165,25 @@ static enum reason judge_peer(X509_STORE *store, X509 *leaf, STACK_OF(X509) * ot
 	}
 }
 
-/* What a session keeps: its verdict, plus one, since zero is "never came so far"; and the time that
- * it was told. */
+/* What a session keeps: its verdict, NULL while it never came so far; and the time that it was
+ * told. */
+struct inner_verdict {
+	enum reason reason;
+	struct identity_peer peer; /* REASON_OK */
+};
+
 static int inner_index = -1, inner_time_index = -1;
 static pthread_once_t inner_index_once = PTHREAD_ONCE_INIT;
 
+static void inner_verdict_free(void *parent, void *verdict, CRYPTO_EX_DATA *data, int index,
+			       long argl, void *argp)
+{
+	free(verdict);
+}
+
 static void inner_index_make(void)
 {
-	inner_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+	inner_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, inner_verdict_free);
 	inner_time_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
 }
 
@@ -168,10 +205,25 @@ static bool speaks_postern(const SSL *ssl)
 			     strlen(IDENTITY_INNER_ALPN) - 1);
 }
 
+static bool keep_verdict(SSL *ssl, enum reason reason, const struct identity_peer *peer)
+{
+	struct inner_verdict *v = SSL_get_ex_data(ssl, inner_index);
+
+	if (!v) {
+		v = malloc(sizeof(*v));
+		if (!v || !SSL_set_ex_data(ssl, inner_index, v)) {
+			free(v);
+			return false;
+		}
+	}
+	*v = (struct inner_verdict){reason, *peer};
+	return true;
+}
+
 enum ssl_verify_result_t identity_verify_inner(SSL *ssl, uint8_t *alert)
 {
 	STACK_OF(X509) *chain = SSL_get_peer_full_cert_chain(ssl);
-	struct identity_peer peer;
+	struct identity_peer peer = {0};
 	enum reason reason = REASON_CERT_UNTRUSTED;
 	time_t now;
 
@@ -183,7 +235,7 @@ enum ssl_verify_result_t identity_verify_inner(SSL *ssl, uint8_t *alert)
 	else if (now && chain && sk_X509_num(chain) > 0)
 		reason = judge_peer(SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)),
 				    sk_X509_value(chain, 0), chain, now, &peer);
-	if (!SSL_set_ex_data(ssl, inner_index, (void *)((uintptr_t)reason + 1)))
+	if (!keep_verdict(ssl, reason, &peer))
 		reason = REASON_CERT_UNTRUSTED;
 	switch (reason) {
 	case REASON_OK:
@@ -205,20 +257,15 @@ enum ssl_verify_result_t identity_verify_inner(SSL *ssl, uint8_t *alert)
 
 enum reason identity_peer_of(const struct identity *id, SSL *ssl, struct identity_peer *out)
 {
-	uintptr_t stored;
-	X509 *leaf;
-	bool ok;
+	const struct inner_verdict *v;
 
 	pthread_once(&inner_index_once, inner_index_make);
-	stored = (uintptr_t)SSL_get_ex_data(ssl, inner_index);
-	if (stored == 0)
+	v = SSL_get_ex_data(ssl, inner_index);
+	if (!v)
 		return REASON_CERT_UNTRUSTED;
-	if (stored - 1 != REASON_OK)
-		return (enum reason)(stored - 1);
-	leaf = SSL_get_peer_certificate(ssl);
-	ok = leaf && identity_of_certificate(leaf, out);
-	X509_free(leaf);
-	return ok ? REASON_OK : REASON_CERT_ROLE;
+	if (v->reason == REASON_OK)
+		*out = v->peer;
+	return v->reason;
 }
 
 /* ---- HELLO ---- */

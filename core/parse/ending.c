@@ -27,8 +27,10 @@ enum ending_cause ending_of_reason(enum reason reason)
 	case REASON_VERSION:
 	case REASON_EXTENSION:
 		return ENDING_VERSION;
-	case REASON_CERT_UNTRUSTED:
 	case REASON_CERT_EXPIRED:
+		return ENDING_EXPIRED;
+	case REASON_CERT_UNTRUSTED:
+		return ENDING_UNTRUSTED;
 	case REASON_CERT_ROLE:
 	case REASON_PROOF:
 	case REASON_PEER_IDENTITY:

@@ -49,6 +49,8 @@
 	X('N', NOT_ALLOWED, "no rule or list allows it")                                           \
 	X('K', KICKED, "an operator ended it")                                                     \
 	X('V', REVOKED, "an agent's identity was revoked")                                         \
+	X('F', EXPIRED, "the time of an agent's certificate was over")                             \
+	X('A', UNTRUSTED, "the CA of an agent's certificate is not trusted, or not any more")      \
 	X('D', DRAINING, "the relay drained: it begins no session, or the time was over")          \
 	X('S', SHUTDOWN, "the program was told to stop")                                           \
 	X('G', GONE, "the other side was gone before the session began")                           \

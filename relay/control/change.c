@@ -51,7 +51,6 @@ static void *change_propose(struct configuring *c, const json_t *document,
 static const char *change_cuts_off(const struct configuring *c, const struct caller *caller,
 				   const void *proposal)
 {
-	const struct relay_control *ctl = container(c, struct relay_control, managed.configuring);
 	const struct snapshot *s = proposal;
 	const struct relay_config *next = &s->config;
 	const struct relay_listen *items = next->listen.items;
@@ -63,12 +62,16 @@ static const char *change_cuts_off(const struct configuring *c, const struct cal
 		heard = addr_covers(&items[i].address, &caller->listener);
 	if (!heard)
 		return "no listener would be left where you came in";
-	/* A list of CAs that has the old one in it is how a CA is replaced. */
-	if (!strstr(next->identity.ca, ctl->current->config.identity.ca))
-		return "the new CA does not know your certificate";
-	if (policy_revoked(s->policy, caller->ca_name))
+	switch (control_judge(s, caller)) {
+	case REASON_OK:
+		return NULL;
+	case REASON_REVOKED:
 		return "your own name is revoked";
-	return NULL;
+	case REASON_CERT_UNTRUSTED: /* none of the CAs, for there may be several */
+		return "the new CA does not know your certificate";
+	default:
+		return "your certificate has expired";
+	}
 }
 
 static bool addr_same(const struct addr *a, const struct addr *b)

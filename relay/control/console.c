@@ -14,6 +14,7 @@
 #include "core/log.h"
 #include "relay/control/control_internal.h"
 #include "relay/front/conn.h"
+#include "relay/session/enforce.h"
 
 #define CONSOLES_MAX 64u
 #define IDLE_MS	     3600000u /* a console that says nothing for so long is gone */
@@ -29,9 +30,9 @@ struct console_caller {
 
 /* The state of CONSOLE. */
 struct console {
-	size_t scanned;		  /* bytes kept that have no line's end */
-	char *name;		  /* owned */
-	struct console_msg *down; /* made with UP, so that its place is always given back */
+	size_t scanned;		       /* bytes kept that have no line's end */
+	struct credential *credential; /* owned */
+	struct console_msg *down;      /* made with UP, so that its place is always given back */
 };
 
 static const struct conn_phase phase_console;
@@ -46,7 +47,7 @@ struct console_msg {
 	struct relay *relay;
 	slab_id conn;
 	struct addr peer, local;
-	char name[64];
+	struct credential *credential; /* console_up_run() takes it over */
 	size_t len;
 	char *line; /* owned */
 	bool last;  /* the connection ends behind it */
@@ -130,6 +131,7 @@ static struct console_caller *console_caller_new(const struct console_msg *up)
 
 static void console_caller_free(struct console_caller *c)
 {
+	credential_release(c->caller.credential);
 	free(c->last_word);
 	free(c);
 }
@@ -154,8 +156,10 @@ static void console_up_run(struct ring_msg *msg)
 		c->caller.send = console_send;
 		c->caller.address = m->peer;
 		c->caller.listener = m->local;
-		snprintf(c->caller.who, sizeof c->caller.who, "console:%s", m->name);
-		snprintf(c->caller.ca_name, sizeof c->caller.ca_name, "%s", m->name);
+		snprintf(c->caller.who, sizeof c->caller.who, "console:%s",
+			 m->credential->peer.name);
+		c->caller.credential = m->credential;
+		m->credential = NULL;
 		c->relay = m->relay;
 		c->conn = m->conn;
 		c->next = ctl->consoles;
@@ -164,6 +168,8 @@ static void console_up_run(struct ring_msg *msg)
 		caller_add(&ctl->calls, &c->caller);
 		free(m);
 	} else {
+		credential_release(m->credential);
+		m->credential = NULL;
 		console_refuse(m, full ? "too many consoles at once; close one of them"
 				       : "out of memory");
 	}
@@ -220,23 +226,23 @@ static void console_tell(struct conn *c, struct console_msg *m)
 		conn_close(c, REASON_LIMIT_MEMORY);
 }
 
-void console_begin(struct conn *c, const char *name)
+void console_begin(struct conn *c, struct credential *credential)
 {
 	struct console_msg *m = console_msg(c->worker->relay, c->id, console_up_run);
 
 	conn_set_phase(c, &phase_console);
 	conn_set_deadline(c, IDLE_MS);
 	conn_authenticated(c);
-	console_of(c)->name = strdup(name);
+	console_of(c)->credential = credential_hold(credential);
 	console_of(c)->down = m ? console_msg(c->worker->relay, c->id, console_down_run) : NULL;
-	if (!console_of(c)->name || !console_of(c)->down) {
+	if (!console_of(c)->down) {
 		free(m);
 		m = NULL;
 	}
 	if (m) {
 		m->peer = c->peer;
 		m->local = c->local;
-		snprintf(m->name, sizeof m->name, "%s", name);
+		m->credential = credential_hold(credential);
 	}
 	console_tell(c, m);
 }
@@ -303,15 +309,21 @@ static void console_leave(struct conn *c, enum reason why)
 
 static void console_dispose(struct conn *c)
 {
-	free(console_of(c)->name);
+	credential_release(console_of(c)->credential);
 	free(console_of(c)->down);
 }
 
-/* Another policy may be in force. */
-static void console_adopt(struct conn *c)
+/* Its lines are refused already: control_refuses(). */
+static void console_judge(struct conn *c)
 {
-	if (policy_revoked(c->worker->snap->policy, console_of(c)->name))
-		conn_refuse(c, REASON_REVOKED);
+	enum reason reason = enforce_peer(c->worker, console_of(c)->credential);
+
+	if (reason == REASON_OK)
+		return;
+	log_notice("control", "console:%s may not go on: %s: %s",
+		   console_of(c)->credential->peer.name, reason_name(reason),
+		   reason_sentence(reason));
+	conn_refuse(c, reason);
 }
 
 static_assert(sizeof(struct console) <= CONN_STATE_BYTES, "fits into its connection");
@@ -325,6 +337,6 @@ static const struct conn_phase phase_console = {
 	.name = "console",
 	.state = &console_state,
 	.input = console_input,
-	.adopt = console_adopt,
+	.judge = console_judge,
 	.output_most = CALLER_OUTPUT_MAX,
 };

@@ -43,6 +43,25 @@ static void relay_expiry_look(struct timer *t, uint64_t now_ms)
 		control_event(ctl, "certificate.expiring", expiring);
 }
 
+/* ---- consoles ---- */
+
+enum reason control_judge(const struct snapshot *s, const struct caller *caller)
+{
+	const struct entitled_rules rules =
+		policy_entitles(s->policy, identity_anchors(s->identity));
+	const struct entitled_proof proof = {.own = caller->credential};
+
+	return entitled(&proof, &rules, time(NULL)).reason;
+}
+
+static const char *control_refuses(const struct calls *cs, const struct caller *caller)
+{
+	const struct relay_control *ctl = container(cs, const struct relay_control, calls);
+	enum reason reason = control_judge(ctl->current, caller);
+
+	return reason == REASON_OK ? NULL : reason_sentence(reason);
+}
+
 /* ---- the Unix socket: people and programs on the relay's own host ---- */
 
 static bool uid_listed(const struct conf_array *uids, uid_t uid)
@@ -163,6 +182,7 @@ int control_open(struct relay *r, const struct control_setup *setup, char *why, 
 		.tables = tables,
 		.owner = ctl,
 		.configuring = &ctl->managed.configuring,
+		.refuses = control_refuses,
 		.admin_remedy = "ask for admin rights (control.admin in the relay's configuration)",
 	};
 	managed_init(&ctl->managed, ctl->ring, &ctl->calls, &ctl->events);

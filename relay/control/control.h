@@ -65,6 +65,6 @@ const struct snapshot *control_snapshot(const struct relay_control *ctl);
 void control_reported(struct ring_msg *report);
 /* A line of a trace: struct relay_upward. */
 void control_traced(struct ring_msg *msg);
-void console_begin(struct conn *c, const char *name);
+void console_begin(struct conn *c, struct credential *credential);
 
 #endif

@@ -71,6 +71,9 @@ extern const struct method methods_policy[]; /* grants, revocations */
 extern const struct method methods_events[]; /* records.c */
 extern const struct method methods_trace[];  /* trace.c */
 
+/* May this caller go on with s in force? One of this host always may. */
+enum reason control_judge(const struct snapshot *s, const struct caller *caller) MUST_CHECK;
+
 /* records.c: events, kind "agent.up" and the like; managed_event() of ctl. */
 void control_event(struct relay_control *ctl, const char *kind, json_t *data);
 

@@ -172,7 +172,7 @@ static void rules_revoke_run(struct call *c)
 	size_t at = revoked_at(revoked, agent);
 	char text[200];
 
-	if (strcmp(agent, c->caller->ca_name) == 0) {
+	if (c->caller->credential && strcmp(agent, c->caller->credential->peer.name) == 0) {
 		json_decref(document);
 		json_decref(entry);
 		call_fail(c, JSONRPC_REFUSED, NULL, "that is you: another console must do this");

@@ -155,16 +155,16 @@ static json_t *session_record(const struct session *s, uint64_t now_ms)
 	snprintf(number, sizeof number, "%016" PRIx64, s->number);
 	addr_format(&s->source, source);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I}", "session", number, "from",
-			 s->pair.from ? account_name(s->pair.from) : "public", "to",
-			 account_name(s->pair.to), "service", s->service, "source", source, "up",
+			 s->pair.from ? party_name(s->pair.from) : "public", "to",
+			 party_name(s->pair.to), "service", s->service, "source", source, "up",
 			 (json_int_t)s->flow[0].bytes, "down", (json_int_t)s->flow[1].bytes, "ms",
 			 (json_int_t)(now_ms - s->started_ms));
 }
 
 static bool session_wanted(const struct session *s, const char *agent)
 {
-	return !agent || strcmp(account_name(s->pair.to), agent) == 0 ||
-	       (s->pair.from && strcmp(account_name(s->pair.from), agent) == 0);
+	return !agent || strcmp(party_name(s->pair.to), agent) == 0 ||
+	       (s->pair.from && strcmp(party_name(s->pair.from), agent) == 0);
 }
 
 static void sessions_collect(struct worker *w, json_t *list, json_t *params)

@@ -84,6 +84,9 @@ struct conn_phase {
 	/* The relay drains; another configuration is in force. NULL: no matter. */
 	void (*drain)(struct conn *c);
 	void (*adopt)(struct conn *c);
+	/* May it go on? Asked when another configuration is in force, before adopt(), and by the
+	 * clock (relay/session/enforce.h). NULL: it is nobody's. */
+	void (*judge)(struct conn *c);
 	bool answers;	    /* a peer that has closed its side still gets what is on its way */
 	enum reason gone;   /* counted when the peer goes in this phase */
 	size_t output_most; /* may wait before the peer is cut off, where more than OUTPUT_MOST */

@@ -45,8 +45,8 @@ struct worker_switch;
 struct relay_upward {
 	/* On the worker: another configuration is in force for what is not a connection. */
 	void (*adopted)(struct worker *w);
-	/* On the worker: a console has signed in on c, which is its from now on. */
-	void (*console)(struct conn *c, const char *name);
+	/* On the worker: a console has signed in on c by this certificate; c is its from now on. */
+	void (*console)(struct conn *c, struct credential *credential);
 	/* On the control thread: a report has come (relay/session/report.h). */
 	void (*reported)(struct ring_msg *report);
 	/* Likewise: a line of a trace (relay/session/trace.h). */

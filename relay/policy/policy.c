@@ -247,6 +247,37 @@ struct policy_answer policy_decide(const struct policy *p, const struct policy_q
 	return policy_answer_of(&s, q->running);
 }
 
+static bool revoked_peer(const void *policy, const struct identity_peer *peer)
+{
+	return policy_revoked(policy, peer->name);
+}
+
+struct entitled_rules policy_entitles(const struct policy *p,
+				      const struct identity_anchors *anchors)
+{
+	return (struct entitled_rules){.anchors = anchors, .revoked = revoked_peer, .list = p};
+}
+
+struct policy_answer policy_entitled(const struct policy *p, const struct identity_anchors *anchors,
+				     const struct policy_parties *parties,
+				     const struct policy_question *q)
+{
+	const struct entitled_rules rules = policy_entitles(p, anchors);
+	struct entitled_answer from = entitled(&parties->from, &rules, q->now),
+			       to = entitled(&parties->to, &rules, q->now);
+	struct policy_answer a;
+
+	if (from.reason != REASON_OK)
+		return (struct policy_answer){
+			.reason = from.reason, .rule = SIZE_MAX, .whose = q->from};
+	if (to.reason != REASON_OK)
+		return (struct policy_answer){
+			.reason = to.reason, .rule = SIZE_MAX, .whose = q->to};
+	a = policy_decide(p, q);
+	a.again = entitled_earlier(a.again, entitled_earlier(from.until, to.until));
+	return a;
+}
+
 bool policy_revoked(const struct policy *p, const char *agent)
 {
 	return p->revoked.count > 0 && dict_find(&p->revoked, agent, strlen(agent)) != DICT_NONE;

@@ -19,6 +19,7 @@
 
 #include "core/addr.h"
 #include "core/conf/conf.h"
+#include "core/engine/entitled.h"
 #include "core/must_check.h"
 #include "core/parse/reason.h"
 
@@ -71,12 +72,26 @@ struct policy_answer {
 	enum reason reason; /* REASON_OK, NOT_ALLOWED, REVOKED, LIMIT_SESSIONS */
 	uint64_t rate;	    /* bytes per second; 0: no limit */
 	time_t again;	    /* the answer is good until then (a rule begins or ends); 0: for ever */
-	size_t rule;  /* one that allows it, with the best rate; SIZE_MAX: none does or need */
-	bool granted; /* that rule is a grant */
+	size_t rule;	   /* one that allows it, with the best rate; SIZE_MAX: none does or need */
+	bool granted;	   /* that rule is a grant */
+	const char *whose; /* whose certificate is at fault; NULL: none is. The question's */
 };
 
+/* By the rules alone. */
 struct policy_answer policy_decide(const struct policy *p, const struct policy_question *q);
 bool policy_revoked(const struct policy *p, const char *agent);
+
+/* By what one peer, or the two of a session, have proved. */
+struct policy_parties {
+	struct entitled_proof from, to; /* own NULL: a public client; or nobody to ask for yet */
+};
+/* What decides of peers: these anchors and p's revocations; borrowed. */
+struct entitled_rules policy_entitles(const struct policy *p,
+				      const struct identity_anchors *anchors);
+/* May these two have this session, or go on with it? Certificates first, then the rules. */
+struct policy_answer policy_entitled(const struct policy *p, const struct identity_anchors *anchors,
+				     const struct policy_parties *parties,
+				     const struct policy_question *q);
 /* Names of revoked agents, for REVOKED; count in *n. Good while p lives. */
 const char *const *policy_revoked_names(const struct policy *p, size_t *n);
 

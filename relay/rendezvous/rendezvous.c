@@ -16,13 +16,22 @@ struct account {
 	uint64_t refs;		      /* links and sessions */
 	uint64_t sessions;	      /* running and waiting */
 	size_t links;
+	struct credential *newest[2]; /* of agents and of consoles: names_of() */
 	UT_hash_handle hh;
+};
+
+/* What a link has, and all that it asks for or answers. */
+struct party {
+	struct account *account;
+	struct credential *credential;
+	uint64_t refs; /* of the link, of meetings and of sessions */
+	struct party *next, *prev;
 };
 
 struct account_link {
 	uint64_t id;
 	slab_id conn;
-	struct account *account;
+	struct party *party;
 	enum rendezvous_role role;
 	uint8_t secret[WIRE_SECRET_BYTES];
 	uint64_t legs;
@@ -53,6 +62,7 @@ struct rendezvous {
 	struct rendezvous_limits limits;
 	struct account *accounts;
 	struct account_link *links;
+	struct party *parties;
 	struct meeting *meetings;
 	struct tally *tallies;
 	size_t legs;
@@ -104,17 +114,87 @@ static struct account *account_hold(struct rendezvous *r, const char *name)
 	return a;
 }
 
+static void account_free(struct account *a)
+{
+	credential_release(a->newest[0]);
+	credential_release(a->newest[1]);
+	free(a);
+}
+
 static void account_release(struct rendezvous *r, struct account *a)
 {
 	if (--a->refs > 0)
 		return;
 	HASH_DEL(r->accounts, a);
-	free(a);
+	account_free(a);
 }
 
-const char *account_name(const struct account *a)
+/* ---- parties ---- */
+
+const char *party_name(const struct party *p)
 {
-	return a->name;
+	return p->credential->peer.name;
+}
+
+const struct credential *party_credential(const struct party *p)
+{
+	return p->credential;
+}
+
+/* An agent and a console may have the same name, and share an account. */
+static size_t names_of(enum identity_role role)
+{
+	return role == IDENTITY_CONSOLE;
+}
+
+struct credential *party_newest(const struct party *p)
+{
+	return credential_hold(p->account->newest[names_of(p->credential->peer.role)]);
+}
+
+static void account_proved(struct account *a, struct credential *credential)
+{
+	struct credential **newest = &a->newest[names_of(credential->peer.role)];
+
+	if (!credential_is_newer(credential, *newest))
+		return;
+	credential_release(*newest);
+	*newest = credential_hold(credential);
+}
+
+static struct party *party_new(struct rendezvous *r, struct credential *credential)
+{
+	struct party *p = calloc(1, sizeof *p);
+	struct account *a = p ? account_hold(r, credential->peer.name) : NULL;
+
+	if (!a) {
+		free(p);
+		return NULL;
+	}
+	*p = (struct party){.account = a,
+			    .credential = credential_hold(credential),
+			    .refs = 1,
+			    .next = r->parties};
+	if (p->next)
+		p->next->prev = p;
+	r->parties = p;
+	account_proved(a, credential);
+	return p;
+}
+
+static void party_release(struct rendezvous *r, struct party *p)
+{
+	if (--p->refs > 0)
+		return;
+	if (p->prev)
+		p->prev->next = p->next;
+	else
+		r->parties = p->next;
+	if (p->next)
+		p->next->prev = p->prev;
+	account_release(r, p->account);
+	credential_release(p->credential);
+	free(p);
 }
 
 /* ---- tallies ---- */
@@ -181,31 +261,32 @@ const char *rendezvous_link_name(const struct rendezvous *r, uint64_t link)
 {
 	const struct account_link *l = link_find(r, link);
 
-	return l ? l->account->name : NULL;
+	return l ? party_name(l->party) : NULL;
 }
 
-enum reason rendezvous_sign_in(struct rendezvous *r, const char *name, enum rendezvous_role role,
-			       slab_id conn, struct rendezvous_link *out)
+enum reason rendezvous_sign_in(struct rendezvous *r, struct credential *credential,
+			       enum rendezvous_role role, slab_id conn, struct rendezvous_link *out)
 {
 	if (HASH_COUNT(r->links) >= r->limits.links)
 		return REASON_LIMIT_AGENTS;
 
 	struct account_link *l = calloc(1, sizeof *l);
-	struct account *a = account_hold(r, name);
+	struct party *p = l ? party_new(r, credential) : NULL;
 	if (l) {
 		l->id = random_id();
 		HASH_ADD(hh, r->links, id, sizeof l->id, l);
 	}
-	if (!l || !a || !table_holds(l)) {
+	if (!l || !p || !table_holds(l)) {
 		if (l && table_holds(l))
 			HASH_DEL(r->links, l);
+		if (p)
+			party_release(r, p);
 		free(l);
-		if (a)
-			account_release(r, a);
 		return REASON_LIMIT_MEMORY;
 	}
+	struct account *a = p->account;
 	l->conn = conn;
-	l->account = a;
+	l->party = p;
 	a->links++;
 	RAND_bytes(l->secret, sizeof l->secret);
 
@@ -260,12 +341,12 @@ void rendezvous_sign_out(struct rendezvous *r, uint64_t link, rendezvous_orphan_
 		if (orphan)
 			orphan(context, asker, session);
 	}
-	if (l->account->present == l)
-		l->account->present = NULL;
+	if (l->party->account->present == l)
+		l->party->account->present = NULL;
 	r->legs -= l->legs;
-	l->account->links--;
+	l->party->account->links--;
 	HASH_DEL(r->links, l);
-	account_release(r, l->account);
+	party_release(r, l->party);
 	free(l->services);
 	free(l);
 }
@@ -279,10 +360,9 @@ void rendezvous_free(struct rendezvous *r)
 	HASH_ITER(hh, r->links, l, next)
 		rendezvous_sign_out(r, l->id, NULL, NULL);
 	/* What remains is held by sessions that were cut off with the program. */
-	struct account *a, *after;
-	HASH_ITER(hh, r->accounts, a, after) {
-		HASH_DEL(r->accounts, a);
-		free(a);
+	while (r->parties) {
+		r->parties->refs = 1;
+		party_release(r, r->parties);
 	}
 	struct tally *t, *later;
 	HASH_ITER(hh, r->tallies, t, later) {
@@ -338,7 +418,7 @@ enum reason rendezvous_leg_secret(const struct rendezvous *r, uint64_t link,
 	return REASON_OK;
 }
 
-enum reason rendezvous_leg_join(struct rendezvous *r, uint64_t link)
+enum reason rendezvous_leg_join(struct rendezvous *r, uint64_t link, struct credential **credential)
 {
 	struct account_link *l = link_find(r, link);
 
@@ -348,6 +428,7 @@ enum reason rendezvous_leg_join(struct rendezvous *r, uint64_t link)
 		return REASON_LIMIT_LEGS;
 	l->legs++;
 	r->legs++;
+	*credential = credential_hold(l->party->credential);
 	return REASON_OK;
 }
 
@@ -370,7 +451,7 @@ bool rendezvous_link_replaced(const struct rendezvous *r, uint64_t link)
 {
 	const struct account_link *l = link_find(r, link);
 
-	return l && l->role == RENDEZVOUS_AGENT && l->account->present != l;
+	return l && l->role == RENDEZVOUS_AGENT && l->party->account->present != l;
 }
 
 /* ---- meetings ---- */
@@ -379,7 +460,7 @@ bool rendezvous_link_replaced(const struct rendezvous *r, uint64_t link)
 static enum reason open_check(const struct rendezvous *r, const struct account_link *asking,
 			      const char *to, const char *service, struct account_link **publisher)
 {
-	const struct account *from = asking ? asking->account : NULL;
+	const struct account *from = asking ? asking->party->account : NULL;
 	struct account *a;
 
 	HASH_FIND_STR(r->accounts, to, a);
@@ -404,10 +485,10 @@ static enum reason open_check(const struct rendezvous *r, const struct account_l
 static void pair_hold(const struct rendezvous_pair *p)
 {
 	p->to->refs++;
-	p->to->sessions++;
+	p->to->account->sessions++;
 	if (p->from) {
 		p->from->refs++;
-		p->from->sessions++;
+		p->from->account->sessions++;
 	}
 	p->tally->count++;
 }
@@ -415,11 +496,11 @@ static void pair_hold(const struct rendezvous_pair *p)
 void rendezvous_end(struct rendezvous *r, const struct rendezvous_pair *p)
 {
 	if (p->from) {
-		p->from->sessions--;
-		account_release(r, p->from);
+		p->from->account->sessions--;
+		party_release(r, p->from);
 	}
-	p->to->sessions--;
-	account_release(r, p->to);
+	p->to->account->sessions--;
+	party_release(r, p->to);
 	tally_release(r, p->tally);
 }
 
@@ -434,9 +515,9 @@ enum reason rendezvous_open(struct rendezvous *r, uint64_t from_link, const char
 	if (reason != REASON_OK)
 		return reason;
 
-	struct account *from = asking ? asking->account : NULL;
+	struct party *from = asking ? asking->party : NULL;
 	struct meeting *m = calloc(1, sizeof *m);
-	struct tally *tally = tally_hold(r, from ? from->name : "", to, service);
+	struct tally *tally = tally_hold(r, from ? party_name(from) : "", to, service);
 	if (m) {
 		m->session = random_id();
 		HASH_ADD(hh, r->meetings, session, sizeof m->session, m);
@@ -451,7 +532,7 @@ enum reason rendezvous_open(struct rendezvous *r, uint64_t from_link, const char
 	}
 	m->publisher = publisher;
 	m->pair = (struct rendezvous_pair){
-		.asker = asker, .from = from, .to = publisher->account, .tally = tally};
+		.asker = asker, .from = from, .to = publisher->party, .tally = tally};
 	pair_hold(&m->pair);
 	tally_release(r, tally); /* the pair has its own hold now */
 	m->next = publisher->offered;
@@ -461,7 +542,7 @@ enum reason rendezvous_open(struct rendezvous *r, uint64_t from_link, const char
 
 	out->session = m->session;
 	out->publisher = publisher->conn;
-	memcpy(out->from, from ? from->name : "", from ? sizeof out->from : 1);
+	snprintf(out->from, sizeof out->from, "%s", from ? party_name(from) : "");
 	return REASON_OK;
 }
 

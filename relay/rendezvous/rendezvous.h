@@ -7,7 +7,9 @@
  * A *link* is a signed-in agent's control connection. An *account* is an agent's name with what is
  * counted against it; it lives while links or sessions of that name do. At most one link of a name
  * is *present*: it may publish and be offered sessions; a newer sign-in replaces it. Transient
- * links (a laptop's one-off `postern connect`) are never present and replace no link.
+ * links (a laptop's one-off `postern connect`) are never present and replace no link. A link keeps
+ * the certificate that it was signed in with, and so do the sessions that it asks for or answers;
+ * an account knows the newest one that its holder has proved (core/engine/entitled.h).
  *
  *   OPEN (or a public client)   rendezvous_open()    a *meeting* waits; OFFER goes to the publisher
  *   ACCEPT                      rendezvous_accept()  the meeting is handed over and counted as a
@@ -27,13 +29,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/engine/entitled.h"
 #include "core/must_check.h"
 #include "core/parse/reason.h"
 #include "core/parse/wire.h"
 #include "core/slab.h"
 
 struct rendezvous;
-struct account;
+struct party;
 struct tally;
 
 struct rendezvous_limits {
@@ -62,9 +65,10 @@ enum rendezvous_role {
 	RENDEZVOUS_CONSOLE,   /* asks only, and alone may ask for an agent's control service */
 };
 
-/* Signs conn in as name. */
-enum reason rendezvous_sign_in(struct rendezvous *r, const char *name, enum rendezvous_role role,
-			       slab_id conn, struct rendezvous_link *out) MUST_CHECK;
+/* Signs conn in as the one that this certificate names. */
+enum reason rendezvous_sign_in(struct rendezvous *r, struct credential *credential,
+			       enum rendezvous_role role, slab_id conn,
+			       struct rendezvous_link *out) MUST_CHECK;
 /* Keeps with a link the number of its TLS group, for statistics only. */
 void rendezvous_note_key_exchange(struct rendezvous *r, uint64_t link, uint16_t group);
 
@@ -83,7 +87,9 @@ enum reason rendezvous_publish(struct rendezvous *r, uint64_t link,
  * rendezvous_leg_join(). */
 enum reason rendezvous_leg_secret(const struct rendezvous *r, uint64_t link,
 				  uint8_t secret[WIRE_SECRET_BYTES]) MUST_CHECK;
-enum reason rendezvous_leg_join(struct rendezvous *r, uint64_t link) MUST_CHECK;
+/* *credential: the link's, with a reference for the caller. */
+enum reason rendezvous_leg_join(struct rendezvous *r, uint64_t link,
+				struct credential **credential) MUST_CHECK;
 void rendezvous_leg_leave(struct rendezvous *r, uint64_t link);
 bool rendezvous_link_alive(const struct rendezvous *r, uint64_t link) MUST_CHECK;
 /* A newer sign-in of its name has taken its place. */
@@ -108,12 +114,12 @@ enum reason rendezvous_open(struct rendezvous *r, uint64_t from_link, const char
 
 struct rendezvous_pair {
 	slab_id asker;
-	struct account *from; /* NULL when public */
-	struct account *to;
+	struct party *from; /* NULL when public */
+	struct party *to;
 	struct tally *tally;
 };
 
-/* A leg of link takes the session. Both accounts are held until rendezvous_end(). */
+/* A leg of link takes the session. Both parties are held until rendezvous_end(). */
 enum reason rendezvous_accept(struct rendezvous *r, uint64_t link, uint64_t session,
 			      struct rendezvous_pair *out) MUST_CHECK;
 /* The publisher says no; *asker is the connection that waits. False when no such meeting is this
@@ -124,7 +130,11 @@ bool rendezvous_refuse(struct rendezvous *r, uint64_t link, uint64_t session,
 void rendezvous_forget(struct rendezvous *r, uint64_t session);
 void rendezvous_end(struct rendezvous *r, const struct rendezvous_pair *pair);
 
-const char *account_name(const struct account *a);
+/* One side of a session: an account, and the certificate that its link was signed in with. */
+const char *party_name(const struct party *p);
+const struct credential *party_credential(const struct party *p);
+/* The newest certificate that was proved under its role and name. A reference is the caller's. */
+struct credential *party_newest(const struct party *p);
 
 struct rendezvous_agent {
 	const char *name;

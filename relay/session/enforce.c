@@ -1,46 +1,102 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* enforce: asks policy for a worker's sessions. */
+/* enforce: asks what the peers of a worker, and what runs between them, may. */
 #include "relay/session/enforce.h"
 
+#include <stdio.h>
 #include <time.h>
 
 #include "core/container.h"
 #include "relay/session/session.h"
 
-#define TICK_MS 250u /* a session outlives its rule by no more */
-
-enum reason enforce_open(const struct conn *c, uint64_t link, const char *to, const char *service,
-			 struct policy_answer *grant)
+static const struct identity_anchors *anchors_of(const struct worker *w)
 {
-	struct worker *w = c->worker;
-	struct rendezvous *r = w->relay->rendezvous;
-	struct policy_question q = {
-		.from = link ? rendezvous_link_name(r, link) : "",
-		.to = to,
+	return identity_anchors(w->snap->identity);
+}
+
+/* ---- one peer ---- */
+
+enum reason enforce_peer(struct worker *w, const struct credential *credential)
+{
+	const struct entitled_rules rules = policy_entitles(w->snap->policy, anchors_of(w));
+	struct entitled_answer a =
+		entitled(&(struct entitled_proof){.own = credential}, &rules, time(NULL));
+
+	if (a.reason == REASON_OK)
+		enforce_watch(w, a.until);
+	return a.reason;
+}
+
+/* ---- an asker, and whom it asks for ---- */
+
+static struct policy_answer enforce_wish(const struct enforce_wish *wish, uint64_t running)
+{
+	struct worker *w = wish->asker->worker;
+	const struct policy_parties parties = {.from.own = wish->credential};
+	const struct policy_question q = {
+		.from = wish->credential ? wish->credential->peer.name : "",
+		.to = wish->to,
+		.service = wish->service,
+		.source = &wish->asker->peer,
+		.now = time(NULL),
+		.running = running,
+	};
+
+	return policy_entitled(w->snap->policy, anchors_of(w), &parties, &q);
+}
+
+struct policy_answer enforce_open(const struct enforce_wish *wish)
+{
+	const struct rendezvous *r = wish->asker->worker->relay->rendezvous;
+	const char *from = wish->credential ? wish->credential->peer.name : "";
+
+	return enforce_wish(wish, rendezvous_running(r, from, wish->to, wish->service));
+}
+
+struct policy_answer enforce_waiting(const struct enforce_wish *wish)
+{
+	struct policy_answer a = enforce_wish(wish, 0);
+
+	if (a.reason == REASON_OK)
+		enforce_watch(wish->asker->worker, a.again);
+	return a;
+}
+
+/* What is between two, now: also by the newest that each of them has proved. It counts already. */
+static struct policy_answer enforce_pair(struct worker *w, const struct rendezvous_pair *pair,
+					 const char *service, const struct addr *source)
+{
+	struct credential *from = NULL, *to;
+	struct policy_parties parties;
+	struct policy_answer a;
+	const struct policy_question q = {
+		.from = pair->from ? party_name(pair->from) : "",
+		.to = party_name(pair->to),
 		.service = service,
-		.source = &c->peer,
+		.source = source,
 		.now = time(NULL),
 	};
 
-	*grant = (struct policy_answer){.reason = REASON_LINK_GONE, .rule = SIZE_MAX};
-	if (!q.from)
-		return REASON_LINK_GONE;
-	q.running = rendezvous_running(r, q.from, to, service);
-	*grant = policy_decide(w->snap->policy, &q);
-	return grant->reason;
+	relay_lock(w->relay);
+	if (pair->from)
+		from = party_newest(pair->from);
+	to = party_newest(pair->to);
+	relay_unlock(w->relay);
+	parties = (struct policy_parties){
+		.from = {pair->from ? party_credential(pair->from) : NULL, from},
+		.to = {party_credential(pair->to), to}};
+	a = policy_entitled(w->snap->policy, anchors_of(w), &parties, &q);
+	credential_release(from);
+	credential_release(to);
+	return a;
 }
 
-void enforce_watch(struct worker *w, time_t again)
+struct policy_answer enforce_begin(struct worker *w, const struct rendezvous_pair *pair,
+				   const char *service, const struct addr *source)
 {
-	struct sessions *ss = w->sessions;
-
-	if (again == 0)
-		return;
-	if (ss->look_again == 0 || again < ss->look_again)
-		ss->look_again = again;
-	if (!timer_pending(&ss->policy_timer))
-		ring_timer_set(w->ring, &ss->policy_timer, TICK_MS);
+	return enforce_pair(w, pair, service, source);
 }
+
+/* ---- what runs ---- */
 
 /* What has changed since the session was allowed. */
 static enum ending_cause enforce_cause(const struct session *s, enum reason reason)
@@ -54,19 +110,14 @@ static enum ending_cause enforce_cause(const struct session *s, enum reason reas
 
 static void enforce_session(struct worker *w, struct session *s)
 {
-	struct policy_question q = {
-		.from = s->pair.from ? account_name(s->pair.from) : "",
-		.to = account_name(s->pair.to),
-		.service = s->service,
-		.source = &s->source,
-		.now = time(NULL),
-	};
-	struct policy_answer a = policy_decide(w->snap->policy, &q);
+	struct policy_answer a = enforce_pair(w, &s->pair, s->service, &s->source);
+	char why[WIRE_NAME_MAX + REASON_SENTENCE_MAX + 3];
 
 	if (a.reason != REASON_OK) {
 		worker_count(w, a.reason);
-		session_abort(s, ENDING_SELF, enforce_cause(s, a.reason),
-			      reason_sentence(a.reason));
+		snprintf(why, sizeof why, "%s%s%s", a.whose ? a.whose : "", a.whose ? ": " : "",
+			 reason_sentence(a.reason));
+		session_abort(s, ENDING_SELF, enforce_cause(s, a.reason), why);
 		return;
 	}
 	s->again = a.again;
@@ -76,7 +127,7 @@ static void enforce_session(struct worker *w, struct session *s)
 	enforce_watch(w, a.again);
 }
 
-void enforce_sessions(struct worker *w)
+void enforce_all(struct worker *w)
 {
 	struct sessions *ss = w->sessions;
 
@@ -87,14 +138,39 @@ void enforce_sessions(struct worker *w)
 		if (s && !s->ended)
 			enforce_session(w, s);
 	}
+	for (uint32_t i = 0; i < w->conns.high_water; i++) {
+		struct conn *c = slab_at(&w->conns, i);
+
+		if (c && c->phase->judge)
+			c->phase->judge(c);
+	}
+}
+
+/* ---- the clock ---- */
+
+void enforce_watch(struct worker *w, time_t again)
+{
+	struct sessions *ss = w->sessions;
+	time_t now;
+
+	if (again == 0 || (ss->look_again && again >= ss->look_again))
+		return;
+	now = time(NULL);
+	ss->look_again = again;
+	if (ss->looked == 0)
+		ss->looked = now;
+	ring_timer_set(w->ring, &ss->policy_timer, entitled_look_ms(again, now));
 }
 
 void enforce_tick(struct timer *t, uint64_t now_ms)
 {
 	struct sessions *ss = container(t, struct sessions, policy_timer);
+	time_t now = time(NULL);
+	bool went_back = now < ss->looked;
 
-	if (ss->look_again && time(NULL) >= ss->look_again)
-		enforce_sessions(ss->worker);
+	ss->looked = now;
+	if (ss->look_again && (now >= ss->look_again || went_back))
+		enforce_all(ss->worker);
 	if (ss->look_again)
-		ring_timer_set(ss->worker->ring, t, TICK_MS);
+		ring_timer_set(ss->worker->ring, t, entitled_look_ms(ss->look_again, now));
 }

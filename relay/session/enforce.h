@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * enforce: policy at work on one worker: what may begin, and what may go on.
+ * enforce: who may begin what on one worker, and what may go on.
  *
- * A decision is made when a session is asked for, and again for every running one when the policy
- * changes or time changes the answer (relay/policy/ decides). A session that may not go on is reset
- * on both sides; links of revoked agents end by themselves (link.c).
+ * One question (core/engine/entitled.h and, for what is between two, relay/policy/) is asked when a
+ * peer signs in, when a session is asked for, when it begins (the publishing agent may have taken
+ * its time to accept), and again of everything that runs: with each new snapshot, and by one timer
+ * at the earliest end of any certificate, rule or grant. A session that may not go on is reset on
+ * both sides; a link, a leg and a console hear BYE; an asker that waits hears FAIL or BYE.
+ *
+ * The timer goes by the wall clock, which leaps: it looks every ENTITLED_LOOK_MS at least, and asks
+ * everything again when the clock has gone back.
  */
 #ifndef POSTERN_RELAY_SESSION_ENFORCE_H
 #define POSTERN_RELAY_SESSION_ENFORCE_H
@@ -12,14 +17,26 @@
 #include "relay/front/conn.h"
 #include "relay/policy/policy.h"
 
-/* May the asker c (a leg of link, or a public client: 0) have a session to this service? Under
- * relay_lock(). The answer's rate and end are in *grant. */
-enum reason enforce_open(const struct conn *c, uint64_t link, const char *to, const char *service,
-			 struct policy_answer *grant) MUST_CHECK;
+/* May the holder of this certificate go on, alone? With REASON_OK it is asked again in time. */
+enum reason enforce_peer(struct worker *w, const struct credential *credential) MUST_CHECK;
 
-/* Looks at every session of w; called with a new snapshot and by the clock. */
-void enforce_sessions(struct worker *w);
-/* A session has begun whose answer changes by itself. */
+/* What an asker (a leg, or a public client: credential NULL) wants. */
+struct enforce_wish {
+	const struct conn *asker;
+	const struct credential *credential;
+	const char *to, *service;
+};
+/* May it be asked for? Under relay_lock(). */
+struct policy_answer enforce_open(const struct enforce_wish *wish);
+/* May it go on waiting for an answer? */
+struct policy_answer enforce_waiting(const struct enforce_wish *wish);
+/* May the two of this pair begin? The answer's rate and end are the session's. */
+struct policy_answer enforce_begin(struct worker *w, const struct rendezvous_pair *pair,
+				   const char *service, const struct addr *source);
+
+/* Asks of everything on w; called with a new snapshot and by the clock. */
+void enforce_all(struct worker *w);
+/* Something has begun whose answer is good until then; 0: for ever. */
 void enforce_watch(struct worker *w, time_t again);
 void enforce_tick(struct timer *t, uint64_t now_ms);
 

@@ -23,6 +23,7 @@
 
 static const struct conn_phase phase_leg, phase_opening, phase_public, phase_cutting;
 static void leg_flushed(struct conn *c);
+static void leg_judge(struct conn *c);
 
 struct handover {
 	struct ring_msg msg; /* first: the ring hands this back */
@@ -63,7 +64,9 @@ static void leg_end_pair(struct relay *r, const struct rendezvous_pair *pair)
 
 /* ---- becoming a leg ---- */
 
-static enum reason leg_check(struct conn *c, const struct wire_message *m)
+/* REASON_OK: it counts as the link's, and *credential is the link's, with a reference. */
+static enum reason leg_check(struct conn *c, const struct wire_message *m,
+			     struct credential **credential)
 {
 	struct relay *r = c->worker->relay;
 	uint8_t exported[TLS_EXPORT_BYTES], secret[WIRE_SECRET_BYTES], proof[WIRE_SECRET_BYTES];
@@ -80,7 +83,7 @@ static enum reason leg_check(struct conn *c, const struct wire_message *m)
 	if (CRYPTO_memcmp(proof, m->leg.proof, sizeof proof) != 0)
 		return REASON_PROOF;
 	relay_lock(r);
-	reason = rendezvous_leg_join(r->rendezvous, m->leg.link);
+	reason = rendezvous_leg_join(r->rendezvous, m->leg.link, credential);
 	relay_unlock(r);
 	return reason;
 }
@@ -94,8 +97,10 @@ static void leg_idle(struct conn *c)
 
 void leg_begin(struct conn *c, const struct wire_message *m)
 {
-	enum reason reason = c->worker->relay->draining ? REASON_DRAINING : leg_check(c, m);
 	struct wire_message ready = {.type = WIRE_READY};
+	struct credential *credential = NULL;
+	enum reason reason =
+		c->worker->relay->draining ? REASON_DRAINING : leg_check(c, m, &credential);
 
 	if (reason != REASON_OK) {
 		TRACE_LINK(c->worker->relay, m->leg.link, "leg: refused: %s: %s",
@@ -107,8 +112,22 @@ void leg_begin(struct conn *c, const struct wire_message *m)
 	conn_authenticated(c);
 	leg_idle(c);
 	leg_of(c)->link = m->leg.link;
+	leg_of(c)->credential = credential;
 	leg_of(c)->counted = true;
 	conn_send_message(c, &ready);
+	/* The link may live on another worker, whose configuration is another still. */
+	leg_judge(c);
+}
+
+/* It belongs to a link that may not go on. */
+static void leg_judge(struct conn *c)
+{
+	enum reason reason = REASON_OK;
+
+	if (leg_of(c) && leg_of(c)->credential)
+		reason = enforce_peer(c->worker, leg_of(c)->credential);
+	if (reason != REASON_OK)
+		conn_refuse(c, reason);
 }
 
 static void leg_looked_at(struct conn *c, uint64_t now_ms)
@@ -228,6 +247,14 @@ static void leg_trace_asked(const struct conn *c, const char *to, const char *se
 			    reason_name(reason));
 }
 
+static struct enforce_wish leg_wish(struct conn *c, const struct leg_asked *asked)
+{
+	return (struct enforce_wish){.asker = c,
+				     .credential = leg_of(c)->credential,
+				     .to = asked->to,
+				     .service = asked->service};
+}
+
 /* Asks policy and the tables for a session; refused: not even that, for this reason. Fills in who
  * asks; REASON_OK: the leg has kept what it asks for. */
 static enum reason leg_ask(struct conn *c, struct leg_asked *asked, enum reason refused,
@@ -237,21 +264,23 @@ static enum reason leg_ask(struct conn *c, struct leg_asked *asked, enum reason 
 	struct relay_leg *leg = leg_of(c);
 	struct policy_answer grant = {.reason = refused, .rule = SIZE_MAX};
 	enum reason reason = r->draining ? REASON_DRAINING : refused;
+	const struct enforce_wish wish = leg_wish(c, asked);
 
+	snprintf(asked->from, sizeof asked->from, "%s",
+		 leg->credential ? leg->credential->peer.name : "");
 	relay_lock(r);
-	const char *name = leg->link ? rendezvous_link_name(r->rendezvous, leg->link) : "";
-	snprintf(asked->from, sizeof asked->from, "%s", name ? name : "?");
 	if (reason == REASON_OK && !leg_keep_asked(c, asked))
 		reason = REASON_LIMIT_MEMORY;
-	if (reason == REASON_OK)
-		reason = enforce_open(c, leg->link, asked->to, asked->service, &grant);
+	if (reason == REASON_OK) {
+		grant = enforce_open(&wish);
+		reason = grant.reason;
+	}
 	if (reason == REASON_OK)
 		reason = rendezvous_open(r->rendezvous, leg->link, asked->to, asked->service, c->id,
 					 offer);
 	relay_unlock(r);
-	leg->rate = grant.rate;
-	leg->again = grant.again;
-	leg->granted = grant.granted;
+	if (reason == REASON_OK)
+		enforce_watch(c->worker, grant.again);
 	if (trace_on(r))
 		leg_trace_asked(c, asked->to, asked->service, &grant,
 				reason == REASON_OK ? offer : NULL, reason);
@@ -425,6 +454,21 @@ static void leg_join_session(struct conn *c, struct session *s, unsigned side)
 	s->cutting[side] = c->id;
 }
 
+/* Rules, revocations and CAs may be others than when it was asked for, and time has passed. The
+ * publishing agent hears the reason, too: its leg is as it was, or has just come from another
+ * worker and ends. */
+static void leg_pair_refused(struct conn *asker, struct conn *publisher,
+			     const struct rendezvous_pair *pair, enum reason reason)
+{
+	leg_end_pair(asker->worker->relay, pair);
+	leg_of(asker)->meeting = 0;
+	asker_failed(asker, ENDING_SELF, reason, (struct wire_bytes){0});
+	if (publisher->phase == &phase_leg)
+		leg_fail(publisher, reason, (struct wire_bytes){0});
+	else
+		conn_refuse(publisher, reason);
+}
+
 /* Both connections are on this worker. */
 static void leg_pair(struct conn *asker, struct conn *publisher, uint64_t number,
 		     const struct rendezvous_pair *pair)
@@ -432,18 +476,24 @@ static void leg_pair(struct conn *asker, struct conn *publisher, uint64_t number
 	struct worker *w = asker->worker;
 	slab_id ids[2] = {asker->id, publisher->id};
 	bool public = asker->phase == &phase_public;
-	const struct relay_leg *asking = leg_of(asker);
+	const char *service = leg_of(asker)->asked->service;
+	struct policy_answer grant = enforce_begin(w, pair, service, &asker->peer);
 	struct session_facts facts = {
 		.number = number,
 		.pair = *pair,
-		.service = asking->asked->service,
+		.service = service,
 		.source = &asker->peer,
-		.rate = asking->rate,
-		.again = asking->again,
-		.granted = asking->granted,
+		.rate = grant.rate,
+		.again = grant.again,
+		.granted = grant.granted,
 	};
-	struct session *s = session_new(w, &facts);
+	struct session *s;
 
+	if (grant.reason != REASON_OK) {
+		leg_pair_refused(asker, publisher, pair, grant.reason);
+		return;
+	}
+	s = session_new(w, &facts);
 	if (!s) {
 		leg_end_pair(w->relay, pair);
 		conn_close(asker, REASON_LIMIT_MEMORY);
@@ -661,6 +711,19 @@ static void leg_dispose(struct conn *c)
 
 	free(leg->asked);
 	free(leg->handover);
+	credential_release(leg->credential);
+}
+
+/* It waits for an answer: it may have lost its own right, or the one to what it asked for. */
+static void asker_judge(struct conn *c)
+{
+	const struct leg_asked *asked = leg_of(c)->asked;
+	const struct enforce_wish wish = leg_wish(c, asked);
+	enum reason reason = enforce_waiting(&wish).reason;
+
+	if (reason != REASON_OK)
+		asker_failed(c, ENDING_SELF, reason, (struct wire_bytes){0});
+	leg_judge(c);
 }
 
 static void leg_drain(struct conn *c)
@@ -681,18 +744,21 @@ static const struct conn_phase phase_leg = {
 	.input = leg_input,
 	.deadline = leg_looked_at,
 	.drain = leg_drain,
+	.judge = leg_judge,
 };
 
 static const struct conn_phase phase_opening = {
 	.name = "opening",
 	.state = &leg_state,
 	.deadline = leg_opening_late,
+	.judge = asker_judge,
 };
 
 static const struct conn_phase phase_public = {
 	.name = "public",
 	.state = &leg_state,
 	.deadline = public_late,
+	.judge = asker_judge,
 };
 
 static const struct conn_phase phase_cutting = {

@@ -30,22 +30,20 @@ struct session;
 
 /* What an asker wants, and who it is. */
 struct leg_asked {
-	char from[WIRE_NAME_MAX + 1]; /* "": a public client; "?": its link has gone */
+	char from[WIRE_NAME_MAX + 1]; /* "": a public client */
 	char to[WIRE_NAME_MAX + 1], service[WIRE_NAME_MAX + 1];
 };
 
 /* The state of LEG, OPENING, PUBLIC and CUTTING. */
 struct relay_leg {
-	uint64_t link;		 /* the one it belongs to; 0: a public client */
-	uint64_t meeting;	 /* OPENING, PUBLIC: what it waits for; 0 for none */
-	uint64_t rate;		 /* what policy said when it asked: bytes per second, 0: no limit */
-	time_t again;		 /* and until when that is good; 0: for ever */
-	struct leg_asked *asked; /* the last that it asked for; owned; NULL: nothing yet */
-	struct session *session; /* CUTTING: what it becomes part of */
-	struct handover *handover; /* CUTTING: or the move to the asker's worker */
-	uint8_t side;		   /* CUTTING: which side of the session */
-	bool granted;		   /* again: by a grant, not by a rule */
-	bool counted;		   /* joined its link's count */
+	uint64_t link;		       /* the one it belongs to; 0: a public client */
+	uint64_t meeting;	       /* OPENING, PUBLIC: what it waits for; 0 for none */
+	struct credential *credential; /* the link's; owned; NULL: a public client */
+	struct leg_asked *asked;       /* the last that it asked for; owned; NULL: nothing yet */
+	struct session *session;       /* CUTTING: what it becomes part of */
+	struct handover *handover;     /* CUTTING: or the move to the asker's worker */
+	uint8_t side;		       /* CUTTING: which side of the session */
+	bool counted;		       /* joined its link's count */
 };
 
 extern const struct front_protocol protocol_public;

@@ -12,6 +12,7 @@
 
 #include "core/engine/identity.h"
 #include "core/log.h"
+#include "relay/session/enforce.h"
 #include "relay/session/frames.h"
 #include "relay/session/leg.h"
 #include "relay/session/report.h"
@@ -23,13 +24,14 @@
 
 /* The state of LINK. */
 struct relay_link {
-	uint64_t id;	   /* legs quote it */
-	uint64_t heard_ms; /* when the peer last spoke */
-	char *agent;	   /* owned */
-	size_t revoked;	   /* names of the list that it has been told, the rest follows */
-	uint64_t tag_key;  /* of the newest tag key that it knows: its first bytes */
-	bool announced;	   /* its coming is on record, and its going will be */
-	bool told_revoked; /* the agent has a list of revoked names */
+	uint64_t id;		       /* legs quote it */
+	uint64_t heard_ms;	       /* when the peer last spoke */
+	struct credential *credential; /* owned */
+	size_t revoked;	    /* names of the list that it has been told, the rest follows */
+	uint64_t tag_key;   /* of the newest tag key that it knows: its first bytes */
+	enum reason ending; /* it may not go on; REASON_OK: it may */
+	bool announced;	    /* its coming is on record, and its going will be */
+	bool told_revoked;  /* the agent has a list of revoked names */
 };
 
 static const struct conn_phase phase_link;
@@ -44,7 +46,7 @@ static struct relay_link *link_of(struct conn *c)
 
 const char *link_agent(struct conn *c)
 {
-	return c->phase == &phase_link ? link_of(c)->agent : NULL;
+	return c->phase == &phase_link ? link_of(c)->credential->peer.name : NULL;
 }
 
 /* ---- sign-in ---- */
@@ -114,15 +116,15 @@ static void link_trace_up(const struct conn *c, const struct wire_message *m, co
 		    m->hello.flags & WIRE_HELLO_TRANSIENT ? ", transient" : "");
 }
 
-static enum reason link_sign_in(struct conn *c, const char *name, enum rendezvous_role role,
-				struct rendezvous_link *link)
+static enum reason link_sign_in(struct conn *c, struct credential *credential,
+				enum rendezvous_role role, struct rendezvous_link *link)
 {
 	struct relay *r = c->worker->relay;
 
 	if (r->draining)
 		return REASON_DRAINING; /* consoles came before: they may want to undrain */
 	relay_lock(r);
-	enum reason reason = rendezvous_sign_in(r->rendezvous, name, role, c->id, link);
+	enum reason reason = rendezvous_sign_in(r->rendezvous, credential, role, c->id, link);
 	if (reason == REASON_OK)
 		rendezvous_note_key_exchange(r->rendezvous, link->link, tls_group(c->tls));
 	relay_unlock(r);
@@ -141,20 +143,18 @@ static void link_refuse(struct conn *c, const struct wire_message *m, enum reaso
 }
 
 /* The agent has signed in. */
-static void link_up(struct conn *c, const struct wire_message *m, const char *name,
+static void link_up(struct conn *c, const struct wire_message *m, struct credential *credential,
 		    enum rendezvous_role role, const struct rendezvous_link *link)
 {
+	const char *name = credential->peer.name;
+
 	conn_set_phase(c, &phase_link);
 	struct relay_link *l = link_of(c);
 	l->id = link->link;
 	l->heard_ms = ring_now_ms(c->worker->ring);
-	l->agent = strdup(name);
+	l->credential = credential_hold(credential);
 	conn_authenticated(c);
 	conn_set_deadline(c, c->worker->snap->config.limits.ping_ms);
-	if (!l->agent) {
-		conn_close(c, REASON_LIMIT_MEMORY);
-		return;
-	}
 	log_info("link", "up agent=%s transient=%s", name, role == RENDEZVOUS_AGENT ? "no" : "yes");
 	link_trace_up(c, m, name);
 	l->announced = role == RENDEZVOUS_AGENT;
@@ -171,35 +171,53 @@ static void link_up(struct conn *c, const struct wire_message *m, const char *na
 	link_send_tag_key(c);
 }
 
-void link_begin(struct conn *c, const struct wire_message *m)
+static enum reason link_begin_console(struct conn *c, struct credential *credential)
 {
-	struct identity_peer peer = {0};
+	const struct rendezvous_link none = {0};
+
+	if (credential->peer.role != IDENTITY_CONSOLE)
+		return REASON_CERT_ROLE;
+	link_welcome(c, &none);
+	/* WELCOME may end it, for want of memory. */
+	if (!conn_ending(c))
+		c->worker->relay->upward->console(c, credential);
+	return REASON_OK;
+}
+
+static enum reason link_begin_agent(struct conn *c, const struct wire_message *m,
+				    struct credential *credential)
+{
 	struct rendezvous_link link = {0};
 	enum rendezvous_role role = RENDEZVOUS_AGENT;
-	enum reason reason = hello_check(c, m, &peer);
+	enum reason reason;
 
-	if (reason == REASON_OK && policy_revoked(c->worker->snap->policy, peer.name))
-		reason = REASON_REVOKED;
-	if (reason == REASON_OK && (m->hello.flags & WIRE_HELLO_CONSOLE)) {
-		if (peer.role == IDENTITY_CONSOLE) {
-			link_welcome(c, &link);
-			/* WELCOME may end it, for want of memory. */
-			if (!conn_ending(c))
-				c->worker->relay->upward->console(c, peer.name);
-			return;
-		}
-		reason = REASON_CERT_ROLE;
-	}
-	if (peer.role == IDENTITY_CONSOLE)
+	if (credential->peer.role == IDENTITY_CONSOLE)
 		role = RENDEZVOUS_CONSOLE;
 	else if (m->hello.flags & WIRE_HELLO_TRANSIENT)
 		role = RENDEZVOUS_TRANSIENT;
+	reason = link_sign_in(c, credential, role, &link);
 	if (reason == REASON_OK)
-		reason = link_sign_in(c, peer.name, role, &link);
-	if (reason == REASON_OK)
-		link_up(c, m, peer.name, role, &link);
-	else
+		link_up(c, m, credential, role, &link);
+	return reason;
+}
+
+void link_begin(struct conn *c, const struct wire_message *m)
+{
+	struct identity_peer peer = {0};
+	struct credential *credential = NULL;
+	enum reason reason = hello_check(c, m, &peer);
+
+	if (reason == REASON_OK) {
+		credential = credential_new(&peer);
+		reason = credential ? enforce_peer(c->worker, credential) : REASON_LIMIT_MEMORY;
+	}
+	if (reason == REASON_OK && (m->hello.flags & WIRE_HELLO_CONSOLE))
+		reason = link_begin_console(c, credential);
+	else if (reason == REASON_OK)
+		reason = link_begin_agent(c, m, credential);
+	if (reason != REASON_OK)
 		link_refuse(c, m, reason);
+	credential_release(credential);
 }
 
 /* ---- while it is up ---- */
@@ -237,7 +255,7 @@ static void link_refused_offer(struct conn *c, const struct wire_message *m)
 static void link_trace_message(struct conn *c, const struct wire_message *m)
 {
 	struct relay *r = c->worker->relay;
-	const char *agent = link_of(c)->agent;
+	const char *agent = link_agent(c);
 
 	if (m->type == WIRE_PUBLISH)
 		trace_agent(r, agent, "link: PUBLISH, %zu services", m->publish.count);
@@ -384,30 +402,42 @@ static void link_leave(struct conn *c, enum reason why)
 {
 	struct relay *r = c->worker->relay;
 	struct relay_link *l = link_of(c);
+	const char *agent = l->credential->peer.name;
 
+	if (l->ending != REASON_OK)
+		why = l->ending;
 	relay_lock(r);
 	rendezvous_sign_out(r->rendezvous, l->id, link_orphaned, r);
 	relay_unlock(r);
-	log_info("link", "down agent=%s", l->agent ? l->agent : "?");
-	if (l->agent)
-		TRACE_AGENT(r, l->agent, "link: down%s%s", why != REASON_OK ? ": " : "",
-			    why != REASON_OK ? reason_name(why) : "");
+	log_info("link", "down agent=%s%s%s", agent, why != REASON_OK ? " reason=" : "",
+		 why != REASON_OK ? reason_name(why) : "");
+	TRACE_AGENT(r, agent, "link: down%s%s", why != REASON_OK ? ": " : "",
+		    why != REASON_OK ? reason_name(why) : "");
 	if (l->announced)
-		report_agent(c, l->agent, "agent.down", REASON_OK);
+		report_agent(c, agent, "agent.down", l->ending);
 }
 
 static void link_dispose(struct conn *c)
 {
-	free(link_of(c)->agent);
+	credential_release(link_of(c)->credential);
 }
 
-/* Another policy may be in force. */
+/* The sentence to the agent says what to do; the record says why it went. */
+static void link_judge(struct conn *c)
+{
+	struct relay_link *l = link_of(c);
+
+	l->ending = enforce_peer(c->worker, l->credential);
+	if (l->ending == REASON_OK)
+		return;
+	log_notice("link", "agent=%s may not go on: %s: %s", l->credential->peer.name,
+		   reason_name(l->ending), reason_sentence(l->ending));
+	conn_refuse(c, l->ending);
+}
+
 static void link_adopt(struct conn *c)
 {
-	if (policy_revoked(c->worker->snap->policy, link_of(c)->agent))
-		conn_refuse(c, REASON_REVOKED);
-	else
-		link_send_revoked(c);
+	link_send_revoked(c);
 	link_send_tag_key(c);
 }
 
@@ -426,4 +456,5 @@ static const struct conn_phase phase_link = {
 	.sent = link_send_more_revoked,
 	.drain = link_drain,
 	.adopt = link_adopt,
+	.judge = link_judge,
 };

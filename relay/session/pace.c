@@ -99,12 +99,12 @@ static struct pacer *pacer_of(const struct session *s)
 
 bool pace_join(struct session *s)
 {
-	const char *account = s->pair.from ? account_name(s->pair.from) : "public";
+	const char *account = s->pair.from ? party_name(s->pair.from) : "public";
 	struct pacer *p = pacer_of(s);
 	char service[2 * WIRE_NAME_MAX + 2];
 	bool failed;
 
-	snprintf(service, sizeof service, "%s/%s", account_name(s->pair.to), s->service);
+	snprintf(service, sizeof service, "%s/%s", party_name(s->pair.to), s->service);
 	pthread_mutex_lock(&p->lock);
 	s->share = shaper_join(p->shaper, s->number, account, service, s->rate, &failed);
 	pacer_awake(p);

@@ -47,9 +47,8 @@ void report_session(const struct session *s, const char *ending, const char *why
 	p->audit = true;
 	p->closed = why != NULL;
 	p->number = s->number;
-	snprintf(p->from, sizeof p->from, "%s",
-		 s->pair.from ? account_name(s->pair.from) : "public");
-	snprintf(p->to, sizeof p->to, "%s", account_name(s->pair.to));
+	snprintf(p->from, sizeof p->from, "%s", s->pair.from ? party_name(s->pair.from) : "public");
+	snprintf(p->to, sizeof p->to, "%s", party_name(s->pair.to));
 	snprintf(p->service, sizeof p->service, "%s", s->service);
 	snprintf(p->why, sizeof p->why, "%s", why ? why : "");
 	snprintf(p->ending, sizeof p->ending, "%s", ending ? ending : "");

@@ -62,7 +62,7 @@ void sessions_start(struct worker *w)
 
 void sessions_adopt(struct worker *w)
 {
-	enforce_sessions(w);
+	enforce_all(w);
 	pace_adopt(w);
 }
 
@@ -164,7 +164,7 @@ struct session *session_new(struct worker *w, const struct session_facts *facts)
 	enforce_watch(w, facts->again);
 	report_session(s, NULL, NULL);
 	TRACE_SESSION(s, "ACCEPT came, GO leaves on both legs");
-	PROBE_SESSION_OPENED(s->number, s->pair.from ? account_name(s->pair.from) : "public",
+	PROBE_SESSION_OPENED(s->number, s->pair.from ? party_name(s->pair.from) : "public",
 			     s->service);
 	return s;
 }
@@ -226,8 +226,8 @@ static void session_log_end(const struct session *s, struct ending how, const ch
 	log_info("session",
 		 "closed session=%016" PRIx64 " from=%s to=%s/%s up=%" PRIu64 " down=%" PRIu64
 		 " ms=%" PRIu64 " ending=%s reason=\"%s\"",
-		 s->number, s->pair.from ? account_name(s->pair.from) : "public",
-		 account_name(s->pair.to), s->service, s->flow[0].bytes, s->flow[1].bytes, ms, code,
+		 s->number, s->pair.from ? party_name(s->pair.from) : "public",
+		 party_name(s->pair.to), s->service, s->flow[0].bytes, s->flow[1].bytes, ms, code,
 		 why);
 }
 

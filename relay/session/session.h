@@ -48,7 +48,8 @@ struct sessions {
 	struct buffers large;	/* for busy directions */
 	struct flow *paced;	/* waiting for the shaper (pace.h) */
 	size_t paced_count;
-	time_t look_again; /* when a running session's answer changes by itself; 0: never */
+	time_t look_again; /* when an answer changes by itself; 0: never. enforce.c's */
+	time_t looked;	   /* the wall clock then; it must not go back */
 	struct timer trimmer, policy_timer, pace_timer;
 };
 

@@ -149,7 +149,7 @@ void trace_session(const struct session *s, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	trace_post(s->worker->relay, s->pair.from ? account_name(s->pair.from) : "",
-		   account_name(s->pair.to), s->number, format, args);
+	trace_post(s->worker->relay, s->pair.from ? party_name(s->pair.from) : "",
+		   party_name(s->pair.to), s->number, format, args);
 	va_end(args);
 }

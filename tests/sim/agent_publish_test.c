@@ -3,6 +3,7 @@
  * agent_publish_test: the publishing side, against far ends that may not, want something else than
  * was offered, say nothing, or never go.
  *
+ * links: core/engine/entitled.c agent/engine/proved.c
  * links: agent/session/session.c agent/session/request.c agent/session/publish.c
  * links: agent/session/stream.c agent/session/bulk.c agent/engine/inner.c agent/engine/candidates.c
  * links: agent/engine/revoked.c core/engine/tag.c core/engine/tls.c core/engine/identity.c
@@ -261,7 +262,7 @@ static void bytes_that_come_with_the_end_keep_no_buffer(void **state)
 		write_all(s->theirs, "200", 3);
 		k_advance(k_now_us + 1000); /* it is there, and the ring has not looked */
 		assert_int_equal(revoked_add(&s->links.revoked, 0, &name, 1), 1);
-		agent_sessions_revoke(&s->sessions);
+		agent_sessions_judge(&s->sessions);
 		agent_scene_end(s);
 	}
 }

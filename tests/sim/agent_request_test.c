@@ -3,6 +3,7 @@
  * agent_request_test: the asking side, against relays that cannot help and far ends that are not
  * who they are asked to be, say the wrong thing, or say nothing.
  *
+ * links: core/engine/entitled.c agent/engine/proved.c
  * links: agent/session/session.c agent/session/request.c agent/session/publish.c
  * links: agent/session/stream.c agent/session/bulk.c agent/engine/inner.c agent/engine/candidates.c
  * links: agent/engine/revoked.c core/engine/tag.c core/engine/tls.c core/engine/identity.c
@@ -435,11 +436,11 @@ static void a_revoked_name_is_not_asked_and_its_sessions_end(void **state)
 	s = requested(state);
 	far_result(s, REASON_OK, "");
 	assert_int_equal(s->opened, 1);
-	agent_sessions_revoke(&s->sessions);
+	agent_sessions_judge(&s->sessions);
 	agent_scene_run(s, 10);
 	assert_int_equal(s->ended, 0);
 	assert_int_equal(revoked_add(&s->links.revoked, 0, &name, 1), 1);
-	agent_sessions_revoke(&s->sessions);
+	agent_sessions_judge(&s->sessions);
 	agent_scene_run(s, 10);
 	assert_int_equal(s->ended, 1);
 	assert_true(s->far.reset);

@@ -4,6 +4,7 @@
  * none, and is counted and told once.
  *
  * links: agent/entrance/socks5.c core/parse/socks5.c
+ * links: core/engine/entitled.c agent/engine/proved.c
  * links: agent/session/session.c agent/session/request.c agent/session/publish.c
  * links: agent/session/stream.c agent/session/bulk.c agent/engine/inner.c
  * links: agent/engine/candidates.c agent/engine/revoked.c core/engine/tag.c core/engine/tls.c

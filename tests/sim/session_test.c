@@ -5,6 +5,7 @@
  *
  * The clock is virtual and the randomness seeded: a failure prints its seed, and SIM_SEED=N runs
  * just that one again.
+ * links: core/engine/entitled.c
  * links: relay/rendezvous/rendezvous.c core/timer.c core/parse/wire.c core/parse/reason.c
  */
 #include <setjmp.h>
@@ -19,6 +20,7 @@
 #include "core/container.h"
 #include "core/timer.h"
 #include "relay/rendezvous/rendezvous.h"
+#include "tests/support/sign_in.h"
 
 #define AGENTS	    8u
 #define ASKERS	    64u
@@ -182,8 +184,7 @@ static void step_agent(struct world *w)
 		return;
 	}
 	snprintf(name, sizeof name, "a%u", i);
-	assert_int_equal(rendezvous_sign_in(w->r, name, RENDEZVOUS_AGENT, CONN_AGENT + i, &link),
-			 REASON_OK);
+	assert_int_equal(sign_in(w->r, name, RENDEZVOUS_AGENT, CONN_AGENT + i, &link), REASON_OK);
 	assert_int_equal(rendezvous_publish(w->r, link.link, &service, 1), REASON_OK);
 	if (w->link[i]) { /* replaced: the older signs out after it was told */
 		assert_int_equal(link.replaced, CONN_AGENT + i);

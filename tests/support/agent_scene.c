@@ -144,12 +144,12 @@ static void own_candidates(const struct agent_sessions *all, struct candidates *
 	strcpy(out->items[0], "tcp:203.0.113.7:443");
 }
 
-static int open_console(struct agent_sessions *all, const char *name, const char *relay)
+static int open_console(struct agent_sessions *all, struct credential *console, const char *relay)
 {
 	struct agent_scene *s = now_playing;
 
 	s->consoles++;
-	snprintf(s->console, sizeof(s->console), "%s", name);
+	snprintf(s->console, sizeof(s->console), "%s", console->peer.name);
 	pair_at_once(&s->local, &s->theirs);
 	return s->local;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rendezvous: sign-in, replacement, meetings and their limits.
+ * links: core/engine/entitled.c
  * links: relay/rendezvous/rendezvous.c core/parse/wire.c core/parse/reason.c
  */
 #include <setjmp.h>
@@ -8,9 +9,10 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
-#include "relay/rendezvous/rendezvous.h"
+#include "tests/support/sign_in.h"
 
 static const struct rendezvous_limits roomy = {
 	.links = 16, .services = 4, .legs = 3, .sessions = 3};
@@ -29,11 +31,9 @@ static struct scene scene_new(void)
 
 	s.r = rendezvous_new(&roomy);
 	assert_non_null(s.r);
-	assert_int_equal(rendezvous_sign_in(s.r, "home", RENDEZVOUS_AGENT, HOME_CONN, &s.home),
+	assert_int_equal(sign_in(s.r, "home", RENDEZVOUS_AGENT, HOME_CONN, &s.home), REASON_OK);
+	assert_int_equal(sign_in(s.r, "laptop", RENDEZVOUS_AGENT, LAPTOP_CONN, &s.laptop),
 			 REASON_OK);
-	assert_int_equal(
-		rendezvous_sign_in(s.r, "laptop", RENDEZVOUS_AGENT, LAPTOP_CONN, &s.laptop),
-		REASON_OK);
 	assert_int_equal(rendezvous_publish(s.r, s.home.link, services, 2), REASON_OK);
 	return s;
 }
@@ -50,8 +50,8 @@ static void an_open_meets_an_accept(void **state)
 	assert_string_equal(offer.from, "laptop");
 	assert_int_equal(rendezvous_accept(s.r, s.home.link, offer.session, &pair), REASON_OK);
 	assert_int_equal(pair.asker, ASKER);
-	assert_string_equal(account_name(pair.from), "laptop");
-	assert_string_equal(account_name(pair.to), "home");
+	assert_string_equal(party_name(pair.from), "laptop");
+	assert_string_equal(party_name(pair.to), "home");
 	assert_int_equal(rendezvous_count(s.r).meetings, 0);
 	/* Once only. */
 	assert_int_equal(rendezvous_accept(s.r, s.home.link, offer.session, &pair),
@@ -113,10 +113,9 @@ static void the_newest_link_of_a_name_replaces_the_older(void **state)
 	struct rendezvous_offer offer;
 	struct wire_bytes service = wire_text("ssh");
 
-	assert_int_equal(rendezvous_sign_in(s.r, "home", RENDEZVOUS_TRANSIENT, 300, &transient),
-			 REASON_OK);
+	assert_int_equal(sign_in(s.r, "home", RENDEZVOUS_TRANSIENT, 300, &transient), REASON_OK);
 	assert_int_equal(transient.replaced, 0);
-	assert_int_equal(rendezvous_sign_in(s.r, "home", RENDEZVOUS_AGENT, 301, &again), REASON_OK);
+	assert_int_equal(sign_in(s.r, "home", RENDEZVOUS_AGENT, 301, &again), REASON_OK);
 	assert_int_equal(again.replaced, HOME_CONN);
 	/* What it publishes has not been said yet: not that it is nothing. */
 	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
@@ -167,6 +166,16 @@ static void a_lost_publisher_orphans_its_meetings(void **state)
 	rendezvous_free(s.r);
 }
 
+static enum reason join(struct rendezvous *r, uint64_t link)
+{
+	struct credential *whose = NULL;
+	enum reason reason = rendezvous_leg_join(r, link, &whose);
+
+	assert_int_equal(whose != NULL, reason == REASON_OK);
+	credential_release(whose);
+	return reason;
+}
+
 static void limits_refuse_new_work_only(void **state)
 {
 	struct scene s = scene_new();
@@ -177,10 +186,10 @@ static void limits_refuse_new_work_only(void **state)
 
 	assert_int_equal(rendezvous_publish(s.r, s.home.link, five, 5), REASON_LIMIT_SERVICES);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(rendezvous_leg_join(s.r, s.home.link), REASON_OK);
-	assert_int_equal(rendezvous_leg_join(s.r, s.home.link), REASON_LIMIT_LEGS);
+		assert_int_equal(join(s.r, s.home.link), REASON_OK);
+	assert_int_equal(join(s.r, s.home.link), REASON_LIMIT_LEGS);
 	rendezvous_leg_leave(s.r, s.home.link);
-	assert_int_equal(rendezvous_leg_join(s.r, s.home.link), REASON_OK);
+	assert_int_equal(join(s.r, s.home.link), REASON_OK);
 
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh",
@@ -206,7 +215,7 @@ static void both_sides_of_a_session_have_a_limit(void **state)
 	struct rendezvous_link away;
 	struct rendezvous_offer offer;
 
-	assert_int_equal(rendezvous_sign_in(s.r, "away", RENDEZVOUS_AGENT, 103, &away), REASON_OK);
+	assert_int_equal(sign_in(s.r, "away", RENDEZVOUS_AGENT, 103, &away), REASON_OK);
 	assert_int_equal(rendezvous_publish(s.r, away.link, services, 1), REASON_OK);
 	for (slab_id asker = 1; asker <= 2; asker++)
 		assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", asker, &offer),
@@ -231,10 +240,8 @@ static void only_consoles_reach_an_agents_control(void **state)
 	struct rendezvous_link console, request;
 	struct rendezvous_offer offer;
 
-	assert_int_equal(rendezvous_sign_in(s.r, "admin", RENDEZVOUS_CONSOLE, 103, &console),
-			 REASON_OK);
-	assert_int_equal(rendezvous_sign_in(s.r, "laptop", RENDEZVOUS_TRANSIENT, 104, &request),
-			 REASON_OK);
+	assert_int_equal(sign_in(s.r, "admin", RENDEZVOUS_CONSOLE, 103, &console), REASON_OK);
+	assert_int_equal(sign_in(s.r, "laptop", RENDEZVOUS_TRANSIENT, 104, &request), REASON_OK);
 	assert_int_equal(
 		rendezvous_open(s.r, s.laptop.link, "home", WIRE_CONTROL_SERVICE, ASKER, &offer),
 		REASON_NOT_ALLOWED);
@@ -296,11 +303,10 @@ static void links_have_a_limit(void **state)
 	struct rendezvous *r = rendezvous_new(&one);
 	struct rendezvous_link link;
 
-	assert_int_equal(rendezvous_sign_in(r, "a", RENDEZVOUS_AGENT, 1, &link), REASON_OK);
-	assert_int_equal(rendezvous_sign_in(r, "b", RENDEZVOUS_AGENT, 2, &link),
-			 REASON_LIMIT_AGENTS);
+	assert_int_equal(sign_in(r, "a", RENDEZVOUS_AGENT, 1, &link), REASON_OK);
+	assert_int_equal(sign_in(r, "b", RENDEZVOUS_AGENT, 2, &link), REASON_LIMIT_AGENTS);
 	rendezvous_sign_out(r, link.link, NULL, NULL);
-	assert_int_equal(rendezvous_sign_in(r, "b", RENDEZVOUS_AGENT, 2, &link), REASON_OK);
+	assert_int_equal(sign_in(r, "b", RENDEZVOUS_AGENT, 2, &link), REASON_OK);
 	rendezvous_free(r);
 }
 
@@ -317,10 +323,46 @@ static void accounts_live_while_links_or_sessions_do(void **state)
 	rendezvous_sign_out(s.r, s.laptop.link, NULL, NULL);
 	assert_int_equal(rendezvous_count(s.r).links, 0);
 	assert_int_equal(rendezvous_count(s.r).accounts, 2);
-	assert_string_equal(account_name(pair.to), "home");
+	assert_string_equal(party_name(pair.to), "home");
 	rendezvous_end(s.r, &pair);
 	assert_int_equal(rendezvous_count(s.r).accounts, 0);
 	rendezvous_free(s.r);
+}
+
+/* Sessions keep what they began with, and learn of what is proved later; an older certificate that
+ * comes again is no news, and a console's is not an agent's. */
+static void a_session_knows_the_newest_certificate(void **state)
+{
+	struct scene s = scene_new();
+	struct rendezvous_link again;
+	struct rendezvous_offer offer;
+	struct rendezvous_pair pair;
+	struct credential *old = made_credential("laptop", IDENTITY_AGENT, 50),
+			  *fresh = made_credential("laptop", IDENTITY_AGENT, 100),
+			  *console = made_credential("laptop", IDENTITY_CONSOLE, 200), *newest;
+
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
+			 REASON_OK);
+	assert_int_equal(rendezvous_accept(s.r, s.home.link, offer.session, &pair), REASON_OK);
+	assert_int_equal(rendezvous_sign_in(s.r, fresh, RENDEZVOUS_TRANSIENT, 300, &again),
+			 REASON_OK);
+	rendezvous_sign_out(s.r, again.link, NULL, NULL);
+	assert_int_equal(rendezvous_sign_in(s.r, old, RENDEZVOUS_TRANSIENT, 301, &again),
+			 REASON_OK);
+	assert_int_equal(rendezvous_sign_in(s.r, console, RENDEZVOUS_CONSOLE, 302, &again),
+			 REASON_OK);
+	assert_int_equal(party_credential(pair.from)->peer.not_before, 1);
+	newest = party_newest(pair.from);
+	assert_ptr_equal(newest, fresh);
+	credential_release(newest);
+	newest = party_newest(pair.to);
+	assert_ptr_equal(newest, party_credential(pair.to));
+	credential_release(newest);
+	rendezvous_end(s.r, &pair);
+	rendezvous_free(s.r);
+	credential_release(old);
+	credential_release(fresh);
+	credential_release(console);
 }
 
 static void add_group(void *context, uint16_t group)
@@ -362,7 +404,7 @@ static void a_leg_needs_the_secret_of_a_living_link(void **state)
 	assert_memory_equal(secret, s.home.secret, sizeof secret);
 	rendezvous_sign_out(s.r, s.home.link, NULL, NULL);
 	assert_int_equal(rendezvous_leg_secret(s.r, s.home.link, secret), REASON_LINK_GONE);
-	assert_int_equal(rendezvous_leg_join(s.r, s.home.link), REASON_LINK_GONE);
+	assert_int_equal(join(s.r, s.home.link), REASON_LINK_GONE);
 	assert_false(rendezvous_link_alive(s.r, s.home.link));
 	rendezvous_free(s.r);
 }
@@ -383,6 +425,7 @@ int main(void)
 		cmocka_unit_test(a_publication_replaces_the_one_before),
 		cmocka_unit_test(links_have_a_limit),
 		cmocka_unit_test(accounts_live_while_links_or_sessions_do),
+		cmocka_unit_test(a_session_knows_the_newest_certificate),
 		cmocka_unit_test(a_link_keeps_how_its_keys_were_exchanged),
 		cmocka_unit_test(a_leg_needs_the_secret_of_a_living_link),
 	};

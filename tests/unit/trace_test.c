@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * trace: which lines are made, for whom, and how many.
+ * links: core/engine/entitled.c
  * links: relay/session/trace.c relay/rendezvous/rendezvous.c core/parse/wire.c core/parse/reason.c
  */
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 #include <cmocka.h>
 
 #include "relay/session/trace.h"
+#include "tests/support/sign_in.h"
 
 #define LINES_MAX 64u
 
@@ -50,7 +52,7 @@ static int set_up(void **state)
 	relay.rendezvous = rendezvous_new(&limits);
 	if (!relay.trace || !relay.rendezvous)
 		return -1;
-	if (rendezvous_sign_in(relay.rendezvous, "home", RENDEZVOUS_AGENT, 1, &home) != REASON_OK)
+	if (sign_in(relay.rendezvous, "home", RENDEZVOUS_AGENT, 1, &home) != REASON_OK)
 		return -1;
 	return 0;
 }

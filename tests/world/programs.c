@@ -415,8 +415,8 @@ unsigned world_relay_sessions_of(const struct world_relay *r, const char *name)
 			const struct session *s = slab_at(table, k);
 
 			if (s && !s->ended &&
-			    ((s->pair.from && strcmp(account_name(s->pair.from), name) == 0) ||
-			     strcmp(account_name(s->pair.to), name) == 0))
+			    ((s->pair.from && strcmp(party_name(s->pair.from), name) == 0) ||
+			     strcmp(party_name(s->pair.to), name) == 0))
 				n++;
 		}
 	}

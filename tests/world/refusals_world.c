@@ -268,7 +268,7 @@ static void refused_by_the_relay(void)
 	before(REASON_LINK_GONE);
 	peer_open(&asking, "home", "talk");
 	fails(REASON_LINK_GONE);
-	after(REASON_LINK_GONE, "SOO", "?", "home", "talk");
+	after(REASON_LINK_GONE, "SOO", "laptop", "home", "talk");
 	end();
 }
 
