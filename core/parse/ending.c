@@ -53,6 +53,7 @@ enum ending_cause ending_of_reason(enum reason reason)
 	case REASON_LIMIT_SESSIONS:
 	case REASON_LIMIT_LEGS:
 	case REASON_LIMIT_AGENTS:
+	case REASON_LIMIT_LINKS:
 	case REASON_LIMIT_SERVICES:
 		return ENDING_LIMIT;
 	case REASON_LIMIT_MEMORY:

@@ -46,6 +46,9 @@
 	X(25, KICKED, "an operator of the relay ended this; ask them, or connect again")           \
 	X(26, EXTENSION,                                                                           \
 	  "a message has an extension that the side refusing it does not know; update that side")  \
+	X(27, LIMIT_LINKS,                                                                         \
+	  "this certificate has as many links as one may have; end some, or issue one for each "   \
+	  "user")                                                                                  \
 	X(100, DEADLINE_HELLO, "no complete ClientHello arrived in time")                          \
 	X(101, DEADLINE_HANDSHAKE, "the TLS handshake did not finish in time")                     \
 	X(102, DEADLINE_FIRST, "nothing was said in time after the TLS handshake")                 \

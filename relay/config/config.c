@@ -183,7 +183,8 @@ static const struct conf_field limit_fields[] = {
 	LIMIT("services", CONF_UINT, services, 1, WIRE_SERVICES_MAX, "128",
 	      "the services that one agent may publish"),
 	LIMIT("legs", CONF_UINT, legs, 1, 4096, "64",
-	      "the legs of one agent that are idle or opening"),
+	      "the legs of one agent that are idle or opening; those of its transient links are 4 "
+	      "each"),
 	LIMIT("sessions", CONF_UINT, sessions, 1, 1000000, "10000",
 	      "the sessions of one agent at a time"),
 	LIMIT("client_hello_bytes", CONF_BYTES, client_hello_bytes, 512, 65536, "16KiB",

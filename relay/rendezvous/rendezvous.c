@@ -15,7 +15,8 @@ struct account {
 	struct account_link *present; /* the link that may publish, or NULL */
 	uint64_t refs;		      /* links and sessions */
 	uint64_t sessions;	      /* running and waiting */
-	size_t links;
+	size_t links, lasting;	      /* the second: of those, that may publish or could before */
+	uint64_t legs;		      /* of lasting links */
 	struct credential *newest[2]; /* of agents and of consoles: names_of() */
 	UT_hash_handle hh;
 };
@@ -264,11 +265,24 @@ const char *rendezvous_link_name(const struct rendezvous *r, uint64_t link)
 	return l ? party_name(l->party) : NULL;
 }
 
+static bool account_full(const struct rendezvous *r, const char *name, enum rendezvous_role role)
+{
+	const struct account *a;
+
+	HASH_FIND_STR(r->accounts, name, a);
+	if (!a)
+		return false;
+	return role == RENDEZVOUS_AGENT ? a->lasting >= RENDEZVOUS_LASTING
+					: a->links - a->lasting >= RENDEZVOUS_TRANSIENTS;
+}
+
 enum reason rendezvous_sign_in(struct rendezvous *r, struct credential *credential,
 			       enum rendezvous_role role, slab_id conn, struct rendezvous_link *out)
 {
 	if (HASH_COUNT(r->links) >= r->limits.links)
 		return REASON_LIMIT_AGENTS;
+	if (account_full(r, credential->peer.name, role))
+		return REASON_LIMIT_LINKS;
 
 	struct account_link *l = calloc(1, sizeof *l);
 	struct party *p = l ? party_new(r, credential) : NULL;
@@ -288,6 +302,7 @@ enum reason rendezvous_sign_in(struct rendezvous *r, struct credential *credenti
 	l->conn = conn;
 	l->party = p;
 	a->links++;
+	a->lasting += role == RENDEZVOUS_AGENT;
 	RAND_bytes(l->secret, sizeof l->secret);
 
 	out->link = l->id;
@@ -345,6 +360,10 @@ void rendezvous_sign_out(struct rendezvous *r, uint64_t link, rendezvous_orphan_
 		l->party->account->present = NULL;
 	r->legs -= l->legs;
 	l->party->account->links--;
+	if (l->role == RENDEZVOUS_AGENT) {
+		l->party->account->lasting--;
+		l->party->account->legs -= l->legs;
+	}
 	HASH_DEL(r->links, l);
 	party_release(r, l->party);
 	free(l->services);
@@ -418,15 +437,24 @@ enum reason rendezvous_leg_secret(const struct rendezvous *r, uint64_t link,
 	return REASON_OK;
 }
 
+uint64_t rendezvous_legs_of(const struct rendezvous *r, enum rendezvous_role role)
+{
+	if (role != RENDEZVOUS_AGENT && r->limits.legs > RENDEZVOUS_TRANSIENT_LEGS)
+		return RENDEZVOUS_TRANSIENT_LEGS;
+	return r->limits.legs;
+}
+
 enum reason rendezvous_leg_join(struct rendezvous *r, uint64_t link, struct credential **credential)
 {
 	struct account_link *l = link_find(r, link);
 
 	if (!l)
 		return REASON_LINK_GONE;
-	if (l->legs >= r->limits.legs)
+	if ((l->role == RENDEZVOUS_AGENT ? l->party->account->legs : l->legs) >=
+	    rendezvous_legs_of(r, l->role))
 		return REASON_LIMIT_LEGS;
 	l->legs++;
+	l->party->account->legs += l->role == RENDEZVOUS_AGENT;
 	r->legs++;
 	*credential = credential_hold(l->party->credential);
 	return REASON_OK;
@@ -439,6 +467,7 @@ void rendezvous_leg_leave(struct rendezvous *r, uint64_t link)
 	if (!l || l->legs == 0)
 		return;
 	l->legs--;
+	l->party->account->legs -= l->role == RENDEZVOUS_AGENT;
 	r->legs--;
 }
 

@@ -20,7 +20,9 @@
  *
  * Connections are known here by opaque ids only. The caller serialises all calls (relay_lock()),
  * sends the messages and keeps the deadlines. Every table has a limit; at a limit new work is
- * refused with a reason and what runs goes on.
+ * refused with a reason and what runs goes on. No name can take the links of others: it has
+ * RENDEZVOUS_LASTING that may publish, of which all but one are about to go, and
+ * RENDEZVOUS_TRANSIENTS that ask only, such as many `ssh -o ProxyCommand` at once.
  */
 #ifndef POSTERN_RELAY_RENDEZVOUS_RENDEZVOUS_H
 #define POSTERN_RELAY_RENDEZVOUS_RENDEZVOUS_H
@@ -35,6 +37,10 @@
 #include "core/parse/wire.h"
 #include "core/slab.h"
 
+#define RENDEZVOUS_LASTING	  4u   /* links of one name */
+#define RENDEZVOUS_TRANSIENTS	  256u /* likewise, consoles' too */
+#define RENDEZVOUS_TRANSIENT_LEGS 4u   /* of a link that asks only: idle and opening */
+
 struct rendezvous;
 struct party;
 struct tally;
@@ -42,7 +48,7 @@ struct tally;
 struct rendezvous_limits {
 	uint64_t links;	   /* of all agents */
 	uint64_t services; /* of one agent */
-	uint64_t legs;	   /* of one link: idle and opening */
+	uint64_t legs;	   /* of one name's lasting links together: idle and opening */
 	uint64_t sessions; /* of one agent, waiting ones included */
 };
 
@@ -87,6 +93,8 @@ enum reason rendezvous_publish(struct rendezvous *r, uint64_t link,
  * rendezvous_leg_join(). */
 enum reason rendezvous_leg_secret(const struct rendezvous *r, uint64_t link,
 				  uint8_t secret[WIRE_SECRET_BYTES]) MUST_CHECK;
+/* How many legs a link of this role may have. */
+uint64_t rendezvous_legs_of(const struct rendezvous *r, enum rendezvous_role role) MUST_CHECK;
 /* *credential: the link's, with a reference for the caller. */
 enum reason rendezvous_leg_join(struct rendezvous *r, uint64_t link,
 				struct credential **credential) MUST_CHECK;

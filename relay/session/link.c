@@ -68,7 +68,7 @@ static enum reason hello_check(struct conn *c, const struct wire_message *m,
 	return REASON_OK;
 }
 
-static void link_welcome(struct conn *c, const struct rendezvous_link *link)
+static void link_welcome(struct conn *c, const struct rendezvous_link *link, uint16_t max_legs)
 {
 	const struct relay_config *config = &c->worker->snap->config;
 	struct wire_message m = {.type = WIRE_WELCOME};
@@ -80,7 +80,7 @@ static void link_welcome(struct conn *c, const struct rendezvous_link *link)
 	m.welcome.link = link->link;
 	memcpy(m.welcome.leg_secret, link->secret, sizeof m.welcome.leg_secret);
 	m.welcome.ping_interval_s = (uint16_t)(config->limits.ping_ms / 1000);
-	m.welcome.max_legs = (uint16_t)config->limits.legs;
+	m.welcome.max_legs = max_legs;
 	m.welcome.max_sessions = (uint32_t)config->limits.sessions;
 	conn_send_message(c, &m);
 }
@@ -166,7 +166,10 @@ static void link_up(struct conn *c, const struct wire_message *m, struct credent
 		link_tell_replaced(c->worker->relay, link->replaced);
 	}
 	l->tag_key = c->tag == 1 ? newest_tag_key(c) : 0;
-	link_welcome(c, link);
+	relay_lock(c->worker->relay);
+	uint16_t legs = (uint16_t)rendezvous_legs_of(c->worker->relay->rendezvous, role);
+	relay_unlock(c->worker->relay);
+	link_welcome(c, link, legs);
 	link_send_revoked(c);
 	link_send_tag_key(c);
 }
@@ -177,7 +180,7 @@ static enum reason link_begin_console(struct conn *c, struct credential *credent
 
 	if (credential->peer.role != IDENTITY_CONSOLE)
 		return REASON_CERT_ROLE;
-	link_welcome(c, &none);
+	link_welcome(c, &none, 0);
 	/* WELCOME may end it, for want of memory. */
 	if (!conn_ending(c))
 		c->worker->relay->upward->console(c, credential);

@@ -74,6 +74,74 @@ static void a_public_client_has_no_account(void **state)
 	rendezvous_free(s.r);
 }
 
+static enum reason join(struct rendezvous *r, uint64_t link)
+{
+	struct credential *whose = NULL;
+	enum reason reason = rendezvous_leg_join(r, link, &whose);
+
+	assert_int_equal(whose != NULL, reason == REASON_OK);
+	credential_release(whose);
+	return reason;
+}
+
+/* One name takes no more than its own, and gives back what ends. */
+static void the_links_of_a_name_are_few(void **state)
+{
+	const struct rendezvous_limits many = {
+		.links = 1000, .services = 4, .legs = 8, .sessions = 3};
+	struct rendezvous *r = rendezvous_new(&many);
+	static struct rendezvous_link lasting[RENDEZVOUS_LASTING + 1];
+	static struct rendezvous_link asking[RENDEZVOUS_TRANSIENTS + 1];
+	struct rendezvous_link other;
+
+	for (unsigned i = 0; i < RENDEZVOUS_LASTING; i++)
+		assert_int_equal(sign_in(r, "a", RENDEZVOUS_AGENT, i + 1, &lasting[i]), REASON_OK);
+	assert_int_equal(sign_in(r, "a", RENDEZVOUS_AGENT, 99, &other), REASON_LIMIT_LINKS);
+	for (unsigned i = 0; i < RENDEZVOUS_TRANSIENTS; i++)
+		assert_int_equal(sign_in(r, "a", i % 2 ? RENDEZVOUS_CONSOLE : RENDEZVOUS_TRANSIENT,
+					 100 + i, &asking[i]),
+				 REASON_OK);
+	assert_int_equal(sign_in(r, "a", RENDEZVOUS_TRANSIENT, 99, &other), REASON_LIMIT_LINKS);
+	assert_int_equal(sign_in(r, "a", RENDEZVOUS_CONSOLE, 99, &other), REASON_LIMIT_LINKS);
+	assert_int_equal(sign_in(r, "b", RENDEZVOUS_AGENT, 99, &other), REASON_OK);
+	rendezvous_sign_out(r, lasting[0].link, NULL, NULL);
+	rendezvous_sign_out(r, asking[0].link, NULL, NULL);
+	assert_int_equal(sign_in(r, "a", RENDEZVOUS_AGENT, 1, &lasting[0]), REASON_OK);
+	assert_int_equal(sign_in(r, "a", RENDEZVOUS_TRANSIENT, 100, &asking[0]), REASON_OK);
+	rendezvous_free(r);
+}
+
+/* By however many links it comes; one that only asks has a few of its own. */
+static void the_legs_of_a_name_are_few(void **state)
+{
+	const struct rendezvous_limits many = {
+		.links = 1000, .services = 4, .legs = 8, .sessions = 3};
+	struct rendezvous *r = rendezvous_new(&many);
+	struct rendezvous_link lasting[2], asking[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(sign_in(r, "a", RENDEZVOUS_AGENT, i + 1, &lasting[i]), REASON_OK);
+		assert_int_equal(sign_in(r, "a", RENDEZVOUS_TRANSIENT, i + 10, &asking[i]),
+				 REASON_OK);
+	}
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(join(r, lasting[i % 2].link), REASON_OK);
+	assert_int_equal(join(r, lasting[0].link), REASON_LIMIT_LEGS);
+	assert_int_equal(join(r, lasting[1].link), REASON_LIMIT_LEGS);
+	for (unsigned i = 0; i < 2 * RENDEZVOUS_TRANSIENT_LEGS; i++)
+		assert_int_equal(join(r, asking[i % 2].link), REASON_OK);
+	assert_int_equal(join(r, asking[0].link), REASON_LIMIT_LEGS);
+	rendezvous_leg_leave(r, asking[0].link);
+	assert_int_equal(join(r, lasting[0].link), REASON_LIMIT_LEGS);
+	rendezvous_sign_out(r, lasting[0].link, NULL, NULL); /* with its four */
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(join(r, lasting[1].link), REASON_OK);
+	assert_int_equal(join(r, lasting[1].link), REASON_LIMIT_LEGS);
+	rendezvous_leg_leave(r, lasting[1].link);
+	assert_int_equal(join(r, lasting[1].link), REASON_OK);
+	rendezvous_free(r);
+}
+
 static void unknown_names_have_their_own_reasons(void **state)
 {
 	struct scene s = scene_new();
@@ -164,16 +232,6 @@ static void a_lost_publisher_orphans_its_meetings(void **state)
 	assert_int_equal(rendezvous_count(s.r).meetings, 0);
 	rendezvous_forget(s.r, offer.session); /* late: harmless */
 	rendezvous_free(s.r);
-}
-
-static enum reason join(struct rendezvous *r, uint64_t link)
-{
-	struct credential *whose = NULL;
-	enum reason reason = rendezvous_leg_join(r, link, &whose);
-
-	assert_int_equal(whose != NULL, reason == REASON_OK);
-	credential_release(whose);
-	return reason;
 }
 
 static void limits_refuse_new_work_only(void **state)
@@ -414,6 +472,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_open_meets_an_accept),
 		cmocka_unit_test(a_public_client_has_no_account),
+		cmocka_unit_test(the_links_of_a_name_are_few),
+		cmocka_unit_test(the_legs_of_a_name_are_few),
 		cmocka_unit_test(unknown_names_have_their_own_reasons),
 		cmocka_unit_test(only_the_publisher_may_accept_or_refuse),
 		cmocka_unit_test(the_newest_link_of_a_name_replaces_the_older),

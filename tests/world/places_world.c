@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/world/peer.h"
 #include "tests/world/stage.h"
 #include "tests/world/worlds.h"
 
@@ -199,6 +200,49 @@ void world_local_users(void)
 	for (unsigned u = 0; u < USERS; u++)
 		k_program_end(users[u]);
 	k_program_end(root);
+	stage_clear();
+}
+
+/* ---- links of one certificate ---- */
+
+#define LINKS_AT_ONCE 260u /* that laptop's certificate opens, of 256 that only ask */
+
+/* Many `ssh -o ProxyCommand` at once all work; more than that are told why not, and cost no other
+ * agent its link. */
+void world_many_links(void)
+{
+	static struct peer many[LINKS_AT_ONCE];
+	unsigned up = 0, told = 0;
+	struct peer last;
+
+	stage_set(1, "limits:\n  agents: 300\n  per_source: 300\n");
+	for (unsigned i = 0; i < LINKS_AT_ONCE; i++) {
+		struct wire_message m;
+
+		peer_start(&many[i], "laptop", LAPTOP, stage.laptop_host);
+		if (!peer_dial(&many[i], stage.relay_hosts[0]))
+			continue;
+		peer_frame_hello(&many[i], WIRE_HELLO_TRANSIENT);
+		peer_flush(&many[i]);
+		if (!peer_hear(&many[i], &m, 10 * SECOND))
+			continue;
+		up += m.type == WIRE_WELCOME;
+		told += m.type == WIRE_BYE && m.bye.reason == REASON_LIMIT_LINKS;
+	}
+	world_check(up == 256, "shared", "one certificate has %u links at once", up);
+	world_check(told == LINKS_AT_ONCE - 256, "told", "%u of %u links too many were told why",
+		    told, LINKS_AT_ONCE - 256);
+	peer_start(&last, "guest", GUEST, stage.guest_host);
+	world_check(peer_sign_in(&last, stage.relay_hosts[0], WIRE_HELLO_TRANSIENT), "links",
+		    "the links of one certificate leave none for another");
+	peer_end(&last);
+	peer_end(&many[0]);
+	world_run(2 * SECOND);
+	peer_start(&many[0], "laptop", LAPTOP, stage.laptop_host);
+	world_check(peer_sign_in(&many[0], stage.relay_hosts[0], WIRE_HELLO_TRANSIENT), "links",
+		    "a link that has ended is not given back");
+	for (unsigned i = 0; i < LINKS_AT_ONCE; i++)
+		peer_end(&many[i]);
 	stage_clear();
 }
 

@@ -31,6 +31,7 @@ const struct world_kind worlds[] = {
 	{"flood", world_flood, 2},
 	{"local_users", world_local_users, 5},
 	{"worker_gone", world_worker_gone, 10},
+	{"many_links", world_many_links, 1},
 	{"refusals", world_refusals, 5},
 	{"revoked", world_revoked, 30},
 	{"revoked_while_opening", world_revoked_while_opening, 10},

@@ -32,6 +32,7 @@ void world_descriptors(void);
 void world_flood(void);
 void world_local_users(void);
 void world_worker_gone(void);
+void world_many_links(void);
 void world_odd_calls(void);
 void world_odd_calls_of_agent(void);
 void world_revoked(void);
