@@ -235,7 +235,7 @@ static void check_clock(struct check *c, struct tls *tls, const char *host)
 		     "is %ld s %s the relay's; set the clock that is wrong, certificates and "
 		     "grants go by it",
 		     apart, date > time(NULL) ? "behind" : "ahead of");
-	if (status != 200)
+	if (status == 503) /* told where site.healthz is on */
 		tell(c, "state", VERDICT_WARN,
 		     "the relay is draining: it takes no new work; use another, or wait");
 }

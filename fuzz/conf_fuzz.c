@@ -98,7 +98,7 @@ static void bind_relay(const struct conf_node *root)
 		assert(untouched(&c, sizeof(c)));
 		return;
 	}
-	assert(c.name && c.listen.count > 0 && c.identity.ca && c.identity.key && c.site.page);
+	assert(c.name && c.listen.count > 0 && c.identity.ca && c.identity.key && c.site.server);
 	assert(c.limits.ping_ms >= 1000 && c.limits.ping_ms % 1000 == 0);
 	const struct relay_public *p = c.publics.items;
 	for (size_t i = 0; i < c.publics.count; i++)

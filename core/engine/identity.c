@@ -247,7 +247,14 @@ static int pick_alpn(const uint8_t *wanted, const uint8_t **out, uint8_t *out_le
 static int identity_pick_front(SSL *ssl, const uint8_t **out, uint8_t *out_len,
 			       const uint8_t *offered, unsigned offered_len, void *arg)
 {
-	return pick_alpn((const uint8_t *)FRONT_ALPN, out, out_len, offered, offered_len);
+	/* As nginx does it without HTTP/2: a client that cannot speak less is told so. */
+	static const char *const spoken[] = {FRONT_ALPN, "\x08http/1.0", "\x08http/0.9"};
+
+	for (size_t i = 0; i < sizeof(spoken) / sizeof(spoken[0]); i++)
+		if (pick_alpn((const uint8_t *)spoken[i], out, out_len, offered, offered_len) ==
+		    SSL_TLSEXT_ERR_OK)
+			return SSL_TLSEXT_ERR_OK;
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 static int identity_pick_inner(SSL *ssl, const uint8_t **out, uint8_t *out_len,

@@ -17,10 +17,6 @@ _Static_assert(sizeof(((struct relay_public *)0)->agent) == WIRE_NAME_MAX + 1, "
 #define USER_ID_MAX	4294967294 /* -1 stands for no user */
 #define SOCKET_PATH_MAX 107	   /* what sockaddr_un holds */
 
-static const char default_page[] =
-	"<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Welcome</title>\n"
-	"<h1>Welcome</h1>\n<p>There is nothing to see here yet.</p>\n</html>\n";
-
 /* ---- checks --------------------------------------------------------------------------------- */
 
 static void relay_check_name(struct conf_errors *e, const struct conf_node *at, const char *path,
@@ -73,6 +69,20 @@ static void relay_check_user(struct conf_errors *e, const struct conf_node *at, 
 				   conf_quote(user, shown));
 			return;
 		}
+	}
+}
+
+/* It stands in a field and in HTML. */
+static void relay_check_server(struct conf_errors *e, const struct conf_node *at, const char *path,
+			       const void *value)
+{
+	for (const char *c = *(char *const *)value; *c; c++) {
+		if (isalnum((unsigned char)*c) || strchr(" ./()-_", *c))
+			continue;
+		conf_error(e, at, path,
+			   "has another character than letters, digits and \" ./()-_\"; write it "
+			   "like nginx/1.22.1");
+		return;
 	}
 }
 
@@ -162,9 +172,22 @@ static const struct conf_field site_fields[] = {
 	{.key = "page",
 	 .type = CONF_TEXT,
 	 .offset = AT(relay_config, site.page) - AT(relay_config, site),
+	 .min = 1,
 	 .max = 65536,
-	 .initial = default_page,
 	 .help = "the HTML text that a browser gets for \"/\""},
+	{.key = "server",
+	 .type = CONF_STRING,
+	 .offset = AT(relay_config, site.server) - AT(relay_config, site),
+	 .min = 1,
+	 .max = 64,
+	 .initial = "nginx",
+	 .check = relay_check_server,
+	 .help = "what the field Server says, and error pages at their foot"},
+	{.key = "healthz",
+	 .type = CONF_BOOL,
+	 .offset = AT(relay_config, site.healthz) - AT(relay_config, site),
+	 .initial = "false",
+	 .help = "whether \"/healthz\" tells whether the relay drains"},
 	{.key = NULL},
 };
 
@@ -189,12 +212,13 @@ static const struct conf_field limit_fields[] = {
 	      "the sessions of one agent at a time"),
 	LIMIT("client_hello_bytes", CONF_BYTES, client_hello_bytes, 512, 65536, "16KiB",
 	      "the size of a ClientHello with the records that carry it"),
-	LIMIT("hello", CONF_DURATION, hello_ms, 100, 300000, "10s",
-	      "the time from accepting a connection to its complete ClientHello"),
-	LIMIT("handshake", CONF_DURATION, handshake_ms, 100, 300000, "10s",
-	      "the time for the rest of the TLS handshake"),
-	LIMIT("first", CONF_DURATION, first_ms, 100, 300000, "10s",
-	      "the time from the handshake to the first message or request"),
+	LIMIT("hello", CONF_DURATION, hello_ms, 100, 300000, "60s",
+	      "the time from accepting a connection to its first message or request"),
+	LIMIT("handshake", CONF_DURATION, handshake_ms, 100, 300000, "60s",
+	      "of that time, what the TLS handshake may take behind its ClientHello"),
+	LIMIT("first", CONF_DURATION, first_ms, 100, 300000, "60s",
+	      "of that time, what may pass behind the handshake; and the time for the head of "
+	      "each further HTTP request"),
 	LIMIT("open", CONF_DURATION, open_ms, 100, 300000, "15s",
 	      "the time that the publishing agent has to accept a session"),
 	{.key = "ping",
@@ -205,7 +229,7 @@ static const struct conf_field limit_fields[] = {
 	 .initial = "25s",
 	 .check = relay_check_seconds,
 	 .help = "the interval of keep-alives on links; a link silent for three is closed"},
-	LIMIT("http_idle", CONF_DURATION, http_idle_ms, 100, 3600000, "15s",
+	LIMIT("http_idle", CONF_DURATION, http_idle_ms, 100, 3600000, "75s",
 	      "the time that an HTTP connection may stay idle between requests"),
 	LIMIT("buffer_bytes", CONF_BYTES, buffer_bytes, 1u << 20, 1ull << 40, "64MiB",
 	      "the memory for large transfer buffers, of all threads together"),

@@ -62,7 +62,9 @@ struct relay_config {
 	uint64_t threads; /* 0: one per core */
 	int log_level;	  /* enum log_level */
 	struct {
-		char *page; /* HTML text of "/"; a plain default */
+		char *server; /* of the Server field */
+		char *page;   /* HTML text of "/"; NULL: a plain one */
+		bool healthz; /* "/healthz" is answered */
 	} site;
 	char *user;	 /* switch to this user after binding, when started as root */
 	char *state_dir; /* where applied configurations are kept; NULL: nothing is written */

@@ -32,6 +32,14 @@ static bool index_publics(struct snapshot *s)
 	return true;
 }
 
+/* FNV-1a. */
+static uint64_t seed_of(uint64_t h, const char *text)
+{
+	for (; *text; text++)
+		h = (h ^ (uint8_t)*text) * 0x100000001b3u;
+	return h;
+}
+
 /* False: why has a sentence. */
 static bool snapshot_make(struct snapshot *s, char *why, size_t why_size)
 {
@@ -43,6 +51,7 @@ static bool snapshot_make(struct snapshot *s, char *why, size_t why_size)
 				   s->config.identity.key, time(NULL), why, why_size);
 	if (!s->identity)
 		return false;
+	s->seed = seed_of(seed_of(0xcbf29ce484222325u, s->config.identity.ca), s->config.name);
 	s->front = identity_front_context(s->identity);
 	s->policy = policy_new(&s->config.policy_conf);
 	if (s->front && s->policy && index_publics(s) && bind_list_make(&s->config, &s->binds))

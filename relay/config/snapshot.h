@@ -25,6 +25,7 @@ struct snapshot {
 	struct relay_config config;
 	struct identity *identity;
 	struct conf_tag_keys tag_keys;
+	uint64_t seed; /* of this installation: of its name and CA */
 	SSL_CTX *front;
 	struct bind_list binds;
 	const struct relay_public **publics; /* sorted by name */

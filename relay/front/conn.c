@@ -13,7 +13,7 @@
 #include "relay/front/listener.h"
 #include "relay/front/front.h"
 
-#define CLOSE_LINGER_MS	  2000u /* for the peer to read our last bytes */
+#define CLOSE_LINGER_MS	  5000u /* for the peer to read our last bytes */
 #define KEEPALIVE_IDLE_S  60
 #define KEEPALIVE_EVERY_S 15
 #define KEEPALIVE_COUNT	  4
@@ -46,6 +46,13 @@ void conn_set_phase(struct conn *c, const struct conn_phase *phase)
 void conn_set_deadline(struct conn *c, uint64_t after_ms)
 {
 	ring_timer_set(conn_ring(c), &c->deadline, after_ms);
+}
+
+void conn_shorten_deadline(struct conn *c, uint64_t after_ms)
+{
+	if (!timer_pending(&c->deadline) ||
+	    c->deadline.due_ms > ring_now_ms(conn_ring(c)) + after_ms)
+		conn_set_deadline(c, after_ms);
 }
 
 struct conn *conn_find(struct worker *w, slab_id id)

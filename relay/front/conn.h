@@ -139,6 +139,8 @@ bool conn_proxied_source(struct conn *c, const struct addr *source,
 			 const struct addr *destination) MUST_CHECK;
 void conn_set_phase(struct conn *c, const struct conn_phase *phase);
 void conn_set_deadline(struct conn *c, uint64_t after_ms);
+/* The same, unless the deadline that is set comes before. */
+void conn_shorten_deadline(struct conn *c, uint64_t after_ms);
 /* Reads again after a phase that did not. */
 void conn_read_on(struct conn *c);
 

@@ -221,7 +221,7 @@ void conn_start_tls(struct conn *c, const uint8_t *data, size_t len)
 		return;
 	}
 	conn_set_phase(c, &phase_handshake);
-	conn_set_deadline(c, c->worker->snap->config.limits.handshake_ms);
+	conn_shorten_deadline(c, c->worker->snap->config.limits.handshake_ms);
 }
 
 bool conn_feed(struct conn *c, const uint8_t *data, size_t len)

@@ -3,7 +3,6 @@
 #include "relay/front/front.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "core/log.h"
 #include "core/parse/proxy.h"
@@ -53,23 +52,6 @@ const struct conn_phase phase_proxy = {
 
 /* ---- ClientHello ---- */
 
-enum likeness { UNLIKE_HTTP, PERHAPS_HTTP, LIKE_HTTP };
-
-/* Web servers answer plain HTTP on their TLS port with a 400; a silent close would stand out. */
-static enum likeness http_likeness(const uint8_t *data, size_t len)
-{
-	static const char *const methods[] = {"GET ",	 "HEAD ",    "POST ",	 "PUT ",
-					      "DELETE ", "OPTIONS ", "CONNECT ", "PATCH "};
-
-	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-		size_t n = strlen(methods[i]);
-
-		if (memcmp(data, methods[i], len < n ? len : n) == 0)
-			return len < n ? PERHAPS_HTTP : LIKE_HTTP;
-	}
-	return UNLIKE_HTTP;
-}
-
 bool front_keep(struct conn *c, const uint8_t *data, size_t len)
 {
 	size_t limit = RING_SMALL_BYTES + c->worker->snap->config.limits.client_hello_bytes;
@@ -80,24 +62,22 @@ bool front_keep(struct conn *c, const uint8_t *data, size_t len)
 	return false;
 }
 
-static void front_garbage(struct conn *c, const uint8_t *data, size_t len)
+/* Our own TLS, with all that has come. */
+static void front_own_tls(struct conn *c, const uint8_t *data, size_t len)
 {
-	struct site_response response;
+	conn_start_tls(c, data, len);
+	if (data == c->in)
+		conn_drop_kept(c, c->in_len);
+	if (c->phase == &phase_handshake)
+		c->phase->input(c, NULL, 0);
+}
 
-	switch (http_likeness(data, len)) {
-	case UNLIKE_HTTP:
-		conn_close(c, REASON_HELLO_GARBAGE);
-		break;
-	case PERHAPS_HTTP:
-		(void)!front_keep(c, data, len);
-		break;
-	case LIKE_HTTP:
-		worker_count(c->worker, REASON_PLAIN_HTTP);
-		site_refuse_plain(time(NULL), &response);
-		conn_send_raw(c, response.head, response.head_len);
-		conn_finish(c);
-		break;
-	}
+/* What no two readers read the same is never given on by its name: BoringSSL judges it, as it would
+ * behind any web server, and answers with its alert or waits. */
+static void front_odd_hello(struct conn *c, enum reason reason, const uint8_t *data, size_t len)
+{
+	worker_count(c->worker, reason);
+	front_own_tls(c, data, len);
 }
 
 /* A protocol takes it by the server's name, or our own TLS does. */
@@ -107,11 +87,13 @@ static void front_take_hello(struct conn *c, const struct clienthello *hello, co
 	for (const struct front_protocol *const *p = c->worker->relay->protocols; *p; p++)
 		if ((*p)->hello && (*p)->hello(c, hello, data, len))
 			return;
-	conn_start_tls(c, data, len);
-	if (data == c->in)
-		conn_drop_kept(c, c->in_len);
-	if (c->phase == &phase_handshake)
-		c->phase->input(c, NULL, 0);
+	front_own_tls(c, data, len);
+}
+
+/* nginx's peek: only what begins so is tried as TLS, and all else is HTTP. */
+static bool front_like_tls(uint8_t first)
+{
+	return first == 22 || first >= 0x80;
 }
 
 /* Looks at all that has come so far, from the start each time, and decides once. */
@@ -129,6 +111,10 @@ static void front_hello(struct conn *c, const uint8_t *data, size_t len)
 		if (claim != FRONT_NO)
 			return;
 	}
+	if (!front_like_tls(data[0])) {
+		web_begin_clear(c, data, len);
+		return;
+	}
 	switch (clienthello_parse(data, len, w->snap->config.limits.client_hello_bytes, w->scratch,
 				  &hello)) {
 	case CLIENTHELLO_OK:
@@ -138,13 +124,13 @@ static void front_hello(struct conn *c, const uint8_t *data, size_t len)
 		(void)!front_keep(c, data, len);
 		break;
 	case CLIENTHELLO_GARBAGE:
-		front_garbage(c, data, len);
+		front_odd_hello(c, REASON_HELLO_GARBAGE, data, len);
 		break;
 	case CLIENTHELLO_TOO_LARGE:
-		conn_close(c, REASON_HELLO_TOO_LARGE);
+		front_odd_hello(c, REASON_HELLO_TOO_LARGE, data, len);
 		break;
 	case CLIENTHELLO_AMBIGUOUS:
-		conn_close(c, REASON_HELLO_AMBIGUOUS);
+		front_odd_hello(c, REASON_HELLO_AMBIGUOUS, data, len);
 		break;
 	}
 }
@@ -179,7 +165,7 @@ static void front_handshake_input(struct conn *c, const uint8_t *data, size_t le
 	conn_flush(c);
 	if (status == TLS_OK) {
 		conn_set_phase(c, &phase_inside);
-		conn_set_deadline(c, c->worker->snap->config.limits.first_ms);
+		conn_shorten_deadline(c, c->worker->snap->config.limits.first_ms);
 		c->phase->input(c, NULL, 0);
 	} else if (status != TLS_AGAIN) {
 		log_debug("front", "TLS handshake failed: %s", tls_error(c->tls));

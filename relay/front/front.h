@@ -6,8 +6,8 @@
  *     STUN             -> stun_stream.c
  *     a ClientHello    for a name that a protocol takes -> relay/session/leg.c: public clients;
  *                      for any other: our own TLS
- *     clear-text HTTP  -> 400 and closed
- *     anything else    -> closed
+ *     another first byte of TLS -> our own TLS, which answers with an alert or waits
+ *     anything else    -> web.c, which tells HTTP that this is no port for it
  *   inside our TLS
  *     a record that begins with a tag -> relay/session/frames.c
  *     anything else                   -> web.c
@@ -44,6 +44,9 @@ bool front_keep(struct conn *c, const uint8_t *data, size_t len) MUST_CHECK;
 
 /* At an address where only STUN is spoken: begins without a byte. */
 void stun_stream_begin(struct conn *c, const uint8_t *data, size_t len);
+
+/* HTTP in clear: data is the first of it. */
+void web_begin_clear(struct conn *c, const uint8_t *data, size_t len);
 
 extern const struct front_protocol protocol_stun, protocol_web;
 

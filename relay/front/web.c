@@ -1,70 +1,190 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* web: HTTP/1.1 over our own TLS for all clients that are neither agents nor consoles. */
+/*
+ * web: HTTP for all clients that are neither agents nor consoles, over our own TLS or in clear,
+ * which is told that this is no port for it. What comes when, and how long is waited, is nginx's.
+ *
+ *   a head is read, within the time from accepting (limits.first)
+ *     -> its answer leaves; what is left of its body is discarded (5 s for each part, 30 s in all)
+ *       -> closed, or the next head: limits.http_idle for its first byte, limits.first for the rest
+ */
+#include <stdlib.h>
 #include <time.h>
 
 #include "core/log.h"
-#include "core/parse/http.h"
+#include "core/parse/chunked.h"
+#include "core/parse/request.h"
 #include "relay/front/front.h"
 
-/* The phase's state. */
+#define REQUESTS_MAX	1000u /* of one connection */
+#define DISCARD_PART_MS 5000u
+#define DISCARD_MS	30000u
+#define HEAD_ROOM	(REQUEST_HEAD_MAX + 2 * PLAIN_BYTES)
+
 struct web {
-	uint64_t skip; /* body bytes of the request still to discard */
+	struct request request;
+	struct chunked chunked;
+	uint64_t skip; /* bytes of a body with a length that are still to be discarded */
+	uint64_t discard_until_ms;
+	unsigned answered;
+	bool discarding, closes; /* closes: when the body is over */
+};
+
+/* The phase's state. */
+struct web_state {
+	struct web *web;
 };
 
 static struct web *web_of(struct conn *c)
 {
-	return (struct web *)c->state;
+	return ((struct web_state *)c->state)->web;
 }
 
-static void web_respond(struct conn *c, const struct site_response *response)
+static void web_dispose(struct conn *c)
 {
-	conn_send_plain(c, response->head, response->head_len);
-	if (response->body)
-		conn_send_plain(c, response->body, response->body_len);
-	if (response->close)
-		conn_finish(c);
-	else if (c->phase == &phase_web)
-		conn_set_deadline(c, c->worker->snap->config.limits.http_idle_ms);
+	free(web_of(c));
 }
 
-/* Discards what is left of a request's body. True when there is none left. */
-static bool web_skip_body(struct conn *c)
+static void web_say(struct conn *c, const void *data, size_t len)
+{
+	if (len == 0)
+		return;
+	if (c->tls)
+		conn_send_plain(c, data, len);
+	else
+		conn_send_raw(c, data, len);
+}
+
+static void web_next_request(struct conn *c)
 {
 	struct web *web = web_of(c);
-	size_t n = web->skip < c->in_len ? (size_t)web->skip : c->in_len;
 
-	if (n > 0) {
-		web->skip -= n;
-		conn_drop_kept(c, n);
+	web->discarding = false;
+	if (web->closes) {
+		conn_finish(c);
+		return;
 	}
-	return web->skip == 0;
+	request_begin(&web->request);
+	conn_set_deadline(c, c->in_len > 0 ? c->worker->snap->config.limits.first_ms
+					   : c->worker->snap->config.limits.http_idle_ms);
 }
 
-/* Answers one request of those kept. False when there is no whole one, or the connection ends. */
-static bool web_answer_next(struct conn *c)
+/* ---- bodies ---- */
+
+/* How much of what came belongs to the body; *over: it has ended. Bad chunks end it, too. */
+static size_t web_body(struct web *web, const uint8_t *data, size_t len, bool *over)
 {
-	struct relay *r = c->worker->relay;
-	struct http_request request;
-	struct site_response response;
 	size_t used;
 
-	if (!web_skip_body(c) || c->in_len == 0)
-		return false;
-	enum http_status status = http_request_parse(c->in, c->in_len, &request, &used);
-	if (status == HTTP_SHORT)
-		return false;
-	if (status != HTTP_OK) {
-		worker_count(c->worker, REASON_HTTP_BAD);
-		site_refuse(status, time(NULL), &response);
-		web_respond(c, &response);
-		return false;
+	if (web->request.chunked) {
+		switch (chunked_skip(&web->chunked, data, len, &used)) {
+		case CHUNKED_MORE:
+			*over = false;
+			return used;
+		case CHUNKED_BAD:
+			web->closes = true;
+			break;
+		case CHUNKED_DONE:
+			break;
+		}
+		*over = true;
+		return used;
 	}
-	conn_drop_kept(c, used);
-	web_of(c)->skip = request.content_length;
-	if (request.expect_continue && request.content_length > 0)
-		conn_send_plain(c, "HTTP/1.1 100 Continue\r\n\r\n", 25);
-	site_answer(&c->worker->site, &request, r->draining, time(NULL), &response);
+	used = web->skip < len ? (size_t)web->skip : len;
+	web->skip -= used;
+	*over = web->skip == 0;
+	return used;
+}
+
+static void web_discard_on(struct conn *c)
+{
+	uint64_t now_ms = ring_now_ms(c->worker->ring);
+	struct web *web = web_of(c);
+
+	if (now_ms >= web->discard_until_ms)
+		conn_close(c, REASON_DEADLINE_IDLE);
+	else
+		conn_set_deadline(c, DISCARD_PART_MS);
+}
+
+/* ---- requests ---- */
+
+static void web_respond(struct conn *c, struct site_response *response)
+{
+	web_say(c, response->head, response->head_len);
+	if (c->phase == &phase_web)
+		web_say(c, response->body, response->body_len);
+	free(response->parts);
+}
+
+/* The answer to a head that is over, in whatever way. */
+static void web_answer(struct conn *c, enum request_status status)
+{
+	struct web *web = web_of(c);
+	struct request *r = &web->request;
+	struct relay *relay = c->worker->relay;
+	struct site_response response;
+	size_t head = r->at, used;
+	bool over = true, last = ++web->answered >= REQUESTS_MAX;
+
+	web->chunked = (struct chunked){.state = 0};
+	web->skip = r->content_length;
+	web->closes = false;
+	used = head <= c->in_len ? web_body(web, c->in + head, c->in_len - head, &over) : 0;
+	/* Chunks that are none are noticed before the page is given. */
+	if (status == REQUEST_DONE && web->closes && r->method == METHOD_GET &&
+	    r->path != PATH_OTHER)
+		status = REQUEST_BAD;
+	if (status != REQUEST_DONE) {
+		worker_count(c->worker, REASON_HTTP_BAD);
+		site_refuse(&c->worker->site, r, status, time(NULL), &response);
+	} else if (!c->tls) {
+		worker_count(c->worker, REASON_PLAIN_HTTP);
+		site_refuse_plain(&c->worker->site, r, time(NULL), &response);
+	} else {
+		site_answer(&c->worker->site, r, c->in, relay->draining, last || web->closes,
+			    time(NULL), &response);
+	}
+	web->closes |= response.close;
 	web_respond(c, &response);
+	if (c->phase != &phase_web)
+		return;
+	if (r->content_length == 0 && !r->chunked)
+		over = true;
+	if (web->closes && over) {
+		conn_finish(c);
+		return;
+	}
+	conn_drop_kept(c, head + used);
+	if (over) {
+		web_next_request(c);
+		return;
+	}
+	web->discarding = true;
+	web->discard_until_ms = ring_now_ms(c->worker->ring) + DISCARD_MS;
+	web_discard_on(c);
+}
+
+/* One step with what is kept. False: more has to come first, or the connection ends. */
+static bool web_step(struct conn *c)
+{
+	struct web *web = web_of(c);
+	enum request_status status;
+	bool over;
+
+	if (c->in_len == 0)
+		return false;
+	if (web->discarding) {
+		conn_drop_kept(c, web_body(web, c->in, c->in_len, &over));
+		if (over)
+			web_next_request(c);
+		else
+			web_discard_on(c);
+		return over && c->phase == &phase_web;
+	}
+	status = request_read(&web->request, c->in, c->in_len);
+	if (status == REQUEST_MORE)
+		return false;
+	web_answer(c, status);
 	return c->phase == &phase_web;
 }
 
@@ -72,20 +192,34 @@ static bool web_answer_next(struct conn *c)
 static void web_continue(struct conn *c)
 {
 	while (c->phase == &phase_web && !conn_sending(c))
-		if (!web_answer_next(c))
+		if (!web_step(c))
 			break;
 }
 
-/* Keeps decrypted bytes and answers what is whole of them. False: no more is to be read. */
+/* Keeps bytes and answers what is whole of them. False: no more is to be read. */
 static bool web_take(struct conn *c, const uint8_t *data, size_t len)
 {
-	if (!conn_keep(c, data, len, HTTP_HEAD_MAX + 2 * PLAIN_BYTES)) {
+	struct web *web = web_of(c);
+
+	/* The first byte of a further request: from now on it is a head that is waited for. */
+	if (c->in_len == 0 && !web->discarding && web->answered > 0)
+		conn_set_deadline(c, c->worker->snap->config.limits.first_ms);
+	if (!conn_keep(c, data, len, HEAD_ROOM)) {
 		worker_count(c->worker, REASON_HTTP_BAD);
 		conn_finish(c);
 		return false;
 	}
 	web_continue(c);
 	return c->phase == &phase_web;
+}
+
+/* The peer has ended its direction: between two requests that is answered in kind. */
+static void web_left(struct conn *c)
+{
+	if (c->in_len > 0 || web_of(c)->discarding)
+		conn_close(c, REASON_OK);
+	else
+		conn_finish(c);
 }
 
 static void web_read(struct conn *c)
@@ -97,23 +231,33 @@ static void web_read(struct conn *c)
 	while ((status = tls_read(c->tls, w->plain, PLAIN_BYTES, &n)) == TLS_OK)
 		if (!web_take(c, w->plain, n))
 			return;
-	if (status != TLS_AGAIN)
-		conn_finish(c);
+	if (status == TLS_FAILED)
+		conn_finish(c); /* BoringSSL has put an alert into the output */
+	else if (status != TLS_AGAIN)
+		web_left(c);
 }
 
 static void web_input(struct conn *c, const uint8_t *data, size_t len)
 {
-	if (conn_feed(c, data, len))
+	if (!c->tls)
+		(void)!web_take(c, data, len);
+	else if (conn_feed(c, data, len))
 		web_read(c);
 }
 
 static void web_late(struct conn *c, uint64_t now_ms)
 {
+	struct web *web = web_of(c);
+
 	worker_count(c->worker, REASON_DEADLINE_IDLE);
-	conn_finish(c);
+	/* In the middle of something it is simply over. */
+	if (web->discarding || c->in_len > 0 || web->answered == 0)
+		conn_close(c, REASON_OK);
+	else
+		conn_finish(c);
 }
 
-static const struct conn_state web_state = {.leave = NULL};
+static const struct conn_state web_state = {.dispose = web_dispose};
 
 const struct conn_phase phase_web = {
 	.name = "web",
@@ -125,12 +269,35 @@ const struct conn_phase phase_web = {
 	.answers = true,
 };
 
+static bool web_enter(struct conn *c)
+{
+	struct web *web = calloc(1, sizeof *web);
+
+	if (!web) {
+		conn_close(c, REASON_LIMIT_MEMORY);
+		return false;
+	}
+	request_begin(&web->request);
+	conn_set_phase(c, &phase_web);
+	((struct web_state *)c->state)->web = web;
+	return true;
+}
+
 static bool web_begin(struct conn *c, const uint8_t *data, size_t len)
 {
-	conn_set_phase(c, &phase_web);
-	if (web_take(c, data, len))
+	if (web_enter(c) && web_take(c, data, len))
 		web_read(c);
 	return true;
+}
+
+void web_begin_clear(struct conn *c, const uint8_t *data, size_t len)
+{
+	if (!web_enter(c))
+		return;
+	if (data == c->in)
+		web_continue(c);
+	else
+		(void)!web_take(c, data, len);
 }
 
 const struct front_protocol protocol_web = {.name = "web", .inside = web_begin};

@@ -66,7 +66,10 @@ static void worker_reap(struct timer *t, uint64_t now_ms)
 /* What is made here from a configuration. */
 static void worker_adopt(struct worker *w)
 {
-	site_init(&w->site, w->snap->config.site.page);
+	const struct relay_config *config = &w->snap->config;
+
+	site_init(&w->site, config->site.server, config->site.page, config->site.healthz,
+		  w->snap->seed);
 	stun_rules_make(&w->stun, &w->snap->config.stun, w->draining);
 }
 

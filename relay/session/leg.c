@@ -447,7 +447,7 @@ static void leg_join_session(struct conn *c, struct session *s, unsigned side)
 	struct relay_leg *leg = leg_of(c);
 
 	conn_set_phase(c, &phase_cutting);
-	conn_set_deadline(c, c->worker->snap->config.limits.hello_ms);
+	conn_set_deadline(c, c->worker->snap->config.limits.open_ms);
 	leg->meeting = 0;
 	leg->session = s;
 	leg->side = (uint8_t)side;
@@ -631,7 +631,7 @@ static void leg_accept(struct conn *c, const struct wire_message *m)
 	*h = (struct handover){.relay = r, .session = session, .pair = pair};
 	leg_of(c)->handover = h;
 	conn_set_phase(c, &phase_cutting);
-	conn_set_deadline(c, c->worker->snap->config.limits.hello_ms);
+	conn_set_deadline(c, c->worker->snap->config.limits.open_ms);
 	if (!conn_sending(c))
 		leg_flushed(c);
 }

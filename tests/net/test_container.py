@@ -67,7 +67,7 @@ def test_container(lab):
             s.sendall(piece)
             assert receive_exactly(s, len(piece)) == piece
     health = w.visitor.run(["curl", "-sSf", "-m", "5", "--cacert", w.ca,
-                            "https://relay.example.org/healthz"])
+                            "https://relay.example.org/"])
     assert health.returncode == 0
     start = time.monotonic()
     podman("stop", "-t", "20", "relay")

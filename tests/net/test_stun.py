@@ -175,7 +175,7 @@ def test_stun_tcp(lab):
     # The TLS port is still one.
     with tls_context(w.ca).wrap_socket(w.visitor.connect(RELAY, 443),
                                        server_hostname="relay.example.org") as s:
-        s.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        s.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert receive_all(s).startswith(b"HTTP/1.1 200 ")
     now = relay.status()
     assert now["stun_tcp_answered"] == 46 and now["stun_tcp_class"] == 2, now

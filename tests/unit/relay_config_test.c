@@ -63,7 +63,9 @@ static void test_defaults(void **state)
 	assert_int_equal(c.engine, RING_AUTO);
 	assert_int_equal(c.threads, 0);
 	assert_int_equal(c.log_level, LOG_LEVEL_NOTICE);
-	assert_non_null(strstr(c.site.page, "<!doctype html>"));
+	assert_null(c.site.page);
+	assert_string_equal(c.site.server, "nginx");
+	assert_false(c.site.healthz);
 	assert_null(c.user);
 	assert_int_equal(c.drain_ms, 30000);
 	assert_int_equal(c.limits.connections, 0);
@@ -73,12 +75,12 @@ static void test_defaults(void **state)
 	assert_int_equal(c.limits.legs, 64);
 	assert_int_equal(c.limits.sessions, 10000);
 	assert_int_equal(c.limits.client_hello_bytes, 16384);
-	assert_int_equal(c.limits.hello_ms, 10000);
-	assert_int_equal(c.limits.handshake_ms, 10000);
-	assert_int_equal(c.limits.first_ms, 10000);
+	assert_int_equal(c.limits.hello_ms, 60000);
+	assert_int_equal(c.limits.handshake_ms, 60000);
+	assert_int_equal(c.limits.first_ms, 60000);
 	assert_int_equal(c.limits.open_ms, 15000);
 	assert_int_equal(c.limits.ping_ms, 25000);
-	assert_int_equal(c.limits.http_idle_ms, 15000);
+	assert_int_equal(c.limits.http_idle_ms, 75000);
 	assert_int_equal(c.limits.buffer_bytes, 64 << 20);
 	assert_int_equal(c.bandwidth.relay, 0);
 	assert_int_equal(c.bandwidth.per_session, 0);

@@ -6,9 +6,8 @@
 #include "tests/world/stage.h"
 #include "tests/world/worlds.h"
 
-/* hello, handshake, first and http_idle of the configuration, one after the other, and what closing
- * takes. */
-#define LONGEST_US (60 * SECOND)
+/* hello and http_idle of the configuration, one after the other, and what closing takes. */
+#define LONGEST_US (145 * SECOND)
 
 static void come(void *context, uint64_t kind)
 {
@@ -33,7 +32,7 @@ void world_door(void)
 		for (size_t i = 0; i < talks_count(); i++)
 			talk_at(i)->disturbed = true;
 	(void)world_until(talks_over, NULL, 300 * SECOND);
-	(void)world_until(strangers_gone, NULL, 120 * SECOND);
+	(void)world_until(strangers_gone, NULL, 200 * SECOND);
 	talks_judge();
 	strangers_judge(LONGEST_US);
 	stage_clear();

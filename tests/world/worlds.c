@@ -11,6 +11,7 @@ const struct world_kind worlds[] = {
 	{"peers_public", world_peers_public, 20},
 	{"peers_drain", world_peers_drain, 20},
 	{"tags", world_tags, 10},
+	{"web", world_web, 10},
 	{"tag_keys", world_tag_keys, 5},
 	{"door", world_door, 50},
 	{"front", world_front, 20},

@@ -15,6 +15,7 @@ void world_peers_session(void);
 void world_peers_public(void);
 void world_peers_drain(void);
 void world_tags(void);
+void world_web(void);
 void world_tag_keys(void);
 void world_door(void);
 void world_front(void);

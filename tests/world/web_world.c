@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * web_world: how long strangers are waited for, which is as long as nginx waits by default.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/world/peers_scene.h"
+#include "tests/world/worlds.h"
+
+static const char get[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/* It is there until then, and not longer. */
+static void expect_end_at(struct peer *p, uint64_t begun_us, uint64_t after_us, const char *what)
+{
+	uint64_t lived;
+
+	(void)peer_gone(p, 200 * SECOND);
+	lived = k_now_us - begun_us;
+	world_check(lived > after_us - SECOND && lived < after_us + 3 * SECOND, "deadline",
+		    "%s: ends after %.1f s, not %.1f", what, (double)lived / SECOND,
+		    (double)after_us / SECOND);
+}
+
+static void web_dial(struct peer *p)
+{
+	world_check(peer_dial(p, relay_host), "links", "%s cannot dial", p->program->name);
+}
+
+static void scene_heads(void)
+{
+	uint64_t begun = k_now_us;
+
+	peers_begin("");
+	/* In clear: nothing, and a part of a hello. */
+	begun = k_now_us;
+	(void)peer_connect(&guest, relay_host);
+	(void)peer_connect(&home, relay_host);
+	peer_write(&home, "\x16\x03\x01\x02", 4);
+	expect_end_at(&guest, begun, 60 * SECOND, "who says nothing");
+	expect_end_at(&home, begun, 60 * SECOND, "half a hello");
+	world_check(guest.got_len == 0 && home.got_len == 0, "stranger",
+		    "a late client is told something");
+	/* Inside TLS the time runs on from accepting, however much comes. */
+	begun = k_now_us;
+	web_dial(&guest);
+	web_dial(&home);
+	for (unsigned i = 0; i < 50; i++) {
+		peer_write(&home, i ? "X" : "GET / HTTP/1.1\r\nX: ", i ? 1 : 19);
+		world_run(SECOND);
+	}
+	expect_end_at(&guest, begun, 60 * SECOND, "a handshake alone");
+	expect_end_at(&home, begun, 60 * SECOND, "a head that drips");
+	peers_end();
+}
+
+static void scene_between_requests(void)
+{
+	uint64_t begun;
+
+	peers_begin("");
+	web_dial(&guest);
+	web_dial(&home);
+	for (unsigned i = 0; i < 3; i++) {
+		peer_write(&guest, get, sizeof(get) - 1);
+		peer_write(&home, get, sizeof(get) - 1);
+		world_run(70 * SECOND);
+		world_check(!peer_gone(&guest, 1) && guest.got_len > 0, "deadline",
+			    "a client is not let ask again after 70 s");
+	}
+	peer_write(&guest, get, sizeof(get) - 1);
+	begun = k_now_us;
+	peer_write(&home, "GET", 3);
+	expect_end_at(&home, begun, 60 * SECOND, "the head of a further request");
+	expect_end_at(&guest, begun, 75 * SECOND, "a client that asks no more");
+	peers_end();
+}
+
+static void scene_bodies(void)
+{
+	static const char post[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n";
+	uint64_t begun;
+
+	peers_begin("");
+	web_dial(&guest);
+	begun = k_now_us;
+	peer_write(&guest, post, sizeof(post) - 1);
+	world_check(peer_has(&guest, 20, 5 * SECOND), "bytes", "no answer before the body");
+	expect_end_at(&guest, begun, 5 * SECOND, "a body that does not come");
+	web_dial(&home);
+	begun = k_now_us;
+	peer_write(&home, post, sizeof(post) - 1);
+	for (unsigned i = 0; i < 40 && !home.eof && !home.reset; i++) {
+		peer_write(&home, "x", 1);
+		(void)peer_gone(&home, SECOND);
+	}
+	expect_end_at(&home, begun, 30 * SECOND, "a body that drips");
+	/* One that comes leaves the connection as it was. */
+	web_dial(&laptop);
+	peer_write(&laptop, post, sizeof(post) - 1);
+	for (unsigned i = 0; i < 10; i++) {
+		peer_write(&laptop, post, 50);
+		peer_write(&laptop, post, 50);
+		world_run(100 * MS);
+	}
+	laptop.got_len = 0;
+	peer_write(&laptop, get, sizeof(get) - 1);
+	world_check(peer_has(&laptop, 15, 5 * SECOND) &&
+			    memcmp(laptop.got, "HTTP/1.1 200 OK", 15) == 0,
+		    "bytes", "a request behind a body gets no page");
+	peers_end();
+}
+
+void world_web(void)
+{
+	static const peers_scene scenes[] = {scene_heads, scene_between_requests, scene_bodies};
+
+	peers_play(scenes, sizeof(scenes) / sizeof(scenes[0]));
+}
