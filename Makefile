@@ -90,7 +90,7 @@ SSL_CFLAGS := -isystem $(SSL_INCLUDE)
 sources = $(sort $(wildcard $(addsuffix /*.c,$(1))))
 # What all programs share, and the STUN that both ends speak.
 SHARED_ROOMS := core core/conf core/parse core/engine core/program stun
-RELAY_ROOMS := relay relay/policy relay/shaper relay/rendezvous relay/config relay/front \
+RELAY_ROOMS := relay relay/policy relay/shaper relay/rendezvous relay/ledger relay/config relay/front \
 	relay/session relay/control relay/keeper
 AGENT_ROOMS := agent agent/engine agent/config agent/worker agent/relays agent/session agent/entrance \
 	agent/control

@@ -84,16 +84,17 @@ int relay_open(struct relay *r, struct snapshot *snap, unsigned workers, char *w
 	const struct rendezvous_limits none = {0};
 
 	pthread_mutex_init(&r->lock, NULL);
+	pthread_mutex_init(&r->ledger_lock, NULL);
 	stun_gate_init(&r->stun_gate);
 	r->protocols = protocols;
 	r->upward = &upward;
 	r->descriptors = descriptors_limit();
 	r->rendezvous = rendezvous_new(&none);
-	r->sources = sources_new(0);
+	r->ledger = ledger_new((uint32_t)r->descriptors);
 	r->pacer = pacer_new();
 	r->trace = trace_new();
 	r->workers = calloc(workers, sizeof *r->workers);
-	if (!r->rendezvous || !r->sources || !r->pacer || !r->trace || !r->workers) {
+	if (!r->rendezvous || !r->ledger || !r->pacer || !r->trace || !r->workers) {
 		snprintf(why, why_size, "out of memory");
 		return -1;
 	}
@@ -143,11 +144,12 @@ void relay_close(struct relay *r)
 	}
 	free(r->workers);
 	rendezvous_free(r->rendezvous);
-	sources_free(r->sources);
+	ledger_free(r->ledger);
 	pacer_free(r->pacer);
 	trace_free(r->trace);
 	stun_gate_free(&r->stun_gate);
 	pthread_mutex_destroy(&r->lock);
+	pthread_mutex_destroy(&r->ledger_lock);
 }
 
 /* ---- the log ---- */

@@ -49,6 +49,9 @@
 	X(27, LIMIT_LINKS,                                                                         \
 	  "this certificate has as many links as one may have; end some, or issue one for each "   \
 	  "user")                                                                                  \
+	X(28, LIMIT_PLACES,                                                                        \
+	  "all places for agents, or for consoles, are taken; close some or raise "                \
+	  "limits.connections")                                                                    \
 	X(100, DEADLINE_HELLO, "no complete ClientHello arrived in time")                          \
 	X(101, DEADLINE_HANDSHAKE, "the TLS handshake did not finish in time")                     \
 	X(102, DEADLINE_FIRST, "nothing was said in time after the TLS handshake")                 \
@@ -60,13 +63,21 @@
 	X(108, HANDSHAKE_FAILED, "the TLS handshake failed")                                       \
 	X(109, LIMIT_CONNECTIONS, "the limit of connections is reached; raise limits.connections") \
 	X(110, LIMIT_SOURCE,                                                                       \
-	  "too many unauthenticated connections from one source; raise limits.per_source")         \
+	  "made room: its source had too many unproven connections; raise limits.per_source")      \
 	X(111, GONE_EARLY, "the peer closed before it said anything")                              \
 	X(112, DEADLINE_IDLE, "nothing was heard from the peer for too long")                      \
 	X(113, HTTP_BAD, "the HTTP request is malformed or too large")                             \
 	X(114, STUN_GARBAGE, "what came on a connection for STUN is no STUN message")              \
 	X(115, LIMIT_STUN, "a connection asked by STUN as often as one may; ask on another")       \
-	X(116, NOT_READING, "the peer did not read, and too much waited for it")
+	X(116, NOT_READING, "the peer did not read, and too much waited for it")                   \
+	X(117, LIMIT_UNPROVEN,                                                                     \
+	  "made room: too many connections were unproven, most from its source; raise "            \
+	  "limits.unproven")                                                                       \
+	X(118, LIMIT_PUBLIC_SOURCE,                                                                \
+	  "too many public sessions of one source; raise limits.public_per_source")                \
+	X(119, LIMIT_PUBLIC,                                                                       \
+	  "too many public sessions, of one name or in all; raise limits.public_per_name or "      \
+	  "limits.public")
 
 enum reason {
 #define X(number, name, sentence) REASON_##name = number,

@@ -200,8 +200,20 @@ static const struct conf_field site_fields[] = {
 static const struct conf_field limit_fields[] = {
 	LIMIT("connections", CONF_UINT, connections, 0, 16777216, "0",
 	      "the connections open at a time; 0 for as many as the descriptor limit allows"),
+	LIMIT("unproven", CONF_UINT, unproven, 0, 16777216, "0",
+	      "the connections open at a time that have proved nothing; 0 for a quarter of all, "
+	      "which "
+	      "is also the most"),
 	LIMIT("per_source", CONF_UINT, per_source, 1, 1000000, "512",
-	      "the unauthenticated connections open at a time from one IPv4 address or IPv6 /64"),
+	      "those of them from one IPv4 address or IPv6 /64; wider networks may have more"),
+	LIMIT("public", CONF_UINT, publics, 0, 16777216, "0",
+	      "the sessions of public clients at a time; 0 for a quarter of all connections, which "
+	      "is "
+	      "also the most"),
+	LIMIT("public_per_source", CONF_UINT, public_per_source, 1, 1000000, "256",
+	      "those of them from one IPv4 address or IPv6 /64; wider networks may have more"),
+	LIMIT("public_per_name", CONF_UINT, public_per_name, 0, 16777216, "0",
+	      "those of them for one public name; 0 for three quarters of all"),
 	LIMIT("agents", CONF_UINT, agents, 1, 1000000, "4096", "the agents signed in at a time"),
 	LIMIT("services", CONF_UINT, services, 1, WIRE_SERVICES_MAX, "128",
 	      "the services that one agent may publish"),

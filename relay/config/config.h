@@ -37,7 +37,11 @@ struct relay_stun {
 
 struct relay_limits {
 	uint64_t connections;	     /* 0: as many as the descriptor limit allows */
-	uint64_t per_source;	     /* unauthenticated connections of one source; 512 */
+	uint64_t unproven;	     /* of them; 0: a quarter */
+	uint64_t per_source;	     /* unproven connections of one address; 512 */
+	uint64_t publics;	     /* key "public": public sessions; 0: a quarter */
+	uint64_t public_per_source;  /* of one address; 256 */
+	uint64_t public_per_name;    /* 0: three quarters of all */
 	uint64_t agents;	     /* links; 4096 */
 	uint64_t services;	     /* of one agent; 128 */
 	uint64_t legs;		     /* idle and opening, of one agent; 64 */

@@ -232,7 +232,6 @@ void console_begin(struct conn *c, struct credential *credential)
 
 	conn_set_phase(c, &phase_console);
 	conn_set_deadline(c, IDLE_MS);
-	conn_authenticated(c);
 	console_of(c)->credential = credential_hold(credential);
 	console_of(c)->down = m ? console_msg(c->worker->relay, c->id, console_down_run) : NULL;
 	if (!console_of(c)->down) {

@@ -10,8 +10,9 @@
 #include "core/container.h"
 #include "core/log.h"
 #include "core/probe.h"
-#include "relay/front/listener.h"
+#include "relay/front/charge.h"
 #include "relay/front/front.h"
+#include "relay/front/listener.h"
 
 #define CLOSE_LINGER_MS	  5000u /* for the peer to read our last bytes */
 #define KEEPALIVE_IDLE_S  60
@@ -105,49 +106,21 @@ static struct conn *conn_new(struct worker *w, int fd)
 	return c;
 }
 
-/* Sources are counted by the address that is accountable: behind a proxy, the one it reports. */
-static bool conn_count_source(struct conn *c)
-{
-	struct relay *r = c->worker->relay;
-
-	c->source = addr_source_key(&c->peer);
-	relay_lock(r);
-	c->counted = sources_enter(r->sources, c->source);
-	relay_unlock(r);
-	return c->counted;
-}
-
-static void conn_uncount_source(struct conn *c)
-{
-	struct relay *r = c->worker->relay;
-
-	if (!c->counted)
-		return;
-	c->counted = false;
-	relay_lock(r);
-	sources_leave(r->sources, c->source);
-	relay_unlock(r);
-}
-
 void conn_accepted(struct relay_listener *l, int fd)
 {
 	struct worker *w = l->worker;
-	struct relay *r = w->relay;
-	struct conn *c = NULL;
+	struct conn *c = conn_new(w, fd);
 
 	stat_add(&w->stats.accepted, 1);
-	if (atomic_load_explicit(&r->connections, memory_order_relaxed) < r->connection_limit)
-		c = conn_new(w, fd);
 	if (!c) {
 		worker_count(w, REASON_LIMIT_CONNECTIONS);
 		ring_close_fd(w->ring, fd);
 		return;
 	}
-	atomic_fetch_add_explicit(&r->connections, 1, memory_order_relaxed);
 	socket_tune(fd);
 	c->phase = l->proxy_protocol ? &phase_proxy : &phase_hello;
-	if (c->phase == &phase_hello && !conn_count_source(c)) {
-		conn_close(c, REASON_LIMIT_SOURCE);
+	if (!charge_enter(c)) {
+		conn_close(c, REASON_LIMIT_CONNECTIONS);
 		return;
 	}
 	conn_set_deadline(c, w->snap->config.limits.hello_ms);
@@ -156,35 +129,33 @@ void conn_accepted(struct relay_listener *l, int fd)
 	conn_read_on(c);
 }
 
-struct conn *conn_adopt(struct worker *w, int fd, struct tls *tls, const struct conn_phase *phase)
+struct conn *conn_adopt(struct worker *w, int fd, uint32_t place, struct tls *tls,
+			const struct conn_phase *phase)
 {
 	struct conn *c = conn_new(w, fd);
 
 	if (!c)
 		return NULL;
+	c->place = place;
 	c->tls = tls;
 	c->phase = phase;
 	return c;
 }
 
-bool conn_proxied_source(struct conn *c, const struct addr *source, const struct addr *destination)
+/* The address that is accountable: behind a proxy, the one it reports. */
+void conn_proxied_source(struct conn *c, const struct addr *source, const struct addr *destination)
 {
-	if (source) {
-		c->peer = *source;
-		c->local = *destination;
-		addr_unmap(&c->peer);
-	}
-	return conn_count_source(c);
+	if (!source)
+		return;
+	c->peer = *source;
+	c->local = *destination;
+	addr_unmap(&c->peer);
+	charge_move(c);
 }
 
 void conn_tagged(struct conn *c, size_t key)
 {
 	c->tag = (uint8_t)key;
-}
-
-void conn_authenticated(struct conn *c)
-{
-	conn_uncount_source(c);
 }
 
 /* ---- ending ---- */
@@ -254,8 +225,6 @@ void conn_finish(struct conn *c)
 {
 	if (conn_ending(c))
 		return;
-	/* What it stands for in the tables ends before its last bytes leave. */
-	conn_uncount_source(c);
 	conn_set_phase(c, &phase_closing);
 	if (c->tls)
 		tls_close_write(c->tls);
@@ -295,7 +264,6 @@ void conn_close(struct conn *c, enum reason reason)
 {
 	if (c->phase != &phase_dead) {
 		worker_count(c->worker, reason);
-		conn_uncount_source(c);
 		ring_timer_cancel(conn_ring(c), &c->deadline);
 		ring_cancel(conn_ring(c), &c->rx);
 		outbox_close(&c->out);
@@ -304,11 +272,13 @@ void conn_close(struct conn *c, enum reason reason)
 	conn_schedule_reaping(c);
 }
 
-int conn_release_fd(struct conn *c)
+int conn_release_fd(struct conn *c, uint32_t *place)
 {
 	int fd = c->fd;
 
+	*place = c->place;
 	c->fd = -1;
+	c->place = 0;
 	conn_close(c, REASON_OK);
 	return fd;
 }
@@ -329,7 +299,7 @@ void conn_reap(struct worker *w)
 
 		w->reapable = c->next_reapable;
 		if (c->fd >= 0)
-			worker_close_fd(w, c->fd, false);
+			worker_close_fd(w, c->fd, c->place, false);
 		conn_dispose(c);
 		slab_put(&w->conns, c->id);
 	}

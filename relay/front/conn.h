@@ -97,12 +97,11 @@ struct conn {
 	slab_id id;
 	const struct conn_phase *phase;
 	int fd;		/* -1 after it passed on to a session */
-	bool counted;	/* in sources */
+	uint32_t place; /* in the ledger; passes on with fd */
 	bool read_done; /* the peer has ended its direction */
 	bool reapable;	/* on the worker's list */
 	uint8_t tag;	/* the position, from 1, of the tag key that it had; 0: a stranger's */
 	struct addr peer, local;
-	struct addr_key source; /* what it is counted under while unauthenticated */
 
 	struct ring_op rx;
 	struct outbox out;
@@ -132,11 +131,10 @@ struct conn *conn_find(struct worker *w, slab_id id);
 /* Takes over an accepted socket; closes it when the tables are full. */
 void conn_accepted(struct relay_listener *l, int fd);
 /* An empty connection in phase, for a leg that arrives from another worker; NULL when full. */
-struct conn *conn_adopt(struct worker *w, int fd, struct tls *tls, const struct conn_phase *phase);
-/* A PROXY header was read (source NULL: LOCAL): from now on this is the peer. False at its limit.
- */
-bool conn_proxied_source(struct conn *c, const struct addr *source,
-			 const struct addr *destination) MUST_CHECK;
+struct conn *conn_adopt(struct worker *w, int fd, uint32_t place, struct tls *tls,
+			const struct conn_phase *phase);
+/* A PROXY header was read (source NULL: LOCAL): from now on this is the peer. */
+void conn_proxied_source(struct conn *c, const struct addr *source, const struct addr *destination);
 void conn_set_phase(struct conn *c, const struct conn_phase *phase);
 void conn_set_deadline(struct conn *c, uint64_t after_ms);
 /* The same, unless the deadline that is set comes before. */
@@ -171,8 +169,6 @@ bool conn_tell(struct relay *r, slab_id id, const struct wire_message *m,
 /* It began with a tag of the key at this position: it has a file of this network, and may be told
  * why it is refused. Who it is is not proved. */
 void conn_tagged(struct conn *c, size_t key);
-/* Proved who it is: no longer counted under its source. */
-void conn_authenticated(struct conn *c);
 
 /* Sends a last message and closes in order. conn_refuse() counts reason, too. */
 void conn_refuse(struct conn *c, enum reason reason);
@@ -183,8 +179,9 @@ void conn_bye(struct conn *c, enum reason reason);
 void conn_finish(struct conn *c);
 /* Closes at once. REASON_OK: an ordinary end, not counted. */
 void conn_close(struct conn *c, enum reason reason);
-/* Hands the descriptor on: the connection ends without closing it. No operation may be busy. */
-int conn_release_fd(struct conn *c);
+/* Hands the descriptor on, with its place in the ledger: the connection ends without closing it. No
+ * operation may be busy. */
+int conn_release_fd(struct conn *c, uint32_t *place);
 void conn_reap(struct worker *w);
 /* Frees what it owns in memory. */
 void conn_dispose(struct conn *c);

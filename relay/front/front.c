@@ -28,10 +28,7 @@ static void front_proxy_input(struct conn *c, const uint8_t *data, size_t len)
 		conn_close(c, REASON_PROXY_HEADER);
 		return;
 	}
-	if (!conn_proxied_source(c, header.local ? NULL : &header.source, &header.destination)) {
-		conn_close(c, REASON_LIMIT_SOURCE);
-		return;
-	}
+	conn_proxied_source(c, header.local ? NULL : &header.source, &header.destination);
 	conn_drop_kept(c, used);
 	conn_set_phase(c, &phase_hello);
 	if (c->in_len > 0)

@@ -10,6 +10,7 @@
 #include "core/container.h"
 #include "core/listening.h"
 #include "core/log.h"
+#include "relay/front/charge.h"
 #include "relay/front/conn.h"
 #include "relay/front/listener.h"
 #include "relay/front/udp.h"
@@ -22,13 +23,13 @@ void worker_count(struct worker *w, enum reason reason)
 		stat_add(&w->stats.refused[reason], 1);
 }
 
-void worker_close_fd(struct worker *w, int fd, bool reset)
+void worker_close_fd(struct worker *w, int fd, uint32_t place, bool reset)
 {
 	if (reset)
 		ring_reset_fd(w->ring, fd);
 	else
 		ring_close_fd(w->ring, fd);
-	atomic_fetch_sub_explicit(&w->relay->connections, 1, memory_order_relaxed);
+	charge_leave(w->relay, place);
 }
 
 struct relay_totals relay_totals(struct relay *r)
@@ -49,7 +50,10 @@ struct relay_totals relay_totals(struct relay *r)
 			t.refused[code] +=
 				atomic_load_explicit(&s->refused[code], memory_order_relaxed);
 	}
-	t.connections = atomic_load_explicit(&r->connections, memory_order_relaxed);
+	pthread_mutex_lock(&r->ledger_lock);
+	t.ledger = ledger_used(r->ledger);
+	t.connections = t.ledger.connections;
+	pthread_mutex_unlock(&r->ledger_lock);
 	relay_lock(r);
 	t.tables = rendezvous_count(r->rendezvous);
 	relay_unlock(r);
@@ -111,6 +115,7 @@ int worker_open(struct worker *w, struct relay *r, unsigned index, struct snapsh
 	w->snap = snapshot_hold(snap);
 	w->index = index;
 	w->reaper.fire = worker_reap;
+	w->crowded.run = charge_drop_run;
 	w->scratch = malloc(HELLO_BYTES_MAX);
 	w->plain = malloc(PLAIN_BYTES);
 	w->udp = udp_new(w);

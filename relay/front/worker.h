@@ -24,8 +24,8 @@
 #include "relay/config/snapshot.h"
 #include "relay/front/site.h"
 #include "relay/front/stun.h"
+#include "relay/ledger/ledger.h"
 #include "relay/rendezvous/rendezvous.h"
-#include "relay/rendezvous/sources.h"
 
 #define RELAY_WORKERS_MAX 128u
 #define PLAIN_BYTES	  16384u
@@ -81,14 +81,17 @@ struct relay {
 	/* Limits of the configuration in force; the control thread sets them. */
 	_Atomic uint64_t connection_limit, tls_limit;
 
+	/* Every accepted connection; charge.h. */
+	pthread_mutex_t ledger_lock;
+	struct ledger *ledger;
+
 	/* Under lock: control work only, never held while bytes are copied. */
 	pthread_mutex_t lock;
 	struct rendezvous *rendezvous;
-	struct sources *sources;
 
 	struct stun_gate stun_gate; /* has a lock of its own */
 
-	_Atomic uint64_t connections, tls_states;
+	_Atomic uint64_t tls_states;
 	_Atomic uint64_t reports, reports_lost; /* under way; dropped and not yet told */
 	_Atomic bool draining;
 };
@@ -125,6 +128,8 @@ struct worker {
 	uint8_t *plain;			  /* PLAIN_BYTES, for decrypted bytes on their way */
 	struct conn *reapable;		  /* closed, no operation busy, not yet freed */
 	struct timer reaper;
+	struct ring_msg crowded;   /* some of its connections have to go (charge.h) */
+	_Atomic bool crowded_told; /* and is on its way */
 	struct worker_stats stats;
 	bool draining;
 	struct ring_msg drain_msg;     /* under way while drain_wanted is not 0 */
@@ -153,8 +158,9 @@ void worker_close(struct worker *w);
 
 /* Counts a refusal or an ending. */
 void worker_count(struct worker *w, enum reason reason);
-/* Closes a connection's descriptor and takes it off the count; reset: the peer sees a reset. */
-void worker_close_fd(struct worker *w, int fd, bool reset);
+/* Closes a connection's descriptor and gives its place in the ledger back; reset: the peer sees a
+ * reset. */
+void worker_close_fd(struct worker *w, int fd, uint32_t place, bool reset);
 
 /* From the control thread: tells agents to go elsewhere and refuses new ones, and new sessions. A
  * relay that will leave stops accepting, too; one that may stay goes on, for consoles must get in
@@ -174,6 +180,7 @@ void worker_switch_drop(struct worker_switch *m);
 
 struct relay_totals {
 	uint64_t accepted, sessions, sessions_total, bytes, connections;
+	struct ledger_use ledger;
 	uint64_t refused[REASON_MAX];
 	uint64_t stun[STUN_WAYS][STUN_COUNTS];
 	struct rendezvous_counts tables;

@@ -11,6 +11,7 @@
 
 #include "core/engine/identity.h"
 #include "core/log.h"
+#include "relay/front/charge.h"
 #include "relay/session/enforce.h"
 #include "relay/session/frames.h"
 #include "relay/session/report.h"
@@ -31,6 +32,7 @@ struct handover {
 	uint64_t session;
 	struct rendezvous_pair pair;
 	int fd;
+	uint32_t place; /* in the ledger */
 	struct tls *tls;
 };
 
@@ -70,6 +72,7 @@ static enum reason leg_check(struct conn *c, const struct wire_message *m,
 {
 	struct relay *r = c->worker->relay;
 	uint8_t exported[TLS_EXPORT_BYTES], secret[WIRE_SECRET_BYTES], proof[WIRE_SECRET_BYTES];
+	char agent[WIRE_NAME_MAX + 1] = "";
 
 	if (!tls_export(c->tls, TLS_EXPORT_LEG, exported))
 		return REASON_PROOF;
@@ -82,6 +85,16 @@ static enum reason leg_check(struct conn *c, const struct wire_message *m,
 	OPENSSL_cleanse(secret, sizeof secret);
 	if (CRYPTO_memcmp(proof, m->leg.proof, sizeof proof) != 0)
 		return REASON_PROOF;
+	relay_lock(r);
+	const char *name = rendezvous_link_name(r->rendezvous, m->leg.link);
+	if (name)
+		snprintf(agent, sizeof agent, "%s", name);
+	relay_unlock(r);
+	if (!agent[0])
+		return REASON_LINK_GONE;
+	reason = charge_proven(c, agent, false);
+	if (reason != REASON_OK)
+		return reason;
 	relay_lock(r);
 	reason = rendezvous_leg_join(r->rendezvous, m->leg.link, credential);
 	relay_unlock(r);
@@ -109,7 +122,6 @@ void leg_begin(struct conn *c, const struct wire_message *m)
 		return;
 	}
 	TRACE_LINK(c->worker->relay, m->leg.link, "leg: ready");
-	conn_authenticated(c);
 	leg_idle(c);
 	leg_of(c)->link = m->leg.link;
 	leg_of(c)->credential = credential;
@@ -350,7 +362,7 @@ static bool public_hello(struct conn *c, const struct clienthello *hello, const 
 	}
 	conn_set_phase(c, &phase_public);
 	conn_set_deadline(c, w->snap->config.limits.open_ms);
-	enum reason reason = leg_ask(c, &asked, REASON_OK, &offer);
+	enum reason reason = leg_ask(c, &asked, charge_public(c, entry->name), &offer);
 	if (reason == REASON_OK)
 		leg_offer(c, &offer);
 	else
@@ -524,11 +536,11 @@ static void leg_handover_run(struct ring_msg *msg)
 	struct relay *r = h->relay;
 	struct worker *w = worker_of(r, h->pair.asker);
 	struct conn *asker = waiting_asker(w, h->pair.asker, h->session);
-	struct conn *c = conn_adopt(w, h->fd, h->tls, &phase_cutting);
+	struct conn *c = conn_adopt(w, h->fd, h->place, h->tls, &phase_cutting);
 
 	if (!c) {
 		conn_drop_tls(r, h->tls);
-		worker_close_fd(w, h->fd, true);
+		worker_close_fd(w, h->fd, h->place, true);
 		leg_end_pair(r, &h->pair);
 		if (asker)
 			conn_close(asker, REASON_LIMIT_MEMORY);
@@ -550,7 +562,7 @@ static void leg_hand_over(struct conn *c)
 	h->tls = c->tls;
 	c->tls = NULL;
 	ring_detach_fd(c->worker->ring, c->fd);
-	h->fd = conn_release_fd(c);
+	h->fd = conn_release_fd(c, &h->place);
 	h->msg.run = leg_handover_run;
 	ring_post(worker_of(h->relay, h->pair.asker)->ring, &h->msg);
 }
@@ -577,7 +589,8 @@ static void leg_flushed(struct conn *c)
 		c->in_len = c->in_room = 0;
 	}
 	leg->session = NULL;
-	session_attach(s, side, conn_release_fd(c), head, head_len);
+	int fd = conn_release_fd(c, &s->place[side]);
+	session_attach(s, side, fd, head, head_len);
 }
 
 static void leg_cutting_late(struct conn *c, uint64_t now_ms)

@@ -57,13 +57,40 @@ static uint64_t limits_connections(const struct relay *r, const struct snapshot 
 	return c->limits.connections;
 }
 
+/* Shares the connections out: each class has places that no other can take. */
+static void limits_share_places(const struct relay *r, const struct relay_limits *limits,
+				struct ledger_limits *out)
+{
+	const struct ledger_shares shares = {
+		.connections = r->connection_limit,
+		.unproven = limits->unproven,
+		.public = limits->publics,
+		.public_per_name = limits->public_per_name,
+	};
+
+	ledger_share_out(&shares, out);
+	out->per_source = limits->per_source;
+	out->public_per_source = limits->public_per_source;
+	log_notice("relay",
+		   "limits: connections=%llu: proven=%llu unproven=%llu public=%llu consoles=%llu; "
+		   "per_source=%llu public_per_source=%llu public_per_name=%llu",
+		   (unsigned long long)shares.connections,
+		   (unsigned long long)out->places[LEDGER_PROVEN],
+		   (unsigned long long)out->places[LEDGER_UNPROVEN],
+		   (unsigned long long)out->places[LEDGER_PUBLIC],
+		   (unsigned long long)out->places[LEDGER_CONSOLE],
+		   (unsigned long long)out->per_source, (unsigned long long)out->public_per_source,
+		   (unsigned long long)out->public_per_name);
+}
+
 /* Shares limits.memory out: tables and buffers first, TLS states get the rest. */
 static void limits_share_memory(struct relay *r, const struct relay_config *config)
 {
 	const struct relay_limits *limits = &config->limits;
 	uint64_t connections = r->connection_limit;
-	uint64_t tables =
-		connections * sizeof(struct conn) + connections / 2 * sizeof(struct session);
+	uint64_t tables = connections * sizeof(struct conn) +
+			  connections / 2 * sizeof(struct session) +
+			  ledger_bytes((uint32_t)connections);
 	uint64_t stun = stun_limits_bytes((uint32_t)config->stun.prefixes);
 	uint64_t fixed = tables + limits->buffer_bytes + stun;
 
@@ -78,14 +105,12 @@ static void limits_share_memory(struct relay *r, const struct relay_config *conf
 	}
 	log_notice("relay",
 		   "limits: memory=%llu MiB: tables=%llu MiB for connections=%llu, buffers=%llu "
-		   "MiB, stun=%llu KiB for prefixes=%llu, tls_states=%llu; agents=%llu "
-		   "per_source=%llu",
+		   "MiB, stun=%llu KiB for prefixes=%llu, tls_states=%llu; agents=%llu",
 		   (unsigned long long)(limits->memory_bytes >> 20),
 		   (unsigned long long)(tables >> 20), (unsigned long long)connections,
 		   (unsigned long long)(limits->buffer_bytes >> 20),
 		   (unsigned long long)(stun >> 10), (unsigned long long)config->stun.prefixes,
-		   (unsigned long long)r->tls_limit, (unsigned long long)limits->agents,
-		   (unsigned long long)limits->per_source);
+		   (unsigned long long)r->tls_limit, (unsigned long long)limits->agents);
 }
 
 bool limits_adopt(struct relay *r, const struct snapshot *snap)
@@ -98,14 +123,19 @@ bool limits_adopt(struct relay *r, const struct snapshot *snap)
 		.sessions = config->limits.sessions,
 	};
 
+	struct ledger_limits ledger;
+
 	if (stun_gate_adopt(&r->stun_gate, &config->stun) < 0)
 		return false;
 	r->connection_limit = limits_connections(r, snap);
 	limits_share_memory(r, config);
 	relay_lock(r);
 	rendezvous_set_limits(r->rendezvous, &limits);
-	sources_set_limit(r->sources, config->limits.per_source);
 	relay_unlock(r);
+	limits_share_places(r, &config->limits, &ledger);
+	pthread_mutex_lock(&r->ledger_lock);
+	ledger_set_limits(r->ledger, &ledger);
+	pthread_mutex_unlock(&r->ledger_lock);
 	pacer_set_limits(r->pacer, &config->bandwidth);
 	return true;
 }

@@ -12,6 +12,7 @@
 
 #include "core/engine/identity.h"
 #include "core/log.h"
+#include "relay/front/charge.h"
 #include "relay/session/enforce.h"
 #include "relay/session/frames.h"
 #include "relay/session/leg.h"
@@ -153,7 +154,6 @@ static void link_up(struct conn *c, const struct wire_message *m, struct credent
 	l->id = link->link;
 	l->heard_ms = ring_now_ms(c->worker->ring);
 	l->credential = credential_hold(credential);
-	conn_authenticated(c);
 	conn_set_deadline(c, c->worker->snap->config.limits.ping_ms);
 	log_info("link", "up agent=%s transient=%s", name, role == RENDEZVOUS_AGENT ? "no" : "yes");
 	link_trace_up(c, m, name);
@@ -214,6 +214,10 @@ void link_begin(struct conn *c, const struct wire_message *m)
 		credential = credential_new(&peer);
 		reason = credential ? enforce_peer(c->worker, credential) : REASON_LIMIT_MEMORY;
 	}
+	if (reason == REASON_OK)
+		reason = charge_proven(c, peer.name,
+				       (m->hello.flags & WIRE_HELLO_CONSOLE) &&
+					       peer.role == IDENTITY_CONSOLE);
 	if (reason == REASON_OK && (m->hello.flags & WIRE_HELLO_CONSOLE))
 		reason = link_begin_console(c, credential);
 	else if (reason == REASON_OK)

@@ -268,7 +268,7 @@ static void session_finish(struct session *s, bool reset)
 {
 	for (unsigned side = 0; side < 2; side++)
 		if (s->fd[side] >= 0)
-			worker_close_fd(s->worker, s->fd[side], reset);
+			worker_close_fd(s->worker, s->fd[side], s->place[side], reset);
 	session_free(s);
 }
 

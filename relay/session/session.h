@@ -31,13 +31,14 @@ struct session {
 	struct flow flow[2]; /* flow[side]: from that side to the other */
 	slab_id cutting[2];  /* connections that GO is still leaving, or 0 */
 	uint64_t started_ms;
-	char *service; /* for logs; owned */
-	int fd[2];     /* -1: not handed over yet, or closed */
-	bool granted;  /* by a grant, not by a rule */
+	char *service;	   /* for logs; owned */
+	int fd[2];	   /* -1: not handed over yet, or closed */
+	uint32_t place[2]; /* of these in the ledger */
+	bool granted;	   /* by a grant, not by a rule */
 	bool ended;
 };
 
-static_assert(sizeof(struct session) <= 384, "six cache lines; idle sessions are many");
+static_assert(sizeof(struct session) <= 448, "seven cache lines; idle sessions are many");
 
 /* The sessions of one worker, and what their copying shares. */
 struct sessions {

@@ -115,8 +115,9 @@ void world_flood(void)
 	k_enter(stage.relays[0].program);
 	t = relay_totals(&stage.relays[0].relay);
 	k_enter(NULL);
-	world_check(t.refused[REASON_LIMIT_CONNECTIONS] > 0 && t.connections > 700, "flooded",
-		    "%llu connections do not fill the relay, of which %llu are there",
+	world_check(t.refused[REASON_LIMIT_UNPROVEN] > 0 &&
+			    t.ledger.used[LEDGER_UNPROVEN] == t.ledger.places[LEDGER_UNPROVEN],
+		    "flooded", "%llu connections do not fill the relay, of which %llu are there",
 		    (unsigned long long)FLOOD, (unsigned long long)t.connections);
 	for (unsigned i = 0; i < LOCAL_CALLS; i++)
 		calls[i] = call_locally(caller);

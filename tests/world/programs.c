@@ -226,6 +226,8 @@ static void relay_open_all(struct world_relay *r)
 	signals_follow(&r->signals, r->relay.control_ring);
 }
 
+size_t world_relay_descriptors;
+
 void world_relay_start(struct world_relay *r, enum who who, struct k_host *host, const char *config)
 {
 	char why[512];
@@ -234,6 +236,8 @@ void world_relay_start(struct world_relay *r, enum who who, struct k_host *host,
 	r->host = host;
 	if (!r->program)
 		r->program = k_program_new(people[who].name, host);
+	if (world_relay_descriptors > 0)
+		r->program->limit = world_relay_descriptors;
 	snprintf(r->config_path, sizeof(r->config_path), "/etc/%s.yaml", people[who].name);
 	snprintf(r->state_dir, sizeof(r->state_dir), "/var/%s", people[who].name);
 	store_make_directory("/etc");

@@ -48,6 +48,8 @@ struct world_relay {
 };
 
 /* config: what follows the lines that every relay of a world has (name, identity, state_dir). */
+/* The limit of relays that start from now on; 0: that of any program. */
+extern size_t world_relay_descriptors;
 void world_relay_start(struct world_relay *r, enum who who, struct k_host *host,
 		       const char *config);
 /* Another text of its file, for SIGHUP and the next start. */

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* charge: entries of the ledger for connections, and the end of those that have to go. */
+#include "relay/front/charge.h"
+
+#include "core/container.h"
+#include "core/log.h"
+
+static void charge_lock(struct relay *r)
+{
+	pthread_mutex_lock(&r->ledger_lock);
+}
+
+static void charge_unlock(struct relay *r)
+{
+	pthread_mutex_unlock(&r->ledger_lock);
+}
+
+/* ---- what has to go ---- */
+
+static void charge_drop(struct worker *w)
+{
+	struct relay *r = w->relay;
+	enum reason why = REASON_OK;
+
+	for (;;) {
+		charge_lock(r);
+		slab_id id = ledger_next_dropped(r->ledger, (uint8_t)w->index, &why);
+		charge_unlock(r);
+		if (id == 0)
+			return;
+		struct conn *c = conn_find(w, id);
+		if (c)
+			conn_close(c, why);
+	}
+}
+
+void charge_drop_run(struct ring_msg *msg)
+{
+	struct worker *w = container(msg, struct worker, crowded);
+
+	/* First: what is dropped from here on is told again. */
+	atomic_store_explicit(&w->crowded_told, false, memory_order_seq_cst);
+	charge_drop(w);
+}
+
+/* One message for each worker is enough, for any number that have to go. */
+static void charge_tell(struct worker *from, slab_id id)
+{
+	struct worker *w;
+
+	if (id == 0)
+		return;
+	w = worker_of(from->relay, id);
+	if (w == from)
+		charge_drop(w);
+	else if (!atomic_exchange_explicit(&w->crowded_told, true, memory_order_seq_cst))
+		ring_post(w->ring, &w->crowded);
+}
+
+/* ---- entries ---- */
+
+bool charge_enter(struct conn *c)
+{
+	struct relay *r = c->worker->relay;
+
+	charge_lock(r);
+	struct ledger_entered entered = ledger_enter(r->ledger, &c->peer, c->id);
+	charge_unlock(r);
+	c->place = entered.place;
+	charge_tell(c->worker, entered.drop);
+	return c->place != 0;
+}
+
+void charge_move(struct conn *c)
+{
+	struct relay *r = c->worker->relay;
+
+	charge_lock(r);
+	slab_id drop = ledger_move(r->ledger, c->place, &c->peer);
+	charge_unlock(r);
+	charge_tell(c->worker, drop);
+}
+
+enum reason charge_public(struct conn *c, const char *name)
+{
+	struct relay *r = c->worker->relay;
+
+	charge_lock(r);
+	enum reason reason = ledger_become_public(r->ledger, c->place, name);
+	charge_unlock(r);
+	return reason;
+}
+
+enum reason charge_proven(struct conn *c, const char *name, bool console)
+{
+	struct relay *r = c->worker->relay;
+
+	charge_lock(r);
+	enum reason reason = ledger_prove(r->ledger, c->place, name, console);
+	charge_unlock(r);
+	return reason;
+}
+
+void charge_leave(struct relay *r, uint32_t place)
+{
+	if (place == 0)
+		return;
+	charge_lock(r);
+	ledger_leave(r->ledger, place);
+	charge_unlock(r);
+}
