@@ -21,6 +21,8 @@ static struct world_relay relay;
 static struct k_host *relay_host, *outside;
 static struct peer visitors[VISITORS];
 
+static const char plain_request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
 /* listen: further items of the list, or "". */
 static void begin(const char *listen, const char *rest)
 {
@@ -147,6 +149,82 @@ static void scene_each_by_its_own_address(void)
 	end();
 }
 
+/* What stands before the first byte of a proxied connection decides who it is: without it no one is
+ * let in, and what came together with it is not lost. */
+static void scene_a_header_that_lacks_and_one_that_brings(void)
+{
+	static const char proxied[] = "PROXY TCP4 192.0.2.1 203.0.113.1 40000 443\r\n"
+				      "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+	struct peer *without = &visitors[0], *with = &visitors[1];
+
+	begin("  - address: 0.0.0.0:8443\n    proxy_protocol: true\n", "");
+	(void)peer_connect_to(without, relay_host, 8443);
+	peer_write(without, plain_request, sizeof(plain_request) - 1);
+	world_check(peer_gone(without, SECOND) && without->got_len == 0, "proxied",
+		    "without its PROXY header a client is let in");
+	world_check(refused(REASON_PROXY_HEADER) == 1, "proxied",
+		    "a client without its PROXY header is counted %llu times",
+		    (unsigned long long)refused(REASON_PROXY_HEADER));
+	(void)peer_connect_to(with, relay_host, 8443);
+	peer_write(with, proxied, sizeof(proxied) - 1);
+	world_check(peer_gone(with, SECOND) && with->got_len > 0, "bytes",
+		    "what came together with a PROXY header is lost");
+	end();
+}
+
+/* ---- what is no TLS, or ends it ---- */
+
+/* A web server answers plain HTTP on its TLS port, also when it comes by pieces. */
+static void scene_plain_http_is_answered(void)
+{
+	static const char answer[] = "HTTP/1.1 400 ";
+
+	begin("", "");
+	for (unsigned i = 0; i < 2; i++) {
+		struct peer *p = &visitors[i];
+
+		(void)peer_connect(p, relay_host);
+		if (i == 1) {
+			peer_write(p, plain_request, 2);
+			world_run(SECOND / 2);
+		}
+		peer_write(p, plain_request + 2 * i, sizeof(plain_request) - 1 - 2 * i);
+		world_check(peer_gone(p, SECOND), "ends", "plain HTTP is not answered and ended");
+		world_check(p->got_len > sizeof(answer) &&
+				    memcmp(p->got, answer, sizeof(answer) - 1) == 0,
+			    "bytes", "plain HTTP gets %zu bytes, and they are no 400", p->got_len);
+	}
+	world_check(refused(REASON_PLAIN_HTTP) == 2, "counted",
+		    "2 requests came in clear, and %llu are counted",
+		    (unsigned long long)refused(REASON_PLAIN_HTTP));
+	end();
+}
+
+/* A client whose TLS ends before it has said anything is let go at once: by its own word, or by
+ * bytes that are none of its session. */
+static void scene_tls_that_ends_at_once(void)
+{
+	static const uint8_t forged[] = {23, 3, 3, 0, 20, 1, 2, 3, 4, 5, 6, 7, 8,
+					 9,  0, 1, 2, 3,  4, 5, 6, 7, 8, 9, 0};
+
+	begin("", "");
+	for (unsigned i = 0; i < 2; i++) {
+		struct peer *p = &visitors[i];
+
+		(void)peer_dial(p, relay_host);
+		if (i == 0) {
+			tls_close_write(p->tls);
+		} else {
+			(void)peer_gone(p, SECOND / 2); /* its Finished leaves */
+			p->raw = true;
+			peer_write(p, forged, sizeof(forged));
+		}
+		world_check(peer_gone(p, 2 * SECOND), "ends", "a client %s is kept",
+			    i == 0 ? "that has closed its TLS" : "whose record is forged");
+	}
+	end();
+}
+
 /* ---- ends ---- */
 
 /* A client that has ended its direction and been answered is not kept for an end that has come
@@ -258,7 +336,8 @@ static void (*const scenes[])(void) = {
 	scene_who_reads_late_gets_all, scene_a_line_without_an_end,
 	scene_as_many_as_may,	       scene_more_than_there_are_descriptors_for,
 	scene_each_by_its_own_address, scene_who_closed_first_is_let_go,
-	scene_the_last_bytes_arrive,
+	scene_the_last_bytes_arrive,   scene_a_header_that_lacks_and_one_that_brings,
+	scene_plain_http_is_answered,  scene_tls_that_ends_at_once,
 };
 
 void world_front(void)

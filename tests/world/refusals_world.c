@@ -471,6 +471,24 @@ static void a_file_with_an_error(void)
 	end();
 }
 
+/* What is wrong with a grant is told in one line, with its places, and without
+ * control characters, which a console shows as \x0a. */
+static void a_grant_that_is_wrong(void)
+{
+	const char *said;
+
+	begin("");
+	(void)operator_call(
+		&hands, "grant",
+		json_pack("{s:s, s:s, s:s}", "agent", "laptop", "to", "home", "hours", "always"));
+	said = json_string_value(
+		json_object_get(json_object_get(hands.answer, "error"), "message"));
+	world_check(said && !strstr(said, "\\x") && strstr(said, "grants[0].to") &&
+			    strstr(said, "grants[0].hours"),
+		    "answers", "a wrong grant is answered by \"%s\"", said ? said : "");
+	end();
+}
+
 /* A change that is confirmed stays, after a restart, too. */
 static void a_change_that_is_confirmed(void)
 {
@@ -512,6 +530,7 @@ void world_refusals(void)
 	public_clients();
 	a_relay_that_leaves();
 	a_file_with_an_error();
+	a_grant_that_is_wrong();
 	a_change_that_is_confirmed();
 	k_log_line = NULL;
 }

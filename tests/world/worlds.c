@@ -15,6 +15,7 @@ const struct world_kind worlds[] = {
 	{"tag_keys", world_tag_keys, 5},
 	{"door", world_door, 50},
 	{"front", world_front, 20},
+	{"stun", world_stun, 20},
 	{"weather", world_weather, 100},
 	{"famine", world_famine, 50},
 	{"slow_receiver", world_slow_receiver, 5},

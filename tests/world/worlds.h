@@ -19,6 +19,7 @@ void world_web(void);
 void world_tag_keys(void);
 void world_door(void);
 void world_front(void);
+void world_stun(void);
 void world_weather(void);
 void world_famine(void);
 void world_deaf_link(void);
