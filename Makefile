@@ -91,7 +91,7 @@ sources = $(sort $(wildcard $(addsuffix /*.c,$(1))))
 # What all programs share, and the STUN that both ends speak.
 SHARED_ROOMS := core core/conf core/parse core/engine core/program stun
 RELAY_ROOMS := relay relay/policy relay/shaper relay/rendezvous relay/ledger relay/config relay/front \
-	relay/session relay/control relay/keeper
+	relay/session relay/control relay/keeper relay/signer
 AGENT_ROOMS := agent agent/engine agent/config agent/worker agent/relays agent/session agent/entrance \
 	agent/control
 # The NAT helper's; `postern nat probe` borrows them.
@@ -182,9 +182,10 @@ $(B)/libraries: FORCE | tools-present
 # a relay resolves no names and starts no programs.
 UPNP_WORKER := $(wildcard upnp/driver/worker*.c upnp/driver/exchange.c upnp/driver/igd.c \
 	upnp/driver/search.c)
-RUNS_relay = $(filter-out relay/keeper/serve.c core/program/launcher%.c core/program/resolve.c,\
+RUNS_relay = $(filter-out relay/keeper/serve.c relay/signer/serve.c core/program/launcher%.c core/program/resolve.c,\
 	$(call sources,$(RELAY_ROOMS) $(SHARED_ROOMS))) core/sanitized.h
 RUNS_keeper = relay/keeper/serve.c core/datagrams.c core/file.c core/isolation.c core/listening.c
+RUNS_signer = relay/signer/serve.c core/engine/keyring.c core/isolation.c
 RUNS_follower = core/follower.c core/isolation.c
 RUNS_agent = $(filter-out core/program/launcher%.c,$(call sources,$(AGENT_ROOMS) $(SHARED_ROOMS))) \
 	core/sanitized.h
@@ -194,7 +195,7 @@ RUNS_upnp_worker = $(UPNP_WORKER) core/isolation.c
 RUNS_launcher = core/program/launcher_main.c $(RUNS_upnp_worker)
 RUNS_keeper_test = tests/platform/keeper_test.c $(RUNS_relay)
 RUNS_launcher_test = core/program/launcher_main.c tests/platform/launcher_test.c core/isolation.c
-PROCESSES := relay keeper follower agent natd upnp_worker launcher keeper_test launcher_test
+PROCESSES := relay keeper signer follower agent natd upnp_worker launcher keeper_test launcher_test
 CALLS_H := $(PROCESSES:%=$(B)/gen/%_calls.h)
 
 $(CALLS_H): $(B)/gen/stamp

@@ -2,9 +2,10 @@
 /*
  * postern-relayd: where two sides meet that can only dial out.
  *
- * The main thread sets up, forks the keeper, starts a worker per core, gives up every right it no
- * longer needs, and becomes the control thread (relay/control/control.h). SIGTERM and SIGINT drain
- * (twice: stop at once), SIGHUP reads the configuration file again, SIGUSR1 logs status.
+ * The main thread forks the signer, sets up, forks the keeper, starts a worker per core, gives up
+ * every right it no longer needs, and becomes the control thread (relay/control/control.h). SIGTERM
+ * and SIGINT drain (twice: stop at once), SIGHUP reads the configuration file again, SIGUSR1 logs
+ * status.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +31,8 @@
 #include "relay/relay.h"
 
 static const struct isolation_plan plan = {.calls = &relay_calls};
+static struct isolation_report isolation;
+static struct signer signer;
 
 /* Workers and the main thread meet here: rings are open, then isolation is sealed. */
 static pthread_barrier_t opened, sealed;
@@ -133,7 +136,7 @@ static void log_isolation(const struct isolation_report *report)
 	log_notice("isolation", "this relay cannot dial out; enforced by:%s", holds);
 }
 
-static int relay_run(struct relay *r, struct isolation_report *isolation)
+static int relay_run(struct relay *r)
 {
 	char why[128];
 	int status = EXIT_SUCCESS;
@@ -149,8 +152,8 @@ static int relay_run(struct relay *r, struct isolation_report *isolation)
 		open_error = -ENOMEM;
 	}
 	if (!open_error) {
-		isolation_seal(&plan, ring_engine(r->workers[0].ring), isolation);
-		log_isolation(isolation);
+		isolation_seal(&plan, ring_engine(r->workers[0].ring), &isolation);
+		log_isolation(&isolation);
 	}
 	pthread_barrier_wait(&sealed);
 	if (!open_error) {
@@ -181,19 +184,35 @@ static unsigned thread_count(const struct relay_config *c)
 	return n < RELAY_WORKERS_MAX ? n : RELAY_WORKERS_MAX;
 }
 
+static bool signer_has_key(void *context, const uint8_t id[SIGNING_KEY_BYTES])
+{
+	return signer_has(context, id) == 0;
+}
+
+/* Of the text that the signer gives. */
 static bool relay_load_config(const struct options *options, struct relay_config *config,
 			      struct configuring_start *start)
 {
-	struct conf_errors errors = {0};
-	bool ok = load_config(options->config, config, start, &errors);
+	struct load_source from = {
+		.path = options->config, .has_key = signer_has_key, .context = &signer};
+	struct conf_errors errors = {.file = options->config};
+	char *text = NULL;
+	int error = signer_read_config(&signer, &text, &from.len);
+	bool ok = error == 0;
 
+	from.text = text;
+	if (ok)
+		ok = load_config(&from, config, start, &errors);
+	else
+		conf_error(&errors, NULL, "", "cannot be read: %s", strerror(-error));
+	free(text);
 	if (!ok || errors.count > 0)
 		fputs(errors.text ? errors.text : "", stderr);
 	log_lines(LOG_LEVEL_WARNING, "config", errors.warnings.text);
 	conf_errors_free(&errors);
-	if (options->engine >= 0)
+	if (ok && options->engine >= 0)
 		config->engine = options->engine;
-	if (options->log_level >= 0)
+	if (ok && options->log_level >= 0)
 		config->log_level = options->log_level;
 	return ok;
 }
@@ -201,17 +220,22 @@ static bool relay_load_config(const struct options *options, struct relay_config
 /* Beyond the schema: do the certificate, the key and the CA belong together? */
 static int relay_check_config(const struct options *options, const struct relay_config *config)
 {
+	uint8_t key[SIGNING_KEY_BYTES];
 	char why[512];
-	struct identity *id = identity_new(config->identity.ca, config->identity.certificate,
-					   config->identity.key, time(NULL), why, sizeof why);
+	struct identity *id = identity_new(config->identity.ca, config->identity.certificate, NULL,
+					   time(NULL), why, sizeof why);
 
-	if (!id) {
-		fprintf(stderr, "%s: %s\n", options->config, why);
-		return EXIT_FAILURE;
+	if (id) {
+		identity_key_id(id, key);
+		identity_free(id);
+		if (signer_has(&signer, key) == 0) {
+			printf("%s: ok\n", options->config);
+			return EXIT_SUCCESS;
+		}
+		snprintf(why, sizeof why, "identity.key: does not match identity.certificate");
 	}
-	identity_free(id);
-	printf("%s: ok\n", options->config);
-	return EXIT_SUCCESS;
+	fprintf(stderr, "%s: %s\n", options->config, why);
+	return EXIT_FAILURE;
 }
 
 /* The keeper opens state_dir: most often that is what is wrong. */
@@ -230,9 +254,9 @@ static int relay_serve(const char *path, struct relay_config *config,
 		       struct configuring_start *start, const struct control_overrides *overrides)
 {
 	static struct relay relay;
-	static struct isolation_report isolation;
 	static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP, 0};
 	static struct relay_signals signals = {.signals.came = relay_signal_came, .relay = &relay};
+	uint8_t key[SIGNING_KEY_BYTES];
 	struct keeper keeper;
 	char why[512];
 
@@ -241,8 +265,6 @@ static int relay_serve(const char *path, struct relay_config *config,
 	int error = signals_open(&signals.signals, numbers);
 	if (error < 0)
 		die("cannot receive signals: %s", strerror(-error));
-	if (isolation_begin(&isolation) < 0)
-		die("cannot give up privileges: %s", strerror(errno));
 	if (notify_open() < 0)
 		log_warning("relay", "cannot reach the service manager's notification socket");
 	error = journal_open(JOURNAL_SOCKET, "postern-relayd");
@@ -250,18 +272,27 @@ static int relay_serve(const char *path, struct relay_config *config,
 		log_warning("relay", "events and audit records will not be in the journal: %s",
 			    strerror(-error));
 	/* Everything below the keeper's line runs with less than the keeper keeps. */
-	error = keeper_start(&keeper, path, config->state_dir);
+	error = keeper_start(&keeper, config->state_dir);
 	if (error < 0)
 		keeper_failed(config->state_dir, -error);
 
 	struct snapshot *snap = snapshot_new(config, 1, why, sizeof why);
 	if (!snap)
 		die("%s: %s", path, why);
+	identity_key_id(snap->identity, key);
+	if (signer_has(&signer, key) != 0)
+		die("%s: identity.key: does not match identity.certificate", path);
 	if (relay_open(&relay, snap, thread_count(&snap->config), why, sizeof why) < 0)
 		die("%s: %s", path, why);
+	error = relay_join_signer(&relay, &signer);
+	if (error == 0)
+		error = signer_seal(&signer);
+	if (error < 0)
+		die("cannot seal the signer: %s", strerror(-error));
 	const struct control_setup setup = {
 		.snap = snap,
 		.keeper = &keeper,
+		.signer = &signer,
 		.path = path,
 		.start = start,
 		.overrides = overrides,
@@ -282,7 +313,9 @@ static int relay_serve(const char *path, struct relay_config *config,
 		die("nat.socket: %s cannot be followed: %s", snap->config.nat.socket,
 		    strerror(-error));
 	isolation_landlock(&plan, &isolation);
-	int status = relay_run(&relay, &isolation);
+	int status = relay_run(&relay);
+	if (control_failed(relay.control))
+		status = EXIT_FAILURE;
 	control_close(relay.control);
 	signals_free(&signals.signals);
 	relay_close(&relay);
@@ -310,10 +343,21 @@ int main(int argc, char **argv)
 	if (status != OPTIONS_RUN)
 		return status;
 	log_open("postern-relayd", LOG_LEVEL_NOTICE);
-	if (!relay_load_config(&options, &config, &start))
+	if (isolation_begin(&isolation) < 0)
+		die("cannot give up privileges: %s", strerror(errno));
+	/* It reads the file, so that this process never has the private key. */
+	int error = signer_start(&signer, options.config);
+	if (error < 0) {
+		fprintf(stderr, "%s: cannot be read: %s\n", options.config, strerror(-error));
 		return EXIT_FAILURE;
+	}
+	if (!relay_load_config(&options, &config, &start)) {
+		signer_stop(&signer);
+		return EXIT_FAILURE;
+	}
 	if (options.check) {
 		status = relay_check_config(&options, &config);
+		signer_stop(&signer);
 		configuring_start_free(&start);
 		relay_config_free(&config);
 		return status;

@@ -2,6 +2,7 @@
 /* relay: the rooms put together. */
 #include "relay/relay.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "core/log.h"
 #include "relay/control/control.h"
 #include "relay/front/front.h"
+#include "relay/front/signing.h"
 #include "relay/session/frames.h"
 #include "relay/session/leg.h"
 #include "relay/session/limits.h"
@@ -102,6 +104,18 @@ int relay_open(struct relay *r, struct snapshot *snap, unsigned workers, char *w
 	if (bind_list_probe(&snap->binds, PREDECESSOR_MS, why, why_size) < 0)
 		return -1;
 	return workers_open(r, snap, why, why_size);
+}
+
+int relay_join_signer(struct relay *r, struct signer *signer)
+{
+	int fd, error = 0;
+
+	for (unsigned i = 0; i < r->worker_count && error == 0; i++) {
+		error = signer_channel(signer, &fd);
+		if (error == 0 && !signing_open(&r->workers[i], fd))
+			error = -ENOMEM;
+	}
+	return error;
 }
 
 int relay_worker_open_ring(struct worker *w, char *why, size_t why_size)

@@ -5,6 +5,7 @@
  * stands in main.c, so that a test can run a whole relay by stepping its rings.
  *
  *   relay_open()              tables, sockets; files and ports may still be opened
+ *   relay_join_signer()       before the signer is sealed
  *   control_open()            the control thread's ring, on the thread that will run it
  *   relay_worker_open_ring()  on each worker's thread
  *   relay_ready()             all that stays open is open: limits come from what is left
@@ -15,11 +16,14 @@
 #define POSTERN_RELAY_RELAY_H
 
 #include "relay/front/worker.h"
+#include "relay/signer/signer.h"
 
 /* Makes tables and binds sockets for so many workers. r is zeroed. 0, or -1 with a sentence in why:
  * relay_close() is due also then. */
 int relay_open(struct relay *r, struct snapshot *snap, unsigned workers, char *why,
 	       size_t why_size) MUST_CHECK;
+/* Gives each worker its channel to the signer, before that is sealed. 0 or -errno. */
+int relay_join_signer(struct relay *r, struct signer *signer) MUST_CHECK;
 /* After all workers have ended. */
 void relay_close(struct relay *r);
 

@@ -4,6 +4,8 @@
  * we sign with them. identity_verify.c and identity_relay.c judge the others.
  */
 #include "core/engine/identity_internal.h"
+#include "core/engine/keyring.h"
+#include "core/engine/tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,19 +112,16 @@ static bool load_leaf(struct identity *id, const char *pem, char *why, size_t wh
 	return true;
 }
 
-static bool identity_load_key(struct identity *id, const char *pem, char *why, size_t why_size)
+/* A kind of key that is used here, whichever half it is. */
+static bool key_kind_ok(EVP_PKEY *key, char *why, size_t why_size)
 {
-	id->key = certificate_key_of_pem(pem);
-	if (!id->key)
-		return identity_refuse(why, why_size,
-				       "identity.key: is not a PEM private key without a password");
-	switch (EVP_PKEY_id(id->key)) {
+	switch (EVP_PKEY_id(key)) {
 	case EVP_PKEY_EC:
 	case EVP_PKEY_ED25519:
-		break;
+		return true;
 	case EVP_PKEY_RSA:
-		if (EVP_PKEY_bits(id->key) >= RSA_BITS_MIN)
-			break;
+		if (EVP_PKEY_bits(key) >= RSA_BITS_MIN)
+			return true;
 		return identity_refuse(why, why_size,
 				       "identity.key: an RSA key needs at least 2048 bits");
 	default:
@@ -131,6 +130,27 @@ static bool identity_load_key(struct identity *id, const char *pem, char *why, s
 			"identity.key: is of a kind that is not used here; use EC, Ed25519 "
 			"or RSA");
 	}
+}
+
+/* pem NULL: the certificate tells what the key is that is elsewhere. */
+static bool identity_load_key(struct identity *id, const char *pem, char *why, size_t why_size)
+{
+	EVP_PKEY *public_key = X509_get_pubkey(id->leaf);
+	bool ok = public_key && keyring_id(public_key, id->key_id) &&
+		  (pem || key_kind_ok(public_key, why, why_size));
+
+	EVP_PKEY_free(public_key);
+	if (!public_key)
+		return identity_refuse(why, why_size,
+				       "identity.certificate: is for a key of an unknown kind");
+	if (!ok || !pem)
+		return ok;
+	id->key = certificate_key_of_pem(pem);
+	if (!id->key)
+		return identity_refuse(why, why_size,
+				       "identity.key: is not a PEM private key without a password");
+	if (!key_kind_ok(id->key, why, why_size))
+		return false;
 	if (X509_check_private_key(id->leaf, id->key) != 1)
 		return identity_refuse(why, why_size,
 				       "identity.key: does not match identity.certificate");
@@ -194,6 +214,11 @@ void identity_free(struct identity *id)
 	EVP_PKEY_free(id->key);
 	OPENSSL_free(id->der);
 	free(id);
+}
+
+void identity_key_id(const struct identity *id, uint8_t out[SIGNING_KEY_BYTES])
+{
+	memcpy(out, id->key_id, SIGNING_KEY_BYTES);
 }
 
 bool identity_self(const struct identity *id, struct identity_peer *out)
@@ -268,8 +293,12 @@ static int identity_pick_inner(SSL *ssl, const uint8_t **out, uint8_t *out_len,
 
 static bool use_own(SSL_CTX *ctx, const struct identity *id)
 {
-	return SSL_CTX_use_certificate(ctx, id->leaf) && SSL_CTX_set1_chain(ctx, id->chain) &&
-	       SSL_CTX_use_PrivateKey(ctx, id->key);
+	if (!SSL_CTX_use_certificate(ctx, id->leaf) || !SSL_CTX_set1_chain(ctx, id->chain))
+		return false;
+	if (id->key)
+		return SSL_CTX_use_PrivateKey(ctx, id->key);
+	SSL_CTX_set_private_key_method(ctx, &tls_signing_method);
+	return true;
 }
 
 static bool offer_alpn(SSL_CTX *ctx, const char *alpn)

@@ -18,6 +18,7 @@
 #include "core/engine/expiry.h"
 #include "core/must_check.h"
 #include "core/parse/reason.h"
+#include "core/parse/signing.h"
 
 enum identity_role { IDENTITY_RELAY, IDENTITY_AGENT, IDENTITY_CONSOLE };
 
@@ -53,12 +54,15 @@ bool identity_of_certificate(X509 *x, struct identity_peer *out) MUST_CHECK;
  * threads may share it. */
 struct identity;
 
-/* On failure returns NULL and why gets a sentence that names the offending part ("identity.key:
- * does not match identity.certificate"). A certificate that has ended by now, here and below the
- * time of the call, is taken: others judge it. */
+/* key_pem NULL: the key is elsewhere, and handshakes of the front door wait for what it signs
+ * (tls_signing_method). On failure returns NULL and why gets a sentence that names the offending
+ * part ("identity.key: does not match identity.certificate"). A certificate that has ended by now,
+ * here and below the time of the call, is taken: others judge it. */
 struct identity *identity_new(const char *ca_pem, const char *certificate_pem, const char *key_pem,
 			      time_t now, char *why, size_t why_size) MUST_CHECK;
 void identity_free(struct identity *id);
+/* The id of the key that our certificate is for (core/engine/keyring.h). */
+void identity_key_id(const struct identity *id, uint8_t out[SIGNING_KEY_BYTES]);
 /* Our certificate's own role and name; false for a certificate without a postern URI (a relay). */
 bool identity_self(const struct identity *id, struct identity_peer *out) MUST_CHECK;
 time_t identity_not_after(const struct identity *id);

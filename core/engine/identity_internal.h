@@ -21,7 +21,8 @@ struct identity {
 	char ca_name[CERTIFICATE_TEXT_BYTES];
 	X509 *leaf;
 	STACK_OF(X509) * chain; /* after the leaf; may be empty */
-	EVP_PKEY *key;
+	EVP_PKEY *key;		/* NULL: elsewhere */
+	uint8_t key_id[SIGNING_KEY_BYTES];
 	uint8_t *der; /* the leaf */
 	size_t der_len;
 	struct identity_system *system;

@@ -24,16 +24,29 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 
+#include "core/engine/keyring.h"
+
 /* Bytes from off to off + len are waiting. */
 struct queue {
 	uint8_t *data;
 	size_t off, len, room;
 };
 
+enum signature_state { SIGNATURE_WANTED, SIGNATURE_ASKED, SIGNATURE_MADE, SIGNATURE_FAILED };
+
+/* Of a handshake, until it has its signature. */
+struct signature {
+	enum signature_state state;
+	uint16_t algorithm;
+	size_t len; /* of the input; then of the signature */
+	uint8_t input[SIGNING_INPUT_MAX], made[SIGNING_SIGNATURE_MAX];
+};
+
 struct tls {
 	SSL *ssl;
 	struct queue in, out;
-	char *error; /* owned; NULL: none, or no memory to say it */
+	struct signature *signature; /* NULL: none is waited for */
+	char *error;		     /* owned; NULL: none, or no memory to say it */
 	bool eof, failed;
 	bool no_memory; /* for output: records are lost, the connection is over */
 };
@@ -139,6 +152,104 @@ static void method_make(void)
 		BIO_meth_free(m);
 }
 
+/* ---- a signature that is made elsewhere ---- */
+
+static struct tls *tls_of(SSL *ssl)
+{
+	return BIO_get_data(SSL_get_rbio(ssl));
+}
+
+static enum ssl_private_key_result_t signature_begin(SSL *ssl, uint8_t *out, size_t *out_len,
+						     size_t room, uint16_t algorithm,
+						     const uint8_t *in, size_t len)
+{
+	struct tls *t = tls_of(ssl);
+
+	if (t->signature || len > SIGNING_INPUT_MAX)
+		return ssl_private_key_failure;
+	t->signature = calloc(1, sizeof(*t->signature));
+	if (!t->signature)
+		return ssl_private_key_failure;
+	t->signature->algorithm = algorithm;
+	t->signature->len = len;
+	memcpy(t->signature->input, in, len);
+	return ssl_private_key_retry;
+}
+
+static enum ssl_private_key_result_t signature_complete(SSL *ssl, uint8_t *out, size_t *out_len,
+							size_t room)
+{
+	struct tls *t = tls_of(ssl);
+	struct signature *s = t->signature;
+	bool ok = s && s->state == SIGNATURE_MADE && s->len <= room;
+
+	if (s && (s->state == SIGNATURE_WANTED || s->state == SIGNATURE_ASKED))
+		return ssl_private_key_retry;
+	if (ok) {
+		memcpy(out, s->made, s->len);
+		*out_len = s->len;
+	}
+	free(s);
+	t->signature = NULL;
+	return ok ? ssl_private_key_success : ssl_private_key_failure;
+}
+
+/* Key exchange by RSA alone is of TLS 1.2 ciphers that no context of ours has. */
+static enum ssl_private_key_result_t signature_no_decrypt(SSL *ssl, uint8_t *out, size_t *out_len,
+							  size_t room, const uint8_t *in,
+							  size_t len)
+{
+	return ssl_private_key_failure;
+}
+
+const SSL_PRIVATE_KEY_METHOD tls_signing_method = {
+	.sign = signature_begin,
+	.decrypt = signature_no_decrypt,
+	.complete = signature_complete,
+};
+
+bool tls_wants_signature(const struct tls *t)
+{
+	return t->signature && t->signature->state == SIGNATURE_WANTED;
+}
+
+bool tls_ask_signature(struct tls *t, struct tls_signing *out)
+{
+	struct signature *s = t->signature;
+
+	if (!s || (s->state != SIGNATURE_WANTED && s->state != SIGNATURE_ASKED))
+		return false;
+	s->state = SIGNATURE_ASKED;
+	*out = (struct tls_signing){s->algorithm, s->input, s->len};
+	return true;
+}
+
+void tls_give_signature(struct tls *t, const uint8_t *signature, size_t len)
+{
+	struct signature *s = t->signature;
+
+	if (!s || s->state != SIGNATURE_ASKED)
+		return;
+	s->state = SIGNATURE_FAILED;
+	if (!signature || len > SIGNING_SIGNATURE_MAX)
+		return;
+	memcpy(s->made, signature, len);
+	s->len = len;
+	s->state = SIGNATURE_MADE;
+}
+
+bool tls_awaits_signature(const struct tls *t)
+{
+	return t->signature != NULL;
+}
+
+bool tls_key_id(const struct tls *t, uint8_t out[SIGNING_KEY_BYTES])
+{
+	X509 *own = SSL_get_certificate(t->ssl);
+
+	return own && keyring_id_of_certificate(own, out);
+}
+
 /* ---- life ---- */
 
 struct tls *tls_new(SSL_CTX *context, bool server)
@@ -179,6 +290,7 @@ void tls_free(struct tls *t)
 	SSL_free(t->ssl);
 	queue_clear(&t->in);
 	queue_clear(&t->out);
+	free(t->signature);
 	free(t->error);
 	free(t);
 }
@@ -262,6 +374,7 @@ static enum tls_status tls_judge(struct tls *t, int result)
 		status = TLS_OK;
 		break;
 	case SSL_ERROR_WANT_READ:
+	case SSL_ERROR_WANT_PRIVATE_KEY_OPERATION:
 		status = TLS_AGAIN;
 		break;
 	case SSL_ERROR_ZERO_RETURN:

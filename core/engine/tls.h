@@ -15,6 +15,7 @@
 #include <openssl/ssl.h>
 
 #include "core/must_check.h"
+#include "core/parse/signing.h"
 
 struct tls; /* about 200 bytes beside the SSL object; output grows as needed */
 
@@ -34,7 +35,7 @@ void tls_feed_eof(struct tls *t);
 
 enum tls_status {
 	TLS_OK,	    /* done, or n bytes */
-	TLS_AGAIN,  /* wants more from the wire */
+	TLS_AGAIN,  /* wants more from the wire, or a signature: tls_wants_signature() */
 	TLS_CLOSED, /* the peer sent close_notify */
 	TLS_CUT,    /* the wire ended without it */
 	TLS_FAILED, /* see tls_error() */
@@ -47,6 +48,27 @@ enum tls_status tls_read(struct tls *t, uint8_t *out, size_t room, size_t *n) MU
 enum tls_status tls_write(struct tls *t, const uint8_t *in, size_t len) MUST_CHECK;
 /* Adds close_notify to the output. */
 void tls_close_write(struct tls *t);
+
+/*
+ * A signature that is made elsewhere: of contexts with tls_signing_method, whose handshake stops
+ * until it has one. Wanted until it is first asked for: what tls_ask_signature() tells, also when
+ * it is called again, points into the engine until tls_give_signature(), after which
+ * tls_handshake() goes on. signature NULL: there will be none, and the handshake fails.
+ */
+struct tls_signing {
+	uint16_t algorithm;
+	const uint8_t *input;
+	size_t len;
+};
+bool tls_wants_signature(const struct tls *t);
+bool tls_ask_signature(struct tls *t, struct tls_signing *out) MUST_CHECK;
+void tls_give_signature(struct tls *t, const uint8_t *signature, size_t len);
+/* Wanted, or asked for and not given. */
+bool tls_awaits_signature(const struct tls *t);
+/* The id of the key that our certificate is for (core/engine/keyring.h). */
+bool tls_key_id(const struct tls *t, uint8_t out[SIGNING_KEY_BYTES]) MUST_CHECK;
+/* For SSL_CTX_set_private_key_method(), of servers whose connections are made by tls_new(). */
+extern const SSL_PRIVATE_KEY_METHOD tls_signing_method;
 
 /* What must go to the wire next; drop what was sent. The pointer is good until the next call. */
 const uint8_t *tls_output(const struct tls *t, size_t *len);

@@ -77,7 +77,8 @@
 	  "too many public sessions of one source; raise limits.public_per_source")                \
 	X(119, LIMIT_PUBLIC,                                                                       \
 	  "too many public sessions, of one name or in all; raise limits.public_per_name or "      \
-	  "limits.public")
+	  "limits.public")                                                                         \
+	X(124, SIGNER, "the relay's signer did not sign a handshake in time; see the relay's log")
 
 enum reason {
 #define X(number, name, sentence) REASON_##name = number,

@@ -11,6 +11,7 @@
 
 #include "core/conf/diff.h"
 #include "core/engine/identity.h"
+#include "core/engine/keyring.h"
 #include "core/log.h"
 #include "ctl/change/change.h"
 #include "ctl/change/document.h"
@@ -166,15 +167,37 @@ static enum status configure_get(const struct arguments *a, struct connection *c
 	return STATUS_OK;
 }
 
-static json_t *with_config(const struct document *doc)
+/* A relay takes no private key: what leaves this host is which key it is. */
+static void leave_key_at_home(json_t *config)
 {
-	return json_pack("{s:O}", "config", doc->config);
+	json_t *identity = json_object_get(config, "identity");
+	const char *key = json_string_value(json_object_get(identity, "key"));
+	struct keyring *keys = keyring_new();
+	char *text = key ? strdup(key) : NULL;
+
+	if (keys && text) {
+		(void)keyring_take(keys, text, strlen(text));
+		json_object_set_new(identity, "key", json_string(text));
+	} else if (key) {
+		json_object_del(identity, "key");
+	}
+	free(text);
+	keyring_free(keys);
+}
+
+static json_t *with_config(const struct arguments *a, const struct document *doc)
+{
+	json_t *config = agent_of(a) ? json_incref(doc->config) : json_deep_copy(doc->config);
+
+	if (!agent_of(a))
+		leave_key_at_home(config);
+	return json_pack("{s:o}", "config", config);
 }
 
 static enum status configure_check(const struct arguments *a, struct connection *conn,
 				   const struct document *doc)
 {
-	json_t *result = configure_call(conn, "config.check", with_config(doc), doc);
+	json_t *result = configure_call(conn, "config.check", with_config(a, doc), doc);
 
 	if (!result)
 		return STATUS_FAILED;
@@ -187,7 +210,7 @@ static enum status configure_check(const struct arguments *a, struct connection 
 static enum status configure_diff(const struct arguments *a, struct connection *conn,
 				  const struct document *doc)
 {
-	json_t *result = configure_call(conn, "config.diff", with_config(doc), doc);
+	json_t *result = configure_call(conn, "config.diff", with_config(a, doc), doc);
 
 	if (!result)
 		return STATUS_FAILED;
@@ -309,7 +332,7 @@ static bool apply_params(const struct arguments *a, const struct document *doc, 
 
 	if (!take_revision(a, doc, &revision))
 		return false;
-	params = with_config(doc);
+	params = with_config(a, doc);
 	if (revision > 0)
 		json_object_set_new(params, "revision", json_integer((json_int_t)revision));
 	if (confirm_ms > 0)

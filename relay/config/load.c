@@ -9,6 +9,7 @@
 
 #include "core/conf/json.h"
 #include "core/engine/identity.h"
+#include "core/parse/keyblock.h"
 
 /* What is kept; NULL: nothing; json_null(): nothing whole. */
 static json_t *load_kept(const char *state_dir)
@@ -26,30 +27,49 @@ static json_t *load_kept(const char *state_dir)
 	return json_null();
 }
 
+bool load_key_apart(const struct relay_config *config, struct conf_errors *errors)
+{
+	uint8_t id[KEYBLOCK_ID_BYTES];
+
+	if (keyblock_refers(config->identity.key, id))
+		return true;
+	conf_error(errors, NULL, "identity.key",
+		   "is not a key that the relay's own file holds: write it there, as \"|\" and its "
+		   "lines; a relay takes no private key over a console");
+	return false;
+}
+
 /* The file's configuration, and the one with consoles' changes over it. */
 struct load_binding {
+	const struct load_source *from;
 	const struct relay_config *file;
 	struct relay_config together;
 };
 
-/* Each of them may be well-formed, and a certificate of the one not belong to a key of the other.
+/* Each of them may be well-formed, and the signer not have the key of the certificate any more.
  * Where nothing of that differs from the file it is the file's own, and not looked at here. */
 static bool relay_identity_fits(const struct load_binding *b, struct conf_errors *errors)
 {
 	const struct relay_config *one = b->file, *other = &b->together;
+	uint8_t key[SIGNING_KEY_BYTES];
 	struct identity *id;
 	char why[512];
+	bool fits = false;
 
 	if (strcmp(one->identity.ca, other->identity.ca) == 0 &&
-	    strcmp(one->identity.certificate, other->identity.certificate) == 0 &&
-	    strcmp(one->identity.key, other->identity.key) == 0)
+	    strcmp(one->identity.certificate, other->identity.certificate) == 0)
 		return true;
-	id = identity_new(other->identity.ca, other->identity.certificate, other->identity.key,
-			  time(NULL), why, sizeof why);
-	if (!id)
+	id = identity_new(other->identity.ca, other->identity.certificate, NULL, time(NULL), why,
+			  sizeof why);
+	if (id) {
+		identity_key_id(id, key);
+		fits = b->from->has_key(b->from->context, key);
+		snprintf(why, sizeof why, "identity.key: does not match identity.certificate");
+	}
+	if (!fits)
 		conf_error(errors, NULL, "", "%s", why);
 	identity_free(id);
-	return id != NULL;
+	return fits;
 }
 
 static bool relay_load_bind(const struct conf_node *root, void *binding, struct conf_errors *errors)
@@ -58,23 +78,23 @@ static bool relay_load_bind(const struct conf_node *root, void *binding, struct 
 
 	if (!relay_config_bind(root, &b->together, errors))
 		return false;
-	if (relay_identity_fits(b, errors))
+	if (load_key_apart(&b->together, errors) && relay_identity_fits(b, errors))
 		return true;
 	relay_config_free(&b->together);
 	return false;
 }
 
 /* Puts what consoles changed over the file. False without memory. */
-static bool load_use_kept(const char *path, struct relay_config *config,
+static bool load_use_kept(const struct load_source *from, struct relay_config *config,
 			  struct configuring_start *s)
 {
 	json_t *kept = load_kept(config->state_dir), *file = json_incref(s->file);
-	struct load_binding b = {.file = config};
+	struct load_binding b = {.from = from, .file = config};
 	bool ok;
 
 	configuring_start_free(s);
 	ok = configuring_begin_bound(relay_config_fields(), file, kept, relay_load_bind, &b,
-				     "relay", path, s);
+				     "relay", from->path, s);
 	if (ok && s->merged) {
 		/* Where to look for it next time is the file's to say. */
 		char *state_dir = config->state_dir;
@@ -88,21 +108,25 @@ static bool load_use_kept(const char *path, struct relay_config *config,
 	return ok;
 }
 
-bool load_config(const char *path, struct relay_config *config, struct configuring_start *s,
-		 struct conf_errors *errors)
+bool load_config(const struct load_source *from, struct relay_config *config,
+		 struct configuring_start *s, struct conf_errors *errors)
 {
 	struct conf_node *root;
 	json_t *file = NULL;
 	bool ok;
 
 	*s = (struct configuring_start){.document = NULL};
-	errors->file = path;
-	root = conf_load(path, errors);
+	errors->file = from->path;
+	root = conf_parse(from->text, from->len, errors);
 	ok = root && relay_config_bind(root, config, errors);
+	if (ok && !load_key_apart(config, errors)) {
+		relay_config_free(config);
+		ok = false;
+	}
 	if (ok) {
 		file = conf_document(relay_config_fields(), root);
 		ok = file && configuring_begin(relay_config_fields(), file, NULL, s) &&
-		     (!config->state_dir || load_use_kept(path, config, s));
+		     (!config->state_dir || load_use_kept(from, config, s));
 		if (!ok) {
 			conf_error(errors, NULL, "", "out of memory");
 			relay_config_free(config);
@@ -120,8 +144,9 @@ json_t *load_document(const char *text, size_t len, struct conf_errors *errors)
 	json_t *document = NULL;
 
 	if (root && relay_config_bind(root, &config, errors)) {
+		if (load_key_apart(&config, errors))
+			document = conf_document(relay_config_fields(), root);
 		relay_config_free(&config);
-		document = conf_document(relay_config_fields(), root);
 	}
 	conf_node_free(root);
 	return document;

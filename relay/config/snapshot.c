@@ -47,8 +47,8 @@ static bool snapshot_make(struct snapshot *s, char *why, size_t why_size)
 		snprintf(why, why_size, "identity.tag_keys: are no tag keys");
 		return false;
 	}
-	s->identity = identity_new(s->config.identity.ca, s->config.identity.certificate,
-				   s->config.identity.key, time(NULL), why, why_size);
+	s->identity = identity_new(s->config.identity.ca, s->config.identity.certificate, NULL,
+				   time(NULL), why, why_size);
 	if (!s->identity)
 		return false;
 	s->seed = seed_of(seed_of(0xcbf29ce484222325u, s->config.identity.ca), s->config.name);

@@ -28,12 +28,32 @@ static void change_drop(void *proposal)
 	snapshot_release(proposal);
 }
 
+/* The signer has the key that the certificate is for. */
+static bool change_key_is_there(struct relay_control *ctl, const struct snapshot *s,
+				char why[CONFIGURING_WHY_BYTES])
+{
+	uint8_t key[SIGNING_KEY_BYTES];
+	int error;
+
+	identity_key_id(s->identity, key);
+	error = signer_has(ctl->signer, key);
+	if (error == -ENOKEY)
+		snprintf(why, CONFIGURING_WHY_BYTES,
+			 "identity.key: does not match identity.certificate; the relay's signer "
+			 "has no key that this certificate is for");
+	else if (error)
+		snprintf(why, CONFIGURING_WHY_BYTES, "the relay's signer does not answer: %s",
+			 strerror(-error));
+	return error == 0;
+}
+
 static void *change_propose(struct configuring *c, const json_t *document,
 			    struct conf_errors *errors, char why[CONFIGURING_WHY_BYTES])
 {
-	const struct control_overrides *held =
-		&container(c, struct relay_control, managed.configuring)->overrides;
+	struct relay_control *ctl = container(c, struct relay_control, managed.configuring);
+	const struct control_overrides *held = &ctl->overrides;
 	struct relay_config config;
+	struct snapshot *s;
 	struct conf_node *root = conf_from_json(document, errors);
 	bool bound = root && relay_config_bind(root, &config, errors);
 
@@ -41,11 +61,20 @@ static void *change_propose(struct configuring *c, const json_t *document,
 	why[0] = '\0';
 	if (!bound)
 		return NULL;
+	if (!load_key_apart(&config, errors)) {
+		relay_config_free(&config);
+		return NULL;
+	}
 	if (held->engine >= 0)
 		config.engine = held->engine;
 	if (held->log_level >= 0)
 		config.log_level = held->log_level;
-	return snapshot_new(&config, changes_revision(c->changes) + 1, why, CONFIGURING_WHY_BYTES);
+	s = snapshot_new(&config, changes_revision(c->changes) + 1, why, CONFIGURING_WHY_BYTES);
+	if (s && !change_key_is_there(ctl, s, why)) {
+		snapshot_release(s);
+		s = NULL;
+	}
+	return s;
 }
 
 static const char *change_cuts_off(const struct configuring *c, const struct caller *caller,
@@ -253,7 +282,7 @@ void control_reload(struct relay_control *ctl)
 
 	if (!configuring_may_reread(&ctl->managed.configuring))
 		return;
-	error = keeper_read_config(ctl->keeper, &text, &len);
+	error = signer_read_config(ctl->signer, &text, &len);
 	if (error == 0)
 		document = load_document(text, len, &errors);
 	log_lines(LOG_LEVEL_WARNING, "config", errors.warnings.text);

@@ -3,6 +3,7 @@
 #include "relay/control/control.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,29 @@ static const char *control_refuses(const struct calls *cs, const struct caller *
 	enum reason reason = control_judge(ctl->current, caller);
 
 	return reason == REASON_OK ? NULL : reason_sentence(reason);
+}
+
+/* ---- the signer ---- */
+
+bool control_failed(const struct relay_control *ctl)
+{
+	return ctl->failed;
+}
+
+/* Without it no handshake succeeds any more, and a sealed relay can have no other: what runs may
+ * finish, as in any drain, and the service manager starts both again. */
+static void control_signer_ready(struct ring_op *op, int res)
+{
+	struct relay_control *ctl = container(op, struct relay_control, signer_end);
+
+	if (res >= 0 && signer_lives(ctl->signer)) {
+		ring_poll(ctl->ring, op, ctl->signer->fd, POLLIN);
+		return;
+	}
+	log_error("relay", "the signer, which has the private key, is gone; the relay ends with a "
+			   "failure, to be started again");
+	ctl->failed = true;
+	control_drain(ctl, ctl->current->config.drain_ms, true);
 }
 
 /* ---- the Unix socket: people and programs on the relay's own host ---- */
@@ -172,6 +196,8 @@ int control_open(struct relay *r, const struct control_setup *setup, char *why, 
 	}
 	ctl->relay = r;
 	ctl->keeper = setup->keeper;
+	ctl->signer = setup->signer;
+	ctl->signer_end.done = control_signer_ready;
 	ctl->isolation = setup->isolation;
 	ctl->current = setup->snap;
 	ctl->overrides = setup->overrides ? *setup->overrides : (struct control_overrides){-1, -1};
@@ -194,6 +220,7 @@ int control_open(struct relay *r, const struct control_setup *setup, char *why, 
 		return -1;
 	}
 	ring_timer_set(ctl->ring, &ctl->expiry_timer, 0);
+	ring_poll(ctl->ring, &ctl->signer_end, ctl->signer->fd, POLLIN);
 	r->control = ctl;
 	r->control_ring = ctl->ring;
 	pacer_start(r->pacer, ctl->ring);
@@ -216,5 +243,6 @@ void control_close(struct relay_control *ctl)
 	snapshot_release(ctl->current);
 	keeper_stop(ctl->keeper);
 	watch_close(ctl);
+	signer_stop(ctl->signer);
 	free(ctl);
 }

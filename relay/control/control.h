@@ -23,6 +23,7 @@
 #include "relay/config/load.h"
 #include "relay/front/worker.h"
 #include "relay/keeper/keeper.h"
+#include "relay/signer/signer.h"
 
 /* Of the command line: they hold, also when another configuration is applied. -1: none. */
 struct control_overrides {
@@ -32,6 +33,7 @@ struct control_overrides {
 struct control_setup {
 	struct snapshot *snap; /* the reference is taken over, also on failure */
 	struct keeper *keeper; /* stopped by control_close() */
+	struct signer *signer; /* likewise */
 	const char *path;      /* of the configuration file, as errors name it; borrowed */
 	const struct configuring_start *start;
 	const struct control_overrides *overrides; /* NULL: none */
@@ -58,6 +60,8 @@ void control_close(struct relay_control *ctl);
 void control_drain(struct relay_control *ctl, uint64_t deadline_ms, bool leave_when_empty);
 /* Reads the configuration file again. */
 void control_reload(struct relay_control *ctl);
+/* Whether the relay ends because it cannot go on: its exit status tells the service manager. */
+bool control_failed(const struct relay_control *ctl);
 /* The configuration in force. */
 const struct snapshot *control_snapshot(const struct relay_control *ctl);
 

@@ -27,6 +27,8 @@ struct relay_control {
 	struct relay *relay;
 	struct ring *ring;
 	struct keeper *keeper;
+	struct signer *signer;
+	struct ring_op signer_end; /* waits for the signer's end, which is the relay's */
 	const struct isolation_report *isolation;
 	struct snapshot *current;
 	struct managed managed;
@@ -41,6 +43,7 @@ struct relay_control {
 	uint64_t drain_due_ms;
 	bool drained;		/* that time is up, and what still ran has been told to end */
 	bool leaves_when_empty; /* a drain ends the program */
+	bool failed;		/* and with a failure */
 
 	struct timer trace_timer; /* trace.c's, all of these */
 	uint64_t trace_due_ms, trace_lines;

@@ -6,6 +6,7 @@
 
 #include "core/log.h"
 #include "core/parse/proxy.h"
+#include "relay/front/signing.h"
 
 static void front_hello(struct conn *c, const uint8_t *data, size_t len);
 
@@ -164,7 +165,10 @@ static void front_handshake_input(struct conn *c, const uint8_t *data, size_t le
 		conn_set_phase(c, &phase_inside);
 		conn_shorten_deadline(c, c->worker->snap->config.limits.first_ms);
 		c->phase->input(c, NULL, 0);
-	} else if (status != TLS_AGAIN) {
+	} else if (status == TLS_AGAIN) {
+		if (tls_wants_signature(c->tls) && !signing_ask(c))
+			conn_close(c, REASON_SIGNER);
+	} else {
 		log_debug("front", "TLS handshake failed: %s", tls_error(c->tls));
 		worker_count(c->worker, REASON_HANDSHAKE_FAILED);
 		conn_finish(c); /* BoringSSL has put an alert into the output */
@@ -173,7 +177,7 @@ static void front_handshake_input(struct conn *c, const uint8_t *data, size_t le
 
 static void front_handshake_late(struct conn *c, uint64_t now_ms)
 {
-	conn_close(c, REASON_DEADLINE_HANDSHAKE);
+	conn_close(c, tls_awaits_signature(c->tls) ? REASON_SIGNER : REASON_DEADLINE_HANDSHAKE);
 }
 
 const struct conn_phase phase_handshake = {

@@ -13,6 +13,7 @@
 #include "relay/front/charge.h"
 #include "relay/front/conn.h"
 #include "relay/front/listener.h"
+#include "relay/front/signing.h"
 #include "relay/front/udp.h"
 
 #define HELLO_BYTES_MAX 65536u /* the most that limits.client_hello_bytes can be */
@@ -130,12 +131,14 @@ void worker_start(struct worker *w)
 {
 	listener_start_all(w);
 	udp_start(w->udp);
+	signing_start(w);
 }
 
 void worker_close(struct worker *w)
 {
 	listener_free_all(w);
 	udp_free(w->udp);
+	signing_close(w);
 	for (uint32_t i = 0; i < w->conns.high_water; i++) {
 		struct conn *c = slab_at(&w->conns, i);
 

@@ -37,6 +37,7 @@ struct trace;
 struct relay_control;
 struct relay_listener;
 struct sessions;
+struct signing;
 struct udp;
 struct worker;
 struct worker_switch;
@@ -122,6 +123,7 @@ struct worker {
 	struct sessions *sessions;	  /* relay/session/'s */
 	struct relay_listener *listeners; /* listener.c's */
 	struct udp *udp;		  /* udp.c's */
+	struct signing *signing;	  /* signing.c's */
 	struct site site;		  /* made from snap */
 	struct stun_rules stun;		  /* likewise */
 	uint8_t *scratch;		  /* for clienthello_parse() */

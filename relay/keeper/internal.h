@@ -9,19 +9,18 @@
 #include "relay/keeper/keeper.h"
 
 /*
- * Requests and replies are packets (SOCK_SEQPACKET): a head and at most KEEPER_CHUNK_BYTES of data.
- * Longer data follows in further packets with the same head, until length bytes have come. A
- * request has a number of its own and its reply the same: what belongs to an older one, which
- * is no longer waited for, is dropped, on both sides.
+ * Requests and replies are packets (SOCK_SEQPACKET): a head, and of a request at most
+ * KEEPER_CHUNK_BYTES of data. Longer data follows in further packets with the same head, until
+ * length bytes have come. A request has a number of its own and its reply the same: what belongs to
+ * an older one, which is no longer waited for, is dropped, on both sides.
  */
 #define KEEPER_CHUNK_BYTES 32768u
 #define KEEPER_NAME_BYTES  64u
 
 enum keeper_duty {
 	KEEPER_LISTEN = 1, /* address; the reply carries the socket */
-	KEEPER_READ_CONFIG,
-	KEEPER_SAVE,	 /* name, data */
-	KEEPER_BIND_UDP, /* address; the reply carries the socket */
+	KEEPER_SAVE,	   /* name, data */
+	KEEPER_BIND_UDP,   /* address; the reply carries the socket */
 };
 
 struct keeper_head {
@@ -39,12 +38,9 @@ struct keeper_packet {
 	uint8_t data[KEEPER_CHUNK_BYTES];
 };
 
-/* Where the keeper may look; opened before the fork. */
+/* Where the keeper may write; opened before the fork. */
 struct keeper_places {
-	int config_dir;
-	int config_real_dir; /* of the file that config_dir's may be a link to */
-	int state_dir;	     /* -1: none */
-	char config_name[256];
+	int state_dir; /* -1: none */
 };
 
 /* Gives up everything that the keeper does not need. 0 or -errno; what the kernel lacks of Landlock

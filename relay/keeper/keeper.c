@@ -8,11 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -67,16 +64,15 @@ static int keeper_send_packet(const struct keeper *k, struct keeper_head *head, 
 	}
 }
 
-/* The next packet of the reply to number; earlier ones are dropped. *size: its data; *fd: the
- * descriptor that came along, or -1.
+/* The reply to number; earlier ones are dropped. *fd: the descriptor that came along, or -1.
  *
  * #syscalls recvmsg
  */
-static int receive_packet(const struct keeper *k, uint64_t number, struct keeper_packet *packet,
-			  size_t *size, int *fd, uint64_t deadline)
+static int receive_reply(const struct keeper *k, uint64_t number, struct keeper_head *head, int *fd,
+			 uint64_t deadline)
 {
 	union passing along;
-	struct iovec whole = {packet, sizeof(*packet)};
+	struct iovec whole = {head, sizeof(*head)};
 	int error;
 
 	for (;;) {
@@ -97,10 +93,8 @@ static int receive_packet(const struct keeper *k, uint64_t number, struct keeper
 			continue;
 		}
 		*fd = passing_take(&m);
-		if (n >= (ssize_t)sizeof(packet->head) && packet->head.number == number) {
-			*size = (size_t)n - sizeof(packet->head);
+		if (n == (ssize_t)sizeof(*head) && head->number == number)
 			return 0;
-		}
 		if (*fd >= 0)
 			close(*fd);
 	}
@@ -108,65 +102,26 @@ static int receive_packet(const struct keeper *k, uint64_t number, struct keeper
 
 /* ---- calls ---------------------------------------------------------------------------------- */
 
-struct keeper_reply {
-	int fd;	    /* -1: none */
-	char *text; /* owned, with a zero byte at its end; NULL: none */
-	size_t len;
-};
-
-static void reply_drop(struct keeper_reply *r)
+/* What has come with a reply: *fd, -1 where there is none. 0 or -errno. */
+static int keeper_await(const struct keeper *k, uint64_t number, int *fd, uint64_t deadline)
 {
-	if (r->fd >= 0)
-		close(r->fd);
-	free(r->text);
-	*r = (struct keeper_reply){.fd = -1};
-}
+	struct keeper_head head;
+	int status;
 
-/* 0, 1 when more must follow, or -errno. */
-static int reply_add(struct keeper_reply *r, const struct keeper_packet *packet, size_t size,
-		     int fd)
-{
-	size_t length = packet->head.length;
-
-	if (r->fd < 0)
-		r->fd = fd;
-	else if (fd >= 0)
-		close(fd);
-	if (packet->head.status)
-		return packet->head.status < 0 ? packet->head.status : -EPROTO;
-	if (length > KEEPER_DATA_MAX || size > length - r->len)
-		return -EPROTO;
-	if (!r->text)
-		r->text = malloc(length + 1);
-	if (!r->text)
-		return -ENOMEM;
-	memcpy(r->text + r->len, packet->data, size);
-	r->len += size;
-	r->text[r->len] = '\0';
-	return r->len < length;
-}
-
-static int keeper_await(const struct keeper *k, uint64_t number, struct keeper_reply *r,
-			uint64_t deadline)
-{
-	struct keeper_packet packet;
-	size_t size = 0;
-	int fd = -1, status;
-
-	*r = (struct keeper_reply){.fd = -1};
-	do {
-		status = receive_packet(k, number, &packet, &size, &fd, deadline);
-		if (status == 0)
-			status = reply_add(r, &packet, size, fd);
-	} while (status > 0);
-	if (status < 0)
-		reply_drop(r);
+	*fd = -1;
+	status = receive_reply(k, number, &head, fd, deadline);
+	if (status == 0 && head.status)
+		status = head.status < 0 ? head.status : -EPROTO;
+	if (status && *fd >= 0) {
+		close(*fd);
+		*fd = -1;
+	}
 	return status;
 }
 
-/* Sends the request and waits for the reply; r is filled on success. */
+/* Sends the request and waits for the reply; *fd as keeper_await(). */
 static int keeper_call(struct keeper *k, struct keeper_head *head, const char *text, size_t len,
-		       struct keeper_reply *r)
+		       int *fd)
 {
 	uint64_t deadline = clock_ms(CLOCK_MONOTONIC) + k->wait_ms;
 	size_t sent = 0, size;
@@ -185,7 +140,7 @@ static int keeper_call(struct keeper *k, struct keeper_head *head, const char *t
 			return error;
 		sent += size;
 	} while (sent < len);
-	return keeper_await(k, k->number, r, deadline);
+	return keeper_await(k, k->number, fd, deadline);
 }
 
 static bool keeper_set_name(struct keeper_head *head, const char *name)
@@ -200,17 +155,14 @@ static int fetch_socket(struct keeper *k, enum keeper_duty duty, const struct ad
 			int *fd)
 {
 	struct keeper_head head = {.duty = duty, .address = *address};
-	struct keeper_reply r;
-	int error = keeper_call(k, &head, "", 0, &r);
+	int came, error = keeper_call(k, &head, "", 0, &came);
 
 	if (error)
 		return error;
-	if (r.fd < 0) /* came, but this process may have no more descriptors */
-		error = -EMFILE;
-	else
-		*fd = r.fd;
-	free(r.text);
-	return error;
+	if (came < 0) /* but this process may have no more descriptors */
+		return -EMFILE;
+	*fd = came;
+	return 0;
 }
 
 int keeper_listen(struct keeper *k, const struct addr *address, int *fd)
@@ -223,27 +175,15 @@ int keeper_bind_udp(struct keeper *k, const struct addr *address, int *fd)
 	return fetch_socket(k, KEEPER_BIND_UDP, address, fd);
 }
 
-int keeper_read_config(struct keeper *k, char **text, size_t *len)
-{
-	struct keeper_head head = {.duty = KEEPER_READ_CONFIG};
-	struct keeper_reply r;
-	int error = keeper_call(k, &head, "", 0, &r);
-
-	if (error)
-		return error;
-	*text = r.text;
-	*len = r.len;
-	return 0;
-}
-
 int keeper_save(struct keeper *k, const char *name, const char *text, size_t len)
 {
 	struct keeper_head head = {.duty = KEEPER_SAVE};
-	struct keeper_reply r;
-	int error = keeper_set_name(&head, name) ? keeper_call(k, &head, text, len, &r) : -EINVAL;
+	int came = -1;
+	int error =
+		keeper_set_name(&head, name) ? keeper_call(k, &head, text, len, &came) : -EINVAL;
 
-	if (!error)
-		reply_drop(&r);
+	if (came >= 0)
+		close(came);
 	return error;
 }
 
@@ -251,51 +191,19 @@ int keeper_save(struct keeper *k, const char *name, const char *text, size_t len
 
 static void places_close(struct keeper_places *p)
 {
-	int fds[] = {p->config_dir, p->config_real_dir, p->state_dir};
-
-	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	if (p->state_dir >= 0)
+		close(p->state_dir);
 }
 
-static int open_dir(const char *path, int *out)
+static int places_open(struct keeper_places *p, const char *state_dir)
 {
-	*out = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return *out < 0 ? -errno : 0;
-}
+	int error = 0;
 
-/* The directory of path, which may be replaced by a new file any time, and that of what it leads to
- * if it is a link. */
-static int open_config_dirs(const char *path, struct keeper_places *p)
-{
-	char copy[PATH_MAX], real[PATH_MAX];
-	size_t size = strlen(path) + 1;
-	const char *name;
-	int error;
-
-	if (size > sizeof(copy))
-		return -ENAMETOOLONG;
-	if (!realpath(path, real))
-		return -errno;
-	memcpy(copy, path, size);
-	name = basename(copy);
-	if (strlen(name) >= sizeof(p->config_name))
-		return -ENAMETOOLONG;
-	memcpy(p->config_name, name, strlen(name) + 1);
-	memcpy(copy, path, size);
-	error = open_dir(dirname(copy), &p->config_dir);
-	return error ? error : open_dir(dirname(real), &p->config_real_dir);
-}
-
-static int places_open(struct keeper_places *p, const char *config_path, const char *state_dir)
-{
-	int error;
-
-	*p = (struct keeper_places){.config_dir = -1, .config_real_dir = -1, .state_dir = -1};
-	error = open_config_dirs(config_path, p);
-	if (!error && state_dir)
-		error = open_dir(state_dir, &p->state_dir);
-	if (!error && state_dir && faccessat(p->state_dir, ".", W_OK | X_OK, AT_EACCESS))
+	*p = (struct keeper_places){.state_dir = -1};
+	if (!state_dir)
+		return 0;
+	p->state_dir = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->state_dir < 0 || faccessat(p->state_dir, ".", W_OK | X_OK, AT_EACCESS))
 		error = -errno;
 	if (error)
 		places_close(p);
@@ -306,7 +214,7 @@ static int places_open(struct keeper_places *p, const char *config_path, const c
  * its keeper until its own end, which the socket tells. */
 static _Noreturn void keeper_main(int fd, const struct keeper_places *places, pid_t parent)
 {
-	const int keep[] = {fd, places->config_dir, places->config_real_dir, places->state_dir};
+	const int keep[] = {fd, places->state_dir};
 	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE};
 	const struct timeval patience = {.tv_sec = KEEPER_WAIT_MS / 1000};
 	struct keeper_head head = {0};
@@ -327,12 +235,11 @@ static _Noreturn void keeper_main(int fd, const struct keeper_places *places, pi
 	_exit(1);
 }
 
-int keeper_start(struct keeper *k, const char *config_path, const char *state_dir)
+int keeper_start(struct keeper *k, const char *state_dir)
 {
 	pid_t self = getpid(), child;
 	struct keeper_places places;
-	struct keeper_reply ready;
-	int pair[2], error = places_open(&places, config_path, state_dir);
+	int pair[2], came = -1, error = places_open(&places, state_dir);
 
 	if (error)
 		return error;
@@ -349,11 +256,9 @@ int keeper_start(struct keeper *k, const char *config_path, const char *state_di
 	close(pair[1]);
 	*k = (struct keeper){.fd = pair[0], .pid = child, .wait_ms = KEEPER_WAIT_MS};
 	if (!error)
-		error = keeper_await(k, 0, &ready, clock_ms(CLOCK_MONOTONIC) + k->wait_ms);
+		error = keeper_await(k, 0, &came, clock_ms(CLOCK_MONOTONIC) + k->wait_ms);
 	if (error)
 		keeper_stop(k);
-	else
-		reply_drop(&ready);
 	return error;
 }
 

@@ -3,11 +3,10 @@
  * keeper: the little process beside the relay that may still open files and bind ports.
  *
  * A sealed relay can do neither, yet a change of configuration may ask for both. The keeper is
- * forked before threads start and sealed for its own duty: it may open the one configuration file,
- * write below state_dir, and bind TCP listeners and UDP sockets; it can neither connect nor accept
- * nor execute (seccomp, Landlock). It answers one request at a time over a socket pair and ends
- * with the relay. A relay that is taken over gains from it: another port to listen on or to send
- * datagrams from, and reading a file that it has read before.
+ * forked before threads start and sealed for its own duty: it may write below state_dir, and bind
+ * TCP listeners and UDP sockets; it can neither connect nor accept nor execute nor read a file
+ * (seccomp, Landlock). It answers one request at a time over a socket pair and ends with the relay.
+ * A relay that is taken over gains from it: another port to listen on or to send datagrams from.
  */
 #ifndef POSTERN_RELAY_KEEPER_KEEPER_H
 #define POSTERN_RELAY_KEEPER_KEEPER_H
@@ -29,9 +28,9 @@ struct keeper {
 };
 
 /* Forks; returns when the keeper is sealed. Before the first thread, and before privileges go: the
- * keeper keeps the user and CAP_NET_BIND_SERVICE. It may read the directory of config_path;
- * state_dir must be there, and be this user's. NULL: nothing is ever written. 0 or -errno. */
-int keeper_start(struct keeper *k, const char *config_path, const char *state_dir) MUST_CHECK;
+ * keeper keeps the user and CAP_NET_BIND_SERVICE. state_dir must be there, and be this user's.
+ * NULL: nothing is ever written. 0 or -errno. */
+int keeper_start(struct keeper *k, const char *state_dir) MUST_CHECK;
 void keeper_stop(struct keeper *k);
 
 /* All of these wait for at most KEEPER_WAIT_MS: -ETIMEDOUT then, and the next may fare better.
@@ -41,8 +40,6 @@ void keeper_stop(struct keeper *k);
 int keeper_listen(struct keeper *k, const struct addr *address, int *fd) MUST_CHECK;
 /* A UDP socket as datagrams_open() makes it. 0 or -errno. */
 int keeper_bind_udp(struct keeper *k, const struct addr *address, int *fd) MUST_CHECK;
-/* The configuration file's text, owned by the caller. 0 or -errno. */
-int keeper_read_config(struct keeper *k, char **text, size_t *len) MUST_CHECK;
 /* state_dir/name, atomically (temporary, fsync, rename), mode 0600; -ENOTDIR without state_dir.
  * name: up to 63 of a-z 0-9 - _ and . but no . at first. */
 int keeper_save(struct keeper *k, const char *name, const char *text, size_t len) MUST_CHECK;

@@ -36,8 +36,6 @@
 int keeper_confine(const struct keeper_places *places)
 {
 	const struct isolation_place files[] = {
-		{.fd = places->config_dir, .rights = LANDLOCK_ACCESS_FS_READ_FILE},
-		{.fd = places->config_real_dir, .rights = LANDLOCK_ACCESS_FS_READ_FILE},
 		{.fd = places->state_dir, .rights = WRITE_FILES},
 	};
 	const struct isolation_plan plan = {
@@ -53,8 +51,8 @@ int keeper_confine(const struct keeper_places *places)
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-/* The one request's or reply's data; a byte more, to see that a file is too large. */
-static uint8_t data[KEEPER_DATA_MAX + 1];
+/* The one request's data. */
+static uint8_t data[KEEPER_DATA_MAX];
 
 bool keeper_name_ok(const char name[KEEPER_NAME_BYTES])
 {
@@ -83,78 +81,24 @@ static int open_listener(const struct addr *address, int *out)
 	return 0;
 }
 
-/* #syscalls read */
-static int keeper_read_all(int fd, size_t *len)
-{
-	size_t used = 0;
-	ssize_t n;
-
-	while (used < sizeof(data) && (n = read(fd, data + used, sizeof(data) - used)) != 0) {
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		used += n > 0 ? (size_t)n : 0;
-	}
-	if (used > KEEPER_DATA_MAX)
-		return -EFBIG;
-	*len = used;
-	return 0;
-}
-
-/* What the configuration file holds.
- *
- * #syscalls openat fstat|newfstatat
- */
-static int keeper_read_file(const struct keeper_places *p, size_t *len)
-{
-	struct stat st;
-	int fd, error;
-
-	/* O_NONBLOCK: to open a FIFO would wait for its other end to be opened, too. */
-	fd = openat(p->config_dir, p->config_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st))
-		error = -errno;
-	else
-		error = S_ISREG(st.st_mode) ? keeper_read_all(fd, len) : -EINVAL;
-	close(fd);
-	return error;
-}
-
 /* ---- requests and replies -------------------------------------------------------------------- */
 
-/* One packet. listener -1: none. False when the relay is gone or does not read. A keeper that was
- * taken over could send datagrams by it; MSG_FASTOPEN would connect.
+/* listener -1: none. A relay that is gone or does not read goes without. A keeper that was taken
+ * over could send datagrams by it; MSG_FASTOPEN would connect.
  *
  * #syscalls sendmsg(2 without MSG_FASTOPEN)
  */
-static bool keeper_send_reply(const struct keeper_server *s, struct keeper_head *head,
-			      const uint8_t *bytes, size_t size, int listener)
+static void keeper_answer(struct keeper_server *s, uint64_t number, int status, int listener)
 {
-	struct iovec parts[] = {{head, sizeof(*head)}, {(void *)bytes, size}};
+	struct keeper_head head = {.number = number, .status = status};
+	struct iovec whole = {&head, sizeof(head)};
+	struct msghdr m = {.msg_iov = &whole, .msg_iovlen = 1};
 	union passing along;
-	struct msghdr m = {.msg_iov = parts, .msg_iovlen = 2};
-	ssize_t n;
 
 	if (listener >= 0)
 		passing_put(&m, &along, listener);
-	while ((n = sendmsg(s->fd, &m, MSG_NOSIGNAL)) < 0 && errno == EINTR)
+	while (sendmsg(s->fd, &m, MSG_NOSIGNAL) < 0 && errno == EINTR)
 		;
-	return n >= 0;
-}
-
-static void keeper_answer(struct keeper_server *s, uint64_t number, int status, size_t len,
-			  int listener)
-{
-	struct keeper_head head = {.number = number, .status = status, .length = (uint32_t)len};
-	size_t sent = 0, size;
-
-	do {
-		size = len - sent < KEEPER_CHUNK_BYTES ? len - sent : KEEPER_CHUNK_BYTES;
-		if (!keeper_send_reply(s, &head, data + sent, size, listener))
-			break; /* the relay has given it up */
-		sent += size;
-	} while (sent < len);
 	s->finished = number;
 	s->request.number = 0;
 }
@@ -164,7 +108,6 @@ static void keeper_perform(struct keeper_server *s)
 	const struct keeper_head *r = &s->request;
 	const struct keeper_places *p = s->places;
 	int status = -EINVAL, listener = -1;
-	size_t len = 0;
 
 	switch (r->duty) {
 	case KEEPER_LISTEN:
@@ -173,9 +116,6 @@ static void keeper_perform(struct keeper_server *s)
 	case KEEPER_BIND_UDP:
 		if (address_ok(&r->address))
 			status = datagrams_open(&r->address, &listener);
-		break;
-	case KEEPER_READ_CONFIG:
-		status = keeper_read_file(p, &len);
 		break;
 	case KEEPER_SAVE:
 		if (keeper_name_ok(r->name))
@@ -186,7 +126,7 @@ static void keeper_perform(struct keeper_server *s)
 	default:
 		break;
 	}
-	keeper_answer(s, r->number, status, status ? 0 : len, listener);
+	keeper_answer(s, r->number, status, listener);
 	if (listener >= 0)
 		close(listener);
 }
@@ -203,7 +143,7 @@ static void keeper_gather(struct keeper_server *s, const struct keeper_packet *p
 		s->have = 0;
 	}
 	if (s->request.length > KEEPER_DATA_MAX || size > s->request.length - s->have) {
-		keeper_answer(s, head->number, -EINVAL, 0, -1);
+		keeper_answer(s, head->number, -EINVAL, -1);
 		return;
 	}
 	memcpy(data + s->have, packet->data, size);
@@ -215,7 +155,7 @@ static void keeper_gather(struct keeper_server *s, const struct keeper_packet *p
 void keeper_server_begin(struct keeper_server *s, int fd, const struct keeper_places *places)
 {
 	*s = (struct keeper_server){.fd = fd, .places = places};
-	keeper_answer(s, 0, 0, 0, -1); /* ready */
+	keeper_answer(s, 0, 0, -1); /* ready */
 }
 
 /* #syscalls recvmsg */

@@ -146,7 +146,7 @@ static void listen_body(void)
 	char byte;
 
 	CHECK(pipe(go) == 0);
-	CHECK(keeper_start(&k, config, NULL) == 0);
+	CHECK(keeper_start(&k, NULL) == 0);
 	/* A process that is not sealed, and dials when told where. */
 	if (fork() == 0) {
 		CHECK(read(go[0], &a.v4, sizeof(a.v4)) == sizeof(a.v4));
@@ -190,7 +190,7 @@ static void udp_body(void)
 	socklen_t len = sizeof(a.v6);
 	int fd = -1, other = -1, on = 0;
 
-	CHECK(keeper_start(&k, config, NULL) == 0);
+	CHECK(keeper_start(&k, NULL) == 0);
 	seal();
 	REFUSED(socket(AF_INET, SOCK_DGRAM, 0));
 	CHECK(addr_from_literal("0.0.0.0", 0, &a));
@@ -214,65 +214,6 @@ static void udp_body(void)
 static void test_a_sealed_relay_binds_udp(void **context)
 {
 	in_child(udp_body);
-}
-
-static void read_body(void)
-{
-	struct keeper k;
-	char *text = NULL;
-	size_t len;
-
-	CHECK(keeper_start(&k, config, NULL) == 0);
-	seal();
-	if (!SANITIZED)
-		REFUSED(open(config, O_RDONLY));
-	CHECK(keeper_read_config(&k, &text, &len) == 0);
-	CHECK(len == 12 && strcmp(text, "name: front\n") == 0);
-	free(text);
-}
-
-static void test_a_sealed_relay_reads_its_configuration(void **context)
-{
-	in_child(read_body);
-}
-
-static void test_a_replaced_configuration_is_read(void **context)
-{
-	struct keeper k;
-	char other[128], *text;
-	size_t len;
-
-	assert_int_equal(keeper_start(&k, config, NULL), 0);
-	snprintf(other, sizeof(other), "%s.tmp", config);
-	write_file(other, "name: other\n");
-	assert_int_equal(rename(other, config), 0);
-	assert_int_equal(keeper_read_config(&k, &text, &len), 0);
-	assert_string_equal(text, "name: other\n");
-	free(text);
-	assert_int_equal(unlink(config), 0);
-	assert_int_equal(keeper_read_config(&k, &text, &len), -ENOENT);
-	/* No writer is waited for. */
-	assert_int_equal(mkfifo(config, 0600), 0);
-	assert_int_equal(keeper_read_config(&k, &text, &len), -EINVAL);
-	assert_int_equal(unlink(config), 0);
-	write_file(config, "name: front\n");
-	keeper_stop(&k);
-}
-
-static void test_a_configuration_behind_a_link(void **context)
-{
-	struct keeper k;
-	char link[128], *text;
-	size_t len;
-
-	snprintf(link, sizeof(link), "%s/link.yaml", state);
-	assert_int_equal(symlink(config, link), 0);
-	assert_int_equal(keeper_start(&k, link, NULL), 0);
-	assert_int_equal(keeper_read_config(&k, &text, &len), 0);
-	assert_string_equal(text, "name: front\n");
-	free(text);
-	keeper_stop(&k);
-	assert_int_equal(unlink(link), 0);
 }
 
 static char much(size_t at)
@@ -304,7 +245,7 @@ static void save_body(void)
 	CHECK(big);
 	for (size_t i = 0; i <= KEEPER_DATA_MAX; i++)
 		big[i] = much(i);
-	CHECK(keeper_start(&k, config, state) == 0);
+	CHECK(keeper_start(&k, state) == 0);
 	seal();
 	CHECK(keeper_save(&k, "applied.json", "{}", 2) == 0);
 	CHECK(keeper_save(&k, "applied.json", big, KEEPER_DATA_MAX) == 0);
@@ -343,7 +284,7 @@ static void test_a_crash_leaves_no_trap(void **context)
 	/* What an attempt left that was cut short, and a link that an attacker laid. */
 	snprintf(path, sizeof(path), "%s/.trap.new", state);
 	assert_int_equal(symlink(neighbour, path), 0);
-	assert_int_equal(keeper_start(&k, config, state), 0);
+	assert_int_equal(keeper_start(&k, state), 0);
 	assert_int_equal(keeper_save(&k, "trap", "new", 3), 0);
 	assert_int_equal(kept("trap", got, sizeof(got)), 3);
 	assert_memory_equal(got, "new", 3);
@@ -361,7 +302,7 @@ static void test_only_state_dir_is_written(void **context)
 	struct keeper k;
 	char longest[80];
 
-	assert_int_equal(keeper_start(&k, config, state), 0);
+	assert_int_equal(keeper_start(&k, state), 0);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		assert_int_equal(keeper_save(&k, names[i], "x", 1), -EINVAL);
 	memset(longest, 'a', sizeof(longest));
@@ -371,7 +312,7 @@ static void test_only_state_dir_is_written(void **context)
 	assert_int_equal(keeper_save(&k, longest, "x", 1), 0);
 	keeper_stop(&k);
 
-	assert_int_equal(keeper_start(&k, config, NULL), 0);
+	assert_int_equal(keeper_start(&k, NULL), 0);
 	assert_int_equal(keeper_save(&k, "a", "x", 1), -ENOTDIR);
 	keeper_stop(&k);
 }
@@ -380,9 +321,8 @@ static void test_start_tells_what_is_missing(void **context)
 {
 	struct keeper k;
 
-	assert_int_equal(keeper_start(&k, "/nonexistent/relay.yaml", NULL), -ENOENT);
-	assert_int_equal(keeper_start(&k, config, "/nonexistent"), -ENOENT);
-	assert_int_equal(keeper_start(&k, config, config), -ENOTDIR);
+	assert_int_equal(keeper_start(&k, "/nonexistent"), -ENOENT);
+	assert_int_equal(keeper_start(&k, config), -ENOTDIR);
 }
 
 /* ---- what a relay that was taken over might send ----------------------------------------------
@@ -402,19 +342,14 @@ static void test_forged_requests(void **context)
 {
 	static struct keeper_packet p;
 	struct keeper k;
-	char *text, got[16];
-	size_t len;
+	char got[16];
 
-	assert_int_equal(keeper_start(&k, config, state), 0);
+	assert_int_equal(keeper_start(&k, state), 0);
 	/* Too short, and of no number: dropped. */
 	assert_int_equal(send(k.fd, &p, 7, 0), 7);
 	assert_int_equal(send(k.fd, &p, sizeof(p.head), 0), sizeof(p.head));
 	p.head = (struct keeper_head){.number = 90, .duty = 77};
 	assert_int_equal(ask(&k, &p, sizeof(p.head)), -EINVAL);
-	/* The name that a request for the configuration carries leads nowhere. */
-	p.head = (struct keeper_head){.number = 91, .duty = KEEPER_READ_CONFIG};
-	strcpy(p.head.name, "outside");
-	assert_int_equal(ask(&k, &p, sizeof(p.head)), 0);
 	p.head = (struct keeper_head){.number = 92, .duty = KEEPER_SAVE};
 	strcpy(p.head.name, "../outside");
 	assert_int_equal(ask(&k, &p, sizeof(p.head)), -EINVAL);
@@ -431,8 +366,7 @@ static void test_forged_requests(void **context)
 	p.head.number++;
 	p.head.length = 100;
 	assert_int_equal(send(k.fd, &p, sizeof(p.head) + 50, 0), sizeof(p.head) + 50);
-	assert_int_equal(keeper_read_config(&k, &text, &len), 0);
-	free(text);
+	assert_int_equal(keeper_save(&k, "b", "x", 1), 0);
 	assert_int_equal(kept("a", got, sizeof(got)), -1);
 	keeper_stop(&k);
 }
@@ -447,13 +381,12 @@ static void confined_body(void)
 	socklen_t len = sizeof(a.v4);
 	int listener = socket(AF_INET, SOCK_STREAM, 0), idle = socket(AF_INET, SOCK_STREAM, 0);
 	int udp = socket(AF_INET, SOCK_DGRAM, 0), fd;
-	struct keeper_places p = {.config_dir = open(dir, O_RDONLY | O_DIRECTORY),
-				  .config_real_dir = open(dir, O_RDONLY | O_DIRECTORY),
-				  .state_dir = open(state, O_RDONLY | O_DIRECTORY)};
+	int outside = open(dir, O_RDONLY | O_DIRECTORY);
+	struct keeper_places p = {.state_dir = open(state, O_RDONLY | O_DIRECTORY)};
 
 	CHECK(bind(listener, &a.sa, a.len) == 0 && listen(listener, 5) == 0);
 	CHECK(getsockname(listener, &a.sa, &len) == 0);
-	CHECK(p.config_dir >= 0 && p.state_dir >= 0);
+	CHECK(outside >= 0 && p.state_dir >= 0);
 	CHECK(keeper_confine(&p) == 0);
 
 	struct msghdr m = {.msg_name = &a.sa, .msg_namelen = a.len};
@@ -475,10 +408,9 @@ static void confined_body(void)
 	REFUSED(chdir("/"));
 	REFUSED(mkdirat(p.state_dir, "x", 0700));
 	REFUSED(symlinkat("/etc", p.state_dir, "x"));
-	REFUSED(linkat(p.config_dir, "outside", p.state_dir, "x", 0));
+	REFUSED(linkat(outside, "outside", p.state_dir, "x", 0));
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	CHECK(fd >= 0 && bind(fd, &(struct sockaddr){.sa_family = AF_INET}, sizeof(a.v4)) == 0);
-	CHECK(openat(p.config_dir, "relay.yaml", O_RDONLY) >= 0);
 	CHECK(openat(p.state_dir, "mine", O_WRONLY | O_CREAT, 0600) >= 0);
 }
 
@@ -490,9 +422,8 @@ static void test_a_keeper_cannot_dial_accept_or_run(void **context)
 static void landlock_body(void)
 {
 	struct isolation_report report;
-	struct keeper_places p = {.config_dir = open(dir, O_RDONLY | O_DIRECTORY),
-				  .config_real_dir = -1,
-				  .state_dir = open(state, O_RDONLY | O_DIRECTORY)};
+	int outside = open(dir, O_RDONLY | O_DIRECTORY);
+	struct keeper_places p = {.state_dir = open(state, O_RDONLY | O_DIRECTORY)};
 	pid_t child = fork();
 
 	/* Does this kernel have it? */
@@ -508,10 +439,11 @@ static void landlock_body(void)
 	CHECK(keeper_confine(&p) == 0);
 	REFUSED(open("/etc/hostname", O_RDONLY));
 	REFUSED(open("/proc/self/mem", O_RDWR));
-	REFUSED(openat(p.config_dir, "relay.yaml", O_RDWR));
-	REFUSED(openat(p.config_dir, "new", O_WRONLY | O_CREAT, 0600));
-	REFUSED(unlinkat(p.config_dir, "relay.yaml", 0));
-	REFUSED(renameat(p.state_dir, "mine", p.config_dir, "relay.yaml"));
+	REFUSED(openat(outside, "relay.yaml", O_RDONLY)); /* it holds the private key */
+	REFUSED(openat(outside, "relay.yaml", O_RDWR));
+	REFUSED(openat(outside, "new", O_WRONLY | O_CREAT, 0600));
+	REFUSED(unlinkat(outside, "relay.yaml", 0));
+	REFUSED(renameat(p.state_dir, "mine", outside, "relay.yaml"));
 }
 
 static void test_landlock_names_the_places(void **context)
@@ -525,7 +457,7 @@ static void test_proc_says_so(void **context)
 	char path[64], line[256];
 	unsigned seen = 0;
 
-	assert_int_equal(keeper_start(&k, config, NULL), 0);
+	assert_int_equal(keeper_start(&k, NULL), 0);
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)k.pid);
 	FILE *f = fopen(path, "r");
 	assert_non_null(f);
@@ -562,7 +494,7 @@ static pid_t sealed_parent(pid_t *keeper)
 	pid_t child = fork();
 	if (child == 0) {
 		struct keeper k;
-		CHECK(keeper_start(&k, config, NULL) == 0);
+		CHECK(keeper_start(&k, NULL) == 0);
 		seal();
 		CHECK(write(out[1], &k.pid, sizeof(k.pid)) == sizeof(k.pid));
 		for (;;)
@@ -592,14 +524,14 @@ static void test_it_ends_with_the_relay(void **context)
 
 static void test_a_relay_outlives_its_keeper(void **context)
 {
+	struct addr a = loopback();
 	struct keeper k;
-	char *text;
-	size_t len;
+	int fd;
 
-	assert_int_equal(keeper_start(&k, config, NULL), 0);
+	assert_int_equal(keeper_start(&k, NULL), 0);
 	kill(k.pid, SIGKILL);
 	alive(k.pid, false);
-	assert_int_equal(keeper_read_config(&k, &text, &len), -EPIPE);
+	assert_int_equal(keeper_listen(&k, &a, &fd), -EPIPE);
 	keeper_stop(&k);
 }
 
@@ -607,25 +539,22 @@ static void test_a_stuck_keeper_is_not_waited_for(void **context)
 {
 	struct addr a = loopback();
 	struct keeper k;
-	char *text, *big = calloc(1, KEEPER_DATA_MAX);
-	size_t len;
-	int fd;
+	char *big = calloc(1, KEEPER_DATA_MAX);
+	int fd = -1;
 
 	assert_non_null(big);
-	assert_int_equal(keeper_start(&k, config, state), 0);
+	assert_int_equal(keeper_start(&k, state), 0);
 	k.wait_ms = 100;
 	kill(k.pid, SIGSTOP);
 	assert_int_equal(keeper_listen(&k, &a, &fd), -ETIMEDOUT);
 	assert_int_equal(keeper_save(&k, "late", big, KEEPER_DATA_MAX), -ETIMEDOUT);
-	assert_int_equal(keeper_read_config(&k, &text, &len), -ETIMEDOUT);
 	kill(k.pid, SIGCONT);
 	/* Late answers are dropped: the next one is the right one. */
 	k.wait_ms = KEEPER_WAIT_MS;
 	assert_int_equal(keeper_save(&k, "next", "x", 1), 0);
 	assert_int_equal(kept("late", big, 1), -1);
-	assert_int_equal(keeper_read_config(&k, &text, &len), 0);
-	assert_string_equal(text, "name: front\n");
-	free(text);
+	assert_int_equal(keeper_listen(&k, &a, &fd), 0);
+	close(fd);
 	free(big);
 	keeper_stop(&k);
 }
@@ -635,9 +564,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_sealed_relay_listens),
 		cmocka_unit_test(test_a_sealed_relay_binds_udp),
-		cmocka_unit_test(test_a_sealed_relay_reads_its_configuration),
-		cmocka_unit_test(test_a_replaced_configuration_is_read),
-		cmocka_unit_test(test_a_configuration_behind_a_link),
 		cmocka_unit_test(test_state_is_kept),
 		cmocka_unit_test(test_a_crash_leaves_no_trap),
 		cmocka_unit_test(test_only_state_dir_is_written),

@@ -12,6 +12,7 @@
  * links: core/parse/wire.c core/parse/reason.c core/engine/identity.c
  * links: core/engine/identity_relay.c core/engine/identity_verify.c core/engine/certificate.c
  * links: core/engine/tag.c core/engine/tls.c ctl/pki/make.c tests/support/certs.c
+ * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,12 +24,18 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "core/engine/certificate.h"
+#include "core/engine/keyring.h"
+#include "core/parse/keyblock.h"
 #include "relay/config/load.h"
 #include "tests/support/certs.h"
 
 static struct certs_ca ca;
 static struct certs_pair first, second, third;
 static char dir[64], file[80], kept_path[80];
+/* The signer's, which made the key of second. */
+static struct keyring *keys;
+static char second_reference[4096];
 
 static int make_all(void **state)
 {
@@ -52,6 +59,10 @@ static int make_dir(void **state)
 {
 	snprintf(dir, sizeof(dir), "/tmp/relay-load-test-XXXXXX");
 	assert_non_null(mkdtemp(dir));
+	keys = keyring_new();
+	assert_non_null(keys);
+	snprintf(second_reference, sizeof(second_reference), "%s", second.key);
+	(void)keyring_take(keys, second_reference, strlen(second_reference));
 	snprintf(file, sizeof(file), "%s/relay.yaml", dir);
 	snprintf(kept_path, sizeof(kept_path), "%s/" STATE_NAME, dir);
 	return 0;
@@ -59,6 +70,7 @@ static int make_dir(void **state)
 
 static int remove_dir(void **state)
 {
+	keyring_free(keys);
 	unlink(file);
 	unlink(kept_path);
 	return rmdir(dir);
@@ -85,16 +97,45 @@ static void write_file(const char *certificate, const char *key)
 	write_text(file, text);
 }
 
+static bool ring_has(void *context, const uint8_t id[SIGNING_KEY_BYTES])
+{
+	return keyring_has(context, id);
+}
+
+/* As the signer reads it. */
+static bool load(struct relay_config *c, struct configuring_start *start,
+		 struct conf_errors *errors)
+{
+	static char text[16384];
+	FILE *f = fopen(file, "r");
+
+	assert_non_null(f);
+	const struct load_source from = {.path = file,
+					 .text = text,
+					 .len = fread(text, 1, sizeof(text), f),
+					 .has_key = ring_has,
+					 .context = keys};
+	fclose(f);
+	assert_int_equal(keyring_take(keys, text, from.len), 1);
+	return load_config(&from, c, start, errors);
+}
+
 /* What load_config() makes of it; expect: the key in force, and whether what is kept counts. */
 static void expect(const char *key, size_t revoked, bool spares)
 {
 	struct conf_errors errors = {0};
 	struct configuring_start start;
 	struct relay_config c;
+	uint8_t has[KEYBLOCK_ID_BYTES], wanted[KEYBLOCK_ID_BYTES];
+	EVP_PKEY *private_key = certificate_key_of_pem(key);
 
-	if (!load_config(file, &c, &start, &errors))
+	if (!load(&c, &start, &errors))
 		fail_msg("%s", errors.text);
-	assert_string_equal(c.identity.key, key);
+	/* The key itself is the signer's alone. */
+	assert_true(private_key && keyring_id(private_key, wanted));
+	EVP_PKEY_free(private_key);
+	assert_true(keyblock_refers(c.identity.key, has));
+	assert_memory_equal(has, wanted, sizeof(has));
 	assert_string_equal(c.state_dir, dir);
 	assert_int_equal(json_array_size(json_object_get(start.document, "revoked")), revoked);
 	assert_int_equal(start.spares, spares);
@@ -111,13 +152,13 @@ static void keep(const struct certs_pair *identity)
 	struct relay_config c;
 	json_t *config, *kept;
 
-	assert_true(load_config(file, &c, &start, &errors));
+	assert_true(load(&c, &start, &errors));
 	config = json_deep_copy(start.file);
 	json_object_set_new(config, "revoked", json_pack("[{s:s}]", "agent", "lost"));
 	if (identity)
 		json_object_set_new(config, "identity",
 				    json_pack("{s:s, s:s, s:s, s:s}", "ca", ca.pem, "certificate",
-					      identity->certificate, "key", identity->key,
+					      identity->certificate, "key", second_reference,
 					      "tag_keys", CERTS_TAG_KEYS));
 	kept = json_pack("{s:O, s:o}", "file", start.file, "config", config);
 	assert_int_equal(json_dump_file(kept, kept_path, 0), 0);
@@ -152,17 +193,51 @@ static void what_is_damaged_is_spared(void **state)
 	}
 }
 
-/* A console renewed certificate and key, then the file got another certificate for its old key:
- * merged they are a certificate and a key of another one, with which no relay could start. */
-static void an_identity_is_the_files_or_the_consoles(void **state)
+/* A key in the clear is no relay's, from wherever it comes. */
+static void no_key_in_the_clear(void **state)
+{
+	struct conf_errors errors = {0};
+	struct configuring_start start;
+	struct relay_config c;
+	json_t *kept, *identity;
+
+	write_file(first.certificate, first.key);
+	keep(&second);
+	kept = json_load_file(kept_path, 0, NULL);
+	identity = json_object_get(json_object_get(kept, "config"), "identity");
+	json_object_set_new(identity, "key", json_string(second.key));
+	assert_int_equal(json_dump_file(kept, kept_path, 0), 0);
+	json_decref(kept);
+	expect(first.key, 0, true);
+
+	const struct load_source from = {.path = file,
+					 .text = "name: x\nidentity: {ca: '', key: ''}\n",
+					 .len = 34,
+					 .has_key = ring_has,
+					 .context = keys};
+	assert_false(load_config(&from, &c, &start, &errors));
+	conf_errors_free(&errors);
+	errors = (struct conf_errors){0};
+	c = (struct relay_config){.identity.key = second.key};
+	assert_false(load_key_apart(&c, &errors));
+	assert_non_null(
+		strstr(errors.text, "identity.key: is not a key that the relay's own file"));
+	conf_errors_free(&errors);
+}
+
+/* The certificate tells which of the signer's keys is meant; where it has none, no relay could
+ * start, and what consoles changed is spared. */
+static void a_certificate_needs_its_key(void **state)
 {
 	write_file(first.certificate, first.key);
 	keep(&second);
 	expect(second.key, 1, false);
-	write_file(third.certificate, first.key);
-	expect(first.key, 0, true);
 	write_file(third.certificate, third.key); /* both anew: what the file says counts */
 	expect(third.key, 1, false);
+	write_file(first.certificate, first.key);
+	keyring_free(keys);
+	keys = keyring_new();
+	expect(first.key, 0, true);
 }
 
 #define LOAD_TEST(f)                                                                               \
@@ -175,7 +250,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		LOAD_TEST(file_and_consoles_meet),
 		LOAD_TEST(what_is_damaged_is_spared),
-		LOAD_TEST(an_identity_is_the_files_or_the_consoles),
+		LOAD_TEST(no_key_in_the_clear),
+		LOAD_TEST(a_certificate_needs_its_key),
 	};
 
 	return cmocka_run_group_tests(tests, make_all, free_all);

@@ -10,6 +10,7 @@
  * links: core/addr.c core/log.c core/parse/wire.c core/engine/identity.c
  * links: core/engine/identity_relay.c core/engine/identity_verify.c core/engine/certificate.c
  * links: core/engine/tag.c core/engine/tls.c ctl/pki/make.c tests/support/certs.c
+ * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -113,8 +114,10 @@ static void test_or_not_at_all(void **state)
 	struct relay_config c = config_of(BASE "public: [{name: a.org, to: b/c}]\n", other.key);
 	char why[256] = "";
 
+	free(c.identity.certificate);
+	c.identity.certificate = strdup("nonsense");
 	assert_null(snapshot_new(&c, 1, why, sizeof(why)));
-	assert_non_null(strstr(why, "identity.key"));
+	assert_non_null(strstr(why, "identity.certificate"));
 	assert_null(c.name);
 }
 

@@ -3,8 +3,8 @@
  * programs: relays and agents of a world.
  *
  * What their main() does around the loop is done here step by step, without isolation, without
- * threads and without a second process: the keeper serves its end of the pair when it is asked, in
- * a program of its own.
+ * threads and without a second process: the keeper and the signer serve their ends of the pairs
+ * when they are asked, each in a program of its own.
  */
 #include "tests/world/programs.h"
 
@@ -137,14 +137,78 @@ static void keeper_begin(struct world_relay *r)
 	r->keeper = (struct keeper){.fd = pair[0], .wait_ms = KEEPER_WAIT_MS};
 	int theirs = world_give_descriptor(pair[1], r->keeper_program);
 	k_enter(r->keeper_program);
-	r->places = (struct keeper_places){.config_real_dir = -1};
-	r->places.config_dir = k_store_open("/etc", 0);
 	r->places.state_dir = k_store_open(r->state_dir, 0);
-	snprintf(r->places.config_name, sizeof(r->places.config_name), "%s", r->config_path + 5);
 	keeper_server_begin(&r->server, theirs, &r->places);
 	k_enter(r->program);
 	r->keeper_dead = r->keeper_silent = false;
 	world_turns_add(keeper_turn, r);
+}
+
+/* ---- the signer ---- */
+
+static void signer_end(struct world_relay *r)
+{
+	struct k_program *was = k_enter(r->signer_program);
+
+	signer_server_close(&r->signer_server);
+	k_program_end(r->signer_program);
+	k_enter(was);
+	r->signer_dead = true;
+}
+
+static bool signer_turn(void *context)
+{
+	struct world_relay *r = context;
+	struct signer_server *s = &r->signer_server;
+	struct k_program *was;
+	bool served = false;
+
+	if (r->signer_dead || r->signer_silent)
+		return false;
+	was = k_enter(r->signer_program);
+	for (size_t i = s->count; i-- > 0 && !r->signer_dead;) {
+		if (!k_file_get(s->fds[i]) || !(k_ready(k_file_get(s->fds[i])) & POLLIN))
+			continue;
+		served = true;
+		if (!signer_server_turn(s, i))
+			signer_end(r);
+	}
+	k_enter(was);
+	return served;
+}
+
+void world_signer_kill(struct world_relay *r)
+{
+	world_tell("the signer dies");
+	signer_end(r);
+}
+
+static void signer_begin(struct world_relay *r)
+{
+	char name[24];
+	int pair[2];
+
+	snprintf(name, sizeof(name), "signer%u", r->program->index);
+	r->signer_program = k_program_new(name, r->host);
+	if (k_packet_pair(pair, false))
+		world_broken("no pair for the signer");
+	r->signer = (struct signer){.fd = pair[0], .wait_ms = SIGNER_WAIT_MS};
+	int theirs = world_give_descriptor(pair[1], r->signer_program);
+	k_enter(r->signer_program);
+	r->signer_places = (struct signer_places){.config_real_dir = -1};
+	r->signer_places.config_dir = k_store_open("/etc", 0);
+	snprintf(r->signer_places.config_name, sizeof(r->signer_places.config_name), "%s",
+		 r->config_path + 5);
+	if (!signer_server_open(&r->signer_server, theirs, &r->signer_places))
+		world_broken("no memory for the signer");
+	k_enter(r->program);
+	r->signer_dead = r->signer_silent = false;
+	world_turns_add(signer_turn, r);
+}
+
+static bool signer_has_key(void *context, const uint8_t id[SIGNING_KEY_BYTES])
+{
+	return signer_has(context, id) == 0;
 }
 
 /* ---- relays ---- */
@@ -203,13 +267,21 @@ static void relay_open_all(struct world_relay *r)
 	struct configuring_start start;
 	struct conf_errors errors = {0};
 	struct control_setup setup = {.keeper = &r->keeper,
+				      .signer = &r->signer,
 				      .path = r->config_path,
 				      .start = &start,
 				      .isolation = &r->isolation};
-	char why[512];
+	struct load_source from = {
+		.path = r->config_path, .has_key = signer_has_key, .context = &r->signer};
+	char why[512], *text = NULL;
 
-	if (!load_config(r->config_path, &config, &start, &errors))
+	signer_begin(r);
+	if (signer_read_config(&r->signer, &text, &from.len))
+		world_broken("the relay's configuration cannot be read");
+	from.text = text;
+	if (!load_config(&from, &config, &start, &errors))
 		world_broken("the relay's configuration: %s", errors.text);
+	free(text);
 	conf_errors_free(&errors);
 	log_set_level((enum log_level)config.log_level);
 	if (signals_open(&r->signals, numbers))
@@ -219,9 +291,11 @@ static void relay_open_all(struct world_relay *r)
 	if (!setup.snap ||
 	    relay_open(&r->relay, setup.snap, relay_threads(&setup.snap->config), why,
 		       sizeof(why)) ||
+	    relay_join_signer(&r->relay, &r->signer) ||
 	    control_open(&r->relay, &setup, why, sizeof(why)) ||
 	    control_follow_nat(r->relay.control))
 		world_broken("the relay does not start: %s", why);
+	r->signer_server.sealed = true;
 	configuring_start_free(&start);
 	signals_follow(&r->signals, r->relay.control_ring);
 }
@@ -305,9 +379,14 @@ static void relay_over(struct world_relay *r)
 	if (!r->keeper_dead)
 		k_program_end(r->keeper_program);
 	world_turns_remove(r);
+	(void)signer_turn(r);
+	if (!r->signer_dead)
+		signer_end(r);
+	world_turns_remove(r);
 	r->up = false;
 	check_program(r->program);
 	check_program(r->keeper_program);
+	check_program(r->signer_program);
 }
 
 static bool relay_has_left(void *context)
@@ -322,8 +401,9 @@ void world_relay_kill(struct world_relay *r)
 	if (!r->up)
 		return;
 	world_tell("the relay stops at once");
-	k_signal(r->program, SIGTERM);
-	k_signal(r->program, SIGTERM);
+	/* Unless its main thread has ended by itself. */
+	for (unsigned i = 0; i < 2 && !relay_has_left(r); i++)
+		k_signal(r->program, SIGTERM);
 	if (!world_until(relay_has_left, r, 10 * SECOND))
 		world_check(false, "ends", "the relay does not stop at its second SIGTERM");
 	relay_over(r);

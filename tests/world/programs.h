@@ -8,6 +8,7 @@
 #include "relay/control/control.h"
 #include "relay/keeper/internal.h"
 #include "relay/relay.h"
+#include "relay/signer/internal.h"
 #include "tests/support/certs.h"
 #include "tests/world/world.h"
 
@@ -30,7 +31,7 @@ int world_give_descriptor(int fd, struct k_program *to);
 struct world_relay {
 	enum who who;
 	struct k_host *host;
-	struct k_program *program, *keeper_program;
+	struct k_program *program, *keeper_program, *signer_program;
 	unsigned threads;
 	struct relay relay;
 	struct signals signals;
@@ -44,6 +45,10 @@ struct world_relay {
 	bool worker_ended;	 /* the scene's: a thread of its workers' has */
 	bool may_fail;		 /* likewise: a worker may be taken for lost */
 	unsigned workers_failed; /* how often one was */
+	struct signer signer;
+	struct signer_places signer_places;
+	struct signer_server signer_server;
+	bool signer_dead, signer_silent; /* silent: it takes nothing until it is not */
 	bool up;
 };
 
@@ -57,6 +62,8 @@ void world_relay_write(struct world_relay *r, const char *config);
 /* At once, as the second SIGTERM does; or SIGTERM and its own time. Checks that nothing is left. */
 void world_relay_kill(struct world_relay *r);
 void world_relay_stop(struct world_relay *r);
+/* Its signer ends, as by a signal of the kernel (out of memory). */
+void world_signer_kill(struct world_relay *r);
 /* Checks that nothing is counted and nothing is held for a peer; says what is. */
 void world_relay_check_quiet(struct world_relay *r);
 /* Sessions there that the agent of this name asked for or answers; and whether it is linked. */

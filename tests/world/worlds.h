@@ -47,6 +47,8 @@ void world_socks(void);
 void world_agent_changes(void);
 void world_relay_by_hand(void);
 void world_relay_again(void);
+void world_signer_late(void);
+void world_signer_dead(void);
 
 /* Under AddressSanitizer: looks for memory that nothing points to, and ends the process over it. */
 void leak_check(void);

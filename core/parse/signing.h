@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * signing: the packets between a relay and its signer (relay/signer/signer.h), and what a signer
+ * signs at all: the two texts that a TLS server signs in a handshake, and nothing else.
+ */
+#ifndef POSTERN_PARSE_SIGNING_H
+#define POSTERN_PARSE_SIGNING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <openssl/bytestring.h>
+
+#include "core/must_check.h"
+
+#define SIGNING_KEY_BYTES     32u   /* a key's id: SHA-256 of its public half, as DER */
+#define SIGNING_INPUT_MAX     256u  /* what is signed; TLS 1.2 with P-521 takes 201 */
+#define SIGNING_SIGNATURE_MAX 1024u /* RSA with 8192 bits */
+#define SIGNING_PACKET_MAX    32768u
+#define SIGNING_REPLY_HEAD    16u
+
+enum signing_duty {
+	SIGNING_SIGN = 1, /* key, algorithm, input: the reply is the signature */
+	SIGNING_READ,	  /* the reply is the configuration file's text, in several packets */
+	SIGNING_HAS,	  /* key */
+	/* Only before the signer is sealed: */
+	SIGNING_CHANNEL, /* a descriptor comes along, on which a worker will ask */
+	SIGNING_SEAL,
+};
+
+struct signing_request {
+	enum signing_duty duty;
+	uint64_t number; /* which the reply has, too */
+	uint8_t key[SIGNING_KEY_BYTES];
+	uint16_t algorithm; /* of TLS's SignatureScheme */
+	CBS input;	    /* points into the packet */
+};
+
+/* False: it is none, and *out is untouched. */
+bool signing_request_decode(const uint8_t *packet, size_t len,
+			    struct signing_request *out) MUST_CHECK;
+/* *len: what it took of room. False: it does not fit. */
+bool signing_request_encode(const struct signing_request *r, uint8_t *packet, size_t room,
+			    size_t *len) MUST_CHECK;
+
+struct signing_reply {
+	uint64_t number;
+	int status;	 /* 0 or -errno */
+	uint32_t length; /* bytes of data in all packets of the reply */
+	CBS data;	 /* of this packet */
+};
+
+bool signing_reply_decode(const uint8_t *packet, size_t len, struct signing_reply *out) MUST_CHECK;
+/* The head that stands before the data. */
+void signing_reply_head(const struct signing_reply *r, uint8_t out[SIGNING_REPLY_HEAD]);
+
+/* What is signed by a server of TLS 1.3 (CertificateVerify, RFC 8446 section 4.4.3) or of TLS 1.2
+ * (ServerKeyExchange of ECDHE, RFC 8422 section 5.4), of the right length to the byte. */
+bool signing_input_ok(CBS input) MUST_CHECK;
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* signer_internal: the signer's side, which its tests play, too. */
+#ifndef POSTERN_RELAY_SIGNER_INTERNAL_H
+#define POSTERN_RELAY_SIGNER_INTERNAL_H
+
+#include <stdbool.h>
+
+#include "core/engine/keyring.h"
+#include "relay/signer/signer.h"
+
+/* A file that is larger is refused as the program that starts with it would (CONF_FILE_MAX). */
+#define SIGNER_FILE_MAX (4u << 20)
+
+/* Where the signer may look. */
+struct signer_places {
+	int config_dir;
+	int config_real_dir; /* of the file that config_dir's may be a link to */
+	char config_name[256];
+};
+
+struct signer_server {
+	const struct signer_places *places;
+	struct keyring *keys;
+	char *text; /* SIGNER_FILE_MAX and a byte more, to see that a file is too large */
+	bool sealed;
+	int fds[1 + SIGNER_CHANNELS_MAX]; /* the control thread's, then the workers' */
+	size_t count;
+};
+
+/* False without memory. fd and places stay the caller's. */
+bool signer_server_open(struct signer_server *s, int fd,
+			const struct signer_places *places) MUST_CHECK;
+void signer_server_close(struct signer_server *s);
+/* Takes one packet of fds[i], which has one, and does what it asks for. False: the relay's control
+ * thread has ended. */
+bool signer_server_turn(struct signer_server *s, size_t i) MUST_CHECK;
+/* All of this until then; the process ends. */
+_Noreturn void signer_serve(int fd, const struct signer_places *places);
+
+#endif

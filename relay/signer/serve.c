@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * signer_serve: the signer's side: one packet after the other, until the relay is gone.
+ *
+ * Sealed, it can read the configuration file and answer packets: it makes no socket, takes no
+ * descriptor, and writes nowhere. A reply that a worker has no room for is dropped, since a worker
+ * that reads has room for all that it may have asked (relay/front/signing.c), and none may hold up
+ * the others.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/mem.h>
+
+#include "core/isolation.h"
+#include "core/passing.h"
+#include "gen/signer_calls.h"
+#include "relay/signer/internal.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static int signer_confine(const struct signer_places *places)
+{
+	const struct isolation_place files[] = {
+		{.fd = places->config_dir, .rights = LANDLOCK_ACCESS_FS_READ_FILE},
+		{.fd = places->config_real_dir, .rights = LANDLOCK_ACCESS_FS_READ_FILE},
+	};
+	const struct isolation_plan plan = {
+		.calls = &signer_calls,
+		.places = files,
+		.place_count = COUNT(files),
+	};
+
+	return isolation_confine(&plan);
+}
+
+/* ---- replies --------------------------------------------------------------------------------- */
+
+/* One packet. False: the other end is gone or does not read.
+ *
+ * #syscalls sendmsg(2 without MSG_FASTOPEN)
+ */
+static bool signer_send_packet(int fd, int flags, const struct signing_reply *reply,
+			       const uint8_t *bytes, size_t size)
+{
+	uint8_t head[SIGNING_REPLY_HEAD];
+	struct iovec parts[] = {{head, sizeof(head)}, {(void *)bytes, size}};
+	struct msghdr m = {.msg_iov = parts, .msg_iovlen = 2};
+	ssize_t n;
+
+	signing_reply_head(reply, head);
+	while ((n = sendmsg(fd, &m, flags | MSG_NOSIGNAL)) < 0 && errno == EINTR)
+		;
+	return n >= 0;
+}
+
+static void signer_answer(int fd, int flags, uint64_t number, int status, const void *bytes,
+			  size_t len)
+{
+	const struct signing_reply reply = {
+		.number = number, .status = status, .length = (uint32_t)len};
+	size_t sent = 0, size;
+
+	do {
+		size = len - sent;
+		if (size > SIGNING_PACKET_MAX - SIGNING_REPLY_HEAD)
+			size = SIGNING_PACKET_MAX - SIGNING_REPLY_HEAD;
+		if (!signer_send_packet(fd, flags, &reply, (const uint8_t *)bytes + sent, size))
+			return; /* the relay has given it up */
+		sent += size;
+	} while (sent < len);
+}
+
+/* ---- duties: each returns 0 or -errno ---------------------------------------------------------
+ */
+
+/* #syscalls read */
+static int signer_read_all(int fd, char *text, size_t *len)
+{
+	size_t used = 0;
+	ssize_t n;
+
+	while (used <= SIGNER_FILE_MAX &&
+	       (n = read(fd, text + used, SIGNER_FILE_MAX + 1 - used)) != 0) {
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		used += n > 0 ? (size_t)n : 0;
+	}
+	if (used > SIGNER_FILE_MAX)
+		return -EFBIG;
+	*len = used;
+	return 0;
+}
+
+/* The configuration file's text; its keys go to the ring, and out of the text.
+ *
+ * #syscalls openat fstat|newfstatat
+ */
+static int signer_read_file(struct signer_server *s, size_t *len)
+{
+	const struct signer_places *p = s->places;
+	struct stat st;
+	int fd, error;
+
+	/* O_NONBLOCK: to open a FIFO would wait for its other end to be opened, too. */
+	fd = openat(p->config_dir, p->config_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st))
+		error = -errno;
+	else
+		error = S_ISREG(st.st_mode) ? signer_read_all(fd, s->text, len) : -EINVAL;
+	close(fd);
+	if (error)
+		OPENSSL_cleanse(s->text, SIGNER_FILE_MAX + 1);
+	else
+		(void)keyring_take(s->keys, s->text, *len);
+	return error;
+}
+
+static int signer_sign(struct signer_server *s, const struct signing_request *r,
+		       uint8_t signature[SIGNING_SIGNATURE_MAX], size_t *len)
+{
+	switch (keyring_sign(s->keys, r->key, r->algorithm, r->input, signature, len)) {
+	case KEYRING_OK:
+		return 0;
+	case KEYRING_NO_KEY:
+		return -ENOKEY;
+	case KEYRING_REFUSED:
+		return -EPERM;
+	case KEYRING_FAILED:
+		break;
+	}
+	return -ENOMEM;
+}
+
+/* Takes the descriptor over, unless it returns -errno. */
+static int signer_add_channel(struct signer_server *s, int fd)
+{
+	if (fd < 0)
+		return -EBADF;
+	if (s->sealed || s->count == COUNT(s->fds))
+		return -EPERM;
+	s->fds[s->count++] = fd;
+	return 0;
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static void signer_perform_worker(struct signer_server *s, int fd, const struct signing_request *r)
+{
+	uint8_t signature[SIGNING_SIGNATURE_MAX];
+	size_t len = 0;
+	int status = r->duty == SIGNING_SIGN ? signer_sign(s, r, signature, &len) : -EPERM;
+
+	signer_answer(fd, MSG_DONTWAIT, r->number, status, signature, len);
+}
+
+/* along: the descriptor that came with it, or -1. */
+static void signer_perform(struct signer_server *s, const struct signing_request *r, int along)
+{
+	int status = -EPERM;
+	size_t len = 0;
+
+	switch (r->duty) {
+	case SIGNING_READ:
+		status = signer_read_file(s, &len);
+		break;
+	case SIGNING_HAS:
+		status = keyring_has(s->keys, r->key) ? 0 : -ENOKEY;
+		break;
+	case SIGNING_CHANNEL:
+		status = signer_add_channel(s, along);
+		if (!status)
+			along = -1;
+		break;
+	case SIGNING_SEAL:
+		if (!s->sealed)
+			status = signer_confine(s->places);
+		s->sealed = true;
+		break;
+	case SIGNING_SIGN: /* the workers' */
+		break;
+	}
+	if (along >= 0)
+		close(along);
+	signer_answer(s->fds[0], 0, r->number, status, s->text, status ? 0 : len);
+}
+
+/* Its other end is gone: the last one takes its place. */
+static void signer_drop_channel(struct signer_server *s, size_t i)
+{
+	close(s->fds[i]);
+	s->fds[i] = s->fds[--s->count];
+}
+
+/* #syscalls recvmsg */
+bool signer_server_turn(struct signer_server *s, size_t i)
+{
+	uint8_t packet[SIGNING_INPUT_MAX + 64];
+	struct iovec whole = {packet, sizeof(packet)};
+	struct signing_request request;
+	union passing room;
+	/* Without room for control data, descriptors that come along are dropped. */
+	struct msghdr m = {.msg_iov = &whole, .msg_iovlen = 1};
+	int along = -1;
+
+	if (!s->sealed && i == 0) {
+		m.msg_control = room.bytes;
+		m.msg_controllen = sizeof(room.bytes);
+	}
+	ssize_t n = recvmsg(s->fds[i], &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return true;
+	if (n <= 0 && i == 0)
+		return false;
+	if (n <= 0) {
+		signer_drop_channel(s, i);
+		return true;
+	}
+	if (m.msg_control)
+		along = passing_take(&m);
+	if (!(m.msg_flags & MSG_TRUNC) && signing_request_decode(packet, (size_t)n, &request)) {
+		if (i == 0)
+			signer_perform(s, &request, along);
+		else
+			signer_perform_worker(s, s->fds[i], &request);
+	} else if (along >= 0) {
+		close(along);
+	}
+	return true;
+}
+
+bool signer_server_open(struct signer_server *s, int fd, const struct signer_places *places)
+{
+	*s = (struct signer_server){.places = places, .fds = {fd}, .count = 1};
+	s->keys = keyring_new();
+	s->text = malloc(SIGNER_FILE_MAX + 1);
+	if (s->keys && s->text)
+		return true;
+	signer_server_close(s);
+	return false;
+}
+
+void signer_server_close(struct signer_server *s)
+{
+	for (size_t i = 1; i < s->count; i++)
+		close(s->fds[i]);
+	keyring_free(s->keys);
+	free(s->text);
+}
+
+/* #syscalls poll|ppoll */
+void signer_serve(int fd, const struct signer_places *places)
+{
+	struct pollfd waits[1 + SIGNER_CHANNELS_MAX];
+	struct signer_server s;
+
+	if (!signer_server_open(&s, fd, places))
+		_exit(1);
+	for (;;) {
+		size_t count = s.count;
+
+		for (size_t i = 0; i < count; i++)
+			waits[i] = (struct pollfd){.fd = s.fds[i], .events = POLLIN};
+		if (poll(waits, (nfds_t)count, -1) < 0 && errno != EINTR)
+			_exit(1);
+		/* From the last: a channel that ends is replaced by one that has had its turn. */
+		for (size_t i = count; i-- > 0;)
+			if (waits[i].revents && !signer_server_turn(&s, i))
+				_exit(0);
+	}
+}

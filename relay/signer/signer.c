@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * signer: the relay's side: starts the signer, asks it, and never waits long for it.
+ *
+ * The questions of the control thread work in a sealed relay: they take sendmsg, recvmsg and poll.
+ */
+#include "relay/signer/signer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/passing.h"
+#include "relay/signer/internal.h"
+
+/* ---- packets -------------------------------------------------------------------------------- */
+
+/* A signer that ended with a request unread resets the connection. */
+static int signer_failure(int error)
+{
+	return error == ECONNRESET ? -EPIPE : -error;
+}
+
+/* 0, -ETIMEDOUT or -errno.
+ *
+ * #syscalls poll|ppoll
+ */
+static int signer_wait_for(const struct signer *s, short events, uint64_t deadline)
+{
+	struct pollfd p = {.fd = s->fd, .events = events};
+	uint64_t now = clock_ms(CLOCK_MONOTONIC);
+	int n = poll(&p, 1, deadline > now ? (int)(deadline - now) : 0);
+
+	if (n < 0 && errno != EINTR)
+		return -errno;
+	return n == 0 ? -ETIMEDOUT : 0;
+}
+
+/* #syscalls sendmsg(2 without MSG_FASTOPEN) */
+static int signer_send(const struct signer *s, const struct signing_request *request, int along,
+		       uint64_t deadline)
+{
+	uint8_t packet[SIGNING_INPUT_MAX + 64];
+	struct iovec part = {.iov_base = packet};
+	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+	union passing room;
+	int error;
+
+	if (!signing_request_encode(request, packet, sizeof(packet), &part.iov_len))
+		return -EMSGSIZE;
+	if (along >= 0)
+		passing_put(&m, &room, along);
+	for (;;) {
+		if (sendmsg(s->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+			return 0;
+		if (errno != EAGAIN && errno != EINTR)
+			return signer_failure(errno);
+		error = signer_wait_for(s, POLLOUT, deadline);
+		if (error)
+			return error;
+	}
+}
+
+/* The next packet of the reply to number; earlier ones are dropped. out points into packet.
+ *
+ * #syscalls recvmsg
+ */
+static int signer_receive(const struct signer *s, uint64_t number,
+			  uint8_t packet[SIGNING_PACKET_MAX], struct signing_reply *out,
+			  uint64_t deadline)
+{
+	struct iovec part = {packet, SIGNING_PACKET_MAX};
+	int error;
+
+	for (;;) {
+		struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+		ssize_t n = recvmsg(s->fd, &m, MSG_DONTWAIT);
+
+		if (n == 0)
+			return -EPIPE;
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return signer_failure(errno);
+		if (n > 0 && signing_reply_decode(packet, (size_t)n, out) && out->number == number)
+			return 0;
+		if (n > 0)
+			continue;
+		error = signer_wait_for(s, POLLIN, deadline);
+		if (error)
+			return error;
+	}
+}
+
+/* ---- calls ---------------------------------------------------------------------------------- */
+
+/* Adds what came to *text, which has a zero byte at its end. 0, 1 when more must follow, or -errno.
+ */
+static int gather_reply(const struct signing_reply *reply, char **text, size_t *len)
+{
+	if (reply->status)
+		return reply->status;
+	if (reply->length > SIGNER_FILE_MAX || CBS_len(&reply->data) > reply->length - *len)
+		return -EPROTO;
+	if (!*text)
+		*text = malloc((size_t)reply->length + 1);
+	if (!*text)
+		return -ENOMEM;
+	memcpy(*text + *len, CBS_data(&reply->data), CBS_len(&reply->data));
+	*len += CBS_len(&reply->data);
+	(*text)[*len] = '\0';
+	return *len < reply->length;
+}
+
+/* Sends the request, with a descriptor unless along is -1, and waits for the reply. text NULL: only
+ * its status counts. */
+static int signer_call(struct signer *s, struct signing_request *request, int along, char **text,
+		       size_t *len)
+{
+	uint64_t deadline = clock_ms(CLOCK_MONOTONIC) + s->wait_ms;
+	uint8_t packet[SIGNING_PACKET_MAX];
+	struct signing_reply reply;
+	char *whole = NULL;
+	size_t have = 0;
+	int status;
+
+	if (s->fd < 0)
+		return -EPIPE;
+	request->number = ++s->number;
+	status = signer_send(s, request, along, deadline);
+	if (status)
+		return status;
+	do {
+		status = signer_receive(s, request->number, packet, &reply, deadline);
+		if (status == 0)
+			status = gather_reply(&reply, &whole, &have);
+	} while (status > 0);
+	if (status == 0 && text) {
+		*text = whole;
+		*len = have;
+		return 0;
+	}
+	free(whole);
+	return status;
+}
+
+int signer_channel(struct signer *s, int *fd)
+{
+	struct signing_request request = {.duty = SIGNING_CHANNEL};
+	int pair[2], error;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	error = signer_call(s, &request, pair[1], NULL, NULL);
+	close(pair[1]);
+	if (error)
+		close(pair[0]);
+	else
+		*fd = pair[0];
+	return error;
+}
+
+int signer_seal(struct signer *s)
+{
+	struct signing_request request = {.duty = SIGNING_SEAL};
+
+	return signer_call(s, &request, -1, NULL, NULL);
+}
+
+int signer_read_config(struct signer *s, char **text, size_t *len)
+{
+	struct signing_request request = {.duty = SIGNING_READ};
+
+	return signer_call(s, &request, -1, text, len);
+}
+
+bool signer_lives(struct signer *s)
+{
+	uint8_t packet[SIGNING_PACKET_MAX];
+	struct signing_reply reply;
+	int error;
+
+	/* No reply has this number: all that are there are dropped. */
+	error = s->fd < 0 ? -EPIPE : signer_receive(s, UINT64_MAX, packet, &reply, 0);
+	return error == -ETIMEDOUT;
+}
+
+int signer_has(struct signer *s, const uint8_t key[SIGNING_KEY_BYTES])
+{
+	struct signing_request request = {.duty = SIGNING_HAS};
+
+	memcpy(request.key, key, sizeof(request.key));
+	return signer_call(s, &request, -1, NULL, NULL);
+}
+
+/* ---- start and stop -------------------------------------------------------------------------- */
+
+static void signer_places_close(struct signer_places *p)
+{
+	if (p->config_dir >= 0)
+		close(p->config_dir);
+	if (p->config_real_dir >= 0)
+		close(p->config_real_dir);
+}
+
+static int open_dir(const char *path, int *out)
+{
+	*out = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *out < 0 ? -errno : 0;
+}
+
+/* The directory of path, which may be replaced by a new file any time, and that of what it leads to
+ * if it is a link. */
+static int signer_places_open(const char *path, struct signer_places *p)
+{
+	char copy[PATH_MAX], real[PATH_MAX];
+	size_t size = strlen(path) + 1;
+	const char *name;
+	int error;
+
+	*p = (struct signer_places){.config_dir = -1, .config_real_dir = -1};
+	if (size > sizeof(copy))
+		return -ENAMETOOLONG;
+	if (!realpath(path, real))
+		return -errno;
+	memcpy(copy, path, size);
+	name = basename(copy);
+	if (strlen(name) >= sizeof(p->config_name))
+		return -ENAMETOOLONG;
+	memcpy(p->config_name, name, strlen(name) + 1);
+	memcpy(copy, path, size);
+	error = open_dir(dirname(copy), &p->config_dir);
+	if (!error)
+		error = open_dir(dirname(real), &p->config_real_dir);
+	if (error)
+		signer_places_close(p);
+	return error;
+}
+
+/* The child. Ctrl-C and a service manager's SIGTERM reach the whole group, but the relay may need
+ * its signer until its own end, which the socket tells. Undumpable first of all: another process of
+ * this user may not look into its memory. */
+static _Noreturn void signer_main(int fd, const struct signer_places *places, pid_t parent)
+{
+	const int keep[] = {fd, places->config_dir, places->config_real_dir};
+	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE};
+	const struct timeval patience = {.tv_sec = SIGNER_WAIT_MS / 1000};
+
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		(void)signal(ignored[i], SIG_IGN);
+	(void)prctl(PR_SET_NAME, "postern-signer", 0, 0, 0);
+	/* Not relied on: a relay that became another user may not signal its signer. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (getppid() != parent)
+		_exit(0);
+	file_close_others(keep, sizeof(keep) / sizeof(keep[0]));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	signer_serve(fd, places);
+}
+
+int signer_start(struct signer *s, const char *config_path)
+{
+	pid_t self = getpid(), child;
+	struct signer_places places;
+	int pair[2], error;
+
+	*s = (struct signer){.fd = -1, .wait_ms = SIGNER_WAIT_MS};
+	error = signer_places_open(config_path, &places);
+	if (error)
+		return error;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
+		error = -errno;
+		signer_places_close(&places);
+		return error;
+	}
+	child = fork();
+	if (child == 0)
+		signer_main(pair[1], &places, self);
+	error = child < 0 ? -errno : 0;
+	signer_places_close(&places);
+	close(pair[1]);
+	s->fd = pair[0];
+	s->pid = child;
+	if (error)
+		signer_stop(s);
+	return error;
+}
+
+void signer_stop(struct signer *s)
+{
+	if (s->fd < 0)
+		return;
+	close(s->fd);
+	s->fd = -1;
+	/* A sealed relay can do neither; its signer sees the socket end.
+	 *
+	 * #syscalls-denied kill wait4|waitid; a relay sends no signals
+	 */
+	if (s->pid > 0 && kill(s->pid, SIGKILL) == 0)
+		(void)waitpid(s->pid, NULL, 0);
+	s->pid = 0;
+}

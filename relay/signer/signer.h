@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * signer: the process beside the relay that has its private key.
+ *
+ * Theory of operation. A relay parses what the whole internet sends; the key that makes it the
+ * relay is in another process, whose only input is packets on socket pairs. The signer is forked
+ * before the configuration is read, and reads the file itself: the relay gets its text with a
+ * reference in place of each private key (core/parse/keyblock.h), now and at SIGHUP. Which key a
+ * handshake takes is told by the certificate that the relay presents.
+ *
+ *   relay, main thread      signer_start() ... signer_channel() for each worker, signer_seal()
+ *   relay, control thread   signer_read_config(), signer_has(), which wait, with a deadline
+ *   relay, workers          relay/front/signing.h: each has a channel of its own, and never waits
+ *   signer                  one packet after the other, by turns of the channels
+ *
+ * A relay that is taken over can have handshakes signed while it runs, and takes no key along: the
+ * signer signs the two texts that a TLS server signs (core/parse/signing.h) and nothing else. It
+ * reads the one file, and has no network.
+ *
+ * A signer that is gone cannot be replaced, since the relay could no longer give it a channel, nor
+ * should it be able to make one: the relay ends with a failure, and the service manager starts
+ * both again.
+ */
+#ifndef POSTERN_RELAY_SIGNER_SIGNER_H
+#define POSTERN_RELAY_SIGNER_SIGNER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/must_check.h"
+#include "core/parse/signing.h"
+
+#define SIGNER_WAIT_MS	    5000
+#define SIGNER_CHANNELS_MAX 128u
+
+struct signer {
+	int fd;
+	pid_t pid;
+	uint64_t number;  /* of the last request */
+	uint64_t wait_ms; /* SIGNER_WAIT_MS */
+};
+
+/* Forks; the signer may read the directory of config_path. Before the configuration is read, before
+ * the first thread, and before privileges go: the signer keeps the user. 0 or -errno. */
+int signer_start(struct signer *s, const char *config_path) MUST_CHECK;
+void signer_stop(struct signer *s);
+
+/* All of these wait for at most SIGNER_WAIT_MS: -ETIMEDOUT then, and the next may fare better.
+ * -EPIPE: the signer is gone. */
+
+/* Before it is sealed: a channel of its own for a worker, whose end is *fd. 0 or -errno. */
+int signer_channel(struct signer *s, int *fd) MUST_CHECK;
+/* It gives up all that it does not need, and takes no further channel. 0 or -errno. */
+int signer_seal(struct signer *s) MUST_CHECK;
+/* The configuration file's text without its private keys, owned by the caller. The signer has them
+ * from now on, beside those it had. 0 or -errno. */
+int signer_read_config(struct signer *s, char **text, size_t *len) MUST_CHECK;
+/* Drops answers that came too late. False: the signer is gone. Never waits. */
+bool signer_lives(struct signer *s) MUST_CHECK;
+/* Whether it has the key of this id: 0, -ENOKEY, or another -errno. */
+int signer_has(struct signer *s, const uint8_t key[SIGNING_KEY_BYTES]) MUST_CHECK;
+
+#endif

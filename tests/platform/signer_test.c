@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * signer: what a sealed relay has done by it, and what the signer itself cannot do.
+ *
+ * links: relay/signer/signer.c relay/signer/serve.c core/engine/keyring.c core/engine/certificate.c
+ * links: core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c
+ * links: core/engine/tag.c core/engine/tls.c core/parse/signing.c core/parse/keyblock.c core/parse/wire.c
+ * links: core/parse/reason.c core/addr.c core/log.c core/file.c core/isolation.c core/passing.c
+ * links: core/clock.c ctl/pki/make.c tests/support/certs.c
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include <openssl/ssl.h>
+
+#include "core/engine/certificate.h"
+#include "core/parse/keyblock.h"
+#include "core/sanitized.h"
+#include "relay/signer/internal.h"
+#include "tests/support/certs.h"
+
+static char dir[64], config[96], neighbour[96];
+static struct certs_ca ca;
+static struct certs_pair relay;
+static uint8_t relay_key[SIGNING_KEY_BYTES];
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void write_config(const char *name)
+{
+	static char text[16384];
+	int n = snprintf(text, sizeof(text), "name: %s\n", name);
+
+	certs_yaml(ca.pem, relay.certificate, relay.key, text + n, sizeof(text) - (size_t)n);
+	write_file(config, text);
+}
+
+static int setup(void **context)
+{
+	X509 *x;
+
+	snprintf(dir, sizeof(dir), "/tmp/postern-signer-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	snprintf(config, sizeof(config), "%s/relay.yaml", dir);
+	snprintf(neighbour, sizeof(neighbour), "%s/outside", dir);
+	ca = certs_make_ca("Example");
+	relay = certs_make_pair(&ca, IDENTITY_RELAY, "relay.example.org", -60, 3600);
+	x = certificate_of_pem(relay.certificate);
+	assert_true(keyring_id_of_certificate(x, relay_key));
+	X509_free(x);
+	write_config("front");
+	write_file(neighbour, "not for you\n");
+	return 0;
+}
+
+static int teardown(void **context)
+{
+	char command[128];
+
+	certs_free_pair(&relay);
+	certs_free_ca(&ca);
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	return system(command);
+}
+
+static void alive(pid_t pid, bool expected)
+{
+	/* A process that has ended stays a zombie until its parent, maybe init, looks. */
+	for (int i = 0; i < 500; i++) {
+		char path[64], text[512] = "";
+		snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+		FILE *f = fopen(path, "r");
+		bool is = f && fgets(text, sizeof(text), f) && !strstr(text, ") Z ");
+		if (f)
+			fclose(f);
+		if (is == expected)
+			return;
+		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+	}
+	assert_false(expected);
+	assert_true(expected);
+}
+
+/* One that has read its file, and has one channel unless channel is NULL. */
+static void start_sealed(struct signer *s, int *channel)
+{
+	char *text = NULL;
+	size_t len;
+
+	assert_int_equal(signer_start(s, config), 0);
+	assert_int_equal(signer_read_config(s, &text, &len), 0);
+	free(text);
+	if (channel)
+		assert_int_equal(signer_channel(s, channel), 0);
+	assert_int_equal(signer_seal(s), 0);
+}
+
+/* ---- the file ---------------------------------------------------------------------------------
+ */
+
+static void test_the_file_comes_without_its_key(void **context)
+{
+	uint8_t id[SIGNING_KEY_BYTES], unknown[SIGNING_KEY_BYTES] = {1};
+	struct signer s;
+	char *text = NULL, body[33];
+	size_t len = 0;
+
+	/* A line of the key itself. */
+	snprintf(body, sizeof(body), "%s", strchr(relay.key, '\n') + 1);
+	assert_int_equal(signer_start(&s, config), 0);
+	assert_int_equal(signer_has(&s, relay_key), -ENOKEY);
+	assert_int_equal(signer_read_config(&s, &text, &len), 0);
+	assert_int_equal(strlen(text), len);
+	assert_non_null(strstr(text, "name: front"));
+	assert_null(strstr(text, body));
+	assert_true(keyblock_refers(text, id));
+	assert_memory_equal(id, relay_key, sizeof(id));
+	free(text);
+	assert_int_equal(signer_has(&s, relay_key), 0);
+	assert_int_equal(signer_has(&s, unknown), -ENOKEY);
+	signer_stop(&s);
+	alive(s.pid, false);
+}
+
+static void test_a_replaced_file_is_read(void **context)
+{
+	struct signer s;
+	char *text, other[128];
+	size_t len;
+
+	start_sealed(&s, NULL);
+	snprintf(other, sizeof(other), "%s.tmp", config);
+	write_file(other, "name: other\n");
+	assert_int_equal(rename(other, config), 0);
+	assert_int_equal(signer_read_config(&s, &text, &len), 0);
+	assert_string_equal(text, "name: other\n");
+	free(text);
+	/* The key that it had stays: a running relay goes on with its certificate. */
+	assert_int_equal(signer_has(&s, relay_key), 0);
+	assert_int_equal(unlink(config), 0);
+	assert_int_equal(signer_read_config(&s, &text, &len), -ENOENT);
+	/* No writer is waited for. */
+	assert_int_equal(mkfifo(config, 0600), 0);
+	assert_int_equal(signer_read_config(&s, &text, &len), -EINVAL);
+	assert_int_equal(unlink(config), 0);
+	write_config("front");
+	signer_stop(&s);
+}
+
+static void test_a_file_behind_a_link(void **context)
+{
+	struct signer s;
+	char there[96], link[128], *text;
+	size_t len;
+
+	snprintf(there, sizeof(there), "%s/there", dir);
+	assert_int_equal(mkdir(there, 0700), 0);
+	snprintf(link, sizeof(link), "%s/link.yaml", there);
+	assert_int_equal(symlink(config, link), 0);
+	assert_int_equal(signer_start(&s, link), 0);
+	assert_int_equal(signer_seal(&s), 0);
+	assert_int_equal(signer_read_config(&s, &text, &len), 0);
+	assert_non_null(strstr(text, "name: front"));
+	free(text);
+	signer_stop(&s);
+}
+
+static void test_a_large_file(void **context)
+{
+	char *big = malloc(SIGNER_FILE_MAX + 2), *text = NULL;
+	struct signer s;
+	size_t len;
+
+	assert_non_null(big);
+	memset(big, '#', SIGNER_FILE_MAX + 1);
+	big[SIGNER_FILE_MAX + 1] = '\0';
+	write_file(config, big);
+	assert_int_equal(signer_start(&s, config), 0);
+	assert_int_equal(signer_read_config(&s, &text, &len), -EFBIG);
+	big[SIGNER_FILE_MAX] = '\0';
+	write_file(config, big);
+	assert_int_equal(signer_read_config(&s, &text, &len), 0);
+	assert_int_equal(len, SIGNER_FILE_MAX);
+	assert_memory_equal(text, big, SIGNER_FILE_MAX);
+	free(text);
+	free(big);
+	write_config("front");
+	signer_stop(&s);
+}
+
+static void test_start_tells_what_is_missing(void **context)
+{
+	struct signer s;
+
+	assert_int_equal(signer_start(&s, "/nonexistent/relay.yaml"), -ENOENT);
+}
+
+/* ---- channels ---------------------------------------------------------------------------------
+ */
+
+/* The answer's status; signature is what came. */
+static int ask(int channel, const struct signing_request *request, struct signing_reply *reply)
+{
+	static uint8_t packet[SIGNING_PACKET_MAX];
+	size_t len;
+
+	assert_true(signing_request_encode(request, packet, sizeof(packet), &len));
+	assert_int_equal(send(channel, packet, len, 0), len);
+	assert_int_equal(poll(&(struct pollfd){.fd = channel, .events = POLLIN}, 1, 5000), 1);
+	ssize_t n = recv(channel, packet, sizeof(packet), 0);
+	assert_true(n > 0 && signing_reply_decode(packet, (size_t)n, reply));
+	assert_int_equal(reply->number, request->number);
+	return reply->status;
+}
+
+static struct signing_request handshake(uint8_t text[SIGNING_INPUT_MAX])
+{
+	static const char verify[] = "TLS 1.3, server CertificateVerify";
+	struct signing_request r = {
+		.duty = SIGNING_SIGN, .number = 42, .algorithm = SSL_SIGN_ECDSA_SECP256R1_SHA256};
+
+	memset(text, ' ', SIGNING_INPUT_MAX);
+	memcpy(text + 64, verify, sizeof(verify));
+	memcpy(r.key, relay_key, sizeof(r.key));
+	CBS_init(&r.input, text, 64 + sizeof(verify) + 32);
+	return r;
+}
+
+static void test_a_worker_has_handshakes_signed(void **context)
+{
+	uint8_t text[SIGNING_INPUT_MAX];
+	struct signing_request r = handshake(text);
+	struct signing_reply reply;
+	struct signer s;
+	int channel;
+
+	start_sealed(&s, &channel);
+	assert_int_equal(ask(channel, &r, &reply), 0);
+	X509 *x = certificate_of_pem(relay.certificate);
+	EVP_PKEY *key = X509_get_pubkey(x);
+	EVP_MD_CTX *check = EVP_MD_CTX_new();
+	assert_int_equal(EVP_DigestVerifyInit(check, NULL, EVP_sha256(), NULL, key), 1);
+	assert_int_equal(EVP_DigestVerify(check, CBS_data(&reply.data), CBS_len(&reply.data),
+					  CBS_data(&r.input), CBS_len(&r.input)),
+			 1);
+	EVP_MD_CTX_free(check);
+	EVP_PKEY_free(key);
+	X509_free(x);
+	/* Not with another key, not another text, and nothing but signatures. */
+	r.key[0] ^= 1;
+	assert_int_equal(ask(channel, &r, &reply), -ENOKEY);
+	r.key[0] ^= 1;
+	text[0] = 'x';
+	assert_int_equal(ask(channel, &r, &reply), -EPERM);
+	r = (struct signing_request){.duty = SIGNING_READ, .number = 43};
+	assert_int_equal(ask(channel, &r, &reply), -EPERM);
+	r.duty = SIGNING_HAS;
+	assert_int_equal(ask(channel, &r, &reply), -EPERM);
+	close(channel);
+	signer_stop(&s);
+}
+
+static void test_a_worker_that_does_not_read(void **context)
+{
+	uint8_t text[SIGNING_INPUT_MAX], packet[SIGNING_PACKET_MAX];
+	struct signing_request r = handshake(text);
+	struct signing_reply reply;
+	struct signer s;
+	int deaf, other;
+	size_t len;
+
+	assert_int_equal(signer_start(&s, config), 0);
+	char *file = NULL;
+	assert_int_equal(signer_read_config(&s, &file, &len), 0);
+	free(file);
+	assert_int_equal(signer_channel(&s, &deaf), 0);
+	assert_int_equal(signer_channel(&s, &other), 0);
+	assert_int_equal(signer_seal(&s), 0);
+	assert_true(signing_request_encode(&r, packet, sizeof(packet), &len));
+	for (unsigned i = 0; i < 5000; i++)
+		(void)!send(deaf, packet, len, MSG_DONTWAIT);
+	/* The others do not wait for it, and neither does the control thread. */
+	assert_int_equal(ask(other, &r, &reply), 0);
+	assert_int_equal(signer_has(&s, relay_key), 0);
+	close(deaf);
+	assert_int_equal(ask(other, &r, &reply), 0);
+	close(other);
+	signer_stop(&s);
+}
+
+/* ---- what a relay that was taken over might send ------------------------------------------------
+ */
+
+static void test_sealed_it_takes_no_channel(void **context)
+{
+	struct signer s;
+	int channel;
+
+	start_sealed(&s, NULL);
+	assert_int_equal(signer_channel(&s, &channel), -EBADF); /* descriptors are dropped */
+	assert_int_equal(signer_seal(&s), -EPERM);
+	assert_int_equal(signer_has(&s, relay_key), 0);
+	signer_stop(&s);
+}
+
+static void test_forged_packets(void **context)
+{
+	uint8_t text[SIGNING_INPUT_MAX], junk[4096];
+	struct signing_request r = handshake(text);
+	struct signing_reply reply;
+	struct signer s;
+	int channel;
+
+	start_sealed(&s, &channel);
+	for (size_t n = 0; n < 600; n++) {
+		memset(junk, (int)n, sizeof(junk));
+		assert_int_equal(send(channel, junk, n % sizeof(junk) + (n == 0), 0),
+				 n % sizeof(junk) + (n == 0));
+		assert_int_equal(send(s.fd, junk, n + (n == 0), 0), n + (n == 0));
+	}
+	assert_int_equal(ask(channel, &r, &reply), 0);
+	assert_int_equal(signer_has(&s, relay_key), 0);
+	close(channel);
+	signer_stop(&s);
+}
+
+/* ---- the signer itself ------------------------------------------------------------------------
+ */
+
+static void test_proc_says_so(void **context)
+{
+	struct signer s;
+	char path[64], line[256];
+	unsigned seen = 0;
+
+	start_sealed(&s, NULL);
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)s.pid);
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		unsigned long long value;
+		if (sscanf(line, "Seccomp: %llu", &value) == 1) {
+			assert_int_equal(value, 2);
+			seen++;
+		} else if (sscanf(line, "NoNewPrivs: %llu", &value) == 1) {
+			assert_int_equal(value, 1);
+			seen++;
+		} else if (sscanf(line, "CapEff: %llx", &value) == 1 ||
+			   sscanf(line, "CapPrm: %llx", &value) == 1 ||
+			   sscanf(line, "CapInh: %llx", &value) == 1) {
+			assert_int_equal(value, 0);
+			seen++;
+		}
+	}
+	fclose(f);
+	assert_int_equal(seen, 5);
+	signer_stop(&s);
+}
+
+static void test_it_ends_with_the_relay(void **context)
+{
+	struct signer s;
+
+	start_sealed(&s, NULL);
+	/* Not by what a terminal or a service manager sends to the whole group. */
+	kill(s.pid, SIGINT);
+	kill(s.pid, SIGTERM);
+	kill(s.pid, SIGHUP);
+	nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+	alive(s.pid, true);
+	assert_true(signer_lives(&s));
+	close(s.fd);
+	alive(s.pid, false);
+}
+
+static void test_a_relay_sees_its_end(void **context)
+{
+	struct signer s;
+
+	start_sealed(&s, NULL);
+	kill(s.pid, SIGKILL);
+	alive(s.pid, false);
+	assert_false(signer_lives(&s));
+	assert_int_equal(signer_has(&s, relay_key), -EPIPE);
+	signer_stop(&s);
+	assert_false(signer_lives(&s));
+}
+
+static void test_a_stuck_signer_is_not_waited_for(void **context)
+{
+	struct signer s;
+	char *text;
+	size_t len;
+
+	start_sealed(&s, NULL);
+	s.wait_ms = 100;
+	kill(s.pid, SIGSTOP);
+	assert_int_equal(signer_has(&s, relay_key), -ETIMEDOUT);
+	assert_int_equal(signer_read_config(&s, &text, &len), -ETIMEDOUT);
+	assert_true(signer_lives(&s));
+	kill(s.pid, SIGCONT);
+	/* Late answers are dropped: the next one is the right one. */
+	s.wait_ms = SIGNER_WAIT_MS;
+	assert_int_equal(signer_read_config(&s, &text, &len), 0);
+	assert_non_null(strstr(text, "name: front"));
+	free(text);
+	signer_stop(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_file_comes_without_its_key),
+		cmocka_unit_test(test_a_replaced_file_is_read),
+		cmocka_unit_test(test_a_file_behind_a_link),
+		cmocka_unit_test(test_a_large_file),
+		cmocka_unit_test(test_start_tells_what_is_missing),
+		cmocka_unit_test(test_a_worker_has_handshakes_signed),
+		cmocka_unit_test(test_a_worker_that_does_not_read),
+		cmocka_unit_test(test_sealed_it_takes_no_channel),
+		cmocka_unit_test(test_forged_packets),
+		cmocka_unit_test(test_proc_says_so),
+		cmocka_unit_test(test_it_ends_with_the_relay),
+		cmocka_unit_test(test_a_relay_sees_its_end),
+		cmocka_unit_test(test_a_stuck_signer_is_not_waited_for),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
