@@ -240,7 +240,7 @@ $(B)/postern: $(call objs,$(call sources,$(CTL_ROOMS))) $(AGENT_LIB_OBJ) $(RELAY
 # ---- unit and simulation tests: each names what it links, "* links: core/timer.c", in its head ----
 # All heads are read at once: one process, and not four hundred.
 HEADS := $(shell awk '/^ \* links: / {for (i = 3; i <= NF; i++) print FILENAME "=" $$i}' \
-	tests/*/*_test.c fuzz/*_fuzz.c bench/policy.c)
+	tests/*/*_test.c fuzz/*_fuzz.c bench/policy.c bench/handshakes.c)
 links = $(wildcard $(patsubst $(1)=%,%,$(filter $(1)=%,$(HEADS))))
 UNIT_SRC := $(sort $(wildcard tests/unit/*_test.c tests/sim/*_test.c tests/platform/*_test.c))
 UNIT_BIN := $(patsubst tests/%.c,$(B)/tests/%,$(UNIT_SRC))
@@ -332,9 +332,12 @@ LOAD_SRC := $(sort $(wildcard bench/load*.c))
 $(B)/bench/load: $(call objs,$(LOAD_SRC)) $(SHARED_OBJ) $(B)/libraries
 	$(call link)
 
-# How long decisions take under large policies.
-$(B)/bench/policy: $(call objs,bench/policy.c $(call links,bench/policy.c)) $(B)/libraries
-	$(call link)
+# How long decisions take under large policies; what a handshake costs with a signer.
+define bench_rule
+$(B)/bench/$(1): $$(call objs,bench/$(1).c $$(call links,bench/$(1).c)) $(B)/libraries
+	$$(call link)
+endef
+$(foreach b,policy handshakes,$(eval $(call bench_rule,$(b))))
 
 # ---- what people type ---------------------------------------------------------------------------
 # A target that may install packages builds in a make of its own, which then sees what is new.
@@ -384,8 +387,9 @@ demo-home:
 bench:
 	@tests/deps build $(BUILD_PACKAGES)
 	@tests/deps bench $(BENCH_PACKAGES)
-	+$(Q)$(SUBMAKE) all $(B)/bench/load $(B)/bench/policy
+	+$(Q)$(SUBMAKE) all $(B)/bench/load $(B)/bench/policy $(B)/bench/handshakes
 	@bench/run --build $(B)
+	@$(B)/bench/handshakes
 	@bench/home --build $(B)
 
 # ---- what keeps the code as it is ----------------------------------------------------------------
