@@ -54,6 +54,7 @@
 	X('D', DRAINING, "the relay drained: it begins no session, or the time was over")          \
 	X('S', SHUTDOWN, "the program was told to stop")                                           \
 	X('G', GONE, "the other side was gone before the session began")                           \
+	X('J', IDLE, "no byte had come for as long as that may last")                              \
 	X('Q', DEADLINE, "no answer came in time")                                                 \
 	X('O', OFFLINE, "the agent asked for was not connected, or no relay was")                  \
 	X('Y', SERVICE, "the agent asked for does not publish the service")                        \

@@ -19,15 +19,49 @@
 
 #define LARGE_BYTES	 (4u << 20)
 #define TRIM_INTERVAL_MS 1000u
+#define IDLE_ROUND	 16u /* in so many intervals each session is looked at once */
 
 /* ---- a worker's sessions ---- */
 
-/* Gives large buffers back to the system that the last interval did not need. */
+/* No byte has come on it for as long as that may last. */
+static bool session_idle(struct session *s, uint64_t now_ms)
+{
+	const struct relay_limits *limits = &s->worker->snap->config.limits;
+	uint64_t most = s->pair.from ? limits->session_idle_ms : limits->public_idle_ms;
+	uint64_t bytes = s->flow[0].bytes + s->flow[1].bytes;
+
+	if (s->fd[0] < 0 || s->fd[1] < 0 || bytes != s->active_bytes) {
+		s->active_bytes = bytes;
+		s->active_ms = now_ms;
+	}
+	return most > 0 && now_ms - s->active_ms >= most;
+}
+
+/* Looks through the next part of the table. */
+static void sessions_end_idle(struct sessions *ss, uint64_t now_ms)
+{
+	uint32_t part = ss->table.high_water / IDLE_ROUND + 1;
+
+	for (; part > 0; part--, ss->looked_at++) {
+		if (ss->looked_at >= ss->table.high_water) {
+			ss->looked_at = 0;
+			return;
+		}
+		struct session *s = slab_at(&ss->table, ss->looked_at);
+
+		if (s && !s->ended && session_idle(s, now_ms))
+			session_abort(s, ENDING_SELF, ENDING_IDLE, "nothing came for too long");
+	}
+}
+
+/* Gives large buffers back to the system that the last interval did not need, and ends what has
+ * been idle for too long. */
 static void sessions_trim(struct timer *t, uint64_t now_ms)
 {
 	struct sessions *ss = container(t, struct sessions, trimmer);
 
 	buffers_trim(&ss->large, 1);
+	sessions_end_idle(ss, now_ms);
 	ring_timer_set(ss->worker->ring, t, TRIM_INTERVAL_MS);
 }
 
@@ -158,7 +192,7 @@ struct session *session_new(struct worker *w, const struct session_facts *facts)
 	}
 	flow_init(&s->flow[0], 0);
 	flow_init(&s->flow[1], 1);
-	s->started_ms = ring_now_ms(w->ring);
+	s->started_ms = s->active_ms = ring_now_ms(w->ring);
 	stat_add(&w->stats.sessions, 1);
 	stat_add(&w->stats.sessions_total, 1);
 	enforce_watch(w, facts->again);

@@ -31,10 +31,11 @@ struct session {
 	struct flow flow[2]; /* flow[side]: from that side to the other */
 	slab_id cutting[2];  /* connections that GO is still leaving, or 0 */
 	uint64_t started_ms;
-	char *service;	   /* for logs; owned */
-	int fd[2];	   /* -1: not handed over yet, or closed */
-	uint32_t place[2]; /* of these in the ledger */
-	bool granted;	   /* by a grant, not by a rule */
+	uint64_t active_ms, active_bytes; /* when bytes were last seen to have come, and how many */
+	char *service;			  /* for logs; owned */
+	int fd[2];			  /* -1: not handed over yet, or closed */
+	uint32_t place[2];		  /* of these in the ledger */
+	bool granted;			  /* by a grant, not by a rule */
 	bool ended;
 };
 
@@ -49,8 +50,9 @@ struct sessions {
 	struct buffers large;	/* for busy directions */
 	struct flow *paced;	/* waiting for the shaper (pace.h) */
 	size_t paced_count;
-	time_t look_again; /* when an answer changes by itself; 0: never. enforce.c's */
-	time_t looked;	   /* the wall clock then; it must not go back */
+	uint32_t looked_at; /* how far the table has been looked through for idle sessions */
+	time_t look_again;  /* when an answer changes by itself; 0: never. enforce.c's */
+	time_t looked;	    /* the wall clock then; it must not go back */
 	struct timer trimmer, policy_timer, pace_timer;
 };
 

@@ -59,6 +59,37 @@ static void scene_a_public_hello_is_counted(void)
 	peers_end();
 }
 
+/* A session on which nothing comes ends in time, and one on which something comes goes on. */
+static void scene_an_idle_public_session(void)
+{
+	struct tls *t;
+
+	peers_begin(
+		"limits:\n  public_idle: 60s\npublic:\n  - name: www.example\n    to: home/talk\n");
+	(void)peer_sign_in(&home, relay_host, 0);
+	peer_publish(&home, "talk");
+	t = peers_public_hello(&guest);
+	(void)peer_expect(&home, WIRE_OFFER, &heard);
+	(void)peer_leg(&accepting, relay_host, &home);
+	peer_accept(&accepting, heard.offer.session);
+	(void)peer_go(&accepting);
+	(void)peer_has(&accepting, 1, 10 * SECOND);
+	for (unsigned i = 0; i < 3; i++) {
+		static const uint8_t record[] = {22, 3, 3, 0, 1, 0};
+
+		world_run(40 * SECOND);
+		peer_write(&guest, record, sizeof(record));
+	}
+	world_run(40 * SECOND);
+	peers_expect_still_there(&guest, "a public session ends though bytes come");
+	world_run(45 * SECOND);
+	world_check(peer_gone(&guest, 1) && peer_gone(&accepting, 1), "ends",
+		    "a public session without a byte is kept");
+	world_check(peers_totals().sessions == 0, "accounts", "an idle session counts");
+	tls_free(t);
+	peers_end();
+}
+
 /* What comes after the hello is TLS as well, or it goes nowhere. */
 static void scene_a_public_client_that_speaks_no_tls(void)
 {
@@ -128,8 +159,11 @@ static void scene_a_public_client_in_a_drain(void)
 }
 
 static const peers_scene scenes[] = {
-	scene_a_public_client_that_waited_in_vain, scene_a_public_hello_is_counted,
-	scene_a_public_client_that_speaks_no_tls,  scene_public_clients_are_told,
+	scene_a_public_client_that_waited_in_vain,
+	scene_a_public_hello_is_counted,
+	scene_an_idle_public_session,
+	scene_a_public_client_that_speaks_no_tls,
+	scene_public_clients_are_told,
 	scene_a_public_client_in_a_drain,
 };
 

@@ -273,6 +273,22 @@ static void scene_consoles_need_no_rule(void)
 	peers_end();
 }
 
+/* An idle session of agents goes on, unless a limit says how long. */
+static void scene_idle_sessions(void)
+{
+	peers_begin("limits:\n  public_idle: 10s\n");
+	peers_two_agents();
+	peers_cut_through();
+	world_run(40 * SECOND);
+	world_check(peers_totals().sessions == 1, "ends",
+		    "the limit of public sessions ends one of agents");
+	peers_reload("limits:\n  session_idle: 30s\n");
+	world_run(60 * SECOND);
+	world_check(peers_totals().sessions == 0 && peer_gone(&asking, 1), "ends",
+		    "an idle session is kept for longer than its limit");
+	peers_end();
+}
+
 static const peers_scene scenes[] = {
 	scene_all_bytes_are_counted,
 	scene_a_rate_holds,
@@ -283,6 +299,7 @@ static const peers_scene scenes[] = {
 	scene_a_rule_that_goes_takes_its_sessions,
 	scene_a_rule_has_room_for_one,
 	scene_consoles_need_no_rule,
+	scene_idle_sessions,
 };
 
 void world_peers_session(void)
