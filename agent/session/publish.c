@@ -325,6 +325,8 @@ static void offer_stream_message(struct stream *st, const struct wire_message *m
 	ring_timer_cancel(o->session.worker->ring, &o->deadline); /* the target has its own */
 	reason = judge_request(o, m);
 	if (reason == REASON_OK)
+		agent_session_leave_share(o->session.all, &o->session);
+	if (reason == REASON_OK)
 		agent_session_candidates(&o->session, &m->request.candidates);
 	if (reason != REASON_OK)
 		offer_reject(o, ENDING_SELF, reason, offer_explain(o, reason, m, text));
@@ -411,6 +413,7 @@ void publish_offer(struct agent_sessions *all, struct agent_link *l, const struc
 	const struct agent_publish *p = publish_find(all->setup, m->offer.service);
 	enum reason reason = REASON_OK;
 	char text[WIRE_EXTENSION_TEXT_MAX] = "";
+	const char *full;
 	struct offer *o;
 
 	if (m->extensions.unknown) {
@@ -426,11 +429,17 @@ void publish_offer(struct agent_sessions *all, struct agent_link *l, const struc
 		return;
 	}
 	o = calloc(1, sizeof(*o));
-	if (o)
-		o->session.control = control;
-	if (!o || !agent_session_add(all, &o->session)) {
-		publish_refuse(all, l, m, o ? REASON_LIMIT_SESSIONS : REASON_LIMIT_MEMORY,
-			       o ? "" : "out of memory");
+	if (!o) {
+		publish_refuse(all, l, m, REASON_LIMIT_MEMORY, "out of memory");
+		return;
+	}
+	o->session.control = control;
+	o->session.public_kind = m->offer.kind == WIRE_OFFER_PUBLIC;
+	memcpy(o->session.relay, l->label, sizeof(o->session.relay));
+	full = agent_session_take_share(all, &o->session);
+	if (full || !agent_session_add(all, &o->session)) {
+		agent_session_leave_share(all, &o->session);
+		publish_refuse(all, l, m, REASON_LIMIT_SESSIONS, full ? full : "");
 		free(o);
 		return;
 	}
@@ -438,12 +447,10 @@ void publish_offer(struct agent_sessions *all, struct agent_link *l, const struc
 	o->link_id = l->id;
 	l->users++;
 	o->number = m->offer.session;
-	o->session.public_kind = m->offer.kind == WIRE_OFFER_PUBLIC;
 	o->target = -1;
 	o->deadline.fire = offer_deadline_fired;
 	o->session.stop = offer_stop;
 	o->session.allowed = offer_allowed;
-	memcpy(o->session.relay, l->label, sizeof(o->session.relay));
 	wire_bytes_copy(m->offer.service, o->session.service, sizeof(o->session.service));
 	wire_bytes_copy(m->offer.source, o->source, sizeof(o->source));
 	wire_bytes_copy(m->offer.local, o->local, sizeof(o->local));

@@ -24,6 +24,80 @@ bool agent_sessions_set_max(struct agent_sessions *all, uint64_t max_sessions)
 	return buffers_set_max(&all->worker->small, agent_sessions_buffers(max_sessions)) == 0;
 }
 
+/* ---- what one relay may take ---- */
+
+static struct relay_share *share_of(struct agent_sessions *all, const char *relay)
+{
+	struct relay_share *sh = all->shares;
+
+	while (sh && strcmp(sh->relay, relay) != 0)
+		sh = sh->next;
+	if (sh)
+		return sh;
+	sh = calloc(1, sizeof(*sh));
+	if (!sh)
+		return NULL;
+	snprintf(sh->relay, sizeof(sh->relay), "%s", relay);
+	sh->next = all->shares;
+	all->shares = sh;
+	return sh;
+}
+
+static void share_let_go(struct agent_sessions *all, struct relay_share *sh)
+{
+	struct relay_share **at = &all->shares;
+
+	if (sh->consoles + sh->shaking + sh->others > 0)
+		return;
+	while (*at != sh)
+		at = &(*at)->next;
+	*at = sh->next;
+	free(sh);
+}
+
+static size_t *share_count(struct relay_share *sh, const struct agent_session *s)
+{
+	if (s->control)
+		return &sh->consoles;
+	return s->public_kind ? &sh->others : &sh->shaking;
+}
+
+const char *agent_session_take_share(struct agent_sessions *all, struct agent_session *s)
+{
+	size_t relays = all->links->count > 0 ? all->links->count : 1;
+	size_t most =
+		s->control ? AGENT_CONSOLE_SESSIONS_MAX : (size_t)all->setup->config->max_sessions;
+	struct relay_share *sh = share_of(all, s->relay);
+	size_t held;
+
+	if (!sh)
+		return "out of memory";
+	held = s->control ? sh->consoles : sh->shaking + sh->others;
+	most = most > relays ? most / relays : 1;
+	if (held >= most)
+		return "this relay has its part of the agent's sessions that no certificate has "
+		       "proved; raise max_sessions";
+	if (!s->control && !s->public_kind && sh->shaking >= AGENT_OFFERS_MAX)
+		return "too many offers of this relay wait for the other agent to prove itself; "
+		       "try again";
+	++*share_count(sh, s);
+	s->share = sh;
+	return NULL;
+}
+
+void agent_session_leave_share(struct agent_sessions *all, struct agent_session *s)
+{
+	struct relay_share *sh = s->share;
+
+	if (!sh)
+		return;
+	s->share = NULL;
+	--*share_count(sh, s);
+	share_let_go(all, sh);
+}
+
+/* ---- the table ---- */
+
 bool agent_session_add(struct agent_sessions *all, struct agent_session *s)
 {
 	size_t others = all->count - all->consoles;
@@ -50,6 +124,7 @@ void agent_session_remove(struct agent_session *s)
 {
 	struct agent_sessions *all = s->all;
 
+	agent_session_leave_share(all, s);
 	if (s->prev)
 		s->prev->next = s->next;
 	else

@@ -14,10 +14,23 @@
 #include "agent/worker/worker.h"
 #include "core/parse/wire.h"
 
-#define AGENT_CONSOLE_SESSIONS_MAX 16u /* at a time; beside config.max_sessions */
+#define AGENT_CONSOLE_SESSIONS_MAX 16u	/* at a time; beside config.max_sessions */
+#define AGENT_OFFERS_MAX	   256u /* of one relay, before the other agent has proved itself */
 
 struct agent_session;
 struct agent_sessions;
+
+/*
+ * What one relay has made of sessions that no agent has proved by its certificate: offers until
+ * their REQUEST has been allowed, and public sessions as long as they run. A relay can invent as
+ * many as it likes, so it has an equal part of the agent's places only, and those of other relays
+ * stay free.
+ */
+struct relay_share {
+	struct relay_share *next;
+	char relay[ENDPOINT_TEXT_BYTES];
+	size_t consoles, shaking, others; /* the last two: of agents, and public ones */
+};
 
 /* What never became a session. Borrowed. */
 struct agent_refusal {
@@ -50,6 +63,7 @@ struct agent_sessions {
 	struct agent_links *links;
 	const struct agent_sessions_events *events;
 	struct agent_session *first; /* the newest */
+	struct relay_share *shares;  /* of relays that have any */
 	size_t count, consoles;	     /* the second: of those, with consoles */
 	uint64_t last_number;
 	struct proved proved; /* by the peers of sessions */
@@ -71,6 +85,7 @@ struct agent_session {
 	bool public_kind; /* its client is no agent */
 	bool opened;
 	bool refused;		      /* that has been told */
+	struct relay_share *share;    /* where it is counted; NULL: nowhere */
 	char peer[WIRE_NAME_MAX + 1]; /* the other agent; "" for a public session */
 	char service[WIRE_NAME_MAX + 1];
 	char relay[ENDPOINT_TEXT_BYTES];
@@ -101,6 +116,13 @@ void agent_sessions_stop(struct agent_sessions *all, const char *why);
 /* False at the limit of config.max_sessions, or of consoles' sessions. */
 bool agent_session_add(struct agent_sessions *all, struct agent_session *s) MUST_CHECK;
 void agent_session_remove(struct agent_session *s);
+/* Counts a session that is offered, whose control, public_kind and relay are set, against its
+ * relay. NULL, or a sentence on why it has no place. */
+const char *agent_session_take_share(struct agent_sessions *all,
+				     struct agent_session *s) MUST_CHECK;
+/* The other agent has proved itself, or the session ends: its relay has the place back. Harmless
+ * twice. */
+void agent_session_leave_share(struct agent_sessions *all, struct agent_session *s);
 
 /* The peer has proved this by the inner handshake. False without memory. */
 bool agent_session_proved(struct agent_session *s, const struct identity_peer *peer) MUST_CHECK;

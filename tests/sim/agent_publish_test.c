@@ -566,9 +566,112 @@ static void only_what_is_public_is_for_everybody(void **state)
 	assert_refused(s, REASON_SERVICE_UNKNOWN, "SOY");
 }
 
+/* ---- what one relay may take ---- */
+
+static void offer_by(struct agent_scene *s, unsigned link, enum wire_offer_kind kind,
+		     const char *service)
+{
+	const struct wire_message m = {
+		.type = WIRE_OFFER,
+		.offer = {.session = 77,
+			  .kind = kind,
+			  .from = wire_text(kind == WIRE_OFFER_PUBLIC ? "" : "asker"),
+			  .service = wire_text(service),
+			  .source = wire_text("198.51.99.7:40000"),
+			  .local = wire_text("192.0.2.1:443")},
+	};
+
+	s->leg.there = false;
+	publish_offer(&s->sessions, &s->link[link], &m);
+}
+
+/* All but the last call for a leg are out of the scene's sight: the offers that wait for them end.
+ */
+static void offers_end(struct agent_scene *s)
+{
+	while (s->sessions.first) {
+		s->leg.there = true;
+		s->sessions.first->stop(s->sessions.first, REASON_SHUTDOWN, "the test ends");
+	}
+	assert_null(s->sessions.shares);
+	s->leg.there = false;
+	agent_scene_end(s);
+}
+
+/* A relay that invents offers has its part of the places; the other relay's stay free. */
+static void offers_of_a_relay_are_a_share(void **state)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+
+	s->config.max_sessions = 8;
+	for (unsigned i = 0; i < 4; i++)
+		offer_by(s, 0, WIRE_OFFER_AGENT, "web");
+	assert_int_equal(s->refuses, 0);
+	for (unsigned i = 0; i < 4; i++)
+		offer_by(s, 0, WIRE_OFFER_AGENT, "web");
+	assert_int_equal(s->refuses, 4);
+	assert_int_equal(s->refuse_reason, REASON_LIMIT_SESSIONS);
+	assert_non_null(strstr(s->refuse_text, "this relay has its part"));
+	for (unsigned i = 0; i < 4; i++)
+		offer_by(s, 1, WIRE_OFFER_AGENT, "web");
+	assert_int_equal(s->refuses, 4);
+	offers_end(s);
+}
+
+/* Consoles' places likewise: a relay cannot keep an operator away that comes by another. */
+static void offers_of_consoles_are_a_share(void **state)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+
+	for (unsigned i = 0; i < AGENT_CONSOLE_SESSIONS_MAX; i++)
+		offer_by(s, 0, WIRE_OFFER_AGENT, WIRE_CONTROL_SERVICE);
+	assert_int_equal(s->refuses, AGENT_CONSOLE_SESSIONS_MAX / 2);
+	offer_by(s, 1, WIRE_OFFER_AGENT, WIRE_CONTROL_SERVICE);
+	assert_int_equal(s->refuses, AGENT_CONSOLE_SESSIONS_MAX / 2);
+	offers_end(s);
+}
+
+/* However many sessions there may be, few of them wait for a handshake. */
+static void offers_before_a_handshake_are_few(void **state)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+
+	s->config.max_sessions = 100000;
+	for (unsigned i = 0; i < AGENT_OFFERS_MAX + 10; i++)
+		offer_by(s, 0, WIRE_OFFER_AGENT, "web");
+	assert_int_equal(s->refuses, 10);
+	assert_int_equal(s->refuse_reason, REASON_LIMIT_SESSIONS);
+	assert_non_null(strstr(s->refuse_text, "prove itself"));
+	offers_end(s);
+}
+
+/* A session whose agent has proved itself is counted against its relay no more. */
+static void who_has_proved_itself_is_no_invention(void **state)
+{
+	struct agent_scene *s = offered(state);
+	struct wire_message m;
+
+	s->config.max_sessions = 2; /* one for each of the two relays */
+	assert_non_null(s->sessions.shares);
+	far_request(s, "web");
+	agent_scene_connect_target(s, true);
+	assert_true(far_hear(s, &m));
+	assert_int_equal(m.result.reason, REASON_OK);
+	assert_null(s->sessions.shares);
+	offer_by(s, 0, WIRE_OFFER_AGENT, "web");
+	assert_int_equal(s->refuses, 0);
+	far_close(s, true);
+	agent_scene_run(s, 20);
+	offers_end(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		RING_TEST(offers_of_a_relay_are_a_share),
+		RING_TEST(offers_of_consoles_are_a_share),
+		RING_TEST(offers_before_a_handshake_are_few),
+		RING_TEST(who_has_proved_itself_is_no_invention),
 		RING_TEST(an_agent_gets_what_is_published),
 		RING_TEST(the_proxy_header_names_the_asker),
 		RING_TEST(a_console_may_not_use_services),

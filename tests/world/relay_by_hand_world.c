@@ -758,7 +758,37 @@ static void scene_a_proxy(void)
 
 /* ---- the world ---- */
 
+/* ---- a relay that offers without end ---- */
+
+#define OFFERS	     300u
+#define OFFERS_TAKEN 256u /* of one relay, before a handshake */
+
+/* It has no agent behind its offers. The agent takes so many, refuses the rest with a reason, and
+ * is as before when their time is over. */
+static void scene_a_relay_that_offers_without_end(void)
+{
+	unsigned refused = 0;
+
+	agent_comes("open: 5s\n");
+	welcome(1);
+	for (uint64_t n = 1; n <= OFFERS; n++)
+		offer("talk", n);
+	while (peer_hear(&the_link, &m, SECOND))
+		refused += m.type == WIRE_REFUSE && m.refuse.reason == REASON_LIMIT_SESSIONS;
+	world_check(refused == OFFERS - OFFERS_TAKEN, "shared",
+		    "of %u offers without an agent %u are refused for their number", OFFERS,
+		    refused);
+	world_run(10 * SECOND);
+	while (peer_hear(&the_link, &m, 0))
+		;
+	offer("talk", OFFERS + 1);
+	world_check(!peer_hear(&the_link, &m, SECOND) || m.type != WIRE_REFUSE, "served",
+		    "an agent that had many offers takes none any more");
+	leave();
+}
+
 static void (*const scenes[])(void) = {
+	scene_a_relay_that_offers_without_end,
 	scene_a_leg_that_was_refused_is_used_again,
 	scene_a_leg_that_is_lost,
 	scene_go_and_more,
