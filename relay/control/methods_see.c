@@ -65,6 +65,18 @@ static json_t *stun_state(const struct bind_list *d, const struct relay_totals *
 			 stun_counts(t->stun[STUN_TCP]));
 }
 
+/* What each class of connections has of what it may have. */
+static json_t *places_state(const struct ledger_use *use)
+{
+	json_t *list = json_object();
+
+	for (unsigned i = 0; i < LEDGER_CLASSES; i++)
+		json_object_set_new(list, ledger_class_name((enum ledger_class)i),
+				    json_pack("{s:I, s:I}", "used", (json_int_t)use->used[i],
+					      "most", (json_int_t)use->places[i]));
+	return list;
+}
+
 /* How many links have agreed by which key exchange. */
 static void see_key_exchange_add(void *context, uint16_t group)
 {
@@ -109,6 +121,7 @@ static void see_status_run(struct call *c)
 	}
 	tls_library_json(result);
 	json_object_set_new(result, "key_exchange", see_key_exchanges(r));
+	json_object_set_new(result, "places", places_state(&t.ledger));
 	json_object_set_new(result, "stun", stun_state(&ctl->current->binds, &t));
 	if (ctl->nat.socket[0])
 		json_object_set_new(result, "nat", nat_view_json(&ctl->nat.view));
@@ -201,7 +214,8 @@ const struct method methods_see[] = {
 	 .help = "the relay in one object: counts, limits, what the kernel enforces",
 	 .result = "{relay, version, engine, revision, draining, listen, threads, links, legs, "
 		   "sessions, sessions_total, connections, accepted_total, bytes_total, refused, "
-		   "isolation, tls_library, tls_library_year, key_exchange: {NAME: links}, stun: "
+		   "isolation, tls_library, tls_library_year, key_exchange: {NAME: links}, places: "
+		   "{CLASS: {used, most}}, stun: "
 		   "{listen_udp, listen_tcp, udp, tcp}, nat?: {connected, "
 		   "external?, "
 		   "verdict, sentence?, advice?, mappings: [{protocol, family, port, external?, "

@@ -158,6 +158,14 @@ void world_crowd(void)
 	stage_clear();
 }
 
+static long long in_places(const char *class, const char *what)
+{
+	const json_t *status = operator_call(&stage.operator, "status", NULL);
+	const json_t *places = json_object_get(status, "places");
+
+	return json_integer_value(json_object_get(json_object_get(places, class), what));
+}
+
 /* The crowd has the agent's own address: a university behind one. */
 void world_crowded_home(void)
 {
@@ -171,6 +179,12 @@ void world_crowded_home(void)
 	for (unsigned i = 0; i < CROWD_BEHIND; i++)
 		stranger_come(&stage.at_guest, STRANGER_SILENT, &to);
 	world_run(2 * SECOND);
+	world_check(in_places("unproven", "most") > 0 &&
+			    in_places("unproven", "used") == in_places("unproven", "most") &&
+			    in_places("proven", "used") >= 3 &&
+			    in_places("proven", "used") < in_places("proven", "most"),
+		    "told", "status says that strangers have %lld places and agents %lld",
+		    in_places("unproven", "used"), in_places("proven", "used"));
 	check_sign_in(alone, middle_sign_in());
 	(void)world_until(strangers_gone, NULL, 120 * SECOND);
 	stage_clear();
