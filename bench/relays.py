@@ -174,7 +174,7 @@ class Postern(Relay):
         with open(os.path.join(self.folder, "relay.yaml"), "a", encoding="utf-8") as f:
             f.write(f"engine: {self.engine}\nlog_level: warning\nlimits:\n  legs: 4096\n"
                     f"control:\n  socket: {self.socket}\n"
-                    "stun:\n  rate: 100000000\n  burst: 100000000\n")
+                    "stun:\n  enabled: true\n  rate: 100000000\n  burst: 100000000\n")
 
     def command(self):
         return [self.relayd, "-c", "relay.yaml"]

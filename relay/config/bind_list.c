@@ -96,10 +96,8 @@ bool bind_list_make(const struct relay_config *c, struct bind_list *out)
 	if (!d.items)
 		return false;
 	add_listen(&d, c);
-	if (c->stun.enabled) {
-		add_stun(&d, c);
-		add_behaviour(&d, c);
-	}
+	add_stun(&d, c);
+	add_behaviour(&d, c);
 	*out = d;
 	return true;
 }

@@ -191,6 +191,16 @@ static const struct conf_field site_fields[] = {
 	{.key = NULL},
 };
 
+static const struct conf_field tls_fields[] = {
+	{.key = "acme",
+	 .type = CONF_STRING,
+	 .offset = AT(relay_config, tls.acme.to) - AT(relay_config, tls),
+	 .check = relay_check_target,
+	 .help = "the agent and service, as AGENT/SERVICE, that answer the challenges of ACME by "
+		 "TLS (RFC 8737) for the relay's own names"},
+	{.key = NULL},
+};
+
 #define LIMIT(k, t, member, least, most, value, text)                                              \
 	{                                                                                          \
 		.key = (k), .type = (t), .offset = AT(relay_limits, member), .min = (least),       \
@@ -350,6 +360,11 @@ static const struct conf_field fields[] = {
 	 .offset = AT(relay_config, site),
 	 .fields = site_fields,
 	 .help = "what the relay shows to web browsers"},
+	{.key = "tls",
+	 .type = CONF_STRUCT,
+	 .offset = AT(relay_config, tls),
+	 .fields = tls_fields,
+	 .help = "the relay's own TLS"},
 	{.key = "user",
 	 .type = CONF_STRING,
 	 .offset = AT(relay_config, user),
@@ -435,6 +450,11 @@ const struct conf_field *relay_config_fields(void)
 
 /* ---- loading -------------------------------------------------------------------------------- */
 
+static bool finish_target(struct relay_public *p)
+{
+	return !p->to || wire_split_target(p->to, p->agent, p->service);
+}
+
 /* What later code wants to find ready: names in lower case, targets in two. */
 static bool finish_publics(struct conf_array *publics)
 {
@@ -455,7 +475,7 @@ bool relay_config_bind(const struct conf_node *root, struct relay_config *out,
 	struct relay_config c = {0};
 
 	if (!conf_bind(root, fields, &c, errors) || !config_check_stun(root, &c, errors) ||
-	    !finish_publics(&c.publics)) {
+	    !finish_publics(&c.publics) || !finish_target(&c.tls.acme)) {
 		relay_config_free(&c);
 		return false;
 	}

@@ -72,6 +72,9 @@ struct relay_config {
 		char *page;   /* HTML text of "/"; NULL: a plain one */
 		bool healthz; /* "/healthz" is answered */
 	} site;
+	struct {
+		struct relay_public acme; /* where acme-tls/1 leads; to NULL: nowhere; no name */
+	} tls;
 	char *user;	 /* switch to this user after binding, when started as root */
 	char *state_dir; /* where applied configurations are kept; NULL: nothing is written */
 	struct {

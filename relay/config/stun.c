@@ -80,8 +80,8 @@ const struct conf_field config_stun_fields[] = {
 	{.key = "enabled",
 	 .type = CONF_BOOL,
 	 .offset = AT(enabled),
-	 .initial = "true",
-	 .help = "whether the relay answers STUN"},
+	 .initial = "false",
+	 .help = "whether the addresses of listen answer STUN, which no web server does"},
 	{.key = "listen",
 	 .type = CONF_LIST_OF,
 	 .offset = AT(listen),
@@ -161,8 +161,10 @@ static void stun_check_overlap(const struct conf_node *at, const struct relay_co
 				continue;
 			conf_path_item(child, "stun.listen", i);
 			conf_error(errors, at ? at->items[i] : NULL, child,
-				   "is listen[%zu].address, where STUN is answered anyway; "
-				   "remove it here",
+				   c->stun.enabled ? "is listen[%zu].address, where STUN is "
+						     "answered anyway; remove it here"
+						   : "is listen[%zu].address; set stun.enabled for "
+						     "that, and remove it here",
 				   j);
 		}
 	}

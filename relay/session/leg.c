@@ -344,6 +344,16 @@ static void public_late(struct conn *c, uint64_t now_ms)
 	public_failed(c, leg_of(c)->asked, ENDING_PUBLISHING, REASON_TIMEOUT);
 }
 
+/* The challenge of an ACME server offers this protocol alone (RFC 8737 section 3). A public name's
+ * is for the server that has the name. */
+static const struct relay_public *acme_entry(const struct snapshot *s,
+					     const struct clienthello *hello)
+{
+	bool alone = hello->alpn_acme_tls && !hello->alpn_http11 && !hello->alpn_h2;
+
+	return alone && hello->server_name[0] && s->config.tls.acme.to ? &s->config.tls.acme : NULL;
+}
+
 static bool public_hello(struct conn *c, const struct clienthello *hello, const uint8_t *data,
 			 size_t len)
 {
@@ -352,6 +362,8 @@ static bool public_hello(struct conn *c, const struct clienthello *hello, const 
 	struct rendezvous_offer offer;
 	struct leg_asked asked = {.from = ""};
 
+	if (!entry)
+		entry = acme_entry(w->snap, hello);
 	if (!entry)
 		return false;
 	snprintf(asked.to, sizeof asked.to, "%s", entry->agent);
@@ -362,7 +374,9 @@ static bool public_hello(struct conn *c, const struct clienthello *hello, const 
 	}
 	conn_set_phase(c, &phase_public);
 	conn_set_deadline(c, w->snap->config.limits.open_ms);
-	enum reason reason = leg_ask(c, &asked, charge_public(c, entry->name), &offer);
+	/* Challenges count as one name, whatever name they are for. */
+	enum reason reason = charge_public(c, entry->name ? entry->name : "acme-tls/1");
+	reason = leg_ask(c, &asked, reason, &offer);
 	if (reason == REASON_OK)
 		leg_offer(c, &offer);
 	else

@@ -27,7 +27,7 @@ def one_host(lab, stun="", listen=None):
     for host, six in ((w.relay_host, RELAY6), (w.visitor, VISITOR6)):
         host.ip("addr", "add", f"{six}/64", "dev", "eth0", "nodad")
     w.relay_host.ip("addr", "add", f"{OTHER}/24", "dev", "eth0")
-    config = w.issue_relay(blocks={"stun": stun or "{}"})
+    config = w.issue_relay(blocks={"stun": "  enabled: true\n" + stun})
     if listen:
         set_blocks(config, {"listen": listen})
     return w, w.start_relay(config)
@@ -195,7 +195,7 @@ def test_stun_tcp_refusals(lab):
     with w.visitor.connect(RELAY, 443) as s:
         s.sendall(message(cookie=1))
         assert ends(s, 5)
-    assert relay.status()["refused_HELLO_GARBAGE"] == 1
+    assert relay.status()["refused_HTTP_BAD"] == 1
     with w.visitor.connect(RELAY, 3478) as s:  # asks too often
         many = [message() for _ in range(100)]
         s.sendall(b"".join(many))
@@ -207,7 +207,7 @@ def test_stun_tcp_refusals(lab):
 
 def test_stun_tcp_deadlines(lab):
     w = World(lab).one_host()
-    relay = w.relay(blocks={"stun": "  listen: ['0.0.0.0:3478']",
+    relay = w.relay(blocks={"stun": "  enabled: true\n  listen: ['0.0.0.0:3478']",
                             "limits": "  hello: 1s\n  http_idle: 1s"})
     with w.visitor.connect(RELAY, 3478) as silent, w.visitor.connect(RELAY, 443) as part, \
             w.visitor.connect(RELAY, 443) as idle:
@@ -334,6 +334,8 @@ def test_stun_draining(lab):
 
 
 def applied(boss, stun):
+    if "enabled" not in stun:
+        stun = "  enabled: true\n" + stun
     boss.run("relay", "config", "apply",
              boss.edited(lambda text: with_block(text, "stun", stun)))
 
@@ -379,7 +381,7 @@ def test_stun_apply(lab):
     with w.visitor.connect(RELAY, 443) as s:
         s.sendall(message())
         assert ends(s, 5)
-    applied(boss, "{}")
+    applied(boss, "")
     wait_until("443 answers again", lambda: answers(w, RELAY, 443))
     text = boss.run("relay", "status").stdout
     assert re.search(r"udp\.answered +\d", text) and "0.0.0.0:443" in text, text
@@ -392,7 +394,7 @@ def test_stun_port_taken(lab):
         taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with taken:
         taken.bind(("0.0.0.0", 443))
-        config = w.issue_relay()
+        config = w.issue_relay(blocks={"stun": "  enabled: true"})
         process = w.relay_host.start([f"{lab.build}/postern-relayd", "-c", config], "relay")
         assert process.wait(10) == 1
         said = process.log()
@@ -402,9 +404,9 @@ def test_stun_port_taken(lab):
         relay = w.start_relay(config)
         boss = console(w)
         said = boss.refused("relay", "config", "apply",
-                            boss.edited(lambda text: with_block(text, "stun", "{}")))
+                            boss.edited(lambda text: with_block(text, "stun", "  enabled: true")))
         assert "443 (UDP)" in said and "in use" in said, said
-    applied(boss, "{}")
+    applied(boss, "")
     wait_until("it answers", lambda: answers(w, RELAY, 443))
     assert relay.process.alive()
 

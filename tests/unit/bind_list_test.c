@@ -111,17 +111,21 @@ static void four_places(void **state)
 			   "udp 45.0.0.2:3478 stun.behaviour place=2\n");
 }
 
-static void switched_off_there_is_no_udp(void **state)
+static void switched_off_the_front_door_has_no_udp(void **state)
 {
 	struct scene s;
 
 	scene_make(&s);
 	s.c.stun.enabled = false;
-	s.c.stun.listen = (struct conf_array){s.stun, 2, true};
-	s.c.stun.behaviour.address = at("45.0.0.1:3478");
-	s.c.stun.behaviour.other = at("45.0.0.2:443");
 	assert_binds(&s.c, "tls 0.0.0.0:443 listen[0].address\n"
 			   "tls 0.0.0.0:8443 listen[1].address proxy\n");
+	/* What is named for it serves it. */
+	s.stun[0] = at("45.0.0.1:3478");
+	s.c.stun.listen = (struct conf_array){s.stun, 1, true};
+	assert_binds(&s.c, "tls 0.0.0.0:443 listen[0].address\n"
+			   "tls 0.0.0.0:8443 listen[1].address proxy\n"
+			   "stun 45.0.0.1:3478 stun.listen[0]\n"
+			   "udp 45.0.0.1:3478 stun.listen[0]\n");
 }
 
 static void found_by_protocol_and_address(void **state)
@@ -224,7 +228,7 @@ int main(void)
 		cmocka_unit_test(udp_beside_tcp_unless_by_a_proxy),
 		cmocka_unit_test(stun_on_ports_of_its_own),
 		cmocka_unit_test(four_places),
-		cmocka_unit_test(switched_off_there_is_no_udp),
+		cmocka_unit_test(switched_off_the_front_door_has_no_udp),
 		cmocka_unit_test(found_by_protocol_and_address),
 		cmocka_unit_test(complaints_say_what_helps),
 		cmocka_unit_test(a_second_relay_is_noticed),

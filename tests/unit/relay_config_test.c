@@ -187,7 +187,7 @@ static void test_stun(void **state)
 
 	if (!bind_text(BASE, &c, &errors))
 		fail_msg("%s", errors.text);
-	assert_true(c.stun.enabled);
+	assert_false(c.stun.enabled);
 	assert_int_equal(c.stun.rate, 100);
 	assert_int_equal(c.stun.burst, 500);
 	assert_int_equal(c.stun.prefixes, 65536);
@@ -219,8 +219,8 @@ static void test_stun(void **state)
 			    "  behaviour: {address: '1.2.3.4:1', other: '1.2.3.4:2'}\n",
 		       "f:19:44: stun.behaviour.other: has the same IP address as address; it "
 		       "takes two of this host\n"
-		       "f:18:28: stun.listen[1]: is listen[0].address, where STUN is answered "
-		       "anyway; remove it here\n");
+		       "f:18:28: stun.listen[1]: is listen[0].address; set stun.enabled for "
+		       "that, and remove it here\n");
 	assert_refused(BASE "stun: {behaviour: {address: '1.2.3.4:1', other: '[::1]:2'}}\n",
 		       "f:17:49: stun.behaviour.other: must be of the same family as address\n");
 	assert_refused(BASE "stun: {behaviour: {address: '1.2.3.4:1', other: '1.2.3.5:1'}}\n",

@@ -83,7 +83,7 @@ static void scene_an_address_given_up_in_a_flood(void)
 		.msg_name = &to.sa, .msg_namelen = to.len, .msg_iov = &all, .msg_iovlen = 1};
 	int fd;
 
-	peers_begin("");
+	peers_begin("stun:\n  enabled: true\n");
 	k_cable_set(relay_host, host[2], 0, 0);
 	k_enter(guest.program);
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);

@@ -29,6 +29,56 @@ static void scene_a_public_client_that_waited_in_vain(void)
 	peers_end();
 }
 
+/* An ACME server's challenge goes to the agent that has the client, a public name's to its own
+ * server, and nothing else is taken for one. */
+static void scene_a_challenge_of_acme(void)
+{
+	static const struct {
+		const char *name, *alpn, *service; /* NULL: the relay's own TLS */
+	} rows[] = {
+		{"relay-a",
+		 "\x0a"
+		 "acme-tls/1",
+		 "acme"},
+		{"www.example",
+		 "\x0a"
+		 "acme-tls/1",
+		 "talk"},
+		{"relay-a",
+		 "\x08http/1.1\x0a"
+		 "acme-tls/1",
+		 NULL},
+		{"relay-a", "\x08http/1.1", NULL},
+	};
+	struct wire_message publish = {.type = WIRE_PUBLISH, .publish.count = 2};
+
+	publish.publish.services[0] = wire_text("talk");
+	publish.publish.services[1] = wire_text("acme");
+	peers_begin("tls:\n  acme: home/acme\npublic:\n  - name: www.example\n    to: home/talk\n");
+	(void)peer_sign_in(&home, relay_host, 0);
+	peer_say(&home, &publish);
+	(void)peer_expect(&home, WIRE_PUBLISHED, &heard);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct tls *t;
+
+		world_check(peer_connect(&guest, relay_host), "links", "a visitor cannot connect");
+		t = peers_say_hello(&guest, rows[i].name, rows[i].alpn);
+		if (rows[i].service) {
+			if (peer_expect(&home, WIRE_OFFER, &heard))
+				world_check(heard.offer.kind == WIRE_OFFER_PUBLIC &&
+						    wire_bytes_equal(heard.offer.service,
+								     wire_text(rows[i].service)),
+					    "messages", "hello %zu is offered to another", i);
+		} else {
+			world_check(peer_has(&guest, 6, 5 * SECOND) && guest.got[0] == 22,
+				    "messages", "hello %zu is not answered by the relay itself", i);
+		}
+		tls_free(t);
+		peer_close(&guest, false);
+	}
+	peers_end();
+}
+
 /* A ClientHello of a public name, by hand: what the relay replays is counted, too. */
 static void scene_a_public_hello_is_counted(void)
 {
@@ -162,6 +212,7 @@ static const peers_scene scenes[] = {
 	scene_a_public_client_that_waited_in_vain,
 	scene_a_public_hello_is_counted,
 	scene_an_idle_public_session,
+	scene_a_challenge_of_acme,
 	scene_a_public_client_that_speaks_no_tls,
 	scene_public_clients_are_told,
 	scene_a_public_client_in_a_drain,

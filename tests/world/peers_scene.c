@@ -130,7 +130,7 @@ void peers_expect_flowing(const char *when)
 
 /* ---- bytes by hand ---- */
 
-struct tls *peers_say_public_hello(struct peer *p)
+struct tls *peers_say_hello(struct peer *p, const char *name, const char *alpn)
 {
 	static SSL_CTX *context;
 	const uint8_t *hello;
@@ -140,11 +140,19 @@ struct tls *peers_say_public_hello(struct peer *p)
 	if (!context)
 		context = SSL_CTX_new(TLS_method());
 	t = tls_new(context, false);
-	if (!SSL_set_tlsext_host_name(tls_ssl(t), "www.example") || tls_handshake(t) != TLS_AGAIN)
+	if (!SSL_set_tlsext_host_name(tls_ssl(t), name) ||
+	    (alpn &&
+	     SSL_set_alpn_protos(tls_ssl(t), (const uint8_t *)alpn, (unsigned)strlen(alpn)) != 0) ||
+	    tls_handshake(t) != TLS_AGAIN)
 		world_broken("no hello can be made");
 	hello = tls_output(t, &len);
 	peer_write(p, hello, len);
 	return t;
+}
+
+struct tls *peers_say_public_hello(struct peer *p)
+{
+	return peers_say_hello(p, "www.example", NULL);
 }
 
 struct tls *peers_public_hello(struct peer *p)

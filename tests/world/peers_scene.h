@@ -56,6 +56,8 @@ void peers_renew(struct peer *p);
 /* A ClientHello for the public name www.example, by hand, without or with a connection before it.
  * The caller frees what is returned. */
 struct tls *peers_say_public_hello(struct peer *p);
+/* The same with any name, and what it offers in ALPN's own form, or NULL. */
+struct tls *peers_say_hello(struct peer *p, const char *name, const char *alpn);
 struct tls *peers_public_hello(struct peer *p);
 /* Writes so many bytes of this value, of PEER_KEPT / 2 at most. */
 void peers_fill_out(struct peer *p, uint8_t byte, size_t len);

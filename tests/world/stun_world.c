@@ -34,7 +34,9 @@ static unsigned heard_count;
 
 static void write_config(char *out, size_t room, const char *stun)
 {
-	snprintf(out, room, "listen:\n  - address: 0.0.0.0:443\nthreads: %u\nengine: %s\nstun:\n%s",
+	snprintf(out, room,
+		 "listen:\n  - address: 0.0.0.0:443\nthreads: %u\nengine: %s\nstun:\n  enabled: "
+		 "true\n%s",
 		 threads, engine, stun);
 }
 
