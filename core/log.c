@@ -98,6 +98,17 @@ int log_priority(enum log_level level)
 	return levels[level].priority;
 }
 
+bool log_turns_text(const unsigned char *s, size_t left)
+{
+	if (s[0] == 0xd8)
+		return left > 1 && s[1] == 0x9c;
+	if (s[0] != 0xe2 || left < 3)
+		return false;
+	if (s[1] == 0x80)
+		return s[2] == 0x8e || s[2] == 0x8f || (s[2] >= 0xaa && s[2] <= 0xae);
+	return s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9;
+}
+
 size_t log_utf8_length(const unsigned char *s, size_t left)
 {
 	size_t len = s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
@@ -110,7 +121,7 @@ size_t log_utf8_length(const unsigned char *s, size_t left)
 	}
 	if ((s[0] == 0xc2 && s[1] < 0xa0) || (s[0] == 0xe0 && s[1] < 0xa0) ||
 	    (s[0] == 0xed && s[1] >= 0xa0) || (s[0] == 0xf0 && s[1] < 0x90) ||
-	    (s[0] == 0xf4 && s[1] >= 0x90))
+	    (s[0] == 0xf4 && s[1] >= 0x90) || log_turns_text(s, left))
 		return 0;
 	return len;
 }

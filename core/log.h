@@ -54,8 +54,12 @@ void log_lines(enum log_level level, const char *area, const char *lines);
  */
 size_t log_escape(const char *text, char *out, size_t room);
 /* Size of the well-formed multi-byte sequence at s (RFC 3629 section 4), or 0. left is at least 1;
- * a zero byte also ends it. C1 controls are not well-formed here: terminals obey them. */
+ * a zero byte also ends it. C1 controls are not well-formed here: terminals obey them. Nor is what
+ * log_turns_text() finds. */
 size_t log_utf8_length(const unsigned char *s, size_t left);
+/* Whether a control of the direction of text begins at s (U+061C, U+200E, U+200F, U+202A to U+202E,
+ * U+2066 to U+2069): with these a line shows otherwise than it reads. left as above. */
+bool log_turns_text(const unsigned char *s, size_t left);
 
 /* Prints a sentence and exits with status 1. Only before isolation is complete. */
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));

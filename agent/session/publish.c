@@ -20,6 +20,8 @@ struct offer {
 	uint64_t link_id;	 /* the link may have been made anew meanwhile */
 	uint64_t number;	 /* the relay's */
 	bool proxy_protocol;
+	/* As the relay saw them, which told them with the OFFER; what the asker says of itself does
+	 * not go on to the target. */
 	char source[WIRE_ADDRESS_MAX + 1], local[WIRE_ADDRESS_MAX + 1];
 	char target_text[ENDPOINT_TEXT_BYTES];
 	struct leg_call *call;
@@ -321,7 +323,6 @@ static void offer_stream_message(struct stream *st, const struct wire_message *m
 			  "another message came in place of REQUEST");
 		return;
 	}
-	wire_bytes_copy(m->request.source, o->source, sizeof(o->source));
 	ring_timer_cancel(o->session.worker->ring, &o->deadline); /* the target has its own */
 	reason = judge_request(o, m);
 	if (reason == REASON_OK)

@@ -407,6 +407,12 @@ static bool text_ok(const char *yaml, size_t len, struct conf_errors *errors)
 				   s[i]);
 			return false;
 		}
+		if (take == 0 && log_turns_text(s + i, len - i)) {
+			conf_error(errors, &at, "",
+				   "holds a control character that turns the direction of text, so "
+				   "that it shows otherwise than it reads; remove it");
+			return false;
+		}
 		if (take == 0 ||
 		    (take == 3 && s[i] == 0xef && s[i + 1] == 0xbf && s[i + 2] > 0xbd)) {
 			conf_error(errors, &at, "",

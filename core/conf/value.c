@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/addr.h"
+#include "core/log.h"
 
 struct unit {
 	const char *word;
@@ -241,7 +242,8 @@ static bool bind_text(const struct conf_node *n, const struct conf_field *f, enu
 	char *copy;
 
 	for (const char *c = n->text; *c; c++) {
-		bool control = (unsigned char)*c < 0x20 || *c == 0x7f;
+		bool control = (unsigned char)*c < 0x20 || *c == 0x7f ||
+			       log_turns_text((const unsigned char *)c, 3);
 		if (control && !(type == CONF_TEXT && (*c == '\n' || *c == '\t'))) {
 			conf_error(errors, n, path, "holds a line break or control character; %s",
 				   types[CONF_STRING].example);

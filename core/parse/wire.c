@@ -119,8 +119,15 @@ static const struct field fields[] = {
 
 /* ---- what a value may be ---- */
 
+/* Controls of the direction of text: with these a line shows otherwise than it reads. */
+static bool turns_text(uint32_t code)
+{
+	return code == 0x61c || code == 0x200e || code == 0x200f ||
+	       (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
 /* The rest of a character whose first byte was lead (RFC 3629 section 4), refusing what is written
- * longer than it need be, surrogates, and U+0080 to U+009F, which terminals obey. */
+ * longer than it need be, surrogates, U+0080 to U+009F, which terminals obey, and turns_text(). */
 static bool utf8_rest_ok(CBS *text, uint8_t lead)
 {
 	static const uint32_t least[] = {0, 0xa0, 0x800, 0x10000};
@@ -135,7 +142,8 @@ static bool utf8_rest_ok(CBS *text, uint8_t lead)
 			return false;
 		code = code << 6 | (next & 0x3fu);
 	}
-	return code >= least[more] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
+	return code >= least[more] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) &&
+	       !turns_text(code);
 }
 
 /* Texts end up in logs, on terminals and in JSON. */

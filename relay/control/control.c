@@ -36,10 +36,12 @@ static void relay_expiry_look(struct timer *t, uint64_t now_ms)
 	json_t *expiring;
 
 	ring_timer_set(ctl->ring, t, EXPIRY_LOOK_MS);
-	expiring = expiring_look(&ctl->expiry, &v, "relay",
-				 "issue a new one with 'postern pki issue DIR relay %s', and apply "
-				 "it or send SIGHUP",
-				 ctl->current->config.name);
+	expiring =
+		expiring_look(&ctl->expiry, &v, "relay",
+			      "issue a new one with 'postern pki issue DIR relay %s', and put it "
+			      "into the relay's own file; then SIGHUP, or a restart where "
+			      "systemd hands the relay a copy",
+			      ctl->current->config.name);
 	if (expiring)
 		control_event(ctl, "certificate.expiring", expiring);
 }

@@ -13,7 +13,7 @@
 #include "relay/front/worker.h"
 
 #define SIGNING_UNDER_WAY 32u
-#define SIGNING_QUEUE	  4096u /* of a worker: two seconds of a signer with an RSA key */
+#define SIGNING_QUEUE	  4096u /* of a worker */
 
 /* Takes fd over. False without memory. */
 bool signing_open(struct worker *w, int fd) MUST_CHECK;

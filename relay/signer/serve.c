@@ -108,14 +108,17 @@ static int signer_read_file(struct signer_server *s, size_t *len)
 	struct stat st;
 	int fd, error;
 
-	/* O_NONBLOCK: to open a FIFO would wait for its other end to be opened, too. */
-	fd = openat(p->config_dir, p->config_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	/* At the start a FIFO will do. Later, to open it would wait for its other end to be opened,
+	 * too. */
+	fd = openat(p->config_dir, p->config_name,
+		    O_RDONLY | O_CLOEXEC | O_NOCTTY | (s->sealed ? O_NONBLOCK : 0));
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st))
 		error = -errno;
 	else
-		error = S_ISREG(st.st_mode) ? signer_read_all(fd, s->text, len) : -EINVAL;
+		error = !s->sealed || S_ISREG(st.st_mode) ? signer_read_all(fd, s->text, len)
+							  : -EINVAL;
 	close(fd);
 	if (error)
 		OPENSSL_cleanse(s->text, SIGNER_FILE_MAX + 1);

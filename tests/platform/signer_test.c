@@ -187,6 +187,27 @@ static void test_a_file_behind_a_link(void **context)
 	signer_stop(&s);
 }
 
+static void test_a_pipe_is_read_at_the_start(void **context)
+{
+	struct signer s;
+	char pipe_path[96], *text;
+	size_t len;
+
+	snprintf(pipe_path, sizeof(pipe_path), "%s/pipe", dir);
+	assert_int_equal(mkfifo(pipe_path, 0600), 0);
+	if (fork() == 0) {
+		write_file(pipe_path, "name: piped\n");
+		_exit(0);
+	}
+	assert_int_equal(signer_start(&s, pipe_path), 0);
+	assert_int_equal(signer_read_config(&s, &text, &len), 0);
+	assert_string_equal(text, "name: piped\n");
+	free(text);
+	assert_int_equal(signer_seal(&s), 0);
+	assert_int_equal(signer_read_config(&s, &text, &len), -EINVAL);
+	signer_stop(&s);
+}
+
 static void test_a_large_file(void **context)
 {
 	char *big = malloc(SIGNER_FILE_MAX + 2), *text = NULL;
@@ -435,6 +456,7 @@ int main(void)
 		cmocka_unit_test(test_the_file_comes_without_its_key),
 		cmocka_unit_test(test_a_replaced_file_is_read),
 		cmocka_unit_test(test_a_file_behind_a_link),
+		cmocka_unit_test(test_a_pipe_is_read_at_the_start),
 		cmocka_unit_test(test_a_large_file),
 		cmocka_unit_test(test_start_tells_what_is_missing),
 		cmocka_unit_test(test_a_worker_has_handshakes_signed),

@@ -122,9 +122,10 @@ static void an_agent_gets_what_is_published(void **state)
 
 static void the_proxy_header_names_the_asker(void **state)
 {
-	/* PROXY v2, TCP over IPv4, from 10.0.0.5:51000. */
+	/* PROXY v2, TCP over IPv4, from 198.51.99.7:40000, which the relay saw: not from where the
+	 * asker says. */
 	static const uint8_t head[16] = "\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c";
-	static const uint8_t source[4] = {10, 0, 0, 5}, loopback[4] = {127, 0, 0, 1};
+	static const uint8_t source[4] = {198, 51, 99, 7}, loopback[4] = {127, 0, 0, 1};
 	struct agent_scene *s = offered(state);
 	uint8_t got[28];
 
@@ -137,7 +138,7 @@ static void the_proxy_header_names_the_asker(void **state)
 	assert_memory_equal(got + 16, source, sizeof(source));
 	/* And the target itself, though the relay said otherwise: that is for public sessions. */
 	assert_memory_equal(got + 20, loopback, sizeof(loopback));
-	assert_int_equal(got[24] << 8 | got[25], 51000);
+	assert_int_equal(got[24] << 8 | got[25], 40000);
 	far_close(s, true);
 	agent_scene_end(s);
 }

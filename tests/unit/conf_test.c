@@ -124,6 +124,9 @@ static void test_refused_yaml(void **state)
 		{"\xff\xfe"
 		 "a",
 		 "f:1:1: the byte 0xff is not UTF-8 text; save the file as UTF-8\n"},
+		{"a: 1\n# \xe2\x80\xae\n",
+		 "f:2:3: holds a control character that turns the direction of text, so that it "
+		 "shows otherwise than it reads; remove it\n"},
 		{"a\r\nb\rc\x7f", "f:3:2: holds the control character 0x7f; remove it\n"},
 	};
 
