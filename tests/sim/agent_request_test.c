@@ -449,6 +449,19 @@ static void a_revoked_name_is_not_asked_and_its_sessions_end(void **state)
 	agent_scene_end(s);
 }
 
+static void an_agent_whose_certificate_has_ended_asks_for_nothing(void **state)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+
+	identity_free(s->setup.self.identity);
+	s->setup.self.identity = certs_identity(&agent_scene_ca, &agent_scene_ca, IDENTITY_AGENT,
+						"home", -86400, -1);
+	agent_scene_ask(s, "office", "web");
+	assert_false(s->leg.there);
+	assert_string_equal(s->ending, "SOF");
+	assert_failed(s, REASON_CERT_EXPIRED, "this agent's own certificate has expired");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -469,6 +482,7 @@ int main(void)
 		RING_TEST(sessions_have_a_limit),
 		RING_TEST(an_agent_that_stops_says_so),
 		RING_TEST(a_revoked_name_is_not_asked_and_its_sessions_end),
+		RING_TEST(an_agent_whose_certificate_has_ended_asks_for_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, agent_scene_make_ca, agent_scene_free_ca);

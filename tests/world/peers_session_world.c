@@ -249,6 +249,113 @@ static void scene_a_rule_has_room_for_one(void)
 	peers_end();
 }
 
+/* The publishing agent takes its time: what was allowed when it was asked is not when it accepts.
+ * The clock leaps, so that nothing has looked meanwhile. */
+static void scene_a_right_is_asked_for_again_when_a_session_begins(void)
+{
+	time_t ends = time(NULL) + 3600;
+	int64_t offset_us = k_realtime_offset_us;
+	char config[512], until[32];
+	uint64_t session;
+	struct tm tm;
+
+	gmtime_r(&ends, &tm);
+	strftime(until, sizeof(until), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	snprintf(config, sizeof(config), RULE("\"%s\""), until);
+	peers_begin(config);
+	peers_two_agents();
+	(void)peer_leg(&accepting, relay_host, &home);
+	session = peers_offered();
+	k_realtime_offset_us += 3600 * (int64_t)SECOND;
+	peer_accept(&accepting, session);
+	peers_expect_fail(&asking, REASON_NOT_ALLOWED);
+	world_check(peers_totals().sessions_total == 0, "rules",
+		    "a session begins that is not allowed any more");
+	peers_end();
+	k_realtime_offset_us = offset_us;
+}
+
+/* And while the asker waits; its leg stays good. */
+static void scene_an_asker_hears_that_its_rule_is_gone(void)
+{
+	uint64_t session;
+
+	peers_begin(RULE("2099-01-01"));
+	peers_two_agents();
+	session = peers_offered();
+	peers_reload("policy:\n  - from: [guest]\n    to: [home/talk]\n");
+	peers_expect_fail(&asking, REASON_NOT_ALLOWED);
+	peers_expect_still_there(&asking, "a leg ends with a rule");
+	(void)peer_leg(&accepting, relay_host, &home);
+	peer_accept(&accepting, session);
+	peers_expect_fail(&accepting, REASON_PEER_GONE);
+	peers_end();
+}
+
+/* A link ends with its right, and what belongs to it does, too: it has not to be asked first. */
+static void scene_idle_legs_end_with_their_right(void)
+{
+	peers_begin("");
+	peers_two_agents();
+	(void)peer_leg(&asking, relay_host, &laptop);
+	(void)peer_leg(&accepting, relay_host, &home);
+	peers_reload("revoked:\n  - agent: laptop\n");
+	(void)peer_expect_bye(&laptop, REASON_REVOKED);
+	(void)peer_expect_bye(&asking, REASON_REVOKED);
+	peers_expect_still_there(&accepting, "a leg ends with another's revocation");
+	peers_end();
+}
+
+/* By the relay alone, whose peers do nothing; the links are gone already. */
+static void a_session_ends_with_the_certificate_of(enum who who)
+{
+	struct certs_pair lasting = world_pairs[who];
+	time_t ends = time(NULL) + 60;
+
+	world_pairs[who] = certs_make_pair(&world_ca, IDENTITY_AGENT, who_name(who), -86400, 60);
+	peers_begin("");
+	peers_two_agents();
+	peers_cut_through();
+	peer_close(&laptop, false);
+	peer_close(&home, false);
+	world_run((uint64_t)(ends - 1 - time(NULL)) * SECOND);
+	peers_expect_still_there(&asking, "a session ends before its certificates");
+	world_check(peer_gone(&asking, 2300 * MS) && peer_gone(&accepting, SECOND), "expires",
+		    "a session outlives the certificate of %s", who_name(who));
+	peers_end();
+	certs_free_pair(&world_pairs[who]);
+	world_pairs[who] = lasting;
+}
+
+static void scene_a_session_ends_with_its_askers_certificate(void)
+{
+	a_session_ends_with_the_certificate_of(LAPTOP);
+}
+
+static void scene_a_session_ends_with_its_publishers_certificate(void)
+{
+	a_session_ends_with_the_certificate_of(HOME);
+}
+
+/* The wall clock goes back to before the hours of a rule. */
+static void scene_a_clock_that_goes_back_is_noticed(void)
+{
+	int64_t offset_us = k_realtime_offset_us;
+
+	k_realtime_offset_us += (86400 - time(NULL) % 86400 + 12 * 3600) * (int64_t)SECOND;
+	peers_begin("policy:\n  - from: [laptop]\n    to: [home/talk]\n"
+		    "    hours: \"mon-sun 11:30-18:00\"\n");
+	peers_two_agents();
+	peers_cut_through();
+	world_run(20 * SECOND);
+	peers_expect_flowing("within the hours of its rule");
+	k_realtime_offset_us -= 3600 * (int64_t)SECOND;
+	world_check(peer_gone(&asking, 12 * SECOND), "rules",
+		    "a session goes on before the hours of its rule");
+	peers_end();
+	k_realtime_offset_us = offset_us;
+}
+
 /* Consoles manage agents by right of their certificate: no rule lets or ends them. */
 static void scene_consoles_need_no_rule(void)
 {
@@ -298,6 +405,12 @@ static const peers_scene scenes[] = {
 	scene_a_rule_ends_by_itself,
 	scene_a_rule_that_goes_takes_its_sessions,
 	scene_a_rule_has_room_for_one,
+	scene_a_right_is_asked_for_again_when_a_session_begins,
+	scene_an_asker_hears_that_its_rule_is_gone,
+	scene_idle_legs_end_with_their_right,
+	scene_a_session_ends_with_its_askers_certificate,
+	scene_a_session_ends_with_its_publishers_certificate,
+	scene_a_clock_that_goes_back_is_noticed,
 	scene_consoles_need_no_rule,
 	scene_idle_sessions,
 };

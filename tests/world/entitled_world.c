@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * entitled_world: rights that end while something runs by them: a certificate's time, a CA that is
+ * taken out, a list that no longer names an agent; and those that go on, by a newer certificate.
+ * Relays look away in some of these worlds: the agents end by themselves then.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "relay/session/session.h"
+#include "tests/world/stage.h"
+#include "tests/world/worlds.h"
+
+#define AT_ONCE_US SECOND
+#define RELAYS	   "relays:\n  - address: relay-a:443\n"
+#define FORWARD	   RELAYS "forward:\n  - listen: 127.0.0.1:800\n    to: home/talk\n"
+#define TALK	   RELAYS "publish:\n  - service: talk\n    target: 127.0.0.1:700\n"
+
+/* ---- what happens here ---- */
+
+/* It lasts until something ends it. */
+static struct talk *lasting_talk(struct people *p)
+{
+	struct talk *t = stage_talk_from(p, 1 << 20, 1 << 20);
+
+	t->side[0].plan.write_most = 2000;
+	t->side[1].plan.pause_at = 1 + dice_below(&world_dice, 100000);
+	t->side[1].plan.pause_us = 600 * SECOND;
+	t->disturbed = true;
+	return t;
+}
+
+/* A relay that is in other hands: none of its clocks asks anything. */
+static void look_away(void *unused, uint64_t again)
+{
+	const struct relay *r = &stage.relays[0].relay;
+
+	if (!stage.relays[0].up)
+		return;
+	for (unsigned i = 0; i < r->worker_count; i++)
+		r->workers[i].sessions->look_again = 0;
+	world_after(100 * MS, look_away, NULL, 0);
+}
+
+static unsigned at_home(const char *name)
+{
+	return world_agent_sessions_with(&stage.home, name);
+}
+
+/* home may have a session whose end it cannot notice, as the other side does not read. */
+static void expect_ended(bool by_relay, bool by_home, const char *when)
+{
+	world_check(!by_relay || world_relay_sessions_of(&stage.relays[0], "guest") == 0, "expires",
+		    "%s, and guest has %u sessions at the relay", when,
+		    world_relay_sessions_of(&stage.relays[0], "guest"));
+	world_check(!by_relay || !world_relay_links(&stage.relays[0], "guest"), "expires",
+		    "%s, and guest is linked", when);
+	world_check(!by_home || at_home("guest") == 0, "expires",
+		    "%s, and home has %u sessions with guest", when, at_home("guest"));
+}
+
+static void finish(void)
+{
+	(void)world_until(talks_over, NULL, 900 * SECOND);
+	talks_judge();
+	stage_clear();
+}
+
+/* ---- time ---- */
+
+/* Ends in mid-session, at a relay that sees to it or not; the clock may leap there instead of
+ * going. */
+void world_contractor(void)
+{
+	struct certs_pair lasting = world_pairs[GUEST];
+	bool hostile = dice_chance(&world_dice, 500), leaps = dice_chance(&world_dice, 300),
+	     idle = dice_chance(&world_dice, 250);
+	time_t ends = time(NULL) + 120;
+
+	world_pairs[GUEST] = certs_make_pair(&world_ca, IDENTITY_AGENT, "guest", -86400, 120);
+	stage_set(1, "");
+	if (hostile)
+		look_away(NULL, 0);
+	if (!idle)
+		(void)lasting_talk(&stage.at_guest);
+	(void)lasting_talk(&stage.at_laptop);
+	world_run(30 * SECOND);
+	world_check(at_home("guest") == !idle && at_home("laptop") == 1, "links",
+		    "the talks have not begun");
+	if (leaps) {
+		k_realtime_offset_us += (ends - time(NULL)) * (int64_t)SECOND;
+		world_run(11 * SECOND);
+	} else {
+		world_run((uint64_t)(ends - time(NULL)) * SECOND + AT_ONCE_US);
+	}
+	expect_ended(!hostile, true, "guest's certificate has ended");
+	world_check(world_agent_sessions_with(&stage.guest, "home") == 0, "expires",
+		    "guest's own certificate has ended, and its session goes on there");
+	world_check(at_home("laptop") == 1, "goes-on", "laptop's session ends with guest's");
+	finish();
+	certs_free_pair(&world_pairs[GUEST]);
+	world_pairs[GUEST] = lasting;
+}
+
+/* A newer certificate of the same name, proved to relay and agent, prolongs what runs. */
+void world_renewed(void)
+{
+	struct certs_pair lasting = world_pairs[GUEST];
+
+	world_pairs[GUEST] = certs_make_pair(&world_ca, IDENTITY_AGENT, "guest", -86400, 120);
+	stage_set(1, "");
+	(void)lasting_talk(&stage.at_guest);
+	world_run(30 * SECOND);
+	certs_free_pair(&world_pairs[GUEST]);
+	world_pairs[GUEST] = lasting;
+	world_agent_write(&stage.guest, FORWARD);
+	k_signal(stage.guest.program, SIGHUP);
+	world_run(20 * SECOND);
+	world_check(world_agent_linked(&stage.guest), "links", "guest is not linked anew");
+	(void)stage_talk_from(&stage.at_guest, 100, 100);
+	world_run(100 * SECOND);
+	world_check(world_relay_sessions_of(&stage.relays[0], "guest") == 1 &&
+			    at_home("guest") == 1,
+		    "goes-on", "guest has a newer certificate, and its session has ended");
+	finish();
+}
+
+/* ---- CAs ---- */
+
+static struct certs_ca other_ca;
+static char *own_pem, both_pem[8192];
+
+/* All trust two CAs; the other one has issued for this one. */
+static struct certs_pair by_another_ca(enum who who, enum identity_role role)
+{
+	struct certs_pair before = world_pairs[who];
+
+	other_ca = certs_make_ca("Another Ltd");
+	own_pem = world_ca.pem;
+	snprintf(both_pem, sizeof(both_pem), "%s%s", own_pem, other_ca.pem);
+	world_ca.pem = both_pem;
+	world_pairs[who] = certs_make_pair(&other_ca, role, who_name(who), -86400, 86400);
+	return before;
+}
+
+static void one_ca_again(enum who who, struct certs_pair before)
+{
+	certs_free_pair(&world_pairs[who]);
+	world_pairs[who] = before;
+	world_ca.pem = own_pem;
+	certs_free_ca(&other_ca);
+}
+
+static json_t *without_the_other(json_t *config)
+{
+	json_t *next = json_deep_copy(config);
+
+	config_set_in(next, "identity", "ca", json_string(own_pem));
+	json_decref(config);
+	return next;
+}
+
+/* Taken out at the relay, or by home's file alone. */
+void world_ca_removed(void)
+{
+	struct certs_pair before = by_another_ca(GUEST, IDENTITY_AGENT);
+	bool at_relay = dice_chance(&world_dice, 500);
+
+	stage_set(1, "");
+	(void)lasting_talk(&stage.at_guest);
+	(void)lasting_talk(&stage.at_laptop);
+	world_run(10 * SECOND);
+	world_check(at_home("guest") == 1, "links", "guest's talk has not begun");
+	if (at_relay) {
+		world_check(operator_apply(&stage.operator,
+					   without_the_other(operator_config(&stage.operator)), 0),
+			    "answers", "a CA cannot be taken out");
+	} else {
+		world_ca.pem = own_pem;
+		world_agent_write(&stage.home, TALK);
+		world_ca.pem = both_pem;
+		k_signal(stage.home.program, SIGHUP);
+	}
+	world_run(AT_ONCE_US + 100 * MS);
+	expect_ended(at_relay, !at_relay, "guest's CA is taken out");
+	world_check(at_home("laptop") == 1, "goes-on", "laptop's session ends with guest's CA");
+	world_run(60 * SECOND);
+	expect_ended(at_relay, !at_relay, "guest's CA is out since a minute");
+	finish();
+	one_ca_again(GUEST, before);
+}
+
+/* A console whose CA was taken out does not put it back, by lines that are on their way neither. */
+void world_ca_put_back(void)
+{
+	struct certs_pair before = by_another_ca(ADMIN, IDENTITY_CONSOLE);
+	struct operator console;
+	json_t *was, *is;
+
+	stage_set(1, "");
+	operator_start_away(&console, &stage.relays[0], stage.internet);
+	world_check(world_until(operator_settled, &console, 20 * SECOND) && console.signed_in,
+		    "links", "the console is not let in");
+	was = operator_config(&stage.operator);
+	operator_ask(&stage.operator, "config.apply",
+		     json_pack("{s:o}", "config", without_the_other(json_incref(was))));
+	for (unsigned i = 0; i < 20; i++) {
+		operator_ask(&console, "config.apply", json_pack("{s:O}", "config", was));
+		world_run(dice_below(&world_dice, 50 * MS));
+	}
+	world_run(AT_ONCE_US);
+	is = operator_config(&stage.operator);
+	world_check(
+		strcmp(json_string_value(json_object_get(json_object_get(is, "identity"), "ca")),
+		       own_pem) == 0,
+		"expires", "a console whose CA was taken out has put it back");
+	world_check(!console.connected || console.line == NULL, "expires",
+		    "a console whose CA was taken out is still there");
+	json_decref(is);
+	json_decref(was);
+	operator_stop(&console);
+	finish();
+	one_ca_again(ADMIN, before);
+}
+
+/* The same at an agent, whose operator has edited its file; or the console does it to itself, and
+ * its second thought comes in the same breath. */
+void world_ca_put_back_at_agent(void)
+{
+	struct certs_pair before = by_another_ca(ADMIN, IDENTITY_CONSOLE);
+	struct operator console;
+	json_t *was;
+
+	stage_set(1, "");
+	operator_start_at_agent(&console, &stage.relays[0], stage.internet, "home");
+	was = operator_config(&console);
+	if (dice_chance(&world_dice, 500)) {
+		operator_ask(&console, "config.apply",
+			     json_pack("{s:o, s:b}", "config", without_the_other(json_incref(was)),
+				       "force", true));
+	} else {
+		world_ca.pem = own_pem;
+		world_agent_write(&stage.home, TALK);
+		world_ca.pem = both_pem;
+		k_signal(stage.home.program, SIGHUP);
+	}
+	for (unsigned i = 0; i < 8; i++)
+		operator_ask(&console, "config.apply", json_pack("{s:O}", "config", was));
+	for (unsigned i = 0; i < 20; i++) {
+		operator_ask(&console, "config.apply", json_pack("{s:O}", "config", was));
+		world_run(dice_below(&world_dice, 50 * MS));
+	}
+	world_run(2 * SECOND);
+	world_check(strcmp(stage.home.agent.setup.config->identity.ca, own_pem) == 0, "expires",
+		    "a console whose CA was taken out has put it back at an agent");
+	json_decref(was);
+	operator_stop(&console);
+	finish();
+	one_ca_again(ADMIN, before);
+}
+
+/* ---- lists ---- */
+
+/* The publishing agent's own list no longer names guest, or the service is gone. */
+void world_allow_changed(void)
+{
+	bool gone = dice_chance(&world_dice, 300);
+
+	stage_set(1, "");
+	(void)lasting_talk(&stage.at_guest);
+	(void)lasting_talk(&stage.at_laptop);
+	world_run(10 * SECOND);
+	world_check(at_home("guest") == 1 && at_home("laptop") == 1, "links",
+		    "the talks have not begun");
+	world_agent_write(&stage.home, gone ? RELAYS : TALK "    allow: [laptop]\n");
+	k_signal(stage.home.program, SIGHUP);
+	world_run(AT_ONCE_US);
+	world_check(at_home("guest") == 0, "expires",
+		    "guest may not use the service any more, and does");
+	world_check(at_home("laptop") == !gone, "goes-on",
+		    "laptop has %u sessions with a service that is %s", at_home("laptop"),
+		    gone ? "gone" : "its to use");
+	finish();
+}
