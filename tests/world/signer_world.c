@@ -52,6 +52,28 @@ void world_signer_late(void)
 	stage_clear();
 }
 
+/* More handshakes than may be under way at the signer: the others wait in the queue, and none is
+ * forgotten there. */
+void world_signer_crowd(void)
+{
+	struct addr to;
+
+	stage_set(1, "");
+	to = stage_front_door(0);
+	strangers_begin();
+	stage.relays[0].signer_silent = true;
+	for (unsigned i = 0; i < 150; i++)
+		stranger_come(&stage.visitors, STRANGER_HTTPS, &to);
+	world_run(SECOND);
+	stage.relays[0].signer_silent = false;
+	(void)world_until(strangers_gone, NULL, 200 * SECOND);
+	world_check(
+		refused(REASON_SIGNER) == 0 && refused(REASON_DEADLINE_HANDSHAKE) == 0, "signed",
+		"%llu handshakes of 150 were not signed",
+		(unsigned long long)(refused(REASON_SIGNER) + refused(REASON_DEADLINE_HANDSHAKE)));
+	stage_clear();
+}
+
 static bool relay_has_gone(void *context)
 {
 	return world_ring_stopped(stage.relays[0].relay.control_ring);
