@@ -42,12 +42,18 @@ static void agent_links_revoked(struct agent_links *set)
 	agent_sessions_judge(&of_links(set)->sessions);
 }
 
+static void agent_links_learned_key(struct agent_links *set)
+{
+	agent_control_keep_tag_keys(container(set, struct agent, links)->control);
+}
+
 static const struct agent_links_events links_events = {
 	.up = agent_link_is_up,
 	.down = agent_link_is_down,
 	.offer = agent_link_offers,
 	.changed = agent_links_changed,
 	.revoked = agent_links_revoked,
+	.learned = agent_links_learned_key,
 };
 
 static struct agent_control *control_of(const struct agent_sessions *all)

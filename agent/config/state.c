@@ -20,9 +20,12 @@
 #define STATE_NUMBER_MAX (INT64_C(1) << 62)
 
 static const char *const file_names[FILES] = {"applied-a.json", "applied-b.json"};
+static const char keys_name[] = "tag-keys.json";
 
 struct agent_state {
 	int fds[FILES];
+	int keys;	 /* tag keys that relays have told */
+	size_t keys_len; /* of what was written last */
 	uint64_t number; /* of the newest */
 	unsigned newest; /* its place */
 };
@@ -54,16 +57,19 @@ struct agent_state *state_open(const char *dir, char *why, size_t why_size)
 	}
 	for (unsigned i = 0; i < FILES; i++)
 		s->fds[i] = -1;
-	for (unsigned i = 0; i < FILES; i++) {
-		s->fds[i] = state_open_one(dir, file_names[i]);
-		if (s->fds[i] >= 0)
+	s->keys = -1;
+	for (unsigned i = 0; i <= FILES; i++) {
+		const char *name = i < FILES ? file_names[i] : keys_name;
+		int *fd = i < FILES ? &s->fds[i] : &s->keys;
+
+		*fd = state_open_one(dir, name);
+		if (*fd >= 0)
 			continue;
-		snprintf(why, why_size, "state_dir: %s/%s: %s; %s", dir, file_names[i],
-			 strerror(-s->fds[i]),
-			 s->fds[i] == -EWOULDBLOCK
+		snprintf(why, why_size, "state_dir: %s/%s: %s; %s", dir, name, strerror(-*fd),
+			 *fd == -EWOULDBLOCK
 				 ? "another agent uses it: give each a directory of its own"
 				 : "make it a directory that only the agent's user may enter");
-		s->fds[i] = -1;
+		*fd = -1;
 		state_close(s);
 		return NULL;
 	}
@@ -77,6 +83,8 @@ void state_close(struct agent_state *s)
 	for (unsigned i = 0; i < FILES; i++)
 		if (s->fds[i] >= 0)
 			close(s->fds[i]);
+	if (s->keys >= 0)
+		close(s->keys);
 	free(s);
 }
 
@@ -163,4 +171,48 @@ json_t *state_load(struct agent_state *s)
 		s->newest = i;
 	}
 	return newest || !damaged ? newest : json_null();
+}
+
+/* ---- tag keys ---- */
+
+/* In place, and filled up with blanks to the length before: what is cut short is at worst no JSON,
+ * and the keys of the configuration are left. */
+int state_save_tag_keys(struct agent_state *s, const json_t *keys)
+{
+	char *text = json_dumps(keys, JSON_COMPACT), *all;
+	size_t len = text ? strlen(text) : 0, room = len > s->keys_len ? len : s->keys_len;
+	int error = still_there(s->keys);
+
+	all = text ? malloc(room + 1) : NULL;
+	if (!error && !all)
+		error = -ENOMEM;
+	if (!error && lseek(s->keys, 0, SEEK_SET) < 0)
+		error = -errno;
+	if (!error) {
+		memset(all, ' ', room);
+		memcpy(all, text, len);
+		error = file_write(s->keys, all, room);
+	}
+	if (!error && fdatasync(s->keys) < 0)
+		error = -errno;
+	if (!error)
+		s->keys_len = room;
+	free(all);
+	free(text);
+	return error;
+}
+
+json_t *state_load_tag_keys(struct agent_state *s)
+{
+	struct stat st;
+	json_t *keys;
+
+	if (fstat(s->keys, &st) < 0 || lseek(s->keys, 0, SEEK_SET) < 0)
+		return NULL;
+	s->keys_len = (size_t)st.st_size;
+	keys = json_loadfd(s->keys, JSON_REJECT_DUPLICATES, NULL);
+	if (json_is_object(keys))
+		return keys;
+	json_decref(keys);
+	return NULL;
 }

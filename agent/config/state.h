@@ -25,4 +25,9 @@ json_t *state_load(struct agent_state *s) MUST_CHECK;
 /* Returns 0 or -errno. */
 int state_save(struct agent_state *s, const json_t *kept) MUST_CHECK;
 
+/* Likewise what relays have told of tag keys: {"HOST:PORT": hex digits}. */
+int state_save_tag_keys(struct agent_state *s, const json_t *keys) MUST_CHECK;
+/* Owned by the caller. NULL: nothing that is whole. */
+json_t *state_load_tag_keys(struct agent_state *s) MUST_CHECK;
+
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* control: consoles that come and go, their lines, and what they are told by itself. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,8 +152,51 @@ struct agent_control *agent_control_new(const struct agent_rooms *rooms,
 	return ctl;
 }
 
+/* ---- tag keys ---- */
+
+static void add_tag_key(void *keys, const char *label, const uint8_t key[CONF_TAG_KEY_BYTES])
+{
+	char text[2 * CONF_TAG_KEY_BYTES + 1];
+
+	for (size_t i = 0; i < CONF_TAG_KEY_BYTES; i++)
+		snprintf(text + 2 * i, 3, "%02x", key[i]);
+	json_object_set_new(keys, label, json_string(text));
+}
+
+void agent_control_keep_tag_keys(struct agent_control *ctl)
+{
+	json_t *keys;
+	int error;
+
+	if (!ctl || !ctl->state)
+		return;
+	keys = json_object();
+	agent_links_each_learned(ctl->rooms.links, add_tag_key, keys);
+	error = keys ? state_save_tag_keys(ctl->state, keys) : -ENOMEM;
+	json_decref(keys);
+	if (error < 0)
+		log_warning("agent",
+			    "a new tag key could not be kept (state_dir): %s; it counts "
+			    "until this agent ends",
+			    strerror(-error));
+}
+
+static void recall_tag_keys(struct agent_control *ctl)
+{
+	json_t *keys = ctl->state ? state_load_tag_keys(ctl->state) : NULL, *value;
+	struct conf_tag_keys one;
+	const char *label;
+
+	json_object_foreach(keys, label,
+			    value) if (json_is_string(value) &&
+				       conf_tag_keys_parse(json_string_value(value), &one))
+		agent_links_recall(ctl->rooms.links, label, one.keys[0]);
+	json_decref(keys);
+}
+
 void agent_control_start(struct agent_control *ctl)
 {
+	recall_tag_keys(ctl);
 	if (nat_follow_start(&ctl->nat, ctl->ring))
 		agent_worker_hold(ctl->rooms.worker);
 }

@@ -79,6 +79,9 @@ int agent_control_attach(struct agent_control *ctl, struct credential *console,
 /* Where peers are told that this agent can be reached: nothing unless config.nat.share. */
 void agent_control_candidates(const struct agent_control *ctl, struct candidates *out);
 
+/* Relays have told tag keys: they are kept, where there is a state_dir. */
+void agent_control_keep_tag_keys(struct agent_control *ctl);
+
 /* ---- events.c: what happened in the other rooms --------------------------------------------- */
 
 void agent_control_link_up(struct agent_control *ctl, const struct agent_link *l);

@@ -200,23 +200,51 @@ static struct learned_key *links_find_learned(const struct agent_links *set, con
 	return NULL;
 }
 
-void agent_links_learn(struct agent_links *set, struct agent_link *l,
-		       const uint8_t key[CONF_TAG_KEY_BYTES])
+/* False without memory: the keys of the file are left. */
+static bool links_keep_learned(struct agent_links *set, const char *label,
+			       const uint8_t key[CONF_TAG_KEY_BYTES])
 {
-	struct learned_key *k = links_find_learned(set, l->label);
+	struct learned_key *k = links_find_learned(set, label);
 
-	links_forget_learned(set);
 	if (!k) {
 		k = calloc(1, sizeof(*k));
 		if (!k)
-			return; /* the keys of the file are left */
-		memcpy(k->label, l->label, sizeof(k->label));
+			return false;
+		snprintf(k->label, sizeof(k->label), "%s", label);
 		k->next = set->learned;
 		set->learned = k;
 	}
 	memcpy(k->key, key, sizeof(k->key));
+	return true;
+}
+
+void agent_links_learn(struct agent_links *set, struct agent_link *l,
+		       const uint8_t key[CONF_TAG_KEY_BYTES])
+{
+	links_forget_learned(set);
+	if (!links_keep_learned(set, l->label, key))
+		return;
 	l->tag_turn = 0;
 	log_info("link", "relay=%s has told its new tag key", l->label);
+	if (set->events->learned)
+		set->events->learned(set);
+}
+
+void agent_links_each_learned(const struct agent_links *set,
+			      void (*each)(void *context, const char *label,
+					   const uint8_t key[CONF_TAG_KEY_BYTES]),
+			      void *context)
+{
+	for (const struct learned_key *k = set->learned; k; k = k->next)
+		each(context, k->label, k->key);
+}
+
+void agent_links_recall(struct agent_links *set, const char *label,
+			const uint8_t key[CONF_TAG_KEY_BYTES])
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (strcmp(set->list[i]->label, label) == 0)
+			(void)!links_keep_learned(set, label, key);
 }
 
 const uint8_t *agent_links_learned(const struct agent_links *set, const struct agent_link *l)

@@ -23,6 +23,8 @@ struct agent_links_events {
 	void (*offer)(struct agent_link *l, const struct wire_message *offer);
 	/* A link became usable, or the last that could have been was refused. */
 	void (*changed)(struct agent_links *set);
+	/* A relay has told its newest tag key. */
+	void (*learned)(struct agent_links *set);
 	/* set->revoked has names that it did not have. */
 	void (*revoked)(struct agent_links *set);
 };
@@ -77,6 +79,13 @@ void agent_links_took_over(struct agent_links *set, const struct agent_link *l);
  * or NULL. A key counts for the relay that told it alone: no relay can spoil another's. */
 void agent_links_learn(struct agent_links *set, struct agent_link *l,
 		       const uint8_t key[CONF_TAG_KEY_BYTES]);
+/* Each that is known; and one from an earlier run, for a relay of the configuration. */
+void agent_links_each_learned(const struct agent_links *set,
+			      void (*each)(void *context, const char *label,
+					   const uint8_t key[CONF_TAG_KEY_BYTES]),
+			      void *context);
+void agent_links_recall(struct agent_links *set, const char *label,
+			const uint8_t key[CONF_TAG_KEY_BYTES]);
 const uint8_t *agent_links_learned(const struct agent_links *set, const struct agent_link *l);
 /* From link.c: a link was refused. */
 void agent_links_one_refused(struct agent_links *set);

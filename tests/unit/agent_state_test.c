@@ -61,10 +61,11 @@ static int make_dir(void **state)
 
 static int remove_dir(void **state)
 {
-	static const char *const names[] = {"applied-a.json", "applied-b.json", "agent.yaml"};
+	static const char *const names[] = {"applied-a.json", "applied-b.json", "tag-keys.json",
+					    "agent.yaml"};
 	char path[128];
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
 		unlink(path);
 	}
@@ -281,6 +282,36 @@ static void file_and_consoles_meet_at_the_start(void **state)
 }
 
 /* A file of an agent with this certificate and key. */
+/* A shorter one leaves nothing of a longer one; what is none is not taken. */
+static void tag_keys_are_kept(void **state)
+{
+	json_t *two = json_pack("{s:s, s:s}", "a.example:443", CERTS_TAG_KEYS, "b.example:443",
+				CERTS_TAG_KEYS);
+	json_t *one = json_pack("{s:s}", "a:1", CERTS_TAG_KEYS), *read;
+	char why[256];
+	struct agent_state *s = state_open(dir, why, sizeof(why));
+
+	assert_non_null(s);
+	assert_null(state_load_tag_keys(s));
+	assert_int_equal(state_save_tag_keys(s, two), 0);
+	state_close(s);
+	s = state_open(dir, why, sizeof(why));
+	read = state_load_tag_keys(s);
+	assert_true(json_equal(read, two));
+	json_decref(read);
+	assert_int_equal(state_save_tag_keys(s, one), 0);
+	read = state_load_tag_keys(s);
+	assert_true(json_equal(read, one));
+	json_decref(read);
+	state_close(s);
+	write_text("tag-keys.json", "{\"a:1\": \"7a");
+	s = state_open(dir, why, sizeof(why));
+	assert_null(state_load_tag_keys(s));
+	state_close(s);
+	json_decref(one);
+	json_decref(two);
+}
+
 static void write_identity(const struct certs_ca *ca, const char *certificate, const char *key)
 {
 	static char text[16384];
@@ -351,6 +382,7 @@ int main(void)
 		STATE_TEST(a_save_that_was_cut_short_leaves_the_one_before),
 		STATE_TEST(what_is_damaged_is_not_nothing),
 		STATE_TEST(an_identity_is_the_files_or_the_consoles),
+		STATE_TEST(tag_keys_are_kept),
 		STATE_TEST(what_was_removed_keeps_nothing),
 		STATE_TEST(a_directory_is_for_one_agent),
 		STATE_TEST(file_and_consoles_meet_at_the_start),

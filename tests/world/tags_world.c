@@ -153,6 +153,13 @@ void world_tag_keys(void)
 	world_run(120 * SECOND);
 	world_check(world_agent_linked(&stage.home) && world_agent_linked(&stage.laptop), "learned",
 		    "an agent does not come back by what it learned");
+	/* Nor by what it kept: its file has the old key alone. */
+	world_agent_stop(&stage.home);
+	world_run(5 * SECOND);
+	stage_agent_again(&stage.home);
+	world_run(60 * SECOND);
+	world_check(world_agent_linked(&stage.home), "learned",
+		    "an agent that starts again does not know the key that it was told");
 	(void)stage_talk_from(&stage.at_laptop, 3000, 3000);
 	(void)world_until(talks_over, NULL, 60 * SECOND);
 	talks_judge();
