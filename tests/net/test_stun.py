@@ -414,7 +414,7 @@ def test_stun_port_taken(lab):
 @once
 def test_stun_metrics(lab):
     w = World(lab).one_host()
-    w.relay(blocks={"metrics": "  listen: 127.0.0.1:9100"})
+    w.relay(blocks={"metrics": "  listen: 127.0.0.1:9100", "stun": "  enabled: true"})
     with Client(w.visitor, RELAY, 443) as c:
         c.told()
     with w.relay_host.connect("127.0.0.1", 9100) as s:

@@ -163,8 +163,12 @@ void world_tag_keys(void)
 	(void)stage_talk_from(&stage.at_laptop, 3000, 3000);
 	(void)world_until(talks_over, NULL, 60 * SECOND);
 	talks_judge();
-	/* The operator thinks again. What was learned first does not fit any more. */
+	/* The operator thinks again, while laptop is away: what it learned does not fit any more.
+	 */
+	k_cable_pull(stage.relay_hosts[0], stage.laptop_host, true);
+	world_run(200 * SECOND);
 	keys_are(OLD_KEY "\n");
+	k_cable_pull(stage.relay_hosts[0], stage.laptop_host, false);
 	world_check(world_until(stage_linked, NULL, 700 * SECOND), "links",
 		    "the old key counts again, and not all come");
 	lose_line(stage.home_host);
