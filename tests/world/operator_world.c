@@ -525,6 +525,8 @@ static const struct {
 	{act_trial_confirmed, false},
 };
 
+#define ACTS (sizeof(acts) / sizeof(acts[0]))
+
 static void console_comes(void)
 {
 	operator_start_away(&console, &stage.relays[0], stage.internet);
@@ -586,7 +588,7 @@ static void a_name_of_digits_is_revoked(void)
 
 void world_operator(void)
 {
-	unsigned count = (unsigned)dice_between(&world_dice, 1, 3);
+	unsigned count = (unsigned)dice_between(&world_dice, 2, 3);
 	bool with_deaf = dice_chance(&world_dice, 300);
 	size_t before;
 
@@ -601,7 +603,10 @@ void world_operator(void)
 	if (with_deaf)
 		deaf_console_comes();
 	for (unsigned i = 0; i < count; i++) {
-		size_t which = dice_below(&world_dice, sizeof(acts) / sizeof(acts[0]));
+		size_t which = dice_below(&world_dice, ACTS);
+
+		if (i < 2) /* seeds that follow each other try every act */
+			which = (2 * world_seed + i) % ACTS;
 
 		hands = dice_chance(&world_dice, 700) ? &console : &stage.operator;
 		bystanders_come(acts[which].guest_suffers);

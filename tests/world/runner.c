@@ -2,8 +2,10 @@
 /*
  * runner: runs worlds, each in a process of its own, and holds what they found against `known`.
  *
- *   worlds [--seeds N] [--from SEED] [--jobs N] [--world NAME]...
+ *   worlds [--seeds N] [--from SEED] [--jobs N] [--stop] [--world NAME]...
  *   worlds --world NAME --seed SEED [-v]      one of them, traced by -v
+ *
+ * With --stop the first seed that fails is the last.
  *
  * `known` beside the sources has one line for each property that is broken today: the world's name,
  * the property's, and the issue that mends it. A property that breaks without standing there fails
@@ -51,7 +53,7 @@ static struct {
 	unsigned jobs;
 	const char *names[32];
 	size_t name_count;
-	bool verbose, has_one;
+	bool verbose, has_one, stop;
 } options = {.seeds = 20, .from = 1, .jobs = 1};
 
 static struct known known[64];
@@ -215,7 +217,7 @@ static bool finish_one(const struct world_kind *kind, struct job *jobs)
 	}
 }
 
-/* The first seed, twice: it must go the same way. */
+/* The first seed, twice: it must go the same way. What it met counts once. */
 static bool replays(const struct world_kind *kind, uint64_t seed)
 {
 	struct job jobs[JOBS_MAX] = {{0}};
@@ -227,10 +229,10 @@ static bool replays(const struct world_kind *kind, uint64_t seed)
 			return false;
 		if (i == 0)
 			memcpy(first, jobs[0].fingerprint, sizeof(first));
+		for (size_t k = 0; i == 0 && k < known_count; k++)
+			if (strcmp(known[k].world, kind->name) == 0)
+				known[k].met = 0;
 	}
-	for (size_t i = 0; i < known_count; i++)
-		if (strcmp(known[i].world, kind->name) == 0)
-			known[i].met = 0; /* these do not count */
 	if (strcmp(first, jobs[0].fingerprint) == 0)
 		return true;
 	complain(kind, seed, "it does not go the same way again");
@@ -257,14 +259,21 @@ static uint64_t run_kind(const struct world_kind *kind)
 {
 	uint64_t count = options.has_one ? 1 : (options.seeds * kind->share + 99) / 100;
 	uint64_t next = options.has_one ? options.one : options.from, bad = 0;
+	uint64_t done = 0, started = 0;
 	struct job jobs[JOBS_MAX] = {{0}};
 	double began = clock_s();
 
-	if (!options.has_one && !replays(kind, next))
-		bad++;
-	for (uint64_t done = 0, started = 0; done < count;) {
+	if (!options.has_one) {
+		bad += !replays(kind, next++);
+		done = started = 1;
+	}
+	for (;;) {
 		unsigned free_job = 0;
 
+		if (options.stop && bad > 0)
+			count = started; /* those that run are waited for */
+		if (done >= count)
+			break;
 		while (free_job < options.jobs && jobs[free_job].pid)
 			free_job++;
 		if (started < count && free_job < options.jobs) {
@@ -308,8 +317,9 @@ static void judge_known(void)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: worlds [--seeds N] [--from SEED] [--jobs N] [--world NAME]...\n"
-			"       worlds --world NAME --seed SEED [-v]\nworlds:");
+	fprintf(stderr,
+		"usage: worlds [--seeds N] [--from SEED] [--jobs N] [--stop] [--world NAME]...\n"
+		"       worlds --world NAME --seed SEED [-v]\nworlds:");
 	for (const struct world_kind *w = worlds; w->name; w++)
 		fprintf(stderr, " %s", w->name);
 	fputc('\n', stderr);
@@ -323,6 +333,10 @@ static void parse(int argc, char **argv)
 
 		if (strcmp(argv[i], "-v") == 0) {
 			options.verbose = true;
+			continue;
+		}
+		if (strcmp(argv[i], "--stop") == 0) {
+			options.stop = true;
 			continue;
 		}
 		if (!value)
@@ -367,7 +381,7 @@ int main(int argc, char **argv)
 	programs_prepare();
 	people_prepare();
 	for (const struct world_kind *w = worlds; w->name; w++)
-		if (wanted(w))
+		if (wanted(w) && !(options.stop && failures > 0))
 			count += run_kind(w);
 	if (count == 0)
 		usage();
