@@ -6,7 +6,7 @@
  *
  * links: core/engine/entitled.c
  * links: relay/policy/policy.c relay/policy/compile.c relay/policy/index.c relay/policy/source.c
- * links: relay/policy/time.c core/addr.c
+ * links: relay/policy/time.c core/addr.c core/memory.c
  */
 #include <stdarg.h>
 #include <stdio.h>

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "core/memory.h"
+
 int buffers_init(struct buffers *b, size_t each_bytes, size_t max_count)
 {
 	uint8_t **list = calloc(max_count ? max_count : 1, sizeof(*list));
@@ -47,13 +49,16 @@ uint8_t *buffers_get(struct buffers *b)
 {
 	if (b->free_count)
 		return b->free_list[--b->free_count];
-	if (b->made >= b->max_count)
+	/* Bulk goes on with small buffers: the last of the memory is for what cannot. */
+	if (b->made >= b->max_count || memory_tight() || !memory_take(b->each_bytes))
 		return NULL;
 	/* Straight from the system: free(3) may keep what buffers_trim() means to give back. */
 	void *fresh = mmap(NULL, b->each_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			   -1, 0);
-	if (fresh == MAP_FAILED)
+	if (fresh == MAP_FAILED) {
+		memory_give(b->each_bytes);
 		return NULL;
+	}
 	b->made++;
 	return fresh;
 }
@@ -68,6 +73,7 @@ void buffers_trim(struct buffers *b, size_t keep)
 {
 	while (b->free_count > keep) {
 		munmap(b->free_list[--b->free_count], b->each_bytes);
+		memory_give(b->each_bytes);
 		b->made--;
 	}
 }

@@ -2,16 +2,16 @@
 /* outbox: a buffer that grows while a send of the one before is under way. */
 #include "core/outbox.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/container.h"
+#include "core/memory.h"
 
 #define ROOM_LEAST 512u
 
 static void outbox_drop(struct outbox *o)
 {
-	free(o->waiting);
+	memory_free(o->waiting);
 	o->waiting = NULL;
 	o->len = o->room = 0;
 }
@@ -32,7 +32,7 @@ static void outbox_sent(struct ring_op *op, int res)
 {
 	struct outbox *o = container(op, struct outbox, op);
 
-	free(o->under_way);
+	memory_free(o->under_way);
 	o->under_way = NULL;
 	if (res < 0) {
 		o->closed = true;
@@ -54,7 +54,7 @@ static bool outbox_make_room(struct outbox *o, size_t more)
 		wanted = o->most;
 	if (wanted <= o->room)
 		return true;
-	bigger = realloc(o->waiting, wanted);
+	bigger = memory_resize(o->waiting, wanted);
 	if (!bigger)
 		return false;
 	o->waiting = bigger;
@@ -104,6 +104,6 @@ void outbox_close(struct outbox *o)
 void outbox_free(struct outbox *o)
 {
 	outbox_drop(o);
-	free(o->under_way);
+	memory_free(o->under_way);
 	o->under_way = NULL;
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/memory.h"
+
 #define GENERATION_MASK 0xffffffu
 
 int slab_init(struct slab *s, size_t each_bytes, uint32_t room, uint8_t tag)
@@ -27,6 +29,7 @@ int slab_init(struct slab *s, size_t each_bytes, uint32_t room, uint8_t tag)
 
 void slab_free(struct slab *s)
 {
+	memory_give((size_t)s->high_water * s->each_bytes);
 	free(s->objects);
 	free(s->generation);
 	free(s->next_free);
@@ -39,7 +42,7 @@ void *slab_get(struct slab *s, slab_id *id)
 
 	if (s->free_count > 0)
 		i = s->next_free[--s->free_count];
-	else if (s->high_water < s->room)
+	else if (s->high_water < s->room && memory_take(s->each_bytes))
 		i = s->high_water++;
 	else
 		return NULL;

@@ -2,9 +2,9 @@
 /*
  * slab: a table of equal objects, sized at start, whose ids carry a generation.
  *
- * Memory is reserved at once and touched only when used. An id names one life of one slot: after
- * the slot is given back the old id finds nothing, so it may cross threads and wait in queues. One
- * thread uses a slab; ids alone may travel.
+ * Memory is reserved at once, touched only when used, and charged then (core/memory.h). An id names
+ * one life of one slot: after the slot is given back the old id finds nothing, so it may cross
+ * threads and wait in queues. One thread uses a slab; ids alone may travel.
  */
 #ifndef POSTERN_CORE_SLAB_H
 #define POSTERN_CORE_SLAB_H
@@ -29,7 +29,7 @@ struct slab {
 int slab_init(struct slab *s, size_t each_bytes, uint32_t room, uint8_t tag) MUST_CHECK;
 void slab_free(struct slab *s);
 
-/* A zeroed object and its id, or NULL when the table is full. */
+/* A zeroed object and its id, or NULL when the table or the account is full. */
 void *slab_get(struct slab *s, slab_id *id);
 /* The object of this id, or NULL when that life is over. */
 void *slab_find(const struct slab *s, slab_id id);

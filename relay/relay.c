@@ -85,6 +85,8 @@ int relay_open(struct relay *r, struct snapshot *snap, unsigned workers, char *w
 {
 	const struct rendezvous_limits none = {0};
 
+	r->memory.most = snap->config.limits.memory_bytes;
+	(void)memory_adopt(&r->memory);
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_mutex_init(&r->ledger_lock, NULL);
 	stun_gate_init(&r->stun_gate);
@@ -142,6 +144,7 @@ int relay_ready(struct relay *r, const struct snapshot *snap, char *why, size_t 
 
 void relay_worker_start(struct worker *w)
 {
+	(void)memory_adopt(&w->relay->memory);
 	worker_start(w);
 	sessions_start(w);
 }
@@ -164,6 +167,7 @@ void relay_close(struct relay *r)
 	stun_gate_free(&r->stun_gate);
 	pthread_mutex_destroy(&r->lock);
 	pthread_mutex_destroy(&r->ledger_lock);
+	(void)memory_adopt(NULL);
 }
 
 /* ---- the log ---- */

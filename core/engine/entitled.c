@@ -2,8 +2,9 @@
 /* entitled: may the holder of this certificate go on? One question for relays and agents. */
 #include "core/engine/entitled.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "core/memory.h"
 
 #define NEAR_S	2    /* time() is whole seconds: near the end a look is */
 #define NEAR_MS 250u /* cheaper than being a second late */
@@ -12,7 +13,7 @@
 
 struct credential *credential_new(const struct identity_peer *peer)
 {
-	struct credential *c = calloc(1, sizeof(*c));
+	struct credential *c = memory_zeroed(sizeof(*c));
 
 	if (!c)
 		return NULL;
@@ -31,7 +32,7 @@ struct credential *credential_hold(struct credential *c)
 void credential_release(struct credential *c)
 {
 	if (c && atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1)
-		free(c);
+		memory_free(c);
 }
 
 bool credential_is_newer(const struct credential *c, const struct credential *known)

@@ -7,6 +7,9 @@
  * write is complete when the call returns. Both are plain byte queues that give their memory back
  * when they run empty: an idle connection holds the SSL object and struct tls, no buffer.
  *
+ * BoringSSL sees whole records only: of one that has begun to come it would hold the bytes in a
+ * buffer of the record's size, from malloc() itself, which no account sees (core/memory.h).
+ *
  * tls_unread() is exact because BoringSSL asks its BIO for a record's five header bytes and then
  * for exactly the body (it has no read-ahead), and reads a record only when it is asked for
  * plaintext.
@@ -18,13 +21,13 @@
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
 
 #include "core/engine/keyring.h"
+#include "core/memory.h"
 
 /* Bytes from off to off + len are waiting. */
 struct queue {
@@ -45,6 +48,7 @@ struct signature {
 struct tls {
 	SSL *ssl;
 	struct queue in, out;
+	size_t granted; /* bytes of in that are of a record which has begun to be read */
 	struct signature *signature; /* NULL: none is waited for */
 	char *error;		     /* owned; NULL: none, or no memory to say it */
 	bool eof, failed;
@@ -55,7 +59,7 @@ struct tls {
 
 static void queue_clear(struct queue *q)
 {
-	free(q->data);
+	memory_free(q->data);
 	*q = (struct queue){0};
 }
 
@@ -75,7 +79,7 @@ static bool queue_append(struct queue *q, const uint8_t *bytes, size_t len)
 	while (room < q->len + len)
 		room *= 2;
 	if (room > q->room) {
-		grown = realloc(q->data, room);
+		grown = memory_resize(q->data, room);
 		if (!grown)
 			return false;
 		q->data = grown;
@@ -96,14 +100,37 @@ static void queue_drop(struct queue *q, size_t n)
 
 /* ---- the BIO ---- */
 
+/* How many bytes the next record has with its header, once all of them are here; 0 until then. What
+ * cannot be a record is the library's to judge as it comes. RFC 8446 section 5.1. */
+static size_t record_whole(const struct tls *t)
+{
+	const size_t header_bytes = 5, body_max = (1u << 14) + 256;
+	CBS in;
+	uint8_t type, major, minor;
+	uint16_t body;
+
+	if (t->eof)
+		return t->in.len;
+	CBS_init(&in, t->in.data + t->in.off, t->in.len);
+	if (!CBS_get_u8(&in, &type) || !CBS_get_u8(&in, &major) || !CBS_get_u8(&in, &minor) ||
+	    !CBS_get_u16(&in, &body))
+		return 0;
+	if (type < 20 || type > 24 || major != 3 || body > body_max)
+		return t->in.len;
+	return CBS_len(&in) < body ? 0 : header_bytes + body;
+}
+
 static int bio_read(BIO *bio, char *out, int room)
 {
 	struct tls *t = BIO_get_data(bio);
-	size_t n = t->in.len;
+	size_t n;
 
 	BIO_clear_retry_flags(bio);
 	if (room <= 0)
 		return 0;
+	if (t->granted == 0 && t->in.len > 0)
+		t->granted = record_whole(t);
+	n = t->granted;
 	if (n == 0) {
 		if (t->eof)
 			return 0;
@@ -114,6 +141,7 @@ static int bio_read(BIO *bio, char *out, int room)
 		n = (size_t)room;
 	memcpy(out, t->in.data + t->in.off, n);
 	queue_drop(&t->in, n);
+	t->granted -= n;
 	return (int)n;
 }
 
@@ -167,7 +195,7 @@ static enum ssl_private_key_result_t signature_begin(SSL *ssl, uint8_t *out, siz
 
 	if (t->signature || len > SIGNING_INPUT_MAX)
 		return ssl_private_key_failure;
-	t->signature = calloc(1, sizeof(*t->signature));
+	t->signature = memory_zeroed(sizeof(*t->signature));
 	if (!t->signature)
 		return ssl_private_key_failure;
 	t->signature->algorithm = algorithm;
@@ -189,7 +217,7 @@ static enum ssl_private_key_result_t signature_complete(SSL *ssl, uint8_t *out, 
 		memcpy(out, s->made, s->len);
 		*out_len = s->len;
 	}
-	free(s);
+	memory_free(s);
 	t->signature = NULL;
 	return ok ? ssl_private_key_success : ssl_private_key_failure;
 }
@@ -254,7 +282,7 @@ bool tls_key_id(const struct tls *t, uint8_t out[SIGNING_KEY_BYTES])
 
 struct tls *tls_new(SSL_CTX *context, bool server)
 {
-	struct tls *t = calloc(1, sizeof(*t));
+	struct tls *t = memory_zeroed(sizeof(*t));
 	BIO *bio = NULL;
 
 	if (!t)
@@ -290,9 +318,9 @@ void tls_free(struct tls *t)
 	SSL_free(t->ssl);
 	queue_clear(&t->in);
 	queue_clear(&t->out);
-	free(t->signature);
-	free(t->error);
-	free(t);
+	memory_free(t->signature);
+	memory_free(t->error);
+	memory_free(t);
 }
 
 SSL *tls_ssl(struct tls *t)
@@ -305,8 +333,8 @@ SSL *tls_ssl(struct tls *t)
 static void set_error(struct tls *t, const char *words)
 {
 	t->failed = true;
-	free(t->error);
-	t->error = strdup(words);
+	memory_free(t->error);
+	t->error = memory_text(words);
 }
 
 /* The library's "WRONG_VERSION_NUMBER" as "wrong version number". */

@@ -124,6 +124,12 @@ static const struct show_column status_columns[] = {
 	{NULL, NULL, SHOW_TEXT, NULL},
 };
 
+static const struct show_column memory_columns[] = {
+	{"memory for peers", "used", SHOW_SIZE, NULL},
+	{"at most", "limit", SHOW_SIZE, NULL},
+	{NULL, NULL, SHOW_TEXT, NULL},
+};
+
 /* What the kernel enforces: true, or why it does not. */
 static void print_isolation(const json_t *parts)
 {
@@ -193,8 +199,11 @@ static void print_stun(const json_t *stun)
 static void relay_print_status(const json_t *status)
 {
 	const json_t *stun = json_object_get(status, "stun");
+	const json_t *memory = json_object_get(status, "memory");
 
 	show_keys(stdout, status, status_columns);
+	if (memory)
+		show_keys(stdout, memory, memory_columns);
 	print_counts("keys of the links are exchanged by", json_object_get(status, "key_exchange"));
 	puts("the kernel enforces");
 	print_isolation(json_object_get(status, "isolation"));

@@ -260,7 +260,8 @@ static const struct conf_field limit_fields[] = {
 	LIMIT("buffer_bytes", CONF_BYTES, buffer_bytes, 1u << 20, 1ull << 40, "64MiB",
 	      "the memory for large transfer buffers, of all threads together"),
 	LIMIT("memory", CONF_BYTES, memory_bytes, 32u << 20, 1ull << 44, "512MiB",
-	      "the memory for buffers, tables and TLS states together"),
+	      "the memory for all that peers make the relay keep; its last quarter is for those "
+	      "that have proved who they are"),
 	{.key = NULL},
 };
 

@@ -12,12 +12,14 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/memory.h"
 #include "relay/control/control_internal.h"
 #include "relay/front/conn.h"
 #include "relay/session/enforce.h"
 
-#define CONSOLES_MAX 64u
-#define IDLE_MS	     3600000u /* a console that says nothing for so long is gone */
+#define CONSOLES_MAX	   64u
+#define CONSOLE_POSTED_MAX 64u	    /* more are not read meanwhile */
+#define IDLE_MS		   3600000u /* a console that says nothing for so long is gone */
 
 struct console_caller {
 	struct caller caller; /* first */
@@ -33,6 +35,7 @@ struct console {
 	size_t scanned;		       /* bytes kept that have no line's end */
 	struct credential *credential; /* owned */
 	struct console_msg *down;      /* made with UP, so that its place is always given back */
+	unsigned posted; /* lines on their way to the control thread; CONSOLE_POSTED_MAX at most */
 };
 
 static const struct conn_phase phase_console;
@@ -48,15 +51,15 @@ struct console_msg {
 	slab_id conn;
 	struct addr peer, local;
 	struct credential *credential; /* console_up_run() takes it over */
-	size_t len;
-	char *line; /* owned */
-	bool last;  /* the connection ends behind it */
+	size_t len;		       /* charged */
+	char *line;		       /* owned; malloc()'s, as jansson's lines are */
+	bool last;		       /* the connection ends behind it */
 };
 
 static struct console_msg *console_msg(struct relay *r, slab_id conn,
 				       void (*run)(struct ring_msg *msg))
 {
-	struct console_msg *m = calloc(1, sizeof *m);
+	struct console_msg *m = memory_zeroed(sizeof *m);
 
 	if (!m)
 		return NULL;
@@ -66,6 +69,23 @@ static struct console_msg *console_msg(struct relay *r, slab_id conn,
 	return m;
 }
 
+static void console_msg_free(struct console_msg *m)
+{
+	memory_give(m->len);
+	free(m->line);
+	memory_free(m);
+}
+
+/* Takes the line over, which m's way to the other thread keeps; false: there is no room for it. */
+static bool console_msg_line(struct console_msg *m, char *line, size_t len)
+{
+	m->line = line;
+	if (!memory_take(len))
+		return false;
+	m->len = len;
+	return true;
+}
+
 /* ---- on the control thread ---- */
 
 static void console_out_run(struct ring_msg *msg)
@@ -73,12 +93,11 @@ static void console_out_run(struct ring_msg *msg)
 	struct console_msg *m = (struct console_msg *)msg;
 	struct conn *c = conn_find(worker_of(m->relay, m->conn), m->conn);
 
-	if (c && m->line)
+	if (c && m->len > 0)
 		conn_send_plain(c, m->line, m->len);
 	if (c && m->last)
 		conn_finish(c);
-	free(m->line);
-	free(m);
+	console_msg_free(m);
 }
 
 /* Says why in one line, and hangs up: a console that is not served would wait for its answers. m,
@@ -86,10 +105,13 @@ static void console_out_run(struct ring_msg *msg)
 static void console_refuse(struct console_msg *m, const char *why)
 {
 	json_t *failure = jsonrpc_failure(NULL, JSONRPC_BUSY, NULL, "%s", why);
+	size_t len = 0;
 
 	m->msg.run = console_out_run;
 	m->last = true;
-	m->line = failure ? jsonrpc_line(failure, &m->len) : NULL;
+	m->line = failure ? jsonrpc_line(failure, &len) : NULL;
+	if (m->line && memory_take(len))
+		m->len = len;
 	json_decref(failure);
 	ring_post(worker_of(m->relay, m->conn)->ring, &m->msg);
 }
@@ -98,30 +120,30 @@ static bool console_send(struct caller *caller, char *line, size_t len)
 {
 	struct console_caller *cc = (struct console_caller *)caller;
 	struct console_msg *m = line ? console_msg(cc->relay, cc->conn, console_out_run) : NULL;
+	bool ok = m && console_msg_line(m, line, len);
 
-	if (!m) { /* it would wait for this answer: it hears the end instead */
+	if (!ok) { /* it would wait for this answer: it hears the end instead */
+		if (m)
+			console_msg_free(m);
+		else
+			free(line);
 		m = cc->last_word;
 		cc->last_word = NULL;
-		free(line);
-		if (m)
-			ring_post(worker_of(cc->relay, cc->conn)->ring, &m->msg);
-		return false;
 	}
-	m->line = line;
-	m->len = len;
-	ring_post(worker_of(cc->relay, cc->conn)->ring, &m->msg);
-	return true;
+	if (m)
+		ring_post(worker_of(cc->relay, cc->conn)->ring, &m->msg);
+	return ok;
 }
 
 /* NULL without memory. */
 static struct console_caller *console_caller_new(const struct console_msg *up)
 {
-	struct console_caller *c = calloc(1, sizeof *c);
+	struct console_caller *c = memory_zeroed(sizeof *c);
 	struct console_msg *last = console_msg(up->relay, up->conn, console_out_run);
 
 	if (!c || !last) {
-		free(c);
-		free(last);
+		memory_free(c);
+		memory_free(last);
 		return NULL;
 	}
 	last->last = true;
@@ -132,8 +154,8 @@ static struct console_caller *console_caller_new(const struct console_msg *up)
 static void console_caller_free(struct console_caller *c)
 {
 	credential_release(c->caller.credential);
-	free(c->last_word);
-	free(c);
+	memory_free(c->last_word);
+	memory_free(c);
 }
 
 static struct console_caller *console_find(const struct relay_control *ctl, slab_id conn)
@@ -166,7 +188,7 @@ static void console_up_run(struct ring_msg *msg)
 		ctl->consoles = c;
 		ctl->console_count++;
 		caller_add(&ctl->calls, &c->caller);
-		free(m);
+		console_msg_free(m);
 	} else {
 		credential_release(m->credential);
 		m->credential = NULL;
@@ -174,6 +196,8 @@ static void console_up_run(struct ring_msg *msg)
 				       : "out of memory");
 	}
 }
+
+static void console_taken_run(struct ring_msg *msg);
 
 static void console_line_run(struct ring_msg *msg)
 {
@@ -183,8 +207,12 @@ static void console_line_run(struct ring_msg *msg)
 
 	if (c)
 		calls_line(&ctl->calls, &c->caller, m->line, m->len);
+	memory_give(m->len);
 	free(m->line);
-	free(m);
+	m->line = NULL;
+	m->len = 0;
+	m->msg.run = console_taken_run;
+	ring_post(worker_of(m->relay, m->conn)->ring, &m->msg);
 }
 
 static void console_down_run(struct ring_msg *msg)
@@ -203,7 +231,7 @@ static void console_down_run(struct ring_msg *msg)
 		caller_remove(&ctl->calls, &c->caller);
 		console_caller_free(c);
 	}
-	free(m);
+	console_msg_free(m);
 }
 
 void console_stop(struct relay_control *ctl)
@@ -235,7 +263,7 @@ void console_begin(struct conn *c, struct credential *credential)
 	console_of(c)->credential = credential_hold(credential);
 	console_of(c)->down = m ? console_msg(c->worker->relay, c->id, console_down_run) : NULL;
 	if (!console_of(c)->down) {
-		free(m);
+		memory_free(m);
 		m = NULL;
 	}
 	if (m) {
@@ -254,22 +282,23 @@ static bool console_pass_on(struct conn *c, size_t len)
 		"\"the relay is out of memory; connect and call again\"}}\n";
 	struct console_msg *m = console_msg(c->worker->relay, c->id, console_line_run);
 
-	if (m)
-		m->line = malloc(len);
-	if (m && m->line) {
-		memcpy(m->line, c->in, len);
-		m->len = len;
+	char *line = m ? malloc(len) : NULL;
+
+	if (line && console_msg_line(m, line, len)) {
+		memcpy(line, c->in, len);
+		console_of(c)->posted++;
 		console_tell(c, m);
 		return true;
 	}
-	free(m);
+	if (m)
+		console_msg_free(m);
 	worker_count(c->worker, REASON_LIMIT_MEMORY);
 	conn_send_plain(c, sorry, sizeof sorry - 1);
 	conn_finish(c);
 	return false;
 }
 
-/* Sends each whole line on. False when the connection has ended over it. */
+/* Sends each whole line on. False when there can be no more now. */
 static bool console_lines(struct conn *c)
 {
 	struct console *k = console_of(c);
@@ -279,7 +308,8 @@ static bool console_lines(struct conn *c)
 	       (end = memchr(c->in + k->scanned, '\n', c->in_len - k->scanned))) {
 		size_t len = (size_t)(end - (char *)c->in);
 
-		if (len > 0 && !console_pass_on(c, len))
+		c->held = k->posted >= CONSOLE_POSTED_MAX;
+		if (c->held || (len > 0 && !console_pass_on(c, len)))
 			return false;
 		conn_drop_kept(c, len + 1);
 		k->scanned = 0;
@@ -288,13 +318,35 @@ static bool console_lines(struct conn *c)
 	return true;
 }
 
+static void console_take(struct conn *c)
+{
+	while (console_lines(c) && conn_decrypt(c, JSONRPC_LINE_MAX, REASON_PROTOCOL))
+		;
+}
+
+/* The control thread has begun with a line: there is room for another. */
+static void console_taken_run(struct ring_msg *msg)
+{
+	struct console_msg *m = (struct console_msg *)msg;
+	struct conn *c = conn_find(worker_of(m->relay, m->conn), m->conn);
+
+	console_msg_free(m);
+	if (!c || c->phase != &phase_console)
+		return;
+	console_of(c)->posted--;
+	if (!c->held)
+		return;
+	c->held = false;
+	console_take(c);
+	conn_read_on(c);
+}
+
 static void console_input(struct conn *c, const uint8_t *data, size_t len)
 {
 	if (!conn_feed(c, data, len))
 		return;
 	conn_set_deadline(c, IDLE_MS);
-	while (console_lines(c) && conn_decrypt(c, JSONRPC_LINE_MAX, REASON_PROTOCOL))
-		;
+	console_take(c);
 }
 
 static void console_leave(struct conn *c, enum reason why)
@@ -309,7 +361,7 @@ static void console_leave(struct conn *c, enum reason why)
 static void console_dispose(struct conn *c)
 {
 	credential_release(console_of(c)->credential);
-	free(console_of(c)->down);
+	memory_free(console_of(c)->down);
 }
 
 /* Its lines are refused already: control_refuses(). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gather: a request to all workers, and one list out of what they answer. */
-#include <stdlib.h>
 
+#include "core/memory.h"
 #include "relay/control/control_internal.h"
 
 struct relay_gathering {
@@ -30,7 +30,7 @@ static void gathering_end(struct relay_gathering *g)
 	} else {
 		call_answer(g->call, json_pack("{s:o}", g->name, g->list));
 	}
-	free(g);
+	memory_free(g);
 }
 
 static void gather_back(struct ring_msg *msg)
@@ -42,7 +42,7 @@ static void gather_back(struct ring_msg *msg)
 		g->failed = true;
 	json_decref(e->list);
 	json_decref(e->params);
-	free(e);
+	memory_free(e);
 	if (--g->left == 0)
 		gathering_end(g);
 }
@@ -59,7 +59,7 @@ static void gather_there(struct ring_msg *msg)
 void gather(struct call *c, const char *name, gather_fn *collect)
 {
 	struct relay *r = control_of(c)->relay;
-	struct relay_gathering *g = calloc(1, sizeof *g);
+	struct relay_gathering *g = memory_zeroed(sizeof *g);
 
 	if (!g) {
 		call_fail(c, JSONRPC_INTERNAL_ERROR, NULL, "out of memory");
@@ -71,7 +71,7 @@ void gather(struct call *c, const char *name, gather_fn *collect)
 				      .list = json_array(),
 				      .left = r->worker_count + 1};
 	for (unsigned i = 0; i < r->worker_count; i++) {
-		struct gather_request *e = calloc(1, sizeof *e);
+		struct gather_request *e = memory_zeroed(sizeof *e);
 
 		if (e)
 			*e = (struct gather_request){.gathering = g,
@@ -83,7 +83,7 @@ void gather(struct call *c, const char *name, gather_fn *collect)
 				json_decref(e->params);
 				json_decref(e->list);
 			}
-			free(e);
+			memory_free(e);
 			g->failed = true;
 			g->left--;
 			continue;

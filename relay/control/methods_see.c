@@ -96,6 +96,14 @@ static json_t *see_key_exchanges(struct relay *r)
 	return counts;
 }
 
+static json_t *see_memory(const struct memory *m)
+{
+	int64_t used = m->used;
+
+	return json_pack("{s:I, s:I, s:I}", "used", (json_int_t)(used > 0 ? used : 0), "limit",
+			 (json_int_t)m->most, "refused", (json_int_t)m->refused);
+}
+
 static void see_status_run(struct call *c)
 {
 	struct relay_control *ctl = c->owner;
@@ -122,6 +130,7 @@ static void see_status_run(struct call *c)
 	tls_library_json(result);
 	json_object_set_new(result, "key_exchange", see_key_exchanges(r));
 	json_object_set_new(result, "places", places_state(&t.ledger));
+	json_object_set_new(result, "memory", see_memory(&r->memory));
 	json_object_set_new(result, "stun", stun_state(&ctl->current->binds, &t));
 	if (ctl->nat.socket[0])
 		json_object_set_new(result, "nat", nat_view_json(&ctl->nat.view));

@@ -74,6 +74,8 @@ static char *page(struct relay_control *ctl, size_t *len)
 		.certificate_expires = (uint64_t)identity_not_after(ctl->current->identity),
 		.draining = ctl->relay->draining,
 		.nat_connected = ctl->nat.view.connected,
+		.memory_bytes = ctl->relay->memory.used > 0 ? (uint64_t)ctl->relay->memory.used : 0,
+		.memory_limit_bytes = ctl->relay->memory.most,
 		.connections = t.connections,
 		.connection_limit = ctl->relay->connection_limit,
 		.sessions = t.sessions,

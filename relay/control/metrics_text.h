@@ -24,6 +24,7 @@ struct metrics_values {
 	uint64_t revision, certificate_expires; /* seconds of the epoch */
 	bool draining;
 	bool nat_connected; /* postern-natd is followed and there */
+	uint64_t memory_bytes, memory_limit_bytes;
 	uint64_t connections, connection_limit, sessions, sessions_total, accepted, bytes;
 	const uint64_t *refused; /* REASON_MAX */
 	const struct metrics_stun *stun;

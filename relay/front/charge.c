@@ -98,6 +98,7 @@ enum reason charge_proven(struct conn *c, const char *name, bool console)
 	charge_lock(r);
 	enum reason reason = ledger_prove(r->ledger, c->place, name, console);
 	charge_unlock(r);
+	c->proved = reason == REASON_OK;
 	return reason;
 }
 

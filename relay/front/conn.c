@@ -9,6 +9,7 @@
 
 #include "core/container.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/probe.h"
 #include "relay/front/charge.h"
 #include "relay/front/front.h"
@@ -18,6 +19,7 @@
 #define KEEPALIVE_IDLE_S  60
 #define KEEPALIVE_EVERY_S 15
 #define KEEPALIVE_COUNT	  4
+#define NOTSENT_MOST	  16384 /* of the kernel's memory for a peer that does not read */
 
 static void conn_deadline(struct timer *t, uint64_t now_ms);
 
@@ -69,13 +71,18 @@ struct conn *conn_find(struct worker *w, slab_id id)
 static void socket_tune(int fd)
 {
 	const int on = 1, idle = KEEPALIVE_IDLE_S, every = KEEPALIVE_EVERY_S,
-		  count = KEEPALIVE_COUNT;
+		  count = KEEPALIVE_COUNT, notsent = NOTSENT_MOST;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof every);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+	/* What a peer does not read stays in the outbox, which is charged and bounded, not in the
+	 * kernel, whose memory for TCP all programs share. SO_SNDBUF would do it, too, but cannot
+	 * be taken back: the kernel sizes such a buffer by itself no more.
+	 * tests/platform/notsent_test.c shows that the kernel does so. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &notsent, sizeof notsent);
 }
 
 static struct conn *conn_new(struct worker *w, int fd)
@@ -137,6 +144,7 @@ struct conn *conn_adopt(struct worker *w, int fd, uint32_t place, struct tls *tl
 	if (!c)
 		return NULL;
 	c->place = place;
+	c->proved = true;
 	c->tls = tls;
 	c->phase = phase;
 	return c;
@@ -274,9 +282,13 @@ void conn_close(struct conn *c, enum reason reason)
 
 int conn_release_fd(struct conn *c, uint32_t *place)
 {
+	const int as_the_system_has_it = 0;
 	int fd = c->fd;
 
 	*place = c->place;
+	/* A session's bytes wait where they are: in the sender. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &as_the_system_has_it,
+		   sizeof as_the_system_has_it);
 	c->fd = -1;
 	c->place = 0;
 	conn_close(c, REASON_OK);
@@ -287,8 +299,8 @@ void conn_dispose(struct conn *c)
 {
 	if (c->phase->state && c->phase->state->dispose)
 		c->phase->state->dispose(c);
-	conn_drop_tls(c->worker->relay, c->tls);
-	free(c->in);
+	tls_free(c->tls);
+	memory_free(c->in);
 	outbox_free(&c->out);
 }
 

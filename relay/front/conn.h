@@ -101,6 +101,8 @@ struct conn {
 	bool read_done; /* the peer has ended its direction */
 	bool reapable;	/* on the worker's list */
 	uint8_t tag;	/* the position, from 1, of the tag key that it had; 0: a stranger's */
+	bool proved;	/* who it is, or it is an agent's leg */
+	bool held;	/* the phase has enough to do, and does not read on */
 	struct addr peer, local;
 
 	struct ring_op rx;
@@ -142,12 +144,10 @@ void conn_shorten_deadline(struct conn *c, uint64_t after_ms);
 /* Reads again after a phase that did not. */
 void conn_read_on(struct conn *c);
 
-/* Keeps bytes for later; false beyond limit or without memory. */
+/* Keeps bytes for later. False beyond limit; or without memory, which has closed the connection. */
 bool conn_keep(struct conn *c, const uint8_t *data, size_t len, size_t limit) MUST_CHECK;
 void conn_drop_kept(struct conn *c, size_t n);
 
-/* Frees the TLS state, which was counted. */
-void conn_drop_tls(struct relay *r, struct tls *tls);
 /* Starts the handshake with the bytes kept so far. */
 void conn_start_tls(struct conn *c, const uint8_t *data, size_t len);
 /* Received bytes go to TLS; none are fine. False: without memory, the connection is closed. */

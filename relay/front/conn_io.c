@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conn_io: the bytes of a connection: receiving, keeping, sending, and TLS around them. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/container.h"
+#include "core/memory.h"
 #include "relay/front/conn_internal.h"
 
 #define OUTPUT_PAUSE 65536u /* a peer that lets so much pile up is not read meanwhile */
+
+/* It has proved nothing, and what is left of the memory is for others. */
+static bool conn_starved(const struct conn *c)
+{
+	return !c->proved && memory_tight();
+}
 
 /* ---- receiving ---- */
 
 void conn_read_on(struct conn *c)
 {
-	if (!c->phase->input || c->read_done || ring_op_busy(&c->rx) ||
+	if (!c->phase->input || c->held || c->read_done || ring_op_busy(&c->rx) ||
 	    outbox_waiting(&c->out) >= OUTPUT_PAUSE)
 		return;
 	ring_recv_pooled(conn_ring(c), &c->rx, c->fd);
@@ -51,10 +57,12 @@ bool conn_keep(struct conn *c, const uint8_t *data, size_t len, size_t limit)
 		return false;
 	if (c->in_len + len > c->in_room) {
 		size_t room = c->in_len + len;
-		uint8_t *in = realloc(c->in, room);
+		uint8_t *in = conn_starved(c) ? NULL : memory_resize(c->in, room);
 
-		if (!in)
+		if (!in) {
+			conn_close(c, REASON_LIMIT_MEMORY);
 			return false;
+		}
 		c->in = in;
 		c->in_room = room;
 	}
@@ -70,7 +78,7 @@ void conn_drop_kept(struct conn *c, size_t n)
 		memmove(c->in, c->in + n, c->in_len);
 		return;
 	}
-	free(c->in);
+	memory_free(c->in);
 	c->in = NULL;
 	c->in_room = 0;
 }
@@ -92,6 +100,10 @@ static bool conn_put(struct conn *c, const void *data, size_t len)
 	/* What one phase let wait may leave in the next, whose limit may be lower. */
 	if (c->out.most < c->phase->output_most)
 		c->out.most = c->phase->output_most;
+	if (conn_starved(c) || (outbox_waiting(&c->out) > OUTPUT_MOST && memory_tight())) {
+		conn_close(c, REASON_LIMIT_MEMORY);
+		return false;
+	}
 	switch (outbox_put(&c->out, data, len)) {
 	case OUTBOX_OK:
 		return true;
@@ -179,14 +191,14 @@ static void conn_tell_run(struct ring_msg *msg)
 		if (t->then_close)
 			conn_finish(c);
 	}
-	free(t);
+	memory_free(t);
 }
 
 bool conn_tell(struct relay *r, slab_id id, const struct wire_message *m, bool then_close)
 {
 	uint8_t frame[WIRE_FRAME_MAX];
 	size_t len = wire_encode(m, frame, sizeof frame);
-	struct conn_telling *t = len > 0 ? calloc(1, sizeof *t + len) : NULL;
+	struct conn_telling *t = len > 0 ? memory_zeroed(sizeof *t + len) : NULL;
 
 	if (!t)
 		return false;
@@ -200,22 +212,10 @@ bool conn_tell(struct relay *r, slab_id id, const struct wire_message *m, bool t
 
 /* ---- TLS ---- */
 
-void conn_drop_tls(struct relay *r, struct tls *tls)
-{
-	if (!tls)
-		return;
-	tls_free(tls);
-	atomic_fetch_sub_explicit(&r->tls_states, 1, memory_order_relaxed);
-}
-
 void conn_start_tls(struct conn *c, const uint8_t *data, size_t len)
 {
-	struct relay *r = c->worker->relay;
-
-	if (atomic_fetch_add_explicit(&r->tls_states, 1, memory_order_relaxed) < r->tls_limit)
+	if (!conn_starved(c))
 		c->tls = tls_new(c->worker->snap->front, true);
-	if (!c->tls)
-		atomic_fetch_sub_explicit(&r->tls_states, 1, memory_order_relaxed);
 	if (!c->tls || !tls_feed(c->tls, data, len)) {
 		conn_close(c, REASON_LIMIT_MEMORY);
 		return;
@@ -226,7 +226,7 @@ void conn_start_tls(struct conn *c, const uint8_t *data, size_t len)
 
 bool conn_feed(struct conn *c, const uint8_t *data, size_t len)
 {
-	if (len == 0 || tls_feed(c->tls, data, len))
+	if (len == 0 || (!conn_starved(c) && tls_feed(c->tls, data, len)))
 		return true;
 	conn_close(c, REASON_LIMIT_MEMORY);
 	return false;

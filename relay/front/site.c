@@ -10,6 +10,7 @@
 
 #include <openssl/bytestring.h>
 
+#include "core/memory.h"
 #include "core/parse/text.h"
 
 /* ---- dates ---- */
@@ -397,7 +398,7 @@ static bool write_parts(struct site *s, const struct request *r, CBS list, time_
 	end = snprintf(last, sizeof(last), "\r\n--%020" PRIu64 "--\r\n", s->boundary);
 	(void)each_range(list, s->page_len, add_part, &p);
 	p.room = p.len + (size_t)end + 1;
-	p.out = malloc(p.room);
+	p.out = memory_get(p.room);
 	if (!p.out)
 		return false;
 	p.len = 0;
@@ -412,7 +413,7 @@ static bool write_parts(struct site *s, const struct request *r, CBS list, time_
 				    .dated = true},
 		   now, out);
 	if (r->method == METHOD_HEAD) {
-		free(p.out);
+		memory_free(p.out);
 		return true;
 	}
 	out->parts = p.out;

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/parse/chunked.h"
 #include "core/parse/request.h"
 #include "relay/front/front.h"
@@ -41,7 +42,7 @@ static struct web *web_of(struct conn *c)
 
 static void web_dispose(struct conn *c)
 {
-	free(web_of(c));
+	memory_free(web_of(c));
 }
 
 static void web_say(struct conn *c, const void *data, size_t len)
@@ -113,7 +114,7 @@ static void web_respond(struct conn *c, struct site_response *response)
 	web_say(c, response->head, response->head_len);
 	if (c->phase == &phase_web)
 		web_say(c, response->body, response->body_len);
-	free(response->parts);
+	memory_free(response->parts);
 }
 
 /* The answer to a head that is over, in whatever way. */
@@ -205,7 +206,8 @@ static bool web_take(struct conn *c, const uint8_t *data, size_t len)
 	if (c->in_len == 0 && !web->discarding && web->answered > 0)
 		conn_set_deadline(c, c->worker->snap->config.limits.first_ms);
 	if (!conn_keep(c, data, len, HEAD_ROOM)) {
-		worker_count(c->worker, REASON_HTTP_BAD);
+		if (c->phase == &phase_web)
+			worker_count(c->worker, REASON_HTTP_BAD);
 		conn_finish(c);
 		return false;
 	}
@@ -271,7 +273,7 @@ const struct conn_phase phase_web = {
 
 static bool web_enter(struct conn *c)
 {
-	struct web *web = calloc(1, sizeof *web);
+	struct web *web = memory_zeroed(sizeof *web);
 
 	if (!web) {
 		conn_close(c, REASON_LIMIT_MEMORY);

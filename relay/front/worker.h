@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/memory.h"
 #include "core/parse/reason.h"
 #include "core/ring.h"
 #include "core/slab.h"
@@ -79,8 +80,10 @@ struct relay {
 	struct pacer *pacer;		 /* relay/session/'s, with a lock of its own */
 	struct trace *trace;		 /* likewise */
 
-	/* Limits of the configuration in force; the control thread sets them. */
-	_Atomic uint64_t connection_limit, tls_limit;
+	/* What its peers make it keep, up to limits.memory; every thread of the relay adopts it. */
+	struct memory memory;
+	/* A limit of the configuration in force; the control thread sets it. */
+	_Atomic uint64_t connection_limit;
 
 	/* Every accepted connection; charge.h. */
 	pthread_mutex_t ledger_lock;
@@ -92,7 +95,6 @@ struct relay {
 
 	struct stun_gate stun_gate; /* has a lock of its own */
 
-	_Atomic uint64_t tls_states;
 	_Atomic uint64_t reports, reports_lost; /* under way; dropped and not yet told */
 	_Atomic bool draining;
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rendezvous: the tables of agents, links, services and meetings. */
+#include "core/memory.h"
 #include "relay/rendezvous/rendezvous.h"
 
 #include <stdio.h>
@@ -71,7 +72,7 @@ struct rendezvous {
 
 struct rendezvous *rendezvous_new(const struct rendezvous_limits *limits)
 {
-	struct rendezvous *r = calloc(1, sizeof *r);
+	struct rendezvous *r = memory_zeroed(sizeof *r);
 
 	if (r)
 		r->limits = *limits;
@@ -101,13 +102,13 @@ static struct account *account_hold(struct rendezvous *r, const char *name)
 
 	HASH_FIND_STR(r->accounts, name, a);
 	if (!a) {
-		a = calloc(1, sizeof *a);
+		a = memory_zeroed(sizeof *a);
 		if (!a)
 			return NULL;
-		strncpy(a->name, name, sizeof a->name - 1);
+		snprintf(a->name, sizeof a->name, "%s", name);
 		HASH_ADD_STR(r->accounts, name, a);
 		if (!table_holds(a)) {
-			free(a);
+			memory_free(a);
 			return NULL;
 		}
 	}
@@ -119,7 +120,7 @@ static void account_free(struct account *a)
 {
 	credential_release(a->newest[0]);
 	credential_release(a->newest[1]);
-	free(a);
+	memory_free(a);
 }
 
 static void account_release(struct rendezvous *r, struct account *a)
@@ -165,11 +166,11 @@ static void account_proved(struct account *a, struct credential *credential)
 
 static struct party *party_new(struct rendezvous *r, struct credential *credential)
 {
-	struct party *p = calloc(1, sizeof *p);
+	struct party *p = memory_zeroed(sizeof *p);
 	struct account *a = p ? account_hold(r, credential->peer.name) : NULL;
 
 	if (!a) {
-		free(p);
+		memory_free(p);
 		return NULL;
 	}
 	*p = (struct party){.account = a,
@@ -195,7 +196,7 @@ static void party_release(struct rendezvous *r, struct party *p)
 		p->next->prev = p->prev;
 	account_release(r, p->account);
 	credential_release(p->credential);
-	free(p);
+	memory_free(p);
 }
 
 /* ---- tallies ---- */
@@ -215,13 +216,13 @@ static struct tally *tally_hold(struct rendezvous *r, const char *from, const ch
 	tally_key(key, from, to, service);
 	HASH_FIND_STR(r->tallies, key, t);
 	if (!t) {
-		t = calloc(1, sizeof *t);
+		t = memory_zeroed(sizeof *t);
 		if (!t)
 			return NULL;
 		memcpy(t->key, key, sizeof t->key);
 		HASH_ADD_STR(r->tallies, key, t);
 		if (!table_holds(t)) {
-			free(t);
+			memory_free(t);
 			return NULL;
 		}
 	}
@@ -234,7 +235,7 @@ static void tally_release(struct rendezvous *r, struct tally *t)
 	if (--t->count > 0)
 		return;
 	HASH_DEL(r->tallies, t);
-	free(t);
+	memory_free(t);
 }
 
 uint64_t rendezvous_running(const struct rendezvous *r, const char *from, const char *to,
@@ -284,7 +285,7 @@ enum reason rendezvous_sign_in(struct rendezvous *r, struct credential *credenti
 	if (account_full(r, credential->peer.name, role))
 		return REASON_LIMIT_LINKS;
 
-	struct account_link *l = calloc(1, sizeof *l);
+	struct account_link *l = memory_zeroed(sizeof *l);
 	struct party *p = l ? party_new(r, credential) : NULL;
 	if (l) {
 		l->id = random_id();
@@ -295,7 +296,7 @@ enum reason rendezvous_sign_in(struct rendezvous *r, struct credential *credenti
 			HASH_DEL(r->links, l);
 		if (p)
 			party_release(r, p);
-		free(l);
+		memory_free(l);
 		return REASON_LIMIT_MEMORY;
 	}
 	struct account *a = p->account;
@@ -329,7 +330,7 @@ static void meeting_remove(struct rendezvous *r, struct meeting *m)
 		m->next->prev = m->prev;
 	HASH_DEL(r->meetings, m);
 	rendezvous_end(r, &m->pair);
-	free(m);
+	memory_free(m);
 }
 
 void rendezvous_note_key_exchange(struct rendezvous *r, uint64_t link, uint16_t group)
@@ -366,8 +367,8 @@ void rendezvous_sign_out(struct rendezvous *r, uint64_t link, rendezvous_orphan_
 	}
 	HASH_DEL(r->links, l);
 	party_release(r, l->party);
-	free(l->services);
-	free(l);
+	memory_free(l->services);
+	memory_free(l);
 }
 
 void rendezvous_free(struct rendezvous *r)
@@ -386,9 +387,9 @@ void rendezvous_free(struct rendezvous *r)
 	struct tally *t, *later;
 	HASH_ITER(hh, r->tallies, t, later) {
 		HASH_DEL(r->tallies, t);
-		free(t);
+		memory_free(t);
 	}
-	free(r);
+	memory_free(r);
 }
 
 enum reason rendezvous_publish(struct rendezvous *r, uint64_t link,
@@ -409,7 +410,7 @@ enum reason rendezvous_publish(struct rendezvous *r, uint64_t link,
 		for (size_t i = 0; i < count; i++)
 			wire_bytes_copy(services[i], set[i], sizeof set[i]);
 	}
-	free(l->services);
+	memory_free(l->services);
 	l->services = set;
 	l->service_count = count;
 	l->has_published = true;
@@ -545,7 +546,7 @@ enum reason rendezvous_open(struct rendezvous *r, uint64_t from_link, const char
 		return reason;
 
 	struct party *from = asking ? asking->party : NULL;
-	struct meeting *m = calloc(1, sizeof *m);
+	struct meeting *m = memory_zeroed(sizeof *m);
 	struct tally *tally = tally_hold(r, from ? party_name(from) : "", to, service);
 	if (m) {
 		m->session = random_id();
@@ -554,7 +555,7 @@ enum reason rendezvous_open(struct rendezvous *r, uint64_t from_link, const char
 	if (!m || !tally || !table_holds(m)) {
 		if (m && table_holds(m))
 			HASH_DEL(r->meetings, m);
-		free(m);
+		memory_free(m);
 		if (tally)
 			tally_release(r, tally);
 		return REASON_LIMIT_MEMORY;

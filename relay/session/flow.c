@@ -8,12 +8,12 @@
 #include <linux/tcp.h> /* tcpi_min_rtt, which netinet/tcp.h lacks */
 #include <netinet/in.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
 #include "core/container.h"
+#include "core/memory.h"
 #include "core/probe.h"
 #include "relay/session/pace.h"
 #include "relay/session/session.h"
@@ -117,7 +117,7 @@ static void flow_drop_memory(struct flow *f)
 	if (!f->owned)
 		return;
 	flow_shared(f)->held_bytes -= f->owned_len;
-	free(f->owned);
+	memory_free(f->owned);
 	f->owned = NULL;
 }
 
@@ -127,7 +127,7 @@ void flow_release(struct flow *f)
 		pace_forget(f);
 	flow_enter(f, FLOW_IDLE);
 	flow_drop_memory(f);
-	free(f->wrap);
+	memory_free(f->wrap);
 	f->wrap = NULL;
 }
 
@@ -182,7 +182,7 @@ static bool flow_pressed(struct flow *f)
 static void flow_hold(struct flow *f, const uint8_t *left, size_t len)
 {
 	if (!f->large || flow_pressed(f)) {
-		uint8_t *copy = malloc(len);
+		uint8_t *copy = memory_get(len);
 
 		if (!copy) {
 			flow_failed(f, ENOMEM);
@@ -222,7 +222,7 @@ static void flow_forward_wrapped(struct flow *f, const uint8_t *data, size_t len
 {
 	struct flow_wrap *w = f->wrap;
 	size_t n = 0;
-	uint8_t *copy = malloc(ENVELOPE_SEAL_ROOM(len));
+	uint8_t *copy = memory_get(ENVELOPE_SEAL_ROOM(len));
 
 	if (!copy) {
 		flow_failed(f, ENOMEM);
@@ -236,7 +236,7 @@ static void flow_forward_wrapped(struct flow *f, const uint8_t *data, size_t len
 		return;
 	}
 	if (w->envelope.raw) {
-		free(f->wrap);
+		memory_free(f->wrap);
 		f->wrap = NULL;
 	}
 	if (n > 0) {
@@ -407,7 +407,7 @@ static void flow_hold_spliced(struct flow *f, size_t left, int error)
 {
 	struct splicer *splicer = &flow_shared(f)->splicer;
 
-	uint8_t *copy = error == -EAGAIN ? malloc(left) : NULL;
+	uint8_t *copy = error == -EAGAIN ? memory_get(left) : NULL;
 
 	if (copy)
 		flow_own(f, copy, left);
@@ -496,7 +496,7 @@ void flow_start(struct flow *f, uint8_t *head, size_t head_len)
 	share_charge(flow_session(f)->share, head_len);
 	if (f->wrap) {
 		flow_forward_wrapped(f, head, head_len);
-		free(head);
+		memory_free(head);
 	} else {
 		flow_own(f, head, head_len);
 		flow_send(f, head, head_len);

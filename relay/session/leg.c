@@ -4,13 +4,13 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/mem.h>
 
 #include "core/engine/identity.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "relay/front/charge.h"
 #include "relay/session/enforce.h"
 #include "relay/session/frames.h"
@@ -50,7 +50,7 @@ static bool leg_keep_asked(struct conn *c, const struct leg_asked *asked)
 	struct relay_leg *leg = leg_of(c);
 
 	if (!leg->asked)
-		leg->asked = malloc(sizeof *leg->asked);
+		leg->asked = memory_get(sizeof *leg->asked);
 	if (!leg->asked)
 		return false;
 	*leg->asked = *asked;
@@ -420,13 +420,13 @@ static void leg_failure_run(struct ring_msg *msg)
 		leg->meeting = 0;
 		asker_failed(c, ENDING_PUBLISHING, f->reason, (struct wire_bytes){f->text, f->len});
 	}
-	free(f);
+	memory_free(f);
 }
 
 void leg_tell_failed(struct relay *r, slab_id asker, uint64_t session, enum reason reason,
 		     struct wire_bytes text)
 {
-	struct leg_failure *f = calloc(1, sizeof *f + text.len);
+	struct leg_failure *f = memory_zeroed(sizeof *f + text.len);
 
 	if (!f)
 		return; /* the asker's deadline tells it */
@@ -553,7 +553,7 @@ static void leg_handover_run(struct ring_msg *msg)
 	struct conn *c = conn_adopt(w, h->fd, h->place, h->tls, &phase_cutting);
 
 	if (!c) {
-		conn_drop_tls(r, h->tls);
+		tls_free(h->tls);
 		worker_close_fd(w, h->fd, h->place, true);
 		leg_end_pair(r, &h->pair);
 		if (asker)
@@ -564,7 +564,7 @@ static void leg_handover_run(struct ring_msg *msg)
 	} else {
 		leg_pair(asker, c, h->session, &h->pair);
 	}
-	free(h);
+	memory_free(h);
 }
 
 static void leg_hand_over(struct conn *c)
@@ -649,7 +649,7 @@ static void leg_accept(struct conn *c, const struct wire_message *m)
 		}
 		return;
 	}
-	struct handover *h = calloc(1, sizeof *h);
+	struct handover *h = memory_zeroed(sizeof *h);
 	if (!h) {
 		leg_end_pair(r, &pair);
 		leg_fail(c, REASON_LIMIT_MEMORY, (struct wire_bytes){0});
@@ -736,8 +736,8 @@ static void leg_dispose(struct conn *c)
 {
 	struct relay_leg *leg = (struct relay_leg *)c->state;
 
-	free(leg->asked);
-	free(leg->handover);
+	memory_free(leg->asked);
+	memory_free(leg->handover);
 	credential_release(leg->credential);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* limits: what a configuration's limits come to, in connections, tables and TLS states. */
+/* limits: what a configuration's limits come to, in connections and memory. */
 #include "relay/session/limits.h"
 
 #include "core/log.h"
@@ -7,9 +7,6 @@
 #include "relay/session/pace.h"
 #include "relay/session/session.h"
 
-/* What a TLS connection takes at most while it shakes hands; much less afterwards (measured). */
-#define TLS_STATE_BYTES	  16384u
-#define TLS_STATES_LEAST  256u
 #define CONNECTIONS_LEAST 16u
 
 /* A stream's listener holds a second one in reserve: core/acceptor.h. */
@@ -83,34 +80,25 @@ static void limits_share_places(const struct relay *r, const struct relay_limits
 		   (unsigned long long)out->public_per_name);
 }
 
-/* Shares limits.memory out: tables and buffers first, TLS states get the rest. */
-static void limits_share_memory(struct relay *r, const struct relay_config *config)
+/* One limit for all that peers make the relay keep (core/memory.h); tables are charged as they
+ * fill, large buffers while they are lent. What is fixed must leave room for the rest. */
+static void limits_set_memory(struct relay *r, const struct relay_config *config)
 {
 	const struct relay_limits *limits = &config->limits;
-	uint64_t connections = r->connection_limit;
-	uint64_t tables = connections * sizeof(struct conn) +
-			  connections / 2 * sizeof(struct session) +
-			  ledger_bytes((uint32_t)connections);
 	uint64_t stun = stun_limits_bytes((uint32_t)config->stun.prefixes);
-	uint64_t fixed = tables + limits->buffer_bytes + stun;
+	uint64_t each = sizeof(struct conn) + sizeof(struct session) / 2;
 
-	r->tls_limit =
-		limits->memory_bytes > fixed ? (limits->memory_bytes - fixed) / TLS_STATE_BYTES : 0;
-	if (r->tls_limit < TLS_STATES_LEAST) {
-		log_warning("relay",
-			    "limits.memory leaves room for %llu TLS connections, too few to be of "
-			    "use; going on with %u: raise it or lower limits.buffer_bytes",
-			    (unsigned long long)r->tls_limit, TLS_STATES_LEAST);
-		r->tls_limit = TLS_STATES_LEAST;
-	}
+	r->memory.most = limits->memory_bytes;
 	log_notice("relay",
-		   "limits: memory=%llu MiB: tables=%llu MiB for connections=%llu, buffers=%llu "
-		   "MiB, stun=%llu KiB for prefixes=%llu, tls_states=%llu; agents=%llu",
+		   "limits: memory=%llu MiB: up to %llu MiB for peers that have proved nothing; "
+		   "buffers=%llu MiB at most, stun=%llu KiB for prefixes=%llu; connections=%llu of "
+		   "%llu bytes each and their TLS; agents=%llu",
 		   (unsigned long long)(limits->memory_bytes >> 20),
-		   (unsigned long long)(tables >> 20), (unsigned long long)connections,
+		   (unsigned long long)(limits->memory_bytes / 4 * 3 >> 20),
 		   (unsigned long long)(limits->buffer_bytes >> 20),
 		   (unsigned long long)(stun >> 10), (unsigned long long)config->stun.prefixes,
-		   (unsigned long long)r->tls_limit, (unsigned long long)limits->agents);
+		   (unsigned long long)r->connection_limit, (unsigned long long)each,
+		   (unsigned long long)limits->agents);
 }
 
 bool limits_adopt(struct relay *r, const struct snapshot *snap)
@@ -128,7 +116,7 @@ bool limits_adopt(struct relay *r, const struct snapshot *snap)
 	if (stun_gate_adopt(&r->stun_gate, &config->stun) < 0)
 		return false;
 	r->connection_limit = limits_connections(r, snap);
-	limits_share_memory(r, config);
+	limits_set_memory(r, config);
 	relay_lock(r);
 	rendezvous_set_limits(r->rendezvous, &limits);
 	relay_unlock(r);

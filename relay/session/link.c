@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -12,6 +11,7 @@
 
 #include "core/engine/identity.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "relay/front/charge.h"
 #include "relay/session/enforce.h"
 #include "relay/session/frames.h"

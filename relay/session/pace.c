@@ -5,12 +5,12 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <utlist.h>
 
 #include "core/container.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "relay/session/session.h"
 
 /* ---- the shaper ----------------------------------------------------------------------------- */
@@ -54,7 +54,7 @@ static void pacer_awake(struct pacer *p)
 
 struct pacer *pacer_new(void)
 {
-	struct pacer *p = calloc(1, sizeof *p);
+	struct pacer *p = memory_zeroed(sizeof *p);
 
 	if (!p)
 		return NULL;
@@ -62,7 +62,7 @@ struct pacer *pacer_new(void)
 	p->wake.run = pacer_woken;
 	p->shaper = shaper_new();
 	if (!p->shaper) {
-		free(p);
+		memory_free(p);
 		return NULL;
 	}
 	pthread_mutex_init(&p->lock, NULL);
@@ -87,7 +87,7 @@ void pacer_free(struct pacer *p)
 		return;
 	shaper_free(p->shaper);
 	pthread_mutex_destroy(&p->lock);
-	free(p);
+	memory_free(p);
 }
 
 /* ---- sessions ------------------------------------------------------------------------------- */

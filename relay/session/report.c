@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* report: from workers to the control thread. */
+#include "core/memory.h"
 #include "relay/session/report.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 static struct report *report_new(struct relay *r, const char *kind)
 {
@@ -12,7 +12,7 @@ static struct report *report_new(struct relay *r, const char *kind)
 	if (!r->control_ring)
 		return NULL;
 	if (atomic_fetch_add(&r->reports, 1) < REPORTS_MAX)
-		p = calloc(1, sizeof *p);
+		p = memory_zeroed(sizeof *p);
 	if (!p) {
 		atomic_fetch_sub(&r->reports, 1);
 		atomic_fetch_add(&r->reports_lost, 1);
@@ -34,7 +34,7 @@ uint64_t report_done(struct report *p)
 	struct relay *r = p->relay;
 
 	atomic_fetch_sub(&r->reports, 1);
-	free(p);
+	memory_free(p);
 	return atomic_exchange(&r->reports_lost, 0);
 }
 

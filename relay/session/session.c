@@ -4,12 +4,12 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/container.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/probe.h"
 #include "relay/session/enforce.h"
 #include "relay/session/leg.h"
@@ -71,7 +71,7 @@ int sessions_open(struct worker *w)
 	/* Large, but so that each worker has at least two of them. */
 	size_t share = (size_t)(w->snap->config.limits.buffer_bytes / r->worker_count);
 	size_t large = share / 2 < LARGE_BYTES ? share / 2 : LARGE_BYTES;
-	struct sessions *ss = calloc(1, sizeof *ss);
+	struct sessions *ss = memory_zeroed(sizeof *ss);
 
 	if (!ss)
 		return -ENOMEM;
@@ -109,7 +109,7 @@ static void sessions_end_run(struct ring_msg *msg)
 {
 	struct worker *w = ((struct sessions_ending *)msg)->worker;
 
-	free(msg);
+	memory_free(msg);
 	for (uint32_t i = 0; i < w->sessions->table.high_water; i++) {
 		struct session *s = slab_at(&w->sessions->table, i);
 
@@ -122,7 +122,7 @@ static void sessions_end_run(struct ring_msg *msg)
 
 void sessions_end(struct worker *w)
 {
-	struct sessions_ending *e = calloc(1, sizeof *e);
+	struct sessions_ending *e = memory_zeroed(sizeof *e);
 
 	if (!e)
 		return; /* they end with the program, without a record */
@@ -135,15 +135,15 @@ void sessions_end(struct worker *w)
 static void session_dispose(struct session *s)
 {
 	for (unsigned side = 0; side < 2; side++) {
-		free(s->flow[side].owned);
-		free(s->flow[side].wrap);
+		memory_free(s->flow[side].owned);
+		memory_free(s->flow[side].wrap);
 		if (s->flow[side].large)
 			buffers_put(&s->worker->sessions->large, s->flow[side].large);
 		if (s->fd[side] >= 0)
 			close(s->fd[side]);
 	}
 	share_release(s->share);
-	free(s->service);
+	memory_free(s->service);
 }
 
 void sessions_close(struct worker *w)
@@ -161,7 +161,7 @@ void sessions_close(struct worker *w)
 	splicer_close(&ss->splicer);
 	buffers_free(&ss->large);
 	slab_free(&ss->table);
-	free(ss);
+	memory_free(ss);
 	w->sessions = NULL;
 }
 
@@ -184,9 +184,9 @@ struct session *session_new(struct worker *w, const struct session_facts *facts)
 	s->again = facts->again;
 	s->granted = facts->granted;
 	s->fd[0] = s->fd[1] = -1;
-	s->service = strdup(facts->service);
+	s->service = memory_text(facts->service);
 	if (!s->service || !pace_join(s)) {
-		free(s->service);
+		memory_free(s->service);
 		slab_put(table, id);
 		return NULL;
 	}
@@ -213,7 +213,7 @@ void session_set_rate(struct session *s, uint64_t rate)
 bool session_wrap_publisher(struct session *s)
 {
 	for (unsigned side = 0; side < 2; side++) {
-		s->flow[side].wrap = calloc(1, sizeof *s->flow[side].wrap);
+		s->flow[side].wrap = memory_zeroed(sizeof *s->flow[side].wrap);
 		if (!s->flow[side].wrap)
 			return false;
 		s->flow[side].wrap->seals = side == 0;
@@ -231,7 +231,7 @@ static void session_free(struct session *s)
 	relay_lock(w->relay);
 	rendezvous_end(w->relay->rendezvous, &s->pair);
 	relay_unlock(w->relay);
-	free(s->service);
+	memory_free(s->service);
 	atomic_store_explicit(&w->stats.sessions,
 			      atomic_load_explicit(&w->stats.sessions, memory_order_relaxed) - 1,
 			      memory_order_relaxed);

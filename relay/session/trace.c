@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* trace: lines about one agent or session, from workers to the control thread. */
+#include "core/memory.h"
 #include "relay/session/trace.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct trace *trace_new(void)
 {
-	struct trace *t = calloc(1, sizeof *t);
+	struct trace *t = memory_zeroed(sizeof *t);
 
 	if (t)
 		pthread_mutex_init(&t->lock, NULL);
@@ -22,7 +22,7 @@ void trace_free(struct trace *t)
 	if (!t)
 		return;
 	pthread_mutex_destroy(&t->lock);
-	free(t);
+	memory_free(t);
 }
 
 unsigned trace_start(struct trace *t, const char *agent, uint64_t session, uint64_t lines)
@@ -91,7 +91,7 @@ static void trace_post(struct relay *r, const char *from, const char *to, uint64
 
 	if (!r->control_ring || !trace_take(r->trace, from, to, session, &run, &last))
 		return;
-	line = calloc(1, sizeof *line);
+	line = memory_zeroed(sizeof *line);
 	if (!line) {
 		trace_lose(r->trace);
 		return;

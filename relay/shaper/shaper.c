@@ -56,14 +56,14 @@ void share_charge(struct share *s, size_t received)
 void share_release(struct share *s)
 {
 	if (s && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1)
-		free(s);
+		memory_free(s);
 }
 
 /* ---- joining and leaving -------------------------------------------------------------------- */
 
 struct shaper *shaper_new(void)
 {
-	return calloc(1, sizeof(struct shaper));
+	return memory_zeroed(sizeof(struct shaper));
 }
 
 static bool shaper_has_limits(const struct shaper *sh)
@@ -82,11 +82,11 @@ static bool shaper_make_room(struct shaper *sh)
 
 	if (sh->session_count < sh->room)
 		return true;
-	claims = realloc(sh->claims, room * sizeof *claims);
+	claims = memory_resize(sh->claims, room * sizeof *claims);
 	if (!claims)
 		return false;
 	sh->claims = claims;
-	wants = realloc(sh->wants, room * sizeof *wants);
+	wants = memory_resize(sh->wants, room * sizeof *wants);
 	if (!wants)
 		return false;
 	sh->wants = wants;
@@ -123,8 +123,8 @@ static void shaped_welcome(struct shaper *sh, struct shaped *s)
 static void shaped_free(struct shaped *s)
 {
 	if (s)
-		free(s->share);
-	free(s);
+		memory_free(s->share);
+	memory_free(s);
 }
 
 struct share *shaper_join(struct shaper *sh, uint64_t session, const char *account,
@@ -135,7 +135,7 @@ struct share *shaper_join(struct shaper *sh, uint64_t session, const char *accou
 	*failed = false;
 	if (rate == 0 && !shaper_has_limits(sh))
 		return NULL;
-	s = calloc(1, sizeof *s);
+	s = memory_zeroed(sizeof *s);
 	if (s)
 		s->share = share_new();
 	if (!s || !s->share || !shaper_make_room(sh) || !shaped_place(sh, s, account, service)) {
@@ -198,7 +198,7 @@ void shaper_leave(struct shaper *sh, uint64_t session)
 	shaper_count(sh, sh->session_count - 1);
 	shaped_unplace(sh, s);
 	share_release(s->share);
-	free(s);
+	memory_free(s);
 }
 
 void shaper_set_limits(struct shaper *sh, const struct shaper_limits *limits)
@@ -230,7 +230,7 @@ void shaper_free(struct shaper *sh)
 	}
 	shaper_set_limits(sh, &(struct shaper_limits){0});
 	shaper_sweep(sh);
-	free(sh->claims);
-	free(sh->wants);
-	free(sh);
+	memory_free(sh->claims);
+	memory_free(sh->wants);
+	memory_free(sh);
 }

@@ -58,14 +58,14 @@ static struct group *group_hold(struct shaper *sh, struct group **table, const c
 
 	HASH_FIND(hh, *table, name, len, g);
 	if (!g) {
-		g = calloc(1, sizeof *g + len + 1);
+		g = memory_zeroed(sizeof *g + len + 1);
 		if (!g)
 			return NULL;
 		memcpy(g->name, name, len);
 		limit_set(&g->limit, rate);
 		HASH_ADD_KEYPTR(hh, *table, g->name, len, g);
 		if (!table_holds(g)) {
-			free(g);
+			memory_free(g);
 			return NULL;
 		}
 		sh->empty++;
@@ -89,7 +89,7 @@ static void table_sweep(struct shaper *sh, struct group **table)
 		if (g->sessions > 0 || owes)
 			continue;
 		HASH_DEL(*table, g);
-		free(g);
+		memory_free(g);
 		sh->empty--;
 	}
 }
@@ -110,7 +110,7 @@ static struct pair *pair_of(struct group *account, struct group *service)
 		p = p->next;
 	if (p)
 		return p;
-	p = calloc(1, sizeof *p);
+	p = memory_zeroed(sizeof *p);
 	if (!p)
 		return NULL;
 	p->account = account;
@@ -126,7 +126,7 @@ static void pair_drop(struct pair *p)
 		return;
 	DL_DELETE(p->account->pairs, p);
 	DL_DELETE2(p->service->pairs, p, prev_of_service, next_of_service);
-	free(p);
+	memory_free(p);
 }
 
 bool shaped_place(struct shaper *sh, struct shaped *s, const char *account, const char *service)

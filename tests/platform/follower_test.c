@@ -5,7 +5,7 @@
  *
  * links: core/isolation.c core/follower.c core/lines.c core/outbox.c core/ring.c core/ring_epoll.c core/ring_uring.c
  * links: core/timer.c tests/support/ring_fixture.c
- * links: core/file.c
+ * links: core/file.c core/memory.c
  */
 #include "tests/support/ring_fixture.h"
 

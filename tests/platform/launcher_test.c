@@ -4,7 +4,7 @@
  * links: core/program/launcher.c core/program/launcher_main.c core/isolation.c core/ring.c
  * links: core/ring_uring.c core/ring_epoll.c core/buffers.c core/timer.c
  * links: tests/support/ring_fixture.c core/passing.c
- * links: core/file.c
+ * links: core/file.c core/memory.c
  */
 #include <stdarg.h>
 #include <stddef.h>

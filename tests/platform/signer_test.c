@@ -6,7 +6,7 @@
  * links: core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c
  * links: core/engine/tag.c core/engine/tls.c core/parse/signing.c core/parse/keyblock.c core/parse/wire.c
  * links: core/parse/reason.c core/addr.c core/log.c core/file.c core/isolation.c core/passing.c
- * links: core/clock.c ctl/pki/make.c tests/support/certs.c
+ * links: core/clock.c ctl/pki/make.c tests/support/certs.c core/memory.c
  */
 #include <stdarg.h>
 #include <stddef.h>

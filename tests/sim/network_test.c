@@ -7,7 +7,7 @@
  * links: tests/support/fake_kernel.c tests/support/ring_fixture_world.c tests/world/calls.c
  * links: tests/world/kernel.c tests/world/memory.c tests/world/packet.c tests/world/pipes.c
  * links: tests/world/ring_sim.c tests/world/store.c tests/world/stream.c
- * links: tests/world/stream_connect.c tests/world/world.c
+ * links: tests/world/stream_connect.c tests/world/world.c core/memory.c
  */
 #include "tests/support/ring_fixture.h"
 

@@ -7,6 +7,7 @@
  * just that one again.
  * links: core/engine/entitled.c
  * links: relay/rendezvous/rendezvous.c core/timer.c core/parse/wire.c core/parse/reason.c
+ * links: core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,7 +5,7 @@
  * Each asker is greedy here, so that each limit has something to limit; tests/sim/shaper_test.c
  * asks the rest.
  * links: relay/shaper/shaper.c relay/shaper/tables.c relay/shaper/tick.c
- * links: tests/support/shaper_world.c
+ * links: tests/support/shaper_world.c core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -7,7 +7,7 @@
  * The clock is virtual and the randomness seeded: a failure prints its seed; SIM_SEED=N begins with
  * that one.
  * links: relay/shaper/shaper.c relay/shaper/tables.c relay/shaper/tick.c
- * links: tests/support/shaper_world.c
+ * links: tests/support/shaper_world.c core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

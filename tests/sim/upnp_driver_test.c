@@ -10,6 +10,7 @@
  * links: tests/support/ring_fixture_world.c tests/world/calls.c tests/world/kernel.c
  * links: tests/world/memory.c tests/world/packet.c tests/world/pipes.c tests/world/ring_sim.c
  * links: tests/world/store.c tests/world/stream.c tests/world/stream_connect.c tests/world/world.c
+ * links: core/memory.c
  */
 #include "tests/support/ring_fixture.h"
 

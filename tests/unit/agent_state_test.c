@@ -12,7 +12,7 @@
  * links: core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c
  * links: core/engine/certificate.c
  * links: core/engine/tag.c core/engine/tls.c ctl/pki/make.c tests/support/certs.c
- * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c
+ * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
  */
 #include <errno.h>
 #include <setjmp.h>

@@ -5,6 +5,7 @@
  *
  * links: agent/worker/worker.c agent/worker/connector.c core/addr.c core/buffers.c core/log.c
  * links: core/program/resolve.c core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c
+ * links: core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
 /*
  * buffers_test: the bound holds, the warmest comes first, trimming gives back.
  *
- * links: core/buffers.c
+ * links: core/buffers.c core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "core/buffers.h"
+#include "core/memory.h"
 
 #define EACH (64u << 10)
 
@@ -83,6 +84,29 @@ static void none_at_all(void **state)
 	buffers_free(&b);
 }
 
+static void what_exists_is_charged(void **state)
+{
+	struct memory account = {.most = 4 * EACH};
+	struct buffers b;
+	uint8_t *got[3];
+
+	(void)memory_adopt(&account);
+	assert_int_equal(buffers_init(&b, EACH, 8), 0);
+	for (int i = 0; i < 3; i++) {
+		got[i] = buffers_get(&b);
+		assert_non_null(got[i]);
+	}
+	assert_int_equal(account.used, 3 * EACH);
+	assert_true(memory_take(1)); /* the last quarter is for others */
+	assert_null(buffers_get(&b));
+	for (int i = 0; i < 3; i++)
+		buffers_put(&b, got[i]);
+	assert_int_equal(account.used, 3 * EACH + 1);
+	buffers_free(&b);
+	assert_int_equal(account.used, 1);
+	(void)memory_adopt(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -90,6 +114,7 @@ int main(void)
 		cmocka_unit_test(the_last_returned_comes_first),
 		cmocka_unit_test(trimming_keeps_what_is_asked),
 		cmocka_unit_test(none_at_all),
+		cmocka_unit_test(what_exists_is_charged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 /*
  * entitled_test: whose certificate is good, and until when.
  *
- * links: core/engine/entitled.c
+ * links: core/engine/entitled.c core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,7 +5,7 @@
  * links: core/lines.c core/addr.c core/outbox.c core/ring.c core/timer.c tests/support/ring_fixture_world.c
  * links: tests/world/calls.c tests/world/kernel.c tests/world/memory.c tests/world/packet.c
  * links: tests/world/pipes.c tests/world/ring_sim.c tests/world/store.c tests/world/stream.c
- * links: tests/world/stream_connect.c tests/world/world.c
+ * links: tests/world/stream_connect.c tests/world/world.c core/memory.c
  */
 #include "tests/support/ring_fixture.h"
 

@@ -4,7 +4,7 @@
  * is added.
  *
  * links: core/outbox.c core/ring.c core/ring_epoll.c core/ring_uring.c core/timer.c
- * links: tests/support/ring_fixture.c
+ * links: tests/support/ring_fixture.c core/memory.c
  */
 #include "tests/support/ring_fixture.h"
 

@@ -13,6 +13,7 @@
  * links: core/conf/error.c core/conf/value.c core/addr.c core/log.c core/conf/yaml.c
  * links: core/parse/wire.c tests/support/command_line.c
  * links: core/engine/tls.c core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c
+ * links: core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -12,7 +12,7 @@
  * links: core/parse/wire.c core/parse/reason.c core/engine/identity.c
  * links: core/engine/identity_relay.c core/engine/identity_verify.c core/engine/certificate.c
  * links: core/engine/tag.c core/engine/tls.c ctl/pki/make.c tests/support/certs.c
- * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c
+ * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

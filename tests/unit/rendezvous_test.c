@@ -2,7 +2,7 @@
 /*
  * rendezvous: sign-in, replacement, meetings and their limits.
  * links: core/engine/entitled.c
- * links: relay/rendezvous/rendezvous.c core/parse/wire.c core/parse/reason.c
+ * links: relay/rendezvous/rendezvous.c core/parse/wire.c core/parse/reason.c core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * shaper: shares, ticks and limits, one effect at a time.
- * links: relay/shaper/shaper.c relay/shaper/tables.c relay/shaper/tick.c
+ * links: relay/shaper/shaper.c relay/shaper/tables.c relay/shaper/tick.c core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

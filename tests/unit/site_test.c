@@ -2,6 +2,7 @@
 /*
  * site: requests as nginx reads them, in any pieces, and its answers.
  * links: relay/front/site.c core/parse/request.c core/parse/chunked.c core/parse/text.c
+ * links: core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

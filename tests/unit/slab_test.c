@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * slab: ids find their object for one life only.
- * links: core/slab.c
+ * links: core/slab.c core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "core/memory.h"
 #include "core/slab.h"
 
 struct thing {
@@ -66,12 +67,32 @@ static void foreign_and_zero_ids_find_nothing(void **state)
 	slab_free(&s);
 }
 
+static void it_is_charged_as_it_fills(void **state)
+{
+	struct memory account = {.most = 128};
+	struct slab s;
+	slab_id id[3];
+
+	(void)memory_adopt(&account);
+	assert_int_equal(slab_init(&s, 64, 8, 1), 0);
+	assert_non_null(slab_get(&s, &id[0]));
+	assert_non_null(slab_get(&s, &id[1]));
+	assert_int_equal(account.used, 128);
+	assert_null(slab_get(&s, &id[2]));
+	slab_put(&s, id[0]);
+	assert_non_null(slab_get(&s, &id[2])); /* what was touched costs nothing more */
+	slab_free(&s);
+	assert_int_equal(account.used, 0);
+	(void)memory_adopt(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_id_dies_with_its_object),
 		cmocka_unit_test(a_full_table_refuses_and_recovers),
 		cmocka_unit_test(foreign_and_zero_ids_find_nothing),
+		cmocka_unit_test(it_is_charged_as_it_fills),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

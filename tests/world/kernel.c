@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/memory.h"
 #include "tests/world/real.h"
 
 /* Where a world begins: 2026-03-02 12:00:00 UTC, at an uptime of a day. */
@@ -284,7 +285,10 @@ struct k_program *k_program_new(const char *name, struct k_host *host)
 struct k_program *k_enter(struct k_program *p)
 {
 	struct k_program *was = k_current;
+	struct memory *account = memory_adopt(p ? p->memory : NULL);
 
+	if (was)
+		was->memory = account;
 	k_current = p;
 	return was;
 }

@@ -93,6 +93,7 @@ struct k_program {
 	unsigned no_memory;  /* per mille of its allocations that fail */
 	size_t memory_count; /* its allocations that live */
 	size_t memory_bytes, memory_most;
+	struct memory *memory; /* what its memory is charged to (core/memory.h) */
 	unsigned index;
 	unsigned uid;
 };

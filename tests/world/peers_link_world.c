@@ -345,6 +345,32 @@ static void scene_a_trace_of_many_words(void)
 	peers_end();
 }
 
+/* A console calls faster than it is served: it is read no faster, and each call is answered. */
+static void scene_calls_without_end(void)
+{
+	enum { CALLS = 4000 };
+	static char calls[CALLS * 3];
+	size_t before, answers = 0;
+
+	peers_begin("");
+	(void)peer_sign_in(&admin, relay_host, WIRE_HELLO_CONSOLE);
+	admin.got_len = admin.looked_at = 0;
+	for (unsigned i = 0; i < CALLS; i++)
+		memcpy(calls + i * 3, "{}\n", 3);
+	before = relay.program->memory_bytes;
+	relay.program->memory_most = before;
+	peer_write(&admin, calls, sizeof(calls));
+	(void)peer_has(&admin, PEER_KEPT, 5 * SECOND);
+	for (size_t i = 0; i < admin.got_len; i++)
+		answers += admin.got[i] == '\n';
+	world_check(answers == CALLS, "answers", "%zu of %u calls are answered", answers,
+		    (unsigned)CALLS);
+	world_check(relay.program->memory_most - before < 900000, "memory-bounded",
+		    "calls that are not served yet take %zu bytes",
+		    relay.program->memory_most - before);
+	peers_end();
+}
+
 /* A console calls while the relay is short of memory: each call is answered, or the connection
  * ends.
  */
@@ -386,6 +412,7 @@ static const peers_scene scenes[] = {
 	scene_one_console_too_many,
 	scene_a_trace_of_many_words,
 	scene_calls_in_a_famine,
+	scene_calls_without_end,
 };
 
 void world_peers_link(void)

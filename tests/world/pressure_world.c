@@ -190,28 +190,58 @@ void world_crowded_home(void)
 	stage_clear();
 }
 
-/* ---- handshakes that are not finished ---- */
+/* ---- strangers that hoard ---- */
 
-/* Each keeps a TLS state; the relay has no more of them than its memory is meant for. */
-void world_handshakes(void)
+#define HOARD_MEMORY (32ull << 20)
+
+/* They make the relay keep all that it keeps for any client. It stays within its limit, counts what
+ * it really has, and serves the others. */
+void world_hoarders(void)
 {
+	struct k_program *p;
+	struct relay *r;
 	struct relay_totals t;
 	struct addr to;
+	size_t before, grown;
+	int64_t used_before, used;
 
-	world_relay_descriptors = 4096; /* of the unproven there may be more than TLS states */
-	stage_set(1, "limits:\n  memory: 32MiB\n  per_source: 1000\n");
+	world_relay_descriptors = 4096;
+	stage_set(1, "limits:\n  memory: 32MiB\n  per_source: 2000\n");
+	p = stage.relays[0].program;
+	r = &stage.relays[0].relay;
 	to = stage_front_door(0);
-	for (unsigned i = 0; i < 400; i++)
-		stranger_come(&stage.visitors, STRANGER_SHAKES, &to);
-	world_run(2 * SECOND);
-	k_enter(stage.relays[0].program);
-	t = relay_totals(&stage.relays[0].relay);
+	before = p->memory_bytes;
+	p->memory_most = before;
+	used_before = r->memory.used;
+	for (unsigned i = 0; i < 900; i++)
+		stranger_come(&stage.visitors, STRANGER_HOARDS, &to);
+	world_run(5 * SECOND);
+	grown = p->memory_bytes - before;
+	used = r->memory.used - used_before;
+	world_tell("grown %zu, charged %lld", grown, (long long)used);
+	world_check(grown > HOARD_MEMORY / 2, "memory-bounded",
+		    "900 hoarders take %zu bytes: this world tries nothing", grown);
+	world_check((double)used > 0.9 * (double)grown && (double)used < 1.1 * (double)grown,
+		    "memory-bounded", "%zu bytes are taken, and %lld are charged", grown,
+		    (long long)used);
+	k_enter(p);
+	t = relay_totals(r);
 	k_enter(NULL);
-	world_check(t.refused[REASON_LIMIT_MEMORY] > 100, "memory-bounded",
-		    "400 handshakes in 32 MiB, and %llu were refused",
-		    (unsigned long long)t.refused[REASON_LIMIT_MEMORY]);
-	world_check(stage_linked(NULL), "links", "handshakes of strangers cost an agent its link");
+	world_check(t.refused[REASON_LIMIT_MEMORY] > 0, "counted", "hoarders are not refused");
+	world_check(sign_in_time(ADMIN) < SECOND, "proven-in-time",
+		    "hoarders keep a console from signing in");
+	(void)stage_talk(5 * SECOND, 50000);
+	world_check(stage_linked(NULL), "links", "hoarders cost an agent its link");
+	world_check(p->memory_most - before < HOARD_MEMORY / 10 * 11, "memory-bounded",
+		    "hoarders made the relay keep %zu bytes of %llu", p->memory_most - before,
+		    HOARD_MEMORY);
 	(void)world_until(strangers_gone, NULL, 120 * SECOND);
+	(void)world_until(talks_over, NULL, 60 * SECOND);
+	talks_judge();
+	world_run(120 * SECOND);
+	used = r->memory.used - used_before;
+	world_check(used < (1 << 20) && used > -(1 << 20), "accounts",
+		    "%lld bytes are charged when all hoarders have left", (long long)used);
 	stage_clear();
 }
 

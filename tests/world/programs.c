@@ -45,12 +45,63 @@ const char *who_name(enum who who)
 	return people[who].name;
 }
 
+/* Moves what one side of a handshake has for the other. */
+static void carry(struct tls *from, struct tls *to)
+{
+	size_t len;
+	const uint8_t *out = tls_output(from, &len);
+
+	if (len > 0 && !tls_feed(to, out, len))
+		world_broken("a handshake that warms the library up takes no bytes");
+	tls_output_drop(from, len);
+}
+
+/*
+ * BoringSSL makes a few things once, at their first use, and keeps them: they would count as what
+ * the first program leaves behind. A handshake between two agents, read and exported from, and one
+ * that garbage ends use all of them here, before there is a program.
+ */
+static void library_warm_up(void)
+{
+	char why[256];
+	struct identity *id = identity_new(world_ca.pem, world_pairs[HOME].certificate,
+					   world_pairs[HOME].key, time(NULL), why, sizeof(why));
+	SSL_CTX *context[2] = {identity_inner_context(id, false), identity_inner_context(id, true)};
+	uint8_t exported[TLS_EXPORT_BYTES], text[8];
+	size_t n;
+
+	for (unsigned garbage = 0; garbage < 2; garbage++) {
+		struct tls *side[2] = {tls_new(context[0], false), tls_new(context[1], true)};
+
+		for (unsigned i = 0; i < 2; i++)
+			if (!side[i] || !identity_inner_at(tls_ssl(side[i]), time(NULL)))
+				world_broken("no memory to warm the library up");
+		for (unsigned turn = 0; turn < 4; turn++) {
+			(void)!tls_handshake(side[turn % 2]);
+			carry(side[turn % 2], side[1 - turn % 2]);
+		}
+		if (garbage && !tls_feed(side[0], (const uint8_t *)"garbage", 7))
+			world_broken("no memory for garbage");
+		if (!garbage && (!tls_export(side[0], TLS_EXPORT_HELLO, exported) ||
+				 tls_write(side[1], exported, sizeof(exported)) != TLS_OK))
+			world_broken("the library cannot be warmed up: %s", tls_error(side[0]));
+		carry(side[1], side[0]);
+		(void)!tls_read(side[0], text, sizeof(text), &n);
+		tls_free(side[0]);
+		tls_free(side[1]);
+	}
+	SSL_CTX_free(context[0]);
+	SSL_CTX_free(context[1]);
+	identity_free(id);
+}
+
 void programs_prepare(void)
 {
 	world_ca = certs_make_ca("Worlds");
 	for (unsigned i = 0; i < WHO_COUNT; i++)
 		world_pairs[i] = certs_make_pair(&world_ca, people[i].role, people[i].name, -86400,
 						 90 * 86400);
+	library_warm_up();
 }
 
 /* ---- configurations ---- */
@@ -477,8 +528,6 @@ void world_relay_check_quiet(struct world_relay *r)
 	quiet &= world_check(t.tables.links == 0 && t.tables.legs == 0, "accounts",
 			     "%zu links and %zu legs are counted when all have left",
 			     t.tables.links, t.tables.legs);
-	quiet &= world_check(r->relay.tls_states == 0, "accounts", "%llu TLS states are counted",
-			     (unsigned long long)r->relay.tls_states);
 	quiet &= world_check(held == 0 && lent == 0 && pooled == 0, "buffers",
 			     "%zu bytes are held, %zu large and %zu small buffers lent", held, lent,
 			     pooled);

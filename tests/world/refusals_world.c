@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/memory.h"
 #include "relay/control/control_internal.h"
 #include "tests/world/operator.h"
 #include "tests/world/peer.h"
@@ -366,6 +367,7 @@ static void whose_end_it_was(void)
 /* ---- a console that asks for much ---- */
 
 static struct peer admin;
+static size_t tight_bytes; /* that others have of the relay's 32 MiB; 0: none, and it has 512 */
 
 /* So many times in one record, so that the relay reads all of them. What comes back to one has some
  * 200 KiB. */
@@ -374,7 +376,9 @@ static void ask_for_much(unsigned times)
 	static const char ask[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"config.get\"}\n";
 	enum { NAMES = 3000, CALLS = 60 };
 	static char config[NAMES * 80], asks[CALLS * sizeof(ask)];
-	size_t n = (size_t)snprintf(config, sizeof(config), "public:\n"), len = 0;
+	size_t n = (size_t)snprintf(config, sizeof(config), "limits:\n  memory: %s\npublic:\n",
+				    tight_bytes > 0 ? "32MiB" : "512MiB"),
+	       len = 0;
 
 	for (unsigned i = 0; i < NAMES; i++)
 		n += (size_t)snprintf(config + n, sizeof(config) - n,
@@ -384,6 +388,10 @@ static void ask_for_much(unsigned times)
 	begin(config);
 	peer_start(&admin, "admin", ADMIN, near_host);
 	(void)peer_sign_in(&admin, relay_host, WIRE_HELLO_CONSOLE);
+	k_enter(relay.program);
+	if (tight_bytes > 0 && !memory_take(tight_bytes))
+		world_broken("the relay's memory is full already");
+	k_enter(NULL);
 	admin.mute = true;
 	for (unsigned i = 0; i < times; i++, len += sizeof(ask) - 1)
 		memcpy(asks + len, ask, sizeof(ask) - 1);
@@ -413,6 +421,27 @@ static void a_console_that_reads_late(void)
 		answers += admin.got[i] == '\n';
 	world_check(answers == TIMES && counted(REASON_NOT_READING) == 0, "bytes",
 		    "a console that read late got %u of %d answers", answers, TIMES);
+	peer_end(&admin);
+	end();
+}
+
+/* While others fill the memory, a console may leave no more unread than an agent. */
+static void a_console_that_reads_late_while_memory_is_tight(void)
+{
+	const size_t others = 25u << 20;
+	uint64_t refused;
+
+	tight_bytes = others;
+	ask_for_much(4);
+	refused = counted(REASON_LIMIT_MEMORY);
+	admin.mute = false;
+	world_check(refused == 1 && peer_gone(&admin, SECOND), "memory-bounded",
+		    "a console leaves much unread while memory is tight, and %llu are refused",
+		    (unsigned long long)refused);
+	k_enter(relay.program);
+	memory_give(others);
+	k_enter(NULL);
+	tight_bytes = 0;
 	peer_end(&admin);
 	end();
 }
@@ -527,6 +556,7 @@ void world_refusals(void)
 	an_asker_that_leaves();
 	a_console_that_does_not_read();
 	a_console_that_reads_late();
+	a_console_that_reads_late_while_memory_is_tight();
 	public_clients();
 	a_relay_that_leaves();
 	a_file_with_an_error();

@@ -12,6 +12,7 @@
 #include "tests/world/real.h"
 
 #define READ_MOST 4096u
+#define OUT_MOST  32768u
 #define DRIP_MS	  1000u
 
 struct stranger {
@@ -23,7 +24,7 @@ struct stranger {
 	struct tls *tls;
 	bool over, connected, asked;
 	uint64_t came_us;
-	uint8_t in[READ_MOST], out[READ_MOST];
+	uint8_t in[READ_MOST], out[OUT_MOST];
 	size_t out_len, sent;
 };
 
@@ -32,8 +33,8 @@ static uint64_t longest_us;
 static enum stranger_kind longest_kind;
 
 static const char *const kind_names[STRANGER_KINDS] = {
-	"silent", "garbage", "clear HTTP", "drips", "half a hello",
-	"HTTPS",  "shakes",  "deaf",	   "STUN",  "resets",
+	"silent", "garbage", "clear HTTP", "drips", "half a hello", "HTTPS",
+	"shakes", "hoards",  "deaf",	   "STUN",  "resets",
 };
 
 void strangers_begin(void)
@@ -106,7 +107,7 @@ static void put_hello(struct stranger *s)
 	s->tls = tls_new(people_visitor_context(), false);
 	(void)!tls_handshake(s->tls);
 	out = tls_output(s->tls, &len);
-	put(s, out, len < READ_MOST ? len : READ_MOST);
+	put(s, out, len < OUT_MOST ? len : OUT_MOST);
 	tls_output_drop(s->tls, len);
 }
 
@@ -134,6 +135,7 @@ static void prepare(struct stranger *s)
 	case STRANGER_DRIPS:
 	case STRANGER_HTTPS:
 	case STRANGER_SHAKES:
+	case STRANGER_HOARDS:
 	case STRANGER_DEAF:
 		put_hello(s);
 		break;
@@ -153,6 +155,25 @@ static void say(struct stranger *s)
 	ring_send(s->people->ring, &s->tx, s->fd, s->out + s->sent, n);
 }
 
+/* As much of a head as a server keeps, without an end. */
+static bool tls_say_much(struct tls *t)
+{
+	static uint8_t head[7900];
+
+	memset(head, 'a', sizeof(head));
+	memcpy(head, "GET / HTTP/1.1\r\nX: ", 19);
+	return tls_write(t, head, sizeof(head)) == TLS_OK;
+}
+
+static void add_most_of_a_record(struct stranger *s)
+{
+	static const uint8_t record[5] = {23, 3, 3, 0x40, 0};
+
+	memcpy(s->out + s->out_len, record, sizeof(record));
+	memset(s->out + s->out_len + sizeof(record), 'x', 16300);
+	s->out_len += sizeof(record) + 16300;
+}
+
 /* Its handshake is through, or it wants to ask once more. */
 static void ask(struct stranger *s)
 {
@@ -162,15 +183,20 @@ static void ask(struct stranger *s)
 	if (SSL_in_init(tls_ssl(s->tls)))
 		return;
 	/* A client that only shakes hands still has to finish that. */
-	if (s->kind != STRANGER_SHAKES && (!s->asked || s->kind == STRANGER_DEAF))
+	if (s->kind == STRANGER_HOARDS && !s->asked && !tls_say_much(s->tls))
+		abort();
+	if (s->kind != STRANGER_SHAKES && s->kind != STRANGER_HOARDS &&
+	    (!s->asked || s->kind == STRANGER_DEAF))
 		if (tls_write(s->tls, (const uint8_t *)request, sizeof(request) - 1) != TLS_OK)
 			abort();
 	s->asked = true;
 	out = tls_output(s->tls, &len);
 	if (len == 0 || ring_op_busy(&s->tx))
 		return;
-	put(s, out, len < READ_MOST ? len : READ_MOST);
+	put(s, out, len < OUT_MOST ? len : OUT_MOST);
 	tls_output_drop(s->tls, s->out_len);
+	if (s->kind == STRANGER_HOARDS)
+		add_most_of_a_record(s);
 	say(s);
 }
 

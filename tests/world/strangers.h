@@ -16,6 +16,7 @@ enum stranger_kind {
 	STRANGER_HALF_HELLO, /* the beginning of one, then nothing */
 	STRANGER_HTTPS,	     /* a handshake and a request; reads the answer */
 	STRANGER_SHAKES,     /* a handshake, then nothing */
+	STRANGER_HOARDS,     /* a handshake, most of a head, most of a record, and waits */
 	STRANGER_DEAF,	     /* requests without end, and reads no answer */
 	STRANGER_STUN,	     /* a binding request over TCP */
 	STRANGER_RESETS,     /* connects, sends a little, resets */

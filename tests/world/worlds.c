@@ -50,7 +50,7 @@ const struct world_kind worlds[] = {
 	{"deaf_link", world_deaf_link, 1},
 	{"crowd", world_crowd, 1},
 	{"crowded_home", world_crowded_home, 1},
-	{"handshakes", world_handshakes, 1},
+	{"hoarders", world_hoarders, 1},
 	{"public_crowd", world_public_crowd, 1},
 	{"natd_calm", world_natd_calm, 20},
 	{"natd_storm", world_natd_storm, 100},
