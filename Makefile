@@ -185,7 +185,7 @@ UPNP_WORKER := $(wildcard upnp/driver/worker*.c upnp/driver/exchange.c upnp/driv
 RUNS_relay = $(filter-out relay/keeper/serve.c relay/signer/serve.c core/program/launcher%.c core/program/resolve.c,\
 	$(call sources,$(RELAY_ROOMS) $(SHARED_ROOMS))) core/sanitized.h
 RUNS_keeper = relay/keeper/serve.c core/datagrams.c core/file.c core/isolation.c core/listening.c
-RUNS_signer = relay/signer/serve.c core/engine/keyring.c core/isolation.c
+RUNS_signer = relay/signer/serve.c core/engine/keyring.c core/isolation.c core/key_file.c
 RUNS_follower = core/follower.c core/isolation.c
 RUNS_agent = $(filter-out core/program/launcher%.c,$(call sources,$(AGENT_ROOMS) $(SHARED_ROOMS))) \
 	core/sanitized.h

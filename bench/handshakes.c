@@ -7,6 +7,7 @@
  * the time is a client's and a relay's together, and what differs is the signer. "CPU" is of this
  * process alone: what a relay's worker spends.
  *
+ * links: core/key_file.c
  * links: relay/signer/signer.c relay/signer/serve.c core/engine/keyring.c core/engine/certificate.c
  * links: core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c
  * links: core/engine/tag.c core/engine/tls.c core/parse/signing.c core/parse/keyblock.c

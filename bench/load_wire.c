@@ -23,7 +23,7 @@ static const char *text_at(const struct conf_node *map, const char *key, const c
 static struct identity *load_identity(const char *path, struct conf_tag_keys *tag_keys)
 {
 	struct conf_errors errors = {.file = path};
-	struct conf_node *root = conf_load(path, &errors);
+	struct conf_node *root = conf_load(path, CONF_KEYS, &errors);
 	const struct conf_node *map = root ? conf_get(root, "identity") : NULL;
 	struct identity *id;
 	char why[256];

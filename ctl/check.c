@@ -363,7 +363,7 @@ static void check_one_relay(struct check *c, size_t place)
 static bool check_load(const struct arguments *a, struct check *c)
 {
 	struct conf_errors errors = {.file = a->as};
-	struct conf_node *root = conf_load(a->as, &errors);
+	struct conf_node *root = conf_load(a->as, CONF_KEYS, &errors);
 	bool ok = false;
 
 	c->kind = root ? console_config_kind(root) : BUNDLE_OTHER;

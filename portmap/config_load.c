@@ -79,7 +79,7 @@ static json_t *read_file(const struct natd_arguments *a, struct conf_errors *err
 	if (!path)
 		return json_object();
 	errors->file = path;
-	root = a->again ? conf_load_again(path, errors) : conf_load(path, errors);
+	root = conf_load(path, a->again ? CONF_AGAIN : 0, errors);
 	if (root && natd_config_bind(root, &alone, errors)) {
 		document = conf_document(natd_config_fields(), root);
 		natd_config_free(&alone);

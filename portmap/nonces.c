@@ -13,6 +13,7 @@
 #include <openssl/sha.h>
 
 #include "core/file.h"
+#include "core/key_file.h"
 #include "core/log.h"
 
 #define KEY_FILE     "natd.key"
@@ -21,8 +22,9 @@
 
 /* ---- the key ---- */
 
-/* 0; -ENOENT when there is none; -EINVAL when it is not a key; or -errno. */
-static int read_key(const char *path, uint8_t key[NONCES_KEY_BYTES])
+/* 0; -ENOENT when there is none; -EINVAL when it is not a key; -EKEYREJECTED when others may read
+ * it, with *why; or -errno. */
+static int read_key(const char *path, uint8_t key[NONCES_KEY_BYTES], char *why, size_t why_size)
 {
 	uint8_t bytes[NONCES_KEY_BYTES + 1];
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -31,6 +33,10 @@ static int read_key(const char *path, uint8_t key[NONCES_KEY_BYTES])
 
 	if (fd < 0)
 		return -errno;
+	if (!key_file_kept(fd, path, why, why_size)) {
+		close(fd);
+		return -EKEYREJECTED;
+	}
 	n = read(fd, bytes, sizeof bytes);
 	error = n < 0 ? -errno : 0;
 	close(fd);
@@ -55,16 +61,18 @@ static int write_key(const char *dir, const uint8_t key[NONCES_KEY_BYTES])
 
 static bool keep_key(struct nonces *n, const char *dir, char *why, size_t why_size)
 {
-	char path[PATH_BYTES];
+	char path[PATH_BYTES], open_to[KEY_FILE_WHY_BYTES];
 	int error;
 
 	snprintf(path, sizeof path, "%s/" KEY_FILE, dir);
-	error = read_key(path, n->key);
+	error = read_key(path, n->key, open_to, sizeof open_to);
 	if (error == -ENOENT) {
 		RAND_bytes(n->key, sizeof n->key);
 		error = write_key(dir, n->key);
 	}
-	if (error)
+	if (error == -EKEYREJECTED)
+		snprintf(why, why_size, "state_dir: %s: %s", path, open_to);
+	else if (error)
 		snprintf(why, why_size, "state_dir: %s: %s; %s", path, strerror(-error),
 			 error == -EINVAL ? "remove the file, it is not a key"
 					  : "make it a directory that only natd's user may enter");

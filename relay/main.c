@@ -203,6 +203,8 @@ static bool relay_load_config(const struct options *options, struct relay_config
 	from.text = text;
 	if (ok)
 		ok = load_config(&from, config, start, &errors);
+	else if (error == -EKEYREJECTED)
+		conf_error(&errors, NULL, "", "%s", text);
 	else
 		conf_error(&errors, NULL, "", "cannot be read: %s", strerror(-error));
 	free(text);

@@ -429,7 +429,7 @@ bool agent_config_load(const char *path, struct agent_config *out, struct conf_e
 	bool ok;
 
 	errors->file = path;
-	root = conf_load(path, errors);
+	root = conf_load(path, CONF_KEYS, errors);
 	ok = root && agent_config_bind(root, out, errors);
 	conf_node_free(root);
 	return ok;

@@ -30,7 +30,7 @@ json_t *agent_load_document(const char *path, struct conf_errors *errors)
 	json_t *document;
 
 	errors->file = path;
-	document = bind_file(conf_load_again(path, errors), &config, errors);
+	document = bind_file(conf_load(path, CONF_AGAIN | CONF_KEYS, errors), &config, errors);
 	if (document)
 		agent_config_free(&config);
 	return document;
@@ -106,7 +106,7 @@ bool agent_load(const char *path, struct agent_config *config, struct configurin
 	bool ok;
 
 	errors->file = path;
-	file = bind_file(conf_load(path, errors), config, errors);
+	file = bind_file(conf_load(path, CONF_KEYS, errors), config, errors);
 	*start = (struct configuring_start){.document = NULL};
 	*state = NULL;
 	if (!file)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "core/key_file.h"
 
 #define FILES 2
 /* No agent saves so often: a file that says so is damaged. */
@@ -30,7 +31,8 @@ struct agent_state {
 	unsigned newest; /* its place */
 };
 
-static int state_open_one(const char *dir, const char *name)
+/* -EKEYREJECTED: others may read it, and *why tells. */
+static int state_open_one(const char *dir, const char *name, char why[KEY_FILE_WHY_BYTES])
 {
 	char path[4096];
 	int fd, error;
@@ -40,9 +42,12 @@ static int state_open_one(const char *dir, const char *name)
 	if (fd < 0)
 		return -errno;
 	/* The lock belongs to the open file: it ends with the process, however that ends. */
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		error = -errno;
+	else if (!key_file_kept(fd, path, why, KEY_FILE_WHY_BYTES))
+		error = -EKEYREJECTED;
+	else
 		return fd;
-	error = -errno;
 	close(fd);
 	return error;
 }
@@ -50,6 +55,7 @@ static int state_open_one(const char *dir, const char *name)
 struct agent_state *state_open(const char *dir, char *why, size_t why_size)
 {
 	struct agent_state *s = calloc(1, sizeof(*s));
+	char open_to[KEY_FILE_WHY_BYTES];
 
 	if (!s) {
 		snprintf(why, why_size, "out of memory");
@@ -62,13 +68,18 @@ struct agent_state *state_open(const char *dir, char *why, size_t why_size)
 		const char *name = i < FILES ? file_names[i] : keys_name;
 		int *fd = i < FILES ? &s->fds[i] : &s->keys;
 
-		*fd = state_open_one(dir, name);
+		*fd = state_open_one(dir, name, open_to);
 		if (*fd >= 0)
 			continue;
-		snprintf(why, why_size, "state_dir: %s/%s: %s; %s", dir, name, strerror(-*fd),
-			 *fd == -EWOULDBLOCK
-				 ? "another agent uses it: give each a directory of its own"
-				 : "make it a directory that only the agent's user may enter");
+		if (*fd == -EKEYREJECTED)
+			snprintf(why, why_size, "state_dir: %s/%s: %s", dir, name, open_to);
+		else
+			snprintf(why, why_size, "state_dir: %s/%s: %s; %s", dir, name,
+				 strerror(-*fd),
+				 *fd == -EWOULDBLOCK
+					 ? "another agent uses it: give each a directory of its own"
+					 : "make it a directory that only the agent's user may "
+					   "enter");
 		*fd = -1;
 		state_close(s);
 		return NULL;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include <yaml.h>
 
+#include "core/key_file.h"
 #include "core/log.h"
 
 /* ---- the tree ------------------------------------------------------------------------------- */
@@ -476,31 +477,35 @@ static void unreadable(struct conf_errors *errors, int error)
 		   strerror(error));
 }
 
-/* A relay has its keeper read. flags: O_NONBLOCK or 0. Returns the descriptor, or -1 and errors
- * tell.
+/* A relay has its signer read. Returns the descriptor, or -1 and errors tell.
  *
  * #syscalls:agent,natd openat(2 without O_WRONLY | O_RDWR | O_CREAT | O_TRUNC)
  * #syscalls:agent,natd fstat|newfstatat
  * #syscalls-rare:agent,natd open(1 without O_WRONLY | O_RDWR | O_CREAT | O_TRUNC); other C
  * libraries
  */
-static int open_file(const char *path, int flags, struct conf_errors *errors)
+static int open_file(const char *path, unsigned how, struct conf_errors *errors)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | flags);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (how & CONF_AGAIN ? O_NONBLOCK : 0));
+	char why[KEY_FILE_WHY_BYTES];
 	struct stat st;
 
 	if (fd < 0) {
 		unreadable(errors, errno);
 		return -1;
 	}
-	if (!(flags & O_NONBLOCK) || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
+	if ((how & CONF_AGAIN) && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)))
+		conf_error(errors, NULL, "",
+			   "is no regular file, and only a regular file is read again");
+	else if ((how & CONF_KEYS) && !key_file_kept(fd, path, why, sizeof(why)))
+		conf_error(errors, NULL, "", "%s", why);
+	else
 		return fd;
-	conf_error(errors, NULL, "", "is no regular file, and only a regular file is read again");
 	close(fd);
 	return -1;
 }
 
-static struct conf_node *conf_load_with(const char *path, int flags, struct conf_errors *errors)
+struct conf_node *conf_load(const char *path, unsigned how, struct conf_errors *errors)
 {
 	struct conf_node *root = NULL;
 	size_t room = CONF_FILE_MAX + 1; /* one more, to see that it is too large */
@@ -512,7 +517,7 @@ static struct conf_node *conf_load_with(const char *path, int flags, struct conf
 		out_of_memory(errors);
 		return NULL;
 	}
-	fd = open_file(path, flags, errors);
+	fd = open_file(path, how, errors);
 	if (fd >= 0) {
 		len = read_all(fd, text, room);
 		if (len < 0)
@@ -523,14 +528,4 @@ static struct conf_node *conf_load_with(const char *path, int flags, struct conf
 	}
 	free(text);
 	return root;
-}
-
-struct conf_node *conf_load(const char *path, struct conf_errors *errors)
-{
-	return conf_load_with(path, 0, errors);
-}
-
-struct conf_node *conf_load_again(const char *path, struct conf_errors *errors)
-{
-	return conf_load_with(path, O_NONBLOCK, errors);
 }

@@ -54,10 +54,9 @@ struct conf_errors {
  * documents, duplicate keys, and more than the limits above are errors. */
 struct conf_node *conf_parse(const char *yaml, size_t len, struct conf_errors *errors) MUST_CHECK;
 /* Reads the file, then as conf_parse(). */
-struct conf_node *conf_load(const char *path, struct conf_errors *errors) MUST_CHECK;
-/* The same while the program runs: refuses what is no file, such as a pipe, whose other end it
- * would wait for. */
-struct conf_node *conf_load_again(const char *path, struct conf_errors *errors) MUST_CHECK;
+#define CONF_AGAIN 1u /* while the program runs: no pipe, whose other end it would wait for */
+#define CONF_KEYS  2u /* it holds keys, and is refused where others may read it: core/key_file.h */
+struct conf_node *conf_load(const char *path, unsigned how, struct conf_errors *errors) MUST_CHECK;
 void conf_node_free(struct conf_node *n);
 void conf_errors_free(struct conf_errors *e);
 

@@ -111,7 +111,7 @@ static json_t *describe_pem(const char *pem, const char *path)
 static json_t *describe_bundle(const char *path)
 {
 	struct conf_errors errors = {.file = path};
-	struct conf_node *root = conf_load(path, &errors);
+	struct conf_node *root = conf_load(path, 0, &errors);
 	const struct conf_node *name = conf_get(root, "name");
 	const struct conf_node *pem = conf_get(conf_get(root, "identity"), "certificate");
 	json_t *o = NULL;

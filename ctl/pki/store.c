@@ -111,7 +111,7 @@ static bool load_certificate(struct pki_store *s)
 static bool store_load_key(struct pki_store *s)
 {
 	char *path = files_join(s->directory, "ca.key");
-	char *pem = path ? files_read(path, PEM_MAX) : NULL;
+	char *pem = path ? files_read_key(path, PEM_MAX) : NULL;
 	bool ok = false;
 
 	s->key = pem ? certificate_key_of_pem(pem) : NULL;
@@ -133,7 +133,7 @@ static bool store_load_tag_keys(struct pki_store *s)
 	struct conf_tag_keys keys;
 	bool ok;
 
-	s->tag_keys = path ? files_read(path, PEM_MAX) : NULL;
+	s->tag_keys = path ? files_read_key(path, PEM_MAX) : NULL;
 	ok = s->tag_keys && conf_tag_keys_parse(s->tag_keys, &keys);
 	OPENSSL_cleanse(&keys, sizeof(keys));
 	if (s->tag_keys && !ok)

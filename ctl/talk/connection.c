@@ -82,7 +82,7 @@ static void complain_kind(const char *path, enum bundle_kind kind)
 static bool load_console(const char *path, struct agent_config *out)
 {
 	struct conf_errors errors = {.file = path};
-	struct conf_node *root = conf_load(path, &errors);
+	struct conf_node *root = conf_load(path, CONF_KEYS, &errors);
 	enum bundle_kind kind = root ? console_config_kind(root) : BUNDLE_CONSOLE;
 	bool ok = false;
 

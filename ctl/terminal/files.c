@@ -13,17 +13,22 @@
 #include <openssl/mem.h>
 
 #include "core/file.h"
+#include "core/key_file.h"
 #include "ctl/terminal/arguments.h"
 
-char *files_read(const char *path, size_t max)
+static char *read_file(const char *path, size_t max, bool key)
 {
 	FILE *f = fopen(path, "re");
-	char *text = NULL;
+	char why[KEY_FILE_WHY_BYTES], *text = NULL;
 	size_t len;
 
 	if (!f) {
 		complain("cannot open %s: %s", path, strerror(errno));
 		return NULL;
+	}
+	if (key && !key_file_kept(fileno(f), path, why, sizeof(why))) {
+		complain("%s: %s", path, why);
+		goto out;
 	}
 	setvbuf(f, NULL, _IONBF, 0); /* it may be a key: no second copy in a buffer */
 	text = malloc(max + 1);
@@ -46,6 +51,16 @@ char *files_read(const char *path, size_t max)
 out:
 	fclose(f);
 	return text;
+}
+
+char *files_read(const char *path, size_t max)
+{
+	return read_file(path, max, false);
+}
+
+char *files_read_key(const char *path, size_t max)
+{
+	return read_file(path, max, true);
 }
 
 /* rename(2) that keeps what is there, unless forced. */

@@ -11,6 +11,8 @@
 
 /* The file as text, owned. NULL: it cannot be read, is larger than max, or holds a zero byte. */
 char *files_read(const char *path, size_t max) MUST_CHECK;
+/* The same of a file that holds a key: refused where others may read it (core/key_file.h). */
+char *files_read_key(const char *path, size_t max) MUST_CHECK;
 /* Whether nothing is at path; tells otherwise. */
 bool files_absent(const char *path) MUST_CHECK;
 /* Appears complete or not at all; replaces a file only with force. */

@@ -285,12 +285,14 @@ void control_reload(struct relay_control *ctl)
 	error = signer_read_config(ctl->signer, &text, &len);
 	if (error == 0)
 		document = load_document(text, len, &errors);
+	else if (error == -EKEYREJECTED)
+		conf_error(&errors, NULL, "", "%s", text);
 	log_lines(LOG_LEVEL_WARNING, "config", errors.warnings.text);
 	if (!document)
 		log_error("control", "the configuration file is not in force: %s",
-			  error == -EINVAL ? "it is no regular file"
-			  : error < 0	   ? strerror(-error)
-					   : "it has errors");
+			  error == -EINVAL			 ? "it is no regular file"
+			  : error == 0 || error == -EKEYREJECTED ? "it has errors"
+								 : strerror(-error));
 	log_lines(LOG_LEVEL_ERROR, "config", errors.text);
 	conf_errors_free(&errors);
 	free(text);

@@ -16,6 +16,7 @@ struct signer_places {
 	int config_dir;
 	int config_real_dir; /* of the file that config_dir's may be a link to */
 	char config_name[256];
+	const char *config_path; /* for sentences */
 };
 
 struct signer_server {

@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include <openssl/mem.h>
 
 #include "core/isolation.h"
+#include "core/key_file.h"
 #include "core/passing.h"
 #include "gen/signer_calls.h"
 #include "relay/signer/internal.h"
@@ -98,7 +100,8 @@ static int signer_read_all(int fd, char *text, size_t *len)
 	return 0;
 }
 
-/* The configuration file's text; its keys go to the ring, and out of the text.
+/* The configuration file's text; its keys go to the ring, and out of the text. -EKEYREJECTED: the
+ * text says why.
  *
  * #syscalls openat fstat|newfstatat
  */
@@ -106,6 +109,7 @@ static int signer_read_file(struct signer_server *s, size_t *len)
 {
 	const struct signer_places *p = s->places;
 	struct stat st;
+	char why[KEY_FILE_WHY_BYTES];
 	int fd, error;
 
 	/* At the start a FIFO will do. Later, to open it would wait for its other end to be opened,
@@ -116,14 +120,21 @@ static int signer_read_file(struct signer_server *s, size_t *len)
 		return -errno;
 	if (fstat(fd, &st))
 		error = -errno;
+	else if (s->sealed && !S_ISREG(st.st_mode))
+		error = -EINVAL;
+	else if (!key_file_kept(fd, p->config_path, why, sizeof(why)))
+		error = -EKEYREJECTED;
 	else
-		error = !s->sealed || S_ISREG(st.st_mode) ? signer_read_all(fd, s->text, len)
-							  : -EINVAL;
+		error = signer_read_all(fd, s->text, len);
 	close(fd);
 	if (error)
 		OPENSSL_cleanse(s->text, SIGNER_FILE_MAX + 1);
 	else
 		(void)keyring_take(s->keys, s->text, *len);
+	if (error == -EKEYREJECTED) {
+		*len = strlen(why);
+		memcpy(s->text, why, *len);
+	}
 	return error;
 }
 
@@ -174,6 +185,8 @@ static void signer_perform(struct signer_server *s, const struct signing_request
 	switch (r->duty) {
 	case SIGNING_READ:
 		status = signer_read_file(s, &len);
+		if (status && status != -EKEYREJECTED)
+			len = 0;
 		break;
 	case SIGNING_HAS:
 		status = keyring_has(s->keys, r->key) ? 0 : -ENOKEY;
@@ -193,7 +206,7 @@ static void signer_perform(struct signer_server *s, const struct signing_request
 	}
 	if (along >= 0)
 		close(along);
-	signer_answer(s->fds[0], 0, r->number, status, s->text, status ? 0 : len);
+	signer_answer(s->fds[0], 0, r->number, status, s->text, len);
 }
 
 /* Its other end is gone: the last one takes its place. */

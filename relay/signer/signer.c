@@ -103,11 +103,17 @@ static int signer_receive(const struct signer *s, uint64_t number,
 
 /* ---- calls ---------------------------------------------------------------------------------- */
 
-/* Adds what came to *text, which has a zero byte at its end. 0, 1 when more must follow, or -errno.
- */
+/* A reply that has a text, if it has that status. */
+static bool brings_text(int status)
+{
+	return status == 0 || status == -EKEYREJECTED;
+}
+
+/* Adds what came to *text, which has a zero byte at its end. 1 when more must follow, or the
+ * reply's status, or -errno. */
 static int gather_reply(const struct signing_reply *reply, char **text, size_t *len)
 {
-	if (reply->status)
+	if (!brings_text(reply->status))
 		return reply->status;
 	if (reply->length > SIGNER_FILE_MAX || CBS_len(&reply->data) > reply->length - *len)
 		return -EPROTO;
@@ -118,7 +124,7 @@ static int gather_reply(const struct signing_reply *reply, char **text, size_t *
 	memcpy(*text + *len, CBS_data(&reply->data), CBS_len(&reply->data));
 	*len += CBS_len(&reply->data);
 	(*text)[*len] = '\0';
-	return *len < reply->length;
+	return *len < reply->length ? 1 : reply->status;
 }
 
 /* Sends the request, with a descriptor unless along is -1, and waits for the reply. text NULL: only
@@ -144,10 +150,10 @@ static int signer_call(struct signer *s, struct signing_request *request, int al
 		if (status == 0)
 			status = gather_reply(&reply, &whole, &have);
 	} while (status > 0);
-	if (status == 0 && text) {
+	if (brings_text(status) && whole && text) {
 		*text = whole;
 		*len = have;
-		return 0;
+		return status;
 	}
 	free(whole);
 	return status;
@@ -227,7 +233,7 @@ static int signer_places_open(const char *path, struct signer_places *p)
 	const char *name;
 	int error;
 
-	*p = (struct signer_places){.config_dir = -1, .config_real_dir = -1};
+	*p = (struct signer_places){.config_dir = -1, .config_real_dir = -1, .config_path = path};
 	if (size > sizeof(copy))
 		return -ENAMETOOLONG;
 	if (!realpath(path, real))

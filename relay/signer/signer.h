@@ -55,7 +55,8 @@ int signer_channel(struct signer *s, int *fd) MUST_CHECK;
 /* It gives up all that it does not need, and takes no further channel. 0 or -errno. */
 int signer_seal(struct signer *s) MUST_CHECK;
 /* The configuration file's text without its private keys, owned by the caller. The signer has them
- * from now on, beside those it had. 0 or -errno. */
+ * from now on, beside those it had. 0 or -errno; -EKEYREJECTED: others may read the file, and the
+ * text is a sentence about it. */
 int signer_read_config(struct signer *s, char **text, size_t *len) MUST_CHECK;
 /* Drops answers that came too late. False: the signer is gone. Never waits. */
 bool signer_lives(struct signer *s) MUST_CHECK;

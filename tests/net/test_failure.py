@@ -8,7 +8,7 @@ import time
 
 from peers import MIB, data, echo, ends, receive_all, receive_exactly, sha256
 from runner import limit
-from world import World, set_blocks
+from world import World, set_blocks, write_private
 
 
 def endless(sock, _peer):
@@ -212,8 +212,7 @@ def test_what_keeps_a_relay_from_starting(lab):
     w.start_relay(config)
     with open(config, encoding="utf-8") as f:
         text = f.read()
-    with open(config + ".other", "w", encoding="utf-8") as f:
-        f.write(text.replace(":443", ":8443"))
+    write_private(config + ".other", text.replace(":443", ":8443"))
     none = os.path.join(lab.dir, "none")
     for blocks, wanted in (
             (None, "another relay, listens there: stop it"),  # one user's relays could share it

@@ -14,7 +14,7 @@ from peers import echo
 from runner import limit, once
 from test_managed import publishing
 from test_policy import reachable
-from world import World, set_blocks, with_block
+from world import World, set_blocks, with_block, write_private
 
 KILLS = 15
 
@@ -67,8 +67,7 @@ def test_state_of_agent(lab):
     with open(home.config, encoding="utf-8") as f:
         text = f.read()
     replacement = home.config + ".new"
-    with open(replacement, "w", encoding="utf-8") as f:
-        f.write(with_block(text, "max_sessions", "600"))
+    write_private(replacement, with_block(text, "max_sessions", "600"))
     os.rename(replacement, home.config)
     home.signal(signal.SIGHUP)
     home.wait_for_line(r"configuration revision=\d+ by SIGHUP")

@@ -186,6 +186,12 @@ class World:
 
 # ---- configuration files ------------------------------------------------------------------------
 
+def write_private(path, text):
+    """A file that may hold keys."""
+    with open(path, "w", encoding="utf-8", opener=lambda p, flags: os.open(p, flags, 0o600)) as f:
+        f.write(text)
+
+
 def set_blocks(path, blocks):
     """Replaces or adds top-level keys of a YAML file: a value, or an indented block of lines."""
     with open(path, encoding="utf-8") as f:

@@ -3,6 +3,7 @@
  * natd_hook_test: a natd whose hook runs: it is told each address, and tried again when it fails.
  * The rest of natd: tests/sim/natd_test.c; this part forks.
  *
+ * links: core/key_file.c
  * links: portmap/natd.c portmap/natd_drivers.c portmap/control.c portmap/report.c portmap/outside.c
  * links: portmap/verify.c portmap/hook.c portmap/nonces.c portmap/network.c portmap/rtnetlink.c
  * links: portmap/sockdiag.c portmap/config.c portmap/config_load.c portmap/engine/[a-z]*.c

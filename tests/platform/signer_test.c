@@ -2,6 +2,7 @@
 /*
  * signer: what a sealed relay has done by it, and what the signer itself cannot do.
  *
+ * links: core/key_file.c
  * links: relay/signer/signer.c relay/signer/serve.c core/engine/keyring.c core/engine/certificate.c
  * links: core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c
  * links: core/engine/tag.c core/engine/tls.c core/parse/signing.c core/parse/keyblock.c core/parse/wire.c
@@ -61,6 +62,7 @@ static int setup(void **context)
 {
 	X509 *x;
 
+	umask(077);
 	snprintf(dir, sizeof(dir), "/tmp/postern-signer-XXXXXX");
 	assert_non_null(mkdtemp(dir));
 	snprintf(config, sizeof(config), "%s/relay.yaml", dir);
@@ -166,6 +168,35 @@ static void test_a_replaced_file_is_read(void **context)
 	assert_int_equal(signer_read_config(&s, &text, &len), -EINVAL);
 	assert_int_equal(unlink(config), 0);
 	write_config("front");
+	signer_stop(&s);
+}
+
+/* At the start, and at SIGHUP; its key is not taken. */
+static void test_a_file_that_others_may_read(void **context)
+{
+	struct signer s;
+	char *text, wanted[256];
+	size_t len;
+
+	snprintf(wanted, sizeof(wanted),
+		 "holds a key and is open to more than its owner (mode 0644); type: chmod 600 %s",
+		 config);
+	assert_int_equal(chmod(config, 0644), 0);
+	assert_int_equal(signer_start(&s, config), 0);
+	for (int turn = 0; turn < 2; turn++) {
+		text = NULL;
+		assert_int_equal(signer_read_config(&s, &text, &len), -EKEYREJECTED);
+		assert_string_equal(text, wanted);
+		assert_int_equal(len, strlen(wanted));
+		free(text);
+		assert_int_equal(signer_has(&s, relay_key), -ENOKEY);
+		if (turn == 0)
+			assert_int_equal(signer_seal(&s), 0);
+	}
+	assert_int_equal(chmod(config, 0600), 0);
+	assert_int_equal(signer_read_config(&s, &text, &len), 0);
+	free(text);
+	assert_int_equal(signer_has(&s, relay_key), 0);
 	signer_stop(&s);
 }
 
@@ -455,6 +486,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_file_comes_without_its_key),
 		cmocka_unit_test(test_a_replaced_file_is_read),
+		cmocka_unit_test(test_a_file_that_others_may_read),
 		cmocka_unit_test(test_a_file_behind_a_link),
 		cmocka_unit_test(test_a_pipe_is_read_at_the_start),
 		cmocka_unit_test(test_a_large_file),

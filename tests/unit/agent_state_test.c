@@ -3,6 +3,7 @@
  * agent_state_test: what consoles changed survives any write that was cut short, beside an edited
  * file.
  *
+ * links: core/key_file.c
  * links: core/conf/rows.c
  * links: core/engine/configuring.c core/engine/changes.c core/conf/merge.c core/conf/diff.c
  * links: agent/config/state.c agent/config/load.c agent/config/config.c core/conf/conf.c core/conf/bind.c
@@ -189,6 +190,26 @@ static void what_is_damaged_is_not_nothing(void **state)
 }
 
 /* Under a running agent: then nothing is kept, and it knows. */
+static void what_others_may_read_is_refused(void **state)
+{
+	static const char *const names[] = {"applied-a.json", "applied-b.json", "tag-keys.json"};
+	char path[128], why[512], wanted[512];
+
+	save(1);
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		assert_int_equal(chmod(path, 0604), 0);
+		assert_null(state_open(dir, why, sizeof(why)));
+		snprintf(wanted, sizeof(wanted),
+			 "state_dir: %s: holds a key and is open to more than its owner (mode "
+			 "0604); type: chmod 600 %s",
+			 path, path);
+		assert_string_equal(why, wanted);
+		assert_int_equal(chmod(path, 0600), 0);
+	}
+	assert_int_equal(load(), 1);
+}
+
 static void what_was_removed_keeps_nothing(void **state)
 {
 	struct agent_state *s;
@@ -383,10 +404,12 @@ int main(void)
 		STATE_TEST(what_is_damaged_is_not_nothing),
 		STATE_TEST(an_identity_is_the_files_or_the_consoles),
 		STATE_TEST(tag_keys_are_kept),
+		STATE_TEST(what_others_may_read_is_refused),
 		STATE_TEST(what_was_removed_keeps_nothing),
 		STATE_TEST(a_directory_is_for_one_agent),
 		STATE_TEST(file_and_consoles_meet_at_the_start),
 	};
 
+	umask(077);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

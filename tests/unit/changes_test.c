@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * changes: revisions, trials, and what the history keeps.
+ * links: core/key_file.c
  * links: core/engine/changes.c core/conf/conf.c core/conf/bind.c core/conf/diff.c
  * links: core/conf/error.c core/conf/value.c core/addr.c core/log.c
  */

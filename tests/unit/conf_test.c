@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * conf: which YAML is accepted, and that errors say where, what and why.
+ * links: core/key_file.c
  * links: core/conf/conf.c core/conf/error.c core/log.c
  */
 #include <stdarg.h>
@@ -181,16 +182,16 @@ static void test_load(void **state)
 	struct conf_node *root;
 
 	assert_int_equal(write(fd, "a: 1\n", 5), 5);
-	root = conf_load(path, &errors);
+	root = conf_load(path, 0, &errors);
 	assert_non_null(root);
 	assert_string_equal(conf_get(root, "a")->text, "1");
 	conf_node_free(root);
 	assert_int_equal(ftruncate(fd, CONF_FILE_MAX + 1), 0);
-	assert_null(conf_load(path, &errors));
+	assert_null(conf_load(path, 0, &errors));
 	close(fd);
 	unlink(path);
-	assert_null(conf_load(path, &errors));
-	assert_null(conf_load("/tmp", &errors));
+	assert_null(conf_load(path, 0, &errors));
+	assert_null(conf_load("/tmp", 0, &errors));
 	assert_string_equal(
 		errors.text,
 		"f: is larger than 4194304 bytes; make it smaller\n"
@@ -198,6 +199,35 @@ static void test_load(void **state)
 		"permissions\n"
 		"f: cannot be read: Is a directory; check the path and its permissions\n");
 	conf_errors_free(&errors);
+}
+
+static void test_load_keys(void **state)
+{
+	char path[] = "/tmp/conf-test-XXXXXX", wanted[256];
+	int fd = mkstemp(path);
+	struct conf_errors errors = {.file = path};
+	struct conf_node *root;
+
+	assert_int_equal(write(fd, "a: 1\n", 5), 5);
+	for (unsigned how = CONF_KEYS; how <= (CONF_KEYS | CONF_AGAIN); how++) {
+		assert_int_equal(fchmod(fd, 0600), 0);
+		root = conf_load(path, how, &errors);
+		assert_non_null(root);
+		conf_node_free(root);
+		assert_int_equal(fchmod(fd, 0660), 0);
+		assert_null(conf_load(path, how, &errors));
+		root = conf_load(path, how & CONF_AGAIN, &errors);
+		assert_non_null(root);
+		conf_node_free(root);
+	}
+	snprintf(wanted, sizeof(wanted),
+		 "%s: holds a key and is open to more than its owner (mode 0660); type: chmod 600 "
+		 "%s\n",
+		 path, path);
+	assert_memory_equal(errors.text, wanted, strlen(wanted));
+	conf_errors_free(&errors);
+	close(fd);
+	unlink(path);
 }
 
 /* The pipe has no writer, and is not waited for. */
@@ -209,7 +239,7 @@ static void test_load_again(void **state)
 	struct conf_node *root;
 
 	assert_int_equal(write(fd, "a: 1\n", 5), 5);
-	root = conf_load_again(path, &errors);
+	root = conf_load(path, CONF_AGAIN, &errors);
 	assert_non_null(root);
 	assert_string_equal(conf_get(root, "a")->text, "1");
 	conf_node_free(root);
@@ -217,7 +247,7 @@ static void test_load_again(void **state)
 	unlink(path);
 	assert_int_equal(mkfifo(path, 0600), 0);
 	alarm(10);
-	assert_null(conf_load_again(path, &errors));
+	assert_null(conf_load(path, CONF_AGAIN, &errors));
 	alarm(0);
 	unlink(path);
 	assert_string_equal(errors.text,
@@ -246,7 +276,8 @@ int main(void)
 		cmocka_unit_test(test_tree),	     cmocka_unit_test(test_large_map),
 		cmocka_unit_test(test_refused_yaml), cmocka_unit_test(test_depth),
 		cmocka_unit_test(test_too_large),    cmocka_unit_test(test_load),
-		cmocka_unit_test(test_load_again),   cmocka_unit_test(test_many_errors),
+		cmocka_unit_test(test_load_keys),    cmocka_unit_test(test_load_again),
+		cmocka_unit_test(test_many_errors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 /*
  * config_calls_test: the methods config.* as a caller meets them, on a program with a small schema.
  *
+ * links: core/key_file.c
  * links: core/engine/config_calls.c core/engine/calls.c core/engine/changes.c
  * links: core/engine/configuring.c core/conf/merge.c
  * links: core/parse/jsonrpc.c core/conf/conf.c core/conf/bind.c core/conf/rows.c

@@ -2,6 +2,7 @@
 /*
  * pki_test: what 'postern pki' writes is what the programs load, and says what it should.
  *
+ * links: core/key_file.c
  * links: core/conf/rows.c
  * links: relay/config/stun.c relay/config/policy.c relay/policy/index.c
  * links: relay/policy/source.c relay/policy/time.c ctl/terminal/arguments.c
@@ -123,7 +124,7 @@ static struct agent_config load_agent(const char *path)
 static struct relay_config load_relay(const char *path)
 {
 	struct conf_errors errors = {.file = path};
-	struct conf_node *root = conf_load(path, &errors);
+	struct conf_node *root = conf_load(path, CONF_KEYS, &errors);
 	struct relay_config c = {0};
 
 	if (!root || !relay_config_bind(root, &c, &errors))
@@ -220,7 +221,7 @@ static void test_console_loads(void **state)
 				    "--relay 192.0.2.1:443 --proxy http://proxy:3128"),
 			 STATUS_OK);
 	assert_int_equal(mode_of("ops.yaml"), 0600);
-	root = conf_load("ops.yaml", &errors);
+	root = conf_load("ops.yaml", CONF_KEYS, &errors);
 	assert_int_equal(console_config_kind(root), BUNDLE_CONSOLE);
 	assert_true(console_config_bind(root, &c, &errors));
 	assert_string_equal(c.name, "ops");
@@ -239,7 +240,7 @@ static void test_console_loads(void **state)
 
 	/* Whose is it? */
 	assert_int_equal(run(issue, "ca agent home --relay r.example:443"), STATUS_OK);
-	root = conf_load("home.yaml", &errors);
+	root = conf_load("home.yaml", CONF_KEYS, &errors);
 	assert_int_equal(console_config_kind(root), BUNDLE_AGENT);
 	conf_node_free(root);
 	assert_int_equal(console_config_kind(NULL), BUNDLE_OTHER);
@@ -483,6 +484,22 @@ static void test_a_ca_with_another_key(void **state)
 	free(key);
 }
 
+static void test_keys_that_others_may_read(void **state)
+{
+	static const char *const files[] = {"ca/ca.key", "ca/tag.keys"};
+
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(chmod(files[i], 0644), 0);
+		shown("pki issue ca agent home --relay r:1", STATUS_FAILED);
+		assert_non_null(strstr(ran.err, files[i]));
+		assert_non_null(strstr(ran.err, "open to more than "));
+		assert_non_null(strstr(ran.err, "chmod 600 ca/"));
+		assert_int_equal(access("home.yaml", F_OK), -1);
+		assert_int_equal(chmod(files[i], 0600), 0);
+	}
+	shown("pki issue ca agent home --relay r:1", STATUS_OK);
+}
+
 /* A CA that cannot be used is not replaced by another one. */
 static void test_a_ca_that_lacks_something(void **state)
 {
@@ -612,6 +629,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_an_earlier_certificate_is_noted, enter, leave),
 		cmocka_unit_test_setup_teardown(test_standard_output, enter, leave),
 		cmocka_unit_test_setup_teardown(test_a_ca_with_another_key, enter, leave),
+		cmocka_unit_test_setup_teardown(test_keys_that_others_may_read, enter, leave),
 		cmocka_unit_test_setup_teardown(test_a_ca_that_lacks_something, enter, leave),
 		cmocka_unit_test_setup_teardown(test_tag_keys_rotate, enter, leave),
 		cmocka_unit_test_setup_teardown(test_issued_agents_are_believed_until_they_expire,

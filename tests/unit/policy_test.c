@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * policy: rules as a configuration writes them, and what they decide.
+ * links: core/key_file.c
  * links: core/engine/entitled.c
  * links: core/conf/rows.c
  * links: relay/config/stun.c relay/policy/policy.c relay/policy/compile.c

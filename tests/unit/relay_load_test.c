@@ -3,6 +3,7 @@
  * relay_load_test: what a relay starts with: its file, and what consoles changed over it, unless
  * that is damaged or does not go with the file any more.
  *
+ * links: core/key_file.c
  * links: core/engine/entitled.c
  * links: relay/config/load.c relay/config/config.c relay/config/policy.c relay/config/stun.c
  * links: relay/policy/policy.c relay/policy/compile.c relay/policy/index.c relay/policy/source.c

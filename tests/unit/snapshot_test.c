@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * snapshot: made whole or not at all, found by name, freed by the last.
+ * links: core/key_file.c
  * links: core/engine/entitled.c
  * links: core/conf/rows.c
  * links: relay/config/stun.c relay/config/bind_list.c relay/config/snapshot.c core/listening.c

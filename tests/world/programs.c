@@ -246,7 +246,8 @@ static void signer_begin(struct world_relay *r)
 	r->signer = (struct signer){.fd = pair[0], .wait_ms = SIGNER_WAIT_MS};
 	int theirs = world_give_descriptor(pair[1], r->signer_program);
 	k_enter(r->signer_program);
-	r->signer_places = (struct signer_places){.config_real_dir = -1};
+	r->signer_places =
+		(struct signer_places){.config_real_dir = -1, .config_path = r->config_path};
 	r->signer_places.config_dir = k_store_open("/etc", 0);
 	snprintf(r->signer_places.config_name, sizeof(r->signer_places.config_name), "%s",
 		 r->config_path + 5);
