@@ -48,7 +48,7 @@ def test_operators_day(lab):
     version = postern("--version").splitlines()
     assert "BoringSSL of 20" in version[1] and version[1] in checked, (version, checked)
     assert "keys by X25519" in checked, checked
-    assert "sign-in" in checked and "the relay sees us as" in checked, checked
+    assert "sign-in" in checked and "has stun.enabled: false" in checked, checked
     assert "serving" in postern("relay", "status")
     agents = {a["agent"]: a for a in postern.json("relay", "agents")["agents"]}
     assert agents["home"]["services"] == ["echo"] and agents["laptop"]["online"], agents

@@ -91,7 +91,8 @@ def test_proxy_header_to_service(lab):
     with w.laptop.connect("127.0.0.1", 7000) as s:
         s.sendall(b"ping")
         assert receive_exactly(s, 4) == b"ping"
-        assert seen[-1][0] == s.getsockname(), (seen, s.getsockname())
+        # As the relay saw the agent that asks, which cannot say otherwise: its router's address.
+        assert seen[-1][0][0] == "45.0.0.10", seen
     # By name: a stranger's TLS client, as the relay sees it.
     client = hello.Client(tls_context(w.ca), "www.example.org")
     with w.visitor.connect("45.0.0.2", 443) as s:
