@@ -6,18 +6,24 @@
 
 #include "core/engine/identity.h"
 
-bool inner_init(struct inner *i, SSL_CTX *context, bool server, time_t now)
+bool inner_init(struct inner *i, SSL_CTX *context, bool server,
+		const uint8_t secret[ENVELOPE_SECRET_BYTES], time_t now)
 {
-	struct tls *tls = NULL;
+	const enum envelope_side ours = server ? ENVELOPE_PUBLISHING : ENVELOPE_ASKING;
+	const enum envelope_side theirs = server ? ENVELOPE_ASKING : ENVELOPE_PUBLISHING;
+	struct inner fresh = {0};
 
+	if (!envelope_init(&fresh.seal, secret, ours) ||
+	    !envelope_init(&fresh.open, secret, theirs))
+		return false;
 	if (context) {
-		tls = tls_new(context, server);
-		if (!tls || !identity_inner_at(tls_ssl(tls), now)) {
-			tls_free(tls);
+		fresh.tls = tls_new(context, server);
+		if (!fresh.tls || !identity_inner_at(tls_ssl(fresh.tls), now)) {
+			tls_free(fresh.tls);
 			return false;
 		}
 	}
-	*i = (struct inner){.tls = tls};
+	*i = fresh;
 	return true;
 }
 
@@ -49,9 +55,9 @@ bool inner_has_output(const struct inner *i)
 /* The most inner bytes whose sealed form surely fits in room. */
 static size_t seal_at_most(size_t room)
 {
-	size_t headers = ENVELOPE_HEADER_BYTES * (room / ENVELOPE_CHUNK_MAX + 2);
+	size_t added = ENVELOPE_SEAL_ROOM(room) - room;
 
-	return room > headers ? room - headers : 0;
+	return room > added ? room - added : 0;
 }
 
 size_t inner_take(struct inner *i, uint8_t *out, size_t room)
@@ -70,7 +76,7 @@ size_t inner_take(struct inner *i, uint8_t *out, size_t room)
 		len = seal_at_most(room);
 	if (len == 0)
 		return 0;
-	if (envelope_seal(&i->seal, bytes, len, out, &n) != ENVELOPE_OK) {
+	if (envelope_seal(&i->seal, bytes, len, out, room, &n) != ENVELOPE_OK) {
 		i->malformed = true;
 		return 0;
 	}

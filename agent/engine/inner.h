@@ -11,8 +11,8 @@
 
 #include <time.h>
 
+#include "core/engine/envelope.h"
 #include "core/engine/tls.h"
-#include "core/parse/envelope.h"
 
 struct inner {
 	struct tls *tls; /* NULL: a public session */
@@ -20,9 +20,10 @@ struct inner {
 	bool malformed; /* the envelope was broken, by the peer or (public) by the target */
 };
 
-/* context NULL: a public session. now: the peer's certificate must be valid at this time. False
- * when memory is out. */
-bool inner_init(struct inner *i, SSL_CTX *context, bool server, time_t now) MUST_CHECK;
+/* context NULL: a public session. server: this is the publishing side. secret: as GO gave it. now:
+ * the peer's certificate must be valid at this time. False when memory is out. */
+bool inner_init(struct inner *i, SSL_CTX *context, bool server,
+		const uint8_t secret[ENVELOPE_SECRET_BYTES], time_t now) MUST_CHECK;
 void inner_free(struct inner *i);
 
 /* Takes len bytes from the leg, opening the envelope in place. False: the session is broken. */

@@ -86,6 +86,7 @@ static void leg_answered_go(struct agent_leg *g, const struct wire_message *m)
 		return;
 	}
 	g->session = m->go.session;
+	memcpy(g->secret, m->go.secret, sizeof(g->secret));
 	leg_change(g, LEG_LEAVING);
 }
 
@@ -134,6 +135,7 @@ static void hand_over(struct agent_leg *g)
 	struct leg_call *call = g->call;
 	struct ring *ring = g->link->worker->ring;
 
+	memcpy(o.secret, g->secret, sizeof(o.secret));
 	leg_free(g);
 	if (raw.fd < 0) {
 		o.reason = REASON_LIMIT_MEMORY;

@@ -45,11 +45,12 @@ struct agent_leg {
 	enum leg_state state;
 	struct channel channel;
 	struct dial *dial;
-	struct timer deadline; /* PROVING */
-	struct leg_call *call; /* ASKED, LEAVING; NULL when cancelled */
-	uint64_t session;      /* LEAVING */
-	uint64_t since_ms;     /* WARM */
-	bool waited;	       /* was WARM before it was ASKED */
+	struct timer deadline;		   /* PROVING */
+	struct leg_call *call;		   /* ASKED, LEAVING; NULL when cancelled */
+	uint64_t session;		   /* LEAVING */
+	uint8_t secret[WIRE_SECRET_BYTES]; /* LEAVING: its envelope's */
+	uint64_t since_ms;		   /* WARM */
+	bool waited;			   /* was WARM before it was ASKED */
 };
 
 /* What a link has of legs. */
@@ -69,7 +70,8 @@ struct leg_outcome {
 	const char *text;   /* what the relay said, or what went wrong; may be "" */
 	int fd;
 	uint64_t session;
-	uint8_t *unread; /* owned by the receiver too */
+	uint8_t secret[WIRE_SECRET_BYTES]; /* of the envelope */
+	uint8_t *unread;		   /* owned by the receiver too */
 	size_t unread_len;
 };
 

@@ -129,14 +129,14 @@ static size_t fill_up(struct stream *s)
 static bool seal_public(struct stream *s)
 {
 	struct lane *up = &s->up;
-	size_t len = lane_input(up), room = ENVELOPE_SEAL_ROOM(len);
+	size_t len = lane_input(up), room = ENVELOPE_SEAL_ROOM(len) + ENVELOPE_PADDING;
 	uint8_t *sealed = malloc(room);
 
 	if (!sealed) {
 		stream_fault(s, ENDING_SELF, ENDING_MEMORY, "out of memory");
 		return false;
 	}
-	if (envelope_seal(&s->inner.seal, up->block.data + up->in_at, len, sealed, &len) !=
+	if (envelope_seal(&s->inner.seal, up->block.data + up->in_at, len, sealed, room, &len) !=
 	    ENVELOPE_OK) {
 		free(sealed);
 		stream_fault(s, ENDING_LOCAL, ENDING_BYTES, "the target does not speak TLS");

@@ -363,8 +363,7 @@ static void offer_leg_done(void *owner, struct leg_outcome *g)
 		offer_end(o, ENDING_FAR, g->reason, g->text);
 		return;
 	}
-	if (!stream_start(&o->session.stream, w, g->fd, g->unread, g->unread_len, context, true,
-			  &offer_stream_events)) {
+	if (!stream_start(&o->session.stream, w, g, context, true, &offer_stream_events)) {
 		ring_reset_fd(w->ring, g->fd);
 		free(g->unread);
 		offer_end(o, ENDING_SELF, REASON_LIMIT_MEMORY, "out of memory");

@@ -247,8 +247,7 @@ static void request_leg_done(void *owner, struct leg_outcome *o)
 			try_next(r);
 		return;
 	}
-	if (!stream_start(&r->session.stream, w, o->fd, o->unread, o->unread_len, context, false,
-			  &request_stream_events)) {
+	if (!stream_start(&r->session.stream, w, o, context, false, &request_stream_events)) {
 		ring_reset_fd(w->ring, o->fd);
 		free(o->unread);
 		fail_by(r, ENDING_SELF, REASON_LIMIT_MEMORY, "out of memory");

@@ -326,13 +326,14 @@ static void stream_up_sent(struct ring_op *op, int res)
 
 /* ---- the owner's calls ---- */
 
-bool stream_start(struct stream *s, struct agent_worker *w, int leg, uint8_t *unread,
-		  size_t unread_len, SSL_CTX *context, bool server,
-		  const struct stream_events *events)
+bool stream_start(struct stream *s, struct agent_worker *w, const struct leg_outcome *leg,
+		  SSL_CTX *context, bool server, const struct stream_events *events)
 {
-	struct stream fresh = {.worker = w, .events = events, .leg = leg, .local = -1};
+	struct stream fresh = {.worker = w, .events = events, .leg = leg->fd, .local = -1};
+	uint8_t *unread = leg->unread;
+	size_t unread_len = leg->unread_len;
 
-	if (!inner_init(&fresh.inner, context, server, time(NULL)))
+	if (!inner_init(&fresh.inner, context, server, leg->secret, time(NULL)))
 		return false;
 	if (context) {
 		fresh.message = malloc(STREAM_MESSAGE_MAX);

@@ -40,6 +40,7 @@
 #define POSTERN_AGENT_SESSION_STREAM_H
 
 #include "agent/engine/inner.h"
+#include "agent/relays/leg.h"
 #include "agent/worker/worker.h"
 #include "core/parse/ending.h"
 
@@ -104,11 +105,11 @@ struct stream {
 	char why[192]; /* it ended; "" before */
 };
 
-/* Takes the leg and unread (owned; bytes that came after GO). context NULL: a public session. False
- * when memory is out; nothing has been taken then. */
-bool stream_start(struct stream *s, struct agent_worker *w, int leg, uint8_t *unread,
-		  size_t unread_len, SSL_CTX *context, bool server,
-		  const struct stream_events *events) MUST_CHECK;
+/* Takes the leg's descriptor and unread bytes. context NULL: a public session. server: this is the
+ * publishing side. False when memory is out, or what is unread in no envelope; nothing has been
+ * taken then. */
+bool stream_start(struct stream *s, struct agent_worker *w, const struct leg_outcome *leg,
+		  SSL_CTX *context, bool server, const struct stream_events *events) MUST_CHECK;
 /* From ready() on: a message to the peer. False: it could not be sent, the stream is ending. */
 bool stream_say(struct stream *s, const struct wire_message *m) MUST_CHECK;
 /* HELD: the local descriptor is now the stream's. */

@@ -99,6 +99,7 @@ static const struct field fields[] = {
 
 	{WIRE_ACCEPT, UINT64, AT(accept.session), 0, 0},
 	{WIRE_GO, UINT64, AT(go.session), 0, 0},
+	{WIRE_GO, SECRET, AT(go.secret), 0, 0},
 	EXTENDED(GO),
 
 	{WIRE_FAIL, REASON16, AT(fail.reason), 1, 0},

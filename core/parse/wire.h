@@ -167,7 +167,11 @@ struct wire_message {
 		} open;
 		struct {
 			uint64_t session;
-		} accept, go;
+		} accept;
+		struct {
+			uint64_t session;
+			uint8_t secret[WIRE_SECRET_BYTES]; /* of the envelope */
+		} go;
 		struct {
 			struct wire_bytes service;
 			struct wire_bytes source; /* the local client's "address:port", or empty */

@@ -221,16 +221,17 @@ static bool flow_forward(struct flow *f, const uint8_t *data, size_t len)
 static void flow_forward_wrapped(struct flow *f, const uint8_t *data, size_t len)
 {
 	struct flow_wrap *w = f->wrap;
-	size_t n = 0;
-	uint8_t *copy = memory_get(ENVELOPE_SEAL_ROOM(len));
+	size_t n = 0, room = ENVELOPE_SEAL_ROOM(len) + (w->seals ? ENVELOPE_PADDING : 0);
+	uint8_t *copy = memory_get(room);
 
 	if (!copy) {
 		flow_failed(f, ENOMEM);
 		return;
 	}
-	enum envelope_status status = w->seals ? envelope_seal(&w->envelope, data, len, copy, &n)
-					       : envelope_open(&w->envelope, data, len, copy, &n);
-	flow_own(f, copy, ENVELOPE_SEAL_ROOM(len));
+	enum envelope_status status =
+		w->seals ? envelope_seal(&w->envelope, data, len, copy, room, &n)
+			 : envelope_open(&w->envelope, data, len, copy, &n);
+	flow_own(f, copy, room);
 	if (status != ENVELOPE_OK) {
 		flow_source_failed(f, EPROTO);
 		return;

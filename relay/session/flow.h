@@ -37,7 +37,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/parse/envelope.h"
+#include "core/engine/envelope.h"
 #include "core/ring.h"
 
 #define FLOW_PRESSED_BYTES 16384u

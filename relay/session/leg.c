@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <openssl/mem.h>
+#include <openssl/rand.h>
 
 #include "core/engine/identity.h"
 #include "core/log.h"
@@ -454,16 +455,14 @@ void leg_end_askers(struct worker *w)
 
 /* ---- cutting through ---- */
 
-static void leg_cut(struct worker *w, slab_id id, uint64_t session)
+static void leg_cut(struct worker *w, slab_id id, const struct wire_message *go)
 {
 	struct conn *c = conn_find(w, id);
-	struct wire_message go = {.type = WIRE_GO};
 
 	if (!c || c->phase != &phase_cutting)
 		return;
-	go.go.session = session;
 	if (c->tls)
-		conn_send_message(c, &go);
+		conn_send_message(c, go);
 	if (c->phase == &phase_cutting && !conn_sending(c))
 		leg_flushed(c);
 }
@@ -513,6 +512,7 @@ static void leg_pair(struct conn *asker, struct conn *publisher, uint64_t number
 		.again = grant.again,
 		.granted = grant.granted,
 	};
+	struct wire_message go = {.type = WIRE_GO, .go.session = number};
 	struct session *s;
 
 	if (grant.reason != REASON_OK) {
@@ -528,12 +528,13 @@ static void leg_pair(struct conn *asker, struct conn *publisher, uint64_t number
 	}
 	leg_join_session(asker, s, 0);
 	leg_join_session(publisher, s, 1);
-	if (public && !session_wrap_publisher(s)) {
+	RAND_bytes(go.go.secret, sizeof go.go.secret);
+	if (public && !session_wrap_publisher(s, go.go.secret)) {
 		session_abort(s, ENDING_SELF, ENDING_MEMORY, "out of memory");
 		return;
 	}
-	leg_cut(w, ids[0], number);
-	leg_cut(w, ids[1], number);
+	leg_cut(w, ids[0], &go);
+	leg_cut(w, ids[1], &go);
 }
 
 static struct conn *waiting_asker(struct worker *w, slab_id id, uint64_t session)

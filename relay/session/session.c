@@ -210,13 +210,16 @@ void session_set_rate(struct session *s, uint64_t rate)
 	pace_set_rate(s);
 }
 
-bool session_wrap_publisher(struct session *s)
+bool session_wrap_publisher(struct session *s, const uint8_t secret[ENVELOPE_SECRET_BYTES])
 {
 	for (unsigned side = 0; side < 2; side++) {
-		s->flow[side].wrap = memory_zeroed(sizeof *s->flow[side].wrap);
-		if (!s->flow[side].wrap)
+		struct flow_wrap *w = memory_zeroed(sizeof *w);
+
+		s->flow[side].wrap = w;
+		if (!w || !envelope_init(&w->envelope, secret,
+					 side == 0 ? ENVELOPE_ASKING : ENVELOPE_PUBLISHING))
 			return false;
-		s->flow[side].wrap->seals = side == 0;
+		w->seals = side == 0;
 	}
 	return true;
 }

@@ -13,8 +13,8 @@
 #include <assert.h>
 
 #include "core/buffers.h"
+#include "core/engine/envelope.h"
 #include "core/parse/ending.h"
-#include "core/parse/envelope.h"
 #include "relay/front/worker.h"
 #include "relay/session/flow.h"
 #include "relay/session/splicer.h"
@@ -85,8 +85,10 @@ struct session *session_new(struct worker *w, const struct session_facts *facts)
 void session_set_rate(struct session *s, uint64_t rate);
 /* The descriptor of one side is raw now. head (owned, may be NULL) goes first to the other side. */
 void session_attach(struct session *s, unsigned side, int fd, uint8_t *head, size_t head_len);
-/* A public client's session: the publisher's leg speaks the envelope. False without memory. */
-bool session_wrap_publisher(struct session *s) MUST_CHECK;
+/* A public client's session: the publisher's leg speaks the envelope, by the secret in its GO.
+ * False without memory. */
+bool session_wrap_publisher(struct session *s,
+			    const uint8_t secret[ENVELOPE_SECRET_BYTES]) MUST_CHECK;
 /* Ends both sides with a reset: who did, and why. Harmless twice. */
 void session_abort(struct session *s, enum ending_side who, enum ending_cause cause,
 		   const char *why);

@@ -43,8 +43,8 @@ class Capture:
         assert done.returncode == 0, done.stderr
         return [dict(zip(names, line.split("\t"))) for line in done.stdout.splitlines()]
 
-    def packets(self):
-        """(source, source port, destination, destination port, sequence, flags, payload)."""
+    def frames(self):
+        """Each IPv4 packet's protocol, header and what is behind it."""
         with open(self.path, "rb") as f:
             raw = f.read()
         assert struct.unpack_from("<I", raw)[0] in (0xA1B2C3D4, 0xA1B23C4D), "not a pcap file"
@@ -53,12 +53,24 @@ class Capture:
             kept = struct.unpack_from("<8xII", raw, at)[0]
             frame = raw[at + 16:at + 16 + kept]
             at += 16 + kept
-            if frame[12:14] != b"\x08\x00" or frame[23] != 6:
+            if frame[12:14] != b"\x08\x00":
                 continue
             ip = frame[14:]
             header = (ip[0] & 15) * 4
-            total = struct.unpack_from("!H", ip, 2)[0]
-            tcp = ip[header:total]
+            yield ip[9], ip[:header], ip[header:struct.unpack_from("!H", ip, 2)[0]]
+
+    def datagrams(self):
+        """(source, source port, destination, destination port, payload) of UDP."""
+        for protocol, ip, udp in self.frames():
+            if protocol == 17:
+                sport, dport = struct.unpack_from("!HH", udp)
+                yield ip[12:16], sport, ip[16:20], dport, udp[8:]
+
+    def packets(self):
+        """(source, source port, destination, destination port, sequence, flags, payload)."""
+        for protocol, ip, tcp in self.frames():
+            if protocol != 6:
+                continue
             sport, dport, sequence = struct.unpack_from("!HHI", tcp)
             yield (ip[12:16], sport, ip[16:20], dport, sequence, tcp[13],
                    tcp[(tcp[12] >> 4) * 4:])
@@ -98,6 +110,14 @@ def walk_records(stream):
         found.append((kind, version, length))
         at += 5 + length
     return found
+
+
+def records_of(stream):
+    """Each record's type and body."""
+    at = 0
+    for kind, _version, length in walk_records(stream):
+        yield kind, stream[at + 5:at + 5 + length]
+        at += 5 + length
 
 
 def check_order(found):

@@ -9,6 +9,7 @@ what an agent refuses then, it refuses by itself.  docs/protocol.md is all that 
     offer     OFFER on the link; ACCEPT on a leg -> GO, and the leg's socket is the client's
     inside    the client's TLS in the envelope, REQUEST -> RESULT
 """
+import hmac
 import os
 import queue
 import re
@@ -111,12 +112,49 @@ class Tls:
         return got[1], got[4:]
 
 
-class Enveloped(Tls):
-    """TLS inside the envelope: see core/parse/envelope.h."""
+def hkdf(secret, info):
+    """32 bytes of HKDF-SHA256 without a salt (RFC 5869)."""
+    key = hmac.digest(bytes(32), secret, "sha256")
+    return hmac.digest(key, info + b"\x01", "sha256")
 
-    def __init__(self, sock, context):
+
+class ChaCha:
+    """ChaCha20 (RFC 8439) with a nonce of zeros, as one stream."""
+
+    def __init__(self, key):
+        self.key, self.counter, self.left = struct.unpack("<8I", key), 0, b""
+
+    def block(self):
+        start = [*struct.unpack("<4I", b"expand 32-byte k"), *self.key, self.counter, 0, 0, 0]
+        s = start[:]
+        for _ in range(10):
+            for i in range(8):
+                a, b, c, d = (i % 4 + 4 * row if i < 4 else (i + row) % 4 + 4 * row
+                              for row in range(4))
+                for x, y, z, turn in ((a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)):
+                    s[x] = (s[x] + s[y]) & 0xffffffff
+                    s[z] ^= s[x]
+                    s[z] = (s[z] << turn | s[z] >> 32 - turn) & 0xffffffff
+        self.counter += 1
+        return struct.pack("<16I", *((x + y) & 0xffffffff for x, y in zip(s, start)))
+
+    def __call__(self, data):
+        while len(self.left) < len(data):
+            self.left += self.block()
+        stream, self.left = self.left[:len(data)], self.left[len(data):]
+        return bytes(x ^ y for x, y in zip(data, stream))
+
+
+class Enveloped(Tls):
+    """TLS inside the envelope: see core/engine/envelope.h."""
+
+    PADDING = 700  # of each record; any number is right
+
+    def __init__(self, sock, context, secret):
         self.sealing = self.opening = True
         self.wire = self.inner = b""
+        self.ours, self.theirs = (ChaCha(hkdf(secret, f"postern/2 {side}".encode()))
+                                  for side in ("asking", "publishing"))
         super().__init__(sock, context, False)
 
     def seal(self, records):
@@ -125,7 +163,9 @@ class Enveloped(Tls):
         end = self.after_data(records)
         self.sealing = end is None
         head = records[:end]
-        return struct.pack("!BHH", APPLICATION_DATA, 0x0303, len(head)) + head + records[len(head):]
+        body = struct.pack("!H", len(head)) + head + bytes(self.PADDING)
+        return struct.pack("!BHH", APPLICATION_DATA, 0x0303, len(body)) + self.ours(body) \
+            + records[len(head):]
 
     @staticmethod
     def after_data(records):
@@ -148,7 +188,10 @@ class Enveloped(Tls):
             assert kind == APPLICATION_DATA, f"a record of type {kind} in the envelope"
             if len(self.wire) < 5 + length:
                 break
-            opened += self.wire[5:5 + length]
+            body = self.theirs(self.wire[5:5 + length])
+            inner = struct.unpack_from("!H", body)[0]
+            assert 0 < inner <= length - 2 and not any(body[2 + inner:]), "no record of the envelope"
+            opened += body[2:2 + inner]
             self.wire = self.wire[5 + length:]
             self.opening = self.after_data(self.inner + opened) is None
         self.inner += opened
@@ -204,8 +247,9 @@ class RogueRelay:
     def serve_leg(self, sock, tls):
         kind, body = tls.hear()
         if kind == ACCEPT:
-            tls.say(GO, body, self.extensions.get(GO, ()))
-            self.accepted.put(sock)
+            secret = os.urandom(32)
+            tls.say(GO, body + secret, self.extensions.get(GO, ()))
+            self.accepted.put((sock, secret))
             self.over.wait(60)
 
     def send_offer(self, sender, service, kind):
@@ -215,7 +259,8 @@ class RogueRelay:
                       text8(service) + text8("198.51.100.7:1") + text8("45.0.0.2:443"), self.extensions.get(OFFER, ()))
 
     def offer(self, sender, service, kind=0):
-        """Offers the agent a session in an agent's name; its socket, or the reason it refused."""
+        """Offers the agent a session in an agent's name; its socket and the envelope's secret, or the
+        reason it refused."""
         self.send_offer(sender, service, kind)
         if kind:
             return self.refused.get(timeout=20)[1]
@@ -228,7 +273,7 @@ class RogueRelay:
 
     def gives_up(self, sender, service):
         """Whether the agent closes the leg behind GO without a word."""
-        sock = self.offer(sender, service)
+        sock, _secret = self.offer(sender, service)
         sock.settimeout(10)
         try:
             return sock.recv(1) == b""
@@ -242,7 +287,8 @@ class RogueRelay:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.set_alpn_protocols(["postern/2"])
         load_identity(context, bundle)
-        inside = Enveloped(self.offer(sender, service), context)
+        sock, secret = self.offer(sender, service)
+        inside = Enveloped(sock, context, secret)
         inside.say(REQUEST, text8(requested or service) + text8("198.51.100.7:1")
                    + b"\0", self.extensions.get(REQUEST, ()))  # no candidates
         kind, body = inside.hear()

@@ -8,7 +8,7 @@
  * links: agent/session/stream.c agent/session/bulk.c agent/engine/inner.c agent/engine/candidates.c
  * links: agent/engine/revoked.c core/engine/tag.c core/engine/tls.c core/engine/identity.c
  * links: core/engine/identity_verify.c core/engine/identity_relay.c core/engine/certificate.c
- * links: core/parse/envelope.c core/parse/wire.c core/parse/reason.c core/parse/proxy.c
+ * links: core/engine/envelope.c core/parse/wire.c core/parse/reason.c core/parse/proxy.c
  * links: core/parse/ending.c core/buffers.c core/addr.c core/log.c core/timer.c core/ring.c
  * links: ctl/pki/make.c tests/support/certs.c tests/support/agent_scene.c
  * links: tests/support/ring_fixture_world.c tests/world/calls.c tests/world/kernel.c
@@ -499,21 +499,26 @@ static struct agent_scene *opened_public(void **state)
 	return s;
 }
 
+#define SEALED_ROOM 4096u
+
 static size_t sealed(struct envelope *e, const uint8_t *bytes, size_t len, uint8_t *out)
 {
 	size_t n = 0;
 
-	assert_int_equal(envelope_seal(e, bytes, len, out, &n), ENVELOPE_OK);
+	assert_int_equal(envelope_seal(e, bytes, len, out, SEALED_ROOM, &n), ENVELOPE_OK);
 	return n;
 }
 
 static void a_public_session_outlives_what_opened_it(void **state)
 {
 	struct agent_scene *s = opened_public(state);
-	struct envelope seal = {0}, open = {0};
-	uint8_t out[256], got[64];
+	static const uint8_t secret[ENVELOPE_SECRET_BYTES] = AGENT_SCENE_SECRET;
+	struct envelope seal, open;
+	uint8_t out[SEALED_ROOM], got[64];
 	size_t n;
 
+	assert_true(envelope_init(&seal, secret, ENVELOPE_ASKING));
+	assert_true(envelope_init(&open, secret, ENVELOPE_PUBLISHING));
 	agent_scene_pass(s, LONG_MS);
 	assert_int_equal(s->closed, 0);
 	write_all(s->far.fd, out, sealed(&seal, hello, sizeof(hello), out));

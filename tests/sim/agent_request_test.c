@@ -8,7 +8,7 @@
  * links: agent/session/stream.c agent/session/bulk.c agent/engine/inner.c agent/engine/candidates.c
  * links: agent/engine/revoked.c core/engine/tag.c core/engine/tls.c core/engine/identity.c
  * links: core/engine/identity_verify.c core/engine/identity_relay.c core/engine/certificate.c
- * links: core/parse/envelope.c core/parse/wire.c core/parse/reason.c core/parse/proxy.c
+ * links: core/engine/envelope.c core/parse/wire.c core/parse/reason.c core/parse/proxy.c
  * links: core/parse/ending.c core/buffers.c core/addr.c core/log.c core/timer.c core/ring.c
  * links: ctl/pki/make.c tests/support/certs.c tests/support/agent_scene.c
  * links: tests/support/ring_fixture_world.c tests/world/calls.c tests/world/kernel.c

@@ -9,7 +9,7 @@
  * links: agent/session/stream.c agent/session/bulk.c agent/engine/inner.c
  * links: agent/engine/candidates.c agent/engine/revoked.c core/engine/tag.c core/engine/tls.c
  * links: core/engine/identity.c core/engine/identity_verify.c core/engine/identity_relay.c
- * links: core/engine/certificate.c core/parse/envelope.c core/parse/wire.c core/parse/reason.c
+ * links: core/engine/certificate.c core/engine/envelope.c core/parse/wire.c core/parse/reason.c
  * links: core/parse/proxy.c core/parse/ending.c core/buffers.c core/addr.c core/log.c
  * links: core/timer.c core/ring.c
  * links: core/ring_uring.c core/ring_epoll.c ctl/pki/make.c tests/support/certs.c

@@ -332,7 +332,8 @@ void agent_scene_offer(struct agent_scene *s, enum wire_offer_kind kind, const c
 void agent_scene_give_leg(struct agent_scene *s, const struct certs_ca *ca, enum identity_role role,
 			  const char *name, bool far_is_server)
 {
-	struct leg_outcome o = {.reason = REASON_OK, .text = "", .session = 77};
+	struct leg_outcome o = {
+		.reason = REASON_OK, .text = "", .session = 77, .secret = AGENT_SCENE_SECRET};
 	const int room = 1 << 20;
 
 	assert_true(s->leg.there);
@@ -346,7 +347,8 @@ void agent_scene_give_leg(struct agent_scene *s, const struct certs_ca *ca, enum
 		s->far.context = identity_inner_context(s->far.identity, far_is_server);
 		if (ca != &agent_scene_ca)
 			SSL_CTX_set_custom_verify(s->far.context, SSL_VERIFY_NONE, NULL);
-		assert_true(inner_init(&s->far.inner, s->far.context, far_is_server, time(NULL)));
+		assert_true(inner_init(&s->far.inner, s->far.context, far_is_server, o.secret,
+				       time(NULL)));
 		if (!far_is_server)
 			(void)!tls_handshake(s->far.inner.tls);
 	}

@@ -79,6 +79,9 @@ struct agent_scene {
 /* The agent is "home" of a CA that the group's setup makes. It publishes "web" to all. */
 int agent_scene_make_ca(void **state);
 int agent_scene_free_ca(void **state);
+/* Of the envelope, in each GO. */
+#define AGENT_SCENE_SECRET "a secret of 32 bytes, out of GO"
+
 extern struct certs_ca agent_scene_ca, agent_scene_other_ca;
 
 struct agent_scene *agent_scene_begin(void **state);

@@ -2,7 +2,7 @@
 /*
  * inner_test: two agents' TLS through the envelope, in pieces of every size.
  *
- * links: agent/engine/inner.c core/parse/envelope.c core/engine/tag.c core/engine/tls.c core/engine/identity.c
+ * links: agent/engine/inner.c core/engine/envelope.c core/engine/tag.c core/engine/tls.c core/engine/identity.c
  * links: core/engine/identity_verify.c core/engine/identity_relay.c core/engine/certificate.c
  * links: core/parse/wire.c core/parse/reason.c ctl/pki/make.c tests/support/certs.c
  * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
@@ -56,10 +56,12 @@ static int unmake(void **state)
 
 static void open_sides(struct side sides[2])
 {
+	static const uint8_t secret[ENVELOPE_SECRET_BYTES] = "a secret of 32 bytes, out of GO";
+
 	for (int i = 0; i < 2; i++) {
 		sides[i] = (struct side){.wire = malloc(WIRE_ROOM)};
 		assert_non_null(sides[i].wire);
-		assert_true(inner_init(&sides[i].inner, contexts[i], i == 1, time(NULL)));
+		assert_true(inner_init(&sides[i].inner, contexts[i], i == 1, secret, time(NULL)));
 	}
 }
 
@@ -135,6 +137,15 @@ static void assert_only_data_records(const struct side *s)
 	assert_int_equal(at, s->wire_len);
 }
 
+/* ... and no name in any of it: of the ALPN, a certificate's owner, the CA. */
+static void assert_hides(const struct side *s)
+{
+	static const char *const words[] = {"postern", "laptop", "home", "Example Ltd"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		assert_null(memmem(s->wire, s->wire_len, words[i], strlen(words[i])));
+}
+
 static void sessions_work_in_pieces_of_any_size(void **state)
 {
 	const size_t rooms[] = {INNER_TAKE_MIN, 16, 100, 1400, 16384, 20480, 65536};
@@ -149,6 +160,8 @@ static void sessions_work_in_pieces_of_any_size(void **state)
 		send_and_check(&sides[0], &sides[1], 300000, rooms[i]);
 		assert_only_data_records(&sides[0]);
 		assert_only_data_records(&sides[1]);
+		assert_hides(&sides[0]);
+		assert_hides(&sides[1]);
 		close_sides(sides);
 	}
 }
@@ -183,10 +196,40 @@ static void a_broken_envelope_breaks_the_session(void **state)
 	close_sides(sides);
 }
 
+/* What an observer sees of a handshake in sizes: those of a web site, each time others. */
+static void the_flights_of_a_handshake_have_no_size_of_their_own(void **state)
+{
+	size_t before[2] = {0}, same[2] = {0};
+
+	for (size_t n = 0; n < 64; n++) {
+		const uint8_t secret[ENVELOPE_SECRET_BYTES] = {(uint8_t)n};
+		struct side sides[2];
+
+		for (int i = 0; i < 2; i++) {
+			sides[i] = (struct side){.wire = malloc(WIRE_ROOM)};
+			assert_non_null(sides[i].wire);
+			assert_true(inner_init(&sides[i].inner, contexts[i], i == 1, secret,
+					       time(NULL)));
+		}
+		shake_hands(sides, 20480);
+		for (int i = 0; i < 2; i++) {
+			size_t first = (size_t)(sides[i].wire[3] << 8 | sides[i].wire[4]);
+
+			assert_in_range(first, i == 0 ? 380 : 700, 16384);
+			same[i] += first == before[i];
+			before[i] = first;
+		}
+		close_sides(sides);
+	}
+	assert_in_range(same[0], 0, 3);
+	assert_in_range(same[1], 0, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sessions_work_in_pieces_of_any_size),
+		cmocka_unit_test(the_flights_of_a_handshake_have_no_size_of_their_own),
 		cmocka_unit_test(an_end_is_told_from_a_cut),
 		cmocka_unit_test(a_broken_envelope_breaks_the_session),
 	};

@@ -267,8 +267,10 @@ static void test_leg_messages(void **state)
 	m = (struct wire_message){.type = WIRE_ACCEPT, .accept.session = 1};
 	round_trip(&m, &back);
 	m = (struct wire_message){.type = WIRE_GO, .go.session = 1ull << 63};
+	memset(m.go.secret, 0xa7, sizeof(m.go.secret));
 	round_trip(&m, &back);
 	assert_true(back.go.session == 1ull << 63);
+	assert_memory_equal(back.go.secret, m.go.secret, sizeof(m.go.secret));
 }
 
 static void test_end_to_end_messages(void **state)
@@ -357,7 +359,9 @@ static const struct {
 	LEAST(READY, false, ""),
 	LEAST(OPEN, true, "\1a\1b"),
 	LEAST(ACCEPT, false, "12345678"),
-	LEAST(GO, true, "12345678"),
+	LEAST(GO, true,
+	      "12345678"
+	      "0123456789abcdef0123456789abcdef"),
 	LEAST(FAIL, false, "\0\1\0\0"),
 	LEAST(REQUEST, true, "\1b\0\0"),
 	LEAST(RESULT, true, "\0\0\0\0\0"),

@@ -491,6 +491,7 @@ bool peer_go(struct peer *p)
 
 	if (!peer_expect(p, WIRE_GO, &m))
 		return false;
+	memcpy(p->envelope, m.go.secret, sizeof(p->envelope));
 	p->raw = true;
 	early = tls_unread(p->tls, &len);
 	if (len > 0)

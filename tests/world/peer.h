@@ -34,6 +34,7 @@ struct peer {
 	size_t frame_len;
 	uint64_t link;
 	uint8_t secret[WIRE_SECRET_BYTES];
+	uint8_t envelope[WIRE_SECRET_BYTES]; /* the secret that GO gave */
 };
 
 void peer_start(struct peer *p, const char *name, enum who who, struct k_host *host);

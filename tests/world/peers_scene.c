@@ -94,11 +94,17 @@ uint64_t peers_offered(void)
 void peers_cut_through(void)
 {
 	uint64_t session = peers_offered();
+	uint8_t before[WIRE_SECRET_BYTES];
 
 	(void)peer_leg(&accepting, relay_host, &home);
 	peer_accept(&accepting, session);
+	memcpy(before, asking.envelope, sizeof(before));
 	(void)peer_go(&asking);
 	(void)peer_go(&accepting);
+	world_check(memcmp(asking.envelope, accepting.envelope, sizeof(before)) == 0, "messages",
+		    "the two sides of a session hear two secrets");
+	world_check(memcmp(asking.envelope, before, sizeof(before)) != 0, "messages",
+		    "a session's envelope has no secret of its own");
 }
 
 /* ---- what is expected of them ---- */
