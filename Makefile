@@ -55,7 +55,7 @@ MACHINE := $(firstword $(subst -, ,$(shell $(CC) $(CFLAGS) -dumpmachine 2>/dev/n
 BUILD_PACKAGES := $(if $(findstring clang,$(CC)),clang,gcc) libc6-dev make \
 	$(if $(BORINGSSL),g++,android-libboringssl-dev) liburing-dev libc-ares-dev \
 	libyaml-dev libjansson-dev libseccomp-dev uthash-dev libminiupnpc-dev libnatpmp-dev \
-	systemtap-sdt-dev
+	libbrotli-dev systemtap-sdt-dev
 CHECK_PACKAGES := libcmocka-dev python3
 DEMO_PACKAGES := iproute2 nftables nginx-light curl openssl procps python3
 DEMO_HOME_PACKAGES := $(DEMO_PACKAGES) miniupnpd-nftables
@@ -68,7 +68,7 @@ PORTABILITY_PACKAGES := debootstrap debian-archive-keyring qemu-system-x86 qemu-
 # A header that only the package brings, to tell at once what a machine lacks.
 HEADERS := liburing.h=liburing-dev ares.h=libc-ares-dev yaml.h=libyaml-dev \
 	jansson.h=libjansson-dev seccomp.h=libseccomp-dev uthash.h=uthash-dev \
-	sys/sdt.h=systemtap-sdt-dev \
+	sys/sdt.h=systemtap-sdt-dev brotli/decode.h=libbrotli-dev \
 	miniupnpc/miniupnpc.h=libminiupnpc-dev natpmp.h=libnatpmp-dev \
 	openssl/is_boringssl.h=android-libboringssl-dev
 
@@ -125,7 +125,7 @@ ALL_LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now,--as-needed \
 # The shared liburing 2.3 forgets to export io_uring_register_restrictions(); its archive has it.
 URING_A := $(shell $(CC) -print-file-name=liburing.a 2>/dev/null)
 URING_LIB := $(if $(findstring /,$(URING_A)),-l:liburing.a,-luring)
-LIBS := $(SSL_LIBS) $(URING_LIB) -lcares -lyaml -ljansson -lseccomp -lnatpmp -lminiupnpc
+LIBS := $(SSL_LIBS) $(URING_LIB) -lcares -lyaml -ljansson -lseccomp -lnatpmp -lminiupnpc -lbrotlidec
 
 comma := ,
 Q := $(if $(V),,@)
@@ -247,7 +247,8 @@ UNIT_BIN := $(patsubst tests/%.c,$(B)/tests/%,$(UNIT_SRC))
 
 # The simulated kernel is linked with what leads the calls to it: WORLD_LINK, below.
 kernel_of = $(if $(filter tests/world/kernel.c,$(call links,$(1))),WORLD,UNIT)
-UNIT_LINK := -lcmocka
+# The encoder makes what only a server would send.
+UNIT_LINK := -lcmocka -lbrotlienc
 UNIT_LIBS := $(LIBS)
 
 define unit_rule

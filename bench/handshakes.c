@@ -13,6 +13,7 @@
  * links: core/engine/tag.c core/engine/tls.c core/parse/signing.c core/parse/keyblock.c
  * links: core/parse/wire.c core/parse/reason.c core/addr.c core/log.c core/file.c core/isolation.c
  * links: core/passing.c ctl/pki/make.c tests/support/certs.c core/memory.c
+ * links: core/engine/browser.c core/engine/brotli.c
  */
 #include <stdio.h>
 #include <stdlib.h>

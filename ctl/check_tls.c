@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "core/clock.h"
+#include "core/engine/browser.h"
 #include "core/parse/http.h"
 #include "ctl/terminal/units.h"
 
@@ -147,12 +148,9 @@ static bool check_tls_shake(int fd, struct tls *tls, int64_t due_ms, char why[CH
 struct tls *check_handshake(int fd, SSL_CTX *context, const char *host, int wait_ms,
 			    char why[CHECK_WHY_BYTES])
 {
-	struct tls *tls = tls_new(context, false);
-	struct addr literal;
+	struct tls *tls = browser_tls(context, host);
 
-	/* RFC 6066 section 3: literal addresses are not sent. */
-	if (!tls || (!addr_from_literal(host, 1, &literal) &&
-		     !SSL_set_tlsext_host_name(tls_ssl(tls), host)))
+	if (!tls)
 		snprintf(why, CHECK_WHY_BYTES, "out of memory");
 	else if (check_tls_shake(fd, tls, (int64_t)clock_ms(CLOCK_MONOTONIC) + wait_ms, why))
 		return tls;

@@ -10,6 +10,7 @@
 
 #include "agent/worker/connector.h"
 #include "core/container.h"
+#include "core/engine/browser.h"
 #include "core/log.h"
 #include "core/parse/http.h"
 
@@ -162,14 +163,11 @@ static void tls_step(struct dial *d)
 
 static void tls_begin(struct dial *d)
 {
-	struct addr literal;
 	const char *host = host_to_check(d);
 
 	d->stage = DIAL_HANDSHAKE;
-	d->tls = tls_new(d->setup->self.dial_context, false);
-	/* RFC 6066 section 3: literal addresses are not sent. */
-	if (!d->tls || (!addr_from_literal(host, 1, &literal) &&
-			!SSL_set_tlsext_host_name(tls_ssl(d->tls), host))) {
+	d->tls = browser_tls(d->setup->self.dial_context, host);
+	if (!d->tls) {
 		dial_fail(d, "%s: out of memory, or \"%s\" is no host name", d->target, host);
 		return;
 	}

@@ -3,6 +3,7 @@
  * identity: our own side: CA, certificate and key from PEM, the TLS contexts made of them, and what
  * we sign with them. identity_verify.c and identity_relay.c judge the others.
  */
+#include "core/engine/browser.h"
 #include "core/engine/identity_internal.h"
 #include "core/engine/keyring.h"
 #include "core/engine/tls.h"
@@ -348,13 +349,7 @@ SSL_CTX *identity_dial_context(const struct identity *id)
 		return NULL;
 	SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER, identity_verify_later);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	/* What browsers send (RFC 8701, RFC 6066 section 8, RFC 6962). */
-	SSL_CTX_set_grease_enabled(ctx, 1);
-	SSL_CTX_set_permute_extensions(ctx, 1);
-	SSL_CTX_enable_ocsp_stapling(ctx);
-	SSL_CTX_enable_signed_cert_timestamps(ctx);
-	return identity_finish_context(ctx, SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) &&
-						    offer_alpn(ctx, FRONT_ALPN));
+	return identity_finish_context(ctx, browser_context(ctx));
 }
 
 SSL_CTX *identity_inner_context(const struct identity *id, bool server)

@@ -73,8 +73,8 @@ const struct identity_anchors *identity_anchors(const struct identity *id);
 /* TLS context of a relay's front door: TLS 1.2 and 1.3 server, ALPN http/1.1, no client
  * certificate, session tickets on. */
 SSL_CTX *identity_front_context(const struct identity *id) MUST_CHECK;
-/* TLS 1.3 client context for dialling relays: looks like an ordinary client (GREASE, ALPN
- * http/1.1), presents no certificate; the peer is checked by identity_check_relay(). */
+/* Client context for dialling relays, by browser_tls(): looks like Chromium, presents no
+ * certificate; the peer, and that it speaks TLS 1.3, is checked by identity_check_relay(). */
 SSL_CTX *identity_dial_context(const struct identity *id) MUST_CHECK;
 /* TLS 1.3 contexts of the inner session: mutual certificates of the same CA, ALPN postern/2, no
  * tickets. Tell each session the time by identity_inner_at(), and check the peer's name afterwards

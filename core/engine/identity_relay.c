@@ -195,6 +195,18 @@ static bool check_leaf(const struct identity *id, STACK_OF(X509) * chain, const 
 	return true;
 }
 
+/* After the certificate, which tells who takes TLS apart on the way. */
+static bool check_version(const SSL *ssl, const char *host, char *why, size_t why_size)
+{
+	if (SSL_version(ssl) >= TLS1_3_VERSION)
+		return true;
+	snprintf(why, why_size,
+		 "%s speaks no TLS 1.3, which every relay does; check that the address is that of "
+		 "a relay, and that nothing in front of it ends TLS",
+		 host);
+	return false;
+}
+
 bool identity_check_relay(const struct identity *id, SSL *ssl, const char *host, bool system_trust,
 			  time_t now, char *why, size_t why_size)
 {
@@ -205,7 +217,8 @@ bool identity_check_relay(const struct identity *id, SSL *ssl, const char *host,
 		snprintf(why, why_size, "%s presented no certificate", host);
 		return false;
 	}
-	ok = check_leaf(id, chain, host, system_trust, now, why, why_size);
+	ok = check_leaf(id, chain, host, system_trust, now, why, why_size) &&
+	     check_version(ssl, host, why, why_size);
 	ERR_clear_error();
 	return ok;
 }

@@ -222,7 +222,7 @@ static enum ssl_private_key_result_t signature_complete(SSL *ssl, uint8_t *out, 
 	return ok ? ssl_private_key_success : ssl_private_key_failure;
 }
 
-/* Key exchange by RSA alone is of TLS 1.2 ciphers that no context of ours has. */
+/* Key exchange by RSA alone is of TLS 1.2 ciphers that no server of ours has. */
 static enum ssl_private_key_result_t signature_no_decrypt(SSL *ssl, uint8_t *out, size_t *out_len,
 							  size_t room, const uint8_t *in,
 							  size_t len)

@@ -8,6 +8,7 @@
  * links: core/engine/tag.c core/engine/tls.c core/parse/signing.c core/parse/keyblock.c core/parse/wire.c
  * links: core/parse/reason.c core/addr.c core/log.c core/file.c core/isolation.c core/passing.c
  * links: core/clock.c ctl/pki/make.c tests/support/certs.c core/memory.c
+ * links: core/engine/browser.c core/engine/brotli.c
  */
 #include <stdarg.h>
 #include <stddef.h>

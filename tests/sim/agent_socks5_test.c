@@ -15,6 +15,7 @@
  * links: core/ring_uring.c core/ring_epoll.c ctl/pki/make.c tests/support/certs.c
  * links: tests/support/ring_fixture.c tests/support/agent_scene.c
  * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
+ * links: core/engine/browser.c core/engine/brotli.c
  */
 #include "tests/support/agent_scene.h"
 

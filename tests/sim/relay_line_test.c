@@ -12,6 +12,7 @@
  * links: tests/world/memory.c tests/world/packet.c tests/world/pipes.c tests/world/ring_sim.c
  * links: tests/world/store.c tests/world/stream.c tests/world/stream_connect.c tests/world/world.c
  * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
+ * links: core/engine/browser.c core/engine/brotli.c
  */
 #include "tests/support/ring_fixture.h"
 

@@ -6,6 +6,7 @@
  * links: core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c
  * links: core/engine/tag.c core/engine/tls.c core/addr.c core/log.c core/parse/wire.c core/parse/reason.c
  * links: ctl/pki/make.c tests/support/certs.c core/memory.c
+ * links: core/engine/browser.c core/engine/brotli.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

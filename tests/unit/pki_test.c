@@ -15,6 +15,7 @@
  * links: core/parse/wire.c tests/support/command_line.c
  * links: core/engine/tls.c core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c
  * links: core/memory.c
+ * links: core/engine/browser.c core/engine/brotli.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -12,6 +12,7 @@
  * links: core/engine/identity_relay.c core/engine/identity_verify.c core/engine/certificate.c
  * links: core/engine/tag.c core/engine/tls.c ctl/pki/make.c tests/support/certs.c
  * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
+ * links: core/engine/browser.c core/engine/brotli.c
  */
 #include <stdarg.h>
 #include <stddef.h>

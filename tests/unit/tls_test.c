@@ -6,6 +6,7 @@
  * links: core/engine/identity_relay.c core/engine/certificate.c
  * links: core/parse/wire.c core/parse/reason.c ctl/pki/make.c tests/support/certs.c
  * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
+ * links: core/engine/browser.c core/engine/brotli.c core/addr.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
