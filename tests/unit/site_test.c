@@ -106,6 +106,7 @@ static void errors_are_nginxs_to_the_byte(void **state)
 	assert_non_null(strstr(answer("GET /x HTTP/1.1\r\n" H "User-Agent: Chrome/1\r\n\r\n"),
 			       "friendly error page -->\r\n"));
 	assert_non_null(strstr(answer("DELETE / HTTP/1.1\r\n" H "\r\n"), "405 Not Allowed"));
+	assert_non_null(strstr(answer("DELETE /x HTTP/1.1\r\n" H "\r\n"), "405 Not Allowed"));
 	assert_non_null(strstr(answer("POST / HTTP/1.1\r\n" H "\r\n"), "405 Not Allowed"));
 	assert_non_null(strstr(answer("POST /x HTTP/1.1\r\n" H "\r\n"), "404 Not Found"));
 }
@@ -226,6 +227,19 @@ static void ranges(void **state)
 	assert_non_null(strstr(got, "\r\nContent-Range: bytes 3-4/18\r\n\r\nhe\r\n--"));
 }
 
+/* RFC 9110 section 13.1.5: a part only of the version that is meant. */
+static void parts_of_another_version(void **state)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+		 "GET / HTTP/1.1\r\n" H "Range: bytes=0-3\r\nIf-Range: %s\r\n\r\n", site.etag);
+	assert_memory_equal(answer(text), "HTTP/1.1 206 ", 13);
+	assert_memory_equal(answer("GET / HTTP/1.1\r\n" H "Range: bytes=0-3\r\nIf-Range: \"x\"\r\n"
+				   "\r\n"),
+			    "HTTP/1.1 200 ", 13);
+}
+
 static void each_installation_has_its_page(void **state)
 {
 	struct site one, other, again;
@@ -289,6 +303,7 @@ int main(void)
 		cmocka_unit_test(lines_have_nginxs_lengths),
 		cmocka_unit_test(conditions),
 		cmocka_unit_test(ranges),
+		cmocka_unit_test(parts_of_another_version),
 		cmocka_unit_test(each_installation_has_its_page),
 		cmocka_unit_test(health_only_where_asked_for),
 		cmocka_unit_test(chunks),

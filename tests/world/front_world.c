@@ -200,6 +200,48 @@ static void scene_plain_http_is_answered(void)
 	end();
 }
 
+/* What begins as TLS does and is none is TLS's to refuse, as behind any web server; and so is the
+ * hello of SSL 2, which is not answered as HTTP. */
+static void scene_odd_hellos(void)
+{
+	static const uint8_t server_hello[] = {0x16, 3, 1, 0, 4, 2, 0, 0, 0},
+			     ssl2[64] = {0x80, 0x2e, 1, 3, 1};
+	struct peer *p = &visitors[0];
+
+	begin("", "");
+	(void)peer_connect(p, relay_host);
+	peer_write(p, server_hello, sizeof(server_hello));
+	world_check(peer_has(p, 7, 2 * SECOND) && p->got[0] == 21, "stranger",
+		    "an odd hello gets %zu bytes, and they are no alert", p->got_len);
+	p = &visitors[1];
+	(void)peer_connect(p, relay_host);
+	peer_write(p, ssl2, sizeof(ssl2));
+	(void)peer_gone(p, 2 * SECOND);
+	world_check(p->got_len == 0 || p->got[0] != 'H', "stranger",
+		    "the hello of SSL 2 is answered as HTTP");
+	end();
+}
+
+/* The handshake has a time of its own within that of the first request. */
+static void scene_a_hello_and_then_nothing(void)
+{
+	struct peer *p = &visitors[0];
+	struct tls *t;
+	const uint8_t *hello;
+	size_t len;
+
+	begin("", "limits:\n  handshake: 5s\n");
+	t = tls_new(p->context, false);
+	(void)!tls_handshake(t);
+	hello = tls_output(t, &len);
+	(void)peer_connect(p, relay_host);
+	peer_write(p, hello, len);
+	world_check(!peer_gone(p, 4 * SECOND) && peer_gone(p, 4 * SECOND), "deadline",
+		    "who says hello and then nothing stays longer than a handshake may take");
+	tls_free(t);
+	end();
+}
+
 /* A client whose TLS ends before it has said anything is let go at once: by its own word, or by
  * bytes that are none of its session. */
 static void scene_tls_that_ends_at_once(void)
@@ -333,11 +375,18 @@ static void scene_a_line_without_an_end(void)
 }
 
 static void (*const scenes[])(void) = {
-	scene_who_reads_late_gets_all, scene_a_line_without_an_end,
-	scene_as_many_as_may,	       scene_more_than_there_are_descriptors_for,
-	scene_each_by_its_own_address, scene_who_closed_first_is_let_go,
-	scene_the_last_bytes_arrive,   scene_a_header_that_lacks_and_one_that_brings,
-	scene_plain_http_is_answered,  scene_tls_that_ends_at_once,
+	scene_who_reads_late_gets_all,
+	scene_a_line_without_an_end,
+	scene_as_many_as_may,
+	scene_more_than_there_are_descriptors_for,
+	scene_each_by_its_own_address,
+	scene_who_closed_first_is_let_go,
+	scene_the_last_bytes_arrive,
+	scene_a_header_that_lacks_and_one_that_brings,
+	scene_plain_http_is_answered,
+	scene_tls_that_ends_at_once,
+	scene_odd_hellos,
+	scene_a_hello_and_then_nothing,
 };
 
 void world_front(void)

@@ -79,6 +79,8 @@ static void scene_between_requests(void)
 static void scene_bodies(void)
 {
 	static const char post[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n";
+	static const char together[] =
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123456789";
 	uint64_t begun;
 
 	peers_begin("");
@@ -108,6 +110,18 @@ static void scene_bodies(void)
 	world_check(peer_has(&laptop, 15, 5 * SECOND) &&
 			    memcmp(laptop.got, "HTTP/1.1 200 OK", 15) == 0,
 		    "bytes", "a request behind a body gets no page");
+	/* Nor is one that comes in one piece with its head taken for the next request. */
+	web_dial(&admin);
+	peer_write(&admin, together, sizeof(together) - 1);
+	world_check(peer_has(&admin, 13, 5 * SECOND) && memcmp(admin.got, "HTTP/1.1 405 ", 13) == 0,
+		    "bytes", "a request with its body gets no answer");
+	world_run(SECOND);
+	(void)peer_gone(&admin, 1);
+	admin.got_len = 0;
+	peer_write(&admin, get, sizeof(get) - 1);
+	world_check(peer_has(&admin, 15, 5 * SECOND) &&
+			    memcmp(admin.got, "HTTP/1.1 200 OK", 15) == 0,
+		    "bytes", "a body is read as a request");
 	peers_end();
 }
 
