@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -102,6 +103,18 @@ static void the_open_file_is_asked(void **state)
 	assert_string_equal(why, "cannot be looked at: Bad file descriptor");
 }
 
+/* Memory that can be written to is no mount of secrets, be it root's. */
+static void memory_is_no_mount(void **state)
+{
+	char why[KEY_FILE_WHY_BYTES];
+	int fd = memfd_create("key", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fchmod(fd, 0644), 0);
+	assert_false(key_file_kept(fd, "key", why, sizeof(why)));
+	close(fd);
+}
+
 /* Root's, in the sentences of a process that is not root; /etc/passwd is both. */
 static void what_to_type_is_told(void **state)
 {
@@ -130,6 +143,7 @@ int main(void)
 		cmocka_unit_test(what_was_handed_out_may_be_read),
 		cmocka_unit_test(pipes_hold_nothing),
 		cmocka_unit_test(the_open_file_is_asked),
+		cmocka_unit_test(memory_is_no_mount),
 		cmocka_unit_test(what_to_type_is_told),
 	};
 
