@@ -95,10 +95,11 @@ int relay_open(struct relay *r, struct snapshot *snap, unsigned workers, char *w
 	r->descriptors = descriptors_limit();
 	r->rendezvous = rendezvous_new(&none);
 	r->ledger = ledger_new((uint32_t)r->descriptors);
+	r->buckets = buckets_new((uint32_t)r->descriptors);
 	r->pacer = pacer_new();
 	r->trace = trace_new();
 	r->workers = calloc(workers, sizeof *r->workers);
-	if (!r->rendezvous || !r->ledger || !r->pacer || !r->trace || !r->workers) {
+	if (!r->rendezvous || !r->ledger || !r->buckets || !r->pacer || !r->trace || !r->workers) {
 		snprintf(why, why_size, "out of memory");
 		return -1;
 	}
@@ -162,6 +163,7 @@ void relay_close(struct relay *r)
 	free(r->workers);
 	rendezvous_free(r->rendezvous);
 	ledger_free(r->ledger);
+	buckets_free(r->buckets);
 	pacer_free(r->pacer);
 	trace_free(r->trace);
 	stun_gate_free(&r->stun_gate);
@@ -199,10 +201,11 @@ void relay_log_status(struct relay *r)
 	}
 	log_notice("status",
 		   "links=%zu legs=%zu sessions=%llu sessions_total=%llu connections=%llu "
-		   "accepted_total=%llu bytes_total=%llu%s",
+		   "accepted_total=%llu handshakes_total=%llu bytes_total=%llu%s",
 		   t.tables.links, t.tables.legs, (unsigned long long)t.sessions,
 		   (unsigned long long)t.sessions_total, (unsigned long long)t.connections,
-		   (unsigned long long)t.accepted, (unsigned long long)t.bytes, more);
+		   (unsigned long long)t.accepted, (unsigned long long)t.handshakes,
+		   (unsigned long long)t.bytes, more);
 }
 
 void relay_log_endpoints(const struct snapshot *snap)

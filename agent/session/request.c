@@ -225,6 +225,7 @@ static bool relay_trouble(enum reason reason)
 	case REASON_LIMIT_SESSIONS:
 	case REASON_LIMIT_LEGS:
 	case REASON_LIMIT_MEMORY:
+	case REASON_LIMIT_RATE:
 		return true;
 	default:
 		return false;

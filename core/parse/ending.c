@@ -56,6 +56,7 @@ enum ending_cause ending_of_reason(enum reason reason)
 	case REASON_LIMIT_LINKS:
 	case REASON_LIMIT_SERVICES:
 	case REASON_LIMIT_PLACES:
+	case REASON_LIMIT_RATE:
 	case REASON_LIMIT_PUBLIC_SOURCE:
 	case REASON_LIMIT_PUBLIC:
 		return ENDING_LIMIT;

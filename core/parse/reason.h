@@ -52,6 +52,9 @@
 	X(28, LIMIT_PLACES,                                                                        \
 	  "all places for agents, or for consoles, are taken; close some or raise "                \
 	  "limits.connections")                                                                    \
+	X(29, LIMIT_RATE,                                                                          \
+	  "too many sign-ins or legs a second; try again later, or raise "                         \
+	  "limits.sign_ins_per_source or handshakes_per_source")                                   \
 	X(100, DEADLINE_HELLO, "no complete ClientHello arrived in time")                          \
 	X(101, DEADLINE_HANDSHAKE, "the TLS handshake did not finish in time")                     \
 	X(102, DEADLINE_FIRST, "nothing was said in time after the TLS handshake")                 \
@@ -78,6 +81,12 @@
 	X(119, LIMIT_PUBLIC,                                                                       \
 	  "too many public sessions, of one name or in all; raise limits.public_per_name or "      \
 	  "limits.public")                                                                         \
+	X(120, LIMIT_HANDSHAKES,                                                                   \
+	  "too many handshakes a second, of its source or in all; raise "                          \
+	  "limits.handshakes_per_source or limits.handshakes")                                     \
+	X(121, LIMIT_REQUESTS,                                                                     \
+	  "too many requests a second, of its source or in all; raise "                            \
+	  "limits.requests_per_source or limits.requests")                                         \
 	X(124, SIGNER, "the relay's signer did not sign a handshake in time; see the relay's log")
 
 enum reason {

@@ -120,6 +120,7 @@ static const struct show_column status_columns[] = {
 	{"sessions", "sessions", SHOW_COUNT, NULL},
 	{"sessions so far", "sessions_total", SHOW_COUNT, NULL},
 	{"accepted so far", "accepted_total", SHOW_COUNT, NULL},
+	{"handshakes so far", "handshakes_total", SHOW_COUNT, NULL},
 	{"bytes so far", "bytes_total", SHOW_SIZE, NULL},
 	{NULL, NULL, SHOW_TEXT, NULL},
 };
@@ -168,6 +169,25 @@ static void print_counts(const char *head, const json_t *counts)
 	}
 }
 
+/* What each class of connections has of what it may have. */
+static void print_places(const json_t *classes)
+{
+	json_t *mutable = (json_t *)(uintptr_t)classes;
+	const char *class;
+	json_t *value;
+	char name[64];
+
+	if (json_object_size(classes) > 0)
+		puts("connections, of those that there may be:");
+	json_object_foreach(mutable, class, value)
+	{
+		log_escape(class, name, sizeof(name));
+		printf("  %-24s %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT "\n", name,
+		       json_integer_value(json_object_get(value, "used")),
+		       json_integer_value(json_object_get(value, "most")));
+	}
+}
+
 static const struct show_column stun_columns[] = {
 	{"over UDP on", "listen_udp", SHOW_LIST, NULL},
 	{"over TCP only on", "listen_tcp", SHOW_LIST, NULL},
@@ -204,6 +224,7 @@ static void relay_print_status(const json_t *status)
 	show_keys(stdout, status, status_columns);
 	if (memory)
 		show_keys(stdout, memory, memory_columns);
+	print_places(json_object_get(status, "places"));
 	print_counts("keys of the links are exchanged by", json_object_get(status, "key_exchange"));
 	puts("the kernel enforces");
 	print_isolation(json_object_get(status, "isolation"));

@@ -65,6 +65,7 @@ static void draw_head(struct top_screen *s, const char *label, const json_t *sta
 		      const struct rates *r)
 {
 	const char *name = json_string_value(json_object_get(status, "relay"));
+	const json_t *unproven = json_object_get(json_object_get(status, "places"), "unproven");
 	bool draining = json_is_true(json_object_get(status, "draining"));
 	char shown[64], clock[16], rate[UNITS_BYTES], total[UNITS_BYTES];
 	time_t now = time(NULL);
@@ -78,9 +79,12 @@ static void draw_head(struct top_screen *s, const char *label, const json_t *sta
 	     r->rate ? units_rate(r->rate, rate) : "idle", units_size(r->bytes_total, total),
 	     (long long)count_of(status, "sessions"),
 	     (long long)count_of(status, "sessions_total"));
-	line(s, "", "links %lld   legs %lld   connections %lld   configuration %lld",
+	line(s, "",
+	     "links %lld   legs %lld   connections %lld   unproven %lld of %lld   configuration "
+	     "%lld",
 	     (long long)count_of(status, "links"), (long long)count_of(status, "legs"),
-	     (long long)count_of(status, "connections"), (long long)count_of(status, "revision"));
+	     (long long)count_of(status, "connections"), (long long)count_of(unproven, "used"),
+	     (long long)count_of(unproven, "most"), (long long)count_of(status, "revision"));
 }
 
 /* Sessions need the rows more than agents do. */

@@ -36,12 +36,15 @@ struct relay_stun {
 };
 
 struct relay_limits {
-	uint64_t connections;	     /* 0: as many as the descriptor limit allows */
-	uint64_t unproven;	     /* of them; 0: a quarter */
-	uint64_t per_source;	     /* unproven connections of one address; 512 */
-	uint64_t publics;	     /* key "public": public sessions; 0: a quarter */
-	uint64_t public_per_source;  /* of one address; 256 */
-	uint64_t public_per_name;    /* 0: three quarters of all */
+	uint64_t connections;	    /* 0: as many as the descriptor limit allows */
+	uint64_t unproven;	    /* of them; 0: a quarter */
+	uint64_t per_source;	    /* unproven connections of one address; 512 */
+	uint64_t publics;	    /* key "public": public sessions; 0: a quarter */
+	uint64_t public_per_source; /* of one address; 256 */
+	uint64_t public_per_name;   /* 0: three quarters of all */
+	uint64_t handshakes, handshakes_per_source; /* a second; 0: no limit */
+	uint64_t requests, requests_per_source;
+	uint64_t sign_ins, sign_ins_per_source;
 	uint64_t agents;	     /* links; 4096 */
 	uint64_t services;	     /* of one agent; 128 */
 	uint64_t legs;		     /* idle and opening, of one agent; 64 */

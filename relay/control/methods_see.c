@@ -111,7 +111,8 @@ static void see_status_run(struct call *c)
 	struct relay_totals t = relay_totals(r);
 	uint64_t due = changes_due(ctl->managed.configuring.changes);
 	json_t *result = json_pack(
-		"{s:s, s:s, s:s, s:I, s:b, s:o, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
+		"{s:s, s:s, s:s, s:I, s:b, s:o, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, "
+		"s:o}",
 		"relay", ctl->current->config.name, "version", POSTERN_VERSION, "engine",
 		ring_engine_name(ring_engine(r->workers[0].ring)), "revision",
 		(json_int_t)changes_revision(ctl->managed.configuring.changes), "draining",
@@ -119,8 +120,9 @@ static void see_status_run(struct call *c)
 		(int)r->worker_count, "links", (json_int_t)t.tables.links, "legs",
 		(json_int_t)t.tables.legs, "sessions", (json_int_t)t.sessions, "sessions_total",
 		(json_int_t)t.sessions_total, "connections", (json_int_t)t.connections,
-		"accepted_total", (json_int_t)t.accepted, "bytes_total", (json_int_t)t.bytes,
-		"refused", refusals(&t), "isolation", isolation_state(ctl->isolation));
+		"accepted_total", (json_int_t)t.accepted, "handshakes_total",
+		(json_int_t)t.handshakes, "bytes_total", (json_int_t)t.bytes, "refused",
+		refusals(&t), "isolation", isolation_state(ctl->isolation));
 
 	if (due != UINT64_MAX) {
 		uint64_t now = ring_now_ms(ctl->ring);
@@ -222,7 +224,8 @@ const struct method methods_see[] = {
 	 .run = see_status_run,
 	 .help = "the relay in one object: counts, limits, what the kernel enforces",
 	 .result = "{relay, version, engine, revision, draining, listen, threads, links, legs, "
-		   "sessions, sessions_total, connections, accepted_total, bytes_total, refused, "
+		   "sessions, sessions_total, connections, accepted_total, handshakes_total, "
+		   "bytes_total, refused, "
 		   "isolation, tls_library, tls_library_year, key_exchange: {NAME: links}, places: "
 		   "{CLASS: {used, most}}, stun: "
 		   "{listen_udp, listen_tcp, udp, tcp}, nat?: {connected, "

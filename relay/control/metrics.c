@@ -68,6 +68,7 @@ static char *page(struct relay_control *ctl, size_t *len)
 {
 	struct relay_totals t = relay_totals(ctl->relay);
 	struct metrics_stun stun[STUN_SERIES];
+	struct metrics_place places[LEDGER_CLASSES];
 	struct metrics_values v = {
 		.version = POSTERN_VERSION,
 		.revision = changes_revision(ctl->managed.configuring.changes),
@@ -81,12 +82,22 @@ static char *page(struct relay_control *ctl, size_t *len)
 		.sessions = t.sessions,
 		.sessions_total = t.sessions_total,
 		.accepted = t.accepted,
+		.handshakes = t.handshakes,
 		.bytes = t.bytes,
 		.refused = t.refused,
 		.stun = stun,
 		.stun_count = STUN_SERIES,
+		.places = places,
+		.place_count = LEDGER_CLASSES,
 		.tables = t.tables,
 	};
+
+	for (unsigned i = 0; i < LEDGER_CLASSES; i++)
+		places[i] = (struct metrics_place){
+			.class = ledger_class_name((enum ledger_class)i),
+			.used = t.ledger.used[i],
+			.most = t.ledger.places[i],
+		};
 
 	for (unsigned i = 0; i < STUN_SERIES; i++)
 		stun[i] = (struct metrics_stun){

@@ -43,6 +43,22 @@ static void write_stun(FILE *f, const struct metrics_stun *stun, size_t count)
 			stun[i].over, stun[i].result, stun[i].count);
 }
 
+static void write_places(FILE *f, const struct metrics_place *places, size_t count)
+{
+	fputs("# HELP postern_places_used Open connections, by what they have proved\n"
+	      "# TYPE postern_places_used gauge\n",
+	      f);
+	for (size_t i = 0; i < count; i++)
+		fprintf(f, "postern_places_used{class=\"%s\"} %" PRIu64 "\n", places[i].class,
+			places[i].used);
+	fputs("# HELP postern_places_limit How many of them there may be\n"
+	      "# TYPE postern_places_limit gauge\n",
+	      f);
+	for (size_t i = 0; i < count; i++)
+		fprintf(f, "postern_places_limit{class=\"%s\"} %" PRIu64 "\n", places[i].class,
+			places[i].most);
+}
+
 char *metrics_text(const struct metrics_values *v, size_t *len)
 {
 	const struct metric metrics[] = {
@@ -58,6 +74,7 @@ char *metrics_text(const struct metrics_values *v, size_t *len)
 		{"memory_limit_bytes", "gauge", "The limit of it: limits.memory",
 		 v->memory_limit_bytes},
 		{"accepted_total", "counter", "Connections accepted", v->accepted},
+		{"handshakes_total", "counter", "TLS handshakes begun", v->handshakes},
 		{"bytes_total", "counter", "Bytes copied between legs, both ways", v->bytes},
 		{"draining", "gauge", "1 while no new work is taken", v->draining},
 		{"nat_connected", "gauge", "1 while the NAT helper on this host tells its state",
@@ -79,6 +96,7 @@ char *metrics_text(const struct metrics_values *v, size_t *len)
 	for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++)
 		write_metric(f, &metrics[i]);
 	write_refusals(f, v->refused);
+	write_places(f, v->places, v->place_count);
 	write_stun(f, v->stun, v->stun_count);
 	if (fclose(f) != 0) {
 		free(text);

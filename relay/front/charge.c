@@ -102,6 +102,83 @@ enum reason charge_proven(struct conn *c, const char *name, bool console)
 	return reason;
 }
 
+/* ---- rates ---- */
+
+static bool charge_work(struct conn *c, enum buckets_work work, enum reason beyond,
+			enum buckets_grant *grant)
+{
+	struct relay *r = c->worker->relay;
+
+	charge_lock(r);
+	*grant = buckets_ask(r->buckets, work, &c->peer, ring_now_ms(c->worker->ring));
+	charge_unlock(r);
+	if (*grant != BUCKETS_REFUSED)
+		return true;
+	conn_close(c, beyond);
+	return false;
+}
+
+bool charge_handshake(struct conn *c)
+{
+	enum buckets_grant grant;
+
+	if (!charge_work(c, BUCKETS_HANDSHAKE, REASON_LIMIT_HANDSHAKES, &grant))
+		return false;
+	c->granted = (uint8_t)grant;
+	return true;
+}
+
+bool charge_request(struct conn *c)
+{
+	enum buckets_grant grant;
+
+	return charge_work(c, BUCKETS_REQUEST, REASON_LIMIT_REQUESTS, &grant);
+}
+
+enum buckets_grant charge_sign_in(struct conn *c, const char *name)
+{
+	struct relay *r = c->worker->relay;
+
+	charge_lock(r);
+	enum buckets_grant grant =
+		buckets_ask_sign_in(r->buckets, &c->peer, name, ring_now_ms(c->worker->ring));
+	charge_unlock(r);
+	return grant;
+}
+
+/* Once for each connection. */
+static void charge_give_back(struct conn *c, uint64_t now_ms)
+{
+	buckets_proved(c->worker->relay->buckets, &c->peer, (enum buckets_grant)c->granted, now_ms);
+	c->granted = BUCKETS_REFUSED;
+}
+
+void charge_signed_in(struct conn *c, const char *name, enum buckets_grant sign_in)
+{
+	uint64_t now_ms = ring_now_ms(c->worker->ring);
+	struct relay *r = c->worker->relay;
+
+	charge_lock(r);
+	charge_give_back(c, now_ms);
+	buckets_signed_in(r->buckets, &c->peer, name, sign_in, now_ms);
+	charge_unlock(r);
+}
+
+bool charge_leg(struct conn *c, const char *name)
+{
+	uint64_t now_ms = ring_now_ms(c->worker->ring);
+	struct relay *r = c->worker->relay;
+
+	charge_lock(r);
+	bool ok = buckets_ask_name(r->buckets, BUCKETS_HANDSHAKE, name, now_ms);
+	if (ok)
+		charge_give_back(c, now_ms);
+	charge_unlock(r);
+	return ok;
+}
+
+/* ---- the end ---- */
+
 void charge_leave(struct relay *r, uint32_t place)
 {
 	if (place == 0)

@@ -5,6 +5,8 @@
  *
  * A connection has a place from accept until its descriptor is closed, and hands the place on
  * together with the descriptor. What has to go for a newcomer's sake is closed by its own worker.
+ *
+ * Before anything that costs, the rates (relay/ledger/buckets.h) are asked.
  */
 #ifndef POSTERN_RELAY_FRONT_CHARGE_H
 #define POSTERN_RELAY_FRONT_CHARGE_H
@@ -19,6 +21,16 @@ void charge_move(struct conn *c);
 enum reason charge_public(struct conn *c, const char *name) MUST_CHECK;
 /* It has proved to be name; or why there is no place for it. */
 enum reason charge_proven(struct conn *c, const char *name, bool console) MUST_CHECK;
+/* May it shake hands, or have one more request answered? False: it is closed, and counted. */
+bool charge_handshake(struct conn *c) MUST_CHECK;
+bool charge_request(struct conn *c) MUST_CHECK;
+/* May it sign in under the name that it claims? BUCKETS_REFUSED: no. */
+enum buckets_grant charge_sign_in(struct conn *c, const char *name) MUST_CHECK;
+/* It has; what was charged to its source is not any more. */
+void charge_signed_in(struct conn *c, const char *name, enum buckets_grant sign_in);
+/* It has proved to be a leg of name's; false: that has too many a second. */
+bool charge_leg(struct conn *c, const char *name) MUST_CHECK;
+
 /* The descriptor that had this place is closed; 0: it had none. */
 void charge_leave(struct relay *r, uint32_t place);
 /* From another worker, or this one: there may be connections of w that have to go. */

@@ -96,13 +96,14 @@ struct conn {
 	struct worker *worker;
 	slab_id id;
 	const struct conn_phase *phase;
-	int fd;		/* -1 after it passed on to a session */
-	uint32_t place; /* in the ledger; passes on with fd */
-	bool read_done; /* the peer has ended its direction */
-	bool reapable;	/* on the worker's list */
-	uint8_t tag;	/* the position, from 1, of the tag key that it had; 0: a stranger's */
-	bool proved;	/* who it is, or it is an agent's leg */
-	bool held;	/* the phase has enough to do, and does not read on */
+	int fd;		 /* -1 after it passed on to a session */
+	uint32_t place;	 /* in the ledger; passes on with fd */
+	bool read_done;	 /* the peer has ended its direction */
+	bool reapable;	 /* on the worker's list */
+	uint8_t granted; /* enum buckets_grant: for its handshake, until that is given back */
+	uint8_t tag;	 /* the position, from 1, of the tag key that it had; 0: a stranger's */
+	bool proved;	 /* who it is, or it is an agent's leg */
+	bool held;	 /* the phase has enough to do, and does not read on */
 	struct addr peer, local;
 
 	struct ring_op rx;

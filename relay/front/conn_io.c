@@ -220,6 +220,7 @@ void conn_start_tls(struct conn *c, const uint8_t *data, size_t len)
 		conn_close(c, REASON_LIMIT_MEMORY);
 		return;
 	}
+	stat_add(&c->worker->stats.handshakes, 1);
 	conn_set_phase(c, &phase_handshake);
 	conn_shorten_deadline(c, c->worker->snap->config.limits.handshake_ms);
 }

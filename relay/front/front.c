@@ -6,6 +6,7 @@
 
 #include "core/log.h"
 #include "core/parse/proxy.h"
+#include "relay/front/charge.h"
 #include "relay/front/signing.h"
 
 static void front_hello(struct conn *c, const uint8_t *data, size_t len);
@@ -75,13 +76,16 @@ static void front_own_tls(struct conn *c, const uint8_t *data, size_t len)
 static void front_odd_hello(struct conn *c, enum reason reason, const uint8_t *data, size_t len)
 {
 	worker_count(c->worker, reason);
-	front_own_tls(c, data, len);
+	if (charge_handshake(c))
+		front_own_tls(c, data, len);
 }
 
 /* A protocol takes it by the server's name, or our own TLS does. */
 static void front_take_hello(struct conn *c, const struct clienthello *hello, const uint8_t *data,
 			     size_t len)
 {
+	if (!charge_handshake(c))
+		return;
 	for (const struct front_protocol *const *p = c->worker->relay->protocols; *p; p++)
 		if ((*p)->hello && (*p)->hello(c, hello, data, len))
 			return;

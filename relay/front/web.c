@@ -14,6 +14,7 @@
 #include "core/memory.h"
 #include "core/parse/chunked.h"
 #include "core/parse/request.h"
+#include "relay/front/charge.h"
 #include "relay/front/front.h"
 
 #define REQUESTS_MAX	1000u /* of one connection */
@@ -127,6 +128,8 @@ static void web_answer(struct conn *c, enum request_status status)
 	size_t head = r->at, used;
 	bool over = true, last = ++web->answered >= REQUESTS_MAX;
 
+	if (!charge_request(c))
+		return;
 	web->chunked = (struct chunked){.state = 0};
 	web->skip = r->content_length;
 	web->closes = false;

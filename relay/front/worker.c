@@ -41,6 +41,7 @@ struct relay_totals relay_totals(struct relay *r)
 		struct worker_stats *s = &r->workers[i].stats;
 
 		t.accepted += atomic_load_explicit(&s->accepted, memory_order_relaxed);
+		t.handshakes += atomic_load_explicit(&s->handshakes, memory_order_relaxed);
 		t.sessions += atomic_load_explicit(&s->sessions, memory_order_relaxed);
 		t.sessions_total += atomic_load_explicit(&s->sessions_total, memory_order_relaxed);
 		t.bytes += atomic_load_explicit(&s->bytes, memory_order_relaxed);

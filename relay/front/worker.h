@@ -26,6 +26,7 @@
 #include "relay/front/site.h"
 #include "relay/front/stun.h"
 #include "relay/ledger/ledger.h"
+#include "relay/ledger/buckets.h"
 #include "relay/rendezvous/rendezvous.h"
 
 #define RELAY_WORKERS_MAX 128u
@@ -85,9 +86,10 @@ struct relay {
 	/* A limit of the configuration in force; the control thread sets it. */
 	_Atomic uint64_t connection_limit;
 
-	/* Every accepted connection; charge.h. */
+	/* Every accepted connection, and how often they may make us work; charge.h. */
 	pthread_mutex_t ledger_lock;
 	struct ledger *ledger;
+	struct buckets *buckets;
 
 	/* Under lock: control work only, never held while bytes are copied. */
 	pthread_mutex_t lock;
@@ -111,7 +113,7 @@ static inline void relay_unlock(struct relay *r)
 
 /* Written by the worker alone, read by all threads. */
 struct worker_stats {
-	_Atomic uint64_t accepted, sessions, sessions_total, bytes;
+	_Atomic uint64_t accepted, handshakes, sessions, sessions_total, bytes;
 	_Atomic uint64_t refused[REASON_MAX];
 	_Atomic uint64_t stun[STUN_WAYS][STUN_COUNTS];
 };
@@ -183,7 +185,7 @@ void worker_switch_send(struct worker_switch *m);
 void worker_switch_drop(struct worker_switch *m);
 
 struct relay_totals {
-	uint64_t accepted, sessions, sessions_total, bytes, connections;
+	uint64_t accepted, handshakes, sessions, sessions_total, bytes, connections;
 	struct ledger_use ledger;
 	uint64_t refused[REASON_MAX];
 	uint64_t stun[STUN_WAYS][STUN_COUNTS];

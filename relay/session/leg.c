@@ -93,6 +93,8 @@ static enum reason leg_check(struct conn *c, const struct wire_message *m,
 	relay_unlock(r);
 	if (!agent[0])
 		return REASON_LINK_GONE;
+	if (!charge_leg(c, agent))
+		return REASON_LIMIT_RATE;
 	reason = charge_proven(c, agent, false);
 	if (reason != REASON_OK)
 		return reason;

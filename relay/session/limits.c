@@ -80,6 +80,18 @@ static void limits_share_places(const struct relay *r, const struct relay_limits
 		   (unsigned long long)out->public_per_name);
 }
 
+static void limits_make_rates(const struct relay_limits *limits, struct buckets_limits *out)
+{
+	*out = (struct buckets_limits){
+		.total = {[BUCKETS_HANDSHAKE] = limits->handshakes,
+			  [BUCKETS_REQUEST] = limits->requests,
+			  [BUCKETS_SIGN_IN] = limits->sign_ins},
+		.per_source = {[BUCKETS_HANDSHAKE] = limits->handshakes_per_source,
+			       [BUCKETS_REQUEST] = limits->requests_per_source,
+			       [BUCKETS_SIGN_IN] = limits->sign_ins_per_source},
+	};
+}
+
 /* One limit for all that peers make the relay keep (core/memory.h); tables are charged as they
  * fill, large buffers while they are lent. What is fixed must leave room for the rest. */
 static void limits_set_memory(struct relay *r, const struct relay_config *config)
@@ -112,6 +124,7 @@ bool limits_adopt(struct relay *r, const struct snapshot *snap)
 	};
 
 	struct ledger_limits ledger;
+	struct buckets_limits rates;
 
 	if (stun_gate_adopt(&r->stun_gate, &config->stun) < 0)
 		return false;
@@ -121,8 +134,10 @@ bool limits_adopt(struct relay *r, const struct snapshot *snap)
 	rendezvous_set_limits(r->rendezvous, &limits);
 	relay_unlock(r);
 	limits_share_places(r, &config->limits, &ledger);
+	limits_make_rates(&config->limits, &rates);
 	pthread_mutex_lock(&r->ledger_lock);
 	ledger_set_limits(r->ledger, &ledger);
+	buckets_set_limits(r->buckets, &rates);
 	pthread_mutex_unlock(&r->ledger_lock);
 	pacer_set_limits(r->pacer, &config->bandwidth);
 	return true;

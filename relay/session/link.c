@@ -208,8 +208,13 @@ void link_begin(struct conn *c, const struct wire_message *m)
 {
 	struct identity_peer peer = {0};
 	struct credential *credential = NULL;
-	enum reason reason = hello_check(c, m, &peer);
+	char claimed[WIRE_NAME_MAX + 1];
+	enum reason reason = REASON_LIMIT_RATE;
 
+	wire_bytes_copy(m->hello.agent, claimed, sizeof claimed);
+	enum buckets_grant grant = charge_sign_in(c, claimed);
+	if (grant != BUCKETS_REFUSED)
+		reason = hello_check(c, m, &peer);
 	if (reason == REASON_OK) {
 		credential = credential_new(&peer);
 		reason = credential ? enforce_peer(c->worker, credential) : REASON_LIMIT_MEMORY;
@@ -218,6 +223,8 @@ void link_begin(struct conn *c, const struct wire_message *m)
 		reason = charge_proven(c, peer.name,
 				       (m->hello.flags & WIRE_HELLO_CONSOLE) &&
 					       peer.role == IDENTITY_CONSOLE);
+	if (reason == REASON_OK)
+		charge_signed_in(c, peer.name, grant);
 	if (reason == REASON_OK && (m->hello.flags & WIRE_HELLO_CONSOLE))
 		reason = link_begin_console(c, credential);
 	else if (reason == REASON_OK)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * metrics_text: every reason has a line, and only reasons and STUN have more than one.
+ * metrics_text: every reason has a line, and only reasons, classes and STUN have more than one.
  * links: relay/control/metrics_text.c core/parse/reason.c
  */
 #include <setjmp.h>
@@ -17,6 +17,7 @@
 static char *text_of(uint64_t refused[REASON_MAX])
 {
 	static const struct metrics_stun stun[] = {{"tcp", "answered", 5}, {"udp", "limited", 6}};
+	static const struct metrics_place places[] = {{"unproven", 3, 100}, {"proven", 4, 200}};
 	struct metrics_values v = {.version = "1.2.3",
 				   .revision = 7,
 				   .sessions = 3,
@@ -26,6 +27,9 @@ static char *text_of(uint64_t refused[REASON_MAX])
 				   .refused = refused,
 				   .stun = stun,
 				   .stun_count = 2,
+				   .handshakes = 8,
+				   .places = places,
+				   .place_count = 2,
 				   .tables = {.links = 2}};
 	size_t len;
 	char *text = metrics_text(&v, &len);
@@ -50,6 +54,9 @@ static void values_stand_behind_their_names(void **state)
 	assert_non_null(strstr(text, "\npostern_refused_total{reason=\"TIMEOUT\"} 9\n"));
 	assert_non_null(strstr(text, "\npostern_stun_total{over=\"tcp\",result=\"answered\"} 5\n"));
 	assert_non_null(strstr(text, "\npostern_stun_total{over=\"udp\",result=\"limited\"} 6\n"));
+	assert_non_null(strstr(text, "\npostern_handshakes_total 8\n"));
+	assert_non_null(strstr(text, "\npostern_places_used{class=\"unproven\"} 3\n"));
+	assert_non_null(strstr(text, "\npostern_places_limit{class=\"proven\"} 200\n"));
 	free(text);
 }
 

@@ -190,6 +190,69 @@ void world_crowded_home(void)
 	stage_clear();
 }
 
+/* ---- a flood of hellos ---- */
+
+#define HELLOS_EACH_MS	4u    /* 4,000 a second */
+#define HELLOS_MS	1500u /* so long */
+#define HANDSHAKES_RATE 100u  /* limits.handshakes_per_source, as it is by default */
+#define HANDSHAKES_MOST (HANDSHAKES_RATE * (BUCKETS_BURST_S + 2))
+
+static struct {
+	struct addr to;
+	uint64_t until_us;
+} hellos;
+
+static void hellos_come(void *unused, uint64_t number)
+{
+	if (k_now_us >= hellos.until_us)
+		return;
+	for (unsigned i = 0; i < HELLOS_EACH_MS; i++)
+		stranger_come(&stage.visitors, STRANGER_HELLO, &hellos.to);
+	world_after(MS, hellos_come, NULL, 0);
+}
+
+static struct relay_totals totals(void)
+{
+	struct relay_totals t;
+
+	k_enter(stage.relays[0].program);
+	t = relay_totals(&stage.relays[0].relay);
+	k_enter(NULL);
+	return t;
+}
+
+/* One address sends 4,000 ClientHellos a second. Most cost the relay no TLS, and none costs others
+ * their place. */
+void world_hello_flood(void)
+{
+	struct relay_totals before, after;
+	uint64_t alone, flooded, begun;
+
+	stage_set(1, "");
+	k_cable_set(stage.relay_hosts[0], stage.guest_host, 5000, 10);
+	alone = middle_sign_in();
+	/* All hosts share an IPv6 /64, which is one source. */
+	hellos.to = k_address(k_host_address(stage.relay_hosts[0]), 443);
+	hellos.until_us = k_now_us + HELLOS_MS * MS;
+	stage.visitors.program->limit = 65536;
+	before = totals();
+	hellos_come(NULL, 0);
+	world_run(300 * MS);
+	flooded = sign_in_time(ADMIN);
+	after = totals();
+	begun = after.handshakes - before.handshakes;
+	check_sign_in(alone, flooded);
+	world_check(begun < HANDSHAKES_MOST && begun > HANDSHAKES_RATE, "rates",
+		    "one address began %llu handshakes in %u ms", (unsigned long long)begun,
+		    HELLOS_MS);
+	world_check(after.refused[REASON_LIMIT_HANDSHAKES] > 3000, "counted",
+		    "%llu hellos were refused",
+		    (unsigned long long)after.refused[REASON_LIMIT_HANDSHAKES]);
+	world_check(stage_linked(NULL), "links", "a flood of hellos cost an agent its link");
+	(void)world_until(strangers_gone, NULL, 120 * SECOND);
+	stage_clear();
+}
+
 /* ---- strangers that hoard ---- */
 
 #define HOARD_MEMORY (32ull << 20)
@@ -206,7 +269,8 @@ void world_hoarders(void)
 	int64_t used_before, used;
 
 	world_relay_descriptors = 4096;
-	stage_set(1, "limits:\n  memory: 32MiB\n  per_source: 2000\n");
+	stage_set(1, "limits:\n  memory: 32MiB\n  per_source: 2000\n  handshakes_per_source: 0\n  "
+		     "handshakes: 0\n");
 	p = stage.relays[0].program;
 	r = &stage.relays[0].relay;
 	to = stage_front_door(0);

@@ -20,6 +20,7 @@ enum stranger_kind {
 	STRANGER_DEAF,	     /* requests without end, and reads no answer */
 	STRANGER_STUN,	     /* a binding request over TCP */
 	STRANGER_RESETS,     /* connects, sends a little, resets */
+	STRANGER_HELLO,	     /* a ClientHello, the same for all; hangs up at the first answer */
 	STRANGER_KINDS,
 };
 
