@@ -140,7 +140,8 @@ def trust_both(config, foreign):
 
     set_blocks(config, {"identity": f"  ca: |\n{part(own, 'ca')}{part(other, 'ca')}"
                                     f"  certificate: |\n{part(other, 'certificate')}"
-                                    f"  key: |\n{part(other, 'key')}"})
+                                    f"  key: |\n{part(other, 'key')}"
+                                    f"  tag_keys: |\n{part(own, 'tag_keys')}"})
 
 
 def test_expired_certificate(lab):
