@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/probe.h"
+#include "core/random.h"
 
 #define FIRST_RETRY_MS 500u
 
@@ -34,7 +35,7 @@ static uint64_t later_of(uint64_t a, uint64_t b)
 
 void link_state_init(struct link_state *l, uint64_t retry_max_ms, uint64_t seed)
 {
-	*l = (struct link_state){.phase = LINK_DOWN, .retry_max_ms = retry_max_ms};
+	*l = (struct link_state){.phase = LINK_DOWN, .retry_max_ms = retry_max_ms, .dice = ~seed};
 	backoff_init(&l->backoff, FIRST_RETRY_MS, retry_max_ms, seed);
 }
 
@@ -147,12 +148,22 @@ unsigned link_state_lost(struct link_state *l, uint64_t now_ms, const char *why)
 	return wait_after(l, now_ms, REASON_OK);
 }
 
+/* No two alike: a clock's beat would tell a link from a browser's connection. Of the intervals of
+ * silence that end a link two are sure to have a PING. */
+static void ping_later(struct link_state *l, uint64_t now_ms)
+{
+	uint64_t spread_ms = l->interval_ms / LINK_PING_SPREAD;
+
+	l->ping_due_ms =
+		now_ms + l->interval_ms - spread_ms + random_next(&l->dice) % (2 * spread_ms + 1);
+}
+
 static unsigned link_state_welcomed(struct link_state *l, uint64_t now_ms,
 				    const struct wire_message *m)
 {
 	l->interval_ms = m->welcome.ping_interval_s ? m->welcome.ping_interval_s * UINT64_C(1000)
 						    : LINK_PING_MS;
-	l->ping_due_ms = now_ms + l->interval_ms;
+	ping_later(l, now_ms);
 	l->up_since_ms = now_ms;
 	l->publishing = 1;
 	l->revoked = false;
@@ -279,7 +290,7 @@ static unsigned live_tick(struct link_state *l, uint64_t now_ms)
 	}
 	if (now_ms < l->ping_due_ms)
 		return 0;
-	l->ping_due_ms = now_ms + l->interval_ms;
+	ping_later(l, now_ms);
 	l->token++;
 	return LINK_DO_PING;
 }

@@ -33,6 +33,7 @@
 
 #define LINK_SIGN_IN_MS	      10000u	     /* from HELLO to WELCOME */
 #define LINK_PING_MS	      25000u	     /* when the relay names no interval */
+#define LINK_PING_SPREAD      5u	     /* each PING comes a fifth sooner or later, at most */
 #define LINK_SILENT_INTERVALS 3u	     /* this long without a word: the link is dead */
 #define LINK_REPLACED_MS      30000u	     /* first wait after BYE{REPLACED} */
 #define LINK_REPLACED_MAX_MS  (10u * 60000u) /* and the longest */
@@ -78,6 +79,7 @@ struct link_state {
 	uint64_t up_since_ms;
 	uint64_t interval_ms;
 	uint64_t token;		 /* of the last PING */
+	uint64_t dice;		 /* of intervals, and of the sizes of PING and PONG */
 	uint64_t retry_ms;	 /* the wait just begun */
 	uint64_t drain_until_ms; /* 0, or not before this */
 	uint64_t revoked_ms;	 /* when the relay first said so; of use while revoked */

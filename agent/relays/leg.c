@@ -16,6 +16,8 @@ void leg_change(struct agent_leg *g, enum leg_state to)
 	p->count[g->state]--;
 	p->count[to]++;
 	g->state = to;
+	p->stale -= g->stale;
+	g->stale = false;
 }
 
 static void leg_free(struct agent_leg *g)
@@ -174,6 +176,7 @@ void leg_ask(struct agent_leg *g, struct leg_call *c)
 	g->waited = g->state == LEG_WARM;
 	g->call = c;
 	c->leg = g;
+	ring_timer_cancel(g->link->worker->ring, &g->deadline);
 	leg_change(g, LEG_ASKED);
 	/* A failure comes back as a lost channel. */
 	(void)channel_send(&g->channel, &c->message);
@@ -185,7 +188,10 @@ static void leg_deadline_fired(struct timer *t, uint64_t now_ms)
 {
 	struct agent_leg *g = container(t, struct agent_leg, deadline);
 
-	legs_lost(g, REASON_TIMEOUT, "the relay did not answer our LEG");
+	if (g->state == LEG_WARM)
+		legs_grew_old(g);
+	else
+		legs_lost(g, REASON_TIMEOUT, "the relay did not answer our LEG");
 }
 
 static void leg_dialled(void *owner, int fd, struct tls *tls, const char *error)

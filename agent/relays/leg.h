@@ -14,6 +14,10 @@
  * may have died unnoticed (a NAT forgot it): a call that loses one before any answer tries once
  * more with a fresh one. The relay's limit of idle and opening legs is kept by letting calls wait;
  * their owners keep the deadline.
+ *
+ * Connections that were made together, idle together and stay for days are no browser's, and a NAT
+ * forgets them. So each warm leg has a time of its own; when that is over another one is dialled,
+ * and takes its place once it is warm. Until then the old one is as good as any.
  */
 #ifndef POSTERN_AGENT_RELAYS_LEG_H
 #define POSTERN_AGENT_RELAYS_LEG_H
@@ -23,8 +27,10 @@
 #include "agent/relays/dial.h"
 #include "core/parse/reason.h"
 
-#define LEG_READY_MS  10000u /* from LEG to READY */
-#define LEGS_DIALLING 8u     /* at once, of one link */
+#define LEG_READY_MS	  10000u	 /* from LEG to READY */
+#define LEG_WARM_LEAST_MS (10u * 60000u) /* how long a leg may be warm, */
+#define LEG_WARM_MOST_MS  (30u * 60000u) /* drawn for each */
+#define LEGS_DIALLING	  8u		 /* at once, of one link */
 
 struct agent_link;
 struct leg_call;
@@ -45,12 +51,13 @@ struct agent_leg {
 	enum leg_state state;
 	struct channel channel;
 	struct dial *dial;
-	struct timer deadline;		   /* PROVING */
+	struct timer deadline;		   /* PROVING; WARM: until it is stale */
 	struct leg_call *call;		   /* ASKED, LEAVING; NULL when cancelled */
 	uint64_t session;		   /* LEAVING */
 	uint8_t secret[WIRE_SECRET_BYTES]; /* LEAVING: its envelope's */
 	uint64_t since_ms;		   /* WARM */
 	bool waited;			   /* was WARM before it was ASKED */
+	bool stale;			   /* WARM: another one is to take its place */
 };
 
 /* What a link has of legs. */
@@ -59,6 +66,8 @@ struct leg_pool {
 	size_t count[LEG_STATES];
 	struct leg_call *first, *last; /* waiting for a leg */
 	size_t waiting;
+	size_t stale;
+	uint64_t dice; /* of the times of warm legs */
 	struct backoff backoff;
 	struct timer retry;
 	uint16_t max_legs; /* idle and opening; the relay's word */
@@ -114,6 +123,7 @@ void leg_ask(struct agent_leg *g, struct leg_call *c);
 void leg_close(struct agent_leg *g);
 void leg_change(struct agent_leg *g, enum leg_state to);
 void legs_ready(struct agent_leg *g, bool fresh);
+void legs_grew_old(struct agent_leg *g);
 void legs_lost(struct agent_leg *g, enum reason reason, const char *why);
 void legs_call_over(struct leg_call *c, struct leg_outcome *o);
 

@@ -9,6 +9,7 @@
 #include "agent/relays/links.h"
 #include "core/container.h"
 #include "core/log.h"
+#include "core/random.h"
 
 #define FIRST_RETRY_MS 250u
 
@@ -76,6 +77,17 @@ static struct agent_leg *any_warm(struct leg_pool *p)
 		if (g->state == LEG_WARM && (!best || g->since_ms > best->since_ms))
 			best = g;
 	return best;
+}
+
+/* There is one. */
+static struct agent_leg *oldest_stale(struct leg_pool *p)
+{
+	struct agent_leg *oldest = NULL;
+
+	for (struct agent_leg *g = p->legs; g; g = g->next)
+		if (g->stale && (!oldest || g->since_ms < oldest->since_ms))
+			oldest = g;
+	return oldest;
 }
 
 static struct leg_call *call_start(struct agent_link *l, const struct wire_message *m,
@@ -155,10 +167,10 @@ static size_t legs_missing(const struct agent_link *l)
 	const struct leg_pool *p = &l->legs;
 	size_t coming = p->count[LEG_DIALLING] + p->count[LEG_PROVING];
 	size_t idle = timer_pending(&p->retry) ? 0 : idle_wanted(l);
-	size_t needed = p->waiting;
+	size_t needed = p->waiting, good = p->count[LEG_WARM] - p->stale;
 
-	if (p->count[LEG_WARM] < idle)
-		needed += idle - p->count[LEG_WARM];
+	if (good < idle)
+		needed += idle - good;
 	return needed > coming ? needed - coming : 0;
 }
 
@@ -174,6 +186,8 @@ void legs_balance(struct agent_link *l)
 			/* A call that waits beside a warm leg wants a fresh one in its place. */
 			if (p->waiting && p->count[LEG_WARM])
 				leg_close(any_warm(p));
+			else if (p->stale)
+				leg_close(oldest_stale(p)); /* its place is needed first */
 			return;
 		}
 		if (!leg_dial(l)) {
@@ -205,12 +219,25 @@ void legs_ready(struct agent_leg *g, bool fresh)
 		leg_ask(g, legs_dequeue(p));
 		return;
 	}
-	if (p->count[LEG_WARM] >= idle_wanted(l)) {
+	if (p->count[LEG_WARM] - p->stale >= idle_wanted(l)) {
 		leg_close(g);
 		return;
 	}
 	g->since_ms = ring_now_ms(l->worker->ring);
 	leg_change(g, LEG_WARM);
+	ring_timer_set(l->worker->ring, &g->deadline,
+		       LEG_WARM_LEAST_MS +
+			       random_next(&p->dice) % (LEG_WARM_MOST_MS - LEG_WARM_LEAST_MS + 1));
+	if (p->stale && p->count[LEG_WARM] > idle_wanted(l))
+		leg_close(oldest_stale(p));
+}
+
+/* A leg has been warm for its time. */
+void legs_grew_old(struct agent_leg *g)
+{
+	g->stale = true;
+	g->link->legs.stale++;
+	legs_balance(g->link);
 }
 
 /* Tells one waiting call that no leg can be had: its owner tries another relay. */
@@ -254,6 +281,7 @@ void legs_lost(struct agent_leg *g, enum reason reason, const char *why)
 void legs_init(struct agent_link *l, uint64_t seed)
 {
 	l->legs.retry.fire = legs_retry_fired;
+	l->legs.dice = ~seed;
 	backoff_init(&l->legs.backoff, FIRST_RETRY_MS, l->set->setup->config->retry_max_ms, seed);
 }
 

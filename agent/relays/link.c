@@ -12,6 +12,7 @@
 
 #include "core/container.h"
 #include "core/log.h"
+#include "core/random.h"
 
 static void link_act(struct agent_link *l, unsigned actions, const struct wire_message *m);
 
@@ -186,7 +187,7 @@ static void link_set_timer(struct agent_link *l)
 /* In the order of link_action's values. */
 static void link_act(struct agent_link *l, unsigned actions, const struct wire_message *m)
 {
-	const struct wire_message ping = {.type = WIRE_PING, .ping.token = l->state.token};
+	struct wire_message ping = {.type = WIRE_PING, .ping.token = l->state.token};
 	struct wire_message pong = {.type = WIRE_PONG};
 
 	link_set_timer(l);
@@ -200,11 +201,16 @@ static void link_act(struct agent_link *l, unsigned actions, const struct wire_m
 		send_publish(l);
 	if (actions & LINK_DO_OFFER)
 		l->set->events->offer(l, m);
-	if (actions & LINK_DO_PING)
+	if (actions & LINK_DO_PING) {
+		wire_pad(&ping, random_next(&l->state.dice));
 		(void)channel_send(&l->channel, &ping);
+	}
 	if (actions & LINK_DO_PONG) {
 		assert(m);
 		pong.pong.token = m->ping.token;
+		/* Where PINGs come in heaps no size tells, and answers must not grow. */
+		if (!outbox_busy(&l->channel.out))
+			wire_pad(&pong, random_next(&l->state.dice));
 		(void)channel_send(&l->channel, &pong);
 	}
 	if (actions & LINK_DO_BYE)

@@ -621,6 +621,15 @@ bool wire_extension_add(struct wire_message *m, uint16_t id, struct wire_bytes v
 	return true;
 }
 
+void wire_pad(struct wire_message *m, uint64_t number)
+{
+	static const uint8_t zeros[WIRE_PAD_MAX];
+
+	m->extensions.items[0].id = WIRE_EXTENSION_PAD;
+	m->extensions.items[0].value = (struct wire_bytes){zeros, number % (WIRE_PAD_MAX + 1)};
+	m->extensions.count = 1;
+}
+
 bool wire_extension_get(const struct wire_message *m, uint16_t id, struct wire_bytes *value)
 {
 	for (size_t i = 0; i < m->extensions.count; i++)

@@ -93,9 +93,17 @@ struct wire_candidates {
 };
 
 /* X(number, NAME, messages), where messages is WIRE_IN(HELLO) | WIRE_IN(OPEN) and so on. A number
- * means the same in each of them. None is in use yet. */
-#define WIRE_EXTENSIONS(X)
+ * means the same in each of them. */
+#define WIRE_EXTENSIONS(X)                                                                         \
+	X(0x0001, PAD, WIRE_IN(PING) | WIRE_IN(PONG)) /* zeros, so that sizes differ */
 #define WIRE_IN(message) (UINT64_C(1) << WIRE_##message)
+#define WIRE_PAD_MAX	 127u /* bytes that a sender of ours adds */
+
+enum wire_extension_id {
+#define X(number, name, messages) WIRE_EXTENSION_##name = number,
+	WIRE_EXTENSIONS(X)
+#undef X
+};
 
 struct wire_extension {
 	uint16_t id;
@@ -215,6 +223,8 @@ bool wire_type_extends(enum wire_type type) MUST_CHECK;
 
 /* Adds a value, which is borrowed. False: there are WIRE_EXTENSIONS_MAX already. */
 bool wire_extension_add(struct wire_message *m, uint16_t id, struct wire_bytes value) MUST_CHECK;
+/* Adds PAD, 0 to WIRE_PAD_MAX bytes of it as number tells, to a message that has no extensions. */
+void wire_pad(struct wire_message *m, uint64_t number);
 /* False, *value untouched, when the message has none of this id. */
 bool wire_extension_get(const struct wire_message *m, uint16_t id,
 			struct wire_bytes *value) MUST_CHECK;

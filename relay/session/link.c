@@ -12,6 +12,7 @@
 #include "core/engine/identity.h"
 #include "core/log.h"
 #include "core/memory.h"
+#include "core/random.h"
 #include "relay/front/charge.h"
 #include "relay/session/enforce.h"
 #include "relay/session/frames.h"
@@ -27,6 +28,7 @@
 struct relay_link {
 	uint64_t id;		       /* legs quote it */
 	uint64_t heard_ms;	       /* when the peer last spoke */
+	uint64_t dice;		       /* of the sizes of PONG */
 	struct credential *credential; /* owned */
 	size_t revoked;	    /* names of the list that it has been told, the rest follows */
 	uint64_t tag_key;   /* of the newest tag key that it knows: its first bytes */
@@ -152,6 +154,7 @@ static void link_up(struct conn *c, const struct wire_message *m, struct credent
 	conn_set_phase(c, &phase_link);
 	struct relay_link *l = link_of(c);
 	l->id = link->link;
+	l->dice = link->link;
 	l->heard_ms = ring_now_ms(c->worker->ring);
 	l->credential = credential_hold(credential);
 	conn_set_deadline(c, c->worker->snap->config.limits.ping_ms);
@@ -298,6 +301,9 @@ static void link_message(struct conn *c, const struct wire_message *m, bool more
 	case WIRE_PING:
 		answer = (struct wire_message){.type = WIRE_PONG};
 		answer.pong.token = m->ping.token;
+		/* Where PINGs come in heaps no size tells, and answers must not grow. */
+		if (!outbox_busy(&c->out))
+			wire_pad(&answer, random_next(&link_of(c)->dice));
 		conn_send_message(c, &answer);
 		break;
 	case WIRE_PONG:

@@ -197,6 +197,11 @@ static void test_extensions(void **state)
 		    wire_type_extends((enum wire_type)messages[i].number))
 			fail_msg("the row of %s is wrong about extensions", messages[i].name);
 	}
+#define X(number, name, messages) assert_non_null(strstr(page, "| " #name " | " #number " | "));
+	WIRE_EXTENSIONS(X)
+#undef X
+	snprintf(wanted, sizeof(wanted), "senders add 0 to %u zeros", WIRE_PAD_MAX);
+	assert_non_null(strstr(page, wanted));
 	snprintf(wanted, sizeof(wanted), " u8  n         at most %u\n", WIRE_EXTENSIONS_MAX);
 	assert_non_null(strstr(page, wanted));
 	snprintf(wanted, sizeof(wanted), "together at most %u bytes\n", WIRE_EXTENSIONS_BYTES);

@@ -541,6 +541,27 @@ static void test_adding_extensions(void **state)
 	assert_false(encodes(&m));
 }
 
+/* PING and PONG differ in size, and the padding means nothing. */
+static void test_padding(void **state)
+{
+	static const uint64_t numbers[] = {0, 1, WIRE_PAD_MAX, WIRE_PAD_MAX + 1, UINT64_MAX};
+	static const size_t sizes[] = {0, 1, WIRE_PAD_MAX, 0, WIRE_PAD_MAX};
+	struct wire_message m = {.type = WIRE_PONG, .pong.token = 9}, back;
+	struct wire_bytes pad;
+	uint8_t frame[512];
+	size_t len, used;
+
+	for (size_t i = 0; i < 5; i++) {
+		wire_pad(&m, numbers[i]);
+		len = wire_encode(&m, frame, sizeof(frame));
+		assert_int_equal(len, WIRE_HEADER_BYTES + 8 + 1 + 4 + sizes[i]);
+		assert_int_equal(wire_decode(frame, len, &back, &used), WIRE_OK);
+		assert_int_equal(back.pong.token, 9);
+		assert_true(wire_extension_get(&back, WIRE_EXTENSION_PAD, &pad));
+		assert_int_equal(pad.len, sizes[i]);
+	}
+}
+
 /* Every field and the extensions at their limits: still a message. */
 static void test_longest_hello(void **state)
 {
@@ -790,6 +811,7 @@ int main(void)
 		cmocka_unit_test(test_bad_extensions_of_every_message),
 		cmocka_unit_test(test_unknown_extensions),
 		cmocka_unit_test(test_adding_extensions),
+		cmocka_unit_test(test_padding),
 		cmocka_unit_test(test_longest_hello),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_texts),

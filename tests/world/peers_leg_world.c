@@ -347,6 +347,10 @@ static void scene_an_offer_names_its_asker(void)
 
 static void scene_idle_legs_follow_their_link(void)
 {
+	bool sizes[WIRE_PAD_MAX + 1] = {false};
+	struct wire_bytes pad;
+	unsigned different = 0;
+
 	peers_begin("");
 	peers_two_agents();
 	(void)peer_leg(&asking, relay_host, &laptop);
@@ -355,8 +359,14 @@ static void scene_idle_legs_follow_their_link(void)
 		if (peer_expect(&laptop, WIRE_PONG, &heard))
 			world_check(heard.pong.token == i, "messages",
 				    "PING is answered otherwise");
+		if (wire_extension_get(&heard, WIRE_EXTENSION_PAD, &pad) &&
+		    pad.len <= WIRE_PAD_MAX) {
+			different += !sizes[pad.len];
+			sizes[pad.len] = true;
+		}
 		world_run(10 * SECOND);
 	}
+	world_check(different > 10, "sizes", "30 PONGs have %u sizes", different);
 	peers_expect_still_there(&asking, "an idle leg of a live link ends");
 	peers_expect_still_there(&laptop, "a link that speaks ends");
 	world_check(peer_gone(&home, SECOND), "ends", "a silent link stays");

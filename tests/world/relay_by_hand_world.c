@@ -520,6 +520,102 @@ static void scene_messages_that_are_none(void)
 	}
 }
 
+/* ---- idle for hours ---- */
+
+struct idle {
+	uint64_t ping_us;			     /* of the last one */
+	uint64_t born[LEGS_MOST], shortest, longest; /* of legs, us; born 0: none is there */
+	bool sizes[WIRE_PAD_MAX + 1];
+	unsigned pings, renewed, different, fewest;
+};
+
+static void note_ping(struct idle *w)
+{
+	struct wire_message pong = {.type = WIRE_PONG, .pong.token = m.ping.token};
+	uint64_t gap_us = k_now_us - w->ping_us;
+	struct wire_bytes pad;
+
+	if (w->ping_us)
+		world_check(gap_us > 11 * SECOND && gap_us < 19 * SECOND, "messages",
+			    "of a ping interval of 15 s, %u ms pass", (unsigned)(gap_us / 1000));
+	w->ping_us = k_now_us;
+	w->pings++;
+	if (wire_extension_get(&m, WIRE_EXTENSION_PAD, &pad) && pad.len <= WIRE_PAD_MAX) {
+		w->different += !w->sizes[pad.len];
+		w->sizes[pad.len] = true;
+	}
+	peer_say(&the_link, &pong);
+}
+
+static void note_legs(struct idle *w)
+{
+	unsigned there = 0;
+
+	for (unsigned i = 0; i < LEGS_MOST; i++) {
+		bool is = legs[i].fd >= 0 && !legs[i].eof && !legs[i].reset;
+		uint64_t age = k_now_us - w->born[i];
+
+		there += is;
+		if (is && !w->born[i])
+			w->born[i] = k_now_us;
+		if (is || !w->born[i])
+			continue;
+		w->born[i] = 0;
+		w->renewed++;
+		w->shortest = age < w->shortest ? age : w->shortest;
+		w->longest = age > w->longest ? age : w->longest;
+	}
+	w->fewest = there < w->fewest ? there : w->fewest;
+}
+
+static bool idles(void *context)
+{
+	struct awaited none = {.type = WIRE_REQUEST};
+	struct idle *w = context;
+
+	note_legs(w); /* before the place of one that left is taken */
+	(void)legs_turn(&none);
+	while (peer_hear(&the_link, &m, 0))
+		if (m.type == WIRE_PING)
+			note_ping(w);
+	return false;
+}
+
+/* No clock can be read off its keep-alives, and its legs come and go each at its own time. */
+static void scene_an_idle_agent_has_no_beat(void)
+{
+	struct idle w = {.shortest = UINT64_MAX, .fewest = UINT32_MAX};
+
+	agent_comes("warm_legs: 3\n");
+	welcome(8);
+	legs_run(5 * SECOND);
+	(void)world_until(idles, &w, UINT64_C(7200) * SECOND);
+	world_check(w.pings > 7200 / 19 && w.different > WIRE_PAD_MAX / 2, "messages",
+		    "%u PINGs have %u sizes", w.pings, w.different);
+	world_check(w.fewest >= 3, "legs", "of 3 warm legs %u were there", w.fewest);
+	world_check(w.renewed >= 9 && w.shortest > 595 * SECOND && w.longest < 1830 * SECOND,
+		    "legs", "%u legs were renewed, after %u to %u s", w.renewed,
+		    (unsigned)(w.shortest / SECOND), (unsigned)(w.longest / SECOND));
+	world_check(w.longest - w.shortest > 60 * SECOND, "legs",
+		    "legs were renewed, all after %u s", (unsigned)(w.longest / SECOND));
+	leave();
+}
+
+/* Where the relay has no place for one more, the old leg goes first. */
+static void scene_legs_are_renewed_without_a_place(void)
+{
+	struct idle w = {.shortest = UINT64_MAX, .fewest = UINT32_MAX};
+
+	agent_comes("warm_legs: 3\n");
+	welcome(3);
+	legs_run(5 * SECOND);
+	(void)world_until(idles, &w, UINT64_C(7200) * SECOND);
+	world_check(w.renewed >= 9 && w.longest < 1830 * SECOND && w.fewest >= 1, "legs",
+		    "%u legs were renewed, the last after %u s, and %u stayed", w.renewed,
+		    (unsigned)(w.longest / SECOND), w.fewest);
+	leave();
+}
+
 /* What it asks for does not pile up, and it is no stranger for that. */
 static void flood(bool agent_leaves)
 {
@@ -797,6 +893,8 @@ static void (*const scenes[])(void) = {
 	scene_a_warm_leg_says_something,
 	scene_one_leg_for_all,
 	scene_messages_in_pieces,
+	scene_an_idle_agent_has_no_beat,
+	scene_legs_are_renewed_without_a_place,
 	scene_messages_that_are_none,
 	scene_a_relay_that_asks_and_does_not_read,
 	scene_a_relay_that_does_not_read,
