@@ -11,7 +11,7 @@ bool inner_init(struct inner *i, SSL_CTX *context, bool server,
 {
 	const enum envelope_side ours = server ? ENVELOPE_PUBLISHING : ENVELOPE_ASKING;
 	const enum envelope_side theirs = server ? ENVELOPE_ASKING : ENVELOPE_PUBLISHING;
-	struct inner fresh = {0};
+	struct inner fresh = {.limits = {INNER_REKEY_BYTES, INNER_REKEY_MS}};
 
 	if (!envelope_init(&fresh.seal, secret, ours) ||
 	    !envelope_init(&fresh.open, secret, theirs))
@@ -31,6 +31,26 @@ void inner_free(struct inner *i)
 {
 	tls_free(i->tls);
 	i->tls = NULL;
+}
+
+static bool key_is_used_up(const struct inner *i, size_t len, uint64_t now_ms)
+{
+	return i->written > 0 &&
+	       (i->written + len > i->limits.bytes || now_ms - i->key_since_ms >= i->limits.ms);
+}
+
+enum tls_status inner_write(struct inner *i, const uint8_t *bytes, size_t len, uint64_t now_ms)
+{
+	if (key_is_used_up(i, len, now_ms)) {
+		if (!tls_update_keys(i->tls))
+			return TLS_FAILED;
+		i->written = 0;
+		i->rekeyed++;
+	}
+	if (i->written == 0)
+		i->key_since_ms = now_ms;
+	i->written += len;
+	return tls_write(i->tls, bytes, len);
 }
 
 bool inner_feed(struct inner *i, uint8_t *bytes, size_t len)

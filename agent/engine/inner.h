@@ -5,6 +5,11 @@
  * For two agents that is their own TLS session, its start inside the envelope. For a public
  * session (an unmodified TLS client that came in by its server name) there is no TLS of ours: only
  * the envelope is put on and taken off.
+ *
+ * Keys are used up (RFC 8446, section 5.5), and one that is found out should tell little. Each side
+ * renews the key that it writes with, and asks the other for the same, when it has written so many
+ * bytes, and with the first byte after so much time. The other answers with what it writes next: a
+ * direction in which nothing is written has no use for a new key.
  */
 #ifndef POSTERN_AGENT_ENGINE_INNER_H
 #define POSTERN_AGENT_ENGINE_INNER_H
@@ -14,10 +19,22 @@
 #include "core/engine/envelope.h"
 #include "core/engine/tls.h"
 
+#define INNER_REKEY_BYTES (UINT64_C(32) << 30)
+#define INNER_REKEY_MS	  3600000u
+
+/* When a key is renewed. */
+struct inner_limits {
+	uint64_t bytes, ms;
+};
+
 struct inner {
 	struct tls *tls; /* NULL: a public session */
 	struct envelope seal, open;
 	bool malformed; /* the envelope was broken, by the peer or (public) by the target */
+	struct inner_limits limits;
+	uint64_t written;      /* with the key that is in use */
+	uint64_t key_since_ms; /* with written > 0 */
+	uint64_t rekeyed;      /* times, by us */
 };
 
 /* context NULL: a public session. server: this is the publishing side. secret: as GO gave it. now:
@@ -25,6 +42,11 @@ struct inner {
 bool inner_init(struct inner *i, SSL_CTX *context, bool server,
 		const uint8_t secret[ENVELOPE_SECRET_BYTES], time_t now) MUST_CHECK;
 void inner_free(struct inner *i);
+
+/* Plaintext for the peer, all of it; its records are added to the output. now_ms is of any clock
+ * that goes forward. */
+enum tls_status inner_write(struct inner *i, const uint8_t *bytes, size_t len,
+			    uint64_t now_ms) MUST_CHECK;
 
 /* Takes len bytes from the leg, opening the envelope in place. False: the session is broken. */
 bool inner_feed(struct inner *i, uint8_t *bytes, size_t len) MUST_CHECK;

@@ -119,7 +119,7 @@ static size_t fill_up(struct stream *s)
 			continue;
 		if (chunk == 0 || inner_has_output(&s->inner))
 			return out;
-		if (tls_write(s->inner.tls, up->block.data + up->in_at, chunk) != TLS_OK)
+		if (!stream_write(s, up->block.data + up->in_at, chunk))
 			return 0;
 		up->in_at += chunk;
 	}
@@ -209,7 +209,7 @@ static bool take_pooled_up(struct stream *s, uint8_t *bytes, size_t len)
 	bool ok;
 
 	if (s->inner.tls) {
-		ok = tls_write(s->inner.tls, bytes, len) == TLS_OK;
+		ok = stream_write(s, bytes, len);
 		if (!ok)
 			stream_fault(s, ENDING_SELF, ENDING_MEMORY, inner_error(&s->inner));
 	} else {

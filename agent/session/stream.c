@@ -326,6 +326,15 @@ static void stream_up_sent(struct ring_op *op, int res)
 
 /* ---- the owner's calls ---- */
 
+bool stream_write(struct stream *s, const uint8_t *bytes, size_t len)
+{
+	uint64_t before = s->inner.rekeyed;
+	bool ok = inner_write(&s->inner, bytes, len, ring_now_ms(s->worker->ring)) == TLS_OK;
+
+	s->worker->rekeyed += s->inner.rekeyed - before;
+	return ok;
+}
+
 bool stream_start(struct stream *s, struct agent_worker *w, const struct leg_outcome *leg,
 		  SSL_CTX *context, bool server, const struct stream_events *events)
 {
@@ -335,6 +344,8 @@ bool stream_start(struct stream *s, struct agent_worker *w, const struct leg_out
 
 	if (!inner_init(&fresh.inner, context, server, leg->secret, time(NULL)))
 		return false;
+	if (w->rekey_bytes)
+		fresh.inner.limits = (struct inner_limits){w->rekey_bytes, w->rekey_ms};
 	if (context) {
 		fresh.message = malloc(STREAM_MESSAGE_MAX);
 		if (!fresh.message || (unread_len && !inner_feed(&fresh.inner, unread, unread_len)))
@@ -373,7 +384,7 @@ bool stream_say(struct stream *s, const struct wire_message *m)
 
 	if (s->phase == STREAM_ENDING || s->phase == STREAM_UNUSED)
 		return false;
-	if (len == 0 || tls_write(s->inner.tls, frame, len) != TLS_OK) {
+	if (len == 0 || !stream_write(s, frame, len)) {
 		stream_fault(s, ENDING_SELF, ENDING_MEMORY, "a message could not be written");
 		return false;
 	}

@@ -123,6 +123,8 @@ void stream_abort(struct stream *s, enum ending_cause cause, const char *why);
 void stream_end(struct stream *s, bool resets, const char *why);
 /* As stream_end() with resets: who is at fault, and for what. */
 void stream_fault(struct stream *s, enum ending_side who, enum ending_cause cause, const char *why);
+/* All of it, into the inner TLS. */
+bool stream_write(struct stream *s, const uint8_t *bytes, size_t len) MUST_CHECK;
 /* True while ending; the last operation to report then releases everything. */
 bool stream_ending(struct stream *s);
 void stream_bulk_begin(struct stream *s);

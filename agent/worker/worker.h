@@ -26,6 +26,8 @@ struct agent_worker {
 	struct buffers large, small; /* for directions with bytes on their way */
 	uint8_t *scratch;	     /* AGENT_SCRATCH_BYTES, good within one call */
 	uint64_t started_ms;
+	uint64_t rekey_bytes, rekey_ms; /* limits of sessions' keys; 0: agent/engine/inner.h's */
+	uint64_t rekeyed;		/* keys of sessions, by us */
 	bool stopping;
 	size_t held;
 	struct timer trimmer, stop_timer;

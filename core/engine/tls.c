@@ -501,6 +501,18 @@ enum tls_status tls_write(struct tls *t, const uint8_t *in, size_t len)
 	return TLS_OK;
 }
 
+bool tls_update_keys(struct tls *t)
+{
+	bool ok;
+
+	ERR_clear_error();
+	ok = SSL_key_update(t->ssl, SSL_KEY_UPDATE_REQUESTED) == 1;
+	if (!ok)
+		set_error_from(t, ERR_peek_error());
+	ERR_clear_error();
+	return ok;
+}
+
 void tls_close_write(struct tls *t)
 {
 	/* A second call would start to wait for the peer's close_notify. */

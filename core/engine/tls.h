@@ -46,6 +46,9 @@ enum tls_status tls_handshake(struct tls *t) MUST_CHECK;
 enum tls_status tls_read(struct tls *t, uint8_t *out, size_t room, size_t *n) MUST_CHECK;
 /* Takes all of in; the records are added to the output. */
 enum tls_status tls_write(struct tls *t, const uint8_t *in, size_t len) MUST_CHECK;
+/* TLS 1.3: the next tls_write() begins with a KeyUpdate that asks the peer for its own, and what it
+ * writes is under the new key. */
+bool tls_update_keys(struct tls *t) MUST_CHECK;
 /* Adds close_notify to the output. */
 void tls_close_write(struct tls *t);
 

@@ -21,7 +21,7 @@
 #include "tests/support/certs.h"
 
 #define DAY	  86400L
-#define WIRE_ROOM (4u << 20)
+#define WIRE_ROOM (16u << 20)
 
 static struct certs_ca ca;
 static struct identity *ids[2];
@@ -184,6 +184,135 @@ static void an_end_is_told_from_a_cut(void **state)
 	close_sides(sides);
 }
 
+#define KEY_BYTES 5000u
+#define KEY_MS	  1000u
+
+/* A side's next write, at most KEY_BYTES, of which the other reads all. */
+static void say(struct side *from, struct side *to, size_t len, uint64_t now_ms)
+{
+	uint8_t sent[KEY_BYTES], got[KEY_BYTES];
+	size_t have = 0, n;
+
+	memset(sent, (int)(len + now_ms), len);
+	assert_int_equal(inner_write(&from->inner, sent, len, now_ms), TLS_OK);
+	carry(from, to, 1400);
+	while (have < len && tls_read(to->inner.tls, got + have, len - have, &n) == TLS_OK)
+		have += n;
+	assert_int_equal(have, len);
+	assert_memory_equal(sent, got, len);
+}
+
+static void open_short_keys(struct side sides[2])
+{
+	open_sides(sides);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(sides[i].inner.limits.bytes, UINT64_C(32) << 30);
+		assert_int_equal(sides[i].inner.limits.ms, 3600 * 1000);
+		sides[i].inner.limits = (struct inner_limits){KEY_BYTES, KEY_MS};
+	}
+	shake_hands(sides, 1400);
+}
+
+static void keys_are_renewed_by_bytes_and_time(void **state)
+{
+	struct side sides[2];
+
+	open_short_keys(sides);
+	say(&sides[0], &sides[1], 1, UINT64_C(1) << 40); /* not because the first came late */
+	say(&sides[0], &sides[1], KEY_BYTES - 1, UINT64_C(1) << 40);
+	assert_int_equal(sides[0].inner.rekeyed, 0);
+	say(&sides[0], &sides[1], 1, UINT64_C(1) << 40); /* a byte too many for the key */
+	assert_int_equal(sides[0].inner.rekeyed, 1);
+	say(&sides[0], &sides[1], 1, (UINT64_C(1) << 40) + KEY_MS - 1);
+	assert_int_equal(sides[0].inner.rekeyed, 1);
+	say(&sides[0], &sides[1], 1, (UINT64_C(1) << 40) + KEY_MS);
+	assert_int_equal(sides[0].inner.rekeyed, 2);
+	say(&sides[0], &sides[1], 1, (UINT64_C(1) << 40) + 2 * KEY_MS - 1);
+	assert_int_equal(sides[0].inner.rekeyed, 2);
+	/* The answer comes with what the other says next, and is no renewal of its own accord. */
+	say(&sides[1], &sides[0], 1, 0);
+	assert_int_equal(sides[1].inner.rekeyed, 0);
+	close_sides(sides);
+}
+
+/* What the other side writes is under a new key too, once it has been asked. */
+static void a_renewal_renews_both(void **state)
+{
+	struct side sides[2];
+	size_t plain, asked, idle;
+
+	open_short_keys(sides);
+	say(&sides[1], &sides[0], 1, 0);
+	idle = sides[1].wire_len;
+	say(&sides[1], &sides[0], 1, 0);
+	plain = sides[1].wire_len - idle;
+	say(&sides[0], &sides[1], KEY_BYTES, 0);
+	say(&sides[0], &sides[1], KEY_BYTES, 0);
+	assert_int_equal(sides[0].inner.rekeyed, 1);
+	idle = sides[1].wire_len;
+	say(&sides[1], &sides[0], 1, 0);
+	asked = sides[1].wire_len - idle;
+	assert_int_equal(asked - plain, 5 + 5 + 1 + 16); /* a record with KeyUpdate */
+	close_sides(sides);
+}
+
+static void keys_are_renewed_all_the_time(void **state)
+{
+	struct side sides[2];
+	uint64_t now = 7;
+
+	open_short_keys(sides);
+	for (int i = 0; i < 2000; i++) {
+		int from = i % 7 < 4;
+
+		now += (uint64_t)(i % 5) * 300;
+		say(&sides[from], &sides[!from], 1 + (size_t)(i * 37) % KEY_BYTES, now);
+	}
+	assert_true(sides[0].inner.rekeyed > 500);
+	assert_true(sides[1].inner.rekeyed > 500);
+	assert_only_data_records(&sides[0]);
+	assert_only_data_records(&sides[1]);
+	close_sides(sides);
+}
+
+/* A side that has ended its direction is asked for new keys again and again, cannot answer, and
+ * reads on; the end comes under the last key. */
+static void keys_are_renewed_after_an_end(void **state)
+{
+	for (int closed = 0; closed < 2; closed++) {
+		struct side sides[2], *gone = &sides[closed], *speaks = &sides[!closed];
+		uint8_t byte;
+		size_t n;
+
+		open_short_keys(sides);
+		say(gone, speaks, KEY_BYTES, 0);
+		say(speaks, gone, KEY_BYTES, 0);
+		/* Asked before it ends: the answer is due, and the end comes all the same. */
+		say(speaks, gone, KEY_BYTES, 0);
+		tls_close_write(gone->inner.tls);
+		carry(gone, speaks, 1400);
+		assert_int_equal(tls_read(speaks->inner.tls, &byte, 1, &n), TLS_CLOSED);
+		for (int i = 0; i < 100; i++)
+			say(speaks, gone, KEY_BYTES, 0);
+		assert_int_equal(speaks->inner.rekeyed, 101);
+		tls_close_write(speaks->inner.tls);
+		carry(speaks, gone, 1400);
+		assert_int_equal(tls_read(gone->inner.tls, &byte, 1, &n), TLS_CLOSED);
+		close_sides(sides);
+	}
+}
+
+/* Before the handshake there are none. */
+static void keys_that_cannot_be_renewed(void **state)
+{
+	struct side sides[2];
+
+	open_sides(sides);
+	sides[0].inner.written = INNER_REKEY_BYTES;
+	assert_int_equal(inner_write(&sides[0].inner, (const uint8_t *)"x", 1, 0), TLS_FAILED);
+	close_sides(sides);
+}
+
 static void a_broken_envelope_breaks_the_session(void **state)
 {
 	/* A bare handshake record, as TLS without the envelope would begin. */
@@ -232,6 +361,11 @@ int main(void)
 		cmocka_unit_test(sessions_work_in_pieces_of_any_size),
 		cmocka_unit_test(the_flights_of_a_handshake_have_no_size_of_their_own),
 		cmocka_unit_test(an_end_is_told_from_a_cut),
+		cmocka_unit_test(keys_are_renewed_by_bytes_and_time),
+		cmocka_unit_test(a_renewal_renews_both),
+		cmocka_unit_test(keys_are_renewed_all_the_time),
+		cmocka_unit_test(keys_are_renewed_after_an_end),
+		cmocka_unit_test(keys_that_cannot_be_renewed),
 		cmocka_unit_test(a_broken_envelope_breaks_the_session),
 	};
 

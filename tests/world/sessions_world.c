@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sessions_world: talks through forwards and by public names, with nothing that disturbs but what
- * the people themselves do: everything arrives, and every end is seen as what it was.
+ * the people themselves do: everything arrives, and every end is seen as what it was. In one world
+ * the agents renew the keys of their sessions all the time.
  */
 #include <stdio.h>
 
@@ -39,6 +40,38 @@ static bool both_linked(void *unused)
 	return world_agent_linked(&home) && world_agent_linked(&laptop);
 }
 
+/* Keys that last for a hundred bytes, or for all of a talk. */
+static void shorten_keys(struct agent_worker *w)
+{
+	w->rekey_bytes = dice_size(&world_dice, 100000) + 100;
+	w->rekey_ms = dice_size(&world_dice, 20000) + 1;
+}
+
+/* How often a side must at least have renewed its keys, by what arrived of it: no key is for more
+ * than its bytes, or one write, and each session has its first one. */
+static uint64_t renewals(unsigned side, const struct agent_worker *w)
+{
+	uint64_t most = w->rekey_bytes > 16384 ? w->rekey_bytes : 16384, sum = 0;
+
+	for (size_t i = 0; i < talks_count(); i++) {
+		const struct talk *t = talk_at(i);
+		uint64_t got = t->side[!side].got;
+
+		if (!t->secure && got > 0)
+			sum += (got - 1) / most;
+	}
+	return sum;
+}
+
+static void check_keys(const char *who, unsigned side, const struct agent_worker *w)
+{
+	uint64_t least = renewals(side, w);
+
+	world_check(w->rekeyed >= least, "rekeyed",
+		    "%s renewed %llu keys in %zu talks, at least %llu had to be", who,
+		    (unsigned long long)w->rekeyed, talks_count(), (unsigned long long)least);
+}
+
 static void plan_talks(void)
 {
 	unsigned count = (unsigned)dice_between(&world_dice, 1, 12);
@@ -53,7 +86,7 @@ static void plan_talks(void)
 	}
 }
 
-void world_sessions(void)
+static void sessions(bool short_keys)
 {
 	char config[2048];
 	struct k_host *hosts[4] = {k_host_new("relay"), k_host_new("home"), k_host_new("away"),
@@ -82,10 +115,18 @@ void world_sessions(void)
 	world_check(world_until(both_linked, NULL, 60 * SECOND), "links",
 		    "the agents are not linked after a minute");
 	world_run(2 * SECOND);
+	if (short_keys) {
+		shorten_keys(&home.agent.worker);
+		shorten_keys(&laptop.agent.worker);
+	}
 	plan_talks();
 	world_run(5 * SECOND);
 	(void)world_until(talks_over, NULL, 300 * SECOND);
 	talks_judge();
+	if (short_keys) {
+		check_keys("laptop", 0, &laptop.agent.worker);
+		check_keys("home", 1, &home.agent.worker);
+	}
 	world_run(5 * SECOND);
 	world_agent_stop(&laptop);
 	world_agent_stop(&home);
@@ -95,4 +136,14 @@ void world_sessions(void)
 	people_stop(&visitors);
 	people_stop(&away);
 	people_stop(&at_home);
+}
+
+void world_sessions(void)
+{
+	sessions(false);
+}
+
+void world_rekeyed(void)
+{
+	sessions(true);
 }

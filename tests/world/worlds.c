@@ -5,6 +5,7 @@
 const struct world_kind worlds[] = {
 	{"up_and_down", world_up_and_down, 10},
 	{"sessions", world_sessions, 100},
+	{"rekeyed", world_rekeyed, 50},
 	{"peers_link", world_peers_link, 20},
 	{"peers_leg", world_peers_leg, 20},
 	{"peers_session", world_peers_session, 20},
