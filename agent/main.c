@@ -5,8 +5,10 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "agent/agent.h"
 #include "agent/config/load.h"
@@ -59,22 +61,35 @@ static void agent_stops(struct agent *a)
 	signals_close(&p->signals);
 }
 
+static void agent_become_user(const char *user)
+{
+	int error = user && geteuid() == 0 ? isolation_switch_user(user) : 0;
+
+	if (error)
+		die("user: cannot become %s: %s", user,
+		    error == -ENOENT ? "there is no such user; make it, or name another"
+				     : strerror(-error));
+}
+
+/* The directories of the file, which may be a new one when SIGHUP comes, and of what it leads to if
+ * it is a link; nothing there can be listed. */
 static void agent_isolate(struct agent_program *p, const char *config)
 {
-	static char directory[PATH_MAX];
-
-	static struct isolation_place place = {.rights = ISOLATION_READ};
+	static char beside[PATH_MAX], real[PATH_MAX];
+	static struct isolation_place places[2] = {{.rights = LANDLOCK_ACCESS_FS_READ_FILE},
+						   {.rights = LANDLOCK_ACCESS_FS_READ_FILE}};
 	static const struct isolation_plan plan = {
 		.calls = &agent_calls,
-		.places = &place,
-		.place_count = 1,
+		.places = places,
+		.place_count = 2,
 		.resolves = true,
 		.connects_tcp = true,
 		.binds_tcp = true,
 	};
 
-	snprintf(directory, sizeof(directory), "%s", config);
-	place.path = dirname(directory); /* the file, when SIGHUP comes, may be a new one */
+	snprintf(beside, sizeof(beside), "%s", config);
+	places[0].path = dirname(beside);
+	places[1].path = realpath(config, real) ? dirname(real) : places[0].path;
 	isolation_drop_capabilities(&plan, &p->isolation);
 	isolation_landlock(&plan, &p->isolation);
 	isolation_seal(&plan, ring_engine(p->agent.worker.ring), &p->isolation);
@@ -136,6 +151,7 @@ static int agent_run(struct agent_program *p, struct beginning *b, const struct 
 	if (!agent_open_rest(&p->agent, &b->start, options->config, b->state, &b->overrides, why,
 			     sizeof(why)))
 		die("%s", why);
+	agent_become_user(config->user);
 	agent_isolate(p, options->config);
 
 	p->signals.came = agent_signalled;

@@ -162,7 +162,9 @@ static struct ruleset ruleset_of(const struct isolation_plan *plan, long abi, bo
 	return r;
 }
 
-/* plan.resolves: the resolver's configuration, hosts, and certificates of the system. */
+/* plan.resolves: the resolver's configuration, hosts, and certificates of the system. Directories,
+ * since a rule is of a file and not of its name, and resolv.conf is replaced again and again. What
+ * is in /etc and not for everybody is guarded by its modes: hence "user". */
 static const char *const resolver_paths[] = {
 	"/etc",		"/run/systemd/resolve",	      "/run/resolvconf", "/run/NetworkManager",
 	"/usr/lib/ssl", "/usr/share/ca-certificates",
@@ -195,8 +197,9 @@ static int allow_places(int ruleset, const struct isolation_plan *plan)
 	int error = 0;
 
 	for (size_t i = 0; plan->resolves && i < COUNT(resolver_paths) && !error; i++)
-		error = allow_place(ruleset, &(struct isolation_place){.path = resolver_paths[i],
-								       .rights = ISOLATION_READ});
+		error = allow_place(
+			ruleset, &(struct isolation_place){.path = resolver_paths[i],
+							   .rights = LANDLOCK_ACCESS_FS_READ_FILE});
 	for (size_t i = 0; i < plan->place_count && !error; i++)
 		error = allow_place(ruleset, &plan->places[i]);
 	return error;

@@ -348,6 +348,7 @@ static const struct conf_field fields[] = {
 	 .offset = AT(agent_config, nat),
 	 .fields = nat_fields,
 	 .help = "the NAT helper on this host, and what is done with what it tells"},
+	CONF_ROW_USER(AT(agent_config, user)),
 	CONF_ROW_STATE_DIR(AT(agent_config, state_dir), "what consoles changed"),
 	{.key = "proxy",
 	 .type = CONF_STRING,

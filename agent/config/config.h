@@ -43,6 +43,7 @@ struct agent_config {
 		char *socket; /* where postern-natd listens; NULL: none */
 		bool share;   /* peers hear of its mappings */
 	} nat;
+	char *user;	       /* to become, when started as root; NULL: none */
 	char *state_dir;       /* keeps what consoles apply; NULL: nothing is ever written */
 	char *proxy;	       /* http://[user:password@]host:port; else HTTPS_PROXY */
 	uint64_t warm_legs;    /* idle legs kept at each relay; 2 */

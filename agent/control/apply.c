@@ -128,6 +128,8 @@ static json_t *config_restart(const struct configuring *c, const void *proposal)
 		json_array_append_new(list, json_string("engine"));
 	if (!text_equal(now->state_dir, p->config->state_dir))
 		json_array_append_new(list, json_string("state_dir"));
+	if (!text_equal(now->user, p->config->user))
+		json_array_append_new(list, json_string("user"));
 	if (!text_equal(now->nat.socket, p->config->nat.socket))
 		json_array_append_new(list, json_string("nat.socket"));
 	return list;

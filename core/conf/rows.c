@@ -2,6 +2,7 @@
 /* rows: the tables behind the rows that several schemas have, and the checks of their values. */
 #include "core/conf/rows.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "core/addr.h"
@@ -200,4 +201,21 @@ void conf_check_path(struct conf_errors *e, const struct conf_node *at, const ch
 	if (file[0] != '/')
 		conf_error(e, at, path, "%s is not an absolute path; begin it with /",
 			   conf_quote(file, shown));
+}
+
+void conf_check_user(struct conf_errors *e, const struct conf_node *at, const char *path,
+		     const void *value)
+{
+	const char *user = *(char *const *)value;
+	char shown[CONF_QUOTE_BYTES];
+
+	for (const char *c = user; *c; c++) {
+		if (!isalnum((unsigned char)*c) && *c != '_' && *c != '.' &&
+		    (*c != '-' || c == user)) {
+			conf_error(e, at, path,
+				   "%s is not a user name; write one of the system's users",
+				   conf_quote(user, shown));
+			return;
+		}
+	}
 }

@@ -38,6 +38,8 @@ void conf_check_host(struct conf_errors *e, const struct conf_node *at, const ch
 void conf_check_path(struct conf_errors *e, const struct conf_node *at, const char *path,
 		     const void *value); /* absolute: what is opened later must not depend on
 					   the directory that the program was started in */
+void conf_check_user(struct conf_errors *e, const struct conf_node *at, const char *path,
+		     const void *value); /* a name as the system's users have */
 
 /* ---- rows ---- */
 
@@ -68,6 +70,13 @@ void conf_check_path(struct conf_errors *e, const struct conf_node *at, const ch
 		.key = "state_dir", .type = CONF_STRING, .offset = (at), .min = 1,                 \
 		.check = conf_check_path,                                                          \
 		.help = "the directory that keeps " kept "; without the key nothing is written"    \
+	}
+
+#define CONF_ROW_USER(at)                                                                          \
+	{                                                                                          \
+		.key = "user", .type = CONF_STRING, .offset = (at), .min = 1, .max = 32,           \
+		.check = conf_check_user,                                                          \
+		.help = "the user to become after the ports are bound, when started as root"       \
 	}
 
 /* The NAT helper's socket, for daemons that follow it. */

@@ -55,23 +55,6 @@ static void relay_check_target(struct conf_errors *e, const struct conf_node *at
 			   conf_quote(to, shown));
 }
 
-static void relay_check_user(struct conf_errors *e, const struct conf_node *at, const char *path,
-			     const void *value)
-{
-	const char *user = *(char *const *)value;
-	char shown[CONF_QUOTE_BYTES];
-
-	for (const char *c = user; *c; c++) {
-		if (!isalnum((unsigned char)*c) && *c != '_' && *c != '.' &&
-		    (*c != '-' || c == user)) {
-			conf_error(e, at, path,
-				   "%s is not a user name; write one of the system's users",
-				   conf_quote(user, shown));
-			return;
-		}
-	}
-}
-
 /* It stands in a field and in HTML. */
 static void relay_check_server(struct conf_errors *e, const struct conf_node *at, const char *path,
 			       const void *value)
@@ -379,13 +362,7 @@ static const struct conf_field fields[] = {
 	 .offset = AT(relay_config, tls),
 	 .fields = tls_fields,
 	 .help = "the relay's own TLS"},
-	{.key = "user",
-	 .type = CONF_STRING,
-	 .offset = AT(relay_config, user),
-	 .min = 1,
-	 .max = 32,
-	 .check = relay_check_user,
-	 .help = "the user to become after the ports are bound, when started as root"},
+	CONF_ROW_USER(AT(relay_config, user)),
 	CONF_ROW_STATE_DIR(AT(relay_config, state_dir), "what consoles changed"),
 	{.key = "control",
 	 .type = CONF_STRUCT,

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files with keys: no program takes one that others may read, but from a mount of secrets."""
 import os
+import pwd
+import re
 import shutil
 import signal
 import tempfile
 
 from netlab import run
-from peers import echo
+from peers import echo, receive_exactly
 from runner import limit, once
-from world import World
+from world import World, set_blocks
 
 WANTED = "holds a key and is open to more than its owner (mode 0644); type: chmod 600 {}"
 
@@ -119,3 +121,47 @@ def test_key_files_of_mounts(lab):
     run(["mount", "-o", "remount,ro", memory])
     assert takes(secret), "read-only memory"
     run(["umount", memory])
+
+
+@once
+@limit(60)
+def test_agent_user(lab):
+    """An agent that root starts is another user once it runs, with no capability left, and reads its
+    file as that user; what it keeps it opened before."""
+    if os.environ.get("POSTERN_UID") != "0":
+        raise AssertionError("no other user can be had in an ordinary user's namespace: run this "
+                             "test as root")
+    w = World(lab).two_homes()
+    w.home.serve(7000, echo)
+    w.relay()
+    kept = lab.path("kept")
+    os.mkdir(kept, 0o700)
+    config = w.issue_agent("home", publish={"echo": "127.0.0.1:7000"},
+                           blocks={"user": "nobody", "state_dir": kept})
+    group = pwd.getpwnam("nobody").pw_gid
+    os.chown(config, 0, group)
+    os.chmod(config, 0o640)
+    os.mkdir(lab.path("links"))
+    link = lab.path("links/home.yaml")
+    os.symlink(config, link)  # into another directory, which it may read in as well
+    home = w.start_agent(w.home, link, "home")
+    with open(f"/proc/{home.pid}/status", encoding="ascii") as f:
+        status = f.read()
+    uid = str(pwd.getpwnam("nobody").pw_uid)
+    assert re.search(r"^Uid:\s+(.*)$", status, re.MULTILINE).group(1).split() == [uid] * 4, status
+    assert re.search(r"^CapPrm:\s+0+$", status, re.MULTILINE), status
+    set_blocks(config, {"max_sessions": "500"})
+    home.signal(signal.SIGHUP)
+    home.wait_for_line(r"configuration revision=\d+ by SIGHUP")
+    w.agent(w.laptop, "laptop", forward={7000: "home/echo"})
+    with w.laptop.connect("127.0.0.1", 7000) as s:
+        s.sendall(b"hello")
+        assert receive_exactly(s, 5) == b"hello"
+    # As root's alone it cannot be read any more, which is told; what is in force goes on.
+    os.chmod(config, 0o600)
+    home.signal(signal.SIGHUP)
+    home.wait_for_line(r"error.*cannot be read: Permission denied")
+    done = w.home.run([f"{lab.build}/postern-agent", "-c", w.issue_agent(
+        "other", blocks={"user": "nobody-here"})], check=False)
+    assert done.returncode == 1, done.stderr
+    assert "user: cannot become nobody-here: there is no such user" in done.stderr

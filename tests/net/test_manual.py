@@ -10,7 +10,7 @@ from runner import once
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 DAEMONS = ("postern-relayd", "postern-agent")
-VALUES = {"proxy": "http://127.0.0.1:3128"}  # of keys that are no duration
+VALUES = {"user": "nobody", "proxy": "http://127.0.0.1:3128"}  # of keys that are no duration
 
 
 def page(name):

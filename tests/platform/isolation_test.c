@@ -442,8 +442,11 @@ static void agent_body(void *arg)
 	REFUSED(socket(AF_NETLINK, SOCK_RAW, 0));
 	REFUSED(execve("/bin/true", argv, argv + 1));
 	REFUSED(syscall(SYS_io_uring_setup, 8, (char[120]){0}));
-	if (report.parts[ISOLATION_LANDLOCK_FS].holds)
+	if (report.parts[ISOLATION_LANDLOCK_FS].holds) {
 		REFUSED(open("/proc/self/environ", O_RDONLY));
+		REFUSED(open("/usr/bin/env", O_RDONLY));
+		REFUSED(open("/etc", O_RDONLY | O_DIRECTORY)); /* nothing is listed */
+	}
 	if (SANITIZED)
 		return;
 	REFUSED(ptrace(PTRACE_TRACEME, 0, NULL, NULL));

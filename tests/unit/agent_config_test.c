@@ -53,6 +53,7 @@ static void test_defaults(void **state)
 	assert_int_equal(c.forward.count, 0);
 	assert_int_equal(c.socks5.listen.len, 0);
 	assert_null(c.proxy);
+	assert_null(c.user);
 	assert_int_equal(c.warm_legs, 2);
 	assert_int_equal(c.max_sessions, 10000);
 	assert_int_equal(c.dial_ms, 10000);
