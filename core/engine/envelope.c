@@ -290,7 +290,7 @@ static bool open_data(struct envelope *e, CBS *in, uint8_t *out, size_t *n)
 		return false;
 	e->data_left -= (uint32_t)*n;
 	e->outer_left -= (uint32_t)*n;
-	return !e->inner_over || e->data_left == 0;
+	return true;
 }
 
 static bool open_padding(struct envelope *e, CBS *in)
