@@ -2,8 +2,9 @@
 /*
  * clienthello: reads the first message of a TLS client.
  *
- * Two steps: gather() follows the record headers and collects the handshake message, then
- * read_hello() reads the message once it is complete. Every check stands at a fixed place of the
+ * Two steps: pass_records() follows the record headers, as far as bytes have come, and goes on from
+ * there at the next call; once the handshake message is complete, gather() collects it and
+ * read_hello() reads it. Every check stands at a fixed place of the
  * byte stream, in its order, so the answer given for some bytes stays right when more bytes follow.
  */
 #include "core/parse/clienthello.h"
@@ -31,14 +32,6 @@ enum extension {
 
 /* ---- records to message ---- */
 
-struct gathering {
-	size_t limit;
-	size_t passed;	  /* bytes of records, as far as their headers tell */
-	size_t have;	  /* bytes of the message */
-	size_t want;	  /* all of them; known once have reaches MESSAGE_HEADER_BYTES */
-	uint8_t *message; /* limit bytes */
-};
-
 /* RFC 8446 section 5.1. An SSL 2.0 hello fails at the first byte. */
 static enum clienthello_status read_record_header(CBS *in, bool first, uint16_t *length)
 {
@@ -64,78 +57,102 @@ static enum clienthello_status read_record_header(CBS *in, bool first, uint16_t 
 	return *length == 0 ? CLIENTHELLO_AMBIGUOUS : CLIENTHELLO_OK;
 }
 
-/* Once the message's length is known: record_left bytes of the present record are still unread. */
-static enum clienthello_status check_length(const struct gathering *g, size_t record_left)
+/* Once the message's length is known, in a record of which record_left bytes are still unread. */
+static enum clienthello_status check_length(const struct clienthello_reader *r, size_t limit)
 {
-	size_t message_left = g->want - g->have;
+	size_t message_left = r->want - r->have;
 
-	if (record_left > message_left)
+	if (r->record_left > message_left)
 		return CLIENTHELLO_AMBIGUOUS; /* something follows it in its own record */
-	if (message_left > record_left &&
-	    g->passed + RECORD_HEADER_BYTES + (message_left - record_left) > g->limit)
+	if (message_left > r->record_left &&
+	    r->passed + RECORD_HEADER_BYTES + (message_left - r->record_left) > limit)
 		return CLIENTHELLO_TOO_LARGE;
 	return CLIENTHELLO_OK;
 }
 
-/* Collects the message's own header, which records may cut anywhere. */
-static enum clienthello_status gather_header(struct gathering *g, CBS *in, size_t *record_left)
-{
-	CBS header;
-	uint8_t type, byte;
-	uint32_t length;
-
-	while (*record_left > 0 && g->have < MESSAGE_HEADER_BYTES) {
-		if (!CBS_get_u8(in, &byte))
-			return CLIENTHELLO_SHORT;
-		g->message[g->have++] = byte;
-		(*record_left)--;
-		if (g->message[0] != MESSAGE_CLIENT_HELLO)
-			return CLIENTHELLO_GARBAGE;
-	}
-	if (g->have < MESSAGE_HEADER_BYTES)
-		return CLIENTHELLO_OK;
-	CBS_init(&header, g->message, g->have);
-	if (!CBS_get_u8(&header, &type) || !CBS_get_u24(&header, &length))
-		return CLIENTHELLO_GARBAGE;
-	g->want = MESSAGE_HEADER_BYTES + length;
-	return check_length(g, *record_left);
-}
-
-static enum clienthello_status gather_record(struct gathering *g, CBS *in)
+/* The header of a record: the reader stays before it until it is whole. */
+static enum clienthello_status pass_record_header(struct clienthello_reader *r, CBS *in,
+						  size_t limit)
 {
 	enum clienthello_status status;
 	uint16_t length;
-	size_t left;
 
-	status = read_record_header(in, g->passed == 0, &length);
+	status = read_record_header(in, r->passed == 0, &length);
 	if (status != CLIENTHELLO_OK)
 		return status;
-	g->passed += RECORD_HEADER_BYTES + length;
-	if (g->passed > g->limit)
+	r->at += RECORD_HEADER_BYTES;
+	r->record_left = length;
+	r->passed += RECORD_HEADER_BYTES + length;
+	if (r->passed > limit)
 		return CLIENTHELLO_TOO_LARGE;
-	left = length;
-	if (g->have < MESSAGE_HEADER_BYTES)
-		status = gather_header(g, in, &left);
-	else
-		status = check_length(g, left);
-	if (status != CLIENTHELLO_OK)
-		return status;
-	/* passed <= limit, so the message has room for the whole record */
-	if (!CBS_copy_bytes(in, g->message + g->have, left))
+	return r->have < MESSAGE_HEADER_BYTES ? CLIENTHELLO_OK : check_length(r, limit);
+}
+
+/* A byte of the message's own header, which records may cut anywhere. */
+static enum clienthello_status pass_message_header(struct clienthello_reader *r, CBS *in,
+						   size_t limit)
+{
+	uint8_t byte;
+
+	if (!CBS_get_u8(in, &byte))
 		return CLIENTHELLO_SHORT;
-	g->have += left;
+	if (r->have == 0 && byte != MESSAGE_CLIENT_HELLO)
+		return CLIENTHELLO_GARBAGE;
+	r->length = r->have == 0 ? 0 : r->length << 8 | byte;
+	r->at++;
+	r->have++;
+	r->record_left--;
+	if (r->have < MESSAGE_HEADER_BYTES)
+		return CLIENTHELLO_OK;
+	r->want = MESSAGE_HEADER_BYTES + r->length;
+	return check_length(r, limit);
+}
+
+/* As much of the record's body as is there. */
+static enum clienthello_status pass_body(struct clienthello_reader *r, CBS *in)
+{
+	size_t n = CBS_len(in) < r->record_left ? CBS_len(in) : r->record_left;
+
+	if (n == 0 || !CBS_skip(in, n))
+		return CLIENTHELLO_SHORT;
+	r->at += n;
+	r->have += n;
+	r->record_left -= n;
 	return CLIENTHELLO_OK;
 }
 
-static enum clienthello_status gather(struct gathering *g, CBS *in)
+/* Follows the records until the message is whole. */
+static enum clienthello_status pass_records(struct clienthello_reader *r, CBS *in, size_t limit)
 {
-	do {
-		enum clienthello_status status = gather_record(g, in);
+	enum clienthello_status status = CLIENTHELLO_OK;
 
-		if (status != CLIENTHELLO_OK)
-			return status;
-	} while (g->have < MESSAGE_HEADER_BYTES || g->have < g->want);
-	return CLIENTHELLO_OK;
+	while (status == CLIENTHELLO_OK) {
+		if (r->record_left == 0 && r->have >= MESSAGE_HEADER_BYTES && r->have == r->want)
+			return CLIENTHELLO_OK;
+		if (r->record_left == 0)
+			status = pass_record_header(r, in, limit);
+		else if (r->have < MESSAGE_HEADER_BYTES)
+			status = pass_message_header(r, in, limit);
+		else
+			status = pass_body(r, in);
+	}
+	return status;
+}
+
+/* What pass_records() has followed: record_bytes of records, their bodies into out. */
+static bool gather(CBS *in, size_t record_bytes, uint8_t *out)
+{
+	size_t passed = 0, have = 0;
+	uint16_t length;
+
+	while (passed < record_bytes) {
+		if (read_record_header(in, passed == 0, &length) != CLIENTHELLO_OK ||
+		    !CBS_copy_bytes(in, out + have, length))
+			return false;
+		passed += RECORD_HEADER_BYTES + length;
+		have += length;
+	}
+	return true;
 }
 
 /* ---- the message ---- */
@@ -304,23 +321,35 @@ static bool read_hello(CBS *hello, struct clienthello *out)
 	       read_extensions(&extensions, out);
 }
 
-enum clienthello_status clienthello_parse(const uint8_t *in, size_t len, size_t limit,
-					  uint8_t *scratch, struct clienthello *out)
+enum clienthello_status clienthello_read(struct clienthello_reader *r, const uint8_t *in,
+					 size_t len, size_t limit, uint8_t *scratch,
+					 struct clienthello *out)
 {
-	struct gathering g = {.limit = limit, .message = scratch};
-	struct clienthello found;
+	struct clienthello found = {.has_tls13 = false};
 	enum clienthello_status status;
 	CBS cbs;
 
 	CBS_init(&cbs, in, len);
-	status = gather(&g, &cbs);
+	if (!CBS_skip(&cbs, r->at))
+		return CLIENTHELLO_SHORT;
+	status = pass_records(r, &cbs, limit);
 	if (status != CLIENTHELLO_OK)
 		return status;
-	memset(&found, 0, sizeof(found));
-	found.record_bytes = g.passed;
-	CBS_init(&cbs, g.message, g.have);
+	found.record_bytes = r->passed;
+	CBS_init(&cbs, in, len);
+	if (!gather(&cbs, r->passed, scratch))
+		return CLIENTHELLO_AMBIGUOUS; /* not what was there before */
+	CBS_init(&cbs, scratch, r->have);
 	if (!CBS_skip(&cbs, MESSAGE_HEADER_BYTES) || !read_hello(&cbs, &found))
 		return CLIENTHELLO_AMBIGUOUS;
 	*out = found;
 	return CLIENTHELLO_OK;
+}
+
+enum clienthello_status clienthello_parse(const uint8_t *in, size_t len, size_t limit,
+					  uint8_t *scratch, struct clienthello *out)
+{
+	struct clienthello_reader r = {.at = 0};
+
+	return clienthello_read(&r, in, len, limit, scratch, out);
 }

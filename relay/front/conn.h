@@ -17,7 +17,8 @@
  * a struct that no other room knows. So a protocol joins with a row in relay/relay.c and a folder:
  *
  *   phases                       state             room and file
- *   PROXY HELLO HANDSHAKE INSIDE none              relay/front/front.c
+ *   PROXY HANDSHAKE INSIDE       none              relay/front/front.c
+ *   HELLO                        the reader        relay/front/front.c
  *   STUN                         messages          relay/front/stun_stream.c
  *   WEB                          request body      relay/front/web.c
  *   FRAME                        none              relay/session/frames.c

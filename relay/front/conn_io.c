@@ -57,6 +57,9 @@ bool conn_keep(struct conn *c, const uint8_t *data, size_t len, size_t limit)
 		return false;
 	if (c->in_len + len > c->in_room) {
 		size_t room = c->in_len + len;
+
+		if (room < 2 * c->in_room) /* what comes byte by byte is not copied each time */
+			room = 2 * c->in_room < limit ? 2 * c->in_room : limit;
 		uint8_t *in = conn_starved(c) ? NULL : memory_resize(c->in, room);
 
 		if (!in) {

@@ -98,7 +98,14 @@ static bool front_like_tls(uint8_t first)
 	return first == 22 || first >= 0x80;
 }
 
-/* Looks at all that has come so far, from the start each time, and decides once. */
+/* The state of HELLO. */
+struct front_hello {
+	struct clienthello_reader reader;
+};
+
+static_assert(sizeof(struct front_hello) <= CONN_STATE_BYTES, "a reader fits into its connection");
+
+/* Looks at what has come since the last time, and decides once. */
 static void front_hello(struct conn *c, const uint8_t *data, size_t len)
 {
 	struct worker *w = c->worker;
@@ -117,8 +124,8 @@ static void front_hello(struct conn *c, const uint8_t *data, size_t len)
 		web_begin_clear(c, data, len);
 		return;
 	}
-	switch (clienthello_parse(data, len, w->snap->config.limits.client_hello_bytes, w->scratch,
-				  &hello)) {
+	switch (clienthello_read(&((struct front_hello *)c->state)->reader, data, len,
+				 w->snap->config.limits.client_hello_bytes, w->scratch, &hello)) {
 	case CLIENTHELLO_OK:
 		front_take_hello(c, &hello, data, len);
 		break;
@@ -149,8 +156,12 @@ static void front_hello_input(struct conn *c, const uint8_t *data, size_t len)
 		conn_close(c, REASON_HELLO_TOO_LARGE);
 }
 
+/* Of its own, so that it is zeroed when the phase begins, and for the next one. */
+static const struct conn_state hello_state = {0};
+
 const struct conn_phase phase_hello = {
 	.name = "hello",
+	.state = &hello_state,
 	.input = front_hello_input,
 	.deadline = front_hello_late,
 	.gone = REASON_GONE_EARLY,

@@ -273,6 +273,40 @@ static void test_first_bytes(void **state)
 			cases[i].want);
 }
 
+/* Byte by byte: what was looked at is not looked at again until all is there, so it may be rubbish
+ * meanwhile. */
+static void test_looks_once(void **state)
+{
+	static const size_t sizes[] = {3, 100, 5000, 16384};
+	static uint8_t padding[12000], scratch[65536];
+	static struct bytes message, whole, coming;
+	static struct bytes extensions;
+	struct clienthello found;
+
+	add_name(&extensions, "www.example.org", 15);
+	add_extension(&extensions, 21, padding, sizeof(padding));
+	make_hello(&message, &extensions);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct clienthello_reader r = {.at = 0};
+
+		whole.len = 0;
+		split_records(&whole, &message, sizes[i]);
+		for (size_t n = 1; n < whole.len; n++) {
+			coming.data[n - 1] = whole.data[n - 1];
+			assert_int_equal(
+				clienthello_read(&r, coming.data, n, 65536, scratch, &found),
+				CLIENTHELLO_SHORT);
+			assert_in_range(r.at, n < 5 ? 0 : n - 4, n); /* a record's header at most */
+			memset(coming.data, 0xff, r.at);
+		}
+		assert_int_equal(
+			clienthello_read(&r, whole.data, whole.len, 65536, scratch, &found),
+			CLIENTHELLO_OK);
+		assert_string_equal(found.server_name, "www.example.org");
+		assert_int_equal(found.record_bytes, whole.len);
+	}
+}
+
 static void test_limit_counts_record_headers(void **state)
 {
 	struct bytes whole, in;
@@ -449,6 +483,7 @@ int main(void)
 		cmocka_unit_test(test_captures),
 		cmocka_unit_test(test_any_records),
 		cmocka_unit_test(test_first_bytes),
+		cmocka_unit_test(test_looks_once),
 		cmocka_unit_test(test_limit_counts_record_headers),
 		cmocka_unit_test(test_body_shapes),
 		cmocka_unit_test(test_names),
