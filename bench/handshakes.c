@@ -140,8 +140,8 @@ static void signer_begin(const struct certs_ca *ca, const struct certs_pair *pai
 
 	certs_yaml(ca->pem, pair->certificate, pair->key, text, sizeof text);
 	if (fd < 0 || write(fd, text, strlen(text)) < 0 || signer_start(&signer, path) ||
-	    signer_read_config(&signer, &read, &len) || signer_channel(&signer, &channel) ||
-	    signer_seal(&signer))
+	    signer_read(&signer, SIGNING_CONFIG, &read, &len) ||
+	    signer_channel(&signer, &channel) || signer_seal(&signer))
 		bench_die("the signer does not start");
 	free(read);
 	close(fd);

@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	uint8_t again[SIGNING_INPUT_MAX + 64];
+	uint8_t again[SIGNING_REQUEST_MAX];
 	struct signing_request request = {.number = 4711};
 	struct signing_reply reply;
 	size_t size;
@@ -25,7 +25,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (signing_input_ok(all))
 		assert(len >= 100 && len <= 201 && (data[64] == 3 || data[0] == ' '));
 	if (signing_request_decode(data, len, &request)) {
-		assert(CBS_len(&request.input) <= SIGNING_INPUT_MAX);
+		assert(CBS_len(&request.input) <=
+		       (request.duty == SIGNING_PLACE ? SIGNING_PATH_MAX : SIGNING_INPUT_MAX));
+		assert(!memchr(CBS_data(&request.input), 0, CBS_len(&request.input)) ||
+		       request.duty != SIGNING_PLACE);
 		assert(signing_request_encode(&request, again, sizeof(again), &size));
 		assert(size == len && memcmp(again, data, len) == 0);
 	} else {

@@ -29,6 +29,7 @@
 #include "relay/control/control.h"
 #include "relay/keeper/keeper.h"
 #include "relay/relay.h"
+#include "relay/signer/pair.h"
 
 static const struct isolation_plan plan = {.calls = &relay_calls};
 static struct isolation_report isolation;
@@ -197,7 +198,7 @@ static bool relay_load_config(const struct options *options, struct relay_config
 		.path = options->config, .has_key = signer_has_key, .context = &signer};
 	struct conf_errors errors = {.file = options->config};
 	char *text = NULL;
-	int error = signer_read_config(&signer, &text, &from.len);
+	int error = signer_read(&signer, SIGNING_CONFIG, &text, &from.len);
 	bool ok = error == 0;
 
 	from.text = text;
@@ -219,22 +220,43 @@ static bool relay_load_config(const struct options *options, struct relay_config
 	return ok;
 }
 
-/* Beyond the schema: do the certificate, the key and the CA belong together? */
+static struct pair_paths pair_paths_of(const struct relay_config *config)
+{
+	return (struct pair_paths){config->tls.certificate_file, config->tls.key_file};
+}
+
+/* The front door's certificate, where it is not the identity's: its text, owned by the caller, or
+ * NULL. False: why has a sentence. */
+static bool relay_load_pair(const struct pair_paths *paths, char **pem, char why[PAIR_WHY_BYTES])
+{
+	*pem = NULL;
+	if (!paths->certificate)
+		return true;
+	if (pair_place(&signer, paths, why))
+		*pem = pair_read(&signer, paths, why);
+	return *pem != NULL;
+}
+
+/* Beyond the schema: do the certificates, their keys and the CA belong together? */
 static int relay_check_config(const struct options *options, const struct relay_config *config)
 {
+	const struct pair_paths paths = pair_paths_of(config);
 	uint8_t key[SIGNING_KEY_BYTES];
-	char why[512];
+	char why[PAIR_WHY_BYTES], *pem = NULL;
 	struct identity *id = identity_new(config->identity.ca, config->identity.certificate, NULL,
 					   time(NULL), why, sizeof why);
 
 	if (id) {
 		identity_key_id(id, key);
 		identity_free(id);
-		if (signer_has(&signer, key) == 0) {
+		if (signer_has(&signer, key) != 0) {
+			snprintf(why, sizeof why,
+				 "identity.key: does not match identity.certificate");
+		} else if (relay_load_pair(&paths, &pem, why)) {
+			free(pem);
 			printf("%s: ok\n", options->config);
 			return EXIT_SUCCESS;
 		}
-		snprintf(why, sizeof why, "identity.key: does not match identity.certificate");
 	}
 	fprintf(stderr, "%s: %s\n", options->config, why);
 	return EXIT_FAILURE;
@@ -259,8 +281,9 @@ static int relay_serve(const char *path, struct relay_config *config,
 	static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP, 0};
 	static struct relay_signals signals = {.signals.came = relay_signal_came, .relay = &relay};
 	uint8_t key[SIGNING_KEY_BYTES];
+	const struct pair_paths paths = pair_paths_of(config);
 	struct keeper keeper;
-	char why[512];
+	char why[PAIR_WHY_BYTES], *pem;
 
 	log_set_level((enum log_level)config->log_level);
 	signal(SIGPIPE, SIG_IGN);
@@ -278,7 +301,10 @@ static int relay_serve(const char *path, struct relay_config *config,
 	if (error < 0)
 		keeper_failed(config->state_dir, -error);
 
-	struct snapshot *snap = snapshot_new(config, 1, why, sizeof why);
+	if (!relay_load_pair(&paths, &pem, why))
+		die("%s: %s", path, why);
+	/* Its paths are those of the first snapshot, which the control thread copies. */
+	struct snapshot *snap = snapshot_new(config, pem, 1, why, sizeof why);
 	if (!snap)
 		die("%s: %s", path, why);
 	identity_key_id(snap->identity, key);
@@ -295,6 +321,7 @@ static int relay_serve(const char *path, struct relay_config *config,
 		.snap = snap,
 		.keeper = &keeper,
 		.signer = &signer,
+		.front_pem = pem,
 		.path = path,
 		.start = start,
 		.overrides = overrides,

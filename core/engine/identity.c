@@ -113,24 +113,28 @@ static bool load_leaf(struct identity *id, const char *pem, char *why, size_t wh
 	return true;
 }
 
-/* A kind of key that is used here, whichever half it is. */
-static bool key_kind_ok(EVP_PKEY *key, char *why, size_t why_size)
+bool identity_key_usable(EVP_PKEY *key)
 {
 	switch (EVP_PKEY_id(key)) {
 	case EVP_PKEY_EC:
 	case EVP_PKEY_ED25519:
 		return true;
 	case EVP_PKEY_RSA:
-		if (EVP_PKEY_bits(key) >= RSA_BITS_MIN)
-			return true;
-		return identity_refuse(why, why_size,
-				       "identity.key: an RSA key needs at least 2048 bits");
+		return EVP_PKEY_bits(key) >= RSA_BITS_MIN;
 	default:
-		return identity_refuse(
-			why, why_size,
-			"identity.key: is of a kind that is not used here; use EC, Ed25519 "
-			"or RSA");
+		return false;
 	}
+}
+
+static bool key_kind_ok(EVP_PKEY *key, char *why, size_t why_size)
+{
+	if (identity_key_usable(key))
+		return true;
+	return identity_refuse(why, why_size,
+			       EVP_PKEY_id(key) == EVP_PKEY_RSA
+				       ? "identity.key: an RSA key needs at least 2048 bits"
+				       : "identity.key: is of a kind that is not used here; use "
+					 "EC, Ed25519 or RSA");
 }
 
 /* pem NULL: the certificate tells what the key is that is elsewhere. */
@@ -292,12 +296,12 @@ static int identity_pick_inner(SSL *ssl, const uint8_t **out, uint8_t *out_len,
 	return picked == SSL_TLSEXT_ERR_OK ? picked : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-static bool use_own(SSL_CTX *ctx, const struct identity *id)
+static bool identity_present(SSL_CTX *ctx, X509 *leaf, STACK_OF(X509) * chain, EVP_PKEY *key)
 {
-	if (!SSL_CTX_use_certificate(ctx, id->leaf) || !SSL_CTX_set1_chain(ctx, id->chain))
+	if (!SSL_CTX_use_certificate(ctx, leaf) || !SSL_CTX_set1_chain(ctx, chain))
 		return false;
-	if (id->key)
-		return SSL_CTX_use_PrivateKey(ctx, id->key);
+	if (key)
+		return SSL_CTX_use_PrivateKey(ctx, key);
 	SSL_CTX_set_private_key_method(ctx, &tls_signing_method);
 	return true;
 }
@@ -317,7 +321,7 @@ static SSL_CTX *identity_finish_context(SSL_CTX *ctx, bool ok)
 	return NULL;
 }
 
-SSL_CTX *identity_front_context(const struct identity *id)
+SSL_CTX *identity_front_of(X509 *leaf, STACK_OF(X509) * chain, EVP_PKEY *key)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
 
@@ -331,7 +335,12 @@ SSL_CTX *identity_front_context(const struct identity *id)
 		ctx, SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) &&
 			     SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) &&
 			     SSL_CTX_set_strict_cipher_list(ctx, FRONT_TLS12_CIPHERS) &&
-			     use_own(ctx, id));
+			     identity_present(ctx, leaf, chain, key));
+}
+
+SSL_CTX *identity_front_context(const struct identity *id)
+{
+	return identity_front_of(id->leaf, id->chain, id->key);
 }
 
 /* identity_check_relay() decides, when it knows the host and can say why not. Until then we have
@@ -369,7 +378,8 @@ SSL_CTX *identity_inner_context(const struct identity *id, bool server)
 	if (server)
 		SSL_CTX_set_alpn_select_cb(ctx, identity_pick_inner, NULL);
 	return identity_finish_context(
-		ctx, SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) && use_own(ctx, id) &&
+		ctx, SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) &&
+			     identity_present(ctx, id->leaf, id->chain, id->key) &&
 			     (server || offer_alpn(ctx, IDENTITY_INNER_ALPN)));
 }
 

@@ -28,6 +28,11 @@ struct identity {
 	struct identity_system *system;
 };
 
+/* A kind of key that is used here, whichever half it is. */
+bool identity_key_usable(EVP_PKEY *key) MUST_CHECK;
+/* A front door's context (identity_front_context()) with this certificate. key NULL: elsewhere. */
+SSL_CTX *identity_front_of(X509 *leaf, STACK_OF(X509) * chain, EVP_PKEY *key) MUST_CHECK;
+
 struct identity_verdict {
 	int error;    /* X509_V_OK or another X509_V_ERR */
 	bool is_leaf; /* the fault is with the leaf, not with a certificate above it */

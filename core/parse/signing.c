@@ -6,6 +6,8 @@
  * request: u8 duty, u64 number, then
  *          SIGN     key[32], u16 algorithm, u16 length, input
  *          HAS      key[32]
+ *          READ     u8 file
+ *          PLACE    u8 file, u16 length, path without a zero byte
  * reply:   u64 number, u32 -status, u32 length, data
  */
 #include "core/parse/signing.h"
@@ -71,6 +73,22 @@ bool signing_input_ok(CBS input)
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
+static bool request_file(CBS *in, struct signing_request *r)
+{
+	uint8_t file;
+
+	if (!CBS_get_u8(in, &file) || file >= SIGNING_FILES)
+		return false;
+	r->file = (enum signing_file)file;
+	return true;
+}
+
+static bool path_ok(const CBS *path)
+{
+	return CBS_len(path) > 0 && CBS_len(path) <= SIGNING_PATH_MAX &&
+	       !memchr(CBS_data(path), '\0', CBS_len(path));
+}
+
 static bool request_body(CBS *in, struct signing_request *r)
 {
 	switch (r->duty) {
@@ -82,6 +100,10 @@ static bool request_body(CBS *in, struct signing_request *r)
 	case SIGNING_HAS:
 		return CBS_copy_bytes(in, r->key, sizeof(r->key));
 	case SIGNING_READ:
+		return request_file(in, r);
+	case SIGNING_PLACE:
+		return request_file(in, r) && CBS_get_u16_length_prefixed(in, &r->input) &&
+		       path_ok(&r->input);
 	case SIGNING_CHANNEL:
 	case SIGNING_SEAL:
 		return true;
@@ -118,6 +140,11 @@ bool signing_request_encode(const struct signing_request *r, uint8_t *packet, si
 	if (ok && r->duty == SIGNING_SIGN)
 		ok = CBS_len(&r->input) <= SIGNING_INPUT_MAX && CBB_add_u16(&out, r->algorithm) &&
 		     CBB_add_u16_length_prefixed(&out, &input) &&
+		     CBB_add_bytes(&input, CBS_data(&r->input), CBS_len(&r->input));
+	if (ok && (r->duty == SIGNING_READ || r->duty == SIGNING_PLACE))
+		ok = CBB_add_u8(&out, (uint8_t)r->file);
+	if (ok && r->duty == SIGNING_PLACE)
+		ok = path_ok(&r->input) && CBB_add_u16_length_prefixed(&out, &input) &&
 		     CBB_add_bytes(&input, CBS_data(&r->input), CBS_len(&r->input));
 	ok = ok && CBB_finish(&out, NULL, len);
 	CBB_cleanup(&out);

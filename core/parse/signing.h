@@ -17,16 +17,27 @@
 #define SIGNING_KEY_BYTES     32u   /* a key's id: SHA-256 of its public half, as DER */
 #define SIGNING_INPUT_MAX     256u  /* what is signed; TLS 1.2 with P-521 takes 201 */
 #define SIGNING_SIGNATURE_MAX 1024u /* RSA with 8192 bits */
+#define SIGNING_PATH_MAX      1023u
+#define SIGNING_REQUEST_MAX   1088u /* a packet to the signer */
 #define SIGNING_PACKET_MAX    32768u
 #define SIGNING_REPLY_HEAD    16u
 
 enum signing_duty {
 	SIGNING_SIGN = 1, /* key, algorithm, input: the reply is the signature */
-	SIGNING_READ,	  /* the reply is the configuration file's text, in several packets */
-	SIGNING_HAS,	  /* key */
+	SIGNING_READ, /* file: the reply is its text, in several packets; of a key file its id */
+	SIGNING_HAS,  /* key */
 	/* Only before the signer is sealed: */
 	SIGNING_CHANNEL, /* a descriptor comes along, on which a worker will ask */
+	SIGNING_PLACE,	 /* file, path: where it lies from now on */
 	SIGNING_SEAL,
+};
+
+/* What a signer reads. */
+enum signing_file {
+	SIGNING_CONFIG,	     /* the relay's own file */
+	SIGNING_CERTIFICATE, /* tls.certificate_file */
+	SIGNING_KEY,	     /* tls.key_file */
+	SIGNING_FILES
 };
 
 struct signing_request {
@@ -34,7 +45,8 @@ struct signing_request {
 	uint64_t number; /* which the reply has, too */
 	uint8_t key[SIGNING_KEY_BYTES];
 	uint16_t algorithm; /* of TLS's SignatureScheme */
-	CBS input;	    /* points into the packet */
+	enum signing_file file;
+	CBS input; /* what is signed, or a path; points into the packet */
 };
 
 /* False: it is none, and *out is untouched. */

@@ -111,6 +111,7 @@ static const struct show_column status_columns[] = {
 	{"configuration", "revision", SHOW_COUNT, NULL},
 	{"unconfirmed, back in", "unconfirmed_ms", SHOW_SPAN, NULL},
 	{"certificate until", "certificate_expires", SHOW_TIME, NULL},
+	{"front door's until", "front_certificate_expires", SHOW_TIME, NULL},
 	{"threads", "threads", SHOW_COUNT, NULL},
 	{"engine", "engine", SHOW_TEXT, NULL},
 	{"TLS by", "tls_library", SHOW_TEXT, NULL},

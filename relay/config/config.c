@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/parse/signing.h"
 #include "core/parse/wire.h"
 #include "relay/config/policy.h"
 #include "relay/config/stun.h"
@@ -181,6 +182,21 @@ static const struct conf_field tls_fields[] = {
 	 .check = relay_check_target,
 	 .help = "the agent and service, as AGENT/SERVICE, that answer the challenges of ACME by "
 		 "TLS (RFC 8737) for the relay's own names"},
+	{.key = "certificate_file",
+	 .type = CONF_STRING,
+	 .offset = AT(relay_config, tls.certificate_file) - AT(relay_config, tls),
+	 .min = 2,
+	 .max = SIGNING_PATH_MAX,
+	 .check = conf_check_path,
+	 .help = "the file of a certificate and its chain, as PEM, that the front door presents in "
+		 "place of identity.certificate; read again on SIGHUP"},
+	{.key = "key_file",
+	 .type = CONF_STRING,
+	 .offset = AT(relay_config, tls.key_file) - AT(relay_config, tls),
+	 .min = 2,
+	 .max = SIGNING_PATH_MAX,
+	 .check = conf_check_path,
+	 .help = "the file of its private key, as PEM without a password"},
 	{.key = NULL},
 };
 
@@ -460,13 +476,26 @@ static bool finish_publics(struct conf_array *publics)
 	return true;
 }
 
+static bool check_pair(const struct conf_node *root, const struct relay_config *c,
+		       struct conf_errors *errors)
+{
+	bool certificate = c->tls.certificate_file, key = c->tls.key_file;
+
+	if (certificate != key)
+		conf_error(errors, conf_get(root, "tls"),
+			   certificate ? "tls.key_file" : "tls.certificate_file",
+			   "is missing; a certificate and its key belong together");
+	return certificate == key;
+}
+
 bool relay_config_bind(const struct conf_node *root, struct relay_config *out,
 		       struct conf_errors *errors)
 {
 	struct relay_config c = {0};
 
 	if (!conf_bind(root, fields, &c, errors) || !config_check_stun(root, &c, errors) ||
-	    !finish_publics(&c.publics) || !finish_target(&c.tls.acme)) {
+	    !check_pair(root, &c, errors) || !finish_publics(&c.publics) ||
+	    !finish_target(&c.tls.acme)) {
 		relay_config_free(&c);
 		return false;
 	}

@@ -84,6 +84,14 @@ static bool relay_load_bind(const struct conf_node *root, void *binding, struct 
 	return false;
 }
 
+static void swap_text(char **a, char **b)
+{
+	char *was = *a;
+
+	*a = *b;
+	*b = was;
+}
+
 /* Puts what consoles changed over the file. False without memory. */
 static bool load_use_kept(const struct load_source *from, struct relay_config *config,
 			  struct configuring_start *s)
@@ -96,10 +104,10 @@ static bool load_use_kept(const struct load_source *from, struct relay_config *c
 	ok = configuring_begin_bound(relay_config_fields(), file, kept, relay_load_bind, &b,
 				     "relay", from->path, s);
 	if (ok && s->merged) {
-		/* Where to look for it next time is the file's to say. */
-		char *state_dir = config->state_dir;
-		config->state_dir = b.together.state_dir;
-		b.together.state_dir = state_dir;
+		/* Where this host's files are is its own file's to say. */
+		swap_text(&config->state_dir, &b.together.state_dir);
+		swap_text(&config->tls.certificate_file, &b.together.tls.certificate_file);
+		swap_text(&config->tls.key_file, &b.together.tls.key_file);
 		relay_config_free(config);
 		*config = b.together;
 	}

@@ -41,7 +41,7 @@ static uint64_t seed_of(uint64_t h, const char *text)
 }
 
 /* False: why has a sentence. */
-static bool snapshot_make(struct snapshot *s, char *why, size_t why_size)
+static bool snapshot_make(struct snapshot *s, const char *front_pem, char *why, size_t why_size)
 {
 	if (!conf_tag_keys_parse(s->config.identity.tag_keys, &s->tag_keys)) {
 		snprintf(why, why_size, "identity.tag_keys: are no tag keys");
@@ -52,7 +52,13 @@ static bool snapshot_make(struct snapshot *s, char *why, size_t why_size)
 	if (!s->identity)
 		return false;
 	s->seed = seed_of(seed_of(0xcbf29ce484222325u, s->config.identity.ca), s->config.name);
-	s->front = identity_front_context(s->identity);
+	if (front_pem) {
+		s->front_certificate = front_certificate_new(front_pem, why, why_size);
+		if (!s->front_certificate)
+			return false;
+	}
+	s->front = front_pem ? front_certificate_context(s->front_certificate)
+			     : identity_front_context(s->identity);
 	s->policy = policy_new(&s->config.policy_conf);
 	if (s->front && s->policy && index_publics(s) && bind_list_make(&s->config, &s->binds))
 		return true;
@@ -66,13 +72,14 @@ static void snapshot_free(struct snapshot *s)
 	policy_free(s->policy);
 	free(s->publics);
 	SSL_CTX_free(s->front);
+	front_certificate_free(s->front_certificate);
 	identity_free(s->identity);
 	relay_config_free(&s->config);
 	free(s);
 }
 
-struct snapshot *snapshot_new(struct relay_config *config, uint64_t revision, char *why,
-			      size_t why_size)
+struct snapshot *snapshot_new(struct relay_config *config, const char *front_pem, uint64_t revision,
+			      char *why, size_t why_size)
 {
 	struct snapshot *s = calloc(1, sizeof(*s));
 
@@ -85,7 +92,7 @@ struct snapshot *snapshot_new(struct relay_config *config, uint64_t revision, ch
 	*config = (struct relay_config){0};
 	s->revision = revision;
 	s->refs = 1;
-	if (!snapshot_make(s, why, why_size)) {
+	if (!snapshot_make(s, front_pem, why, why_size)) {
 		snapshot_free(s);
 		return NULL;
 	}

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/engine/front_certificate.h"
 #include "core/engine/identity.h"
 #include "relay/config/config.h"
 #include "relay/config/bind_list.h"
@@ -25,7 +26,8 @@ struct snapshot {
 	struct relay_config config;
 	struct identity *identity;
 	struct conf_tag_keys tag_keys;
-	uint64_t seed; /* of this installation: of its name and CA */
+	uint64_t seed;				     /* of this installation: of its name and CA */
+	struct front_certificate *front_certificate; /* NULL: the identity's */
 	SSL_CTX *front;
 	struct bind_list binds;
 	const struct relay_public **publics; /* sorted by name */
@@ -33,9 +35,10 @@ struct snapshot {
 	struct policy *policy;
 };
 
-/* Takes over config (also on failure). NULL: why has a sentence. One reference is the caller's. */
-struct snapshot *snapshot_new(struct relay_config *config, uint64_t revision, char *why,
-			      size_t why_size) MUST_CHECK;
+/* Takes over config (also on failure). front_pem: the front door's certificate and chain; NULL: the
+ * identity's. NULL: why has a sentence. One reference is the caller's. */
+struct snapshot *snapshot_new(struct relay_config *config, const char *front_pem, uint64_t revision,
+			      char *why, size_t why_size) MUST_CHECK;
 struct snapshot *snapshot_hold(struct snapshot *s);
 void snapshot_release(struct snapshot *s);
 

@@ -20,6 +20,7 @@
 #include "relay/config/load.h"
 #include "relay/control/control_internal.h"
 #include "relay/session/limits.h"
+#include "relay/signer/pair.h"
 
 /* ---- proposals ---- */
 
@@ -69,7 +70,8 @@ static void *change_propose(struct configuring *c, const json_t *document,
 		config.engine = held->engine;
 	if (held->log_level >= 0)
 		config.log_level = held->log_level;
-	s = snapshot_new(&config, changes_revision(c->changes) + 1, why, CONFIGURING_WHY_BYTES);
+	s = snapshot_new(&config, ctl->front_pem, changes_revision(c->changes) + 1, why,
+			 CONFIGURING_WHY_BYTES);
 	if (s && !change_key_is_there(ctl, s, why)) {
 		snapshot_release(s);
 		s = NULL;
@@ -129,6 +131,9 @@ static json_t *change_restart(const struct configuring *c, const void *proposal)
 		{"control.socket", text_same(was->control.socket, is->control.socket)},
 		{"nat.socket", text_same(was->nat.socket, is->nat.socket)},
 		{"state_dir", text_same(was->state_dir, is->state_dir)},
+		{"tls.certificate_file",
+		 text_same(was->tls.certificate_file, is->tls.certificate_file)},
+		{"tls.key_file", text_same(was->tls.key_file, is->tls.key_file)},
 		{"user", text_same(was->user, is->user)},
 	};
 	json_t *list = json_array();
@@ -272,6 +277,50 @@ bool change_open(struct relay_control *ctl, const struct configuring_start *s)
 
 /* ---- SIGHUP ---- */
 
+/* A snapshot of what is in force with the pair that has been read. False: why has a sentence. */
+static bool change_front(struct relay_control *ctl, char why[CONFIGURING_WHY_BYTES])
+{
+	struct configuring *c = &ctl->managed.configuring;
+	struct conf_errors errors = {0};
+	struct snapshot *next = change_propose(c, changes_document(c->changes), &errors, why);
+
+	if (!next && !why[0])
+		snprintf(why, CONFIGURING_WHY_BYTES, "the configuration in force does not fit");
+	conf_errors_free(&errors);
+	if (next)
+		next->revision = changes_revision(c->changes);
+	return next && change_enforce(c, next, why);
+}
+
+/* tls.certificate_file and tls.key_file, which another program renews. A pair that does not fit, as
+ * one that is half written, leaves the old one in force. */
+static void control_reload_front(struct relay_control *ctl)
+{
+	const struct pair_paths paths = {ctl->certificate_file, ctl->key_file};
+	char why[PAIR_WHY_BYTES], *before = ctl->front_pem, *pem;
+
+	if (!before)
+		return;
+	pem = pair_read(ctl->signer, &paths, why);
+	if (pem && strcmp(pem, before) == 0) {
+		log_notice("control", "tls.certificate_file says nothing new");
+		free(pem);
+		return;
+	}
+	if (pem) {
+		ctl->front_pem = pem;
+		if (change_front(ctl, why)) {
+			log_notice("control", "the certificate in %s is in force",
+				   paths.certificate);
+			free(before);
+			return;
+		}
+		ctl->front_pem = before;
+		free(pem);
+	}
+	log_error("control", "%s; the certificate before stays in force", why);
+}
+
 void control_reload(struct relay_control *ctl)
 {
 	struct conf_errors errors = {.file = ctl->path};
@@ -280,9 +329,10 @@ void control_reload(struct relay_control *ctl)
 	size_t len = 0;
 	int error;
 
+	control_reload_front(ctl);
 	if (!configuring_may_reread(&ctl->managed.configuring))
 		return;
-	error = signer_read_config(ctl->signer, &text, &len);
+	error = signer_read(ctl->signer, SIGNING_CONFIG, &text, &len);
 	if (error == 0)
 		document = load_document(text, len, &errors);
 	else if (error == -EKEYREJECTED)

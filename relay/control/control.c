@@ -28,6 +28,26 @@ const struct snapshot *control_snapshot(const struct relay_control *ctl)
 
 /* ---- our own certificate ---- */
 
+/* Where the front door presents another one than the identity's. */
+static void front_expiry_look(struct relay_control *ctl)
+{
+	const struct front_certificate *f = ctl->current->front_certificate;
+	struct expiry_validity v;
+	json_t *expiring;
+
+	if (!f)
+		return;
+	v = front_certificate_validity(f);
+	expiring = expiring_look(&ctl->front_expiry, &v, "relay",
+				 "it is that of tls.certificate_file, %s, with its chain; renew it "
+				 "and its key where its ACME client runs, then SIGHUP",
+				 ctl->certificate_file);
+	if (expiring) {
+		json_object_set_new(expiring, "file", json_string(ctl->certificate_file));
+		control_event(ctl, "certificate.expiring", expiring);
+	}
+}
+
 /* Tells the operator in time that it ends. Looks again every EXPIRY_LOOK_MS, and after a change. */
 static void relay_expiry_look(struct timer *t, uint64_t now_ms)
 {
@@ -44,6 +64,7 @@ static void relay_expiry_look(struct timer *t, uint64_t now_ms)
 			      ctl->current->config.name);
 	if (expiring)
 		control_event(ctl, "certificate.expiring", expiring);
+	front_expiry_look(ctl);
 }
 
 /* ---- consoles ---- */
@@ -183,6 +204,19 @@ int control_follow_nat(struct relay_control *ctl)
 
 /* ---- beginning and end ---- */
 
+/* Takes pem over. False without memory. */
+static bool control_keep_front(struct relay_control *ctl, char *pem)
+{
+	const struct relay_config *config = &ctl->current->config;
+
+	ctl->front_pem = pem;
+	if (!pem)
+		return true;
+	ctl->certificate_file = strdup(config->tls.certificate_file);
+	ctl->key_file = strdup(config->tls.key_file);
+	return ctl->certificate_file && ctl->key_file;
+}
+
 int control_open(struct relay *r, const struct control_setup *setup, char *why, size_t why_size)
 {
 	const struct ring_options options = {.engine = RING_EPOLL, .small_buffers = 64};
@@ -193,6 +227,7 @@ int control_open(struct relay *r, const struct control_setup *setup, char *why, 
 		snprintf(why, why_size, "cannot open the control thread's ring: %s",
 			 strerror(-error));
 		snapshot_release(setup->snap);
+		free(setup->front_pem);
 		free(ctl);
 		return -1;
 	}
@@ -205,7 +240,7 @@ int control_open(struct relay *r, const struct control_setup *setup, char *why, 
 	ctl->overrides = setup->overrides ? *setup->overrides : (struct control_overrides){-1, -1};
 	ctl->nat = (struct nat_follow){.program = "relay", .changed = relay_nat_changed};
 	ctl->expiry_timer.fire = relay_expiry_look;
-	ctl->expiry = (struct expiry)EXPIRY_UNTOLD;
+	ctl->expiry = ctl->front_expiry = (struct expiry)EXPIRY_UNTOLD;
 	ctl->calls = (struct calls){
 		.tables = tables,
 		.owner = ctl,
@@ -216,8 +251,8 @@ int control_open(struct relay *r, const struct control_setup *setup, char *why, 
 	managed_init(&ctl->managed, ctl->ring, &ctl->calls, &ctl->events);
 	ctl->path = setup->path;
 	snprintf(why, why_size, "cannot set up the control thread: out of memory");
-	if (!change_open(ctl, setup->start) || !watch_open(ctl) ||
-	    control_listen(ctl, why, why_size) < 0) {
+	if (!control_keep_front(ctl, setup->front_pem) || !change_open(ctl, setup->start) ||
+	    !watch_open(ctl) || control_listen(ctl, why, why_size) < 0) {
 		control_close(ctl);
 		return -1;
 	}
@@ -246,5 +281,8 @@ void control_close(struct relay_control *ctl)
 	keeper_stop(ctl->keeper);
 	watch_close(ctl);
 	signer_stop(ctl->signer);
+	free(ctl->front_pem);
+	free(ctl->certificate_file);
+	free(ctl->key_file);
 	free(ctl);
 }

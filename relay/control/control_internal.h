@@ -33,13 +33,17 @@ struct relay_control {
 	struct snapshot *current;
 	struct managed managed;
 	const char *path; /* of the configuration file; for the life of the relay */
+	/* Of tls.certificate_file as last read, and the paths since the start; owned. NULL: the
+	 * front door presents the identity's certificate. */
+	char *front_pem, *certificate_file, *key_file;
 	struct control_overrides overrides;
 	struct calls calls;
 	struct records events, audits;
 
 	struct timer expiry_timer; /* looks at our own certificate */
 	struct expiry expiry;
-	struct timer drain_timer; /* looks whether the last session has ended, or time is up */
+	struct expiry front_expiry; /* likewise at that of tls.certificate_file */
+	struct timer drain_timer;   /* looks whether the last session has ended, or time is up */
 	uint64_t drain_due_ms;
 	bool drained;		/* that time is up, and what still ran has been told to end */
 	bool leaves_when_empty; /* a drain ends the program */

@@ -138,6 +138,11 @@ static void see_status_run(struct call *c)
 		json_object_set_new(result, "nat", nat_view_json(&ctl->nat.view));
 	json_object_set_new(result, "certificate_expires",
 			    json_integer((json_int_t)identity_not_after(ctl->current->identity)));
+	if (ctl->current->front_certificate)
+		json_object_set_new(result, "front_certificate_expires",
+				    json_integer((json_int_t)front_certificate_validity(
+							 ctl->current->front_certificate)
+							 .not_after));
 	call_answer(c, result);
 }
 
@@ -231,7 +236,8 @@ const struct method methods_see[] = {
 		   "{listen_udp, listen_tcp, udp, tcp}, nat?: {connected, "
 		   "external?, "
 		   "verdict, sentence?, advice?, mappings: [{protocol, family, port, external?, "
-		   "state}], more?}, certificate_expires, unconfirmed_ms?}"},
+		   "state}], more?}, certificate_expires, front_certificate_expires?, "
+		   "unconfirmed_ms?}"},
 	{.name = "agents",
 	 .level = CALLER_READ,
 	 .run = see_agents_run,

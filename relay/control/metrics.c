@@ -64,6 +64,13 @@ static void scrape_end(struct scrape *s)
 	free(s);
 }
 
+static uint64_t front_expires(const struct snapshot *s)
+{
+	return s->front_certificate
+		       ? (uint64_t)front_certificate_validity(s->front_certificate).not_after
+		       : 0;
+}
+
 static char *page(struct relay_control *ctl, size_t *len)
 {
 	struct relay_totals t = relay_totals(ctl->relay);
@@ -73,6 +80,7 @@ static char *page(struct relay_control *ctl, size_t *len)
 		.version = POSTERN_VERSION,
 		.revision = changes_revision(ctl->managed.configuring.changes),
 		.certificate_expires = (uint64_t)identity_not_after(ctl->current->identity),
+		.front_expires = front_expires(ctl->current),
 		.draining = ctl->relay->draining,
 		.nat_connected = ctl->nat.view.connected,
 		.memory_bytes = ctl->relay->memory.used > 0 ? (uint64_t)ctl->relay->memory.used : 0,

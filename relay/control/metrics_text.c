@@ -84,6 +84,10 @@ char *metrics_text(const struct metrics_values *v, size_t *len)
 		 "When the relay's certificate expires, in seconds of the epoch",
 		 v->certificate_expires},
 	};
+	const struct metric front = {
+		"front_certificate_expiry_seconds", "gauge",
+		"When tls.certificate_file or its chain expires, in seconds of the epoch",
+		v->front_expires};
 	char *text = NULL;
 	FILE *f = open_memstream(&text, len);
 
@@ -95,6 +99,8 @@ char *metrics_text(const struct metrics_values *v, size_t *len)
 		v->version);
 	for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++)
 		write_metric(f, &metrics[i]);
+	if (v->front_expires)
+		write_metric(f, &front);
 	write_refusals(f, v->refused);
 	write_places(f, v->places, v->place_count);
 	write_stun(f, v->stun, v->stun_count);

@@ -27,6 +27,7 @@ struct metrics_place {
 struct metrics_values {
 	const char *version;
 	uint64_t revision, certificate_expires; /* seconds of the epoch */
+	uint64_t front_expires;			/* of tls.certificate_file; 0: there is none */
 	bool draining;
 	bool nat_connected; /* postern-natd is followed and there */
 	uint64_t memory_bytes, memory_limit_bytes;

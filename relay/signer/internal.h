@@ -11,16 +11,20 @@
 /* A file that is larger is refused as the program that starts with it would (CONF_FILE_MAX). */
 #define SIGNER_FILE_MAX (4u << 20)
 
-/* Where the signer may look. */
+/* Where a file lies. */
+struct signer_place {
+	int dir;      /* -1: there is no such file */
+	int real_dir; /* of the file that dir's may be a link to */
+	char name[256];
+	char path[SIGNING_PATH_MAX + 1]; /* for sentences; its beginning */
+};
+
 struct signer_places {
-	int config_dir;
-	int config_real_dir; /* of the file that config_dir's may be a link to */
-	char config_name[256];
-	const char *config_path; /* for sentences */
+	struct signer_place files[SIGNING_FILES];
 };
 
 struct signer_server {
-	const struct signer_places *places;
+	struct signer_places *places;
 	struct keyring *keys;
 	char *text; /* SIGNER_FILE_MAX and a byte more, to see that a file is too large */
 	bool sealed;
@@ -28,14 +32,18 @@ struct signer_server {
 	size_t count;
 };
 
+/* Its directory, in which it may be replaced by a new file any time, and that of what it leads to
+ * if it is a link. 0 or -errno. */
+int signer_place_open(const char *path, struct signer_place *p) MUST_CHECK;
+void signer_place_close(struct signer_place *p);
+
 /* False without memory. fd and places stay the caller's. */
-bool signer_server_open(struct signer_server *s, int fd,
-			const struct signer_places *places) MUST_CHECK;
+bool signer_server_open(struct signer_server *s, int fd, struct signer_places *places) MUST_CHECK;
 void signer_server_close(struct signer_server *s);
 /* Takes one packet of fds[i], which has one, and does what it asks for. False: the relay's control
  * thread has ended. */
 bool signer_server_turn(struct signer_server *s, size_t i) MUST_CHECK;
 /* All of this until then; the process ends. */
-_Noreturn void signer_serve(int fd, const struct signer_places *places);
+_Noreturn void signer_serve(int fd, struct signer_places *places);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * signer_serve: the signer's side: one packet after the other, until the relay is gone.
  *
- * Sealed, it can read the configuration file and answer packets: it makes no socket, takes no
+ * Sealed, it can read the files it was told of and answer packets: it makes no socket, takes no
  * descriptor, and writes nowhere. A reply that a worker has no room for is dropped, since a worker
  * that reads has room for all that it may have asked (relay/front/signing.c), and none may hold up
  * the others.
@@ -21,6 +21,7 @@
 
 #include "core/isolation.h"
 #include "core/key_file.h"
+#include "core/parse/keyblock.h"
 #include "core/passing.h"
 #include "gen/signer_calls.h"
 #include "relay/signer/internal.h"
@@ -29,16 +30,21 @@
 
 static int signer_confine(const struct signer_places *places)
 {
-	const struct isolation_place files[] = {
-		{.fd = places->config_dir, .rights = LANDLOCK_ACCESS_FS_READ_FILE},
-		{.fd = places->config_real_dir, .rights = LANDLOCK_ACCESS_FS_READ_FILE},
-	};
+	struct isolation_place dirs[2 * SIGNING_FILES];
 	const struct isolation_plan plan = {
 		.calls = &signer_calls,
-		.places = files,
-		.place_count = COUNT(files),
+		.places = dirs,
+		.place_count = COUNT(dirs),
 	};
 
+	for (size_t i = 0; i < SIGNING_FILES; i++) {
+		const struct signer_place *p = &places->files[i];
+
+		dirs[2 * i] = (struct isolation_place){.fd = p->dir,
+						       .rights = LANDLOCK_ACCESS_FS_READ_FILE};
+		dirs[2 * i + 1] = (struct isolation_place){.fd = p->real_dir,
+							   .rights = LANDLOCK_ACCESS_FS_READ_FILE};
+	}
 	return isolation_confine(&plan);
 }
 
@@ -100,21 +106,23 @@ static int signer_read_all(int fd, char *text, size_t *len)
 	return 0;
 }
 
-/* The configuration file's text; its keys go to the ring, and out of the text. -EKEYREJECTED: the
- * text says why.
+/* A file's text; its keys go to the ring, and out of the text. -EKEYREJECTED: the text says why it
+ * may hold none.
  *
  * #syscalls openat fstat|newfstatat
  */
-static int signer_read_file(struct signer_server *s, size_t *len)
+static int signer_read_file(struct signer_server *s, enum signing_file file, size_t *len)
 {
-	const struct signer_places *p = s->places;
+	const struct signer_place *p = &s->places->files[file];
 	struct stat st;
 	char why[KEY_FILE_WHY_BYTES];
 	int fd, error;
 
+	if (p->dir < 0)
+		return -ENOENT;
 	/* At the start a FIFO will do. Later, to open it would wait for its other end to be opened,
 	 * too. */
-	fd = openat(p->config_dir, p->config_name,
+	fd = openat(p->dir, p->name,
 		    O_RDONLY | O_CLOEXEC | O_NOCTTY | (s->sealed ? O_NONBLOCK : 0));
 	if (fd < 0)
 		return -errno;
@@ -122,20 +130,51 @@ static int signer_read_file(struct signer_server *s, size_t *len)
 		error = -errno;
 	else if (s->sealed && !S_ISREG(st.st_mode))
 		error = -EINVAL;
-	else if (!key_file_kept(fd, p->config_path, why, sizeof(why)))
+	else if (file != SIGNING_CERTIFICATE && !key_file_kept(fd, p->path, why, sizeof(why)))
 		error = -EKEYREJECTED;
 	else
 		error = signer_read_all(fd, s->text, len);
+	/* A certificate is public, but its key may be in the same file. */
+	if (!error && keyring_take(s->keys, s->text, *len) > 0 && file == SIGNING_CERTIFICATE &&
+	    !key_file_kept(fd, p->path, why, sizeof(why)))
+		error = -EKEYREJECTED;
 	close(fd);
 	if (error)
 		OPENSSL_cleanse(s->text, SIGNER_FILE_MAX + 1);
-	else
-		(void)keyring_take(s->keys, s->text, *len);
 	if (error == -EKEYREJECTED) {
 		*len = strlen(why);
 		memcpy(s->text, why, *len);
 	}
 	return error;
+}
+
+/* A key file's first key goes to the ring; what leaves the signer is its id. */
+static int signer_read_key(struct signer_server *s, size_t *len)
+{
+	uint8_t id[SIGNING_KEY_BYTES];
+	int error = signer_read_file(s, SIGNING_KEY, len);
+
+	if (error)
+		return error;
+	s->text[*len] = '\0'; /* there is room */
+	error = keyblock_refers(s->text, id) ? 0 : -ENOKEY;
+	OPENSSL_cleanse(s->text, *len);
+	memcpy(s->text, id, error ? 0 : sizeof(id));
+	*len = sizeof(id);
+	return error;
+}
+
+/* Only at the start: the paths are the operator's file's. */
+static int signer_set_place(struct signer_server *s, const struct signing_request *r)
+{
+	struct signer_place *p = &s->places->files[r->file];
+	char path[SIGNING_PATH_MAX + 1];
+
+	if (s->sealed || p->dir >= 0)
+		return -EPERM;
+	memcpy(path, CBS_data(&r->input), CBS_len(&r->input));
+	path[CBS_len(&r->input)] = '\0';
+	return signer_place_open(path, p);
 }
 
 static int signer_sign(struct signer_server *s, const struct signing_request *r,
@@ -184,9 +223,11 @@ static void signer_perform(struct signer_server *s, const struct signing_request
 
 	switch (r->duty) {
 	case SIGNING_READ:
-		status = signer_read_file(s, &len);
-		if (status && status != -EKEYREJECTED)
-			len = 0;
+		status = r->file == SIGNING_KEY ? signer_read_key(s, &len)
+						: signer_read_file(s, r->file, &len);
+		break;
+	case SIGNING_PLACE:
+		status = signer_set_place(s, r);
 		break;
 	case SIGNING_HAS:
 		status = keyring_has(s->keys, r->key) ? 0 : -ENOKEY;
@@ -206,7 +247,8 @@ static void signer_perform(struct signer_server *s, const struct signing_request
 	}
 	if (along >= 0)
 		close(along);
-	signer_answer(s->fds[0], 0, r->number, status, s->text, len);
+	signer_answer(s->fds[0], 0, r->number, status, s->text,
+		      status && status != -EKEYREJECTED ? 0 : len);
 }
 
 /* Its other end is gone: the last one takes its place. */
@@ -219,7 +261,7 @@ static void signer_drop_channel(struct signer_server *s, size_t i)
 /* #syscalls recvmsg */
 bool signer_server_turn(struct signer_server *s, size_t i)
 {
-	uint8_t packet[SIGNING_INPUT_MAX + 64];
+	uint8_t packet[SIGNING_REQUEST_MAX];
 	struct iovec whole = {packet, sizeof(packet)};
 	struct signing_request request;
 	union passing room;
@@ -254,7 +296,7 @@ bool signer_server_turn(struct signer_server *s, size_t i)
 	return true;
 }
 
-bool signer_server_open(struct signer_server *s, int fd, const struct signer_places *places)
+bool signer_server_open(struct signer_server *s, int fd, struct signer_places *places)
 {
 	*s = (struct signer_server){.places = places, .fds = {fd}, .count = 1};
 	s->keys = keyring_new();
@@ -274,7 +316,7 @@ void signer_server_close(struct signer_server *s)
 }
 
 /* #syscalls poll|ppoll */
-void signer_serve(int fd, const struct signer_places *places)
+void signer_serve(int fd, struct signer_places *places)
 {
 	struct pollfd waits[1 + SIGNER_CHANNELS_MAX];
 	struct signer_server s;

@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -51,7 +52,7 @@ static int signer_wait_for(const struct signer *s, short events, uint64_t deadli
 static int signer_send(const struct signer *s, const struct signing_request *request, int along,
 		       uint64_t deadline)
 {
-	uint8_t packet[SIGNING_INPUT_MAX + 64];
+	uint8_t packet[SIGNING_REQUEST_MAX];
 	struct iovec part = {.iov_base = packet};
 	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
 	union passing room;
@@ -182,9 +183,17 @@ int signer_seal(struct signer *s)
 	return signer_call(s, &request, -1, NULL, NULL);
 }
 
-int signer_read_config(struct signer *s, char **text, size_t *len)
+int signer_place(struct signer *s, enum signing_file file, const char *path)
 {
-	struct signing_request request = {.duty = SIGNING_READ};
+	struct signing_request request = {.duty = SIGNING_PLACE, .file = file};
+
+	CBS_init(&request.input, (const uint8_t *)path, strlen(path));
+	return signer_call(s, &request, -1, NULL, NULL);
+}
+
+int signer_read(struct signer *s, enum signing_file file, char **text, size_t *len)
+{
+	struct signing_request request = {.duty = SIGNING_READ, .file = file};
 
 	return signer_call(s, &request, -1, text, len);
 }
@@ -210,12 +219,13 @@ int signer_has(struct signer *s, const uint8_t key[SIGNING_KEY_BYTES])
 
 /* ---- start and stop -------------------------------------------------------------------------- */
 
-static void signer_places_close(struct signer_places *p)
+void signer_place_close(struct signer_place *p)
 {
-	if (p->config_dir >= 0)
-		close(p->config_dir);
-	if (p->config_real_dir >= 0)
-		close(p->config_real_dir);
+	if (p->dir >= 0)
+		close(p->dir);
+	if (p->real_dir >= 0)
+		close(p->real_dir);
+	p->dir = p->real_dir = -1;
 }
 
 static int open_dir(const char *path, int *out)
@@ -224,40 +234,40 @@ static int open_dir(const char *path, int *out)
 	return *out < 0 ? -errno : 0;
 }
 
-/* The directory of path, which may be replaced by a new file any time, and that of what it leads to
- * if it is a link. */
-static int signer_places_open(const char *path, struct signer_places *p)
+int signer_place_open(const char *path, struct signer_place *p)
 {
 	char copy[PATH_MAX], real[PATH_MAX];
 	size_t size = strlen(path) + 1;
 	const char *name;
 	int error;
 
-	*p = (struct signer_places){.config_dir = -1, .config_real_dir = -1, .config_path = path};
+	*p = (struct signer_place){.dir = -1, .real_dir = -1};
 	if (size > sizeof(copy))
 		return -ENAMETOOLONG;
 	if (!realpath(path, real))
 		return -errno;
 	memcpy(copy, path, size);
 	name = basename(copy);
-	if (strlen(name) >= sizeof(p->config_name))
+	if (strlen(name) >= sizeof(p->name))
 		return -ENAMETOOLONG;
-	memcpy(p->config_name, name, strlen(name) + 1);
+	memcpy(p->name, name, strlen(name) + 1);
+	snprintf(p->path, sizeof(p->path), "%s", path);
 	memcpy(copy, path, size);
-	error = open_dir(dirname(copy), &p->config_dir);
+	error = open_dir(dirname(copy), &p->dir);
 	if (!error)
-		error = open_dir(dirname(real), &p->config_real_dir);
+		error = open_dir(dirname(real), &p->real_dir);
 	if (error)
-		signer_places_close(p);
+		signer_place_close(p);
 	return error;
 }
 
 /* The child. Ctrl-C and a service manager's SIGTERM reach the whole group, but the relay may need
  * its signer until its own end, which the socket tells. Undumpable first of all: another process of
  * this user may not look into its memory. */
-static _Noreturn void signer_main(int fd, const struct signer_places *places, pid_t parent)
+static _Noreturn void signer_main(int fd, struct signer_places *places, pid_t parent)
 {
-	const int keep[] = {fd, places->config_dir, places->config_real_dir};
+	const struct signer_place *config = &places->files[SIGNING_CONFIG];
+	const int keep[] = {fd, config->dir, config->real_dir};
 	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE};
 	const struct timeval patience = {.tv_sec = SIGNER_WAIT_MS / 1000};
 
@@ -278,22 +288,25 @@ int signer_start(struct signer *s, const char *config_path)
 {
 	pid_t self = getpid(), child;
 	struct signer_places places;
+	struct signer_place *config = &places.files[SIGNING_CONFIG];
 	int pair[2], error;
 
 	*s = (struct signer){.fd = -1, .wait_ms = SIGNER_WAIT_MS};
-	error = signer_places_open(config_path, &places);
+	for (size_t i = 0; i < SIGNING_FILES; i++)
+		places.files[i] = (struct signer_place){.dir = -1, .real_dir = -1};
+	error = signer_place_open(config_path, config);
 	if (error)
 		return error;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
 		error = -errno;
-		signer_places_close(&places);
+		signer_place_close(config);
 		return error;
 	}
 	child = fork();
 	if (child == 0)
 		signer_main(pair[1], &places, self);
 	error = child < 0 ? -errno : 0;
-	signer_places_close(&places);
+	signer_place_close(config);
 	close(pair[1]);
 	s->fd = pair[0];
 	s->pid = child;

@@ -5,17 +5,19 @@
  * Theory of operation. A relay parses what the whole internet sends; the key that makes it the
  * relay is in another process, whose only input is packets on socket pairs. The signer is forked
  * before the configuration is read, and reads the file itself: the relay gets its text with a
- * reference in place of each private key (core/parse/keyblock.h), now and at SIGHUP. Which key a
- * handshake takes is told by the certificate that the relay presents.
+ * reference in place of each private key (core/parse/keyblock.h), now and at SIGHUP. The same holds
+ * for tls.certificate_file and tls.key_file, which are named to it before it is sealed (pair.h).
+ * Which key a handshake takes is told by the certificate that the relay presents.
  *
- *   relay, main thread      signer_start() ... signer_channel() for each worker, signer_seal()
- *   relay, control thread   signer_read_config(), signer_has(), which wait, with a deadline
+ *   relay, main thread      signer_start(), signer_place() ... signer_channel() for each worker,
+ *                           signer_seal()
+ *   relay, control thread   signer_read(), signer_has(), which wait, with a deadline
  *   relay, workers          relay/front/signing.h: each has a channel of its own, and never waits
  *   signer                  one packet after the other, by turns of the channels
  *
  * A relay that is taken over can have handshakes signed while it runs, and takes no key along: the
  * signer signs the two texts that a TLS server signs (core/parse/signing.h) and nothing else. It
- * reads the one file, and has no network.
+ * reads these files, and has no network.
  *
  * A signer that is gone cannot be replaced, since the relay could no longer give it a channel, nor
  * should it be able to make one: the relay ends with a failure, and the service manager starts
@@ -54,10 +56,14 @@ void signer_stop(struct signer *s);
 int signer_channel(struct signer *s, int *fd) MUST_CHECK;
 /* It gives up all that it does not need, and takes no further channel. 0 or -errno. */
 int signer_seal(struct signer *s) MUST_CHECK;
-/* The configuration file's text without its private keys, owned by the caller. The signer has them
- * from now on, beside those it had. 0 or -errno; -EKEYREJECTED: others may read the file, and the
- * text is a sentence about it. */
-int signer_read_config(struct signer *s, char **text, size_t *len) MUST_CHECK;
+/* Before it is sealed, and once: where a file lies, other than the configuration file. 0 or -errno
+ * of the path. */
+int signer_place(struct signer *s, enum signing_file file, const char *path) MUST_CHECK;
+/* A file's text without its private keys, owned by the caller; of the key file the id of its first
+ * key only (SIGNING_KEY_BYTES; -ENOKEY: it has none that can be used). The signer has the keys from
+ * now on, beside those it had. 0 or -errno; -EKEYREJECTED: it has a key, and others may read it,
+ * and the text is a sentence about that. */
+int signer_read(struct signer *s, enum signing_file file, char **text, size_t *len) MUST_CHECK;
 /* Drops answers that came too late. False: the signer is gone. Never waits. */
 bool signer_lives(struct signer *s) MUST_CHECK;
 /* Whether it has the key of this id: 0, -ENOKEY, or another -errno. */

@@ -3,7 +3,8 @@
  * signer: what a sealed relay has done by it, and what the signer itself cannot do.
  *
  * links: core/key_file.c
- * links: relay/signer/signer.c relay/signer/serve.c core/engine/keyring.c core/engine/certificate.c
+ * links: relay/signer/signer.c relay/signer/serve.c relay/signer/pair.c core/engine/keyring.c
+ * links: core/engine/front_certificate.c core/engine/certificate.c
  * links: core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c
  * links: core/engine/tag.c core/engine/tls.c core/parse/signing.c core/parse/keyblock.c core/parse/wire.c
  * links: core/parse/reason.c core/addr.c core/log.c core/file.c core/isolation.c core/passing.c
@@ -34,6 +35,7 @@
 #include "core/parse/keyblock.h"
 #include "core/sanitized.h"
 #include "relay/signer/internal.h"
+#include "relay/signer/pair.h"
 #include "tests/support/certs.h"
 
 static char dir[64], config[96], neighbour[96];
@@ -113,7 +115,7 @@ static void start_sealed(struct signer *s, int *channel)
 	size_t len;
 
 	assert_int_equal(signer_start(s, config), 0);
-	assert_int_equal(signer_read_config(s, &text, &len), 0);
+	assert_int_equal(signer_read(s, SIGNING_CONFIG, &text, &len), 0);
 	free(text);
 	if (channel)
 		assert_int_equal(signer_channel(s, channel), 0);
@@ -134,7 +136,7 @@ static void test_the_file_comes_without_its_key(void **context)
 	snprintf(body, sizeof(body), "%s", strchr(relay.key, '\n') + 1);
 	assert_int_equal(signer_start(&s, config), 0);
 	assert_int_equal(signer_has(&s, relay_key), -ENOKEY);
-	assert_int_equal(signer_read_config(&s, &text, &len), 0);
+	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &text, &len), 0);
 	assert_int_equal(strlen(text), len);
 	assert_non_null(strstr(text, "name: front"));
 	assert_null(strstr(text, body));
@@ -157,16 +159,16 @@ static void test_a_replaced_file_is_read(void **context)
 	snprintf(other, sizeof(other), "%s.tmp", config);
 	write_file(other, "name: other\n");
 	assert_int_equal(rename(other, config), 0);
-	assert_int_equal(signer_read_config(&s, &text, &len), 0);
+	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &text, &len), 0);
 	assert_string_equal(text, "name: other\n");
 	free(text);
 	/* The key that it had stays: a running relay goes on with its certificate. */
 	assert_int_equal(signer_has(&s, relay_key), 0);
 	assert_int_equal(unlink(config), 0);
-	assert_int_equal(signer_read_config(&s, &text, &len), -ENOENT);
+	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &text, &len), -ENOENT);
 	/* No writer is waited for. */
 	assert_int_equal(mkfifo(config, 0600), 0);
-	assert_int_equal(signer_read_config(&s, &text, &len), -EINVAL);
+	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &text, &len), -EINVAL);
 	assert_int_equal(unlink(config), 0);
 	write_config("front");
 	signer_stop(&s);
@@ -186,7 +188,7 @@ static void test_a_file_that_others_may_read(void **context)
 	assert_int_equal(signer_start(&s, config), 0);
 	for (int turn = 0; turn < 2; turn++) {
 		text = NULL;
-		assert_int_equal(signer_read_config(&s, &text, &len), -EKEYREJECTED);
+		assert_int_equal(signer_read(&s, SIGNING_CONFIG, &text, &len), -EKEYREJECTED);
 		assert_string_equal(text, wanted);
 		assert_int_equal(len, strlen(wanted));
 		free(text);
@@ -195,7 +197,7 @@ static void test_a_file_that_others_may_read(void **context)
 			assert_int_equal(signer_seal(&s), 0);
 	}
 	assert_int_equal(chmod(config, 0600), 0);
-	assert_int_equal(signer_read_config(&s, &text, &len), 0);
+	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &text, &len), 0);
 	free(text);
 	assert_int_equal(signer_has(&s, relay_key), 0);
 	signer_stop(&s);
@@ -213,7 +215,7 @@ static void test_a_file_behind_a_link(void **context)
 	assert_int_equal(symlink(config, link), 0);
 	assert_int_equal(signer_start(&s, link), 0);
 	assert_int_equal(signer_seal(&s), 0);
-	assert_int_equal(signer_read_config(&s, &text, &len), 0);
+	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &text, &len), 0);
 	assert_non_null(strstr(text, "name: front"));
 	free(text);
 	signer_stop(&s);
@@ -232,11 +234,11 @@ static void test_a_pipe_is_read_at_the_start(void **context)
 		_exit(0);
 	}
 	assert_int_equal(signer_start(&s, pipe_path), 0);
-	assert_int_equal(signer_read_config(&s, &text, &len), 0);
+	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &text, &len), 0);
 	assert_string_equal(text, "name: piped\n");
 	free(text);
 	assert_int_equal(signer_seal(&s), 0);
-	assert_int_equal(signer_read_config(&s, &text, &len), -EINVAL);
+	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &text, &len), -EINVAL);
 	signer_stop(&s);
 }
 
@@ -251,10 +253,10 @@ static void test_a_large_file(void **context)
 	big[SIGNER_FILE_MAX + 1] = '\0';
 	write_file(config, big);
 	assert_int_equal(signer_start(&s, config), 0);
-	assert_int_equal(signer_read_config(&s, &text, &len), -EFBIG);
+	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &text, &len), -EFBIG);
 	big[SIGNER_FILE_MAX] = '\0';
 	write_file(config, big);
-	assert_int_equal(signer_read_config(&s, &text, &len), 0);
+	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &text, &len), 0);
 	assert_int_equal(len, SIGNER_FILE_MAX);
 	assert_memory_equal(text, big, SIGNER_FILE_MAX);
 	free(text);
@@ -268,6 +270,114 @@ static void test_start_tells_what_is_missing(void **context)
 	struct signer s;
 
 	assert_int_equal(signer_start(&s, "/nonexistent/relay.yaml"), -ENOENT);
+}
+
+/* ---- a pair for the front door ---------------------------------------------------------------
+ */
+
+static char chain_path[96], key_path[96];
+
+static void write_pair(const struct certs_pair *certificate, const struct certs_pair *key)
+{
+	char text[8192];
+
+	snprintf(text, sizeof(text), "%s%s", certificate->certificate, ca.pem);
+	write_file(chain_path, text);
+	write_file(key_path, key->key);
+	assert_int_equal(chmod(chain_path, 0644), 0);
+	assert_int_equal(chmod(key_path, 0600), 0);
+}
+
+static void not_taken(struct signer *s, const struct pair_paths *paths, const char *path,
+		      const char *what)
+{
+	char why[PAIR_WHY_BYTES];
+
+	assert_null(pair_read(s, paths, why));
+	if (!strstr(why, path) || !strstr(why, what))
+		fail_msg("%s", why);
+}
+
+/* As an ACME client keeps them: links in one directory to files in another. */
+static void test_a_pair_in_files(void **context)
+{
+	struct certs_pair first = certs_make_pair(&ca, IDENTITY_RELAY, "www.example.org", -60, 60);
+	struct certs_pair second = certs_make_pair(&ca, IDENTITY_RELAY, "www.example.org", -60, 60);
+	char live[80], chain_link[128], key_link[128], why[PAIR_WHY_BYTES], *text;
+	uint8_t id[SIGNING_KEY_BYTES];
+	struct signer s;
+	size_t len;
+
+	snprintf(chain_path, sizeof(chain_path), "%s/archive/chain", dir);
+	snprintf(key_path, sizeof(key_path), "%s/archive/key", dir);
+	snprintf(live, sizeof(live), "%s/archive", dir);
+	assert_int_equal(mkdir(live, 0700), 0);
+	snprintf(live, sizeof(live), "%s/live", dir);
+	assert_int_equal(mkdir(live, 0700), 0);
+	snprintf(chain_link, sizeof(chain_link), "%s/chain.pem", live);
+	snprintf(key_link, sizeof(key_link), "%s/key.pem", live);
+	assert_int_equal(symlink(chain_path, chain_link), 0);
+	assert_int_equal(symlink(key_path, key_link), 0);
+	const struct pair_paths paths = {chain_link, key_link};
+
+	assert_int_equal(signer_start(&s, config), 0);
+	not_taken(&s, &paths, key_link, "No such file"); /* not named yet */
+	assert_false(pair_place(&s, &paths, why));
+	assert_non_null(strstr(why, chain_link));
+	write_pair(&first, &first);
+	assert_true(pair_place(&s, &paths, why));
+	assert_false(pair_place(&s, &paths, why)); /* once */
+	text = pair_read(&s, &paths, why);
+	assert_non_null(text);
+	assert_non_null(strstr(text, ca.pem));
+	free(text);
+	assert_int_equal(signer_seal(&s), 0);
+	/* Sealed, it sees both directories, and names nothing new. */
+	write_pair(&second, &second);
+	text = pair_read(&s, &paths, why);
+	if (!text)
+		fail_msg("%s", why);
+	assert_memory_equal(text, second.certificate, strlen(second.certificate));
+	free(text);
+	assert_int_equal(signer_place(&s, SIGNING_KEY, neighbour), -EPERM);
+	/* What leaves it of the key file is the key's id. */
+	assert_int_equal(signer_read(&s, SIGNING_KEY, &text, &len), 0);
+	EVP_PKEY *key = certificate_key_of_pem(second.key);
+	assert_true(key && keyring_id(key, id));
+	assert_int_equal(len, sizeof(id));
+	assert_memory_equal(text, id, sizeof(id));
+	assert_int_equal(signer_has(&s, id), 0);
+	free(text);
+	EVP_PKEY_free(key);
+	/* The old key is still known, and is not that of the files. */
+	write_pair(&first, &second);
+	not_taken(&s, &paths, key_link, "is not the key of the first certificate");
+	write_file(key_path, "nothing\n");
+	not_taken(&s, &paths, key_link, "has no private key");
+	write_pair(&second, &second);
+	write_file(chain_path, "nothing\n");
+	not_taken(&s, &paths, chain_link, "is no PEM certificate");
+	/* A key in the certificate's file does not leave the signer, either. */
+	char both[8192], body[33];
+	snprintf(body, sizeof(body), "%s", strchr(second.key, '\n') + 1);
+	snprintf(both, sizeof(both), "%s%s", second.certificate, second.key);
+	write_file(chain_path, both);
+	not_taken(&s, &paths, chain_link, "open to more than its owner");
+	assert_int_equal(chmod(chain_path, 0600), 0);
+	text = pair_read(&s, &paths, why);
+	assert_non_null(text);
+	assert_null(strstr(text, body));
+	free(text);
+	assert_int_equal(chmod(key_path, 0604), 0);
+	not_taken(&s, &paths, key_link, "open to more than its owner");
+	assert_int_equal(chmod(key_path, 0600), 0);
+	assert_int_equal(unlink(chain_path), 0);
+	not_taken(&s, &paths, chain_link, "No such file");
+	assert_int_equal(mkfifo(chain_path, 0600), 0);
+	not_taken(&s, &paths, chain_link, "no regular file");
+	signer_stop(&s);
+	certs_free_pair(&first);
+	certs_free_pair(&second);
 }
 
 /* ---- channels ---------------------------------------------------------------------------------
@@ -346,7 +456,7 @@ static void test_a_worker_that_does_not_read(void **context)
 
 	assert_int_equal(signer_start(&s, config), 0);
 	char *file = NULL;
-	assert_int_equal(signer_read_config(&s, &file, &len), 0);
+	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &file, &len), 0);
 	free(file);
 	assert_int_equal(signer_channel(&s, &deaf), 0);
 	assert_int_equal(signer_channel(&s, &other), 0);
@@ -471,12 +581,12 @@ static void test_a_stuck_signer_is_not_waited_for(void **context)
 	s.wait_ms = 100;
 	kill(s.pid, SIGSTOP);
 	assert_int_equal(signer_has(&s, relay_key), -ETIMEDOUT);
-	assert_int_equal(signer_read_config(&s, &text, &len), -ETIMEDOUT);
+	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &text, &len), -ETIMEDOUT);
 	assert_true(signer_lives(&s));
 	kill(s.pid, SIGCONT);
 	/* Late answers are dropped: the next one is the right one. */
 	s.wait_ms = SIGNER_WAIT_MS;
-	assert_int_equal(signer_read_config(&s, &text, &len), 0);
+	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &text, &len), 0);
 	assert_non_null(strstr(text, "name: front"));
 	free(text);
 	signer_stop(&s);
@@ -492,6 +602,7 @@ int main(void)
 		cmocka_unit_test(test_a_pipe_is_read_at_the_start),
 		cmocka_unit_test(test_a_large_file),
 		cmocka_unit_test(test_start_tells_what_is_missing),
+		cmocka_unit_test(test_a_pair_in_files),
 		cmocka_unit_test(test_a_worker_has_handshakes_signed),
 		cmocka_unit_test(test_a_worker_that_does_not_read),
 		cmocka_unit_test(test_sealed_it_takes_no_channel),

@@ -242,6 +242,30 @@ static void a_certificate_needs_its_key(void **state)
 	expect(first.key, 0, true);
 }
 
+/* Which files the signer reads is the operator's file's to say, now and at the next start. */
+static void no_console_names_files(void **state)
+{
+	struct conf_errors errors = {0};
+	struct configuring_start start;
+	struct relay_config c;
+	json_t *kept;
+
+	write_file(first.certificate, first.key);
+	keep(NULL);
+	kept = json_load_file(kept_path, 0, NULL);
+	json_object_set_new(json_object_get(kept, "config"), "tls",
+			    json_pack("{s:s, s:s, s:s}", "certificate_file", "/root/a", "key_file",
+				      "/root/b", "acme", "home/acme"));
+	assert_int_equal(json_dump_file(kept, kept_path, 0), 0);
+	json_decref(kept);
+	assert_true(load(&c, &start, &errors));
+	assert_string_equal(c.tls.acme.to, "home/acme"); /* what a console changed counts */
+	assert_null(c.tls.certificate_file);
+	assert_null(c.tls.key_file);
+	relay_config_free(&c);
+	configuring_start_free(&start);
+}
+
 #define LOAD_TEST(f)                                                                               \
 	{                                                                                          \
 #f, f, make_dir, remove_dir, NULL                                                  \
@@ -250,10 +274,9 @@ static void a_certificate_needs_its_key(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		LOAD_TEST(file_and_consoles_meet),
-		LOAD_TEST(what_is_damaged_is_spared),
-		LOAD_TEST(no_key_in_the_clear),
-		LOAD_TEST(a_certificate_needs_its_key),
+		LOAD_TEST(file_and_consoles_meet), LOAD_TEST(what_is_damaged_is_spared),
+		LOAD_TEST(no_key_in_the_clear),	   LOAD_TEST(a_certificate_needs_its_key),
+		LOAD_TEST(no_console_names_files),
 	};
 
 	return cmocka_run_group_tests(tests, make_all, free_all);

@@ -98,9 +98,38 @@ static void requests(void **state)
 		memset(packet, 0, 64);
 		packet[0] = (uint8_t)duty;
 		assert_int_equal(signing_request_decode(packet, 9, &out),
-				 duty == SIGNING_READ || duty == SIGNING_CHANNEL ||
-					 duty == SIGNING_SEAL);
+				 duty == SIGNING_CHANNEL || duty == SIGNING_SEAL);
+		assert_int_equal(signing_request_decode(packet, 10, &out), duty == SIGNING_READ);
 		assert_int_equal(signing_request_decode(packet, 41, &out), duty == SIGNING_HAS);
+	}
+}
+
+static void requests_for_files(void **state)
+{
+	uint8_t packet[SIGNING_REQUEST_MAX];
+	char path[SIGNING_PATH_MAX + 2];
+	struct signing_request in = {.duty = SIGNING_READ, .number = 7}, out;
+	size_t len;
+
+	for (unsigned file = 0; file < 256; file++) {
+		in.file = (enum signing_file)file;
+		assert_true(signing_request_encode(&in, packet, sizeof(packet), &len));
+		assert_int_equal(signing_request_decode(packet, len, &out), file < SIGNING_FILES);
+		assert_true(file >= SIGNING_FILES || out.file == in.file);
+	}
+	memset(path, 'p', sizeof(path));
+	in = (struct signing_request){.duty = SIGNING_PLACE, .file = SIGNING_KEY};
+	for (size_t n = 0; n <= sizeof(path); n++) {
+		CBS_init(&in.input, (const uint8_t *)path, n);
+		bool fits = n > 0 && n <= SIGNING_PATH_MAX;
+		assert_int_equal(signing_request_encode(&in, packet, sizeof(packet), &len), fits);
+		if (!fits)
+			continue;
+		assert_true(signing_request_decode(packet, len, &out));
+		assert_int_equal(CBS_len(&out.input), n);
+		assert_int_equal(out.file, SIGNING_KEY);
+		packet[len - 1] = '\0'; /* within a path */
+		assert_false(signing_request_decode(packet, len, &out));
 	}
 }
 
@@ -130,9 +159,8 @@ static void replies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tls13),
-		cmocka_unit_test(tls12),
-		cmocka_unit_test(requests),
+		cmocka_unit_test(tls13),    cmocka_unit_test(tls12),
+		cmocka_unit_test(requests), cmocka_unit_test(requests_for_files),
 		cmocka_unit_test(replies),
 	};
 

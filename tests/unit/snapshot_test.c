@@ -9,7 +9,7 @@
  * links: relay/policy/compile.c relay/policy/index.c relay/policy/source.c relay/policy/time.c
  * links: core/conf/conf.c core/conf/bind.c core/conf/error.c core/conf/value.c
  * links: core/addr.c core/log.c core/parse/wire.c core/engine/identity.c
- * links: core/engine/identity_relay.c core/engine/identity_verify.c core/engine/certificate.c
+ * links: core/engine/front_certificate.c core/engine/identity_relay.c core/engine/identity_verify.c core/engine/certificate.c
  * links: core/engine/tag.c core/engine/tls.c ctl/pki/make.c tests/support/certs.c
  * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
  * links: core/engine/browser.c core/engine/brotli.c
@@ -24,6 +24,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "core/engine/certificate.h"
+#include "core/engine/keyring.h"
 #include "relay/config/snapshot.h"
 #include "tests/support/certs.h"
 
@@ -80,7 +82,7 @@ static void test_made_whole(void **state)
 		     "revoked: [{agent: mallory}]\n",
 		relay.key);
 	char why[256] = "";
-	struct snapshot *s = snapshot_new(&c, 7, why, sizeof(why));
+	struct snapshot *s = snapshot_new(&c, NULL, 7, why, sizeof(why));
 
 	if (!s)
 		fail_msg("%s", why);
@@ -104,7 +106,7 @@ static void test_without_publics(void **state)
 {
 	struct relay_config c = config_of(BASE, relay.key);
 	char why[256] = "";
-	struct snapshot *s = snapshot_new(&c, 1, why, sizeof(why));
+	struct snapshot *s = snapshot_new(&c, NULL, 1, why, sizeof(why));
 
 	assert_non_null(s);
 	assert_null(snapshot_public(s, "www.example.org"));
@@ -118,9 +120,76 @@ static void test_or_not_at_all(void **state)
 
 	free(c.identity.certificate);
 	c.identity.certificate = strdup("nonsense");
-	assert_null(snapshot_new(&c, 1, why, sizeof(why)));
+	assert_null(snapshot_new(&c, NULL, 1, why, sizeof(why)));
 	assert_non_null(strstr(why, "identity.certificate"));
 	assert_null(c.name);
+}
+
+/* A certificate of its own for the front door: all of its chain is sent. */
+static void test_a_front_certificate(void **state)
+{
+	static const char *const bad[][2] = {
+		{"", "is no PEM certificate"},
+		{"-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n",
+		 "is no PEM certificate"},
+	};
+	struct certs_pair agent = certs_make_pair(&ca, IDENTITY_AGENT, "home", -60, 3600);
+	struct relay_config c = config_of(BASE, relay.key);
+	char text[16384], why[256] = "";
+	uint8_t id[SIGNING_KEY_BYTES], wanted[SIGNING_KEY_BYTES];
+	EVP_PKEY *key = certificate_key_of_pem(other.key);
+	STACK_OF(X509) *chain = NULL;
+	struct expiry_validity v;
+	size_t n = 0;
+
+	snprintf(text, sizeof(text), "%s%s", other.certificate, ca.pem);
+	struct snapshot *s = snapshot_new(&c, text, 1, why, sizeof(why));
+	assert_non_null(s);
+	X509 *shown = SSL_CTX_get0_certificate(s->front), *leaf = certificate_of_pem(text);
+	assert_int_equal(X509_cmp(shown, leaf), 0);
+	assert_int_equal(SSL_CTX_get0_chain_certs(s->front, &chain), 1);
+	assert_int_equal(sk_X509_num(chain), 1);
+	assert_int_equal(X509_cmp(sk_X509_value(chain, 0), ca.x), 0);
+	front_certificate_key_id(s->front_certificate, id);
+	assert_true(key && keyring_id(key, wanted));
+	assert_memory_equal(id, wanted, sizeof(id));
+	v = front_certificate_validity(s->front_certificate);
+	assert_true(v.not_after == certificate_time(X509_get0_notAfter(leaf)));
+	snapshot_release(s);
+
+	/* What ends first in the chain counts. */
+	struct certs_pair lasting = certs_make_pair(&ca, IDENTITY_RELAY, "a.org", -60, 90 * 86400);
+	snprintf(text, sizeof(text), "%s%s", lasting.certificate, other.certificate);
+	struct front_certificate *f = front_certificate_new(text, why, sizeof(why));
+	assert_non_null(f);
+	assert_true(front_certificate_validity(f).not_after == v.not_after);
+	front_certificate_free(f);
+	certs_free_pair(&lasting);
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_null(front_certificate_new(bad[i][0], why, sizeof(why)));
+		assert_non_null(strstr(why, bad[i][1]));
+	}
+	/* A damaged one behind a good one: no chain is cut short in silence. */
+	snprintf(text, sizeof(text), "%s%.300s", other.certificate, ca.pem);
+	assert_null(front_certificate_new(text, why, sizeof(why)));
+	assert_null(front_certificate_new(ca.pem, why, sizeof(why)));
+	assert_non_null(strstr(why, "comes first"));
+	assert_null(front_certificate_new(agent.certificate, why, sizeof(why)));
+	assert_non_null(strstr(why, "agent"));
+	for (unsigned i = 0; i < FRONT_CHAIN_MAX; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s", other.certificate);
+	f = front_certificate_new(text, why, sizeof(why));
+	assert_non_null(f);
+	front_certificate_free(f);
+	snprintf(text + n, sizeof(text) - n, "%s", other.certificate);
+	assert_null(front_certificate_new(text, why, sizeof(why)));
+	assert_non_null(strstr(why, "more than 10"));
+	c = config_of(BASE, relay.key);
+	assert_null(snapshot_new(&c, text, 1, why, sizeof(why)));
+	X509_free(leaf);
+	EVP_PKEY_free(key);
+	certs_free_pair(&agent);
 }
 
 static void *hold_and_release(void *arg)
@@ -136,7 +205,7 @@ static void test_freed_by_the_last(void **state)
 {
 	struct relay_config c = config_of(BASE, relay.key);
 	char why[256];
-	struct snapshot *s = snapshot_new(&c, 1, why, sizeof(why));
+	struct snapshot *s = snapshot_new(&c, NULL, 1, why, sizeof(why));
 	pthread_t threads[4];
 
 	assert_non_null(s);
@@ -154,6 +223,7 @@ int main(void)
 		cmocka_unit_test(test_made_whole),
 		cmocka_unit_test(test_without_publics),
 		cmocka_unit_test(test_or_not_at_all),
+		cmocka_unit_test(test_a_front_certificate),
 		cmocka_unit_test(test_freed_by_the_last),
 	};
 

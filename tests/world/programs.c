@@ -23,6 +23,7 @@
 #include "relay/front/conn.h"
 #include "relay/session/link.h"
 #include "relay/session/session.h"
+#include "relay/signer/pair.h"
 #include "tests/world/kernel_internal.h"
 #include "tests/world/memory.h"
 #include "tests/world/ring_sim.h"
@@ -246,11 +247,14 @@ static void signer_begin(struct world_relay *r)
 	r->signer = (struct signer){.fd = pair[0], .wait_ms = SIGNER_WAIT_MS};
 	int theirs = world_give_descriptor(pair[1], r->signer_program);
 	k_enter(r->signer_program);
-	r->signer_places =
-		(struct signer_places){.config_real_dir = -1, .config_path = r->config_path};
-	r->signer_places.config_dir = k_store_open("/etc", 0);
-	snprintf(r->signer_places.config_name, sizeof(r->signer_places.config_name), "%s",
-		 r->config_path + 5);
+	r->signer_places = (struct signer_places){
+		.files = {{.real_dir = -1}, {.real_dir = -1}, {.real_dir = -1}}};
+	for (size_t i = 0; i < SIGNING_FILES; i++)
+		r->signer_places.files[i].dir = k_store_open("/etc", 0);
+	snprintf(r->signer_places.files[SIGNING_CONFIG].path, 64, "%s", r->config_path);
+	snprintf(r->signer_places.files[SIGNING_CONFIG].name, 256, "%s", r->config_path + 5);
+	snprintf(r->signer_places.files[SIGNING_CERTIFICATE].name, 256, "fullchain.pem");
+	snprintf(r->signer_places.files[SIGNING_KEY].name, 256, "privkey.pem");
 	if (!signer_server_open(&r->signer_server, theirs, &r->signer_places))
 		world_broken("no memory for the signer");
 	k_enter(r->program);
@@ -325,10 +329,10 @@ static void relay_open_all(struct world_relay *r)
 				      .isolation = &r->isolation};
 	struct load_source from = {
 		.path = r->config_path, .has_key = signer_has_key, .context = &r->signer};
-	char why[512], *text = NULL;
+	char why[PAIR_WHY_BYTES], *text = NULL;
 
 	signer_begin(r);
-	if (signer_read_config(&r->signer, &text, &from.len))
+	if (signer_read(&r->signer, SIGNING_CONFIG, &text, &from.len))
 		world_broken("the relay's configuration cannot be read");
 	from.text = text;
 	if (!load_config(&from, &config, &start, &errors))
@@ -339,7 +343,14 @@ static void relay_open_all(struct world_relay *r)
 	if (signals_open(&r->signals, numbers))
 		world_broken("the relay's signals");
 	keeper_begin(r);
-	setup.snap = snapshot_new(&config, 1, why, sizeof(why));
+	if (config.tls.certificate_file) {
+		const struct pair_paths paths = {config.tls.certificate_file, config.tls.key_file};
+
+		setup.front_pem = pair_read(&r->signer, &paths, why);
+		if (!setup.front_pem)
+			world_broken("the relay does not start: %s", why);
+	}
+	setup.snap = snapshot_new(&config, setup.front_pem, 1, why, sizeof(why));
 	if (!setup.snap ||
 	    relay_open(&r->relay, setup.snap, relay_threads(&setup.snap->config), why,
 		       sizeof(why)) ||

@@ -30,6 +30,7 @@ const struct world_kind worlds[] = {
 	{"signer_late", world_signer_late, 20},
 	{"signer_dead", world_signer_dead, 20},
 	{"signer_crowd", world_signer_crowd, 20},
+	{"front_certificate", world_front_certificate, 30},
 	{"operator", world_operator, 50},
 	{"odd_calls", world_odd_calls, 20},
 	{"odd_calls_of_agent", world_odd_calls_of_agent, 20},

@@ -58,6 +58,7 @@ void world_relay_again(void);
 void world_signer_late(void);
 void world_signer_dead(void);
 void world_signer_crowd(void);
+void world_front_certificate(void);
 
 /* Under AddressSanitizer: looks for memory that nothing points to, and ends the process over it. */
 void leak_check(void);
