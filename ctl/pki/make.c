@@ -261,6 +261,28 @@ X509 *pki_make_certificate(const struct pki_request *request, EVP_PKEY *key, X50
 	return certificate_finish(x, ok, ca_key);
 }
 
+/* Copies what old has of this kind; it need not have it. */
+static bool copy_extension(X509 *x, const X509 *old, int nid)
+{
+	int at = X509_get_ext_by_NID(old, nid, -1);
+
+	return at < 0 || X509_add_ext(x, X509_get_ext(old, at), -1) == 1;
+}
+
+X509 *pki_make_again(X509 *old, time_t not_before, time_t not_after, X509 *ca, EVP_PKEY *ca_key)
+{
+	EVP_PKEY *key = X509_get_pubkey(old);
+	X509 *x = key ? certificate_begin(key, not_before, not_after) : NULL;
+	bool ok = x && X509_set_issuer_name(x, X509_get_subject_name(ca)) &&
+		  X509_set_subject_name(x, X509_get_subject_name(old)) &&
+		  add_basic_constraints(x, false) && add_key_usage(x, false) &&
+		  copy_extension(x, old, NID_ext_key_usage) &&
+		  copy_extension(x, old, NID_subject_alt_name) && add_key_ids(x, ca);
+
+	EVP_PKEY_free(key);
+	return x ? certificate_finish(x, ok, ca_key) : NULL;
+}
+
 /* ---- PEM ---- */
 
 static char *take_text(BIO *bio, bool ok)

@@ -33,6 +33,10 @@ X509 *pki_make_ca(EVP_PKEY *key, const char *organisation, time_t not_before,
 X509 *pki_make_certificate(const struct pki_request *request, EVP_PKEY *key, X509 *ca,
 			   EVP_PKEY *ca_key) MUST_CHECK;
 
+/* The same certificate anew: names, uses and key of old, signed by ca, with these times. */
+X509 *pki_make_again(X509 *old, time_t not_before, time_t not_after, X509 *ca,
+		     EVP_PKEY *ca_key) MUST_CHECK;
+
 /* PEM texts, PKCS#8 for keys; owned by the caller (the key: pki_free_secret()). NULL on failure. */
 char *pki_certificate_pem(X509 *x) MUST_CHECK;
 char *pki_key_pem(EVP_PKEY *key) MUST_CHECK;

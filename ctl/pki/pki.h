@@ -7,6 +7,9 @@
 
 extern const struct command pki_commands[];
 
+/* renew.c */
+extern const struct option_row pki_renew_options[];
+enum status pki_renew_run(const struct arguments *a);
 /* show.c */
 extern const struct option_row pki_show_options[];
 enum status pki_show_run(const struct arguments *a);

@@ -7,7 +7,7 @@
  * links: relay/config/stun.c relay/config/policy.c relay/policy/index.c
  * links: relay/policy/source.c relay/policy/time.c ctl/terminal/arguments.c
  * links: ctl/talk/console_config.c ctl/terminal/files.c core/file.c ctl/pki/bundle.c ctl/pki/make.c
- * links: ctl/pki/pki.c ctl/pki/show.c ctl/pki/store.c
+ * links: ctl/pki/pki.c ctl/pki/renew.c ctl/pki/show.c ctl/pki/store.c
  * links: ctl/terminal/units.c core/engine/identity.c core/engine/identity_verify.c
  * links: core/engine/identity_relay.c core/engine/certificate.c relay/config/config.c
  * links: agent/config/config.c core/conf/conf.c core/conf/bind.c
@@ -513,6 +513,70 @@ static void test_a_ca_that_lacks_something(void **state)
 	assert_null(strstr(ran.err, "pki init"));
 }
 
+static X509 *certificate_in(const char *path)
+{
+	char *text = files_read(path, FILE_MAX);
+	const char *at = strstr(text, "\n  certificate: |");
+	char flat[8192];
+	size_t n = 0;
+	X509 *x;
+
+	assert_non_null(at);
+	at = strstr(at, "-----BEGIN");
+	for (const char *end = strstr(at, "  key:"); at < end && n + 1 < sizeof(flat); at++)
+		if (*at != ' ' || (n > 0 && flat[n - 1] != '\n'))
+			flat[n++] = *at;
+	flat[n] = '\0';
+	x = certificate_of_pem(flat);
+	assert_non_null(x);
+	free(text);
+	return x;
+}
+
+/* Another certificate for the same names and the same key; nothing else of the file changes. */
+static void test_renewed_for_the_same_key(void **state)
+{
+	char before[CERTIFICATE_SERIAL_BYTES], after[CERTIFICATE_SERIAL_BYTES], hosts[64];
+	struct identity_peer peer;
+	struct relay_config c;
+	X509 *old, *new;
+	EVP_PKEY *key;
+
+	shown("pki issue ca relay r1 --host relay.example.org --listen 0.0.0.0:443", STATUS_OK);
+	old = certificate_in("r1.yaml");
+	assert_true(certificate_serial(old, before));
+	shown("pki renew ca r1.yaml --expires 7d", STATUS_OK);
+	assert_shown("relay relay.example.org");
+	new = certificate_in("r1.yaml");
+	assert_true(certificate_serial(new, after));
+	assert_string_not_equal(before, after);
+	key = X509_get_pubkey(new);
+	assert_int_equal(EVP_PKEY_cmp(key, X509_get_pubkey(old)), 1);
+	certificate_hosts(new, hosts, sizeof(hosts));
+	assert_string_equal(hosts, "relay.example.org");
+	assert_in_range(certificate_time(X509_get0_notAfter(new)), time(NULL) + 7 * 86400 - 60,
+			time(NULL) + 7 * 86400);
+	assert_int_equal(X509_check_ca(new), 0);
+	assert_int_equal(mode_of("r1.yaml"), 0600);
+	c = load_relay("r1.yaml");
+	relay_config_free(&c);
+	X509_free(old);
+	X509_free(new);
+	EVP_PKEY_free(key);
+	/* An agent's keeps its role and name; what is printed leaves the file alone. */
+	shown("pki issue ca agent home --relay r:1", STATUS_OK);
+	shown("pki renew ca home.yaml --out again.yaml", STATUS_OK);
+	new = certificate_in("again.yaml");
+	assert_true(identity_of_certificate(new, &peer));
+	assert_int_equal(peer.role, IDENTITY_AGENT);
+	assert_string_equal(peer.name, "home");
+	X509_free(new);
+	shown("pki renew ca ca/ca.pem", STATUS_FAILED);
+	assert_non_null(strstr(ran.err, "has no certificate of a relay, an agent or a console"));
+	shown("pki renew ca none.yaml", STATUS_FAILED);
+	shown("pki renew ca home.yaml --expires soon", STATUS_FAILED);
+}
+
 static struct conf_tag_keys keys_in_store(void)
 {
 	char *text = files_read("ca/tag.keys", FILE_MAX);
@@ -632,6 +696,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_ca_with_another_key, enter, leave),
 		cmocka_unit_test_setup_teardown(test_keys_that_others_may_read, enter, leave),
 		cmocka_unit_test_setup_teardown(test_a_ca_that_lacks_something, enter, leave),
+		cmocka_unit_test_setup_teardown(test_renewed_for_the_same_key, enter, leave),
 		cmocka_unit_test_setup_teardown(test_tag_keys_rotate, enter, leave),
 		cmocka_unit_test_setup_teardown(test_issued_agents_are_believed_until_they_expire,
 						enter, leave),
