@@ -226,6 +226,102 @@ void addr_unmap(struct addr *a)
 	*a = v4;
 }
 
+static const uint8_t *addr_bytes(const struct addr *a, unsigned *bits)
+{
+	bool v4 = a->sa.sa_family == AF_INET;
+
+	*bits = v4 ? 32 : 128;
+	return v4 ? (const uint8_t *)&a->v4.sin_addr : a->v6.sin6_addr.s6_addr;
+}
+
+/* Whether the bits behind the first prefix ones are zero. */
+static bool is_first_of(const struct addr *a, unsigned prefix)
+{
+	unsigned bits;
+	const uint8_t *bytes = addr_bytes(a, &bits);
+
+	for (unsigned i = prefix; i < bits; i++)
+		if (bytes[i / 8] >> (7 - i % 8) & 1)
+			return false;
+	return true;
+}
+
+/* The address's text, and what follows it. An IPv6 address without brackets has no port behind it,
+ * unless a prefix stands between them. */
+static bool split_range(const char *text, char host[INET6_ADDRSTRLEN], const char **rest)
+{
+	const char *colon = strchr(text, ':');
+	size_t len;
+
+	if (text[0] == '[')
+		len = strcspn(++text, "]");
+	else if (strchr(text, '/'))
+		len = strcspn(text, "/");
+	else
+		len = colon && strchr(colon + 1, ':') ? strlen(text) : strcspn(text, ":");
+	if (len >= INET6_ADDRSTRLEN)
+		return false;
+	memcpy(host, text, len);
+	host[len] = '\0';
+	*rest = text + len;
+	return true;
+}
+
+bool addr_range_parse(const char *text, struct addr_range *out)
+{
+	char host[INET6_ADDRSTRLEN];
+	struct addr_range r = {.port = 0};
+	const char *rest;
+	uint32_t bits, n;
+
+	if (!split_range(text, host, &rest))
+		return false;
+	if (text[0] == '[' && *rest++ != ']')
+		return false;
+	if (strchr(host, '%') || !addr_from_literal(host, 0, &r.first) ||
+	    (text[0] == '[' && r.first.sa.sa_family != AF_INET6) ||
+	    (r.first.sa.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&r.first.v6.sin6_addr)))
+		return false;
+	bits = r.first.sa.sa_family == AF_INET ? 32 : 128;
+	if (*rest == '/') {
+		size_t len = strcspn(++rest, ":");
+
+		if (!parse_decimal(rest, len, bits, &bits))
+			return false;
+		rest += len;
+	}
+	r.prefix = bits;
+	if (*rest == ':') {
+		if (!parse_decimal(rest + 1, strlen(rest + 1), UINT16_MAX, &n) || n == 0)
+			return false;
+		r.port = (uint16_t)n;
+	} else if (*rest) {
+		return false;
+	}
+	if (!is_first_of(&r.first, r.prefix))
+		return false;
+	*out = r;
+	return true;
+}
+
+bool addr_range_holds(const struct addr_range *r, const struct addr *a)
+{
+	struct addr plain = *a;
+	const uint8_t *want, *got;
+	unsigned bits;
+
+	addr_unmap(&plain);
+	if (plain.len == 0 || plain.sa.sa_family != r->first.sa.sa_family ||
+	    (r->port && r->port != addr_port(&plain)))
+		return false;
+	want = addr_bytes(&r->first, &bits);
+	got = addr_bytes(&plain, &bits);
+	for (unsigned i = 0; i < r->prefix; i++)
+		if ((want[i / 8] ^ got[i / 8]) >> (7 - i % 8) & 1)
+			return false;
+	return true;
+}
+
 struct addr_key addr_source_key(const struct addr *a)
 {
 	struct addr plain = *a;

@@ -55,6 +55,17 @@ bool addr_is_wildcard(const struct addr *a) MUST_CHECK;
 bool addr_covers(const struct addr *listener, const struct addr *local) MUST_CHECK;
 /* Turns ::ffff:a.b.c.d into a.b.c.d, in place. */
 void addr_unmap(struct addr *a);
+/* Addresses of one network, at one port or any. */
+struct addr_range {
+	struct addr first;
+	unsigned prefix; /* bits */
+	uint16_t port;	 /* 0: any */
+};
+/* "10.1.0.0/16:443", "127.0.0.1", "fd00::/8", "[fd00::1]:443", "[fd00::]/8:443". False on anything
+ * else, as where bits stand behind the prefix; out untouched then. */
+bool addr_range_parse(const char *text, struct addr_range *out) MUST_CHECK;
+/* An IPv4 address is the same one when it is written as an IPv6 one (addr_unmap). */
+bool addr_range_holds(const struct addr_range *r, const struct addr *a) MUST_CHECK;
 /* The accountable source: an IPv4 address, or an IPv6 /64; equal keys are one source. */
 struct addr_key {
 	uint8_t bytes[9];

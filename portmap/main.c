@@ -89,8 +89,10 @@ static int natd_open_socket(const struct natd_config *config)
 	if (fd < 0)
 		log_warning("control", "%s cannot be listened on: %s; %s", config->socket,
 			    strerror(-fd),
-			    fd == -EADDRINUSE
-				    ? "another natd does: give this one another --socket"
+			    fd == -EADDRINUSE ? "another natd does: give this one another --socket"
+			    : fd == -EEXIST
+				    ? "it is no socket of natd's: take it away, or name another "
+				      "with --socket"
 				    : "make its directory, or name another with --socket");
 	return fd;
 }

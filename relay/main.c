@@ -327,15 +327,16 @@ static int relay_serve(const char *path, struct relay_config *config,
 		.overrides = overrides,
 		.isolation = &isolation,
 	};
-	if (control_open(&relay, &setup, why, sizeof why) < 0)
-		die("%s", why);
-	signals_follow(&signals.signals, relay.control_ring);
-	configuring_start_free(start);
+	/* Before anything is made that has a path: it is this user's, and where it may be. */
 	error = snap->config.user ? isolation_switch_user(snap->config.user) : 0;
 	if (error < 0)
 		die("user: cannot become %s: %s", snap->config.user,
 		    error == -ENOENT ? "there is no such user; make it, or name another"
 				     : strerror(-error));
+	if (control_open(&relay, &setup, why, sizeof why) < 0)
+		die("%s", why);
+	signals_follow(&signals.signals, relay.control_ring);
+	configuring_start_free(start);
 	isolation_drop_capabilities(&plan, &isolation);
 	error = control_follow_nat(relay.control);
 	if (error < 0)

@@ -12,6 +12,10 @@ _Static_assert(sizeof(((struct agent_forward *)0)->agent) == WIRE_NAME_MAX + 1, 
 #define AT(type, member) offsetof(struct type, member)
 
 static const char *const trust_words[] = {"ca", "system", NULL};
+static const char *const console_words[] = {[AGENT_CONSOLES_ADMIN] = "admin",
+					    [AGENT_CONSOLES_READ] = "read",
+					    [AGENT_CONSOLES_OFF] = "off",
+					    NULL};
 
 /* ---- checks --------------------------------------------------------------------------------- */
 
@@ -154,6 +158,25 @@ static void agent_check_publish(struct conf_errors *e, const struct conf_node *a
 				   conf_quote(p[i].service, shown), path, j);
 			break;
 		}
+	}
+}
+
+static void agent_check_targets(struct conf_errors *e, const struct conf_node *at, const char *path,
+				const void *value)
+{
+	const struct conf_array *list = value;
+	char *const *texts = list->items;
+	char child[CONF_PATH_BYTES], shown[CONF_QUOTE_BYTES];
+	struct addr_range range;
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (!texts[i] || addr_range_parse(texts[i], &range))
+			continue;
+		conf_path_item(child, path, i);
+		conf_error(e, at->items[i], child,
+			   "%s is no network or address; write it like 10.1.0.0/16:443, "
+			   "127.0.0.1 or [fd00::]/8:443, with zeros behind the prefix",
+			   conf_quote(texts[i], shown));
 	}
 }
 
@@ -330,6 +353,23 @@ static const struct conf_field fields[] = {
 	 .max_items = WIRE_SERVICES_MAX,
 	 .check = agent_check_publish,
 	 .help = "the local services that other agents may reach"},
+	{.key = "targets",
+	 .type = CONF_LIST_OF,
+	 .offset = AT(agent_config, targets),
+	 .item_type = CONF_STRING,
+	 .item_size = sizeof(char *),
+	 .max_items = 256,
+	 .owner = CONF_OF_FILE,
+	 .check = agent_check_targets,
+	 .help = "the networks, addresses and ports that published services may lead to; without "
+		 "the key, any"},
+	{.key = "console",
+	 .type = CONF_ENUM,
+	 .offset = AT(agent_config, console),
+	 .words = console_words,
+	 .initial = "admin",
+	 .owner = CONF_OF_FILE,
+	 .help = "what consoles may do with this agent: change it, only look, or nothing"},
 	{.key = "forward",
 	 .type = CONF_LIST_OF,
 	 .offset = AT(agent_config, forward),
@@ -396,6 +436,51 @@ static void check_socks5(const struct agent_config *c, const struct conf_node *r
 	}
 }
 
+/* Whether one of the ranges holds the address, or, of a name (NULL), might: by its port. */
+static bool targets_hold(const struct conf_array *targets, const struct addr *a, uint16_t port)
+{
+	char *const *texts = targets->items;
+	struct addr_range range;
+
+	if (!targets->present)
+		return true;
+	for (size_t i = 0; i < targets->count; i++) {
+		if (!texts[i] || !addr_range_parse(texts[i], &range))
+			continue;
+		if (a ? addr_range_holds(&range, a) : range.port == 0 || range.port == port)
+			return true;
+	}
+	return false;
+}
+
+bool agent_config_may_reach(const struct agent_config *c, const struct addr *to)
+{
+	return targets_hold(&c->targets, to, 0);
+}
+
+/* Names are judged by what they lead to when it is dialled. */
+static void check_ceiling(const struct agent_config *c, const struct conf_node *root,
+			  struct conf_errors *errors)
+{
+	const struct conf_node *list = conf_get(root, "publish");
+	const struct agent_publish *p = c->publish.items;
+	char item[CONF_PATH_BYTES], path[CONF_PATH_BYTES];
+	struct addr a;
+
+	for (size_t i = 0; i < c->publish.count; i++) {
+		bool literal = addr_from_literal(p[i].target.host, p[i].target.port, &a);
+
+		if (!p[i].target.port ||
+		    targets_hold(&c->targets, literal ? &a : NULL, p[i].target.port))
+			continue;
+		conf_path_item(item, "publish", i);
+		conf_path_key(path, item, "target");
+		conf_error(errors, list ? list->items[i] : NULL, path,
+			   "is not within targets, which this agent's own file sets; publish what "
+			   "lies within, or add it there");
+	}
+}
+
 /* What later code wants to find ready: targets in two. */
 static bool finish_forward(struct conf_array *forward)
 {
@@ -416,6 +501,7 @@ bool agent_config_bind(const struct conf_node *root, struct agent_config *out,
 	bool ok = conf_bind(root, fields, &c, errors);
 
 	check_socks5(&c, root, errors);
+	check_ceiling(&c, root, errors);
 	if (!ok || errors->count > before || !finish_forward(&c.forward)) {
 		agent_config_free(&c);
 		return false;

@@ -31,11 +31,19 @@ struct agent_forward { /* forward: [{listen: "127.0.0.1:2222", to: home/ssh}] */
 	char agent[64], service[64]; /* to, split by the check */
 };
 
+enum agent_consoles { /* console: what they may */
+		      AGENT_CONSOLES_ADMIN,
+		      AGENT_CONSOLES_READ,
+		      AGENT_CONSOLES_OFF
+};
+
 struct agent_config {
 	char *name;		  /* must equal the certificate's */
 	struct conf_array relays; /* at least one; tried in this order */
 	struct conf_identity identity;
 	struct conf_array publish, forward;
+	struct conf_array targets; /* of char *: where publish may lead; not present: anywhere */
+	int console;		   /* enum agent_consoles */
 	struct {
 		struct addr listen; /* len 0: no SOCKS5 */
 	} socks5;
@@ -61,6 +69,8 @@ bool agent_config_load(const char *path, struct agent_config *out,
 /* The same from a tree that the caller has read. */
 bool agent_config_bind(const struct conf_node *root, struct agent_config *out,
 		       struct conf_errors *errors) MUST_CHECK;
+/* Whether a published service may lead to this address, as it is dialled. */
+bool agent_config_may_reach(const struct agent_config *c, const struct addr *to) MUST_CHECK;
 void agent_config_free(struct agent_config *c);
 const struct conf_field *agent_config_fields(void);
 

@@ -6,6 +6,7 @@
 
 #include "agent/config/setup.h"
 #include "core/conf/json.h"
+#include "core/engine/owned.h"
 
 /* Takes root over, which is what the file says; NULL: it could not be read. */
 static json_t *bind_file(struct conf_node *root, struct agent_config *config,
@@ -61,6 +62,12 @@ static bool agent_identity_fits(const struct load_binding *b, struct conf_errors
 	    text_equal(one->identity.key, other->identity.key) &&
 	    text_equal(one->identity.tag_keys, other->identity.tag_keys))
 		return true;
+	if (owned_judge_cas(one->identity.ca, other->identity.ca, 0) == OWNED_CAS_STRANGER) {
+		conf_error(errors, NULL, "identity.ca",
+			   "has a CA that none of the file's has signed; if it is to be trusted, "
+			   "write it into the file");
+		return false;
+	}
 	if (!agent_self_make(other, false, &self, why, sizeof(why))) {
 		conf_error(errors, NULL, "", "%s", why);
 		return false;

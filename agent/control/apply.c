@@ -188,6 +188,8 @@ static void apply_adopt(struct agent_control *ctl, struct agent_proposal *p,
 	log_set_level((enum log_level)now->log_level);
 	entrances_adopt(r->entrances, now);
 	agent_links_adopt(r->links, links, now->relays.count, publish);
+	for (struct caller *c = ctl->calls.callers; c; c = c->next)
+		c->level = agent_control_level(now);
 	agent_sessions_judge(r->sessions);
 	if (before)
 		agent_config_free(before);

@@ -17,6 +17,11 @@ static const struct method *const tables[] = {agent_methods, agent_events_method
 
 /* ---- consoles ---- */
 
+enum caller_level agent_control_level(const struct agent_config *config)
+{
+	return config->console == AGENT_CONSOLES_ADMIN ? CALLER_ADMIN : CALLER_READ;
+}
+
 static void agent_console_ended(struct line_caller *line)
 {
 	struct agent_console *c = container(line, struct agent_console, line);
@@ -38,7 +43,7 @@ static struct agent_console *console_new(struct agent_control *ctl, struct crede
 	c->control = ctl;
 	c->line.ended = agent_console_ended;
 	caller = &c->line.caller;
-	caller->level = CALLER_ADMIN;
+	caller->level = agent_control_level(ctl->rooms.setup->config);
 	snprintf(caller->who, sizeof(caller->who), "console:%s", credential->peer.name);
 	caller->credential = credential_hold(credential);
 	snprintf(c->relay, sizeof(c->relay), "%s", relay);
@@ -125,7 +130,7 @@ struct agent_control *agent_control_new(const struct agent_rooms *rooms,
 	ctl->ring = rooms->worker->ring;
 	ctl->calls = (struct calls){.tables = tables,
 				    .owner = ctl,
-				    .admin_remedy = "",
+				    .admin_remedy = "this agent's own file says so (console: read)",
 				    .refuses = agent_control_refuses,
 				    .configuring = &ctl->managed.configuring};
 	ctl->overrides = *overrides;

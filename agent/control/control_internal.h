@@ -50,4 +50,7 @@ bool agent_control_configure(struct agent_control *ctl,
 void agent_control_event(struct agent_control *ctl, const char *kind, const char *format, ...);
 extern const struct method agent_events_methods[];
 
+/* What the agent's own file lets its consoles do; where it is nothing, none comes here. */
+enum caller_level agent_control_level(const struct agent_config *config);
+
 #endif

@@ -199,6 +199,14 @@ static void offer_target_connected(void *owner, const struct connector_result *r
 		offer_begin(o);
 }
 
+/* Asked of each address just before it is dialled: a name may lead elsewhere than it did. */
+static bool offer_may_reach(void *owner, const struct addr *to)
+{
+	const struct offer *o = owner;
+
+	return agent_config_may_reach(o->session.all->setup->config, to);
+}
+
 static void connect_target(struct offer *o, const struct agent_publish *p)
 {
 	const struct connector_result failed = {.fd = -1, .error = "out of memory"};
@@ -207,7 +215,9 @@ static void connect_target(struct offer *o, const struct agent_publish *p)
 	endpoint_text(&p->target, o->target_text);
 	o->connector = connector_start(o->session.worker, &p->target, PUBLISH_TARGET_MS,
 				       offer_target_connected, o);
-	if (!o->connector)
+	if (o->connector)
+		connector_limit(o->connector, offer_may_reach);
+	else
 		target_failed(o, &failed);
 }
 
@@ -222,6 +232,13 @@ static const struct agent_publish *publish_find(const struct agent_setup *setup,
 		if (wire_bytes_equal(service, wire_text(list[i].service)))
 			return &list[i];
 	return NULL;
+}
+
+#define NO_CONSOLES "this agent's own file lets no console in (console: off)"
+
+static bool consoles_may_come(const struct agent_setup *setup)
+{
+	return setup->config->console != AGENT_CONSOLES_OFF;
 }
 
 static bool publish_allows(const struct agent_publish *p, const char *peer)
@@ -240,7 +257,7 @@ static enum reason offer_allowed(const struct agent_session *s)
 	const struct agent_publish *p;
 
 	if (s->control)
-		return REASON_OK;
+		return consoles_may_come(s->all->setup) ? REASON_OK : REASON_NOT_ALLOWED;
 	p = publish_find(s->all->setup, wire_text(s->service));
 	if (!p)
 		return REASON_SERVICE_UNKNOWN;
@@ -296,6 +313,8 @@ static const char *offer_explain(const struct offer *o, enum reason reason,
 	}
 	if (reason != REASON_NOT_ALLOWED)
 		return "";
+	if (o->session.control && !consoles_may_come(o->session.all->setup))
+		return NO_CONSOLES;
 	return o->session.control ? "the agent talks to consoles only"
 				  : "the publishing agent itself does not allow you";
 }
@@ -419,6 +438,9 @@ void publish_offer(struct agent_sessions *all, struct agent_link *l, const struc
 	if (m->extensions.unknown) {
 		reason = REASON_EXTENSION;
 		wire_explain_extension(m, "the publishing agent", text);
+	} else if (control && !consoles_may_come(all->setup)) {
+		reason = REASON_NOT_ALLOWED;
+		snprintf(text, sizeof(text), NO_CONSOLES);
 	} else if (!control && !p) {
 		reason = REASON_SERVICE_UNKNOWN;
 	} else if (!control && m->offer.kind == WIRE_OFFER_PUBLIC && !p->public_access) {

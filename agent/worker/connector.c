@@ -25,6 +25,7 @@ struct attempt {
 struct connector {
 	struct agent_worker *worker;
 	connector_done_fn *done;
+	bool (*may_reach)(void *owner, const struct addr *to); /* NULL: any */
 	void *owner;
 	struct endpoint to;
 	struct timer deadline, next;
@@ -112,6 +113,15 @@ static void keep_error(struct connector *c, const struct addr *to, int error)
 	snprintf(c->error, sizeof(c->error), "%s (at %s)", strerror(error), text);
 }
 
+static void keep_out_of_reach(struct connector *c, const struct addr *to)
+{
+	char text[ADDR_TEXT_BYTES];
+
+	addr_format(to, text);
+	snprintf(c->error, sizeof(c->error),
+		 "%s is not within targets, which the agent's own file sets", text);
+}
+
 static bool all_failed(const struct connector *c)
 {
 	return c->pending == 0 && c->tried == c->count;
@@ -195,6 +205,11 @@ static void connector_next_fired(struct timer *timer, uint64_t now_ms)
 		c->tried++;
 		t->connector = c;
 		t->op.done = attempt_polled;
+		t->fd = -1;
+		if (c->may_reach && !c->may_reach(c->owner, to)) {
+			keep_out_of_reach(c, to);
+			continue;
+		}
 		error = attempt_start(t, to);
 		if (error == 0) {
 			if (c->tried < c->count)
@@ -272,6 +287,11 @@ struct connector *connector_start(struct agent_worker *w, const struct endpoint 
 	ring_timer_set(w->ring, &c->deadline, timeout_ms);
 	ring_timer_set(w->ring, &c->next, 0);
 	return c;
+}
+
+void connector_limit(struct connector *c, bool (*may_reach)(void *owner, const struct addr *to))
+{
+	c->may_reach = may_reach;
 }
 
 void connector_cancel(struct connector *c)

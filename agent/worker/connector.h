@@ -28,6 +28,9 @@ typedef void connector_done_fn(void *owner, const struct connector_result *r);
 struct connector *connector_start(struct agent_worker *w, const struct endpoint *to,
 				  uint64_t timeout_ms, connector_done_fn *done,
 				  void *owner) MUST_CHECK;
+/* Right after the start: of the addresses, only those that it may reach are tried. owner is that of
+ * done. */
+void connector_limit(struct connector *c, bool (*may_reach)(void *owner, const struct addr *to));
 /* done will not come. */
 void connector_cancel(struct connector *c);
 

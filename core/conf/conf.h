@@ -99,6 +99,13 @@ enum conf_type {
 			*/
 };
 
+/* Who changes a value, besides the operator in the program's own file. */
+enum conf_owner {
+	CONF_OF_CONSOLES, /* consoles, too */
+	CONF_OF_FILE,	  /* none: what the program does to its host hangs on it */
+	CONF_OF_CAS, /* consoles, within what core/engine/owned.h says of CAs: PEM certificates */
+};
+
 #define CONF_STRING_MAX 1024u
 #define CONF_TEXT_MAX	(1u << 20)
 
@@ -124,6 +131,7 @@ struct conf_field {
 	const char *initial;		 /* the default as text, or NULL to leave what is there */
 	bool secret;			 /* every list of a document hides it */
 	const char *stand_in;		 /* secret: something well-formed in the place of it */
+	enum conf_owner owner;		 /* not of what stands in a list */
 	/* Extra check of a bound value; adds its own errors. Called when the value itself was
 	 * right; for LIST_OF always: value is the struct conf_array, at->items its nodes, and items
 	 * (or their fields) that were wrong are zero. */

@@ -229,12 +229,32 @@ static json_t *merge_lists(struct merge *m, const struct conf_field *f, const ch
 
 /* ---- values --------------------------------------------------------------------------------- */
 
+/* Whether it is the file's alone, or holds something that is: then no document counts whole. */
+static bool holds_owned(const struct conf_field *f)
+{
+	bool owned = f->owner == CONF_OF_FILE;
+
+	for (const struct conf_field *sub = f->type == CONF_STRUCT ? f->fields : NULL;
+	     sub && sub->key && !owned; sub++)
+		owned = holds_owned(sub);
+	return owned;
+}
+
 /* NULL where the merged document has none. */
 static json_t *merge_value(struct merge *m, const struct conf_field *f, const char *path,
 			   const struct three *v)
 {
 	bool opaque = f && f->secret;
 
+	/* What is kept may say that a console changed it: no program has let it, so that what is
+	 * kept is damaged, or another's work. */
+	if (f && f->owner == CONF_OF_FILE) {
+		if (!same(v->ours, v->base) && !same(v->ours, v->theirs))
+			overrule(m, path);
+		return share(v->theirs);
+	}
+	if (f && holds_owned(f) && is_of(v, JSON_OBJECT))
+		return merge_maps(m, f->fields, path, v);
 	if (same(v->theirs, v->base))
 		return share(v->ours);
 	if (same(v->ours, v->base) || same(v->ours, v->theirs))

@@ -10,7 +10,8 @@
  * (core/conf/diff.h); without one, while all required keys of its table stay as they are (who a
  * rule is for, and what it leads to); an item without either is its whole value. Lists keep the
  * order of theirs; what only ours has stands behind what it stood behind there. A list or map that
- * is missing is an empty one.
+ * is missing is an empty one. A value of the file's alone (CONF_OF_FILE) is theirs always; where
+ * ours has changed it nevertheless, its path is among the overruled.
  */
 #ifndef POSTERN_CORE_CONF_MERGE_H
 #define POSTERN_CORE_CONF_MERGE_H

@@ -150,6 +150,7 @@ const struct conf_field conf_identity_fields[] = {
 	 .type = CONF_TEXT,
 	 .offset = offsetof(struct conf_identity, ca),
 	 .required = true,
+	 .owner = CONF_OF_CAS,
 	 .check = conf_check_certificates,
 	 .help = "the certificate of the CA that signs the others, in PEM"},
 	{.key = "certificate",

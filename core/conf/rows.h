@@ -68,14 +68,14 @@ void conf_check_user(struct conf_errors *e, const struct conf_node *at, const ch
 #define CONF_ROW_STATE_DIR(at, kept)                                                               \
 	{                                                                                          \
 		.key = "state_dir", .type = CONF_STRING, .offset = (at), .min = 1,                 \
-		.check = conf_check_path,                                                          \
+		.owner = CONF_OF_FILE, .check = conf_check_path,                                   \
 		.help = "the directory that keeps " kept "; without the key nothing is written"    \
 	}
 
 #define CONF_ROW_USER(at)                                                                          \
 	{                                                                                          \
 		.key = "user", .type = CONF_STRING, .offset = (at), .min = 1, .max = 32,           \
-		.check = conf_check_user,                                                          \
+		.owner = CONF_OF_FILE, .check = conf_check_user,                                   \
 		.help = "the user to become after the ports are bound, when started as root"       \
 	}
 
@@ -83,7 +83,7 @@ void conf_check_user(struct conf_errors *e, const struct conf_node *at, const ch
 #define CONF_ROW_NATD_SOCKET(at)                                                                   \
 	{                                                                                          \
 		.key = "socket", .type = CONF_STRING, .offset = (at), .min = 2,                    \
-		.max = CONF_NATD_SOCKET_MAX, .check = conf_check_path,                             \
+		.owner = CONF_OF_FILE, .max = CONF_NATD_SOCKET_MAX, .check = conf_check_path,      \
 		.help = "the path of postern-natd's Unix socket on this host"                      \
 	}
 

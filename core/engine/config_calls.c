@@ -8,6 +8,7 @@
 
 #include "core/conf/json.h"
 #include "core/engine/configuring.h"
+#include "core/engine/owned.h"
 
 static struct changes *changes_of(const struct call *c)
 {
@@ -59,7 +60,18 @@ static json_t *config_call_tidy(const struct configuring *in_force, json_t *docu
 	return tidy;
 }
 
-/* Fails the call and returns false when the document is not one. */
+/* Takes back a proposal that changes what is not a console's; errors tell. */
+static void config_call_own(const struct configuring *in_force, struct proposed *p,
+			    struct conf_errors *errors)
+{
+	if (owned_may_change(in_force->fields, changes_document(in_force->changes), p->document,
+			     in_force->ops->now(in_force).wall, errors))
+		return;
+	in_force->ops->drop(p->proposal);
+	p->proposal = NULL;
+}
+
+/* Fails the call and returns false when the document is not one, or not a console's to bring. */
 static bool config_call_propose(struct call *c, struct proposed *p)
 {
 	struct calls *cs = c->calls; /* c is gone once it has been answered */
@@ -77,6 +89,8 @@ static bool config_call_propose(struct call *c, struct proposed *p)
 			in_force->ops->drop(p->proposal);
 			p->proposal = NULL;
 			snprintf(why, sizeof(why), "out of memory");
+		} else {
+			config_call_own(in_force, p, &errors);
 		}
 	}
 	p->warnings = lines_of(errors.warnings.text);

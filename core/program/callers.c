@@ -209,6 +209,19 @@ bool callers_path_taken(const char *path)
 	return heard;
 }
 
+/* Only what a predecessor of this user has left: what else is there is not ours to take away. A
+ * link is looked at, never followed. */
+static int callers_clear(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode) || st.st_uid != geteuid())
+		return -EEXIST;
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
 int callers_listen(const char *path)
 {
 	struct sockaddr_un at;
@@ -216,8 +229,9 @@ int callers_listen(const char *path)
 
 	if (!address_of(path, &at))
 		return -ENAMETOOLONG;
-	if (unlink(path) < 0 && errno != ENOENT)
-		return -errno;
+	error = callers_clear(path);
+	if (error)
+		return error;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;

@@ -53,8 +53,8 @@ struct callers {
 
 /* Whether a program listens at path. */
 bool callers_path_taken(const char *path) MUST_CHECK;
-/* A listening socket at path, which every user may connect to; what was there goes. Returns it, or
- * -errno. */
+/* A listening socket at path, which every user may connect to; a socket of this user's that was
+ * there goes. Returns it, or -errno; -EEXIST: something else is there, and stays. */
 int callers_listen(const char *path) MUST_CHECK;
 
 /* Takes the listener over. */

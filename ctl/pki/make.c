@@ -227,6 +227,12 @@ static X509 *certificate_finish(X509 *x, bool ok, EVP_PKEY *ca_key)
 
 X509 *pki_make_ca(EVP_PKEY *key, const char *organisation, time_t not_before, time_t not_after)
 {
+	return pki_make_next_ca(key, organisation, not_before, not_after, NULL, key);
+}
+
+X509 *pki_make_next_ca(EVP_PKEY *key, const char *organisation, time_t not_before, time_t not_after,
+		       X509 *by, EVP_PKEY *by_key)
+{
 	X509 *x = certificate_begin(key, not_before, not_after);
 	char common_name[PKI_NAME_MAX + 1];
 	X509_NAME *name;
@@ -237,9 +243,11 @@ X509 *pki_make_ca(EVP_PKEY *key, const char *organisation, time_t not_before, ti
 	snprintf(common_name, sizeof(common_name), "%s CA", organisation);
 	name = X509_get_subject_name(x);
 	ok = add_name(name, NID_organizationName, organisation) &&
-	     add_name(name, NID_commonName, common_name) && X509_set_issuer_name(x, name) &&
-	     add_basic_constraints(x, true) && add_key_usage(x, true) && add_key_ids(x, x);
-	return certificate_finish(x, ok, key);
+	     add_name(name, NID_commonName, common_name) &&
+	     X509_set_issuer_name(x, by ? X509_get_subject_name(by) : name) &&
+	     add_basic_constraints(x, true) && add_key_usage(x, true) &&
+	     add_key_ids(x, by ? by : x);
+	return certificate_finish(x, ok, by_key);
 }
 
 X509 *pki_make_certificate(const struct pki_request *request, EVP_PKEY *key, X509 *ca,

@@ -29,6 +29,10 @@ EVP_PKEY *pki_make_key(void) MUST_CHECK;
 /* A self-signed CA that signs end entities only. NULL on failure, as below. */
 X509 *pki_make_ca(EVP_PKEY *key, const char *organisation, time_t not_before,
 		  time_t not_after) MUST_CHECK;
+/* The same of a further CA, which an earlier one has signed: what trusts that one takes it from a
+ * console. */
+X509 *pki_make_next_ca(EVP_PKEY *key, const char *organisation, time_t not_before, time_t not_after,
+		       X509 *by, EVP_PKEY *by_key) MUST_CHECK;
 /* A certificate for the public half of key, signed by ca. */
 X509 *pki_make_certificate(const struct pki_request *request, EVP_PKEY *key, X509 *ca,
 			   EVP_PKEY *ca_key) MUST_CHECK;

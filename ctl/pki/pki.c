@@ -445,13 +445,36 @@ static enum status pki_run_issue(const struct arguments *a)
 
 /* ---- rotate ---- */
 
+static enum status rotate_ca(const struct arguments *a)
+{
+	const char *directory = a->words[0];
+	time_t now = time(NULL);
+
+	if (arguments_flag(a, "--only")) {
+		complain_usage(a->command, "--only is for tag: certificates of the old CA are in "
+					   "use, and it leaves ca.pem by hand when they are not");
+		return STATUS_USAGE;
+	}
+	warn_clock(now);
+	if (!pki_store_rotate_ca(directory, now, now + CA_LIFE_S))
+		return STATUS_FAILED;
+	printf("%s/ca.pem has a new CA, which the old one has signed, and the old one behind it. "
+	       "Put its text into identity.ca of every relay and agent, over a console or in "
+	       "their files; then issue new files for all; then take the old one out of ca.pem "
+	       "and of every identity.ca. Destroy %s/ca.key.old when all have the new CA.\n",
+	       directory, directory);
+	return STATUS_OK;
+}
+
 static enum status pki_run_rotate(const struct arguments *a)
 {
 	const char *directory = a->words[0];
 	size_t count;
 
+	if (strcmp(a->words[1], "ca") == 0)
+		return rotate_ca(a);
 	if (strcmp(a->words[1], "tag") != 0) {
-		complain_usage(a->command, "'%s' is nothing that is rotated; there is tag",
+		complain_usage(a->command, "'%s' is nothing that is rotated; there are ca and tag",
 			       a->words[1]);
 		return STATUS_USAGE;
 	}
@@ -466,7 +489,8 @@ static enum status pki_run_rotate(const struct arguments *a)
 }
 
 static const struct option_row rotate_options[] = {
-	{"--only", NULL, false, "forget the keys before: what has none but these is locked out"},
+	{"--only", NULL, false,
+	 "tag: forget the keys before: what has none but these is locked out"},
 	{NULL, NULL, false, NULL},
 };
 
@@ -479,8 +503,9 @@ const struct command pki_commands[] = {
 	{"pki renew", "DIR FILE", 2, 2,
 	 "Puts a new certificate into FILE, for the key that the one in it is for.",
 	 pki_renew_options, pki_renew_run},
-	{"pki rotate", "DIR tag", 2, 2,
-	 "Makes a new tag key, by which relays know files of this network from strangers.",
+	{"pki rotate", "DIR ca|tag", 2, 2,
+	 "Makes a new CA that the old one signs, or a new tag key, by which relays know this "
+	 "network's files.",
 	 rotate_options, pki_run_rotate},
 	{"pki show", "FILE|DIR", 1, 1,
 	 "Shows whose a file is and until when, or what a CA has issued. Never shows keys.",

@@ -216,6 +216,74 @@ bool pki_store_rotate_tag(const char *directory, bool only, size_t *count)
 	return ok;
 }
 
+/* The certificates of before that have not ended, behind the new one; owned. NULL without memory.
+ */
+static char *join_cas(X509 *ca, const char *before, time_t now)
+{
+	STACK_OF(X509) *list = certificates_of_pem(before);
+	char *text = pki_certificate_pem(ca);
+
+	for (size_t i = 0; text && i < sk_X509_num(list); i++) {
+		X509 *x = sk_X509_value(list, i);
+		char *pem, *longer = NULL;
+
+		if (certificate_time(X509_get0_notAfter(x)) <= now)
+			continue;
+		pem = pki_certificate_pem(x);
+		if (!pem || asprintf(&longer, "%s%s", text, pem) < 0)
+			longer = NULL;
+		free(pem);
+		free(text);
+		text = longer;
+	}
+	sk_X509_pop_free(list, X509_free);
+	return text;
+}
+
+/* The old key is put aside first, so that it is there whatever is cut short. */
+static bool rotate_files(const char *directory, const char *key_pem, const char *pem)
+{
+	char *key = files_join(directory, "ca.key"), *aside = files_join(directory, "ca.key.old");
+	char *ca = files_join(directory, "ca.pem");
+	char *before = key ? files_read(key, PEM_MAX) : NULL;
+	bool ok = aside && ca && before && files_write(aside, before, 0600, true) &&
+		  files_write(key, key_pem, 0600, true) && files_write(ca, pem, 0644, true);
+
+	pki_free_secret(before);
+	free(key);
+	free(aside);
+	free(ca);
+	return ok;
+}
+
+bool pki_store_rotate_ca(const char *directory, time_t now, time_t not_after)
+{
+	char organisation[CERTIFICATE_TEXT_BYTES], *pem, *key_pem;
+	struct pki_store s;
+	EVP_PKEY *key;
+	X509 *ca;
+	bool ok = false;
+
+	if (!pki_store_open(directory, true, &s))
+		return false;
+	certificate_name_text(X509_get_subject_name(s.ca), false, organisation);
+	key = pki_make_key();
+	ca = key ? pki_make_next_ca(key, organisation, now - BACKDATE_S, not_after, s.ca, s.key)
+		 : NULL;
+	pem = ca ? join_cas(ca, s.pem, now) : NULL;
+	key_pem = ca ? pki_key_pem(key) : NULL;
+	if (pem && key_pem)
+		ok = rotate_files(directory, key_pem, pem);
+	else
+		complain("cannot make the new CA's certificate");
+	pki_free_secret(key_pem);
+	free(pem);
+	X509_free(ca);
+	EVP_PKEY_free(key);
+	pki_store_close(&s);
+	return ok;
+}
+
 bool pki_store_record(const struct pki_store *s, const struct pki_record *r)
 {
 	char *path = files_join(s->directory, "issued.log"), date[PKI_DATE_BYTES];

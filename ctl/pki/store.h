@@ -42,6 +42,10 @@ void pki_store_close(struct pki_store *s);
  * many; with only, all of them go. *count: how many there are now. */
 bool pki_store_rotate_tag(const char *directory, bool only, size_t *count) MUST_CHECK;
 
+/* A new key and certificate for the CA of the directory, the old one of which signs the new one and
+ * stays behind it in ca.pem until it ends; its key becomes ca.key.old. */
+bool pki_store_rotate_ca(const char *directory, time_t now, time_t not_after) MUST_CHECK;
+
 bool pki_store_record(const struct pki_store *s, const struct pki_record *r) MUST_CHECK;
 /* All records, oldest first; *out is owned. */
 bool pki_store_records(const struct pki_store *s, struct pki_record **out,

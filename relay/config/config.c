@@ -299,6 +299,7 @@ static const struct conf_field control_fields[] = {
 	 .offset = AT(relay_config, control.socket) - AT(relay_config, control),
 	 .min = 2,
 	 .max = SOCKET_PATH_MAX,
+	 .owner = CONF_OF_FILE,
 	 .check = conf_check_path,
 	 .help = "the path of a Unix socket for \"postern relay\" on this host"},
 	{.key = "admin",
@@ -308,6 +309,7 @@ static const struct conf_field control_fields[] = {
 	 .item_size = sizeof(uint64_t),
 	 .max = USER_ID_MAX,
 	 .max_items = 64,
+	 .owner = CONF_OF_FILE,
 	 .help = "the numbers of the users that may change things over the socket, besides root "
 		 "and the relay's own"},
 	{.key = "read",
@@ -317,6 +319,7 @@ static const struct conf_field control_fields[] = {
 	 .item_size = sizeof(uint64_t),
 	 .max = USER_ID_MAX,
 	 .max_items = 64,
+	 .owner = CONF_OF_FILE,
 	 .help = "the numbers of the users that may only look"},
 	{.key = NULL},
 };
@@ -326,6 +329,7 @@ static const struct conf_field metrics_fields[] = {
 	 .type = CONF_ADDRESS,
 	 .offset = AT(relay_config, metrics.listen) - AT(relay_config, metrics),
 	 .required = true,
+	 .owner = CONF_OF_FILE,
 	 .help = "the IP address and port to answer Prometheus on"},
 	{.key = NULL},
 };

@@ -5,10 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "core/conf/json.h"
 #include "core/engine/identity.h"
+#include "core/engine/owned.h"
 #include "core/parse/keyblock.h"
 
 /* What is kept; NULL: nothing; json_null(): nothing whole. */
@@ -16,14 +17,18 @@ static json_t *load_kept(const char *state_dir)
 {
 	char path[4096];
 	json_error_t error;
+	struct stat st;
+	json_t *kept;
 
 	snprintf(path, sizeof path, "%s/" STATE_NAME, state_dir);
-	if (access(path, F_OK) != 0)
+	if (lstat(path, &st) < 0)
 		return NULL;
-	json_t *kept = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-	if (kept)
+	if (!S_ISREG(st.st_mode))
+		log_error("relay", "%s: is no file that the relay has written", path);
+	else if ((kept = json_load_file(path, JSON_REJECT_DUPLICATES, &error)))
 		return kept;
-	log_error("relay", "%s:%d:%d: %s", path, error.line, error.column, error.text);
+	else
+		log_error("relay", "%s:%d:%d: %s", path, error.line, error.column, error.text);
 	return json_null();
 }
 
@@ -59,6 +64,12 @@ static bool relay_identity_fits(const struct load_binding *b, struct conf_errors
 	if (strcmp(one->identity.ca, other->identity.ca) == 0 &&
 	    strcmp(one->identity.certificate, other->identity.certificate) == 0)
 		return true;
+	if (owned_judge_cas(one->identity.ca, other->identity.ca, 0) == OWNED_CAS_STRANGER) {
+		conf_error(errors, NULL, "identity.ca",
+			   "has a CA that none of the file's has signed; if it is to be trusted, "
+			   "write it into the file");
+		return false;
+	}
 	id = identity_new(other->identity.ca, other->identity.certificate, NULL, time(NULL), why,
 			  sizeof why);
 	if (id) {

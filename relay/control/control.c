@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "core/container.h"
-#include "core/listening.h"
 #include "core/log.h"
 #include "core/program/expiring.h"
 #include "relay/control/control_internal.h"
@@ -150,10 +149,13 @@ static int control_listen(struct relay_control *ctl, char *why, size_t why_size)
 	if (config->control.socket) {
 		fd = callers_listen(config->control.socket);
 		if (fd < 0) {
-			snprintf(why, why_size,
-				 "control.socket: cannot listen on %s: %s; "
-				 "make its directory, where this user may write, or name another",
-				 config->control.socket, strerror(-fd));
+			snprintf(why, why_size, "control.socket: cannot listen on %s: %s; %s",
+				 config->control.socket, strerror(-fd),
+				 fd == -EEXIST
+					 ? "it is no socket of the relay's user: take it away "
+					   "or name another"
+					 : "make its directory, where the relay's user may "
+					   "write, or name another");
 			return -1;
 		}
 		ctl->local = (struct callers){
@@ -167,7 +169,11 @@ static int control_listen(struct relay_control *ctl, char *why, size_t why_size)
 		callers_start(&ctl->local, fd);
 	}
 	if (config->metrics.listen.len > 0) {
-		fd = listening_open(&config->metrics.listen, true);
+		/* By the keeper, which can still bind below 1024. */
+		int error = keeper_listen(ctl->keeper, &config->metrics.listen, &fd);
+
+		if (error < 0)
+			fd = error;
 		if (fd >= 0 && metrics_start(ctl, fd) < 0) {
 			close(fd);
 			fd = -ENOMEM;

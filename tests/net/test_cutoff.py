@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who is no console, and what a console may not do to itself by mistake."""
+import shutil
 import struct
 
 from byhand import BYE, CONSOLE, TRANSIENT, SignIn
@@ -35,27 +36,40 @@ def test_console_by_an_agent(lab):
     signed_in.until(rb'"relay": ?"relay"')
 
 
+def indented(pems):
+    return "".join(f"    {line}\n" for line in "".join(pems).splitlines())
+
+
 def other_ca(w, old):
-    """Another CA's certificate; and what makes a configuration one of that CA, with the key it
-    had."""
-    other = World(w.lab, pki="other-pki")
-    bundle = other.issue_agent("nobody", out="nobody.yaml")
-    ca = pem(bundle, "ca")
+    """The next CA's certificate, which the first one has signed; and what makes a configuration one
+    of that CA alone, with the key it had."""
+    other = w.lab.path("other-pki")
+    shutil.copytree(w.pki, other)
+    w.tool("pki", "rotate", other, "ca")
+    with open(f"{other}/ca.pem", encoding="utf-8") as f:
+        ca = f.read().removesuffix(old)
+    assert ca.count("BEGIN") == 1, ca
 
     def foreign(text):
         path = w.lab.path("foreign.yaml")
         with open(path, "w", encoding="utf-8") as f:
             f.write(text)
-        other.tool("pki", "renew", other.pki, path)
+        w.tool("pki", "renew", other, path)
         with open(path, encoding="utf-8") as f:
-            return with_ca(f.read(), old, ca)
+            text = f.read()
+        return with_ca(text, old + ca if indented([ca]) in text else old, ca)
     return foreign, ca
+
+
+def stranger(w):
+    """A CA that no CA in force has signed."""
+    other = World(w.lab, pki="foreign-pki")
+    with open(other.ca, encoding="utf-8") as f:
+        return f.read()
 
 
 def with_ca(text, old, *cas):
     """A configuration with these CAs and the certificate that it had."""
-    def indented(pems):
-        return "".join(f"    {line}\n" for line in "".join(pems).splitlines())
     assert indented([old]) in text, text
     return text.replace(indented([old]), indented(cas))
 
@@ -69,21 +83,26 @@ def refused_and_forced(w, boss, words, agent, old, works):
         to = (agent,) if agent else ()
         return boss.run(*words, "config", "apply", *to, path, *options, check=check)
 
-    done = apply(foreign, check=False)
-    assert done.returncode and "cut you off" in done.stderr and "CA" in done.stderr, done.stderr
+    # All at once is no console's, whatever it forces; nor is a CA that none has signed.
+    done = apply(foreign, "--force", check=False)
+    assert done.returncode and "none of the CAs in force" in done.stderr, done.stderr
+    done = apply(lambda text: with_ca(text, old, old, stranger(w)), "--force", check=False)
+    assert done.returncode and "identity.ca: has a CA that none of those in force has signed" in \
+        done.stderr, done.stderr
     done = apply(lambda text: with_ca(text, old, ca), check=False)
-    assert done.returncode, "a CA that did not sign its own certificate"
+    assert done.returncode, "the first CA is taken away"
     assert works(), "a refused change did something"
     # Both CAs at a time are how one is replaced.
     apply(lambda text: with_ca(text, old, old, ca))
     assert works()
-    apply(lambda text: with_ca(text, old + ca, old), "--force")
+    done = apply(foreign, check=False)
+    assert done.returncode and "cut you off" in done.stderr and "CA" in done.stderr, done.stderr
     # Forced, on trial: out, and back.
     apply(foreign, "--force", "--confirm-within", "2s", check=False)
     assert not works(), "the console's certificate is of a CA that is no longer known"
     wait_until("the old CA is back", works, 30, 0.2)
-    assert "".join(ca.split()) not in "".join(boss.run(
-        *words, "config", "get", *((agent,) if agent else ())).stdout.split())
+    apply(lambda text: with_ca(text, old + ca, old))
+    assert works()
 
 
 @limit(90)

@@ -9,6 +9,8 @@
  */
 #include "tests/support/ring_fixture.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,13 +204,53 @@ static void test_path(void **state)
 	assert_false(callers_path_taken(longer));
 }
 
+/* What is no socket of ours stays, and so does what a link leads to. */
+static void test_path_of_others(void **state)
+{
+	char elsewhere[128];
+	struct stat st;
+	int fd;
+
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(callers_listen(path), -EEXIST);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(callers_listen(path), -EEXIST);
+	assert_int_equal(rmdir(path), 0);
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(callers_listen(path), -EEXIST);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(unlink(path), 0);
+	/* A link to a socket of ours. */
+	snprintf(elsewhere, sizeof(elsewhere), "%s.target", path);
+	fd = callers_listen(elsewhere);
+	assert_true(fd >= 0);
+	assert_int_equal(symlink(elsewhere, path), 0);
+	assert_int_equal(callers_listen(path), -EEXIST);
+	assert_true(callers_path_taken(elsewhere));
+	close(fd);
+	assert_int_equal(unlink(path), 0);
+	/* Another user's socket. */
+	if (geteuid() == 0) {
+		assert_int_equal(rename(elsewhere, path), 0);
+		assert_int_equal(chown(path, 65534, 65534), 0);
+		assert_int_equal(callers_listen(path), -EEXIST);
+		assert_int_equal(unlink(path), 0);
+	} else {
+		assert_int_equal(unlink(elsewhere), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RING_TEST(test_answered_by_level),
-		RING_TEST(test_refused),
-		RING_TEST(test_free_without_stop),
-		cmocka_unit_test(test_path),
+		RING_TEST(test_answered_by_level),     RING_TEST(test_refused),
+		RING_TEST(test_free_without_stop),     cmocka_unit_test(test_path),
+		cmocka_unit_test(test_path_of_others),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -10,6 +10,23 @@
 #include "core/conf/json.h"
 #include "core/container.h"
 
+static const struct conf_field small_host_fields[] = {
+	{.key = "socket",
+	 .type = CONF_STRING,
+	 .offset = offsetof(struct small_settings, host.socket) -
+		   offsetof(struct small_settings, host),
+	 .owner = CONF_OF_FILE,
+	 .help = "a key of the host"},
+	{.key = "speed",
+	 .type = CONF_UINT,
+	 .offset = offsetof(struct small_settings, host.speed) -
+		   offsetof(struct small_settings, host),
+	 .max = 10,
+	 .initial = "1",
+	 .help = "no key of the host, though beside one"},
+	{.key = NULL},
+};
+
 const struct conf_field small_fields[] = {
 	{.key = "name",
 	 .type = CONF_STRING,
@@ -38,6 +55,16 @@ const struct conf_field small_fields[] = {
 	 .max = 1,
 	 .initial = "0",
 	 .help = "1: cannot be put in force"},
+	{.key = "host",
+	 .type = CONF_STRUCT,
+	 .offset = offsetof(struct small_settings, host),
+	 .fields = small_host_fields,
+	 .help = "a map with a key of the host"},
+	{.key = "ca",
+	 .type = CONF_TEXT,
+	 .offset = offsetof(struct small_settings, ca),
+	 .owner = CONF_OF_CAS,
+	 .help = "CAs"},
 	{.key = NULL},
 };
 

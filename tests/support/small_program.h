@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* small_program: a program with five settings, whose configuration a test changes. */
+/* small_program: a program with a few settings, whose configuration a test changes. */
 #ifndef POSTERN_TESTS_SMALL_PROGRAM_H
 #define POSTERN_TESTS_SMALL_PROGRAM_H
 
@@ -9,6 +9,11 @@ struct small_settings {
 	char *name, *key;      /* key: a secret */
 	uint64_t size;	       /* at most 10; 0: the caller would be cut off */
 	uint64_t speed, taken; /* taken 1: cannot be put in force */
+	struct {
+		char *socket; /* a key of the host */
+		uint64_t speed;
+	} host;
+	char *ca;
 };
 
 struct small_program {

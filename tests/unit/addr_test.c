@@ -289,6 +289,81 @@ static void test_hosts(void **state)
 	assert_false(addr_same_host(&a, &b));
 }
 
+static void test_ranges(void **state)
+{
+	static const struct {
+		const char *range, *within, *outside;
+	} rows[] = {
+		{"10.1.0.0/16:443", "10.1.255.255:443", "10.1.0.0:80"},
+		{"10.1.0.0/16:443", "[::ffff:10.1.2.3]:443", "10.2.0.0:443"},
+		{"10.1.0.0/16", "10.1.0.0:1", "10.0.255.255:1"},
+		{"127.0.0.1", "127.0.0.1:22", "127.0.0.2:22"},
+		{"127.0.0.1:22", "127.0.0.1:22", "127.0.0.1:23"},
+		{"0.0.0.0/0", "255.255.255.255:1", "[::1]:1"},
+		{"128.0.0.0/1", "128.0.0.1:1", "127.255.255.255:1"},
+		{"10.0.0.254/31", "10.0.0.255:1", "10.0.1.0:1"},
+		{"::1", "[::1]:1", "[::2]:1"},
+		{"[::1]:22", "[::1]:22", "[::1]:23"},
+		{"fd00::/8", "[fdff::1]:1", "[fe00::]:1"},
+		{"fd00::/8:443", "[fdff::1]:443", "[fdff::1]:444"},
+		{"[fd00::]/8:443", "[fdff::1]:443", "[fdff::1]:444"},
+		{"[fe80::]/10", "[fe80::1%3]:1", "[fec0::]:1"},
+		{"::/0", "[ffff::]:1", "[::ffff:127.0.0.1]:1"}, /* IPv4 is no part of it */
+	};
+	static const char *const wrong[] = {
+		"",
+		":",
+		"/8",
+		"10.0.0.0/",
+		"10.0.0.0/33",
+		"10.0.0.0/8:",
+		"10.0.0.0/8:0",
+		"10.0.0.0/8:65536",
+		"10.1.0.0/8",
+		"10.0.0.1/08",
+		"10.0.0/8",
+		"name.example",
+		"name.example:80",
+		"10.0.0.1:443/32",
+		"10.0.0.1:443x",
+		"10.0.0.0/8/8",
+		"[10.0.0.1]:1",
+		"[::1",
+		"[::1]x",
+		"[::1]:",
+		"::1/129",
+		"::1:443:",
+		"fe80::1%2",
+		"[fe80::1%2]:1",
+		"::ffff:10.0.0.1",
+		"[::1]/128/1",
+		"10.0.0.0/8:+1",
+		" 10.0.0.1",
+		"10.0.0.1 ",
+		"1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111"};
+	struct addr_range r, untouched;
+	struct addr none = {.len = 0};
+
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		struct addr a = parse(rows[i].within);
+
+		if (!addr_range_parse(rows[i].range, &r))
+			fail_msg("%s is taken for no range", rows[i].range);
+		if (!addr_range_holds(&r, &a))
+			fail_msg("%s does not hold %s", rows[i].range, rows[i].within);
+		a = parse(rows[i].outside);
+		if (addr_range_holds(&r, &a))
+			fail_msg("%s holds %s", rows[i].range, rows[i].outside);
+		assert_false(addr_range_holds(&r, &none));
+	}
+	untouched = r;
+	for (size_t i = 0; i < LENGTH(wrong); i++) {
+		if (addr_range_parse(wrong[i], &r))
+			fail_msg("\"%s\" is taken for a range", wrong[i]);
+		assert_memory_equal(&r, &untouched, sizeof(r));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +372,7 @@ int main(void)
 		cmocka_unit_test(test_endpoint),
 		cmocka_unit_test(test_longest_name),
 		cmocka_unit_test(test_unmap),
+		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_source_key),
 		cmocka_unit_test(test_set_port),

@@ -221,13 +221,53 @@ static void test_load(void **state)
 	conf_errors_free(&errors);
 }
 
+#define PUBLISH(target) "publish: [{service: a, target: '" target "'}]\n"
+
+/* A ceiling over all that is published. */
+static void test_targets(void **state)
+{
+	struct conf_errors errors = {.file = "f"};
+	struct agent_config c;
+	struct addr a;
+
+	assert_true(
+		bind_text(BASE PUBLISH("10.1.2.3:443") "targets: ['10.1.0.0/16:443', 127.0.0.1]\n",
+			  &c, &errors));
+	assert_true(addr_parse("10.1.0.1:443", &a) && agent_config_may_reach(&c, &a));
+	assert_true(addr_parse("127.0.0.1:1", &a) && agent_config_may_reach(&c, &a));
+	assert_true(addr_parse("10.1.0.1:80", &a) && !agent_config_may_reach(&c, &a));
+	agent_config_free(&c);
+	/* Without it any, with an empty one none. */
+	assert_true(bind_text(BASE PUBLISH("10.1.2.3:443"), &c, &errors));
+	assert_true(agent_config_may_reach(&c, &a));
+	assert_int_equal(c.console, AGENT_CONSOLES_ADMIN);
+	agent_config_free(&c);
+	assert_true(bind_text(BASE "targets: []\nconsole: off\n", &c, &errors));
+	assert_false(agent_config_may_reach(&c, &a));
+	assert_int_equal(c.console, AGENT_CONSOLES_OFF);
+	agent_config_free(&c);
+	assert_says(BASE "targets: []\n" PUBLISH("10.1.2.3:443"),
+		    "publish[0].target: is not within targets", NULL);
+	assert_says(BASE "targets: ['10.1.0.0/16:443']\n" PUBLISH("10.1.2.3:80"),
+		    "publish[0].target: is not within targets", NULL);
+	/* A name might lead there, but not at another port. */
+	assert_true(bind_text(BASE "targets: ['10.1.0.0/16:443']\n" PUBLISH("a.example:443"), &c,
+			      &errors));
+	agent_config_free(&c);
+	assert_says(BASE "targets: ['10.1.0.0/16:443']\n" PUBLISH("a.example:80"),
+		    "publish[0].target: is not within targets", NULL);
+	assert_says(BASE "targets: [10.1.0.0/8]\n", "targets[0]: \"10.1.0.0/8\" is no network",
+		    NULL);
+	assert_says(BASE "console: some\n", "console", NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults), cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_values),	 cmocka_unit_test(test_relays),
 		cmocka_unit_test(test_proxy),	 cmocka_unit_test(test_own_names),
-		cmocka_unit_test(test_load),
+		cmocka_unit_test(test_load),	 cmocka_unit_test(test_targets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
  * file.
  *
  * links: core/key_file.c
+ * links: core/engine/owned.c
  * links: core/conf/rows.c
  * links: core/engine/configuring.c core/engine/changes.c core/conf/merge.c core/conf/diff.c
  * links: agent/config/state.c agent/config/load.c agent/config/config.c core/conf/conf.c core/conf/bind.c

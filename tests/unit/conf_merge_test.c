@@ -42,7 +42,15 @@ static const struct conf_field revoked_fields[] = {
 	{.key = "note", .type = CONF_STRING},
 	{.key = NULL},
 };
+static const struct conf_field control_fields[] = {
+	{.key = "socket", .type = CONF_STRING, .owner = CONF_OF_FILE},
+	{.key = "read", .type = CONF_LIST_OF, .item_type = CONF_UINT, .owner = CONF_OF_FILE},
+	{.key = "level", .type = CONF_UINT},
+	{.key = NULL},
+};
 static const struct conf_field fields[] = {
+	{.key = "user", .type = CONF_STRING, .owner = CONF_OF_FILE},
+	{.key = "control", .type = CONF_STRUCT, .fields = control_fields},
 	{.key = "log_level", .type = CONF_STRING},
 	{.key = "identity", .type = CONF_STRUCT, .fields = identity_fields},
 	{.key = "limits", .type = CONF_STRUCT, .fields = limits_fields},
@@ -246,6 +254,22 @@ static void test_empty_lists(void **state)
 	       "{'grants': []}", "{'grants': [" RULE("b", "x/y") "]}", "[]");
 }
 
+/* Consoles do not change it, so that a change is another's work, and is told. */
+static void test_the_files_own(void **state)
+{
+	merges("{'user': 'a'}", "{'user': 'b'}", "{'user': 'a'}", "{'user': 'a'}", "['user']");
+	merges("{'user': 'a'}", "{}", "{'user': 'a'}", "{'user': 'a'}", "['user']");
+	merges("{}", "{'user': 'b'}", "{}", "{}", "['user']");
+	merges("{'user': 'a'}", "{'user': 'a'}", "{'user': 'c'}", "{'user': 'c'}", "[]");
+	merges("{'user': 'a'}", "{'user': 'a'}", "{}", "{}", "[]");
+	merges("{}", "{'control': {'socket': '/b', 'level': 1}}", "{}", "{'control': {'level': 1}}",
+	       "['control.socket']");
+	merges("{'control': {'socket': '/a'}}", "{}", "{'control': {'socket': '/a'}}",
+	       "{'control': {'socket': '/a'}}", "['control.socket']");
+	merges("{'control': {'read': [1]}}", "{'control': {'read': [1, 2]}}",
+	       "{'control': {'read': [1]}}", "{'control': {'read': [1]}}", "['control.read']");
+}
+
 /* Ten thousand rules, of which each side changes some. */
 static void test_many(void **state)
 {
@@ -283,6 +307,7 @@ int main(void)
 		cmocka_unit_test(test_items_by_name),
 		cmocka_unit_test(test_plain_values),
 		cmocka_unit_test(test_empty_lists),
+		cmocka_unit_test(test_the_files_own),
 		cmocka_unit_test(test_many),
 	};
 

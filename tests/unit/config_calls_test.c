@@ -7,7 +7,8 @@
  * links: core/engine/configuring.c core/conf/merge.c
  * links: core/parse/jsonrpc.c core/conf/conf.c core/conf/bind.c core/conf/rows.c
  * links: core/conf/diff.c core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
- * links: core/addr.c core/log.c tests/support/small_program.c
+ * links: core/addr.c core/log.c tests/support/small_program.c core/engine/owned.c
+ * links: core/engine/certificate.c
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -50,7 +51,8 @@ static bool keep_answer(struct caller *c, char *line, size_t len)
 static int begin(void **state)
 {
 	struct program *ctl = calloc(1, sizeof(*ctl));
-	json_t *document = json_pack("{s:s, s:s}", "name", "one", "key", "hush");
+	json_t *document = json_pack("{s:s, s:s, s:{s:s}, s:s}", "name", "one", "key", "hush",
+				     "host", "socket", "/run/one", "ca", "no CA, and not changed");
 	struct configuring_start start;
 
 	ctl->calls = (struct calls){.tables = tables,
@@ -103,10 +105,14 @@ static const json_t *call(struct program *ctl, const char *method, json_t *param
 	return json_object_get(ctl->answer, "result");
 }
 
+/* What is as it was in every document: the parts that are no console's. */
+#define OWNED	     "s:{s:s}, s:s"
+#define OWNED_VALUES "host", "socket", "/run/one", "ca", "no CA, and not changed"
+
 static json_t *config(const char *name, int size)
 {
-	return json_pack("{s:{s:s, s:s, s:i}}", "config", "name", name, "key", "(hidden)", "size",
-			 size);
+	return json_pack("{s:{s:s, s:s, s:i, " OWNED "}}", "config", "name", name, "key",
+			 "(hidden)", "size", size, OWNED_VALUES);
 }
 
 static json_t *with(json_t *params, const char *key, json_t *value)
@@ -167,8 +173,8 @@ static void what_could_not_be_kept_is_in_the_answer(void **state)
 static void a_document_is_kept_as_a_file_would_give_it(void **state)
 {
 	struct program *ctl = *state;
-	json_t *params = json_pack("{s:{s:i, s:s, s:s}}", "config", "name", 17, "key", "(hidden)",
-				   "size", "3");
+	json_t *params = json_pack("{s:{s:i, s:s, s:s, " OWNED "}}", "config", "name", 17, "key",
+				   "(hidden)", "size", "3", OWNED_VALUES);
 	const json_t *got, *in_force;
 	int code;
 
@@ -179,8 +185,8 @@ static void a_document_is_kept_as_a_file_would_give_it(void **state)
 	assert_string_equal(json_string_value(json_object_get(in_force, "name")), "17");
 	assert_string_equal(json_string_value(json_object_get(in_force, "key")), "hush");
 	assert_int_equal(json_integer_value(json_object_get(in_force, "size")), 3);
-	params = json_pack("{s:{s:s, s:s, s:i}}", "config", "name", "17", "key", "(hidden)", "size",
-			   3);
+	params = json_pack("{s:{s:s, s:s, s:i, " OWNED "}}", "config", "name", "17", "key",
+			   "(hidden)", "size", 3, OWNED_VALUES);
 	got = call(ctl, "config.apply", params, &code); /* the same: no change */
 	assert_int_equal(revision(got), 2);
 }
@@ -237,7 +243,8 @@ static void a_stale_change_is_refused_with_what_differs(void **state)
 static void nothing_new_is_no_revision(void **state)
 {
 	struct program *ctl = *state;
-	json_t *same = json_pack("{s:{s:s, s:s}}", "config", "name", "one", "key", "(hidden)");
+	json_t *same = json_pack("{s:{s:s, s:s, " OWNED "}}", "config", "name", "one", "key",
+				 "(hidden)", OWNED_VALUES);
 	int code;
 
 	assert_int_equal(revision(call(ctl, "config.apply", same, &code)), 1);
@@ -309,6 +316,76 @@ static void a_reader_changes_nothing(void **state)
 	assert_int_equal(ctl->small.applied, 0);
 }
 
+/* The one error, of a call that failed by it. */
+static const char *only_error(const struct program *ctl)
+{
+	const json_t *errors = json_object_get(
+		json_object_get(json_object_get(ctl->answer, "error"), "data"), "errors");
+
+	assert_int_equal(json_array_size(errors), 1);
+	return json_string_value(json_array_get(errors, 0));
+}
+
+static void keys_of_the_host_are_the_files(void **state)
+{
+	static const char *const methods[] = {"config.apply", "config.check", "config.diff"};
+	struct program *ctl = *state;
+	json_t *params, *host;
+	int code;
+
+	for (size_t i = 0; i < 4 * sizeof(methods) / sizeof(methods[0]); i++) {
+		params = config("two", 2);
+		host = json_object_get(json_object_get(params, "config"), "host");
+		if (i % 4 == 0)
+			json_object_set_new(host, "socket", json_string("/run/another"));
+		else if (i % 4 == 1)
+			json_object_del(host, "socket");
+		else if (i % 4 == 2)
+			json_object_del(json_object_get(params, "config"), "host");
+		else
+			json_object_set_new(host, "socket", json_string(""));
+		if (i < 4)
+			json_object_set_new(params, "force", json_true());
+		assert_null(call(ctl, methods[i / 4], params, &code));
+		assert_int_equal(code, JSONRPC_CONFIG);
+		assert_non_null(strstr(only_error(ctl),
+				       "host.socket: is said by the program's own file alone"));
+	}
+	assert_int_equal(ctl->small.applied, 0);
+	/* What stands beside it is a console's. */
+	params = config("two", 2);
+	host = json_object_get(json_object_get(params, "config"), "host");
+	json_object_set_new(host, "speed", json_integer(7));
+	assert_int_equal(revision(call(ctl, "config.apply", params, &code)), 2);
+	assert_int_equal(ctl->small.settings.host.speed, 7);
+	assert_string_equal(ctl->small.settings.host.socket, "/run/one");
+}
+
+/* As "config get" gives it, and with what may be changed. */
+static void what_was_got_can_be_applied(void **state)
+{
+	struct program *ctl = *state;
+	json_t *got;
+	int code;
+
+	got = json_deep_copy(json_object_get(call(ctl, "config.get", NULL, &code), "config"));
+	json_object_set_new(got, "size", json_integer(5));
+	assert_int_equal(
+		revision(call(ctl, "config.apply", json_pack("{s:o}", "config", got), &code)), 2);
+}
+
+static void a_foreign_ca_is_no_consoles(void **state)
+{
+	struct program *ctl = *state;
+	json_t *params = config("two", 2);
+	int code;
+
+	json_object_set_new(json_object_get(params, "config"), "ca", json_string("another"));
+	assert_null(call(ctl, "config.apply", params, &code));
+	assert_int_equal(code, JSONRPC_CONFIG);
+	assert_non_null(strstr(only_error(ctl), "ca: has a CA that none of those in force"));
+}
+
 #define CONFIG_TEST(f)                                                                             \
 	{                                                                                          \
 #f, f, begin, end, NULL                                                            \
@@ -328,6 +405,9 @@ int main(void)
 		CONFIG_TEST(a_trial_is_confirmed_or_taken_back),
 		CONFIG_TEST(deadlines_have_bounds),
 		CONFIG_TEST(a_reader_changes_nothing),
+		CONFIG_TEST(keys_of_the_host_are_the_files),
+		CONFIG_TEST(what_was_got_can_be_applied),
+		CONFIG_TEST(a_foreign_ca_is_no_consoles),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

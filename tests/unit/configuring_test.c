@@ -128,6 +128,33 @@ static void an_edited_file_and_consoles_meet_at_the_start(void **state)
 	json_decref(p.kept);
 }
 
+/* What is kept is not the program's own work: a relay that was taken over can write it. */
+static void what_is_kept_cannot_change_a_key_of_the_host(void **state)
+{
+	struct small_program p = {.keep_error = 0};
+	json_t *on_disk = json_pack("{s:i, s:{s:s}}", "size", 1, "host", "socket", "/run/one");
+	json_t *forged;
+
+	p.kept = json_pack("{s:O, s:{s:i, s:{s:s, s:i}}}", "file", on_disk, "config", "size", 5,
+			   "host", "socket", "/etc/passwd", "speed", 3);
+	start_bound(&p, json_incref(on_disk));
+	assert_settings(&p, 5, 1);
+	assert_int_equal(p.settings.host.speed, 3);
+	assert_string_equal(p.settings.host.socket, "/run/one");
+	assert_int_equal(p.overruled, 1);
+	stop(&p);
+	/* Nor by what it says of the file. */
+	forged = json_deep_copy(on_disk);
+	json_object_del(forged, "host");
+	json_decref(p.kept);
+	p.kept = json_pack("{s:O, s:o}", "file", forged, "config", forged);
+	start_bound(&p, json_incref(on_disk));
+	assert_string_equal(p.settings.host.socket, "/run/one");
+	stop(&p);
+	json_decref(p.kept);
+	json_decref(on_disk);
+}
+
 static void sighup_follows_the_same_rule(void **state)
 {
 	struct small_program p = {.keep_error = 0};
@@ -335,6 +362,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(changes_of_consoles_survive_a_restart),
 		cmocka_unit_test(an_edited_file_and_consoles_meet_at_the_start),
+		cmocka_unit_test(what_is_kept_cannot_change_a_key_of_the_host),
 		cmocka_unit_test(sighup_follows_the_same_rule),
 		cmocka_unit_test(a_file_that_cannot_be_put_in_force_changes_nothing),
 		cmocka_unit_test(a_file_read_without_news_is_kept_all_the_same),

@@ -3,6 +3,7 @@
  * pki_test: what 'postern pki' writes is what the programs load, and says what it should.
  *
  * links: core/key_file.c
+ * links: core/engine/owned.c
  * links: core/conf/rows.c
  * links: relay/config/stun.c relay/config/policy.c relay/policy/index.c
  * links: relay/policy/source.c relay/policy/time.c ctl/terminal/arguments.c
@@ -32,6 +33,7 @@
 #include <openssl/x509v3.h>
 
 #include "agent/config/config.h"
+#include "core/engine/owned.h"
 #include "core/engine/certificate.h"
 #include "core/engine/identity.h"
 #include "ctl/pki/pki.h"
@@ -624,6 +626,58 @@ static void test_tag_keys_rotate(void **state)
 	assert_null(strstr(ran.err, "secret"));
 }
 
+/* Old agents and new ones believe each other while both CAs are there; the new one suffices later.
+ */
+static void test_a_ca_is_rotated(void **state)
+{
+	struct agent_config before, after;
+	struct identity_peer self;
+	struct identity *id;
+	char why[256], *was, *is, *key;
+
+	shown("pki issue ca agent old --relay r:1", STATUS_OK);
+	was = files_read("ca/ca.pem", 65536);
+	key = files_read("ca/ca.key", 65536);
+	shown("pki rotate ca ca", STATUS_OK);
+	assert_shown("a new CA, which the old one has signed");
+	assert_int_equal(mode_of("ca/ca.key"), 0600);
+	assert_int_equal(mode_of("ca/ca.key.old"), 0600);
+	is = files_read("ca/ca.key.old", 65536);
+	assert_string_equal(is, key);
+	free(is);
+	is = files_read("ca/ca.pem", 65536);
+	assert_true(strlen(is) > strlen(was));
+	assert_string_equal(is + strlen(is) - strlen(was), was);
+	assert_int_equal(owned_judge_cas(was, is, time(NULL)), OWNED_CAS_FOLLOW);
+	shown("pki issue ca agent new --relay r:1", STATUS_OK);
+	before = load_agent("old.yaml");
+	after = load_agent("new.yaml");
+	assert_string_equal(after.identity.ca, is);
+	/* Either's certificate is good with both CAs, and the new one's with the new CA alone. */
+	id = identity_new(is, before.identity.certificate, before.identity.key, time(NULL), why,
+			  sizeof(why));
+	assert_non_null(id);
+	identity_free(id);
+	is[strlen(is) - strlen(was)] = '\0';
+	id = identity_new(is, after.identity.certificate, after.identity.key, time(NULL), why,
+			  sizeof(why));
+	assert_non_null(id);
+	assert_true(identity_self(id, &self));
+	identity_free(id);
+	id = identity_new(was, after.identity.certificate, after.identity.key, time(NULL), why,
+			  sizeof(why));
+	assert_null(id);
+	shown("pki rotate ca ca", STATUS_OK); /* and on */
+	shown("pki issue ca agent newest --relay r:1", STATUS_OK);
+	shown("pki rotate ca ca --only", STATUS_USAGE);
+	shown("pki rotate none ca", STATUS_FAILED);
+	agent_config_free(&before);
+	agent_config_free(&after);
+	free(was);
+	free(is);
+	free(key);
+}
+
 /* The whole way from the command to the relay's judgement of a HELLO. */
 static void test_issued_agents_are_believed_until_they_expire(void **state)
 {
@@ -698,6 +752,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_ca_that_lacks_something, enter, leave),
 		cmocka_unit_test_setup_teardown(test_renewed_for_the_same_key, enter, leave),
 		cmocka_unit_test_setup_teardown(test_tag_keys_rotate, enter, leave),
+		cmocka_unit_test_setup_teardown(test_a_ca_is_rotated, enter, leave),
 		cmocka_unit_test_setup_teardown(test_issued_agents_are_believed_until_they_expire,
 						enter, leave),
 	};

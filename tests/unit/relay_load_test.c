@@ -4,6 +4,7 @@
  * that is damaged or does not go with the file any more.
  *
  * links: core/key_file.c
+ * links: core/engine/owned.c
  * links: core/engine/entitled.c
  * links: relay/config/load.c relay/config/config.c relay/config/policy.c relay/config/stun.c
  * links: relay/policy/policy.c relay/policy/compile.c relay/policy/index.c relay/policy/source.c
@@ -266,6 +267,60 @@ static void no_console_names_files(void **state)
 	configuring_start_free(&start);
 }
 
+/* What a relay that was taken over might have kept: everything that root would act on. */
+static void what_is_kept_has_no_say_about_the_host(void **state)
+{
+	struct certs_ca other = certs_make_ca("Example");
+	struct conf_errors errors = {0};
+	struct configuring_start start;
+	struct relay_config c;
+	json_t *kept, *config;
+
+	write_file(first.certificate, first.key);
+	keep(NULL);
+	kept = json_load_file(kept_path, 0, NULL);
+	config = json_object_get(kept, "config");
+	json_object_set_new(config, "user", json_string("daemon"));
+	json_object_set_new(config, "state_dir", json_string("/etc"));
+	json_object_set_new(config, "control",
+			    json_pack("{s:s, s:[i]}", "socket", "/etc/passwd", "admin", 1234));
+	json_object_set_new(config, "metrics", json_pack("{s:s}", "listen", "0.0.0.0:1"));
+	json_object_set_new(config, "nat", json_pack("{s:s}", "socket", "/run/other"));
+	assert_int_equal(json_dump_file(kept, kept_path, 0), 0);
+	assert_true(load(&c, &start, &errors));
+	assert_null(c.user);
+	assert_null(c.control.socket);
+	assert_null(c.nat.socket);
+	assert_int_equal(c.control.admin.count, 0);
+	assert_int_equal(c.metrics.listen.len, 0);
+	assert_string_equal(c.state_dir, dir);
+	assert_int_equal(json_array_size(start.overruled), 6);
+	relay_config_free(&c);
+	configuring_start_free(&start);
+	expect(first.key, 1, false); /* and the rest counts */
+	/* A CA that no CA of the file has signed. */
+	json_object_set_new(json_object_get(config, "identity"), "ca",
+			    json_sprintf("%s%s", ca.pem, other.pem));
+	assert_int_equal(json_dump_file(kept, kept_path, 0), 0);
+	expect(first.key, 0, true);
+	json_decref(kept);
+	conf_errors_free(&errors);
+	certs_free_ca(&other);
+}
+
+static void what_is_kept_is_a_file(void **state)
+{
+	char elsewhere[128];
+
+	write_file(first.certificate, first.key);
+	keep(NULL);
+	snprintf(elsewhere, sizeof(elsewhere), "%s.other", kept_path);
+	assert_int_equal(rename(kept_path, elsewhere), 0);
+	assert_int_equal(symlink(elsewhere, kept_path), 0);
+	expect(first.key, 0, true);
+	assert_int_equal(unlink(elsewhere), 0);
+}
+
 #define LOAD_TEST(f)                                                                               \
 	{                                                                                          \
 #f, f, make_dir, remove_dir, NULL                                                  \
@@ -274,9 +329,13 @@ static void no_console_names_files(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		LOAD_TEST(file_and_consoles_meet), LOAD_TEST(what_is_damaged_is_spared),
-		LOAD_TEST(no_key_in_the_clear),	   LOAD_TEST(a_certificate_needs_its_key),
+		LOAD_TEST(file_and_consoles_meet),
+		LOAD_TEST(what_is_damaged_is_spared),
+		LOAD_TEST(no_key_in_the_clear),
+		LOAD_TEST(a_certificate_needs_its_key),
 		LOAD_TEST(no_console_names_files),
+		LOAD_TEST(what_is_kept_has_no_say_about_the_host),
+		LOAD_TEST(what_is_kept_is_a_file),
 	};
 
 	return cmocka_run_group_tests(tests, make_all, free_all);

@@ -77,6 +77,8 @@ int k_store_path(int dirfd, const char *name, char out[512]);
 int k_store_unlink(const char *path);
 int k_store_rename(const char *from, const char *to);
 bool k_store_exists(const char *path);
+void k_store_is_socket(const char *path); /* what is there, from now on */
+mode_t k_store_mode(const char *path);
 bool k_stored_is_directory(struct k_file *f);
 int64_t k_stored_size(struct k_file *f);
 unsigned k_stored_links(struct k_file *f);

@@ -233,17 +233,14 @@ static void apply_something(struct operator* o)
 	static const char *const ways[] = {"config.check", "config.diff",  "config.apply",
 					   "config.apply", "config.apply", "config.apply"};
 	const char *method = ANY_OF(ways);
-	json_t *params = json_object(), *config = operator_config(o), *control;
+	json_t *params = json_object(), *config = operator_config(o);
 
 	if (!config)
 		config = json_object();
-	control = json_deep_copy(json_object_get(config, "control"));
 	if (dice_chance(&world_dice, 500))
 		add_something(config);
 	else
 		damage(config);
-	if (control) /* by which this operator comes, also after the next start */
-		json_object_set_new(config, "control", control);
 	json_object_set_new(params, "config", config);
 	if (strcmp(method, "config.apply") == 0 && dice_chance(&world_dice, 400))
 		json_object_set_new(params, "confirm_ms",

@@ -14,7 +14,7 @@
 struct stored {
 	struct stored *next;
 	char path[512];
-	bool directory, unlinked;
+	bool directory, socket, unlinked;
 	unsigned opened;
 	char *text; /* with a zero byte behind it */
 	size_t len;
@@ -169,6 +169,20 @@ int k_store_rename(const char *from, const char *to)
 bool k_store_exists(const char *path)
 {
 	return find(path) != NULL;
+}
+
+void k_store_is_socket(const char *path)
+{
+	find(path)->socket = true;
+}
+
+mode_t k_store_mode(const char *path)
+{
+	const struct stored *s = find(path);
+
+	if (s && s->directory)
+		return S_IFDIR | 0700;
+	return s && s->socket ? S_IFSOCK | 0666 : S_IFREG | 0600;
 }
 
 static struct stored *stored_of(struct k_file *f)

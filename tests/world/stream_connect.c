@@ -248,6 +248,7 @@ int k_stream_bind(struct k_file *f, const struct sockaddr *a, socklen_t len)
 		if (fd < 0)
 			return fd;
 		k_close(fd);
+		k_store_is_socket(path);
 		snprintf(s->path, sizeof(s->path), "%s", path);
 		s->bound = true;
 		return 0;
