@@ -37,7 +37,7 @@ static void agent_links_changed(struct agent_links *set)
 	agent_sessions_wake(&of_links(set)->sessions);
 }
 
-static void agent_links_revoked(struct agent_links *set)
+static void agent_links_told(struct agent_links *set)
 {
 	agent_sessions_judge(&of_links(set)->sessions);
 }
@@ -52,8 +52,8 @@ static const struct agent_links_events links_events = {
 	.down = agent_link_is_down,
 	.offer = agent_link_offers,
 	.changed = agent_links_changed,
-	.revoked = agent_links_revoked,
 	.learned = agent_links_learned_key,
+	.revoked = agent_links_told,
 };
 
 static struct agent_control *control_of(const struct agent_sessions *all)

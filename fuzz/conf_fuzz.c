@@ -3,7 +3,7 @@
  * conf_fuzz: any bytes as a configuration, bound by both schemas. Something is wrong exactly when
  * errors tell; they are lines of printable text, bounded in number; a failure touches no output.
  * links: core/key_file.c
- * links: core/engine/entitled.c
+ * links: core/engine/entitled.c core/engine/revocations.c
  * links: core/conf/rows.c
  * links: relay/config/stun.c relay/config/policy.c relay/policy/policy.c
  * links: relay/policy/compile.c relay/policy/index.c relay/policy/source.c relay/policy/time.c

@@ -95,7 +95,7 @@ static void status_run(struct call *c)
 		(json_int_t)(now_ms - ctl->rooms.worker->started_ms), "revision",
 		(json_int_t)changes_revision(ctl->managed.configuring.changes),
 		"certificate_expires", (json_int_t)identity_not_after(setup->self.identity),
-		"revoked", (json_int_t)links->revoked.count, "sessions_open",
+		"revoked", (json_int_t)agent_links_revocations(links), "sessions_open",
 		(json_int_t)all->count, "sessions_total", (json_int_t)all->totals.sessions,
 		"failed_total", (json_int_t)all->totals.failed, "up_total", (json_int_t)up,
 		"down_total", (json_int_t)down, "links", links_json(links), "sessions",

@@ -184,8 +184,8 @@ static unsigned link_state_dismissed(struct link_state *l, uint64_t now_ms,
 			 "and certificate of its own");
 	else if (m->bye.reason == REASON_REVOKED)
 		snprintf(l->why, sizeof(l->why),
-			 "the operator has revoked this agent; ask for a new identity ('postern "
-			 "pki issue', under another name unless this one is let in again)");
+			 "the operator has revoked this agent's certificate; ask for a new one "
+			 "('postern pki issue')");
 	else
 		snprintf(l->why, sizeof(l->why), "the relay said: %s",
 			 said[0] ? said : reason_sentence(m->bye.reason));

@@ -94,12 +94,19 @@ static void link_dial(struct agent_link *l)
 			NULL);
 }
 
+/* What has been told of a list; what was in force stays in force. */
+static void link_forget_list(struct agent_link *l)
+{
+	revocations_free(&l->listed);
+	l->listing = false;
+}
+
 static void came_up(struct agent_link *l, const struct wire_message *m)
 {
 	char relay[WIRE_RELAY_MAX + 1], address[WIRE_ADDRESS_MAX + 1];
 
-	assert(m);				   /* only WELCOME leads here */
-	revoked_forget(&l->set->revoked, l->slot); /* it tells them anew */
+	assert(m); /* only WELCOME leads here */
+	link_forget_list(l);
 	l->failures = 0;
 	l->told = REASON_OK;
 	l->id = m->welcome.link;
@@ -139,26 +146,38 @@ static void went_down(struct agent_link *l)
 	OPENSSL_cleanse(l->secret, sizeof(l->secret));
 }
 
-/* Sessions with these names end now, also those that came by other relays. */
+/* A part of the list. It counts when it is whole: then what it revokes ends, of this relay. */
 static void take_revoked(struct agent_link *l, const struct wire_message *m)
 {
 	struct agent_links *set = l->set;
-	uint64_t dropped = set->revoked.dropped;
-	size_t fresh;
+	size_t dropped;
 
 	assert(m); /* only REVOKED leads here */
-
-	if (m->revoked.count == 0) {
-		revoked_forget(&set->revoked, l->slot);
-		return;
+	if (m->revoked.flags & WIRE_REVOKED_FIRST) {
+		link_forget_list(l);
+		l->listing = true;
 	}
-	fresh = revoked_add(&set->revoked, l->slot, m->revoked.services, m->revoked.count);
-	if (set->revoked.dropped > dropped)
+	if (!l->listing)
+		return;
+	for (size_t i = 0; i < m->revoked.count; i++) {
+		const struct wire_revocation *told = &m->revoked.items[i];
+		struct revocation r = {.kind = (enum wire_revocation_kind)told->kind,
+				       .before = (int64_t)told->before};
+
+		wire_bytes_copy(told->value, r.value, sizeof(r.value));
+		(void)!revocations_add(&l->listed, &r);
+	}
+	if (!(m->revoked.flags & WIRE_REVOKED_LAST))
+		return;
+	l->listing = false;
+	dropped = l->listed.dropped;
+	if (dropped > 0)
 		log_error("link",
-			  "relay=%s: more than %u names are revoked: this agent does not know all "
-			  "of them; let certificates expire instead",
-			  l->label, REVOKED_NAMES_MAX);
-	if (fresh > 0)
+			  "relay=%s: of its revocations this agent does not know %zu, since it "
+			  "keeps %u of a relay; let certificates expire instead",
+			  l->label, dropped, REVOCATIONS_MAX);
+	revocations_finish(&l->listed);
+	if (agent_links_heard(set, l, &l->listed))
 		set->events->revoked(set);
 }
 
@@ -326,8 +345,7 @@ const uint8_t *agent_link_tag_key(const struct agent_link *l)
 
 /* ---- life ---- */
 
-struct agent_link *agent_link_new(struct agent_links *set, const struct agent_relay *relay,
-				  unsigned slot)
+struct agent_link *agent_link_new(struct agent_links *set, const struct agent_relay *relay)
 {
 	struct agent_link *l = calloc(1, sizeof(*l));
 	uint64_t seeds[2];
@@ -345,7 +363,6 @@ struct agent_link *agent_link_new(struct agent_links *set, const struct agent_re
 	RAND_bytes((uint8_t *)seeds, sizeof(seeds));
 	l->set = set;
 	l->worker = set->worker;
-	l->slot = slot;
 	l->timer.fire = link_timer_fired;
 	endpoint_text(&relay->address, l->label);
 	link_state_init(&l->state, set->setup->config->retry_max_ms, seeds[0]);
@@ -368,7 +385,7 @@ void agent_link_stop(struct agent_link *l, const char *why)
 	snprintf(kept, sizeof(kept), "%s", why); /* it may be the link's own */
 	link_act(l, link_state_stop(&l->state, ring_now_ms(l->worker->ring), kept), NULL);
 	legs_shut(l, kept);
-	revoked_forget(&l->set->revoked, l->slot);
+	link_forget_list(l);
 }
 
 bool agent_link_quiet(const struct agent_link *l)
@@ -390,6 +407,7 @@ void agent_link_free(struct agent_link *l)
 	if (!l)
 		return;
 	OPENSSL_cleanse(l->secret, sizeof(l->secret));
+	link_forget_list(l);
 	free(l->relay.server_name);
 	free(l);
 }

@@ -7,6 +7,7 @@
 #include "agent/relays/channel.h"
 #include "agent/relays/leg.h"
 #include "agent/worker/connector.h"
+#include "core/engine/revocations.h"
 
 struct agent_links;
 
@@ -15,7 +16,6 @@ struct agent_link {
 	struct agent_worker *worker; /* the set's */
 	struct agent_link *next;     /* among the set's retired */
 	struct agent_relay relay;    /* a copy of its own */
-	unsigned slot;		     /* its place in the set's table of revoked names */
 	unsigned users;		     /* offers that point here */
 	uint64_t retired_ms; /* since when it stays only until another is up; 0: it does not */
 	char label[ENDPOINT_TEXT_BYTES]; /* "HOST:PORT", for logs */
@@ -23,10 +23,12 @@ struct agent_link {
 	struct timer timer;
 	struct dial *dial;
 	struct channel channel;
-	unsigned tag_turn; /* which tag key is tried: agent_link_tag_key() */
-	bool dial_wanted;  /* the connection before is still being closed */
-	unsigned failures; /* in a row, for the log's level */
-	enum reason told;  /* as an error, until the link is up */
+	unsigned tag_turn;	   /* which tag key is tried: agent_link_tag_key() */
+	bool dial_wanted;	   /* the connection before is still being closed */
+	bool listing;		   /* the relay is telling its list of revocations: */
+	struct revocations listed; /* so much of it */
+	unsigned failures;	   /* in a row, for the log's level */
+	enum reason told;	   /* as an error, until the link is up */
 
 	/* From WELCOME. */
 	uint64_t id;
@@ -35,8 +37,8 @@ struct agent_link {
 };
 
 /* NULL when memory is out. */
-struct agent_link *agent_link_new(struct agent_links *set, const struct agent_relay *relay,
-				  unsigned slot) MUST_CHECK;
+struct agent_link *agent_link_new(struct agent_links *set,
+				  const struct agent_relay *relay) MUST_CHECK;
 void agent_link_start(struct agent_link *l);
 void agent_link_stop(struct agent_link *l, const char *why);
 /* Stopped, and nothing is in flight. */

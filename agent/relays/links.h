@@ -11,8 +11,8 @@
 #define POSTERN_AGENT_RELAYS_LINKS_H
 
 #include "agent/config/setup.h"
-#include "agent/engine/revoked.h"
 #include "agent/relays/link.h"
+#include "core/engine/revocations.h"
 
 struct agent_links_events {
 	void (*up)(struct agent_link *l);
@@ -25,7 +25,7 @@ struct agent_links_events {
 	void (*changed)(struct agent_links *set);
 	/* A relay has told its newest tag key. */
 	void (*learned)(struct agent_links *set);
-	/* set->revoked has names that it did not have. */
+	/* A relay has told another list of revocations. */
 	void (*revoked)(struct agent_links *set);
 };
 
@@ -36,7 +36,7 @@ struct agent_links {
 	struct agent_link **list; /* in order of the configuration */
 	size_t count;
 	struct agent_link *retired; /* of relays that are no longer used, until they are quiet */
-	struct revoked revoked;	    /* names, by what any relay says */
+	struct relay_word *words;   /* what relays say is revoked */
 	struct timer tidier;
 	struct learned_key *learned; /* tag keys that relays have told */
 };
@@ -87,6 +87,15 @@ void agent_links_each_learned(const struct agent_links *set,
 void agent_links_recall(struct agent_links *set, const char *label,
 			const uint8_t key[CONF_TAG_KEY_BYTES]);
 const uint8_t *agent_links_learned(const struct agent_links *set, const struct agent_link *l);
+/* From link.c: the relay of l has told its whole list, which is taken over: it takes the place of
+ * what that relay told before. False: it is the same. */
+bool agent_links_heard(struct agent_links *set, const struct agent_link *l,
+		       struct revocations *told) MUST_CHECK;
+/* What the relay of this label says is revoked, or NULL: nothing. Its word counts for what comes by
+ * it alone. Good until the next event. */
+const struct revocations *agent_links_revoked(const struct agent_links *set, const char *relay);
+/* How many revocations relays have told, together. */
+size_t agent_links_revocations(const struct agent_links *set);
 /* From link.c: a link was refused. */
 void agent_links_one_refused(struct agent_links *set);
 

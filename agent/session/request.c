@@ -273,6 +273,7 @@ static void wait_for_link(struct request *r)
 	enum reason reason;
 
 	if (!agent_links_refused(r->session.all->links, &reason)) {
+		r->session.relay[0] = '\0';
 		r->session.wake = request_woken;
 		return;
 	}
@@ -289,6 +290,12 @@ static void try_next(struct request *r)
 
 	while ((l = agent_links_next(links, &r->next_link))) {
 		memcpy(r->session.relay, l->label, sizeof(r->session.relay));
+		if (revocations_cover_name(agent_links_revoked(links, l->label), r->session.peer)) {
+			r->reason = REASON_REVOKED; /* by the word of this one, for this one */
+			snprintf(r->text, sizeof(r->text),
+				 "the operator has revoked the agent asked for");
+			continue;
+		}
 		r->call =
 			leg_call_open(l, r->session.peer, r->session.service, request_leg_done, r);
 		if (r->call)
@@ -297,7 +304,8 @@ static void try_next(struct request *r)
 	}
 	if (agent_links_next(links, &from_start) ||
 	    (r->reason != REASON_OK && r->reason != REASON_LINK_GONE))
-		request_fail(r, r->reason, r->text);
+		fail_by(r, r->reason == REASON_REVOKED ? ENDING_SELF : ENDING_FAR, r->reason,
+			r->text);
 	else
 		wait_for_link(r);
 }

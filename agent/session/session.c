@@ -274,9 +274,9 @@ bool agent_session_proved(struct agent_session *s, const struct identity_peer *p
 	return proved_take(&s->all->proved, peer, &s->proof);
 }
 
-static bool revoked_peer(const void *revoked, const struct identity_peer *peer)
+static bool revoked_peer(const void *list, const struct identity_peer *peer)
 {
-	return revoked_has(revoked, peer->name);
+	return revocations_cover(list, peer);
 }
 
 static void sessions_look_fired(struct timer *t, uint64_t now_ms)
@@ -310,7 +310,7 @@ enum reason agent_session_judge(struct agent_session *s, const char **why)
 	const struct entitled_rules rules = {
 		.anchors = identity_anchors(own),
 		.revoked = revoked_peer,
-		.list = &s->all->links->revoked,
+		.list = agent_links_revoked(s->all->links, s->relay),
 	};
 	time_t now = time(NULL), until = identity_not_after(own);
 	struct entitled_answer a;
@@ -320,7 +320,7 @@ enum reason agent_session_judge(struct agent_session *s, const char **why)
 		*why = "this agent's own certificate has expired";
 		return REASON_CERT_EXPIRED;
 	}
-	if (!proof.own && revoked_has(&s->all->links->revoked, s->peer)) {
+	if (!proof.own && revocations_cover_name(rules.list, s->peer)) {
 		*why = "the operator has revoked the agent asked for";
 		return REASON_REVOKED;
 	}

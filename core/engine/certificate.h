@@ -14,7 +14,11 @@
 
 #include "core/must_check.h"
 
-#define CERTIFICATE_TEXT_BYTES	 96
+#define CERTIFICATE_TEXT_BYTES 96
+/* "postern pki" makes certificates that begin so long before they are made, for clocks that are
+ * behind. */
+#define CERTIFICATE_BACKDATE_S 3600L
+
 #define CERTIFICATE_SERIAL_BYTES 48
 
 /* The first certificate of a PEM text, all of them in order, or its private key, which is not

@@ -24,11 +24,12 @@ enum field_kind {
 	TEXT8,
 	TEXT16,
 	BYTES16,
-	AGENT8,	    /* text8 by the name rule; with min 0 also empty */
-	SERVICE8,   /* the same */
-	SERVICES,   /* u16 count, that many SERVICE8 */
-	CANDIDATES, /* u8 count, that many text8, each "tcp:" or "udp:" and an address */
-	EXTENSIONS, /* u8 count, that many u16 id and bytes16; max bytes behind the count */
+	AGENT8,	     /* text8 by the name rule; with min 0 also empty */
+	SERVICE8,    /* the same */
+	SERVICES,    /* u16 count, that many SERVICE8 */
+	REVOCATIONS, /* u8 flags, u16 count, that many u8 kind, text8 value, u64 before */
+	CANDIDATES,  /* u8 count, that many text8, each "tcp:" or "udp:" and an address */
+	EXTENSIONS,  /* u8 count, that many u16 id and bytes16; max bytes behind the count */
 };
 
 struct field {
@@ -86,7 +87,7 @@ static const struct field fields[] = {
 	{WIRE_BYE, REASON16, AT(bye.reason), 0, 0},
 	{WIRE_BYE, TEXT16, AT(bye.text), 0, WIRE_TEXT_MAX},
 
-	{WIRE_REVOKED, SERVICES, AT(revoked), 0, WIRE_SERVICES_MAX},
+	{WIRE_REVOKED, REVOCATIONS, AT(revoked), 0, WIRE_REVOKED_MAX},
 
 	{WIRE_TAGKEY, SECRET, AT(tagkey.key), 0, 0},
 
@@ -238,6 +239,18 @@ static bool services_ok(const struct wire_message *m)
 	return true;
 }
 
+static bool revocations_ok(const struct wire_revocations *r)
+{
+	if (r->flags & ~WIRE_REVOKED_FLAGS || r->count > WIRE_REVOKED_MAX)
+		return false;
+	for (size_t i = 0; i < r->count; i++)
+		if (!wire_revocation_ok((enum wire_revocation_kind)r->items[i].kind,
+					r->items[i].value) ||
+		    r->items[i].before > INT64_MAX)
+			return false;
+	return true;
+}
+
 static bool candidates_ok(const struct wire_candidates *c)
 {
 	if (c->count > WIRE_CANDIDATES_MAX)
@@ -318,6 +331,8 @@ static bool field_ok(const struct field *f, const struct wire_message *m)
 		return string_ok(f, *(const struct wire_bytes *)at);
 	case SERVICES:
 		return services_ok(m);
+	case REVOCATIONS:
+		return revocations_ok(at);
 	case CANDIDATES:
 		return candidates_ok(at);
 	case EXTENSIONS:
@@ -356,6 +371,22 @@ static bool get_services(CBS *body, struct wire_message *m)
 		if (!get_string(body, false, &m->publish.services[i]))
 			return false;
 	m->publish.count = count;
+	return true;
+}
+
+static bool get_revocations(CBS *body, struct wire_revocations *out)
+{
+	uint16_t count;
+
+	if (!CBS_get_u8(body, &out->flags) || !CBS_get_u16(body, &count) ||
+	    count > WIRE_REVOKED_MAX)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (!CBS_get_u8(body, &out->items[i].kind) ||
+		    !get_string(body, false, &out->items[i].value) ||
+		    !CBS_get_u64(body, &out->items[i].before))
+			return false;
+	out->count = count;
 	return true;
 }
 
@@ -423,6 +454,8 @@ static bool get_field(CBS *body, const struct field *f, struct wire_message *m)
 		return get_string(body, true, at);
 	case SERVICES:
 		return get_services(body, m);
+	case REVOCATIONS:
+		return get_revocations(body, at);
 	case CANDIDATES:
 		return get_candidates(body, at);
 	case EXTENSIONS:
@@ -501,6 +534,18 @@ static bool put_services(CBB *body, const struct wire_message *m)
 	return true;
 }
 
+static bool put_revocations(CBB *body, const struct wire_revocations *r)
+{
+	if (!CBB_add_u8(body, r->flags) || !CBB_add_u16(body, (uint16_t)r->count))
+		return false;
+	for (size_t i = 0; i < r->count; i++)
+		if (!CBB_add_u8(body, r->items[i].kind) ||
+		    !put_string(body, false, r->items[i].value) ||
+		    !CBB_add_u64(body, r->items[i].before))
+			return false;
+	return true;
+}
+
 static bool put_candidates(CBB *body, const struct wire_candidates *c)
 {
 	if (!CBB_add_u8(body, (uint8_t)c->count))
@@ -549,6 +594,8 @@ static bool put_field(CBB *body, const struct field *f, const struct wire_messag
 		return put_string(body, true, *(const struct wire_bytes *)at);
 	case SERVICES:
 		return put_services(body, m);
+	case REVOCATIONS:
+		return put_revocations(body, at);
 	case CANDIDATES:
 		return put_candidates(body, at);
 	case EXTENSIONS:
@@ -645,6 +692,30 @@ void wire_explain_extension(const struct wire_message *m, const char *who,
 {
 	snprintf(out, WIRE_EXTENSION_TEXT_MAX, "%s does not know extension 0x%04x of %s; update it",
 		 who, m->extensions.unknown, wire_type_name(m->type));
+}
+
+static bool hex_ok(struct wire_bytes b, size_t least, size_t most)
+{
+	if (b.len % 2 != 0 || b.len < least || b.len > most)
+		return false;
+	for (size_t i = 0; i < b.len; i++)
+		if (!((b.data[i] >= '0' && b.data[i] <= '9') ||
+		      (b.data[i] >= 'a' && b.data[i] <= 'f')))
+			return false;
+	return true;
+}
+
+bool wire_revocation_ok(enum wire_revocation_kind kind, struct wire_bytes value)
+{
+	switch (kind) {
+	case WIRE_REVOKED_NAME:
+		return wire_agent_name_ok(value.data, value.len);
+	case WIRE_REVOKED_SERIAL:
+		return hex_ok(value, 2, 46);
+	case WIRE_REVOKED_KEY:
+		return hex_ok(value, 64, 64);
+	}
+	return false;
 }
 
 bool wire_split_target(const char *text, char agent[WIRE_NAME_MAX + 1],

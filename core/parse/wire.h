@@ -35,6 +35,8 @@
 #define WIRE_SECRET_BYTES   32u
 #define WIRE_SERVICES_MAX   128u /* in one PUBLISH */
 #define WIRE_CANDIDATES_MAX 6u
+#define WIRE_REVOKED_MAX    64u /* in one REVOKED */
+#define WIRE_REVOCATION_MAX 64u /* the value of one */
 
 #define WIRE_EXTENSIONS_MAX	16u
 #define WIRE_EXTENSIONS_BYTES	2048u	/* in one message: ids, lengths and values */
@@ -58,7 +60,7 @@
 	X(0x08, PONG)	   /* the answer, same token */                                            \
 	X(0x09, DRAIN)	   /* relay -> agent: open nothing new here */                             \
 	X(0x0a, BYE)	   /* last message before a close, with the reason */                      \
-	X(0x0b, REVOKED)   /* relay -> agent: these names are revoked */                           \
+	X(0x0b, REVOKED)   /* relay -> agent: a part of the list of revoked certificates */        \
 	X(0x0c, TAGKEY)	   /* relay -> agent: the key to make tags with from now on */             \
 	X(0x10, LEG)	   /* agent -> relay, first on a leg */                                    \
 	X(0x11, READY)	   /* relay -> agent: the leg is idle (warm) */                            \
@@ -90,6 +92,30 @@ enum wire_offer_kind { WIRE_OFFER_AGENT = 0, WIRE_OFFER_PUBLIC = 1 };
 struct wire_candidates {
 	size_t count;
 	struct wire_bytes items[WIRE_CANDIDATES_MAX];
+};
+
+/* A list of revocations is told whole, in parts: FIRST begins it, and what it says counts from LAST
+ * on. */
+#define WIRE_REVOKED_FIRST 0x01u
+#define WIRE_REVOKED_LAST  0x02u
+#define WIRE_REVOKED_FLAGS (WIRE_REVOKED_FIRST | WIRE_REVOKED_LAST)
+
+enum wire_revocation_kind {
+	WIRE_REVOKED_NAME = 1,
+	WIRE_REVOKED_SERIAL = 2,
+	WIRE_REVOKED_KEY = 3,
+};
+
+struct wire_revocation {
+	uint8_t kind; /* enum wire_revocation_kind */
+	struct wire_bytes value;
+	uint64_t before; /* of certificates that begin before this second (of Unix); 0: of all */
+};
+
+struct wire_revocations {
+	uint8_t flags;
+	size_t count;
+	struct wire_revocation items[WIRE_REVOKED_MAX];
 };
 
 /* X(number, NAME, messages), where messages is WIRE_IN(HELLO) | WIRE_IN(OPEN) and so on. A number
@@ -135,7 +161,8 @@ struct wire_message {
 		struct {
 			size_t count;
 			struct wire_bytes services[WIRE_SERVICES_MAX];
-		} publish, revoked; /* REVOKED: agents' names; none: forget what came before */
+		} publish;
+		struct wire_revocations revoked;
 		struct {
 			uint16_t count;
 		} published;
@@ -244,6 +271,9 @@ bool wire_is_agent_name(const char *text) MUST_CHECK;
 bool wire_is_service_name(const char *text) MUST_CHECK;
 /* For people, behind "write". */
 #define WIRE_AGENT_NAME_RULE "1 to 63 of a-z 0-9 - _ and begin and end with a letter or digit"
+/* A name, or the serial number (1 to 23 bytes) or SHA-256 of the key of a certificate in hex, small
+ * letters. */
+bool wire_revocation_ok(enum wire_revocation_kind kind, struct wire_bytes value) MUST_CHECK;
 /* Splits "AGENT/SERVICE" at the first slash; false, outputs untouched, when either part breaks the
  * rule. */
 bool wire_split_target(const char *text, char agent[WIRE_NAME_MAX + 1],

@@ -27,8 +27,22 @@ static const struct option_row grant_options[] = {
 	{NULL, NULL, false, NULL},
 };
 
+#define WHICH_OPTIONS                                                                              \
+	{"--serial", "HEX", false, "instead of AGENT: one certificate, by its serial number"},     \
+	{                                                                                          \
+		"--key", "HEX", false, "instead of AGENT: all of one key, by its SHA-256"          \
+	}
+
 static const struct option_row revoke_options[] = {
+	WHICH_OPTIONS,
+	{"--before", "TIME", false, "of AGENT's, those that begin before; else all up to now"},
 	{"--note", "TEXT", false, "why, for those who read the list"},
+	{"--json", NULL, false, "print JSON"},
+	{NULL, NULL, false, NULL},
+};
+
+static const struct option_row unrevoke_options[] = {
+	WHICH_OPTIONS,
 	{"--json", NULL, false, "print JSON"},
 	{NULL, NULL, false, NULL},
 };
@@ -72,26 +86,59 @@ static bool is_known(const struct known_names *names, const char *name)
 	return false;
 }
 
-/* Agents that are connected, and groups. */
-static void add_all(struct known_names *names, const json_t *agents, const json_t *groups)
+/* The agents that rules speak of. */
+static void add_rule_names(struct known_names *names, const json_t *rules)
 {
-	json_t *item;
-	size_t i;
+	json_t *rule, *item;
+	size_t i, k;
 
-	json_array_foreach(agents, i, item) add_name(names, json_object_get(item, "agent"));
-	json_array_foreach(groups, i, item) add_name(names, json_object_get(item, "name"));
+	json_array_foreach(rules, i, rule)
+	{
+		json_array_foreach(json_object_get(rule, "from"), k, item) add_name(names, item);
+	}
 }
 
-static void note_name(const struct known_names *names, const char *name, const char *what)
+/* Agents that are connected, and whom the configuration names. */
+static void add_all(struct known_names *names, const json_t *agents, const json_t *config,
+		    bool with_groups)
 {
-	const char *near = is_known(names, name) ? NULL : conf_nearest(name, names->list);
+	const json_t *groups = json_object_get(config, "groups");
+	json_t *item, *member;
+	size_t i, k;
 
-	if (near)
-		complain("note: no %s '%s' is known here; did you mean '%s'?", what, name, near);
+	json_array_foreach(agents, i, item) add_name(names, json_object_get(item, "agent"));
+	json_array_foreach(groups, i, item)
+	{
+		if (with_groups)
+			add_name(names, json_object_get(item, "name"));
+		json_array_foreach(json_object_get(item, "members"), k, member)
+			add_name(names, member);
+	}
+	add_rule_names(names, json_object_get(config, "policy"));
+	add_rule_names(names, json_object_get(config, "grants"));
+	json_array_foreach(json_object_get(config, "revoked"), i, item)
+		add_name(names, json_object_get(item, "agent"));
+}
+
+/* It is done all the same: the agent may be away. then: what holds until it comes. */
+static void note_name(const struct known_names *names, const char *name, const char *what,
+		      const char *label, const char *then)
+{
+	const char *near = conf_nearest(name, names->list);
+
+	if (!is_known(names, name))
+		complain("note: no %s '%s' is known to %s; %s%s%s%s", what, name, label, then,
+			 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static bool has_star(const char *text)
+{
+	return strchr(text, '*') != NULL;
 }
 
 /* The service of an agent that is connected: then its list is complete. */
-static void note_service(const json_t *agents, const char *agent, const char *service)
+static void note_service(const json_t *agents, const char *agent, const char *service,
+			 const char *label)
 {
 	static struct known_names names;
 	json_t *item, *name;
@@ -108,7 +155,14 @@ static void note_service(const json_t *agents, const char *agent, const char *se
 		json_array_foreach(json_object_get(item, "services"), k, name)
 			add_name(&names, name);
 	}
-	note_name(&names, service, "service");
+	if (names.count > 0 && !has_star(service))
+		note_name(&names, service, "service", label, "it counts when it is published");
+}
+
+/* In from: every agent, or clients without a certificate. */
+static bool is_wide(const char *from)
+{
+	return has_star(from) || strcmp(from, "public") == 0;
 }
 
 /* Tells, and hinders nothing: that this is a relay's first rule, and names that look like slips. */
@@ -126,12 +180,15 @@ static void grant_notes(const struct arguments *a, struct connection *conn)
 		complain("note: %s had no rule; with this first one, what no rule allows is "
 			 "denied",
 			 conn->label);
-	add_all(&names, agents, json_object_get(config, "groups"));
-	note_name(&names, a->words[0], "agent or group");
+	add_all(&names, agents, config, true);
+	if (list && get && !is_wide(a->words[0]))
+		note_name(&names, a->words[0], "agent or group", conn->label,
+			  "it may when it comes");
 	if (slash && (size_t)(slash - a->words[1]) < sizeof(agent)) {
 		memcpy(agent, a->words[1], (size_t)(slash - a->words[1]));
-		note_name(&names, agent, "agent");
-		note_service(agents, agent, slash + 1);
+		if (list && get && !has_star(agent))
+			note_name(&names, agent, "agent", conn->label, "it counts when it comes");
+		note_service(agents, agent, slash + 1, conn->label);
 	}
 	json_decref(get);
 	json_decref(list);
@@ -141,18 +198,17 @@ static void grant_notes(const struct arguments *a, struct connection *conn)
 static void revoke_notes(const struct arguments *a, struct connection *conn)
 {
 	static struct known_names names;
-	json_t *list = ask_quietly(conn, "agents");
-	const char *near;
+	json_t *get, *list;
 
+	if (a->word_count == 0)
+		return;
+	get = ask_quietly(conn, "config.get");
+	list = ask_quietly(conn, "agents");
 	names = (struct known_names){.count = 0};
-	add_all(&names, json_object_get(list, "agents"), NULL);
-	if (list && !is_known(&names, a->words[0])) {
-		near = conf_nearest(a->words[0], names.list);
-		complain(
-			"note: no agent '%s' is connected to %s; it is refused when it comes%s%s%s",
-			a->words[0], conn->label, near ? "; did you mean '" : "", near ? near : "",
-			near ? "'?" : "");
-	}
+	add_all(&names, json_object_get(list, "agents"), json_object_get(get, "config"), false);
+	if (list)
+		note_name(&names, a->words[0], "agent", conn->label, "it is refused when it comes");
+	json_decref(get);
 	json_decref(list);
 }
 
@@ -205,25 +261,26 @@ static enum status change_all(const struct arguments *a, const struct change *c)
 
 /* ---- grant ---- */
 
-/* Sets until as the relay reads it; shown gets it in local time. */
-static bool take_until(const struct arguments *a, json_t *params, char shown[UNITS_MOMENT_BYTES])
+/* Sets the option's key as the relay reads it; shown gets it in local time. */
+static bool take_moment(const struct arguments *a, const char *option, json_t *params,
+			char shown[UNITS_MOMENT_BYTES])
 {
-	const char *text = arguments_text(a, "--until", NULL);
+	const char *text = arguments_text(a, option, NULL);
 	char why[256], utc[32];
 	struct tm tm;
-	time_t until;
+	time_t moment;
 
 	shown[0] = '\0';
 	if (!text)
 		return true;
-	if (!units_parse_moment(text, time(NULL), &until, why, sizeof(why))) {
-		complain_usage(a->command, "--until: %s", why);
+	if (!units_parse_moment(text, time(NULL), &moment, why, sizeof(why))) {
+		complain_usage(a->command, "%s: %s", option, why);
 		return false;
 	}
-	gmtime_r(&until, &tm);
+	gmtime_r(&moment, &tm);
 	strftime(utc, sizeof(utc), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	json_object_set_new(params, "until", json_string(utc));
-	units_moment(until, shown);
+	json_object_set_new(params, option + 2, json_string(utc));
+	units_moment(moment, shown);
 	return true;
 }
 
@@ -289,7 +346,7 @@ static enum status rules_run_grant(const struct arguments *a)
 		json_decref(params);
 		return STATUS_USAGE;
 	}
-	if (!take_until(a, params, until) || !take_sessions(a, params)) {
+	if (!take_moment(a, "--until", params, until) || !take_sessions(a, params)) {
 		json_decref(params);
 		return STATUS_USAGE;
 	}
@@ -317,23 +374,61 @@ static enum status rules_run_ungrant(const struct arguments *a)
 	return change_all(a, &c);
 }
 
+/* AGENT, --serial or --key, as the relay takes it; shown gets how to speak of it. NULL: it is not
+ * one of them. */
+static json_t *which_revoked(const struct arguments *a, char *shown, size_t room)
+{
+	const char *serial = arguments_text(a, "--serial", NULL),
+		   *key = arguments_text(a, "--key", NULL);
+	json_t *params = json_object();
+
+	if ((a->word_count > 0) + (serial != NULL) + (key != NULL) != 1) {
+		complain_usage(a->command, "write an agent's name, or --serial, or --key");
+		json_decref(params);
+		return NULL;
+	}
+	if (a->word_count > 0)
+		json_object_set_new(params, "agent", json_string(a->words[0]));
+	take_text(a, "--serial", params);
+	take_text(a, "--key", params);
+	snprintf(shown, room, "%s%s",
+		 serial ? "the certificate "
+		 : key	? "the key "
+			: "",
+		 serial ? serial
+		 : key	? key
+			: a->words[0]);
+	return params;
+}
+
 static enum status rules_run_revoke(const struct arguments *a)
 {
-	json_t *params = json_pack("{s:s}", "agent", a->words[0]);
-	char done[256];
+	char shown[200], done[300];
+	json_t *params = which_revoked(a, shown, sizeof(shown));
 	const struct change c = {"revoke", params, done, revoke_notes};
 
+	if (!params || !take_moment(a, "--before", params, (char[UNITS_MOMENT_BYTES]){""})) {
+		json_decref(params);
+		return STATUS_USAGE;
+	}
+	if (a->word_count == 0 && json_object_get(params, "before")) {
+		complain_usage(a->command, "--before goes with an agent's name");
+		json_decref(params);
+		return STATUS_USAGE;
+	}
 	take_text(a, "--note", params);
-	snprintf(done, sizeof(done), "%s is revoked, its link and its sessions end", a->words[0]);
+	snprintf(done, sizeof(done), "%s is revoked, its link and its sessions end", shown);
 	return change_all(a, &c);
 }
 
 static enum status rules_run_unrevoke(const struct arguments *a)
 {
-	char done[256];
-	const struct change c = {"unrevoke", json_pack("{s:s}", "agent", a->words[0]), done, NULL};
+	char shown[200], done[300];
+	const struct change c = {"unrevoke", which_revoked(a, shown, sizeof(shown)), done, NULL};
 
-	snprintf(done, sizeof(done), "%s is good again", a->words[0]);
+	if (!c.params)
+		return STATUS_USAGE;
+	snprintf(done, sizeof(done), "%s is good again", shown);
 	return change_all(a, &c);
 }
 
@@ -352,9 +447,9 @@ static const struct show_column rule_columns[] = {
 };
 
 static const struct show_column revoked_columns[] = {
-	{"REVOKED", "agent", SHOW_TEXT, NULL},
-	{"NOTE", "note", SHOW_TEXT, NULL},
-	{NULL, NULL, SHOW_TEXT, NULL},
+	{"REVOKED", "agent", SHOW_TEXT, NULL}, {"IF IT BEGINS BEFORE", "before", SHOW_TEXT, NULL},
+	{"SERIAL", "serial", SHOW_TEXT, NULL}, {"KEY", "key", SHOW_TEXT, NULL},
+	{"NOTE", "note", SHOW_TEXT, NULL},     {NULL, NULL, SHOW_TEXT, NULL},
 };
 
 /* Appends copies of the rules, each with where it stands. */
@@ -417,8 +512,9 @@ const struct command grant_commands[] = {
 	 rules_run_grants},
 	{"ungrant", "AGENT [AGENT/SERVICE]", 1, 2, "Takes grants back; sessions by them end.",
 	 json_options, rules_run_ungrant},
-	{"revoke", "AGENT", 1, 1, "Ends an identity: its link and sessions, within a second.",
+	{"revoke", "[AGENT]", 0, 1, "Ends an identity: its link and sessions, within a second.",
 	 revoke_options, rules_run_revoke},
-	{"unrevoke", "AGENT", 1, 1, "Takes a revocation back.", json_options, rules_run_unrevoke},
+	{"unrevoke", "[AGENT]", 0, 1, "Takes a revocation back.", unrevoke_options,
+	 rules_run_unrevoke},
 	{.name = NULL},
 };

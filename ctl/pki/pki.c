@@ -18,7 +18,6 @@
 
 #define DAY_S		 86400L
 #define CA_LIFE_S	 (3653 * DAY_S)
-#define BACKDATE_S	 3600L	     /* for clocks that are behind */
 #define CLOCK_EARLIEST_S 1767225600L /* 2026-01-01: an earlier clock was never set */
 #define HOSTS_MAX	 64
 
@@ -322,7 +321,7 @@ static bool pki_set_times(struct issue_request *r, const struct pki_store *store
 			 store->directory, pki_date(ca_until, date));
 		return false;
 	}
-	r->pki.not_before = now - BACKDATE_S;
+	r->pki.not_before = now - CERTIFICATE_BACKDATE_S;
 	r->pki.not_after = now + (time_t)r->life_s;
 	if (r->pki.not_after > ca_until) {
 		complain("note: the certificate ends with its CA, on %s", pki_date(ca_until, date));

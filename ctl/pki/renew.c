@@ -21,10 +21,9 @@
 #include "ctl/terminal/files.h"
 #include "ctl/terminal/units.h"
 
-#define FILE_MAX   (4u << 20)
-#define BACKDATE_S 3600 /* for clocks that are behind */
-#define BEGIN	   "-----BEGIN CERTIFICATE-----"
-#define END	   "-----END CERTIFICATE-----"
+#define FILE_MAX (4u << 20)
+#define BEGIN	 "-----BEGIN CERTIFICATE-----"
+#define END	 "-----END CERTIFICATE-----"
 
 const struct option_row pki_renew_options[] = {
 	{"--expires", "TIME", false, "as 12h, 30d, 4w, 2y (relay: 398d, agent: 30d, console: 90d)"},
@@ -192,7 +191,8 @@ static enum status renew(const struct arguments *a, const struct pki_store *stor
 	ERR_clear_error();
 	if (!renewed_until(a, store, renewed_for(old, &record), now, &record.not_after))
 		goto out;
-	x = pki_make_again(old, now - BACKDATE_S, record.not_after, store->ca, store->key);
+	x = pki_make_again(old, now - CERTIFICATE_BACKDATE_S, record.not_after, store->ca,
+			   store->key);
 	pem = x ? pki_certificate_pem(x) : NULL;
 	renewed = pem ? replace_block(text, &block, pem) : NULL;
 	if (!renewed || !certificate_serial(x, record.serial)) {

@@ -21,9 +21,8 @@
 #include "ctl/terminal/files.h"
 #include "ctl/pki/make.h"
 
-#define PEM_MAX	   65536u
-#define LOG_MAX	   (16u << 20)
-#define BACKDATE_S 3600 /* for clocks that are behind */
+#define PEM_MAX 65536u
+#define LOG_MAX (16u << 20)
 
 const char *pki_date(time_t t, char out[PKI_DATE_BYTES])
 {
@@ -74,7 +73,8 @@ static bool make_directory(const char *directory)
 bool pki_store_create(const char *directory, const char *organisation, time_t now, time_t not_after)
 {
 	EVP_PKEY *key = pki_make_key();
-	X509 *ca = key ? pki_make_ca(key, organisation, now - BACKDATE_S, not_after) : NULL;
+	X509 *ca = key ? pki_make_ca(key, organisation, now - CERTIFICATE_BACKDATE_S, not_after)
+		       : NULL;
 	char *pem = ca ? pki_certificate_pem(ca) : NULL;
 	char *key_pem = ca ? pki_key_pem(key) : NULL;
 	char *tag_key = make_tag_key();
@@ -268,7 +268,8 @@ bool pki_store_rotate_ca(const char *directory, time_t now, time_t not_after)
 		return false;
 	certificate_name_text(X509_get_subject_name(s.ca), false, organisation);
 	key = pki_make_key();
-	ca = key ? pki_make_next_ca(key, organisation, now - BACKDATE_S, not_after, s.ca, s.key)
+	ca = key ? pki_make_next_ca(key, organisation, now - CERTIFICATE_BACKDATE_S, not_after,
+				    s.ca, s.key)
 		 : NULL;
 	pem = ca ? join_cas(ca, s.pem, now) : NULL;
 	key_pem = ca ? pki_key_pem(key) : NULL;

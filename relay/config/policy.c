@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "core/engine/revocations.h"
 #include "core/parse/wire.h"
 #include "relay/policy/index.h"
 #include "relay/policy/source.h"
@@ -161,6 +162,32 @@ static void rules_check_hours(struct conf_errors *e, const struct conf_node *at,
 		conf_error(e, at, path, "%s is not right; %s", conf_quote(text, shown), remedy);
 }
 
+static void revoked_check_serial(struct conf_errors *e, const struct conf_node *at,
+				 const char *path, const void *value)
+{
+	const char *serial = *(char *const *)value;
+	char shown[CONF_QUOTE_BYTES];
+
+	if (!revocation_is_serial(serial))
+		conf_error(e, at, path,
+			   "%s is not a serial number; write it in hex, with small letters and no "
+			   "colons",
+			   conf_quote(serial, shown));
+}
+
+static void revoked_check_key(struct conf_errors *e, const struct conf_node *at, const char *path,
+			      const void *value)
+{
+	const char *key = *(char *const *)value;
+	char shown[CONF_QUOTE_BYTES];
+
+	if (!revocation_is_key(key))
+		conf_error(e, at, path,
+			   "%s is not the SHA-256 of a key; write its 64 digits in hex, with small "
+			   "letters and no colons",
+			   conf_quote(key, shown));
+}
+
 /* ---- checks of whole lists ------------------------------------------------------------------ */
 
 static bool knows(const struct dict *d, const char *name)
@@ -217,6 +244,31 @@ void config_check_rules(struct conf_errors *e, const struct conf_node *at, const
 		conf_error(e, at, path, "has %u different hours; the most is %u", hours.count,
 			   POLICY_HOURS_MAX);
 	dict_free(&hours);
+}
+
+void config_check_revoked(struct conf_errors *e, const struct conf_node *at, const char *path,
+			  const void *value)
+{
+	const struct conf_array *list = value;
+	const struct policy_revoked *r = list->items;
+	char child[CONF_PATH_BYTES];
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct conf_node *item = at->items[i];
+		int named;
+
+		if (item->kind != CONF_MAP)
+			continue;
+		conf_path_item(child, path, i);
+		named = !!conf_get(item, "agent") + !!conf_get(item, "serial") +
+			!!conf_get(item, "key");
+		if (named != 1)
+			conf_error(e, item, child, "needs one of agent, serial and key");
+		else if (r[i].before && !conf_get(item, "agent"))
+			conf_error(e, item, child,
+				   "has before, which goes with agent: a serial number or a key "
+				   "is one certificate's or one holder's");
+	}
 }
 
 /* ---- the schema ----------------------------------------------------------------------------- */
@@ -299,9 +351,25 @@ const struct conf_field config_revoked_fields[] = {
 	{.key = "agent",
 	 .type = CONF_NAME,
 	 .offset = AT(policy_revoked, agent),
-	 .required = true,
 	 .check = rules_check_name,
-	 .help = "the agent's name"},
+	 .help = "the agent's or console's name: all its certificates, or those of before"},
+	{.key = "serial",
+	 .type = CONF_NAME,
+	 .offset = AT(policy_revoked, serial),
+	 .check = revoked_check_serial,
+	 .help = "or the serial number of one certificate, in hex, as \"postern pki list\" shows "
+		 "it"},
+	{.key = "key",
+	 .type = CONF_NAME,
+	 .offset = AT(policy_revoked, key),
+	 .check = revoked_check_key,
+	 .help = "or the SHA-256 of one key (its SubjectPublicKeyInfo), in hex"},
+	{.key = "before",
+	 .type = CONF_STRING,
+	 .offset = AT(policy_revoked, before),
+	 .check = rules_check_until,
+	 .help = "with agent: only certificates that begin before this moment, as "
+		 "2026-11-27T18:00:00Z, so that the name can be issued again"},
 	{.key = "note",
 	 .type = CONF_STRING,
 	 .offset = AT(policy_revoked, note),

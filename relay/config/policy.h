@@ -16,6 +16,8 @@ void config_check_groups(struct conf_errors *e, const struct conf_node *at, cons
 			 const void *value);
 void config_check_rules(struct conf_errors *e, const struct conf_node *at, const char *path,
 			const void *value);
+void config_check_revoked(struct conf_errors *e, const struct conf_node *at, const char *path,
+			  const void *value);
 
 /* Warns of names that are probably slips; root has been bound to conf without an error. */
 void config_warn_policy(const struct conf_node *root, const struct policy_conf *conf,

@@ -97,7 +97,7 @@ static const char *change_cuts_off(const struct configuring *c, const struct cal
 	case REASON_OK:
 		return NULL;
 	case REASON_REVOKED:
-		return "your own name is revoked";
+		return "your own certificate is revoked";
 	case REASON_CERT_UNTRUSTED: /* none of the CAs, for there may be several */
 		return "the new CA does not know your certificate";
 	default:

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "core/engine/certificate.h"
 #include "relay/control/control_internal.h"
 
 /* Of lines one line, since the message of an answer is one. */
@@ -149,62 +151,142 @@ static void rules_grants_run(struct call *c)
 				 revoked ? json_deep_copy(revoked) : json_array()));
 }
 
-/* Where the list of the revoked names agent; its size when it does not. */
-static size_t revoked_at(const json_t *revoked, const char *agent)
-{
-	size_t i = 0, count = json_array_size(revoked);
+/* ---- revocations ---- */
 
-	while (i < count &&
-	       strcmp(json_string_value(json_object_get(json_array_get(revoked, i), "agent")),
-		      agent) != 0)
-		i++;
-	return i;
+static const char *const revoked_keys[] = {"agent", "serial", "key"};
+
+/* Which of them the call names, or NULL, and the call has failed. */
+static const char *revoked_key(struct call *c)
+{
+	const char *found = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < sizeof revoked_keys / sizeof revoked_keys[0]; i++)
+		if (json_object_get(c->params, revoked_keys[i])) {
+			found = revoked_keys[i];
+			count++;
+		}
+	if (count == 1)
+		return found;
+	call_fail(c, JSONRPC_INVALID_PARAMS, NULL, "name one of agent, serial and key");
+	return NULL;
+}
+
+static bool revokes(const json_t *entry, const char *key, const char *value)
+{
+	const char *other = json_string_value(json_object_get(entry, key));
+
+	return other && strcmp(other, value) == 0;
+}
+
+/* Removes what revokes this; how many. */
+static size_t revoked_remove(json_t *revoked, const char *key, const char *value)
+{
+	size_t removed = 0;
+
+	for (size_t i = json_array_size(revoked); i-- > 0;)
+		if (revokes(json_array_get(revoked, i), key, value)) {
+			json_array_remove(revoked, i);
+			removed++;
+		}
+	return removed;
+}
+
+struct newest {
+	const char *name;
+	time_t begins; /* of the newest certificate; 0: none is known */
+};
+
+static void look_at_newest(void *context, const struct rendezvous_agent *a)
+{
+	struct newest *n = context;
+
+	if (strcmp(a->name, n->name) == 0)
+		n->begins = a->begins;
+}
+
+/* All that has been issued of this name by now, and nothing that is issued from now on: "postern
+ * pki" sets the beginning back, other CAs need not, and what is here now is seen. */
+static void revoked_before(struct call *c, const char *name, json_t *entry)
+{
+	struct relay *r = control_of(c)->relay;
+	struct newest newest = {.name = name};
+	time_t before = time(NULL) - CERTIFICATE_BACKDATE_S;
+	struct tm utc;
+	char text[32];
+
+	relay_lock(r);
+	rendezvous_each_agent(r->rendezvous, look_at_newest, &newest);
+	relay_unlock(r);
+	if (newest.begins >= before)
+		before = newest.begins + 1;
+	gmtime_r(&before, &utc);
+	strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+	json_object_set_new(entry, "before", json_string(text));
+}
+
+/* Whether the entry, which is as the configuration takes it, ends the caller's own right. */
+static bool revokes_caller(const struct caller *caller, const json_t *entry)
+{
+	struct policy_revoked conf = {
+		.agent = (char *)(uintptr_t)json_string_value(json_object_get(entry, "agent")),
+		.serial = (char *)(uintptr_t)json_string_value(json_object_get(entry, "serial")),
+		.key = (char *)(uintptr_t)json_string_value(json_object_get(entry, "key")),
+		.before = (char *)(uintptr_t)json_string_value(json_object_get(entry, "before")),
+	};
+	struct revocation r;
+	const struct revocations one = {.list = &r, .count = 1};
+
+	return caller->credential && policy_revocation(&conf, &r) &&
+	       revocations_cover(&one, &caller->credential->peer);
 }
 
 static void rules_revoke_run(struct call *c)
 {
-	json_t *document =
-		json_deep_copy(changes_document(control_of(c)->managed.configuring.changes));
-	json_t *revoked = list_of(document, "revoked");
-	const char *agent = json_string_value(json_object_get(c->params, "agent"));
-	json_t *note = json_object_get(c->params, "note");
-	json_t *entry = json_pack("{s:s}", "agent", agent);
-	size_t at = revoked_at(revoked, agent);
+	const char *key = revoked_key(c), *value;
+	json_t *document, *revoked, *entry;
 	char text[200];
 
-	if (c->caller->credential && strcmp(agent, c->caller->credential->peer.name) == 0) {
-		json_decref(document);
+	if (!key)
+		return;
+	value = json_string_value(json_object_get(c->params, key));
+	entry = json_pack("{s:s}", key, value);
+	if (json_object_get(c->params, "before"))
+		copy_param(c, entry, "before");
+	else if (strcmp(key, "agent") == 0)
+		revoked_before(c, value, entry);
+	if (revokes_caller(c->caller, entry)) {
 		json_decref(entry);
 		call_fail(c, JSONRPC_REFUSED, NULL, "that is you: another console must do this");
 		return;
 	}
-	if (note)
-		json_object_set(entry, "note", note);
-	/* Once more: with another note. */
-	if (at < json_array_size(revoked))
-		json_array_set_new(revoked, at, entry);
-	else
-		json_array_append_new(revoked, entry);
-	snprintf(text, sizeof text, "revoke %s", agent);
+	copy_param(c, entry, "note");
+	document = json_deep_copy(changes_document(control_of(c)->managed.configuring.changes));
+	revoked = list_of(document, "revoked");
+	/* Once more: with another note, and another moment. */
+	(void)revoked_remove(revoked, key, value);
+	json_array_append_new(revoked, entry);
+	snprintf(text, sizeof text, "revoke %s%s%s", strcmp(key, "agent") == 0 ? "" : key,
+		 strcmp(key, "agent") == 0 ? "" : " ", value);
 	apply_and_answer(c, document, text);
 }
 
 static void rules_unrevoke_run(struct call *c)
 {
-	json_t *document =
-		json_deep_copy(changes_document(control_of(c)->managed.configuring.changes));
-	json_t *revoked = list_of(document, "revoked");
-	const char *agent = json_string_value(json_object_get(c->params, "agent"));
-	size_t at = revoked_at(revoked, agent);
+	const char *key = revoked_key(c), *value;
+	json_t *document;
 	char text[200];
 
-	if (at == json_array_size(revoked)) {
+	if (!key)
+		return;
+	value = json_string_value(json_object_get(c->params, key));
+	document = json_deep_copy(changes_document(control_of(c)->managed.configuring.changes));
+	if (revoked_remove(list_of(document, "revoked"), key, value) == 0) {
 		json_decref(document);
-		call_fail(c, JSONRPC_NOT_FOUND, NULL, "%s is not revoked", agent);
+		call_fail(c, JSONRPC_NOT_FOUND, NULL, "%s is not revoked", value);
 		return;
 	}
-	json_array_remove(revoked, at);
-	snprintf(text, sizeof text, "unrevoke %s", agent);
+	snprintf(text, sizeof text, "unrevoke %s", value);
 	apply_and_answer(c, document, text);
 }
 
@@ -226,13 +308,20 @@ static const struct method_param ungrant_params[] = {
 };
 
 static const struct method_param revoke_params[] = {
-	{"agent", "string", true, "whose identity ends, with its link and sessions"},
+	{"agent", "string", false, "whose certificates end, with link and sessions; or:"},
+	{"serial", "string", false, "the serial number of one certificate, in hex; or:"},
+	{"key", "string", false, "the SHA-256 of one public key, in hex"},
+	{"before", "string", false,
+	 "with agent: of certificates that begin before, 2026-11-27T18:00:00Z; when absent, of "
+	 "all that are issued by now"},
 	{"note", "string", false, "why"},
 	{.name = NULL},
 };
 
 static const struct method_param unrevoke_params[] = {
-	{"agent", "string", true, "whose identity is good again"},
+	{"agent", "string", false, "whose certificates are good again; or:"},
+	{"serial", "string", false, "the serial number of one certificate, in hex; or:"},
+	{"key", "string", false, "the SHA-256 of one public key, in hex"},
 	{.name = NULL},
 };
 
@@ -258,7 +347,7 @@ const struct method methods_policy[] = {
 	{.name = "revoke",
 	 .level = CALLER_ADMIN,
 	 .run = rules_revoke_run,
-	 .help = "end an identity: its link and sessions, here and at other agents",
+	 .help = "end certificates: link and sessions of their holder, here and at other agents",
 	 .params = revoke_params,
 	 .result = "{revision, unsaved?}"},
 	{.name = "unrevoke",

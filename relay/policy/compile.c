@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "relay/policy/time.h"
+
 /* An entry that has not found its place yet. */
 struct draft {
 	uint32_t target, principal, source;
@@ -367,20 +369,32 @@ static bool policy_place_drafts(struct policy *p, const struct drafts *d)
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
+bool policy_revocation(const struct policy_revoked *conf, struct revocation *out)
+{
+	struct revocation r = {.kind = WIRE_REVOKED_NAME, .before = REVOCATIONS_ALWAYS};
+	const char *value = conf->agent;
+
+	if (!value) {
+		r.kind = conf->serial ? WIRE_REVOKED_SERIAL : WIRE_REVOKED_KEY;
+		value = conf->serial ? conf->serial : conf->key;
+	}
+	if (!value || !wire_revocation_ok(r.kind, wire_text(value)) ||
+	    (conf->before && !policy_until_parse(conf->before, &r.before)))
+		return false;
+	memcpy(r.value, value, strlen(value) + 1);
+	*out = r;
+	return true;
+}
+
 static bool compile_revoked(struct policy *p, const struct conf_array *revoked)
 {
-	const struct policy_revoked *r = revoked->items;
-	size_t len;
+	const struct policy_revoked *items = revoked->items;
+	struct revocation r;
 
-	for (size_t i = 0; i < revoked->count; i++) {
-		if (!add_name(&p->revoked, r[i].agent))
+	for (size_t i = 0; i < revoked->count; i++)
+		if (!policy_revocation(&items[i], &r) || !revocations_add(&p->revoked, &r))
 			return false;
-	}
-	p->revoked_names = calloc(p->revoked.count + 1, sizeof *p->revoked_names);
-	if (!p->revoked_names)
-		return false;
-	for (uint32_t id = 0; id < p->revoked.count; id++)
-		p->revoked_names[id] = dict_key(&p->revoked, id, &len);
+	revocations_finish(&p->revoked);
 	return true;
 }
 
@@ -434,7 +448,6 @@ void policy_free(struct policy *p)
 	free(p->entries);
 	dict_free(&p->hours);
 	source_index_free(&p->sources);
-	dict_free(&p->revoked);
-	free(p->revoked_names);
+	revocations_free(&p->revoked);
 	free(p);
 }

@@ -84,8 +84,7 @@ struct policy {
 	struct dict hours; /* of struct policy_span[] */
 	struct source_index sources;
 
-	struct dict revoked;
-	const char **revoked_names;
+	struct revocations revoked;
 };
 
 #endif

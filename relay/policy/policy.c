@@ -231,7 +231,8 @@ struct policy_answer policy_decide(const struct policy *p, const struct policy_q
 
 	if (strcmp(q->service, WIRE_CONTROL_SERVICE) == 0)
 		return (struct policy_answer){.reason = REASON_OK, .rule = SIZE_MAX};
-	if (policy_revoked(p, q->from) || policy_revoked(p, q->to))
+	if (revocations_cover_name(&p->revoked, q->from) ||
+	    revocations_cover_name(&p->revoked, q->to))
 		return (struct policy_answer){.reason = REASON_REVOKED, .rule = SIZE_MAX};
 	if (!p->exists)
 		return (struct policy_answer){.reason = REASON_OK, .rule = SIZE_MAX};
@@ -247,15 +248,16 @@ struct policy_answer policy_decide(const struct policy *p, const struct policy_q
 	return policy_answer_of(&s, q->running);
 }
 
-static bool revoked_peer(const void *policy, const struct identity_peer *peer)
+static bool revoked_peer(const void *list, const struct identity_peer *peer)
 {
-	return policy_revoked(policy, peer->name);
+	return revocations_cover(list, peer);
 }
 
 struct entitled_rules policy_entitles(const struct policy *p,
 				      const struct identity_anchors *anchors)
 {
-	return (struct entitled_rules){.anchors = anchors, .revoked = revoked_peer, .list = p};
+	return (struct entitled_rules){
+		.anchors = anchors, .revoked = revoked_peer, .list = &p->revoked};
 }
 
 struct policy_answer policy_entitled(const struct policy *p, const struct identity_anchors *anchors,
@@ -278,15 +280,9 @@ struct policy_answer policy_entitled(const struct policy *p, const struct identi
 	return a;
 }
 
-bool policy_revoked(const struct policy *p, const char *agent)
+const struct revocations *policy_revocations(const struct policy *p)
 {
-	return p->revoked.count > 0 && dict_find(&p->revoked, agent, strlen(agent)) != DICT_NONE;
-}
-
-const char *const *policy_revoked_names(const struct policy *p, size_t *n)
-{
-	*n = p->revoked.count;
-	return p->revoked_names;
+	return &p->revoked;
 }
 
 const char *policy_rule_path(const struct policy *p, size_t rule, char out[POLICY_PATH_BYTES])

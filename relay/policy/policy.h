@@ -6,7 +6,7 @@
  * few rules however many there are. Without the keys policy and grants everything is allowed (the
  * publishing agent still decides for itself); with one of them, be it empty, what no rule allows is
  * denied. Several rules may match: the most generous rate and the most generous session count of
- * them apply. A revoked agent is denied, by any rules. The service of consoles
+ * them apply. Who is revoked is denied, by any rules. The service of consoles
  * (WIRE_CONTROL_SERVICE) has no rules: the right to it comes with the certificate.
  */
 #ifndef POSTERN_RELAY_POLICY_POLICY_H
@@ -20,6 +20,7 @@
 #include "core/addr.h"
 #include "core/conf/conf.h"
 #include "core/engine/entitled.h"
+#include "core/engine/revocations.h"
 #include "core/must_check.h"
 #include "core/parse/reason.h"
 
@@ -41,9 +42,10 @@ struct policy_rule {		  /* policy: and grants: */
 	uint64_t sessions;	  /* at a time, of one asking agent to one service; 0: no limit */
 };
 
-struct policy_revoked {
-	char *agent;
-	char *note; /* who, when, why: for people */
+struct policy_revoked { /* one of the first three */
+	char *agent, *serial, *key;
+	char *before; /* "2026-11-27T18:00:00Z": of agent's certificates those that begin earlier */
+	char *note;   /* who, when, why: for people */
 };
 
 struct policy_conf {
@@ -79,7 +81,6 @@ struct policy_answer {
 
 /* By the rules alone. */
 struct policy_answer policy_decide(const struct policy *p, const struct policy_question *q);
-bool policy_revoked(const struct policy *p, const char *agent);
 
 /* By what one peer, or the two of a session, have proved. */
 struct policy_parties {
@@ -92,8 +93,10 @@ struct entitled_rules policy_entitles(const struct policy *p,
 struct policy_answer policy_entitled(const struct policy *p, const struct identity_anchors *anchors,
 				     const struct policy_parties *parties,
 				     const struct policy_question *q);
-/* Names of revoked agents, for REVOKED; count in *n. Good while p lives. */
-const char *const *policy_revoked_names(const struct policy *p, size_t *n);
+/* Good while p lives. */
+const struct revocations *policy_revocations(const struct policy *p);
+/* One of the configuration's; false for what its checks refuse. */
+bool policy_revocation(const struct policy_revoked *conf, struct revocation *out) MUST_CHECK;
 
 /* Where an answer's rule stands in the configuration: "policy[3]", "grants[0]"; "" for SIZE_MAX.
  * Returns out. */

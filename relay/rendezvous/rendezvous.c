@@ -629,6 +629,9 @@ void rendezvous_each_agent(const struct rendezvous *r,
 					       .links = a->links,
 					       .sessions = a->sessions};
 
+		for (size_t i = 0; i < 2; i++)
+			if (a->newest[i] && a->newest[i]->peer.not_before > out.begins)
+				out.begins = a->newest[i]->peer.not_before;
 		if (a->present) {
 			out.legs = a->present->legs;
 			out.key_exchange = a->present->key_exchange;

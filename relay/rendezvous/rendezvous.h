@@ -150,6 +150,7 @@ struct rendezvous_agent {
 	size_t links, legs;
 	uint64_t sessions;
 	uint16_t key_exchange; /* of the link that may publish; 0: there is none */
+	time_t begins;	       /* the newest certificate of the name, agent's or console's */
 	const char (*services)[WIRE_NAME_MAX + 1];
 	size_t service_count;
 };

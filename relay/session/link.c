@@ -22,7 +22,7 @@
 
 #define SILENT_INTERVALS 3u	/* pings missed before the link is given up */
 #define RECONNECT_S	 5u	/* what DRAIN asks for; agents add their own jitter */
-#define REVOKED_WAITING	 65536u /* of a list of revoked names at a time; it may have megabytes */
+#define REVOKED_WAITING	 65536u /* of a list of revocations at a time; it may have megabytes */
 
 /* The state of LINK. */
 struct relay_link {
@@ -30,11 +30,12 @@ struct relay_link {
 	uint64_t heard_ms;	       /* when the peer last spoke */
 	uint64_t dice;		       /* of the sizes of PONG */
 	struct credential *credential; /* owned */
-	size_t revoked;	    /* names of the list that it has been told, the rest follows */
-	uint64_t tag_key;   /* of the newest tag key that it knows: its first bytes */
-	enum reason ending; /* it may not go on; REASON_OK: it may */
-	bool announced;	    /* its coming is on record, and its going will be */
-	bool told_revoked;  /* the agent has a list of revoked names */
+	uint64_t list_mark;	       /* of the list of revocations that it is told; 0: none yet */
+	size_t revoked;		       /* of that list, that it has been told; the rest follows */
+	uint64_t tag_key;	       /* of the newest tag key that it knows: its first bytes */
+	enum reason ending;	       /* it may not go on; REASON_OK: it may */
+	bool announced;		       /* its coming is on record, and its going will be */
+	bool told_list;		       /* to its end */
 };
 
 static const struct conn_phase phase_link;
@@ -346,13 +347,16 @@ static void link_drain(struct conn *c)
 	conn_send_message(c, &m);
 }
 
-static void send_revoked_names(struct conn *c, const char *const *names, size_t count)
+static void send_revoked_part(struct conn *c, uint8_t flags, const struct revocation *list,
+			      size_t count)
 {
 	struct wire_message m = {.type = WIRE_REVOKED};
 
+	m.revoked.flags = flags;
 	m.revoked.count = count;
 	for (size_t i = 0; i < count; i++)
-		m.revoked.services[i] = wire_text(names[i]);
+		m.revoked.items[i] = (struct wire_revocation){
+			(uint8_t)list[i].kind, wire_text(list[i].value), (uint64_t)list[i].before};
 	conn_send_message(c, &m);
 }
 
@@ -360,31 +364,38 @@ static void send_revoked_names(struct conn *c, const char *const *names, size_t 
 static void link_send_more_revoked(struct conn *c)
 {
 	struct relay_link *l = link_of(c);
-	size_t count, part;
-	const char *const *names = policy_revoked_names(c->worker->snap->policy, &count);
+	const struct revocations *r = policy_revocations(c->worker->snap->policy);
 
-	while (c->phase == &phase_link && l->revoked < count &&
+	while (c->phase == &phase_link && l->list_mark && !l->told_list &&
 	       outbox_waiting(&c->out) < REVOKED_WAITING) {
-		part = count - l->revoked;
-		if (part > WIRE_SERVICES_MAX)
-			part = WIRE_SERVICES_MAX;
+		size_t from = l->revoked, part = r->count - from;
+		uint8_t flags = from == 0 ? WIRE_REVOKED_FIRST : 0;
+
+		if (part > WIRE_REVOKED_MAX)
+			part = WIRE_REVOKED_MAX;
 		l->revoked += part;
-		send_revoked_names(c, names + l->revoked - part, part);
+		l->told_list = l->revoked == r->count;
+		if (l->told_list)
+			flags |= WIRE_REVOKED_LAST;
+		send_revoked_part(c, flags, r->list + from, part);
 	}
 }
 
-/* Tells an agent whose names are revoked. */
+/* Tells an agent the list, unless it is the one that it is told already: at first also an empty
+ * one, for the agent may have another since an earlier link. */
 static void link_send_revoked(struct conn *c)
 {
 	struct relay_link *l = link_of(c);
-	size_t count;
+	uint64_t mark;
 
-	(void)policy_revoked_names(c->worker->snap->policy, &count);
-	if (c->phase != &phase_link || (count == 0 && !l->told_revoked))
+	if (c->phase != &phase_link)
 		return;
-	l->told_revoked = count > 0;
+	mark = revocations_mark(policy_revocations(c->worker->snap->policy));
+	if (l->list_mark == mark)
+		return;
+	l->list_mark = mark;
 	l->revoked = 0;
-	send_revoked_names(c, NULL, 0); /* forget what I told you before */
+	l->told_list = false;
 	link_send_more_revoked(c);
 }
 

@@ -6,7 +6,7 @@
  * links: core/engine/entitled.c agent/engine/proved.c
  * links: agent/session/session.c agent/session/request.c agent/session/publish.c
  * links: agent/session/stream.c agent/session/bulk.c agent/engine/inner.c agent/engine/candidates.c
- * links: agent/engine/revoked.c core/engine/tag.c core/engine/tls.c core/engine/identity.c
+ * links: core/engine/revocations.c core/engine/tag.c core/engine/tls.c core/engine/identity.c
  * links: core/engine/identity_verify.c core/engine/identity_relay.c core/engine/certificate.c
  * links: core/engine/envelope.c core/parse/wire.c core/parse/reason.c core/parse/proxy.c
  * links: core/parse/ending.c core/buffers.c core/addr.c core/log.c core/timer.c core/ring.c
@@ -175,10 +175,9 @@ static void only_named_agents_may(void **state)
 
 static void the_revoked_may_not(void **state)
 {
-	const struct wire_bytes name = wire_text("office");
 	struct agent_scene *s = offered(state);
 
-	assert_int_equal(revoked_add(&s->links.revoked, 0, &name, 1), 1);
+	agent_scene_revoke(s, 0, "office");
 	far_request(s, "web");
 	assert_rejected(s, REASON_REVOKED, "");
 }
@@ -251,7 +250,6 @@ static void an_asker_that_does_not_read_the_no_is_let_go(void **state)
 /* A receive may win the race against its cancellation: what it has got goes back to the ring. */
 static void bytes_that_come_with_the_end_keep_no_buffer(void **state)
 {
-	const struct wire_bytes name = wire_text("office");
 	struct wire_message m;
 
 	for (unsigned i = 0; i < 4; i++) {
@@ -264,7 +262,7 @@ static void bytes_that_come_with_the_end_keep_no_buffer(void **state)
 		far_write(s, "GET", 3);
 		write_all(s->theirs, "200", 3);
 		k_advance(k_now_us + 1000); /* it is there, and the ring has not looked */
-		assert_int_equal(revoked_add(&s->links.revoked, 0, &name, 1), 1);
+		agent_scene_revoke(s, 0, "office");
 		agent_sessions_judge(&s->sessions);
 		agent_scene_end(s);
 	}

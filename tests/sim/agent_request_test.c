@@ -6,7 +6,7 @@
  * links: core/engine/entitled.c agent/engine/proved.c
  * links: agent/session/session.c agent/session/request.c agent/session/publish.c
  * links: agent/session/stream.c agent/session/bulk.c agent/engine/inner.c agent/engine/candidates.c
- * links: agent/engine/revoked.c core/engine/tag.c core/engine/tls.c core/engine/identity.c
+ * links: core/engine/revocations.c core/engine/tag.c core/engine/tls.c core/engine/identity.c
  * links: core/engine/identity_verify.c core/engine/identity_relay.c core/engine/certificate.c
  * links: core/engine/envelope.c core/parse/wire.c core/parse/reason.c core/parse/proxy.c
  * links: core/parse/ending.c core/buffers.c core/addr.c core/log.c core/timer.c core/ring.c
@@ -428,10 +428,10 @@ static void an_agent_that_stops_says_so(void **state)
 
 static void a_revoked_name_is_not_asked_and_its_sessions_end(void **state)
 {
-	const struct wire_bytes name = wire_text("office");
 	struct agent_scene *s = agent_scene_begin(state);
 
-	assert_int_equal(revoked_add(&s->links.revoked, 0, &name, 1), 1);
+	agent_scene_revoke(s, 0, "office");
+	agent_scene_revoke(s, 1, "office");
 	agent_scene_ask(s, "office", "web");
 	assert_failed(s, REASON_REVOKED, "the operator has revoked the agent asked for");
 
@@ -441,12 +441,38 @@ static void a_revoked_name_is_not_asked_and_its_sessions_end(void **state)
 	agent_sessions_judge(&s->sessions);
 	agent_scene_run(s, 10);
 	assert_int_equal(s->ended, 0);
-	assert_int_equal(revoked_add(&s->links.revoked, 0, &name, 1), 1);
+	agent_scene_revoke(s, 0, "office");
 	agent_sessions_judge(&s->sessions);
 	agent_scene_run(s, 10);
 	assert_int_equal(s->ended, 1);
 	assert_true(s->far.reset);
 	assert_string_equal(s->text, "the other agent's identity has been revoked");
+	agent_scene_end(s);
+}
+
+/* One relay's word hinders nothing at another: one that lies keeps nobody away. */
+static void a_relay_revokes_for_itself_alone(void **state)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+
+	agent_scene_revoke(s, 0, "office");
+	agent_scene_ask(s, "office", "web");
+	assert_true(s->leg.there);
+	assert_int_equal(s->refused, 0);
+	assert_string_equal(s->sessions.first->relay, s->link[1].label);
+	agent_scene_fail_leg(s, REASON_AGENT_OFFLINE, "not here");
+	assert_failed(s, REASON_AGENT_OFFLINE, "not here");
+
+	s = requested(state);
+	far_result(s, REASON_OK, "");
+	agent_scene_revoke(s, 1, "office");
+	agent_sessions_judge(&s->sessions);
+	agent_scene_run(s, 10);
+	assert_int_equal(s->ended, 0);
+	agent_scene_revoke(s, 0, "office");
+	agent_sessions_judge(&s->sessions);
+	agent_scene_run(s, 10);
+	assert_int_equal(s->ended, 1);
 	agent_scene_end(s);
 }
 
@@ -483,6 +509,7 @@ int main(void)
 		RING_TEST(sessions_have_a_limit),
 		RING_TEST(an_agent_that_stops_says_so),
 		RING_TEST(a_revoked_name_is_not_asked_and_its_sessions_end),
+		RING_TEST(a_relay_revokes_for_itself_alone),
 		RING_TEST(an_agent_whose_certificate_has_ended_asks_for_nothing),
 	};
 

@@ -7,7 +7,7 @@
  * links: core/engine/entitled.c agent/engine/proved.c
  * links: agent/session/session.c agent/session/request.c agent/session/publish.c
  * links: agent/session/stream.c agent/session/bulk.c agent/engine/inner.c
- * links: agent/engine/candidates.c agent/engine/revoked.c core/engine/tag.c core/engine/tls.c
+ * links: agent/engine/candidates.c core/engine/revocations.c core/engine/tag.c core/engine/tls.c
  * links: core/engine/identity.c core/engine/identity_verify.c core/engine/identity_relay.c
  * links: core/engine/certificate.c core/engine/envelope.c core/parse/wire.c core/parse/reason.c
  * links: core/parse/proxy.c core/parse/ending.c core/buffers.c core/addr.c core/log.c

@@ -4,7 +4,7 @@
  * in turn. Rules are drawn as numbers and written as the texts that the policy is compiled from;
  * the second answer knows the numbers only. A failure prints its seed.
  *
- * links: core/engine/entitled.c
+ * links: core/engine/entitled.c core/engine/revocations.c core/parse/wire.c core/parse/reason.c
  * links: relay/policy/policy.c relay/policy/compile.c relay/policy/index.c relay/policy/source.c
  * links: relay/policy/time.c core/addr.c core/memory.c
  */

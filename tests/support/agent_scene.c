@@ -66,6 +66,27 @@ struct agent_link *agent_links_next(struct agent_links *set, size_t *at)
 	return *at < set->count ? &now_playing->link[(*at)++] : NULL;
 }
 
+void connector_limit(struct connector *c, bool (*may_reach)(void *owner, const struct addr *to))
+{
+}
+
+const struct revocations *agent_links_revoked(const struct agent_links *set, const char *relay)
+{
+	for (size_t i = 0; i < 2; i++)
+		if (strcmp(relay, now_playing->link[i].label) == 0)
+			return &now_playing->revoked[i];
+	return NULL;
+}
+
+void agent_scene_revoke(struct agent_scene *s, unsigned link, const char *name)
+{
+	struct revocation r = {.kind = WIRE_REVOKED_NAME};
+
+	snprintf(r.value, sizeof(r.value), "%s", name);
+	assert_true(revocations_add(&s->revoked[link], &r));
+	revocations_finish(&s->revoked[link]);
+}
+
 bool agent_links_refused(const struct agent_links *set, enum reason *why)
 {
 	return false;
@@ -237,7 +258,8 @@ void agent_scene_end(struct agent_scene *s)
 	SSL_CTX_free(s->setup.self.inner_client);
 	SSL_CTX_free(s->setup.self.inner_server);
 	identity_free(s->setup.self.identity);
-	revoked_free(&s->links.revoked);
+	revocations_free(&s->revoked[0]);
+	revocations_free(&s->revoked[1]);
 	far_close(s, false);
 	if (s->theirs >= 0)
 		close(s->theirs);

@@ -48,7 +48,8 @@ struct agent_scene {
 	struct agent_config config;
 	struct agent_publish published;
 	struct agent_links links;
-	struct agent_link link[2]; /* usable, both */
+	struct agent_link link[2];     /* usable, both */
+	struct revocations revoked[2]; /* by the word of each */
 	struct agent_sessions sessions;
 	struct far_end far;
 	struct leg_wanted leg;
@@ -84,6 +85,8 @@ int agent_scene_free_ca(void **state);
 
 extern struct certs_ca agent_scene_ca, agent_scene_other_ca;
 
+/* This link's relay says that all certificates of this name are revoked. */
+void agent_scene_revoke(struct agent_scene *s, unsigned link, const char *name);
 struct agent_scene *agent_scene_begin(void **state);
 /* Nothing may be left of any session. */
 void agent_scene_end(struct agent_scene *s);

@@ -3,6 +3,7 @@
  * commands_test: what the operator's commands ask of relays and agents, what they print of the
  * answers, and their exit status. The tunnels are the test's: each leads to a script of answers.
  *
+ * links: core/engine/revocations.c core/key_file.c core/engine/browser.c core/engine/brotli.c
  * links: tests/support/command_line.c ctl/terminal/[a-z]*.c ctl/change/[a-z]*.c
  * links: ctl/see/[a-z]*.c ctl/pki/[a-z]*.c
  * links: ctl/talk/connection.c ctl/talk/console_config.c ctl/talk/rpc.c
@@ -265,17 +266,24 @@ static void assert_count(size_t place, size_t calls)
 
 #define PHONE_IS_THERE "{\"agents\": [{\"agent\": \"phone\"}]}"
 
+/* What a relay is asked before a grant or a revocation: its configuration and its agents. */
+static void will_look_at(size_t place, const char *config, const char *agents)
+{
+	will_answer(place, config);
+	will_answer(place, agents);
+}
+
 /* A revocation that one relay did not hear of would be none. */
 static void test_revoke_tells_every_relay(void **state)
 {
-	will_answer(FIRST, PHONE_IS_THERE);
+	will_look_at(FIRST, "{}", PHONE_IS_THERE);
 	will_answer(FIRST, "{\"revision\": 8}");
-	will_answer(SECOND, PHONE_IS_THERE);
+	will_look_at(SECOND, "{}", PHONE_IS_THERE);
 	will_answer(SECOND, "{\"revision\": 3}");
 	run("revoke phone --as c --note 'it was stolen'", STATUS_OK);
 	for (size_t i = FIRST; i <= SECOND; i++) {
-		assert_count(i, 2);
-		assert_asked(i, 1, "revoke", "{\"agent\": \"phone\", \"note\": \"it was stolen\"}");
+		assert_count(i, 3);
+		assert_asked(i, 2, "revoke", "{\"agent\": \"phone\", \"note\": \"it was stolen\"}");
 		assert_int_equal(places[i].flags, WIRE_HELLO_CONSOLE);
 	}
 	assert_says(ran.out, "one.example:443: phone is revoked");
@@ -286,61 +294,109 @@ static void test_revoke_tells_every_relay(void **state)
 
 static void test_revoke_that_a_relay_refuses_has_failed(void **state)
 {
-	will_answer(FIRST, PHONE_IS_THERE);
+	will_look_at(FIRST, "{}", PHONE_IS_THERE);
 	will_refuse(FIRST, JSONRPC_FORBIDDEN, "this console may only read", "null");
-	will_answer(SECOND, PHONE_IS_THERE);
+	will_look_at(SECOND, "{}", PHONE_IS_THERE);
 	will_answer(SECOND, "{\"revision\": 3}");
 	run("revoke phone --as c", STATUS_FAILED);
-	assert_asked(SECOND, 1, "revoke", "{\"agent\": \"phone\"}");
+	assert_asked(SECOND, 2, "revoke", "{\"agent\": \"phone\"}");
 	assert_says(ran.err, "this console may only read");
 	assert_says(ran.err, "1 of 2 relays have changed; run this again");
 	assert_silent_on(ran.out, "one.example:443");
 
 	forget();
 	places[FIRST].refuses = "one.example:443: Connection refused";
-	will_answer(SECOND, PHONE_IS_THERE);
+	will_look_at(SECOND, "{}", PHONE_IS_THERE);
 	will_answer(SECOND, "{\"revision\": 3}");
 	run("revoke phone --as c", STATUS_FAILED);
 	assert_says(ran.err, "one.example:443: Connection refused");
 	assert_count(FIRST, 0);
-	assert_count(SECOND, 2);
+	assert_count(SECOND, 3);
 }
 
 static void test_at_names_one_relay(void **state)
 {
-	will_answer(SECOND, PHONE_IS_THERE);
+	will_look_at(SECOND, "{}", PHONE_IS_THERE);
 	will_answer(SECOND, "{\"revision\": 3}");
 	run("revoke phone --as c --at two.example", STATUS_OK);
 	assert_int_equal(places[FIRST].opened, 0);
-	assert_asked(SECOND, 1, "revoke", "{\"agent\": \"phone\"}");
+	assert_asked(SECOND, 2, "revoke", "{\"agent\": \"phone\"}");
 	run("revoke phone --as c --at three.example", STATUS_FAILED);
 	assert_says(ran.err, "names no relay three.example");
 	assert_says(ran.err, "  two.example:443\n");
 	run("revoke phone --as c --at two.example:444", STATUS_FAILED);
-	assert_count(SECOND, 2);
+	assert_count(SECOND, 3);
 }
 
 /* It is done all the same: the agent may be away. */
 static void test_revoke_notes_who_is_not_there(void **state)
 {
-	will_answer(FIRST, PHONE_IS_THERE);
+	will_look_at(FIRST, "{}", PHONE_IS_THERE);
 	will_answer(FIRST, "{\"revision\": 8}");
 	run("revoke phome --as c --at one.example", STATUS_OK);
-	assert_says(ran.err,
-		    "note: no agent 'phome' is connected to one.example:443; it is refused "
-		    "when it comes; did you mean 'phone'?");
-	assert_asked(FIRST, 1, "revoke", "{\"agent\": \"phome\"}");
+	assert_says(ran.err, "note: no agent 'phome' is known to one.example:443; it is refused "
+			     "when it comes; did you mean 'phone'?");
+	assert_asked(FIRST, 2, "revoke", "{\"agent\": \"phome\"}");
 	forget();
-	will_answer(FIRST, "{\"agents\": []}");
+	will_look_at(FIRST, "{}", "{\"agents\": []}");
 	will_answer(FIRST, "{\"revision\": 8}");
 	run("revoke phome --as c --at one.example", STATUS_OK);
 	assert_says(ran.err, "it is refused when it comes\n");
-	assert_asked(FIRST, 1, "revoke", "{\"agent\": \"phome\"}");
+	assert_asked(FIRST, 2, "revoke", "{\"agent\": \"phome\"}");
 	forget();
+	will_answer(FIRST, "{}");
 	will_refuse(FIRST, JSONRPC_FORBIDDEN, "not for you", "null");
 	will_answer(FIRST, "{\"revision\": 8}");
 	run("revoke phome --as c --at one.example", STATUS_OK);
 	assert_string_equal(ran.err, "");
+}
+
+/* Away, and yet known: by a group, by a rule. */
+static void test_revoke_knows_whom_the_configuration_names(void **state)
+{
+	static const char *const configs[] = {
+		"{\"config\": {\"groups\": [{\"name\": \"all\", \"members\": [\"phone\"]}]}}",
+		"{\"config\": {\"policy\": [{\"from\": [\"phone\"], \"to\": [\"a/b\"]}]}}",
+		"{\"config\": {\"grants\": [{\"from\": [\"phone\"], \"to\": [\"a/b\"]}]}}",
+		"{\"config\": {\"revoked\": [{\"agent\": \"phone\"}]}}",
+	};
+
+	for (size_t i = 0; i < sizeof(configs) / sizeof(configs[0]); i++) {
+		will_look_at(FIRST, configs[i], "{\"agents\": []}");
+		will_answer(FIRST, "{\"revision\": 8}");
+		run("revoke phone --as c --at one.example", STATUS_OK);
+		assert_string_equal(ran.err, "");
+		forget();
+		will_look_at(FIRST, configs[i], "{\"agents\": []}");
+		will_answer(FIRST, "{\"revision\": 8}");
+		run("revoke phome --as c --at one.example", STATUS_OK);
+		assert_says(ran.err, "did you mean 'phone'?");
+		forget();
+	}
+}
+
+static void test_revoke_by_serial_key_and_moment(void **state)
+{
+	will_answer(FIRST, "{\"revision\": 8}");
+	run("revoke --serial 0a1b --as c --at one.example", STATUS_OK);
+	assert_asked(FIRST, 0, "revoke", "{\"serial\": \"0a1b\"}");
+	assert_says(ran.out, "the certificate 0a1b is revoked");
+	forget();
+	will_answer(FIRST, "{\"revision\": 8}");
+	run("revoke --key beef --as c --at one.example", STATUS_OK);
+	assert_asked(FIRST, 0, "revoke", "{\"key\": \"beef\"}");
+	assert_says(ran.out, "the key beef is revoked");
+	forget();
+	will_look_at(FIRST, "{}", PHONE_IS_THERE);
+	will_answer(FIRST, "{\"revision\": 8}");
+	run("revoke phone --before 2099-01-02T03:04:05Z --as c --at one.example", STATUS_OK);
+	assert_asked(FIRST, 2, "revoke",
+		     "{\"agent\": \"phone\", \"before\": \"2099-01-02T03:04:05Z\"}");
+	forget();
+	will_answer(FIRST, "{\"revision\": 9}");
+	run("unrevoke --serial 0a1b --as c --at one.example", STATUS_OK);
+	assert_asked(FIRST, 0, "unrevoke", "{\"serial\": \"0a1b\"}");
+	assert_says(ran.out, "the certificate 0a1b is good again");
 }
 
 static void test_unrevoke_and_ungrant(void **state)
@@ -360,11 +416,9 @@ static void test_unrevoke_and_ungrant(void **state)
 	assert_says(ran.out, "phone has lost its grant of everything");
 }
 
-/* What a relay is asked before a grant: its configuration and its agents. */
 static void will_look(const char *config, const char *agents)
 {
-	will_answer(FIRST, config);
-	will_answer(FIRST, agents);
+	will_look_at(FIRST, config, agents);
 }
 
 #define ONE_AGENT "{\"agents\": [{\"agent\": \"home\", \"online\": true, \"services\": [\"ssh\"]}]}"
@@ -393,15 +447,29 @@ static void test_grant_notes_the_first_rule_and_slips(void **state)
 	will_answer(FIRST, "{\"revision\": 4}");
 	run("grant hone hom/shh --as c --at one.example", STATUS_OK);
 	assert_says(ran.err, "what no rule allows is denied");
-	assert_says(ran.err, "no agent or group 'hone' is known here; did you mean 'home'?");
-	assert_says(ran.err, "no agent 'hom' is known here; did you mean 'home'?");
+	assert_says(ran.err, "no agent or group 'hone' is known to one.example:443; it may when it "
+			     "comes; did you mean 'home'?");
+	assert_says(ran.err, "no agent 'hom' is known to one.example:443; it counts when it comes; "
+			     "did you mean 'home'?");
 	assert_asked(FIRST, 2, "grant", "{\"agent\": \"hone\", \"to\": \"hom/shh\"}");
 	forget();
 	will_look("{\"config\": {\"grants\": []}}", ONE_AGENT);
 	will_answer(FIRST, "{\"revision\": 4}");
 	run("grant home home/shh --as c --at one.example", STATUS_OK);
 	assert_silent_on(ran.err, "denied");
-	assert_says(ran.err, "no service 'shh' is known here; did you mean 'ssh'?");
+	assert_says(ran.err, "no service 'shh' is known to one.example:443; it counts when it is "
+			     "published; did you mean 'ssh'?");
+	forget();
+	will_look("{\"config\": {\"grants\": []}}", ONE_AGENT);
+	will_answer(FIRST, "{\"revision\": 4}");
+	run("grant quux home/* --as c --at one.example", STATUS_OK);
+	assert_says(ran.err,
+		    "no agent or group 'quux' is known to one.example:443; it may when it comes\n");
+	forget();
+	will_look("{\"config\": {\"grants\": []}}", ONE_AGENT);
+	will_answer(FIRST, "{\"revision\": 4}");
+	run("grant public home/s* --as c --at one.example", STATUS_OK);
+	assert_string_equal(ran.err, "");
 }
 
 static void test_wrong_words_send_nothing(void **state)
@@ -414,6 +482,10 @@ static void test_wrong_words_send_nothing(void **state)
 		"grant phone home/ssh --sessions 3x --as c",
 		"grant phone --as c",
 		"revoke --as c",
+		"revoke a --serial 0a --as c",
+		"revoke --serial 0a --key beef --as c",
+		"revoke --serial 0a --before 2099-01-02 --as c",
+		"unrevoke --as c",
 		"revoke a b --as c",
 		"revoke a --not x --as c",
 		"revoke a --at-once --as c",
@@ -642,9 +714,9 @@ static void test_what_is_not_kept_is_told(void **state)
 {
 	static const char unsaved[] = "could not keep it for its next start (state_dir): No space";
 
-	will_answer(FIRST, PHONE_IS_THERE);
+	will_look_at(FIRST, "{}", PHONE_IS_THERE);
 	will_answer(FIRST, "{\"revision\": 4, \"unsaved\": \"No space left on device\"}");
-	will_answer(SECOND, PHONE_IS_THERE);
+	will_look_at(SECOND, "{}", PHONE_IS_THERE);
 	will_answer(SECOND, "{\"revision\": 3}");
 	run("revoke phone --as c", STATUS_OK);
 	assert_says(ran.out, "phone is revoked");
@@ -925,6 +997,8 @@ int main(void)
 		COMMAND_TEST(test_revoke_tells_every_relay),
 		COMMAND_TEST(test_revoke_that_a_relay_refuses_has_failed),
 		COMMAND_TEST(test_revoke_notes_who_is_not_there),
+		COMMAND_TEST(test_revoke_knows_whom_the_configuration_names),
+		COMMAND_TEST(test_revoke_by_serial_key_and_moment),
 		COMMAND_TEST(test_at_names_one_relay),
 		COMMAND_TEST(test_unrevoke_and_ungrant),
 		COMMAND_TEST(test_grant_says_all_that_was_asked),

@@ -2,6 +2,7 @@
 /*
  * conf_json, conf_diff: documents to trees and back, as YAML, what differs, and without secrets.
  * links: core/key_file.c
+ * links: core/engine/revocations.c
  * links: core/conf/rows.c
  * links: relay/config/stun.c core/conf/json.c core/conf/diff.c
  * links: core/conf/yaml.c core/conf/conf.c core/conf/bind.c core/conf/error.c

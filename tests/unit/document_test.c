@@ -3,6 +3,7 @@
  * document_test: configurations as people edit them, between 'config get' and 'config apply'.
  *
  * links: core/key_file.c
+ * links: core/engine/revocations.c
  * links: core/conf/rows.c
  * links: relay/config/stun.c ctl/change/document.c ctl/terminal/arguments.c ctl/terminal/files.c
  * links: core/file.c ctl/terminal/show.c ctl/terminal/units.c relay/config/config.c

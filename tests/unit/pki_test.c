@@ -4,6 +4,7 @@
  *
  * links: core/key_file.c
  * links: core/engine/owned.c
+ * links: core/engine/revocations.c
  * links: core/conf/rows.c
  * links: relay/config/stun.c relay/config/policy.c relay/policy/index.c
  * links: relay/policy/source.c relay/policy/time.c ctl/terminal/arguments.c

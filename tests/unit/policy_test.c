@@ -2,7 +2,7 @@
 /*
  * policy: rules as a configuration writes them, and what they decide.
  * links: core/key_file.c
- * links: core/engine/entitled.c
+ * links: core/engine/entitled.c core/engine/revocations.c
  * links: core/conf/rows.c
  * links: relay/config/stun.c relay/policy/policy.c relay/policy/compile.c
  * links: relay/policy/index.c relay/policy/source.c relay/policy/time.c relay/config/config.c
@@ -303,6 +303,8 @@ static void sessions_are_bounded(void **state)
 	policy_free(p);
 }
 
+#define KEY "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static void a_revoked_agent_is_denied(void **state)
 {
 	struct policy *p = policy("policy: [{from: ['*'], to: ['*/*']}]\n"
@@ -310,23 +312,39 @@ static void a_revoked_agent_is_denied(void **state)
 				  "  - {agent: lost, note: left in a train}\n"
 				  "  - {agent: sold}\n"
 				  "  - {agent: lost}\n");
-	const char *const *names;
-	size_t n;
+	const struct revocations *r = policy_revocations(p);
 
 	assert_reason(p, "lost", "home/web", REVOKED);
 	assert_reason(p, "laptop", "sold/web", REVOKED);
 	assert_reason(p, "laptop", "home/web", OK);
 	assert_reason(p, "", "home/web", OK);
-	assert_true(policy_revoked(p, "sold"));
-	assert_false(policy_revoked(p, "home"));
-	names = policy_revoked_names(p, &n);
-	assert_int_equal(n, 2);
-	assert_string_equal(names[0], "lost");
-	assert_string_equal(names[1], "sold");
+	assert_int_equal(r->count, 2);
+	assert_string_equal(r->list[0].value, "lost");
+	assert_string_equal(r->list[1].value, "sold");
 	policy_free(p);
 	p = policy("revoked: [{agent: lost}]\n");
 	assert_reason(p, "lost", "home/web", REVOKED);
 	assert_reason(p, "home", "home/web", OK);
+	policy_free(p);
+}
+
+/* What counts is the certificate, and that is not asked here. */
+static void a_name_that_was_issued_again_is_not_denied(void **state)
+{
+	struct policy *p = policy("policy: [{from: ['*'], to: ['*/*']}]\n"
+				  "revoked:\n"
+				  "  - {agent: laptop, before: '1970-01-01T00:01:40Z'}\n"
+				  "  - {serial: 0a1b}\n"
+				  "  - {key: " KEY "}\n");
+	const struct revocations *r = policy_revocations(p);
+
+	assert_reason(p, "laptop", "home/web", OK);
+	assert_int_equal(r->count, 3);
+	assert_int_equal(r->list[0].before, 100);
+	assert_int_equal(r->list[1].kind, WIRE_REVOKED_SERIAL);
+	assert_string_equal(r->list[1].value, "0a1b");
+	assert_int_equal(r->list[2].kind, WIRE_REVOKED_KEY);
+	assert_string_equal(r->list[2].value, KEY);
 	policy_free(p);
 }
 
@@ -384,6 +402,14 @@ static void wrong_values(void **state)
 		 "groups[1]: has the name \"g\" like another one"},
 		{"revoked: [lost]", "revoked[0]: is a single value, but should be a map"},
 		{"revoked: [{agent: Lost}]", "revoked[0].agent: \"Lost\" is not a name"},
+		{"revoked: [{note: lost}]", "revoked[0]: needs one of agent, serial and key"},
+		{"revoked: [{agent: lost, serial: 0a}]", "revoked[0]: needs one of agent, serial"},
+		{"revoked: [{serial: 0A}]", "revoked[0].serial: \"0A\" is not a serial number"},
+		{"revoked: [{key: 0a}]", "revoked[0].key: \"0a\" is not the SHA-256 of a key"},
+		{"revoked: [{agent: lost, before: noon}]",
+		 "revoked[0].before: \"noon\" is not a date"},
+		{"revoked: [{serial: 0a, before: '2026-11-27'}]",
+		 "revoked[0]: has before, which goes with agent"},
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -490,6 +516,7 @@ int main(void)
 		cmocka_unit_test(the_most_generous_counts),
 		cmocka_unit_test(sessions_are_bounded),
 		cmocka_unit_test(a_revoked_agent_is_denied),
+		cmocka_unit_test(a_name_that_was_issued_again_is_not_denied),
 		cmocka_unit_test(names_may_be_as_long_as_they_can),
 		cmocka_unit_test(wrong_values),
 		cmocka_unit_test(slips_are_told),

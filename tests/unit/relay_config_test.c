@@ -2,6 +2,7 @@
 /*
  * relay/config: a whole configuration, its defaults, and what the cross checks find.
  * links: core/key_file.c
+ * links: core/engine/revocations.c
  * links: core/conf/rows.c
  * links: relay/config/stun.c relay/config/policy.c relay/policy/index.c
  * links: relay/policy/source.c relay/policy/time.c relay/config/config.c core/conf/conf.c

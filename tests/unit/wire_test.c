@@ -323,6 +323,57 @@ static void test_candidates(void **state)
 	assert_int_equal(decode_body(WIRE_RESULT, body, sizeof(body)), WIRE_MALFORMED);
 }
 
+/* ---- revocations ---- */
+
+static void test_revocations(void **state)
+{
+	static const uint8_t exact[] = {2,   0x0b, 0, 17, 3, 0, 1, 1, 4, 'h', 'o',
+					'm', 'e',  0, 0,  0, 0, 0, 0, 1, 2,   0};
+	static const struct wire_revocation wrong[] = {
+		{0, {(const uint8_t *)"home", 4}, 0},
+		{4, {(const uint8_t *)"home", 4}, 0},
+		{WIRE_REVOKED_NAME, {(const uint8_t *)"Home", 4}, 0},
+		{WIRE_REVOKED_NAME, {(const uint8_t *)"", 0}, 0},
+		{WIRE_REVOKED_NAME, {(const uint8_t *)"home", 4}, UINT64_MAX},
+		{WIRE_REVOKED_SERIAL, {(const uint8_t *)"0A", 2}, 0},
+		{WIRE_REVOKED_SERIAL, {(const uint8_t *)"0ab", 3}, 0},
+		{WIRE_REVOKED_KEY, {(const uint8_t *)"0a", 2}, 0},
+	};
+	struct wire_message back, m = {.type = WIRE_REVOKED};
+	char key[WIRE_REVOCATION_MAX + 1];
+	uint8_t out[WIRE_FRAME_MAX];
+
+	m.revoked.flags = WIRE_REVOKED_FIRST | WIRE_REVOKED_LAST;
+	m.revoked.count = 1;
+	m.revoked.items[0] = (struct wire_revocation){WIRE_REVOKED_NAME, wire_text("home"), 258};
+	assert_int_equal(wire_encode(&m, out, sizeof(out)), sizeof(exact) - 1);
+	assert_memory_equal(out, exact, sizeof(exact) - 1);
+	memset(key, 'f', sizeof(key) - 1);
+	key[sizeof(key) - 1] = '\0';
+	m.revoked.count = WIRE_REVOKED_MAX;
+	for (size_t i = 0; i < WIRE_REVOKED_MAX; i++)
+		m.revoked.items[i] = (struct wire_revocation){WIRE_REVOKED_KEY, wire_text(key), 0};
+	m.revoked.items[1] = (struct wire_revocation){WIRE_REVOKED_SERIAL, wire_text("0a"), 7};
+	round_trip(&m, &back);
+	assert_int_equal(back.revoked.count, WIRE_REVOKED_MAX);
+	assert_text(back.revoked.items[0].value, key);
+	assert_text(back.revoked.items[1].value, "0a");
+	assert_int_equal(back.revoked.items[1].before, 7);
+	m.revoked.flags = 4;
+	assert_int_equal(wire_encode(&m, out, sizeof(out)), 0);
+	m.revoked.flags = 0;
+	m.revoked.count = WIRE_REVOKED_MAX + 1;
+	assert_int_equal(wire_encode(&m, out, sizeof(out)), 0);
+	m.revoked.count = 1;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		m.revoked.items[0] = wrong[i];
+		assert_int_equal(wire_encode(&m, out, sizeof(out)), 0);
+	}
+	assert_int_equal(decode_body(WIRE_REVOKED, "\4\0\0", 3), WIRE_MALFORMED);
+	assert_int_equal(decode_body(WIRE_REVOKED, "\0\0\1", 3), WIRE_MALFORMED);
+	assert_int_equal(decode_body(WIRE_REVOKED, "\0\0\101", 3), WIRE_MALFORMED);
+}
+
 /* ---- extensions ---- */
 
 /* The least of each message: its body without extensions. */
@@ -352,7 +403,7 @@ static const struct {
 	LEAST(PONG, true, "12345678"),
 	LEAST(DRAIN, false, "12"),
 	LEAST(BYE, false, "\0\0\0\0"),
-	LEAST(REVOKED, false, "\0\0"),
+	LEAST(REVOKED, false, "\0\0\0"),
 	LEAST(LEG, false,
 	      "12345678"
 	      "0123456789abcdef0123456789abcdef"),
@@ -801,6 +852,7 @@ int main(void)
 		cmocka_unit_test(test_exact_bytes),
 		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_link_messages),
+		cmocka_unit_test(test_revocations),
 		cmocka_unit_test(test_publish),
 		cmocka_unit_test(test_offer),
 		cmocka_unit_test(test_leg_messages),

@@ -154,9 +154,10 @@ static void scene_the_older_link_ends(void)
 static void scene_all_revoked_names_are_told(void)
 {
 	/* Together they are more than the relay lets wait for a link. */
-	enum { NAMES = 40 * WIRE_SERVICES_MAX + 7 };
+	enum { NAMES = 80 * WIRE_REVOKED_MAX + 7 };
 	static char config[NAMES * 80];
 	static bool told[NAMES];
+	bool first = true, last = false;
 	size_t n = (size_t)snprintf(config, sizeof(config), PEERS_LISTEN "revoked:\n"), count = 0;
 
 	for (unsigned i = 0; i < NAMES; i++)
@@ -168,41 +169,68 @@ static void scene_all_revoked_names_are_told(void)
 	world_relay_write(&relay, config);
 	k_signal(relay.program, SIGHUP);
 	world_run(SECOND);
-	while (count < NAMES && peer_expect(&home, WIRE_REVOKED, &heard))
+	while (!last && peer_expect(&home, WIRE_REVOKED, &heard)) {
+		if (heard.revoked.flags == (WIRE_REVOKED_FIRST | WIRE_REVOKED_LAST))
+			continue; /* that it was empty at first */
+		world_check(first == !!(heard.revoked.flags & WIRE_REVOKED_FIRST), "messages",
+			    "the list begins at name %zu", count);
+		first = false;
+		last = heard.revoked.flags & WIRE_REVOKED_LAST;
 		for (size_t i = 0; i < heard.revoked.count; i++) {
 			char name[WIRE_NAME_MAX + 1];
 			unsigned which;
 
-			wire_bytes_copy(heard.revoked.services[i], name, sizeof(name));
+			wire_bytes_copy(heard.revoked.items[i].value, name, sizeof(name));
 			if (sscanf(name, "gone%u", &which) == 1 && which < NAMES && !told[which]) {
 				told[which] = true;
 				count++;
 			}
 		}
+	}
 	world_check(count == NAMES, "messages", "%zu of %u revoked names are told", count, NAMES);
 	peers_end();
 }
 
-static size_t count_revoked(size_t known)
+/* How many revocations home knows when it has heard all; lists: how often it was told. */
+static size_t count_revoked(size_t known, unsigned *lists)
 {
-	while (peer_hear(&home, &heard, 2 * SECOND))
-		if (heard.type == WIRE_REVOKED)
-			known = heard.revoked.count > 0 ? known + heard.revoked.count : 0;
+	size_t coming = 0;
+
+	*lists = 0;
+	while (peer_hear(&home, &heard, 2 * SECOND)) {
+		if (heard.type != WIRE_REVOKED)
+			continue;
+		if (heard.revoked.flags & WIRE_REVOKED_FIRST)
+			coming = 0;
+		coming += heard.revoked.count;
+		if (heard.revoked.flags & WIRE_REVOKED_LAST) {
+			known = coming;
+			++*lists;
+		}
+	}
 	return known;
 }
 
 /* Agents hear, too, of a name that is let in again. */
 static void scene_a_name_is_revoked_no_more(void)
 {
+	unsigned lists;
 	size_t known;
 
 	peers_begin("revoked:\n  - agent: guest\n");
 	(void)peer_sign_in(&home, relay_host, 0);
-	known = count_revoked(0);
+	known = count_revoked(9, &lists);
 	world_check(known == 1, "messages", "%zu names are revoked, not one", known);
+	peers_reload("revoked:\n  - agent: guest\n    note: for people\n");
+	known = count_revoked(known, &lists);
+	world_check(lists == 0, "messages", "a list that has not changed is told again");
+	peers_reload("revoked:\n  - agent: guest\n    before: 2001-01-01\n  - serial: 0a1b\n");
+	known = count_revoked(known, &lists);
+	world_check(lists == 1 && known == 2, "messages", "%u lists, the last of %zu", lists,
+		    known);
 	peers_reload("");
-	known = count_revoked(known);
-	world_check(known == 0, "messages", "a name stays revoked");
+	known = count_revoked(known, &lists);
+	world_check(lists == 1 && known == 0, "messages", "a name stays revoked");
 	peers_end();
 }
 

@@ -714,35 +714,61 @@ static void scene_a_link_that_is_lost(void)
 	leave();
 }
 
+/* A part of a list with this name; NULL: with none. */
+static void say_revoked(uint8_t flags, const char *name)
+{
+	struct wire_message r = {.type = WIRE_REVOKED};
+
+	r.revoked.flags = flags;
+	r.revoked.count = name ? 1 : 0;
+	if (name)
+		r.revoked.items[0] =
+			(struct wire_revocation){WIRE_REVOKED_NAME, wire_text(name), 0};
+	peer_say(&the_link, &r);
+	legs_run(SECOND);
+}
+
+static void check_not_asked(const char *why)
+{
+	check_over(asks(), SECOND, why); /* an asker waits longer for a relay */
+}
+
+static void check_asked(void)
+{
+	struct talk *t = asks();
+	struct peer *leg = leg_with(WIRE_OPEN);
+
+	if (leg)
+		say_fail(leg);
+	check_over(t, 2 * SECOND, "the relay refuses");
+}
+
 static void revoke_laptop(bool link_is_lost)
 {
-	struct wire_message r = {.type = WIRE_REVOKED, .revoked.count = 1};
-	struct peer *leg;
+	const uint8_t whole = WIRE_REVOKED_FIRST | WIRE_REVOKED_LAST;
 
-	r.revoked.services[0] = wire_text("laptop");
 	agent_comes("");
 	welcome(8);
 	legs_run(3 * SECOND);
-	peer_say(&the_link, &r);
-	legs_run(SECOND);
-	check_over(asks(), SECOND, "laptop is revoked");
-	/* The relay says that it was wrong; or another link begins, and tells of none. */
-	if (!link_is_lost) {
-		r.revoked.count = 0;
-		peer_say(&the_link, &r);
-		legs_run(SECOND);
-	} else {
+	say_revoked(WIRE_REVOKED_FIRST, "laptop");
+	check_asked(); /* the list is not whole */
+	say_revoked(WIRE_REVOKED_LAST, "eve");
+	check_not_asked("laptop is revoked");
+	/* Another list is on its way, and what was told holds as long: also without the link. */
+	say_revoked(WIRE_REVOKED_FIRST, NULL);
+	check_not_asked("laptop is revoked while another list comes");
+	if (link_is_lost) {
 		peer_close(&the_link, false);
 		world_run(SECOND);
 		welcome(8);
 		legs_run(3 * SECOND);
+		say_revoked(WIRE_REVOKED_LAST, NULL); /* of a list that this link did not begin */
+		check_not_asked("laptop is revoked until a list says otherwise");
+		say_revoked(whole, NULL);
+	} else {
+		say_revoked(WIRE_REVOKED_LAST, "eve");
 	}
-	struct talk *t = asks();
-
-	leg = leg_with(WIRE_OPEN);
-	if (leg)
-		say_fail(leg);
-	check_over(t, 2 * SECOND, "the relay refuses");
+	check_asked(); /* it is revoked no more */
 	leave();
 }
 

@@ -3,6 +3,10 @@
  * rights_world: agents that lose their right: revoked, or with a certificate that has ended. Link
  * and sessions end within a second, in each state.
  */
+#include <signal.h>
+
+#include "core/engine/certificate.h"
+#include "core/engine/revocations.h"
 #include "tests/world/stage.h"
 #include "tests/world/worlds.h"
 
@@ -86,6 +90,76 @@ void world_revoked_while_opening(void)
 	(void)world_until(talks_over, NULL, 400 * SECOND);
 	talks_judge();
 	stage_clear();
+}
+
+static void revoke_by(const char *key, const char *value)
+{
+	world_check(operator_call(&stage.operator, "revoke", json_pack("{s:s}", key, value)) !=
+			    NULL,
+		    "answers", "%s %s cannot be revoked", key, value);
+}
+
+/* guest has this certificate from now on. */
+static struct identity_peer issue_to_guest(const struct certs_pair *pair)
+{
+	struct identity_peer peer = {0};
+	X509 *x = certificate_of_pem(pair->certificate);
+
+	world_check(x && identity_of_certificate(x, &peer), "links", "no certificate is made");
+	X509_free(x);
+	world_pairs[GUEST] = *pair;
+	world_agent_write(&stage.guest, "relays:\n  - address: relay-a:443\n"
+					"forward:\n  - listen: 127.0.0.1:800\n    to: home/talk\n");
+	k_signal(stage.guest.program, SIGHUP);
+	return peer;
+}
+
+/* The laptop was stolen, and its name has a new certificate within the minute: the old one stays
+ * out. That one goes by its serial number, the next by its key, the last by its name again. */
+void world_issued_again(void)
+{
+	struct certs_pair stolen = world_pairs[GUEST], fresh[3];
+	char key[WIRE_REVOCATION_MAX + 1];
+	static const char *const kinds[] = {"serial", "key", "agent"};
+	struct identity_peer now;
+
+	stage_set(1, "");
+	(void)long_talk(&stage.at_guest);
+	world_run(dice_size(&world_dice, 5 * SECOND));
+	revoke_by("agent", "guest");
+	world_run(AT_ONCE_US);
+	world_check(!world_relay_links(&stage.relays[0], "guest") &&
+			    world_relay_sessions_of(&stage.relays[0], "guest") == 0,
+		    "revoked-at-once", "guest is revoked, and there a second later");
+	for (unsigned i = 0; i < 3; i++) {
+		/* As "postern pki" makes it; the last as others do, that set no clock back. */
+		fresh[i] = certs_make_pair(&world_ca, IDENTITY_AGENT, "guest",
+					   i < 2 ? -CERTIFICATE_BACKDATE_S : 0, 86400);
+		now = issue_to_guest(&fresh[i]);
+		world_check(world_until(stage_linked, NULL, 60 * SECOND), "links",
+			    "guest was issued again, and is not let in");
+		(void)long_talk(&stage.at_guest);
+		world_run(5 * SECOND);
+		world_check(world_agent_sessions_with(&stage.home, "guest") == 1, "goes-on",
+			    "guest was issued again, and home has %u sessions with it",
+			    world_agent_sessions_with(&stage.home, "guest"));
+		revocation_key_text(now.key, key);
+		revoke_by(kinds[i], i == 0 ? now.serial : i == 1 ? key : "guest");
+		world_run(AT_ONCE_US);
+		world_check(!world_relay_links(&stage.relays[0], "guest") &&
+				    world_agent_sessions_with(&stage.home, "guest") == 0,
+			    "revoked-at-once", "guest's %s is revoked, and it is there", kinds[i]);
+	}
+	world_pairs[GUEST] = stolen;
+	(void)issue_to_guest(&stolen);
+	world_run(60 * SECOND);
+	world_check(!world_relay_links(&stage.relays[0], "guest"), "revoked-at-once",
+		    "the stolen certificate is let in again");
+	(void)world_until(talks_over, NULL, 900 * SECOND);
+	talks_judge();
+	stage_clear();
+	for (unsigned i = 0; i < 3; i++)
+		certs_free_pair(&fresh[i]);
 }
 
 /* The contractor's five days are over, and the connection is still there. */

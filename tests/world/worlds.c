@@ -46,6 +46,7 @@ const struct world_kind worlds[] = {
 	{"refusals", world_refusals, 5},
 	{"revoked", world_revoked, 30},
 	{"revoked_while_opening", world_revoked_while_opening, 10},
+	{"issued_again", world_issued_again, 10},
 	{"expired", world_expired, 1},
 	{"contractor", world_contractor, 10},
 	{"renewed", world_renewed, 4},
