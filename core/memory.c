@@ -69,7 +69,7 @@ void *memory_resize(void *p, size_t n)
 
 	if ((int64_t)n > before && !has_room(n - (size_t)before))
 		return NULL;
-	q = realloc(p, n);
+	q = realloc(p, n > 0 ? n : 1); /* of none it would give p back */
 	if (q)
 		charge(block_bytes(q) - before);
 	return q;

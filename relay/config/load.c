@@ -117,8 +117,6 @@ static bool load_use_kept(const struct load_source *from, struct relay_config *c
 	if (ok && s->merged) {
 		/* Where this host's files are is its own file's to say. */
 		swap_text(&config->state_dir, &b.together.state_dir);
-		swap_text(&config->tls.certificate_file, &b.together.tls.certificate_file);
-		swap_text(&config->tls.key_file, &b.together.tls.key_file);
 		relay_config_free(config);
 		*config = b.together;
 	}

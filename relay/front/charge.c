@@ -81,6 +81,17 @@ void charge_move(struct conn *c)
 	charge_tell(c->worker, drop);
 }
 
+bool charge_make_room(struct conn *c)
+{
+	struct relay *r = c->worker->relay;
+
+	charge_lock(r);
+	slab_id drop = ledger_make_room(r->ledger);
+	charge_unlock(r);
+	charge_tell(c->worker, drop);
+	return drop != 0;
+}
+
 enum reason charge_public(struct conn *c, const char *name)
 {
 	struct relay *r = c->worker->relay;

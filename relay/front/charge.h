@@ -19,6 +19,9 @@ bool charge_enter(struct conn *c) MUST_CHECK;
 void charge_move(struct conn *c);
 /* It is a public client of this name; or why it may not be. */
 enum reason charge_public(struct conn *c, const char *name) MUST_CHECK;
+/* Memory is short: the oldest of those that have proved nothing goes, which may be c itself. False:
+ * there is none. */
+bool charge_make_room(struct conn *c) MUST_CHECK;
 /* It has proved to be name; or why there is no place for it. */
 enum reason charge_proven(struct conn *c, const char *name, bool console) MUST_CHECK;
 /* May it shake hands, or have one more request answered? False: it is closed, and counted. */

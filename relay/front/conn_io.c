@@ -5,14 +5,18 @@
 
 #include "core/container.h"
 #include "core/memory.h"
+#include "relay/front/charge.h"
 #include "relay/front/conn_internal.h"
 
 #define OUTPUT_PAUSE 65536u /* a peer that lets so much pile up is not read meanwhile */
 
-/* It has proved nothing, and what is left of the memory is for others. */
-static bool conn_starved(const struct conn *c)
+/* It has proved nothing, and what is left of the memory is for others: unless an older one makes
+ * room, so that agents, who come as strangers, get in while strangers hoard. */
+static bool conn_starved(struct conn *c)
 {
-	return !c->proved && memory_tight();
+	if (c->proved || !memory_tight())
+		return false;
+	return !charge_make_room(c) || c->phase == &phase_dead;
 }
 
 /* ---- receiving ---- */

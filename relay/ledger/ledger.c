@@ -267,6 +267,14 @@ slab_id ledger_move(struct ledger *l, uint32_t place, const struct addr *from)
 
 /* ---- becoming something else ---- */
 
+slab_id ledger_make_room(struct ledger *l)
+{
+	if (l->used[LEDGER_UNPROVEN] == 0 ||
+	    l->used[LEDGER_DROPPED] >= l->limits.places[LEDGER_DROPPED])
+		return 0;
+	return drop_oldest(l, SOURCES_ALL, REASON_LIMIT_MEMORY);
+}
+
 enum reason ledger_become_public(struct ledger *l, uint32_t place, const char *name)
 {
 	struct entry *e = &l->entries[place];

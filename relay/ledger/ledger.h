@@ -92,6 +92,9 @@ struct ledger_entered ledger_enter(struct ledger *l, const struct addr *from,
 				   slab_id owner) MUST_CHECK;
 /* An unproven connection turns out to come from there (a PROXY header); returns what has to go. */
 slab_id ledger_move(struct ledger *l, uint32_t place, const struct addr *from) MUST_CHECK;
+/* Memory is short: the oldest unproven of the fullest source has to go. 0: there is none, or as
+ * many as may are about to. */
+slab_id ledger_make_room(struct ledger *l) MUST_CHECK;
 /* It is a public client of this name from now on; or why it may not be. */
 enum reason ledger_become_public(struct ledger *l, uint32_t place, const char *name) MUST_CHECK;
 /* It has proved to be name, an agent or (console) a console; or there is no place. Also one that

@@ -135,7 +135,7 @@ static int signer_call(struct signer *s, struct signing_request *request, int al
 {
 	uint64_t deadline = clock_ms(CLOCK_MONOTONIC) + s->wait_ms;
 	uint8_t packet[SIGNING_PACKET_MAX];
-	struct signing_reply reply;
+	struct signing_reply reply = {.status = -EPROTO};
 	char *whole = NULL;
 	size_t have = 0;
 	int status;
@@ -201,7 +201,7 @@ int signer_read(struct signer *s, enum signing_file file, char **text, size_t *l
 bool signer_lives(struct signer *s)
 {
 	uint8_t packet[SIGNING_PACKET_MAX];
-	struct signing_reply reply;
+	struct signing_reply reply = {.status = -EPROTO};
 	int error;
 
 	/* No reply has this number: all that are there are dropped. */

@@ -85,6 +85,12 @@ static void check_keys(struct operator* o, const struct owned_key *keys, size_t 
 			 keys[i].map ? "." : "", keys[i].key);
 		check_refused(o, next, path);
 	}
+	if (keys == relay_keys) { /* one without the other is wrong in itself */
+		next = json_deep_copy(was);
+		config_set_in(next, "tls", "certificate_file", json_string("/etc/passwd"));
+		config_set_in(next, "tls", "key_file", json_string("/etc/passwd"));
+		check_refused(o, next, "tls.certificate_file");
+	}
 	next = json_deep_copy(was);
 	json_object_del(next, "state_dir");
 	check_refused(o, next, "state_dir");
