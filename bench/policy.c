@@ -4,6 +4,7 @@
  * the worst ones that we could think of. Prints a table, or JSON with --json; the aims are 10 µs
  * and 100 ms.
  *
+ * links: core/engine/revocations.c core/parse/wire.c
  * links: core/engine/entitled.c
  * links: relay/policy/policy.c relay/policy/compile.c relay/policy/index.c relay/policy/source.c
  * links: relay/policy/time.c core/addr.c core/memory.c

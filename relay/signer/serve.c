@@ -109,7 +109,7 @@ static int signer_read_all(int fd, char *text, size_t *len)
 /* A file's text; its keys go to the ring, and out of the text. -EKEYREJECTED: the text says why it
  * may hold none.
  *
- * #syscalls openat fstat|newfstatat
+ * #syscalls openat fstat|newfstatat close
  */
 static int signer_read_file(struct signer_server *s, enum signing_file file, size_t *len)
 {
