@@ -62,9 +62,10 @@ static void acceptor_drop_waiting(struct acceptor *a)
 	reserve_give_back(a);
 	for (unsigned n = 0; n < ACCEPTOR_DROPS && (fd = accept_now(a->fd)) >= 0; n++) {
 		a->dropped++;
-		if (a->dropping)
-			a->dropping(a, fd);
-		close(fd);
+		if (a->dropping && a->dropping(a, fd))
+			ring_close_fd(a->ring, fd);
+		else
+			ring_reset_fd(a->ring, fd);
 	}
 	reserve_take(a);
 }

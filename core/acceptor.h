@@ -34,9 +34,10 @@ struct acceptor {
 	void (*accepted)(struct acceptor *a, int fd);
 	/* Each time that accepting pauses, for counts of the owner's own; may be NULL. */
 	void (*paused)(struct acceptor *a);
-	/* There is no descriptor for this connection, which is closed after this call: for a last
-	 * word that can be sent at once, and a count. May be NULL. */
-	void (*dropping)(struct acceptor *a, int fd);
+	/* There is no descriptor for this connection, which ends after this call: for a last word
+	 * that can be sent at once, and a count. False, and where it is NULL: nothing was said, and
+	 * the peer sees a reset, not the end of something. */
+	bool (*dropping)(struct acceptor *a, int fd);
 	bool empties; /* what waits in the queue when it closes is accepted */
 	/* Once after acceptor_close(), maybe from inside it: nothing is in flight, the owner may
 	 * free. May be NULL. */

@@ -176,10 +176,11 @@ static void callers_accepted(struct acceptor *a, int fd)
 	callers_admit(container(a, struct callers, acceptor), fd);
 }
 
-static void callers_dropping(struct acceptor *a, int fd)
+static bool callers_dropping(struct acceptor *a, int fd)
 {
 	callers_say(fd, JSONRPC_BUSY,
 		    "this program has no descriptor left; raise its limit (LimitNOFILE)");
+	return true;
 }
 
 /* ---- the socket ---- */

@@ -192,12 +192,13 @@ static void scrape_late(struct timer *t, uint64_t now_ms)
 }
 
 /* #syscalls-rare sendto(4 is 0, 3 without MSG_FASTOPEN); there are too many already */
-static void metrics_turn_away(struct acceptor *a, int fd)
+static bool metrics_turn_away(struct acceptor *a, int fd)
 {
 	static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
 				   "Retry-After: 1\r\nConnection: close\r\n\r\n";
 
 	(void)!send(fd, busy, sizeof busy - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return true;
 }
 
 static void metrics_accepted(struct acceptor *a, int fd)
@@ -209,7 +210,7 @@ static void metrics_accepted(struct acceptor *a, int fd)
 	if (m->count < SCRAPERS_MAX)
 		s = calloc(1, sizeof *s);
 	if (!s) {
-		metrics_turn_away(a, fd);
+		(void)metrics_turn_away(a, fd);
 		ring_close_fd(ring, fd);
 		return;
 	}

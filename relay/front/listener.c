@@ -13,11 +13,12 @@ static void listener_accepted(struct acceptor *a, int fd)
 	conn_accepted(container(a, struct relay_listener, acceptor), fd);
 }
 
-static void listener_dropping(struct acceptor *a, int fd)
+static bool listener_dropping(struct acceptor *a, int fd)
 {
 	struct relay_listener *l = container(a, struct relay_listener, acceptor);
 
 	worker_count(l->worker, REASON_LIMIT_CONNECTIONS);
+	return false;
 }
 
 static void listener_closed(struct acceptor *a)

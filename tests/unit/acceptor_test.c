@@ -41,10 +41,11 @@ static void scene_paused(struct acceptor *a)
 	container(a, struct scene, acceptor)->paused++;
 }
 
-static void scene_dropping(struct acceptor *a, int fd)
+static bool scene_dropping(struct acceptor *a, int fd)
 {
 	assert_int_equal(send(fd, "!", 1, MSG_NOSIGNAL), 1);
 	container(a, struct scene, acceptor)->dropped++;
+	return true;
 }
 
 static void scene_closed(struct acceptor *a)

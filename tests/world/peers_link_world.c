@@ -96,7 +96,7 @@ static void scene_frames_in_pieces_and_others(void)
 	peer_frame_hello(&guest, 0);
 	peer_write(&guest, guest.frame, TAG_BYTES + 3);
 	guest.frame_len = 0;
-	world_check(peer_gone(&guest, 60 * SECOND), "ends", "half a frame is waited for for ever");
+	world_check(peer_gone(&guest, 90 * SECOND), "ends", "half a frame is waited for for ever");
 	peers_end();
 }
 

@@ -216,7 +216,7 @@ void world_many_links(void)
 	unsigned up = 0, told = 0;
 	struct peer last;
 
-	stage_set(1, "limits:\n  agents: 300\n  per_source: 300\n");
+	stage_set(1, "limits:\n  agents: 300\n  per_source: 300\n  ping: 10m\n");
 	for (unsigned i = 0; i < LINKS_AT_ONCE; i++) {
 		struct wire_message m;
 
