@@ -377,7 +377,7 @@ static void link_send_more_revoked(struct conn *c)
 		l->told_list = l->revoked == r->count;
 		if (l->told_list)
 			flags |= WIRE_REVOKED_LAST;
-		send_revoked_part(c, flags, r->list + from, part);
+		send_revoked_part(c, flags, part > 0 ? r->list + from : NULL, part);
 	}
 }
 

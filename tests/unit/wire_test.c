@@ -713,8 +713,7 @@ static void test_texts(void **state)
 					  "\xe2\x80\x8e",
 					  "\xe2\x80\x8f",
 					  "\xe2\x80\xaa",
-					  "a\xe2\x80\xae"
-					  "b",
+					  "a\xe2\x80\xae-",
 					  "\xe2\x81\xa6",
 					  "\xe2\x81\xa9",
 					  "\xd8\x9c",
