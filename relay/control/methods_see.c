@@ -232,7 +232,7 @@ const struct method methods_see[] = {
 		   "sessions, sessions_total, connections, accepted_total, handshakes_total, "
 		   "bytes_total, refused, "
 		   "isolation, tls_library, tls_library_year, key_exchange: {NAME: links}, places: "
-		   "{CLASS: {used, most}}, stun: "
+		   "{CLASS: {used, most}}, memory: {used, limit, refused}, stun: "
 		   "{listen_udp, listen_tcp, udp, tcp}, nat?: {connected, "
 		   "external?, "
 		   "verdict, sentence?, advice?, mappings: [{protocol, family, port, external?, "

@@ -88,6 +88,7 @@ class Hello:
         less.shares = [x for x in self.shares if x[0] not in groups]
         less.signatures = [n for n in self.signatures if n not in signatures]
         less.extensions = [n for n in self.extensions if n not in extensions]
+        less.order = [n for n in self.order if n not in extensions]
         less.bodies = {n: x for n, x in self.bodies.items() if n not in extensions}
         less.length = None
         return less

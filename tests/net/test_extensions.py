@@ -8,7 +8,7 @@ from rogue import (EXTENSION, GO, OFFER, OK, PING, PONG, READY, REQUEST, WELCOME
                    frame, text8)
 from world import World
 
-OPEN, FAIL, AGENT_OFFLINE = 0x12, 0x15, 9
+REVOKED, OPEN, FAIL, AGENT_OFFLINE = 0x0b, 0x12, 0x15, 9
 HARMLESS = ((1, b"a" * 40), (0x7FFF, b""))
 CRITICAL = ((1, b"a"), (0x8001, b"now"))
 
@@ -42,7 +42,11 @@ def test_extensions_at_a_relay(lab):
         assert ("0x8001 of OPEN" in said(body)[1]) == (reason == EXTENSION), body
     token = struct.pack("!Q", 77)
     link.send(frame(PING, token, HARMLESS))
-    assert link.answer() == (PONG, token + b"\0")
+    kind, body = link.answer()
+    if kind == REVOKED:  # the list, which a link is told first
+        kind, body = link.answer()
+    # Padded, so that keep-alives differ in size.
+    assert kind == PONG and body[:8] == token and body[8:9] in (b"\0", b"\1"), (kind, body)
     link.send(frame(PING, token, CRITICAL))
     kind, body = link.answer()
     assert kind == BYE and said(body) == (

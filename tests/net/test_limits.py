@@ -76,7 +76,8 @@ def test_leaks_by_name(lab):
     w = World(lab).two_homes()
     ca = WebCa(lab)
     nginx(w.home, port=8443, tls=ca.issue("www.example.org"))
-    relay = w.relay(public={"www.example.org": "home/web"})
+    relay = w.relay(public={"www.example.org": "home/web"},
+                    blocks={"limits": "  handshakes_per_source: 0\n"})
     agent = w.agent(w.home, "home", publish={"web": "127.0.0.1:8443"}, public=["web"])
     programs = [relay.process, agent]
 

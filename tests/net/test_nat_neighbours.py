@@ -72,8 +72,8 @@ def test_relay_tells_its_external_address(lab):
                     (True, "45.0.0.11", "cgnat"), (False, None, "unknown"),
                     (True, "45.0.0.11", "cgnat")], told
     moved = boss.edited(lambda text: text.replace(natd.path, "/run/other.sock"))
-    done = boss.json("relay", "config", "apply", moved)
-    assert done["restart"] == ["nat.socket"], done
+    said = boss.refused("relay", "config", "apply", moved)  # a key of the host
+    assert "nat.socket" in said and "own file alone" in said, said
     assert relay.process.alive()
 
 
@@ -153,7 +153,8 @@ def test_agents_hand_each_other_candidates(lab):
     with live_session(w.laptop):
         assert candidates(boss, "home")["laptop"] is None
     moved = boss.edited(lambda text: text.replace(at_home.path, "/run/other.sock"), agent="home")
-    assert boss.json("agent", "config", "apply", "home", moved)["restart"] == ["nat.socket"]
+    said = boss.refused("agent", "config", "apply", "home", moved)  # a key of the host
+    assert "nat.socket" in said and "own file alone" in said, said
     assert home.alive() and laptop.alive() and reachable(w.laptop)
 
 

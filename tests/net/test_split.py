@@ -25,7 +25,9 @@ class Bench:
         chain, key = web_ca.issue("www.example.org")
         nginx(w.home, port=8443, tls=(chain, key))
         self.contexts = {}
-        self.relay = w.relay(public={"www.example.org": "home/web"})
+        # Hundreds from one address, as fast as they can.
+        self.relay = w.relay(public={"www.example.org": "home/web"},
+                             blocks={"limits": "  handshakes_per_source: 0\n"})
         w.agent(w.home, "home", publish={"web": "127.0.0.1:8443"}, public=["web"])
 
     def client(self, name, size=0):

@@ -91,6 +91,7 @@ def test_trace_bounds(lab):
     assert home.wait(5) == 0
     traced(trace, "link: BYE")
     traced(trace, "link: down")
+    time.sleep(1.1)  # what is issued in the same second is what is issued again
     boss.run("revoke", "home")
     home = w.start_agent(w.home, home.config, "home-again", wait=False)
     traced(trace, r"link: a sign-in from \S+ is refused: REVOKED: ", 10)
