@@ -20,7 +20,7 @@ size_t OPENSSL_memory_get_size(void *p);
 
 void *OPENSSL_memory_alloc(size_t size)
 {
-	return memory_get(size);
+	return memory_get(size > 0 ? size : 1); /* no block of none, whose size would be asked */
 }
 
 /* With an allocator of the program's own, BoringSSL leaves it to it to wipe what is given back. */
