@@ -47,12 +47,6 @@ const char *ledger_class_name(enum ledger_class class)
 
 /* ---- tables ---- */
 
-size_t ledger_bytes(uint32_t connections)
-{
-	return sizeof(struct ledger) + ((size_t)connections + 1) * sizeof(struct entry) +
-	       sources_bytes(connections) + names_bytes(connections);
-}
-
 struct ledger *ledger_new(uint32_t connections)
 {
 	struct ledger *l = calloc(1, sizeof *l);

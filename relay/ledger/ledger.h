@@ -78,8 +78,6 @@ struct ledger *ledger_new(uint32_t connections) MUST_CHECK;
 void ledger_free(struct ledger *l);
 /* For those that come from now on. */
 void ledger_set_limits(struct ledger *l, const struct ledger_limits *limits);
-/* The memory that tables for so many connections take at most. */
-size_t ledger_bytes(uint32_t connections);
 
 /* What became of a newcomer. */
 struct ledger_entered {

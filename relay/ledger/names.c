@@ -32,12 +32,6 @@ static size_t heads_for(uint32_t connections)
 	return n;
 }
 
-size_t names_bytes(uint32_t connections)
-{
-	return ((size_t)connections + 1) * sizeof(struct counted) +
-	       heads_for(connections) * sizeof(uint32_t);
-}
-
 struct names *names_new(uint32_t connections)
 {
 	struct names *n = calloc(1, sizeof *n);

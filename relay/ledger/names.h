@@ -24,7 +24,6 @@ struct names;
 
 struct names *names_new(uint32_t connections) MUST_CHECK;
 void names_free(struct names *n);
-size_t names_bytes(uint32_t connections);
 
 /* One more; what is returned, not 0, stands for the name until it is removed as often. */
 uint32_t names_add(struct names *n, enum names_kind kind, const char *name);

@@ -117,13 +117,6 @@ static size_t heads_for(uint32_t connections)
 	return n;
 }
 
-size_t sources_bytes(uint32_t connections)
-{
-	return prefixes_for(connections) * (sizeof(struct prefix) + sizeof(struct rank)) +
-	       ((size_t)connections + 1) * sizeof(struct neighbours) +
-	       heads_for(connections) * sizeof(uint32_t);
-}
-
 struct sources *sources_new(uint32_t connections)
 {
 	struct sources *s = calloc(1, sizeof *s);

@@ -43,8 +43,6 @@ void source_key_make(struct source_key *out, const struct addr *from);
 /* For entries up to this number, of which half and one or two may be charged to sources. */
 struct sources *sources_new(uint32_t connections) MUST_CHECK;
 void sources_free(struct sources *s);
-/* The memory that tables for so many connections take at most; what is not used is not touched. */
-size_t sources_bytes(uint32_t connections);
 
 /* One more: what is returned is its source, an address's prefix, for the calls below. */
 uint32_t sources_add_unproven(struct sources *s, const struct source_key *key, uint32_t entry);
