@@ -309,24 +309,15 @@ static void free_request(struct issue_request *r)
 static bool pki_set_times(struct issue_request *r, const struct pki_store *store, time_t now)
 {
 	time_t ca_from = certificate_time(X509_get0_notBefore(store->ca));
-	time_t ca_until = certificate_time(X509_get0_notAfter(store->ca));
 	char date[PKI_DATE_BYTES], here[PKI_DATE_BYTES];
 
 	warn_clock(now);
 	if (now < ca_from)
 		complain("warning: the CA is valid from %s, but the clock here says %s; set it",
 			 pki_date(ca_from, date), pki_date(now, here));
-	if (now >= ca_until) {
-		complain("the CA in %s expired on %s; make a new one with 'postern pki init'",
-			 store->directory, pki_date(ca_until, date));
+	if (!pki_store_end(store, now, r->life_s, &r->pki.not_after))
 		return false;
-	}
 	r->pki.not_before = now - CERTIFICATE_BACKDATE_S;
-	r->pki.not_after = now + (time_t)r->life_s;
-	if (r->pki.not_after > ca_until) {
-		complain("note: the certificate ends with its CA, on %s", pki_date(ca_until, date));
-		r->pki.not_after = ca_until;
-	}
 	r->bundle.not_after = r->pki.not_after;
 	return true;
 }
@@ -359,16 +350,6 @@ static bool may_write(const struct arguments *a, const struct issue_request *r)
 	return strcmp(r->out, "-") == 0 || arguments_flag(a, "--force") || files_absent(r->out);
 }
 
-static bool write_out(const struct arguments *a, const struct issue_request *r, const char *text)
-{
-	if (strcmp(r->out, "-") != 0)
-		return files_write(r->out, text, 0600, arguments_flag(a, "--force"));
-	if (fputs(text, stdout) >= 0 && fflush(stdout) == 0)
-		return true;
-	complain("cannot write to standard output");
-	return false;
-}
-
 /* Checks before it records, and records before the file appears. */
 static bool pki_deliver(const struct arguments *a, struct issue_request *r,
 			const struct pki_store *store, X509 *x)
@@ -383,7 +364,7 @@ static bool pki_deliver(const struct arguments *a, struct issue_request *r,
 		complain("out of memory");
 	ok = text && certificate_serial(x, record.serial) && bundle_check(&r->bundle, text) &&
 	     note_earlier(store, r, time(NULL)) && pki_store_record(store, &record) &&
-	     write_out(a, r, text);
+	     files_write_out(r->out, text, 0600, arguments_flag(a, "--force"));
 	pki_free_secret(text);
 	return ok;
 }

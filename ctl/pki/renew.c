@@ -138,8 +138,6 @@ static bool renewed_until(const struct arguments *a, const struct pki_store *sto
 			  enum identity_role role, time_t now, time_t *until)
 {
 	const char *life = arguments_text(a, "--expires", lives[role]);
-	time_t ca_until = certificate_time(X509_get0_notAfter(store->ca));
-	char date[PKI_DATE_BYTES];
 	uint64_t life_s;
 
 	if (!units_parse_span(life, &life_s)) {
@@ -147,33 +145,12 @@ static bool renewed_until(const struct arguments *a, const struct pki_store *sto
 			       life);
 		return false;
 	}
-	if (now >= ca_until) {
-		complain("the CA in %s expired on %s; make a new one with 'postern pki init'",
-			 store->directory, pki_date(ca_until, date));
-		return false;
-	}
-	*until = now + (time_t)life_s;
-	if (*until > ca_until) {
-		complain("note: the certificate ends with its CA, on %s", pki_date(ca_until, date));
-		*until = ca_until;
-	}
-	return true;
-}
-
-static bool renew_write(const struct arguments *a, const char *text)
-{
-	const char *out = arguments_text(a, "--out", a->words[1]);
-
-	if (strcmp(out, "-") != 0)
-		return files_write(out, text, 0600, true);
-	if (fputs(text, stdout) >= 0 && fflush(stdout) == 0)
-		return true;
-	complain("cannot write to standard output");
-	return false;
+	return pki_store_end(store, now, life_s, until);
 }
 
 static enum status renew(const struct arguments *a, const struct pki_store *store, const char *text)
 {
+	const char *out = arguments_text(a, "--out", a->words[1]);
 	struct pki_record record = {.not_after = 0};
 	enum status status = STATUS_FAILED;
 	char *pem = NULL, *renewed = NULL, date[PKI_DATE_BYTES];
@@ -199,12 +176,11 @@ static enum status renew(const struct arguments *a, const struct pki_store *stor
 		complain("cannot make the certificate");
 		goto out;
 	}
-	if (!pki_store_record(store, &record) || !renew_write(a, renewed))
+	if (!pki_store_record(store, &record) || !files_write_out(out, renewed, 0600, true))
 		goto out;
-	if (strcmp(arguments_text(a, "--out", ""), "-") != 0)
-		printf("%s: %s %s, valid until %s, for the same key\n",
-		       arguments_text(a, "--out", a->words[1]), record.role, record.name,
-		       pki_date(record.not_after, date));
+	if (strcmp(out, "-") != 0)
+		printf("%s: %s %s, valid until %s, for the same key\n", out, record.role,
+		       record.name, pki_date(record.not_after, date));
 	status = STATUS_OK;
 out:
 	pki_free_secret(renewed);

@@ -285,6 +285,24 @@ bool pki_store_rotate_ca(const char *directory, time_t now, time_t not_after)
 	return ok;
 }
 
+bool pki_store_end(const struct pki_store *s, time_t now, uint64_t life_s, time_t *not_after)
+{
+	time_t ca_until = certificate_time(X509_get0_notAfter(s->ca));
+	char date[PKI_DATE_BYTES];
+
+	if (now >= ca_until) {
+		complain("the CA in %s expired on %s; make a new one with 'postern pki init'",
+			 s->directory, pki_date(ca_until, date));
+		return false;
+	}
+	*not_after = now + (time_t)life_s;
+	if (*not_after > ca_until) {
+		complain("note: the certificate ends with its CA, on %s", pki_date(ca_until, date));
+		*not_after = ca_until;
+	}
+	return true;
+}
+
 bool pki_store_record(const struct pki_store *s, const struct pki_record *r)
 {
 	char *path = files_join(s->directory, "issued.log"), date[PKI_DATE_BYTES];

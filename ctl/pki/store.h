@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <time.h>
 #include <openssl/x509.h>
 
@@ -45,6 +46,11 @@ bool pki_store_rotate_tag(const char *directory, bool only, size_t *count) MUST_
 /* A new key and certificate for the CA of the directory, the old one of which signs the new one and
  * stays behind it in ca.pem until it ends; its key becomes ca.key.old. */
 bool pki_store_rotate_ca(const char *directory, time_t now, time_t not_after) MUST_CHECK;
+
+/* When a certificate that is made now ends: after so long, or with its CA, which is told. False
+ * after saying so: the CA has ended. */
+bool pki_store_end(const struct pki_store *s, time_t now, uint64_t life_s,
+		   time_t *not_after) MUST_CHECK;
 
 bool pki_store_record(const struct pki_store *s, const struct pki_record *r) MUST_CHECK;
 /* All records, oldest first; *out is owned. */

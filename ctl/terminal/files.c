@@ -126,6 +126,16 @@ bool files_write(const char *path, const char *text, mode_t mode, bool force)
 	return ok;
 }
 
+bool files_write_out(const char *path, const char *text, mode_t mode, bool force)
+{
+	if (strcmp(path, "-") != 0)
+		return files_write(path, text, mode, force);
+	if (fputs(text, stdout) >= 0 && fflush(stdout) == 0)
+		return true;
+	complain("cannot write to standard output");
+	return false;
+}
+
 char *files_join(const char *directory, const char *name)
 {
 	char *path;

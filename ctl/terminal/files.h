@@ -17,6 +17,8 @@ char *files_read_key(const char *path, size_t max) MUST_CHECK;
 bool files_absent(const char *path) MUST_CHECK;
 /* Appears complete or not at all; replaces a file only with force. */
 bool files_write(const char *path, const char *text, mode_t mode, bool force) MUST_CHECK;
+/* The same; "-" is standard output. */
+bool files_write_out(const char *path, const char *text, mode_t mode, bool force) MUST_CHECK;
 /* DIRECTORY/NAME, owned; NULL (told) without memory. */
 char *files_join(const char *directory, const char *name) MUST_CHECK;
 
