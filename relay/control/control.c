@@ -99,7 +99,7 @@ static void control_signer_ready(struct ring_op *op, int res)
 	struct relay_control *ctl = container(op, struct relay_control, signer_end);
 
 	if (res >= 0 && signer_lives(ctl->signer)) {
-		ring_poll(ctl->ring, op, ctl->signer->fd, POLLIN);
+		ring_poll(ctl->ring, op, ctl->signer->helper.fd, POLLIN);
 		return;
 	}
 	log_error("relay", "the signer, which has the private key, is gone; the relay ends with a "
@@ -263,7 +263,7 @@ int control_open(struct relay *r, const struct control_setup *setup, char *why, 
 		return -1;
 	}
 	ring_timer_set(ctl->ring, &ctl->expiry_timer, 0);
-	ring_poll(ctl->ring, &ctl->signer_end, ctl->signer->fd, POLLIN);
+	ring_poll(ctl->ring, &ctl->signer_end, ctl->signer->helper.fd, POLLIN);
 	r->control = ctl;
 	r->control_ring = ctl->ring;
 	pacer_start(r->pacer, ctl->ring);

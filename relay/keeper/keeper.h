@@ -13,18 +13,14 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "core/addr.h"
+#include "core/helper.h"
 
 #define KEEPER_DATA_MAX (12u << 20) /* two of the largest configurations, as JSON (change.c) */
-#define KEEPER_WAIT_MS	5000
 
 struct keeper {
-	int fd;
-	pid_t pid;
-	uint64_t number;  /* of the last request */
-	uint64_t wait_ms; /* KEEPER_WAIT_MS */
+	struct helper helper;
 };
 
 /* Forks; returns when the keeper is sealed. Before the first thread, and before privileges go: the
@@ -33,8 +29,7 @@ struct keeper {
 int keeper_start(struct keeper *k, const char *state_dir) MUST_CHECK;
 void keeper_stop(struct keeper *k);
 
-/* All of these wait for at most KEEPER_WAIT_MS: -ETIMEDOUT then, and the next may fare better.
- * -EPIPE: the keeper is gone. */
+/* All of these wait as core/helper.h says. */
 
 /* A listening socket (SO_REUSEPORT) in *fd. 0 or -errno of bind and listen. */
 int keeper_listen(struct keeper *k, const struct addr *address, int *fd) MUST_CHECK;

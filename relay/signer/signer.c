@@ -10,45 +10,18 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/file.h"
 #include "core/passing.h"
 #include "relay/signer/internal.h"
 
 /* ---- packets -------------------------------------------------------------------------------- */
 
-/* A signer that ended with a request unread resets the connection. */
-static int signer_failure(int error)
-{
-	return error == ECONNRESET ? -EPIPE : -error;
-}
-
-/* 0, -ETIMEDOUT or -errno.
- *
- * #syscalls poll|ppoll
- */
-static int signer_wait_for(const struct signer *s, short events, uint64_t deadline)
-{
-	struct pollfd p = {.fd = s->fd, .events = events};
-	uint64_t now = clock_ms(CLOCK_MONOTONIC);
-	int n = poll(&p, 1, deadline > now ? (int)(deadline - now) : 0);
-
-	if (n < 0 && errno != EINTR)
-		return -errno;
-	return n == 0 ? -ETIMEDOUT : 0;
-}
-
-/* #syscalls sendmsg(2 without MSG_FASTOPEN) */
 static int signer_send(const struct signer *s, const struct signing_request *request, int along,
 		       uint64_t deadline)
 {
@@ -56,49 +29,29 @@ static int signer_send(const struct signer *s, const struct signing_request *req
 	struct iovec part = {.iov_base = packet};
 	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
 	union passing room;
-	int error;
 
 	if (!signing_request_encode(request, packet, sizeof(packet), &part.iov_len))
 		return -EMSGSIZE;
 	if (along >= 0)
 		passing_put(&m, &room, along);
-	for (;;) {
-		if (sendmsg(s->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-			return 0;
-		if (errno != EAGAIN && errno != EINTR)
-			return signer_failure(errno);
-		error = signer_wait_for(s, POLLOUT, deadline);
-		if (error)
-			return error;
-	}
+	return helper_send(&s->helper, &m, deadline);
 }
 
-/* The next packet of the reply to number; earlier ones are dropped. out points into packet.
- *
- * #syscalls recvmsg
- */
+/* The next packet of the reply to number; earlier ones are dropped. out points into packet. */
 static int signer_receive(const struct signer *s, uint64_t number,
 			  uint8_t packet[SIGNING_PACKET_MAX], struct signing_reply *out,
 			  uint64_t deadline)
 {
 	struct iovec part = {packet, SIGNING_PACKET_MAX};
-	int error;
 
 	for (;;) {
 		struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
-		ssize_t n = recvmsg(s->fd, &m, MSG_DONTWAIT);
+		ssize_t n = helper_receive(&s->helper, &m, deadline);
 
-		if (n == 0)
-			return -EPIPE;
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
-			return signer_failure(errno);
-		if (n > 0 && signing_reply_decode(packet, (size_t)n, out) && out->number == number)
+		if (n < 0)
+			return (int)n;
+		if (signing_reply_decode(packet, (size_t)n, out) && out->number == number)
 			return 0;
-		if (n > 0)
-			continue;
-		error = signer_wait_for(s, POLLIN, deadline);
-		if (error)
-			return error;
 	}
 }
 
@@ -133,16 +86,16 @@ static int gather_reply(const struct signing_reply *reply, char **text, size_t *
 static int signer_call(struct signer *s, struct signing_request *request, int along, char **text,
 		       size_t *len)
 {
-	uint64_t deadline = clock_ms(CLOCK_MONOTONIC) + s->wait_ms;
+	uint64_t deadline = helper_deadline(&s->helper);
 	uint8_t packet[SIGNING_PACKET_MAX];
 	struct signing_reply reply = {.status = -EPROTO};
 	char *whole = NULL;
 	size_t have = 0;
 	int status;
 
-	if (s->fd < 0)
+	if (s->helper.fd < 0)
 		return -EPIPE;
-	request->number = ++s->number;
+	request->number = ++s->helper.number;
 	status = signer_send(s, request, along, deadline);
 	if (status)
 		return status;
@@ -205,7 +158,7 @@ bool signer_lives(struct signer *s)
 	int error;
 
 	/* No reply has this number: all that are there are dropped. */
-	error = s->fd < 0 ? -EPIPE : signer_receive(s, UINT64_MAX, packet, &reply, 0);
+	error = s->helper.fd < 0 ? -EPIPE : signer_receive(s, UINT64_MAX, packet, &reply, 0);
 	return error == -ETIMEDOUT;
 }
 
@@ -261,71 +214,31 @@ int signer_place_open(const char *path, struct signer_place *p)
 	return error;
 }
 
-/* The child. Ctrl-C and a service manager's SIGTERM reach the whole group, but the relay may need
- * its signer until its own end, which the socket tells. Undumpable first of all: another process of
- * this user may not look into its memory. */
-static _Noreturn void signer_main(int fd, struct signer_places *places, pid_t parent)
-{
-	const struct signer_place *config = &places->files[SIGNING_CONFIG];
-	const int keep[] = {fd, config->dir, config->real_dir};
-	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE};
-	const struct timeval patience = {.tv_sec = SIGNER_WAIT_MS / 1000};
-
-	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		(void)signal(ignored[i], SIG_IGN);
-	(void)prctl(PR_SET_NAME, "postern-signer", 0, 0, 0);
-	/* Not relied on: a relay that became another user may not signal its signer. */
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (getppid() != parent)
-		_exit(0);
-	file_close_others(keep, sizeof(keep) / sizeof(keep[0]));
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	signer_serve(fd, places);
-}
-
 int signer_start(struct signer *s, const char *config_path)
 {
-	pid_t self = getpid(), child;
 	struct signer_places places;
 	struct signer_place *config = &places.files[SIGNING_CONFIG];
-	int pair[2], error;
+	int fd, side;
 
-	*s = (struct signer){.fd = -1, .wait_ms = SIGNER_WAIT_MS};
+	*s = (struct signer){.helper.fd = -1};
 	for (size_t i = 0; i < SIGNING_FILES; i++)
 		places.files[i] = (struct signer_place){.dir = -1, .real_dir = -1};
-	error = signer_place_open(config_path, config);
-	if (error)
-		return error;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
-		error = -errno;
-		signer_place_close(config);
-		return error;
+	side = signer_place_open(config_path, config);
+	if (side)
+		return side;
+	const int keep[] = {config->dir, config->real_dir};
+	side = helper_fork(&s->helper, "postern-signer", keep, sizeof(keep) / sizeof(keep[0]), &fd);
+	if (side == 1) {
+		/* Before there is a key: another process of this user may not look into its
+		 * memory. */
+		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+		signer_serve(fd, &places);
 	}
-	child = fork();
-	if (child == 0)
-		signer_main(pair[1], &places, self);
-	error = child < 0 ? -errno : 0;
 	signer_place_close(config);
-	close(pair[1]);
-	s->fd = pair[0];
-	s->pid = child;
-	if (error)
-		signer_stop(s);
-	return error;
+	return side;
 }
 
 void signer_stop(struct signer *s)
 {
-	if (s->fd < 0)
-		return;
-	close(s->fd);
-	s->fd = -1;
-	/* A sealed relay can do neither; its signer sees the socket end.
-	 *
-	 * #syscalls-denied kill wait4|waitid; a relay sends no signals
-	 */
-	if (s->pid > 0 && kill(s->pid, SIGKILL) == 0)
-		(void)waitpid(s->pid, NULL, 0);
-	s->pid = 0;
+	helper_stop(&s->helper);
 }

@@ -29,19 +29,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
+#include "core/helper.h"
 #include "core/must_check.h"
 #include "core/parse/signing.h"
 
-#define SIGNER_WAIT_MS	    5000
 #define SIGNER_CHANNELS_MAX 128u
 
 struct signer {
-	int fd;
-	pid_t pid;
-	uint64_t number;  /* of the last request */
-	uint64_t wait_ms; /* SIGNER_WAIT_MS */
+	struct helper helper;
 };
 
 /* Forks; the signer may read the directory of config_path. Before the configuration is read, before
@@ -49,8 +45,7 @@ struct signer {
 int signer_start(struct signer *s, const char *config_path) MUST_CHECK;
 void signer_stop(struct signer *s);
 
-/* All of these wait for at most SIGNER_WAIT_MS: -ETIMEDOUT then, and the next may fare better.
- * -EPIPE: the signer is gone. */
+/* All of these wait as core/helper.h says. */
 
 /* Before it is sealed: a channel of its own for a worker, whose end is *fd. 0 or -errno. */
 int signer_channel(struct signer *s, int *fd) MUST_CHECK;

@@ -5,7 +5,7 @@
  * What a sealed process does, a child does; its exit status is 0, or 1 after the first check that
  * failed.
  *
- * links: relay/keeper/keeper.c relay/keeper/serve.c core/addr.c core/listening.c
+ * links: core/helper.c relay/keeper/keeper.c relay/keeper/serve.c core/addr.c core/listening.c
  * links: core/datagrams.c core/file.c core/isolation.c core/passing.c
  */
 #include <stdarg.h>
@@ -332,9 +332,9 @@ static int ask(struct keeper *k, const void *bytes, size_t size)
 {
 	static struct keeper_packet answer;
 
-	assert_int_equal(send(k->fd, bytes, size, 0), size);
-	assert_int_equal(poll(&(struct pollfd){.fd = k->fd, .events = POLLIN}, 1, 5000), 1);
-	assert_true(recv(k->fd, &answer, sizeof(answer), 0) >= (ssize_t)sizeof(answer.head));
+	assert_int_equal(send(k->helper.fd, bytes, size, 0), size);
+	assert_int_equal(poll(&(struct pollfd){.fd = k->helper.fd, .events = POLLIN}, 1, 5000), 1);
+	assert_true(recv(k->helper.fd, &answer, sizeof(answer), 0) >= (ssize_t)sizeof(answer.head));
 	return answer.head.status;
 }
 
@@ -346,8 +346,8 @@ static void test_forged_requests(void **context)
 
 	assert_int_equal(keeper_start(&k, state), 0);
 	/* Too short, and of no number: dropped. */
-	assert_int_equal(send(k.fd, &p, 7, 0), 7);
-	assert_int_equal(send(k.fd, &p, sizeof(p.head), 0), sizeof(p.head));
+	assert_int_equal(send(k.helper.fd, &p, 7, 0), 7);
+	assert_int_equal(send(k.helper.fd, &p, sizeof(p.head), 0), sizeof(p.head));
 	p.head = (struct keeper_head){.number = 90, .duty = 77};
 	assert_int_equal(ask(&k, &p, sizeof(p.head)), -EINVAL);
 	p.head = (struct keeper_head){.number = 92, .duty = KEEPER_SAVE};
@@ -365,7 +365,7 @@ static void test_forged_requests(void **context)
 	/* One that was never finished is forgotten. */
 	p.head.number++;
 	p.head.length = 100;
-	assert_int_equal(send(k.fd, &p, sizeof(p.head) + 50, 0), sizeof(p.head) + 50);
+	assert_int_equal(send(k.helper.fd, &p, sizeof(p.head) + 50, 0), sizeof(p.head) + 50);
 	assert_int_equal(keeper_save(&k, "b", "x", 1), 0);
 	assert_int_equal(kept("a", got, sizeof(got)), -1);
 	keeper_stop(&k);
@@ -458,7 +458,7 @@ static void test_proc_says_so(void **context)
 	unsigned seen = 0;
 
 	assert_int_equal(keeper_start(&k, NULL), 0);
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)k.pid);
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)k.helper.pid);
 	FILE *f = fopen(path, "r");
 	assert_non_null(f);
 	while (fgets(line, sizeof(line), f)) {
@@ -479,7 +479,7 @@ static void test_proc_says_so(void **context)
 	fclose(f);
 	assert_int_equal(seen, 5);
 	keeper_stop(&k);
-	alive(k.pid, false);
+	alive(k.helper.pid, false);
 }
 
 /* ---- ends -------------------------------------------------------------------------------------
@@ -496,7 +496,7 @@ static pid_t sealed_parent(pid_t *keeper)
 		struct keeper k;
 		CHECK(keeper_start(&k, NULL) == 0);
 		seal();
-		CHECK(write(out[1], &k.pid, sizeof(k.pid)) == sizeof(k.pid));
+		CHECK(write(out[1], &k.helper.pid, sizeof(k.helper.pid)) == sizeof(k.helper.pid));
 		for (;;)
 			poll(NULL, 0, -1);
 	}
@@ -529,8 +529,8 @@ static void test_a_relay_outlives_its_keeper(void **context)
 	int fd;
 
 	assert_int_equal(keeper_start(&k, NULL), 0);
-	kill(k.pid, SIGKILL);
-	alive(k.pid, false);
+	kill(k.helper.pid, SIGKILL);
+	alive(k.helper.pid, false);
 	assert_int_equal(keeper_listen(&k, &a, &fd), -EPIPE);
 	keeper_stop(&k);
 }
@@ -544,13 +544,13 @@ static void test_a_stuck_keeper_is_not_waited_for(void **context)
 
 	assert_non_null(big);
 	assert_int_equal(keeper_start(&k, state), 0);
-	k.wait_ms = 100;
-	kill(k.pid, SIGSTOP);
+	k.helper.wait_ms = 100;
+	kill(k.helper.pid, SIGSTOP);
 	assert_int_equal(keeper_listen(&k, &a, &fd), -ETIMEDOUT);
 	assert_int_equal(keeper_save(&k, "late", big, KEEPER_DATA_MAX), -ETIMEDOUT);
-	kill(k.pid, SIGCONT);
+	kill(k.helper.pid, SIGCONT);
 	/* Late answers are dropped: the next one is the right one. */
-	k.wait_ms = KEEPER_WAIT_MS;
+	k.helper.wait_ms = HELPER_WAIT_MS;
 	assert_int_equal(keeper_save(&k, "next", "x", 1), 0);
 	assert_int_equal(kept("late", big, 1), -1);
 	assert_int_equal(keeper_listen(&k, &a, &fd), 0);

@@ -2,7 +2,7 @@
 /*
  * signer: what a sealed relay has done by it, and what the signer itself cannot do.
  *
- * links: core/key_file.c
+ * links: core/key_file.c core/helper.c
  * links: relay/signer/signer.c relay/signer/serve.c relay/signer/pair.c core/engine/keyring.c
  * links: core/engine/front_certificate.c core/engine/certificate.c
  * links: core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c
@@ -146,7 +146,7 @@ static void test_the_file_comes_without_its_key(void **context)
 	assert_int_equal(signer_has(&s, relay_key), 0);
 	assert_int_equal(signer_has(&s, unknown), -ENOKEY);
 	signer_stop(&s);
-	alive(s.pid, false);
+	alive(s.helper.pid, false);
 }
 
 static void test_a_replaced_file_is_read(void **context)
@@ -501,7 +501,7 @@ static void test_forged_packets(void **context)
 		memset(junk, (int)n, sizeof(junk));
 		assert_int_equal(send(channel, junk, n % sizeof(junk) + (n == 0), 0),
 				 n % sizeof(junk) + (n == 0));
-		assert_int_equal(send(s.fd, junk, n + (n == 0), 0), n + (n == 0));
+		assert_int_equal(send(s.helper.fd, junk, n + (n == 0), 0), n + (n == 0));
 	}
 	assert_int_equal(ask(channel, &r, &reply), 0);
 	assert_int_equal(signer_has(&s, relay_key), 0);
@@ -519,7 +519,7 @@ static void test_proc_says_so(void **context)
 	unsigned seen = 0;
 
 	start_sealed(&s, NULL);
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)s.pid);
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)s.helper.pid);
 	FILE *f = fopen(path, "r");
 	assert_non_null(f);
 	while (fgets(line, sizeof(line), f)) {
@@ -548,14 +548,14 @@ static void test_it_ends_with_the_relay(void **context)
 
 	start_sealed(&s, NULL);
 	/* Not by what a terminal or a service manager sends to the whole group. */
-	kill(s.pid, SIGINT);
-	kill(s.pid, SIGTERM);
-	kill(s.pid, SIGHUP);
+	kill(s.helper.pid, SIGINT);
+	kill(s.helper.pid, SIGTERM);
+	kill(s.helper.pid, SIGHUP);
 	nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
-	alive(s.pid, true);
+	alive(s.helper.pid, true);
 	assert_true(signer_lives(&s));
-	close(s.fd);
-	alive(s.pid, false);
+	close(s.helper.fd);
+	alive(s.helper.pid, false);
 }
 
 static void test_a_relay_sees_its_end(void **context)
@@ -563,8 +563,8 @@ static void test_a_relay_sees_its_end(void **context)
 	struct signer s;
 
 	start_sealed(&s, NULL);
-	kill(s.pid, SIGKILL);
-	alive(s.pid, false);
+	kill(s.helper.pid, SIGKILL);
+	alive(s.helper.pid, false);
 	assert_false(signer_lives(&s));
 	assert_int_equal(signer_has(&s, relay_key), -EPIPE);
 	signer_stop(&s);
@@ -578,14 +578,14 @@ static void test_a_stuck_signer_is_not_waited_for(void **context)
 	size_t len;
 
 	start_sealed(&s, NULL);
-	s.wait_ms = 100;
-	kill(s.pid, SIGSTOP);
+	s.helper.wait_ms = 100;
+	kill(s.helper.pid, SIGSTOP);
 	assert_int_equal(signer_has(&s, relay_key), -ETIMEDOUT);
 	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &text, &len), -ETIMEDOUT);
 	assert_true(signer_lives(&s));
-	kill(s.pid, SIGCONT);
+	kill(s.helper.pid, SIGCONT);
 	/* Late answers are dropped: the next one is the right one. */
-	s.wait_ms = SIGNER_WAIT_MS;
+	s.helper.wait_ms = HELPER_WAIT_MS;
 	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &text, &len), 0);
 	assert_non_null(strstr(text, "name: front"));
 	free(text);

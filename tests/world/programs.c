@@ -186,7 +186,7 @@ static void keeper_begin(struct world_relay *r)
 	r->keeper_program = k_program_new(name, r->host);
 	if (k_packet_pair(pair, false))
 		world_broken("no pair for the keeper");
-	r->keeper = (struct keeper){.fd = pair[0], .wait_ms = KEEPER_WAIT_MS};
+	r->keeper = (struct keeper){.helper = {.fd = pair[0], .wait_ms = HELPER_WAIT_MS}};
 	int theirs = world_give_descriptor(pair[1], r->keeper_program);
 	k_enter(r->keeper_program);
 	r->places.state_dir = k_store_open(r->state_dir, 0);
@@ -244,7 +244,7 @@ static void signer_begin(struct world_relay *r)
 	r->signer_program = k_program_new(name, r->host);
 	if (k_packet_pair(pair, false))
 		world_broken("no pair for the signer");
-	r->signer = (struct signer){.fd = pair[0], .wait_ms = SIGNER_WAIT_MS};
+	r->signer = (struct signer){.helper = {.fd = pair[0], .wait_ms = HELPER_WAIT_MS}};
 	int theirs = world_give_descriptor(pair[1], r->signer_program);
 	k_enter(r->signer_program);
 	r->signer_places = (struct signer_places){
