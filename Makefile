@@ -182,10 +182,11 @@ $(B)/libraries: FORCE | tools-present
 # a relay resolves no names and starts no programs.
 UPNP_WORKER := $(wildcard upnp/driver/worker*.c upnp/driver/exchange.c upnp/driver/igd.c \
 	upnp/driver/search.c)
-RUNS_relay = $(filter-out relay/keeper/serve.c relay/signer/serve.c core/program/launcher%.c core/program/resolve.c,\
+RUNS_relay = $(filter-out relay/keeper/serve.c relay/signer/serve.c relay/signer/made.c core/program/launcher%.c core/program/resolve.c,\
 	$(call sources,$(RELAY_ROOMS) $(SHARED_ROOMS))) core/sanitized.h
 RUNS_keeper = relay/keeper/serve.c core/datagrams.c core/file.c core/isolation.c core/listening.c
-RUNS_signer = relay/signer/serve.c core/engine/keyring.c core/isolation.c core/key_file.c
+RUNS_signer = relay/signer/serve.c relay/signer/made.c core/engine/keyring.c core/file.c core/isolation.c \
+	core/key_file.c
 RUNS_follower = core/follower.c core/isolation.c
 RUNS_agent = $(filter-out core/program/launcher%.c,$(call sources,$(AGENT_ROOMS) $(SHARED_ROOMS))) \
 	core/sanitized.h

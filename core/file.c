@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* file: writes all of something, replaces a file whole or not at all, closes what a child inherits.
- * Apart, since the keeper, the follower and the launcher run it, whose lists of system calls are
- * short. */
+ * Apart, since the keeper, the signer, the follower and the launcher run it, whose lists of system
+ * calls are short. */
 #include "core/file.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* #syscalls:keeper,agent write */
+/* #syscalls:keeper,signer,agent write */
 int file_write(int fd, const void *bytes, size_t size)
 {
 	const char *next = bytes;
@@ -27,7 +27,7 @@ int file_write(int fd, const void *bytes, size_t size)
 	return 0;
 }
 
-/* #syscalls:keeper openat fsync renameat|renameat2 unlinkat */
+/* #syscalls:keeper,signer openat fsync renameat|renameat2 unlinkat */
 int file_replace(int dir, const char *name, const void *bytes, size_t size)
 {
 	char temporary[FILE_NAME_BYTES + 8];

@@ -25,10 +25,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (signing_input_ok(all))
 		assert(len >= 100 && len <= 201 && (data[64] == 3 || data[0] == ' '));
 	if (signing_request_decode(data, len, &request)) {
-		assert(CBS_len(&request.input) <=
-		       (request.duty == SIGNING_PLACE ? SIGNING_PATH_MAX : SIGNING_INPUT_MAX));
-		assert(request.duty != SIGNING_PLACE ||
-		       !memchr(CBS_data(&request.input), 0, CBS_len(&request.input)));
+		bool path = request.duty == SIGNING_PLACE || request.duty == SIGNING_STATE;
+		bool hosts = request.duty == SIGNING_MAKE;
+		CBS one;
+
+		assert(CBS_len(&request.input) <= (path	   ? SIGNING_PATH_MAX
+						   : hosts ? SIGNING_HOSTS_BYTES
+							   : SIGNING_INPUT_MAX));
+		assert(!path || !memchr(CBS_data(&request.input), 0, CBS_len(&request.input)));
+		all = request.input;
+		while (hosts && signing_next_host(&all, &one))
+			assert(CBS_len(&one) > 0 && CBS_len(&one) < 256);
+		assert(!hosts || CBS_len(&all) == 0);
 		assert(signing_request_encode(&request, again, sizeof(again), &size));
 		assert(size == len && memcmp(again, data, len) == 0);
 	} else {

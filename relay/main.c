@@ -185,17 +185,31 @@ static unsigned thread_count(const struct relay_config *c)
 	return n < RELAY_WORKERS_MAX ? n : RELAY_WORKERS_MAX;
 }
 
-static bool signer_has_key(void *context, const uint8_t id[SIGNING_KEY_BYTES])
+static bool signer_has_key(void *context, const uint8_t id[SIGNING_KEY_BYTES], enum signing_use use)
 {
-	return signer_has(context, id) == 0;
+	return signer_has(context, id, use) == 0;
+}
+
+/* What rests on a key that could not be read is told when it is missed. */
+static void signer_has_state(void *context, const char *state_dir)
+{
+	char *text;
+	int error = signer_state(context, state_dir, &text);
+
+	if (error)
+		log_error("relay", "state_dir: a key that this relay has made: %s",
+			  error == -EKEYREJECTED && text ? text : strerror(-error));
+	free(text);
 }
 
 /* Of the text that the signer gives. */
 static bool relay_load_config(const struct options *options, struct relay_config *config,
 			      struct configuring_start *start)
 {
-	struct load_source from = {
-		.path = options->config, .has_key = signer_has_key, .context = &signer};
+	struct load_source from = {.path = options->config,
+				   .has_key = signer_has_key,
+				   .state = signer_has_state,
+				   .context = &signer};
 	struct conf_errors errors = {.file = options->config};
 	char *text = NULL;
 	int error = signer_read(&signer, SIGNING_CONFIG, &text, &from.len);
@@ -241,22 +255,13 @@ static bool relay_load_pair(const struct pair_paths *paths, char **pem, char why
 static int relay_check_config(const struct options *options, const struct relay_config *config)
 {
 	const struct pair_paths paths = pair_paths_of(config);
-	uint8_t key[SIGNING_KEY_BYTES];
 	char why[PAIR_WHY_BYTES], *pem = NULL;
-	struct identity *id = identity_new(config->identity.ca, config->identity.certificate, NULL,
-					   time(NULL), why, sizeof why);
 
-	if (id) {
-		identity_key_id(id, key);
-		identity_free(id);
-		if (signer_has(&signer, key) != 0) {
-			snprintf(why, sizeof why,
-				 "identity.key: does not match identity.certificate");
-		} else if (relay_load_pair(&paths, &pem, why)) {
-			free(pem);
-			printf("%s: ok\n", options->config);
-			return EXIT_SUCCESS;
-		}
+	if (load_keys_there(config, signer_has_key, &signer, why, sizeof why) &&
+	    relay_load_pair(&paths, &pem, why)) {
+		free(pem);
+		printf("%s: ok\n", options->config);
+		return EXIT_SUCCESS;
 	}
 	fprintf(stderr, "%s: %s\n", options->config, why);
 	return EXIT_FAILURE;
@@ -280,7 +285,6 @@ static int relay_serve(const char *path, struct relay_config *config,
 	static struct relay relay;
 	static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP, 0};
 	static struct relay_signals signals = {.signals.came = relay_signal_came, .relay = &relay};
-	uint8_t key[SIGNING_KEY_BYTES];
 	const struct pair_paths paths = pair_paths_of(config);
 	struct keeper keeper;
 	char why[PAIR_WHY_BYTES], *pem;
@@ -301,15 +305,13 @@ static int relay_serve(const char *path, struct relay_config *config,
 	if (error < 0)
 		keeper_failed(config->state_dir, -error);
 
-	if (!relay_load_pair(&paths, &pem, why))
+	if (!load_keys_there(config, signer_has_key, &signer, why, sizeof why) ||
+	    !relay_load_pair(&paths, &pem, why))
 		die("%s: %s", path, why);
 	/* Its paths are those of the first snapshot, which the control thread copies. */
 	struct snapshot *snap = snapshot_new(config, pem, 1, why, sizeof why);
 	if (!snap)
 		die("%s: %s", path, why);
-	identity_key_id(snap->identity, key);
-	if (signer_has(&signer, key) != 0)
-		die("%s: identity.key: does not match identity.certificate", path);
 	if (relay_open(&relay, snap, thread_count(&snap->config), why, sizeof why) < 0)
 		die("%s: %s", path, why);
 	error = relay_join_signer(&relay, &signer);

@@ -12,8 +12,9 @@
 #include "core/container.h"
 #include "core/program/expiring.h"
 
-static const struct method *const tables[] = {agent_methods, agent_events_methods,
-					      methods_of_config, methods_schema, NULL};
+static const struct method *const tables[] = {agent_methods,	     agent_events_methods,
+					      agent_renewal_methods, methods_of_config,
+					      methods_schema,	     NULL};
 
 /* ---- consoles ---- */
 
@@ -103,10 +104,14 @@ static void agent_expiry_fired(struct timer *t, uint64_t now_ms)
 	json_t *expiring;
 
 	ring_timer_set(ctl->ring, t, EXPIRY_LOOK_MS);
-	expiring = expiring_look(&ctl->expiry, &v, "agent",
-				 "issue a new one with 'postern pki issue DIR agent %s', and apply "
-				 "it or send SIGHUP",
-				 setup->config->name);
+	expiring =
+		expiring_look(&ctl->expiry, &v, "agent",
+			      ctl->state ? "type 'postern agent renew %s DIR' where its CA is, "
+					   "DIR: a key is made here, and the agent goes on without "
+					   "a restart"
+					 : "issue a new one with 'postern pki issue DIR agent %s', "
+					   "and apply it or send SIGHUP",
+			      setup->config->name);
 	if (expiring)
 		agent_control_event(ctl, "certificate.expiring", "o", expiring);
 }
@@ -224,6 +229,7 @@ void agent_control_free(struct agent_control *ctl)
 		return;
 	records_free(&ctl->events);
 	configuring_close(&ctl->managed.configuring);
+	agent_renewal_free(ctl);
 	state_close(ctl->state);
 	if (ctl->config) {
 		agent_config_free(ctl->config);

@@ -35,13 +35,16 @@ struct agent_control {
 	struct agent_config *config; /* in force, when it is not what the agent began with */
 	struct agent_overrides overrides;
 	struct agent_state *state; /* NULL: nothing is ever written */
+	EVP_PKEY *waiting_key;	   /* renewal.c: made, without a certificate yet; NULL: none */
 	struct timer expiry_timer; /* looks at our own certificate */
 	struct expiry expiry;
 	struct nat_follow nat; /* what the NAT helper tells, where there is one */
 	bool stopping;
 };
 
-extern const struct method agent_methods[]; /* methods.c */
+extern const struct method agent_methods[];	    /* methods.c */
+extern const struct method agent_renewal_methods[]; /* renewal.c */
+void agent_renewal_free(struct agent_control *ctl);
 /* apply.c: once rooms, ring and state are there; start is borrowed. False without memory. */
 bool agent_control_configure(struct agent_control *ctl,
 			     const struct configuring_start *start) MUST_CHECK;

@@ -71,16 +71,16 @@ static void config_call_own(const struct configuring *in_force, struct proposed 
 	p->proposal = NULL;
 }
 
-/* Fails the call and returns false when the document is not one, or not a console's to bring. */
-static bool config_call_propose(struct call *c, struct proposed *p)
+/* Takes document over. Fails the call and returns false when it is none, or not a console's to
+ * bring. */
+static bool config_call_propose(struct call *c, json_t *document, struct proposed *p)
 {
 	struct calls *cs = c->calls; /* c is gone once it has been answered */
 	struct configuring *in_force = cs->configuring;
 	struct conf_errors errors = {0};
 	char why[CONFIGURING_WHY_BYTES] = "out of memory";
 
-	*p = (struct proposed){.document = changes_reveal(in_force->changes,
-							  json_object_get(c->params, "config"))};
+	*p = (struct proposed){.document = document};
 	if (p->document)
 		p->proposal = in_force->ops->propose(in_force, p->document, &errors, why);
 	if (p->proposal) {
@@ -108,6 +108,12 @@ static bool config_call_propose(struct call *c, struct proposed *p)
 	return p->proposal != NULL;
 }
 
+/* What the caller has sent, with the secrets that are hidden from it. */
+static json_t *config_call_document(const struct call *c)
+{
+	return changes_reveal(changes_of(c), json_object_get(c->params, "config"));
+}
+
 /* ---- reading -------------------------------------------------------------------------------- */
 
 static json_int_t config_call_revision(const struct call *c)
@@ -126,7 +132,7 @@ static void config_check_run(struct call *c)
 	struct calls *cs = c->calls;
 	struct proposed p;
 
-	if (!config_call_propose(c, &p))
+	if (!config_call_propose(c, config_call_document(c), &p))
 		return;
 	call_answer(c, json_pack("{s:b, s:O}", "ok", 1, "warnings", p.warnings));
 	proposed_free(cs, &p);
@@ -137,7 +143,7 @@ static void config_diff_run(struct call *c)
 	struct calls *cs = c->calls;
 	struct proposed p;
 
-	if (!config_call_propose(c, &p))
+	if (!config_call_propose(c, config_call_document(c), &p))
 		return;
 	call_answer(c, json_pack("{s:I, s:o, s:O}", "revision", config_call_revision(c), "diff",
 				 changes_diff(changes_of(c), p.document), "warnings", p.warnings));
@@ -176,9 +182,10 @@ static bool apply_may(struct call *c, const struct proposed *p)
 			  changes_revision(ch));
 		return false;
 	case CHANGES_SAME:
-		call_answer(c,
-			    json_pack("{s:I, s:[], s:[], s:O}", "revision", config_call_revision(c),
-				      "diff", "restart", "warnings", p->warnings));
+		configuring_keep_again(in_force);
+		call_answer(c, json_pack("{s:I, s:[], s:[], s:O, s:s*}", "revision",
+					 config_call_revision(c), "diff", "restart", "warnings",
+					 p->warnings, "unsaved", configuring_unsaved(in_force)));
 		return false;
 	case CHANGES_OK:
 		break;
@@ -189,10 +196,11 @@ static bool apply_may(struct call *c, const struct proposed *p)
 	return !cut;
 }
 
-static void config_call_apply(struct call *c, struct proposed *p, uint64_t confirm_ms)
+/* Whether it is in force. */
+static bool config_call_apply(struct call *c, struct proposed *p, const char *note,
+			      uint64_t confirm_ms)
 {
 	struct configuring *in_force = c->calls->configuring;
-	const char *note = json_string_value(json_object_get(c->params, "note"));
 	const struct config_change change = {
 		.document = p->document,
 		.who = c->caller->who,
@@ -214,6 +222,22 @@ static void config_call_apply(struct call *c, struct proposed *p, uint64_t confi
 		call_fail(c, JSONRPC_CONFIG, NULL, "%s", why);
 	json_decref(diff);
 	json_decref(restart);
+	return ok;
+}
+
+bool config_call_put(struct call *c, json_t *document, const char *note)
+{
+	struct calls *cs = c->calls;
+	struct proposed p;
+	bool ok;
+
+	if (!config_call_propose(c, document, &p))
+		return false;
+	ok = changes_may(changes_of(c), 0, p.document) == CHANGES_SAME;
+	if (apply_may(c, &p))
+		ok = config_call_apply(c, &p, note, 0);
+	proposed_free(cs, &p);
+	return ok && !configuring_unsaved(cs->configuring);
 }
 
 static void config_apply_run(struct call *c)
@@ -227,10 +251,11 @@ static void config_apply_run(struct call *c)
 			  CONFIG_CONFIRM_MS_MAX);
 		return;
 	}
-	if (!config_call_propose(c, &p))
+	if (!config_call_propose(c, config_call_document(c), &p))
 		return;
 	if (apply_may(c, &p))
-		config_call_apply(c, &p, (uint64_t)ms);
+		(void)config_call_apply(
+			c, &p, json_string_value(json_object_get(c->params, "note")), (uint64_t)ms);
 	proposed_free(cs, &p);
 }
 

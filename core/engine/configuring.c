@@ -31,6 +31,12 @@ static void configuring_keep(struct configuring *c)
 	c->ops->event(c, "config.unsaved", json_pack("{s:s}", "text", strerror(-error)));
 }
 
+void configuring_keep_again(struct configuring *c)
+{
+	if (c->keep_error && !changes_rollback(c->changes))
+		configuring_keep(c);
+}
+
 const char *configuring_unsaved(const struct configuring *c)
 {
 	return c->keep_error ? strerror(-c->keep_error) : NULL;

@@ -136,6 +136,8 @@ void configuring_trial_over(struct configuring *c);
 /* Why the next start would not find what a console has just put in force for good; NULL: it would,
  * or this program keeps nothing. */
 const char *configuring_unsaved(const struct configuring *c);
+/* Tries once more, where that failed. */
+void configuring_keep_again(struct configuring *c);
 
 /* SIGHUP: the file says this now (taken over; NULL: it could not be read, and why not has been
  * logged). */

@@ -28,6 +28,7 @@ struct keyring_item {
 	EVP_PKEY *key;
 	uint8_t id[SIGNING_KEY_BYTES];
 	uint64_t used; /* the ring's count at its last signature */
+	bool retired;
 };
 
 struct keyring {
@@ -88,7 +89,17 @@ static struct keyring_item *keyring_find(const struct keyring *k,
 
 bool keyring_has(const struct keyring *k, const uint8_t id[SIGNING_KEY_BYTES])
 {
-	return keyring_find(k, id) != NULL;
+	const struct keyring_item *at = keyring_find(k, id);
+
+	return at && !at->retired;
+}
+
+void keyring_retire(struct keyring *k, const uint8_t id[SIGNING_KEY_BYTES])
+{
+	struct keyring_item *at = keyring_find(k, id);
+
+	if (at)
+		at->retired = true;
 }
 
 /* Takes key over. */
@@ -97,6 +108,7 @@ static void keyring_add(struct keyring *k, EVP_PKEY *key, const uint8_t id[SIGNI
 	struct keyring_item *at = keyring_find(k, id);
 
 	if (at) {
+		at->retired = false;
 		EVP_PKEY_free(key);
 		return;
 	}
@@ -111,7 +123,18 @@ static void keyring_add(struct keyring *k, EVP_PKEY *key, const uint8_t id[SIGNI
 	}
 	at->key = key;
 	at->used = k->uses;
+	at->retired = false;
 	memcpy(at->id, id, SIGNING_KEY_BYTES);
+}
+
+bool keyring_put(struct keyring *k, EVP_PKEY *key, uint8_t id[SIGNING_KEY_BYTES])
+{
+	if (!keyring_id(key, id)) {
+		EVP_PKEY_free(key);
+		return false;
+	}
+	keyring_add(k, key, id);
+	return true;
 }
 
 size_t keyring_take(struct keyring *k, char *text, size_t len)

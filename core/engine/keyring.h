@@ -27,7 +27,13 @@ void keyring_free(struct keyring *k);
  * place: also in the place of what is no key, to none. References stay. How many keys were
  * taken. */
 size_t keyring_take(struct keyring *k, char *text, size_t len);
+/* One that was made here: takes it over, and tells its id. False without memory. */
+bool keyring_put(struct keyring *k, EVP_PKEY *key, uint8_t id[SIGNING_KEY_BYTES]) MUST_CHECK;
+/* Not those that have been retired. */
 bool keyring_has(const struct keyring *k, const uint8_t id[SIGNING_KEY_BYTES]) MUST_CHECK;
+/* It will be gone: it still signs for handshakes that have begun, and nothing may begin to rest on
+ * it. */
+void keyring_retire(struct keyring *k, const uint8_t id[SIGNING_KEY_BYTES]);
 
 enum keyring_status {
 	KEYRING_OK,

@@ -5,9 +5,12 @@
  *
  * request: u8 duty, u64 number, then
  *          SIGN     key[32], u16 algorithm, u16 length, input
- *          HAS      key[32]
+ *          HAS      u8 use, key[32]
  *          READ     u8 file
  *          PLACE    u8 file, u16 length, path without a zero byte
+ *          STATE    u16 length, path without a zero byte
+ *          MAKE     u8 use, key[32], u16 length, hosts: of each u8 length, text
+ *          KEEP     u8 use, key[32]
  * reply:   u64 number, u32 -status, u32 length, data
  */
 #include "core/parse/signing.h"
@@ -83,6 +86,39 @@ static bool request_file(CBS *in, struct signing_request *r)
 	return true;
 }
 
+static bool request_use(CBS *in, struct signing_request *r)
+{
+	uint8_t use;
+
+	if (!CBS_get_u8(in, &use) || use >= SIGNING_USES)
+		return false;
+	r->use = (enum signing_use)use;
+	return CBS_copy_bytes(in, r->key, sizeof(r->key));
+}
+
+bool signing_next_host(CBS *hosts, CBS *out)
+{
+	CBS rest = *hosts, one;
+
+	if (!CBS_get_u8_length_prefixed(&rest, &one) || CBS_len(&one) == 0 ||
+	    memchr(CBS_data(&one), '\0', CBS_len(&one)))
+		return false;
+	*hosts = rest;
+	*out = one;
+	return true;
+}
+
+static bool hosts_ok(CBS hosts)
+{
+	CBS one;
+
+	if (CBS_len(&hosts) > SIGNING_HOSTS_BYTES)
+		return false;
+	while (signing_next_host(&hosts, &one))
+		;
+	return CBS_len(&hosts) == 0;
+}
+
 static bool path_ok(const CBS *path)
 {
 	return CBS_len(path) > 0 && CBS_len(path) <= SIGNING_PATH_MAX &&
@@ -98,7 +134,13 @@ static bool request_body(CBS *in, struct signing_request *r)
 		       CBS_get_u16_length_prefixed(in, &r->input) &&
 		       CBS_len(&r->input) <= SIGNING_INPUT_MAX;
 	case SIGNING_HAS:
-		return CBS_copy_bytes(in, r->key, sizeof(r->key));
+	case SIGNING_KEEP:
+		return request_use(in, r);
+	case SIGNING_MAKE:
+		return request_use(in, r) && CBS_get_u16_length_prefixed(in, &r->input) &&
+		       hosts_ok(r->input);
+	case SIGNING_STATE:
+		return CBS_get_u16_length_prefixed(in, &r->input) && path_ok(&r->input);
 	case SIGNING_READ:
 		return request_file(in, r);
 	case SIGNING_PLACE:
@@ -128,25 +170,49 @@ bool signing_request_decode(const uint8_t *packet, size_t len, struct signing_re
 	return true;
 }
 
+static bool put_input(CBB *out, const CBS *input)
+{
+	CBB part;
+
+	return CBB_add_u16_length_prefixed(out, &part) &&
+	       CBB_add_bytes(&part, CBS_data(input), CBS_len(input)) && CBB_flush(out);
+}
+
+static bool put_body(CBB *out, const struct signing_request *r)
+{
+	switch (r->duty) {
+	case SIGNING_SIGN:
+		return CBS_len(&r->input) <= SIGNING_INPUT_MAX &&
+		       CBB_add_bytes(out, r->key, sizeof(r->key)) &&
+		       CBB_add_u16(out, r->algorithm) && put_input(out, &r->input);
+	case SIGNING_HAS:
+	case SIGNING_KEEP:
+		return CBB_add_u8(out, (uint8_t)r->use) &&
+		       CBB_add_bytes(out, r->key, sizeof(r->key));
+	case SIGNING_MAKE:
+		return hosts_ok(r->input) && CBB_add_u8(out, (uint8_t)r->use) &&
+		       CBB_add_bytes(out, r->key, sizeof(r->key)) && put_input(out, &r->input);
+	case SIGNING_READ:
+		return CBB_add_u8(out, (uint8_t)r->file);
+	case SIGNING_PLACE:
+		return path_ok(&r->input) && CBB_add_u8(out, (uint8_t)r->file) &&
+		       put_input(out, &r->input);
+	case SIGNING_STATE:
+		return path_ok(&r->input) && put_input(out, &r->input);
+	case SIGNING_CHANNEL:
+	case SIGNING_SEAL:
+		return true;
+	}
+	return false;
+}
+
 bool signing_request_encode(const struct signing_request *r, uint8_t *packet, size_t room,
 			    size_t *len)
 {
-	CBB out, input;
+	CBB out;
 	bool ok = CBB_init_fixed(&out, packet, room) && CBB_add_u8(&out, (uint8_t)r->duty) &&
-		  CBB_add_u64(&out, r->number);
+		  CBB_add_u64(&out, r->number) && put_body(&out, r) && CBB_finish(&out, NULL, len);
 
-	if (ok && (r->duty == SIGNING_SIGN || r->duty == SIGNING_HAS))
-		ok = CBB_add_bytes(&out, r->key, sizeof(r->key));
-	if (ok && r->duty == SIGNING_SIGN)
-		ok = CBS_len(&r->input) <= SIGNING_INPUT_MAX && CBB_add_u16(&out, r->algorithm) &&
-		     CBB_add_u16_length_prefixed(&out, &input) &&
-		     CBB_add_bytes(&input, CBS_data(&r->input), CBS_len(&r->input));
-	if (ok && (r->duty == SIGNING_READ || r->duty == SIGNING_PLACE))
-		ok = CBB_add_u8(&out, (uint8_t)r->file);
-	if (ok && r->duty == SIGNING_PLACE)
-		ok = path_ok(&r->input) && CBB_add_u16_length_prefixed(&out, &input) &&
-		     CBB_add_bytes(&input, CBS_data(&r->input), CBS_len(&r->input));
-	ok = ok && CBB_finish(&out, NULL, len);
 	CBB_cleanup(&out);
 	return ok;
 }

@@ -18,18 +18,31 @@
 #define SIGNING_INPUT_MAX     256u  /* what is signed; TLS 1.2 with P-521 takes 201 */
 #define SIGNING_SIGNATURE_MAX 1024u /* RSA with 8192 bits */
 #define SIGNING_PATH_MAX      1023u
-#define SIGNING_REQUEST_MAX   1088u /* a packet to the signer */
+#define SIGNING_HOSTS_BYTES   4096u /* names that a request for a certificate has, packed */
+#define SIGNING_REQUEST_MAX   4160u /* a packet to the signer */
 #define SIGNING_PACKET_MAX    32768u
 #define SIGNING_REPLY_HEAD    16u
 
 enum signing_duty {
 	SIGNING_SIGN = 1, /* key, algorithm, input: the reply is the signature */
 	SIGNING_READ, /* file: the reply is its text, in several packets; of a key file its id */
-	SIGNING_HAS,  /* key */
+	SIGNING_HAS,  /* use, key: the reply is a byte, 1 where the signer has made it */
 	/* Only before the signer is sealed: */
 	SIGNING_CHANNEL, /* a descriptor comes along, on which a worker will ask */
 	SIGNING_PLACE,	 /* file, path: where it lies from now on */
 	SIGNING_SEAL,
+	SIGNING_STATE, /* path: the directory of the keys that it makes */
+	/* At any time: use, key: the one in force, whose place it does not take; hosts: the reply
+	 * is a signing request for a new key, as DER */
+	SIGNING_MAKE,
+	SIGNING_KEEP, /* use, key: of those made for this use the others go */
+};
+
+/* What a key is for that the signer has made. One of a file serves both. */
+enum signing_use {
+	SIGNING_IDENTITY, /* identity.certificate */
+	SIGNING_FRONT,	  /* tls.certificate */
+	SIGNING_USES
 };
 
 /* What a signer reads. */
@@ -46,8 +59,13 @@ struct signing_request {
 	uint8_t key[SIGNING_KEY_BYTES];
 	uint16_t algorithm; /* of TLS's SignatureScheme */
 	enum signing_file file;
-	CBS input; /* what is signed, or a path; points into the packet */
+	enum signing_use use;
+	CBS input; /* what is signed, a path, or hosts; points into the packet */
 };
+
+/* The next of the hosts of MAKE, in input: 1 to 255 bytes without a zero byte. False: there is
+ * none any more. */
+bool signing_next_host(CBS *hosts, CBS *out) MUST_CHECK;
 
 /* False: it is none, and *out is untouched. */
 bool signing_request_decode(const uint8_t *packet, size_t len,

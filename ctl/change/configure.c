@@ -220,35 +220,66 @@ static enum status configure_diff(const struct arguments *a, struct connection *
 	return STATUS_OK;
 }
 
-/* A certificate that a console put in force came with a key of its own, which the document may not
- * have. False: it has another. */
-static bool key_fits(const json_t *whole, const struct document *doc)
+static bool pair_fits(const json_t *identity)
 {
-	const json_t *id = json_object_get(whole, "identity");
-	const json_t *old = json_object_get(doc->config, "identity");
-	const char *certificate = json_string_value(json_object_get(id, "certificate"));
-	const char *old_certificate = json_string_value(json_object_get(old, "certificate"));
-	const char *ca = json_string_value(json_object_get(id, "ca"));
-	const char *key = json_string_value(json_object_get(id, "key"));
-	struct identity *both;
+	const char *ca = json_string_value(json_object_get(identity, "ca"));
+	const char *certificate = json_string_value(json_object_get(identity, "certificate"));
+	const char *key = json_string_value(json_object_get(identity, "key"));
+	struct identity *both = NULL;
 	char why[256];
 
-	if (!certificate || !old_certificate || strcmp(certificate, old_certificate) == 0)
-		return true;
-	both = ca && key ? identity_new(ca, certificate, key, time(NULL), why, sizeof(why)) : NULL;
+	if (ca && certificate && key)
+		both = identity_new(ca, certificate, key, time(NULL), why, sizeof(why));
 	identity_free(both);
 	return both != NULL;
 }
 
-/* What is in force with the secrets of the document, or NULL after telling what is missing. */
-static json_t *with_secrets(const struct arguments *a, const struct connection *conn,
-			    const json_t *config, const struct document *doc)
+/* A certificate that a console put in force has a key of its own, which the document may not have.
+ * False: it has another. */
+static bool key_fits(const json_t *whole, const struct document *doc)
+{
+	const json_t *id = json_object_get(whole, "identity");
+	const json_t *old = json_object_get(doc->config, "identity");
+	const json_t *certificate = json_object_get(id, "certificate");
+	const json_t *old_certificate = json_object_get(old, "certificate");
+
+	return !certificate || !old_certificate || json_equal(certificate, old_certificate) ||
+	       pair_fits(id);
+}
+
+/* The relay has made the key in force, so that no file has it: then the certificate and key of the
+ * document are the file's, and the relay goes on with what it keeps. */
+static bool key_is_there_alone(struct connection *conn, json_t *whole, const struct document *doc)
+{
+	struct rpc_failure failure = {.data = NULL};
+	json_t *shown = connection_try(conn, "identity.show", NULL, &failure);
+	json_t *id = json_object_get(whole, "identity");
+	const json_t *old = json_object_get(doc->config, "identity");
+	bool made = json_is_true(json_object_get(json_object_get(shown, "identity"), "made"));
+
+	rpc_failure_free(&failure);
+	json_decref(shown);
+	if (!made)
+		return false;
+	json_object_set(id, "certificate", json_object_get(old, "certificate"));
+	json_object_set(id, "key", json_object_get(old, "key"));
+	return pair_fits(id);
+}
+
+/* What is in force with the secrets of the document, or NULL after telling what is missing. *apart:
+ * the certificate in force is not among it. */
+static json_t *with_secrets(const struct arguments *a, struct connection *conn,
+			    const json_t *config, const struct document *doc, bool *apart)
 {
 	const struct document_schema *schema = agent_of(a) ? &document_agent : &document_relay;
 	json_t *whole = conf_reveal(schema->fields(), config, doc->config);
 	const char *hidden = whole ? document_hidden(whole) : "out of memory";
 
+	*apart = false;
 	if (!hidden && key_fits(whole, doc))
+		return whole;
+	*apart = !hidden && !agent_of(a) && key_is_there_alone(conn, whole, doc);
+	if (*apart)
 		return whole;
 	if (!hidden)
 		complain("%s has the key of another certificate than %s has in force: put the key "
@@ -267,17 +298,23 @@ static enum status configure_save(const struct arguments *a, struct connection *
 				  const struct document *doc)
 {
 	json_t *result = configure_call(conn, "config.get", NULL, NULL), *config, *whole;
-	char comment[512];
+	bool apart = false;
+	char comment[768];
 
 	if (!result)
 		return STATUS_FAILED;
 	config = json_object_get(result, "config");
-	whole = doc ? with_secrets(a, conn, config, doc) : json_incref(config);
+	whole = doc ? with_secrets(a, conn, config, doc, &apart) : json_incref(config);
 	if (whole) {
 		snprintf(comment, sizeof(comment),
 			 "# What %s has in force, revision %" JSON_INTEGER_FORMAT
-			 ", as a file of its own.%s",
+			 ", as a file of its own.%s%s",
 			 conn->label, revision_of(result),
+			 apart ? "\n# identity.certificate and identity.key are those of FILE: the "
+				 "key in force was made\n# there and is in no file. The relay goes "
+				 "on "
+				 "with it as long as these two stay as they are."
+			       : "",
 			 doc ? ""
 			     : "\n# Secrets are hidden: 'config save' with FILE, the one that it "
 			       "runs "

@@ -1,21 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pki_make: makes keys and certificates, as RFC 5280 and the CA/Browser Forum's profile want them.
+ * pki_make: makes certificates, as RFC 5280 and the CA/Browser Forum's profile want them.
  *
  * A relay's certificate is a plain server certificate. An agent's names its role and name in a URI
  * (core/engine/identity.h) and serves both sides of the inner TLS session.
  */
 #include "ctl/pki/make.h"
 
-#include <arpa/inet.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <openssl/bio.h>
-#include <openssl/ec.h>
-#include <openssl/ec_key.h>
 #include <openssl/err.h>
 #include <openssl/mem.h>
 #include <openssl/nid.h>
@@ -25,22 +22,10 @@
 #include <openssl/sha.h>
 #include <openssl/x509v3.h>
 
+#include "core/engine/csr.h"
+
 #define SERIAL_BYTES 16
 #define KEY_ID_BYTES 20 /* RFC 7093 section 2, method 1 */
-
-EVP_PKEY *pki_make_key(void)
-{
-	EC_KEY *ec = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
-	EVP_PKEY *key = EVP_PKEY_new();
-
-	if (!ec || !key || !EC_KEY_generate_key(ec) || !EVP_PKEY_set1_EC_KEY(key, ec)) {
-		EVP_PKEY_free(key);
-		key = NULL;
-	}
-	EC_KEY_free(ec);
-	ERR_clear_error();
-	return key;
-}
 
 /* ---- fields ---- */
 
@@ -147,16 +132,14 @@ static bool add_key_ids(X509 *x, X509 *issuer)
 	return ok;
 }
 
-/* Takes the bytes of one name into names. */
-static bool push_name(GENERAL_NAMES *names, int type, const void *bytes, size_t len)
+static bool push_uri(GENERAL_NAMES *names, const char *uri)
 {
 	GENERAL_NAME *one = GENERAL_NAME_new();
-	ASN1_STRING *text =
-		ASN1_STRING_type_new(type == GEN_IPADD ? V_ASN1_OCTET_STRING : V_ASN1_IA5STRING);
+	ASN1_STRING *text = ASN1_STRING_type_new(V_ASN1_IA5STRING);
 
-	if (!one || !text || !ASN1_STRING_set(text, bytes, (int)len))
+	if (!one || !text || !ASN1_STRING_set(text, uri, (int)strlen(uri)))
 		goto fail;
-	GENERAL_NAME_set0_value(one, type, text);
+	GENERAL_NAME_set0_value(one, GEN_URI, text);
 	text = NULL;
 	if (!sk_GENERAL_NAME_push(names, one))
 		goto fail;
@@ -167,30 +150,20 @@ fail:
 	return false;
 }
 
-static bool push_host(GENERAL_NAMES *names, const char *host)
-{
-	uint8_t address[16];
-
-	if (inet_pton(AF_INET, host, address) == 1)
-		return push_name(names, GEN_IPADD, address, 4);
-	if (inet_pton(AF_INET6, host, address) == 1)
-		return push_name(names, GEN_IPADD, address, 16);
-	return push_name(names, GEN_DNS, host, strlen(host));
-}
-
 static bool add_alternative_names(X509 *x, const struct pki_request *request)
 {
-	GENERAL_NAMES *names = GENERAL_NAMES_new();
+	GENERAL_NAMES *names;
 	char uri[128];
-	bool ok = names != NULL;
+	bool ok;
 
 	if (request->role == IDENTITY_RELAY) {
-		for (size_t i = 0; ok && i < request->host_count; i++)
-			ok = push_host(names, request->hosts[i]);
+		names = csr_alternative_names(request->hosts, request->host_count);
+		ok = names != NULL;
 	} else {
 		snprintf(uri, sizeof(uri), "postern:%s/%s",
 			 request->role == IDENTITY_AGENT ? "agent" : "console", request->name);
-		ok = ok && push_name(names, GEN_URI, uri, strlen(uri));
+		names = GENERAL_NAMES_new();
+		ok = names && push_uri(names, uri);
 	}
 	/* Critical where it stands in for an empty subject (RFC 5280 section 4.2.1.6). */
 	ok = ok && add_extension(x, NID_subject_alt_name, names,
@@ -277,9 +250,11 @@ static bool copy_extension(X509 *x, const X509 *old, int nid)
 	return at < 0 || X509_add_ext(x, X509_get_ext(old, at), -1) == 1;
 }
 
-X509 *pki_make_again(X509 *old, time_t not_before, time_t not_after, X509 *ca, EVP_PKEY *ca_key)
+X509 *pki_make_again(X509 *old, EVP_PKEY *new_key, time_t not_before, time_t not_after, X509 *ca,
+		     EVP_PKEY *ca_key)
 {
-	EVP_PKEY *key = X509_get_pubkey(old);
+	EVP_PKEY *old_key = new_key ? NULL : X509_get_pubkey(old);
+	EVP_PKEY *key = new_key ? new_key : old_key;
 	X509 *x = key ? certificate_begin(key, not_before, not_after) : NULL;
 	bool ok = x && X509_set_issuer_name(x, X509_get_subject_name(ca)) &&
 		  X509_set_subject_name(x, X509_get_subject_name(old)) &&
@@ -287,7 +262,7 @@ X509 *pki_make_again(X509 *old, time_t not_before, time_t not_after, X509 *ca, E
 		  copy_extension(x, old, NID_ext_key_usage) &&
 		  copy_extension(x, old, NID_subject_alt_name) && add_key_ids(x, ca);
 
-	EVP_PKEY_free(key);
+	EVP_PKEY_free(old_key);
 	return x ? certificate_finish(x, ok, ca_key) : NULL;
 }
 
@@ -311,14 +286,6 @@ char *pki_certificate_pem(X509 *x)
 	BIO *bio = BIO_new(BIO_s_mem());
 
 	return take_text(bio, bio && PEM_write_bio_X509(bio, x));
-}
-
-char *pki_key_pem(EVP_PKEY *key)
-{
-	BIO *bio = BIO_new(BIO_s_mem());
-
-	return take_text(bio,
-			 bio && PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL));
 }
 
 void pki_free_secret(char *text)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pki_make: makes keys and certificates. No files, no clock. */
+/* pki_make: makes certificates. No files, no clock. */
 #ifndef POSTERN_CTL_PKI_MAKE_H
 #define POSTERN_CTL_PKI_MAKE_H
 
@@ -24,8 +24,6 @@ struct pki_request {
 	time_t not_before, not_after;
 };
 
-/* A new EC P-256 key; NULL when out of memory. */
-EVP_PKEY *pki_make_key(void) MUST_CHECK;
 /* A self-signed CA that signs end entities only. NULL on failure, as below. */
 X509 *pki_make_ca(EVP_PKEY *key, const char *organisation, time_t not_before,
 		  time_t not_after) MUST_CHECK;
@@ -37,13 +35,13 @@ X509 *pki_make_next_ca(EVP_PKEY *key, const char *organisation, time_t not_befor
 X509 *pki_make_certificate(const struct pki_request *request, EVP_PKEY *key, X509 *ca,
 			   EVP_PKEY *ca_key) MUST_CHECK;
 
-/* The same certificate anew: names, uses and key of old, signed by ca, with these times. */
-X509 *pki_make_again(X509 *old, time_t not_before, time_t not_after, X509 *ca,
+/* The same certificate anew: names and uses of old, and its key unless there is another, signed by
+ * ca, with these times. */
+X509 *pki_make_again(X509 *old, EVP_PKEY *new_key, time_t not_before, time_t not_after, X509 *ca,
 		     EVP_PKEY *ca_key) MUST_CHECK;
 
-/* PEM texts, PKCS#8 for keys; owned by the caller (the key: pki_free_secret()). NULL on failure. */
+/* As PEM; owned by the caller. NULL on failure. */
 char *pki_certificate_pem(X509 *x) MUST_CHECK;
-char *pki_key_pem(EVP_PKEY *key) MUST_CHECK;
 /* Overwrites, then frees. */
 void pki_free_secret(char *text);
 

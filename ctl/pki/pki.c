@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pki: the commands that make a CA and issue the files of relays, agents and consoles. */
-#include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <arpa/inet.h>
 
 #include "core/engine/certificate.h"
+#include "core/engine/csr.h"
 #include "core/parse/wire.h"
 #include "ctl/pki/bundle.h"
 #include "ctl/pki/pki.h"
@@ -19,7 +18,6 @@
 #define DAY_S		 86400L
 #define CA_LIFE_S	 (3653 * DAY_S)
 #define CLOCK_EARLIEST_S 1767225600L /* 2026-01-01: an earlier clock was never set */
-#define HOSTS_MAX	 64
 
 static const struct option_row init_options[] = {
 	{"--name", "NAME", false, "the organisation's name in certificates (Private)"},
@@ -86,60 +84,21 @@ static enum status pki_run_init(const struct arguments *a)
 struct issue_request {
 	struct bundle bundle;
 	struct pki_request pki;
-	char *hosts[HOSTS_MAX]; /* owned; lower case */
+	struct csr_hosts hosts;
+	const char *host_list[CSR_HOSTS_MAX]; /* into it */
 	uint64_t life_s;
 	const char *out;
 	char *own_out; /* NAME.yaml, or NULL */
 };
 
-/* RFC 1123 section 2.1, and no wildcards: a relay has names of its own. */
-static bool host_ok(const char *host)
-{
-	uint8_t address[16];
-	size_t label = 0, len = strlen(host);
-
-	if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
-		return true;
-	if (len == 0 || len > 253)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		bool alnum = (host[i] >= 'a' && host[i] <= 'z') || isdigit((unsigned char)host[i]);
-
-		if (host[i] == '.' && label > 0 && i + 1 < len && host[i - 1] != '-')
-			label = 0;
-		else if (alnum || (host[i] == '-' && label > 0))
-			label++;
-		else
-			return false;
-		if (label > 63)
-			return false;
-	}
-	return host[len - 1] != '-';
-}
-
 static bool take_hosts(const struct arguments *a, struct issue_request *r)
 {
-	const char *value;
-	size_t at = 0;
-
-	while ((value = arguments_next(a, "--host", &at))) {
-		char *host = r->pki.host_count < HOSTS_MAX ? strdup(value) : NULL;
-
-		if (!host) {
-			complain("more than %d times --host", HOSTS_MAX);
-			return false;
-		}
-		r->hosts[r->pki.host_count++] = host;
-		for (char *p = host; *p; p++)
-			*p = (char)tolower((unsigned char)*p);
-		if (!host_ok(host)) {
-			complain_usage(a->command,
-				       "--host: '%s' is no DNS name or address (without port)",
-				       value);
-			return false;
-		}
-	}
-	r->pki.hosts = (const char *const *)r->hosts;
+	if (!pki_take_hosts(a, &r->hosts))
+		return false;
+	for (size_t i = 0; i < r->hosts.count; i++)
+		r->host_list[i] = r->hosts.list[i];
+	r->pki.hosts = r->host_list;
+	r->pki.host_count = r->hosts.count;
 	return true;
 }
 
@@ -299,8 +258,6 @@ static bool pki_take_request(const struct arguments *a, struct issue_request *r)
 
 static void free_request(struct issue_request *r)
 {
-	for (size_t i = 0; i < r->pki.host_count; i++)
-		free(r->hosts[i]);
 	free(r->own_out);
 }
 
@@ -373,10 +330,10 @@ static bool pki_issue(const struct arguments *a, struct issue_request *r,
 		      const struct pki_store *store)
 {
 	char organisation[CERTIFICATE_TEXT_BYTES];
-	EVP_PKEY *key = pki_make_key();
+	EVP_PKEY *key = csr_new_key();
 	X509 *x = key ? pki_make_certificate(&r->pki, key, store->ca, store->key) : NULL;
 	char *pem = x ? pki_certificate_pem(x) : NULL;
-	char *key_pem = x ? pki_key_pem(key) : NULL;
+	char *key_pem = x ? csr_key_pem(key) : NULL;
 	bool ok = false;
 
 	certificate_name_text(X509_get_subject_name(store->ca), false, organisation);
@@ -483,6 +440,9 @@ const struct command pki_commands[] = {
 	{"pki renew", "DIR FILE", 2, 2,
 	 "Puts a new certificate into FILE, for the key that the one in it is for.",
 	 pki_renew_options, pki_renew_run},
+	{"pki sign", "DIR relay|agent|console NAME REQUEST", 4, 4,
+	 "Signs a request for a key that was made where it is used; prints the certificate.",
+	 pki_sign_options, pki_sign_run},
 	{"pki rotate", "DIR ca|tag", 2, 2,
 	 "Makes a new CA that the old one signs, or a new tag key, by which relays know this "
 	 "network's files.",

@@ -133,9 +133,19 @@ static enum identity_role renewed_for(X509 *x, struct pki_record *record)
 	return role;
 }
 
-/* False after saying what is wrong. */
-static bool renewed_until(const struct arguments *a, const struct pki_store *store,
-			  enum identity_role role, time_t now, time_t *until)
+bool pki_role(const char *word, enum identity_role *out)
+{
+	for (unsigned i = 0; i < sizeof(role_words) / sizeof(role_words[0]); i++) {
+		if (strcmp(role_words[i], word) != 0)
+			continue;
+		*out = (enum identity_role)i;
+		return true;
+	}
+	return false;
+}
+
+bool pki_until(const struct arguments *a, const struct pki_store *store, enum identity_role role,
+	       time_t now, time_t *until)
 {
 	const char *life = arguments_text(a, "--expires", lives[role]);
 	uint64_t life_s;
@@ -148,15 +158,33 @@ static bool renewed_until(const struct arguments *a, const struct pki_store *sto
 	return pki_store_end(store, now, life_s, until);
 }
 
+char *pki_renewed(const struct arguments *a, const struct pki_store *store, X509 *old,
+		  EVP_PKEY *key, struct pki_record *record)
+{
+	time_t now = time(NULL);
+	char *pem = NULL;
+	X509 *x;
+
+	if (!pki_until(a, store, renewed_for(old, record), now, &record->not_after))
+		return NULL;
+	x = pki_make_again(old, key, now - CERTIFICATE_BACKDATE_S, record->not_after, store->ca,
+			   store->key);
+	if (x && certificate_serial(x, record->serial))
+		pem = pki_certificate_pem(x);
+	if (!pem)
+		complain("cannot make the certificate");
+	X509_free(x);
+	return pem;
+}
+
 static enum status renew(const struct arguments *a, const struct pki_store *store, const char *text)
 {
 	const char *out = arguments_text(a, "--out", a->words[1]);
 	struct pki_record record = {.not_after = 0};
 	enum status status = STATUS_FAILED;
 	char *pem = NULL, *renewed = NULL, date[PKI_DATE_BYTES];
-	time_t now = time(NULL);
 	struct block block;
-	X509 *old = find_certificate(text, &block), *x = NULL;
+	X509 *old = find_certificate(text, &block);
 	EVP_PKEY *ca = X509_get_pubkey(store->ca);
 
 	if (!old) {
@@ -166,17 +194,10 @@ static enum status renew(const struct arguments *a, const struct pki_store *stor
 	if (ca && X509_verify(old, ca) != 1)
 		complain("note: the certificate in %s was signed by another CA", a->words[1]);
 	ERR_clear_error();
-	if (!renewed_until(a, store, renewed_for(old, &record), now, &record.not_after))
-		goto out;
-	x = pki_make_again(old, now - CERTIFICATE_BACKDATE_S, record.not_after, store->ca,
-			   store->key);
-	pem = x ? pki_certificate_pem(x) : NULL;
+	pem = pki_renewed(a, store, old, NULL, &record);
 	renewed = pem ? replace_block(text, &block, pem) : NULL;
-	if (!renewed || !certificate_serial(x, record.serial)) {
-		complain("cannot make the certificate");
-		goto out;
-	}
-	if (!pki_store_record(store, &record) || !files_write_out(out, renewed, 0600, true))
+	if (!renewed || !pki_store_record(store, &record) ||
+	    !files_write_out(out, renewed, 0600, true))
 		goto out;
 	if (strcmp(out, "-") != 0)
 		printf("%s: %s %s, valid until %s, for the same key\n", out, record.role,
@@ -185,7 +206,6 @@ static enum status renew(const struct arguments *a, const struct pki_store *stor
 out:
 	pki_free_secret(renewed);
 	free(pem);
-	X509_free(x);
 	X509_free(old);
 	EVP_PKEY_free(ca);
 	return status;

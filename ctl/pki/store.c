@@ -17,6 +17,7 @@
 
 #include "core/conf/rows.h"
 #include "core/engine/certificate.h"
+#include "core/engine/csr.h"
 #include "ctl/terminal/arguments.h"
 #include "ctl/terminal/files.h"
 #include "ctl/pki/make.h"
@@ -72,11 +73,11 @@ static bool make_directory(const char *directory)
 
 bool pki_store_create(const char *directory, const char *organisation, time_t now, time_t not_after)
 {
-	EVP_PKEY *key = pki_make_key();
+	EVP_PKEY *key = csr_new_key();
 	X509 *ca = key ? pki_make_ca(key, organisation, now - CERTIFICATE_BACKDATE_S, not_after)
 		       : NULL;
 	char *pem = ca ? pki_certificate_pem(ca) : NULL;
-	char *key_pem = ca ? pki_key_pem(key) : NULL;
+	char *key_pem = ca ? csr_key_pem(key) : NULL;
 	char *tag_key = make_tag_key();
 	bool ok = false;
 
@@ -267,12 +268,12 @@ bool pki_store_rotate_ca(const char *directory, time_t now, time_t not_after)
 	if (!pki_store_open(directory, true, &s))
 		return false;
 	certificate_name_text(X509_get_subject_name(s.ca), false, organisation);
-	key = pki_make_key();
+	key = csr_new_key();
 	ca = key ? pki_make_next_ca(key, organisation, now - CERTIFICATE_BACKDATE_S, not_after,
 				    s.ca, s.key)
 		 : NULL;
 	pem = ca ? join_cas(ca, s.pem, now) : NULL;
-	key_pem = ca ? pki_key_pem(key) : NULL;
+	key_pem = ca ? csr_key_pem(key) : NULL;
 	if (pem && key_pem)
 		ok = rotate_files(directory, key_pem, pem);
 	else

@@ -182,6 +182,14 @@ static const struct conf_field tls_fields[] = {
 	 .check = relay_check_target,
 	 .help = "the agent and service, as AGENT/SERVICE, that answer the challenges of ACME by "
 		 "TLS (RFC 8737) for the relay's own names"},
+	{.key = "certificate",
+	 .type = CONF_TEXT,
+	 .offset = AT(relay_config, tls.certificate) - AT(relay_config, tls),
+	 .min = 1,
+	 .max = 65536,
+	 .help = "a certificate and its chain, as PEM, for a key that the relay has made, which "
+		 "the "
+		 "front door presents in place of all others"},
 	{.key = "certificate_file",
 	 .type = CONF_STRING,
 	 .owner = CONF_OF_FILE,

@@ -77,6 +77,7 @@ struct relay_config {
 	} site;
 	struct {
 		struct relay_public acme; /* where acme-tls/1 leads; to NULL: nowhere; no name */
+		char *certificate;	  /* PEM, before all others; NULL: none */
 		char *certificate_file, *key_file; /* both or none; NULL: the identity's */
 	} tls;
 	char *user;	 /* switch to this user after binding, when started as root */

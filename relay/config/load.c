@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "core/conf/json.h"
+#include "core/engine/front_certificate.h"
 #include "core/engine/identity.h"
 #include "core/engine/owned.h"
 #include "core/parse/keyblock.h"
@@ -51,18 +52,59 @@ struct load_binding {
 	struct relay_config together;
 };
 
-/* Each of them may be well-formed, and the signer not have the key of the certificate any more.
- * Where nothing of that differs from the file it is the file's own, and not looked at here. */
+static bool load_front_key_there(const char *pem, load_has_key_fn *has, void *context, char *why,
+				 size_t why_size)
+{
+	uint8_t key[SIGNING_KEY_BYTES];
+	char clause[256];
+	struct front_certificate *front = front_certificate_new(pem, clause, sizeof clause);
+
+	if (!front) {
+		snprintf(why, why_size, "tls.certificate: %s", clause);
+		return false;
+	}
+	front_certificate_key_id(front, key);
+	front_certificate_free(front);
+	snprintf(why, why_size,
+		 "tls.certificate: is for a key that this relay has not made; ask it for a request "
+		 "('postern relay request --front')");
+	return has(context, key, SIGNING_FRONT);
+}
+
+bool load_keys_there(const struct relay_config *config, load_has_key_fn *has, void *context,
+		     char *why, size_t why_size)
+{
+	uint8_t key[SIGNING_KEY_BYTES];
+	struct identity *id = identity_new(config->identity.ca, config->identity.certificate, NULL,
+					   time(NULL), why, why_size);
+
+	if (!id)
+		return false;
+	identity_key_id(id, key);
+	identity_free(id);
+	if (!has(context, key, SIGNING_IDENTITY)) {
+		snprintf(why, why_size, "identity.key: does not match identity.certificate");
+		return false;
+	}
+	return !config->tls.certificate ||
+	       load_front_key_there(config->tls.certificate, has, context, why, why_size);
+}
+
+static bool text_same(const char *a, const char *b)
+{
+	return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+/* Each of them may be well-formed, and the signer not have the key of a certificate any more. Where
+ * nothing of that differs from the file it is the file's own, and not looked at here. */
 static bool relay_identity_fits(const struct load_binding *b, struct conf_errors *errors)
 {
 	const struct relay_config *one = b->file, *other = &b->together;
-	uint8_t key[SIGNING_KEY_BYTES];
-	struct identity *id;
 	char why[512];
-	bool fits = false;
 
 	if (strcmp(one->identity.ca, other->identity.ca) == 0 &&
-	    strcmp(one->identity.certificate, other->identity.certificate) == 0)
+	    strcmp(one->identity.certificate, other->identity.certificate) == 0 &&
+	    text_same(one->tls.certificate, other->tls.certificate))
 		return true;
 	if (owned_judge_cas(one->identity.ca, other->identity.ca, 0) == OWNED_CAS_STRANGER) {
 		conf_error(errors, NULL, "identity.ca",
@@ -70,17 +112,10 @@ static bool relay_identity_fits(const struct load_binding *b, struct conf_errors
 			   "write it into the file");
 		return false;
 	}
-	id = identity_new(other->identity.ca, other->identity.certificate, NULL, time(NULL), why,
-			  sizeof why);
-	if (id) {
-		identity_key_id(id, key);
-		fits = b->from->has_key(b->from->context, key);
-		snprintf(why, sizeof why, "identity.key: does not match identity.certificate");
-	}
-	if (!fits)
-		conf_error(errors, NULL, "", "%s", why);
-	identity_free(id);
-	return fits;
+	if (load_keys_there(other, b->from->has_key, b->from->context, why, sizeof why))
+		return true;
+	conf_error(errors, NULL, "", "%s", why);
+	return false;
 }
 
 static bool relay_load_bind(const struct conf_node *root, void *binding, struct conf_errors *errors)
@@ -140,6 +175,8 @@ bool load_config(const struct load_source *from, struct relay_config *config,
 		relay_config_free(config);
 		ok = false;
 	}
+	if (ok && config->state_dir)
+		from->state(from->context, config->state_dir);
 	if (ok) {
 		file = conf_document(relay_config_fields(), root);
 		ok = file && configuring_begin(relay_config_fields(), file, NULL, s) &&

@@ -43,6 +43,8 @@ static uint64_t seed_of(uint64_t h, const char *text)
 /* False: why has a sentence. */
 static bool snapshot_make(struct snapshot *s, const char *front_pem, char *why, size_t why_size)
 {
+	char clause[256] = "";
+
 	if (!conf_tag_keys_parse(s->config.identity.tag_keys, &s->tag_keys)) {
 		snprintf(why, why_size, "identity.tag_keys: are no tag keys");
 		return false;
@@ -52,8 +54,11 @@ static bool snapshot_make(struct snapshot *s, const char *front_pem, char *why, 
 	if (!s->identity)
 		return false;
 	s->seed = seed_of(seed_of(0xcbf29ce484222325u, s->config.identity.ca), s->config.name);
+	if (s->config.tls.certificate)
+		front_pem = s->config.tls.certificate;
 	if (front_pem) {
-		s->front_certificate = front_certificate_new(front_pem, why, why_size);
+		s->front_certificate = front_certificate_new(front_pem, clause, sizeof(clause));
+		snprintf(why, why_size, "tls.certificate: %s", clause);
 		if (!s->front_certificate)
 			return false;
 	}

@@ -35,8 +35,9 @@ struct snapshot {
 	struct policy *policy;
 };
 
-/* Takes over config (also on failure). front_pem: the front door's certificate and chain; NULL: the
- * identity's. NULL: why has a sentence. One reference is the caller's. */
+/* Takes over config (also on failure). front_pem: the front door's certificate and chain, where
+ * tls.certificate is not set; NULL: the identity's. NULL: why has a sentence. One reference is the
+ * caller's. */
 struct snapshot *snapshot_new(struct relay_config *config, const char *front_pem, uint64_t revision,
 			      char *why, size_t why_size) MUST_CHECK;
 struct snapshot *snapshot_hold(struct snapshot *s);

@@ -29,23 +29,39 @@ static void change_drop(void *proposal)
 	snapshot_release(proposal);
 }
 
-/* The signer has the key that the certificate is for. */
-static bool change_key_is_there(struct relay_control *ctl, const struct snapshot *s,
-				char why[CONFIGURING_WHY_BYTES])
+static bool change_has_key(struct relay_control *ctl, const uint8_t key[SIGNING_KEY_BYTES],
+			   enum signing_use use, const char *missing,
+			   char why[CONFIGURING_WHY_BYTES])
 {
-	uint8_t key[SIGNING_KEY_BYTES];
-	int error;
+	int error = signer_has(ctl->signer, key, use);
 
-	identity_key_id(s->identity, key);
-	error = signer_has(ctl->signer, key);
 	if (error == -ENOKEY)
-		snprintf(why, CONFIGURING_WHY_BYTES,
-			 "identity.key: does not match identity.certificate; the relay's signer "
-			 "has no key that this certificate is for");
+		snprintf(why, CONFIGURING_WHY_BYTES, "%s", missing);
 	else if (error)
 		snprintf(why, CONFIGURING_WHY_BYTES, "the relay's signer does not answer: %s",
 			 strerror(-error));
 	return error == 0;
+}
+
+/* The signer has the keys that the certificates are for. */
+static bool change_keys_are_there(struct relay_control *ctl, const struct snapshot *s,
+				  char why[CONFIGURING_WHY_BYTES])
+{
+	uint8_t key[SIGNING_KEY_BYTES];
+
+	identity_key_id(s->identity, key);
+	if (!change_has_key(ctl, key, SIGNING_IDENTITY,
+			    "identity.key: does not match identity.certificate; the relay's signer "
+			    "has no key that this certificate is for",
+			    why))
+		return false;
+	if (!s->config.tls.certificate)
+		return true;
+	front_certificate_key_id(s->front_certificate, key);
+	return change_has_key(ctl, key, SIGNING_FRONT,
+			      "tls.certificate: the relay's signer has no key that this "
+			      "certificate is for; 'postern relay request --front' makes one",
+			      why);
 }
 
 static void *change_propose(struct configuring *c, const json_t *document,
@@ -72,7 +88,7 @@ static void *change_propose(struct configuring *c, const json_t *document,
 		config.log_level = held->log_level;
 	s = snapshot_new(&config, ctl->front_pem, changes_revision(c->changes) + 1, why,
 			 CONFIGURING_WHY_BYTES);
-	if (s && !change_key_is_there(ctl, s, why)) {
+	if (s && !change_keys_are_there(ctl, s, why)) {
 		snapshot_release(s);
 		s = NULL;
 	}
@@ -310,8 +326,11 @@ static void control_reload_front(struct relay_control *ctl)
 	if (pem) {
 		ctl->front_pem = pem;
 		if (change_front(ctl, why)) {
-			log_notice("control", "the certificate in %s is in force",
-				   paths.certificate);
+			log_notice("control", "the certificate in %s is in force%s",
+				   paths.certificate,
+				   ctl->current->config.tls.certificate
+					   ? " once there is no tls.certificate any more"
+					   : "");
 			free(before);
 			return;
 		}

@@ -16,9 +16,9 @@
 #include "relay/control/control_internal.h"
 #include "relay/session/pace.h"
 
-static const struct method *const tables[] = {
-	methods_of_config, methods_see,	  methods_act,	  methods_policy,
-	methods_events,	   methods_trace, methods_schema, NULL};
+static const struct method *const tables[] = {methods_of_config, methods_see,	   methods_act,
+					      methods_policy,	 methods_identity, methods_events,
+					      methods_trace,	 methods_schema,   NULL};
 
 const struct snapshot *control_snapshot(const struct relay_control *ctl)
 {
@@ -37,12 +37,20 @@ static void front_expiry_look(struct relay_control *ctl)
 	if (!f)
 		return;
 	v = front_certificate_validity(f);
-	expiring = expiring_look(&ctl->front_expiry, &v, "relay",
-				 "it is that of tls.certificate_file, %s, with its chain; renew it "
-				 "and its key where its ACME client runs, then SIGHUP",
-				 ctl->certificate_file);
+	if (ctl->current->config.tls.certificate)
+		expiring = expiring_look(&ctl->front_expiry, &v, "relay",
+					 "it is tls.certificate, with its chain; 'postern relay "
+					 "request --front' has a new key made, and 'postern relay "
+					 "certificate --front' brings what its CA answers");
+	else
+		expiring = expiring_look(&ctl->front_expiry, &v, "relay",
+					 "it is that of tls.certificate_file, %s, with its chain; "
+					 "renew it and its key where its ACME client runs, then "
+					 "SIGHUP",
+					 ctl->certificate_file);
 	if (expiring) {
-		json_object_set_new(expiring, "file", json_string(ctl->certificate_file));
+		if (!ctl->current->config.tls.certificate)
+			json_object_set_new(expiring, "file", json_string(ctl->certificate_file));
 		control_event(ctl, "certificate.expiring", expiring);
 	}
 }
@@ -57,9 +65,12 @@ static void relay_expiry_look(struct timer *t, uint64_t now_ms)
 	ring_timer_set(ctl->ring, t, EXPIRY_LOOK_MS);
 	expiring =
 		expiring_look(&ctl->expiry, &v, "relay",
-			      "issue a new one with 'postern pki issue DIR relay %s', and put it "
-			      "into the relay's own file; then SIGHUP, or a restart where "
-			      "systemd hands the relay a copy",
+			      ctl->current->config.state_dir
+				      ? "type 'postern relay renew DIR' where its CA is, DIR: a "
+					"key is made here, and relay %s goes on without a restart"
+				      : "issue a new one with 'postern pki issue DIR relay %s', "
+					"and put it into the relay's own file; then SIGHUP, or a "
+					"restart where systemd hands the relay a copy",
 			      ctl->current->config.name);
 	if (expiring)
 		control_event(ctl, "certificate.expiring", expiring);

@@ -75,6 +75,7 @@ static inline struct relay_control *control_of(const struct call *c)
 extern const struct method methods_see[];    /* status agents sessions */
 extern const struct method methods_act[];    /* drain kick log.level ... */
 extern const struct method methods_policy[]; /* grants, revocations */
+extern const struct method methods_identity[];
 extern const struct method methods_events[]; /* records.c */
 extern const struct method methods_trace[];  /* trace.c */
 

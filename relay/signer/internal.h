@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "core/engine/keyring.h"
+#include "relay/signer/made.h"
 #include "relay/signer/signer.h"
 
 /* A file that is larger is refused as the program that starts with it would (CONF_FILE_MAX). */
@@ -26,6 +27,7 @@ struct signer_places {
 struct signer_server {
 	struct signer_places *places;
 	struct keyring *keys;
+	struct made made;
 	char *text; /* SIGNER_FILE_MAX and a byte more, to see that a file is too large */
 	bool sealed;
 	int fds[1 + SIGNER_CHANNELS_MAX]; /* the control thread's, then the workers' */
@@ -36,6 +38,13 @@ struct signer_server {
  * if it is a link. 0 or -errno. */
 int signer_place_open(const char *path, struct signer_place *p) MUST_CHECK;
 void signer_place_close(struct signer_place *p);
+
+/* Reads an open file into s->text, and closes it; its keys go to the ring, and out of the text. 0
+ * or -errno; -EKEYREJECTED: s->text is a sentence, which names path, why it may hold none. */
+#define SIGNER_TAKE_KEY	    1u /* it may hold one only if it is kept from others */
+#define SIGNER_TAKE_REGULAR 2u /* no pipe */
+int signer_take_file(struct signer_server *s, int fd, const char *path, unsigned how,
+		     size_t *len) MUST_CHECK;
 
 /* False without memory. fd and places stay the caller's. */
 bool signer_server_open(struct signer_server *s, int fd, struct signer_places *places) MUST_CHECK;

@@ -2,16 +2,15 @@
 /*
  * signer_serve: the signer's side: one packet after the other, until the relay is gone.
  *
- * Sealed, it can read the files it was told of and answer packets: it makes no socket, takes no
- * descriptor, and writes nowhere. A reply that a worker has no room for is dropped, since a worker
- * that reads has room for all that it may have asked (relay/front/signing.c), and none may hold up
- * the others.
+ * Sealed, it can read the files it was told of, keep the keys that it makes (made.h), and answer
+ * packets: it makes no socket, takes no descriptor, and writes nothing else. A reply that a worker
+ * has no room for is dropped, since a worker that reads has room for all that it may have asked
+ * (relay/front/signing.c), and none may hold up the others.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -28,9 +27,13 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-static int signer_confine(const struct signer_places *places)
+#define STATE_RIGHTS                                                                               \
+	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |                            \
+	 LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE)
+
+static int signer_confine(const struct signer_server *s)
 {
-	struct isolation_place dirs[2 * SIGNING_FILES];
+	struct isolation_place dirs[2 * SIGNING_FILES + 1];
 	const struct isolation_plan plan = {
 		.calls = &signer_calls,
 		.places = dirs,
@@ -38,13 +41,15 @@ static int signer_confine(const struct signer_places *places)
 	};
 
 	for (size_t i = 0; i < SIGNING_FILES; i++) {
-		const struct signer_place *p = &places->files[i];
+		const struct signer_place *p = &s->places->files[i];
 
 		dirs[2 * i] = (struct isolation_place){.fd = p->dir,
 						       .rights = LANDLOCK_ACCESS_FS_READ_FILE};
 		dirs[2 * i + 1] = (struct isolation_place){.fd = p->real_dir,
 							   .rights = LANDLOCK_ACCESS_FS_READ_FILE};
 	}
+	dirs[2 * SIGNING_FILES] =
+		(struct isolation_place){.fd = s->made.dir, .rights = STATE_RIGHTS};
 	return isolation_confine(&plan);
 }
 
@@ -106,37 +111,25 @@ static int signer_read_all(int fd, char *text, size_t *len)
 	return 0;
 }
 
-/* A file's text; its keys go to the ring, and out of the text. -EKEYREJECTED: the text says why it
- * may hold none.
- *
- * #syscalls openat fstat|newfstatat close
- */
-static int signer_read_file(struct signer_server *s, enum signing_file file, size_t *len)
+/* #syscalls fstat|newfstatat close */
+int signer_take_file(struct signer_server *s, int fd, const char *path, unsigned how, size_t *len)
 {
-	const struct signer_place *p = &s->places->files[file];
 	struct stat st;
 	char why[KEY_FILE_WHY_BYTES];
-	int fd, error;
+	bool key = how & SIGNER_TAKE_KEY;
+	int error;
 
-	if (p->dir < 0)
-		return -ENOENT;
-	/* At the start a FIFO will do. Later, to open it would wait for its other end to be opened,
-	 * too. */
-	fd = openat(p->dir, p->name,
-		    O_RDONLY | O_CLOEXEC | O_NOCTTY | (s->sealed ? O_NONBLOCK : 0));
-	if (fd < 0)
-		return -errno;
 	if (fstat(fd, &st))
 		error = -errno;
-	else if (s->sealed && !S_ISREG(st.st_mode))
+	else if ((how & SIGNER_TAKE_REGULAR) && !S_ISREG(st.st_mode))
 		error = -EINVAL;
-	else if (file != SIGNING_CERTIFICATE && !key_file_kept(fd, p->path, why, sizeof(why)))
+	else if (key && !key_file_kept(fd, path, why, sizeof(why)))
 		error = -EKEYREJECTED;
 	else
 		error = signer_read_all(fd, s->text, len);
 	/* A certificate is public, but its key may be in the same file. */
-	if (!error && keyring_take(s->keys, s->text, *len) > 0 && file == SIGNING_CERTIFICATE &&
-	    !key_file_kept(fd, p->path, why, sizeof(why)))
+	if (!error && keyring_take(s->keys, s->text, *len) > 0 && !key &&
+	    !key_file_kept(fd, path, why, sizeof(why)))
 		error = -EKEYREJECTED;
 	close(fd);
 	if (error)
@@ -146,6 +139,28 @@ static int signer_read_file(struct signer_server *s, enum signing_file file, siz
 		memcpy(s->text, why, *len);
 	}
 	return error;
+}
+
+/* A file's text without its keys. At the start a FIFO will do; later, to open it would wait for its
+ * other end to be opened, too.
+ *
+ * #syscalls openat
+ */
+static int signer_read_file(struct signer_server *s, enum signing_file file, size_t *len)
+{
+	const struct signer_place *p = &s->places->files[file];
+	unsigned how = s->sealed ? SIGNER_TAKE_REGULAR : 0;
+	int fd;
+
+	if (p->dir < 0)
+		return -ENOENT;
+	fd = openat(p->dir, p->name,
+		    O_RDONLY | O_CLOEXEC | O_NOCTTY | (s->sealed ? O_NONBLOCK : 0));
+	if (fd < 0)
+		return -errno;
+	if (file != SIGNING_CERTIFICATE)
+		how |= SIGNER_TAKE_KEY;
+	return signer_take_file(s, fd, p->path, how, len);
 }
 
 /* A key file's first key goes to the ring; what leaves the signer is its id. */
@@ -164,6 +179,12 @@ static int signer_read_key(struct signer_server *s, size_t *len)
 	return error;
 }
 
+static void take_path(const struct signing_request *r, char out[SIGNING_PATH_MAX + 1])
+{
+	memcpy(out, CBS_data(&r->input), CBS_len(&r->input));
+	out[CBS_len(&r->input)] = '\0';
+}
+
 /* Only at the start: the paths are the operator's file's. */
 static int signer_set_place(struct signer_server *s, const struct signing_request *r)
 {
@@ -172,9 +193,27 @@ static int signer_set_place(struct signer_server *s, const struct signing_reques
 
 	if (s->sealed || p->dir >= 0)
 		return -EPERM;
-	memcpy(path, CBS_data(&r->input), CBS_len(&r->input));
-	path[CBS_len(&r->input)] = '\0';
+	take_path(r, path);
 	return signer_place_open(path, p);
+}
+
+static int signer_set_state(struct signer_server *s, const struct signing_request *r, size_t *len)
+{
+	char path[SIGNING_PATH_MAX + 1];
+
+	take_path(r, path);
+	return made_open(s, path, len);
+}
+
+/* Of a file, or made for this, which the one byte of the answer tells. */
+static int signer_has_key(const struct signer_server *s, const struct signing_request *r,
+			  size_t *len)
+{
+	if (!keyring_has(s->keys, r->key) || made_otherwise(&s->made, r->use, r->key))
+		return -ENOKEY;
+	s->text[0] = (char)made_here(&s->made, r->use, r->key);
+	*len = 1;
+	return 0;
 }
 
 static int signer_sign(struct signer_server *s, const struct signing_request *r,
@@ -230,7 +269,16 @@ static void signer_perform(struct signer_server *s, const struct signing_request
 		status = signer_set_place(s, r);
 		break;
 	case SIGNING_HAS:
-		status = keyring_has(s->keys, r->key) ? 0 : -ENOKEY;
+		status = signer_has_key(s, r, &len);
+		break;
+	case SIGNING_STATE:
+		status = signer_set_state(s, r, &len);
+		break;
+	case SIGNING_MAKE:
+		status = made_make(s, r, &len);
+		break;
+	case SIGNING_KEEP:
+		status = made_keep(s, r->use, r->key);
 		break;
 	case SIGNING_CHANNEL:
 		status = signer_add_channel(s, along);
@@ -239,7 +287,7 @@ static void signer_perform(struct signer_server *s, const struct signing_request
 		break;
 	case SIGNING_SEAL:
 		if (!s->sealed)
-			status = signer_confine(s->places);
+			status = signer_confine(s);
 		s->sealed = true;
 		break;
 	case SIGNING_SIGN: /* the workers' */
@@ -298,7 +346,7 @@ bool signer_server_turn(struct signer_server *s, size_t i)
 
 bool signer_server_open(struct signer_server *s, int fd, struct signer_places *places)
 {
-	*s = (struct signer_server){.places = places, .fds = {fd}, .count = 1};
+	*s = (struct signer_server){.places = places, .fds = {fd}, .count = 1, .made = {.dir = -1}};
 	s->keys = keyring_new();
 	s->text = malloc(SIGNER_FILE_MAX + 1);
 	if (s->keys && s->text)
@@ -311,6 +359,7 @@ void signer_server_close(struct signer_server *s)
 {
 	for (size_t i = 1; i < s->count; i++)
 		close(s->fds[i]);
+	made_close(&s->made);
 	keyring_free(s->keys);
 	free(s->text);
 }

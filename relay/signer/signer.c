@@ -162,9 +162,61 @@ bool signer_lives(struct signer *s)
 	return error == -ETIMEDOUT;
 }
 
-int signer_has(struct signer *s, const uint8_t key[SIGNING_KEY_BYTES])
+int signer_made(struct signer *s, const uint8_t key[SIGNING_KEY_BYTES], enum signing_use use)
 {
-	struct signing_request request = {.duty = SIGNING_HAS};
+	struct signing_request request = {.duty = SIGNING_HAS, .use = use};
+	char *text = NULL;
+	size_t len = 0;
+	int status;
+
+	memcpy(request.key, key, sizeof(request.key));
+	status = signer_call(s, &request, -1, &text, &len);
+	if (status == 0)
+		status = len == 1 ? text[0] != 0 : -EPROTO;
+	free(text);
+	return status;
+}
+
+int signer_has(struct signer *s, const uint8_t key[SIGNING_KEY_BYTES], enum signing_use use)
+{
+	int made = signer_made(s, key, use);
+
+	return made > 0 ? 0 : made;
+}
+
+int signer_state(struct signer *s, const char *path, char **text)
+{
+	struct signing_request request = {.duty = SIGNING_STATE};
+	size_t len;
+
+	*text = NULL;
+	CBS_init(&request.input, (const uint8_t *)path, strlen(path));
+	return signer_call(s, &request, -1, text, &len);
+}
+
+int signer_make(struct signer *s, enum signing_use use, const uint8_t in_force[SIGNING_KEY_BYTES],
+		const struct csr_hosts *hosts, char **der, size_t *len)
+{
+	struct signing_request request = {.duty = SIGNING_MAKE, .use = use};
+	uint8_t packed[SIGNING_HOSTS_BYTES];
+	size_t used = 0, size;
+
+	memcpy(request.key, in_force, sizeof(request.key));
+	for (size_t i = 0; i < hosts->count; i++, used += size) {
+		size = strlen(hosts->list[i]) + 1;
+		if (size > sizeof(packed) - used)
+			return -EMSGSIZE;
+		packed[used] = (uint8_t)(size - 1);
+		memcpy(packed + used + 1, hosts->list[i], size - 1);
+	}
+	CBS_init(&request.input, packed, used);
+	*der = NULL;
+	return signer_call(s, &request, -1, der, len);
+}
+
+int signer_keep(struct signer *s, enum signing_use use, const uint8_t key[SIGNING_KEY_BYTES])
+{
+	struct signing_request request = {.duty = SIGNING_KEEP, .use = use};
 
 	memcpy(request.key, key, sizeof(request.key));
 	return signer_call(s, &request, -1, NULL, NULL);

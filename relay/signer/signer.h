@@ -6,18 +6,21 @@
  * relay is in another process, whose only input is packets on socket pairs. The signer is forked
  * before the configuration is read, and reads the file itself: the relay gets its text with a
  * reference in place of each private key (core/parse/keyblock.h), now and at SIGHUP. The same holds
- * for tls.certificate_file and tls.key_file, which are named to it before it is sealed (pair.h).
- * Which key a handshake takes is told by the certificate that the relay presents.
+ * for tls.certificate_file and tls.key_file, which are named to it before it is sealed (pair.h);
+ * and keys are made in it, which never leave it (made.h). Which key a handshake takes is told by
+ * the certificate that the relay presents.
  *
- *   relay, main thread      signer_start(), signer_place() ... signer_channel() for each worker,
+ *   relay, main thread      signer_start(), signer_state() ... signer_channel() for each worker,
  *                           signer_seal()
- *   relay, control thread   signer_read(), signer_has(), which wait, with a deadline
+ *   relay, control thread   signer_read(), signer_has(), signer_make() ..., which wait, with a
+ *                           deadline
  *   relay, workers          relay/front/signing.h: each has a channel of its own, and never waits
  *   signer                  one packet after the other, by turns of the channels
  *
  * A relay that is taken over can have handshakes signed while it runs, and takes no key along: the
- * signer signs the two texts that a TLS server signs (core/parse/signing.h) and nothing else. It
- * reads these files, and has no network.
+ * signer signs the two texts that a TLS server signs (core/parse/signing.h), and for a key that it
+ * has just made a request for a certificate. It reads these files, writes those of its keys, and
+ * has no network.
  *
  * A signer that is gone cannot be replaced, since the relay could no longer give it a channel, nor
  * should it be able to make one: the relay ends with a failure, and the service manager starts
@@ -30,6 +33,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/engine/csr.h"
 #include "core/helper.h"
 #include "core/must_check.h"
 #include "core/parse/signing.h"
@@ -61,7 +65,24 @@ int signer_place(struct signer *s, enum signing_file file, const char *path) MUS
 int signer_read(struct signer *s, enum signing_file file, char **text, size_t *len) MUST_CHECK;
 /* Drops answers that came too late. False: the signer is gone. Never waits. */
 bool signer_lives(struct signer *s) MUST_CHECK;
-/* Whether it has the key of this id: 0, -ENOKEY, or another -errno. */
-int signer_has(struct signer *s, const uint8_t key[SIGNING_KEY_BYTES]) MUST_CHECK;
+/* Whether it has the key of this id, and for this use: 0, -ENOKEY, or another -errno. */
+int signer_has(struct signer *s, const uint8_t key[SIGNING_KEY_BYTES],
+	       enum signing_use use) MUST_CHECK;
+/* The same: 1 where it has made it, 0 where it is a file's. */
+int signer_made(struct signer *s, const uint8_t key[SIGNING_KEY_BYTES],
+		enum signing_use use) MUST_CHECK;
+
+/* Before it is sealed, and once: the directory of the keys that it makes, state_dir; those that
+ * are there it has from now on. 0 or -errno; -EKEYREJECTED: one of them others may read, and *text,
+ * owned by the caller, is a sentence about that. */
+int signer_state(struct signer *s, const char *path, char **text) MUST_CHECK;
+/* A new key for this use, beside the one in force: a signing request for these hosts, as DER, owned
+ * by the caller. 0 or -errno; -ENOTDIR without such a directory. */
+int signer_make(struct signer *s, enum signing_use use, const uint8_t in_force[SIGNING_KEY_BYTES],
+		const struct csr_hosts *hosts, char **der, size_t *len) MUST_CHECK;
+/* What would be started with rests on this key: the others that were made for the same use go. 0 or
+ * -errno. */
+int signer_keep(struct signer *s, enum signing_use use,
+		const uint8_t key[SIGNING_KEY_BYTES]) MUST_CHECK;
 
 #endif

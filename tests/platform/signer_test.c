@@ -3,18 +3,19 @@
  * signer: what a sealed relay has done by it, and what the signer itself cannot do.
  *
  * links: core/key_file.c core/helper.c
- * links: relay/signer/signer.c relay/signer/serve.c relay/signer/pair.c core/engine/keyring.c
+ * links: relay/signer/signer.c relay/signer/serve.c relay/signer/made.c relay/signer/pair.c core/engine/keyring.c
  * links: core/engine/front_certificate.c core/engine/certificate.c
  * links: core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c
  * links: core/engine/tag.c core/engine/tls.c core/parse/signing.c core/parse/keyblock.c core/parse/wire.c
  * links: core/parse/reason.c core/addr.c core/log.c core/file.c core/isolation.c core/passing.c
- * links: core/clock.c ctl/pki/make.c tests/support/certs.c core/memory.c
+ * links: core/clock.c core/engine/csr.c ctl/pki/make.c tests/support/certs.c core/memory.c
  * links: core/engine/browser.c core/engine/brotli.c
  */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -32,6 +33,7 @@
 #include <openssl/ssl.h>
 
 #include "core/engine/certificate.h"
+#include "core/engine/csr.h"
 #include "core/parse/keyblock.h"
 #include "core/sanitized.h"
 #include "relay/signer/internal.h"
@@ -135,7 +137,7 @@ static void test_the_file_comes_without_its_key(void **context)
 	/* A line of the key itself. */
 	snprintf(body, sizeof(body), "%s", strchr(relay.key, '\n') + 1);
 	assert_int_equal(signer_start(&s, config), 0);
-	assert_int_equal(signer_has(&s, relay_key), -ENOKEY);
+	assert_int_equal(signer_has(&s, relay_key, SIGNING_IDENTITY), -ENOKEY);
 	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &text, &len), 0);
 	assert_int_equal(strlen(text), len);
 	assert_non_null(strstr(text, "name: front"));
@@ -143,8 +145,8 @@ static void test_the_file_comes_without_its_key(void **context)
 	assert_true(keyblock_refers(text, id));
 	assert_memory_equal(id, relay_key, sizeof(id));
 	free(text);
-	assert_int_equal(signer_has(&s, relay_key), 0);
-	assert_int_equal(signer_has(&s, unknown), -ENOKEY);
+	assert_int_equal(signer_has(&s, relay_key, SIGNING_IDENTITY), 0);
+	assert_int_equal(signer_has(&s, unknown, SIGNING_IDENTITY), -ENOKEY);
 	signer_stop(&s);
 	alive(s.helper.pid, false);
 }
@@ -163,7 +165,7 @@ static void test_a_replaced_file_is_read(void **context)
 	assert_string_equal(text, "name: other\n");
 	free(text);
 	/* The key that it had stays: a running relay goes on with its certificate. */
-	assert_int_equal(signer_has(&s, relay_key), 0);
+	assert_int_equal(signer_has(&s, relay_key, SIGNING_IDENTITY), 0);
 	assert_int_equal(unlink(config), 0);
 	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &text, &len), -ENOENT);
 	/* No writer is waited for. */
@@ -192,14 +194,14 @@ static void test_a_file_that_others_may_read(void **context)
 		assert_string_equal(text, wanted);
 		assert_int_equal(len, strlen(wanted));
 		free(text);
-		assert_int_equal(signer_has(&s, relay_key), -ENOKEY);
+		assert_int_equal(signer_has(&s, relay_key, SIGNING_IDENTITY), -ENOKEY);
 		if (turn == 0)
 			assert_int_equal(signer_seal(&s), 0);
 	}
 	assert_int_equal(chmod(config, 0600), 0);
 	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &text, &len), 0);
 	free(text);
-	assert_int_equal(signer_has(&s, relay_key), 0);
+	assert_int_equal(signer_has(&s, relay_key, SIGNING_IDENTITY), 0);
 	signer_stop(&s);
 }
 
@@ -346,7 +348,7 @@ static void test_a_pair_in_files(void **context)
 	assert_true(key && keyring_id(key, id));
 	assert_int_equal(len, sizeof(id));
 	assert_memory_equal(text, id, sizeof(id));
-	assert_int_equal(signer_has(&s, id), 0);
+	assert_int_equal(signer_has(&s, id, SIGNING_IDENTITY), 0);
 	free(text);
 	EVP_PKEY_free(key);
 	/* The old key is still known, and is not that of the files. */
@@ -466,10 +468,227 @@ static void test_a_worker_that_does_not_read(void **context)
 		(void)!send(deaf, packet, len, MSG_DONTWAIT);
 	/* The others do not wait for it, and neither does the control thread. */
 	assert_int_equal(ask(other, &r, &reply), 0);
-	assert_int_equal(signer_has(&s, relay_key), 0);
+	assert_int_equal(signer_has(&s, relay_key, SIGNING_IDENTITY), 0);
 	close(deaf);
 	assert_int_equal(ask(other, &r, &reply), 0);
 	close(other);
+	signer_stop(&s);
+}
+
+/* ---- keys that it makes ------------------------------------------------------------------------
+ */
+
+static char state[96];
+
+static void make_state_dir(void)
+{
+	char command[256];
+
+	snprintf(state, sizeof(state), "%s/state", dir);
+	snprintf(command, sizeof(command), "rm -rf %s && mkdir -m 700 %s", state, state);
+	assert_int_equal(system(command), 0);
+}
+
+/* One that has read its file, and the keys that were made; sealed. */
+static void start_with_state(struct signer *s)
+{
+	char *text = NULL;
+	size_t len;
+
+	assert_int_equal(signer_start(s, config), 0);
+	assert_int_equal(signer_read(s, SIGNING_CONFIG, &text, &len), 0);
+	free(text);
+	assert_int_equal(signer_state(s, state, &text), 0);
+	free(text);
+	assert_int_equal(signer_seal(s), 0);
+}
+
+/* The id of a new key; in_force: of which the place is not taken. */
+static void make_key(struct signer *s, enum signing_use use, const uint8_t *in_force, uint8_t *id)
+{
+	static struct csr_hosts hosts;
+	char *der = NULL, *pem;
+	EVP_PKEY *key;
+	size_t len;
+
+	hosts.count = 0;
+	assert_true(csr_add_host(&hosts, "relay.example.org", 17));
+	assert_int_equal(signer_make(s, use, in_force, &hosts, &der, &len), 0);
+	pem = csr_pem((const uint8_t *)der, len);
+	key = pem ? csr_key(pem) : NULL; /* which has signed it */
+	assert_true(key && keyring_id(key, id));
+	EVP_PKEY_free(key);
+	free(pem);
+	free(der);
+}
+
+static unsigned files_in_state(void)
+{
+	DIR *d = opendir(state);
+	unsigned count = 0;
+	struct dirent *e;
+
+	assert_non_null(d);
+	while ((e = readdir(d)))
+		count += e->d_name[0] != '.';
+	closedir(d);
+	return count;
+}
+
+/* It is on the disk when its request comes, is there at the next start, and no part of it leaves.
+ */
+static void test_a_key_is_made(void **context)
+{
+	uint8_t id[SIGNING_KEY_BYTES], again[SIGNING_KEY_BYTES], nobody[SIGNING_KEY_BYTES] = {0};
+	char path[160], text[1024] = "", body[49];
+	struct signer s;
+	struct stat st;
+
+	make_state_dir();
+	start_with_state(&s);
+	make_key(&s, SIGNING_IDENTITY, relay_key, id);
+	assert_int_equal(signer_has(&s, id, SIGNING_IDENTITY), 0);
+	assert_int_equal(signer_has(&s, id, SIGNING_FRONT), -ENOKEY);
+	assert_int_equal(signer_made(&s, id, SIGNING_IDENTITY), 1);
+	assert_int_equal(signer_made(&s, id, SIGNING_FRONT), -ENOKEY);
+	assert_int_equal(signer_made(&s, relay_key, SIGNING_IDENTITY), 0);
+	assert_int_equal(signer_has(&s, relay_key, SIGNING_FRONT), 0); /* of the file */
+	snprintf(path, sizeof(path), "%s/key-identity-1.pem", state);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	assert_true(fread(text, 1, sizeof(text) - 1, f) > 0);
+	fclose(f);
+	assert_memory_equal(text, "-----BEGIN PRIVATE KEY-----", 27);
+	snprintf(body, sizeof(body), "%s", strchr(text, '\n') + 1);
+	assert_true(strlen(body) == 48); /* a line of the key itself */
+	make_key(&s, SIGNING_FRONT, nobody, again);
+	assert_memory_not_equal(again, id, sizeof(id));
+	signer_stop(&s);
+	start_with_state(&s);
+	assert_int_equal(signer_has(&s, id, SIGNING_IDENTITY), 0);
+	assert_int_equal(signer_has(&s, again, SIGNING_FRONT), 0);
+	assert_int_equal(signer_has(&s, again, SIGNING_IDENTITY), -ENOKEY);
+	signer_stop(&s);
+}
+
+/* So many wait, and the oldest of them goes; the one in force stays. */
+static void test_keys_that_wait_are_few(void **context)
+{
+	uint8_t ids[2 * MADE_SLOTS][SIGNING_KEY_BYTES], front[SIGNING_KEY_BYTES],
+		nobody[SIGNING_KEY_BYTES] = {0};
+	struct signer s;
+
+	make_state_dir();
+	start_with_state(&s);
+	make_key(&s, SIGNING_FRONT, nobody, front);
+	for (unsigned i = 0; i < 2 * MADE_SLOTS; i++)
+		make_key(&s, SIGNING_IDENTITY, ids[0], ids[i]);
+	assert_int_equal(files_in_state(), MADE_SLOTS + 1);
+	for (unsigned i = 0; i < 2 * MADE_SLOTS; i++)
+		assert_int_equal(signer_has(&s, ids[i], SIGNING_IDENTITY),
+				 i == 0 || i > MADE_SLOTS ? 0 : -ENOKEY);
+	/* One of them has its certificate. */
+	assert_int_equal(signer_keep(&s, SIGNING_IDENTITY, ids[MADE_SLOTS + 1]), 0);
+	assert_int_equal(files_in_state(), 2);
+	assert_int_equal(signer_has(&s, ids[0], SIGNING_IDENTITY), -ENOKEY);
+	assert_int_equal(signer_has(&s, ids[MADE_SLOTS + 1], SIGNING_IDENTITY), 0);
+	assert_int_equal(signer_has(&s, front, SIGNING_FRONT), 0);
+	assert_int_equal(signer_has(&s, relay_key, SIGNING_IDENTITY), 0); /* not made here */
+	/* Or what was in force is a file's again: none is left, and that is no error twice. */
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(signer_keep(&s, SIGNING_IDENTITY, relay_key), 0);
+	assert_int_equal(files_in_state(), 1);
+	signer_stop(&s);
+}
+
+/* A handshake that began with the certificate before still ends. */
+static void test_a_key_that_went_still_signs(void **context)
+{
+	uint8_t id[SIGNING_KEY_BYTES], text[SIGNING_INPUT_MAX];
+	struct signing_request r = handshake(text);
+	struct signing_reply reply;
+	char *file = NULL;
+	struct signer s;
+	int channel;
+	size_t len;
+
+	make_state_dir();
+	assert_int_equal(signer_start(&s, config), 0);
+	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &file, &len), 0);
+	free(file);
+	assert_int_equal(signer_state(&s, state, &file), 0);
+	free(file);
+	assert_int_equal(signer_channel(&s, &channel), 0);
+	assert_int_equal(signer_seal(&s), 0);
+	make_key(&s, SIGNING_IDENTITY, relay_key, id);
+	memcpy(r.key, id, sizeof(id));
+	assert_int_equal(ask(channel, &r, &reply), 0);
+	assert_int_equal(signer_keep(&s, SIGNING_IDENTITY, relay_key), 0);
+	assert_int_equal(signer_has(&s, id, SIGNING_IDENTITY), -ENOKEY);
+	assert_int_equal(ask(channel, &r, &reply), 0);
+	/* A worker makes none, and takes none away. */
+	r = (struct signing_request){.duty = SIGNING_MAKE, .number = 43};
+	assert_int_equal(ask(channel, &r, &reply), -EPERM);
+	r = (struct signing_request){.duty = SIGNING_KEEP, .number = 44};
+	assert_int_equal(ask(channel, &r, &reply), -EPERM);
+	close(channel);
+	signer_stop(&s);
+}
+
+static void test_where_keys_cannot_be_kept(void **context)
+{
+	static struct csr_hosts hosts;
+	uint8_t id[SIGNING_KEY_BYTES];
+	char path[160], command[256], *text = NULL;
+	struct signer s;
+	size_t len;
+
+	/* No directory was named; sealed, it takes none. */
+	make_state_dir();
+	start_sealed(&s, NULL);
+	assert_int_equal(signer_make(&s, SIGNING_IDENTITY, relay_key, &hosts, &text, &len),
+			 -ENOTDIR);
+	assert_int_equal(signer_keep(&s, SIGNING_IDENTITY, relay_key), 0);
+	assert_int_equal(signer_state(&s, state, &text), -EPERM);
+	signer_stop(&s);
+	assert_int_equal(signer_start(&s, config), 0);
+	assert_int_equal(signer_state(&s, "/nonexistent", &text), -ENOENT);
+	signer_stop(&s);
+	/* It went away: nothing is promised. */
+	start_with_state(&s);
+	make_key(&s, SIGNING_IDENTITY, relay_key, id);
+	snprintf(command, sizeof(command), "rm -rf %s", state);
+	assert_int_equal(system(command), 0);
+	assert_true(signer_make(&s, SIGNING_FRONT, relay_key, &hosts, &text, &len) < 0);
+	signer_stop(&s);
+	/* What others may read is no key of ours; the others are. */
+	make_state_dir();
+	start_with_state(&s);
+	make_key(&s, SIGNING_IDENTITY, relay_key, id);
+	make_key(&s, SIGNING_FRONT, relay_key, id);
+	signer_stop(&s);
+	snprintf(path, sizeof(path), "%s/key-identity-1.pem", state);
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(signer_start(&s, config), 0);
+	assert_int_equal(signer_state(&s, state, &text), -EKEYREJECTED);
+	assert_non_null(strstr(text, "open to more than its owner"));
+	assert_non_null(strstr(text, path));
+	free(text);
+	assert_int_equal(signer_has(&s, id, SIGNING_FRONT), 0);
+	signer_stop(&s);
+	/* Nor is a link, or what is no key. */
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink(config, path), 0);
+	assert_int_equal(signer_start(&s, config), 0);
+	assert_true(signer_state(&s, state, &text) < 0);
+	assert_int_equal(signer_has(&s, relay_key, SIGNING_IDENTITY), -ENOKEY);
+	signer_stop(&s);
+	assert_int_equal(unlink(path), 0);
+	write_file(path, "nothing\n");
+	assert_int_equal(signer_start(&s, config), 0);
+	assert_int_equal(signer_state(&s, state, &text), -ENOKEY);
 	signer_stop(&s);
 }
 
@@ -484,7 +703,7 @@ static void test_sealed_it_takes_no_channel(void **context)
 	start_sealed(&s, NULL);
 	assert_int_equal(signer_channel(&s, &channel), -EBADF); /* descriptors are dropped */
 	assert_int_equal(signer_seal(&s), -EPERM);
-	assert_int_equal(signer_has(&s, relay_key), 0);
+	assert_int_equal(signer_has(&s, relay_key, SIGNING_IDENTITY), 0);
 	signer_stop(&s);
 }
 
@@ -504,7 +723,7 @@ static void test_forged_packets(void **context)
 		assert_int_equal(send(s.helper.fd, junk, n + (n == 0), 0), n + (n == 0));
 	}
 	assert_int_equal(ask(channel, &r, &reply), 0);
-	assert_int_equal(signer_has(&s, relay_key), 0);
+	assert_int_equal(signer_has(&s, relay_key, SIGNING_IDENTITY), 0);
 	close(channel);
 	signer_stop(&s);
 }
@@ -566,7 +785,7 @@ static void test_a_relay_sees_its_end(void **context)
 	kill(s.helper.pid, SIGKILL);
 	alive(s.helper.pid, false);
 	assert_false(signer_lives(&s));
-	assert_int_equal(signer_has(&s, relay_key), -EPIPE);
+	assert_int_equal(signer_has(&s, relay_key, SIGNING_IDENTITY), -EPIPE);
 	signer_stop(&s);
 	assert_false(signer_lives(&s));
 }
@@ -580,7 +799,7 @@ static void test_a_stuck_signer_is_not_waited_for(void **context)
 	start_sealed(&s, NULL);
 	s.helper.wait_ms = 100;
 	kill(s.helper.pid, SIGSTOP);
-	assert_int_equal(signer_has(&s, relay_key), -ETIMEDOUT);
+	assert_int_equal(signer_has(&s, relay_key, SIGNING_IDENTITY), -ETIMEDOUT);
 	assert_int_equal(signer_read(&s, SIGNING_CONFIG, &text, &len), -ETIMEDOUT);
 	assert_true(signer_lives(&s));
 	kill(s.helper.pid, SIGCONT);
@@ -605,6 +824,10 @@ int main(void)
 		cmocka_unit_test(test_a_pair_in_files),
 		cmocka_unit_test(test_a_worker_has_handshakes_signed),
 		cmocka_unit_test(test_a_worker_that_does_not_read),
+		cmocka_unit_test(test_a_key_is_made),
+		cmocka_unit_test(test_keys_that_wait_are_few),
+		cmocka_unit_test(test_a_key_that_went_still_signs),
+		cmocka_unit_test(test_where_keys_cannot_be_kept),
 		cmocka_unit_test(test_sealed_it_takes_no_channel),
 		cmocka_unit_test(test_forged_packets),
 		cmocka_unit_test(test_proc_says_so),

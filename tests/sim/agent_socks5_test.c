@@ -12,7 +12,7 @@
  * links: core/engine/certificate.c core/engine/envelope.c core/parse/wire.c core/parse/reason.c
  * links: core/parse/proxy.c core/parse/ending.c core/buffers.c core/addr.c core/log.c
  * links: core/timer.c core/ring.c
- * links: core/ring_uring.c core/ring_epoll.c ctl/pki/make.c tests/support/certs.c
+ * links: core/ring_uring.c core/ring_epoll.c core/engine/csr.c ctl/pki/make.c tests/support/certs.c
  * links: tests/support/ring_fixture.c tests/support/agent_scene.c
  * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
  * links: core/engine/browser.c core/engine/brotli.c

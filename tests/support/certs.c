@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* certs: a CA and certificates for tests, made on the spot. */
+#include "core/engine/csr.h"
 #include "tests/support/certs.h"
 
 #include <stdio.h>
@@ -21,7 +22,7 @@ static void *need(void *made, const char *what)
 
 struct certs_ca certs_make_ca(const char *organisation)
 {
-	struct certs_ca ca = {.key = need(pki_make_key(), "a key")};
+	struct certs_ca ca = {.key = need(csr_new_key(), "a key")};
 	time_t now = time(NULL);
 
 	ca.x = need(pki_make_ca(ca.key, organisation, now - DAY_S, now + 365 * DAY_S), "a CA");
@@ -48,11 +49,11 @@ struct certs_pair certs_make_pair(const struct certs_ca *ca, enum identity_role 
 		.not_before = now + from,
 		.not_after = now + to,
 	};
-	EVP_PKEY *key = need(pki_make_key(), "a key");
+	EVP_PKEY *key = need(csr_new_key(), "a key");
 	X509 *x = need(pki_make_certificate(&request, key, ca->x, ca->key), "a certificate");
 	struct certs_pair pair = {
 		.certificate = need(pki_certificate_pem(x), "PEM"),
-		.key = need(pki_key_pem(key), "PEM"),
+		.key = need(csr_key_pem(key), "PEM"),
 	};
 
 	X509_free(x);

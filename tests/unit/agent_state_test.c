@@ -13,7 +13,7 @@
  * links: agent/config/setup.c agent/config/http_proxy.c core/parse/http.c core/parse/text.c
  * links: core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c
  * links: core/engine/certificate.c
- * links: core/engine/tag.c core/engine/tls.c ctl/pki/make.c tests/support/certs.c
+ * links: core/engine/tag.c core/engine/tls.c core/engine/csr.c ctl/pki/make.c tests/support/certs.c
  * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
  * links: core/engine/browser.c core/engine/brotli.c
  */

@@ -6,7 +6,7 @@
  * links: core/engine/browser.c core/engine/brotli.c core/engine/tag.c core/engine/tls.c core/addr.c
  * links: core/engine/identity.c core/engine/identity_verify.c core/engine/identity_relay.c
  * links: core/engine/certificate.c core/engine/keyring.c core/parse/wire.c core/parse/reason.c
- * links: core/parse/keyblock.c core/parse/signing.c ctl/pki/make.c tests/support/certs.c core/memory.c
+ * links: core/parse/keyblock.c core/parse/signing.c core/engine/csr.c ctl/pki/make.c tests/support/certs.c core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -12,7 +12,7 @@
  * links: core/conf/[a-z]*.c core/engine/certificate.c core/engine/identity*.c core/parse/jsonrpc.c
  * links: core/parse/wire.c core/parse/reason.c core/addr.c core/file.c core/log.c
  * links: core/engine/tag.c core/engine/tls.c tests/support/certs.c
- * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
+ * links: core/engine/csr.c core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

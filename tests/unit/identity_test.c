@@ -4,7 +4,7 @@
  *
  * links: core/engine/tag.c core/engine/tls.c core/engine/identity.c core/engine/identity_verify.c
  * links: core/engine/identity_relay.c core/engine/certificate.c
- * links: core/parse/wire.c core/parse/reason.c ctl/pki/make.c tests/support/certs.c
+ * links: core/parse/wire.c core/parse/reason.c core/engine/csr.c ctl/pki/make.c tests/support/certs.c
  * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
  * links: core/engine/browser.c core/engine/brotli.c core/addr.c
  */
@@ -21,6 +21,7 @@
 #include <openssl/x509v3.h>
 
 #include "ctl/pki/make.h"
+#include "core/engine/csr.h"
 #include "tests/support/certs.h"
 
 #define HOST "relay.example.org"
@@ -67,7 +68,7 @@ static void assert_contains(const char *text, const char *part)
 static struct identity *with_names(enum identity_role role, const char *common_name,
 				   const char *const *names, size_t count)
 {
-	EVP_PKEY *key = pki_make_key();
+	EVP_PKEY *key = csr_new_key();
 	struct pki_request request = {.role = role,
 				      .name = common_name,
 				      .hosts = &common_name,
@@ -92,7 +93,7 @@ static struct identity *with_names(enum identity_role role, const char *common_n
 		assert_int_equal(X509_add1_ext_i2d(x, NID_subject_alt_name, list, 0, 0), 1);
 	assert_true(X509_sign(x, ours.key, EVP_sha256()) > 0);
 	pem = pki_certificate_pem(x);
-	key_pem = pki_key_pem(key);
+	key_pem = csr_key_pem(key);
 	id = identity_new(ours.pem, pem, key_pem, time(NULL), why, sizeof(why));
 	assert_string_equal(why, "");
 	GENERAL_NAMES_free(list);
@@ -271,7 +272,7 @@ static void test_every_kind_of_key_signs(void **state)
 		assert_true(EVP_PKEY_keygen(ctx, &key));
 		x = pki_make_certificate(&request, key, ours.x, ours.key);
 		pem = pki_certificate_pem(x);
-		key_pem = pki_key_pem(key);
+		key_pem = csr_key_pem(key);
 		agent = identity_new(ours.pem, pem, key_pem, time(NULL), why, sizeof(why));
 		assert_string_equal(why, "");
 		assert_int_equal(hello(relay, agent, 0, &peer), REASON_OK);

@@ -4,7 +4,7 @@
  *
  * links: agent/engine/inner.c core/engine/envelope.c core/engine/tag.c core/engine/tls.c core/engine/identity.c
  * links: core/engine/identity_verify.c core/engine/identity_relay.c core/engine/certificate.c
- * links: core/parse/wire.c core/parse/reason.c ctl/pki/make.c tests/support/certs.c
+ * links: core/parse/wire.c core/parse/reason.c core/engine/csr.c ctl/pki/make.c tests/support/certs.c
  * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
  * links: core/engine/browser.c core/engine/brotli.c core/addr.c
  */

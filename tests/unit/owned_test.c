@@ -3,7 +3,7 @@
  * owned_test: which CAs a console may bring in and take out.
  *
  * links: core/engine/owned.c core/engine/certificate.c core/conf/error.c core/addr.c core/log.c
- * links: ctl/pki/make.c
+ * links: core/engine/csr.c ctl/pki/make.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "core/engine/owned.h"
+#include "core/engine/csr.h"
 #include "ctl/pki/make.h"
 
 #define DAY_S 86400
@@ -31,7 +32,7 @@ static time_t now;
 /* by NULL: signed by itself. */
 static struct ca make(const char *name, const struct ca *by, long from, long to)
 {
-	struct ca c = {.key = pki_make_key()};
+	struct ca c = {.key = csr_new_key()};
 
 	c.x = by ? pki_make_next_ca(c.key, name, now + from, now + to, by->x, by->key)
 		 : pki_make_ca(c.key, name, now + from, now + to);
@@ -102,7 +103,7 @@ static void a_signature_is_looked_at(void **state)
 {
 	struct ca first = make("Example", NULL, -DAY_S, DAY_S);
 	struct ca stranger = make("Example", NULL, -DAY_S, DAY_S);
-	EVP_PKEY *key = pki_make_key();
+	EVP_PKEY *key = csr_new_key();
 	X509 *forged =
 		pki_make_next_ca(key, "Example", now - DAY_S, now + DAY_S, first.x, stranger.key);
 	char text[8192], *pem = pki_certificate_pem(forged);

@@ -4,7 +4,7 @@
  * that is damaged or does not go with the file any more.
  *
  * links: core/key_file.c
- * links: core/engine/owned.c
+ * links: core/engine/owned.c core/engine/front_certificate.c
  * links: core/engine/entitled.c core/engine/revocations.c
  * links: relay/config/load.c relay/config/config.c relay/config/policy.c relay/config/stun.c
  * links: relay/policy/policy.c relay/policy/compile.c relay/policy/index.c relay/policy/source.c
@@ -13,7 +13,7 @@
  * links: core/conf/json.c core/conf/value.c core/conf/yaml.c core/addr.c core/log.c
  * links: core/parse/wire.c core/parse/reason.c core/engine/identity.c
  * links: core/engine/identity_relay.c core/engine/identity_verify.c core/engine/certificate.c
- * links: core/engine/tag.c core/engine/tls.c ctl/pki/make.c tests/support/certs.c
+ * links: core/engine/tag.c core/engine/tls.c core/engine/csr.c ctl/pki/make.c tests/support/certs.c
  * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
  * links: core/engine/browser.c core/engine/brotli.c
  */
@@ -100,9 +100,16 @@ static void write_file(const char *certificate, const char *key)
 	write_text(file, text);
 }
 
-static bool ring_has(void *context, const uint8_t id[SIGNING_KEY_BYTES])
+static bool ring_has(void *context, const uint8_t id[SIGNING_KEY_BYTES], enum signing_use use)
 {
 	return keyring_has(context, id);
+}
+
+static char told_state[sizeof(dir)]; /* where the signer was told that its keys lie */
+
+static void ring_state(void *context, const char *state_dir)
+{
+	snprintf(told_state, sizeof(told_state), "%s", state_dir);
 }
 
 /* As the signer reads it. */
@@ -117,10 +124,15 @@ static bool load(struct relay_config *c, struct configuring_start *start,
 					 .text = text,
 					 .len = fread(text, 1, sizeof(text), f),
 					 .has_key = ring_has,
+					 .state = ring_state,
 					 .context = keys};
 	fclose(f);
 	assert_int_equal(keyring_take(keys, text, from.len), 1);
-	return load_config(&from, c, start, errors);
+	told_state[0] = '\0';
+	bool ok = load_config(&from, c, start, errors);
+	/* Before it is asked for a key of what is kept. */
+	assert_true(!ok || strcmp(told_state, dir) == 0);
+	return ok;
 }
 
 /* What load_config() makes of it; expect: the key in force, and whether what is kept counts. */
@@ -217,6 +229,7 @@ static void no_key_in_the_clear(void **state)
 					 .text = "name: x\nidentity: {ca: '', key: ''}\n",
 					 .len = 34,
 					 .has_key = ring_has,
+					 .state = ring_state,
 					 .context = keys};
 	assert_false(load_config(&from, &c, &start, &errors));
 	conf_errors_free(&errors);

@@ -100,8 +100,77 @@ static void requests(void **state)
 		assert_int_equal(signing_request_decode(packet, 9, &out),
 				 duty == SIGNING_CHANNEL || duty == SIGNING_SEAL);
 		assert_int_equal(signing_request_decode(packet, 10, &out), duty == SIGNING_READ);
-		assert_int_equal(signing_request_decode(packet, 41, &out), duty == SIGNING_HAS);
+		assert_int_equal(signing_request_decode(packet, 42, &out),
+				 duty == SIGNING_HAS || duty == SIGNING_KEEP);
+		assert_int_equal(signing_request_decode(packet, 44, &out), duty == SIGNING_MAKE);
+		packet[9] = SIGNING_USES;
+		assert_false(signing_request_decode(packet, 42, &out));
+		assert_false(signing_request_decode(packet, 44, &out));
 	}
+}
+
+/* Of each u8 length and so many bytes of 'h'. */
+static CBS packed(uint8_t *out, size_t count, uint8_t length)
+{
+	CBS all;
+
+	for (size_t i = 0; i < count; i++) {
+		out[i * (length + 1u)] = length;
+		memset(out + i * (length + 1u) + 1, 'h', length);
+	}
+	CBS_init(&all, out, count * (length + 1u));
+	return all;
+}
+
+static void requests_for_keys(void **state)
+{
+	static uint8_t packet[SIGNING_REQUEST_MAX], hosts[SIGNING_HOSTS_BYTES + 256];
+	struct signing_request in = {.duty = SIGNING_MAKE,
+				     .number = 7,
+				     .use = SIGNING_FRONT,
+				     .key = {1, 2, 3}},
+			       out;
+	size_t len, count = 0;
+	CBS one;
+
+	in.input = packed(hosts, 16, 255); /* 4096 bytes */
+	assert_true(signing_request_encode(&in, packet, sizeof(packet), &len));
+	assert_true(signing_request_decode(packet, len, &out));
+	assert_int_equal(out.use, SIGNING_FRONT);
+	assert_memory_equal(out.key, in.key, sizeof(in.key));
+	while (signing_next_host(&out.input, &one)) {
+		assert_int_equal(CBS_len(&one), 255);
+		count++;
+	}
+	assert_int_equal(count, 16);
+	for (size_t n = 0; n < len; n++)
+		assert_false(signing_request_decode(packet, n, &out));
+	in.input = packed(hosts, 17, 255);
+	assert_false(signing_request_encode(&in, packet, sizeof(packet), &len));
+	/* None of no length, with a zero byte, or cut short. */
+	static const uint8_t empty[] = {0}, zero[] = {2, 'a', 0}, cut[] = {2, 'a'};
+	const struct {
+		const uint8_t *bytes;
+		size_t len;
+	} wrong[] = {{empty, sizeof(empty)}, {zero, sizeof(zero)}, {cut, sizeof(cut)}};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		CBS_init(&in.input, wrong[i].bytes, wrong[i].len);
+		assert_false(signing_request_encode(&in, packet, sizeof(packet), &len));
+		packet[0] = SIGNING_MAKE;
+		memset(packet + 1, 0, 42);
+		packet[42] = 0;
+		packet[43] = (uint8_t)wrong[i].len;
+		memcpy(packet + 44, wrong[i].bytes, wrong[i].len);
+		assert_false(signing_request_decode(packet, 44 + wrong[i].len, &out));
+	}
+	/* A directory, as a file's path. */
+	in = (struct signing_request){.duty = SIGNING_STATE, .number = 8};
+	CBS_init(&in.input, (const uint8_t *)"/var/lib", 8);
+	assert_true(signing_request_encode(&in, packet, sizeof(packet), &len));
+	assert_true(signing_request_decode(packet, len, &out));
+	assert_true(CBS_mem_equal(&out.input, (const uint8_t *)"/var/lib", 8));
+	CBS_init(&in.input, NULL, 0);
+	assert_false(signing_request_encode(&in, packet, sizeof(packet), &len));
 }
 
 static void requests_for_files(void **state)
@@ -159,8 +228,11 @@ static void replies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tls13),    cmocka_unit_test(tls12),
-		cmocka_unit_test(requests), cmocka_unit_test(requests_for_files),
+		cmocka_unit_test(tls13),
+		cmocka_unit_test(tls12),
+		cmocka_unit_test(requests),
+		cmocka_unit_test(requests_for_keys),
+		cmocka_unit_test(requests_for_files),
 		cmocka_unit_test(replies),
 	};
 

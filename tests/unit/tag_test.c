@@ -5,7 +5,7 @@
  * links: core/engine/tag.c core/engine/tls.c core/engine/identity.c core/engine/identity_verify.c
  * links: core/engine/identity_relay.c core/engine/certificate.c core/engine/keyring.c
  * links: core/parse/wire.c core/parse/reason.c core/parse/keyblock.c core/parse/signing.c
- * links: ctl/pki/make.c tests/support/certs.c core/memory.c
+ * links: core/engine/csr.c ctl/pki/make.c tests/support/certs.c core/memory.c
  * links: core/engine/browser.c core/engine/brotli.c core/addr.c
  */
 #include <setjmp.h>

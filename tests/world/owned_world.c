@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "ctl/pki/make.h"
+#include "core/engine/csr.h"
 #include "relay/config/load.h"
 #include "tests/world/stage.h"
 #include "tests/world/store.h"
@@ -110,7 +111,7 @@ static void check_keys(struct operator* o, const struct owned_key *keys, size_t 
 /* A PEM text, owned; by NULL: signed by itself. */
 static char *make_ca(const struct certs_ca *by)
 {
-	EVP_PKEY *key = pki_make_key();
+	EVP_PKEY *key = csr_new_key();
 	time_t now = time(NULL);
 	X509 *x = by ? pki_make_next_ca(key, "Worlds", now - 60, now + 86400, by->x, by->key)
 		     : pki_make_ca(key, "Worlds", now - 60, now + 86400);

@@ -262,9 +262,18 @@ static void signer_begin(struct world_relay *r)
 	world_turns_add(signer_turn, r);
 }
 
-static bool signer_has_key(void *context, const uint8_t id[SIGNING_KEY_BYTES])
+static bool signer_has_key(void *context, const uint8_t id[SIGNING_KEY_BYTES], enum signing_use use)
 {
-	return signer_has(context, id) == 0;
+	return signer_has(context, id, use) == 0;
+}
+
+static void signer_has_state(void *context, const char *state_dir)
+{
+	char *text;
+
+	if (signer_state(context, state_dir, &text))
+		world_broken("the signer has no directory");
+	free(text);
 }
 
 /* ---- relays ---- */
@@ -327,8 +336,10 @@ static void relay_open_all(struct world_relay *r)
 				      .path = r->config_path,
 				      .start = &start,
 				      .isolation = &r->isolation};
-	struct load_source from = {
-		.path = r->config_path, .has_key = signer_has_key, .context = &r->signer};
+	struct load_source from = {.path = r->config_path,
+				   .has_key = signer_has_key,
+				   .state = signer_has_state,
+				   .context = &r->signer};
 	char why[PAIR_WHY_BYTES], *text = NULL;
 
 	signer_begin(r);

@@ -29,6 +29,9 @@ struct k_stored {
 
 static struct stored *all;
 
+static bool power_goes;
+static unsigned power_left; /* changes that are still made */
+
 static struct stored *find(const char *path)
 {
 	struct stored *s = all;
@@ -89,8 +92,29 @@ static void forget(struct stored *s)
 	world_free(s);
 }
 
+void store_power_goes(unsigned after)
+{
+	power_goes = true;
+	power_left = after;
+}
+
+void store_power_returns(void)
+{
+	power_goes = false;
+}
+
+/* Whether a change is made any more; it is one of those that are counted. */
+static bool powered(void)
+{
+	if (power_goes && power_left == 0)
+		return false;
+	power_left -= power_goes;
+	return true;
+}
+
 void k_store_forget_all(void)
 {
+	power_goes = false;
 	while (all)
 		forget(all);
 }
@@ -128,6 +152,8 @@ int k_store_open(const char *path, int flags)
 		return -ENOENT;
 	if (s && !s->directory && (flags & O_DIRECTORY))
 		return -ENOTDIR;
+	if ((!s || (flags & O_TRUNC)) && !powered())
+		return -EIO;
 	o = k_file_new(&k_stored_kind, sizeof(*o), false);
 	int fd = k_install(&o->file);
 	if (fd < 0) {
@@ -149,6 +175,8 @@ int k_store_unlink(const char *path)
 
 	if (!s)
 		return -ENOENT;
+	if (!powered())
+		return -EIO;
 	s->unlinked = true;
 	if (s->opened == 0)
 		forget(s);
@@ -157,11 +185,17 @@ int k_store_unlink(const char *path)
 
 int k_store_rename(const char *from, const char *to)
 {
-	struct stored *s = find(from);
+	struct stored *s = find(from), *was = find(to);
 
 	if (!s)
 		return -ENOENT;
-	(void)k_store_unlink(to);
+	if (!powered())
+		return -EIO;
+	if (was) { /* at once, or not at all */
+		was->unlinked = true;
+		if (was->opened == 0)
+			forget(was);
+	}
 	snprintf(s->path, sizeof(s->path), "%s", to);
 	return 0;
 }
@@ -219,6 +253,8 @@ int k_stored_truncate(struct k_file *f, int64_t size)
 
 	if (!s || size < 0 || (size_t)size > s->len)
 		return -EINVAL;
+	if (!powered())
+		return -EIO;
 	s->len = (size_t)size;
 	s->text[s->len] = '\0';
 	return 0;
@@ -241,6 +277,8 @@ static ssize_t stored_send(struct k_file *f, const void *buf, size_t len, int fl
 	struct stored *s = o->stored;
 	size_t end = o->at + len > s->len ? o->at + len : s->len;
 
+	if (!powered())
+		return -EIO;
 	s->text = world_realloc(s->text, end + 1);
 	memcpy(s->text + o->at, buf, len);
 	s->text[end] = '\0';

@@ -64,6 +64,10 @@ void world_signer_late(void);
 void world_signer_dead(void);
 void world_signer_crowd(void);
 void world_front_certificate(void);
+void world_relay_renewed(void);
+void world_relay_renewed_dark(void);
+void world_front_requested(void);
+void world_agent_renewed(void);
 
 /* Under AddressSanitizer: looks for memory that nothing points to, and ends the process over it. */
 void leak_check(void);

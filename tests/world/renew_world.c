@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * renew_world: new keys for a relay and an agent that run. The key is made where it is used, a
+ * request goes out, a certificate comes back: the right one and all kinds of others, while sessions
+ * run, with restarts and losses of power between any two steps.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/engine/certificate.h"
+#include "core/engine/csr.h"
+#include "ctl/pki/make.h"
+#include "tests/world/peer.h"
+#include "tests/world/stage.h"
+#include "tests/world/store.h"
+#include "tests/world/worlds.h"
+
+static struct operator console;
+
+/* ---- the operator's part ---- */
+
+/* What the relay or agent sends out, as PEM, owned; NULL: it makes no key. */
+static char *requested(struct operator* o, bool front)
+{
+	json_t *params = front ? json_pack("{s:s}", "for", "front") : NULL;
+	json_t *answer = operator_call(o, "identity.request", params);
+	const char *pem = json_string_value(json_object_get(answer, "request"));
+
+	return pem ? strdup(pem) : NULL;
+}
+
+static bool installed(struct operator* o, bool front, const char *pem)
+{
+	return operator_call(o, "identity.install",
+			     json_pack("{s:s*, s:s}", "for", front ? "front" : NULL, "certificate",
+				       pem)) != NULL;
+}
+
+enum wrong { RIGHT, WRONG_KEY, WRONG_NAME, WRONG_CA, ENDED, TOO_EARLY, WRONG_ROLE, WRONGS };
+
+/* What a CA makes of a request; owned. */
+static char *signed_for(enum who who, const char *request, enum wrong wrong)
+{
+	static struct certs_ca stranger;
+	static const char *const other_host[] = {"elsewhere"};
+	time_t now = time(NULL), from = now - 3600, to = now + 90 * 86400;
+	X509 *old = certificate_of_pem(world_pairs[who].certificate), *x;
+	EVP_PKEY *key = wrong == WRONG_KEY ? csr_new_key() : csr_key(request);
+	const struct certs_ca *ca = &world_ca;
+	char *pem;
+
+	if (wrong == WRONG_CA && !stranger.x)
+		stranger = certs_make_ca("Strangers");
+	if (wrong == WRONG_CA)
+		ca = &stranger;
+	if (wrong == ENDED)
+		to = now - 60;
+	if (wrong == TOO_EARLY)
+		from = now + 3600;
+	if (wrong == WRONG_NAME || wrong == WRONG_ROLE) {
+		const struct pki_request r = {
+			.role = wrong == WRONG_ROLE ? IDENTITY_CONSOLE
+				: who == RELAY_A    ? IDENTITY_RELAY
+						    : IDENTITY_AGENT,
+			.name = "elsewhere",
+			.hosts = other_host,
+			.host_count = 1,
+			.not_before = from,
+			.not_after = to,
+		};
+		x = pki_make_certificate(&r, key, ca->x, ca->key);
+	} else {
+		x = pki_make_again(old, key, from, to, ca->x, ca->key);
+	}
+	pem = x ? pki_certificate_pem(x) : NULL;
+	if (!pem)
+		world_broken("no certificate for a request");
+	X509_free(x);
+	X509_free(old);
+	EVP_PKEY_free(key);
+	return pem;
+}
+
+/* ---- what a stranger is shown ---- */
+
+static bool is_shown(struct peer *p, const char *pem)
+{
+	X509 *wanted = certificate_of_pem(pem), *is;
+	bool same;
+
+	if (!world_check(peer_dial(p, stage.relay_hosts[0]), "links", "no handshake succeeds"))
+		return false;
+	is = SSL_get_peer_certificate(tls_ssl(p->tls));
+	same = is && wanted && X509_cmp(is, wanted) == 0;
+	X509_free(is);
+	X509_free(wanted);
+	peer_close(p, false);
+	return same;
+}
+
+static void expect_shown(struct peer *p, const char *pem, const char *when)
+{
+	world_check(is_shown(p, pem), "shown", "another certificate is shown %s", when);
+}
+
+static void start_again(struct world_relay *r)
+{
+	operator_stop(&stage.operator);
+	world_relay_kill(r);
+	store_power_returns();
+	world_relay_start(r, RELAY_A, stage.relay_hosts[0], NULL);
+	operator_start(&stage.operator, r);
+}
+
+static unsigned keys_kept(const struct world_relay *r, const char *use)
+{
+	char path[128];
+	unsigned count = 0;
+	size_t len;
+
+	for (unsigned i = 1; i <= MADE_SLOTS; i++) {
+		snprintf(path, sizeof(path), "%s/key-%s-%u.pem", r->state_dir, use, i);
+		count += store_read(path, &len) != NULL;
+	}
+	return count;
+}
+
+/* ---- a relay ---- */
+
+static void refuse_wrong_ones(struct peer *stranger, const char *request, const char *shown)
+{
+	for (enum wrong wrong = WRONG_KEY; wrong < WRONGS; wrong++) {
+		char *pem = signed_for(RELAY_A, request, wrong);
+
+		world_check(!installed(&stage.operator, false, pem), "refused",
+			    "a certificate that is wrong in the way %d is put in force", wrong);
+		free(pem);
+	}
+	expect_shown(stranger, shown, "after certificates that do not fit");
+}
+
+/* Renewed twice while a talk runs, and perhaps started again between request and certificate; kept
+ * over a start; of the keys the one in force is left. */
+void world_relay_renewed(void)
+{
+	struct world_relay *r = &stage.relays[0];
+	char *shown = strdup(world_pairs[RELAY_A].certificate), *request, *pem;
+	struct peer stranger;
+	struct talk *running;
+
+	stage_set(1, "");
+	peer_start(&stranger, "stranger", LAPTOP, stage.internet);
+	for (unsigned round = 0; round < 2; round++) {
+		bool again = dice_chance(&world_dice, 400);
+
+		running = stage_talk_from(&stage.at_laptop, 400000, 400000);
+		running->side[0].plan.write_most = 3000;
+		running->disturbed = again;
+		request = requested(&stage.operator, false);
+		if (!request)
+			world_broken("a relay makes no key");
+		if (again)
+			start_again(r);
+		refuse_wrong_ones(&stranger, request, shown);
+		pem = signed_for(RELAY_A, request, RIGHT);
+		world_check(installed(&stage.operator, false, pem), "renewed",
+			    "a certificate that fits is refused");
+		world_run(SECOND);
+		expect_shown(&stranger, pem, "once it is renewed");
+		world_check(keys_kept(r, "identity") == 1, "keys", "%u keys are kept",
+			    keys_kept(r, "identity"));
+		/* Its key is gone: nothing may rest on it again. */
+		if (round > 0)
+			world_check(!installed(&stage.operator, false, shown), "refused",
+				    "a certificate whose key has gone is put in force");
+		(void)world_until(talks_over, NULL, 400 * SECOND);
+		talks_judge();
+		free(request);
+		free(shown);
+		shown = pem;
+	}
+	start_again(r);
+	expect_shown(&stranger, shown, "after a start");
+	world_check(world_until(stage_linked, NULL, 600 * SECOND), "links",
+		    "agents do not come to a relay that was renewed");
+	(void)stage_goes_through(stage_talk_from(&stage.at_laptop, 1000, 1000));
+	talks_judge();
+	peer_end(&stranger);
+	free(shown);
+	stage_clear();
+}
+
+/* The power goes at any moment of it: the relay starts with the certificate before or with the new
+ * one, and can be renewed then. */
+void world_relay_renewed_dark(void)
+{
+	struct world_relay *r = &stage.relays[0];
+	const char *before = world_pairs[RELAY_A].certificate;
+	char *request, *pem = NULL;
+	struct peer stranger;
+	bool new;
+
+	stage_set(1, "");
+	peer_start(&stranger, "stranger", LAPTOP, stage.internet);
+	if (dice_chance(&world_dice, 300)) {
+		store_power_goes((unsigned)dice_below(&world_dice, 6));
+		request = requested(&stage.operator, false);
+	} else {
+		request = requested(&stage.operator, false);
+		store_power_goes((unsigned)dice_below(&world_dice, 10));
+	}
+	if (request) {
+		pem = signed_for(RELAY_A, request, RIGHT);
+		(void)installed(&stage.operator, false, pem);
+	}
+	start_again(r);
+	new = pem &&is_shown(&stranger, pem);
+	if (!new)
+		expect_shown(&stranger, before, "after the power went");
+	free(request);
+	free(pem);
+	request = requested(&stage.operator, false);
+	pem = request ? signed_for(RELAY_A, request, RIGHT) : NULL;
+	world_check(pem && installed(&stage.operator, false, pem), "renewed",
+		    "once the power is back, it cannot be renewed");
+	if (pem)
+		expect_shown(&stranger, pem, "once it is renewed after all");
+	world_check(keys_kept(r, "identity") == 1, "keys", "%u keys are kept",
+		    keys_kept(r, "identity"));
+	world_check(world_until(stage_linked, NULL, 600 * SECOND), "links",
+		    "agents do not come to a relay that was renewed");
+	free(request);
+	free(pem);
+	peer_end(&stranger);
+	stage_clear();
+}
+
+/* A certificate of a public CA, for a key that the relay has made. */
+void world_front_requested(void)
+{
+	struct world_relay *r = &stage.relays[0];
+	struct peer stranger;
+	char *request, *pem;
+
+	stage_set(1, "");
+	peer_start(&stranger, "stranger", LAPTOP, stage.internet);
+	request = requested(&stage.operator, true);
+	if (!request)
+		world_broken("a relay makes no key for its front door");
+	/* Not for the other use. */
+	pem = signed_for(RELAY_A, request, RIGHT);
+	world_check(!installed(&stage.operator, false, pem), "refused",
+		    "a key of the front door becomes the identity's");
+	free(pem);
+	pem = signed_for(RELAY_A, request, WRONG_NAME);
+	world_check(!installed(&stage.operator, true, pem), "refused",
+		    "a certificate for no name of the relay's is shown");
+	free(pem);
+	pem = signed_for(RELAY_A, request, ENDED);
+	world_check(!installed(&stage.operator, true, pem), "refused",
+		    "a certificate that has ended is shown");
+	free(pem);
+	pem = signed_for(RELAY_A, request, WRONG_CA); /* any will do */
+	world_check(installed(&stage.operator, true, pem), "renewed",
+		    "a certificate for the front door is refused");
+	world_run(SECOND);
+	expect_shown(&stranger, pem, "once it has come");
+	world_check(stage_linked(NULL), "lives-on", "an agent has lost its link over it");
+	start_again(r);
+	expect_shown(&stranger, pem, "after a start");
+	free(request);
+	free(pem);
+	peer_end(&stranger);
+	stage_clear();
+}
+
+/* ---- an agent ---- */
+
+/* The link moves to the new certificate, sessions go on, and it is kept over a start. */
+void world_agent_renewed(void)
+{
+	struct talk *running;
+	char *request, *pem, serial[CERTIFICATE_SERIAL_BYTES];
+	bool again = dice_chance(&world_dice, 300);
+	struct identity_peer is;
+	X509 *x;
+
+	stage_set(1, "");
+	running = stage_talk_from(&stage.at_laptop, 400000, 400000);
+	running->side[0].plan.write_most = 3000;
+	running->disturbed = again;
+	operator_start_at_agent(&console, &stage.relays[0], stage.internet, "laptop");
+	request = requested(&console, false);
+	if (!request)
+		world_broken("an agent makes no key");
+	for (enum wrong wrong = WRONG_KEY; wrong < WRONGS; wrong++) {
+		pem = signed_for(LAPTOP, request, wrong);
+		world_check(!installed(&console, false, pem), "refused",
+			    "a certificate that is wrong in the way %d is put in force", wrong);
+		free(pem);
+	}
+	pem = signed_for(LAPTOP, request, RIGHT);
+	world_check(installed(&console, false, pem), "renewed",
+		    "a certificate that fits is refused");
+	operator_stop(&console);
+	if (again) {
+		world_agent_stop(&stage.laptop);
+		stage_agent_again(&stage.laptop);
+	}
+	world_check(world_until(stage_linked, NULL, 600 * SECOND), "links",
+		    "an agent that was renewed has no link");
+	x = certificate_of_pem(pem);
+	world_check(x && certificate_serial(x, serial) &&
+			    identity_self(stage.laptop.agent.setup.self.identity, &is) &&
+			    strcmp(is.serial, serial) == 0,
+		    "shown", "an agent goes on with the certificate before");
+	X509_free(x);
+	(void)world_until(talks_over, NULL, 400 * SECOND);
+	talks_judge();
+	free(request);
+	free(pem);
+	stage_clear();
+}
