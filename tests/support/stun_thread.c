@@ -86,23 +86,39 @@ static void *stun_thread_run(void *arg)
 	return NULL;
 }
 
+/* A socket of this type at this port of loopback (0: a free one); -1: that port is in use. */
+static int bound(int type, uint16_t port)
+{
+	const struct sockaddr_in at = {.sin_family = AF_INET,
+				       .sin_port = htons(port),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+	if (bind(fd, (const struct sockaddr *)&at, sizeof(at)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
 void stun_thread_open(struct stun_thread *s, uint16_t port)
 {
-	struct sockaddr_in at = {.sin_family = AF_INET,
-				 .sin_port = htons(port),
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in at = {0};
 	socklen_t len = sizeof(at);
 
-	s->udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(s->udp, (struct sockaddr *)&at, len), 0);
-	assert_int_equal(getsockname(s->udp, (struct sockaddr *)&at, &len), 0);
-	s->port = ntohs(at.sin_port);
-	s->tcp = -1;
-	if (!s->no_tcp) {
-		s->tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		assert_int_equal(bind(s->tcp, (struct sockaddr *)&at, len), 0);
-		assert_int_equal(listen(s->tcp, 4), 0);
+	/* A port that is free for UDP may be another program's over TCP; the next one may not. */
+	for (int tries = 0; tries < 100; tries++) {
+		s->udp = bound(SOCK_DGRAM, port);
+		assert_true(s->udp >= 0);
+		assert_int_equal(getsockname(s->udp, (struct sockaddr *)&at, &len), 0);
+		s->port = ntohs(at.sin_port);
+		s->tcp = s->no_tcp ? -1 : bound(SOCK_STREAM, s->port);
+		if (s->no_tcp || s->tcp >= 0)
+			break;
+		close(s->udp);
 	}
+	assert_true(s->no_tcp || s->tcp >= 0);
+	if (!s->no_tcp)
+		assert_int_equal(listen(s->tcp, 4), 0);
 	assert_int_equal(pipe(s->stop), 0);
 	assert_int_equal(pthread_create(&s->thread, NULL, stun_thread_run, s), 0);
 }
