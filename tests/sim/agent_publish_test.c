@@ -325,6 +325,18 @@ static void consoles_have_a_limit_of_their_own(void **state)
 	agent_scene_end(s);
 }
 
+/* Refused before there is a leg, with the reason that its operator can act on. */
+static void an_agent_without_consoles_says_so_at_once(void **state)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+
+	s->config.console = AGENT_CONSOLES_OFF;
+	agent_scene_offer(s, WIRE_OFFER_AGENT, WIRE_CONTROL_SERVICE);
+	assert_int_equal(s->refuses, 1);
+	assert_non_null(strstr(s->refuse_text, "console: off"));
+	assert_refused(s, REASON_NOT_ALLOWED, "SON");
+}
+
 /* ---- time ---- */
 
 static void an_asker_without_a_request_is_not_kept(void **state)
@@ -691,6 +703,7 @@ int main(void)
 		RING_TEST(consoles_reach_the_agent_itself_and_agents_do_not),
 		RING_TEST(a_transient_agent_publishes_nothing),
 		RING_TEST(consoles_have_a_limit_of_their_own),
+		RING_TEST(an_agent_without_consoles_says_so_at_once),
 		RING_TEST(an_asker_without_a_request_is_not_kept),
 		RING_TEST(an_asker_without_a_handshake_is_not_kept),
 		RING_TEST(a_leg_that_never_comes_is_not_waited_for),

@@ -122,6 +122,19 @@ static void test_networks(void **state)
 	buckets_free(r);
 }
 
+/* One that asked far too much is one of many again four seconds after, not later. */
+static void test_a_flood_that_is_over(void **state)
+{
+	struct buckets *r = make(TOTAL, PER_SOURCE);
+
+	for (unsigned i = 0; i < 2000; i++, now_ms += 10)
+		(void)flood(r, "192.0.2.1", 20);
+	assert_int_not_equal(ask(r, BUCKETS_HANDSHAKE, "192.0.2.1"), BUCKETS_OF_LITTLE);
+	now_ms += BUCKETS_BURST_S * 1000 + 1000;
+	assert_int_equal(ask(r, BUCKETS_HANDSHAKE, "192.0.2.1"), BUCKETS_OF_LITTLE);
+	buckets_free(r);
+}
+
 /* Half of all is kept for those that ask seldom, however many ask as much as they may. */
 static void test_kept_for_little(void **state)
 {
@@ -285,11 +298,17 @@ static void test_no_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_burst_and_rate), cmocka_unit_test(test_steady),
-		cmocka_unit_test(test_networks),       cmocka_unit_test(test_kept_for_little),
-		cmocka_unit_test(test_total_bounds),   cmocka_unit_test(test_proved_is_given_back),
-		cmocka_unit_test(test_proved_address), cmocka_unit_test(test_sign_ins),
-		cmocka_unit_test(test_names),	       cmocka_unit_test(test_full_table),
+		cmocka_unit_test(test_burst_and_rate),
+		cmocka_unit_test(test_steady),
+		cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_a_flood_that_is_over),
+		cmocka_unit_test(test_kept_for_little),
+		cmocka_unit_test(test_total_bounds),
+		cmocka_unit_test(test_proved_is_given_back),
+		cmocka_unit_test(test_proved_address),
+		cmocka_unit_test(test_sign_ins),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_full_table),
 		cmocka_unit_test(test_no_limit),
 	};
 

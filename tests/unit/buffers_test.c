@@ -86,22 +86,22 @@ static void none_at_all(void **state)
 
 static void what_exists_is_charged(void **state)
 {
-	struct memory account = {.most = 4 * EACH};
+	struct memory account = {.most = 8 * EACH};
 	struct buffers b;
-	uint8_t *got[3];
+	uint8_t *got[6];
 
 	(void)memory_adopt(&account);
 	assert_int_equal(buffers_init(&b, EACH, 8), 0);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 6; i++) {
 		got[i] = buffers_get(&b);
 		assert_non_null(got[i]);
 	}
-	assert_int_equal(account.used, 3 * EACH);
+	assert_int_equal(account.used, 6 * EACH);
 	assert_true(memory_take(1)); /* the last quarter is for others */
 	assert_null(buffers_get(&b));
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 6; i++)
 		buffers_put(&b, got[i]);
-	assert_int_equal(account.used, 3 * EACH + 1);
+	assert_int_equal(account.used, 6 * EACH + 1);
 	buffers_free(&b);
 	assert_int_equal(account.used, 1);
 	(void)memory_adopt(NULL);

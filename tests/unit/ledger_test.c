@@ -134,6 +134,34 @@ static void the_fullest_source_pays_for_all(void **state)
 	assert_quiet(l);
 }
 
+/* A full address pays itself, however much more another network has. */
+static void who_is_full_pays_itself(void **state)
+{
+	struct ledger *l = make(32, 2);
+	uint32_t places[8], n = 0;
+	enum reason why;
+
+	for (unsigned host = 1; host <= 3; host++) {
+		char literal[16];
+
+		snprintf(literal, sizeof literal, "192.0.2.%u", host);
+		places[n] = enter_quietly(l, literal, n + 1);
+		n++;
+		places[n] = enter_quietly(l, literal, n + 1);
+		n++;
+	}
+	places[n++] = enter_quietly(l, "198.51.100.1", 7);
+	places[n++] = enter_quietly(l, "198.51.100.1", 8);
+	struct ledger_entered e = enter(l, "198.51.100.1", 9);
+	assert_int_equal(e.drop, 7);
+	assert_int_equal(ledger_next_dropped(l, 0, &why), 7);
+	assert_int_equal(why, REASON_LIMIT_SOURCE);
+	ledger_leave(l, e.place);
+	while (n > 0)
+		ledger_leave(l, places[--n]);
+	assert_quiet(l);
+}
+
 /* A network that is full is judged as a whole, and within it the fullest address. */
 static void networks_count_as_one(void **state)
 {
@@ -325,6 +353,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_oldest_of_a_full_source_goes),
 		cmocka_unit_test(the_fullest_source_pays_for_all),
+		cmocka_unit_test(who_is_full_pays_itself),
 		cmocka_unit_test(networks_count_as_one),
 		cmocka_unit_test(wider_networks_have_limits_of_their_own),
 		cmocka_unit_test(the_proven_have_places_of_their_own),

@@ -66,6 +66,18 @@ static void serve_bulk(struct fake_connection *c)
 	}
 }
 
+/* Takes what comes, to its end. */
+static void serve_listener(struct fake_connection *c)
+{
+	uint8_t bytes[512];
+	size_t n;
+
+	if (!let_in(c))
+		return;
+	while ((n = fake_relay_read(c, bytes, sizeof(bytes))) > 0)
+		c->relay->received += n;
+}
+
 static void serve_bye(struct fake_connection *c)
 {
 	if (!fake_relay_hello(c, NULL, 0))
@@ -254,6 +266,31 @@ static void test_both_directions_arrive_whole(void **state)
 	free(bytes);
 }
 
+/* A command that says something and is done at once: all is passed on, and then its end. */
+static void test_the_last_line_is_passed_on(void **state)
+{
+	static const char line[] = "{\"jsonrpc\":\"2.0\",\"method\":\"drain\"}\n";
+
+	for (unsigned round = 0; round < 10; round++) {
+		struct fake_relay r = {.serve = serve_listener};
+		struct agent_config config;
+		struct tunnel *t;
+		int fd;
+
+		fake_relay_open(&r, &ca, "127.0.0.1");
+		config = fake_relay_config(&ca, IDENTITY_CONSOLE, "ops", r.port);
+		t = sign_in(&config, true);
+		fd = tunnel_take_fd(t);
+		assert_int_equal(send(fd, line, sizeof(line) - 1, 0), sizeof(line) - 1);
+		close(fd);
+		tunnel_close(t);
+		agent_config_free(&config);
+		fake_relay_close(&r);
+		assert_int_equal(r.received, sizeof(line) - 1);
+		assert_true(r.ended);
+	}
+}
+
 static void test_a_relay_that_says_no_is_believed(void **state)
 {
 	assert_refused(serve_bye, "this console is revoked", "this console is revoked");
@@ -438,6 +475,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_both_directions_arrive_whole),
+		cmocka_unit_test(test_the_last_line_is_passed_on),
 		cmocka_unit_test(test_a_relay_that_says_no_is_believed),
 		cmocka_unit_test(test_what_is_no_relay),
 		cmocka_unit_test(test_last_words),

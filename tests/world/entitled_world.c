@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "relay/control/control_internal.h"
 #include "relay/session/session.h"
 #include "tests/world/stage.h"
 #include "tests/world/worlds.h"
@@ -192,7 +193,18 @@ void world_ca_removed(void)
 	one_ca_again(GUEST, before);
 }
 
-/* A console whose CA was taken out does not put it back, by lines that are on their way neither. */
+/* A change that a console may make, of a configuration that has no CA but our own, even if it cuts
+ * its caller off. */
+static json_t *changed(json_t *config, const char *key, json_t *value)
+{
+	json_t *next = without_the_other(json_incref(config));
+
+	json_object_set_new(next, key, value);
+	return json_pack("{s:o, s:b}", "config", next, "force", true);
+}
+
+/* A console whose CA was taken out, by another or by itself, does not put it back, nor does it
+ * change anything else, by lines that are on their way neither. */
 void world_ca_put_back(void)
 {
 	struct certs_pair before = by_another_ca(ADMIN, IDENTITY_CONSOLE);
@@ -204,8 +216,18 @@ void world_ca_put_back(void)
 	world_check(world_until(operator_settled, &console, 20 * SECOND) && console.signed_in,
 		    "links", "the console is not let in");
 	was = operator_config(&stage.operator);
-	operator_ask(&stage.operator, "config.apply",
-		     json_pack("{s:o}", "config", without_the_other(json_incref(was))));
+	if (dice_chance(&world_dice, 700)) {
+		operator_ask(&console, "config.apply", changed(was, "drain", json_string("7s")));
+		for (unsigned i = 0; i < 8; i++)
+			operator_ask(&console, "config.apply",
+				     changed(was, "drain", json_string("8s")));
+		world_run(2 * SECOND);
+		world_check(stage.relays[0].relay.control->current->config.drain_ms == 7000,
+			    "expires", "a console whose CA was taken out has changed a relay");
+	} else {
+		operator_ask(&stage.operator, "config.apply",
+			     json_pack("{s:o}", "config", without_the_other(json_incref(was))));
+	}
 	for (unsigned i = 0; i < 20; i++) {
 		operator_ask(&console, "config.apply", json_pack("{s:O}", "config", was));
 		world_run(dice_below(&world_dice, 50 * MS));
@@ -226,9 +248,10 @@ void world_ca_put_back(void)
 }
 
 /* The same at an agent, whose operator has edited its file; or the console does it to itself, and
- * its second thought comes in the same breath. */
+ * its second thought comes in the same breath. Neither puts the CA back, nor changes anything. */
 void world_ca_put_back_at_agent(void)
 {
+	enum { BEFORE = 700, AFTER = 800 };
 	struct certs_pair before = by_another_ca(ADMIN, IDENTITY_CONSOLE);
 	struct operator console;
 	json_t *was;
@@ -236,18 +259,22 @@ void world_ca_put_back_at_agent(void)
 	stage_set(1, "");
 	operator_start_at_agent(&console, &stage.relays[0], stage.internet, "home");
 	was = operator_config(&console);
-	if (dice_chance(&world_dice, 500)) {
+	if (dice_chance(&world_dice, 700)) {
 		operator_ask(&console, "config.apply",
-			     json_pack("{s:o, s:b}", "config", without_the_other(json_incref(was)),
-				       "force", true));
+			     changed(was, "max_sessions", json_integer(BEFORE)));
+		for (unsigned i = 0; i < 8; i++)
+			operator_ask(&console, "config.apply",
+				     changed(was, "max_sessions", json_integer(AFTER + i)));
+		world_run(2 * SECOND);
+		world_check(stage.home.agent.setup.config->max_sessions == BEFORE, "expires",
+			    "a console whose CA was taken out has changed an agent: %llu sessions",
+			    (unsigned long long)stage.home.agent.setup.config->max_sessions);
 	} else {
 		world_ca.pem = own_pem;
 		world_agent_write(&stage.home, TALK);
 		world_ca.pem = both_pem;
 		k_signal(stage.home.program, SIGHUP);
 	}
-	for (unsigned i = 0; i < 8; i++)
-		operator_ask(&console, "config.apply", json_pack("{s:O}", "config", was));
 	for (unsigned i = 0; i < 20; i++) {
 		operator_ask(&console, "config.apply", json_pack("{s:O}", "config", was));
 		world_run(dice_below(&world_dice, 50 * MS));

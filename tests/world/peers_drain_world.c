@@ -124,6 +124,34 @@ static void scene_draining_without_memory(void)
 	peers_leave();
 }
 
+/* Its control thread has begun. */
+static bool is_draining(void *unused)
+{
+	(void)unused;
+	return relay.relay.draining;
+}
+
+/* A console has the relay drain, and it is told to leave before a worker has got so far: it listens
+ * no more. */
+static void scene_told_to_leave_while_it_begins_to_drain(void)
+{
+	static const char call[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"drain\"}\n";
+	unsigned listening = 0;
+
+	peers_begin("drain: 600s\n");
+	peers_two_agents();
+	(void)peer_sign_in(&admin, relay_host, WIRE_HELLO_CONSOLE);
+	peer_write(&admin, call, sizeof(call) - 1);
+	(void)world_until(is_draining, NULL, SECOND);
+	k_signal(relay.program, SIGTERM);
+	world_run(5 * SECOND);
+	for (unsigned i = 0; i < relay.relay.worker_count; i++)
+		listening += relay.relay.workers[i].listeners != NULL;
+	world_check(listening == 0, "ends", "%u workers of a relay that leaves listen", listening);
+	world_relay_stop(&relay);
+	peers_leave();
+}
+
 /* An address is given up while connections come to it. One that the relay's host has taken is
  * served, though the listener in whose queue it waited is gone. */
 static void scene_a_listener_closes_with_a_queue(void)
@@ -184,6 +212,7 @@ static const peers_scene scenes[] = {
 	scene_a_drain_that_leaves_is_not_taken_back,
 	scene_an_address_given_up_in_a_flood,
 	scene_draining_without_memory,
+	scene_told_to_leave_while_it_begins_to_drain,
 	scene_a_listener_closes_with_a_queue,
 };
 

@@ -134,6 +134,28 @@ static void scene_the_proven_do_not_count_as_strangers(void)
 	peers_end();
 }
 
+/* One too many is closed by the worker that has it, whichever accepts the newcomer. */
+static void scene_one_stranger_too_many(void)
+{
+	enum { STRANGERS = 16, MAY = 2 };
+	struct peer strangers[STRANGERS];
+
+	peers_begin("limits:\n  per_source: 2\n");
+	for (unsigned i = 0; i < STRANGERS; i++) {
+		peer_start(&strangers[i], "stranger", GUEST, host[1]);
+		world_check(peer_connect(&strangers[i], relay_host), "links",
+			    "a stranger cannot connect");
+		world_run(SECOND);
+		for (unsigned of = 0; of <= i; of++)
+			world_check(peer_gone(&strangers[of], 1) == (of + MAY <= i), "accounts",
+				    "of %u strangers of one source, number %u is %s", i + 1, of + 1,
+				    of + MAY <= i ? "still served" : "gone");
+	}
+	for (unsigned i = 0; i < STRANGERS; i++)
+		peer_end(&strangers[i]);
+	peers_end();
+}
+
 /* An agent that signs in again takes its older link's place: that one is told, and ends. */
 static void scene_the_older_link_ends(void)
 {
@@ -253,6 +275,35 @@ static void scene_a_revoked_peer_goes(void)
 	peer_flush(&laptop);
 	(void)peer_expect_bye(&laptop, REASON_REVOKED);
 	peers_end();
+}
+
+/* A link or a console that says nothing: only the clock can end it. */
+static void scene_a_certificate_ends(void)
+{
+	struct certs_pair lasting[] = {world_pairs[GUEST], world_pairs[ADMIN]};
+	enum { LIVES_S = 60 };
+	bool console = dice_chance(&world_dice, 500);
+	struct peer *who = console ? &admin : &guest;
+	time_t ends = time(NULL) + LIVES_S;
+
+	world_pairs[GUEST] = certs_make_pair(&world_ca, IDENTITY_AGENT, "guest", -86400, LIVES_S);
+	world_pairs[ADMIN] = certs_make_pair(&world_ca, IDENTITY_CONSOLE, "admin", -86400, LIVES_S);
+	peers_begin("");
+	(void)peer_sign_in(who, relay_host, console ? WIRE_HELLO_CONSOLE : 0);
+	world_run((uint64_t)(ends - time(NULL) - 1) * SECOND);
+	peers_expect_still_there(who, "a certificate that has not ended is refused");
+	if (console)
+		world_check(peer_gone(who, 2 * SECOND + 100 * MS), "ends",
+			    "a console's certificate has ended, and it is still connected");
+	else
+		(void)peer_expect_bye(who, REASON_CERT_EXPIRED);
+	world_check(time(NULL) <= ends + 1, "ends", "an end is noticed %d s late",
+		    (int)(time(NULL) - ends));
+	peers_end();
+	certs_free_pair(&world_pairs[GUEST]);
+	certs_free_pair(&world_pairs[ADMIN]);
+	world_pairs[GUEST] = lasting[0];
+	world_pairs[ADMIN] = lasting[1];
 }
 
 /* ---- what goes wrong ---- */
@@ -407,6 +458,8 @@ static void scene_calls_in_a_famine(void)
 	static const char call[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"sessions\"}\n";
 
 	peers_begin("");
+	peers_two_agents();
+	peers_cut_through();
 	for (unsigned i = 0; i < 8; i++) {
 		if (!peer_sign_in(&admin, relay_host, WIRE_HELLO_CONSOLE))
 			continue;
@@ -417,6 +470,8 @@ static void scene_calls_in_a_famine(void)
 		relay.program->no_memory = 0;
 		world_check(peer_told(&admin, "\"id\":1") || peer_gone(&admin, 5 * SECOND),
 			    "answers", "a call that came while memory was short is never answered");
+		world_check(!peer_told(&admin, "\"result\"") || peer_told(&admin, "\"talk\""),
+			    "answers", "a list that lacks what runs passes for whole");
 		peer_end(&admin);
 		peer_start(&admin, "admin", ADMIN, host[3]);
 	}
@@ -431,10 +486,12 @@ static const peers_scene scenes[] = {
 	scene_messages_that_come_together,
 	scene_frames_in_pieces_and_others,
 	scene_the_proven_do_not_count_as_strangers,
+	scene_one_stranger_too_many,
 	scene_the_older_link_ends,
 	scene_all_revoked_names_are_told,
 	scene_a_name_is_revoked_no_more,
 	scene_a_revoked_peer_goes,
+	scene_a_certificate_ends,
 	scene_a_peer_that_does_not_go_is_let_go,
 	scene_a_console_in_a_famine,
 	scene_one_console_too_many,

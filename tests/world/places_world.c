@@ -95,6 +95,26 @@ static void hang_up(struct k_program *p, int *fds, size_t count)
 #define FLOOD	    1300u /* more than there are descriptors */
 #define LOCAL_CALLS 64u
 #define SCRAPES	    16u
+#define FLOODED	    "metrics:\n  listen: 127.0.0.1:9100\nlimits:\n  per_source: 5000\n"
+
+/* Those that descriptors allow leave some for the control socket and the metrics, and for each
+ * address of a change beside the old ones: a listener and its reserve, of each thread. */
+static void check_connections_possible(void)
+{
+	const struct relay *r = &stage.relays[0].relay;
+	const struct k_program *p = stage.relays[0].program;
+	uint64_t own, changing = 2 * r->worker_count;
+	struct relay_totals t;
+
+	k_enter(stage.relays[0].program);
+	t = relay_totals(&stage.relays[0].relay);
+	k_enter(NULL);
+	own = p->open_count - t.connections;
+	world_check(own + LOCAL_CALLS + SCRAPES + changing + r->connection_limit <= p->limit,
+		    "descriptors",
+		    "%llu connections are allowed, and %llu of %zu descriptors are the relay's own",
+		    (unsigned long long)r->connection_limit, (unsigned long long)own, p->limit);
+}
 
 /* The front door has all that it may; the control socket and the metrics answer as ever, every
  * place of theirs, and no accept fails. */
@@ -103,13 +123,17 @@ void world_flood(void)
 	struct k_program *caller;
 	struct relay_totals t;
 	int calls[LOCAL_CALLS], scrapes[SCRAPES];
-	unsigned answered = 0, scraped = 0;
+	bool few = dice_chance(&world_dice, 500);
+	unsigned answered = 0, scraped = 0, come = few ? FLOOD / 10 : FLOOD;
+	uint64_t places = 0;
 	struct addr to;
 
-	stage_set(1, "metrics:\n  listen: 127.0.0.1:9100\nlimits:\n  per_source: 5000\n");
+	/* With few places there are few for those that have to go, and some newcomers get none. */
+	stage_set(1, few ? FLOODED "  unproven: 4\n" : FLOODED);
+	check_connections_possible();
 	to = stage_front_door(0);
 	caller = k_program_new("caller", stage.relay_hosts[0]);
-	for (unsigned i = 0; i < FLOOD; i++)
+	for (unsigned i = 0; i < come; i++)
 		stranger_come(&stage.visitors, STRANGER_SILENT, &to);
 	world_run(2 * SECOND);
 	k_enter(stage.relays[0].program);
@@ -118,7 +142,12 @@ void world_flood(void)
 	world_check(t.refused[REASON_LIMIT_UNPROVEN] > 0 &&
 			    t.ledger.used[LEDGER_UNPROVEN] == t.ledger.places[LEDGER_UNPROVEN],
 		    "flooded", "%llu connections do not fill the relay, of which %llu are there",
-		    (unsigned long long)FLOOD, (unsigned long long)t.connections);
+		    (unsigned long long)come, (unsigned long long)t.connections);
+	for (unsigned class = 0; class < LEDGER_CLASSES; class ++)
+		places += t.ledger.used[class];
+	world_check(t.connections == places, "accounts",
+		    "%llu connections are there, of which %llu have a place",
+		    (unsigned long long)t.connections, (unsigned long long)places);
 	for (unsigned i = 0; i < LOCAL_CALLS; i++)
 		calls[i] = call_locally(caller);
 	for (unsigned i = 0; i < SCRAPES; i++)
