@@ -25,7 +25,13 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include <openssl/mem.h>
+
 #include "agent/worker/connector.h"
+#include "core/conf/conf.h"
+#include "core/engine/certificate.h"
+#include "core/engine/csr.h"
+#include "core/engine/identity.h"
 #include "core/parse/jsonrpc.h"
 #include "core/parse/wire.h"
 #include "ctl/change/change.h"
@@ -37,8 +43,11 @@
 #include "tests/support/command_line.h"
 
 static const struct command *const tables[] = {
-	relay_see_commands, relay_config_commands, relay_act_commands, grant_commands,
-	agent_see_commands, agent_config_commands, pki_commands,       NULL,
+	relay_see_commands,    relay_config_commands,
+	relay_act_commands,    pki_relay_commands,
+	grant_commands,	       agent_see_commands,
+	agent_config_commands, pki_agent_commands,
+	pki_commands,	       NULL,
 };
 
 /* ---- the other sides ---- */
@@ -749,9 +758,15 @@ static void test_save_with_another_certificate(void **state)
 
 		forget();
 		will_answer(FIRST, answer);
+		will_answer(FIRST, "{\"identity\": {\"made\": false}}");
 		write_file("r.yaml", text);
 		run("relay config save r.yaml --as c", i == 0 ? STATUS_FAILED : STATUS_OK);
 		if (i == 0) {
+			/* An older one has no such method. */
+			forget();
+			will_answer(FIRST, answer);
+			will_refuse(FIRST, JSONRPC_METHOD_NOT_FOUND, "what?", "null");
+			run("relay config save r.yaml --as c", STATUS_FAILED);
 			assert_string_equal(ran.out, "");
 			assert_says(ran.err, "r.yaml has the key of another certificate");
 		} else {
@@ -765,6 +780,223 @@ static void test_save_with_another_certificate(void **state)
 	certs_free_pair(&old);
 	certs_free_pair(&now);
 	certs_free_ca(&ca);
+}
+
+/* The key in force was made there: what is printed has a certificate and key that belong together,
+ * and says that these are not what is in force. */
+static void test_save_with_a_key_of_the_relays(void **state)
+{
+	struct certs_ca ca = certs_make_ca("Example");
+	struct certs_pair old = certs_make_pair(&ca, IDENTITY_RELAY, "one.example", -60, 3600);
+	struct certs_pair now = certs_make_pair(&ca, IDENTITY_RELAY, "one.example", -60, 7200);
+	json_t *in_force = json_pack("{s:i, s:{s:s, s:{s:s, s:s, s:s}}}", "revision", 18, "config",
+				     "name", "main", "identity", "ca", ca.pem, "certificate",
+				     now.certificate, "key", "(hidden)");
+	char *answer = json_dumps(in_force, JSON_COMPACT), line[49];
+	json_t *file = json_pack("{s:s, s:[{s:s}], s:{s:s, s:s, s:s, s:s}}", "name", "x", "listen",
+				 "address", "0.0.0.0:443", "identity", "ca", ca.pem, "certificate",
+				 old.certificate, "key", old.key, "tag_keys", CERTS_TAG_KEYS);
+	char *text = json_dumps(file, JSON_COMPACT);
+
+	will_answer(FIRST, answer);
+	will_answer(FIRST, "{\"identity\": {\"made\": true}}");
+	write_file("r.yaml", text);
+	run("relay config save r.yaml --as c", STATUS_OK);
+	assert_asked(FIRST, 1, "identity.show", NULL);
+	assert_says(ran.out, "name: main");
+	assert_says(ran.out, "key in force was made");
+	snprintf(line, sizeof(line), "%s", strchr(old.key, '\n') + 1);
+	assert_says(ran.out, line);
+	/* Their last lines differ. */
+	snprintf(line, sizeof(line), "%s", strstr(old.certificate, "\n-----END") - 40);
+	assert_says(ran.out, strrchr(line, '\n') ? strrchr(line, '\n') + 1 : line);
+	free(text);
+	free(answer);
+	json_decref(file);
+	json_decref(in_force);
+	certs_free_pair(&old);
+	certs_free_pair(&now);
+	certs_free_ca(&ca);
+}
+
+/* ---- new keys for what runs ---- */
+
+/* What a relay or agent answers to identity.request: a request for a key of its own, and this
+ * certificate as the one in force. */
+static void will_request(size_t place, const char *certificate)
+{
+	static const struct csr_hosts none;
+	EVP_PKEY *key = csr_new_key();
+	char *pem, *text;
+	uint8_t *der;
+	json_t *answer;
+	size_t len;
+
+	assert_true(csr_make(key, &none, &der, &len));
+	pem = csr_pem(der, len);
+	answer = json_pack("{s:s, s:s, s:s}", "name", "x", "request", pem, "certificate",
+			   certificate);
+	text = json_dumps(answer, JSON_COMPACT);
+	will_answer(place, text);
+	json_decref(answer);
+	OPENSSL_free(der);
+	free(text);
+	free(pem);
+	EVP_PKEY_free(key);
+}
+
+/* The certificate in a file that 'pki issue' wrote; owned. */
+static char *certificate_of(const char *path)
+{
+	struct conf_errors errors = {.file = path};
+	struct conf_node *root = conf_load(path, 0, &errors);
+	const struct conf_node *pem = conf_get(conf_get(root, "identity"), "certificate");
+	char *text = pem ? strdup(pem->text) : NULL;
+
+	assert_non_null(text);
+	conf_node_free(root);
+	conf_errors_free(&errors);
+	return text;
+}
+
+static size_t issued(void)
+{
+	char *text = files_read("ca/issued.log", 1 << 20);
+	size_t lines = 0;
+
+	for (const char *p = text; *p; p++)
+		lines += *p == '\n';
+	free(text);
+	return lines;
+}
+
+/* The certificate that was brought back, as the nth call. */
+static X509 *brought(size_t place, size_t nth)
+{
+	json_t *call = json_array_get(places[place].asked, nth);
+	json_t *params = json_object_get(call, "params");
+
+	assert_string_equal(json_string_value(json_object_get(call, "method")), "identity.install");
+	return certificate_of_pem(json_string_value(json_object_get(params, "certificate")));
+}
+
+static void test_a_relay_is_renewed(void **state)
+{
+	char *relay, *home = certificate_of("home.yaml"), hosts[64];
+	size_t before;
+	X509 *x, *old;
+
+	run("pki issue ca relay main --host one.example --listen [::]:443 --force", STATUS_OK);
+	relay = certificate_of("main.yaml");
+	before = issued();
+	will_request(FIRST, relay);
+	will_answer(FIRST, "{\"revision\": 2}");
+	run("relay renew ca --expires 7d --as c", STATUS_OK);
+	assert_asked(FIRST, 0, "identity.request", NULL);
+	x = brought(FIRST, 1);
+	old = certificate_of_pem(relay);
+	certificate_hosts(x, hosts, sizeof(hosts));
+	assert_string_equal(hosts, "one.example");
+	EVP_PKEY *key = X509_get_pubkey(x), *was = X509_get_pubkey(old);
+	assert_int_not_equal(EVP_PKEY_cmp(key, was), 1);
+	EVP_PKEY_free(key);
+	EVP_PKEY_free(was);
+	X509_free(x);
+	X509_free(old);
+	assert_int_equal(issued(), before + 1);
+	assert_says(ran.out, "its key was made there");
+	assert_silent_on(ran.out, "PRIVATE");
+	/* It could not be kept: told, with what to do. */
+	forget();
+	will_request(FIRST, relay);
+	will_answer(FIRST, "{\"revision\": 2, \"unsaved\": \"No space left on device\"}");
+	run("relay renew ca --as c", STATUS_OK);
+	assert_says(ran.err, "could not keep it for its next start (state_dir): No space");
+	/* What the CA has not signed before it does not sign now, and records nothing. */
+	before = issued();
+	run("pki init other", STATUS_OK);
+	forget();
+	will_request(FIRST, relay);
+	run("relay renew other --as c", STATUS_FAILED);
+	assert_says(ran.err, "was not signed by the CA in other");
+	assert_int_equal(json_array_size(places[FIRST].asked), 1);
+	forget();
+	will_request(FIRST, home);
+	run("relay renew ca --as c", STATUS_FAILED);
+	assert_says(ran.err, "its certificate is not that of a relay");
+	forget();
+	will_answer(FIRST, "{\"name\": \"x\", \"request\": \"\", \"certificate\": \"\"}");
+	run("relay renew ca --as c", STATUS_FAILED);
+	assert_says(ran.err, "sent no request and certificate that can be read");
+	forget();
+	will_answer(FIRST, "{}");
+	run("relay renew ca --as c", STATUS_FAILED);
+	assert_says(ran.err, "its answer has no \"request\"");
+	assert_int_equal(issued(), before);
+	free(relay);
+	free(home);
+}
+
+static void test_an_agent_is_renewed(void **state)
+{
+	char *home = certificate_of("home.yaml"), *console = certificate_of("c");
+	struct identity_peer peer;
+	X509 *x;
+
+	will_request(AGENT, home);
+	will_answer(AGENT, "{\"revision\": 2}");
+	run("agent renew home ca --as c", STATUS_OK);
+	assert_string_equal(places[AGENT].agent, "home");
+	x = brought(AGENT, 1);
+	assert_true(identity_of_certificate(x, &peer));
+	assert_string_equal(peer.name, "home");
+	assert_int_equal(peer.role, IDENTITY_AGENT);
+	X509_free(x);
+	/* One of another name, or a console's: whoever sends it wants more than it has. */
+	forget();
+	will_request(AGENT, home);
+	run("agent renew office ca --as c", STATUS_FAILED);
+	assert_says(ran.err, "its certificate is not that of office");
+	forget();
+	will_request(AGENT, console);
+	run("agent renew ops ca --as c", STATUS_FAILED);
+	assert_says(ran.err, "its certificate is not that of ops");
+	free(home);
+	free(console);
+}
+
+static void test_a_request_and_its_certificate(void **state)
+{
+	char *text;
+
+	will_answer(FIRST, "{\"request\": \"PEM\\n\"}");
+	run("relay request --front --host A.example --host b.example --out q --as c", STATUS_OK);
+	assert_asked(FIRST, 0, "identity.request",
+		     "{\"for\": \"front\", \"hosts\": [\"a.example\", \"b.example\"]}");
+	text = files_read("q", 64);
+	assert_string_equal(text, "PEM\n");
+	free(text);
+	forget();
+	run("relay request --out q --as c", STATUS_FAILED); /* it is there */
+	assert_int_equal(places[FIRST].opened, 0);
+	will_answer(FIRST, "{\"request\": \"PEM\\n\"}");
+	run("relay request --as c", STATUS_OK);
+	assert_asked(FIRST, 0, "identity.request", "{\"for\": \"identity\"}");
+	assert_string_equal(ran.out, "PEM\n");
+	run("relay request --host a.example --as c", STATUS_USAGE);
+	run("relay request --front --host *.example --as c", STATUS_USAGE);
+	forget();
+	write_file("w", "CERT\n");
+	will_answer(FIRST, "{\"revision\": 2}");
+	run("relay certificate --front --force w --as c", STATUS_OK);
+	assert_asked(FIRST, 0, "identity.install",
+		     "{\"for\": \"front\", \"certificate\": \"CERT\\n\", \"force\": true}");
+	forget();
+	will_refuse(FIRST, JSONRPC_REFUSED, "is for another key", "null");
+	run("relay certificate w --as c", STATUS_FAILED);
+	assert_says(ran.err, "is for another key");
+	run("relay certificate --force w --as c", STATUS_USAGE);
+	run("relay certificate none --as c", STATUS_FAILED);
 }
 
 /* ---- acting on a relay ---- */
@@ -1012,6 +1244,10 @@ int main(void)
 		COMMAND_TEST(test_confirm_and_rollback),
 		COMMAND_TEST(test_get_save_and_history),
 		COMMAND_TEST(test_save_with_another_certificate),
+		COMMAND_TEST(test_save_with_a_key_of_the_relays),
+		COMMAND_TEST(test_a_relay_is_renewed),
+		COMMAND_TEST(test_an_agent_is_renewed),
+		COMMAND_TEST(test_a_request_and_its_certificate),
 		COMMAND_TEST(test_what_is_not_kept_is_told),
 		COMMAND_TEST(test_drain_kick_and_log),
 		COMMAND_TEST(test_status_has_no_empty_row),

@@ -34,7 +34,24 @@ struct program {
 	json_t *answer;
 };
 
-static const struct method *const tables[] = {methods_of_config, methods_schema, NULL};
+/* A method of the program's own, which sets the size of what is in force to 7. */
+static bool put_ok;
+
+static void put_run(struct call *c)
+{
+	struct program *ctl = c->owner;
+	json_t *document = json_deep_copy(changes_document(ctl->small.configuring.changes));
+
+	json_object_set_new(document, "size", json_integer(7));
+	put_ok = config_call_put(c, document, "by its own method");
+}
+
+static const struct method own_methods[] = {
+	{.name = "put", .level = CALLER_ADMIN, .run = put_run, .help = "", .result = ""},
+	{.name = NULL},
+};
+
+static const struct method *const tables[] = {methods_of_config, own_methods, methods_schema, NULL};
 
 /* ---- a caller ---- */
 
@@ -162,9 +179,45 @@ static void what_could_not_be_kept_is_in_the_answer(void **state)
 	assert_null(json_object_get(got, "unsaved"));
 	got = call(ctl, "config.confirm", NULL, &code);
 	assert_string_equal(json_string_value(json_object_get(got, "unsaved")), strerror(ENOSPC));
+	/* To do it again is no change, and tries to keep it once more. */
+	got = call(ctl, "config.apply", config("two", 4), &code);
+	assert_string_equal(json_string_value(json_object_get(got, "unsaved")), strerror(ENOSPC));
 	ctl->small.keep_error = 0;
+	got = call(ctl, "config.apply", config("two", 4), &code);
+	assert_null(json_object_get(got, "unsaved"));
+	assert_null(configuring_unsaved(&ctl->small.configuring));
 	got = call(ctl, "config.apply", config("two", 5), &code);
 	assert_null(json_object_get(got, "unsaved"));
+	json_decref(ctl->small.kept);
+	ctl->small.kept = NULL;
+}
+
+/* Whether it is in force and kept, is what the method hears; and its secrets stay. */
+static void another_method_puts_a_document(void **state)
+{
+	struct program *ctl = *state;
+	int code;
+
+	ctl->small.configuring.keeps = true;
+	ctl->small.keep_error = -ENOSPC;
+	assert_non_null(call(ctl, "put", NULL, &code));
+	assert_false(put_ok);
+	assert_int_equal(ctl->small.settings.size, 7);
+	assert_string_equal(ctl->small.settings.key, "hush");
+	ctl->small.keep_error = 0;
+	assert_non_null(call(ctl, "put", NULL, &code)); /* nothing new, and kept now */
+	assert_true(put_ok);
+	assert_non_null(call(ctl, "config.apply", config("two", 3), &code));
+	ctl->small.refuses = true;
+	assert_null(call(ctl, "put", NULL, &code));
+	assert_false(put_ok);
+	assert_int_equal(ctl->small.settings.size, 3);
+	ctl->small.refuses = false;
+	assert_non_null(call(ctl, "config.apply",
+			     with(config("two", 4), "confirm_ms", json_integer(1000)), &code));
+	assert_null(call(ctl, "put", NULL, &code)); /* a trial runs */
+	assert_false(put_ok);
+	assert_int_equal(code, JSONRPC_BUSY);
 	json_decref(ctl->small.kept);
 	ctl->small.kept = NULL;
 }
@@ -396,6 +449,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CONFIG_TEST(secrets_are_hidden_and_put_back),
 		CONFIG_TEST(what_could_not_be_kept_is_in_the_answer),
+		CONFIG_TEST(another_method_puts_a_document),
 		CONFIG_TEST(a_document_is_kept_as_a_file_would_give_it),
 		CONFIG_TEST(what_is_wrong_is_told_and_nothing_applied),
 		CONFIG_TEST(checking_and_comparing_change_nothing),

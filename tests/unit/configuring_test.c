@@ -350,6 +350,15 @@ static void what_could_not_be_kept_is_told_and_tried_again(void **state)
 	p.keep_error = 0;
 	configuring_reread(&p.configuring, file(1, 1)); /* nothing new, but now it is kept */
 	assert_null(configuring_unsaved(&p.configuring));
+	/* Or by being asked to; a trial is not kept before its time. */
+	p.keep_error = -ENOSPC;
+	assert_true(change(&p, "size", 6, 0));
+	configuring_keep_again(&p.configuring);
+	assert_non_null(configuring_unsaved(&p.configuring));
+	p.keep_error = 0;
+	configuring_keep_again(&p.configuring);
+	assert_null(configuring_unsaved(&p.configuring));
+	assert_true(change(&p, "size", 5, 0));
 	stop(&p);
 	start(&p, file(1, 1));
 	assert_settings(&p, 5, 1);

@@ -196,6 +196,34 @@ static void handshakes_are_signed_and_nothing_else(void **state)
 	keyring_free(k);
 }
 
+/* One that was made here; retired, it signs for what has begun, until it comes again. */
+static void a_key_is_put_and_retired(void **state)
+{
+	uint8_t id[SIGNING_KEY_BYTES], wanted[SIGNING_KEY_BYTES], text[SIGNING_INPUT_MAX];
+	uint8_t signature[SIGNING_SIGNATURE_MAX];
+	struct keyring *k = keyring_new();
+	CBS good = verify_text(text, ' ', SERVER, 32);
+	char pem[4096];
+	size_t len;
+
+	id_of(relay.certificate, wanted);
+	assert_true(keyring_put(k, certificate_key_of_pem(relay.key), id));
+	assert_memory_equal(id, wanted, sizeof(id));
+	assert_true(keyring_has(k, id));
+	keyring_retire(k, id);
+	assert_false(keyring_has(k, id));
+	assert_int_equal(
+		keyring_sign(k, id, SSL_SIGN_ECDSA_SECP256R1_SHA256, good, signature, &len),
+		KEYRING_OK);
+	snprintf(pem, sizeof(pem), "%s", relay.key);
+	assert_int_equal(keyring_take(k, pem, strlen(pem)), 1);
+	assert_true(keyring_has(k, id));
+	id_of(other.certificate, wanted);
+	keyring_retire(k, wanted); /* it is not there */
+	assert_true(keyring_has(k, id));
+	keyring_free(k);
+}
+
 /* A further key takes the place of the one that signed longest ago. */
 static void the_ring_has_an_end(void **state)
 {
@@ -326,6 +354,7 @@ int main(void)
 		cmocka_unit_test(a_key_in_quotes),
 		cmocka_unit_test(what_is_no_key_goes_too),
 		cmocka_unit_test(handshakes_are_signed_and_nothing_else),
+		cmocka_unit_test(a_key_is_put_and_retired),
 		cmocka_unit_test(the_ring_has_an_end),
 		cmocka_unit_test(a_handshake_waits_for_its_signature),
 		cmocka_unit_test(a_signature_that_does_not_come),

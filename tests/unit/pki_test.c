@@ -36,6 +36,7 @@
 #include "agent/config/config.h"
 #include "core/engine/owned.h"
 #include "core/engine/certificate.h"
+#include "core/engine/csr.h"
 #include "core/engine/identity.h"
 #include "ctl/pki/pki.h"
 #include "ctl/talk/console_config.h"
@@ -536,6 +537,63 @@ static X509 *certificate_in(const char *path)
 	return x;
 }
 
+/* A key that was made elsewhere gets the certificate that the command says, whatever its request
+ * asks for. */
+static void test_a_request_is_signed(void **state)
+{
+	static struct csr_hosts hosts;
+	char text[256], *pem;
+	EVP_PKEY *key = csr_new_key(), *is;
+	struct identity_peer peer;
+	uint8_t *der;
+	size_t len;
+	X509 *x;
+
+	assert_true(csr_add_host(&hosts, "evil.example", 12));
+	assert_true(csr_make(key, &hosts, &der, &len));
+	pem = csr_pem(der, len);
+	assert_true(files_write("q", pem, 0644, false));
+	shown("pki sign ca relay main q --host One.example --host 192.0.2.1 --out r.pem --expires "
+	      "7d",
+	      STATUS_OK);
+	assert_shown("r.pem: relay main, valid until ");
+	free(pem);
+	pem = files_read("r.pem", FILE_MAX);
+	x = certificate_of_pem(pem);
+	assert_non_null(x);
+	certificate_hosts(x, text, sizeof(text));
+	assert_string_equal(text, "one.example, 192.0.2.1");
+	is = X509_get_pubkey(x);
+	assert_int_equal(EVP_PKEY_cmp(is, key), 1);
+	EVP_PKEY_free(is);
+	X509_free(x);
+	shown("pki sign ca agent home q", STATUS_OK);
+	x = certificate_of_pem(ran.out);
+	assert_true(x && identity_of_certificate(x, &peer));
+	assert_int_equal(peer.role, IDENTITY_AGENT);
+	assert_string_equal(peer.name, "home");
+	X509_free(x);
+	assert_has("ca/issued.log", " agent home ", true);
+	assert_has("ca/issued.log", " relay main ", true);
+	shown("pki sign ca relay main q", STATUS_USAGE);
+	shown("pki sign ca agent home q --host a.example", STATUS_USAGE);
+	shown("pki sign ca router main q --host a.example", STATUS_USAGE);
+	shown("pki sign ca agent ho/me q", STATUS_USAGE);
+	shown("pki sign ca agent home none", STATUS_FAILED);
+	shown("pki sign ca agent home ca/ca.pem", STATUS_FAILED);
+	assert_non_null(strstr(ran.err, "is no request for a certificate"));
+	shown("pki sign ca relay main q --host a.example --out r.pem", STATUS_FAILED);
+	/* A request with another's key in it: its own has not signed it. */
+	der[len - 1] ^= 1;
+	free(pem);
+	pem = csr_pem(der, len);
+	assert_true(files_write("q", pem, 0644, true));
+	shown("pki sign ca agent home q", STATUS_FAILED);
+	free(pem);
+	OPENSSL_free(der);
+	EVP_PKEY_free(key);
+}
+
 /* Another certificate for the same names and the same key; nothing else of the file changes. */
 static void test_renewed_for_the_same_key(void **state)
 {
@@ -754,6 +812,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_keys_that_others_may_read, enter, leave),
 		cmocka_unit_test_setup_teardown(test_a_ca_that_lacks_something, enter, leave),
 		cmocka_unit_test_setup_teardown(test_renewed_for_the_same_key, enter, leave),
+		cmocka_unit_test_setup_teardown(test_a_request_is_signed, enter, leave),
 		cmocka_unit_test_setup_teardown(test_tag_keys_rotate, enter, leave),
 		cmocka_unit_test_setup_teardown(test_a_ca_is_rotated, enter, leave),
 		cmocka_unit_test_setup_teardown(test_issued_agents_are_believed_until_they_expire,
