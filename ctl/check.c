@@ -216,14 +216,13 @@ static bool check_certificate(struct check *c, const struct agent_relay *relay, 
 
 /* ---- the clock ---- */
 
-static void check_clock(struct check *c, struct tls *tls, const char *host)
+static void check_clock(struct check *c, struct tls *tls)
 {
 	char why[CHECK_WHY_BYTES];
-	unsigned status;
 	long apart;
 	time_t date;
 
-	if (!check_health(c->fd, tls, host, (int)c->config.dial_ms, &status, &date, why)) {
+	if (!check_date(c->fd, tls, (int)c->config.dial_ms, &date, why)) {
 		tell(c, "clock", VERDICT_WARN, "%s", why);
 		return;
 	}
@@ -235,9 +234,6 @@ static void check_clock(struct check *c, struct tls *tls, const char *host)
 		     "is %ld s %s the relay's; set the clock that is wrong, certificates and "
 		     "grants go by it",
 		     apart, date > time(NULL) ? "behind" : "ahead of");
-	if (status == 503) /* told where site.healthz is on */
-		tell(c, "state", VERDICT_WARN,
-		     "the relay is draining: it takes no new work; use another, or wait");
 }
 
 /* ---- sign-in ---- */
@@ -333,7 +329,7 @@ static bool check_wire(struct check *c, const struct agent_relay *relay, bool th
 	     SSL_get_cipher_name(tls_ssl(tls)), tls_group_name(tls_group(tls)));
 	ok = check_certificate(c, relay, tls_ssl(tls), host);
 	if (ok)
-		check_clock(c, tls, host);
+		check_clock(c, tls);
 out:
 	tls_free(tls);
 	close(c->fd);

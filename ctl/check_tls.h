@@ -19,8 +19,9 @@ bool check_proxy(int fd, const struct http_proxy *p, const char *target, int wai
 /* A TLS client's handshake with host. NULL: why. */
 struct tls *check_handshake(int fd, SSL_CTX *context, const char *host, int wait_ms,
 			    char why[CHECK_WHY_BYTES]) MUST_CHECK;
-/* GET /healthz: its status and Date. False: why. */
-bool check_health(int fd, struct tls *tls, const char *host, int wait_ms, unsigned *status,
-		  time_t *date, char why[CHECK_WHY_BYTES]) MUST_CHECK;
+/* The Date that the relay's own web server tells, whatever web site is behind it (site.to). False:
+ * why. */
+bool check_date(int fd, struct tls *tls, int wait_ms, time_t *date,
+		char why[CHECK_WHY_BYTES]) MUST_CHECK;
 
 #endif
