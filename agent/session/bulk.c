@@ -315,10 +315,12 @@ static void pump_public_down(struct stream *s)
 /* TLS holds bytes that a read may turn into plaintext, or an end. */
 static bool down_waiting(const struct stream *s)
 {
+	SSL *ssl = tls_ssl(s->inner.tls);
 	size_t unread;
 
 	tls_unread(s->inner.tls, &unread);
-	return unread > 0 || s->down.eof || SSL_pending(tls_ssl(s->inner.tls)) > 0;
+	return unread > 0 || s->down.eof || SSL_pending(ssl) > 0 ||
+	       (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN);
 }
 
 static void pump_down(struct stream *s)
