@@ -28,6 +28,7 @@ static const struct front_protocol *const protocols[] = {
 	&protocol_stun,	  /* in clear */
 	&protocol_public, /* a ClientHello for a public name */
 	&protocol_frames, /* inside our TLS: agents and consoles */
+	&protocol_site,	  /* a request inside our TLS, where a web site is behind an agent */
 	&protocol_web,	  /* inside our TLS: all the rest */
 	NULL,
 };

@@ -27,6 +27,16 @@ bool inner_init(struct inner *i, SSL_CTX *context, bool server,
 	return true;
 }
 
+void inner_init_outer(struct inner *i, struct tls *outer)
+{
+	*i = (struct inner){
+		.tls = outer,
+		.seal.raw = true,
+		.open.raw = true,
+		.limits = {INNER_REKEY_BYTES, INNER_REKEY_MS},
+	};
+}
+
 void inner_free(struct inner *i)
 {
 	tls_free(i->tls);

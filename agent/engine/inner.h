@@ -4,7 +4,8 @@
  *
  * For two agents that is their own TLS session, its start inside the envelope. For a public
  * session (an unmodified TLS client that came in by its server name) there is no TLS of ours: only
- * the envelope is put on and taken off.
+ * the envelope is put on and taken off. For a web site's client, whose TLS the relay ended, the
+ * leg's own TLS goes on, without an envelope.
  *
  * Keys are used up (RFC 8446, section 5.5), and one that is found out should tell little. Each side
  * renews the key that it writes with, and asks the other for the same, when it has written so many
@@ -41,6 +42,8 @@ struct inner {
  * the peer's certificate must be valid at this time. False when memory is out. */
 bool inner_init(struct inner *i, SSL_CTX *context, bool server,
 		const uint8_t secret[ENVELOPE_SECRET_BYTES], time_t now) MUST_CHECK;
+/* The leg's own TLS session, which is taken over, is the one. */
+void inner_init_outer(struct inner *i, struct tls *outer);
 void inner_free(struct inner *i);
 
 /* Plaintext for the peer, all of it; its records are added to the output. now_ms is of any clock

@@ -330,14 +330,17 @@ bool channel_detach(struct channel *c)
 	return true;
 }
 
-struct channel_raw channel_take_raw(struct channel *c)
+struct channel_raw channel_take_raw(struct channel *c, bool keep_tls)
 {
 	size_t len = 0;
 	const uint8_t *unread = tls_unread(c->tls, &len);
 	struct channel_raw raw = {.fd = c->fd};
 
 	c->fd = -1;
-	if (len > 0) {
+	if (keep_tls) {
+		raw.tls = c->tls;
+		c->tls = NULL;
+	} else if (len > 0) {
 		raw.unread = malloc(len);
 		if (raw.unread) {
 			memcpy(raw.unread, unread, len);

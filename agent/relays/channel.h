@@ -47,10 +47,11 @@ enum channel_state {
 	CHANNEL_CLOSING,
 };
 
-/* What is left of a leg when its outer TLS is gone. */
+/* What is left of a leg when its outer TLS is gone, or goes on without the channel. */
 struct channel_raw {
 	int fd;
-	uint8_t *unread; /* owned; bytes that came after the last message */
+	struct tls *tls; /* owned; with bytes that it has not read; NULL: it is gone */
+	uint8_t *unread; /* owned; without it: bytes that came after the last message */
 	size_t unread_len;
 };
 
@@ -82,10 +83,10 @@ bool channel_send(struct channel *c, const struct wire_message *m);
 void channel_finish(struct channel *c);
 void channel_close(struct channel *c);
 
-/* From inside message(): the outer TLS session ends with this message. False when the relay sent
- * more TLS plaintext after it, or memory is out. closed() follows; then channel_take_raw() gives
- * the descriptor. */
+/* From inside message(): the channel ends with this message. False when the relay sent more in the
+ * same record, or memory is out. closed() follows; then channel_take_raw() gives the descriptor
+ * and, with keep_tls, the outer TLS session, which goes on. */
 bool channel_detach(struct channel *c) MUST_CHECK;
-struct channel_raw channel_take_raw(struct channel *c);
+struct channel_raw channel_take_raw(struct channel *c, bool keep_tls);
 
 #endif

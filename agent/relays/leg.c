@@ -78,8 +78,11 @@ static void leg_answered_fail(struct agent_leg *g, const struct wire_message *m)
 static void leg_answered_go(struct agent_leg *g, const struct wire_message *m)
 {
 	const struct wire_message *asked = &g->call->message;
+	struct wire_bytes none;
+	bool outer_tls = wire_extension_get(m, WIRE_EXTENSION_OUTER_TLS, &none);
 
-	if (asked->type == WIRE_ACCEPT && asked->accept.session != m->go.session) {
+	/* What we ask for ourselves is never for the relay to read. */
+	if (asked->type == WIRE_ACCEPT ? asked->accept.session != m->go.session : outer_tls) {
 		leg_breaks_protocol(g, m);
 		return;
 	}
@@ -89,6 +92,7 @@ static void leg_answered_go(struct agent_leg *g, const struct wire_message *m)
 	}
 	g->session = m->go.session;
 	memcpy(g->secret, m->go.secret, sizeof(g->secret));
+	g->outer_tls = outer_tls;
 	leg_change(g, LEG_LEAVING);
 }
 
@@ -124,14 +128,15 @@ static void leg_channel_lost(struct channel *c, const char *why)
 	legs_lost(g, REASON_LINK_GONE, why);
 }
 
-/* GO has come and nothing of the outer TLS session is in flight any more. */
+/* GO has come and nothing of the channel is in flight any more. */
 static void hand_over(struct agent_leg *g)
 {
-	struct channel_raw raw = channel_take_raw(&g->channel);
+	struct channel_raw raw = channel_take_raw(&g->channel, g->outer_tls);
 	struct leg_outcome o = {.reason = REASON_OK,
 				.text = "",
 				.fd = raw.fd,
 				.session = g->session,
+				.tls = raw.tls,
 				.unread = raw.unread,
 				.unread_len = raw.unread_len};
 	struct leg_call *call = g->call;
@@ -149,6 +154,7 @@ static void hand_over(struct agent_leg *g)
 	}
 	if (raw.fd >= 0)
 		ring_reset_fd(ring, raw.fd);
+	tls_free(raw.tls);
 	free(raw.unread);
 }
 

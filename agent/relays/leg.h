@@ -55,6 +55,7 @@ struct agent_leg {
 	struct leg_call *call;		   /* ASKED, LEAVING; NULL when cancelled */
 	uint64_t session;		   /* LEAVING */
 	uint8_t secret[WIRE_SECRET_BYTES]; /* LEAVING: its envelope's */
+	bool outer_tls;			   /* LEAVING: the session stays in our TLS */
 	uint64_t since_ms;		   /* WARM */
 	bool waited;			   /* was WARM before it was ASKED */
 	bool stale;			   /* WARM: another one is to take its place */
@@ -80,7 +81,8 @@ struct leg_outcome {
 	int fd;
 	uint64_t session;
 	uint8_t secret[WIRE_SECRET_BYTES]; /* of the envelope */
-	uint8_t *unread;		   /* owned by the receiver too */
+	struct tls *tls;		   /* GO said OUTER_TLS: owned by the receiver too */
+	uint8_t *unread;		   /* else; likewise */
 	size_t unread_len;
 };
 

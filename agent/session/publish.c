@@ -20,6 +20,7 @@ struct offer {
 	uint64_t link_id;	 /* the link may have been made anew meanwhile */
 	uint64_t number;	 /* the relay's */
 	bool proxy_protocol;
+	bool outer_tls; /* the relay's web site: it reads what goes through */
 	/* As the relay saw them, which told them with the OFFER; what the asker says of itself does
 	 * not go on to the target. */
 	char source[WIRE_ADDRESS_MAX + 1], local[WIRE_ADDRESS_MAX + 1];
@@ -365,6 +366,13 @@ static const struct stream_events offer_stream_events = {
 
 /* ---- the leg ---- */
 
+static void offer_drop_leg(struct offer *o, struct leg_outcome *g)
+{
+	ring_reset_fd(o->session.worker->ring, g->fd);
+	tls_free(g->tls);
+	free(g->unread);
+}
+
 static void offer_leg_done(void *owner, struct leg_outcome *g)
 {
 	struct offer *o = owner;
@@ -382,9 +390,13 @@ static void offer_leg_done(void *owner, struct leg_outcome *g)
 		offer_end(o, ENDING_FAR, g->reason, g->text);
 		return;
 	}
+	if (o->outer_tls != (g->tls != NULL)) {
+		offer_drop_leg(o, g);
+		offer_end(o, ENDING_FAR, REASON_PROTOCOL, "GO is of another kind than OFFER");
+		return;
+	}
 	if (!stream_start(&o->session.stream, w, g, context, true, &offer_stream_events)) {
-		ring_reset_fd(w->ring, g->fd);
-		free(g->unread);
+		offer_drop_leg(o, g);
 		offer_end(o, ENDING_SELF, REASON_LIMIT_MEMORY, "out of memory");
 		return;
 	}
@@ -432,6 +444,8 @@ void publish_offer(struct agent_sessions *all, struct agent_link *l, const struc
 	const struct agent_publish *p = publish_find(all->setup, m->offer.service);
 	enum reason reason = REASON_OK;
 	char text[WIRE_EXTENSION_TEXT_MAX] = "";
+	struct wire_bytes none;
+	bool outer_tls = wire_extension_get(m, WIRE_EXTENSION_OUTER_TLS, &none);
 	const char *full;
 	struct offer *o;
 
@@ -445,6 +459,9 @@ void publish_offer(struct agent_sessions *all, struct agent_link *l, const struc
 		reason = REASON_SERVICE_UNKNOWN;
 	} else if (!control && m->offer.kind == WIRE_OFFER_PUBLIC && !p->public_access) {
 		reason = REASON_NOT_ALLOWED;
+	} else if (outer_tls && m->offer.kind != WIRE_OFFER_PUBLIC) {
+		/* Only what has no client of ours may be for the relay to read. */
+		reason = REASON_PROTOCOL;
 	}
 	if (reason != REASON_OK) {
 		publish_refuse(all, l, m, reason, text);
@@ -465,6 +482,7 @@ void publish_offer(struct agent_sessions *all, struct agent_link *l, const struc
 		free(o);
 		return;
 	}
+	o->outer_tls = outer_tls;
 	o->link = l;
 	o->link_id = l->id;
 	l->users++;

@@ -342,7 +342,9 @@ bool stream_start(struct stream *s, struct agent_worker *w, const struct leg_out
 	uint8_t *unread = leg->unread;
 	size_t unread_len = leg->unread_len;
 
-	if (!inner_init(&fresh.inner, context, server, leg->secret, time(NULL)))
+	if (leg->tls)
+		inner_init_outer(&fresh.inner, leg->tls);
+	else if (!inner_init(&fresh.inner, context, server, leg->secret, time(NULL)))
 		return false;
 	if (w->rekey_bytes)
 		fresh.inner.limits = (struct inner_limits){w->rekey_bytes, w->rekey_ms};

@@ -34,7 +34,7 @@
  * leg that ends without close_notify, or any error, resets both sides: a cut never looks like an
  * end.
  *
- * A public session has no TLS of ours; it begins in HELD.
+ * A public session begins in HELD: it has no TLS of ours, or (a web site's) that of the leg.
  */
 #ifndef POSTERN_AGENT_SESSION_STREAM_H
 #define POSTERN_AGENT_SESSION_STREAM_H
@@ -105,9 +105,9 @@ struct stream {
 	char why[192]; /* it ended; "" before */
 };
 
-/* Takes the leg's descriptor and unread bytes. context NULL: a public session. server: this is the
- * publishing side. False when memory is out, or what is unread in no envelope; nothing has been
- * taken then. */
+/* Takes the leg's descriptor, and its TLS session or unread bytes. context NULL: a public session.
+ * server: this is the publishing side. False when memory is out, or what is unread in no envelope;
+ * nothing has been taken then. */
 bool stream_start(struct stream *s, struct agent_worker *w, const struct leg_outcome *leg,
 		  SSL_CTX *context, bool server, const struct stream_events *events) MUST_CHECK;
 /* From ready() on: a message to the peer. False: it could not be sent, the stream is ending. */

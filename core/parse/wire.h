@@ -121,7 +121,9 @@ struct wire_revocations {
 /* X(number, NAME, messages), where messages is WIRE_IN(HELLO) | WIRE_IN(OPEN) and so on. A number
  * means the same in each of them. */
 #define WIRE_EXTENSIONS(X)                                                                         \
-	X(0x0001, PAD, WIRE_IN(PING) | WIRE_IN(PONG)) /* zeros, so that sizes differ */
+	X(0x0001, PAD, WIRE_IN(PING) | WIRE_IN(PONG)) /* zeros, so that sizes differ */            \
+	/* The session stays in the leg's own TLS, whose other end is the relay. */                \
+	X(0x8010, OUTER_TLS, WIRE_IN(OFFER) | WIRE_IN(GO))
 #define WIRE_IN(message) (UINT64_C(1) << WIRE_##message)
 #define WIRE_PAD_MAX	 127u /* bytes that a sender of ours adds */
 

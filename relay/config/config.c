@@ -153,12 +153,18 @@ static const struct conf_field public_fields[] = {
 };
 
 static const struct conf_field site_fields[] = {
+	{.key = "to",
+	 .type = CONF_STRING,
+	 .offset = AT(relay_config, site.to.to) - AT(relay_config, site),
+	 .check = relay_check_target,
+	 .help = "the agent and service, as AGENT/SERVICE, of a web site that answers strangers in "
+		 "place of the page; the relay reads what it and they say"},
 	{.key = "page",
 	 .type = CONF_TEXT,
 	 .offset = AT(relay_config, site.page) - AT(relay_config, site),
 	 .min = 1,
 	 .max = 65536,
-	 .help = "the HTML text that a browser gets for \"/\""},
+	 .help = "the HTML text that a browser gets for \"/\", where there is no site.to"},
 	{.key = "server",
 	 .type = CONF_STRING,
 	 .offset = AT(relay_config, site.server) - AT(relay_config, site),
@@ -503,14 +509,30 @@ static bool check_pair(const struct conf_node *root, const struct relay_config *
 	return certificate == key;
 }
 
+/* One site, one answer: while the agent is away there is none, as behind nginx, and no page of
+ * another hand. */
+static bool check_site(const struct conf_node *root, const struct relay_config *c,
+		       struct conf_errors *errors)
+{
+	bool both = c->site.to.to && c->site.page;
+
+	if (both)
+		conf_error(
+			errors, conf_get(root, "site"), "site.page",
+			"stands beside site.to; remove one of them: what a web site's own server "
+			"answers needs no page, and while its agent is away strangers get 502");
+	return !both;
+}
+
 bool relay_config_bind(const struct conf_node *root, struct relay_config *out,
 		       struct conf_errors *errors)
 {
 	struct relay_config c = {0};
 
 	if (!conf_bind(root, fields, &c, errors) || !config_check_stun(root, &c, errors) ||
-	    !check_pair(root, &c, errors) || !finish_publics(&c.publics) ||
-	    !finish_target(&c.tls.acme)) {
+	    !check_pair(root, &c, errors) || !check_site(root, &c, errors) ||
+	    !finish_publics(&c.publics) || !finish_target(&c.tls.acme) ||
+	    !finish_target(&c.site.to)) {
 		relay_config_free(&c);
 		return false;
 	}

@@ -71,9 +71,10 @@ struct relay_config {
 	uint64_t threads; /* 0: one per core */
 	int log_level;	  /* enum log_level */
 	struct {
-		char *server; /* of the Server field */
-		char *page;   /* HTML text of "/"; NULL: a plain one */
-		bool healthz; /* "/healthz" is answered */
+		struct relay_public to; /* the web site's; its to NULL: none; no name */
+		char *server;		/* of the Server field */
+		char *page;		/* HTML text of "/"; NULL: a plain one; not beside to */
+		bool healthz;		/* "/healthz" is answered */
 	} site;
 	struct {
 		struct relay_public acme; /* where acme-tls/1 leads; to NULL: nowhere; no name */

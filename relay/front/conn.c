@@ -234,6 +234,7 @@ void conn_finish(struct conn *c)
 	if (conn_ending(c))
 		return;
 	conn_set_phase(c, &phase_closing);
+	c->held = false;
 	if (c->tls)
 		tls_close_write(c->tls);
 	conn_set_deadline(c, CLOSE_LINGER_MS);

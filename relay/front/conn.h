@@ -10,6 +10,7 @@
  *               │                       │          └─────► LEG ──► OPENING ──► CUTTING ──► session
  *               │                                           └─────ACCEPT─────► CUTTING ──► session
  *               └──► PUBLIC ─────────────────────────────────────────────────► CUTTING ──► session
+ *   WEB ◄──► SITE (the web site's, behind an agent) ─────────────────────────► CUTTING ──► session
  *   any ──► CLOSING (last bytes on their way) ──► DEAD (waits for its operations)
  *
  * What a connection does stands in its phase, a constant row of functions (struct conn_phase). The
@@ -23,7 +24,8 @@
  *   WEB                          request body      relay/front/web.c
  *   FRAME                        none              relay/session/frames.c
  *   LINK                         struct relay_link relay/session/link.c
- *   LEG OPENING PUBLIC CUTTING   struct relay_leg relay/session/leg.c
+ *   LEG OPENING CUTTING          struct relay_leg relay/session/leg.c
+ *   PUBLIC SITE                  the same         relay/session/public.c
  *   CONSOLE                      its lines         relay/control/console.c
  *   CLOSING DEAD                 none              relay/front/conn.c
  *
@@ -38,7 +40,8 @@
  *   in                           the phase, by conn_keep() and conn_drop_kept(). What is left when
  *                                the phase changes belongs to the next one.
  *   tls                          HANDSHAKE and all after it, through conn_decrypt() and
- *                                conn_send_plain(). CUTTING takes it away with the descriptor.
+ *                                conn_send_plain(). CUTTING takes it away with the descriptor,
+ *                                to its end, or into a session of the web site.
  *   fd                           the connection, until conn_release_fd() in CUTTING.
  *   deadline                     the phase, by conn_set_deadline(); it stays set when the phase
  *                                changes, and calls the deadline() of the phase that is on then.

@@ -10,7 +10,8 @@
  *     anything else    -> web.c, which tells HTTP that this is no port for it
  *   inside our TLS
  *     a record that begins with a tag -> relay/session/frames.c
- *     anything else                   -> web.c
+ *     anything else                   -> web.c, which gives a whole request's head to a protocol
+ *                                        that has a web site: relay/session/public.c
  *
  * Each protocol is a row of the relay's list (relay/relay.c), which is asked from the top; another
  * one joins as one more row.
@@ -20,6 +21,9 @@
 
 #include "core/parse/clienthello.h"
 #include "relay/front/conn.h"
+#include "relay/front/site.h"
+
+struct web;
 
 enum front_claim {
 	FRONT_NO,    /* another protocol's */
@@ -37,6 +41,10 @@ struct front_protocol {
 	/* The first bytes that our TLS decrypted, at least one. False: another protocol's. NULL:
 	 * does not begin there. */
 	bool (*inside)(struct conn *c, const uint8_t *data, size_t len);
+	/* The head of a stranger's request, inside our TLS, stands whole at the beginning of what
+	 * is kept. False: another protocol's. True: it has taken the connection, by
+	 * web_hand_over(). NULL: has no web site. */
+	bool (*request)(struct conn *c);
 };
 
 /* Keeps the beginning of a hello, where it is not kept yet. False: the connection is closed. */
@@ -47,6 +55,14 @@ void stun_stream_begin(struct conn *c, const uint8_t *data, size_t len);
 
 /* HTTP in clear: data is the first of it. */
 void web_begin_clear(struct conn *c, const uint8_t *data, size_t len);
+
+/* From inside request(): the connection goes over to phase, which does not read, with all that is
+ * kept and what its TLS has not decrypted yet. What is returned is the caller's: for web_go_on(),
+ * or web_free(). */
+struct web *web_hand_over(struct conn *c, const struct conn_phase *phase);
+/* The web site has not taken the request: it is answered so, and c is ours again, with web. */
+void web_go_on(struct conn *c, struct web *web, enum site_gateway why);
+void web_free(struct web *web);
 
 extern const struct front_protocol protocol_stun, protocol_web;
 

@@ -447,6 +447,11 @@ static enum ranges asked_ranges(const struct site *s, const struct request *r, c
 
 /* ---- answers ---- */
 
+bool site_awaits_continue(const struct request *r, const uint8_t *in)
+{
+	return r->version > 1000 && text_is_word(field_of(r, in, FIELD_EXPECT), "100-continue");
+}
+
 static void answer_page(struct site *s, const struct request *r, const uint8_t *in, time_t now,
 			struct site_response *out)
 {
@@ -456,8 +461,8 @@ static void answer_page(struct site *s, const struct request *r, const uint8_t *
 	char more[96];
 	CBS list;
 
-	if (r->version > 1000 && text_is_word(field_of(r, in, FIELD_EXPECT), "100-continue"))
-		append(out, "HTTP/1.1 100 Continue\r\n\r\n");
+	if (site_awaits_continue(r, in))
+		append(out, SITE_CONTINUE);
 	if (is_unmet(s, r, in)) {
 		/* It says that the connection stays, and ends it: so does nginx. */
 		write_page(s, r, "412 Precondition Failed", NULL, NULL, NULL, now, out);
@@ -509,16 +514,25 @@ static void answer_health(const struct site *s, const struct request *r, bool dr
 		append(out, "%s", draining ? "draining\n" : "ok\n");
 }
 
+static bool is_get(const struct request *r)
+{
+	return r->method == METHOD_GET || r->method == METHOD_HEAD;
+}
+
+bool site_is_own(const struct site *s, const struct request *r)
+{
+	return s->health && is_get(r) && r->path == PATH_HEALTH;
+}
+
 void site_answer(struct site *s, const struct request *r, const uint8_t *in, bool draining,
 		 bool last, time_t now, struct site_response *out)
 {
-	bool get = r->method == METHOD_GET || r->method == METHOD_HEAD;
 	bool page = r->path == PATH_ROOT || r->path == PATH_INDEX;
 
 	*out = (struct site_response){.close = !r->keep_alive || last};
-	if (s->health && get && r->path == PATH_HEALTH)
+	if (site_is_own(s, r))
 		answer_health(s, r, draining, now, out);
-	else if (!get && (r->method != METHOD_POST || page))
+	else if (!is_get(r) && (r->method != METHOD_POST || page))
 		write_page(s, r, "405 Not Allowed", NULL, NULL, NULL, now, out);
 	else if (!page)
 		write_page(s, r, "404 Not Found", NULL, NULL, NULL, now, out);
@@ -552,6 +566,19 @@ void site_refuse(const struct site *s, const struct request *r, enum request_sta
 	default:
 		write_page(s, r, bad, NULL, NULL, NULL, now, out);
 	}
+}
+
+void site_fail(const struct site *s, const struct request *r, enum site_gateway why, bool last,
+	       time_t now, struct site_response *out)
+{
+	static const char *const status[] = {
+		[SITE_BAD_GATEWAY] = "502 Bad Gateway",
+		[SITE_UNAVAILABLE] = "503 Service Temporarily Unavailable",
+		[SITE_GATEWAY_TIMEOUT] = "504 Gateway Time-out",
+	};
+
+	*out = (struct site_response){.close = !r->keep_alive || last};
+	write_page(s, r, status[why], NULL, NULL, NULL, now, out);
 }
 
 void site_refuse_plain(const struct site *s, const struct request *r, time_t now,

@@ -46,6 +46,8 @@ struct site_response {
  * as the site does. seed: of this installation, the same at each start. */
 void site_init(struct site *s, const char *server, const char *page, bool health, uint64_t seed);
 
+/* The relay's own answer is wanted where a web site behind an agent has all others: /healthz. */
+bool site_is_own(const struct site *s, const struct request *r);
 /* An HTTP request that was read whole. in: its head. last: the connection ends after it in any
  * case. now: for the Date field. draining: /healthz answers 503. */
 void site_answer(struct site *s, const struct request *r, const uint8_t *in, bool draining,
@@ -53,6 +55,17 @@ void site_answer(struct site *s, const struct request *r, const uint8_t *in, boo
 /* The answer to one that could not be read; always closes. */
 void site_refuse(const struct site *s, const struct request *r, enum request_status why, time_t now,
 		 struct site_response *out);
+/* Its client waits for this before it sends the body. in: its head. */
+#define SITE_CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
+bool site_awaits_continue(const struct request *r, const uint8_t *in);
+/* What a proxy says whose web site does not answer: how it is refused. last as above. */
+enum site_gateway {
+	SITE_BAD_GATEWAY,     /* 502: not there, or it refuses */
+	SITE_UNAVAILABLE,     /* 503: too many ask at a time */
+	SITE_GATEWAY_TIMEOUT, /* 504 */
+};
+void site_fail(const struct site *s, const struct request *r, enum site_gateway why, bool last,
+	       time_t now, struct site_response *out);
 /* To plain HTTP on the TLS port; always closes. */
 void site_refuse_plain(const struct site *s, const struct request *r, time_t now,
 		       struct site_response *out);

@@ -6,6 +6,8 @@
  *   a head is read, within the time from accepting (limits.first)
  *     -> its answer leaves; what is left of its body is discarded (5 s for each part, 30 s in all)
  *       -> closed, or the next head: limits.http_idle for its first byte, limits.first for the rest
+ *     -> or it is handed over, where a protocol has a web site (front.h): that has the connection
+ *        from this head on, or gives it back with 502, 503 or 504
  */
 #include <stdlib.h>
 #include <time.h>
@@ -20,6 +22,7 @@
 #define REQUESTS_MAX	1000u /* of one connection */
 #define DISCARD_PART_MS 5000u
 #define DISCARD_MS	30000u
+#define BODY_PART_MS	60000u /* of one that is waited for */
 #define HEAD_ROOM	(REQUEST_HEAD_MAX + 2 * PLAIN_BYTES)
 
 struct web {
@@ -29,6 +32,8 @@ struct web {
 	uint64_t discard_until_ms;
 	unsigned answered;
 	bool discarding, closes; /* closes: when the body is over */
+	bool failing;		 /* the answer is due when the body is over: */
+	enum site_gateway failure;
 };
 
 /* The phase's state. */
@@ -43,7 +48,12 @@ static struct web *web_of(struct conn *c)
 
 static void web_dispose(struct conn *c)
 {
-	memory_free(web_of(c));
+	web_free(web_of(c));
+}
+
+void web_free(struct web *web)
+{
+	memory_free(web);
 }
 
 static void web_say(struct conn *c, const void *data, size_t len)
@@ -102,7 +112,9 @@ static void web_discard_on(struct conn *c)
 	uint64_t now_ms = ring_now_ms(c->worker->ring);
 	struct web *web = web_of(c);
 
-	if (now_ms >= web->discard_until_ms)
+	if (web->failing)
+		conn_set_deadline(c, BODY_PART_MS);
+	else if (now_ms >= web->discard_until_ms)
 		conn_close(c, REASON_DEADLINE_IDLE);
 	else
 		conn_set_deadline(c, DISCARD_PART_MS);
@@ -110,12 +122,47 @@ static void web_discard_on(struct conn *c)
 
 /* ---- requests ---- */
 
+/* A web site is asked, where there is one. What is handed over has no receive under way: none is
+ * begun while an answer leaves (web_continue()). */
+static bool web_is_for_site(struct conn *c)
+{
+	const struct front_protocol *const *p = c->worker->relay->protocols;
+
+	if (!c->tls || ring_op_busy(&c->rx) || site_is_own(&c->worker->site, &web_of(c)->request))
+		return false;
+	while (*p && !((*p)->request && (*p)->request(c)))
+		p++;
+	return *p != NULL;
+}
+
 static void web_respond(struct conn *c, struct site_response *response)
 {
 	web_say(c, response->head, response->head_len);
 	if (c->phase == &phase_web)
 		web_say(c, response->body, response->body_len);
 	memory_free(response->parts);
+}
+
+/* What has come of the body behind a head; *over: all of it, or there is none. */
+static size_t web_begin_body(struct conn *c, bool *over)
+{
+	struct web *web = web_of(c);
+	const struct request *r = &web->request;
+	size_t head = r->at, used = 0;
+
+	*over = true;
+	web->chunked = (struct chunked){.state = 0};
+	web->skip = r->content_length;
+	web->closes = false;
+	if (head <= c->in_len)
+		used = web_body(web, c->in + head, c->in_len - head, over);
+	*over |= r->content_length == 0 && !r->chunked;
+	return used;
+}
+
+static bool web_is_last(const struct web *web)
+{
+	return web->answered >= REQUESTS_MAX;
 }
 
 /* The answer to a head that is over, in whatever way. */
@@ -126,14 +173,14 @@ static void web_answer(struct conn *c, enum request_status status)
 	struct relay *relay = c->worker->relay;
 	struct site_response response;
 	size_t head = r->at, used;
-	bool over = true, last = ++web->answered >= REQUESTS_MAX;
+	bool over;
 
+	web->answered++;
 	if (!charge_request(c))
 		return;
-	web->chunked = (struct chunked){.state = 0};
-	web->skip = r->content_length;
-	web->closes = false;
-	used = head <= c->in_len ? web_body(web, c->in + head, c->in_len - head, &over) : 0;
+	if (status == REQUEST_DONE && web_is_for_site(c))
+		return;
+	used = web_begin_body(c, &over);
 	/* Chunks that are none are noticed before the page is given. */
 	if (status == REQUEST_DONE && web->closes && r->method == METHOD_GET &&
 	    r->path != PATH_OTHER)
@@ -145,15 +192,13 @@ static void web_answer(struct conn *c, enum request_status status)
 		worker_count(c->worker, REASON_PLAIN_HTTP);
 		site_refuse_plain(&c->worker->site, r, time(NULL), &response);
 	} else {
-		site_answer(&c->worker->site, r, c->in, relay->draining, last || web->closes,
-			    time(NULL), &response);
+		site_answer(&c->worker->site, r, c->in, relay->draining,
+			    web_is_last(web) || web->closes, time(NULL), &response);
 	}
 	web->closes |= response.close;
 	web_respond(c, &response);
 	if (c->phase != &phase_web)
 		return;
-	if (r->content_length == 0 && !r->chunked)
-		over = true;
 	if (web->closes && over) {
 		conn_finish(c);
 		return;
@@ -168,6 +213,26 @@ static void web_answer(struct conn *c, enum request_status status)
 	web_discard_on(c);
 }
 
+/* The web site did not answer, and the body is over. */
+static void web_fail(struct conn *c)
+{
+	struct web *web = web_of(c);
+	const struct request *r = &web->request;
+	struct site *site = &c->worker->site;
+	bool last = web_is_last(web) || c->worker->relay->draining;
+	struct site_response response;
+
+	if (web->closes) /* chunks that are none */
+		site_refuse(site, r, REQUEST_BAD, time(NULL), &response);
+	else
+		site_fail(site, r, web->failure, last, time(NULL), &response);
+	web->failing = false;
+	web->closes = response.close;
+	web_respond(c, &response);
+	if (c->phase == &phase_web)
+		web_next_request(c);
+}
+
 /* One step with what is kept. False: more has to come first, or the connection ends. */
 static bool web_step(struct conn *c)
 {
@@ -179,7 +244,9 @@ static bool web_step(struct conn *c)
 		return false;
 	if (web->discarding) {
 		conn_drop_kept(c, web_body(web, c->in, c->in_len, &over));
-		if (over)
+		if (over && web->failing)
+			web_fail(c);
+		else if (over)
 			web_next_request(c);
 		else
 			web_discard_on(c);
@@ -198,6 +265,8 @@ static void web_continue(struct conn *c)
 	while (c->phase == &phase_web && !conn_sending(c))
 		if (!web_step(c))
 			break;
+	if (c->phase == &phase_web)
+		c->held = c->worker->snap->config.site.to.to && conn_sending(c);
 }
 
 /* Keeps bytes and answers what is whole of them. False: no more is to be read. */
@@ -286,6 +355,45 @@ static bool web_enter(struct conn *c)
 	conn_set_phase(c, &phase_web);
 	((struct web_state *)c->state)->web = web;
 	return true;
+}
+
+struct web *web_hand_over(struct conn *c, const struct conn_phase *phase)
+{
+	struct web *web = web_of(c);
+
+	((struct web_state *)c->state)->web = NULL;
+	conn_set_phase(c, phase);
+	return web;
+}
+
+/* As nginx, which asks a web site only when it has the body. */
+void web_go_on(struct conn *c, struct web *web, enum site_gateway why)
+{
+	const struct request *r = &web->request;
+	size_t used;
+	bool over;
+
+	conn_set_phase(c, &phase_web);
+	((struct web_state *)c->state)->web = web;
+	if (site_awaits_continue(r, c->in))
+		web_say(c, SITE_CONTINUE, sizeof(SITE_CONTINUE) - 1);
+	if (c->phase != &phase_web)
+		return;
+	used = web_begin_body(c, &over);
+	conn_drop_kept(c, r->at + used);
+	web->failing = web->discarding = true;
+	web->failure = why;
+	if (over)
+		web_fail(c);
+	else
+		web_discard_on(c);
+	if (c->phase != &phase_web)
+		return;
+	web_continue(c);
+	/* What came along with the request. */
+	if (c->phase == &phase_web)
+		web_read(c);
+	conn_read_on(c);
 }
 
 static bool web_begin(struct conn *c, const uint8_t *data, size_t len)

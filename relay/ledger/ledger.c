@@ -274,6 +274,8 @@ enum reason ledger_become_public(struct ledger *l, uint32_t place, const char *n
 	struct entry *e = &l->entries[place];
 	uint32_t at = e->source;
 
+	if (e->class == LEDGER_PUBLIC)
+		return REASON_OK;
 	if (e->class != LEDGER_UNPROVEN)
 		return REASON_LIMIT_UNPROVEN;
 	for (unsigned level = 0; at != SOURCES_ALL; level++, at = sources_wider(l->sources, at))

@@ -93,7 +93,8 @@ slab_id ledger_move(struct ledger *l, uint32_t place, const struct addr *from) M
 /* Memory is short: the oldest unproven of the fullest source has to go. 0: there is none, or as
  * many as may are about to. */
 slab_id ledger_make_room(struct ledger *l) MUST_CHECK;
-/* It is a public client of this name from now on; or why it may not be. */
+/* It is a public client of this name from now on, if it is not one already; or why it may not be.
+ */
 enum reason ledger_become_public(struct ledger *l, uint32_t place, const char *name) MUST_CHECK;
 /* It has proved to be name, an agent or (console) a console; or there is no place. Also one that
  * was about to be dropped. */

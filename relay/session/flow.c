@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* flow: the copy engine of one direction. */
-#include "relay/session/flow.h"
+#include "relay/session/flow_internal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -36,47 +36,9 @@ struct session *flow_session(struct flow *f)
 	return container(first, struct session, flow);
 }
 
-static struct worker *flow_worker(struct flow *f)
-{
-	return flow_session(f)->worker;
-}
-
-/* What it shares with the other directions of its thread. */
-static struct sessions *flow_shared(struct flow *f)
-{
-	return flow_session(f)->worker->sessions;
-}
-
-static int flow_from(struct flow *f)
-{
-	return flow_session(f)->fd[f->side];
-}
-
-static int flow_to(struct flow *f)
-{
-	return flow_session(f)->fd[!f->side];
-}
-
-static enum ending_side flow_side(unsigned side)
+enum ending_side flow_side(unsigned side)
 {
 	return side == 0 ? ENDING_ASKING : ENDING_PUBLISHING;
-}
-
-/* Where the bytes come from, or where they go to. */
-static void flow_source_failed(struct flow *f, int error)
-{
-	session_flow_failed(flow_session(f), flow_side(f->side), error);
-}
-
-static void flow_receiver_failed(struct flow *f, int error)
-{
-	session_flow_failed(flow_session(f), flow_side(!f->side), error);
-}
-
-/* Our own trouble. */
-static void flow_failed(struct flow *f, int error)
-{
-	session_flow_failed(flow_session(f), ENDING_SELF, error);
 }
 
 void flow_init(struct flow *f, unsigned side)
@@ -103,8 +65,7 @@ static void flow_give_back_large(struct flow *f)
 	f->large = NULL;
 }
 
-/* The bytes (malloc'ed) are this flow's until they have left. */
-static void flow_own(struct flow *f, uint8_t *bytes, size_t len)
+void flow_own(struct flow *f, uint8_t *bytes, size_t len)
 {
 	f->owned = bytes;
 	f->owned_len = (uint32_t)len;
@@ -133,7 +94,7 @@ void flow_release(struct flow *f)
 
 /* ---- waiting ---- */
 
-static void flow_next(struct flow *f)
+void flow_next(struct flow *f)
 {
 	struct worker *w = flow_worker(f);
 
@@ -150,7 +111,7 @@ static void flow_next(struct flow *f)
 }
 
 /* #syscalls shutdown(1 is SHUT_WR) */
-static void flow_eof(struct flow *f)
+void flow_eof(struct flow *f)
 {
 	flow_release(f);
 	flow_enter(f, FLOW_ENDED);
@@ -162,7 +123,7 @@ static void flow_eof(struct flow *f)
 
 /* ---- sending ---- */
 
-static void flow_send(struct flow *f, const uint8_t *data, size_t len)
+void flow_send(struct flow *f, const uint8_t *data, size_t len)
 {
 	flow_enter(f, FLOW_SEND);
 	f->op.done = flow_sent;
@@ -248,7 +209,7 @@ static void flow_forward_wrapped(struct flow *f, const uint8_t *data, size_t len
 	flow_next(f);
 }
 
-static void flow_count(struct flow *f, size_t len)
+void flow_count(struct flow *f, size_t len)
 {
 	f->bytes += len;
 	stat_add(&flow_worker(f)->stats.bytes, len);
@@ -284,12 +245,25 @@ static void flow_unpace(struct flow *f)
 
 /* ---- completions ---- */
 
+/* The sender's wire has ended. */
+static void flow_source_ended(struct flow *f)
+{
+	if (flow_session(f)->bridge)
+		flow_cross_end(f);
+	else
+		flow_eof(f);
+}
+
 /* The bytes of a pooled receive; the buffer goes back when this returns. */
 static void flow_take_small(struct flow *f, const uint8_t *data, size_t len)
 {
-	flow_count(f, len);
 	if (flow_session(f)->share) /* it came while this receive was in flight */
 		share_charge(flow_session(f)->share, len);
+	if (flow_session(f)->bridge) {
+		flow_cross(f, data, len);
+		return;
+	}
+	flow_count(f, len);
 	if (f->wrap) {
 		flow_forward_wrapped(f, data, len);
 		return;
@@ -316,7 +290,7 @@ static void flow_waited(struct ring_op *op, int res)
 	if (flow_session(f)->ended || res < 0)
 		flow_source_failed(f, -res);
 	else if (res == 0)
-		flow_eof(f);
+		flow_source_ended(f);
 	else
 		flow_take_small(f, buf, (size_t)res);
 	if (res > 0)
@@ -346,11 +320,15 @@ static void flow_pump(struct flow *f, uint8_t *buf, size_t room)
 	if (flow_session(f)->share)
 		share_return(flow_session(f)->share, n > 0 ? room - (size_t)n : room);
 	if (n == 0) {
-		flow_eof(f);
+		flow_source_ended(f);
 		return;
 	}
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
 		flow_source_failed(f, errno);
+		return;
+	}
+	if (n > 0 && flow_session(f)->bridge) {
+		flow_cross(f, buf, (size_t)n);
 		return;
 	}
 	if (n > 0) {
@@ -372,12 +350,13 @@ static size_t flow_large_room(struct flow *f)
 	return flow_pressed(f) ? FLOW_PRESSED_BYTES : flow_shared(f)->large.each_bytes;
 }
 
-/* Receives what the allowance is for. A small one needs no large buffer, and an envelope takes no
- * more than a pooled one holds. */
+/* Receives what the allowance is for. A small one needs no large buffer, and an envelope or a
+ * bridge takes no more than a pooled one holds. */
 static void flow_pump_shared(struct flow *f)
 {
 	struct share *share = flow_session(f)->share;
-	size_t take = share_take(share, f->wrap ? PLAIN_BYTES : flow_large_room(f));
+	bool small = f->wrap || flow_session(f)->bridge;
+	size_t take = share_take(share, small ? PLAIN_BYTES : flow_large_room(f));
 
 	if (take == 0) {
 		flow_enter(f, FLOW_PACED);
@@ -484,11 +463,18 @@ static void flow_sent(struct ring_op *op, int res)
 		return;
 	}
 	flow_drop_memory(f);
-	flow_next(f);
+	if (flow_cross_over(f))
+		flow_eof(f);
+	else
+		flow_next(f);
 }
 
 void flow_start(struct flow *f, uint8_t *head, size_t head_len)
 {
+	if (flow_session(f)->bridge) {
+		flow_cross_start(f, head, head_len);
+		return;
+	}
 	if (!head) {
 		flow_next(f);
 		return;

@@ -28,6 +28,9 @@
  * A direction earns large buffers by filling small ones, and falls back to quiet when receives stay
  * small. End-of-file: shutdown of the other side's writing, then ENDED.
  *
+ * Between the TLS of two sides (bridge.h) a direction is quiet always, and what one receive became
+ * leaves before the next one.
+ *
  * In a session with a share (shaper.h) both directions ask for their allowance when there is
  * something to receive, and receive no more than that.
  */

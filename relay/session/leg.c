@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* leg: asking, accepting, and being cut through. */
-#include "relay/session/leg.h"
+#include "relay/session/leg_internal.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -19,11 +19,7 @@
 #include "relay/session/trace.h"
 #include "relay/session/session.h"
 
-/* RFC 8446 section 6.2; in clear, as any server does before it has keys. */
-#define ALERT_INTERNAL_ERROR	80
-#define ALERT_UNRECOGNIZED_NAME 112
-
-static const struct conn_phase phase_leg, phase_opening, phase_public, phase_cutting;
+static const struct conn_phase phase_leg, phase_opening, phase_cutting;
 static void leg_flushed(struct conn *c);
 static void leg_judge(struct conn *c);
 
@@ -36,14 +32,6 @@ struct handover {
 	uint32_t place; /* in the ledger */
 	struct tls *tls;
 };
-
-static const struct conn_state leg_state;
-
-/* NULL: c is in none of the phases of leg.h. */
-static struct relay_leg *leg_of(struct conn *c)
-{
-	return c->phase->state == &leg_state ? (struct relay_leg *)c->state : NULL;
-}
 
 /* Keeps a copy. False without memory. */
 static bool leg_keep_asked(struct conn *c, const struct leg_asked *asked)
@@ -160,10 +148,8 @@ static void leg_looked_at(struct conn *c, uint64_t now_ms)
 
 /* ---- refusals ---- */
 
-/* The asker gets no session: a line in the log, and a record. who: whose answer, or silence, it
- * was. The caller counts. */
-static void leg_record_refused(struct conn *c, const struct leg_asked *asked, enum ending_side who,
-			       enum reason reason)
+void leg_record_refused(struct conn *c, const struct leg_asked *asked, enum ending_side who,
+			enum reason reason)
 {
 	const struct ending how = {who, ENDING_OPENING, ending_of_reason(reason)};
 	const char *from = asked->from[0] ? asked->from : "public";
@@ -175,8 +161,7 @@ static void leg_record_refused(struct conn *c, const struct leg_asked *asked, en
 	report_refused(c, from, asked->to, asked->service, code, reason);
 }
 
-/* The asker waits no longer: an answer that is on its way finds no meeting. */
-static void leg_forget_meeting(struct conn *c)
+void leg_forget_meeting(struct conn *c)
 {
 	struct relay_leg *leg = leg_of(c);
 	struct relay *r = c->worker->relay;
@@ -221,8 +206,14 @@ static void leg_opening_late(struct conn *c, uint64_t now_ms)
 static void asker_failed(struct conn *c, enum ending_side who, enum reason reason,
 			 struct wire_bytes text);
 
-/* The asker (a leg or a public client) waits for this meeting from now on. */
-static void leg_offer(struct conn *asker, const struct rendezvous_offer *offer)
+/* Whether the session is to stay in the TLS of both sides is the asker's kind. */
+static bool leg_mark(const struct conn *asker, struct wire_message *m)
+{
+	return asker->phase != &phase_site ||
+	       wire_extension_add(m, WIRE_EXTENSION_OUTER_TLS, wire_text(""));
+}
+
+void leg_offer(struct conn *asker, const struct rendezvous_offer *offer)
 {
 	struct relay_leg *leg = leg_of(asker);
 	struct wire_message m = {.type = WIRE_OFFER};
@@ -237,7 +228,7 @@ static void leg_offer(struct conn *asker, const struct rendezvous_offer *offer)
 	m.offer.service = wire_text(leg->asked->service);
 	m.offer.source = wire_text(source);
 	m.offer.local = wire_text(local);
-	if (!conn_tell(asker->worker->relay, offer->publisher, &m, false))
+	if (!leg_mark(asker, &m) || !conn_tell(asker->worker->relay, offer->publisher, &m, false))
 		asker_failed(asker, ENDING_SELF, REASON_LIMIT_MEMORY, (struct wire_bytes){0});
 }
 
@@ -270,10 +261,8 @@ static struct enforce_wish leg_wish(struct conn *c, const struct leg_asked *aske
 				     .service = asked->service};
 }
 
-/* Asks policy and the tables for a session; refused: not even that, for this reason. Fills in who
- * asks; REASON_OK: the leg has kept what it asks for. */
-static enum reason leg_ask(struct conn *c, struct leg_asked *asked, enum reason refused,
-			   struct rendezvous_offer *offer)
+enum reason asker_ask(struct conn *c, struct leg_asked *asked, enum reason refused,
+		      struct rendezvous_offer *offer)
 {
 	struct relay *r = c->worker->relay;
 	struct relay_leg *leg = leg_of(c);
@@ -315,7 +304,7 @@ static void leg_open(struct conn *c, const struct wire_message *m)
 		wire_explain_extension(m, "this relay", text);
 		reason = REASON_EXTENSION;
 	}
-	reason = leg_ask(c, &asked, reason, &offer);
+	reason = asker_ask(c, &asked, reason, &offer);
 	if (reason != REASON_OK) {
 		leg_failed(c, &asked, ENDING_SELF, reason,
 			   wire_text(reason == REASON_EXTENSION ? text : ""));
@@ -325,69 +314,6 @@ static void leg_open(struct conn *c, const struct wire_message *m)
 	conn_set_deadline(c, c->worker->snap->config.limits.open_ms);
 	leg_offer(c, &offer);
 }
-
-/* ---- public clients ---- */
-
-static void public_failed(struct conn *c, const struct leg_asked *asked, enum ending_side who,
-			  enum reason reason)
-{
-	uint8_t alert[] = {21, 3, 3, 0, 2, 2, ALERT_INTERNAL_ERROR};
-
-	if (reason == REASON_SERVICE_UNKNOWN || reason == REASON_NOT_ALLOWED)
-		alert[6] = ALERT_UNRECOGNIZED_NAME;
-	leg_forget_meeting(c);
-	leg_record_refused(c, asked, who, reason);
-	worker_count(c->worker, reason);
-	conn_send_raw(c, alert, sizeof alert);
-	conn_finish(c);
-}
-
-static void public_late(struct conn *c, uint64_t now_ms)
-{
-	public_failed(c, leg_of(c)->asked, ENDING_PUBLISHING, REASON_TIMEOUT);
-}
-
-/* The challenge of an ACME server offers this protocol alone (RFC 8737 section 3). A public name's
- * is for the server that has the name. */
-static const struct relay_public *acme_entry(const struct snapshot *s,
-					     const struct clienthello *hello)
-{
-	bool alone = hello->alpn_acme_tls && !hello->alpn_http11 && !hello->alpn_h2;
-
-	return alone && hello->server_name[0] && s->config.tls.acme.to ? &s->config.tls.acme : NULL;
-}
-
-static bool public_hello(struct conn *c, const struct clienthello *hello, const uint8_t *data,
-			 size_t len)
-{
-	struct worker *w = c->worker;
-	const struct relay_public *entry = snapshot_public(w->snap, hello->server_name);
-	struct rendezvous_offer offer;
-	struct leg_asked asked = {.from = ""};
-
-	if (!entry)
-		entry = acme_entry(w->snap, hello);
-	if (!entry)
-		return false;
-	snprintf(asked.to, sizeof asked.to, "%s", entry->agent);
-	snprintf(asked.service, sizeof asked.service, "%s", entry->service);
-	if (!front_keep(c, data, len)) {
-		leg_record_refused(c, &asked, ENDING_SELF, REASON_LIMIT_MEMORY);
-		return true;
-	}
-	conn_set_phase(c, &phase_public);
-	conn_set_deadline(c, w->snap->config.limits.open_ms);
-	/* Challenges count as one name, whatever name they are for. */
-	enum reason reason = charge_public(c, entry->name ? entry->name : "acme-tls/1");
-	reason = leg_ask(c, &asked, reason, &offer);
-	if (reason == REASON_OK)
-		leg_offer(c, &offer);
-	else
-		public_failed(c, &asked, ENDING_SELF, reason);
-	return true;
-}
-
-const struct front_protocol protocol_public = {.name = "public", .hello = public_hello};
 
 /* ---- failures, from any worker ---- */
 
@@ -409,6 +335,8 @@ static void asker_failed(struct conn *c, enum ending_side who, enum reason reaso
 
 	if (c->phase == &phase_public)
 		public_failed(c, asked, who, reason);
+	else if (c->phase == &phase_site)
+		site_failed(c, asked, who, reason);
 	else
 		leg_failed(c, asked, who, reason, text);
 }
@@ -457,13 +385,19 @@ void leg_end_askers(struct worker *w)
 
 /* ---- cutting through ---- */
 
+/* It is no agent's, and hears nothing of Postern. */
+static bool leg_is_stranger(const struct relay_leg *leg)
+{
+	return leg->side == 0 && !leg->credential;
+}
+
 static void leg_cut(struct worker *w, slab_id id, const struct wire_message *go)
 {
 	struct conn *c = conn_find(w, id);
 
 	if (!c || c->phase != &phase_cutting)
 		return;
-	if (c->tls)
+	if (!leg_is_stranger(leg_of(c)))
 		conn_send_message(c, go);
 	if (c->phase == &phase_cutting && !conn_sending(c))
 		leg_flushed(c);
@@ -502,7 +436,7 @@ static void leg_pair(struct conn *asker, struct conn *publisher, uint64_t number
 {
 	struct worker *w = asker->worker;
 	slab_id ids[2] = {asker->id, publisher->id};
-	bool public = asker->phase == &phase_public;
+	bool public = asker->phase == &phase_public, site = asker->phase == &phase_site;
 	const char *service = leg_of(asker)->asked->service;
 	struct policy_answer grant = enforce_begin(w, pair, service, &asker->peer);
 	struct session_facts facts = {
@@ -528,10 +462,15 @@ static void leg_pair(struct conn *asker, struct conn *publisher, uint64_t number
 		conn_close(publisher, REASON_LIMIT_MEMORY);
 		return;
 	}
+	bool ready = leg_mark(asker, &go);
 	leg_join_session(asker, s, 0);
 	leg_join_session(publisher, s, 1);
 	RAND_bytes(go.go.secret, sizeof go.go.secret);
-	if (public && !session_wrap_publisher(s, go.go.secret)) {
+	if (public)
+		ready = session_wrap_publisher(s, go.go.secret);
+	if (site && ready)
+		ready = session_keep_tls(s);
+	if (!ready) {
 		session_abort(s, ENDING_SELF, ENDING_MEMORY, "out of memory");
 		return;
 	}
@@ -596,14 +535,19 @@ static void leg_flushed(struct conn *c)
 	}
 	if (!s)
 		return;
-	/* A public client's hello goes first to the other side; a leg has nothing kept. */
-	uint8_t *head = c->tls ? NULL : c->in;
+	/* A public client's hello, or request, goes first to the other side; of a leg nothing but
+	 * its last message is kept. */
+	uint8_t *head = leg_is_stranger(leg) ? c->in : NULL;
 	size_t head_len = head ? c->in_len : 0;
 	unsigned side = leg->side;
 
 	if (head) {
 		c->in = NULL;
 		c->in_len = c->in_room = 0;
+	}
+	if (s->bridge) {
+		s->bridge->tls[side] = c->tls;
+		c->tls = NULL;
 	}
 	leg->session = NULL;
 	int fd = conn_release_fd(c, &s->place[side]);
@@ -740,12 +684,12 @@ static void leg_dispose(struct conn *c)
 	struct relay_leg *leg = (struct relay_leg *)c->state;
 
 	memory_free(leg->asked);
+	web_free(leg->web);
 	memory_free(leg->handover);
 	credential_release(leg->credential);
 }
 
-/* It waits for an answer: it may have lost its own right, or the one to what it asked for. */
-static void asker_judge(struct conn *c)
+void asker_judge(struct conn *c)
 {
 	const struct leg_asked *asked = leg_of(c)->asked;
 	const struct enforce_wish wish = leg_wish(c, asked);
@@ -763,7 +707,7 @@ static void leg_drain(struct conn *c)
 
 static_assert(sizeof(struct relay_leg) <= CONN_STATE_BYTES, "a leg fits into its connection");
 
-static const struct conn_state leg_state = {
+const struct conn_state leg_state = {
 	.leave = leg_leave,
 	.dispose = leg_dispose,
 };
@@ -781,13 +725,6 @@ static const struct conn_phase phase_opening = {
 	.name = "opening",
 	.state = &leg_state,
 	.deadline = leg_opening_late,
-	.judge = asker_judge,
-};
-
-static const struct conn_phase phase_public = {
-	.name = "public",
-	.state = &leg_state,
-	.deadline = public_late,
 	.judge = asker_judge,
 };
 

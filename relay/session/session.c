@@ -19,7 +19,8 @@
 
 #define LARGE_BYTES	 (4u << 20)
 #define TRIM_INTERVAL_MS 1000u
-#define IDLE_ROUND	 16u /* in so many intervals each session is looked at once */
+#define IDLE_ROUND	 16u   /* in so many intervals each session is looked at once */
+#define SITE_LINGER_MS	 5000u /* a web server has said its last: for its client to end, too */
 
 /* ---- a worker's sessions ---- */
 
@@ -30,6 +31,9 @@ static bool session_idle(struct session *s, uint64_t now_ms)
 	uint64_t most = s->pair.from ? limits->session_idle_ms : limits->public_idle_ms;
 	uint64_t bytes = s->flow[0].bytes + s->flow[1].bytes;
 
+	if (s->bridge && s->flow[1].state == FLOW_ENDED && s->flow[0].state != FLOW_SEND &&
+	    (most == 0 || most > SITE_LINGER_MS))
+		most = SITE_LINGER_MS;
 	if (s->fd[0] < 0 || s->fd[1] < 0 || bytes != s->active_bytes) {
 		s->active_bytes = bytes;
 		s->active_ms = now_ms;
@@ -142,6 +146,7 @@ static void session_dispose(struct session *s)
 		if (s->fd[side] >= 0)
 			close(s->fd[side]);
 	}
+	bridge_free(s->bridge);
 	share_release(s->share);
 	memory_free(s->service);
 }
@@ -224,12 +229,19 @@ bool session_wrap_publisher(struct session *s, const uint8_t secret[ENVELOPE_SEC
 	return true;
 }
 
+bool session_keep_tls(struct session *s)
+{
+	s->bridge = memory_zeroed(sizeof *s->bridge);
+	return s->bridge != NULL;
+}
+
 static void session_free(struct session *s)
 {
 	struct worker *w = s->worker;
 
 	for (unsigned side = 0; side < 2; side++)
 		flow_release(&s->flow[side]);
+	bridge_free(s->bridge);
 	pace_leave(s);
 	relay_lock(w->relay);
 	rendezvous_end(w->relay->rendezvous, &s->pair);
@@ -305,7 +317,8 @@ static void session_finish(struct session *s, bool reset)
 {
 	for (unsigned side = 0; side < 2; side++)
 		if (s->fd[side] >= 0)
-			worker_close_fd(s->worker, s->fd[side], s->place[side], reset);
+			worker_close_fd(s->worker, s->fd[side], s->place[side],
+					reset && !(side == 0 && s->spares_asker));
 	session_free(s);
 }
 

@@ -6,6 +6,10 @@
  * descriptors (GO has left each), then runs one flow each way. End-of-file is passed on as
  * half-close; when both flows ended so, the session is over. Any error resets both sides, so that
  * neither takes a cut for an end.
+ *
+ * The session of a client of the web site goes on in the TLS of both sides (bridge.h). What such a
+ * client does wrong resets the publisher alone: to it the relay is a web server, which says an
+ * alert and closes.
  */
 #ifndef POSTERN_RELAY_SESSION_SESSION_H
 #define POSTERN_RELAY_SESSION_SESSION_H
@@ -16,6 +20,7 @@
 #include "core/engine/envelope.h"
 #include "core/parse/ending.h"
 #include "relay/front/worker.h"
+#include "relay/session/bridge.h"
 #include "relay/session/flow.h"
 #include "relay/session/splicer.h"
 
@@ -24,12 +29,13 @@ struct session {
 	slab_id id;
 	uint64_t number; /* as in OFFER and GO */
 	struct rendezvous_pair pair;
-	struct addr source;  /* the asking side's address */
-	uint64_t rate;	     /* bytes per second by policy; 0: no limit */
-	time_t again;	     /* policy's answer was good until then; 0: for ever */
-	struct share *share; /* of the bandwidth; NULL: no limit touches it */
-	struct flow flow[2]; /* flow[side]: from that side to the other */
-	slab_id cutting[2];  /* connections that GO is still leaving, or 0 */
+	struct addr source;    /* the asking side's address */
+	uint64_t rate;	       /* bytes per second by policy; 0: no limit */
+	time_t again;	       /* policy's answer was good until then; 0: for ever */
+	struct share *share;   /* of the bandwidth; NULL: no limit touches it */
+	struct flow flow[2];   /* flow[side]: from that side to the other */
+	struct bridge *bridge; /* the TLS of both sides goes on; NULL: bytes go as they are */
+	slab_id cutting[2];    /* connections that GO is still leaving, or 0 */
 	uint64_t started_ms;
 	uint64_t active_ms, active_bytes; /* when bytes were last seen to have come, and how many */
 	char *service;			  /* for logs; owned */
@@ -37,6 +43,7 @@ struct session {
 	uint32_t place[2];		  /* of these in the ledger */
 	bool granted;			  /* by a grant, not by a rule */
 	bool ended;
+	bool spares_asker; /* it ends in order for the asker, with a reset for the publisher */
 };
 
 static_assert(sizeof(struct session) <= 448, "seven cache lines; idle sessions are many");
@@ -89,6 +96,9 @@ void session_attach(struct session *s, unsigned side, int fd, uint8_t *head, siz
  * False without memory. */
 bool session_wrap_publisher(struct session *s,
 			    const uint8_t secret[ENVELOPE_SECRET_BYTES]) MUST_CHECK;
+/* The session stays in the TLS of both sides, which their connections hand over before their
+ * descriptors. False without memory. */
+bool session_keep_tls(struct session *s) MUST_CHECK;
 /* Ends both sides with a reset: who did, and why. Harmless twice. */
 void session_abort(struct session *s, enum ending_side who, enum ending_cause cause,
 		   const char *why);

@@ -99,8 +99,9 @@ http {{
 PAGE = "<!doctype html><title>Home</title><h1>served by nginx at home</h1>\n"
 
 
-def nginx(host, name="nginx", port=8080, tls=None, files=None, head=""):
-    """Starts nginx on host; tls is (certificate, key) paths; files are {name: content}."""
+def nginx(host, name="nginx", port=8080, tls=None, files=None, head="", proxy=None):
+    """Starts nginx on host; tls is (certificate, key) paths; files are {name: content}; proxy is
+    the HOST:PORT that it passes all requests to."""
     lab = host.lab
     root = lab.path(f"{name}-root")
     os.makedirs(root, exist_ok=True)
@@ -111,6 +112,9 @@ def nginx(host, name="nginx", port=8080, tls=None, files=None, head=""):
     if tls:
         listen = (f"listen {port} ssl; ssl_certificate {tls[0]}; ssl_certificate_key {tls[1]}; "
                   "ssl_protocols TLSv1.2 TLSv1.3;")
+    if proxy:
+        listen += (f" location / {{ proxy_pass http://{proxy}; proxy_http_version 1.1; "
+                   'proxy_set_header Connection ""; proxy_set_header Host $http_host; }')
     config = lab.write(f"{name}.conf", NGINX.format(dir=lab.dir, name=name, listen=listen,
                                                    root=root, head=head))
     process = host.start([need("nginx", "nginx-light"), "-c", config, "-p", lab.dir, "-e",

@@ -571,6 +571,96 @@ static void what_is_in_no_envelope_ends_it(void **state)
 	agent_scene_end(s);
 }
 
+/* ---- a web site's sessions ---- */
+
+static struct agent_scene *opened_site(void **state)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+
+	agent_scene_offer_outer(s, WIRE_OFFER_PUBLIC, "web");
+	agent_scene_connect_target(s, true);
+	assert_int_equal(s->leg.type, WIRE_ACCEPT);
+	agent_scene_give_outer_leg(s);
+	assert_int_equal(s->opened, 1);
+	return s;
+}
+
+/* The bytes of the leg's own TLS are the service's, and each end is the other's. */
+static void a_sites_session_is_in_the_legs_tls(void **state)
+{
+	struct agent_scene *s = opened_site(state);
+	uint8_t got[64];
+
+	agent_scene_pass(s, LONG_MS);
+	assert_int_equal(s->closed, 0);
+	far_write(s, "GET / HTTP/1.0", 14);
+	agent_scene_run(s, 20);
+	read_all(s->theirs, got, 14);
+	assert_memory_equal(got, "GET / HTTP/1.0", 14);
+	write_all(s->theirs, "200 OK", 6);
+	shutdown(s->theirs, SHUT_WR);
+	agent_scene_run(s, 20);
+	assert_int_equal(s->far.got_len, 6);
+	assert_memory_equal(s->far.got, "200 OK", 6);
+	assert_true(SSL_get_shutdown(tls_ssl(s->far.inner.tls)) & SSL_RECEIVED_SHUTDOWN);
+	assert_true(s->far.eof);
+	assert_int_equal(s->closed, 0);
+	far_write(s, "more", 4);
+	tls_close_write(s->far.inner.tls);
+	agent_scene_run(s, 20);
+	read_all(s->theirs, got, 4);
+	agent_scene_run(s, 20);
+	assert_int_equal(recv(s->theirs, got, 1, MSG_DONTWAIT), 0);
+	assert_int_equal(s->closed, 1);
+	agent_scene_end(s);
+}
+
+/* A leg that ends without a word is no end for the target. */
+static void a_sites_session_that_is_cut_is_reset(void **state)
+{
+	struct agent_scene *s = opened_site(state);
+	char byte;
+
+	shutdown(s->far.fd, SHUT_WR);
+	agent_scene_run(s, 20);
+	assert_int_equal(s->closed, 1);
+	assert_int_equal(recv(s->theirs, &byte, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, ECONNRESET);
+	agent_scene_end(s);
+}
+
+/* What a relay may read is what the operator says is public, and what it has said that it reads. */
+static void what_a_relay_may_read_is_public(void **state)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+
+	agent_scene_offer_outer(s, WIRE_OFFER_AGENT, "web");
+	assert_refused(s, REASON_PROTOCOL, "SOB");
+	s = agent_scene_begin(state);
+	agent_scene_offer_outer(s, WIRE_OFFER_AGENT, WIRE_CONTROL_SERVICE);
+	assert_refused(s, REASON_PROTOCOL, "SOB");
+	s = agent_scene_begin(state);
+	s->published.public_access = false;
+	agent_scene_offer_outer(s, WIRE_OFFER_PUBLIC, "web");
+	assert_refused(s, REASON_NOT_ALLOWED, "SON");
+
+	s = agent_scene_begin(state);
+	agent_scene_offer(s, WIRE_OFFER_PUBLIC, "web");
+	agent_scene_connect_target(s, true);
+	agent_scene_give_outer_leg(s);
+	agent_scene_run(s, 20);
+	assert_told(s, REASON_PROTOCOL, "FOB");
+	agent_scene_end(s);
+
+	s = agent_scene_begin(state);
+	agent_scene_offer_outer(s, WIRE_OFFER_PUBLIC, "web");
+	agent_scene_connect_target(s, true);
+	agent_scene_give_leg(s, NULL, IDENTITY_AGENT, "", false);
+	agent_scene_run(s, 20);
+	assert_told(s, REASON_PROTOCOL, "FOB");
+	agent_scene_end(s);
+}
+
 static void only_what_is_public_is_for_everybody(void **state)
 {
 	struct agent_scene *s = agent_scene_begin(state);
@@ -717,6 +807,9 @@ int main(void)
 		RING_TEST(a_public_session_outlives_what_opened_it),
 		RING_TEST(what_is_in_no_envelope_ends_it),
 		RING_TEST(only_what_is_public_is_for_everybody),
+		RING_TEST(a_sites_session_is_in_the_legs_tls),
+		RING_TEST(a_sites_session_that_is_cut_is_reset),
+		RING_TEST(what_a_relay_may_read_is_public),
 	};
 
 	return cmocka_run_group_tests(tests, agent_scene_make_ca, agent_scene_free_ca);

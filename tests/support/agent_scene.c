@@ -341,9 +341,9 @@ void agent_scene_ask(struct agent_scene *s, const char *to, const char *service)
 	request_start(&s->sessions, s->local, to, service, "127.0.0.1:40000", &style);
 }
 
-void agent_scene_offer(struct agent_scene *s, enum wire_offer_kind kind, const char *service)
+static struct wire_message offer_of(enum wire_offer_kind kind, const char *service)
 {
-	const struct wire_message m = {
+	return (struct wire_message){
 		.type = WIRE_OFFER,
 		.offer = {.session = 77,
 			  .kind = kind,
@@ -352,7 +352,20 @@ void agent_scene_offer(struct agent_scene *s, enum wire_offer_kind kind, const c
 			  .source = wire_text("198.51.99.7:40000"),
 			  .local = wire_text("192.0.2.1:443")},
 	};
+}
 
+void agent_scene_offer(struct agent_scene *s, enum wire_offer_kind kind, const char *service)
+{
+	const struct wire_message m = offer_of(kind, service);
+
+	publish_offer(&s->sessions, &s->link[0], &m);
+}
+
+void agent_scene_offer_outer(struct agent_scene *s, enum wire_offer_kind kind, const char *service)
+{
+	struct wire_message m = offer_of(kind, service);
+
+	assert_true(wire_extension_add(&m, WIRE_EXTENSION_OUTER_TLS, wire_text("")));
 	publish_offer(&s->sessions, &s->link[0], &m);
 }
 
@@ -379,6 +392,28 @@ void agent_scene_give_leg(struct agent_scene *s, const struct certs_ca *ca, enum
 		if (!far_is_server)
 			(void)!tls_handshake(s->far.inner.tls);
 	}
+	s->leg.done(s->leg.owner, &o);
+}
+
+void agent_scene_give_outer_leg(struct agent_scene *s)
+{
+	struct leg_outcome o = {.reason = REASON_OK, .text = "", .session = 77};
+	SSL_CTX *dial = identity_dial_context(s->setup.self.identity);
+	struct tls *relay;
+
+	assert_true(s->leg.there);
+	pair_at_once(&o.fd, &s->far.fd);
+	s->leg_fd = o.fd;
+	s->leg.there = false;
+	s->far.identity = certs_identity(&agent_scene_ca, &agent_scene_ca, IDENTITY_RELAY,
+					 "relay.example.org", -DAY, DAY);
+	s->far.context = identity_front_context(s->far.identity);
+	relay = tls_new(s->far.context, true);
+	o.tls = tls_new(dial, false);
+	SSL_CTX_free(dial);
+	assert_true(relay && o.tls && certs_handshake(o.tls, relay, 4096));
+	inner_init_outer(&s->far.inner, relay);
+	s->far.shaken = true;
 	s->leg.done(s->leg.owner, &o);
 }
 

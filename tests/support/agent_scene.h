@@ -98,13 +98,16 @@ void agent_scene_pass(struct agent_scene *s, uint64_t ms);
 
 /* A local connection asks for to/service; what comes out is kept in the scene. */
 void agent_scene_ask(struct agent_scene *s, const char *to, const char *service);
-/* The relay offers a session. */
+/* The relay offers a session; one that is to stay in the leg's own TLS. */
 void agent_scene_offer(struct agent_scene *s, enum wire_offer_kind kind, const char *service);
+void agent_scene_offer_outer(struct agent_scene *s, enum wire_offer_kind kind, const char *service);
 
 /* Gives the call that waits its leg. The far end gets the other end of it: as server or client of
  * an inner session with this certificate (NULL ca: no inner session). */
 void agent_scene_give_leg(struct agent_scene *s, const struct certs_ca *ca, enum identity_role role,
 			  const char *name, bool far_is_server);
+/* Gives it one whose own TLS goes on: the far end is the relay. */
+void agent_scene_give_outer_leg(struct agent_scene *s);
 /* Tells the call that waits why there is none. */
 void agent_scene_fail_leg(struct agent_scene *s, enum reason reason, const char *text);
 /* The target answers, or does not (-1). */

@@ -159,6 +159,8 @@ static void test_values(void **state)
 		{"tls: {key_file: /a.pem}", "tls.certificate_file: is missing"},
 		{"tls: {certificate_file: /a.pem, key_file: b/c}",
 		 "tls.key_file: \"b/c\" is not an absolute path"},
+		{"site: {to: home}", "site.to: \"home\" is not AGENT/SERVICE"},
+		{"site: {to: home/web, page: x}", "site.page: stands beside site.to; remove one"},
 		{"user: -x", "user: \"-x\" is not a user name"},
 		{"user: \"a b\"", "user: \"a b\" is not a user name"},
 		{"drain: 2d", "drain: \"2d\" is too large; the most is 1d"},

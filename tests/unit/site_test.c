@@ -111,6 +111,65 @@ static void errors_are_nginxs_to_the_byte(void **state)
 	assert_non_null(strstr(answer("POST /x HTTP/1.1\r\n" H "\r\n"), "404 Not Found"));
 }
 
+/* The head and body of a failure of the web site behind a proxy. */
+static const char *failure(const char *text, enum site_gateway why, bool last)
+{
+	static char out[2048];
+	struct site_response response;
+	struct request r;
+
+	assert_int_equal(read_all(text, strlen(text), &r), REQUEST_DONE);
+	site_fail(&site, &r, why, last, RFC_TIME, &response);
+	assert_null(response.body);
+	snprintf(out, sizeof(out), "%.*s%s", (int)response.head_len, response.head,
+		 response.close ? "(closes)" : "");
+	return out;
+}
+
+static void failures_of_the_site_are_nginxs_to_the_byte(void **state)
+{
+	assert_string_equal(failure("GET / HTTP/1.1\r\n" H "\r\n", SITE_BAD_GATEWAY, false),
+			    "HTTP/1.1 502 Bad Gateway\r\nServer: nginx\r\n"
+			    "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: text/html\r\n"
+			    "Content-Length: 150\r\nConnection: keep-alive\r\n\r\n"
+			    "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
+			    "<center><h1>502 Bad Gateway</h1></center>\r\n"
+			    "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n");
+	assert_non_null(strstr(failure("POST /x HTTP/1.1\r\n" H "\r\n", SITE_GATEWAY_TIMEOUT, true),
+			       "504 Gateway Time-out</h1>"));
+	assert_non_null(strstr(failure("GET / HTTP/1.1\r\n" H "\r\n", SITE_UNAVAILABLE, true),
+			       "\r\nConnection: close\r\n"));
+	assert_non_null(strstr(failure("GET / HTTP/1.0\r\n\r\n", SITE_UNAVAILABLE, false),
+			       "</html>\r\n(closes)"));
+	assert_memory_equal(failure("GET /\r\n", SITE_BAD_GATEWAY, false), "<html>", 6);
+	assert_null(
+		strstr(failure("HEAD / HTTP/1.1\r\n" H "\r\n", SITE_BAD_GATEWAY, false), "<html>"));
+}
+
+/* Where a web site has all the rest, /healthz is the relay's, if it is asked for. */
+static void health_stays_the_relays(void **state)
+{
+	static const struct {
+		const char *text;
+		bool own;
+	} rows[] = {
+		{"GET /healthz HTTP/1.1\r\n" H "\r\n", true},
+		{"HEAD /healthz HTTP/1.1\r\n" H "\r\n", true},
+		{"POST /healthz HTTP/1.1\r\n" H "\r\n", false},
+		{"GET / HTTP/1.1\r\n" H "\r\n", false},
+		{"GET /healthz/x HTTP/1.1\r\n" H "\r\n", false},
+	};
+	struct site with;
+	struct request r;
+
+	site_init(&with, "nginx", NULL, true, 7);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(read_all(rows[i].text, strlen(rows[i].text), &r), REQUEST_DONE);
+		assert_int_equal(site_is_own(&with, &r), rows[i].own);
+		assert_false(site_is_own(&site, &r));
+	}
+}
+
 static void what_is_no_request(void **state)
 {
 	static const struct {
@@ -299,6 +358,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_page_is_nginxs_to_the_byte),
 		cmocka_unit_test(errors_are_nginxs_to_the_byte),
+		cmocka_unit_test(failures_of_the_site_are_nginxs_to_the_byte),
+		cmocka_unit_test(health_stays_the_relays),
 		cmocka_unit_test(what_is_no_request),
 		cmocka_unit_test(lines_have_nginxs_lengths),
 		cmocka_unit_test(conditions),

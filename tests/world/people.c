@@ -33,6 +33,7 @@ struct talker {
 	uint8_t in[CHUNK_MOST], out[TALK_PRELUDE_MOST + CHUNK_MOST];
 	uint8_t head[HEAD_BYTES];
 	size_t head_len;
+	size_t request;	       /* bytes of PEOPLE_REQUEST that are still to come */
 	size_t said, answered; /* of the talk's prelude */
 	size_t out_len;	       /* of the stream's bytes that are under way in out */
 };
@@ -42,6 +43,7 @@ struct answerer {
 	struct people *people;
 	struct answerer *next;
 	SSL_CTX *context;
+	bool site;
 	int fd;
 };
 
@@ -226,7 +228,8 @@ static void send_on(struct talker *k)
 	k->out_len = n;
 	if (!k->tls) {
 		ring_send(k->people->ring, &k->tx, k->fd, k->out, before + n);
-	} else if (tls_write(k->tls, k->out, n) == TLS_OK) {
+	} else if (tls_write(k->tls, k->out, before + n) == TLS_OK) {
+		k->said += before;
 		s->sent += n;
 		(void)flush_tls(k);
 	} else {
@@ -308,6 +311,9 @@ static bool take_bytes(struct talker *k, const uint8_t *in, size_t n)
 				 "talk %u: byte %zu of the proxy's answer is %02x", k->talk->id,
 				 k->answered, *in))
 			return false;
+	for (; n > 0 && k->request > 0; in++, n--, k->request--)
+		if (*in != (uint8_t)PEOPLE_REQUEST[sizeof(PEOPLE_REQUEST) - 1 - k->request])
+			return false; /* a stranger's: there is nothing for it */
 	while (n > 0 && !k->talk) {
 		k->head[k->head_len++] = *in++;
 		n--;
@@ -456,7 +462,14 @@ static void talker_connected(struct ring_op *op, int res)
 		talker_failed(k, error);
 		return;
 	}
-	if (k->talk->secure) {
+	if (k->talk->site) {
+		struct talk_prelude *says = &k->talk->prelude;
+
+		*says = (struct talk_prelude){.says_len = sizeof(PEOPLE_REQUEST) - 1,
+					      .at_once = true};
+		memcpy(says->says, PEOPLE_REQUEST, says->says_len);
+	}
+	if (k->talk->secure || k->talk->site) {
 		k->tls = tls_new(visitor_context, false);
 		SSL_set_tlsext_host_name(tls_ssl(k->tls), k->talk->server_name);
 		(void)!tls_handshake(k->tls);
@@ -500,11 +513,12 @@ static void answerer_accepted(struct ring_op *op, int res)
 		if (!k->tls)
 			abort();
 	}
+	k->request = a->site ? sizeof(PEOPLE_REQUEST) - 1 : 0;
 	ring_timer_set(a->people->ring, &k->timer, ASK_MS);
 	read_on(k);
 }
 
-void people_answer(struct people *p, uint16_t port, SSL_CTX *context)
+static struct answerer *answer_at(struct people *p, uint16_t port, SSL_CTX *context)
 {
 	struct k_program *was = k_enter(p->program);
 	struct addr at = k_address("0.0.0.0", port);
@@ -520,6 +534,17 @@ void people_answer(struct people *p, uint16_t port, SSL_CTX *context)
 	p->answerers = a;
 	ring_accept(p->ring, &a->op, a->fd);
 	k_enter(was);
+	return a;
+}
+
+void people_answer(struct people *p, uint16_t port, SSL_CTX *context)
+{
+	(void)answer_at(p, port, context);
+}
+
+void people_answer_site(struct people *p, uint16_t port)
+{
+	answer_at(p, port, NULL)->site = true;
 }
 
 void people_start(struct people *p, const char *name, struct k_host *host)

@@ -74,12 +74,16 @@ struct talk {
 	bool disturbed;		  /* something may have kept it from going well */
 	bool perhaps_elsewhere;	  /* another service may answer, whose words mean nothing */
 	bool secure;		  /* TLS, as a visitor of a public service */
+	bool site;		  /* likewise, as one of a web site: begins with PEOPLE_REQUEST */
 	char server_name[64];
 	struct talk_prelude prelude; /* without TLS only */
 	uint64_t began_us;
 };
 
 #define TALKS_MAX 256u
+
+/* What a talk with a web site begins with; the rest is its body, as far as HTTP knows. */
+#define PEOPLE_REQUEST "POST /talk HTTP/1.1\r\nHost: relay-a\r\nContent-Length: 99999999\r\n\r\n"
 
 /* Forgets all talks. */
 void talks_begin(void);
@@ -89,6 +93,8 @@ struct talk *talk_plan(struct dice *dice, uint64_t most_bytes);
 void talk_start(struct talk *t, struct people *p, const struct addr *to);
 /* p answers talks at this port of all its addresses; with context: by TLS. */
 void people_answer(struct people *p, uint16_t port, SSL_CTX *context);
+/* The same, behind PEOPLE_REQUEST. */
+void people_answer_site(struct people *p, uint16_t port);
 bool talk_over(const struct talk *t);
 bool talks_over(void *unused);
 /* All that began and are not over may have been disturbed. */

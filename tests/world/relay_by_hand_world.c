@@ -355,6 +355,31 @@ static void scene_go_and_more(void)
 	leave();
 }
 
+/* A session that the agent asks for is never one that the relay reads. */
+static void scene_a_relay_that_would_read_along(void)
+{
+	struct wire_message go = {.type = WIRE_GO, .go.session = 1};
+	struct talk *t;
+
+	if (!wire_extension_add(&go, WIRE_EXTENSION_OUTER_TLS, wire_text("")))
+		world_broken("no room for an extension");
+	agent_comes("warm_legs: 2\n");
+	welcome(8);
+	legs_run(3 * SECOND);
+	t = asks();
+	for (unsigned i = 0; i < 2; i++) {
+		struct peer *leg = leg_with(WIRE_OPEN);
+
+		if (!leg)
+			break;
+		peer_say(leg, &go);
+		world_check(peer_gone(leg, SECOND) && leg->got_len == 0, "messages",
+			    "a relay may read what an agent asks for");
+	}
+	check_over(t, 2 * SECOND, "a relay would read along twice");
+	leave();
+}
+
 static void scene_go_for_another_offer(void)
 {
 	struct peer *leg;
@@ -914,6 +939,7 @@ static void (*const scenes[])(void) = {
 	scene_a_leg_that_was_refused_is_used_again,
 	scene_a_leg_that_is_lost,
 	scene_go_and_more,
+	scene_a_relay_that_would_read_along,
 	scene_go_for_another_offer,
 	scene_a_leg_that_is_not_answered,
 	scene_a_warm_leg_says_something,
