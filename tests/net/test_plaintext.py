@@ -13,11 +13,12 @@ from console import console
 from netlab import wait_until
 from peers import WebCa, data, echo, nginx, receive_all, sha256
 from runner import limit
-from world import World
+from world import RELAY_NAME, World
 
 AGENTS = ASKING, PUBLISHING = "walnut-desk", "quince-shed"
 ECHO, PAGES, CONSOLE, SERVER = "cellar-echo", "marmalade-web", "orchard-boss", "www.orchard.example"
-WORDS = ["postern", *AGENTS, ECHO, PAGES, CONSOLE, SERVER]
+SITE = "damson-site"
+WORDS = ["postern", *AGENTS, ECHO, PAGES, SITE, CONSOLE, SERVER]
 PORT, SOCKS = 7000, 1080
 CHI_SQUARE_MAX = 400  # 255 degrees of freedom: mean 255, and 6 standard deviations of 22.6
 CHI_SQUARE_LEAST = 256 * 5  # bytes from which on the measure means something
@@ -31,11 +32,14 @@ class Cast:
         self.lab, self.ca = lab, WebCa(lab)
         self.page = data(20000, seed=15)
         nginx(w.home, port=8443, tls=self.ca.issue(SERVER), files={"page.bin": self.page})
+        nginx(w.home, "site", 8080, files={"page.bin": self.page})
         w.home.serve(PORT, echo)
         self.capture = Capture(w.relay_host, condition="ip")
-        w.relay(public={SERVER: f"{PUBLISHING}/{PAGES}"})
-        w.agent(w.home, PUBLISHING, public=[PAGES],
-                publish={ECHO: f"127.0.0.1:{PORT}", PAGES: "127.0.0.1:8443"})
+        w.relay(public={SERVER: f"{PUBLISHING}/{PAGES}"},
+                blocks={"site": f"  to: {PUBLISHING}/{SITE}"})
+        w.agent(w.home, PUBLISHING, public=[PAGES, SITE],
+                publish={ECHO: f"127.0.0.1:{PORT}", PAGES: "127.0.0.1:8443",
+                         SITE: "127.0.0.1:8080"})
         w.agent(w.laptop, ASKING, forward={PORT: f"{PUBLISHING}/{ECHO}"}, socks5=SOCKS)
         self.boss = console(w, name=CONSOLE)
 
@@ -56,6 +60,10 @@ class Cast:
         self.curl(self.w.visitor, f"--tlsv{version}", "--tls-max", version,
                   "--resolve", f"{SERVER}:443:45.0.0.2", f"https://{SERVER}/page.bin")
 
+    def web_site(self):
+        self.curl(self.w.visitor, "--cacert", self.w.ca, "-A", " ".join(WORDS), "--resolve",
+                  f"{RELAY_NAME}:443:45.0.0.2", f"https://{RELAY_NAME}/page.bin")
+
     def socks5(self):
         self.curl(self.w.laptop, "--socks5-hostname", f"127.0.0.1:{SOCKS}", "--connect-to",
                   f"{SERVER}:443:{PAGES}.{PUBLISHING}.postern:443", f"https://{SERVER}/page.bin")
@@ -73,6 +81,7 @@ KINDS = [
     ("one that is refused", lambda c: c.boss.refused("agent", "status", "nobody-here")),
     ("a public session, TLS 1.2", lambda c: c.public_session("1.2")),
     ("a public session, TLS 1.3", lambda c: c.public_session("1.3")),
+    ("the web site behind an agent", Cast.web_site),
     ("SOCKS5", Cast.socks5),
     ("a console at the relay", Cast.console_at_relay),
     ("a console at an agent", Cast.console_at_agent),

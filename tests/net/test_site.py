@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A web site behind an agent: strangers get what nginx with proxy_pass gives them."""
+import re
 import socket
 import subprocess
 import threading
@@ -10,7 +11,7 @@ from peers import nginx, receive_all, tls_context
 from rogue import pem
 from runner import limit
 from test_probe import H, INSIDE, WORKERS, Probing, http
-from world import World, set_blocks
+from world import World, get_block, set_blocks
 
 WEB, PROXIED, AWAY = 9000, 8443, 8444
 SERVER = subprocess.run(["nginx", "-v"], capture_output=True, text=True,
@@ -153,6 +154,27 @@ def test_a_site_hears_its_clients(lab):
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     wait_until("the reset arrives", lambda: sites.web.ended == ["end", "reset"])
     sites.relay.wait_idle()
+
+
+@limit(60)
+def test_a_site_is_told_its_clients_addresses(lab):
+    sites = Sites(lab, served=False)
+    first = []
+
+    def serve(sock, _peer):
+        first.append(sock.recv(4096))
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    sites.w.relay_host.serve(WEB, serve)
+    config = sites.w.issue_agent("home", publish={"www": f"45.0.0.2:{WEB}"}, public=["www"])
+    lines = get_block(config, "publish").rstrip().split("\n")
+    indent = re.match(r" *", lines[-1]).group(0)
+    set_blocks(config, {"publish": "\n".join([*lines, f"{indent}proxy_protocol: true"])})
+    sites.w.start_agent(sites.w.home, config, "home")
+    assert sites.inside(443, http()).endswith(b"Connection: close\r\n\r\n END")
+    signature, rest = first[0][:16], first[0][16:]
+    assert signature[:12] == b"\r\n\r\n\0\r\nQUIT\n" and signature[12:14] == b"\x21\x11", first
+    assert rest[:8] == bytes([45, 0, 0, 100, 45, 0, 0, 2]), first
 
 
 def receive_slowly(sites, results):

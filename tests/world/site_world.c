@@ -133,6 +133,49 @@ void world_site(void)
 	site_clear();
 }
 
+/* ---- a crowd ---- */
+
+#define CROWD	    60u
+#define CROWD_BYTES 600000u /* more than all buffers on the way: the session lasts */
+
+/* Clients of the site count as what they are, who have proved nothing: they have places of their
+ * own, and agents have theirs. */
+void world_site_crowd(void)
+{
+	unsigned running = 0;
+	struct talk *t;
+
+	site_set("limits:\n  connections: 80\n  open: 5s\n");
+	for (unsigned i = 0; i < CROWD; i++) {
+		t = talk_plan(&world_dice, 1);
+		for (unsigned side = 0; side < 2; side++)
+			t->side[side].plan = (struct talk_plan){.bytes = side ? CROWD_BYTES : 100,
+								.write_most = 16384,
+								.read_most = 65536};
+		t->side[0].plan.pause_at = 1000;
+		t->side[0].plan.pause_us = 60 * SECOND;
+		t->site = t->disturbed = t->perhaps_elsewhere = true;
+		begin_talk(t, 0);
+		world_run(200 * MS);
+	}
+	for (size_t i = 0; i < talks_count(); i++)
+		running += talk_at(i)->side[1].begun && !talk_over(talk_at(i));
+	world_check(running > 0 && running <= 20, "public-counted",
+		    "%u clients of the site have sessions where 20 of 80 places are theirs",
+		    running);
+	/* An agent comes again, and asks. */
+	world_agent_stop(&laptop);
+	world_agent_start(&laptop, LAPTOP, laptop.host, NULL);
+	world_check(world_until(both_linked, NULL, 20 * SECOND), "links",
+		    "clients of the site keep an agent out");
+	t = talk_plan(&world_dice, 1000);
+	t->side[0].plan.ending = t->side[1].plan.ending = ENDS_CLEANLY;
+	begin_talk(t, 0);
+	(void)world_until(talks_over, NULL, 200 * SECOND);
+	talks_judge();
+	site_clear();
+}
+
 /* ---- the storm ---- */
 
 static void home_dies(void)

@@ -14,6 +14,7 @@ const struct world_kind worlds[] = {
 	{"peers_site", world_peers_site, 20},
 	{"site", world_site, 50},
 	{"site_storm", world_site_storm, 50},
+	{"site_crowd", world_site_crowd, 1},
 	{"tags", world_tags, 10},
 	{"web", world_web, 10},
 	{"tag_keys", world_tag_keys, 5},

@@ -18,6 +18,7 @@ void world_peers_drain(void);
 void world_peers_site(void);
 void world_site(void);
 void world_site_storm(void);
+void world_site_crowd(void);
 void world_tags(void);
 void world_web(void);
 void world_tag_keys(void);
