@@ -284,7 +284,7 @@ mutants-check:
 # ---- worlds: whole relays and agents on a simulated kernel (tests/world/README.md) -----------------
 # The linker leads each call of the system's that tests/world/wrapped names to tests/world/calls.c,
 # those of libnatpmp as well, which is therefore an archive here.
-WORLD_SRC := $(sort $(wildcard tests/world/*.c)) tests/support/certs.c ctl/pki/make.c \
+WORLD_SRC := $(sort $(wildcard tests/world/*.c)) tests/support/certs.c tests/support/signed.c ctl/pki/make.c \
 	ctl/talk/relay_line.c ctl/talk/console_config.c tests/support/fake_kernel.c
 WORLD_OBJ := $(call objs,$(WORLD_SRC)) $(RELAY_LIB_OBJ) $(AGENT_LIB_OBJ) \
 	$(filter-out %/portmap/netlink.o,$(NATD_LIB_OBJ)) \

@@ -47,6 +47,11 @@ static void agent_links_learned_key(struct agent_links *set)
 	agent_control_keep_tag_keys(container(set, struct agent, links)->control);
 }
 
+static void agent_links_signed(struct agent_links *set)
+{
+	agent_control_keep_revocations(container(set, struct agent, links)->control);
+}
+
 static const struct agent_links_events links_events = {
 	.up = agent_link_is_up,
 	.down = agent_link_is_down,
@@ -54,6 +59,7 @@ static const struct agent_links_events links_events = {
 	.changed = agent_links_changed,
 	.learned = agent_links_learned_key,
 	.revoked = agent_links_told,
+	.signed_revoked = agent_links_signed,
 };
 
 static struct agent_control *control_of(const struct agent_sessions *all)

@@ -37,10 +37,10 @@ static const struct command last_commands[] = {
 
 /* In the order of the overview. */
 static const struct command *const groups[] = {
-	pki_commands,	    relay_see_commands, relay_config_commands, relay_act_commands,
-	pki_relay_commands, grant_commands,	agent_see_commands,    agent_config_commands,
-	pki_agent_commands, check_commands,	stun_commands,	       nat_commands,
-	last_commands,
+	pki_commands,	       relay_see_commands, relay_config_commands, relay_act_commands,
+	pki_relay_commands,    grant_commands,	   revoke_commands,	  agent_see_commands,
+	agent_config_commands, pki_agent_commands, check_commands,	  stun_commands,
+	nat_commands,	       last_commands,
 };
 
 #define GROUPS	   (sizeof(groups) / sizeof(groups[0]))

@@ -309,7 +309,10 @@ static int relay_serve(const char *path, struct relay_config *config,
 	    !relay_load_pair(&paths, &pem, why))
 		die("%s: %s", path, why);
 	/* Its paths are those of the first snapshot, which the control thread copies. */
-	struct snapshot *snap = snapshot_new(config, pem, 1, why, sizeof why);
+	struct signed_revocations signed_revocations = {.count = 0};
+	load_signed_revocations(config, &signed_revocations);
+	const struct snapshot_beside beside = {pem, &signed_revocations};
+	struct snapshot *snap = snapshot_new(config, &beside, 1, why, sizeof why);
 	if (!snap)
 		die("%s: %s", path, why);
 	if (relay_open(&relay, snap, thread_count(&snap->config), why, sizeof why) < 0)
@@ -324,6 +327,7 @@ static int relay_serve(const char *path, struct relay_config *config,
 		.keeper = &keeper,
 		.signer = &signer,
 		.front_pem = pem,
+		.signed_revocations = &signed_revocations,
 		.path = path,
 		.start = start,
 		.overrides = overrides,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* state: two files, the older of which is written next. */
+/* state: files that were opened before the agent is sealed. */
 #include "agent/config/state.h"
 
 #include <errno.h>
@@ -20,16 +20,33 @@
 /* No agent saves so often: a file that says so is damaged. */
 #define STATE_NUMBER_MAX (INT64_C(1) << 62)
 
-static const char *const file_names[FILES] = {"applied-a.json", "applied-b.json"};
-static const char keys_name[] = "tag-keys.json";
-
-struct agent_state {
+/* Two files, the older of which is written next. */
+struct pair {
 	int fds[FILES];
-	int keys;	 /* tag keys that relays have told */
-	size_t keys_len; /* of what was written last */
 	uint64_t number; /* of the newest */
 	unsigned newest; /* its place */
 };
+
+struct agent_state {
+	struct pair applied, revocations;
+	int keys;	 /* tag keys that relays have told */
+	size_t keys_len; /* of what was written last */
+};
+
+#define ALL_FILES (2 * FILES + 1)
+
+/* The nth of them, and its name. */
+static int *state_file(struct agent_state *s, unsigned n, const char **name)
+{
+	static const char *const names[ALL_FILES] = {"applied-a.json", "applied-b.json",
+						     "revocations-a.json", "revocations-b.json",
+						     "tag-keys.json"};
+
+	*name = names[n];
+	if (n < FILES)
+		return &s->applied.fds[n];
+	return n < 2 * FILES ? &s->revocations.fds[n - FILES] : &s->keys;
+}
 
 /* -EKEYREJECTED: others may read it, and *why tells. */
 static int state_open_one(const char *dir, const char *name, char why[KEY_FILE_WHY_BYTES])
@@ -56,17 +73,16 @@ struct agent_state *state_open(const char *dir, char *why, size_t why_size)
 {
 	struct agent_state *s = calloc(1, sizeof(*s));
 	char open_to[KEY_FILE_WHY_BYTES];
+	const char *name;
 
 	if (!s) {
 		snprintf(why, why_size, "out of memory");
 		return NULL;
 	}
-	for (unsigned i = 0; i < FILES; i++)
-		s->fds[i] = -1;
-	s->keys = -1;
-	for (unsigned i = 0; i <= FILES; i++) {
-		const char *name = i < FILES ? file_names[i] : keys_name;
-		int *fd = i < FILES ? &s->fds[i] : &s->keys;
+	for (unsigned i = 0; i < ALL_FILES; i++)
+		*state_file(s, i, &name) = -1;
+	for (unsigned i = 0; i < ALL_FILES; i++) {
+		int *fd = state_file(s, i, &name);
 
 		*fd = state_open_one(dir, name, open_to);
 		if (*fd >= 0)
@@ -89,13 +105,16 @@ struct agent_state *state_open(const char *dir, char *why, size_t why_size)
 
 void state_close(struct agent_state *s)
 {
+	const char *name;
+
 	if (!s)
 		return;
-	for (unsigned i = 0; i < FILES; i++)
-		if (s->fds[i] >= 0)
-			close(s->fds[i]);
-	if (s->keys >= 0)
-		close(s->keys);
+	for (unsigned i = 0; i < ALL_FILES; i++) {
+		int fd = *state_file(s, i, &name);
+
+		if (fd >= 0)
+			close(fd);
+	}
 	free(s);
 }
 
@@ -113,13 +132,13 @@ static int still_there(int fd)
 }
 
 /* #syscalls lseek ftruncate fdatasync */
-int state_save(struct agent_state *s, const json_t *kept)
+static int pair_save(struct pair *p, const json_t *kept)
 {
-	unsigned place = 1 - s->newest;
+	unsigned place = 1 - p->newest;
 	json_t *numbered =
-		json_pack("{s:I, s:O}", "number", (json_int_t)s->number + 1, "kept", kept);
+		json_pack("{s:I, s:O}", "number", (json_int_t)p->number + 1, "kept", kept);
 	char *text = numbered ? json_dumps(numbered, JSON_INDENT(2)) : NULL;
-	int fd = s->fds[place], error = still_there(fd);
+	int fd = p->fds[place], error = still_there(fd);
 
 	json_decref(numbered);
 	if (!text)
@@ -133,8 +152,8 @@ int state_save(struct agent_state *s, const json_t *kept)
 	free(text);
 	if (error)
 		return error;
-	s->newest = place;
-	s->number++;
+	p->newest = place;
+	p->number++;
 	return 0;
 }
 
@@ -162,26 +181,46 @@ static bool state_is_empty(int fd)
 	return fstat(fd, &st) == 0 && st.st_size == 0;
 }
 
-json_t *state_load(struct agent_state *s)
+static json_t *pair_load(struct pair *p)
 {
 	json_t *newest = NULL;
 	bool damaged = false;
 
 	for (unsigned i = 0; i < FILES; i++) {
 		json_int_t number;
-		json_t *kept = state_read_one(s->fds[i], &number);
+		json_t *kept = state_read_one(p->fds[i], &number);
 
-		damaged |= !kept && !state_is_empty(s->fds[i]);
-		if (!kept || (uint64_t)number <= s->number) {
+		damaged |= !kept && !state_is_empty(p->fds[i]);
+		if (!kept || (uint64_t)number <= p->number) {
 			json_decref(kept);
 			continue;
 		}
 		json_decref(newest);
 		newest = kept;
-		s->number = (uint64_t)number;
-		s->newest = i;
+		p->number = (uint64_t)number;
+		p->newest = i;
 	}
 	return newest || !damaged ? newest : json_null();
+}
+
+int state_save(struct agent_state *s, const json_t *kept)
+{
+	return pair_save(&s->applied, kept);
+}
+
+json_t *state_load(struct agent_state *s)
+{
+	return pair_load(&s->applied);
+}
+
+int state_save_revocations(struct agent_state *s, const json_t *kept)
+{
+	return pair_save(&s->revocations, kept);
+}
+
+json_t *state_load_revocations(struct agent_state *s)
+{
+	return pair_load(&s->revocations);
 }
 
 /* ---- tag keys ---- */

@@ -2,8 +2,9 @@
 /*
  * state: what core/engine/configuring.h keeps, across restarts.
  *
- * A sealed agent can open no file for writing. So both files of state_dir are opened before, and
- * each save writes the older of them: when that is cut short, the other one is whole.
+ * A sealed agent can open no file for writing. So the files of state_dir are opened before, two for
+ * each thing that must not be lost, and each save writes the older of them: when that is cut short,
+ * the other one is whole.
  */
 #ifndef POSTERN_AGENT_CONFIG_STATE_H
 #define POSTERN_AGENT_CONFIG_STATE_H
@@ -24,6 +25,10 @@ void state_close(struct agent_state *s);
 json_t *state_load(struct agent_state *s) MUST_CHECK;
 /* Returns 0 or -errno. */
 int state_save(struct agent_state *s, const json_t *kept) MUST_CHECK;
+
+/* Both likewise of signed revocations (core/engine/signed_revocations.h). */
+json_t *state_load_revocations(struct agent_state *s) MUST_CHECK;
+int state_save_revocations(struct agent_state *s, const json_t *kept) MUST_CHECK;
 
 /* Likewise what relays have told of tag keys: {"HOST:PORT": hex digits}. */
 int state_save_tag_keys(struct agent_state *s, const json_t *keys) MUST_CHECK;

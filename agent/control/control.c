@@ -118,6 +118,8 @@ static void agent_expiry_fired(struct timer *t, uint64_t now_ms)
 
 /* ---- life ---- */
 
+static void agent_keep_fired(struct timer *t, uint64_t now_ms);
+
 struct agent_control *agent_control_new(const struct agent_rooms *rooms,
 					const struct configuring_start *start, const char *path,
 					struct agent_state *state,
@@ -142,6 +144,7 @@ struct agent_control *agent_control_new(const struct agent_rooms *rooms,
 	ctl->path = path;
 	ctl->state = state;
 	ctl->expiry_timer.fire = agent_expiry_fired;
+	ctl->keep_timer.fire = agent_keep_fired;
 	ctl->expiry = (struct expiry)EXPIRY_UNTOLD;
 	ctl->nat = (struct nat_follow){
 		.program = "agent", .changed = agent_nat_changed, .ended = agent_nat_ended};
@@ -204,9 +207,47 @@ static void recall_tag_keys(struct agent_control *ctl)
 	json_decref(keys);
 }
 
+/* ---- signed revocations ---- */
+
+static void keep_revocations_now(struct agent_control *ctl)
+{
+	json_t *kept = signed_revocations_keep(&ctl->rooms.links->signed_revocations);
+	int error = kept ? state_save_revocations(ctl->state, kept) : -ENOMEM;
+
+	json_decref(kept);
+	if (error < 0)
+		log_error("agent",
+			  "signed revocations could not be kept (state_dir): %s; they count until "
+			  "this agent ends, and when a relay tells them again",
+			  strerror(-error));
+}
+
+static void agent_keep_fired(struct timer *t, uint64_t now_ms)
+{
+	keep_revocations_now(container(t, struct agent_control, keep_timer));
+}
+
+void agent_control_keep_revocations(struct agent_control *ctl)
+{
+	if (ctl && ctl->state && !ctl->stopping && !timer_pending(&ctl->keep_timer))
+		ring_timer_set(ctl->ring, &ctl->keep_timer, KEEP_REVOCATIONS_MS);
+}
+
+static void recall_revocations(struct agent_control *ctl)
+{
+	json_t *kept = ctl->state ? state_load_revocations(ctl->state) : NULL;
+
+	if (json_is_null(kept))
+		log_error("agent", "the signed revocations in state_dir are damaged; they count "
+				   "again when a relay has told them");
+	agent_links_recall_signed(ctl->rooms.links, kept);
+	json_decref(kept);
+}
+
 void agent_control_start(struct agent_control *ctl)
 {
 	recall_tag_keys(ctl);
+	recall_revocations(ctl);
 	if (nat_follow_start(&ctl->nat, ctl->ring))
 		agent_worker_hold(ctl->rooms.worker);
 }
@@ -218,6 +259,10 @@ void agent_control_stop(struct agent_control *ctl)
 	ctl->stopping = true;
 	ring_timer_cancel(ctl->ring, &ctl->managed.trial);
 	ring_timer_cancel(ctl->ring, &ctl->expiry_timer);
+	if (timer_pending(&ctl->keep_timer)) {
+		ring_timer_cancel(ctl->ring, &ctl->keep_timer);
+		keep_revocations_now(ctl);
+	}
 	for (struct caller *c = ctl->calls.callers; c; c = c->next)
 		line_caller_close(container(c, struct line_caller, caller));
 	nat_follow_stop(&ctl->nat);

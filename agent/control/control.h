@@ -82,6 +82,10 @@ void agent_control_candidates(const struct agent_control *ctl, struct candidates
 /* Relays have told tag keys: they are kept, where there is a state_dir. */
 void agent_control_keep_tag_keys(struct agent_control *ctl);
 
+#define KEEP_REVOCATIONS_MS 500u
+/* So are signed revocations, within KEEP_REVOCATIONS_MS and at the end. */
+void agent_control_keep_revocations(struct agent_control *ctl);
+
 /* ---- events.c: what happened in the other rooms --------------------------------------------- */
 
 void agent_control_link_up(struct agent_control *ctl, const struct agent_link *l);

@@ -89,13 +89,14 @@ static void status_run(struct call *c)
 
 	count_bytes(all, &up, &down);
 	result = json_pack(
-		"{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "agent",
-		setup->config->name, "version", POSTERN_VERSION, "engine",
+		"{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o}",
+		"agent", setup->config->name, "version", POSTERN_VERSION, "engine",
 		ring_engine_name(ring_engine(ctl->ring)), "uptime_ms",
 		(json_int_t)(now_ms - ctl->rooms.worker->started_ms), "revision",
 		(json_int_t)changes_revision(ctl->managed.configuring.changes),
 		"certificate_expires", (json_int_t)identity_not_after(setup->self.identity),
-		"revoked", (json_int_t)agent_links_revocations(links), "sessions_open",
+		"revoked", (json_int_t)agent_links_revocations(links), "revoked_signed",
+		(json_int_t)links->signed_revocations.list.count, "sessions_open",
 		(json_int_t)all->count, "sessions_total", (json_int_t)all->totals.sessions,
 		"failed_total", (json_int_t)all->totals.failed, "up_total", (json_int_t)up,
 		"down_total", (json_int_t)down, "links", links_json(links), "sessions",
@@ -115,7 +116,8 @@ const struct method agent_methods[] = {
 	 .run = status_run,
 	 .help = "the agent in one object: links, sessions, totals",
 	 .result = "{agent, version, engine, uptime_ms, revision, certificate_expires, revoked, "
-		   "sessions_open, sessions_total, failed_total, up_total, down_total, links: "
+		   "revoked_signed, sessions_open, sessions_total, failed_total, up_total, "
+		   "down_total, links: "
 		   "[{relay, state, warm_legs, legs, key_exchange?, up_ms?, why?}], tls_library, "
 		   "tls_library_year, sessions: [{session, role, peer, service, relay, open, up, "
 		   "down, ms, key_exchange?, candidates?}], nat?: {connected, "

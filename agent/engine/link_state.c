@@ -224,6 +224,8 @@ static unsigned live_message(struct link_state *l, uint64_t now_ms, const struct
 		return link_state_drained(l, now_ms, m);
 	case WIRE_REVOKED:
 		return LINK_DO_REVOKE;
+	case WIRE_SIGNED:
+		return LINK_DO_TAKE_SIGNED;
 	case WIRE_TAGKEY:
 		return LINK_DO_TAG_KEY;
 	default:

@@ -47,26 +47,27 @@ enum link_phase {
 	LINK_DOWN,	 /* not started */
 	LINK_DIALLING,	 /* the caller is making a connection */
 	LINK_SIGNING_IN, /* HELLO is sent [WELCOME, BYE] */
-	LINK_UP,	 /* [PUBLISHED, OFFER, PING, PONG, DRAIN, REVOKED, TAGKEY, BYE] */
+	LINK_UP,	 /* [PUBLISHED, OFFER, PING, PONG, DRAIN, REVOKED, SIGNED, TAGKEY, BYE] */
 	LINK_DRAINING,	 /* as UP, but nothing new is opened here [as UP] */
 	LINK_WAITING,	 /* for the back-off to pass */
 };
 #define LINK_PHASES 6
 
 enum link_action {
-	LINK_DO_DIAL = 1 << 0,	   /* make a connection; tell dialled or failed */
-	LINK_DO_SIGN_IN = 1 << 1,  /* send HELLO */
-	LINK_DO_UP = 1 << 2,	   /* take what WELCOME gave; the link may be used */
-	LINK_DO_PUBLISH = 1 << 3,  /* send PUBLISH */
-	LINK_DO_OFFER = 1 << 4,	   /* the message is an OFFER to answer */
-	LINK_DO_PING = 1 << 5,	   /* send PING with link_state.token */
-	LINK_DO_PONG = 1 << 6,	   /* send PONG with the message's token */
-	LINK_DO_BYE = 1 << 7,	   /* send BYE with link_state.reason */
-	LINK_DO_CLOSE = 1 << 8,	   /* close the connection, or stop dialling */
-	LINK_DO_DOWN = 1 << 9,	   /* the link was UP and is not any more: link_state.why */
-	LINK_DO_WAIT = 1 << 10,	   /* an attempt came to nothing: link_state.why, retry_ms */
-	LINK_DO_REVOKE = 1 << 11,  /* the message is a REVOKED: take its names */
-	LINK_DO_TAG_KEY = 1 << 12, /* the message is a TAGKEY: take its key */
+	LINK_DO_DIAL = 1 << 0,	       /* make a connection; tell dialled or failed */
+	LINK_DO_SIGN_IN = 1 << 1,      /* send HELLO */
+	LINK_DO_UP = 1 << 2,	       /* take what WELCOME gave; the link may be used */
+	LINK_DO_PUBLISH = 1 << 3,      /* send PUBLISH */
+	LINK_DO_OFFER = 1 << 4,	       /* the message is an OFFER to answer */
+	LINK_DO_PING = 1 << 5,	       /* send PING with link_state.token */
+	LINK_DO_PONG = 1 << 6,	       /* send PONG with the message's token */
+	LINK_DO_BYE = 1 << 7,	       /* send BYE with link_state.reason */
+	LINK_DO_CLOSE = 1 << 8,	       /* close the connection, or stop dialling */
+	LINK_DO_DOWN = 1 << 9,	       /* the link was UP and is not any more: link_state.why */
+	LINK_DO_WAIT = 1 << 10,	       /* an attempt came to nothing: link_state.why, retry_ms */
+	LINK_DO_REVOKE = 1 << 11,      /* the message is a REVOKED: take its names */
+	LINK_DO_TAG_KEY = 1 << 12,     /* the message is a TAGKEY: take its key */
+	LINK_DO_TAKE_SIGNED = 1 << 13, /* the message is a SIGNED: take its revocation */
 };
 
 struct link_state {

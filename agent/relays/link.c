@@ -107,6 +107,7 @@ static void came_up(struct agent_link *l, const struct wire_message *m)
 
 	assert(m); /* only WELCOME leads here */
 	link_forget_list(l);
+	l->signed_refused = 0;
 	l->failures = 0;
 	l->told = REASON_OK;
 	l->id = m->welcome.link;
@@ -244,6 +245,10 @@ static void link_act(struct agent_link *l, unsigned actions, const struct wire_m
 	}
 	if (actions & LINK_DO_REVOKE)
 		take_revoked(l, m);
+	if (actions & LINK_DO_TAKE_SIGNED) {
+		assert(m);
+		agent_links_take_signed(l->set, l, m->signed_revocation.object);
+	}
 	if (actions & LINK_DO_TAG_KEY) {
 		assert(m);
 		agent_links_learn(l->set, l, m->tagkey.key);

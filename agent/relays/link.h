@@ -27,6 +27,7 @@ struct agent_link {
 	bool dial_wanted;	   /* the connection before is still being closed */
 	bool listing;		   /* the relay is telling its list of revocations: */
 	struct revocations listed; /* so much of it */
+	unsigned signed_refused;   /* signed revocations that it told, since it is up */
 	unsigned failures;	   /* in a row, for the log's level */
 	enum reason told;	   /* as an error, until the link is up */
 

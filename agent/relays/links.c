@@ -243,89 +243,6 @@ const uint8_t *agent_links_learned(const struct agent_links *set, const struct a
 	return k ? k->key : NULL;
 }
 
-/* ---- revocations ---- */
-
-struct relay_word {
-	struct relay_word *next;
-	char label[ENDPOINT_TEXT_BYTES];
-	struct revocations told;
-};
-
-static bool links_lead_to(const struct agent_links *set, const char *label)
-{
-	for (size_t i = 0; i < set->count; i++)
-		if (strcmp(set->list[i]->label, label) == 0)
-			return true;
-	return false;
-}
-
-/* Of relays that are no longer used; all: of every relay. */
-static void links_forget_words(struct agent_links *set, bool all)
-{
-	for (struct relay_word **at = &set->words, *w; (w = *at);) {
-		if (!all && links_lead_to(set, w->label)) {
-			at = &w->next;
-			continue;
-		}
-		*at = w->next;
-		revocations_free(&w->told);
-		free(w);
-	}
-}
-
-static struct relay_word *links_find_word(const struct agent_links *set, const char *label)
-{
-	for (struct relay_word *w = set->words; w; w = w->next)
-		if (strcmp(w->label, label) == 0)
-			return w;
-	return NULL;
-}
-
-bool agent_links_heard(struct agent_links *set, const struct agent_link *l,
-		       struct revocations *told)
-{
-	struct relay_word *w = links_find_word(set, l->label);
-	bool changed = revocations_mark(told) != revocations_mark(w ? &w->told : NULL);
-
-	links_forget_words(set, false);
-	w = links_find_word(set, l->label);
-	if (!w && told->count > 0) {
-		w = calloc(1, sizeof(*w));
-		if (w) {
-			memcpy(w->label, l->label, sizeof(w->label));
-			w->next = set->words;
-			set->words = w;
-		}
-	}
-	if (w) {
-		revocations_free(&w->told);
-		w->told = *told;
-		*told = (struct revocations){0};
-	} else if (changed) {
-		log_error("link", "relay=%s: out of memory: what it revokes is not known",
-			  l->label);
-		changed = false;
-	}
-	revocations_free(told);
-	return changed;
-}
-
-const struct revocations *agent_links_revoked(const struct agent_links *set, const char *relay)
-{
-	const struct relay_word *w = links_find_word(set, relay);
-
-	return w ? &w->told : NULL;
-}
-
-size_t agent_links_revocations(const struct agent_links *set)
-{
-	size_t count = 0;
-
-	for (const struct relay_word *w = set->words; w; w = w->next)
-		count += w->told.count;
-	return count;
-}
-
 /* ---- life ---- */
 
 bool agent_links_open(struct agent_links *set, struct agent_worker *w,
@@ -369,7 +286,7 @@ void agent_links_free(struct agent_links *set)
 	}
 	set->count = 0;
 	links_forget_learned(set);
-	links_forget_words(set, true);
+	agent_links_forget_revoked(set);
 	*set = (struct agent_links){0};
 }
 

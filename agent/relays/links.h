@@ -13,6 +13,7 @@
 #include "agent/config/setup.h"
 #include "agent/relays/link.h"
 #include "core/engine/revocations.h"
+#include "core/engine/signed_revocations.h"
 
 struct agent_links_events {
 	void (*up)(struct agent_link *l);
@@ -25,8 +26,10 @@ struct agent_links_events {
 	void (*changed)(struct agent_links *set);
 	/* A relay has told its newest tag key. */
 	void (*learned)(struct agent_links *set);
-	/* A relay has told another list of revocations. */
+	/* A relay has told another list of revocations, or a signed one. */
 	void (*revoked)(struct agent_links *set);
+	/* The signed ones are others: they are to be kept. */
+	void (*signed_revoked)(struct agent_links *set);
 };
 
 struct agent_links {
@@ -37,6 +40,7 @@ struct agent_links {
 	size_t count;
 	struct agent_link *retired; /* of relays that are no longer used, until they are quiet */
 	struct relay_word *words;   /* what relays say is revoked */
+	struct signed_revocations signed_revocations; /* that any relay has told */
 	struct timer tidier;
 	struct learned_key *learned; /* tag keys that relays have told */
 };
@@ -91,11 +95,18 @@ const uint8_t *agent_links_learned(const struct agent_links *set, const struct a
  * what that relay told before. False: it is the same. */
 bool agent_links_heard(struct agent_links *set, const struct agent_link *l,
 		       struct revocations *told) MUST_CHECK;
-/* What the relay of this label says is revoked, or NULL: nothing. Its word counts for what comes by
- * it alone. Good until the next event. */
+/* What is revoked for what comes by the relay of this label: by its own word, and by what is
+ * signed, which any relay may have told. Good until the next event. */
 const struct revocations *agent_links_revoked(const struct agent_links *set, const char *relay);
-/* How many revocations relays have told, together. */
+/* How many revocations relays have told by their own word, together. */
 size_t agent_links_revocations(const struct agent_links *set);
+/* From link.c: the relay of l tells a signed revocation. */
+void agent_links_take_signed(struct agent_links *set, struct agent_link *l,
+			     struct wire_bytes object);
+/* What was kept of them (signed_revocations_keep()), before the links start. */
+void agent_links_recall_signed(struct agent_links *set, const json_t *kept);
+/* The end of all of it. */
+void agent_links_forget_revoked(struct agent_links *set);
 /* From link.c: a link was refused. */
 void agent_links_one_refused(struct agent_links *set);
 

@@ -41,7 +41,9 @@ struct identity_verdict {
 	uint8_t anchor[IDENTITY_KEY_BYTES];
 	time_t ends;
 };
-/* The chain from leaf to an anchor of store. purpose: X509_PURPOSE_SSL_CLIENT or _SERVER. */
+/* The chain from leaf to an anchor of store. purpose: X509_PURPOSE_SSL_CLIENT or _SERVER. now may
+ * be IDENTITY_ANY_TIME: then the times are the caller's to judge. */
+#define IDENTITY_ANY_TIME ((time_t)-1)
 struct identity_verdict identity_verify_chain(X509_STORE *store, X509 *leaf,
 					      STACK_OF(X509) * others, int purpose,
 					      time_t now) MUST_CHECK;

@@ -26,7 +26,9 @@ bool revocations_add(struct revocations *r, const struct revocation *fresh)
 
 	if (r->count == room) {
 		room = room ? 2 * room : FIRST_ROOM;
-		list = room <= REVOCATIONS_MAX ? realloc(r->list, room * sizeof(*list)) : NULL;
+		if (room > REVOCATIONS_LIST_MAX)
+			room = REVOCATIONS_LIST_MAX;
+		list = room > r->room ? realloc(r->list, room * sizeof(*list)) : NULL;
 		if (!list) {
 			r->dropped++;
 			return false;
@@ -76,7 +78,7 @@ static const struct revocation *find(const struct revocations *r, enum wire_revo
 {
 	struct revocation wanted = {.kind = kind};
 
-	if (!r || r->count == 0 || strlen(value) > WIRE_REVOCATION_MAX)
+	if (r->count == 0 || strlen(value) > WIRE_REVOCATION_MAX)
 		return NULL;
 	memcpy(wanted.value, value, strlen(value) + 1);
 	return bsearch(&wanted, r->list, r->count, sizeof(wanted), compare);
@@ -87,11 +89,11 @@ static bool covers(const struct revocation *found, const struct identity_peer *p
 	return found && (found->before == REVOCATIONS_ALWAYS || peer->not_before < found->before);
 }
 
-bool revocations_cover(const struct revocations *r, const struct identity_peer *peer)
+static bool list_covers(const struct revocations *r, const struct identity_peer *peer)
 {
 	char key[WIRE_REVOCATION_MAX + 1];
 
-	if (!r || r->count == 0)
+	if (r->count == 0)
 		return false;
 	revocation_key_text(peer->key, key);
 	return covers(find(r, WIRE_REVOKED_NAME, peer->name), peer) ||
@@ -99,11 +101,23 @@ bool revocations_cover(const struct revocations *r, const struct identity_peer *
 	       covers(find(r, WIRE_REVOKED_KEY, key), peer);
 }
 
+bool revocations_cover(const struct revocations *r, const struct identity_peer *peer)
+{
+	for (; r; r = r->beside)
+		if (list_covers(r, peer))
+			return true;
+	return false;
+}
+
 bool revocations_cover_name(const struct revocations *r, const char *name)
 {
-	const struct revocation *found = find(r, WIRE_REVOKED_NAME, name);
+	for (; r; r = r->beside) {
+		const struct revocation *found = find(r, WIRE_REVOKED_NAME, name);
 
-	return found && found->before == REVOCATIONS_ALWAYS;
+		if (found && found->before == REVOCATIONS_ALWAYS)
+			return true;
+	}
+	return false;
 }
 
 uint64_t revocations_mark(const struct revocations *r)

@@ -20,8 +20,10 @@
 #include "core/must_check.h"
 #include "core/parse/wire.h"
 
-#define REVOCATIONS_MAX	   16384u /* in one list, as in a relay's configuration */
-#define REVOCATIONS_ALWAYS 0	  /* before: whenever it begins */
+#define REVOCATIONS_MAX	       16384u /* in a relay's configuration */
+#define REVOCATIONS_SIGNED_MAX 1024u  /* that a program keeps: core/engine/signed_revocations.h */
+#define REVOCATIONS_LIST_MAX   (REVOCATIONS_MAX + REVOCATIONS_SIGNED_MAX)
+#define REVOCATIONS_ALWAYS     0 /* before: whenever it begins */
 
 struct revocation {
 	enum wire_revocation_kind kind;
@@ -33,6 +35,8 @@ struct revocations {
 	struct revocation *list; /* once finished: sorted, each kind and value once */
 	size_t count, room;
 	size_t dropped; /* that had no room */
+	/* Another list that counts beside this one; borrowed. NULL: none. */
+	const struct revocations *beside;
 };
 
 /* Zero-initialised is empty. */
@@ -47,7 +51,7 @@ void revocations_finish(struct revocations *r);
 bool revocations_cover(const struct revocations *r, const struct identity_peer *peer) MUST_CHECK;
 /* Every certificate of this name: it need not be seen. */
 bool revocations_cover_name(const struct revocations *r, const char *name) MUST_CHECK;
-/* The same for two lists that are the same, and never 0. */
+/* The same for two lists that are the same, whatever counts beside them, and never 0. */
 uint64_t revocations_mark(const struct revocations *r);
 
 /* ---- values ---- */

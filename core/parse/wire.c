@@ -91,6 +91,8 @@ static const struct field fields[] = {
 
 	{WIRE_TAGKEY, SECRET, AT(tagkey.key), 0, 0},
 
+	{WIRE_SIGNED, BYTES16, AT(signed_revocation.object), 1, WIRE_SIGNED_MAX},
+
 	{WIRE_LEG, UINT64, AT(leg.link), 0, 0},
 	{WIRE_LEG, SECRET, AT(leg.proof), 0, 0},
 
@@ -149,7 +151,7 @@ static bool utf8_rest_ok(CBS *text, uint8_t lead)
 }
 
 /* Texts end up in logs, on terminals and in JSON. */
-static bool text_ok(struct wire_bytes b)
+bool wire_text_ok(struct wire_bytes b)
 {
 	CBS text;
 	uint8_t c;
@@ -222,7 +224,7 @@ static bool string_ok(const struct field *f, struct wire_bytes b)
 	case BYTES16:
 		return true;
 	default:
-		return text_ok(b);
+		return wire_text_ok(b);
 	}
 }
 
@@ -258,7 +260,7 @@ static bool candidates_ok(const struct wire_candidates *c)
 	for (size_t i = 0; i < c->count; i++) {
 		struct wire_bytes item = c->items[i];
 
-		if (item.len <= 4 || item.len > WIRE_ADDRESS_MAX || !text_ok(item) ||
+		if (item.len <= 4 || item.len > WIRE_ADDRESS_MAX || !wire_text_ok(item) ||
 		    (memcmp(item.data, "tcp:", 4) != 0 && memcmp(item.data, "udp:", 4) != 0))
 			return false;
 	}

@@ -35,8 +35,9 @@
 #define WIRE_SECRET_BYTES   32u
 #define WIRE_SERVICES_MAX   128u /* in one PUBLISH */
 #define WIRE_CANDIDATES_MAX 6u
-#define WIRE_REVOKED_MAX    64u /* in one REVOKED */
-#define WIRE_REVOCATION_MAX 64u /* the value of one */
+#define WIRE_REVOKED_MAX    64u	  /* in one REVOKED */
+#define WIRE_REVOCATION_MAX 64u	  /* the value of one */
+#define WIRE_SIGNED_MAX	    4096u /* a signed revocation: core/parse/revocation.h */
 
 #define WIRE_EXTENSIONS_MAX	16u
 #define WIRE_EXTENSIONS_BYTES	2048u	/* in one message: ids, lengths and values */
@@ -62,6 +63,7 @@
 	X(0x0a, BYE)	   /* last message before a close, with the reason */                      \
 	X(0x0b, REVOKED)   /* relay -> agent: a part of the list of revoked certificates */        \
 	X(0x0c, TAGKEY)	   /* relay -> agent: the key to make tags with from now on */             \
+	X(0x0d, SIGNED)	   /* relay -> agent: a revocation that a console or a CA has signed */    \
 	X(0x10, LEG)	   /* agent -> relay, first on a leg */                                    \
 	X(0x11, READY)	   /* relay -> agent: the leg is idle (warm) */                            \
 	X(0x12, OPEN)	   /* agent -> relay on an idle leg: wants a service */                    \
@@ -196,6 +198,9 @@ struct wire_message {
 			uint8_t key[WIRE_SECRET_BYTES];
 		} tagkey;
 		struct {
+			struct wire_bytes object;
+		} signed_revocation;
+		struct {
 			uint64_t link;
 			uint8_t proof[WIRE_SECRET_BYTES];
 		} leg;
@@ -276,6 +281,8 @@ bool wire_is_service_name(const char *text) MUST_CHECK;
 /* A name, or the serial number (1 to 23 bytes) or SHA-256 of the key of a certificate in hex, small
  * letters. */
 bool wire_revocation_ok(enum wire_revocation_kind kind, struct wire_bytes value) MUST_CHECK;
+/* UTF-8 for people: no controls, and none that turns the direction of text. */
+bool wire_text_ok(struct wire_bytes b) MUST_CHECK;
 /* Splits "AGENT/SERVICE" at the first slash; false, outputs untouched, when either part breaks the
  * rule. */
 bool wire_split_target(const char *text, char agent[WIRE_NAME_MAX + 1],

@@ -8,7 +8,10 @@
 #include "ctl/terminal/arguments.h"
 
 extern const struct command relay_config_commands[], agent_config_commands[];
-extern const struct command relay_act_commands[], grant_commands[];
+extern const struct command relay_act_commands[], grant_commands[], revoke_commands[];
+
+/* revoke.c: who is revoked, of an answer of "grants". */
+void revoke_print(const json_t *grants);
 
 /* What was changed may be in force, and not kept for the next start: label says where. */
 void change_tell_unsaved(const json_t *result, const char *label);

@@ -13,15 +13,15 @@
 #include "core/engine/owned.h"
 #include "core/parse/keyblock.h"
 
-/* What is kept; NULL: nothing; json_null(): nothing whole. */
-static json_t *load_kept(const char *state_dir)
+/* What is kept by this name; NULL: nothing; json_null(): nothing whole. */
+static json_t *load_kept(const char *state_dir, const char *name)
 {
 	char path[4096];
 	json_error_t error;
 	struct stat st;
 	json_t *kept;
 
-	snprintf(path, sizeof path, "%s/" STATE_NAME, state_dir);
+	snprintf(path, sizeof path, "%s/%s", state_dir, name);
 	if (lstat(path, &st) < 0)
 		return NULL;
 	if (!S_ISREG(st.st_mode))
@@ -31,6 +31,28 @@ static json_t *load_kept(const char *state_dir)
 	else
 		log_error("relay", "%s:%d:%d: %s", path, error.line, error.column, error.text);
 	return json_null();
+}
+
+void load_signed_revocations(const struct relay_config *config, struct signed_revocations *out)
+{
+	json_t *kept = config->state_dir ? load_kept(config->state_dir, SIGNED_REVOKED_NAME) : NULL;
+	struct identity *id;
+	char why[512];
+	size_t lost;
+
+	if (!kept)
+		return;
+	id = identity_new(config->identity.ca, config->identity.certificate, NULL, time(NULL), why,
+			  sizeof why);
+	lost = id ? signed_revocations_recall(out, id, kept) : json_array_size(kept);
+	if (lost > 0)
+		log_error("relay",
+			  "%zu of the signed revocations that are kept in state_dir do not verify "
+			  "any more, as when their CA is in identity.ca no longer; agents keep "
+			  "what they have learned",
+			  lost);
+	identity_free(id);
+	json_decref(kept);
 }
 
 bool load_key_apart(const struct relay_config *config, struct conf_errors *errors)
@@ -142,7 +164,7 @@ static void swap_text(char **a, char **b)
 static bool load_use_kept(const struct load_source *from, struct relay_config *config,
 			  struct configuring_start *s)
 {
-	json_t *kept = load_kept(config->state_dir), *file = json_incref(s->file);
+	json_t *kept = load_kept(config->state_dir, STATE_NAME), *file = json_incref(s->file);
 	struct load_binding b = {.from = from, .file = config};
 	bool ok;
 

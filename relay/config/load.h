@@ -6,11 +6,13 @@
 #include <jansson.h>
 
 #include "core/engine/configuring.h"
+#include "core/engine/signed_revocations.h"
 #include "core/parse/signing.h"
 #include "relay/config/config.h"
 
 /* Below state_dir: what configuring.h keeps. */
-#define STATE_NAME "applied.json"
+#define STATE_NAME	    "applied.json"
+#define SIGNED_REVOKED_NAME "revocations.json" /* signed_revocations_keep() */
 
 /* Whether the signer has a key for this use. */
 typedef bool load_has_key_fn(void *context, const uint8_t id[SIGNING_KEY_BYTES],
@@ -30,6 +32,9 @@ struct load_source {
  * says what s->document does. s is owned by the caller. False: errors tell. */
 bool load_config(const struct load_source *from, struct relay_config *config,
 		 struct configuring_start *s, struct conf_errors *errors) MUST_CHECK;
+/* The signed revocations that are kept below its state_dir, into an empty table. What is lost is
+ * logged. */
+void load_signed_revocations(const struct relay_config *config, struct signed_revocations *out);
 /* Whether identity.key is a reference, as the signer leaves it; else adds an error. */
 bool load_key_apart(const struct relay_config *config, struct conf_errors *errors) MUST_CHECK;
 /* Whether the signer has the keys of identity.certificate and, if it is set, of tls.certificate.

@@ -41,8 +41,10 @@ static uint64_t seed_of(uint64_t h, const char *text)
 }
 
 /* False: why has a sentence. */
-static bool snapshot_make(struct snapshot *s, const char *front_pem, char *why, size_t why_size)
+static bool snapshot_make(struct snapshot *s, const struct snapshot_beside *beside, char *why,
+			  size_t why_size)
 {
+	const char *front_pem = beside->front_pem;
 	char clause[256] = "";
 
 	if (!conf_tag_keys_parse(s->config.identity.tag_keys, &s->tag_keys)) {
@@ -64,6 +66,12 @@ static bool snapshot_make(struct snapshot *s, const char *front_pem, char *why, 
 	}
 	s->front = front_pem ? front_certificate_context(s->front_certificate)
 			     : identity_front_context(s->identity);
+	if (beside->signed_revocations &&
+	    !signed_revocations_copy(beside->signed_revocations, &s->signed_revocations)) {
+		snprintf(why, why_size, "out of memory");
+		return false;
+	}
+	s->config.policy_conf.signed_revoked = &s->signed_revocations.list;
 	s->policy = policy_new(&s->config.policy_conf);
 	if (s->front && s->policy && index_publics(s) && bind_list_make(&s->config, &s->binds))
 		return true;
@@ -75,6 +83,7 @@ static void snapshot_free(struct snapshot *s)
 {
 	bind_list_free(&s->binds);
 	policy_free(s->policy);
+	signed_revocations_free(&s->signed_revocations);
 	free(s->publics);
 	SSL_CTX_free(s->front);
 	front_certificate_free(s->front_certificate);
@@ -83,8 +92,8 @@ static void snapshot_free(struct snapshot *s)
 	free(s);
 }
 
-struct snapshot *snapshot_new(struct relay_config *config, const char *front_pem, uint64_t revision,
-			      char *why, size_t why_size)
+struct snapshot *snapshot_new(struct relay_config *config, const struct snapshot_beside *beside,
+			      uint64_t revision, char *why, size_t why_size)
 {
 	struct snapshot *s = calloc(1, sizeof(*s));
 
@@ -97,7 +106,7 @@ struct snapshot *snapshot_new(struct relay_config *config, const char *front_pem
 	*config = (struct relay_config){0};
 	s->revision = revision;
 	s->refs = 1;
-	if (!snapshot_make(s, front_pem, why, why_size)) {
+	if (!snapshot_make(s, beside, why, why_size)) {
 		snapshot_free(s);
 		return NULL;
 	}

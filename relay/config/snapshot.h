@@ -16,6 +16,7 @@
 
 #include "core/engine/front_certificate.h"
 #include "core/engine/identity.h"
+#include "core/engine/signed_revocations.h"
 #include "relay/config/config.h"
 #include "relay/config/bind_list.h"
 #include "relay/policy/policy.h"
@@ -33,13 +34,19 @@ struct snapshot {
 	const struct relay_public **publics; /* sorted by name */
 	size_t public_count;
 	struct policy *policy;
+	struct signed_revocations signed_revocations; /* told to agents */
 };
 
-/* Takes over config (also on failure). front_pem: the front door's certificate and chain, where
- * tls.certificate is not set; NULL: the identity's. NULL: why has a sentence. One reference is the
- * caller's. */
-struct snapshot *snapshot_new(struct relay_config *config, const char *front_pem, uint64_t revision,
-			      char *why, size_t why_size) MUST_CHECK;
+/* Beside the configuration, borrowed. */
+struct snapshot_beside {
+	const char *front_pem; /* the front door's certificate and chain, where tls.certificate is
+				  not set; NULL: the identity's */
+	const struct signed_revocations *signed_revocations; /* NULL: none */
+};
+
+/* Takes over config (also on failure). NULL: why has a sentence. One reference is the caller's. */
+struct snapshot *snapshot_new(struct relay_config *config, const struct snapshot_beside *beside,
+			      uint64_t revision, char *why, size_t why_size) MUST_CHECK;
 struct snapshot *snapshot_hold(struct snapshot *s);
 void snapshot_release(struct snapshot *s);
 

@@ -86,8 +86,9 @@ static void *change_propose(struct configuring *c, const json_t *document,
 		config.engine = held->engine;
 	if (held->log_level >= 0)
 		config.log_level = held->log_level;
-	s = snapshot_new(&config, ctl->front_pem, changes_revision(c->changes) + 1, why,
-			 CONFIGURING_WHY_BYTES);
+	s = snapshot_new(&config,
+			 &(struct snapshot_beside){ctl->front_pem, &ctl->signed_revocations},
+			 changes_revision(c->changes) + 1, why, CONFIGURING_WHY_BYTES);
 	if (s && !change_keys_are_there(ctl, s, why)) {
 		snapshot_release(s);
 		s = NULL;
@@ -291,10 +292,9 @@ bool change_open(struct relay_control *ctl, const struct configuring_start *s)
 				ctl->current->config.state_dir != NULL);
 }
 
-/* ---- SIGHUP ---- */
+/* ---- the same configuration, and other things beside it ---- */
 
-/* A snapshot of what is in force with the pair that has been read. False: why has a sentence. */
-static bool change_front(struct relay_control *ctl, char why[CONFIGURING_WHY_BYTES])
+bool change_beside(struct relay_control *ctl, char why[CONFIGURING_WHY_BYTES])
 {
 	struct configuring *c = &ctl->managed.configuring;
 	struct conf_errors errors = {0};
@@ -307,6 +307,8 @@ static bool change_front(struct relay_control *ctl, char why[CONFIGURING_WHY_BYT
 		next->revision = changes_revision(c->changes);
 	return next && change_enforce(c, next, why);
 }
+
+/* ---- SIGHUP ---- */
 
 /* tls.certificate_file and tls.key_file, which another program renews. A pair that does not fit, as
  * one that is half written, leaves the old one in force. */
@@ -325,7 +327,7 @@ static void control_reload_front(struct relay_control *ctl)
 	}
 	if (pem) {
 		ctl->front_pem = pem;
-		if (change_front(ctl, why)) {
+		if (change_beside(ctl, why)) {
 			log_notice("control", "the certificate in %s is in force%s",
 				   paths.certificate,
 				   ctl->current->config.tls.certificate

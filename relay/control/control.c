@@ -16,9 +16,9 @@
 #include "relay/control/control_internal.h"
 #include "relay/session/pace.h"
 
-static const struct method *const tables[] = {methods_of_config, methods_see,	   methods_act,
-					      methods_policy,	 methods_identity, methods_events,
-					      methods_trace,	 methods_schema,   NULL};
+static const struct method *const tables[] = {
+	methods_of_config, methods_see,	   methods_act,	  methods_policy, methods_revoke,
+	methods_identity,  methods_events, methods_trace, methods_schema, NULL};
 
 const struct snapshot *control_snapshot(const struct relay_control *ctl)
 {
@@ -244,6 +244,7 @@ int control_open(struct relay *r, const struct control_setup *setup, char *why, 
 		snprintf(why, why_size, "cannot open the control thread's ring: %s",
 			 strerror(-error));
 		snapshot_release(setup->snap);
+		signed_revocations_free(setup->signed_revocations);
 		free(setup->front_pem);
 		free(ctl);
 		return -1;
@@ -254,6 +255,8 @@ int control_open(struct relay *r, const struct control_setup *setup, char *why, 
 	ctl->signer_end.done = control_signer_ready;
 	ctl->isolation = setup->isolation;
 	ctl->current = setup->snap;
+	ctl->signed_revocations = *setup->signed_revocations;
+	*setup->signed_revocations = (struct signed_revocations){.count = 0};
 	ctl->overrides = setup->overrides ? *setup->overrides : (struct control_overrides){-1, -1};
 	ctl->nat = (struct nat_follow){.program = "relay", .changed = relay_nat_changed};
 	ctl->expiry_timer.fire = relay_expiry_look;
@@ -295,6 +298,7 @@ void control_close(struct relay_control *ctl)
 	records_free(&ctl->audits);
 	configuring_close(&ctl->managed.configuring);
 	snapshot_release(ctl->current);
+	signed_revocations_free(&ctl->signed_revocations);
 	keeper_stop(ctl->keeper);
 	watch_close(ctl);
 	signer_stop(ctl->signer);

@@ -34,8 +34,9 @@ struct control_setup {
 	struct snapshot *snap; /* the reference is taken over, also on failure */
 	struct keeper *keeper; /* stopped by control_close() */
 	struct signer *signer; /* likewise */
-	char *front_pem;       /* of tls.certificate_file, NULL: none; taken over, as snap is */
-	const char *path;      /* of the configuration file, as errors name it; borrowed */
+	struct signed_revocations *signed_revocations; /* likewise: the table is empty then */
+	char *front_pem;  /* of tls.certificate_file, NULL: none; taken over, as snap is */
+	const char *path; /* of the configuration file, as errors name it; borrowed */
 	const struct configuring_start *start;
 	const struct control_overrides *overrides; /* NULL: none */
 	const struct isolation_report *isolation;  /* for status; told when it is complete */

@@ -36,6 +36,7 @@ struct relay_control {
 	/* Of tls.certificate_file as last read, and the paths since the start; owned. NULL: the
 	 * front door presents the identity's certificate. */
 	char *front_pem, *certificate_file, *key_file;
+	struct signed_revocations signed_revocations; /* in force; of current a copy of it */
 	struct control_overrides overrides;
 	struct calls calls;
 	struct records events, audits;
@@ -74,10 +75,20 @@ static inline struct relay_control *control_of(const struct call *c)
 /* Tables of methods, each by its own file; NULL-terminated by name. */
 extern const struct method methods_see[];    /* status agents sessions */
 extern const struct method methods_act[];    /* drain kick log.level ... */
-extern const struct method methods_policy[]; /* grants, revocations */
+extern const struct method methods_policy[]; /* grants */
+extern const struct method methods_revoke[]; /* revocations */
 extern const struct method methods_identity[];
 extern const struct method methods_events[]; /* records.c */
 extern const struct method methods_trace[];  /* trace.c */
+
+/* methods_policy.c: applies document (owned) in the caller's name and answers; with unsigned, what
+ * to do instead (NULL: nothing). */
+void policy_apply(struct call *c, json_t *document, const char *note, const char *hint);
+/* A list of the document to add to; made when it is not there. */
+json_t *policy_list(json_t *document, const char *key);
+void policy_copy_param(const struct call *c, json_t *to, const char *key);
+/* methods_revoke.c: what is signed, as people read it. */
+json_t *policy_signed(const struct signed_revocations *all);
 
 /* May this caller go on with s in force? One of this host always may. */
 enum reason control_judge(const struct snapshot *s, const struct caller *caller) MUST_CHECK;
@@ -104,6 +115,10 @@ bool change_open(struct relay_control *ctl, const struct configuring_start *s) M
 /* The workers take up next. False: nothing has changed, and why has a sentence. */
 bool change_switch(struct relay_control *ctl, struct snapshot *next, char *why,
 		   size_t why_size) MUST_CHECK;
+
+/* The configuration in force, anew with what is beside it (ctl's front_pem, signed_revocations).
+ * False: nothing has changed, and why has a sentence. */
+bool change_beside(struct relay_control *ctl, char why[CONFIGURING_WHY_BYTES]) MUST_CHECK;
 
 /* gather.c: asks every worker for a list and joins them. collect runs on the worker's thread. */
 typedef void gather_fn(struct worker *w, json_t *list, json_t *params);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * methods_policy: grants and revocations, each a small change of the configuration.
+ * methods_policy: grants, each a small change of the configuration.
  *
  * They go the way of every other change: a new document, bound and checked whole, a revision of its
  * own in the history.
@@ -24,8 +24,7 @@ static const char *join_lines(char *text)
 	return text;
 }
 
-/* Applies document (owned) in the caller's name and answers. */
-static void apply_and_answer(struct call *c, json_t *document, const char *note)
+void policy_apply(struct call *c, json_t *document, const char *note, const char *hint)
 {
 	struct configuring *in_force = &control_of(c)->managed.configuring;
 	const struct config_change change = {document, c->caller->who, note, 0, false};
@@ -46,15 +45,14 @@ static void apply_and_answer(struct call *c, json_t *document, const char *note)
 	else if (!configuring_apply(in_force, next, &change, why))
 		call_fail(c, JSONRPC_INTERNAL_ERROR, NULL, "%s", why);
 	else
-		call_answer(c, json_pack("{s:I, s:s*}", "revision",
+		call_answer(c, json_pack("{s:I, s:s*, s:s*}", "revision",
 					 (json_int_t)changes_revision(in_force->changes), "unsaved",
-					 configuring_unsaved(in_force)));
+					 configuring_unsaved(in_force), "unsigned", hint));
 	conf_errors_free(&errors);
 	json_decref(document);
 }
 
-/* A list of the document to add to; made when it is not there. */
-static json_t *list_of(json_t *document, const char *key)
+json_t *policy_list(json_t *document, const char *key)
 {
 	json_t *list = json_object_get(document, key);
 
@@ -65,7 +63,7 @@ static json_t *list_of(json_t *document, const char *key)
 	return list;
 }
 
-static void copy_param(const struct call *c, json_t *to, const char *key)
+void policy_copy_param(const struct call *c, json_t *to, const char *key)
 {
 	json_t *value = json_object_get(c->params, key);
 
@@ -81,16 +79,16 @@ static void rules_grant_run(struct call *c)
 				 "to", json_object_get(c->params, "to"));
 	char note[200];
 
-	copy_param(c, rule, "until");
-	copy_param(c, rule, "hours");
-	copy_param(c, rule, "source");
-	copy_param(c, rule, "rate");
-	copy_param(c, rule, "sessions");
-	json_array_append_new(list_of(document, "grants"), rule);
+	policy_copy_param(c, rule, "until");
+	policy_copy_param(c, rule, "hours");
+	policy_copy_param(c, rule, "source");
+	policy_copy_param(c, rule, "rate");
+	policy_copy_param(c, rule, "sessions");
+	json_array_append_new(policy_list(document, "grants"), rule);
 	snprintf(note, sizeof note, "grant %s %s",
 		 json_string_value(json_object_get(c->params, "agent")),
 		 json_string_value(json_object_get(c->params, "to")));
-	apply_and_answer(c, document, note);
+	policy_apply(c, document, note, NULL);
 }
 
 static bool grant_names(const json_t *rule, const char *key, const char *name)
@@ -112,7 +110,7 @@ static void rules_ungrant_run(struct call *c)
 {
 	json_t *document =
 		json_deep_copy(changes_document(control_of(c)->managed.configuring.changes));
-	json_t *grants = list_of(document, "grants");
+	json_t *grants = policy_list(document, "grants");
 	const char *agent = json_string_value(json_object_get(c->params, "agent"));
 	const char *to = json_string_value(json_object_get(c->params, "to"));
 	size_t removed = 0;
@@ -132,7 +130,7 @@ static void rules_ungrant_run(struct call *c)
 		return;
 	}
 	snprintf(note, sizeof note, "ungrant %s %s", agent, to ? to : "everything");
-	apply_and_answer(c, document, note);
+	policy_apply(c, document, note, NULL);
 }
 
 static void rules_grants_run(struct call *c)
@@ -144,150 +142,12 @@ static void rules_grants_run(struct call *c)
 	json_t *revoked = json_object_get(document, "revoked");
 
 	/* The keys count, not what is in them. */
-	call_answer(c, json_pack("{s:s, s:o, s:o, s:o}", "otherwise",
+	call_answer(c, json_pack("{s:s, s:o, s:o, s:o, s:o}", "otherwise",
 				 grants || policy ? "deny" : "allow", "grants",
 				 grants ? json_deep_copy(grants) : json_array(), "policy",
 				 policy ? json_deep_copy(policy) : json_array(), "revoked",
-				 revoked ? json_deep_copy(revoked) : json_array()));
-}
-
-/* ---- revocations ---- */
-
-static const char *const revoked_keys[] = {"agent", "serial", "key"};
-
-/* Which of them the call names, or NULL, and the call has failed. */
-static const char *revoked_key(struct call *c)
-{
-	const char *found = NULL;
-	size_t count = 0;
-
-	for (size_t i = 0; i < sizeof revoked_keys / sizeof revoked_keys[0]; i++)
-		if (json_object_get(c->params, revoked_keys[i])) {
-			found = revoked_keys[i];
-			count++;
-		}
-	if (count == 1)
-		return found;
-	call_fail(c, JSONRPC_INVALID_PARAMS, NULL, "name one of agent, serial and key");
-	return NULL;
-}
-
-static bool revokes(const json_t *entry, const char *key, const char *value)
-{
-	const char *other = json_string_value(json_object_get(entry, key));
-
-	return other && strcmp(other, value) == 0;
-}
-
-/* Removes what revokes this; how many. */
-static size_t revoked_remove(json_t *revoked, const char *key, const char *value)
-{
-	size_t removed = 0;
-
-	for (size_t i = json_array_size(revoked); i-- > 0;)
-		if (revokes(json_array_get(revoked, i), key, value)) {
-			json_array_remove(revoked, i);
-			removed++;
-		}
-	return removed;
-}
-
-struct newest {
-	const char *name;
-	time_t begins; /* of the newest certificate; 0: none is known */
-};
-
-static void look_at_newest(void *context, const struct rendezvous_agent *a)
-{
-	struct newest *n = context;
-
-	if (strcmp(a->name, n->name) == 0)
-		n->begins = a->begins;
-}
-
-/* All that has been issued of this name by now, and nothing that is issued from now on: "postern
- * pki" sets the beginning back, other CAs need not, and what is here now is seen. */
-static void revoked_before(struct call *c, const char *name, json_t *entry)
-{
-	struct relay *r = control_of(c)->relay;
-	struct newest newest = {.name = name};
-	time_t before = time(NULL) - CERTIFICATE_BACKDATE_S;
-	struct tm utc;
-	char text[32];
-
-	relay_lock(r);
-	rendezvous_each_agent(r->rendezvous, look_at_newest, &newest);
-	relay_unlock(r);
-	if (newest.begins >= before)
-		before = newest.begins + 1;
-	gmtime_r(&before, &utc);
-	strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-	json_object_set_new(entry, "before", json_string(text));
-}
-
-/* Whether the entry, which is as the configuration takes it, ends the caller's own right. */
-static bool revokes_caller(const struct caller *caller, const json_t *entry)
-{
-	struct policy_revoked conf = {
-		.agent = (char *)(uintptr_t)json_string_value(json_object_get(entry, "agent")),
-		.serial = (char *)(uintptr_t)json_string_value(json_object_get(entry, "serial")),
-		.key = (char *)(uintptr_t)json_string_value(json_object_get(entry, "key")),
-		.before = (char *)(uintptr_t)json_string_value(json_object_get(entry, "before")),
-	};
-	struct revocation r;
-	const struct revocations one = {.list = &r, .count = 1};
-
-	return caller->credential && policy_revocation(&conf, &r) &&
-	       revocations_cover(&one, &caller->credential->peer);
-}
-
-static void rules_revoke_run(struct call *c)
-{
-	const char *key = revoked_key(c), *value;
-	json_t *document, *revoked, *entry;
-	char text[200];
-
-	if (!key)
-		return;
-	value = json_string_value(json_object_get(c->params, key));
-	entry = json_pack("{s:s}", key, value);
-	if (json_object_get(c->params, "before"))
-		copy_param(c, entry, "before");
-	else if (strcmp(key, "agent") == 0)
-		revoked_before(c, value, entry);
-	if (revokes_caller(c->caller, entry)) {
-		json_decref(entry);
-		call_fail(c, JSONRPC_REFUSED, NULL, "that is you: another console must do this");
-		return;
-	}
-	copy_param(c, entry, "note");
-	document = json_deep_copy(changes_document(control_of(c)->managed.configuring.changes));
-	revoked = list_of(document, "revoked");
-	/* Once more: with another note, and another moment. */
-	(void)revoked_remove(revoked, key, value);
-	json_array_append_new(revoked, entry);
-	snprintf(text, sizeof text, "revoke %s%s%s", strcmp(key, "agent") == 0 ? "" : key,
-		 strcmp(key, "agent") == 0 ? "" : " ", value);
-	apply_and_answer(c, document, text);
-}
-
-static void rules_unrevoke_run(struct call *c)
-{
-	const char *key = revoked_key(c), *value;
-	json_t *document;
-	char text[200];
-
-	if (!key)
-		return;
-	value = json_string_value(json_object_get(c->params, key));
-	document = json_deep_copy(changes_document(control_of(c)->managed.configuring.changes));
-	if (revoked_remove(list_of(document, "revoked"), key, value) == 0) {
-		json_decref(document);
-		call_fail(c, JSONRPC_NOT_FOUND, NULL, "%s is not revoked", value);
-		return;
-	}
-	snprintf(text, sizeof text, "unrevoke %s", value);
-	apply_and_answer(c, document, text);
+				 revoked ? json_deep_copy(revoked) : json_array(), "signed",
+				 policy_signed(&control_of(c)->signed_revocations)));
 }
 
 static const struct method_param grant_params[] = {
@@ -307,31 +167,14 @@ static const struct method_param ungrant_params[] = {
 	{.name = NULL},
 };
 
-static const struct method_param revoke_params[] = {
-	{"agent", "string", false, "whose certificates end, with link and sessions; or:"},
-	{"serial", "string", false, "the serial number of one certificate, in hex; or:"},
-	{"key", "string", false, "the SHA-256 of one public key, in hex"},
-	{"before", "string", false,
-	 "with agent: of certificates that begin before, 2026-11-27T18:00:00Z; when absent, of "
-	 "all that are issued by now"},
-	{"note", "string", false, "why"},
-	{.name = NULL},
-};
-
-static const struct method_param unrevoke_params[] = {
-	{"agent", "string", false, "whose certificates are good again; or:"},
-	{"serial", "string", false, "the serial number of one certificate, in hex; or:"},
-	{"key", "string", false, "the SHA-256 of one public key, in hex"},
-	{.name = NULL},
-};
-
 const struct method methods_policy[] = {
 	{.name = "grants",
 	 .level = CALLER_READ,
 	 .run = rules_grants_run,
 	 .help = "who may reach what, and who is revoked",
 	 .result = "{otherwise: \"deny\", or \"allow\" while there is no policy at all, grants, "
-		   "policy, revoked}"},
+		   "policy, revoked, signed: [{agent or serial or key, revoked, by, counter, "
+		   "before?, issued, until, note?}]}"},
 	{.name = "grant",
 	 .level = CALLER_ADMIN,
 	 .run = rules_grant_run,
@@ -343,18 +186,6 @@ const struct method methods_policy[] = {
 	 .run = rules_ungrant_run,
 	 .help = "take grants back; running sessions end",
 	 .params = ungrant_params,
-	 .result = "{revision, unsaved?}"},
-	{.name = "revoke",
-	 .level = CALLER_ADMIN,
-	 .run = rules_revoke_run,
-	 .help = "end certificates: link and sessions of their holder, here and at other agents",
-	 .params = revoke_params,
-	 .result = "{revision, unsaved?}"},
-	{.name = "unrevoke",
-	 .level = CALLER_ADMIN,
-	 .run = rules_unrevoke_run,
-	 .help = "take a revocation back",
-	 .params = unrevoke_params,
 	 .result = "{revision, unsaved?}"},
 	{.name = NULL},
 };

@@ -161,6 +161,9 @@ static void agent_add(void *context, const struct rendezvous_agent *a)
 	if (a->online)
 		json_object_set_new(agent, "key_exchange",
 				    json_string(tls_group_name(a->key_exchange)));
+	if (a->begins > 0)
+		json_object_set_new(agent, "certificate_begins",
+				    json_integer((json_int_t)a->begins));
 	json_array_append_new(context, agent);
 }
 
@@ -243,7 +246,7 @@ const struct method methods_see[] = {
 	 .run = see_agents_run,
 	 .help = "the agents that are connected or have sessions",
 	 .result = "{agents: [{agent, online, links, legs, sessions, services, "
-		   "key_exchange?}]}"},
+		   "key_exchange?, certificate_begins?}]}"},
 	{.name = "sessions",
 	 .level = CALLER_READ,
 	 .run = see_sessions_run,

@@ -386,13 +386,17 @@ bool policy_revocation(const struct policy_revoked *conf, struct revocation *out
 	return true;
 }
 
-static bool compile_revoked(struct policy *p, const struct conf_array *revoked)
+static bool compile_revoked(struct policy *p, const struct policy_conf *conf)
 {
-	const struct policy_revoked *items = revoked->items;
+	const struct policy_revoked *items = conf->revoked.items;
+	const struct revocations *also = conf->signed_revoked;
 	struct revocation r;
 
-	for (size_t i = 0; i < revoked->count; i++)
+	for (size_t i = 0; i < conf->revoked.count; i++)
 		if (!policy_revocation(&items[i], &r) || !revocations_add(&p->revoked, &r))
+			return false;
+	for (size_t i = 0; also && i < also->count; i++)
+		if (!revocations_add(&p->revoked, &also->list[i]))
 			return false;
 	revocations_finish(&p->revoked);
 	return true;
@@ -403,7 +407,7 @@ static bool policy_compile_conf(struct compile *c, const struct policy_conf *con
 	if (!number_groups(c, &conf->groups) || !number_askers(c, &conf->rules) ||
 	    !number_askers(c, &conf->grants) || !list_principals(c->p, &conf->groups) ||
 	    !draft_rules(c, conf) || !source_index_finish(&c->p->sources) ||
-	    !compile_revoked(c->p, &conf->revoked))
+	    !compile_revoked(c->p, conf))
 		return false;
 	policy_prune_drafts(&c->drafts);
 	qsort(c->drafts.items, c->drafts.count, sizeof *c->drafts.items, by_run);

@@ -50,6 +50,7 @@ struct policy_revoked { /* one of the first three */
 
 struct policy_conf {
 	struct conf_array groups, rules, grants, revoked;
+	const struct revocations *signed_revoked; /* beside revoked; borrowed, NULL: none */
 };
 
 #define POLICY_EVERYONE "*"	 /* in from: every agent, and clients without a certificate */

@@ -31,7 +31,8 @@ struct relay_link {
 	uint64_t dice;		       /* of the sizes of PONG */
 	struct credential *credential; /* owned */
 	uint64_t list_mark;	       /* of the list of revocations that it is told; 0: none yet */
-	size_t revoked;		       /* of that list, that it has been told; the rest follows */
+	uint32_t revoked;	       /* of that list, that it has been told; the rest follows */
+	uint32_t signed_told;	       /* number of the last signed revocation that it was told */
 	uint64_t tag_key;	       /* of the newest tag key that it knows: its first bytes */
 	enum reason ending;	       /* it may not go on; REASON_OK: it may */
 	bool announced;		       /* its coming is on record, and its going will be */
@@ -39,6 +40,7 @@ struct relay_link {
 };
 
 static const struct conn_phase phase_link;
+static void link_send_signed(struct conn *c);
 static void link_send_revoked(struct conn *c);
 static uint64_t newest_tag_key(const struct conn *c);
 static void link_send_tag_key(struct conn *c);
@@ -174,6 +176,7 @@ static void link_up(struct conn *c, const struct wire_message *m, struct credent
 	uint16_t legs = (uint16_t)rendezvous_legs_of(c->worker->relay->rendezvous, role);
 	relay_unlock(c->worker->relay);
 	link_welcome(c, link, legs);
+	link_send_signed(c);
 	link_send_revoked(c);
 	link_send_tag_key(c);
 }
@@ -347,6 +350,26 @@ static void link_drain(struct conn *c)
 	conn_send_message(c, &m);
 }
 
+/* Those that it has not been told on this link, as many as may wait at a time. What is signed takes
+ * nothing back by not being told, so there is no list of them. */
+static void link_send_signed(struct conn *c)
+{
+	const struct signed_revocations *all = &c->worker->snap->signed_revocations;
+	struct wire_message m = {.type = WIRE_SIGNED};
+
+	for (size_t i = 0; i < all->count; i++) {
+		const struct signed_entry *e = all->entries[i];
+
+		if (c->phase != &phase_link || outbox_waiting(&c->out) >= REVOKED_WAITING)
+			return;
+		if (e->number <= link_of(c)->signed_told)
+			continue;
+		link_of(c)->signed_told = e->number;
+		m.signed_revocation.object = (struct wire_bytes){e->bytes, e->len};
+		conn_send_message(c, &m);
+	}
+}
+
 static void send_revoked_part(struct conn *c, uint8_t flags, const struct revocation *list,
 			      size_t count)
 {
@@ -373,7 +396,7 @@ static void link_send_more_revoked(struct conn *c)
 
 		if (part > WIRE_REVOKED_MAX)
 			part = WIRE_REVOKED_MAX;
-		l->revoked += part;
+		l->revoked += (uint32_t)part;
 		l->told_list = l->revoked == r->count;
 		if (l->told_list)
 			flags |= WIRE_REVOKED_LAST;
@@ -396,6 +419,12 @@ static void link_send_revoked(struct conn *c)
 	l->list_mark = mark;
 	l->revoked = 0;
 	l->told_list = false;
+	link_send_more_revoked(c);
+}
+
+static void link_send_more(struct conn *c)
+{
+	link_send_signed(c);
 	link_send_more_revoked(c);
 }
 
@@ -468,6 +497,7 @@ static void link_judge(struct conn *c)
 
 static void link_adopt(struct conn *c)
 {
+	link_send_signed(c);
 	link_send_revoked(c);
 	link_send_tag_key(c);
 }
@@ -484,7 +514,7 @@ static const struct conn_phase phase_link = {
 	.state = &link_state,
 	.input = link_input,
 	.deadline = link_deadline,
-	.sent = link_send_more_revoked,
+	.sent = link_send_more,
 	.drain = link_drain,
 	.adopt = link_adopt,
 	.judge = link_judge,

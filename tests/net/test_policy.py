@@ -114,9 +114,9 @@ def test_console_revoke(lab):
     assert agents["home"]["online"], agents
     assert not agents.get("laptop", {}).get("online"), agents
     assert "link: up" not in laptop.log()
-    assert "lost in a train" in str(boss.json("grants")["revoked"])
+    assert "lost in a train" in str(boss.json("grants")["signed"])
     boss.run("revoke", "laptop", "--note", "stolen, rather")  # says it again, in other words
-    revoked = boss.json("grants")["revoked"]
+    revoked = boss.json("grants")["signed"]
     assert [r["note"] for r in revoked] == ["stolen, rather"], revoked
     boss.run("unrevoke", "laptop")
     wait_until("laptop is let in again", lambda: reachable(w.laptop), 15, 0.5)

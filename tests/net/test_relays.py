@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Agents and consoles with two relays: each is of use alone, and none stands for the other."""
+import os
+import re
+import signal
 import threading
 
 from console import console
@@ -7,7 +10,7 @@ from netlab import wait_until
 from peers import receive_exactly
 from runner import limit
 from test_policy import live_session, reachable, says
-from world import SECOND_NAME, World, with_block
+from world import SECOND_NAME, World, set_blocks, with_block
 
 SOON = 5  # seconds; what is noticed by the end of a connection takes milliseconds
 
@@ -48,9 +51,19 @@ class Cast:
             "other": self.start(w.router_a, "other", there[::-1], forward={7001: "home/echo"}),
         }
 
-    def start(self, host, name, relays, **issue):
-        agent = self.w.agent(host, name, relays=relays, blocks={"retry_max": "2s"}, **issue)
+    def start(self, host, name, relays, blocks=None, **issue):
+        agent = self.w.agent(host, name, relays=relays,
+                             blocks={"retry_max": "2s", **(blocks or {})}, **issue)
         self.links_up(agent, relays)
+        return agent
+
+    def again(self, name, host, relays=None):
+        """Ends it, and starts it with the same file."""
+        agent = self.agents[name]
+        agent.signal(signal.SIGTERM)
+        agent.wait()
+        agent = self.agents[name] = self.w.start_agent(host, agent.config, name, wait=False)
+        self.links_up(agent, relays or self.w.relays())
         return agent
 
     @staticmethod
@@ -197,3 +210,36 @@ def test_relays_console(lab):
     assert done.returncode == 1 and "1 of 2" in done.stderr, done.stderr
     assert "laptop" in done.stdout and second in done.stdout, done.stdout
     assert boss.json("agent", "status", "home")["agent"] == "home", "by the other relay"
+
+
+@limit(120)
+def test_what_is_signed_counts_by_each_relay(lab):
+    """The second relay is never told; home holds to it by both, over its restart, until a console
+    takes it back."""
+    cast = Cast(lab)
+    w, boss = cast.w, cast.boss
+    first, second = w.relays()
+    kept = lab.path("home-state")
+    os.mkdir(kept, 0o700)
+    set_blocks(cast.agents["home"].config, {"state_dir": kept})
+    home = cast.again("home", w.home)
+    wait_until("other reaches home", lambda: reachable(w.router_a, 7001), 20, 0.5)
+    said = boss.at(first).run("revoke", "other").stdout
+    assert re.search(r"signed by console:boss, until 20\d\d-", said), said
+    home.wait_for_line(rf"relay={first} tells that console boss has revoked other", 5)
+    assert boss.json("agent", "status", "home")["revoked_signed"] == 1
+    names = {a["agent"] for a in boss.at(second).json("relay", "agents")["agents"] if a["online"]}
+    assert "other" in names, f"the second relay was told: {names}"
+    assert boss.at(second).json("grants")["signed"] == []
+    assert not reachable(w.router_a, 7001) and reachable(w.laptop)
+    cast.first.process.kill()
+    home = cast.again("home", w.home, relays=[second])
+    assert not reachable(w.router_a, 7001)
+    wait_until("laptop reaches home", lambda: reachable(w.laptop), 20, 0.5)
+    # By the second relay's word: it says that it is none but that, and takes nothing back.
+    assert "not revoked" in boss.at(second).refused("unrevoke", "other")
+    boss.at(second).run("unrevoke", "other", "--anyway")
+    home.wait_for_line(r"console boss has taken back the revocation of other", 5)
+    wait_until("other reaches home again", lambda: reachable(w.router_a, 7001), 20, 0.5)
+    files = [f for f in os.listdir(kept) if f.startswith("revocations-")]
+    assert len(files) == 2 and any(os.path.getsize(os.path.join(kept, f)) for f in files), files

@@ -337,7 +337,7 @@ static bool expected_in(enum link_phase phase, enum wire_type type)
 		return type == WIRE_WELCOME || type == WIRE_BYE;
 	return type == WIRE_PUBLISHED || type == WIRE_OFFER || type == WIRE_PING ||
 	       type == WIRE_PONG || type == WIRE_DRAIN || type == WIRE_REVOKED ||
-	       type == WIRE_TAGKEY || type == WIRE_BYE;
+	       type == WIRE_SIGNED || type == WIRE_TAGKEY || type == WIRE_BYE;
 }
 
 static void only_expected_messages_are_taken(void **state)

@@ -64,8 +64,9 @@ static int make_dir(void **state)
 
 static int remove_dir(void **state)
 {
-	static const char *const names[] = {"applied-a.json", "applied-b.json", "tag-keys.json",
-					    "agent.yaml"};
+	static const char *const names[] = {"applied-a.json",	  "applied-b.json",
+					    "revocations-a.json", "revocations-b.json",
+					    "tag-keys.json",	  "agent.yaml"};
 	char path[128];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -194,11 +195,13 @@ static void what_is_damaged_is_not_nothing(void **state)
 /* Under a running agent: then nothing is kept, and it knows. */
 static void what_others_may_read_is_refused(void **state)
 {
-	static const char *const names[] = {"applied-a.json", "applied-b.json", "tag-keys.json"};
+	static const char *const names[] = {"applied-a.json", "applied-b.json",
+					    "revocations-a.json", "revocations-b.json",
+					    "tag-keys.json"};
 	char path[128], why[512], wanted[512];
 
 	save(1);
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 5; i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
 		assert_int_equal(chmod(path, 0604), 0);
 		assert_null(state_open(dir, why, sizeof(why)));
@@ -335,6 +338,43 @@ static void tag_keys_are_kept(void **state)
 	json_decref(two);
 }
 
+/* Beside the configuration, and as whole as that. */
+static void signed_revocations_are_kept(void **state)
+{
+	json_t *config = json_pack("{s:s}", "name", "laptop"), *first = json_pack("[s]", "one"),
+	       *second = json_pack("[s, s]", "one", "two"), *read;
+	struct agent_state *s = open_state();
+
+	assert_null(state_load_revocations(s));
+	assert_int_equal(state_save(s, config), 0);
+	assert_int_equal(state_save_revocations(s, first), 0);
+	assert_int_equal(state_save_revocations(s, second), 0);
+	state_close(s);
+	s = open_state();
+	read = state_load_revocations(s);
+	assert_true(json_equal(read, second));
+	json_decref(read);
+	read = state_load(s);
+	assert_true(json_equal(read, config));
+	json_decref(read);
+	state_close(s);
+	write_text("revocations-b.json", "{\"number\": 2, \"ke");
+	s = open_state();
+	read = state_load_revocations(s);
+	assert_false(json_is_null(read));
+	assert_true(json_equal(read, first) || json_equal(read, second));
+	json_decref(read);
+	state_close(s);
+	write_text("revocations-a.json", "{\"number\": 1, \"ke");
+	s = open_state();
+	read = state_load_revocations(s);
+	assert_true(json_is_null(read));
+	state_close(s);
+	json_decref(config);
+	json_decref(first);
+	json_decref(second);
+}
+
 static void write_identity(const struct certs_ca *ca, const char *certificate, const char *key)
 {
 	static char text[16384];
@@ -406,6 +446,7 @@ int main(void)
 		STATE_TEST(what_is_damaged_is_not_nothing),
 		STATE_TEST(an_identity_is_the_files_or_the_consoles),
 		STATE_TEST(tag_keys_are_kept),
+		STATE_TEST(signed_revocations_are_kept),
 		STATE_TEST(what_others_may_read_is_refused),
 		STATE_TEST(what_was_removed_keeps_nothing),
 		STATE_TEST(a_directory_is_for_one_agent),

@@ -10,10 +10,11 @@
  * links: agent/config/config.c relay/config/config.c relay/config/stun.c
  * links: relay/config/policy.c relay/policy/index.c relay/policy/source.c relay/policy/time.c
  * links: core/conf/[a-z]*.c core/engine/certificate.c core/engine/identity*.c core/parse/jsonrpc.c
- * links: core/parse/wire.c core/parse/reason.c core/addr.c core/file.c core/log.c
+ * links: core/parse/revocation.c core/parse/wire.c core/parse/reason.c core/addr.c core/file.c core/log.c
  * links: core/engine/tag.c core/engine/tls.c tests/support/certs.c
  * links: core/engine/csr.c core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
  */
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,6 +33,7 @@
 #include "core/engine/certificate.h"
 #include "core/engine/csr.h"
 #include "core/engine/identity.h"
+#include "core/engine/identity_revocation.h"
 #include "core/parse/jsonrpc.h"
 #include "core/parse/wire.h"
 #include "ctl/change/change.h"
@@ -43,11 +45,17 @@
 #include "tests/support/command_line.h"
 
 static const struct command *const tables[] = {
-	relay_see_commands,    relay_config_commands,
-	relay_act_commands,    pki_relay_commands,
-	grant_commands,	       agent_see_commands,
-	agent_config_commands, pki_agent_commands,
-	pki_commands,	       NULL,
+	relay_see_commands,
+	relay_config_commands,
+	relay_act_commands,
+	pki_relay_commands,
+	grant_commands,
+	revoke_commands,
+	agent_see_commands,
+	agent_config_commands,
+	pki_agent_commands,
+	pki_commands,
+	NULL,
 };
 
 /* ---- the other sides ---- */
@@ -266,6 +274,32 @@ static void assert_asked(size_t place, size_t nth, const char *method, const cha
 	json_decref(expected);
 }
 
+/* Likewise of what is signed; the object is good until the next call. */
+static struct signed_revocation assert_signed(size_t place, size_t nth, const char *method,
+					      enum revocation_verb verb, const char *value)
+{
+	static uint8_t object[REVOCATION_MAX];
+	const json_t *call = json_array_get(places[place].asked, nth);
+	const json_t *params = json_object_get(call, "params");
+	const char *name = json_string_value(json_object_get(call, "method"));
+	const char *text = json_string_value(json_object_get(params, "signed"));
+	struct signed_revocation r;
+	size_t len;
+
+	assert_non_null(name);
+	assert_string_equal(name, method);
+	assert_int_equal(json_object_size(params), 1);
+	assert_non_null(text);
+	len = revocation_of_text(text, object);
+	assert_true(revocation_decode(object, len, &r));
+	assert_int_equal(r.verb, verb);
+	assert_true(wire_bytes_equal(r.value, wire_text(value)));
+	assert_in_range(r.issued, time(NULL) - 60, time(NULL));
+	/* Until the CA ends: ten years. */
+	assert_in_range(r.keep_until, time(NULL) + 3600L * 86400, time(NULL) + 3660L * 86400);
+	return r;
+}
+
 static void assert_count(size_t place, size_t calls)
 {
 	assert_int_equal(json_array_size(places[place].asked), calls);
@@ -275,11 +309,12 @@ static void assert_count(size_t place, size_t calls)
 
 #define PHONE_IS_THERE "{\"agents\": [{\"agent\": \"phone\"}]}"
 
-/* What a relay is asked before a grant or a revocation: its configuration and its agents. */
+/* What a relay is asked before a revocation: its configuration, its agents, and what is signed. */
 static void will_look_at(size_t place, const char *config, const char *agents)
 {
 	will_answer(place, config);
 	will_answer(place, agents);
+	will_answer(place, "{\"signed\": []}");
 }
 
 /* A revocation that one relay did not hear of would be none. */
@@ -291,8 +326,14 @@ static void test_revoke_tells_every_relay(void **state)
 	will_answer(SECOND, "{\"revision\": 3}");
 	run("revoke phone --as c --note 'it was stolen'", STATUS_OK);
 	for (size_t i = FIRST; i <= SECOND; i++) {
-		assert_count(i, 3);
-		assert_asked(i, 2, "revoke", "{\"agent\": \"phone\", \"note\": \"it was stolen\"}");
+		struct signed_revocation r;
+
+		assert_count(i, 4);
+		r = assert_signed(i, 3, "revoke", REVOCATION_REVOKE, "phone");
+		assert_int_equal(r.kind, WIRE_REVOKED_NAME);
+		assert_true(wire_bytes_equal(r.note, wire_text("it was stolen")));
+		/* All that "postern pki" has issued by now. */
+		assert_int_equal(r.before, r.issued - 3600);
 		assert_int_equal(places[i].flags, WIRE_HELLO_CONSOLE);
 	}
 	assert_says(ran.out, "one.example:443: phone is revoked");
@@ -308,7 +349,7 @@ static void test_revoke_that_a_relay_refuses_has_failed(void **state)
 	will_look_at(SECOND, "{}", PHONE_IS_THERE);
 	will_answer(SECOND, "{\"revision\": 3}");
 	run("revoke phone --as c", STATUS_FAILED);
-	assert_asked(SECOND, 2, "revoke", "{\"agent\": \"phone\"}");
+	assert_signed(SECOND, 3, "revoke", REVOCATION_REVOKE, "phone");
 	assert_says(ran.err, "this console may only read");
 	assert_says(ran.err, "1 of 2 relays have changed; run this again");
 	assert_silent_on(ran.out, "one.example:443");
@@ -320,7 +361,7 @@ static void test_revoke_that_a_relay_refuses_has_failed(void **state)
 	run("revoke phone --as c", STATUS_FAILED);
 	assert_says(ran.err, "one.example:443: Connection refused");
 	assert_count(FIRST, 0);
-	assert_count(SECOND, 3);
+	assert_count(SECOND, 4);
 }
 
 static void test_at_names_one_relay(void **state)
@@ -329,12 +370,12 @@ static void test_at_names_one_relay(void **state)
 	will_answer(SECOND, "{\"revision\": 3}");
 	run("revoke phone --as c --at two.example", STATUS_OK);
 	assert_int_equal(places[FIRST].opened, 0);
-	assert_asked(SECOND, 2, "revoke", "{\"agent\": \"phone\"}");
+	assert_signed(SECOND, 3, "revoke", REVOCATION_REVOKE, "phone");
 	run("revoke phone --as c --at three.example", STATUS_FAILED);
 	assert_says(ran.err, "names no relay three.example");
 	assert_says(ran.err, "  two.example:443\n");
 	run("revoke phone --as c --at two.example:444", STATUS_FAILED);
-	assert_count(SECOND, 3);
+	assert_count(SECOND, 4);
 }
 
 /* It is done all the same: the agent may be away. */
@@ -345,19 +386,21 @@ static void test_revoke_notes_who_is_not_there(void **state)
 	run("revoke phome --as c --at one.example", STATUS_OK);
 	assert_says(ran.err, "note: no agent 'phome' is known to one.example:443; it is refused "
 			     "when it comes; did you mean 'phone'?");
-	assert_asked(FIRST, 2, "revoke", "{\"agent\": \"phome\"}");
+	assert_signed(FIRST, 3, "revoke", REVOCATION_REVOKE, "phome");
 	forget();
 	will_look_at(FIRST, "{}", "{\"agents\": []}");
 	will_answer(FIRST, "{\"revision\": 8}");
 	run("revoke phome --as c --at one.example", STATUS_OK);
 	assert_says(ran.err, "it is refused when it comes\n");
-	assert_asked(FIRST, 2, "revoke", "{\"agent\": \"phome\"}");
+	assert_signed(FIRST, 3, "revoke", REVOCATION_REVOKE, "phome");
 	forget();
 	will_answer(FIRST, "{}");
+	will_refuse(FIRST, JSONRPC_FORBIDDEN, "not for you", "null");
 	will_refuse(FIRST, JSONRPC_FORBIDDEN, "not for you", "null");
 	will_answer(FIRST, "{\"revision\": 8}");
 	run("revoke phome --as c --at one.example", STATUS_OK);
 	assert_string_equal(ran.err, "");
+	assert_signed(FIRST, 3, "revoke", REVOCATION_REVOKE, "phome");
 }
 
 /* Away, and yet known: by a group, by a rule. */
@@ -384,35 +427,151 @@ static void test_revoke_knows_whom_the_configuration_names(void **state)
 	}
 }
 
+#define KEY_TEXT "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static void test_revoke_by_serial_key_and_moment(void **state)
 {
+	struct signed_revocation r;
+
+	will_answer(FIRST, "{}");
 	will_answer(FIRST, "{\"revision\": 8}");
 	run("revoke --serial 0a1b --as c --at one.example", STATUS_OK);
-	assert_asked(FIRST, 0, "revoke", "{\"serial\": \"0a1b\"}");
+	r = assert_signed(FIRST, 1, "revoke", REVOCATION_REVOKE, "0a1b");
+	assert_int_equal(r.kind, WIRE_REVOKED_SERIAL);
+	assert_int_equal(r.before, 0);
 	assert_says(ran.out, "the certificate 0a1b is revoked");
 	forget();
-	will_answer(FIRST, "{\"revision\": 8}");
-	run("revoke --key beef --as c --at one.example", STATUS_OK);
-	assert_asked(FIRST, 0, "revoke", "{\"key\": \"beef\"}");
-	assert_says(ran.out, "the key beef is revoked");
+	will_answer(FIRST, "{}");
+	will_answer(FIRST, "{\"revision\": 8, \"signed\": {\"by\": \"console:ops\", \"until\": "
+			   "\"2036-01-02T03:04:05Z\"}}");
+	run("revoke --key " KEY_TEXT " --as c --at one.example", STATUS_OK);
+	r = assert_signed(FIRST, 1, "revoke", REVOCATION_REVOKE, KEY_TEXT);
+	assert_int_equal(r.kind, WIRE_REVOKED_KEY);
+	assert_says(ran.out, "the key " KEY_TEXT " is revoked");
+	assert_says(ran.out, "signed by console:ops, until 2036-01-02T03:04:05Z");
+	forget();
+	run("revoke --key beef --as c --at one.example", STATUS_FAILED);
+	assert_says(ran.err, "'beef' is no SHA-256 of a key");
+	assert_count(FIRST, 0);
 	forget();
 	will_look_at(FIRST, "{}", PHONE_IS_THERE);
 	will_answer(FIRST, "{\"revision\": 8}");
-	run("revoke phone --before 2099-01-02T03:04:05Z --as c --at one.example", STATUS_OK);
-	assert_asked(FIRST, 2, "revoke",
-		     "{\"agent\": \"phone\", \"before\": \"2099-01-02T03:04:05Z\"}");
+	run("revoke phone --before 2019-01-02T03:04:05Z --as c --at one.example", STATUS_OK);
+	r = assert_signed(FIRST, 3, "revoke", REVOCATION_REVOKE, "phone");
+	assert_int_equal(r.before, 1546398245);
 	forget();
+	will_look_at(FIRST, "{}", PHONE_IS_THERE);
+	run("revoke phone --before 2099-01-02T03:04:05Z --as c --at one.example", STATUS_FAILED);
+	assert_says(ran.err, "give a moment that has been");
+	assert_count(FIRST, 3);
+	forget();
+	will_look_at(FIRST, "{}", PHONE_IS_THERE);
+	run("revoke phone --until 2019-01-02 --as c --at one.example", STATUS_FAILED);
+	assert_says(ran.err, "--until: Wed 2019-01-02 23:59:59 TST is over");
+	assert_count(FIRST, 3);
+}
+
+/* What the relay has seen of the name is revoked with the rest; what it claims of the future is
+ * not. */
+static void test_revoke_what_the_relay_has_seen(void **state)
+{
+	const long seen[] = {-7200, -600, 600};
+	char agents[200];
+
+	for (unsigned i = 0; i < 3; i++) {
+		long begins = (long)time(NULL) + seen[i];
+		struct signed_revocation r;
+
+		snprintf(agents, sizeof(agents),
+			 "{\"agents\": [{\"agent\": \"phone\", \"certificate_begins\": %ld}]}",
+			 begins);
+		will_look_at(FIRST, "{}", agents);
+		will_answer(FIRST, "{\"revision\": 8}");
+		run("revoke phone --as c --at one.example", STATUS_OK);
+		r = assert_signed(FIRST, 3, "revoke", REVOCATION_REVOKE, "phone");
+		assert_int_equal(r.before, i == 1 ? (uint64_t)begins + 1 : r.issued - 3600);
+		forget();
+	}
+}
+
+/* The last counter that is known is surpassed, but not a lie of the far future. */
+static void test_revoke_once_more(void **state)
+{
+	char known[200];
+	uint64_t last = (uint64_t)time(NULL) * 1000 + 60000;
+	struct signed_revocation r;
+
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(known, sizeof(known),
+			 "{\"signed\": [{\"serial\": \"0a1b\", \"revoked\": true, \"counter\": "
+			 "%" PRIu64 "}]}",
+			 i == 0 ? last : last + 86400000);
+		will_answer(FIRST, known);
+		will_answer(FIRST, "{\"revision\": 8}");
+		run("revoke --serial 0a1b --as c --at one.example", STATUS_OK);
+		if (i == 1) {
+			r = assert_signed(FIRST, 1, "revoke", REVOCATION_REVOKE, "0a1b");
+			assert_true(r.counter <= last);
+		}
+		forget();
+	}
+}
+
+/* A signature takes back what is signed; of the rest the relay has the word. */
+static void test_unrevoke_what_is_signed(void **state)
+{
+	struct signed_revocation r;
+
+	will_answer(FIRST,
+		    "{\"signed\": [{\"agent\": \"phone\", \"revoked\": true, \"counter\": 7, "
+		    "\"until\": \"2044-01-02T03:04:05Z\"}]}");
+	will_answer(FIRST, "{\"revision\": 9}");
+	run("unrevoke phone --as c --at one.example", STATUS_OK);
+	{
+		uint8_t object[REVOCATION_MAX];
+		const json_t *call = json_array_get(places[FIRST].asked, 1);
+		const char *text = json_string_value(
+			json_object_get(json_object_get(call, "params"), "signed"));
+
+		assert_non_null(text);
+		assert_true(revocation_decode(object, revocation_of_text(text, object), &r));
+		assert_int_equal(r.verb, REVOCATION_TAKE_BACK);
+		assert_true(r.counter > 7);
+		assert_int_equal(r.keep_until, 2335316645); /* as long as what it takes back */
+	}
+	forget();
+	will_answer(FIRST, "{\"signed\": [{\"serial\": \"0a1b\", \"revoked\": false, \"counter\": "
+			   "7}]}");
 	will_answer(FIRST, "{\"revision\": 9}");
 	run("unrevoke --serial 0a1b --as c --at one.example", STATUS_OK);
-	assert_asked(FIRST, 0, "unrevoke", "{\"serial\": \"0a1b\"}");
+	assert_asked(FIRST, 1, "unrevoke", "{\"serial\": \"0a1b\"}");
 	assert_says(ran.out, "the certificate 0a1b is good again");
+}
+
+/* Agents may know of what this relay does not. */
+static void test_unrevoke_anyway(void **state)
+{
+	will_answer(FIRST, "{}");
+	will_answer(FIRST, "{\"revision\": 9}");
+	run("unrevoke phone --anyway --as c --at one.example", STATUS_OK);
+	assert_signed(FIRST, 1, "unrevoke", REVOCATION_TAKE_BACK, "phone");
+}
+
+/* What is not signed says so. */
+static void test_a_word_says_that_it_is_one(void **state)
+{
+	will_look_at(FIRST, "{}", PHONE_IS_THERE);
+	will_answer(FIRST, "{\"revision\": 8, \"unsigned\": \"it is not signed\"}");
+	run("revoke phone --as c --at one.example", STATUS_OK);
+	assert_says(ran.err, "note: one.example:443: it is not signed");
 }
 
 static void test_unrevoke_and_ungrant(void **state)
 {
+	will_answer(FIRST, "{}");
 	will_answer(FIRST, "{\"revision\": 9}");
 	run("unrevoke phone --as c --at one.example", STATUS_OK);
-	assert_asked(FIRST, 0, "unrevoke", "{\"agent\": \"phone\"}");
+	assert_asked(FIRST, 1, "unrevoke", "{\"agent\": \"phone\"}");
 	forget();
 	will_answer(FIRST, "{\"revision\": 9}");
 	run("ungrant phone home/ssh --as c --at one.example", STATUS_OK);
@@ -427,7 +586,8 @@ static void test_unrevoke_and_ungrant(void **state)
 
 static void will_look(const char *config, const char *agents)
 {
-	will_look_at(FIRST, config, agents);
+	will_answer(FIRST, config);
+	will_answer(FIRST, agents);
 }
 
 #define ONE_AGENT "{\"agents\": [{\"agent\": \"home\", \"online\": true, \"services\": [\"ssh\"]}]}"
@@ -1231,6 +1391,11 @@ int main(void)
 		COMMAND_TEST(test_revoke_notes_who_is_not_there),
 		COMMAND_TEST(test_revoke_knows_whom_the_configuration_names),
 		COMMAND_TEST(test_revoke_by_serial_key_and_moment),
+		COMMAND_TEST(test_revoke_what_the_relay_has_seen),
+		COMMAND_TEST(test_revoke_once_more),
+		COMMAND_TEST(test_unrevoke_what_is_signed),
+		COMMAND_TEST(test_unrevoke_anyway),
+		COMMAND_TEST(test_a_word_says_that_it_is_one),
 		COMMAND_TEST(test_at_names_one_relay),
 		COMMAND_TEST(test_unrevoke_and_ungrant),
 		COMMAND_TEST(test_grant_says_all_that_was_asked),

@@ -159,6 +159,7 @@ static void test_limits(void **state)
 		{WIRE_OFFER, "text8 local ≤ ", WIRE_ADDRESS_MAX, ","},
 		{WIRE_REFUSE, "text16 text ≤ ", WIRE_TEXT_MAX, " |"},
 		{WIRE_BYE, "text16 text ≤ ", WIRE_TEXT_MAX, " |"},
+		{WIRE_SIGNED, "bytes16 object 1–", WIRE_SIGNED_MAX, ":"},
 		{WIRE_LEG, "", WIRE_SECRET_BYTES, " bytes proof |"},
 		{WIRE_OPEN, "text8 to ≤ ", WIRE_NAME_MAX, ","},
 		{WIRE_OPEN, "text8 service ≤ ", WIRE_NAME_MAX, ","},

@@ -138,20 +138,43 @@ static void there_are_only_so_many(void **state)
 	struct revocations r = {0};
 	char name[16];
 
-	for (unsigned i = 0; i < REVOCATIONS_MAX; i++) {
-		snprintf(name, sizeof(name), "n%u", (i * 7919) % REVOCATIONS_MAX);
+	for (unsigned i = 0; i < REVOCATIONS_LIST_MAX; i++) {
+		snprintf(name, sizeof(name), "n%u", (i * 7919) % REVOCATIONS_LIST_MAX);
 		assert_true(add(&r, WIRE_REVOKED_NAME, name, 0));
 	}
 	assert_false(add(&r, WIRE_REVOKED_NAME, "laptop", 0));
 	assert_int_equal(r.dropped, 1);
 	revocations_finish(&r);
-	assert_int_equal(r.count, REVOCATIONS_MAX);
-	for (unsigned i = 0; i < REVOCATIONS_MAX; i++) {
+	assert_int_equal(r.count, REVOCATIONS_LIST_MAX);
+	for (unsigned i = 0; i < REVOCATIONS_LIST_MAX; i++) {
 		snprintf(name, sizeof(name), "n%u", i);
 		assert_true(revocations_cover_name(&r, name));
 	}
 	assert_false(revocations_cover(&r, &laptop));
 	revocations_free(&r);
+}
+
+/* What is signed counts with each relay's word, and is no part of it. */
+static void another_list_counts_beside_it(void **state)
+{
+	struct revocations word = {0}, beside = {0};
+	uint64_t mark;
+
+	assert_true(add(&beside, WIRE_REVOKED_NAME, "sold", 0));
+	assert_true(add(&beside, WIRE_REVOKED_SERIAL, "0a1b2c", 0));
+	revocations_finish(&beside);
+	mark = revocations_mark(&word);
+	word.beside = &beside;
+	assert_true(revocations_cover(&word, &laptop));
+	assert_true(revocations_cover_name(&word, "sold"));
+	assert_false(revocations_cover_name(&word, "laptop"));
+	assert_true(revocations_mark(&word) == mark);
+	assert_true(add(&word, WIRE_REVOKED_NAME, "eve", 0));
+	revocations_finish(&word);
+	assert_true(revocations_cover(&word, &laptop) && revocations_cover_name(&word, "eve"));
+	assert_false(revocations_cover_name(&beside, "eve"));
+	revocations_free(&word);
+	revocations_free(&beside);
 }
 
 static void values_are_of_one_spelling(void **state)
@@ -176,6 +199,7 @@ int main(void)
 		cmocka_unit_test(of_several_the_strictest_counts),
 		cmocka_unit_test(the_mark_tells_lists_apart),
 		cmocka_unit_test(there_are_only_so_many),
+		cmocka_unit_test(another_list_counts_beside_it),
 		cmocka_unit_test(values_are_of_one_spelling),
 	};
 

@@ -2,7 +2,8 @@
 /*
  * snapshot: made whole or not at all, found by name, freed by the last.
  * links: core/key_file.c
- * links: core/engine/entitled.c core/engine/revocations.c
+ * links: core/engine/entitled.c core/engine/revocations.c core/engine/signed_revocations.c
+ * links: core/engine/identity_revocation.c core/parse/revocation.c
  * links: core/conf/rows.c
  * links: relay/config/stun.c relay/config/bind_list.c relay/config/snapshot.c core/listening.c
  * links: relay/config/config.c relay/config/policy.c relay/policy/policy.c
@@ -82,7 +83,7 @@ static void test_made_whole(void **state)
 		     "revoked: [{agent: mallory}]\n",
 		relay.key);
 	char why[256] = "";
-	struct snapshot *s = snapshot_new(&c, NULL, 7, why, sizeof(why));
+	struct snapshot *s = snapshot_new(&c, &(struct snapshot_beside){0}, 7, why, sizeof(why));
 
 	if (!s)
 		fail_msg("%s", why);
@@ -106,7 +107,7 @@ static void test_without_publics(void **state)
 {
 	struct relay_config c = config_of(BASE, relay.key);
 	char why[256] = "";
-	struct snapshot *s = snapshot_new(&c, NULL, 1, why, sizeof(why));
+	struct snapshot *s = snapshot_new(&c, &(struct snapshot_beside){0}, 1, why, sizeof(why));
 
 	assert_non_null(s);
 	assert_null(snapshot_public(s, "www.example.org"));
@@ -120,7 +121,7 @@ static void test_or_not_at_all(void **state)
 
 	free(c.identity.certificate);
 	c.identity.certificate = strdup("nonsense");
-	assert_null(snapshot_new(&c, NULL, 1, why, sizeof(why)));
+	assert_null(snapshot_new(&c, &(struct snapshot_beside){0}, 1, why, sizeof(why)));
 	assert_non_null(strstr(why, "identity.certificate"));
 	assert_null(c.name);
 }
@@ -143,7 +144,8 @@ static void test_a_front_certificate(void **state)
 	size_t n = 0;
 
 	snprintf(text, sizeof(text), "%s%s", other.certificate, ca.pem);
-	struct snapshot *s = snapshot_new(&c, text, 1, why, sizeof(why));
+	struct snapshot *s =
+		snapshot_new(&c, &(struct snapshot_beside){.front_pem = text}, 1, why, sizeof(why));
 	assert_non_null(s);
 	X509 *shown = SSL_CTX_get0_certificate(s->front), *leaf = certificate_of_pem(text);
 	assert_int_equal(X509_cmp(shown, leaf), 0);
@@ -186,7 +188,8 @@ static void test_a_front_certificate(void **state)
 	assert_null(front_certificate_new(text, why, sizeof(why)));
 	assert_non_null(strstr(why, "more than 10"));
 	c = config_of(BASE, relay.key);
-	assert_null(snapshot_new(&c, text, 1, why, sizeof(why)));
+	assert_null(snapshot_new(&c, &(struct snapshot_beside){.front_pem = text}, 1, why,
+				 sizeof(why)));
 	X509_free(leaf);
 	EVP_PKEY_free(key);
 	certs_free_pair(&agent);
@@ -205,7 +208,7 @@ static void test_freed_by_the_last(void **state)
 {
 	struct relay_config c = config_of(BASE, relay.key);
 	char why[256];
-	struct snapshot *s = snapshot_new(&c, NULL, 1, why, sizeof(why));
+	struct snapshot *s = snapshot_new(&c, &(struct snapshot_beside){0}, 1, why, sizeof(why));
 	pthread_t threads[4];
 
 	assert_non_null(s);

@@ -404,6 +404,7 @@ static const struct {
 	LEAST(DRAIN, false, "12"),
 	LEAST(BYE, false, "\0\0\0\0"),
 	LEAST(REVOKED, false, "\0\0\0"),
+	LEAST(SIGNED, false, "\0\1x"),
 	LEAST(LEG, false,
 	      "12345678"
 	      "0123456789abcdef0123456789abcdef"),
@@ -461,7 +462,7 @@ static void test_which_messages_extend(void **state)
 {
 	static const uint8_t none[] = {0};
 
-	assert_int_equal(LENGTH(least), 19);
+	assert_int_equal(LENGTH(least), 20);
 	for (size_t i = 0; i < LENGTH(least); i++) {
 		assert_int_equal(wire_type_extends(least[i].type), least[i].extends);
 		assert_int_equal(decode_tail(i, none, 0),

@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "relay/control/control_internal.h"
+#include "tests/support/signed.h"
 #include "tests/world/peers_scene.h"
+#include "tests/world/store.h"
 #include "tests/world/worlds.h"
 
 /* ---- what they say ---- */
@@ -256,6 +258,80 @@ static void scene_a_name_is_revoked_no_more(void)
 	peers_end();
 }
 
+/* admin, a console, signs that this name is revoked, and tells the relay. */
+static void sign_revoked(unsigned nth)
+{
+	struct signed_revocation r = {.kind = WIRE_REVOKED_NAME};
+	uint8_t object[REVOCATION_MAX];
+	char name[32], text[REVOCATION_BASE64_BYTES], line[sizeof(text) + 200];
+
+	snprintf(name, sizeof(name), "gone%u", nth);
+	r.value = wire_text(name);
+	revocation_to_text(object, signed_make(admin.identity, &r, object), text);
+	snprintf(line, sizeof(line),
+		 "{\"jsonrpc\": \"2.0\", \"method\": \"revoke\", \"params\": {\"signed\": "
+		 "\"%s\"}}\n",
+		 text);
+	peer_write(&admin, line, strlen(line));
+	world_run(100 * MS);
+}
+
+/* How many of them p hears, each for the first time. */
+static unsigned count_signed(struct peer *p, bool told[])
+{
+	struct signed_revocation r;
+	unsigned count = 0, which;
+	char name[WIRE_NAME_MAX + 1];
+
+	while (peer_hear(p, &heard, 2 * SECOND)) {
+		if (heard.type != WIRE_SIGNED)
+			continue;
+		world_check(revocation_decode(heard.signed_revocation.object.data,
+					      heard.signed_revocation.object.len, &r),
+			    "messages", "what is told is no signed revocation");
+		wire_bytes_copy(r.value, name, sizeof(name));
+		if (!world_check(sscanf(name, "gone%u", &which) == 1 && !told[which], "messages",
+				 "%s is told again", name))
+			continue;
+		told[which] = true;
+		count++;
+	}
+	return count;
+}
+
+/* Each agent that is there, or comes, hears of each of them once, also where they are more than may
+ * wait for a link. */
+static void scene_what_is_signed_is_told(void)
+{
+	enum { FEW = 2, MANY = 120 };
+	bool told[2][MANY] = {{false}};
+	unsigned count;
+
+	peers_begin("");
+	(void)peer_sign_in(&home, relay_host, 0);
+	(void)peer_sign_in(&admin, relay_host, WIRE_HELLO_CONSOLE);
+	for (unsigned i = 0; i < FEW; i++)
+		sign_revoked(i);
+	count = count_signed(&home, told[0]);
+	world_check(count == FEW, "messages", "home hears of %u that are signed, not %u", count,
+		    FEW);
+	for (unsigned i = FEW; i < MANY; i++)
+		sign_revoked(i);
+	count = count_signed(&home, told[0]);
+	world_check(count == MANY - FEW, "messages", "home hears of %u more, not %u", count,
+		    MANY - FEW);
+	(void)peer_sign_in(&laptop, relay_host, 0);
+	count = count_signed(&laptop, told[1]);
+	world_check(count == MANY, "messages", "laptop hears of %u that are signed, not %u", count,
+		    MANY);
+	peers_reload("drain: 7s\n");
+	count = count_signed(&laptop, told[1]);
+	world_check(count == 0, "messages", "a change of other things tells %u again", count);
+	peers_end();
+	/* The next scenes' relay has learned of none. */
+	store_write("/var/relay-a/" SIGNED_REVOKED_NAME, "[]", 2);
+}
+
 /* Within a second or two, a console as well as an agent. */
 static void scene_a_revoked_peer_goes(void)
 {
@@ -482,21 +558,14 @@ static void scene_calls_in_a_famine(void)
 }
 
 static const peers_scene scenes[] = {
-	scene_a_hello_needs_its_proof,
-	scene_messages_that_come_together,
-	scene_frames_in_pieces_and_others,
-	scene_the_proven_do_not_count_as_strangers,
-	scene_one_stranger_too_many,
-	scene_the_older_link_ends,
-	scene_all_revoked_names_are_told,
-	scene_a_name_is_revoked_no_more,
-	scene_a_revoked_peer_goes,
-	scene_a_certificate_ends,
-	scene_a_peer_that_does_not_go_is_let_go,
-	scene_a_console_in_a_famine,
-	scene_one_console_too_many,
-	scene_a_trace_of_many_words,
-	scene_calls_in_a_famine,
+	scene_a_hello_needs_its_proof,	   scene_messages_that_come_together,
+	scene_frames_in_pieces_and_others, scene_the_proven_do_not_count_as_strangers,
+	scene_one_stranger_too_many,	   scene_the_older_link_ends,
+	scene_all_revoked_names_are_told,  scene_a_name_is_revoked_no_more,
+	scene_what_is_signed_is_told,	   scene_a_revoked_peer_goes,
+	scene_a_certificate_ends,	   scene_a_peer_that_does_not_go_is_let_go,
+	scene_a_console_in_a_famine,	   scene_one_console_too_many,
+	scene_a_trace_of_many_words,	   scene_calls_in_a_famine,
 	scene_calls_without_end,
 };
 

@@ -331,8 +331,10 @@ static void relay_open_all(struct world_relay *r)
 	struct relay_config config;
 	struct configuring_start start;
 	struct conf_errors errors = {0};
+	struct signed_revocations signed_revocations = {.count = 0};
 	struct control_setup setup = {.keeper = &r->keeper,
 				      .signer = &r->signer,
+				      .signed_revocations = &signed_revocations,
 				      .path = r->config_path,
 				      .start = &start,
 				      .isolation = &r->isolation};
@@ -361,7 +363,10 @@ static void relay_open_all(struct world_relay *r)
 		if (!setup.front_pem)
 			world_broken("the relay does not start: %s", why);
 	}
-	setup.snap = snapshot_new(&config, setup.front_pem, 1, why, sizeof(why));
+	load_signed_revocations(&config, &signed_revocations);
+	setup.snap = snapshot_new(&config,
+				  &(struct snapshot_beside){setup.front_pem, &signed_revocations},
+				  1, why, sizeof(why));
 	if (!setup.snap ||
 	    relay_open(&r->relay, setup.snap, relay_threads(&setup.snap->config), why,
 		       sizeof(why)) ||

@@ -13,6 +13,7 @@
 #include "agent/control/control_internal.h"
 #include "agent/relays/channel.h"
 #include "agent/relays/leg.h"
+#include "tests/support/signed.h"
 #include "tests/world/peer.h"
 #include "tests/world/people.h"
 #include "tests/world/worlds.h"
@@ -803,6 +804,142 @@ static void scene_who_is_revoked_is_not_asked(void)
 	revoke_laptop(true);
 }
 
+/* ---- what is signed ---- */
+
+static void say_object(const uint8_t *object, size_t len)
+{
+	struct wire_message r = {.type = WIRE_SIGNED};
+
+	r.signed_revocation.object = (struct wire_bytes){object, len};
+	peer_say(&the_link, &r);
+}
+
+/* Each scene has a subject of its own: what is learned is kept from one to the next. */
+static const char *subject;
+
+/* Of it, by this signer. */
+static void say_signed(enum who by, enum revocation_verb verb, uint64_t counter, uint64_t issued)
+{
+	const struct signed_revocation r = {
+		.verb = verb, .value = wire_text(subject), .counter = counter, .issued = issued};
+	uint8_t object[REVOCATION_MAX];
+	char why[256];
+	struct identity *signer = identity_new(world_ca.pem, world_pairs[by].certificate,
+					       world_pairs[by].key, time(NULL), why, sizeof(why));
+
+	if (!signer)
+		world_broken("a signer: %s", why);
+	say_object(object, signed_make(signer, &r, object));
+	identity_free(signer);
+	legs_run(SECOND);
+}
+
+static void check_signed(bool is_revoked, const char *when)
+{
+	struct identity_peer peer = {.role = IDENTITY_AGENT};
+
+	snprintf(peer.name, sizeof(peer.name), "%s", subject);
+	world_check(revocations_cover(agent_links_revoked(&home.agent.links, "relay-a:443"),
+				      &peer) == is_revoked,
+		    "revoked", "%s is %srevoked %s", subject, is_revoked ? "not " : "", when);
+}
+
+static void comes_up(void)
+{
+	agent_comes("");
+	welcome(8);
+	legs_run(3 * SECOND);
+}
+
+/* A relay that lies: it can keep back what is signed, and repeat it, and do no more. */
+static void scene_what_is_signed_is_not_the_relays(void)
+{
+	uint64_t now = (uint64_t)time(NULL), first = now * 1000;
+
+	subject = "eve";
+	comes_up();
+	say_signed(HOME, REVOCATION_REVOKE, first, now);
+	check_signed(false, "when an agent has signed");
+	say_signed(ADMIN, REVOCATION_REVOKE, first, now);
+	check_signed(true, "when a console has");
+	say_revoked(WIRE_REVOKED_FIRST | WIRE_REVOKED_LAST, NULL);
+	check_signed(true, "when the relay revokes nothing by its word");
+	say_signed(HOME, REVOCATION_TAKE_BACK, first + 1, now);
+	check_signed(true, "when an agent takes it back");
+	say_signed(ADMIN, REVOCATION_TAKE_BACK, first + 2, now);
+	check_signed(false, "when a console takes it back");
+	say_signed(ADMIN, REVOCATION_REVOKE, first, now);
+	say_signed(ADMIN, REVOCATION_REVOKE, first + 1, now);
+	check_signed(false, "when an older one is told again");
+	leave();
+	comes_up();
+	say_signed(ADMIN, REVOCATION_REVOKE, first + 1, now);
+	check_signed(false, "when an older one is told after a restart");
+	say_signed(ADMIN, REVOCATION_REVOKE, first + 3, now);
+	check_signed(true, "when a newer one is told");
+	leave();
+	comes_up();
+	check_signed(true, "after a restart");
+	leave();
+	world_agent_start(&home, HOME, home_host, NULL);
+	check_signed(true, "before any relay has said a word");
+	leave();
+}
+
+/* Some clock is wrong: up to an hour does no harm, and more does not last. */
+static void scene_a_console_ahead_of_its_time(void)
+{
+	uint64_t now = (uint64_t)time(NULL), hours = now + 2 * 3600;
+
+	subject = "adam";
+	comes_up();
+	say_signed(ADMIN, REVOCATION_REVOKE, 0, hours);
+	check_signed(false, "that comes from the future");
+	say_signed(ADMIN, REVOCATION_REVOKE, 0, now + 1800);
+	check_signed(true, "that is half an hour ahead");
+	k_realtime_offset_us += 7200 * (int64_t)SECOND;
+	say_signed(ADMIN, REVOCATION_TAKE_BACK, 0, hours);
+	check_signed(false, "when the time has come");
+	k_realtime_offset_us -= 7200 * (int64_t)SECOND;
+	leave();
+}
+
+/* One that tells rubbish is listened to so long; what it tells at the last moment is kept. */
+static void scene_a_relay_that_signs_without_end(void)
+{
+	uint64_t now = (uint64_t)time(NULL);
+
+	subject = "cain";
+	comes_up();
+	for (unsigned i = 0; i < REVOCATIONS_SIGNED_MAX; i++)
+		say_object((const uint8_t *)"rubbish", 7);
+	legs_run(SECOND);
+	say_signed(ADMIN, REVOCATION_REVOKE, 0, now);
+	check_signed(false, "behind so much rubbish");
+	peer_close(&the_link, false);
+	world_run(SECOND);
+	welcome(8);
+	legs_run(3 * SECOND);
+	say_object((const uint8_t *)"rubbish", 7);
+	say_signed(ADMIN, REVOCATION_REVOKE, 0, now);
+	check_signed(true, "when the link has come up again");
+	say_signed(ADMIN, REVOCATION_TAKE_BACK, 0, now + 1);
+	say_object((const uint8_t *)"rubbish", 7);
+	check_signed(false, "when it was taken back");
+	{
+		const struct signed_revocation r = {.value = wire_text(subject), .issued = now + 2};
+		uint8_t object[REVOCATION_MAX];
+
+		say_object(object, signed_make_by_ca(&world_ca, &r, object));
+		legs_run(100 * MS);
+	}
+	check_signed(true, "by the CA's own key");
+	leave();
+	comes_up();
+	check_signed(true, "when the agent was stopped at once");
+	leave();
+}
+
 /* ---- dialling ---- */
 
 /* Another relay of the same CA, at this one's name: the agent leaves before it says who it is. */
@@ -952,6 +1089,9 @@ static void (*const scenes[])(void) = {
 	scene_a_relay_that_does_not_read,
 	scene_a_link_that_is_lost,
 	scene_who_is_revoked_is_not_asked,
+	scene_what_is_signed_is_not_the_relays,
+	scene_a_console_ahead_of_its_time,
+	scene_a_relay_that_signs_without_end,
 	scene_another_relay,
 	scene_a_relay_that_says_nothing,
 	scene_a_relay_of_many_words,

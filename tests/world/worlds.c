@@ -55,6 +55,8 @@ const struct world_kind worlds[] = {
 	{"revoked", world_revoked, 30},
 	{"revoked_while_opening", world_revoked_while_opening, 10},
 	{"issued_again", world_issued_again, 10},
+	{"signed", world_signed, 10},
+	{"signed_refusals", world_signed_refusals, 5},
 	{"expired", world_expired, 1},
 	{"contractor", world_contractor, 10},
 	{"renewed", world_renewed, 4},

@@ -50,6 +50,8 @@ void world_odd_calls_of_agent(void);
 void world_revoked(void);
 void world_revoked_while_opening(void);
 void world_issued_again(void);
+void world_signed(void);
+void world_signed_refusals(void);
 void world_expired(void);
 void world_contractor(void);
 void world_renewed(void);

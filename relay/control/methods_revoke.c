@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * methods_revoke: revocations: those of this relay's own word, which are a part of its
+ * configuration, and those that a console or a CA has signed.
+ *
+ * What is signed counts at each agent that hears of it, whichever relay tells it, and no word of
+ * this relay takes it back; so it is no part of the configuration, which can be changed by a word,
+ * and is kept beside it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/engine/certificate.h"
+#include "core/log.h"
+#include "relay/control/control_internal.h"
+
+#define MOMENT_BYTES 32
+#define UNSIGNED                                                                                   \
+	"it is not signed: it counts at this relay and on its links alone, as long as this relay " \
+	"says so; sign it by a console: 'postern --as CONSOLE.yaml'"
+
+/* ---- which ---- */
+
+static const char *const revoked_keys[] = {"agent", "serial", "key"};
+
+/* Which of them the call names, or NULL, and the call has failed. */
+static const char *revoked_key(struct call *c)
+{
+	const char *found = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < sizeof revoked_keys / sizeof revoked_keys[0]; i++)
+		if (json_object_get(c->params, revoked_keys[i])) {
+			found = revoked_keys[i];
+			count++;
+		}
+	if (count == 1)
+		return found;
+	call_fail(c, JSONRPC_INVALID_PARAMS, NULL, "name one of agent, serial and key");
+	return NULL;
+}
+
+static bool is_of(const json_t *entry, const char *key, const char *value)
+{
+	const char *other = json_string_value(json_object_get(entry, key));
+
+	return other && strcmp(other, value) == 0;
+}
+
+/* Removes what revokes this; how many. */
+static size_t revoked_remove(json_t *revoked, const char *key, const char *value)
+{
+	size_t removed = 0;
+
+	for (size_t i = json_array_size(revoked); i-- > 0;)
+		if (is_of(json_array_get(revoked, i), key, value)) {
+			json_array_remove(revoked, i);
+			removed++;
+		}
+	return removed;
+}
+
+struct newest {
+	const char *name;
+	time_t begins; /* of the newest certificate; 0: none is known */
+};
+
+static void look_at_newest(void *context, const struct rendezvous_agent *a)
+{
+	struct newest *n = context;
+
+	if (strcmp(a->name, n->name) == 0)
+		n->begins = a->begins;
+}
+
+static const char *moment_text(time_t moment, char out[MOMENT_BYTES])
+{
+	struct tm utc;
+
+	gmtime_r(&moment, &utc);
+	strftime(out, MOMENT_BYTES, "%Y-%m-%dT%H:%M:%SZ", &utc);
+	return out;
+}
+
+/* All that has been issued of this name by now, and nothing that is issued from now on: "postern
+ * pki" sets the beginning back, other CAs need not, and what is here now is seen. */
+static void revoked_before(struct call *c, const char *name, json_t *entry)
+{
+	struct relay *r = control_of(c)->relay;
+	struct newest newest = {.name = name};
+	time_t before = time(NULL) - CERTIFICATE_BACKDATE_S;
+	char text[MOMENT_BYTES];
+
+	relay_lock(r);
+	rendezvous_each_agent(r->rendezvous, look_at_newest, &newest);
+	relay_unlock(r);
+	if (newest.begins >= before)
+		before = newest.begins + 1;
+	json_object_set_new(entry, "before", json_string(moment_text(before, text)));
+}
+
+static bool revokes(const struct caller *caller, const struct revocation *r)
+{
+	const struct revocations one = {.list = (struct revocation *)(uintptr_t)r, .count = 1};
+
+	return caller->credential && revocations_cover(&one, &caller->credential->peer);
+}
+
+/* Whether the entry, which is as the configuration takes it, ends the caller's own right. */
+static bool revokes_caller(const struct caller *caller, const json_t *entry)
+{
+	struct policy_revoked conf = {
+		.agent = (char *)(uintptr_t)json_string_value(json_object_get(entry, "agent")),
+		.serial = (char *)(uintptr_t)json_string_value(json_object_get(entry, "serial")),
+		.key = (char *)(uintptr_t)json_string_value(json_object_get(entry, "key")),
+		.before = (char *)(uintptr_t)json_string_value(json_object_get(entry, "before")),
+	};
+	struct revocation r;
+
+	return policy_revocation(&conf, &r) && revokes(caller, &r);
+}
+
+/* ---- signed ---- */
+
+/* By whom, as people say it. */
+static const char *signer_text(const struct signed_entry *e, char out[96])
+{
+	snprintf(out, 96, "%s%s", e->signer.is_ca ? "the CA" : "console:", e->signer.peer.name);
+	return out;
+}
+
+json_t *policy_signed(const struct signed_revocations *all)
+{
+	json_t *list = json_array();
+	char text[MOMENT_BYTES], by[96];
+
+	for (size_t i = 0; i < all->count; i++) {
+		const struct signed_entry *e = all->entries[i];
+		json_t *one = json_pack("{s:s, s:b, s:s, s:I}",
+					revoked_keys[e->what.kind - WIRE_REVOKED_NAME],
+					e->revokes.value, "revoked", signed_entry_revokes(e), "by",
+					signer_text(e, by), "counter", (json_int_t)e->what.counter);
+
+		if (e->what.before > 0)
+			json_object_set_new(one, "before",
+					    json_string(moment_text((time_t)e->what.before, text)));
+		json_object_set_new(one, "issued",
+				    json_string(moment_text((time_t)e->what.issued, text)));
+		json_object_set_new(one, "until",
+				    json_string(moment_text((time_t)e->what.keep_until, text)));
+		if (e->what.note.len > 0)
+			json_object_set_new(
+				one, "note",
+				json_stringn((const char *)e->what.note.data, e->what.note.len));
+		json_array_append_new(list, one);
+	}
+	return list;
+}
+
+/* What is known of this by a signature; NULL: nothing. */
+static const struct signed_entry *signed_of(struct call *c, const char *key, const char *value)
+{
+	for (unsigned i = 0; i < sizeof revoked_keys / sizeof revoked_keys[0]; i++)
+		if (strcmp(key, revoked_keys[i]) == 0)
+			return signed_revocations_find(
+				&control_of(c)->signed_revocations,
+				(enum wire_revocation_kind)(WIRE_REVOKED_NAME + i), value);
+	return NULL;
+}
+
+/* NULL, or why it is not kept. */
+static const char *signed_keep(struct relay_control *ctl)
+{
+	json_t *kept = signed_revocations_keep(&ctl->signed_revocations);
+	char *text = kept ? json_dumps(kept, JSON_COMPACT) : NULL;
+	int error =
+		text ? keeper_save(ctl->keeper, SIGNED_REVOKED_NAME, text, strlen(text)) : -ENOMEM;
+
+	free(text);
+	json_decref(kept);
+	if (error == -ENOTDIR) /* no state_dir: nothing of this relay is kept */
+		error = 0;
+	return error ? strerror(-error) : NULL;
+}
+
+/* Agents judge a signer by what is signed alone; this relay also by its own word. */
+static bool signer_is_good_here(const struct relay_control *ctl, const struct signed_entry *e)
+{
+	const struct credential own = {.peer = e->signer.peer};
+	const struct caller signer = {.credential = (struct credential *)(uintptr_t)&own};
+
+	return e->signer.is_ca || control_judge(ctl->current, &signer) == REASON_OK;
+}
+
+/* Puts it in force and keeps it: the entry, NULL: the call has failed. *unsaved: NULL, or why it is
+ * not kept. */
+static const struct signed_entry *signed_take(struct call *c, const uint8_t *bytes, size_t len,
+					      const char **unsaved)
+{
+	struct relay_control *ctl = control_of(c);
+	struct signed_revocations before = ctl->signed_revocations, next = {.count = 0};
+	enum revocation_outcome o = REVOCATION_NO_MEMORY;
+	char why[CONFIGURING_WHY_BYTES] = "";
+
+	*unsaved = NULL;
+	if (signed_revocations_copy(&before, &next))
+		o = signed_revocations_take(&next, ctl->current->identity, bytes, len, time(NULL));
+	if (o == REVOCATION_TAKEN && !signer_is_good_here(ctl, next.entries[next.count - 1]))
+		o = REVOCATION_SIGNER_REVOKED;
+	if (o != REVOCATION_TAKEN) {
+		signed_revocations_free(&next);
+		call_fail(c, o == REVOCATION_NO_MEMORY ? JSONRPC_INTERNAL_ERROR : JSONRPC_REFUSED,
+			  NULL, "%s", revocation_outcome_sentence(o));
+		return NULL;
+	}
+	ctl->signed_revocations = next;
+	if (!change_beside(ctl, why)) {
+		ctl->signed_revocations = before;
+		signed_revocations_free(&next);
+		call_fail(c, JSONRPC_INTERNAL_ERROR, NULL, "%s", why);
+		return NULL;
+	}
+	signed_revocations_free(&before);
+	*unsaved = signed_keep(ctl);
+	if (*unsaved)
+		log_warning("control", "a signed revocation is in force, and is not kept: %s",
+			    *unsaved);
+	return ctl->signed_revocations.entries[ctl->signed_revocations.count - 1];
+}
+
+/* The object of the call, if it is of this verb. 0: the call has failed. */
+static size_t signed_param(struct call *c, enum revocation_verb verb, uint8_t out[REVOCATION_MAX],
+			   struct signed_revocation *r)
+{
+	const char *text = json_string_value(json_object_get(c->params, "signed"));
+	size_t len = revocation_of_text(text, out);
+
+	if (json_object_size(c->params) > 1) {
+		call_fail(c, JSONRPC_INVALID_PARAMS, NULL,
+			  "signed says all by itself; give nothing else with it");
+		return 0;
+	}
+	if (len == 0 || !revocation_decode(out, len, r) || r->verb != verb) {
+		call_fail(c, JSONRPC_INVALID_PARAMS, NULL, "signed: %s",
+			  len > 0 && revocation_decode(out, len, r)
+				  ? "it says the opposite of this method"
+				  : revocation_outcome_sentence(REVOCATION_UNREADABLE));
+		return 0;
+	}
+	return len;
+}
+
+static void signed_answer(struct call *c, const struct signed_entry *e, const char *unsaved)
+{
+	const struct relay_control *ctl = control_of(c);
+	char by[96], until[MOMENT_BYTES];
+
+	call_answer(c,
+		    json_pack("{s:I, s:{s:s, s:s}, s:s*}", "revision",
+			      (json_int_t)changes_revision(ctl->managed.configuring.changes),
+			      "signed", "by", signer_text(e, by), "until",
+			      moment_text((time_t)e->what.keep_until, until), "unsaved", unsaved));
+}
+
+static void rules_revoke_signed(struct call *c)
+{
+	uint8_t bytes[REVOCATION_MAX];
+	struct signed_revocation r;
+	struct revocation own = {.kind = WIRE_REVOKED_NAME};
+	const struct signed_entry *e;
+	const char *unsaved;
+	size_t len = signed_param(c, REVOCATION_REVOKE, bytes, &r);
+
+	if (len == 0)
+		return;
+	own.kind = r.kind;
+	own.before = (int64_t)r.before;
+	wire_bytes_copy(r.value, own.value, sizeof own.value);
+	if (revokes(c->caller, &own)) {
+		call_fail(c, JSONRPC_REFUSED, NULL, "that is you: another console must do this");
+		return;
+	}
+	e = signed_take(c, bytes, len, &unsaved);
+	if (e)
+		signed_answer(c, e, unsaved);
+}
+
+/* And the relay's own word with it, where it has one. */
+static void rules_unrevoke_signed(struct call *c)
+{
+	uint8_t bytes[REVOCATION_MAX];
+	struct signed_revocation r;
+	const struct signed_entry *e;
+	const char *unsaved, *key;
+	size_t len = signed_param(c, REVOCATION_TAKE_BACK, bytes, &r);
+	json_t *document;
+
+	if (len == 0)
+		return;
+	e = signed_take(c, bytes, len, &unsaved);
+	if (!e)
+		return;
+	key = revoked_keys[r.kind - WIRE_REVOKED_NAME];
+	document = json_deep_copy(changes_document(control_of(c)->managed.configuring.changes));
+	if (revoked_remove(json_object_get(document, "revoked"), key, e->revokes.value) > 0) {
+		policy_apply(c, document, "unrevoke, signed", NULL);
+		return;
+	}
+	json_decref(document);
+	signed_answer(c, e, unsaved);
+}
+
+/* ---- by this relay's word ---- */
+
+static void rules_revoke_run(struct call *c)
+{
+	const char *key, *value;
+	json_t *document, *revoked, *entry;
+	char text[200];
+
+	if (json_object_get(c->params, "signed")) {
+		rules_revoke_signed(c);
+		return;
+	}
+	key = revoked_key(c);
+	if (!key)
+		return;
+	value = json_string_value(json_object_get(c->params, key));
+	entry = json_pack("{s:s}", key, value);
+	if (json_object_get(c->params, "before"))
+		policy_copy_param(c, entry, "before");
+	else if (strcmp(key, "agent") == 0)
+		revoked_before(c, value, entry);
+	if (revokes_caller(c->caller, entry)) {
+		json_decref(entry);
+		call_fail(c, JSONRPC_REFUSED, NULL, "that is you: another console must do this");
+		return;
+	}
+	policy_copy_param(c, entry, "note");
+	document = json_deep_copy(changes_document(control_of(c)->managed.configuring.changes));
+	revoked = policy_list(document, "revoked");
+	/* Once more: with another note, and another moment. */
+	(void)revoked_remove(revoked, key, value);
+	json_array_append_new(revoked, entry);
+	snprintf(text, sizeof text, "revoke %s%s%s", strcmp(key, "agent") == 0 ? "" : key,
+		 strcmp(key, "agent") == 0 ? "" : " ", value);
+	policy_apply(c, document, text, UNSIGNED);
+}
+
+static void rules_unrevoke_run(struct call *c)
+{
+	const struct signed_entry *e;
+	const char *key, *value;
+	json_t *document;
+	char text[200], by[96];
+
+	if (json_object_get(c->params, "signed")) {
+		rules_unrevoke_signed(c);
+		return;
+	}
+	key = revoked_key(c);
+	if (!key)
+		return;
+	value = json_string_value(json_object_get(c->params, key));
+	document = json_deep_copy(changes_document(control_of(c)->managed.configuring.changes));
+	e = signed_of(c, key, value);
+	if (e && signed_entry_revokes(e)) {
+		json_decref(document);
+		call_fail(
+			c, JSONRPC_REFUSED, NULL,
+			"%s has revoked %s by a signature, which no relay's word takes back; sign "
+			"it by a console: 'postern --as CONSOLE.yaml unrevoke'",
+			signer_text(e, by), value);
+		return;
+	}
+	if (revoked_remove(policy_list(document, "revoked"), key, value) == 0) {
+		json_decref(document);
+		call_fail(c, JSONRPC_NOT_FOUND, NULL, "%s is not revoked", value);
+		return;
+	}
+	snprintf(text, sizeof text, "unrevoke %s", value);
+	policy_apply(c, document, text, NULL);
+}
+
+/* ---- the methods ---- */
+
+static const struct method_param revoke_params[] = {
+	{"agent", "string", false, "whose certificates end, with link and sessions; or:"},
+	{"serial", "string", false, "the serial number of one certificate, in hex; or:"},
+	{"key", "string", false, "the SHA-256 of one public key, in hex"},
+	{"before", "string", false,
+	 "with agent: of certificates that begin before, 2026-11-27T18:00:00Z; when absent, of "
+	 "all that are issued by now"},
+	{"note", "string", false, "why"},
+	{"signed", "string", false,
+	 "instead of all others: an object that a console or a CA has signed, in base64"},
+	{.name = NULL},
+};
+
+static const struct method_param unrevoke_params[] = {
+	{"agent", "string", false, "whose certificates are good again; or:"},
+	{"serial", "string", false, "the serial number of one certificate, in hex; or:"},
+	{"key", "string", false, "the SHA-256 of one public key, in hex"},
+	{"signed", "string", false,
+	 "instead of all others: an object that a console or a CA has signed, in base64"},
+	{.name = NULL},
+};
+
+const struct method methods_revoke[] = {
+	{.name = "revoke",
+	 .level = CALLER_ADMIN,
+	 .run = rules_revoke_run,
+	 .help = "end certificates: link and sessions of their holder, here and at other agents",
+	 .params = revoke_params,
+	 .result = "{revision, signed?: {by, until}, unsigned?, unsaved?}"},
+	{.name = "unrevoke",
+	 .level = CALLER_ADMIN,
+	 .run = rules_unrevoke_run,
+	 .help = "take a revocation back",
+	 .params = unrevoke_params,
+	 .result = "{revision, signed?: {by, until}, unsigned?, unsaved?}"},
+	{.name = NULL},
+};
