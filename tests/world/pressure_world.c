@@ -16,6 +16,16 @@ static bool never(void *unused)
 	return false;
 }
 
+static struct relay_totals totals(void)
+{
+	struct relay_totals t;
+
+	k_enter(stage.relays[0].program);
+	t = relay_totals(&stage.relays[0].relay);
+	k_enter(NULL);
+	return t;
+}
+
 /* ---- a peer that sends and does not read ---- */
 
 #define OUTPUT_MOST (4u << 20) /* what a link may make the relay keep; 256 KiB are meant */
@@ -129,6 +139,17 @@ static void check_sign_in(uint64_t alone, uint64_t crowded)
 		    (double)alone / SECOND);
 }
 
+/* So many addresses in all, in a few networks. */
+static void give_addresses(struct k_host *h, unsigned network, unsigned count)
+{
+	for (unsigned i = 1; i < count; i++) {
+		char address[32];
+
+		snprintf(address, sizeof(address), "198.51.%u.%u", network + i % 3, i);
+		k_host_add_address(h, address);
+	}
+}
+
 /* Silent strangers from many addresses fill what they may. */
 void world_crowd(void)
 {
@@ -139,12 +160,7 @@ void world_crowd(void)
 	to = k_address(k_host_address(stage.relay_hosts[0]), 443); /* it has many of IPv4 */
 	stage.visitors.program->limit = 2 * CROWD;
 	k_cable_set(stage.relay_hosts[0], stage.guest_host, 5000, 10);
-	for (unsigned i = 1; i < CROWD_SOURCES; i++) {
-		char address[32];
-
-		snprintf(address, sizeof(address), "198.51.%u.%u", i % 3, i);
-		k_host_add_address(stage.internet, address);
-	}
+	give_addresses(stage.internet, 0, CROWD_SOURCES);
 	alone = middle_sign_in();
 	for (unsigned i = 0; i < CROWD; i++) {
 		stranger_come(&stage.visitors, STRANGER_SILENT, &to);
@@ -156,6 +172,50 @@ void world_crowd(void)
 	world_check(stage_linked(NULL), "links", "a crowd of strangers cost an agent its link");
 	(void)world_until(strangers_gone, NULL, 120 * SECOND);
 	(void)world_until(never, NULL, SECOND);
+	stage_clear();
+}
+
+#define SIEGE_HOSTS   3u
+#define SIEGE_SOURCES 44u  /* between them */
+#define SIEGE_EACH    480u /* of each source: below what one may have */
+
+/* 44 sources come with 480 silent connections each. */
+void world_siege(void)
+{
+	static struct people besiegers[SIEGE_HOSTS];
+	struct addr to;
+	uint64_t alone;
+
+	world_relay_descriptors = 8192;
+	stage_set(1, "");
+	to = k_address(k_host_address(stage.relay_hosts[0]), 443);
+	k_cable_set(stage.relay_hosts[0], stage.guest_host, 5000, 10);
+	for (unsigned i = 0; i < SIEGE_HOSTS; i++) {
+		struct k_host *h = k_host_new("besieger");
+
+		people_start(&besiegers[i], "besieger", h);
+		besiegers[i].program->limit = SIEGE_SOURCES * SIEGE_EACH;
+		give_addresses(h, 10 * (i + 1), SIEGE_SOURCES / SIEGE_HOSTS + (i < 2));
+	}
+	alone = middle_sign_in();
+	for (unsigned i = 0; i < SIEGE_SOURCES * SIEGE_EACH; i++) {
+		stranger_come(&besiegers[i % SIEGE_HOSTS], STRANGER_SILENT, &to);
+		if (i % 200 == 199)
+			world_run(30 * MS);
+		if (i == SIEGE_SOURCES * SIEGE_EACH / 2) {
+			world_run(SECOND);
+			check_sign_in(alone, middle_sign_in());
+		}
+	}
+	world_run(SECOND);
+	check_sign_in(alone, middle_sign_in());
+	world_check(totals().refused[REASON_LIMIT_UNPROVEN] > SIEGE_SOURCES * SIEGE_EACH / 2,
+		    "counted", "%llu of the silent made room",
+		    (unsigned long long)totals().refused[REASON_LIMIT_UNPROVEN]);
+	world_check(stage_linked(NULL), "links", "a siege cost an agent its link");
+	(void)world_until(strangers_gone, NULL, 120 * SECOND);
+	for (unsigned i = 0; i < SIEGE_HOSTS; i++)
+		people_stop(&besiegers[i]);
 	stage_clear();
 }
 
@@ -210,16 +270,6 @@ static void hellos_come(void *unused, uint64_t number)
 	for (unsigned i = 0; i < HELLOS_EACH_MS; i++)
 		stranger_come(&stage.visitors, STRANGER_HELLO, &hellos.to);
 	world_after(MS, hellos_come, NULL, 0);
-}
-
-static struct relay_totals totals(void)
-{
-	struct relay_totals t;
-
-	k_enter(stage.relays[0].program);
-	t = relay_totals(&stage.relays[0].relay);
-	k_enter(NULL);
-	return t;
 }
 
 /* One address sends 4,000 ClientHellos a second. Most cost the relay no TLS, and none costs others

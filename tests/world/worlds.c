@@ -67,6 +67,8 @@ const struct world_kind worlds[] = {
 	{"deaf_link", world_deaf_link, 1},
 	{"crowd", world_crowd, 1},
 	{"crowded_home", world_crowded_home, 1},
+	{"siege", world_siege, 1},
+	{"rates", world_rates, 10},
 	{"hello_flood", world_hello_flood, 1},
 	{"hoarders", world_hoarders, 1},
 	{"public_crowd", world_public_crowd, 1},

@@ -31,6 +31,8 @@ void world_deaf_link(void);
 void world_slow_receiver(void);
 void world_crowd(void);
 void world_crowded_home(void);
+void world_siege(void);
+void world_rates(void);
 void world_hello_flood(void);
 void world_hoarders(void);
 void world_public_crowd(void);
