@@ -14,7 +14,7 @@
 #: make units       unit and simulation tests      (ONLY='ring timer': just those)
 #: make worlds      whole relays, agents and NAT helpers on a simulated kernel and clock (N=500 seeds)
 #: make world       one of them, traced: NAME=sessions SEED=7
-#: make fuzz-NAME   fuzz one parser for T=60 seconds; make fuzz-seeds replays the seeds of all
+#: make fuzz-NAME   fuzz one parser, or state machine, for T=60 seconds; fuzz-seeds replays all seeds
 #: make mutants     put small faults in, one at a time, and see which test notices (ONLY='RQ5 LG1',
 #:                  AREA=relay/session, or JOBS=4; half an hour); mutants-check: do all apply?
 #: make tidy        static analysis; make format rewrites, make format-check only looks
@@ -218,7 +218,7 @@ $(B)/gen/stamp: core/syscalls.awk $(B)/gen/runs $(sort $(foreach p,$(PROCESSES),
 $(B)/obj/%.o: %.c $(B)/flags | tools-present $(CALLS_H)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(UNCOUNTED) -MMD -MP -c -o $@ $<
 
 define link
 	$(call say,LD,$@)
@@ -308,18 +308,34 @@ world: $(B)/tests/world/worlds
 
 # ---- fuzz targets, the same way: make fuzz-NAME T=60, seeds in fuzz/seeds/NAME/ -------------------
 FUZZ_SRC := $(sort $(wildcard fuzz/*_fuzz.c))
-FUZZ_NAMES := $(patsubst fuzz/%_fuzz.c,%,$(FUZZ_SRC))
+# State machines, whole programs on the simulated kernel: one program by several names.
+MACHINES := front link leg console channel policy
+FUZZ_NAMES := $(patsubst fuzz/%_fuzz.c,%,$(FUZZ_SRC)) $(MACHINES)
 FUZZ_MAKE = $(MAKE) --no-print-directory B=build/fuzz CC=clang SANITIZE=address,undefined \
 	BORINGSSL='$(BORINGSSL)' CFLAGS='-fsanitize=fuzzer-no-link -DFUZZING' LDFLAGS='-fsanitize=fuzzer'
 T ?= 60
 
+MACHINE_OBJ := $(call objs,$(sort $(wildcard fuzz/machines/*.c)) tests/support/certs.c ctl/pki/make.c \
+	$(patsubst %,tests/world/%.c,calls kernel memory packet people peer pipes programs resolve_sim \
+	ring_sim store stream stream_connect world)) $(RELAY_LIB_OBJ) $(AGENT_LIB_OBJ) \
+	$(filter-out %/ring_uring.o %/ring_epoll.o %/resolve.o,$(SHARED_OBJ))
+# What is counted as covered is Postern, and not what stands around it.
+$(filter $(B)/obj/fuzz/machines/% $(B)/obj/tests/%,$(MACHINE_OBJ)): UNCOUNTED = \
+	$(if $(findstring fuzzer-no-link,$(CFLAGS)),-fno-sanitize=fuzzer-no-link)
+$(B)/fuzz/machines: $(MACHINE_OBJ) tests/world/wrapped
+	$(call link,$(WORLD_LINK),$(WORLD_LIBS))
+$(addprefix $(B)/fuzz/,$(MACHINES)): $(B)/fuzz/machines
+	$(Q)ln -sf machines $@
+
 define fuzz_rule
+$(if $(filter $(1),$(MACHINES)),,
 $(B)/fuzz/$(1): $(call objs,fuzz/$(1)_fuzz.c $(call links,fuzz/$(1)_fuzz.c)) $(B)/libraries
-	$$(call link)
+	$$(call link))
 fuzz-$(1):
 	+$(Q)$$(FUZZ_MAKE) build/fuzz/fuzz/$(1)
 	$(Q)mkdir -p build/fuzz/corpus/$(1)
-	build/fuzz/fuzz/$(1) -max_total_time=$$(T) -rss_limit_mb=1024 -timeout=5 \
+	build/fuzz/fuzz/$(1) -max_total_time=$$(T) -rss_limit_mb=1024 \
+		-timeout=$(if $(filter $(1),$(MACHINES)),60,5) \
 		build/fuzz/corpus/$(1) fuzz/seeds/$(1)
 endef
 $(foreach f,$(FUZZ_NAMES),$(eval $(call fuzz_rule,$(f))))
@@ -395,7 +411,7 @@ bench:
 	@bench/home --build $(B)
 
 # ---- what keeps the code as it is ----------------------------------------------------------------
-C_FILES := $(wildcard $(foreach d,$(ROOMS) tests/unit tests/sim tests/platform tests/support fuzz \
+C_FILES := $(wildcard $(foreach d,$(ROOMS) tests/unit tests/sim tests/platform tests/support fuzz fuzz/machines \
 	bench tests/world,$(d)/*.c $(d)/*.h))
 HEADER_FILES := $(filter %.h,$(C_FILES))
 

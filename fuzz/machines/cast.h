@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cast: a relay, and players around it that are played by hand: agents with their links and legs, a
+ * console, a witness who must not feel what the others do, and strangers; and what each of them can
+ * do, told by the script.
+ */
+#ifndef POSTERN_FUZZ_MACHINES_CAST_H
+#define POSTERN_FUZZ_MACHINES_CAST_H
+
+#include "core/parse/reason.h"
+#include "fuzz/machines/machine.h"
+
+enum part {
+	HOME_LINK, /* publishes talk and web, which is public as www.example */
+	HOME_LEG_1,
+	HOME_LEG_2,
+	LAPTOP_LINK,
+	LAPTOP_LEG_1,
+	LAPTOP_LEG_2,
+	CONSOLE,
+	STRANGER_1, /* three addresses, no certificate at first */
+	STRANGER_2,
+	STRANGER_3,
+	STRANGER_4,
+	WITNESS, /* guest */
+	PARTS,
+};
+
+struct player {
+	struct peer peer;
+	uint64_t session;	    /* what GO said; 0: it has no session */
+	uint8_t *wrote;		    /* since then, CAST_RAW_MOST */
+	size_t wrote_len, read_len; /* read: of what the other side wrote */
+	size_t skip;		    /* so many bytes that come are no message: a tag */
+	bool proven;		    /* WELCOME or READY came */
+	enum reason failed;	    /* what FAIL said last */
+	bool blurred; /* it has said more in TLS than a leg may: that becomes part of its session */
+};
+
+#define CAST_RAW_MOST 65536u
+
+extern struct world_relay cast_relay;
+extern struct k_host *cast_relay_host;
+extern struct player players[PARTS];
+extern uint64_t cast_offered; /* the newest OFFER that home heard; 0: none */
+
+/* All up and signed in; further lines of the relay's file. */
+void cast_set(const char *config);
+/* Who plays something else hears with other ears; NULL: as agents, and as legs in sessions, whose
+ * bytes are compared. */
+extern void (*cast_hears)(struct player *p, const struct wire_message *m);
+extern void (*cast_hears_raw)(struct player *p);
+/* What the console hears, of lines or not; NULL: nobody listens. */
+extern void (*cast_console_hears)(const uint8_t *bytes, size_t len);
+/* Memory of the relay has not grown by more than so much meanwhile. All players leave, or those who
+ * have proved nothing wait until the relay lets them go; then it stops, and nothing may be left. */
+void cast_clear(bool leave, size_t memory_most);
+/* The witness signs in anew, within a second. */
+void cast_witness_comes(void);
+
+/* Takes what has come for everyone, and lets go what wants to leave. */
+void cast_work(void);
+void cast_run(uint64_t us);
+/* Plays with these parts, in acts below; those that connect are the last strangers of them. */
+void cast_parts(enum part first, enum part last);
+struct player *cast_player(void);
+/* Before it has another connection. */
+void cast_forget(struct player *p);
+/* Says bytes inside TLS, or in clear where there is none; what cannot be said any more is not. */
+void cast_say(struct player *p, const void *bytes, size_t len);
+void cast_flush(struct player *p);
+/* As cast_say(), of what is due there. */
+void cast_say_in_turn(struct player *p, const struct wire_message *m);
+
+/* ---- acts of all machines with this cast ---- */
+
+void acts_prepare(void);
+void act_time(void);
+void act_connect(void);
+void act_dial(void);
+void act_hello_in_pieces(void);
+void act_bytes(void);
+void act_record(void);
+void act_request(void);
+void act_stun(void);
+void act_half_close(void);
+void act_close_tls(void);
+void act_close(void);
+void act_reset(void);
+void act_mute(void);
+void act_cable(void);
+void act_sign_in(void);
+void act_leg(void);
+void act_message(void);
+void act_many_messages(void);
+void act_frame(void);
+void act_pair(void);
+void act_accept(void);
+void act_raw(void);
+
+/* A message of any type with what the script says in it. */
+void cast_message(struct wire_message *m);
+
+#endif
