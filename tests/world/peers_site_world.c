@@ -181,6 +181,8 @@ static void scene_much_goes_through(void)
 	guest.mute = accepting.mute = true;
 	peer_write(&guest, up, sizeof(up));
 	peer_write(&accepting, down, sizeof(down));
+	tls_close_write(guest.tls);
+	tls_close_write(accepting.tls);
 	world_run(30 * SECOND);
 	guest.mute = accepting.mute = false;
 	for (unsigned i = 0;
@@ -192,6 +194,11 @@ static void scene_much_goes_through(void)
 		    "bytes", "%zu bytes of a page arrive", guest.got_len);
 	world_check(accepting.got_len == sizeof(up) && memcmp(accepting.got, up, sizeof(up)) == 0,
 		    "bytes", "%zu bytes of a request arrive", accepting.got_len);
+	world_run(2 * SECOND);
+	(void)peer_gone(&guest, 1);
+	(void)peer_gone(&accepting, 1);
+	world_check(says_end(&guest) && says_end(&accepting) && !guest.reset && !accepting.reset,
+		    "bytes", "the ends behind much are not told");
 	peers_end();
 }
 
@@ -223,6 +230,8 @@ static void scene_memory_is_tight(void)
 	site_begin(SITE, true);
 	cut_through(&guest);
 	world_run(SECOND);
+	/* There is enough, but for who has proved nothing. */
+	relay.relay.memory.used += 64 << 20;
 	relay.relay.memory.most = (uint64_t)relay.relay.memory.used / 3 * 4;
 	guest.mute = true;
 	for (unsigned i = 0; i < 40 && !peer_gone(&accepting, 1); i++) {
@@ -230,6 +239,7 @@ static void scene_memory_is_tight(void)
 		world_run(SECOND);
 	}
 	expect_reset(&accepting, "what a client does not read takes the last memory");
+	relay.relay.memory.used -= 64 << 20;
 	relay.relay.memory.most = 512u << 20;
 	peers_end();
 }
@@ -291,9 +301,14 @@ static void scene_the_agent_is_late_or_refuses(void)
 	(void)peer_leg(&accepting, relay_host, &home);
 	peer_accept(&accepting, late);
 	peers_expect_fail(&accepting, REASON_PEER_GONE);
+	/* Two that come together. */
+	if (tls_write(guest.tls, (const uint8_t *)get, strlen(get)) != TLS_OK)
+		world_broken("guest cannot write");
 	write_text(&guest, get);
 	peers_refuse(expect_offer());
 	expect_status(&guest, "502 Bad Gateway", "refused");
+	peers_refuse(expect_offer());
+	expect_status(&guest, "502 Bad Gateway", "refused, and what came along");
 	/* It goes away while it is asked, and publishes something else. */
 	write_text(&guest, get);
 	(void)expect_offer();

@@ -446,6 +446,42 @@ static void a_console_that_reads_late_while_memory_is_tight(void)
 	end();
 }
 
+/* A client of the web site asks, and hears a status in the end. */
+static void site_is_asked(void)
+{
+	static const char get[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+	visitor.got_len = visitor.looked_at = 0;
+	peer_write(&visitor, get, sizeof(get) - 1);
+}
+
+static void site_fails(const char *status)
+{
+	world_check(peer_has(&visitor, 40, 10 * SECOND) && memcmp(visitor.got + 9, status, 3) == 0,
+		    "messages", "a client of the web site hears %.*s, not %s",
+		    visitor.got_len < 20 ? (int)visitor.got_len : 20, (const char *)visitor.got,
+		    status);
+}
+
+static void site_clients(void)
+{
+	begin("limits:\n  open: 2s\nsite:\n  to: home/talk\n");
+	world_check(peer_dial(&visitor, relay_host), "links", "a visitor cannot dial");
+	before(REASON_NOT_ALLOWED);
+	site_is_asked();
+	home_refuses(offered(), REASON_NOT_ALLOWED);
+	site_fails("502");
+	after(REASON_NOT_ALLOWED, "PON", "public", "home", "talk");
+	before(REASON_TIMEOUT);
+	site_is_asked();
+	(void)offered();
+	site_fails("504");
+	after(REASON_TIMEOUT, "POQ", "public", "home", "talk");
+	world_check(counted(REASON_PEER_GONE) == 0, "counted",
+		    "a client of the web site that was refused counts as gone, too");
+	end();
+}
+
 static void public_clients(void)
 {
 	begin("limits:\n  open: 2s\npublic:\n  - name: www.example\n    to: home/talk\n");
@@ -558,6 +594,7 @@ void world_refusals(void)
 	a_console_that_reads_late();
 	a_console_that_reads_late_while_memory_is_tight();
 	public_clients();
+	site_clients();
 	a_relay_that_leaves();
 	a_file_with_an_error();
 	a_grant_that_is_wrong();
