@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "agent/engine/link_state.h"
+#include "agent/session/prove.h"
 #include "agent/session/publish.h"
 #include "core/container.h"
 #include "core/log.h"
@@ -25,6 +26,7 @@ static void agent_link_is_up(struct agent_link *l)
 static void agent_link_is_down(struct agent_link *l, enum reason reason, const char *why)
 {
 	agent_control_link_down(of_links(l->set)->control, l, reason, why);
+	agent_sessions_cut_off(&of_links(l->set)->sessions, l, reason, why);
 }
 
 static void agent_link_offers(struct agent_link *l, const struct wire_message *offer)
@@ -40,6 +42,16 @@ static void agent_links_changed(struct agent_links *set)
 static void agent_links_told(struct agent_links *set)
 {
 	agent_sessions_judge(&of_links(set)->sessions);
+}
+
+static void agent_link_proves(struct agent_link *l, const struct wire_message *prove)
+{
+	prove_heard(&of_links(l->set)->sessions, l, prove);
+}
+
+static void agent_link_ends_session(struct agent_link *l, const struct wire_message *ended)
+{
+	agent_session_told(&of_links(l->set)->sessions, l, ended);
 }
 
 static void agent_links_learned_key(struct agent_links *set)
@@ -58,6 +70,8 @@ static const struct agent_links_events links_events = {
 	.offer = agent_link_offers,
 	.changed = agent_links_changed,
 	.learned = agent_links_learned_key,
+	.proves = agent_link_proves,
+	.ended = agent_link_ends_session,
 	.revoked = agent_links_told,
 	.signed_revoked = agent_links_signed,
 };

@@ -122,7 +122,7 @@ void load_sign_in(struct speaker *s, const struct load_self *self, const struct 
 	identity_certificate_der(self->identity, &m.hello.certificate.data,
 				 &m.hello.certificate.len);
 	if (!tls_export(s->tls.tls, TLS_EXPORT_HELLO, exported) ||
-	    !identity_sign(self->identity, exported, signature, sizeof signature,
+	    !identity_sign(self->identity, IDENTITY_HELLO, exported, signature, sizeof signature,
 			   &m.hello.signature.len))
 		load_fail("cannot sign HELLO");
 	load_send_first(&s->tls, self, &m);

@@ -162,12 +162,15 @@ static struct ruleset ruleset_of(const struct isolation_plan *plan, long abi, bo
 	return r;
 }
 
-/* plan.resolves: the resolver's configuration, hosts, and certificates of the system. Directories,
- * since a rule is of a file and not of its name, and resolv.conf is replaced again and again. What
- * is in /etc and not for everybody is guarded by its modes: hence "user". */
+/* plan.resolves: the resolver's configuration and hosts. Directories, since a rule is of a file and
+ * not of its name, and both are replaced again and again: by whatever keeps resolv.conf, and by
+ * each editor that an operator changes hosts with. What is in /etc and not for everybody is guarded
+ * by its modes: hence "user". */
 static const char *const resolver_paths[] = {
-	"/etc",		"/run/systemd/resolve",	      "/run/resolvconf", "/run/NetworkManager",
-	"/usr/lib/ssl", "/usr/share/ca-certificates",
+	"/etc",
+	"/run/systemd/resolve",
+	"/run/resolvconf",
+	"/run/NetworkManager",
 };
 
 /* 0 or -errno. */

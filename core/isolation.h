@@ -99,7 +99,7 @@ struct isolation_plan {
 	const struct isolation_limit *limits; /* a helper's, beside that of core files */
 	size_t limit_count;
 	uint32_t capabilities; /* bits of the first 32 that stay, where they are held */
-	bool resolves;	       /* also reads what name service and certificates need */
+	bool resolves;	       /* also reads what name service needs */
 	bool connects_tcp, binds_tcp;
 };
 

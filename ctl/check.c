@@ -31,7 +31,6 @@
 #define RELAY_DAYS   14 /* of a relay's */
 #define CLOCK_WARN_S 30
 #define CLOCK_FAIL_S 600
-#define TRUST_SYSTEM 1 /* of the words of relays[].trust */
 
 static const struct option_row check_options[] = {
 	{"--json", NULL, false, "print JSON"},
@@ -202,10 +201,12 @@ static void tell_leaf(struct check *c, SSL *ssl, const char *host)
 static bool check_certificate(struct check *c, const struct agent_relay *relay, SSL *ssl,
 			      const char *host)
 {
+	struct identity_peer proved;
 	char why[CHECK_WHY_BYTES];
 
 	if (identity_check_relay(c->agent.setup.self.identity, ssl, host,
-				 relay->trust == TRUST_SYSTEM, time(NULL), why, sizeof(why))) {
+				 relay->trust == AGENT_TRUST_SYSTEM, time(NULL), &proved, why,
+				 sizeof(why))) {
 		tell_leaf(c, ssl, host);
 		return true;
 	}

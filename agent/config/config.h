@@ -11,9 +11,12 @@
 #include "core/log.h"
 #include "core/ring.h"
 
+/* The words of relays[].trust, in order: who may have signed a relay's certificate. */
+enum { AGENT_TRUST_CA, AGENT_TRUST_SYSTEM };
+
 struct agent_relay { /* relays: [{address: "relay.example.org:443", trust: ca}] */
 	struct endpoint address;
-	int trust;	   /* words: ca (our CA signed it), system (the system's CAs may have) */
+	int trust;
 	char *server_name; /* name to ask for and check, when it is not address's host */
 };
 

@@ -36,6 +36,16 @@ static bool setup_check_name(const struct identity *id, const char *name, bool t
 	return true;
 }
 
+static bool trusts_system(const struct agent_config *config)
+{
+	const struct agent_relay *relays = config->relays.items;
+
+	for (size_t i = 0; i < config->relays.count; i++)
+		if (relays[i].trust == AGENT_TRUST_SYSTEM)
+			return true;
+	return false;
+}
+
 bool agent_self_make(const struct agent_config *config, bool transient, struct agent_self *out,
 		     char *why, size_t why_size)
 {
@@ -48,6 +58,13 @@ bool agent_self_make(const struct agent_config *config, bool transient, struct a
 	}
 	s.identity = identity_new(config->identity.ca, config->identity.certificate,
 				  config->identity.key, time(NULL), why, why_size);
+	if (s.identity && trusts_system(config) && !identity_load_system()) {
+		snprintf(why, why_size,
+			 "relays[].trust: system: there are no CAs of this system; install "
+			 "ca-certificates, or name a file of them in SSL_CERT_FILE");
+		agent_self_free(&s);
+		return false;
+	}
 	if (!s.identity || !setup_check_name(s.identity, config->name, transient, why, why_size) ||
 	    !http_proxy_init(&s.proxy, config->proxy, why, why_size)) {
 		agent_self_free(&s);

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "agent/control/control_internal.h"
+#include "agent/session/prove.h"
 #include "core/conf/json.h"
 #include "core/container.h"
 #include "core/log.h"
@@ -183,6 +184,8 @@ static void apply_adopt(struct agent_control *ctl, struct agent_proposal *p,
 	const struct agent_rooms *r = &ctl->rooms;
 	struct agent_config *before = ctl->config, *now = p->config;
 	bool publish = !same_services(r->setup->config, now);
+	bool renewed =
+		!text_equal(r->setup->config->identity.certificate, now->identity.certificate);
 
 	ctl->config = now;
 	p->config = NULL;
@@ -194,6 +197,8 @@ static void apply_adopt(struct agent_control *ctl, struct agent_proposal *p,
 	for (struct caller *c = ctl->calls.callers; c; c = c->next)
 		c->level = agent_control_level(now);
 	agent_sessions_judge(r->sessions);
+	if (renewed)
+		prove_renewed(r->sessions);
 	if (before)
 		agent_config_free(before);
 	free(before);

@@ -89,7 +89,7 @@ static unsigned wait_after(struct link_state *l, uint64_t now_ms, enum reason re
 
 	if (was_up)
 		backoff_lasted(&l->backoff, now_ms - l->up_since_ms);
-	l->reason = reason;
+	l->reason = l->said = reason;
 	l->retry_ms = pause_for(l, now_ms, reason);
 	if (l->drain_until_ms > now_ms + l->retry_ms)
 		l->retry_ms = l->drain_until_ms - now_ms;
@@ -113,6 +113,20 @@ unsigned link_state_refuse(struct link_state *l, uint64_t now_ms, enum reason re
 		return 0;
 	snprintf(l->why, sizeof(l->why), "%s", why);
 	return wait_after(l, now_ms, reason) | LINK_DO_BYE | LINK_DO_CLOSE;
+}
+
+unsigned link_state_leave(struct link_state *l, uint64_t now_ms, enum reason reason,
+			  const char *why)
+{
+	unsigned actions;
+
+	if (l->phase != LINK_SIGNING_IN && !link_state_live(l))
+		return 0;
+	snprintf(l->why, sizeof(l->why), "%s", why);
+	/* Of the relay: its reason is none of our own refusals, and may pass with the next dial. */
+	actions = wait_after(l, now_ms, REASON_LINK_GONE) | LINK_DO_BYE | LINK_DO_CLOSE;
+	l->said = reason;
+	return actions;
 }
 
 unsigned link_state_start(struct link_state *l, uint64_t now_ms)
@@ -228,6 +242,10 @@ static unsigned live_message(struct link_state *l, uint64_t now_ms, const struct
 		return LINK_DO_TAKE_SIGNED;
 	case WIRE_TAGKEY:
 		return LINK_DO_TAG_KEY;
+	case WIRE_PROVE:
+		return LINK_DO_PROVE;
+	case WIRE_ENDED:
+		return LINK_DO_ENDED;
 	default:
 		return protocol_error(l, now_ms, m);
 	}
@@ -270,7 +288,7 @@ unsigned link_state_stop(struct link_state *l, uint64_t now_ms, const char *why)
 		actions |= LINK_DO_BYE;
 	if (link_state_live(l))
 		actions |= LINK_DO_DOWN;
-	l->reason = REASON_SHUTDOWN;
+	l->reason = l->said = REASON_SHUTDOWN;
 	snprintf(l->why, sizeof(l->why), "%s", why);
 	l->drain_until_ms = 0;
 	link_state_change(l, LINK_DOWN);

@@ -47,7 +47,8 @@ enum link_phase {
 	LINK_DOWN,	 /* not started */
 	LINK_DIALLING,	 /* the caller is making a connection */
 	LINK_SIGNING_IN, /* HELLO is sent [WELCOME, BYE] */
-	LINK_UP,	 /* [PUBLISHED, OFFER, PING, PONG, DRAIN, REVOKED, SIGNED, TAGKEY, BYE] */
+	LINK_UP,	 /* [PUBLISHED, OFFER, PING, PONG, DRAIN, REVOKED, SIGNED, TAGKEY,
+			  * PROVE, ENDED, BYE] */
 	LINK_DRAINING,	 /* as UP, but nothing new is opened here [as UP] */
 	LINK_WAITING,	 /* for the back-off to pass */
 };
@@ -61,13 +62,15 @@ enum link_action {
 	LINK_DO_OFFER = 1 << 4,	       /* the message is an OFFER to answer */
 	LINK_DO_PING = 1 << 5,	       /* send PING with link_state.token */
 	LINK_DO_PONG = 1 << 6,	       /* send PONG with the message's token */
-	LINK_DO_BYE = 1 << 7,	       /* send BYE with link_state.reason */
+	LINK_DO_BYE = 1 << 7,	       /* send BYE with link_state.said */
 	LINK_DO_CLOSE = 1 << 8,	       /* close the connection, or stop dialling */
 	LINK_DO_DOWN = 1 << 9,	       /* the link was UP and is not any more: link_state.why */
 	LINK_DO_WAIT = 1 << 10,	       /* an attempt came to nothing: link_state.why, retry_ms */
 	LINK_DO_REVOKE = 1 << 11,      /* the message is a REVOKED: take its names */
 	LINK_DO_TAG_KEY = 1 << 12,     /* the message is a TAGKEY: take its key */
 	LINK_DO_TAKE_SIGNED = 1 << 13, /* the message is a SIGNED: take its revocation */
+	LINK_DO_PROVE = 1 << 14,       /* the message is a PROVE: look whose session it is of */
+	LINK_DO_ENDED = 1 << 15,       /* the message is an ENDED: likewise */
 };
 
 struct link_state {
@@ -88,6 +91,7 @@ struct link_state {
 	unsigned changes;	 /* of phase, ever */
 	unsigned publishing;	 /* PUBLISHes that are unanswered */
 	enum reason reason;
+	enum reason said; /* in BYE */
 	char why[WIRE_TEXT_MAX + 128];
 };
 
@@ -101,6 +105,10 @@ unsigned link_state_message(struct link_state *l, uint64_t now_ms,
 /* The relay sent what this side cannot take. */
 unsigned link_state_refuse(struct link_state *l, uint64_t now_ms, enum reason reason,
 			   const char *why) MUST_CHECK;
+/* The relay's own right has ended, for this reason: we leave, and come back as soon as to a relay
+ * that is gone. */
+unsigned link_state_leave(struct link_state *l, uint64_t now_ms, enum reason reason,
+			  const char *why) MUST_CHECK;
 /* The connection ended. */
 unsigned link_state_lost(struct link_state *l, uint64_t now_ms, const char *why) MUST_CHECK;
 /* What we publish has changed: PUBLISH, where the link is up. */

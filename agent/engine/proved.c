@@ -75,6 +75,24 @@ bool proved_take(struct proved *all, const struct identity_peer *peer, struct pr
 	return true;
 }
 
+bool proved_renew(struct proved_hold *hold, const struct identity_peer *peer)
+{
+	struct proved_key key;
+	struct credential *c;
+
+	proved_key_make(peer, &key);
+	if (!hold->own || memcmp(&key, &hold->peer->key, sizeof(key)) != 0)
+		return false;
+	c = credential_new(peer);
+	if (!c || !credential_is_newer(c, hold->peer->newest)) {
+		credential_release(c);
+		return false;
+	}
+	credential_release(hold->peer->newest);
+	hold->peer->newest = c;
+	return true;
+}
+
 void proved_drop(struct proved *all, struct proved_hold *hold)
 {
 	if (!hold->own)

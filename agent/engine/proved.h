@@ -28,6 +28,9 @@ struct proved_hold {
 /* The peer of a session has just proved this. False without memory. */
 bool proved_take(struct proved *all, const struct identity_peer *peer,
 		 struct proved_hold *out) MUST_CHECK;
+/* It has proved this since, for this session. False: this is another's, no newer one, or memory is
+ * out; nothing has changed then. */
+bool proved_renew(struct proved_hold *hold, const struct identity_peer *peer) MUST_CHECK;
 /* Harmless where nothing is held. */
 void proved_drop(struct proved *all, struct proved_hold *hold);
 /* For entitled(); good until the next call. */

@@ -14,9 +14,6 @@
 #include "core/log.h"
 #include "core/parse/http.h"
 
-/* The words of relays[].trust, in order. */
-enum { TRUST_CA, TRUST_SYSTEM };
-
 enum dial_stage { DIAL_CONNECTING, DIAL_PROXY, DIAL_HANDSHAKE, DIAL_OVER };
 
 struct dial {
@@ -31,6 +28,7 @@ struct dial {
 	struct timer deadline;
 	int fd;
 	struct tls *tls;
+	struct identity_peer proved; /* by the relay, once it is done */
 	uint8_t *head; /* DIAL_PROXY: our request, then the proxy's reply; HTTP_HEAD_MAX */
 	size_t head_len;
 	char target[ENDPOINT_TEXT_BYTES], proxy[ENDPOINT_TEXT_BYTES];
@@ -70,9 +68,9 @@ static void dial_finish(struct dial *d, const char *error)
 	if (done && !error) {
 		d->fd = -1;
 		d->tls = NULL;
-		done(d->owner, fd, tls, NULL);
+		done(d->owner, fd, tls, &d->proved, NULL);
 	} else if (done) {
-		done(d->owner, -1, NULL, error);
+		done(d->owner, -1, NULL, NULL, error);
 	}
 	dial_maybe_free(d);
 }
@@ -131,7 +129,8 @@ static void dial_check_relay(struct dial *d)
 	char why[384];
 
 	if (identity_check_relay(d->setup->self.identity, tls_ssl(d->tls), host_to_check(d),
-				 d->relay->trust == TRUST_SYSTEM, time(NULL), why, sizeof(why)))
+				 d->relay->trust == AGENT_TRUST_SYSTEM, time(NULL), &d->proved, why,
+				 sizeof(why)))
 		dial_finish(d, NULL);
 	else
 		dial_fail(d, "%s", why);
@@ -361,7 +360,7 @@ bool dial_hello(const struct agent_setup *setup, struct tls *tls, uint8_t flags,
 	identity_certificate_der(identity, &hello.hello.certificate.data,
 				 &hello.hello.certificate.len);
 	if (!tls_export(tls, TLS_EXPORT_HELLO, exported) ||
-	    !identity_sign(identity, exported, signature, WIRE_SIGNATURE_MAX,
+	    !identity_sign(identity, IDENTITY_HELLO, exported, signature, WIRE_SIGNATURE_MAX,
 			   &hello.hello.signature.len))
 		return false;
 	*m = hello;

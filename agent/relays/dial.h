@@ -13,9 +13,11 @@
 
 struct dial;
 
-/* error NULL: fd and tls are the caller's, the handshake is complete and nothing is in flight.
- * Otherwise a sentence that names the address and the remedy. */
-typedef void dial_done_fn(void *owner, int fd, struct tls *tls, const char *error);
+/* error NULL: fd and tls are the caller's, the handshake is complete and nothing is in flight;
+ * relay is what it has proved, good during the call. Otherwise error is a sentence that names the
+ * address and the remedy. */
+typedef void dial_done_fn(void *owner, int fd, struct tls *tls, const struct identity_peer *relay,
+			  const char *error);
 
 /* NULL when memory is out. done comes once, never from inside this call. */
 struct dial *dial_start(struct agent_worker *w, const struct agent_setup *setup,

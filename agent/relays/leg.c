@@ -200,7 +200,8 @@ static void leg_deadline_fired(struct timer *t, uint64_t now_ms)
 		legs_lost(g, REASON_TIMEOUT, "the relay did not answer our LEG");
 }
 
-static void leg_dialled(void *owner, int fd, struct tls *tls, const char *error)
+static void leg_dialled(void *owner, int fd, struct tls *tls, const struct identity_peer *relay,
+			const char *error)
 {
 	struct agent_leg *g = owner;
 	struct agent_link *l = g->link;
@@ -214,6 +215,7 @@ static void leg_dialled(void *owner, int fd, struct tls *tls, const char *error)
 		leg_free(g);
 		return;
 	}
+	link_trust_renew(l, relay);
 	leg_change(g, LEG_PROVING);
 	if (!channel_start(&g->channel, l->worker, fd, tls, agent_link_tag_key(l),
 			   &leg_channel_events) ||

@@ -54,10 +54,11 @@ static void send_publish(struct agent_link *l)
 
 static void send_bye(struct agent_link *l)
 {
-	const char *text = l->state.reason == REASON_EXTENSION ? l->state.why : "";
+	bool more = l->state.said == REASON_EXTENSION || l->state.said != l->state.reason;
 	const struct wire_message m = {
 		.type = WIRE_BYE,
-		.bye = {.reason = (uint16_t)l->state.reason, .text = wire_text(text)},
+		.bye = {.reason = (uint16_t)l->state.said,
+			.text = wire_text(more ? l->state.why : "")},
 	};
 
 	(void)channel_send(&l->channel, &m);
@@ -75,9 +76,20 @@ void agent_link_refuse(struct agent_link *l, uint64_t session, enum reason reaso
 	(void)channel_send(&l->channel, &m);
 }
 
+bool agent_link_prove(struct agent_link *l, uint64_t session, const uint8_t *signature, size_t len)
+{
+	struct wire_message m = {.type = WIRE_PROVE,
+				 .prove = {.session = session, .signature = {signature, len}}};
+
+	identity_certificate_der(l->set->setup->self.identity, &m.prove.certificate.data,
+				 &m.prove.certificate.len);
+	return link_state_live(&l->state) && channel_send(&l->channel, &m);
+}
+
 /* ---- what the state machine says ---- */
 
-static void link_dialled(void *owner, int fd, struct tls *tls, const char *error);
+static void link_dialled(void *owner, int fd, struct tls *tls, const struct identity_peer *relay,
+			 const char *error);
 
 static void link_dial(struct agent_link *l)
 {
@@ -180,6 +192,7 @@ static void take_revoked(struct agent_link *l, const struct wire_message *m)
 	revocations_finish(&l->listed);
 	if (agent_links_heard(set, l, &l->listed))
 		set->events->revoked(set);
+	agent_links_judge(set); /* also by a list that is known: this link may be new */
 }
 
 static void link_disconnect(struct agent_link *l, bool politely)
@@ -253,6 +266,10 @@ static void link_act(struct agent_link *l, unsigned actions, const struct wire_m
 		assert(m);
 		agent_links_learn(l->set, l, m->tagkey.key);
 	}
+	if (actions & LINK_DO_PROVE)
+		l->set->events->proves(l, m);
+	if (actions & LINK_DO_ENDED)
+		l->set->events->ended(l, m);
 	if (actions & LINK_DO_UP) {
 		agent_links_took_over(l->set, l);
 		l->set->events->changed(l->set);
@@ -261,6 +278,14 @@ static void link_act(struct agent_link *l, unsigned actions, const struct wire_m
 		agent_link_stop(l, l->state.why);
 	else if (link_state_refused(&l->state))
 		agent_links_one_refused(l->set);
+}
+
+void agent_link_leave(struct agent_link *l, enum reason reason, const char *why)
+{
+	unsigned actions = link_state_leave(&l->state, ring_now_ms(l->worker->ring), reason, why);
+
+	if (actions)
+		link_act(l, actions, NULL);
 }
 
 /* ---- what happens ---- */
@@ -312,7 +337,8 @@ static const struct channel_events link_channel_events = {
 	.closed = link_channel_closed,
 };
 
-static void link_dialled(void *owner, int fd, struct tls *tls, const char *error)
+static void link_dialled(void *owner, int fd, struct tls *tls, const struct identity_peer *relay,
+			 const char *error)
 {
 	struct agent_link *l = owner;
 	uint64_t now_ms = ring_now_ms(l->worker->ring);
@@ -322,6 +348,7 @@ static void link_dialled(void *owner, int fd, struct tls *tls, const char *error
 		link_act(l, link_state_failed(&l->state, now_ms, error), NULL);
 		return;
 	}
+	link_trust_take(l, relay);
 	/* Where no tag can be made no HELLO can be signed either, which says why. */
 	(void)!channel_start(&l->channel, l->worker, fd, tls, agent_link_tag_key(l),
 			     &link_channel_events);
@@ -413,6 +440,7 @@ void agent_link_free(struct agent_link *l)
 		return;
 	OPENSSL_cleanse(l->secret, sizeof(l->secret));
 	link_forget_list(l);
+	link_trust_drop(l);
 	free(l->relay.server_name);
 	free(l);
 }

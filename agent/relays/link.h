@@ -6,7 +6,9 @@
 #include "agent/engine/link_state.h"
 #include "agent/relays/channel.h"
 #include "agent/relays/leg.h"
+#include "agent/relays/trust.h"
 #include "agent/worker/connector.h"
+#include "core/engine/proving.h"
 #include "core/engine/revocations.h"
 
 struct agent_links;
@@ -28,6 +30,8 @@ struct agent_link {
 	bool listing;		   /* the relay is telling its list of revocations: */
 	struct revocations listed; /* so much of it */
 	unsigned signed_refused;   /* signed revocations that it told, since it is up */
+	struct proving proving;	   /* what it hands on of others */
+	struct link_trust trust;   /* what the relay has proved */
 	unsigned failures;	   /* in a row, for the log's level */
 	enum reason told;	   /* as an error, until the link is up */
 
@@ -46,12 +50,17 @@ void agent_link_stop(struct agent_link *l, const char *why);
 bool agent_link_quiet(const struct agent_link *l);
 /* When it is quiet. */
 void agent_link_free(struct agent_link *l);
+/* The relay's right has ended: it hears why, and is dialled again. */
+void agent_link_leave(struct agent_link *l, enum reason reason, const char *why);
 /* Another configuration is in force: its limits, and with publish its services, too. */
 void agent_link_adopt(struct agent_link *l, bool publish);
 
 /* The key for the tag of the next connection. */
 const uint8_t *agent_link_tag_key(const struct agent_link *l);
 
+/* Says PROVE with this signature by our certificate's key. False: it could not be said. */
+bool agent_link_prove(struct agent_link *l, uint64_t session, const uint8_t *signature,
+		      size_t len) MUST_CHECK;
 /* Answers an OFFER with no. text may be "": the reason's sentence speaks then. */
 void agent_link_refuse(struct agent_link *l, uint64_t session, enum reason reason,
 		       const char *text);

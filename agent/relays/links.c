@@ -146,6 +146,7 @@ void agent_links_adopt(struct agent_links *set, struct agent_link **links, size_
 	for (size_t i = 0; i < count; i++)
 		agent_link_adopt(links[i], publish);
 	free(before);
+	agent_links_judge(set);
 }
 
 void agent_links_took_over(struct agent_links *set, const struct agent_link *l)
@@ -253,6 +254,7 @@ bool agent_links_open(struct agent_links *set, struct agent_worker *w,
 	if (!set->list)
 		return false;
 	set->count = setup->config->relays.count;
+	links_trust_open(set);
 	set->tidier.fire = links_tidy_fired;
 	ring_timer_set(w->ring, &set->tidier, TIDY_MS);
 	return true;
@@ -267,6 +269,7 @@ void agent_links_start(struct agent_links *set)
 void agent_links_stop(struct agent_links *set)
 {
 	ring_timer_cancel(set->worker->ring, &set->tidier);
+	look_stop(&set->look);
 	for (size_t i = 0; i < set->count; i++)
 		agent_link_stop(set->list[i], "this agent is shutting down");
 	for (struct agent_link *l = set->retired; l; l = l->next)
@@ -301,6 +304,29 @@ struct agent_link *agent_links_next(struct agent_links *set, size_t *at)
 			return l;
 	}
 	return NULL;
+}
+
+struct agent_link *agent_links_live(const struct agent_links *set, const char *label)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (strcmp(set->list[i]->label, label) == 0 &&
+		    link_state_live(&set->list[i]->state))
+			return set->list[i];
+	return NULL;
+}
+
+enum reason agent_links_sent_away(const struct agent_links *set, const char *label,
+				  const char **why)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		const struct link_state *st = &set->list[i]->state;
+
+		if (st->phase == LINK_WAITING && strcmp(set->list[i]->label, label) == 0) {
+			*why = st->why;
+			return st->reason;
+		}
+	}
+	return REASON_OK;
 }
 
 bool agent_links_refused(const struct agent_links *set, enum reason *why)

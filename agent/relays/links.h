@@ -14,6 +14,7 @@
 #include "agent/relays/link.h"
 #include "core/engine/revocations.h"
 #include "core/engine/signed_revocations.h"
+#include "core/program/look.h"
 
 struct agent_links_events {
 	void (*up)(struct agent_link *l);
@@ -26,6 +27,11 @@ struct agent_links_events {
 	void (*changed)(struct agent_links *set);
 	/* A relay has told its newest tag key. */
 	void (*learned)(struct agent_links *set);
+	/* The far end of a session by this relay proves a newer certificate, as the relay says.
+	 * prove is good during the call. */
+	void (*proves)(struct agent_link *l, const struct wire_message *prove);
+	/* The relay has ended a session, and says why. ended is good during the call. */
+	void (*ended)(struct agent_link *l, const struct wire_message *ended);
 	/* A relay has told another list of revocations, or a signed one. */
 	void (*revoked)(struct agent_links *set);
 	/* The signed ones are others: they are to be kept. */
@@ -42,6 +48,7 @@ struct agent_links {
 	struct relay_word *words;   /* what relays say is revoked */
 	struct signed_revocations signed_revocations; /* that any relay has told */
 	struct timer tidier;
+	struct look look;	     /* at when a relay's certificate ends: trust.c's */
 	struct learned_key *learned; /* tag keys that relays have told */
 };
 
@@ -71,6 +78,12 @@ void agent_links_adopt(struct agent_links *set, struct agent_link **links, size_
 /* The link that a new session should use: the first usable one from position *at on; *at becomes
  * the position after it. NULL when there is none. */
 struct agent_link *agent_links_next(struct agent_links *set, size_t *at);
+/* The link to the relay of this label that messages can be sent on now; NULL: none. */
+struct agent_link *agent_links_live(const struct agent_links *set, const char *label);
+/* Why the relay of this label has sent this agent away, where its link is down for that; else OK.
+ * *why is good until the next event. */
+enum reason agent_links_sent_away(const struct agent_links *set, const char *label,
+				  const char **why) MUST_CHECK;
 /* Whether every relay has refused this agent for what will not pass by itself; *why is the first
  * one's reason then. */
 bool agent_links_refused(const struct agent_links *set, enum reason *why) MUST_CHECK;

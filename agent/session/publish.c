@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "agent/session/prove.h"
 #include "agent/worker/connector.h"
 #include "core/container.h"
 #include "core/engine/identity.h"
@@ -58,6 +59,11 @@ static void offer_free(struct offer *o)
 	free(o);
 }
 
+static void offer_over(struct agent_session *s)
+{
+	offer_free(container(s, struct offer, session));
+}
+
 static void offer_end(struct offer *o, enum ending_side who, enum reason reason, const char *why)
 {
 	if (!o->session.opened)
@@ -70,7 +76,8 @@ static void offer_end(struct offer *o, enum ending_side who, enum reason reason,
 
 static void offer_stop(struct agent_session *s, enum reason reason, const char *why)
 {
-	offer_end(container(s, struct offer, session), ENDING_SELF, reason, why);
+	if (!agent_session_close_now(s, reason, why))
+		offer_end(container(s, struct offer, session), ENDING_SELF, reason, why);
 }
 
 static void offer_stream_ended(struct stream *st)
@@ -78,10 +85,11 @@ static void offer_stream_ended(struct stream *st)
 	struct offer *o = container(st, struct offer, session.stream);
 
 	o->streaming = false;
-	if (o->session.opened)
-		agent_session_closed(&o->session);
-	else
-		agent_session_refused(&o->session, ENDING_FAR, REASON_PEER_GONE, st->why);
+	if (o->session.opened) {
+		agent_session_closed(&o->session, offer_over);
+		return;
+	}
+	agent_session_refused(&o->session, ENDING_FAR, REASON_PEER_GONE, st->why);
 	offer_free(o);
 }
 
@@ -401,6 +409,7 @@ static void offer_leg_done(void *owner, struct leg_outcome *g)
 		return;
 	}
 	o->streaming = true;
+	prove_shown(&o->session, o->number);
 	ring_timer_set(w->ring, &o->deadline, setup->config->open_ms);
 	if (o->session.public_kind)
 		offer_begin(o);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "agent/session/prove.h"
 #include "core/container.h"
 #include "core/engine/identity.h"
 #include "core/log.h"
@@ -89,15 +90,22 @@ static void request_fail(struct request *r, enum reason reason, const char *text
 	fail_by(r, ENDING_FAR, reason, text);
 }
 
+static void request_over(struct agent_session *s)
+{
+	request_free(container(s, struct request, session));
+}
+
 static void request_stream_ended(struct stream *st)
 {
 	struct request *r = container(st, struct request, session.stream);
 
 	r->streaming = false;
 	if (r->session.opened) {
-		agent_session_closed(&r->session);
 		r->reason = st->clean ? REASON_OK : REASON_PEER_GONE;
-	} else if (r->local >= 0) {
+		agent_session_closed(&r->session, request_over);
+		return;
+	}
+	if (r->local >= 0) {
 		request_fail(r, REASON_PEER_GONE, st->why);
 		return;
 	}
@@ -108,6 +116,8 @@ static void request_stop(struct agent_session *s, enum reason reason, const char
 {
 	struct request *r = container(s, struct request, session);
 
+	if (agent_session_close_now(s, reason, why))
+		return;
 	if (s->opened || s->refused)
 		stream_abort(&s->stream, ending_of_reason(reason), why);
 	else
@@ -255,6 +265,7 @@ static void request_leg_done(void *owner, struct leg_outcome *o)
 		return;
 	}
 	r->streaming = true;
+	prove_shown(&r->session, o->session);
 }
 
 static void request_woken(struct agent_session *s)

@@ -98,6 +98,11 @@ void agent_session_leave_share(struct agent_sessions *all, struct agent_session 
 
 /* ---- the table ---- */
 
+static void sessions_look(struct look *l)
+{
+	agent_sessions_judge(container(l, struct agent_sessions, look));
+}
+
 bool agent_session_add(struct agent_sessions *all, struct agent_session *s)
 {
 	size_t others = all->count - all->consoles;
@@ -114,6 +119,8 @@ bool agent_session_add(struct agent_sessions *all, struct agent_session *s)
 	if (s->next)
 		s->next->prev = s;
 	all->first = s;
+	if (!all->look.ask)
+		look_init(&all->look, all->worker->ring, sessions_look);
 	all->count++;
 	all->consoles += s->control;
 	agent_worker_hold(all->worker);
@@ -133,8 +140,8 @@ void agent_session_remove(struct agent_session *s)
 		s->next->prev = s->prev;
 	all->count--;
 	if (all->count == 0) { /* an idle agent looks at no clock */
-		all->look_again = 0;
-		ring_timer_cancel(all->worker->ring, &all->look_timer);
+		look_stop(&all->look);
+		ring_timer_cancel(all->worker->ring, &all->prover);
 	}
 	all->consoles -= s->control;
 	proved_drop(&all->proved, &s->proof);
@@ -165,7 +172,7 @@ void agent_session_opened(struct agent_session *s)
 	s->all->events->opened(s);
 }
 
-void agent_session_closed(struct agent_session *s)
+static void session_tell_closed(struct agent_session *s)
 {
 	const struct stream *st = &s->stream;
 	char code[ENDING_CODE_BYTES];
@@ -182,6 +189,126 @@ void agent_session_closed(struct agent_session *s)
 		 st->down.bytes, code, st->why);
 	s->all->events->closed(s);
 }
+
+/* ---- why a session was reset ---- */
+
+/* The relay's word comes by the link, and a reset by the leg: either may be the first. */
+static bool session_cut_by_far(const struct agent_session *s)
+{
+	const struct ending *e = &s->stream.ending;
+
+	return e->side == ENDING_FAR && (e->cause == ENDING_RESET || e->cause == ENDING_CUT) &&
+	       !s->worker->stopping;
+}
+
+static void session_close(struct agent_session *s)
+{
+	void (*over)(struct agent_session * s) = s->over;
+
+	s->over = NULL;
+	ring_timer_cancel(s->worker->ring, &s->late);
+	session_tell_closed(s);
+	over(s);
+}
+
+static void session_word_late(struct timer *t, uint64_t now_ms)
+{
+	session_close(container(t, struct agent_session, late));
+}
+
+static void session_explain(struct agent_session *s, enum ending_cause cause, const char *why)
+{
+	s->stream.ending.cause = cause;
+	snprintf(s->stream.why, sizeof(s->stream.why), "%s", why);
+}
+
+static void session_close_for(struct agent_session *s, enum ending_cause cause, const char *why)
+{
+	session_explain(s, cause, why);
+	session_close(s);
+}
+
+/* A relay that sends an agent away for this has reset its sessions for it, too. */
+static bool session_ends_with_link(enum reason reason)
+{
+	return reason == REASON_REVOKED || reason == REASON_CERT_EXPIRED ||
+	       reason == REASON_CERT_UNTRUSTED || reason == REASON_KICKED;
+}
+
+void agent_session_closed(struct agent_session *s, void (*over)(struct agent_session *s))
+{
+	const char *why;
+	enum reason away;
+
+	s->over = over;
+	s->late.fire = session_word_late;
+	if (!session_cut_by_far(s)) {
+		session_close(s);
+		return;
+	}
+	away = agent_links_sent_away(s->all->links, s->relay, &why);
+	if (session_ends_with_link(away))
+		session_close_for(s, ending_of_reason(away), why);
+	else if (agent_links_live(s->all->links, s->relay))
+		ring_timer_set(s->worker->ring, &s->late, AGENT_WORD_MS);
+	else
+		session_close(s);
+}
+
+bool agent_session_close_now(struct agent_session *s, enum reason reason, const char *why)
+{
+	if (!s->over)
+		return false;
+	if (reason == REASON_SHUTDOWN)
+		session_close(s);
+	else /* the far end has asked the same question a moment before */
+		session_close_for(s, ending_of_reason(reason), why);
+	return true;
+}
+
+struct agent_session *agent_session_there(struct agent_sessions *all, const char *relay,
+					  uint64_t number)
+{
+	for (struct agent_session *s = all->first; s; s = s->next)
+		if (s->number_there == number && strcmp(s->relay, relay) == 0)
+			return s;
+	return NULL;
+}
+
+void agent_session_told(struct agent_sessions *all, const struct agent_link *l,
+			const struct wire_message *m)
+{
+	struct agent_session *s = agent_session_there(all, l->label, m->ended.session);
+	char why[sizeof(s->stream.why)];
+	enum ending_cause cause;
+
+	/* A letter of a later version: the reset tells what is known here. */
+	if (!s || !ending_of_letter((char)m->ended.cause.data[0], &cause))
+		return;
+	wire_bytes_copy(m->ended.text, why, sizeof(why));
+	if (s->over)
+		session_close_for(s, cause, why);
+	else if (session_cut_by_far(s)) /* its operations are still being cancelled */
+		session_explain(s, cause, why);
+	else
+		stream_fault(&s->stream, ENDING_FAR, cause, why);
+}
+
+void agent_sessions_cut_off(struct agent_sessions *all, const struct agent_link *l,
+			    enum reason reason, const char *why)
+{
+	struct agent_session *next;
+
+	if (!session_ends_with_link(reason))
+		return;
+	for (struct agent_session *s = all->first; s; s = next) {
+		next = s->next;
+		if (s->over && strcmp(s->relay, l->label) == 0)
+			session_close_for(s, ending_of_reason(reason), why);
+	}
+}
+
+/* ---- what never began ---- */
 
 /* Relays often say the reason's own sentence; that is for others, the text alone for ourselves. */
 static void refusal_log(const struct agent_refusal *r)
@@ -279,30 +406,6 @@ static bool revoked_peer(const void *list, const struct identity_peer *peer)
 	return revocations_cover(list, peer);
 }
 
-static void sessions_look_fired(struct timer *t, uint64_t now_ms)
-{
-	struct agent_sessions *all = container(t, struct agent_sessions, look_timer);
-	time_t now = time(NULL);
-	bool went_back = now < all->looked;
-
-	all->looked = now;
-	if (all->look_again && (now >= all->look_again || went_back))
-		agent_sessions_judge(all);
-	if (all->look_again)
-		ring_timer_set(all->worker->ring, t, entitled_look_ms(all->look_again, now));
-}
-
-static void sessions_watch(struct agent_sessions *all, time_t again, time_t now)
-{
-	if (again == 0 || (all->look_again && again >= all->look_again))
-		return;
-	all->look_again = again;
-	if (all->looked == 0)
-		all->looked = now;
-	all->look_timer.fire = sessions_look_fired;
-	ring_timer_set(all->worker->ring, &all->look_timer, entitled_look_ms(again, now));
-}
-
 enum reason agent_session_judge(struct agent_session *s, const char **why)
 {
 	const struct identity *own = s->all->setup->self.identity;
@@ -334,7 +437,7 @@ enum reason agent_session_judge(struct agent_session *s, const char **why)
 	if (a.reason == REASON_OK && s->allowed)
 		a.reason = s->allowed(s);
 	if (a.reason == REASON_OK)
-		sessions_watch(s->all, entitled_earlier(until, a.until), now);
+		look_until(&s->all->look, entitled_earlier(until, a.until));
 	return a.reason;
 }
 
@@ -355,7 +458,7 @@ void agent_sessions_judge(struct agent_sessions *all)
 {
 	struct agent_session *next;
 
-	all->look_again = 0;
+	look_forget(&all->look);
 	for (struct agent_session *s = all->first; s; s = next) {
 		const char *why;
 		enum reason reason = agent_session_judge(s, &why);
@@ -375,7 +478,8 @@ void agent_sessions_stop(struct agent_sessions *all, const char *why)
 {
 	struct agent_session *next;
 
-	ring_timer_cancel(all->worker->ring, &all->look_timer);
+	look_stop(&all->look);
+	ring_timer_cancel(all->worker->ring, &all->prover);
 	for (struct agent_session *s = all->first; s; s = next) {
 		next = s->next;
 		s->stop(s, REASON_SHUTDOWN, why);

@@ -13,8 +13,10 @@
 #include "agent/session/stream.h"
 #include "agent/worker/worker.h"
 #include "core/parse/wire.h"
+#include "core/program/look.h"
 
-#define AGENT_CONSOLE_SESSIONS_MAX 16u	/* at a time; beside config.max_sessions */
+#define AGENT_CONSOLE_SESSIONS_MAX 16u /* at a time; beside config.max_sessions */
+#define AGENT_WORD_MS		   500u /* a relay's word on why a session was reset may be so late */
 #define AGENT_OFFERS_MAX	   256u /* of one relay, before the other agent has proved itself */
 
 struct agent_session;
@@ -65,11 +67,10 @@ struct agent_sessions {
 	struct agent_session *first; /* the newest */
 	struct relay_share *shares;  /* of relays that have any */
 	size_t count, consoles;	     /* the second: of those, with consoles */
+	struct timer prover;	     /* prove.c's: while a session has something to prove */
 	uint64_t last_number;
 	struct proved proved; /* by the peers of sessions */
-	time_t look_again;    /* when an answer of agent_session_judge() changes; 0: never */
-	time_t looked;	      /* the wall clock then; it must not go back */
-	struct timer look_timer;
+	struct look look;     /* at when an answer of agent_session_judge() changes */
 	struct {
 		uint64_t sessions, failed, up_bytes, down_bytes;
 	} totals;
@@ -89,9 +90,17 @@ struct agent_session {
 	char peer[WIRE_NAME_MAX + 1]; /* the other agent; "" for a public session */
 	char service[WIRE_NAME_MAX + 1];
 	char relay[ENDPOINT_TEXT_BYTES];
-	struct proved_hold proof;      /* by the peer; of none: it has proved nothing yet */
-	struct ending ending;	       /* how it ended, or was refused */
-	struct candidates *candidates; /* the peer's own word; NULL: none; owned */
+	uint64_t number_there; /* the relay's number of it; 0: none yet */
+	struct {
+		time_t until;	  /* when the certificate ends that the peer was shown */
+		uint64_t due_ms;  /* when a newer one is proved again; 0: there is none */
+		uint64_t wait_ms; /* and how long after that */
+	} shown;		  /* prove.c's */
+	struct timer late;	  /* waits for the relay's word, */
+	void (*over)(struct agent_session *s); /* then this; NULL: it does not wait */
+	struct proved_hold proof;	       /* by the peer; of none: it has proved nothing yet */
+	struct ending ending;		       /* how it ended, or was refused */
+	struct candidates *candidates;	       /* the peer's own word; NULL: none; owned */
 	/* Ends it at once; the reset reaches both sides. */
 	void (*stop)(struct agent_session *s, enum reason reason, const char *why);
 	/* May it go on by the configuration in force? NULL: that has no say. */
@@ -133,7 +142,21 @@ enum reason agent_session_judge(struct agent_session *s, const char **why) MUST_
 
 /* Each tells log and owner, and counts. */
 void agent_session_opened(struct agent_session *s);
-void agent_session_closed(struct agent_session *s);
+/* Its stream has ended. over() is called then, which frees: at once, or a moment later where a
+ * reset may have been faster than the relay's word on it. */
+void agent_session_closed(struct agent_session *s, void (*over)(struct agent_session *s));
+/* It waits for that no more: over() has been called. reason: why it must end now. False: it did not
+ * wait. */
+bool agent_session_close_now(struct agent_session *s, enum reason reason, const char *why);
+/* The relay of l says that it has ended a session. */
+void agent_session_told(struct agent_sessions *all, const struct agent_link *l,
+			const struct wire_message *m);
+/* The relay of l has turned this agent away: what it has just reset it reset for that. */
+void agent_sessions_cut_off(struct agent_sessions *all, const struct agent_link *l,
+			    enum reason reason, const char *why);
+/* The session that the relay of this label knows by this number; NULL: none. */
+struct agent_session *agent_session_there(struct agent_sessions *all, const char *relay,
+					  uint64_t number);
 /* The same of what has no place in the table. */
 void agent_sessions_refused(struct agent_sessions *all, const struct agent_refusal *r);
 /* Never opened: who would not have it, and why, which is kept in s->ending. text may be "": the

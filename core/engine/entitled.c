@@ -65,11 +65,12 @@ static struct entitled_answer judge_one(const struct identity_peer *peer,
 					const struct entitled_rules *rules, time_t now)
 {
 	const struct identity_anchor *anchor = anchor_of(rules->anchors, peer);
-	time_t end;
+	time_t end = peer->not_after;
 
-	if (!anchor)
+	if (!anchor && !peer->by_system)
 		return (struct entitled_answer){.reason = REASON_CERT_UNTRUSTED};
-	end = anchor->not_after < peer->not_after ? anchor->not_after : peer->not_after;
+	if (anchor && anchor->not_after < end)
+		end = anchor->not_after;
 	if (now >= end)
 		return (struct entitled_answer){.reason = REASON_CERT_EXPIRED};
 	return (struct entitled_answer){.reason = REASON_OK, .until = end};

@@ -188,11 +188,7 @@ struct identity *identity_new(const char *ca_pem, const char *certificate_pem, c
 	identity_refuse(why, why_size, "out of memory");
 	if (!id)
 		return NULL;
-	id->system = calloc(1, sizeof(*id->system));
-	if (id->system)
-		pthread_mutex_init(&id->system->lock, NULL);
-	if (!id->system || !load_ca(id, ca_pem, why, why_size) ||
-	    !load_leaf(id, certificate_pem, why, why_size) ||
+	if (!load_ca(id, ca_pem, why, why_size) || !load_leaf(id, certificate_pem, why, why_size) ||
 	    !identity_load_key(id, key_pem, why, why_size) ||
 	    !check_own_chain(id, now, why, why_size)) {
 		identity_free(id);
@@ -209,11 +205,6 @@ void identity_free(struct identity *id)
 		return;
 	X509_STORE_free(id->ca);
 	free(id->anchors.list);
-	if (id->system) {
-		X509_STORE_free(id->system->store);
-		pthread_mutex_destroy(&id->system->lock);
-		free(id->system);
-	}
 	X509_free(id->leaf);
 	sk_X509_pop_free(id->chain, X509_free);
 	EVP_PKEY_free(id->key);
@@ -385,15 +376,15 @@ SSL_CTX *identity_inner_context(const struct identity *id, bool server)
 
 /* ---- proofs ---- */
 
-bool identity_sign(const struct identity *id, const uint8_t exported[32], uint8_t *signature,
-		   size_t room, size_t *len)
+bool identity_sign(const struct identity *id, enum identity_statement what,
+		   const uint8_t exported[32], uint8_t *signature, size_t room, size_t *len)
 {
-	uint8_t message[IDENTITY_HELLO_BYTES];
+	uint8_t message[IDENTITY_STATEMENT_BYTES];
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	size_t size = room;
 	bool ok;
 
-	identity_hello_message(exported, message);
+	identity_statement(what, exported, message);
 	ok = ctx && identity_signature_begin(ctx, id->key, true) &&
 	     EVP_DigestSign(ctx, signature, &size, message, sizeof(message));
 	EVP_MD_CTX_free(ctx);

@@ -33,6 +33,7 @@ struct identity_peer {
 	char serial[48];  /* hex */
 	uint8_t key[IDENTITY_KEY_BYTES];
 	uint8_t ca[IDENTITY_KEY_BYTES]; /* of identity.ca, that vouches for it; 0: not asked */
+	bool by_system; /* a relay's, and a CA of the system vouches for it in place of these */
 };
 
 /* The certificates of identity.ca: each may end a chain. */
@@ -85,15 +86,18 @@ SSL_CTX *identity_inner_context(const struct identity *id, bool server) MUST_CHE
 bool identity_inner_at(SSL *ssl, time_t now) MUST_CHECK;
 
 /* After a client handshake with a relay: chain to our CA (or, with system_trust, to the system's)
- * and the name or address host. On refusal, why is a sentence; when the chain ends in another
- * CA it begins "TLS is being intercepted by ISSUER". system_trust reads the system's CAs
- * from disk on first use: a program that will lose sight of the disk calls identity_load_system()
- * before. */
+ * and the name or address host. out gets what is kept of it; it has no name. On refusal, why is a
+ * sentence; when the chain ends in another CA it begins "TLS is being intercepted by ISSUER".
+ * The system's CAs are read on first use: a program that
+ * will lose sight of the disk calls identity_load_system() before. */
 bool identity_check_relay(const struct identity *id, SSL *ssl, const char *host, bool system_trust,
-			  time_t now, char *why, size_t why_size) MUST_CHECK;
+			  time_t now, struct identity_peer *out, char *why,
+			  size_t why_size) MUST_CHECK;
 
-/* Reads the system's CAs; false when none were found. */
-bool identity_load_system(const struct identity *id) MUST_CHECK;
+/* Reads the system's CAs, again if they are known: those of the files and directories that
+ * SSL_CERT_FILE and SSL_CERT_DIR name, as OpenSSL reads these, else of the distribution's file.
+ * False when none are known, of this time or an earlier one. */
+bool identity_load_system(void) MUST_CHECK;
 
 /* The verified peer of an inner session: REASON_OK (out is filled), CERT_EXPIRED (also: not valid
  * yet), CERT_UNTRUSTED, CERT_ROLE, or PROTOCOL when the peer does not speak postern/2. Tells the
@@ -102,15 +106,18 @@ bool identity_load_system(const struct identity *id) MUST_CHECK;
 enum reason identity_peer_of(const struct identity *id, SSL *ssl,
 			     struct identity_peer *out) MUST_CHECK;
 
-/* HELLO: our certificate in DER and a signature over "postern/2 hello\0" and the 32 exported bytes.
- */
-bool identity_sign(const struct identity *id, const uint8_t exported[32], uint8_t *signature,
-		   size_t room, size_t *len) MUST_CHECK;
+/* HELLO and PROVE: our certificate in DER and a signature over "postern/2 hello" or "postern/2
+ * prove", a zero byte and the 32 exported bytes. */
+enum identity_statement { IDENTITY_HELLO, IDENTITY_PROVE };
+
+bool identity_sign(const struct identity *id, enum identity_statement what,
+		   const uint8_t exported[32], uint8_t *signature, size_t room,
+		   size_t *len) MUST_CHECK;
 void identity_certificate_der(const struct identity *id, const uint8_t **der, size_t *len);
-/* The relay's check of it: chain, validity now, role agent or console, signature. */
-enum reason identity_verify(const struct identity *id, const uint8_t *der, size_t der_len,
-			    const uint8_t *signature, size_t signature_len,
-			    const uint8_t exported[32], time_t now,
+/* The other side's check of it: chain, validity now, role agent or console, signature. */
+enum reason identity_verify(const struct identity *id, enum identity_statement what,
+			    const uint8_t *der, size_t der_len, const uint8_t *signature,
+			    size_t signature_len, const uint8_t exported[32], time_t now,
 			    struct identity_peer *out) MUST_CHECK;
 
 /* HMAC-SHA256(secret, exported): a leg's proof. Compare with CRYPTO_memcmp. */

@@ -3,17 +3,10 @@
 #ifndef POSTERN_ENGINE_IDENTITY_INTERNAL_H
 #define POSTERN_ENGINE_IDENTITY_INTERNAL_H
 
-#include <pthread.h>
 #include <openssl/x509.h>
 
 #include "core/engine/certificate.h"
 #include "core/engine/identity.h"
-
-/* The system's CAs, read by the first thread that needs them. */
-struct identity_system {
-	pthread_mutex_t lock;
-	X509_STORE *store; /* NULL: not read yet, or none found */
-};
 
 struct identity {
 	X509_STORE *ca; /* every certificate of identity.ca is an anchor */
@@ -25,7 +18,6 @@ struct identity {
 	uint8_t key_id[SIGNING_KEY_BYTES];
 	uint8_t *der; /* the leaf */
 	size_t der_len;
-	struct identity_system *system;
 };
 
 /* A kind of key that is used here, whichever half it is. */
@@ -53,9 +45,10 @@ bool identity_key_of(X509 *x, uint8_t out[IDENTITY_KEY_BYTES]) MUST_CHECK;
  */
 enum ssl_verify_result_t identity_verify_inner(SSL *ssl, uint8_t *alert);
 
-/* "postern/2 hello", its zero byte, and what was exported. */
-#define IDENTITY_HELLO_BYTES 48u
-void identity_hello_message(const uint8_t exported[32], uint8_t out[IDENTITY_HELLO_BYTES]);
+/* "postern/2 hello" or "postern/2 prove", its zero byte, and what was exported. */
+#define IDENTITY_STATEMENT_BYTES 48u
+void identity_statement(enum identity_statement what, const uint8_t exported[32],
+			uint8_t out[IDENTITY_STATEMENT_BYTES]);
 /* ECDSA-SHA256, Ed25519, or RSA-PSS-SHA256, by the kind of key. */
 bool identity_signature_begin(EVP_MD_CTX *ctx, EVP_PKEY *key, bool sign) MUST_CHECK;
 

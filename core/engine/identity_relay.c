@@ -6,6 +6,9 @@
 #include "core/engine/identity_internal.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
+#include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,36 +28,106 @@ static const char *const system_files[] = {
 
 /* ---- the system's CAs ---- */
 
+/* Of the process: no identity's own. Read again by identity_load_system(), and kept where that
+ * finds none. */
+static struct {
+	pthread_mutex_t lock;
+	X509_STORE *store; /* NULL: not read yet, or none found */
+} of_system = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* As c_rehash(1) names them: eight hex digits, a dot and a number. */
+static bool is_hashed_name(const char *name)
+{
+	size_t digits = strspn(name, "0123456789abcdef");
+
+	return digits == 8 && name[8] == '.' && name[9] &&
+	       strspn(name + 9, "0123456789") == strlen(name + 9);
+}
+
+static void read_directory(X509_STORE *store, const char *path)
+{
+	DIR *dir = opendir(path);
+	char file[PATH_MAX];
+
+	for (struct dirent *e; dir && (e = readdir(dir));)
+		if (is_hashed_name(e->d_name) &&
+		    snprintf(file, sizeof(file), "%s/%s", path, e->d_name) < (int)sizeof(file))
+			X509_STORE_load_locations(store, file, NULL);
+	if (dir)
+		closedir(dir);
+}
+
+/* "DIR:DIR" */
+static void read_directories(X509_STORE *store, const char *list)
+{
+	char path[PATH_MAX];
+
+	for (const char *at = list; at; at = strchr(at, ':') ? strchr(at, ':') + 1 : NULL) {
+		size_t len = strcspn(at, ":");
+
+		if (len == 0 || len >= sizeof(path))
+			continue;
+		memcpy(path, at, len);
+		path[len] = '\0';
+		read_directory(store, path);
+	}
+}
+
+/* What loading says is not asked: of a file that is not there it says no, or nothing. */
+static bool has_any(X509_STORE *store)
+{
+	return sk_X509_OBJECT_num(X509_STORE_get0_objects(store)) > 0;
+}
+
+/* What the environment names counts in place of the system's. */
 static X509_STORE *read_system(void)
 {
+	const char *file = getenv("SSL_CERT_FILE"), *dirs = getenv("SSL_CERT_DIR");
 	X509_STORE *store = X509_STORE_new();
-	const char *named = getenv("SSL_CERT_FILE");
-	bool ok = store && named && X509_STORE_load_locations(store, named, NULL);
 
-	for (size_t i = 0; store && !ok && i < sizeof(system_files) / sizeof(system_files[0]); i++)
-		ok = X509_STORE_load_locations(store, system_files[i], NULL);
+	if (store && file)
+		X509_STORE_load_locations(store, file, NULL);
+	if (store && dirs)
+		read_directories(store, dirs);
+	for (size_t i = 0; store && !file && !dirs && !has_any(store) &&
+			   i < sizeof(system_files) / sizeof(system_files[0]);
+	     i++)
+		X509_STORE_load_locations(store, system_files[i], NULL);
 	ERR_clear_error();
-	if (ok)
+	if (store && has_any(store))
 		return store;
 	X509_STORE_free(store);
 	return NULL;
 }
 
-static X509_STORE *system_store(const struct identity *id)
+bool identity_load_system(void)
+{
+	X509_STORE *store = read_system();
+	bool known;
+
+	pthread_mutex_lock(&of_system.lock);
+	if (store) {
+		X509_STORE_free(of_system.store);
+		of_system.store = store;
+	}
+	known = of_system.store != NULL;
+	pthread_mutex_unlock(&of_system.lock);
+	return known;
+}
+
+/* A reference of the caller's, or NULL. */
+static X509_STORE *system_store(void)
 {
 	X509_STORE *store;
 
-	pthread_mutex_lock(&id->system->lock);
-	if (!id->system->store)
-		id->system->store = read_system();
-	store = id->system->store;
-	pthread_mutex_unlock(&id->system->lock);
+	pthread_mutex_lock(&of_system.lock);
+	if (!of_system.store)
+		of_system.store = read_system();
+	store = of_system.store;
+	if (store)
+		X509_STORE_up_ref(store);
+	pthread_mutex_unlock(&of_system.lock);
 	return store;
-}
-
-bool identity_load_system(const struct identity *id)
-{
-	return system_store(id) != NULL;
 }
 
 /* ---- the sentences ---- */
@@ -161,8 +234,30 @@ static bool name_matches(X509 *leaf, const char *host)
 			       NULL) == 1;
 }
 
+/* One serial number in a million is longer than CAs may make it (RFC 5280 section 4.1.2.2): such a
+ * certificate is known by its key alone. False without memory. */
+static bool keep_relay(X509 *leaf, const struct identity_verdict *v, bool by_system,
+		       struct identity_peer *out)
+{
+	struct identity_peer peer = {
+		.role = IDENTITY_RELAY,
+		.not_before = certificate_time(X509_get0_notBefore(leaf)),
+		.not_after = v->ends,
+		.by_system = by_system,
+	};
+
+	memcpy(peer.ca, v->anchor, sizeof(peer.ca));
+	if (!certificate_serial(leaf, peer.serial))
+		peer.serial[0] = '\0';
+	if (!identity_key_of(leaf, peer.key))
+		return false;
+	*out = peer;
+	return true;
+}
+
 static bool check_leaf(const struct identity *id, STACK_OF(X509) * chain, const char *host,
-		       bool system_trust, time_t now, char *why, size_t why_size)
+		       bool system_trust, time_t now, struct identity_peer *out, char *why,
+		       size_t why_size)
 {
 	X509 *leaf = sk_X509_value(chain, 0);
 	X509_STORE *system = NULL;
@@ -172,9 +267,10 @@ static bool check_leaf(const struct identity *id, STACK_OF(X509) * chain, const 
 
 	v = identity_verify_chain(id->ca, leaf, chain, X509_PURPOSE_SSL_SERVER, now);
 	if (system_trust && is_foreign(v.error))
-		system = system_store(id);
+		system = system_store();
 	if (system)
 		v = identity_verify_chain(system, leaf, chain, X509_PURPOSE_SSL_SERVER, now);
+	X509_STORE_free(system);
 	if (v.error != X509_V_OK) {
 		identity_explain(id, &v, leaf, host, system_trust, now, why, why_size);
 		return false;
@@ -192,7 +288,8 @@ static bool check_leaf(const struct identity *id, STACK_OF(X509) * chain, const 
 			 names, host, host);
 		return false;
 	}
-	return true;
+	snprintf(why, why_size, "out of memory");
+	return keep_relay(leaf, &v, system != NULL, out);
 }
 
 /* After the certificate, which tells who takes TLS apart on the way. */
@@ -208,17 +305,20 @@ static bool check_version(const SSL *ssl, const char *host, char *why, size_t wh
 }
 
 bool identity_check_relay(const struct identity *id, SSL *ssl, const char *host, bool system_trust,
-			  time_t now, char *why, size_t why_size)
+			  time_t now, struct identity_peer *out, char *why, size_t why_size)
 {
 	STACK_OF(X509) *chain = SSL_get_peer_full_cert_chain(ssl);
+	struct identity_peer peer;
 	bool ok;
 
 	if (!chain || sk_X509_num(chain) == 0) {
 		snprintf(why, why_size, "%s presented no certificate", host);
 		return false;
 	}
-	ok = check_leaf(id, chain, host, system_trust, now, why, why_size) &&
+	ok = check_leaf(id, chain, host, system_trust, now, &peer, why, why_size) &&
 	     check_version(ssl, host, why, why_size);
 	ERR_clear_error();
+	if (ok)
+		*out = peer;
 	return ok;
 }

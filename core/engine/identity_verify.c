@@ -7,6 +7,7 @@
  */
 #include "core/engine/identity_internal.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,7 @@
 
 #include "core/parse/wire.h"
 
-#define URI_PREFIX  "postern:"
-#define HELLO_LABEL "postern/2 hello" /* and its zero byte */
+#define URI_PREFIX "postern:"
 
 /* ---- reading certificates ---- */
 
@@ -278,13 +278,16 @@ enum reason identity_peer_of(const struct identity *id, SSL *ssl, struct identit
 	return v->reason;
 }
 
-/* ---- HELLO ---- */
+/* ---- HELLO and PROVE ---- */
 
-void identity_hello_message(const uint8_t exported[32], uint8_t out[IDENTITY_HELLO_BYTES])
+void identity_statement(enum identity_statement what, const uint8_t exported[32],
+			uint8_t out[IDENTITY_STATEMENT_BYTES])
 {
-	_Static_assert(sizeof(HELLO_LABEL) + 32 == IDENTITY_HELLO_BYTES, "label and export");
-	memcpy(out, HELLO_LABEL, sizeof(HELLO_LABEL));
-	memcpy(out + sizeof(HELLO_LABEL), exported, 32);
+	static const char labels[][16] = {"postern/2 hello", "postern/2 prove"};
+
+	_Static_assert(sizeof(labels[0]) + 32 == IDENTITY_STATEMENT_BYTES, "label and export");
+	memcpy(out, labels[what], sizeof(labels[0]));
+	memcpy(out + sizeof(labels[0]), exported, 32);
 }
 
 bool identity_signature_begin(EVP_MD_CTX *ctx, EVP_PKEY *key, bool sign)
@@ -301,15 +304,15 @@ bool identity_signature_begin(EVP_MD_CTX *ctx, EVP_PKEY *key, bool sign)
 		EVP_PKEY_CTX_set_rsa_pss_saltlen(pctx, -1));
 }
 
-static bool signature_ok(X509 *leaf, const uint8_t *signature, size_t len,
-			 const uint8_t exported[32])
+static bool signature_ok(X509 *leaf, enum identity_statement what, const uint8_t *signature,
+			 size_t len, const uint8_t exported[32])
 {
-	uint8_t message[IDENTITY_HELLO_BYTES];
+	uint8_t message[IDENTITY_STATEMENT_BYTES];
 	EVP_PKEY *key = X509_get_pubkey(leaf);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	bool ok;
 
-	identity_hello_message(exported, message);
+	identity_statement(what, exported, message);
 	ok = key && ctx && identity_signature_begin(ctx, key, false) &&
 	     EVP_DigestVerify(ctx, signature, len, message, sizeof(message)) == 1;
 	EVP_MD_CTX_free(ctx);
@@ -317,9 +320,10 @@ static bool signature_ok(X509 *leaf, const uint8_t *signature, size_t len,
 	return ok;
 }
 
-enum reason identity_verify(const struct identity *id, const uint8_t *der, size_t der_len,
-			    const uint8_t *signature, size_t signature_len,
-			    const uint8_t exported[32], time_t now, struct identity_peer *out)
+enum reason identity_verify(const struct identity *id, enum identity_statement what,
+			    const uint8_t *der, size_t der_len, const uint8_t *signature,
+			    size_t signature_len, const uint8_t exported[32], time_t now,
+			    struct identity_peer *out)
 {
 	const uint8_t *end = der;
 	X509 *leaf = d2i_X509(NULL, &end, (long)der_len);
@@ -329,7 +333,7 @@ enum reason identity_verify(const struct identity *id, const uint8_t *der, size_
 	if (!leaf || end != der + der_len)
 		goto out;
 	reason = judge_peer(id->ca, leaf, NULL, now, &peer);
-	if (reason == REASON_OK && !signature_ok(leaf, signature, signature_len, exported))
+	if (reason == REASON_OK && !signature_ok(leaf, what, signature, signature_len, exported))
 		reason = REASON_PROOF;
 	if (reason == REASON_OK)
 		*out = peer;

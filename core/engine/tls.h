@@ -95,6 +95,7 @@ const char *tls_group_name(uint16_t group);
 #define TLS_EXPORT_HELLO "EXPORTER-postern-hello"
 #define TLS_EXPORT_LEG	 "EXPORTER-postern-leg"
 #define TLS_EXPORT_TAG	 "EXPORTER-postern-tag"
+#define TLS_EXPORT_PROVE "EXPORTER-postern-prove" /* of an inner session */
 bool tls_export(struct tls *t, const char *label, uint8_t out[TLS_EXPORT_BYTES]) MUST_CHECK;
 
 #endif

@@ -3,6 +3,7 @@
 #include "core/parse/ending.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 #define X(letter, name, sentence) letter,
 static const char sides[] = {ENDING_SIDES(X)};
@@ -17,6 +18,25 @@ const char *ending_code(struct ending e, char out[ENDING_CODE_BYTES])
 	out[2] = causes[e.cause];
 	out[3] = '\0';
 	return out;
+}
+
+const char *ending_letter(enum ending_cause cause)
+{
+#define X(letter, name, sentence) {letter, '\0'},
+	static const char texts[][2] = {ENDING_CAUSES(X)};
+#undef X
+
+	return texts[cause];
+}
+
+bool ending_of_letter(char letter, enum ending_cause *out)
+{
+	for (size_t i = 0; i < sizeof(causes); i++)
+		if (causes[i] == letter) {
+			*out = (enum ending_cause)i;
+			return true;
+		}
+	return false;
 }
 
 enum ending_cause ending_of_reason(enum reason reason)

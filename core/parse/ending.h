@@ -14,6 +14,9 @@
 #ifndef POSTERN_PARSE_ENDING_H
 #define POSTERN_PARSE_ENDING_H
 
+#include <stdbool.h>
+
+#include "core/must_check.h"
 #include "core/parse/reason.h"
 
 /* X(letter, NAME, sentence) */
@@ -86,6 +89,9 @@ struct ending {
 /* Writes the letters; returns out. */
 const char *ending_code(struct ending e, char out[ENDING_CODE_BYTES]);
 
+/* The letter of a cause, as a text; and back: false, *out untouched, for one that is not known. */
+const char *ending_letter(enum ending_cause cause);
+bool ending_of_letter(char letter, enum ending_cause *out) MUST_CHECK;
 /* Why, for a reason that crossed the wire or that policy gave. */
 enum ending_cause ending_of_reason(enum reason reason);
 /* Why, for an errno of a socket. */

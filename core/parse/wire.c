@@ -93,6 +93,14 @@ static const struct field fields[] = {
 
 	{WIRE_SIGNED, BYTES16, AT(signed_revocation.object), 1, WIRE_SIGNED_MAX},
 
+	{WIRE_PROVE, UINT64, AT(prove.session), 0, 0},
+	{WIRE_PROVE, BYTES16, AT(prove.certificate), 1, WIRE_CERT_MAX},
+	{WIRE_PROVE, BYTES16, AT(prove.signature), 1, WIRE_SIGNATURE_MAX},
+
+	{WIRE_ENDED, UINT64, AT(ended.session), 0, 0},
+	{WIRE_ENDED, TEXT8, AT(ended.cause), 1, 1},
+	{WIRE_ENDED, TEXT16, AT(ended.text), 0, WIRE_TEXT_MAX},
+
 	{WIRE_LEG, UINT64, AT(leg.link), 0, 0},
 	{WIRE_LEG, SECRET, AT(leg.proof), 0, 0},
 

@@ -64,6 +64,8 @@
 	X(0x0b, REVOKED)   /* relay -> agent: a part of the list of revoked certificates */        \
 	X(0x0c, TAGKEY)	   /* relay -> agent: the key to make tags with from now on */             \
 	X(0x0d, SIGNED)	   /* relay -> agent: a revocation that a console or a CA has signed */    \
+	X(0x0e, PROVE)	   /* either way on a link: a newer certificate */                         \
+	X(0x0f, ENDED)	   /* relay -> agent: it ends this session, and why */                     \
 	X(0x10, LEG)	   /* agent -> relay, first on a leg */                                    \
 	X(0x11, READY)	   /* relay -> agent: the leg is idle (warm) */                            \
 	X(0x12, OPEN)	   /* agent -> relay on an idle leg: wants a service */                    \
@@ -200,6 +202,15 @@ struct wire_message {
 		struct {
 			struct wire_bytes object;
 		} signed_revocation;
+		struct {
+			uint64_t session;
+			struct wire_bytes certificate, signature;
+		} prove;
+		struct {
+			uint64_t session;
+			struct wire_bytes cause; /* a letter of core/parse/ending.h */
+			struct wire_bytes text;
+		} ended;
 		struct {
 			uint64_t link;
 			uint8_t proof[WIRE_SECRET_BYTES];

@@ -339,7 +339,8 @@ static bool say_hello(struct relay_line *l)
 	return len > 0 && tls_write(l->tls, l->plain, TAG_BYTES + len) == TLS_OK;
 }
 
-static void relay_line_dialled(void *owner, int fd, struct tls *tls, const char *error)
+static void relay_line_dialled(void *owner, int fd, struct tls *tls,
+			       const struct identity_peer *relay, const char *error)
 {
 	struct relay_line *l = owner;
 

@@ -26,6 +26,7 @@ struct account {
 struct party {
 	struct account *account;
 	struct credential *credential;
+	slab_id conn;  /* of the link; 0: it is gone */
 	uint64_t refs; /* of the link, of meetings and of sessions */
 	struct party *next, *prev;
 };
@@ -152,6 +153,17 @@ static size_t names_of(enum identity_role role)
 struct credential *party_newest(const struct party *p)
 {
 	return credential_hold(p->account->newest[names_of(p->credential->peer.role)]);
+}
+
+slab_id party_conn(const struct party *p)
+{
+	const struct account_link *present = p->account->present;
+
+	if (p->conn || !present)
+		return p->conn;
+	return names_of(present->party->credential->peer.role) == names_of(p->credential->peer.role)
+		       ? present->conn
+		       : 0;
 }
 
 static void account_proved(struct account *a, struct credential *credential)
@@ -302,6 +314,7 @@ enum reason rendezvous_sign_in(struct rendezvous *r, struct credential *credenti
 	struct account *a = p->account;
 	l->conn = conn;
 	l->party = p;
+	p->conn = conn;
 	a->links++;
 	a->lasting += role == RENDEZVOUS_AGENT;
 	RAND_bytes(l->secret, sizeof l->secret);
@@ -366,6 +379,7 @@ void rendezvous_sign_out(struct rendezvous *r, uint64_t link, rendezvous_orphan_
 		l->party->account->legs -= l->legs;
 	}
 	HASH_DEL(r->links, l);
+	l->party->conn = 0;
 	party_release(r, l->party);
 	memory_free(l->services);
 	memory_free(l);

@@ -141,6 +141,9 @@ void rendezvous_end(struct rendezvous *r, const struct rendezvous_pair *pair);
 /* One side of a session: an account, and the certificate that its link was signed in with. */
 const char *party_name(const struct party *p);
 const struct credential *party_credential(const struct party *p);
+/* Where the holder can be told something: the connection of the party's link or, when that is gone,
+ * of the link that is present under its name. 0: nowhere. */
+slab_id party_conn(const struct party *p);
 /* The newest certificate that was proved under its role and name. A reference is the caller's. */
 struct credential *party_newest(const struct party *p);
 

@@ -131,7 +131,7 @@ void enforce_all(struct worker *w)
 {
 	struct sessions *ss = w->sessions;
 
-	ss->look_again = 0;
+	look_forget(&ss->look);
 	for (uint32_t i = 0; i < ss->table.high_water; i++) {
 		struct session *s = slab_at(&ss->table, i);
 
@@ -150,27 +150,10 @@ void enforce_all(struct worker *w)
 
 void enforce_watch(struct worker *w, time_t again)
 {
-	struct sessions *ss = w->sessions;
-	time_t now;
-
-	if (again == 0 || (ss->look_again && again >= ss->look_again))
-		return;
-	now = time(NULL);
-	ss->look_again = again;
-	if (ss->looked == 0)
-		ss->looked = now;
-	ring_timer_set(w->ring, &ss->policy_timer, entitled_look_ms(again, now));
+	look_until(&w->sessions->look, again);
 }
 
-void enforce_tick(struct timer *t, uint64_t now_ms)
+void enforce_look(struct look *l)
 {
-	struct sessions *ss = container(t, struct sessions, policy_timer);
-	time_t now = time(NULL);
-	bool went_back = now < ss->looked;
-
-	ss->looked = now;
-	if (ss->look_again && (now >= ss->look_again || went_back))
-		enforce_all(ss->worker);
-	if (ss->look_again)
-		ring_timer_set(ss->worker->ring, t, entitled_look_ms(ss->look_again, now));
+	enforce_all(container(l, struct sessions, look)->worker);
 }

@@ -8,12 +8,12 @@
  * at the earliest end of any certificate, rule or grant. A session that may not go on is reset on
  * both sides; a link, a leg and a console hear BYE; an asker that waits hears FAIL or BYE.
  *
- * The timer goes by the wall clock, which leaps: it looks every ENTITLED_LOOK_MS at least, and asks
- * everything again when the clock has gone back.
+ * The timer is core/program/look.h's, for the wall clock leaps.
  */
 #ifndef POSTERN_RELAY_SESSION_ENFORCE_H
 #define POSTERN_RELAY_SESSION_ENFORCE_H
 
+#include "core/program/look.h"
 #include "relay/front/conn.h"
 #include "relay/policy/policy.h"
 
@@ -38,6 +38,7 @@ struct policy_answer enforce_begin(struct worker *w, const struct rendezvous_pai
 void enforce_all(struct worker *w);
 /* Something has begun whose answer is good until then; 0: for ever. */
 void enforce_watch(struct worker *w, time_t again);
-void enforce_tick(struct timer *t, uint64_t now_ms);
+/* The look of a worker's sessions: time has changed an answer. */
+void enforce_look(struct look *l);
 
 #endif

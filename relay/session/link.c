@@ -10,6 +10,7 @@
 #include <openssl/mem.h>
 
 #include "core/engine/identity.h"
+#include "core/engine/proving.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include "core/random.h"
@@ -17,6 +18,7 @@
 #include "relay/session/enforce.h"
 #include "relay/session/frames.h"
 #include "relay/session/leg.h"
+#include "relay/session/prove.h"
 #include "relay/session/report.h"
 #include "relay/session/trace.h"
 
@@ -33,8 +35,9 @@ struct relay_link {
 	uint64_t list_mark;	       /* of the list of revocations that it is told; 0: none yet */
 	uint32_t revoked;	       /* of that list, that it has been told; the rest follows */
 	uint32_t signed_told;	       /* number of the last signed revocation that it was told */
-	uint64_t tag_key;	       /* of the newest tag key that it knows: its first bytes */
-	enum reason ending;	       /* it may not go on; REASON_OK: it may */
+	struct proving proving;	       /* to others */
+	uint32_t tag_key;	       /* of the newest tag key that it knows: its first bytes */
+	enum reason ending : 8;	       /* it may not go on; REASON_OK: it may */
 	bool announced;		       /* its coming is on record, and its going will be */
 	bool told_list;		       /* to its end */
 };
@@ -42,7 +45,7 @@ struct relay_link {
 static const struct conn_phase phase_link;
 static void link_send_signed(struct conn *c);
 static void link_send_revoked(struct conn *c);
-static uint64_t newest_tag_key(const struct conn *c);
+static uint32_t newest_tag_key(const struct conn *c);
 static void link_send_tag_key(struct conn *c);
 
 static struct relay_link *link_of(struct conn *c)
@@ -64,9 +67,10 @@ static enum reason hello_check(struct conn *c, const struct wire_message *m,
 
 	if (!tls_export(c->tls, TLS_EXPORT_HELLO, exported))
 		return REASON_PROOF;
-	enum reason reason = identity_verify(c->worker->snap->identity, m->hello.certificate.data,
-					     m->hello.certificate.len, m->hello.signature.data,
-					     m->hello.signature.len, exported, time(NULL), peer);
+	enum reason reason = identity_verify(c->worker->snap->identity, IDENTITY_HELLO,
+					     m->hello.certificate.data, m->hello.certificate.len,
+					     m->hello.signature.data, m->hello.signature.len,
+					     exported, time(NULL), peer);
 	if (reason != REASON_OK)
 		return reason;
 	if (!wire_bytes_equal(m->hello.agent, wire_text(peer->name)))
@@ -273,6 +277,17 @@ static void link_refused_offer(struct conn *c, const struct wire_message *m)
 				m->refuse.text);
 }
 
+/* More than an agent of ours ever says is passed over. */
+static void link_prove(struct conn *c, const struct wire_message *m)
+{
+	struct relay_link *l = link_of(c);
+
+	if (proving_may(&l->proving, ring_now_ms(c->worker->ring)))
+		prove_hand_on(c->worker->relay, l->credential, m);
+	else
+		worker_count(c->worker, REASON_LIMIT_RATE);
+}
+
 static void link_trace_message(struct conn *c, const struct wire_message *m)
 {
 	struct relay *r = c->worker->relay;
@@ -311,6 +326,9 @@ static void link_message(struct conn *c, const struct wire_message *m, bool more
 		conn_send_message(c, &answer);
 		break;
 	case WIRE_PONG:
+		break;
+	case WIRE_PROVE:
+		link_prove(c, m);
 		break;
 	case WIRE_BYE:
 		conn_finish(c);
@@ -428,9 +446,9 @@ static void link_send_more(struct conn *c)
 	link_send_more_revoked(c);
 }
 
-static uint64_t newest_tag_key(const struct conn *c)
+static uint32_t newest_tag_key(const struct conn *c)
 {
-	uint64_t first;
+	uint32_t first;
 
 	memcpy(&first, c->worker->snap->tag_keys.keys[0], sizeof first);
 	return first;

@@ -84,7 +84,6 @@ int sessions_open(struct worker *w)
 	w->sessions = ss;
 	ss->worker = w;
 	ss->trimmer.fire = sessions_trim;
-	ss->policy_timer.fire = enforce_tick;
 	ss->pace_timer.fire = pace_look;
 	splicer_open(&ss->splicer);
 	if (slab_init(&ss->table, sizeof(struct session), (uint32_t)r->descriptors / 2 + 1,
@@ -95,6 +94,7 @@ int sessions_open(struct worker *w)
 
 void sessions_start(struct worker *w)
 {
+	look_init(&w->sessions->look, w->ring, enforce_look);
 	ring_timer_set(w->ring, &w->sessions->trimmer, TRIM_INTERVAL_MS);
 }
 
@@ -330,6 +330,26 @@ void session_flow_ended(struct session *s)
 	session_finish(s, false);
 }
 
+/* Both agents hear on their links what the relay itself ends a session for: of the legs they see
+ * resets alone. */
+static void session_tell_ended(const struct session *s, enum ending_cause cause, const char *why)
+{
+	const struct wire_message m = {.type = WIRE_ENDED,
+				       .ended = {.session = s->number,
+						 .cause = wire_text(ending_letter(cause)),
+						 .text = wire_text(why)}};
+	struct relay *r = s->worker->relay;
+	slab_id conns[2];
+
+	relay_lock(r);
+	conns[0] = s->pair.from ? party_conn(s->pair.from) : 0;
+	conns[1] = party_conn(s->pair.to);
+	relay_unlock(r);
+	for (unsigned i = 0; i < 2; i++)
+		if (conns[i])
+			(void)!conn_tell(r, conns[i], &m, false); /* without memory, no word */
+}
+
 void session_abort(struct session *s, enum ending_side who, enum ending_cause cause,
 		   const char *why)
 {
@@ -338,6 +358,8 @@ void session_abort(struct session *s, enum ending_side who, enum ending_cause ca
 	if (!s->ended) {
 		s->ended = true;
 		session_log_end(s, (struct ending){who, session_phase(s), cause}, why);
+		if (who == ENDING_SELF)
+			session_tell_ended(s, cause, why);
 		for (unsigned side = 0; side < 2; side++) {
 			leg_session_gone(s->worker, s->cutting[side]);
 			ring_cancel(ring, &s->flow[side].op);

@@ -19,6 +19,7 @@
 #include "core/buffers.h"
 #include "core/engine/envelope.h"
 #include "core/parse/ending.h"
+#include "core/program/look.h"
 #include "relay/front/worker.h"
 #include "relay/session/bridge.h"
 #include "relay/session/flow.h"
@@ -58,9 +59,8 @@ struct sessions {
 	struct flow *paced;	/* waiting for the shaper (pace.h) */
 	size_t paced_count;
 	uint32_t looked_at; /* how far the table has been looked through for idle sessions */
-	time_t look_again;  /* when an answer changes by itself; 0: never. enforce.c's */
-	time_t looked;	    /* the wall clock then; it must not go back */
-	struct timer trimmer, policy_timer, pace_timer;
+	struct look look;   /* at when an answer changes by itself: enforce.c's */
+	struct timer trimmer, pace_timer;
 };
 
 /* Makes the tables of w->sessions. 0, or -ENOMEM: sessions_close() is due also then. */

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import tempfile
 import time
 
 from console import console
@@ -122,7 +123,11 @@ def test_public_certificate(lab):
     stubborn.signal(signal.SIGTERM)
     stubborn.wait()
     trust_system(home)
-    w.start_agent(w.home, home, "home", env={"SSL_CERT_FILE": root})
+    # The file lies where the agent, once it runs, can read nothing.
+    with tempfile.TemporaryDirectory() as elsewhere:
+        os.chmod(elsewhere, 0o755)
+        shutil.copyfile(root, f"{elsewhere}/roots.pem")
+        w.start_agent(w.home, home, "home", env={"SSL_CERT_FILE": f"{elsewhere}/roots.pem"})
     # So does a console, whom it tells in time that the certificate ends.
     boss = console(w)
     trust_system(lab.path("boss.yaml"))

@@ -3,8 +3,9 @@
  * agent_publish_test: the publishing side, against far ends that may not, want something else than
  * was offered, say nothing, or never go.
  *
- * links: core/engine/entitled.c agent/engine/proved.c
+ * links: core/engine/entitled.c core/program/look.c agent/engine/proved.c
  * links: agent/session/session.c agent/session/request.c agent/session/publish.c
+ * links: agent/session/prove.c
  * links: agent/session/stream.c agent/session/bulk.c agent/engine/inner.c agent/engine/candidates.c
  * links: core/engine/revocations.c core/engine/tag.c core/engine/tls.c core/engine/identity.c
  * links: core/engine/identity_verify.c core/engine/identity_relay.c core/engine/certificate.c
@@ -17,6 +18,8 @@
  * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
  * links: core/engine/browser.c core/engine/brotli.c
  */
+#include "agent/session/prove.h"
+#include "core/engine/proving.h"
 #include "tests/support/agent_scene.h"
 #include "tests/world/kernel.h"
 
@@ -622,7 +625,7 @@ static void a_sites_session_that_is_cut_is_reset(void **state)
 	char byte;
 
 	shutdown(s->far.fd, SHUT_WR);
-	agent_scene_run(s, 20);
+	agent_scene_run(s, AGENT_WORD_MS + 20);
 	assert_int_equal(s->closed, 1);
 	assert_int_equal(recv(s->theirs, &byte, 1, MSG_DONTWAIT), -1);
 	assert_int_equal(errno, ECONNRESET);
@@ -671,6 +674,248 @@ static void only_what_is_public_is_for_everybody(void **state)
 	s = agent_scene_begin(state);
 	agent_scene_offer(s, WIRE_OFFER_PUBLIC, WIRE_CONTROL_SERVICE);
 	assert_refused(s, REASON_SERVICE_UNKNOWN, "SOY");
+}
+
+/* ---- certificates that are renewed ---- */
+
+/* A PROVE of this certificate for the session that runs, as its own key signs it. */
+struct proof {
+	struct identity *identity;
+	uint8_t signature[WIRE_SIGNATURE_MAX];
+	struct wire_message m;
+};
+
+static void proof_make(struct agent_scene *s, struct proof *p, enum identity_statement what,
+		       const char *name, long from, long to)
+{
+	uint8_t exported[TLS_EXPORT_BYTES];
+
+	*p = (struct proof){.m = {.type = WIRE_PROVE, .prove.session = 77}};
+	p->identity =
+		certs_identity(&agent_scene_ca, &agent_scene_ca, IDENTITY_AGENT, name, from, to);
+	p->m.prove.signature.data = p->signature;
+	identity_certificate_der(p->identity, &p->m.prove.certificate.data,
+				 &p->m.prove.certificate.len);
+	assert_true(tls_export(s->far.inner.tls, TLS_EXPORT_PROVE, exported));
+	assert_true(identity_sign(p->identity, what, exported, p->signature, sizeof(p->signature),
+				  &p->m.prove.signature.len));
+}
+
+/* Until when the asker's certificate counts here. */
+static time_t asker_until(const struct agent_scene *s)
+{
+	return proved_proof(&s->sessions.first->proof).newest->peer.not_after;
+}
+
+static struct agent_scene *running(void **state)
+{
+	struct agent_scene *s = offered(state);
+	struct wire_message m;
+
+	far_request(s, "web");
+	agent_scene_connect_target(s, true);
+	assert_true(far_hear(s, &m));
+	assert_int_equal(s->opened, 1);
+	return s;
+}
+
+static void a_newer_certificate_prolongs_a_session(void **state)
+{
+	struct agent_scene *s = running(state);
+	time_t before = asker_until(s);
+	struct proof good, other_name, other_words, older;
+
+	proof_make(s, &good, IDENTITY_PROVE, "office", -10, 9 * DAY);
+	proof_make(s, &other_name, IDENTITY_PROVE, "garage", -10, 9 * DAY);
+	proof_make(s, &other_words, IDENTITY_HELLO, "office", -10, 9 * DAY);
+	proof_make(s, &older, IDENTITY_PROVE, "office", -9 * DAY, 9 * DAY);
+	prove_heard(&s->sessions, &s->link[0], &other_name.m);
+	prove_heard(&s->sessions, &s->link[0], &other_words.m);
+	prove_heard(&s->sessions, &s->link[0], &older.m);
+	prove_heard(&s->sessions, &s->link[1], &good.m); /* the session is not by this relay */
+	good.m.prove.session = 78;
+	prove_heard(&s->sessions, &s->link[0], &good.m);
+	good.m.prove.session = 77;
+	good.signature[good.m.prove.signature.len - 1] ^= 1;
+	prove_heard(&s->sessions, &s->link[0], &good.m);
+	good.signature[good.m.prove.signature.len - 1] ^= 1;
+	assert_int_equal(asker_until(s), before);
+	prove_heard(&s->sessions, &s->link[0], &good.m);
+	assert_int_equal(asker_until(s), identity_not_after(good.identity));
+	assert_int_equal(s->closed, 0);
+	identity_free(good.identity);
+	identity_free(other_name.identity);
+	identity_free(other_words.identity);
+	identity_free(older.identity);
+	far_close(s, true);
+	agent_scene_end(s);
+}
+
+/* What costs a look at a certificate is counted. */
+static void proofs_of_a_relay_are_looked_at_so_often(void **state)
+{
+	struct agent_scene *s = running(state);
+	time_t before = asker_until(s);
+	struct proving bucket = {0};
+	struct proof good, bad;
+
+	proof_make(s, &good, IDENTITY_PROVE, "office", -10, 9 * DAY);
+	proof_make(s, &bad, IDENTITY_PROVE, "garage", -10, 9 * DAY);
+	for (unsigned i = 0; i < PROVING_ONCE; i++)
+		prove_heard(&s->sessions, &s->link[0], &bad.m);
+	prove_heard(&s->sessions, &s->link[0], &good.m);
+	assert_int_equal(asker_until(s), before);
+	s->link[0].proving = (struct proving){0};
+	prove_heard(&s->sessions, &s->link[0], &good.m);
+	assert_int_equal(asker_until(s), identity_not_after(good.identity));
+	for (unsigned i = 0; i < PROVING_ONCE; i++)
+		assert_true(proving_may(&bucket, 5000));
+	assert_false(proving_may(&bucket, 5000));
+	for (unsigned i = 0; i < PROVING_SECOND; i++)
+		assert_true(proving_may(&bucket, 6000));
+	assert_false(proving_may(&bucket, 6000));
+	identity_free(good.identity);
+	identity_free(bad.identity);
+	far_close(s, true);
+	agent_scene_end(s);
+}
+
+/* Ours is renewed: for the session that runs it is proved, and again, since no answer comes. */
+static void our_own_newer_certificate_is_proved(void **state)
+{
+	struct agent_scene *s = running(state);
+	struct identity *before = s->setup.self.identity;
+	uint8_t exported[TLS_EXPORT_BYTES];
+	struct identity_peer peer;
+	const uint8_t *der;
+	size_t len;
+
+	s->setup.self.identity = certs_identity(&agent_scene_ca, &agent_scene_ca, IDENTITY_AGENT,
+						"home", -10, 9 * DAY);
+	prove_renewed(&s->sessions);
+	agent_scene_pass(s, 2000);
+	assert_int_equal(s->proofs, 1);
+	assert_int_equal(s->proved_session, 77);
+	identity_certificate_der(s->setup.self.identity, &der, &len);
+	assert_true(tls_export(s->far.inner.tls, TLS_EXPORT_PROVE, exported));
+	assert_int_equal(identity_verify(s->far.identity, IDENTITY_PROVE, der, len, s->proof,
+					 s->proof_len, exported, time(NULL), &peer),
+			 REASON_OK);
+	assert_string_equal(peer.name, "home");
+	agent_scene_pass(s, 10000);
+	assert_int_equal(s->proofs, 1);
+	agent_scene_pass(s, 2 * PROVE_AGAIN_MS);
+	assert_int_equal(s->proofs, 2);
+	/* What the peer was shown has ended: it counts there by now, or the session is over. */
+	s->sessions.first->shown.until = time(NULL);
+	agent_scene_pass(s, 4 * PROVE_AGAIN_MS);
+	assert_int_equal(s->proofs, 2);
+	identity_free(before);
+	far_close(s, true);
+	agent_scene_end(s);
+}
+
+/* ---- why a session was reset ---- */
+
+/* The relay of this link has ended session 77, for this cause. */
+static void relay_ends(struct agent_scene *s, unsigned link, const char *cause)
+{
+	const struct wire_message m = {
+		.type = WIRE_ENDED,
+		.ended = {.session = 77, .cause = wire_text(cause), .text = wire_text("it is so")}};
+
+	agent_session_told(&s->sessions, &s->link[link], &m);
+}
+
+static void assert_closed(const struct agent_scene *s, const char *code, const char *why)
+{
+	assert_int_equal(s->closed, 1);
+	assert_string_equal(s->ending, code);
+	if (why)
+		assert_string_equal(s->text, why);
+}
+
+/* The relay's word comes by the link, the reset by the leg; either may be the first. */
+static void a_relay_says_why_it_ends_a_session(void **state)
+{
+	struct agent_scene *s = running(state);
+
+	relay_ends(s, 0, "V");
+	agent_scene_run(s, 20);
+	assert_closed(s, "FDV", "it is so");
+	assert_true(s->far.reset || s->far.eof);
+	agent_scene_end(s);
+
+	s = running(state);
+	far_close(s, true);
+	agent_scene_run(s, 100);
+	assert_int_equal(s->closed, 0);
+	relay_ends(s, 1, "V"); /* another relay */
+	relay_ends(s, 0, "?"); /* of a later version */
+	assert_int_equal(s->closed, 0);
+	relay_ends(s, 0, "W");
+	assert_closed(s, "FDW", "it is so");
+	relay_ends(s, 0, "W");
+	agent_scene_end(s);
+}
+
+/* Nothing is said, and a reset is a reset. */
+static void a_reset_without_a_word_is_one(void **state)
+{
+	struct agent_scene *s = running(state);
+
+	far_close(s, true);
+	agent_scene_run(s, AGENT_WORD_MS - 50);
+	assert_int_equal(s->closed, 0);
+	agent_scene_run(s, 100);
+	assert_closed(s, "FDR", NULL);
+	agent_scene_end(s);
+
+	s = running(state); /* this agent stops: waits for nothing */
+	far_close(s, true);
+	agent_scene_run(s, 20);
+	agent_sessions_stop(&s->sessions, "this agent is shutting down");
+	assert_closed(s, "FDR", NULL);
+	agent_scene_end(s);
+
+	s = running(state); /* what ends here needs no word */
+	shutdown(s->theirs, SHUT_WR);
+	agent_scene_run(s, 20);
+	tls_close_write(s->far.inner.tls);
+	agent_scene_run(s, 20);
+	assert_closed(s, "---", NULL);
+	agent_scene_end(s);
+}
+
+/* The link is told that this agent may go on no more: so were its sessions. Or the question that
+ * the far end has asked is asked here a moment later. */
+static void a_reset_is_explained_by_what_comes_with_it(void **state)
+{
+	struct agent_scene *s = running(state);
+
+	far_close(s, true);
+	agent_scene_run(s, 20);
+	agent_sessions_cut_off(&s->sessions, &s->link[1], REASON_REVOKED, "revoked");
+	agent_sessions_cut_off(&s->sessions, &s->link[0], REASON_LINK_GONE, "end of file");
+	assert_int_equal(s->closed, 0);
+	agent_sessions_cut_off(&s->sessions, &s->link[0], REASON_REVOKED, "revoked");
+	assert_closed(s, "FDV", "revoked");
+	agent_scene_end(s);
+
+	s = running(state); /* that came first */
+	s->sent_away = REASON_CERT_EXPIRED;
+	far_close(s, true);
+	agent_scene_run(s, 20);
+	assert_closed(s, "FDF", "sent away");
+	agent_scene_end(s);
+
+	s = running(state);
+	far_close(s, true);
+	agent_scene_run(s, 20);
+	agent_scene_revoke(s, 0, "office");
+	agent_sessions_judge(&s->sessions);
+	assert_closed(s, "FDV", "the other agent's identity has been revoked");
+	agent_scene_end(s);
 }
 
 /* ---- what one relay may take ---- */
@@ -810,6 +1055,12 @@ int main(void)
 		RING_TEST(a_sites_session_is_in_the_legs_tls),
 		RING_TEST(a_sites_session_that_is_cut_is_reset),
 		RING_TEST(what_a_relay_may_read_is_public),
+		RING_TEST(a_newer_certificate_prolongs_a_session),
+		RING_TEST(proofs_of_a_relay_are_looked_at_so_often),
+		RING_TEST(our_own_newer_certificate_is_proved),
+		RING_TEST(a_relay_says_why_it_ends_a_session),
+		RING_TEST(a_reset_without_a_word_is_one),
+		RING_TEST(a_reset_is_explained_by_what_comes_with_it),
 	};
 
 	return cmocka_run_group_tests(tests, agent_scene_make_ca, agent_scene_free_ca);

@@ -3,8 +3,9 @@
  * agent_request_test: the asking side, against relays that cannot help and far ends that are not
  * who they are asked to be, say the wrong thing, or say nothing.
  *
- * links: core/engine/entitled.c agent/engine/proved.c
+ * links: core/engine/entitled.c core/program/look.c agent/engine/proved.c
  * links: agent/session/session.c agent/session/request.c agent/session/publish.c
+ * links: agent/session/prove.c
  * links: agent/session/stream.c agent/session/bulk.c agent/engine/inner.c agent/engine/candidates.c
  * links: core/engine/revocations.c core/engine/tag.c core/engine/tls.c core/engine/identity.c
  * links: core/engine/identity_verify.c core/engine/identity_relay.c core/engine/certificate.c
@@ -203,7 +204,7 @@ static void bytes_right_behind_the_result_are_the_services(void **state)
 	read_all(s->theirs, text, 5);
 	assert_memory_equal(text, "first", 5);
 	far_close(s, true);
-	agent_scene_run(s, 20);
+	agent_scene_run(s, AGENT_WORD_MS + 20);
 	assert_int_equal(s->ended, 1);
 	assert_int_equal(s->end_reason, REASON_PEER_GONE);
 	agent_scene_end(s);
@@ -220,7 +221,7 @@ static void a_session_that_is_cut_is_reset(void **state)
 	agent_scene_run(s, 20);
 	read_all(s->theirs, half, 4);
 	far_close(s, false);
-	agent_scene_run(s, 20);
+	agent_scene_run(s, AGENT_WORD_MS + 20);
 	assert_string_equal(s->text, "the session was cut");
 	assert_int_equal(s->end_reason, REASON_PEER_GONE);
 	assert_int_equal(recv(s->theirs, &byte, 1, MSG_DONTWAIT), -1);

@@ -233,6 +233,34 @@ static uint64_t ask_again(struct link_state *l, const struct wire_message *m)
 	return now;
 }
 
+/* Its own right is over, not ours: nothing is refused, and it is dialled as one that is gone. */
+static void a_relay_whose_right_ends_is_left(void **state)
+{
+	struct link_state l = link_in(LINK_UP, 0), early = link_in(LINK_SIGNING_IN, 0),
+			  drains = link_in(LINK_DRAINING, 0), down = link_in(LINK_DOWN, 0);
+
+	assert_int_equal(link_state_leave(&l, 5000, REASON_CERT_EXPIRED, "it has ended"),
+			 LINK_DO_BYE | LINK_DO_CLOSE | LINK_DO_DOWN);
+	assert_int_equal(l.said, REASON_CERT_EXPIRED);
+	assert_string_equal(l.why, "it has ended");
+	assert_false(link_state_refused(&l));
+	assert_in_range(link_state_due(&l), 5250, 5500);
+	assert_int_equal(link_state_leave(&l, 5000, REASON_CERT_EXPIRED, "again"), 0);
+	assert_int_equal(link_state_leave(&early, 0, REASON_REVOKED, "revoked"),
+			 LINK_DO_BYE | LINK_DO_CLOSE | LINK_DO_WAIT);
+	assert_int_equal(link_state_leave(&drains, 0, REASON_CERT_UNTRUSTED, "no CA"),
+			 LINK_DO_BYE | LINK_DO_CLOSE | LINK_DO_DOWN);
+	assert_int_equal(link_state_leave(&down, 0, REASON_REVOKED, "revoked"), 0);
+	assert_int_equal(down.phase, LINK_DOWN);
+	/* Elsewhere BYE says what is known. */
+	l = link_in(LINK_UP, 0);
+	ignore(link_state_refuse(&l, 6000, REASON_EXTENSION, "unknown"));
+	assert_int_equal(l.said, REASON_EXTENSION);
+	l = link_in(LINK_UP, 0);
+	ignore(link_state_stop(&l, 6000, "over"));
+	assert_int_equal(l.said, REASON_SHUTDOWN);
+}
+
 static void a_revoked_name_asks_often_at_first(void **state)
 {
 	struct wire_message revoked = bye(REASON_REVOKED, ""), welcome = message(WIRE_WELCOME);
@@ -337,7 +365,8 @@ static bool expected_in(enum link_phase phase, enum wire_type type)
 		return type == WIRE_WELCOME || type == WIRE_BYE;
 	return type == WIRE_PUBLISHED || type == WIRE_OFFER || type == WIRE_PING ||
 	       type == WIRE_PONG || type == WIRE_DRAIN || type == WIRE_REVOKED ||
-	       type == WIRE_SIGNED || type == WIRE_TAGKEY || type == WIRE_BYE;
+	       type == WIRE_SIGNED || type == WIRE_TAGKEY || type == WIRE_PROVE ||
+	       type == WIRE_ENDED || type == WIRE_BYE;
 }
 
 static void only_expected_messages_are_taken(void **state)
@@ -565,6 +594,7 @@ int main(void)
 		cmocka_unit_test(two_agents_of_one_name_do_not_fight),
 		cmocka_unit_test(a_refused_certificate_waits_as_long_as_it_may),
 		cmocka_unit_test(what_is_not_understood_is_refused),
+		cmocka_unit_test(a_relay_whose_right_ends_is_left),
 		cmocka_unit_test(a_revoked_name_asks_often_at_first),
 		cmocka_unit_test(what_passes_by_itself_is_no_refusal),
 		cmocka_unit_test(a_draining_relay_says_when_to_come_back),

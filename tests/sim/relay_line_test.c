@@ -210,7 +210,7 @@ static void dialled(struct scene *s)
 	far_flush(s);
 	assert_true(s->dialling_now);
 	s->dialling_now = false;
-	s->done(s->owner, wire, ours, NULL);
+	s->done(s->owner, wire, ours, NULL, NULL);
 	both_run(s, 50);
 }
 
@@ -421,7 +421,7 @@ static void why_it_cannot_be_dialled_is_told(void **state)
 	struct scene *s = scene_begin(state, WIRE_HELLO_CONSOLE);
 
 	s->dialling_now = false;
-	s->done(s->owner, -1, NULL, "relay.example:443: Connection refused");
+	s->done(s->owner, -1, NULL, NULL, "relay.example:443: Connection refused");
 	scene_end(s, "relay.example:443: Connection refused");
 }
 

@@ -92,6 +92,33 @@ void agent_scene_revoke(struct agent_scene *s, unsigned link, const char *name)
 	revocations_finish(&s->revoked[link]);
 }
 
+struct agent_link *agent_links_live(const struct agent_links *set, const char *label)
+{
+	for (size_t i = 0; i < 2; i++)
+		if (strcmp(label, now_playing->link[i].label) == 0)
+			return &now_playing->link[i];
+	return NULL;
+}
+
+enum reason agent_links_sent_away(const struct agent_links *set, const char *label,
+				  const char **why)
+{
+	*why = "sent away";
+	return strcmp(label, now_playing->link[0].label) == 0 ? now_playing->sent_away : REASON_OK;
+}
+
+bool agent_link_prove(struct agent_link *l, uint64_t session, const uint8_t *signature, size_t len)
+{
+	struct agent_scene *s = now_playing;
+
+	assert_true(len <= sizeof(s->proof));
+	s->proofs++;
+	s->proved_session = session;
+	memcpy(s->proof, signature, len);
+	s->proof_len = len;
+	return true;
+}
+
 bool agent_links_refused(const struct agent_links *set, enum reason *why)
 {
 	return false;
@@ -150,6 +177,7 @@ static void heard_opened(const struct agent_session *s)
 static void heard_closed(const struct agent_session *s)
 {
 	now_playing->closed++;
+	ending_code(s->ending, now_playing->ending);
 	snprintf(now_playing->text, sizeof(now_playing->text), "%s", s->stream.why);
 }
 

@@ -69,6 +69,12 @@ struct agent_scene {
 	unsigned refuses;
 	enum reason refuse_reason;
 	char refuse_text[WIRE_TEXT_MAX + 64];
+	enum reason sent_away; /* by the first relay, whose link is down for it */
+	/* Of the last PROVE to a relay. */
+	unsigned proofs;
+	uint64_t proved_session;
+	uint8_t proof[WIRE_SIGNATURE_MAX];
+	size_t proof_len;
 	/* The target that is wanted, or the console. */
 	bool target_wanted;
 	connector_done_fn *target_done;

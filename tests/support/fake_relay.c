@@ -105,7 +105,7 @@ bool fake_relay_hello(struct fake_connection *c, const uint8_t *first, size_t le
 		return false;
 	r->hellos++;
 	r->flags = m.hello.flags;
-	r->believed = identity_verify(r->identity, m.hello.certificate.data,
+	r->believed = identity_verify(r->identity, IDENTITY_HELLO, m.hello.certificate.data,
 				      m.hello.certificate.len, m.hello.signature.data,
 				      m.hello.signature.len, exported, time(NULL), &r->peer);
 	return true;

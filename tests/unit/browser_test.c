@@ -213,13 +213,14 @@ static void test_tls_12_is_offered_and_refused(void **state)
 {
 	struct ends e = ends_of(HOST);
 	uint8_t exported[TLS_EXPORT_BYTES];
+	struct identity_peer peer;
 	char why[512] = "";
 
 	assert_true(SSL_set_max_proto_version(tls_ssl(e.server), TLS1_2_VERSION));
 	assert_true(certs_handshake(e.client, e.server, 4096));
 	assert_int_equal(SSL_version(tls_ssl(e.client)), TLS1_2_VERSION);
-	assert_false(identity_check_relay(e.agent, tls_ssl(e.client), HOST, false, time(NULL), why,
-					  sizeof(why)));
+	assert_false(identity_check_relay(e.agent, tls_ssl(e.client), HOST, false, time(NULL),
+					  &peer, why, sizeof(why)));
 	assert_memory_equal(why, HOST " speaks no TLS 1.3", strlen(HOST " speaks no TLS 1.3"));
 	assert_false(tls_export(e.client, TLS_EXPORT_HELLO, exported));
 	ends_down(&e);
@@ -244,6 +245,7 @@ static int compress_certificate(SSL *ssl, CBB *out, const uint8_t *in, size_t le
 static void test_a_server_compresses_its_certificates(void **state)
 {
 	struct ends e = ends_of(HOST);
+	struct identity_peer peer;
 	char why[512] = "";
 
 	assert_true(SSL_CTX_add_cert_compression_alg(e.front, TLSEXT_cert_compression_brotli,
@@ -253,8 +255,8 @@ static void test_a_server_compresses_its_certificates(void **state)
 	compressed = 0;
 	assert_true(certs_handshake(e.client, e.server, 4096));
 	assert_int_equal(compressed, 1);
-	assert_true(identity_check_relay(e.agent, tls_ssl(e.client), HOST, false, time(NULL), why,
-					 sizeof(why)));
+	assert_true(identity_check_relay(e.agent, tls_ssl(e.client), HOST, false, time(NULL), &peer,
+					 why, sizeof(why)));
 	ends_down(&e);
 }
 

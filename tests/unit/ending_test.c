@@ -74,6 +74,22 @@ static void test_codes(void **state)
 		"PET");
 }
 
+static void test_letters_both_ways(void **state)
+{
+	enum ending_cause back = ENDING_HOST;
+
+#define X(letter, name, sentence)                                                                  \
+	assert_string_equal(ending_letter(ENDING_##name), ((char[]){letter, 0}));                  \
+	assert_true(ending_of_letter(letter, &back));                                              \
+	assert_int_equal(back, ENDING_##name);
+	ENDING_CAUSES(X)
+#undef X
+	back = ENDING_HOST;
+	assert_false(ending_of_letter('?', &back));
+	assert_false(ending_of_letter('\0', &back));
+	assert_int_equal(back, ENDING_HOST);
+}
+
 static void test_letters_differ(void **state)
 {
 	for (size_t i = 0; i < LENGTH(entries); i++)
@@ -187,9 +203,13 @@ static void test_examples(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_codes),	cmocka_unit_test(test_letters_differ),
-		cmocka_unit_test(test_reasons), cmocka_unit_test(test_errnos),
-		cmocka_unit_test(test_page),	cmocka_unit_test(test_examples),
+		cmocka_unit_test(test_letters_both_ways),
+		cmocka_unit_test(test_codes),
+		cmocka_unit_test(test_letters_differ),
+		cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_errnos),
+		cmocka_unit_test(test_page),
+		cmocka_unit_test(test_examples),
 	};
 
 	if (argc > 1)

@@ -73,6 +73,19 @@ static void a_certificate_is_good_until_it_ends(void **state)
 	credential_release(c);
 }
 
+static void a_ca_of_the_system_vouches_for_a_relay(void **state)
+{
+	struct credential *c = made("a", 7, NOW - 10, NOW + 100);
+
+	expect(c, NULL, NOW, REASON_CERT_UNTRUSTED, 0);
+	c->peer.by_system = true;
+	expect(c, NULL, NOW, REASON_OK, NOW + 100);
+	expect(c, NULL, NOW + 100, REASON_CERT_EXPIRED, 0);
+	revoked_serial = "a";
+	expect(c, NULL, NOW, REASON_REVOKED, 0);
+	credential_release(c);
+}
+
 static void nothing_outlives_the_ca(void **state)
 {
 	struct credential *c = made("a", 1, NOW, NOW + 8000);
@@ -171,6 +184,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_certificate_is_good_until_it_ends, begin),
+		cmocka_unit_test_setup(a_ca_of_the_system_vouches_for_a_relay, begin),
 		cmocka_unit_test_setup(nothing_outlives_the_ca, begin),
 		cmocka_unit_test_setup(who_needs_none_has_no_end, begin),
 		cmocka_unit_test_setup(the_newest_gives_its_end_and_its_ca, begin),

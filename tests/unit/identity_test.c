@@ -8,6 +8,7 @@
  * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
  * links: core/engine/browser.c core/engine/brotli.c core/addr.c
  */
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,6 +34,8 @@ static time_t now; /* what certificates are judged by */
 static int make(void **state)
 {
 	now = time(NULL);
+	unsetenv("SSL_CERT_FILE");
+	unsetenv("SSL_CERT_DIR");
 	ours = certs_make_ca("Example Ltd");
 	theirs = certs_make_ca("Inspector Box");
 	return 0;
@@ -168,7 +171,8 @@ static enum reason hello(const struct identity *judge, const struct identity *wh
 
 	memset(exported, 0x5a, sizeof(exported));
 	identity_certificate_der(who, &der, &der_len);
-	assert_true(identity_sign(who, exported, signature, sizeof(signature), &len));
+	assert_true(
+		identity_sign(who, IDENTITY_HELLO, exported, signature, sizeof(signature), &len));
 	if (spoil == 1)
 		exported[31] ^= 1;
 	if (spoil == 2)
@@ -178,11 +182,12 @@ static enum reason hello(const struct identity *judge, const struct identity *wh
 
 		assert_true(der_len < sizeof(longer));
 		memcpy(longer, der, der_len);
-		return identity_verify(judge, longer, der_len + 1, signature, len, exported, now,
-				       out);
+		return identity_verify(judge, IDENTITY_HELLO, longer, der_len + 1, signature, len,
+				       exported, now, out);
 	}
-	return identity_verify(judge, der, spoil == 3 ? der_len - 1 : der_len, signature,
-			       spoil == 4 ? 0 : len, exported, now, out);
+	return identity_verify(judge, spoil == 6 ? IDENTITY_PROVE : IDENTITY_HELLO, der,
+			       spoil == 3 ? der_len - 1 : der_len, signature, spoil == 4 ? 0 : len,
+			       exported, now, out);
 }
 
 static void test_hello(void **state)
@@ -196,6 +201,7 @@ static void test_hello(void **state)
 	assert_int_equal(hello(relay, agent, 3, &peer), REASON_CERT_UNTRUSTED);
 	assert_int_equal(hello(relay, agent, 4, &peer), REASON_PROOF);
 	assert_int_equal(hello(relay, agent, 5, &peer), REASON_CERT_UNTRUSTED);
+	assert_int_equal(hello(relay, agent, 6, &peer), REASON_PROOF); /* for something else */
 	assert_int_equal(hello(relay, relay, 0, &peer), REASON_CERT_ROLE);
 	assert_string_equal(peer.name, "untouched");
 	assert_int_equal(hello(relay, agent, 0, &peer), REASON_OK);
@@ -308,6 +314,8 @@ static void test_leg_proof(void **state)
 
 /* ---- dialling a relay ---- */
 
+static struct identity_peer shown; /* by the relay that was let in last */
+
 /* Shakes hands with a front of server and asks who's there. */
 static bool dial(const struct identity *server, const struct identity *client, const char *host,
 		 bool system_trust, char *why, size_t why_size)
@@ -324,7 +332,9 @@ static bool dial(const struct identity *server, const struct identity *client, c
 	assert_int_equal(len, 8);
 	assert_memory_equal(alpn, "http/1.1", 8);
 	why[0] = '\0';
-	ok = identity_check_relay(client, tls_ssl(c), host, system_trust, now, why, why_size);
+	memset(&shown, 0xff, sizeof(shown));
+	ok = identity_check_relay(client, tls_ssl(c), host, system_trust, now, &shown, why,
+				  why_size);
 	tls_free(s);
 	tls_free(c);
 	SSL_CTX_free(front);
@@ -380,21 +390,80 @@ static void test_system_trust(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, theirs.pem, strlen(theirs.pem)), strlen(theirs.pem));
 	setenv("SSL_CERT_FILE", path, 1);
-	assert_true(identity_load_system(me));
+	assert_true(identity_load_system());
 	assert_true(dial(public, me, HOST, true, why, sizeof(why)));
+	assert_true(shown.by_system);
+	assert_int_equal(shown.not_after, identity_not_after(public));
 	assert_true(dial(mine, me, HOST, true, why, sizeof(why)));
+	assert_false(shown.by_system);
+	assert_int_equal(shown.role, IDENTITY_RELAY);
+	assert_string_equal(shown.name, "");
+	assert_int_equal(strlen(shown.serial), 32);
+	assert_int_equal(shown.not_after, identity_not_after(mine));
+	assert_memory_equal(shown.ca, identity_anchors(me)->list[0].key, IDENTITY_KEY_BYTES);
+	assert_memory_not_equal(shown.key, shown.ca, IDENTITY_KEY_BYTES);
 	assert_false(dial(public, me, HOST, false, why, sizeof(why)));
 	/* The organisation's own CA has said what there is to say of its certificates. */
 	assert_false(dial(old, me, HOST, true, why, sizeof(why)));
 	assert_begins(why, "the certificate of relay.example.org expired on 20");
 	assert_false(dial(public, me, "www.example.org", true, why, sizeof(why)));
 	assert_begins(why, "the relay's certificate is for relay.example.org, not for www");
-	unsetenv("SSL_CERT_FILE");
+	/* What is gone by the next time is still known. */
 	unlink(path);
+	assert_true(identity_load_system());
+	assert_true(dial(public, me, HOST, true, why, sizeof(why)));
+	unsetenv("SSL_CERT_FILE");
 	close(fd);
 	identity_free(public);
 	identity_free(old);
 	identity_free(mine);
+	identity_free(me);
+}
+
+static void put(const char *dir, const char *name, const char *text)
+{
+	char path[PATH_MAX];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* As OpenSSL looks into directories: at names made of hashes. */
+static void test_system_trust_by_directories(void **state)
+{
+	static const char *const names[] = {"0123abcd.0", "ca.pem", "0123abcd.r0", "0123abcd."};
+	char one[] = "/tmp/postern-ca-XXXXXX", other[] = "/tmp/postern-ca-XXXXXX";
+	char list[sizeof(one) + sizeof(other) + 16], why[512], path[PATH_MAX];
+	struct identity *public = certs_identity(&theirs, &theirs, IDENTITY_RELAY, HOST, -DAY, DAY);
+	struct identity *me = own(IDENTITY_AGENT, "home");
+
+	assert_non_null(mkdtemp(one));
+	assert_non_null(mkdtemp(other));
+	snprintf(list, sizeof(list), "/nowhere::%s:%s", one, other);
+	setenv("SSL_CERT_DIR", list, 1);
+	put(one, "0000ffff.1", ours.pem);
+	for (size_t i = 1; i < sizeof(names) / sizeof(names[0]); i++)
+		put(other, names[i], theirs.pem);
+	assert_true(identity_load_system());
+	assert_false(dial(public, me, HOST, true, why, sizeof(why)));
+	put(other, names[0], theirs.pem);
+	assert_true(identity_load_system());
+	assert_true(dial(public, me, HOST, true, why, sizeof(why)));
+	assert_true(shown.by_system);
+	unsetenv("SSL_CERT_DIR");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", other, names[i]);
+		unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/0000ffff.1", one);
+	unlink(path);
+	rmdir(one);
+	rmdir(other);
+	identity_free(public);
 	identity_free(me);
 }
 
@@ -705,6 +774,7 @@ int main(void)
 		cmocka_unit_test(test_relay_by_name_and_by_address),
 		cmocka_unit_test(test_interception_is_named),
 		cmocka_unit_test(test_system_trust),
+		cmocka_unit_test(test_system_trust_by_directories),
 		cmocka_unit_test(test_relays_out_of_time),
 		cmocka_unit_test(test_an_agent_is_no_relay),
 		cmocka_unit_test(test_an_agent_with_a_host_name_is_no_relay),

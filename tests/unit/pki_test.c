@@ -780,10 +780,11 @@ static void test_issued_agents_are_believed_until_they_expire(void **state)
 		id = identity_new(c.identity.ca, c.identity.certificate, c.identity.key, time(NULL),
 				  why, sizeof(why));
 		assert_non_null(id);
-		assert_true(identity_sign(id, exported, signature, sizeof(signature), &len));
+		assert_true(identity_sign(id, IDENTITY_HELLO, exported, signature,
+					  sizeof(signature), &len));
 		identity_certificate_der(id, &der, &der_len);
-		assert_int_equal(identity_verify(relay, der, der_len, signature, len, exported,
-						 time(NULL), &peer),
+		assert_int_equal(identity_verify(relay, IDENTITY_HELLO, der, der_len, signature,
+						 len, exported, time(NULL), &peer),
 				 rows[i].reason);
 		identity_free(id);
 		agent_config_free(&c);

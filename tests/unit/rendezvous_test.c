@@ -423,6 +423,30 @@ static void a_session_knows_the_newest_certificate(void **state)
 	credential_release(console);
 }
 
+/* What is proved to a session's side goes to the link that it came by, or to that of its name. */
+static void a_party_is_told_where_it_is(void **state)
+{
+	struct scene s = scene_new();
+	struct rendezvous_link again, console;
+	struct rendezvous_offer offer;
+	struct rendezvous_pair pair;
+
+	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
+			 REASON_OK);
+	assert_int_equal(rendezvous_accept(s.r, s.home.link, offer.session, &pair), REASON_OK);
+	assert_int_equal(party_conn(pair.from), LAPTOP_CONN);
+	assert_int_equal(party_conn(pair.to), HOME_CONN);
+	rendezvous_sign_out(s.r, s.laptop.link, NULL, NULL);
+	assert_int_equal(party_conn(pair.from), 0);
+	/* A console of the same name is another. */
+	assert_int_equal(sign_in(s.r, "laptop", RENDEZVOUS_CONSOLE, 300, &console), REASON_OK);
+	assert_int_equal(party_conn(pair.from), 0);
+	assert_int_equal(sign_in(s.r, "laptop", RENDEZVOUS_AGENT, 301, &again), REASON_OK);
+	assert_int_equal(party_conn(pair.from), 301);
+	rendezvous_end(s.r, &pair);
+	rendezvous_free(s.r);
+}
+
 static void add_group(void *context, uint16_t group)
 {
 	*(unsigned *)context += group;
@@ -486,6 +510,7 @@ int main(void)
 		cmocka_unit_test(links_have_a_limit),
 		cmocka_unit_test(accounts_live_while_links_or_sessions_do),
 		cmocka_unit_test(a_session_knows_the_newest_certificate),
+		cmocka_unit_test(a_party_is_told_where_it_is),
 		cmocka_unit_test(a_link_keeps_how_its_keys_were_exchanged),
 		cmocka_unit_test(a_leg_needs_the_secret_of_a_living_link),
 	};

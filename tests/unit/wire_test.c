@@ -127,7 +127,7 @@ static void test_header(void **state)
 	assert_int_equal(decode("\x03\x07\x00\x08", 4), WIRE_BAD_VERSION);
 	assert_int_equal(decode("\x02", 1), WIRE_SHORT);
 	assert_int_equal(decode("\x02\x00", 2), WIRE_MALFORMED);
-	assert_int_equal(decode("\x02\x0f", 2), WIRE_MALFORMED);
+	assert_int_equal(decode("\x02\x1f", 2), WIRE_MALFORMED);
 	assert_int_equal(decode("\x02\xff", 2), WIRE_MALFORMED);
 	assert_int_equal(decode("\x02\x03\x30\x00", 4), WIRE_SHORT);
 	assert_int_equal(decode("\x02\x03\x30\x01", 4), WIRE_MALFORMED);
@@ -271,6 +271,49 @@ static void test_leg_messages(void **state)
 	round_trip(&m, &back);
 	assert_true(back.go.session == 1ull << 63);
 	assert_memory_equal(back.go.secret, m.go.secret, sizeof(m.go.secret));
+}
+
+static void test_prove(void **state)
+{
+	struct wire_message back, m = {.type = WIRE_PROVE, .prove.session = 5};
+
+	m.prove.certificate = (struct wire_bytes){blob, 900};
+	m.prove.signature = (struct wire_bytes){blob, 71};
+	round_trip(&m, &back);
+	assert_true(back.prove.session == 5);
+	assert_int_equal(back.prove.certificate.len, 900);
+	assert_int_equal(back.prove.signature.len, 71);
+	m.prove.certificate.len = WIRE_CERT_MAX;
+	m.prove.signature.len = WIRE_SIGNATURE_MAX;
+	assert_true(encodes(&m));
+	m.prove.certificate.len++;
+	assert_false(encodes(&m));
+	m.prove.certificate.len = 0;
+	assert_false(encodes(&m));
+	m.prove.certificate.len = 1;
+	m.prove.signature.len++;
+	assert_false(encodes(&m));
+	m.prove.signature.len = 0;
+	assert_false(encodes(&m));
+}
+
+static void test_ended(void **state)
+{
+	struct wire_message back, m = {.type = WIRE_ENDED, .ended.session = 5};
+
+	m.ended.cause = wire_text("F");
+	round_trip(&m, &back);
+	m.ended.text = wire_text("laptop: the certificate has expired");
+	round_trip(&m, &back);
+	assert_true(back.ended.session == 5);
+	assert_text(back.ended.cause, "F");
+	assert_text(back.ended.text, "laptop: the certificate has expired");
+	m.ended.cause = wire_text("FF");
+	assert_false(encodes(&m));
+	m.ended.cause = wire_text("");
+	assert_false(encodes(&m));
+	m.ended.cause = wire_text("\n");
+	assert_false(encodes(&m));
 }
 
 static void test_end_to_end_messages(void **state)
@@ -856,6 +899,8 @@ int main(void)
 		cmocka_unit_test(test_publish),
 		cmocka_unit_test(test_offer),
 		cmocka_unit_test(test_leg_messages),
+		cmocka_unit_test(test_ended),
+		cmocka_unit_test(test_prove),
 		cmocka_unit_test(test_end_to_end_messages),
 		cmocka_unit_test(test_candidates),
 		cmocka_unit_test(test_which_messages_extend),

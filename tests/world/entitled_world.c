@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/engine/certificate.h"
+#include "core/log.h"
 #include "relay/control/control_internal.h"
 #include "relay/session/session.h"
 #include "tests/world/stage.h"
@@ -41,7 +43,7 @@ static void look_away(void *unused, uint64_t again)
 	if (!stage.relays[0].up)
 		return;
 	for (unsigned i = 0; i < r->worker_count; i++)
-		r->workers[i].sessions->look_again = 0;
+		r->workers[i].sessions->look.again = 0;
 	world_after(100 * MS, look_away, NULL, 0);
 }
 
@@ -105,26 +107,42 @@ void world_contractor(void)
 	world_pairs[GUEST] = lasting;
 }
 
-/* A newer certificate of the same name, proved to relay and agent, prolongs what runs. */
+static void renew(enum who who, struct world_agent *a, const char *lines, struct certs_pair lasting)
+{
+	certs_free_pair(&world_pairs[who]);
+	world_pairs[who] = lasting;
+	world_agent_write(a, lines);
+	k_signal(a->program, SIGHUP);
+}
+
+/* A newer certificate of the same name, proved to relay and agent, prolongs what runs: of the side
+ * that asked or the one that answered, with nothing else between the two but that session. The
+ * relay may be away for a while when it comes. */
 void world_renewed(void)
 {
-	struct certs_pair lasting = world_pairs[GUEST];
+	bool at_home_too = dice_chance(&world_dice, 500), cut = dice_chance(&world_dice, 300);
+	enum who who = at_home_too ? HOME : GUEST;
+	struct certs_pair lasting = world_pairs[who];
 
-	world_pairs[GUEST] = certs_make_pair(&world_ca, IDENTITY_AGENT, "guest", -86400, 120);
+	world_pairs[who] = certs_make_pair(&world_ca, IDENTITY_AGENT, who_name(who), -86400, 240);
 	stage_set(1, "");
 	(void)lasting_talk(&stage.at_guest);
 	world_run(30 * SECOND);
-	certs_free_pair(&world_pairs[GUEST]);
-	world_pairs[GUEST] = lasting;
-	world_agent_write(&stage.guest, FORWARD);
-	k_signal(stage.guest.program, SIGHUP);
+	if (cut)
+		k_cable_pull(stage.relay_hosts[0], stage.guest_host, true);
+	if (at_home_too)
+		renew(HOME, &stage.home, TALK, lasting);
+	else
+		renew(GUEST, &stage.guest, FORWARD, lasting);
 	world_run(20 * SECOND);
-	world_check(world_agent_linked(&stage.guest), "links", "guest is not linked anew");
-	(void)stage_talk_from(&stage.at_guest, 100, 100);
-	world_run(100 * SECOND);
-	world_check(world_relay_sessions_of(&stage.relays[0], "guest") == 1 &&
-			    at_home("guest") == 1,
-		    "goes-on", "guest has a newer certificate, and its session has ended");
+	k_cable_pull(stage.relay_hosts[0], stage.guest_host, false);
+	world_run(220 * SECOND);
+	world_check(world_agent_linked(&stage.guest) && world_agent_linked(&stage.home), "links",
+		    "an agent is not linked anew");
+	world_check(
+		world_relay_sessions_of(&stage.relays[0], "guest") == 1 && at_home("guest") == 1 &&
+			world_agent_sessions_with(&stage.guest, "home") == 1,
+		"goes-on", "%s has a newer certificate, and its session has ended", who_name(who));
 	finish();
 }
 
@@ -286,6 +304,180 @@ void world_ca_put_back_at_agent(void)
 	operator_stop(&console);
 	finish();
 	one_ca_again(ADMIN, before);
+}
+
+/* ---- what the two sides hear ---- */
+
+static char heard_at[2][4]; /* how the last session ended, in the log of home and of guest */
+
+static void hear_endings(struct k_program *p, const char *line, size_t len)
+{
+	const char *closed = memmem(line, len, "closed id=", 10), *code;
+
+	if (!closed || (p != stage.home.program && p != stage.guest.program))
+		return;
+	code = memmem(closed, len - (size_t)(closed - line), " ending=", 8);
+	if (code)
+		snprintf(heard_at[p == stage.guest.program], 4, "%.3s", code + 8);
+}
+
+static json_t *with_policy_for_laptop(json_t *config)
+{
+	json_t *next = json_deep_copy(config);
+
+	json_object_set_new(next, "policy",
+			    json_pack("[{s:[s], s:[s]}]", "from", "laptop", "to", "home/*"));
+	json_decref(config);
+	return next;
+}
+
+/* The relay ends a session, and both agents know why: of the legs they see resets, which are faster
+ * than words. */
+void world_told_why(void)
+{
+	static const char causes[] = {'K', 'V', 'C', 'A'};
+	unsigned kind = (unsigned)dice_below(&world_dice, 4);
+	struct certs_pair before = {0};
+
+	if (kind == 3)
+		before = by_another_ca(GUEST, IDENTITY_AGENT);
+	stage_set(1, "log_level: info\n"); /* the level is one for all of a world */
+	heard_at[0][0] = heard_at[1][0] = '\0';
+	k_log_line = hear_endings;
+	log_set_level(LOG_LEVEL_INFO);
+	(void)lasting_talk(&stage.at_guest);
+	(void)lasting_talk(&stage.at_laptop);
+	world_run(5 * SECOND + dice_below(&world_dice, SECOND));
+	world_check(at_home("guest") == 1, "links", "guest's talk has not begun");
+	if (kind == 0)
+		(void)operator_call(&stage.operator, "kick", json_pack("{s:s}", "agent", "guest"));
+	else if (kind == 1)
+		(void)operator_call(&stage.operator, "revoke",
+				    json_pack("{s:s}", "agent", "guest"));
+	else if (kind == 2)
+		(void)operator_apply(&stage.operator,
+				     with_policy_for_laptop(operator_config(&stage.operator)), 0);
+	else
+		(void)operator_apply(&stage.operator,
+				     without_the_other(operator_config(&stage.operator)), 0);
+	world_run(AT_ONCE_US);
+	for (unsigned i = 0; i < 2; i++)
+		world_check(heard_at[i][2] == causes[kind], "reason",
+			    "%s is told \"%s\" of a session that ends for %c", i ? "guest" : "home",
+			    heard_at[i], causes[kind]);
+	world_check(at_home("laptop") == 1, "goes-on", "laptop's session ends with guest's");
+	k_log_line = NULL;
+	finish();
+	if (kind == 3)
+		one_ca_again(GUEST, before);
+}
+
+/* ---- relays ---- */
+
+/* home's link as it was at the start, also where another one is to take its place. */
+static const struct agent_link *home_link_before;
+
+static bool left(void *unused)
+{
+	return !link_state_live(&home_link_before->state);
+}
+
+static void revoke_the_relay(void)
+{
+	X509 *x = certificate_of_pem(world_pairs[RELAY_A].certificate);
+	char serial[CERTIFICATE_SERIAL_BYTES];
+
+	world_check(x && certificate_serial(x, serial) &&
+			    operator_call(&stage.operator, "revoke",
+					  json_pack("{s:s}", "serial", serial)),
+		    "answers", "the relay's own certificate cannot be revoked");
+	X509_free(x);
+}
+
+/* A relay's certificate ends, by the clock or its leap, its CA is taken out of home's file, or it
+ * is revoked: agents leave it, with the reason, and what runs between them goes on. */
+void world_relay_ends(void)
+{
+	static const char *const words[] = {"has expired", "has expired", "identity.ca", "revoked"};
+	unsigned kind = (unsigned)dice_below(&world_dice, 4);
+	struct certs_pair before = world_pairs[RELAY_A];
+	time_t ends = time(NULL) + 120;
+
+	if (kind == 2)
+		before = by_another_ca(RELAY_A, IDENTITY_RELAY);
+	else if (kind < 2)
+		world_pairs[RELAY_A] =
+			certs_make_pair(&world_ca, IDENTITY_RELAY, "relay-a", -86400, 120);
+	stage_set(1, "");
+	(void)lasting_talk(&stage.at_laptop);
+	world_run(30 * SECOND);
+	home_link_before = stage.home.agent.links.list[0];
+	world_check(at_home("laptop") == 1 && !left(NULL), "links", "the talk has not begun");
+	if (kind == 0)
+		world_run((uint64_t)(ends - time(NULL) - 1) * SECOND);
+	else if (kind == 1)
+		k_realtime_offset_us += (ends - time(NULL)) * (int64_t)SECOND;
+	else if (kind == 3)
+		revoke_the_relay();
+	if (kind == 2) {
+		world_ca.pem = own_pem;
+		world_agent_write(&stage.home, TALK);
+		world_ca.pem = both_pem;
+		k_signal(stage.home.program, SIGHUP);
+	}
+	world_check(world_until(left, NULL,
+				kind == 0   ? SECOND + AT_ONCE_US
+				: kind == 1 ? 11 * SECOND
+					    : AT_ONCE_US),
+		    "expires", "a relay that counts no more (%u) is not left", kind);
+	world_check(strstr(home_link_before->state.why, words[kind]) != NULL, "reason",
+		    "a relay that counts no more (%u) is left with \"%s\"", kind,
+		    home_link_before->state.why);
+	world_run(20 * SECOND);
+	world_check(kind == 3 || !world_agent_linked(&stage.home), "expires",
+		    "a relay that counts no more (%u) is signed in to again", kind);
+	world_check(at_home("laptop") == 1, "goes-on",
+		    "a session of two agents ends with the right of their relay (%u)", kind);
+	finish();
+	if (kind == 2) {
+		one_ca_again(RELAY_A, before);
+	} else if (kind < 2) {
+		certs_free_pair(&world_pairs[RELAY_A]);
+		world_pairs[RELAY_A] = before;
+	}
+}
+
+/* A relay renews in time: links outlive what they began with where legs are shown the new one;
+ * where there are none, agents leave at the end and come again at once. */
+void world_relay_newer(void)
+{
+	struct certs_pair before = world_pairs[RELAY_A];
+	bool cold = dice_chance(&world_dice, 500);
+	uint64_t link;
+
+	world_pairs[RELAY_A] =
+		certs_make_pair(&world_ca, IDENTITY_RELAY, "relay-a", -86400, 45 * 60);
+	stage_set(1, "");
+	if (cold) {
+		world_agent_write(&stage.home, TALK "warm_legs: 0\n");
+		k_signal(stage.home.program, SIGHUP);
+	}
+	world_run(60 * SECOND);
+	link = stage.home.agent.links.list[0]->id;
+	certs_free_pair(&world_pairs[RELAY_A]);
+	world_pairs[RELAY_A] = before;
+	world_relay_write(&stage.relays[0], stage.relay_config);
+	k_signal(stage.relays[0].program, SIGHUP);
+	world_run(43 * 60 * SECOND);
+	world_check(world_agent_linked(&stage.home) && stage.home.agent.links.list[0]->id == link,
+		    "goes-on", "home has left its relay before its time");
+	world_run(70 * SECOND);
+	world_check(world_agent_linked(&stage.home), "links", "home has lost a relay that renewed");
+	world_check(cold || stage.home.agent.links.list[0]->id == link, "goes-on",
+		    "home has left a relay that has shown a newer certificate");
+	world_check(!cold || stage.home.agent.links.list[0]->id != link, "expires",
+		    "home stays by a certificate that has ended");
+	finish();
 }
 
 /* ---- lists ---- */

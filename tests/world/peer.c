@@ -413,7 +413,7 @@ void peer_frame_hello(struct peer *p, uint8_t flags)
 	identity_certificate_der(p->identity, &m.hello.certificate.data, &m.hello.certificate.len);
 	m.hello.signature.data = signature;
 	if (!tls_export(p->tls, TLS_EXPORT_HELLO, exported) ||
-	    !identity_sign(p->identity, exported, signature, sizeof(signature),
+	    !identity_sign(p->identity, IDENTITY_HELLO, exported, signature, sizeof(signature),
 			   &m.hello.signature.len))
 		world_broken("a peer cannot sign");
 	peer_frame(p, &m);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/engine/proving.h"
 #include "relay/session/session.h"
 #include "tests/world/peers_scene.h"
 #include "tests/world/worlds.h"
@@ -396,6 +397,77 @@ static void scene_idle_sessions(void)
 	peers_end();
 }
 
+/* ---- what one side proves to the other ---- */
+
+static uint64_t the_session(void)
+{
+	for (unsigned i = 0; i < relay.relay.worker_count; i++) {
+		struct slab *table = &relay.relay.workers[i].sessions->table;
+
+		for (uint32_t k = 0; k < table->high_water; k++) {
+			struct session *s = slab_at(table, k);
+
+			if (s)
+				return s->number;
+		}
+	}
+	world_check(false, "links", "there is no session");
+	return 0;
+}
+
+static void prove(struct peer *p, uint64_t session, const char *certificate)
+{
+	peer_say(p, &(struct wire_message){.type = WIRE_PROVE,
+					   .prove = {.session = session,
+						     .certificate = wire_text(certificate),
+						     .signature = wire_text("signed")}});
+}
+
+/* How many come. The last is in heard. */
+static unsigned proofs_at(struct peer *p)
+{
+	unsigned count = 0;
+
+	while (peer_hear(p, &heard, 2 * SECOND))
+		count += heard.type == WIRE_PROVE;
+	return count;
+}
+
+/* From one side of a session to the other, whoever asked; from no other agent, of no other session,
+ * and not as often as one likes. */
+static void scene_a_proof_goes_to_the_far_end(void)
+{
+	enum { MANY = 400 };
+	unsigned came;
+	uint64_t number;
+
+	peers_begin("");
+	peers_two_agents();
+	(void)peer_sign_in(&guest, relay_host, 0);
+	peers_cut_through();
+	number = the_session();
+	prove(&laptop, number, "of laptop");
+	world_check(peer_expect(&home, WIRE_PROVE, &heard) && heard.prove.session == number &&
+			    wire_bytes_equal(heard.prove.certificate, wire_text("of laptop")) &&
+			    wire_bytes_equal(heard.prove.signature, wire_text("signed")),
+		    "proof", "what the asker proves does not reach the publisher");
+	prove(&home, number, "of home");
+	world_check(peer_expect(&laptop, WIRE_PROVE, &heard) &&
+			    wire_bytes_equal(heard.prove.certificate, wire_text("of home")),
+		    "proof", "what the publisher proves does not reach the asker");
+	prove(&guest, number, "of guest");
+	prove(&laptop, number + 1, "of laptop");
+	world_check(proofs_at(&home) + proofs_at(&laptop) + proofs_at(&guest) == 0, "proof",
+		    "what is no part of a session proves something in it");
+	for (unsigned i = 0; i < MANY; i++)
+		prove(&laptop, number, "of laptop");
+	came = proofs_at(&home);
+	world_check(came >= PROVING_ONCE - 10 && came <= PROVING_ONCE + 2 * PROVING_SECOND,
+		    "limits", "of %u proofs at once %u are handed on", MANY, came);
+	peers_expect_flowing("after many proofs");
+	peers_end();
+}
+
 static const peers_scene scenes[] = {
 	scene_all_bytes_are_counted,
 	scene_a_rate_holds,
@@ -413,6 +485,7 @@ static const peers_scene scenes[] = {
 	scene_a_clock_that_goes_back_is_noticed,
 	scene_consoles_need_no_rule,
 	scene_idle_sessions,
+	scene_a_proof_goes_to_the_far_end,
 };
 
 void world_peers_session(void)

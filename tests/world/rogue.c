@@ -78,7 +78,7 @@ static void say_hello(struct rogue *g)
 
 	identity_certificate_der(g->identity, &m.hello.certificate.data, &m.hello.certificate.len);
 	if (!tls_export(g->tls, TLS_EXPORT_HELLO, exported) ||
-	    !identity_sign(g->identity, exported, signature, sizeof(signature),
+	    !identity_sign(g->identity, IDENTITY_HELLO, exported, signature, sizeof(signature),
 			   &m.hello.signature.len))
 		abort();
 	certs_tag(g->tls, frame);
