@@ -2,6 +2,7 @@
 """A web site behind an agent: strangers get what nginx with proxy_pass gives them."""
 import re
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -153,6 +154,12 @@ def test_a_site_hears_its_clients(lab):
         assert b"<h1>/3</h1>" in s.recv(65536)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     wait_until("the reset arrives", lambda: sites.web.ended == ["end", "reset"])
+    # TLS 1.2 is as good, with another end of its records.
+    sites.context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with sites.connect() as s:
+        assert s.version() == "TLSv1.2"
+        s.sendall(http(b"GET /big HTTP/1.1", b"Connection: close"))
+        assert receive_all(s).endswith(BIG)
     sites.relay.wait_idle()
 
 
