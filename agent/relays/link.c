@@ -188,7 +188,7 @@ static void take_revoked(struct agent_link *l, const struct wire_message *m)
 		log_error("link",
 			  "relay=%s: of its revocations this agent does not know %zu, since it "
 			  "keeps %u of a relay; let certificates expire instead",
-			  l->label, dropped, REVOCATIONS_MAX);
+			  l->label, dropped, REVOCATIONS_LIST_MAX);
 	revocations_finish(&l->listed);
 	if (agent_links_heard(set, l, &l->listed))
 		set->events->revoked(set);

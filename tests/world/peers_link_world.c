@@ -261,7 +261,7 @@ static void scene_a_name_is_revoked_no_more(void)
 /* admin, a console, signs that this name is revoked, and tells the relay. */
 static void sign_revoked(unsigned nth)
 {
-	struct signed_revocation r = {.kind = WIRE_REVOKED_NAME};
+	struct signed_revocation r = {.kind = WIRE_REVOKED_NAME, .before = 1000000};
 	uint8_t object[REVOCATION_MAX];
 	char name[32], text[REVOCATION_BASE64_BYTES], line[sizeof(text) + 200];
 
@@ -320,6 +320,12 @@ static void scene_what_is_signed_is_told(void)
 	count = count_signed(&home, told[0]);
 	world_check(count == MANY - FEW, "messages", "home hears of %u more, not %u", count,
 		    MANY - FEW);
+	/* Once more: nothing else is revoked by it, and it is told all the same. */
+	told[0][0] = false;
+	sign_revoked(0);
+	count = count_signed(&home, told[0]);
+	world_check(count == 1, "messages", "home hears %u times of one that is signed again",
+		    count);
 	(void)peer_sign_in(&laptop, relay_host, 0);
 	count = count_signed(&laptop, told[1]);
 	world_check(count == MANY, "messages", "laptop hears of %u that are signed, not %u", count,

@@ -87,11 +87,21 @@ static void home_again_without_a(void)
 		    "home does not come back by the second relay");
 }
 
-static void relay_a_again(void)
+/* With talk, guest begins a session meanwhile, which goes by the other relay. */
+static void relay_a_again(bool talk)
 {
+	struct talk *t;
+
 	operator_stop(&stage.operator);
 	world_relay_kill(&stage.relays[0]);
-	world_run(dice_size(&world_dice, 5 * SECOND));
+	world_run(SECOND + dice_size(&world_dice, 4 * SECOND));
+	if (talk) {
+		t = stage_talk_from(&stage.at_guest, 1 << 20, 1 << 20);
+		t->side[1].plan.pause_at = 1000;
+		t->side[1].plan.pause_us = 200 * SECOND;
+		t->disturbed = true;
+		world_run(3 * SECOND);
+	}
 	world_relay_start(&stage.relays[0], RELAY_A, stage.relay_hosts[0], NULL);
 	operator_start(&stage.operator, & stage.relays[0]);
 }
@@ -102,22 +112,28 @@ void world_signed(void)
 	json_t *revoke;
 
 	signed_begin();
-	stage_set(2, "");
+	stage_set(2, "revoked:\n  - agent: stranger\n"); /* each has a word of its own, too */
 	revoke = signed_text(REVOCATION_REVOKE, "guest", first);
 	check_in("before all");
-	(void)stage_talk_from(&stage.at_guest, 1 << 20, 1 << 20);
-	talks_disturb();
+	relay_a_again(true);
+	world_run(40 * SECOND);
+	world_check(world_agent_sessions_with(&stage.home, "guest") == 1, "goes-on",
+		    "home has %u sessions with guest by the second relay",
+		    world_agent_sessions_with(&stage.home, "guest"));
 	world_check(says("revoke", json_incref(revoke)), "answers", "guest cannot be revoked");
 	world_run(SECOND);
 	world_check(!world_relay_links(&stage.relays[0], "guest"), "revoked",
 		    "guest is revoked, and linked a second later");
+	world_check(world_agent_sessions_with(&stage.home, "guest") == 0, "revoked",
+		    "guest is revoked, and home has %u sessions with it a second later",
+		    world_agent_sessions_with(&stage.home, "guest"));
 	world_check(world_relay_links(&stage.relays[1], "guest"), "links",
 		    "the relay that was not told has lost guest");
 	check_out("by the relay that hides it");
 	home_again_without_a();
 	check_out("after home's restart");
 	k_cable_pull(stage.relay_hosts[0], stage.home_host, false);
-	relay_a_again();
+	relay_a_again(false);
 	world_run(30 * SECOND);
 	world_check(!world_relay_links(&stage.relays[0], "guest"), "revoked",
 		    "the relay has forgotten it over its restart");
@@ -131,7 +147,7 @@ void world_signed(void)
 	check_in("after it was taken back");
 	world_check(!says("revoke", revoke), "refused", "an older one counts");
 	check_in("after an older one");
-	(void)world_until(talks_over, NULL, 400 * SECOND);
+	(void)world_until(talks_over, NULL, 900 * SECOND);
 	talks_judge();
 	stage_clear();
 	identity_free(admin);
@@ -209,6 +225,8 @@ void world_signed_refusals(void)
 	(void)asked_by_word("guest");
 	world_check(says("revoke", signed_text(REVOCATION_REVOKE, "guest", 0)), "answers",
 		    "what is revoked by a word cannot be signed");
+	check_refused("unrevoke", json_pack("{s:s}", "agent", "guest"),
+		      "a word against a signature");
 	world_check(words() == 2, "answers", "%zu are revoked by the relay's word, not two",
 		    words());
 	world_run(2 * SECOND);
