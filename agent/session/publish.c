@@ -28,7 +28,8 @@ struct offer {
 	char target_text[ENDPOINT_TEXT_BYTES];
 	struct leg_call *call;
 	struct connector *connector;
-	int target; /* -1: none, or the stream's */
+	int target;	     /* -1: none, or the stream's */
+	struct addr reached; /* where that leads; len 0: nowhere yet */
 	struct timer deadline;
 	enum reason peer_reason; /* of the inner certificate */
 	bool streaming;
@@ -189,6 +190,17 @@ static bool say_ok(struct offer *o)
 	return stream_say(&o->session.stream, &ok);
 }
 
+/* The ceiling may come down while the session runs. A console's has no target.
+ *
+ * #syscalls getpeername
+ */
+static void offer_note_target(struct offer *o)
+{
+	o->reached.len = sizeof(o->reached.v6);
+	if (o->session.control || getpeername(o->target, &o->reached.sa, &o->reached.len) < 0)
+		o->reached.len = 0;
+}
+
 static void offer_target_connected(void *owner, const struct connector_result *r)
 {
 	const struct connector_result cut = {.fd = -1, .error = "it closed at once"};
@@ -200,6 +212,7 @@ static void offer_target_connected(void *owner, const struct connector_result *r
 		return;
 	}
 	o->target = r->fd;
+	offer_note_target(o);
 	if (o->proxy_protocol && !send_proxy_header(o))
 		target_failed(o, &cut);
 	else if (o->session.public_kind)
@@ -261,10 +274,15 @@ static bool publish_allows(const struct agent_publish *p, const char *peer)
 }
 
 /* The list and the service are those of the configuration in force: either may have changed. */
-static enum reason offer_allowed(const struct agent_session *s)
+static enum reason offer_allowed(const struct agent_session *s, const char **why)
 {
+	const struct offer *o = container(s, struct offer, session);
 	const struct agent_publish *p;
 
+	if (o->reached.len && !agent_config_may_reach(s->all->setup->config, &o->reached)) {
+		*why = "its target lies outside of this agent's targets now";
+		return REASON_NOT_ALLOWED;
+	}
 	if (s->control)
 		return consoles_may_come(s->all->setup) ? REASON_OK : REASON_NOT_ALLOWED;
 	p = publish_find(s->all->setup, wire_text(s->service));

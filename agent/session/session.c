@@ -435,7 +435,7 @@ enum reason agent_session_judge(struct agent_session *s, const char **why)
 	else if (a.reason == REASON_REVOKED)
 		*why = "the other agent's identity has been revoked";
 	if (a.reason == REASON_OK && s->allowed)
-		a.reason = s->allowed(s);
+		a.reason = s->allowed(s, why);
 	if (a.reason == REASON_OK)
 		look_until(&s->all->look, entitled_earlier(until, a.until));
 	return a.reason;

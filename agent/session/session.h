@@ -103,8 +103,9 @@ struct agent_session {
 	struct candidates *candidates;	       /* the peer's own word; NULL: none; owned */
 	/* Ends it at once; the reset reaches both sides. */
 	void (*stop)(struct agent_session *s, enum reason reason, const char *why);
-	/* May it go on by the configuration in force? NULL: that has no say. */
-	enum reason (*allowed)(const struct agent_session *s);
+	/* May it go on by the configuration in force? NULL: that has no say. *why is set where
+	 * there is more to say than the reason's sentence. */
+	enum reason (*allowed)(const struct agent_session *s, const char **why);
 	/* A link is usable again; NULL when it does not wait for one. */
 	void (*wake)(struct agent_session *s);
 	struct stream stream;

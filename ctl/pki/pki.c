@@ -105,20 +105,17 @@ static bool take_hosts(const struct arguments *a, struct issue_request *r)
 static const struct role {
 	const char *word, *article;
 	enum identity_role role;
-	const char *life;
 	const char *needed[3], *refused[8];
 } roles[] = {
 	{"relay",
 	 "a relay",
 	 IDENTITY_RELAY,
-	 "398d",
 	 {"--host", "--listen"},
 	 {"--relay", "--publish", "--allow", "--forward", "--socks5", "--proxy"}},
-	{"agent", "an agent", IDENTITY_AGENT, "30d", {"--relay"}, {"--host", "--listen"}},
+	{"agent", "an agent", IDENTITY_AGENT, {"--relay"}, {"--host", "--listen"}},
 	{"console",
 	 "a console",
 	 IDENTITY_CONSOLE,
-	 "90d",
 	 {"--relay"},
 	 {"--host", "--listen", "--publish", "--allow", "--public", "--forward", "--socks5"}},
 };
@@ -238,7 +235,7 @@ static bool pki_take_request(const struct arguments *a, struct issue_request *r)
 	if (relay ? !check_pairs(a, "--public", "SNI=AGENT/SERVICE") || !take_hosts(a, r)
 		  : !check_services(a))
 		return false;
-	life = arguments_text(a, "--expires", role->life);
+	life = arguments_text(a, "--expires", pki_life(role->role));
 	if (!units_parse_span(life, &r->life_s)) {
 		complain_usage(a->command, "--expires: '%s' is not a time like 12h, 30d, 4w or 2y",
 			       life);

@@ -21,6 +21,8 @@ enum status pki_renew_run(const struct arguments *a);
  * gets what is to be recorded. NULL after telling why not. */
 char *pki_renewed(const struct arguments *a, const struct pki_store *store, X509 *old,
 		  EVP_PKEY *key, struct pki_record *record) MUST_CHECK;
+/* How long its certificates live where nothing is said, as --expires takes it. */
+const char *pki_life(enum identity_role role);
 /* "relay", "agent" or "console". False: none of them. */
 bool pki_role(const char *word, enum identity_role *out) MUST_CHECK;
 /* When a certificate that is made now ends, by --expires or as usual for its role. False after

@@ -116,6 +116,11 @@ static const char *const lives[] = {
 static const char *const role_words[] = {
 	[IDENTITY_RELAY] = "relay", [IDENTITY_AGENT] = "agent", [IDENTITY_CONSOLE] = "console"};
 
+const char *pki_life(enum identity_role role)
+{
+	return lives[role];
+}
+
 static enum identity_role renewed_for(X509 *x, struct pki_record *record)
 {
 	enum identity_role role = IDENTITY_RELAY;
@@ -217,6 +222,10 @@ enum status pki_renew_run(const struct arguments *a)
 	struct pki_store store;
 	char *text = files_read(a->words[1], FILE_MAX);
 
+	if (text && strstr(text, "PRIVATE KEY")) { /* what 'config get' prints has none */
+		pki_free_secret(text);
+		text = files_read_key(a->words[1], FILE_MAX);
+	}
 	if (text && pki_store_open(a->words[0], true, &store)) {
 		status = renew(a, &store, text);
 		pki_store_close(&store);

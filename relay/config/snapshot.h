@@ -50,6 +50,11 @@ struct snapshot *snapshot_new(struct relay_config *config, const struct snapshot
 struct snapshot *snapshot_hold(struct snapshot *s);
 void snapshot_release(struct snapshot *s);
 
+/* What a session keeps of the public name that it came by, or of tls.acme: never 0. */
+uint64_t snapshot_public_mark(const struct relay_public *entry);
+/* Whether a name of this mark still leads there. */
+bool snapshot_public_leads(const struct snapshot *s, uint64_t mark, const char *agent,
+			   const char *service);
 /* The public table's entry for a ClientHello's server name, or NULL. */
 const struct relay_public *snapshot_public(const struct snapshot *s, const char *server_name);
 

@@ -113,6 +113,12 @@ static void enforce_session(struct worker *w, struct session *s)
 	struct policy_answer a = enforce_pair(w, &s->pair, s->service, &s->source);
 	char why[WIRE_NAME_MAX + REASON_SENTENCE_MAX + 3];
 
+	if (s->public_mark &&
+	    !snapshot_public_leads(w->snap, s->public_mark, party_name(s->pair.to), s->service)) {
+		worker_count(w, REASON_NOT_ALLOWED);
+		session_abort(s, ENDING_SELF, ENDING_RULES, "its public name leads there no more");
+		return;
+	}
 	if (a.reason != REASON_OK) {
 		worker_count(w, a.reason);
 		snprintf(why, sizeof why, "%s%s%s", a.whose ? a.whose : "", a.whose ? ": " : "",

@@ -447,10 +447,14 @@ static void leg_pair(struct conn *asker, struct conn *publisher, uint64_t number
 		.rate = grant.rate,
 		.again = grant.again,
 		.granted = grant.granted,
+		.public_mark = leg_of(asker)->asked->public_mark,
 	};
 	struct wire_message go = {.type = WIRE_GO, .go.session = number};
 	struct session *s;
 
+	if (public && grant.reason == REASON_OK &&
+	    !snapshot_public_leads(w->snap, facts.public_mark, party_name(pair->to), service))
+		grant.reason = REASON_NOT_ALLOWED;
 	if (grant.reason != REASON_OK) {
 		leg_pair_refused(asker, publisher, pair, grant.reason);
 		return;

@@ -56,6 +56,7 @@ static bool public_hello(struct conn *c, const struct clienthello *hello, const 
 		entry = acme_entry(w->snap, hello);
 	if (!entry)
 		return false;
+	asked.public_mark = snapshot_public_mark(entry);
 	snprintf(asked.to, sizeof asked.to, "%s", entry->agent);
 	snprintf(asked.service, sizeof asked.service, "%s", entry->service);
 	if (!front_keep(c, data, len)) {

@@ -188,6 +188,7 @@ struct session *session_new(struct worker *w, const struct session_facts *facts)
 	s->rate = facts->rate;
 	s->again = facts->again;
 	s->granted = facts->granted;
+	s->public_mark = facts->public_mark;
 	s->fd[0] = s->fd[1] = -1;
 	s->service = memory_text(facts->service);
 	if (!s->service || !pace_join(s)) {

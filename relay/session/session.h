@@ -34,6 +34,7 @@ struct session {
 	uint64_t rate;	       /* bytes per second by policy; 0: no limit */
 	time_t again;	       /* policy's answer was good until then; 0: for ever */
 	struct share *share;   /* of the bandwidth; NULL: no limit touches it */
+	uint64_t public_mark;  /* snapshot_public_mark() of the name that it came by; 0: of none */
 	struct flow flow[2];   /* flow[side]: from that side to the other */
 	struct bridge *bridge; /* the TLS of both sides goes on; NULL: bytes go as they are */
 	slab_id cutting[2];    /* connections that GO is still leaving, or 0 */
@@ -84,6 +85,7 @@ struct session_facts {
 	uint64_t rate; /* by policy, and until when that is good */
 	time_t again;
 	bool granted; /* by a grant, not by a rule */
+	uint64_t public_mark;
 };
 
 /* Makes a session that waits for both sides; NULL when the table is full. Takes the pair. */

@@ -306,6 +306,31 @@ void world_ca_put_back_at_agent(void)
 	one_ca_again(ADMIN, before);
 }
 
+#define NAMED RELAYS "publish:\n  - service: talk\n    target: inside.example:700\n"
+
+/* The ceiling comes down on what runs: a name may be published still, and where it led may not. */
+void world_targets_narrowed(void)
+{
+	stage_set(1, "");
+	names_set("inside.example", "127.0.0.1");
+	world_agent_write(&stage.home, NAMED "targets: ['127.0.0.1:700', '127.0.0.2:700']\n");
+	k_signal(stage.home.program, SIGHUP);
+	world_run(SECOND);
+	(void)lasting_talk(&stage.at_guest);
+	world_run(10 * SECOND);
+	world_check(at_home("guest") == 1, "links", "guest's talk has not begun");
+	world_agent_write(&stage.home, NAMED "targets: ['127.0.0.1:700']\n");
+	k_signal(stage.home.program, SIGHUP);
+	world_run(AT_ONCE_US);
+	world_check(at_home("guest") == 1, "goes-on", "a session ends whose target still fits");
+	world_agent_write(&stage.home, NAMED "targets: ['127.0.0.2:700']\n");
+	k_signal(stage.home.program, SIGHUP);
+	world_run(AT_ONCE_US);
+	world_check(at_home("guest") == 0, "expires",
+		    "a session goes on with a target that does not fit any more");
+	finish();
+}
+
 /* ---- what the two sides hear ---- */
 
 static char heard_at[2][4]; /* how the last session ended, in the log of home and of guest */

@@ -164,6 +164,45 @@ static void scene_an_idle_public_session(void)
 	peers_end();
 }
 
+/* A name that is taken out of the table, or leads elsewhere, takes its sessions along; another that
+ * leads to the same service keeps its own. */
+static void scene_a_public_name_that_goes(void)
+{
+	static const char *const next[] = {
+		"public:\n  - name: other.example\n    to: home/talk\n",
+		"public:\n  - name: other.example\n    to: home/talk\n"
+		"  - name: www.example\n    to: home/more\n",
+		"public:\n  - name: other.example\n    to: home/more\n"
+		"  - name: www.example\n    to: home/talk\n",
+	};
+	unsigned way = (unsigned)dice_below(&world_dice, 3);
+	struct tls *t;
+
+	peers_begin("public:\n  - name: www.example\n    to: home/talk\n"
+		    "  - name: other.example\n    to: home/talk\n");
+	(void)peer_sign_in(&home, relay_host, 0);
+	peer_publish(&home, "talk");
+	t = peers_public_hello(&guest);
+	(void)peer_expect(&home, WIRE_OFFER, &heard);
+	(void)peer_leg(&accepting, relay_host, &home);
+	peer_accept(&accepting, heard.offer.session);
+	(void)peer_go(&accepting);
+	(void)peer_has(&accepting, 1, 10 * SECOND);
+	peers_reload(next[way]);
+	if (way == 2) {
+		world_run(5 * SECOND);
+		peers_expect_still_there(&guest, "a session ends with another public name");
+	} else {
+		world_check(peer_gone(&guest, SECOND) && peer_gone(&accepting, SECOND), "ends",
+			    "a session goes on by a public name that is gone (%u)", way);
+		world_check(peer_expect(&home, WIRE_ENDED, &heard) &&
+				    wire_bytes_equal(heard.ended.cause, wire_text("C")),
+			    "reason", "the agent does not hear why");
+	}
+	tls_free(t);
+	peers_end();
+}
+
 /* What comes after the hello is TLS as well, or it goes nowhere. */
 static void scene_a_public_client_that_speaks_no_tls(void)
 {
@@ -236,6 +275,7 @@ static const peers_scene scenes[] = {
 	scene_a_public_client_that_waited_in_vain,
 	scene_a_public_hello_is_counted,
 	scene_an_idle_public_session,
+	scene_a_public_name_that_goes,
 	scene_a_challenge_of_acme,
 	scene_a_public_client_that_speaks_no_tls,
 	scene_public_clients_are_told,

@@ -64,6 +64,7 @@ const struct world_kind worlds[] = {
 	{"ca_put_back", world_ca_put_back, 20},
 	{"ca_put_back_at_agent", world_ca_put_back_at_agent, 20},
 	{"allow_changed", world_allow_changed, 5},
+	{"targets_narrowed", world_targets_narrowed, 5},
 	{"told_why", world_told_why, 20},
 	{"relay_ends", world_relay_ends, 12},
 	{"relay_newer", world_relay_newer, 4},
