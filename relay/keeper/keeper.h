@@ -36,7 +36,7 @@ int keeper_listen(struct keeper *k, const struct addr *address, int *fd) MUST_CH
 /* A UDP socket as datagrams_open() makes it. 0 or -errno. */
 int keeper_bind_udp(struct keeper *k, const struct addr *address, int *fd) MUST_CHECK;
 /* state_dir/name, atomically (temporary, fsync, rename), mode 0600; -ENOTDIR without state_dir.
- * name: up to 63 of a-z 0-9 - _ and . but no . at first. */
+ * name: up to 63 of a-z 0-9 - _ and . but no . at first, nor "key-": those are the signer's. */
 int keeper_save(struct keeper *k, const char *name, const char *text, size_t len) MUST_CHECK;
 
 #endif

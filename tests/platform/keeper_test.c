@@ -298,7 +298,8 @@ static void test_a_crash_leaves_no_trap(void **context)
 static void test_only_state_dir_is_written(void **context)
 {
 	static const char *const names[] = {
-		"", ".", "..", ".hidden", "../outside", "/etc/hostname", "a/b", "Big", "a\nb"};
+		"",    ".",   "..",   ".hidden",	   "../outside", "/etc/hostname",
+		"a/b", "Big", "a\nb", "key-identity-1.pem"};
 	struct keeper k;
 	char longest[80];
 

@@ -647,7 +647,7 @@ static void test_a_key_that_went_still_signs(void **context)
 static void test_where_keys_cannot_be_kept(void **context)
 {
 	static struct csr_hosts hosts;
-	uint8_t id[SIGNING_KEY_BYTES];
+	uint8_t id[SIGNING_KEY_BYTES], open_to_all[SIGNING_KEY_BYTES];
 	char path[160], command[256], *text = NULL;
 	struct signer s;
 	size_t len;
@@ -673,7 +673,7 @@ static void test_where_keys_cannot_be_kept(void **context)
 	/* What others may read is no key of ours; the others are. */
 	make_state_dir();
 	start_with_state(&s);
-	make_key(&s, SIGNING_IDENTITY, relay_key, id);
+	make_key(&s, SIGNING_IDENTITY, relay_key, open_to_all);
 	make_key(&s, SIGNING_FRONT, relay_key, id);
 	signer_stop(&s);
 	snprintf(path, sizeof(path), "%s/key-identity-1.pem", state);
@@ -684,6 +684,7 @@ static void test_where_keys_cannot_be_kept(void **context)
 	assert_non_null(strstr(text, path));
 	free(text);
 	assert_int_equal(signer_has(&s, id, SIGNING_FRONT), 0);
+	assert_int_equal(signer_has(&s, open_to_all, SIGNING_IDENTITY), -ENOKEY);
 	signer_stop(&s);
 	/* Nor is a link, or what is no key. */
 	assert_int_equal(unlink(path), 0);

@@ -147,6 +147,15 @@ static void requests_for_keys(void **state)
 		assert_false(signing_request_decode(packet, n, &out));
 	in.input = packed(hosts, 17, 255);
 	assert_false(signing_request_encode(&in, packet, sizeof(packet), &len));
+	static uint8_t larger[SIGNING_REQUEST_MAX + 512];
+	assert_false(signing_request_encode(&in, larger, sizeof(larger), &len));
+	larger[0] = SIGNING_MAKE;
+	larger[42] = 17;
+	larger[43] = 0;
+	memcpy(larger + 44, hosts, 17 * 256);
+	assert_false(signing_request_decode(larger, 44 + 17 * 256, &out));
+	larger[42] = 16;
+	assert_true(signing_request_decode(larger, 44 + 16 * 256, &out));
 	/* None of no length, with a zero byte, or cut short. */
 	static const uint8_t empty[] = {0}, zero[] = {2, 'a', 0}, cut[] = {2, 'a'};
 	const struct {

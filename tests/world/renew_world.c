@@ -83,6 +83,13 @@ static char *signed_for(enum who who, const char *request, enum wrong wrong)
 	return pem;
 }
 
+static bool made_there(struct operator* o, const char *use)
+{
+	json_t *shown = operator_call(o, "identity.show", NULL);
+
+	return json_is_true(json_object_get(json_object_get(shown, use), "made"));
+}
+
 /* ---- what a stranger is shown ---- */
 
 static bool is_shown(struct peer *p, const char *pem)
@@ -151,6 +158,8 @@ void world_relay_renewed(void)
 	struct talk *running;
 
 	stage_set(1, "");
+	world_check(!made_there(&stage.operator, "identity"), "told",
+		    "a key of the relay's file is said to be made by the relay");
 	peer_start(&stranger, "stranger", LAPTOP, stage.internet);
 	for (unsigned round = 0; round < 2; round++) {
 		bool again = dice_chance(&world_dice, 400);
@@ -171,6 +180,8 @@ void world_relay_renewed(void)
 		expect_shown(&stranger, pem, "once it is renewed");
 		world_check(keys_kept(r, "identity") == 1, "keys", "%u keys are kept",
 			    keys_kept(r, "identity"));
+		world_check(made_there(&stage.operator, "identity"), "told",
+			    "a key of the relay's own is not said to be");
 		/* Its key is gone: nothing may rest on it again. */
 		if (round > 0)
 			world_check(!installed(&stage.operator, false, shown), "refused",
@@ -237,12 +248,55 @@ void world_relay_renewed_dark(void)
 	stage_clear();
 }
 
+/* The certificate is in force and cannot be kept: a start finds the one before, with its key.
+ * Brought once more, it is kept. */
+void world_relay_renewed_unkept(void)
+{
+	struct world_relay *r = &stage.relays[0];
+	char *requests[2], *pems[2];
+	struct peer stranger;
+	bool again = dice_chance(&world_dice, 500);
+
+	stage_set(1, "");
+	peer_start(&stranger, "stranger", LAPTOP, stage.internet);
+	for (unsigned i = 0; i < 2; i++) {
+		requests[i] = requested(&stage.operator, false);
+		if (!requests[i])
+			world_broken("a relay makes no key");
+		pems[i] = signed_for(RELAY_A, requests[i], RIGHT);
+		r->keeper_silent = i == 1;
+		world_check(installed(&stage.operator, false, pems[i]), "renewed",
+			    "a certificate that fits is refused");
+		r->keeper_silent = false;
+		expect_shown(&stranger, pems[i], "once it is renewed");
+	}
+	world_check(keys_kept(r, "identity") == 2, "keys",
+		    "%u keys are left, of one that is in force and one that is kept",
+		    keys_kept(r, "identity"));
+	if (again)
+		world_check(installed(&stage.operator, false, pems[1]), "renewed",
+			    "what could not be kept is refused the second time");
+	start_again(r);
+	/* The keeper may have done late what it was asked for. */
+	if (again || !is_shown(&stranger, pems[0]))
+		expect_shown(&stranger, pems[1], "after a start");
+	world_check(world_until(stage_linked, NULL, 600 * SECOND), "links",
+		    "agents do not come to a relay that was renewed");
+	for (unsigned i = 0; i < 2; i++) {
+		free(requests[i]);
+		free(pems[i]);
+	}
+	peer_end(&stranger);
+	stage_clear();
+}
+
 /* A certificate of a public CA, for a key that the relay has made. */
 void world_front_requested(void)
 {
 	struct world_relay *r = &stage.relays[0];
 	struct peer stranger;
 	char *request, *pem;
+	json_t *config;
 
 	stage_set(1, "");
 	peer_start(&stranger, "stranger", LAPTOP, stage.internet);
@@ -261,6 +315,13 @@ void world_front_requested(void)
 	pem = signed_for(RELAY_A, request, ENDED);
 	world_check(!installed(&stage.operator, true, pem), "refused",
 		    "a certificate that has ended is shown");
+	free(pem);
+	/* Nor by another way, for a key that it does not have. */
+	pem = signed_for(RELAY_A, request, WRONG_KEY);
+	config = operator_config(&stage.operator);
+	config_set_in(config, "tls", "certificate", json_string(pem));
+	world_check(!operator_apply(&stage.operator, config, 0), "refused",
+		    "a certificate is shown for a key that the relay does not have");
 	free(pem);
 	pem = signed_for(RELAY_A, request, WRONG_CA); /* any will do */
 	world_check(installed(&stage.operator, true, pem), "renewed",
