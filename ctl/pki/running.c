@@ -246,6 +246,11 @@ static enum status relay_run_certificate(const struct arguments *a)
 						   "force", (int)force));
 		if (result)
 			tell_in_force(&conn, result, NULL);
+		if (result && front)
+			complain(
+				"note: agents and consoles accept a certificate of another CA than "
+				"their own where 'trust: system' stands at this relay in their "
+				"files, and refuse it elsewhere");
 		connection_close(&conn);
 	}
 	free(pem);
