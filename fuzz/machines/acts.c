@@ -21,7 +21,7 @@ void cast_forget(struct player *p)
 	p->session = 0;
 	p->wrote_len = p->read_len = 0;
 	p->peer.link = 0;
-	p->blurred = p->proven = false;
+	p->blurred = p->proven = p->waits = false;
 }
 
 /* By the plain listener, or by that behind a proxy, whose word says where it comes from. */

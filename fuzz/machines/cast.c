@@ -83,9 +83,11 @@ static void hear_message(struct player *p, const struct wire_message *m)
 	}
 	switch (m->type) {
 	case WIRE_READY:
+		p->waits = false;
 		p->proven = true;
 		break;
 	case WIRE_FAIL:
+		p->waits = false;
 		p->failed = (enum reason)m->fail.reason;
 		break;
 	case WIRE_WELCOME:
@@ -219,7 +221,9 @@ void cast_say_in_turn(struct player *p, const struct wire_message *m)
 	if (p->session)
 		return;
 	cast_say(p, out, wire_encode(m, out, sizeof(out)));
-	p->blurred = was;
+	/* A second one while the first waits is more than is due. */
+	p->blurred = was || p->waits;
+	p->waits = m->type == WIRE_OPEN || m->type == WIRE_ACCEPT;
 }
 
 void cast_parts(enum part first, enum part last)

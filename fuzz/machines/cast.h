@@ -32,6 +32,7 @@ struct player {
 	uint8_t *wrote;		    /* since then, CAST_RAW_MOST */
 	size_t wrote_len, read_len; /* read: of what the other side wrote */
 	size_t skip;		    /* so many bytes that come are no message: a tag */
+	bool waits;		    /* said OPEN or ACCEPT, and has no answer yet */
 	bool proven;		    /* WELCOME or READY came */
 	enum reason failed;	    /* what FAIL said last */
 	bool blurred; /* it has said more in TLS than a leg may: that becomes part of its session */

@@ -138,6 +138,16 @@ void cast_message(struct wire_message *m)
 	case WIRE_SIGNED:
 		m->signed_revocation.object = script_bytes(400);
 		break;
+	case WIRE_PROVE:
+		m->prove.session = a_session();
+		m->prove.certificate = script_bytes(200);
+		m->prove.signature = script_bytes(80);
+		break;
+	case WIRE_ENDED:
+		m->ended.session = a_session();
+		m->ended.cause = script_bytes(1);
+		m->ended.text = a_text();
+		break;
 	case WIRE_LEG:
 		m->leg.link = a_link();
 		a_secret(m->leg.proof);

@@ -336,8 +336,8 @@ static void act_ask(void)
 
 	settle();
 	expected = allows(&now, web);
-	if (leg->session || !leg->proven || now.revoked || leg->peer.eof || leg->peer.fd < 0 ||
-	    expected < 0 || players[HOME_LINK].peer.eof)
+	if (leg->session || leg->waits || !leg->proven || now.revoked || leg->peer.eof ||
+	    leg->peer.fd < 0 || expected < 0 || players[HOME_LINK].peer.eof)
 		return;
 	m.open.to = wire_text("home");
 	m.open.service = wire_text(web ? "web" : "talk");
