@@ -65,24 +65,16 @@ static void *config_propose(struct configuring *c, const json_t *document,
 	return p;
 }
 
-static bool control_revoked(const void *list, const struct identity_peer *peer)
-{
-	return revocations_cover(list, peer);
-}
-
 enum reason agent_control_judge(const struct agent_control *ctl, const struct identity *identity,
 				const struct caller *caller)
 {
 	const struct agent_console *console = container(caller, struct agent_console, line.caller);
 	const struct entitled_proof proof = {.own = caller->credential};
-	struct entitled_rules rules = {
-		.anchors = identity_anchors(identity),
-		.revoked = control_revoked,
-	};
+	struct entitled_rules rules = {.anchors = identity_anchors(identity)};
 
 	if (!caller->credential) /* local, and so no console */
 		return REASON_OK;
-	rules.list = agent_links_revoked(ctl->rooms.links, console->relay);
+	rules.revoked = agent_links_revoked(ctl->rooms.links, console->relay);
 	return entitled(&proof, &rules, time(NULL)).reason;
 }
 

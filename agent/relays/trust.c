@@ -32,11 +32,6 @@ void link_trust_renew(struct agent_link *l, const struct identity_peer *relay)
 
 /* ---- the question ---- */
 
-static bool trust_revoked(const void *list, const struct identity_peer *peer)
-{
-	return revocations_cover(list, peer);
-}
-
 static void trust_explain(const struct agent_link *l, enum reason reason, time_t now, char *why,
 			  size_t why_size)
 {
@@ -64,8 +59,7 @@ static struct entitled_answer trust_ask(const struct agent_link *l, time_t now)
 	const struct entitled_proof proof = {.own = l->trust.own, .newest = l->trust.newest};
 	const struct entitled_rules rules = {
 		.anchors = identity_anchors(l->set->setup->self.identity),
-		.revoked = trust_revoked,
-		.list = agent_links_revoked(l->set, l->label),
+		.revoked = agent_links_revoked(l->set, l->label),
 	};
 
 	return entitled(&proof, &rules, now);

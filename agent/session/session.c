@@ -401,19 +401,13 @@ bool agent_session_proved(struct agent_session *s, const struct identity_peer *p
 	return proved_take(&s->all->proved, peer, &s->proof);
 }
 
-static bool revoked_peer(const void *list, const struct identity_peer *peer)
-{
-	return revocations_cover(list, peer);
-}
-
 enum reason agent_session_judge(struct agent_session *s, const char **why)
 {
 	const struct identity *own = s->all->setup->self.identity;
 	const struct entitled_proof proof = proved_proof(&s->proof);
 	const struct entitled_rules rules = {
 		.anchors = identity_anchors(own),
-		.revoked = revoked_peer,
-		.list = agent_links_revoked(s->all->links, s->relay),
+		.revoked = agent_links_revoked(s->all->links, s->relay),
 	};
 	time_t now = time(NULL), until = identity_not_after(own);
 	struct entitled_answer a;
@@ -423,7 +417,7 @@ enum reason agent_session_judge(struct agent_session *s, const char **why)
 		*why = "this agent's own certificate has expired";
 		return REASON_CERT_EXPIRED;
 	}
-	if (!proof.own && revocations_cover_name(rules.list, s->peer)) {
+	if (!proof.own && revocations_cover_name(rules.revoked, s->peer)) {
 		*why = "the operator has revoked the agent asked for";
 		return REASON_REVOKED;
 	}

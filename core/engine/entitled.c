@@ -84,10 +84,10 @@ struct entitled_answer entitled(const struct entitled_proof *proof,
 
 	if (!own)
 		return (struct entitled_answer){.reason = REASON_OK};
-	if (rules->revoked(rules->list, &own->peer))
+	if (revocations_cover(rules->revoked, &own->peer))
 		return (struct entitled_answer){.reason = REASON_REVOKED};
 	first = judge_one(&own->peer, rules, now);
-	if (!newest || newest == own || rules->revoked(rules->list, &newest->peer))
+	if (!newest || newest == own || revocations_cover(rules->revoked, &newest->peer))
 		return first;
 	later = judge_one(&newest->peer, rules, now);
 	if (later.reason != REASON_OK)

@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 
 #include "core/engine/identity.h"
+#include "core/engine/revocations.h"
 
 #define ENTITLED_LOOK_MS 10000u /* a leap of the wall clock is noticed no later */
 
@@ -48,8 +49,7 @@ struct entitled_proof {
 /* What is in force. */
 struct entitled_rules {
 	const struct identity_anchors *anchors;
-	bool (*revoked)(const void *list, const struct identity_peer *peer);
-	const void *list;
+	const struct revocations *revoked; /* NULL: nothing is */
 };
 
 struct entitled_answer {

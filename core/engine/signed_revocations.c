@@ -164,11 +164,6 @@ static bool revokes_less(const struct signed_revocation *fresh, const struct sig
 		(fresh->before < known->what.before || fresh->keep_until < known->what.keep_until));
 }
 
-static bool revoked_peer(const void *list, const struct identity_peer *peer)
-{
-	return revocations_cover(list, peer);
-}
-
 /* A console that is good now, or a CA that is. */
 static enum revocation_outcome judge_good_now(const struct signed_revocations *all,
 					      const struct identity *id,
@@ -176,8 +171,8 @@ static enum revocation_outcome judge_good_now(const struct signed_revocations *a
 {
 	const struct credential own = {.peer = signer->peer};
 	const struct entitled_proof proof = {.own = &own};
-	const struct entitled_rules rules = {
-		.anchors = identity_anchors(id), .revoked = revoked_peer, .list = &all->list};
+	const struct entitled_rules rules = {.anchors = identity_anchors(id),
+					     .revoked = &all->list};
 
 	if (signer->is_ca)
 		return now < signer->peer.not_after ? REVOCATION_TAKEN : REVOCATION_SIGNER_ENDED;

@@ -248,16 +248,10 @@ struct policy_answer policy_decide(const struct policy *p, const struct policy_q
 	return policy_answer_of(&s, q->running);
 }
 
-static bool revoked_peer(const void *list, const struct identity_peer *peer)
-{
-	return revocations_cover(list, peer);
-}
-
 struct entitled_rules policy_entitles(const struct policy *p,
 				      const struct identity_anchors *anchors)
 {
-	return (struct entitled_rules){
-		.anchors = anchors, .revoked = revoked_peer, .list = &p->revoked};
+	return (struct entitled_rules){.anchors = anchors, .revoked = &p->revoked};
 }
 
 struct policy_answer policy_entitled(const struct policy *p, const struct identity_anchors *anchors,

@@ -2,7 +2,8 @@
 /*
  * entitled_test: whose certificate is good, and until when.
  *
- * links: core/engine/entitled.c core/memory.c
+ * links: core/engine/entitled.c core/engine/revocations.c core/memory.c
+ * links: core/parse/wire.c core/parse/reason.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,15 +22,15 @@ static struct identity_anchor anchor_list[2] = {
 	{.key = {2}, .not_after = NOW + 9000},
 };
 static struct identity_anchors anchors = {anchor_list, 2};
-static const char *revoked_serial; /* NULL: none */
+static struct revocation revoked_list[1] = {{.kind = WIRE_REVOKED_SERIAL}};
+static struct revocations revoked = {.list = revoked_list};
+static const struct entitled_rules rules = {&anchors, &revoked};
 
-static bool revoked(const void *list, const struct identity_peer *peer)
+static void revoke(const char *serial)
 {
-	assert_ptr_equal(list, &revoked_serial);
-	return revoked_serial && strcmp(peer->serial, revoked_serial) == 0;
+	snprintf(revoked_list[0].value, sizeof(revoked_list[0].value), "%s", serial);
+	revoked.count = 1;
 }
-
-static const struct entitled_rules rules = {&anchors, revoked, &revoked_serial};
 
 static struct credential *made(const char *serial, uint8_t ca, time_t from, time_t to)
 {
@@ -56,7 +57,7 @@ static void expect(const struct credential *own, const struct credential *newest
 static int begin(void **state)
 {
 	anchors.count = 2;
-	revoked_serial = NULL;
+	revoked.count = 0;
 	return 0;
 }
 
@@ -81,7 +82,7 @@ static void a_ca_of_the_system_vouches_for_a_relay(void **state)
 	c->peer.by_system = true;
 	expect(c, NULL, NOW, REASON_OK, NOW + 100);
 	expect(c, NULL, NOW + 100, REASON_CERT_EXPIRED, 0);
-	revoked_serial = "a";
+	revoke("a");
 	expect(c, NULL, NOW, REASON_REVOKED, 0);
 	credential_release(c);
 }
@@ -137,9 +138,9 @@ static void a_revocation_is_of_the_one_that_it_began_with(void **state)
 	struct credential *own = made("a", 1, NOW, NOW + 100),
 			  *newest = made("b", 2, NOW + 50, NOW + 7000);
 
-	revoked_serial = "a";
+	revoke("a");
 	expect(own, newest, NOW, REASON_REVOKED, 0);
-	revoked_serial = "b";
+	revoke("b");
 	expect(own, newest, NOW, REASON_OK, NOW + 100);
 	expect(own, newest, NOW + 100, REASON_CERT_EXPIRED, 0);
 	credential_release(own);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rendezvous: sign-in, replacement, meetings and their limits.
- * links: core/engine/entitled.c
+ * links: core/engine/entitled.c core/engine/revocations.c
  * links: relay/rendezvous/rendezvous.c core/parse/wire.c core/parse/reason.c core/memory.c
  */
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * trace: which lines are made, for whom, and how many.
- * links: core/engine/entitled.c
+ * links: core/engine/entitled.c core/engine/revocations.c
  * links: relay/session/trace.c relay/rendezvous/rendezvous.c core/parse/wire.c core/parse/reason.c
  * links: core/memory.c
  */
