@@ -24,8 +24,9 @@
  *   WEB                          request body      relay/front/web.c
  *   FRAME                        none              relay/session/frames.c
  *   LINK                         struct relay_link relay/session/link.c
- *   LEG OPENING CUTTING          struct relay_leg relay/session/leg.c
+ *   LEG OPENING                  struct relay_leg relay/session/leg.c
  *   PUBLIC SITE                  the same         relay/session/public.c
+ *   CUTTING                      the same         relay/session/cut.c
  *   CONSOLE                      its lines         relay/control/console.c
  *   CLOSING DEAD                 none              relay/front/conn.c
  *

@@ -4,7 +4,7 @@
  *
  *   in clear      the listening address may ask for a PROXY header before anything else
  *     STUN             -> stun_stream.c
- *     a ClientHello    for a name that a protocol takes -> relay/session/leg.c: public clients;
+ *     a ClientHello    for a name that a protocol takes -> relay/session/public.c;
  *                      for any other: our own TLS
  *     another first byte of TLS -> our own TLS, which answers with an alert or waits
  *     anything else    -> web.c, which tells HTTP that this is no port for it

@@ -57,11 +57,11 @@ struct relay_leg {
 extern const struct front_protocol protocol_public, protocol_site;
 
 /* From any worker: the asker's meeting of this session came to nothing. */
-void leg_tell_failed(struct relay *r, slab_id asker, uint64_t session, enum reason reason,
-		     struct wire_bytes text);
+void asker_tell_failed(struct relay *r, slab_id asker, uint64_t session, enum reason reason,
+		       struct wire_bytes text);
 /* Refuses all that wait for an answer: the relay is about to exit. */
-void leg_end_askers(struct worker *w);
+void asker_end_all(struct worker *w);
 /* The session that this connection was to become part of is no more. */
-void leg_session_gone(struct worker *w, slab_id id);
+void cut_session_gone(struct worker *w, slab_id id);
 
 #endif

@@ -273,8 +273,8 @@ static void link_refused_offer(struct conn *c, const struct wire_message *m)
 	bool known = rendezvous_refuse(r->rendezvous, link_of(c)->id, m->refuse.session, &asker);
 	relay_unlock(r);
 	if (known)
-		leg_tell_failed(r, asker, m->refuse.session, (enum reason)m->refuse.reason,
-				m->refuse.text);
+		asker_tell_failed(r, asker, m->refuse.session, (enum reason)m->refuse.reason,
+				  m->refuse.text);
 }
 
 /* More than an agent of ours ever says is passed over. */
@@ -472,8 +472,8 @@ static void link_send_tag_key(struct conn *c)
 
 static void link_orphaned(void *context, slab_id asker, uint64_t session)
 {
-	leg_tell_failed(context, asker, session, REASON_PEER_GONE,
-			wire_text(reason_sentence(REASON_PEER_GONE)));
+	asker_tell_failed(context, asker, session, REASON_PEER_GONE,
+			  wire_text(reason_sentence(REASON_PEER_GONE)));
 }
 
 static void link_leave(struct conn *c, enum reason why)

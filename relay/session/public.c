@@ -22,8 +22,8 @@ void public_failed(struct conn *c, const struct leg_asked *asked, enum ending_si
 
 	if (reason == REASON_SERVICE_UNKNOWN || reason == REASON_NOT_ALLOWED)
 		alert[6] = ALERT_UNRECOGNIZED_NAME;
-	leg_forget_meeting(c);
-	leg_record_refused(c, asked, who, reason);
+	asker_forget_meeting(c);
+	asker_record_refused(c, asked, who, reason);
 	worker_count(c->worker, reason);
 	conn_send_raw(c, alert, sizeof alert);
 	conn_finish(c);
@@ -60,7 +60,7 @@ static bool public_hello(struct conn *c, const struct clienthello *hello, const 
 	snprintf(asked.to, sizeof asked.to, "%s", entry->agent);
 	snprintf(asked.service, sizeof asked.service, "%s", entry->service);
 	if (!front_keep(c, data, len)) {
-		leg_record_refused(c, &asked, ENDING_SELF, REASON_LIMIT_MEMORY);
+		asker_record_refused(c, &asked, ENDING_SELF, REASON_LIMIT_MEMORY);
 		return true;
 	}
 	conn_set_phase(c, &phase_public);
@@ -69,7 +69,7 @@ static bool public_hello(struct conn *c, const struct clienthello *hello, const 
 	enum reason reason = charge_public(c, entry->name ? entry->name : "acme-tls/1");
 	reason = asker_ask(c, &asked, reason, &offer);
 	if (reason == REASON_OK)
-		leg_offer(c, &offer);
+		asker_offer(c, &offer);
 	else
 		public_failed(c, &asked, ENDING_SELF, reason);
 	return true;
@@ -97,8 +97,8 @@ void site_failed(struct conn *c, const struct leg_asked *asked, enum ending_side
 		why = SITE_GATEWAY_TIMEOUT;
 	else if (reason == REASON_LIMIT_PUBLIC || reason == REASON_LIMIT_PUBLIC_SOURCE)
 		why = SITE_UNAVAILABLE;
-	leg_forget_meeting(c);
-	leg_record_refused(c, asked, who, reason);
+	asker_forget_meeting(c);
+	asker_record_refused(c, asked, who, reason);
 	worker_count(c->worker, reason);
 	leg->web = NULL;
 	web_go_on(c, web, why);
@@ -134,7 +134,7 @@ static bool site_request(struct conn *c)
 	enum reason reason = charge_public(c, SITE_NAME);
 	reason = asker_ask(c, &asked, reason, &offer);
 	if (reason == REASON_OK)
-		leg_offer(c, &offer);
+		asker_offer(c, &offer);
 	else
 		site_failed(c, &asked, ENDING_SELF, reason);
 	return true;

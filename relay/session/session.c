@@ -121,7 +121,7 @@ static void sessions_end_run(struct ring_msg *msg)
 			session_abort(s, ENDING_SELF, ENDING_DRAINING,
 				      "the relay drained and the time for that was over");
 	}
-	leg_end_askers(w);
+	asker_end_all(w);
 }
 
 void sessions_end(struct worker *w)
@@ -362,7 +362,7 @@ void session_abort(struct session *s, enum ending_side who, enum ending_cause ca
 		if (who == ENDING_SELF)
 			session_tell_ended(s, cause, why);
 		for (unsigned side = 0; side < 2; side++) {
-			leg_session_gone(s->worker, s->cutting[side]);
+			cut_session_gone(s->worker, s->cutting[side]);
 			ring_cancel(ring, &s->flow[side].op);
 		}
 	}
