@@ -98,12 +98,14 @@ void prove_renewed(struct agent_sessions *all)
 void prove_heard(struct agent_sessions *all, struct agent_link *l, const struct wire_message *m)
 {
 	struct agent_session *s = agent_session_there(all, l->label, m->prove.session);
+	uint64_t now_ms = ring_now_ms(all->worker->ring);
 	uint8_t exported[TLS_EXPORT_BYTES];
 	struct identity_peer peer;
 	enum reason reason = REASON_PROOF;
 
 	if (!s || !s->opened || s->over || !s->proof.own ||
-	    !proving_may(&l->proving, ring_now_ms(all->worker->ring)))
+	    !proving_may(&s->proving, PROVING_OF_SESSION, now_ms) ||
+	    !proving_may(&l->proving, PROVING_OF_LINK, now_ms))
 		return;
 	if (tls_export(s->stream.inner.tls, TLS_EXPORT_PROVE, exported))
 		reason = identity_verify(all->setup->self.identity, IDENTITY_PROVE,

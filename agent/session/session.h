@@ -12,6 +12,7 @@
 #include "agent/relays/links.h"
 #include "agent/session/stream.h"
 #include "agent/worker/worker.h"
+#include "core/engine/proving.h"
 #include "core/parse/wire.h"
 #include "core/program/look.h"
 
@@ -96,6 +97,7 @@ struct agent_session {
 		uint64_t due_ms;  /* when a newer one is proved again; 0: there is none */
 		uint64_t wait_ms; /* and how long after that */
 	} shown;		  /* prove.c's */
+	struct proving proving;	  /* what its peer has said to prove */
 	struct timer late;	  /* waits for the relay's word, */
 	void (*over)(struct agent_session *s); /* then this; NULL: it does not wait */
 	struct proved_hold proof;	       /* by the peer; of none: it has proved nothing yet */

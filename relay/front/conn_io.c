@@ -183,7 +183,7 @@ struct conn_telling {
 	struct ring_msg msg; /* first: the ring hands this back */
 	struct relay *relay;
 	slab_id conn;
-	bool then_close;
+	bool then_close, spare;
 	size_t len;
 	uint8_t frame[];
 };
@@ -193,7 +193,7 @@ static void conn_tell_run(struct ring_msg *msg)
 	struct conn_telling *t = (struct conn_telling *)msg;
 	struct conn *c = conn_find(worker_of(t->relay, t->conn), t->conn);
 
-	if (c) {
+	if (c && !(t->spare && outbox_waiting(&c->out) >= OUTPUT_PAUSE)) {
 		conn_send_plain(c, t->frame, t->len);
 		if (t->then_close)
 			conn_finish(c);
@@ -201,7 +201,7 @@ static void conn_tell_run(struct ring_msg *msg)
 	memory_free(t);
 }
 
-bool conn_tell(struct relay *r, slab_id id, const struct wire_message *m, bool then_close)
+static bool conn_tell_how(const struct conn_telling *how, const struct wire_message *m)
 {
 	uint8_t frame[WIRE_FRAME_MAX];
 	size_t len = wire_encode(m, frame, sizeof frame);
@@ -209,12 +209,26 @@ bool conn_tell(struct relay *r, slab_id id, const struct wire_message *m, bool t
 
 	if (!t)
 		return false;
-	*t = (struct conn_telling){
-		.msg.run = conn_tell_run, .relay = r, .conn = id, .then_close = then_close};
+	*t = *how;
+	t->msg.run = conn_tell_run;
 	t->len = len;
 	memcpy(t->frame, frame, len);
-	ring_post(worker_of(r, id)->ring, &t->msg);
+	ring_post(worker_of(t->relay, t->conn)->ring, &t->msg);
 	return true;
+}
+
+bool conn_tell(struct relay *r, slab_id id, const struct wire_message *m, bool then_close)
+{
+	const struct conn_telling how = {.relay = r, .conn = id, .then_close = then_close};
+
+	return conn_tell_how(&how, m);
+}
+
+bool conn_tell_spare(struct relay *r, slab_id id, const struct wire_message *m)
+{
+	const struct conn_telling how = {.relay = r, .conn = id, .spare = true};
+
+	return conn_tell_how(&how, m);
 }
 
 /* ---- TLS ---- */

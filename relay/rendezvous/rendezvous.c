@@ -9,6 +9,7 @@
 
 #include <openssl/rand.h>
 
+#include "core/engine/proving.h"
 #include "core/table.h"
 
 struct account {
@@ -19,6 +20,7 @@ struct account {
 	size_t links, lasting;	      /* the second: of those, that may publish or could before */
 	uint64_t legs;		      /* of lasting links */
 	struct credential *newest[2]; /* of agents and of consoles: names_of() */
+	struct proving proving;	      /* to others */
 	UT_hash_handle hh;
 };
 
@@ -496,6 +498,13 @@ bool rendezvous_link_replaced(const struct rendezvous *r, uint64_t link)
 	const struct account_link *l = link_find(r, link);
 
 	return l && l->role == RENDEZVOUS_AGENT && l->party->account->present != l;
+}
+
+bool rendezvous_may_prove(struct rendezvous *r, uint64_t link, uint64_t now_ms)
+{
+	struct account_link *l = link_find(r, link);
+
+	return l && proving_may(&l->party->account->proving, PROVING_OF_NAME, now_ms);
 }
 
 /* ---- meetings ---- */

@@ -10,7 +10,6 @@
 #include <openssl/mem.h>
 
 #include "core/engine/identity.h"
-#include "core/engine/proving.h"
 #include "core/log.h"
 #include "core/memory.h"
 #include "core/random.h"
@@ -35,7 +34,6 @@ struct relay_link {
 	uint64_t list_mark;	       /* of the list of revocations that it is told; 0: none yet */
 	uint32_t revoked;	       /* of that list, that it has been told; the rest follows */
 	uint32_t signed_told;	       /* number of the last signed revocation that it was told */
-	struct proving proving;	       /* to others */
 	uint32_t tag_key;	       /* of the newest tag key that it knows: its first bytes */
 	enum reason ending : 8;	       /* it may not go on; REASON_OK: it may */
 	bool announced;		       /* its coming is on record, and its going will be */
@@ -280,10 +278,14 @@ static void link_refused_offer(struct conn *c, const struct wire_message *m)
 /* More than an agent of ours ever says is passed over. */
 static void link_prove(struct conn *c, const struct wire_message *m)
 {
+	struct relay *r = c->worker->relay;
 	struct relay_link *l = link_of(c);
 
-	if (proving_may(&l->proving, ring_now_ms(c->worker->ring)))
-		prove_hand_on(c->worker->relay, l->credential, m);
+	relay_lock(r);
+	bool may = rendezvous_may_prove(r->rendezvous, l->id, ring_now_ms(c->worker->ring));
+	relay_unlock(r);
+	if (may)
+		prove_hand_on(r, l->credential, m);
 	else
 		worker_count(c->worker, REASON_LIMIT_RATE);
 }

@@ -67,9 +67,9 @@ static void hand_over(const struct handing_on *h, const struct session *s)
 	}
 	TRACE_SESSION(s, "PROVE of %s %s", h->credential->peer.name,
 		      conn ? "goes to the other side" : "goes nowhere");
-	/* Without memory it comes again. */
+	/* Without memory, or where much waits, it comes again. */
 	if (conn && wire_decode(h->frame, h->len, &m, &used) == WIRE_OK)
-		(void)!conn_tell(h->relay, conn, &m, false);
+		(void)!conn_tell_spare(h->relay, conn, &m);
 }
 
 static void look_for(struct ring_msg *msg)

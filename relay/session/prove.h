@@ -4,7 +4,7 @@
  *
  * The relay knows nothing of the proof but whose session it is of: a message for a session that is
  * not the sender's goes nowhere. Which worker has the session is not known, so the message goes
- * from one to the next until it is found; how often one link may do that is bounded
+ * from one to the next until it is found; how often one name may do that is bounded
  * (core/engine/proving.h).
  */
 #ifndef POSTERN_RELAY_SESSION_PROVE_H

@@ -735,6 +735,7 @@ static void a_newer_certificate_prolongs_a_session(void **state)
 	prove_heard(&s->sessions, &s->link[1], &good.m); /* the session is not by this relay */
 	good.m.prove.session = 78;
 	prove_heard(&s->sessions, &s->link[0], &good.m);
+	s->sessions.first->proving = (struct proving){0};
 	good.m.prove.session = 77;
 	good.signature[good.m.prove.signature.len - 1] ^= 1;
 	prove_heard(&s->sessions, &s->link[0], &good.m);
@@ -755,25 +756,39 @@ static void a_newer_certificate_prolongs_a_session(void **state)
 static void proofs_of_a_relay_are_looked_at_so_often(void **state)
 {
 	struct agent_scene *s = running(state);
+	struct proving *session = &s->sessions.first->proving;
 	time_t before = asker_until(s);
 	struct proving bucket = {0};
 	struct proof good, bad;
 
 	proof_make(s, &good, IDENTITY_PROVE, "office", -10, 9 * DAY);
 	proof_make(s, &bad, IDENTITY_PROVE, "garage", -10, 9 * DAY);
-	for (unsigned i = 0; i < PROVING_ONCE; i++)
+	for (unsigned i = 0; i < PROVING_AGAIN; i++)
 		prove_heard(&s->sessions, &s->link[0], &bad.m);
 	prove_heard(&s->sessions, &s->link[0], &good.m);
 	assert_int_equal(asker_until(s), before);
+	for (unsigned i = PROVING_AGAIN; i < PROVING_ONCE * PROVING_NAMES; i++) {
+		*session = (struct proving){0};
+		prove_heard(&s->sessions, &s->link[0], &bad.m);
+	}
+	*session = (struct proving){0};
+	prove_heard(&s->sessions, &s->link[0], &good.m);
+	assert_int_equal(asker_until(s), before);
+	*session = (struct proving){0};
 	s->link[0].proving = (struct proving){0};
 	prove_heard(&s->sessions, &s->link[0], &good.m);
 	assert_int_equal(asker_until(s), identity_not_after(good.identity));
 	for (unsigned i = 0; i < PROVING_ONCE; i++)
-		assert_true(proving_may(&bucket, 5000));
-	assert_false(proving_may(&bucket, 5000));
+		assert_true(proving_may(&bucket, PROVING_OF_NAME, 5000));
+	assert_false(proving_may(&bucket, PROVING_OF_NAME, 5000));
 	for (unsigned i = 0; i < PROVING_SECOND; i++)
-		assert_true(proving_may(&bucket, 6000));
-	assert_false(proving_may(&bucket, 6000));
+		assert_true(proving_may(&bucket, PROVING_OF_NAME, 6000));
+	assert_false(proving_may(&bucket, PROVING_OF_NAME, 6000));
+	*session = (struct proving){0};
+	for (unsigned i = 0; i < PROVING_AGAIN; i++)
+		assert_true(proving_may(session, PROVING_OF_SESSION, 5000));
+	assert_false(proving_may(session, PROVING_OF_SESSION, 4999 + 1000 * PROVING_EACH_S));
+	assert_true(proving_may(session, PROVING_OF_SESSION, 5000 + 1000 * PROVING_EACH_S));
 	identity_free(good.identity);
 	identity_free(bad.identity);
 	far_close(s, true);

@@ -468,6 +468,52 @@ static void scene_a_proof_goes_to_the_far_end(void)
 	peers_end();
 }
 
+/* One that is far from its relay, or slow, is not cut off by what another proves without end,
+ * whatever links that one says it on. */
+static void scene_proofs_cut_no_link(void)
+{
+	enum { EACH = 200, LINKS = 3 };
+	static char certificate[WIRE_CERT_MAX + 1];
+	static struct peer more[LINKS];
+	unsigned came;
+	uint64_t number;
+
+	memset(certificate, 'c', WIRE_CERT_MAX);
+	peers_begin("");
+	peers_two_agents();
+	peers_cut_through();
+	number = the_session();
+	for (unsigned i = 0; i < LINKS; i++) {
+		peer_start(&more[i], "laptop", LAPTOP, host[1]);
+		world_check(peer_sign_in(&more[i], relay_host, WIRE_HELLO_TRANSIENT), "links",
+			    "laptop has no further link");
+	}
+	home.mute = true;
+	for (unsigned k = 0; k < EACH; k++) {
+		for (unsigned i = 0; i < LINKS; i++)
+			prove(&more[i], number, certificate);
+		world_run(SECOND / 100);
+	}
+	world_run(2 * SECOND);
+	home.mute = false;
+	came = proofs_at(&home);
+	world_check(came > 0 && came <= PROVING_ONCE + 5 * PROVING_SECOND, "limits",
+		    "of %u proofs of one name %u are handed on", EACH * LINKS, came);
+	peers_expect_still_there(&home, "proofs of another cut off a link that reads late");
+	prove(&laptop, number, "of laptop");
+	world_check(peer_expect(&home, WIRE_PROVE, &heard), "proof",
+		    "nothing is handed on any more");
+	for (unsigned i = 0; i < LINKS * EACH; i++)
+		prove(&more[i % LINKS], number, "of laptop");
+	came = proofs_at(&home);
+	world_check(came > 0 && came <= PROVING_ONCE + 5 * PROVING_SECOND, "limits",
+		    "of %u small proofs of one name %u are handed on", EACH * LINKS, came);
+	for (unsigned i = 0; i < LINKS; i++)
+		peer_end(&more[i]);
+	peers_expect_flowing("after many large proofs");
+	peers_end();
+}
+
 static const peers_scene scenes[] = {
 	scene_all_bytes_are_counted,
 	scene_a_rate_holds,
@@ -486,6 +532,7 @@ static const peers_scene scenes[] = {
 	scene_consoles_need_no_rule,
 	scene_idle_sessions,
 	scene_a_proof_goes_to_the_far_end,
+	scene_proofs_cut_no_link,
 };
 
 void world_peers_session(void)
