@@ -84,7 +84,7 @@ def test_journal_fields(lab):
         opened = journal.wait_for(SYSLOG_IDENTIFIER="postern-relayd",
                                   POSTERN_KIND="session.opened")
         assert opened["POSTERN_SESSION"] == closed["POSTERN_SESSION"], opened
-        console(w).run("revoke", "mole")
+        console(w).run("grant", "mole", "home/echo")
         changed = journal.wait_for(SYSLOG_IDENTIFIER="postern-relayd",
                                    POSTERN_KIND="config.applied")
         assert changed["PRIORITY"] == "5" and changed["POSTERN_WHO"] == "console:boss", changed
