@@ -95,8 +95,7 @@ const char *csr_host_missing(const struct csr_hosts *all, const struct csr_hosts
 	return NULL;
 }
 
-/* Takes the bytes of one name into names. */
-static bool push_name(GENERAL_NAMES *names, int type, const void *bytes, size_t len)
+bool csr_push_name(GENERAL_NAMES *names, int type, const void *bytes, size_t len)
 {
 	GENERAL_NAME *one = GENERAL_NAME_new();
 	ASN1_STRING *text =
@@ -120,10 +119,10 @@ static bool push_host(GENERAL_NAMES *names, const char *host)
 	uint8_t address[16];
 
 	if (inet_pton(AF_INET, host, address) == 1)
-		return push_name(names, GEN_IPADD, address, 4);
+		return csr_push_name(names, GEN_IPADD, address, 4);
 	if (inet_pton(AF_INET6, host, address) == 1)
-		return push_name(names, GEN_IPADD, address, 16);
-	return push_name(names, GEN_DNS, host, strlen(host));
+		return csr_push_name(names, GEN_IPADD, address, 16);
+	return csr_push_name(names, GEN_DNS, host, strlen(host));
 }
 
 GENERAL_NAMES *csr_alternative_names(const char *const *hosts, size_t count)
@@ -155,8 +154,7 @@ EVP_PKEY *csr_new_key(void)
 	return key;
 }
 
-/* The text that was written, owned. */
-static char *csr_take_text(BIO *bio, bool ok)
+char *csr_take_text(BIO *bio, bool ok)
 {
 	const uint8_t *bytes;
 	size_t len;

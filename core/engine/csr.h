@@ -36,11 +36,16 @@ bool csr_add_host(struct csr_hosts *hosts, const char *text, size_t len) MUST_CH
 bool csr_hosts_of(X509 *x, struct csr_hosts *out) MUST_CHECK;
 /* The first of some that all lacks; NULL: it lacks none. */
 const char *csr_host_missing(const struct csr_hosts *all, const struct csr_hosts *some);
+/* Adds a name of a type of GENERAL_NAME (GEN_DNS, GEN_URI, GEN_IPADD) with these bytes. False
+ * without memory. */
+bool csr_push_name(GENERAL_NAMES *names, int type, const void *bytes, size_t len) MUST_CHECK;
 /* The extension subjectAltName of these. NULL without memory. */
 GENERAL_NAMES *csr_alternative_names(const char *const *hosts, size_t count) MUST_CHECK;
 
 /* A new EC P-256 key. NULL without memory. */
 EVP_PKEY *csr_new_key(void) MUST_CHECK;
+/* The text that was written to bio, which it frees; owned. NULL unless ok, or without memory. */
+char *csr_take_text(BIO *bio, bool ok) MUST_CHECK;
 /* As PKCS#8 in PEM: owned, secret. NULL without memory. */
 char *csr_key_pem(EVP_PKEY *key) MUST_CHECK;
 

@@ -132,24 +132,6 @@ static bool add_key_ids(X509 *x, X509 *issuer)
 	return ok;
 }
 
-static bool push_uri(GENERAL_NAMES *names, const char *uri)
-{
-	GENERAL_NAME *one = GENERAL_NAME_new();
-	ASN1_STRING *text = ASN1_STRING_type_new(V_ASN1_IA5STRING);
-
-	if (!one || !text || !ASN1_STRING_set(text, uri, (int)strlen(uri)))
-		goto fail;
-	GENERAL_NAME_set0_value(one, GEN_URI, text);
-	text = NULL;
-	if (!sk_GENERAL_NAME_push(names, one))
-		goto fail;
-	return true;
-fail:
-	ASN1_STRING_free(text);
-	GENERAL_NAME_free(one);
-	return false;
-}
-
 static bool add_alternative_names(X509 *x, const struct pki_request *request)
 {
 	GENERAL_NAMES *names;
@@ -163,7 +145,7 @@ static bool add_alternative_names(X509 *x, const struct pki_request *request)
 		snprintf(uri, sizeof(uri), "postern:%s/%s",
 			 request->role == IDENTITY_AGENT ? "agent" : "console", request->name);
 		names = GENERAL_NAMES_new();
-		ok = names && push_uri(names, uri);
+		ok = names && csr_push_name(names, GEN_URI, uri, strlen(uri));
 	}
 	/* Critical where it stands in for an empty subject (RFC 5280 section 4.2.1.6). */
 	ok = ok && add_extension(x, NID_subject_alt_name, names,
@@ -268,24 +250,11 @@ X509 *pki_make_again(X509 *old, EVP_PKEY *new_key, time_t not_before, time_t not
 
 /* ---- PEM ---- */
 
-static char *take_text(BIO *bio, bool ok)
-{
-	const uint8_t *bytes;
-	size_t len;
-	char *text = NULL;
-
-	if (ok && BIO_mem_contents(bio, &bytes, &len))
-		text = strndup((const char *)bytes, len);
-	BIO_free(bio);
-	ERR_clear_error();
-	return text;
-}
-
 char *pki_certificate_pem(X509 *x)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
 
-	return take_text(bio, bio && PEM_write_bio_X509(bio, x));
+	return csr_take_text(bio, bio && PEM_write_bio_X509(bio, x));
 }
 
 void pki_free_secret(char *text)
