@@ -133,9 +133,7 @@ static bool session_named(const struct session *s, const char *number, const cha
 {
 	char text[20];
 
-	if (agent && strcmp(party_name(s->pair.to), agent) == 0)
-		return true;
-	if (agent && s->pair.from && strcmp(party_name(s->pair.from), agent) == 0)
+	if (agent && session_is_of(s, agent))
 		return true;
 	snprintf(text, sizeof text, "%016" PRIx64, s->number);
 	return number && strcmp(text, number) == 0;

@@ -193,12 +193,6 @@ static json_t *session_record(const struct session *s, uint64_t now_ms)
 			 (json_int_t)(now_ms - s->started_ms));
 }
 
-static bool session_wanted(const struct session *s, const char *agent)
-{
-	return !agent || strcmp(party_name(s->pair.to), agent) == 0 ||
-	       (s->pair.from && strcmp(party_name(s->pair.from), agent) == 0);
-}
-
 static void sessions_collect(struct worker *w, json_t *list, json_t *params)
 {
 	const char *agent = json_string_value(json_object_get(params, "agent"));
@@ -210,7 +204,7 @@ static void sessions_collect(struct worker *w, json_t *list, json_t *params)
 	for (uint32_t i = 0; i < table->high_water && json_array_size(list) < most; i++) {
 		struct session *s = slab_at(table, i);
 
-		if (s && session_wanted(s, agent))
+		if (s && (!agent || session_is_of(s, agent)))
 			json_array_append_new(list, session_record(s, ring_now_ms(w->ring)));
 	}
 }

@@ -209,6 +209,12 @@ struct session *session_new(struct worker *w, const struct session_facts *facts)
 	return s;
 }
 
+bool session_is_of(const struct session *s, const char *agent)
+{
+	return strcmp(party_name(s->pair.to), agent) == 0 ||
+	       (s->pair.from && strcmp(party_name(s->pair.from), agent) == 0);
+}
+
 void session_set_rate(struct session *s, uint64_t rate)
 {
 	TRACE_SESSION(s, "its rate is %" PRIu64 " bytes a second now (0: no limit)", rate);

@@ -90,6 +90,8 @@ struct session_facts {
 
 /* Makes a session that waits for both sides; NULL when the table is full. Takes the pair. */
 struct session *session_new(struct worker *w, const struct session_facts *facts) MUST_CHECK;
+/* Whether this agent asks, or publishes. */
+bool session_is_of(const struct session *s, const char *agent) MUST_CHECK;
 /* Another rate by policy, from now on. */
 void session_set_rate(struct session *s, uint64_t rate);
 /* The descriptor of one side is raw now. head (owned, may be NULL) goes first to the other side. */
