@@ -18,8 +18,9 @@
 #define SIGNING_INPUT_MAX     256u  /* what is signed; TLS 1.2 with P-521 takes 201 */
 #define SIGNING_SIGNATURE_MAX 1024u /* RSA with 8192 bits */
 #define SIGNING_PATH_MAX      1023u
-#define SIGNING_HOSTS_BYTES   4096u /* names that a request for a certificate has, packed */
-#define SIGNING_REQUEST_MAX   4160u /* a packet to the signer */
+#define SIGNING_KEY_FILES     "key-" /* in state_dir, what begins so is the signer's alone */
+#define SIGNING_HOSTS_BYTES   4096u  /* names that a request for a certificate has, packed */
+#define SIGNING_REQUEST_MAX   4160u  /* a packet to the signer */
 #define SIGNING_PACKET_MAX    32768u
 #define SIGNING_REPLY_HEAD    16u
 

@@ -21,6 +21,7 @@
 #include "core/file.h"
 #include "core/isolation.h"
 #include "core/listening.h"
+#include "core/parse/signing.h"
 #include "core/passing.h"
 #include "gen/keeper_calls.h"
 #include "relay/keeper/internal.h"
@@ -59,7 +60,7 @@ bool keeper_name_ok(const char name[KEEPER_NAME_BYTES])
 	size_t len = strnlen(name, KEEPER_NAME_BYTES);
 
 	/* The signer's (relay/signer/made.h): the relay could take its own key away. */
-	if (strncmp(name, "key-", 4) == 0)
+	if (strncmp(name, SIGNING_KEY_FILES, sizeof(SIGNING_KEY_FILES) - 1) == 0)
 		return false;
 	return len > 0 && len < KEEPER_NAME_BYTES && name[0] != '.' &&
 	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == len;

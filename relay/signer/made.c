@@ -23,7 +23,7 @@ static const char *const use_words[SIGNING_USES] = {
 
 static void made_name(enum signing_use use, size_t slot, char out[MADE_NAME_BYTES])
 {
-	snprintf(out, MADE_NAME_BYTES, MADE_NAME "%s-%zu.pem", use_words[use], slot + 1);
+	snprintf(out, MADE_NAME_BYTES, SIGNING_KEY_FILES "%s-%zu.pem", use_words[use], slot + 1);
 }
 
 static bool slot_is(const struct made_slot *slot, const uint8_t id[SIGNING_KEY_BYTES])

@@ -32,7 +32,6 @@ struct signer_server;
 
 #define MADE_SLOTS	4u /* of each use */
 #define MADE_NAME_BYTES 32u
-#define MADE_NAME	"key-" /* their files' names begin so, and no others of state_dir's */
 
 struct made_slot {
 	bool taken;
