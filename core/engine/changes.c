@@ -7,6 +7,7 @@
 
 #include "core/conf/diff.h"
 #include "core/log.h"
+#include "core/utc.h"
 
 /* What the history keeps of one change: enough to see what happened, and bounded. */
 #define KEPT_ENTRIES 100u
@@ -40,12 +41,9 @@ static struct entry *entry_of(struct changes *ch, uint64_t revision)
 
 static json_t *time_text(time_t wall)
 {
-	char text[32];
-	struct tm t;
+	char text[UTC_TEXT_BYTES];
 
-	gmtime_r(&wall, &t);
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &t);
-	return json_string(text);
+	return json_string(utc_text(wall, text));
 }
 
 static json_t *bounded_text(const char *text)

@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#include "core/utc.h"
+
 #define DAY_S  86400
 #define HOUR_S 3600
 
@@ -36,11 +38,9 @@ bool expiry_look(struct expiry *e, const struct expiry_validity *v, time_t now)
 void expiry_text(const struct expiry_validity *v, time_t now, char out[EXPIRY_TEXT_BYTES])
 {
 	time_t left = v->not_after - now;
-	char when[32];
-	struct tm tm;
+	char when[UTC_TEXT_BYTES];
 
-	gmtime_r(&v->not_after, &tm);
-	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	utc_text(v->not_after, when);
 	if (left <= 0)
 		snprintf(out, EXPIRY_TEXT_BYTES, "the certificate has expired, on %s", when);
 	else if (left < 2 * DAY_S)

@@ -141,6 +141,17 @@ uint64_t revocations_mark(const struct revocations *r)
 
 /* ---- values ---- */
 
+const char *revocation_word(enum wire_revocation_kind kind)
+{
+	static const char *const words[] = {
+		[WIRE_REVOKED_NAME] = "agent",
+		[WIRE_REVOKED_SERIAL] = "serial",
+		[WIRE_REVOKED_KEY] = "key",
+	};
+
+	return words[kind];
+}
+
 bool revocation_is_serial(const char *text)
 {
 	return wire_revocation_ok(WIRE_REVOKED_SERIAL, wire_text(text));

@@ -56,6 +56,12 @@ uint64_t revocations_mark(const struct revocations *r);
 
 /* ---- values ---- */
 
+/* "agent", "serial" or "key": the key of a configuration or call that has the value of this kind.
+ * FIRST to LAST are all kinds. */
+#define REVOCATION_FIRST WIRE_REVOKED_NAME
+#define REVOCATION_LAST	 WIRE_REVOKED_KEY
+const char *revocation_word(enum wire_revocation_kind kind);
+
 /* Serial number and key as they stand in a list: digits and a-f. False: that is none. */
 bool revocation_is_serial(const char *text) MUST_CHECK;
 bool revocation_is_key(const char *text) MUST_CHECK;

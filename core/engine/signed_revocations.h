@@ -7,10 +7,10 @@
  * An object revokes one name (up to a moment), serial number or key, or takes that back; of each
  * such subject the one with the highest counter counts, and stays, so that an older one that is
  * told again does nothing. A counter is no higher than the milliseconds of its time of issue: what
- * is signed later wins, whoever held a console before.
+ * is signed later wins over any console of before.
  *
- * Whoever carries objects may keep them back, mix them up or repeat them, and can forge none. So
- * what is learned is kept, and doubt leaves a certificate revoked:
+ * A relay that carries objects may keep them back, mix them up or repeat them, and can forge none.
+ * So what is learned is kept, and doubt leaves a certificate revoked:
  *
  * - what revokes, and no less than what is known, is taken if it was issued in the time of its
  *   signer's certificate, also when that has ended since or was revoked later: else what it revoked
@@ -58,7 +58,7 @@ void signed_revocations_free(struct signed_revocations *all);
 bool signed_revocations_copy(const struct signed_revocations *all,
 			     struct signed_revocations *out) MUST_CHECK;
 
-/* An object that somebody tells. TAKEN: the table has changed; whatever else leaves it as it is. id
+/* An object that somebody tells. TAKEN: the table has changed; else it has not. id
  * has the CAs that count. */
 enum revocation_outcome signed_revocations_take(struct signed_revocations *all,
 						const struct identity *id, const uint8_t *bytes,

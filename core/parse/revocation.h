@@ -47,8 +47,8 @@ struct signed_revocation {
 	struct wire_bytes body; /* decoded: what is signed, behind the label */
 };
 
-/* The highest counter of what is issued then: milliseconds. So whoever signs later can always take
- * back what was signed before. */
+/* The highest counter of what is issued then: milliseconds. So a later signer can always take back
+ * what was signed before. */
 static inline uint64_t revocation_counter_max(uint64_t issued)
 {
 	return issued * 1000 + 999;

@@ -4,6 +4,7 @@
 
 #include <time.h>
 
+#include "core/utc.h"
 #include "ctl/change/change.h"
 #include "ctl/terminal/show.h"
 
@@ -61,8 +62,7 @@ bool relays_take_moment(const struct arguments *a, const char *option, bool past
 			char shown[UNITS_MOMENT_BYTES])
 {
 	const char *text = arguments_text(a, option, NULL);
-	char why[256], again[256], utc[32];
-	struct tm tm;
+	char why[256], again[256], utc[UTC_TEXT_BYTES];
 	time_t moment;
 
 	shown[0] = '\0';
@@ -73,9 +73,7 @@ bool relays_take_moment(const struct arguments *a, const char *option, bool past
 		complain_usage(a->command, "%s: %s", option, why);
 		return false;
 	}
-	gmtime_r(&moment, &tm);
-	strftime(utc, sizeof(utc), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	json_object_set_new(params, option + 2, json_string(utc));
+	json_object_set_new(params, option + 2, json_string(utc_text(moment, utc)));
 	units_moment(moment, shown);
 	return true;
 }

@@ -16,6 +16,7 @@
 
 #include "core/engine/certificate.h"
 #include "core/engine/identity_revocation.h"
+#include "core/engine/revocations.h"
 #include "ctl/change/change.h"
 #include "ctl/change/names.h"
 #include "ctl/change/relays.h"
@@ -41,6 +42,12 @@ static const struct option_row unrevoke_options[] = {
 	{"--anyway", NULL, false, "sign it, though the relay knows of no such revocation"},
 	{"--json", NULL, false, "print JSON"},
 	{NULL, NULL, false, NULL},
+};
+
+/* What is to be signed; its texts are borrowed. */
+struct wish {
+	const char *value; /* an agent's name, or what another kind has */
+	struct signed_revocation r;
 };
 
 /* ---- what the relay knows ---- */
@@ -79,8 +86,9 @@ static time_t newest_begins(const json_t *agents, const char *name)
 }
 
 /* What is signed of this subject already, of the relay's answer; NULL: nothing. */
-static const json_t *known_signed(const json_t *grants, const char *key, const char *value)
+static const json_t *known_signed(const json_t *grants, const struct wish *w)
 {
+	const char *key = revocation_word(w->r.kind);
 	json_t *item;
 	size_t i;
 
@@ -88,7 +96,7 @@ static const json_t *known_signed(const json_t *grants, const char *key, const c
 	{
 		const char *text = json_string_value(json_object_get(item, key));
 
-		if (text && strcmp(text, value) == 0)
+		if (text && strcmp(text, w->value) == 0)
 			return item;
 	}
 	return NULL;
@@ -96,24 +104,16 @@ static const json_t *known_signed(const json_t *grants, const char *key, const c
 
 /* ---- signing ---- */
 
-/* What is to be signed; its texts are borrowed. */
-struct wish {
-	const char *key, *value; /* "agent" and its name, or another kind */
-	struct signed_revocation r;
-};
-
 static bool wish_subject(const struct arguments *a, const json_t *params, struct wish *w)
 {
-	static const char *const keys[] = {"agent", "serial", "key"};
-
-	for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		const char *value = json_string_value(json_object_get(params, keys[i]));
+	for (unsigned kind = REVOCATION_FIRST; kind <= REVOCATION_LAST; kind++) {
+		const char *value =
+			json_string_value(json_object_get(params, revocation_word(kind)));
 
 		if (!value)
 			continue;
-		w->key = keys[i];
 		w->value = value;
-		w->r.kind = (enum wire_revocation_kind)(WIRE_REVOKED_NAME + i);
+		w->r.kind = (enum wire_revocation_kind)kind;
 		w->r.value = wire_text(value);
 	}
 	if (wire_revocation_ok(w->r.kind, w->r.value))
@@ -256,7 +256,7 @@ static json_t *sign_for(const struct arguments *a, struct connection *conn, stru
 /* ---- the commands ---- */
 
 /* The control socket has no key: what goes by it is the relay's word. */
-static json_t *prepare_revoke(const struct arguments *a, struct connection *conn,
+static json_t *revoke_prepare(const struct arguments *a, struct connection *conn,
 			      const struct relays_change *c)
 {
 	struct wish w = {.r.verb = REVOCATION_REVOKE};
@@ -268,7 +268,7 @@ static json_t *prepare_revoke(const struct arguments *a, struct connection *conn
 	if (conn->has_config) {
 		grants = known_ask(conn, "grants");
 		w.r.note = wire_text(arguments_text(a, "--note", ""));
-		params = sign_for(a, conn, &w, c->params, known_signed(grants, w.key, w.value),
+		params = sign_for(a, conn, &w, c->params, known_signed(grants, &w),
 				  json_object_get(list, "agents"));
 		json_decref(grants);
 	} else {
@@ -280,7 +280,7 @@ static json_t *prepare_revoke(const struct arguments *a, struct connection *conn
 
 /* What was not signed, or is not revoked, is the relay's to answer; but agents may know of what it
  * does not. */
-static json_t *prepare_unrevoke(const struct arguments *a, struct connection *conn,
+static json_t *unrevoke_prepare(const struct arguments *a, struct connection *conn,
 				const struct relays_change *c)
 {
 	struct wish w = {.r.verb = REVOCATION_TAKE_BACK};
@@ -290,7 +290,7 @@ static json_t *prepare_unrevoke(const struct arguments *a, struct connection *co
 	if (!wish_subject(a, c->params, &w))
 		return NULL;
 	grants = conn->has_config ? known_ask(conn, "grants") : NULL;
-	known = known_signed(grants, w.key, w.value);
+	known = known_signed(grants, &w);
 	if (conn->has_config &&
 	    (arguments_flag(a, "--anyway") || json_is_true(json_object_get(known, "revoked"))))
 		params = sign_for(a, conn, &w, c->params, known, NULL);
@@ -327,11 +327,11 @@ static json_t *which_revoked(const struct arguments *a, char *shown, size_t room
 	return params;
 }
 
-static enum status rules_run_revoke(const struct arguments *a)
+static enum status revoke_run_revoke(const struct arguments *a)
 {
 	char shown[200], done[300];
 	json_t *params = which_revoked(a, shown, sizeof(shown));
-	const struct relays_change c = {"revoke", params, done, prepare_revoke};
+	const struct relays_change c = {"revoke", params, done, revoke_prepare};
 
 	if (!params ||
 	    !relays_take_moment(a, "--before", true, params, (char[UNITS_MOMENT_BYTES]){""})) {
@@ -348,11 +348,11 @@ static enum status rules_run_revoke(const struct arguments *a)
 	return relays_change(a, &c);
 }
 
-static enum status rules_run_unrevoke(const struct arguments *a)
+static enum status revoke_run_unrevoke(const struct arguments *a)
 {
 	char shown[200], done[300];
 	const struct relays_change c = {"unrevoke", which_revoked(a, shown, sizeof(shown)), done,
-					prepare_unrevoke};
+					unrevoke_prepare};
 
 	if (!c.params)
 		return STATUS_USAGE;
@@ -403,8 +403,8 @@ void revoke_print(const json_t *grants)
 
 const struct command revoke_commands[] = {
 	{"revoke", "[AGENT]", 0, 1, "Ends an identity: its link and sessions, within a second.",
-	 revoke_options, rules_run_revoke},
+	 revoke_options, revoke_run_revoke},
 	{"unrevoke", "[AGENT]", 0, 1, "Takes a revocation back.", unrevoke_options,
-	 rules_run_unrevoke},
+	 revoke_run_unrevoke},
 	{.name = NULL},
 };

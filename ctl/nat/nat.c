@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/utc.h"
 #include "ctl/nat/nat.h"
 #include "ctl/talk/connection.h"
 #include "ctl/nat/behaviour.h"
@@ -155,13 +156,10 @@ static void nat_print_status(const struct arguments *a, json_t *status)
 /* What this command has to tell itself. */
 static void print_own(const struct arguments *a, const char *kind, const char *sentence)
 {
-	char at[32];
-	time_t now = time(NULL);
-	struct tm utc;
-	json_t *event;
+	char at[UTC_TEXT_BYTES];
+	json_t *event = json_pack("{s:s, s:s, s:s}", "kind", kind, "at", utc_text(time(NULL), at),
+				  "sentence", sentence);
 
-	strftime(at, sizeof(at), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-	event = json_pack("{s:s, s:s, s:s}", "kind", kind, "at", at, "sentence", sentence);
 	print_event(a, event);
 	json_decref(event);
 }

@@ -14,6 +14,7 @@
 
 #include "agent/config/config.h"
 #include "core/conf/yaml.h"
+#include "core/utc.h"
 #include "ctl/talk/console_config.h"
 #include "ctl/pki/make.h"
 #include "ctl/pki/store.h"
@@ -188,7 +189,7 @@ static void put_head(FILE *to, const struct bundle *b)
 {
 	const char *file = strcmp(b->file, "-") == 0 ? "FILE" : b->file;
 	const char *word = roles[b->role].word;
-	char date[PKI_DATE_BYTES], name[512];
+	char date[UTC_TEXT_BYTES], name[512];
 
 	/* A file may be called anything, and a line break would end the comment. */
 	log_escape(file, name, sizeof(name));
@@ -197,7 +198,7 @@ static void put_head(FILE *to, const struct bundle *b)
 		"# Run it:  %s%s%s\n"
 		"# Keep it secret: a holder of this file is this %s. It belongs on that machine "
 		"alone, mode 0600.\n",
-		word, b->name, b->organisation, pki_date(b->not_after, date), roles[b->role].use,
+		word, b->name, b->organisation, utc_text(b->not_after, date), roles[b->role].use,
 		name, roles[b->role].use_rest, word);
 }
 

@@ -8,6 +8,7 @@
 #include "core/engine/certificate.h"
 #include "core/engine/csr.h"
 #include "core/parse/wire.h"
+#include "core/utc.h"
 #include "ctl/pki/bundle.h"
 #include "ctl/pki/pki.h"
 #include "ctl/terminal/files.h"
@@ -44,12 +45,12 @@ static const struct option_row issue_options[] = {
 /* Certificates made by a wrong clock fail elsewhere, later, for no visible reason. */
 static void warn_clock(time_t now)
 {
-	char date[PKI_DATE_BYTES];
+	char date[UTC_TEXT_BYTES];
 
 	if (now < CLOCK_EARLIEST_S)
 		complain("warning: the clock here says %s; set it, or no program will accept what "
 			 "this makes",
-			 pki_date(now, date));
+			 utc_text(now, date));
 }
 
 /* ---- init ---- */
@@ -263,12 +264,12 @@ static void free_request(struct issue_request *r)
 static bool pki_set_times(struct issue_request *r, const struct pki_store *store, time_t now)
 {
 	time_t ca_from = certificate_time(X509_get0_notBefore(store->ca));
-	char date[PKI_DATE_BYTES], here[PKI_DATE_BYTES];
+	char date[UTC_TEXT_BYTES], here[UTC_TEXT_BYTES];
 
 	warn_clock(now);
 	if (now < ca_from)
 		complain("warning: the CA is valid from %s, but the clock here says %s; set it",
-			 pki_date(ca_from, date), pki_date(now, here));
+			 utc_text(ca_from, date), utc_text(now, here));
 	if (!pki_store_end(store, now, r->life_s, &r->pki.not_after))
 		return false;
 	r->pki.not_before = now - CERTIFICATE_BACKDATE_S;
@@ -280,7 +281,7 @@ static bool pki_set_times(struct issue_request *r, const struct pki_store *store
 static bool note_earlier(const struct pki_store *store, const struct issue_request *r, time_t now)
 {
 	struct pki_record *records;
-	char date[PKI_DATE_BYTES];
+	char date[UTC_TEXT_BYTES];
 	time_t latest = 0;
 	size_t count;
 
@@ -294,7 +295,7 @@ static bool note_earlier(const struct pki_store *store, const struct issue_reque
 	if (r->bundle.role == IDENTITY_AGENT && latest > now)
 		complain("note: agent %s has an earlier certificate, good until %s; let only one "
 			 "of the two run",
-			 r->bundle.name, pki_date(latest, date));
+			 r->bundle.name, utc_text(latest, date));
 	return true;
 }
 
@@ -358,7 +359,7 @@ static enum status pki_run_issue(const struct arguments *a)
 	enum status status = STATUS_FAILED;
 	struct pki_store store;
 	time_t now = time(NULL);
-	char date[PKI_DATE_BYTES];
+	char date[UTC_TEXT_BYTES];
 
 	if (!pki_take_request(a, &r)) {
 		free_request(&r);
@@ -372,7 +373,7 @@ static enum status pki_run_issue(const struct arguments *a)
 	if (status == STATUS_OK && strcmp(r.out, "-") != 0)
 		printf("%s: %s %s, valid until %s. It holds a private key: send it as you would a "
 		       "password.\n",
-		       r.out, a->words[1], r.bundle.name, pki_date(r.pki.not_after, date));
+		       r.out, a->words[1], r.bundle.name, utc_text(r.pki.not_after, date));
 	free_request(&r);
 	return status;
 }

@@ -15,6 +15,7 @@
 
 #include "core/engine/certificate.h"
 #include "core/engine/identity.h"
+#include "core/utc.h"
 #include "ctl/pki/make.h"
 #include "ctl/pki/pki.h"
 #include "ctl/pki/store.h"
@@ -187,7 +188,7 @@ static enum status renew(const struct arguments *a, const struct pki_store *stor
 	const char *out = arguments_text(a, "--out", a->words[1]);
 	struct pki_record record = {.not_after = 0};
 	enum status status = STATUS_FAILED;
-	char *pem = NULL, *renewed = NULL, date[PKI_DATE_BYTES];
+	char *pem = NULL, *renewed = NULL, date[UTC_TEXT_BYTES];
 	struct block block;
 	X509 *old = find_certificate(text, &block);
 	EVP_PKEY *ca = X509_get_pubkey(store->ca);
@@ -206,7 +207,7 @@ static enum status renew(const struct arguments *a, const struct pki_store *stor
 		goto out;
 	if (strcmp(out, "-") != 0)
 		printf("%s: %s %s, valid until %s, for the same key\n", out, record.role,
-		       record.name, pki_date(record.not_after, date));
+		       record.name, utc_text(record.not_after, date));
 	status = STATUS_OK;
 out:
 	pki_free_secret(renewed);

@@ -17,6 +17,7 @@
 #include <openssl/err.h>
 
 #include "core/engine/certificate.h"
+#include "core/utc.h"
 #include "ctl/pki/pki.h"
 #include "ctl/pki/store.h"
 #include "ctl/talk/connection.h"
@@ -136,13 +137,13 @@ static enum status renew_at(const struct arguments *a, struct connection *conn,
 	json_t *answer = connection_call(conn, "identity.request", NULL), *result = NULL;
 	struct pki_record record = {.not_after = 0};
 	char *pem = answer ? renew_sign(a, store, conn, agent, answer, &record) : NULL;
-	char until[PKI_DATE_BYTES];
+	char until[UTC_TEXT_BYTES];
 
 	if (pem)
 		result = connection_call(conn, "identity.install",
 					 json_pack("{s:s}", "certificate", pem));
 	if (result)
-		tell_in_force(conn, result, pki_date(record.not_after, until));
+		tell_in_force(conn, result, utc_text(record.not_after, until));
 	free(pem);
 	json_decref(answer);
 	json_decref(result);

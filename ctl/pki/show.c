@@ -16,6 +16,7 @@
 #include "core/engine/certificate.h"
 #include "core/engine/identity.h"
 #include "core/log.h"
+#include "core/utc.h"
 #include "ctl/pki/pki.h"
 #include "ctl/terminal/files.h"
 #include "ctl/pki/store.h"
@@ -37,9 +38,9 @@ static void set_text(json_t *object, const char *key, const char *text)
 
 static void set_time(json_t *object, const char *key, time_t t)
 {
-	char date[PKI_DATE_BYTES];
+	char date[UTC_TEXT_BYTES];
 
-	set_text(object, key, pki_date(t, date));
+	set_text(object, key, utc_text(t, date));
 }
 
 /* "a, b" as ["a", "b"] */

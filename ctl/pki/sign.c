@@ -12,6 +12,7 @@
 #include "core/engine/certificate.h"
 #include "core/engine/csr.h"
 #include "core/parse/wire.h"
+#include "core/utc.h"
 #include "ctl/pki/make.h"
 #include "ctl/pki/pki.h"
 #include "ctl/terminal/files.h"
@@ -85,7 +86,7 @@ static bool sign_deliver(const struct arguments *a, const struct pki_store *stor
 {
 	const char *out = arguments_text(a, "--out", "-");
 	struct pki_record record = {.not_after = r->pki.not_after};
-	char *pem = pki_certificate_pem(x), date[PKI_DATE_BYTES];
+	char *pem = pki_certificate_pem(x), date[UTC_TEXT_BYTES];
 	bool ok;
 
 	snprintf(record.role, sizeof(record.role), "%s", a->words[1]);
@@ -96,7 +97,7 @@ static bool sign_deliver(const struct arguments *a, const struct pki_store *stor
 	     files_write_out(out, pem, 0644, arguments_flag(a, "--force"));
 	if (ok && strcmp(out, "-") != 0)
 		printf("%s: %s %s, valid until %s\n", out, record.role, record.name,
-		       pki_date(record.not_after, date));
+		       utc_text(record.not_after, date));
 	free(pem);
 	return ok;
 }

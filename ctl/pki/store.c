@@ -18,21 +18,13 @@
 #include "core/conf/rows.h"
 #include "core/engine/certificate.h"
 #include "core/engine/csr.h"
+#include "core/utc.h"
 #include "ctl/terminal/arguments.h"
 #include "ctl/terminal/files.h"
 #include "ctl/pki/make.h"
 
 #define PEM_MAX 65536u
 #define LOG_MAX (16u << 20)
-
-const char *pki_date(time_t t, char out[PKI_DATE_BYTES])
-{
-	struct tm tm;
-
-	if (!gmtime_r(&t, &tm) || !strftime(out, PKI_DATE_BYTES, "%Y-%m-%dT%H:%M:%SZ", &tm))
-		snprintf(out, PKI_DATE_BYTES, "unknown");
-	return out;
-}
 
 static bool write_in(const char *directory, const char *name, const char *text, mode_t mode)
 {
@@ -289,16 +281,16 @@ bool pki_store_rotate_ca(const char *directory, time_t now, time_t not_after)
 bool pki_store_end(const struct pki_store *s, time_t now, uint64_t life_s, time_t *not_after)
 {
 	time_t ca_until = certificate_time(X509_get0_notAfter(s->ca));
-	char date[PKI_DATE_BYTES];
+	char date[UTC_TEXT_BYTES];
 
 	if (now >= ca_until) {
 		complain("the CA in %s expired on %s; make a new one with 'postern pki init'",
-			 s->directory, pki_date(ca_until, date));
+			 s->directory, utc_text(ca_until, date));
 		return false;
 	}
 	*not_after = now + (time_t)life_s;
 	if (*not_after > ca_until) {
-		complain("note: the certificate ends with its CA, on %s", pki_date(ca_until, date));
+		complain("note: the certificate ends with its CA, on %s", utc_text(ca_until, date));
 		*not_after = ca_until;
 	}
 	return true;
@@ -306,14 +298,14 @@ bool pki_store_end(const struct pki_store *s, time_t now, uint64_t life_s, time_
 
 bool pki_store_record(const struct pki_store *s, const struct pki_record *r)
 {
-	char *path = files_join(s->directory, "issued.log"), date[PKI_DATE_BYTES];
+	char *path = files_join(s->directory, "issued.log"), date[UTC_TEXT_BYTES];
 	int fd = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
 	int n = 0;
 
 	/* One write(2) of one line: two commands at a time do not mix theirs. */
 	if (fd >= 0)
 		n = dprintf(fd, "%s %s %s %s\n", r->serial, r->role, r->name,
-			    pki_date(r->not_after, date));
+			    utc_text(r->not_after, date));
 	if (path && (fd < 0 || n < 0))
 		complain("cannot write %s: %s", path, strerror(errno));
 	if (fd >= 0)
@@ -326,7 +318,7 @@ static bool parse_record(const char *line, struct pki_record *out)
 {
 	struct pki_record r = {0};
 	struct tm tm = {0};
-	char date[PKI_DATE_BYTES];
+	char date[UTC_TEXT_BYTES];
 
 	if (sscanf(line, "%47s %15s %63s %23s", r.serial, r.role, r.name, date) != 4 ||
 	    !strptime(date, "%Y-%m-%dT%H:%M:%SZ", &tm))

@@ -28,10 +28,6 @@ struct pki_record {
 	time_t not_after;
 };
 
-#define PKI_DATE_BYTES 24 /* "2026-10-05T12:00:00Z" and the end */
-/* RFC 3339, UTC. */
-const char *pki_date(time_t t, char out[PKI_DATE_BYTES]);
-
 /* Makes the directory, which must not be there or be empty, and a CA in it. */
 bool pki_store_create(const char *directory, const char *organisation, time_t now,
 		      time_t not_after) MUST_CHECK;

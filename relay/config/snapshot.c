@@ -60,9 +60,10 @@ static bool snapshot_make(struct snapshot *s, const struct snapshot_beside *besi
 		front_pem = s->config.tls.certificate;
 	if (front_pem) {
 		s->front_certificate = front_certificate_new(front_pem, clause, sizeof(clause));
-		snprintf(why, why_size, "tls.certificate: %s", clause);
-		if (!s->front_certificate)
+		if (!s->front_certificate) {
+			snprintf(why, why_size, "tls.certificate: %s", clause);
 			return false;
+		}
 	}
 	s->front = front_pem ? front_certificate_context(s->front_certificate)
 			     : identity_front_context(s->identity);

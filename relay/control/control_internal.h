@@ -81,14 +81,14 @@ extern const struct method methods_identity[];
 extern const struct method methods_events[]; /* records.c */
 extern const struct method methods_trace[];  /* trace.c */
 
-/* methods_policy.c: applies document (owned) in the caller's name and answers; with unsigned, what
- * to do instead (NULL: nothing). */
+/* methods_policy.c: applies document (owned) in the caller's name and answers; hint: what the
+ * answer says as "unsigned" (NULL: nothing). */
 void policy_apply(struct call *c, json_t *document, const char *note, const char *hint);
 /* A list of the document to add to; made when it is not there. */
 json_t *policy_list(json_t *document, const char *key);
 void policy_copy_param(const struct call *c, json_t *to, const char *key);
 /* methods_revoke.c: what is signed, as people read it. */
-json_t *policy_signed(const struct signed_revocations *all);
+json_t *revoke_signed_list(const struct signed_revocations *all);
 
 /* May this caller go on with s in force? One of this host always may. */
 enum reason control_judge(const struct snapshot *s, const struct caller *caller) MUST_CHECK;

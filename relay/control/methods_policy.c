@@ -147,7 +147,7 @@ static void rules_grants_run(struct call *c)
 				 grants ? json_deep_copy(grants) : json_array(), "policy",
 				 policy ? json_deep_copy(policy) : json_array(), "revoked",
 				 revoked ? json_deep_copy(revoked) : json_array(), "signed",
-				 policy_signed(&control_of(c)->signed_revocations)));
+				 revoke_signed_list(&control_of(c)->signed_revocations)));
 }
 
 static const struct method_param grant_params[] = {

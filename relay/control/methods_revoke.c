@@ -15,28 +15,30 @@
 
 #include "core/engine/certificate.h"
 #include "core/log.h"
+#include "core/utc.h"
 #include "relay/control/control_internal.h"
 
-#define MOMENT_BYTES 32
 #define UNSIGNED                                                                                   \
 	"it is not signed: it counts at this relay and on its links alone, as long as this relay " \
 	"says so; sign it by a console: 'postern --as CONSOLE.yaml'"
 
 /* ---- which ---- */
 
-static const char *const revoked_keys[] = {"agent", "serial", "key"};
-
-/* Which of them the call names, or NULL, and the call has failed. */
-static const char *revoked_key(struct call *c)
+/* The value of the one kind that the call names, or NULL, and the call has failed. */
+static const char *revoked_value(struct call *c, enum wire_revocation_kind *kind)
 {
 	const char *found = NULL;
 	size_t count = 0;
 
-	for (size_t i = 0; i < sizeof revoked_keys / sizeof revoked_keys[0]; i++)
-		if (json_object_get(c->params, revoked_keys[i])) {
-			found = revoked_keys[i];
-			count++;
-		}
+	for (unsigned k = REVOCATION_FIRST; k <= REVOCATION_LAST; k++) {
+		const json_t *value = json_object_get(c->params, revocation_word(k));
+
+		if (!value)
+			continue;
+		found = json_string_value(value);
+		*kind = (enum wire_revocation_kind)k;
+		count++;
+	}
 	if (count == 1)
 		return found;
 	call_fail(c, JSONRPC_INVALID_PARAMS, NULL, "name one of agent, serial and key");
@@ -51,12 +53,12 @@ static bool is_of(const json_t *entry, const char *key, const char *value)
 }
 
 /* Removes what revokes this; how many. */
-static size_t revoked_remove(json_t *revoked, const char *key, const char *value)
+static size_t revoked_remove(json_t *revoked, enum wire_revocation_kind kind, const char *value)
 {
 	size_t removed = 0;
 
 	for (size_t i = json_array_size(revoked); i-- > 0;)
-		if (is_of(json_array_get(revoked, i), key, value)) {
+		if (is_of(json_array_get(revoked, i), revocation_word(kind), value)) {
 			json_array_remove(revoked, i);
 			removed++;
 		}
@@ -76,15 +78,6 @@ static void look_at_newest(void *context, const struct rendezvous_agent *a)
 		n->begins = a->begins;
 }
 
-static const char *moment_text(time_t moment, char out[MOMENT_BYTES])
-{
-	struct tm utc;
-
-	gmtime_r(&moment, &utc);
-	strftime(out, MOMENT_BYTES, "%Y-%m-%dT%H:%M:%SZ", &utc);
-	return out;
-}
-
 /* All that has been issued of this name by now, and nothing that is issued from now on: "postern
  * pki" sets the beginning back, other CAs need not, and what is here now is seen. */
 static void revoked_before(struct call *c, const char *name, json_t *entry)
@@ -92,14 +85,14 @@ static void revoked_before(struct call *c, const char *name, json_t *entry)
 	struct relay *r = control_of(c)->relay;
 	struct newest newest = {.name = name};
 	time_t before = time(NULL) - CERTIFICATE_BACKDATE_S;
-	char text[MOMENT_BYTES];
+	char text[UTC_TEXT_BYTES];
 
 	relay_lock(r);
 	rendezvous_each_agent(r->rendezvous, look_at_newest, &newest);
 	relay_unlock(r);
 	if (newest.begins >= before)
 		before = newest.begins + 1;
-	json_object_set_new(entry, "before", json_string(moment_text(before, text)));
+	json_object_set_new(entry, "before", json_string(utc_text(before, text)));
 }
 
 static bool revokes(const struct caller *caller, const struct revocation *r)
@@ -132,25 +125,24 @@ static const char *signer_text(const struct signed_entry *e, char out[96])
 	return out;
 }
 
-json_t *policy_signed(const struct signed_revocations *all)
+json_t *revoke_signed_list(const struct signed_revocations *all)
 {
 	json_t *list = json_array();
-	char text[MOMENT_BYTES], by[96];
+	char text[UTC_TEXT_BYTES], by[96];
 
 	for (size_t i = 0; i < all->count; i++) {
 		const struct signed_entry *e = all->entries[i];
-		json_t *one = json_pack("{s:s, s:b, s:s, s:I}",
-					revoked_keys[e->what.kind - WIRE_REVOKED_NAME],
+		json_t *one = json_pack("{s:s, s:b, s:s, s:I}", revocation_word(e->what.kind),
 					e->revokes.value, "revoked", signed_entry_revokes(e), "by",
 					signer_text(e, by), "counter", (json_int_t)e->what.counter);
 
 		if (e->what.before > 0)
 			json_object_set_new(one, "before",
-					    json_string(moment_text((time_t)e->what.before, text)));
+					    json_string(utc_text((time_t)e->what.before, text)));
 		json_object_set_new(one, "issued",
-				    json_string(moment_text((time_t)e->what.issued, text)));
+				    json_string(utc_text((time_t)e->what.issued, text)));
 		json_object_set_new(one, "until",
-				    json_string(moment_text((time_t)e->what.keep_until, text)));
+				    json_string(utc_text((time_t)e->what.keep_until, text)));
 		if (e->what.note.len > 0)
 			json_object_set_new(
 				one, "note",
@@ -158,17 +150,6 @@ json_t *policy_signed(const struct signed_revocations *all)
 		json_array_append_new(list, one);
 	}
 	return list;
-}
-
-/* What is known of this by a signature; NULL: nothing. */
-static const struct signed_entry *signed_of(struct call *c, const char *key, const char *value)
-{
-	for (unsigned i = 0; i < sizeof revoked_keys / sizeof revoked_keys[0]; i++)
-		if (strcmp(key, revoked_keys[i]) == 0)
-			return signed_revocations_find(
-				&control_of(c)->signed_revocations,
-				(enum wire_revocation_kind)(WIRE_REVOKED_NAME + i), value);
-	return NULL;
 }
 
 /* NULL, or why it is not kept. */
@@ -256,16 +237,15 @@ static size_t signed_param(struct call *c, enum revocation_verb verb, uint8_t ou
 static void signed_answer(struct call *c, const struct signed_entry *e, const char *unsaved)
 {
 	const struct relay_control *ctl = control_of(c);
-	char by[96], until[MOMENT_BYTES];
+	char by[96], until[UTC_TEXT_BYTES];
 
-	call_answer(c,
-		    json_pack("{s:I, s:{s:s, s:s}, s:s*}", "revision",
-			      (json_int_t)changes_revision(ctl->managed.configuring.changes),
-			      "signed", "by", signer_text(e, by), "until",
-			      moment_text((time_t)e->what.keep_until, until), "unsaved", unsaved));
+	call_answer(c, json_pack("{s:I, s:{s:s, s:s}, s:s*}", "revision",
+				 (json_int_t)changes_revision(ctl->managed.configuring.changes),
+				 "signed", "by", signer_text(e, by), "until",
+				 utc_text((time_t)e->what.keep_until, until), "unsaved", unsaved));
 }
 
-static void rules_revoke_signed(struct call *c)
+static void revoke_signed(struct call *c)
 {
 	uint8_t bytes[REVOCATION_MAX];
 	struct signed_revocation r;
@@ -289,12 +269,12 @@ static void rules_revoke_signed(struct call *c)
 }
 
 /* And the relay's own word with it, where it has one. */
-static void rules_unrevoke_signed(struct call *c)
+static void unrevoke_signed(struct call *c)
 {
 	uint8_t bytes[REVOCATION_MAX];
 	struct signed_revocation r;
 	const struct signed_entry *e;
-	const char *unsaved, *key;
+	const char *unsaved;
 	size_t len = signed_param(c, REVOCATION_TAKE_BACK, bytes, &r);
 	json_t *document;
 
@@ -303,9 +283,8 @@ static void rules_unrevoke_signed(struct call *c)
 	e = signed_take(c, bytes, len, &unsaved);
 	if (!e)
 		return;
-	key = revoked_keys[r.kind - WIRE_REVOKED_NAME];
 	document = json_deep_copy(changes_document(control_of(c)->managed.configuring.changes));
-	if (revoked_remove(json_object_get(document, "revoked"), key, e->revokes.value) > 0) {
+	if (revoked_remove(json_object_get(document, "revoked"), r.kind, e->revokes.value) > 0) {
 		policy_apply(c, document, "unrevoke, signed", NULL);
 		return;
 	}
@@ -315,24 +294,26 @@ static void rules_unrevoke_signed(struct call *c)
 
 /* ---- by this relay's word ---- */
 
-static void rules_revoke_run(struct call *c)
+static void revoke_run(struct call *c)
 {
-	const char *key, *value;
+	enum wire_revocation_kind kind;
 	json_t *document, *revoked, *entry;
+	const char *value;
 	char text[200];
+	bool name;
 
 	if (json_object_get(c->params, "signed")) {
-		rules_revoke_signed(c);
+		revoke_signed(c);
 		return;
 	}
-	key = revoked_key(c);
-	if (!key)
+	value = revoked_value(c, &kind);
+	if (!value)
 		return;
-	value = json_string_value(json_object_get(c->params, key));
-	entry = json_pack("{s:s}", key, value);
+	name = kind == WIRE_REVOKED_NAME;
+	entry = json_pack("{s:s}", revocation_word(kind), value);
 	if (json_object_get(c->params, "before"))
 		policy_copy_param(c, entry, "before");
-	else if (strcmp(key, "agent") == 0)
+	else if (name)
 		revoked_before(c, value, entry);
 	if (revokes_caller(c->caller, entry)) {
 		json_decref(entry);
@@ -343,30 +324,30 @@ static void rules_revoke_run(struct call *c)
 	document = json_deep_copy(changes_document(control_of(c)->managed.configuring.changes));
 	revoked = policy_list(document, "revoked");
 	/* Once more: with another note, and another moment. */
-	(void)revoked_remove(revoked, key, value);
+	(void)revoked_remove(revoked, kind, value);
 	json_array_append_new(revoked, entry);
-	snprintf(text, sizeof text, "revoke %s%s%s", strcmp(key, "agent") == 0 ? "" : key,
-		 strcmp(key, "agent") == 0 ? "" : " ", value);
+	snprintf(text, sizeof text, "revoke %s%s%s", name ? "" : revocation_word(kind),
+		 name ? "" : " ", value);
 	policy_apply(c, document, text, UNSIGNED);
 }
 
-static void rules_unrevoke_run(struct call *c)
+static void unrevoke_run(struct call *c)
 {
 	const struct signed_entry *e;
-	const char *key, *value;
+	enum wire_revocation_kind kind;
+	const char *value;
 	json_t *document;
 	char text[200], by[96];
 
 	if (json_object_get(c->params, "signed")) {
-		rules_unrevoke_signed(c);
+		unrevoke_signed(c);
 		return;
 	}
-	key = revoked_key(c);
-	if (!key)
+	value = revoked_value(c, &kind);
+	if (!value)
 		return;
-	value = json_string_value(json_object_get(c->params, key));
 	document = json_deep_copy(changes_document(control_of(c)->managed.configuring.changes));
-	e = signed_of(c, key, value);
+	e = signed_revocations_find(&control_of(c)->signed_revocations, kind, value);
 	if (e && signed_entry_revokes(e)) {
 		json_decref(document);
 		call_fail(
@@ -376,7 +357,7 @@ static void rules_unrevoke_run(struct call *c)
 			signer_text(e, by), value);
 		return;
 	}
-	if (revoked_remove(policy_list(document, "revoked"), key, value) == 0) {
+	if (revoked_remove(policy_list(document, "revoked"), kind, value) == 0) {
 		json_decref(document);
 		call_fail(c, JSONRPC_NOT_FOUND, NULL, "%s is not revoked", value);
 		return;
@@ -412,13 +393,13 @@ static const struct method_param unrevoke_params[] = {
 const struct method methods_revoke[] = {
 	{.name = "revoke",
 	 .level = CALLER_ADMIN,
-	 .run = rules_revoke_run,
+	 .run = revoke_run,
 	 .help = "end certificates: link and sessions of their holder, here and at other agents",
 	 .params = revoke_params,
 	 .result = "{revision, signed?: {by, until}, unsigned?, unsaved?}"},
 	{.name = "unrevoke",
 	 .level = CALLER_ADMIN,
-	 .run = rules_unrevoke_run,
+	 .run = unrevoke_run,
 	 .help = "take a revocation back",
 	 .params = unrevoke_params,
 	 .result = "{revision, signed?: {by, until}, unsigned?, unsaved?}"},
