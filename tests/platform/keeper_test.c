@@ -7,6 +7,7 @@
  *
  * links: core/helper.c relay/keeper/keeper.c relay/keeper/serve.c core/addr.c core/listening.c
  * links: core/datagrams.c core/file.c core/isolation.c core/passing.c
+ * links: tests/support/child.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 #include <stdint.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,6 +33,7 @@
 #include "core/sanitized.h"
 #include "gen/keeper_test_calls.h"
 #include "relay/keeper/internal.h"
+#include "tests/support/child.h"
 
 #define CHECK(condition)                                                                           \
 	do {                                                                                       \
@@ -77,21 +80,6 @@ static int teardown(void **context)
 	return system(command);
 }
 
-static void in_child(void (*body)(void))
-{
-	int status;
-	pid_t child = fork();
-
-	if (child == 0) {
-		body();
-		_exit(0);
-	}
-	assert_true(child > 0);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-}
-
 /* As a relay, and to see that descriptors come as they should.
  *
  * #syscalls fcntl(1 is F_GETFD) fcntl(1 is F_GETFL)
@@ -115,24 +103,6 @@ static struct addr loopback(void)
 
 	CHECK(addr_from_literal("127.0.0.1", 0, &a));
 	return a;
-}
-
-static void alive(pid_t pid, bool expected)
-{
-	/* A process that has ended stays a zombie until its parent, maybe init, looks. */
-	for (int i = 0; i < 500; i++) {
-		char path[64], text[512] = "";
-		snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-		FILE *f = fopen(path, "r");
-		bool is = f && fgets(text, sizeof(text), f) && !strstr(text, ") Z ");
-		if (f)
-			fclose(f);
-		if (is == expected)
-			return;
-		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-	}
-	assert_false(expected);
-	assert_true(expected);
 }
 
 /* ---- for a sealed relay ---------------------------------------------------------------------- */
@@ -180,7 +150,7 @@ static void listen_body(void)
 
 static void test_a_sealed_relay_listens(void **context)
 {
-	in_child(listen_body);
+	child_runs(listen_body);
 }
 
 static void udp_body(void)
@@ -213,7 +183,7 @@ static void udp_body(void)
 
 static void test_a_sealed_relay_binds_udp(void **context)
 {
-	in_child(udp_body);
+	child_runs(udp_body);
 }
 
 static char much(size_t at)
@@ -261,7 +231,7 @@ static void test_state_is_kept(void **context)
 	struct stat st;
 	size_t same = 0;
 
-	in_child(save_body);
+	child_runs(save_body);
 	assert_int_equal(kept("applied.json", got, sizeof(got)), KEEPER_DATA_MAX);
 	while (same < KEEPER_DATA_MAX && got[same] == much(same))
 		same++;
@@ -417,7 +387,7 @@ static void confined_body(void)
 
 static void test_a_keeper_cannot_dial_accept_or_run(void **context)
 {
-	in_child(confined_body);
+	child_runs(confined_body);
 }
 
 static void landlock_body(void)
@@ -449,38 +419,17 @@ static void landlock_body(void)
 
 static void test_landlock_names_the_places(void **context)
 {
-	in_child(landlock_body);
+	child_runs(landlock_body);
 }
 
 static void test_proc_says_so(void **context)
 {
 	struct keeper k;
-	char path[64], line[256];
-	unsigned seen = 0;
 
 	assert_int_equal(keeper_start(&k, NULL), 0);
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)k.helper.pid);
-	FILE *f = fopen(path, "r");
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f)) {
-		unsigned long long value;
-		if (sscanf(line, "Seccomp: %llu", &value) == 1) {
-			assert_int_equal(value, 2);
-			seen++;
-		} else if (sscanf(line, "NoNewPrivs: %llu", &value) == 1) {
-			assert_int_equal(value, 1);
-			seen++;
-		} else if (sscanf(line, "CapEff: %llx", &value) == 1 ||
-			   sscanf(line, "CapPrm: %llx", &value) == 1 ||
-			   sscanf(line, "CapInh: %llx", &value) == 1) {
-			assert_int_equal(value & ~(1ull << 10), 0); /* CAP_NET_BIND_SERVICE */
-			seen++;
-		}
-	}
-	fclose(f);
-	assert_int_equal(seen, 5);
+	child_is_sealed(k.helper.pid, 1ull << CAP_NET_BIND_SERVICE);
 	keeper_stop(&k);
-	alive(k.helper.pid, false);
+	child_lives(k.helper.pid, false);
 }
 
 /* ---- ends -------------------------------------------------------------------------------------
@@ -511,16 +460,16 @@ static void test_it_ends_with_the_relay(void **context)
 {
 	pid_t keeper, parent = sealed_parent(&keeper);
 
-	alive(keeper, true);
+	child_lives(keeper, true);
 	/* Not by what a terminal or a service manager sends to the whole group. */
 	kill(keeper, SIGINT);
 	kill(keeper, SIGTERM);
 	kill(keeper, SIGHUP);
 	nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
-	alive(keeper, true);
+	child_lives(keeper, true);
 	kill(parent, SIGKILL);
 	assert_int_equal(waitpid(parent, NULL, 0), parent);
-	alive(keeper, false);
+	child_lives(keeper, false);
 }
 
 static void test_a_relay_outlives_its_keeper(void **context)
@@ -531,7 +480,7 @@ static void test_a_relay_outlives_its_keeper(void **context)
 
 	assert_int_equal(keeper_start(&k, NULL), 0);
 	kill(k.helper.pid, SIGKILL);
-	alive(k.helper.pid, false);
+	child_lives(k.helper.pid, false);
 	assert_int_equal(keeper_listen(&k, &a, &fd), -EPIPE);
 	keeper_stop(&k);
 }

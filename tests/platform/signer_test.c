@@ -9,6 +9,7 @@
  * links: core/engine/tag.c core/engine/tls.c core/parse/signing.c core/parse/keyblock.c core/parse/wire.c
  * links: core/parse/reason.c core/addr.c core/log.c core/file.c core/isolation.c core/passing.c
  * links: core/clock.c core/engine/csr.c ctl/pki/make.c tests/support/certs.c core/memory.c
+ * links: tests/support/child.c
  * links: core/engine/browser.c core/engine/brotli.c
  */
 #include <stdarg.h>
@@ -39,6 +40,7 @@
 #include "relay/signer/internal.h"
 #include "relay/signer/pair.h"
 #include "tests/support/certs.h"
+#include "tests/support/child.h"
 
 static char dir[64], config[96], neighbour[96];
 static struct certs_ca ca;
@@ -92,24 +94,6 @@ static int teardown(void **context)
 	return system(command);
 }
 
-static void alive(pid_t pid, bool expected)
-{
-	/* A process that has ended stays a zombie until its parent, maybe init, looks. */
-	for (int i = 0; i < 500; i++) {
-		char path[64], text[512] = "";
-		snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-		FILE *f = fopen(path, "r");
-		bool is = f && fgets(text, sizeof(text), f) && !strstr(text, ") Z ");
-		if (f)
-			fclose(f);
-		if (is == expected)
-			return;
-		nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-	}
-	assert_false(expected);
-	assert_true(expected);
-}
-
 /* One that has read its file, and has one channel unless channel is NULL. */
 static void start_sealed(struct signer *s, int *channel)
 {
@@ -148,7 +132,7 @@ static void test_the_file_comes_without_its_key(void **context)
 	assert_int_equal(signer_has(&s, relay_key, SIGNING_IDENTITY), 0);
 	assert_int_equal(signer_has(&s, unknown, SIGNING_IDENTITY), -ENOKEY);
 	signer_stop(&s);
-	alive(s.helper.pid, false);
+	child_lives(s.helper.pid, false);
 }
 
 static void test_a_replaced_file_is_read(void **context)
@@ -742,30 +726,9 @@ static void test_forged_packets(void **context)
 static void test_proc_says_so(void **context)
 {
 	struct signer s;
-	char path[64], line[256];
-	unsigned seen = 0;
 
 	start_sealed(&s, NULL);
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)s.helper.pid);
-	FILE *f = fopen(path, "r");
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f)) {
-		unsigned long long value;
-		if (sscanf(line, "Seccomp: %llu", &value) == 1) {
-			assert_int_equal(value, 2);
-			seen++;
-		} else if (sscanf(line, "NoNewPrivs: %llu", &value) == 1) {
-			assert_int_equal(value, 1);
-			seen++;
-		} else if (sscanf(line, "CapEff: %llx", &value) == 1 ||
-			   sscanf(line, "CapPrm: %llx", &value) == 1 ||
-			   sscanf(line, "CapInh: %llx", &value) == 1) {
-			assert_int_equal(value, 0);
-			seen++;
-		}
-	}
-	fclose(f);
-	assert_int_equal(seen, 5);
+	child_is_sealed(s.helper.pid, 0);
 	signer_stop(&s);
 }
 
@@ -779,10 +742,10 @@ static void test_it_ends_with_the_relay(void **context)
 	kill(s.helper.pid, SIGTERM);
 	kill(s.helper.pid, SIGHUP);
 	nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
-	alive(s.helper.pid, true);
+	child_lives(s.helper.pid, true);
 	assert_true(signer_lives(&s));
 	close(s.helper.fd);
-	alive(s.helper.pid, false);
+	child_lives(s.helper.pid, false);
 }
 
 static void test_a_relay_sees_its_end(void **context)
@@ -791,7 +754,7 @@ static void test_a_relay_sees_its_end(void **context)
 
 	start_sealed(&s, NULL);
 	kill(s.helper.pid, SIGKILL);
-	alive(s.helper.pid, false);
+	child_lives(s.helper.pid, false);
 	assert_false(signer_lives(&s));
 	assert_int_equal(signer_has(&s, relay_key, SIGNING_IDENTITY), -EPIPE);
 	signer_stop(&s);

@@ -938,15 +938,7 @@ static void a_reset_is_explained_by_what_comes_with_it(void **state)
 static void offer_by(struct agent_scene *s, unsigned link, enum wire_offer_kind kind,
 		     const char *service)
 {
-	const struct wire_message m = {
-		.type = WIRE_OFFER,
-		.offer = {.session = 77,
-			  .kind = kind,
-			  .from = wire_text(kind == WIRE_OFFER_PUBLIC ? "" : "asker"),
-			  .service = wire_text(service),
-			  .source = wire_text("198.51.99.7:40000"),
-			  .local = wire_text("192.0.2.1:443")},
-	};
+	const struct wire_message m = agent_scene_offer_of(kind, service);
 
 	s->leg.there = false;
 	publish_offer(&s->sessions, &s->link[link], &m);

@@ -369,7 +369,7 @@ void agent_scene_ask(struct agent_scene *s, const char *to, const char *service)
 	request_start(&s->sessions, s->local, to, service, "127.0.0.1:40000", &style);
 }
 
-static struct wire_message offer_of(enum wire_offer_kind kind, const char *service)
+struct wire_message agent_scene_offer_of(enum wire_offer_kind kind, const char *service)
 {
 	return (struct wire_message){
 		.type = WIRE_OFFER,
@@ -384,14 +384,14 @@ static struct wire_message offer_of(enum wire_offer_kind kind, const char *servi
 
 void agent_scene_offer(struct agent_scene *s, enum wire_offer_kind kind, const char *service)
 {
-	const struct wire_message m = offer_of(kind, service);
+	const struct wire_message m = agent_scene_offer_of(kind, service);
 
 	publish_offer(&s->sessions, &s->link[0], &m);
 }
 
 void agent_scene_offer_outer(struct agent_scene *s, enum wire_offer_kind kind, const char *service)
 {
-	struct wire_message m = offer_of(kind, service);
+	struct wire_message m = agent_scene_offer_of(kind, service);
 
 	assert_true(wire_extension_add(&m, WIRE_EXTENSION_OUTER_TLS, wire_text("")));
 	publish_offer(&s->sessions, &s->link[0], &m);

@@ -104,6 +104,8 @@ void agent_scene_pass(struct agent_scene *s, uint64_t ms);
 
 /* A local connection asks for to/service; what comes out is kept in the scene. */
 void agent_scene_ask(struct agent_scene *s, const char *to, const char *service);
+/* An OFFER of session 77, by an agent or of a public client. */
+struct wire_message agent_scene_offer_of(enum wire_offer_kind kind, const char *service);
 /* The relay offers a session; one that is to stay in the leg's own TLS. */
 void agent_scene_offer(struct agent_scene *s, enum wire_offer_kind kind, const char *service);
 void agent_scene_offer_outer(struct agent_scene *s, enum wire_offer_kind kind, const char *service);

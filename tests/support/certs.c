@@ -81,35 +81,35 @@ struct identity *certs_identity(const struct certs_ca *own, const struct certs_c
 	return need(id, "an identity");
 }
 
+/* False: there is nothing to carry. */
+static bool carry_chunk(struct tls *from, struct tls *to, size_t chunk)
+{
+	size_t len;
+	const uint8_t *bytes = tls_output(from, &len);
+
+	if (!bytes || len == 0)
+		return false;
+	if (len > chunk)
+		len = chunk;
+	if (!tls_feed(to, bytes, len))
+		need(NULL, "room in a feed");
+	tls_output_drop(from, len);
+	return true;
+}
+
 void certs_carry(struct tls *from, struct tls *to, size_t chunk)
 {
-	const uint8_t *bytes;
-	size_t len;
-
-	while ((bytes = tls_output(from, &len)) && len > 0) {
-		if (len > chunk)
-			len = chunk;
-		if (!tls_feed(to, bytes, len))
-			need(NULL, "room in a feed");
-		tls_output_drop(from, len);
-	}
+	while (carry_chunk(from, to, chunk))
+		;
 }
 
 /* One chunk at a time with a handshake step after each, so that every boundary is met. */
 static enum tls_status step(struct tls *from, struct tls *to, size_t chunk)
 {
 	enum tls_status status = tls_handshake(to);
-	const uint8_t *bytes;
-	size_t len;
 
-	while (status == TLS_AGAIN && (bytes = tls_output(from, &len)) && len > 0) {
-		if (len > chunk)
-			len = chunk;
-		if (!tls_feed(to, bytes, len))
-			need(NULL, "room in a feed");
-		tls_output_drop(from, len);
+	while (status == TLS_AGAIN && carry_chunk(from, to, chunk))
 		status = tls_handshake(to);
-	}
 	return status;
 }
 

@@ -76,17 +76,6 @@ static int enter(void **state)
 	return mkdtemp(path) && chdir(path) == 0 && run(init, "ca") == STATUS_OK ? 0 : -1;
 }
 
-static int leave(void **state)
-{
-	char command[128];
-	int status;
-
-	snprintf(command, sizeof(command), "rm -rf %s", (char *)*state);
-	status = chdir("/") == 0 ? system(command) : -1;
-	free(*state);
-	return status;
-}
-
 static mode_t mode_of(const char *path)
 {
 	struct stat st;
@@ -793,31 +782,31 @@ static void test_issued_agents_are_believed_until_they_expire(void **state)
 	relay_config_free(&r);
 }
 
+#define PKI_TEST(f) cmocka_unit_test_setup_teardown(f, enter, command_line_leave)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_init, enter, leave),
-		cmocka_unit_test_setup_teardown(test_agent_loads, enter, leave),
-		cmocka_unit_test_setup_teardown(test_console_loads, enter, leave),
-		cmocka_unit_test_setup_teardown(test_relay_loads, enter, leave),
-		cmocka_unit_test_setup_teardown(test_a_relays_certificate_tells_nothing, enter,
-						leave),
-		cmocka_unit_test_setup_teardown(test_files_are_not_overwritten, enter, leave),
-		cmocka_unit_test_setup_teardown(test_usage_errors_write_nothing, enter, leave),
-		cmocka_unit_test_setup_teardown(test_records, enter, leave),
-		cmocka_unit_test_setup_teardown(test_show, enter, leave),
-		cmocka_unit_test_setup_teardown(test_a_certificate_ends_with_its_ca, enter, leave),
-		cmocka_unit_test_setup_teardown(test_an_earlier_certificate_is_noted, enter, leave),
-		cmocka_unit_test_setup_teardown(test_standard_output, enter, leave),
-		cmocka_unit_test_setup_teardown(test_a_ca_with_another_key, enter, leave),
-		cmocka_unit_test_setup_teardown(test_keys_that_others_may_read, enter, leave),
-		cmocka_unit_test_setup_teardown(test_a_ca_that_lacks_something, enter, leave),
-		cmocka_unit_test_setup_teardown(test_renewed_for_the_same_key, enter, leave),
-		cmocka_unit_test_setup_teardown(test_a_request_is_signed, enter, leave),
-		cmocka_unit_test_setup_teardown(test_tag_keys_rotate, enter, leave),
-		cmocka_unit_test_setup_teardown(test_a_ca_is_rotated, enter, leave),
-		cmocka_unit_test_setup_teardown(test_issued_agents_are_believed_until_they_expire,
-						enter, leave),
+		PKI_TEST(test_init),
+		PKI_TEST(test_agent_loads),
+		PKI_TEST(test_console_loads),
+		PKI_TEST(test_relay_loads),
+		PKI_TEST(test_a_relays_certificate_tells_nothing),
+		PKI_TEST(test_files_are_not_overwritten),
+		PKI_TEST(test_usage_errors_write_nothing),
+		PKI_TEST(test_records),
+		PKI_TEST(test_show),
+		PKI_TEST(test_a_certificate_ends_with_its_ca),
+		PKI_TEST(test_an_earlier_certificate_is_noted),
+		PKI_TEST(test_standard_output),
+		PKI_TEST(test_a_ca_with_another_key),
+		PKI_TEST(test_keys_that_others_may_read),
+		PKI_TEST(test_a_ca_that_lacks_something),
+		PKI_TEST(test_renewed_for_the_same_key),
+		PKI_TEST(test_a_request_is_signed),
+		PKI_TEST(test_tag_keys_rotate),
+		PKI_TEST(test_a_ca_is_rotated),
+		PKI_TEST(test_issued_agents_are_believed_until_they_expire),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,17 @@ static bool made_there(struct operator* o, const char *use)
 	return json_is_true(json_object_get(json_object_get(shown, use), "made"));
 }
 
+static void refuse_wrong_ones(struct operator* o, enum who who, const char *request)
+{
+	for (enum wrong wrong = WRONG_KEY; wrong < WRONGS; wrong++) {
+		char *pem = signed_for(who, request, wrong);
+
+		world_check(!installed(o, false, pem), "refused",
+			    "a certificate that is wrong in the way %d is put in force", wrong);
+		free(pem);
+	}
+}
+
 /* ---- what a stranger is shown ---- */
 
 static bool is_shown(struct peer *p, const char *pem)
@@ -136,18 +147,6 @@ static unsigned keys_kept(const struct world_relay *r, const char *use)
 
 /* ---- a relay ---- */
 
-static void refuse_wrong_ones(struct peer *stranger, const char *request, const char *shown)
-{
-	for (enum wrong wrong = WRONG_KEY; wrong < WRONGS; wrong++) {
-		char *pem = signed_for(RELAY_A, request, wrong);
-
-		world_check(!installed(&stage.operator, false, pem), "refused",
-			    "a certificate that is wrong in the way %d is put in force", wrong);
-		free(pem);
-	}
-	expect_shown(stranger, shown, "after certificates that do not fit");
-}
-
 /* Renewed twice while a talk runs, and perhaps started again between request and certificate; kept
  * over a start; of the keys the one in force is left. */
 void world_relay_renewed(void)
@@ -172,7 +171,8 @@ void world_relay_renewed(void)
 			world_broken("a relay makes no key");
 		if (again)
 			start_again(r);
-		refuse_wrong_ones(&stranger, request, shown);
+		refuse_wrong_ones(&stage.operator, RELAY_A, request);
+		expect_shown(&stranger, shown, "after certificates that do not fit");
 		pem = signed_for(RELAY_A, request, RIGHT);
 		world_check(installed(&stage.operator, false, pem), "renewed",
 			    "a certificate that fits is refused");
@@ -356,12 +356,7 @@ void world_agent_renewed(void)
 	request = requested(&console, false);
 	if (!request)
 		world_broken("an agent makes no key");
-	for (enum wrong wrong = WRONG_KEY; wrong < WRONGS; wrong++) {
-		pem = signed_for(LAPTOP, request, wrong);
-		world_check(!installed(&console, false, pem), "refused",
-			    "a certificate that is wrong in the way %d is put in force", wrong);
-		free(pem);
-	}
+	refuse_wrong_ones(&console, LAPTOP, request);
 	pem = signed_for(LAPTOP, request, RIGHT);
 	world_check(installed(&console, false, pem), "renewed",
 		    "a certificate that fits is refused");

@@ -21,16 +21,26 @@ static void signed_begin(void)
 		world_broken("the console's identity: %s", why);
 }
 
+static json_t *object_text(const uint8_t *object, size_t len)
+{
+	char text[REVOCATION_BASE64_BYTES];
+
+	revocation_to_text(object, len, text);
+	return json_pack("{s:s}", "signed", text);
+}
+
+static json_t *text_of(const struct identity *signer, struct signed_revocation r)
+{
+	uint8_t object[REVOCATION_MAX];
+
+	return object_text(object, signed_make(signer, &r, object));
+}
+
 /* Signed by the console, as text. */
 static json_t *signed_text(enum revocation_verb verb, const char *name, uint64_t counter)
 {
-	const struct signed_revocation r = {
-		.verb = verb, .value = wire_text(name), .counter = counter};
-	uint8_t object[REVOCATION_MAX];
-	char text[REVOCATION_BASE64_BYTES];
-
-	revocation_to_text(object, signed_make(admin, &r, object), text);
-	return json_pack("{s:s}", "signed", text);
+	return text_of(admin, (struct signed_revocation){
+				      .verb = verb, .value = wire_text(name), .counter = counter});
 }
 
 static uint64_t now_ms(void)
@@ -155,15 +165,6 @@ void world_signed(void)
 
 /* ---- what is refused ---- */
 
-static json_t *text_of(const struct identity *signer, struct signed_revocation r)
-{
-	uint8_t object[REVOCATION_MAX];
-	char text[REVOCATION_BASE64_BYTES];
-
-	revocation_to_text(object, signed_make(signer, &r, object), text);
-	return json_pack("{s:s}", "signed", text);
-}
-
 static void check_refused(const char *method, json_t *params, const char *what)
 {
 	world_check(!says(method, params), "refused", "%s is taken", what);
@@ -174,10 +175,8 @@ static json_t *by_the_ca(const char *name)
 {
 	const struct signed_revocation r = {.value = wire_text(name)};
 	uint8_t object[REVOCATION_MAX];
-	char text[REVOCATION_BASE64_BYTES];
 
-	revocation_to_text(object, signed_make_by_ca(&world_ca, &r, object), text);
-	return json_pack("{s:s}", "signed", text);
+	return object_text(object, signed_make_by_ca(&world_ca, &r, object));
 }
 
 static size_t words(void)
