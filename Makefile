@@ -21,7 +21,8 @@
 #: make syscalls    compare the "#syscalls" comments with what sealed processes call
 #: make probes      prove that docs/tracing.md lists the programs' static probes
 #: make layers      prove that a folder includes and calls only what its row in tests/layers names,
-#:                  and that a test links every source of relay, agent and NAT helper (tests/linked)
+#:                  that a test links every source of relay, agent and NAT helper (tests/linked),
+#:                  and that the tests which docs/limits.md and SECURITY.md name exist (tests/named)
 #: make clean       remove build/
 #:
 #: Variables: BORINGSSL=/prefix, CC=clang, SANITIZE=address,undefined, WERROR=1, OPT=-O2, LTO=1, V=1,
@@ -423,6 +424,7 @@ probes: all
 layers:
 	@tests/layers $(B)/obj $(ROOMS)
 	@tests/linked $(ROOMS)
+	@tests/named
 
 format:
 	$(Q)clang-format -i $(C_FILES)
