@@ -277,6 +277,27 @@ static _Noreturn void keeper_failed(const char *state_dir, int error)
 	die("cannot start the keeper: %s", strerror(error));
 }
 
+/* Of config, which is taken over, and what lies beside it: *pem (NULL: no certificate in a file)
+ * and what is known to be revoked are the caller's. */
+static struct snapshot *relay_first_snapshot(const char *path, struct relay_config *config,
+					     char **pem, struct signed_revocations *revoked)
+{
+	const struct pair_paths paths = pair_paths_of(config);
+	struct snapshot_beside beside = {.signed_revocations = revoked};
+	struct snapshot *snap = NULL;
+	char why[PAIR_WHY_BYTES];
+
+	if (load_keys_there(config, signer_has_key, &signer, why, sizeof why) &&
+	    relay_load_pair(&paths, pem, why)) {
+		load_signed_revocations(config, revoked);
+		beside.front_pem = *pem;
+		snap = snapshot_new(config, &beside, 1, why, sizeof why);
+	}
+	if (!snap)
+		die("%s: %s", path, why);
+	return snap;
+}
+
 /* From the first right that is given up to the last descriptor that is closed; the exit status.
  * config and start are taken over. */
 static int relay_serve(const char *path, struct relay_config *config,
@@ -285,7 +306,7 @@ static int relay_serve(const char *path, struct relay_config *config,
 	static struct relay relay;
 	static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP, 0};
 	static struct relay_signals signals = {.signals.came = relay_signal_came, .relay = &relay};
-	const struct pair_paths paths = pair_paths_of(config);
+	struct signed_revocations signed_revocations = {.count = 0};
 	struct keeper keeper;
 	char why[PAIR_WHY_BYTES], *pem;
 
@@ -305,16 +326,7 @@ static int relay_serve(const char *path, struct relay_config *config,
 	if (error < 0)
 		keeper_failed(config->state_dir, -error);
 
-	if (!load_keys_there(config, signer_has_key, &signer, why, sizeof why) ||
-	    !relay_load_pair(&paths, &pem, why))
-		die("%s: %s", path, why);
-	/* Its paths are those of the first snapshot, which the control thread copies. */
-	struct signed_revocations signed_revocations = {.count = 0};
-	load_signed_revocations(config, &signed_revocations);
-	const struct snapshot_beside beside = {pem, &signed_revocations};
-	struct snapshot *snap = snapshot_new(config, &beside, 1, why, sizeof why);
-	if (!snap)
-		die("%s: %s", path, why);
+	struct snapshot *snap = relay_first_snapshot(path, config, &pem, &signed_revocations);
 	if (relay_open(&relay, snap, thread_count(&snap->config), why, sizeof why) < 0)
 		die("%s: %s", path, why);
 	error = relay_join_signer(&relay, &signer);
