@@ -285,14 +285,10 @@ static void not_taken(struct signer *s, const struct pair_paths *paths, const ch
 }
 
 /* As an ACME client keeps them: links in one directory to files in another. */
-static void test_a_pair_in_files(void **context)
+static struct pair_paths pair_behind_links(void)
 {
-	struct certs_pair first = certs_make_pair(&ca, IDENTITY_RELAY, "www.example.org", -60, 60);
-	struct certs_pair second = certs_make_pair(&ca, IDENTITY_RELAY, "www.example.org", -60, 60);
-	char live[80], chain_link[128], key_link[128], why[PAIR_WHY_BYTES], *text;
-	uint8_t id[SIGNING_KEY_BYTES];
-	struct signer s;
-	size_t len;
+	static char chain_link[128], key_link[128];
+	char live[80];
 
 	snprintf(chain_path, sizeof(chain_path), "%s/archive/chain", dir);
 	snprintf(key_path, sizeof(key_path), "%s/archive/key", dir);
@@ -304,7 +300,19 @@ static void test_a_pair_in_files(void **context)
 	snprintf(key_link, sizeof(key_link), "%s/key.pem", live);
 	assert_int_equal(symlink(chain_path, chain_link), 0);
 	assert_int_equal(symlink(key_path, key_link), 0);
-	const struct pair_paths paths = {chain_link, key_link};
+	return (struct pair_paths){chain_link, key_link};
+}
+
+static void test_a_pair_in_files(void **context)
+{
+	struct certs_pair first = certs_make_pair(&ca, IDENTITY_RELAY, "www.example.org", -60, 60);
+	struct certs_pair second = certs_make_pair(&ca, IDENTITY_RELAY, "www.example.org", -60, 60);
+	const struct pair_paths paths = pair_behind_links();
+	const char *chain_link = paths.certificate, *key_link = paths.key;
+	char why[PAIR_WHY_BYTES], *text;
+	uint8_t id[SIGNING_KEY_BYTES];
+	struct signer s;
+	size_t len;
 
 	assert_int_equal(signer_start(&s, config), 0);
 	not_taken(&s, &paths, key_link, "No such file"); /* not named yet */
