@@ -3,7 +3,7 @@
  * csr: new keys, and certification requests for them (PKCS#10, RFC 2986): what leaves the
  * process that has a key, so that a certificate can come back. Pure.
  *
- * Of a request that somebody brought, only its public key is taken, once its own signature has been
+ * Of a request from elsewhere, only its public key is taken, once its own signature has been
  * verified; what a certificate says is for the CA's holder to decide.
  */
 #ifndef POSTERN_ENGINE_CSR_H

@@ -83,7 +83,7 @@ static const struct identity_anchor *anchor_of(const struct identity *id,
 	return NULL;
 }
 
-/* The key is what is trusted, and its end is identity.ca's to say, whatever else stands in x. */
+/* The key is what is trusted, and its end is identity.ca's to say; no other field of x counts. */
 static bool signed_by_ca(const struct identity *id, X509 *x, struct revocation_signer *out)
 {
 	struct revocation_signer ca = {.is_ca = true};

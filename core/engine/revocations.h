@@ -51,7 +51,7 @@ void revocations_finish(struct revocations *r);
 bool revocations_cover(const struct revocations *r, const struct identity_peer *peer) MUST_CHECK;
 /* Every certificate of this name: it need not be seen. */
 bool revocations_cover_name(const struct revocations *r, const char *name) MUST_CHECK;
-/* The same for two lists that are the same, whatever counts beside them, and never 0. */
+/* The same for two lists that are the same, without those beside them, and never 0. */
 uint64_t revocations_mark(const struct revocations *r);
 
 /* ---- values ---- */

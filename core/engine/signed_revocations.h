@@ -58,12 +58,12 @@ void signed_revocations_free(struct signed_revocations *all);
 bool signed_revocations_copy(const struct signed_revocations *all,
 			     struct signed_revocations *out) MUST_CHECK;
 
-/* An object that somebody tells. TAKEN: the table has changed; else it has not. id
+/* An object that was told. TAKEN: the table has changed; else it has not. id
  * has the CAs that count. */
 enum revocation_outcome signed_revocations_take(struct signed_revocations *all,
 						const struct identity *id, const uint8_t *bytes,
 						size_t len, time_t now) MUST_CHECK;
-/* Of this kind and value, whatever its verb; NULL: none. */
+/* Of this kind and value, of either verb; NULL: none. */
 const struct signed_entry *signed_revocations_find(const struct signed_revocations *all,
 						   enum wire_revocation_kind kind,
 						   const char *value);

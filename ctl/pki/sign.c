@@ -3,7 +3,7 @@
  * pki_sign: a certificate for a key that was made where it is used, and stays there.
  *
  * Of the request only the public key is taken. Whose certificate it becomes is said on the command
- * line: the request may have come from a machine that somebody else has taken over.
+ * line: the request may have come from a machine that was taken over.
  */
 #include <stdio.h>
 #include <stdlib.h>

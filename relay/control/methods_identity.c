@@ -62,7 +62,7 @@ static void identity_key_in_force(const struct relay_control *ctl, enum signing_
 
 /* ---- a request ---- */
 
-/* A public CA knows no addresses that are nobody's in particular: DNS names alone. */
+/* The certificate in force may be for addresses, too; a public CA signs DNS names. */
 static void drop_addresses(struct csr_hosts *hosts)
 {
 	size_t kept = 0;

@@ -14,8 +14,8 @@
  * the output. The caller takes no more before the output has left, so a direction holds no more
  * than a record and one receive, decrypted and encrypted again.
  *
- * An end is passed on as an end: close_notify. The end of the wire without it is a cut, which
- * looks like an end to nobody.
+ * An end is passed on as an end: close_notify. The end of the wire without it is a cut, and never
+ * looks like an end.
  */
 #ifndef POSTERN_RELAY_SESSION_BRIDGE_H
 #define POSTERN_RELAY_SESSION_BRIDGE_H

@@ -44,7 +44,7 @@ static bool party_is(const struct party *p, const struct credential *c)
 }
 
 /* Who hears it; NULL: the sender has no part in the session, or its client is no agent. */
-static const struct party *far_end(const struct session *s, const struct credential *from)
+static const struct party *prove_far_end(const struct session *s, const struct credential *from)
 {
 	if (!s->pair.from)
 		return NULL;
@@ -53,9 +53,9 @@ static const struct party *far_end(const struct session *s, const struct credent
 	return party_is(s->pair.to, from) ? s->pair.from : NULL;
 }
 
-static void hand_over(const struct handing_on *h, const struct session *s)
+static void prove_tell(const struct handing_on *h, const struct session *s)
 {
-	const struct party *to = far_end(s, h->credential);
+	const struct party *to = prove_far_end(s, h->credential);
 	struct wire_message m;
 	slab_id conn = 0;
 	size_t used;
@@ -72,7 +72,7 @@ static void hand_over(const struct handing_on *h, const struct session *s)
 		(void)!conn_tell_spare(h->relay, conn, &m);
 }
 
-static void look_for(struct ring_msg *msg)
+static void prove_look_run(struct ring_msg *msg)
 {
 	struct handing_on *h = (struct handing_on *)msg;
 	const struct session *s = session_of_number(&h->relay->workers[h->worker], h->session);
@@ -82,7 +82,7 @@ static void look_for(struct ring_msg *msg)
 		return;
 	}
 	if (s)
-		hand_over(h, s);
+		prove_tell(h, s);
 	handing_on_free(h);
 }
 
@@ -94,7 +94,7 @@ void prove_hand_on(struct relay *r, struct credential *credential, const struct 
 
 	if (!h)
 		return;
-	h->msg.run = look_for;
+	h->msg.run = prove_look_run;
 	h->relay = r;
 	h->credential = credential_hold(credential);
 	h->session = m->prove.session;

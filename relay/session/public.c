@@ -65,7 +65,7 @@ static bool public_hello(struct conn *c, const struct clienthello *hello, const 
 	}
 	conn_set_phase(c, &phase_public);
 	conn_set_deadline(c, w->snap->config.limits.open_ms);
-	/* Challenges count as one name, whatever name they are for. */
+	/* Challenges count as one name. */
 	enum reason reason = charge_public(c, entry->name ? entry->name : "acme-tls/1");
 	reason = asker_ask(c, &asked, reason, &offer);
 	if (reason == REASON_OK)
