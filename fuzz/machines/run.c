@@ -6,6 +6,7 @@
  * happens, for an input that is replayed.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,8 +97,10 @@ static bool any_broken(void)
  * script that does nothing. */
 static void child(const uint8_t *data, size_t len)
 {
+	const struct sigaction ends = {.sa_handler = SIG_DFL}; /* the fuzzer's own does not */
 	unsigned seed;
 
+	(void)sigaction(SIGALRM, &ends, NULL);
 	alarm(CHILD_S);
 	script = (struct script){data, len};
 	seed = script_byte();
@@ -163,6 +166,21 @@ static void set_the_stage(void)
 		world_broken("the stage of %s cannot be set", machine->name);
 }
 
+/* A thread of the fuzzer's beside this one may hold a lock of the allocator while a child is
+ * forked, which then waits for it for ever: so it starts none. The memory of a child it would not
+ * see. */
+static void without_threads(int *argc, char ***argv)
+{
+	static char no_rss_thread[] = "-rss_limit_mb=0";
+	char **more = calloc((size_t)*argc + 2, sizeof(*more));
+
+	if (!more)
+		exit(1);
+	memcpy(more, *argv, (size_t)*argc * sizeof(*more));
+	more[(*argc)++] = no_rss_thread;
+	*argv = more;
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	const char *slash = strrchr((*argv)[0], '/'), *name = slash ? slash + 1 : (*argv)[0];
@@ -171,6 +189,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		setenv("OPENSSL_ia32cap", "~0x4000000000000000", 1);
 		execv("/proc/self/exe", *argv);
 	}
+	without_threads(argc, argv);
 	for (size_t i = 0; i < sizeof(machines) / sizeof(machines[0]); i++)
 		if (strcmp(machines[i]->name, name) == 0)
 			machine = machines[i];
