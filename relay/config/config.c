@@ -193,9 +193,8 @@ static const struct conf_field tls_fields[] = {
 	 .offset = AT(relay_config, tls.certificate) - AT(relay_config, tls),
 	 .min = 1,
 	 .max = 65536,
-	 .help = "a certificate and its chain, as PEM, for a key that the relay has made, which "
-		 "the "
-		 "front door presents in place of all others"},
+	 .help = "a certificate and its chain, as PEM, for a key that the relay has made; the "
+		 "front door presents it in place of all others"},
 	{.key = "certificate_file",
 	 .type = CONF_STRING,
 	 .owner = CONF_OF_FILE,

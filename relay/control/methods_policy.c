@@ -6,11 +6,8 @@
  * own in the history.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "core/engine/certificate.h"
 #include "relay/control/control_internal.h"
 
 /* Of lines one line, since the message of an answer is one. */

@@ -227,6 +227,29 @@ static void test_what_is_not_kept_is_told(void **state)
 	assert_says(ran.err, unsaved);
 }
 
+/* What the relay says of itself, and a file of it, as texts; owned. */
+static char *in_force_with(const struct certs_ca *ca, const struct certs_pair *pair)
+{
+	json_t *answer = json_pack("{s:i, s:{s:s, s:{s:s, s:s, s:s}}}", "revision", 18, "config",
+				   "name", "main", "identity", "ca", ca->pem, "certificate",
+				   pair->certificate, "key", "(hidden)");
+	char *text = json_dumps(answer, JSON_COMPACT);
+
+	json_decref(answer);
+	return text;
+}
+
+static char *file_with(const struct certs_ca *ca, const char *certificate, const char *key)
+{
+	json_t *file = json_pack("{s:s, s:[{s:s}], s:{s:s, s:s, s:s, s:s}}", "name", "x", "listen",
+				 "address", "0.0.0.0:443", "identity", "ca", ca->pem, "certificate",
+				 certificate, "key", key, "tag_keys", CERTS_TAG_KEYS);
+	char *text = json_dumps(file, JSON_COMPACT);
+
+	json_decref(file);
+	return text;
+}
+
 /* A console gave the relay another certificate, whose key the file does not have. */
 static void test_save_with_another_certificate(void **state)
 {
@@ -234,17 +257,10 @@ static void test_save_with_another_certificate(void **state)
 	struct certs_pair old = certs_make_pair(&ca, IDENTITY_RELAY, "one.example", -60, 3600);
 	struct certs_pair now = certs_make_pair(&ca, IDENTITY_RELAY, "one.example", -60, 7200);
 	const char *keys[] = {old.key, now.key};
-	json_t *in_force = json_pack("{s:i, s:{s:s, s:{s:s, s:s, s:s}}}", "revision", 18, "config",
-				     "name", "main", "identity", "ca", ca.pem, "certificate",
-				     now.certificate, "key", "(hidden)");
-	char *answer = json_dumps(in_force, JSON_COMPACT);
+	char *answer = in_force_with(&ca, &now);
 
 	for (size_t i = 0; i < 2; i++) {
-		json_t *file =
-			json_pack("{s:s, s:[{s:s}], s:{s:s, s:s, s:s, s:s}}", "name", "x", "listen",
-				  "address", "0.0.0.0:443", "identity", "ca", ca.pem, "certificate",
-				  old.certificate, "key", keys[i], "tag_keys", CERTS_TAG_KEYS);
-		char *text = json_dumps(file, JSON_COMPACT);
+		char *text = file_with(&ca, old.certificate, keys[i]);
 
 		scene_forget();
 		scene_answers(FIRST, answer);
@@ -263,10 +279,8 @@ static void test_save_with_another_certificate(void **state)
 			assert_says(ran.out, "BEGIN PRIVATE KEY");
 		}
 		free(text);
-		json_decref(file);
 	}
 	free(answer);
-	json_decref(in_force);
 	certs_free_pair(&old);
 	certs_free_pair(&now);
 	certs_free_ca(&ca);
@@ -279,14 +293,8 @@ static void test_save_with_a_key_of_the_relays(void **state)
 	struct certs_ca ca = certs_make_ca("Example");
 	struct certs_pair old = certs_make_pair(&ca, IDENTITY_RELAY, "one.example", -60, 3600);
 	struct certs_pair now = certs_make_pair(&ca, IDENTITY_RELAY, "one.example", -60, 7200);
-	json_t *in_force = json_pack("{s:i, s:{s:s, s:{s:s, s:s, s:s}}}", "revision", 18, "config",
-				     "name", "main", "identity", "ca", ca.pem, "certificate",
-				     now.certificate, "key", "(hidden)");
-	char *answer = json_dumps(in_force, JSON_COMPACT), line[49];
-	json_t *file = json_pack("{s:s, s:[{s:s}], s:{s:s, s:s, s:s, s:s}}", "name", "x", "listen",
-				 "address", "0.0.0.0:443", "identity", "ca", ca.pem, "certificate",
-				 old.certificate, "key", old.key, "tag_keys", CERTS_TAG_KEYS);
-	char *text = json_dumps(file, JSON_COMPACT);
+	char *answer = in_force_with(&ca, &now), line[49];
+	char *text = file_with(&ca, old.certificate, old.key);
 
 	scene_answers(FIRST, answer);
 	scene_answers(FIRST, "{\"identity\": {\"made\": true}}");
@@ -302,8 +310,6 @@ static void test_save_with_a_key_of_the_relays(void **state)
 	assert_says(ran.out, strrchr(line, '\n') ? strrchr(line, '\n') + 1 : line);
 	free(text);
 	free(answer);
-	json_decref(file);
-	json_decref(in_force);
 	certs_free_pair(&old);
 	certs_free_pair(&now);
 	certs_free_ca(&ca);
