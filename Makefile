@@ -110,7 +110,9 @@ hardens = $(shell $(CC) $(CFLAGS) -Werror $(1) -x c -c -o /dev/null /dev/null 2>
 FORTIFY := $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS))$(filter -O0,$(OPT) $(CFLAGS)),, \
 	-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 ifneq ($(SANITIZE),)
-HARDEN := -fPIE -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined
+# What a function forgets to set on its stack is neither 0 nor what stood there by chance.
+HARDEN := -fPIE -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined \
+	$(call hardens,-ftrivial-auto-var-init=pattern)
 else
 HARDEN := -fstack-protector-strong -fPIE $(FORTIFY) $(foreach f,-fstack-clash-protection \
 	-fcf-protection -mbranch-protection=standard,$(call hardens,$(f)))

@@ -146,27 +146,26 @@ const struct relay_public *snapshot_public(const struct snapshot *s, const char 
 }
 
 /* FNV-1a: names are the operator's own, and of one table. */
-uint64_t snapshot_public_mark(const struct relay_public *entry)
+uint64_t snapshot_public_mark(const char *name)
 {
 	uint64_t mark = UINT64_C(0xcbf29ce484222325);
 
-	for (const char *p = entry->name ? entry->name : "/acme"; *p; p++)
+	for (const char *p = name; *p; p++)
 		mark = (mark ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
 	return mark ? mark : 1;
-}
-
-static bool public_leads(const struct relay_public *p, uint64_t mark, const char *agent,
-			 const char *service)
-{
-	return snapshot_public_mark(p) == mark && strcmp(p->agent, agent) == 0 &&
-	       strcmp(p->service, service) == 0;
 }
 
 bool snapshot_public_leads(const struct snapshot *s, uint64_t mark, const char *agent,
 			   const char *service)
 {
-	for (size_t i = 0; i < s->public_count; i++)
-		if (public_leads(s->publics[i], mark, agent, service))
-			return true;
-	return s->config.tls.acme.to && public_leads(&s->config.tls.acme, mark, agent, service);
+	const struct relay_public *p = NULL;
+
+	for (size_t i = 0; i < s->public_count && !p; i++)
+		if (snapshot_public_mark(s->publics[i]->name) == mark)
+			p = s->publics[i];
+	if (!p && mark == snapshot_public_mark(SNAPSHOT_ACME))
+		p = &s->config.tls.acme;
+	if (!p && mark == snapshot_public_mark(SNAPSHOT_SITE))
+		p = &s->config.site.to;
+	return p && p->to && strcmp(p->agent, agent) == 0 && strcmp(p->service, service) == 0;
 }

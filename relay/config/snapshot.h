@@ -50,8 +50,12 @@ struct snapshot *snapshot_new(struct relay_config *config, const struct snapshot
 struct snapshot *snapshot_hold(struct snapshot *s);
 void snapshot_release(struct snapshot *s);
 
-/* What a session keeps of the public name that it came by, or of tls.acme: never 0. */
-uint64_t snapshot_public_mark(const struct relay_public *entry);
+/* What tls.acme and site.to count as, whatever name was asked for: no server's name. */
+#define SNAPSHOT_ACME "acme-tls/1"
+#define SNAPSHOT_SITE "http/1.1"
+
+/* What a session keeps of the public name that it came by, or of one of those two: never 0. */
+uint64_t snapshot_public_mark(const char *name);
 /* Whether a name of this mark still leads there. */
 bool snapshot_public_leads(const struct snapshot *s, uint64_t mark, const char *agent,
 			   const char *service);

@@ -142,7 +142,7 @@ static void leg_opening_late(struct conn *c, uint64_t now_ms)
 static void leg_open(struct conn *c, const struct wire_message *m)
 {
 	struct rendezvous_offer offer;
-	struct leg_asked asked;
+	struct leg_asked asked = {.public_mark = 0}; /* no public name */
 	char text[WIRE_EXTENSION_TEXT_MAX] = "";
 	enum reason reason = REASON_OK;
 

@@ -38,7 +38,7 @@ struct session;
 struct leg_asked {
 	char from[WIRE_NAME_MAX + 1]; /* "": a public client */
 	char to[WIRE_NAME_MAX + 1], service[WIRE_NAME_MAX + 1];
-	uint64_t public_mark; /* of the name that a public client came by; 0: it is none */
+	uint64_t public_mark; /* of the name that a public client came by; 0: it is an agent */
 };
 
 /* The state of LEG, OPENING, PUBLIC, SITE and CUTTING. */

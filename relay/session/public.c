@@ -11,7 +11,6 @@
 #define ALERT_UNRECOGNIZED_NAME 112
 
 /* What the site's clients are counted under: no host has such a name. */
-#define SITE_NAME "http/1.1"
 
 /* ---- clients for a name ---- */
 
@@ -51,12 +50,15 @@ static bool public_hello(struct conn *c, const struct clienthello *hello, const 
 	const struct relay_public *entry = snapshot_public(w->snap, hello->server_name);
 	struct rendezvous_offer offer;
 	struct leg_asked asked = {.from = ""};
+	const char *name;
 
 	if (!entry)
 		entry = acme_entry(w->snap, hello);
 	if (!entry)
 		return false;
-	asked.public_mark = snapshot_public_mark(entry);
+	/* Challenges count as one name. */
+	name = entry->name ? entry->name : SNAPSHOT_ACME;
+	asked.public_mark = snapshot_public_mark(name);
 	snprintf(asked.to, sizeof asked.to, "%s", entry->agent);
 	snprintf(asked.service, sizeof asked.service, "%s", entry->service);
 	if (!front_keep(c, data, len)) {
@@ -65,8 +67,7 @@ static bool public_hello(struct conn *c, const struct clienthello *hello, const 
 	}
 	conn_set_phase(c, &phase_public);
 	conn_set_deadline(c, w->snap->config.limits.open_ms);
-	/* Challenges count as one name. */
-	enum reason reason = charge_public(c, entry->name ? entry->name : "acme-tls/1");
+	enum reason reason = charge_public(c, name);
 	reason = asker_ask(c, &asked, reason, &offer);
 	if (reason == REASON_OK)
 		asker_offer(c, &offer);
@@ -121,7 +122,7 @@ static bool site_request(struct conn *c)
 	const struct relay_config *config = &c->worker->snap->config;
 	const struct relay_public *to = &config->site.to;
 	struct rendezvous_offer offer;
-	struct leg_asked asked = {.from = ""};
+	struct leg_asked asked = {.public_mark = snapshot_public_mark(SNAPSHOT_SITE)};
 	struct web *web;
 
 	if (!to->to)
@@ -131,7 +132,7 @@ static bool site_request(struct conn *c)
 	web = web_hand_over(c, &phase_site);
 	leg_of(c)->web = web;
 	conn_set_deadline(c, config->limits.open_ms);
-	enum reason reason = charge_public(c, SITE_NAME);
+	enum reason reason = charge_public(c, SNAPSHOT_SITE);
 	reason = asker_ask(c, &asked, reason, &offer);
 	if (reason == REASON_OK)
 		asker_offer(c, &offer);

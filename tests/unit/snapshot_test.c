@@ -97,7 +97,7 @@ static void test_made_whole(void **state)
 	assert_string_equal(snapshot_public(s, "z.example.org")->agent, "x");
 	assert_null(snapshot_public(s, "b.example.org"));
 	assert_null(snapshot_public(s, ""));
-	uint64_t mark = snapshot_public_mark(snapshot_public(s, "www.example.org"));
+	uint64_t mark = snapshot_public_mark("www.example.org");
 	assert_true(snapshot_public_leads(s, mark, "home", "web"));
 	assert_false(snapshot_public_leads(s, mark, "home", "a"));
 	assert_false(snapshot_public_leads(s, mark, "x", "web"));

@@ -456,7 +456,7 @@ static void scene_a_drain(void)
 	peers_end();
 }
 
-/* Another configuration is in force for requests that come from then on. */
+/* Another configuration is in force at once: a session with a site that is gone ends. */
 static void scene_another_configuration(void)
 {
 	peers_begin("site:\n  page: \"<p>hello</p>\\n"
@@ -471,9 +471,12 @@ static void scene_another_configuration(void)
 	write_text(&guest, get);
 	accept_offer(expect_offer());
 	expect_text(&accepting, get, "the request behind a page");
-	peers_reload("site:\n  server: nginx\n");
+	peers_reload(SITE "  server: nginx\n");
 	write_text(&guest, get);
-	expect_text(&accepting, get, "a session that has begun");
+	expect_text(&accepting, get, "a session whose site has not changed");
+	peers_reload("site:\n  server: nginx\n");
+	world_check(peer_gone(&guest, 2 * SECOND) && peer_gone(&accepting, 2 * SECOND), "ends",
+		    "a session with a site that is there no more goes on");
 	site_dial(&laptop);
 	write_text(&laptop, get);
 	expect_status(&laptop, "200 OK", "a page again");
