@@ -134,7 +134,7 @@ static void check_as_before(const char *what, json_t *was)
 
 /* ---- the acts ---- */
 
-/* A peer that came by an address stays when the address goes. */
+/* A peer that came by an address stays when the address goes; one that came by a name does not. */
 static void act_addresses(void)
 {
 	json_t *was = operator_config(hands), *more = json_deep_copy(was);
@@ -143,11 +143,15 @@ static void act_addresses(void)
 	config_add(more, "public", public_name("www2.example"));
 	must_apply(more, 0);
 	check_visit("a name is added", "www2.example", 443, true);
-	struct talk *t = visit("www2.example", 8443, LASTING / 2);
+	struct talk *t = visit("www.example", 8443, LASTING / 2),
+		    *by_name = visit("www2.example", 443, LASTING / 2);
 
+	by_name->disturbed = true;
 	world_run(2 * SECOND);
 	world_check(t->side[1].begun, "allowed", "an address is added, and not served");
 	must_apply(json_deep_copy(was), 0);
+	world_run(AT_ONCE_US);
+	world_check(talk_over(by_name), "ends-at-once", "a name is gone, and its visitor is not");
 	check_bystanders("an address and a name go", 3);
 	check_visit("a name is gone", "www2.example", 443, false);
 	check_visit("an address is gone", "www.example", 8443, false);
