@@ -98,7 +98,8 @@ static bool signed_by_ours(const struct identity *id, time_t now, char why[RENEW
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		return renewed_refuse(why, "the certificate is not valid yet; is a clock wrong?");
 	default:
-		return renewed_refuse(why, "the certificate is not signed by identity.ca");
+		return renewed_refuse(why, "the certificate is not signed by identity.ca: put "
+					   "the certificate of its CA there first");
 	}
 }
 

@@ -395,8 +395,9 @@ static enum status rotate_ca(const struct arguments *a)
 		return STATUS_FAILED;
 	printf("%s/ca.pem has a new CA, which the old one has signed, and the old one behind it. "
 	       "Put its text into identity.ca of every relay and agent, over a console or in "
-	       "their files; then issue new files for all; then take the old one out of ca.pem "
-	       "and of every identity.ca. Destroy %s/ca.key.old when all have the new CA.\n",
+	       "their files, and of every console's file; then give all of them new certificates "
+	       "('postern relay renew', 'agent renew', 'pki renew', or new files); then take the "
+	       "old one out of ca.pem and of every identity.ca, and destroy %s/ca.key.old.\n",
 	       directory, directory);
 	return STATUS_OK;
 }

@@ -86,6 +86,24 @@ static X509 *find_certificate(const char *text, struct block *b)
 	return NULL;
 }
 
+/* The CAs in a text, of which a certificate alone has none, have that of the store among them. */
+static bool knows_ca(const char *text, X509 *ca)
+{
+	bool any = false, known = false;
+	struct block b;
+
+	for (; !known && next_block(text, &b); text = b.to) {
+		X509 *x = block_certificate(&b);
+
+		if (x && X509_check_ca(x) != 0) {
+			any = true;
+			known = X509_cmp(x, ca) == 0;
+		}
+		X509_free(x);
+	}
+	return known || !any;
+}
+
 /* The text with pem in the block's place, owned; NULL without memory. */
 static char *replace_block(const char *text, const struct block *b, const char *pem)
 {
@@ -195,6 +213,12 @@ static enum status renew(const struct arguments *a, const struct pki_store *stor
 
 	if (!old) {
 		complain("%s: has no certificate of a relay, an agent or a console", a->words[1]);
+		goto out;
+	}
+	if (!knows_ca(text, store->ca)) {
+		complain("%s: its identity.ca lacks the CA that signs now; put the text of "
+			 "%s/ca.pem there first, or issue a new file",
+			 a->words[1], store->directory);
 		goto out;
 	}
 	if (ca && X509_verify(old, ca) != 1)

@@ -158,7 +158,9 @@ bool pki_store_open(const char *directory, bool with_key, struct pki_store *out)
 		*out = s;
 		return true;
 	} else if (holds_no_ca(directory)) {
-		complain("'postern pki init %s' makes a CA there", directory);
+		complain("it takes the directory of the CA that signs here; a new network's is "
+			 "made by 'postern pki init %s'",
+			 directory);
 	}
 	pki_store_close(&s);
 	return false;
@@ -233,6 +235,29 @@ static char *join_cas(X509 *ca, const char *before, time_t now)
 	return text;
 }
 
+/* A key was put aside before, and is not that of now, as when a rotation was cut short: what is
+ * made now would be signed by a CA that relays and agents may not have yet, and no console could
+ * bring it in. */
+static bool rotates_already(const char *directory)
+{
+	char *aside = files_join(directory, "ca.key.old"), *key = files_join(directory, "ca.key");
+	bool there = aside && access(aside, F_OK) == 0;
+	char *before = there ? files_read_key(aside, PEM_MAX) : NULL;
+	char *now = before ? files_read_key(key, PEM_MAX) : NULL;
+	bool already = there && (!before || !now || strcmp(before, now) != 0);
+
+	if (already)
+		complain("%s is there: the CA is being replaced already, and what is made now "
+			 "would be signed by a CA that no relay or agent may know yet. When all "
+			 "have certificates of the CA in %s, destroy that file, and rotate again",
+			 aside, directory);
+	pki_free_secret(before);
+	pki_free_secret(now);
+	free(aside);
+	free(key);
+	return already;
+}
+
 /* The old key is put aside first, so that it is there whatever is cut short. */
 static bool rotate_files(const char *directory, const char *key_pem, const char *pem)
 {
@@ -257,7 +282,7 @@ bool pki_store_rotate_ca(const char *directory, time_t now, time_t not_after)
 	X509 *ca;
 	bool ok = false;
 
-	if (!pki_store_open(directory, true, &s))
+	if (rotates_already(directory) || !pki_store_open(directory, true, &s))
 		return false;
 	certificate_name_text(X509_get_subject_name(s.ca), false, organisation);
 	key = csr_new_key();

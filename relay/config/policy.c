@@ -357,7 +357,8 @@ const struct conf_field config_revoked_fields[] = {
 	 .type = CONF_NAME,
 	 .offset = AT(policy_revoked, serial),
 	 .check = revoked_check_serial,
-	 .help = "or the serial number of one certificate, in hex, as \"postern pki list\" shows "
+	 .help = "or the serial number of one certificate, in hex, as \"postern pki show DIR\" "
+		 "shows "
 		 "it"},
 	{.key = "key",
 	 .type = CONF_NAME,

@@ -499,7 +499,7 @@ static void test_a_ca_that_lacks_something(void **state)
 {
 	shown("pki issue none agent home --relay r:1", STATUS_FAILED);
 	assert_non_null(strstr(ran.err, "cannot open none/ca.pem"));
-	assert_non_null(strstr(ran.err, "'postern pki init none' makes a CA there"));
+	assert_non_null(strstr(ran.err, "a new network's is made by 'postern pki init none'"));
 	assert_int_equal(unlink("ca/ca.key"), 0);
 	shown("pki issue ca agent home --relay r:1", STATUS_FAILED);
 	assert_non_null(strstr(ran.err, "cannot open ca/ca.key: No such file or directory"));
@@ -676,6 +676,15 @@ static void test_tag_keys_rotate(void **state)
 	assert_null(strstr(ran.err, "secret"));
 }
 
+static bool still_is(const char *path, const char *text)
+{
+	char *now = files_read(path, 65536);
+	bool same = now && strcmp(now, text) == 0;
+
+	free(now);
+	return same;
+}
+
 /* Old agents and new ones believe each other while both CAs are there; the new one suffices later.
  */
 static void test_a_ca_is_rotated(void **state)
@@ -717,6 +726,20 @@ static void test_a_ca_is_rotated(void **state)
 	id = identity_new(was, after.identity.certificate, after.identity.key, time(NULL), why,
 			  sizeof(why));
 	assert_null(id);
+	/* What is in force has to come first: a CA of a CA that none knows cannot be brought in. */
+	shown("pki rotate ca ca", STATUS_FAILED);
+	assert_non_null(
+		strstr(ran.err, "ca/ca.key.old is there: the CA is being replaced already"));
+	is[strlen(is)] = was[0];
+	assert_true(still_is("ca/ca.pem", is) && still_is("ca/ca.key.old", key));
+	/* A file that knows the old CA alone would be none that its program accepts. */
+	shown("pki renew ca old.yaml", STATUS_FAILED);
+	assert_non_null(strstr(ran.err, "old.yaml: its identity.ca lacks the CA that signs now"));
+	shown("pki renew ca new.yaml", STATUS_OK);
+	/* A rotation that was cut short before the new key was there is done again. */
+	free(key);
+	key = files_read("ca/ca.key", 65536);
+	assert_true(files_write("ca/ca.key.old", key, 0600, true));
 	shown("pki rotate ca ca", STATUS_OK); /* and on */
 	shown("pki issue ca agent newest --relay r:1", STATUS_OK);
 	shown("pki rotate ca ca --only", STATUS_USAGE);
