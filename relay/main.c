@@ -190,13 +190,14 @@ static bool signer_has_key(void *context, const uint8_t id[SIGNING_KEY_BYTES], e
 	return signer_has(context, id, use) == 0;
 }
 
-/* What rests on a key that could not be read is told when it is missed. */
+/* What rests on a key that could not be read is told when it is missed; a directory that is not
+ * there, by the keeper's start. */
 static void signer_has_state(void *context, const char *state_dir)
 {
 	char *text;
 	int error = signer_state(context, state_dir, &text);
 
-	if (error)
+	if (error && error != -ENOENT && error != -ENOTDIR)
 		log_error("relay", "state_dir: a key that this relay has made: %s",
 			  error == -EKEYREJECTED && text ? text : strerror(-error));
 	free(text);
@@ -272,7 +273,9 @@ static _Noreturn void keeper_failed(const char *state_dir, int error)
 {
 	if (state_dir &&
 	    (error == ENOTDIR || faccessat(AT_FDCWD, state_dir, W_OK | X_OK, AT_EACCESS) != 0))
-		die("state_dir: %s: %s; make it a directory that only the relay's user may enter",
+		die("state_dir: %s: %s; make it a directory that only the relay's user may enter, "
+		    "or "
+		    "leave state_dir out",
 		    state_dir, strerror(error));
 	die("cannot start the keeper: %s", strerror(error));
 }

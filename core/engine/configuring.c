@@ -26,7 +26,10 @@ static void configuring_keep(struct configuring *c)
 	c->keep_error = error;
 	if (c->kept)
 		return;
-	log_error(c->ops->area, "the applied configuration is not kept for the next start: %s",
+	log_error(c->ops->area,
+		  "the applied configuration is not kept for the next start: %s; state_dir must "
+		  "belong "
+		  "to the user that starts this program, and have room",
 		  strerror(-error));
 	c->ops->event(c, "config.unsaved", json_pack("{s:s}", "text", strerror(-error)));
 }
