@@ -77,9 +77,17 @@ const char *conf_nearest(const char *word, const char *const *words)
 	return best;
 }
 
+/* A list where a single value stands there, as in the file of another program, is meant otherwise.
+ */
+static bool fits(const struct conf_node *value, const struct conf_field *f)
+{
+	return (value->kind == CONF_SCALAR) == (f->type != CONF_STRUCT && f->type != CONF_LIST_OF);
+}
+
 /* A key that is right one level below, or the nearest here, or the list of all. */
-static void report_unknown_key(const struct conf_node *key, const struct conf_field *fields,
-			       const char *path, struct conf_errors *errors)
+static void report_unknown_key(const struct conf_node *key, const struct conf_node *value,
+			       const struct conf_field *fields, const char *path,
+			       struct conf_errors *errors)
 {
 	const char *best = NULL;
 	size_t edits = SIZE_MAX, used = 0;
@@ -87,7 +95,8 @@ static void report_unknown_key(const struct conf_node *key, const struct conf_fi
 
 	for (const struct conf_field *f = fields; f->key; f++) {
 		for (const struct conf_field *sub = f->fields; sub && sub->key; sub++) {
-			if (f->type == CONF_STRUCT && strcmp(sub->key, key->text) == 0) {
+			if (f->type == CONF_STRUCT && strcmp(sub->key, key->text) == 0 &&
+			    fits(value, sub)) {
 				conf_error(errors, key, path,
 					   "is not a key here; move it below \"%s\"", f->key);
 				return;
@@ -236,7 +245,7 @@ static void bind_map(const struct conf_node *map, const struct conf_field *field
 		if (f)
 			bind_field(map->items[i], f, field_at(f, out), child, errors);
 		else
-			report_unknown_key(map->keys[i], fields, child, errors);
+			report_unknown_key(map->keys[i], map->items[i], fields, child, errors);
 	}
 	for (const struct conf_field *f = fields; f->key; f++) {
 		if (!f->required || conf_get(map, f->key))

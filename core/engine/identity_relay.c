@@ -159,9 +159,12 @@ static void explain_foreign(const struct identity *id, X509 *leaf, const char *h
 	snprintf(why, why_size,
 		 "TLS is being intercepted by %s: the certificate for %s was issued by \"%s\" "
 		 "instead of by your organisation's CA \"%s\"%s; ask the administrator of that "
-		 "network for an exception for %s, or for the proxy to pass it through",
+		 "network for an exception for %s, or for the proxy to pass it through%s",
 		 organisation, host, issuer, id->ca_name,
-		 system_trust ? " or by a CA that this system trusts" : "", host);
+		 system_trust ? " or by a CA that this system trusts" : "", host,
+		 system_trust ? ""
+			      : "; if the relay has it from a public CA, write "
+				"trust: system for it in this side's file");
 }
 
 static void explain_time(const struct identity_verdict *v, const char *host, time_t now, char *why,

@@ -343,6 +343,12 @@ static enum status revoke_run_revoke(const struct arguments *a)
 		json_decref(params);
 		return STATUS_USAGE;
 	}
+	if (!a->as && arguments_text(a, "--until", NULL)) {
+		complain_usage(a->command, "--until goes with --as: what is not signed is kept "
+					   "until it is taken back");
+		json_decref(params);
+		return STATUS_USAGE;
+	}
 	relays_take_text(a, "--note", params);
 	snprintf(done, sizeof(done), "%s is revoked, its link and its sessions end", shown);
 	return relays_change(a, &c);

@@ -17,6 +17,7 @@
 #include <openssl/err.h>
 
 #include "core/engine/certificate.h"
+#include "core/parse/wire.h"
 #include "core/utc.h"
 #include "ctl/pki/pki.h"
 #include "ctl/pki/store.h"
@@ -40,7 +41,8 @@ static const struct option_row request_options[] = {
 
 static const struct option_row certificate_options[] = {
 	{"--front", NULL, false, "for the certificate that strangers are shown (tls.certificate)"},
-	{"--force", NULL, false, "with --front: even if it is for other names than now"},
+	{"--force", NULL, false,
+	 "with --front: even for other names than now, or if it cuts you off"},
 	{NULL, NULL, false, NULL},
 };
 
@@ -70,10 +72,10 @@ static const char *text_of(const struct connection *conn, const json_t *result, 
 
 /* ---- renew ---- */
 
-/* One of the CAs of ca.pem has signed it. */
-static bool signed_before(const struct pki_store *store, X509 *old)
+/* One of the CAs of this text has signed it. */
+static bool signed_by(const char *ca_pem, X509 *old)
 {
-	STACK_OF(X509) *list = certificates_of_pem(store->pem);
+	STACK_OF(X509) *list = certificates_of_pem(ca_pem);
 	bool ok = false;
 
 	for (size_t i = 0; list && !ok && i < sk_X509_num(list); i++) {
@@ -107,13 +109,14 @@ static char *renew_sign(const struct arguments *a, const struct pki_store *store
 	const char *certificate = request ? text_of(conn, answer, "certificate") : NULL;
 	EVP_PKEY *key = certificate ? csr_key(request) : NULL;
 	X509 *old = certificate ? certificate_of_pem(certificate) : NULL;
+	const char *name;
 	char *pem = NULL;
 
 	if (!certificate)
 		;
 	else if (!key || !old)
 		complain("%s: sent no request and certificate that can be read", conn->label);
-	else if (!signed_before(store, old))
+	else if (!signed_by(store->pem, old))
 		complain("%s: its certificate was not signed by the CA in %s; 'postern pki sign' "
 			 "makes one by the names that you give",
 			 conn->label, store->directory);
@@ -122,6 +125,10 @@ static char *renew_sign(const struct arguments *a, const struct pki_store *store
 			 agent ? agent : "a relay");
 	else
 		pem = pki_renewed(a, store, old, key, record);
+	/* Its certificate has hosts alone. */
+	name = json_string_value(json_object_get(answer, "name"));
+	if (pem && !agent && name && wire_is_agent_name(name))
+		snprintf(record->name, sizeof(record->name), "%s", name);
 	if (pem && !pki_store_record(store, record)) {
 		free(pem);
 		pem = NULL;
@@ -228,6 +235,24 @@ static enum status relay_run_request(const struct arguments *a)
 	return ok ? STATUS_OK : STATUS_FAILED;
 }
 
+/* This console could come back. Of a chain the topmost is looked at, too: its CA may be ours. */
+static bool accepts_front(const struct connection *conn, const char *pem)
+{
+	STACK_OF(X509) *chain = certificates_of_pem(pem);
+	bool accepts = !conn->has_config || conn->trusts_system;
+
+	for (size_t i = 0; !accepts && i < sk_X509_num(chain); i++)
+		accepts = signed_by(conn->config.identity.ca, sk_X509_value(chain, i));
+	accepts = accepts || sk_X509_num(chain) == 0; /* the relay says that it is none */
+	sk_X509_pop_free(chain, X509_free);
+	if (!accepts)
+		complain("this console would be cut off: it accepts no certificate but those of "
+			 "identity.ca at %s. Write 'trust: system' at this relay in its file, and "
+			 "in those of all agents and consoles, before; or use --force",
+			 conn->label);
+	return accepts;
+}
+
 static enum status relay_run_certificate(const struct arguments *a)
 {
 	bool front = arguments_flag(a, "--front"), force = arguments_flag(a, "--force");
@@ -241,10 +266,11 @@ static enum status relay_run_certificate(const struct arguments *a)
 		return STATUS_USAGE;
 	}
 	if (pem && connection_open_relay(a, &conn)) {
-		result = connection_call(&conn, "identity.install",
-					 json_pack("{s:s, s:s, s:b}", "for",
-						   front ? "front" : "identity", "certificate", pem,
-						   "force", (int)force));
+		if (!front || force || accepts_front(&conn, pem))
+			result = connection_call(
+				&conn, "identity.install",
+				json_pack("{s:s, s:s, s:b}", "for", front ? "front" : "identity",
+					  "certificate", pem, "force", (int)force));
 		if (result)
 			tell_in_force(&conn, result, NULL);
 		if (result && front)

@@ -53,11 +53,10 @@ def other_ca(w, old):
     def foreign(text):
         path = w.lab.path("foreign.yaml")
         with open(path, "w", encoding="utf-8") as f:
-            f.write(text)
+            f.write(with_ca(text, old + ca if indented([ca]) in text else old, ca))
         w.tool("pki", "renew", other, path)
         with open(path, encoding="utf-8") as f:
-            text = f.read()
-        return with_ca(text, old + ca if indented([ca]) in text else old, ca)
+            return f.read()
     return foreign, ca
 
 

@@ -128,7 +128,8 @@ def test_front_request(lab):
     own = lab.path("own.pem")
     w.tool("pki", "sign", w.pki, "relay", "relay", csr, "--host", w.relay_name, "--out", own)
     assert "a key that this relay does not have" in boss.refused("relay", "certificate", own)
-    boss.run("relay", "certificate", "--front", certificate)
+    assert "would be cut off" in boss.refused("relay", "certificate", "--front", certificate)
+    boss.run("relay", "certificate", "--front", certificate, "--force")
     wait_until("it is shown", lambda: shown(w) == serial_of(w, certificate), 5)
     assert keys_in(where) == ["key-front-1.pem"]
     relay.process.signal(signal.SIGTERM)

@@ -120,6 +120,8 @@ static void test_a_relay_is_renewed(void **state)
 	assert_int_equal(issued(), before + 1);
 	assert_says(ran.out, "its key was made there");
 	assert_silent_on(ran.out, "PRIVATE");
+	scene_run("pki show ca", STATUS_OK);
+	assert_says(ran.out, "relay   x "); /* by its name, which no certificate of a relay has */
 	/* It could not be kept: told, with what to do. */
 	scene_forget();
 	will_request(FIRST, relay);
@@ -181,7 +183,7 @@ static void test_an_agent_is_renewed(void **state)
 
 static void test_a_request_and_its_certificate(void **state)
 {
-	char *text;
+	char *text, *at, *trusting;
 
 	scene_answers(FIRST, "{\"request\": \"PEM\\n\"}");
 	scene_run("relay request --front --host A.example --host b.example --out q --as c",
@@ -207,6 +209,37 @@ static void test_a_request_and_its_certificate(void **state)
 	assert_says(ran.err, "where 'trust: system' stands at this relay");
 	assert_asked(FIRST, 0, "identity.install",
 		     "{\"for\": \"front\", \"certificate\": \"CERT\\n\", \"force\": true}");
+	/* One that this console would not accept is not sent; one of its own CA is. */
+	scene_forget();
+	scene_run("pki init public", STATUS_OK);
+	scene_run("pki issue public relay front --host one.example --listen [::]:443", STATUS_OK);
+	text = certificate_of("front.yaml");
+	scene_write("w", text);
+	free(text);
+	scene_run("relay certificate --front w --as c", STATUS_FAILED);
+	assert_says(ran.err, "this console would be cut off");
+	assert_count(FIRST, 0);
+	scene_forget();
+	text = files_read("c", 1 << 16);
+	at = strstr(text, "one.example:443\n");
+	assert_non_null(at);
+	at += strlen("one.example:443");
+	assert_true(asprintf(&trusting, "%.*s\n  trust: system%s", (int)(at - text), text, at) > 0);
+	assert_true(files_write("t", trusting, 0600, true));
+	free(trusting);
+	free(text);
+	scene_answers(FIRST, "{\"revision\": 2}");
+	scene_run("relay certificate --front w --as t", STATUS_OK);
+	assert_count(FIRST, 1);
+	scene_forget();
+	scene_run("pki issue ca relay front --host one.example --listen [::]:443 --force",
+		  STATUS_OK);
+	text = certificate_of("front.yaml");
+	scene_write("w", text);
+	free(text);
+	scene_answers(FIRST, "{\"revision\": 2}");
+	scene_run("relay certificate --front w --as c", STATUS_OK);
+	assert_count(FIRST, 1);
 	scene_forget();
 	scene_refuses(FIRST, JSONRPC_REFUSED, "is for another key", "null");
 	scene_run("relay certificate w --as c", STATUS_FAILED);

@@ -210,6 +210,8 @@ static void test_revoke_by_serial_key_and_moment(void **state)
 	scene_answers_looks(FIRST, "{}", PHONE_IS_THERE);
 	scene_run("revoke phone --until 2019-01-02 --as c --at one.example", STATUS_FAILED);
 	assert_says(ran.err, "--until: Wed 2019-01-02 23:59:59 TST is over");
+	scene_run("revoke phone --until 2099-01-02 --socket none", STATUS_USAGE);
+	assert_says(ran.err, "--until goes with --as");
 	assert_count(FIRST, 3);
 }
 

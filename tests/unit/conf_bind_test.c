@@ -354,6 +354,10 @@ static void test_unknown_keys(void **state)
 	assert_refused("nubmer: 1",
 		       "f:1:1: nubmer: is not a known key; did you mean \"number\"?\n");
 	assert_refused("depth: 1", "f:1:1: depth: is not a key here; move it below \"inner\"\n");
+	assert_refused("depth: [1]",
+		       "f:1:1: depth: is not a known key; the keys here are string, text, "
+		       "name, flag, number, bytes, rate, duration, word, address, endpoint, "
+		       "inner, items, names\n");
 	assert_refused("inner: {label: a, lable: b}",
 		       "f:1:19: inner.lable: is not a known key; did you mean \"label\"?\n");
 	assert_refused(
