@@ -95,18 +95,29 @@ bool identity_of_certificate(X509 *x, struct identity_peer *out)
 }
 
 /* What a chain that holds rests on, and until when it does: the anchor's own end is not of it, for
- * another certificate of the same key may take its place. False without memory. */
-static bool measure_chain(const STACK_OF(X509) * chain, struct identity_verdict *v)
+ * another certificate of the same key may take its place. It rests on the first anchor above the
+ * leaf, although the library goes on as far as it can: while a CA is replaced, the old one has
+ * signed the new one, and what is of the new one outlives the old. False without memory. */
+static bool measure_chain(X509_STORE_CTX *ctx, struct identity_verdict *v)
 {
+	const STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(ctx);
 	size_t count = sk_X509_num(chain);
+	X509 *anchor = NULL;
+	bool ok;
 
-	for (size_t i = 0; i < count && (i == 0 || i + 1 < count); i++) {
-		time_t end = certificate_time(X509_get0_notAfter(sk_X509_value(chain, i)));
+	for (size_t i = 0; i < count && (i == 0 || i + 1 < count) && !anchor; i++) {
+		X509 *x = sk_X509_value(chain, i);
+		time_t end = certificate_time(X509_get0_notAfter(x));
 
 		if (i == 0 || end < v->ends)
 			v->ends = end;
+		if (X509_STORE_CTX_get1_issuer(&anchor, ctx, x) != 1)
+			anchor = NULL;
 	}
-	return count > 0 && identity_key_of(sk_X509_value(chain, count - 1), v->anchor);
+	ok = count > 0 &&
+	     identity_key_of(anchor ? anchor : sk_X509_value(chain, count - 1), v->anchor);
+	X509_free(anchor);
+	return ok;
 }
 
 static int ignore_times(int ok, X509_STORE_CTX *ctx)
@@ -131,7 +142,7 @@ struct identity_verdict identity_verify_chain(X509_STORE *store, X509 *leaf,
 	else
 		X509_STORE_CTX_set_time(ctx, 0, now);
 	if (X509_verify_cert(ctx) == 1) {
-		if (measure_chain(X509_STORE_CTX_get0_chain(ctx), &verdict))
+		if (measure_chain(ctx, &verdict))
 			verdict.error = X509_V_OK;
 		goto out;
 	}

@@ -23,6 +23,7 @@
 
 #include "ctl/pki/make.h"
 #include "core/engine/csr.h"
+#include "core/engine/identity_internal.h"
 #include "tests/support/certs.h"
 
 #define HOST "relay.example.org"
@@ -359,6 +360,37 @@ static void test_relay_by_name_and_by_address(void **state)
 	identity_free(v4);
 	identity_free(v6);
 	identity_free(me);
+}
+
+/* While a CA is replaced, what the new one has signed rests on that, whoever has signed the CA. */
+static void test_a_new_ca_stands_for_itself(void **state)
+{
+	struct certs_ca next = {.key = csr_new_key()}, both = {0};
+	uint8_t exported[32] = {1}, signature[512], key[IDENTITY_KEY_BYTES];
+	struct identity *home, *relay;
+	struct identity_peer peer;
+	const uint8_t *der;
+	size_t der_len, len;
+
+	next.x = pki_make_next_ca(next.key, "Example Ltd", now - 2 * DAY, now + 9 * DAY, ours.x,
+				  ours.key);
+	assert_non_null(next.x);
+	next.pem = pki_certificate_pem(next.x);
+	assert_true(asprintf(&both.pem, "%s%s", next.pem, ours.pem) > 0);
+	home = certs_identity(&next, &both, IDENTITY_AGENT, "home", -DAY, DAY);
+	relay = certs_identity(&ours, &both, IDENTITY_RELAY, HOST, -DAY, DAY);
+	assert_true(
+		identity_sign(home, IDENTITY_HELLO, exported, signature, sizeof(signature), &len));
+	identity_certificate_der(home, &der, &der_len);
+	assert_int_equal(identity_verify(relay, IDENTITY_HELLO, der, der_len, signature, len,
+					 exported, now, &peer),
+			 REASON_OK);
+	assert_true(identity_key_of(next.x, key));
+	assert_memory_equal(peer.ca, key, sizeof(key));
+	identity_free(home);
+	identity_free(relay);
+	free(both.pem);
+	certs_free_ca(&next);
 }
 
 static void test_interception_is_named(void **state)
@@ -775,6 +807,7 @@ int main(void)
 		cmocka_unit_test(test_leg_proof),
 		cmocka_unit_test(test_relay_by_name_and_by_address),
 		cmocka_unit_test(test_interception_is_named),
+		cmocka_unit_test(test_a_new_ca_stands_for_itself),
 		cmocka_unit_test(test_system_trust),
 		cmocka_unit_test(test_system_trust_by_directories),
 		cmocka_unit_test(test_relays_out_of_time),
