@@ -116,7 +116,8 @@ static void enforce_session(struct worker *w, struct session *s)
 	if (s->public_mark &&
 	    !snapshot_public_leads(w->snap, s->public_mark, party_name(s->pair.to), s->service)) {
 		worker_count(w, REASON_NOT_ALLOWED);
-		session_abort(s, ENDING_SELF, ENDING_RULES, "the public name that it came by, or site.to, leads there no more");
+		session_abort(s, ENDING_SELF, ENDING_RULES,
+			      "the public name that it came by, or site.to, leads there no more");
 		return;
 	}
 	if (a.reason != REASON_OK) {
