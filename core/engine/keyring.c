@@ -28,7 +28,7 @@ struct keyring_item {
 	EVP_PKEY *key;
 	uint8_t id[SIGNING_KEY_BYTES];
 	uint64_t used; /* the ring's count at its last signature */
-	bool retired;
+	bool retired, lasting;
 };
 
 struct keyring {
@@ -98,8 +98,28 @@ void keyring_retire(struct keyring *k, const uint8_t id[SIGNING_KEY_BYTES])
 {
 	struct keyring_item *at = keyring_find(k, id);
 
+	if (!at)
+		return;
+	at->retired = true;
+	at->lasting = false;
+}
+
+void keyring_last(struct keyring *k, const uint8_t id[SIGNING_KEY_BYTES])
+{
+	struct keyring_item *at = keyring_find(k, id);
+
 	if (at)
-		at->retired = true;
+		at->lasting = true;
+}
+
+/* Whether a gives way to a further key rather than b. */
+static bool goes_first(const struct keyring_item *a, const struct keyring_item *b)
+{
+	if (a->lasting != b->lasting)
+		return b->lasting;
+	if (a->retired != b->retired)
+		return a->retired;
+	return a->used < b->used;
 }
 
 /* Takes key over. */
@@ -117,13 +137,13 @@ static void keyring_add(struct keyring *k, EVP_PKEY *key, const uint8_t id[SIGNI
 	} else {
 		at = &k->items[0];
 		for (size_t i = 1; i < k->count; i++)
-			if (k->items[i].used < at->used)
+			if (goes_first(&k->items[i], at))
 				at = &k->items[i];
 		EVP_PKEY_free(at->key);
 	}
 	at->key = key;
 	at->used = k->uses;
-	at->retired = false;
+	at->retired = at->lasting = false;
 	memcpy(at->id, id, SIGNING_KEY_BYTES);
 }
 

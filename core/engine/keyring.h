@@ -35,6 +35,10 @@ bool keyring_has(const struct keyring *k, const uint8_t id[SIGNING_KEY_BYTES]) M
  * it. */
 void keyring_retire(struct keyring *k, const uint8_t id[SIGNING_KEY_BYTES]);
 
+/* Until it is retired it gives way to no other key: of KEYRING_MAX / 2 at most. Of the others those
+ * go first that are retired, and then the one that signed longest ago. */
+void keyring_last(struct keyring *k, const uint8_t id[SIGNING_KEY_BYTES]);
+
 enum keyring_status {
 	KEYRING_OK,
 	KEYRING_NO_KEY,	 /* none has this id */

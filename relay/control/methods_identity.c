@@ -170,6 +170,13 @@ static void identity_request_run(struct call *c)
 			  "it perhaps: mend the relay's file and start it again first");
 		goto out;
 	}
+	/* A further key could take the place of the one that is gone back to. */
+	if (changes_rollback(ctl->managed.configuring.changes)) {
+		call_fail(c, JSONRPC_BUSY, NULL,
+			  "a change waits for its confirmation; confirm it or let it roll back "
+			  "first");
+		goto out;
+	}
 	identity_key_in_force(ctl, use, key);
 	error = signer_make(ctl->signer, use, key, hosts, &der, &len);
 	if (!error)

@@ -68,6 +68,8 @@ static int made_read(struct signer_server *s, const char *directory, enum signin
 		return error;
 	s->text[*len] = '\0'; /* there is room */
 	at->taken = keyblock_refers(s->text, at->id);
+	if (at->taken)
+		keyring_last(s->keys, at->id);
 	OPENSSL_cleanse(s->text, *len);
 	return at->taken ? 0 : -ENOKEY;
 }
@@ -159,6 +161,7 @@ static int made_write(struct signer_server *s, enum signing_use use, size_t slot
 	EVP_PKEY_up_ref(key);
 	if (!keyring_put(s->keys, key, at->id))
 		return -ENOMEM;
+	keyring_last(s->keys, at->id);
 	at->taken = true;
 	at->order = ++s->made.count;
 	return 0;

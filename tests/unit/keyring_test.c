@@ -23,6 +23,7 @@
 #include <openssl/ssl.h>
 
 #include "core/engine/certificate.h"
+#include "core/engine/csr.h"
 #include "core/engine/keyring.h"
 #include "core/engine/tls.h"
 #include "core/parse/keyblock.h"
@@ -249,6 +250,34 @@ static void the_ring_has_an_end(void **state)
 	keyring_free(k);
 }
 
+/* However many are made before the next handshake: what is in force stays, used or not. */
+static void keys_that_were_retired_go_first(void **state)
+{
+	uint8_t file[SIGNING_KEY_BYTES], made[SIGNING_KEY_BYTES], one[SIGNING_KEY_BYTES];
+	struct keyring *k = keyring_new();
+	char pem[4096];
+
+	id_of(relay.certificate, file);
+	snprintf(pem, sizeof(pem), "%s", relay.key);
+	assert_int_equal(keyring_take(k, pem, strlen(pem)), 1);
+	assert_true(keyring_put(k, certificate_key_of_pem(other.key), made));
+	keyring_last(k, made);
+	for (unsigned i = 0; i < 2 * KEYRING_MAX; i++) {
+		assert_true(keyring_put(k, csr_new_key(), one));
+		keyring_retire(k, one);
+	}
+	assert_true(keyring_has(k, file));
+	assert_true(keyring_has(k, made));
+	for (unsigned i = 0; i < 2 * KEYRING_MAX; i++)
+		assert_true(keyring_put(k, csr_new_key(), one));
+	assert_true(keyring_has(k, made));
+	keyring_retire(k, made);
+	for (unsigned i = 0; i < 2 * KEYRING_MAX; i++)
+		assert_true(keyring_put(k, csr_new_key(), one));
+	assert_false(keyring_has(k, made));
+	keyring_free(k);
+}
+
 /* ---- a handshake whose signature is made elsewhere ---- */
 
 struct two {
@@ -356,6 +385,7 @@ int main(void)
 		cmocka_unit_test(handshakes_are_signed_and_nothing_else),
 		cmocka_unit_test(a_key_is_put_and_retired),
 		cmocka_unit_test(the_ring_has_an_end),
+		cmocka_unit_test(keys_that_were_retired_go_first),
 		cmocka_unit_test(a_handshake_waits_for_its_signature),
 		cmocka_unit_test(a_signature_that_does_not_come),
 	};

@@ -11,6 +11,7 @@
 
 #include "core/engine/certificate.h"
 #include "core/engine/csr.h"
+#include "core/engine/keyring.h"
 #include "ctl/pki/make.h"
 #include "tests/world/peer.h"
 #include "tests/world/stage.h"
@@ -286,6 +287,57 @@ void world_relay_renewed_unkept(void)
 		free(requests[i]);
 		free(pems[i]);
 	}
+	peer_end(&stranger);
+	stage_clear();
+}
+
+/* A console asks for key after key between two handshakes, and while a change is on trial: the key
+ * that is in force, or would be gone back to, is not among those that give way. */
+void world_relay_many_keys(void)
+{
+	struct world_relay *r = &stage.relays[0];
+	struct peer stranger;
+	json_t *got, *document;
+	char *request, *pem, *trial;
+
+	stage_set(1, "");
+	peer_start(&stranger, "stranger", LAPTOP, stage.internet);
+	for (unsigned i = 0; i < 2 * KEYRING_MAX; i++)
+		free(requested(&stage.operator, i % 2));
+	expect_shown(&stranger, world_pairs[RELAY_A].certificate, "after many requests");
+	request = requested(&stage.operator, false);
+	if (!request)
+		world_broken("a relay makes no key");
+	pem = signed_for(RELAY_A, request, RIGHT);
+	world_check(installed(&stage.operator, false, pem), "renewed",
+		    "a certificate that fits is refused after many requests");
+	world_run(SECOND);
+	free(request);
+	for (unsigned i = 0; i < 2 * KEYRING_MAX; i++)
+		free(requested(&stage.operator, i % 2));
+	expect_shown(&stranger, pem, "after many requests more");
+	/* Another one on trial. */
+	request = requested(&stage.operator, false);
+	trial = signed_for(RELAY_A, request, RIGHT);
+	got = operator_call(&stage.operator, "config.get", NULL);
+	document = json_deep_copy(json_object_get(got, "config"));
+	json_object_set_new(json_object_get(document, "identity"), "certificate",
+			    json_string(trial));
+	world_check(operator_call(&stage.operator, "config.apply",
+				  json_pack("{s:o, s:i}", "config", document, "confirm_ms",
+					    5000)) != NULL,
+		    "renewed", "a certificate cannot be tried");
+	world_run(SECOND);
+	expect_shown(&stranger, trial, "on trial");
+	for (unsigned i = 0; i < 2 * MADE_SLOTS; i++)
+		free(requested(&stage.operator, false));
+	world_run(10 * SECOND);
+	expect_shown(&stranger, pem, "after a trial");
+	start_again(r);
+	expect_shown(&stranger, pem, "after a trial and a start");
+	free(request);
+	free(trial);
+	free(pem);
 	peer_end(&stranger);
 	stage_clear();
 }

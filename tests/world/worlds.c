@@ -37,6 +37,7 @@ const struct world_kind worlds[] = {
 	{"front_certificate", world_front_certificate, 30},
 	{"relay_renewed", world_relay_renewed, 20},
 	{"relay_renewed_dark", world_relay_renewed_dark, 50},
+	{"relay_many_keys", world_relay_many_keys, 5},
 	{"relay_renewed_unkept", world_relay_renewed_unkept, 10},
 	{"front_requested", world_front_requested, 10},
 	{"agent_renewed", world_agent_renewed, 20},

@@ -78,6 +78,7 @@ void world_signer_crowd(void);
 void world_front_certificate(void);
 void world_relay_renewed(void);
 void world_relay_renewed_dark(void);
+void world_relay_many_keys(void);
 void world_relay_renewed_unkept(void);
 void world_front_requested(void);
 void world_agent_renewed(void);
