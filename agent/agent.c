@@ -41,7 +41,7 @@ static void agent_links_changed(struct agent_links *set)
 
 static void agent_links_told(struct agent_links *set)
 {
-	agent_sessions_judge(&of_links(set)->sessions);
+	agent_sessions_judge_soon(&of_links(set)->sessions);
 }
 
 static void agent_link_proves(struct agent_link *l, const struct wire_message *prove)

@@ -118,7 +118,8 @@ static void agent_expiry_fired(struct timer *t, uint64_t now_ms)
 
 /* ---- life ---- */
 
-static void agent_keep_fired(struct timer *t, uint64_t now_ms);
+static void agent_keep_revocations_fired(struct timer *t, uint64_t now_ms);
+static void agent_keep_tag_keys_fired(struct timer *t, uint64_t now_ms);
 
 struct agent_control *agent_control_new(const struct agent_rooms *rooms,
 					const struct configuring_start *start, const char *path,
@@ -144,7 +145,8 @@ struct agent_control *agent_control_new(const struct agent_rooms *rooms,
 	ctl->path = path;
 	ctl->state = state;
 	ctl->expiry_timer.fire = agent_expiry_fired;
-	ctl->keep_timer.fire = agent_keep_fired;
+	ctl->keep_revocations.fire = agent_keep_revocations_fired;
+	ctl->keep_tag_keys.fire = agent_keep_tag_keys_fired;
 	ctl->expiry = (struct expiry)EXPIRY_UNTOLD;
 	ctl->nat = (struct nat_follow){
 		.program = "agent", .changed = agent_nat_changed, .ended = agent_nat_ended};
@@ -165,6 +167,12 @@ struct agent_control *agent_control_new(const struct agent_rooms *rooms,
 	return ctl;
 }
 
+static void keep_later(struct agent_control *ctl, struct timer *t, uint64_t wait_ms)
+{
+	if (ctl->state && !ctl->stopping && !timer_pending(t))
+		ring_timer_set(ctl->ring, t, wait_ms);
+}
+
 /* ---- tag keys ---- */
 
 static void add_tag_key(void *keys, const char *label, const uint8_t key[CONF_TAG_KEY_BYTES])
@@ -176,22 +184,39 @@ static void add_tag_key(void *keys, const char *label, const uint8_t key[CONF_TA
 	json_object_set_new(keys, label, json_string(text));
 }
 
-void agent_control_keep_tag_keys(struct agent_control *ctl)
+static void keep_tag_keys_now(struct agent_control *ctl)
 {
-	json_t *keys;
+	json_t *keys = json_object();
 	int error;
 
-	if (!ctl || !ctl->state)
-		return;
-	keys = json_object();
 	agent_links_each_learned(ctl->rooms.links, add_tag_key, keys);
 	error = keys ? state_save_tag_keys(ctl->state, keys) : -ENOMEM;
 	json_decref(keys);
-	if (error < 0)
-		log_warning("agent",
-			    "a new tag key could not be kept (state_dir): %s; it counts "
-			    "until this agent ends",
-			    strerror(-error));
+	ctl->tag_keys_kept_ms = ring_now_ms(ctl->ring);
+	if (error == 0)
+		return;
+	log_warning("agent",
+		    "a new tag key could not be kept (state_dir): %s; it counts until this agent "
+		    "ends, and is tried again",
+		    strerror(-error));
+	keep_later(ctl, &ctl->keep_tag_keys, KEEP_AGAIN_MS);
+}
+
+static void agent_keep_tag_keys_fired(struct timer *t, uint64_t now_ms)
+{
+	keep_tag_keys_now(container(t, struct agent_control, keep_tag_keys));
+}
+
+void agent_control_keep_tag_keys(struct agent_control *ctl)
+{
+	uint64_t wait_ms = KEEP_MS, since_ms;
+
+	if (!ctl)
+		return;
+	since_ms = ring_now_ms(ctl->ring) - ctl->tag_keys_kept_ms;
+	if (ctl->tag_keys_kept_ms && since_ms < KEEP_AGAIN_MS - KEEP_MS)
+		wait_ms = KEEP_AGAIN_MS - since_ms;
+	keep_later(ctl, &ctl->keep_tag_keys, wait_ms);
 }
 
 static void recall_tag_keys(struct agent_control *ctl)
@@ -215,22 +240,24 @@ static void keep_revocations_now(struct agent_control *ctl)
 	int error = kept ? state_save_revocations(ctl->state, kept) : -ENOMEM;
 
 	json_decref(kept);
-	if (error < 0)
-		log_error("agent",
-			  "signed revocations could not be kept (state_dir): %s; they count until "
-			  "this agent ends, and when a relay tells them again",
-			  strerror(-error));
+	if (error == 0)
+		return;
+	log_error("agent",
+		  "signed revocations could not be kept (state_dir): %s; they count until this "
+		  "agent ends, and are tried again",
+		  strerror(-error));
+	keep_later(ctl, &ctl->keep_revocations, KEEP_AGAIN_MS);
 }
 
-static void agent_keep_fired(struct timer *t, uint64_t now_ms)
+static void agent_keep_revocations_fired(struct timer *t, uint64_t now_ms)
 {
-	keep_revocations_now(container(t, struct agent_control, keep_timer));
+	keep_revocations_now(container(t, struct agent_control, keep_revocations));
 }
 
 void agent_control_keep_revocations(struct agent_control *ctl)
 {
-	if (ctl && ctl->state && !ctl->stopping && !timer_pending(&ctl->keep_timer))
-		ring_timer_set(ctl->ring, &ctl->keep_timer, KEEP_REVOCATIONS_MS);
+	if (ctl)
+		keep_later(ctl, &ctl->keep_revocations, KEEP_MS);
 }
 
 static void recall_revocations(struct agent_control *ctl)
@@ -259,9 +286,13 @@ void agent_control_stop(struct agent_control *ctl)
 	ctl->stopping = true;
 	ring_timer_cancel(ctl->ring, &ctl->managed.trial);
 	ring_timer_cancel(ctl->ring, &ctl->expiry_timer);
-	if (timer_pending(&ctl->keep_timer)) {
-		ring_timer_cancel(ctl->ring, &ctl->keep_timer);
+	if (timer_pending(&ctl->keep_revocations)) {
+		ring_timer_cancel(ctl->ring, &ctl->keep_revocations);
 		keep_revocations_now(ctl);
+	}
+	if (timer_pending(&ctl->keep_tag_keys)) {
+		ring_timer_cancel(ctl->ring, &ctl->keep_tag_keys);
+		keep_tag_keys_now(ctl);
 	}
 	for (struct caller *c = ctl->calls.callers; c; c = c->next)
 		line_caller_close(container(c, struct line_caller, caller));

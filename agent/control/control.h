@@ -79,11 +79,13 @@ int agent_control_attach(struct agent_control *ctl, struct credential *console,
 /* Where peers are told that this agent can be reached: nothing unless config.nat.share. */
 void agent_control_candidates(const struct agent_control *ctl, struct candidates *out);
 
-/* Relays have told tag keys: they are kept, where there is a state_dir. */
+/* What relays have told is kept, where there is a state_dir: within so long, and at the end. What
+ * cannot be is tried again. */
+#define KEEP_MS	      500u
+#define KEEP_AGAIN_MS 60000u
+/* Tag keys, once in KEEP_AGAIN_MS, for a relay that lies may tell new ones without end. */
 void agent_control_keep_tag_keys(struct agent_control *ctl);
-
-#define KEEP_REVOCATIONS_MS 500u
-/* So are signed revocations, within KEEP_REVOCATIONS_MS and at the end. */
+/* Signed revocations: none that is new can be made by a relay. */
 void agent_control_keep_revocations(struct agent_control *ctl);
 
 /* ---- events.c: what happened in the other rooms --------------------------------------------- */

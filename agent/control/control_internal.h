@@ -36,7 +36,9 @@ struct agent_control {
 	struct agent_overrides overrides;
 	struct agent_state *state; /* NULL: nothing is ever written */
 	EVP_PKEY *waiting_key;	   /* renewal.c: made, without a certificate yet; NULL: none */
-	struct timer keep_timer;   /* signed revocations are to be kept, several at a time */
+	/* What relays tell without being asked is kept, several at a time. */
+	struct timer keep_revocations, keep_tag_keys;
+	uint64_t tag_keys_kept_ms; /* 0: not yet */
 	struct timer expiry_timer; /* looks at our own certificate */
 	struct expiry expiry;
 	struct nat_follow nat; /* what the NAT helper tells, where there is one */

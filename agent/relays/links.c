@@ -211,10 +211,14 @@ static bool links_keep_learned(struct agent_links *set, const char *label,
 void agent_links_learn(struct agent_links *set, struct agent_link *l,
 		       const uint8_t key[CONF_TAG_KEY_BYTES])
 {
+	const uint8_t *known = agent_links_learned(set, l);
+
+	l->tag_turn = 0;
+	if (known && memcmp(known, key, CONF_TAG_KEY_BYTES) == 0)
+		return;
 	links_forget_learned(set);
 	if (!links_keep_learned(set, l->label, key))
 		return;
-	l->tag_turn = 0;
 	log_info("link", "relay=%s has told its new tag key", l->label);
 	if (set->events->learned)
 		set->events->learned(set);

@@ -142,6 +142,7 @@ void agent_session_remove(struct agent_session *s)
 	if (all->count == 0) { /* an idle agent looks at no clock */
 		look_stop(&all->look);
 		ring_timer_cancel(all->worker->ring, &all->prover);
+		ring_timer_cancel(all->worker->ring, &all->judging);
 	}
 	all->consoles -= s->control;
 	proved_drop(&all->proved, &s->proof);
@@ -453,6 +454,7 @@ void agent_sessions_judge(struct agent_sessions *all)
 	struct agent_session *next;
 
 	look_forget(&all->look);
+	all->judged_ms = ring_now_ms(all->worker->ring);
 	for (struct agent_session *s = all->first; s; s = next) {
 		const char *why;
 		enum reason reason = agent_session_judge(s, &why);
@@ -468,12 +470,32 @@ void agent_sessions_judge(struct agent_sessions *all)
 	}
 }
 
+static void sessions_judging(struct timer *t, uint64_t now_ms)
+{
+	agent_sessions_judge(container(t, struct agent_sessions, judging));
+}
+
+void agent_sessions_judge_soon(struct agent_sessions *all)
+{
+	uint64_t since_ms = ring_now_ms(all->worker->ring) - all->judged_ms;
+
+	if (all->count == 0 || timer_pending(&all->judging))
+		return;
+	if (all->judged_ms == 0 || since_ms >= AGENT_JUDGE_MS) {
+		agent_sessions_judge(all);
+		return;
+	}
+	all->judging.fire = sessions_judging;
+	ring_timer_set(all->worker->ring, &all->judging, AGENT_JUDGE_MS - since_ms);
+}
+
 void agent_sessions_stop(struct agent_sessions *all, const char *why)
 {
 	struct agent_session *next;
 
 	look_stop(&all->look);
 	ring_timer_cancel(all->worker->ring, &all->prover);
+	ring_timer_cancel(all->worker->ring, &all->judging);
 	for (struct agent_session *s = all->first; s; s = next) {
 		next = s->next;
 		s->stop(s, REASON_SHUTDOWN, why);

@@ -72,6 +72,8 @@ struct agent_sessions {
 	uint64_t last_number;
 	struct proved proved; /* by the peers of sessions */
 	struct look look;     /* at when an answer of agent_session_judge() changes */
+	struct timer judging; /* agent_sessions_judge_soon()'s */
+	uint64_t judged_ms;   /* when all were judged; 0: never */
 	struct {
 		uint64_t sessions, failed, up_bytes, down_bytes;
 	} totals;
@@ -122,6 +124,10 @@ void agent_sessions_wake(struct agent_sessions *all);
 /* Ends the sessions that may not go on; called when names are revoked, when another configuration
  * is in force, and by the clock. */
 void agent_sessions_judge(struct agent_sessions *all);
+/* The same when a relay has said something: at once, and again in AGENT_JUDGE_MS, however often one
+ * says something that changes answers. */
+#define AGENT_JUDGE_MS 250u
+void agent_sessions_judge_soon(struct agent_sessions *all);
 /* Ends all. */
 void agent_sessions_stop(struct agent_sessions *all, const char *why);
 

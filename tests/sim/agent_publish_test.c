@@ -719,6 +719,25 @@ static struct agent_scene *running(void **state)
 	return s;
 }
 
+/* However often a relay says something, they are asked about a few times a second. */
+static void sessions_are_judged_so_often(void **state)
+{
+	struct agent_scene *s = running(state);
+	uint64_t judged_ms;
+
+	agent_sessions_judge_soon(&s->sessions);
+	judged_ms = s->sessions.judged_ms;
+	assert_int_not_equal(judged_ms, 0);
+	agent_scene_run(s, 50);
+	for (unsigned i = 0; i < 100; i++)
+		agent_sessions_judge_soon(&s->sessions);
+	assert_int_equal(s->sessions.judged_ms, judged_ms);
+	agent_scene_run(s, 2 * AGENT_JUDGE_MS);
+	assert_in_range(s->sessions.judged_ms - judged_ms, AGENT_JUDGE_MS, 2 * AGENT_JUDGE_MS);
+	far_close(s, true);
+	agent_scene_end(s);
+}
+
 static void a_newer_certificate_prolongs_a_session(void **state)
 {
 	struct agent_scene *s = running(state);
@@ -1042,6 +1061,7 @@ int main(void)
 		RING_TEST(another_message_is_no_request),
 		RING_TEST(an_asker_that_does_not_read_the_no_is_let_go),
 		RING_TEST(bytes_that_come_with_the_end_keep_no_buffer),
+		RING_TEST(sessions_are_judged_so_often),
 		RING_TEST(consoles_reach_the_agent_itself_and_agents_do_not),
 		RING_TEST(a_transient_agent_publishes_nothing),
 		RING_TEST(consoles_have_a_limit_of_their_own),

@@ -16,6 +16,7 @@
 #include "tests/support/signed.h"
 #include "tests/world/peer.h"
 #include "tests/world/people.h"
+#include "tests/world/store.h"
 #include "tests/world/worlds.h"
 
 #define LINK	  7u
@@ -1042,6 +1043,69 @@ static void scene_a_proxy(void)
 
 /* ---- the world ---- */
 
+/* ---- a relay that tells without end ---- */
+
+/* And two seconds, in which the relay is heard. */
+static void a_minute_passes(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		legs_run(31 * SECOND);
+		ping(1);
+		peer_flush(&the_link);
+	}
+	legs_run(100 * MS);
+}
+
+/* New tag keys, each of which an agent would keep on its disk before it does anything else. */
+static void scene_a_relay_of_many_tag_keys(void)
+{
+	struct wire_message key = {.type = WIRE_TAGKEY};
+	unsigned before, done;
+
+	agent_comes("");
+	welcome(8);
+	legs_run(3 * SECOND);
+	before = store_changes();
+	for (unsigned i = 0; i < 500; i++) {
+		/* The last is that of the network. */
+		memset(key.tagkey.key, CERTS_TAG_KEY_BYTE ^ (int)((499 - i) % 100),
+		       sizeof(key.tagkey.key));
+		peer_say(&the_link, &key);
+		legs_run(20 * MS);
+	}
+	done = store_changes() - before;
+	world_check(done > 0, "kept", "a new tag key is not kept");
+	world_check(done <= 12, "disk-bounded", "500 tag keys in 10 s are %u changes of the disk",
+		    done);
+	before = store_changes();
+	a_minute_passes();
+	world_check(store_changes() > before, "kept", "the last of many tag keys is not kept");
+	before = store_changes();
+	peer_say(&the_link, &key);
+	a_minute_passes();
+	world_check(store_changes() == before, "disk-bounded",
+		    "a tag key that is known is kept again");
+	leave();
+}
+
+/* What cannot be kept when it is told, as on a full disk, is kept when there is room. */
+static void scene_a_disk_that_is_full_for_a_while(void)
+{
+	subject = "abel";
+	comes_up();
+	store_power_goes(0);
+	say_signed(ADMIN, REVOCATION_REVOKE, 0, (uint64_t)time(NULL));
+	legs_run(10 * SECOND);
+	store_power_returns();
+	a_minute_passes();
+	store_power_goes(0); /* what it does at its end is too late */
+	leave();
+	store_power_returns();
+	comes_up();
+	check_signed(true, "though there was no room when it was told");
+	leave();
+}
+
 /* ---- a relay that offers without end ---- */
 
 #define OFFERS	     300u
@@ -1092,6 +1156,8 @@ static void (*const scenes[])(void) = {
 	scene_what_is_signed_is_not_the_relays,
 	scene_a_console_ahead_of_its_time,
 	scene_a_relay_that_signs_without_end,
+	scene_a_relay_of_many_tag_keys,
+	scene_a_disk_that_is_full_for_a_while,
 	scene_another_relay,
 	scene_a_relay_that_says_nothing,
 	scene_a_relay_of_many_words,

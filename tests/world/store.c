@@ -31,6 +31,7 @@ static struct stored *all;
 
 static bool power_goes;
 static unsigned power_left; /* changes that are still made */
+static unsigned changes;    /* that were asked for */
 
 static struct stored *find(const char *path)
 {
@@ -103,9 +104,15 @@ void store_power_returns(void)
 	power_goes = false;
 }
 
+unsigned store_changes(void)
+{
+	return changes;
+}
+
 /* Whether a change is made any more; it is one of those that are counted. */
 static bool powered(void)
 {
+	changes++;
 	if (power_goes && power_left == 0)
 		return false;
 	power_left -= power_goes;

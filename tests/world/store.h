@@ -11,6 +11,8 @@ void store_write(const char *path, const char *text, size_t len);
  * then, until it returns. What was written before is there. */
 void store_power_goes(unsigned after);
 void store_power_returns(void);
+/* How many changes programs have asked the disk for. */
+unsigned store_changes(void);
 /* Borrowed; NULL: no such file. */
 const char *store_read(const char *path, size_t *len);
 
