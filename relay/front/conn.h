@@ -171,8 +171,8 @@ bool conn_sending(const struct conn *c);
  * with then_close it ends after it. False without memory: nothing is sent. */
 bool conn_tell(struct relay *r, slab_id id, const struct wire_message *m,
 	       bool then_close) MUST_CHECK;
-/* The same of what another peer wants said, and will say again: a connection that is slow to read
- * goes without, so that nobody is cut off by what others say. */
+/* The same of what goes back to another peer: a connection that is slow to read goes without, so
+ * that nobody is cut off by what others do. */
 bool conn_tell_spare(struct relay *r, slab_id id, const struct wire_message *m) MUST_CHECK;
 
 /* It began with a tag of the key at this position: it has a file of this network, and may be told

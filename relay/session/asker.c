@@ -79,7 +79,8 @@ void asker_offer(struct conn *asker, const struct rendezvous_offer *offer)
 	m.offer.service = wire_text(leg->asked->service);
 	m.offer.source = wire_text(source);
 	m.offer.local = wire_text(local);
-	if (!asker_mark(asker, &m) || !conn_tell(asker->worker->relay, offer->publisher, &m, false))
+	/* Where the publisher does not read, the asker's time runs out. */
+	if (!asker_mark(asker, &m) || !conn_tell_spare(asker->worker->relay, offer->publisher, &m))
 		asker_failed(asker, ENDING_SELF, REASON_LIMIT_MEMORY, (struct wire_bytes){0});
 }
 

@@ -354,7 +354,7 @@ static void session_tell_ended(const struct session *s, enum ending_cause cause,
 	relay_unlock(r);
 	for (unsigned i = 0; i < 2; i++)
 		if (conns[i])
-			(void)!conn_tell(r, conns[i], &m, false); /* without memory, no word */
+			(void)!conn_tell_spare(r, conns[i], &m); /* without memory, no word */
 }
 
 void session_abort(struct session *s, enum ending_side who, enum ending_cause cause,

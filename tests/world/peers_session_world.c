@@ -514,6 +514,48 @@ static void scene_proofs_cut_no_link(void)
 	peers_end();
 }
 
+/* Nor by what others ask of it while it does not read: they wait for it in vain. */
+static void scene_offers_cut_no_link(void)
+{
+	enum { LEGS = 24, ROUNDS = 140 };
+	static struct peer legs[LEGS];
+	char service[WIRE_NAME_MAX + 1];
+	unsigned offers = 0;
+
+	memset(service, 's', WIRE_NAME_MAX);
+	service[WIRE_NAME_MAX] = '\0';
+	peers_begin("limits:\n  open: 100ms\n  ping: 10m\n");
+	peers_two_agents();
+	peer_publish(&home, service);
+	world_run(SECOND);
+	for (unsigned i = 0; i < LEGS; i++) {
+		peer_start(&legs[i], "leg", LAPTOP, host[1]);
+		world_check(peer_leg(&legs[i], relay_host, &laptop), "links", "no further leg");
+	}
+	home.mute = true;
+	for (unsigned k = 0; k < ROUNDS; k++) {
+		for (unsigned i = 0; i < LEGS; i++)
+			peer_open(&legs[i], "home", service);
+		for (unsigned i = 0; i < LEGS; i++)
+			world_check(peer_hear(&legs[i], &heard, 10 * SECOND) &&
+					    heard.type == WIRE_FAIL &&
+					    heard.fail.reason == REASON_TIMEOUT,
+				    "messages", "who asks one that does not read hears nothing");
+	}
+	home.mute = false;
+	while (peer_hear(&home, &heard, SECOND))
+		offers += heard.type == WIRE_OFFER;
+	world_check(offers > LEGS, "limits", "%u offers reach one that reads late", offers);
+	peers_expect_still_there(&home, "what others ask cut off a link that reads late");
+	for (unsigned i = 0; i < LEGS; i++)
+		peer_end(&legs[i]);
+	peer_publish(&home, "talk");
+	world_run(SECOND);
+	peers_cut_through();
+	peers_expect_flowing("after many offers");
+	peers_end();
+}
+
 static const peers_scene scenes[] = {
 	scene_all_bytes_are_counted,
 	scene_a_rate_holds,
@@ -533,6 +575,7 @@ static const peers_scene scenes[] = {
 	scene_idle_sessions,
 	scene_a_proof_goes_to_the_far_end,
 	scene_proofs_cut_no_link,
+	scene_offers_cut_no_link,
 };
 
 void world_peers_session(void)
