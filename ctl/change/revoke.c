@@ -106,6 +106,7 @@ static const json_t *known_signed(const json_t *grants, const struct wish *w)
 
 static bool wish_subject(const struct arguments *a, const json_t *params, struct wish *w)
 {
+	w->value = "";
 	for (unsigned kind = REVOCATION_FIRST; kind <= REVOCATION_LAST; kind++) {
 		const char *value =
 			json_string_value(json_object_get(params, revocation_word(kind)));
