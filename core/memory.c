@@ -99,6 +99,11 @@ bool memory_take(size_t n)
 	return true;
 }
 
+void memory_charge(size_t n)
+{
+	charge((int64_t)n);
+}
+
 void memory_give(size_t n)
 {
 	charge(-(int64_t)n);

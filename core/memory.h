@@ -47,6 +47,8 @@ void memory_free(void *p);
 
 /* Charges n bytes that are allocated in another way. False: there is no room, none are charged. */
 bool memory_take(size_t n) MUST_CHECK;
+/* The same for what is in use already: never refused. */
+void memory_charge(size_t n);
 void memory_give(size_t n);
 
 /* The last quarter is reached. */

@@ -8,6 +8,7 @@
 #include <openssl/rand.h>
 #include <openssl/siphash.h>
 
+#include "core/paged.h"
 #include "relay/ledger/ledger.h"
 #include "relay/ledger/sources.h"
 
@@ -44,7 +45,7 @@ struct buckets {
 	struct buckets_limits limits;
 	struct total totals[BUCKETS_WORKS];
 	size_t sets;
-	struct bucket table[];
+	struct paged table; /* of sets of struct bucket */
 };
 
 /* ---- one time ---- */
@@ -85,11 +86,14 @@ static size_t sets_for(uint32_t connections)
 
 struct buckets *buckets_new(uint32_t connections)
 {
-	struct buckets *r =
-		calloc(1, sizeof *r + sets_for(connections) * WAYS * sizeof(struct bucket));
+	struct buckets *r = calloc(1, sizeof *r);
 
 	if (!r)
 		return NULL;
+	if (!paged_init(&r->table, sets_for(connections), WAYS * sizeof(struct bucket))) {
+		free(r);
+		return NULL;
+	}
 	RAND_bytes((uint8_t *)r->hash_key, sizeof r->hash_key);
 	r->sets = sets_for(connections);
 	return r;
@@ -97,6 +101,8 @@ struct buckets *buckets_new(uint32_t connections)
 
 void buckets_free(struct buckets *r)
 {
+	if (r)
+		paged_free(&r->table);
 	free(r);
 }
 
@@ -105,12 +111,17 @@ void buckets_set_limits(struct buckets *r, const struct buckets_limits *limits)
 	r->limits = *limits;
 }
 
-static struct bucket *set_of(struct buckets *r, const struct key *key)
+static size_t set_number(const struct buckets *r, const struct key *key)
 {
 	const uint64_t bytes[] = {key->bits, key->kind};
 	uint64_t hash = SIPHASH_24(r->hash_key, (const uint8_t *)bytes, sizeof bytes);
 
-	return &r->table[(hash & (r->sets - 1)) * WAYS];
+	return hash & (r->sets - 1);
+}
+
+static struct bucket *set_of(const struct buckets *r, const struct key *key)
+{
+	return (struct bucket *)r->table.items + set_number(r, key) * WAYS;
 }
 
 static struct bucket *find(struct buckets *r, const struct key *key)
@@ -148,6 +159,7 @@ static struct bucket *find_or_make(struct buckets *r, const struct key *key, uin
 	for (unsigned i = 1; i < WAYS; i++)
 		if (goes_before(&set[i], found, now_ns))
 			found = &set[i];
+	paged_use(&r->table, set_number(r, key));
 	*found = (struct bucket){.key = *key};
 	return found;
 }

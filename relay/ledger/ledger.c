@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/paged.h"
 #include "relay/ledger/names.h"
 #include "relay/ledger/sources.h"
 
@@ -31,6 +32,7 @@ struct ledger {
 	struct ledger_limits limits;
 	struct sources *sources;
 	struct names *names;
+	struct paged pages;    /* what the entries are charged by */
 	struct entry *entries; /* [0] is none */
 	uint32_t room, free, unused;
 	uint64_t used[LEDGER_CLASSES];
@@ -55,13 +57,14 @@ struct ledger *ledger_new(uint32_t connections)
 		return NULL;
 	l->sources = sources_new(connections);
 	l->names = names_new(connections);
-	l->entries = calloc((size_t)connections + 1, sizeof *l->entries);
 	l->room = connections;
 	l->unused = 1;
-	if (!l->sources || !l->names || !l->entries) {
+	if (!l->sources || !l->names ||
+	    !paged_init(&l->pages, (size_t)connections + 1, sizeof *l->entries)) {
 		ledger_free(l);
 		return NULL;
 	}
+	l->entries = l->pages.items;
 	return l;
 }
 
@@ -71,7 +74,7 @@ void ledger_free(struct ledger *l)
 		return;
 	sources_free(l->sources);
 	names_free(l->names);
-	free(l->entries);
+	paged_free(&l->pages);
 	free(l);
 }
 
@@ -129,6 +132,8 @@ static uint32_t entry_take(struct ledger *l, slab_id owner)
 		l->free = l->entries[at].next;
 	else if (l->unused <= l->room)
 		at = l->unused++;
+	if (at != NONE)
+		paged_use(&l->pages, at);
 	if (at != NONE)
 		l->entries[at] = (struct entry){.owner = owner};
 	return at;

@@ -8,6 +8,8 @@
 #include <openssl/rand.h>
 #include <openssl/siphash.h>
 
+#include "core/paged.h"
+
 #define NONE 0u
 
 struct counted {
@@ -17,9 +19,8 @@ struct counted {
 };
 
 struct names {
-	uint64_t hash_key[2][2]; /* for each kind */
-	struct counted *table;
-	uint32_t *heads;
+	uint64_t hash_key[2][2];     /* for each kind */
+	struct paged table, heads;   /* of struct counted; of uint32_t */
 	uint32_t mask, free, unused; /* unused: never used yet from here on */
 };
 
@@ -39,11 +40,10 @@ struct names *names_new(uint32_t connections)
 	if (!n)
 		return NULL;
 	RAND_bytes((uint8_t *)n->hash_key, sizeof n->hash_key);
-	n->table = calloc((size_t)connections + 1, sizeof *n->table);
-	n->heads = calloc(heads_for(connections), sizeof *n->heads);
 	n->mask = (uint32_t)heads_for(connections) - 1;
 	n->unused = 1;
-	if (!n->table || !n->heads) {
+	if (!paged_init(&n->table, (size_t)connections + 1, sizeof(struct counted)) ||
+	    !paged_init(&n->heads, heads_for(connections), sizeof(uint32_t))) {
 		names_free(n);
 		return NULL;
 	}
@@ -54,9 +54,19 @@ void names_free(struct names *n)
 {
 	if (!n)
 		return;
-	free(n->table);
-	free(n->heads);
+	paged_free(&n->table);
+	paged_free(&n->heads);
 	free(n);
+}
+
+static struct counted *row(const struct names *n, uint32_t at)
+{
+	return (struct counted *)n->table.items + at;
+}
+
+static uint32_t *head_of(const struct names *n, uint64_t hash)
+{
+	return (uint32_t *)n->heads.items + (hash & n->mask);
 }
 
 static uint64_t hash_of(const struct names *n, enum names_kind kind, const char *name)
@@ -66,10 +76,10 @@ static uint64_t hash_of(const struct names *n, enum names_kind kind, const char 
 
 static uint32_t find(const struct names *n, uint64_t hash)
 {
-	uint32_t at = n->heads[hash & n->mask];
+	uint32_t at = *head_of(n, hash);
 
-	while (at != NONE && n->table[at].hash != hash)
-		at = n->table[at].chain;
+	while (at != NONE && row(n, at)->hash != hash)
+		at = row(n, at)->chain;
 	return at;
 }
 
@@ -82,25 +92,27 @@ uint32_t names_add(struct names *n, enum names_kind kind, const char *name)
 	if (at == NONE) {
 		at = n->free;
 		if (at != NONE)
-			n->free = n->table[at].chain;
+			n->free = row(n, at)->chain;
 		else
 			at = n->unused++;
-		n->table[at] = (struct counted){.hash = hash, .chain = n->heads[hash & n->mask]};
-		n->heads[hash & n->mask] = at;
+		paged_use(&n->table, at);
+		paged_use(&n->heads, hash & n->mask);
+		*row(n, at) = (struct counted){.hash = hash, .chain = *head_of(n, hash)};
+		*head_of(n, hash) = at;
 	}
-	n->table[at].count++;
+	row(n, at)->count++;
 	return at;
 }
 
 void names_remove(struct names *n, uint32_t at)
 {
-	struct counted *c = &n->table[at];
-	uint32_t *link = &n->heads[c->hash & n->mask];
+	struct counted *c = row(n, at);
+	uint32_t *link = head_of(n, c->hash);
 
 	if (--c->count > 0)
 		return;
 	while (*link != at)
-		link = &n->table[*link].chain;
+		link = &row(n, *link)->chain;
 	*link = c->chain;
 	c->chain = n->free;
 	n->free = at;
@@ -108,5 +120,5 @@ void names_remove(struct names *n, uint32_t at)
 
 uint32_t names_count(const struct names *n, enum names_kind kind, const char *name)
 {
-	return n->table[find(n, hash_of(n, kind, name))].count;
+	return row(n, find(n, hash_of(n, kind, name)))->count;
 }

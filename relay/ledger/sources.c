@@ -9,6 +9,8 @@
 #include <openssl/rand.h>
 #include <openssl/siphash.h>
 
+#include "core/paged.h"
+
 #define NONE 0u
 
 /* Of prefixes: these and the numbers behind them. */
@@ -38,8 +40,14 @@ struct neighbours {
 	uint32_t older, newer;
 };
 
+/* What the tables below are charged by. */
+struct sources_pages {
+	struct paged prefixes, ranks, entries, heads;
+};
+
 struct sources {
 	uint64_t hash_key[2];
+	struct sources_pages pages;
 	struct prefix *prefixes; /* [0] is the root */
 	struct rank *ranks;	 /* [0] is none */
 	struct neighbours *entries;
@@ -124,17 +132,20 @@ struct sources *sources_new(uint32_t connections)
 	if (!s)
 		return NULL;
 	RAND_bytes((uint8_t *)s->hash_key, sizeof s->hash_key);
-	s->prefixes = calloc(prefixes_for(connections), sizeof *s->prefixes);
-	/* One more: a prefix that moves makes its new rank before its old one goes. */
-	s->ranks = calloc(prefixes_for(connections) + 1, sizeof *s->ranks);
-	s->entries = calloc((size_t)connections + 1, sizeof *s->entries);
-	s->heads = calloc(heads_for(connections), sizeof *s->heads);
-	s->mask = (uint32_t)heads_for(connections) - 1;
-	s->next_prefix = s->next_rank = 1;
-	if (!s->prefixes || !s->ranks || !s->entries || !s->heads) {
+	/* One more rank: a prefix that moves makes its new one before its old one goes. */
+	if (!paged_init(&s->pages.prefixes, prefixes_for(connections), sizeof *s->prefixes) ||
+	    !paged_init(&s->pages.ranks, prefixes_for(connections) + 1, sizeof *s->ranks) ||
+	    !paged_init(&s->pages.entries, (size_t)connections + 1, sizeof *s->entries) ||
+	    !paged_init(&s->pages.heads, heads_for(connections), sizeof *s->heads)) {
 		sources_free(s);
 		return NULL;
 	}
+	s->prefixes = s->pages.prefixes.items;
+	s->ranks = s->pages.ranks.items;
+	s->entries = s->pages.entries.items;
+	s->heads = s->pages.heads.items;
+	s->mask = (uint32_t)heads_for(connections) - 1;
+	s->next_prefix = s->next_rank = 1;
 	return s;
 }
 
@@ -142,10 +153,10 @@ void sources_free(struct sources *s)
 {
 	if (!s)
 		return;
-	free(s->prefixes);
-	free(s->ranks);
-	free(s->entries);
-	free(s->heads);
+	paged_free(&s->pages.prefixes);
+	paged_free(&s->pages.ranks);
+	paged_free(&s->pages.entries);
+	paged_free(&s->pages.heads);
 	free(s);
 }
 
@@ -154,8 +165,11 @@ static uint32_t take_prefix(struct sources *s)
 {
 	uint32_t at = s->free_prefix;
 
-	if (at == NONE)
-		return s->next_prefix++;
+	if (at == NONE) {
+		at = s->next_prefix++;
+		paged_use(&s->pages.prefixes, at);
+		return at;
+	}
 	s->free_prefix = s->prefixes[at].chain;
 	return at;
 }
@@ -164,10 +178,12 @@ static uint32_t take_rank(struct sources *s, uint32_t count)
 {
 	uint32_t at = s->free_rank;
 
-	if (at != NONE)
+	if (at != NONE) {
 		s->free_rank = s->ranks[at].lower;
-	else
+	} else {
 		at = s->next_rank++;
+		paged_use(&s->pages.ranks, at);
+	}
 	s->ranks[at] = (struct rank){.count = count};
 	return at;
 }
@@ -277,6 +293,7 @@ static uint32_t enter(struct sources *s, uint64_t bits, uint32_t kind, uint32_t 
 		return at;
 	at = take_prefix(s);
 	head = head_of(s, bits, kind);
+	paged_use(&s->pages.heads, (size_t)(head - s->heads));
 	s->prefixes[at] =
 		(struct prefix){.bits = bits, .kind = kind, .parent = parent, .chain = *head};
 	*head = at;
@@ -332,6 +349,7 @@ uint32_t sources_add_unproven(struct sources *s, const struct source_key *key, u
 	for (unsigned level = key->levels; level-- > 0;)
 		at = enter(s, key->bits[level], key->kind + level, at);
 	struct prefix *p = &s->prefixes[at];
+	paged_use(&s->pages.entries, entry);
 	s->entries[entry] = (struct neighbours){.older = p->newest};
 	if (p->newest != NONE)
 		s->entries[p->newest].newer = entry;

@@ -2,6 +2,7 @@
 /*
  * buckets: how often sources and names may make a relay work, on a clock of the test's.
  * links: relay/ledger/buckets.c relay/ledger/sources.c core/addr.c
+ * links: core/paged.c core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +11,9 @@
 
 #include <stdio.h>
 
+#include "core/memory.h"
 #include "relay/ledger/buckets.h"
+#include "tests/support/resident.h"
 
 #define PER_SOURCE 10u
 #define TOTAL	   100u
@@ -295,6 +298,37 @@ static void test_no_limit(void **state)
 	buckets_free(r);
 }
 
+/* The table is charged as it is touched, within a tenth of what the kernel counts. */
+static void test_charged(void **state)
+{
+	const struct buckets_limits none = {.total = {0}};
+	static struct memory account;
+	size_t before, grown;
+
+	account = (struct memory){.most = 1u << 30};
+	(void)memory_adopt(&account);
+	struct buckets *r = buckets_new(1u << 20);
+	assert_non_null(r);
+	assert_int_equal(account.used, 0);
+	buckets_set_limits(r, &none);
+	before = resident_bytes();
+	for (unsigned i = 0; i < 150; i++) {
+		char address[32];
+
+		snprintf(address, sizeof(address), "10.0.%u.1", i);
+		(void)flood(r, address, 1);
+	}
+	grown = resident_bytes() - before;
+	assert_true(account.used > 200 * 1024);
+	if (before > 0) {
+		assert_true(account.used > (int64_t)(grown / 10 * 9));
+		assert_true(account.used < (int64_t)(grown / 10 * 11));
+	}
+	buckets_free(r);
+	assert_int_equal(account.used, 0);
+	(void)memory_adopt(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +344,7 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_full_table),
 		cmocka_unit_test(test_no_limit),
+		cmocka_unit_test(test_charged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 /*
  * ledger: each class keeps its places, and what has to go is the oldest of the fullest source.
  * links: relay/ledger/ledger.c relay/ledger/sources.c relay/ledger/names.c core/addr.c
+ * links: core/paged.c core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,8 +10,11 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <string.h>
 
+#include "core/memory.h"
 #include "relay/ledger/ledger.h"
+#include "tests/support/resident.h"
 
 #define ROOM 64u
 
@@ -348,6 +352,60 @@ static void connections_are_shared_out(void **state)
 	assert_string_equal(ledger_class_name(LEDGER_UNPROVEN), "unproven");
 }
 
+#define MANY 60000u
+
+static struct addr one_of_many(unsigned i)
+{
+	char literal[64];
+
+	if (i % 2)
+		snprintf(literal, sizeof(literal), "2001:db8:%x:%x::1", i / 300, i);
+	else
+		snprintf(literal, sizeof(literal), "10.%u.%u.1", i >> 8 & 255, i & 255);
+	return from(literal);
+}
+
+/* Its tables are charged as they are touched, as the kernel counts; and given back with them,
+ * not before. */
+static void what_it_takes_is_charged(void **state)
+{
+	const struct ledger_limits limits = {
+		.places = {MANY, MANY, MANY, MANY, MANY}, MANY, MANY, MANY};
+	static struct memory account;
+	static uint32_t places[MANY];
+	size_t before, grown;
+
+	account = (struct memory){.most = 1u << 30};
+	(void)memory_adopt(&account);
+	struct ledger *l = ledger_new(10 * MANY);
+	assert_non_null(l);
+	assert_int_equal(account.used, 0);
+	ledger_set_limits(l, &limits);
+	memset(places, 1, sizeof(places)); /* resident before that */
+	before = resident_bytes();
+	for (unsigned i = 0; i < MANY; i++) {
+		struct addr a = one_of_many(i);
+
+		places[i] = ledger_enter(l, &a, i).place;
+		assert_int_not_equal(places[i], 0);
+		char name[32];
+		snprintf(name, sizeof(name), "agent-%u", i);
+		assert_int_equal(ledger_prove(l, places[i], name, false), REASON_OK);
+	}
+	grown = resident_bytes() - before;
+	if (before > 0) {
+		assert_true(account.used > (int64_t)(grown / 100 * 98));
+		assert_true(account.used < (int64_t)(grown / 100 * 102));
+	}
+	assert_true(account.used > (int64_t)MANY * 100);
+	for (unsigned i = 0; i < MANY; i++)
+		ledger_leave(l, places[i]);
+	assert_true(account.used > (int64_t)MANY * 100); /* its pages stay */
+	ledger_free(l);
+	assert_int_equal(account.used, 0);
+	(void)memory_adopt(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +420,7 @@ int main(void)
 		cmocka_unit_test(workers_that_do_not_listen_are_bounded),
 		cmocka_unit_test(a_header_moves_the_charge),
 		cmocka_unit_test(connections_are_shared_out),
+		cmocka_unit_test(what_it_takes_is_charged),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
