@@ -133,6 +133,14 @@ static void start_again(struct world_relay *r)
 	operator_start(&stage.operator, r);
 }
 
+/* All agents can be reached: their links are up, and the relay has heard what they publish. */
+static void wait_for_agents(void)
+{
+	world_check(world_until(stage_linked, NULL, 600 * SECOND), "links",
+		    "agents do not come to a relay that was renewed");
+	world_run(SECOND);
+}
+
 static unsigned keys_kept(const struct world_relay *r, const char *use)
 {
 	char path[128];
@@ -164,6 +172,7 @@ void world_relay_renewed(void)
 	for (unsigned round = 0; round < 2; round++) {
 		bool again = dice_chance(&world_dice, 400);
 
+		wait_for_agents();
 		running = stage_talk_from(&stage.at_laptop, 400000, 400000);
 		running->side[0].plan.write_most = 3000;
 		running->disturbed = again;
@@ -195,8 +204,7 @@ void world_relay_renewed(void)
 	}
 	start_again(r);
 	expect_shown(&stranger, shown, "after a start");
-	world_check(world_until(stage_linked, NULL, 600 * SECOND), "links",
-		    "agents do not come to a relay that was renewed");
+	wait_for_agents();
 	(void)stage_goes_through(stage_talk_from(&stage.at_laptop, 1000, 1000));
 	talks_judge();
 	peer_end(&stranger);
@@ -241,8 +249,7 @@ void world_relay_renewed_dark(void)
 		expect_shown(&stranger, pem, "once it is renewed after all");
 	world_check(keys_kept(r, "identity") == 1, "keys", "%u keys are kept",
 		    keys_kept(r, "identity"));
-	world_check(world_until(stage_linked, NULL, 600 * SECOND), "links",
-		    "agents do not come to a relay that was renewed");
+	wait_for_agents();
 	free(request);
 	free(pem);
 	peer_end(&stranger);
@@ -281,8 +288,7 @@ void world_relay_renewed_unkept(void)
 	/* The keeper may have done late what it was asked for. */
 	if (again || !is_shown(&stranger, pems[0]))
 		expect_shown(&stranger, pems[1], "after a start");
-	world_check(world_until(stage_linked, NULL, 600 * SECOND), "links",
-		    "agents do not come to a relay that was renewed");
+	wait_for_agents();
 	for (unsigned i = 0; i < 2; i++) {
 		free(requests[i]);
 		free(pems[i]);
