@@ -11,7 +11,9 @@
 #define OUTPUT_PAUSE 65536u /* a peer that lets so much pile up is not read meanwhile */
 
 /* It has proved nothing, and what is left of the memory is for others: unless an older one makes
- * room, so that agents, who come as strangers, get in while strangers hoard. */
+ * room, so that agents, who come as strangers, get in while strangers hoard. One goes each time:
+ * what it gives back may be less than what c takes, and comes late where another worker has it, so
+ * that a loop until memory is no longer tight would drop more than are needed. */
 static bool conn_starved(struct conn *c)
 {
 	if (c->proved || !memory_tight())

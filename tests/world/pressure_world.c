@@ -308,7 +308,21 @@ void world_hello_flood(void)
 
 /* ---- strangers that hoard ---- */
 
-#define HOARD_MEMORY (32ull << 20)
+#define HOARD_MEMORY (36ull << 20)
+#define HOARDERS     1200u /* they would take 40 MiB */
+
+/* The relay may keep less than what it keeps now: it is short, and has to give back. */
+static void make_short(struct relay *r)
+{
+	json_t *config = operator_config(&stage.operator);
+
+	config_set_in(config, "limits", "memory", json_string("32MiB")); /* the least */
+	world_check(operator_apply(&stage.operator, config, 0), "answers",
+		    "hoarders keep an operator from changing a limit");
+	world_check(r->memory.used > (int64_t)(r->memory.most / 4 * 3), "memory-bounded",
+		    "%lld of %llu bytes: memory is not short, this world tries nothing",
+		    (long long)r->memory.used, (unsigned long long)r->memory.most);
+}
 
 /* They make the relay keep all that it keeps for any client. It stays within its limit, counts what
  * it really has, and serves the others. */
@@ -321,8 +335,8 @@ void world_hoarders(void)
 	size_t before, grown;
 	int64_t used_before, used;
 
-	world_relay_descriptors = 4096;
-	stage_set(1, "limits:\n  memory: 32MiB\n  per_source: 2000\n  handshakes_per_source: 0\n  "
+	world_relay_descriptors = 8192;
+	stage_set(1, "limits:\n  memory: 36MiB\n  per_source: 2000\n  handshakes_per_source: 0\n  "
 		     "handshakes: 0\n");
 	p = stage.relays[0].program;
 	r = &stage.relays[0].relay;
@@ -330,14 +344,15 @@ void world_hoarders(void)
 	before = p->memory_bytes;
 	p->memory_most = before;
 	used_before = r->memory.used;
-	for (unsigned i = 0; i < 900; i++)
+	stage.visitors.program->limit = 2 * HOARDERS;
+	for (unsigned i = 0; i < HOARDERS; i++)
 		stranger_come(&stage.visitors, STRANGER_HOARDS, &to);
 	world_run(5 * SECOND);
 	grown = p->memory_bytes - before;
 	used = r->memory.used - used_before;
 	world_tell("grown %zu, charged %lld", grown, (long long)used);
 	world_check(grown > HOARD_MEMORY / 2, "memory-bounded",
-		    "900 hoarders take %zu bytes: this world tries nothing", grown);
+		    "%u hoarders take %zu bytes: this world tries nothing", HOARDERS, grown);
 	world_check((double)used > 0.9 * (double)grown && (double)used < 1.1 * (double)grown,
 		    "memory-bounded", "%zu bytes are taken, and %lld are charged", grown,
 		    (long long)used);
@@ -345,6 +360,7 @@ void world_hoarders(void)
 	t = relay_totals(r);
 	k_enter(NULL);
 	world_check(t.refused[REASON_LIMIT_MEMORY] > 0, "counted", "hoarders are not refused");
+	make_short(r);
 	world_check(sign_in_time(ADMIN) < SECOND, "proven-in-time",
 		    "hoarders keep a console from signing in");
 	(void)stage_talk(5 * SECOND, 50000);
