@@ -550,7 +550,7 @@ static void scene_offers_cut_no_link(void)
 	for (unsigned i = 0; i < LEGS; i++)
 		peer_end(&legs[i]);
 	peer_publish(&home, "talk");
-	world_run(SECOND);
+	peers_reload(""); /* with patience again */
 	peers_cut_through();
 	peers_expect_flowing("after many offers");
 	peers_end();

@@ -661,6 +661,13 @@ void talks_disturb(void)
 			talks[i].disturbed = true;
 }
 
+void talks_lose_agent(void)
+{
+	talks_disturb();
+	for (size_t i = 0; i < talk_count; i++)
+		talks[i].agent_died |= talks[i].side[0].begun && !talk_over(&talks[i]);
+}
+
 static void judge_end(const struct talk *t, unsigned receiver)
 {
 	const struct talk_side *r = &t->side[receiver], *s = &t->side[1 - receiver];
@@ -670,7 +677,7 @@ static void judge_end(const struct talk *t, unsigned receiver)
 	world_check(!r->cut || t->disturbed || s->plan.ending == ENDS_BY_CLOSE, "cut-for-end",
 		    "talk %u: side %u saw the wire end, and neither an end nor a reset", t->id,
 		    receiver);
-	if (!r->eof)
+	if (!r->eof || t->agent_died)
 		return;
 	/* A close without a look is an end like another, if nothing came after it. */
 	world_check(r->got == total && (s->fin_sent || s->plan.ending == ENDS_BY_CLOSE),

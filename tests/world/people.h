@@ -72,6 +72,7 @@ struct talk {
 	unsigned id;
 	struct talk_side side[2]; /* the asker, the asked */
 	bool disturbed;		  /* something may have kept it from going well */
+	bool agent_died;	  /* beside one of them, whose kernel ends in order what it had */
 	bool perhaps_elsewhere;	  /* another service may answer, whose words mean nothing */
 	bool secure;		  /* TLS, as a visitor of a public service */
 	bool site;		  /* likewise, as one of a web site: begins with PEOPLE_REQUEST */
@@ -99,6 +100,8 @@ bool talk_over(const struct talk *t);
 bool talks_over(void *unused);
 /* All that began and are not over may have been disturbed. */
 void talks_disturb(void);
+/* The same by the death of an agent that may have a part in it. */
+void talks_lose_agent(void);
 /* Checks what each of them saw. */
 void talks_judge(void);
 size_t talks_count(void);

@@ -53,8 +53,12 @@ static bool taken(void *peer)
 /* A connection comes, and its first message is this one. */
 static bool comes_with(struct peer *p, enum wire_type type)
 {
-	if (!world_check(world_until(taken, p, 60 * SECOND), "links", "the agent does not dial"))
-		return false;
+	/* One that the agent gave up before it was taken says nothing. */
+	do {
+		if (!world_check(world_until(taken, p, 60 * SECOND), "links",
+				 "the agent does not dial"))
+			return false;
+	} while (!peer_has(p, 1, 10 * SECOND) && (p->eof || p->reset));
 	return peer_expect(p, type, &m);
 }
 

@@ -180,7 +180,7 @@ void world_site_crowd(void)
 
 static void home_dies(void)
 {
-	talks_disturb();
+	talks_lose_agent();
 	world_agent_crash(&home);
 	world_run(dice_below(&world_dice, 10 * SECOND));
 	world_agent_start(&home, HOME, home_host, NULL);
