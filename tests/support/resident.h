@@ -6,10 +6,12 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* In bytes, exact to a page; 0: the kernel does not tell. */
+#include "core/sanitized.h"
+
+/* In bytes, exact to a page; 0: the kernel does not tell, or a sanitizer's own would be counted. */
 static inline size_t resident_bytes(void)
 {
-	FILE *f = fopen("/proc/self/smaps_rollup", "r");
+	FILE *f = SANITIZED ? NULL : fopen("/proc/self/smaps_rollup", "r");
 	char line[256];
 	size_t kib = 0;
 
