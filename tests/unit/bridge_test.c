@@ -20,6 +20,7 @@
 #include "core/memory.h"
 #include "relay/session/bridge.h"
 #include "tests/support/certs.h"
+#include "tests/support/tls_words.h"
 
 #define DAY 86400L
 
@@ -102,29 +103,6 @@ static size_t deliver(struct scene *s, unsigned side)
 		assert_true(tls_feed(s->far[side], out, len));
 	bridge_output_drop(s->bridge, side, len);
 	return len;
-}
-
-static void expect_text(struct tls *t, const char *text)
-{
-	uint8_t buf[256];
-	size_t n = 0;
-
-	assert_int_equal(tls_read(t, buf, sizeof(buf), &n), TLS_OK);
-	assert_int_equal(n, strlen(text));
-	assert_memory_equal(buf, text, n);
-}
-
-static void expect_status(struct tls *t, enum tls_status status)
-{
-	uint8_t buf[256];
-	size_t n;
-
-	assert_int_equal(tls_read(t, buf, sizeof(buf), &n), status);
-}
-
-static void write_text(struct tls *t, const char *text)
-{
-	assert_int_equal(tls_write(t, (const uint8_t *)text, strlen(text)), TLS_OK);
 }
 
 static void bytes_pass_both_ways(void **state)

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "tests/support/certs.h"
+#include "tests/support/tls_words.h"
 
 #define HOST "relay.example.org"
 #define DAY  86400L
@@ -63,29 +64,6 @@ static void free_ends(struct ends *e)
 {
 	tls_free(e->client);
 	tls_free(e->server);
-}
-
-static void write_text(struct tls *t, const char *text)
-{
-	assert_int_equal(tls_write(t, (const uint8_t *)text, strlen(text)), TLS_OK);
-}
-
-static void expect_text(struct tls *t, const char *text)
-{
-	uint8_t buf[256];
-	size_t n = 0;
-
-	assert_int_equal(tls_read(t, buf, sizeof(buf), &n), TLS_OK);
-	assert_int_equal(n, strlen(text));
-	assert_memory_equal(buf, text, n);
-}
-
-static void expect_status(struct tls *t, enum tls_status status)
-{
-	uint8_t buf[256];
-	size_t n;
-
-	assert_int_equal(tls_read(t, buf, sizeof(buf), &n), status);
 }
 
 /* The queues move what they hold to their beginning when more comes: bytes stay in order. */
