@@ -32,8 +32,10 @@ static bool index_publics(struct snapshot *s)
 	return true;
 }
 
-/* FNV-1a. */
-static uint64_t seed_of(uint64_t h, const char *text)
+#define HASH_BEGIN UINT64_C(0xcbf29ce484222325)
+
+/* FNV-1a, going on from h: what goes in is the operator's own. */
+static uint64_t hash_text(uint64_t h, const char *text)
 {
 	for (; *text; text++)
 		h = (h ^ (uint8_t)*text) * 0x100000001b3u;
@@ -55,7 +57,7 @@ static bool snapshot_make(struct snapshot *s, const struct snapshot_beside *besi
 				   time(NULL), why, why_size);
 	if (!s->identity)
 		return false;
-	s->seed = seed_of(seed_of(0xcbf29ce484222325u, s->config.identity.ca), s->config.name);
+	s->seed = hash_text(hash_text(HASH_BEGIN, s->config.identity.ca), s->config.name);
 	if (s->config.tls.certificate)
 		front_pem = s->config.tls.certificate;
 	if (front_pem) {
@@ -145,13 +147,10 @@ const struct relay_public *snapshot_public(const struct snapshot *s, const char 
 	return found ? *found : NULL;
 }
 
-/* FNV-1a: names are the operator's own, and of one table. */
 uint64_t snapshot_public_mark(const char *name)
 {
-	uint64_t mark = UINT64_C(0xcbf29ce484222325);
+	uint64_t mark = hash_text(HASH_BEGIN, name);
 
-	for (const char *p = name; *p; p++)
-		mark = (mark ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
 	return mark ? mark : 1;
 }
 

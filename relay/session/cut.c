@@ -94,7 +94,7 @@ static void cut_pair(struct conn *asker, struct conn *publisher, uint64_t number
 	struct wire_message go = {.type = WIRE_GO, .go.session = number};
 	struct session *s;
 
-	if ((public || site) && grant.reason == REASON_OK &&
+	if (facts.public_mark && grant.reason == REASON_OK &&
 	    !snapshot_public_leads(w->snap, facts.public_mark, party_name(pair->to), service))
 		grant.reason = REASON_NOT_ALLOWED;
 	if (grant.reason != REASON_OK) {
