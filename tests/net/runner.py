@@ -25,6 +25,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ENGINES = ("io_uring", "epoll")
 THREADS = (1, 3)  # of the relay
 LIMIT_S = 60
+AGAIN = 2
 
 
 def limit(seconds):
@@ -91,7 +92,7 @@ class Running:
     """A test that runs as a child process."""
 
     def __init__(self, name, test, options, engine):
-        self.name, self.engine = name, engine
+        self.name, self.test, self.engine = name, test, engine
         self.start = time.monotonic()
         self.limit_s = getattr(test, "limit_s", LIMIT_S) * options.patience
         self.output = tempfile.TemporaryFile(mode="w+", errors="replace")
@@ -156,9 +157,11 @@ def run_all(tests, options, engine):
 
 def run_each(tests, options, engine, running):
     passed, failed = 0, []
-    waiting = list(tests)
-    while waiting or running:
-        while waiting and len(running) < options.jobs:
+    waiting, again, jobs = list(tests), [], options.jobs
+    while waiting or running or again:
+        if not waiting and not running:
+            waiting, again, jobs = again, [], 1
+        while waiting and len(running) < jobs:
             running.append(Running(*waiting.pop(0), options, engine))
         time.sleep(0.02)
         for one in list(running):
@@ -167,12 +170,15 @@ def run_each(tests, options, engine, running):
                 continue
             running.remove(one)
             took, ok, text = done
+            first, _, rest = text.partition("\n")
             if ok:
                 passed += 1
                 print(f"  ok     {one.name} ({took:.1f} s)")
+            elif jobs > 1 and len(again) < AGAIN:
+                again.append((one.name, one.test))
+                print(f"  again  {one.name}, alone and last: {first}")
             else:
                 failed.append(one.name)
-                first, _, rest = text.partition("\n")
                 print(f"  FAILED {one.name}: {first}")
             if not ok or options.verbose:
                 print(*("      " + line for line in (text if ok else rest).splitlines()), sep="\n")
