@@ -62,7 +62,8 @@ DEMO_PACKAGES := iproute2 nftables nginx-light curl openssl procps python3
 DEMO_HOME_PACKAGES := $(DEMO_PACKAGES) miniupnpd-nftables
 TEST_PACKAGES := $(CHECK_PACKAGES) $(DEMO_PACKAGES) libnginx-mod-stream gcc clang \
 	clang-format clang-tidy libclang-rt-dev openssh-server openssh-client iperf3 sslscan \
-	tshark chromium podman runc systemd mandoc coturn miniupnpd-nftables miniupnpc natpmpc libnice-dev pkg-config
+	tshark chromium podman runc systemd mandoc coturn miniupnpd-nftables miniupnpc natpmpc libnice-dev pkg-config \
+	pebble uacme lego certbot ca-certificates
 BENCH_PACKAGES := $(DEMO_PACKAGES) haproxy libnginx-mod-stream syncthing-relaysrv coturn \
 	miniupnpd-nftables
 PORTABILITY_PACKAGES := debootstrap debian-archive-keyring qemu-system-x86 qemu-system-arm cpio

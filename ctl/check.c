@@ -183,7 +183,7 @@ static bool check_tcp(struct check *c, const struct endpoint *to, bool through_p
 
 /* ---- the certificate ---- */
 
-static void tell_leaf(struct check *c, SSL *ssl, const char *host)
+static void tell_leaf(struct check *c, SSL *ssl, const char *host, bool by_system)
 {
 	X509 *leaf = SSL_get_peer_certificate(ssl);
 	char issuer[CERTIFICATE_TEXT_BYTES];
@@ -194,7 +194,9 @@ static void tell_leaf(struct check *c, SSL *ssl, const char *host)
 	tell(c, "interception", VERDICT_OK, "none: %s shows its own certificate, issued by \"%s\"",
 	     host, issuer);
 	tell_expiry(c, "certificate", "the relay's", certificate_time(X509_get0_notAfter(leaf)),
-		    RELAY_DAYS, "its operator issues a new one with 'postern pki issue DIR relay'");
+		    RELAY_DAYS,
+		    by_system ? "its operator has its public CA make a new one"
+			      : "its operator issues a new one with 'postern pki issue DIR relay'");
 	X509_free(leaf);
 }
 
@@ -207,7 +209,7 @@ static bool check_certificate(struct check *c, const struct agent_relay *relay, 
 	if (identity_check_relay(c->agent.setup.self.identity, ssl, host,
 				 relay->trust == AGENT_TRUST_SYSTEM, time(NULL), &proved, why,
 				 sizeof(why))) {
-		tell_leaf(c, ssl, host);
+		tell_leaf(c, ssl, host, proved.by_system);
 		return true;
 	}
 	tell(c, strncmp(why, "TLS is being", 12) == 0 ? "interception" : "certificate",

@@ -49,9 +49,10 @@ static void trust_explain(const struct agent_link *l, enum reason reason, time_t
 			 l->label);
 	else
 		snprintf(why, why_size,
-			 "the certificate of %s%s has expired; the relay's operator renews it "
-			 "with 'postern pki renew'",
-			 l->label, now >= last->peer.not_after ? "" : ", or its CA's,");
+			 "the certificate of %s%s has expired; the relay's operator %s", l->label,
+			 now >= last->peer.not_after ? "" : ", or its CA's,",
+			 last->peer.by_system ? "has its public CA make a new one"
+					      : "renews it with 'postern pki renew'");
 }
 
 static struct entitled_answer trust_ask(const struct agent_link *l, time_t now)

@@ -94,6 +94,11 @@ bool identity_check_relay(const struct identity *id, SSL *ssl, const char *host,
 			  time_t now, struct identity_peer *out, char *why,
 			  size_t why_size) MUST_CHECK;
 
+/* Whether it would, of a relay that presented these certificates, the server's own first and at
+ * least that: for who is about to give a relay a certificate. why is a clause. */
+bool identity_foresees_relay(const struct identity *id, STACK_OF(X509) * chain, const char *host,
+			     bool system_trust, time_t now, char *why, size_t why_size) MUST_CHECK;
+
 /* Reads the system's CAs, again if they are known: those of the files and directories that
  * SSL_CERT_FILE and SSL_CERT_DIR name, as OpenSSL reads these, else of the distribution's file.
  * False when none are known, of this time or an earlier one. */

@@ -167,17 +167,17 @@ static void explain_foreign(const struct identity *id, X509 *leaf, const char *h
 				"trust: system for it in this side's file");
 }
 
-static void explain_time(const struct identity_verdict *v, const char *host, time_t now, char *why,
-			 size_t why_size)
+static void explain_time(const struct identity_verdict *v, const char *host, bool by_system,
+			 time_t now, char *why, size_t why_size)
 {
 	char date[DATE_BYTES], here[DATE_BYTES];
 	const char *whose = v->is_leaf ? "the certificate" : "the CA above the certificate";
 
 	if (v->error == X509_V_ERR_CERT_HAS_EXPIRED)
-		snprintf(why, why_size,
-			 "%s of %s expired on %s; the relay's operator issues a new one with "
-			 "'postern pki issue'",
-			 whose, host, date_text(v->not_after, date));
+		snprintf(why, why_size, "%s of %s expired on %s; the relay's operator %s", whose,
+			 host, date_text(v->not_after, date),
+			 by_system ? "has its public CA make a new one"
+				   : "issues a new one with 'postern pki issue'");
 	else
 		snprintf(
 			why, why_size,
@@ -186,13 +186,13 @@ static void explain_time(const struct identity_verdict *v, const char *host, tim
 }
 
 static void identity_explain(const struct identity *id, const struct identity_verdict *v,
-			     X509 *leaf, const char *host, bool system_trust, time_t now, char *why,
-			     size_t why_size)
+			     X509 *leaf, const char *host, bool system_trust, bool by_system,
+			     time_t now, char *why, size_t why_size)
 {
 	switch (v->error) {
 	case X509_V_ERR_CERT_HAS_EXPIRED:
 	case X509_V_ERR_CERT_NOT_YET_VALID:
-		explain_time(v, host, now, why, why_size);
+		explain_time(v, host, by_system, now, why, why_size);
 		break;
 	case X509_V_ERR_INVALID_PURPOSE:
 		snprintf(why, why_size,
@@ -258,15 +258,13 @@ static bool keep_relay(X509 *leaf, const struct identity_verdict *v, bool by_sys
 	return true;
 }
 
-static bool check_leaf(const struct identity *id, STACK_OF(X509) * chain, const char *host,
-		       bool system_trust, time_t now, struct identity_peer *out, char *why,
-		       size_t why_size)
+/* By our CA or, where that has not signed it, by the system's if they count. */
+static struct identity_verdict judge_chain(const struct identity *id, STACK_OF(X509) * chain,
+					   bool system_trust, time_t now, bool *by_system)
 {
 	X509 *leaf = sk_X509_value(chain, 0);
 	X509_STORE *system = NULL;
 	struct identity_verdict v;
-	struct identity_peer peer;
-	char names[512];
 
 	v = identity_verify_chain(id->ca, leaf, chain, X509_PURPOSE_SSL_SERVER, now);
 	if (system_trust && is_foreign(v.error))
@@ -274,8 +272,23 @@ static bool check_leaf(const struct identity *id, STACK_OF(X509) * chain, const 
 	if (system)
 		v = identity_verify_chain(system, leaf, chain, X509_PURPOSE_SSL_SERVER, now);
 	X509_STORE_free(system);
+	*by_system = system != NULL;
+	return v;
+}
+
+static bool check_leaf(const struct identity *id, STACK_OF(X509) * chain, const char *host,
+		       bool system_trust, time_t now, struct identity_peer *out, char *why,
+		       size_t why_size)
+{
+	X509 *leaf = sk_X509_value(chain, 0);
+	struct identity_verdict v;
+	struct identity_peer peer;
+	char names[512];
+	bool by_system;
+
+	v = judge_chain(id, chain, system_trust, now, &by_system);
 	if (v.error != X509_V_OK) {
-		identity_explain(id, &v, leaf, host, system_trust, now, why, why_size);
+		identity_explain(id, &v, leaf, host, system_trust, by_system, now, why, why_size);
 		return false;
 	}
 	if (identity_of_certificate(leaf, &peer)) {
@@ -292,7 +305,7 @@ static bool check_leaf(const struct identity *id, STACK_OF(X509) * chain, const 
 		return false;
 	}
 	snprintf(why, why_size, "out of memory");
-	return keep_relay(leaf, &v, system != NULL, out);
+	return keep_relay(leaf, &v, by_system, out);
 }
 
 /* After the certificate, which tells who takes TLS apart on the way. */
@@ -323,5 +336,40 @@ bool identity_check_relay(const struct identity *id, SSL *ssl, const char *host,
 	ERR_clear_error();
 	if (ok)
 		*out = peer;
+	return ok;
+}
+
+/* ---- before it is presented ---- */
+
+static void explain_unknown(STACK_OF(X509) * chain, bool system_trust, char *why, size_t why_size)
+{
+	X509 *last = sk_X509_value(chain, sk_X509_num(chain) - 1);
+	char issuer[CERTIFICATE_TEXT_BYTES];
+
+	if (!system_trust) {
+		snprintf(why, why_size,
+			 "it accepts no certificate but those of identity.ca at this relay; write "
+			 "'trust: system' there in its file, and in those of all agents and "
+			 "consoles, before");
+		return;
+	}
+	certificate_name_text(X509_get_issuer_name(last), true, issuer);
+	snprintf(why, why_size,
+		 "the last of these certificates was issued by \"%s\", which is no CA that this "
+		 "system trusts; bring the file that has the whole chain, up to such a one",
+		 issuer);
+}
+
+bool identity_foresees_relay(const struct identity *id, STACK_OF(X509) * chain, const char *host,
+			     bool system_trust, time_t now, char *why, size_t why_size)
+{
+	struct identity_peer peer;
+	bool ok = false, by_system;
+
+	if (is_foreign(judge_chain(id, chain, system_trust, now, &by_system).error))
+		explain_unknown(chain, system_trust, why, why_size);
+	else
+		ok = check_leaf(id, chain, host, system_trust, now, &peer, why, why_size);
+	ERR_clear_error();
 	return ok;
 }

@@ -32,9 +32,9 @@ bool bundle_split(const char *value, struct bundle_pair *out)
 
 /* ---- the parts ---- */
 
-/* key: [{address: VALUE}, ...] */
+/* key: [{address: VALUE, trust: TRUST}, ...]; trust may be NULL. */
 static void put_addresses(struct conf_yaml *w, const struct arguments *a, const char *key,
-			  const char *option)
+			  const char *option, const char *trust)
 {
 	const char *value;
 	size_t at = 0;
@@ -44,6 +44,8 @@ static void put_addresses(struct conf_yaml *w, const struct arguments *a, const 
 	while ((value = arguments_next(a, option, &at))) {
 		conf_yaml_begin_map(w);
 		conf_yaml_entry(w, "address", value);
+		if (trust)
+			conf_yaml_entry(w, "trust", trust);
 		conf_yaml_end_map(w);
 	}
 	conf_yaml_end_list(w);
@@ -144,7 +146,7 @@ static void put_identity(struct conf_yaml *w, const struct bundle *b)
 
 static void put_relay(struct conf_yaml *w, const struct arguments *a)
 {
-	put_addresses(w, a, "listen", "--listen");
+	put_addresses(w, a, "listen", "--listen", NULL);
 	put_pairs(w, a, "public", "--public", "name", "to");
 }
 
@@ -153,7 +155,7 @@ static void put_agent(struct conf_yaml *w, const struct arguments *a)
 	const char *socks5 = arguments_text(a, "--socks5", NULL);
 	const char *proxy = arguments_text(a, "--proxy", NULL);
 
-	put_addresses(w, a, "relays", "--relay");
+	put_addresses(w, a, "relays", "--relay", arguments_text(a, "--trust", NULL));
 	put_publish(w, a);
 	put_pairs(w, a, "forward", "--forward", "listen", "to");
 	if (socks5) {
@@ -170,7 +172,7 @@ static void put_console(struct conf_yaml *w, const struct arguments *a)
 {
 	const char *proxy = arguments_text(a, "--proxy", NULL);
 
-	put_addresses(w, a, "relays", "--relay");
+	put_addresses(w, a, "relays", "--relay", arguments_text(a, "--trust", NULL));
 	if (proxy)
 		conf_yaml_entry(w, "proxy", proxy);
 }

@@ -12,11 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <jansson.h>
 #include <openssl/err.h>
 
 #include "core/engine/certificate.h"
+#include "core/engine/identity.h"
 #include "core/parse/wire.h"
 #include "core/utc.h"
 #include "ctl/pki/pki.h"
@@ -235,21 +237,26 @@ static enum status relay_run_request(const struct arguments *a)
 	return ok ? STATUS_OK : STATUS_FAILED;
 }
 
-/* This console could come back. Of a chain the topmost is looked at, too: its CA may be ours. */
+/* This console could come back. What is no certificate the relay names as such. */
 static bool accepts_front(const struct connection *conn, const char *pem)
 {
+	const struct agent_relay *relay = conn->relay;
 	STACK_OF(X509) *chain = certificates_of_pem(pem);
-	bool accepts = !conn->has_config || conn->trusts_system;
+	struct identity *id = NULL;
+	char why[512];
+	bool accepts = !relay || sk_X509_num(chain) == 0;
 
-	for (size_t i = 0; !accepts && i < sk_X509_num(chain); i++)
-		accepts = signed_by(conn->config.identity.ca, sk_X509_value(chain, i));
-	accepts = accepts || sk_X509_num(chain) == 0; /* the relay says that it is none */
+	if (!accepts)
+		id = identity_new(conn->config.identity.ca, conn->config.identity.certificate, NULL,
+				  time(NULL), why, sizeof(why));
+	if (id)
+		accepts = identity_foresees_relay(id, chain, relay->address.host,
+						  relay->trust == AGENT_TRUST_SYSTEM, time(NULL),
+						  why, sizeof(why));
+	identity_free(id);
 	sk_X509_pop_free(chain, X509_free);
 	if (!accepts)
-		complain("this console would be cut off: it accepts no certificate but those of "
-			 "identity.ca at %s. Write 'trust: system' at this relay in its file, and "
-			 "in those of all agents and consoles, before; or use --force",
-			 conn->label);
+		complain("%s: this console would be cut off: %s; or use --force", conn->label, why);
 	return accepts;
 }
 

@@ -183,7 +183,7 @@ bool connection_open_nth(const struct arguments *a, size_t nth, struct connectio
 		const struct agent_relay *relays = conn->config.relays.items;
 
 		endpoint_text(&relays[at].address, conn->label);
-		conn->trusts_system = relays[at].trust == AGENT_TRUST_SYSTEM;
+		conn->relay = &relays[at];
 		if (open_tunnel(conn, tunnel_to_relay(&conn->config, at, WIRE_HELLO_CONSOLE)))
 			return true;
 	}

@@ -23,8 +23,9 @@ struct connection {
 	struct tunnel *tunnel; /* NULL: a Unix socket */
 	struct agent_config config;
 	bool has_config;
-	bool trusts_system; /* of this relay a certificate of a public CA is accepted, too */
-	char label[320];    /* where it leads, for people */
+	const struct agent_relay
+		*relay;	 /* of config, that was dialled; NULL: not one of its list */
+	char label[320]; /* where it leads, for people */
 };
 
 /* The relay that --at names, or else the console's first. */

@@ -14,15 +14,15 @@ from peers import receive_all
 class Console:
     """The postern command on a host, with a console's certificate or over the Unix socket."""
 
-    def __init__(self, host, *way):
-        self.host, self.way = host, way
+    def __init__(self, host, *way, env=None):
+        self.host, self.way, self.env = host, way, env
         self.program = os.path.join(host.lab.build, "postern")
 
     def argv(self, *arguments):
         return [self.program, *self.way, *map(str, arguments)]
 
     def run(self, *arguments, check=True, timeout=30):
-        return self.host.run(self.argv(*arguments), timeout=timeout, check=check)
+        return self.host.run(self.argv(*arguments), timeout=timeout, check=check, env=self.env)
 
     def json(self, *arguments, **options):
         return json.loads(self.run(*arguments, "--json", **options).stdout)
@@ -37,7 +37,7 @@ class Console:
 
     def at(self, relay):
         """The same console, for one of its relays."""
-        return Console(self.host, *self.way, "--at", relay)
+        return Console(self.host, *self.way, "--at", relay, env=self.env)
 
     def follow(self, *arguments, name="follow"):
         """Starts a command that goes on; its records are in the process's log."""
@@ -54,11 +54,11 @@ class Console:
         return self.json("relay", "status")["revision"]
 
 
-def console(w, host=None, name="boss", relays=None):
+def console(w, host=None, name="boss", relays=None, trust="ca"):
     """Issues a console's file and gives it to a host."""
     out = w.lab.path(f"{name}.yaml")
     to = [x for r in relays or [f"{w.relay_name}:{w.relay_port}"] for x in ("--relay", r)]
-    w.tool("pki", "issue", w.pki, "console", name, *to, "--out", out)
+    w.tool("pki", "issue", w.pki, "console", name, *to, "--trust", trust, "--out", out)
     return Console(host or w.visitor, "--as", out)
 
 

@@ -25,6 +25,7 @@ NAMES = {
     "proxy.example.org": "45.0.0.30",
     "home.example.org": "45.0.0.10",
     "stun.example.org": "45.0.0.3",
+    "acme.example.org": "45.0.0.40",
 }
 
 REMEDY = """namespaces are refused here: {why}

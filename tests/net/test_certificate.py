@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """A certificate of a public CA at the relay's front door, renewed in files while it runs."""
-import json
 import os
 import shutil
 import signal
@@ -129,17 +128,11 @@ def test_public_certificate(lab):
         shutil.copyfile(root, f"{elsewhere}/roots.pem")
         w.start_agent(w.home, home, "home", env={"SSL_CERT_FILE": f"{elsewhere}/roots.pem"})
     # So does a console, whom it tells in time that the certificate ends.
-    boss = console(w)
-    trust_system(lab.path("boss.yaml"))
-    boss.way = ("--as", lab.path("boss.yaml"))
-
-    def ask(*words):
-        done = w.visitor.run(boss.argv(*words, "--json"), env={"SSL_CERT_FILE": root})
-        return json.loads(done.stdout)
-
-    told = [e for e in ask("relay", "events")["events"] if e["kind"] == "certificate.expiring"]
+    boss = console(w, trust="system")
+    boss.env = {"SSL_CERT_FILE": root}
+    told = [e for e in boss.json("relay", "events")["events"] if e["kind"] == "certificate.expiring"]
     assert [(e["days"], e["file"]) for e in told] == [(3, chain)], told
-    status = ask("relay", "status")
+    status = boss.json("relay", "status")
     ends = status["front_certificate_expires"]
     assert abs(ends - time.time() - 3 * DAY) < 1200 < status["certificate_expires"] - ends, status
     # Half renewed: told with the path, and what was in force stays.
@@ -152,7 +145,7 @@ def test_public_certificate(lab):
     relay.process.signal(signal.SIGHUP)
     relay.process.wait_for_line(rf"the certificate in {chain} is in force")
     assert shown(w, root) == "second"
-    assert ask("relay", "status")["front_certificate_expires"] > ends + 10 * DAY
+    assert boss.json("relay", "status")["front_certificate_expires"] > ends + 10 * DAY
     os.unlink(chain)
     relay.process.signal(signal.SIGHUP)
     relay.process.wait_for_line(rf"error control: tls\.certificate_file: {chain}: No such file")

@@ -120,7 +120,7 @@ class World:
         return out
 
     def issue_agent(self, name, publish=None, forward=None, public=(), allow=None,
-                    socks5=None, expires=None, blocks=None, out=None, relays=None):
+                    socks5=None, expires=None, blocks=None, out=None, relays=None, trust=None):
         """forward is {local port: "AGENT/SERVICE"}; publish is {service: "ADDR:PORT"}."""
         out = self.lab.path(out or f"{name}.yaml")
         argv = ["pki", "issue", self.pki, "agent", name]
@@ -139,6 +139,8 @@ class World:
             argv += ["--socks5", f"127.0.0.1:{socks5}"]
         if expires:
             argv += ["--expires", expires]
+        if trust:
+            argv += ["--trust", trust]
         self.tool(*argv, "--out", out)
         set_blocks(out, {"engine": self.lab.engine, **(blocks or {})})
         return out

@@ -228,9 +228,23 @@ static void test_a_request_and_its_certificate(void **state)
 	assert_true(files_write("t", trusting, 0600, true));
 	free(trusting);
 	free(text);
+	/* One that trusts the system's CAs knows whether that is among them. */
+	assert_true(setenv("SSL_CERT_FILE", "ca/ca.pem", 1) == 0 && identity_load_system());
+	scene_run("relay certificate --front w --as t", STATUS_FAILED);
+	assert_says(ran.err, "which is no CA that this system trusts");
+	assert_count(FIRST, 0);
+	scene_forget();
+	assert_true(setenv("SSL_CERT_FILE", "public/ca.pem", 1) == 0 && identity_load_system());
 	scene_answers(FIRST, "{\"revision\": 2}");
 	scene_run("relay certificate --front w --as t", STATUS_OK);
 	assert_count(FIRST, 1);
+	unsetenv("SSL_CERT_FILE");
+	scene_forget();
+	/* What is no certificate is the relay's to judge. */
+	scene_write("n", "no certificate\n");
+	scene_refuses(FIRST, JSONRPC_REFUSED, "the text is none", "null");
+	scene_run("relay certificate --front n --as c", STATUS_FAILED);
+	assert_says(ran.err, "the text is none");
 	scene_forget();
 	scene_run("pki issue ca relay front --host one.example --listen [::]:443 --force",
 		  STATUS_OK);

@@ -419,6 +419,8 @@ static void test_system_trust(void **state)
 	struct identity *public = certs_identity(&theirs, &theirs, IDENTITY_RELAY, HOST, -DAY, DAY);
 	struct identity *mine = own(IDENTITY_RELAY, HOST), *me = own(IDENTITY_AGENT, "home");
 	struct identity *old = certs_identity(&ours, &ours, IDENTITY_RELAY, HOST, -2 * DAY, -DAY);
+	struct identity *past =
+		certs_identity(&theirs, &theirs, IDENTITY_RELAY, HOST, -2 * DAY, -DAY);
 	int fd = mkstemp(path);
 
 	assert_true(fd >= 0);
@@ -440,6 +442,9 @@ static void test_system_trust(void **state)
 	/* The organisation's own CA has said what there is to say of its certificates. */
 	assert_false(dial(old, me, HOST, true, why, sizeof(why)));
 	assert_begins(why, "the certificate of relay.example.org expired on 20");
+	assert_contains(why, "'postern pki issue'");
+	assert_false(dial(past, me, HOST, true, why, sizeof(why)));
+	assert_contains(why, "has its public CA make a new one");
 	assert_false(dial(public, me, "www.example.org", true, why, sizeof(why)));
 	assert_begins(why, "the relay's certificate is for relay.example.org, not for www");
 	/* What is gone by the next time is still known. */
@@ -449,9 +454,57 @@ static void test_system_trust(void **state)
 	unsetenv("SSL_CERT_FILE");
 	close(fd);
 	identity_free(public);
+	identity_free(past);
 	identity_free(old);
 	identity_free(mine);
 	identity_free(me);
+}
+
+/* Before a relay presents it. */
+static bool foresees(const struct identity *me, const char *pem, const char *host,
+		     bool system_trust, char *why, size_t why_size)
+{
+	STACK_OF(X509) *chain = certificates_of_pem(pem);
+	bool ok;
+
+	why[0] = '\0';
+	ok = identity_foresees_relay(me, chain, host, system_trust, now, why, why_size);
+	sk_X509_pop_free(chain, X509_free);
+	return ok;
+}
+
+static void test_what_a_relay_will_present(void **state)
+{
+	char path[] = "/tmp/postern-ca-XXXXXX", why[512];
+	struct certs_pair mine = certs_make_pair(&ours, IDENTITY_RELAY, HOST, -DAY, DAY);
+	struct certs_pair public = certs_make_pair(&theirs, IDENTITY_RELAY, HOST, -DAY, DAY);
+	struct certs_pair old = certs_make_pair(&ours, IDENTITY_RELAY, HOST, -2 * DAY, -DAY);
+	struct identity *me = own(IDENTITY_AGENT, "home");
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	setenv("SSL_CERT_FILE", path, 1);
+	assert_int_equal(write(fd, ours.pem, strlen(ours.pem)), strlen(ours.pem));
+	assert_true(identity_load_system());
+	assert_true(foresees(me, mine.certificate, HOST, false, why, sizeof(why)));
+	assert_false(foresees(me, public.certificate, HOST, false, why, sizeof(why)));
+	assert_contains(why, "write 'trust: system' there in its file");
+	assert_false(foresees(me, public.certificate, HOST, true, why, sizeof(why)));
+	assert_contains(why, "was issued by \"Inspector Box CA\", which is no CA that this system");
+	assert_int_equal(write(fd, theirs.pem, strlen(theirs.pem)), strlen(theirs.pem));
+	assert_true(identity_load_system());
+	assert_true(foresees(me, public.certificate, HOST, true, why, sizeof(why)));
+	assert_false(foresees(me, public.certificate, "www.example.org", true, why, sizeof(why)));
+	assert_begins(why, "the relay's certificate is for relay.example.org, not for www");
+	assert_false(foresees(me, old.certificate, HOST, true, why, sizeof(why)));
+	assert_begins(why, "the certificate of relay.example.org expired on 20");
+	unsetenv("SSL_CERT_FILE");
+	close(fd);
+	unlink(path);
+	identity_free(me);
+	certs_free_pair(&mine);
+	certs_free_pair(&public);
+	certs_free_pair(&old);
 }
 
 static void put(const char *dir, const char *name, const char *text)
@@ -809,6 +862,7 @@ int main(void)
 		cmocka_unit_test(test_interception_is_named),
 		cmocka_unit_test(test_a_new_ca_stands_for_itself),
 		cmocka_unit_test(test_system_trust),
+		cmocka_unit_test(test_what_a_relay_will_present),
 		cmocka_unit_test(test_system_trust_by_directories),
 		cmocka_unit_test(test_relays_out_of_time),
 		cmocka_unit_test(test_an_agent_is_no_relay),

@@ -183,6 +183,7 @@ static void test_agent_loads(void **state)
 	assert_string_equal(f[0].service, "null");
 	assert_int_equal(addr_port(&c.socks5.listen), 1080);
 	assert_string_equal(c.proxy, "http://u:p@proxy:3128");
+	assert_int_equal(((struct agent_relay *)c.relays.items)[1].trust, AGENT_TRUST_CA);
 
 	id = identity_new(c.identity.ca, c.identity.certificate, c.identity.key, time(NULL), why,
 			  sizeof(why));
@@ -212,7 +213,8 @@ static void test_console_loads(void **state)
 	char why[256];
 
 	assert_int_equal(run(issue, "ca console ops --relay relay.example.org:443 "
-				    "--relay 192.0.2.1:443 --proxy http://proxy:3128"),
+				    "--relay 192.0.2.1:443 --proxy http://proxy:3128 "
+				    "--trust system"),
 			 STATUS_OK);
 	assert_int_equal(mode_of("ops.yaml"), 0600);
 	root = conf_load("ops.yaml", CONF_KEYS, &errors);
@@ -221,6 +223,9 @@ static void test_console_loads(void **state)
 	assert_string_equal(c.name, "ops");
 	assert_int_equal(c.relays.count, 2);
 	assert_string_equal(c.proxy, "http://proxy:3128");
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(((struct agent_relay *)c.relays.items)[i].trust,
+				 AGENT_TRUST_SYSTEM);
 	assert_true(c.dial_ms > 0 && c.open_ms > 0 && c.max_sessions > 0);
 	id = identity_new(c.identity.ca, c.identity.certificate, c.identity.key, time(NULL), why,
 			  sizeof(why));
@@ -240,6 +245,10 @@ static void test_console_loads(void **state)
 	assert_int_equal(console_config_kind(NULL), BUNDLE_OTHER);
 
 	assert_int_equal(run(issue, "ca console ops2"), STATUS_USAGE);
+	assert_int_equal(run(issue, "ca console ops2 --relay r.example:443 --trust all"),
+			 STATUS_FAILED);
+	assert_int_equal(run(issue, "ca relay r2 --host r.example --listen [::]:443 --trust ca"),
+			 STATUS_USAGE);
 	assert_int_equal(run(issue, "ca console o.p --relay r.example:443"), STATUS_USAGE);
 	assert_int_equal(run(issue, "ca console ops2 --relay r.example:443 --publish a=b:1"),
 			 STATUS_USAGE);
