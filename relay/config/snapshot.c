@@ -42,6 +42,42 @@ static uint64_t hash_text(uint64_t h, const char *text)
 	return h;
 }
 
+struct snapshot_mark {
+	uint64_t mark;
+	const struct relay_public *leads;
+};
+
+static int compare_marks(const void *a, const void *b)
+{
+	const struct snapshot_mark *one = a, *other = b;
+
+	return (one->mark > other->mark) - (one->mark < other->mark);
+}
+
+static void add_mark(struct snapshot *s, const char *name, const struct relay_public *leads)
+{
+	if (leads->to)
+		s->marks[s->mark_count++] = (struct snapshot_mark){
+			.mark = snapshot_public_mark(name),
+			.leads = leads,
+		};
+}
+
+/* For each session that came by a public name it is asked whether that still leads there, at each
+ * new configuration. */
+static bool index_marks(struct snapshot *s)
+{
+	s->marks = calloc(s->config.publics.count + 2, sizeof(*s->marks));
+	if (!s->marks)
+		return false;
+	for (size_t i = 0; i < s->config.publics.count; i++)
+		add_mark(s, s->config.publics.items[i].name, &s->config.publics.items[i]);
+	add_mark(s, SNAPSHOT_ACME, &s->config.tls.acme);
+	add_mark(s, SNAPSHOT_SITE, &s->config.site.to);
+	qsort(s->marks, s->mark_count, sizeof(*s->marks), compare_marks);
+	return true;
+}
+
 /* False: why has a sentence. */
 static bool snapshot_make(struct snapshot *s, const struct snapshot_beside *beside, char *why,
 			  size_t why_size)
@@ -76,7 +112,8 @@ static bool snapshot_make(struct snapshot *s, const struct snapshot_beside *besi
 	}
 	s->config.policy_conf.signed_revoked = &s->signed_revocations.list;
 	s->policy = policy_new(&s->config.policy_conf);
-	if (s->front && s->policy && index_publics(s) && bind_list_make(&s->config, &s->binds))
+	if (s->front && s->policy && index_publics(s) && index_marks(s) &&
+	    bind_list_make(&s->config, &s->binds))
 		return true;
 	snprintf(why, why_size, "out of memory");
 	return false;
@@ -87,6 +124,7 @@ static void snapshot_free(struct snapshot *s)
 	bind_list_free(&s->binds);
 	policy_free(s->policy);
 	signed_revocations_free(&s->signed_revocations);
+	free(s->marks);
 	free(s->publics);
 	SSL_CTX_free(s->front);
 	front_certificate_free(s->front_certificate);
@@ -157,14 +195,9 @@ uint64_t snapshot_public_mark(const char *name)
 bool snapshot_public_leads(const struct snapshot *s, uint64_t mark, const char *agent,
 			   const char *service)
 {
-	const struct relay_public *p = NULL;
+	const struct snapshot_mark key = {.mark = mark}, *found;
 
-	for (size_t i = 0; i < s->public_count && !p; i++)
-		if (snapshot_public_mark(s->publics[i]->name) == mark)
-			p = s->publics[i];
-	if (!p && mark == snapshot_public_mark(SNAPSHOT_ACME))
-		p = &s->config.tls.acme;
-	if (!p && mark == snapshot_public_mark(SNAPSHOT_SITE))
-		p = &s->config.site.to;
-	return p && p->to && strcmp(p->agent, agent) == 0 && strcmp(p->service, service) == 0;
+	found = bsearch(&key, s->marks, s->mark_count, sizeof(*s->marks), compare_marks);
+	return found && strcmp(found->leads->agent, agent) == 0 &&
+	       strcmp(found->leads->service, service) == 0;
 }

@@ -33,6 +33,8 @@ struct snapshot {
 	struct bind_list binds;
 	const struct relay_public **publics; /* sorted by name */
 	size_t public_count;
+	struct snapshot_mark *marks; /* sorted: of what snapshot_public_leads() is asked about */
+	size_t mark_count;
 	struct policy *policy;
 	struct signed_revocations signed_revocations; /* told to agents */
 };

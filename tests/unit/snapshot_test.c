@@ -102,6 +102,11 @@ static void test_made_whole(void **state)
 	assert_false(snapshot_public_leads(s, mark, "home", "a"));
 	assert_false(snapshot_public_leads(s, mark, "x", "web"));
 	assert_false(snapshot_public_leads(s, mark + 1, "home", "web"));
+	mark = snapshot_public_mark("a.example.org");
+	assert_true(snapshot_public_leads(s, mark, "home", "a"));
+	mark = snapshot_public_mark("z.example.org");
+	assert_true(snapshot_public_leads(s, mark, "x", snapshot_public(s, "z.example.org")->service));
+	assert_false(snapshot_public_leads(s, snapshot_public_mark(SNAPSHOT_SITE), "", ""));
 	assert_true(revocations_cover_name(policy_revocations(s->policy), "mallory"));
 	assert_false(revocations_cover_name(policy_revocations(s->policy), "home"));
 	snapshot_release(s);

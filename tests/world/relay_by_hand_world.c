@@ -774,17 +774,41 @@ static void check_asked(void)
 	check_over(t, 2 * SECOND, "the relay refuses");
 }
 
+static const struct agent_links_events *agents_own;
+static unsigned looks;
+
+static void links_told_of_revocations(struct agent_links *set)
+{
+	looks++;
+	agents_own->revoked(set);
+}
+
+/* Its sessions are asked about again, by itself, with each list that says something else. */
+static void check_looks(unsigned count, const char *when)
+{
+	world_check(looks == count, "revoked", "%u looks at the sessions where %u are due: %s",
+		    looks, count, when);
+}
+
 static void revoke_laptop(bool link_is_lost)
 {
 	const uint8_t whole = WIRE_REVOKED_FIRST | WIRE_REVOKED_LAST;
+	struct agent_links_events counting;
 
 	agent_comes("");
+	agents_own = home.agent.links.events;
+	counting = *agents_own;
+	counting.revoked = links_told_of_revocations;
+	home.agent.links.events = &counting;
+	looks = 0;
 	welcome(8);
 	legs_run(3 * SECOND);
 	say_revoked(WIRE_REVOKED_FIRST, "laptop");
 	check_asked(); /* the list is not whole */
+	check_looks(0, "half a list");
 	say_revoked(WIRE_REVOKED_LAST, "eve");
 	check_not_asked("laptop is revoked");
+	check_looks(1, "two are revoked");
 	/* Another list is on its way, and what was told holds as long: also without the link. */
 	say_revoked(WIRE_REVOKED_FIRST, NULL);
 	check_not_asked("laptop is revoked while another list comes");
@@ -800,6 +824,10 @@ static void revoke_laptop(bool link_is_lost)
 		say_revoked(WIRE_REVOKED_LAST, "eve");
 	}
 	check_asked(); /* it is revoked no more */
+	check_looks(2, "another list");
+	say_revoked(whole, link_is_lost ? NULL : "eve");
+	check_looks(2, "the same list again");
+	home.agent.links.events = agents_own;
 	leave();
 }
 
