@@ -991,6 +991,27 @@ static void scene_another_relay(void)
 	leave();
 }
 
+/* Its certificate ends, it shows no newer one, and it tells no list, at which the agent would ask. */
+static void scene_a_relay_that_outlives_its_certificate(void)
+{
+	struct certs_pair lasting = world_pairs[RELAY_A];
+
+	peer_end(&the_link);
+	world_pairs[RELAY_A] = certs_make_pair(&world_ca, IDENTITY_RELAY, "relay-a", -86400, 60);
+	peer_start(&the_link, "link", RELAY_A, relay_host);
+	agent_comes("");
+	welcome(0);
+	world_check(!peer_gone(&the_link, 50 * SECOND), "goes-on",
+		    "the agent leaves a relay before its time");
+	world_check(peer_gone(&the_link, 12 * SECOND), "expires",
+		    "the agent stays with a relay whose certificate has ended");
+	leave();
+	peer_end(&the_link);
+	certs_free_pair(&world_pairs[RELAY_A]);
+	world_pairs[RELAY_A] = lasting;
+	peer_start(&the_link, "link", RELAY_A, relay_host);
+}
+
 static bool taken_in_clear(void *peer)
 {
 	return peer_take(peer, &door, false);
@@ -1191,6 +1212,7 @@ static void (*const scenes[])(void) = {
 	scene_a_relay_of_many_tag_keys,
 	scene_a_disk_that_is_full_for_a_while,
 	scene_another_relay,
+	scene_a_relay_that_outlives_its_certificate,
 	scene_a_relay_that_says_nothing,
 	scene_a_relay_of_many_words,
 	scene_a_proxy,
