@@ -257,7 +257,7 @@ UNIT_LINK := -lcmocka -lbrotlienc
 UNIT_LIBS := $(LIBS)
 
 define unit_rule
-$(patsubst tests/%.c,$(B)/tests/%,$(1)): $(call objs,$(1) $(call links,$(1))) $(B)/libraries
+$(patsubst tests/%.c,$(B)/tests/%,$(1)): $(call objs,$(1) tests/support/only.c $(call links,$(1))) $(B)/libraries
 	$$(call link,$$($(call kernel_of,$(1))_LINK),$$($(call kernel_of,$(1))_LIBS))
 endef
 $(foreach t,$(UNIT_SRC),$(eval $(call unit_rule,$(t))))

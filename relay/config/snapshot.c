@@ -67,11 +67,14 @@ static void add_mark(struct snapshot *s, const char *name, const struct relay_pu
  * new configuration. */
 static bool index_marks(struct snapshot *s)
 {
-	s->marks = calloc(s->config.publics.count + 2, sizeof(*s->marks));
+	const struct relay_public *list = s->config.publics.items;
+	size_t count = s->config.publics.count;
+
+	s->marks = calloc(count + 2, sizeof(*s->marks));
 	if (!s->marks)
 		return false;
-	for (size_t i = 0; i < s->config.publics.count; i++)
-		add_mark(s, s->config.publics.items[i].name, &s->config.publics.items[i]);
+	for (size_t i = 0; i < count; i++)
+		add_mark(s, list[i].name, &list[i]);
 	add_mark(s, SNAPSHOT_ACME, &s->config.tls.acme);
 	add_mark(s, SNAPSHOT_SITE, &s->config.site.to);
 	qsort(s->marks, s->mark_count, sizeof(*s->marks), compare_marks);
