@@ -477,7 +477,7 @@ void world_relay_ends(void)
 void world_relay_newer(void)
 {
 	struct certs_pair before = world_pairs[RELAY_A];
-	bool cold = dice_chance(&world_dice, 500);
+	bool cold = dice_chance(&world_dice, 300);
 	uint64_t link;
 
 	world_pairs[RELAY_A] =
