@@ -78,9 +78,13 @@ static struct relay_config config_of(const char *yaml, const char *key)
 static void test_made_whole(void **state)
 {
 	struct relay_config c = config_of(
-		BASE "site: {page: Hello}\npublic:\n  - {name: www.example.org, to: home/web}\n"
-		     "  - {name: a.example.org, to: home/a}\n  - {name: Z.example.org, to: x/z}\n"
-		     "revoked: [{agent: mallory}]\n",
+		BASE
+		"site: {page: Hello}\npublic:\n  - {name: www.example.org, to: home/web}\n"
+		"  - {name: a.example.org, to: home/a}\n  - {name: Z.example.org, to: x/z}\n"
+		"  - {name: k.example.org, to: home/k}\n  - {name: l.example.org, to: home/l}\n"
+		"  - {name: m.example.org, to: home/m}\n  - {name: n.example.org, to: home/n}\n"
+		"  - {name: o.example.org, to: home/o}\n  - {name: p.example.org, to: home/p}\n"
+		"revoked: [{agent: mallory}]\n",
 		relay.key);
 	char why[256] = "";
 	struct snapshot *s = snapshot_new(&c, &(struct snapshot_beside){0}, 7, why, sizeof(why));
@@ -102,10 +106,14 @@ static void test_made_whole(void **state)
 	assert_false(snapshot_public_leads(s, mark, "home", "a"));
 	assert_false(snapshot_public_leads(s, mark, "x", "web"));
 	assert_false(snapshot_public_leads(s, mark + 1, "home", "web"));
-	mark = snapshot_public_mark("a.example.org");
-	assert_true(snapshot_public_leads(s, mark, "home", "a"));
-	mark = snapshot_public_mark("z.example.org");
-	assert_true(snapshot_public_leads(s, mark, "x", snapshot_public(s, "z.example.org")->service));
+	for (const char *c = "aklmnop"; *c; c++) {
+		const char name[] = {*c,  '.', 'e', 'x', 'a', 'm', 'p',
+				     'l', 'e', '.', 'o', 'r', 'g', 0};
+		const char service[] = {*c, 0};
+
+		mark = snapshot_public_mark(name);
+		assert_true(snapshot_public_leads(s, mark, "home", service));
+	}
 	assert_false(snapshot_public_leads(s, snapshot_public_mark(SNAPSHOT_SITE), "", ""));
 	assert_true(revocations_cover_name(policy_revocations(s->policy), "mallory"));
 	assert_false(revocations_cover_name(policy_revocations(s->policy), "home"));
