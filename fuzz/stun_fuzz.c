@@ -3,15 +3,17 @@
  * stun_fuzz: any bytes as a STUN message, and as a request to the server. What is understood says
  * the same when written and read again; an answer is a STUN message that answers, and hardly longer
  * than what it answers.
- * links: stun/message.c stun/server.c core/addr.c
+ * links: stun/message.c stun/integrity.c stun/server.c core/addr.c
  */
 #include "fuzz/prefix.h"
-#include "stun/message.h"
+#include "stun/integrity.h"
 #include "stun/server.h"
 
 /* XOR-MAPPED-ADDRESS of IPv6; with RFC 5780 three more addresses. */
 #define ANSWER_MORE_MAX	     24u
 #define ANSWER_BEHAVIOUR_MAX 96u
+
+#define PASSWORD "VOkJxbRl1RmTxUk/WvJxBt" /* of tests/support/rfc5769.h: seeds are made with it */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -103,6 +105,27 @@ static struct addr literal(const char *host, uint16_t port)
 	return a;
 }
 
+/* Who has the password is answered with it, and no one else is answered. */
+static void check_password(const uint8_t *data, size_t len, const struct addr *from)
+{
+	const struct stun_server s = {.password = {(const uint8_t *)PASSWORD, strlen(PASSWORD)}};
+	struct stun_answer answer;
+	struct stun_message m;
+	enum stun_outcome o = stun_server_answer(&s, data, len, from, 0, 0, true, &answer);
+	bool answered = o == STUN_ANSWERED || o == STUN_ANSWERED_ERROR;
+
+	if (stun_decode(data, len, &m) != STUN_OK || len > STUN_REQUEST_MAX ||
+	    m.header.class != STUN_REQUEST || m.header.method != STUN_BINDING) {
+		assert(!answered);
+		return;
+	}
+	assert(answered == stun_integrity_sha256_ok(&m, data, s.password));
+	if (!answered)
+		return;
+	assert(stun_decode(answer.bytes, answer.len, &m) == STUN_OK);
+	assert(stun_integrity_sha256_ok(&m, answer.bytes, s.password));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct addr v4 = literal("192.0.2.1", 4711), v6 = literal("2001:db8::1", 4711);
@@ -122,5 +145,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	check_server(&plain, data, len, &v6, true, ANSWER_MORE_MAX);
 	check_server(&draining, data, len, &v4, false, ANSWER_MORE_MAX);
 	check_server(&full, data, len, &v4, false, ANSWER_BEHAVIOUR_MAX);
+	check_password(data, len, &v4);
 	return 0;
 }

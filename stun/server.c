@@ -7,9 +7,12 @@
  * section 6.3: FINGERPRINT (silence), form (400), attributes that are not understood (420). What
  * passes is sent elsewhere while draining (300) or answered.
  *
- * Credentials are understood but not asked for; so MESSAGE-INTEGRITY is passed over and answers
- * have none. Errors have no reason phrase: the numbers say it all, and phrases only help those who
- * would have answers be larger than requests.
+ * Without a password credentials are understood but not asked for; so MESSAGE-INTEGRITY is passed
+ * over and answers have none. With one (short-term credentials, section 9.1; the caller has found
+ * it by USERNAME) what is not made with it is not answered at all, no matter what else is wrong
+ * with it: section 9.1.3's errors 400 and 401 would tell a prober that STUN is spoken here. Errors
+ * have no reason phrase: the numbers say it all, and phrases only help those who would have answers
+ * be larger than requests.
  *
  * RFC 5780 needs two addresses of the client's family and datagrams; for other clients its
  * attributes are not understood, as if it were switched off. PADDING is answered with as much of it
@@ -20,12 +23,13 @@
 
 #include <assert.h>
 
-#include "stun/message.h"
+#include "stun/integrity.h"
 
 static const char *const outcome_names[] = {
 	[STUN_ANSWERED] = "answered",	      [STUN_ANSWERED_ERROR] = "answered_error",
 	[STUN_IGNORED_NOT_STUN] = "not_stun", [STUN_IGNORED_CLASS] = "class",
 	[STUN_IGNORED_METHOD] = "method",     [STUN_IGNORED_DAMAGED] = "damaged",
+	[STUN_IGNORED_UNPROVEN] = "unproven",
 };
 static_assert(sizeof outcome_names / sizeof outcome_names[0] == STUN_OUTCOMES, "a name for each");
 
@@ -34,6 +38,7 @@ struct asked {
 	struct stun_message m;
 	struct addr from; /* never v4-mapped */
 	unsigned address, port;
+	struct stun_bytes password;		/* that it was made with; len 0: none */
 	const struct stun_behaviour *behaviour; /* NULL: RFC 5780 is not for this one */
 };
 
@@ -60,22 +65,24 @@ static void stun_server_begin(struct stun_writer *w, struct stun_answer *out,
 }
 
 /* Everything that is written here fits STUN_ANSWER_MAX. */
-static void stun_server_finish(struct stun_writer *w, struct stun_answer *out, bool fingerprint)
+static void stun_server_finish(struct stun_writer *w, struct stun_answer *out,
+			       const struct asked *q)
 {
-	if (fingerprint)
+	if (q->password.len > 0)
+		stun_write_integrity_sha256(w, q->password);
+	if (q->m.has & STUN_HAS_FINGERPRINT)
 		stun_write_fingerprint(w);
 	out->len = stun_write_end(w);
 	assert(out->len > 0);
 }
 
-static enum stun_outcome answer_bad_request(const struct stun_header *h, bool fingerprint,
-					    struct stun_answer *out)
+static enum stun_outcome answer_bad_request(const struct asked *q, struct stun_answer *out)
 {
 	struct stun_writer w;
 
-	stun_server_begin(&w, out, h, STUN_ERROR);
+	stun_server_begin(&w, out, &q->m.header, STUN_ERROR);
 	stun_write_error(&w, STUN_BAD_REQUEST);
-	stun_server_finish(&w, out, fingerprint);
+	stun_server_finish(&w, out, q);
 	return STUN_ANSWERED_ERROR;
 }
 
@@ -87,7 +94,7 @@ static enum stun_outcome answer_unknown(const struct asked *q, const struct stun
 	stun_server_begin(&w, out, &q->m.header, STUN_ERROR);
 	stun_write_error(&w, STUN_UNKNOWN_ATTRIBUTE);
 	stun_write_unknown(&w, unknown);
-	stun_server_finish(&w, out, q->m.has & STUN_HAS_FINGERPRINT);
+	stun_server_finish(&w, out, q);
 	return STUN_ANSWERED_ERROR;
 }
 
@@ -99,7 +106,7 @@ static enum stun_outcome answer_alternate(const struct asked *q, const struct ad
 	stun_server_begin(&w, out, &q->m.header, STUN_ERROR);
 	stun_write_error(&w, STUN_TRY_ALTERNATE);
 	stun_write_address(&w, STUN_ALTERNATE_SERVER, alternate);
-	stun_server_finish(&w, out, q->m.has & STUN_HAS_FINGERPRINT);
+	stun_server_finish(&w, out, q);
 	return STUN_ANSWERED_ERROR;
 }
 
@@ -123,10 +130,13 @@ static void write_behaviour(struct stun_writer *w, const struct asked *q, struct
 	stun_write_address(w, STUN_OTHER_ADDRESS, &b->places[!q->address][!q->port]);
 }
 
-static void write_padding(struct stun_writer *w, size_t bytes)
+static void write_padding(struct stun_writer *w, const struct asked *q)
 {
+	size_t bytes = q->m.padding_bytes;
 	size_t room = w->room - w->len - 2 * STUN_ATTRIBUTE_BYTES - 4; /* FINGERPRINT may follow */
 
+	if (q->password.len > 0)
+		room -= STUN_ATTRIBUTE_BYTES + STUN_SHA256_BYTES;
 	room &= ~(size_t)3;
 	stun_write_bytes(w, STUN_PADDING, NULL, bytes < room ? bytes : room);
 }
@@ -140,9 +150,9 @@ static enum stun_outcome answer_success(const struct asked *q, struct stun_answe
 	if (q->behaviour) {
 		write_behaviour(&w, q, out);
 		if (q->m.has & STUN_HAS_PADDING)
-			write_padding(&w, q->m.padding_bytes);
+			write_padding(&w, q);
 	}
-	stun_server_finish(&w, out, q->m.has & STUN_HAS_FINGERPRINT);
+	stun_server_finish(&w, out, q);
 	return STUN_ANSWERED;
 }
 
@@ -186,7 +196,7 @@ static enum stun_outcome answer_request(const struct stun_server *s, const struc
 	if (unknown.count > 0)
 		return answer_unknown(q, &unknown, out);
 	if (!response_port_ok(&q->m))
-		return answer_bad_request(&q->m.header, q->m.has & STUN_HAS_FINGERPRINT, out);
+		return answer_bad_request(q, out);
 	if (s->draining && alternate->len > 0)
 		return answer_alternate(q, alternate, out);
 	return answer_success(q, out);
@@ -197,7 +207,7 @@ enum stun_outcome stun_server_answer(const struct stun_server *s, const uint8_t 
 				     unsigned port, bool stream, struct stun_answer *out)
 {
 	struct stun_header header;
-	struct asked q;
+	struct asked q = {.password = s->password};
 	enum stun_status status;
 
 	if (len > STUN_REQUEST_MAX || !stun_decode_header(request, len, &header) ||
@@ -210,11 +220,16 @@ enum stun_outcome stun_server_answer(const struct stun_server *s, const uint8_t 
 	status = stun_decode(request, len, &q.m);
 	if (status == STUN_DAMAGED)
 		return STUN_IGNORED_DAMAGED;
+	if (q.password.len > 0 &&
+	    (status != STUN_OK || !stun_integrity_sha256_ok(&q.m, request, q.password)))
+		return STUN_IGNORED_UNPROVEN;
 	out->to = *from;
 	out->from_address = address;
 	out->from_port = port;
-	if (status != STUN_OK)
-		return answer_bad_request(&header, false, out);
+	if (status != STUN_OK) {
+		q.m.header = header; /* of what was not decoded it is all that counts */
+		return answer_bad_request(&q, out);
+	}
 	q.from = *from;
 	addr_unmap(&q.from);
 	q.address = address;

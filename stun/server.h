@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "core/addr.h"
+#include "stun/message.h"
 
 #define STUN_REQUEST_MAX 1500u /* bytes; a longer one is not answered */
 #define STUN_ANSWER_MAX	 256u
@@ -25,6 +26,9 @@ struct stun_behaviour {
 };
 
 struct stun_server {
+	/* Len 0: anyone is answered, and credentials are passed over. Else only what was made with
+	 * this password is, and answers are made with it. */
+	struct stun_bytes password;
 	const struct stun_behaviour *behaviour; /* NULL: RFC 5780 is off */
 	bool draining;		  /* requests are sent elsewhere, where there is one: */
 	struct addr alternate[2]; /* ALTERNATE-SERVER for IPv4, IPv6; len 0: none */
@@ -37,6 +41,7 @@ enum stun_outcome {
 	STUN_IGNORED_CLASS,    /* an indication or a response */
 	STUN_IGNORED_METHOD,   /* a request, but not Binding */
 	STUN_IGNORED_DAMAGED,  /* FINGERPRINT is wrong */
+	STUN_IGNORED_UNPROVEN, /* it is not made with the password */
 	STUN_OUTCOMES
 };
 
@@ -58,7 +63,8 @@ enum stun_outcome stun_server_answer(const struct stun_server *s, const uint8_t 
 				     size_t len, const struct addr *from, unsigned address,
 				     unsigned port, bool stream, struct stun_answer *out);
 
-/* "answered", "answered_error", "not_stun", "class", "method", "damaged": labels of counters. */
+/* "answered", "answered_error", "not_stun", "class", "method", "damaged", "unproven": labels of
+ * counters. */
 const char *stun_outcome_name(enum stun_outcome o);
 
 /*

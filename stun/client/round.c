@@ -3,10 +3,13 @@
 #include "stun/client/round.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include "core/container.h"
 #include "stun/client/client.h"
+#include "stun/integrity.h"
 
 #define DATAGRAM_BYTES 2048u
 #define BATCH	       64u /* datagrams before others have their turn */
@@ -28,6 +31,18 @@ void stun_round_end(struct stun_round *r)
 	ring_timer_set(r->ring, &r->timer, 0);
 }
 
+/* What cannot be sent is sent again, as what was lost.
+ *
+ * #syscalls:natd sendto
+ * #syscalls:agent sendto(4 is 0, 3 without MSG_FASTOPEN)
+ */
+static void stun_round_send(const struct stun_round *r, const struct stun_round_entry *e)
+{
+	const struct sockaddr *to = r->connected ? NULL : &e->server.sa;
+
+	(void)!sendto(r->fd, e->bytes, e->len, MSG_DONTWAIT, to, to ? e->server.len : 0);
+}
+
 /* Sends what is due, and plans the next turn. */
 static void stun_round_run(struct stun_round *r)
 {
@@ -38,12 +53,7 @@ static void stun_round_run(struct stun_round *r)
 
 		if (stun_transaction_next(&e->transaction) <= now &&
 		    stun_transaction_step(&e->transaction, now) == STUN_STEP_SEND)
-			/* What cannot be sent is sent again, as what was lost.
-			 *
-			 * #syscalls sendto
-			 */
-			(void)!sendto(r->fd, e->bytes, sizeof(e->bytes), MSG_DONTWAIT,
-				      &e->server.sa, e->server.len);
+			stun_round_send(r, e);
 		if (stun_transaction_next(&e->transaction) < next)
 			next = stun_transaction_next(&e->transaction);
 	}
@@ -70,10 +80,15 @@ static void stun_round_take(struct stun_round *r, const uint8_t *bytes, size_t l
 
 	if (stun_decode(bytes, len, &m) != STUN_OK)
 		return;
-	for (size_t i = 0; i < r->count; i++)
-		if (stun_transaction_answer(&r->entries[i].transaction, &m, from) ==
-		    STUN_MATCH_SUCCESS)
-			r->entries[i].external = *stun_external_address(&m);
+	for (size_t i = 0; i < r->count; i++) {
+		struct stun_round_entry *e = &r->entries[i];
+
+		/* Section 9.1.4: what is not made with the password was never received. */
+		if (e->password.len > 0 && !stun_integrity_sha256_ok(&m, bytes, e->password))
+			continue;
+		if (stun_transaction_answer(&e->transaction, &m, from) == STUN_MATCH_SUCCESS)
+			e->external = *stun_external_address(&m);
+	}
 }
 
 static void stun_round_readable(struct ring_op *op, int res)
@@ -108,13 +123,35 @@ static void stun_round_prepare(struct stun_round *r, struct stun_round_entry *e)
 	e->external = (struct addr){.len = 0};
 	stun_transaction_start(&e->transaction, id, &e->server, &r->pace, ring_now_ms(r->ring));
 	stun_write_begin(&w, e->bytes, sizeof(e->bytes), STUN_REQUEST, STUN_BINDING, id);
-	(void)stun_write_end(&w);
+	if (e->password.len > 0) {
+		stun_write_bytes(&w, STUN_USERNAME, e->username.data, e->username.len);
+		stun_write_integrity_sha256(&w, e->password);
+		stun_write_fingerprint(&w);
+	}
+	e->len = stun_write_end(&w);
+	assert(e->len > 0);
+}
+
+/* The round's socket, or -errno.
+ *
+ * #syscalls:agent connect
+ */
+static int stun_round_open(const struct stun_round *r)
+{
+	const struct addr *server = &r->entries[0].server;
+	int fd = stun_client_socket(server->sa.sa_family, &r->source), error;
+
+	if (fd < 0 || !r->connected || connect(fd, &server->sa, server->len) == 0)
+		return fd;
+	error = -errno;
+	close(fd);
+	return error;
 }
 
 int stun_round_start(struct stun_round *r)
 {
-	assert(r->count > 0 && r->count <= STUN_ROUND_MAX);
-	r->fd = stun_client_socket(r->entries[0].server.sa.sa_family, &r->source);
+	assert(r->count > 0 && r->count <= (r->connected ? 1 : STUN_ROUND_MAX));
+	r->fd = stun_round_open(r);
 	if (r->fd < 0)
 		return r->fd;
 	r->op = (struct ring_op){.done = stun_round_readable};

@@ -4,7 +4,7 @@
  * and one over TCP; with servers that are deaf, garble, refuse, hang up and drip.
  *
  * links: stun/client/client.c stun/client/round.c stun/client/stream.c stun/client/survey.c
- * links: stun/discovery.c stun/findings.c stun/lifetime.c stun/message.c stun/server.c
+ * links: stun/discovery.c stun/findings.c stun/lifetime.c stun/message.c stun/integrity.c stun/server.c
  * links: stun/transaction.c core/addr.c core/ring.c core/timer.c tests/support/fake_stun.c
  * links: tests/support/ring_fixture_world.c tests/world/calls.c tests/world/kernel.c
  * links: tests/world/memory.c tests/world/packet.c tests/world/pipes.c tests/world/ring_sim.c
@@ -111,6 +111,64 @@ static void a_round_asks_all_servers_at_once(void **state)
 	assert_int_equal(servers[1].requests, 3); /* as often as the pace says */
 	assert_true(addr_equal(&r->entries[2].external, &servers[2].seen));
 	assert_int_equal(servers[2].requests, 1);
+	free(r);
+	for (unsigned i = 0; i < 3; i++)
+		fake_stun_close(&servers[i], f);
+}
+
+/* Its socket is the server's alone; where no program is there, the host's word for it ends nothing.
+ */
+static void a_connected_round_asks_one_server(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct fake_stun server;
+	struct stun_round *r;
+
+	fake_stun_open(&server, f, 10);
+	assert_true(addr_parse("45.0.0.10:1234", &server.seen));
+	r = round_new(f, &server, 1);
+	r->connected = true;
+	assert_int_equal(stun_round_start(r), 0);
+	wait_finished(f);
+	assert_true(addr_equal(&r->entries[0].external, &server.seen));
+	assert_int_equal(server.requests, 1);
+	fake_stun_close(&server, f);
+	finished = 0;
+	assert_int_equal(stun_round_start(r), 0);
+	wait_finished(f);
+	assert_int_equal(r->entries[0].external.len, 0);
+	free(r);
+}
+
+/* With credentials only the server that has them is heard. */
+static void an_answer_must_be_made_with_the_password(void **state)
+{
+	static const struct stun_bytes username = {(const uint8_t *)"00fedcba9876543200000001", 24};
+	static const struct stun_bytes right = {(const uint8_t *)"right", 5},
+				       wrong = {(const uint8_t *)"wrong", 5};
+	struct ring_fixture *f = ring_fixture(state);
+	struct fake_stun servers[3];
+	struct stun_round *r;
+
+	for (unsigned i = 0; i < 3; i++)
+		fake_stun_open(&servers[i], f, 10 + 2 * i);
+	servers[0].password = right;
+	assert_true(addr_parse("45.0.0.10:1234", &servers[0].seen));
+	servers[2].password = right;
+	r = round_new(f, servers, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		r->entries[i].username = username;
+		r->entries[i].password = i == 2 ? wrong : right;
+	}
+	assert_int_equal(stun_round_start(r), 0);
+	wait_finished(f);
+	assert_true(addr_equal(&r->entries[0].external, &servers[0].seen));
+	assert_int_equal(servers[0].requests, 1);
+	/* One answers without credentials, one is asked with others: both as if nothing came. */
+	for (unsigned i = 1; i < 3; i++) {
+		assert_int_equal(r->entries[i].external.len, 0);
+		assert_int_equal(servers[i].requests, 3);
+	}
 	free(r);
 	for (unsigned i = 0; i < 3; i++)
 		fake_stun_close(&servers[i], f);
@@ -466,6 +524,8 @@ int main(void)
 		RING_TEST(a_socket_is_bound_where_it_is_asked_to),
 		cmocka_unit_test(ids_differ),
 		RING_TEST(a_round_asks_all_servers_at_once),
+		RING_TEST(a_connected_round_asks_one_server),
+		RING_TEST(an_answer_must_be_made_with_the_password),
 		RING_TEST(a_refusal_is_no_address),
 		RING_TEST(a_round_can_be_ended),
 		RING_TEST(a_round_without_its_port_does_not_start),

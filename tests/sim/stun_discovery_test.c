@@ -6,7 +6,7 @@
  * The clock is virtual and the randomness seeded: a failure prints its seed, and SIM_SEED=N runs
  * just that one again.
  * links: stun/discovery.c stun/findings.c stun/lifetime.c stun/transaction.c stun/message.c
- * links: stun/server.c core/addr.c
+ * links: stun/integrity.c stun/server.c core/addr.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

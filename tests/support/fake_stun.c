@@ -45,7 +45,8 @@ static void serve(struct fake_stun_socket *k, const uint8_t *request, size_t len
 		  const struct addr *from)
 {
 	struct fake_stun *s = k->stun;
-	struct stun_server server = {.behaviour = s->one_address ? NULL : &s->behaviour};
+	struct stun_server server = {.password = s->password,
+				     .behaviour = s->one_address ? NULL : &s->behaviour};
 	const struct addr *seen = s->seen.len > 0 ? &s->seen : from;
 	struct stun_message m;
 	struct stun_answer a;

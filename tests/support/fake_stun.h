@@ -29,7 +29,8 @@ struct fake_stun {
 	bool one_address;     /* knows no RFC 5780 */
 	bool refuses;	      /* error 400 */
 	bool garbles;	      /* answers what is no STUN first, then another transaction's id */
-	struct addr seen;     /* what it says to see; len 0: the truth */
+	struct stun_bytes password; /* len 0: answers anyone */
+	struct addr seen;	    /* what it says to see; len 0: the truth */
 	unsigned requests, changes;
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * stun_server: what is answered, with how much, from where; and what is not.
- * links: stun/server.c stun/message.c core/addr.c
+ * links: stun/integrity.c stun/server.c stun/message.c core/addr.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "stun/message.h"
+#include "stun/integrity.h"
 #include "stun/server.h"
 #include "tests/support/rfc5769.h"
 
@@ -369,6 +369,70 @@ static void outcomes_have_names(void **state)
 	assert_string_equal(stun_outcome_name(STUN_IGNORED_DAMAGED), "damaged");
 }
 
+/* ---- credentials ---- */
+
+static const struct stun_bytes password = {(const uint8_t *)"right", 5};
+static const struct stun_bytes another = {(const uint8_t *)"wrong", 5};
+
+static bool answer_is_made_with(const struct exchange *x, struct stun_bytes key)
+{
+	return stun_integrity_sha256_ok(&x->m, x->answer.bytes, key);
+}
+
+static void who_has_the_password_is_answered_with_it(void **state)
+{
+	struct stun_server s = {.password = password};
+	struct exchange x;
+
+	ask(&x, STUN_REQUEST, STUN_BINDING);
+	stun_write_bytes(&x.w, STUN_USERNAME, (const uint8_t *)"00fedcba9876543200000001", 24);
+	stun_write_integrity_sha256(&x.w, password);
+	stun_write_fingerprint(&x.w);
+	assert_int_equal(answer(&s, &x), STUN_ANSWERED);
+	assert_addr(&x.m.xor_mapped, "192.0.2.7:40000");
+	assert_true(answer_is_made_with(&x, password));
+	assert_false(answer_is_made_with(&x, another));
+	assert_true(x.m.has & STUN_HAS_FINGERPRINT);
+	assert_int_equal(x.answer.len, 20 + 12 + 36 + 8);
+	x.from = "[2001:db8::7]:40000";
+	assert_int_equal(answer_raw(&s, &x), STUN_ANSWERED);
+	assert_int_equal(x.answer.len, 20 + 24 + 36 + 8);
+	assert_true(x.answer.len <= x.len); /* no more than came */
+
+	/* Errors are for those who have it, and made with it, too. */
+	ask(&x, STUN_REQUEST, STUN_BINDING);
+	stun_write_change_request(&x.w, true, true);
+	stun_write_integrity_sha256(&x.w, password);
+	assert_int_equal(answer(&s, &x), STUN_ANSWERED_ERROR);
+	assert_int_equal(x.m.error_code, STUN_UNKNOWN_ATTRIBUTE);
+	assert_true(answer_is_made_with(&x, password));
+}
+
+static void who_has_not_hears_nothing(void **state)
+{
+	struct stun_server s = {.password = password};
+	struct exchange x;
+
+	ask(&x, STUN_REQUEST, STUN_BINDING);
+	assert_int_equal(answer(&s, &x), STUN_IGNORED_UNPROVEN);
+	ask(&x, STUN_REQUEST, STUN_BINDING);
+	stun_write_integrity_sha256(&x.w, another);
+	assert_int_equal(answer(&s, &x), STUN_IGNORED_UNPROVEN);
+	/* What would be refused with 420 and 400. */
+	ask(&x, STUN_REQUEST, STUN_BINDING);
+	stun_write_bytes(&x.w, 0x7fff, NULL, 4);
+	assert_int_equal(answer(&s, &x), STUN_IGNORED_UNPROVEN);
+	ask(&x, STUN_REQUEST, STUN_BINDING);
+	stun_write_bytes(&x.w, STUN_MESSAGE_INTEGRITY_SHA256, NULL, 8);
+	assert_int_equal(answer(&s, &x), STUN_IGNORED_UNPROVEN);
+	/* Made with the password, but by SHA-1. */
+	x.len = sizeof rfc5769_request;
+	memcpy(x.request, rfc5769_request, x.len);
+	s.password =
+		(struct stun_bytes){(const uint8_t *)RFC5769_PASSWORD, sizeof RFC5769_PASSWORD - 1};
+	assert_int_equal(answer_raw(&s, &x), STUN_IGNORED_UNPROVEN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -384,6 +448,8 @@ int main(void)
 		cmocka_unit_test(every_change_from_every_place),
 		cmocka_unit_test(answers_go_to_the_port_that_is_named),
 		cmocka_unit_test(padding_is_no_amplifier),
+		cmocka_unit_test(who_has_the_password_is_answered_with_it),
+		cmocka_unit_test(who_has_not_hears_nothing),
 		cmocka_unit_test(a_streams_next_message),
 		cmocka_unit_test(outcomes_have_names),
 	};
