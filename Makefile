@@ -96,6 +96,8 @@ RELAY_ROOMS := relay relay/policy relay/shaper relay/rendezvous relay/ledger rel
 	relay/session relay/control relay/keeper relay/signer
 AGENT_ROOMS := agent agent/engine agent/config agent/worker agent/relays agent/session agent/entrance \
 	agent/control
+# Of the STUN clients the one that an agent is.
+STUN_ROUND := stun/client/client.c stun/client/round.c
 # The NAT helper's; `postern nat probe` borrows them.
 NATD_ROOMS := portmap portmap/gateway portmap/engine natpmp natpmp/driver upnp upnp/driver stun/client
 CTL_ROOMS := ctl ctl/terminal ctl/talk ctl/see ctl/change ctl/pki ctl/nat
@@ -144,7 +146,7 @@ SHARED_OBJ := $(call objs,$(call sources,$(SHARED_ROOMS)))
 # Of each program all but its main, so that `postern` and the tests can link them, too.
 library = $(call objs,$(filter-out %/main.c,$(call sources,$(1))))
 RELAY_LIB_OBJ := $(call library,$(RELAY_ROOMS))
-AGENT_LIB_OBJ := $(call library,$(AGENT_ROOMS))
+AGENT_LIB_OBJ := $(call library,$(AGENT_ROOMS)) $(call objs,$(STUN_ROUND))
 NATD_LIB_OBJ := $(call library,$(NATD_ROOMS))
 
 # Says what is missing, and how to get it, before a compiler error would.
@@ -193,7 +195,7 @@ RUNS_signer = relay/signer/serve.c relay/signer/made.c core/engine/keyring.c cor
 	core/key_file.c
 RUNS_follower = core/follower.c core/isolation.c
 RUNS_agent = $(filter-out core/program/launcher%.c,$(call sources,$(AGENT_ROOMS) $(SHARED_ROOMS))) \
-	core/sanitized.h
+	$(STUN_ROUND) core/sanitized.h
 RUNS_natd = $(filter-out core/program/launcher_main.c $(UPNP_WORKER),\
 	$(call sources,$(NATD_ROOMS) $(SHARED_ROOMS))) core/sanitized.h
 RUNS_upnp_worker = $(UPNP_WORKER) core/isolation.c

@@ -158,7 +158,7 @@ static int relay_run(struct relay *r)
 	}
 	pthread_barrier_wait(&sealed);
 	if (!open_error) {
-		relay_log_endpoints(control_snapshot(r->control));
+		relay_log_endpoints(r, control_snapshot(r->control));
 		notify_ready();
 		r->watch = &watch;
 		control_watch(r->control);

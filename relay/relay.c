@@ -100,7 +100,9 @@ int relay_open(struct relay *r, struct snapshot *snap, unsigned workers, char *w
 	r->pacer = pacer_new();
 	r->trace = trace_new();
 	r->workers = calloc(workers, sizeof *r->workers);
-	if (!r->rendezvous || !r->ledger || !r->buckets || !r->pacer || !r->trace || !r->workers) {
+	r->missing = calloc(snap->binds.count, sizeof *r->missing);
+	if (!r->rendezvous || !r->ledger || !r->buckets || !r->pacer || !r->trace || !r->workers ||
+	    !r->missing) {
 		snprintf(why, why_size, "out of memory");
 		return -1;
 	}
@@ -131,10 +133,12 @@ int relay_worker_open_ring(struct worker *w, char *why, size_t why_size)
 
 int relay_ready(struct relay *r, const struct snapshot *snap, char *why, size_t why_size)
 {
-	uint64_t open = descriptors_open(r->descriptors);
+	uint64_t open = descriptors_open(r->descriptors), listening = limits_listening(r, snap);
 
+	for (size_t i = 0; i < snap->binds.count; i++)
+		listening -= r->missing[i] ? r->worker_count : 0;
 	/* The listeners' are counted anew with each configuration. */
-	r->descriptors_own = open - limits_listening(r, snap) + control_descriptors();
+	r->descriptors_own = open - listening + control_descriptors();
 	log_notice("relay", "descriptors: limit=%llu open=%llu kept for control=%u",
 		   (unsigned long long)r->descriptors, (unsigned long long)open,
 		   control_descriptors());
@@ -162,6 +166,7 @@ void relay_close(struct relay *r)
 		sessions_close(w);
 	}
 	free(r->workers);
+	free(r->missing);
 	rendezvous_free(r->rendezvous);
 	ledger_free(r->ledger);
 	buckets_free(r->buckets);
@@ -209,15 +214,17 @@ void relay_log_status(struct relay *r)
 		   (unsigned long long)t.bytes, more);
 }
 
-void relay_log_endpoints(const struct snapshot *snap)
+void relay_log_endpoints(const struct relay *r, const struct snapshot *snap)
 {
 	for (size_t i = 0; i < snap->binds.count; i++) {
 		const struct bind_address *d = &snap->binds.items[i];
 		char text[ADDR_TEXT_BYTES];
 
+		if (r->missing[i])
+			continue;
 		addr_format(&d->address, text);
 		log_notice("relay", "listening address=%s%s%s", text,
-			   d->kind == BIND_UDP	  ? " udp=stun"
+			   d->kind == BIND_UDP	  ? d->anyone ? " udp=stun" : " udp=links"
 			   : d->kind == BIND_STUN ? " tcp=stun"
 						  : "",
 			   d->proxy_protocol ? " proxy_protocol=on" : "");

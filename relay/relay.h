@@ -37,6 +37,6 @@ void relay_worker_start(struct worker *w);
 
 /* Counts, and what is listened on, as lines of the log. */
 void relay_log_status(struct relay *r);
-void relay_log_endpoints(const struct snapshot *snap);
+void relay_log_endpoints(const struct relay *r, const struct snapshot *snap);
 
 #endif

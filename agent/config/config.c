@@ -399,6 +399,11 @@ static const struct conf_field fields[] = {
 	 .check = agent_check_proxy,
 	 .help = "the HTTP proxy to reach relays by; without the key, HTTPS_PROXY of the "
 		 "environment"},
+	{.key = "stun",
+	 .type = CONF_BOOL,
+	 .offset = AT(agent_config, stun),
+	 .initial = "true",
+	 .help = "whether relays are asked over UDP what address this host's datagrams come from"},
 	NUMBER("warm_legs", CONF_UINT, warm_legs, 0, 64, "2", "the idle legs kept at each relay"),
 	NUMBER("max_sessions", CONF_UINT, max_sessions, 1, 1000000, "10000",
 	       "the sessions open at a time"),

@@ -57,6 +57,7 @@ struct agent_config {
 	char *user;	       /* to become, when started as root; NULL: none */
 	char *state_dir;       /* keeps what consoles apply; NULL: nothing is ever written */
 	char *proxy;	       /* http://[user:password@]host:port; else HTTPS_PROXY */
+	bool stun;	       /* asks its relays what address its datagrams come from */
 	uint64_t warm_legs;    /* idle legs kept at each relay; 2 */
 	uint64_t max_sessions; /* 10000 */
 	uint64_t dial_ms;      /* name, connect and TLS to a relay; 10s */

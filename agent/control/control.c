@@ -316,7 +316,17 @@ void agent_control_free(struct agent_control *ctl)
 
 void agent_control_candidates(const struct agent_control *ctl, struct candidates *out)
 {
+	const struct agent_links *links;
+
 	out->count = 0;
-	if (ctl && ctl->rooms.setup->config->nat.share)
-		candidates_of(&ctl->nat.view, out);
+	if (!ctl || !ctl->rooms.setup->config->nat.share)
+		return;
+	candidates_of(&ctl->nat.view, out);
+	links = ctl->rooms.links;
+	for (size_t i = 0; i < links->count; i++) {
+		const struct addr *seen = reflexive_fresh(links->list[i]->reflexive);
+
+		if (seen)
+			candidates_add_reflexive(out, seen);
+	}
 }

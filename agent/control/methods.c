@@ -7,6 +7,21 @@
 
 /* ---- status ---- */
 
+/* What its relay told over STUN. */
+static void link_stun_json(const struct agent_link *l, json_t *link)
+{
+	uint64_t age_ms;
+	const struct addr *seen =
+		reflexive_address(l->reflexive, ring_now_ms(l->worker->ring), &age_ms);
+	char text[ADDR_TEXT_BYTES];
+
+	if (!seen)
+		return;
+	addr_format(seen, text);
+	json_object_set_new(link, "seen_udp", json_string(text));
+	json_object_set_new(link, "seen_udp_ms", json_integer((json_int_t)age_ms));
+}
+
 static json_t *link_json(const struct agent_link *l)
 {
 	const struct leg_pool *p = &l->legs;
@@ -27,6 +42,7 @@ static json_t *link_json(const struct agent_link *l)
 							      l->state.up_since_ms)));
 	else if (l->state.why[0])
 		json_object_set_new(link, "why", json_string(l->state.why));
+	link_stun_json(l, link);
 	return link;
 }
 
@@ -118,7 +134,8 @@ const struct method agent_methods[] = {
 	 .result = "{agent, version, engine, uptime_ms, revision, certificate_expires, revoked, "
 		   "revoked_signed, sessions_open, sessions_total, failed_total, up_total, "
 		   "down_total, links: "
-		   "[{relay, state, warm_legs, legs, key_exchange?, up_ms?, why?}], tls_library, "
+		   "[{relay, state, warm_legs, legs, key_exchange?, up_ms?, why?, seen_udp?, "
+		   "seen_udp_ms?}], tls_library, "
 		   "tls_library_year, sessions: [{session, role, peer, service, relay, open, up, "
 		   "down, ms, key_exchange?, candidates?}], nat?: {connected, "
 		   "external?, verdict, sentence?, advice?, mappings: [{protocol, family, port, "

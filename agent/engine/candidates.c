@@ -2,14 +2,40 @@
 /* candidates: chosen from mappings, to and from messages, as text. */
 #include "agent/engine/candidates.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/addr.h"
 
+#define REFLEXIVE "/srflx"
+
 static bool candidates_address_known(const struct addr *a)
 {
 	return a->len > 0 && !addr_is_wildcard(a);
+}
+
+/* Of a relay on this very host. */
+static bool candidates_loopback(const struct addr *a)
+{
+	return a->sa.sa_family == AF_INET ? ntohl(a->v4.sin_addr.s_addr) >> 24 == 127
+					  : IN6_IS_ADDR_LOOPBACK(&a->v6.sin6_addr);
+}
+
+/* False: text is none. Only what is sent by UDP is reflexive. */
+static bool candidate_read(const char *text, struct addr *out)
+{
+	bool udp = strncmp(text, "udp:", 4) == 0;
+	char place[WIRE_ADDRESS_MAX + 1];
+	char *mark;
+
+	if (!udp && strncmp(text, "tcp:", 4) != 0)
+		return false;
+	snprintf(place, sizeof(place), "%s", text + 4);
+	mark = strchr(place, '/');
+	if (mark && udp && strcmp(mark, REFLEXIVE) == 0)
+		*mark = '\0';
+	return addr_parse(place, out) && candidates_address_known(out);
 }
 
 /* With another NAT behind the gateway, what it maps leads nowhere. */
@@ -45,6 +71,24 @@ void candidates_of(const struct nat_view *v, struct candidates *out)
 	add_those(v, NAT_MAPPING_MAPPED, out);
 }
 
+void candidates_add_reflexive(struct candidates *c, const struct addr *seen)
+{
+	char text[ADDR_TEXT_BYTES];
+	struct addr other;
+
+	if (c->count == WIRE_CANDIDATES_MAX || !candidates_address_known(seen) ||
+	    candidates_loopback(seen))
+		return;
+	for (size_t i = 0; i < c->count; i++)
+		if (c->items[i][0] == 'u' && candidate_read(c->items[i], &other) &&
+		    addr_same_host(&other, seen))
+			return;
+	addr_format(seen, text);
+	if (strlen(text) + strlen("udp:" REFLEXIVE) > WIRE_ADDRESS_MAX)
+		return;
+	snprintf(c->items[c->count++], sizeof(*c->items), "udp:%s" REFLEXIVE, text);
+}
+
 struct wire_candidates candidates_wire(const struct candidates *c)
 {
 	struct wire_candidates out = {.count = c->count};
@@ -62,8 +106,7 @@ void candidates_take(const struct wire_candidates *from, struct candidates *out)
 	out->count = 0;
 	for (size_t i = 0; i < from->count && i < WIRE_CANDIDATES_MAX; i++) {
 		wire_bytes_copy(from->items[i], text, sizeof(text));
-		if ((strncmp(text, "tcp:", 4) == 0 || strncmp(text, "udp:", 4) == 0) &&
-		    addr_parse(text + 4, &address) && candidates_address_known(&address))
+		if (candidate_read(text, &address))
 			memcpy(out->items[out->count++], text, strlen(text) + 1);
 	}
 }

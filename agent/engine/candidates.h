@@ -4,6 +4,11 @@
  *
  * They are hints for the other agent of a session. No agent dials them yet; one that will has to
  * see the same identity proven again there.
+ *
+ * There are two kinds, as RFC 8445 section 5.1.1 has them. What leads to a program that listens is
+ * told as it is: "tcp:203.0.113.7:443". A server-reflexive one, "udp:203.0.113.7:40001/srflx", is
+ * where a relay has seen this agent's datagrams come from. Its port was that of a socket which only
+ * asked and is closed by now: what lasts of it is the address, as long as the NAT keeps it.
  */
 #ifndef POSTERN_AGENT_ENGINE_CANDIDATES_H
 #define POSTERN_AGENT_ENGINE_CANDIDATES_H
@@ -19,6 +24,9 @@ struct candidates {
 /* Of the view's mappings that lead here from a known address: verified ones first, and those that
  * the gateway has only promised unless its address is known not to be reached from outside. */
 void candidates_of(const struct nat_view *v, struct candidates *out);
+/* Adds what a relay has seen, unless there is a UDP candidate of that address already: that of a
+ * mapping is better, and another relay's says the same. */
+void candidates_add_reflexive(struct candidates *c, const struct addr *seen);
 /* As a message has them; they point into c. */
 struct wire_candidates candidates_wire(const struct candidates *c);
 /* Copies what came in a message; passes over what is no address and port. */

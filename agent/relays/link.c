@@ -113,6 +113,22 @@ static void link_forget_list(struct agent_link *l)
 	l->listing = false;
 }
 
+/* Begins or ends to ask over STUN, as the configuration and the link have it. */
+static void link_ask_stun(struct agent_link *l)
+{
+	const struct agent_setup *setup = l->set->setup;
+	bool ask = link_state_live(&l->state) && setup->config->stun && !setup->transient &&
+		   !http_proxy_applies(&setup->self.proxy, l->relay.address.host);
+
+	if (!ask) {
+		reflexive_stop(l->reflexive);
+		l->reflexive = NULL;
+	} else if (!l->reflexive) {
+		l->reflexive =
+			reflexive_start(l->worker, l->channel.fd, l->id, l->secret, l->label);
+	}
+}
+
 static void came_up(struct agent_link *l, const struct wire_message *m)
 {
 	char relay[WIRE_RELAY_MAX + 1], address[WIRE_ADDRESS_MAX + 1];
@@ -129,6 +145,7 @@ static void came_up(struct agent_link *l, const struct wire_message *m)
 	log_notice("link", "up relay=%s agent=%s", l->label, l->set->setup->config->name);
 	log_info("link", "relay=%s calls itself %s and sees us at %s", l->label, relay, address);
 	legs_open(l, m->welcome.max_legs);
+	link_ask_stun(l);
 	l->set->events->up(l);
 }
 
@@ -156,6 +173,8 @@ static void went_down(struct agent_link *l)
 		log_trouble(l);
 	l->set->events->down(l, reason, why);
 	legs_shut(l, why);
+	reflexive_stop(l->reflexive);
+	l->reflexive = NULL;
 	OPENSSL_cleanse(l->secret, sizeof(l->secret));
 }
 
@@ -430,6 +449,7 @@ void agent_link_adopt(struct agent_link *l, bool publish)
 {
 	link_state_set_retry_max(&l->state, l->set->setup->config->retry_max_ms);
 	legs_adopt(l);
+	link_ask_stun(l);
 	if (publish)
 		link_act(l, link_state_publish(&l->state), NULL);
 }
@@ -438,6 +458,7 @@ void agent_link_free(struct agent_link *l)
 {
 	if (!l)
 		return;
+	reflexive_stop(l->reflexive);
 	OPENSSL_cleanse(l->secret, sizeof(l->secret));
 	link_forget_list(l);
 	link_trust_drop(l);

@@ -6,6 +6,7 @@
 #include "agent/engine/link_state.h"
 #include "agent/relays/channel.h"
 #include "agent/relays/leg.h"
+#include "agent/relays/reflexive.h"
 #include "agent/relays/trust.h"
 #include "agent/worker/connector.h"
 #include "core/engine/proving.h"
@@ -39,6 +40,7 @@ struct agent_link {
 	uint64_t id;
 	uint8_t secret[WIRE_SECRET_BYTES];
 	struct leg_pool legs;
+	struct reflexive *reflexive; /* NULL: it is down, or does not ask */
 };
 
 /* NULL when memory is out. */
@@ -52,7 +54,8 @@ bool agent_link_quiet(const struct agent_link *l);
 void agent_link_free(struct agent_link *l);
 /* The relay's right has ended: it hears why, and is dialled again. */
 void agent_link_leave(struct agent_link *l, enum reason reason, const char *why);
-/* Another configuration is in force: its limits, and with publish its services, too. */
+/* Another configuration is in force: its limits, whether to ask over STUN, and with publish its
+ * services, too. */
 void agent_link_adopt(struct agent_link *l, bool publish);
 
 /* The key for the tag of the next connection. */

@@ -32,10 +32,15 @@ static const struct show_column status_columns[] = {
 };
 
 static const struct show_column link_columns[] = {
-	{"RELAY", "relay", SHOW_TEXT, NULL},	 {"STATE", "state", SHOW_TEXT, NULL},
-	{"UP FOR", "up_ms", SHOW_SPAN, NULL},	 {"LEGS", "legs", SHOW_COUNT, NULL},
-	{"WARM", "warm_legs", SHOW_COUNT, NULL}, {"KEY EXCHANGE", "key_exchange", SHOW_TEXT, NULL},
-	{"WHY", "why", SHOW_TEXT, NULL},	 {NULL, NULL, SHOW_TEXT, NULL},
+	{"RELAY", "relay", SHOW_TEXT, NULL},
+	{"STATE", "state", SHOW_TEXT, NULL},
+	{"UP FOR", "up_ms", SHOW_SPAN, NULL},
+	{"LEGS", "legs", SHOW_COUNT, NULL},
+	{"WARM", "warm_legs", SHOW_COUNT, NULL},
+	{"KEY EXCHANGE", "key_exchange", SHOW_TEXT, NULL},
+	{"SEEN FROM (UDP)", "seen_udp", SHOW_TEXT, NULL},
+	{"WHY", "why", SHOW_TEXT, NULL},
+	{NULL, NULL, SHOW_TEXT, NULL},
 };
 
 static const struct show_column session_columns[] = {
@@ -47,7 +52,7 @@ static const struct show_column session_columns[] = {
 	{"UP", "up", SHOW_SIZE, NULL},
 	{"DOWN", "down", SHOW_SIZE, NULL},
 	{"FOR", "ms", SHOW_SPAN, NULL},
-	{"REACHABLE AT", "candidates", SHOW_LIST, NULL},
+	{"CANDIDATES", "candidates", SHOW_LIST, NULL},
 	{NULL, NULL, SHOW_TEXT, NULL},
 };
 

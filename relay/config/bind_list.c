@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/listening.h"
+#include "core/log.h"
 
 #define PLACES	       4u
 #define PROBE_AGAIN_MS 20u
@@ -50,10 +51,15 @@ static void add_listen(struct bind_list *d, const struct relay_config *c)
 		snprintf(at->key, sizeof(at->key), "listen[%zu].address", i);
 	}
 	/* What comes through a proxy comes from the proxy: UDP there would tell its address. */
-	for (size_t i = 0; c->stun.enabled && i < c->listen.count; i++)
-		if (!items[i].proxy_protocol)
-			snprintf(bind_list_add(d, BIND_UDP, &items[i].address)->key, BIND_KEY_BYTES,
-				 "listen[%zu].address", i);
+	for (size_t i = 0; (c->stun.enabled || c->stun.links) && i < c->listen.count; i++) {
+		if (items[i].proxy_protocol)
+			continue;
+		struct bind_address *at = bind_list_add(d, BIND_UDP, &items[i].address);
+
+		at->anyone = c->stun.enabled;
+		at->optional = !c->stun.enabled && !c->stun.links_asked;
+		snprintf(at->key, sizeof(at->key), "listen[%zu].address", i);
+	}
 }
 
 static void add_stun(struct bind_list *d, const struct relay_config *c)
@@ -66,6 +72,7 @@ static void add_stun(struct bind_list *d, const struct relay_config *c)
 
 		snprintf(tcp->key, sizeof(tcp->key), "stun.listen[%zu]", i);
 		memcpy(udp->key, tcp->key, sizeof(udp->key));
+		udp->anyone = true;
 	}
 }
 
@@ -85,6 +92,8 @@ static void add_behaviour(struct bind_list *d, const struct relay_config *c)
 			snprintf(at->key, sizeof(at->key), "stun.behaviour");
 		}
 		at->place = place;
+		at->anyone = true;
+		at->optional = false;
 	}
 }
 
@@ -124,19 +133,40 @@ static const char *bind_remedy(int error)
 	}
 }
 
+/* What else than giving the port up helps, where one socket answers STUN. */
+static const char *bind_udp_instead(const struct bind_address *d)
+{
+	if (d->optional)
+		return "; going without, and trying again: agents are not told by this relay "
+		       "where their datagrams come from; stun.links: false stops the trying";
+	if (strncmp(d->key, "listen", strlen("listen")) != 0)
+		return "";
+	return d->anyone ? "; or set stun.enabled: false" : "; or set stun.links: false";
+}
+
 void bind_complain(const struct bind_address *d, int error, char *why, size_t why_size)
 {
 	char text[ADDR_TEXT_BYTES];
 
 	addr_format(&d->address, text);
 	if (d->kind == BIND_UDP)
-		snprintf(why, why_size,
-			 "%s: cannot answer STUN on %s (UDP): %s; stop what else uses that UDP "
-			 "port, or set stun.enabled: false",
-			 d->key, text, strerror(error));
+		snprintf(why, why_size, "%s: cannot answer STUN on %s (UDP): %s%s%s", d->key, text,
+			 strerror(error),
+			 error == EADDRINUSE ? "; stop what else uses that UDP port ('ss -lunp' "
+					       "names it)"
+					     : bind_remedy(error),
+			 bind_udp_instead(d));
 	else
 		snprintf(why, why_size, "%s: cannot listen on %s: %s%s", d->key, text,
 			 strerror(error), bind_remedy(error));
+}
+
+void bind_go_without(const struct bind_address *d, int error)
+{
+	char why[512];
+
+	bind_complain(d, error, why, sizeof(why));
+	log_warning("relay", "%s", why);
 }
 
 /* What a killed process holds by io_uring is closed behind its end. */

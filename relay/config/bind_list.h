@@ -4,6 +4,9 @@
  *
  * Each worker has one socket for each address (SO_REUSEPORT). Two configurations share an address
  * when the protocol is the same, too: its sockets then stay, and what is spoken there may change.
+ *
+ * An address that cannot be had is an error, but for the UDP port that links alone would use and
+ * that is there by default: the relay goes without, says so once, and tries again.
  */
 #ifndef POSTERN_RELAY_CONFIG_BIND_LIST_H
 #define POSTERN_RELAY_CONFIG_BIND_LIST_H
@@ -27,6 +30,8 @@ struct bind_address {
 	enum bind_kind kind;
 	bool proxy_protocol;	  /* TLS */
 	unsigned place;		  /* UDP: address * 2 + port of struct stun_behaviour, or none */
+	bool anyone;		  /* UDP: gets answers; else links alone */
+	bool optional;		  /* the operator has not asked for it: it may be missing */
 	char key[BIND_KEY_BYTES]; /* what asks for it: "stun.listen[1]" */
 };
 
@@ -54,5 +59,7 @@ int bind_list_probe(const struct bind_list *d, unsigned wait_ms, char *why,
 
 /* "cannot listen on ...", and what helps; error is an errno. */
 void bind_complain(const struct bind_address *d, int error, char *why, size_t why_size);
+/* The same of an optional one, as a warning in the log. */
+void bind_go_without(const struct bind_address *d, int error);
 
 #endif

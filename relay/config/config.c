@@ -535,6 +535,7 @@ bool relay_config_bind(const struct conf_node *root, struct relay_config *out,
 		relay_config_free(&c);
 		return false;
 	}
+	c.stun.links_asked = c.stun.links && conf_get(conf_get(root, "stun"), "links");
 	config_warn_policy(root, &c.policy_conf, errors);
 	*out = c;
 	return true;

@@ -26,6 +26,8 @@ struct relay_listen { /* listen: [{address: "0.0.0.0:443", proxy_protocol: false
 
 struct relay_stun {
 	bool enabled;
+	bool links;	  /* those that are signed in are answered, also where not enabled */
+	bool links_asked; /* the document says so, and it is not the default alone */
 	struct conf_array listen; /* of struct addr: besides those of "listen" */
 	struct {
 		struct addr address, other; /* len 0: RFC 5780 is off */

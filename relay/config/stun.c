@@ -82,6 +82,12 @@ const struct conf_field config_stun_fields[] = {
 	 .offset = AT(enabled),
 	 .initial = "false",
 	 .help = "whether the addresses of listen answer STUN, which no web server does"},
+	{.key = "links",
+	 .type = CONF_BOOL,
+	 .offset = AT(links),
+	 .initial = "true",
+	 .help = "whether they answer the agents that are signed in, by credentials that nobody "
+		 "else has"},
 	{.key = "listen",
 	 .type = CONF_LIST_OF,
 	 .offset = AT(listen),

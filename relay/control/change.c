@@ -5,6 +5,9 @@
  * A proposal is a snapshot. Everything that can fail comes first: the document is bound and
  * checked, the snapshot is made, and the keeper opens the listeners that are new. Only then the
  * workers are told, each by a message; all messages are made before the first is sent.
+ *
+ * An optional address (relay/config/bind_list.h) that cannot be had is missing: with each change,
+ * and every MISSING_AGAIN_MS, it is tried again.
  */
 #include <assert.h>
 #include <errno.h>
@@ -21,6 +24,8 @@
 #include "relay/control/control_internal.h"
 #include "relay/session/limits.h"
 #include "relay/signer/pair.h"
+
+#define MISSING_AGAIN_MS 30000u
 
 /* ---- proposals ---- */
 
@@ -163,13 +168,6 @@ static json_t *change_restart(const struct configuring *c, const void *proposal)
 
 /* ---- addresses to bind ---- */
 
-static void close_all(int *fds, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
-}
-
 static int change_bind(struct relay_control *ctl, const struct bind_address *at, int *fd)
 {
 	if (at->kind == BIND_UDP)
@@ -177,28 +175,91 @@ static int change_bind(struct relay_control *ctl, const struct bind_address *at,
 	return keeper_listen(ctl->keeper, &at->address, fd);
 }
 
-/* A socket for each worker and each address that is not served yet; fds is workers x addresses. */
-static bool change_bind_all(struct relay_control *ctl, const struct bind_list *next, int *fds,
-			    char *why, size_t why_size)
-{
-	unsigned workers = ctl->relay->worker_count;
+/* What opens for a configuration: of each address a socket for every worker, and whether it is
+ * missing. */
+struct opening {
+	size_t addresses;
+	unsigned workers;
+	bool *missing;
+	int *fds; /* workers x addresses; -1: none */
+};
 
-	for (size_t i = 0; i < workers * next->count; i++)
-		fds[i] = -1;
+static bool opening_make(struct opening *o, const struct relay *r, size_t addresses)
+{
+	*o = (struct opening){.addresses = addresses, .workers = r->worker_count};
+	o->missing = calloc(addresses, sizeof *o->missing);
+	o->fds = calloc(o->workers * addresses, sizeof *o->fds);
+	for (size_t i = 0; o->fds && i < o->workers * addresses; i++)
+		o->fds[i] = -1;
+	return o->missing && o->fds;
+}
+
+static void opening_close(struct opening *o, size_t address)
+{
+	for (unsigned w = 0; o->fds && w < o->workers; w++) {
+		int *fd = &o->fds[w * o->addresses + address];
+
+		if (*fd >= 0)
+			close(*fd);
+		*fd = -1;
+	}
+}
+
+/* Also what has been opened, unless it was handed to the workers. */
+static void opening_drop(struct opening *o, bool handed)
+{
+	for (size_t i = 0; !handed && i < o->addresses; i++)
+		opening_close(o, i);
+	free(o->missing);
+	free(o->fds);
+}
+
+enum served { SERVED_NOT, SERVED_MISSING, SERVED_YES };
+
+/* By the configuration in force. */
+static enum served change_served(const struct relay_control *ctl, const struct bind_address *at)
+{
+	const struct bind_list *now = &ctl->current->binds;
+	const struct bind_address *found = bind_list_find(now, at->kind == BIND_UDP, &at->address);
+
+	if (!found)
+		return SERVED_NOT;
+	return ctl->relay->missing[found - now->items] ? SERVED_MISSING : SERVED_YES;
+}
+
+/* One address for all workers, or for none: 0, or -errno. */
+static int change_bind_one(struct relay_control *ctl, const struct bind_address *at,
+			   struct opening *o, size_t address)
+{
+	for (unsigned w = 0; w < o->workers; w++) {
+		int error = change_bind(ctl, at, &o->fds[w * o->addresses + address]);
+
+		if (error == 0)
+			continue;
+		opening_close(o, address);
+		return error;
+	}
+	return 0;
+}
+
+/* A socket for each worker and each address that is not served yet. */
+static bool change_bind_all(struct relay_control *ctl, const struct bind_list *next,
+			    struct opening *o, char *why, size_t why_size)
+{
 	for (size_t d = 0; d < next->count; d++) {
 		const struct bind_address *at = &next->items[d];
+		enum served served = change_served(ctl, at);
+		int error = served == SERVED_YES ? 0 : change_bind_one(ctl, at, o, d);
 
-		if (bind_list_find(&ctl->current->binds, at->kind == BIND_UDP, &at->address))
+		if (error == 0)
 			continue;
-		for (unsigned w = 0; w < workers; w++) {
-			int error = change_bind(ctl, at, &fds[w * next->count + d]);
-
-			if (error == 0)
-				continue;
+		if (!at->optional) {
 			bind_complain(at, -error, why, why_size);
-			close_all(fds, workers * next->count);
 			return false;
 		}
+		o->missing[d] = true;
+		if (served == SERVED_NOT)
+			bind_go_without(at, -error);
 	}
 	return true;
 }
@@ -217,29 +278,85 @@ static bool change_messages(struct relay *r, struct snapshot *next, const int *f
 	return true;
 }
 
+/* What has been opened is theirs from now on. */
+static void change_hand_out(struct relay *r, struct worker_switch *const *messages,
+			    struct opening *o)
+{
+	bool *before = r->missing;
+
+	r->missing = o->missing;
+	o->missing = before;
+	for (unsigned w = 0; w < r->worker_count; w++)
+		worker_switch_send(messages[w]);
+}
+
 bool change_switch(struct relay_control *ctl, struct snapshot *next, char *why, size_t why_size)
 {
 	struct worker_switch *messages[RELAY_WORKERS_MAX] = {NULL};
 	struct relay *r = ctl->relay;
-	size_t count = next->binds.count;
-	int *fds = calloc(r->worker_count * count, sizeof *fds);
+	struct opening o;
+	bool ok = opening_make(&o, r, next->binds.count);
 
 	snprintf(why, why_size, "out of memory");
-	if (!fds || !change_bind_all(ctl, &next->binds, fds, why, why_size)) {
-		free(fds);
-		return false;
+	ok = ok && change_bind_all(ctl, &next->binds, &o, why, why_size) &&
+	     change_messages(r, next, o.fds, messages) && limits_adopt(r, next);
+	if (ok)
+		change_hand_out(r, messages, &o);
+	for (unsigned w = 0; !ok && w < r->worker_count; w++)
+		worker_switch_drop(messages[w]);
+	opening_drop(&o, ok);
+	return ok;
+}
+
+/* ---- addresses that are missing ---- */
+
+/* Whether one of them can be had now, in o. */
+static bool change_find_missing(struct relay_control *ctl, struct opening *o)
+{
+	const struct bind_list *now = &ctl->current->binds;
+	char text[ADDR_TEXT_BYTES];
+	bool found = false;
+
+	for (size_t d = 0; d < now->count; d++) {
+		if (!ctl->relay->missing[d])
+			continue;
+		o->missing[d] = change_bind_one(ctl, &now->items[d], o, d) < 0;
+		if (o->missing[d])
+			continue;
+		addr_format(&now->items[d].address, text);
+		log_notice("relay", "listening address=%s udp=links; it was missing", text);
+		found = true;
 	}
-	if (!change_messages(r, next, fds, messages) || !limits_adopt(r, next)) {
-		for (unsigned w = 0; w < r->worker_count; w++)
-			worker_switch_drop(messages[w]);
-		close_all(fds, r->worker_count * count);
-		free(fds);
-		return false;
-	}
-	for (unsigned w = 0; w < r->worker_count; w++)
-		worker_switch_send(messages[w]);
-	free(fds);
-	return true;
+	return found;
+}
+
+static bool change_any_missing(const struct relay_control *ctl)
+{
+	for (size_t d = 0; d < ctl->current->binds.count; d++)
+		if (ctl->relay->missing[d])
+			return true;
+	return false;
+}
+
+/* The program that had them may have gone. */
+static void change_missing_due(struct timer *t, uint64_t now_ms)
+{
+	struct relay_control *ctl = container(t, struct relay_control, missing_timer);
+	struct worker_switch *messages[RELAY_WORKERS_MAX] = {NULL};
+	struct relay *r = ctl->relay;
+	struct opening o;
+	bool ok;
+
+	ring_timer_set(ctl->ring, t, MISSING_AGAIN_MS);
+	if (r->draining || !change_any_missing(ctl))
+		return;
+	ok = opening_make(&o, r, ctl->current->binds.count) && change_find_missing(ctl, &o) &&
+	     change_messages(r, ctl->current, o.fds, messages);
+	if (ok)
+		change_hand_out(r, messages, &o);
+	for (unsigned w = 0; !ok && w < r->worker_count; w++)
+		worker_switch_drop(messages[w]);
+	opening_drop(&o, ok);
 }
 
 /* ---- in force ---- */
@@ -288,6 +405,8 @@ static const struct configuring_ops change_ops = {
 
 bool change_open(struct relay_control *ctl, const struct configuring_start *s)
 {
+	ctl->missing_timer.fire = change_missing_due;
+	ring_timer_set(ctl->ring, &ctl->missing_timer, MISSING_AGAIN_MS);
 	return configuring_open(&ctl->managed.configuring, &change_ops, relay_config_fields(), s,
 				ctl->current->config.state_dir != NULL);
 }

@@ -50,6 +50,8 @@ struct relay_control {
 	bool leaves_when_empty; /* a drain ends the program */
 	bool failed;		/* and with a failure */
 
+	struct timer missing_timer; /* change.c's: addresses to try again */
+
 	struct timer trace_timer; /* trace.c's, all of these */
 	uint64_t trace_due_ms, trace_lines;
 	unsigned trace_run;

@@ -34,14 +34,15 @@ static json_t *isolation_state(const struct isolation_report *report)
 	return parts;
 }
 
-static json_t *addresses(const struct bind_list *d, enum bind_kind kind)
+static json_t *addresses(const struct relay_control *ctl, enum bind_kind kind)
 {
+	const struct bind_list *d = &ctl->current->binds;
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < d->count; i++) {
 		char text[ADDR_TEXT_BYTES];
 
-		if (d->items[i].kind != kind)
+		if (d->items[i].kind != kind || ctl->relay->missing[i])
 			continue;
 		addr_format(&d->items[i].address, text);
 		json_array_append_new(list, json_string(text));
@@ -58,11 +59,11 @@ static json_t *stun_counts(const uint64_t *counts)
 	return list;
 }
 
-static json_t *stun_state(const struct bind_list *d, const struct relay_totals *t)
+static json_t *stun_state(const struct relay_control *ctl, const struct relay_totals *t)
 {
-	return json_pack("{s:o, s:o, s:o, s:o}", "listen_udp", addresses(d, BIND_UDP), "listen_tcp",
-			 addresses(d, BIND_STUN), "udp", stun_counts(t->stun[STUN_UDP]), "tcp",
-			 stun_counts(t->stun[STUN_TCP]));
+	return json_pack("{s:o, s:o, s:o, s:o}", "listen_udp", addresses(ctl, BIND_UDP),
+			 "listen_tcp", addresses(ctl, BIND_STUN), "udp",
+			 stun_counts(t->stun[STUN_UDP]), "tcp", stun_counts(t->stun[STUN_TCP]));
 }
 
 /* What each class of connections has of what it may have. */
@@ -116,7 +117,7 @@ static void see_status_run(struct call *c)
 		"relay", ctl->current->config.name, "version", POSTERN_VERSION, "engine",
 		ring_engine_name(ring_engine(r->workers[0].ring)), "revision",
 		(json_int_t)changes_revision(ctl->managed.configuring.changes), "draining",
-		(int)r->draining, "listen", addresses(&ctl->current->binds, BIND_TLS), "threads",
+		(int)r->draining, "listen", addresses(ctl, BIND_TLS), "threads",
 		(int)r->worker_count, "links", (json_int_t)t.tables.links, "legs",
 		(json_int_t)t.tables.legs, "sessions", (json_int_t)t.sessions, "sessions_total",
 		(json_int_t)t.sessions_total, "connections", (json_int_t)t.connections,
@@ -133,7 +134,7 @@ static void see_status_run(struct call *c)
 	json_object_set_new(result, "key_exchange", see_key_exchanges(r));
 	json_object_set_new(result, "places", places_state(&t.ledger));
 	json_object_set_new(result, "memory", see_memory(&r->memory));
-	json_object_set_new(result, "stun", stun_state(&ctl->current->binds, &t));
+	json_object_set_new(result, "stun", stun_state(ctl, &t));
 	if (ctl->nat.socket[0])
 		json_object_set_new(result, "nat", nat_view_json(&ctl->nat.view));
 	json_object_set_new(result, "certificate_expires",

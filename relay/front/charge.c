@@ -188,6 +188,16 @@ bool charge_leg(struct conn *c, const char *name)
 	return ok;
 }
 
+bool charge_stun(struct worker *w, const char *name)
+{
+	struct relay *r = w->relay;
+
+	charge_lock(r);
+	bool ok = buckets_ask_name(r->buckets, BUCKETS_STUN, name, ring_now_ms(w->ring));
+	charge_unlock(r);
+	return ok;
+}
+
 /* ---- the end ---- */
 
 void charge_leave(struct relay *r, uint32_t place)

@@ -31,6 +31,8 @@ bool charge_request(struct conn *c) MUST_CHECK;
 enum buckets_grant charge_sign_in(struct conn *c, const char *name) MUST_CHECK;
 /* It has; what was charged to its source is not any more. */
 void charge_signed_in(struct conn *c, const char *name, enum buckets_grant sign_in);
+/* A link of name's asks over STUN; false: it has had enough for now. */
+bool charge_stun(struct worker *w, const char *name) MUST_CHECK;
 /* It has proved to be a leg of name's; false: that has too many a second. */
 bool charge_leg(struct conn *c, const char *name) MUST_CHECK;
 

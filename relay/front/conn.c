@@ -132,7 +132,7 @@ void conn_accepted(struct relay_listener *l, int fd)
 	}
 	conn_set_deadline(c, w->snap->config.limits.hello_ms);
 	if (l->stun_only)
-		stun_stream_begin(c, NULL, 0);
+		stun_stream_begin(c, NULL, 0, true);
 	conn_read_on(c);
 }
 

@@ -51,7 +51,7 @@ struct front_protocol {
 bool front_keep(struct conn *c, const uint8_t *data, size_t len) MUST_CHECK;
 
 /* At an address where only STUN is spoken: begins without a byte. */
-void stun_stream_begin(struct conn *c, const uint8_t *data, size_t len);
+void stun_stream_begin(struct conn *c, const uint8_t *data, size_t len, bool anyone);
 
 /* HTTP in clear: data is the first of it. */
 void web_begin_clear(struct conn *c, const uint8_t *data, size_t len);

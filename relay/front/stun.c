@@ -87,7 +87,8 @@ void stun_rules_make(struct stun_rules *r, const struct relay_stun *conf, bool d
 {
 	const struct addr *alternate = conf->alternate.items;
 
-	*r = (struct stun_rules){.enabled = conf->enabled, .plain.draining = draining};
+	*r = (struct stun_rules){
+		.enabled = conf->enabled, .links = conf->links, .plain.draining = draining};
 	for (size_t i = 0; i < conf->alternate.count; i++)
 		r->plain.alternate[alternate[i].sa.sa_family == AF_INET6] = alternate[i];
 	r->places = r->plain;

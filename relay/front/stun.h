@@ -54,7 +54,8 @@ void stun_gate_take(struct stun_gate *g, const struct datagram *in, size_t count
 /* ---- rules: each worker's own ---- */
 
 struct stun_rules {
-	bool enabled;
+	bool enabled;		   /* at the front door, for anyone */
+	bool links;		   /* and for links: stun_link.h */
 	struct stun_server plain;  /* everywhere but: */
 	struct stun_server places; /* on the sockets of RFC 5780 */
 	struct stun_behaviour behaviour;

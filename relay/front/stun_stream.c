@@ -5,11 +5,16 @@
  * A client over TCP has shown that its address is its own, so no network is limited here; but a
  * connection may ask only so often, and must not fall silent. Requests may come in any pieces and
  * several at a time; their answers leave together, and no more is answered before they have left.
+ *
+ * Where STUN is not switched on, a link's request (stun_link.h) is answered that is whole in the
+ * first bytes of its connection. One in pieces is no exception worth waiting for: nginx would have
+ * answered its first piece.
  */
 #include <assert.h>
 #include <string.h>
 
 #include "relay/front/front.h"
+#include "relay/front/stun_link.h"
 
 #define MESSAGES_MAX 64u /* of one connection */
 
@@ -18,6 +23,7 @@ static_assert(MESSAGES_MAX * STUN_ANSWER_MAX <= PLAIN_BYTES, "all answers fit th
 /* The phase's state. */
 struct stun_conn {
 	unsigned messages; /* answered so far */
+	bool anyone;	   /* is answered; else links alone */
 };
 
 /* The answer's length in bytes, written to out; 0 for none. */
@@ -25,8 +31,11 @@ static size_t stun_stream_answer(struct conn *c, const uint8_t *message, size_t 
 {
 	struct worker *w = c->worker;
 	struct stun_answer a;
-	enum stun_outcome outcome =
-		stun_server_answer(&w->stun.plain, message, len, &c->peer, 0, 0, true, &a);
+	unsigned outcome = stun_link_answer_one(w, message, len, &c->peer, &a);
+
+	if (outcome == STUN_IGNORED_UNPROVEN && ((struct stun_conn *)c->state)->anyone)
+		outcome =
+			stun_server_answer(&w->stun.plain, message, len, &c->peer, 0, 0, true, &a);
 
 	stat_add(&w->stats.stun[STUN_TCP][outcome], 1);
 	if (outcome != STUN_ANSWERED && outcome != STUN_ANSWERED_ERROR)
@@ -93,13 +102,14 @@ const struct conn_phase phase_stun = {
 	.answers = true,
 };
 
-void stun_stream_begin(struct conn *c, const uint8_t *data, size_t len)
+void stun_stream_begin(struct conn *c, const uint8_t *data, size_t len, bool anyone)
 {
 	if (c->peer.len == 0) { /* gone already: its address cannot be told any more */
 		conn_close(c, REASON_GONE_EARLY);
 		return;
 	}
 	conn_set_phase(c, &phase_stun);
+	((struct stun_conn *)c->state)->anyone = anyone;
 	if (len > 0 && data == c->in)
 		stun_stream_continue(c);
 	else if (len > 0)
@@ -111,14 +121,20 @@ static enum front_claim stun_stream_claim(struct conn *c, const uint8_t *data, s
 {
 	int message;
 
-	if (!c->worker->stun.enabled || data[0] > STUN_FIRST_BYTE_MAX)
+	if (data[0] > STUN_FIRST_BYTE_MAX)
 		return FRONT_NO;
+	if (!c->worker->stun.enabled) {
+		if (!stun_link_is(c->worker, data, len, &c->peer))
+			return FRONT_NO;
+		stun_stream_begin(c, data, len, false);
+		return FRONT_TAKEN;
+	}
 	message = stun_message_length(data, len);
 	if (message < 0)
 		return FRONT_NO;
 	if (message == 0)
 		return FRONT_MORE;
-	stun_stream_begin(c, data, len);
+	stun_stream_begin(c, data, len, true);
 	return FRONT_TAKEN;
 }
 

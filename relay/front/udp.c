@@ -9,6 +9,7 @@
 
 #include "core/container.h"
 #include "core/log.h"
+#include "relay/front/stun_link.h"
 
 #define BATCHES_PER_TURN 4
 #define POLL_PAUSE_MS	 100u
@@ -22,6 +23,7 @@ struct udp_socket {
 	struct timer again; /* gathering; or the system had no room for a poll */
 	struct addr address;
 	unsigned place;
+	bool anyone; /* gets answers; else links alone */
 	int fd;
 	bool closing; /* freed when its poll has reported */
 };
@@ -32,6 +34,7 @@ struct udp {
 	struct datagrams *datagrams;
 	struct datagram in[DATAGRAMS_BATCH];
 	struct stun_answer answers[DATAGRAMS_BATCH];
+	struct stun_link links[DATAGRAMS_BATCH]; /* that the datagrams name */
 };
 
 /* ---- answering ------------------------------------------------------------------------------- */
@@ -100,24 +103,70 @@ static bool udp_answer_one(struct udp_socket *s, const struct datagram *in, stru
 	return false;
 }
 
-static void udp_answer_batch(struct udp_socket *s, size_t count)
+/* Answers links. What is not theirs is kept, at the front; *used answers have been put. */
+static size_t udp_answer_links(struct udp *u, size_t count, size_t *used, struct udp_tally *t)
+{
+	size_t kept = 0;
+
+	*used = 0;
+	if (!u->worker->stun.links)
+		return count;
+	for (size_t i = 0; i < count; i++)
+		stun_link_named(u->in[i].bytes, u->in[i].len, &u->links[i]);
+	stun_links_find(u->worker->relay, u->links, count);
+	for (size_t i = 0; i < count; i++) {
+		const struct datagram in = u->in[i];
+		struct stun_answer *out = &u->answers[*used];
+		unsigned outcome = STUN_IGNORED_UNPROVEN;
+
+		if (u->links[i].id != 0)
+			outcome = stun_link_answer(u->worker, &u->links[i], in.bytes, in.len,
+						   &in.from, out);
+		if (outcome == STUN_IGNORED_UNPROVEN) {
+			u->in[kept++] = in;
+			continue;
+		}
+		t->counts[outcome]++;
+		if (outcome == STUN_ANSWERED || outcome == STUN_ANSWERED_ERROR) {
+			datagrams_put(u->datagrams, out->bytes, out->len, &out->to, &in.local);
+			++*used;
+		}
+	}
+	return kept;
+}
+
+/* Answers anyone, as the limits of networks allow. */
+static void udp_answer_anyone(struct udp_socket *s, size_t count, size_t used, struct udp_tally *t)
 {
 	struct udp *u = s->udp;
 	struct worker *w = u->worker;
 	bool may[DATAGRAMS_BATCH];
-	struct udp_tally t = {{0}};
 
-	count = udp_sort_out(u->in, count, &t);
 	stun_gate_take(&w->relay->stun_gate, u->in, count, ring_now_ms(w->ring), may);
 	for (size_t i = 0; i < count; i++) {
 		const struct datagram *in = &u->in[i];
-		struct stun_answer *out = &u->answers[i];
+		struct stun_answer *out = &u->answers[used + i];
 
 		if (!may[i])
-			t.counts[STUN_LIMITED]++;
-		else if (udp_answer_one(s, in, out, &t))
+			t->counts[STUN_LIMITED]++;
+		else if (udp_answer_one(s, in, out, t))
 			datagrams_put(u->datagrams, out->bytes, out->len, &out->to, &in->local);
 	}
+}
+
+static void udp_answer_batch(struct udp_socket *s, size_t count)
+{
+	struct udp *u = s->udp;
+	struct worker *w = u->worker;
+	struct udp_tally t = {{0}};
+	size_t used;
+
+	count = udp_sort_out(u->in, count, &t);
+	count = udp_answer_links(u, count, &used, &t);
+	if (s->anyone)
+		udp_answer_anyone(s, count, used, &t);
+	else
+		t.counts[STUN_IGNORED_UNPROVEN] += (uint32_t)count;
 	/* Before they are sent: a client that has its answer finds it counted. */
 	udp_tally_add(w, &t);
 	stat_add(&w->stats.stun[STUN_UDP][STUN_UNSENT], datagrams_send(u->datagrams, s->fd));
@@ -189,6 +238,7 @@ bool udp_add(struct udp *u, const struct bind_address *at, int fd)
 	s->udp = u;
 	s->address = at->address;
 	s->place = at->place;
+	s->anyone = at->anyone;
 	s->fd = fd;
 	s->next = u->sockets;
 	u->sockets = s;
@@ -210,6 +260,7 @@ void udp_keep(struct udp *u, const struct bind_list *next)
 		after = s->next;
 		if (at) {
 			s->place = at->place;
+			s->anyone = at->anyone;
 			continue;
 		}
 		s->closing = true;

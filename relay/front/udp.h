@@ -3,8 +3,11 @@
  * udp: a worker's UDP sockets, and what comes in on them.
  *
  * Theory of operation. A datagram's first byte says what it belongs to (RFC 7983 section 7): 0 to 3
- * is STUN; the rest is counted and dropped. STUN passes the limits of its sender's network and is
- * answered in the same turn of the loop, from the address it came to. Nothing is kept about any
+ * is STUN; the rest is counted and dropped. A link's request is answered on every socket
+ * (stun_link.h). Any other one is where the socket is there for anyone: it passes the limits of its
+ * sender's network, and is answered in the same turn of the loop, from the address it came to. On a
+ * socket for links alone it is counted and dropped, like what belongs to no protocol: to all others
+ * the port is one where nothing answers. Nothing is kept about any
  * client, nothing is sent but answers, and nothing larger than STUN_ANSWER_MAX.
  *
  * Work is done in batches (core/datagrams.h): system calls, the lock of the limits and the counters

@@ -89,11 +89,14 @@ static bool worker_add_socket(struct worker *w, const struct bind_address *at, i
 static int worker_bind_all(struct worker *w, char *why, size_t why_size)
 {
 	const struct bind_list *list = &w->snap->binds;
+	bool *missing = w->relay->missing;
 
 	for (size_t i = 0; i < list->count; i++) {
 		const struct bind_address *at = &list->items[i];
 		int fd = -1, error = 0;
 
+		if (missing[i]) /* to the worker before this one */
+			continue;
 		if (at->kind == BIND_UDP)
 			error = datagrams_open(&at->address, &fd);
 		else
@@ -101,8 +104,13 @@ static int worker_bind_all(struct worker *w, char *why, size_t why_size)
 		if (error == 0 && fd < 0)
 			error = fd;
 		if (error < 0) {
-			bind_complain(at, -error, why, why_size);
-			return error;
+			if (!at->optional) {
+				bind_complain(at, -error, why, why_size);
+				return error;
+			}
+			bind_go_without(at, -error);
+			missing[i] = true;
+			continue;
 		}
 		if (!worker_add_socket(w, at, fd))
 			return -ENOMEM;

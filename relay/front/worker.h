@@ -97,6 +97,10 @@ struct relay {
 
 	struct stun_gate stun_gate; /* has a lock of its own */
 
+	/* Of each address of the configuration in force: whether it is optional and could not be
+	 * had. The control thread's, once there are threads. */
+	bool *missing;
+
 	_Atomic uint64_t reports, reports_lost; /* under way; dropped and not yet told */
 	_Atomic bool draining;
 };

@@ -27,7 +27,8 @@
  *     elsewhere cannot keep it out. Its own bucket counts as before;
  *   - its next sign-ins from there have a bucket of their own, which no other name can empty.
  *     A name that is only claimed has none: it would be free for the asking;
- *   - its legs count to the name, which may have eight times as much as a source.
+ *   - its legs count to the name, which may have eight times as much as a source; so do answers
+ *     over STUN to its links, which are asked for under a name alone.
  *
  * Buckets live in a table of a fixed size, in sets of eight that a keyed hash chooses. Where a set
  * is full, the bucket goes that is empty first, and one without a proven name before one with: what
@@ -45,7 +46,13 @@
 
 struct buckets;
 
-enum buckets_work { BUCKETS_HANDSHAKE, BUCKETS_REQUEST, BUCKETS_SIGN_IN, BUCKETS_WORKS };
+enum buckets_work {
+	BUCKETS_HANDSHAKE,
+	BUCKETS_REQUEST,
+	BUCKETS_SIGN_IN,
+	BUCKETS_STUN,
+	BUCKETS_WORKS
+};
 
 /* Pieces of work a second; 0: no limit. */
 struct buckets_limits {

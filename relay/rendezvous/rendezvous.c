@@ -40,6 +40,8 @@ struct account_link {
 	enum rendezvous_role role;
 	uint8_t secret[WIRE_SECRET_BYTES];
 	uint64_t legs;
+	uint32_t stun_round; /* the last that it has asked in, and from where */
+	struct addr stun_from;
 	uint16_t key_exchange;
 	bool has_published; /* said PUBLISH, perhaps of nothing */
 	size_t service_count;
@@ -452,6 +454,32 @@ enum reason rendezvous_leg_secret(const struct rendezvous *r, uint64_t link,
 		return REASON_LINK_GONE;
 	memcpy(secret, l->secret, WIRE_SECRET_BYTES);
 	return REASON_OK;
+}
+
+bool rendezvous_stun_secret(const struct rendezvous *r, uint64_t link,
+			    uint8_t secret[WIRE_SECRET_BYTES], char name[WIRE_NAME_MAX + 1])
+{
+	const struct account_link *l = link_find(r, link);
+
+	if (!l)
+		return false;
+	memcpy(secret, l->secret, WIRE_SECRET_BYTES);
+	snprintf(name, WIRE_NAME_MAX + 1, "%s", l->party->account->name);
+	return true;
+}
+
+bool rendezvous_stun_asks(struct rendezvous *r, uint64_t link, uint32_t round,
+			  const struct addr *from)
+{
+	struct account_link *l = link_find(r, link);
+
+	if (!l || from->len == 0 || round < l->stun_round)
+		return false;
+	if (round == l->stun_round)
+		return addr_equal(from, &l->stun_from);
+	l->stun_round = round;
+	l->stun_from = *from;
+	return true;
 }
 
 uint64_t rendezvous_legs_of(const struct rendezvous *r, enum rendezvous_role role)

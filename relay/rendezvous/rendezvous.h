@@ -31,6 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/addr.h"
 #include "core/engine/entitled.h"
 #include "core/must_check.h"
 #include "core/parse/reason.h"
@@ -93,6 +94,15 @@ enum reason rendezvous_publish(struct rendezvous *r, uint64_t link,
  * rendezvous_leg_join(). */
 enum reason rendezvous_leg_secret(const struct rendezvous *r, uint64_t link,
 				  uint8_t secret[WIRE_SECRET_BYTES]) MUST_CHECK;
+/* The same of a link that seems to ask over STUN, and its agent's name. */
+bool rendezvous_stun_secret(const struct rendezvous *r, uint64_t link,
+			    uint8_t secret[WIRE_SECRET_BYTES],
+			    char name[WIRE_NAME_MAX + 1]) MUST_CHECK;
+/* It has proved that it asks in this round, from there. Whether that is news: the first of a round,
+ * or the same place once more, since datagrams get lost. Else it is a copy that was seen on the
+ * way: from another place, or of a round that is over. */
+bool rendezvous_stun_asks(struct rendezvous *r, uint64_t link, uint32_t round,
+			  const struct addr *from) MUST_CHECK;
 /* How many legs a link of this role may have. */
 uint64_t rendezvous_legs_of(const struct rendezvous *r, enum rendezvous_role role) MUST_CHECK;
 /* *credential: the link's, with a reference for the caller. */

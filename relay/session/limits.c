@@ -8,6 +8,7 @@
 #include "relay/session/session.h"
 
 #define CONNECTIONS_LEAST 16u
+#define STUN_A_SECOND	  1u /* answers, BUCKETS_NAME_MORE times as many to a name's links */
 
 /* A stream's listener holds a second one in reserve: core/acceptor.h. */
 uint64_t limits_listening(const struct relay *r, const struct snapshot *snap)
@@ -88,7 +89,8 @@ static void limits_make_rates(const struct relay_limits *limits, struct buckets_
 			  [BUCKETS_SIGN_IN] = limits->sign_ins},
 		.per_source = {[BUCKETS_HANDSHAKE] = limits->handshakes_per_source,
 			       [BUCKETS_REQUEST] = limits->requests_per_source,
-			       [BUCKETS_SIGN_IN] = limits->sign_ins_per_source},
+			       [BUCKETS_SIGN_IN] = limits->sign_ins_per_source,
+			       [BUCKETS_STUN] = STUN_A_SECOND},
 	};
 }
 

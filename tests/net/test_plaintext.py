@@ -68,6 +68,11 @@ class Cast:
         self.curl(self.w.laptop, "--socks5-hostname", f"127.0.0.1:{SOCKS}", "--connect-to",
                   f"{SERVER}:443:{PAGES}.{PUBLISHING}.postern:443", f"https://{SERVER}/page.bin")
 
+    def stun(self):
+        for agent in AGENTS:
+            wait_until(f"{agent} is told its address", lambda a=agent: "seen_udp" in self.boss.json(
+                "agent", "status", a)["links"][0], 5)
+
     def console_at_relay(self):
         assert len(self.boss.json("relay", "agents")["agents"]) == 2
 
@@ -83,6 +88,7 @@ KINDS = [
     ("a public session, TLS 1.3", lambda c: c.public_session("1.3")),
     ("the web site behind an agent", Cast.web_site),
     ("SOCKS5", Cast.socks5),
+    ("agents ask by STUN", Cast.stun),
     ("a console at the relay", Cast.console_at_relay),
     ("a console at an agent", Cast.console_at_agent),
 ]
@@ -125,7 +131,9 @@ def test_no_plain_text_on_the_wire(lab):
     wait_until("sessions are over", lambda: cast.boss.json("relay", "status")["sessions"] == 0)
     streams = cast.capture.stop().streams()
     ends, clear, measured = set(), 0, 0
-    for source, sport, to, port, payload in cast.capture.datagrams():
+    datagrams = list(cast.capture.datagrams())
+    assert len(datagrams) >= 2 * len(AGENTS), "no STUN was captured"
+    for source, sport, to, port, payload in datagrams:
         assert not names_in(payload), f"UDP {source}:{sport} -> {to}:{port} shows a name"
     for (source, sport, to, port), stream in streams.items():
         where = f"{'.'.join(map(str, source))}:{sport} -> {'.'.join(map(str, to))}:{port}"

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The relay answers STUN: other people's clients, every way in, and silence where it belongs."""
+import hmac
 import os
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import time
 
+from capture import Capture
 from console import console
 from netlab import wait_until
 from peers import ends, receive_all, tls_context
 from runner import limit, once
-from stun_wire import (ALTERNATE_SERVER, CHANGE_REQUEST, FINGERPRINT, OTHER_ADDRESS,
-                       RESPONSE_ORIGIN, XOR_MAPPED, Client, Reply, address, attribute, message,
+from stun_wire import (ALTERNATE_SERVER, CHANGE_REQUEST, FINGERPRINT, INTEGRITY_SHA256,
+                       OTHER_ADDRESS, RESPONSE_ORIGIN, USERNAME, XOR_MAPPED, Client, Reply, address, attribute, message,
                        read_stream)
 from world import World, set_blocks, with_block
 
@@ -246,6 +249,18 @@ def test_stun_behind_proxy(lab):
     assert "udp=stun" not in relay.log()
 
 
+def silent(client, *requests):
+    """Nothing answers, and the host does not say that no program is there."""
+    for request in requests:
+        client.sock.send(request)
+    client.sock.settimeout(1)
+    try:
+        heard = client.sock.recv(2000)
+    except TimeoutError:
+        return
+    raise AssertionError(f"the address answers {heard!r}")
+
+
 def refused(client):
     """No program is there: the host says so."""
     client.sock.send(message())
@@ -254,6 +269,67 @@ def refused(client):
     except ConnectionRefusedError:
         return
     raise AssertionError("the address answers")
+
+
+# ---- links --------------------------------------------------------------------------------------
+
+def proof(username, password):
+    """A request with short-term credentials (RFC 8489 section 9.1)."""
+    attributes = attribute(USERNAME, username)
+    number = os.urandom(12)
+    made = hmac.new(password, message(attributes=attributes + b"\0" * 36, number=number)[:20] +
+                    attributes, "sha256").digest()
+    return message(attributes=attributes + attribute(INTEGRITY_SHA256, made), number=number,
+                   fingerprint=True)
+
+
+def nginx_says(w, data):
+    """What a stranger hears over TCP, but for the date."""
+    with w.visitor.connect(RELAY, 443) as s:
+        s.sendall(data)
+        return re.sub(rb"Date: [^\r]*", b"", receive_all(s))
+
+
+def test_stun_links(lab):
+    """Agents behind NATs learn their routers' addresses of a relay that tells nobody else."""
+    w = World(lab).two_homes()
+    watch = Capture(w.relay_host, condition="udp port 443", name="links")
+    relay = w.relay()
+    boss = console(w)
+    home = w.agent(w.home, "home")
+    w.agent(w.laptop, "laptop", blocks={"stun": "false"})
+
+    def seen(agent):
+        return boss.json("agent", "status", agent)["links"][0].get("seen_udp", "")
+
+    wait_until("home is told", lambda: seen("home"))
+    assert seen("home").startswith("45.0.0.20:"), seen("home")
+    assert seen("home") in boss.run("agent", "status", "home").stdout
+    assert "sees our datagrams come from" in home.log()
+    time.sleep(1.5)  # laptop, which came later, would have asked by now
+    assert seen("laptop") == ""
+    assert counts(boss)["udp"]["answered"] == 1, counts(boss)
+
+    watch.stop()
+    asked = [(data, sport) for _, sport, _, dport, data in watch.datagrams() if dport == 443]
+    assert len(asked) == 1, asked
+    request = asked[0][0]
+    username = request[24:48]
+    assert re.fullmatch(rb"[0-9a-f]{16}00000001", username), request.hex()
+    wrong, unknown = (proof(name, b"0" * 64) for name in (username, b"0123456789abcdef00000001"))
+    with Client(w.visitor, RELAY, 443) as c:  # who saw the request can do nothing with it
+        silent(c, message(), message(fingerprint=True), wrong, unknown, request[:-1], request)
+    garbage = nginx_says(w, b"\0\1" + os.urandom(90))
+    assert garbage.startswith(b"HTTP/1.1 400 "), garbage
+    for data in (wrong, unknown, message(), request):
+        assert nginx_says(w, data) == garbage
+
+    home.signal(signal.SIGTERM)
+    home.wait(10)
+    relay.wait_for_line(r"link: down agent=home")
+    with Client(w.visitor, RELAY, 443) as c:
+        silent(c, request)
+    assert nginx_says(w, request) == garbage
 
 
 # ---- RFC 5780 -----------------------------------------------------------------------------------
@@ -374,7 +450,11 @@ def test_stun_apply(lab):
         for _ in range(20):
             c.sock.send(message())
     wait_until("limited", lambda: counts(boss)["udp"]["limited"] > 0)
-    applied(boss, "  enabled: false")
+    applied(boss, "  enabled: false")  # the socket stays for links
+    wait_until("443/UDP is silent", lambda: not answers(w, RELAY, 443))
+    with Client(w.visitor, RELAY, 443) as c:
+        silent(c, message())
+    applied(boss, "  enabled: false\n  links: false")
     wait_until("443/UDP is closed", lambda: not answers(w, RELAY, 443))
     with Client(w.visitor, RELAY, 443) as c:
         refused(c)
@@ -387,25 +467,36 @@ def test_stun_apply(lab):
     assert re.search(r"udp\.answered +\d", text) and "0.0.0.0:443" in text, text
 
 
+@limit(90)
 def test_stun_port_taken(lab):
-    """Another server's UDP port: said at start, with what helps; refused in a change."""
+    """Another server's UDP port: an error where STUN is asked for, at start and in a change; by
+    default the relay goes without, says so once, and has the port when it is free."""
     w = World(lab).one_host()
     with w.relay_host.inside():
         taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with taken:
         taken.bind(("0.0.0.0", 443))
         config = w.issue_relay(blocks={"stun": "  enabled: true"})
-        process = w.relay_host.start([f"{lab.build}/postern-relayd", "-c", config], "relay")
-        assert process.wait(10) == 1
-        said = process.log()
-        assert "listen[0].address" in said and "443 (UDP)" in said and \
-            "stun.enabled: false" in said, said
+        for block, remedy in (("  enabled: true", "or set stun.enabled: false"),
+                              ("  links: true", "or set stun.links: false")):
+            set_blocks(config, {"stun": block})
+            process = w.relay_host.start([f"{lab.build}/postern-relayd", "-c", config], "relay")
+            assert process.wait(10) == 1
+            said = process.log()
+            assert "listen[0].address" in said and "443 (UDP)" in said and remedy in said, said
         set_blocks(config, {"stun": "  enabled: false"})
         relay = w.start_relay(config)
         boss = console(w)
+        assert relay.log().count("443 (UDP): Address already in use") == 1
+        assert "going without, and trying again" in relay.log()
+        assert "udp=links" not in relay.log() and counts(boss)["listen_udp"] == []
         said = boss.refused("relay", "config", "apply",
                             boss.edited(lambda text: with_block(text, "stun", "  enabled: true")))
         assert "443 (UDP)" in said and "in use" in said, said
+    wait_until("the relay has the port", lambda: counts(boss)["listen_udp"] == ["0.0.0.0:443"], 40)
+    assert "udp=links" in relay.log()
+    with Client(w.visitor, RELAY, 443) as c:
+        silent(c, message())
     applied(boss, "")
     wait_until("it answers", lambda: answers(w, RELAY, 443))
     assert relay.process.alive()

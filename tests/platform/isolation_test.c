@@ -426,7 +426,13 @@ static void agent_body(void *arg)
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	CHECK(fd >= 0);
 	CHECK(connect(fd, (struct sockaddr *)&s.at, sizeof(s.at)) == 0 || errno == EINPROGRESS);
-	/* Datagrams go to the connected address. */
+	/* Datagrams, of STUN and for names, go where their socket is connected to, and nowhere
+	 * else. */
+	int asking = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	CHECK(asking >= 0);
+	CHECK(connect(asking, (struct sockaddr *)&s.at, sizeof(s.at)) == 0);
+	CHECK(sendto(asking, "x", 1, MSG_DONTWAIT, NULL, 0) == 1);
+	REFUSED(sendto(asking, "x", 1, 0, (struct sockaddr *)&s.at, sizeof(s.at)));
 	REFUSED(sendto(s.udp, "x", 1, 0, (struct sockaddr *)&s.at, sizeof(s.at)));
 	CHECK(connect(s.udp, (struct sockaddr *)&s.at, sizeof(s.at)) == 0);
 	CHECK(send(s.udp, "x", 1, MSG_NOSIGNAL) == 1);

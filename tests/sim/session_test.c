@@ -6,7 +6,7 @@
  * The clock is virtual and the randomness seeded: a failure prints its seed, and SIM_SEED=N runs
  * just that one again.
  * links: core/engine/entitled.c core/engine/revocations.c
- * links: relay/rendezvous/rendezvous.c core/timer.c core/parse/wire.c core/parse/reason.c
+ * links: relay/rendezvous/rendezvous.c core/addr.c core/timer.c core/parse/wire.c core/parse/reason.c
  * links: core/memory.c
  */
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bind_list_test: what a configuration has bound, and for what.
- * links: relay/config/bind_list.c core/addr.c core/listening.c
+ * links: relay/config/bind_list.c core/addr.c core/listening.c core/log.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,6 +58,10 @@ static void assert_binds(const struct relay_config *c, const char *expected)
 		addr_format(&at->address, text);
 		n += (size_t)snprintf(said + n, sizeof(said) - n, "%s %s %s%s", kinds[at->kind],
 				      text, at->key, at->proxy_protocol ? " proxy" : "");
+		if (at->kind == BIND_UDP && !at->anyone)
+			n += (size_t)snprintf(said + n, sizeof(said) - n, " links");
+		if (at->optional)
+			n += (size_t)snprintf(said + n, sizeof(said) - n, " optional");
 		if (at->place != NONE)
 			n += (size_t)snprintf(said + n, sizeof(said) - n, " place=%u", at->place);
 		n += (size_t)snprintf(said + n, sizeof(said) - n, "\n");
@@ -74,6 +78,47 @@ static void udp_beside_tcp_unless_by_a_proxy(void **state)
 	assert_binds(&s.c, "tls 0.0.0.0:443 listen[0].address\n"
 			   "tls 0.0.0.0:8443 listen[1].address proxy\n"
 			   "udp 0.0.0.0:443 listen[0].address\n");
+}
+
+/* The same socket, but for those that are signed in; what is there for anyone stays so. */
+static void udp_for_links_where_stun_is_off(void **state)
+{
+	struct scene s;
+
+	scene_make(&s);
+	s.c.stun.enabled = false;
+	s.c.stun.links = s.c.stun.links_asked = true;
+	s.c.stun.listen = (struct conf_array){s.stun, 1, true};
+	assert_binds(&s.c, "tls 0.0.0.0:443 listen[0].address\n"
+			   "tls 0.0.0.0:8443 listen[1].address proxy\n"
+			   "udp 0.0.0.0:443 listen[0].address links\n"
+			   "stun 0.0.0.0:3478 stun.listen[0]\n"
+			   "udp 0.0.0.0:3478 stun.listen[0]\n");
+}
+
+/* What is there by default may be missing; not once it is asked for, in any way. */
+static void only_the_defaults_port_is_optional(void **state)
+{
+	struct scene s;
+
+	scene_make(&s);
+	s.c.stun.links = true;
+	assert_binds(&s.c, "tls 0.0.0.0:443 listen[0].address\n"
+			   "tls 0.0.0.0:8443 listen[1].address proxy\n"
+			   "udp 0.0.0.0:443 listen[0].address\n");
+	s.c.stun.enabled = false;
+	assert_binds(&s.c, "tls 0.0.0.0:443 listen[0].address\n"
+			   "tls 0.0.0.0:8443 listen[1].address proxy\n"
+			   "udp 0.0.0.0:443 listen[0].address links optional\n");
+	s.listen[0].address = at("45.0.0.1:443");
+	s.c.stun.behaviour.address = at("45.0.0.1:443");
+	s.c.stun.behaviour.other = at("45.0.0.2:3478");
+	assert_binds(&s.c, "tls 45.0.0.1:443 listen[0].address\n"
+			   "tls 0.0.0.0:8443 listen[1].address proxy\n"
+			   "udp 45.0.0.1:443 listen[0].address place=0\n"
+			   "udp 45.0.0.1:3478 stun.behaviour place=1\n"
+			   "udp 45.0.0.2:443 stun.behaviour place=2\n"
+			   "udp 45.0.0.2:3478 stun.behaviour place=3\n");
 }
 
 static void stun_on_ports_of_its_own(void **state)
@@ -145,7 +190,7 @@ static void found_by_protocol_and_address(void **state)
 
 static void complaints_say_what_helps(void **state)
 {
-	char why[256];
+	char why[512];
 	struct scene s;
 	struct bind_list d;
 
@@ -163,10 +208,19 @@ static void complaints_say_what_helps(void **state)
 	assert_string_equal(why, "listen[0].address: cannot listen on 0.0.0.0:443: Too many open "
 				 "files");
 	bind_complain(&d.items[2], EADDRINUSE, why, sizeof(why));
-	assert_string_equal(why,
-			    "listen[0].address: cannot answer STUN on 0.0.0.0:443 (UDP): Address "
-			    "already in use; stop what else uses that UDP port, or set "
-			    "stun.enabled: false");
+	assert_string_equal(why, "listen[0].address: cannot answer STUN on 0.0.0.0:443 (UDP): "
+				 "Address already in use; stop what else uses that UDP port "
+				 "('ss -lunp' names it); or set stun.enabled: false");
+	bind_complain(&d.items[2], EACCES, why, sizeof(why));
+	assert_non_null(strstr(why, "Permission denied; a port below 1024 takes root, or"));
+	d.items[2].anyone = false;
+	bind_complain(&d.items[2], EADDRINUSE, why, sizeof(why));
+	assert_non_null(strstr(why, "('ss -lunp' names it); or set stun.links: false"));
+	d.items[2].optional = true;
+	bind_complain(&d.items[2], EADDRINUSE, why, sizeof(why));
+	assert_non_null(strstr(why, "names it); going without, and trying again: agents are not "
+				    "told by this relay where their datagrams come from; "
+				    "stun.links: false stops the trying"));
 	bind_list_free(&d);
 }
 
@@ -226,6 +280,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_predecessor_that_lets_go_is_waited_for),
 		cmocka_unit_test(udp_beside_tcp_unless_by_a_proxy),
+		cmocka_unit_test(udp_for_links_where_stun_is_off),
+		cmocka_unit_test(only_the_defaults_port_is_optional),
 		cmocka_unit_test(stun_on_ports_of_its_own),
 		cmocka_unit_test(four_places),
 		cmocka_unit_test(switched_off_the_front_door_has_no_udp),

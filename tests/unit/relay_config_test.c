@@ -196,6 +196,7 @@ static void test_stun(void **state)
 	if (!bind_text(BASE, &c, &errors))
 		fail_msg("%s", errors.text);
 	assert_false(c.stun.enabled);
+	assert_true(c.stun.links && !c.stun.links_asked);
 	assert_int_equal(c.stun.rate, 100);
 	assert_int_equal(c.stun.burst, 500);
 	assert_int_equal(c.stun.prefixes, 65536);
@@ -205,9 +206,10 @@ static void test_stun(void **state)
 	if (!bind_text(BASE "stun:\n  listen: ['0.0.0.0:3478', '[::]:3478']\n"
 			    "  behaviour: {address: '45.0.0.1:3478', other: '45.0.0.2:3479'}\n"
 			    "  alternate: ['45.0.0.9:3478', '[2001:db8::9]:3478']\n"
-			    "  rate: 5\n",
+			    "  rate: 5\n  links: true\n",
 		       &c, &errors))
 		fail_msg("%s", errors.text);
+	assert_true(c.stun.links_asked);
 	assert_int_equal(c.stun.listen.count, 2);
 	assert_int_equal(addr_port((struct addr *)c.stun.listen.items + 1), 3478);
 	assert_int_equal(addr_port(&c.stun.behaviour.other), 3479);

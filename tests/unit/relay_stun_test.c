@@ -70,8 +70,10 @@ static void rules_of_a_configuration(void **state)
 	assert_true(addr_equal(&r.behaviour.places[1][0], &place));
 	assert_true(addr_equal(&r.plain.alternate[0], &alternate[1]));
 	assert_true(addr_equal(&r.places.alternate[1], &alternate[0]));
-	conf = (struct relay_stun){.enabled = false};
+	assert_false(r.links);
+	conf = (struct relay_stun){.enabled = false, .links = true};
 	stun_rules_make(&r, &conf, false);
+	assert_true(r.links);
 	assert_false(r.enabled || r.plain.draining);
 	assert_null(r.places.behaviour);
 	assert_int_equal(r.plain.alternate[0].len, 0);

@@ -2,7 +2,7 @@
 /*
  * rendezvous: sign-in, replacement, meetings and their limits.
  * links: core/engine/entitled.c core/engine/revocations.c
- * links: relay/rendezvous/rendezvous.c core/parse/wire.c core/parse/reason.c core/memory.c
+ * links: relay/rendezvous/rendezvous.c core/addr.c core/parse/wire.c core/parse/reason.c core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -491,6 +491,28 @@ static void a_leg_needs_the_secret_of_a_living_link(void **state)
 	rendezvous_free(s.r);
 }
 
+/* What was seen on the way is of no use elsewhere, nor once the next round has begun. */
+static void a_links_question_is_asked_from_one_place(void **state)
+{
+	struct scene s = scene_new();
+	struct addr here, elsewhere, none = {.len = 0};
+
+	assert_true(addr_parse("45.0.0.10:40000", &here));
+	assert_true(addr_parse("45.0.0.10:40001", &elsewhere));
+	assert_false(rendezvous_stun_asks(s.r, s.home.link, 2, &none));
+	assert_true(rendezvous_stun_asks(s.r, s.home.link, 2, &here));
+	assert_true(rendezvous_stun_asks(s.r, s.home.link, 2, &here));
+	assert_false(rendezvous_stun_asks(s.r, s.home.link, 2, &elsewhere));
+	assert_true(rendezvous_stun_asks(s.r, s.laptop.link, 1, &elsewhere)); /* of its own */
+	assert_true(rendezvous_stun_asks(s.r, s.home.link, 3, &elsewhere));
+	assert_false(rendezvous_stun_asks(s.r, s.home.link, 2, &here));
+	assert_false(rendezvous_stun_asks(s.r, s.home.link, 2, &elsewhere));
+	assert_true(rendezvous_stun_asks(s.r, s.home.link, 3, &elsewhere));
+	rendezvous_sign_out(s.r, s.home.link, NULL, NULL);
+	assert_false(rendezvous_stun_asks(s.r, s.home.link, 4, &here));
+	rendezvous_free(s.r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -513,6 +535,7 @@ int main(void)
 		cmocka_unit_test(a_party_is_told_where_it_is),
 		cmocka_unit_test(a_link_keeps_how_its_keys_were_exchanged),
 		cmocka_unit_test(a_leg_needs_the_secret_of_a_living_link),
+		cmocka_unit_test(a_links_question_is_asked_from_one_place),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,7 @@
 /*
  * trace: which lines are made, for whom, and how many.
  * links: core/engine/entitled.c core/engine/revocations.c
- * links: relay/session/trace.c relay/rendezvous/rendezvous.c core/parse/wire.c core/parse/reason.c
+ * links: relay/session/trace.c relay/rendezvous/rendezvous.c core/addr.c core/parse/wire.c core/parse/reason.c
  * links: core/memory.c
  */
 #include <stdarg.h>

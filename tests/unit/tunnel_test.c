@@ -8,6 +8,7 @@
  * links: agent/worker/[a-z]*.c agent/relays/[a-z]*.c agent/session/[a-z]*.c
  * links: agent/entrance/[a-z]*.c agent/control/[a-z]*.c core/[a-z]*.c core/conf/[a-z]*.c
  * links: core/parse/[a-z]*.c core/engine/[a-z]*.c core/program/[a-z]*.c
+ * links: stun/[a-z]*.c stun/client/[a-z]*.c
  */
 #include <errno.h>
 #include <poll.h>
