@@ -512,4 +512,4 @@ def test_stun_metrics(lab):
         s.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
         page = receive_all(s).decode()
     assert 'postern_stun_total{over="udp",result="answered"} 1\n' in page, page
-    assert page.count("postern_stun_total{") == 18
+    assert page.count("postern_stun_total{") == 20
