@@ -123,9 +123,9 @@ void ring_buffer_put(struct ring *r, uint8_t *buf);
 void ring_send(struct ring *r, struct ring_op *op, int fd, const void *buf, size_t len);
 
 /*
- * Waits once for poll(2) events: done(revents). On one descriptor at most one operation reads and
- * one writes at a time: a poll for POLLOUT alone counts as writing, with POLLIN too as both, else
- * as reading.
+ * Waits once for poll(2) events: done(revents); POLLERR, POLLHUP and, on io_uring, POLLRDHUP are
+ * told unasked. On one descriptor at most one operation reads and one writes at a time: a poll for
+ * POLLOUT alone counts as writing, with POLLIN too as both, else as reading.
  */
 void ring_poll(struct ring *r, struct ring_op *op, int fd, unsigned events);
 

@@ -86,6 +86,19 @@ bool agent_link_prove(struct agent_link *l, uint64_t session, const uint8_t *sig
 	return link_state_live(&l->state) && channel_send(&l->channel, &m);
 }
 
+/* Where much waits the word would come too late, and others would wait behind it. */
+bool agent_link_ends(struct agent_link *l, uint64_t session, enum ending_cause cause)
+{
+	const struct wire_message m = {.type = WIRE_ENDED,
+				       .ended = {.session = session,
+						 .cause = wire_text(ending_letter(cause)),
+						 .text = wire_text("")}};
+
+	return link_state_live(&l->state) &&
+	       outbox_waiting(&l->channel.out) < CHANNEL_OUTPUT_PAUSE &&
+	       channel_send(&l->channel, &m);
+}
+
 /* ---- what the state machine says ---- */
 
 static void link_dialled(void *owner, int fd, struct tls *tls, const struct identity_peer *relay,

@@ -11,6 +11,7 @@
 #include "agent/worker/connector.h"
 #include "core/engine/proving.h"
 #include "core/engine/revocations.h"
+#include "core/parse/ending.h"
 
 struct agent_links;
 
@@ -64,6 +65,8 @@ const uint8_t *agent_link_tag_key(const struct agent_link *l);
 /* Says PROVE with this signature by our certificate's key. False: it could not be said. */
 bool agent_link_prove(struct agent_link *l, uint64_t session, const uint8_t *signature,
 		      size_t len) MUST_CHECK;
+/* Says ENDED: we end this session, and why. False: it could not be said. */
+bool agent_link_ends(struct agent_link *l, uint64_t session, enum ending_cause cause) MUST_CHECK;
 /* Answers an OFFER with no. text may be "": the reason's sentence speaks then. */
 void agent_link_refuse(struct agent_link *l, uint64_t session, enum reason reason,
 		       const char *text);

@@ -316,6 +316,9 @@ struct agent_link *agent_links_live(const struct agent_links *set, const char *l
 		if (strcmp(set->list[i]->label, label) == 0 &&
 		    link_state_live(&set->list[i]->state))
 			return set->list[i];
+	for (struct agent_link *l = set->retired; l; l = l->next)
+		if (strcmp(l->label, label) == 0 && link_state_live(&l->state))
+			return l;
 	return NULL;
 }
 

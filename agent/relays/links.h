@@ -78,7 +78,8 @@ void agent_links_adopt(struct agent_links *set, struct agent_link **links, size_
 /* The link that a new session should use: the first usable one from position *at on; *at becomes
  * the position after it. NULL when there is none. */
 struct agent_link *agent_links_next(struct agent_links *set, size_t *at);
-/* The link to the relay of this label that messages can be sent on now; NULL: none. */
+/* The link to the relay of this label that messages can be sent on now, one that another is about
+ * to follow included; NULL: none. */
 struct agent_link *agent_links_live(const struct agent_links *set, const char *label);
 /* Why the relay of this label has sent this agent away, where its link is down for that; else OK.
  * *why is good until the next event. */

@@ -15,7 +15,7 @@
 
 void prove_shown(struct agent_session *s, uint64_t number)
 {
-	s->number_there = number;
+	agent_session_numbered(s, number);
 	s->shown.until = identity_not_after(s->all->setup->self.identity);
 }
 

@@ -385,6 +385,7 @@ static void offer_stream_message(struct stream *st, const struct wire_message *m
 }
 
 static const struct stream_events offer_stream_events = {
+	.told = agent_session_tell_relay,
 	.ready = offer_stream_ready,
 	.message = offer_stream_message,
 	.ended = offer_stream_ended,

@@ -212,6 +212,7 @@ static void request_stream_message(struct stream *st, const struct wire_message 
 }
 
 static const struct stream_events request_stream_events = {
+	.told = agent_session_tell_relay,
 	.ready = request_stream_ready,
 	.message = request_stream_message,
 	.ended = request_stream_ended,

@@ -138,6 +138,8 @@ void agent_session_remove(struct agent_session *s)
 		all->first = s->next;
 	if (s->next)
 		s->next->prev = s->prev;
+	if (table_holds(s))
+		HASH_DEL(all->by_number_there, s);
 	all->count--;
 	if (all->count == 0) { /* an idle agent looks at no clock */
 		look_stop(&all->look);
@@ -270,10 +272,28 @@ bool agent_session_close_now(struct agent_session *s, enum reason reason, const 
 struct agent_session *agent_session_there(struct agent_sessions *all, const char *relay,
 					  uint64_t number)
 {
-	for (struct agent_session *s = all->first; s; s = s->next)
-		if (s->number_there == number && strcmp(s->relay, relay) == 0)
-			return s;
-	return NULL;
+	struct agent_session *s;
+
+	HASH_FIND(hh, all->by_number_there, &number, sizeof(number), s);
+	return s && strcmp(s->relay, relay) == 0 ? s : NULL;
+}
+
+void agent_session_numbered(struct agent_session *s, uint64_t number)
+{
+	s->number_there = number;
+	if (number != 0)
+		HASH_ADD(hh, s->all->by_number_there, number_there, sizeof(s->number_there), s);
+}
+
+/* An agent that stops waits for no relay. */
+bool agent_session_tell_relay(struct stream *st)
+{
+	struct agent_session *s = container(st, struct agent_session, stream);
+	struct agent_link *l = agent_links_live(s->all->links, s->relay);
+
+	return l && s->number_there != 0 && !s->worker->stopping &&
+	       ending_by_agent(st->ending.cause) &&
+	       agent_link_ends(l, s->number_there, st->ending.cause);
 }
 
 void agent_session_told(struct agent_sessions *all, const struct agent_link *l,
@@ -460,7 +480,7 @@ void agent_sessions_judge(struct agent_sessions *all)
 		enum reason reason = agent_session_judge(s, &why);
 
 		next = s->next;
-		if (reason == REASON_OK)
+		if (reason == REASON_OK || s->stream.phase == STREAM_ENDING)
 			continue;
 		if (!why)
 			why = reason_sentence(reason);

@@ -15,6 +15,7 @@
 #include "core/engine/proving.h"
 #include "core/parse/wire.h"
 #include "core/program/look.h"
+#include "core/table.h"
 
 #define AGENT_CONSOLE_SESSIONS_MAX 16u /* at a time; beside config.max_sessions */
 #define AGENT_WORD_MS		   500u /* a relay's word on why a session was reset may be so late */
@@ -66,9 +67,10 @@ struct agent_sessions {
 	struct agent_links *links;
 	const struct agent_sessions_events *events;
 	struct agent_session *first; /* the newest */
-	struct relay_share *shares;  /* of relays that have any */
-	size_t count, consoles;	     /* the second: of those, with consoles */
-	struct timer prover;	     /* prove.c's: while a session has something to prove */
+	struct agent_session *by_number_there;
+	struct relay_share *shares; /* of relays that have any */
+	size_t count, consoles;	    /* the second: of those, with consoles */
+	struct timer prover;	    /* prove.c's: while a session has something to prove */
 	uint64_t last_number;
 	struct proved proved; /* by the peers of sessions */
 	struct look look;     /* at when an answer of agent_session_judge() changes */
@@ -94,6 +96,7 @@ struct agent_session {
 	char service[WIRE_NAME_MAX + 1];
 	char relay[ENDPOINT_TEXT_BYTES];
 	uint64_t number_there; /* the relay's number of it; 0: none yet */
+	UT_hash_handle hh;     /* by that, of all with one */
 	struct {
 		time_t until;	  /* when the certificate ends that the peer was shown */
 		uint64_t due_ms;  /* when a newer one is proved again; 0: there is none */
@@ -157,13 +160,18 @@ void agent_session_closed(struct agent_session *s, void (*over)(struct agent_ses
 /* It waits for that no more: over() has been called. reason: why it must end now. False: it did not
  * wait. */
 bool agent_session_close_now(struct agent_session *s, enum reason reason, const char *why);
-/* The relay of l says that it has ended a session. */
+/* Of a stream (struct stream_events): the relay of its session hears why our side has ended it. */
+bool agent_session_tell_relay(struct stream *st) MUST_CHECK;
+/* The relay of l says that it has ended a session, or that its other agent has. */
 void agent_session_told(struct agent_sessions *all, const struct agent_link *l,
 			const struct wire_message *m);
 /* The relay of l has turned this agent away: what it has just reset it reset for that. */
 void agent_sessions_cut_off(struct agent_sessions *all, const struct agent_link *l,
 			    enum reason reason, const char *why);
-/* The session that the relay of this label knows by this number; NULL: none. */
+/* GO has told by which number its relay knows it. Without memory it cannot be found by that. */
+void agent_session_numbered(struct agent_session *s, uint64_t number);
+/* The session that the relay of this label knows by this number; NULL: none. Of several with one
+ * number (an agent's with itself; what another relay makes up) one is looked at. */
 struct agent_session *agent_session_there(struct agent_sessions *all, const char *relay,
 					  uint64_t number);
 /* The same of what has no place in the table. */

@@ -3,6 +3,7 @@
 #include "agent/session/stream.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,8 +75,26 @@ static void close_side(struct stream *s, int *fd, bool reset)
 	*fd = -1;
 }
 
+/* The leg is neither read nor written any more, and its reset is the relay's. io_uring tells
+ * POLLRDHUP also unasked, so it is asked for: stream_down_received(). */
+static bool leg_waits_for_relay(struct stream *s)
+{
+	bool ours = s->reset_leg && s->ending.side == ENDING_SELF && !s->asked;
+
+	s->asked = true;
+	if (!ours || !s->events->told(s))
+		return false;
+	close_side(s, &s->local, true);
+	s->down.pooled = false;
+	ring_poll(s->worker->ring, &s->down.recv, s->leg, POLLRDHUP);
+	ring_timer_set(s->worker->ring, &s->timer, STREAM_WORD_MS);
+	return true;
+}
+
 static void stream_release_all(struct stream *s)
 {
+	if (leg_waits_for_relay(s))
+		return;
 	ring_timer_cancel(s->worker->ring, &s->timer);
 	close_side(s, &s->leg, s->reset_leg);
 	close_side(s, &s->local, s->reset_local);
@@ -136,6 +155,8 @@ static void stream_timer_fired(struct timer *t, uint64_t now_ms)
 {
 	struct stream *s = container(t, struct stream, timer);
 
+	if (s->phase == STREAM_ENDING && s->asked) /* it has waited for the relay */
+		ring_cancel(s->worker->ring, &s->down.recv);
 	if (stream_ending(s))
 		return;
 	if (s->phase == STREAM_FINISHING && s->finished)
@@ -293,13 +314,19 @@ static void stream_received(struct stream *s, int res)
 	stream_step(s);
 }
 
+/* The peer may have ended its direction, which is no reset: the timer then says when. */
+static bool leg_waits_still(const struct stream *s, int res)
+{
+	return s->asked && res > 0 && !(res & (POLLERR | POLLHUP)) && timer_pending(&s->timer);
+}
+
 static void stream_down_received(struct ring_op *op, int res)
 {
 	struct stream *s = container(op, struct stream, down.recv);
 
 	if (s->phase == STREAM_ENDING && s->down.pooled && res > 0)
 		ring_buffer_put(s->worker->ring, op->buf);
-	if (stream_ending(s))
+	if (leg_waits_still(s, res) || stream_ending(s))
 		return;
 	if (s->phase == STREAM_BULK)
 		stream_bulk_received_down(s, res);

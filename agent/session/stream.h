@@ -18,7 +18,9 @@
  *   HELD       nothing is read until the owner attaches the local descriptor
  *   BULK       two lanes: up (local to leg) and down (leg to local)
  *   FINISHING  our last message leaves, and the peer has STREAM_FINISH_MS to read it
- *   ENDING     operations are cancelled; the last one to report releases everything
+ *   ENDING     operations are cancelled; the last one to report releases everything. What our side
+ *              ends, and has told the relay of, waits for the relay to reset the leg, for
+ *              STREAM_WORD_MS at most: a reset of ours could be faster than the word
  *
  * A lane has at most one buffer and one operation in flight: a receive, or the send of what it
  * brought. What is not sent is not read, so that TCP passes the pressure back to the sender.
@@ -48,6 +50,7 @@ struct stream;
 
 #define STREAM_MESSAGE_MAX 3072u /* REQUEST and RESULT, with their headers */
 #define STREAM_FINISH_MS   2000u /* for the peer to read our last message */
+#define STREAM_WORD_MS	   500u	 /* for the relay to hear why we end it */
 
 enum stream_phase {
 	STREAM_UNUSED,
@@ -61,6 +64,9 @@ enum stream_phase {
 
 /* None of these is called from inside a call to the stream. */
 struct stream_events {
+	/* Our side has ended it, as s->ending says. True: the relay is told, and will reset both
+	 * legs. */
+	bool (*told)(struct stream *s);
 	void (*ready)(struct stream *s); /* the inner handshake is complete */
 	/* With an unknown critical extension, too: RESULT and the log name it. */
 	void (*message)(struct stream *s, const struct wire_message *m);
@@ -100,6 +106,7 @@ struct stream {
 	size_t message_len;
 	bool reset_leg, reset_local;
 	bool finished; /* FINISHING: our last bytes have left */
+	bool asked;    /* ENDING: told() was */
 	bool clean;    /* both directions came to their ends */
 	struct ending ending;
 	char why[192]; /* it ended; "" before */

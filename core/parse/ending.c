@@ -20,6 +20,31 @@ const char *ending_code(struct ending e, char out[ENDING_CODE_BYTES])
 	return out;
 }
 
+const char *ending_sentence(enum ending_cause cause)
+{
+#define X(letter, name, sentence) sentence,
+	static const char *const sentences[] = {ENDING_CAUSES(X)};
+#undef X
+
+	return sentences[cause];
+}
+
+bool ending_by_agent(enum ending_cause cause)
+{
+	switch (cause) {
+	case ENDING_NOT_ALLOWED:
+	case ENDING_SERVICE:
+	case ENDING_REVOKED:
+	case ENDING_EXPIRED:
+	case ENDING_UNTRUSTED:
+	case ENDING_IDENTITY:
+	case ENDING_MEMORY:
+		return true;
+	default:
+		return false;
+	}
+}
+
 const char *ending_letter(enum ending_cause cause)
 {
 #define X(letter, name, sentence) {letter, '\0'},

@@ -89,6 +89,11 @@ struct ending {
 /* Writes the letters; returns out. */
 const char *ending_code(struct ending e, char out[ENDING_CODE_BYTES]);
 
+/* What a cause says, as in the table above. */
+const char *ending_sentence(enum ending_cause cause);
+/* What an agent may say that it has ended a running session for, by itself: rights that have ended
+ * there, an identity that was another one, and want of memory. */
+bool ending_by_agent(enum ending_cause cause) MUST_CHECK;
 /* The letter of a cause, as a text; and back: false, *out untouched, for one that is not known. */
 const char *ending_letter(enum ending_cause cause);
 bool ending_of_letter(char letter, enum ending_cause *out) MUST_CHECK;

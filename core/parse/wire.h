@@ -65,7 +65,7 @@
 	X(0x0c, TAGKEY)	   /* relay -> agent: the key to make tags with from now on */             \
 	X(0x0d, SIGNED)	   /* relay -> agent: a revocation that a console or a CA has signed */    \
 	X(0x0e, PROVE)	   /* either way on a link: a newer certificate */                         \
-	X(0x0f, ENDED)	   /* relay -> agent: it ends this session, and why */                     \
+	X(0x0f, ENDED)	   /* either way on a link: who says it ends this session, and why */      \
 	X(0x10, LEG)	   /* agent -> relay, first on a leg */                                    \
 	X(0x11, READY)	   /* relay -> agent: the leg is idle (warm) */                            \
 	X(0x12, OPEN)	   /* agent -> relay on an idle leg: wants a service */                    \

@@ -21,6 +21,7 @@ struct account {
 	uint64_t legs;		      /* of lasting links */
 	struct credential *newest[2]; /* of agents and of consoles: names_of() */
 	struct proving proving;	      /* to others */
+	struct proving ending;	      /* sessions of its own */
 	UT_hash_handle hh;
 };
 
@@ -533,6 +534,13 @@ bool rendezvous_may_prove(struct rendezvous *r, uint64_t link, uint64_t now_ms)
 	struct account_link *l = link_find(r, link);
 
 	return l && proving_may(&l->party->account->proving, PROVING_OF_NAME, now_ms);
+}
+
+bool rendezvous_may_end(struct rendezvous *r, uint64_t link, uint64_t now_ms)
+{
+	struct account_link *l = link_find(r, link);
+
+	return l && proving_may(&l->party->account->ending, PROVING_OF_ENDS, now_ms);
 }
 
 /* ---- meetings ---- */

@@ -122,6 +122,8 @@ struct rendezvous_offer {
 /* The name that signed in on link may say PROVE once more, by whichever of its links (proving.h).
  */
 bool rendezvous_may_prove(struct rendezvous *r, uint64_t link, uint64_t now_ms) MUST_CHECK;
+/* The same of ENDED. */
+bool rendezvous_may_end(struct rendezvous *r, uint64_t link, uint64_t now_ms) MUST_CHECK;
 /* The name that signed in on link; NULL when it is gone. Good until the next call. */
 const char *rendezvous_link_name(const struct rendezvous *r, uint64_t link);
 /* Sessions, waiting ones included, that from has to this service. */

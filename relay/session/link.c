@@ -17,9 +17,9 @@
 #include "relay/session/enforce.h"
 #include "relay/session/frames.h"
 #include "relay/session/leg.h"
-#include "relay/session/prove.h"
 #include "relay/session/report.h"
 #include "relay/session/trace.h"
+#include "relay/session/word.h"
 
 #define SILENT_INTERVALS 3u	/* pings missed before the link is given up */
 #define RECONNECT_S	 5u	/* what DRAIN asks for; agents add their own jitter */
@@ -285,7 +285,29 @@ static void link_prove(struct conn *c, const struct wire_message *m)
 	bool may = rendezvous_may_prove(r->rendezvous, l->id, ring_now_ms(c->worker->ring));
 	relay_unlock(r);
 	if (may)
-		prove_hand_on(r, l->credential, m);
+		word_send(r, l->credential, m);
+	else
+		worker_count(c->worker, REASON_LIMIT_RATE);
+}
+
+/* It ends a session of its own. The cause alone is taken over: what the record and the other side
+ * are told is the relay's own sentence. A letter that no agent gives is passed over, as one of a
+ * later version: the reset says then that it ends. */
+static void link_ends(struct conn *c, const struct wire_message *m)
+{
+	struct wire_message ended = {.type = WIRE_ENDED, .ended = m->ended};
+	struct relay *r = c->worker->relay;
+	struct relay_link *l = link_of(c);
+	enum ending_cause cause;
+
+	if (!ending_of_letter((char)m->ended.cause.data[0], &cause) || !ending_by_agent(cause))
+		return;
+	ended.ended.text = wire_text("");
+	relay_lock(r);
+	bool may = rendezvous_may_end(r->rendezvous, l->id, ring_now_ms(c->worker->ring));
+	relay_unlock(r);
+	if (may)
+		word_send(r, l->credential, &ended);
 	else
 		worker_count(c->worker, REASON_LIMIT_RATE);
 }
@@ -331,6 +353,9 @@ static void link_message(struct conn *c, const struct wire_message *m, bool more
 		break;
 	case WIRE_PROVE:
 		link_prove(c, m);
+		break;
+	case WIRE_ENDED:
+		link_ends(c, m);
 		break;
 	case WIRE_BYE:
 		conn_finish(c);

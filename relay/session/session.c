@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -163,6 +164,7 @@ void sessions_close(struct worker *w)
 		if (s)
 			session_dispose(s);
 	}
+	HASH_CLEAR(hh, ss->by_number);
 	splicer_close(&ss->splicer);
 	buffers_free(&ss->large);
 	slab_free(&ss->table);
@@ -171,6 +173,17 @@ void sessions_close(struct worker *w)
 }
 
 /* ---- one session ---- */
+
+/* It is in no table any more. */
+static void session_forget(struct session *s)
+{
+	struct sessions *ss = s->worker->sessions;
+
+	if (table_holds(s))
+		HASH_DEL(ss->by_number, s);
+	memory_free(s->service);
+	slab_put(&ss->table, s->id);
+}
 
 struct session *session_new(struct worker *w, const struct session_facts *facts)
 {
@@ -191,9 +204,9 @@ struct session *session_new(struct worker *w, const struct session_facts *facts)
 	s->public_mark = facts->public_mark;
 	s->fd[0] = s->fd[1] = -1;
 	s->service = memory_text(facts->service);
-	if (!s->service || !pace_join(s)) {
-		memory_free(s->service);
-		slab_put(table, id);
+	HASH_ADD(hh, w->sessions->by_number, number, sizeof s->number, s);
+	if (!s->service || !table_holds(s) || !pace_join(s)) {
+		session_forget(s);
 		return NULL;
 	}
 	flow_init(&s->flow[0], 0);
@@ -207,6 +220,14 @@ struct session *session_new(struct worker *w, const struct session_facts *facts)
 	PROBE_SESSION_OPENED(s->number, s->pair.from ? party_name(s->pair.from) : "public",
 			     s->service);
 	return s;
+}
+
+struct session *session_find(const struct worker *w, uint64_t number)
+{
+	struct session *s;
+
+	HASH_FIND(hh, w->sessions->by_number, &number, sizeof number, s);
+	return s && !s->ended ? s : NULL;
 }
 
 bool session_is_of(const struct session *s, const char *agent)
@@ -253,11 +274,10 @@ static void session_free(struct session *s)
 	relay_lock(w->relay);
 	rendezvous_end(w->relay->rendezvous, &s->pair);
 	relay_unlock(w->relay);
-	memory_free(s->service);
 	atomic_store_explicit(&w->stats.sessions,
 			      atomic_load_explicit(&w->stats.sessions, memory_order_relaxed) - 1,
 			      memory_order_relaxed);
-	slab_put(&w->sessions->table, s->id);
+	session_forget(s);
 }
 
 static enum ending_phase session_phase(const struct session *s)
@@ -337,9 +357,10 @@ void session_flow_ended(struct session *s)
 	session_finish(s, false);
 }
 
-/* Both agents hear on their links what the relay itself ends a session for: of the legs they see
+/* The agents of these sides hear on their links what a session ends for: of the legs they see
  * resets alone. */
-static void session_tell_ended(const struct session *s, enum ending_cause cause, const char *why)
+static void session_tell_ended(const struct session *s, bool asking, bool publishing,
+			       enum ending_cause cause, const char *why)
 {
 	const struct wire_message m = {.type = WIRE_ENDED,
 				       .ended = {.session = s->number,
@@ -349,8 +370,8 @@ static void session_tell_ended(const struct session *s, enum ending_cause cause,
 	slab_id conns[2];
 
 	relay_lock(r);
-	conns[0] = s->pair.from ? party_conn(s->pair.from) : 0;
-	conns[1] = party_conn(s->pair.to);
+	conns[0] = asking && s->pair.from ? party_conn(s->pair.from) : 0;
+	conns[1] = publishing ? party_conn(s->pair.to) : 0;
 	relay_unlock(r);
 	for (unsigned i = 0; i < 2; i++)
 		if (conns[i])
@@ -366,7 +387,7 @@ void session_abort(struct session *s, enum ending_side who, enum ending_cause ca
 		s->ended = true;
 		session_log_end(s, (struct ending){who, session_phase(s), cause}, why);
 		if (who == ENDING_SELF)
-			session_tell_ended(s, cause, why);
+			session_tell_ended(s, true, true, cause, why);
 		for (unsigned side = 0; side < 2; side++) {
 			cut_session_gone(s->worker, s->cutting[side]);
 			ring_cancel(ring, &s->flow[side].op);
@@ -374,6 +395,16 @@ void session_abort(struct session *s, enum ending_side who, enum ending_cause ca
 	}
 	if (!session_busy(s))
 		session_finish(s, true);
+}
+
+void session_end_by(struct session *s, unsigned side, enum ending_cause cause)
+{
+	char why[128];
+
+	snprintf(why, sizeof why, "the %s agent ended it: %s", side == 0 ? "asking" : "publishing",
+		 ending_sentence(cause));
+	session_tell_ended(s, side == 1, side == 0, cause, why);
+	session_abort(s, side == 0 ? ENDING_ASKING : ENDING_PUBLISHING, cause, why);
 }
 
 void session_flow_failed(struct session *s, enum ending_side who, int error)

@@ -20,6 +20,7 @@
 #include "core/engine/envelope.h"
 #include "core/parse/ending.h"
 #include "core/program/look.h"
+#include "core/table.h"
 #include "relay/front/worker.h"
 #include "relay/session/bridge.h"
 #include "relay/session/flow.h"
@@ -28,7 +29,8 @@
 struct session {
 	struct worker *worker;
 	slab_id id;
-	uint64_t number; /* as in OFFER and GO */
+	uint64_t number;   /* as in OFFER and GO */
+	UT_hash_handle hh; /* by that, of the worker's */
 	struct rendezvous_pair pair;
 	struct addr source;    /* the asking side's address */
 	uint64_t rate;	       /* bytes per second by policy; 0: no limit */
@@ -48,12 +50,13 @@ struct session {
 	bool spares_asker; /* it ends in order for the asker, with a reset for the publisher */
 };
 
-static_assert(sizeof(struct session) <= 448, "seven cache lines; idle sessions are many");
+static_assert(sizeof(struct session) <= 512, "eight cache lines; idle sessions are many");
 
 /* The sessions of one worker, and what their copying shares. */
 struct sessions {
 	struct worker *worker;
-	struct slab table;	/* of struct session */
+	struct slab table; /* of struct session */
+	struct session *by_number;
 	size_t held_bytes;	/* copies that slow receivers make flows hold */
 	struct splicer splicer; /* for large moves of busy directions */
 	struct buffers large;	/* for busy directions */
@@ -88,8 +91,10 @@ struct session_facts {
 	uint64_t public_mark;
 };
 
-/* Makes a session that waits for both sides; NULL when the table is full. Takes the pair. */
+/* Makes a session that waits for both sides; NULL when a table is full. Takes the pair. */
 struct session *session_new(struct worker *w, const struct session_facts *facts) MUST_CHECK;
+/* The session of w that has this number, and has not ended; NULL: it is not there. */
+struct session *session_find(const struct worker *w, uint64_t number);
 /* Whether this agent asks, or publishes. */
 bool session_is_of(const struct session *s, const char *agent) MUST_CHECK;
 /* Another rate by policy, from now on. */
@@ -106,6 +111,10 @@ bool session_keep_tls(struct session *s) MUST_CHECK;
 /* Ends both sides with a reset: who did, and why. Harmless twice. */
 void session_abort(struct session *s, enum ending_side who, enum ending_cause cause,
 		   const char *why);
+
+/* One side's agent says that it ends it, and why: on record as that side's, and told to the other.
+ */
+void session_end_by(struct session *s, unsigned side, enum ending_cause cause);
 
 /* From flow.c. */
 void session_flow_ended(struct session *s);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a session ended: each cause has a code of its own, the same in log, audit and events."""
 import re
+import signal
 import socket
 import struct
 
@@ -8,7 +9,7 @@ from console import in_utc
 from netlab import wait_until
 from peers import ends, receive_exactly
 from runner import limit
-from test_policy import cast, live_session, turned_away
+from test_policy import cast, live_session, reachable, turned_away
 from world import set_blocks
 
 LINGER = struct.pack("ii", 1, 0)  # close() resets
@@ -87,6 +88,45 @@ def test_endings_by_draining(lab):
         relay.process.wait_for_line(r"closed .* ending=SDD ", 3)
         followed.wait_for_line(r"session.closed .* ending=SDD", 3)
     assert relay.process.wait(5) == 0
+
+
+@limit(90)
+def test_endings_by_one_agent(lab):
+    """What home alone ends, by its own file, has one reason in its log, on the relay's record, and at
+    laptop: an `allow` list that names laptop no more, a target that lies outside, a service that is gone."""
+    w, relay, home, laptop, boss = cast(lab)
+    echoes = "  - service: echo\n    target: localhost:7000"
+    changes = [
+        ("N", {"publish": f"{echoes}\n    allow: [friend]"}),
+        ("N", {"targets": "['127.0.0.2:7000']"}),
+        ("Y", {"publish": "[]"}),
+    ]
+    set_blocks(home.config, {"publish": echoes})
+    home.signal(signal.SIGHUP)
+    with open(home.config, encoding="utf-8") as f:
+        before = f.read()
+    for number, (letter, blocks) in enumerate(changes):
+        with live_session(w.laptop) as s:
+            for program in (relay.process, home, laptop):
+                program.remember()
+            set_blocks(home.config, blocks)
+            home.signal(signal.SIGHUP)
+            assert ends(s, 3), f"{blocks}: the session goes on"
+        home.wait_for_line(rf"session: closed .*role=publishing .*ending=SD{letter} ", 3)
+        relay.process.wait_for_line(rf"closed session=.* from=laptop .*ending=PD{letter} "
+                                    'reason="the publishing agent ended it: ', 3)
+        laptop.wait_for_line(rf"session: closed .*role=asking .*ending=FD{letter} "
+                             "reason=the publishing agent ended it: ", 3)
+        if number < 2:
+            with open(home.config, "w", encoding="utf-8") as f:
+                f.write(before)
+            home.signal(signal.SIGHUP)
+            wait_until("echo is back", lambda: reachable(w.laptop), 10, 0.2)
+    assert [code for code in audited(boss) if code != "---"] == ["PDN", "PDN", "PDY"]
+    events = boss.json("agent", "events", "laptop")["events"]
+    codes = [e["ending"] for e in events
+             if e["kind"] == "session.closed" and e["role"] == "asking"]
+    assert [code for code in codes if code != "---"] == ["FDN", "FDN", "FDY"], codes
 
 
 def test_endings_by_the_sides(lab):

@@ -59,7 +59,7 @@ def test_a_certificate_that_ends(lab):
         c.ends_within(s, left + 5, moment)
     c.relay.wait_for_line(r"link: agent=laptop may not go on: CERT_EXPIRED", 3)
     # The relay itself, or home before it.
-    c.relay.wait_for_line(r"closed session=.* from=laptop .*ending=(S.F|P.R) ", 3)
+    c.relay.wait_for_line(r"closed session=.* from=laptop .*ending=[SAP].F ", 3)
     c.laptop.wait_for_line(r"link: down .*expired", 3)
     c.home.wait_for_line(r"session: closed .*ending=", 3)
     assert re.search(r"(closed .*ending=S.F|is ended: .*expired)", c.home.log()) or \
@@ -111,7 +111,9 @@ def test_a_ca_that_is_taken_away(lab):
         c.ends_within(s, 5, since)
     c.home.wait_for_line(r"agent=laptop service=echo is ended: ", 3)
     c.home.wait_for_line(r"session: closed .*ending=S.A ", 3)
-    c.laptop.wait_for_line(r"session: closed .*ending=F", 3)
+    # No word of the relay's own, who trusts it: home's word is on record, and told.
+    c.relay.wait_for_line(r'closed session=.*ending=P.A reason="the publishing agent ended it: ', 3)
+    c.laptop.wait_for_line(r"session: closed .*ending=F.A reason=the publishing agent ended it: ", 3)
 
 
 @once
@@ -148,4 +150,5 @@ def test_a_rule_that_goes(lab):
         c.home.signal(signal.SIGHUP)
         c.ends_within(s, 5, since)
     c.home.wait_for_line(r"agent=laptop service=echo is ended: ", 3)
-    c.laptop.wait_for_line(r"session: closed .*ending=F", 3)
+    c.relay.wait_for_line(r'closed session=.*ending=P.N reason="the publishing agent ended it: ', 3)
+    c.laptop.wait_for_line(r"session: closed .*ending=F.N reason=the publishing agent ended it: ", 3)

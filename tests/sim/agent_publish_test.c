@@ -952,6 +952,86 @@ static void a_reset_is_explained_by_what_comes_with_it(void **state)
 	agent_scene_end(s);
 }
 
+static void assert_local_is_reset(const struct agent_scene *s)
+{
+	char byte;
+
+	assert_int_equal(recv(s->theirs, &byte, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, ECONNRESET);
+}
+
+/* A session that this side ends, with a link to say it on or without. */
+static struct agent_scene *revoked_while_running(void **state, bool hears)
+{
+	struct agent_scene *s = running(state);
+
+	s->hears_ends = hears;
+	agent_scene_revoke(s, 0, "office");
+	agent_sessions_judge(&s->sessions);
+	agent_scene_run(s, 20);
+	assert_local_is_reset(s);
+	return s;
+}
+
+/* The relay hears the word first: the reset of the leg is its own, or comes half a second later.
+ * What the far end says meanwhile arrives nowhere, and the end of its direction is no reset. */
+static void what_ends_here_is_told_before_the_reset(void **state)
+{
+	struct agent_scene *s;
+
+	for (unsigned half = 0; half < 2; half++) {
+		s = revoked_while_running(state, true);
+		assert_int_equal(s->ends, 1);
+		assert_int_equal(s->ends_session, 77);
+		assert_int_equal(s->ends_cause, ENDING_REVOKED);
+		agent_sessions_judge(&s->sessions);
+		relay_ends(s, 0, "K");
+		far_write(s, "more", 4);
+		if (half)
+			shutdown(s->far.fd, SHUT_WR);
+		agent_scene_run(s, STREAM_WORD_MS - 100);
+		assert_int_equal(s->closed, 0);
+		assert_false(s->far.reset || s->far.eof);
+		agent_scene_run(s, 150);
+		assert_closed(s, "SDV", "the other agent's identity has been revoked");
+		assert_true(s->far.reset);
+		assert_int_equal(s->ends, 1);
+		agent_scene_end(s);
+	}
+	s = revoked_while_running(state, true);
+	far_close(s, true); /* the relay has heard it */
+	agent_scene_run(s, 20);
+	assert_closed(s, "SDV", NULL);
+	agent_scene_end(s);
+}
+
+/* There is no link, or nothing that the relay could tell anybody: the reset is all. */
+static void what_cannot_be_told_is_a_reset(void **state)
+{
+	struct agent_scene *s = revoked_while_running(state, false);
+
+	assert_closed(s, "SDV", NULL);
+	assert_true(s->far.reset);
+	agent_scene_end(s);
+
+	s = running(state);
+	s->hears_ends = true;
+	agent_sessions_stop(&s->sessions, "this agent is shutting down");
+	agent_scene_run(s, 20);
+	assert_closed(s, "SDS", NULL);
+	assert_true(s->far.reset);
+	assert_int_equal(s->ends, 0);
+	agent_scene_end(s);
+
+	s = running(state); /* what was done there needs no word */
+	s->hears_ends = true;
+	relay_ends(s, 0, "V");
+	agent_scene_run(s, 20);
+	assert_closed(s, "FDV", NULL);
+	assert_int_equal(s->ends, 0);
+	agent_scene_end(s);
+}
+
 /* ---- what one relay may take ---- */
 
 static void offer_by(struct agent_scene *s, unsigned link, enum wire_offer_kind kind,
@@ -1088,6 +1168,8 @@ int main(void)
 		RING_TEST(a_relay_says_why_it_ends_a_session),
 		RING_TEST(a_reset_without_a_word_is_one),
 		RING_TEST(a_reset_is_explained_by_what_comes_with_it),
+		RING_TEST(what_ends_here_is_told_before_the_reset),
+		RING_TEST(what_cannot_be_told_is_a_reset),
 	};
 
 	return cmocka_run_group_tests(tests, agent_scene_make_ca, agent_scene_free_ca);

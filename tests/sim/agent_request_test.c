@@ -449,6 +449,22 @@ static void a_revoked_name_is_not_asked_and_its_sessions_end(void **state)
 	assert_true(s->far.reset);
 	assert_string_equal(s->text, "the other agent's identity has been revoked");
 	agent_scene_end(s);
+
+	for (unsigned runs = 0; runs < 2; runs++) { /* the asking side, too, says why */
+		s = requested(state);
+		s->hears_ends = true;
+		if (runs)
+			far_result(s, REASON_OK, "");
+		agent_scene_revoke(s, 0, "office");
+		agent_sessions_judge(&s->sessions);
+		agent_scene_run(s, 10);
+		assert_int_equal(s->ends, 1);
+		assert_int_equal(s->ends_session, 77);
+		assert_int_equal(s->ends_cause, ENDING_REVOKED);
+		assert_false(s->far.reset);
+		far_close(s, true);
+		agent_scene_end(s);
+	}
 }
 
 /* One relay's word hinders nothing at another: one that lies keeps nobody away. */

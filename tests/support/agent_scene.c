@@ -119,6 +119,16 @@ bool agent_link_prove(struct agent_link *l, uint64_t session, const uint8_t *sig
 	return true;
 }
 
+bool agent_link_ends(struct agent_link *l, uint64_t session, enum ending_cause cause)
+{
+	struct agent_scene *s = now_playing;
+
+	s->ends += s->hears_ends;
+	s->ends_session = session;
+	s->ends_cause = cause;
+	return s->hears_ends;
+}
+
 bool agent_links_refused(const struct agent_links *set, enum reason *why)
 {
 	return false;

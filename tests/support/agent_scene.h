@@ -75,6 +75,11 @@ struct agent_scene {
 	uint64_t proved_session;
 	uint8_t proof[WIRE_SIGNATURE_MAX];
 	size_t proof_len;
+	/* Of ENDED to a relay. */
+	bool hears_ends; /* there is a link to say it on */
+	unsigned ends;
+	uint64_t ends_session;
+	enum ending_cause ends_cause;
 	/* The target that is wanted, or the console. */
 	bool target_wanted;
 	connector_done_fn *target_done;

@@ -90,6 +90,19 @@ static void test_letters_both_ways(void **state)
 	assert_int_equal(back, ENDING_HOST);
 }
 
+/* What an agent may say of itself; what is a relay's or nobody's own is none of it. */
+static void test_causes_of_agents(void **state)
+{
+	static const char may[] = "NYVFAIM";
+
+	assert_string_equal(ending_sentence(ENDING_NOT_ALLOWED), "no rule or list allows it");
+#define X(letter, name, sentence)                                                                  \
+	assert_string_equal(ending_sentence(ENDING_##name), sentence);                             \
+	assert_int_equal(ending_by_agent(ENDING_##name), strchr(may, letter) != NULL);
+	ENDING_CAUSES(X)
+#undef X
+}
+
 static void test_letters_differ(void **state)
 {
 	for (size_t i = 0; i < LENGTH(entries); i++)
@@ -206,6 +219,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_letters_both_ways),
 		cmocka_unit_test(test_codes),
 		cmocka_unit_test(test_letters_differ),
+		cmocka_unit_test(test_causes_of_agents),
 		cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_errnos),
 		cmocka_unit_test(test_page),

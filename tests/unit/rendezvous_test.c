@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/engine/proving.h"
 #include "tests/support/sign_in.h"
 
 static const struct rendezvous_limits roomy = {
@@ -423,6 +424,28 @@ static void a_session_knows_the_newest_certificate(void **state)
 	credential_release(console);
 }
 
+/* How often a name may say that it ends a session, or proves something, counts over all its links;
+ * one takes nothing from the other, nor from another name. */
+static void words_of_a_name_are_counted(void **state)
+{
+	struct scene s = scene_new();
+	struct rendezvous_link more;
+
+	assert_int_equal(sign_in(s.r, "laptop", RENDEZVOUS_TRANSIENT, 300, &more), REASON_OK);
+	for (unsigned i = 0; i < PROVING_ENDS_ONCE; i++)
+		assert_true(rendezvous_may_end(s.r, i % 2 ? s.laptop.link : more.link, 9000));
+	assert_false(rendezvous_may_end(s.r, s.laptop.link, 9000));
+	assert_false(rendezvous_may_end(s.r, more.link, 9000));
+	assert_true(rendezvous_may_prove(s.r, more.link, 9000));
+	assert_true(rendezvous_may_end(s.r, s.home.link, 9000));
+	for (unsigned i = 0; i < PROVING_ENDS_SECOND; i++)
+		assert_true(rendezvous_may_end(s.r, more.link, 10000));
+	assert_false(rendezvous_may_end(s.r, s.laptop.link, 10000));
+	rendezvous_sign_out(s.r, more.link, NULL, NULL);
+	assert_false(rendezvous_may_end(s.r, more.link, 100000));
+	rendezvous_free(s.r);
+}
+
 /* What is proved to a session's side goes to the link that it came by, or to that of its name. */
 static void a_party_is_told_where_it_is(void **state)
 {
@@ -532,6 +555,7 @@ int main(void)
 		cmocka_unit_test(links_have_a_limit),
 		cmocka_unit_test(accounts_live_while_links_or_sessions_do),
 		cmocka_unit_test(a_session_knows_the_newest_certificate),
+		cmocka_unit_test(words_of_a_name_are_counted),
 		cmocka_unit_test(a_party_is_told_where_it_is),
 		cmocka_unit_test(a_link_keeps_how_its_keys_were_exchanged),
 		cmocka_unit_test(a_leg_needs_the_secret_of_a_living_link),

@@ -333,6 +333,8 @@ void world_targets_narrowed(void)
 
 /* ---- what the two sides hear ---- */
 
+#define LOUD "log_level: info\n" /* in each file: the level is one for all of a world */
+
 static char heard_at[2][4]; /* how the last session ended, in the log of home and of guest */
 
 static void hear_endings(struct k_program *p, const char *line, size_t len)
@@ -366,7 +368,7 @@ void world_told_why(void)
 
 	if (kind == 3)
 		before = by_another_ca(GUEST, IDENTITY_AGENT);
-	stage_set(1, "log_level: info\n"); /* the level is one for all of a world */
+	stage_set(1, LOUD);
 	heard_at[0][0] = heard_at[1][0] = '\0';
 	k_log_line = hear_endings;
 	log_set_level(LOG_LEVEL_INFO);
@@ -395,6 +397,75 @@ void world_told_why(void)
 	finish();
 	if (kind == 3)
 		one_ca_again(GUEST, before);
+}
+
+/* One agent alone ends a session: for its own lists, for the CAs of its file, or since its relay
+ * looks away. The relay has the reason on record, the other agent is told it, and no relay's word
+ * is waited for. */
+void world_told_by_agent(void)
+{
+	enum { LIST, GONE, CEILING, CA, TIME, KINDS };
+	static const char causes[] = {'N', 'Y', 'N', 'A', 'F'};
+	static const char *const files[] = {
+		TALK "    allow: [laptop]\n" LOUD,
+		RELAYS LOUD,
+		NAMED "targets: ['127.0.0.2:700']\n" LOUD,
+		TALK LOUD,
+	};
+	unsigned kind = (unsigned)dice_below(&world_dice, KINDS);
+	struct certs_pair before = world_pairs[GUEST];
+	const char *recorded, *why;
+	time_t ends = time(NULL) + 120;
+
+	if (kind == CA)
+		before = by_another_ca(GUEST, IDENTITY_AGENT);
+	else if (kind == TIME)
+		world_pairs[GUEST] =
+			certs_make_pair(&world_ca, IDENTITY_AGENT, "guest", -86400, 120);
+	stage_set(1, LOUD);
+	heard_at[0][0] = heard_at[1][0] = '\0';
+	k_log_line = hear_endings;
+	log_set_level(LOG_LEVEL_INFO);
+	if (kind == TIME)
+		look_away(NULL, 0);
+	if (kind == CEILING) {
+		names_set("inside.example", "127.0.0.1");
+		world_agent_write(&stage.home, NAMED LOUD);
+		k_signal(stage.home.program, SIGHUP);
+		world_run(SECOND);
+	}
+	(void)lasting_talk(&stage.at_guest);
+	(void)lasting_talk(&stage.at_laptop);
+	world_run(5 * SECOND + dice_below(&world_dice, SECOND));
+	world_check(at_home("guest") == 1, "links", "guest's talk has not begun");
+	if (kind == CA)
+		world_ca.pem = own_pem;
+	if (kind == TIME)
+		world_run((uint64_t)(ends - time(NULL)) * SECOND);
+	else
+		world_agent_write(&stage.home, files[kind]);
+	if (kind == CA)
+		world_ca.pem = both_pem;
+	if (kind != TIME)
+		k_signal(stage.home.program, SIGHUP);
+	world_run(AT_ONCE_US);
+	for (unsigned i = 0; i < 2; i++)
+		world_check(heard_at[i][2] == causes[kind], "reason",
+			    "%s is told \"%s\" of a session that ends for %c", i ? "guest" : "home",
+			    heard_at[i], causes[kind]);
+	recorded = world_relay_ending(&stage.relays[0], &why);
+	world_check((recorded[0] == 'P' || (kind == TIME && recorded[0] == 'A')) &&
+			    recorded[2] == causes[kind] && strstr(why, "agent ended it: "),
+		    "reason", "the relay has \"%s\" (%s) on record of a session that ends for %c",
+		    recorded, why, causes[kind]);
+	k_log_line = NULL;
+	finish();
+	if (kind == CA) {
+		one_ca_again(GUEST, before);
+	} else if (kind == TIME) {
+		certs_free_pair(&world_pairs[GUEST]);
+		world_pairs[GUEST] = before;
+	}
 }
 
 /* ---- relays ---- */

@@ -203,6 +203,35 @@ static void scene_a_public_name_that_goes(void)
 	peers_end();
 }
 
+/* Its agent ends it by itself: on record with the reason, and there is nobody to tell. */
+static void scene_a_public_session_that_its_agent_ends(void)
+{
+	struct wire_message ended = {.type = WIRE_ENDED,
+				     .ended = {.cause = wire_text("N"), .text = wire_text("")}};
+	const char *recorded;
+	struct tls *t;
+
+	peers_begin("public:\n  - name: www.example\n    to: home/talk\n");
+	(void)peer_sign_in(&home, relay_host, 0);
+	peer_publish(&home, "talk");
+	t = peers_public_hello(&guest);
+	(void)peer_expect(&home, WIRE_OFFER, &heard);
+	ended.ended.session = heard.offer.session;
+	(void)peer_leg(&accepting, relay_host, &home);
+	peer_accept(&accepting, heard.offer.session);
+	(void)peer_go(&accepting);
+	(void)peer_has(&accepting, 1, 10 * SECOND);
+	peer_say(&home, &ended);
+	world_check(peer_gone(&guest, SECOND) && peer_gone(&accepting, SECOND), "ends",
+		    "a public session goes on that its agent has ended");
+	world_run(100 * MS); /* reports are on their way */
+	recorded = world_relay_ending(&relay, NULL);
+	world_check(recorded[0] == 'P' && recorded[2] == 'N', "reason",
+		    "a public session that its agent has ended is on record as %s", recorded);
+	tls_free(t);
+	peers_end();
+}
+
 /* What comes after the hello is TLS as well, or it goes nowhere. */
 static void scene_a_public_client_that_speaks_no_tls(void)
 {
@@ -276,6 +305,7 @@ static const peers_scene scenes[] = {
 	scene_a_public_hello_is_counted,
 	scene_an_idle_public_session,
 	scene_a_public_name_that_goes,
+	scene_a_public_session_that_its_agent_ends,
 	scene_a_challenge_of_acme,
 	scene_a_public_client_that_speaks_no_tls,
 	scene_public_clients_are_told,

@@ -514,6 +514,101 @@ static void scene_proofs_cut_no_link(void)
 	peers_end();
 }
 
+/* ---- what one side ends by itself ---- */
+
+static void say_ended(struct peer *p, uint64_t session, const char *cause, const char *text)
+{
+	peer_say(p, &(struct wire_message){.type = WIRE_ENDED,
+					   .ended = {.session = session,
+						     .cause = wire_text(cause),
+						     .text = wire_text(text)}});
+}
+
+/* It is over on both legs, on record as that side's end for this cause; the other agent is told by
+ * the relay's own sentence, and the one that said it is not. */
+static void check_ended_by(bool asker, char cause)
+{
+	struct peer *other = asker ? &home : &laptop, *own = asker ? &laptop : &home;
+	const char *why, *recorded;
+	char told[WIRE_TEXT_MAX + 1] = "";
+
+	world_check(peer_gone(&asking, SECOND) && peer_gone(&accepting, SECOND) && asking.reset &&
+			    accepting.reset,
+		    "ends", "a session goes on that its agent has ended");
+	if (peer_expect(other, WIRE_ENDED, &heard)) {
+		wire_bytes_copy(heard.ended.text, told, sizeof(told));
+		world_check(heard.ended.cause.data[0] == (uint8_t)cause, "reason",
+			    "the other agent is told %c for %c", heard.ended.cause.data[0], cause);
+	}
+	world_check(strstr(told, asker ? "the asking agent ended it: "
+				       : "the publishing agent ended it: ") == told &&
+			    !strstr(told, "trust me"),
+		    "reason", "the other agent is told \"%s\"", told);
+	while (peer_hear(own, &heard, SECOND))
+		world_check(heard.type != WIRE_ENDED, "reason",
+			    "an agent is told what it has said");
+	recorded = world_relay_ending(&relay, &why);
+	world_check(recorded[0] == (asker ? 'A' : 'P') && recorded[2] == cause &&
+			    !strstr(why, "trust me"),
+		    "reason", "%s (%s) is on record", recorded, why);
+}
+
+/* Either side ends its own session, in no words but the relay's; no other agent ends it, nor for a
+ * cause that is a relay's own. */
+static void scene_an_agent_ends_its_session(void)
+{
+	static const char *const not_theirs[] = {"K", "D", "W", "S", "-", "R", "?"};
+	bool asker = dice_chance(&world_dice, 500);
+	uint64_t number;
+
+	peers_begin("");
+	peers_two_agents();
+	(void)peer_sign_in(&guest, relay_host, 0);
+	peers_cut_through();
+	number = the_session();
+	say_ended(&guest, number, "N", "trust me");
+	say_ended(&laptop, number + 1, "N", "trust me");
+	for (size_t i = 0; i < sizeof(not_theirs) / sizeof(not_theirs[0]); i++)
+		say_ended(asker ? &laptop : &home, number, not_theirs[i], "trust me");
+	world_run(2 * SECOND);
+	peers_expect_flowing("after ENDED of a stranger to it, and for causes that no agent has");
+	peers_expect_still_there(&guest, "ENDED of another session cuts a link");
+	say_ended(asker ? &laptop : &home, number, asker ? "V" : "N", "trust me");
+	check_ended_by(asker, asker ? 'V' : 'N');
+	say_ended(&home, number, "N", "again");
+	world_run(SECOND);
+	peers_expect_still_there(&home, "ENDED of a session that is over cuts a link");
+	peers_end();
+}
+
+/* Who says it without end is passed over for a while, costs others nothing and keeps its link. */
+static void scene_ends_without_end(void)
+{
+	enum { EACH = 500, ROUNDS = 12 };
+	uint64_t number, before;
+
+	peers_begin("");
+	peers_two_agents();
+	peers_cut_through();
+	number = the_session();
+	before = peers_totals().refused[REASON_LIMIT_RATE];
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		for (unsigned i = 0; i < EACH; i++)
+			say_ended(&laptop, number + 1 + i, "N", "");
+		world_run(SECOND / 20);
+	}
+	world_run(SECOND);
+	world_check(peers_totals().refused[REASON_LIMIT_RATE] - before >
+			    EACH * ROUNDS - PROVING_ENDS_ONCE - 5 * PROVING_ENDS_SECOND,
+		    "limits", "of %u ENDED of one name %llu are passed over", EACH * ROUNDS,
+		    (unsigned long long)(peers_totals().refused[REASON_LIMIT_RATE] - before));
+	peers_expect_flowing("after ENDED of many other sessions");
+	peers_expect_still_there(&laptop, "many ENDED cut the link of who says them");
+	say_ended(&home, number, "Y", "");
+	check_ended_by(false, 'Y');
+	peers_end();
+}
+
 /* Nor by what others ask of it while it does not read: they wait for it in vain. */
 static void scene_offers_cut_no_link(void)
 {
@@ -575,6 +670,8 @@ static const peers_scene scenes[] = {
 	scene_idle_sessions,
 	scene_a_proof_goes_to_the_far_end,
 	scene_proofs_cut_no_link,
+	scene_an_agent_ends_its_session,
+	scene_ends_without_end,
 	scene_offers_cut_no_link,
 };
 

@@ -20,6 +20,7 @@
 #include "agent/config/load.h"
 #include "core/container.h"
 #include "core/ring_internal.h"
+#include "relay/control/control_internal.h"
 #include "relay/front/conn.h"
 #include "relay/session/link.h"
 #include "relay/session/session.h"
@@ -599,6 +600,26 @@ bool world_relay_links(const struct world_relay *r, const char *name)
 		}
 	}
 	return linked;
+}
+
+const char *world_relay_ending(const struct world_relay *r, const char **why)
+{
+	const struct records *audits = &r->relay.control->audits;
+	const char *ending = "", *reason = "";
+
+	for (uint64_t n = audits->count; n > 0 && audits->count - n < RECORDS_KEPT; n--) {
+		const json_t *record = audits->kept[n % RECORDS_KEPT];
+		const char *kind = json_string_value(json_object_get(record, "kind"));
+
+		if (!kind || strcmp(kind, "session.closed") != 0)
+			continue;
+		ending = json_string_value(json_object_get(record, "ending"));
+		reason = json_string_value(json_object_get(record, "reason"));
+		break;
+	}
+	if (why)
+		*why = reason ? reason : "";
+	return ending ? ending : "";
 }
 
 unsigned world_agent_sessions_with(const struct world_agent *a, const char *name)

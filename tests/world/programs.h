@@ -69,6 +69,9 @@ void world_relay_check_quiet(struct world_relay *r);
 /* Sessions there that the agent of this name asked for or answers; and whether it is linked. */
 unsigned world_relay_sessions_of(const struct world_relay *r, const char *name);
 bool world_relay_links(const struct world_relay *r, const char *name);
+/* What is on record there of the session that ended last: its code ("": none has), and *why if it
+ * is not NULL. Good until the next one. */
+const char *world_relay_ending(const struct world_relay *r, const char **why);
 
 /* ---- an agent ---- */
 

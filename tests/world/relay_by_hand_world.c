@@ -33,16 +33,32 @@ static struct wire_message m;
 
 /* ---- the relay ---- */
 
+static bool on_epoll; /* the agent */
+
+static void agent_file(char config[1024], const char *publish, const char *more)
+{
+	snprintf(config, 1024,
+		 "relays:\n  - address: relay-a:443\n%s"
+		 "forward:\n  - listen: 127.0.0.1:800\n    to: laptop/talk\nengine: %s\n%s",
+		 publish, on_epoll ? "epoll" : "io_uring", more);
+}
+
 static void agent_comes(const char *more)
 {
 	char config[1024];
 
-	snprintf(config, sizeof(config),
-		 "relays:\n  - address: relay-a:443\n"
-		 "publish:\n  - service: talk\n    target: 127.0.0.1:700\n"
-		 "forward:\n  - listen: 127.0.0.1:800\n    to: laptop/talk\nengine: %s\n%s",
-		 dice_chance(&world_dice, 500) ? "io_uring" : "epoll", more);
+	on_epoll = !dice_chance(&world_dice, 500);
+	agent_file(config, "publish:\n  - service: talk\n    target: 127.0.0.1:700\n", more);
 	world_agent_start(&home, HOME, home_host, config);
+}
+
+static void agent_publishes_nothing_more(void)
+{
+	char config[1024];
+
+	agent_file(config, "", "");
+	world_agent_write(&home, config);
+	k_signal(home.program, SIGHUP);
 }
 
 static bool taken(void *peer)
@@ -416,6 +432,64 @@ static void scene_go_for_another_offer(void)
 	world_run(2 * SECOND);
 	world_check(home.agent.sessions.count == 0, "ends", "%zu offers are kept",
 		    home.agent.sessions.count);
+	leave();
+}
+
+static void say_ended(uint64_t session, const char *cause)
+{
+	const struct wire_message ended = {.type = WIRE_ENDED,
+					   .ended = {.session = session,
+						     .cause = wire_text(cause),
+						     .text = wire_text("the relay says so")}};
+
+	peer_say(&the_link, &ended);
+}
+
+/* The agent's word of session 5. */
+static void expect_ended(char cause)
+{
+	while (peer_hear(&the_link, &m, SECOND) && m.type != WIRE_ENDED)
+		;
+	world_check(m.type == WIRE_ENDED && m.ended.session == 5 && m.ended.cause.len == 1 &&
+			    m.ended.cause.data[0] == (uint8_t)cause && m.ended.text.len == 0,
+		    "reason", "an agent does not say why it ends a session");
+}
+
+/* What the agent ends it says on its link, and leaves the reset of the leg to the relay, which may
+ * be slow: for half a second, and not for one that never does it. What a relay says of sessions
+ * that are none of its, or for no cause that is known, ends nothing. */
+static void scene_the_word_is_before_the_reset(void)
+{
+	bool slow = dice_chance(&world_dice, 500);
+	struct peer *leg;
+
+	agent_comes("");
+	welcome(8);
+	legs_run(3 * SECOND);
+	offer("talk", 5);
+	leg = leg_with(WIRE_ACCEPT);
+	if (!leg)
+		return;
+	say_go(leg, 5);
+	leg->raw = true;
+	say_ended(6, "N");
+	say_ended(0, "N");
+	say_ended(5, "?");
+	world_run(SECOND);
+	world_check(!peer_gone(leg, 0) && home.agent.sessions.count == 1, "goes-on",
+		    "ENDED of another session, or for no cause, ends one");
+	agent_publishes_nothing_more();
+	expect_ended('Y');
+	world_check(!peer_gone(leg, 250 * MS), "reason", "the reset is as fast as the word");
+	if (slow) {
+		world_check(peer_gone(leg, 500 * MS) && leg->reset, "ends",
+			    "a relay that has heard the word keeps the leg");
+	} else {
+		peer_close(leg, true);
+		world_run(150 * MS); /* there, by the longest cable */
+	}
+	world_run(10 * MS);
+	world_check(home.agent.sessions.count == 0, "ends", "a session that was ended is kept");
 	leave();
 }
 
@@ -1209,6 +1283,7 @@ static void (*const scenes[])(void) = {
 	scene_go_and_more,
 	scene_a_relay_that_would_read_along,
 	scene_go_for_another_offer,
+	scene_the_word_is_before_the_reset,
 	scene_a_leg_that_is_not_answered,
 	scene_a_warm_leg_says_something,
 	scene_one_leg_for_all,

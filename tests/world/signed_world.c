@@ -119,6 +119,7 @@ static void relay_a_again(bool talk)
 void world_signed(void)
 {
 	uint64_t first = now_ms(), last;
+	const char *ending;
 	json_t *revoke;
 
 	signed_begin();
@@ -139,6 +140,12 @@ void world_signed(void)
 		    world_agent_sessions_with(&stage.home, "guest"));
 	world_check(world_relay_links(&stage.relays[1], "guest"), "links",
 		    "the relay that was not told has lost guest");
+	ending = world_relay_ending(&stage.relays[1], NULL);
+	world_check(
+		ending[0] == 'P' && ending[2] == 'V', "reason",
+		"home ends a session for what it has heard elsewhere, and its relay has \"%s\" on "
+		"record",
+		ending);
 	check_out("by the relay that hides it");
 	home_again_without_a();
 	check_out("after home's restart");

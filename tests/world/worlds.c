@@ -67,6 +67,7 @@ const struct world_kind worlds[] = {
 	{"ca_put_back_at_agent", world_ca_put_back_at_agent, 20},
 	{"allow_changed", world_allow_changed, 5},
 	{"targets_narrowed", world_targets_narrowed, 5},
+	{"told_by_agent", world_told_by_agent, 20},
 	{"told_why", world_told_why, 20},
 	{"relay_ends", world_relay_ends, 12},
 	{"relay_newer", world_relay_newer, 8},

@@ -62,6 +62,7 @@ void world_ca_put_back(void);
 void world_ca_put_back_at_agent(void);
 void world_allow_changed(void);
 void world_targets_narrowed(void);
+void world_told_by_agent(void);
 void world_told_why(void);
 void world_relay_ends(void);
 void world_relay_newer(void);
