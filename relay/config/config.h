@@ -52,14 +52,14 @@ struct relay_limits {
 	uint64_t legs;		     /* idle and opening, of one agent; 64 */
 	uint64_t sessions;	     /* of one agent; 10000 */
 	uint64_t client_hello_bytes; /* 16KiB */
-	uint64_t hello_ms;	     /* deadline for a complete ClientHello; 10s */
-	uint64_t handshake_ms;	     /* 10s */
-	uint64_t first_ms;	     /* first message after the handshake; 10s */
+	uint64_t hello_ms;	     /* from accepting to the first message or request; 60s */
+	uint64_t handshake_ms;	     /* of it; 60s */
+	uint64_t first_ms;	     /* of it, behind the handshake; and each further head; 60s */
 	uint64_t open_ms;	     /* from OPEN to GO; 15s */
 	uint64_t ping_ms;	     /* interval of link keep-alive; 25s; silent for 3: closed */
 	uint64_t public_idle_ms;     /* a public session without a byte; 1h; 0: for ever */
 	uint64_t session_idle_ms;    /* likewise between agents; 0 */
-	uint64_t http_idle_ms;	     /* 15s */
+	uint64_t http_idle_ms;	     /* between requests; 75s */
 	uint64_t buffer_bytes;	     /* large buffers of all threads; 64MiB */
 	uint64_t memory_bytes;	     /* buffers, tables and TLS states together; 512MiB */
 };

@@ -364,6 +364,11 @@ static void console_dispose(struct conn *c)
 	memory_free(console_of(c)->down);
 }
 
+static void console_late(struct conn *c, uint64_t now_ms)
+{
+	conn_close(c, REASON_DEADLINE_IDLE);
+}
+
 /* Its lines are refused already: control_refuses(). */
 static void console_judge(struct conn *c)
 {
@@ -388,6 +393,7 @@ static const struct conn_phase phase_console = {
 	.name = "console",
 	.state = &console_state,
 	.input = console_input,
+	.deadline = console_late,
 	.judge = console_judge,
 	.output_most = CALLER_OUTPUT_MAX,
 };

@@ -19,7 +19,8 @@
 #define KEEPALIVE_IDLE_S  60
 #define KEEPALIVE_EVERY_S 15
 #define KEEPALIVE_COUNT	  4
-#define NOTSENT_MOST	  16384 /* of the kernel's memory for a peer that does not read */
+#define NOTSENT_MOST	  16384	 /* of the kernel's memory for a peer that does not read */
+#define NOTSENT_IN_BULK	  262144 /* the same of a session's client that has proved nothing */
 
 static void conn_deadline(struct timer *t, uint64_t now_ms);
 
@@ -283,13 +284,14 @@ void conn_close(struct conn *c, enum reason reason)
 
 int conn_release_fd(struct conn *c, uint32_t *place)
 {
-	const int as_the_system_has_it = 0;
+	const int as_the_system_has_it = 0, bounded = NOTSENT_IN_BULK;
 	int fd = c->fd;
 
 	*place = c->place;
-	/* A session's bytes wait where they are: in the sender. */
-	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &as_the_system_has_it,
-		   sizeof as_the_system_has_it);
+	/* A session's bytes wait where they are: in the sender. But where many clients that are no
+	 * agents stop to read in the middle of much, the kernel would hold megabytes for each. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, c->proved ? &as_the_system_has_it : &bounded,
+		   sizeof bounded);
 	c->fd = -1;
 	c->place = 0;
 	conn_close(c, REASON_OK);

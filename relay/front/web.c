@@ -259,14 +259,15 @@ static bool web_step(struct conn *c)
 	return c->phase == &phase_web;
 }
 
-/* One answer at a time: a client that pipelines without reading makes nothing pile up. */
+/* One answer at a time, and nothing more is read meanwhile: a client that pipelines without reading
+ * makes nothing pile up, and gets all answers when it reads. */
 static void web_continue(struct conn *c)
 {
 	while (c->phase == &phase_web && !conn_sending(c))
 		if (!web_step(c))
 			break;
 	if (c->phase == &phase_web)
-		c->held = c->worker->snap->config.site.to.to && conn_sending(c);
+		c->held = conn_sending(c);
 }
 
 /* Keeps bytes and answers what is whole of them. False: no more is to be read. */
@@ -323,7 +324,7 @@ static void web_late(struct conn *c, uint64_t now_ms)
 {
 	struct web *web = web_of(c);
 
-	worker_count(c->worker, REASON_DEADLINE_IDLE);
+	worker_count(c->worker, web->answered == 0 ? REASON_DEADLINE_FIRST : REASON_DEADLINE_IDLE);
 	/* In the middle of something it is simply over. */
 	if (web->discarding || c->in_len > 0 || web->answered == 0)
 		conn_close(c, REASON_OK);

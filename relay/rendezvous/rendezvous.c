@@ -423,7 +423,7 @@ enum reason rendezvous_publish(struct rendezvous *r, uint64_t link,
 
 	char(*set)[WIRE_NAME_MAX + 1] = NULL;
 	if (count > 0) {
-		set = calloc(count, sizeof *set);
+		set = memory_zeroed(count * sizeof *set);
 		if (!set)
 			return REASON_LIMIT_MEMORY;
 		for (size_t i = 0; i < count; i++)

@@ -30,9 +30,8 @@ static void flow_cross_out(struct flow *f)
 	} else if (len == 0) {
 		flow_next(f);
 	} else {
-		/* A copy: the receiver's own direction may put an alert behind the output. One of
-		 * the two has proved nothing: it takes no memory that is left for others. */
-		uint8_t *copy = memory_tight() ? NULL : memory_get(len);
+		/* A copy: the receiver's own direction may put an alert behind the output. */
+		uint8_t *copy = flow_get(f, len);
 
 		if (!copy) {
 			flow_failed(f, ENOMEM);

@@ -65,6 +65,13 @@ static void flow_give_back_large(struct flow *f)
 	f->large = NULL;
 }
 
+uint8_t *flow_get(struct flow *f, size_t len)
+{
+	bool proved = flow_session(f)->pair.from != NULL;
+
+	return !proved && memory_tight() ? NULL : memory_get(len);
+}
+
 void flow_own(struct flow *f, uint8_t *bytes, size_t len)
 {
 	f->owned = bytes;
@@ -143,7 +150,7 @@ static bool flow_pressed(struct flow *f)
 static void flow_hold(struct flow *f, const uint8_t *left, size_t len)
 {
 	if (!f->large || flow_pressed(f)) {
-		uint8_t *copy = memory_get(len);
+		uint8_t *copy = flow_get(f, len);
 
 		if (!copy) {
 			flow_failed(f, ENOMEM);
@@ -387,7 +394,7 @@ static void flow_hold_spliced(struct flow *f, size_t left, int error)
 {
 	struct splicer *splicer = &flow_shared(f)->splicer;
 
-	uint8_t *copy = error == -EAGAIN ? memory_get(left) : NULL;
+	uint8_t *copy = error == -EAGAIN ? flow_get(f, left) : NULL;
 
 	if (copy)
 		flow_own(f, copy, left);

@@ -49,7 +49,10 @@ static inline void flow_failed(struct flow *f, int error)
 /* flow.c: the next receive; and a send of bytes that stay. */
 void flow_next(struct flow *f);
 void flow_send(struct flow *f, const uint8_t *data, size_t len);
-/* The bytes (of memory_get()) are this flow's until they have left. */
+/* Memory for what its receiver does not take. NULL: there is none, or the last of it is for others:
+ * a client that is no agent has proved nothing. */
+uint8_t *flow_get(struct flow *f, size_t len) MUST_CHECK;
+/* The bytes (of flow_get() or memory_get()) are this flow's until they have left. */
 void flow_own(struct flow *f, uint8_t *bytes, size_t len);
 void flow_count(struct flow *f, size_t len);
 /* The sender's direction has ended, and all of it has left. */

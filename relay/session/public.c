@@ -10,8 +10,6 @@
 #define ALERT_INTERNAL_ERROR	80
 #define ALERT_UNRECOGNIZED_NAME 112
 
-/* What the site's clients are counted under: no host has such a name. */
-
 /* ---- clients for a name ---- */
 
 void public_failed(struct conn *c, const struct leg_asked *asked, enum ending_side who,

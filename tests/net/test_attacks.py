@@ -10,16 +10,16 @@ import time
 
 import hello
 from console import console
-from intruder import flood, sign_in
+from intruder import TRANSIENT, fastest_sign_in, flood, sign_in
 from netlab import wait_until
-from peers import echo, receive_exactly, tls_context
+from peers import WebCa, echo, nginx, receive_exactly, tls_context
 from rogue import BYE, PING, WELCOME, frame
 from runner import limit
 from world import World, cpu_s, memory_kb, sanitized
 
-TRANSIENT = 1
 LIMIT_LINKS = 27
 MIB = 1 << 20
+SIGN_IN_LATE_S = 0.1  # what a crowd or a flood may cost a sign-in
 
 
 def says_hello(host, port=7000):
@@ -28,29 +28,23 @@ def says_hello(host, port=7000):
         assert receive_exactly(s, 5) == b"hello"
 
 
-def seconds_to_sign_in(boss):
-    start = time.monotonic()
-    boss.run("relay", "status")
-    return time.monotonic() - start
-
-
 # ---- processor ----------------------------------------------------------------------------------
 
 FLOOD_S, FLOOD_PER_S = 8, 4000
 HANDSHAKES_PER_S, BURST_S = 100, 4  # limits.handshakes_per_source, and how much of it at once
-MS_OF_A_HANDSHAKE = 3  # with a signature; more than it costs on any machine
-MS_OF_A_HELLO = 0.16  # that is refused; one that is answered cost 0.33 with every hello's handshake
+MS_OF_A_HANDSHAKE = 1.5  # with a signature; more than it costs on any machine
+MS_OF_A_HELLO = 0.08  # that is refused; one that is answered cost 0.33 with every hello's handshake
 
 
 @limit(90)
 def test_a_flood_of_hellos(lab):
-    """One source says 4,000 ClientHellos a second: few are answered, the rest cost little, and a
-    console signs in."""
+    """One source says 4,000 ClientHellos a second: few are answered, the rest cost little, and an agent
+    and a console sign in as fast as ever."""
     w = World(lab).two_homes()
     w.home.serve(7000, echo)
     relay, *_ = w.pair(7000)
-    boss = console(w, host=w.laptop)
-    alone = min(seconds_to_sign_in(boss) for _ in range(3))
+    boss, bundle = console(w, host=w.laptop), w.issue_agent("other")
+    alone = fastest_sign_in(w.laptop, bundle, "other")
     idle = cpu_s(relay.pid)
     time.sleep(2)
     idle = (cpu_s(relay.pid) - idle) / 2
@@ -59,18 +53,19 @@ def test_a_flood_of_hellos(lab):
     process = flood(w.visitor, hello.Client(context, "relay.example.org").flight, FLOOD_S,
                     FLOOD_PER_S)
     time.sleep(FLOOD_S / 3)
-    took = [seconds_to_sign_in(boss) for _ in range(3)]
+    took = fastest_sign_in(w.laptop, bundle, "other")
+    boss.run("relay", "status")
     says_hello(w.laptop)
     done = json.loads(process.wait_for_line(r"flood: (.*)", 2 * FLOOD_S).group(1))
     cpu = cpu_s(relay.pid) - before - idle * FLOOD_S
     most = HANDSHAKES_PER_S * (FLOOD_S + BURST_S + 1)
     print(f"{done} in {FLOOD_S} s: {cpu / FLOOD_S:.2f} cores, {cpu / done['begun'] * 1e3:.3f} ms each; "
-          f"a sign-in takes {min(took):.2f} s, alone {alone:.2f} s")
+          f"a sign-in takes {took:.3f} s, alone {alone:.3f} s")
     assert done["begun"] > FLOOD_S * 500, "this machine is too slow to flood anything"
     assert 0 < done["answered"] <= most, f"{done['answered']} handshakes began, {most} may"
     assert relay.status()["refused_LIMIT_HANDSHAKES"] - refused > done["begun"] * 0.6
-    assert min(took) < alone + 1, f"{took}, alone {alone}"
     if not sanitized(lab):
+        assert took < alone + SIGN_IN_LATE_S, f"a sign-in takes {took:.3f} s, alone {alone:.3f} s"
         allowed = (done["begun"] * MS_OF_A_HELLO + most * MS_OF_A_HANDSHAKE) / 1e3
         assert cpu < allowed, f"{cpu:.2f} s of processor, and {allowed:.2f} s are much"
 
@@ -156,9 +151,9 @@ def test_answers_that_are_not_read(lab):
     says_hello(w.laptop)
     grown = memory_kb(relay.pid) - before
     print(f"{sent / MIB:.1f} MiB of PINGs were taken, and the relay grew by {grown} kB")
-    assert sent < 48 * MIB, "what nobody reads an answer to is read without end"
+    assert sent < 8 * MIB, "what nobody reads an answer to is read without end"
     if not sanitized(lab):
-        assert grown < 8192, f"the relay keeps {grown} kB for a link that does not read"
+        assert grown < 2048, f"the relay keeps {grown} kB for a link that does not read"
     tls.sock.close()
 
 
@@ -199,6 +194,34 @@ def test_what_a_stranger_makes_the_relay_keep(lab):
     if not sanitized(lab):
         assert memory < 64, f"{memory:.1f} KiB of one stranger"
         assert charged * 0.75 < memory < charged * 1.25 + 4, f"{memory:.1f}, counted {charged:.1f}"
+
+
+def kernel_keeps(relay_host, peer):
+    """What the kernel of the relay's host holds for this peer to read, in bytes."""
+    lines = relay_host.run(["ss", "-Htnmi", "state", "established", "dst", peer]).stdout
+    return sum(int(n) for n in re.findall(r"skmem:\(.*?,w(\d+),", lines))
+
+
+@limit(90)
+def test_a_public_client_that_stops_to_read(lab):
+    """In the middle of much, when it was fast: the kernel keeps little of the rest for it."""
+    w = World(lab).two_homes()
+    ca = WebCa(lab)
+    nginx(w.home, port=8443, tls=ca.issue("www.example.org"), files={"much": bytes(64 * MIB)})
+    w.relay(public={"www.example.org": "home/web"})
+    w.agent(w.home, "home", publish={"web": "127.0.0.1:8443"}, public=["web"])
+    with w.visitor.connect("45.0.0.2", 443, timeout=20) as raw, \
+            tls_context(ca.certificate).wrap_socket(raw, server_hostname="www.example.org") as s:
+        s.sendall(b"GET /much HTTP/1.1\r\nHost: www.example.org\r\n\r\n")
+        got = 0
+        while got < 32 * MIB:
+            got += len(s.recv(1 << 18))
+        time.sleep(2)
+        kept = kernel_keeps(w.relay_host, s.getsockname()[0])
+        print(f"of a page of 64 MiB that is read half the kernel keeps {kept >> 10} KiB")
+        assert 0 < kept < MIB * 5 // 8, f"{kept} bytes"
+        while got < 64 * MIB:
+            got += len(s.recv(1 << 18))
 
 
 # ---- places -------------------------------------------------------------------------------------

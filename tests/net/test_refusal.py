@@ -7,6 +7,7 @@ import threading
 import time
 
 import hello
+from intruder import fastest_sign_in
 from peers import MIB, data, echo, ends, receive_all, receive_exactly, sha256, tls_context
 from runner import limit
 from world import World, get_block, set_blocks
@@ -282,12 +283,15 @@ def test_slow_clients(lab):
 
 @limit(120)
 def test_flood_of_silence(lab):
-    """Five thousand silent connections from many sources; a transfer runs through and completes."""
+    """Five thousand silent connections from many sources; an agent signs in as fast as ever, and a
+    transfer runs through and completes."""
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     assert files >= 6000, f"ulimit -n is {files}; this test opens 5000 sockets: raise it to 6000"
     w = World(lab).two_homes()
     w.home.serve(7000, echo)
     relay, *_ = w.pair(7000, relay_blocks={"limits": "  hello: 6s\n  per_source: 64"})
+    bundle = w.issue_agent("other")
+    alone = fastest_sign_in(w.laptop, bundle, "other")
     content = data(16 * MIB, seed=8)
     with w.laptop.connect("127.0.0.1", 7000, timeout=60) as s:
         sender = threading.Thread(target=s.sendall, args=(content[:MIB],))
@@ -298,6 +302,7 @@ def test_flood_of_silence(lab):
         for n in range(5000):
             source = f"127.{1 + n // 50 // 200}.{n // 50 % 200}.7"
             silent.append(w.relay_host.connect("127.0.0.1", 443, source=(source, 0)))
+        crowded = fastest_sign_in(w.laptop, bundle, "other")
         sender = threading.Thread(target=s.sendall, args=(content,))
         sender.start()
         assert sha256(receive_exactly(s, len(content))) == sha256(content)
@@ -305,6 +310,8 @@ def test_flood_of_silence(lab):
         with w.laptop.connect("127.0.0.1", 7000) as another:  # new work is still served
             another.sendall(b"hello")
             assert receive_exactly(another, 5) == b"hello"
+    print(f"a sign-in takes {crowded:.3f} s among {len(silent)} silent ones, {alone:.3f} s alone")
+    assert crowded < alone + 0.1, f"a sign-in takes {crowded:.3f} s, alone {alone:.3f} s"
     try:
         # A quarter of the connections is for the unproven: the oldest beyond that made room.
         relay.wait_status("refused_DEADLINE_HELLO", 4500, 20)

@@ -19,6 +19,7 @@
 #include "tests/support/loopback.h"
 
 #define LOWAT 16384
+#define BULK  262144 /* of a session's client that has proved nothing */
 #define CHUNK 16384u
 
 static int side[2]; /* the one that sends, and the one that does not read */
@@ -63,14 +64,18 @@ static size_t takes(void)
 
 static void test_bounded_and_then_free(void **state)
 {
-	const int lowat = LOWAT, none = 0;
-	size_t bounded, free_again;
+	const int lowat = LOWAT, bulk = BULK, none = 0;
+	size_t bounded, more, free_again;
 
 	assert_int_equal(setsockopt(side[0], IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat),
 			 0);
 	bounded = takes();
 	/* The reader's buffer, what may wait, and the buffer that was begun below that. */
 	assert_in_range(bounded, 1, 8 * LOWAT);
+	assert_int_equal(setsockopt(side[0], IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bulk, sizeof bulk),
+			 0);
+	more = takes();
+	assert_in_range(more, BULK / 2, BULK + 8 * LOWAT);
 	assert_int_equal(setsockopt(side[0], IPPROTO_TCP, TCP_NOTSENT_LOWAT, &none, sizeof none),
 			 0);
 	free_again = takes();

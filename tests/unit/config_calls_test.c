@@ -46,7 +46,18 @@ static void put_run(struct call *c)
 	put_ok = config_call_put(c, document, "by its own method");
 }
 
+/* One that is answered later. */
+static struct call *kept[CALLER_PENDING_MAX + 1];
+static size_t kept_count;
+
+static void keep_run(struct call *c)
+{
+	assert_true(kept_count < sizeof(kept) / sizeof(kept[0]));
+	kept[kept_count++] = c;
+}
+
 static const struct method own_methods[] = {
+	{.name = "keep", .level = CALLER_READ, .run = keep_run, .help = "", .result = ""},
 	{.name = "put", .level = CALLER_ADMIN, .run = put_run, .help = "", .result = ""},
 	{.name = NULL},
 };
@@ -379,6 +390,28 @@ static const char *only_error(const struct program *ctl)
 	return json_string_value(json_array_get(errors, 0));
 }
 
+/* So many calls of one caller wait for their answer; one more is told to. */
+static void calls_at_once_are_few(void **state)
+{
+	static const char keep[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"keep\"}";
+	struct program *ctl = *state;
+	int code;
+
+	assert_int_equal(CALLER_PENDING_MAX, 64); /* as docs/limits.md says */
+	kept_count = 0;
+	for (unsigned i = 0; i < CALLER_PENDING_MAX; i++)
+		calls_line(&ctl->calls, &ctl->caller, keep, sizeof(keep) - 1);
+	assert_int_equal(kept_count, CALLER_PENDING_MAX);
+	assert_null(ctl->answer);
+	assert_null(call(ctl, "keep", NULL, &code));
+	assert_int_equal(code, JSONRPC_BUSY);
+	assert_int_equal(kept_count, CALLER_PENDING_MAX);
+	call_answer(kept[--kept_count], json_true());
+	assert_non_null(call(ctl, "config.get", NULL, &code));
+	while (kept_count > 0)
+		call_answer(kept[--kept_count], json_true());
+}
+
 static void keys_of_the_host_are_the_files(void **state)
 {
 	static const char *const methods[] = {"config.apply", "config.check", "config.diff"};
@@ -459,6 +492,7 @@ int main(void)
 		CONFIG_TEST(a_trial_is_confirmed_or_taken_back),
 		CONFIG_TEST(deadlines_have_bounds),
 		CONFIG_TEST(a_reader_changes_nothing),
+		CONFIG_TEST(calls_at_once_are_few),
 		CONFIG_TEST(keys_of_the_host_are_the_files),
 		CONFIG_TEST(what_was_got_can_be_applied),
 		CONFIG_TEST(a_foreign_ca_is_no_consoles),

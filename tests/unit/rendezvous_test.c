@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "core/engine/proving.h"
+#include "core/memory.h"
 #include "tests/support/sign_in.h"
 
 static const struct rendezvous_limits roomy = {
@@ -95,6 +96,9 @@ static void the_links_of_a_name_are_few(void **state)
 	static struct rendezvous_link asking[RENDEZVOUS_TRANSIENTS + 1];
 	struct rendezvous_link other;
 
+	/* As docs/limits.md says. */
+	assert_int_equal(RENDEZVOUS_LASTING, 4);
+	assert_int_equal(RENDEZVOUS_TRANSIENTS, 256);
 	for (unsigned i = 0; i < RENDEZVOUS_LASTING; i++)
 		assert_int_equal(sign_in(r, "a", RENDEZVOUS_AGENT, i + 1, &lasting[i]), REASON_OK);
 	assert_int_equal(sign_in(r, "a", RENDEZVOUS_AGENT, 99, &other), REASON_LIMIT_LINKS);
@@ -120,6 +124,7 @@ static void the_legs_of_a_name_are_few(void **state)
 	struct rendezvous *r = rendezvous_new(&many);
 	struct rendezvous_link lasting[2], asking[2];
 
+	assert_int_equal(RENDEZVOUS_TRANSIENT_LEGS, 4);
 	for (unsigned i = 0; i < 2; i++) {
 		assert_int_equal(sign_in(r, "a", RENDEZVOUS_AGENT, i + 1, &lasting[i]), REASON_OK);
 		assert_int_equal(sign_in(r, "a", RENDEZVOUS_TRANSIENT, i + 10, &asking[i]),
@@ -356,6 +361,34 @@ static void a_publication_replaces_the_one_before(void **state)
 	rendezvous_free(s.r);
 }
 
+/* What it has published is charged, however often it does, and given back with its link. */
+static void what_is_published_is_charged(void **state)
+{
+	struct wire_bytes four[] = {wire_text("a"), wire_text("b"), wire_text("c"), wire_text("d")};
+	static struct memory account;
+	int64_t empty, before;
+
+	account = (struct memory){.most = 1u << 20};
+	(void)memory_adopt(&account);
+	struct scene s = scene_new();
+	assert_int_equal(rendezvous_publish(s.r, s.home.link, NULL, 0), REASON_OK);
+	empty = account.used;
+	assert_int_equal(rendezvous_publish(s.r, s.home.link, four, 4), REASON_OK);
+	before = account.used;
+	assert_true(before - empty >= 4 * (WIRE_NAME_MAX + 1));
+	for (unsigned i = 0; i < 1000; i++)
+		assert_int_equal(rendezvous_publish(s.r, s.home.link, four, 4), REASON_OK);
+	assert_int_equal(account.used, before);
+	/* Without memory what was published stays. */
+	account.most = 0;
+	assert_int_equal(rendezvous_publish(s.r, s.home.link, four, 3), REASON_LIMIT_MEMORY);
+	account.most = 1u << 20;
+	assert_int_equal(account.used, before);
+	rendezvous_free(s.r);
+	assert_int_equal(account.used, 0);
+	(void)memory_adopt(NULL);
+}
+
 static void links_have_a_limit(void **state)
 {
 	struct rendezvous_limits one = {.links = 1, .services = 1, .legs = 1, .sessions = 1};
@@ -552,6 +585,7 @@ int main(void)
 		cmocka_unit_test(only_consoles_reach_an_agents_control),
 		cmocka_unit_test(sessions_are_counted_by_service),
 		cmocka_unit_test(a_publication_replaces_the_one_before),
+		cmocka_unit_test(what_is_published_is_charged),
 		cmocka_unit_test(links_have_a_limit),
 		cmocka_unit_test(accounts_live_while_links_or_sessions_do),
 		cmocka_unit_test(a_session_knows_the_newest_certificate),

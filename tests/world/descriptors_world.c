@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "tests/world/stage.h"
@@ -16,6 +17,16 @@
 
 #define METRICS_PORT 9100u
 #define RATE	     20000u
+
+static uint64_t front_door_refused(void)
+{
+	struct relay_totals t;
+
+	k_enter(stage.relays[0].program);
+	t = relay_totals(&stage.relays[0].relay);
+	k_enter(NULL);
+	return t.refused[REASON_LIMIT_CONNECTIONS];
+}
 
 /* ---- a scrape, and a call by a connection of its own ---- */
 
@@ -51,7 +62,60 @@ static int scrape(void)
 	return connect_to(&to.sa, to.len, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
 }
 
+static int call_locally(void)
+{
+	static const char call[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\"}\n";
+	struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = OPERATOR_SOCKET};
+
+	return connect_to((const struct sockaddr *)&at, sizeof(at), call);
+}
+
 /* ---- the spell ---- */
+
+/* A relay that has not one descriptor left tells those of its host why they are not served, and
+ * counts whom it turns away at the front door. */
+static void check_told(void)
+{
+	struct k_program *p = stage.relays[0].program;
+	struct addr to = stage_front_door(0);
+	size_t before = p->limit;
+	uint64_t refused;
+	int fd, taken[64];
+	unsigned n = 0, told = 0;
+
+	world_run(20 * SECOND); /* nothing closes just now */
+	refused = front_door_refused();
+	p->limit = p->open_count;
+	k_enter(p); /* there may be numbers free below that */
+	while (n < 64 && (taken[n] = socket(AF_INET, SOCK_STREAM, 0)) >= 0)
+		n++;
+	k_enter(NULL);
+	stranger_come(&stage.visitors, STRANGER_SILENT, &to);
+	for (unsigned i = 0; i < 20 && told == 0; i++) {
+		k_enter(stage.operator.people.program);
+		fd = scrape(); /* whose request may cross the answer: then it is reset */
+		world_run(SECOND / 2);
+		k_enter(stage.operator.people.program);
+		told += hears(fd, "503 Service Unavailable");
+		k_enter(NULL);
+	}
+	world_check(told > 0, "told", "a scraper is not told that the relay has no descriptor");
+	k_enter(stage.operator.people.program);
+	fd = call_locally();
+	world_run(SECOND);
+	k_enter(stage.operator.people.program);
+	world_check(hears(fd, "no descriptor left"), "told",
+		    "a caller is not told that the relay has no descriptor");
+	k_enter(NULL);
+	world_check(front_door_refused() > refused, "counted",
+		    "who is turned away for want of a descriptor is not counted");
+	k_enter(p);
+	while (n > 0)
+		close(taken[--n]);
+	k_enter(NULL);
+	p->limit = before;
+	(void)world_until(strangers_gone, NULL, 120 * SECOND);
+}
 
 static void be_short_of_descriptors(struct k_program *p)
 {
@@ -117,6 +181,8 @@ void world_descriptors(void)
 		check_served(p->name);
 		(void)world_until(stage_talk_over, lasting, 120 * SECOND);
 	}
+	check_told();
+	check_served("relay");
 	talks_judge();
 	stage_clear();
 }

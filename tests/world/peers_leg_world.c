@@ -259,6 +259,34 @@ static void scene_legs_and_sessions_have_limits(void)
 	peers_end();
 }
 
+/* A leg asks and asks, each time when the answer must be there, and reads none: soon it is not read
+ * either. */
+static void scene_a_leg_that_does_not_read(void)
+{
+	enum { ASKS = 6000, WAITS_MOST = 65536 + 1024 };
+	const uint8_t *unsent;
+	size_t left = 0, most = 0;
+
+	peers_begin("limits:\n  ping: 10m\n");
+	peers_two_agents();
+	(void)peer_leg(&asking, relay_host, &laptop);
+	k_cable_set(relay_host, host[1], 100, 0); /* faster than it asks */
+	asking.mute = true;
+	for (unsigned i = 0; i < ASKS && left < 1024; i++) {
+		peer_open(&asking, "nobody", "talk");
+		world_run(2 * MS);
+		if (peers_most_waiting() > most)
+			most = peers_most_waiting();
+		unsent = tls_output(asking.tls, &left);
+		(void)unsent;
+	}
+	world_check(most > WAITS_MOST / 2, "memory-bounded",
+		    "%zu bytes wait: this scene tries nothing", most);
+	world_check(most < WAITS_MOST, "memory-bounded",
+		    "a leg that does not read makes the relay keep %zu bytes", most);
+	peers_end();
+}
+
 /* ---- what is told ---- */
 
 static void scene_a_leg_says_bye(void)
@@ -387,6 +415,7 @@ static const peers_scene scenes[] = {
 	scene_go_and_gone,
 	scene_answers_at_the_last_moment,
 	scene_legs_and_sessions_have_limits,
+	scene_a_leg_that_does_not_read,
 	scene_a_leg_says_bye,
 	scene_an_extension_that_must_be_known,
 	scene_a_refusal_says_why,

@@ -2,9 +2,13 @@
 /*
  * peers_public_world: public clients of a relay, played by hand from the ClientHello on.
  */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "core/engine/envelope.h"
+#include "relay/session/session.h"
 #include "tests/world/peers_scene.h"
 #include "tests/world/worlds.h"
 
@@ -254,6 +258,78 @@ static void scene_a_public_client_that_speaks_no_tls(void)
 	peers_end();
 }
 
+/* The kernel holds little for a public client that does not read, and for agents what it likes. */
+static void check_kernel_memory(void)
+{
+	unsigned sessions = 0;
+
+	for (unsigned i = 0; i < relay.relay.worker_count; i++) {
+		struct slab *table = &relay.relay.workers[i].sessions->table;
+
+		for (uint32_t k = 0; k < table->high_water; k++) {
+			const struct session *s = slab_at(table, k);
+
+			for (unsigned side = 0; s && side < 2; side++) {
+				bool proved = side == 1 || s->pair.from;
+				int most = -1;
+				socklen_t len = sizeof(most);
+
+				k_enter(relay.program);
+				(void)getsockopt(s->fd[side], IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most,
+						 &len);
+				k_enter(NULL);
+				world_check(most == (proved ? 0 : 256 << 10), "memory-bounded",
+					    "of %s the kernel keeps %d bytes unsent",
+					    proved ? "an agent" : "a public client", most);
+			}
+			sessions += s != NULL;
+		}
+	}
+	world_check(sessions == 2, "links", "there are %u sessions, not two", sessions);
+}
+
+/* While memory is tight a public client's bytes that are not read end its session, and those of an
+ * agent wait: the last quarter is for who has proved who it is. */
+static void scene_a_public_client_while_memory_is_tight(void)
+{
+	enum { MUCH = 400000 };
+	static const uint8_t data[] = {23, 3, 3, 0, 1, 0};
+	const int64_t others = 64 << 20;
+	struct tls *t;
+
+	peers_begin("public:\n  - name: www.example\n    to: home/talk\n");
+	peers_two_agents();
+	t = peers_public_hello(&guest);
+	(void)peer_expect(&home, WIRE_OFFER, &heard);
+	uint64_t session = heard.offer.session;
+	(void)peer_leg(&admin, relay_host, &home);
+	peer_accept(&admin, session);
+	(void)peer_go(&admin);
+	(void)peer_has(&admin, 1, 10 * SECOND);
+	peer_write(&guest, data, sizeof(data)); /* its handshake is over */
+	peers_cut_through();
+	world_run(SECOND);
+	check_kernel_memory();
+	relay.relay.memory.used += others;
+	relay.relay.memory.most = (uint64_t)relay.relay.memory.used / 5 * 6;
+	admin.mute = accepting.mute = true;
+	peers_fill_out(&guest, 'x', MUCH);
+	peers_fill_out(&asking, 'y', MUCH);
+	for (unsigned i = 0; i < 40 && !peer_gone(&guest, SECOND / 4); i++)
+		(void)peer_has(&asking, SIZE_MAX, 1);
+	world_check(guest.reset, "memory-bounded",
+		    "what a publisher does not read of a public client takes the last memory");
+	peers_expect_still_there(&asking, "a session of agents ends while strangers have memory");
+	accepting.mute = false;
+	peers_push(MUCH, 60 * SECOND);
+	world_check(accepting.got_len == MUCH, "bytes", "%zu of %u bytes of an agent arrive",
+		    accepting.got_len, (unsigned)MUCH);
+	relay.relay.memory.used -= others;
+	relay.relay.memory.most = 512u << 20;
+	tls_free(t);
+	peers_end();
+}
+
 static void expect_alert(uint8_t description)
 {
 	if (world_check(peer_has(&guest, 7, 10 * SECOND), "messages",
@@ -310,6 +386,7 @@ static const peers_scene scenes[] = {
 	scene_a_public_client_that_speaks_no_tls,
 	scene_public_clients_are_told,
 	scene_a_public_client_in_a_drain,
+	scene_a_public_client_while_memory_is_tight,
 };
 
 void world_peers_public(void)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "relay/control/control.h"
+#include "relay/front/conn.h"
 
 struct world_relay relay;
 struct k_host *relay_host, *host[PEERS_HOSTS];
@@ -61,14 +62,36 @@ void peers_end(void)
 	world_relay_stop(&relay);
 }
 
-void peers_reload(const char *config)
+void peers_change(const char *config)
 {
 	char text[16384];
 
 	snprintf(text, sizeof(text), PEERS_LISTEN "%s", config);
 	world_relay_write(&relay, text);
 	k_signal(relay.program, SIGHUP);
+}
+
+void peers_reload(const char *config)
+{
+	peers_change(config);
 	world_run(2 * SECOND);
+}
+
+size_t peers_most_waiting(void)
+{
+	size_t most = 0;
+
+	for (unsigned i = 0; i < relay.relay.worker_count; i++) {
+		struct slab *conns = &relay.relay.workers[i].conns;
+
+		for (uint32_t k = 0; k < conns->high_water; k++) {
+			const struct conn *c = slab_at(conns, k);
+
+			if (c && outbox_waiting(&c->out) > most)
+				most = outbox_waiting(&c->out);
+		}
+	}
+	return most;
 }
 
 /* ---- what peers do ---- */

@@ -35,11 +35,15 @@ void peers_begin(const char *config);
 /* All peers leave, and the relay stops; nothing may be left at it. */
 void peers_end(void);
 void peers_leave(void);
-/* Another configuration of the relay's file, by SIGHUP; returns when it is in force. */
+/* Another configuration of the relay's file, by SIGHUP; the second one returns when it is in force.
+ */
+void peers_change(const char *config);
 void peers_reload(const char *config);
 /* The relay takes no new work for ten minutes. */
 void peers_drain(void);
 struct relay_totals peers_totals(void);
+/* The most bytes that wait for one connection to read. */
+size_t peers_most_waiting(void);
 
 /* ---- what peers do ---- */
 

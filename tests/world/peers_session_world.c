@@ -177,7 +177,7 @@ static void scene_a_rule_that_ends_ends_its_sessions(void)
 	if (time(NULL) < ends - 1)
 		world_run((uint64_t)(ends - 1 - time(NULL)) * SECOND);
 	peers_expect_still_there(&asking, "the session ends before its rule");
-	world_check(peer_gone(&asking, 4 * SECOND), "rules", "a session outlives its rule");
+	world_check(peer_gone(&asking, 2300 * MS), "rules", "a session outlives its rule");
 	peers_end();
 }
 
@@ -212,7 +212,7 @@ static void scene_a_rule_ends_by_itself(void)
 	another_session("chat");
 	world_run((uint64_t)(ends - 1 - time(NULL)) * SECOND);
 	peers_expect_still_there(&asking, "the session ends before its rule");
-	world_check(peer_gone(&asking, 4 * SECOND), "rules", "a session outlives its rule");
+	world_check(peer_gone(&asking, 2300 * MS), "rules", "a session outlives its rule");
 	peers_expect_still_there(&guest, "a session ends with another's rule");
 	peers_end();
 }
@@ -225,8 +225,9 @@ static void scene_a_rule_that_goes_takes_its_sessions(void)
 	peer_publish(&home, "talk");
 	peers_reload(RULE("2099-01-01") "  - from: [guest]\n    to: [home/talk]\n");
 	peers_expect_flowing("after another rule was added");
-	peers_reload("policy:\n  - from: [guest]\n    to: [home/talk]\n");
-	world_check(peer_gone(&asking, 2 * SECOND) && peer_gone(&accepting, 2 * SECOND), "rules",
+	peers_change("policy:\n  - from: [guest]\n    to: [home/talk]\n");
+	world_run(SECOND);
+	world_check(peer_gone(&asking, 1) && peer_gone(&accepting, 1), "rules",
 		    "a session outlives its rule");
 	(void)peer_leg(&asking, relay_host, &laptop);
 	peer_open(&asking, "home", "talk");
@@ -300,11 +301,36 @@ static void scene_idle_legs_end_with_their_right(void)
 	peers_two_agents();
 	(void)peer_leg(&asking, relay_host, &laptop);
 	(void)peer_leg(&accepting, relay_host, &home);
-	peers_reload("revoked:\n  - agent: laptop\n");
+	peers_change("revoked:\n  - agent: laptop\n");
+	world_run(SECOND);
+	world_check(peer_gone(&laptop, 1) && peer_gone(&asking, 1), "revoked",
+		    "a second later a revoked agent has its link or an idle leg");
 	(void)peer_expect_bye(&laptop, REASON_REVOKED);
 	(void)peer_expect_bye(&asking, REASON_REVOKED);
 	peers_expect_still_there(&accepting, "a leg ends with another's revocation");
 	peers_end();
+}
+
+/* By the clock as well: nothing is said on it. */
+static void scene_idle_legs_end_with_their_certificate(void)
+{
+	struct certs_pair lasting = world_pairs[LAPTOP];
+	time_t ends = time(NULL) + 60;
+
+	world_pairs[LAPTOP] = certs_make_pair(&world_ca, IDENTITY_AGENT, "laptop", -86400, 60);
+	peers_begin("");
+	peers_two_agents();
+	(void)peer_leg(&asking, relay_host, &laptop);
+	(void)peer_leg(&accepting, relay_host, &home);
+	world_run((uint64_t)(ends - 1 - time(NULL)) * SECOND);
+	peers_expect_still_there(&asking, "an idle leg ends before its certificate");
+	world_run(2300 * MS);
+	world_check(peer_gone(&asking, 1), "expires", "an idle leg outlives its certificate");
+	(void)peer_expect_bye(&asking, REASON_CERT_EXPIRED);
+	peers_expect_still_there(&accepting, "a leg ends with another's certificate");
+	peers_end();
+	certs_free_pair(&world_pairs[LAPTOP]);
+	world_pairs[LAPTOP] = lasting;
 }
 
 /* By the relay alone, whose peers do nothing; the links are gone already. */
@@ -351,7 +377,7 @@ static void scene_a_clock_that_goes_back_is_noticed(void)
 	world_run(20 * SECOND);
 	peers_expect_flowing("within the hours of its rule");
 	k_realtime_offset_us -= 3600 * (int64_t)SECOND;
-	world_check(peer_gone(&asking, 12 * SECOND), "rules",
+	world_check(peer_gone(&asking, 11 * SECOND), "rules",
 		    "a session goes on before the hours of its rule");
 	peers_end();
 	k_realtime_offset_us = offset_us;
@@ -663,6 +689,7 @@ static const peers_scene scenes[] = {
 	scene_a_right_is_asked_for_again_when_a_session_begins,
 	scene_an_asker_hears_that_its_rule_is_gone,
 	scene_idle_legs_end_with_their_right,
+	scene_idle_legs_end_with_their_certificate,
 	scene_a_session_ends_with_its_askers_certificate,
 	scene_a_session_ends_with_its_publishers_certificate,
 	scene_a_clock_that_goes_back_is_noticed,

@@ -39,15 +39,20 @@ static int connect_to(const struct sockaddr *to, socklen_t len, const char *say)
 	return fd;
 }
 
-static int scrape(struct k_program *p)
+static int say_to_metrics(struct k_program *p, const char *say)
 {
 	struct addr to = k_address("127.0.0.1", METRICS_PORT);
 	int fd;
 
 	k_enter(p);
-	fd = connect_to(&to.sa, to.len, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+	fd = connect_to(&to.sa, to.len, say);
 	k_enter(NULL);
 	return fd;
+}
+
+static int scrape(struct k_program *p)
+{
+	return say_to_metrics(p, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
 }
 
 static int call_locally(struct k_program *p)
@@ -116,6 +121,38 @@ static void check_connections_possible(void)
 		    (unsigned long long)r->connection_limit, (unsigned long long)own, p->limit);
 }
 
+/* Scrapers that say nothing take all places of the metrics for five seconds; one more is told to
+ * come again, where its request has not crossed the answer: then it is reset. */
+static void check_scrapers(struct k_program *p)
+{
+	int silent[SCRAPES], more;
+	unsigned told = 0, served = 0;
+
+	for (unsigned i = 0; i < SCRAPES; i++) {
+		silent[i] = say_to_metrics(p, "");
+		world_run(20 * MS);
+	}
+	for (unsigned i = 0; i < 20; i++) {
+		const char *got;
+
+		more = scrape(p);
+		world_run(SECOND / 5);
+		got = heard_by(p, more);
+		told += strstr(got, "503 Service Unavailable") != NULL;
+		served += strstr(got, "200 OK") != NULL;
+		hang_up(p, &more, 1);
+	}
+	world_check(served == 0 && told > 0, "told",
+		    "of 20 scrapers too many %u are told so, and %u are served", told, served);
+	world_run(2 * SECOND);
+	more = scrape(p);
+	world_run(SECOND / 2);
+	world_check(hears(p, more, "200 OK"), "served",
+		    "scrapers that say nothing keep their places for more than 5 s");
+	hang_up(p, &more, 1);
+	hang_up(p, silent, SCRAPES);
+}
+
 /* The front door has all that it may; the control socket and the metrics answer as ever, every
  * place of theirs, and no accept fails. */
 void world_flood(void)
@@ -167,6 +204,7 @@ void world_flood(void)
 		    stage.relays[0].program->open_count, stage.relays[0].program->limit);
 	hang_up(caller, calls, LOCAL_CALLS);
 	hang_up(caller, scrapes, SCRAPES);
+	check_scrapers(caller);
 	(void)world_until(strangers_gone, NULL, 120 * SECOND);
 	k_program_end(caller);
 	stage_clear();

@@ -28,15 +28,32 @@ static struct relay_totals totals(void)
 
 /* ---- a peer that sends and does not read ---- */
 
-#define OUTPUT_MOST (4u << 20) /* what a link may make the relay keep; 256 KiB are meant */
+#define OUTPUT_MOST (640u << 10) /* that a link may make the relay keep, beside a talk */
+
+/* What it says again and again: PING, or all services that it could have. */
+static struct wire_message without_end(void)
+{
+	static char names[WIRE_SERVICES_MAX][WIRE_NAME_MAX + 1];
+	struct wire_message m = {.type = WIRE_PING, .ping.token = 7};
+
+	if (dice_chance(&world_dice, 500))
+		return m;
+	m = (struct wire_message){.type = WIRE_PUBLISH, .publish.count = WIRE_SERVICES_MAX};
+	for (unsigned i = 0; i < WIRE_SERVICES_MAX; i++) {
+		snprintf(names[i], sizeof(names[i]), "%060u", i);
+		m.publish.services[i] = wire_text(names[i]);
+	}
+	return m;
+}
 
 void world_deaf_link(void)
 {
 	static struct rogue rogue;
-	static uint8_t ping[64];
-	struct wire_message m = {.type = WIRE_PING, .ping.token = 7};
+	static uint8_t said[WIRE_FRAME_MAX];
+	struct wire_message m = without_end();
 	struct addr to;
 	size_t len, before;
+	int64_t used;
 
 	stage_set(1, "");
 	to = stage_front_door(0);
@@ -48,10 +65,14 @@ void world_deaf_link(void)
 		world_broken("the rogue was not let in");
 	before = stage.relays[0].program->memory_bytes;
 	stage.relays[0].program->memory_most = before;
-	len = wire_encode(&m, ping, sizeof(ping));
-	rogue_say(&rogue, ping, len, (8u << 20) / len);
+	used = stage.relays[0].relay.memory.used;
+	len = wire_encode(&m, said, sizeof(said));
+	rogue_say(&rogue, said, len, (8u << 20) / len);
 	(void)stage_talk(5 * SECOND, 50000);
 	world_run(60 * SECOND);
+	world_check(stage.relays[0].relay.memory.used > used - (64 << 10), "accounts",
+		    "a link that says %s without end makes the relay count %lld bytes less",
+		    wire_type_name(m.type), (long long)(used - stage.relays[0].relay.memory.used));
 	world_check(stage.relays[0].program->memory_most - before < OUTPUT_MOST, "output-bounded",
 		    "a link that does not read made the relay keep %zu bytes",
 		    stage.relays[0].program->memory_most - before);
@@ -400,8 +421,14 @@ void world_public_crowd(void)
 	}
 	for (size_t i = 0; i < talks_count(); i++)
 		running += talk_at(i)->side[1].begun && !talk_over(talk_at(i));
-	world_check(running <= 20, "public-counted",
-		    "one address has %u public sessions where it may have 20 connections", running);
+	world_check(running == 20, "public-counted",
+		    "one address has %u public sessions where it may have 20", running);
+	world_check(totals().refused[REASON_LIMIT_PUBLIC_SOURCE] >= 38, "counted",
+		    "of 60 public clients %llu are refused",
+		    (unsigned long long)totals().refused[REASON_LIMIT_PUBLIC_SOURCE]);
+	world_check(sign_in_time(ADMIN) < SECOND &&
+			    stage_goes_through(stage_talk_from(&stage.at_laptop, 300, 300)),
+		    "proven-in-time", "public clients keep agents out");
 	(void)world_until(talks_over, NULL, 120 * SECOND);
 	talks_judge();
 	stage_clear();

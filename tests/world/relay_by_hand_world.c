@@ -1276,8 +1276,32 @@ static void scene_a_relay_that_offers_without_end(void)
 	leave();
 }
 
+#define LEGS_DIALLED 8u /* at a time */
+
+/* Nor does it take a leg: few are on their way, however many offers wait for one. */
+static void scene_a_relay_that_takes_no_leg(void)
+{
+	size_t before;
+
+	agent_comes("warm_legs: 0\n");
+	welcome(1000);
+	world_run(SECOND);
+	before = home.program->open_count;
+	for (uint64_t n = 1; n <= 5 * LEGS_DIALLED; n++)
+		offer("talk", n);
+	for (unsigned i = 0; i < 10; i++) {
+		world_run(SECOND / 5);
+		(void)peer_gone(&the_link, 0);
+	}
+	world_check(home.program->open_count == before + LEGS_DIALLED, "shared",
+		    "%u offers make an agent dial %zu legs", 5 * LEGS_DIALLED,
+		    home.program->open_count - before);
+	leave();
+}
+
 static void (*const scenes[])(void) = {
 	scene_a_relay_that_offers_without_end,
+	scene_a_relay_that_takes_no_leg,
 	scene_a_leg_that_was_refused_is_used_again,
 	scene_a_leg_that_is_lost,
 	scene_go_and_more,

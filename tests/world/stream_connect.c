@@ -345,6 +345,8 @@ int k_stream_setsockopt(struct k_file *f, int level, int name, const void *value
 		s->count = (unsigned)n;
 	} else if (level == IPPROTO_TCP && name == TCP_USER_TIMEOUT) {
 		s->user_timeout_ms = (unsigned)n;
+	} else if (level == IPPROTO_TCP && name == TCP_NOTSENT_LOWAT) {
+		s->notsent = n;
 	}
 	return 0;
 }
@@ -373,6 +375,8 @@ int k_stream_getsockopt(struct k_file *f, int level, int name, void *value, sock
 
 		return is_local(s) ? give(&who, sizeof(who), value, len) : -EINVAL;
 	}
+	if (level == IPPROTO_TCP && name == TCP_NOTSENT_LOWAT && !is_local(s))
+		return give(&s->notsent, sizeof(s->notsent), value, len);
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION && !is_local(s))
 		return give(s->congestion, strlen(s->congestion) + 1, value, len);
 	if (level == IPPROTO_TCP && name == TCP_INFO && !is_local(s)) {

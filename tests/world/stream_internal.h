@@ -55,6 +55,7 @@ struct k_stream {
 	unsigned idle_s, interval_s, count, user_timeout_ms, probes;
 	uint64_t heard_us;
 	char congestion[16];
+	int notsent; /* TCP_NOTSENT_LOWAT, which is kept and bounds nothing */
 	unsigned syns;
 
 	/* A listener's. */

@@ -51,6 +51,11 @@ static void scene_heads(void)
 	}
 	expect_end_at(&guest, begun, 60 * SECOND, "a handshake alone");
 	expect_end_at(&home, begun, 60 * SECOND, "a head that drips");
+	world_check(peers_totals().refused[REASON_DEADLINE_HELLO] == 2 &&
+			    peers_totals().refused[REASON_DEADLINE_FIRST] == 2,
+		    "counted", "%llu are counted as late with a hello, and %llu with a request",
+		    (unsigned long long)peers_totals().refused[REASON_DEADLINE_HELLO],
+		    (unsigned long long)peers_totals().refused[REASON_DEADLINE_FIRST]);
 	peers_end();
 }
 
@@ -125,9 +130,53 @@ static void scene_bodies(void)
 	peers_end();
 }
 
+static size_t answers_in(const struct peer *p)
+{
+	static const char begin[] = "HTTP/1.1 200 OK";
+	size_t n = 0;
+
+	for (size_t i = 0; i + sizeof(begin) <= p->got_len; i++)
+		n += memcmp(p->got + i, begin, sizeof(begin) - 1) == 0;
+	return n;
+}
+
+/* Many requests in one breath, and no answer is read for a while: little waits, and in the end each
+ * is answered. */
+static void scene_requests_in_one_breath(void)
+{
+	enum { REQUESTS = 900 }; /* more than a server keeps */
+	char head[160];
+	size_t most = 0, len;
+
+	memset(head, 'x', sizeof(head));
+	len = (size_t)snprintf(head, sizeof(head), "HEAD / HTTP/1.1\r\nHost: a\r\nX: ");
+	memcpy(head + sizeof(head) - 4, "\r\n\r\n", 4);
+	head[len] = 'x';
+	peers_begin("limits:\n  requests_per_source: 0\n  requests: 0\n");
+	web_dial(&guest);
+	peer_say_no_tag(&guest);
+	guest.mute = true;
+	for (unsigned i = 0; i < REQUESTS; i++)
+		peer_write(&guest, head, sizeof(head));
+	for (unsigned i = 0; i < 30; i++) {
+		world_run(SECOND);
+		(void)peer_gone(&guest, 1);
+		if (peers_most_waiting() > most)
+			most = peers_most_waiting();
+	}
+	world_check(most < 65536, "memory-bounded", "%zu bytes wait for who does not read", most);
+	guest.mute = false;
+	for (unsigned i = 0; i < 600 && answers_in(&guest) < REQUESTS; i++)
+		(void)peer_has(&guest, guest.got_len + 1, SECOND / 4);
+	world_check(answers_in(&guest) == REQUESTS, "bytes", "%zu of %u requests are answered",
+		    answers_in(&guest), (unsigned)REQUESTS);
+	peers_end();
+}
+
 void world_web(void)
 {
-	static const peers_scene scenes[] = {scene_heads, scene_between_requests, scene_bodies};
+	static const peers_scene scenes[] = {scene_heads, scene_between_requests, scene_bodies,
+					     scene_requests_in_one_breath};
 
 	peers_play(scenes, sizeof(scenes) / sizeof(scenes[0]));
 }
