@@ -14,8 +14,10 @@
 #include "tests/world/real.h"
 #include "tests/world/stream_internal.h"
 
-struct k_stream *k_streams;
+struct k_stream *k_listeners;
+static struct k_stream *streams; /* all that live */
 static size_t alive;
+static uint64_t made;
 
 size_t k_sockets_alive(void)
 {
@@ -36,22 +38,34 @@ struct k_stream *stream_new(int family, struct k_host *host, bool nonblock)
 	s->interval_s = 75;
 	s->count = 9;
 	snprintf(s->congestion, sizeof(s->congestion), "cubic");
-	s->next = k_streams;
-	if (k_streams)
-		k_streams->prev = s;
-	k_streams = s;
+	s->number = ++made;
+	s->next = streams;
+	if (streams)
+		streams->prev = s;
+	streams = s;
 	alive++;
 	return s;
 }
 
+static void listener_forget(const struct k_stream *s)
+{
+	struct k_stream **at = &k_listeners;
+
+	while (*at != s)
+		at = &(*at)->next_listener;
+	*at = s->next_listener;
+}
+
 static void stream_free(struct k_stream *s)
 {
+	if (s->state == LISTENING)
+		listener_forget(s);
 	if (s->peer)
 		s->peer->peer = NULL;
 	if (s->prev)
 		s->prev->next = s->next;
 	else
-		k_streams = s->next;
+		streams = s->next;
 	if (s->next)
 		s->next->prev = s->prev;
 	world_free(s->data);
@@ -63,8 +77,8 @@ static void stream_free(struct k_stream *s)
 
 void k_stream_forget_all(void)
 {
-	while (k_streams)
-		stream_free(k_streams);
+	while (streams)
+		stream_free(streams);
 }
 
 static bool cut(const struct k_stream *a, const struct k_stream *b)

@@ -54,8 +54,8 @@ static struct k_stream *find_listener(struct k_host *host, const struct sockaddr
 	struct k_stream *found = NULL;
 	unsigned n = 0;
 
-	for (struct k_stream *s = k_streams; s; s = s->next) {
-		if (s->state != LISTENING || s->host != host || !s->open)
+	for (struct k_stream *s = k_listeners; s; s = s->next_listener) {
+		if (s->host != host || !s->open)
 			continue;
 		if (to->sa_family == AF_UNIX) {
 			if (s->family != AF_UNIX ||
@@ -256,9 +256,9 @@ int k_stream_bind(struct k_file *f, const struct sockaddr *a, socklen_t len)
 	struct addr at = {.len = len};
 	memcpy(&at.sa, a, len);
 	bool wildcard = addr_port(&at) != 0 && !k_host_has(s->host, a);
-	for (struct k_stream *o = k_streams; o && addr_port(&at) != 0; o = o->next)
+	for (struct k_stream *o = k_listeners; o && addr_port(&at) != 0; o = o->next_listener)
 		if (o != s && o->bound && o->open && o->host == s->host && o->family != AF_UNIX &&
-		    o->state == LISTENING && addr_port(&o->local) == addr_port(&at) &&
+		    addr_port(&o->local) == addr_port(&at) &&
 		    (addr_covers(&o->local, &at) || addr_covers(&at, &o->local)) &&
 		    !(o->reuseport && s->reuseport))
 			return -EADDRINUSE;
@@ -273,8 +273,14 @@ int k_stream_bind(struct k_file *f, const struct sockaddr *a, socklen_t len)
 
 int k_stream_listen(struct k_file *f, int backlog)
 {
-	struct k_stream *s = stream_of(f);
+	struct k_stream *s = stream_of(f), **at = &k_listeners;
 
+	if (s->state != LISTENING) {
+		while (*at && (*at)->number > s->number)
+			at = &(*at)->next_listener;
+		s->next_listener = *at;
+		*at = s;
+	}
 	s->state = LISTENING;
 	s->backlog = (size_t)(backlog < 1 ? 1 : backlog);
 	return 0;

@@ -25,6 +25,7 @@ struct k_stream {
 	enum state state;
 	struct k_stream *peer;	      /* while it lives */
 	struct k_stream *next, *prev; /* of all */
+	uint64_t number;	      /* ascending in the order of being made */
 	struct k_host *host;
 	bool open;     /* has a descriptor */
 	unsigned held; /* by events */
@@ -59,12 +60,13 @@ struct k_stream {
 	unsigned syns;
 
 	/* A listener's. */
+	struct k_stream *next_listener;
 	struct k_stream **queue;
 	size_t queued, backlog;
 	struct k_stream *parent; /* while it waits in a queue */
 };
 
-extern struct k_stream *k_streams; /* all that live */
+extern struct k_stream *k_listeners; /* all that live, the newest socket first */
 
 static inline struct k_stream *stream_of(struct k_file *f)
 {
