@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "fuzz/machines/cast.h"
+#include "tests/support/signed.h"
 
 #define PROXIED_PORT 8443u
 
@@ -20,8 +22,10 @@ void cast_forget(struct player *p)
 {
 	p->session = 0;
 	p->wrote_len = p->read_len = 0;
-	p->peer.link = 0;
+	p->peer.link = p->asked = 0;
+	p->given = 0;
 	p->blurred = p->proven = p->waits = false;
+	p->any = p->outer = p->given_end = p->ended = false;
 }
 
 /* By the plain listener, or by that behind a proxy, whose word says where it comes from. */
@@ -68,10 +72,20 @@ void act_dial(void)
 /* ---- a ClientHello by hand ---- */
 
 static SSL_CTX *hellos;
+static struct identity *signers[2];
 
 void acts_prepare(void)
 {
+	static const enum who who[] = {ADMIN, LAPTOP};
+	char why[256];
+
 	hellos = SSL_CTX_new(TLS_method());
+	for (unsigned i = 0; i < 2; i++) {
+		signers[i] = identity_new(world_ca.pem, world_pairs[who[i]].certificate,
+					  world_pairs[who[i]].key, time(NULL), why, sizeof(why));
+		if (!signers[i])
+			world_broken("who signs: %s", why);
+	}
 }
 
 static size_t make_hello(unsigned which, uint8_t *out, size_t room)
@@ -139,14 +153,15 @@ void act_record(void)
 	struct wire_bytes b = script_bytes(255);
 	uint8_t record[5] = {types[type], 3, (uint8_t)version, (uint8_t)((b.len + more) >> 8),
 			     (uint8_t)(b.len + more)};
-	bool was = p->peer.raw;
+	bool raw = p->peer.raw, mute = p->peer.mute;
 
-	if (p->peer.fd < 0 || p->session)
+	if (p->peer.fd < 0 || (p->session && !p->outer))
 		return;
-	p->peer.raw = true;
+	p->peer.raw = p->peer.mute = true; /* what comes meanwhile is TLS */
 	cast_say(p, record, sizeof(record));
 	cast_say(p, b.data, b.len);
-	p->peer.raw = was;
+	p->peer.raw = raw;
+	p->peer.mute = mute;
 }
 
 void act_request(void)
@@ -196,12 +211,26 @@ void act_half_close(void)
 
 void act_close_tls(void)
 {
-	struct player *p = cast_player();
+	cast_close_tls(cast_player());
+}
 
-	if (!p->peer.tls || p->peer.raw || SSL_in_init(tls_ssl(p->peer.tls)))
-		return;
-	p->blurred = true;
-	tls_close_write(p->peer.tls);
+/* Other keys, once or many times, with a byte or a message under each. */
+void act_update_keys(void)
+{
+	static const struct wire_message ping = {.type = WIRE_PING};
+	struct player *p = cast_player();
+	unsigned times = 1 + script_below(64), what = script_below(2);
+	uint8_t bytes[64] = "\n";
+	size_t len = what ? wire_encode(&ping, bytes, sizeof(bytes)) : 1;
+
+	for (unsigned i = 0; i < times && p->peer.tls && !p->peer.raw; i++) {
+		if (SSL_in_init(tls_ssl(p->peer.tls)) || !tls_update_keys(p->peer.tls))
+			return;
+		if (p->outer)
+			cast_say_of_site(p, 1);
+		else
+			cast_say(p, bytes, len);
+	}
 }
 
 static void end(struct player *p, bool reset)
@@ -280,6 +309,37 @@ void act_leg(void)
 	peer_frame_leg(&p->peer, &link->peer);
 	damage(p);
 	cast_flush(p);
+	p->blurred = false; /* that was due */
+}
+
+size_t cast_signed(uint8_t object[REVOCATION_MAX], bool *revokes)
+{
+	static const char *const values[] = {
+		"home",
+		"laptop",
+		"guest",
+		"admin",
+		"nobody",
+		"0123456789abcdef0123",
+		"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"};
+	unsigned verb = 1 + script_below(2), which = script_below(7), by = script_below(4);
+	unsigned damaged = script_byte(), counter = script_word();
+	struct signed_revocation r = {.verb = (enum revocation_verb)verb,
+				      .kind = which < 5	   ? WIRE_REVOKED_NAME
+					      : which == 5 ? WIRE_REVOKED_SERIAL
+							   : WIRE_REVOKED_KEY,
+				      .value = wire_text(values[which])};
+	size_t len;
+
+	/* Within the last minute. */
+	if (counter > 0)
+		r.counter = (uint64_t)time(NULL) * 1000 - 65536 + counter;
+	*revokes = r.verb == REVOCATION_REVOKE;
+	len = by == 3 ? signed_make_by_ca(&world_ca, &r, object)
+		      : signed_make(signers[by == 2], &r, object);
+	if (damaged > 0)
+		object[script_word() % len] ^= (uint8_t)damaged;
+	return len;
 }
 
 /* ---- sessions ---- */

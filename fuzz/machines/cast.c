@@ -2,9 +2,11 @@
 /* cast: the relay and its players, and what is owed to them at the end. */
 #include "fuzz/machines/cast.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "relay/control/control.h"
 
@@ -13,6 +15,7 @@
  * between two, and as long as a stalled machine takes. */
 #define STRANGERS_MOST_US (150 * SECOND)
 #define TURN_US		  (20 * MS)
+#define CONFIG_BYTES	  4096u
 
 struct world_relay cast_relay;
 struct k_host *cast_relay_host;
@@ -50,6 +53,106 @@ static struct player *other_of(const struct player *p)
 	return NULL;
 }
 
+/* ---- the web site ---- */
+
+/* The i-th byte that a site says in a session. */
+static uint8_t site_byte(uint64_t session, size_t i)
+{
+	return (uint8_t)(0x80 | ((session * 37 + i * 7 + (i >> 8)) & 0x7f));
+}
+
+/* The visitor whom home was offered: the relay says where it comes from. */
+static void note_visitor(const struct wire_message *m)
+{
+	struct wire_bytes none;
+
+	if (!wire_extension_get(m, WIRE_EXTENSION_OUTER_TLS, &none))
+		return;
+	for (unsigned i = STRANGER_1; i <= STRANGER_4; i++) {
+		struct addr at = {.len = sizeof(at.v6)};
+		char text[ADDR_TEXT_BYTES];
+
+		if (players[i].peer.fd < 0 || !players[i].peer.tls)
+			continue;
+		k_enter(players[i].peer.program);
+		(void)getsockname(players[i].peer.fd, &at.sa, &at.len);
+		k_enter(NULL);
+		addr_format(&at, text);
+		if (wire_bytes_equal(m->offer.source, wire_text(text)))
+			players[i].asked = m->offer.session;
+	}
+}
+
+static struct player *visitor_of(const struct player *leg)
+{
+	for (unsigned i = STRANGER_1; i <= STRANGER_4; i++)
+		if (players[i].asked == leg->session)
+			return &players[i];
+	return NULL;
+}
+
+/* What a leg of the site's says is not known any more. */
+static void spoil(struct player *p)
+{
+	struct player *visitor = visitor_of(p);
+
+	p->any = true;
+	if (visitor)
+		visitor->any = true;
+}
+
+/* By close_notify, and not by an alert. */
+static bool has_ended(struct player *p)
+{
+	uint8_t byte;
+	size_t n;
+
+	return (SSL_get_shutdown(tls_ssl(p->peer.tls)) & SSL_RECEIVED_SHUTDOWN) &&
+	       tls_read(p->peer.tls, &byte, 1, &n) == TLS_CLOSED;
+}
+
+/* All that a leg of the site's has heard is a part of what one visitor has said. */
+static void hear_visitor(struct player *p)
+{
+	const struct player *visitor = visitor_of(p);
+	size_t len = p->peer.got_len, room = CAST_RAW_MOST - p->read_len;
+
+	len = len < room ? len : room;
+	memcpy(p->heard + p->read_len, p->peer.got, len);
+	p->read_len += len;
+	p->peer.got_len = p->peer.looked_at = 0;
+	if (!visitor || visitor->any || p->any)
+		return;
+	world_check(memmem(visitor->wrote, visitor->wrote_len, p->heard, p->read_len), "bytes",
+		    "a site hears what its visitor has not said");
+	if (has_ended(p))
+		world_check(visitor->ended, "cut-for-end",
+			    "a site sees the end of a visitor that has not ended");
+}
+
+static void hear_site(struct player *p)
+{
+	for (size_t i = 0; i < p->peer.got_len && !p->any; i++) {
+		uint8_t b = p->peer.got[i];
+
+		if (p->read_len == 0 && b < 0x80)
+			continue; /* the relay's own answers */
+		if (!world_check(p->read_len < p->given && b == site_byte(p->asked, p->read_len),
+				 "bytes", "%s hears 0x%02x as byte %zu of %zu that the site said",
+				 p->peer.program->name, b, p->read_len, p->given))
+			break;
+		p->read_len++;
+	}
+	p->peer.got_len = p->peer.looked_at = 0;
+	if (p->read_len > 0 && !p->any && has_ended(p))
+		world_check(p->given_end && p->read_len == p->given, "cut-for-end",
+			    "%s sees the end of a site that has said %zu bytes%s after %zu",
+			    p->peer.program->name, p->given, p->given_end ? " and its end" : "",
+			    p->read_len);
+}
+
+/* ---- sessions ---- */
+
 /* Bytes of a session are the other side's, in order. */
 static void hear_raw(struct player *p)
 {
@@ -74,6 +177,7 @@ static void hear_raw(struct player *p)
 static void hear_message(struct player *p, const struct wire_message *m)
 {
 	struct wire_message pong = {.type = WIRE_PONG};
+	struct wire_bytes none;
 	uint8_t answer[64];
 
 	world_tell("%s hears %s", p->peer.program->name, wire_type_name(m->type));
@@ -81,12 +185,20 @@ static void hear_message(struct player *p, const struct wire_message *m)
 		cast_hears(p, m);
 		return;
 	}
+	p->told = true;
 	switch (m->type) {
+	case WIRE_TAGKEY:
+		p->tag_key = m->tagkey.key[0];
+		break;
+	case WIRE_SIGNED:
+		p->told_signed++;
+		break;
 	case WIRE_READY:
 		p->waits = false;
 		p->proven = true;
 		break;
 	case WIRE_FAIL:
+	case WIRE_BYE:
 		p->waits = false;
 		p->failed = (enum reason)m->fail.reason;
 		break;
@@ -98,6 +210,11 @@ static void hear_message(struct player *p, const struct wire_message *m)
 	case WIRE_OFFER:
 		if (p == &players[HOME_LINK])
 			cast_offered = m->offer.session;
+		note_visitor(m);
+		break;
+	case WIRE_PROVE:
+		world_check(p->peer.who == HOME || p->peer.who == LAPTOP, "proof",
+			    "%s, who has no sessions, hears PROVE", p->peer.program->name);
 		break;
 	case WIRE_PING:
 		pong.pong.token = m->ping.token;
@@ -110,6 +227,13 @@ static void hear_message(struct player *p, const struct wire_message *m)
 
 		p->session = m->go.session;
 		p->wrote_len = p->read_len = 0;
+		if (wire_extension_get(m, WIRE_EXTENSION_OUTER_TLS, &none)) {
+			p->outer = true;
+			p->any = false;
+			if (p->blurred)
+				spoil(p);
+			break;
+		}
 		p->peer.raw = true;
 		early = tls_unread(p->peer.tls, &len);
 		if (len > 0)
@@ -124,7 +248,7 @@ static void hear_message(struct player *p, const struct wire_message *m)
 
 static bool talks_by_messages(const struct player *p)
 {
-	return p->peer.tls && !p->peer.raw && p != &players[CONSOLE] &&
+	return p->peer.tls && !p->peer.raw && !p->outer && p != &players[CONSOLE] &&
 	       !SSL_in_init(tls_ssl(p->peer.tls));
 }
 
@@ -138,8 +262,10 @@ static void work_one(struct player *p)
 		memmove(p->peer.got, p->peer.got + p->skip, p->peer.got_len);
 		p->peer.looked_at = p->skip = 0;
 	}
+	if (p->peer.tls && !p->peer.raw && p->asked)
+		hear_site(p);
 	if (talks_by_messages(p) && p->skip == 0) {
-		while (!p->peer.raw && peer_hear(&p->peer, &m, 0))
+		while (!p->peer.raw && !p->outer && peer_hear(&p->peer, &m, 0))
 			hear_message(p, &m);
 		/* What is no message, of a site for instance, and the beginning of one. */
 		if (!p->peer.raw && p->peer.got_len > WIRE_FRAME_MAX)
@@ -147,7 +273,9 @@ static void work_one(struct player *p)
 	}
 	if (p == &players[CONSOLE] && cast_console_hears && p->peer.got_len > 0)
 		cast_console_hears(p->peer.got, p->peer.got_len);
-	if (p->peer.raw)
+	if (p->outer)
+		hear_visitor(p);
+	else if (p->peer.raw && (p->session || cast_hears_raw))
 		hear_raw(p);
 	else if (!talks_by_messages(p) && p->skip == 0)
 		p->peer.got_len = p->peer.looked_at = 0;
@@ -184,18 +312,23 @@ static bool can_say(const struct player *p)
 		!(SSL_get_shutdown(tls_ssl(p->peer.tls)) & SSL_SENT_SHUTDOWN));
 }
 
-void cast_say(struct player *p, const void *bytes, size_t len)
+static void say(struct player *p, const void *bytes, size_t len)
 {
 	if (!can_say(p) || len == 0)
 		return;
 	if (p->peer.tls && !p->peer.raw) {
 		p->blurred = true;
+		p->any = p->any || !p->wrote || len > CAST_RAW_MOST - p->wrote_len;
+		if (!p->any) {
+			memcpy(p->wrote + p->wrote_len, bytes, len);
+			p->wrote_len += len;
+		}
 		/* Its session may have ended by an alert. */
 		(void)!tls_write(p->peer.tls, bytes, len);
 	} else {
 		if (len > PEER_KEPT - p->peer.out_len)
 			return;
-		if (p->session) {
+		if (p->session && !p->outer) {
 			if (len > CAST_RAW_MOST - p->wrote_len)
 				return;
 			memcpy(p->wrote + p->wrote_len, bytes, len);
@@ -205,6 +338,39 @@ void cast_say(struct player *p, const void *bytes, size_t len)
 		p->peer.out_len += len;
 	}
 	work_one(p);
+}
+
+void cast_say(struct player *p, const void *bytes, size_t len)
+{
+	if (p->outer)
+		spoil(p);
+	say(p, bytes, len);
+}
+
+void cast_say_of_site(struct player *p, size_t len)
+{
+	static uint8_t bytes[CAST_RAW_MOST];
+	struct player *visitor = p->outer ? visitor_of(p) : NULL;
+
+	if (!visitor || !can_say(p) || len > sizeof(bytes) - visitor->given)
+		return;
+	for (size_t i = 0; i < len; i++)
+		bytes[i] = site_byte(p->session, visitor->given + i);
+	visitor->given += len;
+	p->wrote_len = 0;
+	say(p, bytes, len);
+}
+
+void cast_close_tls(struct player *p)
+{
+	struct player *visitor = p->outer ? visitor_of(p) : NULL;
+
+	if (!p->peer.tls || p->peer.raw || SSL_in_init(tls_ssl(p->peer.tls)))
+		return;
+	p->blurred = p->ended = true;
+	if (visitor)
+		visitor->given_end = true;
+	tls_close_write(p->peer.tls);
 }
 
 void cast_flush(struct player *p)
@@ -263,17 +429,32 @@ static void all_sign_in(void)
 	players[CONSOLE].peer.got_len = 0;
 }
 
-void cast_set(const char *config)
+static void whole_config(const char *config, char out[CONFIG_BYTES])
 {
-	static const char *const names[] = {"home", "away", "office", "outside"};
-	char text[4096];
-
-	snprintf(text, sizeof(text),
+	snprintf(out, CONFIG_BYTES,
 		 "listen:\n  - address: 0.0.0.0:443\n  - address: 0.0.0.0:8443\n"
 		 "    proxy_protocol: true\n"
 		 "public:\n  - name: www.example\n    to: home/web\n"
 		 "stun:\n  enabled: true\ndrain: 5s\n%s",
 		 config);
+}
+
+void cast_reload(const char *config)
+{
+	char text[CONFIG_BYTES];
+
+	whole_config(config, text);
+	world_relay_write(&cast_relay, text);
+	k_signal(cast_relay.program, SIGHUP);
+	cast_run(TURN_US);
+}
+
+void cast_set(const char *config)
+{
+	static const char *const names[] = {"home", "away", "office", "outside"};
+	char text[CONFIG_BYTES];
+
+	whole_config(config, text);
 	acts_prepare();
 	cast_relay_host = k_host_new("relay");
 	for (unsigned i = 0; i < 4; i++) {
@@ -284,6 +465,7 @@ void cast_set(const char *config)
 	for (unsigned i = 0; i < PARTS; i++) {
 		peer_start(&players[i].peer, parts[i].name, parts[i].who, hosts[parts[i].host]);
 		players[i].wrote = malloc(CAST_RAW_MOST);
+		players[i].heard = malloc(CAST_RAW_MOST);
 	}
 	all_sign_in();
 	world_run(2 * SECOND);
@@ -334,7 +516,8 @@ void cast_clear(bool leave, size_t memory_most)
 	for (unsigned i = 0; i < PARTS; i++) {
 		peer_end(&players[i].peer);
 		free(players[i].wrote);
-		players[i].wrote = NULL;
+		free(players[i].heard);
+		players[i].wrote = players[i].heard = NULL;
 	}
 	world_run(150 * SECOND); /* what was cut off without a word is noticed by keep-alive */
 	world_relay_check_quiet(&cast_relay);

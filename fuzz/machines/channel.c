@@ -2,24 +2,34 @@
 /*
  * channel: two agents, home and laptop, at a relay that is played by hand. It does what a relay
  * does until the script makes it say something else, nothing, too much, cut, or change bytes of
- * sessions between the two. Applications at both ask for the other's service.
+ * sessions between the two. Applications at both ask for the other's service; home has a web site,
+ * too, which the relay leads visitors to, or what it says are visitors. The agents' certificates
+ * end within minutes, and are renewed or not.
  *
  * Whatever it does, an application hears nothing but what the service at the other end has said, in
- * order, from the beginning on; the agents keep little of it, stop when they are asked to, and
- * leave nothing.
+ * order, from the beginning on; a session ends with the certificate that was proved for it, and
+ * with a signed revocation; the agents keep little of it, stop when they are asked to, and leave
+ * nothing.
  */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "fuzz/machines/cast.h"
+#include "tests/world/issuer.h"
 #include "tests/world/people.h"
 
 #define APPS	    3u
+#define VISITED	    2u
 #define SERVICES    4u
 #define MEMORY_MOST (16u << 20) /* of one agent; an outbox may have 128 KiB, an envelope 1 MiB */
 #define TALK_PORT   700u
+#define SITE_PORT   701u
 #define FORWARD	    800u
+#define CERTIFIED_S 400 /* the first certificates last so long */
+#define AT_ONCE_S   2	/* a second, and what a stalled machine takes */
 
 static struct world_agent agents[2]; /* home, laptop */
 static struct k_host *hosts[2];
@@ -34,14 +44,25 @@ struct speaker {
 	size_t said, heard;
 };
 static struct speaker apps[APPS], services[SERVICES];
+static struct peer site, visited[VISITED]; /* of home's web site, whose visitors say anything */
 
 static struct player *links[2];
 static uint64_t offered, asker_of; /* the newest session, and its asker's place plus one */
 static struct player *partner[PARTS];
+static uint64_t visitor; /* the newest session that is a visitor's */
+static bool outer;	 /* and stays in the leg's TLS */
 
 /* ---- what the relay does by itself; bits of rude leave out one each ---- */
 
-enum { RUDE_WELCOME = 1, RUDE_READY = 2, RUDE_OFFER = 4, RUDE_GO = 8, RUDE_PONG = 16 };
+enum {
+	RUDE_WELCOME = 1,
+	RUDE_READY = 2,
+	RUDE_OFFER = 4,
+	RUDE_GO = 8,
+	RUDE_PONG = 16,
+	RUDE_PROVE = 32,
+	RUDE_ALL = 64,
+};
 
 static unsigned rude;
 static unsigned tamper; /* so many forwarded bytes from now one is changed; 0: none */
@@ -111,11 +132,31 @@ static void cut_through(struct player *p, const struct wire_message *go)
 	}
 }
 
+/* Nobody stands behind it but the script. */
+static void pair_visitor(struct player *p)
+{
+	struct wire_message go = {.type = WIRE_GO, .go.session = visitor};
+
+	memset(go.go.secret, 0x44, sizeof(go.go.secret));
+	partner[place_of(p)] = NULL;
+	visitor = 0;
+	if (!outer) {
+		cut_through(p, &go);
+		return;
+	}
+	(void)!wire_extension_add(&go, WIRE_EXTENSION_OUTER_TLS, wire_text(""));
+	say(p, &go);
+}
+
 static void pair(struct player *p, const struct wire_message *accept)
 {
 	struct player *asker = asker_of > 0 ? &players[asker_of - 1] : NULL;
 	struct wire_message go = {.type = WIRE_GO};
 
+	if (visitor && accept->accept.session == visitor && !p->peer.raw && !(rude & RUDE_GO)) {
+		pair_visitor(p);
+		return;
+	}
 	if (!asker || asker == p || asker->peer.raw || p->peer.raw || rude & RUDE_GO)
 		return;
 	go.go.session = accept->accept.session;
@@ -149,6 +190,10 @@ static void relay_hears(struct player *p, const struct wire_message *m)
 		break;
 	case WIRE_ACCEPT:
 		pair(p, m);
+		break;
+	case WIRE_PROVE:
+		if (!(rude & RUDE_PROVE))
+			say(links[p == links[0]], m);
 		break;
 	case WIRE_REFUSE:
 		answer.type = WIRE_FAIL;
@@ -279,6 +324,47 @@ static void take_what_comes(void)
 			    peer_take(&s->peer, &targets[k], false))
 				s->number = 0, s->said = s->heard = 0;
 	}
+	for (unsigned i = 0; i < VISITED; i++) {
+		struct peer *v = &visited[i];
+
+		if (v->fd < 0 || v->eof || v->reset)
+			(void)!peer_take(v, &site, false);
+		(void)peer_has(v, 0, 0);
+		v->got_len = 0;
+	}
+}
+
+/* ---- what an agent may go on with ---- */
+
+static const enum who who_of[] = {HOME, LAPTOP};
+static char *newer[2][2];   /* certificates of each */
+static bool renewed[2];	    /* it has had one of them */
+static time_t ends;	    /* the first ones */
+static time_t revoked_s[2]; /* since then one has a session with the other, which is revoked */
+
+static void check_entitled(unsigned i)
+{
+	const struct revocations *signed_list = &agents[i].agent.links.signed_revocations.list;
+	const char *other = who_name(who_of[!i]);
+	bool revoked = false;
+	time_t now = time(NULL);
+
+	for (const struct agent_session *s = agents[i].agent.sessions.first; s; s = s->next) {
+		if (!s->opened || s->over || strcmp(s->peer, other) != 0)
+			continue;
+		revoked = revoked ||
+			  (s->proof.own && revocations_cover(signed_list, &s->proof.own->peer));
+		world_check(renewed[!i] || now <= ends + AT_ONCE_S, "entitled",
+			    "%s has a session with %s, whose certificate has ended",
+			    agents[i].program->name, other);
+	}
+	if (!revoked)
+		revoked_s[i] = 0;
+	else if (revoked_s[i] == 0)
+		revoked_s[i] = now;
+	world_check(!revoked || now <= revoked_s[i] + AT_ONCE_S, "entitled",
+		    "%s has a session with %s, and knows that it is revoked",
+		    agents[i].program->name, other);
 }
 
 static void run(uint64_t us)
@@ -295,6 +381,8 @@ static void run(uint64_t us)
 			speaker_work(&apps[i], false);
 		for (unsigned i = 0; i < SERVICES; i++)
 			speaker_work(&services[i], true);
+		for (unsigned i = 0; i < 2; i++)
+			check_entitled(i);
 	}
 }
 
@@ -307,7 +395,7 @@ static void act_run(void)
 
 static void act_rude(void)
 {
-	rude = script_below(32);
+	rude = script_below(RUDE_ALL);
 }
 
 static void act_tamper(void)
@@ -397,19 +485,90 @@ static void act_offer(void)
 	offer(cast_player(), &m);
 }
 
+/* Of home's web site, or of a public name; the relay says so, and nobody can know. */
+static void act_visitor(void)
+{
+	struct wire_message m = {.type = WIRE_OFFER, .offer.kind = WIRE_OFFER_PUBLIC};
+
+	outer = script_below(2);
+	cast_offered = visitor = m.offer.session = ++offered;
+	m.offer.from = wire_text("");
+	m.offer.service = wire_text(script_below(4) == 3 ? "talk" : "site");
+	m.offer.source = wire_text("192.0.2.1:40000");
+	m.offer.local = wire_text("192.0.2.2:443");
+	if (outer)
+		(void)!wire_extension_add(&m, WIRE_EXTENSION_OUTER_TLS, wire_text(""));
+	say(links[0], &m);
+	run(60 * MS);
+}
+
+static void act_visited_says(void)
+{
+	static uint8_t bytes[8192];
+	struct peer *v = &visited[script_below(VISITED)];
+	size_t len = script_word() % sizeof(bytes);
+
+	if (v->fd >= 0 && !v->eof && !v->reset)
+		peer_write(v, bytes, len);
+}
+
+static void act_visited_ends(void)
+{
+	peer_close(&visited[script_below(VISITED)], script_below(2));
+}
+
+static void act_signed(void)
+{
+	struct player *p = cast_player();
+	struct wire_message m = {.type = WIRE_SIGNED};
+	uint8_t object[REVOCATION_MAX];
+	bool revokes;
+
+	m.signed_revocation.object = (struct wire_bytes){object, cast_signed(object, &revokes)};
+	say(p, &m);
+}
+
+static const char *const configs[] = {
+	"relays:\n  - address: relay-a:443\nwarm_legs: 1\nengine: epoll\n"
+	"publish:\n  - service: talk\n    target: 127.0.0.1:700\n"
+	"  - service: site\n    target: 127.0.0.1:701\n    public: true\n"
+	"forward:\n  - listen: 127.0.0.1:800\n    to: laptop/talk\n",
+	"relays:\n  - address: relay-a:443\nwarm_legs: 1\nengine: io_uring\n"
+	"publish:\n  - service: talk\n    target: 127.0.0.1:700\n"
+	"forward:\n  - listen: 127.0.0.1:800\n    to: home/talk\n"};
+
+/* Its file has another certificate, and it is told to look. */
+static void act_renew(void)
+{
+	unsigned i = script_below(2);
+
+	world_pairs[who_of[i]].certificate = newer[i][script_below(2)];
+	world_agent_write(&agents[i], configs[i]);
+	k_signal(agents[i].program, SIGHUP);
+	renewed[i] = true;
+}
+
 /* ---- beginning and end ---- */
+
+static void certify(void)
+{
+	ends = time(NULL) + CERTIFIED_S;
+	for (unsigned i = 0; i < 2; i++) {
+		enum who who = who_of[i];
+		char *first = issuer_signs_again(who, CERTIFIED_S);
+
+		newer[i][0] = issuer_signs_again(who, 2 * CERTIFIED_S);
+		newer[i][1] = issuer_signs_again(who, 100 * CERTIFIED_S);
+		free(world_pairs[who].certificate);
+		world_pairs[who].certificate = first;
+	}
+}
 
 static void agent_up(unsigned i)
 {
-	static const char *const configs[] = {
-		"relays:\n  - address: relay-a:443\nwarm_legs: 1\nengine: epoll\n"
-		"publish:\n  - service: talk\n    target: 127.0.0.1:700\n"
-		"forward:\n  - listen: 127.0.0.1:800\n    to: laptop/talk\n",
-		"relays:\n  - address: relay-a:443\nwarm_legs: 1\nengine: io_uring\n"
-		"publish:\n  - service: talk\n    target: 127.0.0.1:700\n"
-		"forward:\n  - listen: 127.0.0.1:800\n    to: home/talk\n"};
-
-	world_agent_start(&agents[i], i == 0 ? HOME : LAPTOP, hosts[i], configs[i]);
+	world_agent_start(&agents[i], who_of[i], hosts[i], configs[i]);
+	agents[i].agent.worker.rekey_bytes = 20000;
+	agents[i].agent.worker.rekey_ms = 5000;
 }
 
 static void speakers_up(void)
@@ -424,12 +583,18 @@ static void speakers_up(void)
 	}
 	for (unsigned i = 0; i < SERVICES; i++)
 		peer_start(&services[i].peer, "service", HOME, hosts[i % 2]);
+	peer_start(&site, "site", HOME, hosts[0]);
+	peer_listen(&site, SITE_PORT);
+	for (unsigned i = 0; i < VISITED; i++)
+		peer_start(&visited[i], "visited", HOME, hosts[0]);
 }
 
 static void set(void)
 {
 	cast_hears = relay_hears;
 	cast_hears_raw = relay_hears_raw;
+	acts_prepare();
+	certify();
 	cast_relay_host = k_host_new("relay-a");
 	hosts[0] = k_host_new("home");
 	hosts[1] = k_host_new("laptop");
@@ -471,6 +636,9 @@ static void clear(void)
 		peer_end(&services[i].peer);
 	for (unsigned i = 0; i < 2; i++)
 		peer_end(&targets[i]);
+	for (unsigned i = 0; i < VISITED; i++)
+		peer_end(&visited[i]);
+	peer_end(&site);
 	peer_end(&door);
 }
 
@@ -499,6 +667,12 @@ static const struct act acts[] = {
 	{"reset", act_reset},
 	{"mute", act_mute},
 	{"cable", act_pull},
+	{"visitor", act_visitor},
+	{"the visited says", act_visited_says},
+	{"the visited ends", act_visited_ends},
+	{"update keys", act_update_keys},
+	{"signed", act_signed},
+	{"renew", act_renew},
 	{NULL, NULL},
 };
 

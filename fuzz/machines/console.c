@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * console: lines of a console at a relay: calls of every method with odd values, configurations
- * damaged in some places, lines that are none, much at once, in pieces, or not read, while agents
+ * damaged in some places, lines that are none, much at once, in pieces, or not read, revocations
+ * that are signed by somebody, new keys and certificates for them, right and wrong, while agents
  * come and go and the file is read again. What is heard is JSON, line by line, and each whole call
- * has one answer.
+ * has one answer; a certificate that is wrong is refused.
  */
 #include <jansson.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "fuzz/machines/cast.h"
+#include "tests/world/issuer.h"
 
 /* CALLER_OUTPUT_MAX waits for a console that does not read, and is counted twice while a line is
  * made. */
@@ -21,6 +23,8 @@ static json_t *document; /* in force at the beginning */
 static char line[LINE_MOST];
 static size_t line_len;
 static unsigned asked, answered;
+static bool taken;    /* the last answer is no error */
+static char *request; /* for a certificate, that the relay has sent; owned */
 static bool odd; /* what was said is no whole calls any more, or may not be read: answers are not
 		  * counted */
 
@@ -29,11 +33,20 @@ static bool odd; /* what was said is no whole calls any more, or may not be read
 static void hear_line(void)
 {
 	json_t *answer = json_loadb(line, line_len, 0, NULL), *config;
+	const char *pem;
 
 	if (!world_check(answer != NULL, "answers", "what a console hears is no JSON: %.*s",
 			 (int)(line_len < 200 ? line_len : 200), line))
 		return;
-	answered += json_is_integer(json_object_get(answer, "id"));
+	if (json_is_integer(json_object_get(answer, "id"))) {
+		answered++;
+		taken = json_object_get(answer, "result") != NULL;
+	}
+	pem = json_string_value(json_object_get(json_object_get(answer, "result"), "request"));
+	if (pem) {
+		free(request);
+		request = strdup(pem);
+	}
 	config = json_object_get(json_object_get(answer, "result"), "config");
 	if (!document && config)
 		document = json_deep_copy(config);
@@ -157,10 +170,11 @@ static void damage(json_t *at, unsigned depth)
 
 static json_t *params_of(const char *method)
 {
-	static const char *const keys[] = {"agent",	  "to",	      "until",	  "hours", "source",
-					   "rate",	  "sessions", "serial",	  "key",   "before",
-					   "note",	  "session",  "level",	  "limit", "for_ms",
-					   "deadline_ms", "lines",    "revision", "from"};
+	static const char *const keys[] = {
+		"agent",    "to",     "until",	"hours",       "source",      "rate",
+		"sessions", "serial", "key",	"before",      "note",	      "session",
+		"level",    "limit",  "for_ms", "deadline_ms", "lines",	      "revision",
+		"from",	    "for",    "hosts",	"force",       "certificate", "signed"};
 	json_t *params = json_object();
 
 	for (unsigned n = script_below(5); n > 0; n--) {
@@ -179,19 +193,11 @@ static json_t *params_of(const char *method)
 	return params;
 }
 
-static void act_call(void)
+/* params is taken over. */
+static void ask(const char *method, json_t *params)
 {
-	static const char *const methods[] = {
-		"status",	"agents",	  "sessions",	     "metrics",
-		"grants",	"grant",	  "ungrant",	     "revoke",
-		"unrevoke",	"kick",		  "drain",	     "undrain",
-		"log.level",	"events",	  "audit",	     "trace",
-		"config.get",	"config.check",	  "config.diff",     "config.apply",
-		"config.apply", "config.confirm", "config.rollback", "config.history",
-		"schema"};
-	const char *method = methods[script_below(sizeof(methods) / sizeof(methods[0]))];
 	json_t *call = json_pack("{s:s, s:s, s:i, s:o}", "jsonrpc", "2.0", "method", method, "id",
-				 (int)++asked, "params", params_of(method));
+				 (int)++asked, "params", params);
 	char *text = json_dumps(call, JSON_COMPACT);
 
 	world_tell("%s", text);
@@ -199,6 +205,85 @@ static void act_call(void)
 	cast_say(&players[CONSOLE], "\n", 1);
 	free(text);
 	json_decref(call);
+}
+
+static void act_call(void)
+{
+	static const char *const methods[] = {"status",
+					      "agents",
+					      "sessions",
+					      "metrics",
+					      "grants",
+					      "grant",
+					      "ungrant",
+					      "revoke",
+					      "unrevoke",
+					      "kick",
+					      "drain",
+					      "undrain",
+					      "log.level",
+					      "events",
+					      "audit",
+					      "trace",
+					      "config.get",
+					      "config.check",
+					      "config.diff",
+					      "config.apply",
+					      "config.apply",
+					      "config.confirm",
+					      "config.rollback",
+					      "config.history",
+					      "schema",
+					      "identity.show",
+					      "identity.request",
+					      "identity.install"};
+	const char *method = methods[script_below(sizeof(methods) / sizeof(methods[0]))];
+
+	ask(method, params_of(method));
+}
+
+/* A new key is asked for, and a certificate for it brought, or one that does not fit. */
+static void act_renew(void)
+{
+	bool front = script_below(4) == 3;
+	enum issue how = (enum issue)script_below(ISSUES);
+	unsigned before;
+	char *pem;
+
+	free(request);
+	request = NULL;
+	ask("identity.request", json_pack("{s:s}", "for", front ? "front" : "identity"));
+	cast_run(300 * MS);
+	if (!request)
+		return;
+	pem = issuer_signs(RELAY_A, request, how);
+	before = answered;
+	ask("identity.install", json_pack("{s:s, s:s, s:b}", "for", front ? "front" : "identity",
+					  "certificate", pem, "force", script_below(2)));
+	free(pem);
+	cast_run(300 * MS);
+	if (!front && how != ISSUE_RIGHT && answered == before + 1)
+		world_check(!taken, "refused",
+			    "a certificate that is wrong in the way %d is put in force", how);
+}
+
+static void act_signed(void)
+{
+	char text[REVOCATION_BASE64_BYTES];
+	uint8_t object[REVOCATION_MAX];
+	bool revokes;
+	size_t len = cast_signed(object, &revokes);
+
+	revocation_to_text(object, len, text);
+	if (script_below(4) == 3)
+		revokes = !revokes;
+	ask(revokes ? "revoke" : "unrevoke", json_pack("{s:s}", "signed", text));
+}
+
+static void act_other_keys(void)
+{
+	odd = true;
+	act_update_keys();
 }
 
 static void act_many_calls(void)
@@ -300,6 +385,7 @@ static void clear(void)
 	}
 	cast_clear(true, MEMORY_MOST);
 	json_decref(document);
+	free(request);
 }
 
 static const struct act acts[] = {
@@ -318,6 +404,9 @@ static const struct act acts[] = {
 	{"others close", act_others_close},
 	{"another signs in", act_another_signs_in},
 	{"reload", act_reload},
+	{"renew", act_renew},
+	{"signed", act_signed},
+	{"update keys", act_other_keys},
 	{NULL, NULL},
 };
 

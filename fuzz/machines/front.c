@@ -38,6 +38,7 @@ static const struct act acts[] = {
 	{"a leg", act_leg},
 	{"a frame", act_frame},
 	{"accept", act_accept},
+	{"update keys", act_update_keys},
 	{NULL, NULL},
 };
 

@@ -37,6 +37,8 @@ static const struct act link_acts[] = {
 	{"reset", act_reset},
 	{"cable", act_cable},
 	{"pair", act_pair},
+	{"update keys", act_update_keys},
+	{"prove", act_prove},
 	{NULL, NULL},
 };
 
@@ -66,6 +68,8 @@ static const struct act leg_acts[] = {
 	{"a frame", act_frame},
 	{"sign in", act_sign_in},
 	{"close tls", act_close_tls},
+	{"update keys", act_update_keys},
+	{"prove", act_prove},
 	{NULL, NULL},
 };
 

@@ -35,7 +35,7 @@ struct machine {
 	unsigned acts_most;	/* of one script */
 };
 
-extern const struct machine machine_front, machine_link, machine_leg, machine_console,
+extern const struct machine machine_front, machine_site, machine_link, machine_leg, machine_console,
 	machine_channel, machine_policy;
 
 #endif

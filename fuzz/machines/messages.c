@@ -200,6 +200,23 @@ void act_message(void)
 	cast_flush(p);
 }
 
+/* With its own certificate, and a signature that is none: for somebody's session, once or often. */
+void act_prove(void)
+{
+	struct player *p = cast_player(), *of = cast_player();
+	struct wire_message m = {.type = WIRE_PROVE};
+	uint8_t out[WIRE_FRAME_MAX];
+
+	m.prove.session = of->session ? of->session : cast_offered;
+	identity_certificate_der(p->peer.identity, &m.prove.certificate.data,
+				 &m.prove.certificate.len);
+	m.prove.signature = (struct wire_bytes){m.prove.certificate.data, 64};
+	world_tell("%s says PROVE for a session of %s", p->peer.program->name,
+		   of->peer.program->name);
+	for (unsigned times = 1 + script_byte() * 2u; times > 0; times--)
+		cast_say(p, out, wire_encode(&m, out, sizeof(out)));
+}
+
 /* The same again and again, in one record each time. */
 void act_many_messages(void)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * policy: documents with groups, rules, grants and revocations, applied by a console for good or on
- * trial, or read from the file, while laptop asks home for services. What the relay answers is held
- * against the rules, read one by one; a session whose rule is gone ends within a second.
+ * policy: documents with groups, rules, grants, revocations and tag keys, applied by a console for
+ * good or on trial, and revocations that it has signed, while laptop asks home for services. What
+ * the relay answers is held against the rules, read one by one; a session whose rule is gone ends
+ * within a second; whoever comes with a tag is told something exactly where its key counts.
  *
  * Rules are numbers here, and texts there. A change that is under way is waited for.
  */
@@ -14,6 +15,7 @@
 #include <time.h>
 
 #include "fuzz/machines/cast.h"
+#include "tests/support/signed.h"
 
 #define MEMORY_MOST (12u << 20)
 #define RULES_MAX   4u
@@ -33,8 +35,9 @@ struct rules {
 	unsigned count;
 	bool any;	/* there is a policy, if only an empty one */
 	bool staff;	/* laptop is of this group */
-	bool revoked;	/* laptop is */
-	uint64_t limit; /* sessions of the rule, 0: none */
+	bool revoked;	/* laptop is, by the relay's word */
+	uint8_t tags;	/* bits: of tag_keys[], those that count */
+	uint8_t newest; /* of them: agents are told this one */
 };
 
 static const char *const askers[] = {"laptop", "guest", "staff", "*", "public", "home"};
@@ -44,9 +47,15 @@ static const char *const targets[] = {"home/talk", "home/web", "home/*",  "*/tal
 static const uint8_t has_talk = 0x01 | 0x04 | 0x08 | 0x10 | 0x20,
 		     has_web = 0x02 | 0x04 | 0x10 | 0x80;
 
-static struct rules now, before; /* in force; and what comes back if a trial is not confirmed */
-static uint64_t trial_until_us;	 /* 0: no trial */
-static json_t *base;		 /* the rest of the document */
+/* Each is so many times this byte; the first is that of all who play. */
+static const uint8_t tag_keys[] = {CERTS_TAG_KEY_BYTE, 0xc5, 0x11};
+#define TAG_KEYS (sizeof(tag_keys) / sizeof(tag_keys[0]))
+
+static struct rules now = {.tags = 1}; /* in force */
+static struct rules before;	       /* what comes back if a trial is not confirmed */
+static uint64_t trial_until_us;	       /* 0: no trial */
+static json_t *base;		       /* the rest of the document */
+static bool signed_out; /* laptop is revoked by a signature, which no rule and no trial touches */
 static unsigned answered;
 static bool refused, changed; /* what the last answer says; a change of nothing is none */
 
@@ -78,9 +87,15 @@ static int allows(const struct rules *r, bool web)
 	return allowed;
 }
 
+static bool laptop_is_out(void)
+{
+	return now.revoked || signed_out;
+}
+
 static struct rules rules_of_script(void)
 {
-	struct rules r = {.count = script_below(RULES_MAX + 1)};
+	struct rules r = {
+		.count = script_below(RULES_MAX + 1), .tags = now.tags, .newest = now.newest};
 	unsigned flags = script_byte();
 
 	r.any = flags & 1 || r.count > 0;
@@ -108,6 +123,25 @@ static json_t *names_of(unsigned bits, const char *const *names, unsigned count)
 	return list;
 }
 
+/* The newest first. */
+static json_t *tag_keys_of(const struct rules *r)
+{
+	char text[TAG_KEYS * (2 * CONF_TAG_KEY_BYTES + 1) + 1] = "";
+	size_t len = 0;
+
+	for (unsigned k = 0; k < TAG_KEYS; k++) {
+		unsigned which = (r->newest + k) % TAG_KEYS;
+
+		if (!(r->tags & 1u << which))
+			continue;
+		for (unsigned i = 0; i < CONF_TAG_KEY_BYTES; i++)
+			len += (size_t)sprintf(text + len, "%02x", tag_keys[which]);
+		text[len++] = '\n';
+		text[len] = '\0';
+	}
+	return json_string(text);
+}
+
 static json_t *document_of(const struct rules *r)
 {
 	json_t *document = json_deep_copy(base), *policy = json_array(), *grants = json_array();
@@ -129,6 +163,7 @@ static json_t *document_of(const struct rules *r)
 	json_object_set_new(document, "groups",
 			    json_pack("[{s:s, s:[s]}]", "name", "staff", "members",
 				      r->staff ? "laptop" : "guest"));
+	json_object_set_new(json_object_get(document, "identity"), "tag_keys", tag_keys_of(r));
 	if (r->any)
 		json_object_set_new(document, "policy", json_incref(policy));
 	if (json_array_size(grants) > 0)
@@ -201,7 +236,7 @@ static void check_sessions(const char *why)
 {
 	struct player *const legs[] = {&players[LAPTOP_LEG_1], &players[LAPTOP_LEG_2]};
 
-	if (allows(&now, false) != 0 && !now.revoked)
+	if (allows(&now, false) != 0 && !laptop_is_out())
 		return;
 	cast_run(AT_ONCE_US);
 	for (unsigned i = 0; i < 2; i++)
@@ -314,16 +349,101 @@ static void act_odd_document(void)
 		world_tell("it would do");
 }
 
+static void check_laptop_is_out(void)
+{
+	cast_run(AT_ONCE_US);
+	world_check(peer_gone(&players[LAPTOP_LINK].peer, 1), "entitled",
+		    "laptop is revoked, and linked a second later");
+	check_sessions("laptop is revoked");
+}
+
 static void act_revoke(void)
 {
 	settle();
 	if (!call("revoke", json_pack("{s:s}", "agent", "laptop")))
 		return;
 	now.revoked = true;
-	cast_run(AT_ONCE_US);
-	world_check(peer_gone(&players[LAPTOP_LINK].peer, 1), "entitled",
-		    "laptop is revoked, and linked a second later");
-	check_sessions("laptop is revoked");
+	check_laptop_is_out();
+}
+
+/* ---- what a console signs ---- */
+
+/* The object as a parameter; each one counts more than those before. */
+static json_t *signed_by_console(enum revocation_verb verb)
+{
+	struct signed_revocation r = {.verb = verb, .value = wire_text("laptop")};
+	char text[REVOCATION_BASE64_BYTES];
+	uint8_t object[REVOCATION_MAX];
+
+	cast_run(2 * MS);
+	r.counter = (uint64_t)(((int64_t)k_now_us + k_realtime_offset_us) / (int64_t)MS);
+	revocation_to_text(object, signed_make(players[CONSOLE].peer.identity, &r, object), text);
+	return json_pack("{s:s}", "signed", text);
+}
+
+static void act_revoke_signed(void)
+{
+	struct player *home = &players[HOME_LINK];
+	unsigned told = home->told_signed;
+
+	settle();
+	if (!world_check(call("revoke", signed_by_console(REVOCATION_REVOKE)), "answers",
+			 "what a console signed is refused"))
+		return;
+	signed_out = true;
+	check_laptop_is_out();
+	world_check(home->told_signed > told || home->peer.eof || home->peer.reset, "told",
+		    "home is not told of a signed revocation");
+}
+
+/* And the relay's own word with it; not while another change is on trial, which says no to that. */
+static void act_take_back_signed(void)
+{
+	settle();
+	if (trial_runs())
+		return;
+	if (!world_check(call("unrevoke", signed_by_console(REVOCATION_TAKE_BACK)), "answers",
+			 "what a console takes back is refused"))
+		return;
+	signed_out = now.revoked = false;
+}
+
+/* With a tag by one of the keys, right or wrong. */
+static bool dial_with_tag(struct player *p, unsigned which)
+{
+	uint8_t key[CONF_TAG_KEY_BYTES];
+
+	cast_forget(p);
+	memset(key, tag_keys[which], sizeof(key));
+	return peer_dial(&p->peer, cast_relay_host) && tag_make(p->peer.tls, key, p->peer.frame);
+}
+
+static unsigned a_good_tag(void)
+{
+	unsigned which = now.newest;
+
+	while (!(now.tags & 1u << which))
+		which = (which + 1) % TAG_KEYS;
+	return which;
+}
+
+static void act_laptop_comes(void)
+{
+	struct player *link = &players[LAPTOP_LINK];
+
+	settle();
+	peer_close(&link->peer, false);
+	players[LAPTOP_LEG_1].proven = players[LAPTOP_LEG_2].proven = false;
+	cast_run(100 * MS);
+	if (!dial_with_tag(link, a_good_tag()))
+		return;
+	link->failed = REASON_OK;
+	peer_frame_hello(&link->peer, 0);
+	cast_flush(link);
+	cast_run(100 * MS);
+	world_check(link->proven != laptop_is_out() || link->failed == REASON_LIMIT_RATE,
+		    "entitled", "laptop is %s, and %s", laptop_is_out() ? "revoked" : "not revoked",
+		    link->proven ? "signs in" : "cannot sign in");
 }
 
 static void act_ask(void)
@@ -336,7 +456,7 @@ static void act_ask(void)
 
 	settle();
 	expected = allows(&now, web);
-	if (leg->session || leg->waits || !leg->proven || now.revoked || leg->peer.eof ||
+	if (leg->session || leg->waits || !leg->proven || laptop_is_out() || leg->peer.eof ||
 	    leg->peer.fd < 0 || expected < 0 || players[HOME_LINK].peer.eof)
 		return;
 	m.open.to = wire_text("home");
@@ -365,7 +485,7 @@ static void act_ask(void)
 static void act_begin(void)
 {
 	settle();
-	if (allows(&now, false) == 1 && !now.revoked)
+	if (allows(&now, false) == 1 && !laptop_is_out())
 		act_pair();
 }
 
@@ -374,12 +494,59 @@ static void act_fresh_leg(void)
 	struct player *p = &players[script_below(2) ? LAPTOP_LEG_1 : LAPTOP_LEG_2];
 
 	settle();
-	cast_forget(p);
-	if (!peer_dial(&p->peer, cast_relay_host))
+	if (!dial_with_tag(p, a_good_tag()))
 		return;
 	peer_frame_leg(&p->peer, &players[LAPTOP_LINK].peer);
 	cast_flush(p);
 	cast_run(60 * MS);
+}
+
+/* ---- tag keys ---- */
+
+static void act_tag_keys(void)
+{
+	const struct player *home = &players[HOME_LINK];
+	struct rules r;
+	unsigned trial_ms, was;
+
+	settle();
+	r = now;
+	r.revoked = false; /* the document says nothing of it */
+	was = a_good_tag();
+	r.tags = (uint8_t)(1 + script_below((1u << TAG_KEYS) - 1));
+	r.newest = (uint8_t)script_below(TAG_KEYS);
+	trial_ms = script_below(2) ? 1000 * (1 + script_below(8)) : 0;
+	if (!call("config.apply", json_pack("{s:o, s:i}", "config", document_of(&r), "confirm_ms",
+					    (int)trial_ms))) {
+		world_check(trial_runs(), "answers", "good tag keys are refused");
+		return;
+	}
+	if (!changed)
+		return;
+	world_check(!trial_runs(), "trial", "tag keys are changed while a change is on trial");
+	adopt(&r, trial_ms * MS);
+	cast_run(100 * MS);
+	world_check(a_good_tag() == was || home->peer.eof || home->peer.reset ||
+			    home->tag_key == tag_keys[a_good_tag()],
+		    "told", "home is not told the newest tag key");
+}
+
+/* A holder of a key that counts is told yes, or why not; any other meets a web server. */
+static void act_stranger_with_tag(void)
+{
+	struct player *p = &players[STRANGER_1];
+	unsigned which = script_below(TAG_KEYS);
+
+	settle();
+	if (!dial_with_tag(p, which))
+		return;
+	peer_frame_hello(&p->peer, WIRE_HELLO_TRANSIENT);
+	p->told = false;
+	cast_flush(p);
+	cast_run(60 * MS);
+	world_check(p->told == !!(now.tags & 1u << which), "stranger", "a tag by a key that %s",
+		    p->told ? "does not count is answered" : "counts is not answered");
+	peer_close(&p->peer, false);
 }
 
 static void act_wait(void)
@@ -418,6 +585,11 @@ static const struct act acts[] = {
 	{"an odd document", act_odd_document},
 	{"wait", act_wait},
 	{"a fresh leg", act_fresh_leg},
+	{"tag keys", act_tag_keys},
+	{"a tag", act_stranger_with_tag},
+	{"revoke signed", act_revoke_signed},
+	{"take back signed", act_take_back_signed},
+	{"laptop comes", act_laptop_comes},
 	{NULL, NULL},
 };
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,7 +23,8 @@
 #include "tests/world/ring_sim.h"
 
 #define SEED	   7u
-#define CHILD_S	   50u /* of real time, on a machine with other work */
+#define CHILD_S	   30u	/* of processor time: a script takes some tenths */
+#define ASLEEP_S   500u /* of real time, on a machine with much other work */
 #define FAULTS	   8u
 #define EXIT_FOUND 77 /* as the fuzzer's own */
 
@@ -31,9 +33,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 struct script script;
 
-static const struct machine *const machines[] = {&machine_front,   &machine_link,
-						 &machine_leg,	   &machine_console,
-						 &machine_channel, &machine_policy};
+static const struct machine *const machines[] = {&machine_front, &machine_site,	   &machine_link,
+						 &machine_leg,	 &machine_console, &machine_channel,
+						 &machine_policy};
 static const struct machine *machine;
 
 /* ---- what a child tells ---- */
@@ -98,10 +100,13 @@ static bool any_broken(void)
 static void child(const uint8_t *data, size_t len)
 {
 	const struct sigaction ends = {.sa_handler = SIG_DFL}; /* the fuzzer's own does not */
+	const struct itimerval most = {.it_value.tv_sec = CHILD_S};
 	unsigned seed;
 
 	(void)sigaction(SIGALRM, &ends, NULL);
-	alarm(CHILD_S);
+	(void)sigaction(SIGPROF, &ends, NULL);
+	(void)setitimer(ITIMER_PROF, &most, NULL);
+	alarm(ASLEEP_S);
 	script = (struct script){data, len};
 	seed = script_byte();
 	k_dice = dice_of(seed, 1);
@@ -140,8 +145,13 @@ static void run(const uint8_t *data, size_t len)
 		memcpy(__start___sancov_cntrs, told->counters, counters_len);
 		return;
 	}
-	if (WIFSIGNALED(status))
-		abort(); /* it could not */
+	if (WIFSIGNALED(status)) { /* it could not */
+		fprintf(stderr, "a script ends by signal %d%s\n", WTERMSIG(status),
+			WTERMSIG(status) == SIGPROF   ? ": it takes too long"
+			: WTERMSIG(status) == SIGALRM ? ": it waits for ever"
+						      : "");
+		abort();
+	}
 	_exit(EXIT_FOUND);
 }
 

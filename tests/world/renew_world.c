@@ -7,12 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/engine/certificate.h"
-#include "core/engine/csr.h"
 #include "core/engine/keyring.h"
-#include "ctl/pki/make.h"
+#include "tests/world/issuer.h"
 #include "tests/world/peer.h"
 #include "tests/world/stage.h"
 #include "tests/world/store.h"
@@ -39,51 +37,6 @@ static bool installed(struct operator* o, bool front, const char *pem)
 				       pem)) != NULL;
 }
 
-enum wrong { RIGHT, WRONG_KEY, WRONG_NAME, WRONG_CA, ENDED, TOO_EARLY, WRONG_ROLE, WRONGS };
-
-/* What a CA makes of a request; owned. */
-static char *signed_for(enum who who, const char *request, enum wrong wrong)
-{
-	static struct certs_ca stranger;
-	static const char *const other_host[] = {"elsewhere"};
-	time_t now = time(NULL), from = now - 3600, to = now + 90 * 86400;
-	X509 *old = certificate_of_pem(world_pairs[who].certificate), *x;
-	EVP_PKEY *key = wrong == WRONG_KEY ? csr_new_key() : csr_key(request);
-	const struct certs_ca *ca = &world_ca;
-	char *pem;
-
-	if (wrong == WRONG_CA && !stranger.x)
-		stranger = certs_make_ca("Strangers");
-	if (wrong == WRONG_CA)
-		ca = &stranger;
-	if (wrong == ENDED)
-		to = now - 60;
-	if (wrong == TOO_EARLY)
-		from = now + 3600;
-	if (wrong == WRONG_NAME || wrong == WRONG_ROLE) {
-		const struct pki_request r = {
-			.role = wrong == WRONG_ROLE ? IDENTITY_CONSOLE
-				: who == RELAY_A    ? IDENTITY_RELAY
-						    : IDENTITY_AGENT,
-			.name = "elsewhere",
-			.hosts = other_host,
-			.host_count = 1,
-			.not_before = from,
-			.not_after = to,
-		};
-		x = pki_make_certificate(&r, key, ca->x, ca->key);
-	} else {
-		x = pki_make_again(old, key, from, to, ca->x, ca->key);
-	}
-	pem = x ? pki_certificate_pem(x) : NULL;
-	if (!pem)
-		world_broken("no certificate for a request");
-	X509_free(x);
-	X509_free(old);
-	EVP_PKEY_free(key);
-	return pem;
-}
-
 static bool made_there(struct operator* o, const char *use)
 {
 	json_t *shown = operator_call(o, "identity.show", NULL);
@@ -93,8 +46,8 @@ static bool made_there(struct operator* o, const char *use)
 
 static void refuse_wrong_ones(struct operator* o, enum who who, const char *request)
 {
-	for (enum wrong wrong = WRONG_KEY; wrong < WRONGS; wrong++) {
-		char *pem = signed_for(who, request, wrong);
+	for (enum issue wrong = ISSUE_WRONG_KEY; wrong < ISSUES; wrong++) {
+		char *pem = issuer_signs(who, request, wrong);
 
 		world_check(!installed(o, false, pem), "refused",
 			    "a certificate that is wrong in the way %d is put in force", wrong);
@@ -183,7 +136,7 @@ void world_relay_renewed(void)
 			start_again(r);
 		refuse_wrong_ones(&stage.operator, RELAY_A, request);
 		expect_shown(&stranger, shown, "after certificates that do not fit");
-		pem = signed_for(RELAY_A, request, RIGHT);
+		pem = issuer_signs(RELAY_A, request, ISSUE_RIGHT);
 		world_check(installed(&stage.operator, false, pem), "renewed",
 			    "a certificate that fits is refused");
 		world_run(SECOND);
@@ -232,7 +185,7 @@ void world_relay_renewed_dark(void)
 		store_power_goes((unsigned)dice_below(&world_dice, 10));
 	}
 	if (request) {
-		pem = signed_for(RELAY_A, request, RIGHT);
+		pem = issuer_signs(RELAY_A, request, ISSUE_RIGHT);
 		(void)installed(&stage.operator, false, pem);
 	}
 	start_again(r);
@@ -242,7 +195,7 @@ void world_relay_renewed_dark(void)
 	free(request);
 	free(pem);
 	request = requested(&stage.operator, false);
-	pem = request ? signed_for(RELAY_A, request, RIGHT) : NULL;
+	pem = request ? issuer_signs(RELAY_A, request, ISSUE_RIGHT) : NULL;
 	world_check(pem && installed(&stage.operator, false, pem), "renewed",
 		    "once the power is back, it cannot be renewed");
 	if (pem)
@@ -271,7 +224,7 @@ void world_relay_renewed_unkept(void)
 		requests[i] = requested(&stage.operator, false);
 		if (!requests[i])
 			world_broken("a relay makes no key");
-		pems[i] = signed_for(RELAY_A, requests[i], RIGHT);
+		pems[i] = issuer_signs(RELAY_A, requests[i], ISSUE_RIGHT);
 		r->keeper_silent = i == 1;
 		world_check(installed(&stage.operator, false, pems[i]), "renewed",
 			    "a certificate that fits is refused");
@@ -314,7 +267,7 @@ void world_relay_many_keys(void)
 	request = requested(&stage.operator, false);
 	if (!request)
 		world_broken("a relay makes no key");
-	pem = signed_for(RELAY_A, request, RIGHT);
+	pem = issuer_signs(RELAY_A, request, ISSUE_RIGHT);
 	world_check(installed(&stage.operator, false, pem), "renewed",
 		    "a certificate that fits is refused after many requests");
 	world_run(SECOND);
@@ -324,7 +277,7 @@ void world_relay_many_keys(void)
 	expect_shown(&stranger, pem, "after many requests more");
 	/* Another one on trial. */
 	request = requested(&stage.operator, false);
-	trial = signed_for(RELAY_A, request, RIGHT);
+	trial = issuer_signs(RELAY_A, request, ISSUE_RIGHT);
 	got = operator_call(&stage.operator, "config.get", NULL);
 	document = json_deep_copy(json_object_get(got, "config"));
 	json_object_set_new(json_object_get(document, "identity"), "certificate",
@@ -362,26 +315,26 @@ void world_front_requested(void)
 	if (!request)
 		world_broken("a relay makes no key for its front door");
 	/* Not for the other use. */
-	pem = signed_for(RELAY_A, request, RIGHT);
+	pem = issuer_signs(RELAY_A, request, ISSUE_RIGHT);
 	world_check(!installed(&stage.operator, false, pem), "refused",
 		    "a key of the front door becomes the identity's");
 	free(pem);
-	pem = signed_for(RELAY_A, request, WRONG_NAME);
+	pem = issuer_signs(RELAY_A, request, ISSUE_WRONG_NAME);
 	world_check(!installed(&stage.operator, true, pem), "refused",
 		    "a certificate for no name of the relay's is shown");
 	free(pem);
-	pem = signed_for(RELAY_A, request, ENDED);
+	pem = issuer_signs(RELAY_A, request, ISSUE_ENDED);
 	world_check(!installed(&stage.operator, true, pem), "refused",
 		    "a certificate that has ended is shown");
 	free(pem);
 	/* Nor by another way, for a key that it does not have. */
-	pem = signed_for(RELAY_A, request, WRONG_KEY);
+	pem = issuer_signs(RELAY_A, request, ISSUE_WRONG_KEY);
 	config = operator_config(&stage.operator);
 	config_set_in(config, "tls", "certificate", json_string(pem));
 	world_check(!operator_apply(&stage.operator, config, 0), "refused",
 		    "a certificate is shown for a key that the relay does not have");
 	free(pem);
-	pem = signed_for(RELAY_A, request, WRONG_CA); /* any will do */
+	pem = issuer_signs(RELAY_A, request, ISSUE_WRONG_CA); /* any will do */
 	world_check(installed(&stage.operator, true, pem), "renewed",
 		    "a certificate for the front door is refused");
 	world_run(SECOND);
@@ -415,7 +368,7 @@ void world_agent_renewed(void)
 	if (!request)
 		world_broken("an agent makes no key");
 	refuse_wrong_ones(&console, LAPTOP, request);
-	pem = signed_for(LAPTOP, request, RIGHT);
+	pem = issuer_signs(LAPTOP, request, ISSUE_RIGHT);
 	world_check(installed(&console, false, pem), "renewed",
 		    "a certificate that fits is refused");
 	operator_stop(&console);
