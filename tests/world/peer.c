@@ -4,13 +4,25 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define WAIT_US (30u * SECOND)
+
+/* Pages that nobody touches cost nothing: the sanitizer marks each byte of what is allocated and
+ * freed, which is a fifth of the time of a fuzzer of channels. */
+static uint8_t *kept_new(void)
+{
+	void *pages =
+		mmap(NULL, PEER_KEPT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (pages == MAP_FAILED)
+		world_broken("no memory for a peer");
+	return pages;
+}
 
 void peer_start(struct peer *p, const char *name, enum who who, struct k_host *host)
 {
@@ -24,8 +36,8 @@ void peer_start(struct peer *p, const char *name, enum who who, struct k_host *h
 		world_broken("a peer's identity: %s", why);
 	p->context = identity_dial_context(p->identity);
 	p->front = identity_front_context(p->identity);
-	p->got = malloc(PEER_KEPT);
-	p->out = malloc(PEER_KEPT);
+	p->got = kept_new();
+	p->out = kept_new();
 }
 
 void peer_end(struct peer *p)
@@ -35,8 +47,8 @@ void peer_end(struct peer *p)
 	SSL_CTX_free(p->context);
 	SSL_CTX_free(p->front);
 	identity_free(p->identity);
-	free(p->got);
-	free(p->out);
+	munmap(p->got, PEER_KEPT);
+	munmap(p->out, PEER_KEPT);
 	p->got = p->out = NULL;
 }
 
