@@ -342,7 +342,7 @@ fuzz-$(1):
 	+$(Q)$$(FUZZ_MAKE) build/fuzz/fuzz/$(1)
 	$(Q)mkdir -p build/fuzz/corpus/$(1)
 	build/fuzz/fuzz/$(1) -max_total_time=$$(T) -rss_limit_mb=1024 \
-		-timeout=$(if $(filter $(1),$(MACHINES)),600,5) \
+		$(if $(filter $(1),$(MACHINES)),-timeout=600 -len_control=0 -max_len=320,-timeout=5) \
 		build/fuzz/corpus/$(1) fuzz/seeds/$(1)
 # By edges alone: how often each was taken would keep ten times as many.
 fuzz-keep-$(1):
