@@ -86,6 +86,8 @@ extern const struct method methods_trace[];  /* trace.c */
 /* methods_policy.c: applies document (owned) in the caller's name and answers; hint: what the
  * answer says as "unsigned" (NULL: nothing). */
 void policy_apply(struct call *c, json_t *document, const char *note, const char *hint);
+/* Whether no change on trial keeps it from being applied; else the call has failed. */
+bool policy_may(struct call *c, const json_t *document) MUST_CHECK;
 /* A list of the document to add to; made when it is not there. */
 json_t *policy_list(json_t *document, const char *key);
 void policy_copy_param(const struct call *c, json_t *to, const char *key);

@@ -21,6 +21,14 @@ static const char *join_lines(char *text)
 	return text;
 }
 
+bool policy_may(struct call *c, const json_t *document)
+{
+	if (changes_may(control_of(c)->managed.configuring.changes, 0, document) != CHANGES_BUSY)
+		return true;
+	call_fail(c, JSONRPC_BUSY, NULL, "a change waits for its confirmation; confirm it first");
+	return false;
+}
+
 void policy_apply(struct call *c, json_t *document, const char *note, const char *hint)
 {
 	struct configuring *in_force = &control_of(c)->managed.configuring;
@@ -29,9 +37,7 @@ void policy_apply(struct call *c, json_t *document, const char *note, const char
 	char why[CONFIGURING_WHY_BYTES] = "";
 	void *next = NULL;
 
-	if (changes_may(in_force->changes, 0, document) == CHANGES_BUSY) {
-		call_fail(c, JSONRPC_BUSY, NULL,
-			  "a change waits for its confirmation; confirm it first");
+	if (!policy_may(c, document)) {
 		json_decref(document);
 		return;
 	}

@@ -268,28 +268,32 @@ static void revoke_signed(struct call *c)
 		signed_answer(c, e, unsaved);
 }
 
-/* And the relay's own word with it, where it has one. */
+/* And the relay's own word with it, where it has one: both, or while a change is on trial none. */
 static void unrevoke_signed(struct call *c)
 {
 	uint8_t bytes[REVOCATION_MAX];
+	char value[WIRE_REVOCATION_MAX + 1];
 	struct signed_revocation r;
-	const struct signed_entry *e;
+	const struct signed_entry *e = NULL;
 	const char *unsaved;
 	size_t len = signed_param(c, REVOCATION_TAKE_BACK, bytes, &r);
 	json_t *document;
+	bool word;
 
 	if (len == 0)
 		return;
-	e = signed_take(c, bytes, len, &unsaved);
-	if (!e)
-		return;
+	wire_bytes_copy(r.value, value, sizeof value);
 	document = json_deep_copy(changes_document(control_of(c)->managed.configuring.changes));
-	if (revoked_remove(json_object_get(document, "revoked"), r.kind, e->revokes.value) > 0) {
+	word = revoked_remove(json_object_get(document, "revoked"), r.kind, value) > 0;
+	if (!word || policy_may(c, document))
+		e = signed_take(c, bytes, len, &unsaved);
+	if (e && word) {
 		policy_apply(c, document, "unrevoke, signed", NULL);
 		return;
 	}
 	json_decref(document);
-	signed_answer(c, e, unsaved);
+	if (e)
+		signed_answer(c, e, unsaved);
 }
 
 /* ---- by this relay's word ---- */

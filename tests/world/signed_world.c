@@ -198,6 +198,26 @@ static const json_t *asked_by_word(const char *name)
 	return operator_call(&stage.operator, "revoke", json_pack("{s:s}", "agent", name));
 }
 
+/* While a change is on trial the relay's word cannot go, and so nothing does: the same object takes
+ * both back afterwards. */
+static void taken_back_on_trial(void)
+{
+	json_t *config, *back;
+
+	(void)asked_by_word("waiting");
+	(void)says("revoke", signed_text(REVOCATION_REVOKE, "waiting", now_ms() - 1000));
+	back = signed_text(REVOCATION_TAKE_BACK, "waiting", now_ms());
+	config = operator_config(&stage.operator);
+	json_object_set_new(config, "log_level", json_string("debug"));
+	world_check(operator_apply(&stage.operator, config, 5000), "answers",
+		    "a change cannot be tried");
+	check_refused("unrevoke", json_incref(back), "what a change on trial keeps from going");
+	world_run(6 * SECOND);
+	world_check(says("unrevoke", back), "answers",
+		    "what was refused on trial cannot be taken back");
+	world_check(words() == 1, "answers", "%zu words are left, not one", words());
+}
+
 void world_signed_refusals(void)
 {
 	struct identity *second = certs_identity(&world_ca, &world_ca, IDENTITY_CONSOLE, "second",
@@ -240,6 +260,7 @@ void world_signed_refusals(void)
 		    "it cannot be taken back");
 	world_check(words() == 1, "answers",
 		    "the relay's word stays when a signature takes it back");
+	taken_back_on_trial();
 	/* A console does not cut itself off; another may. */
 	operator_start_away(&console, &stage.relays[0], stage.internet);
 	(void)world_until(operator_settled, &console, 20 * SECOND);
