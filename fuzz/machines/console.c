@@ -3,8 +3,8 @@
  * console: lines of a console at a relay: calls of every method with odd values, configurations
  * damaged in some places, lines that are none, much at once, in pieces, or not read, revocations
  * that are signed by somebody, new keys and certificates for them, right and wrong, while agents
- * come and go and the file is read again. What is heard is JSON, line by line, and each whole call
- * has one answer; a certificate that is wrong is refused.
+ * come and go and the file is read again. What is heard is JSON, line by line, and BYE at most in
+ * the end; each whole call has one answer; a certificate that is wrong is refused.
  */
 #include <jansson.h>
 #include <signal.h>
@@ -22,6 +22,8 @@
 static json_t *document; /* in force at the beginning */
 static char line[LINE_MOST];
 static size_t line_len;
+static uint8_t bye[WIRE_FRAME_MAX];
+static size_t bye_len;
 static unsigned asked, answered;
 static bool taken;    /* the last answer is no error */
 static char *request; /* for a certificate, that the relay has sent; owned */
@@ -53,10 +55,32 @@ static void hear_line(void)
 	json_decref(answer);
 }
 
+/* No line: the relay lets go of it, and says why in a message, the last that it says. */
+static void hear_bye(uint8_t byte)
+{
+	struct wire_message m;
+	enum wire_status status;
+	size_t used;
+
+	if (bye_len == sizeof(bye))
+		return;
+	bye[bye_len++] = byte;
+	status = wire_decode(bye, bye_len, &m, &used);
+	if (status == WIRE_SHORT)
+		return;
+	world_check(status == WIRE_OK && m.type == WIRE_BYE && used == bye_len, "answers",
+		    "a console hears neither JSON nor BYE, or something behind it");
+	if (status == WIRE_OK)
+		world_tell("console hears %s", wire_type_name(m.type));
+	odd = true;
+}
+
 static void hear(const uint8_t *bytes, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
-		if (bytes[i] == '\n') {
+		if (bye_len > 0 || (line_len == 0 && bytes[i] == WIRE_VERSION)) {
+			hear_bye(bytes[i]);
+		} else if (bytes[i] == '\n') {
 			hear_line();
 			line_len = 0;
 		} else if (line_len < LINE_MOST) {
