@@ -29,6 +29,18 @@ const char *revocation_outcome_sentence(enum revocation_outcome o)
 	return o < REVOCATION_OUTCOME_COUNT ? outcomes[o].sentence : "";
 }
 
+const char *revocation_value_words(enum wire_revocation_kind kind)
+{
+	switch (kind) {
+	case WIRE_REVOKED_SERIAL:
+		return "serial number in hex, in small letters";
+	case WIRE_REVOKED_KEY:
+		return "SHA-256 of a key in hex, in small letters";
+	default:
+		return "agent's name";
+	}
+}
+
 /* ---- signing ---- */
 
 static size_t sign_text(EVP_PKEY *key, const uint8_t *text, size_t len,

@@ -48,6 +48,9 @@ enum revocation_outcome {
 const char *revocation_outcome_name(enum revocation_outcome o);
 const char *revocation_outcome_sentence(enum revocation_outcome o);
 
+/* What a value of this kind has to be: "agent's name" and so on. */
+const char *revocation_value_words(enum wire_revocation_kind kind);
+
 struct revocation_signer {
 	bool is_ca;		   /* the key of a CA itself: of peer only ca and key are set */
 	struct identity_peer peer; /* as far as it is known without asking what time it is */

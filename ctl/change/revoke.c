@@ -4,7 +4,8 @@
  *
  * With a console's file what is said is signed by that console's key, so that it counts at every
  * agent that hears of it, and no relay can make it or take it back. By the control socket there is
- * no key: it is the relay's own word.
+ * no key: it is the relay's own word; but it passes on what the CA has signed (--file, written by
+ * "postern pki revoke").
  *
  * What is signed rests on what the relay tells as little as it can: how high the last counter was,
  * and when the newest certificate of a name begins; neither can make it revoke what is issued
@@ -20,6 +21,7 @@
 #include "ctl/change/change.h"
 #include "ctl/change/names.h"
 #include "ctl/change/relays.h"
+#include "ctl/terminal/files.h"
 #include "ctl/terminal/show.h"
 
 #define WHICH_OPTIONS                                                                              \
@@ -28,11 +30,17 @@
 		"--key", "HEX", false, "instead of AGENT: all of one key, by its SHA-256"          \
 	}
 
+#define SIGNED_OPTION                                                                              \
+	{                                                                                          \
+		"--file", "FILE", false, "instead of all others: what 'postern pki revoke' signed" \
+	}
+
 static const struct option_row revoke_options[] = {
 	WHICH_OPTIONS,
 	{"--before", "TIME", false, "of AGENT's, those that begin before; else all up to now"},
 	{"--note", "TEXT", false, "why, for those who read the list"},
 	{"--until", "TIME", false, "when the last of what is revoked ends; else when the CA does"},
+	SIGNED_OPTION,
 	{"--json", NULL, false, "print JSON"},
 	{NULL, NULL, false, NULL},
 };
@@ -40,6 +48,7 @@ static const struct option_row revoke_options[] = {
 static const struct option_row unrevoke_options[] = {
 	WHICH_OPTIONS,
 	{"--anyway", NULL, false, "sign it, though the relay knows of no such revocation"},
+	SIGNED_OPTION,
 	{"--json", NULL, false, "print JSON"},
 	{NULL, NULL, false, NULL},
 };
@@ -119,10 +128,7 @@ static bool wish_subject(const struct arguments *a, const json_t *params, struct
 	}
 	if (wire_revocation_ok(w->r.kind, w->r.value))
 		return true;
-	complain("'%s' is no %s", w->value,
-		 w->r.kind == WIRE_REVOKED_NAME	    ? "agent's name"
-		 : w->r.kind == WIRE_REVOKED_SERIAL ? "serial number in hex, in small letters"
-						    : "SHA-256 of a key in hex, in small letters");
+	complain("'%s' is no %s", w->value, revocation_value_words(w->r.kind));
 	return false;
 }
 
@@ -254,6 +260,69 @@ static json_t *sign_for(const struct arguments *a, struct connection *conn, stru
 	return out;
 }
 
+/* ---- what was signed elsewhere ---- */
+
+/* What the object in the file says, with its text as the relay takes it, owned. NULL after saying
+ * what is wrong. */
+static json_t *signed_in_file(const struct arguments *a, enum revocation_verb verb, char *shown,
+			      size_t room)
+{
+	const char *path = arguments_text(a, "--file", NULL);
+	char *text = files_read(path, REVOCATION_BASE64_BYTES + 1), *end;
+	uint8_t object[REVOCATION_MAX];
+	struct signed_revocation r;
+	json_t *params = NULL;
+	size_t len;
+
+	if (!text)
+		return NULL;
+	end = text + strcspn(text, "\r\n");
+	*end = '\0';
+	len = revocation_of_text(text, object);
+	if (len == 0 || !revocation_decode(object, len, &r))
+		complain("%s: is not what 'postern pki revoke' writes", path);
+	else if (r.verb != verb)
+		complain("%s: says the opposite; pass it on with '%s'", path,
+			 r.verb == REVOCATION_REVOKE ? "revoke" : "unrevoke");
+	else
+		params = json_pack("{s:s}", "signed", text);
+	if (params)
+		snprintf(shown, room, "%s%.*s",
+			 r.kind == WIRE_REVOKED_SERIAL ? "the certificate "
+			 : r.kind == WIRE_REVOKED_KEY  ? "the key "
+						       : "",
+			 (int)r.value.len, (const char *)r.value.data);
+	free(text);
+	return params;
+}
+
+static bool alone(const struct arguments *a)
+{
+	for (const struct option_row *o = a->command->options; o->name; o++)
+		if (strcmp(o->name, "--file") != 0 && strcmp(o->name, "--json") != 0 &&
+		    arguments_flag(a, o->name))
+			return false;
+	return a->word_count == 0;
+}
+
+/* Passes it on to every relay as it is: no key is needed, and none of what the relays know. */
+static enum status pass_on(const struct arguments *a, const char *method, enum revocation_verb verb,
+			   const char *becomes)
+{
+	char shown[WIRE_REVOCATION_MAX + 32], done[300];
+	struct relays_change c = {method, NULL, done, NULL};
+
+	if (!alone(a)) {
+		complain_usage(a->command, "--file says all by itself; give nothing else with it");
+		return STATUS_USAGE;
+	}
+	c.params = signed_in_file(a, verb, shown, sizeof(shown));
+	if (!c.params)
+		return STATUS_FAILED;
+	snprintf(done, sizeof(done), "%s %s", shown, becomes);
+	return relays_change(a, &c);
+}
+
 /* ---- the commands ---- */
 
 /* The control socket has no key: what goes by it is the relay's word. */
@@ -331,7 +400,12 @@ static json_t *which_revoked(const struct arguments *a, char *shown, size_t room
 static enum status revoke_run_revoke(const struct arguments *a)
 {
 	char shown[200], done[300];
-	json_t *params = which_revoked(a, shown, sizeof(shown));
+	json_t *params;
+
+	if (arguments_flag(a, "--file"))
+		return pass_on(a, "revoke", REVOCATION_REVOKE,
+			       "is revoked, its link and its sessions end");
+	params = which_revoked(a, shown, sizeof(shown));
 	const struct relays_change c = {"revoke", params, done, revoke_prepare};
 
 	if (!params ||
@@ -358,6 +432,9 @@ static enum status revoke_run_revoke(const struct arguments *a)
 static enum status revoke_run_unrevoke(const struct arguments *a)
 {
 	char shown[200], done[300];
+
+	if (arguments_flag(a, "--file"))
+		return pass_on(a, "unrevoke", REVOCATION_TAKE_BACK, "is good again");
 	const struct relays_change c = {"unrevoke", which_revoked(a, shown, sizeof(shown)), done,
 					unrevoke_prepare};
 

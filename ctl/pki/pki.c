@@ -444,6 +444,9 @@ const struct command pki_commands[] = {
 	{"pki sign", "DIR relay|agent|console NAME REQUEST", 4, 4,
 	 "Signs a request for a key that was made where it is used; prints the certificate.",
 	 pki_sign_options, pki_sign_run},
+	{"pki revoke", "DIR [NAME]", 1, 2,
+	 "Signs a revocation with the CA's key, for 'postern revoke --file' to pass on.",
+	 pki_revoke_options, pki_revoke_run},
 	{"pki rotate", "DIR ca|tag", 2, 2,
 	 "Makes a new CA that the old one signs, or a new tag key, by which relays know this "
 	 "network's files.",

@@ -34,6 +34,9 @@ bool pki_until(const struct arguments *a, const struct pki_store *store, enum id
 bool pki_take_hosts(const struct arguments *a, struct csr_hosts *out) MUST_CHECK;
 extern const struct option_row pki_sign_options[];
 enum status pki_sign_run(const struct arguments *a);
+/* revoke.c */
+extern const struct option_row pki_revoke_options[];
+enum status pki_revoke_run(const struct arguments *a);
 /* show.c */
 extern const struct option_row pki_show_options[];
 enum status pki_show_run(const struct arguments *a);

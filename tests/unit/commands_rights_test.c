@@ -19,6 +19,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <cmocka.h>
@@ -27,6 +28,7 @@
 #include "core/engine/identity_revocation.h"
 #include "core/parse/jsonrpc.h"
 #include "core/parse/wire.h"
+#include "ctl/terminal/files.h"
 #include "tests/support/command_scene.h"
 
 /* As assert_asked(), of what is signed; the object is good until the next call. */
@@ -103,6 +105,77 @@ static void test_revoke_that_a_relay_refuses_has_failed(void **state)
 	assert_says(ran.err, "one.example:443: Connection refused");
 	assert_count(FIRST, 0);
 	assert_count(SECOND, 4);
+}
+
+/* What the CA's key signs, where no relay can be asked, is passed on as it is. */
+static void test_the_ca_signs_a_revocation(void **state)
+{
+	char *ca = files_read("ca/ca.pem", 65536), why[256];
+	struct identity *id = identity_new(ca, ca, NULL, time(NULL), why, sizeof(why));
+	struct revocation_signer signer;
+	struct signed_revocation r;
+
+	assert_non_null(id);
+	scene_run("pki revoke ca home --note 'laptop lost' --out lost", STATUS_OK);
+	assert_says(ran.out, "lost: revokes 'home', until ");
+	assert_says(ran.out, "'postern revoke --file lost'");
+	assert_string_equal(ran.err, "");
+	scene_run("pki revoke ca home --out lost", STATUS_FAILED); /* nothing is overwritten */
+	scene_answers(FIRST,
+		      "{\"revision\": 8, \"signed\": {\"by\": \"the CA\", \"until\": \"then\"}}");
+	scene_answers(SECOND, "{\"revision\": 9}");
+	scene_run("revoke --file lost --as c", STATUS_OK);
+	for (size_t i = FIRST; i <= SECOND; i++) {
+		assert_count(i, 1);
+		r = assert_signed(i, 0, "revoke", REVOCATION_REVOKE, "home");
+		assert_int_equal(r.kind, WIRE_REVOKED_NAME);
+		assert_int_equal(r.before, r.issued - 3600);
+		assert_true(wire_bytes_equal(r.note, wire_text("laptop lost")));
+		assert_int_equal(identity_verify_revocation(id, &r, &signer), REVOCATION_TAKEN);
+		assert_true(signer.is_ca);
+	}
+	assert_says(ran.out, "one.example:443: home is revoked");
+	assert_says(ran.out, "signed by the CA, until then");
+	scene_forget();
+	/* The opposite has a command of its own, and says so before a relay is asked. */
+	scene_run("unrevoke --file lost --as c", STATUS_FAILED);
+	assert_says(ran.err, "lost: says the opposite; pass it on with 'revoke'");
+	scene_run("pki revoke ca home --take-back --out found", STATUS_OK);
+	assert_says(ran.out, "found: takes back what revokes 'home'");
+	scene_run("revoke --file found --as c", STATUS_FAILED);
+	assert_count(FIRST, 0);
+	scene_answers(FIRST, "{\"revision\": 9}");
+	scene_run("unrevoke --file found --as c --at one.example", STATUS_OK);
+	r = assert_signed(FIRST, 0, "unrevoke", REVOCATION_TAKE_BACK, "home");
+	assert_says(ran.out, "home is good again");
+	scene_forget();
+	/* One certificate, on standard output. */
+	scene_run("pki revoke ca --serial 0a1b --until 2099-01-02", STATUS_OK);
+	assert_says(ran.err, "note: ca has issued nothing for '0a1b'");
+	assert_true(files_write("one", ran.out, 0644, true));
+	scene_answers(FIRST, "{\"revision\": 9}");
+	scene_run("revoke --file one --as c --at one.example", STATUS_OK);
+	assert_says(ran.out, "the certificate 0a1b is revoked");
+	scene_forget();
+	/* A slip of the name, and what cannot be signed. */
+	scene_run("pki revoke ca hone", STATUS_OK);
+	assert_says(ran.err, "note: ca has issued nothing for 'hone'");
+	scene_run("pki revoke ca home --before 2019-01-02T03:04:05Z", STATUS_OK);
+	scene_run("pki revoke ca home --before 2099-01-02T03:04:05Z", STATUS_USAGE);
+	scene_run("pki revoke ca home --until 2019-01-02T03:04:05Z", STATUS_USAGE);
+	scene_run("pki revoke ca --serial 0a1b --before 2019-01-02T03:04:05Z", STATUS_USAGE);
+	scene_run("pki revoke ca --key beef", STATUS_USAGE);
+	scene_run("pki revoke ca", STATUS_USAGE);
+	scene_run("pki revoke ca home --serial 0a1b", STATUS_USAGE);
+	scene_run("pki revoke nowhere home", STATUS_FAILED);
+	scene_run("revoke phone --file lost --as c", STATUS_USAGE);
+	scene_run("revoke --file lost --note more --as c", STATUS_USAGE);
+	scene_run("revoke --file ca/ca.pem --as c", STATUS_FAILED);
+	assert_says(ran.err, "ca/ca.pem: is not what 'postern pki revoke' writes");
+	scene_run("revoke --file none --as c", STATUS_FAILED);
+	assert_count(FIRST, 0);
+	identity_free(id);
+	free(ca);
 }
 
 static void test_at_names_one_relay(void **state)
@@ -460,6 +533,7 @@ int main(void)
 		SCENE_TEST(test_unrevoke_what_is_signed),
 		SCENE_TEST(test_unrevoke_anyway),
 		SCENE_TEST(test_a_word_says_that_it_is_one),
+		SCENE_TEST(test_the_ca_signs_a_revocation),
 		SCENE_TEST(test_at_names_one_relay),
 		SCENE_TEST(test_unrevoke_and_ungrant),
 		SCENE_TEST(test_grant_says_all_that_was_asked),

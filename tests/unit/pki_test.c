@@ -9,7 +9,8 @@
  * links: relay/config/stun.c relay/config/policy.c relay/policy/index.c
  * links: relay/policy/source.c relay/policy/time.c ctl/terminal/arguments.c
  * links: ctl/talk/console_config.c ctl/terminal/files.c core/file.c ctl/pki/bundle.c core/engine/csr.c ctl/pki/make.c
- * links: ctl/pki/pki.c ctl/pki/renew.c ctl/pki/show.c ctl/pki/sign.c ctl/pki/store.c
+ * links: ctl/pki/pki.c ctl/pki/renew.c ctl/pki/show.c ctl/pki/sign.c ctl/pki/store.c ctl/pki/revoke.c
+ * links: core/engine/identity_revocation.c core/parse/revocation.c
  * links: ctl/terminal/units.c core/engine/identity.c core/engine/identity_verify.c
  * links: core/engine/identity_relay.c core/engine/certificate.c relay/config/config.c
  * links: agent/config/config.c core/conf/conf.c core/conf/bind.c
