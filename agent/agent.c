@@ -59,9 +59,13 @@ static void agent_links_learned_key(struct agent_links *set)
 	agent_control_keep_tag_keys(container(set, struct agent, links)->control);
 }
 
-static void agent_links_signed(struct agent_links *set)
+static void agent_links_signed(struct agent_links *set, const struct agent_link *l,
+			       const struct signed_told *changes)
 {
-	agent_control_keep_revocations(container(set, struct agent, links)->control);
+	struct agent_control *ctl = of_links(set)->control;
+
+	agent_control_keep_revocations(ctl);
+	agent_control_signed(ctl, l, changes);
 }
 
 static const struct agent_links_events links_events = {
@@ -73,7 +77,7 @@ static const struct agent_links_events links_events = {
 	.proves = agent_link_proves,
 	.ended = agent_link_ends_session,
 	.revoked = agent_links_told,
-	.signed_revoked = agent_links_signed,
+	.signed_changed = agent_links_signed,
 };
 
 static struct agent_control *control_of(const struct agent_sessions *all)

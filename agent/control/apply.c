@@ -176,12 +176,15 @@ static void apply_adopt(struct agent_control *ctl, struct agent_proposal *p,
 	const struct agent_rooms *r = &ctl->rooms;
 	struct agent_config *before = ctl->config, *now = p->config;
 	bool publish = !same_services(r->setup->config, now);
+	bool other_cas = !text_equal(r->setup->config->identity.ca, now->identity.ca);
 	bool renewed =
 		!text_equal(r->setup->config->identity.certificate, now->identity.certificate);
 
 	ctl->config = now;
 	p->config = NULL;
 	agent_setup_adopt(r->setup, now, &p->self);
+	if (other_cas)
+		agent_links_review_signed(r->links);
 	ring_timer_set(ctl->ring, &ctl->expiry_timer, 0);
 	log_set_level((enum log_level)now->log_level);
 	entrances_adopt(r->entrances, now);

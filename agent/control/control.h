@@ -93,6 +93,9 @@ void agent_control_keep_revocations(struct agent_control *ctl);
 void agent_control_link_up(struct agent_control *ctl, const struct agent_link *l);
 void agent_control_link_down(struct agent_control *ctl, const struct agent_link *l,
 			     enum reason reason, const char *why);
+/* As of struct agent_links_events. */
+void agent_control_signed(struct agent_control *ctl, const struct agent_link *l,
+			  const struct signed_told *changes);
 void agent_control_session_opened(struct agent_control *ctl, const struct agent_session *s);
 void agent_control_session_closed(struct agent_control *ctl, const struct agent_session *s);
 void agent_control_session_refused(struct agent_control *ctl, const struct agent_refusal *r);

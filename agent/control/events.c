@@ -4,6 +4,7 @@
 
 #include "agent/control/control_internal.h"
 #include "core/engine/records.h"
+#include "core/log.h"
 #include "core/parse/reason.h"
 
 void agent_control_event(struct agent_control *ctl, const char *kind, const char *format, ...)
@@ -31,6 +32,40 @@ void agent_control_link_down(struct agent_control *ctl, const struct agent_link 
 	if (ctl)
 		agent_control_event(ctl, "link.down", "{s:s, s:s, s:s}", "relay", l->label,
 				    "reason", reason_name(reason), "text", why);
+}
+
+/* ---- signed revocations ---- */
+
+static void tell_change(struct agent_control *ctl, const char *kind, json_t *data)
+{
+	if (!data)
+		return;
+	log_warning("agent", "%s count=%" JSON_INTEGER_FORMAT ": %s", kind,
+		    json_integer_value(json_object_get(data, "count")),
+		    json_string_value(json_object_get(data, "text")));
+	agent_control_event(ctl, kind, "o", data);
+}
+
+void agent_control_signed(struct agent_control *ctl, const struct agent_link *l,
+			  const struct signed_told *changes)
+{
+	enum signed_cause cause = l ? SIGNED_BY_A_THIEF : SIGNED_BY_OTHER_CAS;
+
+	if (!ctl)
+		return;
+	if (l) {
+		const struct signed_revocations *all = &ctl->rooms.links->signed_revocations;
+		const struct signed_entry *e = all->entries[all->count - 1];
+		json_t *data = signed_entry_json(e);
+
+		json_object_set_new(data, "relay", json_string(l->label));
+		agent_control_event(ctl,
+				    signed_entry_revokes(e) ? "revocation.signed"
+							    : "revocation.taken_back",
+				    "o", data);
+	}
+	tell_change(ctl, "revocation.lapsed", signed_told_event(changes, false, cause));
+	tell_change(ctl, "revocation.restored", signed_told_event(changes, true, cause));
 }
 
 /* ---- sessions ---- */

@@ -117,6 +117,8 @@ static void status_run(struct call *c)
 		"failed_total", (json_int_t)all->totals.failed, "up_total", (json_int_t)up,
 		"down_total", (json_int_t)down, "links", links_json(links), "sessions",
 		sessions_json(all));
+	json_object_set_new(result, "signed_revocations",
+			    signed_table_json(&links->signed_revocations, links->signed_refused));
 	tls_library_json(result);
 	if (ctl->nat.socket[0])
 		json_object_set_new(result, "nat", nat_view_json(&ctl->nat.view));
@@ -132,7 +134,8 @@ const struct method agent_methods[] = {
 	 .run = status_run,
 	 .help = "the agent in one object: links, sessions, totals",
 	 .result = "{agent, version, engine, uptime_ms, revision, certificate_expires, revoked, "
-		   "revoked_signed, sessions_open, sessions_total, failed_total, up_total, "
+		   "revoked_signed, signed_revocations: {used, most, aside, refused}, "
+		   "sessions_open, sessions_total, failed_total, up_total, "
 		   "down_total, links: "
 		   "[{relay, state, warm_legs, legs, key_exchange?, up_ms?, why?, seen_udp?, "
 		   "seen_udp_ms?}], tls_library, "

@@ -13,7 +13,7 @@
 #include "agent/config/setup.h"
 #include "agent/relays/link.h"
 #include "core/engine/revocations.h"
-#include "core/engine/signed_revocations.h"
+#include "core/engine/signed_told.h"
 #include "core/program/look.h"
 
 struct agent_links_events {
@@ -34,8 +34,10 @@ struct agent_links_events {
 	void (*ended)(struct agent_link *l, const struct wire_message *ended);
 	/* A relay has told another list of revocations, or a signed one. */
 	void (*revoked)(struct agent_links *set);
-	/* The signed ones are others: they are to be kept. */
-	void (*signed_revoked)(struct agent_links *set);
+	/* The signed ones are others: they are to be kept. l has told the last of them, and changes
+	 * says what went with it; l NULL: other CAs are in force, or were at the last start. */
+	void (*signed_changed)(struct agent_links *set, const struct agent_link *l,
+			       const struct signed_told *changes);
 };
 
 struct agent_links {
@@ -47,6 +49,7 @@ struct agent_links {
 	struct agent_link *retired; /* of relays that are no longer used, until they are quiet */
 	struct relay_word *words;   /* what relays say is revoked */
 	struct signed_revocations signed_revocations; /* that any relay has told */
+	uint64_t signed_refused;		      /* of all relays */
 	struct timer tidier;
 	struct look look;	     /* at when a relay's certificate ends: trust.c's */
 	struct learned_key *learned; /* tag keys that relays have told */
@@ -117,6 +120,8 @@ size_t agent_links_revocations(const struct agent_links *set);
 /* From link.c: the relay of l tells a signed revocation. */
 void agent_links_take_signed(struct agent_links *set, struct agent_link *l,
 			     struct wire_bytes object);
+/* Other CAs are in force. */
+void agent_links_review_signed(struct agent_links *set);
 /* What was kept of them (signed_revocations_keep()), before the links start. */
 void agent_links_recall_signed(struct agent_links *set, const json_t *kept);
 /* The end of all of it. */

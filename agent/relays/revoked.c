@@ -103,6 +103,7 @@ static void tell_refused(struct agent_link *l, enum revocation_outcome o)
 	       "relay=%s tells a signed revocation that does not count here: %s: %s", l->label,
 	       revocation_outcome_name(o), revocation_outcome_sentence(o));
 	l->signed_refused++;
+	l->set->signed_refused++;
 }
 
 static void tell_taken(const struct agent_link *l, const struct signed_entry *e)
@@ -116,38 +117,63 @@ static void tell_taken(const struct agent_link *l, const struct signed_entry *e)
 		   e->revokes.value);
 }
 
+static void links_signed_changed(struct agent_links *set, const struct agent_link *l,
+				 const struct signed_told *changes)
+{
+	set->events->revoked(set);
+	if (set->events->signed_changed)
+		set->events->signed_changed(set, l, changes);
+}
+
 void agent_links_take_signed(struct agent_links *set, struct agent_link *l,
 			     struct wire_bytes object)
 {
 	struct signed_revocations *all = &set->signed_revocations;
 	enum revocation_outcome o;
+	struct signed_told told;
 
 	if (l->signed_refused >= REVOCATIONS_SIGNED_MAX)
 		return;
+	signed_told_open(&told);
 	o = signed_revocations_take(all, set->setup->self.identity, object.data, object.len,
-				    time(NULL));
-	if (o == REVOCATION_KNOWN || o == REVOCATION_OLDER)
-		return;
-	if (o != REVOCATION_TAKEN) {
+				    time(NULL), &told.listener);
+	if (o == REVOCATION_TAKEN) {
+		tell_taken(l, all->entries[all->count - 1]);
+		links_signed_changed(set, l, &told);
+	} else if (o != REVOCATION_KNOWN && o != REVOCATION_OLDER) {
 		tell_refused(l, o);
-		return;
 	}
-	tell_taken(l, all->entries[all->count - 1]);
-	set->events->revoked(set);
-	if (set->events->signed_revoked)
-		set->events->signed_revoked(set);
+	signed_told_free(&told);
+}
+
+void agent_links_review_signed(struct agent_links *set)
+{
+	struct signed_told told;
+
+	signed_told_open(&told);
+	signed_revocations_review(&set->signed_revocations, set->setup->self.identity,
+				  &told.listener);
+	if (told.lapsed.count + told.restored.count > 0)
+		links_signed_changed(set, NULL, &told);
+	signed_told_free(&told);
 }
 
 void agent_links_recall_signed(struct agent_links *set, const json_t *kept)
 {
 	size_t lost = signed_revocations_recall(&set->signed_revocations, set->setup->self.identity,
 						kept);
+	struct signed_told told;
 
 	if (lost > 0)
 		log_warning("link",
 			    "%zu of the signed revocations that are kept in state_dir do not "
 			    "verify any more, as when their CA is in identity.ca no longer",
 			    lost);
+	signed_told_open(&told);
+	signed_told_waiting(&told, &set->signed_revocations);
+	if (told.lapsed.count > 0 && set->events->signed_changed)
+		set->events->signed_changed(set, NULL, &told);
+	signed_told_free(&told);
 }
 
 void agent_links_forget_revoked(struct agent_links *set)

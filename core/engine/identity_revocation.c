@@ -112,6 +112,31 @@ static bool signed_by_ca(const struct identity *id, X509 *x, struct revocation_s
 	return true;
 }
 
+bool identity_revocation_of_ca(const struct identity *id, const struct signed_revocation *r)
+{
+	const uint8_t *at = r->certificate.data;
+	X509 *x = d2i_X509(NULL, &at, (long)r->certificate.len);
+	struct revocation_signer ca;
+	bool is = x && signed_by_ca(id, x, &ca);
+
+	X509_free(x);
+	ERR_clear_error();
+	return is;
+}
+
+void identity_revocation_claims(const struct signed_revocation *r, struct revocation_signer *out)
+{
+	const uint8_t *at = r->certificate.data;
+	X509 *x = d2i_X509(NULL, &at, (long)r->certificate.len);
+	struct revocation_signer signer = {.is_ca = false};
+
+	if (x && !identity_of_certificate(x, &signer.peer))
+		signer.is_ca = identity_key_of(x, signer.peer.key);
+	X509_free(x);
+	ERR_clear_error();
+	*out = signer;
+}
+
 static enum revocation_outcome signed_by_console(const struct identity *id, X509 *x,
 						 struct revocation_signer *out)
 {

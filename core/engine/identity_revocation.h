@@ -30,8 +30,16 @@
 	  "its signer's certificate has ended, and it takes something back; sign it "              \
 	  "with another console")                                                                  \
 	X(SIGNER_REVOKED, "its signer is revoked; sign it with another console")                   \
+	X(BY_CA, "the CA's own key has revoked it, and it alone takes that back: "                 \
+		 "'postern pki revoke --take-back'")                                               \
+	X(SHARE,                                                                                   \
+	  "its signer has as many signed revocations in force as one console may have; sign it "   \
+	  "with another console or the CA's key ('postern pki revoke'), and if that console "      \
+	  "signs without you, revoke it with the CA's key, which ends all that it has signed")     \
 	X(FULL,                                                                                    \
-	  "no more signed revocations are kept; let certificates expire, or revoke their CA")      \
+	  "there is no place for more signed revocations; sign it with the CA's key ('postern "    \
+	  "pki revoke'), and revoke so the console that fills the places, which ends all that it " \
+	  "has signed ('postern grants' shows who has)")                                           \
 	X(NO_MEMORY, "out of memory; try again later")
 
 enum revocation_outcome {
@@ -69,6 +77,14 @@ size_t revocation_sign(X509 *certificate, EVP_PKEY *key, const struct signed_rev
 enum revocation_outcome identity_verify_revocation(const struct identity *id,
 						   const struct signed_revocation *r,
 						   struct revocation_signer *out) MUST_CHECK;
+
+/* Whether r says that a CA of id has signed it; no signature is looked at. */
+bool identity_revocation_of_ca(const struct identity *id,
+			       const struct signed_revocation *r) MUST_CHECK;
+
+/* Who r says that it is from, of a CA that is not known now; a certificate without a role is a
+ * CA's. */
+void identity_revocation_claims(const struct signed_revocation *r, struct revocation_signer *out);
 
 /* ---- texts ---- */
 

@@ -94,10 +94,11 @@ static time_t newest_begins(const json_t *agents, const char *name)
 	return 0;
 }
 
-/* What is signed of this subject already, of the relay's answer; NULL: nothing. */
+/* What was signed last of this subject, of the relay's answer; NULL: nothing. */
 static const json_t *known_signed(const json_t *grants, const struct wish *w)
 {
 	const char *key = revocation_word(w->r.kind);
+	const json_t *last = NULL;
 	json_t *item;
 	size_t i;
 
@@ -105,10 +106,18 @@ static const json_t *known_signed(const json_t *grants, const struct wish *w)
 	{
 		const char *text = json_string_value(json_object_get(item, key));
 
-		if (text && strcmp(text, w->value) == 0)
-			return item;
+		if (text && strcmp(text, w->value) == 0 &&
+		    (!last || json_integer_value(json_object_get(item, "counter")) >
+				      json_integer_value(json_object_get(last, "counter"))))
+			last = item;
 	}
-	return NULL;
+	return last;
+}
+
+static bool is_revoked(const json_t *known)
+{
+	return json_is_true(json_object_get(known, "revoked")) &&
+	       !json_is_true(json_object_get(known, "lapsed"));
 }
 
 /* ---- signing ---- */
@@ -361,8 +370,7 @@ static json_t *unrevoke_prepare(const struct arguments *a, struct connection *co
 		return NULL;
 	grants = conn->has_config ? known_ask(conn, "grants") : NULL;
 	known = known_signed(grants, &w);
-	if (conn->has_config &&
-	    (arguments_flag(a, "--anyway") || json_is_true(json_object_get(known, "revoked"))))
+	if (conn->has_config && (arguments_flag(a, "--anyway") || is_revoked(known)))
 		params = sign_for(a, conn, &w, c->params, known, NULL);
 	else
 		params = json_incref(c->params);
@@ -476,8 +484,9 @@ void revoke_print(const json_t *grants)
 	}
 	json_array_foreach(list, i, item) json_object_set_new(
 		item, "what",
-		json_string(json_is_true(json_object_get(item, "revoked")) ? "revoked"
-									   : "taken back"));
+		json_string(json_is_true(json_object_get(item, "lapsed")) ? "lapsed"
+			    : is_revoked(item)				  ? "revoked"
+									  : "taken back"));
 	if (json_array_size(list) > 0) {
 		putchar('\n');
 		show_table(stdout, list, signed_columns);

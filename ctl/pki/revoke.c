@@ -4,7 +4,8 @@
  *
  * No relay is asked: what is written is passed on by "postern revoke --file", by any console or a
  * relay's control socket, and counts as what a console signs does. So it works when the last
- * console is lost, and no console can take it back unnoticed: that takes a signature, too.
+ * console is lost. No console takes it back, and what it revokes of a console ends all that this
+ * console has signed: nobody can check when that was, for a thief dates back.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,23 +112,35 @@ static bool revoke_take(const struct arguments *a, struct signed_revocation *r)
 
 /* ---- signing ---- */
 
-/* A slip would revoke nothing. */
-static bool note_unknown(const struct pki_store *store, const struct signed_revocation *r)
+/* A slip would revoke nothing, and more goes than its name says where it is a console's. */
+static bool note_issued(const struct pki_store *store, const struct signed_revocation *r)
 {
-	struct pki_record *records;
 	bool known = r->kind == WIRE_REVOKED_KEY; /* no record has those */
+	bool console = known;
+	struct pki_record *records;
 	size_t count;
 
 	if (!pki_store_records(store, &records, &count))
 		return false;
-	for (size_t i = 0; i < count && !known; i++)
-		known = wire_bytes_equal(r->value, wire_text(r->kind == WIRE_REVOKED_NAME
-								     ? records[i].name
-								     : records[i].serial));
+	for (size_t i = 0; i < count; i++) {
+		const struct pki_record *one = &records[i];
+		const char *value = r->kind == WIRE_REVOKED_NAME ? one->name : one->serial;
+
+		if (!wire_bytes_equal(r->value, wire_text(value)))
+			continue;
+		known = true;
+		console |= strcmp(one->role, "console") == 0;
+	}
 	free(records);
 	if (!known)
 		complain("note: %s has issued nothing for '%.*s'", store->directory,
 			 (int)r->value.len, (const char *)r->value.data);
+	if (console && r->verb == REVOCATION_REVOKE)
+		complain("note: %sall revocations that it has signed end with it at each relay and "
+			 "agent that hears of this, whatever date they bear, for nobody can check "
+			 "that; sign again with another console what is to stay ('postern grants' "
+			 "shows them)",
+			 r->kind == WIRE_REVOKED_KEY ? "if that is a console's key, " : "");
 	return true;
 }
 
@@ -188,7 +201,7 @@ enum status pki_revoke_run(const struct arguments *a)
 		return STATUS_USAGE;
 	if (!pki_store_open(a->words[0], true, &store))
 		return STATUS_FAILED;
-	ok = revoke_until(&store, &r) && note_unknown(&store, &r) && revoke_deliver(a, &store, &r);
+	ok = revoke_until(&store, &r) && note_issued(&store, &r) && revoke_deliver(a, &store, &r);
 	pki_store_close(&store);
 	return ok ? STATUS_OK : STATUS_FAILED;
 }

@@ -48,8 +48,8 @@ void load_signed_revocations(const struct relay_config *config, struct signed_re
 	if (lost > 0)
 		log_error("relay",
 			  "%zu of the signed revocations that are kept in state_dir do not verify "
-			  "any more, as when their CA is in identity.ca no longer; agents keep "
-			  "what they have learned",
+			  "any more, as when their CA is in identity.ca no longer; agents that "
+			  "trust it keep what they have learned",
 			  lost);
 	identity_free(id);
 	json_decref(kept);

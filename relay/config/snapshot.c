@@ -81,6 +81,20 @@ static bool index_marks(struct snapshot *s)
 	return true;
 }
 
+/* False without memory. */
+static bool snapshot_take_signed(struct snapshot *s, const struct snapshot_beside *beside)
+{
+	signed_told_open(&s->signed_told);
+	if (beside->signed_revocations &&
+	    !signed_revocations_copy(beside->signed_revocations, &s->signed_revocations))
+		return false;
+	if (beside->judged_by && strcmp(beside->judged_by, s->config.identity.ca) != 0)
+		signed_revocations_review(&s->signed_revocations, s->identity,
+					  &s->signed_told.listener);
+	s->config.policy_conf.signed_revoked = &s->signed_revocations.list;
+	return true;
+}
+
 /* False: why has a sentence. */
 static bool snapshot_make(struct snapshot *s, const struct snapshot_beside *beside, char *why,
 			  size_t why_size)
@@ -108,13 +122,8 @@ static bool snapshot_make(struct snapshot *s, const struct snapshot_beside *besi
 	}
 	s->front = front_pem ? front_certificate_context(s->front_certificate)
 			     : identity_front_context(s->identity);
-	if (beside->signed_revocations &&
-	    !signed_revocations_copy(beside->signed_revocations, &s->signed_revocations)) {
-		snprintf(why, why_size, "out of memory");
-		return false;
-	}
-	s->config.policy_conf.signed_revoked = &s->signed_revocations.list;
-	s->policy = policy_new(&s->config.policy_conf);
+	if (snapshot_take_signed(s, beside))
+		s->policy = policy_new(&s->config.policy_conf);
 	if (s->front && s->policy && index_publics(s) && index_marks(s) &&
 	    bind_list_make(&s->config, &s->binds))
 		return true;
@@ -127,6 +136,7 @@ static void snapshot_free(struct snapshot *s)
 	bind_list_free(&s->binds);
 	policy_free(s->policy);
 	signed_revocations_free(&s->signed_revocations);
+	signed_told_free(&s->signed_told);
 	free(s->marks);
 	free(s->publics);
 	SSL_CTX_free(s->front);

@@ -16,7 +16,7 @@
 
 #include "core/engine/front_certificate.h"
 #include "core/engine/identity.h"
-#include "core/engine/signed_revocations.h"
+#include "core/engine/signed_told.h"
 #include "relay/config/config.h"
 #include "relay/config/bind_list.h"
 #include "relay/policy/policy.h"
@@ -37,6 +37,7 @@ struct snapshot {
 	size_t mark_count;
 	struct policy *policy;
 	struct signed_revocations signed_revocations; /* told to agents */
+	struct signed_told signed_told; /* of them, what other CAs than before have changed */
 };
 
 /* Beside the configuration, borrowed. */
@@ -44,6 +45,7 @@ struct snapshot_beside {
 	const char *front_pem; /* the front door's certificate and chain, where tls.certificate is
 				  not set; NULL: the identity's */
 	const struct signed_revocations *signed_revocations; /* NULL: none */
+	const char *judged_by; /* the identity.ca by which these were judged; NULL: this one */
 };
 
 /* Takes over config (also on failure). NULL: why has a sentence. One reference is the caller's. */

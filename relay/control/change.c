@@ -92,7 +92,8 @@ static void *change_propose(struct configuring *c, const json_t *document,
 	if (held->log_level >= 0)
 		config.log_level = held->log_level;
 	s = snapshot_new(&config,
-			 &(struct snapshot_beside){ctl->front_pem, &ctl->signed_revocations},
+			 &(struct snapshot_beside){ctl->front_pem, &ctl->signed_revocations,
+						   ctl->current->config.identity.ca},
 			 changes_revision(c->changes) + 1, why, CONFIGURING_WHY_BYTES);
 	if (s && !change_keys_are_there(ctl, s, why)) {
 		snapshot_release(s);
@@ -365,14 +366,21 @@ static bool change_enforce(struct configuring *c, void *proposal, char why[CONFI
 {
 	struct relay_control *ctl = container(c, struct relay_control, managed.configuring);
 	struct snapshot *next = proposal;
+	struct signed_revocations judged = {.count = 0};
 
-	if (!change_switch(ctl, next, why, CONFIGURING_WHY_BYTES)) {
+	snprintf(why, CONFIGURING_WHY_BYTES, "out of memory");
+	if (!signed_revocations_copy(&next->signed_revocations, &judged) ||
+	    !change_switch(ctl, next, why, CONFIGURING_WHY_BYTES)) {
+		signed_revocations_free(&judged);
 		snapshot_release(next);
 		return false;
 	}
 	log_set_level((enum log_level)next->config.log_level);
 	snapshot_release(ctl->current);
 	ctl->current = next;
+	signed_revocations_free(&ctl->signed_revocations);
+	ctl->signed_revocations = judged;
+	revoke_tell_changes(ctl, &next->signed_told, SIGNED_BY_OTHER_CAS);
 	ring_timer_set(ctl->ring, &ctl->expiry_timer, 0);
 	return true;
 }

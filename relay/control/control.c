@@ -234,6 +234,17 @@ static bool control_keep_front(struct relay_control *ctl, char *pem)
 	return ctl->certificate_file && ctl->key_file;
 }
 
+/* What was kept of signed revocations may be of a CA that has gone since. */
+static void control_tell_lapsed(struct relay_control *ctl)
+{
+	struct signed_told told;
+
+	signed_told_open(&told);
+	signed_told_waiting(&told, &ctl->signed_revocations);
+	revoke_tell_changes(ctl, &told, SIGNED_BY_OTHER_CAS);
+	signed_told_free(&told);
+}
+
 int control_open(struct relay *r, const struct control_setup *setup, char *why, size_t why_size)
 {
 	const struct ring_options options = {.engine = RING_EPOLL, .small_buffers = 64};
@@ -276,6 +287,7 @@ int control_open(struct relay *r, const struct control_setup *setup, char *why, 
 		control_close(ctl);
 		return -1;
 	}
+	control_tell_lapsed(ctl);
 	ring_timer_set(ctl->ring, &ctl->expiry_timer, 0);
 	ring_poll(ctl->ring, &ctl->signer_end, ctl->signer->helper.fd, POLLIN);
 	r->control = ctl;

@@ -37,6 +37,7 @@ struct relay_control {
 	 * front door presents the identity's certificate. */
 	char *front_pem, *certificate_file, *key_file;
 	struct signed_revocations signed_revocations; /* in force; of current a copy of it */
+	uint64_t signed_refused;		      /* that callers have brought */
 	struct control_overrides overrides;
 	struct calls calls;
 	struct records events, audits;
@@ -91,8 +92,11 @@ bool policy_may(struct call *c, const json_t *document) MUST_CHECK;
 /* A list of the document to add to; made when it is not there. */
 json_t *policy_list(json_t *document, const char *key);
 void policy_copy_param(const struct call *c, json_t *to, const char *key);
-/* methods_revoke.c: what is signed, as people read it. */
+/* methods_revoke.c: what is signed, as people read it; and events of what counts no more, or
+ * again. */
 json_t *revoke_signed_list(const struct signed_revocations *all);
+void revoke_tell_changes(struct relay_control *ctl, const struct signed_told *told,
+			 enum signed_cause cause);
 
 /* May this caller go on with s in force? One of this host always may. */
 enum reason control_judge(const struct snapshot *s, const struct caller *caller) MUST_CHECK;

@@ -177,7 +177,7 @@ const struct method methods_policy[] = {
 	 .help = "who may reach what, and who is revoked",
 	 .result = "{otherwise: \"deny\", or \"allow\" while there is no policy at all, grants, "
 		   "policy, revoked, signed: [{agent or serial or key, revoked, by, counter, "
-		   "before?, issued, until, note?}]}"},
+		   "before?, issued, until, note?, lapsed?: true}]}"},
 	{.name = "grant",
 	 .level = CALLER_ADMIN,
 	 .run = rules_grant_run,

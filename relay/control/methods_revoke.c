@@ -118,38 +118,54 @@ static bool revokes_caller(const struct caller *caller, const json_t *entry)
 
 /* ---- signed ---- */
 
-/* By whom, as people say it. */
-static const char *signer_text(const struct signed_entry *e, char out[96])
-{
-	snprintf(out, 96, "%s%s", e->signer.is_ca ? "the CA" : "console:", e->signer.peer.name);
-	return out;
-}
-
 json_t *revoke_signed_list(const struct signed_revocations *all)
 {
-	json_t *list = json_array();
-	char text[UTC_TEXT_BYTES], by[96];
+	json_t *list = json_array(), *one;
 
-	for (size_t i = 0; i < all->count; i++) {
-		const struct signed_entry *e = all->entries[i];
-		json_t *one = json_pack("{s:s, s:b, s:s, s:I}", revocation_word(e->what.kind),
-					e->revokes.value, "revoked", signed_entry_revokes(e), "by",
-					signer_text(e, by), "counter", (json_int_t)e->what.counter);
-
-		if (e->what.before > 0)
-			json_object_set_new(one, "before",
-					    json_string(utc_text((time_t)e->what.before, text)));
-		json_object_set_new(one, "issued",
-				    json_string(utc_text((time_t)e->what.issued, text)));
-		json_object_set_new(one, "until",
-				    json_string(utc_text((time_t)e->what.keep_until, text)));
-		if (e->what.note.len > 0)
-			json_object_set_new(
-				one, "note",
-				json_stringn((const char *)e->what.note.data, e->what.note.len));
+	for (size_t i = 0; i < all->count; i++)
+		json_array_append_new(list, signed_entry_json(all->entries[i]));
+	for (size_t i = 0; i < all->aside_count; i++) {
+		if (!signed_revocations_waits(all, all->aside[i]))
+			continue;
+		one = signed_entry_json(all->aside[i]);
+		json_object_set_new(one, "lapsed", json_true());
 		json_array_append_new(list, one);
 	}
 	return list;
+}
+
+static void tell_change(struct relay_control *ctl, const char *kind, json_t *data)
+{
+	if (!data)
+		return;
+	log_warning("control", "%s count=%" JSON_INTEGER_FORMAT ": %s", kind,
+		    json_integer_value(json_object_get(data, "count")),
+		    json_string_value(json_object_get(data, "text")));
+	control_event(ctl, kind, data);
+}
+
+void revoke_tell_changes(struct relay_control *ctl, const struct signed_told *told,
+			 enum signed_cause cause)
+{
+	tell_change(ctl, "revocation.lapsed", signed_told_event(told, false, cause));
+	tell_change(ctl, "revocation.restored", signed_told_event(told, true, cause));
+}
+
+/* Who brought it is told, too: it need not be who signed it. */
+static void tell_taken(struct call *c, const struct signed_entry *e)
+{
+	json_t *data = signed_entry_json(e);
+	char by[SIGNED_BY_BYTES];
+
+	json_object_set_new(data, "who", json_string(c->caller->who));
+	log_notice("control", "%s has %s %s%s%s by a signature that %s brought",
+		   signed_by_text(e, by),
+		   signed_entry_revokes(e) ? "revoked" : "taken back the revocation of",
+		   e->what.kind == WIRE_REVOKED_NAME ? "" : revocation_word(e->what.kind),
+		   e->what.kind == WIRE_REVOKED_NAME ? "" : " ", e->revokes.value, c->caller->who);
+	control_event(control_of(c),
+		      signed_entry_revokes(e) ? "revocation.signed" : "revocation.taken_back",
+		      data);
 }
 
 /* NULL, or why it is not kept. */
@@ -185,14 +201,20 @@ static const struct signed_entry *signed_take(struct call *c, const uint8_t *byt
 	struct signed_revocations before = ctl->signed_revocations, next = {.count = 0};
 	enum revocation_outcome o = REVOCATION_NO_MEMORY;
 	char why[CONFIGURING_WHY_BYTES] = "";
+	const struct signed_entry *taken;
+	struct signed_told told;
 
 	*unsaved = NULL;
+	signed_told_open(&told);
 	if (signed_revocations_copy(&before, &next))
-		o = signed_revocations_take(&next, ctl->current->identity, bytes, len, time(NULL));
+		o = signed_revocations_take(&next, ctl->current->identity, bytes, len, time(NULL),
+					    &told.listener);
 	if (o == REVOCATION_TAKEN && !signer_is_good_here(ctl, next.entries[next.count - 1]))
 		o = REVOCATION_SIGNER_REVOKED;
 	if (o != REVOCATION_TAKEN) {
+		ctl->signed_refused++;
 		signed_revocations_free(&next);
+		signed_told_free(&told);
 		call_fail(c, o == REVOCATION_NO_MEMORY ? JSONRPC_INTERNAL_ERROR : JSONRPC_REFUSED,
 			  NULL, "%s", revocation_outcome_sentence(o));
 		return NULL;
@@ -201,6 +223,7 @@ static const struct signed_entry *signed_take(struct call *c, const uint8_t *byt
 	if (!change_beside(ctl, why)) {
 		ctl->signed_revocations = before;
 		signed_revocations_free(&next);
+		signed_told_free(&told);
 		call_fail(c, JSONRPC_INTERNAL_ERROR, NULL, "%s", why);
 		return NULL;
 	}
@@ -209,7 +232,11 @@ static const struct signed_entry *signed_take(struct call *c, const uint8_t *byt
 	if (*unsaved)
 		log_warning("control", "a signed revocation is in force, and is not kept: %s",
 			    *unsaved);
-	return ctl->signed_revocations.entries[ctl->signed_revocations.count - 1];
+	taken = ctl->signed_revocations.entries[ctl->signed_revocations.count - 1];
+	tell_taken(c, taken);
+	revoke_tell_changes(ctl, &told, SIGNED_BY_A_THIEF);
+	signed_told_free(&told);
+	return taken;
 }
 
 /* The object of the call, if it is of this verb. 0: the call has failed. */
@@ -237,11 +264,11 @@ static size_t signed_param(struct call *c, enum revocation_verb verb, uint8_t ou
 static void signed_answer(struct call *c, const struct signed_entry *e, const char *unsaved)
 {
 	const struct relay_control *ctl = control_of(c);
-	char by[96], until[UTC_TEXT_BYTES];
+	char by[SIGNED_BY_BYTES], until[UTC_TEXT_BYTES];
 
 	call_answer(c, json_pack("{s:I, s:{s:s, s:s}, s:s*}", "revision",
 				 (json_int_t)changes_revision(ctl->managed.configuring.changes),
-				 "signed", "by", signer_text(e, by), "until",
+				 "signed", "by", signed_by_text(e, by), "until",
 				 utc_text((time_t)e->what.keep_until, until), "unsaved", unsaved));
 }
 
@@ -341,7 +368,7 @@ static void unrevoke_run(struct call *c)
 	enum wire_revocation_kind kind;
 	const char *value;
 	json_t *document;
-	char text[200], by[96];
+	char text[200], by[SIGNED_BY_BYTES];
 
 	if (json_object_get(c->params, "signed")) {
 		unrevoke_signed(c);
@@ -358,7 +385,7 @@ static void unrevoke_run(struct call *c)
 			c, JSONRPC_REFUSED, NULL,
 			"%s has revoked %s by a signature, which no relay's word takes back; sign "
 			"it by a console: 'postern --as CONSOLE.yaml unrevoke'",
-			signer_text(e, by), value);
+			signed_by_text(e, by), value);
 		return;
 	}
 	if (revoked_remove(policy_list(document, "revoked"), kind, value) == 0) {

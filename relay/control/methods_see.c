@@ -134,6 +134,8 @@ static void see_status_run(struct call *c)
 	json_object_set_new(result, "key_exchange", see_key_exchanges(r));
 	json_object_set_new(result, "places", places_state(&t.ledger));
 	json_object_set_new(result, "memory", see_memory(&r->memory));
+	json_object_set_new(result, "signed_revocations",
+			    signed_table_json(&ctl->signed_revocations, ctl->signed_refused));
 	json_object_set_new(result, "stun", stun_state(ctl, &t));
 	if (ctl->nat.socket[0])
 		json_object_set_new(result, "nat", nat_view_json(&ctl->nat.view));
@@ -230,7 +232,8 @@ const struct method methods_see[] = {
 		   "sessions, sessions_total, connections, accepted_total, handshakes_total, "
 		   "bytes_total, refused, "
 		   "isolation, tls_library, tls_library_year, key_exchange: {NAME: links}, places: "
-		   "{CLASS: {used, most}}, memory: {used, limit, refused}, stun: "
+		   "{CLASS: {used, most}}, memory: {used, limit, refused}, "
+		   "signed_revocations: {used, most, aside, refused}, stun: "
 		   "{listen_udp, listen_tcp, udp, tcp}, nat?: {connected, "
 		   "external?, "
 		   "verdict, sentence?, advice?, mappings: [{protocol, family, port, external?, "

@@ -5,7 +5,7 @@ import re
 import signal
 import time
 
-from console import console, in_utc
+from console import Console, console, in_utc
 from netlab import wait_until
 from peers import echo, ends, receive_exactly
 from runner import limit
@@ -120,6 +120,45 @@ def test_console_revoke(lab):
     assert [r["note"] for r in revoked] == ["stolen, rather"], revoked
     boss.run("unrevoke", "laptop")
     wait_until("laptop is let in again", lambda: reachable(w.laptop), 15, 0.5)
+
+
+@limit(120)
+def test_the_cas_key_revokes(lab):
+    """Signed where the CA is and passed on by the control socket: it ends what a stolen console has
+    signed, at the relay and at the agents, and no console takes it back."""
+    socket = lab.path("relay.sock")
+    w, _relay, _home, _laptop, boss = cast(lab, relay_blocks={"control": f"  socket: {socket}"})
+    thief = console(w, name="thief")
+    local = Console(w.relay_host, "--socket", socket)
+    wait_until("a session", lambda: reachable(w.laptop), 10)
+    thief.run("revoke", "laptop")
+    assert not reachable(w.laptop)
+    lost, found = lab.path("lost"), lab.path("found")
+    time.sleep(1.1)  # what was issued before this second is revoked
+    said = w.tool("pki", "revoke", w.pki, "thief", "--note", "stolen", "--out", lost)
+    assert "revokes 'thief', until 20" in said.stdout, said.stdout
+    assert "all revocations that it has signed end with it" in said.stderr, said.stderr
+    said = local.run("revoke", "--file", lost).stdout
+    assert "thief is revoked" in said and "signed by the CA, until 20" in said, said
+    wait_until("laptop is good again", lambda: reachable(w.laptop), 40, 0.5)
+    for told in (boss.json("relay", "events"), boss.json("agent", "events", "home")):
+        told = [e for e in told["events"] if e["kind"].startswith("revocation.")]
+        assert [(e["kind"], e.get("by")) for e in told] == [
+            ("revocation.signed", "console:thief"), ("revocation.signed", "the CA"),
+            ("revocation.lapsed", None)], told
+        assert told[0]["agent"] == "laptop" and told[0]["until"].startswith("20"), told
+        assert told[1]["agent"] == "thief" and told[1]["note"] == "stolen", told
+        assert told[2]["what"] == ["laptop"] and "sign again" in told[2]["text"], told
+    assert boss.json("relay", "status")["signed_revocations"] == {
+        "used": 1, "most": 1024, "aside": 0, "refused": 0}
+    thief.refused("relay", "status")
+    assert "it alone takes that back" in boss.refused("unrevoke", "thief")
+    assert "says the opposite" in local.refused("unrevoke", "--file", lost)
+    said = w.tool("pki", "revoke", w.pki, "thief", "--take-back", "--out", found)
+    assert "takes back what revokes 'thief'" in said.stdout and not said.stderr, said
+    assert "thief is good again" in local.run("unrevoke", "--file", found).stdout
+    thief.run("relay", "status")
+    assert "a newer one" in local.refused("revoke", "--file", lost)
 
 
 def test_console_revoke_publisher(lab):

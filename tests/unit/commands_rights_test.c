@@ -157,6 +157,15 @@ static void test_the_ca_signs_a_revocation(void **state)
 	scene_run("revoke --file one --as c --at one.example", STATUS_OK);
 	assert_says(ran.out, "the certificate 0a1b is revoked");
 	scene_forget();
+	/* More goes with a console than its name says. */
+	scene_run("pki revoke ca ops --out thief", STATUS_OK);
+	assert_says(ran.err, "note: all revocations that it has signed end with it");
+	scene_run("pki revoke ca ops --take-back", STATUS_OK);
+	assert_string_equal(ran.err, "");
+	scene_run("pki revoke ca --key "
+		  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+		  STATUS_OK);
+	assert_says(ran.err, "note: if that is a console's key, all revocations");
 	/* A slip of the name, and what cannot be signed. */
 	scene_run("pki revoke ca hone", STATUS_OK);
 	assert_says(ran.err, "note: ca has issued nothing for 'hone'");
@@ -358,6 +367,28 @@ static void test_unrevoke_what_is_signed(void **state)
 		assert_int_equal(r.keep_until, 2335316645); /* as long as what it takes back */
 	}
 	scene_forget();
+	/* Of one that the CA's key has signed, and another of a console's, the newer one is
+	 * surpassed; one that has lapsed revokes nothing. */
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t last = (uint64_t)time(NULL) * 1000 + 60000;
+		char known[300];
+
+		snprintf(known, sizeof(known),
+			 "{\"signed\": [{\"agent\": \"phone\", \"revoked\": true, \"counter\": "
+			 "%" PRIu64
+			 "%s}, {\"agent\": \"phone\", \"revoked\": false, \"counter\": 7}]}",
+			 last, i == 0 ? "" : ", \"lapsed\": true");
+		scene_answers(FIRST, known);
+		scene_answers(FIRST, "{\"revision\": 9}");
+		scene_run("unrevoke phone --as c --at one.example", STATUS_OK);
+		if (i == 0)
+			assert_true(
+				assert_signed(FIRST, 1, "unrevoke", REVOCATION_TAKE_BACK, "phone")
+					.counter > last);
+		else
+			assert_asked(FIRST, 1, "unrevoke", "{\"agent\": \"phone\"}");
+		scene_forget();
+	}
 	scene_answers(FIRST,
 		      "{\"signed\": [{\"serial\": \"0a1b\", \"revoked\": false, \"counter\": "
 		      "7}]}");

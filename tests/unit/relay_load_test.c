@@ -5,7 +5,7 @@
  *
  * links: core/key_file.c
  * links: core/engine/owned.c core/engine/front_certificate.c
- * links: core/engine/entitled.c core/engine/revocations.c core/engine/signed_revocations.c
+ * links: core/engine/entitled.c core/engine/revocations.c core/engine/signed_revocations.c core/engine/signed_told.c
  * links: core/engine/identity_revocation.c core/parse/revocation.c
  * links: relay/config/load.c relay/config/config.c relay/config/policy.c relay/config/stun.c
  * links: relay/policy/policy.c relay/policy/compile.c relay/policy/index.c relay/policy/source.c

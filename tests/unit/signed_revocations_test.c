@@ -2,7 +2,7 @@
 /*
  * signed_revocations_test: who may sign a revocation, which of several counts, and what is kept.
  *
- * links: core/engine/signed_revocations.c core/engine/identity_revocation.c
+ * links: core/engine/signed_revocations.c core/engine/signed_told.c core/engine/identity_revocation.c
  * links: core/parse/revocation.c core/engine/revocations.c core/engine/entitled.c
  * links: core/engine/tag.c core/engine/tls.c core/engine/identity.c core/engine/identity_verify.c
  * links: core/engine/identity_relay.c core/engine/certificate.c core/engine/csr.c
@@ -20,6 +20,7 @@
 #include <time.h>
 #include <cmocka.h>
 
+#include "core/engine/signed_told.h"
 #include "ctl/pki/make.h"
 #include "tests/support/signed.h"
 
@@ -28,6 +29,7 @@
 static struct certs_ca ours, others;
 static struct identity *ops, *second, *here; /* two consoles, and the agent that judges */
 static struct signed_revocations all;
+static struct signed_told told; /* by the last that was taken or reviewed */
 static time_t now;
 
 static struct signed_revocation of(const char *name)
@@ -40,7 +42,17 @@ static enum revocation_outcome take_by(const struct identity *signer, struct sig
 	uint8_t bytes[REVOCATION_MAX];
 	size_t len = signed_make(signer, &r, bytes);
 
-	return signed_revocations_take(&all, here, bytes, len, now);
+	signed_told_free(&told);
+	return signed_revocations_take(&all, here, bytes, len, now, &told.listener);
+}
+
+static enum revocation_outcome take_by_ca(const struct certs_ca *ca, struct signed_revocation r)
+{
+	uint8_t bytes[REVOCATION_MAX];
+	size_t len = signed_make_by_ca(ca, &r, bytes);
+
+	signed_told_free(&told);
+	return signed_revocations_take(&all, here, bytes, len, now, &told.listener);
 }
 
 static enum revocation_outcome take(struct signed_revocation r)
@@ -60,7 +72,7 @@ static bool is_revoked(const char *name)
 {
 	struct identity_peer peer = {.role = IDENTITY_AGENT, .not_before = now - DAY};
 
-	snprintf(peer.name, sizeof(peer.name), "%s", name);
+	snprintf(peer.name, sizeof(peer.name), "%.63s", name);
 	return revocations_cover(&all.list, &peer);
 }
 
@@ -78,6 +90,7 @@ static int begin(void **state)
 static int end(void **state)
 {
 	signed_revocations_free(&all);
+	signed_told_free(&told);
 	identity_free(ops);
 	identity_free(second);
 	identity_free(here);
@@ -173,11 +186,13 @@ static void a_console_and_the_ca_may_sign(void **state)
 	assert_int_equal(take(of("laptop")), REVOCATION_TAKEN);
 	assert_false(all.entries[0]->signer.is_ca);
 	assert_string_equal(all.entries[0]->signer.peer.name, "ops");
-	assert_int_equal(signed_revocations_take(&all, here, bytes, len, now), REVOCATION_TAKEN);
+	assert_int_equal(signed_revocations_take(&all, here, bytes, len, now, NULL),
+			 REVOCATION_TAKEN);
 	assert_true(all.entries[1]->signer.is_ca);
 	assert_true(is_revoked("laptop") && is_revoked("guest"));
 	assert_false(is_revoked("home"));
-	assert_int_equal(signed_revocations_take(&all, here, bytes, len, now), REVOCATION_KNOWN);
+	assert_int_equal(signed_revocations_take(&all, here, bytes, len, now, NULL),
+			 REVOCATION_KNOWN);
 	assert_int_equal(all.count, 2);
 }
 
@@ -195,7 +210,7 @@ static void no_other_may(void **state)
 	assert_int_equal(take_by(agent, r), REVOCATION_ROLE);
 	assert_int_equal(take_by(relay, r), REVOCATION_ROLE);
 	assert_int_equal(take_by(strange, r), REVOCATION_UNTRUSTED);
-	assert_int_equal(signed_revocations_take(&all, here, bytes, len, now),
+	assert_int_equal(signed_revocations_take(&all, here, bytes, len, now, NULL),
 			 REVOCATION_UNTRUSTED);
 	assert_int_equal(all.count, 0);
 	identity_free(agent);
@@ -212,12 +227,13 @@ static void no_bit_can_be_changed(void **state)
 
 	for (size_t i = 0; i < len; i++) {
 		bytes[i] ^= 1;
-		assert_int_not_equal(signed_revocations_take(&all, here, bytes, len, now),
+		assert_int_not_equal(signed_revocations_take(&all, here, bytes, len, now, NULL),
 				     REVOCATION_TAKEN);
 		bytes[i] ^= 1;
 	}
 	assert_int_equal(all.count, 0);
-	assert_int_equal(signed_revocations_take(&all, here, bytes, len, now), REVOCATION_TAKEN);
+	assert_int_equal(signed_revocations_take(&all, here, bytes, len, now, NULL),
+			 REVOCATION_TAKEN);
 }
 
 /* ---- which counts ---- */
@@ -364,6 +380,7 @@ static void a_narrower_one_wants_a_good_signer(void **state)
 
 /* ---- places ---- */
 
+/* signer NULL: the CA. */
 static enum revocation_outcome take_nth(const struct identity *signer, unsigned n, uint64_t until)
 {
 	struct signed_revocation r = of("");
@@ -372,29 +389,298 @@ static enum revocation_outcome take_nth(const struct identity *signer, unsigned 
 	snprintf(name, sizeof(name), "n%u", n);
 	r.value = wire_text(name);
 	r.keep_until = until;
-	return take_by(signer, r);
+	return signer ? take_by(signer, r) : take_by_ca(&ours, r);
 }
 
 static void there_are_only_so_many(void **state)
 {
 	uint64_t later = (uint64_t)now + DAY;
+	struct identity *third = certs_identity(&ours, &ours, IDENTITY_CONSOLE, "third", -DAY, DAY),
+			*fourth =
+				certs_identity(&ours, &ours, IDENTITY_CONSOLE, "fourth", -DAY, DAY);
+	const struct identity *const consoles[] = {ops, second, third};
 	unsigned n = 0;
 
-	for (; n < SIGNED_REVOCATIONS_OF_ONE; n++)
-		assert_int_equal(take_nth(ops, n, later + (n == 7 ? 0 : DAY)), REVOCATION_TAKEN);
-	assert_int_equal(take_nth(ops, n, later), REVOCATION_FULL);
+	for (unsigned i = 0; i < 3; i++) {
+		for (unsigned k = 0; k < SIGNED_REVOCATIONS_OF_ONE; k++, n++)
+			assert_int_equal(take_nth(consoles[i], n, later + (n == 7 ? 0 : DAY)),
+					 REVOCATION_TAKEN);
+		assert_int_equal(take_nth(consoles[i], n, later), REVOCATION_SHARE);
+	}
 	assert_int_equal(take_nth(ops, 3, later + 2 * DAY), REVOCATION_OLDER);
+	/* The last quarter is the CA's. */
+	assert_int_equal(n, SIGNED_REVOCATIONS_OF_CONSOLES);
+	assert_int_equal(take_nth(fourth, n, later + DAY), REVOCATION_FULL);
 	for (; n < REVOCATIONS_SIGNED_MAX; n++)
-		assert_int_equal(take_nth(second, n, later + DAY), REVOCATION_TAKEN);
-	assert_int_equal(take_nth(second, n, later + DAY), REVOCATION_FULL);
+		assert_int_equal(take_nth(NULL, n, later + DAY), REVOCATION_TAKEN);
+	assert_int_equal(take_nth(NULL, n, later + DAY), REVOCATION_FULL);
 	assert_int_equal(all.list.count, REVOCATIONS_SIGNED_MAX);
 	/* What is over makes room, where room is wanted. */
 	now = (time_t)later;
 	assert_int_equal(all.count, REVOCATIONS_SIGNED_MAX);
-	assert_int_equal(take_nth(second, n, later + DAY), REVOCATION_TAKEN);
+	assert_int_equal(take_nth(ops, n, later + DAY), REVOCATION_TAKEN);
 	assert_int_equal(all.count, REVOCATIONS_SIGNED_MAX);
 	assert_null(signed_revocations_find(&all, WIRE_REVOKED_NAME, "n7"));
 	assert_non_null(signed_revocations_find(&all, WIRE_REVOKED_NAME, "n8"));
+	/* The CA's word about who fills it finds a place, and makes 255 more. */
+	assert_int_equal(take_nth(NULL, n + 1, later + DAY), REVOCATION_FULL);
+	assert_int_equal(take_by_ca(&ours, of("second")), REVOCATION_TAKEN);
+	assert_int_equal(told.lapsed.count, SIGNED_REVOCATIONS_OF_ONE);
+	assert_int_equal(all.count, REVOCATIONS_SIGNED_MAX - SIGNED_REVOCATIONS_OF_ONE + 1);
+	assert_int_equal(take_nth(fourth, n, later + DAY), REVOCATION_OLDER);
+	assert_int_equal(take_nth(fourth, n + 1, later + DAY), REVOCATION_TAKEN);
+	identity_free(third);
+	identity_free(fourth);
+}
+
+/* What is aside has the places that nothing else wants. */
+static void what_is_aside_gives_way(void **state)
+{
+	uint64_t later = (uint64_t)now + DAY;
+	unsigned n = 0;
+
+	assert_int_equal(take_nth(ops, 0, later), REVOCATION_TAKEN);
+	assert_int_equal(take_nth(ops, 1, later), REVOCATION_TAKEN);
+	now++;
+	assert_int_equal(take_nth(second, 0, later), REVOCATION_TAKEN);
+	assert_int_equal(take_nth(second, 1, later), REVOCATION_TAKEN);
+	assert_int_equal(all.aside_count, 2);
+	for (n = 2; n < REVOCATIONS_SIGNED_MAX - 1; n++)
+		assert_int_equal(take_nth(NULL, n, later), REVOCATION_TAKEN);
+	assert_int_equal(all.count + all.aside_count, REVOCATIONS_SIGNED_MAX);
+	assert_string_equal(all.aside[0]->revokes.value, "n1");
+	assert_int_equal(take_nth(NULL, n, later), REVOCATION_TAKEN);
+	assert_int_equal(all.aside_count, 0);
+	assert_int_equal(all.count, REVOCATIONS_SIGNED_MAX);
+}
+
+/* ---- the CA's own key ---- */
+
+static void assert_names(const struct signed_changes *c, const char *names)
+{
+	char text[512] = "";
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(c->names, i, item)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", i ? ", " : "",
+			 json_string_value(item));
+	assert_string_equal(text, names);
+}
+
+/* A thief dates back, and takes back; where the CA revokes the console all of that goes, and what
+ * another had signed before counts again. */
+static void what_a_thief_signed_ends_with_it(void **state)
+{
+	assert_int_equal(take_by(second, at(of("stolen"), 5000)), REVOCATION_TAKEN);
+	assert_int_equal(take(at(back("stolen"), 100)), REVOCATION_TAKEN);
+	assert_int_equal(take(at(of("home"), 9000)), REVOCATION_TAKEN);
+	assert_int_equal(take_by(second, of("phone")), REVOCATION_TAKEN);
+	assert_true(is_revoked("home") && !is_revoked("stolen"));
+	/* Another console's word leaves them, for it may be the thief's. */
+	assert_int_equal(take_by(second, at(of("ops"), 50)), REVOCATION_TAKEN);
+	assert_true(is_revoked("home") && !is_revoked("stolen"));
+	assert_int_equal(take_by_ca(&ours, at(of("ops"), 40)), REVOCATION_TAKEN);
+	assert_false(is_revoked("home"));
+	assert_true(is_revoked("stolen") && is_revoked("phone") && is_revoked("ops"));
+	assert_int_equal(told.lapsed.count, 2);
+	assert_names(&told.lapsed, "home, stolen (taken back)");
+	assert_int_equal(told.restored.count, 1);
+	assert_names(&told.restored, "stolen");
+	/* The one that was taken is the last, and has the highest number. */
+	assert_true(all.entries[all.count - 1]->signer.is_ca);
+	for (size_t i = 1; i < all.count; i++)
+		assert_true(all.entries[i - 1]->number < all.entries[i]->number);
+	/* However far it dates back. */
+	assert_int_equal(take(at(of("home"), 9000)), REVOCATION_SIGNER_REVOKED);
+	assert_int_equal(take(at(of("ops"), 0)), REVOCATION_SIGNER_REVOKED);
+	assert_false(is_revoked("home"));
+	/* Nothing of it comes back with the console. */
+	assert_int_equal(take_by_ca(&ours, back("ops")), REVOCATION_TAKEN);
+	assert_false(is_revoked("home") || is_revoked("ops"));
+	assert_int_equal(take(at(of("home"), 9000)), REVOCATION_TAKEN);
+}
+
+/* What it revokes of one certificate or one key reaches whom that is. */
+static void a_thief_is_known_by_its_serial_and_key(void **state)
+{
+	struct signed_revocation r;
+	char key[WIRE_REVOCATION_MAX + 1];
+	struct identity_peer peer;
+
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(take(at(of("home"), 1000)), REVOCATION_TAKEN);
+		assert_true(identity_self(ops, &peer));
+		revocation_key_text(peer.key, key);
+		r = of(i == 0 ? peer.serial : key);
+		r.kind = i == 0 ? WIRE_REVOKED_SERIAL : WIRE_REVOKED_KEY;
+		assert_int_equal(take_by_ca(&ours, r), REVOCATION_TAKEN);
+		assert_false(is_revoked("home"));
+		signed_revocations_free(&all);
+	}
+}
+
+static void no_console_takes_back_the_cas_word(void **state)
+{
+	assert_int_equal(take_by_ca(&ours, at(of("laptop"), 1000)), REVOCATION_TAKEN);
+	assert_int_equal(take(at(back("laptop"), 900)), REVOCATION_BY_CA);
+	assert_int_equal(take(at(back("laptop"), 1100)), REVOCATION_OLDER);
+	assert_true(is_revoked("laptop"));
+	/* A console adds to it: what was issued since is revoked, too. */
+	assert_int_equal(take(at(of("laptop"), 500)), REVOCATION_TAKEN);
+	assert_int_equal(all.count, 2);
+	assert_int_equal(all.list.count, 1);
+	assert_true(all.list.list[0].before == now - 500);
+	assert_int_equal(take(at(of("laptop"), 500)), REVOCATION_OLDER);
+	assert_true(
+		signed_entry_revokes(signed_revocations_find(&all, WIRE_REVOKED_NAME, "laptop")));
+	/* The CA takes back whatever is older. */
+	assert_int_equal(take_by_ca(&ours, at(back("laptop"), 600)), REVOCATION_TAKEN);
+	assert_true(is_revoked("laptop"));
+	assert_int_equal(take_by_ca(&ours, at(back("laptop"), 400)), REVOCATION_TAKEN);
+	assert_false(is_revoked("laptop"));
+	assert_int_equal(take(at(of("laptop"), 450)), REVOCATION_OLDER);
+	assert_int_equal(take(at(of("laptop"), 300)), REVOCATION_TAKEN);
+	assert_true(is_revoked("laptop"));
+	assert_int_equal(take(at(back("laptop"), 200)), REVOCATION_TAKEN);
+	assert_false(is_revoked("laptop"));
+	/* In the other order it is the same: what a console took back is revoked again. */
+	assert_int_equal(take(at(back("phone"), 100)), REVOCATION_TAKEN);
+	assert_int_equal(take_by_ca(&ours, at(of("phone"), 200)), REVOCATION_TAKEN);
+	assert_true(is_revoked("phone"));
+}
+
+/* ---- other CAs ---- */
+
+/* An agent of that CA, which trusts another, too. */
+static struct identity *trusting(const struct certs_ca *own, const char *more)
+{
+	struct certs_ca both = *own;
+	char pem[8192];
+
+	snprintf(pem, sizeof(pem), "%s%s", own->pem, more);
+	both.pem = pem;
+	return certs_identity(own, &both, IDENTITY_AGENT, "home", -3600, DAY);
+}
+
+static void review(const struct identity *id)
+{
+	signed_told_free(&told);
+	signed_revocations_review(&all, id, &told.listener);
+}
+
+static void what_rests_on_a_ca_goes_and_comes_with_it(void **state)
+{
+	struct identity *theirs =
+		certs_identity(&others, &others, IDENTITY_CONSOLE, "theirs", -DAY, DAY);
+	struct identity *both = trusting(&others, ours.pem), *later = trusting(&others, "");
+	struct identity *first = here;
+	struct signed_revocations again = {0};
+	uint32_t last;
+	json_t *kept, *event;
+
+	here = both;
+	assert_int_equal(take(of("laptop")), REVOCATION_TAKEN);
+	assert_int_equal(take_by(theirs, of("phone")), REVOCATION_TAKEN);
+	assert_int_equal(take(at(of("guest"), 10)), REVOCATION_TAKEN);
+	assert_int_equal(take_by(theirs, back("guest")), REVOCATION_TAKEN);
+	assert_int_equal(take_by_ca(&ours, of("old")), REVOCATION_TAKEN);
+	/* A CA more changes nothing. */
+	review(both);
+	assert_int_equal(told.lapsed.count + told.restored.count, 0);
+	/* The console's and the CA's own; guest's waits aside anyway. */
+	review(later);
+	assert_int_equal(told.lapsed.count, 2);
+	assert_int_equal(told.restored.count, 0);
+	assert_false(is_revoked("laptop") || is_revoked("old") || is_revoked("guest"));
+	assert_true(is_revoked("phone"));
+	assert_int_equal(all.aside_count, 3);
+	event = signed_told_event(&told, false, SIGNED_BY_OTHER_CAS);
+	assert_int_equal(json_integer_value(json_object_get(event, "count")), 2);
+	assert_non_null(strstr(json_string_value(json_object_get(event, "text")), "sign again"));
+	json_decref(event);
+	assert_null(signed_told_event(&told, true, SIGNED_BY_OTHER_CAS));
+	/* Those wait of which nothing else speaks. */
+	signed_told_free(&told);
+	signed_told_waiting(&told, &all);
+	assert_int_equal(told.lapsed.count, 2);
+	last = all.last;
+	/* As after a trial; peers that came meanwhile have not been told. */
+	review(both);
+	assert_int_equal(told.restored.count, 2);
+	assert_true(is_revoked("laptop") && is_revoked("old") && is_revoked("phone"));
+	assert_true(!is_revoked("guest"));
+	assert_int_equal(all.count, 4);
+	for (size_t i = 0; i < all.count; i++)
+		assert_true(!is_revoked(all.entries[i]->revokes.value) ||
+			    all.entries[i]->number > last ||
+			    strcmp(all.entries[i]->revokes.value, "phone") == 0);
+	/* The one that had taken back goes: what it took back counts again. */
+	review(first);
+	assert_int_equal(told.lapsed.count, 2);
+	assert_int_equal(told.restored.count, 1);
+	assert_true(is_revoked("guest") && is_revoked("laptop") && !is_revoked("phone"));
+	/* It outlasts a start without the CA. */
+	review(both);
+	kept = signed_revocations_keep(&all);
+	assert_int_equal(signed_revocations_recall(&again, later, kept), 3);
+	signed_revocations_free(&all);
+	all = again;
+	assert_true(is_revoked("phone") && !is_revoked("old"));
+	/* Who signed what waits is known all the same. */
+	signed_told_free(&told);
+	signed_told_waiting(&told, &all);
+	assert_int_equal(told.lapsed.count, 2);
+	for (size_t i = 0; i < all.aside_count; i++) {
+		bool by_ca = strcmp(all.aside[i]->revokes.value, "old") == 0;
+
+		event = signed_entry_json(all.aside[i]);
+		assert_string_equal(json_string_value(json_object_get(event, "by")),
+				    by_ca ? "the CA" : "console:ops");
+		json_decref(event);
+	}
+	review(both);
+	assert_true(is_revoked("laptop") && is_revoked("old") && is_revoked("phone"));
+	assert_true(signed_revocations_find(&all, WIRE_REVOKED_NAME, "old")->signer.is_ca);
+	json_decref(kept);
+	here = first;
+	identity_free(theirs);
+	identity_free(both);
+	identity_free(later);
+}
+
+/* "postern pki rotate": the new CA is signed by the old one, and both are trusted for a while. What
+ * was signed under the old one counts as long as that is there, and what the new one's consoles
+ * sign stays. */
+static void a_rotation_takes_with_it_what_was_not_signed_anew(void **state)
+{
+	struct certs_ca next = certs_make_ca("Next");
+	X509 *cross = pki_make_next_ca(next.key, "Next", now - DAY, now + DAY, ours.x, ours.key);
+	char *pem = pki_certificate_pem(cross);
+	struct certs_ca new_ca = {next.key, cross, pem};
+	struct identity *fresh =
+		certs_identity(&new_ca, &new_ca, IDENTITY_CONSOLE, "fresh", -3600, DAY);
+	struct identity *both = trusting(&new_ca, ours.pem), *later = trusting(&new_ca, "");
+	struct identity *first = here;
+
+	here = both;
+	assert_int_equal(take(at(of("laptop"), 100)), REVOCATION_TAKEN);
+	assert_int_equal(take(at(of("phone"), 100)), REVOCATION_TAKEN);
+	assert_int_equal(take_by(fresh, of("guest")), REVOCATION_TAKEN);
+	review(both);
+	assert_int_equal(told.lapsed.count, 0);
+	assert_int_equal(take_by(fresh, of("phone")), REVOCATION_TAKEN);
+	review(later);
+	assert_int_equal(told.lapsed.count, 1);
+	assert_names(&told.lapsed, "laptop");
+	assert_true(is_revoked("phone") && is_revoked("guest") && !is_revoked("laptop"));
+	here = first;
+	identity_free(fresh);
+	identity_free(both);
+	identity_free(later);
+	X509_free(cross);
+	free(pem);
+	certs_free_ca(&next);
 }
 
 /* ---- what is kept ---- */
@@ -485,6 +771,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_a_revoked_console_revoked_stays, begin, end),
 		cmocka_unit_test_setup_teardown(a_narrower_one_wants_a_good_signer, begin, end),
 		cmocka_unit_test_setup_teardown(there_are_only_so_many, begin, end),
+		cmocka_unit_test_setup_teardown(what_is_aside_gives_way, begin, end),
+		cmocka_unit_test_setup_teardown(what_a_thief_signed_ends_with_it, begin, end),
+		cmocka_unit_test_setup_teardown(a_thief_is_known_by_its_serial_and_key, begin, end),
+		cmocka_unit_test_setup_teardown(no_console_takes_back_the_cas_word, begin, end),
+		cmocka_unit_test_setup_teardown(what_rests_on_a_ca_goes_and_comes_with_it, begin,
+						end),
+		cmocka_unit_test_setup_teardown(a_rotation_takes_with_it_what_was_not_signed_anew,
+						begin, end),
 		cmocka_unit_test_setup_teardown(it_is_kept_and_copied, begin, end),
 		cmocka_unit_test_setup_teardown(what_is_recalled_was_judged_before, begin, end),
 		cmocka_unit_test_setup_teardown(texts_are_of_one_length_at_most, begin, end),

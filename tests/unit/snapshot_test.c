@@ -2,7 +2,7 @@
 /*
  * snapshot: made whole or not at all, found by name, freed by the last.
  * links: core/key_file.c
- * links: core/engine/entitled.c core/engine/revocations.c core/engine/signed_revocations.c
+ * links: core/engine/entitled.c core/engine/revocations.c core/engine/signed_revocations.c core/engine/signed_told.c
  * links: core/engine/identity_revocation.c core/parse/revocation.c
  * links: core/conf/rows.c
  * links: relay/config/stun.c relay/config/bind_list.c relay/config/snapshot.c core/listening.c

@@ -365,9 +365,9 @@ static void relay_open_all(struct world_relay *r)
 			world_broken("the relay does not start: %s", why);
 	}
 	load_signed_revocations(&config, &signed_revocations);
-	setup.snap = snapshot_new(&config,
-				  &(struct snapshot_beside){setup.front_pem, &signed_revocations},
-				  1, why, sizeof(why));
+	setup.snap = snapshot_new(
+		&config, &(struct snapshot_beside){setup.front_pem, &signed_revocations, NULL}, 1,
+		why, sizeof(why));
 	if (!setup.snap ||
 	    relay_open(&r->relay, setup.snap, relay_threads(&setup.snap->config), why,
 		       sizeof(why)) ||

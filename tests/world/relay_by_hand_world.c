@@ -1023,6 +1023,9 @@ static void scene_a_relay_that_signs_without_end(void)
 	legs_run(SECOND);
 	say_signed(ADMIN, REVOCATION_REVOKE, 0, now);
 	check_signed(false, "behind so much rubbish");
+	world_check(home.agent.links.signed_refused == REVOCATIONS_SIGNED_MAX, "bounded",
+		    "%llu signed revocations are counted as refused",
+		    (unsigned long long)home.agent.links.signed_refused);
 	peer_close(&the_link, false);
 	world_run(SECOND);
 	welcome(8);

@@ -59,6 +59,8 @@ const struct world_kind worlds[] = {
 	{"issued_again", world_issued_again, 10},
 	{"signed", world_signed, 10},
 	{"signed_refusals", world_signed_refusals, 5},
+	{"signed_stolen", world_signed_stolen, 5},
+	{"signed_ca_removed", world_signed_ca_removed, 10},
 	{"expired", world_expired, 1},
 	{"contractor", world_contractor, 10},
 	{"renewed", world_renewed, 20},

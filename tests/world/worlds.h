@@ -54,6 +54,8 @@ void world_revoked_while_opening(void);
 void world_issued_again(void);
 void world_signed(void);
 void world_signed_refusals(void);
+void world_signed_stolen(void);
+void world_signed_ca_removed(void);
 void world_expired(void);
 void world_contractor(void);
 void world_renewed(void);
