@@ -15,11 +15,21 @@ static bool candidates_address_known(const struct addr *a)
 	return a->len > 0 && !addr_is_wildcard(a);
 }
 
-/* Of a relay on this very host. */
-static bool candidates_loopback(const struct addr *a)
+/* No datagram comes from there to a peer: a relay may say what it likes, and one on this very host
+ * sees this host's loopback. */
+static bool candidates_no_source(const struct addr *seen)
 {
-	return a->sa.sa_family == AF_INET ? ntohl(a->v4.sin_addr.s_addr) >> 24 == 127
-					  : IN6_IS_ADDR_LOOPBACK(&a->v6.sin6_addr);
+	struct addr a = *seen;
+
+	addr_unmap(&a);
+	if (!candidates_address_known(&a) || addr_port(&a) == 0)
+		return true;
+	if (a.sa.sa_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&a.v6.sin6_addr) ||
+		       IN6_IS_ADDR_MULTICAST(&a.v6.sin6_addr);
+	unsigned first = ntohl(a.v4.sin_addr.s_addr) >> 24;
+
+	return first == 0 || first == 127 || first >= 224;
 }
 
 /* False: text is none. Only what is sent by UDP is reflexive. */
@@ -76,8 +86,7 @@ void candidates_add_reflexive(struct candidates *c, const struct addr *seen)
 	char text[ADDR_TEXT_BYTES];
 	struct addr other;
 
-	if (c->count == WIRE_CANDIDATES_MAX || !candidates_address_known(seen) ||
-	    candidates_loopback(seen))
+	if (c->count == WIRE_CANDIDATES_MAX || candidates_no_source(seen))
 		return;
 	for (size_t i = 0; i < c->count; i++)
 		if (c->items[i][0] == 'u' && candidate_read(c->items[i], &other) &&

@@ -24,8 +24,9 @@ struct candidates {
 /* Of the view's mappings that lead here from a known address: verified ones first, and those that
  * the gateway has only promised unless its address is known not to be reached from outside. */
 void candidates_of(const struct nat_view *v, struct candidates *out);
-/* Adds what a relay has seen, unless there is a UDP candidate of that address already: that of a
- * mapping is better, and another relay's says the same. */
+/* Adds what a relay says that it has seen, if datagrams can come from there, unless there is a UDP
+ * candidate of that address already: that of a mapping is better, and another relay's says the
+ * same. */
 void candidates_add_reflexive(struct candidates *c, const struct addr *seen);
 /* As a message has them; they point into c. */
 struct wire_candidates candidates_wire(const struct candidates *c);

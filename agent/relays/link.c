@@ -111,6 +111,7 @@ static void link_dial(struct agent_link *l)
 		return;
 	}
 	l->dial_wanted = false;
+	l->proxied = http_proxy_applies(&l->set->setup->self.proxy, l->relay.address.host);
 	l->dial = dial_start(l->worker, l->set->setup, &l->relay, link_dialled, l);
 	if (!l->dial)
 		link_act(
@@ -131,7 +132,7 @@ static void link_ask_stun(struct agent_link *l)
 {
 	const struct agent_setup *setup = l->set->setup;
 	bool ask = link_state_live(&l->state) && setup->config->stun && !setup->transient &&
-		   !http_proxy_applies(&setup->self.proxy, l->relay.address.host);
+		   !l->proxied;
 
 	if (!ask) {
 		reflexive_stop(l->reflexive);

@@ -42,6 +42,7 @@ struct agent_link {
 	uint8_t secret[WIRE_SECRET_BYTES];
 	struct leg_pool legs;
 	struct reflexive *reflexive; /* NULL: it is down, or does not ask */
+	bool proxied;		     /* an HTTP proxy is what it is connected to */
 };
 
 /* NULL when memory is out. */

@@ -98,6 +98,7 @@ static void reflexive_timer_fired(struct timer *t, uint64_t now_ms)
 	if (error) {
 		log_debug("stun", "relay=%s: no UDP socket to ask it: %s", r->label,
 			  strerror(-error));
+		r->failed = true; /* the network may be another one by now */
 		reflexive_plan(r, AGAIN_MS, AGAIN_MS / 2);
 		return;
 	}

@@ -33,7 +33,8 @@ struct reflexive *reflexive_start(struct agent_worker *w, int fd, uint64_t link,
 void reflexive_stop(struct reflexive *r);
 /* What the relay told last, and how long ago; NULL: nothing yet. r NULL: likewise. */
 const struct addr *reflexive_address(const struct reflexive *r, uint64_t now_ms, uint64_t *age_ms);
-/* The same, if the last round that is over was answered; else NULL. */
+/* The same; NULL also if the round that ended last was not answered, or the last could not begin.
+ */
 const struct addr *reflexive_fresh(const struct reflexive *r);
 
 #endif

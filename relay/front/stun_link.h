@@ -13,8 +13,9 @@
  * no neighbour in its network can use that up.
  *
  * Who sees a request on the way can send it again. So it has the number of its round, and of a
- * round the place counts that it was first heard from: a copy from elsewhere, or of a round before
- * the last, is a stranger's like any other request (rendezvous_stun_asks()).
+ * round the place counts that it was first heard from, RENDEZVOUS_STUN_ASKS times: a copy from
+ * elsewhere, of a round before the last, or one of many whose sender is forged as the first one's
+ * place, is a stranger's like any other request (rendezvous_stun_asks()).
  */
 #ifndef POSTERN_RELAY_FRONT_STUN_LINK_H
 #define POSTERN_RELAY_FRONT_STUN_LINK_H

@@ -43,6 +43,7 @@ struct account_link {
 	uint64_t legs;
 	uint32_t stun_round; /* the last that it has asked in, and from where */
 	struct addr stun_from;
+	unsigned stun_asked; /* in it */
 	uint16_t key_exchange;
 	bool has_published; /* said PUBLISH, perhaps of nothing */
 	size_t service_count;
@@ -476,10 +477,14 @@ bool rendezvous_stun_asks(struct rendezvous *r, uint64_t link, uint32_t round,
 
 	if (!l || from->len == 0 || round < l->stun_round)
 		return false;
-	if (round == l->stun_round)
-		return addr_equal(from, &l->stun_from);
-	l->stun_round = round;
-	l->stun_from = *from;
+	if (round > l->stun_round) {
+		l->stun_round = round;
+		l->stun_from = *from;
+		l->stun_asked = 0;
+	}
+	if (!addr_equal(from, &l->stun_from) || l->stun_asked == RENDEZVOUS_STUN_ASKS)
+		return false;
+	l->stun_asked++;
 	return true;
 }
 

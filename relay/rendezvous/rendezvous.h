@@ -41,6 +41,7 @@
 #define RENDEZVOUS_LASTING	  4u   /* links of one name */
 #define RENDEZVOUS_TRANSIENTS	  256u /* likewise, consoles' too */
 #define RENDEZVOUS_TRANSIENT_LEGS 4u   /* of a link that asks only: idle and opening */
+#define RENDEZVOUS_STUN_ASKS	  8u   /* of a round of a link: seven sendings, one at a TCP port */
 
 struct rendezvous;
 struct party;
@@ -100,7 +101,7 @@ bool rendezvous_stun_secret(const struct rendezvous *r, uint64_t link,
 			    char name[WIRE_NAME_MAX + 1]) MUST_CHECK;
 /* It has proved that it asks in this round, from there. Whether that is news: the first of a round,
  * or the same place once more, since datagrams get lost. Else it is a copy that was seen on the
- * way: from another place, or of a round that is over. */
+ * way: from another place, of a round that is over, or one too many from a place that is forged. */
 bool rendezvous_stun_asks(struct rendezvous *r, uint64_t link, uint32_t round,
 			  const struct addr *from) MUST_CHECK;
 /* How many legs a link of this role may have. */

@@ -51,6 +51,15 @@ class AcmeServer:
         return len(re.findall("set VALID by completed challenge", self.process.log()))
 
 
+def root_alone_answers(host, recipes):
+    """Where the agent leads challenges no user of its host but root can listen: such a user would get
+    a certificate for the relay's name while no client of root's runs."""
+    first = int(host.run(["cat", "/proc/sys/net/ipv4/ip_unprivileged_port_start"]).stdout)
+    ports = {int(port) for part in recipes.sections.values() for text in part
+             for port in re.findall(r"(?:acme=|-b |tls\.port )127\.0\.0\.1[:@](\d+)", text)}
+    assert len(ports) == 1 and max(ports) < first, ports
+
+
 class Recipes:
     """The shell commands of the page, section by section, and a host's system to run them in."""
 
@@ -188,6 +197,7 @@ def test_acme(lab):
     """Behind an agent: by uacme, again by it, and by lego."""
     s = Scene(lab, {"tls": "\n  acme: inside/acme"})
     w, r = s.w, s.recipes
+    root_alone_answers(w.home, r)
     r.run(w.home, r.text("Behind an agent"), where=".")
     os.makedirs(lab.path("operator"))
     os.rename(lab.path("ops.yaml"), lab.path("operator/ops.yaml"))

@@ -123,8 +123,12 @@ static void what_relays_see_is_told_once(void **state)
 
 static void what_leads_to_no_one_is_not_told(void **state)
 {
-	static const char *const seen[] = {"0.0.0.0:1",	    "[::]:1",  "127.0.0.1:1",
-					   "127.255.0.1:1", "[::1]:1", NULL};
+	static const char *const seen[] = {
+		"0.0.0.0:1", "[::]:1", "127.0.0.1:1", "127.255.0.1:1", "[::1]:1",
+		/* A relay can say what it likes. */
+		"[::ffff:127.0.0.1]:1", "[::ffff:0.0.0.0]:1", "224.0.0.1:1", "239.255.255.250:1900",
+		"[ff02::c]:1900", "[::ffff:224.0.0.1]:1", "255.255.255.255:1", "0.1.2.3:1",
+		"45.0.0.10:0", NULL};
 
 	assert_told_beside(seen, "");
 }

@@ -564,8 +564,13 @@ static void a_links_question_is_asked_from_one_place(void **state)
 	assert_false(rendezvous_stun_asks(s.r, s.home.link, 2, &here));
 	assert_false(rendezvous_stun_asks(s.r, s.home.link, 2, &elsewhere));
 	assert_true(rendezvous_stun_asks(s.r, s.home.link, 3, &elsewhere));
+	/* A copy with a forged sender is as good as its own: so a round has an end. */
+	for (unsigned i = 2; i < RENDEZVOUS_STUN_ASKS; i++)
+		assert_true(rendezvous_stun_asks(s.r, s.home.link, 3, &elsewhere));
+	assert_false(rendezvous_stun_asks(s.r, s.home.link, 3, &elsewhere));
+	assert_true(rendezvous_stun_asks(s.r, s.home.link, 4, &elsewhere));
 	rendezvous_sign_out(s.r, s.home.link, NULL, NULL);
-	assert_false(rendezvous_stun_asks(s.r, s.home.link, 4, &here));
+	assert_false(rendezvous_stun_asks(s.r, s.home.link, 5, &here));
 	rendezvous_free(s.r);
 }
 

@@ -78,7 +78,7 @@ static bool comes_with(struct peer *p, enum wire_type type)
 	return peer_expect(p, type, &m);
 }
 
-static void say_welcome(uint16_t max_legs)
+static void say_welcome(struct peer *to, uint16_t max_legs)
 {
 	struct wire_message w = {.type = WIRE_WELCOME};
 
@@ -89,7 +89,7 @@ static void say_welcome(uint16_t max_legs)
 	w.welcome.ping_interval_s = 15;
 	w.welcome.max_legs = max_legs;
 	w.welcome.max_sessions = 100;
-	peer_say(&the_link, &w);
+	peer_say(to, &w);
 }
 
 static void welcome(uint16_t max_legs)
@@ -101,7 +101,7 @@ static void welcome(uint16_t max_legs)
 		return;
 	world_check(wire_bytes_equal(m.hello.agent, wire_text("home")), "messages",
 		    "another agent says HELLO");
-	say_welcome(max_legs);
+	say_welcome(&the_link, max_legs);
 	if (peer_expect(&the_link, WIRE_PUBLISH, &m))
 		world_check(m.publish.count == 1, "messages", "%zu services are published",
 			    m.publish.count);
@@ -1180,6 +1180,14 @@ static void scene_a_proxy(void)
 		world_broken("no memory for a hello");
 	proxy.got_len = 0;
 	(void)peer_expect(&proxy, WIRE_HELLO, &m);
+	say_welcome(&proxy, 0);
+	world_run(SECOND);
+	world_check(world_agent_linked(&home), "links", "a link through a proxy is not up");
+	/* Its file knows of no proxy any more; what runs still leads to one. */
+	agent_publishes_nothing_more();
+	world_run(SECOND);
+	world_check(world_agent_linked(&home) && !home.agent.links.list[0]->reflexive, "messages",
+		    "a proxy is asked over STUN as if it were the relay");
 	world_agent_stop(&home);
 	world_check(peer_gone(&proxy, 2 * SECOND), "ends", "the agent has left, and not the proxy");
 	leave();

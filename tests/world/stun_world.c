@@ -498,15 +498,18 @@ static void scene_a_link_alone_is_answered(void)
 /* Many requests of one link: its name has so many, whatever its network has. */
 static void scene_no_more_than_a_name_may_have(void)
 {
-	enum { ASKED = 60, MOST = 8 * 4 };
+	enum { ROUNDS = 9, EACH = 7, ASKED = ROUNDS * EACH, MOST = 8 * 4 };
 	struct addr to = front_door();
 	struct proof right;
 
 	begin_with(dice_chance(&world_dice, 500), "");
 	start_home("stun: false\n");
 	proof_of_home(&right);
-	for (unsigned i = 0; i < ASKED; i++)
-		send_bytes(&to, right.bytes, right.len);
+	for (unsigned i = 0; i < ROUNDS; i++, proof_next(&right)) {
+		for (unsigned n = 0; n < EACH; n++)
+			send_bytes(&to, right.bytes, right.len);
+		world_run(SECOND / 20); /* workers must not have them in another order */
+	}
 	hear();
 	world_check(heard_count >= MOST - 1 && heard_count <= MOST + 8, "bounded",
 		    "a name may have %d answers, and gets %u", MOST, heard_count);
@@ -515,6 +518,27 @@ static void scene_no_more_than_a_name_may_have(void)
 		    (unsigned long long)counted(STUN_LIMITED));
 	world_run(2 * SECOND);
 	world_check(answered(&right), "served", "a link that was quiet gets no answer");
+	end_with_home();
+}
+
+/* Copies with a forged sender look like a request that is sent again. */
+static void scene_copies_use_up_nothing(void)
+{
+	enum { ASKED = 60, OF_A_ROUND = 8 };
+	struct addr to = front_door();
+	struct proof right;
+
+	begin_with(false, "");
+	start_home("stun: false\n");
+	proof_of_home(&right);
+	for (unsigned i = 0; i < ASKED; i++)
+		send_bytes(&to, right.bytes, right.len);
+	hear();
+	world_check(heard_count == OF_A_ROUND, "bounded", "%u answers to one round of a link",
+		    heard_count);
+	proof_next(&right);
+	world_check(answered(&right), "served",
+		    "copies of a link's request use up what its name may ask for");
 	end_with_home();
 }
 
@@ -558,6 +582,7 @@ static void scene_an_agent_learns_its_address(void)
 	const struct addr *seen;
 	struct addr first;
 	uint64_t age_ms, before;
+	size_t limit;
 
 	begin_with(dice_chance(&world_dice, 500), "");
 	k_faults.datagram_loss = dice_chance(&world_dice, 500) ? 1000 : 0;
@@ -582,6 +607,14 @@ static void scene_an_agent_learns_its_address(void)
 	world_check(seen_by_home(&age_ms) && age_ms < 140000, "served",
 		    "what an agent has learnt is old");
 	check_told_to_peers(true, "with an address");
+	/* Without a descriptor it cannot ask, and does not know whether that still holds. */
+	limit = home.program->limit;
+	home.program->limit = home.program->open_count;
+	world_run(370 * SECOND);
+	check_told_to_peers(false, "of an agent that could not ask again");
+	home.program->limit = limit;
+	world_run(370 * SECOND);
+	check_told_to_peers(true, "with an address again");
 	/* Once the relay does not answer any more, it stays in the status, with its age. */
 	reload("  links: false\n");
 	world_run(410 * SECOND);
@@ -665,6 +698,7 @@ static void (*const scenes[])(void) = {
 	scene_a_draining_relay_sends_elsewhere,
 	scene_a_link_alone_is_answered,
 	scene_no_more_than_a_name_may_have,
+	scene_copies_use_up_nothing,
 	scene_an_agent_learns_its_address,
 	scene_an_agent_does_not_share,
 	scene_a_port_that_is_taken,
