@@ -126,6 +126,7 @@ void conn_accepted(struct relay_listener *l, int fd)
 		return;
 	}
 	socket_tune(fd);
+	c->accepted_ms = ring_now_ms(w->ring);
 	c->phase = l->proxy_protocol ? &phase_proxy : &phase_hello;
 	if (!charge_enter(c)) {
 		conn_close(c, REASON_LIMIT_CONNECTIONS);
@@ -230,13 +231,14 @@ static void conn_shutdown_write(struct conn *c)
 		conn_set_deadline(c, CLOSE_LINGER_MS);
 }
 
-void conn_finish(struct conn *c)
+/* notify: its TLS says that this is the end. */
+static void conn_end(struct conn *c, bool notify)
 {
 	if (conn_ending(c))
 		return;
 	conn_set_phase(c, &phase_closing);
 	c->held = false;
-	if (c->tls)
+	if (c->tls && notify)
 		tls_close_write(c->tls);
 	conn_set_deadline(c, CLOSE_LINGER_MS);
 	conn_flush(c);
@@ -246,13 +248,25 @@ void conn_finish(struct conn *c)
 		conn_read_on(c);
 }
 
+void conn_finish(struct conn *c)
+{
+	conn_end(c, true);
+}
+
+void conn_finish_quietly(struct conn *c)
+{
+	conn_end(c, false);
+}
+
 void conn_ended_by_peer(struct conn *c, int res)
 {
 	c->read_done = true;
 	if (c->phase == &phase_closing && outbox_busy(&c->out) && res == 0)
 		return; /* half-closed: let our last bytes leave */
+	if (c->phase == &phase_handshake && tls_awaits_signature(c->tls) && res == 0)
+		return; /* its hello is answered when the signature comes */
 	if (c->phase->answers && conn_sending(c) && res == 0)
-		conn_finish(c); /* asked, and closed its side: the answer is still on its way */
+		conn_finish_quietly(c); /* asked, and closed its side: the answer is under way */
 	else
 		conn_close(c, c->phase->gone);
 }

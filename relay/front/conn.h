@@ -110,6 +110,7 @@ struct conn {
 	bool proved;	 /* who it is, or it is an agent's leg */
 	bool held;	 /* the phase has enough to do, and does not read on */
 	struct addr peer, local;
+	uint64_t accepted_ms;
 
 	struct ring_op rx;
 	struct outbox out;
@@ -186,6 +187,8 @@ void conn_refuse_extension(struct conn *c, const struct wire_message *m);
 void conn_bye(struct conn *c, enum reason reason);
 /* Sends what is waiting, then closes. */
 void conn_finish(struct conn *c);
+/* The same without a close_notify, as web servers do it when the peer's TLS has ended before. */
+void conn_finish_quietly(struct conn *c);
 /* Closes at once. REASON_OK: an ordinary end, not counted. */
 void conn_close(struct conn *c, enum reason reason);
 /* Hands the descriptor on, with its place in the ledger: the connection ends without closing it. No

@@ -183,6 +183,8 @@ static void front_handshake_input(struct conn *c, const uint8_t *data, size_t le
 	} else if (status == TLS_AGAIN) {
 		if (tls_wants_signature(c->tls) && !signing_ask(c))
 			conn_close(c, REASON_SIGNER);
+		else if (c->read_done && !tls_awaits_signature(c->tls))
+			conn_finish_quietly(c); /* it has said hello and no more */
 	} else {
 		log_debug("front", "TLS handshake failed: %s", tls_error(c->tls));
 		worker_count(c->worker, REASON_HANDSHAKE_FAILED);
@@ -200,6 +202,7 @@ const struct conn_phase phase_handshake = {
 	.input = front_handshake_input,
 	.deadline = front_handshake_late,
 	.gone = REASON_GONE_EARLY,
+	.answers = true,
 };
 
 static void front_inside_input(struct conn *c, const uint8_t *data, size_t len)
@@ -217,7 +220,7 @@ static void front_inside_input(struct conn *c, const uint8_t *data, size_t len)
 	     p++)
 		if ((*p)->inside && (*p)->inside(c, w->plain, n))
 			return;
-	conn_finish(c);
+	conn_finish_quietly(c);
 }
 
 static void front_inside_late(struct conn *c, uint64_t now_ms)
@@ -231,4 +234,5 @@ const struct conn_phase phase_inside = {
 	.input = front_inside_input,
 	.deadline = front_inside_late,
 	.drain = conn_finish,
+	.answers = true,
 };

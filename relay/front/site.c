@@ -514,6 +514,14 @@ static void answer_health(const struct site *s, const struct request *r, bool dr
 		append(out, "%s", draining ? "draining\n" : "ok\n");
 }
 
+/* Before anything else is looked at, and without being asked to wait for. */
+static void answer_too_large(const struct site *s, const struct request *r, time_t now,
+			     struct site_response *out)
+{
+	out->close = true;
+	write_page(s, r, "413 Request Entity Too Large", NULL, NULL, NULL, now, out);
+}
+
 static bool is_get(const struct request *r)
 {
 	return r->method == METHOD_GET || r->method == METHOD_HEAD;
@@ -532,6 +540,8 @@ void site_answer(struct site *s, const struct request *r, const uint8_t *in, boo
 	*out = (struct site_response){.close = !r->keep_alive || last};
 	if (site_is_own(s, r))
 		answer_health(s, r, draining, now, out);
+	else if (r->content_length > SITE_BODY_MAX)
+		answer_too_large(s, r, now, out);
 	else if (!is_get(r) && (r->method != METHOD_POST || page))
 		write_page(s, r, "405 Not Allowed", NULL, NULL, NULL, now, out);
 	else if (!page)

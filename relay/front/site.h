@@ -17,6 +17,7 @@
 #include "core/must_check.h"
 
 #define SITE_SERVER_MAX 64u
+#define SITE_BODY_MAX	(1u << 20) /* of a request, as its head says: client_max_body_size */
 
 struct site {
 	const char *server; /* what the Server field says; not owned */

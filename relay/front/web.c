@@ -19,7 +19,8 @@
 #include "relay/front/charge.h"
 #include "relay/front/front.h"
 
-#define REQUESTS_MAX	1000u /* of one connection */
+#define REQUESTS_MAX	1000u	 /* of one connection */
+#define KEPT_MS		3600000u /* from accepting: what is asked later is the last */
 #define DISCARD_PART_MS 5000u
 #define DISCARD_MS	30000u
 #define BODY_PART_MS	60000u /* of one that is waited for */
@@ -160,9 +161,10 @@ static size_t web_begin_body(struct conn *c, bool *over)
 	return used;
 }
 
-static bool web_is_last(const struct web *web)
+static bool web_is_last(struct conn *c)
 {
-	return web->answered >= REQUESTS_MAX;
+	return web_of(c)->answered >= REQUESTS_MAX ||
+	       ring_now_ms(c->worker->ring) - c->accepted_ms > KEPT_MS;
 }
 
 /* The answer to a head that is over, in whatever way. */
@@ -193,7 +195,7 @@ static void web_answer(struct conn *c, enum request_status status)
 		site_refuse_plain(&c->worker->site, r, time(NULL), &response);
 	} else {
 		site_answer(&c->worker->site, r, c->in, relay->draining,
-			    web_is_last(web) || web->closes, time(NULL), &response);
+			    web_is_last(c) || web->closes, time(NULL), &response);
 	}
 	web->closes |= response.close;
 	web_respond(c, &response);
@@ -219,7 +221,7 @@ static void web_fail(struct conn *c)
 	struct web *web = web_of(c);
 	const struct request *r = &web->request;
 	struct site *site = &c->worker->site;
-	bool last = web_is_last(web) || c->worker->relay->draining;
+	bool last = web_is_last(c) || c->worker->relay->draining;
 	struct site_response response;
 
 	if (web->closes) /* chunks that are none */
@@ -288,28 +290,57 @@ static bool web_take(struct conn *c, const uint8_t *data, size_t len)
 	return c->phase == &phase_web;
 }
 
-/* The peer has ended its direction: between two requests that is answered in kind. */
+/* The peer has ended its direction: between two requests what was answered leaves. */
 static void web_left(struct conn *c)
 {
 	if (c->in_len > 0 || web_of(c)->discarding)
 		conn_close(c, REASON_OK);
 	else
-		conn_finish(c);
+		conn_finish_quietly(c);
+}
+
+/* So much as nginx reads at once, before it looks at any of it. */
+static size_t web_reads(const struct conn *c, const struct web *web)
+{
+	size_t room = web->request.buffer_end;
+
+	return room > c->in_len ? room - c->in_len : 1;
+}
+
+/* got: bytes in the worker's plain that have been decrypted before. */
+static void web_read_behind(struct conn *c, size_t got)
+{
+	struct worker *w = c->worker;
+	enum tls_status status;
+	size_t n, room;
+
+	do {
+		room = web_reads(c, web_of(c));
+		if (room > PLAIN_BYTES)
+			room = PLAIN_BYTES;
+		status = TLS_OK;
+		while (status == TLS_OK && got < room) {
+			status = tls_read(c->tls, w->plain + got, PLAIN_BYTES - got, &n);
+			if (status == TLS_OK)
+				got += n;
+		}
+		/* BoringSSL has put an alert into the output, behind which nothing can be said:
+		 * what came before it in one piece is not answered. */
+		if (status == TLS_FAILED) {
+			conn_finish_quietly(c);
+			return;
+		}
+		if (got > 0 && !web_take(c, w->plain, got))
+			return;
+		got = 0;
+	} while (status == TLS_OK);
+	if (status != TLS_AGAIN)
+		web_left(c);
 }
 
 static void web_read(struct conn *c)
 {
-	struct worker *w = c->worker;
-	enum tls_status status;
-	size_t n;
-
-	while ((status = tls_read(c->tls, w->plain, PLAIN_BYTES, &n)) == TLS_OK)
-		if (!web_take(c, w->plain, n))
-			return;
-	if (status == TLS_FAILED)
-		conn_finish(c); /* BoringSSL has put an alert into the output */
-	else if (status != TLS_AGAIN)
-		web_left(c);
+	web_read_behind(c, 0);
 }
 
 static void web_input(struct conn *c, const uint8_t *data, size_t len)
@@ -397,10 +428,11 @@ void web_go_on(struct conn *c, struct web *web, enum site_gateway why)
 	conn_read_on(c);
 }
 
+/* data: the beginning of the worker's plain */
 static bool web_begin(struct conn *c, const uint8_t *data, size_t len)
 {
-	if (web_enter(c) && web_take(c, data, len))
-		web_read(c);
+	if (web_enter(c))
+		web_read_behind(c, len);
 	return true;
 }
 

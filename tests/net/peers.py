@@ -96,6 +96,8 @@ http {{
 }}
 """
 
+PROXY_S = 4  # how long nginx waits for an answer to give on
+
 PAGE = "<!doctype html><title>Home</title><h1>served by nginx at home</h1>\n"
 
 
@@ -114,7 +116,8 @@ def nginx(host, name="nginx", port=8080, tls=None, files=None, head="", proxy=No
                   "ssl_protocols TLSv1.2 TLSv1.3;")
     if proxy:
         listen += (f" location / {{ proxy_pass http://{proxy}; proxy_http_version 1.1; "
-                   'proxy_set_header Connection ""; proxy_set_header Host $http_host; }')
+                   'proxy_set_header Connection ""; proxy_set_header Host $http_host; '
+                   f"proxy_read_timeout {PROXY_S}s; client_max_body_size 0; }}")
     config = lab.write(f"{name}.conf", NGINX.format(dir=lab.dir, name=name, listen=listen,
                                                    root=root, head=head))
     process = host.start([need("nginx", "nginx-light"), "-c", config, "-p", lab.dir, "-e",

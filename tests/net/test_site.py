@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A web site behind an agent: strangers get what nginx with proxy_pass gives them."""
 import re
+import signal
 import socket
 import ssl
 import subprocess
@@ -8,7 +9,7 @@ import threading
 import time
 
 from netlab import wait_until
-from peers import nginx, receive_all, tls_context
+from peers import PROXY_S, nginx, receive_all, tls_context
 from rogue import pem
 from runner import limit
 from test_probe import H, INSIDE, WORKERS, Probing, http
@@ -89,6 +90,9 @@ REQUESTS = {
     "method TRACE", "method CONNECT", "gzip", "length of letters", "line of 8193", "many fields",
     "percent nul", "dots beyond", "no colon", "HELLO without a tag", "32 bytes", "frame 2")}
 
+# Each leaves the connection where the next request could come, or not.
+LATE = {name: INSIDE[name] for name in ("get", "head", "1.0", "close", "chrome", "post", "0.9")}
+
 
 class Sites(Probing):
     def __init__(self, lab, served=True):  # pylint: disable=super-init-not-called
@@ -132,6 +136,25 @@ def test_a_site_that_is_away(lab):
             sites.agent()
         differ = sites.differ(INSIDE)
         assert not differ, f"{len(differ)} of {len(INSIDE)} differ:\n" + "\n".join(differ)
+
+
+@limit(90)
+def test_a_site_that_is_late(lab):
+    """An agent that does not take the session, and a web server that does not answer nginx."""
+    sites = Sites(lab, served=False)
+    set_blocks(sites.relay.config, {"limits": f"  open: {PROXY_S}s"})
+    sites.relay.signal(signal.SIGHUP)
+    sites.relay.wait_for_line(r"configuration revision=\d+ by SIGHUP")
+    sites.wait = 3 * PROXY_S
+    sites.w.relay_host.serve(WEB, lambda sock, _peer: sock.recv(65536) and time.sleep(sites.wait))
+    agent = sites.agent()
+    agent.signal(signal.SIGSTOP)
+    try:
+        answers = sites.compare(sites.inside, LATE)
+    finally:
+        agent.signal(signal.SIGCONT)
+    for name, a, b in answers:
+        assert b"504 Gateway Time-out" in a and a == b, f"{name}: nginx {a!r}, the relay {b!r}"
 
 
 @limit(60)
@@ -205,5 +228,5 @@ def test_a_site_of_many(lab):
         t.join()
     assert results == [True] * WORKERS, results
     set_blocks(sites.relay.config, {"site": "  page: hello"})
-    sites.relay.signal(1)
+    sites.relay.signal(signal.SIGHUP)
     wait_until("the page is there", lambda: sites.inside(443, http()).endswith(b"hello OPEN"))

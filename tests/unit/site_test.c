@@ -111,6 +111,27 @@ static void errors_are_nginxs_to_the_byte(void **state)
 	assert_non_null(strstr(answer("POST /x HTTP/1.1\r\n" H "\r\n"), "404 Not Found"));
 }
 
+static void bodies_that_are_too_large_are_not_waited_for(void **state)
+{
+	static const char *const lines[] = {"POST /x", "GET /", "HEAD /x", "PUT /"};
+	char text[160];
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		snprintf(text, sizeof(text),
+			 "%s HTTP/1.1\r\n" H "Expect: 100-continue\r\nContent-Length: %u\r\n\r\n",
+			 lines[i], SITE_BODY_MAX + 1);
+		assert_memory_equal(answer(text), "HTTP/1.1 413 Request Entity Too Large\r\n", 39);
+		assert_non_null(strstr(answer(text), "\r\nConnection: close\r\n"));
+		snprintf(text, sizeof(text), "%s HTTP/1.1\r\n" H "Content-Length: %u\r\n\r\n",
+			 lines[i], SITE_BODY_MAX);
+		assert_null(strstr(answer(text), "413"));
+	}
+	/* What is refused for its head is refused for that. */
+	snprintf(text, sizeof(text), "TRACE / HTTP/1.1\r\n" H "Content-Length: %u\r\n\r\n",
+		 SITE_BODY_MAX + 1);
+	assert_non_null(strstr(answer(text), "405 Not Allowed"));
+}
+
 /* The head and body of a failure of the web site behind a proxy. */
 static const char *failure(const char *text, enum site_gateway why, bool last)
 {
@@ -358,6 +379,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_page_is_nginxs_to_the_byte),
 		cmocka_unit_test(errors_are_nginxs_to_the_byte),
+		cmocka_unit_test(bodies_that_are_too_large_are_not_waited_for),
 		cmocka_unit_test(failures_of_the_site_are_nginxs_to_the_byte),
 		cmocka_unit_test(health_stays_the_relays),
 		cmocka_unit_test(what_is_no_request),

@@ -222,23 +222,47 @@ static void scene_odd_hellos(void)
 	end();
 }
 
-/* The handshake has a time of its own within that of the first request. */
-static void scene_a_hello_and_then_nothing(void)
+static void say_hello(struct peer *p)
 {
-	struct peer *p = &visitors[0];
-	struct tls *t;
+	struct tls *t = tls_new(p->context, false);
 	const uint8_t *hello;
 	size_t len;
 
-	begin("", "limits:\n  handshake: 5s\n");
-	t = tls_new(p->context, false);
 	(void)!tls_handshake(t);
 	hello = tls_output(t, &len);
 	(void)peer_connect(p, relay_host);
 	peer_write(p, hello, len);
+	tls_free(t);
+}
+
+/* The handshake has a time of its own within that of the first request. */
+static void scene_a_hello_and_then_nothing(void)
+{
+	struct peer *p = &visitors[0];
+
+	begin("", "limits:\n  handshake: 5s\n");
+	say_hello(p);
 	world_check(!peer_gone(p, 4 * SECOND) && peer_gone(p, 4 * SECOND), "deadline",
 		    "who says hello and then nothing stays longer than a handshake may take");
-	tls_free(t);
+	end();
+}
+
+/* It is answered, though the signature takes its time. */
+static void scene_a_hello_and_the_end(void)
+{
+	struct peer *p = &visitors[0];
+
+	begin("", "");
+	say_hello(p);
+	k_enter(p->program);
+	shutdown(p->fd, SHUT_WR);
+	k_enter(NULL);
+	world_check(peer_gone(p, 5 * SECOND), "ends", "who said hello and closed is kept");
+	world_check(p->got_len > 500 && p->got[0] == 22 && !p->reset, "bytes",
+		    "who said hello and closed hears %zu bytes", p->got_len);
+	world_run(500 * MS);
+	world_check(connections() == 0, "ends",
+		    "both sides have ended, and the relay keeps the connection");
 	end();
 }
 
@@ -387,6 +411,7 @@ static void (*const scenes[])(void) = {
 	scene_tls_that_ends_at_once,
 	scene_odd_hellos,
 	scene_a_hello_and_then_nothing,
+	scene_a_hello_and_the_end,
 };
 
 void world_front(void)

@@ -173,10 +173,55 @@ static void scene_requests_in_one_breath(void)
 	peers_end();
 }
 
+/* It asks, and is told that it may ask again. */
+static bool stays(struct peer *p)
+{
+	static const char kept[] = "\r\nConnection: keep-alive\r\n",
+			  closed[] = "\r\nConnection: close\r\n";
+	bool stays;
+
+	world_run(200 * MS); /* the rest of the last answer */
+	(void)peer_gone(p, 1);
+	p->got_len = 0;
+	peer_write(p, get, sizeof(get) - 1);
+	world_check(peer_has(p, 250, 5 * SECOND), "bytes", "a request is not answered");
+	stays = memmem(p->got, p->got_len, kept, sizeof(kept) - 1) != NULL;
+	world_check(stays || memmem(p->got, p->got_len, closed, sizeof(closed) - 1), "bytes",
+		    "an answer does not say whether the connection stays");
+	return stays;
+}
+
+/* An hour after it was accepted, or with its thousandth request, a connection has had its time. */
+static void scene_for_how_long(void)
+{
+	uint64_t begun;
+
+	peers_begin("limits:\n  requests_per_source: 0\n");
+	begun = k_now_us;
+	web_dial(&guest);
+	for (unsigned i = 0; i < 60; i++) {
+		if (!world_check(stays(&guest), "deadline", "it may not ask again after %u minutes",
+				 i))
+			break;
+		world_run(begun + (i + 1) * 60 * SECOND - k_now_us);
+	}
+	world_run(begun + 3602 * SECOND - k_now_us);
+	world_check(!stays(&guest) && peer_gone(&guest, 5 * SECOND), "deadline",
+		    "it may ask again after an hour");
+	web_dial(&home);
+	for (unsigned i = 1; i < 1000; i++)
+		if (!world_check(stays(&home), "bytes", "it may not ask again after %u requests",
+				 i))
+			break;
+	world_check(!stays(&home) && peer_gone(&home, 5 * SECOND), "bytes",
+		    "it may ask again after a thousand requests");
+	peers_end();
+}
+
 void world_web(void)
 {
 	static const peers_scene scenes[] = {scene_heads, scene_between_requests, scene_bodies,
-					     scene_requests_in_one_breath};
+					     scene_requests_in_one_breath, scene_for_how_long};
 
 	peers_play(scenes, sizeof(scenes) / sizeof(scenes[0]));
 }
