@@ -63,7 +63,7 @@ static void agent_stops(struct agent *a)
 
 static void agent_become_user(const char *user)
 {
-	int error = user && geteuid() == 0 ? isolation_switch_user(user) : 0;
+	int error = isolation_switch_user(user);
 
 	if (error)
 		die("user: cannot become %s: %s", user,

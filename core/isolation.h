@@ -132,8 +132,9 @@ const char *isolation_part_name(enum isolation_part part);
 /* Also makes *out a report that says "not yet" everywhere else. Returns 0 or -errno. */
 int isolation_begin(struct isolation_report *out) MUST_CHECK;
 
-/* Returns 0; -ENOENT when there is no such user; or -errno. On failure the process should end: it
- * may be half-way. */
+/* user: of the configuration; NULL: none, and nothing changes, as where root has not started the
+ * process. Returns 0; -ENOENT when there is no such user; or -errno. On failure the process should
+ * end: it may be half-way. */
 int isolation_switch_user(const char *user) MUST_CHECK;
 
 /* A plan is the same one in all stages; its calls are needed by the last one only. */

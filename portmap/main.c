@@ -99,7 +99,7 @@ static int natd_open_socket(const struct natd_config *config)
 
 static void become_user(const struct natd_config *config)
 {
-	int error = config->user && geteuid() == 0 ? isolation_switch_user(config->user) : 0;
+	int error = isolation_switch_user(config->user);
 
 	if (error)
 		die("user: cannot become %s: %s", config->user,

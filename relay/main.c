@@ -349,7 +349,7 @@ static int relay_serve(const char *path, struct relay_config *config,
 		.isolation = &isolation,
 	};
 	/* Before anything is made that has a path: it is this user's, and where it may be. */
-	error = snap->config.user ? isolation_switch_user(snap->config.user) : 0;
+	error = isolation_switch_user(snap->config.user);
 	if (error < 0)
 		die("user: cannot become %s: %s", snap->config.user,
 		    error == -ENOENT ? "there is no such user; make it, or name another"

@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import shutil
 import stat
 
 from console import Rpc, console
@@ -83,7 +84,7 @@ def test_a_console_does_nothing_to_the_host(lab):
 @limit(60)
 def test_the_user_comes_before_the_socket(lab):
     """A relay that starts as root makes its control socket as its user, and only where that one may;
-    its metrics are at a port of root's."""
+    its metrics are at a port of root's. One that another user starts is that user's."""
     w = World(lab).one_host()
     place = lab.path("run")
     os.chmod(lab.dir, 0o711)
@@ -100,3 +101,15 @@ def test_the_user_comes_before_the_socket(lab):
     # Root could have made it.
     os.chown(place, 0, -1)
     refuses_to_start(w, relay.config, "control.socket: cannot listen", "Permission denied")
+    # Started by another user than root it stays that one.
+    os.chown(place, daemon, -1)
+    own = shutil.copy(relay.config, f"{place}/own.yaml")
+    set_blocks(own, {"user": "nobody", "metrics": '  listen: "127.0.0.1:9100"',
+                     "listen": '  - address: "0.0.0.0:8443"'})
+    os.chown(own, daemon, -1)
+    program = shutil.copy(f"{lab.build}/postern-relayd", lab.path("relayd"))
+    other = w.relay_host.start(["setpriv", "--reuid", "daemon", "--regid", "daemon",
+                                "--clear-groups", program, "-c", own], "of-daemon")
+    other.wait_for_line(r"relay: listening\b")
+    assert os.stat(f"{place}/relay.sock").st_uid == daemon
+    other.kill()

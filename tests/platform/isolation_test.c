@@ -471,9 +471,13 @@ static void user_body(void *arg)
 	struct isolation_report report;
 	CHECK(isolation_begin(&report) == 0);
 	CHECK(isolation_switch_user("no-such-user-here") == -ENOENT);
+	CHECK(isolation_switch_user(NULL) == 0 && geteuid() == 0);
 	CHECK(isolation_switch_user("nobody") == 0);
 	CHECK(getuid() != 0 && geteuid() != 0 && getgid() != 0);
 	CHECK(setuid(0) == -1);
+	/* Who is not root stays what it is. */
+	CHECK(isolation_switch_user("daemon") == 0);
+	CHECK(isolation_switch_user("no-such-user-here") == 0);
 	isolation_drop_capabilities(&relay, &report);
 	CHECK(report.parts[ISOLATION_CAPABILITIES].holds);
 	CHECK(socket(AF_INET, SOCK_RAW, IPPROTO_TCP) == -1 && errno == EPERM);
