@@ -64,17 +64,23 @@ static void frame_input(struct conn *c, const uint8_t *data, size_t len)
 		c->phase->input(c, NULL, 0);
 }
 
+/* It had a tag: it is told. */
 static void frame_late(struct conn *c, uint64_t now_ms)
 {
 	worker_count(c->worker, REASON_DEADLINE_FIRST);
-	conn_finish(c);
+	conn_bye(c, REASON_TIMEOUT);
+}
+
+static void frame_drained(struct conn *c)
+{
+	conn_refuse(c, REASON_DRAINING);
 }
 
 static const struct conn_phase phase_frame = {
 	.name = "frame",
 	.input = frame_input,
 	.deadline = frame_late,
-	.drain = conn_finish,
+	.drain = frame_drained,
 };
 
 /* A record that does not begin with a tag is a stranger's, and answered as a web server would,

@@ -82,6 +82,17 @@ static void scene_with_a_tag(void)
 	peer_frame_hello(&guest, 0);
 	peer_flush(&guest);
 	(void)peer_expect(&guest, WIRE_WELCOME, &heard);
+	/* The tag alone: for as long as anybody may take, and until the relay drains. */
+	come(&home);
+	peer_flush(&home);
+	world_run(50 * SECOND);
+	world_check(!peer_gone(&home, 1), "deadline", "a tag's owner is not waited for");
+	(void)peer_expect_bye(&home, REASON_TIMEOUT);
+	come(&laptop);
+	peer_flush(&laptop);
+	world_run(2 * SECOND);
+	peers_drain();
+	(void)peer_expect_bye(&laptop, REASON_DRAINING);
 	peers_end();
 }
 
