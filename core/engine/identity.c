@@ -176,7 +176,9 @@ static bool check_own_chain(const struct identity *id, time_t now, char *why, si
 	if (error == X509_V_OK || error == X509_V_ERR_CERT_HAS_EXPIRED ||
 	    error == X509_V_ERR_CERT_NOT_YET_VALID)
 		return true;
-	return identity_refuse(why, why_size, "identity.certificate: is not signed by identity.ca");
+	return identity_refuse(why, why_size,
+			       "identity.certificate: is not signed by identity.ca: put the "
+			       "certificate of its CA there first");
 }
 
 struct identity *identity_new(const char *ca_pem, const char *certificate_pem, const char *key_pem,

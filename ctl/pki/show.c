@@ -132,6 +132,18 @@ static json_t *describe_bundle(const char *path)
 	return o;
 }
 
+/* Those that the one in force has taken the place of, as long as ca.pem has them. */
+static json_t *describe_older(const char *pem)
+{
+	STACK_OF(X509) *list = certificates_of_pem(pem);
+	json_t *older = json_array();
+
+	for (size_t i = 1; i < sk_X509_num(list); i++)
+		json_array_append_new(older, describe_certificate(sk_X509_value(list, i)));
+	sk_X509_pop_free(list, X509_free);
+	return older;
+}
+
 static json_t *describe_store(const char *directory)
 {
 	struct pki_record *records;
@@ -146,6 +158,7 @@ static json_t *describe_store(const char *directory)
 		return NULL;
 	}
 	o = describe_certificate(store.ca);
+	json_object_set_new(o, "older", describe_older(store.pem));
 	list = json_array();
 	for (size_t i = 0; i < count; i++) {
 		json_t *one = json_object();
@@ -199,6 +212,19 @@ static void print_issued(const json_t *list)
 		       text_of(one, "serial", serial, sizeof(serial)));
 }
 
+static void print_older(const json_t *list)
+{
+	char until[32], serial[64];
+	size_t i;
+	json_t *one;
+
+	json_array_foreach(list, i, one)
+		printf("%-11s until %s%s, serial %s; ca.pem has it still\n", i ? "" : "older CA",
+		       text_of(one, "not_after", until, sizeof(until)),
+		       json_is_true(json_object_get(one, "expired")) ? " (expired)" : "",
+		       text_of(one, "serial", serial, sizeof(serial)));
+}
+
 static void print_text(const json_t *o)
 {
 	static const char *const keys[] = {"role",	 "name",      "hosts",	"issuer", "serial",
@@ -213,6 +239,7 @@ static void print_text(const json_t *o)
 		printf("%-11s %s%s\n", keys[i], text_of(o, keys[i], text, sizeof(text)),
 		       expired && strcmp(keys[i], "not_after") == 0 ? " (expired)" : "");
 	}
+	print_older(json_object_get(o, "older"));
 	if (issued)
 		print_issued(issued);
 }

@@ -328,10 +328,14 @@ enum reason rendezvous_sign_in(struct rendezvous *r, struct credential *credenti
 	out->link = l->id;
 	memcpy(out->secret, l->secret, sizeof out->secret);
 	out->replaced = 0;
+	out->renewed = false;
 	l->role = role;
 	if (role == RENDEZVOUS_AGENT) {
-		if (a->present)
+		if (a->present) {
 			out->replaced = a->present->conn;
+			out->renewed =
+				credential_is_newer(credential, a->present->party->credential);
+		}
 		a->present = l;
 	}
 	return REASON_OK;

@@ -64,6 +64,7 @@ struct rendezvous_link {
 	uint64_t link; /* random, not 0: LEG quotes it */
 	uint8_t secret[WIRE_SECRET_BYTES];
 	slab_id replaced; /* connection of the link this one replaced, or 0 */
+	bool renewed;	  /* and that one began with an older certificate */
 };
 
 /* What a link is signed in as. */

@@ -169,7 +169,13 @@ static void link_up(struct conn *c, const struct wire_message *m, struct credent
 	if (l->announced)
 		report_agent(c, name, "agent.up", REASON_OK);
 	if (link->replaced) {
-		log_warning("link", "agent=%s signed in again: the older link is closed", name);
+		if (link->renewed)
+			log_notice("link",
+				   "agent=%s has a newer certificate: its older link is closed",
+				   name);
+		else
+			log_warning("link", "agent=%s signed in again: the older link is closed",
+				    name);
 		worker_count(c->worker, REASON_REPLACED);
 		link_tell_replaced(c->worker->relay, link->replaced);
 	}

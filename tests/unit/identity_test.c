@@ -148,7 +148,8 @@ static void test_refusals_name_the_part(void **state)
 		{ours.pem, a.certificate, b.key,
 		 "identity.key: does not match identity.certificate"},
 		{theirs.pem, a.certificate, a.key,
-		 "identity.certificate: is not signed by identity.ca"},
+		 "identity.certificate: is not signed by identity.ca: put the certificate of its "
+		 "CA there first"},
 	};
 	char why[128];
 

@@ -416,6 +416,7 @@ static void test_show(void **state)
 	shown("pki show ca", STATUS_OK);
 	assert_shown("role        ca\nname        Private\n");
 	assert_null(strstr(ran.out, "expired"));
+	assert_null(strstr(ran.out, "older CA"));
 	shown("pki show ca/ca.pem", STATUS_OK);
 	assert_shown("role        ca\n");
 	/* A key is never shown, and no part of it is in the error. */
@@ -718,6 +719,9 @@ static void test_a_ca_is_rotated(void **state)
 	assert_true(strlen(is) > strlen(was));
 	assert_string_equal(is + strlen(is) - strlen(was), was);
 	assert_int_equal(owned_judge_cas(was, is, time(NULL)), OWNED_CAS_FOLLOW);
+	shown("pki show ca", STATUS_OK);
+	assert_shown("\nolder CA    until ");
+	assert_shown("; ca.pem has it still\n");
 	shown("pki issue ca agent new --relay r:1", STATUS_OK);
 	before = load_agent("old.yaml");
 	after = load_agent("new.yaml");

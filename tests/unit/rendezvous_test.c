@@ -180,6 +180,25 @@ static void only_the_publisher_may_accept_or_refuse(void **state)
 	rendezvous_free(s.r);
 }
 
+/* A certificate that was issued later tells a renewal from two machines with one file. */
+static void a_renewed_name_is_no_second_one(void **state)
+{
+	struct rendezvous *r = rendezvous_new(&roomy);
+	struct rendezvous_link link;
+	const time_t issued[] = {5, 7, 7, 6};
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct credential *c = made_credential("home", IDENTITY_AGENT, issued[i]);
+
+		assert_int_equal(rendezvous_sign_in(r, c, RENDEZVOUS_AGENT, i + 1, &link),
+				 REASON_OK);
+		assert_int_equal(link.replaced, i);
+		assert_int_equal(link.renewed, i == 1);
+		credential_release(c);
+	}
+	rendezvous_free(r);
+}
+
 static void the_newest_link_of_a_name_replaces_the_older(void **state)
 {
 	struct scene s = scene_new();
@@ -191,6 +210,7 @@ static void the_newest_link_of_a_name_replaces_the_older(void **state)
 	assert_int_equal(transient.replaced, 0);
 	assert_int_equal(sign_in(s.r, "home", RENDEZVOUS_AGENT, 301, &again), REASON_OK);
 	assert_int_equal(again.replaced, HOME_CONN);
+	assert_false(again.renewed);
 	/* What it publishes has not been said yet: not that it is nothing. */
 	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
 			 REASON_AGENT_OFFLINE);
@@ -583,6 +603,7 @@ int main(void)
 		cmocka_unit_test(the_legs_of_a_name_are_few),
 		cmocka_unit_test(unknown_names_have_their_own_reasons),
 		cmocka_unit_test(only_the_publisher_may_accept_or_refuse),
+		cmocka_unit_test(a_renewed_name_is_no_second_one),
 		cmocka_unit_test(the_newest_link_of_a_name_replaces_the_older),
 		cmocka_unit_test(a_lost_publisher_orphans_its_meetings),
 		cmocka_unit_test(limits_refuse_new_work_only),
