@@ -6,18 +6,20 @@ and checks that it worked. A new kind of traffic is a new line. All of them run 
 the relay, where both legs of each session pass; then no direction of any connection may show a name,
 and what it carries has to be as random bytes.
 """
+import time
 import zlib
 
 from capture import APPLICATION_DATA, HANDSHAKE, Capture, records_of
 from console import console
 from netlab import wait_until
-from peers import WebCa, data, echo, nginx, receive_all, sha256
+from peers import WebCa, data, echo, need, nginx, receive_all, receive_exactly, sha256
 from runner import limit
+from test_renew import state
 from world import RELAY_NAME, World
 
-AGENTS = ASKING, PUBLISHING = "walnut-desk", "quince-shed"
+AGENTS = ASKING, PUBLISHING, STOLEN, AWAY = "walnut-desk", "quince-shed", "pear-loft", "medlar-hut"
 ECHO, PAGES, CONSOLE, SERVER = "cellar-echo", "marmalade-web", "orchard-boss", "www.orchard.example"
-SITE = "damson-site"
+SITE, AWAY_SERVER = "damson-site", f"away.{SERVER}"
 WORDS = ["postern", *AGENTS, ECHO, PAGES, SITE, CONSOLE, SERVER]
 PORT, SOCKS = 7000, 1080
 CHI_SQUARE_MAX = 400  # 255 degrees of freedom: mean 255, and 6 standard deviations of 22.6
@@ -35,12 +37,16 @@ class Cast:
         nginx(w.home, "site", 8080, files={"page.bin": self.page})
         w.home.serve(PORT, echo)
         self.capture = Capture(w.relay_host, condition="ip")
-        w.relay(public={SERVER: f"{PUBLISHING}/{PAGES}"},
-                blocks={"site": f"  to: {PUBLISHING}/{SITE}"})
+        w.relay(public={SERVER: f"{PUBLISHING}/{PAGES}", AWAY_SERVER: f"{AWAY}/{PAGES}"},
+                blocks={"site": f"  to: {PUBLISHING}/{SITE}",
+                        "tls": f"  acme: {PUBLISHING}/{PAGES}",
+                        "state_dir": state(lab, "relay-state")})
         w.agent(w.home, PUBLISHING, public=[PAGES, SITE],
                 publish={ECHO: f"127.0.0.1:{PORT}", PAGES: "127.0.0.1:8443",
-                         SITE: "127.0.0.1:8080"})
+                         SITE: "127.0.0.1:8080"},
+                blocks={"state_dir": state(lab, "home-state")})
         w.agent(w.laptop, ASKING, forward={PORT: f"{PUBLISHING}/{ECHO}"}, socks5=SOCKS)
+        w.agent(w.laptop, STOLEN)
         self.boss = console(w, name=CONSOLE)
 
     def agent_session(self, size=3000):
@@ -69,12 +75,47 @@ class Cast:
                   f"{SERVER}:443:{PAGES}.{PUBLISHING}.postern:443", f"https://{SERVER}/page.bin")
 
     def stun(self):
-        for agent in AGENTS:
+        for agent in (ASKING, PUBLISHING):
             wait_until(f"{agent} is told its address", lambda a=agent: "seen_udp" in self.boss.json(
                 "agent", "status", a)["links"][0], 5)
 
+    def one_off(self):
+        text = " ".join(WORDS)
+        done = self.w.laptop.run([f"{self.lab.build}/postern", "--as",
+                                  self.lab.path(f"{ASKING}.yaml"), "connect",
+                                  f"{PUBLISHING}/{ECHO}"], input=text.encode())
+        assert done.stdout == text, done
+
+    def visitor_says(self, *options):
+        """As a client that is refused."""
+        done = self.w.visitor.run([need("openssl"), "s_client", "-connect", "45.0.0.2:443",
+                                   *options], input=b"", check=False)
+        assert done.returncode, done.stdout
+        return done.stderr
+
+    def acme(self):
+        said = self.visitor_says("-servername", RELAY_NAME, "-alpn", "acme-tls/1")
+        assert "no application protocol" in said, said  # nginx says
+
+    def public_away(self):
+        said = self.visitor_says("-servername", AWAY_SERVER)
+        assert "unrecognized name" in said or "internal error" in said, said
+
+    def renewed(self):
+        """Both ends of a session that goes on."""
+        with self.w.laptop.connect("127.0.0.1", PORT, timeout=20) as s:
+            for who in ("relay", "renew"), ("agent", "renew", PUBLISHING):
+                s.sendall(b"hello")
+                assert receive_exactly(s, 5) == b"hello"
+                self.boss.run(*who, self.w.pki)
+                time.sleep(2)  # for what the agents prove
+
+    def revoked(self):
+        self.boss.run("revoke", STOLEN)
+        wait_until("it is out", lambda: STOLEN not in str(self.boss.json("relay", "agents")))
+
     def console_at_relay(self):
-        assert len(self.boss.json("relay", "agents")["agents"]) == 2
+        assert len(self.boss.json("relay", "agents")["agents"]) == 3
 
     def console_at_agent(self):
         assert PUBLISHING in self.boss.run("agent", "status", PUBLISHING).stdout
@@ -91,6 +132,11 @@ KINDS = [
     ("agents ask by STUN", Cast.stun),
     ("a console at the relay", Cast.console_at_relay),
     ("a console at an agent", Cast.console_at_agent),
+    ("a session of one command", Cast.one_off),
+    ("a public name whose agent is away", Cast.public_away),
+    ("a challenge of ACME", Cast.acme),
+    ("new keys and certificates, and their proofs", Cast.renewed),
+    ("a revocation, signed and told", Cast.revoked),
 ]
 
 
@@ -120,7 +166,7 @@ def own_words(records, visitor):
     return [SERVER] if visitor and SERVER.encode() in clear else []
 
 
-@limit(120)
+@limit(180)
 def test_no_plain_text_on_the_wire(lab):
     cast = Cast(lab)
     for name, make in KINDS:

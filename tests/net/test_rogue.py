@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A relay that was taken over gains nothing: the agent asks again, and believes certificates."""
 import json
+import signal
+import ssl
 
 from console import console
 from peers import echo
 from rogue import NOT_ALLOWED, OK, PROTOCOL, RogueRelay
-from world import World
+from world import World, set_blocks
 
 CONTROL = "postern/control"
 STATUS = b'{"jsonrpc": "2.0", "id": 1, "method": "status"}\n'
@@ -69,3 +71,36 @@ def test_rogue_services(lab):
     inside.write(b"hello\n")
     assert inside.line() == b"hello\n"
     assert home.alive()
+
+
+def test_rogue_bytes(lab):
+    """What a relay changes on its way arrives nowhere: the session is over, at both ends."""
+    w, rogue, home = under_a_rogue(lab)
+    heard = []
+
+    def hears(sock, _peer):
+        while got := sock.recv(4096):
+            heard.append(got)
+            sock.sendall(got)
+
+    w.home.serve(7001, hears)
+    set_blocks(home.config, {"publish": "[{service: echo, target: '127.0.0.1:7001'}]"})
+    home.signal(signal.SIGHUP)
+    home.wait_for_line(r"configuration revision=\d+ by SIGHUP")
+    friend = w.issue_agent("friend")
+    for at in (-1, 20, 0):  # of the tag, of what is sealed, of the record's head
+        _reason, _text, inside = rogue.ask(friend, "echo", "friend")
+        inside.write(b"hello\n")
+        assert inside.line() == b"hello\n"
+        inside.tls.write(b"pay alice\n")
+        wire = bytearray(inside.outgoing.read())
+        wire[at] ^= 1
+        inside.sock.settimeout(10)
+        inside.sock.sendall(wire)
+        try:
+            raise AssertionError(f"the agent answers {inside.line()!r}")
+        except (ConnectionResetError, ssl.SSLError):
+            pass
+        home.wait_for_line(r"session: closed .*ending=", 10)
+        home.remember()
+    assert heard == [b"hello\n"] * 3, heard

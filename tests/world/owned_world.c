@@ -48,25 +48,29 @@ static void check_refused(struct operator* o, json_t *config, const char *path)
 
 static const struct owned_key {
 	const char *map, *key, *text; /* map NULL: none; text NULL: numbers */
+	bool list;		      /* of the text */
 } relay_keys[] =
 	{
-		{NULL, "user", "daemon"},
-		{NULL, "state_dir", "/etc"},
-		{"control", "socket", "/etc/passwd"},
-		{"control", "admin", NULL},
-		{"control", "read", NULL},
-		{"nat", "socket", "/run/other"},
-		{"metrics", "listen", "0.0.0.0:9100"},
+		{NULL, "user", "daemon", false},
+		{NULL, "state_dir", "/etc", false},
+		{"control", "socket", "/etc/passwd", false},
+		{"control", "admin", NULL, true},
+		{"control", "read", NULL, true},
+		{"nat", "socket", "/run/other", false},
+		{"metrics", "listen", "0.0.0.0:9100", false},
 },
   agent_keys[] = {
-	  {NULL, "user", "daemon"},
-	  {NULL, "state_dir", "/etc"},
-	  {"nat", "socket", "/run/other"},
+	  {NULL, "user", "daemon", false},	  {NULL, "state_dir", "/etc", false},
+	  {"nat", "socket", "/run/other", false}, {NULL, "console", "read", false},
+	  {NULL, "targets", "10.0.0.0/8", true},
 };
 
 static void set_key(json_t *config, const struct owned_key *k)
 {
-	json_t *value = k->text ? json_string(k->text) : json_pack("[i]", 1234);
+	json_t *value = k->text ? json_string(k->text) : json_integer(1234);
+
+	if (k->list)
+		value = json_pack("[o]", value);
 
 	if (k->map)
 		config_set_in(config, k->map, k->key, value);
