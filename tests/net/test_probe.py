@@ -399,16 +399,18 @@ class Probing:
         with self.w.visitor.connect("45.0.0.2", port) as raw:
             raw.settimeout(self.wait)
             session = Tls(raw, self.contexts[parts[0]], False)
+            wire = b""
             for part in parts[1:]:
                 if part == NOTIFY:
                     with contextlib.suppress(ssl.SSLWantReadError):
                         session.tls.unwrap()
                 elif isinstance(part, bytes) and not isinstance(part, Clear):
                     session.tls.write(part)
-                with contextlib.suppress(OSError):
-                    raw.sendall(part if isinstance(part, Clear) else session.outgoing.read())
-                    if part == END:
-                        raw.shutdown(socket.SHUT_WR)
+                wire += part if isinstance(part, Clear) else session.outgoing.read()
+            with contextlib.suppress(OSError):
+                raw.sendall(wire)  # in one piece: what is read together is answered otherwise
+                if END in parts:
+                    raw.shutdown(socket.SHUT_WR)
             return normal(hear_records(session))
 
     def sealed(self, port, parts):
