@@ -41,7 +41,7 @@ enum stun_outcome {
 	STUN_IGNORED_CLASS,    /* an indication or a response */
 	STUN_IGNORED_METHOD,   /* a request, but not Binding */
 	STUN_IGNORED_DAMAGED,  /* FINGERPRINT is wrong */
-	STUN_IGNORED_UNPROVEN, /* it is not made with the password */
+	STUN_IGNORED_UNPROVEN, /* it is not made with the password, or memory is out for proofs */
 	STUN_OUTCOMES
 };
 
