@@ -5,11 +5,12 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "core/memory.h"
 
 #define NAME_BYTES    64u
 #define MESSAGE_BYTES 1024u
@@ -65,7 +66,7 @@ static void put_field(struct entry *e, const char *name, const char *value)
 static char *text_of(const json_t *value)
 {
 	if (json_is_string(value))
-		return strdup(json_string_value(value));
+		return memory_text(json_string_value(value));
 	return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
 }
 
@@ -109,7 +110,7 @@ static void message_of(const json_t *record, char out[MESSAGE_BYTES])
 		if (text && used < sizeof(line))
 			used += (size_t)snprintf(line + used, sizeof(line) - used, " %s=%s", key,
 						 text);
-		free(text);
+		memory_free(text);
 	}
 	log_escape(line, out, MESSAGE_BYTES);
 }
@@ -134,7 +135,7 @@ size_t journal_encode(enum log_level level, const char *program, const json_t *r
 		field_name(key, name);
 		if (text)
 			put_field(&e, name, text);
-		free(text);
+		memory_free(text);
 	}
 	return e.len;
 }

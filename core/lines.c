@@ -3,11 +3,11 @@
 #include "core/lines.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/container.h"
+#include "core/memory.h"
 
 #define FIRST_ROOM 4096u
 
@@ -21,7 +21,7 @@ static bool lines_make_room(char **text, size_t *room, size_t len, size_t more)
 		wanted *= 2;
 	if (wanted == *room)
 		return true;
-	bigger = realloc(*text, wanted);
+	bigger = memory_resize(*text, wanted);
 	if (!bigger)
 		return false;
 	*text = bigger;
@@ -43,7 +43,7 @@ void lines_close(struct lines *l)
 
 static void lines_drop_buffers(struct lines *l)
 {
-	free(l->in);
+	memory_free(l->in);
 	l->in = NULL;
 	outbox_free(&l->out);
 }
@@ -112,7 +112,7 @@ bool lines_send(struct lines *l, char *text, size_t len)
 
 	if (!ok)
 		lines_close(l);
-	free(text);
+	memory_free(text);
 	return ok;
 }
 
@@ -162,7 +162,7 @@ static void lines_received(struct ring_op *op, int res)
 	}
 	/* A large line's room is not kept for the small ones that follow. */
 	if (l->in_len == 0) {
-		free(l->in);
+		memory_free(l->in);
 		l->in = NULL;
 		l->in_room = 0;
 	}

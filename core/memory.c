@@ -10,6 +10,7 @@
 #define BLOCK_BYTES 8
 
 static _Thread_local struct memory *account;
+static _Thread_local unsigned refusals;
 
 struct memory *memory_adopt(struct memory *m)
 {
@@ -17,6 +18,18 @@ struct memory *memory_adopt(struct memory *m)
 
 	account = m;
 	return before;
+}
+
+unsigned memory_refusals(void)
+{
+	return refusals;
+}
+
+static void refused(void)
+{
+	refusals++;
+	if (account)
+		atomic_fetch_add_explicit(&account->refused, 1, memory_order_relaxed);
 }
 
 /* Two threads that ask at once may both pass: by so much the limit is soft. */
@@ -31,7 +44,7 @@ static bool has_room(size_t n)
 	most = atomic_load_explicit(&account->most, memory_order_relaxed);
 	if (n <= most && used <= (int64_t)(most - n))
 		return true;
-	atomic_fetch_add_explicit(&account->refused, 1, memory_order_relaxed);
+	refused();
 	return false;
 }
 
@@ -46,20 +59,37 @@ static int64_t block_bytes(void *p)
 	return p ? (int64_t)malloc_usable_size(p) + BLOCK_BYTES : 0;
 }
 
-void *memory_get(size_t n)
+/* What the system gave. */
+static void *got(void *p)
 {
-	void *p = has_room(n) ? malloc(n) : NULL;
-
+	if (!p)
+		refused();
 	charge(block_bytes(p));
 	return p;
 }
 
+void *memory_get(size_t n)
+{
+	return has_room(n) ? got(malloc(n)) : NULL;
+}
+
 void *memory_zeroed(size_t n)
 {
-	void *p = has_room(n) ? calloc(1, n) : NULL;
+	return has_room(n) ? got(calloc(1, n)) : NULL;
+}
 
-	charge(block_bytes(p));
-	return p;
+void *memory_array(size_t count, size_t each_bytes)
+{
+	size_t n;
+
+	if (__builtin_mul_overflow(count, each_bytes, &n))
+		n = SIZE_MAX; /* which there is not */
+	return memory_zeroed(n);
+}
+
+void *memory_aligned(size_t alignment, size_t n)
+{
+	return has_room(n) ? got(aligned_alloc(alignment, n)) : NULL;
 }
 
 void *memory_resize(void *p, size_t n)
@@ -72,16 +102,24 @@ void *memory_resize(void *p, size_t n)
 	q = realloc(p, n > 0 ? n : 1); /* of none it would give p back */
 	if (q)
 		charge(block_bytes(q) - before);
+	else
+		refused();
 	return q;
 }
 
 char *memory_text(const char *text)
 {
-	size_t n = strlen(text) + 1;
-	char *copy = memory_get(n);
+	return memory_text_of(text, strlen(text));
+}
 
-	if (copy)
-		memcpy(copy, text, n);
+char *memory_text_of(const char *bytes, size_t len)
+{
+	char *copy = memory_get(len + 1);
+
+	if (!copy)
+		return NULL;
+	memcpy(copy, bytes, len);
+	copy[len] = '\0';
 	return copy;
 }
 

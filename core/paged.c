@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "core/area.h"
 #include "core/memory.h"
 
 #define BITS 64u
@@ -13,8 +14,8 @@ bool paged_init(struct paged *p, size_t count, size_t each_bytes)
 {
 	size_t pages = (count * each_bytes + PAGED_BYTES - 1) / PAGED_BYTES;
 
-	*p = (struct paged){.each_bytes = each_bytes};
-	p->items = calloc(count, each_bytes);
+	*p = (struct paged){.each_bytes = each_bytes, .bytes = count * each_bytes};
+	p->items = area_new(p->bytes);
 	p->touched = calloc(pages / BITS + 1, sizeof *p->touched);
 	if (p->items && p->touched)
 		return true;
@@ -25,7 +26,7 @@ bool paged_init(struct paged *p, size_t count, size_t each_bytes)
 void paged_free(struct paged *p)
 {
 	memory_give(p->charged_bytes);
-	free(p->items);
+	area_free(p->items, p->bytes);
 	free(p->touched);
 	*p = (struct paged){.items = NULL};
 }

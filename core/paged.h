@@ -3,8 +3,8 @@
  * paged: a table that is made at the start for the most that there can be, and charged to the
  * memory account (core/memory.h) as it is touched.
  *
- * calloc() maps a large area without touching it: a page of it costs memory from its first use on,
- * and as long as the table lives. So each page is charged once, when the first of its items is
+ * The table is an area (core/area.h): a page of it costs memory from its first use on, and as long
+ * as the table lives. So each page is charged once, when the first of its items is
  * used. Nothing is refused: what may take no more asks before (memory_tight(), or the limit of what
  * has a place in the table).
  */
@@ -15,13 +15,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/area.h"
 #include "core/must_check.h"
 
-#define PAGED_BYTES 4096u
+#define PAGED_BYTES AREA_PAGE_BYTES
 
 struct paged {
 	void *items; /* zeroed */
-	size_t each_bytes;
+	size_t each_bytes, bytes;
 	size_t charged_bytes;
 	uint64_t *touched; /* a bit for each page */
 };

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/area.h"
 #include "core/memory.h"
 
 #define GENERATION_MASK 0xffffffu
@@ -15,9 +16,8 @@
 int slab_init(struct slab *s, size_t each_bytes, uint32_t room, uint8_t tag)
 {
 	*s = (struct slab){.each_bytes = (each_bytes + 63) & ~(size_t)63, .room = room, .tag = tag};
-	/* calloc maps large areas without touching them, so an unused slot costs address space
-	 * only. */
-	s->objects = calloc(room, s->each_bytes);
+	/* An unused slot costs address space only. */
+	s->objects = area_new(room * s->each_bytes);
 	s->generation = calloc(room, sizeof *s->generation);
 	s->next_free = calloc(room, sizeof *s->next_free);
 	if (!s->objects || !s->generation || !s->next_free) {
@@ -30,7 +30,7 @@ int slab_init(struct slab *s, size_t each_bytes, uint32_t room, uint8_t tag)
 void slab_free(struct slab *s)
 {
 	memory_give((size_t)s->high_water * s->each_bytes);
-	free(s->objects);
+	area_free(s->objects, s->room * s->each_bytes);
 	free(s->generation);
 	free(s->next_free);
 	*s = (struct slab){0};

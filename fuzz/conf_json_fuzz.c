@@ -6,7 +6,7 @@
  * is one. Hiding leaves no secret, and revealing puts each back. Two changes can be merged, and one
  * change merges to itself.
  *
- * links: core/key_file.c
+ * links: core/key_file.c core/memory.c
  * links: core/conf/json.c core/conf/diff.c core/conf/yaml.c core/conf/conf.c core/conf/bind.c
  * links: core/conf/error.c core/conf/merge.c core/conf/value.c core/addr.c core/log.c
  */

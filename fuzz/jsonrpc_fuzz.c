@@ -5,7 +5,8 @@
  * Every answer is one line of JSON with the version and an id. Calls that are no notifications get
  * one each; no admin's method runs for a reader; parameters fit their schema when a method runs.
  *
- * links: core/parse/jsonrpc.c core/engine/calls.c core/log.c
+ * links: core/parse/jsonrpc.c core/engine/calls.c core/log.c core/memory.c
+ * links: core/parse/json_read.c
  */
 #undef NDEBUG
 #include <assert.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #include "core/engine/calls.h"
+#include "core/memory.h"
 #include "fuzz/prefix.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -96,7 +98,7 @@ static bool take_answer(struct caller *c, char *line, size_t len)
 		assert(json_string_length(json_object_get(error, "message")) > 0);
 	}
 	json_decref(message);
-	free(line);
+	memory_free(line);
 	answers++;
 	return true;
 }

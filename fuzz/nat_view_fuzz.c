@@ -6,6 +6,7 @@
  * printable; only changes of address, verdict and presence are called changes.
  *
  * links: core/engine/nat_view.c core/addr.c
+ * links: core/parse/json_read.c core/memory.c
  */
 #undef NDEBUG
 #include <assert.h>

@@ -55,10 +55,12 @@ static void natd_control_probe_looks(struct timer *t, uint64_t now_ms)
 		struct call *c = ctl->probes[i];
 
 		ctl->probes[i] = NULL;
-		if (c)
-			call_answer(c, json_pack("{s:o, s:o, s:o}", "network", report_network(n),
-						 "external", report_external(n), "protocols",
-						 report_protocols(n)));
+		if (!c)
+			continue;
+		call_ask_anew(c);
+		call_answer(c,
+			    json_pack("{s:o, s:o, s:o}", "network", report_network(n), "external",
+				      report_external(n), "protocols", report_protocols(n)));
 	}
 }
 

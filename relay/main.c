@@ -21,6 +21,7 @@
 #include "core/isolation.h"
 #include "core/journal.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/notify.h"
 #include "core/options.h"
 #include "core/program/signals.h"
@@ -34,6 +35,7 @@
 static const struct isolation_plan plan = {.calls = &relay_calls};
 static struct isolation_report isolation;
 static struct signer signer;
+static struct relay relay;
 
 /* Workers and the main thread meet here: rings are open, then isolation is sealed. */
 static pthread_barrier_t opened, sealed;
@@ -200,7 +202,7 @@ static void signer_has_state(void *context, const char *state_dir)
 	if (error && error != -ENOENT && error != -ENOTDIR)
 		log_error("relay", "state_dir: a key that this relay has made: %s",
 			  error == -EKEYREJECTED && text ? text : strerror(-error));
-	free(text);
+	memory_free(text);
 }
 
 /* Of the text that the signer gives. */
@@ -223,7 +225,7 @@ static bool relay_load_config(const struct options *options, struct relay_config
 		conf_error(&errors, NULL, "", "%s", text);
 	else
 		conf_error(&errors, NULL, "", "cannot be read: %s", strerror(-error));
-	free(text);
+	memory_free(text);
 	if (!ok || errors.count > 0)
 		fputs(errors.text ? errors.text : "", stderr);
 	log_lines(LOG_LEVEL_WARNING, "config", errors.warnings.text);
@@ -260,7 +262,7 @@ static int relay_check_config(const struct options *options, const struct relay_
 
 	if (load_keys_there(config, signer_has_key, &signer, why, sizeof why) &&
 	    relay_load_pair(&paths, &pem, why)) {
-		free(pem);
+		memory_free(pem);
 		printf("%s: ok\n", options->config);
 		return EXIT_SUCCESS;
 	}
@@ -306,7 +308,6 @@ static struct snapshot *relay_first_snapshot(const char *path, struct relay_conf
 static int relay_serve(const char *path, struct relay_config *config,
 		       struct configuring_start *start, const struct control_overrides *overrides)
 {
-	static struct relay relay;
 	static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1, SIGHUP, 0};
 	static struct relay_signals signals = {.signals.came = relay_signal_came, .relay = &relay};
 	struct signed_revocations signed_revocations = {.count = 0};
@@ -402,6 +403,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: cannot be read: %s\n", options.config, strerror(-error));
 		return EXIT_FAILURE;
 	}
+	relay_begin(&relay);
 	if (!relay_load_config(&options, &config, &start)) {
 		signer_stop(&signer);
 		return EXIT_FAILURE;

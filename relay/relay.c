@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "core/log.h"
+#include "core/memory.h"
 #include "relay/control/control.h"
 #include "relay/front/front.h"
 #include "relay/front/signing.h"
@@ -82,12 +83,17 @@ static int workers_open(struct relay *r, struct snapshot *snap, char *why, size_
 	return 0;
 }
 
+void relay_begin(struct relay *r)
+{
+	r->memory.most = INT64_MAX; /* until the configuration is read */
+	(void)memory_adopt(&r->memory);
+}
+
 int relay_open(struct relay *r, struct snapshot *snap, unsigned workers, char *why, size_t why_size)
 {
 	const struct rendezvous_limits none = {0};
 
 	r->memory.most = snap->config.limits.memory_bytes;
-	(void)memory_adopt(&r->memory);
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_mutex_init(&r->ledger_lock, NULL);
 	stun_gate_init(&r->stun_gate);
@@ -99,8 +105,8 @@ int relay_open(struct relay *r, struct snapshot *snap, unsigned workers, char *w
 	r->buckets = buckets_new((uint32_t)r->descriptors);
 	r->pacer = pacer_new();
 	r->trace = trace_new();
-	r->workers = calloc(workers, sizeof *r->workers);
-	r->missing = calloc(snap->binds.count, sizeof *r->missing);
+	r->workers = memory_array(workers, sizeof *r->workers);
+	r->missing = memory_array(snap->binds.count, sizeof *r->missing);
 	if (!r->rendezvous || !r->ledger || !r->buckets || !r->pacer || !r->trace || !r->workers ||
 	    !r->missing) {
 		snprintf(why, why_size, "out of memory");
@@ -165,8 +171,8 @@ void relay_close(struct relay *r)
 		worker_close(w);
 		sessions_close(w);
 	}
-	free(r->workers);
-	free(r->missing);
+	memory_free(r->workers);
+	memory_free(r->missing);
 	rendezvous_free(r->rendezvous);
 	ledger_free(r->ledger);
 	buckets_free(r->buckets);

@@ -4,6 +4,7 @@
  * workers' beginning and end. What is the process's own (options, signals, threads, isolation)
  * stands in main.c, so that a test can run a whole relay by stepping its rings.
  *
+ *   relay_begin()             its memory is counted
  *   relay_open()              tables, sockets; files and ports may still be opened
  *   relay_join_signer()       before the signer is sealed
  *   control_open()            the control thread's ring, on the thread that will run it
@@ -18,7 +19,11 @@
 #include "relay/front/worker.h"
 #include "relay/signer/signer.h"
 
-/* Makes tables and binds sockets for so many workers. r is zeroed. 0, or -1 with a sentence in why:
+/* What this thread allocates is charged to r from here on, before anything is read that a console
+ * can change later. r is zeroed. */
+void relay_begin(struct relay *r);
+
+/* Makes tables and binds sockets for so many workers. 0, or -1 with a sentence in why:
  * relay_close() is due also then. */
 int relay_open(struct relay *r, struct snapshot *snap, unsigned workers, char *why,
 	       size_t why_size) MUST_CHECK;

@@ -11,10 +11,10 @@
  */
 #include "stun/limits.h"
 
-#include <stdlib.h>
-
 #include <openssl/rand.h>
 #include <openssl/siphash.h>
+
+#include "core/memory.h"
 
 #define WAYS	    8u
 #define TOKEN	    1000u /* thousandths */
@@ -49,7 +49,7 @@ size_t stun_limits_bytes(uint32_t prefixes)
 
 struct stun_limits *stun_limits_new(uint32_t prefixes, uint32_t rate, uint32_t burst)
 {
-	struct stun_limits *l = calloc(1, stun_limits_bytes(prefixes));
+	struct stun_limits *l = memory_zeroed(stun_limits_bytes(prefixes));
 
 	if (!l)
 		return NULL;
@@ -62,7 +62,7 @@ struct stun_limits *stun_limits_new(uint32_t prefixes, uint32_t rate, uint32_t b
 
 void stun_limits_free(struct stun_limits *l)
 {
-	free(l);
+	memory_free(l);
 }
 
 /* The family above, the prefix's bytes below: never 0. */

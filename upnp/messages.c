@@ -10,8 +10,9 @@
 #include <assert.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "core/memory.h"
 
 struct codec {
 	json_t *object;
@@ -288,9 +289,9 @@ static char *finish(struct codec *c, size_t *len)
 
 	json_decref(c->object);
 	if (text)
-		line = realloc(text, size + 2);
+		line = memory_resize(text, size + 2);
 	if (!line) {
-		free(text);
+		memory_free(text);
 		return NULL;
 	}
 	line[size] = '\n';

@@ -15,6 +15,7 @@
 
 #include "core/file.h"
 #include "core/key_file.h"
+#include "core/memory.h"
 
 #define FILES 2
 /* No agent saves so often: a file that says so is damaged. */
@@ -149,7 +150,7 @@ static int pair_save(struct pair *p, const json_t *kept)
 		error = file_write(fd, text, strlen(text));
 	if (!error && fdatasync(fd) < 0)
 		error = -errno;
-	free(text);
+	memory_free(text);
 	if (error)
 		return error;
 	p->newest = place;
@@ -233,7 +234,7 @@ int state_save_tag_keys(struct agent_state *s, const json_t *keys)
 	size_t len = text ? strlen(text) : 0, room = len > s->keys_len ? len : s->keys_len;
 	int error = still_there(s->keys);
 
-	all = text ? malloc(room + 1) : NULL;
+	all = text ? memory_get(room + 1) : NULL;
 	if (!error && !all)
 		error = -ENOMEM;
 	if (!error && lseek(s->keys, 0, SEEK_SET) < 0)
@@ -247,8 +248,8 @@ int state_save_tag_keys(struct agent_state *s, const json_t *keys)
 		error = -errno;
 	if (!error)
 		s->keys_len = room;
-	free(all);
-	free(text);
+	memory_free(all);
+	memory_free(text);
 	return error;
 }
 

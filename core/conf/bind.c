@@ -3,9 +3,10 @@
 #include "core/conf/conf.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "core/memory.h"
 
 /* ---- suggestions ---------------------------------------------------------------------------- */
 
@@ -139,9 +140,9 @@ static void release_array(const struct conf_field *f, struct conf_array *a)
 		if (f->fields)
 			conf_release(f->fields, item);
 		else if (conf_type_is_text(f->item_type))
-			free(*(char **)item);
+			memory_free(*(char **)item);
 	}
-	free(a->items);
+	memory_free(a->items);
 	*a = (struct conf_array){0};
 }
 
@@ -154,7 +155,7 @@ void conf_release(const struct conf_field *fields, void *out)
 			release_array(f, field_at(f, out));
 		} else if (conf_type_is_text(f->type)) {
 			char **text = field_at(f, out);
-			free(*text);
+			memory_free(*text);
 			*text = NULL;
 		}
 	}
@@ -198,7 +199,7 @@ static void bind_list(const struct conf_node *n, const struct conf_field *f, str
 	}
 	out->present = true;
 	if (n->count > 0) {
-		out->items = calloc(n->count, f->item_size);
+		out->items = memory_array(n->count, f->item_size);
 		if (!out->items) {
 			conf_error(errors, n, path, "memory is out; make the list shorter");
 			return;

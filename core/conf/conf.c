@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 
 #include "core/key_file.h"
 #include "core/log.h"
+#include "core/memory.h"
 
 /* ---- the tree ------------------------------------------------------------------------------- */
 
@@ -30,10 +30,10 @@ void conf_node_free(struct conf_node *n)
 		if (n->keys)
 			conf_node_free(n->keys[i]);
 	}
-	free(n->items);
-	free(n->keys);
-	free(n->text);
-	free(n);
+	memory_free(n->items);
+	memory_free(n->keys);
+	memory_free(n->text);
+	memory_free(n);
 }
 
 const struct conf_node *conf_get(const struct conf_node *map, const char *key)
@@ -55,7 +55,7 @@ static bool grow(struct conf_node ***array, size_t count)
 	/* Arrays have room for 4, 8, 16, ...: full exactly when the count is one of these. */
 	if (count && (count < 4 || (count & (count - 1)) != 0))
 		return true;
-	bigger = realloc(*array, room * sizeof(*bigger));
+	bigger = memory_resize(*array, room * sizeof(*bigger));
 	if (!bigger)
 		return false;
 	*array = bigger;
@@ -155,7 +155,7 @@ static struct conf_node *new_node(struct yaml_reader *r, enum conf_kind kind,
 			   CONF_NODES_MAX);
 		return NULL;
 	}
-	n = calloc(1, sizeof(*n));
+	n = memory_zeroed(sizeof(*n));
 	if (!n) {
 		out_of_memory(r->errors);
 		return NULL;
@@ -214,7 +214,7 @@ static struct conf_node *read_scalar(struct yaml_reader *r, const yaml_event_t *
 	}
 	if (memchr(value, '\0', len))
 		conf_error(r->errors, n, path, "holds a zero byte; remove the \\0");
-	n->text = strndup(value, len);
+	n->text = memory_text_of(value, len);
 	if (!n->text) {
 		out_of_memory(r->errors);
 		conf_node_free(n);
@@ -509,7 +509,7 @@ struct conf_node *conf_load(const char *path, unsigned how, struct conf_errors *
 {
 	struct conf_node *root = NULL;
 	size_t room = CONF_FILE_MAX + 1; /* one more, to see that it is too large */
-	char *text = malloc(room);
+	char *text = memory_get(room);
 	ssize_t len;
 	int fd;
 
@@ -526,6 +526,6 @@ struct conf_node *conf_load(const char *path, unsigned how, struct conf_errors *
 			root = conf_parse(text, (size_t)len, errors);
 		close(fd);
 	}
-	free(text);
+	memory_free(text);
 	return root;
 }

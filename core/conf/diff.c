@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "core/memory.h"
 
 /* ---- names of list items -------------------------------------------------------------------- */
 
@@ -209,9 +210,9 @@ struct list {
 static void list_free(struct list *l)
 {
 	for (size_t i = 0; l->items && i < l->count; i++)
-		free(l->items[i].id);
-	free(l->items);
-	free((void *)l->sorted);
+		memory_free(l->items[i].id);
+	memory_free(l->items);
+	memory_free((void *)l->sorted);
 }
 
 static int compare_items(const void *a, const void *b)
@@ -244,8 +245,8 @@ static bool list_make(struct list *l, const struct conf_field *f, const json_t *
 	*l = (struct list){.field = f, .count = end - begin};
 	if (l->count == 0)
 		return true;
-	l->items = calloc(l->count, sizeof(*l->items));
-	l->sorted = calloc(l->count, sizeof(struct item *));
+	l->items = memory_array(l->count, sizeof(*l->items));
+	l->sorted = memory_array(l->count, sizeof(struct item *));
 	if (!l->items || !l->sorted)
 		return false;
 	for (size_t i = 0; i < l->count; i++) {
@@ -253,7 +254,7 @@ static bool list_make(struct list *l, const struct conf_field *f, const json_t *
 		item->place = begin + i;
 		item->value = json_array_get(array, item->place);
 		item->name = conf_item_name(f, item->value);
-		item->id = item->name ? strdup(item->name)
+		item->id = item->name ? memory_text(item->name)
 				      : json_dumps(item->value,
 						   JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
 		if (!item->id)

@@ -3,17 +3,17 @@
 #include "core/conf/conf.h"
 
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/log.h"
+#include "core/memory.h"
 
 #define QUOTE_MAX 64u /* bytes of a text that messages show */
 
 static void append_line(struct conf_lines *lines, const char *line)
 {
 	size_t len = strlen(line);
-	char *text = realloc(lines->text, lines->len + len + 2);
+	char *text = memory_resize(lines->text, lines->len + len + 2);
 
 	if (!text)
 		return; /* still counted */
@@ -87,8 +87,8 @@ void conf_warning(struct conf_errors *e, const struct conf_node *at, const char 
 
 void conf_errors_free(struct conf_errors *e)
 {
-	free(e->text);
-	free(e->warnings.text);
+	memory_free(e->text);
+	memory_free(e->warnings.text);
 	*e = (struct conf_errors){.file = e->file};
 }
 

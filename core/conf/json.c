@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/conf/yaml.h"
+#include "core/memory.h"
 
 /* ---- JSON to a tree ------------------------------------------------------------------------- */
 
@@ -31,14 +32,14 @@ static struct conf_node *new_node(struct json_reader *r, enum conf_kind kind, si
 			   CONF_NODES_MAX);
 		return NULL;
 	}
-	n = calloc(1, sizeof(*n));
+	n = memory_zeroed(sizeof(*n));
 	if (!n)
 		return out_of_memory(r, NULL);
 	n->kind = kind;
 	if (room == 0)
 		return n;
-	n->items = calloc(room, sizeof(struct conf_node *));
-	n->keys = kind == CONF_MAP ? calloc(room, sizeof(struct conf_node *)) : NULL;
+	n->items = memory_array(room, sizeof(struct conf_node *));
+	n->keys = kind == CONF_MAP ? memory_array(room, sizeof(struct conf_node *)) : NULL;
 	if (!n->items || (kind == CONF_MAP && !n->keys))
 		return out_of_memory(r, n);
 	return n;
@@ -50,7 +51,7 @@ static struct conf_node *new_scalar(struct json_reader *r, char *text, bool quot
 	struct conf_node *n = text ? new_node(r, CONF_SCALAR, 0) : out_of_memory(r, NULL);
 
 	if (!n) {
-		free(text);
+		memory_free(text);
 		return NULL;
 	}
 	n->text = text;
@@ -68,7 +69,7 @@ static struct conf_node *read_scalar(struct json_reader *r, const json_t *value,
 		conf_error(r->errors, NULL, path, "holds a zero byte; remove the \\u0000");
 		return NULL;
 	}
-	return new_scalar(r, strdup(text), true);
+	return new_scalar(r, memory_text(text), true);
 }
 
 static struct conf_node *read_value(struct json_reader *r, const json_t *value, const char *path,
@@ -112,7 +113,7 @@ static struct conf_node *read_pairs(struct json_reader *r, json_t *object, const
 		return map;
 	json_object_foreach(object, key, value)
 	{
-		struct conf_node *name = new_scalar(r, strdup(key), true), *n = NULL;
+		struct conf_node *name = new_scalar(r, memory_text(key), true), *n = NULL;
 
 		conf_path_key(child, path, key);
 		if (name)
@@ -249,7 +250,7 @@ static bool write_value(struct conf_yaml *w, json_t *value)
 		text = json_dumps(value, JSON_ENCODE_ANY);
 		conf_yaml_plain(w, text ? text : "null");
 		ok = text != NULL;
-		free(text);
+		memory_free(text);
 	}
 	return ok;
 }
@@ -273,7 +274,7 @@ char *conf_yaml(const json_t *document)
 		ok = conf_yaml_close(w) && ok;
 	}
 	if (fclose(to) != 0 || !ok) {
-		free(text);
+		free(text); /* the C library's */
 		return NULL;
 	}
 	return text;

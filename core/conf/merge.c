@@ -3,9 +3,9 @@
 #include "core/conf/merge.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "core/conf/diff.h"
+#include "core/memory.h"
 
 struct merge {
 	json_t *overruled;
@@ -121,7 +121,7 @@ static json_t *index_of(const struct conf_field *list, const json_t *items)
 		ok = keyed && json_object_set(index, json_string_value(keyed), item) == 0 &&
 		     json_object_set_new(seen, id, json_integer(before + 1)) == 0;
 		json_decref(keyed);
-		free(id);
+		memory_free(id);
 	}
 	json_decref(seen);
 	if (ok)

@@ -3,11 +3,11 @@
 #include "core/conf/conf.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/addr.h"
 #include "core/log.h"
+#include "core/memory.h"
 
 struct unit {
 	const char *word;
@@ -255,12 +255,12 @@ static bool bind_text(const struct conf_node *n, const struct conf_field *f, enu
 			   f->min, max);
 		return false;
 	}
-	copy = strdup(n->text);
+	copy = memory_text(n->text);
 	if (!copy) {
 		conf_error(errors, n, path, "memory is out; make the file smaller");
 		return false;
 	}
-	free(*out);
+	memory_free(*out);
 	*out = copy;
 	return true;
 }

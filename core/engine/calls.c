@@ -4,10 +4,10 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/log.h"
+#include "core/memory.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -38,6 +38,12 @@ void caller_remove(struct calls *cs, struct caller *c)
 	log_info("control", "caller=%s gone", c->who);
 }
 
+static void caller_send_line(struct caller *c, char *line, size_t len)
+{
+	if (!c->send(c, line, len))
+		log_debug("control", "caller=%s does not read its answers", c->who);
+}
+
 /* Takes message over. */
 static void caller_send(struct caller *c, json_t *message)
 {
@@ -45,8 +51,7 @@ static void caller_send(struct caller *c, json_t *message)
 	char *line = message ? jsonrpc_line(message, &len) : NULL;
 
 	json_decref(message);
-	if (!c->send(c, line, len))
-		log_debug("control", "caller=%s does not read its answers", c->who);
+	caller_send_line(c, line, len);
 }
 
 void caller_notify(struct caller *c, const char *method, json_t *params)
@@ -58,11 +63,11 @@ void caller_notify(struct caller *c, const char *method, json_t *params)
 
 static struct call *call_new(struct calls *cs, struct caller *caller, struct jsonrpc_request *r)
 {
-	struct call *c = calloc(1, sizeof(*c));
+	struct call *c = memory_zeroed(sizeof(*c));
 	json_t *params = r->params ? json_incref(r->params) : json_object();
 
 	if (!c || !params) {
-		free(c);
+		memory_free(c);
 		json_decref(params);
 		return NULL;
 	}
@@ -72,6 +77,7 @@ static struct call *call_new(struct calls *cs, struct caller *caller, struct jso
 	c->id = r->id;
 	c->document = r->document;
 	c->params = params;
+	c->refusals = memory_refusals();
 	*r = (struct jsonrpc_request){0};
 	c->next = cs->list;
 	if (c->next)
@@ -81,12 +87,30 @@ static struct call *call_new(struct calls *cs, struct caller *caller, struct jso
 	return c;
 }
 
+#define ANSWER_LOST                                                                                \
+	"memory is short: the answer is lost, and what was asked for may have been done; look "    \
+	"before you call again, or give a relay more (limits.memory)"
+
+/* Takes response over. A large one may find no room where a sentence does. */
+static void call_respond(struct call *c, json_t *response)
+{
+	size_t len = 0;
+	char *line = response ? jsonrpc_line(response, &len) : NULL;
+
+	json_decref(response);
+	if (line)
+		caller_send_line(c->caller, line, len);
+	else
+		caller_send(c->caller,
+			    jsonrpc_failure(c->id, JSONRPC_INTERNAL_ERROR, NULL, ANSWER_LOST));
+}
+
 static void call_end(struct call *c, json_t *response)
 {
 	if (c->caller)
 		c->caller->pending--;
 	if (c->caller && c->id)
-		caller_send(c->caller, response);
+		call_respond(c, response);
 	else
 		json_decref(response);
 	if (c->prev)
@@ -98,15 +122,27 @@ static void call_end(struct call *c, json_t *response)
 	json_decref(c->id);
 	json_decref(c->params);
 	json_decref(c->document);
-	free(c);
+	memory_free(c);
+}
+
+bool call_lacks_memory(const struct call *c)
+{
+	return memory_refusals() != c->refusals;
+}
+
+void call_ask_anew(struct call *c)
+{
+	c->refusals = memory_refusals();
 }
 
 void call_answer(struct call *c, json_t *result)
 {
-	if (result)
+	if (result && !call_lacks_memory(c)) {
 		call_end(c, jsonrpc_result(c->id, result));
-	else
-		call_fail(c, JSONRPC_INTERNAL_ERROR, NULL, "out of memory");
+		return;
+	}
+	json_decref(result);
+	call_end(c, jsonrpc_failure(c->id, JSONRPC_INTERNAL_ERROR, NULL, ANSWER_LOST));
 }
 
 void call_fail(struct call *c, enum jsonrpc_error code, json_t *data, const char *format, ...)
@@ -117,6 +153,13 @@ void call_fail(struct call *c, enum jsonrpc_error code, json_t *data, const char
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	/* What was refused may be what the reason rests on, as half a certificate. */
+	if (call_lacks_memory(c)) {
+		json_decref(data);
+		data = NULL;
+		code = c->part_done ? JSONRPC_INTERNAL_ERROR : JSONRPC_BUSY;
+		snprintf(text, sizeof(text), "%s", c->part_done ? ANSWER_LOST : JSONRPC_NO_MEMORY);
+	}
 	call_end(c, jsonrpc_failure(c->id, code, data, "%s", text));
 }
 
@@ -212,16 +255,20 @@ static void call_dispatch(struct call *c, const char *name)
 
 void calls_line(struct calls *cs, struct caller *caller, const char *line, size_t len)
 {
+	unsigned refusals = memory_refusals();
 	struct jsonrpc_request request;
 	json_t *response = NULL;
 
 	if (!jsonrpc_parse(line, len, &request, &response)) {
 		if (!json_is_null(response)) /* of a notification: nothing is said */
 			caller_send(caller, response);
+		/* Whose id was not read would wait: it hears the end. */
+		if (memory_refusals() != refusals)
+			caller_send_line(caller, NULL, 0);
 		return;
 	}
 	/* The call may end, and its document with it, while the name is still needed. */
-	char *name = strdup(request.method);
+	char *name = memory_text(request.method);
 	bool busy = caller->pending >= CALLER_PENDING_MAX;
 	struct call *c = name && !busy ? call_new(cs, caller, &request) : NULL;
 
@@ -233,10 +280,10 @@ void calls_line(struct calls *cs, struct caller *caller, const char *line, size_
 				caller,
 				jsonrpc_failure(request.id, JSONRPC_BUSY, NULL, "%s",
 						busy ? "too many calls at once; wait for answers"
-						     : "out of memory"));
+						     : JSONRPC_NO_MEMORY));
 		jsonrpc_request_free(&request);
 	}
-	free(name);
+	memory_free(name);
 }
 
 /* ---- the schema, as programs print it ------------------------------------------------------- */

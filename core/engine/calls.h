@@ -34,8 +34,9 @@ struct caller {
 		*credential; /* what a console proved; the owner's; NULL: none, of this host */
 	bool follows_events, follows_audit, follows_trace;
 	size_t pending; /* calls not answered yet */
-	/* Queues a line; takes it over (free). NULL: there was no memory for it, and the connection
-	 * ends, so that no answer is waited for. False: the caller's output is full, or it ends. */
+	/* Queues a line; takes it over (memory_free()). NULL: there was no memory for it, and the
+	 * connection ends, so that no answer is waited for. False: the caller's output is full, or
+	 * it ends. */
 	bool (*send)(struct caller *c, char *line, size_t len);
 	struct caller *next, *prev;
 };
@@ -48,10 +49,19 @@ struct call {
 	json_t *id;	       /* NULL: a notification */
 	json_t *params;	       /* checked against the method's schema; never NULL */
 	json_t *document;
+	unsigned refusals; /* as they were when it began; see call_lacks_memory() */
+	bool part_done;	   /* a method has done a part of what it was asked for */
 	struct call *next, *prev;
 };
 
-/* Each ends the call. */
+/* Whether memory was refused since the call began: what it has made may lack a part. A method that
+ * changes something asks this before it does; call_answer() asks it of every result. */
+bool call_lacks_memory(const struct call *c) MUST_CHECK;
+/* What was made so far is whole, or does not matter any more: as a call that waited for others. */
+void call_ask_anew(struct call *c);
+
+/* Each ends the call. A result that is NULL, or lacks a part, is a failure; a failure of a call
+ * that lacks memory says that alone. */
 void call_answer(struct call *c, json_t *result);
 void call_fail(struct call *c, enum jsonrpc_error code, json_t *data, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -3,10 +3,10 @@
 #include "core/engine/changes.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "core/conf/diff.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/utc.h"
 
 /* What the history keeps of one change: enough to see what happened, and bounded. */
@@ -54,11 +54,13 @@ static json_t *bounded_text(const char *text)
 	return json_string(shown);
 }
 
-/* value, or its size where it is large. */
+/* value, or its size where it is large; NULL without memory. */
 static json_t *bounded_value(json_t *value)
 {
 	size_t size = json_dumpb(value, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
 
+	if (size == 0) /* no value has none: it was refused memory */
+		return NULL;
 	return size <= KEPT_BYTES ? json_incref(value) : json_sprintf("(%zu bytes)", size);
 }
 
@@ -125,7 +127,7 @@ static void forget_difference(struct changes *ch)
 
 struct changes *changes_new(const struct conf_field *fields, const json_t *document, time_t wall)
 {
-	struct changes *ch = calloc(1, sizeof(*ch));
+	struct changes *ch = memory_zeroed(sizeof(*ch));
 
 	if (!ch)
 		return NULL;
@@ -150,7 +152,7 @@ void changes_free(struct changes *ch)
 	forget_difference(ch);
 	for (size_t i = 0; i < CHANGES_HISTORY_MAX; i++)
 		json_decref(ch->history[i].record);
-	free(ch);
+	memory_free(ch);
 }
 
 uint64_t changes_revision(const struct changes *ch)
@@ -178,23 +180,28 @@ enum changes_verdict changes_may(const struct changes *ch, uint64_t from_revisio
 	return json_equal(document, ch->document) ? CHANGES_SAME : CHANGES_OK;
 }
 
+json_t *changes_prepare(struct changes *ch, const json_t *document, const char *who,
+			const char *note, time_t wall)
+{
+	return entry_new(ch->revision + 1, wall, who, note,
+			 bounded_diff(changes_diff(ch, document)));
+}
+
 /* From TRYING only back; see the picture in the header. */
 static bool commit_fits(const struct changes *ch, const json_t *document, uint64_t confirm_ms)
 {
 	return !ch->before || (confirm_ms == 0 && json_equal(document, ch->before));
 }
 
-bool changes_commit(struct changes *ch, const json_t *document, const char *who, const char *note,
-		    uint64_t confirm_ms, uint64_t now_ms, time_t wall)
+bool changes_commit(struct changes *ch, const json_t *document, json_t *record, uint64_t confirm_ms,
+		    uint64_t now_ms)
 {
 	uint64_t next = ch->revision + 1;
-	json_t *record;
 
-	if (!commit_fits(ch, document, confirm_ms))
+	if (!record || !commit_fits(ch, document, confirm_ms)) {
+		json_decref(record);
 		return false;
-	record = entry_new(next, wall, who, note, bounded_diff(changes_diff(ch, document)));
-	if (!record)
-		return false;
+	}
 	forget_difference(ch);
 	json_incref((json_t *)document);
 	entry_of(ch, ch->revision)->state = ch->before ? "rolled back" : "replaced";

@@ -44,11 +44,15 @@ enum changes_verdict { CHANGES_OK, CHANGES_STALE, CHANGES_BUSY, CHANGES_SAME };
 /* May a change made from this revision (0: the one in force) begin? */
 enum changes_verdict changes_may(const struct changes *ch, uint64_t from_revision,
 				 const json_t *document);
+/* What the history is to say of this change, owned by the caller: all that a commit needs memory
+ * for, before anything has changed. NULL without memory. */
+json_t *changes_prepare(struct changes *ch, const json_t *document, const char *who,
+			const char *note, time_t wall) MUST_CHECK;
 /* It has been applied: becomes the revision in force, which keeps a reference, so that it must not
- * be changed any more. confirm_ms 0: for good. False without memory, and while TRYING for anything
- * but the document to go back to. */
-bool changes_commit(struct changes *ch, const json_t *document, const char *who, const char *note,
-		    uint64_t confirm_ms, uint64_t now_ms, time_t wall) MUST_CHECK;
+ * be changed any more. Takes record over, which changes_prepare() has made of it (NULL fails).
+ * confirm_ms 0: for good. False while TRYING for anything but the document to go back to. */
+bool changes_commit(struct changes *ch, const json_t *document, json_t *record, uint64_t confirm_ms,
+		    uint64_t now_ms) MUST_CHECK;
 /* False when nothing waits. */
 bool changes_confirm(struct changes *ch, const char *who, time_t wall) MUST_CHECK;
 /* The document to go back to, while TRYING; NULL otherwise. Commit it with confirm_ms 0. */

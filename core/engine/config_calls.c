@@ -78,22 +78,22 @@ static bool config_call_propose(struct call *c, json_t *document, struct propose
 	struct calls *cs = c->calls; /* c is gone once it has been answered */
 	struct configuring *in_force = cs->configuring;
 	struct conf_errors errors = {0};
-	char why[CONFIGURING_WHY_BYTES] = "out of memory";
+	char why[CONFIGURING_WHY_BYTES] = JSONRPC_NO_MEMORY;
 
 	*p = (struct proposed){.document = document};
-	if (p->document)
+	if (p->document && !call_lacks_memory(c))
 		p->proposal = in_force->ops->propose(in_force, p->document, &errors, why);
 	if (p->proposal) {
 		p->document = config_call_tidy(in_force, p->document);
-		if (!p->document) {
-			in_force->ops->drop(p->proposal);
-			p->proposal = NULL;
-			snprintf(why, sizeof(why), "out of memory");
-		} else {
+		if (p->document)
 			config_call_own(in_force, p, &errors);
-		}
 	}
 	p->warnings = lines_of(errors.warnings.text);
+	if (p->proposal &&
+	    (!p->document || call_lacks_memory(c))) { /* some part of it is not what it says */
+		in_force->ops->drop(p->proposal);
+		p->proposal = NULL;
+	}
 	if (!p->proposal) {
 		if (errors.count > 0)
 			call_fail(c, JSONRPC_CONFIG,
@@ -209,17 +209,22 @@ static bool config_call_apply(struct call *c, struct proposed *p, const char *no
 	};
 	json_t *diff = changes_diff(in_force->changes, p->document);
 	json_t *restart = in_force->ops->restart(in_force, p->proposal);
-	char why[CONFIGURING_WHY_BYTES];
-	bool ok = configuring_apply(in_force, p->proposal, &change, why);
+	char why[CONFIGURING_WHY_BYTES] = JSONRPC_NO_MEMORY;
+	bool ok = false;
 
-	p->proposal = NULL;
-	if (ok)
+	if (!call_lacks_memory(c)) {
+		ok = configuring_apply(in_force, p->proposal, &change, why);
+		p->proposal = NULL;
+	}
+	if (ok) {
+		call_ask_anew(c); /* what could not be kept is told */
 		call_answer(c, json_pack("{s:I, s:O, s:O, s:O, s:s*}", "revision",
 					 config_call_revision(c), "diff", diff, "restart", restart,
 					 "warnings", p->warnings, "unsaved",
 					 confirm_ms ? NULL : configuring_unsaved(in_force)));
-	else
+	} else {
 		call_fail(c, JSONRPC_CONFIG, NULL, "%s", why);
+	}
 	json_decref(diff);
 	json_decref(restart);
 	return ok;
@@ -266,11 +271,13 @@ static void nothing_waits(struct call *c)
 
 static void config_confirm_run(struct call *c)
 {
-	if (configuring_confirm(c->calls->configuring, c->caller->who))
-		call_answer(c, json_pack("{s:I, s:s*}", "revision", config_call_revision(c),
-					 "unsaved", configuring_unsaved(c->calls->configuring)));
-	else
+	if (!configuring_confirm(c->calls->configuring, c->caller->who)) {
 		nothing_waits(c);
+		return;
+	}
+	call_ask_anew(c);
+	call_answer(c, json_pack("{s:I, s:s*}", "revision", config_call_revision(c), "unsaved",
+				 configuring_unsaved(c->calls->configuring)));
 }
 
 static void config_rollback_run(struct call *c)

@@ -171,15 +171,24 @@ bool configuring_apply(struct configuring *c, void *proposal, const struct confi
 		       char why[CONFIGURING_WHY_BYTES])
 {
 	bool trial = change->confirm_ms > 0;
-	struct configuring_now now;
+	struct configuring_now now = c->ops->now(c);
+	json_t *record =
+		changes_prepare(c->changes, change->document, change->who, change->note, now.wall);
 	json_int_t revision;
 
-	if (!c->ops->enforce(c, proposal, why))
+	/* From here on nothing but enforce() may fail: what is in force is what is in the history.
+	 */
+	if (!record) {
+		snprintf(why, CONFIGURING_WHY_BYTES, "%s", JSONRPC_NO_MEMORY);
+		c->ops->drop(proposal);
 		return false;
-	now = c->ops->now(c);
-	if (!changes_commit(c->changes, change->document, change->who, change->note,
-			    change->confirm_ms, now.ms, now.wall))
-		log_error(c->ops->area, "out of memory: the history lacks this change");
+	}
+	if (!c->ops->enforce(c, proposal, why)) {
+		json_decref(record);
+		return false;
+	}
+	if (!changes_commit(c->changes, change->document, record, change->confirm_ms, now.ms))
+		log_error(c->ops->area, "the history lacks this change: it came amid a trial");
 	c->ops->set_trial(c, change->confirm_ms);
 	if (!trial) {
 		c->spares = c->spares && change->derived;
@@ -218,7 +227,7 @@ bool configuring_roll_back(struct configuring *c, const char *who, char why[CONF
 		snprintf(why, CONFIGURING_WHY_BYTES, "nothing waits for a confirmation");
 		return false;
 	}
-	snprintf(why, CONFIGURING_WHY_BYTES, "out of memory");
+	snprintf(why, CONFIGURING_WHY_BYTES, "%s", JSONRPC_NO_MEMORY);
 	json_t *document = json_deep_copy(old);
 	const struct config_change change = {document, who, "rolled back", 0, true};
 	if (document)
@@ -259,7 +268,7 @@ static bool apply_merged(struct configuring *c, const json_t *merged)
 {
 	const struct config_change change = {merged, "SIGHUP", "file read again", 0, true};
 	struct conf_errors errors = {.file = "configuration file and consoles' changes together"};
-	char why[CONFIGURING_WHY_BYTES] = "out of memory";
+	char why[CONFIGURING_WHY_BYTES] = JSONRPC_NO_MEMORY;
 	void *p = c->ops->propose(c, merged, &errors, why);
 	json_t *keys = p ? c->ops->restart(c, p) : NULL;
 	bool ok = p && configuring_apply(c, p, &change, why);

@@ -3,7 +3,6 @@
 #include "core/engine/front_certificate.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/err.h>
@@ -11,6 +10,7 @@
 
 #include "core/engine/identity_internal.h"
 #include "core/engine/keyring.h"
+#include "core/memory.h"
 
 struct front_certificate {
 	X509 *leaf;
@@ -24,7 +24,7 @@ void front_certificate_free(struct front_certificate *f)
 		return;
 	X509_free(f->leaf);
 	sk_X509_pop_free(f->chain, X509_free);
-	free(f);
+	memory_free(f);
 }
 
 /* NULL: it will do. */
@@ -50,7 +50,7 @@ static const char *complaint(const struct front_certificate *f)
 
 struct front_certificate *front_certificate_new(const char *pem, char *why, size_t why_size)
 {
-	struct front_certificate *f = calloc(1, sizeof(*f));
+	struct front_certificate *f = memory_zeroed(sizeof(*f));
 	const char *wrong = "out of memory";
 
 	if (f) {

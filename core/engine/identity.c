@@ -7,6 +7,7 @@
 #include "core/engine/identity_internal.h"
 #include "core/engine/keyring.h"
 #include "core/engine/tls.h"
+#include "core/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +75,7 @@ static bool load_ca(struct identity *id, const char *pem, char *why, size_t why_
 	if (!list)
 		return identity_refuse(why, why_size, "identity.ca: is not a PEM certificate");
 	id->ca = X509_STORE_new();
-	id->anchors.list = calloc(sk_X509_num(list), sizeof(*id->anchors.list));
+	id->anchors.list = memory_array(sk_X509_num(list), sizeof(*id->anchors.list));
 	if (!id->ca || !id->anchors.list)
 		goto out;
 	/* Anchors need not be self-signed: an organisation may hand out an intermediate. */
@@ -184,7 +185,7 @@ static bool check_own_chain(const struct identity *id, time_t now, char *why, si
 struct identity *identity_new(const char *ca_pem, const char *certificate_pem, const char *key_pem,
 			      time_t now, char *why, size_t why_size)
 {
-	struct identity *id = calloc(1, sizeof(*id));
+	struct identity *id = memory_zeroed(sizeof(*id));
 
 	ERR_clear_error();
 	identity_refuse(why, why_size, "out of memory");
@@ -206,12 +207,12 @@ void identity_free(struct identity *id)
 	if (!id)
 		return;
 	X509_STORE_free(id->ca);
-	free(id->anchors.list);
+	memory_free(id->anchors.list);
 	X509_free(id->leaf);
 	sk_X509_pop_free(id->chain, X509_free);
 	EVP_PKEY_free(id->key);
 	OPENSSL_free(id->der);
-	free(id);
+	memory_free(id);
 }
 
 void identity_key_id(const struct identity *id, uint8_t out[SIGNING_KEY_BYTES])

@@ -9,7 +9,6 @@
 
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -17,6 +16,7 @@
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
+#include "core/memory.h"
 #include "core/parse/wire.h"
 
 #define URI_PREFIX "postern:"
@@ -199,7 +199,7 @@ static pthread_once_t inner_index_once = PTHREAD_ONCE_INIT;
 static void inner_verdict_free(void *parent, void *verdict, CRYPTO_EX_DATA *data, int index,
 			       long argl, void *argp)
 {
-	free(verdict);
+	memory_free(verdict);
 }
 
 static void inner_index_make(void)
@@ -231,9 +231,9 @@ static bool keep_verdict(SSL *ssl, enum reason reason, const struct identity_pee
 	struct inner_verdict *v = SSL_get_ex_data(ssl, inner_index);
 
 	if (!v) {
-		v = malloc(sizeof(*v));
+		v = memory_get(sizeof(*v));
 		if (!v || !SSL_set_ex_data(ssl, inner_index, v)) {
-			free(v);
+			memory_free(v);
 			return false;
 		}
 	}

@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "core/parse/json_read.h"
+
 #define STATUS_ID 2 /* in NAT_VIEW_HELLO */
 
 static const char *const transport_words[] = {"tcp", "udp"};
@@ -244,7 +246,9 @@ static bool same_mappings(const struct nat_view *a, const struct nat_view *b)
 
 enum nat_view_news nat_view_line(struct nat_view *v, const char *line, size_t len)
 {
-	json_t *message = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+	const struct json_extent extent = json_extent_of(line, len);
+	json_error_t error;
+	json_t *message = json_read(line, len, &extent, &error);
 	struct nat_view next = *v;
 	enum nat_view_news news = NAT_VIEW_NOTHING;
 	bool ok = message && read_message(message, &next);

@@ -9,13 +9,15 @@
 
 #include <openssl/sha.h>
 
+#include "core/memory.h"
+
 #define FIRST_ROOM 16u
 
 static_assert(WIRE_REVOCATION_MAX == 2 * IDENTITY_KEY_BYTES, "a key is the longest value");
 
 void revocations_free(struct revocations *r)
 {
-	free(r->list);
+	memory_free(r->list);
 	*r = (struct revocations){0};
 }
 
@@ -28,7 +30,7 @@ bool revocations_add(struct revocations *r, const struct revocation *fresh)
 		room = room ? 2 * room : FIRST_ROOM;
 		if (room > REVOCATIONS_LIST_MAX)
 			room = REVOCATIONS_LIST_MAX;
-		list = room > r->room ? realloc(r->list, room * sizeof(*list)) : NULL;
+		list = room > r->room ? memory_resize(r->list, room * sizeof(*list)) : NULL;
 		if (!list) {
 			r->dropped++;
 			return false;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/engine/entitled.h"
+#include "core/memory.h"
 
 #define FIRST_ROOM 16u
 
@@ -15,7 +16,7 @@
 static struct signed_entry *entry_new(const uint8_t *bytes, size_t len,
 				      const struct revocation_signer *signer)
 {
-	struct signed_entry *e = calloc(1, sizeof(*e) + len);
+	struct signed_entry *e = memory_zeroed(sizeof(*e) + len);
 
 	if (!e)
 		return NULL;
@@ -24,7 +25,7 @@ static struct signed_entry *entry_new(const uint8_t *bytes, size_t len,
 	memcpy(e->bytes, bytes, len);
 	e->signer = *signer;
 	if (!revocation_decode(e->bytes, len, &e->what)) {
-		free(e);
+		memory_free(e);
 		return NULL;
 	}
 	e->revokes.kind = e->what.kind;
@@ -36,7 +37,7 @@ static struct signed_entry *entry_new(const uint8_t *bytes, size_t len,
 static void entry_release(struct signed_entry *e)
 {
 	if (e && atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) == 1)
-		free(e);
+		memory_free(e);
 }
 
 /* Each subject has two places: what a CA's own key says of it, and what consoles do. */
@@ -60,8 +61,8 @@ void signed_revocations_free(struct signed_revocations *all)
 		entry_release(all->entries[i]);
 	for (size_t i = 0; i < all->aside_count; i++)
 		entry_release(all->aside[i]);
-	free(all->entries);
-	free(all->aside);
+	memory_free(all->entries);
+	memory_free(all->aside);
 	revocations_free(&all->list);
 	*all = (struct signed_revocations){0};
 }
@@ -102,11 +103,11 @@ static bool grow(struct signed_revocations *all)
 
 	if (all->count + all->aside_count < all->room)
 		return true;
-	larger = realloc(all->entries, room * sizeof(*larger));
+	larger = memory_resize(all->entries, room * sizeof(*larger));
 	if (!larger)
 		return false;
 	all->entries = larger;
-	larger = realloc(all->aside, room * sizeof(*larger));
+	larger = memory_resize(all->aside, room * sizeof(*larger));
 	if (!larger)
 		return false;
 	all->aside = larger;
@@ -126,8 +127,8 @@ bool signed_revocations_copy(const struct signed_revocations *all, struct signed
 	size_t room = all->count + all->aside_count;
 
 	if (room > 0) {
-		copy.entries = calloc(room, sizeof(struct signed_entry *));
-		copy.aside = calloc(room, sizeof(struct signed_entry *));
+		copy.entries = memory_array(room, sizeof(struct signed_entry *));
+		copy.aside = memory_array(room, sizeof(struct signed_entry *));
 		copy.room = room;
 	}
 	if (room > 0 && copy.entries && copy.aside) {

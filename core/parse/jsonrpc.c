@@ -8,10 +8,11 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/log.h"
+#include "core/memory.h"
+#include "core/parse/json_read.h"
 
 /* ---- messages out --------------------------------------------------------------------------- */
 
@@ -82,16 +83,15 @@ json_t *jsonrpc_notification(const char *method, json_t *params)
 
 char *jsonrpc_line(const json_t *message, size_t *len)
 {
-	/* Compact JSON has no line break outside strings, and inside they are escaped. */
-	char *text = message ? json_dumps(message, JSON_COMPACT) : NULL, *line;
-	size_t n;
+	/* Compact JSON has no line break outside strings, and inside they are escaped. It is
+	 * measured first: json_dumps() would take three times the room for a while. */
+	size_t n = message ? json_dumpb(message, NULL, 0, JSON_COMPACT) : 0;
+	char *line = n > 0 ? memory_get(n + 2) : NULL;
 
-	if (!text)
+	if (!line)
 		return NULL;
-	n = strlen(text);
-	line = realloc(text, n + 2);
-	if (!line) {
-		free(text);
+	if (json_dumpb(message, line, n, JSON_COMPACT) != n) { /* it takes memory of its own */
+		memory_free(line);
 		return NULL;
 	}
 	memcpy(line + n, "\n", 2);
@@ -100,30 +100,6 @@ char *jsonrpc_line(const json_t *message, size_t *len)
 }
 
 /* ---- requests in ---------------------------------------------------------------------------- */
-
-/* Whether brackets nest at most so deep, before anything recurses into them. */
-static bool depth_ok(const char *line, size_t len)
-{
-	bool in_string = false;
-	size_t depth = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		if (in_string) {
-			if (line[i] == '\\')
-				i++;
-			else if (line[i] == '"')
-				in_string = false;
-		} else if (line[i] == '"') {
-			in_string = true;
-		} else if (line[i] == '{' || line[i] == '[') {
-			if (++depth > JSONRPC_DEPTH_MAX)
-				return false;
-		} else if ((line[i] == '}' || line[i] == ']') && depth > 0) {
-			depth--;
-		}
-	}
-	return true;
-}
 
 /* Section 4: a string, a number without fraction, or null. */
 static bool id_ok(const json_t *id)
@@ -199,6 +175,8 @@ static bool read_request(json_t *document, struct jsonrpc_request *out, json_t *
 
 bool jsonrpc_parse(const char *line, size_t len, struct jsonrpc_request *out, json_t **failure)
 {
+	unsigned refusals = memory_refusals();
+	struct json_extent extent;
 	json_t *document;
 	json_error_t error;
 
@@ -208,13 +186,25 @@ bool jsonrpc_parse(const char *line, size_t len, struct jsonrpc_request *out, js
 					   JSONRPC_LINE_MAX);
 		return false;
 	}
-	if (!depth_ok(line, len)) {
+	extent = json_extent_of(line, len);
+	if (extent.depth > JSONRPC_DEPTH_MAX) {
 		*failure = jsonrpc_failure(NULL, JSONRPC_INVALID_REQUEST, NULL,
 					   "nested deeper than %u levels; flatten it",
 					   JSONRPC_DEPTH_MAX);
 		return false;
 	}
-	document = json_loadb(line, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	if (extent.values > JSONRPC_VALUES_MAX) {
+		*failure = jsonrpc_failure(NULL, JSONRPC_INVALID_REQUEST, NULL,
+					   "more than %u values; make the document smaller",
+					   JSONRPC_VALUES_MAX);
+		return false;
+	}
+	document = json_read(line, len, &extent, &error);
+	if (memory_refusals() != refusals) {
+		json_decref(document);
+		*failure = jsonrpc_failure(NULL, JSONRPC_BUSY, NULL, JSONRPC_NO_MEMORY);
+		return false;
+	}
 	if (!document) {
 		*failure = jsonrpc_failure(NULL, JSONRPC_PARSE_ERROR, NULL,
 					   "not valid JSON at byte %d: %s; write one object per "

@@ -11,9 +11,15 @@
 
 #include "core/must_check.h"
 
-#define JSONRPC_LINE_MAX  (4u << 20) /* a configuration fits; longer lines end the connection */
-#define JSONRPC_DEPTH_MAX 32u
-#define JSONRPC_ID_MAX	  128u /* bytes of an id that is a string */
+#define JSONRPC_LINE_MAX   (4u << 20) /* a configuration fits; longer lines end the connection */
+#define JSONRPC_DEPTH_MAX  32u
+#define JSONRPC_VALUES_MAX 250000u /* more than a configuration has (CONF_NODES_MAX) */
+#define JSONRPC_ID_MAX	   128u	   /* bytes of an id that is a string */
+
+/* Of what was refused before anything was done. */
+#define JSONRPC_NO_MEMORY                                                                          \
+	"memory is short: nothing has been done; call again later, or give a relay more "          \
+	"(limits.memory)"
 
 enum jsonrpc_error {
 	JSONRPC_PARSE_ERROR = -32700,
@@ -26,8 +32,9 @@ enum jsonrpc_error {
 	JSONRPC_STALE = -32002,	  /* another revision is in force; data.diff tells the difference */
 	JSONRPC_REFUSED = -32003, /* valid, but would cut the caller off; force overrides */
 	JSONRPC_NOT_FOUND = -32004, /* no such session, agent, pending change */
-	JSONRPC_BUSY = -32005,	    /* a change waits for its confirmation; or too many calls */
-	JSONRPC_CONFIG = -32006,    /* the document has errors; data.errors lists them */
+	JSONRPC_BUSY = -32005,	 /* a change waits for its confirmation; too many calls; or memory
+				  * is short */
+	JSONRPC_CONFIG = -32006, /* the document has errors; data.errors lists them */
 };
 
 struct jsonrpc_request {
@@ -50,7 +57,7 @@ json_t *jsonrpc_failure(json_t *id, enum jsonrpc_error code, json_t *data, const
 	__attribute__((format(printf, 4, 5)));
 /* A notification, for events; takes over params. */
 json_t *jsonrpc_notification(const char *method, json_t *params);
-/* One line with its newline; owned by the caller (free). */
+/* One line with its newline; owned by the caller (memory_free()). NULL without memory. */
 char *jsonrpc_line(const json_t *message, size_t *len);
 
 #endif

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,6 +12,7 @@
 
 #include "core/container.h"
 #include "core/log.h"
+#include "core/memory.h"
 
 /* ---- one connection ---- */
 
@@ -88,7 +88,7 @@ static void callers_conn_ended(struct line_caller *line)
 	if (c->next)
 		c->next->prev = c->prev;
 	cs->count--;
-	free(c);
+	memory_free(c);
 }
 
 /* Says why in one line.
@@ -109,7 +109,7 @@ static void callers_say(int fd, enum jsonrpc_error code, const char *why)
 			break; /* it has room for this, or is gone */
 		at += (size_t)n;
 	}
-	free(line);
+	memory_free(line);
 }
 
 static void callers_refuse(struct callers *cs, int fd, enum jsonrpc_error code, const char *why)
@@ -153,7 +153,7 @@ static void callers_admit(struct callers *cs, int fd)
 		return;
 	}
 	why = callers_full(cs, peer.uid);
-	c = why ? NULL : calloc(1, sizeof(*c));
+	c = why ? NULL : memory_zeroed(sizeof(*c));
 	if (!c) {
 		callers_refuse(cs, fd, JSONRPC_BUSY, why ? why : "out of memory");
 		return;
@@ -271,7 +271,7 @@ void callers_free(struct callers *cs)
 		cs->conns = c->next;
 		caller_remove(cs->calls, &c->line.caller);
 		lines_free(&c->line.lines);
-		free(c);
+		memory_free(c);
 	}
 	acceptor_free(&cs->acceptor);
 }

@@ -13,6 +13,7 @@
 #include "core/conf/diff.h"
 #include "core/conf/json.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/parse/jsonrpc.h"
 #include "ctl/terminal/arguments.h"
 #include "ctl/terminal/files.h"
@@ -61,8 +62,8 @@ static bool stand_in(struct conf_node *map, const struct conf_field *fields)
 			return false;
 		if (!f || !f->secret || n->kind != CONF_SCALAR || strcmp(n->text, CONF_HIDDEN) != 0)
 			continue;
-		free(n->text);
-		n->text = strdup(f->stand_in);
+		memory_free(n->text);
+		n->text = memory_text(f->stand_in);
 		if (!n->text)
 			return false;
 	}
@@ -279,7 +280,7 @@ const char *document_hidden(const json_t *config)
 /* One side of a difference, on one line. */
 static const char *side(const json_t *value, char out[VALUE_BYTES])
 {
-	char *text = json_is_string(value) ? strdup(json_string_value(value))
+	char *text = json_is_string(value) ? memory_text(json_string_value(value))
 					   : json_dumps(value, JSON_ENCODE_ANY);
 	size_t lines = 0;
 
@@ -291,7 +292,7 @@ static const char *side(const json_t *value, char out[VALUE_BYTES])
 		snprintf(out, VALUE_BYTES, "(%zu lines)", lines);
 	else if (log_escape(text, out, VALUE_BYTES) == VALUE_BYTES - 1)
 		memcpy(out + VALUE_BYTES - 4, "...", 4);
-	free(text);
+	memory_free(text);
 	return out;
 }
 

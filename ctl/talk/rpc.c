@@ -13,6 +13,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/memory.h"
 
 #define READ_BYTES 65536u
 
@@ -93,7 +94,7 @@ static bool send_call(struct rpc *r, const char *method, json_t *params, int64_t
 		json_object_set(message, "params", params);
 	line = jsonrpc_line(message, &len);
 	ok = line && rpc_send_all(r, line, len, due_ms);
-	free(line);
+	memory_free(line);
 	json_decref(message);
 	return ok;
 }

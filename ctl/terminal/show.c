@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/log.h"
+#include "core/memory.h"
 #include "ctl/terminal/units.h"
 
 #define CELL_BYTES  512
@@ -105,7 +106,7 @@ const char *show_value(const json_t *value, const struct show_column *c, char *o
 	} else if (value && !json_is_null(value)) {
 		text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
 		log_escape(text ? text : "?", out, room);
-		free(text);
+		memory_free(text);
 	}
 	return out;
 }

@@ -5,11 +5,11 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/listening.h"
 #include "core/log.h"
+#include "core/memory.h"
 
 #define PLACES	       4u
 #define PROBE_AGAIN_MS 20u
@@ -100,7 +100,7 @@ static void add_behaviour(struct bind_list *d, const struct relay_config *c)
 bool bind_list_make(const struct relay_config *c, struct bind_list *out)
 {
 	size_t most = 2 * (c->listen.count + c->stun.listen.count) + PLACES;
-	struct bind_list d = {.items = calloc(most, sizeof(*d.items))};
+	struct bind_list d = {.items = memory_array(most, sizeof(*d.items))};
 
 	if (!d.items)
 		return false;
@@ -113,7 +113,7 @@ bool bind_list_make(const struct relay_config *c, struct bind_list *out)
 
 void bind_list_free(struct bind_list *d)
 {
-	free(d->items);
+	memory_free(d->items);
 	*d = (struct bind_list){0};
 }
 

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/memory.h"
+
 static int compare_publics(const void *a, const void *b)
 {
 	const struct relay_public *const *one = a, *const *other = b;
@@ -22,7 +24,7 @@ static bool index_publics(struct snapshot *s)
 
 	if (count == 0)
 		return true;
-	s->publics = calloc(count, sizeof(*s->publics));
+	s->publics = memory_array(count, sizeof(*s->publics));
 	if (!s->publics)
 		return false;
 	for (size_t i = 0; i < count; i++)
@@ -70,7 +72,7 @@ static bool index_marks(struct snapshot *s)
 	const struct relay_public *list = s->config.publics.items;
 	size_t count = s->config.publics.count;
 
-	s->marks = calloc(count + 2, sizeof(*s->marks));
+	s->marks = memory_array(count + 2, sizeof(*s->marks));
 	if (!s->marks)
 		return false;
 	for (size_t i = 0; i < count; i++)
@@ -137,19 +139,19 @@ static void snapshot_free(struct snapshot *s)
 	policy_free(s->policy);
 	signed_revocations_free(&s->signed_revocations);
 	signed_told_free(&s->signed_told);
-	free(s->marks);
-	free(s->publics);
+	memory_free(s->marks);
+	memory_free(s->publics);
 	SSL_CTX_free(s->front);
 	front_certificate_free(s->front_certificate);
 	identity_free(s->identity);
 	relay_config_free(&s->config);
-	free(s);
+	memory_free(s);
 }
 
 struct snapshot *snapshot_new(struct relay_config *config, const struct snapshot_beside *beside,
 			      uint64_t revision, char *why, size_t why_size)
 {
-	struct snapshot *s = calloc(1, sizeof(*s));
+	struct snapshot *s = memory_zeroed(sizeof(*s));
 
 	if (!s) {
 		snprintf(why, why_size, "out of memory");

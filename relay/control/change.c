@@ -20,6 +20,7 @@
 #include "core/conf/json.h"
 #include "core/container.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "relay/config/load.h"
 #include "relay/control/control_internal.h"
 #include "relay/session/limits.h"
@@ -74,6 +75,7 @@ static void *change_propose(struct configuring *c, const json_t *document,
 {
 	struct relay_control *ctl = container(c, struct relay_control, managed.configuring);
 	const struct control_overrides *held = &ctl->overrides;
+	unsigned refusals = memory_refusals();
 	struct relay_config config;
 	struct snapshot *s;
 	struct conf_node *root = conf_from_json(document, errors);
@@ -96,6 +98,11 @@ static void *change_propose(struct configuring *c, const json_t *document,
 						   ctl->current->config.identity.ca},
 			 changes_revision(c->changes) + 1, why, CONFIGURING_WHY_BYTES);
 	if (s && !change_keys_are_there(ctl, s, why)) {
+		snapshot_release(s);
+		s = NULL;
+	}
+	if (s && memory_refusals() != refusals) { /* some part of it may be missing */
+		snprintf(why, CONFIGURING_WHY_BYTES, "%s", JSONRPC_NO_MEMORY);
 		snapshot_release(s);
 		s = NULL;
 	}
@@ -188,8 +195,8 @@ struct opening {
 static bool opening_make(struct opening *o, const struct relay *r, size_t addresses)
 {
 	*o = (struct opening){.addresses = addresses, .workers = r->worker_count};
-	o->missing = calloc(addresses, sizeof *o->missing);
-	o->fds = calloc(o->workers * addresses, sizeof *o->fds);
+	o->missing = memory_array(addresses, sizeof *o->missing);
+	o->fds = memory_array(o->workers * addresses, sizeof *o->fds);
 	for (size_t i = 0; o->fds && i < o->workers * addresses; i++)
 		o->fds[i] = -1;
 	return o->missing && o->fds;
@@ -211,8 +218,8 @@ static void opening_drop(struct opening *o, bool handed)
 {
 	for (size_t i = 0; !handed && i < o->addresses; i++)
 		opening_close(o, i);
-	free(o->missing);
-	free(o->fds);
+	memory_free(o->missing);
+	memory_free(o->fds);
 }
 
 enum served { SERVED_NOT, SERVED_MISSING, SERVED_YES };
@@ -394,7 +401,7 @@ static int change_keep(struct configuring *c, const json_t *kept)
 	char *text = json_dumps(kept, JSON_COMPACT);
 	int error = text ? keeper_save(ctl->keeper, STATE_NAME, text, strlen(text)) : -ENOMEM;
 
-	free(text);
+	memory_free(text);
 	return error;
 }
 
@@ -449,7 +456,7 @@ static void control_reload_front(struct relay_control *ctl)
 	pem = pair_read(ctl->signer, &paths, why);
 	if (pem && strcmp(pem, before) == 0) {
 		log_notice("control", "tls.certificate_file says nothing new");
-		free(pem);
+		memory_free(pem);
 		return;
 	}
 	if (pem) {
@@ -460,11 +467,11 @@ static void control_reload_front(struct relay_control *ctl)
 				   ctl->current->config.tls.certificate
 					   ? " once there is no tls.certificate any more"
 					   : "");
-			free(before);
+			memory_free(before);
 			return;
 		}
 		ctl->front_pem = before;
-		free(pem);
+		memory_free(pem);
 	}
 	log_error("control", "%s; the certificate before stays in force", why);
 }
@@ -493,6 +500,6 @@ void control_reload(struct relay_control *ctl)
 								 : strerror(-error));
 	log_lines(LOG_LEVEL_ERROR, "config", errors.text);
 	conf_errors_free(&errors);
-	free(text);
+	memory_free(text);
 	configuring_reread(&ctl->managed.configuring, document);
 }

@@ -8,7 +8,6 @@
  */
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/log.h"
@@ -51,9 +50,9 @@ struct console_msg {
 	slab_id conn;
 	struct addr peer, local;
 	struct credential *credential; /* console_up_run() takes it over */
-	size_t len;		       /* charged */
-	char *line;		       /* owned; malloc()'s, as jansson's lines are */
-	bool last;		       /* the connection ends behind it */
+	size_t len;
+	char *line; /* owned */
+	bool last;  /* the connection ends behind it */
 };
 
 static struct console_msg *console_msg(struct relay *r, slab_id conn,
@@ -71,19 +70,8 @@ static struct console_msg *console_msg(struct relay *r, slab_id conn,
 
 static void console_msg_free(struct console_msg *m)
 {
-	memory_give(m->len);
-	free(m->line);
+	memory_free(m->line);
 	memory_free(m);
-}
-
-/* Takes the line over, which m's way to the other thread keeps; false: there is no room for it. */
-static bool console_msg_line(struct console_msg *m, char *line, size_t len)
-{
-	m->line = line;
-	if (!memory_take(len))
-		return false;
-	m->len = len;
-	return true;
 }
 
 /* ---- on the control thread ---- */
@@ -105,13 +93,10 @@ static void console_out_run(struct ring_msg *msg)
 static void console_refuse(struct console_msg *m, const char *why)
 {
 	json_t *failure = jsonrpc_failure(NULL, JSONRPC_BUSY, NULL, "%s", why);
-	size_t len = 0;
 
 	m->msg.run = console_out_run;
 	m->last = true;
-	m->line = failure ? jsonrpc_line(failure, &len) : NULL;
-	if (m->line && memory_take(len))
-		m->len = len;
+	m->line = failure ? jsonrpc_line(failure, &m->len) : NULL;
 	json_decref(failure);
 	ring_post(worker_of(m->relay, m->conn)->ring, &m->msg);
 }
@@ -120,13 +105,13 @@ static bool console_send(struct caller *caller, char *line, size_t len)
 {
 	struct console_caller *cc = (struct console_caller *)caller;
 	struct console_msg *m = line ? console_msg(cc->relay, cc->conn, console_out_run) : NULL;
-	bool ok = m && console_msg_line(m, line, len);
+	bool ok = m != NULL;
 
-	if (!ok) { /* it would wait for this answer: it hears the end instead */
-		if (m)
-			console_msg_free(m);
-		else
-			free(line);
+	if (ok) {
+		m->line = line;
+		m->len = len;
+	} else { /* it would wait for this answer: it hears the end instead */
+		memory_free(line);
 		m = cc->last_word;
 		cc->last_word = NULL;
 	}
@@ -207,8 +192,7 @@ static void console_line_run(struct ring_msg *msg)
 
 	if (c)
 		calls_line(&ctl->calls, &c->caller, m->line, m->len);
-	memory_give(m->len);
-	free(m->line);
+	memory_free(m->line);
 	m->line = NULL;
 	m->len = 0;
 	m->msg.run = console_taken_run;
@@ -282,10 +266,11 @@ static bool console_pass_on(struct conn *c, size_t len)
 		"\"the relay is out of memory; connect and call again\"}}\n";
 	struct console_msg *m = console_msg(c->worker->relay, c->id, console_line_run);
 
-	char *line = m ? malloc(len) : NULL;
-
-	if (line && console_msg_line(m, line, len)) {
-		memcpy(line, c->in, len);
+	if (m)
+		m->line = memory_get(len);
+	if (m && m->line) {
+		memcpy(m->line, c->in, len);
+		m->len = len;
 		console_of(c)->posted++;
 		console_tell(c, m);
 		return true;

@@ -12,6 +12,7 @@
 
 #include "core/container.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/program/expiring.h"
 #include "relay/control/control_internal.h"
 #include "relay/session/pace.h"
@@ -229,8 +230,8 @@ static bool control_keep_front(struct relay_control *ctl, char *pem)
 	ctl->front_pem = pem;
 	if (!pem)
 		return true;
-	ctl->certificate_file = strdup(config->tls.certificate_file);
-	ctl->key_file = strdup(config->tls.key_file);
+	ctl->certificate_file = memory_text(config->tls.certificate_file);
+	ctl->key_file = memory_text(config->tls.key_file);
 	return ctl->certificate_file && ctl->key_file;
 }
 
@@ -248,7 +249,7 @@ static void control_tell_lapsed(struct relay_control *ctl)
 int control_open(struct relay *r, const struct control_setup *setup, char *why, size_t why_size)
 {
 	const struct ring_options options = {.engine = RING_EPOLL, .small_buffers = 64};
-	struct relay_control *ctl = calloc(1, sizeof *ctl);
+	struct relay_control *ctl = memory_zeroed(sizeof *ctl);
 	int error = ctl ? ring_open(&ctl->ring, &options, why, why_size) : -ENOMEM;
 
 	if (error < 0) {
@@ -256,8 +257,8 @@ int control_open(struct relay *r, const struct control_setup *setup, char *why, 
 			 strerror(-error));
 		snapshot_release(setup->snap);
 		signed_revocations_free(setup->signed_revocations);
-		free(setup->front_pem);
-		free(ctl);
+		memory_free(setup->front_pem);
+		memory_free(ctl);
 		return -1;
 	}
 	ctl->relay = r;
@@ -314,8 +315,8 @@ void control_close(struct relay_control *ctl)
 	keeper_stop(ctl->keeper);
 	watch_close(ctl);
 	signer_stop(ctl->signer);
-	free(ctl->front_pem);
-	free(ctl->certificate_file);
-	free(ctl->key_file);
-	free(ctl);
+	memory_free(ctl->front_pem);
+	memory_free(ctl->certificate_file);
+	memory_free(ctl->key_file);
+	memory_free(ctl);
 }

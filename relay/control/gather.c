@@ -20,14 +20,16 @@ struct gather_request {
 	struct worker *worker;
 	json_t *params; /* a copy of its own: counts of references are not for two threads */
 	json_t *list;
+	bool lacks_memory; /* the list may lack a part */
 };
 
 static void gathering_end(struct relay_gathering *g)
 {
 	if (g->failed) {
 		json_decref(g->list);
-		call_fail(g->call, JSONRPC_INTERNAL_ERROR, NULL, "out of memory");
+		call_answer(g->call, NULL);
 	} else {
+		call_ask_anew(g->call); /* what was refused to others meanwhile is no part of it */
 		call_answer(g->call, json_pack("{s:o}", g->name, g->list));
 	}
 	memory_free(g);
@@ -38,7 +40,7 @@ static void gather_back(struct ring_msg *msg)
 	struct gather_request *e = (struct gather_request *)msg;
 	struct relay_gathering *g = e->gathering;
 
-	if (json_array_extend(g->list, e->list))
+	if (json_array_extend(g->list, e->list) || e->lacks_memory)
 		g->failed = true;
 	json_decref(e->list);
 	json_decref(e->params);
@@ -50,8 +52,10 @@ static void gather_back(struct ring_msg *msg)
 static void gather_there(struct ring_msg *msg)
 {
 	struct gather_request *e = (struct gather_request *)msg;
+	unsigned refusals = memory_refusals();
 
 	e->gathering->collect(e->worker, e->list, e->params);
+	e->lacks_memory = memory_refusals() != refusals;
 	e->msg.run = gather_back;
 	ring_post(control_of(e->gathering->call)->ring, &e->msg);
 }
@@ -62,7 +66,7 @@ void gather(struct call *c, const char *name, gather_fn *collect)
 	struct relay_gathering *g = memory_zeroed(sizeof *g);
 
 	if (!g) {
-		call_fail(c, JSONRPC_INTERNAL_ERROR, NULL, "out of memory");
+		call_answer(c, NULL);
 		return;
 	}
 	*g = (struct relay_gathering){.call = c,

@@ -21,6 +21,7 @@
 #include "core/engine/keyring.h"
 #include "core/engine/renewed.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "relay/control/control_internal.h"
 
 /* ---- what it is about ---- */
@@ -148,7 +149,7 @@ static void identity_answer_request(struct call *c, enum signing_use use, char *
 static void identity_request_run(struct call *c)
 {
 	struct relay_control *ctl = control_of(c);
-	struct csr_hosts *hosts = calloc(1, sizeof *hosts);
+	struct csr_hosts *hosts = memory_zeroed(sizeof *hosts);
 	uint8_t key[SIGNING_KEY_BYTES];
 	enum signing_use use;
 	char *der = NULL, *pem = NULL;
@@ -188,8 +189,8 @@ static void identity_request_run(struct call *c)
 			  make_failed(error ? error : -ENOMEM));
 out:
 	free(pem);
-	free(der);
-	free(hosts);
+	memory_free(der);
+	memory_free(hosts);
 }
 
 /* ---- a certificate ---- */

@@ -34,23 +34,26 @@ void policy_apply(struct call *c, json_t *document, const char *note, const char
 	struct configuring *in_force = &control_of(c)->managed.configuring;
 	const struct config_change change = {document, c->caller->who, note, 0, false};
 	struct conf_errors errors = {0};
-	char why[CONFIGURING_WHY_BYTES] = "";
+	char why[CONFIGURING_WHY_BYTES] = JSONRPC_NO_MEMORY;
 	void *next = NULL;
 
 	if (!policy_may(c, document)) {
 		json_decref(document);
 		return;
 	}
-	next = in_force->ops->propose(in_force, document, &errors, why);
-	if (!next)
+	if (!call_lacks_memory(c))
+		next = in_force->ops->propose(in_force, document, &errors, why);
+	if (!next) {
 		call_fail(c, JSONRPC_CONFIG, NULL, "%s",
 			  errors.text ? join_lines(errors.text) : why);
-	else if (!configuring_apply(in_force, next, &change, why))
+	} else if (!configuring_apply(in_force, next, &change, why)) {
 		call_fail(c, JSONRPC_INTERNAL_ERROR, NULL, "%s", why);
-	else
+	} else {
+		call_ask_anew(c); /* what could not be kept is told */
 		call_answer(c, json_pack("{s:I, s:s*, s:s*}", "revision",
 					 (json_int_t)changes_revision(in_force->changes), "unsaved",
 					 configuring_unsaved(in_force), "unsigned", hint));
+	}
 	conf_errors_free(&errors);
 	json_decref(document);
 }

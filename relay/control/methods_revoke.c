@@ -9,12 +9,12 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "core/engine/certificate.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/utc.h"
 #include "relay/control/control_internal.h"
 
@@ -176,7 +176,7 @@ static const char *signed_keep(struct relay_control *ctl)
 	int error =
 		text ? keeper_save(ctl->keeper, SIGNED_REVOKED_NAME, text, strlen(text)) : -ENOMEM;
 
-	free(text);
+	memory_free(text);
 	json_decref(kept);
 	if (error == -ENOTDIR) /* no state_dir: nothing of this relay is kept */
 		error = 0;
@@ -211,6 +211,8 @@ static const struct signed_entry *signed_take(struct call *c, const uint8_t *byt
 					    &told.listener);
 	if (o == REVOCATION_TAKEN && !signer_is_good_here(ctl, next.entries[next.count - 1]))
 		o = REVOCATION_SIGNER_REVOKED;
+	if (o == REVOCATION_TAKEN && call_lacks_memory(c))
+		o = REVOCATION_NO_MEMORY;
 	if (o != REVOCATION_TAKEN) {
 		ctl->signed_refused++;
 		signed_revocations_free(&next);
@@ -228,6 +230,7 @@ static const struct signed_entry *signed_take(struct call *c, const uint8_t *byt
 		return NULL;
 	}
 	signed_revocations_free(&before);
+	c->part_done = true;
 	*unsaved = signed_keep(ctl);
 	if (*unsaved)
 		log_warning("control", "a signed revocation is in force, and is not kept: %s",
@@ -266,6 +269,7 @@ static void signed_answer(struct call *c, const struct signed_entry *e, const ch
 	const struct relay_control *ctl = control_of(c);
 	char by[SIGNED_BY_BYTES], until[UTC_TEXT_BYTES];
 
+	call_ask_anew(c); /* what could not be kept is told */
 	call_answer(c, json_pack("{s:I, s:{s:s, s:s}, s:s*}", "revision",
 				 (json_int_t)changes_revision(ctl->managed.configuring.changes),
 				 "signed", "by", signed_by_text(e, by), "until",

@@ -14,6 +14,7 @@
 
 #include "core/acceptor.h"
 #include "core/container.h"
+#include "core/memory.h"
 #include "core/parse/http.h"
 #include "relay/control/control_internal.h"
 #include "relay/control/metrics_text.h"
@@ -60,8 +61,8 @@ static void scrape_end(struct scrape *s)
 	if (s->next)
 		s->next->prev = s->prev;
 	m->count--;
-	free(s->out);
-	free(s);
+	memory_free(s->out);
+	memory_free(s);
 }
 
 static uint64_t front_expires(const struct snapshot *s)
@@ -121,7 +122,7 @@ static void scrape_answer(struct scrape *s, const char *status, const char *body
 	size_t room = body_len + 256;
 	int head;
 
-	s->out = malloc(room);
+	s->out = memory_get(room);
 	if (!s->out) {
 		scrape_end(s);
 		return;
@@ -149,7 +150,7 @@ static void scrape_request(struct scrape *s, const struct http_request *request)
 		scrape_answer(s, "200 OK", text, len);
 	else
 		scrape_end(s);
-	free(text);
+	free(text); /* the C library's */
 }
 
 static void scrape_received(struct ring_op *op, int res)
@@ -208,7 +209,7 @@ static void metrics_accepted(struct acceptor *a, int fd)
 	struct scrape *s = NULL;
 
 	if (m->count < SCRAPERS_MAX)
-		s = calloc(1, sizeof *s);
+		s = memory_zeroed(sizeof *s);
 	if (!s) {
 		(void)metrics_turn_away(a, fd);
 		ring_close_fd(ring, fd);
@@ -230,7 +231,7 @@ static void metrics_accepted(struct acceptor *a, int fd)
 
 int metrics_start(struct relay_control *ctl, int listener)
 {
-	struct metrics *m = calloc(1, sizeof *m);
+	struct metrics *m = memory_zeroed(sizeof *m);
 
 	if (!m)
 		return -ENOMEM;
@@ -254,10 +255,10 @@ void metrics_stop(struct relay_control *ctl)
 
 		m->scrapes = s->next;
 		close(s->fd);
-		free(s->out);
-		free(s);
+		memory_free(s->out);
+		memory_free(s);
 	}
 	acceptor_free(&m->acceptor);
-	free(m);
+	memory_free(m);
 	ctl->metrics = NULL;
 }

@@ -14,6 +14,7 @@
 #include "core/container.h"
 #include "core/engine/records.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "relay/control/control_internal.h"
 #include "relay/session/trace.h"
 
@@ -68,7 +69,7 @@ void control_traced(struct ring_msg *msg)
 		if (line->last)
 			trace_over(ctl, "lines");
 	}
-	free(line);
+	memory_free(line);
 }
 
 static void trace_look_fired(struct timer *t, uint64_t now_ms)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "core/container.h"
+#include "core/memory.h"
 #include "relay/control/control_internal.h"
 
 #define WATCH_MS      1000u
@@ -57,7 +58,7 @@ static void watch_look(struct timer *t, uint64_t now_ms)
 
 bool watch_open(struct relay_control *ctl)
 {
-	ctl->watched = calloc(ctl->relay->worker_count, sizeof *ctl->watched);
+	ctl->watched = memory_array(ctl->relay->worker_count, sizeof *ctl->watched);
 	if (!ctl->watched)
 		return false;
 	for (unsigned i = 0; i < ctl->relay->worker_count; i++) {
@@ -75,5 +76,5 @@ void control_watch(struct relay_control *ctl)
 
 void watch_close(struct relay_control *ctl)
 {
-	free(ctl->watched);
+	memory_free(ctl->watched);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/container.h"
+#include "core/memory.h"
 #include "relay/front/conn.h"
 
 static void listener_accepted(struct acceptor *a, int fd)
@@ -29,12 +30,12 @@ static void listener_closed(struct acceptor *a)
 	while (*at != l)
 		at = &(*at)->next;
 	*at = l->next;
-	free(l);
+	memory_free(l);
 }
 
 bool listener_add(struct worker *w, const struct bind_address *at, int fd)
 {
-	struct relay_listener *l = calloc(1, sizeof *l);
+	struct relay_listener *l = memory_zeroed(sizeof *l);
 
 	if (!l) {
 		close(fd);
@@ -96,6 +97,6 @@ void listener_free_all(struct worker *w)
 
 		w->listeners = l->next;
 		acceptor_free(&l->acceptor);
-		free(l);
+		memory_free(l);
 	}
 }

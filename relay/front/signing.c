@@ -11,6 +11,7 @@
 
 #include "core/container.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "core/parse/signing.h"
 #include "relay/front/conn.h"
 
@@ -140,7 +141,7 @@ static void signing_ready(struct ring_op *op, int res)
 
 bool signing_open(struct worker *w, int fd)
 {
-	struct signing *s = calloc(1, sizeof *s);
+	struct signing *s = memory_zeroed(sizeof *s);
 
 	if (!s) {
 		close(fd);
@@ -167,6 +168,6 @@ void signing_close(struct worker *w)
 		return;
 	if (w->signing->fd >= 0)
 		close(w->signing->fd);
-	free(w->signing);
+	memory_free(w->signing);
 	w->signing = NULL;
 }

@@ -9,6 +9,7 @@
 
 #include "core/container.h"
 #include "core/log.h"
+#include "core/memory.h"
 #include "relay/front/stun_link.h"
 
 #define BATCHES_PER_TURN 4
@@ -183,7 +184,7 @@ static void udp_socket_free(struct udp_socket *s)
 	*at = s->next;
 	ring_timer_cancel(s->udp->worker->ring, &s->again);
 	ring_close_fd(s->udp->worker->ring, s->fd);
-	free(s);
+	memory_free(s);
 }
 
 /* Takes what is there, and settles how to learn of more. */
@@ -227,7 +228,7 @@ static void udp_socket_again(struct timer *t, uint64_t now_ms)
 
 bool udp_add(struct udp *u, const struct bind_address *at, int fd)
 {
-	struct udp_socket *s = calloc(1, sizeof *s);
+	struct udp_socket *s = memory_zeroed(sizeof *s);
 
 	if (!s) {
 		close(fd);
@@ -273,7 +274,7 @@ void udp_keep(struct udp *u, const struct bind_list *next)
 
 struct udp *udp_new(struct worker *w)
 {
-	struct udp *u = calloc(1, sizeof *u);
+	struct udp *u = memory_zeroed(sizeof *u);
 
 	if (!u)
 		return NULL;
@@ -281,7 +282,7 @@ struct udp *udp_new(struct worker *w)
 	u->datagrams = datagrams_new();
 	if (u->datagrams)
 		return u;
-	free(u);
+	memory_free(u);
 	return NULL;
 }
 
@@ -294,8 +295,8 @@ void udp_free(struct udp *u)
 
 		u->sockets = s->next;
 		close(s->fd);
-		free(s);
+		memory_free(s);
 	}
 	datagrams_free(u->datagrams);
-	free(u);
+	memory_free(u);
 }

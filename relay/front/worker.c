@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/container.h"
+#include "core/memory.h"
 #include "core/listening.h"
 #include "core/log.h"
 #include "relay/front/charge.h"
@@ -126,8 +127,8 @@ int worker_open(struct worker *w, struct relay *r, unsigned index, struct snapsh
 	w->index = index;
 	w->reaper.fire = worker_reap;
 	w->crowded.run = charge_drop_run;
-	w->scratch = malloc(HELLO_BYTES_MAX);
-	w->plain = malloc(PLAIN_BYTES);
+	w->scratch = memory_get(HELLO_BYTES_MAX);
+	w->plain = memory_get(PLAIN_BYTES);
 	w->udp = udp_new(w);
 	if (!w->scratch || !w->plain || !w->udp ||
 	    slab_init(&w->conns, sizeof(struct conn), (uint32_t)r->descriptors, (uint8_t)index) < 0)
@@ -158,8 +159,8 @@ void worker_close(struct worker *w)
 	}
 	slab_free(&w->conns);
 	snapshot_release(w->snap);
-	free(w->scratch);
-	free(w->plain);
+	memory_free(w->scratch);
+	memory_free(w->plain);
 }
 
 /* ---- from the control thread ---- */
@@ -219,7 +220,7 @@ static void worker_switch_run(struct ring_msg *msg)
 	snapshot_release(w->snap);
 	w->snap = m->snap;
 	w->draining = w->relay->draining;
-	free(m);
+	memory_free(m);
 	worker_adopt(w);
 	w->relay->upward->adopted(w);
 	for (uint32_t i = 0; i < w->conns.high_water; i++) {
@@ -233,7 +234,7 @@ static void worker_switch_run(struct ring_msg *msg)
 struct worker_switch *worker_switch_new(struct worker *w, struct snapshot *snap, const int *fds,
 					size_t count)
 {
-	struct worker_switch *m = calloc(1, sizeof *m + count * sizeof *fds);
+	struct worker_switch *m = memory_zeroed(sizeof *m + count * sizeof *fds);
 
 	if (!m)
 		return NULL;
@@ -254,5 +255,5 @@ void worker_switch_drop(struct worker_switch *m)
 {
 	if (m)
 		snapshot_release(m->snap);
-	free(m);
+	memory_free(m);
 }

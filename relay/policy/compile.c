@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/memory.h"
 #include "relay/policy/time.h"
 
 /* An entry that has not found its place yet. */
@@ -106,14 +107,14 @@ static bool list_principals(struct policy *p, const struct conf_array *groups)
 {
 	size_t agents = p->agents.count, total;
 
-	p->principal_first = calloc(agents + 1, sizeof *p->principal_first);
+	p->principal_first = memory_array(agents + 1, sizeof *p->principal_first);
 	if (!p->principal_first)
 		return false;
 	each_membership(p, groups, count_membership);
 	for (size_t a = 0; a < agents; a++)
 		p->principal_first[a + 1] += p->principal_first[a] + 2;
 	total = p->principal_first[agents];
-	p->principals = calloc(total + 1, sizeof *p->principals);
+	p->principals = memory_array(total + 1, sizeof *p->principals);
 	if (!p->principals)
 		return false;
 	for (uint32_t a = 0; a < agents; a++)
@@ -165,13 +166,13 @@ static bool compile_source(struct policy *p, const struct conf_array *source, ui
 	*out = SOURCE_ANY;
 	if (source->count == 0)
 		return true;
-	networks = calloc(source->count, sizeof *networks);
+	networks = memory_array(source->count, sizeof *networks);
 	if (!networks)
 		return false;
 	for (size_t i = 0; i < source->count; i++) /* the schema has refused what does not parse */
 		count += source_parse(texts[i], &networks[count]) == SOURCE_OK;
 	ok = source_set_add(&p->sources, networks, count, &set);
-	free(networks);
+	memory_free(networks);
 	if (ok)
 		*out = SOURCE_SETS + set;
 	return ok;
@@ -238,7 +239,7 @@ static bool draft_rules(struct compile *c, const struct policy_conf *conf)
 	size_t pairs = count_pairs(&conf->rules) + count_pairs(&conf->grants);
 	uint32_t number = 0;
 
-	c->drafts.items = calloc(pairs + 1, sizeof *c->drafts.items);
+	c->drafts.items = memory_array(pairs + 1, sizeof *c->drafts.items);
 	if (!c->drafts.items)
 		return false;
 	for (size_t i = 0; i < conf->rules.count; i++) {
@@ -328,12 +329,12 @@ static void policy_prune_drafts(struct drafts *d)
 /* Room for as many acls and blocks as there are entries, which is the most. */
 static bool make_tables(struct policy *p, size_t entries)
 {
-	p->targets = calloc((size_t)p->target_keys.count + 1, sizeof *p->targets);
-	p->acl_principals = calloc(entries + 1, sizeof *p->acl_principals);
-	p->acl_blocks = calloc(entries + 1, sizeof *p->acl_blocks);
-	p->block_sources = calloc(entries + 1, sizeof *p->block_sources);
-	p->block_entries = calloc(entries + 1, sizeof *p->block_entries);
-	p->entries = calloc(entries + 1, sizeof *p->entries);
+	p->targets = memory_array((size_t)p->target_keys.count + 1, sizeof *p->targets);
+	p->acl_principals = memory_array(entries + 1, sizeof *p->acl_principals);
+	p->acl_blocks = memory_array(entries + 1, sizeof *p->acl_blocks);
+	p->block_sources = memory_array(entries + 1, sizeof *p->block_sources);
+	p->block_entries = memory_array(entries + 1, sizeof *p->block_entries);
+	p->entries = memory_array(entries + 1, sizeof *p->entries);
 	return p->targets && p->acl_principals && p->acl_blocks && p->block_sources &&
 	       p->block_entries && p->entries;
 }
@@ -416,7 +417,7 @@ static bool policy_compile_conf(struct compile *c, const struct policy_conf *con
 
 struct policy *policy_new(const struct policy_conf *conf)
 {
-	struct policy *p = calloc(1, sizeof *p);
+	struct policy *p = memory_zeroed(sizeof *p);
 	struct compile c = {.p = p};
 	bool ok;
 
@@ -427,7 +428,7 @@ struct policy *policy_new(const struct policy_conf *conf)
 	p->rule_count = conf->rules.count;
 	ok = policy_compile_conf(&c, conf);
 	dict_free(&c.groups);
-	free(c.drafts.items);
+	memory_free(c.drafts.items);
 	if (ok)
 		return p;
 	policy_free(p);
@@ -439,19 +440,19 @@ void policy_free(struct policy *p)
 	if (!p)
 		return;
 	dict_free(&p->agents);
-	free(p->principal_first);
-	free(p->principals);
+	memory_free(p->principal_first);
+	memory_free(p->principals);
 	patterns_free(&p->to_agents);
 	patterns_free(&p->to_services);
 	dict_free(&p->target_keys);
-	free(p->targets);
-	free(p->acl_principals);
-	free(p->acl_blocks);
-	free(p->block_sources);
-	free(p->block_entries);
-	free(p->entries);
+	memory_free(p->targets);
+	memory_free(p->acl_principals);
+	memory_free(p->acl_blocks);
+	memory_free(p->block_sources);
+	memory_free(p->block_entries);
+	memory_free(p->entries);
 	dict_free(&p->hours);
 	source_index_free(&p->sources);
 	revocations_free(&p->revoked);
-	free(p);
+	memory_free(p);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/memory.h"
+
 /* ---- dict ----------------------------------------------------------------------------------- */
 
 #define SLOTS_FIRST 64u
@@ -56,7 +58,7 @@ uint32_t dict_find(const struct dict *d, const void *key, size_t len)
 static bool grow_slots(struct dict *d)
 {
 	uint32_t size = d->slots ? (d->mask + 1) * 2 : SLOTS_FIRST;
-	uint32_t *slots = size ? calloc(size, sizeof *slots) : NULL;
+	uint32_t *slots = size ? memory_array(size, sizeof *slots) : NULL;
 
 	if (!slots)
 		return false;
@@ -67,7 +69,7 @@ static bool grow_slots(struct dict *d)
 			at = (at + 1) & (size - 1);
 		slots[at] = id + 1;
 	}
-	free(d->slots);
+	memory_free(d->slots);
 	d->slots = slots;
 	d->mask = size - 1;
 	return true;
@@ -80,7 +82,7 @@ static bool reserve(struct dict *d, size_t len)
 		return false;
 	if (d->count == d->room) {
 		uint32_t room = d->room ? d->room * 2 : SLOTS_FIRST / 2;
-		struct dict_key *keys = realloc(d->keys, room * sizeof *keys);
+		struct dict_key *keys = memory_resize(d->keys, room * sizeof *keys);
 
 		if (!keys)
 			return false;
@@ -89,7 +91,7 @@ static bool reserve(struct dict *d, size_t len)
 	}
 	if (d->size - d->used < len + 8) {
 		size_t size = (d->size + len + 8) * 2;
-		uint8_t *bytes = size < UINT32_MAX ? realloc(d->bytes, size) : NULL;
+		uint8_t *bytes = size < UINT32_MAX ? memory_resize(d->bytes, size) : NULL;
 
 		if (!bytes)
 			return false;
@@ -125,9 +127,9 @@ const void *dict_key(const struct dict *d, uint32_t id, size_t *len)
 
 void dict_free(struct dict *d)
 {
-	free(d->slots);
-	free(d->keys);
-	free(d->bytes);
+	memory_free(d->slots);
+	memory_free(d->keys);
+	memory_free(d->bytes);
 	*d = (struct dict){0};
 }
 

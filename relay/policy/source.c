@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/memory.h"
+
 #define MAPPED_FIRST UINT64_C(0x0000ffff00000000) /* ::ffff:0.0.0.0; the high half is zero */
 #define MAPPED_BITS  96u
 #define LITERAL_MAX  46u /* the longest address, and the end */
@@ -157,8 +159,8 @@ bool source_index_finish(struct source_index *x)
 
 	if (total == SIZE_MAX)
 		return false;
-	x->first = calloc((size_t)x->networks.count + 2, sizeof *x->first);
-	x->members = calloc(total + 1, sizeof *x->members);
+	x->first = memory_array((size_t)x->networks.count + 2, sizeof *x->first);
+	x->members = memory_array(total + 1, sizeof *x->members);
 	if (!x->first || !x->members)
 		return false;
 	/* Counted two places up, summed, and filled one place up: each ends as its own beginning.
@@ -207,7 +209,7 @@ void source_index_free(struct source_index *x)
 {
 	dict_free(&x->sets);
 	dict_free(&x->networks);
-	free(x->first);
-	free(x->members);
+	memory_free(x->first);
+	memory_free(x->members);
 	*x = (struct source_index){0};
 }

@@ -12,7 +12,7 @@
 static struct share *share_new(void)
 {
 	/* A cache line each: workers write them at any time. */
-	struct share *s = aligned_alloc(64, 64);
+	struct share *s = memory_aligned(64, 64);
 
 	_Static_assert(sizeof *s <= 64, "a share fits a cache line");
 	if (!s)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/engine/front_certificate.h"
+#include "core/memory.h"
 
 /* text: what came with the error, or NULL. */
 static const char *reading_failed(int error, const char *text)
@@ -56,7 +57,7 @@ static bool pair_read_key(struct signer *s, const char *path, uint8_t id[SIGNING
 			 reading_failed(error, text));
 	else
 		memcpy(id, text, SIGNING_KEY_BYTES);
-	free(text);
+	memory_free(text);
 	return error == 0;
 }
 
@@ -97,11 +98,11 @@ char *pair_read(struct signer *s, const struct pair_paths *paths, char why[PAIR_
 	if (error) {
 		snprintf(why, PAIR_WHY_BYTES, "tls.certificate_file: %s: %s", paths->certificate,
 			 reading_failed(error, pem));
-		free(pem);
+		memory_free(pem);
 		return NULL;
 	}
 	if (pair_fits(pem, key, paths, why))
 		return pem;
-	free(pem);
+	memory_free(pem);
 	return NULL;
 }

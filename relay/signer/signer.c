@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/memory.h"
 #include "core/passing.h"
 #include "relay/signer/internal.h"
 
@@ -72,7 +73,7 @@ static int gather_reply(const struct signing_reply *reply, char **text, size_t *
 	if (reply->length > SIGNER_FILE_MAX || CBS_len(&reply->data) > reply->length - *len)
 		return -EPROTO;
 	if (!*text)
-		*text = malloc((size_t)reply->length + 1);
+		*text = memory_get((size_t)reply->length + 1);
 	if (!*text)
 		return -ENOMEM;
 	memcpy(*text + *len, CBS_data(&reply->data), CBS_len(&reply->data));
@@ -109,7 +110,7 @@ static int signer_call(struct signer *s, struct signing_request *request, int al
 		*len = have;
 		return status;
 	}
-	free(whole);
+	memory_free(whole);
 	return status;
 }
 
@@ -173,7 +174,7 @@ int signer_made(struct signer *s, const uint8_t key[SIGNING_KEY_BYTES], enum sig
 	status = signer_call(s, &request, -1, &text, &len);
 	if (status == 0)
 		status = len == 1 ? text[0] != 0 : -EPROTO;
-	free(text);
+	memory_free(text);
 	return status;
 }
 

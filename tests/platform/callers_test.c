@@ -6,6 +6,7 @@
  * links: core/acceptor.c core/engine/calls.c core/lines.c core/outbox.c core/log.c core/parse/jsonrpc.c core/program/callers.c
  * links: core/ring.c core/ring_epoll.c core/ring_uring.c core/timer.c
  * links: tests/support/ring_fixture.c core/memory.c
+ * links: core/parse/json_read.c
  */
 #include "tests/support/ring_fixture.h"
 

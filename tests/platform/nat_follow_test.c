@@ -6,6 +6,7 @@
  * links: core/addr.c core/log.c core/ring.c core/ring_epoll.c core/ring_uring.c core/timer.c
  * links: tests/support/ring_fixture.c
  * links: core/file.c core/memory.c
+ * links: core/parse/json_read.c
  */
 #include "tests/support/ring_fixture.h"
 

@@ -3,7 +3,7 @@
  * natd_hook_test: a natd whose hook runs: it is told each address, and tried again when it fails.
  * The rest of natd: tests/sim/natd_test.c; this part forks.
  *
- * links: core/key_file.c
+ * links: core/key_file.c core/memory.c
  * links: portmap/natd.c portmap/natd_drivers.c portmap/control.c portmap/report.c portmap/outside.c
  * links: portmap/verify.c portmap/hook.c portmap/nonces.c portmap/network.c portmap/rtnetlink.c
  * links: portmap/sockdiag.c portmap/config.c portmap/config_load.c portmap/engine/[a-z]*.c
@@ -14,6 +14,7 @@
  * links: core/program/launcher_main.c core/program/resolve.c tests/support/fake_kernel.c
  * links: tests/support/fake_gateway.c tests/support/fake_stun.c tests/support/natd_scene.c
  * links: tests/support/ring_fixture.c
+ * links: core/parse/json_read.c
  */
 #include "tests/support/natd_scene.h"
 

@@ -4,7 +4,7 @@
  * ones, prove themselves, become public and go, in an order that the seed decides. What has to go
  * for each newcomer is looked for by counting everything, and must be what the ledger says.
  * links: relay/ledger/ledger.c relay/ledger/sources.c relay/ledger/names.c core/addr.c
- * links: core/paged.c core/memory.c
+ * links: core/area.c core/paged.c core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
  * natd_test: a whole natd, but for its process and its hook: networks, its control socket, another
  * configuration, what STUN servers see, and its end.
  *
- * links: core/key_file.c
+ * links: core/key_file.c core/memory.c
  * links: portmap/natd.c portmap/natd_drivers.c portmap/control.c portmap/report.c portmap/outside.c
  * links: portmap/verify.c portmap/hook.c portmap/nonces.c portmap/network.c portmap/rtnetlink.c
  * links: portmap/sockdiag.c portmap/config.c portmap/config_load.c portmap/engine/[a-z]*.c
@@ -17,6 +17,7 @@
  * links: tests/world/memory.c tests/world/packet.c tests/world/pipes.c tests/world/resolve_sim.c
  * links: tests/world/ring_sim.c tests/world/store.c tests/world/stream.c
  * links: tests/world/stream_connect.c tests/world/world.c
+ * links: core/parse/json_read.c
  */
 #include "tests/support/natd_scene.h"
 

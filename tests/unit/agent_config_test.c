@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * agent/config: a whole configuration, its defaults, and what the cross checks find.
- * links: core/key_file.c
+ * links: core/key_file.c core/memory.c
  * links: core/conf/rows.c
  * links: agent/config/config.c core/conf/conf.c core/conf/bind.c
  * links: core/conf/error.c core/conf/value.c core/addr.c core/log.c core/parse/wire.c

@@ -2,7 +2,7 @@
 /*
  * buckets: how often sources and names may make a relay work, on a clock of the test's.
  * links: relay/ledger/buckets.c relay/ledger/sources.c core/addr.c
- * links: core/paged.c core/memory.c
+ * links: core/area.c core/paged.c core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * changes: revisions, trials, and what the history keeps.
- * links: core/key_file.c
+ * links: core/key_file.c core/memory.c
  * links: core/engine/changes.c core/conf/conf.c core/conf/bind.c core/conf/diff.c
  * links: core/conf/error.c core/conf/value.c core/addr.c core/log.c
  */
@@ -59,10 +59,17 @@ static enum changes_verdict may(const struct changes *ch, uint64_t from, const c
 	return v;
 }
 
+static bool commit_as(struct changes *ch, const json_t *document, const char *who, const char *note,
+		      uint64_t confirm_ms, uint64_t now_ms, time_t wall)
+{
+	return changes_commit(ch, document, changes_prepare(ch, document, who, note, wall),
+			      confirm_ms, now_ms);
+}
+
 static bool commit(struct changes *ch, const char *name, uint64_t confirm_ms, uint64_t now_ms)
 {
 	json_t *document = named(name);
-	bool ok = changes_commit(ch, document, "uid:0", "a note", confirm_ms, now_ms, WALL + 60);
+	bool ok = commit_as(ch, document, "uid:0", "a note", confirm_ms, now_ms, WALL + 60);
 
 	json_decref(document);
 	return ok;
@@ -166,8 +173,8 @@ static void test_trial_rolled_back(void **state)
 	assert_true(commit(ch, "two", 60000, 1000));
 	assert_string_equal(json_string_value(json_object_get(changes_rollback(ch), "name")),
 			    "one");
-	assert_true(changes_commit(ch, changes_rollback(ch), "time", "not confirmed", 0, 61000,
-				   WALL + 120));
+	assert_true(
+		commit_as(ch, changes_rollback(ch), "time", "not confirmed", 0, 61000, WALL + 120));
 	/* A revision of its own, so that a caller that saw the trial is stale. */
 	assert_int_equal(changes_revision(ch), 3);
 	assert_string_equal(name_in_force(ch), "one");
@@ -249,7 +256,7 @@ static void test_history_keeps_no_secrets_and_little_else(void **state)
 	page[5000] = '\0';
 	json_object_set_new(json_object_get(document, "identity"), "key", json_string("NEWER"));
 	json_object_set_new(document, "site", json_pack("{s:s}", "page", page));
-	assert_true(changes_commit(ch, document, page, page, 0, 0, WALL));
+	assert_true(commit_as(ch, document, page, page, 0, 0, WALL));
 	value = history_of(ch, 0, "diff");
 	text = json_dumps(value, JSON_COMPACT);
 	assert_string_equal(text, "[{\"path\":\"identity.key\",\"from\":\"(hidden)\",\"to\":"
@@ -269,7 +276,7 @@ static void test_history_keeps_no_secrets_and_little_else(void **state)
 	json_object_set(large, "name", json_object_get(document, "name"));
 	json_object_set(large, "site", json_object_get(document, "site"));
 	json_object_set(large, "identity", json_object_get(document, "identity"));
-	assert_true(changes_commit(ch, large, "uid:0", "", 0, 0, WALL));
+	assert_true(commit_as(ch, large, "uid:0", "", 0, 0, WALL));
 	value = newest_diff(ch, 99, "path");
 	assert_string_equal(json_string_value(value), "k99");
 	json_decref(value);
@@ -311,12 +318,12 @@ static void test_a_difference_is_from_what_is_in_force(void **state)
 	diff = changes_diff(ch, second);
 	assert_int_equal(json_array_size(diff), 1);
 	json_decref(diff);
-	assert_true(changes_commit(ch, third, "uid:0", "", 0, 0, WALL));
+	assert_true(commit_as(ch, third, "uid:0", "", 0, 0, WALL));
 	diff = changes_diff(ch, second);
 	assert_string_equal(json_string_value(json_object_get(json_array_get(diff, 0), "from")),
 			    "third");
 	json_decref(diff);
-	assert_true(changes_commit(ch, second, "uid:0", "", 0, 0, WALL));
+	assert_true(commit_as(ch, second, "uid:0", "", 0, 0, WALL));
 	diff = changes_diff(ch, second);
 	assert_int_equal(json_array_size(diff), 0);
 	json_decref(diff);
@@ -340,7 +347,7 @@ static void test_a_large_policy(void **state)
 	json_object_set_new(document, "policy", rules);
 	ch = changes_new(fields, document, WALL);
 	json_array_remove(rules, 17);
-	assert_true(changes_commit(ch, document, "uid:0", "", 0, 0, WALL));
+	assert_true(commit_as(ch, document, "uid:0", "", 0, 0, WALL));
 	diff = history_of(ch, 0, "diff");
 	assert_int_equal(json_array_size(diff), 1);
 	assert_string_equal(json_string_value(json_object_get(json_array_get(diff, 0), "path")),

@@ -13,6 +13,7 @@
  * links: core/parse/revocation.c core/parse/wire.c core/parse/reason.c core/addr.c core/file.c core/log.c
  * links: core/engine/tag.c core/engine/tls.c tests/support/certs.c
  * links: core/engine/csr.c core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
+ * links: core/parse/json_read.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * conf_bind: what every type takes, and that all errors are told, each with its place and remedy.
- * links: core/key_file.c
+ * links: core/key_file.c core/memory.c
  * links: core/conf/conf.c core/conf/bind.c core/conf/rows.c core/conf/error.c core/conf/value.c
  * links: core/addr.c core/log.c
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * conf_json, conf_diff: documents to trees and back, as YAML, what differs, and without secrets.
- * links: core/key_file.c
+ * links: core/key_file.c core/memory.c
  * links: core/engine/revocations.c
  * links: core/conf/rows.c
  * links: relay/config/stun.c core/conf/json.c core/conf/diff.c

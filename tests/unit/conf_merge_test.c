@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * conf_merge: what a file says anew and what consoles changed, brought together.
- * links: core/key_file.c
+ * links: core/key_file.c core/memory.c
  * links: core/conf/merge.c core/conf/diff.c core/conf/conf.c core/conf/bind.c core/conf/error.c
  * links: core/conf/value.c core/addr.c core/log.c
  */

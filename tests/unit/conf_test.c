@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * conf: which YAML is accepted, and that errors say where, what and why.
- * links: core/key_file.c
+ * links: core/key_file.c core/memory.c
  * links: core/conf/conf.c core/conf/error.c core/log.c
  */
 #include <stdarg.h>

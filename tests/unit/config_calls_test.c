@@ -2,13 +2,14 @@
 /*
  * config_calls_test: the methods config.* as a caller meets them, on a program with a small schema.
  *
- * links: core/key_file.c
+ * links: core/key_file.c core/memory.c
  * links: core/engine/config_calls.c core/engine/calls.c core/engine/changes.c
  * links: core/engine/configuring.c core/conf/merge.c
  * links: core/parse/jsonrpc.c core/conf/conf.c core/conf/bind.c core/conf/rows.c
  * links: core/conf/diff.c core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
  * links: core/addr.c core/log.c tests/support/small_program.c core/engine/owned.c
  * links: core/engine/certificate.c
+ * links: core/parse/json_read.c
  */
 #include <errno.h>
 #include <setjmp.h>

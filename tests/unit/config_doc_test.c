@@ -2,7 +2,7 @@
 /*
  * postern.yaml(5) says of every key what the schemas say, and of no other; its examples load.
  * Runs at the top of the source tree.
- * links: core/key_file.c
+ * links: core/key_file.c core/memory.c
  * links: core/engine/revocations.c
  * links: core/conf/rows.c
  * links: relay/config/stun.c relay/config/policy.c relay/policy/index.c

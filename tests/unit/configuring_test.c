@@ -2,7 +2,7 @@
 /*
  * configuring_test: file and consoles together, at the start and at SIGHUP; trials; what is kept.
  *
- * links: core/key_file.c
+ * links: core/key_file.c core/memory.c
  * links: core/engine/configuring.c core/engine/changes.c core/conf/merge.c core/conf/conf.c
  * links: core/conf/bind.c core/conf/rows.c core/conf/diff.c core/conf/error.c core/conf/json.c
  * links: core/conf/value.c core/conf/yaml.c core/addr.c core/log.c tests/support/small_program.c

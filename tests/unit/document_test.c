@@ -2,7 +2,7 @@
 /*
  * document_test: configurations as people edit them, between 'config get' and 'config apply'.
  *
- * links: core/key_file.c
+ * links: core/key_file.c core/memory.c
  * links: core/engine/revocations.c
  * links: core/conf/rows.c
  * links: relay/config/stun.c ctl/change/document.c ctl/terminal/arguments.c ctl/terminal/files.c

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * jsonrpc: the specification's examples (section 7), and what it does not show.
- * links: core/parse/jsonrpc.c core/log.c
+ * links: core/parse/jsonrpc.c core/log.c core/memory.c core/engine/json_memory.c
+ * links: core/parse/json_read.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "core/memory.h"
 #include "core/parse/jsonrpc.h"
 
 /* The refusal's code; its id is that of the text id, "null" where there is none. */
@@ -33,7 +35,7 @@ static void assert_refused(const char *line, size_t len, int code, const char *i
 	assert_true(json_string_length(json_object_get(error, "message")) > 10);
 	shown = json_dumps(json_object_get(response, "id"), JSON_ENCODE_ANY);
 	assert_string_equal(shown, id);
-	free(shown);
+	memory_free(shown);
 	json_decref(response);
 }
 
@@ -93,6 +95,10 @@ static void test_no_json(void **state)
 	refuse("{\"jsonrpc\":\"2.0\",\"method\":\"\xff\",\"id\":1}", JSONRPC_PARSE_ERROR, "null");
 	refuse("{\"jsonrpc\":\"2.0\",\"method\":\"a\",\"id\":1e999}", JSONRPC_PARSE_ERROR, "null");
 	refuse("GET / HTTP/1.1", JSONRPC_PARSE_ERROR, "null");
+	/* One value, and nothing that would make one of two. */
+	refuse("1,{\"jsonrpc\":\"2.0\",\"method\":\"a\",\"id\":1}", JSONRPC_PARSE_ERROR, "null");
+	refuse("{\"jsonrpc\":\"2.0\",\"method\":\"a\",\"id\":1},2", JSONRPC_PARSE_ERROR, "null");
+	refuse("1],[{\"jsonrpc\":\"2.0\",\"method\":\"a\",\"id\":1}", JSONRPC_PARSE_ERROR, "null");
 	assert_refused(zero, sizeof(zero) - 1, JSONRPC_PARSE_ERROR, "null");
 }
 
@@ -183,6 +189,103 @@ static void test_limits(void **state)
 	free(line);
 }
 
+/* One value more than may be; as few as may be without. */
+static void test_many_values(void **state)
+{
+	static const char head[] =
+		"{\"jsonrpc\":\"2.0\",\"method\":\"a\",\"id\":1,\"params\":{\"a\":[";
+	const size_t others = 1 + 4 + 2; /* the document, behind its commas and the brackets */
+	char *line = malloc(3 * (size_t)JSONRPC_VALUES_MAX);
+
+	assert_non_null(line);
+	for (unsigned more = 0; more < 2; more++) {
+		size_t n = sizeof(head) - 1;
+
+		memcpy(line, head, n);
+		line[n++] = '0';
+		for (size_t i = others - 1; i < JSONRPC_VALUES_MAX + more - 1; i++, n += 2)
+			memcpy(line + n, ",0", 2);
+		memcpy(line + n, "]}}", 4);
+		if (more) {
+			refuse(line, JSONRPC_INVALID_REQUEST, "null");
+		} else {
+			struct jsonrpc_request r = accept(line);
+
+			jsonrpc_request_free(&r);
+		}
+	}
+	free(line);
+}
+
+static struct memory account;
+
+#define LONG 3000u
+
+/* Refused at every byte in turn, a line is read whole or not at all, and nothing is written where
+ * it does not belong. Half of a string would be the worst. */
+static void test_without_memory(void **state)
+{
+	static char line[3 * LONG + 200], text[LONG + 1];
+	unsigned read = 0, refused = 0, silent = 0;
+	uint64_t counted = 0;
+
+	memset(text, 'x', LONG);
+	sprintf(line,
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"m\",\"params\":{\"a\":\"%s\",\"b\":[1,"
+		"2,3,"
+		"\"%s\"],\"%s\":0.25}}",
+		text, text, text);
+	for (size_t most = 0; read < 50; most += 16) {
+		json_t *response = NULL;
+		struct jsonrpc_request r;
+
+		account = (struct memory){.most = most};
+		(void)memory_adopt(&account);
+		if (jsonrpc_parse(line, strlen(line), &r, &response)) {
+			const char *a = json_string_value(json_object_get(r.params, "a"));
+
+			assert_string_equal(a, text);
+			assert_int_equal(json_object_size(r.params), 3);
+			jsonrpc_request_free(&r);
+			read++;
+		} else if (response) {
+			json_t *error = json_object_get(response, "error");
+
+			assert_int_equal(json_integer_value(json_object_get(error, "code")),
+					 JSONRPC_BUSY);
+			refused++;
+		} else {
+			silent++;
+		}
+		counted += account.refused;
+		json_decref(response);
+		assert_int_equal(account.used, 0);
+		(void)memory_adopt(NULL);
+	}
+	assert_true(refused > 100 && silent > 10 && counted >= refused + silent);
+}
+
+static void test_a_message_without_memory(void **state)
+{
+	json_t *message = json_pack("{s:s, s:[i,i]}", "text", "some text", "list", 1, 2);
+	bool ok = false;
+
+	for (size_t most = 0; !ok; most += 8) {
+		size_t len = 7;
+		char *line;
+
+		account = (struct memory){.most = most};
+		(void)memory_adopt(&account);
+		line = jsonrpc_line(message, &len);
+		ok = line != NULL;
+		assert_true(ok ? len == strlen(line) : len == 7 && account.refused > 0);
+		memory_free(line);
+		assert_int_equal(account.used, 0);
+		(void)memory_adopt(NULL);
+	}
+	json_decref(message);
+}
+
 static void assert_line(json_t *message, const char *expected)
 {
 	size_t len = 0;
@@ -191,7 +294,7 @@ static void assert_line(json_t *message, const char *expected)
 	assert_non_null(line);
 	assert_string_equal(line, expected);
 	assert_int_equal(len, strlen(expected));
-	free(line);
+	memory_free(line);
 	json_decref(message);
 }
 
@@ -234,6 +337,9 @@ int main(void)
 		cmocka_unit_test(test_no_request),
 		cmocka_unit_test(test_params_by_position),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_many_values),
+		cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_a_message_without_memory),
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_sentences_are_text),
 	};

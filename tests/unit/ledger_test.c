@@ -2,7 +2,7 @@
 /*
  * ledger: each class keeps its places, and what has to go is the oldest of the fullest source.
  * links: relay/ledger/ledger.c relay/ledger/sources.c relay/ledger/names.c core/addr.c
- * links: core/paged.c core/memory.c
+ * links: core/area.c core/paged.c core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "core/memory.h"
+#include "core/sanitized.h"
 
 static struct memory account;
 
@@ -33,10 +34,14 @@ static int tear_down(void **state)
 static void test_charged_and_given_back(void **state)
 {
 	char *a = memory_get(1000), *b = memory_zeroed(2000), *c = memory_text("three");
+	char *d = memory_aligned(64, 64);
 
 	assert_non_null(a);
 	assert_non_null(b);
 	assert_string_equal(c, "three");
+	assert_int_equal((uintptr_t)d % 64, 0);
+	assert_in_range(account.used, 3070, 3300);
+	memory_free(d);
 	assert_in_range(account.used, 3006, 3200);
 	for (size_t i = 0; i < 2000; i++)
 		assert_int_equal(b[i], 0);
@@ -71,6 +76,32 @@ static void test_refused_at_the_limit(void **state)
 	memory_free(a);
 	a = memory_get(20000);
 	assert_non_null(a);
+	memory_free(a);
+	memory_free(b);
+	assert_int_equal(account.used, 0);
+}
+
+/* Refusals are counted where they happen: what was made since can be asked whether it is whole. */
+static void test_refusals(void **state)
+{
+	unsigned before = memory_refusals();
+	char *a = memory_get(100), *b = memory_text_of("seven letters", 5);
+
+	assert_non_null(a);
+	assert_string_equal(b, "seven");
+	assert_int_equal(memory_refusals(), before);
+	assert_null(memory_get(200000));
+	assert_int_equal(memory_refusals(), before + 1);
+	assert_null(memory_array(SIZE_MAX / 2, 4)); /* that many there are not */
+	assert_false(memory_take(200000));
+	assert_int_equal(memory_refusals(), before + 3);
+	if (!SANITIZED) { /* whose allocator ends the program */
+		(void)memory_adopt(NULL);
+		assert_null(memory_get(SIZE_MAX / 4)); /* by the system */
+		assert_null(memory_resize(NULL, SIZE_MAX / 4));
+		assert_int_equal(memory_refusals(), before + 5);
+		(void)memory_adopt(&account);
+	}
 	memory_free(a);
 	memory_free(b);
 	assert_int_equal(account.used, 0);
@@ -122,6 +153,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_charged_and_given_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused_at_the_limit, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_lower_limit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_the_last_quarter, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_without_an_account, set_up, tear_down),

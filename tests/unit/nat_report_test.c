@@ -2,7 +2,7 @@
 /*
  * nat_report_test: the pages of 'postern nat', its sentences, and what follows for connections.
  *
- * links: core/key_file.c
+ * links: core/key_file.c core/memory.c
  * links: ctl/nat/report.c ctl/nat/conclude.c ctl/terminal/page.c ctl/terminal/show.c ctl/terminal/units.c
  *
  * links: ctl/terminal/arguments.c core/conf/conf.c core/conf/bind.c core/conf/error.c core/conf/value.c

@@ -2,6 +2,7 @@
 /*
  * nat_view: what natd tells becomes a view, whole or not at all.
  * links: core/engine/nat_view.c core/addr.c
+ * links: core/parse/json_read.c core/memory.c
  */
 #include <stdarg.h>
 #include <stddef.h>

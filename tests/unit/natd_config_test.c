@@ -3,7 +3,7 @@
  * natd_config_test: what natd can be told, by file and on the command line, and the mappings it
  * means; and the nonces of these.
  *
- * links: core/key_file.c
+ * links: core/key_file.c core/memory.c
  * links: core/conf/rows.c
  * links: portmap/config.c portmap/config_load.c portmap/gateway/driver.c portmap/nonces.c
  * links: core/conf/conf.c core/conf/bind.c core/conf/error.c core/conf/json.c

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * policy_source: what a network's text means, and which networks hold an address.
- * links: relay/policy/source.c relay/policy/index.c core/addr.c
+ * links: relay/policy/source.c relay/policy/index.c core/addr.c core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

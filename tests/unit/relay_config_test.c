@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * relay/config: a whole configuration, its defaults, and what the cross checks find.
- * links: core/key_file.c
+ * links: core/key_file.c core/memory.c
  * links: core/engine/revocations.c
  * links: core/conf/rows.c
  * links: relay/config/stun.c relay/config/policy.c relay/policy/index.c

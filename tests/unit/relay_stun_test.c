@@ -3,6 +3,7 @@
  * relay_stun_test: one gate for all workers, that a change of configuration changes; the rules that
  * a configuration makes; a name for each counter.
  * links: relay/front/stun.c stun/limits.c stun/message.c stun/integrity.c stun/server.c core/addr.c
+ * links: core/memory.c
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -2,7 +2,7 @@
 /*
  * revocations_test: lists of revoked certificates, by name, serial number and key, up to the bound.
  *
- * links: core/engine/revocations.c core/parse/wire.c core/parse/reason.c
+ * links: core/engine/revocations.c core/parse/wire.c core/parse/reason.c core/memory.c
  */
 #include <inttypes.h>
 #include <setjmp.h>

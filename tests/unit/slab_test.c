@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * slab: ids find their object for one life only.
- * links: core/slab.c core/memory.c
+ * links: core/area.c core/slab.c core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

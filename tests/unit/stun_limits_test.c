@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * stun_limits: a prefix gets its burst and its rate, and a flood cannot make the table grow.
- * links: stun/limits.c core/addr.c
+ * links: stun/limits.c core/addr.c core/memory.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

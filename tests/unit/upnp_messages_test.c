@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * messages: what natd and the UPnP worker tell each other survives the line, and nothing else does.
- * links: upnp/messages.c upnp/location.c core/addr.c
+ * links: upnp/messages.c upnp/location.c core/addr.c core/memory.c
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -93,7 +93,9 @@ struct k_program {
 	unsigned no_memory;  /* per mille of its allocations that fail */
 	size_t memory_count; /* its allocations that live */
 	size_t memory_bytes, memory_most;
-	struct memory *memory; /* what its memory is charged to (core/memory.h) */
+	size_t real_bytes, real_most; /* the same as the allocator has it, with its heads */
+	size_t refuse_at;	      /* the allocation from now that fails; 0: none */
+	struct memory *memory;	      /* what its memory is charged to (core/memory.h) */
 	unsigned index;
 	unsigned uid;
 };

@@ -6,6 +6,7 @@
  * table was not counted and is passed on.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 
 struct block {
 	void *at; /* NULL: free; GONE: was used */
-	size_t bytes;
+	size_t bytes, real;
 	struct k_program *owner;
 	uint64_t number;
 	void *caller;
@@ -71,15 +72,22 @@ static void grow(void)
 	__real_free(old);
 }
 
+#define HEAD_BYTES 8 /* glibc's, of each block */
+
 static void *count(void *p, size_t n, void *caller)
 {
 	struct k_program *k = k_current;
+	size_t real;
 
 	if (!p || !k)
 		return p;
+	real = malloc_usable_size(p) + HEAD_BYTES;
 	if (used * 2 >= room)
 		grow();
-	insert((struct block){p, n, k, numbers++, caller});
+	insert((struct block){p, n, real, k, numbers++, caller});
+	k->real_bytes += real;
+	if (k->real_bytes > k->real_most)
+		k->real_most = k->real_bytes;
 	k->memory_count++;
 	k->memory_bytes += n;
 	if (k->memory_bytes > k->memory_most)
@@ -96,6 +104,7 @@ static void uncount(void *p)
 			continue;
 		blocks[i].owner->memory_count--;
 		blocks[i].owner->memory_bytes -= blocks[i].bytes;
+		blocks[i].owner->real_bytes -= blocks[i].real;
 		blocks[i].at = GONE;
 		return;
 	}
@@ -103,8 +112,13 @@ static void uncount(void *p)
 
 static bool refused(void)
 {
-	if (!k_current || !dice_chance(&refuse_dice, k_current->no_memory))
+	if (!k_current)
 		return false;
+	if (k_current->refuse_at != 1 && !dice_chance(&refuse_dice, k_current->no_memory)) {
+		k_current->refuse_at -= k_current->refuse_at > 0;
+		return false;
+	}
+	k_current->refuse_at = 0;
 	errno = ENOMEM;
 	return true;
 }

@@ -19,6 +19,7 @@
 
 #include "agent/config/load.h"
 #include "core/container.h"
+#include "core/memory.h"
 #include "core/ring_internal.h"
 #include "relay/control/control_internal.h"
 #include "relay/front/conn.h"
@@ -274,7 +275,7 @@ static void signer_has_state(void *context, const char *state_dir)
 
 	if (signer_state(context, state_dir, &text))
 		world_broken("the signer has no directory");
-	free(text);
+	memory_free(text);
 }
 
 /* ---- relays ---- */
@@ -346,12 +347,13 @@ static void relay_open_all(struct world_relay *r)
 	char why[PAIR_WHY_BYTES], *text = NULL;
 
 	signer_begin(r);
+	relay_begin(&r->relay);
 	if (signer_read(&r->signer, SIGNING_CONFIG, &text, &from.len))
 		world_broken("the relay's configuration cannot be read");
 	from.text = text;
 	if (!load_config(&from, &config, &start, &errors))
 		world_broken("the relay's configuration: %s", errors.text);
-	free(text);
+	memory_free(text);
 	conf_errors_free(&errors);
 	log_set_level((enum log_level)config.log_level);
 	if (signals_open(&r->signals, numbers))
@@ -455,6 +457,9 @@ static void relay_over(struct world_relay *r)
 	signals_free(&r->signals);
 	relay_close(&r->relay);
 	k_enter(NULL);
+	world_check(r->relay.memory.used == 0, "accounts",
+		    "%lld bytes are charged when the relay has ended",
+		    (long long)r->relay.memory.used);
 	(void)keeper_turn(r);
 	if (!r->keeper_dead)
 		k_program_end(r->keeper_program);

@@ -81,6 +81,8 @@ const struct world_kind worlds[] = {
 	{"hello_flood", world_hello_flood, 1},
 	{"hoarders", world_hoarders, 1},
 	{"public_crowd", world_public_crowd, 1},
+	{"console_short", world_console_short, 60},
+	{"documents", world_documents, 10},
 	{"natd_calm", world_natd_calm, 20},
 	{"natd_storm", world_natd_storm, 100},
 	{NULL, NULL, 0},

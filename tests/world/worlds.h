@@ -36,6 +36,8 @@ void world_rates(void);
 void world_hello_flood(void);
 void world_hoarders(void);
 void world_public_crowd(void);
+void world_console_short(void);
+void world_documents(void);
 void world_operator(void);
 void world_drained(void);
 void world_descriptors(void);

@@ -3,7 +3,6 @@
 #include "upnp/driver/worker.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/memory.h"
 #include "core/program/launcher.h"
 #include "core/sanitized.h"
 #include "gen/launcher_calls.h"
@@ -126,7 +126,7 @@ static bool serve_line(int fd, const char *line, size_t len)
 	set_alarm(0);
 	answer = upnp_answer_line(r.duty, &a, &size);
 	sent = answer && upnp_worker_send_line(fd, answer, size);
-	free(answer);
+	memory_free(answer);
 	return sent;
 }
 
