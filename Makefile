@@ -341,13 +341,16 @@ $(B)/fuzz/$(1): $(call objs,fuzz/$(1)_fuzz.c $(call links,fuzz/$(1)_fuzz.c)) $(B
 fuzz-$(1):
 	+$(Q)$$(FUZZ_MAKE) build/fuzz/fuzz/$(1)
 	$(Q)mkdir -p build/fuzz/corpus/$(1)
-	build/fuzz/fuzz/$(1) -max_total_time=$$(T) -rss_limit_mb=1024 \
+	build/fuzz/fuzz/$(1) -max_total_time=$$(T) -rss_limit_mb=1024 -artifact_prefix=build/fuzz/$(1)- \
 		$(if $(filter $(1),$(MACHINES)),-timeout=600 -len_control=0 -max_len=320,-timeout=5) \
 		build/fuzz/corpus/$(1) fuzz/seeds/$(1)
-# By edges alone: how often each was taken would keep ten times as many.
+# By edges alone: how often each was taken would keep ten times as many. The file has a name since all
+# machines are process 100.
 fuzz-keep-$(1):
 	+$(Q)$$(FUZZ_MAKE) build/fuzz/fuzz/$(1)
-	build/fuzz/fuzz/$(1) -set_cover_merge=1 -use_counters=0 fuzz/seeds/$(1) build/fuzz/corpus/$(1)
+	$(Q)rm -f build/fuzz/$(1).merge
+	build/fuzz/fuzz/$(1) -set_cover_merge=1 -use_counters=0 -merge_control_file=build/fuzz/$(1).merge \
+		-artifact_prefix=build/fuzz/$(1)- fuzz/seeds/$(1) build/fuzz/corpus/$(1)
 endef
 $(foreach f,$(FUZZ_NAMES),$(eval $(call fuzz_rule,$(f))))
 
