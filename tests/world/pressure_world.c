@@ -330,7 +330,8 @@ void world_hello_flood(void)
 /* ---- strangers that hoard ---- */
 
 #define HOARD_MEMORY (36ull << 20)
-#define HOARDERS     1200u /* they would take 40 MiB */
+#define HOARD_FULL   (26ll << 20) /* of the 27 that are for those who have proved nothing */
+#define HOARDERS     1200u	  /* they would take 40 MiB */
 
 /* The relay may keep less than what it keeps now: it is short, and has to give back. */
 static void make_short(struct relay *r)
@@ -343,6 +344,13 @@ static void make_short(struct relay *r)
 	world_check(r->memory.used > (int64_t)(r->memory.most / 4 * 3), "memory-bounded",
 		    "%lld of %llu bytes: memory is not short, this world tries nothing",
 		    (long long)r->memory.used, (unsigned long long)r->memory.most);
+}
+
+static void hoarders_come(unsigned count, const struct addr *to)
+{
+	for (unsigned i = 0; i < count; i++)
+		stranger_come(&stage.visitors, STRANGER_HOARDS, to);
+	world_run(SECOND);
 }
 
 /* They make the relay keep all that it keeps for any client. It stays within its limit, counts what
@@ -366,9 +374,11 @@ void world_hoarders(void)
 	p->memory_most = before;
 	used_before = r->memory.used;
 	stage.visitors.program->limit = 2 * HOARDERS;
-	for (unsigned i = 0; i < HOARDERS; i++)
-		stranger_come(&stage.visitors, STRANGER_HOARDS, &to);
-	world_run(5 * SECOND);
+	hoarders_come(HOARDERS, &to);
+	world_run(4 * SECOND);
+	/* Where many had to go in one moment, there is room for some more. */
+	for (unsigned i = 0; i < 20 && r->memory.used < HOARD_FULL; i++)
+		hoarders_come(20, &to);
 	grown = p->memory_bytes - before;
 	used = r->memory.used - used_before;
 	world_tell("grown %zu, charged %lld", grown, (long long)used);
@@ -384,7 +394,9 @@ void world_hoarders(void)
 	make_short(r);
 	world_check(sign_in_time(ADMIN) < SECOND, "proven-in-time",
 		    "hoarders keep a console from signing in");
-	(void)stage_talk(5 * SECOND, 50000);
+	/* Of agents: a public client has proved nothing, and gives way. */
+	world_check(stage_goes_through(stage_talk_from(&stage.at_laptop, 300, 50000)), "bytes",
+		    "hoarders keep a session from what it needs");
 	world_check(stage_linked(NULL), "links", "hoarders cost an agent its link");
 	world_check(p->memory_most - before < HOARD_MEMORY / 10 * 11, "memory-bounded",
 		    "hoarders made the relay keep %zu bytes of %llu", p->memory_most - before,
