@@ -342,7 +342,7 @@ fuzz-$(1):
 	+$(Q)$$(FUZZ_MAKE) build/fuzz/fuzz/$(1)
 	$(Q)mkdir -p build/fuzz/corpus/$(1)
 	build/fuzz/fuzz/$(1) -max_total_time=$$(T) -rss_limit_mb=1024 -artifact_prefix=build/fuzz/$(1)- \
-		$(if $(filter $(1),$(MACHINES)),-timeout=600 -len_control=0 -max_len=320,-timeout=5) \
+		$(if $(filter $(1),$(MACHINES)),-timeout=600 -len_control=0 -max_len=320,-timeout=30) \
 		build/fuzz/corpus/$(1) fuzz/seeds/$(1)
 # By edges alone: how often each was taken would keep ten times as many. The file has a name since all
 # machines are process 100.
