@@ -41,6 +41,18 @@ class Ends:
         self.relay.process.wait_for_line(rf"(closed|refused) .*\bending={wanted} ", 5)
 
 
+def home_again(w, boss, config, name):
+    """Home's agent once more; it is up a moment before the relay knows what it publishes."""
+    agent = w.start_agent(w.home, config, name)
+
+    def publishes():
+        agents = {a["agent"]: a for a in boss.json("relay", "agents")["agents"]}
+        return agents["home"]["services"] == ["echo"]
+
+    wait_until("home publishes echo", publishes, 5, 0.05)
+    return agent
+
+
 @limit(90)
 def test_endings_at_the_relay(lab):
     """The same few seconds of an echo session, ended in every way that an operator has."""
@@ -151,7 +163,7 @@ def test_endings_by_the_sides(lab):
     set_blocks(home.config, {"publish": "  - service: echo\n    target: 127.0.0.1:7001"})
     home.signal(15)
     assert home.wait(5) == 0
-    home = w.start_agent(w.home, home.config, "home-again")
+    home = home_again(w, boss, home.config, "home-again")
     with w.laptop.connect("127.0.0.1", 7000) as s:
         s.sendall(b"hello")
         assert receive_exactly(s, 5) == b"hello"
@@ -166,13 +178,16 @@ def test_endings_by_the_sides(lab):
         assert home.wait(5) == 0
         end.next("PDR")
         home.wait_for_line(r"closed .*ending=SDS ", 5)
+        laptop.wait_for_line(r"closed .*role=asking .*ending=FD[RX] ", 5)  # half a second later
     set_blocks(home.config, {"publish": "  - service: echo\n    target: 127.0.0.1:9"})
-    home = w.start_agent(w.home, home.config, "home-down")
+    home = home_again(w, boss, home.config, "home-down")
     assert turned_away(w.laptop, 5)
     home.wait_for_line(r"refused .*ending=LTP ", 5)
     laptop.wait_for_line(r"home/echo: .* ending=FHP", 5)
+    relay.process.remember()
     home.signal(15)
     assert home.wait(5) == 0
+    relay.process.wait_for_line(r"link: down agent=home", 5)
     assert turned_away(w.laptop, 5)
     laptop.wait_for_line(r"home/echo: .* ending=FOO", 5)
     events = boss.json("agent", "events", "laptop")["events"]
