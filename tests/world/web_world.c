@@ -218,10 +218,63 @@ static void scene_for_how_long(void)
 	peers_end();
 }
 
+/* The request and what follows it leave in one piece. */
+static void ask_and_add(struct peer *p, const uint8_t *more, size_t len)
+{
+	uint8_t wire[1024];
+	const uint8_t *sealed;
+	size_t n;
+
+	if (tls_write(p->tls, (const uint8_t *)get, sizeof(get) - 1) != TLS_OK)
+		world_broken("a visitor cannot write");
+	sealed = tls_output(p->tls, &n);
+	if (n + len > sizeof(wire))
+		world_broken("a request is too long");
+	memcpy(wire, sealed, n);
+	memcpy(wire + n, more, len);
+	tls_output_drop(p->tls, n);
+	p->raw = true;
+	peer_write(p, wire, n + len);
+	p->raw = false;
+}
+
+/* Where the client's TLS has ended, the relay's has no last word, as nginx's; and where nonsense
+ * came along with a request, nothing but an alert is said. */
+static void scene_ends_of_tls(void)
+{
+	static const uint8_t forged[] = {23, 3, 3, 0, 20, 1, 2, 3, 4, 5, 6, 7, 8,
+					 9,  0, 1, 2, 3,  4, 5, 6, 7, 8, 9, 0};
+
+	peers_begin("");
+	k_faults.short_io = 0;
+	for (unsigned i = 0; i < 2; i++) {
+		web_dial(&guest);
+		if (i > 0)
+			world_check(stays(&guest), "bytes", "a request is not answered");
+		tls_close_write(guest.tls);
+		world_check(peer_gone(&guest, 2 * SECOND), "ends",
+			    "a client that has closed its TLS is kept");
+		world_check(!(SSL_get_shutdown(tls_ssl(guest.tls)) & SSL_RECEIVED_SHUTDOWN),
+			    "stranger", "who closes its TLS is told so in return");
+	}
+	web_dial(&home);
+	world_run(SECOND); /* its Finished arrives */
+	(void)peer_gone(&home, 1);
+	ask_and_add(&home, forged, sizeof(forged));
+	world_check(peer_gone(&home, 2 * SECOND), "ends",
+		    "a client whose record is forged is kept");
+	world_check(home.got_len == 0, "stranger", "a request with nonsense is answered: %.*s",
+		    (int)(home.got_len < 20 ? home.got_len : 20), (const char *)home.got);
+	world_check(strstr(tls_error(home.tls), "alert") != NULL, "stranger",
+		    "nonsense gets no alert, but \"%s\"", tls_error(home.tls));
+	peers_end();
+}
+
 void world_web(void)
 {
-	static const peers_scene scenes[] = {scene_heads, scene_between_requests, scene_bodies,
-					     scene_requests_in_one_breath, scene_for_how_long};
+	static const peers_scene scenes[] = {scene_heads,	 scene_between_requests,
+					     scene_bodies,	 scene_requests_in_one_breath,
+					     scene_for_how_long, scene_ends_of_tls};
 
 	peers_play(scenes, sizeof(scenes) / sizeof(scenes[0]));
 }
