@@ -318,8 +318,8 @@ void world_console_short(void)
 
 #define LIMIT_BYTES (32u << 20)
 #define CONSOLES    8u
-#define ROUNDS	    30u
-#define HOARDERS    900u
+#define ROUNDS	    10u
+#define HOARDERS    300u
 
 static struct operator consoles[CONSOLES];
 static struct rogue deaf;
