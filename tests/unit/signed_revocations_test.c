@@ -733,6 +733,8 @@ static void what_is_recalled_was_judged_before(void **state)
 	assert_int_equal(signed_revocations_recall(&again, stranger, kept), 4);
 	assert_int_equal(again.count, 0);
 	assert_int_equal(signed_revocations_recall(&again, here, NULL), 0);
+	assert_int_equal(again.count, 2); /* that waited */
+	signed_revocations_free(&again);
 	json_decref(kept);
 	identity_free(stranger);
 }
