@@ -82,7 +82,7 @@ SSL_CTX *identity_dial_context(const struct identity *id) MUST_CHECK;
  * with identity_peer_of(). */
 SSL_CTX *identity_inner_context(const struct identity *id, bool server) MUST_CHECK;
 /* Before its handshake: the peer's certificate must be valid at now. A session that was not told
- * takes no certificate. False without memory. */
+ * takes no certificate. What is kept goes with tls_free(). False without memory. */
 bool identity_inner_at(SSL *ssl, time_t now) MUST_CHECK;
 
 /* After a client handshake with a relay: chain to our CA (or, with system_trust, to the system's)

@@ -7,7 +7,6 @@
  */
 #include "core/engine/identity_internal.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -186,32 +185,28 @@ static enum reason judge_peer(X509_STORE *store, X509 *leaf, STACK_OF(X509) * ot
 	}
 }
 
-/* What a session keeps: its verdict, NULL while it never came so far; and the time that it was
- * told. */
+/* What a session keeps: the time that it was told, and its verdict once it has come so far. */
 struct inner_verdict {
-	enum reason reason;
+	time_t now;
+	enum reason reason;	   /* REASON_CERT_UNTRUSTED until then */
 	struct identity_peer peer; /* REASON_OK */
 };
 
-static int inner_index = -1, inner_time_index = -1;
-static pthread_once_t inner_index_once = PTHREAD_ONCE_INIT;
-
-static void inner_verdict_free(void *parent, void *verdict, CRYPTO_EX_DATA *data, int index,
-			       long argl, void *argp)
-{
-	memory_free(verdict);
-}
-
-static void inner_index_make(void)
-{
-	inner_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, inner_verdict_free);
-	inner_time_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-}
-
+/* As the application's own datum, which tls_free() frees: BoringSSL of 2022 allocates before it
+ * calls what an index of SSL_get_ex_new_index() is freed by, and without memory leaks it all. */
 bool identity_inner_at(SSL *ssl, time_t now)
 {
-	pthread_once(&inner_index_once, inner_index_make);
-	return SSL_set_ex_data(ssl, inner_time_index, (void *)(uintptr_t)now) == 1;
+	struct inner_verdict *v = SSL_get_app_data(ssl);
+
+	if (!v) {
+		v = memory_get(sizeof(*v));
+		if (!v || !SSL_set_app_data(ssl, v)) {
+			memory_free(v);
+			return false;
+		}
+	}
+	*v = (struct inner_verdict){.now = now, .reason = REASON_CERT_UNTRUSTED};
+	return true;
 }
 
 static bool speaks_postern(const SSL *ssl)
@@ -226,38 +221,20 @@ static bool speaks_postern(const SSL *ssl)
 			     strlen(IDENTITY_INNER_ALPN) - 1);
 }
 
-static bool keep_verdict(SSL *ssl, enum reason reason, const struct identity_peer *peer)
-{
-	struct inner_verdict *v = SSL_get_ex_data(ssl, inner_index);
-
-	if (!v) {
-		v = memory_get(sizeof(*v));
-		if (!v || !SSL_set_ex_data(ssl, inner_index, v)) {
-			memory_free(v);
-			return false;
-		}
-	}
-	*v = (struct inner_verdict){reason, *peer};
-	return true;
-}
-
 enum ssl_verify_result_t identity_verify_inner(SSL *ssl, uint8_t *alert)
 {
 	STACK_OF(X509) *chain = SSL_get_peer_full_cert_chain(ssl);
-	struct identity_peer peer = {0};
+	struct inner_verdict *v = SSL_get_app_data(ssl);
 	enum reason reason = REASON_CERT_UNTRUSTED;
-	time_t now;
 
-	pthread_once(&inner_index_once, inner_index_make);
-	now = (time_t)(uintptr_t)SSL_get_ex_data(ssl, inner_time_index);
 	/* A client that sends no ALPN at all never reaches the server's choice of it. */
 	if (!speaks_postern(ssl))
 		reason = REASON_PROTOCOL;
-	else if (now && chain && sk_X509_num(chain) > 0)
+	else if (v && chain && sk_X509_num(chain) > 0)
 		reason = judge_peer(SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl)),
-				    sk_X509_value(chain, 0), chain, now, &peer);
-	if (!keep_verdict(ssl, reason, &peer))
-		reason = REASON_CERT_UNTRUSTED;
+				    sk_X509_value(chain, 0), chain, v->now, &v->peer);
+	if (v)
+		v->reason = reason;
 	switch (reason) {
 	case REASON_OK:
 		return ssl_verify_ok;
@@ -278,10 +255,8 @@ enum ssl_verify_result_t identity_verify_inner(SSL *ssl, uint8_t *alert)
 
 enum reason identity_peer_of(const struct identity *id, SSL *ssl, struct identity_peer *out)
 {
-	const struct inner_verdict *v;
+	const struct inner_verdict *v = SSL_get_app_data(ssl);
 
-	pthread_once(&inner_index_once, inner_index_make);
-	v = SSL_get_ex_data(ssl, inner_index);
 	if (!v)
 		return REASON_CERT_UNTRUSTED;
 	if (v->reason == REASON_OK)

@@ -211,10 +211,11 @@ static void put_aside(struct signed_revocations *all, size_t at)
 static void put(struct signed_revocations *all, struct signed_entry *e)
 {
 	size_t at = place_at(all, e->what.kind, e->revokes.value, e->signer.is_ca);
+	const struct signed_entry *there = at < all->count ? all->entries[at] : NULL;
 
-	if (at < all->count && same_key(&all->entries[at]->signer, &e->signer))
+	if (there && same_key(&there->signer, &e->signer))
 		drop_at(all, at);
-	else if (at < all->count)
+	else if (there)
 		put_aside(all, at);
 	e->number = ++all->last;
 	all->entries[all->count++] = e;

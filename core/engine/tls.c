@@ -313,9 +313,13 @@ fail:
 
 void tls_free(struct tls *t)
 {
+	void *verdict; /* of identity_inner_at() */
+
 	if (!t)
 		return;
+	verdict = t->ssl ? SSL_get_app_data(t->ssl) : NULL;
 	SSL_free(t->ssl);
+	memory_free(verdict);
 	queue_clear(&t->in);
 	queue_clear(&t->out);
 	memory_free(t->signature);

@@ -70,6 +70,7 @@ static size_t feed_word(struct feed *f, char *out, const char *word)
 /* 0 is the end. */
 static size_t feed_more(void *out, size_t room, void *context)
 {
+	static const char digit_zero = '0';
 	struct feed *f = context;
 	size_t n;
 
@@ -80,7 +81,7 @@ static size_t feed_more(void *out, size_t room, void *context)
 		return feed_word(f, out, "[0.");
 	case FEED_ZEROS:
 		n = f->zeros < room ? f->zeros : room;
-		memset(out, '0', n);
+		memset(out, digit_zero, n);
 		f->zeros -= n;
 		f->next += f->zeros == 0;
 		return n;

@@ -106,11 +106,11 @@ static void test_made_whole(void **state)
 	assert_false(snapshot_public_leads(s, mark, "home", "a"));
 	assert_false(snapshot_public_leads(s, mark, "x", "web"));
 	assert_false(snapshot_public_leads(s, mark + 1, "home", "web"));
-	for (const char *c = "aklmnop"; *c; c++) {
-		const char name[] = {*c,  '.', 'e', 'x', 'a', 'm', 'p',
-				     'l', 'e', '.', 'o', 'r', 'g', 0};
-		const char service[] = {*c, 0};
+	for (const char *at = "aklmnop"; *at; at++) {
+		const char service[] = {*at, '\0'};
+		char name[] = "?.example.org";
 
+		name[0] = *at;
 		mark = snapshot_public_mark(name);
 		assert_true(snapshot_public_leads(s, mark, "home", service));
 	}
