@@ -221,7 +221,7 @@ static bool finish_one(const struct world_kind *kind, struct job *jobs)
  * byte, and so on the length of a signature, which is not the seed's. */
 static bool hangs_on_bytes(const struct world_kind *kind)
 {
-	return strcmp(kind->name, "hoarders") == 0 || strcmp(kind->name, "documents") == 0;
+	return kind->run == world_hoarders || kind->run == world_documents;
 }
 
 /* The first seed, twice: it must go the same way. What it met counts once. */
@@ -322,7 +322,7 @@ static void judge_known(void)
 	}
 }
 
-static void usage(void)
+static _Noreturn void usage(void)
 {
 	fprintf(stderr,
 		"usage: worlds [--seeds N] [--from SEED] [--jobs N] [--stop] [--world NAME]...\n"
