@@ -6,9 +6,10 @@
 #include <poll.h>
 #include <string.h>
 #include <time.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "core/area.h"
 
 #define WAIT_US (30u * SECOND)
 
@@ -16,10 +17,9 @@
  * freed, which is a fifth of the time of a fuzzer of channels. */
 static uint8_t *kept_new(void)
 {
-	void *pages =
-		mmap(NULL, PEER_KEPT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *pages = area_new(PEER_KEPT);
 
-	if (pages == MAP_FAILED)
+	if (!pages)
 		world_broken("no memory for a peer");
 	return pages;
 }
@@ -47,8 +47,8 @@ void peer_end(struct peer *p)
 	SSL_CTX_free(p->context);
 	SSL_CTX_free(p->front);
 	identity_free(p->identity);
-	munmap(p->got, PEER_KEPT);
-	munmap(p->out, PEER_KEPT);
+	area_free(p->got, PEER_KEPT);
+	area_free(p->out, PEER_KEPT);
 	p->got = p->out = NULL;
 }
 
