@@ -82,8 +82,7 @@ static void tell_network(struct natd *n)
 		log_notice("network", "on %s: gateway %s, IPv6 gateway %s", n->network.interface,
 			   gateway, gateway6);
 	else
-		log_notice("network", "there is no network with a gateway%s%s",
-			   n->config.interface ? " on " : "",
+		log_notice("network", "there is no way out%s%s", n->config.interface ? " on " : "",
 			   n->config.interface ? n->config.interface : "");
 	natd_control_network_changed(n->control);
 }
@@ -181,6 +180,13 @@ static void natd_network_changed(struct network_watch *w)
 	struct natd *n = container(w, struct natd, watch);
 	bool keep[PORTMAP_FAMILIES];
 
+	if (network_same(&w->now, &n->network)) {
+		/* A VPN came or went beside the gateway. */
+		memcpy(n->network.tunnel, w->now.tunnel, sizeof n->network.tunnel);
+		if (n->stage == NATD_HERE)
+			natd_judge(n);
+		return;
+	}
 	for (unsigned f = 0; f < PORTMAP_FAMILIES; f++)
 		keep[f] = network_same_family(&w->now, &n->network, (enum portmap_family)f);
 	if (!n->stopping)
@@ -197,6 +203,8 @@ static void natd_owner_mapping(struct portmap_owner *o, const struct portmap_map
 	if (m->state == MAPPING_MAPPED && old != MAPPING_MAPPED)
 		verify_wanted(n->verify);
 	natd_control_mapping_changed(n->control, m, old);
+	if ((m->state == MAPPING_VERIFIED) != (old == MAPPING_VERIFIED))
+		natd_judge(n);
 }
 
 static void natd_owner_path(struct portmap_owner *o, enum portmap_protocol p, enum portmap_family f)
@@ -240,19 +248,60 @@ static bool no_external(const struct natd *n)
 	return false;
 }
 
+/* The gateway speaks a protocol, or has, in this network. */
+static bool speaks(const struct natd *n)
+{
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) {
+		const struct portmap_path *path = &n->engine.paths[p][PORTMAP_IPV4];
+
+		if (path->state == PATH_THERE ||
+		    (path->state == PATH_GONE && path->failure == PORTMAP_NO_EXTERNAL))
+			return true;
+	}
+	return false;
+}
+
+/* What mappings have shown. */
+static enum truth_entry entry(const struct natd *n)
+{
+	enum truth_entry best =
+		verify_kept_out(n->verify) ? TRUTH_ENTRY_FAILED : TRUTH_ENTRY_UNTRIED;
+
+	for (const struct portmap_mapping *m = n->engine.mappings; m; m = m->next) {
+		enum truth_entry one = m->want.transport == PORTMAP_TCP ? TRUTH_ENTRY_VISITED
+									: TRUTH_ENTRY_ANSWERED;
+
+		if (m->want.family == PORTMAP_IPV4 && m->state == MAPPING_VERIFIED && one > best)
+			best = one;
+	}
+	return best;
+}
+
 void natd_judge(struct natd *n)
 {
+	const struct outside *o = n->outside;
+	const struct portmap_place *place = &n->network.places[PORTMAP_IPV4];
 	struct truth_facts facts = {
-		.own = n->network.places[PORTMAP_IPV4].source,
+		.ipv4 = place->source.len > 0,
+		.ipv6 = n->network.places[PORTMAP_IPV6].source.len > 0,
+		.router = place->gateway,
+		.own = place->source,
+		.speaks = speaks(n),
 		.gateway = n->engine.external,
-		.outside = n->outside->address,
 		.no_external = no_external(n),
 		.stun_configured = n->config.stun.count > 0,
-		.stun_silent = n->outside->silent,
+		.stun_silent = o->silent,
+		.outside = o->address,
+		.seen_count = o->seen_count,
+		.behind = o->behind,
+		.looked = o->looked,
+		.entry = entry(n),
 	};
 	struct truth before = n->truth;
 	enum truth_verdict now;
 
+	memcpy(facts.seen, o->seen, sizeof facts.seen);
+	memcpy(facts.tunnel, n->network.tunnel, sizeof facts.tunnel);
 	truth_judge(&facts, &n->truth);
 	now = n->truth.verdict;
 	if (now == before.verdict) {
@@ -261,11 +310,8 @@ void natd_judge(struct natd *n)
 			natd_control_verdict_changed(n->control);
 		return;
 	}
-	log_at(now == TRUTH_DOUBLE_NAT || now == TRUTH_CGNAT || now == TRUTH_OFFLINE
-		       ? LOG_LEVEL_WARNING
-		       : LOG_LEVEL_NOTICE,
-	       "portmap", "%s%s%s", n->truth.sentence, n->truth.advice[0] ? ": " : "",
-	       n->truth.advice);
+	log_at(truth_cuts_off(now) ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "portmap", "%s%s%s",
+	       n->truth.sentence, n->truth.advice[0] ? ": " : "", n->truth.advice);
 	natd_control_verdict_changed(n->control);
 }
 

@@ -88,6 +88,12 @@ static void listen_to_announcements(struct natd *n)
 			    ANNOUNCE_PORT, strerror(-error));
 }
 
+static bool has_gateway(const struct natd *n)
+{
+	return n->network.places[PORTMAP_IPV4].gateway.len > 0 ||
+	       n->network.places[PORTMAP_IPV6].gateway.len > 0;
+}
+
 void natd_open_drivers(struct natd *n)
 {
 	if (n->network.places[PORTMAP_IPV4].gateway.len > 0) {
@@ -98,7 +104,7 @@ void natd_open_drivers(struct natd *n)
 	}
 	if (n->network.places[PORTMAP_IPV6].gateway.len > 0 && n->config.pcp)
 		open_gateway(n, PORTMAP_IPV6, "PCP over IPv6", driver_pcp_open);
-	if (n->config.upnp && n->upnp.fd >= 0)
+	if (n->config.upnp && n->upnp.fd >= 0 && has_gateway(n))
 		open_upnp(n);
 	listen_to_announcements(n);
 }

@@ -3,6 +3,7 @@
 #include "portmap/network.h"
 
 #include <errno.h>
+#include <linux/rtnetlink.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,20 +12,40 @@
 #include "core/log.h"
 #include "portmap/rtnetlink.h"
 
-#define SETTLE_MS    200u
-#define SUBNET6_BITS 64u /* RFC 4291 section 2.5.4 */
+#define SETTLE_MS     200u
+#define SUBNET6_BITS  64u /* RFC 4291 section 2.5.4 */
+#define ADDRESS4_BITS 32u
 
 /* ---- choosing ---- */
 
+static bool is_main(const struct rtnetlink_route *r)
+{
+	return r->table == RT_TABLE_MAIN;
+}
+
+/* Of two default routes that fit: with a gateway, of the main table, of the lower metric. */
+static bool is_better(const struct rtnetlink_route *a, const struct rtnetlink_route *b)
+{
+	if ((a->gateway.len > 0) != (b->gateway.len > 0))
+		return a->gateway.len > 0;
+	if (is_main(a) != is_main(b))
+		return is_main(a);
+	return a->metric < b->metric;
+}
+
+/* Its interface is up, and the one that was named; where none was, one that is no tunnel, with a
+ * gateway. */
 static bool route_fits(struct network_watch *w, const struct rtnetlink_route *r,
 		       struct rtnetlink_link *link)
 {
 	if (rtnetlink_link(&w->questions, r->index, link) < 0 || !link->up)
 		return false;
-	return w->interface ? strcmp(w->interface, link->name) == 0 : !link->tunnel;
+	if (w->interface)
+		return strcmp(w->interface, link->name) == 0;
+	return !link->tunnel && r->gateway.len > 0;
 }
 
-/* The fitting route of the lowest metric. False: there is none. */
+/* The best of the default routes that fit. False: there is none. */
 static bool best_route(struct network_watch *w, int family, struct rtnetlink_route *out,
 		       struct rtnetlink_link *link)
 {
@@ -37,7 +58,7 @@ static bool best_route(struct network_watch *w, int family, struct rtnetlink_rou
 	for (int i = 0; i < count; i++) {
 		struct rtnetlink_link candidate;
 
-		if ((found && routes[i].metric >= out->metric) ||
+		if ((found && !is_better(&routes[i], out)) ||
 		    !route_fits(w, &routes[i], &candidate))
 			continue;
 		found = true;
@@ -45,6 +66,35 @@ static bool best_route(struct network_watch *w, int family, struct rtnetlink_rou
 		*link = candidate;
 	}
 	return found;
+}
+
+/* The way that a packet from source (len 0: whichever) to the internet takes now. */
+static bool way_out(struct network_watch *w, int family, const struct addr *source,
+		    struct rtnetlink_route *out, struct rtnetlink_link *link)
+{
+	struct addr far;
+
+	return addr_from_literal(family == AF_INET ? NETWORK_FAR4 : NETWORK_FAR6, 0, &far) &&
+	       rtnetlink_way(&w->questions, &far, source, 0, out) == 0 &&
+	       rtnetlink_link(&w->questions, out->index, link) == 0 && link->up;
+}
+
+static bool choose_route(struct network_watch *w, int family, struct rtnetlink_route *out,
+			 struct rtnetlink_link *link)
+{
+	const struct addr any = {.len = 0};
+	struct rtnetlink_route other;
+	struct rtnetlink_link other_link;
+
+	if (w->interface)
+		return best_route(w, family, out, link);
+	if (!way_out(w, family, &any, out, link))
+		return best_route(w, family, out, link);
+	if (link->tunnel && best_route(w, family, &other, &other_link)) {
+		*out = other;
+		*link = other_link;
+	}
+	return true;
 }
 
 static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
@@ -75,7 +125,8 @@ static void choose_source4(struct network_watch *w, const struct rtnetlink_route
 	for (int i = 0; i < count; i++) {
 		int own = 1;
 
-		if (in_subnet4(&route->gateway, &list[i].address, list[i].prefix))
+		if (route->gateway.len > 0 &&
+		    in_subnet4(&route->gateway, &list[i].address, list[i].prefix))
 			own = 2;
 		if (route->preferred.len > 0 && addr_equal(&route->preferred, &list[i].address))
 			own = 3;
@@ -83,6 +134,11 @@ static void choose_source4(struct network_watch *w, const struct rtnetlink_route
 			continue;
 		rank = own;
 		best = i;
+	}
+	if (best < 0 && route->preferred.len > 0) {
+		/* A link without an address of its own uses another's. */
+		out->source = route->preferred;
+		out->prefix = ADDRESS4_BITS;
 	}
 	if (best < 0)
 		return;
@@ -109,6 +165,18 @@ static void choose_source6(struct network_watch *w, const struct rtnetlink_route
 	out->prefix = SUBNET6_BITS;
 }
 
+/* What comes in by the gateway is answered from our address there: where does that go? */
+static void look_for_tunnel(struct network_watch *w, struct network *n)
+{
+	const struct portmap_place *place = &n->places[PORTMAP_IPV4];
+	struct rtnetlink_route route;
+	struct rtnetlink_link link;
+
+	if (place->gateway.len > 0 && way_out(w, AF_INET, &place->source, &route, &link) &&
+	    route.index != place->index && link.tunnel)
+		memcpy(n->tunnel, link.name, sizeof n->tunnel);
+}
+
 static void network_look(struct network_watch *w, struct network *n)
 {
 	static const int families[PORTMAP_FAMILIES] = {
@@ -120,16 +188,18 @@ static void network_look(struct network_watch *w, struct network *n)
 	for (unsigned f = 0; f < PORTMAP_FAMILIES; f++) {
 		struct portmap_place *place = &n->places[f];
 
-		if (!best_route(w, families[f], &route, &link))
+		if (!choose_route(w, families[f], &route, &link))
 			continue;
 		(f == PORTMAP_IPV6 ? choose_source6 : choose_source4)(w, &route, place);
 		if (place->source.len > 0)
 			place->gateway = route.gateway;
 		place->index = route.index;
-		if (f == PORTMAP_IPV4 || n->places[PORTMAP_IPV4].gateway.len == 0)
+		n->link[f] = place->source.len > 0 && place->gateway.len == 0;
+		if (f == PORTMAP_IPV4 || n->places[PORTMAP_IPV4].source.len == 0)
 			memcpy(n->interface, link.name, sizeof n->interface);
-		n->up |= place->gateway.len > 0;
+		n->up |= place->source.len > 0;
 	}
+	look_for_tunnel(w, n);
 }
 
 /* ---- watching ---- */
@@ -143,11 +213,11 @@ bool network_same_family(const struct network *a, const struct network *b, enum 
 {
 	const struct portmap_place *x = &a->places[f], *y = &b->places[f];
 
-	return x->index == y->index && x->prefix == y->prefix &&
+	return x->index == y->index && x->prefix == y->prefix && a->link[f] == b->link[f] &&
 	       same_address(&x->gateway, &y->gateway) && same_address(&x->source, &y->source);
 }
 
-static bool same_network(const struct network *a, const struct network *b)
+bool network_same(const struct network *a, const struct network *b)
 {
 	return a->up == b->up && network_same_family(a, b, PORTMAP_IPV4) &&
 	       network_same_family(a, b, PORTMAP_IPV6);
@@ -159,9 +229,9 @@ static void network_settled(struct timer *t, uint64_t now_ms)
 	struct network now;
 
 	network_look(w, &now);
-	if (same_network(&now, &w->now))
+	if (network_same(&now, &w->now) && strcmp(now.tunnel, w->now.tunnel) == 0)
 		return;
-	now.number = w->now.number + 1;
+	now.number = w->now.number + !network_same(&now, &w->now);
 	w->now = now;
 	w->changed(w);
 }
@@ -232,7 +302,7 @@ void network_watch_pin(struct network_watch *w, const char *interface)
 bool network_still_there(struct network_watch *w, const struct network *n)
 {
 	struct rtnetlink_address list[RTNETLINK_ADDRESSES_MAX];
-	bool v6 = n->places[PORTMAP_IPV4].gateway.len == 0;
+	bool v6 = n->places[PORTMAP_IPV4].source.len == 0;
 	const struct portmap_place *place = &n->places[v6 ? PORTMAP_IPV6 : PORTMAP_IPV4];
 	struct rtnetlink_link link;
 	int count;

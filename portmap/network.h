@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * network: this host's route to the internet: an interface, a gateway and our own addresses on it.
+ * network: this host's way to the internet: an interface, a gateway and our own addresses on it.
  *
- * Default routes come from rtnetlink, lowest metric first. Routes without a gateway and those over
- * point-to-point interfaces (a VPN's tunnel) are passed over, since no router that could map ports
- * is behind them; the configuration may name an interface, and then only that counts.
+ * The kernel is asked which way it would send to a host on the internet (NETWORK_FAR), so that its
+ * rules, all of its tables, nexthop objects and metrics count as they do for packets. Nothing is
+ * sent there.
+ *
+ * A way into a tunnel (a point-to-point interface) is passed over where another default route leads
+ * to a gateway, of whatever table and metric, the main table's before others: then it is a VPN, and
+ * the gateway behind which this host stands is that other route's. Where there is none the tunnel
+ * is the line itself: PPPoE, a modem, or a translator (464XLAT). Such a way has no gateway, as some
+ * of Ethernet have none: a *link*. No router is there that could map ports, but whether outside
+ * reaches this host can be told.
+ *
+ * The configuration may name an interface, and then only its default routes count.
  */
 #ifndef POSTERN_PORTMAP_NETWORK_H
 #define POSTERN_PORTMAP_NETWORK_H
@@ -17,10 +26,18 @@
 #include "portmap/gateway/driver.h"
 #include "portmap/netlink.h"
 
+/* Of a root name server (a.root-servers.net): where no route but the default one leads. */
+#define NETWORK_FAR4 "198.41.0.4"
+#define NETWORK_FAR6 "2001:503:ba3e::2:30"
+
 struct network {
-	bool up;		     /* there is an IPv4 or IPv6 gateway */
-	char interface[IF_NAMESIZE]; /* of the IPv4 gateway; where there is none, of the IPv6 one */
+	bool up;		     /* there is a way out over IPv4 or IPv6 */
+	char interface[IF_NAMESIZE]; /* of the IPv4 way; where there is none, of the IPv6 one */
 	struct portmap_place places[PORTMAP_FAMILIES];
+	bool link[PORTMAP_FAMILIES]; /* the way has no gateway; the place has our own address */
+	/* Into which goes what leaves from our own IPv4 address, though the gateway is elsewhere;
+	 * "": it goes to the gateway. */
+	char tunnel[IF_NAMESIZE];
 	uint64_t number; /* another one for every change */
 };
 
@@ -28,7 +45,8 @@ struct network_watch {
 	/* The owner sets these first. */
 	struct ring *ring;
 	const char *interface; /* NULL: by the default route */
-	/* Something of *now differs from before. Not from inside network_watch_start(). */
+	/* Something of *now differs from before, perhaps the tunnel alone (network_same()). Not
+	 * from inside network_watch_start(). */
 	void (*changed)(struct network_watch *w);
 
 	struct network now;
@@ -46,6 +64,8 @@ bool network_watch_stop(struct network_watch *w);
 /* Another interface (borrowed), or NULL, counts from now on. */
 void network_watch_pin(struct network_watch *w, const char *interface);
 
+/* Both families are the same, whatever the tunnel is. */
+bool network_same(const struct network *a, const struct network *b);
 /* Gateway, interface and our own address are the same over this family. */
 bool network_same_family(const struct network *a, const struct network *b, enum portmap_family f);
 /* The gateway of n can still be reached as it could: its interface is up and has our address. */

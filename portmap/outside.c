@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/container.h"
 #include "core/log.h"
 
@@ -20,13 +21,60 @@ static void set_later(struct outside *o)
 		ring_timer_set(o->natd->ring, &o->later, wait);
 }
 
+/* ---- the way behind the gateway ---- */
+
+static void look_behind(struct outside *o, const struct addr *server);
+
+static void outside_looked(struct hops *h)
+{
+	struct outside *o = container(h, struct outside, hops);
+
+	o->looking = false;
+	if (!h->ended) {
+		truth_look_behind(h->routers, HOPS_MAX, &o->behind, &o->looked);
+		natd_judge(o->natd);
+	}
+	if (o->look_again && !o->natd->stopping)
+		look_behind(o, &h->to);
+}
+
+/* What is behind it is known for this address of outside, and not for too long. */
+static bool is_looked(const struct outside *o, uint64_t now_ms)
+{
+	return o->looked_for.len > 0 && addr_equal(&o->looked_for, &o->seen[0]) &&
+	       now_ms < o->looked_ms + OUTSIDE_LOOK_MS;
+}
+
+/* Where there is no NAT, or no gateway, there is nothing behind. */
+static void look_behind(struct outside *o, const struct addr *server)
+{
+	const struct portmap_place *place = &o->natd->network.places[PORTMAP_IPV4];
+	uint64_t now_ms = clock_ms(CLOCK_BOOTTIME);
+
+	o->look_again = o->looking;
+	if (o->looking || o->seen_count == 0 || place->gateway.len == 0 ||
+	    addr_same_host(&o->seen[0], &place->source) || is_looked(o, now_ms))
+		return;
+	memset(&o->hops, 0, sizeof o->hops);
+	o->hops.ring = o->natd->ring;
+	o->hops.source = place->source;
+	o->hops.index = place->index;
+	o->hops.to = *server;
+	o->hops.done = outside_looked;
+	o->looked_for = o->seen[0];
+	o->looked_ms = now_ms;
+	o->looking = hops_start(&o->hops) == 0;
+}
+
+/* ---- servers ---- */
+
 static void outside_conclude(struct outside *o, const struct addr *address,
 			     enum stun_agreement agreement)
 {
 	o->asking = false;
 	o->rounds++;
 	o->agreement = agreement;
-	o->silent = address->len == 0;
+	o->silent = o->seen_count == 0;
 	o->address = *address;
 	if (o->address.len > 0)
 		addr_set_port(&o->address, 0);
@@ -38,15 +86,34 @@ static void outside_conclude(struct outside *o, const struct addr *address,
 	}
 }
 
+static void note_seen(struct outside *o, struct addr address)
+{
+	addr_set_port(&address, 0);
+	for (size_t i = 0; i < o->seen_count; i++)
+		if (addr_equal(&o->seen[i], &address))
+			return;
+	if (o->seen_count < TRUTH_SEEN_MAX)
+		o->seen[o->seen_count++] = address;
+}
+
 static void outside_round_done(struct stun_round *r)
 {
 	struct outside *o = container(r, struct outside, round);
-	struct addr heard[STUN_ROUND_MAX];
+	struct addr heard[STUN_ROUND_MAX] = {{.len = 0}};
+	const struct addr *server = NULL;
 	struct stun_verdict verdict;
 
-	for (size_t i = 0; i < r->count; i++)
+	o->seen_count = 0;
+	for (size_t i = 0; i < r->count; i++) {
 		heard[i] = r->entries[i].external;
+		if (heard[i].len == 0)
+			continue;
+		note_seen(o, heard[i]);
+		server = server ? server : &r->entries[i].server;
+	}
 	stun_verdict_compare(heard, r->count, &verdict);
+	if (server)
+		look_behind(o, server);
 	outside_conclude(o, &verdict.external, verdict.agreement);
 }
 
@@ -58,6 +125,7 @@ static void ask_round(struct outside *o)
 	memset(&o->round, 0, sizeof o->round);
 	o->round.ring = o->natd->ring;
 	o->round.source = o->natd->network.places[PORTMAP_IPV4].source;
+	o->round.index = o->natd->network.places[PORTMAP_IPV4].index;
 	o->round.pace = pace;
 	o->round.done = outside_round_done;
 	for (size_t i = 0; i < o->count; i++)
@@ -66,8 +134,10 @@ static void ask_round(struct outside *o)
 				o->names[i].address[PORTMAP_IPV4];
 	if (o->round.count > 0 && o->round.source.len > 0 && !o->natd->stopping)
 		error = stun_round_start(&o->round);
-	if (error)
+	if (error) {
+		o->seen_count = 0;
 		outside_conclude(o, &none, STUN_AGREE_NONE);
+	}
 }
 
 static void outside_resolved(void *owner, const struct addr *addresses, size_t count,
@@ -122,7 +192,12 @@ static void outside_asks_again(struct timer *t, uint64_t now_ms)
 void outside_forget(struct outside *o)
 {
 	o->address.len = 0;
+	o->seen_count = 0;
 	o->silent = false;
+	o->behind.len = o->looked_for.len = 0;
+	o->looked = o->look_again = false;
+	if (o->looking)
+		hops_end(&o->hops);
 	ring_timer_cancel(o->natd->ring, &o->later);
 }
 
@@ -164,12 +239,14 @@ struct outside *outside_new(struct natd *n)
 bool outside_stop(struct outside *o)
 {
 	ring_timer_cancel(o->natd->ring, &o->later);
-	o->again = false;
+	o->again = o->look_again = false;
+	if (o->looking)
+		hops_end(&o->hops);
 	if (!o->resolver.closing)
 		resolver_close(&o->resolver);
 	if (o->asking && o->resolving == 0)
 		stun_round_end(&o->round);
-	return !o->asking && resolver_idle(&o->resolver);
+	return !o->asking && !o->looking && resolver_idle(&o->resolver);
 }
 
 void outside_free(struct outside *o)

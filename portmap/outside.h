@@ -3,15 +3,23 @@
  * outside: what the configured STUN servers see of this host.
  *
  * All of them are asked at once from one socket, on entering a network, when the gateway's address
- * changes, and every recheck. Names are resolved anew each time. What most of them say counts.
+ * changes, and every recheck. Names are resolved anew each time. What most of them say counts;
+ * where they disagree, all that they say is kept. The question leaves by the gateway's interface,
+ * also where a VPN has the default route: it is the gateway that is asked about.
+ *
+ * The routers behind the gateway are looked for (hops.h) when outside sees another address than
+ * when that was done last, and every OUTSIDE_LOOK_MS.
  */
 #ifndef POSTERN_PORTMAP_OUTSIDE_H
 #define POSTERN_PORTMAP_OUTSIDE_H
 
 #include "core/program/resolve.h"
+#include "portmap/hops.h"
 #include "portmap/natd.h"
 #include "stun/client/round.h"
 #include "stun/verdict.h"
+
+#define OUTSIDE_LOOK_MS 21600000u /* six hours */
 
 struct outside_name {
 	struct outside *outside;
@@ -28,8 +36,17 @@ struct outside {
 	struct stun_round round; /* over IPv4 */
 	bool asking, again;
 	struct timer later;
+	struct hops hops; /* the way behind the gateway */
+	bool looking, look_again;
+	struct addr looked_for; /* what outside saw then; len 0: not looked */
+	uint64_t looked_ms;	/* and when that was */
+	struct addr behind;	/* see struct truth_facts */
+	bool looked;
 	struct addr address; /* IPv4, port 0; len 0: not known */
-	bool silent;	     /* the last round brought nothing */
+	/* All that they see, each once, port 0; the rest of more is left out. */
+	struct addr seen[TRUTH_SEEN_MAX];
+	size_t seen_count;
+	bool silent; /* the last round brought nothing */
 	enum stun_agreement agreement;
 	uint64_t rounds;
 };

@@ -47,6 +47,7 @@ json_t *report_network(const struct natd *n)
 	set_text(out, "interface", net->interface);
 	set_host(out, "address", &net->places[PORTMAP_IPV4].source);
 	set_host(out, "gateway", &net->places[PORTMAP_IPV4].gateway);
+	set_text(out, "tunnel", net->tunnel);
 	set_host(out, "address6", &net->places[PORTMAP_IPV6].source);
 	set_host(out, "gateway6", &net->places[PORTMAP_IPV6].gateway);
 	return out;
@@ -65,6 +66,20 @@ static void set_servers(json_t *to, const struct conf_array *servers)
 	json_object_set_new(to, "stun_asked", list);
 }
 
+/* What STUN servers see, where that is not one address. */
+static void set_seen(json_t *to, const struct outside *o)
+{
+	json_t *list = o->seen_count > 1 ? json_array() : NULL;
+	char text[ADDR_TEXT_BYTES];
+
+	for (size_t i = 0; list && i < o->seen_count; i++) {
+		addr_format_host(&o->seen[i], text);
+		json_array_append_new(list, json_string(text));
+	}
+	if (list)
+		json_object_set_new(to, "stun_seen", list);
+}
+
 json_t *report_external(const struct natd *n)
 {
 	const struct outside *o = n->outside;
@@ -74,6 +89,7 @@ json_t *report_external(const struct natd *n)
 	set_text(out, "advice", n->truth.advice);
 	set_host(out, "gateway", &n->engine.external);
 	set_host(out, "stun", &o->address);
+	set_seen(out, o);
 	set_servers(out, &n->config.stun);
 	if (o->rounds > 0)
 		json_object_set_new(out, "stun_servers",

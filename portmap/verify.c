@@ -23,7 +23,9 @@
 
 static const struct stun_pace pace = {.rto_ms = 100, .sends = 3, .last_rto = 4};
 
-enum verify_phase { VERIFY_IDLE, VERIFY_ADDRESS, VERIFY_INBOUND, VERIFY_ENDING };
+/* CONTROL: what was to come in did not; the other address is asked itself, since a server whose
+ * other address reaches nobody shows nothing of the way here. */
+enum verify_phase { VERIFY_IDLE, VERIFY_ADDRESS, VERIFY_INBOUND, VERIFY_CONTROL, VERIFY_ENDING };
 
 /* When a mapping's UDP port is tried again. */
 struct verify_try {
@@ -65,6 +67,7 @@ struct verify {
 	uint8_t request[REQUEST_BYTES];
 	size_t request_len;
 	uint64_t until_ms;
+	bool kept_out; /* see verify_kept_out() */
 };
 
 static void look_again(struct verify *v)
@@ -240,6 +243,11 @@ static void look_at_tcp(struct verify *v, const struct portmap_mapping *m)
 
 /* ---- UDP: a server asked from the port itself ---- */
 
+static bool check_runs(const struct verify *v)
+{
+	return v->phase != VERIFY_IDLE && v->phase != VERIFY_ENDING;
+}
+
 static void check_end(struct verify *v)
 {
 	v->phase = VERIFY_ENDING;
@@ -254,6 +262,20 @@ static void check_end(struct verify *v)
 	v->phase = VERIFY_IDLE;
 	if (!v->natd->stopping)
 		ring_timer_set(v->natd->ring, &v->look, 0);
+}
+
+/* What mappings over IPv4 show of the way here. */
+static void note_entry(struct verify *v, bool kept_out)
+{
+	if (v->server.sa.sa_family != AF_INET || v->kept_out == kept_out)
+		return;
+	v->kept_out = kept_out;
+	natd_judge(v->natd);
+}
+
+bool verify_kept_out(const struct verify *v)
+{
+	return v->kept_out;
 }
 
 static void check_unproven(struct verify *v, const char *why)
@@ -281,6 +303,7 @@ static void check_begin(struct verify *v, enum verify_phase phase, const struct 
 
 static void check_step(struct verify *v)
 {
+	const struct addr *to = v->phase == VERIFY_CONTROL ? &v->other : &v->server;
 	uint64_t now_ms = clock_ms(CLOCK_BOOTTIME), next;
 
 	switch (now_ms >= v->until_ms ? STUN_STEP_FAIL
@@ -288,14 +311,16 @@ static void check_step(struct verify *v)
 	case STUN_STEP_SEND:
 		/* What the socket does not take is as good as lost on the way. */
 		(void)!sendto(v->fd, v->request, v->request_len, MSG_DONTWAIT | MSG_NOSIGNAL,
-			      &v->server.sa, v->server.len);
+			      &to->sa, to->len);
 		break;
 	case STUN_STEP_FAIL:
-		check_unproven(v,
-			       v->phase == VERIFY_ADDRESS
-				       ? "the STUN server does not answer"
-				       : "what the STUN server sent from its other address did not "
-					 "arrive");
+		if (v->phase == VERIFY_INBOUND)
+			check_begin(v, VERIFY_CONTROL, &v->other);
+		else
+			check_unproven(v, v->phase == VERIFY_ADDRESS
+						  ? "the STUN server does not answer"
+						  : "the STUN server's other address, which has to "
+						    "prove it, does not answer");
 		return;
 	default:
 		break;
@@ -348,6 +373,13 @@ static void verify_answered(struct verify *v, const struct stun_message *m, cons
 			verify_address_known(v, m);
 			return;
 		}
+		if (v->phase == VERIFY_CONTROL) {
+			note_entry(v, true);
+			check_unproven(v, "what the STUN server sent from its other address did "
+					  "not arrive");
+			return;
+		}
+		note_entry(v, false);
 		addr_format(from, text);
 		snprintf(why, sizeof why, "a datagram from %s, never written to, came in", text);
 		portmap_engine_verified(&v->natd->engine, v->id, why);
@@ -370,7 +402,7 @@ static void verify_readable(struct ring_op *op, int res)
 	struct addr from;
 	ssize_t n;
 
-	while ((v->phase == VERIFY_ADDRESS || v->phase == VERIFY_INBOUND) && res > 0) {
+	while (check_runs(v) && res > 0) {
 		from.len = sizeof from.v6;
 		n = recvfrom(v->fd, bytes, sizeof bytes, MSG_DONTWAIT, &from.sa, &from.len);
 		if (n < 0)
@@ -527,7 +559,8 @@ void verify_wanted(struct verify *v)
 void verify_forget(struct verify *v)
 {
 	ring_timer_cancel(v->natd->ring, &v->look);
-	if (v->phase == VERIFY_ADDRESS || v->phase == VERIFY_INBOUND)
+	v->kept_out = false;
+	if (check_runs(v))
 		check_end(v);
 }
 

@@ -15,7 +15,9 @@
  *     from it. The answer must name the mapping's external address and port, and another one, sent
  *     by the server's other address (RFC 5780 section 4.4), must arrive: that address was never
  *     written to, so only the mapping can have let it in. A server without RFC 5780 proves that the
- *     address is right, not that anything gets in.
+ *     address is right, not that anything gets in. Where the other one does not arrive, the
+ *     server's other address is asked itself: only when that answers is something known to have
+ * been kept out (verify_kept_out()).
  *
  * The port is held for VERIFY_UDP_MS at most, so that a program that starts meanwhile does not find
  * it taken for long. What cannot be proven is said to be so, with the reason.
@@ -30,7 +32,7 @@
 
 #define VERIFY_LOOK_MS	   2000u
 #define VERIFY_LOOK_MAX_MS 60000u
-#define VERIFY_UDP_MS	   1500u
+#define VERIFY_UDP_MS	   2000u
 #define VERIFY_EARLIER_MAX 4096u /* connections before a mapping; with more, nothing proves it */
 
 struct verify;
@@ -39,6 +41,9 @@ struct verify;
 struct verify *verify_new(struct natd *n) MUST_CHECK;
 /* A mapping is new: look soon. */
 void verify_wanted(struct verify *v);
+/* The last datagram that a STUN server sent from its other address to a mapped IPv4 port did not
+ * come in. Falls when one does, or the network goes. */
+bool verify_kept_out(const struct verify *v);
 /* The network has gone: what is under way ends. */
 void verify_forget(struct verify *v);
 /* Ends; idle when it returns true, else ask again later. */

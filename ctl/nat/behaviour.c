@@ -2,6 +2,7 @@
 /* nat_behaviour: servers looked up and surveyed side by side. */
 #include "ctl/nat/behaviour.h"
 
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,8 @@ struct server {
 
 struct behaviour {
 	struct questions questions;
+	struct addr source; /* len 0: as the system chooses */
+	unsigned index;
 	struct server servers[NAT_BEHAVIOUR_SERVERS_MAX];
 	size_t count;
 };
@@ -97,6 +100,8 @@ static void behaviour_survey(struct behaviour *b)
 		}
 		s->survey.ring = b->questions.ring;
 		s->survey.done = behaviour_surveyed;
+		s->survey.source = b->source;
+		s->survey.index = b->index;
 		s->survey.discovery.server = s->address;
 		s->survey.discovery.pace = pace;
 		s->survey.discovery.nat = true;
@@ -138,7 +143,20 @@ static json_t *best_findings(const struct behaviour *b)
 	return out;
 }
 
-json_t *nat_behaviour_ask(const struct endpoint *servers, size_t count)
+/* The same way as the gateway is asked, so that one NAT is told of. */
+static void behaviour_leave_by(struct behaviour *b, const json_t *network)
+{
+	const char *interface = json_string_value(json_object_get(network, "interface"));
+	const char *address = json_string_value(json_object_get(network, "address"));
+
+	if (!interface || !address || !addr_from_literal(address, 0, &b->source))
+		return;
+	b->index = if_nametoindex(interface);
+	if (b->index == 0)
+		b->source.len = 0;
+}
+
+json_t *nat_behaviour_ask(const struct endpoint *servers, size_t count, const json_t *network)
 {
 	struct behaviour *b = calloc(1, sizeof(*b));
 	json_t *out = NULL;
@@ -153,6 +171,7 @@ json_t *nat_behaviour_ask(const struct endpoint *servers, size_t count)
 		b->servers[i].behaviour = b;
 		b->servers[i].endpoint = servers[i];
 	}
+	behaviour_leave_by(b, network);
 	behaviour_look_up(b);
 	if (questions_wait(&b->questions)) {
 		behaviour_survey(b);

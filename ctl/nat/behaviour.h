@@ -15,8 +15,10 @@
 bool nat_behaviour_server(const char *word, struct endpoint *out) MUST_CHECK;
 
 /* Asks all of them side by side, which takes seconds, and gives what the one says that told most:
- * stun_report_findings() with "server", null where none could be asked. Owned by the caller; NULL
- * without memory. */
-json_t *nat_behaviour_ask(const struct endpoint *servers, size_t count) MUST_CHECK;
+ * stun_report_findings() with "server", null where none could be asked. The questions leave by
+ * the interface and from the address of network (docs/nat.md), whatever the routes say; by the
+ * routes where those are not known. Owned by the caller; NULL without memory. */
+json_t *nat_behaviour_ask(const struct endpoint *servers, size_t count,
+			  const json_t *network) MUST_CHECK;
 
 #endif

@@ -41,55 +41,103 @@ static void say(json_t *meaning, const char *sentence)
 	json_array_append_new(meaning, json_string(sentence));
 }
 
-/* Another NAT is behind the gateway, or nothing at all. */
+/* Nothing from outside gets in by what the gateway maps: truth_cuts_off(), by name, since the
+ * helper that tells it may be of another version. */
 static bool cut_off(const json_t *external)
 {
-	return is(external, "verdict", "double_nat") || is(external, "verdict", "cgnat") ||
-	       is(external, "verdict", "offline");
+	static const char *const verdicts[] = {"filtered", "double_nat", "cgnat",   "vpn",
+					       "blocked",  "ipv6_only",	 "offline", NULL};
+
+	for (size_t i = 0; verdicts[i]; i++)
+		if (is(external, "verdict", verdicts[i]))
+			return true;
+	return false;
 }
 
-static bool any_verified(const json_t *mappings)
+static bool any_verified(const json_t *mappings, const char *family)
 {
 	json_t *mapping;
 	size_t i;
 
 	json_array_foreach(mappings, i, mapping)
 	{
-		if (is(mapping, "state", "verified"))
+		if (is(mapping, "state", "verified") && (!family || is(mapping, "family", family)))
 			return true;
 	}
 	return false;
 }
 
+/* Without a NAT: a firewall lets in answers only. */
+static bool walled_off(const json_t *external, const json_t *behaviour)
+{
+	const char *filtering = json_string_value(json_object_get(behaviour, "filtering"));
+
+	return is(external, "verdict", "no_nat") && filtering &&
+	       strcmp(filtering, "endpoint-independent") != 0;
+}
+
+static const char *meaning_of_held(const json_t *external, bool verified)
+{
+	if (is(external, "verdict", "vpn"))
+		return "The gateway maps ports, but what comes in by them is answered through the "
+		       "VPN, and lost.";
+	if (is(external, "verdict", "filtered"))
+		return "The gateway maps ports, but what was sent to one from outside did not come "
+		       "in.";
+	if (is(external, "verdict", "blocked") || is(external, "verdict", "offline"))
+		return "The gateway maps ports, but there is no way to outside.";
+	if (cut_off(external))
+		return "The gateway maps ports, but only towards another NAT: no host outside gets "
+		       "through by that.";
+	if (verified)
+		return "Port mapping works: a host outside that knows the external address and "
+		       "port reaches this one directly.";
+	if (is(external, "verdict", "one_nat"))
+		return "The gateway maps ports, and its address is the one that outside sees; that "
+		       "something comes in is not proven yet.";
+	return "The gateway maps ports; whether outside reaches them is not proven.";
+}
+
+static const char *meaning_of_none(const json_t *probe)
+{
+	const json_t *external = json_object_get(probe, "external");
+	const json_t *network = json_object_get(probe, "network");
+
+	if (is(external, "verdict", "ipv6_only"))
+		return "There is no IPv4 here: no port can be mapped, and none has to be.";
+	if (!json_is_true(json_object_get(network, "up")))
+		return "There is no gateway to ask: connect this host to a network, or name its "
+		       "interface to natd.";
+	if (!json_object_get(network, "gateway") && !json_object_get(network, "gateway6"))
+		return "There is no gateway here that could map ports.";
+	if (json_array_size(json_object_get(probe, "mappings")) == 0)
+		return "Whether ports can be mapped has not been tried.";
+	if (cut_off(external))
+		return "No port can be mapped here: no host outside can begin a connection to this "
+		       "one over IPv4.";
+	if (is(external, "verdict", "plausible") && !json_object_get(external, "gateway"))
+		return "This host's own address is a public one: where no firewall is in the way, "
+		       "it needs no port mapping.";
+	return "No port can be mapped here: unless one is forwarded by hand, no host outside can "
+	       "begin a connection to this one over IPv4.";
+}
+
 static void say_of_mappings(json_t *meaning, const json_t *probe, bool held)
 {
 	const json_t *external = json_object_get(probe, "external");
-	const json_t *mappings = json_object_get(probe, "mappings");
 
-	if (is(external, "verdict", "no_nat"))
+	if (walled_off(external, json_object_get(probe, "behaviour")))
+		say(meaning, "This host's own address is what outside sees, but a firewall lets in "
+			     "only answers: allow the port in it.");
+	else if (is(external, "verdict", "no_nat"))
 		say(meaning, "This host needs no port mapping: its own address is what outside "
 			     "sees.");
-	else if (held && cut_off(external))
-		say(meaning, "The gateway maps ports, but only towards another NAT: no host "
-			     "outside gets through by that.");
-	else if (held && any_verified(mappings))
-		say(meaning, "Port mapping works: a host outside that knows the external "
-			     "address and port reaches this one directly.");
-	else if (held && is(external, "verdict", "one_nat"))
-		say(meaning, "Port mapping works as far as the gateway tells, and its address is "
-			     "the one that outside sees: this host can be reached directly.");
 	else if (held)
-		say(meaning, "Port mapping works as far as the gateway tells: this host can "
-			     "probably be reached directly.");
-	else if (!json_is_true(json_object_get(json_object_get(probe, "network"), "up")))
-		say(meaning, "There is no gateway to ask: connect this host to a network, or name "
-			     "its interface to natd.");
-	else if (json_array_size(mappings) == 0)
-		say(meaning, "Whether ports can be mapped has not been tried.");
-	else
 		say(meaning,
-		    "No port can be mapped here: no host outside can begin a connection to "
-		    "this one over IPv4.");
+		    meaning_of_held(external,
+				    any_verified(json_object_get(probe, "mappings"), "ipv4")));
+	else
+		say(meaning, meaning_of_none(probe));
 }
 
 /* The mapping makes up for a NAT that would be a hindrance. */
@@ -114,24 +162,53 @@ static void say_of_behaviour(json_t *meaning, const json_t *behaviour, bool reac
 	say(meaning, text);
 }
 
-void nat_conclude(json_t *probe)
+/* What the verdict means for a host outside that begins a connection. */
+static enum nat_outcome outcome_of(const json_t *probe, bool held)
+{
+	const json_t *external = json_object_get(probe, "external");
+
+	if (walled_off(external, json_object_get(probe, "behaviour")))
+		return NAT_UNREACHED;
+	if (is(external, "verdict", "no_nat"))
+		return NAT_REACHED;
+	if (is(external, "verdict", "offline") || is(external, "verdict", "blocked") ||
+	    !json_is_true(json_object_get(json_object_get(probe, "network"), "up")))
+		return NAT_NO_WAY;
+	if (cut_off(external))
+		return NAT_UNREACHED;
+	if (!held)
+		return is(external, "verdict", "plausible") && !json_object_get(external, "gateway")
+			       ? NAT_UNPROVEN
+			       : NAT_UNREACHED;
+	return is(external, "verdict", "one_nat") || is(external, "verdict", "several_exits") ||
+			       any_verified(json_object_get(probe, "mappings"), "ipv4")
+		       ? NAT_REACHED
+		       : NAT_UNPROVEN;
+}
+
+enum nat_outcome nat_conclude(json_t *probe)
 {
 	const json_t *external = json_object_get(probe, "external");
 	const json_t *behaviour = json_object_get(probe, "behaviour");
 	const json_t *mappings = json_object_get(probe, "mappings");
 	bool held = any_held(mappings, "ipv4"), pinhole = any_held(mappings, "ipv6");
-	bool direct = is(external, "verdict", "no_nat");
-	bool reachable = direct || (held && !cut_off(external));
+	bool proven = any_verified(mappings, "ipv6"), direct = is(external, "verdict", "no_nat");
+	enum nat_outcome outcome = outcome_of(probe, held), six;
 	json_t *meaning = json_array();
 
 	say_of_mappings(meaning, probe, held);
 	if (pinhole)
-		say(meaning,
-		    "Over IPv6 the gateway lets in what it is asked to: a host that has IPv6 "
-		    "reaches this one directly.");
+		say(meaning, proven ? "Over IPv6 the gateway lets in what it is asked to: a host "
+				      "that has IPv6 reaches this one directly."
+				    : "Over IPv6 the gateway says that it lets in what it is asked "
+				      "to; that something comes in is not proven yet.");
 	if (json_is_true(json_object_get(json_object_get(probe, "network"), "up")) &&
-	    !is(external, "verdict", "offline"))
-		say_of_behaviour(meaning, behaviour, reachable && !direct);
-	json_object_set_new(probe, "reachable", json_boolean(reachable || pinhole));
+	    !is(external, "verdict", "offline") && !is(external, "verdict", "ipv6_only"))
+		say_of_behaviour(meaning, behaviour, outcome <= NAT_UNPROVEN && !direct);
+	six = proven ? NAT_REACHED : pinhole ? NAT_UNPROVEN : NAT_NO_WAY;
+	if (six < outcome)
+		outcome = six;
+	json_object_set_new(probe, "reachable", json_boolean(outcome <= NAT_UNPROVEN));
 	json_object_set_new(probe, "meaning", meaning);
+	return outcome;
 }

@@ -6,6 +6,14 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+/* Whether a host outside can begin a connection to this one, the best first. */
+enum nat_outcome {
+	NAT_REACHED,   /* it can, as far as was seen */
+	NAT_UNPROVEN,  /* perhaps: nothing has proven it */
+	NAT_UNREACHED, /* it cannot */
+	NAT_NO_WAY     /* this host itself does not get out */
+};
+
 /*
  * The result of 'nat probe': {by, network, external, protocols, mappings, behaviour}. by: "natd" or
  * "trial", whose the mappings are; behaviour: as of nat_behaviour_ask(), or null.
@@ -13,7 +21,7 @@
  * Adds what follows from the rest: "reachable" (whether outside reaches what is opened here, as far
  * as is known) and "meaning", a list of sentences.
  */
-void nat_conclude(json_t *probe);
+enum nat_outcome nat_conclude(json_t *probe);
 
 /* A mapping (docs/nat.md) that the gateway has granted. */
 bool nat_conclude_held(const json_t *mapping);

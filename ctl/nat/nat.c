@@ -314,6 +314,10 @@ static json_t *gateway(const struct arguments *a, struct endpoint *servers, size
 
 static enum status nat_run_probe(const struct arguments *a)
 {
+	static const enum status statuses[] = {[NAT_REACHED] = STATUS_OK,
+					       [NAT_UNPROVEN] = STATUS_UNPROVEN,
+					       [NAT_UNREACHED] = STATUS_UNREACHED,
+					       [NAT_NO_WAY] = STATUS_NO_WAY};
 	const struct page page = page_of_terminal();
 	struct endpoint servers[NAT_BEHAVIOUR_SERVERS_MAX];
 	json_t *probe, *behaviour = NULL;
@@ -325,18 +329,17 @@ static enum status nat_run_probe(const struct arguments *a)
 	probe = gateway(a, servers, &count);
 	if (probe && count > 0) {
 		progress_say("asking the STUN servers what the NAT does ...");
-		behaviour = nat_behaviour_ask(servers, count);
+		behaviour = nat_behaviour_ask(servers, count, json_object_get(probe, "network"));
 	}
 	progress_end();
 	if (!probe)
 		return STATUS_FAILED;
 	json_object_set_new(probe, "behaviour", behaviour ? behaviour : json_null());
-	nat_conclude(probe);
+	status = statuses[nat_conclude(probe)];
 	if (arguments_flag(a, "--json"))
 		show_json(stdout, probe);
 	else
 		nat_report_probe(&page, probe);
-	status = json_is_true(json_object_get(probe, "reachable")) ? STATUS_OK : STATUS_FAILED;
 	json_decref(probe);
 	return status;
 }

@@ -37,25 +37,28 @@ static bool is_up(const json_t *of)
 
 static void network_sentence(const json_t *network, char *out, size_t room)
 {
-	char interface[64], address[64], gateway[64], address6[64], gateway6[64];
+	char interface[64], address[64], gateway[64], address6[64], gateway6[64], tunnel[64];
 	int used;
 
 	if (!json_is_true(json_object_get(network, "up"))) {
-		snprintf(out, room, "there is none with a gateway");
+		snprintf(out, room, "there is none: no default route");
 		return;
 	}
 	text(network, "interface", interface, sizeof(interface));
 	text(network, "address", address, sizeof(address));
 	text(network, "gateway", gateway, sizeof(gateway));
+	text(network, "tunnel", tunnel, sizeof(tunnel));
 	text(network, "address6", address6, sizeof(address6));
 	text(network, "gateway6", gateway6, sizeof(gateway6));
 	used = snprintf(out, room, "%s", interface);
-	if (gateway[0])
-		used += snprintf(out + used, room - (size_t)used, ": %s, gateway %s", address,
-				 gateway);
-	if (gateway6[0])
-		snprintf(out + used, room - (size_t)used, "%s %s, gateway %s",
-			 gateway[0] ? ";" : ":", address6, gateway6);
+	if (address[0])
+		used += snprintf(out + used, room - (size_t)used, ": %s, %s%s", address,
+				 gateway[0] ? "gateway " : "a link without a gateway", gateway);
+	if (tunnel[0])
+		used += snprintf(out + used, room - (size_t)used, "; VPN %s", tunnel);
+	if (address6[0])
+		snprintf(out + used, room - (size_t)used, "%s %s, %s%s", address[0] ? ";" : ":",
+			 address6, gateway6[0] ? "gateway " : "a link without a gateway", gateway6);
 }
 
 static void protocol_name(const json_t *protocol, char *out, size_t room)
@@ -115,9 +118,17 @@ struct nat_verdict {
 static struct nat_verdict verdict_of(const json_t *external)
 {
 	static const struct nat_verdict verdicts[] = {
-		{"no_nat", "no NAT:", SHOW_GOOD},	{"one_nat", "one NAT:", SHOW_GOOD},
-		{"plausible", "plausible:", SHOW_GOOD}, {"double_nat", "double NAT:", SHOW_BAD},
-		{"cgnat", "CGNAT:", SHOW_BAD},		{"offline", "offline:", SHOW_BAD},
+		{"no_nat", "no NAT:", SHOW_GOOD},
+		{"one_nat", "one NAT:", SHOW_GOOD},
+		{"plausible", "plausible:", SHOW_WARN},
+		{"double_nat", "double NAT:", SHOW_BAD},
+		{"cgnat", "CGNAT:", SHOW_BAD},
+		{"offline", "offline:", SHOW_BAD},
+		{"filtered", "kept out:", SHOW_BAD},
+		{"several_exits", "several ways out:", SHOW_WARN},
+		{"vpn", "VPN:", SHOW_BAD},
+		{"ipv6_only", "IPv6 only:", SHOW_WARN},
+		{"blocked", "blocked:", SHOW_BAD},
 	};
 
 	for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++)
@@ -126,19 +137,44 @@ static struct nat_verdict verdict_of(const json_t *external)
 	return (struct nat_verdict){"unknown", "unknown:", SHOW_WARN};
 }
 
+/* "45.0.0.10 or 45.0.0.20, by whom is asked"; "" where servers agree. */
+static void seen_text(const json_t *seen, char out[TEXT_BYTES])
+{
+	static const struct show_column as_text = {"", "", SHOW_TEXT, NULL};
+	const json_t *item;
+	size_t i, used = 0;
+	char one[64];
+
+	out[0] = '\0';
+	json_array_foreach(seen, i, item)
+	{
+		show_value(item, &as_text, one, sizeof(one));
+		if (used < TEXT_BYTES)
+			used += (size_t)snprintf(out + used, TEXT_BYTES - used, "%s%s",
+						 i ? " or " : "", one);
+	}
+	if (used > 0 && used < TEXT_BYTES)
+		snprintf(out + used, TEXT_BYTES - used, ", by whom is asked");
+}
+
 static void put_outside(const struct page *p, const json_t *of)
 {
 	const json_t *external = json_object_get(of, "external");
 	const struct nat_verdict verdict = verdict_of(external);
-	char stun[64], gateway[64], sentence[TEXT_BYTES], advice[TEXT_BYTES];
+	char stun[64], gateway[64], sentence[TEXT_BYTES], advice[TEXT_BYTES], seen[TEXT_BYTES];
 
 	if (!is_up(of))
 		return;
 	text(external, "stun", stun, sizeof(stun));
+	seen_text(json_object_get(external, "stun_seen"), seen);
 	text(external, "gateway", gateway, sizeof(gateway));
 	text(external, "sentence", sentence, sizeof(sentence));
 	page_title(p, "Outside");
-	page_row(p, "address", stun[0] ? stun : gateway[0] ? gateway : "not known");
+	page_row(p, "address",
+		 seen[0]      ? seen
+		 : stun[0]    ? stun
+		 : gateway[0] ? gateway
+			      : "not known");
 	page_marked_row(p, "verdict", verdict.style, verdict.name, sentence);
 	if (text(external, "advice", advice, sizeof(advice))[0])
 		page_row(p, "advice", advice);

@@ -10,7 +10,15 @@
 #include "core/must_check.h"
 
 /* What a shell learns; postern(1) says the same. */
-enum status { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
+enum status {
+	STATUS_OK = 0,
+	STATUS_FAILED = 1,
+	STATUS_USAGE = 2,
+	/* Of 'nat probe', which went well and tells what it found. */
+	STATUS_UNPROVEN = 3,
+	STATUS_UNREACHED = 4,
+	STATUS_NO_WAY = 5
+};
 
 struct option_row {
 	const char *name;  /* "--host" */

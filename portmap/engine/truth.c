@@ -7,17 +7,32 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ADVICE_BRIDGE                                                                              \
-	"put the outer router into bridge mode, or forward the port on it to this one as well; "   \
-	"the "                                                                                     \
-	"relay works meanwhile"
-#define ADVICE_PROVIDER                                                                            \
-	"ask the provider for a public IPv4 address, or use IPv6; the relay works meanwhile"
+#define SEEN_BYTES (TRUTH_SEEN_MAX * (INET_ADDRSTRLEN + 5))
+
+static const char advice_home[] =
+	"put the outer router into bridge mode, or forward the port on it to this one as well; the "
+	"relay works meanwhile";
+static const char advice_either[] = "if the outer router is yours, put it into bridge mode or "
+				    "forward the port on it as well; if "
+				    "it is the provider's, ask for a public IPv4 address, or use "
+				    "IPv6; the relay works meanwhile";
+static const char advice_provider[] =
+	"ask the provider for a public IPv4 address, or use IPv6; the relay works meanwhile";
+
+static const char advice_offline[] = "see whether the gateway is connected to the provider";
 
 static const char *const verdict_names[] = {
-	[TRUTH_UNKNOWN] = "unknown",	   [TRUTH_NO_NAT] = "no_nat",
-	[TRUTH_ONE_NAT] = "one_nat",	   [TRUTH_PLAUSIBLE] = "plausible",
-	[TRUTH_DOUBLE_NAT] = "double_nat", [TRUTH_CGNAT] = "cgnat",
+	[TRUTH_UNKNOWN] = "unknown",
+	[TRUTH_NO_NAT] = "no_nat",
+	[TRUTH_ONE_NAT] = "one_nat",
+	[TRUTH_PLAUSIBLE] = "plausible",
+	[TRUTH_FILTERED] = "filtered",
+	[TRUTH_SEVERAL_EXITS] = "several_exits",
+	[TRUTH_DOUBLE_NAT] = "double_nat",
+	[TRUTH_CGNAT] = "cgnat",
+	[TRUTH_VPN] = "vpn",
+	[TRUTH_IPV6_ONLY] = "ipv6_only",
+	[TRUTH_BLOCKED] = "blocked",
 	[TRUTH_OFFLINE] = "offline",
 };
 static_assert(sizeof verdict_names / sizeof *verdict_names == TRUTH_VERDICTS, "a name each");
@@ -27,6 +42,11 @@ const char *truth_verdict_name(enum truth_verdict v)
 	return verdict_names[v];
 }
 
+bool truth_cuts_off(enum truth_verdict v)
+{
+	return v >= TRUTH_FILTERED;
+}
+
 /* IANA's registry of special addresses (RFC 6890 and its successors), as far as none of them can be
  * a router's address on the internet. */
 static const struct {
@@ -34,13 +54,13 @@ static const struct {
 	unsigned prefix;
 	enum truth_range range;
 } ranges[] = {
-	{0x0a000000, 8, TRUTH_PRIVATE},	 {0xac100000, 12, TRUTH_PRIVATE},
-	{0xc0a80000, 16, TRUTH_PRIVATE}, {0x64400000, 10, TRUTH_SHARED},
-	{0xc0000000, 29, TRUTH_SHARED},	 {0x00000000, 8, TRUTH_SPECIAL},
-	{0x7f000000, 8, TRUTH_SPECIAL},	 {0xa9fe0000, 16, TRUTH_SPECIAL},
-	{0xc0000000, 24, TRUTH_SPECIAL}, {0xc0000200, 24, TRUTH_SPECIAL},
-	{0xc6120000, 15, TRUTH_SPECIAL}, {0xc6336400, 24, TRUTH_SPECIAL},
-	{0xcb007100, 24, TRUTH_SPECIAL}, {0xe0000000, 3, TRUTH_SPECIAL},
+	{0x0a000000, 8, TRUTH_PRIVATE},	    {0xac100000, 12, TRUTH_PRIVATE},
+	{0xc0a80000, 16, TRUTH_PRIVATE},    {0x64400000, 10, TRUTH_SHARED},
+	{0xc0000000, 29, TRUTH_TRANSLATED}, {0x00000000, 8, TRUTH_SPECIAL},
+	{0x7f000000, 8, TRUTH_SPECIAL},	    {0xa9fe0000, 16, TRUTH_SPECIAL},
+	{0xc0000000, 24, TRUTH_SPECIAL},    {0xc0000200, 24, TRUTH_SPECIAL},
+	{0xc6120000, 15, TRUTH_SPECIAL},    {0xc6336400, 24, TRUTH_SPECIAL},
+	{0xcb007100, 24, TRUTH_SPECIAL},    {0xe0000000, 3, TRUTH_SPECIAL},
 };
 
 enum truth_range truth_range_of(const struct addr *ipv4)
@@ -53,6 +73,8 @@ enum truth_range truth_range_of(const struct addr *ipv4)
 	return TRUTH_PUBLIC;
 }
 
+/* ---- addresses ---- */
+
 static bool is_ipv4(const struct addr *a)
 {
 	return a->len > 0 && a->sa.sa_family == AF_INET;
@@ -63,9 +85,52 @@ static bool same_host(const struct addr *a, const struct addr *b)
 	return is_ipv4(a) && addr_same_host(a, b);
 }
 
+static bool is_seen(const struct truth_facts *f, const struct addr *a)
+{
+	for (size_t i = 0; i < f->seen_count; i++)
+		if (same_host(a, &f->seen[i]))
+			return true;
+	return false;
+}
+
+/* Of a network of 192.168: a router that people put up themselves. Providers use the other private
+ * ranges as well. */
+static bool is_home(const struct addr *a)
+{
+	return ntohl(a->v4.sin_addr.s_addr) >> 16 == 0xc0a8;
+}
+
+static bool is_providers(const struct addr *a)
+{
+	return is_ipv4(a) &&
+	       (truth_range_of(a) == TRUTH_SHARED || truth_range_of(a) == TRUTH_TRANSLATED);
+}
+
+/* ---- texts ---- */
+
 static const char *host_text(const struct addr *a, char out[ADDR_TEXT_BYTES])
 {
 	addr_format_host(a, out);
+	return out;
+}
+
+/* What most servers see; where they disagree, each of their answers: "A, B and C". */
+static const char *seen_text(const struct truth_facts *f, char out[SEEN_BYTES])
+{
+	char one[ADDR_TEXT_BYTES];
+	size_t used = 0;
+
+	if (is_ipv4(&f->outside)) {
+		snprintf(out, SEEN_BYTES, "%s", host_text(&f->outside, one));
+		return out;
+	}
+	out[0] = '\0';
+	for (size_t i = 0; i < f->seen_count && used < SEEN_BYTES; i++)
+		used += (size_t)snprintf(out + used, SEEN_BYTES - used, "%s%s",
+					 i == 0			 ? ""
+					 : i + 1 < f->seen_count ? ", "
+								 : " and ",
+					 host_text(&f->seen[i], one));
 	return out;
 }
 
@@ -81,80 +146,374 @@ conclude(struct truth *out, enum truth_verdict verdict, const char *advice, cons
 	va_end(args);
 }
 
-/* The gateway gives an address that no host outside can have. */
+/* ---- which NAT is behind ---- */
+
+/* There is one behind the gateway, as said shows; whose, the routers behind it tell, and the
+ * address that the gateway gives. */
+static void judge_another_nat(const struct truth_facts *f, const char *said, struct truth *out)
+{
+	char behind[ADDR_TEXT_BYTES];
+
+	if (is_providers(&f->behind))
+		conclude(out, TRUTH_CGNAT, advice_provider,
+			 "%s; the router behind it is %s: probably a NAT of the provider's "
+			 "(carrier-grade NAT)",
+			 said, host_text(&f->behind, behind));
+	else if (is_ipv4(&f->behind))
+		conclude(out, TRUTH_DOUBLE_NAT, is_home(&f->behind) ? advice_home : advice_either,
+			 "%s; another NAT is behind it: the next router is %s", said,
+			 host_text(&f->behind, behind));
+	else
+		conclude(out, TRUTH_DOUBLE_NAT,
+			 is_ipv4(&f->gateway) && is_home(&f->gateway) ? advice_home : advice_either,
+			 "%s: another NAT is behind it", said);
+}
+
+/* ---- the gateway gives an address ---- */
+
+/* One that no host outside can have. */
 static void judge_not_public(const struct truth_facts *f, enum truth_range range, struct truth *out)
 {
-	char gateway[ADDR_TEXT_BYTES];
+	char gateway[ADDR_TEXT_BYTES], said[128];
 
 	host_text(&f->gateway, gateway);
-	if (range == TRUTH_SHARED)
+	switch (range) {
+	case TRUTH_SHARED:
 		conclude(
-			out, TRUTH_CGNAT, ADVICE_PROVIDER,
+			out, TRUTH_CGNAT, advice_provider,
 			"the gateway's external address %s is one that providers share among "
 			"customers (carrier-grade NAT): what it maps is not reachable from outside",
 			gateway);
-	else
-		conclude(out, TRUTH_DOUBLE_NAT, ADVICE_BRIDGE,
-			 "the gateway's external address %s is %s: another NAT is behind it, and "
-			 "what it maps is not reachable from outside",
-			 gateway, range == TRUTH_PRIVATE ? "private" : "not one of the internet");
+		break;
+	case TRUTH_TRANSLATED:
+		conclude(
+			out, TRUTH_CGNAT, advice_provider,
+			"the gateway's external address %s is that of a translator (DS-Lite, "
+			"464XLAT): its line has IPv6, and IPv4 by a NAT of the provider's, through "
+			"which nothing gets in",
+			gateway);
+		break;
+	default:
+		snprintf(said, sizeof said, "the gateway's external address %s is %s", gateway,
+			 range == TRUTH_PRIVATE ? "private" : "not one of the internet");
+		if (range == TRUTH_SPECIAL && f->seen_count == 0 && f->stun_silent)
+			conclude(out, TRUTH_OFFLINE, advice_offline,
+				 "%s, and no STUN server answers: it seems not to be connected",
+				 said);
+		else
+			judge_another_nat(f, said, out);
+	}
 }
 
-static void judge_none(const struct truth_facts *f, struct truth *out)
+/* A public one, which is what outside sees. */
+static void judge_confirmed(const struct truth_facts *f, struct truth *out)
 {
-	char outside[ADDR_TEXT_BYTES];
+	char gateway[ADDR_TEXT_BYTES], behind[ADDR_TEXT_BYTES], said[192];
 
-	if (!f->no_external) {
-		conclude(out, TRUTH_UNKNOWN, "", "the gateway does not tell its external address");
-	} else if (is_ipv4(&f->outside)) {
-		conclude(out, TRUTH_DOUBLE_NAT, ADVICE_BRIDGE,
-			 "the gateway says that it has no external address, but outside sees %s: "
-			 "another NAT is behind it",
-			 host_text(&f->outside, outside));
-	} else if (f->stun_configured && f->stun_silent) {
-		conclude(out, TRUTH_OFFLINE, "see whether the gateway is connected to the provider",
-			 "the gateway says that it has no external address, and no STUN server "
-			 "answers: it seems not to be connected");
+	host_text(&f->gateway, gateway);
+	if (f->entry == TRUTH_ENTRY_VISITED ||
+	    (f->entry == TRUTH_ENTRY_ANSWERED && !is_ipv4(&f->behind))) {
+		conclude(out, TRUTH_ONE_NAT, "",
+			 "outside sees %s, the gateway's external address, and what was sent there "
+			 "came in",
+			 gateway);
+	} else if (f->entry == TRUTH_ENTRY_FAILED && is_ipv4(&f->behind)) {
+		snprintf(
+			said, sizeof said,
+			"the gateway gives %s, which is what outside sees, but what was sent there "
+			"did not come in",
+			gateway);
+		judge_another_nat(f, said, out);
+	} else if (f->entry == TRUTH_ENTRY_FAILED) {
+		conclude(
+			out, TRUTH_FILTERED,
+			"see whether a firewall is before the gateway, and whether it knows its "
+			"address from a STUN test behind another NAT; the relay works meanwhile",
+			"outside sees %s, which the gateway gives as its own, but what was sent to "
+			"a port mapped there did not come in",
+			gateway);
+	} else if (is_ipv4(&f->behind)) {
+		conclude(
+			out, TRUTH_PLAUSIBLE, "",
+			"outside sees %s, which the gateway gives as its own; but the router "
+			"behind "
+			"it is %s, and whether that does NAT is only known when something comes in",
+			gateway, host_text(&f->behind, behind));
 	} else {
-		conclude(out, TRUTH_DOUBLE_NAT, ADVICE_BRIDGE,
-			 "the gateway says that it has no usable external address: it is not "
-			 "connected, or another NAT is behind it");
+		conclude(out, TRUTH_ONE_NAT, "", "outside sees %s, the gateway's external address",
+			 gateway);
 	}
 }
 
 static void judge_public(const struct truth_facts *f, struct truth *out)
 {
-	char gateway[ADDR_TEXT_BYTES], outside[ADDR_TEXT_BYTES];
+	char gateway[ADDR_TEXT_BYTES], seen[SEEN_BYTES], said[192];
 
 	host_text(&f->gateway, gateway);
-	if (!is_ipv4(&f->outside))
-		conclude(out, TRUTH_PLAUSIBLE,
-			 f->stun_configured ? "" : "name a STUN server (stun, --stun) to be sure",
+	if (f->seen_count == 0 && !f->stun_configured) {
+		conclude(out, TRUTH_PLAUSIBLE, "name a STUN server (stun, --stun) to be sure",
 			 "the gateway's external address %s is a public one; no STUN server has "
 			 "confirmed it",
 			 gateway);
-	else if (same_host(&f->gateway, &f->outside))
-		conclude(out, TRUTH_ONE_NAT, "", "outside sees %s, the gateway's external address",
+	} else if (f->seen_count == 0) {
+		conclude(out, TRUTH_PLAUSIBLE,
+			 f->stun_silent
+				 ? "see whether UDP gets out of this network, or name another "
+				   "STUN server"
+				 : "",
+			 "the gateway's external address %s is a public one; no STUN server has "
+			 "confirmed it",
 			 gateway);
-	else
-		conclude(out, TRUTH_DOUBLE_NAT, ADVICE_BRIDGE,
+	} else if (same_host(&f->gateway, &f->outside)) {
+		judge_confirmed(f, out);
+	} else if (is_seen(f, &f->gateway)) {
+		conclude(
+			out, TRUTH_SEVERAL_EXITS, "",
+			"STUN servers see different addresses, %s: there are several ways out, and "
+			"mappings are at the gateway's, %s",
+			seen_text(f, seen), gateway);
+	} else if (is_ipv4(&f->behind)) {
+		snprintf(said, sizeof said, "outside sees %s, but the gateway gives %s",
+			 seen_text(f, seen), gateway);
+		judge_another_nat(f, said, out);
+	} else {
+		conclude(out, TRUTH_DOUBLE_NAT, advice_either,
 			 "outside sees %s, but the gateway gives %s: another NAT is behind it, or "
 			 "it has several ways out",
-			 host_text(&f->outside, outside), gateway);
+			 seen_text(f, seen), gateway);
+	}
+}
+
+/* ---- the gateway gives none ---- */
+
+/* It says that it has none, or none of use. */
+static void judge_no_external(const struct truth_facts *f, struct truth *out)
+{
+	char seen[SEEN_BYTES], said[192];
+
+	if (f->seen_count == 0 && f->stun_configured && f->stun_silent) {
+		conclude(out, TRUTH_OFFLINE, advice_offline,
+			 "the gateway says that it has no external address, and no STUN server "
+			 "answers: it seems not to be connected");
+	} else if (f->seen_count == 0) {
+		conclude(out, TRUTH_DOUBLE_NAT, advice_either,
+			 "the gateway says that it has no usable external address: it is not "
+			 "connected, or another NAT is behind it");
+	} else if (is_ipv4(&f->behind)) {
+		snprintf(said, sizeof said,
+			 "the gateway says that it has no external address, but outside sees %s",
+			 seen_text(f, seen));
+		judge_another_nat(f, said, out);
+	} else if (f->looked) {
+		conclude(out, TRUTH_FILTERED,
+			 "switch off the gateway's own STUN test, or tell it its external address; "
+			 "the relay works meanwhile",
+			 "the gateway says that it has no external address and maps nothing, but "
+			 "outside sees %s, and no second NAT is on the way: a test of its own may "
+			 "be wrong",
+			 seen_text(f, seen));
+	} else {
+		conclude(out, TRUTH_DOUBLE_NAT, advice_either,
+			 "the gateway says that it has no external address, but outside sees %s: "
+			 "another NAT is behind it, or a test of its own is wrong",
+			 seen_text(f, seen));
+	}
+}
+
+/* Our own address is public: no gateway has to tell one. */
+static void judge_own_public(const struct truth_facts *f, struct truth *out)
+{
+	char own[ADDR_TEXT_BYTES], seen[SEEN_BYTES];
+
+	host_text(&f->own, own);
+	if (f->seen_count > 0)
+		conclude(
+			out, TRUTH_UNKNOWN, "",
+			"outside sees %s, but this host's own address %s is a public one: a NAT is "
+			"on the way, or there are several ways out",
+			seen_text(f, seen), own);
+	else
+		conclude(out, TRUTH_PLAUSIBLE,
+			 f->stun_configured ? "" : "name a STUN server (stun, --stun) to be sure",
+			 "this host's own address %s is a public one; no STUN server has confirmed "
+			 "it",
+			 own);
+}
+
+/* A link without a gateway, such as PPPoE, a modem, or a tunnel that was named. */
+static void judge_link(const struct truth_facts *f, struct truth *out)
+{
+	char own[ADDR_TEXT_BYTES], seen[SEEN_BYTES];
+
+	host_text(&f->own, own);
+	if (f->seen_count > 0)
+		conclude(out, TRUTH_CGNAT, advice_provider,
+			 "outside sees %s, and this host's own address on its link is %s: the NAT "
+			 "is "
+			 "at the provider's end, and no gateway is here that could map ports",
+			 seen_text(f, seen), own);
+	else
+		conclude(
+			out, TRUTH_CGNAT, advice_provider,
+			"this host's own address on its link, %s, is not a public one: a NAT is at "
+			"the provider's end, and no gateway is here that could map ports",
+			own);
+}
+
+static void judge_silent(const struct truth_facts *f, struct truth *out)
+{
+	char behind[ADDR_TEXT_BYTES], seen[SEEN_BYTES], router[ADDR_TEXT_BYTES];
+
+	host_text(&f->router, router);
+	if (f->seen_count > 0 && is_providers(&f->behind))
+		conclude(out, TRUTH_CGNAT, advice_provider,
+			 "outside sees %s; the gateway does not tell its external address, but the "
+			 "router behind it is %s: probably a NAT of the provider's (carrier-grade "
+			 "NAT)",
+			 seen_text(f, seen), host_text(&f->behind, behind));
+	else if (f->seen_count > 0)
+		conclude(out, TRUTH_UNKNOWN,
+			 f->speaks
+				 ? ""
+				 : "switch on PCP, NAT-PMP or UPnP at the gateway, or forward the "
+				   "port on it by hand; the relay works meanwhile",
+			 "outside sees %s; the gateway %s does not tell its external address",
+			 seen_text(f, seen), router);
+	else if (f->stun_configured && f->stun_silent && !f->speaks)
+		conclude(out, TRUTH_BLOCKED,
+			 "sign in to this network, if it asks for that in a browser; else see "
+			 "whether it is connected, and lets UDP out",
+			 "neither the gateway %s nor a STUN server answers: this network waits for "
+			 "a sign-in (captive portal), lets no UDP out, or is not connected",
+			 router);
+	else if (f->stun_configured && f->stun_silent)
+		conclude(out, TRUTH_BLOCKED,
+			 "see whether this network is connected, and lets UDP out",
+			 "the gateway %s does not tell its external address, and no STUN server "
+			 "answers: UDP does not get out, or the line is down",
+			 router);
+	else
+		conclude(out, TRUTH_UNKNOWN,
+			 f->stun_configured ? "" : "name a STUN server (stun, --stun)",
+			 "the gateway %s does not tell its external address", router);
+}
+
+static void judge_none(const struct truth_facts *f, struct truth *out)
+{
+	enum truth_range range = is_ipv4(&f->own) ? truth_range_of(&f->own) : TRUTH_SPECIAL;
+	char text[ADDR_TEXT_BYTES];
+
+	if (range == TRUTH_TRANSLATED)
+		conclude(out, TRUTH_CGNAT, advice_provider,
+			 "this host's own IPv4 address %s is that of a translator (464XLAT, "
+			 "DS-Lite): "
+			 "IPv4 goes by a NAT of the provider's, through which nothing gets in",
+			 host_text(&f->own, text));
+	else if (range == TRUTH_SHARED)
+		conclude(out, TRUTH_CGNAT, advice_provider,
+			 "this host's own address %s is one that providers share among customers "
+			 "(carrier-grade NAT): nothing from outside gets in over IPv4",
+			 host_text(&f->own, text));
+	else if (f->no_external)
+		judge_no_external(f, out);
+	else if (range == TRUTH_PUBLIC)
+		judge_own_public(f, out);
+	else if (f->router.len == 0)
+		judge_link(f, out);
+	else
+		judge_silent(f, out);
+}
+
+/* ---- the verdict ---- */
+
+/* IPv4 has no way out. */
+static void judge_no_ipv4(const struct truth_facts *f, struct truth *out)
+{
+	if (f->ipv6)
+		conclude(out, TRUTH_IPV6_ONLY,
+			 "let IPv6 in by pinholes; those without IPv6 come by the relay",
+			 "this network has IPv6 alone: there is no IPv4 address that a port could "
+			 "be "
+			 "mapped at");
+	else
+		conclude(out, TRUTH_OFFLINE,
+			 "connect it to a network, or name the interface to use (interface)",
+			 "this host has no default route, or no address to use it with: it is not "
+			 "connected");
+}
+
+static void judge_vpn(const struct truth_facts *f, struct truth *out)
+{
+	char router[ADDR_TEXT_BYTES], own[ADDR_TEXT_BYTES], advice[TRUTH_TEXT_BYTES];
+
+	snprintf(advice, sizeof advice,
+		 "lead what this host sends from %s past the VPN (ip rule), or name %s to natd "
+		 "(interface), if the VPN maps ports; the relay works meanwhile",
+		 host_text(&f->own, own), f->tunnel);
+	conclude(out, TRUTH_VPN, advice,
+		 "this host's way out is the tunnel %s (a VPN): what comes in by the gateway %s is "
+		 "answered through that, and lost",
+		 f->tunnel, host_text(&f->router, router));
+}
+
+static void judge_own_seen(const struct truth_facts *f, struct truth *out)
+{
+	char own[ADDR_TEXT_BYTES], seen[SEEN_BYTES];
+
+	host_text(&f->own, own);
+	if (f->entry == TRUTH_ENTRY_FAILED)
+		conclude(out, TRUTH_FILTERED,
+			 "let the port in at the firewall: this host's, the router's or the "
+			 "provider's; the relay works meanwhile",
+			 "outside sees %s, this host's own address, so there is no NAT; but what "
+			 "was "
+			 "sent to it did not come in: a firewall keeps it out",
+			 own);
+	else if (!same_host(&f->own, &f->outside))
+		conclude(
+			out, TRUTH_SEVERAL_EXITS, "",
+			"STUN servers see different addresses, %s: there are several ways out, and "
+			"one of them is this host's own address %s",
+			seen_text(f, seen), own);
+	else
+		conclude(out, TRUTH_NO_NAT, "",
+			 "outside sees %s, this host's own address: there is no NAT", own);
 }
 
 void truth_judge(const struct truth_facts *f, struct truth *out)
 {
-	char own[ADDR_TEXT_BYTES];
-
-	if (same_host(&f->own, &f->outside))
-		conclude(out, TRUTH_NO_NAT, "",
-			 "outside sees %s, this host's own address: there is no NAT",
-			 host_text(&f->own, own));
-	else if (!is_ipv4(&f->gateway))
+	if (!f->ipv4) {
+		judge_no_ipv4(f, out);
+	} else if (f->tunnel[0] && f->entry != TRUTH_ENTRY_VISITED) {
+		judge_vpn(f, out);
+	} else if (is_seen(f, &f->own)) {
+		judge_own_seen(f, out);
+	} else if (!is_ipv4(&f->gateway)) {
 		judge_none(f, out);
-	else if (truth_range_of(&f->gateway) != TRUTH_PUBLIC)
+	} else if (truth_range_of(&f->gateway) != TRUTH_PUBLIC) {
 		judge_not_public(f, truth_range_of(&f->gateway), out);
-	else
+	} else {
 		judge_public(f, out);
+	}
+}
+
+void truth_look_behind(const struct addr *routers, size_t count, struct addr *behind, bool *looked)
+{
+	bool gap = false;
+
+	behind->len = 0;
+	*looked = false;
+	for (size_t i = 0; i < count; i++) {
+		const struct addr *a = &routers[i];
+		enum truth_range range = is_ipv4(a) ? truth_range_of(a) : TRUTH_SPECIAL;
+
+		if (range == TRUTH_PUBLIC) {
+			*looked = !gap;
+			return;
+		}
+		gap |= range == TRUTH_SPECIAL;
+		if (range != TRUTH_SPECIAL &&
+		    (behind->len == 0 || (is_providers(a) && !is_providers(behind))))
+			*behind = *a;
+	}
 }

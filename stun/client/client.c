@@ -12,11 +12,23 @@
  */
 int stun_client_socket(int family, const struct addr *at)
 {
+	return stun_client_socket_by(family, at, 0);
+}
+
+/* SO_BINDTOIFINDEX needs no right since Linux 5.7.
+ *
+ * #syscalls:natd setsockopt(1 is SOL_SOCKET)
+ */
+int stun_client_socket_by(int family, const struct addr *at, unsigned index)
+{
 	int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), error;
+	int number = (int)index;
 
 	if (fd < 0)
 		return -errno;
-	if (at->len == 0 || bind(fd, &at->sa, at->len) == 0)
+	if ((index == 0 ||
+	     setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &number, sizeof(number)) == 0) &&
+	    (at->len == 0 || bind(fd, &at->sa, at->len) == 0))
 		return fd;
 	error = -errno;
 	close(fd);

@@ -139,7 +139,7 @@ static void stun_round_prepare(struct stun_round *r, struct stun_round_entry *e)
 static int stun_round_open(const struct stun_round *r)
 {
 	const struct addr *server = &r->entries[0].server;
-	int fd = stun_client_socket(server->sa.sa_family, &r->source), error;
+	int fd = stun_client_socket_by(server->sa.sa_family, &r->source, r->index), error;
 
 	if (fd < 0 || !r->connected || connect(fd, &server->sa, server->len) == 0)
 		return fd;

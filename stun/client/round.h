@@ -27,6 +27,7 @@ struct stun_round {
 	/* The owner sets these first; entries: server each, of one family, and credentials. */
 	struct ring *ring;
 	struct addr source; /* bind to this, port included; len 0: anything */
+	unsigned index;	    /* leave by this interface, whatever the routes say; 0: as they do */
 	bool connected;	    /* to its only server: the socket hears no one else */
 	struct stun_pace pace;
 	struct stun_round_entry entries[STUN_ROUND_MAX];

@@ -135,7 +135,7 @@ static int open_sockets(struct stun_survey *s)
 		s->sockets[i] = (struct stun_survey_socket){
 			.op.done = stun_survey_readable, .survey = s, .fd = -1};
 	for (unsigned i = 0; i < STUN_SOCKETS && !error; i++) {
-		s->sockets[i].fd = stun_client_socket(at.sa.sa_family, &at);
+		s->sockets[i].fd = stun_client_socket_by(at.sa.sa_family, &at, s->index);
 		error = s->sockets[i].fd < 0 ? s->sockets[i].fd : 0;
 		/* Only the first one has a port that was asked for. */
 		addr_set_port(&at, 0);

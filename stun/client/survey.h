@@ -24,6 +24,7 @@ struct stun_survey {
 	struct ring *ring;
 	struct addr source; /* bind to this one's address, for the mapping socket also its port; len
 			       0: the system's choice */
+	unsigned index;	    /* leave by this interface, whatever the routes say; 0: as they do */
 	struct stun_discovery discovery;
 	/* Once; discovery.found is complete, nothing is in flight, the owner may free. */
 	void (*done)(struct stun_survey *s);

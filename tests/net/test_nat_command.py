@@ -51,11 +51,12 @@ def test_nat_probe_alone(lab):
 @once
 def test_nat_probe_behind_a_provider(lab):
     """Another NAT is behind the gateway: said, with advice, and failed."""
-    _, host, _ = home_behind(lab, "100.64.7.7", "100.64.7")
-    found = told(host, "probe", code=1)
+    _, host, server = home_behind(lab, "100.64.7.7", "100.64.7")
+    found = told(host, "probe", code=4)
     assert found["external"]["verdict"] == "double_nat" and not found["reachable"], found
-    page = nat(host, "probe", code=1).stdout
-    assert "advice" in page and "bridge mode" in page, page
+    coturn(lab, server, SERVER, OTHER)
+    page = nat(host, "probe", "--stun", SERVER, code=4).stdout
+    assert "CGNAT: " in page and "advice" in page and "bridge mode" not in page, page
 
 
 @once
@@ -63,12 +64,12 @@ def test_nat_probe_of_nothing(lab):
     """A gateway that speaks nothing, and then none at all."""
     gateway, host, _ = home(lab)
     gateway.stop()
-    found = told(host, "probe", code=1)
+    found = told(host, "probe", code=4)
     assert set(protocols(found).values()) == {"unavailable"}, found
     assert found["mappings"][0]["state"] == "unsupported", found
-    assert "No port can be mapped" in nat(host, "probe", code=1).stdout
+    assert "No port can be mapped" in nat(host, "probe", code=4).stdout
     host.ip("route", "del", "default")
-    found = told(host, "probe", code=1)
+    found = told(host, "probe", code=5)
     assert found["network"]["up"] is False and found["mappings"] == [], found
 
 
@@ -124,7 +125,7 @@ def test_nat_probe_beside_an_idle_natd(lab):
     """A natd that keeps nothing cannot show that mapping works: it is tried."""
     gateway, host, _ = home(lab)
     natd = Natd(host)
-    found = told(host, "probe", "--socket", natd.socket)
+    found = told(host, "probe", "--socket", natd.socket, code=3)
     assert found["by"] == "trial" and found["reachable"], found
     assert gateway.mappings() == {}
 

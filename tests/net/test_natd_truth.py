@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """natd says what is so: behind one NAT, two, or the provider's; and what proves a mapping."""
-from natd import Natd, SERVER, WAN, answer, home, home_behind, visit
+from fakes import FakeGateway
+from natd import LAN, Natd, SERVER, WAN, answer, home, home_behind, lan, visit
 from netlab import wait_until
 from runner import once
+from test_natd_ways import judged
 from test_stun_client import OTHER, coturn
 from world import World, set_blocks
 
@@ -11,24 +13,19 @@ PRIVATE, SHARED = ("10.99.0.10", "10.99.0"), ("100.64.0.10", "100.64.0")
 PROTOCOLS = ("", "pcp: false\nupnp: false\n", "pcp: false\nnatpmp: false\n")
 
 
-def verdict(natd):
-    """The verdict and the advice, once STUN and the gateway have spoken."""
-    said = wait_until("STUN's answer", lambda: (
-        x if "stun" in (x := natd.call("status")["external"]) else None), 15)
-    natd.wait_state("refused mapped verified", 15, port=443)
-    said = natd.call("status")["external"]
-    assert said["stun"] == WAN, said
-    return said["verdict"], said.get("advice", "")
-
-
-def behind_another(lab, place):
+def behind_another(lab, place, word):
     """miniupnpd behind another router, asked by each protocol: one verdict, one advice."""
     _gateway, host, server = home_behind(lab, *place)
     coturn(lab, server, SERVER)
     said = set()
     for n, switches in enumerate(PROTOCOLS):
         natd = Natd(host, "--map", "tcp:443", *STUN, file=switches or None, name=f"natd{n}")
-        said.add(verdict(natd))
+        natd.wait_state("refused mapped verified", 15, port=443)
+        wait_until("the way behind it", lambda natd=natd: f"{place[1]}.1" in
+                   natd.call("status")["external"]["sentence"], 15)
+        one = judged(natd, word)
+        assert one["stun"] == WAN, one
+        said.add((one["sentence"], one["advice"]))
         natd.stop()
     assert len(said) == 1, said
     return said.pop()
@@ -36,15 +33,66 @@ def behind_another(lab, place):
 
 @once
 def test_natd_double_nat(lab):
-    word, advice = behind_another(lab, PRIVATE)
-    assert word == "double_nat" and "bridge mode" in advice
+    sentence, advice = behind_another(lab, PRIVATE, "double_nat")
+    assert "another NAT is behind it: the next router is 10.99.0.1" in sentence, sentence
+    assert "bridge mode" in advice
 
 
 @once
 def test_natd_behind_the_providers_nat(lab):
-    """miniupnpd keeps its address to itself, when that is one of RFC 6598, as with a private one."""
-    word, advice = behind_another(lab, SHARED)
-    assert word in ("double_nat", "cgnat") and advice
+    """miniupnpd keeps its address to itself, when that is one of RFC 6598, as with a private one: the
+    way behind it tells whose the NAT is."""
+    sentence, advice = behind_another(lab, SHARED, "cgnat")
+    assert "no external address" in sentence and "carrier-grade NAT" in sentence, sentence
+    assert "bridge mode" not in advice and "provider" in advice, advice
+
+
+@once
+def test_natd_gateway_that_asked_outside(lab):
+    """The gateway has its address from outside, as by a STUN test of its own, behind the provider's
+    NAT: what outside sees is what it gives, and nothing comes in there."""
+    _gateway, host, server = home_behind(lab, *SHARED, more=[f"ext_ip={WAN}"])
+    coturn(lab, server, SERVER, OTHER)
+    natd = Natd(host, "--map", "tcp:443", *STUN)
+    natd.wait_mapped("tcp:443")
+    said = judged(natd, "plausible")
+    assert "100.64.0.1" in said["sentence"] and said["gateway"] == said["stun"] == WAN, said
+    natd.stop()
+    natd = Natd(host, "--map", "udp:5000", *STUN, name="udp")
+    said = judged(natd, "cgnat")
+    assert "did not come in" in said["sentence"] and "bridge" not in said["advice"], said
+    assert natd.mapping("udp", 5000)["state"] == "mapped"
+
+
+@once
+def test_natd_gateway_behind_a_firewall(lab):
+    """The address is right, and there is no other NAT; but only answers come in."""
+    gateway, host, server = home(lab)
+    coturn(lab, server, SERVER, OTHER)
+    gateway.router.nft("table inet wall {\n chain before {\n type filter hook prerouting priority "
+                       "-150;\n iifname \"wan0\" ct state new drop\n }\n}\n")
+    natd = Natd(host, "--map", "udp:5000", *STUN)
+    said = judged(natd, "filtered")
+    assert "did not come in" in said["sentence"] and "firewall" in said["advice"], said
+    gateway.router.nft("delete table inet wall\n")
+    natd.call("renew")
+    natd.stop()
+    natd = Natd(host, "--map", "udp:5000", *STUN, name="again")
+    said = judged(natd, "one_nat")
+    natd.wait_state("verified", 15, protocol="udp", port=5000)
+
+
+@once
+def test_natd_gateway_that_is_wrong_about_itself(lab):
+    """It says that it has no external address; outside sees one, and no other NAT is on the way."""
+    router, server, host = lan(lab)
+    coturn(lab, server, SERVER, OTHER)
+    FakeGateway(lab, router, f"{LAN}.1", pcp=True, natpmp=True, control={"external": None},
+                upnp={"external": None, "error": {"AddPortMapping": 501}})
+    natd = Natd(host, "--map", "tcp:443", *STUN)
+    said = judged(natd, "filtered")
+    assert "a test of its own may be wrong" in said["sentence"], said
+    assert "bridge" not in said["advice"], said
 
 
 @once
@@ -54,8 +102,7 @@ def test_natd_double_nat_that_looks_mapped(lab):
     coturn(lab, server, SERVER)
     natd = Natd(host, "--map", "tcp:443", "--map", "udp:5000", *STUN)
     natd.wait_mapped("tcp:443", "udp:5000")
-    word, _advice = verdict(natd)
-    assert word == "double_nat"
+    judged(natd, "double_nat")
     m = wait_until("why it is not verified", lambda: (
         x if (x := natd.mapping("udp", 5000)).get("unproven") else None))
     assert m["state"] == "mapped" and m["unproven"], m
@@ -76,7 +123,7 @@ def test_natd_asks_a_relay(lab):
     answer(host, 443)
     natd = Natd(host, "--map", "tcp:443", "--map", "udp:5000", *STUN)
     natd.wait_mapped("tcp:443", "udp:5000")
-    assert verdict(natd) == ("one_nat", "")
+    assert "advice" not in judged(natd, "one_nat")
     m = natd.wait_state("verified", 15, protocol="udp", port=5000)
     assert OTHER in m["proof"], m
     assert natd.mapping()["state"] == "mapped" and "nothing has come in" in wait_until(

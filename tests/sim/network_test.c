@@ -73,7 +73,7 @@ static void assert_place(enum portmap_family f, const char *gateway, const char 
 	char text[ADDR_TEXT_BYTES];
 
 	addr_format_host(&p->gateway, text);
-	assert_string_equal(text, gateway);
+	assert_string_equal(p->gateway.len > 0 ? text : "", gateway);
 	addr_format_host(&p->source, text);
 	assert_string_equal(text, source);
 	assert_int_equal(p->prefix, prefix);
@@ -124,17 +124,168 @@ static void what_leads_to_no_router_is_passed_over(void **state)
 	struct ring_fixture *f = ring_fixture(state);
 
 	passes_over(f, &(struct fake_route){.index = 4, .gateway = "10.9.9.9", .metric = 1});
-	passes_over(f, &(struct fake_route){.index = 3, .metric = 1});
 	passes_over(f, &(struct fake_route){.index = 3, .gateway = "10.0.0.1", .table = 51});
 	passes_over(f, &(struct fake_route){
 			       .index = 3, .gateway = "10.0.0.1", .type = RTN_UNREACHABLE});
-	passes_over(f, &(struct fake_route){.index = 3, .gateway = "10.0.0.1", .length = 1});
 	passes_over(f, &(struct fake_route){.index = 9, .gateway = "10.0.0.1"}); /* no link */
 	home();
 	fake_kernel.links[1].down = true;
 	fake_kernel.routes[1] = (struct fake_route){.index = 3, .gateway = "10.0.0.1"};
 	look(f, NULL);
 	assert_int_equal(watch.now.places[V4].index, 2);
+	stop(f);
+}
+
+/* Rules choose the table, and half of the internet is a longer prefix than all of it. */
+static void the_kernels_own_way_counts(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+
+	home();
+	fake_kernel.routes[1] =
+		(struct fake_route){.index = 3, .gateway = "10.0.0.1", .metric = 900, .table = 100};
+	look(f, NULL);
+	assert_place(V4, "192.168.1.1", "192.168.1.7", 24, 2);
+	stop(f);
+	fake_kernel.rules[0] = (struct fake_rule){.table = 100};
+	look(f, NULL);
+	assert_place(V4, "10.0.0.1", "10.0.0.7", 8, 3);
+	assert_string_equal(watch.now.interface, "wlan0");
+	stop(f);
+	fake_kernel.routes[0].index = 0; /* the main table has no default route at all */
+	look(f, NULL);
+	assert_place(V4, "10.0.0.1", "10.0.0.7", 8, 3);
+	stop(f);
+	/* A rule that is for others: the table's route is better than none. */
+	fake_kernel.rules[0].from = "192.0.2.1";
+	look(f, "wlan0");
+	assert_place(V4, "10.0.0.1", "10.0.0.7", 8, 3);
+	stop(f);
+	home();
+	fake_kernel.routes[1] =
+		(struct fake_route){.index = 3, .gateway = "10.0.0.1", .metric = 900, .length = 1};
+	look(f, NULL);
+	assert_place(V4, "10.0.0.1", "10.0.0.7", 8, 3);
+	stop(f);
+}
+
+/* Behind a VPN the home's gateway is another default route's, also of another table. What is sent
+ * from our address there may go into the tunnel, or past it. */
+static void a_vpn_is_passed_over_and_told(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	uint64_t number;
+
+	for (unsigned half = 2; half-- > 0;) {
+		home();
+		fake_kernel.routes[2] =
+			(struct fake_route){.index = 3, .gateway = "10.0.0.1", .metric = 500};
+		fake_kernel.routes[1] = (struct fake_route){
+			.index = 4, .metric = half ? 900 : 1, .length = (uint8_t)half};
+		look(f, NULL);
+		assert_true(watch.now.up);
+		assert_false(watch.now.link[V4]);
+		assert_place(V4, "192.168.1.1", "192.168.1.7", 24, 2);
+		assert_string_equal(watch.now.interface, "eth0");
+		assert_string_equal(watch.now.tunnel, "wg0");
+		stop(f);
+	}
+	fake_kernel.routes[2] =
+		(struct fake_route){.index = 2, .gateway = "192.168.1.1", .table = 100};
+	fake_kernel.rules[0] = (struct fake_rule){.table = 100, .from = "192.168.1.7"};
+	look(f, NULL);
+	assert_place(V4, "192.168.1.1", "192.168.1.7", 24, 2);
+	assert_string_equal(watch.now.tunnel, "");
+	number = watch.now.number;
+	fake_kernel.rules[0].table = 0;
+	fake_kernel_changed();
+	run_for(f, 300);
+	assert_int_equal(changes, 1);
+	assert_string_equal(watch.now.tunnel, "wg0");
+	assert_int_equal(watch.now.number, number); /* the network is the same */
+	stop(f);
+	/* The main table's route before others, whatever the metrics. */
+	fake_kernel.routes[2] =
+		(struct fake_route){.index = 3, .gateway = "10.0.0.1", .table = 100};
+	look(f, NULL);
+	assert_place(V4, "192.168.1.1", "192.168.1.7", 24, 2);
+	stop(f);
+	fake_kernel.routes[0].index = 0;
+	look(f, NULL);
+	assert_place(V4, "10.0.0.1", "10.0.0.7", 8, 3);
+	stop(f);
+	/* The VPN itself was named: it is no detour. */
+	look(f, "wg0");
+	assert_place(V4, "", "10.9.9.1", 32, 4);
+	assert_true(watch.now.link[V4]);
+	assert_string_equal(watch.now.tunnel, "");
+	stop(f);
+}
+
+/* PPPoE, a modem: the line is a link, and no gateway is there. */
+static void a_link_without_a_gateway_is_a_way_out(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+
+	home();
+	fake_kernel.routes[0] = (struct fake_route){.index = 4};
+	look(f, NULL);
+	assert_true(watch.now.up);
+	assert_true(watch.now.link[V4]);
+	assert_false(watch.now.link[V6]);
+	assert_place(V4, "", "10.9.9.1", 32, 4);
+	assert_string_equal(watch.now.interface, "wg0");
+	assert_string_equal(watch.now.tunnel, "");
+	assert_true(network_still_there(&watch, &watch.now));
+	fake_kernel.routes[0] = (struct fake_route){.index = 4, .gateway = "10.9.9.9"};
+	fake_kernel_changed();
+	run_for(f, 300);
+	assert_int_equal(changes, 1);
+	assert_false(watch.now.link[V4]);
+	assert_place(V4, "10.9.9.9", "10.9.9.1", 32, 4);
+	fake_kernel.routes[0] = (struct fake_route){.index = 3}; /* and one of Ethernet */
+	fake_kernel_changed();
+	run_for(f, 300);
+	assert_int_equal(changes, 2);
+	assert_true(watch.now.link[V4]);
+	assert_place(V4, "", "10.0.0.7", 8, 3);
+	/* It may have no address of its own. */
+	fake_kernel.addresses[1].index = 9;
+	fake_kernel.routes[0].preferred = "45.0.0.7";
+	fake_kernel_changed();
+	run_for(f, 300);
+	assert_place(V4, "", "45.0.0.7", 32, 3);
+	fake_kernel.routes[0].preferred = NULL;
+	fake_kernel_changed();
+	run_for(f, 300);
+	assert_false(watch.now.up);
+	assert_false(watch.now.link[V4]);
+	stop(f);
+}
+
+/* Of routes that say no more than a nexthop object's number, also that of a group. */
+static void nexthop_objects_are_followed(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+
+	for (uint32_t id = 7; id <= 8; id++) {
+		home();
+		fake_kernel.routes[0].nexthop = id;
+		fake_kernel.nexthops[0] = (struct fake_nexthop){.id = 8, .members = {7, 5}};
+		fake_kernel.nexthops[1] =
+			(struct fake_nexthop){.id = 7, .index = 2, .gateway = "192.168.1.1"};
+		look(f, NULL);
+		assert_place(V4, "192.168.1.1", "192.168.1.7", 24, 2);
+		stop(f);
+		fake_kernel.routes[1] = (struct fake_route){.index = 4, .metric = 1}; /* a VPN */
+		look(f, NULL);
+		assert_place(V4, "192.168.1.1", "192.168.1.7", 24, 2);
+		assert_string_equal(watch.now.tunnel, "wg0");
+		stop(f);
+	}
+	fake_kernel.nexthops[1].id = 0; /* it is gone: the tunnel is all there is */
+	look(f, NULL);
+	assert_place(V4, "", "10.9.9.1", 32, 4);
 	stop(f);
 }
 
@@ -195,6 +346,9 @@ static void the_first_of_several_next_hops_counts(void **state)
 	home();
 	fake_kernel.routes[0].nexthops = true;
 	look(f, NULL);
+	assert_place(V4, "192.168.1.1", "192.168.1.7", 24, 2);
+	stop(f);
+	look(f, "eth0"); /* out of the table itself */
 	assert_place(V4, "192.168.1.1", "192.168.1.7", 24, 2);
 	stop(f);
 }
@@ -338,6 +492,15 @@ static void what_cannot_be_opened_is_told(void **state)
 	assert_int_equal(network_watch_start(&w), -EMFILE);
 }
 
+static int way(struct netlink *n, struct rtnetlink_route *out)
+{
+	const struct addr any = {.len = 0};
+	struct addr far;
+
+	assert_true(addr_from_literal(NETWORK_FAR4, 0, &far));
+	return rtnetlink_way(n, &far, &any, 0, out);
+}
+
 /* Messages that are short, long, or of attributes that do not fit. */
 static void malformed_messages_are_passed_over(void **state)
 {
@@ -363,6 +526,8 @@ static void malformed_messages_are_passed_over(void **state)
 				assert_int_equal(count, 1);
 				count = rtnetlink_addresses(&n, AF_INET, 2, list, 4);
 				assert_int_equal(count, 1);
+				assert_int_equal(way(&n, routes), 0);
+				assert_int_equal(routes[0].index, 2);
 				netlink_close(&n);
 			}
 		}
@@ -397,6 +562,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RING_TEST(the_lowest_metric_counts),
 		RING_TEST(what_leads_to_no_router_is_passed_over),
+		RING_TEST(the_kernels_own_way_counts),
+		RING_TEST(a_vpn_is_passed_over_and_told),
+		RING_TEST(a_link_without_a_gateway_is_a_way_out),
+		RING_TEST(nexthop_objects_are_followed),
 		RING_TEST(a_named_interface_counts_alone),
 		RING_TEST(our_address_goes_with_the_gateway),
 		RING_TEST(the_first_of_several_next_hops_counts),

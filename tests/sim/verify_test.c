@@ -50,6 +50,14 @@ static void world_mapping_changed(struct portmap_owner *o, const struct portmap_
 	container(o, struct verify_world, owner)->changes++;
 }
 
+/* natd's: what is known of NATs may be another thing now. */
+static unsigned judged;
+
+void natd_judge(struct natd *n)
+{
+	judged++;
+}
+
 static struct addr address(const char *text)
 {
 	struct addr a;
@@ -403,10 +411,31 @@ static void no_datagram_from_elsewhere_is_none(void **state)
 	struct verify_world *w = begin_udp(f, &s);
 
 	s.deaf_to_changes = true;
+	judged = 0;
 	check(f, w);
 	assert_int_equal(w->mapping.state, MAPPING_MAPPED);
 	assert_non_null(strstr(w->mapping.proof, "other address did not arrive"));
 	assert_in_range(s.changes, 2, 3);
+	/* The server's other address answers, so it is the way here that lets nothing in. */
+	assert_true(verify_kept_out(w->natd.verify));
+	assert_int_equal(judged, 1);
+	verify_forget(w->natd.verify);
+	assert_false(verify_kept_out(w->natd.verify));
+	finish_udp(f, w, &s);
+}
+
+/* A server whose other address nobody reaches shows nothing of the way here. */
+static void an_other_address_that_is_dead_shows_nothing(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct fake_stun s;
+	struct verify_world *w = begin_udp(f, &s);
+
+	s.other_is_dead = true;
+	check(f, w);
+	assert_int_equal(w->mapping.state, MAPPING_MAPPED);
+	assert_non_null(strstr(w->mapping.proof, "other address, which has to prove it, does not"));
+	assert_false(verify_kept_out(w->natd.verify));
 	finish_udp(f, w, &s);
 }
 
@@ -534,6 +563,7 @@ int main(void)
 		RING_TEST(it_is_looked_at_again),
 		RING_TEST(a_datagram_from_elsewhere_is_proof),
 		RING_TEST(no_datagram_from_elsewhere_is_none),
+		RING_TEST(an_other_address_that_is_dead_shows_nothing),
 		RING_TEST(other_ends_of_the_udp_check),
 		RING_TEST(an_answer_from_the_usual_address_is_no_proof),
 		RING_TEST(what_is_no_answer_is_no_proof),

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <linux/inet_diag.h>
+#include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <net/if.h>
@@ -180,35 +181,155 @@ static void hops_attribute(const struct fake_route *route)
 	attribute(RTA_MULTIPATH, bytes, (size_t)((uint8_t *)(other + 1) - bytes));
 }
 
+static void put_route(const struct fake_route *route, int family)
+{
+	struct rtmsg *m = begin(RTM_NEWROUTE, sizeof(*m));
+
+	m->rtm_family = (uint8_t)family;
+	m->rtm_dst_len = route->length;
+	m->rtm_table = RT_TABLE_UNSPEC;
+	m->rtm_type = route->type ? route->type : RTN_UNICAST;
+	number_attribute(RTA_TABLE, route->table ? route->table : RT_TABLE_MAIN);
+	number_attribute(RTA_PRIORITY, route->metric);
+	if (route->preferred)
+		host_attribute(RTA_PREFSRC, route->preferred);
+	if (route->nexthop) {
+		number_attribute(RTA_NH_ID, route->nexthop);
+	} else if (route->nexthops) {
+		hops_attribute(route);
+	} else {
+		number_attribute(RTA_OIF, route->index);
+		if (route->gateway)
+			host_attribute(RTA_GATEWAY, route->gateway);
+	}
+}
+
+static bool is_of(const struct fake_route *route, int family)
+{
+	const char *like = route->gateway ? route->gateway : route->preferred;
+
+	return route->index > 0 && family_of(like ? like : "0.0.0.0") == family;
+}
+
 static void tell_routes(struct netlink_reader *r, int family)
 {
 	for (size_t i = 0; i < FAKE_MAX; i++) {
-		const struct fake_route *route = &fake_kernel.routes[i];
-		const char *like = route->gateway ? route->gateway : route->preferred;
-		struct rtmsg *m;
-
-		if (!route->index || family_of(like ? like : "0.0.0.0") != family)
+		if (!is_of(&fake_kernel.routes[i], family))
 			continue;
-		m = begin(RTM_NEWROUTE, sizeof(*m));
-		m->rtm_family = (uint8_t)family;
-		m->rtm_dst_len = route->length;
-		m->rtm_table = RT_TABLE_UNSPEC;
-		m->rtm_type = route->type ? route->type : RTN_UNICAST;
-		number_attribute(RTA_TABLE, route->table ? route->table : RT_TABLE_MAIN);
-		number_attribute(RTA_PRIORITY, route->metric);
-		if (route->preferred)
-			host_attribute(RTA_PREFSRC, route->preferred);
-		if (route->nexthops) {
-			hops_attribute(route);
-		} else {
-			number_attribute(RTA_OIF, route->index);
-			if (route->gateway)
-				host_attribute(RTA_GATEWAY, route->gateway);
-		}
+		put_route(&fake_kernel.routes[i], family);
 		if (!r->message(r, &message.head))
 			return;
 	}
 }
+
+/* ---- ways ---- */
+
+static bool link_is_up(unsigned index)
+{
+	for (size_t i = 0; i < FAKE_MAX; i++)
+		if (fake_kernel.links[i].name && fake_kernel.links[i].index == index)
+			return !fake_kernel.links[i].down;
+	return false;
+}
+
+/* Of one table: the longest prefix, then the lowest metric, then the first. */
+static const struct fake_route *look_up(uint32_t table, int family)
+{
+	const struct fake_route *best = NULL;
+
+	for (size_t i = 0; i < FAKE_MAX; i++) {
+		const struct fake_route *route = &fake_kernel.routes[i];
+
+		if (!is_of(route, family) || !link_is_up(route->index) ||
+		    (route->table ? route->table : RT_TABLE_MAIN) != table)
+			continue;
+		if (!best || route->length > best->length ||
+		    (route->length == best->length && route->metric < best->metric))
+			best = route;
+	}
+	return best;
+}
+
+static const struct rtattr *find_attribute(const struct nlmsghdr *question, uint16_t type)
+{
+	size_t len = RTM_PAYLOAD(question);
+
+	for (const struct rtattr *a = RTM_RTA(NLMSG_DATA(question)); RTA_OK(a, len);
+	     a = RTA_NEXT(a, len))
+		if (a->rta_type == type)
+			return a;
+	return NULL;
+}
+
+static bool is_from(const struct nlmsghdr *question, const char *from)
+{
+	const struct rtattr *a = find_attribute(question, RTA_SRC);
+	struct addr own;
+
+	if (!from)
+		return true;
+	assert_true(addr_from_literal(from, 0, &own));
+	return a && RTA_PAYLOAD(a) == 4 && memcmp(RTA_DATA(a), &own.v4.sin_addr, 4) == 0;
+}
+
+/* As the kernel sends: tables by rules, the main one last; then next hops are no matter. */
+static int tell_way(const struct nlmsghdr *question, struct netlink_reader *r)
+{
+	int family = ((const struct rtmsg *)NLMSG_DATA(question))->rtm_family;
+	const struct fake_route *found = NULL;
+	struct fake_route way;
+
+	assert_non_null(find_attribute(question, RTA_DST));
+	for (size_t i = 0; i < 4 && !found; i++)
+		if (fake_kernel.rules[i].table && is_from(question, fake_kernel.rules[i].from))
+			found = look_up(fake_kernel.rules[i].table, family);
+	if (!found)
+		found = look_up(RT_TABLE_MAIN, family);
+	if (!found)
+		return -ENETUNREACH;
+	if (found->type && found->type != RTN_UNICAST)
+		return -EHOSTUNREACH;
+	way = *found;
+	way.nexthop = 0;
+	way.nexthops = false;
+	put_route(&way, family);
+	(void)r->message(r, &message.head);
+	return 0;
+}
+
+static int tell_nexthop(const struct nlmsghdr *question, struct netlink_reader *r)
+{
+	const struct rtattr *a =
+		(const struct rtattr *)((const struct nhmsg *)NLMSG_DATA(question) + 1);
+	struct nexthop_grp group[2] = {{.id = 0}};
+	struct nhmsg *m;
+	uint32_t id;
+
+	assert_int_equal(a->rta_type, NHA_ID);
+	memcpy(&id, RTA_DATA(a), sizeof(id));
+	for (size_t i = 0; i < 4; i++) {
+		const struct fake_nexthop *n = &fake_kernel.nexthops[i];
+
+		if (n->id != id)
+			continue;
+		m = begin(RTM_NEWNEXTHOP, sizeof(*m));
+		m->nh_family = n->gateway ? (uint8_t)family_of(n->gateway) : AF_UNSPEC;
+		number_attribute(NHA_ID, id);
+		if (n->members[0]) {
+			group[0].id = n->members[0];
+			group[1].id = n->members[1];
+			attribute(NHA_GROUP, group, sizeof(group));
+		} else {
+			number_attribute(NHA_OIF, n->index);
+			host_attribute(NHA_GATEWAY, n->gateway);
+		}
+		(void)r->message(r, &message.head);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+/* ---- sockets ---- */
 
 static void put_host(const char *text, int family, __be32 out[4], __be16 *port)
 {
@@ -282,7 +403,11 @@ int netlink_ask(struct netlink *n, struct nlmsghdr *question, struct netlink_rea
 	case RTM_GETADDR:
 		tell_addresses(r, ((struct ifaddrmsg *)NLMSG_DATA(question))->ifa_family);
 		return 0;
+	case RTM_GETNEXTHOP:
+		return tell_nexthop(question, r);
 	case RTM_GETROUTE:
+		if (!(question->nlmsg_flags & NLM_F_DUMP))
+			return tell_way(question, r);
 		tell_routes(r, ((struct rtmsg *)NLMSG_DATA(question))->rtm_family);
 		return 0;
 	case SOCK_DIAG_BY_FAMILY:

@@ -38,6 +38,20 @@ struct fake_route {
 	uint8_t type;	       /* 0: unicast */
 	uint8_t length;	       /* of the destination: 0 is a default route */
 	bool nexthops;	       /* told as the first of two next hops */
+	uint32_t nexthop;      /* told as no more than a nexthop object's number; 0: not */
+};
+
+/* Which tables are looked at, before the main one. */
+struct fake_rule {
+	uint32_t table;	  /* 0: no rule */
+	const char *from; /* only what has this source address; NULL: all */
+};
+
+struct fake_nexthop {
+	uint32_t id; /* 0: none */
+	unsigned index;
+	const char *gateway;
+	uint32_t members[2]; /* of a group; 0: it is none */
 };
 
 struct fake_socket {
@@ -49,6 +63,8 @@ extern struct fake_kernel {
 	struct fake_link links[FAKE_MAX];
 	struct fake_address addresses[FAKE_MAX];
 	struct fake_route routes[FAKE_MAX];
+	struct fake_rule rules[4];
+	struct fake_nexthop nexthops[4];
 	struct fake_socket sockets[FAKE_SOCKETS_MAX];
 	int open_error, ask_error; /* 0, or what is answered */
 	unsigned open;		   /* sockets to it that are open */

@@ -11,7 +11,9 @@
 static void send_from(struct fake_stun *s, unsigned address, unsigned port, const uint8_t *bytes,
 		      size_t len, const struct addr *to)
 {
-	(void)!sendto(s->sockets[address][port].fd, bytes, len, MSG_DONTWAIT, &to->sa, to->len);
+	if (address == 0 || !s->other_is_dead)
+		(void)!sendto(s->sockets[address][port].fd, bytes, len, MSG_DONTWAIT, &to->sa,
+			      to->len);
 }
 
 /* What a client must not take for its answer. */

@@ -25,6 +25,7 @@ struct fake_stun {
 	/* Manners; zeros are good ones. */
 	bool deaf;	      /* answers nothing */
 	bool deaf_to_changes; /* nothing to CHANGE-REQUEST: as if a NAT filtered the answer */
+	bool other_is_dead;   /* nothing leaves its other address */
 	bool ignores_changes; /* answers CHANGE-REQUEST from where it was asked */
 	bool one_address;     /* knows no RFC 5780 */
 	bool refuses;	      /* error 400 */

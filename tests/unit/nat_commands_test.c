@@ -135,6 +135,8 @@ static void run_with(const char *says, const char *line, enum status status, con
 #define REFUSED		   "{\"name\": \"tcp 443\", \"family\": \"ipv4\", \"state\": \"refused\"}"
 #define ONE_NAT		   "\"external\": {\"verdict\": \"one_nat\", \"sentence\": \"one NAT\"}"
 #define TWO_NAT		   "\"external\": {\"verdict\": \"double_nat\", \"sentence\": \"two NATs\"}"
+#define PLAUSIBLE	   "\"external\": {\"verdict\": \"plausible\", \"sentence\": \"perhaps\"}"
+#define OFFLINE		   "\"external\": {\"verdict\": \"offline\", \"sentence\": \"none\"}"
 #define ANSWER(id, result) "{\"id\": " #id ", \"result\": " result "}\n"
 
 static void test_status_ends_as_its_mappings(void **state)
@@ -200,15 +202,20 @@ static void test_probe(void **state)
 	assert_int_equal(trials, 0);
 	/* Another NAT behind the gateway: the mapping leads nowhere. */
 	run_with(ANSWER(1, "{" NETWORK ", " TWO_NAT "}") ANSWER(2, "{\"mappings\": [" HELD "]}"),
-		 "nat probe --socket natd/sock", STATUS_FAILED, NULL);
+		 "nat probe --socket natd/sock", STATUS_UNREACHED, NULL);
 	assert_says(ran.out, "only towards another NAT");
 	/* natd keeps nothing: it is tried. */
 	trial_result = "{" NETWORK ", " ONE_NAT ", \"mappings\": [" REFUSED "]}";
 	run_with(ANSWER(1, "{" NETWORK "}") ANSWER(2, "{\"mappings\": []}"),
-		 "nat probe --socket natd/sock --json", STATUS_FAILED, NULL);
+		 "nat probe --socket natd/sock --json", STATUS_UNREACHED, NULL);
 	assert_int_equal(trials, 1);
 	assert_says(ran.out, "\"by\": \"trial\"");
 	assert_says(ran.out, "\"reachable\": false");
+	trial_result = "{" NETWORK ", " PLAUSIBLE ", \"mappings\": [" HELD "]}";
+	run("nat probe", STATUS_UNPROVEN);
+	trial_result = "{\"network\": {\"up\": false}, " OFFLINE ", \"mappings\": []}";
+	run("nat probe", STATUS_NO_WAY);
+	trials = 1;
 	/* A natd that was named and is not there is a mistake. */
 	run("nat probe --socket nowhere", STATUS_FAILED);
 	assert_int_equal(trials, 1);

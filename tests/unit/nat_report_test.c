@@ -45,6 +45,9 @@
 	"{\"name\": \"tcp 443 (IPv6)\", \"family\": \"ipv6\", \"state\": \"mapped\","              \
 	" \"by\": \"PCP\", \"external\": \"[2001:db8::2]:443\", \"lifetime_s\": 60,"               \
 	" \"left_s\": 59, \"why\": \"mapped\"}"
+#define PROVEN6                                                                                    \
+	"{\"name\": \"udp 443 (IPv6)\", \"family\": \"ipv6\", \"state\": \"verified\","            \
+	" \"by\": \"PCP\", \"external\": \"[2001:db8::2]:443\", \"proof\": \"p\"}"
 #define IDLE                                                                                       \
 	"{\"name\": \"udp 443 (IPv6)\", \"family\": \"ipv6\", \"state\": \"unsupported\","         \
 	" \"why\": \"this network has no IPv6 gateway\"}"
@@ -123,7 +126,7 @@ static void test_status_without(void **state)
 		"unknown") ", \"mappings\": []}");
 	char *text = printed(nat_report_status, status, 80);
 
-	assert_has(text, "  network      there is none with a gateway\n");
+	assert_has(text, "  network      there is none: no default route\n");
 	assert_has(text,
 		   "natd keeps no mapping; name one in its configuration (map), or with --map");
 	assert_null(strstr(text, "Outside"));
@@ -173,7 +176,7 @@ static void test_narrow(void **state)
 
 struct conclusion {
 	const char *verdict, *mappings, *behaviour;
-	bool reachable;
+	enum nat_outcome outcome;
 	const char *says;
 };
 
@@ -182,42 +185,85 @@ static void test_conclusions(void **state)
 	static const char symmetric[] =
 		"{\"nat\": \"symmetric\", \"server\": \"s:3478\", \"why\": {},"
 		" \"meaning\": \"The external port changes.\"}";
+	static const char walled[] =
+		"{\"nat\": \"firewall\", \"filtering\": \"address-and-port-dependent\","
+		" \"server\": \"s:3478\", \"why\": {}, \"meaning\": \"A firewall.\"}";
+	static const char open[] =
+		"{\"nat\": \"open\", \"filtering\": \"endpoint-independent\","
+		" \"server\": \"s:3478\", \"why\": {}, \"meaning\": \"Nothing is in the way.\"}";
 	static const struct conclusion all[] = {
-		{"one_nat", VERIFIED, "null", true, "knows the external address and port"},
-		{"one_nat", HELD, "null", true, "this host can be reached directly."},
-		{"one_nat", HELD, "null", true, "name a STUN server with --stun"},
-		{"plausible", HELD, "null", true, "can probably be reached directly."},
-		{"one_nat", HELD, symmetric, true,
+		{"one_nat", VERIFIED, "null", NAT_REACHED, "knows the external address and port"},
+		{"one_nat", HELD, "null", NAT_REACHED,
+		 "that something comes in is not proven yet."},
+		{"one_nat", HELD, "null", NAT_REACHED, "name a STUN server with --stun"},
+		{"plausible", HELD, "null", NAT_UNPROVEN,
+		 "whether outside reaches them is not proven."},
+		{"plausible", VERIFIED, "null", NAT_REACHED, "Port mapping works"},
+		{"plausible", REFUSED, "null", NAT_UNPROVEN, "own address is a public one"},
+		{"unknown", HELD, "null", NAT_UNPROVEN,
+		 "whether outside reaches them is not proven."},
+		{"several_exits", HELD, "null", NAT_REACHED, "several ways out: it is so"},
+		{"one_nat", HELD, symmetric, NAT_REACHED,
 		 "Ports that are not mapped: the external port changes."},
-		{"double_nat", HELD, "null", false, "only towards another NAT"},
-		{"cgnat", HELD, symmetric, false, "The external port changes."},
-		{"one_nat", REFUSED, "null", false, "No port can be mapped here"},
-		{"unknown", IDLE, "null", false, "No port can be mapped here"},
-		{"no_nat", REFUSED, "null", true, "needs no port mapping"},
-		{"double_nat", REFUSED "," PINHOLE, "null", true, "Over IPv6 the gateway lets in"},
-		{"one_nat", HELD, "{\"server\": null, \"external\": null, \"why\": {}}", true,
-		 "no STUN server told"},
+		{"filtered", HELD, "null", NAT_UNREACHED,
+		 "what was sent to one from outside did not"},
+		{"vpn", HELD, "null", NAT_UNREACHED, "is answered through the VPN, and lost."},
+		{"double_nat", HELD, "null", NAT_UNREACHED, "only towards another NAT"},
+		{"double_nat", VERIFIED, "null", NAT_UNREACHED, "only towards another NAT"},
+		{"cgnat", HELD, symmetric, NAT_UNREACHED, "The external port changes."},
+		{"cgnat", REFUSED, "null", NAT_UNREACHED,
+		 "No port can be mapped here: no host outside"},
+		{"blocked", HELD, "null", NAT_NO_WAY, "there is no way to outside."},
+		{"offline", REFUSED, "null", NAT_NO_WAY, "No port can be mapped here"},
+		{"one_nat", REFUSED, "null", NAT_UNREACHED, "unless one is forwarded by hand"},
+		{"unknown", IDLE, "null", NAT_UNREACHED, "unless one is forwarded by hand"},
+		{"no_nat", REFUSED, "null", NAT_REACHED, "needs no port mapping"},
+		{"no_nat", REFUSED, open, NAT_REACHED, "needs no port mapping"},
+		{"no_nat", REFUSED, walled, NAT_UNREACHED, "a firewall lets in only answers"},
+		{"double_nat", REFUSED "," PINHOLE, "null", NAT_UNPROVEN,
+		 "Over IPv6 the gateway says that it lets in"},
+		{"ipv6_only", PINHOLE, "null", NAT_UNPROVEN, "There is no IPv4 here"},
+		{"ipv6_only", PROVEN6, "null", NAT_REACHED, "has IPv6 reaches this one directly."},
+		{"one_nat", HELD, "{\"server\": null, \"external\": null, \"why\": {}}",
+		 NAT_REACHED, "no STUN server told"},
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		json_t *probe = json_pack("{s:s, s:o, s:o, s:{s:s, s:s}, s:o}", "by", "trial",
-					  "network", parse("{\"up\": true}"), "mappings",
-					  json_array(), "external", "verdict", all[i].verdict,
-					  "sentence", "it is so", "protocols", json_array());
+		json_t *probe =
+			json_pack("{s:s, s:o, s:o, s:{s:s, s:s}, s:o}", "by", "trial", "network",
+				  parse("{\"up\": true, \"gateway\": \"192.168.1.1\"}"), "mappings",
+				  json_array(), "external", "verdict", all[i].verdict, "sentence",
+				  "it is so", "protocols", json_array());
 		char list[1024], *text;
 
 		snprintf(list, sizeof(list), "[%s]", all[i].mappings);
 		json_object_set_new(probe, "mappings", parse(list));
 		if (strcmp(all[i].behaviour, "null") != 0)
 			json_object_set_new(probe, "behaviour", parse(all[i].behaviour));
-		nat_conclude(probe);
+		if (nat_conclude(probe) != all[i].outcome)
+			fail_msg("%zu: %s", i, all[i].says);
 		text = printed(nat_report_probe, probe, 0);
 		assert_has(text, all[i].says);
 		assert_int_equal(json_is_true(json_object_get(probe, "reachable")),
-				 all[i].reachable);
+				 all[i].outcome == NAT_REACHED || all[i].outcome == NAT_UNPROVEN);
 		free(text);
 		json_decref(probe);
 	}
+}
+
+/* Servers that disagree are shown, with what each of them sees. */
+static void test_servers_disagree(void **state)
+{
+	json_t *status =
+		parse("{" NETWORK "," PROTOCOLS ", \"external\": {\"verdict\": \"several_exits\", "
+		      "\"sentence\": \"it is so\", \"gateway\": \"45.0.0.10\", \"stun_seen\": "
+		      "[\"45.0.0.10\", \"45.0.0.20\"]}, \"mappings\": []}");
+	char *text = printed(nat_report_status, status, 0);
+
+	assert_has(text, "  address      45.0.0.10 or 45.0.0.20, by whom is asked\n");
+	assert_has(text, "  verdict      several ways out: it is so\n");
+	free(text);
+	json_decref(status);
 }
 
 static void test_no_network(void **state)
@@ -227,7 +273,7 @@ static void test_no_network(void **state)
 		      "\"mappings\": [], " VERDICT("unknown") "}");
 	char *text;
 
-	nat_conclude(probe);
+	assert_int_equal(nat_conclude(probe), NAT_NO_WAY);
 	text = printed(nat_report_probe, probe, 80);
 	assert_has(text, "There is no gateway to ask");
 	assert_null(strstr(text, "STUN"));
@@ -247,7 +293,7 @@ static void test_one_screen(void **state)
 	unsigned lines = 0;
 	char *text;
 
-	nat_conclude(probe);
+	assert_int_equal(nat_conclude(probe), NAT_REACHED);
 	text = printed(nat_report_probe, probe, 80);
 	assert_has(text, "and 3 more: 'postern nat status' lists them\n");
 	assert_has(text, "  mapping      not known: it did not say\n");
@@ -282,7 +328,7 @@ static void test_events(void **state)
 		 "\"45.0.0.8\"}",
 		 "T the external address is 45.0.0.9, was 45.0.0.8\n"},
 		{"{\"at\": \"T\", \"kind\": \"network\", \"up\": false}",
-		 "T network: there is none with a gateway\n"},
+		 "T network: there is none: no default route\n"},
 		{"{\"at\": \"T\", \"kind\": \"verdict\", \"verdict\": \"cgnat\", \"sentence\": "
 		 "\"it is\","
 		 " \"advice\": \"do so\"}",
@@ -310,8 +356,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status),	    cmocka_unit_test(test_status_without),
 		cmocka_unit_test(test_printable),   cmocka_unit_test(test_narrow),
-		cmocka_unit_test(test_conclusions), cmocka_unit_test(test_no_network),
-		cmocka_unit_test(test_one_screen),  cmocka_unit_test(test_events),
+		cmocka_unit_test(test_conclusions), cmocka_unit_test(test_servers_disagree),
+		cmocka_unit_test(test_no_network),  cmocka_unit_test(test_one_screen),
+		cmocka_unit_test(test_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -410,6 +410,8 @@ static ssize_t udp_recvmsg(struct k_file *f, struct msghdr *m, int flags)
 {
 	struct k_packet *s = (struct k_packet *)f;
 
+	if (flags & MSG_ERRQUEUE) /* no router on the way says anything */
+		return -EAGAIN;
 	if (take_refusal(s))
 		return -ECONNREFUSED;
 	if (!s->first)

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ways out as people have them: rules and tables, nexthop objects, links without a gateway, a VPN;
+and what natd and a probe say of each."""
+from fakes import FakeGateway
+from natd import LAN, Natd, SERVER, WAN, home, home6, lan
+from netlab import wait_until
+from runner import once
+from test_nat_command import told
+from test_stun_client import OTHER, coturn
+
+STUN = ("--stun", f"{SERVER}:3478")
+ROUTER, HOST = f"{LAN}.1", f"{LAN}.2"
+
+
+def judged(natd, verdict, timeout=15):
+    """What natd says of outside, once that is its verdict."""
+    last = {}
+
+    def look():
+        last.update(natd.call("status")["external"])
+        return last["verdict"] == verdict
+
+    try:
+        wait_until(f"verdict {verdict}", look, timeout)
+    except TimeoutError:
+        raise AssertionError(f"not {verdict}: {last}") from None
+    return natd.call("status")["external"]
+
+
+def by_rule(host):
+    """The main table has no default route; a rule leads to one that has."""
+    host.ip("route", "del", "default")
+    host.ip("route", "add", "default", "via", ROUTER, "dev", "eth0", "table", "100")
+    host.ip("rule", "add", "from", "all", "lookup", "100", "priority", "1000")
+
+
+def by_nexthop(host):
+    host.ip("route", "del", "default")
+    host.ip("nexthop", "add", "id", "7", "via", ROUTER, "dev", "eth0")
+    host.ip("nexthop", "add", "id", "8", "group", "7")
+    with host.inside():
+        with open("/proc/sys/net/ipv4/nexthop_compat_mode", "w", encoding="ascii") as f:
+            f.write("0")
+    host.ip("route", "add", "default", "nhid", "8")
+
+
+def by_hops(host):
+    """Two next hops, both of them this router."""
+    host.ip("route", "del", "default")
+    host.ip("route", "add", "default", "nexthop", "via", ROUTER, "dev", "eth0", "weight", "1",
+            "nexthop", "via", ROUTER, "dev", "eth0", "onlink", "weight", "2")
+
+
+def test_natd_way_by_rule(lab):
+    """By another table, which a rule names; also one that comes while natd runs."""
+    _gateway, host, _server = home(lab)
+    by_rule(host)
+    natd = Natd(host, "--map", "tcp:443")
+    natd.wait_mapped("tcp:443")
+    host.ip("rule", "del", "priority", "1000")
+    wait_until("no way out", lambda: not natd.call("status")["network"]["up"])
+    host.ip("rule", "add", "from", "all", "lookup", "100", "priority", "1000")
+    natd.wait_mapped("tcp:443")
+
+
+@once
+def test_natd_way_by_nexthop(lab):
+    """By an object, of which a route says the number alone; and by several hops."""
+    for way in (by_nexthop, by_hops):
+        with type(lab)(lab.build, lab.engine, lab.name) as own:
+            _gateway, host, _server = home(own)
+            way(host)
+            natd = Natd(host, "--map", "tcp:443")
+            natd.wait_mapped("tcp:443")
+            natd.stop()
+
+
+def vpn(host):
+    """A tunnel that has both halves of the internet, as OpenVPN does it."""
+    host.ip("link", "add", "vpn0", "type", "gre", "local", HOST, "remote", SERVER)
+    host.ip("addr", "add", "10.8.0.2/24", "dev", "vpn0")
+    host.ip("link", "set", "vpn0", "up")
+    for half in ("0.0.0.0/1", "128.0.0.0/1"):
+        host.ip("route", "add", half, "dev", "vpn0")
+
+
+def test_natd_way_past_a_vpn(lab):
+    """The home's gateway is asked, and what outside sees of it; but the VPN takes the answers."""
+    _gateway, host, server = home(lab)
+    coturn(lab, server, SERVER, OTHER)
+    vpn(host)
+    natd = Natd(host, "--map", "tcp:443", *STUN)
+    natd.wait_mapped("tcp:443")
+    said = judged(natd, "vpn")
+    assert "vpn0" in said["sentence"] and HOST in said["advice"] and said["stun"] == WAN, said
+    assert natd.call("status")["network"]["tunnel"] == "vpn0"
+    found = told(host, "probe", "--socket", natd.socket, code=4)
+    assert any("VPN" in x for x in found["meaning"]), found["meaning"]
+    # A rule for our own address leads the answers past it.
+    host.ip("route", "add", "default", "via", ROUTER, "table", "100")
+    host.ip("rule", "add", "from", HOST, "lookup", "100", "priority", "1000")
+    judged(natd, "one_nat")
+    host.ip("rule", "del", "priority", "1000")
+    judged(natd, "vpn")
+    host.ip("link", "del", "vpn0")
+    judged(natd, "one_nat")
+    natd.wait_mapped("tcp:443")
+    assert natd.call("status")["network"]["number"] == 1
+
+
+@once
+def test_natd_way_by_a_link(lab):
+    """PPPoE on this host: no gateway to ask, and an address of the internet."""
+    lab.internet()
+    server, host = lab.public("server", SERVER), lab.public("host", WAN)
+    coturn(lab, server, SERVER, OTHER)
+    host.ip("route", "add", "default", "dev", "eth0", "scope", "link")
+    natd = Natd(host, "--map", "tcp:443", *STUN)
+    said = judged(natd, "no_nat")
+    assert said["sentence"] == f"outside sees {WAN}, this host's own address: there is no NAT", said
+    network = natd.call("status")["network"]
+    assert network["up"] and network["address"] == WAN and "gateway" not in network, network
+    natd.wait_state("unsupported")
+    found = told(host, "probe", *STUN)
+    assert found["reachable"] and found["behaviour"]["nat"] == "open", found
+    # A firewall of its own lets in answers only.
+    host.nft("table inet wall {\n chain input {\n type filter hook input priority 0;\n"
+             ' iifname "eth0" ct state new drop\n }\n}\n')
+    found = told(host, "probe", *STUN, code=4)
+    assert "a firewall lets in only answers" in found["meaning"][0], found["meaning"]
+
+
+@once
+def test_natd_way_of_ipv6_alone(lab):
+    """Sentences are those of IPv6, and its pinholes are kept."""
+    _gateway, host, server = home6(lab)
+    coturn(lab, server, SERVER, OTHER)
+    host.ip("route", "del", "default")
+    host.ip("addr", "del", f"{HOST}/24", "dev", "eth0")
+    host.ip("-6", "route", "replace", "default", "via", "2001:db8:77::1", "dev", "eth0")
+    natd = Natd(host, "--map", "tcp:8443", *STUN)
+    natd.wait_mapped("tcp:8443/ipv6")
+    said = judged(natd, "ipv6_only")
+    assert "IPv6 alone" in said["sentence"] and "pinholes" in said["advice"], said
+    found = told(host, "probe", "--socket", natd.socket, code=3)
+    assert not any("STUN" in x for x in found["meaning"]), found["meaning"]
+
+
+@once
+def test_natd_way_that_is_none(lab):
+    """Neither a route nor an answer: said as what it is."""
+    router, server, host = lan(lab)
+    coturn(lab, server, SERVER, OTHER)
+    router.nft('insert rule inet filter forward meta l4proto udp drop\n')
+    natd = Natd(host, "--map", "tcp:443", *STUN)
+    said = judged(natd, "blocked", 30)
+    assert "captive portal" in said["sentence"] and "sign in" in said["advice"], said
+    assert told(host, "probe", "--socket", natd.socket, code=5)["external"]["verdict"] == "blocked"
+    host.ip("route", "del", "default")
+    said = judged(natd, "offline")
+    assert "no default route" in said["sentence"], said
+    natd.stop()
+    found = told(host, "probe", code=5)
+    assert found["network"]["up"] is False and found["mappings"] == [], found
+
+
+@once
+def test_natd_way_by_two_lines(lab):
+    """Two STUN servers see two addresses: both are shown, whatever the gateway says."""
+    gateway, host, server = home(lab)
+    coturn(lab, server, SERVER)
+    other = lab.public("other", OTHER)
+    coturn(lab, other, OTHER)
+    gateway.router.ip("addr", "add", "45.0.0.20/24", "dev", "wan0")
+    gateway.router.nft(f'insert rule inet filter postrouting ip daddr {OTHER} oifname "wan0" '
+                       "snat ip to 45.0.0.20\n")
+    both = ("--map", "tcp:443", *STUN, "--stun", f"{OTHER}:3478")
+    natd = Natd(host, *both)
+    natd.wait_mapped("tcp:443")
+    said = judged(natd, "several_exits")
+    assert sorted(said["stun_seen"]) == [WAN, "45.0.0.20"] and "stun" not in said, said
+    assert WAN in said["sentence"] and "45.0.0.20" in said["sentence"], said
+    assert "several ways out" in host.run([f"{lab.build}/postern", "nat", "status", "--socket",
+                                           natd.socket], check=False).stdout
+    natd.stop()
+    gateway.stop()
+    FakeGateway(lab, gateway.router, ROUTER, natpmp=True, control={"external": None})
+    natd = Natd(host, *both, name="second")
+    said = judged(natd, "filtered")
+    assert WAN in said["sentence"] and "45.0.0.20" in said["sentence"], said
