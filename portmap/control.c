@@ -10,6 +10,7 @@
 #include "core/clock.h"
 #include "core/container.h"
 #include "core/engine/records.h"
+#include "core/log.h"
 #include "core/program/callers.h"
 #include "portmap/report.h"
 
@@ -137,7 +138,8 @@ static void natd_event(struct natd_control *ctl, const char *kind, json_t *data)
 	if (!data)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
-	records_tell_event(&ctl->events, &ctl->calls, kind, data, now);
+	if (!records_tell_event(&ctl->events, &ctl->calls, kind, data, now))
+		log_warning("control", "no memory for an event: %s", kind);
 	json_decref(data);
 }
 

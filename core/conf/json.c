@@ -12,8 +12,20 @@
 
 struct json_reader {
 	struct conf_errors *errors;
-	size_t nodes;
+	size_t nodes, bytes;
 };
+
+/* A text's share of what a document may have, as JSON writes it. False, with an error: no more. */
+static bool count_bytes(struct json_reader *r, const char *text)
+{
+	for (const char *c = text; *c; c++)
+		r->bytes += *c == '"' || *c == '\\' || *c == '\n' || *c == '\t' ? 2 : 1;
+	if (r->bytes <= CONF_FILE_MAX)
+		return true;
+	conf_error(r->errors, NULL, "", "more than %u MiB of text; make the document smaller",
+		   CONF_FILE_MAX >> 20);
+	return false;
+}
 
 static struct conf_node *out_of_memory(struct json_reader *r, struct conf_node *n)
 {
@@ -48,8 +60,12 @@ static struct conf_node *new_node(struct json_reader *r, enum conf_kind kind, si
 /* Takes text over. */
 static struct conf_node *new_scalar(struct json_reader *r, char *text, bool quoted)
 {
-	struct conf_node *n = text ? new_node(r, CONF_SCALAR, 0) : out_of_memory(r, NULL);
+	struct conf_node *n = NULL;
 
+	if (!text)
+		return out_of_memory(r, NULL);
+	if (count_bytes(r, text))
+		n = new_node(r, CONF_SCALAR, 0);
 	if (!n) {
 		memory_free(text);
 		return NULL;

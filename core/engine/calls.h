@@ -17,8 +17,9 @@
 #include "core/engine/entitled.h"
 #include "core/parse/jsonrpc.h"
 
-#define CALLER_OUTPUT_MAX  (8u << 20)
-#define CALLER_PENDING_MAX 64u
+#define CALLER_OUTPUT_MAX   (8u << 20)
+#define CALLER_OUTPUT_TIGHT (256u << 10) /* while memory is tight */
+#define CALLER_PENDING_MAX  64u
 
 struct calls;
 struct configuring;

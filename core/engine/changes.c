@@ -9,10 +9,12 @@
 #include "core/memory.h"
 #include "core/utc.h"
 
-/* What the history keeps of one change: enough to see what happened, and bounded. */
-#define KEPT_ENTRIES 100u
-#define KEPT_BYTES   1024u
-#define KEPT_NOTE    512u
+/* What the history keeps of one change: enough to see what happened, and bounded. A value takes up
+ * to 22 times the memory of its JSON, and all that is kept goes into one answer. */
+#define KEPT_ENTRIES	 100u
+#define KEPT_BYTES	 1024u	/* of one value */
+#define KEPT_BYTES_WHOLE 32768u /* of all values of one change */
+#define KEPT_NOTE	 512u
 
 /* One revision. What is said of it besides its state never changes. */
 struct entry {
@@ -24,8 +26,8 @@ struct changes {
 	const struct conf_field *fields;
 	json_t *document; /* in force */
 	json_t *before;	  /* to go back to; NULL: settled */
-	/* What was compared with it last: a client that commits a document has mostly just asked
-	 * what it changes, and with ten thousand rules that takes a while. */
+	/* What was compared with it last: a call that commits a document also tells what it
+	 * changes, and with ten thousand rules that takes a while. Of no call that is over. */
 	json_t *compared, *difference;
 	uint64_t due_ms;
 	uint64_t revision;
@@ -54,22 +56,35 @@ static json_t *bounded_text(const char *text)
 	return json_string(shown);
 }
 
-/* value, or its size where it is large; NULL without memory. */
-static json_t *bounded_value(json_t *value)
+/* value, or its size where it is large; NULL without memory. *left is reduced by what it takes. */
+static json_t *bounded_value(json_t *value, size_t *left)
 {
 	size_t size = json_dumpb(value, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
 
 	if (size == 0) /* no value has none: it was refused memory */
 		return NULL;
-	return size <= KEPT_BYTES ? json_incref(value) : json_sprintf("(%zu bytes)", size);
+	if (size > KEPT_BYTES || size > *left)
+		return json_sprintf("(%zu bytes)", size);
+	*left -= size;
+	return json_incref(value);
+}
+
+/* What the history keeps of an entry of a difference; NULL without memory. */
+static json_t *bounded_entry(const json_t *entry, size_t *left)
+{
+	json_t *from = bounded_value(json_object_get(entry, "from"), left);
+	json_t *to = bounded_value(json_object_get(entry, "to"), left);
+
+	return json_pack("{s:O, s:o, s:o}", "path", json_object_get(entry, "path"), "from", from,
+			 "to", to);
 }
 
 /* Takes diff over. NULL without memory, also in. */
 static json_t *bounded_diff(json_t *diff)
 {
 	json_t *kept = diff ? json_array() : NULL, *entry;
+	size_t i, left = KEPT_BYTES_WHOLE;
 	bool ok = kept;
-	size_t i;
 
 	json_array_foreach(diff, i, entry)
 	{
@@ -82,12 +97,7 @@ static json_t *bounded_diff(json_t *diff)
 			     ok;
 			break;
 		}
-		ok = json_array_append_new(
-			     kept,
-			     json_pack("{s:O, s:o, s:o}", "path", json_object_get(entry, "path"),
-				       "from", bounded_value(json_object_get(entry, "from")), "to",
-				       bounded_value(json_object_get(entry, "to")))) == 0 &&
-		     ok;
+		ok = json_array_append_new(kept, bounded_entry(entry, &left)) == 0 && ok;
 	}
 	json_decref(diff);
 	if (ok)
@@ -116,7 +126,7 @@ static json_t *entry_shown(const struct entry *e)
 	return NULL;
 }
 
-static void forget_difference(struct changes *ch)
+void changes_forget_difference(struct changes *ch)
 {
 	json_decref(ch->compared);
 	json_decref(ch->difference);
@@ -149,7 +159,7 @@ void changes_free(struct changes *ch)
 		return;
 	json_decref(ch->document);
 	json_decref(ch->before);
-	forget_difference(ch);
+	changes_forget_difference(ch);
 	for (size_t i = 0; i < CHANGES_HISTORY_MAX; i++)
 		json_decref(ch->history[i].record);
 	memory_free(ch);
@@ -202,7 +212,7 @@ bool changes_commit(struct changes *ch, const json_t *document, json_t *record, 
 		json_decref(record);
 		return false;
 	}
-	forget_difference(ch);
+	changes_forget_difference(ch);
 	json_incref((json_t *)document);
 	entry_of(ch, ch->revision)->state = ch->before ? "rolled back" : "replaced";
 	json_decref(ch->before);
@@ -265,7 +275,7 @@ json_t *changes_history(const struct changes *ch)
 json_t *changes_diff(struct changes *ch, const json_t *to)
 {
 	if (ch->compared != to) {
-		forget_difference(ch);
+		changes_forget_difference(ch);
 		ch->difference = conf_diff(ch->fields, ch->document, to);
 		ch->compared = ch->difference ? json_incref((json_t *)to) : NULL;
 	}

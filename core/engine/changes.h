@@ -59,9 +59,11 @@ bool changes_confirm(struct changes *ch, const char *who, time_t wall) MUST_CHEC
 const json_t *changes_rollback(const struct changes *ch);
 
 /* From what is in force to another document: [{path, from, to}], secrets shown as "(hidden)"; see
- * conf_diff() in core/conf/diff.h. to must not be changed any more: committing it reuses the
- * answer. */
+ * conf_diff() in core/conf/diff.h. to is kept, and must not be changed any more, until it is
+ * committed, which reuses the answer, or changes_forget_difference(). */
 json_t *changes_diff(struct changes *ch, const json_t *to) MUST_CHECK;
+/* Lets go of the last answer and of its document. */
+void changes_forget_difference(struct changes *ch);
 /* [{revision, at, who, note, state, diff}] newest first; confirmed_by and confirmed_at of a
  * trial that was confirmed. state: "in force", "waiting", "replaced", "rolled back". */
 json_t *changes_history(const struct changes *ch) MUST_CHECK;

@@ -41,6 +41,7 @@ static void proposed_free(struct calls *cs, struct proposed *p)
 {
 	json_decref(p->document);
 	json_decref(p->warnings);
+	changes_forget_difference(cs->configuring->changes);
 	if (p->proposal)
 		cs->configuring->ops->drop(p->proposal);
 }

@@ -228,6 +228,8 @@ bool configuring_roll_back(struct configuring *c, const char *who, char why[CONF
 		return false;
 	}
 	snprintf(why, CONFIGURING_WHY_BYTES, "%s", JSONRPC_NO_MEMORY);
+	if (c->ops->go_back)
+		c->ops->go_back(c);
 	json_t *document = json_deep_copy(old);
 	const struct config_change change = {document, who, "rolled back", 0, true};
 	if (document)

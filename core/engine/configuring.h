@@ -59,6 +59,9 @@ struct configuring_ops {
 	/* Takes the proposal over, also on failure. False: nothing has changed, and why has a
 	 * sentence. */
 	bool (*enforce)(struct configuring *c, void *proposal, char why[CONFIGURING_WHY_BYTES]);
+	/* The document of before a trial is about to be proposed again, which must not fail for
+	 * what the trial has changed. NULL: nothing needs to be done. */
+	void (*go_back)(struct configuring *c);
 	/* Keeps this document (borrowed) for the next start: 0 or -errno. */
 	int (*keep)(struct configuring *c, const json_t *kept);
 	/* Calls configuring_trial_over() after so long; 0: does not call it any more. */

@@ -19,16 +19,19 @@ json_t *records_time(struct timespec now)
 	return json_string(text);
 }
 
-void records_add(struct records *r, json_t *record, struct timespec now)
+bool records_add(struct records *r, json_t *record, struct timespec now)
 {
-	json_t **place;
+	uint64_t number = r->count + 1;
+	json_t **place = &r->kept[number % RECORDS_KEPT];
 
-	r->count++;
-	place = &r->kept[r->count % RECORDS_KEPT];
-	json_object_set_new(record, "number", json_integer((json_int_t)r->count));
-	json_object_set_new(record, "at", records_time(now));
+	if (!record ||
+	    json_object_set_new(record, "number", json_integer((json_int_t)number)) < 0 ||
+	    json_object_set_new(record, "at", records_time(now)) < 0)
+		return false;
+	r->count = number;
 	json_decref(*place);
 	*place = json_incref(record);
+	return true;
 }
 
 /* Those with a number above after, oldest first; of many, the newest limit. NULL without memory. */
@@ -77,14 +80,15 @@ void records_answer(struct call *c, const struct records *r, const char *name, b
 	call_answer(c, json_pack("{s:o}", name, records_list(r, (uint64_t)after, (uint64_t)most)));
 }
 
-void records_tell_event(struct records *r, struct calls *cs, const char *kind, json_t *data,
+bool records_tell_event(struct records *r, struct calls *cs, const char *kind, json_t *data,
 			struct timespec now)
 {
-	json_object_set_new(data, "kind", json_string(kind));
-	records_add(r, data, now);
+	if (json_object_set_new(data, "kind", json_string(kind)) < 0 || !records_add(r, data, now))
+		return false;
 	for (struct caller *c = cs->callers, *next; c; c = next) {
 		next = c->next;
 		if (c->follows_events)
 			caller_notify(c, "event", json_incref(data));
 	}
+	return true;
 }

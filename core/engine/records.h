@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "core/engine/calls.h"
+#include "core/must_check.h"
 
 #define RECORDS_KEPT 1000u
 
@@ -20,8 +21,9 @@ struct records {
 	uint64_t count;		    /* ever added; the number of the newest */
 };
 
-/* Gives record (borrowed) its "number" and "at", and keeps it in place of the oldest. */
-void records_add(struct records *r, json_t *record, struct timespec now);
+/* Gives record (borrowed) its "number" and "at", and keeps it in place of the oldest. False without
+ * memory, also in (NULL): nothing is kept. */
+bool records_add(struct records *r, json_t *record, struct timespec now) MUST_CHECK;
 void records_free(struct records *r);
 
 /* ---- for callers ---------------------------------------------------------------------------- */
@@ -34,8 +36,9 @@ extern const struct method_param records_params[];
 void records_answer(struct call *c, const struct records *r, const char *name, bool *follows);
 
 /* Keeps an event, with its kind, and sends it to all that follow events. data stays the caller's;
- * it has number and time, too, after that. */
-void records_tell_event(struct records *r, struct calls *cs, const char *kind, json_t *data,
-			struct timespec now);
+ * it has number and time, too, after that. False without memory: it is neither
+ * kept nor sent. */
+bool records_tell_event(struct records *r, struct calls *cs, const char *kind, json_t *data,
+			struct timespec now) MUST_CHECK;
 
 #endif

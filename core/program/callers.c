@@ -39,7 +39,13 @@ static void callers_lines_ended(struct lines *lines)
 
 static bool callers_send_line(struct caller *caller, char *line, size_t len)
 {
-	return lines_send(&container(caller, struct line_caller, caller)->lines, line, len);
+	struct lines *lines = &container(caller, struct line_caller, caller)->lines;
+
+	if (outbox_waiting(&lines->out) <= CALLER_OUTPUT_TIGHT || !memory_tight())
+		return lines_send(lines, line, len);
+	lines_close(lines);
+	memory_free(line);
+	return false;
 }
 
 void line_caller_start(struct line_caller *c, struct ring *ring, struct calls *calls, int fd,

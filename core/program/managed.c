@@ -19,16 +19,30 @@ void managed_init(struct managed *m, struct ring *ring, struct calls *calls, str
 	m->trial.fire = managed_trial_fired;
 }
 
-void managed_event(struct managed *m, const char *kind, json_t *data)
+static bool managed_told(struct managed *m, const char *kind, json_t *data)
 {
 	struct timespec now;
+	bool told;
 
-	if (!data)
-		data = json_object();
 	clock_gettime(CLOCK_REALTIME, &now);
-	records_tell_event(m->events, m->calls, kind, data, now);
-	journal_record(LOG_LEVEL_NOTICE, data);
+	told = data && records_tell_event(m->events, m->calls, kind, data, now);
+	if (told)
+		journal_record(LOG_LEVEL_NOTICE, data);
 	json_decref(data);
+	return told;
+}
+
+void managed_event(struct managed *m, const char *kind, json_t *data)
+{
+	m->lost += !managed_told(m, kind, data);
+}
+
+void managed_tell_lost(struct managed *m, uint64_t beside)
+{
+	m->lost += beside;
+	if (m->lost > 0 &&
+	    managed_told(m, "records.dropped", json_pack("{s:I}", "count", (json_int_t)m->lost)))
+		m->lost = 0;
 }
 
 void managed_set_trial(struct configuring *c, uint64_t after_ms)

@@ -70,6 +70,35 @@ static bool change_keys_are_there(struct relay_control *ctl, const struct snapsh
 			      why);
 }
 
+/* A lower limit must leave room: without it no call, no sign-in and no further change would find
+ * any memory, and agents would lose their links. What a trial goes back to was in force before. */
+static bool change_leaves_room(const struct relay_control *ctl, const struct relay_config *next,
+			       struct conf_errors *errors)
+{
+	uint64_t most = next->limits.memory_bytes;
+	int64_t used = ctl->relay->memory.used;
+	bool back = changes_rollback(ctl->managed.configuring.changes) != NULL;
+
+	if (back || most >= ctl->relay->memory.most || used <= (int64_t)(most / 8 * 7))
+		return true;
+	conf_error(errors, NULL, "limits.memory",
+		   "is too little: %lld MiB are in use, and an eighth must be free; write %lldMiB "
+		   "or more, or end sessions first",
+		   (long long)(used >> 20) + 1, ((long long)(used >> 20) + 1) / 7 * 8 + 8);
+	return false;
+}
+
+/* Until the way back is found, the limit is as it was before the trial: by the lower one there may
+ * be no memory for it. */
+static void change_go_back(struct configuring *c)
+{
+	struct relay_control *ctl = container(c, struct relay_control, managed.configuring);
+	struct memory *m = &ctl->relay->memory;
+
+	if (m->most < ctl->memory_before)
+		m->most = ctl->memory_before;
+}
+
 static void *change_propose(struct configuring *c, const json_t *document,
 			    struct conf_errors *errors, char why[CONFIGURING_WHY_BYTES])
 {
@@ -85,7 +114,7 @@ static void *change_propose(struct configuring *c, const json_t *document,
 	why[0] = '\0';
 	if (!bound)
 		return NULL;
-	if (!load_key_apart(&config, errors)) {
+	if (!load_key_apart(&config, errors) || !change_leaves_room(ctl, &config, errors)) {
 		relay_config_free(&config);
 		return NULL;
 	}
@@ -383,6 +412,8 @@ static bool change_enforce(struct configuring *c, void *proposal, char why[CONFI
 		return false;
 	}
 	log_set_level((enum log_level)next->config.log_level);
+	if (!changes_rollback(c->changes)) /* amid a trial something beside it may change */
+		ctl->memory_before = ctl->current->config.limits.memory_bytes;
 	snapshot_release(ctl->current);
 	ctl->current = next;
 	signed_revocations_free(&ctl->signed_revocations);
@@ -412,6 +443,7 @@ static const struct configuring_ops change_ops = {
 	.cuts_off = change_cuts_off,
 	.restart = change_restart,
 	.enforce = change_enforce,
+	.go_back = change_go_back,
 	.keep = change_keep,
 	.set_trial = managed_set_trial,
 	.event = managed_tell,

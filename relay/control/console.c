@@ -16,9 +16,10 @@
 #include "relay/front/conn.h"
 #include "relay/session/enforce.h"
 
-#define CONSOLES_MAX	   64u
-#define CONSOLE_POSTED_MAX 64u	    /* more are not read meanwhile */
-#define IDLE_MS		   3600000u /* a console that says nothing for so long is gone */
+#define CONSOLES_MAX	     64u
+#define CONSOLE_POSTED_MAX   64u /* more are not read meanwhile, and none behind so many bytes */
+#define CONSOLE_POSTED_BYTES JSONRPC_LINE_MAX
+#define IDLE_MS		     3600000u /* a console that says nothing for so long is gone */
 
 struct console_caller {
 	struct caller caller; /* first */
@@ -35,6 +36,7 @@ struct console {
 	struct credential *credential; /* owned */
 	struct console_msg *down;      /* made with UP, so that its place is always given back */
 	unsigned posted; /* lines on their way to the control thread; CONSOLE_POSTED_MAX at most */
+	unsigned posted_bytes; /* of theirs: CONSOLE_POSTED_BYTES, and a line */
 };
 
 static const struct conn_phase phase_console;
@@ -51,8 +53,9 @@ struct console_msg {
 	struct addr peer, local;
 	struct credential *credential; /* console_up_run() takes it over */
 	size_t len;
-	char *line; /* owned */
-	bool last;  /* the connection ends behind it */
+	char *line;	/* owned */
+	unsigned taken; /* bytes that it had, when it is on its way back */
+	bool last;	/* the connection ends behind it */
 };
 
 static struct console_msg *console_msg(struct relay *r, slab_id conn,
@@ -194,6 +197,7 @@ static void console_line_run(struct ring_msg *msg)
 		calls_line(&ctl->calls, &c->caller, m->line, m->len);
 	memory_free(m->line);
 	m->line = NULL;
+	m->taken = (unsigned)m->len;
 	m->len = 0;
 	m->msg.run = console_taken_run;
 	ring_post(worker_of(m->relay, m->conn)->ring, &m->msg);
@@ -272,6 +276,7 @@ static bool console_pass_on(struct conn *c, size_t len)
 		memcpy(m->line, c->in, len);
 		m->len = len;
 		console_of(c)->posted++;
+		console_of(c)->posted_bytes += (unsigned)len;
 		console_tell(c, m);
 		return true;
 	}
@@ -293,7 +298,8 @@ static bool console_lines(struct conn *c)
 	       (end = memchr(c->in + k->scanned, '\n', c->in_len - k->scanned))) {
 		size_t len = (size_t)(end - (char *)c->in);
 
-		c->held = k->posted >= CONSOLE_POSTED_MAX;
+		c->held =
+			k->posted >= CONSOLE_POSTED_MAX || k->posted_bytes >= CONSOLE_POSTED_BYTES;
 		if (c->held || (len > 0 && !console_pass_on(c, len)))
 			return false;
 		conn_drop_kept(c, len + 1);
@@ -314,11 +320,13 @@ static void console_taken_run(struct ring_msg *msg)
 {
 	struct console_msg *m = (struct console_msg *)msg;
 	struct conn *c = conn_find(worker_of(m->relay, m->conn), m->conn);
+	unsigned taken = m->taken;
 
 	console_msg_free(m);
 	if (!c || c->phase != &phase_console)
 		return;
 	console_of(c)->posted--;
+	console_of(c)->posted_bytes -= taken;
 	if (!c->held)
 		return;
 	c->held = false;

@@ -31,6 +31,7 @@ struct relay_control {
 	struct ring_op signer_end; /* waits for the signer's end, which is the relay's */
 	const struct isolation_report *isolation;
 	struct snapshot *current;
+	uint64_t memory_before; /* limits.memory, as a trial that runs goes back to */
 	struct managed managed;
 	const char *path; /* of the configuration file; for the life of the relay */
 	/* Of tls.certificate_file as last read, and the paths since the start; owned. NULL: the

@@ -165,14 +165,21 @@ static void kick_collect(struct worker *w, json_t *list, json_t *params)
 	}
 }
 
+/* Whether one of them is named, and could be there: an event keeps what it is, and so must be
+ * small. */
+static bool kick_names(const char *session, const char *agent)
+{
+	if (session && !agent)
+		return strlen(session) == 16 && strspn(session, "0123456789abcdef") == 16;
+	return agent && !session && wire_is_agent_name(agent);
+}
+
 static void act_kick_run(struct call *c)
 {
-	bool session = json_object_get(c->params, "session") != NULL;
-	bool agent = json_object_get(c->params, "agent") != NULL;
-
-	if (session == agent) {
+	if (!kick_names(json_string_value(json_object_get(c->params, "session")),
+			json_string_value(json_object_get(c->params, "agent")))) {
 		call_fail(c, JSONRPC_INVALID_PARAMS, NULL,
-			  "kick wants either \"session\" or \"agent\"");
+			  "kick wants an agent's name, or a session's number as sessions shows it");
 		return;
 	}
 	control_event(control_of(c), "kick",

@@ -12,6 +12,7 @@
 
 #include "core/engine/records.h"
 #include "core/journal.h"
+#include "core/memory.h"
 #include "relay/control/control_internal.h"
 #include "relay/session/report.h"
 
@@ -20,12 +21,17 @@ void control_event(struct relay_control *ctl, const char *kind, json_t *data)
 	managed_event(&ctl->managed, kind, data);
 }
 
+/* Takes record over; NULL: there was no memory for it. */
 static void control_audit(struct relay_control *ctl, json_t *record)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	records_add(&ctl->audits, record, now);
+	if (!records_add(&ctl->audits, record, now)) {
+		ctl->managed.lost++;
+		json_decref(record);
+		return;
+	}
 	for (struct caller *c = ctl->calls.callers, *next; c; c = next) {
 		next = c->next;
 		if (c->follows_audit)
@@ -73,17 +79,18 @@ void control_reported(struct ring_msg *msg)
 {
 	struct report *p = (struct report *)msg;
 	struct relay_control *ctl = p->relay->control;
-	uint64_t lost;
+	unsigned refusals = memory_refusals();
+	json_t *record = p->audit ? report_audit(p) : report_event(p);
 
+	if (memory_refusals() != refusals) { /* it may lack a part: why a session has ended */
+		json_decref(record);
+		record = NULL;
+	}
 	if (p->audit)
-		control_audit(ctl, report_audit(p));
+		control_audit(ctl, record);
 	else
-		control_event(ctl, p->kind, report_event(p));
-	/* Says once how many were lost, when there is room again. */
-	lost = report_done(p);
-	if (lost > 0)
-		control_event(ctl, "records.dropped",
-			      json_pack("{s:I}", "count", (json_int_t)lost));
+		control_event(ctl, p->kind, record);
+	managed_tell_lost(&ctl->managed, report_done(p));
 }
 
 /* ---- methods ---- */

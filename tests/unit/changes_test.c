@@ -290,6 +290,53 @@ static void test_history_keeps_no_secrets_and_little_else(void **state)
 	changes_free(ch);
 }
 
+/* As many lists of short names as a console likes. */
+static json_t *with_lists(const json_t *document, unsigned revision)
+{
+	json_t *copy = json_deep_copy(document), *list;
+	char key[16];
+
+	for (unsigned k = 0; k < 100; k++) {
+		list = json_array();
+		for (unsigned i = 0; i < 200; i++)
+			json_array_append_new(list,
+					      json_integer(10 + (revision * 7 + k * 3 + i) % 90));
+		snprintf(key, sizeof(key), "k%u-%u", revision, k);
+		json_object_set_new(copy, key, list);
+	}
+	return copy;
+}
+
+static void test_history_of_large_changes_is_small(void **state)
+{
+	struct changes *ch = start();
+	json_t *base = named("one"), *document, *history;
+
+	for (unsigned i = 0; i < 2 * CHANGES_HISTORY_MAX; i++) {
+		document = with_lists(base, i);
+		assert_true(commit_as(ch, document, "uid:0", "", 0, i, WALL));
+		json_decref(document);
+	}
+	history = changes_history(ch);
+	assert_in_range(json_dumpb(history, NULL, 0, JSON_COMPACT), 1, 2 << 20);
+	json_decref(history);
+	json_decref(base);
+	changes_free(ch);
+}
+
+static void test_a_difference_is_let_go(void **state)
+{
+	struct changes *ch = start();
+	json_t *document = named("two");
+
+	json_decref(changes_diff(ch, document));
+	assert_int_equal(document->refcount, 2);
+	changes_forget_difference(ch);
+	assert_int_equal(document->refcount, 1);
+	json_decref(document);
+	changes_free(ch);
+}
+
 /* conf_json_test has what these do. */
 static void test_by_the_schema(void **state)
 {
@@ -368,6 +415,8 @@ int main(void)
 		cmocka_unit_test(test_what_was_handed_out_stays),
 		cmocka_unit_test(test_history_is_bounded),
 		cmocka_unit_test(test_history_keeps_no_secrets_and_little_else),
+		cmocka_unit_test(test_history_of_large_changes_is_small),
+		cmocka_unit_test(test_a_difference_is_let_go),
 		cmocka_unit_test(test_by_the_schema),
 		cmocka_unit_test(test_a_difference_is_from_what_is_in_force),
 		cmocka_unit_test(test_a_large_policy),

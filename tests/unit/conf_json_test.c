@@ -144,6 +144,26 @@ static void test_limits(void **state)
 	conf_errors_free(&errors);
 	json_decref(value);
 
+	/* Bytes, as JSON writes them: many calls may add to a document what no one line has room
+	 * for. */
+	char *text = malloc(CONF_FILE_MAX + 1);
+
+	memset(text, 'x', CONF_FILE_MAX);
+	text[CONF_FILE_MAX] = '\0';
+	value = json_pack("[s]", text);
+	root = conf_from_json(value, &errors);
+	assert_non_null(root);
+	conf_node_free(root);
+	json_decref(value);
+	text[7] = '\n';
+	value = json_pack("[s]", text);
+	assert_null(conf_from_json(value, &errors));
+	assert_string_equal(errors.text,
+			    "configuration: more than 4 MiB of text; make the document smaller\n");
+	conf_errors_free(&errors);
+	json_decref(value);
+	free(text);
+
 	for (unsigned i = 1; i < CONF_DEPTH_MAX; i++)
 		deep = json_pack("[o]", deep);
 	root = conf_from_json(deep, &errors);

@@ -234,6 +234,8 @@ static void the_figures_of_the_code(void **state)
 	says("what goes under one key", "%u GiB", (unsigned)(INNER_REKEY_BYTES >> 30));
 	says("what goes under one key", "%u h", S(INNER_REKEY_MS) / 3600);
 	says("calls of a console", "%u under way", CALLER_PENDING_MAX);
+	says("a configuration, by however many", "%u MiB of text", MIB(CONF_FILE_MAX));
+	says("a configuration, by however many", "%s values", thousands(CONF_NODES_MAX));
 	says("output of a console", "%u MiB, and %u KiB", MIB(CALLER_OUTPUT_MAX), KIB(OUTPUT_MOST));
 	says("a line of a console", "%u MiB", MIB(JSONRPC_LINE_MAX));
 	says("signed revocations that a relay keeps", "%s of", thousands(REVOCATIONS_SIGNED_MAX));

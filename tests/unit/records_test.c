@@ -60,7 +60,7 @@ static void set_up(struct program *ctl, unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		json_t *record = json_pack("{s:s}", "kind", "test");
 
-		records_add(&ctl->records, record, (struct timespec){0});
+		assert_true(records_add(&ctl->records, record, (struct timespec){0}));
 		json_decref(record);
 	}
 }
@@ -151,16 +151,55 @@ static void test_followers_hear_of_events(void **state)
 	struct program ctl;
 
 	set_up(&ctl, 1);
-	records_tell_event(&ctl.records, &ctl.calls, "mapping", data, (struct timespec){0});
+	assert_true(records_tell_event(&ctl.records, &ctl.calls, "mapping", data,
+				       (struct timespec){0}));
 	assert_null(ctl.answer);
 	ctl.caller.follows_events = true;
-	records_tell_event(&ctl.records, &ctl.calls, "mapping", data, (struct timespec){0});
+	assert_true(records_tell_event(&ctl.records, &ctl.calls, "mapping", data,
+				       (struct timespec){0}));
 	assert_string_equal(json_string_value(json_object_get(ctl.answer, "method")), "event");
 	sent = json_object_get(ctl.answer, "params");
 	assert_string_equal(json_string_value(json_object_get(sent, "kind")), "mapping");
 	assert_int_equal(json_integer_value(json_object_get(sent, "number")), 3);
 	assert_int_equal(json_integer_value(json_object_get(sent, "port")), 443);
 	json_decref(data);
+	tear_down(&ctl);
+}
+
+/* Of jansson's, so many succeed. */
+static unsigned blocks_left;
+
+static void *get_few(size_t n)
+{
+	return blocks_left > 0 && blocks_left-- ? malloc(n) : NULL;
+}
+
+/* What finds no room is no record, and takes no number. */
+static void test_no_record_lacks_a_part(void **state)
+{
+	struct program ctl;
+	bool kept = false;
+
+	set_up(&ctl, 2);
+	json_set_alloc_funcs(get_few, free);
+	for (unsigned few = 0; !kept && few < 50; few++) {
+		json_t *data;
+
+		blocks_left = 50;
+		data = json_pack("{s:i}", "port", 443);
+		blocks_left = few;
+		kept = records_tell_event(&ctl.records, &ctl.calls, "mapping", data,
+					  (struct timespec){0});
+		assert_true(few > 3 || !kept);
+		assert_int_equal(ctl.records.count, kept ? 3 : 2);
+		assert_true(!ctl.records.kept[3] == !kept);
+		assert_true(!kept || json_object_size(data) == 4);
+		json_decref(data);
+	}
+	assert_true(kept);
+	assert_false(records_add(&ctl.records, NULL, (struct timespec){0}));
+	assert_int_equal(ctl.records.count, 3);
+	json_set_alloc_funcs(malloc, free);
 	tear_down(&ctl);
 }
 
@@ -172,6 +211,7 @@ int main(void)
 		cmocka_unit_test(test_only_callers_that_ask_follow),
 		cmocka_unit_test(test_negative_numbers_are_refused),
 		cmocka_unit_test(test_followers_hear_of_events),
+		cmocka_unit_test(test_no_record_lacks_a_part),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,6 +83,8 @@ const struct world_kind worlds[] = {
 	{"public_crowd", world_public_crowd, 1},
 	{"console_short", world_console_short, 60},
 	{"documents", world_documents, 10},
+	{"keeping", world_keeping, 2},
+	{"records_short", world_records_short, 1},
 	{"natd_calm", world_natd_calm, 20},
 	{"natd_storm", world_natd_storm, 100},
 	{NULL, NULL, 0},

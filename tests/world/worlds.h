@@ -38,6 +38,8 @@ void world_hoarders(void);
 void world_public_crowd(void);
 void world_console_short(void);
 void world_documents(void);
+void world_keeping(void);
+void world_records_short(void);
 void world_operator(void);
 void world_drained(void);
 void world_descriptors(void);
