@@ -8,16 +8,11 @@
 #include <strings.h>
 #include <openssl/base64.h>
 
+#include "core/hex.h"
+#include "core/parse/text.h"
+
 #define CREDENTIALS_MAX 512u
 #define DEFAULT_PORT	80
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* RFC 3986 section 2.1. False on a broken escape, a zero byte, or no room. */
 static bool percent_decode(const char *in, size_t len, char *out, size_t room, size_t *out_len)
@@ -25,15 +20,13 @@ static bool percent_decode(const char *in, size_t len, char *out, size_t room, s
 	size_t n = 0;
 
 	for (size_t i = 0; i < len; i++) {
-		int c = (unsigned char)in[i];
+		uint8_t c = (uint8_t)in[i], high, low;
 
-		if (in[i] == '%') {
-			int high = i + 2 < len ? hex_digit(in[i + 1]) : -1;
-			int low = high >= 0 ? hex_digit(in[i + 2]) : -1;
-
-			if (low < 0)
+		if (c == '%') {
+			if (i + 2 >= len || !hex_digit(text_lower((uint8_t)in[i + 1]), &high) ||
+			    !hex_digit(text_lower((uint8_t)in[i + 2]), &low))
 				return false;
-			c = high * 16 + low;
+			c = (uint8_t)(high << 4 | low);
 			i += 2;
 		}
 		if (c == 0 || n + 1 >= room)

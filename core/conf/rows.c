@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/addr.h"
+#include "core/hex.h"
 #include "core/log.h"
 #include "core/ring.h"
 
@@ -92,17 +93,6 @@ static void conf_check_private_key(struct conf_errors *e, const struct conf_node
 	check_pem(e, at, path, text, "PRIVATE KEY");
 }
 
-static bool hex_digit(char c, uint8_t *out)
-{
-	if (c >= '0' && c <= '9')
-		*out = (uint8_t)(c - '0');
-	else if (c >= 'a' && c <= 'f')
-		*out = (uint8_t)(c - 'a' + 10);
-	else
-		return false;
-	return true;
-}
-
 /* One line of the text; *text is behind it then. */
 static bool take_tag_key(const char **text, uint8_t out[CONF_TAG_KEY_BYTES])
 {
@@ -110,7 +100,7 @@ static bool take_tag_key(const char **text, uint8_t out[CONF_TAG_KEY_BYTES])
 	uint8_t high, low;
 
 	for (size_t i = 0; i < CONF_TAG_KEY_BYTES; i++, at += 2) {
-		if (!hex_digit(at[0], &high) || !hex_digit(at[1], &low))
+		if (!hex_digit((uint8_t)at[0], &high) || !hex_digit((uint8_t)at[1], &low))
 			return false;
 		out[i] = (uint8_t)(high << 4 | low);
 	}

@@ -12,6 +12,8 @@
 #include <openssl/hkdf.h>
 #include <openssl/mem.h>
 
+#include "core/hex.h"
+
 #define LINK_DIGITS 16u
 
 /* No other use of the secret has this label: the proof of a leg is an HMAC under the secret itself,
@@ -50,13 +52,9 @@ static bool hex_read(const uint8_t *digits, size_t count, uint64_t *out)
 	uint64_t number = 0;
 
 	for (size_t i = 0; i < count; i++) {
-		uint8_t c = digits[i], digit;
+		uint8_t digit;
 
-		if (c >= '0' && c <= '9')
-			digit = (uint8_t)(c - '0');
-		else if (c >= 'a' && c <= 'f')
-			digit = (uint8_t)(c - 'a' + 10);
-		else
+		if (!hex_digit(digits[i], &digit))
 			return false;
 		number = number << 4 | digit;
 	}

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <openssl/bytestring.h>
 
+#include "core/hex.h"
 #include "core/parse/text.h"
 
 enum {
@@ -23,24 +24,13 @@ enum {
 	TRAILER_FIELD_ALMOST_DONE,
 };
 
-static bool chunk_hex(uint8_t c, uint64_t *out)
-{
-	if (c >= '0' && c <= '9')
-		*out = c - '0';
-	else if (text_lower(c) >= 'a' && text_lower(c) <= 'f')
-		*out = text_lower(c) - 'a' + 10u;
-	else
-		return false;
-	return true;
-}
-
 static bool size_byte(struct chunked *c, uint8_t byte)
 {
-	uint64_t digit;
+	uint8_t digit;
 
 	if (c->state == CHUNK_START || c->state == CHUNK_SIZE) {
-		if (chunk_hex(byte, &digit)) {
-			if (c->left > (INT64_MAX - digit) / 16)
+		if (hex_digit(text_lower(byte), &digit)) {
+			if (c->left > ((uint64_t)INT64_MAX - digit) / 16)
 				return false;
 			c->left = c->left * 16 + digit;
 			c->state = CHUNK_SIZE;

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/hex.h"
+
 #define BEGIN	   "-----BEGIN "
 #define END	   "-----END "
 #define DASHES	   "-----"
@@ -147,17 +149,6 @@ void keyblock_blank(uint8_t *body, size_t len, const uint8_t id[KEYBLOCK_ID_BYTE
 			body[at + i] =
 				(uint8_t)(id && count < ID_CHARS ? reference[count] : FILLER);
 	}
-}
-
-static bool hex_digit(uint8_t c, uint8_t *out)
-{
-	if (c >= '0' && c <= '9')
-		*out = (uint8_t)(c - '0');
-	else if (c >= 'a' && c <= 'f')
-		*out = (uint8_t)(c - 'a' + 10);
-	else
-		return false;
-	return true;
 }
 
 bool keyblock_refers(const char *pem, uint8_t id[KEYBLOCK_ID_BYTES])

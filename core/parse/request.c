@@ -5,6 +5,7 @@
 #include <string.h>
 #include <openssl/bytestring.h>
 
+#include "core/hex.h"
 #include "core/parse/text.h"
 
 /* In the order of a head. */
@@ -321,17 +322,6 @@ static enum request_status line_byte(struct request *r, const uint8_t *in, uint8
 
 /* ---- the path ---- */
 
-static bool hex(uint8_t c, unsigned *out)
-{
-	if (is_digit(c))
-		*out = c - '0';
-	else if (text_lower(c) >= 'a' && text_lower(c) <= 'f')
-		*out = text_lower(c) - 'a' + 10u;
-	else
-		return false;
-	return true;
-}
-
 /* A path on its way through "//", "." and "..". */
 struct walk {
 	char path[REQUEST_BUFFER + 1];
@@ -395,7 +385,7 @@ static bool walk_byte(struct walk *w, uint8_t c, bool literal)
 static bool walk(struct walk *w, CBS uri)
 {
 	uint8_t c, digits[2];
-	unsigned high, low;
+	uint8_t high, low;
 
 	while (CBS_get_u8(&uri, &c)) {
 		bool quoted = c == '%';
@@ -403,8 +393,9 @@ static bool walk(struct walk *w, CBS uri)
 		if (c == '?' || c == '#')
 			break;
 		if (quoted) {
-			if (!CBS_copy_bytes(&uri, digits, 2) || !hex(digits[0], &high) ||
-			    !hex(digits[1], &low) || (high == 0 && low == 0))
+			if (!CBS_copy_bytes(&uri, digits, 2) ||
+			    !hex_digit(text_lower(digits[0]), &high) ||
+			    !hex_digit(text_lower(digits[1]), &low) || (high == 0 && low == 0))
 				return false;
 			c = (uint8_t)(high << 4 | low);
 		}

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <openssl/bytestring.h>
 
+#include "core/hex.h"
 #include "core/parse/reason.h"
 
 enum field_kind {
@@ -708,10 +709,12 @@ static bool hex_ok(struct wire_bytes b, size_t least, size_t most)
 {
 	if (b.len % 2 != 0 || b.len < least || b.len > most)
 		return false;
-	for (size_t i = 0; i < b.len; i++)
-		if (!((b.data[i] >= '0' && b.data[i] <= '9') ||
-		      (b.data[i] >= 'a' && b.data[i] <= 'f')))
+	for (size_t i = 0; i < b.len; i++) {
+		uint8_t digit;
+
+		if (!hex_digit(b.data[i], &digit))
 			return false;
+	}
 	return true;
 }
 

@@ -2,7 +2,7 @@
 /*
  * http_proxy_test: which proxy, for which relay, with which words.
  *
- * links: agent/config/http_proxy.c core/addr.c
+ * links: agent/config/http_proxy.c core/addr.c core/parse/text.c
  */
 #include <setjmp.h>
 #include <stdarg.h>
