@@ -353,7 +353,7 @@ static void connections_are_shared_out(void **state)
 }
 
 #define MANY	     60000u
-#define CHARGED_EACH 196 /* bytes, in all tables together */
+#define CHARGED_EACH 290 /* bytes, in all tables together */
 
 static struct addr one_of_many(unsigned i)
 {
@@ -389,7 +389,11 @@ static void what_it_takes_is_charged(void **state)
 
 		places[i] = ledger_enter(l, &a, i).place;
 		assert_int_not_equal(places[i], 0);
+	}
+	/* Not one by one as they come: who has proved what it is leaves its prefixes to others. */
+	for (unsigned i = 0; i < MANY; i++) {
 		char name[32];
+
 		snprintf(name, sizeof(name), "agent-%u", i);
 		assert_int_equal(ledger_prove(l, places[i], name, false), REASON_OK);
 	}
