@@ -263,7 +263,7 @@ static const struct conf_field fields[] = {
 	TIME("lifetime", lifetime_ms, 120000, 86400000, "2h",
 	     "how long the gateway is to keep a mapping that is not renewed"),
 	TIME("recheck", recheck_ms, 10000, 86400000, "10m",
-	     "how often to look at the gateway, and at mappings without a lifetime"),
+	     "how often to look at the gateway and at each mapping, and to prove it again"),
 	{.key = "socket",
 	 .type = CONF_STRING,
 	 .offset = AT(natd_config, socket),

@@ -486,13 +486,20 @@ void natd_close(struct natd *n)
 
 void natd_log_status(const struct natd *n)
 {
+	uint64_t now_ms = clock_ms(CLOCK_BOOTTIME);
 	char name[MAPPING_NAME_BYTES];
 
 	log_notice("portmap", "%s", n->truth.sentence);
 	for (const struct portmap_mapping *m = n->engine.mappings; m; m = m->next) {
+		bool unproven = m->state == MAPPING_MAPPED && m->proof[0];
+		char age[64] = "";
+
 		mapping_name(m, name);
-		log_notice("portmap", "%s: %s: %s%s%s", name, mapping_state_name(m->state), m->why,
-			   m->state == MAPPING_MAPPED && m->proof[0] ? "; not verified: " : "",
-			   m->state == MAPPING_MAPPED ? m->proof : "");
+		if (m->proven_ms > 0)
+			snprintf(age, sizeof age, "; something came in %llu s ago",
+				 (unsigned long long)(now_ms - m->proven_ms) / 1000);
+		log_notice("portmap", "%s: %s: %s%s%s%s", name, mapping_state_name(m->state),
+			   m->why, age, unproven ? "; not verified: " : "",
+			   unproven ? m->proof : "");
 	}
 }

@@ -74,15 +74,30 @@ int netlink_read(const void *datagram, size_t len, uint32_t number, struct netli
 	return 0;
 }
 
-/* #syscalls poll|ppoll recvfrom */
-/* One datagram, waited for until due_ms. Its bytes (0: not from the kernel), or -errno. */
+/* #syscalls recvfrom */
+/* One datagram, if there is one. Its bytes (0: there is none, or it is not from the kernel), or
+ * -errno. */
+static ssize_t receive_now(int fd, void *bytes, size_t room)
+{
+	struct sockaddr_nl from = {.nl_pid = 0};
+	socklen_t from_len = sizeof from;
+	/* MSG_TRUNC: the datagram's own length, also of one that was cut. */
+	ssize_t n = recvfrom(fd, bytes, room, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from,
+			     &from_len);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	if (from_len != sizeof from || from.nl_pid != 0)
+		return 0; /* of another process */
+	return (size_t)n <= room ? n : -EMSGSIZE;
+}
+
+/* #syscalls poll|ppoll */
+/* As receive_now(), waited for until due_ms. */
 static ssize_t netlink_receive(int fd, void *bytes, size_t room, uint64_t due_ms)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
-	struct sockaddr_nl from = {.nl_pid = 0};
-	socklen_t from_len = sizeof from;
 	int64_t left = (int64_t)(due_ms - clock_ms(CLOCK_MONOTONIC));
-	ssize_t n;
 	int ready;
 
 	if (left <= 0)
@@ -90,14 +105,7 @@ static ssize_t netlink_receive(int fd, void *bytes, size_t room, uint64_t due_ms
 	ready = poll(&p, 1, (int)left);
 	if (ready <= 0)
 		return ready == 0 ? -ETIMEDOUT : errno == EINTR ? 0 : -errno;
-	/* MSG_TRUNC: the datagram's own length, also of one that was cut. */
-	n = recvfrom(fd, bytes, room, MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from,
-		     &from_len);
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	if (from_len != sizeof from || from.nl_pid != 0)
-		return 0; /* of another process */
-	return (size_t)n <= room ? n : -EMSGSIZE;
+	return receive_now(fd, bytes, room);
 }
 
 /* #syscalls sendto */
@@ -122,6 +130,21 @@ int netlink_ask(struct netlink *n, struct nlmsghdr *question, struct netlink_rea
 		end = netlink_read(&answer, (size_t)len, n->number, r);
 	}
 	return end < 0 ? end : 0;
+}
+
+int netlink_take(struct netlink *n, struct netlink_reader *r)
+{
+	union {
+		struct nlmsghdr head;
+		char bytes[NETLINK_ANSWER_BYTES];
+	} news = {.head = {.nlmsg_len = 0}};
+	ssize_t len = receive_now(n->fd, &news, sizeof news);
+	int end;
+
+	if (len <= 0)
+		return (int)len;
+	end = netlink_read(&news, (size_t)len, 0, r); /* news answer no question */
+	return end < 0 ? end : 1;
 }
 
 /* #syscalls recvfrom */

@@ -39,6 +39,9 @@ void netlink_close(struct netlink *n);
  */
 int netlink_ask(struct netlink *n, struct nlmsghdr *question, struct netlink_reader *r) MUST_CHECK;
 
+/* One datagram that came to a socket with groups, if there is one. 1: its messages went to r; 0:
+ * there is none; -errno: -ENOBUFS where the kernel dropped some, after which it goes on. */
+int netlink_take(struct netlink *n, struct netlink_reader *r) MUST_CHECK;
 /* Takes what came to a socket with groups; what it says is not looked at. */
 void netlink_drain(struct netlink *n);
 

@@ -15,7 +15,8 @@ static const struct stun_pace pace = {.rto_ms = 250, .sends = 4, .last_rto = 4};
 
 static void set_later(struct outside *o)
 {
-	uint64_t wait = o->silent ? 30000 : o->natd->config.recheck_ms;
+	bool alone = !portmap_engine_asks_external(&o->natd->engine);
+	uint64_t wait = o->silent || alone ? OUTSIDE_ALONE_MS : o->natd->config.recheck_ms;
 
 	if (o->count > 0 && !o->natd->stopping)
 		ring_timer_set(o->natd->ring, &o->later, wait);
@@ -68,9 +69,23 @@ static void look_behind(struct outside *o, const struct addr *server)
 
 /* ---- servers ---- */
 
+/* Outside sees another address: the gateway's is another one, too, or the way out is. */
+static void ask_gateway(struct outside *o, const struct addr *before)
+{
+	char old[ADDR_TEXT_BYTES], now[ADDR_TEXT_BYTES];
+
+	addr_format_host(before, old);
+	addr_format_host(&o->address, now);
+	log_notice("portmap", "outside sees this host as %s, no longer as %s", now, old);
+	portmap_engine_probe(&o->natd->engine);
+	portmap_engine_renew(&o->natd->engine);
+}
+
 static void outside_conclude(struct outside *o, const struct addr *address,
 			     enum stun_agreement agreement)
 {
+	const struct addr before = o->address;
+
 	o->asking = false;
 	o->rounds++;
 	o->agreement = agreement;
@@ -79,6 +94,8 @@ static void outside_conclude(struct outside *o, const struct addr *address,
 	if (o->address.len > 0)
 		addr_set_port(&o->address, 0);
 	set_later(o);
+	if (before.len > 0 && o->address.len > 0 && !addr_same_host(&before, &o->address))
+		ask_gateway(o, &before);
 	natd_judge(o->natd);
 	if (o->again) {
 		o->again = false;

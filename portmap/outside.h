@@ -3,9 +3,12 @@
  * outside: what the configured STUN servers see of this host.
  *
  * All of them are asked at once from one socket, on entering a network, when the gateway's address
- * changes, and every recheck. Names are resolved anew each time. What most of them say counts;
- * where they disagree, all that they say is kept. The question leaves by the gateway's interface,
- * also where a VPN has the default route: it is the gateway that is asked about.
+ * changes, and every recheck; where no protocol of the gateway can be asked for its address, every
+ * OUTSIDE_ALONE_MS, so that another one is noticed. When they see another address than before, the
+ * gateway is asked for its own and all mappings are renewed, which tells. Names are resolved anew
+ * each time. What most of them say counts; where they disagree, all that they say is kept. The
+ * question leaves by the gateway's interface, also where a VPN has the default route: it is the
+ * gateway that is asked about.
  *
  * The routers behind the gateway are looked for (hops.h) when outside sees another address than
  * when that was done last, and every OUTSIDE_LOOK_MS.
@@ -19,7 +22,8 @@
 #include "stun/client/round.h"
 #include "stun/verdict.h"
 
-#define OUTSIDE_LOOK_MS 21600000u /* six hours */
+#define OUTSIDE_ALONE_MS 30000u
+#define OUTSIDE_LOOK_MS	 21600000u /* six hours */
 
 struct outside_name {
 	struct outside *outside;

@@ -155,6 +155,12 @@ json_t *report_mapping(const struct portmap_mapping *m, uint64_t now_ms)
 	set_host(out, "host", &w->host);
 	if (mapping_held(m))
 		set_lease(out, m, now_ms);
+	if (m->proven_ms > 0)
+		json_object_set_new(out, "proven_s",
+				    json_integer((json_int_t)((now_ms - m->proven_ms) / 1000)));
+	if (m->unproven_ms > 0)
+		json_object_set_new(out, "unproven_s",
+				    json_integer((json_int_t)((now_ms - m->unproven_ms) / 1000)));
 	if (m->state == MAPPING_MAPPED)
 		set_text(out, "unproven", m->proof);
 	if (m->state == MAPPING_VERIFIED)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sockdiag: one question, filtered by port in the kernel, and the answers read. */
+/* sockdiag: questions, filtered by port in the kernel, the answers read, and news. */
 #include "portmap/sockdiag.h"
 
 #include <errno.h>
@@ -23,12 +23,25 @@ struct sockdiag_question {
 	struct port_filter filter;
 };
 
+/* Established once: only the kernel's word for a request that waits (SYN_RECV), which needs no more
+ * than a forged packet, and our own tries (SYN_SENT) are left out. */
+#define ONCE_ESTABLISHED                                                                           \
+	(1u << TCP_ESTABLISHED | 1u << TCP_FIN_WAIT1 | 1u << TCP_FIN_WAIT2 | 1u << TCP_TIME_WAIT | \
+	 1u << TCP_CLOSE_WAIT | 1u << TCP_LAST_ACK | 1u << TCP_CLOSING)
+
 int sockdiag_open(struct netlink *n)
 {
 	return netlink_open(n, NETLINK_SOCK_DIAG, 0);
 }
 
-static void write_question(struct sockdiag_question *q, int family, uint16_t port, bool listen)
+int sockdiag_open_ends(struct netlink *n)
+{
+	return netlink_open(n, NETLINK_SOCK_DIAG,
+			    1u << (SKNLGRP_INET_TCP_DESTROY - 1) |
+				    1u << (SKNLGRP_INET6_TCP_DESTROY - 1));
+}
+
+static void write_question(struct sockdiag_question *q, int family, uint16_t port, uint32_t states)
 {
 	const unsigned char size = 2 * sizeof(struct inet_diag_bc_op);
 
@@ -38,7 +51,7 @@ static void write_question(struct sockdiag_question *q, int family, uint16_t por
 				    .nlmsg_flags = NLM_F_DUMP};
 	q->body.sdiag_family = (uint8_t)family;
 	q->body.sdiag_protocol = IPPROTO_TCP;
-	q->body.idiag_states = 1u << (listen ? TCP_LISTEN : TCP_ESTABLISHED);
+	q->body.idiag_states = states;
 	q->filter.head.rta_type = INET_DIAG_REQ_BYTECODE;
 	q->filter.head.rta_len = sizeof q->filter;
 	q->filter.least = (struct inet_diag_bc_op){INET_DIAG_BC_S_GE, size, 2 * size + 4};
@@ -69,41 +82,104 @@ static struct addr address_of(int family, const __be32 bytes[4], __be16 port)
 
 struct sockdiag_search {
 	struct netlink_reader reader; /* first */
-	sockdiag_test *test;
+	sockdiag_seen *seen;	      /* NULL: that there is one is enough */
 	void *context;
-	bool listen, found;
+	bool any;
 };
+
+static bool read_ends(const struct nlmsghdr *head, struct addr *local, struct addr *peer)
+{
+	const struct inet_diag_msg *m = NLMSG_DATA(head);
+
+	if (head->nlmsg_len < NLMSG_LENGTH(sizeof *m) ||
+	    (m->idiag_family != AF_INET && m->idiag_family != AF_INET6))
+		return false;
+	*local = address_of(m->idiag_family, m->id.idiag_src, m->id.idiag_sport);
+	*peer = address_of(m->idiag_family, m->id.idiag_dst, m->id.idiag_dport);
+	return true;
+}
 
 /* All of them are read, or the rest would be taken for the next answer. */
 static bool sockdiag_read_socket(struct netlink_reader *r, const struct nlmsghdr *head)
 {
 	struct sockdiag_search *s = (struct sockdiag_search *)r;
-	const struct inet_diag_msg *m = NLMSG_DATA(head);
 	struct addr local, peer;
 
-	if (head->nlmsg_len < NLMSG_LENGTH(sizeof *m) || s->found ||
-	    (m->idiag_family != AF_INET && m->idiag_family != AF_INET6))
+	if (!read_ends(head, &local, &peer))
 		return true;
-	local = address_of(m->idiag_family, m->id.idiag_src, m->id.idiag_sport);
-	peer = address_of(m->idiag_family, m->id.idiag_dst, m->id.idiag_dport);
-	s->found = s->listen || s->test(s->context, &local, &peer);
+	s->any = true;
+	if (s->seen)
+		s->seen(s->context, &local, &peer);
 	return true;
 }
 
-int sockdiag_any(struct netlink *n, uint16_t port, bool only_listen, sockdiag_test *test,
-		 void *context)
+static int ask_both(struct netlink *n, uint16_t port, uint32_t states, struct sockdiag_search *s)
 {
 	static const int families[] = {AF_INET, AF_INET6};
-	struct sockdiag_search s = {.reader.message = sockdiag_read_socket,
-				    .test = test,
-				    .context = context,
-				    .listen = only_listen};
 	struct sockdiag_question q;
 	int error = 0;
 
-	for (size_t i = 0; i < 2 && !s.found && !error; i++) {
-		write_question(&q, families[i], port, only_listen);
-		error = netlink_ask(n, &q.head, &s.reader);
+	s->reader.message = sockdiag_read_socket;
+	for (size_t i = 0; i < 2 && !error; i++) {
+		write_question(&q, families[i], port, states);
+		error = netlink_ask(n, &q.head, &s->reader);
 	}
-	return error ? error : s.found;
+	return error;
+}
+
+int sockdiag_listens(struct netlink *n, uint16_t port)
+{
+	struct sockdiag_search s = {.seen = NULL};
+	int error = ask_both(n, port, 1u << TCP_LISTEN, &s);
+
+	return error ? error : s.any;
+}
+
+int sockdiag_list(struct netlink *n, uint16_t port, sockdiag_seen *seen, void *context)
+{
+	struct sockdiag_search s = {.seen = seen, .context = context};
+
+	return ask_both(n, port, ONCE_ESTABLISHED, &s);
+}
+
+/* ---- ends ---- */
+
+/* A try of our own that nobody answered ends as well; what has a round-trip time was answered. */
+static bool was_answered(const struct nlmsghdr *head)
+{
+	const struct inet_diag_msg *m = NLMSG_DATA(head);
+	const uint8_t *at = (const uint8_t *)(m + 1);
+	size_t left = head->nlmsg_len - NLMSG_LENGTH(sizeof *m), step;
+	struct tcp_info info;
+	struct rtattr a;
+
+	for (; left >= sizeof a; at += step, left -= step) {
+		memcpy(&a, at, sizeof a);
+		if (a.rta_len < sizeof a || a.rta_len > left)
+			return false;
+		if (a.rta_type == INET_DIAG_INFO && a.rta_len >= RTA_LENGTH(sizeof info)) {
+			memcpy(&info, at + RTA_LENGTH(0), sizeof info);
+			return info.tcpi_rtt > 0;
+		}
+		step = RTA_ALIGN(a.rta_len) < left ? RTA_ALIGN(a.rta_len) : left;
+	}
+	return false;
+}
+
+static bool sockdiag_read_end(struct netlink_reader *r, const struct nlmsghdr *head)
+{
+	struct sockdiag_search *s = (struct sockdiag_search *)r;
+	struct addr local, peer;
+
+	if (read_ends(head, &local, &peer) && was_answered(head))
+		s->seen(s->context, &local, &peer);
+	return true;
+}
+
+int sockdiag_take_end(struct netlink *n, sockdiag_seen *seen, void *context)
+{
+	struct sockdiag_search s = {
+		.reader.message = sockdiag_read_end, .seen = seen, .context = context};
+
+	return netlink_take(n, &s.reader);
 }

@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sockdiag: TCP connections of this host, as the kernel lists them (sock_diag(7)). */
+/*
+ * sockdiag: TCP connections of this host, as the kernel lists them and tells of their end
+ * (sock_diag(7)).
+ *
+ * The list has those that are there, also those of which one side or both have ended what they
+ * send. It does not have a connection that came and went between two looks: of one that the client
+ * closed first nothing stays here at all, since only the side that closes first waits (TIME_WAIT,
+ * RFC 9293 section 3.6.1). Those are told when they end, however short they were.
+ */
 #ifndef POSTERN_PORTMAP_SOCKDIAG_H
 #define POSTERN_PORTMAP_SOCKDIAG_H
 
@@ -10,13 +18,18 @@
 
 /* A socket to ask on. 0 or -errno. */
 int sockdiag_open(struct netlink *n) MUST_CHECK;
+/* A socket that hears of ends, of all ports of this network namespace. 0 or -errno. */
+int sockdiag_open_ends(struct netlink *n) MUST_CHECK;
 
-/* Whether this is the one looked for. IPv4 addresses are that, also of IPv6 sockets. */
-typedef bool sockdiag_test(void *context, const struct addr *local, const struct addr *peer);
+/* One connection. IPv4 addresses are that, also of IPv6 sockets. */
+typedef void sockdiag_seen(void *context, const struct addr *local, const struct addr *peer);
 
-/* True when a connection that is established from or to the local port passes the test;
- * only_listen: when there is a listener on the port. -errno where the kernel cannot be asked. */
-int sockdiag_any(struct netlink *n, uint16_t port, bool only_listen, sockdiag_test *test,
-		 void *context) MUST_CHECK;
+/* 1: there is a listener on the local port; 0: none; -errno where the kernel cannot be asked. */
+int sockdiag_listens(struct netlink *n, uint16_t port) MUST_CHECK;
+/* All connections that were established from or to the local port. 0 or -errno. */
+int sockdiag_list(struct netlink *n, uint16_t port, sockdiag_seen *seen, void *context) MUST_CHECK;
+/* The next that ended since the last call, if data or acknowledgements ever came from its other
+ * end. 1: there was one, perhaps passed over; 0: no more; -errno, after which it goes on. */
+int sockdiag_take_end(struct netlink *n, sockdiag_seen *seen, void *context) MUST_CHECK;
 
 #endif

@@ -23,6 +23,7 @@ struct codec {
 static const char *const duty_names[] = {
 	[UPNP_DISCOVER] = "discover", [UPNP_INSPECT] = "inspect", [UPNP_MAP] = "map",
 	[UPNP_UNMAP] = "unmap",	      [UPNP_PINHOLE] = "pinhole", [UPNP_UNPINHOLE] = "unpinhole",
+	[UPNP_LOOK] = "look",	      [UPNP_ADDRESS] = "address",
 };
 static_assert(sizeof(duty_names) / sizeof(duty_names[0]) == UPNP_DUTIES, "a name each");
 
@@ -232,8 +233,13 @@ static void code_request(struct codec *c, struct upnp_request *r)
 		c->ok = c->ok && r->location.host.len;
 		return;
 	}
+	if (r->duty == UPNP_ADDRESS) {
+		code_service(c, "service", "control", &r->service);
+		c->ok = c->ok && r->service.type[0];
+		return;
+	}
 	code_target(c, r);
-	if (r->duty == UPNP_MAP || r->duty == UPNP_UNMAP) {
+	if (r->duty == UPNP_MAP || r->duty == UPNP_UNMAP || r->duty == UPNP_LOOK) {
 		code_port(c, "external_port", &r->external_port);
 		code_text(c, "description", r->description, sizeof(r->description));
 		code_text(c, "shown", r->shown, sizeof(r->shown));
@@ -277,6 +283,10 @@ static void code_answer(struct codec *c, enum upnp_duty duty, struct upnp_answer
 	} else if (duty == UPNP_PINHOLE) {
 		code_number(c, "lease_s", &a->lease_s, 0, UINT32_MAX);
 		code_text(c, "uid", a->uid, sizeof(a->uid));
+	} else if (duty == UPNP_LOOK) {
+		code_bool(c, "there", &a->there);
+	} else if (duty == UPNP_ADDRESS) {
+		code_addr(c, "external", &a->external);
 	}
 }
 

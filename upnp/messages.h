@@ -27,6 +27,8 @@ enum upnp_duty {
 	UPNP_UNMAP,	/* deletes it */
 	UPNP_PINHOLE,	/* creates or renews a pinhole of IPv6 */
 	UPNP_UNPINHOLE, /* deletes it */
+	UPNP_LOOK,	/* whether a mapping of IPv4 is there, as it was made */
+	UPNP_ADDRESS,	/* the external address alone */
 	UPNP_DUTIES
 };
 
@@ -52,10 +54,10 @@ struct upnp_request {
 	enum portmap_transport transport;
 	struct addr internal;			  /* of the mapping */
 	uint32_t lease_s;			  /* 1 to UINT32_MAX */
-	uint16_t external_port;			  /* MAP, UNMAP */
+	uint16_t external_port;			  /* MAP, UNMAP, LOOK */
 	bool fixed;				  /* MAP: this port or none */
 	bool moved;				  /* MAP: it was another protocol's, of ours */
-	char description[UPNP_DESCRIPTION_BYTES]; /* MAP, UNMAP: ours */
+	char description[UPNP_DESCRIPTION_BYTES]; /* MAP, UNMAP, LOOK: ours */
 	char shown[UPNP_DESCRIPTION_BYTES]; /* and what the gateway made of it; "": not known */
 	char uid[UPNP_UID_BYTES];	    /* PINHOLE: "" for a new one; UNPINHOLE */
 };
@@ -78,9 +80,10 @@ struct upnp_answer {
 	/* DISCOVER */
 	struct upnp_device devices[UPNP_DEVICES_MAX];
 	size_t device_count;
+	bool there; /* LOOK */
 	/* INSPECT */
 	struct upnp_service mappings, pinholes;
-	struct addr external; /* len 0: it did not say */
+	struct addr external; /* also of ADDRESS; len 0: it did not say */
 	char about[UPNP_ABOUT_BYTES];
 	/* MAP, PINHOLE */
 	uint32_t lease_s; /* 0: for good */

@@ -3,6 +3,7 @@
 #include "ctl/nat/report.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "ctl/nat/conclude.h"
 #include "ctl/terminal/show.h"
@@ -188,6 +189,36 @@ struct cells {
 	char of[CELLS][96];
 };
 
+/* "12 s", "3 m", "5 h", "2 d" */
+static const char *age_text(json_int_t s, char out[24])
+{
+	long long n = s;
+
+	snprintf(out, 24, "%lld %s",
+		 n < 60	     ? n
+		 : n < 3600  ? n / 60
+		 : n < 86400 ? n / 3600
+			     : n / 86400,
+		 n < 60	     ? "s"
+		 : n < 3600  ? "m"
+		 : n < 86400 ? "h"
+			     : "d");
+	return out;
+}
+
+/* What verifies a mapping is a fact with an age. */
+static void state_cell(const json_t *mapping, char *out, size_t room)
+{
+	const json_t *proven = json_object_get(mapping, "proven_s");
+	char state[32], age[24];
+
+	text(mapping, "state", state, sizeof(state));
+	if (is(mapping, "state", "verified") && json_is_integer(proven))
+		snprintf(out, room, "%s %s ago", state, age_text(json_integer_value(proven), age));
+	else
+		snprintf(out, room, "%s", state);
+}
+
 static void fill_cells(const json_t *mapping, struct cells *c)
 {
 	static const char *const keys[] = {"name", "state", "by", "external"};
@@ -196,6 +227,7 @@ static void fill_cells(const json_t *mapping, struct cells *c)
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		text(mapping, keys[i], c->of[i], sizeof(c->of[i]));
+	state_cell(mapping, c->of[CELL_STATE], sizeof(c->of[CELL_STATE]));
 	c->of[CELL_LEFT][0] = '\0';
 	if (left)
 		snprintf(c->of[CELL_LEFT], sizeof(c->of[CELL_LEFT]), "%s",
@@ -238,17 +270,33 @@ static void measure(const struct cells *c, size_t width[CELLS])
 			width[i] = show_width(c->of[i]);
 }
 
+/* "12:00", here and now; with the day where that is another one. */
+static void since_text(json_int_t s, char *out, size_t room)
+{
+	time_t now = time(NULL), then = now - (time_t)s;
+	struct tm at;
+
+	localtime_r(&then, &at);
+	strftime(out, room, s < 86400 ? "%H:%M" : "%b %e %H:%M", &at);
+}
+
 /* Why it is not verified, or not even mapped; "" where nothing is to be said. */
 static void reason(const json_t *mapping, char *out, size_t room)
 {
-	char why[TEXT_BYTES - 16];
+	const json_t *unproven = json_object_get(mapping, "unproven_s");
+	char why[TEXT_BYTES - 64], since[32];
 
 	out[0] = '\0';
 	if (is(mapping, "state", "verified"))
 		return;
 	if (!is(mapping, "state", "mapped"))
 		text(mapping, "why", out, room);
-	else if (text(mapping, "unproven", why, sizeof(why))[0])
+	else if (json_is_integer(unproven)) {
+		since_text(json_integer_value(unproven), since, sizeof(since));
+		text(mapping, "unproven", why, sizeof(why));
+		snprintf(out, room, "unproven since %s: %s", since,
+			 why[0] ? why : "it is tried again");
+	} else if (text(mapping, "unproven", why, sizeof(why))[0])
 		snprintf(out, room, "not verified: %s", why);
 }
 
@@ -328,17 +376,24 @@ void nat_report_status(const struct page *p, const json_t *status)
 
 static void put_trial(const struct page *p, const json_t *mapping)
 {
-	char name[128], external[64], by[32], why[TEXT_BYTES], shown[TEXT_BYTES];
+	char name[128], external[64], by[32], why[TEXT_BYTES], shown[TEXT_BYTES], age[24];
+	const json_t *proven = json_object_get(mapping, "proven_s");
+	bool verified = is(mapping, "state", "verified");
 	bool held = nat_conclude_held(mapping);
 
 	text(mapping, "name", name, sizeof(name));
 	text(mapping, "external", external, sizeof(external));
 	text(mapping, "by", by, sizeof(by));
 	reason(mapping, why, sizeof(why));
-	snprintf(shown, sizeof(shown), "at %s by %s%s", external, by,
-		 is(mapping, "state", "verified") ? ", and something came in from outside" : "");
-	page_marked_row(p, name, held ? SHOW_GOOD : SHOW_BAD, held ? "mapped" : "not mapped",
-			held ? shown : "");
+	snprintf(shown, sizeof(shown), "at %s by %s", external, by);
+	if (verified && json_is_integer(proven))
+		snprintf(shown, sizeof(shown), "at %s by %s; something came in from outside %s ago",
+			 external, by, age_text(json_integer_value(proven), age));
+	page_marked_row(p, name,
+			!held	   ? SHOW_BAD
+			: verified ? SHOW_GOOD
+				   : SHOW_PLAIN,
+			held ? "mapped" : "not mapped", held ? shown : "");
 	if (why[0])
 		page_row(p, "", why);
 }

@@ -193,6 +193,11 @@ static void natpmp_driver_idle(struct natpmp_transaction *x)
 
 /* ---- what the engine asks ---- */
 
+static void natpmp_driver_ask_external(struct portmap_driver *driver)
+{
+	natpmp_look(natpmp_of(driver));
+}
+
 static void natpmp_driver_probe(struct portmap_driver *driver)
 {
 	struct driver_natpmp *d = natpmp_of(driver);
@@ -327,6 +332,7 @@ int driver_natpmp_open(struct portmap_driver **out, const struct gateway_options
 		.heard = options->heard,
 		.probe = natpmp_driver_probe,
 		.map = natpmp_driver_map,
+		.ask_external = natpmp_driver_ask_external,
 		.unmap = natpmp_driver_unmap,
 		.forget = natpmp_driver_forget,
 		.stop = natpmp_driver_stop,

@@ -144,18 +144,14 @@ static void answered_address(struct driver_natpmp *d, const natpmpresp_t *a)
 static void natpmp_answered_map(struct driver_natpmp *d, uint32_t id, const natpmpresp_t *a)
 {
 	struct portmap_heard *h = d->driver.heard;
-	struct addr external = d->external;
+	/* The answer has no address. */
+	struct addr external = {.v4.sin_family = AF_INET, .len = sizeof external.v4};
 	char why[PORTMAP_TEXT_BYTES];
 
 	if (a->resultcode != NATPMP_SUCCESS) {
 		natpmp_sentence_of(a->resultcode, why);
 		h->failed(h, PORTMAP_NATPMP, id, natpmp_failure_of(a->resultcode), why);
 		return;
-	}
-	if (external.len == 0) {
-		memset(&external, 0, sizeof(external));
-		external.len = sizeof(external.v4);
-		external.v4.sin_family = AF_INET;
 	}
 	external.v4.sin_port = htons(a->pnu.newportmapping.mappedpublicport);
 	h->mapped(h, PORTMAP_NATPMP, id, &external, a->pnu.newportmapping.lifetime);

@@ -87,6 +87,10 @@ void engine_set_state(struct portmap_engine *e, struct portmap_mapping *m, enum 
 		m->changes[state]++;
 		if (state != MAPPING_VERIFIED)
 			m->proof[0] = '\0';
+		if (old == MAPPING_VERIFIED)
+			m->unproven_ms = m->since_ms;
+		else if (state == MAPPING_MAPPED)
+			m->mapped_ms = m->since_ms;
 	}
 	mapping_name(m, name);
 	if (old == state)
@@ -118,6 +122,11 @@ static void take_step(struct portmap_mapping *m, enum mapping_step step, uint64_
 	assert(followers[m->step] & 1u << step);
 	m->step = step;
 	m->due_ms = due_ms;
+}
+
+void engine_hold(struct portmap_mapping *m, uint64_t due_ms)
+{
+	take_step(m, MAPPING_HELD, due_ms);
 }
 
 /* Nothing of it is at the gateway any more, as far as is known. */
@@ -192,10 +201,13 @@ void engine_await_network(struct portmap_engine *e, struct portmap_mapping *m, c
 	m->ask_port = m->want.external;
 	memset(m->left, 0, sizeof m->left);
 	mapping_new_round(m);
-	if (!m->wanted)
+	if (!m->wanted) {
 		engine_remove(e, m);
-	else if (why)
+		return;
+	}
+	if (why)
 		engine_set_state(e, m, MAPPING_REQUESTED, "%s", why);
+	proof_forget(m);
 }
 
 /* No path is left to ask: what that means, and when all are asked again. */
@@ -250,7 +262,10 @@ static void send_map(struct portmap_engine *e, struct portmap_mapping *m)
 	struct portmap_request r;
 
 	mapping_request(m, &e->source[m->want.family], &r);
-	driver_of(e, m)->map(driver_of(e, m), &r);
+	if (m->step == MAPPING_RENEWING && m->looking && driver_of(e, m)->look)
+		driver_of(e, m)->look(driver_of(e, m), &r);
+	else
+		driver_of(e, m)->map(driver_of(e, m), &r);
 }
 
 static bool step_ask(struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms)
@@ -296,6 +311,7 @@ static bool step_renew(struct portmap_engine *e, struct portmap_mapping *m, uint
 	if (due_ms > mapping_expiry(m)) /* by then the gateway has forgotten it */
 		due_ms = mapping_expiry(m);
 	take_step(m, MAPPING_RENEWING, due_ms);
+	m->looking = now_ms < m->renew_ms;
 	e->counts.renewals++;
 	send_map(e, m);
 	return true;
@@ -369,11 +385,14 @@ static void answer_granted(struct portmap_engine *e, struct portmap_mapping *m,
 	m->left[m->protocol].there = false;
 	mapping_new_round(m);
 	take_step(m, MAPPING_HELD, MAPPING_NEVER);
-	if (m->want.family == PORTMAP_IPV4)
+	/* The other protocols' answers have no address. */
+	if (m->want.family == PORTMAP_IPV4 && m->protocol == PORTMAP_PCP)
 		paths_learn_external(e, m->protocol, place, now_ms);
 	m->due_ms = mapping_renewal(m, now_ms, e->recheck_ms, random_next(&e->seed));
 	if (m->due_ms < now_ms + RENEW_LEAST_MS || m->due_ms == MAPPING_NEVER)
 		m->due_ms = now_ms + RENEW_LEAST_MS;
+	m->renew_ms = m->lifetime_s ? m->due_ms : MAPPING_NEVER;
+	m->due_ms = proof_plan_look(e, m, now_ms);
 	if (same && (m->state == MAPPING_MAPPED || m->state == MAPPING_VERIFIED))
 		return;
 	mapping_describe(m, why, sizeof why);
@@ -553,6 +572,7 @@ void portmap_engine_init(struct portmap_engine *e)
 	e->heard.failed = engine_heard_failed;
 	e->heard.unmapped = engine_heard_unmapped;
 	paths_init_heard(&e->heard);
+	proof_init_heard(&e->heard);
 }
 
 /* ---- time ---- */
@@ -570,6 +590,8 @@ void engine_rearm(struct portmap_engine *e)
 {
 	uint64_t due = e->mode == ENGINE_HERE ? paths_next(e) : MAPPING_NEVER;
 
+	if (e->mode == ENGINE_HERE && e->address_ms < due)
+		due = e->address_ms;
 	if (e->mode == ENGINE_LEAVING)
 		due = leaving_next(e);
 	for (const struct portmap_mapping *m = e->mappings; m && e->mode == ENGINE_HERE;
@@ -634,6 +656,7 @@ void portmap_engine_run(struct portmap_engine *e)
 		run_leaving(e, now_ms);
 	} else if (e->mode == ENGINE_HERE) {
 		paths_run(e, now_ms);
+		address_run(e, now_ms);
 		engine_run_queue(e, now_ms);
 	}
 	engine_rearm(e);

@@ -36,10 +36,11 @@
  * hold it is asked first; another one may find the port taken by that, which is no conflict.
  *
  * A gateway that says it forgot everything is asked anew for all of its mappings, as if they had
- * never been: another host may have taken a port. What a gateway dropped silently comes back with
- * the renewal. A path that is gone is probed again after 5 s, doubling to a minute while something
- * is missing; one that is there, every recheck_ms, since some gateways never tell that their
- * external address changed.
+ * never been: another host may have taken a port. What a gateway dropped silently comes back when
+ * it is looked at, every recheck_ms, and what forwards nothing any more is made anew (proof.c). A
+ * path that is gone is probed again after 5 s, doubling to a minute while something is missing; one
+ * that is there, every recheck_ms, since some gateways never tell that their external address
+ * changed.
  *
  * Limits: PORTMAP_MAPPINGS_MAX mappings; one request every PORTMAP_SPACING_MS; an answer that takes
  * PORTMAP_ANSWER_MS is silence; leaving takes at most PORTMAP_LEAVE_MS.
@@ -57,7 +58,10 @@
 #define PORTMAP_ANSWER_MS    60000u
 #define PORTMAP_PROBE_MS     20000u
 #define PORTMAP_LEAVE_MS     3000u
-#define PORTMAP_OTHERS_MAX   8u /* other external ports asked for in a row */
+#define PORTMAP_OTHERS_MAX   8u	       /* other external ports asked for in a row */
+#define PORTMAP_ADDRESS_MS   30000u    /* between questions for the external address */
+#define PORTMAP_PROOF_MS     86400000u /* a proof that is older says nothing about today */
+#define PORTMAP_DEAD_MAX_MS  3600000u  /* a mapping that stays dead is asked for anew so often */
 
 enum path_state {
 	PATH_NONE,    /* no driver here */
@@ -73,7 +77,8 @@ struct portmap_path {
 	bool ever;	 /* it was there */
 	uint64_t due_ms; /* the next probe; while probing: when no answer is silence */
 	unsigned tries;
-	struct portmap_gateway gateway; /* THERE, or as it was last */
+	struct portmap_gateway gateway; /* THERE, or as it was last; external: as far as is known */
+	struct addr said;		/* the external address that it gave last itself */
 	uint64_t moved_ms;		/* when its external address became another one; 0: never */
 	enum portmap_failure failure;	/* GONE */
 	char why[PORTMAP_TEXT_BYTES];	/* GONE: a sentence */
@@ -121,6 +126,7 @@ struct portmap_engine {
 	uint32_t last_id;
 	struct addr external;		      /* IPv4, port 0; len 0: not known now */
 	struct addr told;		      /* what external_changed() said last */
+	uint64_t address_ms;		      /* when it is asked for again */
 	uint64_t grace_ms;		      /* until then a worse path waits for a better one */
 	uint64_t free_ms;		      /* no request goes out before */
 	uint64_t leave_ms;		      /* LEAVING: by then it ends */
@@ -160,10 +166,20 @@ bool portmap_engine_probing(const struct portmap_engine *e);
 /* Renews everything now, and tries again at once what failed. */
 void portmap_engine_renew(struct portmap_engine *e);
 
-/* What was found out about a mapping in state MAPPED or VERIFIED; other ids are ignored. */
-void portmap_engine_verified(struct portmap_engine *e, uint32_t id, const char *proof);
-void portmap_engine_unproven(struct portmap_engine *e, uint32_t id, const char *why);
+/* ---- proof.c: what was found out about a mapping in state MAPPED or VERIFIED; for other ids and
+ * states nothing happens. Each has a sentence. ---- */
 
+/* Something came in through it, now: VERIFIED. */
+void portmap_engine_verified(struct portmap_engine *e, uint32_t id, const char *proof);
+/* Whether it works cannot be told now. A proof goes on to count until it is PORTMAP_PROOF_MS old.
+ */
+void portmap_engine_unproven(struct portmap_engine *e, uint32_t id, const char *why);
+/* What came in before comes in no longer: it is deleted and asked for anew, see proof.c. One that
+ * never worked is unproven and no more, since what keeps it from working may be no mapping's. */
+void portmap_engine_dead(struct portmap_engine *e, uint32_t id, const char *why);
+
+/* Another external address is noticed within PORTMAP_ADDRESS_MS. */
+bool portmap_engine_asks_external(const struct portmap_engine *e);
 struct portmap_mapping *portmap_engine_find(const struct portmap_engine *e, uint32_t id);
 const char *path_state_name(enum path_state s);
 

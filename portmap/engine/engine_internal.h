@@ -33,8 +33,23 @@ void engine_await_network(struct portmap_engine *e, struct portmap_mapping *m, c
 bool engine_delete_leftover(struct portmap_engine *e, struct portmap_mapping *m);
 void engine_remove(struct portmap_engine *e, struct portmap_mapping *m);
 
+/* A mapping in flight is held as before, until then. */
+void engine_hold(struct portmap_mapping *m, uint64_t due_ms);
 /* To be called at the end of everything that changes a deadline. */
 void engine_rearm(struct portmap_engine *e);
+
+/* ---- address.c ---- */
+
+/* Asks for the external address when it is time: at e->address_ms. */
+void address_run(struct portmap_engine *e, uint64_t now_ms);
+
+/* ---- proof.c ---- */
+
+void proof_init_heard(struct portmap_heard *h);
+/* It was granted, and is to be renewed at due_ms: when it is looked at or renewed next. */
+uint64_t proof_plan_look(struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms);
+/* What was proved in another network counts no longer. */
+void proof_forget(struct portmap_mapping *m);
 
 /* ---- wants.c: the network is left ---- */
 
@@ -67,6 +82,9 @@ bool paths_add_failures(const struct portmap_engine *e, struct portmap_mapping *
 /* The mapping's own place outside: the answer's, else what the gateway said of itself. */
 struct addr paths_place_of(const struct portmap_engine *e, const struct portmap_mapping *m,
 			   const struct addr *external);
+/* A path other than these (a bit per protocol) could be asked for it. */
+bool paths_have_another(const struct portmap_engine *e, const struct portmap_mapping *m,
+			unsigned but);
 /* A mapping shows the gateway's external IPv4 address. */
 void paths_learn_external(struct portmap_engine *e, enum portmap_protocol p,
 			  const struct addr *external, uint64_t now_ms);

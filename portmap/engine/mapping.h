@@ -63,6 +63,9 @@ struct portmap_mapping {
 	char proof[MAPPING_WHY_BYTES]; /* MAPPED: why it is not verified; VERIFIED: what proved it
 					*/
 	uint64_t since_ms;
+	uint64_t mapped_ms; /* since when it is mapped, verified or not; else when it came to be */
+	uint64_t proven_ms; /* when something came in last; 0: never in this network */
+	uint64_t unproven_ms; /* when that stopped to count; 0: it counts, or there was none */
 	uint32_t changes[MAPPING_STATES]; /* how often it came into each */
 
 	enum mapping_step step;
@@ -72,13 +75,20 @@ struct portmap_mapping {
 	uint16_t ask_port;    /* the external port to ask for: want's, or another */
 	uint32_t lifetime_s;  /* granted; 0: for good */
 	uint64_t granted_ms;
+	uint64_t renew_ms; /* HELD: when it is renewed; before that due_ms only looks whether it is
+			      there */
+	bool looking;	   /* RENEWING: it is looked at, before its time */
 	unsigned renewals; /* tries since granted_ms */
 	unsigned others;   /* other external ports tried */
 	unsigned rounds;   /* how often every protocol was asked in vain: the back-off */
 	unsigned tried;	   /* bit per protocol that failed in this round */
-	bool kept;	   /* WAITING to be renewed by the same protocol, after leaving */
-	bool own_leftover; /* this round failed by what another protocol of ours still holds */
-	bool no_external;  /* the last answer was that the gateway has no external address */
+	bool anew;	   /* found dead, and asked for anew since */
+	unsigned dead;	   /* bit per protocol whose mapping was dead when it was new */
+	unsigned dead_rounds; /* how often that was said of all protocols */
+	uint64_t dead_ms;     /* before that it is not asked for anew because of being dead */
+	bool kept;	      /* WAITING to be renewed by the same protocol, after leaving */
+	bool own_leftover;    /* this round failed by what another protocol of ours still holds */
+	bool no_external;     /* the last answer was that the gateway has no external address */
 	bool failed[PORTMAP_FAILURES]; /* how, in this round */
 	char failure_why[PORTMAP_FAILURES][PORTMAP_TEXT_BYTES];
 	struct mapping_leftover left[PORTMAP_PROTOCOLS];

@@ -190,6 +190,15 @@ bool paths_have_leftover(const struct portmap_engine *e, const struct portmap_ma
 	return false;
 }
 
+bool paths_have_another(const struct portmap_engine *e, const struct portmap_mapping *m,
+			unsigned but)
+{
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++)
+		if (!(but & 1u << p) && e->paths[p][m->want.family].state == PATH_THERE)
+			return true;
+	return false;
+}
+
 void paths_names(const struct portmap_engine *e, enum portmap_family f, char out[64])
 {
 	size_t len = 0;
@@ -278,13 +287,19 @@ static void update_external(struct portmap_engine *e)
 	e->owner->external_changed(e->owner, &old, &e->told);
 }
 
-/* The mappings of a gateway whose address is another one are elsewhere now; those of its other
- * protocols are renewed, which tells. */
-static void moved_outside(struct portmap_engine *e, enum portmap_protocol p,
+/* The mappings of a gateway whose address is another one are elsewhere now; all are renewed, which
+ * tells. Its other protocols may not know yet: what they said before is over as well. */
+static void moved_outside(struct portmap_engine *e, enum portmap_protocol p, const struct addr *old,
 			  const struct addr *external, uint64_t now_ms)
 {
 	char text[ADDR_TEXT_BYTES];
 
+	for (unsigned i = 0; i < PORTMAP_PROTOCOLS; i++) {
+		struct addr *known = &e->paths[i][PORTMAP_IPV4].gateway.external;
+
+		if (known->len > 0 && addr_same_host(known, old))
+			*known = *external;
+	}
 	for (struct portmap_mapping *m = e->mappings; m; m = m->next) {
 		uint16_t port = addr_port(&m->external);
 
@@ -292,7 +307,7 @@ static void moved_outside(struct portmap_engine *e, enum portmap_protocol p,
 			continue;
 		if (m->step == MAPPING_HELD)
 			m->due_ms = now_ms;
-		if (m->protocol != p)
+		if (m->protocol != p && !addr_same_host(&m->external, old))
 			continue;
 		m->external = *external;
 		addr_set_port(&m->external, port);
@@ -307,15 +322,19 @@ static void set_external(struct portmap_engine *e, enum portmap_protocol p,
 {
 	struct portmap_path *path = &e->paths[p][PORTMAP_IPV4];
 	struct addr address = only_address(external);
-	bool another = path->gateway.external.len > 0 &&
-		       address_differs(&path->gateway.external, &address);
+	struct addr said = path->said, before = path->gateway.external;
+	bool news = said.len == 0 || address_differs(&said, &address);
 
 	if (address.len == 0)
 		return;
+	path->said = address;
+	/* What it said already may be over, as another path knows. */
+	if (!news && before.len > 0)
+		return;
 	path->gateway.external = address;
-	if (another) {
+	if (said.len > 0 && address_differs(&before, &address)) {
 		path->moved_ms = now_ms;
-		moved_outside(e, p, &address, now_ms);
+		moved_outside(e, p, &before, &address, now_ms);
 	}
 }
 

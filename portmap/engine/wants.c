@@ -170,6 +170,7 @@ void portmap_engine_enter(struct portmap_engine *e, const struct addr source[POR
 	e->mode = ENGINE_HERE;
 	e->grace_ms = now_ms + PORTMAP_GRACE_MS;
 	e->free_ms = now_ms;
+	e->address_ms = now_ms + PORTMAP_ADDRESS_MS;
 	memset(e->paths, 0, sizeof e->paths);
 	memcpy(e->source, source, sizeof e->source);
 	for (size_t i = 0; i < count; i++) {
@@ -202,30 +203,7 @@ void portmap_engine_renew(struct portmap_engine *e)
 			continue;
 		if (m->step == MAPPING_WAITING)
 			mapping_new_round(m);
-		m->due_ms = now_ms;
+		m->due_ms = m->renew_ms = now_ms;
 	}
 	engine_rearm(e);
-}
-
-/* ---- proof ---- */
-
-void portmap_engine_verified(struct portmap_engine *e, uint32_t id, const char *proof)
-{
-	struct portmap_mapping *m = portmap_engine_find(e, id);
-	char why[MAPPING_WHY_BYTES];
-
-	if (!m || (m->state != MAPPING_MAPPED && m->state != MAPPING_VERIFIED))
-		return;
-	memcpy(why, m->why, sizeof why);
-	snprintf(m->proof, sizeof m->proof, "%s", proof);
-	if (m->state == MAPPING_MAPPED)
-		engine_set_state(e, m, MAPPING_VERIFIED, "%s; %s", why, proof);
-}
-
-void portmap_engine_unproven(struct portmap_engine *e, uint32_t id, const char *why)
-{
-	struct portmap_mapping *m = portmap_engine_find(e, id);
-
-	if (m && m->state == MAPPING_MAPPED)
-		snprintf(m->proof, sizeof m->proof, "%s", why);
 }

@@ -89,6 +89,8 @@ struct portmap_heard {
 		       const struct addr *external, uint32_t lifetime_s);
 	void (*failed)(struct portmap_heard *h, enum portmap_protocol p, uint32_t id,
 		       enum portmap_failure failure, const char *why);
+	/* An answer to look(): it is there, as it was granted, or it is not. */
+	void (*seen)(struct portmap_heard *h, enum portmap_protocol p, uint32_t id, bool there);
 	/* An answer to unmap(): gone, or as good as (ok false: refused, or not answered). */
 	void (*unmapped)(struct portmap_heard *h, enum portmap_protocol p, uint32_t id, bool ok);
 };
@@ -102,6 +104,13 @@ struct portmap_driver {
 	void (*probe)(struct portmap_driver *d);
 	/* Creates or renews. One at a time per id. Copies *r. */
 	void (*map)(struct portmap_driver *d, const struct portmap_request *r);
+	/* Reads back what map() made for this id and changes nothing: seen(), or failed(). One at a
+	 * time with map(). NULL: the protocol cannot; renewing tells, and costs as little. */
+	void (*look)(struct portmap_driver *d, const struct portmap_request *r);
+	/* Asks for the external IPv4 address alone, which costs less than probe():
+	 * external_changed() where it is another one, or what probe() leads to where that is no
+	 * longer there. Harmless while it does. NULL: the protocol cannot. */
+	void (*ask_external)(struct portmap_driver *d);
 	/* Deletes what map() made for this id; only that. */
 	void (*unmap)(struct portmap_driver *d, const struct portmap_request *r);
 	/* Nothing more is heard of this id. */

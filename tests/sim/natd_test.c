@@ -6,7 +6,7 @@
  * links: core/key_file.c core/memory.c
  * links: portmap/hops.c
  * links: portmap/natd.c portmap/natd_drivers.c portmap/control.c portmap/report.c portmap/outside.c
- * links: portmap/verify.c portmap/hook.c portmap/nonces.c portmap/network.c portmap/rtnetlink.c
+ * links: portmap/verify.c portmap/visits.c portmap/hook.c portmap/nonces.c portmap/network.c portmap/rtnetlink.c
  * links: portmap/sockdiag.c portmap/config.c portmap/config_load.c portmap/engine/[a-z]*.c
  * links: portmap/gateway/driver.c natpmp/[a-z]*.c natpmp/driver/[a-z]*.c upnp/[a-z]*.c
  * links: upnp/driver/[a-z]*.c stun/client/[a-z]*.c stun/[a-z]*.c core/[a-qs-z]*.c core/ring.c

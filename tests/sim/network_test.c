@@ -60,9 +60,8 @@ static void stop(struct ring_fixture *f)
 	while (!network_watch_stop(&watch))
 		run_for(f, 1);
 	assert_true(network_watch_stop(&watch));
-	assert_int_equal(fake_kernel.open, 1); /* the ring closed the other */
-	fake_kernel.open = 0;
-	close(fake_kernel.changes);
+	assert_int_equal(fake_kernel.open, 0);
+	fake_kernel_close();
 	watch.interface = NULL;
 }
 

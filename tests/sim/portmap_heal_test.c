@@ -3,7 +3,8 @@
  * portmap_heal_test: what befalls gateways, and the mapping engine on a fake clock mends. A failure
  * prints its seed; SIM_SEED=N runs from it.
  *
- * links: portmap/engine/engine.c portmap/engine/paths.c portmap/engine/wants.c
+ * links: portmap/engine/engine.c portmap/engine/paths.c portmap/engine/wants.c portmap/engine/proof.c
+ * links: portmap/engine/address.c
  * links: portmap/engine/mapping.c portmap/gateway/driver.c tests/support/portmap_world.c
  * links: core/addr.c core/log.c
  */
@@ -215,6 +216,230 @@ static void another_external_address_counts_from_each_source(void **state)
 	world_free(w);
 }
 
+/* ---- what works no longer ---- */
+
+static void find_dead(struct world *w)
+{
+	portmap_engine_dead(&w->engine, world_first(w)->id, "what was sent did not arrive");
+}
+
+/* Deleted first, since many gateways only update an entry that they have. */
+static void what_is_dead_is_deleted_and_asked_for_anew_at_once(void **state)
+{
+	struct world *w = world_home(false, false, true);
+	unsigned maps;
+
+	world_pass(w, 10 * SECONDS);
+	portmap_engine_verified(&w->engine, world_first(w)->id, "it came in");
+	assert_int_equal(world_first(w)->proven_ms, w->now_ms);
+	world_pass(w, 100 * SECONDS);
+	maps = w->fakes[PORTMAP_UPNP].maps;
+	find_dead(w);
+	assert_state(w, MAPPING_REQUESTED);
+	assert_int_equal(world_first(w)->unproven_ms, w->now_ms);
+	world_pass(w, SECONDS);
+	assert_int_equal(w->fakes[PORTMAP_UPNP].unmaps, 1);
+	assert_int_equal(w->fakes[PORTMAP_UPNP].maps, maps + 1);
+	assert_state(w, MAPPING_MAPPED);
+	assert_int_equal(world_entries(w, OURS), 1);
+	assert_true(world_first(w)->unproven_ms > 0); /* until something comes in */
+	portmap_engine_verified(&w->engine, world_first(w)->id, "it came in");
+	assert_int_equal(world_first(w)->unproven_ms, 0);
+	world_free(w);
+}
+
+static void what_stays_dead_is_asked_for_by_another_protocol(void **state)
+{
+	struct world *w = world_home(true, false, true);
+
+	world_pass(w, 10 * SECONDS);
+	portmap_engine_verified(&w->engine, world_first(w)->id, "it came in");
+	find_dead(w);
+	world_pass(w, SECONDS);
+	assert_int_equal(world_first(w)->protocol, PORTMAP_PCP);
+	find_dead(w);
+	world_pass(w, SECONDS);
+	assert_state(w, MAPPING_MAPPED);
+	assert_int_equal(world_first(w)->protocol, PORTMAP_UPNP);
+	assert_int_equal(world_entries(w, OURS), 1);
+	/* All have been tried: it stays, and is tried again later and later. */
+	find_dead(w);
+	assert_state(w, MAPPING_MAPPED);
+	assert_string_equal(world_first(w)->proof, "what was sent did not arrive");
+	world_pass(w, RECHECK_MS - 5 * SECONDS);
+	find_dead(w);
+	assert_state(w, MAPPING_MAPPED);
+	world_pass(w, 10 * SECONDS);
+	find_dead(w);
+	assert_state(w, MAPPING_REQUESTED);
+	world_pass(w, SECONDS);
+	assert_state(w, MAPPING_MAPPED);
+	world_free(w);
+}
+
+/* What never worked may be kept out by something that is no mapping's. */
+static void what_never_worked_is_left_as_it_is(void **state)
+{
+	struct world *w = world_home(false, false, true);
+
+	world_pass(w, 10 * SECONDS);
+	for (unsigned i = 0; i < 5; i++) {
+		find_dead(w);
+		world_pass(w, RECHECK_MS);
+	}
+	assert_state(w, MAPPING_MAPPED);
+	assert_int_equal(w->fakes[PORTMAP_UPNP].unmaps, 0);
+	assert_int_equal(world_first(w)->unproven_ms, 0);
+	world_free(w);
+}
+
+static void a_proof_counts_for_a_day(void **state)
+{
+	struct world *w = world_home(true, false, false);
+	uint32_t id;
+
+	world_pass(w, 10 * SECONDS);
+	id = world_first(w)->id;
+	portmap_engine_verified(&w->engine, id, "it came in");
+	world_pass(w, PORTMAP_PROOF_MS - SECONDS);
+	portmap_engine_unproven(&w->engine, id, "nobody came");
+	assert_state(w, MAPPING_VERIFIED);
+	assert_string_equal(world_first(w)->proof, "it came in");
+	world_pass(w, SECONDS);
+	portmap_engine_unproven(&w->engine, id, "nobody came");
+	assert_state(w, MAPPING_MAPPED);
+	assert_non_null(strstr(world_first(w)->proof, "nobody came"));
+	assert_int_equal(world_first(w)->unproven_ms, w->now_ms);
+	assert_int_equal(w->fakes[PORTMAP_PCP].unmaps, 0);
+	world_free(w);
+}
+
+/* A proof is of this network's mapping alone. */
+static void another_network_knows_nothing_of_the_proof(void **state)
+{
+	struct world *w = world_home(true, false, false);
+
+	world_pass(w, 10 * SECONDS);
+	portmap_engine_verified(&w->engine, world_first(w)->id, "it came in");
+	portmap_engine_leave(&w->engine, false, world_nothing, "the network changed");
+	assert_int_equal(world_first(w)->proven_ms, 0);
+	world_enter(w);
+	world_pass(w, 10 * SECONDS);
+	assert_state(w, MAPPING_MAPPED);
+	assert_int_equal(world_first(w)->unproven_ms, 0);
+	world_free(w);
+}
+
+/* ---- looking whether it is there ---- */
+
+/* UPnP's entries are read back, and written only where they are gone. */
+static void what_upnp_dropped_is_back_at_the_next_recheck(void **state)
+{
+	struct world *w = world_new(7);
+	struct portmap_want one = world_want(PORTMAP_TCP, 443, 443);
+
+	one.lifetime_s = 7 * 86400; /* or for good */
+	w->fakes[PORTMAP_UPNP].there = true;
+	for (unsigned i = 0; i < 2; i++) {
+		w->fakes[PORTMAP_UPNP].permanent_only = i == 1;
+		assert_int_equal(portmap_engine_want(&w->engine, &one, 1), 0);
+		if (i == 0)
+			world_enter(w);
+		else
+			portmap_engine_renew(&w->engine);
+		world_pass(w, 10 * SECONDS);
+		portmap_engine_verified(&w->engine, world_first(w)->id, "it came in");
+		w->fakes[PORTMAP_UPNP].maps = w->fakes[PORTMAP_UPNP].looks = 0;
+		world_pass(w, 10 * RECHECK_MS);
+		assert_in_range(w->fakes[PORTMAP_UPNP].looks, 9, 12);
+		assert_int_equal(w->fakes[PORTMAP_UPNP].maps, 0);
+		assert_state(w, MAPPING_VERIFIED);
+		memset(w->table, 0, sizeof w->table);
+		world_pass(w, RECHECK_MS + 2 * SECONDS);
+		assert_int_equal(world_entries(w, OURS), 1);
+		assert_int_equal(w->fakes[PORTMAP_UPNP].maps, 1);
+		assert_state(w, MAPPING_MAPPED); /* what came in came by what is gone */
+		assert_true(world_first(w)->unproven_ms > 0);
+	}
+	world_free(w);
+}
+
+/* PCP and NAT-PMP renew, which tells as much for one datagram. */
+static void what_pcp_dropped_is_back_at_the_next_recheck(void **state)
+{
+	for (unsigned p = 0; p < PORTMAP_UPNP; p++) {
+		struct world *w = world_home(p == PORTMAP_PCP, p == PORTMAP_NATPMP, false);
+
+		world_pass(w, 10 * SECONDS);
+		memset(w->table, 0, sizeof w->table);
+		world_pass(w, RECHECK_MS + SECONDS);
+		assert_int_equal(world_entries(w, OURS), 1);
+		assert_in_range(w->fakes[p].maps, 2, 3);
+		world_free(w);
+	}
+}
+
+/* A gateway that is not there when it is looked at is no mapping lost. */
+static void a_look_that_is_not_answered_leaves_it_mapped(void **state)
+{
+	struct world *w = world_home(false, false, true);
+
+	world_pass(w, RECHECK_MS * 3 / 4);
+	w->fakes[PORTMAP_UPNP].deaf = true;
+	world_pass(w, RECHECK_MS);
+	assert_true(w->fakes[PORTMAP_UPNP].looks > 0);
+	assert_state(w, MAPPING_MAPPED);
+	assert_int_equal(w->fakes[PORTMAP_UPNP].maps, 1);
+	world_free(w);
+}
+
+/* ---- the external address ---- */
+
+static void another_address_is_noticed_within_half_a_minute(void **state)
+{
+	for (unsigned p = PORTMAP_NATPMP; p <= PORTMAP_UPNP; p++) {
+		struct world *w = world_home(true, p == PORTMAP_NATPMP, p == PORTMAP_UPNP);
+		struct addr other = world_address("45.0.0.99:443");
+
+		world_pass(w, 100 * SECONDS);
+		assert_in_range(w->fakes[p].asks, 3, 4);
+		w->external.v4.sin_addr = other.v4.sin_addr;
+		world_pass(w, PORTMAP_ADDRESS_MS + SECONDS);
+		assert_int_equal(w->externals, 2);
+		assert_true(addr_equal(&world_first(w)->external, &other));
+		world_free(w);
+	}
+}
+
+/* Whoever tells it first: one that knows only the old one does not bring that back, neither by what
+ * it said before nor by saying so again. */
+static void what_is_older_does_not_come_back(void **state)
+{
+	struct world *w = world_home(true, true, true);
+	struct portmap_heard *h = &w->engine.heard;
+	struct portmap_gateway late = {.external = w->external, .about = "a fake"};
+	struct addr other = world_address("45.0.0.99:1");
+
+	world_pass(w, 10 * SECONDS);
+	other.v4.sin_port = 0;
+	w->external = other;
+	h->external_changed(h, PORTMAP_PCP, &other);
+	assert_int_equal(w->externals, 2);
+	h->available(h, PORTMAP_UPNP, PORTMAP_IPV4, &late);
+	h->available(h, PORTMAP_NATPMP, PORTMAP_IPV4, &late);
+	assert_int_equal(w->externals, 2);
+	assert_true(addr_equal(&w->engine.external, &other));
+	/* The one that told it goes: what the others knew is over all the same. */
+	h->unavailable(h, PORTMAP_PCP, PORTMAP_IPV4, PORTMAP_SILENT, "no answer");
+	assert_int_equal(w->externals, 2);
+	assert_true(addr_equal(&w->engine.external, &other));
+	/* A later change is news of any of them. */
+	late.external = world_address("45.0.0.77:1");
+	h->available(h, PORTMAP_UPNP, PORTMAP_IPV4, &late);
+	assert_int_equal(w->externals, 3);
+	world_free(w);
+}
+
 /* ---- years at a bad gateway ---- */
 
 static uint64_t below(uint64_t *seed, uint64_t n)
@@ -229,7 +454,14 @@ static void befall(struct world *w, uint64_t *seed)
 	struct fake *k = &w->fakes[below(seed, PORTMAP_PROTOCOLS)];
 	struct portmap_gateway g = {.external = w->external, .about = "a fake"};
 
-	switch (below(seed, 10)) {
+	switch (below(seed, 12)) {
+	case 10:
+		for (const struct portmap_mapping *m = w->engine.mappings; m; m = m->next)
+			portmap_engine_verified(&w->engine, m->id, "it came in");
+		break;
+	case 11:
+		portmap_engine_dead(&w->engine, w->engine.mappings->id, "it came in no longer");
+		break;
 	case 0:
 		k->there = !k->there;
 		break;
@@ -297,7 +529,7 @@ static void run_years(uint64_t seed)
 	world_pass(w, 5000 * SECONDS);
 	assert_int_equal(world_entries(w, OURS), 6);
 	for (const struct portmap_mapping *m = w->engine.mappings; m; m = m->next)
-		assert_string_equal(mapping_state_name(m->state), "mapped");
+		assert_true(m->state == MAPPING_MAPPED || m->state == MAPPING_VERIFIED);
 	portmap_engine_leave(&w->engine, true, world_nothing, "stopping");
 	world_pass(w, PORTMAP_LEAVE_MS);
 	assert_int_equal(w->left, 1);
@@ -329,6 +561,16 @@ int main(void)
 		cmocka_unit_test(flapping_does_not_flood),
 		cmocka_unit_test(another_external_address_is_told_and_no_longer_verified),
 		cmocka_unit_test(another_external_address_counts_from_each_source),
+		cmocka_unit_test(what_is_dead_is_deleted_and_asked_for_anew_at_once),
+		cmocka_unit_test(what_stays_dead_is_asked_for_by_another_protocol),
+		cmocka_unit_test(what_never_worked_is_left_as_it_is),
+		cmocka_unit_test(a_proof_counts_for_a_day),
+		cmocka_unit_test(another_network_knows_nothing_of_the_proof),
+		cmocka_unit_test(what_upnp_dropped_is_back_at_the_next_recheck),
+		cmocka_unit_test(what_pcp_dropped_is_back_at_the_next_recheck),
+		cmocka_unit_test(a_look_that_is_not_answered_leaves_it_mapped),
+		cmocka_unit_test(another_address_is_noticed_within_half_a_minute),
+		cmocka_unit_test(what_is_older_does_not_come_back),
 		cmocka_unit_test(all_faults_heal_and_leave_nothing),
 	};
 

@@ -3,7 +3,7 @@
  * verify_test: what proves a mapping and what does not: TCP connections as the kernel tells them,
  * and UDP by a STUN server that is asked from the mapped port.
  *
- * links: portmap/verify.c portmap/sockdiag.c portmap/network.c portmap/rtnetlink.c
+ * links: portmap/verify.c portmap/visits.c portmap/sockdiag.c portmap/network.c portmap/rtnetlink.c
  * links: portmap/engine/[a-z]*.c portmap/gateway/driver.c stun/client/client.c stun/message.c
  * links: stun/integrity.c stun/server.c stun/transaction.c core/addr.c core/log.c core/ring.c core/timer.c
  * links: tests/support/fake_kernel.c tests/support/fake_stun.c tests/support/ring_fixture_world.c
@@ -23,13 +23,15 @@
 #include "core/container.h"
 #include "portmap/outside.h"
 #include "portmap/verify.h"
+#include "portmap/visits.h"
 #include "tests/support/fake_kernel.h"
 #include "tests/support/fake_stun.h"
 #include "tests/support/loopback.h"
 
-#define OWN	 "192.168.1.7"
-#define OUTSIDE	 "45.0.0.10:443" /* the mapping's external address */
-#define LOOK_FOR 40		 /* ms that a first look takes at most */
+#define OWN	   "192.168.1.7"
+#define OUTSIDE	   "45.0.0.10:443" /* the mapping's external address */
+#define RECHECK_MS 600000u
+#define LOOK_FOR   40 /* ms that a first look takes at most */
 
 struct verify_world {
 	struct natd natd; /* first */
@@ -92,8 +94,9 @@ static struct verify_world *begin(struct ring_fixture *f, enum portmap_transport
 		.state = MAPPING_MAPPED,
 		.step = MAPPING_HELD,
 		.external = address(family == PORTMAP_IPV4 ? OUTSIDE : "[2001:db8::7]:8443"),
-		.since_ms = clock_ms(CLOCK_BOOTTIME),
+		.mapped_ms = clock_ms(CLOCK_BOOTTIME),
 	};
+	w->natd.config.recheck_ms = w->natd.engine.recheck_ms = RECHECK_MS;
 	w->natd.verify = verify_new(&w->natd);
 	assert_non_null(w->natd.verify);
 	return w;
@@ -106,6 +109,7 @@ static void end(struct ring_fixture *f, struct verify_world *w)
 		run_for(f, 1);
 	verify_free(w->natd.verify);
 	assert_int_equal(fake_kernel.open, 0);
+	fake_kernel_close();
 	free(w);
 }
 
@@ -244,7 +248,7 @@ static void earlier_connections_are_no_proof(void **state)
 	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
 	/* The gateway restarted; the same connections are carried on. */
 	w->mapping.state = MAPPING_MAPPED;
-	w->mapping.since_ms++;
+	w->mapping.mapped_ms++;
 	look_now(f, w);
 	assert_int_equal(w->mapping.state, MAPPING_MAPPED);
 	/* Another mapping's list is not this one's. */
@@ -261,12 +265,12 @@ static void earlier_connections_are_no_proof(void **state)
 static void too_many_earlier_connections(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
-	static char peers[VERIFY_EARLIER_MAX + 2][24];
+	static char peers[VISITS_MAX + 2][24];
 
-	for (size_t i = 0; i < VERIFY_EARLIER_MAX + 2; i++)
+	for (size_t i = 0; i < VISITS_MAX + 2; i++)
 		snprintf(peers[i], sizeof(peers[i]), "8.8.4.4:%zu", 1000 + i);
 	for (size_t more = 0; more < 2; more++) {
-		size_t count = VERIFY_EARLIER_MAX + more;
+		size_t count = VISITS_MAX + more;
 		struct verify_world *w;
 
 		fake_kernel_reset();
@@ -275,7 +279,7 @@ static void too_many_earlier_connections(void **state)
 		for (size_t i = 0; i < count; i++)
 			socket_add(1 + i, OWN ":8443", peers[i]);
 		look_now(f, w);
-		socket_add(1 + count, OWN ":8443", peers[VERIFY_EARLIER_MAX + 1]);
+		socket_add(1 + count, OWN ":8443", peers[VISITS_MAX + 1]);
 		look_now(f, w);
 		assert_int_equal(w->mapping.state, more ? MAPPING_MAPPED : MAPPING_VERIFIED);
 		end(f, w);
@@ -327,6 +331,102 @@ static void a_kernel_that_was_silent_at_first(void **state)
 	end(f, w);
 }
 
+/* Visits that are over when it is looked at: also those of which nothing is left. */
+static void visits_that_were_short_are_proof(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	static const uint8_t states[] = {4, 5, 6, 8, 9, 11}; /* FIN_WAIT1 to CLOSING */
+	struct fake_socket gone = {.local = OWN ":8443", .peer = "8.8.4.4:50000"};
+	struct verify_world *w;
+
+	for (size_t i = 0; i < sizeof(states); i++) {
+		fake_kernel_reset();
+		w = begin(f, PORTMAP_TCP, PORTMAP_IPV4);
+		socket_add(0, "0.0.0.0:8443", NULL);
+		look_now(f, w);
+		socket_add(1, OWN ":8443", "8.8.4.4:50000");
+		fake_kernel.sockets[1].state = states[i];
+		look_now(f, w);
+		assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
+		end(f, w);
+	}
+	fake_kernel_reset();
+	w = begin(f, PORTMAP_TCP, PORTMAP_IPV4);
+	socket_add(0, "0.0.0.0:8443", NULL);
+	look_now(f, w);
+	fake_kernel_ended(&gone, true);
+	run_for(f, LOOK_FOR);
+	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
+	assert_non_null(strstr(w->mapping.proof, gone.peer));
+	end(f, w);
+}
+
+/* Nor does what ends prove more than what is there. */
+static void ends_that_are_no_proof(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	static const char *const peers[] = {"192.168.1.9:50000", "45.0.0.10:50000", "10.1.1.1:5"};
+	struct fake_socket s = {.local = OWN ":8443"};
+	struct verify_world *w;
+
+	fake_kernel_reset();
+	w = begin(f, PORTMAP_TCP, PORTMAP_IPV4);
+	socket_add(0, "0.0.0.0:8443", NULL);
+	socket_add(1, OWN ":8443", "8.8.4.4:50000"); /* from before the mapping */
+	look_now(f, w);
+	for (size_t i = 0; i < sizeof(peers) / sizeof(peers[0]); i++) {
+		s.peer = peers[i];
+		fake_kernel_ended(&s, true);
+	}
+	s.peer = "8.8.4.4:50000";
+	fake_kernel_ended(&s, true);
+	s.peer = "8.8.4.4:50001"; /* a try of our own */
+	fake_kernel_ended(&s, false);
+	s.local = OWN ":8444";
+	fake_kernel_ended(&s, true);
+	run_for(f, 3 * VISITS_ENDS_MS);
+	assert_int_equal(w->mapping.state, MAPPING_MAPPED);
+	s.local = OWN ":8443";
+	fake_kernel_ended(&s, true);
+	run_for(f, 2 * VISITS_ENDS_MS);
+	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
+	end(f, w);
+}
+
+/* Each visit renews the proof, once: one that waits here when it is over is no second one. */
+static void a_proof_is_as_old_as_the_last_visit(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct fake_socket s = {.local = OWN ":8443", .peer = "8.8.4.4:50000"};
+	struct verify_world *w;
+	uint64_t first_ms;
+
+	fake_kernel_reset();
+	w = begin(f, PORTMAP_TCP, PORTMAP_IPV4);
+	socket_add(0, "0.0.0.0:8443", NULL);
+	look_now(f, w);
+	fake_kernel_ended(&s, true);
+	run_for(f, LOOK_FOR);
+	first_ms = w->mapping.proven_ms;
+	socket_add(1, OWN ":8443", "8.8.4.4:50000");
+	fake_kernel.sockets[1].state = 6; /* TIME_WAIT */
+	run_for(f, 2 * RECHECK_MS);
+	assert_int_equal(w->mapping.proven_ms, first_ms);
+	socket_add(2, OWN ":8443", "8.8.4.4:50001"); /* and stays */
+	run_for(f, RECHECK_MS + VERIFY_LOOK_MAX_MS);
+	assert_true(w->mapping.proven_ms >= first_ms + 2 * RECHECK_MS);
+	first_ms = w->mapping.proven_ms;
+	run_for(f, 3 * RECHECK_MS);
+	assert_int_equal(w->mapping.proven_ms, first_ms);
+	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
+	run_for(f, PORTMAP_PROOF_MS);
+	assert_int_equal(w->mapping.state, MAPPING_MAPPED);
+	assert_non_null(strstr(w->mapping.proof, "nothing has come in"));
+	assert_in_range(w->mapping.unproven_ms, first_ms + PORTMAP_PROOF_MS,
+			first_ms + PORTMAP_PROOF_MS + RECHECK_MS + VERIFY_LOOK_MAX_MS);
+	end(f, w);
+}
+
 /* Looked at again by itself, and no longer once it is verified or gone. */
 static void it_is_looked_at_again(void **state)
 {
@@ -342,7 +442,7 @@ static void it_is_looked_at_again(void **state)
 	run_for(f, VERIFY_LOOK_MS * 3 / 2 + 200);
 	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
 	w->mapping.state = MAPPING_MAPPED;
-	w->mapping.since_ms++;
+	w->mapping.mapped_ms++;
 	look_now(f, w);
 	verify_forget(w->natd.verify);
 	asked = fake_kernel.asked;
@@ -507,7 +607,7 @@ static void a_port_in_use_is_left_alone(void **state)
 	w->mapping.proof[0] = '\0';
 	look_now(f, w); /* not before a minute */
 	assert_int_equal(s.requests, 0);
-	w->mapping.since_ms = clock_ms(CLOCK_BOOTTIME) + UINT64_C(120000); /* mapped anew */
+	w->mapping.mapped_ms++; /* mapped anew */
 	check(f, w);
 	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
 	finish_udp(f, w, &s);
@@ -523,10 +623,77 @@ static void without_a_server_it_is_told(void **state)
 	check(f, w);
 	assert_non_null(strstr(w->mapping.proof, "no STUN server is known here"));
 	w->natd.config.stun.count = 0;
-	w->mapping.since_ms = clock_ms(CLOCK_BOOTTIME) + UINT64_C(120000);
+	w->mapping.mapped_ms++;
 	w->mapping.proof[0] = '\0';
 	check(f, w);
 	assert_non_null(strstr(w->mapping.proof, "name a STUN server"));
+	finish_udp(f, w, &s);
+}
+
+/* Proved again at each recheck; one datagram that is lost does not end it, two in a row do. */
+static void a_udp_proof_is_renewed_and_falls(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct fake_stun s;
+	struct verify_world *w = begin_udp(f, &s);
+	char other[ADDR_TEXT_BYTES];
+	uint64_t first_ms;
+
+	check(f, w);
+	first_ms = w->mapping.proven_ms;
+	run_for(f, RECHECK_MS + 2000);
+	assert_in_range(w->mapping.proven_ms, first_ms + RECHECK_MS, first_ms + RECHECK_MS + 2000);
+	/* From the other port: a NAT may remember who came in before. */
+	addr_format(&s.behaviour.places[1][0], other);
+	assert_non_null(strstr(w->mapping.proof, other));
+	first_ms = w->mapping.proven_ms;
+	s.deaf_to_changes = true;
+	run_for(f, RECHECK_MS + 1500); /* one has failed */
+	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
+	s.deaf_to_changes = false;
+	run_for(f, 5000);
+	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
+	assert_true(w->mapping.proven_ms > first_ms + RECHECK_MS);
+	s.deaf_to_changes = true;
+	w->mapping.step = MAPPING_RENEWING; /* the engine does no more than tell */
+	run_for(f, RECHECK_MS + 8000);
+	assert_int_equal(w->mapping.state, MAPPING_MAPPED);
+	assert_non_null(strstr(w->mapping.proof, "other address did not arrive"));
+	assert_true(w->mapping.unproven_ms > first_ms + 2 * RECHECK_MS);
+	w->mapping.step = MAPPING_HELD;
+	finish_udp(f, w, &s);
+}
+
+/* However often is looked: what came in a moment ago may come in because of that. */
+static void a_udp_proof_is_not_renewed_within_a_minute(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct fake_stun s;
+	struct verify_world *w = begin_udp(f, &s);
+
+	w->natd.config.recheck_ms = 10000;
+	check(f, w);
+	run_for(f, 55000);
+	assert_int_equal(s.changes, 1);
+	run_for(f, 10000);
+	assert_int_equal(s.changes, 2);
+	finish_udp(f, w, &s);
+}
+
+/* A server that is silent says nothing about the mapping: its proof counts for a day. */
+static void a_silent_server_does_not_end_a_proof_at_once(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct fake_stun s;
+	struct verify_world *w = begin_udp(f, &s);
+
+	check(f, w);
+	s.deaf = true;
+	run_for(f, PORTMAP_PROOF_MS - 2 * RECHECK_MS);
+	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
+	run_for(f, 10 * RECHECK_MS);
+	assert_int_equal(w->mapping.state, MAPPING_MAPPED);
+	assert_non_null(strstr(w->mapping.proof, "does not answer"));
 	finish_udp(f, w, &s);
 }
 
@@ -560,6 +727,9 @@ int main(void)
 		RING_TEST(too_many_earlier_connections),
 		RING_TEST(what_cannot_be_seen_is_told),
 		RING_TEST(a_kernel_that_was_silent_at_first),
+		RING_TEST(visits_that_were_short_are_proof),
+		RING_TEST(ends_that_are_no_proof),
+		RING_TEST(a_proof_is_as_old_as_the_last_visit),
 		RING_TEST(it_is_looked_at_again),
 		RING_TEST(a_datagram_from_elsewhere_is_proof),
 		RING_TEST(no_datagram_from_elsewhere_is_none),
@@ -569,6 +739,9 @@ int main(void)
 		RING_TEST(what_is_no_answer_is_no_proof),
 		RING_TEST(a_port_in_use_is_left_alone),
 		RING_TEST(without_a_server_it_is_told),
+		RING_TEST(a_udp_proof_is_renewed_and_falls),
+		RING_TEST(a_udp_proof_is_not_renewed_within_a_minute),
+		RING_TEST(a_silent_server_does_not_end_a_proof_at_once),
 		RING_TEST(a_network_that_goes_ends_the_check),
 	};
 

@@ -26,7 +26,7 @@ static union {
 void fake_kernel_reset(void)
 {
 	memset(&fake_kernel, 0, sizeof(fake_kernel));
-	fake_kernel.changes = -1;
+	fake_kernel.changes = fake_kernel.ends = -1;
 }
 
 void fake_kernel_changed(void)
@@ -46,10 +46,11 @@ int netlink_open(struct netlink *n, int protocol, unsigned groups)
 		assert_int_equal(
 			socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
 		n->fd = pair[0];
-		fake_kernel.changes = pair[1];
-	} else {
-		n->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		*(protocol == NETLINK_SOCK_DIAG ? &fake_kernel.ends : &fake_kernel.changes) =
+			pair[1];
+		return 0; /* it is the ring's to close */
 	}
+	n->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	fake_kernel.open++;
 	return 0;
 }
@@ -347,28 +348,76 @@ static void put_host(const char *text, int family, __be32 out[4], __be16 *port)
 	}
 }
 
-/* As the kernel's own filter has it: established ones from or to the port, or listeners on it. */
-static void tell_sockets(struct netlink_reader *r, int family, bool listen, uint16_t port)
+static void write_ends(const struct fake_socket *s, int family, struct inet_diag_msg *m)
+{
+	m->idiag_family = (uint8_t)family;
+	put_host(s->local, family, m->id.idiag_src, &m->id.idiag_sport);
+	if (s->peer)
+		put_host(s->peer, family, m->id.idiag_dst, &m->id.idiag_dport);
+}
+
+static int socket_family(const struct fake_socket *s)
+{
+	struct addr local;
+
+	assert_true(addr_parse(s->local, &local));
+	return s->mapped ? AF_INET6 : local.sa.sa_family;
+}
+
+/* As the kernel's own filter has it: those from or to the port, or listeners on it. */
+static void tell_sockets(struct netlink_reader *r, int family, uint32_t states, uint16_t port)
 {
 	for (size_t i = 0; i < FAKE_SOCKETS_MAX; i++) {
 		const struct fake_socket *s = &fake_kernel.sockets[i];
+		unsigned state = s->state ? s->state : s->peer ? TCP_ESTABLISHED : TCP_LISTEN;
 		struct inet_diag_msg *m;
 		struct addr local;
 
-		if (!s->local || listen != !s->peer)
+		if (!s->local || !(states & 1u << state))
 			continue;
 		assert_true(addr_parse(s->local, &local));
-		if ((s->mapped ? AF_INET6 : local.sa.sa_family) != family ||
-		    addr_port(&local) != port)
+		if (socket_family(s) != family || addr_port(&local) != port)
 			continue;
 		m = begin(SOCK_DIAG_BY_FAMILY, sizeof(*m));
-		m->idiag_family = (uint8_t)family;
-		put_host(s->local, family, m->id.idiag_src, &m->id.idiag_sport);
-		if (s->peer)
-			put_host(s->peer, family, m->id.idiag_dst, &m->id.idiag_dport);
+		write_ends(s, family, m);
 		if (!r->message(r, &message.head))
 			return;
 	}
+}
+
+void fake_kernel_ended(const struct fake_socket *s, bool answered)
+{
+	struct {
+		struct inet_diag_msg m;
+		struct rtattr head;
+		struct tcp_info info;
+	} *end = begin(SOCK_DIAG_BY_FAMILY, sizeof(*end));
+
+	memset(end, 0, sizeof(*end));
+	write_ends(s, socket_family(s), &end->m);
+	end->head = (struct rtattr){sizeof(end->head) + sizeof(end->info), INET_DIAG_INFO};
+	end->info.tcpi_rtt = answered ? 20000 : 0;
+	(void)!send(fake_kernel.ends, message.bytes, message.head.nlmsg_len, MSG_NOSIGNAL);
+}
+
+int netlink_take(struct netlink *n, struct netlink_reader *r)
+{
+	_Alignas(8) uint8_t bytes[1024];
+	ssize_t len = recv(n->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+
+	if (len < 0)
+		return 0;
+	(void)r->message(r, (const struct nlmsghdr *)(const void *)bytes);
+	return 1;
+}
+
+void fake_kernel_close(void)
+{
+	if (fake_kernel.changes >= 0)
+		close(fake_kernel.changes);
+	if (fake_kernel.ends >= 0)
+		close(fake_kernel.ends);
+	fake_kernel.changes = fake_kernel.ends = -1;
 }
 
 static int ask_sockets(const struct nlmsghdr *question, struct netlink_reader *r)
@@ -381,7 +430,7 @@ static int ask_sockets(const struct nlmsghdr *question, struct netlink_reader *r
 	assert_int_equal(code[0].code, INET_DIAG_BC_S_GE);
 	assert_int_equal(code[2].code, INET_DIAG_BC_S_LE);
 	assert_int_equal(code[1].no, code[3].no);
-	tell_sockets(r, q->sdiag_family, q->idiag_states == 1u << TCP_LISTEN, (uint16_t)code[1].no);
+	tell_sockets(r, q->sdiag_family, q->idiag_states, (uint16_t)code[1].no);
 	return 0;
 }
 

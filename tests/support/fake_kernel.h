@@ -57,6 +57,7 @@ struct fake_nexthop {
 struct fake_socket {
 	const char *local, *peer; /* with ports; peer NULL: it listens */
 	bool mapped;		  /* an IPv6 socket with IPv4 addresses */
+	uint8_t state;		  /* TCP_*; 0: established, or listening */
 };
 
 extern struct fake_kernel {
@@ -67,9 +68,10 @@ extern struct fake_kernel {
 	struct fake_nexthop nexthops[4];
 	struct fake_socket sockets[FAKE_SOCKETS_MAX];
 	int open_error, ask_error; /* 0, or what is answered */
-	unsigned open;		   /* sockets to it that are open */
+	unsigned open;		   /* sockets without groups that are open */
 	unsigned asked;
-	int changes; /* the other end of the socket with groups */
+	int changes; /* the other end of the socket with groups: of routes */
+	int ends;    /* and of sock_diag */
 	/* A message put before all others, as it is; length 0: none. */
 	_Alignas(8) uint8_t canned[256];
 	size_t canned_len;
@@ -78,5 +80,9 @@ extern struct fake_kernel {
 void fake_kernel_reset(void);
 /* A socket with groups becomes readable. */
 void fake_kernel_changed(void);
+/* A connection has ended, which is told; answered: its other end ever said something. */
+void fake_kernel_ended(const struct fake_socket *s, bool answered);
+/* Closes the kernel's end of sockets with groups. */
+void fake_kernel_close(void);
 
 #endif

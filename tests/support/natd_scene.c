@@ -91,7 +91,7 @@ void natd_scene_end(struct natd_scene *w)
 	natd_close(&w->natd);
 	if (w->client >= 0)
 		close(w->client);
-	close(fake_kernel.changes);
+	fake_kernel_close();
 	fake_gateway_close(&w->gateway, w->f);
 	fake_stun_close(&w->stun, w->f);
 	unlink(w->socket);

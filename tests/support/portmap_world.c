@@ -139,6 +139,14 @@ static void deliver(struct message *m)
 		else
 			h->failed(h, p, r.id, PORTMAP_SILENT, "no answer");
 		return;
+	case LOOKED:
+		if (!k->there) {
+			h->failed(h, p, r.id, PORTMAP_SILENT, "no answer");
+			return;
+		}
+		e = entry_of(w, &r, addr_port(&r.external));
+		h->seen(h, p, r.id, e && e->host == OURS);
+		return;
 	case UNMAPPED:
 		e = entry_of(w, &r, addr_port(&r.external));
 		if (k->there && e && e->host == OURS)
@@ -200,6 +208,23 @@ static void fake_map(struct portmap_driver *d, const struct portmap_request *r)
 	k->maps++;
 	note_pace(k);
 	post(k, MAPPED, r);
+}
+
+static void fake_look(struct portmap_driver *d, const struct portmap_request *r)
+{
+	fake_of(d)->looks++;
+	post(fake_of(d), LOOKED, r);
+}
+
+/* It knows at once. */
+static void fake_ask_external(struct portmap_driver *d)
+{
+	struct fake *k = fake_of(d);
+
+	k->asks++;
+	if (k->there && !addr_same_host(&k->world->external, &k->told))
+		d->heard->external_changed(d->heard, d->protocol, &k->world->external);
+	k->told = k->world->external;
 }
 
 static void fake_unmap(struct portmap_driver *d, const struct portmap_request *r)
@@ -282,12 +307,15 @@ struct world *world_new(uint64_t seed)
 		k->delay_ms = p == PORTMAP_UPNP ? 200 : 5;
 		k->silence_ms = 3000;
 		k->refuses = PORTMAP_FAILURES;
-		k->driver = (struct portmap_driver){.protocol = (enum portmap_protocol)p,
-						    .families = {true, false},
-						    .probe = fake_probe,
-						    .map = fake_map,
-						    .unmap = fake_unmap,
-						    .forget = fake_forget};
+		k->driver = (struct portmap_driver){
+			.protocol = (enum portmap_protocol)p,
+			.families = {true, false},
+			.probe = fake_probe,
+			.map = fake_map,
+			.look = p == PORTMAP_UPNP ? fake_look : NULL,
+			.ask_external = p == PORTMAP_PCP ? NULL : fake_ask_external,
+			.unmap = fake_unmap,
+			.forget = fake_forget};
 	}
 	w->engine =
 		(struct portmap_engine){.owner = &w->owner, .recheck_ms = RECHECK_MS, .seed = seed};

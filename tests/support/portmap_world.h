@@ -45,11 +45,12 @@ struct fake {
 	uint32_t grants_s;	      /* so much for all requests; 0: what is asked for */
 	enum portmap_failure refuses; /* PORTMAP_FAILURES: nothing */
 	uint64_t delay_ms, silence_ms;
-	unsigned maps, unmaps, probes;
+	struct addr told;			    /* when its address was asked for last */
+	unsigned maps, looks, asks, unmaps, probes; /* asks: for the external address */
 	uint64_t last_request_ms;
 };
 
-enum message_kind { PROBED, MAPPED, UNMAPPED };
+enum message_kind { PROBED, MAPPED, LOOKED, UNMAPPED };
 
 struct message {
 	bool used;

@@ -368,7 +368,8 @@ static void a_gateway_is_found_and_maps(void **state)
 		wait_for(&w->ids[1].mapped, 1);
 		map(2);
 		wait_for(&w->ids[2].mapped, 1);
-		assert_address(&w->ids[2].external, "45.0.0.10:4002");
+		/* NAT-PMP's answer has a port only (RFC 6886 section 3.3). */
+		assert_address(&w->ids[2].external, i == 0 ? "45.0.0.10:4002" : "0.0.0.0:4002");
 		assert_int_equal(w->ids[1].lifetime_s, 3600);
 		unmap(1);
 		wait_for(&w->ids[1].gone, 1);
@@ -545,8 +546,8 @@ static void lies_are_not_for_libnatpmp(void **state)
 	map(2);
 	wait_for(&w->ids[1].mapped, 1);
 	wait_for(&w->ids[2].mapped, 1);
-	assert_address(&w->ids[1].external, "45.0.0.10:4001");
-	assert_address(&w->ids[2].external, "45.0.0.10:4002");
+	assert_address(&w->ids[1].external, "0.0.0.0:4001");
+	assert_address(&w->ids[2].external, "0.0.0.0:4002");
 	assert_int_equal(w->restarted, 0);
 	end();
 }

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 
 #include "ctl/nat/conclude.h"
@@ -37,7 +38,8 @@
 	" \"why\": \"mapped\", \"unproven\": \"nothing has come in from outside yet\"}"
 #define VERIFIED                                                                                   \
 	"{\"name\": \"udp 443\", \"family\": \"ipv4\", \"state\": \"verified\", \"by\": \"UPnP\"," \
-	" \"external\": \"45.0.0.9:443\", \"lifetime_s\": 0, \"why\": \"w\", \"proof\": \"p\"}"
+	" \"external\": \"45.0.0.9:443\", \"lifetime_s\": 0, \"why\": \"w\", \"proof\": \"p\","    \
+	" \"proven_s\": 185}"
 #define REFUSED                                                                                    \
 	"{\"name\": \"tcp 80\", \"family\": \"ipv4\", \"state\": \"refused\","                     \
 	" \"why\": \"the gateway says no\"}"
@@ -105,17 +107,56 @@ static void test_status(void **state)
 				  "  address      45.0.0.9\n"
 				  "  verdict      one NAT: it is so\n"
 				  "\n"
-				  "MAPPING  STATE     BY    EXTERNAL      LEFT\n"
-				  "tcp 443  mapped    PCP   45.0.0.9:443  1h00m\n"
+				  "MAPPING  STATE             BY    EXTERNAL      LEFT\n"
+				  "tcp 443  mapped            PCP   45.0.0.9:443  1h00m\n"
 				  "  not verified: nothing has come in from outside yet\n"
-				  "udp 443  verified  UPnP  45.0.0.9:443  for good\n"
+				  "udp 443  verified 3 m ago  UPnP  45.0.0.9:443  for good\n"
 				  "tcp 80   refused\n"
 				  "  the gateway says no\n"
 				  "1 pinhole for IPv6 waits: this network has no IPv6 gateway\n");
 	free(text);
+	json_array_remove(json_object_get(status, "mappings"), 1);
 	text = printed(nat_report_status, status, 50);
 	assert_narrow(text, 50);
 	assert_has(text, "  not verified: nothing has come in from outside\n  yet\n");
+	free(text);
+	json_decref(status);
+}
+
+/* What was proved has an age, and what is so no longer the moment from which on. */
+static void test_ages(void **state)
+{
+	static const struct {
+		unsigned s;
+		const char *text;
+	} ages[] = {{0, "0 s"},	   {59, "59 s"},    {60, "1 m"},    {3599, "59 m"},
+		    {3600, "1 h"}, {86399, "23 h"}, {86400, "1 d"}, {900000, "10 d"}};
+	char line[512], since[64], expected[128];
+	time_t then = time(NULL) - 7200;
+	struct tm at;
+
+	for (size_t i = 0; i < sizeof(ages) / sizeof(ages[0]); i++) {
+		snprintf(line, sizeof(line),
+			 "{" NETWORK ", \"mappings\": [{\"name\": \"udp 1\", \"state\": "
+			 "\"verified\", \"proven_s\": %u}]}",
+			 ages[i].s);
+		json_t *status = parse(line);
+		char *text = printed(nat_report_status, status, 0);
+
+		snprintf(expected, sizeof(expected), "udp 1    verified %s ago\n", ages[i].text);
+		assert_has(text, expected);
+		free(text);
+		json_decref(status);
+	}
+	json_t *status =
+		parse("{" NETWORK ", \"mappings\": [{\"name\": \"udp 1\", \"state\": \"mapped\", "
+		      "\"unproven_s\": 7200, \"unproven\": \"it is deaf\"}]}");
+	char *text = printed(nat_report_status, status, 0);
+
+	localtime_r(&then, &at);
+	strftime(since, sizeof(since), "%H:%M", &at);
+	snprintf(expected, sizeof(expected), "  unproven since %s: it is deaf\n", since);
+	assert_has(text, expected);
 	free(text);
 	json_decref(status);
 }
@@ -354,10 +395,15 @@ static void test_events(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_status),	    cmocka_unit_test(test_status_without),
-		cmocka_unit_test(test_printable),   cmocka_unit_test(test_narrow),
-		cmocka_unit_test(test_conclusions), cmocka_unit_test(test_servers_disagree),
-		cmocka_unit_test(test_no_network),  cmocka_unit_test(test_one_screen),
+		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_status_without),
+		cmocka_unit_test(test_ages),
+		cmocka_unit_test(test_printable),
+		cmocka_unit_test(test_narrow),
+		cmocka_unit_test(test_conclusions),
+		cmocka_unit_test(test_servers_disagree),
+		cmocka_unit_test(test_no_network),
+		cmocka_unit_test(test_one_screen),
 		cmocka_unit_test(test_events),
 	};
 

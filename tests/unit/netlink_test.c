@@ -256,11 +256,24 @@ static void routes_can_be_asked_for(void **state)
 	netlink_close(&n);
 }
 
-static bool is_wanted(void *context, const struct addr *local, const struct addr *peer)
-{
-	const struct addr *wanted = context;
+struct wanted {
+	struct addr peer;
+	unsigned count;
+};
 
-	return addr_equal(peer, wanted);
+static void count_wanted(void *context, const struct addr *local, const struct addr *peer)
+{
+	struct wanted *w = context;
+
+	w->count += addr_equal(peer, &w->peer);
+}
+
+static unsigned listed(struct netlink *n, uint16_t port, const struct addr *peer)
+{
+	struct wanted w = {.peer = *peer};
+
+	assert_int_equal(sockdiag_list(n, port, count_wanted, &w), 0);
+	return w.count;
 }
 
 static void dial(int family, const char *host, int *listener, int *client, uint16_t *port,
@@ -292,11 +305,11 @@ static void connections_are_told(int family, const char *host)
 	assert_int_equal(sockdiag_open(&n), 0);
 	dial(family, host, &listener, &client, &port, &peer);
 	assert_true(addr_from_literal("192.0.2.1", 1, &other));
-	assert_int_equal(sockdiag_any(&n, port, true, NULL, NULL), 1);
-	assert_int_equal(sockdiag_any(&n, port, false, is_wanted, &peer), 1);
-	assert_int_equal(sockdiag_any(&n, port, false, is_wanted, &other), 0);
+	assert_int_equal(sockdiag_listens(&n, port), 1);
+	assert_int_equal(listed(&n, port, &peer), 1);
+	assert_int_equal(listed(&n, port, &other), 0);
 	close(listener);
-	assert_int_equal(sockdiag_any(&n, port, true, NULL, NULL), 0);
+	assert_int_equal(sockdiag_listens(&n, port), 0);
 	close(client);
 	netlink_close(&n);
 }
@@ -309,6 +322,71 @@ static void connections_of_ipv4_are_told(void **state)
 static void connections_of_both_families_are_told(void **state)
 {
 	connections_are_told(AF_INET6, "::");
+}
+
+/* Who closed first waits a minute; the other side has nothing to show. */
+static void ended(bool client_first, unsigned left)
+{
+	int listener, client, accepted, more = 1;
+	struct wanted w = {.count = 0};
+	struct netlink n, ends;
+	uint16_t port;
+
+	assert_int_equal(sockdiag_open(&n), 0);
+	assert_int_equal(sockdiag_open_ends(&ends), 0);
+	dial(AF_INET, "127.0.0.1", &listener, &client, &port, &w.peer);
+	accepted = accept(listener, NULL, NULL);
+	assert_true(accepted >= 0);
+	if (client_first)
+		close(client);
+	else
+		close(accepted);
+	assert_int_equal(listed(&n, port, &w.peer), 1); /* CLOSE_WAIT, or FIN_WAIT2 */
+	if (client_first)
+		close(accepted);
+	else
+		close(client);
+	assert_int_equal(listed(&n, port, &w.peer), left);
+	for (int i = 0; i < 200 && w.count == 0; i++) { /* the kernel's work queue tells it */
+		while ((more = sockdiag_take_end(&ends, count_wanted, &w)) == 1)
+			;
+		assert_int_equal(more, 0);
+		usleep(10000);
+	}
+	assert_int_equal(w.count, 1);
+	close(listener);
+	netlink_close(&n);
+	netlink_close(&ends);
+}
+
+static void a_visit_that_is_over_is_told(void **state)
+{
+	ended(true, 0);
+	ended(false, 1); /* TIME_WAIT */
+}
+
+/* One of our own that was never answered is no connection. */
+static void a_try_that_failed_is_not_told(void **state)
+{
+	struct addr at, nobody;
+	struct netlink ends;
+	struct wanted w = {.count = 0};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_true(addr_from_literal("127.0.0.1", 0, &at));
+	assert_int_equal(bind(fd, &at.sa, at.len), 0);
+	assert_true(addr_from_literal("127.0.0.1", 1, &w.peer)); /* tcpmux: nobody has it */
+	nobody = w.peer;
+	assert_int_equal(sockdiag_open_ends(&ends), 0);
+	(void)!connect(fd, &nobody.sa, nobody.len);
+	close(fd);
+	for (int i = 0; i < 10; i++) {
+		while (sockdiag_take_end(&ends, count_wanted, &w) == 1)
+			;
+		usleep(10000);
+	}
+	assert_int_equal(w.count, 0);
+	netlink_close(&ends);
 }
 
 int main(void)
@@ -324,6 +402,8 @@ int main(void)
 		cmocka_unit_test(routes_can_be_asked_for),
 		cmocka_unit_test(connections_of_ipv4_are_told),
 		cmocka_unit_test(connections_of_both_families_are_told),
+		cmocka_unit_test(a_visit_that_is_over_is_told),
+		cmocka_unit_test(a_try_that_failed_is_not_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -285,6 +285,13 @@ void lan_router_reboot(struct lan_router *r, const struct addr *to)
 	k_enter(was);
 }
 
+void lan_router_flush(struct lan_router *r)
+{
+	world_tell("a router's filter is loaded anew");
+	for (size_t i = 0; i < LAN_LEASES_MAX; i++)
+		r->leases[i].dead = r->leases[i].used;
+}
+
 /* ---- the NAT, and the server behind it ---- */
 
 /* What the server outside sees of a datagram from there. */
@@ -355,6 +362,9 @@ static void stun_answer(struct lan_stun *s, unsigned a, unsigned p, const uint8_
 	if (s->deaf || (s->deaf_to_changes && change))
 		return;
 	seen = seen_from_outside(from, &lease);
+	world_check(
+		a == 0 || !lease, "proof",
+		"a mapped port wrote to the address that has to prove it, which a NAT lets in now");
 	if (s->garbles)
 		stun_garble(s, s->fds[a][p], &m, from);
 	if (stun_server_answer(&server, request, len, &seen, a, p, false, &out) >
@@ -362,7 +372,7 @@ static void stun_answer(struct lan_stun *s, unsigned a, unsigned p, const uint8_
 		return;
 	if (s->one_address || s->ignores_changes || (out.from_address == a && out.from_port == p)) {
 		udp_send(s->fds[a][p], out.bytes, out.len, from); /* an answer: the NAT knows it */
-	} else if (lease && !lan.way_out->shuts_out) {
+	} else if (lease && !lease->dead && !lan.way_out->shuts_out) {
 		count_let_in(addr_port(from), request + STUN_HEADER_BYTES - STUN_ID_BYTES);
 		udp_send(s->fds[out.from_address][out.from_port], out.bytes, out.len, from);
 	}

@@ -23,6 +23,7 @@ struct lan_lease {
 	uint16_t internal, external;
 	uint64_t until_us;
 	uint8_t nonce[12]; /* PCP's; zeros: NAT-PMP's */
+	bool dead;	   /* nothing comes in through it any more */
 	bool late;	   /* it ended while natd could have renewed it */
 };
 
@@ -68,6 +69,8 @@ void lan_start(void);
 void lan_stop(void);
 /* Forgets all leases; its epoch begins anew; it says so to `to`, if that is not NULL. */
 void lan_router_reboot(struct lan_router *r, const struct addr *to);
+/* Forwards nothing any more of what it has leased until now, and renews it all the same. */
+void lan_router_flush(struct lan_router *r);
 /* Leases of this client that have not ended. */
 unsigned lan_router_holds(struct lan_router *r, const struct addr *client);
 /* How many datagrams came in to that UDP port. */

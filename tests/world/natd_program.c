@@ -178,7 +178,7 @@ void world_natd_stop(struct world_natd *w)
 	natd_close(&w->natd);
 	ring_close(w->natd.ring);
 	signals_free(&w->signals);
-	close(fake_kernel.changes); /* the kernel's end of it */
+	fake_kernel_close(); /* the kernel's end of it */
 	k_enter(NULL);
 	w->up = false;
 	check_nothing_left(w);

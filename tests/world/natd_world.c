@@ -96,7 +96,7 @@ static void connection_comes(const char *peer, bool outside)
 	addr_format(&own, text[0]);
 	snprintf(text[1], sizeof(text[1]), "%s:%zu", peer, 2000 + scene.count);
 	world_tell("a connection from %s", text[1]);
-	fake_kernel.sockets[scene.count] = (struct fake_socket){text[0], text[1], false};
+	fake_kernel.sockets[scene.count] = (struct fake_socket){.local = text[0], .peer = text[1]};
 	scene.outside += outside;
 }
 
@@ -212,7 +212,7 @@ static void set_scene(void)
 	for (size_t i = 0; i < LAN_ROUTERS; i++)
 		k_cable_set(host, lan.routers[i].host, 500, 2000);
 	k_cable_set(host, lan.stun.host, 20000, 20000);
-	fake_kernel.sockets[0] = (struct fake_socket){"0.0.0.0:8444", NULL, false};
+	fake_kernel.sockets[0] = (struct fake_socket){.local = "0.0.0.0:8444"};
 	home.host = host;
 	home.own = k_address(k_host_address(host), 0);
 	world_natd_write(&home, BOTH);
@@ -266,6 +266,40 @@ static void check_left(void)
 				    "%s still holds %u when natd has ended", r->program->name,
 				    lan_router_holds(r, &home.own));
 	}
+}
+
+static bool udp_is_unproven(void *unused)
+{
+	const struct portmap_mapping *m = world_natd_mapping(&home, PORTMAP_UDP, UDP_PORT);
+
+	return m && m->unproven_ms > 0;
+}
+
+/* The router's filter is loaded anew, without what it forwards: its table and its renewals say that
+ * all is there. A proof that fails tells, and both mappings are made anew. */
+void world_natd_dead(void)
+{
+	unsigned deletions;
+
+	set_scene();
+	world_check(world_until(udp_is_verified, NULL, 5 * SECOND), "verified",
+		    "UDP is not verified after 5 s");
+	for (unsigned i = 0; i < 3; i++) {
+		world_run(dice_below(&world_dice, 3 * HOUR_US));
+		world_check(udp_is_verified(NULL), "verified", "UDP is no longer verified");
+		deletions = lan.routers[0].deletions;
+		lan_router_flush(&lan.routers[0]);
+		world_check(world_until(udp_is_unproven, NULL, 75 * SECOND), "dead",
+			    "a minute later a dead mapping is still called verified");
+		world_check(world_until(udp_is_verified, NULL, 15 * SECOND), "healed",
+			    "a dead mapping was not made anew");
+		world_check(lan.routers[0].deletions == deletions + 2, "healed",
+			    "%u mappings were deleted, not the two that were dead",
+			    lan.routers[0].deletions - deletions);
+		world_check(!udp_is_unproven(NULL), "verified", "what is verified is unproven");
+	}
+	world_natd_stop(&home);
+	clear_scene();
 }
 
 /* An hour of everything at once; then all is well for a while, and must be. */

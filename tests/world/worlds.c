@@ -87,6 +87,7 @@ const struct world_kind worlds[] = {
 	{"records_short", world_records_short, 1},
 	{"natd_calm", world_natd_calm, 20},
 	{"natd_storm", world_natd_storm, 100},
+	{"natd_dead", world_natd_dead, 100},
 	{NULL, NULL, 0},
 };
 

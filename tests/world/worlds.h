@@ -94,5 +94,6 @@ void world_agent_renewed(void);
 void leak_check(void);
 void world_natd_calm(void);
 void world_natd_storm(void);
+void world_natd_dead(void);
 
 #endif

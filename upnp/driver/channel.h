@@ -14,7 +14,8 @@
 #include "upnp/messages.h"
 
 #define CHANNEL_PATIENCE_MS 2000u
-#define CHANNEL_IDLE_MS	    30000u
+#define CHANNEL_IDLE_MS                                                                            \
+	20000u /* before the external address is asked for again: a worker's time is limited */
 
 struct upnp_channel_worker;
 

@@ -112,8 +112,33 @@ static void upnp_point_there(struct upnp_control_point *c, const struct upnp_dev
 
 /* ---- steps ----------------------------------------------------------------------------------- */
 
+void upnp_point_ask_external(struct upnp_control_point *c)
+{
+	if (c->phase != POINT_REST || !c->there)
+		return;
+	c->phase = POINT_ADDRESS;
+	upnp_driver_kick(c->driver);
+}
+
+static void upnp_point_address(struct upnp_control_point *c, const struct upnp_answer *a, bool died)
+{
+	struct upnp_driver *d = c->driver;
+	bool moved = a->ok && !(c->external.len && addr_same_host(&a->external, &c->external));
+
+	if (died)
+		responders_avoid(&d->responders, &c->device.location.host, ring_now_ms(d->ring));
+	c->why[0] = '\0';
+	c->phase = a->ok && !c->inspect_next ? POINT_REST : POINT_INSPECT;
+	c->inspect_next = false;
+	if (!moved)
+		return;
+	c->external = a->external;
+	d->base.heard->external_changed(d->base.heard, PORTMAP_UPNP, &c->external);
+}
+
 void upnp_point_probe(struct upnp_control_point *c)
 {
+	c->inspect_next = c->phase == POINT_ADDRESS;
 	if (c->phase != POINT_REST)
 		return;
 	c->why[0] = '\0';
@@ -127,6 +152,7 @@ void upnp_point_lost(struct upnp_control_point *c, bool died)
 
 	if (died)
 		responders_avoid(&d->responders, &c->device.location.host, ring_now_ms(d->ring));
+	c->inspect_next = c->phase == POINT_ADDRESS;
 	if (c->phase != POINT_REST)
 		return;
 	c->why[0] = '\0';
@@ -183,6 +209,13 @@ bool upnp_point_ask(struct upnp_control_point *c)
 		c->phase = POINT_SEARCH;
 	if (c->phase == POINT_INSPECT)
 		return ask_inspect(c, &c->device);
+	if (c->phase == POINT_ADDRESS) {
+		r = (struct upnp_request){
+			.duty = UPNP_ADDRESS, .wait_ms = INSPECT_MS, .service = c->service};
+		upnp_driver_fill(c->driver, c->family, &r);
+		upnp_channel_ask(&c->driver->channel, &r);
+		return true;
+	}
 	if (c->phase == POINT_SEARCH) {
 		upnp_driver_fill(c->driver, c->family, &r);
 		upnp_channel_ask(&c->driver->channel, &r);
@@ -240,7 +273,9 @@ static void upnp_point_inspected(struct upnp_control_point *c, const struct upnp
 
 void upnp_point_answered(struct upnp_control_point *c, const struct upnp_answer *a, bool died)
 {
-	if (c->phase == POINT_SEARCH)
+	if (c->phase == POINT_ADDRESS)
+		upnp_point_address(c, a, died);
+	else if (c->phase == POINT_SEARCH)
 		upnp_point_found(c, a);
 	else
 		upnp_point_inspected(c, a, died);

@@ -128,6 +128,8 @@ static void ask_slot(struct upnp_driver *d, struct upnp_slot *slot,
 				 .moved = p->moved};
 
 	r.duty = v4 ? (map ? UPNP_MAP : UPNP_UNMAP) : (map ? UPNP_PINHOLE : UPNP_UNPINHOLE);
+	if (slot->act == SLOT_LOOK)
+		r.duty = UPNP_LOOK;
 	r.external_port = external_port(p);
 	snprintf(r.description, sizeof(r.description), "%s", p->description);
 	memcpy(r.shown, slot->shown, sizeof(r.shown));
@@ -148,7 +150,7 @@ static bool answer_at_once(struct upnp_driver *d, struct upnp_slot *slot)
 	if (point->there && !nameless)
 		return false;
 	slot->act = SLOT_REST;
-	if (act == SLOT_MAP)
+	if (act != SLOT_UNMAP)
 		h->failed(h, PORTMAP_UPNP, slot->request.id, PORTMAP_SILENT,
 			  point->why[0] ? point->why : "no Internet gateway speaks UPnP here");
 	else /* A pinhole whose number is lost ends with its lease. */
@@ -211,9 +213,8 @@ static void tell_mapped(struct upnp_driver *d, const struct upnp_slot *slot,
 	const struct portmap_request *r = &slot->request;
 	struct addr external = r->internal; /* a pinhole: the address is its own */
 
-	if (family_of(r) == PORTMAP_IPV4) {
-		external = d->points[PORTMAP_IPV4].external;
-		external.sa.sa_family = AF_INET;
+	if (family_of(r) == PORTMAP_IPV4) { /* the answer has no address */
+		external = (struct addr){.v4.sin_family = AF_INET, .len = sizeof external.v4};
 		addr_set_port(&external, a->external_port);
 	}
 	d->base.heard->mapped(d->base.heard, PORTMAP_UPNP, r->id, &external, a->lease_s);
@@ -225,7 +226,7 @@ static void slot_answered(struct upnp_driver *d, struct upnp_slot *slot, enum sl
 	struct portmap_heard *h = d->base.heard;
 	uint32_t id = slot->request.id;
 
-	if (a->ok) {
+	if (a->ok && act == SLOT_MAP) {
 		memcpy(slot->shown, a->shown, sizeof(slot->shown));
 		memcpy(slot->uid, a->uid, sizeof(slot->uid));
 	}
@@ -233,7 +234,9 @@ static void slot_answered(struct upnp_driver *d, struct upnp_slot *slot, enum sl
 		slot->stale = false;
 		return;
 	}
-	if (act == SLOT_UNMAP)
+	if (act == SLOT_LOOK && a->ok)
+		h->seen(h, PORTMAP_UPNP, id, a->there);
+	else if (act == SLOT_UNMAP)
 		h->unmapped(h, PORTMAP_UPNP, id, a->ok || a->failure != PORTMAP_SILENT);
 	else if (a->ok)
 		tell_mapped(d, slot, a);
@@ -257,7 +260,8 @@ static void upnp_driver_answered(struct upnp_channel *c, const struct upnp_answe
 	point = &d->points[family_of(&slot->request)];
 	enum slot_act act = c->request.duty == UPNP_MAP || c->request.duty == UPNP_PINHOLE
 				    ? SLOT_MAP
-				    : SLOT_UNMAP;
+			    : c->request.duty == UPNP_LOOK ? SLOT_LOOK
+							   : SLOT_UNMAP;
 	if (!slot->stale)
 		slot->act = SLOT_REST;
 	if (died || (!a->ok && (a->failure == PORTMAP_SILENT || a->failure == PORTMAP_MALFORMED)))
@@ -286,6 +290,19 @@ static void upnp_driver_probe(struct portmap_driver *base)
 static void upnp_driver_map(struct portmap_driver *base, const struct portmap_request *r)
 {
 	set_slot(base, r, SLOT_MAP);
+}
+
+static void upnp_driver_look(struct portmap_driver *base, const struct portmap_request *r)
+{
+	set_slot(base, r, family_of(r) == PORTMAP_IPV4 ? SLOT_LOOK : SLOT_MAP);
+}
+
+static void upnp_driver_ask_external(struct portmap_driver *base)
+{
+	struct upnp_driver *d = upnp_driver_of(base);
+
+	if (base->families[PORTMAP_IPV4])
+		upnp_point_ask_external(&d->points[PORTMAP_IPV4]);
 }
 
 static void upnp_driver_unmap(struct portmap_driver *base, const struct portmap_request *r)
@@ -332,6 +349,8 @@ struct portmap_driver *upnp_driver_new(const struct upnp_driver_options *o)
 					  .heard = o->heard,
 					  .probe = upnp_driver_probe,
 					  .map = upnp_driver_map,
+					  .look = upnp_driver_look,
+					  .ask_external = upnp_driver_ask_external,
 					  .unmap = upnp_driver_unmap,
 					  .forget = upnp_driver_forget,
 					  .stop = upnp_driver_stop,

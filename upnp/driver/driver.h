@@ -11,6 +11,9 @@
  *               ▼                                                        │ok
  *             SEARCH ──► CANDIDATES: inspect what answered, one by one ──┴─none─► not there
  *
+ * While it is there its external address alone may be asked for; one that does not answer to
+ * that is inspected.
+ *
  * Everything is done by the worker (channel.h), one request at a time, at least
  * UPNP_DRIVER_SPACING_MS apart. A host that made it die or wait in vain is avoided (responders.h),
  * and the search goes on with the next.

@@ -10,6 +10,7 @@
 
 enum upnp_point_phase {
 	POINT_REST,
+	POINT_ADDRESS,	 /* the external address of the device in use */
 	POINT_INSPECT,	 /* the device in use */
 	POINT_SEARCH,	 /* which devices there are */
 	POINT_CANDIDATES /* found[next] and those behind it */
@@ -20,6 +21,7 @@ struct upnp_control_point {
 	enum portmap_family family;
 	enum upnp_point_phase phase;
 	bool there;
+	bool inspect_next;	   /* it was to be looked at while its address was asked for */
 	bool announced_leave;	   /* byebye was heard */
 	struct upnp_device device; /* in use, now or last; location.host.len 0: none yet */
 	struct upnp_service service;
@@ -40,7 +42,7 @@ struct upnp_control_point {
 	uint64_t hint_ms; /* when the last led to a probe */
 };
 
-enum slot_act { SLOT_REST, SLOT_MAP, SLOT_UNMAP };
+enum slot_act { SLOT_REST, SLOT_MAP, SLOT_LOOK, SLOT_UNMAP };
 
 /* What is known of one id of the engine's. */
 struct upnp_slot {
@@ -77,6 +79,8 @@ void upnp_driver_fill(const struct upnp_driver *d, enum portmap_family f, struct
 void upnp_driver_restarted(struct upnp_driver *d, enum portmap_family f);
 
 void upnp_point_init(struct upnp_control_point *c, struct upnp_driver *d, enum portmap_family f);
+/* Asks the device in use for its external address, unless it is asked something. */
+void upnp_point_ask_external(struct upnp_control_point *c);
 /* Looks for it, unless it is doing so. */
 void upnp_point_probe(struct upnp_control_point *c);
 /* The device in use failed a request: looks for it anew. */

@@ -86,6 +86,12 @@ static void upnp_worker_perform(struct igd *g, const struct upnp_request *r, str
 	case UPNP_UNPINHOLE:
 		worker_unpinhole(g, r, a);
 		return;
+	case UPNP_LOOK:
+		worker_look(g, r, a);
+		return;
+	case UPNP_ADDRESS:
+		worker_address(g, r, a);
+		return;
 	case UPNP_DUTIES:
 		break;
 	}

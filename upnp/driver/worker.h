@@ -33,6 +33,8 @@ int upnp_worker_confine(void) MUST_CHECK;
 void worker_inspect(struct igd *g, const struct upnp_request *r, struct upnp_answer *a);
 void worker_map(struct igd *g, const struct upnp_request *r, struct upnp_answer *a);
 void worker_unmap(struct igd *g, const struct upnp_request *r, struct upnp_answer *a);
+void worker_look(struct igd *g, const struct upnp_request *r, struct upnp_answer *a);
+void worker_address(struct igd *g, const struct upnp_request *r, struct upnp_answer *a);
 void worker_pinhole(struct igd *g, const struct upnp_request *r, struct upnp_answer *a);
 void worker_unpinhole(struct igd *g, const struct upnp_request *r, struct upnp_answer *a);
 

@@ -280,6 +280,20 @@ void worker_map(struct igd *g, const struct upnp_request *r, struct upnp_answer 
 		worker_fail(a, g->code);
 }
 
+/* A gateway that cannot be asked is believed: renewing in its time is all that can be done. */
+void worker_look(struct igd *g, const struct upnp_request *r, struct upnp_answer *a)
+{
+	struct igd_entry e;
+
+	if (!igd_look_up(g, r, r->external_port, &e)) {
+		worker_fail(a, g->code);
+		return;
+	}
+	a->ok = true;
+	a->there = e.owner == IGD_UNKNOWN || e.owner == IGD_OURS ||
+		   (e.owner == IGD_ANOTHERS && e.inside_ours);
+}
+
 /* DeletePortMapping (section 2.4.17), if it is ours. */
 void worker_unmap(struct igd *g, const struct upnp_request *r, struct upnp_answer *a)
 {

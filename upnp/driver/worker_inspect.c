@@ -82,6 +82,14 @@ static bool read_external(struct igd *g, const struct upnp_service *s, struct ad
 	return true;
 }
 
+/* No answer, and no address, are the same to who asks: the device is looked at as a whole then. */
+void worker_address(struct igd *g, const struct upnp_request *r, struct upnp_answer *a)
+{
+	a->ok = read_external(g, &r->service, &a->external);
+	if (!a->ok)
+		worker_fail(a, g->code ? g->code : -EPROTO);
+}
+
 static void inspect_mappings(struct igd *g, const struct igd_description *d, struct upnp_answer *a)
 {
 	const struct upnp_service *any = NULL;
