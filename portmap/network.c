@@ -46,8 +46,8 @@ static bool route_fits(struct network_watch *w, const struct rtnetlink_route *r,
 }
 
 /* The best of the default routes that fit. False: there is none. */
-static bool best_route(struct network_watch *w, int family, struct rtnetlink_route *out,
-		       struct rtnetlink_link *link)
+static bool best_route(struct network_watch *w, int family, bool only_main,
+		       struct rtnetlink_route *out, struct rtnetlink_link *link)
 {
 	struct rtnetlink_route routes[RTNETLINK_ROUTES_MAX];
 	int count = rtnetlink_default_routes(&w->questions, family, routes, RTNETLINK_ROUTES_MAX);
@@ -58,7 +58,7 @@ static bool best_route(struct network_watch *w, int family, struct rtnetlink_rou
 	for (int i = 0; i < count; i++) {
 		struct rtnetlink_link candidate;
 
-		if ((found && !is_better(&routes[i], out)) ||
+		if ((found && !is_better(&routes[i], out)) || (only_main && !is_main(&routes[i])) ||
 		    !route_fits(w, &routes[i], &candidate))
 			continue;
 		found = true;
@@ -87,10 +87,14 @@ static bool choose_route(struct network_watch *w, int family, struct rtnetlink_r
 	struct rtnetlink_link other_link;
 
 	if (w->interface)
-		return best_route(w, family, out, link);
+		return best_route(w, family, false, out, link);
+	/* The main table may have one for others than us. */
 	if (!way_out(w, family, &any, out, link))
-		return best_route(w, family, out, link);
-	if (link->tunnel && best_route(w, family, &other, &other_link)) {
+		return best_route(w, family, true, out, link);
+	/* A gateway on the same link is worth to be asked as well. */
+	if ((link->tunnel || out->gateway.len == 0) &&
+	    best_route(w, family, false, &other, &other_link) &&
+	    (link->tunnel || other.index == out->index)) {
 		*out = other;
 		*link = other_link;
 	}

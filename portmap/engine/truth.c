@@ -108,6 +108,15 @@ static bool is_providers(const struct addr *a)
 
 /* ---- texts ---- */
 
+/* For where no server has told what outside sees. */
+static const char *stun_advice(const struct truth_facts *f)
+{
+	if (f->stun_inside)
+		return "name a STUN server on the internet (stun, --stun): those that are asked "
+		       "are on this side of a NAT";
+	return f->stun_configured ? "" : "name a STUN server (stun, --stun) to be sure";
+}
+
 static const char *host_text(const struct addr *a, char out[ADDR_TEXT_BYTES])
 {
 	addr_format_host(a, out);
@@ -250,8 +259,8 @@ static void judge_public(const struct truth_facts *f, struct truth *out)
 	char gateway[ADDR_TEXT_BYTES], seen[SEEN_BYTES], said[192];
 
 	host_text(&f->gateway, gateway);
-	if (f->seen_count == 0 && !f->stun_configured) {
-		conclude(out, TRUTH_PLAUSIBLE, "name a STUN server (stun, --stun) to be sure",
+	if (f->seen_count == 0 && (!f->stun_configured || f->stun_inside)) {
+		conclude(out, TRUTH_PLAUSIBLE, stun_advice(f),
 			 "the gateway's external address %s is a public one; no STUN server has "
 			 "confirmed it",
 			 gateway);
@@ -333,8 +342,7 @@ static void judge_own_public(const struct truth_facts *f, struct truth *out)
 			"on the way, or there are several ways out",
 			seen_text(f, seen), own);
 	else
-		conclude(out, TRUTH_PLAUSIBLE,
-			 f->stun_configured ? "" : "name a STUN server (stun, --stun) to be sure",
+		conclude(out, TRUTH_PLAUSIBLE, stun_advice(f),
 			 "this host's own address %s is a public one; no STUN server has confirmed "
 			 "it",
 			 own);
@@ -393,8 +401,7 @@ static void judge_silent(const struct truth_facts *f, struct truth *out)
 			 "answers: UDP does not get out, or the line is down",
 			 router);
 	else
-		conclude(out, TRUTH_UNKNOWN,
-			 f->stun_configured ? "" : "name a STUN server (stun, --stun)",
+		conclude(out, TRUTH_UNKNOWN, stun_advice(f),
 			 "the gateway %s does not tell its external address", router);
 }
 
@@ -480,8 +487,27 @@ static void judge_own_seen(const struct truth_facts *f, struct truth *out)
 			 "outside sees %s, this host's own address: there is no NAT", own);
 }
 
-void truth_judge(const struct truth_facts *f, struct truth *out)
+/* A server that sees an address which is not public is on this side of another NAT: what it sees is
+ * not what outside sees. */
+static void forget_inside(struct truth_facts *f)
 {
+	size_t kept = 0;
+
+	for (size_t i = 0; i < f->seen_count; i++)
+		if (truth_range_of(&f->seen[i]) == TRUTH_PUBLIC)
+			f->seen[kept++] = f->seen[i];
+	f->stun_inside = kept == 0 && f->seen_count > 0;
+	f->seen_count = kept;
+	if (is_ipv4(&f->outside) && truth_range_of(&f->outside) != TRUTH_PUBLIC)
+		f->outside = kept == 1 ? f->seen[0] : (struct addr){.len = 0};
+}
+
+void truth_judge(const struct truth_facts *facts, struct truth *out)
+{
+	struct truth_facts heard = *facts;
+	const struct truth_facts *f = &heard;
+
+	forget_inside(&heard);
 	if (!f->ipv4) {
 		judge_no_ipv4(f, out);
 	} else if (f->tunnel[0] && f->entry != TRUTH_ENTRY_VISITED) {

@@ -66,6 +66,7 @@ struct truth_facts {
 	struct addr outside;		  /* what most of them see */
 	struct addr seen[TRUTH_SEEN_MAX]; /* all that they see, each once */
 	size_t seen_count;
+	bool stun_inside; /* truth_judge()'s own: all of that was private, and does not count */
 
 	struct addr behind; /* the first router behind the gateway whose address is not public,
 			       one of a provider's before others */

@@ -32,6 +32,16 @@ def wait_network(natd, **expected):
     return wait_until(f"the network to be {expected}", look)
 
 
+def tunnel(host, name="tun0"):
+    """As a VPN's program makes it, or the link has no carrier; it goes when this is closed."""
+    with host.inside():
+        fd = os.open("/dev/net/tun", os.O_RDWR)
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN))
+    host.ip("addr", "add", "10.8.0.2", "peer", "10.8.0.1", "dev", name)
+    host.ip("link", "set", name, "up")
+    return fd
+
+
 @once
 def test_natd_network_takes_the_lowest_metric(lab):
     host = host_with(lab, {"lan1": ["192.168.1.2/24"], "lan2": ["192.168.2.2/24"]})
@@ -59,17 +69,13 @@ def test_natd_network_stays_where_it_is_pinned(lab):
 @once
 def test_natd_network_passes_tunnels_over(lab):
     host = host_with(lab, {"lan1": ["192.168.1.2/24"]})
-    with host.inside():  # as a VPN's program does, or the link has no carrier
-        tunnel = os.open("/dev/net/tun", os.O_RDWR)
-        fcntl.ioctl(tunnel, TUNSETIFF, struct.pack("16sH22x", b"tun0", IFF_TUN))
-    host.ip("addr", "add", "10.8.0.2", "peer", "10.8.0.1", "dev", "tun0")
-    host.ip("link", "set", "tun0", "up")
+    vpn = tunnel(host)
     host.ip("route", "add", "default", "via", "192.168.1.1", "metric", "600")
     host.ip("route", "add", "default", "via", "10.8.0.1", "metric", "50")
     host.ip("route", "add", "default", "dev", "lan1", "metric", "10")  # without a gateway
     natd = Natd(host, "--map", "tcp:443")
     wait_network(natd, interface="lan1", gateway="192.168.1.1")
-    os.close(tunnel)
+    os.close(vpn)
 
 
 @once

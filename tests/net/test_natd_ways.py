@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ways out as people have them: rules and tables, nexthop objects, links without a gateway, a VPN;
 and what natd and a probe say of each."""
+import os
+
 from fakes import FakeGateway
 from natd import LAN, Natd, SERVER, WAN, home, home6, lan
 from netlab import wait_until
 from runner import once
 from test_nat_command import told
+from test_natd_network import tunnel
 from test_stun_client import OTHER, coturn
 
 STUN = ("--stun", f"{SERVER}:3478")
@@ -77,18 +80,17 @@ def test_natd_way_by_nexthop(lab):
 
 def vpn(host):
     """A tunnel that has both halves of the internet, as OpenVPN does it."""
-    host.ip("link", "add", "vpn0", "type", "gre", "local", HOST, "remote", SERVER)
-    host.ip("addr", "add", "10.8.0.2/24", "dev", "vpn0")
-    host.ip("link", "set", "vpn0", "up")
+    fd = tunnel(host, "vpn0")
     for half in ("0.0.0.0/1", "128.0.0.0/1"):
         host.ip("route", "add", half, "dev", "vpn0")
+    return fd
 
 
 def test_natd_way_past_a_vpn(lab):
     """The home's gateway is asked, and what outside sees of it; but the VPN takes the answers."""
     _gateway, host, server = home(lab)
     coturn(lab, server, SERVER, OTHER)
-    vpn(host)
+    fd = vpn(host)
     natd = Natd(host, "--map", "tcp:443", *STUN)
     natd.wait_mapped("tcp:443")
     said = judged(natd, "vpn")
@@ -102,7 +104,7 @@ def test_natd_way_past_a_vpn(lab):
     judged(natd, "one_nat")
     host.ip("rule", "del", "priority", "1000")
     judged(natd, "vpn")
-    host.ip("link", "del", "vpn0")
+    os.close(fd)
     judged(natd, "one_nat")
     natd.wait_mapped("tcp:443")
     assert natd.call("status")["network"]["number"] == 1
@@ -172,8 +174,9 @@ def test_natd_way_by_two_lines(lab):
     other = lab.public("other", OTHER)
     coturn(lab, other, OTHER)
     gateway.router.ip("addr", "add", "45.0.0.20/24", "dev", "wan0")
-    gateway.router.nft(f'insert rule inet filter postrouting ip daddr {OTHER} oifname "wan0" '
-                       "snat ip to 45.0.0.20\n")
+    snat = (f'insert rule inet filter postrouting ip daddr {OTHER} oifname "wan0" '
+            "snat ip to 45.0.0.20\n")
+    gateway.router.nft(snat)
     both = ("--map", "tcp:443", *STUN, "--stun", f"{OTHER}:3478")
     natd = Natd(host, *both)
     natd.wait_mapped("tcp:443")
@@ -184,6 +187,7 @@ def test_natd_way_by_two_lines(lab):
                                            natd.socket], check=False).stdout
     natd.stop()
     gateway.stop()
+    gateway.router.nft(snat)
     FakeGateway(lab, gateway.router, ROUTER, natpmp=True, control={"external": None})
     natd = Natd(host, *both, name="second")
     said = judged(natd, "filtered")

@@ -155,8 +155,11 @@ static void the_kernels_own_way_counts(void **state)
 	look(f, NULL);
 	assert_place(V4, "10.0.0.1", "10.0.0.7", 8, 3);
 	stop(f);
-	/* A rule that is for others: the table's route is better than none. */
+	/* A rule that is for others: there is no way, but by that interface. */
 	fake_kernel.rules[0].from = "192.0.2.1";
+	look(f, NULL);
+	assert_false(watch.now.up);
+	stop(f);
 	look(f, "wlan0");
 	assert_place(V4, "10.0.0.1", "10.0.0.7", 8, 3);
 	stop(f);
@@ -242,12 +245,21 @@ static void a_link_without_a_gateway_is_a_way_out(void **state)
 	assert_int_equal(changes, 1);
 	assert_false(watch.now.link[V4]);
 	assert_place(V4, "10.9.9.9", "10.9.9.1", 32, 4);
-	fake_kernel.routes[0] = (struct fake_route){.index = 3}; /* and one of Ethernet */
+	/* And one of Ethernet; another default route of another interface is another line. */
+	fake_kernel.routes[0] = (struct fake_route){.index = 3};
+	fake_kernel.routes[1] =
+		(struct fake_route){.index = 2, .gateway = "192.168.1.1", .metric = 100};
 	fake_kernel_changed();
 	run_for(f, 300);
 	assert_int_equal(changes, 2);
 	assert_true(watch.now.link[V4]);
 	assert_place(V4, "", "10.0.0.7", 8, 3);
+	fake_kernel.routes[1] = (struct fake_route){.index = 3, .gateway = "10.0.0.1", .metric = 9};
+	fake_kernel_changed(); /* a gateway on the same link */
+	run_for(f, 300);
+	assert_false(watch.now.link[V4]);
+	assert_place(V4, "10.0.0.1", "10.0.0.7", 8, 3);
+	fake_kernel.routes[1].index = 0;
 	/* It may have no address of its own. */
 	fake_kernel.addresses[1].index = 9;
 	fake_kernel.routes[0].preferred = "45.0.0.7";

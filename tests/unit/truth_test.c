@@ -50,6 +50,9 @@ struct topology {
 	"works meanwhile"
 #define PROVIDER                                                                                   \
 	"ask the provider for a public IPv4 address, or use IPv6; the relay works meanwhile"
+#define INSIDE                                                                                     \
+	"name a STUN server on the internet (stun, --stun): those that are asked are on this "     \
+	"side of a NAT"
 #define NAME_ONE "name a STUN server (stun, --stun) to be sure"
 
 static const struct topology topologies[] = {
@@ -360,7 +363,7 @@ static const struct topology topologies[] = {
 	 .mute = true,
 	 .verdict = TRUTH_UNKNOWN,
 	 .sentence = "the gateway 192.168.77.1 does not tell its external address",
-	 .advice = "name a STUN server (stun, --stun)"},
+	 .advice = NAME_ONE},
 	{.what = "a gateway that speaks, and tells no address",
 	 AT_HOME,
 	 .seen = "45.0.0.10",
@@ -509,6 +512,37 @@ static const struct topology topologies[] = {
 		 "this host's own IPv4 address 192.0.0.4 is that of a translator (464XLAT, "
 		 "DS-Lite): IPv4 goes by a NAT of the provider's, through which nothing gets in",
 	 .advice = PROVIDER},
+	{.what = "a STUN server on this side of the NAT",
+	 AT_HOME,
+	 .gateway = "45.0.0.10",
+	 .seen = "192.168.77.2",
+	 .verdict = TRUTH_PLAUSIBLE,
+	 .sentence = "the gateway's external address 45.0.0.10 is a public one; no STUN server has "
+		     "confirmed it",
+	 .advice = INSIDE},
+	{.what = "one on this side, and one outside",
+	 AT_HOME,
+	 .gateway = "45.0.0.10",
+	 .seen = "192.168.77.2 45.0.0.10",
+	 .most = true,
+	 .verdict = TRUTH_ONE_NAT,
+	 .sentence = "outside sees 45.0.0.10, the gateway's external address",
+	 .advice = ""},
+	{.what = "a silent gateway, and a STUN server on this side of the provider's NAT",
+	 AT_HOME,
+	 .seen = "100.64.7.7",
+	 .mute = true,
+	 .verdict = TRUTH_UNKNOWN,
+	 .sentence = "the gateway 192.168.77.1 does not tell its external address",
+	 .advice = INSIDE},
+	{.what = "a gateway without an address, and a STUN server on this side of another NAT",
+	 AT_HOME,
+	 .gateway = "none",
+	 .seen = "10.99.0.10",
+	 .verdict = TRUTH_DOUBLE_NAT,
+	 .sentence = "the gateway says that it has no usable external address: it is not "
+		     "connected, or another NAT is behind it",
+	 .advice = EITHER},
 	{.what = "IPv6 alone",
 	 .ipv6 = true,
 	 .verdict = TRUTH_IPV6_ONLY,
