@@ -23,7 +23,8 @@ static const struct {
 			      "its table is full, or it has no external address to map on"},
 	[PCP_UNSUPP_PROTOCOL] = {PORTMAP_UNSUPPORTED, "it does not map this protocol"},
 	[PCP_USER_EX_QUOTA] = {PORTMAP_NO_RESOURCES, "it grants this host no more mappings"},
-	[PCP_CANNOT_PROVIDE_EXTERNAL] = {PORTMAP_CONFLICT, "the external port is another's"},
+	[PCP_CANNOT_PROVIDE_EXTERNAL] = {PORTMAP_CONFLICT,
+					 "the external port is another's, or not allowed"},
 	[PCP_ADDRESS_MISMATCH] = {PORTMAP_REFUSED, "it sees us under another address: there is "
 						   "another NAT between us"},
 	[PCP_EXCESSIVE_REMOTE_PEERS] = {PORTMAP_NO_RESOURCES, "it cannot filter that many peers"},
@@ -126,6 +127,14 @@ static void pcp_answered_map(struct pcp_client *c, struct pcp_task *t, const str
 		return;
 	}
 	pcp_sentence_of(a, why);
+	/* The latter is miniupnpd's word for what its rules do not allow. */
+	if (c->family == PORTMAP_IPV4 &&
+	    (a->result == PCP_NOT_AUTHORIZED || a->result == PCP_CANNOT_PROVIDE_EXTERNAL)) {
+		size_t len = strlen(why);
+
+		snprintf(why + len, sizeof(why) - len, "%s",
+			 portmap_low_port_hint(addr_port(&t->request.external)));
+	}
 	pcp_task_fail(c, t, pcp_failure_of(a->result), why);
 }
 

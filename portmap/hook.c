@@ -2,7 +2,9 @@
 /* hook: one run after the other. */
 #include "portmap/hook.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -13,7 +15,7 @@ static void retry_later(struct hook *h)
 {
 	if (h->failures >= HOOK_RETRIES_MAX) {
 		log_warning("hook", "%s failed %u times: not tried again before the next change",
-			    h->plan.program, h->failures);
+			    h->program, h->failures);
 		return;
 	}
 	ring_timer_set(h->ring, &h->retry, (uint64_t)HOOK_RETRY_MS << h->failures);
@@ -27,13 +29,13 @@ static void run_now(struct hook *h)
 
 	h->pending = false;
 	if (error) {
-		log_warning("hook", "%s cannot be run: %s", h->plan.program, strerror(-error));
+		log_warning("hook", "%s cannot be run: %s", h->program, strerror(-error));
 		retry_later(h);
 		return;
 	}
 	h->running = true;
 	h->runs++;
-	log_info("hook", "running %s %s %s", h->plan.program, h->now, h->old);
+	log_info("hook", "running %s %s %s", h->program, h->now, h->old);
 }
 
 static void hook_child_ended(struct launcher *l, uint32_t number, int status)
@@ -47,10 +49,10 @@ static void hook_child_ended(struct launcher *l, uint32_t number, int status)
 		h->failures = 0;
 	} else {
 		if (WIFSIGNALED(status))
-			log_warning("hook", "%s was ended by signal %d", h->plan.program,
+			log_warning("hook", "%s was ended by signal %d", h->program,
 				    WTERMSIG(status));
 		else
-			log_warning("hook", "%s failed with status %d", h->plan.program,
+			log_warning("hook", "%s failed with status %d", h->program,
 				    WEXITSTATUS(status));
 		if (!h->pending)
 			retry_later(h);
@@ -63,7 +65,7 @@ static void hook_launcher_gone(struct launcher *l)
 {
 	struct hook *h = container(l, struct hook, launcher);
 
-	log_error("hook", "its launcher ended: %s is not run again; restart natd", h->plan.program);
+	log_error("hook", "its launcher ended: %s is not run again; restart natd", h->program);
 	h->started = h->running = false;
 }
 
@@ -79,7 +81,10 @@ int hook_start(struct hook *h, const char *program)
 {
 	int error;
 
-	h->plan = (struct launcher_plan){.name = "postern-hook", .program = program};
+	h->program = strdup(program);
+	if (!h->program)
+		return -ENOMEM;
+	h->plan = (struct launcher_plan){.name = "postern-hook", .program = h->program};
 	error = launcher_start(&h->launcher, &h->plan);
 	h->started = error == 0;
 	return error;
@@ -111,9 +116,15 @@ void hook_run(struct hook *h, const char *now, const char *old)
 
 bool hook_stop(struct hook *h)
 {
-	if (!h->plan.program)
+	if (!h->program)
 		return true;
 	h->started = false;
 	ring_timer_cancel(h->ring, &h->retry);
 	return launcher_stop(&h->launcher);
+}
+
+void hook_free(struct hook *h)
+{
+	free(h->program);
+	h->program = NULL;
 }

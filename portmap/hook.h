@@ -19,6 +19,8 @@
 struct hook {
 	struct launcher launcher;
 	struct launcher_plan plan;
+	char *program; /* its own copy: the configuration that names it may be replaced; NULL: none
+			*/
 	struct ring *ring;
 	struct timer retry;
 	bool started, running, pending;
@@ -28,12 +30,14 @@ struct hook {
 	uint64_t runs;
 };
 
-/* Before isolation and the first thread. Returns 0 or -errno. */
+/* Before isolation and the first thread. program is copied. Returns 0 or -errno. */
 int hook_start(struct hook *h, const char *program) MUST_CHECK;
 void hook_follow(struct hook *h, struct ring *ring);
 /* Does nothing unless it was started. old NULL: none. */
 void hook_run(struct hook *h, const char *now, const char *old);
 /* A running program is killed. Idle when it returns true, else ask again later. */
 bool hook_stop(struct hook *h) MUST_CHECK;
+/* After hook_stop() has returned true. */
+void hook_free(struct hook *h);
 
 #endif

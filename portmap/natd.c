@@ -481,6 +481,7 @@ void natd_close(struct natd *n)
 	portmap_engine_free(&n->engine);
 	outside_free(n->outside);
 	verify_free(n->verify);
+	hook_free(&n->hook);
 	natd_config_free(&n->config);
 }
 

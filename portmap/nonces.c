@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nonces: the key, and what is derived from it. */
+/* nonces: the machine, the key, and what is derived from them. */
 #include "portmap/nonces.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,9 +17,85 @@
 #include "core/key_file.h"
 #include "core/log.h"
 
-#define KEY_FILE     "natd.key"
-#define PATH_BYTES   4096
-#define MACHINE_FILE "/etc/machine-id"
+#define KEY_FILE      "natd.key"
+#define PATH_BYTES    4096
+#define MACHINE_FILE  "/etc/machine-id"
+#define NETWORK_FILE  "/proc/net/dev"
+#define NETWORK_BYTES 8192u /* of it, some 60 interfaces */
+#define CARD_BYTES    (6 * 3)
+
+/* ---- the machine ---- */
+
+/* What is read of a small file, ended by a zero byte; 0 when there is none. */
+static size_t read_text(const char *root, const char *path, char *out, size_t room)
+{
+	char whole[PATH_BYTES];
+	size_t len = 0;
+	ssize_t n = 1;
+	int fd;
+
+	snprintf(whole, sizeof whole, "%s%s", root, path);
+	fd = open(whole, O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && n > 0 && len < room - 1) {
+		n = read(fd, out + len, room - 1 - len);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	if (fd >= 0)
+		close(fd);
+	out[len] = '\0';
+	return len;
+}
+
+/* A network card's own address: not of a virtual interface, and not one that was drawn or set. */
+static bool card_address(const char *root, const char *name, char out[CARD_BYTES])
+{
+	char path[128], text[32];
+
+	snprintf(path, sizeof path, "/sys/class/net/%s/addr_assign_type", name);
+	if (!read_text(root, path, text, sizeof text) || strcmp(text, "0\n") != 0)
+		return false;
+	snprintf(path, sizeof path, "/sys/class/net/%s/device/uevent", name);
+	if (!read_text(root, path, text, sizeof text))
+		return false;
+	snprintf(path, sizeof path, "/sys/class/net/%s/address", name);
+	if (read_text(root, path, text, sizeof text) != CARD_BYTES)
+		return false;
+	memcpy(out, text, CARD_BYTES);
+	out[CARD_BYTES - 1] = '\0';
+	return strcmp(out, "00:00:00:00:00:00") != 0;
+}
+
+/* Of several cards the one with the lowest address; "" without any. */
+static void first_card(const char *root, char out[CARD_BYTES])
+{
+	char list[NETWORK_BYTES], address[CARD_BYTES], *rest = list, *line;
+
+	out[0] = '\0';
+	(void)read_text(root, NETWORK_FILE, list, sizeof list);
+	while ((line = strsep(&rest, "\n"))) {
+		char *end = strchr(line, ':');
+
+		line += strspn(line, " ");
+		if (!end || end <= line || end - line >= IF_NAMESIZE ||
+		    memchr(line, '/', (size_t)(end - line)))
+			continue;
+		*end = '\0';
+		if (card_address(root, line, address) &&
+		    (out[0] == '\0' || strcmp(address, out) < 0))
+			memcpy(out, address, CARD_BYTES);
+	}
+}
+
+bool nonces_machine(const char *root, char out[NONCES_MACHINE_BYTES])
+{
+	char id[64], card[CARD_BYTES];
+
+	(void)read_text(root, MACHINE_FILE, id, sizeof id);
+	id[strcspn(id, "\n")] = '\0';
+	first_card(root, card);
+	snprintf(out, NONCES_MACHINE_BYTES, "%s %s", id, card);
+	return id[0] || card[0];
+}
 
 /* ---- the key ---- */
 
@@ -79,31 +156,42 @@ static bool keep_key(struct nonces *n, const char *dir, char *why, size_t why_si
 	return error == 0;
 }
 
-static void derive_key(struct nonces *n)
+/* Without a file: what the machine and the user are known by. */
+static void derive_key(struct nonces *n, bool known)
 {
-	char text[128];
-	int fd = open(MACHINE_FILE, O_RDONLY | O_CLOEXEC);
-	ssize_t len = fd >= 0 ? read(fd, text, 64) : -1;
+	char text[64];
 
-	if (fd >= 0)
-		close(fd);
-	if (len <= 0) {
+	if (!known) {
 		log_notice("portmap", "there is neither state_dir nor " MACHINE_FILE
 				      ": after a restart PCP mappings made now cannot be renewed, "
 				      "and end by themselves");
 		RAND_bytes(n->key, sizeof n->key);
 		return;
 	}
-	len += snprintf(text + len, sizeof text - (size_t)len, " %lu postern-natd",
-			(unsigned long)geteuid());
-	SHA256((const uint8_t *)text, (size_t)len, n->key);
+	snprintf(text, sizeof text, "%lu postern-natd", (unsigned long)geteuid());
+	SHA256((const uint8_t *)text, strlen(text), n->key);
+}
+
+void nonces_bind(struct nonces *n, const char *machine)
+{
+	uint8_t bound[NONCES_KEY_BYTES];
+	unsigned size = sizeof bound;
+
+	HMAC(EVP_sha256(), n->key, sizeof n->key, (const uint8_t *)machine, strlen(machine), bound,
+	     &size);
+	memcpy(n->key, bound, sizeof n->key);
 }
 
 bool nonces_open(struct nonces *n, const char *state_dir, char *why, size_t why_size)
 {
-	if (state_dir)
-		return keep_key(n, state_dir, why, why_size);
-	derive_key(n);
+	char machine[NONCES_MACHINE_BYTES];
+	bool known = nonces_machine("", machine);
+
+	if (!state_dir)
+		derive_key(n, known);
+	else if (!keep_key(n, state_dir, why, why_size))
+		return false;
+	nonces_bind(n, machine);
 	return true;
 }
 

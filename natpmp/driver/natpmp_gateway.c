@@ -141,15 +141,23 @@ static void answered_address(struct driver_natpmp *d, const natpmpresp_t *a)
 	}
 }
 
-static void natpmp_answered_map(struct driver_natpmp *d, uint32_t id, const natpmpresp_t *a)
+static void natpmp_answered_map(struct driver_natpmp *d, const struct portmap_request *asked,
+				const natpmpresp_t *a)
 {
 	struct portmap_heard *h = d->driver.heard;
+	uint32_t id = asked->id;
 	/* The answer has no address. */
 	struct addr external = {.v4.sin_family = AF_INET, .len = sizeof external.v4};
 	char why[PORTMAP_TEXT_BYTES];
 
 	if (a->resultcode != NATPMP_SUCCESS) {
 		natpmp_sentence_of(a->resultcode, why);
+		if (a->resultcode == NATPMP_NOT_AUTHORIZED) {
+			size_t len = strlen(why);
+
+			snprintf(why + len, sizeof(why) - len, "%s",
+				 portmap_low_port_hint(addr_port(&asked->external)));
+		}
 		h->failed(h, PORTMAP_NATPMP, id, natpmp_failure_of(a->resultcode), why);
 		return;
 	}
@@ -177,7 +185,7 @@ static void natpmp_answered(struct driver_natpmp *d, struct natpmp_task *t, cons
 	if (was.kind == NATPMP_TASK_ADDRESS)
 		answered_address(d, a);
 	else if (was.kind == NATPMP_TASK_MAP)
-		natpmp_answered_map(d, was.request.id, a);
+		natpmp_answered_map(d, &was.request, a);
 	else
 		h->unmapped(h, PORTMAP_NATPMP, was.request.id, a->resultcode == NATPMP_SUCCESS);
 }

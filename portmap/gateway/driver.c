@@ -31,3 +31,10 @@ const char *portmap_failure_name(enum portmap_failure f)
 {
 	return failure_names[f];
 }
+
+const char *portmap_low_port_hint(uint16_t external_port)
+{
+	return external_port < 1024
+		       ? "; many map no port below 1024: try a higher one, such as external: 8443"
+		       : "";
+}

@@ -126,5 +126,8 @@ struct portmap_driver {
 const char *portmap_protocol_name(enum portmap_protocol p);
 const char *portmap_transport_name(enum portmap_transport t);
 const char *portmap_failure_name(enum portmap_failure f);
+/* The end of a refusal's sentence, where that may be because the external port is low: many
+ * gateways map no port below 1024, and have no code of their own for it. "" from 1024 up. */
+const char *portmap_low_port_hint(uint16_t external_port);
 
 #endif

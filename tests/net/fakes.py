@@ -216,11 +216,13 @@ SSDP_ANSWER = ("HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=120\r\nST: {st}\r\nUSN
 
 class InternetGateway:
     """SSDP, the description and the SOAP calls.  Switches: version (1, 2), only_permanent (error
-    725, or the code given, to any lease), error ({action: code}), delay, external, location."""
+    725, or the code given, to any lease), error ({action: code}), delay, external, location,
+    enabled (what its entries say of themselves)."""
 
     def __init__(self, lab, router, address, mappings, seen, version=1, only_permanent=0, error=None,
                  external="45.0.0.10", port=5000, location=None, control="/control", delay=0.0,
-                 name="Fake Router"):
+                 name="Fake Router", enabled=1):
+        self.enabled = enabled
         self.version, self.only_permanent, self.error = version, only_permanent, error or {}
         self.external, self.port, self.delay, self.name = external, port, delay, name
         self.address, self.control = address, control
@@ -300,8 +302,9 @@ class InternetGateway:
         m = self.mappings.get(self.key(values))
         if not m:
             return 714, {}
-        return 0, {"NewInternalPort": m.port, "NewInternalClient": m.inside, "NewEnabled": 1,
-                   "NewPortMappingDescription": m.description, "NewLeaseDuration": m.lease}
+        return 0, {"NewInternalPort": m.port, "NewInternalClient": m.inside,
+                   "NewEnabled": self.enabled, "NewPortMappingDescription": m.description,
+                   "NewLeaseDuration": m.lease}
 
     def do_GetGenericPortMappingEntry(self, values, _peer):  # pylint: disable=invalid-name
         entries = list(self.mappings.items())
@@ -310,8 +313,9 @@ class InternetGateway:
             return 713, {}
         (transport, port), m = entries[index]
         return 0, {"NewRemoteHost": "", "NewExternalPort": port, "NewProtocol": transport.upper(),
-                   "NewInternalPort": m.port, "NewInternalClient": m.inside, "NewEnabled": 1,
-                   "NewPortMappingDescription": m.description, "NewLeaseDuration": m.lease}
+                   "NewInternalPort": m.port, "NewInternalClient": m.inside,
+                   "NewEnabled": self.enabled, "NewPortMappingDescription": m.description,
+                   "NewLeaseDuration": m.lease}
 
     def do_AddPortMapping(self, values, peer):  # pylint: disable=invalid-name
         key, lease = self.key(values), int(values["NewLeaseDuration"])

@@ -130,6 +130,28 @@ def test_natd_tells_another_external_address(lab):
     assert natd.mapping()["external"] == f"{OTHER_WAN}:443"
 
 
+def test_natd_runs_its_hook_after_the_file_was_read_again(lab):
+    """What it was told at its start outlives the configuration that told it; under the sanitizers
+    this is where a borrowed text shows."""
+    gateway, host, _server = home(lab)
+    hook = lab.write("hook", '#!/bin/sh\necho "$1 $2" >>"%s"\nexit 3\n' % lab.path("hooked"))
+    host.run(["chmod", "755", hook])
+    file = f"hook: {hook}\nrecheck: 10s\n"
+    natd = start(host, file=file)
+    natd.process.wait_for_line("hook: .* failed with status 3")
+    natd.reload(file + "lifetime: 1h\n")
+    natd.reload(file)
+    natd.process.remember()
+    gateway.router.ip("addr", "del", f"{WAN}/24", "dev", "wan0")
+    gateway.router.ip("addr", "add", f"{OTHER_WAN}/24", "dev", "wan0")
+    gateway.router.ip("route", "replace", "default", "via", SERVER)
+    natd.process.wait_for_line(f"hook: running {hook} {OTHER_WAN} {WAN}", timeout=30)
+    natd.process.wait_for_line(f"hook: {hook} failed with status 3")
+    with open(lab.path("hooked"), encoding="ascii") as f:
+        assert f.read().splitlines()[-1] == f"{OTHER_WAN} {WAN}"
+    natd.stop()
+
+
 # ---- ways out -------------------------------------------------------------------------------------
 
 def second_router(lab, router, lan, lan_address, uuid=2):

@@ -5,7 +5,7 @@ import struct
 import time
 
 from fakes import MAPPED, FakeGateway, Mapping, answer_datagrams, udp
-from natd import LAN, Natd, lan
+from natd import LAN, Natd, home, lan
 from netlab import wait_until
 from runner import once
 
@@ -198,6 +198,33 @@ def test_natd_pcp_refuses(lab):
     assert "NOT_AUTHORIZED" in m["why"], m
     time.sleep(1)
     assert len(fake.asked("pcp", "map")) == 1
+
+
+def test_natd_an_entry_that_is_switched_off(lab):
+    """The gateway says yes, and keeps what it forwards to nobody."""
+    fake, natd = fake_home(lab, upnp={"enabled": 0})
+    m = natd.wait_state("refused")
+    assert "switched off" in m["why"], m
+    fake.upnp.enabled = 1
+    natd.call("renew")
+    natd.wait_mapped("tcp:443")
+
+
+def high_ports_only(lab, **options):
+    """miniupnpd whose rules are those of many routers: from 1024 up."""
+    _gateway, host, _server = home(lab, more=["deny 0-1023 0.0.0.0/0 0-65535"], **options)
+    natd = Natd(host, "--map", "tcp:443", "--map", "tcp:444:8444")
+    natd.wait_mapped("tcp:444")
+    m = natd.wait_state("refused conflicting")
+    assert "no port below 1024" in m["why"] and "external: 8443" in m["why"], m
+
+
+def test_natd_low_ports_by_upnp(lab):
+    high_ports_only(lab, natpmp=False)
+
+
+def test_natd_low_ports_by_pcp(lab):
+    high_ports_only(lab, upnp=False)
 
 
 # ---- other ports than asked for -------------------------------------------------------------------

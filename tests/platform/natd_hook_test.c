@@ -91,6 +91,37 @@ static void a_hook_that_fails_is_tried_again(void **state)
 	unlink(text);
 }
 
+/* Its name is not the configuration's, which is replaced. A file that names another one, or none,
+ * changes nothing before the next start. */
+static void the_hook_outlives_the_configuration(void **state)
+{
+	char more[256];
+	struct natd_scene *w;
+	struct natd_config next;
+
+	snprintf(more, sizeof(more), "hook: %s\n", hook_path);
+	unlink(hook_log);
+	w = natd_scene_begin(state, dir, SCENE_UDP, more);
+	await_that(w, hook_said("45.0.0.10 -"));
+	for (int i = 0; i < 2; i++) {
+		natd_scene_load(w, &next, SCENE_UDP, i ? "hook: /nonexistent\n" : more);
+		natd_config_free(&next);
+		natd_reload(&w->natd, &w->arguments, -1);
+		assert_string_equal(w->natd.hook.program, hook_path);
+		assert_ptr_not_equal(w->natd.hook.program, w->natd.config.hook);
+	}
+	w->gateway.external[3] = 98;
+	portmap_engine_renew(&w->natd.engine);
+	await_that(w, hook_said("45.0.0.98 45.0.0.10"));
+	await_that(w, !w->natd.hook.running);
+	/* What it is called is said when it fails, too. */
+	assert_int_equal(chmod(hook_path, 0600), 0);
+	hook_run(&w->natd.hook, "5.5.5.5", NULL);
+	await_that(w, w->natd.hook.failures == 1);
+	assert_int_equal(chmod(hook_path, 0700), 0);
+	natd_scene_end(w);
+}
+
 /* ---- */
 
 static int make_files(void **state)
@@ -119,6 +150,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RING_TEST(the_hook_is_told_each_address),
 		RING_TEST(a_hook_that_fails_is_tried_again),
+		RING_TEST(the_hook_outlives_the_configuration),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, remove_files);

@@ -7,6 +7,7 @@
  *
  * links: upnp/driver/worker_duties.c upnp/driver/worker_inspect.c upnp/driver/igd.c
  * links: upnp/driver/exchange.c upnp/reply.c upnp/location.c core/addr.c
+ * links: portmap/gateway/driver.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,7 +43,11 @@ struct step {
 #define ADD_ANY "#AddAnyPortMapping"
 #define OURS	ENTRY("127.0.0.1", "443", "Postern front", "600")
 #define THEIRS	ENTRY("192.168.1.9", "443", "Postern front", "600")
-#define OTHER	ENTRY("127.0.0.1", "443", "a game", "600")
+#define OFF                                                                                        \
+	"<NewInternalPort>443</NewInternalPort><NewInternalClient>127.0.0.1</NewInternalClient>"   \
+	"<NewEnabled>%s</NewEnabled><NewPortMappingDescription>Postern front"                      \
+	"</NewPortMappingDescription><NewLeaseDuration>600</NewLeaseDuration>"
+#define OTHER ENTRY("127.0.0.1", "443", "a game", "600")
 
 static pid_t gateway;
 static struct igd igd;
@@ -281,6 +286,54 @@ static void test_nor_is_one_of_a_permanent_lease(void **state)
 	expect_failed(&a, PORTMAP_MALFORMED);
 }
 
+/* An entry that is switched off forwards nothing; asking for it again switches it on. */
+static void test_what_is_switched_off_is_no_mapping(void **state)
+{
+	static const char *const no[] = {"0", "false", "No"}, *const yes[] = {"1", "true", "yes"};
+	char off[512], on[512];
+
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(off, sizeof(off), OFF, no[i]);
+		snprintf(on, sizeof(on), OFF, yes[i]);
+		START("WANIPConnection:1", {ASK, NULL, 714, NULL}, {ADD, "<NewEnabled>1<", 0, NULL},
+		      {ASK, NULL, 0, off}, {ASK, NULL, 0, off}, {ADD, "<NewEnabled>1<", 0, NULL},
+		      {ASK, NULL, 0, on});
+		worker_map(&igd, &r, &a);
+		assert_false(a.ok);
+		assert_int_equal(a.failure, PORTMAP_REFUSED);
+		assert_non_null(strstr(a.why, "switched off"));
+		worker_map(&igd, &r, &a);
+		expect_mapped(&a, 8443, 600);
+	}
+}
+
+/* What a gateway says whose rules allow ports from 1024 up, and no others. */
+static void test_low_ports_have_their_sentence(void **state)
+{
+	static const struct {
+		int error;
+		uint16_t port;
+		bool told;
+	} cases[] = {{606, 443, true},	 {718, 443, true},   {501, 1023, true},
+		     {606, 1024, false}, {718, 8443, false}, {728, 443, false}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		START("WANIPConnection:1", {ASK, NULL, 714, NULL},
+		      {ADD, NULL, cases[i].error, NULL});
+		r.external_port = cases[i].port;
+		worker_map(&igd, &r, &a);
+		all_came();
+		assert_false(a.ok);
+		assert_int_equal(strstr(a.why, "below 1024") != NULL, cases[i].told);
+	}
+	/* One that shows whose the port is needs no guess. */
+	START("WANIPConnection:1", {ASK, NULL, 0, OURS}, {ADD, NULL, 718, NULL});
+	r.external_port = 443;
+	worker_map(&igd, &r, &a);
+	expect_failed(&a, PORTMAP_CONFLICT);
+	assert_null(strstr(a.why, "below 1024"));
+}
+
 /* A description that is cut so short could be any client's. */
 static void test_a_beginning_of_ours_is_anothers(void **state)
 {
@@ -358,6 +411,48 @@ static void test_pinholes(void **state)
 	assert_true(a.ok);
 }
 
+static void pinholes_of_others_are_refused_in_other_words(void)
+{
+	START("WANIPv6FirewallControl:1", {"AddPinhole", NULL, 606, NULL});
+	assert_true(addr_from_literal("127.0.0.9", 443, &r.internal));
+	worker_pinhole(&igd, &r, &a);
+	expect_failed(&a, PORTMAP_REFUSED);
+	assert_non_null(strstr(a.why, "for the host that asks"));
+}
+
+/* The gateway's rules, told by its status or by its refusal: what to switch on. */
+static void test_pinholes_that_may_not_be_made(void **state)
+{
+	static const struct {
+		const char *status;
+		enum portmap_failure failure;
+		const char *told;
+	} cases[] = {{"<FirewallEnabled>1</FirewallEnabled>"
+		      "<InboundPinholeAllowed>0</InboundPinholeAllowed>",
+		      PORTMAP_REFUSED, "independent port sharing"},
+		     {"<FirewallEnabled>true</FirewallEnabled>"
+		      "<InboundPinholeAllowed>false</InboundPinholeAllowed>",
+		      PORTMAP_REFUSED, "independent port sharing"},
+		     {"<FirewallEnabled>0</FirewallEnabled>"
+		      "<InboundPinholeAllowed>0</InboundPinholeAllowed>",
+		      PORTMAP_UNSUPPORTED, "no pinhole is needed"}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		START("WANIPv6FirewallControl:1", {"GetFirewallStatus", NULL, 0, cases[i].status});
+		struct igd_description d = {.pinholes = r.service};
+
+		a.ok = true;
+		worker_inspect_pinholes(&igd, &d, &a);
+		expect_failed(&a, cases[i].failure);
+		assert_non_null(strstr(a.why, cases[i].told));
+	}
+	START("WANIPv6FirewallControl:1", {"AddPinhole", NULL, 606, NULL});
+	worker_pinhole(&igd, &r, &a);
+	expect_failed(&a, PORTMAP_REFUSED);
+	assert_non_null(strstr(a.why, "independent port sharing"));
+	pinholes_of_others_are_refused_in_other_words();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -377,10 +472,13 @@ int main(void)
 		cmocka_unit_test(test_secure_mode),
 		cmocka_unit_test(test_a_lie_is_not_believed),
 		cmocka_unit_test(test_nor_is_one_of_a_permanent_lease),
+		cmocka_unit_test(test_what_is_switched_off_is_no_mapping),
+		cmocka_unit_test(test_low_ports_have_their_sentence),
 		cmocka_unit_test(test_a_beginning_of_ours_is_anothers),
 		cmocka_unit_test(test_descriptions_of_the_gateways_own),
 		cmocka_unit_test(test_only_ours_is_deleted),
 		cmocka_unit_test(test_pinholes),
+		cmocka_unit_test(test_pinholes_that_may_not_be_made),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,7 @@
  * links: upnp/driver/igd.c upnp/driver/exchange.c upnp/driver/search.c upnp/ssdp.c upnp/reply.c
  * links: upnp/location.c upnp/messages.c core/addr.c core/isolation.c core/program/launcher_main.c
  * links: core/parse/text.c core/passing.c core/memory.c
- * links: core/file.c
+ * links: core/file.c portmap/gateway/driver.c
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -3,6 +3,7 @@
  * pcp_client_test: the PCP client on a fake clock, against gateways that answer, refuse, lie and
  * are silent.
  *
+ * links: portmap/gateway/driver.c
  * links: natpmp/pcp_client.c natpmp/pcp_answers.c natpmp/pcp.c natpmp/epoch.c core/addr.c
  * links: portmap/gateway/driver.c tests/support/pcp_world.c
  */
@@ -322,6 +323,34 @@ static void results_become_failures(void **state)
 	}
 }
 
+/* A server whose rules allow ports from 1024 up has no code of its own for that. */
+static void a_refused_low_port_has_its_sentence(void **state)
+{
+	static const struct {
+		enum pcp_result result;
+		uint16_t port;
+		bool told;
+	} cases[] = {{PCP_NOT_AUTHORIZED, 443, true},
+		     {PCP_CANNOT_PROVIDE_EXTERNAL, 1023, true},
+		     {PCP_NOT_AUTHORIZED, 1024, false},
+		     {PCP_USER_EX_QUOTA, 443, false}};
+
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		struct portmap_request r = pcp_world_request(1);
+
+		pcp_world_make_up(w, 1);
+		w->manners = REFUSES;
+		w->result = (uint8_t)cases[i].result;
+		addr_set_port(&r.external, cases[i].port);
+		pcp_client_map(&w->client, &r, w->now_ms);
+		pcp_world_run_for(w, 100);
+		assert_int_equal(w->ids[1].failed, 1);
+		assert_int_equal(strstr(w->ids[1].why, "no port below 1024") != NULL,
+				 cases[i].told);
+		pcp_world_end(w);
+	}
+}
+
 static void deletion_needs_the_nonce(void **state)
 {
 	struct portmap_request r = pcp_world_request(1);
@@ -498,6 +527,7 @@ int main(void)
 		cmocka_unit_test(what_is_asked_from_inside_a_failure_lives),
 		cmocka_unit_test(many_requests_are_spaced),
 		cmocka_unit_test(results_become_failures),
+		cmocka_unit_test(a_refused_low_port_has_its_sentence),
 		cmocka_unit_test(deletion_needs_the_nonce),
 		cmocka_unit_test(the_late_answer_to_a_deletion_grants_nothing),
 		cmocka_unit_test(unmapping_ends_a_mapping_under_way),

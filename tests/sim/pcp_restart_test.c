@@ -4,6 +4,7 @@
  * days with one that does what it likes. A failure of these prints its seed; SIM_SEED=N runs
  * from it.
  *
+ * links: portmap/gateway/driver.c
  * links: natpmp/pcp_client.c natpmp/pcp_answers.c natpmp/pcp.c natpmp/epoch.c core/addr.c
  * links: portmap/gateway/driver.c tests/support/pcp_world.c
  */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 void igd_plain(const char *text, char *out, size_t room)
 {
@@ -192,4 +193,10 @@ int igd_command(struct igd *g, const struct upnp_service *s, const char *action,
 		error = exchange_post(&g->exchange, &s->control, header, body);
 	g->code = error ? error : igd_read_answer(&g->exchange, action, results, result_count);
 	return g->code;
+}
+
+bool igd_says_no(const struct igd_result *r)
+{
+	return r->there && (strcmp(r->value, "0") == 0 || strcasecmp(r->value, "false") == 0 ||
+			    strcasecmp(r->value, "no") == 0);
 }

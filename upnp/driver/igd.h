@@ -75,6 +75,9 @@ int igd_command(struct igd *g, const struct upnp_service *s, const char *action,
 		const struct igd_argument *arguments, size_t argument_count,
 		struct igd_result *results, size_t result_count);
 
+/* A boolean that is "0", "false" or "no" (UDA 1.1 section 2.5). What is not there says nothing. */
+bool igd_says_no(const struct igd_result *r) MUST_CHECK;
+
 /* Printable ASCII without what XML treats specially; anything else becomes '_'. */
 void igd_plain(const char *text, char *out, size_t room);
 

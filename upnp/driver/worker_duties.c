@@ -8,7 +8,8 @@
  * ours: as we wrote it, as this gateway was seen to write it, or cut short by it. Everything
  * else stays. What PCP or NAT-PMP made for the same mapping is ours, too, under any description, as
  * long as it leads to us. The same question afterwards tells what the gateway made of the
- * request; one that said yes and has nothing there is not believed.
+ * request; one that said yes and has nothing there, or something that is switched off, is not
+ * believed.
  *
  * Errors are answered where the specification or the field knows a way out: 725 and 402 ask for a
  * lease of 0, for good; 724 for the same port outside as inside. Each is tried once.
@@ -64,6 +65,7 @@ enum igd_owner { IGD_NO_ENTRY, IGD_OURS, IGD_ANOTHERS, IGD_UNKNOWN };
 struct igd_entry {
 	enum igd_owner owner;
 	bool inside_ours; /* it leads to our client and port */
+	bool disabled;	  /* NewEnabled is 0: it is kept, and forwards nothing */
 	uint32_t lease_s; /* left; 0: for good, or not said */
 	char description[UPNP_DESCRIPTION_BYTES];
 };
@@ -104,12 +106,13 @@ static bool igd_look_up(struct igd *g, const struct upnp_request *r, uint16_t ex
 	struct igd_result results[] = {{.name = "NewInternalClient"},
 				       {.name = "NewInternalPort"},
 				       {.name = "NewPortMappingDescription"},
-				       {.name = "NewLeaseDuration"}};
+				       {.name = "NewLeaseDuration"},
+				       {.name = "NewEnabled"}};
 	struct igd_entry e = {.owner = IGD_NO_ENTRY};
 
 	number_text(external_port, port);
 	switch (igd_command(g, &r->service, "GetSpecificPortMappingEntry", arguments, 3, results,
-			    4)) {
+			    5)) {
 	case IGD_OK:
 		e.owner = IGD_ANOTHERS;
 		snprintf(e.description, sizeof(e.description), "%.*s",
@@ -120,6 +123,7 @@ static bool igd_look_up(struct igd *g, const struct upnp_request *r, uint16_t ex
 		else if (e.inside_ours && describes_us(r, e.description))
 			e.owner = IGD_OURS;
 		(void)!read_number(&results[3], UINT32_MAX, &e.lease_s);
+		e.disabled = igd_says_no(&results[4]);
 		break;
 	case IGD_NOT_AUTHORIZED: /* of version 2 for what is another's (section 2.5.16) */
 		e.owner = IGD_ANOTHERS;
@@ -222,6 +226,13 @@ static void igd_confirm(struct igd *g, const struct upnp_request *r, uint16_t po
 			      "the gateway said yes, but the port is another's");
 		return;
 	}
+	if (e.disabled) {
+		worker_refuse(
+			a, PORTMAP_REFUSED,
+			"the gateway keeps the mapping switched off (NewEnabled 0); switch it "
+			"on, or allow UPnP, in its list of port forwardings");
+		return;
+	}
 	a->ok = true;
 	a->external_port = port;
 	/* Less than asked for is what counts; so is a lease that it gave for none. */
@@ -250,6 +261,18 @@ static bool move_inside(struct igd *g, const struct upnp_request *r, uint16_t *p
 	return true;
 }
 
+/* Which of these a gateway says when its rules allow high ports only differs: miniupnpd alone has
+ * said 606, 718 and 402 for it over the years. */
+static void tell_of_low_ports(struct upnp_answer *a, int code, enum igd_owner owner, uint16_t port)
+{
+	size_t len = strlen(a->why);
+
+	if (code == IGD_NOT_AUTHORIZED || code == IGD_INVALID_ARGUMENTS ||
+	    code == IGD_ACTION_FAILED || code == IGD_NO_WILDCARD_PORT ||
+	    (code == IGD_CONFLICT && owner == IGD_NO_ENTRY))
+		snprintf(a->why + len, sizeof(a->why) - len, "%s", portmap_low_port_hint(port));
+}
+
 void worker_map(struct igd *g, const struct upnp_request *r, struct upnp_answer *a)
 {
 	uint16_t port = r->external_port;
@@ -271,13 +294,15 @@ void worker_map(struct igd *g, const struct upnp_request *r, struct upnp_answer 
 	code = add_with_lease(g, r, e.owner == IGD_NO_ENTRY && picks_ports(r), &port, &lease_s);
 	if (code != IGD_OK && move_inside(g, r, &port))
 		code = add_with_lease(g, r, false, &port, &lease_s);
-	if (code == IGD_OK)
+	if (code == IGD_OK) {
 		igd_confirm(g, r, port, lease_s, a);
-	else if (code == IGD_CONFLICT && !addr_same_host(&r->internal, &r->source))
+	} else if (code == IGD_CONFLICT && !addr_same_host(&r->internal, &r->source)) {
 		worker_refuse(a, PORTMAP_REFUSED,
 			      "the gateway does not map for another host (718: secure mode)");
-	else
+	} else {
 		worker_fail(a, g->code);
+		tell_of_low_ports(a, g->code, e.owner, port);
+	}
 }
 
 /* A gateway that cannot be asked is believed: renewing in its time is all that can be done. */
@@ -369,7 +394,17 @@ void worker_pinhole(struct igd *g, const struct upnp_request *r, struct upnp_ans
 	    (r->uid[0] && (code == IGD_INVALID_ARGUMENTS || code == IGD_NOT_AUTHORIZED)))
 		code = add_pinhole(g, r, lease, a->uid);
 	a->ok = code == IGD_OK;
-	if (!a->ok)
+	/* What a FRITZ!Box says until its owner has ticked this host's box. */
+	if (code == IGD_NOT_AUTHORIZED)
+		worker_refuse(
+			a, PORTMAP_REFUSED,
+			addr_same_host(&r->internal, &r->source)
+				? "the gateway does not let this host open its IPv6 firewall "
+				  "(606); allow it there (FRITZ!Box: permit independent port "
+				  "sharing for this device)"
+				: "the gateway opens its IPv6 firewall only for the host that "
+				  "asks itself (606); run natd there");
+	else if (!a->ok)
 		worker_fail(a, code);
 }
 

@@ -29,13 +29,15 @@ static const struct {
 	{IGD_ACTION_FAILED, PORTMAP_REFUSED, "the gateway tried and failed (501)"},
 	{IGD_NOT_IMPLEMENTED, PORTMAP_UNSUPPORTED, "the gateway does not have this command"},
 	{IGD_NOT_AUTHORIZED, PORTMAP_REFUSED,
-	 "the gateway does not allow it (606); allow UPnP for this host and port there"},
+	 "the gateway does not allow it (606); allow UPnP for this host there (FRITZ!Box: "
+	 "independent port sharing)"},
 	{IGD_PINHOLES_EXHAUSTED, PORTMAP_NO_RESOURCES,
 	 "the gateway has no room for pinholes (701)"},
 	{IGD_FIREWALL_DISABLED, PORTMAP_UNSUPPORTED,
 	 "the gateway's IPv6 firewall is off: no pinhole is needed (702)"},
 	{IGD_PINHOLES_FORBIDDEN, PORTMAP_REFUSED,
-	 "the gateway does not allow pinholes (703); allow them there"},
+	 "the gateway does not let this host open its IPv6 firewall (703); allow it there "
+	 "(FRITZ!Box: permit independent port sharing for this device)"},
 	{IGD_NO_WILDCARD_SOURCE, PORTMAP_UNSUPPORTED,
 	 "the gateway wants to know who will connect (715)"},
 	{IGD_NO_WILDCARD_PORT, PORTMAP_UNSUPPORTED, "the gateway wants another port (716)"},
@@ -119,7 +121,7 @@ static void inspect_mappings(struct igd *g, const struct igd_description *d, str
 }
 
 /* GetFirewallStatus (WANIPv6FirewallControl:1 section 2.5.1). */
-static void inspect_pinholes(struct igd *g, const struct igd_description *d, struct upnp_answer *a)
+void worker_inspect_pinholes(struct igd *g, const struct igd_description *d, struct upnp_answer *a)
 {
 	struct igd_result results[] = {{.name = "FirewallEnabled"},
 				       {.name = "InboundPinholeAllowed"}};
@@ -131,9 +133,9 @@ static void inspect_pinholes(struct igd *g, const struct igd_description *d, str
 	}
 	if (igd_command(g, &d->pinholes, "GetFirewallStatus", NULL, 0, results, 2) != IGD_OK)
 		worker_fail(a, g->code);
-	else if (results[0].there && strcmp(results[0].value, "0") == 0)
+	else if (igd_says_no(&results[0]))
 		worker_fail(a, IGD_FIREWALL_DISABLED);
-	else if (results[1].there && strcmp(results[1].value, "0") == 0)
+	else if (igd_says_no(&results[1]))
 		worker_fail(a, IGD_PINHOLES_FORBIDDEN);
 	else
 		a->pinholes = d->pinholes;
@@ -153,5 +155,5 @@ void worker_inspect(struct igd *g, const struct upnp_request *r, struct upnp_ans
 	if (r->location.host.sa.sa_family == AF_INET)
 		inspect_mappings(g, &d, a);
 	else
-		inspect_pinholes(g, &d, a);
+		worker_inspect_pinholes(g, &d, a);
 }
