@@ -2,6 +2,7 @@
 /*
  * igd_fuzz: any bytes as a gateway's description: commands always go to its own host.
  * links: upnp/driver/igd.c upnp/driver/exchange.c upnp/reply.c upnp/location.c core/addr.c
+ * links: upnp/ssdp.c core/parse/text.c
  */
 #include "fuzz/prefix.h"
 #include "upnp/driver/igd.h"
@@ -35,8 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (igd_read_description(xml, (int)len, &at, &d)) {
 		assert(fuzz_untouched(&d, sizeof(d)));
 	} else {
-		check_service(&d.connections[0], &at);
-		check_service(&d.connections[1], &at);
+		for (size_t i = 0; i < IGD_CONNECTIONS_MAX; i++)
+			check_service(&d.connections[i], &at);
 		check_service(&d.pinholes, &at);
 		for (const char *c = d.about; *c; c++)
 			assert(*c >= 0x20 && *c <= 0x7e);

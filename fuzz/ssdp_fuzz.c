@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		check_text(m.server, sizeof(m.server));
 		assert(m.target[0]);
 		assert(m.kind == SSDP_BYEBYE || m.location.host.len);
-		(void)!ssdp_is_gateway(m.target);
+		(void)!ssdp_meaning(m.target);
 	}
 	free(copy);
 	return 0;

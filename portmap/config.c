@@ -93,6 +93,19 @@ static void natd_check_map_host(struct conf_errors *e, const struct conf_node *a
 			   conf_quote(text, shown));
 }
 
+static void natd_check_gateway(struct conf_errors *e, const struct conf_node *at, const char *path,
+			       const void *value)
+{
+	const char *text = *(char *const *)value;
+	char shown[CONF_QUOTE_BYTES];
+	struct addr gateway;
+
+	if (!addr_from_literal(text, 0, &gateway) || addr_is_wildcard(&gateway))
+		conf_error(e, at, path,
+			   "%s is not an IP address; write the router's, such as 192.168.1.1",
+			   conf_quote(text, shown));
+}
+
 static bool same_text(const char *a, const char *b)
 {
 	return a && b ? strcmp(a, b) == 0 : a == b;
@@ -249,6 +262,8 @@ static const struct conf_field fields[] = {
 	TEXT("interface", interface, NULL,
 	     "the network interface whose gateway to use; without the key, that of the default "
 	     "route"),
+	TEXT("gateway", gateway, natd_check_gateway,
+	     "the IP address of the gateway to ask, where it is not that of the default route"),
 	SWITCH("pcp", pcp, "whether to try PCP"),
 	SWITCH("natpmp", natpmp, "whether to try NAT-PMP"),
 	SWITCH("upnp", upnp, "whether to try UPnP"),

@@ -24,6 +24,7 @@ struct natd_map {	/* map: [{protocol: tcp, port: 443, external: 8443}] */
 struct natd_config {
 	struct conf_array map;
 	char *interface; /* NULL: by the default route */
+	char *gateway;	 /* its literal; NULL: as the default route says */
 	bool pcp, natpmp, upnp;
 	struct conf_array stun; /* of struct endpoint */
 	char *hook;		/* program; NULL: none */
@@ -43,8 +44,8 @@ struct natd_arguments {
 	size_t map_count;
 	const char *stun[NATD_STUN_MAX];
 	size_t stun_count;
-	const char *interface, *hook, *socket, *state_dir; /* NULL: not said */
-	bool again;					   /* the file is read while natd runs */
+	const char *interface, *gateway, *hook, *socket, *state_dir; /* NULL: not said */
+	bool again; /* the file is read while natd runs */
 };
 
 /* Loads and checks: the file, with what the command line adds (maps) and replaces (the rest).

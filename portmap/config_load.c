@@ -56,6 +56,7 @@ static bool add_arguments(json_t *document, const struct natd_arguments *a,
 		json_object_set_new(document, "stun", stun);
 	}
 	replace(document, "interface", a->interface);
+	replace(document, "gateway", a->gateway);
 	replace(document, "hook", a->hook);
 	replace(document, "socket", a->socket);
 	replace(document, "state_dir", a->state_dir);
@@ -64,8 +65,8 @@ static bool add_arguments(json_t *document, const struct natd_arguments *a,
 
 static bool says_something(const struct natd_arguments *a)
 {
-	return a->map_count > 0 || a->stun_count > 0 || a->interface || a->hook || a->socket ||
-	       a->state_dir;
+	return a->map_count > 0 || a->stun_count > 0 || a->interface || a->gateway || a->hook ||
+	       a->socket || a->state_dir;
 }
 
 /* The file's document, checked by itself, so that its errors name their places; {} without one. */

@@ -117,6 +117,16 @@ static void look_at_hook(const char *hook)
 			    hook, strerror(errno));
 }
 
+/* As Podman, systemd-nspawn, LXC and Docker tell those inside; a variable that is empty says no. */
+static bool is_contained(void)
+{
+	const char *told = getenv("container");
+
+	if (told)
+		return told[0] != '\0';
+	return access("/.dockerenv", F_OK) == 0 || access("/run/.containerenv", F_OK) == 0;
+}
+
 static void natd_open_ring(struct natd_program *p)
 {
 	struct natd *n = &p->natd;
@@ -145,6 +155,7 @@ static int natd_run(struct natd_program *p)
 	listener = natd_open_socket(&n->config);
 	become_user(&n->config);
 	look_at_hook(n->config.hook);
+	n->contained = is_contained();
 	if (!natd_prepare(n, why, sizeof why))
 		die("%s", why);
 	natd_open_ring(p);
@@ -174,12 +185,22 @@ static int natd_run(struct natd_program *p)
 
 /* ---- the command line ---- */
 
-enum { EXTRA_MAP, EXTRA_INTERFACE, EXTRA_STUN, EXTRA_HOOK, EXTRA_SOCKET, EXTRA_STATE_DIR };
+enum {
+	EXTRA_MAP,
+	EXTRA_INTERFACE,
+	EXTRA_GATEWAY,
+	EXTRA_STUN,
+	EXTRA_HOOK,
+	EXTRA_SOCKET,
+	EXTRA_STATE_DIR
+};
 
 static const struct options_extra extra[] = {
 	[EXTRA_MAP] = {"map", "PROTOCOL:PORT[:EXTERNAL]",
 		       "a mapping to keep: tcp:443, udp:443:8443, tcp:443:any"},
 	[EXTRA_INTERFACE] = {"interface", "NAME", "use the gateway of this network interface"},
+	[EXTRA_GATEWAY] = {"gateway", "ADDRESS",
+			   "ask this gateway, in place of the default route's"},
 	[EXTRA_STUN] = {"stun", "HOST:PORT", "a STUN server to ask, such as a relay"},
 	[EXTRA_HOOK] = {"hook", "PROGRAM", "run this when the external address changes"},
 	[EXTRA_SOCKET] = {"socket", "PATH", "the Unix socket for status and events"},
@@ -202,6 +223,9 @@ static bool natd_take_options(struct natd_arguments *a, const struct options_giv
 		return true;
 	case EXTRA_INTERFACE:
 		a->interface = given->value;
+		return true;
+	case EXTRA_GATEWAY:
+		a->gateway = given->value;
 		return true;
 	case EXTRA_HOOK:
 		a->hook = given->value;

@@ -92,6 +92,7 @@ static void natd_enter(struct natd *n)
 	struct addr source[PORTMAP_FAMILIES] = {{.len = 0}, {.len = 0}};
 
 	n->network = n->watch.now;
+	n->told_contained = false;
 	tell_network(n);
 	n->stage = NATD_AWAY;
 	if (!n->network.up) {
@@ -277,6 +278,28 @@ static enum truth_entry entry(const struct natd *n)
 	return best;
 }
 
+/* Engines give containers a network of their own, whose gateway is the host: it asks nobody for
+ * ports, and answers nothing. A container on a bridge to the LAN has a router that answers. */
+static void advise_in_container(struct natd *n)
+{
+	if (!n->contained || !n->network.pair)
+		return;
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) {
+		const struct portmap_path *path = &n->engine.paths[p][PORTMAP_IPV4];
+
+		if (path->ever || path->state == PATH_PROBING ||
+		    (path->state == PATH_GONE && path->failure != PORTMAP_SILENT &&
+		     path->failure != PORTMAP_UNSUPPORTED))
+			return;
+	}
+	snprintf(n->truth.advice, sizeof n->truth.advice,
+		 "This is a container's own network, whose gateway is the host: run natd on the "
+		 "host, or the container with --network host.");
+	if (!n->told_contained)
+		log_warning("portmap", "no gateway answers: %s", n->truth.advice);
+	n->told_contained = true;
+}
+
 void natd_judge(struct natd *n)
 {
 	const struct outside *o = n->outside;
@@ -303,6 +326,7 @@ void natd_judge(struct natd *n)
 	memcpy(facts.seen, o->seen, sizeof facts.seen);
 	memcpy(facts.tunnel, n->network.tunnel, sizeof facts.tunnel);
 	truth_judge(&facts, &n->truth);
+	advise_in_container(n);
 	now = n->truth.verdict;
 	if (now == before.verdict) {
 		/* Its sentence names addresses, which may be others. */
@@ -325,6 +349,16 @@ static int natd_want(struct natd *n)
 	for (size_t i = 0; i < count; i++)
 		nonces_fill(&n->nonces, &wants[i]);
 	return portmap_engine_want(&n->engine, wants, count);
+}
+
+/* len 0: none is named. */
+static struct addr configured_gateway(const struct natd_config *c)
+{
+	struct addr a = {.len = 0};
+
+	if (c->gateway)
+		(void)!addr_from_literal(c->gateway, 0, &a);
+	return a;
 }
 
 static void natd_upnp_gone(struct launcher *l)
@@ -385,8 +419,10 @@ int natd_open(struct natd *n, int listener)
 	n->verify = verify_new(n);
 	if (!n->outside || !n->verify)
 		return -ENOMEM;
-	n->watch = (struct network_watch){
-		.ring = n->ring, .interface = n->config.interface, .changed = natd_network_changed};
+	n->watch = (struct network_watch){.ring = n->ring,
+					  .interface = n->config.interface,
+					  .gateway = configured_gateway(&n->config),
+					  .changed = natd_network_changed};
 	error = network_watch_start(&n->watch);
 	if (!error)
 		error = natd_want(n);
@@ -422,6 +458,7 @@ bool natd_reconfigure(struct natd *n, struct natd_config *config, char *why, siz
 		ok = false;
 	}
 	natd_control_mappings_changed(n->control);
+	n->watch.gateway = configured_gateway(&n->config);
 	network_watch_pin(&n->watch, n->config.interface);
 	outside_configure(n->outside);
 	if (protocols)

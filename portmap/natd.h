@@ -45,6 +45,7 @@ struct natd {
 	struct ring *ring;
 	struct natd_config config;
 	void (*stopped)(struct natd *n); /* nothing is in flight any more */
+	bool contained;			 /* it runs in a container */
 
 	/* natd_prepare() fills these. */
 	struct nonces nonces;
@@ -66,6 +67,7 @@ struct natd {
 	uint64_t due_ms; /* of the engine */
 	uint64_t asleep_ms, started_ms, close_ms;
 	struct truth truth;
+	bool told_contained;
 	struct outside *outside;
 	struct verify *verify;
 	struct natd_control *control; /* NULL: no socket */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* natd_drivers: the protocols' drivers of one network, from their opening to their end. */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
@@ -7,6 +9,7 @@
 #include "core/log.h"
 #include "natpmp/driver/natpmp.h"
 #include "natpmp/driver/pcp.h"
+#include "natpmp/driver/pcp_servers.h"
 #include "portmap/natd.h"
 #include "upnp/driver/driver.h"
 
@@ -42,6 +45,34 @@ static void open_gateway(struct natd *n, enum portmap_family f, const char *name
 		keep_driver(n, d);
 }
 
+/* PCP to the gateway, and to the provider's NAT behind it. */
+static int open_pcp(struct portmap_driver **out, const struct gateway_options *options)
+{
+	struct pcp_servers *s = calloc(1, sizeof *s);
+	struct gateway_options one = *options;
+	struct portmap_driver *gateway, *provider;
+	int error;
+
+	if (!s)
+		return -ENOMEM;
+	pcp_servers_init(s, options->heard);
+	one.heard = &s->gateway.heard;
+	error = driver_pcp_open(&gateway, &one);
+	if (error) {
+		free(s);
+		return error;
+	}
+	one.heard = &s->provider.heard;
+	one.place.gateway = pcp_servers_anycast(
+		options->place.gateway.sa.sa_family == AF_INET6 ? PORTMAP_IPV6 : PORTMAP_IPV4);
+	error = driver_pcp_open(&provider, &one);
+	if (error) /* no way there: the gateway's silence then is the answer */
+		log_debug("pcp", "the anycast address cannot be asked: %s", strerror(-error));
+	pcp_servers_start(s, gateway, error ? NULL : provider);
+	*out = &s->base;
+	return 0;
+}
+
 static void open_upnp(struct natd *n)
 {
 	struct upnp_driver_options options = {.ring = n->ring,
@@ -67,7 +98,7 @@ static void natd_announced(struct announce_listener *l, enum portmap_family fami
 		if (!d->families[family])
 			continue;
 		if (d->protocol == PORTMAP_PCP)
-			driver_pcp_announced(d, in, len);
+			driver_pcp_announced(pcp_servers_gateway(d), in, len);
 		else if (d->protocol == PORTMAP_NATPMP)
 			driver_natpmp_announced(d, in, len);
 	}
@@ -98,12 +129,12 @@ void natd_open_drivers(struct natd *n)
 {
 	if (n->network.places[PORTMAP_IPV4].gateway.len > 0) {
 		if (n->config.pcp)
-			open_gateway(n, PORTMAP_IPV4, "PCP", driver_pcp_open);
+			open_gateway(n, PORTMAP_IPV4, "PCP", open_pcp);
 		if (n->config.natpmp)
 			open_gateway(n, PORTMAP_IPV4, "NAT-PMP", driver_natpmp_open);
 	}
 	if (n->network.places[PORTMAP_IPV6].gateway.len > 0 && n->config.pcp)
-		open_gateway(n, PORTMAP_IPV6, "PCP over IPv6", driver_pcp_open);
+		open_gateway(n, PORTMAP_IPV6, "PCP over IPv6", open_pcp);
 	if (n->config.upnp && n->upnp.fd >= 0 && has_gateway(n))
 		open_upnp(n);
 	listen_to_announcements(n);

@@ -181,6 +181,17 @@ static void look_for_tunnel(struct network_watch *w, struct network *n)
 		memcpy(n->tunnel, link.name, sizeof n->tunnel);
 }
 
+/* The gateway of the configuration, where it is of this family. */
+static void take_configured(const struct network_watch *w, int family,
+			    struct rtnetlink_route *route)
+{
+	if (w->gateway.len == 0 || w->gateway.sa.sa_family != family)
+		return;
+	route->gateway = w->gateway;
+	if (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&route->gateway.v6.sin6_addr))
+		route->gateway.v6.sin6_scope_id = route->index;
+}
+
 static void network_look(struct network_watch *w, struct network *n)
 {
 	static const int families[PORTMAP_FAMILIES] = {
@@ -194,13 +205,16 @@ static void network_look(struct network_watch *w, struct network *n)
 
 		if (!choose_route(w, families[f], &route, &link))
 			continue;
+		take_configured(w, families[f], &route);
 		(f == PORTMAP_IPV6 ? choose_source6 : choose_source4)(w, &route, place);
 		if (place->source.len > 0)
 			place->gateway = route.gateway;
 		place->index = route.index;
 		n->link[f] = place->source.len > 0 && place->gateway.len == 0;
-		if (f == PORTMAP_IPV4 || n->places[PORTMAP_IPV4].source.len == 0)
+		if (f == PORTMAP_IPV4 || n->places[PORTMAP_IPV4].source.len == 0) {
 			memcpy(n->interface, link.name, sizeof n->interface);
+			n->pair = link.pair;
+		}
 		n->up |= place->source.len > 0;
 	}
 	look_for_tunnel(w, n);

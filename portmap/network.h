@@ -13,7 +13,8 @@
  * of Ethernet have none: a *link*. No router is there that could map ports, but whether outside
  * reaches this host can be told.
  *
- * The configuration may name an interface, and then only its default routes count.
+ * The configuration may name an interface, and then only its default routes count. It may
+ * name a gateway, too: that is asked in place of the route's, on the route's interface.
  */
 #ifndef POSTERN_PORTMAP_NETWORK_H
 #define POSTERN_PORTMAP_NETWORK_H
@@ -33,6 +34,7 @@
 struct network {
 	bool up;		     /* there is a way out over IPv4 or IPv6 */
 	char interface[IF_NAMESIZE]; /* of the IPv4 way; where there is none, of the IPv6 one */
+	bool pair; /* the interface is an end of a pair (veth), as containers have */
 	struct portmap_place places[PORTMAP_FAMILIES];
 	bool link[PORTMAP_FAMILIES]; /* the way has no gateway; the place has our own address */
 	/* Into which goes what leaves from our own IPv4 address, though the gateway is elsewhere;
@@ -45,6 +47,7 @@ struct network_watch {
 	/* The owner sets these first. */
 	struct ring *ring;
 	const char *interface; /* NULL: by the default route */
+	struct addr gateway;   /* asked in place of the default route's, port 0; len 0: that one */
 	/* Something of *now differs from before, perhaps the tunnel alone (network_same()). Not
 	 * from inside network_watch_start(). */
 	void (*changed)(struct network_watch *w);
@@ -61,7 +64,7 @@ struct network_watch {
 int network_watch_start(struct network_watch *w) MUST_CHECK;
 /* Ends; idle when it returns true, else ask again after the ring has turned. */
 bool network_watch_stop(struct network_watch *w);
-/* Another interface (borrowed), or NULL, counts from now on. */
+/* Another interface (borrowed), or NULL, counts from now on; so does w->gateway as it is now. */
 void network_watch_pin(struct network_watch *w, const char *interface);
 
 /* Both families are the same, whatever the tunnel is. */

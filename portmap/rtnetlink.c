@@ -367,6 +367,19 @@ int rtnetlink_addresses(struct netlink *n, int family, unsigned index,
 
 /* ---- links ---- */
 
+/* The kind of link in IFLA_LINKINFO, which nests attributes. */
+static bool kind_is(const struct rtattr *info, const char *kind)
+{
+	size_t len = RTA_PAYLOAD(info), wanted = strlen(kind);
+
+	for (const struct rtattr *a = RTA_DATA(info); RTA_OK(a, len); a = RTA_NEXT(a, len))
+		if (a->rta_type == IFLA_INFO_KIND)
+			return RTA_PAYLOAD(a) >= wanted && memcmp(RTA_DATA(a), kind, wanted) == 0 &&
+			       (RTA_PAYLOAD(a) == wanted ||
+				((const char *)RTA_DATA(a))[wanted] == '\0');
+	return false;
+}
+
 static bool rtnetlink_read_link(struct netlink_reader *reader, const struct nlmsghdr *head)
 {
 	struct rtnetlink_reader *r = (struct rtnetlink_reader *)reader;
@@ -383,6 +396,8 @@ static bool rtnetlink_read_link(struct netlink_reader *reader, const struct nlms
 	for (const struct rtattr *a = IFLA_RTA(m); RTA_OK(a, len); a = RTA_NEXT(a, len)) {
 		size_t size = RTA_PAYLOAD(a);
 
+		if (a->rta_type == IFLA_LINKINFO)
+			out->pair = kind_is(a, "veth");
 		if (a->rta_type != IFLA_IFNAME || size == 0 || size > sizeof out->name)
 			continue;
 		memcpy(out->name, RTA_DATA(a), size);

@@ -33,6 +33,7 @@ struct rtnetlink_address {
 struct rtnetlink_link {
 	char name[IF_NAMESIZE];
 	bool up, tunnel; /* tunnel: point-to-point */
+	bool pair;	 /* one end of a pair (veth) */
 };
 
 /* A socket for the questions below. 0 or -errno. */

@@ -60,8 +60,11 @@ static bool take_host(CBS *in, struct addr *out)
 		return false;
 	memcpy(text, CBS_data(&host), CBS_len(&host));
 	text[CBS_len(&host)] = '\0';
-	return !strchr(text, '%') && addr_from_literal(text, 0, out) &&
-	       bracket == (out->sa.sa_family == AF_INET6);
+	if (strchr(text, '%') || !addr_from_literal(text, 0, out))
+		return false;
+	/* An IPv4 address in IPv6's clothes would be one of IPv4 once it is written. */
+	return out->sa.sa_family == AF_INET6 ? bracket && !IN6_IS_ADDR_V4MAPPED(&out->v6.sin6_addr)
+					     : !bracket;
 }
 
 /* ":8080", or nothing. */
@@ -171,4 +174,36 @@ bool location_on_link(const struct addr *a, const struct addr *source, unsigned 
 		return false;
 	return a->sa.sa_family == AF_INET ? on_link_v4(a, source, prefix)
 					  : on_link_v6(a, source, prefix);
+}
+
+static bool is_unique_local(const struct addr *a)
+{
+	return a->sa.sa_family == AF_INET6 && (a->v6.sin6_addr.s6_addr[0] & 0xfe) == 0xfc;
+}
+
+/* The low 64 bits (RFC 4291 section 2.5.1). */
+static bool same_identifier(const struct addr *a, const struct addr *b)
+{
+	return a->sa.sa_family == AF_INET6 && b->len && b->sa.sa_family == AF_INET6 &&
+	       memcmp(a->v6.sin6_addr.s6_addr + 8, b->v6.sin6_addr.s6_addr + 8, 8) == 0;
+}
+
+bool location_trusted(const struct addr *host, const struct addr *from,
+		      const struct location_way *way)
+{
+	bool near = location_on_link(host, way->source, way->prefix);
+	bool gateways = addr_same_host(host, way->gateway);
+
+	if (host->len == 0 || host->sa.sa_family != way->source->sa.sa_family ||
+	    addr_same_host(host, way->source))
+		return false;
+	/* The gateway of the configuration may be further away; its own word is enough. */
+	if (gateways && addr_same_host(from, way->gateway))
+		return true;
+	if (!location_on_link(from, way->source, way->prefix))
+		return false;
+	if (near && (gateways || addr_same_host(host, from)))
+		return true;
+	return (near || is_unique_local(host)) && host->sa.sa_family == AF_INET6 &&
+	       (way->asked_alone || same_identifier(host, way->gateway));
 }

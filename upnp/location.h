@@ -31,4 +31,23 @@ void location_format_host(const struct addr *host, char out[ADDR_TEXT_BYTES]);
  * also a link-local one. */
 bool location_on_link(const struct addr *a, const struct addr *source, unsigned prefix) MUST_CHECK;
 
+/* Where we are, and what is known of who sent a location. */
+struct location_way {
+	const struct addr *source, *gateway; /* ours; gateway: len 0 for none */
+	unsigned prefix;		     /* of the subnet that source is in */
+	/* The gateway alone was asked, by a datagram that no other host saw. */
+	bool asked_alone;
+};
+
+/*
+ * A location may be followed: its host is a neighbour, and is the sender or the gateway. Senders
+ * are forged easily; so this leads to no host that could not be led to by its own word.
+ *
+ * An IPv6 gateway has several addresses, and its default route names the link-local one. So it may
+ * name one with the same interface identifier (the low 64 bits) in this subnet or a unique local
+ * one (RFC 4193), such as fd00::1 of fe80::1; and where it alone was asked, any of these.
+ */
+bool location_trusted(const struct addr *host, const struct addr *from,
+		      const struct location_way *way) MUST_CHECK;
+
 #endif

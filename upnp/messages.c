@@ -144,11 +144,15 @@ static void code_service(struct codec *c, const char *type, const char *control,
 
 static void code_device(struct codec *c, struct upnp_device *d)
 {
+	uint32_t meaning = d->meaning;
+
 	code_location(c, "location", &d->location);
 	code_addr(c, "from", &d->from);
 	code_bool(c, "has_boot", &d->has_boot);
 	code_number(c, "boot", &d->boot, 0, UINT32_MAX);
 	code_text(c, "server", d->server, sizeof(d->server));
+	code_number(c, "meaning", &meaning, SSDP_OTHER, SSDP_GATEWAY);
+	d->meaning = (enum ssdp_meaning)meaning;
 	c->ok = c->ok && d->location.host.len && d->from.len;
 }
 
@@ -230,6 +234,7 @@ static void code_request(struct codec *c, struct upnp_request *r)
 	}
 	if (r->duty == UPNP_INSPECT) {
 		code_location(c, "location", &r->location);
+		code_bool(c, "pinholes", &r->pinholes);
 		c->ok = c->ok && r->location.host.len;
 		return;
 	}

@@ -11,7 +11,7 @@
 #define POSTERN_UPNP_MESSAGES_H
 
 #include "portmap/gateway/driver.h"
-#include "upnp/location.h"
+#include "upnp/ssdp.h"
 
 #define UPNP_LINE_MAX	       8192u
 #define UPNP_DEVICES_MAX       8u
@@ -49,6 +49,7 @@ struct upnp_request {
 	unsigned index;	 /* of the interface */
 	/* INSPECT */
 	struct location location;
+	bool pinholes; /* of IPv6, else mappings of IPv4: a device may offer both over either */
 	/* the others */
 	struct upnp_service service;
 	enum portmap_transport transport;
@@ -69,6 +70,7 @@ struct upnp_device {
 	bool has_boot;
 	uint32_t boot;
 	char server[UPNP_ABOUT_BYTES];
+	enum ssdp_meaning meaning; /* how it was named when it was found */
 };
 
 struct upnp_answer {

@@ -242,16 +242,25 @@ size_t ssdp_write_search(char *out, size_t room, const char *target, const struc
 	return n > 0 && (size_t)n < room ? (size_t)n : 0;
 }
 
-bool ssdp_is_gateway(const char *target)
+enum ssdp_meaning ssdp_meaning(const char *target)
 {
-	static const char *const stems[] = {
-		"urn:schemas-upnp-org:device:InternetGatewayDevice:",
-		"urn:schemas-upnp-org:service:WANIPConnection:",
-		"urn:schemas-upnp-org:service:WANPPPConnection:",
+	static const struct {
+		const char *stem;
+		enum ssdp_meaning meaning;
+	} stems[] = {
+		{"urn:schemas-upnp-org:device:InternetGatewayDevice:", SSDP_GATEWAY},
+		{"urn:schemas-upnp-org:service:WANIPConnection:", SSDP_GATEWAY},
+		{"urn:schemas-upnp-org:service:WANPPPConnection:", SSDP_GATEWAY},
+		{"urn:schemas-upnp-org:service:WANIPv6FirewallControl:", SSDP_GATEWAY},
+		{"urn:dslforum-org:device:InternetGatewayDevice:", SSDP_GATEWAY_DSLFORUM},
+		{"urn:dslforum-org:service:WANIPConnection:", SSDP_GATEWAY_DSLFORUM},
+		{"urn:dslforum-org:service:WANPPPConnection:", SSDP_GATEWAY_DSLFORUM},
+		{"upnp:rootdevice", SSDP_ANY_DEVICE},
+		{"ssdp:all", SSDP_ANY_DEVICE},
 	};
 
 	for (size_t i = 0; i < sizeof(stems) / sizeof(stems[0]); i++)
-		if (strncmp(target, stems[i], strlen(stems[i])) == 0)
-			return true;
-	return false;
+		if (strncmp(target, stems[i].stem, strlen(stems[i].stem)) == 0)
+			return stems[i].meaning;
+	return SSDP_OTHER;
 }

@@ -45,7 +45,18 @@ bool ssdp_parse(const uint8_t *in, size_t len, struct ssdp_message *out) MUST_CH
 size_t ssdp_write_search(char *out, size_t room, const char *target, const struct addr *host,
 			 unsigned mx);
 
-/* Names an Internet gateway or its WAN connection service, of any version. */
-bool ssdp_is_gateway(const char *target) MUST_CHECK;
+/* What the target of an answer or announcement says of its device; the later the better. */
+enum ssdp_meaning {
+	SSDP_OTHER,
+	/* "upnp:rootdevice" or "ssdp:all": a television says so as well. Worth a look where it
+	 * comes from the gateway. */
+	SSDP_ANY_DEVICE,
+	/* A gateway by the names of TR-064: the same services, which some gateways offer under
+	 * these names alone, and others keep a password before. */
+	SSDP_GATEWAY_DSLFORUM,
+	/* A gateway, its WAN connection service or that of its IPv6 firewall, of any version. */
+	SSDP_GATEWAY,
+};
+enum ssdp_meaning ssdp_meaning(const char *target) MUST_CHECK;
 
 #endif

@@ -17,7 +17,7 @@ import threading
 import time
 
 PCP_PORT, SSDP_PORT, ANNOUNCE_PORT = 5351, 1900, 5350
-SSDP_GROUP, ANNOUNCE_GROUP = "239.255.255.250", "224.0.0.1"
+SSDP_GROUP, SSDP_GROUP6, ANNOUNCE_GROUP = "239.255.255.250", "ff02::c", "224.0.0.1"
 PROTOCOLS = {6: "tcp", 17: "udp"}
 MAPPED = b"\0" * 10 + b"\xff\xff"
 
@@ -67,16 +67,18 @@ def answer_datagrams(lab, sock, handler):
 
 class PortControl:
     """The server on 5351.  Switches: pcp, natpmp, result (PCP code for MAP), silent, delay,
-    shift (grants another port than asked for), external (None: has none)."""
+    shift (grants another port than asked for), external (None: has none), listen (the one address
+    that it answers at)."""
 
     def __init__(self, lab, router, address, mappings, seen, pcp=True, natpmp=True,
-                 external="45.0.0.10", result=0, shift=0, delay=0.0, lifetime=120):
+                 external="45.0.0.10", result=0, shift=0, delay=0.0, lifetime=120,
+                 listen="0.0.0.0"):
         self.pcp, self.natpmp, self.external, self.result = pcp, natpmp, external, result
         self.shift, self.delay, self.lifetime = shift, delay, lifetime
         self.silent = False
         self.mappings, self.seen, self.address = mappings, seen, address
         self.started = time.monotonic()
-        self.sock = udp(router, PCP_PORT)
+        self.sock = udp(router, PCP_PORT, listen)
         answer_datagrams(lab, self.sock, self.answer)
 
     def epoch(self):
@@ -122,6 +124,7 @@ class PortControl:
             self.seen.append(("pcp", "announce", {}))
             return self.pcp_head(0, 0, 0)
         if client != MAPPED + socket.inet_aton(peer[0]):
+            self.seen.append(("pcp", "mismatch", {}))
             return self.pcp_head(op, 12, lease) + data[24:]
         nonce, protocol, inside, outside, wanted = struct.unpack("!12sBxxxHH16s", data[24:60])
         prefer = 2 in self.options(data[60:])
@@ -202,6 +205,11 @@ DESCRIPTION = """<?xml version="1.0"?>
 <controlURL>{control}</controlURL><eventSubURL>/events</eventSubURL></service></serviceList>
 </device></deviceList></device></deviceList></device></root>"""
 
+PINHOLES = """<service><serviceType>urn:schemas-upnp-org:service:WANIPv6FirewallControl:1</serviceType>
+<serviceId>urn:upnp-org:serviceId:WANIPv6Firewall1</serviceId><SCPDURL>/6fc.xml</SCPDURL>
+<controlURL>/6fc</controlURL><eventSubURL>/6fc-events</eventSubURL></service></serviceList>
+</device></deviceList></device></deviceList></device></root>"""
+
 SOAP = """<?xml version="1.0"?>
 <s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/" \
 s:encodingStyle="http://schemas.xmlsoap.org/soap/encoding/"><s:Body>{}</s:Body></s:Envelope>"""
@@ -217,21 +225,27 @@ SSDP_ANSWER = ("HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=120\r\nST: {st}\r\nUSN
 class InternetGateway:
     """SSDP, the description and the SOAP calls.  Switches: version (1, 2), only_permanent (error
     725, or the code given, to any lease), error ({action: code}), delay, external, location,
-    enabled (what its entries say of themselves)."""
+    enabled (what its entries say of themselves), owner (who named its services), answers (the only
+    searches that it hears), pinholes (it has them, over IPv4; allowed: the switch of its owner)."""
 
     def __init__(self, lab, router, address, mappings, seen, version=1, only_permanent=0, error=None,
                  external="45.0.0.10", port=5000, location=None, control="/control", delay=0.0,
-                 name="Fake Router", enabled=1):
-        self.enabled = enabled
+                 name="Fake Router", enabled=1, owner="schemas-upnp-org", answers=(),
+                 pinholes=False):
+        self.enabled, self.owner, self.answers, self.pinholes = enabled, owner, answers, pinholes
+        self.holes, self.allowed, self.strict = {}, 1, False
         self.version, self.only_permanent, self.error = version, only_permanent, error or {}
         self.external, self.port, self.delay, self.name = external, port, delay, name
         self.address, self.control = address, control
         self.location = location or f"http://{address}:{port}/description.xml"
         self.uuid, self.boot = "6d6e7570-0000-4000-8000-00000000fade", 1
         self.mappings, self.seen, self.silent = mappings, seen, False
-        self.ssdp = udp(router, SSDP_PORT, group=SSDP_GROUP, interface=address)
+        self.ssdp = self.listen_to_searches(router)
         answer_datagrams(lab, self.ssdp, self.answer_search)
-        router.serve(port, self.answer_http)
+        router.serve(port, self.answer_http, "::" if ":" in address else "0.0.0.0")
+
+    def listen_to_searches(self, router):
+        return udp(router, SSDP_PORT, group=SSDP_GROUP, interface=self.address)
 
     def answer_search(self, data, _peer):
         text = data.decode("latin-1")
@@ -239,9 +253,9 @@ class InternetGateway:
         if self.silent or not text.startswith("M-SEARCH") or not found:
             return None
         self.seen.append(("ssdp", "search", {"st": found[1]}))
-        mine = (f"urn:schemas-upnp-org:device:InternetGatewayDevice:{self.version}",
-                "urn:schemas-upnp-org:device:InternetGatewayDevice:1", "upnp:rootdevice", "ssdp:all")
-        if found[1] not in mine:
+        mine = (f"urn:{self.owner}:device:InternetGatewayDevice:{self.version}",
+                f"urn:{self.owner}:device:InternetGatewayDevice:1", "upnp:rootdevice", "ssdp:all")
+        if found[1] not in (self.answers or mine):
             return None
         st = mine[0] if found[1] == "ssdp:all" else found[1]
         return SSDP_ANSWER.format(st=st, uuid=self.uuid, location=self.location,
@@ -264,6 +278,9 @@ class InternetGateway:
         if head.startswith(b"GET"):
             text = DESCRIPTION.format(v=self.version, name=self.name, uuid=self.uuid,
                                       control=self.control)
+            if self.pinholes:
+                text = text[:text.rindex("</serviceList>")] + PINHOLES
+            text = text.replace("urn:schemas-upnp-org:", f"urn:{self.owner}:")
             status = "200 OK"
         else:
             status, text = self.call(body.decode("latin-1"), peer)
@@ -281,7 +298,9 @@ class InternetGateway:
         if code:
             return "500 Internal Server Error", SOAP.format(FAULT.format(code, "no"))
         inner = "".join(f"<{k}>{v}</{k}>" for k, v in result.items())
-        kind = f"urn:schemas-upnp-org:service:WANIPConnection:{self.version}"
+        kind = f"urn:{self.owner}:service:WANIPConnection:{self.version}"
+        if kind not in body and "FirewallControl" not in body:
+            return "500 Internal Server Error", SOAP.format(FAULT.format(401, "no such service"))
         return "200 OK", SOAP.format(f'<u:{action}Response xmlns:u="{kind}">{inner}'
                                      f"</u:{action}Response>")
 
@@ -348,6 +367,48 @@ class InternetGateway:
             return 606, {}
         del self.mappings[self.key(values)]
         return 0, {}
+
+
+    # WANIPv6FirewallControl; strict: for the host alone that asks.
+
+    def do_GetFirewallStatus(self, _values, _peer):  # pylint: disable=invalid-name
+        return 0, {"FirewallEnabled": 1, "InboundPinholeAllowed": self.allowed}
+
+    def do_AddPinhole(self, values, peer):  # pylint: disable=invalid-name
+        if self.strict and values["InternalClient"] != peer[0].partition("%")[0]:
+            return 606, {}
+        number = len(self.holes) + 1
+        self.holes[number] = (values["InternalClient"], int(values["InternalPort"]))
+        return 0, {"UniqueID": number}
+
+    def do_UpdatePinhole(self, values, _peer):  # pylint: disable=invalid-name
+        return (0 if int(values["UniqueID"]) in self.holes else 704), {}
+
+    def do_DeletePinhole(self, values, _peer):  # pylint: disable=invalid-name
+        return (0 if self.holes.pop(int(values["UniqueID"]), None) else 704), {}
+
+
+class Gateway6(InternetGateway):
+    """The same over IPv6: SSDP on lan0, its description at address (a literal of the router's)."""
+
+    def __init__(self, lab, router, address, **options):
+        location = f"http://[{address}]:{options.get('port', 5000)}/description.xml"
+        self.seen = []
+        super().__init__(lab, router, address, {}, self.seen, location=location, pinholes=True,
+                         **options)
+        self.strict = True
+
+    def listen_to_searches(self, router):
+        with router.inside():
+            s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+            index = socket.if_nametoindex("lan0")
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        s.bind(("::", SSDP_PORT))
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP,
+                     socket.inet_pton(socket.AF_INET6, SSDP_GROUP6) + struct.pack("@I", index))
+        router.lab.callbacks.append(s.close)
+        return s
 
 
 class FakeGateway:

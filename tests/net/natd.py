@@ -150,14 +150,15 @@ def visit(visitor, protocol, port, address=WAN):
 class Natd:
     """natd on a host.  arguments are those of its command line, file its configuration."""
 
-    def __init__(self, host, *arguments, name="natd", file=None):
+    def __init__(self, host, *arguments, name="natd", file=None, container=""):
+        """container: the engine of the one that it is told to be in; "": none, whatever runs it."""
         lab = host.lab
         self.lab, self.file = lab, name + ".yaml"
         self.socket = lab.path(name + ".sock")
         if file is not None:
             arguments = ("-c", lab.write(self.file, file), *arguments)
         self.process = host.start(
-            [f"{lab.build}/postern-natd", "--engine", lab.engine, "--log-level", "debug",
+            ["env", f"container={container}", f"{lab.build}/postern-natd", "--engine", lab.engine, "--log-level", "debug",
              "--socket", self.socket, *arguments], name)
         self.process.must_end_well = True
         self.process.wait_for_line(r"ready engine=")

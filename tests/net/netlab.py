@@ -197,8 +197,9 @@ class Host:
 
     def listen(self, port, address="0.0.0.0", backlog=512, receive_buffer=None):
         """A listening TCP socket on this host."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with self.inside():
-            s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            s = socket.socket(family, socket.SOCK_STREAM)
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if receive_buffer:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)

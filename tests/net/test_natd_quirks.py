@@ -4,10 +4,9 @@ import socket
 import struct
 import time
 
-from fakes import MAPPED, FakeGateway, Mapping, answer_datagrams, udp
+from fakes import MAPPED, FakeGateway, Gateway6, Mapping, answer_datagrams, udp
 from natd import LAN, Natd, home, lan
 from netlab import wait_until
-from runner import once
 
 INSIDE, ROUTER, NEIGHBOUR = f"{LAN}.2", f"{LAN}.1", f"{LAN}.3"
 PERMANENT = 0
@@ -44,13 +43,11 @@ def mapped_by(natd, fake, by, port=443):
 
 # ---- what gateways speak --------------------------------------------------------------------------
 
-@once
 def test_natd_pcp_only(lab):
     fake, natd = fake_home(lab, pcp=True)
     mapped_by(natd, fake, "PCP")
 
 
-@once
 def test_natd_natpmp_only(lab):
     """And it says so: a version 0 answer to PCP (RFC 6887 section 9)."""
     fake, natd = fake_home(lab, natpmp=True)
@@ -58,14 +55,12 @@ def test_natd_natpmp_only(lab):
     assert not fake.asked("pcp", "map")
 
 
-@once
 def test_natd_igd1_only(lab):
     fake, natd = fake_home(lab, upnp={"version": 1})
     mapped_by(natd, fake, "UPnP")
     assert not fake.asked("upnp", "AddAnyPortMapping")
 
 
-@once
 def test_natd_igd2_picks_another_port(lab):
     fake, natd = fake_home(lab, "--map", "tcp:443:any", upnp={"version": 2},
                            taken=[("tcp", 443)])
@@ -76,7 +71,6 @@ def test_natd_igd2_picks_another_port(lab):
     assert list(fake.mappings) == [("tcp", 443)]
 
 
-@once
 def test_natd_without_any_gateway(lab):
     """The router forwards and speaks nothing; the word for that, and advice."""
     _router, _server, host = lan(lab)
@@ -86,7 +80,6 @@ def test_natd_without_any_gateway(lab):
     natd.stop()
 
 
-@once
 def test_natd_a_silent_gateway_wakes_up(lab):
     """It accepts everything and answers nothing; later it does."""
     fake, natd = fake_home(lab, pcp=True, natpmp=True, upnp={})
@@ -100,7 +93,6 @@ def test_natd_a_silent_gateway_wakes_up(lab):
     assert natd.mapping()["by"] in ("PCP", "NAT-PMP")
 
 
-@once
 def test_natd_a_slow_gateway(lab):
     """A second for each answer is slow, not silent."""
     fake, natd = fake_home(lab, upnp={"delay": 1.0})
@@ -108,7 +100,6 @@ def test_natd_a_slow_gateway(lab):
     assert ours(fake) == {("tcp", 443): 443}
 
 
-@once
 def test_natd_a_slow_pcp_server(lab):
     fake, natd = fake_home(lab, pcp=True, control={"delay": 1.0})
     natd.wait_mapped("tcp:443", timeout=25)
@@ -126,7 +117,6 @@ def permanent_only(lab, error):
     return fake, natd
 
 
-@once
 def test_natd_permanent_leases_only(lab):
     fake, natd = permanent_only(lab, 725)
     fake.mappings.clear()  # as silently as a full table does it
@@ -135,14 +125,12 @@ def test_natd_permanent_leases_only(lab):
     assert not fake.mappings
 
 
-@once
 def test_natd_permanent_leases_only_by_402(lab):
     fake, natd = permanent_only(lab, 402)
     natd.stop()
     assert not fake.mappings
 
 
-@once
 def test_natd_short_leases_by_natpmp(lab):
     """A gateway that grants eight seconds is asked again before they are over, and not all the
     time."""
@@ -167,22 +155,18 @@ def refused(lab, error, state, word):
     assert len(fake.asked("upnp", "AddPortMapping")) == before, "it is asked again and again"
 
 
-@once
 def test_natd_718(lab):
     refused(lab, 718, "conflicting", "718")
 
 
-@once
 def test_natd_606(lab):
     refused(lab, 606, "refused", "606")
 
 
-@once
 def test_natd_501(lab):
     refused(lab, 501, "refused", "501")
 
 
-@once
 def test_natd_secure_mode_refuses_another_host(lab):
     _fake, natd = fake_home(lab, file="map:\n- {protocol: tcp, port: 443, host: " + NEIGHBOUR +
                             "}\n", upnp={})
@@ -190,7 +174,6 @@ def test_natd_secure_mode_refuses_another_host(lab):
     assert "another host" in m["why"] or "606" in m["why"], m
 
 
-@once
 def test_natd_pcp_refuses(lab):
     """NOT_AUTHORIZED: said in words, and not answered by trying harder."""
     fake, natd = fake_home(lab, pcp=True, control={"result": 2})
@@ -198,6 +181,99 @@ def test_natd_pcp_refuses(lab):
     assert "NOT_AUTHORIZED" in m["why"], m
     time.sleep(1)
     assert len(fake.asked("pcp", "map")) == 1
+
+
+def named_by_tr_064(lab, **more):
+    """What it has, it has by the names of TR-064 alone."""
+    fake, natd = fake_home(lab, upnp={"owner": "dslforum-org", **more})
+    mapped_by(natd, fake, "UPnP")
+
+
+def test_natd_services_of_tr_064(lab):
+    named_by_tr_064(lab)
+
+
+def test_natd_services_of_tr_064_behind_other_searches(lab):
+    """It answers like any device; so does a television, which is not asked for anything."""
+    named_by_tr_064(lab, answers=("upnp:rootdevice",))
+
+
+def test_natd_a_gateway_that_answers_to_all_only(lab):
+    fake, natd = fake_home(lab, upnp={"answers": ("ssdp:all",)})
+    mapped_by(natd, fake, "UPnP")
+
+
+def six(lab):
+    """(router, host, the router's link-local address on the LAN) with IPv6."""
+    router, _server, host = lan(lab)
+    for machine, dev, address in ((router, "lan0", "2001:db8:77::1"),
+                                  (host, "eth0", "2001:db8:77::2")):
+        machine.ip("addr", "add", f"{address}/64", "dev", dev, "nodad")
+    local = "fe80::77"
+    router.ip("addr", "add", f"{local}/64", "dev", "lan0", "nodad")
+    host.ip("route", "add", "default", "via", local, "dev", "eth0")
+    return router, host, local
+
+
+def pinhole(lab, address, **options):
+    """A firewall whose description is at this address lets natd's host, and no other, open a port."""
+    router, host, local = six(lab)
+    if address.startswith("fd"):
+        router.ip("addr", "add", f"{address}/64", "dev", "lan0", "nodad")
+    fake = Gateway6(lab, router, address or local, **options)
+    natd = Natd(host, "--map", "tcp:443")
+    natd.wait_mapped("tcp:443/ipv6")
+    assert natd.mapping(family="ipv6")["by"] == "UPnP"
+    assert list(fake.holes.values()) == [("2001:db8:77::2", 443)]
+    natd.stop()
+    assert not fake.holes
+
+
+def test_natd_pinhole_at_a_global_location(lab):
+    pinhole(lab, "2001:db8:77::1")
+
+
+def test_natd_pinhole_at_a_link_local_location(lab):
+    pinhole(lab, "")
+
+
+def test_natd_pinhole_at_a_unique_local_location(lab):
+    pinhole(lab, "fd00:77::1")
+
+
+def test_natd_pinhole_by_searches_of_any_device(lab):
+    pinhole(lab, "2001:db8:77::1", answers=("upnp:rootdevice",))
+
+
+def test_natd_pinhole_over_ipv4(lab):
+    """The service is there, and answers over IPv4 alone."""
+    router, host, _local = six(lab)
+    fake = FakeGateway(lab, router, ROUTER, upnp={"pinholes": True})
+    natd = Natd(host, "--map", "tcp:443")
+    natd.wait_mapped("tcp:443", "tcp:443/ipv6")
+    assert list(fake.upnp.holes.values()) == [("2001:db8:77::2", 443)]
+    natd.stop()
+    assert not fake.upnp.holes
+
+
+def test_natd_pinholes_that_the_owner_has_not_allowed(lab):
+    """As at a FRITZ!Box: by its status, or by 606. Once the box is ticked it is asked again."""
+    router, host, _local = six(lab)
+    fake = Gateway6(lab, router, "2001:db8:77::1")
+    fake.allowed = 0
+    natd = Natd(host, "--map", "tcp:443")
+    m = natd.wait_state("refused", family="ipv6")
+    assert "independent port sharing" in m["why"], m
+    assert not fake.holes
+    fake.allowed, fake.error = 1, {"AddPinhole": 606}
+    natd.call("renew")
+    natd.call("probe")
+    wait_until("it was asked", lambda: [a for _, a, _ in fake.seen if a == "AddPinhole"])
+    m = natd.wait_state("refused", family="ipv6")
+    assert "(606)" in m["why"] and "independent port sharing" in m["why"], m
+    fake.error = {}
+    natd.call("renew")
+    natd.wait_mapped("tcp:443/ipv6")
 
 
 def test_natd_an_entry_that_is_switched_off(lab):
@@ -233,7 +309,6 @@ def other_port(lab, which, **speaks):
     return fake_home(lab, "--map", which, control={"shift": 1000}, **speaks)
 
 
-@once
 def test_natd_pcp_gives_another_port_to_any(lab):
     fake, natd = other_port(lab, "tcp:443:any", pcp=True)
     natd.wait_mapped("tcp:443")
@@ -241,7 +316,6 @@ def test_natd_pcp_gives_another_port_to_any(lab):
     assert not fake.asked("pcp", "map")[0]["prefer_failure"]
 
 
-@once
 def test_natd_pcp_gives_another_port_than_the_one(lab):
     """It ignores PREFER_FAILURE: what was not asked for is given back."""
     fake, natd = other_port(lab, "tcp:5000", pcp=True)
@@ -250,7 +324,6 @@ def test_natd_pcp_gives_another_port_than_the_one(lab):
     wait_until("it was given back", lambda: ours(fake) == {})
 
 
-@once
 def test_natd_natpmp_gives_another_port_than_the_one(lab):
     fake, natd = other_port(lab, "tcp:5000", natpmp=True)
     natd.wait_state("conflicting", port=5000)
@@ -283,25 +356,21 @@ def same_verdict(lab, address, verdict):
     return said.pop()
 
 
-@once
 def test_natd_private_external_address(lab):
     sentence, advice = same_verdict(lab, "10.99.0.10", "double_nat")
     assert "10.99.0.10" in sentence and "bridge mode" in advice
 
 
-@once
 def test_natd_carriers_external_address(lab):
     sentence, advice = same_verdict(lab, "100.64.3.4", "cgnat")
     assert "100.64.3.4" in sentence and "provider" in advice
 
 
-@once
 def test_natd_no_external_address(lab):
     _sentence, advice = same_verdict(lab, None, "double_nat")
     assert "bridge mode" in advice
 
 
-@once
 def test_natd_external_address_of_zeroes(lab):
     """Mapped, it says, to nowhere: the port is told, and no address that is none."""
     fake, natd = fake_home(lab, natpmp=True, control={"external": "0.0.0.0"})
@@ -359,12 +428,10 @@ def believes_nothing(lab, spoil, source=None):
     return wrong, natd
 
 
-@once
 def test_natd_answers_from_another_address(lab):
     believes_nothing(lab, bytes, f"{LAN}.200")
 
 
-@once
 def test_natd_pcp_answers_with_wrong_nonces(lab):
     """To its probe it answers rightly, so that it is asked; all of its mappings are another's."""
     def spoil(reply):
@@ -382,7 +449,6 @@ def test_natd_pcp_answers_with_wrong_nonces(lab):
     natd.wait_mapped("tcp:443", timeout=20)
 
 
-@once
 def test_natd_pcp_answers_with_wrong_ports(lab):
     def spoil(reply):
         if reply[0] == 0:
@@ -397,14 +463,12 @@ def test_natd_pcp_answers_with_wrong_ports(lab):
     assert natd.mapping()["state"] == "requested", natd.mapping()
 
 
-@once
 def test_natd_answers_cut_short(lab):
     believes_nothing(lab, lambda reply: reply[:len(reply) - 3])
 
 
 # ---- falling over ---------------------------------------------------------------------------------
 
-@once
 def test_natd_falls_over_and_never_maps_twice(lab):
     """PCP and NAT-PMP fall silent while UPnP goes on with the same table, and come back."""
     fake, natd = fake_home(lab, pcp=True, natpmp=True, upnp={"version": 2},

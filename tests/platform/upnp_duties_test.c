@@ -7,7 +7,7 @@
  *
  * links: upnp/driver/worker_duties.c upnp/driver/worker_inspect.c upnp/driver/igd.c
  * links: upnp/driver/exchange.c upnp/reply.c upnp/location.c core/addr.c
- * links: portmap/gateway/driver.c
+ * links: portmap/gateway/driver.c upnp/ssdp.c core/parse/text.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -296,12 +296,15 @@ static void test_what_is_switched_off_is_no_mapping(void **state)
 		snprintf(off, sizeof(off), OFF, no[i]);
 		snprintf(on, sizeof(on), OFF, yes[i]);
 		START("WANIPConnection:1", {ASK, NULL, 714, NULL}, {ADD, "<NewEnabled>1<", 0, NULL},
-		      {ASK, NULL, 0, off}, {ASK, NULL, 0, off}, {ADD, "<NewEnabled>1<", 0, NULL},
-		      {ASK, NULL, 0, on});
+		      {ASK, NULL, 0, off}, {ASK, NULL, 0, off}, {ASK, NULL, 0, off},
+		      {ADD, "<NewEnabled>1<", 0, NULL}, {ASK, NULL, 0, on});
 		worker_map(&igd, &r, &a);
 		assert_false(a.ok);
 		assert_int_equal(a.failure, PORTMAP_REFUSED);
 		assert_non_null(strstr(a.why, "switched off"));
+		worker_look(&igd, &r, &a);
+		assert_true(a.ok);
+		assert_false(a.there);
 		worker_map(&igd, &r, &a);
 		expect_mapped(&a, 8443, 600);
 	}
@@ -414,7 +417,8 @@ static void test_pinholes(void **state)
 static void pinholes_of_others_are_refused_in_other_words(void)
 {
 	START("WANIPv6FirewallControl:1", {"AddPinhole", NULL, 606, NULL});
-	assert_true(addr_from_literal("127.0.0.9", 443, &r.internal));
+	assert_true(addr_from_literal("2001:db8::9", 443, &r.internal));
+	assert_true(addr_from_literal("2001:db8::2", 0, &r.source));
 	worker_pinhole(&igd, &r, &a);
 	expect_failed(&a, PORTMAP_REFUSED);
 	assert_non_null(strstr(a.why, "for the host that asks"));

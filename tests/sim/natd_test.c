@@ -360,6 +360,47 @@ static void a_new_configuration_changes_what_differs(void **state)
 	natd_scene_end(w);
 }
 
+/* The gateway's address is the file's: at the start, and when the file is read again. */
+static void the_file_may_name_the_gateway(void **state)
+{
+	char more[ADDR_TEXT_BYTES + 16], text[ADDR_TEXT_BYTES];
+	struct natd_scene *w;
+	struct addr other = test_loopback(77, 0);
+
+	addr_format_host(&other, text);
+	snprintf(more, sizeof(more), "gateway: %s\n", text);
+	w = natd_scene_begin(state, dir, SCENE_UDP, more);
+	assert_true(addr_same_host(&w->natd.network.places[PORTMAP_IPV4].gateway, &other));
+	run_for(w->f, 300);
+	assert_int_equal(w->gateway.maps, 0);
+	rewrite(w, SCENE_UDP, "");
+	natd_reload(&w->natd, &w->arguments, -1);
+	natd_scene_await(w, MAPPING_VERIFIED);
+	assert_int_equal(w->gateway.maps, 1);
+	natd_scene_end(w);
+}
+
+/* In a network of a container's own no gateway answers, and it is said where to run instead. */
+static void in_a_container_it_is_said_where_to_run(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, "pcp: false\n");
+
+	w->natd.contained = true;
+	w->gateway.deaf = true;
+	for (int i = 0; i < 4000 && !w->natd.told_contained; i++)
+		run_for(w->f, 5);
+	assert_null(strstr(w->natd.truth.advice, "--network host")); /* a card of its own */
+	fake_kernel.links[0].pair = true;
+	fake_kernel_changed();
+	w->natd.network.pair = true;
+	for (int i = 0; i < 8000 && !w->natd.told_contained; i++) {
+		run_for(w->f, 5);
+		natd_judge(&w->natd);
+	}
+	assert_non_null(strstr(w->natd.truth.advice, "--network host"));
+	natd_scene_end(w);
+}
+
 static void what_only_a_restart_changes_is_said(void **state)
 {
 	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, "");
@@ -421,6 +462,8 @@ int main(void)
 		RING_TEST(a_refusal_is_told),
 		RING_TEST(a_new_configuration_changes_what_differs),
 		RING_TEST(what_only_a_restart_changes_is_said),
+		RING_TEST(the_file_may_name_the_gateway),
+		RING_TEST(in_a_container_it_is_said_where_to_run),
 		RING_TEST(what_stun_servers_see_is_judged),
 	};
 

@@ -50,8 +50,10 @@ static struct network_watch watch;
 static void start(struct ring_fixture *f)
 {
 	changes = 0;
-	watch = (struct network_watch){
-		.ring = f->r, .interface = watch.interface, .changed = network_was_changed};
+	watch = (struct network_watch){.ring = f->r,
+				       .interface = watch.interface,
+				       .gateway = watch.gateway,
+				       .changed = network_was_changed};
 	assert_int_equal(network_watch_start(&watch), 0);
 }
 
@@ -322,6 +324,46 @@ static void a_named_interface_counts_alone(void **state)
 	stop(f);
 }
 
+/* Another gateway than the route's, on the route's interface; of its family alone. */
+static void a_named_gateway_is_asked_in_place_of_the_routes(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	struct addr named;
+
+	home();
+	assert_true(addr_from_literal("192.168.77.254", 0, &named));
+	look(f, NULL);
+	assert_false(watch.now.pair);
+	assert_false(addr_same_host(&watch.now.places[V4].gateway, &named));
+	watch.gateway = named;
+	network_watch_pin(&watch, NULL);
+	run_for(f, 20);
+	assert_int_equal(changes, 1);
+	assert_true(addr_equal(&watch.now.places[V4].gateway, &named));
+	assert_true(watch.now.places[V4].source.len > 0);
+	assert_true(addr_from_literal("fe80::77", 0, &watch.gateway));
+	network_watch_pin(&watch, NULL);
+	run_for(f, 20);
+	assert_false(addr_same_host(&watch.now.places[V4].gateway, &named));
+	if (watch.now.places[V6].gateway.len > 0)
+		assert_int_equal(watch.now.places[V6].gateway.v6.sin6_scope_id,
+				 watch.now.places[V6].index);
+	watch.gateway.len = 0;
+	stop(f);
+}
+
+static void an_end_of_a_pair_is_known(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+
+	home();
+	for (size_t i = 0; i < FAKE_MAX; i++)
+		fake_kernel.links[i].pair = true;
+	look(f, NULL);
+	assert_true(watch.now.pair);
+	stop(f);
+}
+
 /* Ours: what the route asks for, else what shares the gateway's subnet, else the first. */
 static void our_address_goes_with_the_gateway(void **state)
 {
@@ -578,6 +620,8 @@ int main(void)
 		RING_TEST(a_link_without_a_gateway_is_a_way_out),
 		RING_TEST(nexthop_objects_are_followed),
 		RING_TEST(a_named_interface_counts_alone),
+		RING_TEST(a_named_gateway_is_asked_in_place_of_the_routes),
+		RING_TEST(an_end_of_a_pair_is_known),
 		RING_TEST(our_address_goes_with_the_gateway),
 		RING_TEST(the_first_of_several_next_hops_counts),
 		RING_TEST(an_ipv6_address_that_stays_is_chosen),

@@ -10,7 +10,7 @@
  * links: tests/support/ring_fixture_world.c tests/world/calls.c tests/world/kernel.c
  * links: tests/world/memory.c tests/world/packet.c tests/world/pipes.c tests/world/ring_sim.c
  * links: tests/world/store.c tests/world/stream.c tests/world/stream_connect.c tests/world/world.c
- * links: core/memory.c
+ * links: core/memory.c upnp/ssdp.c core/parse/text.c
  */
 #include "tests/support/ring_fixture.h"
 
@@ -24,6 +24,8 @@
 #include "upnp/driver/driver.h"
 #include "upnp/driver/listener.h"
 
+#define GATEWAY "urn:schemas-upnp-org:device:InternetGatewayDevice:1"
+
 /* ---- a worker that does as it is told ---- */
 
 enum manners { ANSWERS, DIES, NONSENSE, WRONG_NUMBER, HANGS };
@@ -34,6 +36,7 @@ static struct script {
 	struct addr dies_at; /* INSPECT of this host ends the worker; len 0: none */
 	struct upnp_request last[UPNP_DUTIES];
 	const char *dead_path; /* INSPECT of it finds nothing; NULL: none */
+	bool no_pinholes;      /* no device has them; over IPv6 none answers a search anyway */
 	unsigned delay_ms;     /* before an answer */
 	unsigned asked[UPNP_DUTIES], workers;
 } the_script, *const script = &the_script;
@@ -106,6 +109,10 @@ static bool worker_serves(struct worker *w, size_t len)
 	if (r.duty == UPNP_INSPECT && script->dead_path &&
 	    strcmp(r.location.path, script->dead_path) == 0)
 		a = (struct upnp_answer){.failure = PORTMAP_SILENT, .why = "nothing is there"};
+	if (r.duty == UPNP_INSPECT && r.pinholes && script->no_pinholes)
+		a = (struct upnp_answer){.failure = PORTMAP_UNSUPPORTED, .why = "no pinholes"};
+	if (r.duty == UPNP_DISCOVER && r.source.sa.sa_family == AF_INET6)
+		a.device_count = 0;
 	a.number = r.number + (script->manners[r.duty] == WRONG_NUMBER);
 	w->out = upnp_answer_line(r.duty, &a, &w->out_len);
 	assert_non_null(w->out);
@@ -174,9 +181,9 @@ static struct upnp_listener *listener; /* NULL: none is open */
 
 int upnp_listener_start(struct upnp_listener *l, int family, unsigned index)
 {
-	assert_int_equal(family, AF_INET);
 	assert_int_equal(index, 2);
-	listener = l;
+	if (family == AF_INET)
+		listener = l;
 	return 0;
 }
 
@@ -207,6 +214,7 @@ struct upnp_world {
 	struct portmap_place places[PORTMAP_FAMILIES];
 	struct portmap_driver *driver;
 	unsigned available, unavailable, restarted, moved, mapped, failed, unmapped, stopped;
+	unsigned available6, unavailable6, restarted6; /* of these for IPv6 */
 	bool unmapped_ok;
 	enum portmap_failure failure;
 	struct addr external;
@@ -226,7 +234,9 @@ static void world_available(struct portmap_heard *h, enum portmap_protocol p, en
 
 	assert_int_equal(p, PORTMAP_UPNP);
 	w->available++;
-	w->external = g->external;
+	w->available6 += f == PORTMAP_IPV6;
+	if (f == PORTMAP_IPV4)
+		w->external = g->external;
 	snprintf(w->about, sizeof(w->about), "%s", g->about);
 }
 
@@ -236,6 +246,7 @@ static void world_unavailable(struct portmap_heard *h, enum portmap_protocol p,
 	struct upnp_world *w = upnp_world_of(h);
 
 	w->unavailable++;
+	w->unavailable6 += f == PORTMAP_IPV6;
 	w->failure = failure;
 	snprintf(w->why, sizeof(w->why), "%s", why);
 }
@@ -246,6 +257,7 @@ static void world_restarted(struct portmap_heard *h, enum portmap_protocol p, en
 	struct upnp_world *w = upnp_world_of(h);
 
 	w->restarted++;
+	w->restarted6 += f == PORTMAP_IPV6;
 	snprintf(w->why, sizeof(w->why), "%s", why);
 }
 
@@ -302,6 +314,7 @@ static struct upnp_device device(unsigned host, uint32_t boot)
 				    .from = lan(host, 0),
 				    .has_boot = true,
 				    .boot = boot,
+				    .meaning = SSDP_GATEWAY,
 				    .server = "Test/1"};
 }
 
@@ -324,6 +337,9 @@ static void good_script(void)
 	script->answers[UPNP_INSPECT].mappings =
 		(struct upnp_service){.type = "urn:schemas-upnp-org:service:WANIPConnection:1",
 				      .control = location(1, "/ctl")};
+	script->answers[UPNP_INSPECT].pinholes = (struct upnp_service){
+		.type = "urn:schemas-upnp-org:service:WANIPv6FirewallControl:1",
+		.control = location(1, "/6fc")};
 	script->answers[UPNP_INSPECT].external = outside("45.0.0.10");
 	snprintf(script->answers[UPNP_INSPECT].about, UPNP_ABOUT_BYTES, "Box");
 	script->answers[UPNP_MAP].external_port = 443;
@@ -333,7 +349,7 @@ static void good_script(void)
 	snprintf(script->answers[UPNP_PINHOLE].uid, UPNP_UID_BYTES, "42");
 }
 
-static struct upnp_world *begin(void **state)
+static struct upnp_world *begin_with(void **state, const struct portmap_place *six)
 {
 	struct ring_fixture *f = ring_fixture(state);
 	struct upnp_world *w = calloc(1, sizeof(*w));
@@ -351,7 +367,8 @@ static struct upnp_world *begin(void **state)
 			  .failed = world_failed,
 			  .unmapped = world_unmapped},
 		.f = f,
-		.places = {{.gateway = lan(1, 0), .source = lan(2, 0), .prefix = 24, .index = 2}},
+		.places = {{.gateway = lan(1, 0), .source = lan(2, 0), .prefix = 24, .index = 2},
+			   *six},
 	};
 	w->launcher.ring = f->r;
 	options = (struct upnp_driver_options){
@@ -361,6 +378,11 @@ static struct upnp_world *begin(void **state)
 	w->driver->stopped = world_stopped;
 	assert_true(w->driver->families[PORTMAP_IPV4]);
 	return w;
+}
+
+static struct upnp_world *begin(void **state)
+{
+	return begin_with(state, &(struct portmap_place){.index = 0});
 }
 
 static void end(struct upnp_world *w)
@@ -635,6 +657,7 @@ static void what_is_forgotten_is_not_told(void **state)
 static void announce(unsigned host, enum ssdp_kind kind, uint32_t boot)
 {
 	struct ssdp_message m = {.kind = kind,
+				 .target = GATEWAY,
 				 .location = location(host, "/root.xml"),
 				 .has_boot = true,
 				 .boot = boot};
@@ -681,8 +704,10 @@ static void going_and_coming_back_is_a_restart(void **state)
 static void strangers_announcements_lead_to_nothing(void **state)
 {
 	struct upnp_world *w = begin(state);
-	struct ssdp_message m = {
-		.kind = SSDP_ALIVE, .location = location(3, "/evil.xml"), .has_boot = true};
+	struct ssdp_message m = {.kind = SSDP_ALIVE,
+				 .target = GATEWAY,
+				 .location = location(3, "/evil.xml"),
+				 .has_boot = true};
 	struct addr from = lan(9, 1900);
 
 	probe(w);
@@ -702,7 +727,8 @@ static void strangers_announcements_lead_to_nothing(void **state)
 static void a_device_that_is_announced_is_looked_at(void **state)
 {
 	struct upnp_world *w = begin(state);
-	struct ssdp_message m = {.kind = SSDP_ALIVE, .location = location(3, "/root.xml")};
+	struct ssdp_message m = {
+		.kind = SSDP_ALIVE, .target = GATEWAY, .location = location(3, "/root.xml")};
 	struct addr from = lan(9, 1900);
 
 	listener->heard(listener, &from, &m);
@@ -719,6 +745,7 @@ static void a_forged_announcement_takes_nothing_away(void **state)
 {
 	struct upnp_world *w = begin(state);
 	struct ssdp_message m = {.kind = SSDP_ALIVE,
+				 .target = GATEWAY,
 				 .location = location(1, "/gone.xml"),
 				 .has_boot = true,
 				 .boot = 9};
@@ -730,6 +757,48 @@ static void a_forged_announcement_takes_nothing_away(void **state)
 	await_count(w, &w->available, 2);
 	assert_int_equal(w->unavailable, 0);
 	assert_int_equal(script->asked[UPNP_INSPECT], 3); /* the forged place, and the true one */
+	end(w);
+}
+
+static void announce_as(const char *target, unsigned host, const char *path, enum ssdp_kind kind)
+{
+	struct ssdp_message m = {.kind = kind, .location = location(host, path)};
+	struct addr from = lan(host, 1900);
+
+	snprintf(m.target, sizeof(m.target), "%s", target);
+	listener->heard(listener, &from, &m);
+}
+
+/* What else is on the gateway's address comes and goes without a word about the gateway. */
+static void what_is_beside_the_gateway_is_not_it(void **state)
+{
+	static const char tr_064[] = "urn:dslforum-org:device:InternetGatewayDevice:1";
+	struct upnp_world *w = begin(state);
+
+	probe(w);
+	announce_as("upnp:rootdevice", 1, "/media.xml", SSDP_BYEBYE);
+	announce_as("upnp:rootdevice", 1, "/media.xml", SSDP_ALIVE);
+	announce_as(tr_064, 1, "/tr64.xml", SSDP_BYEBYE);
+	announce_as(tr_064, 1, "/tr64.xml", SSDP_ALIVE);
+	announce(1, SSDP_ALIVE, 7);
+	run_for(w->f, 2000);
+	assert_int_equal(script->asked[UPNP_INSPECT], 1);
+	assert_int_equal(w->restarted, 0);
+	end(w);
+}
+
+/* One that is named by no kind of device is looked at where it is the gateway. */
+static void a_gateway_may_announce_itself_as_any_device(void **state)
+{
+	struct upnp_world *w = begin(state);
+
+	announce_as("upnp:rootdevice", 3, "/tv.xml", SSDP_ALIVE);
+	announce_as("upnp:rootdevice", 1, "/root.xml", SSDP_BYEBYE);
+	run_for(w->f, 2000);
+	assert_int_equal(script->asked[UPNP_INSPECT], 0);
+	announce_as("upnp:rootdevice", 1, "/root.xml", SSDP_ALIVE);
+	await_count(w, &w->available, 1);
+	assert_int_equal(script->asked[UPNP_INSPECT], 1);
 	end(w);
 }
 
@@ -800,6 +869,61 @@ static void a_worker_that_hangs_is_given_up(void **state)
 		run_for(f, 1);
 }
 
+/* ---- IPv6 over IPv4 ---- */
+
+static struct upnp_world *begin6(void **state)
+{
+	const struct portmap_place six = {.gateway = outside("fe80::1"),
+					  .source = outside("2001:db8::2"),
+					  .prefix = 64,
+					  .index = 2};
+
+	return begin_with(state, &six);
+}
+
+/* A gateway whose IPv6 firewall takes its commands over IPv4 alone. */
+static void pinholes_are_asked_for_over_ipv4_where_no_device_answers_over_ipv6(void **state)
+{
+	struct upnp_world *w = begin6(state);
+	struct portmap_request r = request();
+	struct addr four = lan(2, 0), inside = outside("2001:db8::2");
+
+	w->driver->probe(w->driver);
+	await_count(w, &w->available6, 1);
+	assert_true(script->last[UPNP_INSPECT].pinholes);
+	assert_true(addr_same_host(&script->last[UPNP_INSPECT].source, &four));
+	assert_int_equal(script->asked[UPNP_DISCOVER], 2);
+	addr_set_port(&inside, 8443);
+	r.internal = inside;
+	r.external = inside;
+	w->driver->map(w->driver, &r);
+	await_count(w, &w->mapped, 1);
+	assert_int_equal(script->asked[UPNP_PINHOLE], 1);
+	assert_true(addr_same_host(&script->last[UPNP_PINHOLE].source, &four));
+	assert_true(addr_equal(&script->last[UPNP_PINHOLE].internal, &inside));
+	assert_true(addr_equal(&w->external, &inside));
+	/* A restart that is told over IPv4 is this one's as well. */
+	announce(1, SSDP_ALIVE, 8);
+	await_count(w, &w->restarted6, 1);
+	assert_int_equal(w->restarted, 2);
+	end(w);
+}
+
+static void a_gateway_without_pinholes_is_looked_at_once(void **state)
+{
+	struct upnp_world *w = begin6(state);
+
+	script->no_pinholes = true;
+	w->driver->probe(w->driver);
+	await_count(w, &w->unavailable6, 1);
+	assert_int_equal(w->failure, PORTMAP_UNSUPPORTED);
+	assert_string_equal(w->why, "no pinholes");
+	run_for(w->f, 2000);
+	assert_int_equal(script->asked[UPNP_INSPECT], 2);
+	assert_int_equal(w->unavailable, 1);
+	end(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -816,6 +940,10 @@ int main(void)
 		RING_TEST(strangers_announcements_lead_to_nothing),
 		RING_TEST(a_device_that_is_announced_is_looked_at),
 		RING_TEST(a_forged_announcement_takes_nothing_away),
+		RING_TEST(pinholes_are_asked_for_over_ipv4_where_no_device_answers_over_ipv6),
+		RING_TEST(a_gateway_without_pinholes_is_looked_at_once),
+		RING_TEST(what_is_beside_the_gateway_is_not_it),
+		RING_TEST(a_gateway_may_announce_itself_as_any_device),
 		RING_TEST(a_flood_of_announcements_is_slowed_down),
 		RING_TEST(a_worker_that_hangs_is_given_up),
 	};

@@ -120,6 +120,19 @@ static void number_attribute(uint16_t type, uint32_t n)
 
 /* ---- answers ---- */
 
+/* IFLA_LINKINFO: attributes within an attribute. */
+static void tell_kind(const char *kind)
+{
+	uint8_t nested[64];
+	struct rtattr *a = (struct rtattr *)nested;
+
+	memset(nested, 0, sizeof(nested));
+	a->rta_type = IFLA_INFO_KIND;
+	a->rta_len = (unsigned short)RTA_LENGTH(strlen(kind) + 1);
+	memcpy(RTA_DATA(a), kind, strlen(kind) + 1);
+	attribute(IFLA_LINKINFO, nested, RTA_ALIGN(a->rta_len));
+}
+
 static bool tell_links(struct netlink_reader *r, unsigned index)
 {
 	for (size_t i = 0; i < FAKE_MAX; i++) {
@@ -134,6 +147,7 @@ static bool tell_links(struct netlink_reader *r, unsigned index)
 			       (l->tunnel ? (unsigned)IFF_POINTOPOINT : 0);
 		number_attribute(IFLA_MTU, 1500);
 		attribute(IFLA_IFNAME, l->name, strlen(l->name) + 1);
+		tell_kind(l->pair ? "veth" : "veth0");
 		(void)r->message(r, &message.head);
 		return true;
 	}

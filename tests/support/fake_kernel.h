@@ -18,7 +18,7 @@
 struct fake_link {
 	unsigned index;
 	const char *name;
-	bool down, tunnel;
+	bool down, tunnel, pair; /* pair: veth */
 };
 
 struct fake_address {

@@ -2,6 +2,7 @@
 /*
  * igd: descriptions of gateways, honest and not.
  * links: upnp/driver/igd.c upnp/driver/exchange.c upnp/reply.c upnp/location.c core/addr.c
+ * links: upnp/ssdp.c core/parse/text.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +19,9 @@
 	"<service><serviceType>urn:schemas-upnp-org:service:" type "</serviceType>"                \
 	"<SCPDURL>/s.xml</SCPDURL><controlURL>" control "</controlURL>"                            \
 	"<eventSubURL>/e</eventSubURL></service>"
+#define DSLFORUM(type, control)                                                                    \
+	"<service>\n<serviceType>urn:dslforum-org:service:" type "</serviceType>"                  \
+	"<controlURL>" control "</controlURL></service>"
 #define ROOT(base, services)                                                                       \
 	"<?xml version=\"1.0\"?><root xmlns=\"urn:schemas-upnp-org:device-1-0\">" base             \
 	"<device><friendlyName>Home &lt;box&gt;</friendlyName><modelName>X</modelName>"            \
@@ -76,6 +80,9 @@ static void test_commands_go_nowhere_else(void **state)
 		ROOT("<URLBase>http://10.0.0.9/</URLBase>", SERVICE("WANIPConnection:1", "/x")),
 		ROOT("<URLBase>x</URLBase>", SERVICE("WANIPConnection:1", "/x")),
 		ROOT("", SERVICE("WANIPConnection:1\"", "/x")),
+		ROOT("", DSLFORUM("WANIPConnection:1", "http://192.168.1.2/x")),
+		ROOT("", DSLFORUM("WANIPConnection:1", "")),
+		ROOT("", DSLFORUM("DeviceInfo:1", "/x")),
 		ROOT("", SERVICE("Layer3Forwarding:1", "/x")),
 		"not XML",
 		"",
@@ -103,6 +110,53 @@ static void test_another_port_of_the_same_host(void **state)
 	       "http://192.168.1.1:81/x");
 }
 
+/* The services of TR-064, beside others or alone, under their own names. */
+static void test_services_by_the_names_of_tr_064(void **state)
+{
+	struct igd_description d;
+
+	assert_int_equal(describe(ROOT("", DSLFORUM("DeviceInfo:1",
+						    "/info") DSLFORUM("WANPPPConnection:1", "/ppp")
+						   DSLFORUM("WANIPConnection:1", "ip")
+							   DSLFORUM("WANIPConnection:2", "/third")),
+				  &d),
+			 0);
+	assert_string_equal(d.connections[0].type, "");
+	expect(&d.connections[2], "urn:dslforum-org:service:WANPPPConnection:1",
+	       "http://192.168.1.1:5000/ppp");
+	expect(&d.connections[3], "urn:dslforum-org:service:WANIPConnection:1",
+	       "http://192.168.1.1:5000/ip");
+	/* Those of UPnP come first. */
+	assert_int_equal(describe(ROOT("<URLBase>http://192.168.1.1:81</URLBase>",
+				       DSLFORUM("WANIPConnection:1", "/dsl")
+					       SERVICE("WANIPConnection:1", "/upnp")),
+				  &d),
+			 0);
+	expect(&d.connections[0], "urn:schemas-upnp-org:service:WANIPConnection:1",
+	       "http://192.168.1.1:81/upnp");
+	expect(&d.connections[2], "urn:dslforum-org:service:WANIPConnection:1",
+	       "http://192.168.1.1:81/dsl");
+	assert_string_equal(d.connections[3].type, "");
+}
+
+static void test_a_service_without_an_end_is_none(void **state)
+{
+	struct igd_description d;
+
+	assert_int_equal(describe("<serviceList><service", &d), -ENOENT);
+	assert_int_equal(describe("<service><serviceType>urn:dslforum-org:service:"
+				  "WANIPConnection:1</serviceType><controlURL>/x</controlURL>",
+				  &d),
+			 -ENOENT);
+	assert_int_equal(describe(ROOT("", "<service id=\"1\"><serviceType>"
+					   "urn:dslforum-org:service:WANIPConnection:1"
+					   "</serviceType><controlURL>/x</controlURL></service>"),
+				  &d),
+			 0);
+	expect(&d.connections[2], "urn:dslforum-org:service:WANIPConnection:1",
+	       "http://192.168.1.1:5000/x");
+}
+
 static void test_plain_texts(void **state)
 {
 	char text[8] = "untouch";
@@ -119,6 +173,8 @@ int main(void)
 		cmocka_unit_test(test_a_description),
 		cmocka_unit_test(test_commands_go_nowhere_else),
 		cmocka_unit_test(test_another_port_of_the_same_host),
+		cmocka_unit_test(test_services_by_the_names_of_tr_064),
+		cmocka_unit_test(test_a_service_without_an_end_is_none),
 		cmocka_unit_test(test_plain_texts),
 	};
 

@@ -68,6 +68,7 @@ static void test_all_else_is_refused(void **state)
 		"http://[192.168.1.1]/",
 		"http://[fe80::1%25eth0]/",
 		"http://[fe80::1%2]/",
+		"http://[::ffff:192.168.1.1]/",
 		"http://[fe80::1]x/",
 	};
 	struct location l, before;
@@ -121,6 +122,68 @@ static void test_neighbours(void **state)
 	assert_false(on_link("ff02::1", "2001:db8::2", 64));
 }
 
+/* ---- whom to follow ---- */
+
+static bool trusted(const char *host, const char *from, const char *gateway, bool alone)
+{
+	const char *ours = strchr(host, ':') ? "2001:db8:77::2" : "192.168.1.2";
+	struct addr h, f, g = {.len = 0}, s;
+	struct location_way way = {.source = &s,
+				   .gateway = &g,
+				   .prefix = strchr(host, ':') ? 64 : 24,
+				   .asked_alone = alone};
+
+	assert_true(addr_from_literal(host, 80, &h) && addr_from_literal(from, 1900, &f) &&
+		    addr_from_literal(ours, 0, &s) &&
+		    (!gateway || addr_from_literal(gateway, 0, &g)));
+	return location_trusted(&h, &f, &way);
+}
+
+static void test_senders_lead_to_themselves_and_to_the_gateway(void **state)
+{
+	for (int alone = 0; alone < 2; alone++) {
+		assert_true(trusted("192.168.1.1", "192.168.1.1", "192.168.1.1", alone));
+		assert_true(trusted("192.168.1.9", "192.168.1.9", "192.168.1.1", alone));
+		assert_true(trusted("192.168.1.1", "192.168.1.9", "192.168.1.1", alone));
+		assert_true(trusted("192.168.1.9", "192.168.1.9", NULL, alone));
+		assert_false(trusted("192.168.1.8", "192.168.1.9", "192.168.1.1", alone));
+		assert_false(trusted("192.168.1.8", "192.168.1.1", "192.168.1.1", alone));
+		assert_false(trusted("192.168.1.2", "192.168.1.2", "192.168.1.1", alone));
+		assert_false(trusted("127.0.0.1", "192.168.1.1", "192.168.1.1", alone));
+		assert_false(trusted("10.0.0.1", "10.0.0.1", "192.168.1.1", alone));
+		assert_false(trusted("192.168.1.1", "10.0.0.1", "192.168.1.1", alone));
+		/* That of the configuration is believed where it is. */
+		assert_true(trusted("10.0.0.1", "10.0.0.1", "10.0.0.1", alone));
+		assert_false(trusted("10.0.0.1", "192.168.1.9", "10.0.0.1", alone));
+	}
+}
+
+/* A gateway that is known as fe80::1 answers from, and names, any of its addresses. */
+static void test_an_ipv6_gateway_names_its_other_addresses(void **state)
+{
+	static const char gateway[] = "fe80::1", global[] = "2001:db8:77::1";
+
+	for (int alone = 0; alone < 2; alone++) {
+		assert_true(trusted("fe80::1", global, gateway, alone));
+		assert_true(trusted(global, global, gateway, alone));
+		assert_true(trusted("fd00:77::1", global, gateway, alone));
+		assert_true(trusted(global, "fe80::1", gateway, alone));
+		assert_false(trusted("::1", global, gateway, alone));
+		assert_false(trusted("ff02::1", global, gateway, alone));
+		assert_false(trusted("2001:db8:99::1", global, gateway, alone));
+		assert_false(trusted("fd00:77::1", "2001:db8:99::1", gateway, alone));
+		assert_false(trusted("2001:db8:77::2", global, gateway, alone)); /* ourselves */
+	}
+	/* Another identifier: only where the gateway alone was asked. */
+	assert_true(trusted("fd00:77::abcd", global, gateway, true));
+	assert_true(trusted("fe80::abcd", global, gateway, true));
+	assert_true(trusted("2001:db8:77::abcd", global, gateway, true));
+	assert_false(trusted("fd00:77::abcd", global, gateway, false));
+	assert_false(trusted("fe80::abcd", global, gateway, false));
+	assert_false(trusted("2001:db8:77::abcd", global, gateway, false));
+	assert_false(trusted("fd00:77::1", global, NULL, false));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -128,6 +191,8 @@ int main(void)
 		cmocka_unit_test(test_all_else_is_refused),
 		cmocka_unit_test(test_a_path_has_an_end),
 		cmocka_unit_test(test_neighbours),
+		cmocka_unit_test(test_senders_lead_to_themselves_and_to_the_gateway),
+		cmocka_unit_test(test_an_ipv6_gateway_names_its_other_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

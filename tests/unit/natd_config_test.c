@@ -84,6 +84,7 @@ static void the_command_line_is_enough(void **state)
 		.stun_count = 1,
 		.hook = "/bin/true",
 		.interface = "eth1",
+		.gateway = "192.168.1.254",
 	};
 	static const struct {
 		enum portmap_transport transport;
@@ -114,10 +115,22 @@ static void the_command_line_is_enough(void **state)
 	}
 	assert_int_equal(seen, 5);
 	assert_string_equal(c.interface, "eth1");
+	assert_string_equal(c.gateway, "192.168.1.254");
 	assert_string_equal(c.hook, "/bin/true");
 	assert_string_equal(c.socket, "/run/postern/natd.sock");
 	assert_int_equal(c.stun.count, 1);
 	natd_config_free(&c);
+}
+
+static void a_gateway_is_an_address(void **state)
+{
+	static const char *const wrong[] = {"router.lan", "192.168.1.1/24", "0.0.0.0", "192.168.1"};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_refused(&(struct natd_arguments){.maps = {"tcp:443"},
+							.map_count = 1,
+							.gateway = wrong[i]},
+			       "is not an IP address; write the router's");
 }
 
 static void the_command_line_adds_to_the_file(void **state)
@@ -258,6 +271,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_command_line_is_enough),
 		cmocka_unit_test(the_command_line_adds_to_the_file),
+		cmocka_unit_test(a_gateway_is_an_address),
 		cmocka_unit_test(what_is_wrong_is_named),
 		cmocka_unit_test(a_restart_is_needed_for_some),
 		cmocka_unit_test(nonces_last_and_differ),

@@ -141,10 +141,26 @@ static void test_a_search(void **state)
 
 static void test_targets(void **state)
 {
-	assert_true(ssdp_is_gateway(IGD));
-	assert_true(ssdp_is_gateway("urn:schemas-upnp-org:service:WANIPConnection:2"));
-	assert_false(ssdp_is_gateway("upnp:rootdevice"));
-	assert_false(ssdp_is_gateway("urn:schemas-upnp-org:device:MediaServer:1"));
+	static const struct {
+		const char *target;
+		enum ssdp_meaning meaning;
+	} cases[] = {
+		{IGD, SSDP_GATEWAY},
+		{"urn:schemas-upnp-org:service:WANIPConnection:2", SSDP_GATEWAY},
+		{"urn:schemas-upnp-org:service:WANPPPConnection:1", SSDP_GATEWAY},
+		{"urn:schemas-upnp-org:service:WANIPv6FirewallControl:1", SSDP_GATEWAY},
+		{"urn:dslforum-org:device:InternetGatewayDevice:1", SSDP_GATEWAY_DSLFORUM},
+		{"urn:dslforum-org:service:WANPPPConnection:1", SSDP_GATEWAY_DSLFORUM},
+		{"urn:dslforum-org:service:DeviceInfo:1", SSDP_OTHER},
+		{"upnp:rootdevice", SSDP_ANY_DEVICE},
+		{"ssdp:all", SSDP_ANY_DEVICE},
+		{"urn:schemas-upnp-org:device:MediaServer:1", SSDP_OTHER},
+		{"uuid:6d6e7570-0000-4000-8000-000000000001", SSDP_OTHER},
+		{"", SSDP_OTHER},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(ssdp_meaning(cases[i].target), cases[i].meaning);
 }
 
 int main(void)

@@ -78,6 +78,7 @@ static void test_requests(void **state)
 	r = request(UPNP_INSPECT);
 	r.location = url("http://[fe80::1]:5000/a");
 	r.location.host.v6.sin6_scope_id = 4;
+	r.pinholes = true;
 	same_request(&r);
 	r = full_request(UPNP_MAP);
 	r.external_port = 8443;
@@ -132,6 +133,7 @@ static void test_answers(void **state)
 		a.devices[i].from = at("192.168.1.1:0");
 		a.devices[i].has_boot = i > 0;
 		a.devices[i].boot = (uint32_t)i;
+		a.devices[i].meaning = (enum ssdp_meaning)(i % (SSDP_GATEWAY + 1));
 		memset(a.devices[i].server, 's', sizeof(a.devices[i].server) - 1);
 	}
 	a.device_count = UPNP_DEVICES_MAX;

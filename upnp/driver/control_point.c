@@ -40,6 +40,22 @@ static void remember_failure(struct upnp_control_point *c, enum portmap_failure 
 	snprintf(c->why, sizeof(c->why), "%s", why);
 }
 
+/* For IPv6: the device that serves IPv4 is the next candidate. False: there is none, or it was. */
+static bool borrow(struct upnp_control_point *c)
+{
+	const struct upnp_control_point *v4 = &c->driver->points[PORTMAP_IPV4];
+
+	if (c->family != PORTMAP_IPV6 || c->borrowing || !v4->there)
+		return false;
+	c->borrowing = true;
+	c->found[0] = v4->device;
+	c->found_count = 1;
+	c->next = 0;
+	c->phase = POINT_CANDIDATES;
+	upnp_driver_kick(c->driver);
+	return true;
+}
+
 static void not_there(struct upnp_control_point *c)
 {
 	struct upnp_driver *d = c->driver;
@@ -84,6 +100,7 @@ static void upnp_point_there(struct upnp_control_point *c, const struct upnp_dev
 	struct portmap_heard *h = d->base.heard;
 	struct portmap_gateway gateway = {.external = a->external};
 	char restart[PORTMAP_TEXT_BYTES];
+	struct upnp_control_point *borrower = &d->points[PORTMAP_IPV6];
 	bool moved;
 
 	note_restart(c, device, c->family == PORTMAP_IPV4 ? &a->mappings : &a->pinholes);
@@ -105,6 +122,12 @@ static void upnp_point_there(struct upnp_control_point *c, const struct upnp_dev
 	if (restart[0]) {
 		upnp_driver_restarted(d, c->family);
 		h->restarted(h, PORTMAP_UPNP, c->family, restart);
+		/* What is told over IPv4 counts for what was borrowed from there. */
+		if (c->family == PORTMAP_IPV4 && borrower->there &&
+		    borrower->device.location.host.sa.sa_family == AF_INET) {
+			memcpy(borrower->restart, restart, sizeof(borrower->restart));
+			upnp_point_probe(borrower);
+		}
 	}
 	if (moved)
 		h->external_changed(h, PORTMAP_UPNP, &c->external);
@@ -183,7 +206,7 @@ static void none_works(struct upnp_control_point *c)
 		c->why[0] = '\0';
 		c->phase = POINT_INSPECT;
 		upnp_driver_kick(c->driver);
-	} else {
+	} else if (!borrow(c)) {
 		not_there(c);
 	}
 }
@@ -191,9 +214,13 @@ static void none_works(struct upnp_control_point *c)
 static bool ask_inspect(struct upnp_control_point *c, const struct upnp_device *device)
 {
 	struct upnp_request r = {
-		.duty = UPNP_INSPECT, .wait_ms = INSPECT_MS, .location = device->location};
+		.duty = UPNP_INSPECT,
+		.wait_ms = INSPECT_MS,
+		.location = device->location,
+		.pinholes = c->family == PORTMAP_IPV6,
+	};
 
-	upnp_driver_fill(c->driver, c->family, &r);
+	upnp_driver_fill(c->driver, upnp_driver_family(&device->location.host), &r);
 	upnp_channel_ask(&c->driver->channel, &r);
 	return true;
 }
@@ -217,6 +244,7 @@ bool upnp_point_ask(struct upnp_control_point *c)
 		return true;
 	}
 	if (c->phase == POINT_SEARCH) {
+		c->borrowing = false;
 		upnp_driver_fill(c->driver, c->family, &r);
 		upnp_channel_ask(&c->driver->channel, &r);
 		return true;
@@ -238,11 +266,13 @@ static void upnp_point_found(struct upnp_control_point *c, const struct upnp_ans
 	memcpy(c->found, a->devices, c->found_count * sizeof(c->found[0]));
 	c->phase = POINT_CANDIDATES;
 	c->following_hint = false;
+	c->borrowing = false;
 	if (c->found_count > 0)
 		return;
 	remember_failure(c, a->ok ? PORTMAP_SILENT : a->failure,
 			 a->ok ? "no Internet gateway answers a UPnP search" : a->why);
-	not_there(c);
+	if (!borrow(c))
+		not_there(c);
 }
 
 static void upnp_point_inspected(struct upnp_control_point *c, const struct upnp_answer *a,
@@ -342,13 +372,14 @@ static void follow_hint(struct upnp_control_point *c)
 static bool upnp_point_trusts(const struct upnp_control_point *c, const struct addr *from,
 			      const struct location *location)
 {
-	struct upnp_request r = {.duty = UPNP_DISCOVER};
+	const struct portmap_place *place = &c->driver->places[c->family];
+	const struct location_way way = {
+		.source = &place->source, .gateway = &place->gateway, .prefix = place->prefix};
 
-	upnp_driver_fill(c->driver, c->family, &r);
-	return location_on_link(from, &r.source, r.prefix) &&
-	       location_on_link(&location->host, &r.source, r.prefix) &&
-	       (addr_same_host(&location->host, from) ||
-		addr_same_host(&location->host, &r.gateway));
+	/* One that may be followed once more: it was found while the gateway alone was asked. */
+	return location_trusted(&location->host, from, &way) ||
+	       (addr_same_host(&location->host, &c->device.location.host) &&
+		location_on_link(from, &place->source, place->prefix));
 }
 
 static void heard_leave(struct upnp_control_point *c, const struct addr *from)
@@ -366,7 +397,12 @@ static void heard_alive(struct upnp_control_point *c, const struct addr *from,
 			const struct ssdp_message *m)
 {
 	struct upnp_device now = {
-		.location = m->location, .from = *from, .has_boot = m->has_boot, .boot = m->boot};
+		.location = m->location,
+		.from = *from,
+		.has_boot = m->has_boot,
+		.boot = m->boot,
+		.meaning = ssdp_meaning(m->target),
+	};
 	bool same_host = addr_same_host(&m->location.host, &c->device.location.host);
 
 	if (!upnp_point_trusts(c, from, &m->location) || (c->there && !same_host))
@@ -388,11 +424,28 @@ static void heard_alive(struct upnp_control_point *c, const struct addr *from,
 	follow_hint(c);
 }
 
+/* It speaks of the device in use, or leads to one that is named no worse. Every device says of
+ * itself that it is one, and a gateway may have a media server beside it, or its description by the
+ * names of TR-064. */
+static bool upnp_point_concerns(const struct upnp_control_point *c, const struct ssdp_message *m)
+{
+	enum ssdp_meaning meaning = ssdp_meaning(m->target);
+
+	if (c->there)
+		return meaning >= c->device.meaning ||
+		       (m->kind != SSDP_BYEBYE && same_location(&m->location, &c->device.location));
+	return meaning > SSDP_ANY_DEVICE ||
+	       (m->kind != SSDP_BYEBYE &&
+		addr_same_host(&m->location.host, &c->driver->places[c->family].gateway));
+}
+
 static void upnp_point_heard(struct upnp_listener *l, const struct addr *from,
 			     const struct ssdp_message *m)
 {
 	struct upnp_control_point *c = container(l, struct upnp_control_point, listener);
 
+	if (!upnp_point_concerns(c, m))
+		return;
 	if (m->kind == SSDP_BYEBYE)
 		heard_leave(c, from);
 	else if (m->kind == SSDP_ALIVE)

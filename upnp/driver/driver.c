@@ -99,9 +99,14 @@ void upnp_driver_fill(const struct upnp_driver *d, enum portmap_family f, struct
 	r->index = place->index;
 }
 
+enum portmap_family upnp_driver_family(const struct addr *a)
+{
+	return a->sa.sa_family == AF_INET ? PORTMAP_IPV4 : PORTMAP_IPV6;
+}
+
 static enum portmap_family family_of(const struct portmap_request *r)
 {
-	return r->internal.sa.sa_family == AF_INET ? PORTMAP_IPV4 : PORTMAP_IPV6;
+	return upnp_driver_family(&r->internal);
 }
 
 /* Never any port, which not every gateway understands, nor one that is for others' services. */
@@ -134,7 +139,7 @@ static void ask_slot(struct upnp_driver *d, struct upnp_slot *slot,
 	snprintf(r.description, sizeof(r.description), "%s", p->description);
 	memcpy(r.shown, slot->shown, sizeof(r.shown));
 	memcpy(r.uid, slot->uid, sizeof(r.uid));
-	upnp_driver_fill(d, point->family, &r);
+	upnp_driver_fill(d, upnp_driver_family(&point->service.control.host), &r);
 	d->asking_slot = slot;
 	upnp_channel_ask(&d->channel, &r);
 }

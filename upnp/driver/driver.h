@@ -14,6 +14,9 @@
  * While it is there its external address alone may be asked for; one that does not answer to
  * that is inspected.
  *
+ * Where none has pinholes over IPv6, the device that serves IPv4 is inspected for them: some
+ * gateways offer their IPv6 firewall's service over IPv4 alone.
+ *
  * Everything is done by the worker (channel.h), one request at a time, at least
  * UPNP_DRIVER_SPACING_MS apart. A host that made it die or wait in vain is avoided (responders.h),
  * and the search goes on with the next.

@@ -29,6 +29,7 @@ struct upnp_control_point {
 	char restart[PORTMAP_TEXT_BYTES]; /* why the device is thought to have restarted; "": not */
 	/* POINT_CANDIDATES */
 	bool following_hint; /* found[0] was announced, not searched for */
+	bool borrowing;	     /* found[0] is IPv4's device, which may have pinholes as well */
 	struct upnp_device found[UPNP_DEVICES_MAX];
 	size_t found_count, next;
 	/* The best reason so far why it is not there. */
@@ -73,7 +74,8 @@ struct upnp_driver {
 
 /* The next request goes out soon, if there is one. */
 void upnp_driver_kick(struct upnp_driver *d);
-/* Our address and what is around it, for a request of this family. */
+enum portmap_family upnp_driver_family(const struct addr *a);
+/* Our address and what is around it, for a request over this family. */
 void upnp_driver_fill(const struct upnp_driver *d, enum portmap_family f, struct upnp_request *r);
 /* The device gives its numbers of pinholes anew: what had one may be another's now. */
 void upnp_driver_restarted(struct upnp_driver *d, enum portmap_family f);

@@ -46,17 +46,61 @@ static void igd_take_service(const char *type, const char *own_url, const char *
 	*out = s;
 }
 
-/* The URLs of a second connection service, as if it were the first. */
-static void take_second(const struct IGDdatas *data, const char *url, const struct location *at,
-			struct upnp_service *out)
+/* The URLs of another connection service, as if it were the first. */
+static void take_another(const struct IGDdatas *data, const struct IGDdatas_service *service,
+			 const char *url, const struct location *at, struct upnp_service *out)
 {
 	struct IGDdatas moved = *data;
 	struct UPNPUrls urls = {0};
 
-	moved.first = data->second;
+	moved.first = *service;
 	GetUPNPUrls(&urls, &moved, url, 0);
 	igd_take_service(moved.first.servicetype, moved.first.controlurl, urls.controlURL, at, out);
 	FreeUPNPUrls(&urls);
+}
+
+/* The next element <service> with what is in it, from *rest on; NULL at the end. */
+static const char *next_service(const char **rest, int *size)
+{
+	static const char open[] = "<service", close[] = "</service>";
+	const char *begin = *rest, *end;
+
+	while ((begin = strstr(begin, open)) && !strchr("> \t\r\n", begin[strlen(open)]))
+		begin += strlen(open);
+	end = begin ? strstr(begin, close) : NULL;
+	if (!end || !begin[strlen(open)])
+		return NULL;
+	*rest = end + strlen(close);
+	*size = (int)(*rest - begin);
+	return begin;
+}
+
+/* Connection services by the names of TR-064, which the library passes over. */
+static void take_dslforum(const struct IGDdatas *data, const char *xml, const char *url,
+			  const struct location *at, struct upnp_service *out, size_t room)
+{
+	struct IGDdatas_service s;
+	const char *service;
+	size_t count = 0;
+	int size = 0;
+
+	while (count < room && (service = next_service(&xml, &size))) {
+		struct NameValueParserData values;
+		const char *type, *control;
+
+		ParseNameValue(service, size, &values);
+		type = GetValueFromNameValueList(&values, "serviceType");
+		control = GetValueFromNameValueList(&values, "controlURL");
+		memset(&s, 0, sizeof(s));
+		snprintf(s.servicetype, sizeof(s.servicetype), "%s", type ? type : "");
+		snprintf(s.controlurl, sizeof(s.controlurl), "%s", control ? control : "");
+		ClearNameValueList(&values);
+		if (strncmp(s.servicetype, "urn:dslforum-org:service:WAN", 28) == 0 &&
+		    ssdp_meaning(s.servicetype) == SSDP_GATEWAY_DSLFORUM) {
+			take_another(data, &s, url, at, &out[count]);
+			count += out[count].type[0] != '\0';
+		}
+	}
 }
 
 static void take_text(struct NameValueParserData *data, const char *name, char *out, size_t room)
@@ -92,6 +136,7 @@ int igd_read_description(const char *xml, int size, const struct location *at,
 	struct IGDdatas data = {0};
 	struct UPNPUrls urls = {0};
 	char url[LOCATION_TEXT_BYTES];
+	bool any;
 
 	location_format(at, url);
 	parserootdesc(xml, size, &data);
@@ -102,8 +147,12 @@ int igd_read_description(const char *xml, int size, const struct location *at,
 	igd_take_service(data.IPv6FC.servicetype, data.IPv6FC.controlurl, urls.controlURL_6FC, at,
 			 &d.pinholes);
 	FreeUPNPUrls(&urls);
-	take_second(&data, url, at, &d.connections[1]);
-	if (!d.connections[0].type[0] && !d.connections[1].type[0] && !d.pinholes.type[0])
+	any = d.pinholes.type[0];
+	take_another(&data, &data.second, url, at, &d.connections[1]);
+	take_dslforum(&data, xml, url, at, &d.connections[2], IGD_CONNECTIONS_MAX - 2);
+	for (size_t i = 0; i < IGD_CONNECTIONS_MAX; i++)
+		any = any || d.connections[i].type[0];
+	if (!any)
 		return -ENOENT;
 	read_about(xml, size, d.about);
 	*out = d;
@@ -145,10 +194,9 @@ static bool write_body(char *out, size_t room, const char *type, const char *act
 	return n > 0 && (size_t)n < room;
 }
 
-/* The answer: a code, or results. A success says so by the command's name (section 3.2.2), not by
- * the mere lack of an error. */
-static int igd_read_answer(const struct exchange *e, const char *action, struct igd_result *results,
-			   size_t count)
+/* A success says so by the command's name (section 3.2.2), not by the mere lack of an error. */
+int igd_read_answer(const struct exchange *e, const char *action, struct igd_result *results,
+		    size_t count)
 {
 	struct NameValueParserData data;
 	char response[64];

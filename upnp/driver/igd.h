@@ -56,10 +56,13 @@ struct igd_result {
 	bool there;
 };
 
+/* Of the library at most two, and two by the names of TR-064. */
+#define IGD_CONNECTIONS_MAX 4u
+
 struct igd_description {
-	struct upnp_service connections[2]; /* WAN*Connection; type "": none */
-	struct upnp_service pinholes;	    /* WANIPv6FirewallControl */
-	char about[UPNP_ABOUT_BYTES];	    /* "Name (model 1.0)" */
+	struct upnp_service connections[IGD_CONNECTIONS_MAX]; /* WAN*Connection; type "": none */
+	struct upnp_service pinholes;			      /* WANIPv6FirewallControl */
+	char about[UPNP_ABOUT_BYTES];			      /* "Name (model 1.0)" */
 };
 
 /* Fetches and reads the description at a location. Its services' hosts are the location's. 0 or
@@ -69,6 +72,10 @@ int igd_describe(struct igd *g, const struct location *at, struct igd_descriptio
 /* The second half of it: xml has size bytes and a zero byte behind them. 0 or -ENOENT. */
 int igd_read_description(const char *xml, int size, const struct location *at,
 			 struct igd_description *out) MUST_CHECK;
+
+/* The second half of a command: e->reply answers this action. Its code, as in struct igd. */
+int igd_read_answer(const struct exchange *e, const char *action, struct igd_result *results,
+		    size_t count) MUST_CHECK;
 
 /* Performs a command; results is filled for those in the answer. Returns g->code. */
 int igd_command(struct igd *g, const struct upnp_service *s, const char *action,

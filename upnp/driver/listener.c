@@ -19,7 +19,8 @@ static void upnp_listener_take(struct upnp_listener *l, const uint8_t *bytes, si
 {
 	struct ssdp_message m;
 
-	if (ssdp_parse(bytes, len, &m) && m.kind != SSDP_ANSWER && ssdp_is_gateway(m.target))
+	if (ssdp_parse(bytes, len, &m) && m.kind != SSDP_ANSWER &&
+	    ssdp_meaning(m.target) != SSDP_OTHER)
 		l->heard(l, from, &m);
 }
 

@@ -20,8 +20,8 @@
 struct upnp_listener {
 	/* The owner sets these first. */
 	struct ring *ring;
-	/* An announcement of an Internet gateway; from: the datagram's sender, which may be forged.
-	 */
+	/* An announcement of an Internet gateway, or of some device that may be one
+	 * (SSDP_ANY_DEVICE); from: the datagram's sender, which may be forged. */
 	void (*heard)(struct upnp_listener *l, const struct addr *from,
 		      const struct ssdp_message *m);
 

@@ -6,10 +6,11 @@
  * search within a round trip. Most older ones hear multicast only: that follows SEARCH_ALONE_MS
  * later, twice, since datagrams get lost.
  *
- * An answer counts when it speaks of an Internet gateway, its sender is a neighbour, and its
- * location's host is the sender or the gateway and a neighbour as well. Its source port is not
- * looked at: many answer from another one than 1900. At most UPNP_DEVICES_MAX hosts are kept, one
- * location of each.
+ * An answer counts when it speaks of an Internet gateway and its location may be followed
+ * (location_trusted()). Some gateways answer only to those who look for any device at all, as does
+ * every television: that is asked of the gateway itself, of the LAN only in the last round, and
+ * only the gateway's answer to it counts. Its source port is not looked at: many answer from
+ * another one than 1900. At most UPNP_DEVICES_MAX hosts are kept, one location of each.
  */
 #include "upnp/driver/search.h"
 
@@ -33,7 +34,13 @@ static const char *const targets[] = {
 	"urn:schemas-upnp-org:device:InternetGatewayDevice:2",
 	"urn:schemas-upnp-org:service:WANIPConnection:1",
 	"urn:schemas-upnp-org:service:WANPPPConnection:1",
+	"urn:dslforum-org:device:InternetGatewayDevice:1",
+	/* From here on: of any device. */
+	"upnp:rootdevice",
+	"ssdp:all",
 };
+#define TARGETS	    (sizeof(targets) / sizeof(targets[0]))
+#define TARGETS_ANY 2u /* the last ones */
 
 struct ssdp_search {
 	const struct upnp_request *request;
@@ -90,11 +97,11 @@ static int ssdp_search_open_socket(struct ssdp_search *s)
  *
  * #syscalls sendto
  */
-static void send_searches(struct ssdp_search *s, const struct addr *to, unsigned mx)
+static void send_searches(struct ssdp_search *s, const struct addr *to, unsigned mx, size_t count)
 {
 	char text[SSDP_SEARCH_BYTES];
 
-	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+	for (size_t i = 0; i < count; i++) {
 		size_t len = ssdp_write_search(text, sizeof(text), targets[i], to, mx);
 		(void)!sendto(s->fd, text, len, 0, &to->sa, to->len);
 	}
@@ -107,7 +114,7 @@ static void search_gateway(struct ssdp_search *s)
 	if (to.len == 0)
 		return;
 	addr_set_port(&to, SSDP_PORT);
-	send_searches(s, &to, 0);
+	send_searches(s, &to, 0, TARGETS);
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */
@@ -116,11 +123,12 @@ static bool ssdp_search_trusts(const struct ssdp_search *s, const struct addr *f
 			       const struct location *location)
 {
 	const struct upnp_request *r = s->request;
+	const struct location_way way = {.source = &r->source,
+					 .gateway = &r->gateway,
+					 .prefix = r->prefix,
+					 .asked_alone = s->alone};
 
-	return location_on_link(from, &r->source, r->prefix) &&
-	       location_on_link(&location->host, &r->source, r->prefix) &&
-	       (addr_same_host(&location->host, from) ||
-		addr_same_host(&location->host, &r->gateway));
+	return location_trusted(&location->host, from, &way);
 }
 
 /* The place for a device of this host; NULL when all are taken. The gateway's is the first. */
@@ -138,32 +146,44 @@ static struct upnp_device *place_for(struct ssdp_search *s, const struct addr *h
 			a->device_count--;
 		memmove(d + 1, d, a->device_count * sizeof(*d));
 		a->device_count++;
-		return d;
+	} else if (a->device_count < UPNP_DEVICES_MAX) {
+		d = &a->devices[a->device_count++];
+	} else {
+		return NULL;
 	}
-	return a->device_count < UPNP_DEVICES_MAX ? &a->devices[a->device_count++] : NULL;
+	d->meaning = SSDP_OTHER;
+	return d;
 }
 
 static void ssdp_search_take(struct ssdp_search *s, const struct addr *from,
 			     const struct ssdp_message *m)
 {
-	bool is_gateway = addr_same_host(&m->location.host, &s->request->gateway);
+	bool is_gateway = addr_same_host(&m->location.host, &s->request->gateway) || s->alone;
+	enum ssdp_meaning meaning = ssdp_meaning(m->target);
 	struct upnp_device *d;
 
-	if (m->kind != SSDP_ANSWER || !ssdp_is_gateway(m->target) ||
-	    !ssdp_search_trusts(s, from, &m->location))
+	if (m->kind != SSDP_ANSWER || !ssdp_search_trusts(s, from, &m->location) ||
+	    meaning < (is_gateway ? SSDP_ANY_DEVICE : SSDP_GATEWAY_DSLFORUM))
 		return;
 	d = place_for(s, &m->location.host, is_gateway);
-	if (!d)
+	/* A FRITZ!Box has a description by each name, of which the other wants a password. */
+	if (!d || d->meaning > meaning)
 		return;
 	*d = (struct upnp_device){
-		.location = m->location, .from = *from, .has_boot = m->has_boot, .boot = m->boot};
+		.location = m->location,
+		.from = *from,
+		.has_boot = m->has_boot,
+		.boot = m->boot,
+		.meaning = meaning,
+	};
 	addr_set_port(&d->from, 0);
 	if (d->location.host.sa.sa_family == AF_INET6 &&
 	    IN6_IS_ADDR_LINKLOCAL(&d->location.host.v6.sin6_addr))
 		d->location.host.v6.sin6_scope_id = s->request->index;
 	snprintf(d->server, sizeof(d->server), "%s", m->server);
-	/* An IPv6 gateway is known by its link-local address and answers from its global one. */
-	s->gateway_answered = s->gateway_answered || is_gateway || s->alone;
+	/* An IPv6 gateway is known by its link-local address and answers from its global one; so
+	 * what answers while it alone was asked is the gateway. */
+	s->gateway_answered = s->gateway_answered || is_gateway;
 }
 
 /* Reads what is there; false when the flood is too large. */
@@ -219,10 +239,10 @@ void search_perform(const struct upnp_request *r, struct upnp_answer *a)
 		s.alone = true;
 		if (listen_until(&s, start + SEARCH_ALONE_MS)) {
 			s.alone = false;
-			send_searches(&s, &s.group, 1);
+			send_searches(&s, &s.group, 1, TARGETS - TARGETS_ANY);
 			if (listen_until(&s, start + SEARCH_AGAIN_MS)) {
 				search_gateway(&s);
-				send_searches(&s, &s.group, 1);
+				send_searches(&s, &s.group, 1, TARGETS);
 				(void)listen_until(&s, start + SEARCH_MS);
 			}
 		}

@@ -315,8 +315,8 @@ void worker_look(struct igd *g, const struct upnp_request *r, struct upnp_answer
 		return;
 	}
 	a->ok = true;
-	a->there = e.owner == IGD_UNKNOWN || e.owner == IGD_OURS ||
-		   (e.owner == IGD_ANOTHERS && e.inside_ours);
+	a->there = !e.disabled && (e.owner == IGD_UNKNOWN || e.owner == IGD_OURS ||
+				   (e.owner == IGD_ANOTHERS && e.inside_ours));
 }
 
 /* DeletePortMapping (section 2.4.17), if it is ours. */
@@ -394,11 +394,13 @@ void worker_pinhole(struct igd *g, const struct upnp_request *r, struct upnp_ans
 	    (r->uid[0] && (code == IGD_INVALID_ARGUMENTS || code == IGD_NOT_AUTHORIZED)))
 		code = add_pinhole(g, r, lease, a->uid);
 	a->ok = code == IGD_OK;
-	/* What a FRITZ!Box says until its owner has ticked this host's box. */
+	/* What a FRITZ!Box says until its owner has ticked this host's box. Over IPv4 no gateway
+	 * sees who asks. */
 	if (code == IGD_NOT_AUTHORIZED)
 		worker_refuse(
 			a, PORTMAP_REFUSED,
-			addr_same_host(&r->internal, &r->source)
+			addr_same_host(&r->internal, &r->source) ||
+					r->source.sa.sa_family == AF_INET
 				? "the gateway does not let this host open its IPv6 firewall "
 				  "(606); allow it there (FRITZ!Box: permit independent port "
 				  "sharing for this device)"

@@ -97,7 +97,7 @@ static void inspect_mappings(struct igd *g, const struct igd_description *d, str
 	const struct upnp_service *any = NULL;
 
 	/* A gateway may have one that is up and one that is not (PPP and IP). */
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < IGD_CONNECTIONS_MAX; i++) {
 		if (!d->connections[i].type[0])
 			continue;
 		any = &d->connections[i];
@@ -152,8 +152,8 @@ void worker_inspect(struct igd *g, const struct upnp_request *r, struct upnp_ans
 		return;
 	}
 	snprintf(a->about, sizeof(a->about), "%s", d.about);
-	if (r->location.host.sa.sa_family == AF_INET)
-		inspect_mappings(g, &d, a);
-	else
+	if (r->pinholes)
 		worker_inspect_pinholes(g, &d, a);
+	else
+		inspect_mappings(g, &d, a);
 }
