@@ -23,18 +23,6 @@
 
 /* ---- what happens here ---- */
 
-/* It lasts until something ends it. */
-static struct talk *lasting_talk(struct people *p)
-{
-	struct talk *t = stage_talk_from(p, 1 << 20, 1 << 20);
-
-	t->side[0].plan.write_most = 2000;
-	t->side[1].plan.pause_at = 1 + dice_below(&world_dice, 100000);
-	t->side[1].plan.pause_us = 600 * SECOND;
-	t->disturbed = true;
-	return t;
-}
-
 /* A relay that is in other hands: none of its clocks asks anything. */
 static void look_away(void *unused, uint64_t again)
 {
@@ -87,8 +75,8 @@ void world_contractor(void)
 	if (hostile)
 		look_away(NULL, 0);
 	if (!idle)
-		(void)lasting_talk(&stage.at_guest);
-	(void)lasting_talk(&stage.at_laptop);
+		(void)stage_lasting_talk(&stage.at_guest);
+	(void)stage_lasting_talk(&stage.at_laptop);
 	world_run(30 * SECOND);
 	world_check(at_home("guest") == !idle && at_home("laptop") == 1, "links",
 		    "the talks have not begun");
@@ -126,7 +114,7 @@ void world_renewed(void)
 	world_pairs[GUEST] = certs_make_pair(&world_ca, IDENTITY_AGENT, "guest", -86400, 240);
 	world_pairs[HOME] = certs_make_pair(&world_ca, IDENTITY_AGENT, "home", -86400, 240);
 	stage_set(1, "");
-	(void)lasting_talk(&stage.at_guest);
+	(void)stage_lasting_talk(&stage.at_guest);
 	world_run(30 * SECOND);
 	if (cut)
 		k_cable_pull(stage.relay_hosts[0], stage.guest_host, true);
@@ -189,8 +177,8 @@ void world_ca_removed(void)
 	bool at_relay = dice_chance(&world_dice, 500);
 
 	stage_set(1, "");
-	(void)lasting_talk(&stage.at_guest);
-	(void)lasting_talk(&stage.at_laptop);
+	(void)stage_lasting_talk(&stage.at_guest);
+	(void)stage_lasting_talk(&stage.at_laptop);
 	world_run(10 * SECOND);
 	world_check(at_home("guest") == 1, "links", "guest's talk has not begun");
 	if (at_relay) {
@@ -317,7 +305,7 @@ void world_targets_narrowed(void)
 	world_agent_write(&stage.home, NAMED "targets: ['127.0.0.1:700', '127.0.0.2:700']\n");
 	k_signal(stage.home.program, SIGHUP);
 	world_run(SECOND);
-	(void)lasting_talk(&stage.at_guest);
+	(void)stage_lasting_talk(&stage.at_guest);
 	world_run(10 * SECOND);
 	world_check(at_home("guest") == 1, "links", "guest's talk has not begun");
 	world_agent_write(&stage.home, NAMED "targets: ['127.0.0.1:700']\n");
@@ -373,8 +361,8 @@ void world_told_why(void)
 	heard_at[0][0] = heard_at[1][0] = '\0';
 	k_log_line = hear_endings;
 	log_set_level(LOG_LEVEL_INFO);
-	(void)lasting_talk(&stage.at_guest);
-	(void)lasting_talk(&stage.at_laptop);
+	(void)stage_lasting_talk(&stage.at_guest);
+	(void)stage_lasting_talk(&stage.at_laptop);
 	world_run(5 * SECOND + dice_below(&world_dice, SECOND));
 	world_check(at_home("guest") == 1, "links", "guest's talk has not begun");
 	if (kind == 0)
@@ -435,8 +423,8 @@ void world_told_by_agent(void)
 		k_signal(stage.home.program, SIGHUP);
 		world_run(SECOND);
 	}
-	(void)lasting_talk(&stage.at_guest);
-	(void)lasting_talk(&stage.at_laptop);
+	(void)stage_lasting_talk(&stage.at_guest);
+	(void)stage_lasting_talk(&stage.at_laptop);
 	world_run(5 * SECOND + dice_below(&world_dice, SECOND));
 	world_check(at_home("guest") == 1, "links", "guest's talk has not begun");
 	if (kind == CA)
@@ -506,7 +494,7 @@ void world_relay_ends(void)
 		world_pairs[RELAY_A] =
 			certs_make_pair(&world_ca, IDENTITY_RELAY, "relay-a", -86400, 120);
 	stage_set(1, "");
-	(void)lasting_talk(&stage.at_laptop);
+	(void)stage_lasting_talk(&stage.at_laptop);
 	world_run(30 * SECOND);
 	home_link_before = stage.home.agent.links.list[0];
 	world_check(at_home("laptop") == 1 && !left(NULL), "links", "the talk has not begun");
@@ -585,8 +573,8 @@ void world_allow_changed(void)
 	bool gone = dice_chance(&world_dice, 300);
 
 	stage_set(1, "");
-	(void)lasting_talk(&stage.at_guest);
-	(void)lasting_talk(&stage.at_laptop);
+	(void)stage_lasting_talk(&stage.at_guest);
+	(void)stage_lasting_talk(&stage.at_laptop);
 	world_run(10 * SECOND);
 	world_check(at_home("guest") == 1 && at_home("laptop") == 1, "links",
 		    "the talks have not begun");

@@ -88,7 +88,7 @@ static void scene_an_address_given_up_in_a_flood(void)
 	k_enter(guest.program);
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 	k_enter(NULL);
-	world_relay_write(&relay, PEERS_LISTEN "stun:\n  enabled: false\n");
+	world_relay_write(&relay, PEERS_LISTEN "stun:\n  links: false\n");
 	for (unsigned i = 0; i < 600; i++) {
 		k_enter(guest.program);
 		for (unsigned n = 0; n < 12; n++)

@@ -288,13 +288,12 @@ void world_console_short(void)
 {
 	const size_t look_count = sizeof(looks) / sizeof(looks[0]),
 		     count = look_count + sizeof(changes) / sizeof(changes[0]);
-	struct talk *lasting; /* so that there is a session to tell of */
 
 	stage_set(1, "grants:\n  - from: [laptop]\n    to: [home/talk]\n");
-	lasting = stage_talk_from(&stage.at_laptop, 1000, 1000);
-	lasting->side[0].plan.pause_at = lasting->side[1].plan.pause_at = 500;
-	lasting->side[0].plan.pause_us = lasting->side[1].plan.pause_us = 120 * SECOND;
+	(void)stage_lasting_talk(&stage.at_laptop);
 	world_run(5 * SECOND);
+	if (world_relay_sessions_of(&stage.relays[0], "laptop") != 1)
+		world_broken("there is no session to tell of");
 	base = operator_config(&stage.operator);
 	for (unsigned i = 0; i < KINDS_A_SEED; i++) {
 		size_t which = (KINDS_A_SEED * world_seed + i) % count;
@@ -309,7 +308,7 @@ void world_console_short(void)
 	/* It may have been an agent's own that was refused. */
 	world_check(world_until(stage_linked, NULL, 60 * SECOND), "links",
 		    "an agent has not found back");
-	(void)world_until(talks_over, NULL, 300 * SECOND);
+	(void)world_until(talks_over, NULL, 900 * SECOND);
 	talks_judge();
 	stage_clear();
 }

@@ -170,6 +170,17 @@ struct talk *stage_talk_from(struct people *p, uint64_t bytes, uint64_t bytes_ba
 	return t;
 }
 
+struct talk *stage_lasting_talk(struct people *p)
+{
+	struct talk *t = stage_talk_from(p, 1 << 20, 1 << 20);
+
+	t->side[0].plan.write_most = 2000;
+	t->side[1].plan.pause_at = 1 + dice_below(&world_dice, 100000);
+	t->side[1].plan.pause_us = 600 * SECOND;
+	t->disturbed = true;
+	return t;
+}
+
 bool stage_talk_over(void *talk)
 {
 	return talk_over(talk);

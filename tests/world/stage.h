@@ -42,6 +42,8 @@ void stage_agent_again(struct world_agent *a);
 struct talk *stage_talk(uint64_t within_us, uint64_t most_bytes);
 /* A talk from there, now. */
 struct talk *stage_talk_from(struct people *p, uint64_t bytes, uint64_t bytes_back);
+/* One that lasts until something ends it, or ten minutes. */
+struct talk *stage_lasting_talk(struct people *p);
 bool stage_talk_over(void *talk);
 /* Whether a talk that has begun goes through. One that is refused says nothing about wholeness. */
 bool stage_goes_through(struct talk *t);
