@@ -17,6 +17,11 @@
  * sleep would look to PCP like a gateway that ran ahead, and everything would be mapped again for
  * nothing; and to NAT-PMP a reboot of the gateway in that night would look like no time at all.
  *
+ * Not every number that fails means a loss. Where two servers answer in turn at one address (a pair
+ * by VRRP or CARP, anycast), each goes on from where it was itself: what fails against the last
+ * answer is held against the last one that fit with another, too (TURNS). And a number that is the
+ * same a third time is of a clock that stands still (STANDS). Neither says what was lost.
+ *
  * The first answer is always right. A counter that wraps (after 136 years) looks like a
  * restart, which costs one renewal. Deliberately absent: what to do about it.
  */
@@ -29,14 +34,27 @@
 #include "core/must_check.h"
 
 /* One gateway, one protocol. Zero-initialised: nothing heard yet. */
-struct epoch {
+struct epoch_track {
 	bool known;
 	uint32_t server_s;  /* what it said last */
 	uint64_t client_ms; /* and when we heard it */
 };
 
+enum epoch_doubt { EPOCH_SURE, EPOCH_TURNS, EPOCH_STANDS };
+
+struct epoch {
+	struct epoch_track now;
+	struct epoch_track other; /* the last answer that does not fit with those since */
+	unsigned stood;		  /* how often in a row an invalid one said the same */
+	enum epoch_doubt doubt;	  /* of the last answer, where it was not valid */
+};
+
 /* Both record what was heard, valid or not, and return false when mappings may be lost. */
 bool epoch_pcp_valid(struct epoch *e, uint32_t server_s, uint64_t now_ms) MUST_CHECK;
 bool epoch_natpmp_valid(struct epoch *e, uint32_t server_s, uint64_t now_ms) MUST_CHECK;
+
+/* For people, of an answer that was not valid and says nothing; NULL: it says that mappings are
+ * lost. */
+const char *epoch_doubt_sentence(const struct epoch *e);
 
 #endif

@@ -43,7 +43,9 @@ static enum natpmp_verdict check_mapping(CBS *in, uint16_t result, const struct 
 	if (!CBS_get_u16(in, &internal) || !CBS_get_u16(in, &external) ||
 	    !CBS_get_u32(in, &lifetime_s) || CBS_len(in) > 0)
 		return NATPMP_MALFORMED;
-	if (internal != q->internal_port)
+	/* A gateway that mapped another port than asked for says so here. */
+	if (internal != q->internal_port &&
+	    (result != NATPMP_SUCCESS || q->deletion || internal == 0))
 		return NATPMP_STRAY;
 	if (result != NATPMP_SUCCESS)
 		return NATPMP_ANSWER;

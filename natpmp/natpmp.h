@@ -41,7 +41,8 @@ struct natpmp_question {
 };
 
 enum natpmp_verdict {
-	NATPMP_ANSWER,	      /* of the right length, to this question: libnatpmp may read it */
+	NATPMP_ANSWER,	      /* of the right length, to this question: libnatpmp may read it; of a
+				 success the internal port may be another one than was asked for */
 	NATPMP_OTHER_VERSION, /* the gateway speaks PCP alone, or nothing that we know */
 	NATPMP_STRAY,	      /* well-formed, but no answer to this */
 	NATPMP_MALFORMED

@@ -65,6 +65,50 @@ static struct pcp_task *task_of(struct pcp_client *c, const struct pcp_map *m)
 	return NULL;
 }
 
+/* The task of which the gateway made something else: it mapped another internal port, or tells so
+ * late, when that is being deleted. Only where the nonce is one task's alone. */
+static struct pcp_task *task_led_astray(struct pcp_client *c, const struct pcp_answer *a)
+{
+	struct pcp_task *found = NULL;
+
+	if (a->result != PCP_SUCCESS || a->lifetime_s == 0 || a->map.internal_port == 0 ||
+	    addr_port(&a->map.external) == 0)
+		return NULL;
+	for (size_t i = 0; i < c->room; i++) {
+		struct pcp_task *t = &c->tasks[i];
+		const struct portmap_request *r = &t->request;
+		uint8_t protocol = r->transport == PORTMAP_TCP ? PCP_TCP : PCP_UDP;
+
+		if ((t->step != PCP_MAPPING && t->step != PCP_UNMAPPING) || t->sent == 0 ||
+		    a->map.protocol != protocol ||
+		    memcmp(a->map.nonce, r->nonce, sizeof(a->map.nonce)) != 0)
+			continue;
+		if (found)
+			return NULL;
+		found = t;
+	}
+	return found;
+}
+
+static void pcp_led_astray(struct pcp_client *c, struct pcp_task *t, const struct pcp_answer *a,
+			   uint64_t now_ms)
+{
+	char why[PORTMAP_TEXT_BYTES];
+	struct portmap_refusal r = {.failure = PORTMAP_MISDIRECTED,
+				    .why = why,
+				    .inside = t->request.internal,
+				    .outside = a->map.external};
+
+	addr_set_port(&r.inside, a->map.internal_port);
+	if (t->step == PCP_UNMAPPING) { /* what was asked for has been deleted, this has not */
+		t->request.internal = r.inside;
+		pcp_task_begin(c, t, PCP_UNMAPPING, now_ms);
+		return;
+	}
+	portmap_misdirection(&r.inside, &t->request.internal, addr_port(&r.outside), why);
+	pcp_task_refuse(c, t, &r);
+}
+
 static struct addr without_port(struct addr a)
 {
 	addr_set_port(&a, 0);
@@ -135,10 +179,13 @@ static void pcp_answered_map(struct pcp_client *c, struct pcp_task *t, const str
 		snprintf(why + len, sizeof(why) - len, "%s",
 			 portmap_low_port_hint(addr_port(&t->request.external)));
 	}
-	pcp_task_fail(c, t, pcp_failure_of(a->result), why);
+	pcp_task_refuse(c, t,
+			&(struct portmap_refusal){.failure = pcp_failure_of(a->result),
+						  .wait_s = a->lifetime_s,
+						  .why = why});
 }
 
-/* The port is back, or was not ours to give back. */
+/* The port is back, or the gateway keeps it. */
 static void answered_return(struct pcp_client *c, struct pcp_task *t, const struct pcp_answer *a)
 {
 	char why[PORTMAP_TEXT_BYTES];
@@ -146,10 +193,12 @@ static void answered_return(struct pcp_client *c, struct pcp_task *t, const stru
 	if (a->result == PCP_SUCCESS && a->lifetime_s > 0)
 		return;
 	snprintf(why, sizeof(why),
-		 "the gateway gave external port %u instead of %u, which another seems to have; it "
-		 "was given back",
+		 "the gateway gave external port %u instead of %u, which another seems to have",
 		 addr_port(&t->external), addr_port(&t->request.external));
-	pcp_task_fail(c, t, PORTMAP_CONFLICT, why);
+	if (a->result == PCP_SUCCESS)
+		pcp_task_fail(c, t, PORTMAP_CONFLICT, why);
+	else
+		pcp_task_keeps(c, t, why);
 }
 
 /* NOT_AUTHORIZED: there is a mapping, but with another nonce, so ours is gone (section 15.1). */
@@ -178,8 +227,12 @@ static void pcp_answered(struct pcp_client *c, const struct pcp_answer *a, uint6
 {
 	struct pcp_task *t = task_of(c, &a->map);
 
-	if (!t)
-		return; /* forgotten while the gateway was talked about */
+	if (!t) {
+		t = task_led_astray(c, a);
+		if (t)
+			pcp_led_astray(c, t, a, now_ms);
+		return; /* else forgotten while the gateway was talked about */
+	}
 	switch (t->step) {
 	case PCP_MAPPING:
 		pcp_answered_map(c, t, a, now_ms);
@@ -202,8 +255,14 @@ static void pcp_answered(struct pcp_client *c, const struct pcp_answer *a, uint6
 
 static void pcp_restarted(struct pcp_client *c, uint32_t epoch_s)
 {
+	const char *doubt = epoch_doubt_sentence(&c->epoch);
 	char why[PORTMAP_TEXT_BYTES];
 
+	if (doubt) {
+		if (!c->stopped)
+			c->heard->doubted(c->heard, PORTMAP_PCP, c->family, doubt);
+		return;
+	}
 	snprintf(why, sizeof(why),
 		 "the gateway's PCP server has lost its mappings: its table is %u s old", epoch_s);
 	pcp_gateway_restarted(c, why);
@@ -227,7 +286,8 @@ void pcp_client_receive(struct pcp_client *c, const uint8_t *in, size_t len, uin
 		c->garbled = true;
 		return;
 	}
-	if (a.opcode != PCP_ANNOUNCE && (a.opcode != PCP_MAP || !task_of(c, &a.map))) {
+	if (a.opcode != PCP_ANNOUNCE &&
+	    (a.opcode != PCP_MAP || (!task_of(c, &a.map) && !task_led_astray(c, &a)))) {
 		c->strays++;
 		return;
 	}

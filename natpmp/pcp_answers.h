@@ -11,8 +11,11 @@
 /* Begins a new exchange of the task: its first datagram goes out now, if the pace allows. */
 void pcp_task_begin(struct pcp_client *c, struct pcp_task *t, enum pcp_step step, uint64_t now_ms);
 /* Frees the task and tells its end. */
+void pcp_task_refuse(struct pcp_client *c, struct pcp_task *t, const struct portmap_refusal *r);
 void pcp_task_fail(struct pcp_client *c, struct pcp_task *t, enum portmap_failure failure,
 		   const char *why);
+/* The external port that was given is not the one wanted, and did not go back: why tells. */
+void pcp_task_keeps(struct pcp_client *c, struct pcp_task *t, const char *why);
 void pcp_task_unmapped(struct pcp_client *c, struct pcp_task *t, bool ok);
 
 /* The gateway spoke PCP. */

@@ -92,6 +92,7 @@ static void pcp_client_change(struct pcp_client *c, enum pcp_phase to)
 	c->phase = to;
 	c->probes = 0;
 	c->probing = c->garbled = false;
+	c->elsewhere.len = 0;
 }
 
 static void send_probe(struct pcp_client *c, uint64_t now_ms)
@@ -192,12 +193,33 @@ void pcp_gateway_restarted(struct pcp_client *c, const char *why)
 		c->heard->restarted(c->heard, PORTMAP_PCP, c->family, why);
 }
 
+void pcp_client_elsewhere(struct pcp_client *c, const struct addr *from)
+{
+	if (c->probing && !addr_same_host(from, &c->gateway))
+		c->elsewhere = *from;
+}
+
+static void tell_elsewhere(struct pcp_client *c, uint64_t now_ms)
+{
+	char from[ADDR_TEXT_BYTES], asked[ADDR_TEXT_BYTES], why[PORTMAP_TEXT_BYTES];
+
+	addr_format_host(&c->elsewhere, from);
+	addr_format_host(&c->gateway, asked);
+	snprintf(why, sizeof(why),
+		 "answers come from %.42s, not from %.42s, which was asked; a pair (VRRP, CARP) "
+		 "must answer from its shared address",
+		 from, asked);
+	pcp_gateway_down(c, PORTMAP_MALFORMED, why, now_ms);
+}
+
 static void tick_probe(struct pcp_client *c, uint64_t now_ms)
 {
 	if (now_ms < c->probe_due_ms)
 		return;
 	if (!c->probing || c->probes < PCP_FIRST_TRIES)
 		send_probe(c, now_ms);
+	else if (c->elsewhere.len > 0)
+		tell_elsewhere(c, now_ms);
 	else if (c->garbled)
 		pcp_gateway_down(c, PORTMAP_MALFORMED,
 				 "what the gateway answers on UDP port 5351 is not PCP", now_ms);
@@ -256,14 +278,31 @@ void pcp_task_begin(struct pcp_client *c, struct pcp_task *t, enum pcp_step step
 		send_task(c, t, now_ms);
 }
 
-void pcp_task_fail(struct pcp_client *c, struct pcp_task *t, enum portmap_failure failure,
-		   const char *why)
+void pcp_task_refuse(struct pcp_client *c, struct pcp_task *t, const struct portmap_refusal *r)
 {
 	uint32_t id = t->request.id;
 
 	t->step = PCP_FREE;
 	if (!c->stopped)
-		c->heard->failed(c->heard, PORTMAP_PCP, id, failure, why);
+		c->heard->failed(c->heard, PORTMAP_PCP, id, r);
+}
+
+void pcp_task_fail(struct pcp_client *c, struct pcp_task *t, enum portmap_failure failure,
+		   const char *why)
+{
+	const struct portmap_refusal r = {.failure = failure, .why = why};
+
+	pcp_task_refuse(c, t, &r);
+}
+
+void pcp_task_keeps(struct pcp_client *c, struct pcp_task *t, const char *why)
+{
+	const struct portmap_refusal r = {.failure = PORTMAP_CONFLICT,
+					  .why = why,
+					  .inside = t->request.internal,
+					  .outside = t->external};
+
+	pcp_task_refuse(c, t, &r);
 }
 
 void pcp_task_unmapped(struct pcp_client *c, struct pcp_task *t, bool ok)
@@ -283,8 +322,8 @@ static void pcp_give_up(struct pcp_client *c, struct pcp_task *t, uint64_t now_m
 	else if (t->step == PCP_UNMAPPING)
 		pcp_task_unmapped(c, t, false);
 	else if (t->step == PCP_RETURNING)
-		pcp_task_fail(c, t, PORTMAP_CONFLICT,
-			      "the gateway gave another external port than the only one wanted");
+		pcp_task_keeps(c, t,
+			       "the gateway gave another external port than the only one wanted");
 	else
 		pcp_task_fail(c, t, PORTMAP_SILENT,
 			      "the gateway did not answer this request over PCP");
@@ -398,6 +437,7 @@ void pcp_client_probe(struct pcp_client *c, uint64_t now_ms)
 {
 	c->probing = true;
 	c->garbled = false;
+	c->elsewhere.len = 0;
 	c->probes = 0;
 	c->probe_due_ms = now_ms;
 	if (!c->stopped && pace_allows(c, now_ms))

@@ -112,10 +112,11 @@ struct pcp_client {
 	uint64_t paced_ms;    /* how far ahead of the pace we are */
 	uint64_t announce_ms; /* no announcement is believed before */
 	uint64_t probe_due_ms;
-	uint64_t reprobe_ms; /* DOWN: the interval after the next */
-	unsigned probes;     /* of this round */
-	bool probing;	     /* the owner waits for available() or unavailable() */
-	bool garbled;	     /* this round brought something that is no PCP */
+	uint64_t reprobe_ms;   /* DOWN: the interval after the next */
+	unsigned probes;       /* of this round */
+	bool probing;	       /* the owner waits for available() or unavailable() */
+	bool garbled;	       /* this round brought something that is no PCP */
+	struct addr elsewhere; /* and this host answered in the gateway's place; len 0: none */
 	bool stopped;
 	uint64_t strays, malformed; /* datagrams, ever */
 };
@@ -135,6 +136,9 @@ void pcp_client_stop(struct pcp_client *c);
 
 /* A datagram from the gateway to the socket that send() uses. */
 void pcp_client_receive(struct pcp_client *c, const uint8_t *in, size_t len, uint64_t now_ms);
+/* What was asked of the gateway was answered from this address, so that it is no answer: a pair of
+ * routers that share theirs may do so (VRRP, CARP). People are told when nothing better comes. */
+void pcp_client_elsewhere(struct pcp_client *c, const struct addr *from);
 /* One from the gateway's address to port 5350, mostly multicast. */
 void pcp_client_announced(struct pcp_client *c, const uint8_t *in, size_t len, uint64_t now_ms);
 /* The gateway says that nothing listens on its port (ICMP port unreachable). */

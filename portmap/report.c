@@ -108,6 +108,7 @@ json_t *report_path(const struct natd *n, enum portmap_protocol p, enum portmap_
 	set_address(out, "gateway", &path->gateway.address);
 	if (path->state == PATH_THERE)
 		set_host(out, "external", &path->gateway.external);
+	set_text(out, "note", path->note);
 	if (path->state == PATH_GONE) {
 		json_object_set_new(out, "failure",
 				    json_string(portmap_failure_name(path->failure)));
@@ -161,6 +162,12 @@ json_t *report_mapping(const struct portmap_mapping *m, uint64_t now_ms)
 	if (m->unproven_ms > 0)
 		json_object_set_new(out, "unproven_s",
 				    json_integer((json_int_t)((now_ms - m->unproven_ms) / 1000)));
+	if (mapping_retried(m))
+		json_object_set_new(
+			out, "again_s",
+			json_integer(m->due_ms > now_ms
+					     ? (json_int_t)(m->due_ms - now_ms + 999) / 1000
+					     : 0));
 	if (m->state == MAPPING_MAPPED)
 		set_text(out, "unproven", m->proof);
 	if (m->state == MAPPING_VERIFIED)

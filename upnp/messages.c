@@ -254,6 +254,7 @@ static void code_request(struct codec *c, struct upnp_request *r)
 	if (r->duty == UPNP_MAP) {
 		code_bool(c, "fixed", &r->fixed);
 		code_bool(c, "moved", &r->moved);
+		code_number(c, "granted_s", &r->granted_s, 0, UINT32_MAX);
 	}
 	if (r->duty == UPNP_MAP || r->duty == UPNP_PINHOLE)
 		code_number(c, "lease_s", &r->lease_s, 1, UINT32_MAX);
@@ -273,6 +274,12 @@ static void code_answer(struct codec *c, enum upnp_duty duty, struct upnp_answer
 		code_number(c, "failure", &failure, 0, PORTMAP_FAILURES - 1);
 		a->failure = (enum portmap_failure)failure;
 		code_text(c, "why", a->why, sizeof(a->why));
+		if (duty == UPNP_MAP)
+			code_bool(c, "gone", &a->gone);
+		if (c->ok && duty == UPNP_MAP && a->failure == PORTMAP_MISDIRECTED) {
+			code_addr(c, "inside", &a->inside);
+			code_port(c, "external_port", &a->external_port);
+		}
 	} else if (duty == UPNP_DISCOVER) {
 		code_devices(c, a);
 	} else if (duty == UPNP_INSPECT) {

@@ -53,11 +53,12 @@ struct upnp_request {
 	/* the others */
 	struct upnp_service service;
 	enum portmap_transport transport;
-	struct addr internal;			  /* of the mapping */
-	uint32_t lease_s;			  /* 1 to UINT32_MAX */
-	uint16_t external_port;			  /* MAP, UNMAP, LOOK */
-	bool fixed;				  /* MAP: this port or none */
-	bool moved;				  /* MAP: it was another protocol's, of ours */
+	struct addr internal;	/* of the mapping */
+	uint32_t lease_s;	/* 1 to UINT32_MAX */
+	uint16_t external_port; /* MAP, UNMAP, LOOK */
+	bool fixed;		/* MAP: this port or none */
+	bool moved;		/* MAP: it was another protocol's, of ours */
+	uint32_t granted_s;	/* MAP: the lease given last; 0: none, or for good */
 	char description[UPNP_DESCRIPTION_BYTES]; /* MAP, UNMAP, LOOK: ours */
 	char shown[UPNP_DESCRIPTION_BYTES]; /* and what the gateway made of it; "": not known */
 	char uid[UPNP_UID_BYTES];	    /* PINHOLE: "" for a new one; UNPINHOLE */
@@ -79,6 +80,8 @@ struct upnp_answer {
 	/* not ok */
 	enum portmap_failure failure;
 	char why[PORTMAP_TEXT_BYTES];
+	bool gone;	    /* MAP: the gateway was looked at, and has nothing of ours there */
+	struct addr inside; /* MISDIRECTED and not taken back: where it leads */
 	/* DISCOVER */
 	struct upnp_device devices[UPNP_DEVICES_MAX];
 	size_t device_count;
@@ -88,8 +91,8 @@ struct upnp_answer {
 	struct addr external; /* also of ADDRESS; len 0: it did not say */
 	char about[UPNP_ABOUT_BYTES];
 	/* MAP, PINHOLE */
-	uint32_t lease_s; /* 0: for good */
-	uint16_t external_port;
+	uint32_t lease_s;		    /* 0: for good */
+	uint16_t external_port;		    /* also with inside */
 	char shown[UPNP_DESCRIPTION_BYTES]; /* the gateway's text beside our mapping */
 	char uid[UPNP_UID_BYTES];
 };

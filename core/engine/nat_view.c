@@ -13,9 +13,10 @@
 static const char *const transport_words[] = {"tcp", "udp"};
 static const char *const family_words[] = {"ipv4", "ipv6"};
 static const char *const state_words[] = {
-	[NAT_MAPPING_REQUESTED] = "requested", [NAT_MAPPING_MAPPED] = "mapped",
-	[NAT_MAPPING_VERIFIED] = "verified",   [NAT_MAPPING_CONFLICTING] = "conflicting",
-	[NAT_MAPPING_REFUSED] = "refused",     [NAT_MAPPING_UNSUPPORTED] = "unsupported",
+	[NAT_MAPPING_REQUESTED] = "requested",	   [NAT_MAPPING_MAPPED] = "mapped",
+	[NAT_MAPPING_VERIFIED] = "verified",	   [NAT_MAPPING_CONFLICTING] = "conflicting",
+	[NAT_MAPPING_MISDIRECTED] = "misdirected", [NAT_MAPPING_REFUSED] = "refused",
+	[NAT_MAPPING_UNSUPPORTED] = "unsupported",
 };
 static_assert(sizeof(state_words) / sizeof(*state_words) == NAT_MAPPING_STATES, "a word each");
 

@@ -44,6 +44,7 @@ enum nat_mapping_state {
 	NAT_MAPPING_MAPPED,   /* the gateway says so */
 	NAT_MAPPING_VERIFIED, /* and something came in from outside */
 	NAT_MAPPING_CONFLICTING,
+	NAT_MAPPING_MISDIRECTED,
 	NAT_MAPPING_REFUSED,
 	NAT_MAPPING_UNSUPPORTED,
 	NAT_MAPPING_STATES

@@ -92,6 +92,8 @@ static void put_protocol(const struct page *p, const json_t *protocol)
 		page_marked_row(p, name, SHOW_DIM, "no:", shown);
 	else
 		page_marked_row(p, name, SHOW_WARN, "not known:", "it has not answered yet");
+	if (text(protocol, "note", why, sizeof(why))[0])
+		page_row(p, "", why);
 }
 
 static void put_gateway(const struct page *p, const json_t *of)
@@ -280,6 +282,18 @@ static void since_text(json_int_t s, char *out, size_t room)
 	strftime(out, room, s < 86400 ? "%H:%M" : "%b %e %H:%M", &at);
 }
 
+/* When what failed is tried again: "; asked again in 40 s". */
+static void add_again(const json_t *mapping, char *out, size_t room)
+{
+	const json_t *again = json_object_get(mapping, "again_s");
+	size_t len = strlen(out);
+	char span[UNITS_BYTES];
+
+	if (again && out[0])
+		snprintf(out + len, room - len, "; asked again in %s",
+			 units_span((uint64_t)json_integer_value(again) * 1000, span));
+}
+
 /* Why it is not verified, or not even mapped; "" where nothing is to be said. */
 static void reason(const json_t *mapping, char *out, size_t room)
 {
@@ -287,11 +301,15 @@ static void reason(const json_t *mapping, char *out, size_t room)
 	char why[TEXT_BYTES - 64], since[32];
 
 	out[0] = '\0';
+	if (json_object_get(mapping, "again_s") ||
+	    (!is(mapping, "state", "mapped") && !is(mapping, "state", "verified"))) {
+		text(mapping, "why", out, room);
+		add_again(mapping, out, room);
+		return;
+	}
 	if (is(mapping, "state", "verified"))
 		return;
-	if (!is(mapping, "state", "mapped"))
-		text(mapping, "why", out, room);
-	else if (json_is_integer(unproven)) {
+	if (json_is_integer(unproven)) {
 		since_text(json_integer_value(unproven), since, sizeof(since));
 		text(mapping, "unproven", why, sizeof(why));
 		snprintf(out, room, "unproven since %s: %s", since,

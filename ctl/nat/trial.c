@@ -94,7 +94,8 @@ static bool trial_settled(const struct natd *n, const struct portmap_mapping *m)
 		return true;
 	if (m->state == MAPPING_MAPPED)
 		return m->proof[0] != '\0';
-	return m->state != MAPPING_REQUESTED && m->step != MAPPING_ASKING;
+	/* What may pass was tried more than once. */
+	return m->step != MAPPING_ASKING && (m->state != MAPPING_REQUESTED || m->rounds > 1);
 }
 
 static bool all_settled(const struct natd *n)

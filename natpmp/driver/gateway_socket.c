@@ -19,7 +19,7 @@ struct addr gateway_address(const struct gateway_options *options)
 }
 
 /* #syscalls socket(0 is AF_INET) socket(0 is AF_INET6) setsockopt(1 is SOL_SOCKET) bind connect */
-int gateway_socket_open(const struct gateway_options *options)
+static int socket_open(const struct gateway_options *options, bool connected)
 {
 	struct addr to = gateway_address(options), from = options->place.source;
 	int index = (int)options->place.index, err;
@@ -31,12 +31,22 @@ int gateway_socket_open(const struct gateway_options *options)
 	/* SO_BINDTOIFINDEX is of Linux 5.1, and needs CAP_NET_RAW no more since 5.7, as long as the
 	 * socket is not bound to an interface yet. */
 	if ((index && setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &index, sizeof(index)) < 0) ||
-	    bind(fd, &from.sa, from.len) < 0 || connect(fd, &to.sa, to.len) < 0) {
+	    bind(fd, &from.sa, from.len) < 0 || (connected && connect(fd, &to.sa, to.len) < 0)) {
 		err = -errno;
 		close(fd);
 		return err;
 	}
 	return fd;
+}
+
+int gateway_socket_open(const struct gateway_options *options)
+{
+	return socket_open(options, true);
+}
+
+int gateway_socket_open_wide(const struct gateway_options *options)
+{
+	return socket_open(options, false);
 }
 
 uint64_t gateway_seed(void)

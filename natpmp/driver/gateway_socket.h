@@ -22,6 +22,8 @@ struct gateway_options {
  * -errno.
  */
 int gateway_socket_open(const struct gateway_options *options) MUST_CHECK;
+/* The same, not connected: it hears what comes from elsewhere, too. */
+int gateway_socket_open_wide(const struct gateway_options *options) MUST_CHECK;
 
 /* The gateway with its port: 5351, unless the place says otherwise. */
 struct addr gateway_address(const struct gateway_options *options);

@@ -68,7 +68,8 @@ void natpmp_task_fail(struct driver_natpmp *d, struct natpmp_task *t, enum portm
 
 	natpmp_task_drop(d, t);
 	if (kind == NATPMP_TASK_MAP && !d->stopping)
-		h->failed(h, PORTMAP_NATPMP, id, failure, why);
+		h->failed(h, PORTMAP_NATPMP, id,
+			  &(struct portmap_refusal){.failure = failure, .why = why});
 	else if (kind == NATPMP_TASK_UNMAP && !d->stopping)
 		h->unmapped(h, PORTMAP_NATPMP, id, false);
 }

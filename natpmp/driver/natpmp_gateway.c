@@ -74,8 +74,14 @@ void natpmp_gateway_down(struct driver_natpmp *d, enum portmap_failure failure, 
 void natpmp_gateway_restarted(struct driver_natpmp *d, uint32_t epoch_s)
 {
 	struct portmap_heard *h = d->driver.heard;
+	const char *doubt = epoch_doubt_sentence(&d->epoch);
 	char why[PORTMAP_TEXT_BYTES];
 
+	if (doubt) {
+		if (!d->stopping)
+			h->doubted(h, PORTMAP_NATPMP, PORTMAP_IPV4, doubt);
+		return;
+	}
 	snprintf(why, sizeof(why),
 		 "the gateway's NAT-PMP server has lost its mappings: its table is %u s old",
 		 epoch_s);
@@ -149,6 +155,7 @@ static void natpmp_answered_map(struct driver_natpmp *d, const struct portmap_re
 	/* The answer has no address. */
 	struct addr external = {.v4.sin_family = AF_INET, .len = sizeof external.v4};
 	char why[PORTMAP_TEXT_BYTES];
+	struct portmap_refusal r = {.failure = PORTMAP_MISDIRECTED, .why = why};
 
 	if (a->resultcode != NATPMP_SUCCESS) {
 		natpmp_sentence_of(a->resultcode, why);
@@ -158,10 +165,19 @@ static void natpmp_answered_map(struct driver_natpmp *d, const struct portmap_re
 			snprintf(why + len, sizeof(why) - len, "%s",
 				 portmap_low_port_hint(addr_port(&asked->external)));
 		}
-		h->failed(h, PORTMAP_NATPMP, id, natpmp_failure_of(a->resultcode), why);
+		r.failure = natpmp_failure_of(a->resultcode);
+		h->failed(h, PORTMAP_NATPMP, id, &r);
 		return;
 	}
 	external.v4.sin_port = htons(a->pnu.newportmapping.mappedpublicport);
+	r.inside = asked->internal;
+	addr_set_port(&r.inside, a->pnu.newportmapping.privateport);
+	if (!addr_equal(&r.inside, &asked->internal)) {
+		r.outside = external;
+		portmap_misdirection(&r.inside, &asked->internal, addr_port(&external), why);
+		h->failed(h, PORTMAP_NATPMP, id, &r);
+		return;
+	}
 	h->mapped(h, PORTMAP_NATPMP, id, &external, a->pnu.newportmapping.lifetime);
 	if (clock_ms(CLOCK_BOOTTIME) - d->address_ms > ADDRESS_AGE_MS)
 		natpmp_look(d);

@@ -12,15 +12,19 @@
 #include "core/log.h"
 #include "natpmp/pcp_client.h"
 
-#define ROOM	 256u /* mappings; the engine has fewer */
-#define PER_TURN 16u  /* datagrams before others get their turn */
-#define PAUSE_MS 1000u
+#define ROOM	     256u /* mappings; the engine has fewer */
+#define PER_TURN     16u  /* datagrams before others get their turn */
+#define PAUSE_MS     1000u
+#define WIDE_PROBE   3u /* unanswered twice, it is asked so that answers from elsewhere are seen */
+#define ANSWER_LEAST 8u
 
 struct driver_pcp {
 	struct portmap_driver driver;
 	struct pcp_client client;
 	struct ring *ring;
+	struct gateway_options options;
 	int fd;
+	int wide; /* hears answers from other addresses; -1: closed */
 	struct ring_op op;
 	struct timer timer; /* the client's; after stop() it ends the driver */
 	struct timer pause; /* after an error, until the socket is listened to again */
@@ -31,6 +35,50 @@ static struct driver_pcp *pcp_driver_of(struct portmap_driver *driver)
 {
 	return container(driver, struct driver_pcp, driver);
 }
+
+/* ---- who else answers ---- */
+
+static void close_wide(struct driver_pcp *d)
+{
+	if (d->wide >= 0)
+		ring_close_fd(d->ring, d->wide);
+	d->wide = -1;
+}
+
+/* #syscalls sendto */
+static void ask_widely(struct driver_pcp *d, const uint8_t *bytes, size_t len)
+{
+	if (d->wide < 0)
+		d->wide = gateway_socket_open_wide(&d->options);
+	if (d->wide >= 0)
+		(void)!sendto(d->wide, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL,
+			      &d->client.gateway.sa, d->client.gateway.len);
+}
+
+/* What answers from the gateway's port at another address. Looked at when time has passed.
+ *
+ * #syscalls recvfrom
+ */
+static void hear_widely(struct driver_pcp *d)
+{
+	uint8_t in[PCP_BYTES_MAX];
+	struct addr from;
+	ssize_t n;
+
+	for (unsigned i = 0; i < PER_TURN && d->wide >= 0; i++) {
+		from = (struct addr){.len = sizeof(from.v6)};
+		n = recvfrom(d->wide, in, sizeof(in), MSG_DONTWAIT, &from.sa, &from.len);
+		if (n < 0)
+			break;
+		if (n >= (ssize_t)ANSWER_LEAST && in[1] & 0x80 &&
+		    addr_port(&from) == addr_port(&d->client.gateway))
+			pcp_client_elsewhere(&d->client, &from);
+	}
+	if (!d->client.probing)
+		close_wide(d);
+}
+
+/* ---- datagrams ---- */
 
 /* #syscalls sendto */
 static void pcp_driver_send(struct pcp_client *c, const uint8_t *bytes, size_t len)
@@ -43,6 +91,8 @@ static void pcp_driver_send(struct pcp_client *c, const uint8_t *bytes, size_t l
 		n = send(d->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n < 0)
 		log_debug("pcp", "not sent, will be sent again: %s", strerror(errno));
+	if (c->probing && c->phase != PCP_PHASE_UP && c->probes == WIDE_PROBE)
+		ask_widely(d, bytes, len);
 }
 
 /* After every call of the client. */
@@ -70,6 +120,7 @@ static void pcp_driver_end(struct driver_pcp *d)
 	ring_timer_cancel(d->ring, &d->timer);
 	ring_close_fd(d->ring, d->fd);
 	d->fd = -1;
+	close_wide(d);
 	d->driver.stopped(&d->driver);
 }
 
@@ -112,6 +163,7 @@ static void pcp_driver_timer_fired(struct timer *t, uint64_t now_ms)
 	struct driver_pcp *d = container(t, struct driver_pcp, timer);
 
 	if (!d->stopping) {
+		hear_widely(d);
 		pcp_client_tick(&d->client, clock_ms(CLOCK_BOOTTIME));
 		pcp_driver_rearm(d);
 	} else if (!ring_op_busy(&d->op)) {
@@ -207,6 +259,8 @@ int driver_pcp_open(struct portmap_driver **out, const struct gateway_options *o
 	d->client.source = options->place.source;
 	d->client.send = pcp_driver_send;
 	d->ring = options->ring;
+	d->options = *options;
+	d->wide = -1;
 	d->op.done = pcp_driver_readable;
 	d->timer.fire = pcp_driver_timer_fired;
 	d->pause.fire = pcp_driver_resumes;

@@ -114,6 +114,16 @@ static void servers_restarted(struct portmap_heard *h, enum portmap_protocol p,
 		up->restarted(up, p, f, why);
 }
 
+static void servers_doubted(struct portmap_heard *h, enum portmap_protocol p, enum portmap_family f,
+			    const char *why)
+{
+	struct pcp_server *server = server_of(h);
+	struct portmap_heard *up = server->owner->base.heard;
+
+	if (server->owner->in_use == server)
+		up->doubted(up, p, f, why);
+}
+
 static void servers_external_changed(struct portmap_heard *h, enum portmap_protocol p,
 				     const struct addr *external)
 {
@@ -135,25 +145,28 @@ static void servers_mapped(struct portmap_heard *h, enum portmap_protocol p, uin
 }
 
 static void servers_failed(struct portmap_heard *h, enum portmap_protocol p, uint32_t id,
-			   enum portmap_failure failure, const char *why)
+			   const struct portmap_refusal *refusal)
 {
 	struct pcp_server *server = server_of(h);
 	static const char gateway[] = "the gateway";
 	struct pcp_servers *s = server->owner;
 	struct portmap_heard *up = s->base.heard;
+	struct portmap_refusal told = *refusal;
+	const char *why = refusal->why;
 	char text[PORTMAP_TEXT_BYTES];
 
 	if (s->in_use != server)
 		return;
 	if (!is_provider(server)) {
-		up->failed(up, p, id, failure, why);
+		up->failed(up, p, id, refusal);
 		return;
 	}
 	/* Its sentences speak of the gateway, as all drivers' do. */
 	snprintf(text, sizeof(text), "the provider's NAT%s%.160s",
 		 strncmp(why, gateway, strlen(gateway)) == 0 ? "" : ": ",
 		 strncmp(why, gateway, strlen(gateway)) == 0 ? why + strlen(gateway) : why);
-	up->failed(up, p, id, failure, text);
+	told.why = text;
+	up->failed(up, p, id, &told);
 	if (!strstr(why, pcp_result_name(PCP_ADDRESS_MISMATCH)))
 		return;
 	s->nested = true;
@@ -241,6 +254,7 @@ void pcp_servers_init(struct pcp_servers *s, struct portmap_heard *heard)
 	const struct portmap_heard own = {.available = servers_available,
 					  .unavailable = servers_unavailable,
 					  .restarted = servers_restarted,
+					  .doubted = servers_doubted,
 					  .external_changed = servers_external_changed,
 					  .mapped = servers_mapped,
 					  .failed = servers_failed,

@@ -18,7 +18,10 @@
 #define LOW_PORTS	 1024u
 #define ALL_TRIED	 ((1u << PORTMAP_PROTOCOLS) - 1)
 #define RENEW_LEAST_MS	 4000u
+#define EXTENDS_SLACK_MS 2000u
 #define LEAVE_SPACING_MS 5u
+#define UNWANTED_TRIES	 8u   /* then what is neither wanted nor taken back is only told */
+#define LEAVE_AGAIN_MS	 500u /* what was misdirected is not left without trying again */
 
 /* ---- mappings ---- */
 
@@ -50,7 +53,7 @@ void portmap_engine_free(struct portmap_engine *e)
 
 static struct portmap_driver *driver_of(struct portmap_engine *e, const struct portmap_mapping *m)
 {
-	return e->paths[m->protocol][m->want.family].driver;
+	return e->paths[m->via][m->want.family].driver;
 }
 
 /* ---- states, which people are told ---- */
@@ -59,7 +62,8 @@ static struct portmap_driver *driver_of(struct portmap_engine *e, const struct p
  */
 static enum log_level level_of(enum mapping_state old, enum mapping_state state)
 {
-	if (state == MAPPING_CONFLICTING || state == MAPPING_REFUSED)
+	if (state == MAPPING_CONFLICTING || state == MAPPING_MISDIRECTED ||
+	    state == MAPPING_REFUSED)
 		return LOG_LEVEL_WARNING;
 	if (state == MAPPING_UNSUPPORTED && old == MAPPING_REQUESTED)
 		return LOG_LEVEL_INFO;
@@ -112,7 +116,7 @@ static const unsigned followers[] = {
 	[MAPPING_HELD] = STEP(WAITING) | STEP(RENEWING) | STEP(LEAVING),
 	[MAPPING_RENEWING] = STEP(WAITING) | STEP(HELD) | STEP(LEAVING),
 	[MAPPING_LEAVING] = STEP(WAITING) | STEP(UNMAPPING),
-	[MAPPING_UNMAPPING] = STEP(WAITING),
+	[MAPPING_UNMAPPING] = STEP(WAITING) | STEP(LEAVING),
 };
 static_assert(sizeof followers / sizeof *followers == MAPPING_UNMAPPING + 1, "a row each");
 
@@ -134,7 +138,7 @@ static void mapping_wait_until(struct portmap_mapping *m, uint64_t due_ms)
 {
 	take_step(m, MAPPING_WAITING, due_ms);
 	m->external.len = 0;
-	m->kept = false;
+	m->kept = m->astray.there = m->unrenewed = false;
 }
 
 static void leave_over(struct portmap_mapping *m)
@@ -143,6 +147,20 @@ static void leave_over(struct portmap_mapping *m)
 		return;
 	m->left[m->protocol] = (struct mapping_leftover){
 		.there = true, .external = m->external, .until_ms = mapping_expiry(m)};
+}
+
+/* It was asked for, and what came of that is not known. */
+static void maybe_left_over(struct portmap_engine *e, struct portmap_mapping *m)
+{
+	struct mapping_leftover *left = &m->left[m->via];
+
+	if (left->there || (mapping_held(m) && m->via == m->protocol))
+		return;
+	*left = (struct mapping_leftover){.there = true, .maybe = true};
+	left->external = paths_place_of(e, m, &(struct addr){.len = 0});
+	left->until_ms = m->want.lifetime_s == 0
+				 ? MAPPING_NEVER
+				 : engine_now(e) + m->want.lifetime_s * UINT64_C(1000);
 }
 
 /* Nothing is awaited of the gateway any more. */
@@ -155,6 +173,8 @@ static void engine_forget(struct portmap_engine *e, const struct portmap_mapping
 void engine_lost(struct portmap_engine *e, struct portmap_mapping *m)
 {
 	engine_forget(e, m);
+	if (m->step == MAPPING_ASKING || m->step == MAPPING_RENEWING)
+		maybe_left_over(e, m);
 	if (mapping_held(m)) {
 		leave_over(m);
 		m->ask_port = addr_port(&m->external);
@@ -177,6 +197,8 @@ void engine_let_go(struct portmap_engine *e, struct portmap_mapping *m)
 {
 	if (m->step != MAPPING_ASKING && !mapping_held(m))
 		return;
+	if (m->step == MAPPING_RENEWING)
+		maybe_left_over(e, m);
 	engine_forget(e, m); /* what was asked for may be granted all the same */
 	take_step(m, MAPPING_LEAVING, engine_now(e));
 }
@@ -189,12 +211,28 @@ static void step_gone(struct portmap_engine *e, struct portmap_mapping *m)
 		engine_remove(e, m);
 }
 
+/* What the gateway led elsewhere and did not take back stays there. */
+static void engine_left_open(const struct portmap_mapping *m)
+{
+	char inside[ADDR_TEXT_BYTES], name[MAPPING_NAME_BYTES];
+
+	mapping_name(m, name);
+	addr_format(&m->astray.inside, inside);
+	log_warning("portmap",
+		    "%s: the gateway still leads %s port %u to %s, which was not asked for; delete "
+		    "that there by hand",
+		    name, portmap_transport_name(m->want.transport), addr_port(&m->astray.outside),
+		    inside);
+}
+
 void engine_await_network(struct portmap_engine *e, struct portmap_mapping *m, const char *why)
 {
+	if (m->astray.there)
+		engine_left_open(m);
 	take_step(m, MAPPING_WAITING, MAPPING_NEVER);
 	if (m->kept && m->wanted)
 		return;
-	m->kept = false;
+	m->kept = m->astray.there = false;
 	m->external.len = 0;
 	m->rounds = m->others = 0;
 	m->no_external = false;
@@ -210,37 +248,25 @@ void engine_await_network(struct portmap_engine *e, struct portmap_mapping *m, c
 	proof_forget(m);
 }
 
-/* No path is left to ask: what that means, and when all are asked again. */
-static void step_settle(struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms)
+/* What it means that no path is left to ask. */
+static void tell_settled(struct portmap_engine *e, struct portmap_mapping *m,
+			 enum portmap_failure worst, const char *why, bool ever, uint64_t now_ms)
 {
-	enum portmap_failure worst;
-	enum mapping_state state;
-	const char *why;
-	char names[64];
-	bool ever;
+	enum mapping_state state = mapping_state_of(worst);
+	char names[64], name[MAPPING_NAME_BYTES];
 
-	if (m->kept)
-		leave_over(m);
-	m->kept = false;
-	m->external.len = 0;
-	if (e->source[m->want.family].len == 0) {
-		engine_set_state(e, m, MAPPING_UNSUPPORTED, "this network has no %s gateway",
-				 m->want.family == PORTMAP_IPV6 ? "IPv6" : "IPv4");
-		m->due_ms = MAPPING_NEVER;
-		return;
-	}
-	ever = paths_add_failures(e, m);
-	worst = mapping_worst(m, &why);
 	paths_names(e, m->want.family, names);
-	if (worst == PORTMAP_FAILURES)
-		worst = PORTMAP_UNSUPPORTED;
-	state = mapping_state_of(worst);
-	if (m->own_leftover) {
-		worst = PORTMAP_SILENT;
+	if (m->own_leftover)
 		engine_set_state(e, m, MAPPING_REQUESTED,
 				 "the gateway still has it by another protocol, which is asked "
 				 "again; it may work meanwhile");
-	} else if (worst == PORTMAP_SILENT && ever)
+	else if (worst == PORTMAP_SILENT && paths_mute(e, m->want.family, names, now_ms))
+		engine_set_state(
+			e, m, MAPPING_REQUESTED,
+			"the gateway answers by %s, but not to requests for mappings; it is "
+			"asked again",
+			names);
+	else if (worst == PORTMAP_SILENT && ever)
 		engine_set_state(e, m, MAPPING_REQUESTED,
 				 "the gateway stopped answering; it is asked again");
 	else if (state == MAPPING_UNSUPPORTED && !ever)
@@ -250,9 +276,44 @@ static void step_settle(struct portmap_engine *e, struct portmap_mapping *m, uin
 				 names[0] ? names : "PCP, NAT-PMP, UPnP");
 	else
 		engine_set_state(e, m, state, "%s", why);
+	/* It changes no state, and is not to stay out of the log. */
+	if (worst == PORTMAP_TRANSIENT && m->rounds == 1) {
+		mapping_name(m, name);
+		log_warning("portmap", "%s: %s; it is asked again", name, why);
+	}
+}
+
+/* No path is left to ask: when all are asked again, and what people are told. */
+static void step_settle(struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms)
+{
+	enum portmap_failure worst;
+	const char *why;
+	uint64_t wait_ms;
+	bool ever;
+
+	if (m->kept)
+		leave_over(m);
+	m->kept = false;
+	m->external.len = 0;
+	if (e->source[m->want.family].len == 0) {
+		m->due_ms = MAPPING_NEVER;
+		engine_set_state(e, m, MAPPING_UNSUPPORTED, "this network has no %s gateway",
+				 m->want.family == PORTMAP_IPV6 ? "IPv6" : "IPv4");
+		return;
+	}
+	ever = paths_add_failures(e, m);
+	worst = mapping_worst(m, &why);
+	if (m->own_leftover)
+		worst = PORTMAP_SILENT;
+	else if (worst == PORTMAP_FAILURES)
+		worst = PORTMAP_UNSUPPORTED;
+	wait_ms = mapping_backoff_ms(worst, m->rounds++);
+	wait_ms += random_next(&e->seed) % (mapping_backoff_ms(worst, 0) / 8 + 1);
+	if (m->wait_s > 0 && wait_ms > m->wait_s * UINT64_C(1000)) /* RFC 6887 section 7.4 */
+		wait_ms = m->wait_s * UINT64_C(1000);
+	m->due_ms = now_ms + (wait_ms > RENEW_LEAST_MS ? wait_ms : RENEW_LEAST_MS);
+	tell_settled(e, m, worst, why, ever, now_ms);
 	mapping_new_round(m);
-	m->due_ms = now_ms + mapping_backoff_ms(worst, m->rounds++);
-	m->due_ms += random_next(&e->seed) % (mapping_backoff_ms(worst, 0) / 8 + 1);
 }
 
 /* ---- requests ---- */
@@ -261,6 +322,7 @@ static void send_map(struct portmap_engine *e, struct portmap_mapping *m)
 {
 	struct portmap_request r;
 
+	m->sent_ms = engine_now(e);
 	mapping_request(m, &e->source[m->want.family], &r);
 	if (m->step == MAPPING_RENEWING && m->looking && driver_of(e, m)->look)
 		driver_of(e, m)->look(driver_of(e, m), &r);
@@ -294,8 +356,8 @@ static bool step_ask(struct portmap_engine *e, struct portmap_mapping *m, uint64
 	}
 	if (m->protocol != p && m->left[m->protocol].there)
 		e->counts.moves++;
-	m->protocol = p;
-	take_step(m, MAPPING_ASKING, now_ms + PORTMAP_ANSWER_MS);
+	m->protocol = m->via = p;
+	take_step(m, MAPPING_ASKING, now_ms + paths_patience(e, m));
 	if (m->state == MAPPING_REQUESTED)
 		engine_set_state(e, m, MAPPING_REQUESTED, "asking by %s for port %u",
 				 portmap_protocol_name(p), m->ask_port);
@@ -304,14 +366,36 @@ static bool step_ask(struct portmap_engine *e, struct portmap_mapping *m, uint64
 	return true;
 }
 
+/* It ended unrenewed: from now on nothing of it is at the gateway, and it is asked for anew. */
+static void lease_over(struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms)
+{
+	char why[MAPPING_WHY_BYTES];
+
+	memcpy(why, m->why, sizeof why);
+	m->ask_port = m->want.any ? addr_port(&m->external) : m->want.external;
+	mapping_new_round(m);
+	mapping_wait_until(m, now_ms);
+	engine_set_state(e, m, MAPPING_REQUESTED,
+			 "its lease is over, and it is asked for anew (%.200s)", why);
+}
+
 static bool step_renew(struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms)
 {
-	uint64_t due_ms = now_ms + PORTMAP_ANSWER_MS;
+	uint64_t expiry_ms = mapping_expiry(m), wait_ms;
 
-	if (due_ms > mapping_expiry(m)) /* by then the gateway has forgotten it */
-		due_ms = mapping_expiry(m);
-	take_step(m, MAPPING_RENEWING, due_ms);
-	m->looking = now_ms < m->renew_ms;
+	if (now_ms >= expiry_ms) {
+		lease_over(e, m, now_ms);
+		return false;
+	}
+	m->via = paths_renewing(e, m, now_ms);
+	m->looking = now_ms < m->renew_ms && m->via == m->protocol;
+	wait_ms = paths_patience(e, m);
+	/* One that is not answered leaves time for another; at its end the gateway forgets it. */
+	if (wait_ms > (expiry_ms - now_ms) / 2 && expiry_ms - now_ms > 2 * RENEW_LEAST_MS)
+		wait_ms = (expiry_ms - now_ms) / 2;
+	if (wait_ms > expiry_ms - now_ms)
+		wait_ms = expiry_ms - now_ms;
+	take_step(m, MAPPING_RENEWING, now_ms + wait_ms);
 	e->counts.renewals++;
 	send_map(e, m);
 	return true;
@@ -319,13 +403,14 @@ static bool step_renew(struct portmap_engine *e, struct portmap_mapping *m, uint
 
 static bool step_unmap(struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms)
 {
-	struct portmap_driver *d = driver_of(e, m);
+	struct portmap_driver *d = e->paths[m->protocol][m->want.family].driver;
 	struct portmap_request r;
 
-	if (!d || e->paths[m->protocol][m->want.family].state != PATH_THERE) {
+	if (!d || (e->paths[m->protocol][m->want.family].state != PATH_THERE && !m->astray.there)) {
 		step_gone(e, m);
 		return false;
 	}
+	m->via = m->protocol;
 	mapping_request(m, &e->source[m->want.family], &r);
 	take_step(m, MAPPING_UNMAPPING, now_ms + PORTMAP_ANSWER_MS);
 	e->counts.deletions++;
@@ -357,6 +442,9 @@ bool engine_delete_leftover(struct portmap_engine *e, struct portmap_mapping *m)
 
 		if (!left->there || left->asked || path->state != PATH_THERE)
 			continue;
+		/* The same place is one entry on most gateways, and wanted. */
+		if (mapping_held(m) && addr_port(&left->external) == addr_port(&m->external))
+			continue;
 		mapping_request(m, &e->source[m->want.family], &r);
 		r.external = left->external;
 		left->asked = true;
@@ -369,19 +457,70 @@ bool engine_delete_leftover(struct portmap_engine *e, struct portmap_mapping *m)
 
 /* ---- answers: granted ---- */
 
+/* Another protocol granted what is held: it is that one's from now on. */
+static void mapping_move(struct portmap_engine *e, struct portmap_mapping *m)
+{
+	if (m->via == m->protocol)
+		return;
+	leave_over(m);
+	m->protocol = m->via;
+	e->counts.moves++;
+}
+
+/* The lifetime of a renewal's answer is only what was left of the one before. */
+static bool extends_nothing(const struct portmap_mapping *m, uint32_t lifetime_s, uint64_t now_ms)
+{
+	return m->step == MAPPING_RENEWING && m->via == m->protocol && lifetime_s > 0 &&
+	       lifetime_s < m->lifetime_s - m->lifetime_s / 8 &&
+	       now_ms + lifetime_s * UINT64_C(1000) <= mapping_expiry(m) + EXTENDS_SLACK_MS;
+}
+
+/* Once more it is renewed; then it is deleted and asked for anew, while there is time. */
+static void answer_extends_nothing(struct portmap_engine *e, struct portmap_mapping *m,
+				   uint64_t now_ms)
+{
+	uint64_t due_ms;
+	char why[MAPPING_WHY_BYTES];
+
+	m->renewals++;
+	due_ms = mapping_renewal(m, now_ms, e->recheck_ms, random_next(&e->seed));
+	if (m->renewals > 1 || due_ms == MAPPING_NEVER) {
+		take_step(m, MAPPING_LEAVING, now_ms);
+		m->ask_port = addr_port(&m->external);
+		mapping_new_round(m);
+		engine_set_state(e, m, MAPPING_REQUESTED,
+				 "%s says yes to renewals, which extend nothing: it is deleted and "
+				 "asked for anew",
+				 portmap_protocol_name(m->protocol));
+		return;
+	}
+	m->renew_ms = due_ms;
+	m->unrenewed = true;
+	take_step(m, MAPPING_HELD, due_ms);
+	mapping_describe(m, why, sizeof why);
+	engine_set_state(e, m, m->state, "%s; its renewal extended nothing", why);
+}
+
 static void answer_granted(struct portmap_engine *e, struct portmap_mapping *m,
 			   const struct addr *place, uint32_t lifetime_s, uint64_t now_ms)
 {
 	bool same = (m->step == MAPPING_RENEWING || m->kept) && addr_equal(&m->external, place);
+	bool own = same && m->via == m->protocol, quiet = own && !m->unrenewed;
 	char why[MAPPING_WHY_BYTES];
 
+	paths_granted(e, m, now_ms);
+	if (same && extends_nothing(m, lifetime_s, now_ms)) {
+		answer_extends_nothing(e, m, now_ms);
+		return;
+	}
+	mapping_move(e, m);
 	m->external = *place;
 	m->ask_port = addr_port(place);
 	/* A gateway that grants more than was asked for is renewed at our pace all the same. */
 	m->lifetime_s = lifetime_s < m->want.lifetime_s ? lifetime_s : m->want.lifetime_s;
 	m->granted_ms = now_ms;
 	m->renewals = m->rounds = m->others = 0;
-	m->no_external = m->kept = false;
+	m->no_external = m->kept = m->unrenewed = false;
 	m->left[m->protocol].there = false;
 	mapping_new_round(m);
 	take_step(m, MAPPING_HELD, MAPPING_NEVER);
@@ -393,13 +532,19 @@ static void answer_granted(struct portmap_engine *e, struct portmap_mapping *m,
 		m->due_ms = now_ms + RENEW_LEAST_MS;
 	m->renew_ms = m->lifetime_s ? m->due_ms : MAPPING_NEVER;
 	m->due_ms = proof_plan_look(e, m, now_ms);
-	if (same && (m->state == MAPPING_MAPPED || m->state == MAPPING_VERIFIED))
+	(void)engine_delete_leftover(e, m);
+	if (quiet && (m->state == MAPPING_MAPPED || m->state == MAPPING_VERIFIED))
 		return;
 	mapping_describe(m, why, sizeof why);
-	engine_set_state(e, m, MAPPING_MAPPED, "%s", why);
+	engine_set_state(e, m,
+			 own && m->state == MAPPING_VERIFIED ? MAPPING_VERIFIED : MAPPING_MAPPED,
+			 "%s", why);
 }
 
 /* ---- answers: failed ---- */
+
+static const struct portmap_refusal silence = {.failure = PORTMAP_SILENT,
+					       .why = "no answer in time"};
 
 static void note_failure(struct portmap_mapping *m, enum portmap_failure f, const char *why)
 {
@@ -412,11 +557,16 @@ static void answer_give_back(struct portmap_engine *e, struct portmap_mapping *m
 			     const struct addr *place, uint64_t now_ms)
 {
 	char why[PORTMAP_TEXT_BYTES];
+	struct portmap_request asked;
 
 	snprintf(why, sizeof why,
 		 "the gateway has port %u for another host and offers %u; ask for another one, or "
 		 "take any with external: any",
 		 m->want.external, addr_port(place));
+	mapping_move(e, m);
+	mapping_request(m, &e->source[m->want.family], &asked);
+	m->astray = (struct mapping_astray){
+		.there = true, .first_gone = true, .inside = asked.internal, .outside = *place};
 	m->external = *place;
 	m->ask_port = m->want.external;
 	m->tried = ALL_TRIED;
@@ -426,44 +576,146 @@ static void answer_give_back(struct portmap_engine *e, struct portmap_mapping *m
 	engine_set_state(e, m, MAPPING_CONFLICTING, "%s", why);
 }
 
-/* A renewal that failed. Silence is not the end: the lifetime has room for more tries. */
-static void renewal_failed(struct portmap_engine *e, struct portmap_mapping *m,
-			   enum portmap_failure f, const char *why, uint64_t now_ms)
+/* It made something else of the request. Whatever that is, we asked for it: it goes back at once,
+ * before anything else is tried. */
+static void answer_take_back(struct portmap_engine *e, struct portmap_mapping *m,
+			     const struct portmap_refusal *r, uint64_t now_ms)
 {
-	if (f == PORTMAP_SILENT) {
-		m->renewals++;
-		take_step(m, MAPPING_HELD,
-			  mapping_renewal(m, now_ms, e->recheck_ms, random_next(&e->seed)));
-		paths_doubt(e, m->want.family, now_ms);
-		if (m->due_ms != MAPPING_NEVER)
-			return;
-	}
-	m->ask_port = m->want.any ? addr_port(&m->external) : m->want.external;
-	if (f != PORTMAP_CONFLICT) /* it may be there all the same, until it ends */
-		leave_over(m);
-	mapping_wait_until(m, now_ms);
-	note_failure(m, f, why);
+	mapping_move(e, m);
+	m->astray =
+		(struct mapping_astray){.there = true, .inside = r->inside, .outside = r->outside};
+	m->external = r->outside;
+	m->ask_port = m->want.external;
 	m->tried |= 1u << m->protocol;
+	take_step(m, MAPPING_LEAVING, now_ms);
+	note_failure(m, r->failure, r->why);
+	engine_set_state(e, m, mapping_state_of(r->failure), "%s", r->why);
+}
+
+/* The gateway keeps what it misdirected: people are told, and it is tried again. */
+static void still_astray(struct portmap_engine *e, struct portmap_mapping *m)
+{
+	char inside[ADDR_TEXT_BYTES];
+	uint64_t wait = UINT64_C(15000) << (m->astray.tries < 7 ? m->astray.tries : 7);
+
+	m->astray.tries++;
+	if (!m->wanted && (m->astray.tries > UNWANTED_TRIES || e->count > PORTMAP_MAPPINGS_MAX)) {
+		engine_left_open(m);
+		step_gone(e, m);
+		return;
+	}
+	if (e->mode == ENGINE_LEAVING)
+		wait = LEAVE_AGAIN_MS;
+	addr_format(&m->astray.inside, inside);
+	take_step(m, MAPPING_LEAVING, engine_now(e) + wait);
+	engine_set_state(
+		e, m, MAPPING_MISDIRECTED,
+		"the gateway leads %s port %u to %s and does not take that back; delete it "
+		"there by hand",
+		portmap_transport_name(m->want.transport), addr_port(&m->astray.outside), inside);
+}
+
+/* The gateway does not have it any more. */
+static void renewal_lost(struct portmap_engine *e, struct portmap_mapping *m,
+			 const struct portmap_refusal *r, uint64_t now_ms)
+{
+	m->ask_port = m->want.any ? addr_port(&m->external) : m->want.external;
+	m->tried |= 1u << m->via;
+	note_failure(m, r->failure, r->why);
+	mapping_wait_until(m, now_ms);
 	engine_set_state(e, m, MAPPING_REQUESTED, "%s did not renew it: %s",
-			 portmap_protocol_name(m->protocol), why);
+			 portmap_protocol_name(m->via), r->why);
+}
+
+/* When a renewal that was refused is tried again: by another protocol at once, else at the earliest
+ * of our own back-off, of when the gateway expects another answer, and of the lease's end. */
+static uint64_t after_refusal(struct portmap_engine *e, struct portmap_mapping *m,
+			      const struct portmap_refusal *r, uint64_t now_ms)
+{
+	const char *why;
+	enum portmap_failure worst = mapping_worst(m, &why);
+	uint64_t due_ms;
+
+	if (paths_renewing(e, m, now_ms) != m->protocol)
+		return now_ms;
+	if (worst == PORTMAP_FAILURES) /* it was silent, and no other may */
+		worst = PORTMAP_SILENT;
+	due_ms = now_ms + mapping_backoff_ms(worst, m->rounds++);
+	if (r->wait_s > 0 && due_ms > now_ms + r->wait_s * UINT64_C(1000))
+		due_ms = now_ms + r->wait_s * UINT64_C(1000);
+	if (due_ms < now_ms + RENEW_LEAST_MS)
+		due_ms = now_ms + RENEW_LEAST_MS;
+	mapping_new_round(m);
+	return due_ms < mapping_expiry(m) ? due_ms : mapping_expiry(m);
+}
+
+/* A renewal that failed. The lease runs on until its end, and has room for more tries. */
+static void renewal_failed(struct portmap_engine *e, struct portmap_mapping *m,
+			   const struct portmap_refusal *r, uint64_t now_ms)
+{
+	char why[MAPPING_WHY_BYTES], name[MAPPING_NAME_BYTES];
+	bool own = m->via == m->protocol;
+	/* The port is taken by what the other protocol is to renew. */
+	bool ours_in_the_way = !own && r->failure == PORTMAP_CONFLICT;
+	uint64_t due_ms;
+
+	if (own && (r->gone || r->failure == PORTMAP_CONFLICT)) {
+		renewal_lost(e, m, r, now_ms);
+		return;
+	}
+	if (now_ms >= mapping_expiry(m)) {
+		lease_over(e, m, now_ms);
+		return;
+	}
+	if (r->failure == PORTMAP_SILENT) {
+		maybe_left_over(e, m);
+		m->renewals++;
+		m->renew_ms = mapping_renewal(m, now_ms, e->recheck_ms, random_next(&e->seed));
+		if (m->renew_ms == MAPPING_NEVER)
+			m->renew_ms = mapping_expiry(m);
+		due_ms = proof_plan_look(e, m, now_ms);
+	} else {
+		if (!ours_in_the_way)
+			note_failure(m, r->failure, r->why);
+		m->tried |= 1u << m->via;
+		due_ms = m->renew_ms = after_refusal(e, m, r, now_ms);
+	}
+	take_step(m, MAPPING_HELD, due_ms);
+	if (ours_in_the_way)
+		return;
+	mapping_describe(m, why, sizeof why);
+	if (!m->unrenewed) {
+		mapping_name(m, name);
+		log_notice("portmap", "%s: %s did not renew it, and is asked again: %s", name,
+			   portmap_protocol_name(m->via), r->why);
+	}
+	m->unrenewed = true;
+	engine_set_state(e, m, m->state, "%s; %s did not renew it: %s", why,
+			 portmap_protocol_name(m->via), r->why);
+	if (r->failure == PORTMAP_SILENT)
+		paths_doubt(e, m->want.family, now_ms);
 }
 
 /* The port may be taken by what another protocol made for this very mapping. */
 static bool own_leftover(const struct portmap_mapping *m, uint64_t now_ms)
 {
 	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++)
-		if (p != m->protocol && mapping_left_over(m, p, now_ms) &&
+		if (p != m->protocol && mapping_left_over(m, p, now_ms) && !m->left[p].maybe &&
 		    addr_port(&m->left[p].external) == m->ask_port)
 			return true;
 	return false;
 }
 
 static void request_failed(struct portmap_engine *e, struct portmap_mapping *m,
-			   enum portmap_failure f, const char *why, uint64_t now_ms)
+			   const struct portmap_refusal *r, uint64_t now_ms)
 {
+	enum portmap_failure f = r->failure;
+
 	if (m->kept)
 		engine_set_state(e, m, MAPPING_REQUESTED, "%s did not renew it: %s",
-				 portmap_protocol_name(m->protocol), why);
+				 portmap_protocol_name(m->protocol), r->why);
+	if (f == PORTMAP_SILENT || f == PORTMAP_MALFORMED)
+		maybe_left_over(e, m);
 	mapping_wait_until(m, now_ms);
 	if (f == PORTMAP_CONFLICT && m->want.any && m->others < PORTMAP_OTHERS_MAX) {
 		m->others++;
@@ -475,26 +727,49 @@ static void request_failed(struct portmap_engine *e, struct portmap_mapping *m,
 		m->tried |= 1u << m->protocol;
 		return;
 	}
-	note_failure(m, f, why);
+	note_failure(m, f, r->why);
+	if (r->wait_s > 0 && (m->wait_s == 0 || r->wait_s < m->wait_s))
+		m->wait_s = r->wait_s;
 	/* All protocols of one gateway share its table: a port that is taken is taken. */
 	m->tried |= f == PORTMAP_CONFLICT ? ALL_TRIED : 1u << m->protocol;
 	if (f == PORTMAP_CONFLICT) {
 		m->others = 0;
 		m->ask_port = m->want.external;
 	}
+	if (f == PORTMAP_SILENT)
+		paths_doubt(e, m->want.family, now_ms);
 }
 
 static void answer_failed(struct portmap_engine *e, struct portmap_mapping *m,
-			  enum portmap_failure f, const char *why, uint64_t now_ms)
+			  const struct portmap_refusal *r, uint64_t now_ms)
 {
+	enum portmap_failure f = r->failure;
+
 	e->counts.failures[f]++;
 	m->no_external = f == PORTMAP_NO_EXTERNAL;
-	log_debug("portmap", "%s, mapping %u: %s: %s", portmap_protocol_name(m->protocol), m->id,
-		  portmap_failure_name(f), why);
-	if (m->step == MAPPING_RENEWING)
-		renewal_failed(e, m, f, why, now_ms);
+	paths_refused(e, m, f, now_ms);
+	log_debug("portmap", "%s, mapping %u: %s: %s", portmap_protocol_name(m->via), m->id,
+		  portmap_failure_name(f), r->why);
+	if (r->inside.len > 0)
+		answer_take_back(e, m, r, now_ms);
+	else if (m->step == MAPPING_RENEWING)
+		renewal_failed(e, m, r, now_ms);
 	else
-		request_failed(e, m, f, why, now_ms);
+		request_failed(e, m, r, now_ms);
+}
+
+/* What it misdirected is gone only when the gateway says so; then what was asked for is deleted as
+ * well, since a gateway may keep both. */
+static void answer_unmapped(struct portmap_engine *e, struct portmap_mapping *m, bool ok)
+{
+	if (!m->astray.there || (ok && m->astray.first_gone)) {
+		step_gone(e, m);
+	} else if (ok) {
+		m->astray.first_gone = true;
+		take_step(m, MAPPING_LEAVING, engine_now(e));
+	} else {
+		still_astray(e, m);
+	}
 }
 
 /* No answer came in time. */
@@ -502,9 +777,17 @@ static void answer_missing(struct portmap_engine *e, struct portmap_mapping *m, 
 {
 	engine_forget(e, m);
 	if (m->step == MAPPING_UNMAPPING)
-		step_gone(e, m);
+		answer_unmapped(e, m, false);
 	else
-		answer_failed(e, m, PORTMAP_SILENT, "no answer in time", now_ms);
+		answer_failed(e, m, &silence, now_ms);
+}
+
+void engine_fail(struct portmap_engine *e, struct portmap_mapping *m, enum portmap_failure failure,
+		 const char *why)
+{
+	engine_forget(e, m);
+	answer_failed(e, m, &(struct portmap_refusal){.failure = failure, .why = why},
+		      engine_now(e));
 }
 
 /* ---- what is heard from the drivers ---- */
@@ -515,7 +798,7 @@ static struct portmap_mapping *engine_awaiting(struct portmap_engine *e, enum po
 {
 	struct portmap_mapping *m = portmap_engine_find(e, id);
 
-	if (!m || m->protocol != p || (m->step != MAPPING_ASKING && m->step != MAPPING_RENEWING))
+	if (!m || m->via != p || (m->step != MAPPING_ASKING && m->step != MAPPING_RENEWING))
 		return NULL;
 	return m;
 }
@@ -540,13 +823,13 @@ static void engine_heard_mapped(struct portmap_heard *h, enum portmap_protocol p
 }
 
 static void engine_heard_failed(struct portmap_heard *h, enum portmap_protocol p, uint32_t id,
-				enum portmap_failure failure, const char *why)
+				const struct portmap_refusal *refusal)
 {
 	struct portmap_engine *e = ENGINE_OF(h);
 	struct portmap_mapping *m = engine_awaiting(e, p, id);
 
 	if (m)
-		answer_failed(e, m, failure, why, engine_now(e));
+		answer_failed(e, m, refusal, engine_now(e));
 	engine_rearm(e);
 }
 
@@ -561,7 +844,7 @@ static void engine_heard_unmapped(struct portmap_heard *h, enum portmap_protocol
 	if (m && m->left[p].there && m->left[p].asked)
 		m->left[p].there = false;
 	if (m && m->protocol == p && m->step == MAPPING_UNMAPPING)
-		step_gone(e, m);
+		answer_unmapped(e, m, ok);
 	engine_maybe_left(e);
 	engine_rearm(e);
 }
@@ -580,10 +863,17 @@ void portmap_engine_init(struct portmap_engine *e)
 /* The next deletion to send, else the end. */
 static uint64_t leaving_next(const struct portmap_engine *e)
 {
-	for (const struct portmap_mapping *m = e->mappings; m; m = m->next)
-		if (m->step == MAPPING_LEAVING || paths_have_leftover(e, m, false))
-			return e->free_ms < e->leave_ms ? e->free_ms : e->leave_ms;
-	return e->leave_ms;
+	uint64_t due = e->leave_ms;
+
+	for (const struct portmap_mapping *m = e->mappings; m; m = m->next) {
+		uint64_t own = e->free_ms;
+
+		if (m->step == MAPPING_LEAVING && m->due_ms > own)
+			own = m->due_ms;
+		if ((m->step == MAPPING_LEAVING || paths_have_leftover(e, m, false)) && own < due)
+			due = own;
+	}
+	return due;
 }
 
 void engine_rearm(struct portmap_engine *e)
@@ -649,7 +939,8 @@ void portmap_engine_run(struct portmap_engine *e)
 
 	for (struct portmap_mapping *m = e->mappings, *next; m; m = next) {
 		next = m->next;
-		if (mapping_in_flight(m) && m->due_ms <= now_ms)
+		if (mapping_in_flight(m) && m->due_ms <= now_ms &&
+		    !paths_more_patience(e, m, now_ms))
 			answer_missing(e, m, now_ms);
 	}
 	if (e->mode == ENGINE_LEAVING) {

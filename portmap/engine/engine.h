@@ -6,10 +6,10 @@
  * Theory of operation
  *
  * A *path* is one protocol for one family: PCP, NAT-PMP and UPnP for IPv4, PCP and UPnP for IPv6.
- * On entering a network all paths are probed at once. A mapping takes the best path there is, in
- * that order; while a better one has not decided yet it waits, but no longer than PORTMAP_GRACE_MS
- * after the probes began. What it got it keeps: a better path that appears later is not moved to,
- * so that no port is ever mapped twice.
+ * On entering a network all paths are probed at once. A mapping takes the best path there is: one
+ * that granted a request before others, then in that order; while a better one has not decided yet
+ * it waits, but no longer than PORTMAP_GRACE_MS after the probes began. What it got it keeps: a
+ * better path that appears later is not moved to, so that no port is ever mapped twice.
  *
  *              ask                 mapped                    due
  *   WAITING ─────────► ASKING ───────────────────► HELD ◄──────────► RENEWING
@@ -29,6 +29,20 @@
  * function that takes a step and the table of steps that may follow; what people are told, the
  * *state*, has its own one function there, which tells the owner in the same call.
  *
+ * That a probe is answered proves no mapping. What granted nothing yet is waited for only
+ * PORTMAP_HEDGE_MS while another path could be asked; one that does not answer a request is *mute*
+ * for PORTMAP_MUTE_MS, doubling, and asked after all others, for all mappings, whatever it answers
+ * to probes. What it may have done without a word is remembered as a leftover, too.
+ *
+ * A lease runs until its end, whatever its renewals are answered: the mapping is held and told so
+ * until then. A renewal that is refused or not answered is tried by another path, if there is one,
+ * else again: after our back-off, when the gateway expects another answer, or at the lease's end,
+ * whichever comes first. One whose answer extends nothing is tried once more; then the mapping is
+ * deleted and asked for anew.
+ *
+ * What the gateway made of a request, though not as asked, is ours (struct mapping_astray): before
+ * anything else is done it is deleted, again and again if need be, and at exit.
+ *
  * When a path is gone its mappings ask the next one. What the old path may still hold is remembered
  * (struct mapping_leftover): it is deleted when the path comes back and holds another external
  * port, or at exit; while both name one port they are one entry on most gateways, and deleting one
@@ -36,11 +50,12 @@
  * hold it is asked first; another one may find the port taken by that, which is no conflict.
  *
  * A gateway that says it forgot everything is asked anew for all of its mappings, as if they had
- * never been: another host may have taken a port. What a gateway dropped silently comes back when
- * it is looked at, every recheck_ms, and what forwards nothing any more is made anew (proof.c). A
- * path that is gone is probed again after 5 s, doubling to a minute while something is missing; one
- * that is there, every recheck_ms, since some gateways never tell that their external address
- * changed.
+ * never been: another host may have taken a port. One that says so again and again is believed once
+ * in PORTMAP_RESTART_MS, doubling while the mappings turn out to be there, which are renewed in
+ * place then. What a gateway dropped silently comes back when it is looked at, every recheck_ms,
+ * and what forwards nothing any more is made anew (proof.c). A path that is gone is probed again
+ * after 5 s, doubling to a minute while something is missing; one that is there, every recheck_ms,
+ * since some gateways never tell that their external address changed.
  *
  * Limits: PORTMAP_MAPPINGS_MAX mappings; one request every PORTMAP_SPACING_MS; an answer that takes
  * PORTMAP_ANSWER_MS is silence; leaving takes at most PORTMAP_LEAVE_MS.
@@ -52,16 +67,21 @@
 
 #include "portmap/engine/mapping.h"
 
-#define PORTMAP_MAPPINGS_MAX 128u
-#define PORTMAP_SPACING_MS   30u
-#define PORTMAP_GRACE_MS     300u
-#define PORTMAP_ANSWER_MS    60000u
-#define PORTMAP_PROBE_MS     20000u
-#define PORTMAP_LEAVE_MS     3000u
-#define PORTMAP_OTHERS_MAX   8u	       /* other external ports asked for in a row */
-#define PORTMAP_ADDRESS_MS   30000u    /* between questions for the external address */
-#define PORTMAP_PROOF_MS     86400000u /* a proof that is older says nothing about today */
-#define PORTMAP_DEAD_MAX_MS  3600000u  /* a mapping that stays dead is asked for anew so often */
+#define PORTMAP_MAPPINGS_MAX   128u
+#define PORTMAP_SPACING_MS     30u
+#define PORTMAP_GRACE_MS       300u
+#define PORTMAP_ANSWER_MS      60000u
+#define PORTMAP_PROBE_MS       20000u
+#define PORTMAP_LEAVE_MS       3000u
+#define PORTMAP_OTHERS_MAX     8u      /* other external ports asked for in a row */
+#define PORTMAP_HEDGE_MS       6000u   /* instead of ANSWER_MS, where another protocol may do it */
+#define PORTMAP_MUTE_MS	       120000u /* and doubling */
+#define PORTMAP_MUTE_MAX_MS    3600000u
+#define PORTMAP_RESTART_MS     10000u /* between restarts by one path that are believed; doubles */
+#define PORTMAP_RESTART_MAX_MS 3600000u
+#define PORTMAP_ADDRESS_MS     30000u	 /* between questions for the external address */
+#define PORTMAP_PROOF_MS       86400000u /* a proof that is older says nothing about today */
+#define PORTMAP_DEAD_MAX_MS    3600000u	 /* a mapping that stays dead is asked for anew so often */
 
 enum path_state {
 	PATH_NONE,    /* no driver here */
@@ -82,6 +102,17 @@ struct portmap_path {
 	uint64_t moved_ms;		/* when its external address became another one; 0: never */
 	enum portmap_failure failure;	/* GONE */
 	char why[PORTMAP_TEXT_BYTES];	/* GONE: a sentence */
+	/* What it does with requests, of all mappings. */
+	bool grants;	     /* the last that it decided was granted */
+	uint64_t granted_ms; /* when it granted one last; 0: never */
+	uint64_t mute_ms;    /* until then it is known for answering probes alone */
+	unsigned mutes;	     /* how often in a row that was found out */
+	/* Restarts that it showed. */
+	uint64_t restarted_ms;	   /* the last one believed; 0: none */
+	uint64_t restart_space_ms; /* the next one is believed so much later */
+	uint64_t restart_due_ms;   /* one that came before; MAPPING_NEVER: none */
+	uint64_t doubted_ms, doubt_space_ms;
+	char note[PORTMAP_TEXT_BYTES]; /* what people should know of it; "": nothing */
 };
 
 /* What the engine asks and tells. It may call any of these from inside any of its calls. */

@@ -22,6 +22,9 @@ void engine_set_state(struct portmap_engine *e, struct portmap_mapping *m, enum 
 
 /* Its path is gone or forgot it: what is under way ends, what it held may be left over. */
 void engine_lost(struct portmap_engine *e, struct portmap_mapping *m);
+/* What it asks will not be answered. While in flight. */
+void engine_fail(struct portmap_engine *e, struct portmap_mapping *m, enum portmap_failure failure,
+		 const char *why);
 /* What it holds stays at the gateway, to be renewed in the network that is entered next. */
 void engine_keep(struct portmap_engine *e, struct portmap_mapping *m);
 /* To be deleted at the gateway, if it may be there; else it waits. */
@@ -29,7 +32,8 @@ void engine_let_go(struct portmap_engine *e, struct portmap_mapping *m);
 /* There is no network any more; why, where not NULL, is what people are told. Frees a mapping that
  * is not wanted. */
 void engine_await_network(struct portmap_engine *e, struct portmap_mapping *m, const char *why);
-/* Deletes what a path that is there holds beside the mapping's own. False: there is nothing. */
+/* Deletes what a path that is there holds beside the mapping's own, at another place while that is
+ * held. False: there is nothing. */
 bool engine_delete_leftover(struct portmap_engine *e, struct portmap_mapping *m);
 void engine_remove(struct portmap_engine *e, struct portmap_mapping *m);
 
@@ -70,6 +74,23 @@ enum path_choice { CHOICE_PATH, CHOICE_LATER, CHOICE_NONE };
 /* The path to ask for m, or when to choose again (MAPPING_NEVER: when a path has decided). */
 enum path_choice paths_choose(struct portmap_engine *e, const struct portmap_mapping *m,
 			      uint64_t now_ms, enum portmap_protocol *out, uint64_t *again_ms);
+/* The path to renew m by: its own, unless that failed in this round or is mute, and another is not.
+ */
+enum portmap_protocol paths_renewing(const struct portmap_engine *e,
+				     const struct portmap_mapping *m, uint64_t now_ms);
+/* How long an answer of m->via is waited for. */
+uint64_t paths_patience(const struct portmap_engine *e, const struct portmap_mapping *m);
+/* That was too short, since the path granted something meanwhile, or no other could be asked:
+ * due_ms is later now. */
+bool paths_more_patience(const struct portmap_engine *e, struct portmap_mapping *m,
+			 uint64_t now_ms);
+/* What m->via answered to a request, or that it did not (SILENT). */
+void paths_granted(struct portmap_engine *e, const struct portmap_mapping *m, uint64_t now_ms);
+void paths_refused(struct portmap_engine *e, const struct portmap_mapping *m,
+		   enum portmap_failure failure, uint64_t now_ms);
+/* "PCP, NAT-PMP": those that answer to probes, but not to requests. False: there are none. */
+bool paths_mute(const struct portmap_engine *e, enum portmap_family f, char out[64],
+		uint64_t now_ms);
 /* A path that is there holds something beside the mapping's own; asked: or is being asked to delete
  * it. */
 bool paths_have_leftover(const struct portmap_engine *e, const struct portmap_mapping *m,

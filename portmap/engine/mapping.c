@@ -7,11 +7,13 @@
 #include <string.h>
 
 #define RENEWAL_SPACE_MS 4000u /* RFC 6887 section 11.2.1 */
+#define SHORT_LEASE_MS	 12000u
 
 static const char *const state_names[] = {
-	[MAPPING_REQUESTED] = "requested", [MAPPING_MAPPED] = "mapped",
-	[MAPPING_VERIFIED] = "verified",   [MAPPING_CONFLICTING] = "conflicting",
-	[MAPPING_REFUSED] = "refused",	   [MAPPING_UNSUPPORTED] = "unsupported",
+	[MAPPING_REQUESTED] = "requested",     [MAPPING_MAPPED] = "mapped",
+	[MAPPING_VERIFIED] = "verified",       [MAPPING_CONFLICTING] = "conflicting",
+	[MAPPING_MISDIRECTED] = "misdirected", [MAPPING_REFUSED] = "refused",
+	[MAPPING_UNSUPPORTED] = "unsupported",
 };
 static_assert(sizeof state_names / sizeof *state_names == MAPPING_STATES, "a name each");
 
@@ -78,6 +80,7 @@ void mapping_request(const struct portmap_mapping *m, const struct addr *source,
 		.internal = w->host.len > 0 ? w->host : *source,
 		.lifetime_s = w->lifetime_s,
 		.held = mapping_held(m),
+		.granted_s = mapping_held(m) && m->via == m->protocol ? m->lifetime_s : 0,
 		.prefer_failure = !w->any,
 		.third_party = w->host.len > 0,
 	};
@@ -93,9 +96,15 @@ void mapping_request(const struct portmap_mapping *m, const struct addr *source,
 		out->external.len = v6 ? sizeof out->external.v6 : sizeof out->external.v4;
 		addr_set_port(&out->external, port);
 	}
+	out->moved = mapping_held(m) && m->via != m->protocol;
 	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++)
-		out->moved |= m->left[p].there && p != m->protocol &&
+		out->moved |= m->left[p].there && p != m->via &&
 			      addr_port(&m->left[p].external) == addr_port(&out->external);
+	if (m->astray.there) {
+		out->external = m->astray.outside;
+		if (!m->astray.first_gone)
+			out->internal = m->astray.inside;
+	}
 	memcpy(out->nonce, w->nonce, sizeof out->nonce);
 	snprintf(out->description, sizeof out->description, "Postern %s %u",
 		 portmap_transport_name(w->transport), w->internal);
@@ -119,6 +128,14 @@ uint64_t mapping_renewal(const struct portmap_mapping *m, uint64_t now_ms, uint6
 		return MAPPING_NEVER;
 	left = lifetime_ms >> (m->renewals + 1);
 	due = m->granted_ms + lifetime_ms - left + jitter % (left / 4 + 1);
+	if (m->renewals == 0 && left < SHORT_LEASE_MS) { /* time for a second one */
+		uint64_t latest = lifetime_ms > SHORT_LEASE_MS ? lifetime_ms - SHORT_LEASE_MS : 0;
+
+		if (latest < lifetime_ms / 4)
+			latest = lifetime_ms / 4;
+		if (due > m->granted_ms + latest)
+			due = m->granted_ms + latest;
+	}
 	if (m->renewals > 0 && due < now_ms + RENEWAL_SPACE_MS)
 		due = now_ms + RENEWAL_SPACE_MS;
 	return due < mapping_expiry(m) ? due : MAPPING_NEVER;
@@ -128,8 +145,9 @@ uint64_t mapping_renewal(const struct portmap_mapping *m, uint64_t now_ms, uint6
 
 /* From the one that says least about what could be done. */
 static const enum portmap_failure telling[] = {
-	PORTMAP_UNSUPPORTED, PORTMAP_SILENT,  PORTMAP_MALFORMED, PORTMAP_NO_RESOURCES,
-	PORTMAP_NO_EXTERNAL, PORTMAP_REFUSED, PORTMAP_CONFLICT,
+	PORTMAP_UNSUPPORTED, PORTMAP_SILENT,	   PORTMAP_MALFORMED,
+	PORTMAP_TRANSIENT,   PORTMAP_NO_RESOURCES, PORTMAP_NO_EXTERNAL,
+	PORTMAP_REFUSED,     PORTMAP_CONFLICT,	   PORTMAP_MISDIRECTED,
 };
 static_assert(sizeof telling / sizeof *telling == PORTMAP_FAILURES, "a place each");
 
@@ -148,6 +166,7 @@ enum portmap_failure mapping_worst(const struct portmap_mapping *m, const char *
 void mapping_new_round(struct portmap_mapping *m)
 {
 	m->tried = 0;
+	m->wait_s = 0;
 	m->own_leftover = false;
 	memset(m->failed, 0, sizeof m->failed);
 }
@@ -164,6 +183,9 @@ uint64_t mapping_backoff_ms(enum portmap_failure f, unsigned rounds)
 		[PORTMAP_NO_EXTERNAL] = {30000, 300000},
 		[PORTMAP_SILENT] = {5000, 300000},
 		[PORTMAP_MALFORMED] = {30000, 1800000},
+		[PORTMAP_TRANSIENT] = {5000, 60000},
+		/* Each try opens the wrong port for a moment. */
+		[PORTMAP_MISDIRECTED] = {3600000, 86400000},
 	};
 	uint64_t wait = waits[f].first_ms << (rounds < 12 ? rounds : 12);
 
@@ -175,6 +197,10 @@ enum mapping_state mapping_state_of(enum portmap_failure f)
 	switch (f) {
 	case PORTMAP_CONFLICT:
 		return MAPPING_CONFLICTING;
+	case PORTMAP_MISDIRECTED:
+		return MAPPING_MISDIRECTED;
+	case PORTMAP_TRANSIENT:
+		return MAPPING_REQUESTED;
 	case PORTMAP_UNSUPPORTED:
 	case PORTMAP_SILENT:
 		return MAPPING_UNSUPPORTED;

@@ -19,6 +19,8 @@ enum mapping_state {
 	MAPPING_MAPPED,	     /* the gateway says so */
 	MAPPING_VERIFIED,    /* and something came in from outside */
 	MAPPING_CONFLICTING, /* the external port is another's */
+	MAPPING_MISDIRECTED, /* the gateway leads it elsewhere than asked; taken back, if it can be
+			      */
 	MAPPING_REFUSED,     /* the gateway does not allow it, or cannot now */
 	MAPPING_UNSUPPORTED, /* no gateway here can */
 	MAPPING_STATES
@@ -31,7 +33,7 @@ enum mapping_step {
 	MAPPING_HELD,	  /* granted; renewed at due_ms [RENEWING, LEAVING, WAITING] */
 	MAPPING_RENEWING, /* granted, and map() is under way [HELD, LEAVING, WAITING] */
 	MAPPING_LEAVING,  /* to be unmapped at due_ms [UNMAPPING, WAITING] */
-	MAPPING_UNMAPPING /* unmap() is under way [WAITING, freed] */
+	MAPPING_UNMAPPING /* unmap() is under way [WAITING, LEAVING, freed] */
 };
 
 /* What the configuration asks for. */
@@ -49,8 +51,18 @@ struct portmap_want {
 /* What a protocol still holds after the mapping moved to another one. */
 struct mapping_leftover {
 	bool there, asked;
+	bool maybe; /* it was asked for, and no answer came */
 	struct addr external;
 	uint64_t until_ms; /* when the gateway forgets it; MAPPING_NEVER: not by itself */
+};
+
+/* What our own request made, but not as asked: to be taken back before anything else is done. */
+struct mapping_astray {
+	bool there;
+	bool first_gone;     /* what it made is, what was asked for may not be: deleted as well */
+	struct addr inside;  /* where the gateway leads */
+	struct addr outside; /* and from which place */
+	unsigned tries;	     /* deletions that were not done */
 };
 
 struct portmap_mapping {
@@ -70,15 +82,18 @@ struct portmap_mapping {
 
 	enum mapping_step step;
 	enum portmap_protocol protocol; /* from ASKING on */
-	uint64_t due_ms;      /* of the step; in flight: when no answer counts as silence */
-	struct addr external; /* HELD, RENEWING: what outside uses; address may be unknown */
-	uint16_t ask_port;    /* the external port to ask for: want's, or another */
-	uint32_t lifetime_s;  /* granted; 0: for good */
+	enum portmap_protocol via; /* ASKING, RENEWING: who is asked; a renewal may be another's */
+	uint64_t due_ms;	   /* of the step; in flight: when no answer counts as silence */
+	struct addr external;	   /* HELD, RENEWING: what outside uses; address may be unknown */
+	uint16_t ask_port;	   /* the external port to ask for: want's, or another */
+	uint32_t lifetime_s;	   /* granted; 0: for good */
 	uint64_t granted_ms;
 	uint64_t renew_ms; /* HELD: when it is renewed; before that due_ms only looks whether it is
 			      there */
 	bool looking;	   /* RENEWING: it is looked at, before its time */
+	uint64_t sent_ms;  /* ASKING, RENEWING: when it was asked */
 	unsigned renewals; /* tries since granted_ms */
+	bool unrenewed;	   /* the last try failed: due_ms is when it is made again */
 	unsigned others;   /* other external ports tried */
 	unsigned rounds;   /* how often every protocol was asked in vain: the back-off */
 	unsigned tried;	   /* bit per protocol that failed in this round */
@@ -89,9 +104,11 @@ struct portmap_mapping {
 	bool kept;	      /* WAITING to be renewed by the same protocol, after leaving */
 	bool own_leftover;    /* this round failed by what another protocol of ours still holds */
 	bool no_external;     /* the last answer was that the gateway has no external address */
+	uint32_t wait_s; /* of this round: when a gateway expects another answer; 0: none said */
 	bool failed[PORTMAP_FAILURES]; /* how, in this round */
 	char failure_why[PORTMAP_FAILURES][PORTMAP_TEXT_BYTES];
 	struct mapping_leftover left[PORTMAP_PROTOCOLS];
+	struct mapping_astray astray; /* LEAVING, UNMAPPING */
 	struct portmap_mapping *next;
 };
 
@@ -111,8 +128,9 @@ void mapping_request(const struct portmap_mapping *m, const struct addr *source,
 		     struct portmap_request *out);
 /*
  * When to renew: RFC 6887 section 11.2.1. Try k (0, 1, ...) comes between 1 - 1/2^(k+1) of the
- * lifetime and 1/2^(k+3) of it later, at least 4 s after the one before; jitter is any number. A
- * permanent mapping is looked at every recheck_ms. MAPPING_NEVER when no time is left.
+ * lifetime and 1/2^(k+3) of it later, at least 4 s after the one before; jitter is any number. Of a
+ * short lease the first comes early enough for a second. A permanent mapping is looked at every
+ * recheck_ms. MAPPING_NEVER when no time is left.
  */
 uint64_t mapping_renewal(const struct portmap_mapping *m, uint64_t now_ms, uint64_t recheck_ms,
 			 uint64_t jitter) MUST_CHECK;
@@ -132,6 +150,14 @@ static inline bool mapping_left_over(const struct portmap_mapping *m, unsigned p
 				     uint64_t now_ms)
 {
 	return m->left[protocol].there && now_ms < m->left[protocol].until_ms;
+}
+
+/* At due_ms what failed is tried again. */
+static inline bool mapping_retried(const struct portmap_mapping *m)
+{
+	return m->due_ms != MAPPING_NEVER && ((m->step == MAPPING_WAITING && m->rounds > 0) ||
+					      (m->step == MAPPING_HELD && m->unrenewed) ||
+					      (m->step == MAPPING_LEAVING && m->astray.there));
 }
 
 /* An answer of the gateway is awaited. */

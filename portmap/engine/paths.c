@@ -110,6 +110,8 @@ static void plan_probe(struct portmap_engine *e, struct portmap_path *path, enum
 
 static void path_went(struct portmap_engine *e, enum portmap_protocol p, enum portmap_family f,
 		      enum portmap_failure failure, const char *why);
+static void restart_now(struct portmap_engine *e, enum portmap_protocol p, enum portmap_family f,
+			const char *why, uint64_t now_ms);
 
 void paths_run(struct portmap_engine *e, uint64_t now_ms)
 {
@@ -117,6 +119,9 @@ void paths_run(struct portmap_engine *e, uint64_t now_ms)
 		for (unsigned f = 0; f < PORTMAP_FAMILIES; f++) {
 			struct portmap_path *path = &e->paths[p][f];
 
+			if (path->driver && path->restart_due_ms <= now_ms)
+				restart_now(e, (enum portmap_protocol)p, (enum portmap_family)f,
+					    "it did so again", now_ms);
 			if (!path->driver || path->due_ms > now_ms)
 				continue;
 			if (path->probing)
@@ -134,17 +139,36 @@ uint64_t paths_next(const struct portmap_engine *e)
 
 	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++)
 		for (unsigned f = 0; f < PORTMAP_FAMILIES; f++)
-			if (e->paths[p][f].driver && e->paths[p][f].due_ms < due)
-				due = e->paths[p][f].due_ms;
+			if (e->paths[p][f].driver) {
+				const struct portmap_path *path = &e->paths[p][f];
+
+				due = path->due_ms < due ? path->due_ms : due;
+				due = path->restart_due_ms < due ? path->restart_due_ms : due;
+			}
 	return due;
 }
 
 /* ---- choosing ---- */
 
+enum path_rank { RANK_GRANTS, RANK_UNKNOWN, RANK_MUTE, RANK_NONE };
+
+static bool path_mute(const struct portmap_path *path, uint64_t now_ms)
+{
+	return now_ms < path->mute_ms;
+}
+
+static unsigned path_rank(const struct portmap_path *path, uint64_t now_ms)
+{
+	if (path_mute(path, now_ms))
+		return RANK_MUTE;
+	return path->grants ? RANK_GRANTS : RANK_UNKNOWN;
+}
+
 enum path_choice paths_choose(struct portmap_engine *e, const struct portmap_mapping *m,
 			      uint64_t now_ms, enum portmap_protocol *out, uint64_t *again_ms)
 {
 	enum path_state own = e->paths[m->protocol][m->want.family].state;
+	unsigned best = RANK_NONE;
 	bool undecided = false;
 
 	*again_ms = MAPPING_NEVER;
@@ -155,29 +179,146 @@ enum path_choice paths_choose(struct portmap_engine *e, const struct portmap_map
 		return CHOICE_PATH;
 	}
 	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) { /* a path that has it can renew it */
-		if (!mapping_left_over(m, p, now_ms) || m->tried & 1u << p ||
-		    e->paths[p][m->want.family].state != PATH_THERE)
+		const struct portmap_path *path = &e->paths[p][m->want.family];
+
+		if (!mapping_left_over(m, p, now_ms) || m->left[p].maybe || m->tried & 1u << p ||
+		    path->state != PATH_THERE || path_mute(path, now_ms))
 			continue;
 		*out = (enum portmap_protocol)p;
 		return CHOICE_PATH;
 	}
 	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) {
 		const struct portmap_path *path = &e->paths[p][m->want.family];
+		unsigned rank = path_rank(path, now_ms);
 
 		if (m->tried & 1u << p)
 			continue;
-		if (path->state == PATH_PROBING)
+		if (path->state == PATH_PROBING) {
 			undecided = true;
-		if (path->state != PATH_THERE)
-			continue;
-		if (undecided && now_ms < e->grace_ms) {
-			*again_ms = e->grace_ms;
-			return CHOICE_LATER;
+			*again_ms = best == RANK_NONE ? e->grace_ms : *again_ms;
 		}
+		if (path->state != PATH_THERE || rank >= best)
+			continue;
+		best = rank;
 		*out = (enum portmap_protocol)p;
-		return CHOICE_PATH;
 	}
+	if (best == RANK_NONE)
+		*again_ms = MAPPING_NEVER;
+	/* One that is known to grant is not made to wait for what may be better. */
+	else if (best != RANK_GRANTS && *again_ms != MAPPING_NEVER && now_ms < e->grace_ms)
+		return CHOICE_LATER;
+	else
+		return CHOICE_PATH;
 	return undecided ? CHOICE_LATER : CHOICE_NONE;
+}
+
+enum portmap_protocol paths_renewing(const struct portmap_engine *e,
+				     const struct portmap_mapping *m, uint64_t now_ms)
+{
+	const struct portmap_path *own = &e->paths[m->protocol][m->want.family];
+	enum portmap_protocol out = m->protocol;
+	unsigned best = RANK_MUTE; /* a mute one is no better than our own */
+
+	if (!(m->tried & 1u << m->protocol) && !path_mute(own, now_ms))
+		return out;
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) {
+		const struct portmap_path *path = &e->paths[p][m->want.family];
+
+		if (p == m->protocol || m->tried & 1u << p || path->state != PATH_THERE ||
+		    path_rank(path, now_ms) >= best)
+			continue;
+		best = path_rank(path, now_ms);
+		out = (enum portmap_protocol)p;
+	}
+	return out;
+}
+
+/* ---- what paths do with requests ---- */
+
+/* A path that could be asked in place of the one that is. */
+static bool another_could(const struct portmap_engine *e, const struct portmap_mapping *m,
+			  uint64_t now_ms)
+{
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) {
+		const struct portmap_path *path = &e->paths[p][m->want.family];
+
+		if (p != m->via && p != m->protocol && !(m->tried & 1u << p) &&
+		    path->state == PATH_THERE && !path_mute(path, now_ms))
+			return true;
+	}
+	return false;
+}
+
+uint64_t paths_patience(const struct portmap_engine *e, const struct portmap_mapping *m)
+{
+	return e->paths[m->via][m->want.family].grants ? PORTMAP_ANSWER_MS : PORTMAP_HEDGE_MS;
+}
+
+bool paths_more_patience(const struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms)
+{
+	const struct portmap_path *path = &e->paths[m->via][m->want.family];
+	uint64_t end_ms = m->sent_ms + PORTMAP_ANSWER_MS;
+	bool granted = path->granted_ms > 0 && path->granted_ms >= m->sent_ms;
+
+	if (m->step != MAPPING_ASKING || now_ms >= end_ms ||
+	    (!granted && another_could(e, m, now_ms)))
+		return false;
+	m->due_ms = now_ms + PORTMAP_HEDGE_MS < end_ms ? now_ms + PORTMAP_HEDGE_MS : end_ms;
+	return true;
+}
+
+void paths_granted(struct portmap_engine *e, const struct portmap_mapping *m, uint64_t now_ms)
+{
+	struct portmap_path *path = &e->paths[m->via][m->want.family];
+
+	path->grants = true;
+	path->granted_ms = now_ms;
+	path->mute_ms = 0;
+	path->mutes = 0;
+}
+
+/* What many mappings find out at a time counts once. */
+static void path_falls_mute(struct portmap_path *path, enum portmap_protocol p, uint64_t asked_ms,
+			    uint64_t now_ms)
+{
+	uint64_t wait = (uint64_t)PORTMAP_MUTE_MS << (path->mutes < 8 ? path->mutes : 8);
+
+	if (path->granted_ms > asked_ms || path_mute(path, now_ms))
+		return;
+	path->grants = false;
+	path->mute_ms = now_ms + (wait < PORTMAP_MUTE_MAX_MS ? wait : PORTMAP_MUTE_MAX_MS);
+	path->mutes++;
+	log_info("portmap", "%s does not answer to a request; others are asked first for a while",
+		 portmap_protocol_name(p));
+}
+
+void paths_refused(struct portmap_engine *e, const struct portmap_mapping *m,
+		   enum portmap_failure failure, uint64_t now_ms)
+{
+	struct portmap_path *path = &e->paths[m->via][m->want.family];
+
+	if (failure == PORTMAP_SILENT) {
+		path_falls_mute(path, m->via, m->sent_ms, now_ms);
+		return;
+	}
+	path->mute_ms = 0;
+	path->mutes = 0;
+	if (failure != PORTMAP_CONFLICT)
+		path->grants = false;
+	else if (now_ms < path->restarted_ms + PORTMAP_RESTART_MS) /* not all were there */
+		path->restart_space_ms = PORTMAP_RESTART_MS;
+}
+
+bool paths_mute(const struct portmap_engine *e, enum portmap_family f, char out[64],
+		uint64_t now_ms)
+{
+	size_t len = 0;
+
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++)
+		if (e->paths[p][f].state == PATH_THERE && path_mute(&e->paths[p][f], now_ms))
+			len += (size_t)snprintf(out + len, 64 - len, "%s%s", len > 0 ? ", " : "",
+						portmap_protocol_name((enum portmap_protocol)p));
+	return len > 0;
 }
 
 bool paths_have_leftover(const struct portmap_engine *e, const struct portmap_mapping *m,
@@ -341,7 +482,7 @@ static void set_external(struct portmap_engine *e, enum portmap_protocol p,
 struct addr paths_place_of(const struct portmap_engine *e, const struct portmap_mapping *m,
 			   const struct addr *external)
 {
-	const struct portmap_path *path = &e->paths[m->protocol][m->want.family];
+	const struct portmap_path *path = &e->paths[m->via][m->want.family];
 	uint16_t port = external->len > 0 ? addr_port(external) : m->ask_port;
 	struct addr known = path->gateway.external;
 
@@ -381,17 +522,11 @@ static void paths_heard_external_changed(struct portmap_heard *h, enum portmap_p
 /* ---- paths come and go ---- */
 
 /* What a path still holds from before is not to stay beside what came after. */
-static void delete_leftovers(struct portmap_engine *e, enum portmap_protocol p,
-			     enum portmap_family f)
+static void delete_leftovers(struct portmap_engine *e, enum portmap_family f)
 {
-	for (struct portmap_mapping *m = e->mappings; m; m = m->next) {
-		struct mapping_leftover *left = &m->left[p];
-
-		if (m->want.family != f || !left->there || left->asked || !mapping_held(m) ||
-		    m->protocol == p || addr_port(&left->external) == addr_port(&m->external))
-			continue;
-		(void)engine_delete_leftover(e, m);
-	}
+	for (struct portmap_mapping *m = e->mappings; m; m = m->next)
+		if (m->want.family == f && mapping_held(m))
+			(void)engine_delete_leftover(e, m);
 }
 
 static void paths_heard_available(struct portmap_heard *h, enum portmap_protocol p,
@@ -422,7 +557,7 @@ static void paths_heard_available(struct portmap_heard *h, enum portmap_protocol
 		for (struct portmap_mapping *m = e->mappings; m; m = m->next)
 			if (m->want.family == f)
 				m->tried &= ~(1u << p);
-		delete_leftovers(e, p, f);
+		delete_leftovers(e, f);
 	}
 	choose_again(e, f, appeared, now_ms);
 	e->owner->path_changed(e->owner, p, f);
@@ -450,7 +585,13 @@ static void path_went(struct portmap_engine *e, enum portmap_protocol p, enum po
 			  family_name(f), why);
 	for (struct portmap_mapping *m = e->mappings; m; m = m->next) {
 		m->left[p].asked = false;
-		if (m->want.family != f || m->protocol != p || m->step == MAPPING_WAITING)
+		if (m->want.family == f && m->step == MAPPING_RENEWING && m->via == p &&
+		    m->protocol != p) {
+			engine_fail(e, m, failure, why);
+			continue;
+		}
+		if (m->want.family != f || m->protocol != p || m->step == MAPPING_WAITING ||
+		    m->astray.there)
 			continue;
 		engine_lost(e, m);
 		engine_set_state(e, m, MAPPING_REQUESTED, "%s is no longer there: %s",
@@ -491,17 +632,23 @@ static void count_restart(struct portmap_engine *e, enum portmap_protocol p, enu
 	log_notice("portmap", "the gateway restarted: %s (%s)", why, portmap_protocol_name(p));
 }
 
-static void paths_heard_restarted(struct portmap_heard *h, enum portmap_protocol p,
-				  enum portmap_family f, const char *why)
+/* Held mappings are renewed where they are. */
+static void renew_in_place(struct portmap_engine *e, enum portmap_protocol p, enum portmap_family f,
+			   uint64_t now_ms)
 {
-	struct portmap_engine *e = ENGINE_OF(h);
-	uint64_t now_ms = engine_now(e);
+	for (struct portmap_mapping *m = e->mappings; m; m = m->next)
+		if (m->want.family == f && m->protocol == p && m->step == MAPPING_HELD)
+			m->due_ms = now_ms;
+}
 
-	if (e->mode != ENGINE_HERE)
-		return;
-	count_restart(e, p, f, why, now_ms);
+static void ask_all_anew(struct portmap_engine *e, enum portmap_protocol p, enum portmap_family f,
+			 bool in_place, uint64_t now_ms)
+{
+	for (unsigned i = 0; i < PORTMAP_PROTOCOLS; i++)
+		e->paths[i][f].mute_ms = 0;
 	for (struct portmap_mapping *m = e->mappings; m; m = m->next) {
-		if (m->want.family == f && mapping_held(m) && m->protocol == p) {
+		if (m->want.family == f && m->protocol == p && !in_place &&
+		    (mapping_held(m) || m->astray.there)) {
 			engine_lost(e, m);
 			engine_set_state(e, m, MAPPING_REQUESTED,
 					 "the gateway restarted and is asked again");
@@ -510,9 +657,72 @@ static void paths_heard_restarted(struct portmap_heard *h, enum portmap_protocol
 			 * server, is probably gone as well, and what was taken or refused
 			 * may be free now. */
 			mapping_new_round(m);
+			m->rounds = 0;
 			m->due_ms = now_ms;
 		}
 	}
+}
+
+/* The space to the next one that is believed: longer where they come one upon the other. */
+static uint64_t space_after(uint64_t last_ms, uint64_t space_ms, uint64_t now_ms)
+{
+	if (last_ms == 0 || space_ms == 0 || now_ms >= last_ms + 6 * space_ms)
+		return PORTMAP_RESTART_MS;
+	return space_ms * 2 < PORTMAP_RESTART_MAX_MS ? space_ms * 2 : PORTMAP_RESTART_MAX_MS;
+}
+
+static void restart_now(struct portmap_engine *e, enum portmap_protocol p, enum portmap_family f,
+			const char *why, uint64_t now_ms)
+{
+	struct portmap_path *path = path_of(e, p, f);
+
+	path->restart_space_ms = space_after(path->restarted_ms, path->restart_space_ms, now_ms);
+	path->restarted_ms = now_ms;
+	path->restart_due_ms = MAPPING_NEVER;
+	count_restart(e, p, f, why, now_ms);
+	ask_all_anew(e, p, f, path->restart_space_ms > PORTMAP_RESTART_MS, now_ms);
+}
+
+static void paths_heard_restarted(struct portmap_heard *h, enum portmap_protocol p,
+				  enum portmap_family f, const char *why)
+{
+	struct portmap_engine *e = ENGINE_OF(h);
+	struct portmap_path *path = path_of(e, p, f);
+	uint64_t now_ms = engine_now(e);
+
+	if (e->mode != ENGINE_HERE)
+		return;
+	if (path->restarted_ms > 0 && now_ms < path->restarted_ms + path->restart_space_ms) {
+		path->restart_due_ms = path->restarted_ms + path->restart_space_ms;
+		log_debug("portmap", "the gateway restarted again: %s", why);
+	} else {
+		restart_now(e, p, f, why, now_ms);
+	}
+	engine_rearm(e);
+}
+
+/* People are told once, and what is held is renewed now and then: the other server may not know it.
+ */
+static void paths_heard_doubted(struct portmap_heard *h, enum portmap_protocol p,
+				enum portmap_family f, const char *why)
+{
+	struct portmap_engine *e = ENGINE_OF(h);
+	struct portmap_path *path = path_of(e, p, f);
+	uint64_t now_ms = engine_now(e);
+
+	if (e->mode != ENGINE_HERE)
+		return;
+	if (strcmp(path->note, why) != 0) {
+		snprintf(path->note, sizeof path->note, "%s", why);
+		log_warning("portmap", "%s%s: %s", portmap_protocol_name(p), family_name(f), why);
+		e->owner->path_changed(e->owner, p, f);
+	}
+	path->restart_due_ms = MAPPING_NEVER; /* it was none */
+	if (path->doubted_ms > 0 && now_ms < path->doubted_ms + path->doubt_space_ms)
+		return;
+	path->doubt_space_ms = space_after(path->doubted_ms, path->doubt_space_ms, now_ms);
+	path->doubted_ms = now_ms;
+	renew_in_place(e, p, f, now_ms);
 	engine_rearm(e);
 }
 
@@ -521,5 +731,6 @@ void paths_init_heard(struct portmap_heard *h)
 	h->available = paths_heard_available;
 	h->unavailable = paths_heard_unavailable;
 	h->restarted = paths_heard_restarted;
+	h->doubted = paths_heard_doubted;
 	h->external_changed = paths_heard_external_changed;
 }

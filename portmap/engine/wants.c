@@ -153,6 +153,8 @@ void portmap_engine_leave(struct portmap_engine *e, bool goodbye, const bool kee
 		engine_let_go(e, m);
 		if (m->step == MAPPING_WAITING)
 			m->due_ms = MAPPING_NEVER;
+		if (m->step == MAPPING_LEAVING)
+			m->due_ms = now_ms;
 		if (m->kept)
 			continue;
 		engine_set_state(e, m, MAPPING_REQUESTED, "%s", why);
@@ -182,6 +184,7 @@ void portmap_engine_enter(struct portmap_engine *e, const struct addr source[POR
 			assert(!path->driver);
 			path->driver = drivers[i];
 			path->state = PATH_PROBING;
+			path->restart_due_ms = MAPPING_NEVER;
 		}
 		drivers[i]->heard = &e->heard;
 	}

@@ -4,6 +4,7 @@
 #include "portmap/gateway/driver.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 static const char *const protocol_names[] = {
 	[PORTMAP_PCP] = "PCP", [PORTMAP_NATPMP] = "NAT-PMP", [PORTMAP_UPNP] = "UPnP"};
@@ -13,7 +14,8 @@ static const char *const failure_names[] = {
 	[PORTMAP_CONFLICT] = "conflict",       [PORTMAP_REFUSED] = "refused",
 	[PORTMAP_UNSUPPORTED] = "unsupported", [PORTMAP_NO_RESOURCES] = "no_resources",
 	[PORTMAP_NO_EXTERNAL] = "no_external", [PORTMAP_SILENT] = "silent",
-	[PORTMAP_MALFORMED] = "malformed",
+	[PORTMAP_MALFORMED] = "malformed",     [PORTMAP_TRANSIENT] = "transient",
+	[PORTMAP_MISDIRECTED] = "misdirected",
 };
 static_assert(sizeof failure_names / sizeof *failure_names == PORTMAP_FAILURES, "a name each");
 
@@ -37,4 +39,24 @@ const char *portmap_low_port_hint(uint16_t external_port)
 	return external_port < 1024
 		       ? "; many map no port below 1024: try a higher one, such as external: 8443"
 		       : "";
+}
+
+void portmap_misdirection(const struct addr *inside, const struct addr *asked, uint16_t outside,
+			  char out[PORTMAP_TEXT_BYTES])
+{
+	char host[ADDR_TEXT_BYTES];
+
+	if (addr_same_host(inside, asked)) {
+		snprintf(out, PORTMAP_TEXT_BYTES,
+			 "the gateway leads port %u to port %u inside, not %u%s", outside,
+			 addr_port(inside), addr_port(asked),
+			 addr_port(inside) == outside ? "; ask for the same port inside and outside"
+						      : "; it cannot map that port");
+		return;
+	}
+	addr_format(inside, host);
+	snprintf(out, PORTMAP_TEXT_BYTES,
+		 "the gateway leads port %u to %s, not to where it was asked to; forward the port "
+		 "by hand",
+		 outside, host);
 }

@@ -32,6 +32,8 @@ enum portmap_failure {
 	PORTMAP_UNSUPPORTED,  /* it cannot do this at all */
 	PORTMAP_NO_RESOURCES, /* its table is full, or our quota */
 	PORTMAP_NO_EXTERNAL,  /* it has no external address itself: not connected, or double NAT */
+	PORTMAP_TRANSIENT,    /* it tried and failed, which passes */
+	PORTMAP_MISDIRECTED,  /* it did something, but leads the port elsewhere than asked */
 	PORTMAP_SILENT,	      /* it stopped answering */
 	PORTMAP_MALFORMED,    /* it answers, but not as the protocol says */
 	PORTMAP_FAILURES
@@ -44,12 +46,24 @@ struct portmap_request {
 	struct addr internal; /* host and port: ours, or another's with third_party */
 	struct addr external; /* suggested or held: port 0 for any; address wildcard for any */
 	uint32_t lifetime_s;
+	uint32_t granted_s;		    /* a renewal: what was granted last; else 0 */
 	uint8_t nonce[PORTMAP_NONCE_BYTES]; /* of this mapping for as long as it is wanted */
 	bool held;			    /* a renewal of what this id was granted */
 	bool moved;			    /* another protocol gave this id this external port */
 	bool prefer_failure;		    /* PCP: this external port or none */
 	bool third_party;     /* PCP THIRD_PARTY; UPnP: an internal client that is not us */
 	char description[64]; /* UPnP's; names us, so that we know our own again */
+};
+
+/* Why map() did not come to what was asked. */
+struct portmap_refusal {
+	enum portmap_failure failure;
+	uint32_t wait_s; /* the gateway expects the same answer for so long; 0: it did not say */
+	bool gone;	 /* the gateway was looked at, and does not have it */
+	const char *why; /* a sentence */
+	/* MISDIRECTED, and still so: the host and port that the gateway leads to, and the place
+	 * outside that it leads from. inside.len 0: it was taken back. */
+	struct addr inside, outside;
 };
 
 /* What a probe found, for people: "MiniUPnPd 2.3.1 (Example Router)", "PCP version 2". */
@@ -79,6 +93,10 @@ struct portmap_heard {
 	/* The gateway said or showed that it forgot mappings (epoch, restart, new description). */
 	void (*restarted)(struct portmap_heard *h, enum portmap_protocol p, enum portmap_family f,
 			  const char *why);
+	/* What it shows of its restarts says nothing: two servers answer in turn, or its clock
+	 * stands still. Mappings may be there all the same. */
+	void (*doubted)(struct portmap_heard *h, enum portmap_protocol p, enum portmap_family f,
+			const char *why);
 	void (*external_changed)(struct portmap_heard *h, enum portmap_protocol p,
 				 const struct addr *external);
 	/* An answer to map(): exactly one of these, unless forget() came first. external is what
@@ -88,10 +106,10 @@ struct portmap_heard {
 	void (*mapped)(struct portmap_heard *h, enum portmap_protocol p, uint32_t id,
 		       const struct addr *external, uint32_t lifetime_s);
 	void (*failed)(struct portmap_heard *h, enum portmap_protocol p, uint32_t id,
-		       enum portmap_failure failure, const char *why);
+		       const struct portmap_refusal *refusal);
 	/* An answer to look(): it is there, as it was granted, or it is not. */
 	void (*seen)(struct portmap_heard *h, enum portmap_protocol p, uint32_t id, bool there);
-	/* An answer to unmap(): gone, or as good as (ok false: refused, or not answered). */
+	/* An answer to unmap(): it is gone (ok false: refused, or not answered). */
 	void (*unmapped)(struct portmap_heard *h, enum portmap_protocol p, uint32_t id, bool ok);
 };
 
@@ -111,7 +129,8 @@ struct portmap_driver {
 	 * external_changed() where it is another one, or what probe() leads to where that is no
 	 * longer there. Harmless while it does. NULL: the protocol cannot. */
 	void (*ask_external)(struct portmap_driver *d);
-	/* Deletes what map() made for this id; only that. */
+	/* Deletes what map() made for this id; only that. Of what was misdirected, internal is
+	 * where it leads. */
 	void (*unmap)(struct portmap_driver *d, const struct portmap_request *r);
 	/* Nothing more is heard of this id. */
 	void (*forget)(struct portmap_driver *d, uint32_t id);
@@ -129,5 +148,10 @@ const char *portmap_failure_name(enum portmap_failure f);
 /* The end of a refusal's sentence, where that may be because the external port is low: many
  * gateways map no port below 1024, and have no code of their own for it. "" from 1024 up. */
 const char *portmap_low_port_hint(uint16_t external_port);
+/* "the gateway leads port 8443 to port 8443 inside, not 22; ask for the same port inside and
+ * outside": MISDIRECTED, told. It leads outside's port to inside, asked was another port or host.
+ */
+void portmap_misdirection(const struct addr *inside, const struct addr *asked, uint16_t outside,
+			  char out[PORTMAP_TEXT_BYTES]);
 
 #endif

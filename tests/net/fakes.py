@@ -67,15 +67,17 @@ def answer_datagrams(lab, sock, handler):
 
 class PortControl:
     """The server on 5351.  Switches: pcp, natpmp, result (PCP code for MAP), silent, delay,
-    shift (grants another port than asked for), external (None: has none), listen (the one address
-    that it answers at)."""
+    shift (grants another port than asked for), same_port (inside as outside, whatever was asked),
+    deaf (to MAP, not to probes), refuses_renewals (a PCP code while there is a mapping), external
+    (None: has none), listen (the one address that it answers at)."""
 
     def __init__(self, lab, router, address, mappings, seen, pcp=True, natpmp=True,
                  external="45.0.0.10", result=0, shift=0, delay=0.0, lifetime=120,
                  listen="0.0.0.0"):
         self.pcp, self.natpmp, self.external, self.result = pcp, natpmp, external, result
         self.shift, self.delay, self.lifetime = shift, delay, lifetime
-        self.silent = False
+        self.silent = self.same_port = self.deaf = False
+        self.refuses_renewals = 0
         self.mappings, self.seen, self.address = mappings, seen, address
         self.started = time.monotonic()
         self.sock = udp(router, PCP_PORT, listen)
@@ -109,6 +111,10 @@ class PortControl:
         transport = "udp" if op == 1 else "tcp"
         self.seen.append(("natpmp", "map", {"transport": transport, "inside": inside,
                                             "outside": outside, "lease": lease}))
+        if self.deaf:
+            return None
+        if self.same_port and lease:
+            inside = outside
         if code == 0:
             outside = self.enter(transport, peer[0], inside, outside, lease, b"")
         return struct.pack("!BBHIHHI", 0, op | 0x80, code, self.epoch(), inside, outside,
@@ -131,7 +137,13 @@ class PortControl:
         self.seen.append(("pcp", "map", {"nonce": nonce, "transport": PROTOCOLS[protocol],
                                          "inside": inside, "outside": outside, "lease": lease,
                                          "prefer_failure": prefer}))
+        if self.deaf:
+            return None
+        if self.same_port and lease:
+            inside = outside
         code = self.result or (0 if self.external else 7)  # NETWORK_FAILURE
+        if self.refuses_renewals and lease and any(m.port == inside for m in self.mappings.values()):
+            return self.pcp_head(op, self.refuses_renewals, 0) + data[24:]
         lease = min(lease, self.lifetime)
         if code == 0 and lease == 0 and self.is_not_theirs(protocol, inside, nonce):
             code = 2
@@ -224,8 +236,8 @@ SSDP_ANSWER = ("HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=120\r\nST: {st}\r\nUSN
 
 class InternetGateway:
     """SSDP, the description and the SOAP calls.  Switches: version (1, 2), only_permanent (error
-    725, or the code given, to any lease), error ({action: code}), delay, external, location,
-    enabled (what its entries say of themselves), owner (who named its services), answers (the only
+    725, or the code given, to any lease), error ({action: code}), same_port (inside as outside,
+    whatever was asked), delay, external, location, enabled (what its entries say of themselves), owner (who named its services), answers (the only
     searches that it hears), pinholes (it has them, over IPv4; allowed: the switch of its owner)."""
 
     def __init__(self, lab, router, address, mappings, seen, version=1, only_permanent=0, error=None,
@@ -239,7 +251,7 @@ class InternetGateway:
         self.address, self.control = address, control
         self.location = location or f"http://{address}:{port}/description.xml"
         self.uuid, self.boot = "6d6e7570-0000-4000-8000-00000000fade", 1
-        self.mappings, self.seen, self.silent = mappings, seen, False
+        self.mappings, self.seen, self.silent, self.same_port = mappings, seen, False, False
         self.ssdp = self.listen_to_searches(router)
         answer_datagrams(lab, self.ssdp, self.answer_search)
         router.serve(port, self.answer_http, "::" if ":" in address else "0.0.0.0")
@@ -345,7 +357,8 @@ class InternetGateway:
             return 718, {}
         if values["NewInternalClient"] != peer[0]:
             return 606, {}
-        self.mappings[key] = Mapping(values["NewInternalClient"], int(values["NewInternalPort"]),
+        inside = values["NewExternalPort" if self.same_port else "NewInternalPort"]
+        self.mappings[key] = Mapping(values["NewInternalClient"], int(inside),
                                      lease, values["NewPortMappingDescription"])
         return 0, {}
 

@@ -164,7 +164,14 @@ def test_natd_606(lab):
 
 
 def test_natd_501(lab):
-    refused(lab, 501, "refused", "501")
+    """A fault that passes: it is told, and asked again within seconds."""
+    fake, natd = fake_home(lab, upnp={"error": {"AddPortMapping": 501}})
+    m = wait_until("it says when it is tried again",
+                   lambda: m if "again_s" in (m := natd.mapping()) else None)
+    assert m["state"] == "requested" and "501" in m["why"] and m["again_s"] <= 6, m
+    fake.upnp.error = {}
+    natd.wait_mapped("tcp:443", timeout=8)
+    assert "again_s" not in natd.mapping()
 
 
 def test_natd_secure_mode_refuses_another_host(lab):
@@ -330,6 +337,138 @@ def test_natd_natpmp_gives_another_port_than_the_one(lab):
     wait_until("it was given back", lambda: ours(fake) == {})
 
 
+# ---- something else than asked for ----------------------------------------------------------------
+
+def same_port(lab, **speaks):
+    """Port 22 inside was asked for, and 8443 is what it leads to: nothing of that stays."""
+    router, _server, host = lan(lab)
+    fake = FakeGateway(lab, router, ROUTER, **speaks)
+    (fake.control or fake.upnp).same_port = True
+    natd = Natd(host, "--map", "tcp:22:8443")
+    m = natd.wait_state("misdirected", port=22)
+    assert "leads port 8443 to port 8443 inside, not 22" in m["why"], m
+    wait_until("it was taken back", lambda: not fake.mappings)
+    assert wait_until("it says when it tries again",
+                      lambda: natd.mapping(port=22).get("again_s")) > 3000
+    return fake, natd
+
+
+@once
+def test_natd_upnp_leads_to_another_port(lab):
+    fake, natd = same_port(lab, upnp={})
+    shown = lab.hosts["host"].run([f"{lab.build}/postern", "nat", "status", "--socket", natd.socket],
+                                  check=False)
+    assert "misdirected" in shown.stdout and "asked again in" in shown.stdout, shown.stdout
+    natd.stop()
+    assert not fake.mappings
+
+
+@once
+def test_natd_upnp_leads_to_another_port_for_good(lab):
+    fake, natd = same_port(lab, upnp={"only_permanent": 725})
+    natd.stop()
+    assert not fake.mappings
+
+
+@once
+def test_natd_pcp_leads_to_another_port(lab):
+    fake, natd = same_port(lab, pcp=True)
+    natd.stop()
+    assert not fake.mappings
+
+
+@once
+def test_natd_natpmp_leads_to_another_port(lab):
+    fake, natd = same_port(lab, natpmp=True)
+    natd.stop()
+    assert not fake.mappings
+
+
+@once
+def test_natd_what_is_not_taken_back_is_told(lab):
+    """The gateway refuses the deletion: people are told what to close, and at the end it is tried
+    again."""
+    router, _server, host = lan(lab)
+    fake = FakeGateway(lab, router, ROUTER, upnp={"error": {"DeletePortMapping": 606}})
+    fake.upnp.same_port = True
+    natd = Natd(host, "--map", "tcp:22:8443")
+    m = wait_until("it says what to delete by hand", lambda: m if (m := natd.mapping(port=22))[
+        "state"] == "misdirected" and "by hand" in m["why"] else None)
+    assert f"tcp port 8443 to {INSIDE}:8443" in m["why"], m
+    fake.upnp.error = {}
+    natd.stop()
+    assert not fake.mappings
+
+
+@once
+def test_natd_what_a_natd_left_astray_is_found(lab):
+    """It ended without a word: the next one knows its own, and does not call it another's."""
+    router, _server, host = lan(lab)
+    fake = FakeGateway(lab, router, ROUTER, upnp={})
+    fake.upnp.same_port = True
+    fake.mappings[("tcp", 8443)] = Mapping(INSIDE, 8443, PERMANENT, "Postern tcp 22")
+    natd = Natd(host, "--map", "tcp:22:8443")
+    natd.wait_state("misdirected", port=22)
+    wait_until("it was taken back", lambda: not fake.mappings)
+
+
+# ---- probes, renewals, restarts -------------------------------------------------------------------
+
+def answers_probes_only(lab, **speaks):
+    router, _server, host = lan(lab)
+    fake = FakeGateway(lab, router, ROUTER, upnp={}, **speaks)
+    fake.control.deaf = True
+    natd = Natd(host, "--map", "tcp:443", "--map", "udp:5000-5009")
+    natd.wait_mapped("tcp:443", timeout=20)
+    assert natd.mapping()["by"] == "UPnP"
+    return fake, natd
+
+
+@once
+def test_natd_pcp_and_natpmp_answer_probes_only(lab):
+    _fake, natd = answers_probes_only(lab, pcp=True, natpmp=True)
+    natd.wait_mapped(*(f"udp:{port}" for port in range(5000, 5010)), timeout=10)
+
+
+@once
+def test_natd_pcp_does_not_renew_while_the_lease_runs(lab):
+    """Mapped until it ends, with the reason beside; then it is made anew at once."""
+    fake, natd = fake_home(lab, pcp=True, control={"lifetime": 12})
+    natd.wait_mapped("tcp:443")
+    fake.control.refuses_renewals = 8  # NO_RESOURCES
+    began = time.monotonic()
+    m = wait_until("the renewal failed", lambda: m if "again_s" in (m := natd.mapping()) else None, 9)
+    assert m["state"] == "mapped" and "NO_RESOURCES" in m["why"] and m["external"], m
+    while time.monotonic() < began + 10:
+        assert natd.mapping()["state"] == "mapped", natd.mapping()
+        time.sleep(0.2)
+    fake.mappings.clear()  # its lease is over
+    fake.control.refuses_renewals = 0
+    wait_until("it was made anew", lambda: ours(fake) == {("tcp", 443): 443}, 8)
+    natd.wait_mapped("tcp:443")
+
+
+@once
+def test_natd_two_pcp_servers_in_turn(lab):
+    """A pair whose members answer in turn, each with an epoch of its own: told once, and no flood."""
+    router, _server, host = lan(lab)
+    fake = FakeGateway(lab, router, ROUTER, pcp=True)
+    turns = [0]
+
+    def epoch():
+        turns[0] += 1
+        return (500000 if turns[0] % 2 else 1000) + int(time.monotonic() - fake.control.started)
+
+    fake.control.epoch = epoch
+    natd = Natd(host, "--map", "tcp:443", "--map", "udp:5000-5009")
+    natd.wait_mapped("tcp:443", "udp:5009")
+    time.sleep(12)
+    assert len(fake.asked("pcp", "map")) < 60, len(fake.asked("pcp", "map"))
+    assert natd.count_lines("answer in turn") == 1
+    assert "in turn" in protocol(natd, "PCP")["note"]
+    assert natd.count_lines("the gateway restarted") <= 2
+
+
 # ---- lies -----------------------------------------------------------------------------------------
 
 def verdict_of(lab, address, verdict, **speaks):
@@ -416,11 +555,9 @@ class Wrong:
         return self.spoil(reply)
 
 
-def believes_nothing(lab, spoil, source=None):
+def believes_nothing(lab, spoil):
     router, _server, host = lan(lab)
-    if source:
-        router.ip("addr", "add", f"{source}/24", "dev", "lan0")
-    wrong = Wrong(lab, router, spoil, source)
+    wrong = Wrong(lab, router, spoil)
     natd = Natd(host, "--map", "tcp:443")
     time.sleep(3)
     assert natd.mapping()["state"] in ("requested", "unsupported"), natd.mapping()
@@ -429,7 +566,14 @@ def believes_nothing(lab, spoil, source=None):
 
 
 def test_natd_answers_from_another_address(lab):
-    believes_nothing(lab, bytes, f"{LAN}.200")
+    """A pair of routers answers from the address of one of them: that is no answer, and told."""
+    router, _server, host = lan(lab)
+    router.ip("addr", "add", f"{LAN}.200/24", "dev", "lan0")
+    wrong = Wrong(lab, router, bytes, f"{LAN}.200")
+    natd = Natd(host, "--map", "tcp:443")
+    m = natd.wait_state("refused", 20)
+    assert f"come from {LAN}.200, not from {ROUTER}" in m["why"], m
+    assert "gateway" not in natd.call("status")["external"] and not wrong.seen
 
 
 def test_natd_pcp_answers_with_wrong_nonces(lab):
@@ -460,7 +604,7 @@ def test_natd_pcp_answers_with_wrong_ports(lab):
     natd = Natd(host, "--map", "tcp:443")
     wait_until("it was asked", lambda: wrong.seen)
     time.sleep(1)
-    assert natd.mapping()["state"] == "requested", natd.mapping()
+    assert natd.mapping()["state"] == "misdirected", natd.mapping()
 
 
 def test_natd_answers_cut_short(lab):

@@ -158,8 +158,106 @@ static void test_renewal(void **state)
 {
 	START("WANIPConnection:2", {ASK, NULL, 0, OURS}, {ADD, NULL, 0, NULL},
 	      {ASK, NULL, 0, OURS});
+	r.granted_s = 600; /* and no more than that at a time */
 	worker_map(&igd, &r, &a);
 	expect_mapped(&a, 8443, 600);
+}
+
+#define LEFT(n) ENTRY("127.0.0.1", "443", "Postern front", n)
+#define DELETE	"DeletePortMapping"
+
+static void test_a_renewal_that_extends_nothing(void **state)
+{
+	START("WANIPConnection:1", {ASK, NULL, 0, LEFT("20")}, {ADD, NULL, 0, NULL},
+	      {ASK, NULL, 0, LEFT("20")}, {DELETE, "<NewExternalPort>8443<", 0, NULL},
+	      {ADD, "<NewLeaseDuration>3600<", 0, NULL}, {ASK, NULL, 0, LEFT("40")});
+	r.granted_s = 40;
+	worker_map(&igd, &r, &a);
+	expect_mapped(&a, 8443, 40);
+}
+
+static void test_718_on_our_own(void **state)
+{
+	START("WANIPConnection:1", {ASK, NULL, 0, LEFT("20")}, {ADD, NULL, 718, NULL},
+	      {DELETE, "<NewExternalPort>8443<", 0, NULL}, {ADD, NULL, 0, NULL},
+	      {ASK, NULL, 0, LEFT("3600")});
+	worker_map(&igd, &r, &a);
+	expect_mapped(&a, 8443, 3600);
+}
+
+static void test_718_that_stays(void **state)
+{
+	START("WANIPConnection:1", {ASK, NULL, 0, LEFT("20")}, {ADD, NULL, 718, NULL},
+	      {DELETE, NULL, 0, NULL}, {ADD, NULL, 718, NULL});
+	worker_map(&igd, &r, &a);
+	expect_failed(&a, PORTMAP_CONFLICT);
+}
+
+#define ASTRAY ENTRY("127.0.0.1", "8443", "Postern front", "0")
+
+/* The port inside is the one outside, whatever was asked for. */
+static void test_what_leads_elsewhere_is_taken_back(void **state)
+{
+	START("WANIPConnection:1", {ASK, NULL, 714, NULL}, {ADD, NULL, 0, NULL},
+	      {ASK, NULL, 0, ASTRAY}, {DELETE, "<NewExternalPort>8443<", 0, NULL},
+	      {ASK, NULL, 714, NULL});
+	worker_map(&igd, &r, &a);
+	expect_failed(&a, PORTMAP_MISDIRECTED);
+	assert_int_equal(a.inside.len, 0);
+	assert_non_null(strstr(a.why, "leads port 8443 to port 8443 inside, not 443"));
+}
+
+static void test_what_is_not_taken_back_is_told(void **state)
+{
+	static const struct step refusals[][2] = {
+		{{DELETE, NULL, 606, NULL}}, {{DELETE, NULL, 0, NULL}, {ASK, NULL, 0, ASTRAY}}};
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct step *s = refusals[i];
+		const struct step all[] = {{ASK, NULL, 714, NULL},
+					   {ADD, NULL, 0, NULL},
+					   {ASK, NULL, 0, ASTRAY},
+					   s[0],
+					   s[1]};
+		struct upnp_answer a = {.ok = false};
+		struct upnp_request r = start("WANIPConnection:1", all, i == 0 ? 4 : 5);
+
+		worker_map(&igd, &r, &a);
+		expect_failed(&a, PORTMAP_MISDIRECTED);
+		assert_int_equal(addr_port(&a.inside), 8443);
+		assert_int_equal(a.external_port, 8443);
+	}
+}
+
+/* Another client under our text is of our request; under another text it was quicker. */
+static void test_another_client_than_asked_for(void **state)
+{
+	START("WANIPConnection:1", {ASK, NULL, 714, NULL}, {ADD, NULL, 0, NULL},
+	      {ASK, NULL, 0, THEIRS}, {DELETE, NULL, 0, NULL}, {ASK, NULL, 714, NULL});
+	worker_map(&igd, &r, &a);
+	expect_failed(&a, PORTMAP_MISDIRECTED);
+	assert_non_null(strstr(a.why, "192.168.1.9:443"));
+}
+
+static void test_a_quicker_host_keeps_its_port(void **state)
+{
+	START("WANIPConnection:1", {ASK, NULL, 714, NULL}, {ADD, NULL, 0, NULL},
+	      {ASK, NULL, 0, ENTRY("192.168.1.9", "443", "a game", "600")});
+	worker_map(&igd, &r, &a);
+	expect_failed(&a, PORTMAP_CONFLICT);
+}
+
+/* A natd that ended without a word left it: it is asked for anew, and goes in the end. */
+static void test_what_we_left_astray_before(void **state)
+{
+	START("WANIPConnection:1", {ASK, NULL, 0, ASTRAY}, {ADD, NULL, 0, NULL},
+	      {ASK, NULL, 0, ASTRAY}, {DELETE, NULL, 0, NULL}, {ASK, NULL, 714, NULL},
+	      {ASK, NULL, 0, ASTRAY}, {DELETE, NULL, 0, NULL});
+	worker_map(&igd, &r, &a);
+	assert_int_equal(a.failure, PORTMAP_MISDIRECTED);
+	worker_unmap(&igd, &r, &a);
+	all_came();
+	assert_true(a.ok);
 }
 
 static void test_anothers_is_left_alone(void **state)
@@ -250,7 +348,7 @@ static void test_refusals(void **state)
 		int error;
 		enum portmap_failure failure;
 	} cases[] = {{718, PORTMAP_CONFLICT},	  {729, PORTMAP_CONFLICT},
-		     {606, PORTMAP_REFUSED},	  {501, PORTMAP_REFUSED},
+		     {606, PORTMAP_REFUSED},	  {501, PORTMAP_TRANSIENT},
 		     {728, PORTMAP_NO_RESOURCES}, {726, PORTMAP_UNSUPPORTED},
 		     {727, PORTMAP_UNSUPPORTED},  {899, PORTMAP_REFUSED}};
 
@@ -330,7 +428,8 @@ static void test_low_ports_have_their_sentence(void **state)
 		assert_int_equal(strstr(a.why, "below 1024") != NULL, cases[i].told);
 	}
 	/* One that shows whose the port is needs no guess. */
-	START("WANIPConnection:1", {ASK, NULL, 0, OURS}, {ADD, NULL, 718, NULL});
+	START("WANIPConnection:1", {ASK, NULL, 0, OURS}, {ADD, NULL, 718, NULL},
+	      {DELETE, NULL, 0, NULL}, {ADD, NULL, 718, NULL});
 	r.external_port = 443;
 	worker_map(&igd, &r, &a);
 	expect_failed(&a, PORTMAP_CONFLICT);
@@ -462,6 +561,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_free_port),
 		cmocka_unit_test(test_renewal),
+		cmocka_unit_test(test_a_renewal_that_extends_nothing),
+		cmocka_unit_test(test_718_on_our_own),
+		cmocka_unit_test(test_718_that_stays),
+		cmocka_unit_test(test_what_leads_elsewhere_is_taken_back),
+		cmocka_unit_test(test_what_is_not_taken_back_is_told),
+		cmocka_unit_test(test_another_client_than_asked_for),
+		cmocka_unit_test(test_a_quicker_host_keeps_its_port),
+		cmocka_unit_test(test_what_we_left_astray_before),
 		cmocka_unit_test(test_anothers_is_left_alone),
 		cmocka_unit_test(test_another_program_of_ours_is_left_alone),
 		cmocka_unit_test(test_another_protocols_of_ours_is_taken_over),

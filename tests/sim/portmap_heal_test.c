@@ -142,10 +142,13 @@ static void what_another_protocol_of_ours_holds_is_no_conflict(void **state)
 	w->fakes[PORTMAP_PCP].refuses = PORTMAP_NO_EXTERNAL;
 	portmap_engine_renew(&w->engine);
 	world_pass(w, 2 * SECONDS);
-	assert_state(w, MAPPING_REQUESTED);
+	assert_state(w, MAPPING_MAPPED); /* its lease runs */
+	assert_true(world_first(w)->unrenewed);
+	assert_non_null(strstr(world_first(w)->why, "PCP did not renew it"));
 	assert_true(w->fakes[PORTMAP_UPNP].maps > 0);
 	w->fakes[PORTMAP_PCP].refuses = PORTMAP_FAILURES;
-	world_pass(w, 10 * SECONDS);
+	world_pass(w, 30 * SECONDS);
+	assert_false(world_first(w)->unrenewed);
 	assert_state(w, MAPPING_MAPPED);
 	assert_int_equal(world_first(w)->protocol, PORTMAP_PCP);
 	assert_int_equal(world_first(w)->changes[MAPPING_CONFLICTING], 0);
@@ -485,6 +488,9 @@ static void befall(struct world *w, uint64_t *seed)
 		break;
 	case 6:
 		k->refuses = (enum portmap_failure)below(seed, PORTMAP_FAILURES + 1);
+		if (k->refuses == PORTMAP_MISDIRECTED) /* it is not tried again for hours */
+			k->refuses = PORTMAP_FAILURES;
+		k->keeps_all = below(seed, 4) == 0;
 		break;
 	case 7:
 		k->delay_ms = 1 + below(seed, 5000);
@@ -523,6 +529,7 @@ static void run_years(uint64_t seed)
 		w->fakes[p].there = true;
 		w->fakes[p].deaf = false;
 		w->fakes[p].refuses = PORTMAP_FAILURES;
+		w->fakes[p].keeps_all = false;
 		w->fakes[p].delay_ms = 20;
 	}
 	assert_int_equal(portmap_engine_want(&w->engine, wants, 6), 0);

@@ -251,8 +251,9 @@ static void the_answer_of_another_protocol_is_not_ours(void **state)
 	w->engine.heard.mapped(&w->engine.heard, PORTMAP_NATPMP, world_first(w)->id, &place, 60);
 	assert_state(w, MAPPING_REQUESTED);
 	assert_int_equal(world_first(w)->step, MAPPING_ASKING);
-	w->engine.heard.failed(&w->engine.heard, PORTMAP_NATPMP, world_first(w)->id,
-			       PORTMAP_REFUSED, "not mine");
+	w->engine.heard.failed(
+		&w->engine.heard, PORTMAP_NATPMP, world_first(w)->id,
+		&(struct portmap_refusal){.failure = PORTMAP_REFUSED, .why = "not mine"});
 	assert_int_equal(world_first(w)->step, MAPPING_ASKING);
 	world_pass(w, 50);
 	assert_state(w, MAPPING_MAPPED);

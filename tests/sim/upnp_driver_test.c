@@ -217,7 +217,7 @@ struct upnp_world {
 	unsigned available6, unavailable6, restarted6; /* of these for IPv6 */
 	bool unmapped_ok;
 	enum portmap_failure failure;
-	struct addr external;
+	struct addr external, inside;
 	uint32_t lifetime_s;
 	char why[PORTMAP_TEXT_BYTES], about[PORTMAP_TEXT_BYTES];
 };
@@ -280,13 +280,14 @@ static void world_mapped(struct portmap_heard *h, enum portmap_protocol p, uint3
 }
 
 static void world_failed(struct portmap_heard *h, enum portmap_protocol p, uint32_t id,
-			 enum portmap_failure failure, const char *why)
+			 const struct portmap_refusal *refusal)
 {
 	struct upnp_world *w = upnp_world_of(h);
 
 	w->failed++;
-	w->failure = failure;
-	snprintf(w->why, sizeof(w->why), "%s", why);
+	w->failure = refusal->failure;
+	w->inside = refusal->inside;
+	snprintf(w->why, sizeof(w->why), "%s", refusal->why);
 }
 
 static void world_unmapped(struct portmap_heard *h, enum portmap_protocol p, uint32_t id, bool ok)
@@ -590,18 +591,27 @@ static void refusals_and_silence_differ(void **state)
 	assert_string_equal(w->why, "another's (718)");
 	run_for(w->f, 100);
 	assert_int_equal(script->asked[UPNP_DISCOVER], 1);
+	/* What was made otherwise than asked is told with where it leads. */
+	script->answers[UPNP_MAP] = (struct upnp_answer){.failure = PORTMAP_MISDIRECTED,
+							 .why = "not there",
+							 .inside = lan(2, 8443),
+							 .external_port = 8443};
+	w->driver->map(w->driver, &r);
+	await_count(w, &w->failed, 2);
+	assert_int_equal(w->failure, PORTMAP_MISDIRECTED);
+	assert_int_equal(addr_port(&w->inside), 8443);
 	script->answers[UPNP_MAP] =
 		(struct upnp_answer){.failure = PORTMAP_SILENT, .why = "no answer"};
 	w->driver->map(w->driver, &r);
-	await_count(w, &w->failed, 2);
+	await_count(w, &w->failed, 3);
 	await_count(w, &w->available, 2);
 	assert_int_equal(script->asked[UPNP_DISCOVER], 2);
-	/* Silence to a deletion is no deletion; a refusal is as good as one. */
+	/* Neither silence nor a refusal is a deletion. */
 	script->answers[UPNP_UNMAP] =
 		(struct upnp_answer){.failure = PORTMAP_REFUSED, .why = "606"};
 	w->driver->unmap(w->driver, &r);
 	await_count(w, &w->unmapped, 1);
-	assert_true(w->unmapped_ok);
+	assert_false(w->unmapped_ok);
 	script->answers[UPNP_UNMAP].failure = PORTMAP_SILENT;
 	w->driver->unmap(w->driver, &r);
 	await_count(w, &w->unmapped, 2);

@@ -187,6 +187,15 @@ static void on_restarted(struct portmap_heard *h, enum portmap_protocol p, enum 
 	w->restarted++;
 }
 
+static void on_doubted(struct portmap_heard *h, enum portmap_protocol p, enum portmap_family f,
+		       const char *why)
+{
+	struct pcp_world *w = (struct pcp_world *)h;
+
+	assert_true(strlen(why) > 20);
+	w->doubted++;
+}
+
 static void on_external_changed(struct portmap_heard *h, enum portmap_protocol p,
 				const struct addr *external)
 {
@@ -208,15 +217,16 @@ static void on_mapped(struct portmap_heard *h, enum portmap_protocol p, uint32_t
 }
 
 static void on_failed(struct portmap_heard *h, enum portmap_protocol p, uint32_t id,
-		      enum portmap_failure failure, const char *why)
+		      const struct portmap_refusal *refusal)
 {
 	struct pcp_world *w = (struct pcp_world *)h;
 	struct portmap_request again = pcp_world_request(id);
 
 	w->ids[id].failed++;
-	w->ids[id].failure = failure;
+	w->ids[id].failure = refusal->failure;
+	w->ids[id].refusal = *refusal;
 	w->ids[id].at_ms = w->now_ms;
-	snprintf(w->ids[id].why, sizeof(w->ids[id].why), "%s", why);
+	snprintf(w->ids[id].why, sizeof(w->ids[id].why), "%s", refusal->why);
 	if (w->remaps)
 		pcp_client_map(&w->client, &again, w->now_ms);
 }
@@ -239,6 +249,7 @@ void pcp_world_make(struct pcp_world *w, uint64_t seed)
 		.available = on_available,
 		.unavailable = on_unavailable,
 		.restarted = on_restarted,
+		.doubted = on_doubted,
 		.external_changed = on_external_changed,
 		.mapped = on_mapped,
 		.failed = on_failed,

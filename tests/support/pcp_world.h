@@ -41,6 +41,7 @@ struct pcp_world_diary {
 	uint16_t port;
 	uint32_t lifetime_s;
 	enum portmap_failure failure;
+	struct portmap_refusal refusal; /* its why is not to be read */
 	char why[PORTMAP_TEXT_BYTES];
 	uint64_t at_ms;
 };
@@ -65,7 +66,7 @@ struct pcp_world {
 	unsigned sent;
 
 	struct pcp_world_diary ids[PCP_WORLD_IDS];
-	unsigned available, unavailable, restarted, external_changed;
+	unsigned available, unavailable, restarted, doubted, external_changed;
 	enum portmap_failure failure;
 	char why[PORTMAP_TEXT_BYTES];
 	uint64_t verdict_ms;

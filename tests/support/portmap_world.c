@@ -75,6 +75,16 @@ static void check_no_twins(const struct world *w)
 	}
 }
 
+static void world_refuse(struct fake *k, uint32_t id, enum portmap_failure failure, const char *why)
+{
+	const struct portmap_refusal r = {.failure = failure,
+					  .why = why,
+					  .wait_s = k->asks_to_wait_s,
+					  .gone = k->says_gone && !k->has_it};
+
+	k->driver.heard->failed(k->driver.heard, k->driver.protocol, id, &r);
+}
+
 static void map_at_gateway(struct fake *k, const struct portmap_request *r)
 {
 	struct world *w = k->world;
@@ -84,16 +94,18 @@ static void map_at_gateway(struct fake *k, const struct portmap_request *r)
 	struct entry *e = entry_of(w, r, port);
 	struct addr external = w->external;
 	uint32_t lifetime_s = k->grants_s ? k->grants_s : r->lifetime_s;
+	char why[PORTMAP_TEXT_BYTES];
 
 	assert_int_not_equal(port, 0);
+	k->has_it = e != NULL;
 	if (k->refuses != PORTMAP_FAILURES) {
-		h->failed(h, p, r->id, k->refuses, "the gateway says no");
+		world_refuse(k, r->id, k->refuses, "the gateway says no");
 		return;
 	}
 	while (e && e->host != OURS && k->picks_another)
 		e = entry_of(w, r, ++port);
 	if (e && (e->host != OURS || (k->apart && e->by != p))) {
-		h->failed(h, p, r->id, PORTMAP_CONFLICT, "another host has that port");
+		world_refuse(k, r->id, PORTMAP_CONFLICT, "another host has that port");
 		return;
 	}
 	if (!e)
@@ -101,12 +113,28 @@ static void map_at_gateway(struct fake *k, const struct portmap_request *r)
 				    r->internal.sa.sa_family == AF_INET6 ? PORTMAP_IPV6
 									 : PORTMAP_IPV4,
 				    port, OURS);
+	else if (k->extends_nothing && e->internal == addr_port(&r->internal)) {
+		external.v4.sin_port = htons(port);
+		h->mapped(h, p, r->id, &external,
+			  (uint32_t)((e->expires_ms - w->now_ms) / SECONDS));
+		return;
+	}
 	e->by = p;
-	e->internal = addr_port(&r->internal);
+	e->internal = k->leads_to_same_port ? port : addr_port(&r->internal);
 	e->expires_ms = k->permanent_only ? UINT64_MAX : w->now_ms + lifetime_s * SECONDS;
 	if (r->internal.sa.sa_family == AF_INET6)
 		external = r->internal;
 	external.v4.sin_port = htons(port);
+	if (e->internal != addr_port(&r->internal)) {
+		struct portmap_refusal astray = {.failure = PORTMAP_MISDIRECTED, .why = why};
+
+		astray.inside = r->internal;
+		addr_set_port(&astray.inside, e->internal);
+		astray.outside = external;
+		portmap_misdirection(&astray.inside, &r->internal, port, why);
+		h->failed(h, p, r->id, &astray);
+		return;
+	}
 	h->mapped(h, p, r->id, &external, k->permanent_only ? 0 : lifetime_s);
 }
 
@@ -137,11 +165,11 @@ static void deliver(struct message *m)
 		if (k->there && !k->deaf)
 			map_at_gateway(k, &r);
 		else
-			h->failed(h, p, r.id, PORTMAP_SILENT, "no answer");
+			world_refuse(k, r.id, PORTMAP_SILENT, "no answer");
 		return;
 	case LOOKED:
 		if (!k->there) {
-			h->failed(h, p, r.id, PORTMAP_SILENT, "no answer");
+			world_refuse(k, r.id, PORTMAP_SILENT, "no answer");
 			return;
 		}
 		e = entry_of(w, &r, addr_port(&r.external));
@@ -149,9 +177,9 @@ static void deliver(struct message *m)
 		return;
 	case UNMAPPED:
 		e = entry_of(w, &r, addr_port(&r.external));
-		if (k->there && e && e->host == OURS)
+		if (k->there && e && e->host == OURS && !k->keeps_all)
 			e->used = false;
-		h->unmapped(h, p, r.id, k->there);
+		h->unmapped(h, p, r.id, k->there && !k->keeps_all);
 		return;
 	}
 }
@@ -264,6 +292,7 @@ static void owner_mapping(struct portmap_owner *o, const struct portmap_mapping 
 			  enum mapping_state old)
 {
 	world_of(o)->changes++;
+	world_of(o)->told_due_ms = mapping_retried(m) ? m->due_ms : 0;
 }
 
 static void owner_path(struct portmap_owner *o, enum portmap_protocol p, enum portmap_family f)

@@ -41,9 +41,15 @@ struct fake {
 	bool deaf;		      /* to requests, not to probes */
 	bool apart;		      /* takes what other protocols made for another's */
 	bool picks_another;	      /* gives another port where one is taken */
+	bool leads_to_same_port;      /* inside as outside, whatever was asked */
+	bool keeps_all;		      /* refuses deletions */
+	bool extends_nothing;	      /* says yes to renewals, and how much is left */
+	bool says_gone;		      /* when it refuses what it does not have */
 	bool permanent_only;	      /* lifetime 0 for all requests */
 	uint32_t grants_s;	      /* so much for all requests; 0: what is asked for */
 	enum portmap_failure refuses; /* PORTMAP_FAILURES: nothing */
+	uint32_t asks_to_wait_s;      /* with each refusal */
+	bool has_it;		      /* when it was asked last */
 	uint64_t delay_ms, silence_ms;
 	struct addr told;			    /* when its address was asked for last */
 	unsigned maps, looks, asks, unmaps, probes; /* asks: for the external address */
@@ -69,6 +75,8 @@ struct world {
 	struct addr external;
 	uint64_t now_ms, wake_ms;
 	unsigned left, externals, changes;
+	uint64_t
+		told_due_ms; /* by the last change: when what failed is tried again; 0: it is not */
 	uint64_t closest_ms; /* between two requests to one protocol */
 };
 

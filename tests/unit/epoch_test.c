@@ -22,7 +22,7 @@ typedef bool rule_fn(struct epoch *e, uint32_t server_s, uint64_t now_ms);
 /* Whether an answer that came client_ms after the first, and server_s further on, is valid. */
 static bool second_is_valid(rule_fn *rule, int64_t server_s, uint64_t client_ms)
 {
-	struct epoch e = {.known = false};
+	struct epoch e = {.doubt = EPOCH_SURE};
 
 	assert_true(rule(&e, SERVER, NOW_MS));
 	return rule(&e, (uint32_t)(SERVER + server_s), NOW_MS + client_ms);
@@ -50,7 +50,7 @@ static void the_first_answer_is_always_valid(void **state)
 	static const uint32_t values[] = {0, 1, SERVER, UINT32_MAX};
 
 	for (size_t i = 0; i < LENGTH(values); i++) {
-		struct epoch pcp = {.known = false}, natpmp = {.known = false};
+		struct epoch pcp = {.doubt = EPOCH_SURE}, natpmp = {.doubt = EPOCH_SURE};
 
 		assert_true(epoch_pcp_valid(&pcp, values[i], NOW_MS));
 		assert_true(epoch_natpmp_valid(&natpmp, values[i], NOW_MS));
@@ -118,7 +118,7 @@ static void a_reboot_is_seen_once(void **state)
 	rule_fn *rules[] = {epoch_pcp_valid, epoch_natpmp_valid};
 
 	for (size_t i = 0; i < LENGTH(rules); i++) {
-		struct epoch e = {.known = false};
+		struct epoch e = {.doubt = EPOCH_SURE};
 
 		assert_true(rules[i](&e, SERVER, NOW_MS));
 		assert_false(rules[i](&e, 3, NOW_MS + 60000));
@@ -143,7 +143,7 @@ static void sleep_counts_as_time(void **state)
 
 static void a_wrapped_counter_looks_like_a_restart(void **state)
 {
-	struct epoch pcp = {.known = false}, natpmp = {.known = false};
+	struct epoch pcp = {.doubt = EPOCH_SURE}, natpmp = {.doubt = EPOCH_SURE};
 
 	assert_true(epoch_pcp_valid(&pcp, UINT32_MAX, NOW_MS));
 	assert_false(epoch_pcp_valid(&pcp, 0, NOW_MS + 1000));
@@ -155,11 +155,52 @@ static void a_wrapped_counter_looks_like_a_restart(void **state)
 
 static void our_clock_going_back_is_no_time(void **state)
 {
-	struct epoch e = {.known = false};
+	struct epoch e = {.doubt = EPOCH_SURE};
 
 	assert_true(epoch_pcp_valid(&e, SERVER, NOW_MS));
 	assert_true(epoch_pcp_valid(&e, SERVER, NOW_MS - 500000));
 	assert_true(epoch_natpmp_valid(&e, SERVER, NOW_MS - 900000));
+}
+
+/* A pair that answers in turn: the first change looks like a loss, those that follow do not. */
+static void two_servers_in_turn_are_told_from_a_loss(void **state)
+{
+	rule_fn *rules[] = {epoch_pcp_valid, epoch_natpmp_valid};
+
+	for (size_t i = 0; i < LENGTH(rules); i++) {
+		struct epoch e = {.doubt = EPOCH_SURE};
+
+		assert_true(rules[i](&e, SERVER, NOW_MS));
+		assert_false(rules[i](&e, 1000, NOW_MS + 1000));
+		assert_null(epoch_doubt_sentence(&e));
+		for (uint32_t t = 2; t < 200; t += 2) {
+			(void)!rules[i](&e, SERVER + t, NOW_MS + t * 1000);
+			assert_false(rules[i](&e, 1000 + t, NOW_MS + (t + 1) * 1000));
+			assert_int_equal(e.doubt, EPOCH_TURNS);
+			assert_non_null(epoch_doubt_sentence(&e));
+		}
+		/* And one that restarts all the same has lost its mappings. */
+		assert_false(rules[i](&e, 0, NOW_MS + 300000));
+		assert_int_equal(e.doubt, EPOCH_SURE);
+	}
+}
+
+static void a_clock_that_stands_still_is_believed_twice(void **state)
+{
+	rule_fn *rules[] = {epoch_pcp_valid, epoch_natpmp_valid};
+
+	for (size_t i = 0; i < LENGTH(rules); i++) {
+		struct epoch e = {.doubt = EPOCH_SURE};
+
+		assert_true(rules[i](&e, 7, NOW_MS));
+		assert_false(rules[i](&e, 7, NOW_MS + 60000));
+		assert_int_equal(e.doubt, EPOCH_SURE);
+		assert_false(rules[i](&e, 7, NOW_MS + 120000));
+		assert_int_equal(e.doubt, EPOCH_STANDS);
+		assert_non_null(epoch_doubt_sentence(&e));
+		assert_false(rules[i](&e, 2, NOW_MS + 180000));
+		assert_int_equal(e.doubt, EPOCH_SURE);
+	}
 }
 
 int main(void)
@@ -170,6 +211,8 @@ int main(void)
 		cmocka_unit_test(pcp_clocks_may_differ_by_a_sixteenth_and_two_seconds),
 		cmocka_unit_test(natpmp_may_be_ahead_but_not_behind),
 		cmocka_unit_test(a_reboot_is_seen_once),
+		cmocka_unit_test(two_servers_in_turn_are_told_from_a_loss),
+		cmocka_unit_test(a_clock_that_stands_still_is_believed_twice),
 		cmocka_unit_test(sleep_counts_as_time),
 		cmocka_unit_test(a_wrapped_counter_looks_like_a_restart),
 		cmocka_unit_test(our_clock_going_back_is_no_time),

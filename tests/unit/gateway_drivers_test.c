@@ -34,6 +34,7 @@ struct diary {
 	struct addr external;
 	uint32_t lifetime_s;
 	enum portmap_failure failure;
+	struct portmap_refusal refusal; /* its why is not to be read */
 };
 
 struct world {
@@ -210,10 +211,11 @@ static void on_mapped(struct portmap_heard *h, enum portmap_protocol p, uint32_t
 }
 
 static void on_failed(struct portmap_heard *h, enum portmap_protocol p, uint32_t id,
-		      enum portmap_failure failure, const char *why)
+		      const struct portmap_refusal *refusal)
 {
 	world_of(h)->ids[id].failed++;
-	world_of(h)->ids[id].failure = failure;
+	world_of(h)->ids[id].failure = refusal->failure;
+	world_of(h)->ids[id].refusal = *refusal;
 	ring_stop(world_of(h)->ring);
 }
 
@@ -285,6 +287,7 @@ static void begin(void **state, open_fn *open_driver)
 		.available = on_available,
 		.unavailable = on_unavailable,
 		.restarted = on_restarted,
+		.doubted = on_restarted,
 		.external_changed = on_moved,
 		.mapped = on_mapped,
 		.failed = on_failed,

@@ -27,7 +27,8 @@
 	" \"address\": \"192.168.1.2\", \"gateway\": \"192.168.1.1\"}"
 #define PROTOCOLS                                                                                  \
 	"\"protocols\": [{\"protocol\": \"PCP\", \"family\": \"ipv4\", \"state\": \"available\","  \
-	" \"about\": \"PCP version 2\"}, {\"protocol\": \"UPnP\", \"family\": \"ipv4\","           \
+	" \"about\": \"PCP version 2\", \"note\": \"two in turn\"}, {\"protocol\": \"UPnP\", "     \
+	"\"family\": \"ipv4\","                                                                    \
 	" \"state\": \"unavailable\", \"failure\": \"silent\", \"why\": \"no answer\"}]"
 #define VERDICT(v)                                                                                 \
 	"\"external\": {\"verdict\": \"" v "\", \"sentence\": \"it is so\", \"stun\": "            \
@@ -42,7 +43,7 @@
 	" \"proven_s\": 185}"
 #define REFUSED                                                                                    \
 	"{\"name\": \"tcp 80\", \"family\": \"ipv4\", \"state\": \"refused\","                     \
-	" \"why\": \"the gateway says no\"}"
+	" \"why\": \"the gateway says no\", \"again_s\": 40}"
 #define PINHOLE                                                                                    \
 	"{\"name\": \"tcp 443 (IPv6)\", \"family\": \"ipv6\", \"state\": \"mapped\","              \
 	" \"by\": \"PCP\", \"external\": \"[2001:db8::2]:443\", \"lifetime_s\": 60,"               \
@@ -102,6 +103,7 @@ static void test_status(void **state)
 	assert_string_equal(text, "Gateway\n"
 				  "  network      eth0: 192.168.1.2, gateway 192.168.1.1\n"
 				  "  PCP          yes: version 2\n"
+				  "               two in turn\n"
 				  "  UPnP         no: no answer\n"
 				  "Outside\n"
 				  "  address      45.0.0.9\n"
@@ -112,7 +114,7 @@ static void test_status(void **state)
 				  "  not verified: nothing has come in from outside yet\n"
 				  "udp 443  verified 3 m ago  UPnP  45.0.0.9:443  for good\n"
 				  "tcp 80   refused\n"
-				  "  the gateway says no\n"
+				  "  the gateway says no; asked again in 40s\n"
 				  "1 pinhole for IPv6 waits: this network has no IPv6 gateway\n");
 	free(text);
 	json_array_remove(json_object_get(status, "mappings"), 1);

@@ -50,7 +50,10 @@ static const struct example examples[] = {
 	{&map, {0, 130, 0, 0, 0, 0, 0, 9, 1, 187, 1, 187, 0, 0, 0, 9}, 16, NATPMP_ANSWER},
 	{&map, {0, 130, 0, 0, 0, 0, 0, 9, 1, 187, 1, 187, 0, 0, 0, 9}, 20, NATPMP_MALFORMED},
 	{&map, {0, 129, 0, 0, 0, 0, 0, 9, 1, 187, 1, 187, 0, 0, 0, 9}, 16, NATPMP_STRAY},
-	{&map, {0, 130, 0, 0, 0, 0, 0, 9, 1, 188, 1, 187, 0, 0, 0, 9}, 16, NATPMP_STRAY},
+	/* It mapped another port than was asked for; none is no port. */
+	{&map, {0, 130, 0, 0, 0, 0, 0, 9, 1, 188, 1, 187, 0, 0, 0, 9}, 16, NATPMP_ANSWER},
+	{&map, {0, 130, 0, 0, 0, 0, 0, 9, 0, 0, 1, 187, 0, 0, 0, 9}, 16, NATPMP_STRAY},
+	{&unmap, {0, 130, 0, 0, 0, 0, 0, 9, 1, 188, 0, 0, 0, 0, 0, 0}, 16, NATPMP_STRAY},
 	{&map, {0, 130, 0, 0, 0, 0, 0, 9, 1, 187, 0, 0, 0, 0, 0, 9}, 16, NATPMP_MALFORMED},
 	{&map, {0, 130, 0, 0, 0, 0, 0, 9, 1, 187, 0, 0, 0, 0, 0, 0}, 16, NATPMP_STRAY},
 	{&map, {0, 130, 0, 4, 0, 0, 0, 9, 1, 187, 0, 0, 0, 0, 0, 0}, 16, NATPMP_ANSWER},

@@ -88,10 +88,10 @@ static void on_mapped(struct portmap_heard *h, enum portmap_protocol p, uint32_t
 }
 
 static void on_failed(struct portmap_heard *h, enum portmap_protocol p, uint32_t id,
-		      enum portmap_failure why, const char *text)
+		      const struct portmap_refusal *refusal)
 {
 	failed++;
-	snprintf(told, sizeof(told), "%s", text);
+	snprintf(told, sizeof(told), "%s", refusal->why);
 }
 
 static void on_unmapped(struct portmap_heard *h, enum portmap_protocol p, uint32_t id, bool ok)
@@ -297,6 +297,13 @@ static void test_the_provider_goes(void **state)
 }
 
 /* The provider's NAT sees the router: two NATs, which is said, and not asked again and again. */
+static void provider_refuses(const char *why)
+{
+	const struct portmap_refusal r = {.failure = PORTMAP_REFUSED, .why = why};
+
+	provider.driver.heard->failed(provider.driver.heard, PORTMAP_PCP, 1, &r);
+}
+
 static void test_behind_two_nats_that_is_told(void **state)
 {
 	begin(true);
@@ -304,8 +311,7 @@ static void test_behind_two_nats_that_is_told(void **state)
 	is_not_there(&gateway, PORTMAP_SILENT, "no answer");
 	is_there(&provider);
 	map();
-	provider.driver.heard->failed(provider.driver.heard, PORTMAP_PCP, 1, PORTMAP_REFUSED,
-				      "the gateway answered ADDRESS_MISMATCH: another NAT");
+	provider_refuses("the gateway answered ADDRESS_MISMATCH: another NAT");
 	assert_int_equal(failed, 1);
 	assert_int_equal(unavailable, 1);
 	assert_int_equal(failure, PORTMAP_UNSUPPORTED);
@@ -321,8 +327,7 @@ static void test_behind_two_nats_that_is_told(void **state)
 	probe();
 	is_not_there(&gateway, PORTMAP_SILENT, "no answer");
 	is_there(&provider);
-	provider.driver.heard->failed(provider.driver.heard, PORTMAP_PCP, 1, PORTMAP_REFUSED,
-				      "the gateway answered NOT_AUTHORIZED: no");
+	provider_refuses("the gateway answered NOT_AUTHORIZED: no");
 	assert_int_equal(failed, 1);
 	assert_string_equal(told, "the provider's NAT answered NOT_AUTHORIZED: no");
 	assert_int_equal(unavailable, 0);

@@ -173,7 +173,8 @@ static struct lan_lease *map(struct lan_router *r, const struct addr *client, bo
 
 static uint32_t epoch_of(const struct lan_router *r)
 {
-	return (uint32_t)((k_now_us - r->booted_us) / SECOND);
+	return (uint32_t)((k_now_us - r->booted_us) / SECOND) +
+	       (r->twins && r->requests % 2 ? 400000 : 0);
 }
 
 static void answer_pcp_map(struct lan_router *r, uint8_t *out, const struct addr *client)
@@ -246,7 +247,7 @@ static void router_answer(struct lan_router *r, const uint8_t *in, size_t len,
 	if (r->deaf || len < 2)
 		return;
 	n = in[0] == 2 ? answer_pcp(r, in, len, out, from) : answer_natpmp(r, in, len, out, from);
-	if (n > 0)
+	if (n > 0 && (!r->mute || in[1] == 0)) /* ANNOUNCE, or the external address */
 		udp_send(r->fd, out, n, from);
 }
 

@@ -57,10 +57,10 @@ static void check_proofs(void)
 /* From now on it is natd's fault if this lease runs out. */
 static void mark_leases(struct lan_router *r)
 {
-	bool well = home.up && !home.natd.stopping && lan.way_out == r && !r->deaf &&
+	bool well = home.up && !home.natd.stopping && lan.way_out == r && !r->deaf && !r->mute &&
 		    k_now_us > r->troubled_us + (uint64_t)LIFETIME_S * SECOND;
 
-	if (r->deaf)
+	if (r->deaf || r->mute)
 		r->troubled_us = k_now_us;
 	for (size_t i = 0; i < LAN_LEASES_MAX; i++) {
 		struct lan_lease *l = &r->leases[i];
@@ -148,7 +148,7 @@ static void natd_comes_again(void)
 static void manners_change(struct lan_router *r)
 {
 	r->troubled_us = k_now_us;
-	switch (dice_below(&world_dice, 6)) {
+	switch (dice_below(&world_dice, 8)) {
 	case 0:
 		r->deaf = !r->deaf;
 		break;
@@ -162,6 +162,12 @@ static void manners_change(struct lan_router *r)
 		r->external[3] ^= 1;
 		break;
 	case 4:
+		r->mute = !r->mute;
+		break;
+	case 5:
+		r->twins = !r->twins;
+		break;
+	case 6:
 		lan.stun.deaf_to_changes = !lan.stun.deaf_to_changes;
 		break;
 	default:
@@ -187,7 +193,7 @@ static void something_happens(void)
 	case 3:
 		natd_comes_again();
 		return;
-	case 4:
+	case 6:
 		world_natd_write(&home, dice_chance(&world_dice, 500) ? BOTH : ONLY_TCP);
 		k_signal(home.program, SIGHUP);
 		return;
@@ -314,7 +320,7 @@ void world_natd_storm(void)
 	}
 	k_faults.datagram_loss = k_faults.datagram_twice = 0;
 	for (size_t i = 0; i < LAN_ROUTERS; i++)
-		lan.routers[i].deaf = lan.routers[i].shuts_out = false;
+		lan.routers[i].deaf = lan.routers[i].shuts_out = lan.routers[i].mute = false;
 	lan.stun.deaf_to_changes = lan.stun.ignores_changes = false;
 	world_natd_write(&home, BOTH);
 	k_signal(home.program, SIGHUP);

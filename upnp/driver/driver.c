@@ -130,7 +130,8 @@ static void ask_slot(struct upnp_driver *d, struct upnp_slot *slot,
 				 .internal = p->internal,
 				 .lease_s = p->lifetime_s ? p->lifetime_s : 1,
 				 .fixed = p->prefer_failure,
-				 .moved = p->moved};
+				 .moved = p->moved,
+				 .granted_s = p->granted_s};
 
 	r.duty = v4 ? (map ? UPNP_MAP : UPNP_UNMAP) : (map ? UPNP_PINHOLE : UPNP_UNPINHOLE);
 	if (slot->act == SLOT_LOOK)
@@ -156,8 +157,11 @@ static bool answer_at_once(struct upnp_driver *d, struct upnp_slot *slot)
 		return false;
 	slot->act = SLOT_REST;
 	if (act != SLOT_UNMAP)
-		h->failed(h, PORTMAP_UPNP, slot->request.id, PORTMAP_SILENT,
-			  point->why[0] ? point->why : "no Internet gateway speaks UPnP here");
+		h->failed(h, PORTMAP_UPNP, slot->request.id,
+			  &(struct portmap_refusal){
+				  .failure = PORTMAP_SILENT,
+				  .why = point->why[0] ? point->why
+						       : "no Internet gateway speaks UPnP here"});
 	else /* A pinhole whose number is lost ends with its lease. */
 		h->unmapped(h, PORTMAP_UPNP, slot->request.id, nameless);
 	return true;
@@ -225,6 +229,21 @@ static void tell_mapped(struct upnp_driver *d, const struct upnp_slot *slot,
 	d->base.heard->mapped(d->base.heard, PORTMAP_UPNP, r->id, &external, a->lease_s);
 }
 
+static void tell_failed(struct upnp_driver *d, const struct upnp_slot *slot,
+			const struct upnp_answer *a)
+{
+	struct portmap_refusal r = {.failure = a->failure, .gone = a->gone, .why = a->why};
+
+	if (a->failure == PORTMAP_MISDIRECTED && a->inside.len > 0) {
+		r.inside = a->inside;
+		r.outside = d->points[PORTMAP_IPV4].external;
+		r.outside.sa.sa_family = AF_INET;
+		r.outside.len = sizeof(r.outside.v4);
+		addr_set_port(&r.outside, a->external_port);
+	}
+	d->base.heard->failed(d->base.heard, PORTMAP_UPNP, slot->request.id, &r);
+}
+
 static void slot_answered(struct upnp_driver *d, struct upnp_slot *slot, enum slot_act act,
 			  const struct upnp_answer *a)
 {
@@ -242,11 +261,11 @@ static void slot_answered(struct upnp_driver *d, struct upnp_slot *slot, enum sl
 	if (act == SLOT_LOOK && a->ok)
 		h->seen(h, PORTMAP_UPNP, id, a->there);
 	else if (act == SLOT_UNMAP)
-		h->unmapped(h, PORTMAP_UPNP, id, a->ok || a->failure != PORTMAP_SILENT);
+		h->unmapped(h, PORTMAP_UPNP, id, a->ok);
 	else if (a->ok)
 		tell_mapped(d, slot, a);
 	else
-		h->failed(h, PORTMAP_UPNP, id, a->failure, a->why);
+		tell_failed(d, slot, a);
 }
 
 static void upnp_driver_answered(struct upnp_channel *c, const struct upnp_answer *a, bool died)

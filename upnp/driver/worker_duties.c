@@ -9,7 +9,9 @@
  * else stays. What PCP or NAT-PMP made for the same mapping is ours, too, under any description, as
  * long as it leads to us. The same question afterwards tells what the gateway made of the
  * request; one that said yes and has nothing there, or something that is switched off, is not
- * believed.
+ * believed. What it made of the request although it leads elsewhere is ours, and deleted at once.
+ * An entry that leads to our host under exactly our description is ours also where the port inside
+ * is another: a natd that ended without a word left it.
  *
  * Errors are answered where the specification or the field knows a way out: 725 and 402 ask for a
  * lease of 0, for good; 724 for the same port outside as inside. Each is tried once.
@@ -66,7 +68,9 @@ struct igd_entry {
 	enum igd_owner owner;
 	bool inside_ours; /* it leads to our client and port */
 	bool disabled;	  /* NewEnabled is 0: it is kept, and forwards nothing */
-	uint32_t lease_s; /* left; 0: for good, or not said */
+	bool client_ours;
+	struct addr inside; /* where it leads; len 0: it does not say */
+	uint32_t lease_s;   /* left; 0: for good, or not said */
 	char description[UPNP_DESCRIPTION_BYTES];
 };
 
@@ -86,14 +90,18 @@ static bool describes_us(const struct upnp_request *r, const char *shown)
 	       (len >= CUT_LEAST && strncmp(shown, r->description, len) == 0);
 }
 
-static bool leads_to_us(const struct upnp_request *r, const struct igd_result *client,
-			const struct igd_result *port)
+static void read_inside(const struct upnp_request *r, const struct igd_result *client,
+			const struct igd_result *port, struct igd_entry *e)
 {
 	struct addr a;
 	uint32_t n;
 
-	return addr_from_literal(client->value, 0, &a) && addr_same_host(&a, &r->internal) &&
-	       read_number(port, UINT16_MAX, &n) && n == addr_port(&r->internal);
+	if (!read_number(port, UINT16_MAX, &n) ||
+	    !addr_from_literal(client->value, (uint16_t)n, &a))
+		return;
+	e->inside = a;
+	e->client_ours = addr_same_host(&a, &r->internal);
+	e->inside_ours = e->client_ours && n == addr_port(&r->internal);
 }
 
 /* GetSpecificPortMappingEntry (WANIPConnection:1 section 2.4.15). False: no answer, g->code. */
@@ -117,10 +125,11 @@ static bool igd_look_up(struct igd *g, const struct upnp_request *r, uint16_t ex
 		e.owner = IGD_ANOTHERS;
 		snprintf(e.description, sizeof(e.description), "%.*s",
 			 (int)sizeof(e.description) - 1, results[2].value);
-		e.inside_ours = leads_to_us(r, &results[0], &results[1]);
+		read_inside(r, &results[0], &results[1], &e);
 		if (!results[0].there)
 			e.owner = IGD_UNKNOWN;
-		else if (e.inside_ours && describes_us(r, e.description))
+		else if ((e.inside_ours && describes_us(r, e.description)) ||
+			 (e.client_ours && strcmp(e.description, r->description) == 0))
 			e.owner = IGD_OURS;
 		(void)!read_number(&results[3], UINT32_MAX, &e.lease_s);
 		e.disabled = igd_says_no(&results[4]);
@@ -206,9 +215,50 @@ static int add_with_lease(struct igd *g, const struct upnp_request *r, bool any,
 	return code;
 }
 
+/* DeletePortMapping (section 2.4.17). */
+static int igd_delete(struct igd *g, const struct upnp_request *r, uint16_t external_port)
+{
+	char port[16];
+	struct igd_argument arguments[] = {
+		{"NewRemoteHost", ""}, {"NewExternalPort", port}, {"NewProtocol", protocol(r)}};
+
+	number_text(external_port, port);
+	return igd_command(g, &r->service, "DeletePortMapping", arguments, 3, NULL, 0);
+}
+
+/* There was nothing, or ours, before our request: what is there now came of it, if it leads to our
+ * host or has our text. Otherwise another host was quicker. */
+static bool came_of_us(const struct upnp_request *r, enum igd_owner before,
+		       const struct igd_entry *e)
+{
+	bool our_text = e->description[0] && describes_us(r, e->description);
+
+	return e->inside.len > 0 && (before == IGD_NO_ENTRY || before == IGD_OURS) &&
+	       (e->client_ours || our_text);
+}
+
+/* What came of our request leads elsewhere: it goes at once. A gateway that says so and keeps it is
+ * not believed. */
+static void igd_take_back(struct igd *g, const struct upnp_request *r, uint16_t port,
+			  const struct igd_entry *made, struct upnp_answer *a)
+{
+	struct igd_entry e = {.owner = IGD_UNKNOWN};
+	bool gone = igd_delete(g, r, port) == IGD_OK || g->code == IGD_NO_SUCH_ENTRY;
+
+	a->ok = false;
+	a->failure = PORTMAP_MISDIRECTED;
+	portmap_misdirection(&made->inside, &r->internal, port, a->why);
+	a->external_port = port;
+	if (gone && igd_look_up(g, r, port, &e) && e.inside.len > 0 &&
+	    addr_equal(&e.inside, &made->inside))
+		gone = false;
+	if (!gone)
+		a->inside = made->inside;
+}
+
 /* It was added; what does the gateway make of it? What it shows beside our client is our text. */
-static void igd_confirm(struct igd *g, const struct upnp_request *r, uint16_t port,
-			uint32_t lease_s, struct upnp_answer *a)
+static void igd_confirm(struct igd *g, const struct upnp_request *r, enum igd_owner before,
+			uint16_t port, uint32_t lease_s, struct upnp_answer *a)
 {
 	struct igd_entry e;
 
@@ -219,6 +269,10 @@ static void igd_confirm(struct igd *g, const struct upnp_request *r, uint16_t po
 	if (e.owner == IGD_NO_ENTRY) {
 		worker_refuse(a, PORTMAP_MALFORMED,
 			      "the gateway said yes, but has no such mapping");
+		return;
+	}
+	if (!e.inside_ours && came_of_us(r, before, &e)) {
+		igd_take_back(g, r, port, &e, a);
 		return;
 	}
 	if (e.owner == IGD_ANOTHERS && !e.inside_ours) {
@@ -273,35 +327,67 @@ static void tell_of_low_ports(struct upnp_answer *a, int code, enum igd_owner ow
 		snprintf(a->why + len, sizeof(a->why) - len, "%s", portmap_low_port_hint(port));
 }
 
+/* Ours is in its own way (718): it is deleted and made anew. */
+static int add_anew(struct igd *g, const struct upnp_request *r, uint16_t port, uint32_t *lease_s)
+{
+	int code = igd_delete(g, r, port);
+
+	if (code != IGD_OK && code != IGD_NO_SUCH_ENTRY)
+		return code;
+	return add_with_lease(g, r, false, &port, lease_s);
+}
+
+/* The gateway said yes to a renewal; what it shows is still the lease from before. A gateway that
+ * gives no longer ones shows as much as it gave. */
+static bool not_extended(const struct upnp_request *r, const struct igd_entry *before,
+			 uint32_t asked_s, const struct upnp_answer *a)
+{
+	return a->ok && before->owner == IGD_OURS && before->inside_ours && before->lease_s > 0 &&
+	       a->lease_s > 0 && a->lease_s < asked_s && a->lease_s <= before->lease_s &&
+	       (r->granted_s == 0 || a->lease_s < r->granted_s - r->granted_s / 8);
+}
+
 void worker_map(struct igd *g, const struct upnp_request *r, struct upnp_answer *a)
 {
 	uint16_t port = r->external_port;
 	uint32_t lease_s = 0;
-	struct igd_entry e;
+	struct igd_entry before;
 	int code;
 
-	if (!igd_look_up(g, r, port, &e)) {
+	if (!igd_look_up(g, r, port, &before)) {
 		worker_fail(a, g->code);
 		return;
 	}
-	if (e.owner == IGD_ANOTHERS && !(r->moved && e.inside_ours)) {
+	a->gone = before.owner == IGD_NO_ENTRY;
+	if (before.owner == IGD_ANOTHERS && !(r->moved && before.inside_ours)) {
 		char *why = a->why;
 		worker_refuse(a, PORTMAP_CONFLICT, "");
 		snprintf(why, sizeof(a->why), "the external port is another's%s%s",
-			 e.description[0] ? ": " : "", e.description);
+			 before.description[0] ? ": " : "", before.description);
 		return;
 	}
-	code = add_with_lease(g, r, e.owner == IGD_NO_ENTRY && picks_ports(r), &port, &lease_s);
+	code = add_with_lease(g, r, before.owner == IGD_NO_ENTRY && picks_ports(r), &port,
+			      &lease_s);
+	if (code == IGD_CONFLICT && (before.owner == IGD_OURS || before.inside_ours))
+		code = add_anew(g, r, port, &lease_s);
 	if (code != IGD_OK && move_inside(g, r, &port))
 		code = add_with_lease(g, r, false, &port, &lease_s);
 	if (code == IGD_OK) {
-		igd_confirm(g, r, port, lease_s, a);
+		igd_confirm(g, r, before.owner, port, lease_s, a);
+		if (!not_extended(r, &before, lease_s, a) || igd_delete(g, r, port) != IGD_OK)
+			return;
+		a->ok = false;
+		a->gone = true;
+		code = add_with_lease(g, r, false, &port, &lease_s);
+	}
+	if (code == IGD_OK) {
+		igd_confirm(g, r, IGD_NO_ENTRY, port, lease_s, a);
 	} else if (code == IGD_CONFLICT && !addr_same_host(&r->internal, &r->source)) {
 		worker_refuse(a, PORTMAP_REFUSED,
 			      "the gateway does not map for another host (718: secure mode)");
 	} else {
 		worker_fail(a, g->code);
-		tell_of_low_ports(a, g->code, e.owner, port);
+		tell_of_low_ports(a, g->code, before.owner, port);
 	}
 }
 
@@ -315,16 +401,13 @@ void worker_look(struct igd *g, const struct upnp_request *r, struct upnp_answer
 		return;
 	}
 	a->ok = true;
-	a->there = !e.disabled && (e.owner == IGD_UNKNOWN || e.owner == IGD_OURS ||
-				   (e.owner == IGD_ANOTHERS && e.inside_ours));
+	a->there = !e.disabled &&
+		   (e.owner == IGD_UNKNOWN || (e.owner != IGD_NO_ENTRY && e.inside_ours));
 }
 
-/* DeletePortMapping (section 2.4.17), if it is ours. */
+/* Deletes it, if it is ours. */
 void worker_unmap(struct igd *g, const struct upnp_request *r, struct upnp_answer *a)
 {
-	char port[16];
-	struct igd_argument arguments[] = {
-		{"NewRemoteHost", ""}, {"NewExternalPort", port}, {"NewProtocol", protocol(r)}};
 	struct igd_entry e;
 	int code;
 
@@ -337,8 +420,7 @@ void worker_unmap(struct igd *g, const struct upnp_request *r, struct upnp_answe
 	if (e.owner == IGD_NO_ENTRY || e.owner == IGD_ANOTHERS ||
 	    (e.owner == IGD_UNKNOWN && !r->shown[0]))
 		return;
-	number_text(r->external_port, port);
-	code = igd_command(g, &r->service, "DeletePortMapping", arguments, 3, NULL, 0);
+	code = igd_delete(g, r, r->external_port);
 	/* Which error means "not there" only a gateway that can be asked says. */
 	if (code < 0 || (code != IGD_OK && code != IGD_NO_SUCH_ENTRY && e.owner == IGD_OURS))
 		worker_fail(a, code);

@@ -26,7 +26,8 @@ static const struct {
 	{-ENOENT, PORTMAP_UNSUPPORTED, "the device is no Internet gateway"},
 	{IGD_INVALID_ACTION, PORTMAP_UNSUPPORTED, "the gateway does not know this command"},
 	{IGD_INVALID_ARGUMENTS, PORTMAP_REFUSED, "the gateway does not take these arguments (402)"},
-	{IGD_ACTION_FAILED, PORTMAP_REFUSED, "the gateway tried and failed (501)"},
+	{IGD_ACTION_FAILED, PORTMAP_TRANSIENT,
+	 "the gateway tried and failed (501), which may pass"},
 	{IGD_NOT_IMPLEMENTED, PORTMAP_UNSUPPORTED, "the gateway does not have this command"},
 	{IGD_NOT_AUTHORIZED, PORTMAP_REFUSED,
 	 "the gateway does not allow it (606); allow UPnP for this host there (FRITZ!Box: "
