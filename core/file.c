@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* #syscalls:keeper,signer,agent write */
+/* #syscalls:keeper,signer,agent,natd write */
 int file_write(int fd, const void *bytes, size_t size)
 {
 	const char *next = bytes;
@@ -27,7 +27,7 @@ int file_write(int fd, const void *bytes, size_t size)
 	return 0;
 }
 
-/* #syscalls:keeper,signer openat fsync renameat|renameat2 unlinkat */
+/* #syscalls:keeper,signer,natd openat fsync renameat|renameat2 unlinkat */
 int file_replace(int dir, const char *name, const void *bytes, size_t size)
 {
 	char temporary[FILE_NAME_BYTES + 8];

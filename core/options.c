@@ -31,8 +31,10 @@ static void all_options(const struct options_about *about,
 
 	memcpy(out, long_options, sizeof(long_options));
 	for (size_t i = 0; about->extra && about->extra[i].name; i++)
-		out[count++] = (struct option){about->extra[i].name, required_argument, NULL,
-					       OPTION_EXTRA + (int)i};
+		out[count++] =
+			(struct option){about->extra[i].name,
+					about->extra[i].value ? required_argument : no_argument,
+					NULL, OPTION_EXTRA + (int)i};
 	out[count] = (struct option){NULL, 0, NULL, 0};
 }
 
@@ -41,7 +43,8 @@ static void print_usage(FILE *to, const struct options_about *about)
 	fprintf(to, "usage: %s %s", about->program,
 		about->config || about->extra ? "[-c FILE]" : "-c FILE");
 	for (size_t i = 0; about->extra && about->extra[i].name; i++)
-		fprintf(to, " [--%s %s]", about->extra[i].name, about->extra[i].value);
+		fprintf(to, " [--%s%s%s]", about->extra[i].name, about->extra[i].value ? " " : "",
+			about->extra[i].value ? about->extra[i].value : "");
 	fprintf(to, " [--check] [--engine ENGINE] [--log-level LEVEL]\n");
 }
 
@@ -51,7 +54,7 @@ static void print_extra(const struct options_about *about)
 
 	for (size_t i = 0; about->extra && about->extra[i].name; i++) {
 		snprintf(word, sizeof(word), "--%s %s", about->extra[i].name,
-			 about->extra[i].value);
+			 about->extra[i].value ? about->extra[i].value : "");
 		printf("      %s\n                      %s\n", word, about->extra[i].help);
 	}
 }

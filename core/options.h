@@ -11,10 +11,10 @@
 #define OPTIONS_EXTRA_MAX 12u  /* options of one program's own */
 #define OPTIONS_GIVEN_MAX 160u /* of these on one command line */
 
-/* An option of one program's own: always with a value. It may be given more than once. */
+/* An option of one program's own. It may be given more than once. */
 struct options_extra {
 	const char *name;  /* "map", for --map */
-	const char *value; /* "PROTOCOL:PORT", for --help */
+	const char *value; /* "PROTOCOL:PORT", for --help; NULL: it has none */
 	const char *help;
 };
 
@@ -30,7 +30,7 @@ struct options_about {
 
 struct options_given {
 	const struct options_extra *option;
-	const char *value; /* points into argv */
+	const char *value; /* points into argv; NULL for an option without */
 };
 
 struct options {

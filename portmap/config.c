@@ -12,6 +12,8 @@
 #define AT(type, member) offsetof(struct type, member)
 
 static const char *const transport_words[] = {[PORTMAP_TCP] = "tcp", [PORTMAP_UDP] = "udp", NULL};
+static const char *const transports_words[] = {
+	[NATD_BOTH] = "both", [NATD_TCP] = "tcp", [NATD_UDP] = "udp", NULL};
 
 /* ---- ports ---------------------------------------------------------------------------------- */
 
@@ -192,6 +194,41 @@ static void natd_check_map(struct conf_errors *e, const struct conf_node *at, co
 			   PORTMAP_MAPPINGS_MAX);
 }
 
+static void natd_check_allow_ports(struct conf_errors *e, const struct conf_node *at,
+				   const char *path, const void *value)
+{
+	const struct conf_array *list = value;
+	char *const *texts = list->items;
+	char child[CONF_PATH_BYTES], shown[CONF_QUOTE_BYTES];
+	struct ports ports;
+
+	for (size_t i = 0; i < list->count; i++) {
+		conf_path_item(child, path, i);
+		if (texts[i] && !parse_ports(texts[i], &ports))
+			conf_error(e, at->items[i], child,
+				   "%s is no port; write 1 to 65535, or a range such as 5000-5009",
+				   conf_quote(texts[i], shown));
+	}
+}
+
+static void natd_check_allow(struct conf_errors *e, const struct conf_node *at, const char *path,
+			     const void *value)
+{
+	const struct conf_array *list = value;
+	const struct natd_allow *allow = list->items;
+	char child[CONF_PATH_BYTES];
+
+	for (size_t i = 0; i < list->count; i++) {
+		conf_path_item(child, path, i);
+		if (!allow[i].user == !allow[i].group)
+			conf_error(
+				e, at->items[i], child,
+				"names %s; name one of them, and make another entry for the other",
+				allow[i].user ? "a user and a group"
+					      : "neither a user nor a group");
+	}
+}
+
 /* ---- the schema ----------------------------------------------------------------------------- */
 
 static const struct conf_field map_fields[] = {
@@ -234,6 +271,42 @@ static const struct conf_field map_fields[] = {
 	{.key = NULL},
 };
 
+static const struct conf_field allow_fields[] = {
+	{.key = "user",
+	 .type = CONF_STRING,
+	 .offset = AT(natd_allow, user),
+	 .min = 1,
+	 .help = "the user whose programs may ask: a name or a number"},
+	{.key = "group",
+	 .type = CONF_STRING,
+	 .offset = AT(natd_allow, group),
+	 .min = 1,
+	 .help = "the group whose members' programs may ask: a name or a number"},
+	{.key = "ports",
+	 .type = CONF_LIST_OF,
+	 .offset = AT(natd_allow, ports),
+	 .item_type = CONF_STRING,
+	 .item_size = sizeof(char *),
+	 .max_items = ASKS_PORTS_MAX,
+	 .check = natd_check_allow_ports,
+	 .help = "the ports that they may ask for, here and on the gateway: ports, and ranges such "
+		 "as 5000-5009; without the key, all from 1024 up"},
+	{.key = "protocol",
+	 .type = CONF_ENUM,
+	 .offset = AT(natd_allow, transports),
+	 .words = transports_words,
+	 .initial = "both",
+	 .help = "the transport protocol that they may ask for: tcp, udp or both"},
+	{.key = "most",
+	 .type = CONF_UINT,
+	 .offset = AT(natd_allow, most),
+	 .min = 1,
+	 .max = ASKS_MAX,
+	 .initial = "16",
+	 .help = "how many mappings one user may ask for at a time"},
+	{.key = NULL},
+};
+
 #define TEXT(k, member, test, text)                                                                \
 	{                                                                                          \
 		.key = (k), .type = CONF_STRING, .offset = AT(natd_config, member), .min = 1,      \
@@ -259,6 +332,14 @@ static const struct conf_field fields[] = {
 	 .max_items = PORTMAP_MAPPINGS_MAX,
 	 .check = natd_check_map,
 	 .help = "the ports to be reachable from outside"},
+	{.key = "allow",
+	 .type = CONF_LIST_OF,
+	 .offset = AT(natd_config, allow),
+	 .fields = allow_fields,
+	 .item_size = sizeof(struct natd_allow),
+	 .max_items = ASKS_RIGHTS_MAX,
+	 .check = natd_check_allow,
+	 .help = "whose programs on this host may ask for mappings, and for which"},
 	TEXT("interface", interface, NULL,
 	     "the network interface whose gateway to use; without the key, that of the default "
 	     "route"),
@@ -287,7 +368,8 @@ static const struct conf_field fields[] = {
 	 .check = conf_check_path,
 	 .initial = "/run/postern/natd.sock",
 	 .help = "the Unix socket for status and events"},
-	CONF_ROW_STATE_DIR(AT(natd_config, state_dir), "the nonces of mappings"),
+	CONF_ROW_STATE_DIR(AT(natd_config, state_dir),
+			   "the nonces of mappings, and what is mapped"),
 	TEXT("user", user, NULL, "the user to become, when started as root"),
 	CONF_ROW_ENGINE(AT(natd_config, engine)),
 	CONF_ROW_LOG_LEVEL(AT(natd_config, log_level)),
@@ -367,4 +449,20 @@ size_t natd_config_wants(const struct natd_config *c, struct portmap_want out[PO
 			count += want_entry(c, &maps[i], PORTMAP_IPV6, out + count);
 	}
 	return count;
+}
+
+void natd_config_right(const struct natd_allow *a, struct ask_right *out)
+{
+	char *const *texts = a->ports.items;
+	struct ports ports;
+
+	*out = (struct ask_right){.most = (unsigned)a->most};
+	out->transports[PORTMAP_TCP] = a->transports != NATD_UDP;
+	out->transports[PORTMAP_UDP] = a->transports != NATD_TCP;
+	for (size_t i = 0; i < a->ports.count; i++) {
+		if (!parse_ports(texts[i], &ports))
+			continue;
+		out->ports[out->port_count].first = ports.first;
+		out->ports[out->port_count++].last = ports.last;
+	}
 }

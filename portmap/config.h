@@ -9,7 +9,7 @@
 
 #include "core/addr.h"
 #include "core/conf/conf.h"
-#include "portmap/engine/engine.h"
+#include "portmap/engine/asks.h"
 
 #define NATD_STUN_MAX 4u
 
@@ -21,8 +21,18 @@ struct natd_map {	/* map: [{protocol: tcp, port: 443, external: 8443}] */
 	bool ipv4, ipv6;
 };
 
+enum natd_transports { NATD_BOTH, NATD_TCP, NATD_UDP };
+
+struct natd_allow {		 /* allow: [{user: web, ports: [8443, 5000-5009]}] */
+	char *user, *group;	 /* one of them: a name, or a number */
+	struct conf_array ports; /* of char *: ports and ranges; none: 1024 to 65535 */
+	int transports;		 /* enum natd_transports */
+	uint64_t most;
+};
+
 struct natd_config {
 	struct conf_array map;
+	struct conf_array allow;
 	char *interface; /* NULL: by the default route */
 	char *gateway;	 /* its literal; NULL: as the default route says */
 	bool pcp, natpmp, upnp;
@@ -45,6 +55,7 @@ struct natd_arguments {
 	const char *stun[NATD_STUN_MAX];
 	size_t stun_count;
 	const char *interface, *gateway, *hook, *socket, *state_dir; /* NULL: not said */
+	bool dry_run;
 	bool again; /* the file is read while natd runs */
 };
 
@@ -64,5 +75,8 @@ const struct conf_field *natd_config_fields(void);
  * than PORTMAP_MAPPINGS_MAX are an error of the configuration. */
 size_t natd_config_wants(const struct natd_config *c,
 			 struct portmap_want out[PORTMAP_MAPPINGS_MAX]);
+
+/* The right of one entry of allow, but for whose it is: group and id are not set. */
+void natd_config_right(const struct natd_allow *a, struct ask_right *out);
 
 #endif

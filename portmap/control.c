@@ -12,6 +12,7 @@
 #include "core/engine/records.h"
 #include "core/log.h"
 #include "core/program/callers.h"
+#include "portmap/asking.h"
 #include "portmap/report.h"
 
 #define LINE_MAX_BYTES 65536u
@@ -95,6 +96,16 @@ static void natd_renew_run(struct call *c)
 	call_answer(c, json_object());
 }
 
+static void natd_map_run(struct call *c)
+{
+	asking_map_run(natd_control_of(c)->natd, c);
+}
+
+static void natd_unmap_run(struct call *c)
+{
+	asking_unmap_run(natd_control_of(c)->natd, c);
+}
+
 static void natd_events_run(struct call *c)
 {
 	records_answer(c, &natd_control_of(c)->events, "events", &c->caller->follows_events);
@@ -117,10 +128,24 @@ static const struct method methods[] = {
 	 .run = natd_renew_run,
 	 .help = "renews every mapping now, and tries again what failed",
 	 .result = "{}"},
+	/* Whom they are for, asking.c knows: the file says so. */
+	{.name = "map",
+	 .level = CALLER_READ,
+	 .run = natd_map_run,
+	 .help = "asks for a mapping, where the configuration allows that to the caller's user",
+	 .params = asking_map_params,
+	 .result = "{mapping}: as it is at this moment; events tell the rest"},
+	{.name = "unmap",
+	 .level = CALLER_READ,
+	 .run = natd_unmap_run,
+	 .help = "takes back what the caller's user asked for; root and natd's own user may do "
+		 "so for others",
+	 .params = asking_unmap_params,
+	 .result = "{}"},
 	{.name = "events",
 	 .level = CALLER_READ,
 	 .run = natd_events_run,
-	 .help = "what happened: mapping, mappings, protocol, external, network, verdict",
+	 .help = "what happened: mapping, mappings, ask, protocol, external, network, verdict",
 	 .params = records_params,
 	 .result = "{events: [{number, at, kind, ...}]}; notifications \"event\" when following"},
 	{.name = NULL},
@@ -150,7 +175,7 @@ void natd_control_mapping_changed(struct natd_control *c, const struct portmap_m
 
 	if (!c || !m->wanted || (old == m->state && !mapping_held(m)))
 		return;
-	data = report_mapping(m, clock_ms(CLOCK_BOOTTIME));
+	data = report_mapping(c->natd, m, clock_ms(CLOCK_BOOTTIME));
 	json_object_set_new(data, "from", json_string(mapping_state_name(old)));
 	natd_event(c, "mapping", data);
 }
@@ -159,6 +184,22 @@ void natd_control_mappings_changed(struct natd_control *c)
 {
 	if (c)
 		natd_event(c, "mappings", json_pack("{s:o}", "mappings", report_mappings(c->natd)));
+}
+
+void natd_control_ask_ended(struct natd_control *c, const struct ask *a, const char *name,
+			    enum ask_end end, const char *why)
+{
+	json_t *data;
+
+	if (!c)
+		return;
+	data = json_pack("{s:s, s:s, s:s, s:i, s:I, s:s, s:s}", "mapping", name, "protocol",
+			 portmap_transport_name(a->want.transport), "family",
+			 a->want.family == PORTMAP_IPV6 ? "ipv6" : "ipv4", "port", a->want.internal,
+			 "user", (json_int_t)a->user.uid, "ended", ask_end_name(end), "why", why);
+	if (a->name[0])
+		json_object_set_new(data, "name", json_string(a->name));
+	natd_event(c, "ask", data);
 }
 
 void natd_control_path_changed(struct natd_control *c, enum portmap_protocol p,
@@ -194,6 +235,13 @@ void natd_control_verdict_changed(struct natd_control *c)
 
 /* ---- life ---- */
 
+static void natd_caller_gone(struct calls *cs, struct caller *c)
+{
+	struct natd_control *ctl = cs->owner;
+
+	asking_caller_gone(ctl->natd, c);
+}
+
 static const char *natd_control_admit(struct callers *cs, uid_t uid, enum caller_level *level)
 {
 	*level = uid == 0 || uid == getuid() ? CALLER_ADMIN : CALLER_READ;
@@ -214,6 +262,7 @@ struct natd_control *natd_control_new(struct natd *n, int listener)
 	ctl->natd = n;
 	ctl->calls = (struct calls){.tables = tables,
 				    .owner = ctl,
+				    .gone = natd_caller_gone,
 				    .admin_remedy = "ask as root, or as natd's own user"};
 	ctl->probe_look.fire = natd_control_probe_looks;
 	ctl->callers = (struct callers){

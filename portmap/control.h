@@ -3,7 +3,8 @@
  * control: calls over a Unix socket, from people and programs on this host; docs/nat.md.
  *
  * JSON-RPC, one object per line, as on the relay's socket. Every program that can connect may look,
- * since nothing here is secret; root and natd's own user may also act.
+ * since nothing here is secret; root and natd's own user may also act, and others ask for mappings
+ * where the configuration allows them to.
  */
 #ifndef POSTERN_PORTMAP_CONTROL_H
 #define POSTERN_PORTMAP_CONTROL_H
@@ -32,6 +33,9 @@ void natd_control_path_changed(struct natd_control *c, enum portmap_protocol p,
 			       enum portmap_family f);
 void natd_control_external_changed(struct natd_control *c, const char *now, const char *old);
 void natd_control_network_changed(struct natd_control *c);
+/* What another program asked for is not wanted by it any more; name is the mapping's. */
+void natd_control_ask_ended(struct natd_control *c, const struct ask *a, const char *name,
+			    enum ask_end end, const char *why);
 void natd_control_verdict_changed(struct natd_control *c);
 
 #endif

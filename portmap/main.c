@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <libgen.h>
 #include <linux/capability.h>
+#include <linux/landlock.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,10 +19,18 @@
 #include "core/program/signals.h"
 #include "gen/natd_calls.h"
 #include "portmap/control.h"
+#include "portmap/dry_run.h"
 #include "portmap/natd.h"
+
+/* To replace a file there. */
+#define STATE_RIGHTS                                                                               \
+	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR |                              \
+	 LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG |                             \
+	 LANDLOCK_ACCESS_FS_REMOVE_FILE)
 
 struct natd_program {
 	struct natd natd;
+	struct dry_run dry_run;
 	struct natd_arguments arguments;
 	struct options options;
 	struct signals signals;
@@ -40,7 +49,7 @@ static void natd_signalled(struct signals *s, int number)
 		natd_reload(&p->natd, &p->arguments, p->options.log_level);
 	} else if (!p->natd.stopping) {
 		notify_stopping();
-		log_notice("portmap", "stopping: mappings are deleted");
+		log_notice("portmap", "stopping: what was mapped is deleted at the gateway");
 		natd_stop(&p->natd);
 	}
 }
@@ -55,10 +64,10 @@ static void natd_stopped(struct natd *n)
 static void natd_isolate(struct natd_program *p)
 {
 	static char directory[PATH_MAX];
-	static struct isolation_place place = {.rights = ISOLATION_READ};
+	static struct isolation_place places[2];
 	static struct isolation_plan plan = {
 		.calls = &natd_calls,
-		.places = &place,
+		.places = places,
 		/* To take a low port for the moment in which it is proven. */
 		.capabilities = UINT32_C(1) << CAP_NET_BIND_SERVICE,
 		.resolves = true,
@@ -68,9 +77,12 @@ static void natd_isolate(struct natd_program *p)
 
 	if (p->arguments.config) { /* to be read again */
 		snprintf(directory, sizeof directory, "%s", p->arguments.config);
-		place.path = dirname(directory);
-		plan.place_count = 1;
+		places[plan.place_count++] = (struct isolation_place){.path = dirname(directory),
+								      .rights = ISOLATION_READ};
 	}
+	if (p->natd.config.state_dir && !p->natd.dry_run) /* what gateways hold is noted there */
+		places[plan.place_count++] = (struct isolation_place){
+			.path = p->natd.config.state_dir, .rights = STATE_RIGHTS};
 	isolation_drop_capabilities(&plan, &p->isolation);
 	isolation_landlock(&plan, &p->isolation);
 	isolation_seal(&plan, ring_engine(p->natd.ring), &p->isolation);
@@ -142,6 +154,25 @@ static void natd_open_ring(struct natd_program *p)
 		log_notice("portmap", "%s", why);
 }
 
+/* The processes, keys and sockets that natd works with; a dry run makes none that others notice. */
+static int natd_provide(struct natd_program *p, char *why, size_t why_size)
+{
+	struct natd *n = &p->natd;
+	int listener = -1, error;
+
+	if (!n->dry_run)
+		listener = natd_open_socket(&n->config);
+	become_user(&n->config);
+	look_at_hook(n->config.hook);
+	n->contained = is_contained();
+	if (!n->dry_run && !natd_prepare(n, why, why_size))
+		die("%s", why);
+	error = n->dry_run ? natd_start_upnp(n) : 0;
+	if (error)
+		die("the process for UPnP cannot be started: %s", strerror(-error));
+	return listener;
+}
+
 static int natd_run(struct natd_program *p)
 {
 	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, 0};
@@ -152,12 +183,7 @@ static int natd_run(struct natd_program *p)
 	error = signals_open(&p->signals, numbers);
 	if (error)
 		die("signals cannot be watched: %s", strerror(-error));
-	listener = natd_open_socket(&n->config);
-	become_user(&n->config);
-	look_at_hook(n->config.hook);
-	n->contained = is_contained();
-	if (!natd_prepare(n, why, sizeof why))
-		die("%s", why);
+	listener = natd_provide(p, why, sizeof why);
 	natd_open_ring(p);
 	if (notify_open() < 0)
 		log_warning("portmap", "the service manager's socket cannot be used");
@@ -170,6 +196,8 @@ static int natd_run(struct natd_program *p)
 	p->signals.came = natd_signalled;
 	signals_follow(&p->signals, n->ring);
 	natd_start(n);
+	if (n->dry_run)
+		dry_run_start(&p->dry_run);
 	notify_ready();
 	log_notice("portmap", "ready engine=%s mappings=%zu",
 		   ring_engine_name(ring_engine(n->ring)), n->engine.count);
@@ -180,7 +208,7 @@ static int natd_run(struct natd_program *p)
 	ring_close(n->ring);
 	signals_free(&p->signals);
 	notify_close();
-	return error ? 1 : 0;
+	return error || (n->dry_run && !p->dry_run.complete) ? 1 : 0;
 }
 
 /* ---- the command line ---- */
@@ -192,7 +220,8 @@ enum {
 	EXTRA_STUN,
 	EXTRA_HOOK,
 	EXTRA_SOCKET,
-	EXTRA_STATE_DIR
+	EXTRA_STATE_DIR,
+	EXTRA_DRY_RUN
 };
 
 static const struct options_extra extra[] = {
@@ -204,7 +233,10 @@ static const struct options_extra extra[] = {
 	[EXTRA_STUN] = {"stun", "HOST:PORT", "a STUN server to ask, such as a relay"},
 	[EXTRA_HOOK] = {"hook", "PROGRAM", "run this when the external address changes"},
 	[EXTRA_SOCKET] = {"socket", "PATH", "the Unix socket for status and events"},
-	[EXTRA_STATE_DIR] = {"state-dir", "DIRECTORY", "keep the nonces of mappings there"},
+	[EXTRA_STATE_DIR] = {"state-dir", "DIRECTORY",
+			     "keep the nonces of mappings, and what is mapped, there"},
+	[EXTRA_DRY_RUN] = {"dry-run", NULL,
+			   "tell what would be asked of whom, without asking for a mapping"},
 	{.name = NULL},
 };
 
@@ -233,8 +265,11 @@ static bool natd_take_options(struct natd_arguments *a, const struct options_giv
 	case EXTRA_SOCKET:
 		a->socket = given->value;
 		return true;
-	default:
+	case EXTRA_STATE_DIR:
 		a->state_dir = given->value;
+		return true;
+	default:
+		a->dry_run = true;
 		return true;
 	}
 }
@@ -286,6 +321,9 @@ int main(int argc, char **argv)
 	}
 	if (p.options.log_level >= 0)
 		p.natd.config.log_level = p.options.log_level;
+	p.natd.dry_run = p.arguments.dry_run;
+	p.dry_run.natd = &p.natd;
+	p.dry_run.to = stdout;
 	log_set_level((enum log_level)p.natd.config.log_level);
 	return natd_run(&p);
 }

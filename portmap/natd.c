@@ -12,6 +12,7 @@
 #include "core/clock.h"
 #include "core/container.h"
 #include "core/log.h"
+#include "portmap/asking.h"
 #include "portmap/control.h"
 #include "portmap/outside.h"
 #include "portmap/verify.h"
@@ -34,10 +35,19 @@ static uint64_t natd_owner_now(struct portmap_owner *o)
 	return clock_ms(CLOCK_BOOTTIME);
 }
 
-static void set_wake(struct natd *n)
+void natd_set_wake(struct natd *n)
 {
-	uint64_t now_ms = clock_ms(CLOCK_BOOTTIME);
-	uint64_t wait = n->due_ms > now_ms ? n->due_ms - now_ms : 0;
+	uint64_t now_ms = clock_ms(CLOCK_BOOTTIME), due_ms = asks_next(&n->asks), wait;
+
+	if (n->due_ms < due_ms)
+		due_ms = n->due_ms;
+	if (n->young_due_ms < due_ms)
+		due_ms = n->young_due_ms;
+	if (n->remember.look_ms > now_ms && n->remember.look_ms < due_ms)
+		due_ms = n->remember.look_ms;
+	wait = due_ms > now_ms ? due_ms - now_ms : 0;
+	if (n->stage == NATD_AWAY && n->stopping)
+		return;
 
 	ring_timer_set(n->ring, &n->wake, wait < NATD_WAKE_MS ? wait : NATD_WAKE_MS);
 }
@@ -47,7 +57,14 @@ static void natd_owner_wake(struct portmap_owner *o, uint64_t due_ms)
 	struct natd *n = container(o, struct natd, owner);
 
 	n->due_ms = due_ms;
-	set_wake(n);
+	natd_set_wake(n);
+}
+
+/* The same, for longer or shorter. */
+static void want_again(struct natd *n)
+{
+	if (natd_want(n))
+		log_error("portmap", "a mapping is missing: out of memory");
 }
 
 static void natd_woken(struct timer *t, uint64_t ring_now_ms)
@@ -65,7 +82,11 @@ static void natd_woken(struct timer *t, uint64_t ring_now_ms)
 	n->asleep_ms = asleep_ms;
 	if (clock_ms(CLOCK_BOOTTIME) >= n->due_ms)
 		portmap_engine_run(&n->engine);
-	set_wake(n);
+	asking_run(n);
+	remember_run(n);
+	if (clock_ms(CLOCK_BOOTTIME) >= n->young_due_ms)
+		want_again(n);
+	natd_set_wake(n);
 }
 
 /* ---- networks ---- */
@@ -100,6 +121,8 @@ static void natd_enter(struct natd *n)
 		return;
 	}
 	n->stage = NATD_HERE;
+	remember_enter(n);
+	want_again(n);
 	for (unsigned f = 0; f < PORTMAP_FAMILIES; f++)
 		if (n->network.places[f].gateway.len > 0)
 			source[f] = n->network.places[f].source;
@@ -129,13 +152,20 @@ static bool all_ended(struct natd *n)
 	return ended;
 }
 
+static void natd_end_network(struct natd *n)
+{
+	if (n->stopping && !n->dry_run)
+		remember_tell_end(n);
+	natd_close_drivers(n);
+}
+
 /* The next step towards a new network or the end; comes again while something is not ready. */
 static void natd_progress(struct timer *t, uint64_t ring_now_ms)
 {
 	struct natd *n = container(t, struct natd, progress);
 
 	if (n->stage == NATD_LEAVING && n->engine.mode == ENGINE_AWAY)
-		natd_close_drivers(n);
+		natd_end_network(n);
 	if (n->stage == NATD_CLOSING) {
 		if (!natd_drivers_closed(n)) {
 			ring_timer_set(n->ring, &n->progress, PROGRESS_MS);
@@ -170,6 +200,7 @@ static void natd_leave(struct natd *n, bool goodbye, const bool keep[PORTMAP_FAM
 		return; /* on its way; it looks at the network again in the end */
 	n->stage = NATD_LEAVING;
 	verify_forget(n->verify);
+	remember_note(n);
 	if (!keep[PORTMAP_IPV4])
 		outside_forget(n->outside);
 	portmap_engine_leave(&n->engine, goodbye, keep, why);
@@ -203,6 +234,8 @@ static void natd_owner_mapping(struct portmap_owner *o, const struct portmap_map
 
 	if (m->state == MAPPING_MAPPED && old != MAPPING_MAPPED)
 		verify_wanted(n->verify);
+	if (m->state == MAPPING_MAPPED)
+		remember_note(n);
 	natd_control_mapping_changed(n->control, m, old);
 	if ((m->state == MAPPING_VERIFIED) != (old == MAPPING_VERIFIED))
 		natd_judge(n);
@@ -341,13 +374,22 @@ void natd_judge(struct natd *n)
 
 /* ---- life ---- */
 
-static int natd_want(struct natd *n)
+int natd_want(struct natd *n)
 {
+	uint64_t now_ms = clock_ms(CLOCK_BOOTTIME);
 	struct portmap_want wants[PORTMAP_MAPPINGS_MAX];
-	size_t count = natd_config_wants(&n->config, wants);
+	size_t count = n->configured_count;
 
-	for (size_t i = 0; i < count; i++)
+	if (n->dry_run)
+		return 0;
+	memcpy(wants, n->configured, count * sizeof *wants);
+	count = asks_wants(&n->asks, wants, count);
+	n->young_due_ms = remember_next(n, now_ms);
+	for (size_t i = 0; i < count; i++) {
 		nonces_fill(&n->nonces, &wants[i]);
+		wants[i].lifetime_s =
+			remember_lifetime(n, wants[i].family, wants[i].lifetime_s, now_ms);
+	}
 	return portmap_engine_want(&n->engine, wants, count);
 }
 
@@ -410,6 +452,9 @@ int natd_open(struct natd *n, int listener)
 	n->engine.recheck_ms = n->config.recheck_ms;
 	RAND_bytes((uint8_t *)&n->engine.seed, sizeof n->engine.seed);
 	portmap_engine_init(&n->engine);
+	remember_open(n);
+	asking_begin(n);
+	asking_configure(n);
 	n->wake.fire = natd_woken;
 	n->progress.fire = natd_progress;
 	n->asleep_ms = slept_ms();
@@ -439,7 +484,7 @@ int natd_open(struct natd *n, int listener)
 
 void natd_start(struct natd *n)
 {
-	set_wake(n);
+	natd_set_wake(n);
 	natd_enter(n);
 }
 
@@ -453,6 +498,7 @@ bool natd_reconfigure(struct natd *n, struct natd_config *config, char *why, siz
 	n->config = *config;
 	n->engine.recheck_ms = config->recheck_ms;
 	log_set_level((enum log_level)config->log_level);
+	asking_configure(n);
 	if (natd_want(n) < 0) {
 		snprintf(why, why_size, "out of memory");
 		ok = false;
@@ -514,6 +560,7 @@ void natd_stop(struct natd *n)
 
 void natd_close(struct natd *n)
 {
+	remember_close(n);
 	natd_control_free(n->control);
 	portmap_engine_free(&n->engine);
 	outside_free(n->outside);

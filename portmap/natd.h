@@ -23,10 +23,12 @@
 
 #include "natpmp/driver/announce_listener.h"
 #include "portmap/config.h"
+#include "portmap/engine/asks.h"
 #include "portmap/engine/engine.h"
 #include "portmap/hook.h"
 #include "portmap/network.h"
 #include "portmap/nonces.h"
+#include "portmap/remember.h"
 #include "portmap/engine/truth.h"
 
 #define NATD_DRIVERS  4u /* PCP twice, NAT-PMP, UPnP */
@@ -46,6 +48,7 @@ struct natd {
 	struct natd_config config;
 	void (*stopped)(struct natd *n); /* nothing is in flight any more */
 	bool contained;			 /* it runs in a container */
+	bool dry_run; /* probes, and wants nothing of the gateway (portmap/dry_run.h) */
 
 	/* natd_prepare() fills these. */
 	struct nonces nonces;
@@ -55,6 +58,11 @@ struct natd {
 
 	struct portmap_owner owner;
 	struct portmap_engine engine;
+	struct portmap_want configured[PORTMAP_MAPPINGS_MAX]; /* without nonces */
+	size_t configured_count;
+	struct asks asks; /* of other programs, beside those */
+	struct remember remember;
+	uint64_t young_due_ms; /* when leases may be longer */
 	enum natd_stage stage;
 	bool stopping;
 	struct network_watch watch;
@@ -102,6 +110,10 @@ void natd_open_drivers(struct natd *n);
 void natd_close_drivers(struct natd *n);
 bool natd_drivers_closed(struct natd *n) MUST_CHECK;
 
+/* The engine keeps what the configuration and others want now. Returns 0 or -ENOMEM. */
+int natd_want(struct natd *n) MUST_CHECK;
+/* A deadline is another one. */
+void natd_set_wake(struct natd *n);
 /* What is known of NATs has changed, perhaps. */
 void natd_judge(struct natd *n);
 

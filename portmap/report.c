@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "portmap/asking.h"
 #include "portmap/outside.h"
 
 /* "45.0.0.10", "fe80::1%2": without port and brackets. Nothing when the address is not known. */
@@ -140,7 +141,15 @@ static void set_lease(json_t *out, const struct portmap_mapping *m, uint64_t now
 		json_object_set_new(out, "left_s", json_integer((json_int_t)(left / 1000)));
 }
 
-json_t *report_mapping(const struct portmap_mapping *m, uint64_t now_ms)
+static bool is_configured(const struct natd *n, const struct portmap_want *w)
+{
+	for (size_t i = 0; i < n->configured_count; i++)
+		if (portmap_want_same(&n->configured[i], w))
+			return true;
+	return false;
+}
+
+json_t *report_mapping(const struct natd *n, const struct portmap_mapping *m, uint64_t now_ms)
 {
 	const struct portmap_want *w = &m->want;
 	char name[MAPPING_NAME_BYTES];
@@ -154,6 +163,8 @@ json_t *report_mapping(const struct portmap_mapping *m, uint64_t now_ms)
 			mapping_state_name(m->state), "why", m->why, "for_s",
 			(json_int_t)((now_ms - m->since_ms) / 1000));
 	set_host(out, "host", &w->host);
+	json_object_set_new(out, "configured", json_boolean(is_configured(n, w)));
+	json_object_set_new(out, "asked_by", asking_report(n, w));
 	if (mapping_held(m))
 		set_lease(out, m, now_ms);
 	if (m->proven_ms > 0)
@@ -175,17 +186,18 @@ json_t *report_mapping(const struct portmap_mapping *m, uint64_t now_ms)
 	return out;
 }
 
-static json_t *counts_json(const struct portmap_counts *c)
+static json_t *counts_json(const struct natd *n)
 {
+	const struct portmap_counts *c = &n->engine.counts;
 	json_t *failures = json_object();
 
 	for (unsigned f = 0; f < PORTMAP_FAILURES; f++)
 		json_object_set_new(failures, portmap_failure_name((enum portmap_failure)f),
 				    json_integer((json_int_t)c->failures[f]));
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o}", "requests", (json_int_t)c->requests,
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:o, s:o}", "requests", (json_int_t)c->requests,
 			 "renewals", (json_int_t)c->renewals, "deletions", (json_int_t)c->deletions,
 			 "restarts", (json_int_t)c->restarts, "moves", (json_int_t)c->moves,
-			 "failures", failures);
+			 "failures", failures, "asks", asking_counts(n));
 }
 
 json_t *report_mappings(const struct natd *n)
@@ -195,16 +207,16 @@ json_t *report_mappings(const struct natd *n)
 
 	for (const struct portmap_mapping *m = n->engine.mappings; m; m = m->next)
 		if (m->wanted)
-			json_array_append_new(mappings, report_mapping(m, now_ms));
+			json_array_append_new(mappings, report_mapping(n, m, now_ms));
 	return mappings;
 }
 
 json_t *report_status(const struct natd *n)
 {
-	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "version", POSTERN_VERSION,
-			 "engine", ring_engine_name(ring_engine(n->ring)), "uptime_ms",
-			 (json_int_t)(clock_ms(CLOCK_BOOTTIME) - n->started_ms), "network",
-			 report_network(n), "external", report_external(n), "protocols",
-			 report_protocols(n), "mappings", report_mappings(n), "counts",
-			 counts_json(&n->engine.counts));
+	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "version",
+			 POSTERN_VERSION, "engine", ring_engine_name(ring_engine(n->ring)),
+			 "uptime_ms", (json_int_t)(clock_ms(CLOCK_BOOTTIME) - n->started_ms),
+			 "network", report_network(n), "external", report_external(n), "protocols",
+			 report_protocols(n), "mappings", report_mappings(n), "former",
+			 remember_report(n), "counts", counts_json(n));
 }

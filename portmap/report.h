@@ -14,6 +14,6 @@ json_t *report_external(const struct natd *n);
 json_t *report_protocols(const struct natd *n);
 json_t *report_path(const struct natd *n, enum portmap_protocol p, enum portmap_family f);
 json_t *report_mappings(const struct natd *n); /* those that are wanted */
-json_t *report_mapping(const struct portmap_mapping *m, uint64_t now_ms);
+json_t *report_mapping(const struct natd *n, const struct portmap_mapping *m, uint64_t now_ms);
 
 #endif

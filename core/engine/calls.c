@@ -36,6 +36,8 @@ void caller_remove(struct calls *cs, struct caller *c)
 		if (k->caller == c)
 			k->caller = NULL;
 	log_info("control", "caller=%s gone", c->who);
+	if (cs->gone)
+		cs->gone(cs, c);
 }
 
 static void caller_send_line(struct caller *c, char *line, size_t len)

@@ -95,6 +95,8 @@ struct calls {
 	 * a sentence, and the call is refused, or NULL. Itself NULL: all callers are of this host.
 	 */
 	const char *(*refuses)(const struct calls *cs, const struct caller *c);
+	/* A caller has gone. NULL: not told. */
+	void (*gone)(struct calls *cs, struct caller *c);
 	struct configuring *configuring; /* for methods_of_config, where the tables have them */
 	struct caller *callers;
 	struct call *list;

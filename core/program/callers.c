@@ -73,11 +73,14 @@ void line_caller_close(struct line_caller *c)
 
 /* ---- who comes in ---- */
 
+#ifndef SO_PEERGROUPS
+#define SO_PEERGROUPS 59 /* Linux 4.13; absent from older headers */
+#endif
 #define CALLERS_SHARE 4u /* of all places one user may have one in so many */
 
 struct callers_conn {
 	struct line_caller line; /* first */
-	uid_t uid;
+	struct caller_peer peer;
 	struct callers *callers;
 	struct callers_conn *next, *prev;
 };
@@ -130,7 +133,7 @@ static const char *callers_full(const struct callers *cs, uid_t uid)
 	size_t own = 0, share = (cs->most + CALLERS_SHARE - 1) / CALLERS_SHARE;
 
 	for (const struct callers_conn *c = cs->conns; c; c = c->next)
-		own += c->uid == uid;
+		own += c->peer.uid == uid;
 	if (cs->count >= cs->most)
 		return "too many callers at once; close one of them";
 	if (uid != 0 && own >= share)
@@ -139,6 +142,29 @@ static const char *callers_full(const struct callers *cs, uid_t uid)
 	if (uid != 0 && cs->count >= cs->most - 1)
 		return "too many callers at once, and the last place is root's; close one of them";
 	return NULL;
+}
+
+const struct caller_peer *callers_peer(const struct caller *c)
+{
+	return &container(c, const struct callers_conn, line.caller)->peer;
+}
+
+/* A kernel that does not tell a process's further groups leaves its own one.
+ *
+ * #syscalls getsockopt
+ */
+static void callers_note_peer(int fd, const struct ucred *who, struct caller_peer *out)
+{
+	gid_t groups[CALLERS_GROUPS_MAX - 1];
+	socklen_t len = sizeof(groups);
+
+	out->uid = who->uid;
+	out->groups[0] = who->gid;
+	out->group_count = 1;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len))
+		return;
+	for (size_t i = 0; i < len / sizeof(*groups); i++)
+		out->groups[out->group_count++] = groups[i];
 }
 
 /* #syscalls getsockopt */
@@ -164,7 +190,7 @@ static void callers_admit(struct callers *cs, int fd)
 		callers_refuse(cs, fd, JSONRPC_BUSY, why ? why : "out of memory");
 		return;
 	}
-	c->uid = peer.uid;
+	callers_note_peer(fd, &peer, &c->peer);
 	c->callers = cs;
 	c->line.ended = callers_conn_ended;
 	c->line.caller.level = level;

@@ -37,6 +37,15 @@ void line_caller_close(struct line_caller *c);
 
 /* ---- a Unix socket ---- */
 
+#define CALLERS_GROUPS_MAX 64u
+
+/* Whose process is at the other end, as it was when it connected. */
+struct caller_peer {
+	uid_t uid;
+	size_t group_count;
+	gid_t groups[CALLERS_GROUPS_MAX]; /* its own first; of more the rest is left out */
+};
+
 struct callers {
 	/* The owner sets these first. */
 	struct ring *ring;
@@ -56,6 +65,9 @@ bool callers_path_taken(const char *path) MUST_CHECK;
 /* A listening socket at path, which every user may connect to; a socket of this user's that was
  * there goes. Returns it, or -errno; -EEXIST: something else is there, and stays. */
 int callers_listen(const char *path) MUST_CHECK;
+
+/* The peer of a caller that came in by such a socket. */
+const struct caller_peer *callers_peer(const struct caller *c);
 
 /* Takes the listener over. */
 void callers_start(struct callers *cs, int listener);

@@ -14,13 +14,12 @@
 #include "ctl/talk/connection.h"
 #include "ctl/nat/behaviour.h"
 #include "ctl/nat/conclude.h"
+#include "ctl/nat/ask.h"
+#include "ctl/nat/reach.h"
 #include "ctl/nat/report.h"
 #include "ctl/nat/trial.h"
 #include "ctl/terminal/progress.h"
 #include "ctl/terminal/show.h"
-
-#define NATD_SOCKET "/run/postern/natd.sock"
-#define RETRY_MS    500
 
 static const struct option_row watch_options[] = {
 	{"--json", NULL, false, "print JSON: one object on each line"},
@@ -33,46 +32,6 @@ static const struct option_row probe_options[] = {
 	{"--json", NULL, false, "print JSON"},
 	{NULL, NULL, false, NULL},
 };
-
-/* ---- the way to natd ---- */
-
-/* Consoles reach relays and agents; natd is on this host. */
-static bool own_host(const struct arguments *a)
-{
-	if (!a->as && !a->at)
-		return true;
-	complain_usage(a->command, "%s leads to no natd: it is asked on its own host, by --socket",
-		       a->as ? "--as" : "--at");
-	return false;
-}
-
-static const char *socket_path(const struct arguments *a)
-{
-	return a->socket ? a->socket : NATD_SOCKET;
-}
-
-static bool natd_is_absent(int error)
-{
-	return error == -ENOENT || error == -ECONNREFUSED;
-}
-
-static void complain_natd(const char *path, int error)
-{
-	if (natd_is_absent(error))
-		complain("%s: %s; is postern-natd running? If so, name its socket with --socket",
-			 path, strerror(-error));
-	else
-		complain("%s: %s", path, strerror(-error));
-}
-
-static bool open_natd(const struct arguments *a, struct connection *conn)
-{
-	int error = connection_open_path(socket_path(a), conn);
-
-	if (error)
-		complain_natd(socket_path(a), error);
-	return error == 0;
-}
 
 /* ---- status and renew ---- */
 
@@ -90,9 +49,9 @@ static enum status nat_run_status(const struct arguments *a)
 	json_t *result;
 	struct connection conn;
 
-	if (!own_host(a))
+	if (!nat_reach_here(a))
 		return STATUS_USAGE;
-	if (!open_natd(a, &conn))
+	if (!nat_reach_open(a, &conn))
 		return STATUS_FAILED;
 	result = connection_call(&conn, "status", NULL);
 	if (result) {
@@ -112,9 +71,9 @@ static enum status nat_run_renew(const struct arguments *a)
 	struct connection conn;
 	json_t *result;
 
-	if (!own_host(a))
+	if (!nat_reach_here(a))
 		return STATUS_USAGE;
-	if (!open_natd(a, &conn))
+	if (!nat_reach_open(a, &conn))
 		return STATUS_FAILED;
 	result = connection_call(&conn, "renew", NULL);
 	if (result && arguments_flag(a, "--json"))
@@ -193,13 +152,13 @@ static bool watch_one(const struct arguments *a, struct connection *conn)
 /* Until natd listens again. Errors other than its absence end the watch. */
 static int open_again(const struct arguments *a, struct connection *conn)
 {
-	static const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
+	static const struct timespec pause = {.tv_nsec = NAT_REACH_RETRY_MS * 1000000L};
 	int error;
 
 	do {
 		nanosleep(&pause, NULL);
-		error = connection_open_path(socket_path(a), conn);
-	} while (natd_is_absent(error));
+		error = connection_open_path(nat_reach_path(a), conn);
+	} while (nat_reach_is_absent(error));
 	return error;
 }
 
@@ -209,9 +168,9 @@ static enum status nat_run_watch(const struct arguments *a)
 	int error = 0;
 	bool read_on;
 
-	if (!own_host(a))
+	if (!nat_reach_here(a))
 		return STATUS_USAGE;
-	if (!open_natd(a, &conn))
+	if (!nat_reach_open(a, &conn))
 		return STATUS_FAILED;
 	do {
 		read_on = watch_one(a, &conn);
@@ -222,7 +181,7 @@ static enum status nat_run_watch(const struct arguments *a)
 		if (!error)
 			print_own(a, "back", "natd is there again");
 	} while (!error);
-	complain_natd(socket_path(a), error);
+	nat_reach_complain(nat_reach_path(a), error);
 	return STATUS_FAILED;
 }
 
@@ -287,10 +246,10 @@ static json_t *gateway(const struct arguments *a, struct endpoint *servers, size
 {
 	json_t *probe = NULL;
 	struct connection conn;
-	int error = connection_open_path(socket_path(a), &conn);
+	int error = connection_open_path(nat_reach_path(a), &conn);
 
-	if (error && (a->socket || !natd_is_absent(error))) {
-		complain_natd(socket_path(a), error);
+	if (error && (a->socket || !nat_reach_is_absent(error))) {
+		nat_reach_complain(nat_reach_path(a), error);
 		return NULL;
 	}
 	if (!error) {
@@ -324,7 +283,7 @@ static enum status nat_run_probe(const struct arguments *a)
 	enum status status;
 	size_t count;
 
-	if (!own_host(a) || !read_servers(a, servers, &count))
+	if (!nat_reach_here(a) || !read_servers(a, servers, &count))
 		return STATUS_USAGE;
 	probe = gateway(a, servers, &count);
 	if (probe && count > 0) {
@@ -351,6 +310,11 @@ const struct command nat_commands[] = {
 	 watch_options, nat_run_watch},
 	{"nat renew", "", 0, 0, "Has natd renew every mapping now, and try again what failed.",
 	 json_options, nat_run_renew},
+	{"nat map", "PROTOCOL:PORT[:EXTERNAL]", 1, 1,
+	 "Asks natd for a mapping, and keeps it until interrupted, or for a lease.",
+	 nat_map_options, nat_run_map},
+	{"nat unmap", "PROTOCOL:PORT", 1, 1, "Takes back what was asked for with 'nat map'.",
+	 nat_unmap_options, nat_run_unmap},
 	{"nat probe", "", 0, 0,
 	 "Tells what gateway this is, whether it maps ports, and what the NAT does.", probe_options,
 	 nat_run_probe},

@@ -318,6 +318,30 @@ static void reason(const json_t *mapping, char *out, size_t room)
 		snprintf(out, room, "not verified: %s", why);
 }
 
+/* "asked for by web, uid 33, for 59m40s; and by uid 34"; false: the configuration alone wants it.
+ */
+static bool askers(const json_t *mapping, char *out, size_t room)
+{
+	char who[64], user[24], span[UNITS_BYTES];
+	const json_t *left, *item;
+	size_t i, used = 0;
+
+	json_array_foreach(json_object_get(mapping, "asked_by"), i, item)
+	{
+		left = json_object_get(item, "left_s");
+		text(item, "name", who, sizeof(who));
+		text(item, "user", user, sizeof(user));
+		if (left)
+			units_span((uint64_t)json_integer_value(left) * 1000, span);
+		if (used < room)
+			used += (size_t)snprintf(out + used, room - used, "%sby %s%suid %s%s%s",
+						 i > 0 ? "; and " : "asked for ", who,
+						 who[0] ? ", " : "", user,
+						 left ? ", for another " : "", left ? span : "");
+	}
+	return used > 0;
+}
+
 /* A pinhole that the configuration wants wherever there is IPv6, in a network without. */
 static bool idle(const json_t *of, const json_t *mapping)
 {
@@ -368,9 +392,10 @@ static void put_mappings(const struct page *p, const json_t *of)
 		fill_cells(mapping, &row);
 		put_cells(p, &row, width, state_style(mapping));
 		reason(mapping, why, sizeof(why));
-		if (!why[0])
-			continue;
-		page_words(p, 2, why);
+		if (why[0])
+			page_words(p, 2, why);
+		if (askers(mapping, why, sizeof(why)))
+			page_words(p, 2, why);
 	}
 	put_idle(p, waiting);
 }
@@ -544,6 +569,29 @@ static void verdict_event(const json_t *e, char *out, size_t room)
 	snprintf(out, room, "%s%s%s", sentence, advice[0] ? "; " : "", advice);
 }
 
+/* Somebody's ask for a mapping is over. */
+static void ask_event(const json_t *e, char *out, size_t room)
+{
+	char name[128], who[64], user[24], why[TEXT_BYTES - 300];
+
+	text(e, "mapping", name, sizeof(name));
+	text(e, "name", who, sizeof(who));
+	text(e, "user", user, sizeof(user));
+	text(e, "why", why, sizeof(why));
+	snprintf(out, room, "%s is no longer asked for by %s%suid %s: %s", name, who,
+		 who[0] ? ", " : "", user, why);
+}
+
+void nat_report_mapping(FILE *to, const json_t *mapping)
+{
+	char name[128], state[32], external[64], why[TEXT_BYTES];
+
+	text(mapping, "external", external, sizeof(external));
+	fprintf(to, "%s is %s%s%s: %s\n", text(mapping, "name", name, sizeof(name)),
+		text(mapping, "state", state, sizeof(state)), external[0] ? " at " : "", external,
+		text(mapping, "why", why, sizeof(why)));
+}
+
 void nat_report_event(FILE *to, const json_t *event)
 {
 	static const struct {
@@ -552,7 +600,7 @@ void nat_report_event(FILE *to, const json_t *event)
 	} kinds[] = {
 		{"mapping", mapping_event},   {"protocol", protocol_event},
 		{"external", external_event}, {"network", network_event},
-		{"verdict", verdict_event},
+		{"verdict", verdict_event},   {"ask", ask_event},
 	};
 	char at[64], line[2 * TEXT_BYTES];
 

@@ -18,6 +18,9 @@ void nat_report_status(const struct page *p, const json_t *status);
 /* One event, or what a watch says itself (kinds "lost" and "status"): one line. */
 void nat_report_event(FILE *to, const json_t *event);
 
+/* One mapping: "tcp 8443 is mapped at 45.0.0.10:8443: ...". */
+void nat_report_mapping(FILE *to, const json_t *mapping);
+
 /* What nat_conclude() has completed: one screen. */
 void nat_report_probe(const struct page *p, const json_t *probe);
 

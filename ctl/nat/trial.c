@@ -118,7 +118,7 @@ static json_t *trial_found(const struct natd *n)
 	for (const struct portmap_mapping *m = n->engine.mappings; m; m = m->next)
 		if (has_gateway(n, m->want.family))
 			json_array_append_new(mappings,
-					      report_mapping(m, clock_ms(CLOCK_BOOTTIME)));
+					      report_mapping(n, m, clock_ms(CLOCK_BOOTTIME)));
 	return json_pack("{s:o, s:o, s:o, s:o}", "network", report_network(n), "external",
 			 report_external(n), "protocols", report_protocols(n), "mappings",
 			 mappings);

@@ -45,23 +45,25 @@ static void want_change(struct portmap_engine *e, struct portmap_mapping *m,
 {
 	bool moves = m->want.external != want->external ||
 		     (m->want.any && !want->any && m->ask_port != want->external);
-	bool differs = moves || m->want.any != want->any || m->want.lifetime_s != want->lifetime_s;
+	bool differs = moves || m->want.any != want->any;
+	bool renews = differs || m->want.lifetime_s != want->lifetime_s;
 
 	m->wanted = true;
 	m->want.external = want->external;
 	m->want.any = want->any;
 	m->want.lifetime_s = want->lifetime_s;
-	if (!differs || e->mode != ENGINE_HERE)
+	if (!renews || e->mode != ENGINE_HERE)
 		return;
 	if (moves) {
 		engine_let_go(e, m);
 		m->ask_port = want->external;
 		m->others = 0;
-		engine_set_state(e, m, MAPPING_REQUESTED,
-				 "the configuration asks for another external port");
+		engine_set_state(e, m, MAPPING_REQUESTED, "another external port is asked for");
 	}
-	mapping_new_round(m);
-	if (m->step == MAPPING_HELD || m->step == MAPPING_WAITING)
+	if (differs)
+		mapping_new_round(m);
+	/* What is refused is not asked for sooner because it would be for longer. */
+	if (m->step == MAPPING_HELD || (differs && m->step == MAPPING_WAITING))
 		m->due_ms = now_ms;
 }
 

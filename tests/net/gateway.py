@@ -64,7 +64,7 @@ listening_ip=lan0
 {ipv6}
 {protocols}
 http_port={http_port}
-secure_mode=yes
+secure_mode={secure}
 min_lifetime=10
 uuid=6d6e7570-0000-4000-8000-{uuid:012d}
 lease_file={leases}
@@ -83,10 +83,11 @@ class Gateway:
     """miniupnpd on router (a host with wan0 and lan0)."""
 
     def __init__(self, lab, router, lan, nat="", upnp=True, natpmp=True, ipv6=False, http_port=0,
-                 more=(), uuid=1):
+                 more=(), uuid=1, secure=True):
         self.lab, self.router, self.lan = lab, router, lan
         self.protocols = {"enable_upnp": upnp, "enable_natpmp": natpmp}  # the latter is PCP, too
         self.ipv6, self.http_port, self.more, self.uuid = ipv6, http_port, list(more), uuid
+        self.secure = secure  # a host can delete only what leads to itself
         self.process = None
         self.nat = nat
         self.clear()
@@ -104,7 +105,7 @@ class Gateway:
             ipv6="ipv6_disable=no" if self.ipv6 else "ipv6_disable=yes",
             protocols="\n".join(f"{k}={'yes' if v else 'no'}" for k, v in self.protocols.items()),
             http_port=self.http_port, uuid=self.uuid, leases=leases, more="\n".join(self.more),
-            lan=self.lan))
+            lan=self.lan, secure="yes" if self.secure else "no"))
         self.process = self.router.start(
             ["miniupnpd", "-d", "-f", config, "-P", self.lab.path(name + ".pid")], name)
         self.process.wait_for_line(r"HTTP listening on port|listening on .*5351|Listening")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """'postern nat': what it tells with and without a running natd, and what its exit status says."""
 import json
+import os
 import re
 import signal
 
@@ -128,6 +129,35 @@ def test_nat_probe_beside_an_idle_natd(lab):
     found = told(host, "probe", "--socket", natd.socket, code=3)
     assert found["by"] == "trial" and found["reachable"], found
     assert gateway.mappings() == {}
+
+
+@once
+def test_nat_dry_run(lab):
+    """What would be asked of whom, and nothing is: no mapping, no file, no socket."""
+    gateway, host, _ = home(lab)
+    kept = lab.path("kept")
+    os.mkdir(kept)
+
+    def dry(*words, code):
+        done = host.run([f"{lab.build}/postern-natd", "--dry-run", "--socket", lab.path("dry.sock"),
+                         "--state-dir", kept, *words], check=False, timeout=40)
+        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        assert "nothing was mapped, deleted or written" in done.stdout, done.stdout
+        assert os.listdir(kept) == [] and not os.path.exists(lab.path("dry.sock"))
+        assert gateway.mappings() == {}
+        return done.stdout
+
+    said = dry("--map", "tcp:443:8443", "--map", "udp:5000:any", code=0)
+    assert ("tcp 443 -> 8443: asks 192.168.77.1:5351 by PCP for external port 8443, for 7200 s; "
+            "where that fails NAT-PMP, UPnP\n") in said, said
+    assert "udp 5000: asks 192.168.77.1:5351 by PCP for external port 5000 or another one" in said
+    assert "udp 5000 (IPv6): there is nobody to ask: this network has no IPv6 gateway" in said
+    file = lab.write("dry.yaml", "allow: [{user: '33', ports: [8000-8009]}]\n")
+    said = dry("-c", file, code=0)
+    assert "user 33 may ask for tcp and udp ports 8000-8009, 16 mappings at a time" in said, said
+    gateway.stop()
+    said = dry("--map", "tcp:443", code=1)
+    assert "tcp 443: there is nobody to ask: PCP: " in said and "; UPnP: " in said, said
 
 
 def events(process):

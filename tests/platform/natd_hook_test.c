@@ -4,7 +4,7 @@
  * The rest of natd: tests/sim/natd_test.c; this part forks.
  *
  * links: core/key_file.c core/memory.c
- * links: portmap/hops.c
+ * links: portmap/asking.c portmap/remember.c portmap/neighbour.c portmap/hops.c
  * links: portmap/natd.c portmap/natd_drivers.c portmap/control.c portmap/report.c portmap/outside.c
  * links: portmap/verify.c portmap/visits.c portmap/hook.c portmap/nonces.c portmap/network.c portmap/rtnetlink.c
  * links: portmap/sockdiag.c portmap/config.c portmap/config_load.c portmap/engine/[a-z]*.c

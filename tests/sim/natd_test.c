@@ -7,6 +7,7 @@
  * links: portmap/hops.c
  * links: portmap/natd.c portmap/natd_drivers.c portmap/control.c portmap/report.c portmap/outside.c
  * links: portmap/verify.c portmap/visits.c portmap/hook.c portmap/nonces.c portmap/network.c portmap/rtnetlink.c
+ * links: portmap/dry_run.c portmap/asking.c portmap/remember.c portmap/neighbour.c
  * links: portmap/sockdiag.c portmap/config.c portmap/config_load.c portmap/engine/[a-z]*.c
  * links: portmap/gateway/driver.c natpmp/[a-z]*.c natpmp/driver/[a-z]*.c upnp/[a-z]*.c
  * links: upnp/driver/[a-z]*.c stun/client/[a-z]*.c stun/[a-z]*.c core/[a-qs-z]*.c core/ring.c
@@ -23,16 +24,19 @@
 #include "tests/support/natd_scene.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "natpmp/driver/announce_listener.h"
 #include "portmap/control.h"
+#include "portmap/dry_run.h"
 #include "portmap/outside.h"
 #include "portmap/verify.h"
 #include "tests/support/fake_kernel.h"
 #include "tests/support/loopback.h"
 #include "tests/world/kernel.h"
+#include "tests/world/store.h"
 
 static const char dir[] = "/run";
 
@@ -204,6 +208,242 @@ static void another_user_only_looks(void **state)
 	natd_scene_end(w);
 }
 
+/* ---- what other programs ask for ---- */
+
+/* The file is another one, and is not read yet. */
+static void rewrite(struct natd_scene *w, const char *maps, const char *more)
+{
+	struct natd_config config;
+
+	natd_scene_load(w, &config, maps, more);
+	natd_config_free(&config);
+}
+
+#define WEB   1000u
+#define ALLOW "allow: [{user: '1000', ports: [9000-9009], most: 2}]\n"
+
+static struct k_program *the_natd; /* whose memory and descriptors are natd's */
+
+/* From now on the test is a caller of that user, in place of the one before; until stop_calling().
+ */
+static void call_as(struct natd_scene *w, unsigned uid)
+{
+	struct k_program *other = k_program_new("other", k_current->host);
+
+	if (w->client >= 0)
+		close(w->client);
+	w->client = -1;
+	w->have = 0;
+	other->uid = uid;
+	if (!the_natd)
+		the_natd = k_current;
+	k_enter(other);
+	json_decref(natd_scene_ask(w, "status", "{}"));
+}
+
+static void stop_calling(struct natd_scene *w)
+{
+	close(w->client);
+	w->client = -1;
+	w->have = 0;
+	k_enter(the_natd);
+	the_natd = NULL;
+}
+
+/* SIGHUP with another file. */
+static void reload(struct natd_scene *w, const char *maps, const char *more)
+{
+	struct k_program *caller = k_current;
+
+	k_enter(the_natd);
+	rewrite(w, maps, more);
+	natd_reload(&w->natd, &w->arguments, -1);
+	k_enter(caller);
+}
+
+/* The call is refused: its reason and sentence. */
+static void assert_refused(struct natd_scene *w, const char *method, const char *params,
+			   const char *reason, const char *says)
+{
+	json_t *line, *error;
+
+	natd_scene_say(w, method, params);
+	line = natd_scene_hear(w);
+	while (!json_object_get(line, "id")) { /* an event */
+		json_decref(line);
+		line = natd_scene_hear(w);
+	}
+	error = json_object_get(line, "error");
+	if (!error)
+		fail_msg("not refused: %s", json_dumps(line, 0));
+	assert_string_equal(natd_scene_text(error, "data", "reason"), reason);
+	if (!strstr(natd_scene_text(error, "message", NULL), says))
+		fail_msg("\"%s\" does not say: %s", natd_scene_text(error, "message", NULL), says);
+	json_decref(line);
+}
+
+/* The mapping of this UDP port, or NULL. */
+static const struct portmap_mapping *udp_mapping(struct natd_scene *w, uint16_t port)
+{
+	const struct portmap_mapping *m = w->natd.engine.mappings;
+
+	while (m && (m->want.transport != PORTMAP_UDP || m->want.internal != port))
+		m = m->next;
+	return m;
+}
+
+static bool is_mapped(struct natd_scene *w, uint16_t port)
+{
+	const struct portmap_mapping *m = udp_mapping(w, port);
+
+	return m && m->step == MAPPING_HELD;
+}
+
+static void another_program_asks(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, ALLOW);
+	json_t *result, *event, *who;
+
+	natd_scene_await(w, MAPPING_VERIFIED);
+	call_as(w, WEB);
+	json_decref(natd_scene_ask(w, "events", "{\"follow\":true,\"limit\":0}"));
+	result = natd_scene_ask(w, "map",
+				"{\"protocol\":\"udp\",\"port\":9000,\"external\":9001,"
+				"\"name\":\"web\"}");
+	assert_string_equal(natd_scene_text(result, "mapping", "name"), "udp 9000 -> 9001");
+	assert_string_equal(natd_scene_text(result, "mapping", "state"), "requested");
+	json_decref(result);
+	do { /* how it hears where it is reached */
+		event = natd_scene_event(w, "mapping");
+		if (strcmp(natd_scene_text(event, "state", NULL), "mapped") == 0)
+			break;
+		json_decref(event);
+	} while (true);
+	assert_string_equal(natd_scene_text(event, "external", NULL), "45.0.0.10:9001");
+	assert_false(json_is_true(json_object_get(event, "configured")));
+	who = json_array_get(json_object_get(event, "asked_by"), 0);
+	assert_int_equal(json_integer_value(json_object_get(who, "user")), WEB);
+	assert_string_equal(natd_scene_text(who, "name", NULL), "web");
+	json_decref(event);
+	assert_true(is_mapped(w, 9000));
+	/* Taken back: deleted at the gateway. */
+	json_decref(natd_scene_ask(w, "unmap", "{\"protocol\":\"udp\",\"port\":9000}"));
+	await_that(w, w->gateway.deletions == 1 && !udp_mapping(w, 9000));
+	result = natd_scene_ask(w, "status", "{}");
+	assert_int_equal(json_array_size(json_object_get(result, "mappings")), 1);
+	json_decref(result);
+	stop_calling(w);
+	natd_scene_end(w);
+}
+
+static void what_is_asked_for_goes_with_its_caller(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, ALLOW);
+
+	natd_scene_await(w, MAPPING_VERIFIED);
+	call_as(w, WEB);
+	json_decref(natd_scene_ask(w, "map", "{\"protocol\":\"udp\",\"port\":9000}"));
+	json_decref(
+		natd_scene_ask(w, "map", "{\"protocol\":\"udp\",\"port\":9001,\"lease_s\":60}"));
+	await_that(w, is_mapped(w, 9000) && is_mapped(w, 9001));
+	call_as(w, WEB); /* another connection, which asks for nothing */
+	run_for(w->f, 9000);
+	assert_true(is_mapped(w, 9000));
+	run_for(w->f, 1500);
+	await_that(w, !udp_mapping(w, 9000));
+	assert_int_equal(w->gateway.deletions, 1);
+	assert_true(is_mapped(w, 9001));
+	run_for(w->f, 50000);
+	await_that(w, !udp_mapping(w, 9001));
+	assert_int_equal(w->gateway.deletions, 2);
+	assert_int_equal(w->natd.asks.ends[ASK_GONE], 1);
+	assert_int_equal(w->natd.asks.ends[ASK_LEASE], 1);
+	stop_calling(w);
+	natd_scene_end(w);
+}
+
+static void what_is_not_allowed_is_refused(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(
+		state, dir, SCENE_UDP ", {protocol: udp, port: 9009, external: 9100, ipv6: false}",
+		ALLOW);
+	json_t *status, *refused;
+
+	call_as(w, WEB + 1);
+	assert_refused(w, "map", "{\"protocol\":\"udp\",\"port\":9000}", "no_right",
+		       "user 1001 may not ask for mappings");
+	call_as(w, WEB);
+	assert_refused(w, "map", "{\"protocol\":\"tcp\",\"port\":22}", "port",
+		       "may not ask for tcp port 22");
+	assert_refused(w, "map", "{\"protocol\":\"udp\",\"port\":9009}", "configured",
+		       "the configuration maps udp 9009 -> 9100");
+	assert_refused(w, "map", "{\"protocol\":\"sctp\",\"port\":9000}", "", "tcp or udp");
+	assert_refused(w, "map", "{\"protocol\":\"udp\",\"port\":90000}", "", "1 to 65535");
+	assert_refused(w, "map", "{\"protocol\":\"udp\",\"port\":9000,\"family\":\"ipx\"}", "",
+		       "ipv4 or ipv6");
+	assert_refused(w, "map",
+		       "{\"protocol\":\"udp\",\"port\":9000,\"family\":\"ipv6\",\"any\":true}", "",
+		       "a pinhole (ipv6) leads to the port itself");
+	assert_refused(w, "map", "{\"protocol\":\"udp\",\"port\":9000,\"lease_s\":59}", "",
+		       "60 to 86400");
+	assert_refused(w, "unmap", "{\"protocol\":\"udp\",\"port\":8443}", "",
+		       "is not asked for by this user");
+	json_decref(natd_scene_ask(w, "map", "{\"protocol\":\"udp\",\"port\":9000}"));
+	json_decref(natd_scene_ask(w, "map", "{\"protocol\":\"udp\",\"port\":9001}"));
+	assert_refused(w, "map", "{\"protocol\":\"udp\",\"port\":9002}", "user_full",
+		       "take one back");
+	status = natd_scene_ask(w, "status", "{}");
+	refused = json_object_get(json_object_get(json_object_get(status, "counts"), "asks"),
+				  "refused");
+	assert_int_equal(json_integer_value(json_object_get(refused, "port")), 1);
+	assert_int_equal(json_integer_value(json_object_get(refused, "no_right")), 1);
+	assert_int_equal(json_integer_value(json_object_get(refused, "user_full")), 1);
+	json_decref(status);
+	stop_calling(w);
+	natd_scene_end(w);
+}
+
+/* A right is asked again when the file is another one. */
+static void a_reload_takes_rights_away(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, ALLOW);
+	json_t *event;
+
+	call_as(w, WEB);
+	json_decref(natd_scene_ask(w, "events", "{\"follow\":true,\"limit\":0}"));
+	json_decref(natd_scene_ask(w, "map", "{\"protocol\":\"udp\",\"port\":9000}"));
+	await_that(w, is_mapped(w, 9000));
+	reload(w, SCENE_UDP, ALLOW "lifetime: 3h\n");
+	run_for(w->f, 100);
+	assert_true(is_mapped(w, 9000));
+	reload(w, SCENE_UDP, "allow: [{user: '1000', ports: [9001-9009]}]\n");
+	event = natd_scene_event(w, "ask");
+	assert_string_equal(natd_scene_text(event, "ended", NULL), "right");
+	assert_string_equal(natd_scene_text(event, "mapping", NULL), "udp 9000");
+	json_decref(event);
+	await_that(w, w->gateway.deletions == 1 && !udp_mapping(w, 9000));
+	assert_refused(w, "map", "{\"protocol\":\"udp\",\"port\":9000}", "port", "may not ask");
+	stop_calling(w);
+	natd_scene_end(w);
+}
+
+/* Root asks for what it likes, and ends what others asked for. */
+static void root_may_do_all_that(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, ALLOW);
+
+	call_as(w, WEB);
+	json_decref(
+		natd_scene_ask(w, "map", "{\"protocol\":\"udp\",\"port\":9000,\"lease_s\":3600}"));
+	call_as(w, 0);
+	json_decref(natd_scene_ask(w, "map", "{\"protocol\":\"udp\",\"port\":22}"));
+	await_that(w, is_mapped(w, 9000) && is_mapped(w, 22));
+	json_decref(natd_scene_ask(w, "unmap", "{\"protocol\":\"udp\",\"port\":9000}"));
+	await_that(w, !udp_mapping(w, 9000));
+	stop_calling(w);
+	natd_scene_end(w);
+}
+
 /* ---- networks ---- */
 
 static void another_network_is_entered(void **state)
@@ -234,6 +474,174 @@ static void another_network_is_entered(void **state)
 	fake_kernel_changed();
 	await_that(w, w->natd.stage == NATD_AWAY);
 	assert_int_equal(w->gateway.deletions, 1);
+	natd_scene_end(w);
+}
+
+/* ---- a dry run ---- */
+
+static void a_dry_run_tells_what_would_be_asked(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(
+		state, dir,
+		"{protocol: udp, port: 8443, external: any}, {protocol: tcp, port: 22, "
+		"external: 2222, ipv6: false}",
+		ALLOW);
+	char *text = NULL, expected[512];
+	size_t len = 0;
+	FILE *to = open_memstream(&text, &len);
+	struct dry_run d = {.natd = &w->natd, .to = to};
+
+	assert_non_null(to);
+	dry_run_start(&d);
+	await_that(w, w->stopped);
+	fclose(to);
+	assert_true(d.complete);
+	snprintf(expected, sizeof(expected),
+		 "udp 8443: asks %s:5351 by PCP for external port 8443 or another one, for 7200 s; "
+		 "where that fails NAT-PMP\n"
+		 "udp 8443 (IPv6): there is nobody to ask: this network has no IPv6 gateway\n"
+		 "tcp 22 -> 2222: asks %s:5351 by PCP for external port 2222, for 7200 s; where "
+		 "that fails NAT-PMP\n"
+		 "user 1000 may ask for tcp and udp ports 9000-9009, 2 mappings at a time\n"
+		 "nothing was mapped, deleted or written\n",
+		 w->address[0], w->address[0]);
+	if (!strstr(text, expected))
+		fail_msg("%s", text);
+	free(text);
+	natd_scene_end(w);
+}
+
+/* A gateway that speaks nothing: that it is so, and why. */
+static void a_dry_run_without_anyone_to_ask(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, "natpmp: false\n");
+	struct dry_run d = {.natd = &w->natd};
+	char *text = NULL;
+	size_t len = 0;
+
+	w->gateway.deaf = true;
+	d.to = open_memstream(&text, &len);
+	assert_non_null(d.to);
+	dry_run_start(&d);
+	for (int i = 0; i < 300 && !w->stopped; i++)
+		run_for(w->f, 100);
+	fclose(d.to);
+	assert_int_equal(w->stopped, 1);
+	assert_false(d.complete);
+	if (!strstr(text, "udp 8443: there is nobody to ask: PCP: "))
+		fail_msg("%s", text);
+	free(text);
+	natd_scene_end(w);
+}
+
+/* ---- earlier addresses ---- */
+
+#define KEPT "state_dir: /kept\n"
+
+static const struct fake_neighbour router = {.card = {2, 0, 0, 0, 0, 1}};
+
+/* The host has another address from now on: 127.a.b.last. */
+static void move_to(struct natd_scene *w, unsigned last)
+{
+	static char text[ADDR_TEXT_BYTES];
+	struct addr own = test_loopback(last, 0);
+
+	addr_format_host(&own, text);
+	fake_kernel.addresses[0].text = text;
+	fake_kernel_changed();
+	await_that(w, w->natd.stage == NATD_HERE &&
+			      addr_same_host(&w->natd.network.places[PORTMAP_IPV4].source, &own));
+}
+
+/* What would be left behind by the next change of address ends soon. */
+static void a_new_address_has_short_leases(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_TCP, "lifetime: 1h\n");
+	static const struct {
+		unsigned after_s, lifetime_s;
+	} steps[] = {{0, 120}, {118, 120}, {4, 240}, {236, 240}, {6, 480}, {3600, 3600}};
+
+	natd_scene_await(w, MAPPING_MAPPED);
+	assert_int_equal(natd_scene_first(w)->lifetime_s,
+			 3600); /* of long since, for all we know */
+	move_to(w, 3);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		run_for(w->f, steps[i].after_s * 1000);
+		await_that(w, natd_scene_first(w)->step == MAPPING_HELD);
+		assert_int_equal(natd_scene_first(w)->want.lifetime_s, steps[i].lifetime_s);
+		assert_int_equal(natd_scene_first(w)->lifetime_s, steps[i].lifetime_s);
+	}
+	natd_scene_end(w);
+}
+
+/* A natd that died left a mapping to an address that is not ours any more; the next one knows. */
+static void an_earlier_address_is_remembered(void **state)
+{
+	struct former_gateway gateway;
+	json_t *status, *former;
+	struct natd_scene *w;
+	struct addr old;
+
+	store_make_directory("/kept");
+	w = natd_scene_begin(state, dir, SCENE_TCP, KEPT);
+
+	fake_kernel.neighbours[0] = router;
+	fake_kernel.neighbours[0].text = w->address[0];
+	natd_scene_await(w, MAPPING_MAPPED);
+	await_that(w, w->natd.remember.known[PORTMAP_IPV4]);
+	run_for(w->f, 70000);
+	assert_int_equal(w->natd.remember.formers.count, 1);
+	gateway = w->natd.remember.gateways[PORTMAP_IPV4];
+	old = w->natd.remember.formers.list[0].internal;
+	assert_int_equal(addr_port(&old), 8444);
+	/* The old address is gone at once: nothing can be deleted. */
+	move_to(w, 3);
+	assert_int_equal(w->gateway.deletions, 0);
+	await_that(w, w->natd.remember.known[PORTMAP_IPV4]);
+	status = natd_scene_ask(w, "status", "{}");
+	former = json_array_get(json_object_get(status, "former"), 0);
+	assert_string_equal(natd_scene_text(former, "name", NULL), "tcp 8444");
+	assert_string_equal(natd_scene_text(former, "address", NULL), w->address[1]);
+	assert_string_equal(natd_scene_text(former, "by", NULL), "PCP");
+	assert_false(json_is_true(json_object_get(former, "other_host")));
+	assert_true(json_integer_value(json_object_get(former, "left_s")) > 6000);
+	json_decref(status);
+	/* Another host answers there. */
+	fake_kernel.neighbours[1] =
+		(struct fake_neighbour){.text = w->address[1], .card = {2, 0, 0, 0, 0, 9}};
+	run_for(w->f, 10000);
+	status = natd_scene_ask(w, "status", "{}");
+	former = json_array_get(json_object_get(status, "former"), 0);
+	assert_true(json_is_true(json_object_get(former, "other_host")));
+	json_decref(status);
+	/* In its file, too, beside what is mapped now. */
+	run_for(w->f, 70000);
+	assert_int_equal(w->natd.remember.formers.count, 2);
+	assert_true(former_gateway_same(&gateway, &w->natd.remember.formers.list[1].gateway));
+	natd_scene_end(w);
+
+	w = natd_scene_begin(state, dir, SCENE_TCP, KEPT);
+	assert_int_equal(w->natd.remember.formers.count, 1); /* what was mapped then was deleted */
+	assert_true(addr_equal(&w->natd.remember.formers.list[0].internal, &old));
+	natd_scene_end(w);
+	unlink("/kept/natd.mappings");
+	unlink("/kept/natd.key");
+}
+
+/* A gateway that is not known by its card is another one, for all we know. */
+static void a_gateway_without_a_card_is_not_known_again(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_TCP, "");
+	json_t *status;
+
+	natd_scene_await(w, MAPPING_MAPPED);
+	move_to(w, 3);
+	natd_scene_await(w, MAPPING_MAPPED);
+	run_for(w->f, 10000);
+	assert_false(w->natd.remember.known[PORTMAP_IPV4]);
+	status = natd_scene_ask(w, "status", "{}");
+	assert_int_equal(json_array_size(json_object_get(status, "former")), 0);
+	json_decref(status);
 	natd_scene_end(w);
 }
 
@@ -318,15 +726,6 @@ static void a_refusal_is_told(void **state)
 }
 
 /* ---- the configuration ---- */
-
-/* The file is another one, and is not read yet. */
-static void rewrite(struct natd_scene *w, const char *maps, const char *more)
-{
-	struct natd_config config;
-
-	natd_scene_load(w, &config, maps, more);
-	natd_config_free(&config);
-}
 
 static void a_new_configuration_changes_what_differs(void **state)
 {
@@ -454,8 +853,18 @@ int main(void)
 		RING_TEST(calls_and_events),
 		RING_TEST(probes_wait_together),
 		RING_TEST(another_user_only_looks),
+		RING_TEST(another_program_asks),
+		RING_TEST(what_is_asked_for_goes_with_its_caller),
+		RING_TEST(what_is_not_allowed_is_refused),
+		RING_TEST(a_reload_takes_rights_away),
+		RING_TEST(root_may_do_all_that),
 		RING_TEST(another_network_is_entered),
 		RING_TEST(the_other_familys_mappings_stay),
+		RING_TEST(a_dry_run_tells_what_would_be_asked),
+		RING_TEST(a_dry_run_without_anyone_to_ask),
+		RING_TEST(a_new_address_has_short_leases),
+		RING_TEST(an_earlier_address_is_remembered),
+		RING_TEST(a_gateway_without_a_card_is_not_known_again),
 		RING_TEST(after_a_sleep_all_is_renewed),
 		RING_TEST(a_restarted_gateway_is_asked_again),
 		RING_TEST(an_announced_restart_is_followed),

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <linux/inet_diag.h>
+#include <linux/neighbour.h>
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
@@ -171,6 +172,25 @@ static void tell_addresses(struct netlink_reader *r, int family)
 		if (family == AF_INET)
 			host_attribute(IFA_LOCAL, a->text);
 		number_attribute(IFA_FLAGS, a->flags);
+		if (!r->message(r, &message.head))
+			return;
+	}
+}
+
+static void tell_neighbours(struct netlink_reader *r, int family)
+{
+	for (size_t i = 0; i < FAKE_MAX; i++) {
+		const struct fake_neighbour *f = &fake_kernel.neighbours[i];
+		struct ndmsg *m;
+
+		if (!f->text || family_of(f->text) != family)
+			continue;
+		m = begin(RTM_NEWNEIGH, sizeof(*m));
+		m->ndm_family = (uint8_t)family;
+		m->ndm_state = NUD_REACHABLE;
+		m->ndm_ifindex = (int)fake_kernel.links[0].index;
+		host_attribute(NDA_DST, f->text);
+		attribute(NDA_LLADDR, f->card, sizeof(f->card));
 		if (!r->message(r, &message.head))
 			return;
 	}
@@ -472,6 +492,9 @@ int netlink_ask(struct netlink *n, struct nlmsghdr *question, struct netlink_rea
 		if (!(question->nlmsg_flags & NLM_F_DUMP))
 			return tell_way(question, r);
 		tell_routes(r, ((struct rtmsg *)NLMSG_DATA(question))->rtm_family);
+		return 0;
+	case RTM_GETNEIGH:
+		tell_neighbours(r, ((struct ndmsg *)NLMSG_DATA(question))->ndm_family);
 		return 0;
 	case SOCK_DIAG_BY_FAMILY:
 		return ask_sockets(question, r);

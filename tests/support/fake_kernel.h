@@ -54,6 +54,11 @@ struct fake_nexthop {
 	uint32_t members[2]; /* of a group; 0: it is none */
 };
 
+struct fake_neighbour {
+	const char *text;
+	uint8_t card[6];
+};
+
 struct fake_socket {
 	const char *local, *peer; /* with ports; peer NULL: it listens */
 	bool mapped;		  /* an IPv6 socket with IPv4 addresses */
@@ -66,6 +71,7 @@ extern struct fake_kernel {
 	struct fake_route routes[FAKE_MAX];
 	struct fake_rule rules[4];
 	struct fake_nexthop nexthops[4];
+	struct fake_neighbour neighbours[FAKE_MAX]; /* that have answered, on every interface */
 	struct fake_socket sockets[FAKE_SOCKETS_MAX];
 	int open_error, ask_error; /* 0, or what is answered */
 	unsigned open;		   /* sockets without groups that are open */

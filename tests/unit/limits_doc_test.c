@@ -252,6 +252,13 @@ static void the_figures_of_the_code(void **state)
 	says("revocations by its word", "%s,", thousands(REVOCATIONS_LIST_MAX));
 	says("connections to a control socket", "%u of a relay's, %u of the NAT",
 	     LOCAL_CONNECTIONS_MAX, CONTROL_CONNECTIONS_MAX);
+	says("mappings that other programs ask",
+	     "%u in all, %u of one user; a place is free again "
+	     "%u s",
+	     ASKS_MAX, ASKS_OF_USER, S(ASKS_REST_MS));
+	says("mappings of earlier addresses", "%u; one without a lease for %u days", FORMERS_MAX,
+	     (unsigned)(FORMERS_AGE_S / 86400));
+	says("groups of a user that are looked at", "%u", ASKS_GROUPS_MAX);
 	says("scrapes of the metrics", "%u at a time", SCRAPERS_MAX);
 	says("keys that it can have made", "%u files", MADE_SLOTS);
 	says("names in a request", "%u KiB", KIB(SIGNING_HOSTS_BYTES));

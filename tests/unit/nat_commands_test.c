@@ -5,7 +5,7 @@
  * none runs is the test's.
  *
  * links: tests/support/stun_thread.c tests/support/command_line.c ctl/nat/nat.c ctl/nat/stun.c
- * links: ctl/nat/behaviour.c ctl/nat/questions.c ctl/nat/conclude.c ctl/nat/report.c
+ * links: ctl/nat/ask.c ctl/nat/reach.c ctl/nat/behaviour.c ctl/nat/questions.c ctl/nat/conclude.c ctl/nat/report.c
  * links: ctl/nat/stun_report.c ctl/talk/[a-z]*.c ctl/terminal/[a-z]*.c agent/agent.c
  * links: agent/engine/[a-z]*.c agent/config/[a-z]*.c agent/worker/[a-z]*.c
  * links: agent/relays/[a-z]*.c agent/session/[a-z]*.c agent/entrance/[a-z]*.c
@@ -193,6 +193,83 @@ static void test_watch(void **state)
 	assert_says(ran.err, "natd/sock: ");
 }
 
+#define MAPPING(state, more)                                                                       \
+	"{\"name\": \"tcp 8443 -> 443\", \"protocol\": \"tcp\", \"family\": \"ipv4\", "            \
+	"\"port\": 8443, \"state\": \"" state "\", \"why\": \"so it is\"" more "}"
+#define GRANTED	      ", \"external\": \"203.0.113.7:443\", \"kind\": \"mapping\""
+#define EVENT(params) "{\"method\": \"event\", \"params\": " params "}\n"
+#define ASKED	      ANSWER(1, "{}") ANSWER(2, "{\"mapping\": " MAPPING("requested", "") "}")
+
+static void test_map_for_a_lease(void **state)
+{
+	run_with(ASKED EVENT(MAPPING("mapped", GRANTED)),
+		 "nat map tcp:8443:443 --lease 1h --name web --socket natd/sock", STATUS_OK,
+		 "\"method\":\"map\"");
+	assert_string_equal(ran.out, "tcp 8443 -> 443 is mapped at 203.0.113.7:443: so it is\n");
+	run_with(ASKED EVENT(MAPPING("refused", ", \"kind\": \"mapping\"")),
+		 "nat map tcp:8443:443 --lease 1h --socket natd/sock", STATUS_FAILED,
+		 "\"external\":443");
+	assert_says(ran.out, "is refused: so it is");
+	/* Of another port, and of another family. */
+	run_with(ASKED EVENT("{\"kind\": \"mapping\", \"protocol\": \"tcp\", \"family\": \"ipv4\", "
+			     "\"port\": 8444, \"state\": \"mapped\"}"),
+		 "nat map tcp:8443 --lease 90s --any --socket natd/sock", STATUS_FAILED,
+		 "\"lease_s\":90");
+	assert_says(ran.err, "natd has gone");
+	assert_string_equal(ran.out, "");
+	run_with(ANSWER(1, "{}") "{\"id\": 2, \"error\": {\"code\": -32001, \"message\": \"you may "
+				 "not\"}}\n",
+		 "nat map tcp:8443 --lease 1h --socket natd/sock", STATUS_FAILED, NULL);
+	assert_says(ran.err, "you may not");
+}
+
+/* Asks again when natd is there again; ends where natd says that it keeps it no longer. */
+static void test_map_that_stays(void **state)
+{
+	char over[512];
+	struct natd_script n = {.says = {ASKED EVENT(MAPPING("mapped", GRANTED)), over}};
+
+	snprintf(over, sizeof(over),
+		 ASKED EVENT("{\"kind\": \"ask\", \"protocol\": \"tcp\", \"family\": \"ipv4\", "
+			     "\"port\": 8443, \"user\": %u, \"why\": \"not any more\"}"),
+		 (unsigned)geteuid());
+	natd_begin(&n);
+	run("nat map tcp:8443:443 --socket natd/sock", STATUS_FAILED);
+	natd_end(&n);
+	assert_says(ran.out, "is mapped at 203.0.113.7:443");
+	assert_says(ran.err, "natd has gone; it is asked again when it is there");
+	assert_says(ran.err, "natd keeps it no longer: not any more");
+	assert_null(strstr(n.heard, "lease_s"));
+	assert_non_null(strstr(strstr(n.heard, "\"method\":\"map\"") + 1, "\"method\":\"map\""));
+}
+
+static void test_unmap(void **state)
+{
+	run_with(ANSWER(1, "{}"), "nat unmap udp:5000 --ipv6 --socket natd/sock", STATUS_OK,
+		 "\"method\":\"unmap\"");
+	assert_says(ran.out, "udp 5000 is taken back");
+	run("nat unmap nothing --socket natd/sock", STATUS_USAGE);
+}
+
+static void test_words_of_a_mapping(void **state)
+{
+	static const char *const wrong[] = {"tcp",	 "tcp:0",   "sctp:1",	"tcp:1:2:3",
+					    "tcp:65536", "tcp:1:0", "tcp:1-2",	"udp:1:an",
+					    "tcp:+1",	 "8443",    "tcp:8443:"};
+	char line[128];
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(line, sizeof(line), "nat map %s --socket nowhere", wrong[i]);
+		run(line, STATUS_USAGE);
+		assert_says(ran.err, "is no mapping; write it like tcp:8443");
+	}
+	run("nat map tcp:1 --lease 59s --socket nowhere", STATUS_USAGE);
+	run("nat map tcp:1 --lease 25h --socket nowhere", STATUS_USAGE);
+	assert_says(ran.err, "is no lease; write 1m to 24h");
+	run("nat map tcp:1:any --lease 24h --socket nowhere", STATUS_FAILED);
+	run("nat map tcp:1 --as console.yaml", STATUS_USAGE);
+}
+
 static void test_probe(void **state)
 {
 	run_with(ANSWER(1, "{" NETWORK ", " ONE_NAT "}") ANSWER(2, "{\"mappings\": [" HELD "]}"),
@@ -302,6 +379,10 @@ int main(void)
 		cmocka_unit_test(test_status_ends_as_its_mappings),
 		cmocka_unit_test(test_renew),
 		cmocka_unit_test(test_watch),
+		cmocka_unit_test(test_map_for_a_lease),
+		cmocka_unit_test(test_map_that_stays),
+		cmocka_unit_test(test_unmap),
+		cmocka_unit_test(test_words_of_a_mapping),
 		cmocka_unit_test(test_probe),
 		cmocka_unit_test(test_probe_asks_the_servers_that_were_named),
 		cmocka_unit_test(test_stun),

@@ -176,6 +176,11 @@ static void what_is_wrong_is_named(void **state)
 		{"lifetime: 1s\n", "lifetime"},
 		{"hook: update-dns\n", "is not an absolute path"},
 		{"stun: [relay.example.org]\n", "stun[0]"},
+		{"allow:\n- {ports: [9000]}\n", "allow[0]: names neither a user nor a group"},
+		{"allow:\n- {user: a, group: b}\n", "allow[0]: names a user and a group"},
+		{"allow:\n- {user: a, ports: [1, 9-8]}\n", "allow[0].ports[1]: \"9-8\" is no port"},
+		{"allow:\n- {user: a, protocol: sctp}\n", "allow[0].protocol"},
+		{"allow:\n- {user: a, most: 65}\n", "allow[0].most"},
 	};
 	static const char *const maps[] = {"tcp", "tcp:443:1:2", "443"};
 	char where[256];
@@ -210,6 +215,34 @@ static void a_restart_is_needed_for_some(void **state)
 	natd_config_free(&one);
 	natd_config_free(&two);
 	natd_config_free(&three);
+}
+
+static void what_is_allowed_becomes_rights(void **state)
+{
+	struct natd_arguments a = {.config = path};
+	const struct natd_allow *allow;
+	struct ask_right right;
+	struct natd_config c;
+
+	write_file("allow:\n- {user: web, ports: [443, 5000-5009], protocol: udp, most: 3}\n"
+		   "- {group: '100'}\n");
+	c = load(&a);
+	assert_int_equal(c.allow.count, 2);
+	allow = c.allow.items;
+	natd_config_right(&allow[0], &right);
+	assert_false(right.transports[PORTMAP_TCP]);
+	assert_true(right.transports[PORTMAP_UDP]);
+	assert_int_equal(right.port_count, 2);
+	assert_int_equal(right.ports[0].last, 443);
+	assert_int_equal(right.ports[1].first, 5000);
+	assert_int_equal(right.ports[1].last, 5009);
+	assert_int_equal(right.most, 3);
+	natd_config_right(&allow[1], &right);
+	assert_true(right.transports[PORTMAP_TCP] && right.transports[PORTMAP_UDP]);
+	assert_int_equal(right.port_count, 0);
+	assert_int_equal(right.most, ASKS_OF_USER);
+	assert_string_equal(allow[1].group, "100");
+	natd_config_free(&c);
 }
 
 /* ---- nonces ---- */
@@ -274,6 +307,7 @@ int main(void)
 		cmocka_unit_test(a_gateway_is_an_address),
 		cmocka_unit_test(what_is_wrong_is_named),
 		cmocka_unit_test(a_restart_is_needed_for_some),
+		cmocka_unit_test(what_is_allowed_becomes_rights),
 		cmocka_unit_test(nonces_last_and_differ),
 		cmocka_unit_test(a_pipe_is_not_read_again),
 	};

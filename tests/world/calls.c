@@ -79,6 +79,7 @@ NEVER(int, setresuid, uid_t a, uid_t b, uid_t c)
 NEVER(int, setresgid, gid_t a, gid_t b, gid_t c)
 NEVER(int, initgroups, const char *a, gid_t b)
 NEVER(void *, getpwnam, const char *a)
+NEVER(void *, getgrnam, const char *a)
 
 /* The runner may. */
 pid_t __real_fork(void);

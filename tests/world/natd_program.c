@@ -13,6 +13,7 @@
 #include "core/container.h"
 #include "core/log.h"
 #include "core/ring_internal.h"
+#include "portmap/control.h"
 #include "tests/support/fake_kernel.h"
 #include "tests/world/memory.h"
 #include "tests/world/store.h"
@@ -91,7 +92,9 @@ void world_natd_write(struct world_natd *w, const char *config)
 {
 	char text[2048];
 	int n = snprintf(text, sizeof(text),
-			 "upnp: false\nstun: ['stun:3478']\nstate_dir: " STATE_DIR "\n%s", config);
+			 "upnp: false\nstun: ['stun:3478']\nsocket: " NATD_SOCKET
+			 "\nstate_dir: " STATE_DIR "\n%s",
+			 config);
 
 	if (n < 0 || (size_t)n >= sizeof(text))
 		world_broken("natd's configuration is too long");
@@ -105,6 +108,7 @@ static void open_natd(struct world_natd *w)
 	struct conf_errors errors = {.file = NULL};
 	struct natd *n = &w->natd;
 	char why[512] = "";
+	int listener = -1;
 
 	if (!natd_config_load(&w->arguments, &n->config, &errors))
 		world_broken("natd's configuration: %s", errors.text);
@@ -115,7 +119,12 @@ static void open_natd(struct world_natd *w)
 	    ring_open(&n->ring, &options, why, sizeof(why)))
 		world_broken("natd does not start: %s", why);
 	n->stopped = world_natd_ended;
-	if (natd_open(n, -1))
+	if (w->listens) {
+		listener = natd_control_listen(NATD_SOCKET);
+		if (listener < 0)
+			world_broken("natd's socket: %s", strerror(-listener));
+	}
+	if (natd_open(n, listener))
 		world_broken("natd does not open");
 	signals_follow(&w->signals, n->ring);
 	natd_start(n);

@@ -16,7 +16,10 @@ struct world_natd {
 	struct addr own; /* our address of now, port 0 */
 	char gateway_text[ADDR_TEXT_BYTES], own_text[ADDR_TEXT_BYTES];
 	bool up;
+	bool listens; /* on NATD_SOCKET */
 };
+
+#define NATD_SOCKET "/run/natd.sock"
 
 /* config: what follows the lines that every natd of a world has. */
 void world_natd_write(struct world_natd *w, const char *config);

@@ -381,6 +381,12 @@ int k_stream_getsockopt(struct k_file *f, int level, int name, void *value, sock
 
 		return is_local(s) ? give(&who, sizeof(who), value, len) : -EINVAL;
 	}
+	if (level == SOL_SOCKET && name == SO_PEERGROUPS) {
+		/* Each program of a world is also in a group that has the number of its user. */
+		gid_t group = s->peer ? s->peer->uid : 0;
+
+		return is_local(s) ? give(&group, sizeof(group), value, len) : -EINVAL;
+	}
 	if (level == IPPROTO_TCP && name == TCP_NOTSENT_LOWAT && !is_local(s))
 		return give(&s->notsent, sizeof(s->notsent), value, len);
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION && !is_local(s))

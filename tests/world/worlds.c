@@ -88,6 +88,7 @@ const struct world_kind worlds[] = {
 	{"natd_calm", world_natd_calm, 20},
 	{"natd_storm", world_natd_storm, 100},
 	{"natd_dead", world_natd_dead, 100},
+	{"natd_asks", world_natd_asks, 50},
 	{NULL, NULL, 0},
 };
 

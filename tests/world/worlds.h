@@ -95,5 +95,6 @@ void leak_check(void);
 void world_natd_calm(void);
 void world_natd_storm(void);
 void world_natd_dead(void);
+void world_natd_asks(void);
 
 #endif

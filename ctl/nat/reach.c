@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nat_reach: natd's socket, and what to say where it does not answer. */
+#include "ctl/nat/reach.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define NATD_SOCKET "/run/postern/natd.sock"
+
+bool nat_reach_here(const struct arguments *a)
+{
+	if (!a->as && !a->at)
+		return true;
+	complain_usage(a->command, "%s leads to no natd: it is asked on its own host, by --socket",
+		       a->as ? "--as" : "--at");
+	return false;
+}
+
+const char *nat_reach_path(const struct arguments *a)
+{
+	return a->socket ? a->socket : NATD_SOCKET;
+}
+
+bool nat_reach_is_absent(int error)
+{
+	return error == -ENOENT || error == -ECONNREFUSED;
+}
+
+void nat_reach_complain(const char *path, int error)
+{
+	if (nat_reach_is_absent(error))
+		complain("%s: %s; is postern-natd running? If so, name its socket with --socket",
+			 path, strerror(-error));
+	else
+		complain("%s: %s", path, strerror(-error));
+}
+
+bool nat_reach_open(const struct arguments *a, struct connection *conn)
+{
+	int error = connection_open_path(nat_reach_path(a), conn);
+
+	if (error)
+		nat_reach_complain(nat_reach_path(a), error);
+	return error == 0;
+}
