@@ -288,16 +288,18 @@ class InternetGateway:
         if self.silent:
             return
         if head.startswith(b"GET"):
-            text = DESCRIPTION.format(v=self.version, name=self.name, uuid=self.uuid,
-                                      control=self.control)
-            if self.pinholes:
-                text = text[:text.rindex("</serviceList>")] + PINHOLES
-            text = text.replace("urn:schemas-upnp-org:", f"urn:{self.owner}:")
-            status = "200 OK"
+            status, text = "200 OK", self.description()
         else:
             status, text = self.call(body.decode("latin-1"), peer)
         sock.sendall(f"HTTP/1.1 {status}\r\nContent-Type: text/xml\r\nConnection: close\r\n"
                      f"Content-Length: {len(text)}\r\n\r\n{text}".encode())
+
+    def description(self):
+        text = DESCRIPTION.format(v=self.version, name=self.name, uuid=self.uuid,
+                                  control=self.control)
+        if self.pinholes:
+            text = text[:text.rindex("</serviceList>")] + PINHOLES
+        return text.replace("urn:schemas-upnp-org:", f"urn:{self.owner}:")
 
     def call(self, body, peer):
         action = re.search(r"<(?:\w+:)?Body>\s*<(?:\w+:)?(\w+)", body)[1]
@@ -310,8 +312,8 @@ class InternetGateway:
         if code:
             return "500 Internal Server Error", SOAP.format(FAULT.format(code, "no"))
         inner = "".join(f"<{k}>{v}</{k}>" for k, v in result.items())
-        kind = f"urn:{self.owner}:service:WANIPConnection:{self.version}"
-        if kind not in body and "FirewallControl" not in body:
+        kind = re.search(r'xmlns:\w+="(urn:[^"]*)"', body)[1]
+        if f"<serviceType>{kind}<" not in self.description():
             return "500 Internal Server Error", SOAP.format(FAULT.format(401, "no such service"))
         return "200 OK", SOAP.format(f'<u:{action}Response xmlns:u="{kind}">{inner}'
                                      f"</u:{action}Response>")

@@ -513,6 +513,47 @@ static void test_pinholes(void **state)
 	assert_true(a.ok);
 }
 
+/* Two services, of which one may be up; a gateway that does not say is not one without an address.
+ */
+static void test_which_service_has_the_address(void **state)
+{
+	static const char none[] = "<NewExternalIPAddress>0.0.0.0</NewExternalIPAddress>",
+			  some[] = "<NewExternalIPAddress>45.0.0.10</NewExternalIPAddress>";
+	static const struct {
+		struct step steps[2];
+		bool ok;
+		enum portmap_failure failure;
+	} cases[] = {
+		{{{"GetExternalIPAddress", NULL, 0, none}, {"GetExternalIPAddress", NULL, 0, some}},
+		 true,
+		 PORTMAP_CONFLICT},
+		{{{"GetExternalIPAddress", NULL, 501, NULL},
+		  {"GetExternalIPAddress", NULL, 606, NULL}},
+		 false,
+		 PORTMAP_NO_EXTERNAL},
+		{{{"GetExternalIPAddress", NULL, 401, NULL},
+		  {"GetExternalIPAddress", NULL, 606, NULL}},
+		 false,
+		 PORTMAP_REFUSED},
+		{{{"GetExternalIPAddress", NULL, 606, NULL},
+		  {"GetExternalIPAddress", NULL, 602, NULL}},
+		 false,
+		 PORTMAP_UNSUPPORTED},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		START("WANIPConnection:1", cases[i].steps[0], cases[i].steps[1]);
+		struct igd_description d = {.connections = {r.service, {.type = ""}, r.service}};
+
+		a.ok = true;
+		worker_inspect_mappings(&igd, &d, &a);
+		all_came();
+		assert_int_equal(a.ok, cases[i].ok);
+		if (!a.ok)
+			assert_int_equal(a.failure, cases[i].failure);
+	}
+}
+
 static void pinholes_of_others_are_refused_in_other_words(void)
 {
 	START("WANIPv6FirewallControl:1", {"AddPinhole", NULL, 606, NULL});
@@ -588,6 +629,7 @@ int main(void)
 		cmocka_unit_test(test_a_beginning_of_ours_is_anothers),
 		cmocka_unit_test(test_descriptions_of_the_gateways_own),
 		cmocka_unit_test(test_only_ours_is_deleted),
+		cmocka_unit_test(test_which_service_has_the_address),
 		cmocka_unit_test(test_pinholes),
 		cmocka_unit_test(test_pinholes_that_may_not_be_made),
 	};

@@ -157,6 +157,29 @@ static void test_a_service_without_an_end_is_none(void **state)
 	       "http://192.168.1.1:5000/x");
 }
 
+/* What is no answer by its code alone, and what is one. */
+static void test_codes_of_http(void **state)
+{
+	static const struct {
+		unsigned http;
+		int code;
+	} cases[] = {{200, IGD_OK},
+		     {401, IGD_NOT_AUTHORIZED},
+		     {403, IGD_NOT_AUTHORIZED},
+		     {404, IGD_INVALID_ACTION},
+		     {302, -EPROTO},
+		     {503, -EPROTO}};
+	static struct exchange e;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		strcpy((char *)e.bytes, "<u:GetExternalIPAddressResponse/>");
+		e.reply =
+			(struct upnp_reply){.code = cases[i].http, .len = strlen((char *)e.bytes)};
+		assert_int_equal(igd_read_answer(&e, "GetExternalIPAddress", NULL, 0),
+				 cases[i].code);
+	}
+}
+
 static void test_plain_texts(void **state)
 {
 	char text[8] = "untouch";
@@ -175,6 +198,7 @@ int main(void)
 		cmocka_unit_test(test_another_port_of_the_same_host),
 		cmocka_unit_test(test_services_by_the_names_of_tr_064),
 		cmocka_unit_test(test_a_service_without_an_end_is_none),
+		cmocka_unit_test(test_codes_of_http),
 		cmocka_unit_test(test_plain_texts),
 	};
 

@@ -203,6 +203,9 @@ int igd_read_answer(const struct exchange *e, const char *action, struct igd_res
 	const char *text;
 	int code;
 
+	/* What TR-064 keeps a password before. */
+	if (e->reply.code == 401 || e->reply.code == 403)
+		return IGD_NOT_AUTHORIZED;
 	if (e->reply.code != 200 && e->reply.code != 500)
 		return e->reply.code == 404 || e->reply.code == 405 || e->reply.code == 501
 			       ? IGD_INVALID_ACTION

@@ -73,7 +73,8 @@ int igd_describe(struct igd *g, const struct location *at, struct igd_descriptio
 int igd_read_description(const char *xml, int size, const struct location *at,
 			 struct igd_description *out) MUST_CHECK;
 
-/* The second half of a command: e->reply answers this action. Its code, as in struct igd. */
+/* The second half of a command: e->reply answers this action. Its code, as in struct igd; results
+ * are untouched where the reply is no answer at all. */
 int igd_read_answer(const struct exchange *e, const char *action, struct igd_result *results,
 		    size_t count) MUST_CHECK;
 

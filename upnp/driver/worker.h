@@ -31,8 +31,9 @@ int upnp_worker_confine(void) MUST_CHECK;
 /* What each duty does (worker_duties.c): fills all of *a but its number. g->exchange has our
  * address and the deadline. */
 void worker_inspect(struct igd *g, const struct upnp_request *r, struct upnp_answer *a);
-/* Of it the part for IPv6: a->ok is true before, and false after where no pinhole can be asked for.
- */
+/* Of it the part for one family: a->ok is true before, and false after where nothing can be asked
+ * for. */
+void worker_inspect_mappings(struct igd *g, const struct igd_description *d, struct upnp_answer *a);
 void worker_inspect_pinholes(struct igd *g, const struct igd_description *d, struct upnp_answer *a);
 void worker_map(struct igd *g, const struct upnp_request *r, struct upnp_answer *a);
 void worker_unmap(struct igd *g, const struct upnp_request *r, struct upnp_answer *a);

@@ -93,9 +93,11 @@ void worker_address(struct igd *g, const struct upnp_request *r, struct upnp_ans
 		worker_fail(a, g->code ? g->code : -EPROTO);
 }
 
-static void inspect_mappings(struct igd *g, const struct igd_description *d, struct upnp_answer *a)
+void worker_inspect_mappings(struct igd *g, const struct igd_description *d, struct upnp_answer *a)
 {
 	const struct upnp_service *any = NULL;
+	bool without = false; /* one says that it has no address */
+	int refused = IGD_OK;
 
 	/* A gateway may have one that is up and one that is not (PPP and IP). */
 	for (size_t i = 0; i < IGD_CONNECTIONS_MAX; i++) {
@@ -110,8 +112,15 @@ static void inspect_mappings(struct igd *g, const struct igd_description *d, str
 			worker_fail(a, g->code);
 			return;
 		}
+		if (g->code == IGD_NOT_AUTHORIZED || g->code == IGD_INVALID_ACTION ||
+		    g->code == IGD_NOT_IMPLEMENTED)
+			refused = g->code;
+		else
+			without = true;
 	}
-	if (!any)
+	if (any && !without)
+		worker_fail(a, refused);
+	else if (!any)
 		worker_refuse(a, PORTMAP_UNSUPPORTED,
 			      "the gateway has no service for port mappings");
 	else
@@ -156,5 +165,5 @@ void worker_inspect(struct igd *g, const struct upnp_request *r, struct upnp_ans
 	if (r->pinholes)
 		worker_inspect_pinholes(g, &d, a);
 	else
-		inspect_mappings(g, &d, a);
+		worker_inspect_mappings(g, &d, a);
 }
