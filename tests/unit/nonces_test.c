@@ -75,10 +75,12 @@ static void test_a_machine_is_known_by_its_id_and_its_card(void **state)
 	put_interface("wlan0", "02:00:00:00:00:02", "3", true); /* drawn for this network */
 	put_interface("eth1", "52:54:00:00:00:09", "0", true);
 	put_interface("eth0", "52:54:00:00:00:0a", "0", true);
+	put_interface("eth2", "52:54:00:00:00:0b", "0", true);
 	put_interface("usb0", "00:00:00:00:00:00", "0", true);
-	write_text("/proc/net/dev",
-		   "Inter-|   Receive\n face |bytes\n    lo: 1 2 3\n  eth0: 4 5\n  eth1:6\n"
-		   "   br0: 7\n wlan0: 8\n  usb0: 9\n../../x: 1\n: 2\nnameless\n");
+	write_text(
+		"/proc/net/dev",
+		"Inter-|   Receive\n face |bytes\n    lo: 1 2 3\n  eth0: 4 5\n  eth1:6\n  eth2: 7\n"
+		"   br0: 7\n wlan0: 8\n  usb0: 9\n../../x: 1\n: 2\nnameless\n");
 	assert_string_equal(machine(), "0123456789abcdef0123456789abcdef 52:54:00:00:00:09");
 	write_text("/etc/machine-id", "");
 	assert_string_equal(machine(), " 52:54:00:00:00:09");

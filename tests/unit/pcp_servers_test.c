@@ -199,6 +199,8 @@ static void test_the_gateway_goes_before(void **state)
 	is_there(&gateway);
 	assert_int_equal(available, 1);
 	assert_string_equal(told, "PCP version 2");
+	is_there(&provider); /* unasked */
+	assert_int_equal(available, 1);
 	map();
 	assert_int_equal(gateway.maps, 1);
 	assert_int_equal(provider.probes + provider.maps, 0);
