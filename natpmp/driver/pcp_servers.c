@@ -147,13 +147,14 @@ static void servers_mapped(struct portmap_heard *h, enum portmap_protocol p, uin
 static void servers_failed(struct portmap_heard *h, enum portmap_protocol p, uint32_t id,
 			   const struct portmap_refusal *refusal)
 {
-	struct pcp_server *server = server_of(h);
 	static const char gateway[] = "the gateway";
+	struct pcp_server *server = server_of(h);
 	struct pcp_servers *s = server->owner;
 	struct portmap_heard *up = s->base.heard;
 	struct portmap_refusal told = *refusal;
 	const char *why = refusal->why;
 	char text[PORTMAP_TEXT_BYTES];
+	bool nested = strstr(why, pcp_result_name(PCP_ADDRESS_MISMATCH));
 
 	if (s->in_use != server)
 		return;
@@ -166,8 +167,10 @@ static void servers_failed(struct portmap_heard *h, enum portmap_protocol p, uin
 		 strncmp(why, gateway, strlen(gateway)) == 0 ? "" : ": ",
 		 strncmp(why, gateway, strlen(gateway)) == 0 ? why + strlen(gateway) : why);
 	told.why = text;
+	if (nested) /* it need not be waited for: it is not asked again */
+		told.wait_s = 0;
 	up->failed(up, p, id, &told);
-	if (!strstr(why, pcp_result_name(PCP_ADDRESS_MISMATCH)))
+	if (!nested)
 		return;
 	s->nested = true;
 	tell_unavailable(s, s->base.families[PORTMAP_IPV6] ? PORTMAP_IPV6 : PORTMAP_IPV4,

@@ -26,6 +26,7 @@ static struct portmap_heard engine;
 static struct pcp_servers *servers;
 static unsigned available, unavailable, restarted, moved, mapped, failed, unmapped, stopped;
 static enum portmap_failure failure;
+static uint32_t waits_s;
 static char told[PORTMAP_TEXT_BYTES];
 
 #define COUNTS(name, field)                                                                        \
@@ -91,6 +92,7 @@ static void on_failed(struct portmap_heard *h, enum portmap_protocol p, uint32_t
 		      const struct portmap_refusal *refusal)
 {
 	failed++;
+	waits_s = refusal->wait_s;
 	snprintf(told, sizeof(told), "%s", refusal->why);
 }
 
@@ -298,14 +300,14 @@ static void test_the_provider_goes(void **state)
 	end();
 }
 
-/* The provider's NAT sees the router: two NATs, which is said, and not asked again and again. */
 static void provider_refuses(const char *why)
 {
-	const struct portmap_refusal r = {.failure = PORTMAP_REFUSED, .why = why};
+	const struct portmap_refusal r = {.failure = PORTMAP_REFUSED, .wait_s = 7200, .why = why};
 
 	provider.driver.heard->failed(provider.driver.heard, PORTMAP_PCP, 1, &r);
 }
 
+/* The provider's NAT sees the router: two NATs, which is said, and not asked again and again. */
 static void test_behind_two_nats_that_is_told(void **state)
 {
 	begin(true);
@@ -315,6 +317,7 @@ static void test_behind_two_nats_that_is_told(void **state)
 	map();
 	provider_refuses("the gateway answered ADDRESS_MISMATCH: another NAT");
 	assert_int_equal(failed, 1);
+	assert_int_equal(waits_s, 0); /* others may be asked at once */
 	assert_int_equal(unavailable, 1);
 	assert_int_equal(failure, PORTMAP_UNSUPPORTED);
 	assert_non_null(strstr(told, "two NATs"));
@@ -331,6 +334,7 @@ static void test_behind_two_nats_that_is_told(void **state)
 	is_there(&provider);
 	provider_refuses("the gateway answered NOT_AUTHORIZED: no");
 	assert_int_equal(failed, 1);
+	assert_int_equal(waits_s, 7200);
 	assert_string_equal(told, "the provider's NAT answered NOT_AUTHORIZED: no");
 	assert_int_equal(unavailable, 0);
 	end();
