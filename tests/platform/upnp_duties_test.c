@@ -554,6 +554,19 @@ static void test_which_service_has_the_address(void **state)
 	}
 }
 
+static void low_pinholes_have_their_sentence(void)
+{
+	static const uint16_t ports[] = {443, 1023, 1024, 8443};
+
+	for (size_t i = 0; i < 4; i++) {
+		START("WANIPv6FirewallControl:1", {"AddPinhole", NULL, 606, NULL});
+		addr_set_port(&r.internal, ports[i]);
+		worker_pinhole(&igd, &r, &a);
+		expect_failed(&a, PORTMAP_REFUSED);
+		assert_int_equal(strstr(a.why, "below 1024 by UPnP") != NULL, ports[i] < 1024);
+	}
+}
+
 static void pinholes_of_others_are_refused_in_other_words(void)
 {
 	START("WANIPv6FirewallControl:1", {"AddPinhole", NULL, 606, NULL});
@@ -594,6 +607,7 @@ static void test_pinholes_that_may_not_be_made(void **state)
 	worker_pinhole(&igd, &r, &a);
 	expect_failed(&a, PORTMAP_REFUSED);
 	assert_non_null(strstr(a.why, "independent port sharing"));
+	low_pinholes_have_their_sentence();
 	pinholes_of_others_are_refused_in_other_words();
 }
 

@@ -460,6 +460,27 @@ static int add_pinhole(struct igd *g, const struct upnp_request *r, const char *
 	return IGD_OK;
 }
 
+/* 606: what a FRITZ!Box says until its owner has ticked this host's box, and what miniupnpd says of
+ * ports below 1024, which are for others than control points (section 2.5.3). Over IPv4 no gateway
+ * sees who asks. */
+static void refuse_pinhole(const struct upnp_request *r, struct upnp_answer *a)
+{
+	bool own = addr_same_host(&r->internal, &r->source) || r->source.sa.sa_family == AF_INET;
+
+	if (!own) {
+		worker_refuse(a, PORTMAP_REFUSED,
+			      "the gateway opens its IPv6 firewall only for the host that asks "
+			      "itself (606); run natd there");
+		return;
+	}
+	a->ok = false;
+	a->failure = PORTMAP_REFUSED;
+	snprintf(a->why, sizeof(a->why),
+		 "the gateway does not let this host open its IPv6 firewall (606); allow it there "
+		 "(FRITZ!Box: permit independent port sharing for this device)%s",
+		 addr_port(&r->internal) < 1024 ? "; many open no port below 1024 by UPnP" : "");
+}
+
 void worker_pinhole(struct igd *g, const struct upnp_request *r, struct upnp_answer *a)
 {
 	char lease[16];
@@ -476,18 +497,8 @@ void worker_pinhole(struct igd *g, const struct upnp_request *r, struct upnp_ans
 	    (r->uid[0] && (code == IGD_INVALID_ARGUMENTS || code == IGD_NOT_AUTHORIZED)))
 		code = add_pinhole(g, r, lease, a->uid);
 	a->ok = code == IGD_OK;
-	/* What a FRITZ!Box says until its owner has ticked this host's box. Over IPv4 no gateway
-	 * sees who asks. */
 	if (code == IGD_NOT_AUTHORIZED)
-		worker_refuse(
-			a, PORTMAP_REFUSED,
-			addr_same_host(&r->internal, &r->source) ||
-					r->source.sa.sa_family == AF_INET
-				? "the gateway does not let this host open its IPv6 firewall "
-				  "(606); allow it there (FRITZ!Box: permit independent port "
-				  "sharing for this device)"
-				: "the gateway opens its IPv6 firewall only for the host that "
-				  "asks itself (606); run natd there");
+		refuse_pinhole(r, a);
 	else if (!a->ok)
 		worker_fail(a, code);
 }
