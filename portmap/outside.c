@@ -81,10 +81,19 @@ static void ask_gateway(struct outside *o, const struct addr *before)
 	portmap_engine_renew(&o->natd->engine);
 }
 
+static void tell_silence(const struct outside *o, bool was_silent)
+{
+	if (o->silent && !was_silent)
+		log_warning("stun", "no STUN server answers: what outside sees is not known");
+	else if (!o->silent && was_silent)
+		log_notice("stun", "STUN servers answer again");
+}
+
 static void outside_conclude(struct outside *o, const struct addr *address,
 			     enum stun_agreement agreement)
 {
 	const struct addr before = o->address;
+	bool was_silent = o->silent;
 
 	o->asking = false;
 	o->rounds++;
@@ -94,6 +103,7 @@ static void outside_conclude(struct outside *o, const struct addr *address,
 	if (o->address.len > 0)
 		addr_set_port(&o->address, 0);
 	set_later(o);
+	tell_silence(o, was_silent);
 	if (before.len > 0 && o->address.len > 0 && !addr_same_host(&before, &o->address))
 		ask_gateway(o, &before);
 	natd_judge(o->natd);
@@ -165,7 +175,9 @@ static void outside_resolved(void *owner, const struct addr *addresses, size_t c
 
 	name->query = NULL;
 	if (error)
-		log_debug("stun", "%s: %s", name->endpoint.host, error);
+		log_at(name->lost ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "stun",
+		       "the server %s is not found: %s", name->endpoint.host, error);
+	name->lost = error != NULL;
 	for (size_t i = 0; i < count; i++) {
 		enum portmap_family f =
 			addresses[i].sa.sa_family == AF_INET6 ? PORTMAP_IPV6 : PORTMAP_IPV4;

@@ -29,6 +29,7 @@ struct outside_name {
 	struct outside *outside;
 	struct endpoint endpoint;
 	struct resolve_query *query;
+	bool lost;			       /* it was not found; told */
 	struct addr address[PORTMAP_FAMILIES]; /* len 0: none */
 };
 

@@ -122,6 +122,14 @@ static void check_unproven(struct verify *v, const char *why)
 	check_end(v);
 }
 
+/* What worked once is tried every recheck, whether it works now or not. */
+static uint64_t next_proof(const struct verify *v)
+{
+	uint64_t recheck_ms = v->natd->config.recheck_ms;
+
+	return clock_ms(CLOCK_BOOTTIME) + (recheck_ms > UDP_PROOF_MS ? recheck_ms : UDP_PROOF_MS);
+}
+
 /* It was tried, and does not work now. */
 static void check_failed(struct verify *v, const char *why)
 {
@@ -129,9 +137,12 @@ static void check_failed(struct verify *v, const char *why)
 	const struct portmap_mapping *m = portmap_engine_find(e, v->id);
 	struct verify_try *t = try_of(v, v->id);
 
-	if (m && m->proven_ms > 0 && ++t->fails < UDP_FAILS)
-		t->due_ms = clock_ms(CLOCK_BOOTTIME) + UDP_AGAIN_MS;
-	else
+	if (m && m->proven_ms > 0) {
+		t->due_ms = ++t->fails < UDP_FAILS ? clock_ms(CLOCK_BOOTTIME) + UDP_AGAIN_MS
+						   : next_proof(v);
+		t->tries = 0;
+	}
+	if (!m || m->proven_ms == 0 || t->fails >= UDP_FAILS)
 		portmap_engine_dead(e, v->id, why);
 	check_end(v);
 }
@@ -142,9 +153,7 @@ static void check_passed(struct verify *v, const char *proof)
 
 	t->tries = t->fails = 0;
 	t->same_port = !v->same_port;
-	t->due_ms = clock_ms(CLOCK_BOOTTIME) + (v->natd->config.recheck_ms > UDP_PROOF_MS
-							? v->natd->config.recheck_ms
-							: UDP_PROOF_MS);
+	t->due_ms = next_proof(v);
 	portmap_engine_verified(&v->natd->engine, v->id, proof);
 	check_end(v);
 }

@@ -23,8 +23,10 @@ static void natpmp_transaction_send(struct natpmp_transaction *x)
 		n = sendnewportmappingrequest(&x->library, (int)x->question.opcode,
 					      x->question.internal_port, x->external_port,
 					      x->lifetime_s);
-	if (n < 0)
-		log_debug("natpmp", "not sent, will be sent again: %s", strerror(errno));
+	if (n < 0 && errno != x->unsent)
+		log_warning("natpmp", "requests are not sent, and will be sent again: %s",
+			    strerror(errno));
+	x->unsent = n < 0 ? errno : 0;
 	ring_timer_set(x->options->ring, &x->timer, (uint64_t)NATPMP_FIRST_MS << x->sent);
 	if (x->sent < NATPMP_TRIES)
 		x->sent++;

@@ -36,6 +36,7 @@ struct natpmp_transaction {
 	uint16_t external_port;
 	uint32_t lifetime_s;
 	unsigned sent;
+	int unsent; /* why the last datagram was not sent, an errno; 0: it was */
 	natpmpresp_t answer;
 	uint64_t dropped; /* datagrams that were no answer, ever */
 

@@ -28,6 +28,7 @@ struct driver_pcp {
 	struct ring_op op;
 	struct timer timer; /* the client's; after stop() it ends the driver */
 	struct timer pause; /* after an error, until the socket is listened to again */
+	int unsent;	    /* why the last datagram was not sent, an errno; 0: it was */
 	bool stopping;
 };
 
@@ -89,8 +90,10 @@ static void pcp_driver_send(struct pcp_client *c, const uint8_t *bytes, size_t l
 	/* An error that an earlier datagram brought back is told first, in place of sending. */
 	if (n < 0 && errno == ECONNREFUSED)
 		n = send(d->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n < 0)
-		log_debug("pcp", "not sent, will be sent again: %s", strerror(errno));
+	if (n < 0 && errno != d->unsent)
+		log_warning("pcp", "requests are not sent, and will be sent again: %s",
+			    strerror(errno));
+	d->unsent = n < 0 ? errno : 0;
 	if (c->probing && c->phase != PCP_PHASE_UP && c->probes == WIDE_PROBE)
 		ask_widely(d, bytes, len);
 }

@@ -58,15 +58,15 @@ static struct portmap_driver *driver_of(struct portmap_engine *e, const struct p
 
 /* ---- states, which people are told ---- */
 
-/* A mapping that works or was lost matters; one that no gateway here offers is worth a look only.
- */
-static enum log_level level_of(enum mapping_state old, enum mapping_state state)
+/* What fails is told; that a network has no IPv6 is no failure. */
+static enum log_level level_of(const struct portmap_engine *e, const struct portmap_mapping *m,
+			       enum mapping_state state)
 {
 	if (state == MAPPING_CONFLICTING || state == MAPPING_MISDIRECTED ||
 	    state == MAPPING_REFUSED)
 		return LOG_LEVEL_WARNING;
-	if (state == MAPPING_UNSUPPORTED && old == MAPPING_REQUESTED)
-		return LOG_LEVEL_INFO;
+	if (state == MAPPING_UNSUPPORTED)
+		return e->source[m->want.family].len > 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO;
 	return LOG_LEVEL_NOTICE;
 }
 
@@ -97,11 +97,16 @@ void engine_set_state(struct portmap_engine *e, struct portmap_mapping *m, enum 
 			m->mapped_ms = m->since_ms;
 	}
 	mapping_name(m, name);
+	/* That it is asked for, and what came of that the last time as well, is no news. */
 	if (old == state)
-		log_info("portmap", "%s: still %s: %s", name, mapping_state_name(state), why);
+		log_at(m->step == MAPPING_ASKING || strcmp(m->told, why) == 0 ? LOG_LEVEL_INFO
+									      : LOG_LEVEL_NOTICE,
+		       "portmap", "%s: still %s: %s", name, mapping_state_name(state), why);
 	else
-		log_at(level_of(old, state), "portmap", "%s: %s -> %s: %s", name,
+		log_at(level_of(e, m, state), "portmap", "%s: %s -> %s: %s", name,
 		       mapping_state_name(old), mapping_state_name(state), why);
+	if (m->step != MAPPING_ASKING)
+		memcpy(m->told, why, sizeof m->told);
 	e->owner->mapping_changed(e->owner, m, old);
 }
 
@@ -748,8 +753,7 @@ static void answer_failed(struct portmap_engine *e, struct portmap_mapping *m,
 	e->counts.failures[f]++;
 	m->no_external = f == PORTMAP_NO_EXTERNAL;
 	paths_refused(e, m, f, now_ms);
-	log_debug("portmap", "%s, mapping %u: %s: %s", portmap_protocol_name(m->via), m->id,
-		  portmap_failure_name(f), r->why);
+	paths_tell_failure(e, m, f, r->why);
 	if (r->inside.len > 0)
 		answer_take_back(e, m, r, now_ms);
 	else if (m->step == MAPPING_RENEWING)
@@ -840,7 +844,9 @@ static void engine_heard_unmapped(struct portmap_heard *h, enum portmap_protocol
 	struct portmap_mapping *m = portmap_engine_find(e, id);
 
 	if (!ok)
-		log_debug("portmap", "%s did not answer to a deletion", portmap_protocol_name(p));
+		log_notice("portmap",
+			   "%s did not delete a mapping, or did not answer; it ends with its lease",
+			   portmap_protocol_name(p));
 	if (m && m->left[p].there && m->left[p].asked)
 		m->left[p].there = false;
 	if (m && m->protocol == p && m->step == MAPPING_UNMAPPING)

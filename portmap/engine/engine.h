@@ -100,6 +100,7 @@ struct portmap_path {
 	struct portmap_gateway gateway; /* THERE, or as it was last; external: as far as is known */
 	struct addr said;		/* the external address that it gave last itself */
 	uint64_t moved_ms;		/* when its external address became another one; 0: never */
+	char told[PORTMAP_TEXT_BYTES];	/* of its failures, the last in the log */
 	enum portmap_failure failure;	/* GONE */
 	char why[PORTMAP_TEXT_BYTES];	/* GONE: a sentence */
 	/* What it does with requests, of all mappings. */

@@ -103,6 +103,9 @@ bool paths_add_failures(const struct portmap_engine *e, struct portmap_mapping *
 /* The mapping's own place outside: the answer's, else what the gateway said of itself. */
 struct addr paths_place_of(const struct portmap_engine *e, const struct portmap_mapping *m,
 			   const struct addr *external);
+/* A request failed. Told once for each reason in a row, whatever comes of it by other paths. */
+void paths_tell_failure(struct portmap_engine *e, const struct portmap_mapping *m,
+			enum portmap_failure f, const char *why);
 /* A path other than these (a bit per protocol) could be asked for it. */
 bool paths_have_another(const struct portmap_engine *e, const struct portmap_mapping *m,
 			unsigned but);

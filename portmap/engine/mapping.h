@@ -72,6 +72,8 @@ struct portmap_mapping {
 
 	enum mapping_state state;
 	char why[MAPPING_WHY_BYTES];   /* one sentence to the state */
+	char told[MAPPING_WHY_BYTES];  /* the last of these that was more than that it is asked for
+					*/
 	char proof[MAPPING_WHY_BYTES]; /* MAPPED: why it is not verified; VERIFIED: what proved it
 					*/
 	uint64_t since_ms;

@@ -340,6 +340,19 @@ bool paths_have_another(const struct portmap_engine *e, const struct portmap_map
 	return false;
 }
 
+void paths_tell_failure(struct portmap_engine *e, const struct portmap_mapping *m,
+			enum portmap_failure f, const char *why)
+{
+	struct portmap_path *path = path_of(e, m->via, m->want.family);
+	char name[MAPPING_NAME_BYTES];
+	bool again = strcmp(path->told, why) == 0;
+
+	snprintf(path->told, sizeof path->told, "%s", why);
+	mapping_name(m, name);
+	log_at(again ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE, "portmap", "%s: %s: %s: %s", name,
+	       portmap_protocol_name(m->via), portmap_failure_name(f), why);
+}
+
 void paths_names(const struct portmap_engine *e, enum portmap_family f, char out[64])
 {
 	size_t len = 0;

@@ -4,10 +4,12 @@ import re
 import signal
 import time
 
+from fakes import FakeGateway
 from gateway import Gateway
-from natd import LAN, Natd, SERVER, WAN, answer, forward, home, reaches, visit
+from natd import LAN, Natd, SERVER, WAN, answer, forward, home, lan, reaches, visit
 from netlab import wait_until
-from runner import once
+from runner import limit, once
+from test_stun_client import OTHER, coturn
 
 INSIDE = f"{LAN}.2"
 OTHER_WAN = "45.0.0.20"
@@ -96,6 +98,75 @@ def test_natd_heals_mappings_dropped_silently(lab):
     healed(natd, gateway, server, timeout=15)
 
 
+@limit(180)
+def test_natd_heals_mappings_dropped_behind_upnp(lab):
+    """Leases of hours, and a daemon that shows entries of which the kernel has nothing any more: what
+    is proved for UDP tells, and all that was mapped in the same way is deleted and made anew."""
+    gateway, host, server = home(lab, natpmp=False)
+    coturn(lab, server, SERVER, OTHER)
+    answer(host, 443)
+    natd = Natd(host, *MAPS, "--stun", f"{SERVER}:3478", file="recheck: 10s\nlifetime: 2h\n")
+    natd.wait_state("verified", 20, protocol="udp", port=8443)
+    visit(server, "tcp", 443)
+    natd.wait_state("verified", 5)
+    natd.process.remember()
+    gateway.drop_mappings()
+    gateway.flush_connections()
+    assert not reaches(server, "tcp", 443, timeout=0.2)
+    wait_until("the mappings are back", lambda: gateway.mappings() == TABLE, 100)
+    visit(server, "tcp", 443)
+    told_once(natd, r"udp 8443: verified -> requested: it is deleted and asked for anew")
+    told_once(natd, r"tcp 443: verified -> (requested|mapped): (it is deleted and|the gateway dropp)")
+    natd.wait_state("verified", 10)
+    natd.wait_state("verified", 20, protocol="udp", port=8443)
+
+
+def dead(lab, **speaks):
+    """What a fake gateway maps is forwarded by a rule of the router's, until that is gone: the
+    gateway's table and its renewals go on to say that all is there."""
+    router, server, host = lan(lab)
+    coturn(lab, server, SERVER, OTHER)
+    rule = f'iifname "wan0" udp dport 5000 dnat ip to {INSIDE}:5000\n'
+    router.nft("add rule inet filter prerouting " + rule)
+    fake = FakeGateway(lab, router, f"{LAN}.1", **speaks)
+    natd = Natd(host, "--map", "udp:5000", "--stun", f"{SERVER}:3478", file="recheck: 10s\n")
+    m = natd.wait_state("verified", 20, protocol="udp", port=5000)
+    assert OTHER in m["proof"] and m["proven_s"] < 15, m
+    router.nft("flush chain inet filter prerouting\n")
+    natd.process.remember()
+    fake.seen.clear()
+    m = wait_until("it is unproven", lambda: (
+        x if (x := natd.mapping("udp", 5000)).get("unproven_s") is not None and
+        x["state"] == "mapped" and x.get("unproven") else None), 100)
+    assert "did not arrive" in m["unproven"], m
+    told_once(natd, "udp 5000: verified -> requested: it is deleted and asked for anew")
+    page = host.run([f"{lab.build}/postern", "nat", "status", "--socket", natd.socket]).stdout
+    assert re.search(r"^ +unproven since \d\d:\d\d: ", page, re.MULTILINE), page
+    router.nft("add rule inet filter prerouting " + rule)
+    return fake, natd
+
+
+@limit(180)
+def test_natd_makes_a_dead_mapping_anew(lab):
+    """By NAT-PMP, whose renewals say yes for ever."""
+    fake, natd = dead(lab, natpmp=True, control={"lifetime": 120})
+    leases = [x["lease"] for x in fake.asked("natpmp", "map")]
+    assert leases.count(0) == 1 and leases[leases.index(0) + 1] > 0, leases
+    m = natd.wait_state("verified", 90, protocol="udp", port=5000)
+    assert "unproven_s" not in m, m
+
+
+@limit(180)
+@once
+def test_natd_makes_a_dead_mapping_anew_behind_upnp(lab):
+    """A lease for good, which the gateway shows all the time: no more is written than has to be."""
+    fake, _natd = dead(lab, upnp={"only_permanent": 725})
+    changes = [w for p, w, _ in fake.seen if p == "upnp" and w in (
+        "AddPortMapping", "DeletePortMapping")]
+    assert changes[0] == "DeletePortMapping", changes
+    assert set(changes[1:]) == {"AddPortMapping"} and len(changes) <= 3, changes
+
+
 @once
 def test_natd_heals_after_it_stood_still(lab):
     """Stopped for longer than its lease, as in a suspended machine."""
@@ -107,18 +178,22 @@ def test_natd_heals_after_it_stood_still(lab):
     healed(natd, gateway, server, timeout=3)
 
 
-@once
-def test_natd_tells_another_external_address(lab):
-    gateway, host, server = home(lab)
+def another_address(lab, gateway, host, server, **options):
+    """From one moment to the next, when all protocols have been there for a while."""
     hook = lab.write("hook", '#!/bin/sh\necho "$1 $2" >>"%s"\n' % lab.path("hooked"))
     host.run(["chmod", "755", hook])
-    natd = start(host, "--hook", hook)
+    natd = start(host, "--hook", hook, **options)
+    wait_until("all that is asked has answered", lambda: all(
+        p["state"] != "probing" for p in natd.call("status")["protocols"]), 10)
+    time.sleep(3)
+    changed = time.monotonic()
     gateway.router.ip("addr", "del", f"{WAN}/24", "dev", "wan0")
     gateway.router.ip("addr", "add", f"{OTHER_WAN}/24", "dev", "wan0")
     gateway.router.ip("route", "replace", "default", "via", SERVER)
-    for event in natd.follow():
+    for event in natd.follow(timeout=70):
         if event["kind"] == "external" and event["address"] == OTHER_WAN:
             break
+    assert time.monotonic() - changed < 60
     told_once(natd, f"external address changed from {WAN} to {OTHER_WAN}")
 
     def hooked():
@@ -127,7 +202,25 @@ def test_natd_tells_another_external_address(lab):
 
     wait_until("the hook was told", lambda: hooked() == f"{WAN} -\n{OTHER_WAN} {WAN}\n")
     healed(natd, gateway, server, OTHER_WAN)
+    wait_until("the mapping is there", lambda: natd.mapping()["external"] == f"{OTHER_WAN}:443")
+    time.sleep(3)  # and stays there: what is older does not come back
     assert natd.mapping()["external"] == f"{OTHER_WAN}:443"
+    assert natd.call("status")["external"]["gateway"] == OTHER_WAN
+
+
+@once
+def test_natd_tells_another_external_address(lab):
+    gateway, host, server = home(lab)
+    another_address(lab, gateway, host, server)
+
+
+@once
+def test_natd_tells_another_external_address_of_upnp(lab):
+    """Nothing tells but UPnP, when it is asked."""
+    gateway, host, server = home(lab, natpmp=False)
+    host.nft("table inet deaf {\n chain in {\n  type filter hook input priority 0;\n"
+             "  udp dport 1900 drop\n }\n}\n")
+    another_address(lab, gateway, host, server)
 
 
 def test_natd_runs_its_hook_after_the_file_was_read_again(lab):

@@ -7,6 +7,8 @@ import time
 from fakes import MAPPED, FakeGateway, Gateway6, Mapping, answer_datagrams, udp
 from natd import LAN, Natd, home, lan
 from netlab import wait_until
+from runner import once
+from test_natd_heal import told_once
 
 INSIDE, ROUTER, NEIGHBOUR = f"{LAN}.2", f"{LAN}.1", f"{LAN}.3"
 PERMANENT = 0
@@ -562,6 +564,11 @@ def believes_nothing(lab, spoil):
     time.sleep(3)
     assert natd.mapping()["state"] in ("requested", "unsupported"), natd.mapping()
     assert "gateway" not in natd.call("status")["external"]
+    # That is because of what is wrong alone: without it this gateway is believed.
+    wrong.spoil, wrong.other = bytes, None
+    natd.process.remember()
+    natd.wait_mapped("tcp:443", timeout=30)
+    assert natd.call("status")["external"]["gateway"] == "45.0.0.10"
     return wrong, natd
 
 
@@ -609,6 +616,35 @@ def test_natd_pcp_answers_with_wrong_ports(lab):
 
 def test_natd_answers_cut_short(lab):
     believes_nothing(lab, lambda reply: reply[:len(reply) - 3])
+
+
+# ---- the log ----------------------------------------------------------------------------------------
+
+@once
+def test_natd_tells_what_fails(lab):
+    """In the log as it is by default, once: also what another protocol makes up for."""
+    router, _server, host = lan(lab)
+    fake = FakeGateway(lab, router, ROUTER, pcp=True, upnp={}, control={"result": 2})
+    natd = Natd(host, "--map", "tcp:443", "--stun", "45.0.0.99:3478")
+    natd.process.mark = 0
+    natd.wait_mapped("tcp:443", timeout=20)
+    assert natd.mapping()["by"] == "UPnP"
+    told_once(natd, r"tcp 443: PCP: refused: ")
+    natd.process.wait_for_line(r"warning stun: no STUN server answers")
+    natd.call("renew")
+    time.sleep(1)
+    told_once(natd, r"tcp 443: PCP: refused: ")
+    assert fake.asked("pcp", "map")
+
+
+@once
+def test_natd_tells_that_there_is_nothing(lab):
+    _router, _server, host = lan(lab)
+    natd = Natd(host, "--map", "tcp:443")
+    natd.process.mark = 0
+    natd.wait_state("unsupported", 30)
+    line = told_once(natd, r"tcp 443: requested -> unsupported: ")
+    assert " warning " in line and "forward the port by hand" in line, line
 
 
 # ---- falling over ---------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """natd says what is so: behind one NAT, two, or the provider's; and what proves a mapping."""
+import time
+
 from fakes import FakeGateway
 from natd import LAN, Natd, SERVER, WAN, answer, home, home_behind, lan, visit
 from netlab import wait_until
@@ -106,6 +108,42 @@ def test_natd_double_nat_that_looks_mapped(lab):
     m = wait_until("why it is not verified", lambda: (
         x if (x := natd.mapping("udp", 5000)).get("unproven") else None))
     assert m["state"] == "mapped" and m["unproven"], m
+
+
+def test_natd_sees_short_visits(lab):
+    """Of a visit that its client ends nothing stays here; it proves the mapping all the same."""
+    _gateway, host, server = home(lab)
+    answer(host, 443)
+    natd = Natd(host, "--map", "tcp:443")
+    natd.wait_mapped("tcp:443")
+    time.sleep(8)  # by now it looks only now and then
+    assert natd.mapping()["state"] == "mapped"
+    visit(server, "tcp", 443)
+    m = natd.wait_state("verified", 3)
+    assert f"a connection from {SERVER}" in m["proof"] and m["proven_s"] <= 3, m
+    time.sleep(4)
+    assert natd.mapping()["proven_s"] >= 3
+    visit(server, "tcp", 443)
+    wait_until("the second visit renewed the proof", lambda: natd.mapping()["proven_s"] < 2, 3)
+
+
+@once
+def test_natd_visits_from_the_lan_prove_nothing(lab):
+    """Neither a neighbour's nor, by the external address, a hairpin."""
+    gateway, host, neighbour, server = home(lab, hosts=("host", "neighbour"))
+    gateway.router.nft('add rule inet filter postrouting ip saddr 192.168.77.0/24 '
+                       'ip daddr 192.168.77.0/24 masquerade\n')
+    answer(host, 443)
+    natd = Natd(host, "--map", "tcp:443")
+    natd.wait_mapped("tcp:443")
+    for _ in range(5):
+        with neighbour.connect("192.168.77.2", 443) as s:
+            s.sendall(b"x")
+        time.sleep(0.3)
+    time.sleep(3)
+    assert natd.mapping()["state"] == "mapped", natd.mapping()
+    visit(server, "tcp", 443)
+    natd.wait_state("verified", 3)
 
 
 def test_natd_asks_a_relay(lab):

@@ -112,6 +112,9 @@ static void upnp_channel_deadline_passed(struct timer *t, uint64_t now_ms)
 {
 	struct upnp_channel *c = container(t, struct upnp_channel, deadline);
 
+	if (!c->worker)
+		log_warning(AREA, "no worker can be started: this host may be short of processes "
+				  "or memory");
 	upnp_channel_give_up(c, c->worker
 					? "the UPnP worker did not come back in time and was ended"
 					: "no UPnP worker could be started");
