@@ -191,3 +191,23 @@ def test_natd_spaces_its_requests(lab):
     assert not fake.asked("upnp", "AddPortMapping")
     natd.stop()
     assert fake.mappings == {}
+
+
+# ---- other hosts ----------------------------------------------------------------------------------
+
+@once
+def test_natd_maps_for_another_host(lab):
+    """PCP's THIRD_PARTY (RFC 6887 section 13.1): what leads to a host that has no natd itself."""
+    gateway, host, printer, server = home(lab, hosts=("host", "printer"),
+                                          more=["pcp_allow_thirdparty=yes"])
+    answer(printer, 631)
+    natd = Natd(host, file=f"map: [{{protocol: tcp, port: 631, host: {LAN}.3, ipv6: false}}]\n"
+                           "upnp: false\nnatpmp: false\n")
+    m = natd.wait_state("mapped", port=631)
+    assert m["by"] == "PCP" and m["host"] == f"{LAN}.3", m
+    assert gateway.mappings() == {("tcp", 631): f"{LAN}.3:631"}
+    visit(server, "tcp", 631)
+    assert "leads to another host" in wait_until(
+        "why it is not verified", lambda: natd.mapping(port=631).get("unproven"))
+    natd.stop()
+    assert gateway.mappings() == {}

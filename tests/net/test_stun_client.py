@@ -95,6 +95,22 @@ def test_stun_without_nat(lab):
 
 
 @once
+def test_stun_binding_lifetime(lab):
+    """How long the NAT keeps a binding that is not used, found out by waiting."""
+    _, router, host = world(lab, "port-restricted")
+    with router.inside():
+        for name in ("", "_stream"):
+            with open(f"/proc/sys/net/netfilter/nf_conntrack_udp_timeout{name}", "w",
+                      encoding="ascii") as f:
+                f.write("4")
+    # Symmetric from now on, so that a binding that is made anew is another one.
+    router.nft('insert rule inet filter postrouting meta nfproto ipv4 oifname "wan0" '
+               'masquerade fully-random\n')
+    udp = stun(lab, host, SERVER, "--lifetime", "30")["servers"][0]["udp"]
+    assert udp["gone_s"] and udp["gone_s"] <= 15 and (udp["alive_s"] or 0) <= 5, udp
+
+
+@once
 def test_stun_servers_compared(lab):
     """Several servers agree behind a cone, and differ in the port behind a symmetric NAT; a server
     that does not speak RFC 5780 says what it cannot know."""
