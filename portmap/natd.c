@@ -298,8 +298,7 @@ static bool speaks(const struct natd *n)
 /* What mappings have shown. */
 static enum truth_entry entry(const struct natd *n)
 {
-	enum truth_entry best =
-		verify_kept_out(n->verify) ? TRUTH_ENTRY_FAILED : TRUTH_ENTRY_UNTRIED;
+	enum truth_entry best = verify_kept_out(n->verify) ? TRUTH_ENTRY_FAILED : n->outside->entry;
 
 	for (const struct portmap_mapping *m = n->engine.mappings; m; m = m->next) {
 		enum truth_entry one = m->want.transport == PORTMAP_TCP ? TRUTH_ENTRY_VISITED

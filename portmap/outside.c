@@ -24,7 +24,7 @@ static void set_later(struct outside *o)
 
 /* ---- the way behind the gateway ---- */
 
-static void look_behind(struct outside *o, const struct addr *server);
+static void look_on(struct outside *o, const struct addr *server);
 
 static void outside_looked(struct hops *h)
 {
@@ -36,7 +36,24 @@ static void outside_looked(struct hops *h)
 		natd_judge(o->natd);
 	}
 	if (o->look_again && !o->natd->stopping)
-		look_behind(o, &h->to);
+		look_on(o, &h->to);
+}
+
+/* There is no NAT; what keeps out what was not asked for is a firewall. */
+static void outside_surveyed(struct stun_survey *s)
+{
+	struct outside *o = container(s, struct outside, survey);
+	enum stun_filtering filtering = s->discovery.found.filtering;
+
+	o->surveying = false;
+	if (o->looked_for.len > 0) {
+		o->entry = filtering == STUN_FILTERING_UNKNOWN		      ? TRUTH_ENTRY_UNTRIED
+			   : filtering == STUN_FILTERING_ENDPOINT_INDEPENDENT ? TRUTH_ENTRY_ANSWERED
+									      : TRUTH_ENTRY_FAILED;
+		natd_judge(o->natd);
+	}
+	if (o->look_again && !o->natd->stopping)
+		look_on(o, &s->discovery.server);
 }
 
 /* What is behind it is known for this address of outside, and not for too long. */
@@ -46,25 +63,70 @@ static bool is_looked(const struct outside *o, uint64_t now_ms)
 	       now_ms < o->looked_ms + OUTSIDE_LOOK_MS;
 }
 
-/* Where there is no NAT, or no gateway, there is nothing behind. */
-static void look_behind(struct outside *o, const struct addr *server)
+static bool look_behind(struct outside *o, const struct addr *server)
 {
 	const struct portmap_place *place = &o->natd->network.places[PORTMAP_IPV4];
-	uint64_t now_ms = clock_ms(CLOCK_BOOTTIME);
 
-	o->look_again = o->looking;
-	if (o->looking || o->seen_count == 0 || place->gateway.len == 0 ||
-	    addr_same_host(&o->seen[0], &place->source) || is_looked(o, now_ms))
-		return;
 	memset(&o->hops, 0, sizeof o->hops);
 	o->hops.ring = o->natd->ring;
 	o->hops.source = place->source;
 	o->hops.index = place->index;
 	o->hops.to = *server;
 	o->hops.done = outside_looked;
+	return hops_start(&o->hops) == 0;
+}
+
+static bool look_for_firewall(struct outside *o, const struct addr *server)
+{
+	const struct portmap_place *place = &o->natd->network.places[PORTMAP_IPV4];
+
+	memset(&o->survey, 0, sizeof o->survey);
+	o->survey.ring = o->natd->ring;
+	o->survey.source = place->source;
+	o->survey.index = place->index;
+	o->survey.discovery.server = *server;
+	o->survey.discovery.pace = pace;
+	o->survey.discovery.nat = true;
+	o->survey.done = outside_surveyed;
+	return stun_survey_start(&o->survey) == 0;
+}
+
+/* What more is to be known: without a NAT of a firewall, behind a gateway of other routers. */
+static void look_on(struct outside *o, const struct addr *server)
+{
+	const struct portmap_place *place = &o->natd->network.places[PORTMAP_IPV4];
+	bool busy = o->looking || o->surveying, own;
+	uint64_t now_ms = clock_ms(CLOCK_BOOTTIME);
+
+	o->look_again = busy;
+	if (busy || o->seen_count == 0 || is_looked(o, now_ms))
+		return;
+	own = addr_same_host(&o->seen[0], &place->source);
+	if (own ? truth_range_of(&place->source) != TRUTH_PUBLIC : place->gateway.len == 0)
+		return;
 	o->looked_for = o->seen[0];
 	o->looked_ms = now_ms;
-	o->looking = hops_start(&o->hops) == 0;
+	o->behind.len = 0;
+	o->looked = false;
+	o->entry = TRUTH_ENTRY_UNTRIED;
+	if (own)
+		o->surveying = look_for_firewall(o, server);
+	else
+		o->looking = look_behind(o, server);
+}
+
+bool outside_is_busy(const struct outside *o)
+{
+	return o->asking || o->looking || o->surveying;
+}
+
+static void stop_looking(struct outside *o)
+{
+	o->look_again = false;
+	if (o->looking)
+		hops_end(&o->hops);
+	if (o->surveying)
+		stun_survey_end(&o->survey);
 }
 
 /* ---- servers ---- */
@@ -140,7 +202,7 @@ static void outside_round_done(struct stun_round *r)
 	}
 	stun_verdict_compare(heard, r->count, &verdict);
 	if (server)
-		look_behind(o, server);
+		look_on(o, server);
 	outside_conclude(o, &verdict.external, verdict.agreement);
 }
 
@@ -224,9 +286,9 @@ void outside_forget(struct outside *o)
 	o->seen_count = 0;
 	o->silent = false;
 	o->behind.len = o->looked_for.len = 0;
-	o->looked = o->look_again = false;
-	if (o->looking)
-		hops_end(&o->hops);
+	o->looked = false;
+	o->entry = TRUTH_ENTRY_UNTRIED;
+	stop_looking(o);
 	ring_timer_cancel(o->natd->ring, &o->later);
 }
 
@@ -268,14 +330,13 @@ struct outside *outside_new(struct natd *n)
 bool outside_stop(struct outside *o)
 {
 	ring_timer_cancel(o->natd->ring, &o->later);
-	o->again = o->look_again = false;
-	if (o->looking)
-		hops_end(&o->hops);
+	o->again = false;
+	stop_looking(o);
 	if (!o->resolver.closing)
 		resolver_close(&o->resolver);
 	if (o->asking && o->resolving == 0)
 		stun_round_end(&o->round);
-	return !o->asking && !o->looking && resolver_idle(&o->resolver);
+	return !outside_is_busy(o) && resolver_idle(&o->resolver);
 }
 
 void outside_free(struct outside *o)

@@ -11,7 +11,8 @@
  * gateway that is asked about.
  *
  * The routers behind the gateway are looked for (hops.h) when outside sees another address than
- * when that was done last, and every OUTSIDE_LOOK_MS.
+ * when that was done last, and every OUTSIDE_LOOK_MS. Where outside sees this host's own address a
+ * server is asked instead to send from its other one (survey.h): does a firewall let that in?
  */
 #ifndef POSTERN_PORTMAP_OUTSIDE_H
 #define POSTERN_PORTMAP_OUTSIDE_H
@@ -20,6 +21,7 @@
 #include "portmap/hops.h"
 #include "portmap/natd.h"
 #include "stun/client/round.h"
+#include "stun/client/survey.h"
 #include "stun/verdict.h"
 
 #define OUTSIDE_ALONE_MS 30000u
@@ -47,7 +49,10 @@ struct outside {
 	uint64_t looked_ms;	/* and when that was */
 	struct addr behind;	/* see struct truth_facts */
 	bool looked;
-	struct addr address; /* IPv4, port 0; len 0: not known */
+	struct stun_survey survey;
+	bool surveying;
+	enum truth_entry entry; /* of this host's own address */
+	struct addr address;	/* IPv4, port 0; len 0: not known */
 	/* All that they see, each once, port 0; the rest of more is left out. */
 	struct addr seen[TRUTH_SEEN_MAX];
 	size_t seen_count;
@@ -55,6 +60,9 @@ struct outside {
 	enum stun_agreement agreement;
 	uint64_t rounds;
 };
+
+/* Something is asked. */
+bool outside_is_busy(const struct outside *o);
 
 /* NULL without memory. */
 struct outside *outside_new(struct natd *n) MUST_CHECK;

@@ -48,11 +48,16 @@ static bool candidate_read(const char *text, struct addr *out)
 	return addr_parse(place, out) && candidates_address_known(out);
 }
 
-/* With another NAT behind the gateway, what it maps leads nowhere. */
+/* With another NAT behind the gateway, a firewall or a VPN, what it maps leads nowhere. */
 static bool gateway_is_inside(const struct nat_view *v)
 {
-	return strcmp(v->verdict, "double_nat") == 0 || strcmp(v->verdict, "cgnat") == 0 ||
-	       strcmp(v->verdict, "offline") == 0;
+	static const char *const inside[] = {"double_nat", "cgnat",   "filtered",
+					     "vpn",	   "blocked", "offline"};
+
+	for (size_t i = 0; i < sizeof(inside) / sizeof(inside[0]); i++)
+		if (strcmp(v->verdict, inside[i]) == 0)
+			return true;
+	return false;
 }
 
 static void add_those(const struct nat_view *v, enum nat_mapping_state state,

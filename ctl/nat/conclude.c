@@ -68,10 +68,16 @@ static bool any_verified(const json_t *mappings, const char *family)
 }
 
 /* Without a NAT: a firewall lets in answers only. */
-static bool walled_off(const json_t *external, const json_t *behaviour)
+static bool walled_off(const json_t *probe)
 {
+	const json_t *external = json_object_get(probe, "external");
+	const json_t *behaviour = json_object_get(probe, "behaviour");
 	const char *filtering = json_string_value(json_object_get(behaviour, "filtering"));
+	const char *own =
+		json_string_value(json_object_get(json_object_get(probe, "network"), "address"));
 
+	if (is(external, "verdict", "filtered") && own && is(external, "stun", own))
+		return true;
 	return is(external, "verdict", "no_nat") && filtering &&
 	       strcmp(filtering, "endpoint-independent") != 0;
 }
@@ -86,6 +92,10 @@ static const char *meaning_of_held(const json_t *external, bool verified)
 		       "in.";
 	if (is(external, "verdict", "blocked") || is(external, "verdict", "offline"))
 		return "The gateway maps ports, but there is no way to outside.";
+	if (cut_off(external) && verified)
+		return "The gateway maps ports towards another NAT, but something from outside "
+		       "came "
+		       "in all the same: that one leads here.";
 	if (cut_off(external))
 		return "The gateway maps ports, but only towards another NAT: no host outside gets "
 		       "through by that.";
@@ -126,7 +136,7 @@ static void say_of_mappings(json_t *meaning, const json_t *probe, bool held)
 {
 	const json_t *external = json_object_get(probe, "external");
 
-	if (walled_off(external, json_object_get(probe, "behaviour")))
+	if (walled_off(probe))
 		say(meaning, "This host's own address is what outside sees, but a firewall lets in "
 			     "only answers: allow the port in it.");
 	else if (is(external, "verdict", "no_nat"))
@@ -166,8 +176,9 @@ static void say_of_behaviour(json_t *meaning, const json_t *behaviour, bool reac
 static enum nat_outcome outcome_of(const json_t *probe, bool held)
 {
 	const json_t *external = json_object_get(probe, "external");
+	bool verified = any_verified(json_object_get(probe, "mappings"), "ipv4");
 
-	if (walled_off(external, json_object_get(probe, "behaviour")))
+	if (walled_off(probe))
 		return NAT_UNREACHED;
 	if (is(external, "verdict", "no_nat"))
 		return NAT_REACHED;
@@ -175,13 +186,17 @@ static enum nat_outcome outcome_of(const json_t *probe, bool held)
 	    !json_is_true(json_object_get(json_object_get(probe, "network"), "up")))
 		return NAT_NO_WAY;
 	if (cut_off(external))
-		return NAT_UNREACHED;
+		return held && verified &&
+				       (is(external, "verdict", "double_nat") ||
+					is(external, "verdict", "cgnat"))
+			       ? NAT_REACHED
+			       : NAT_UNREACHED;
 	if (!held)
 		return is(external, "verdict", "plausible") && !json_object_get(external, "gateway")
 			       ? NAT_UNPROVEN
 			       : NAT_UNREACHED;
 	return is(external, "verdict", "one_nat") || is(external, "verdict", "several_exits") ||
-			       any_verified(json_object_get(probe, "mappings"), "ipv4")
+			       verified
 		       ? NAT_REACHED
 		       : NAT_UNPROVEN;
 }

@@ -102,8 +102,8 @@ static bool all_settled(const struct natd *n)
 {
 	if (n->stage == NATD_AWAY)
 		return true; /* there is no network */
-	if (n->stage != NATD_HERE || portmap_engine_probing(&n->engine) || n->outside->asking ||
-	    n->outside->looking)
+	if (n->stage != NATD_HERE || portmap_engine_probing(&n->engine) ||
+	    outside_is_busy(n->outside))
 		return false;
 	for (const struct portmap_mapping *m = n->engine.mappings; m; m = m->next)
 		if (!trial_settled(n, m))

@@ -281,6 +281,11 @@ static void judge_public(const struct truth_facts *f, struct truth *out)
 			"STUN servers see different addresses, %s: there are several ways out, and "
 			"mappings are at the gateway's, %s",
 			seen_text(f, seen), gateway);
+	} else if (f->entry == TRUTH_ENTRY_VISITED) {
+		conclude(out, TRUTH_SEVERAL_EXITS, "",
+			 "outside sees %s, but what was sent to the gateway's address %s came in: "
+			 "there are several ways out, and mappings are at that one",
+			 seen_text(f, seen), gateway);
 	} else if (is_ipv4(&f->behind)) {
 		snprintf(said, sizeof said, "outside sees %s, but the gateway gives %s",
 			 seen_text(f, seen), gateway);

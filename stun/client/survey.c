@@ -126,6 +126,7 @@ static int find_source(const struct addr *server, struct addr *out)
 	return 0;
 }
 
+/* #syscalls:natd getsockname */
 static int open_sockets(struct stun_survey *s)
 {
 	struct addr at = s->source, local = {.len = sizeof(local.v6)};

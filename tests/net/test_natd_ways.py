@@ -6,7 +6,7 @@ import os
 from fakes import FakeGateway
 from natd import LAN, Natd, SERVER, WAN, home, home6, lan
 from netlab import wait_until
-from runner import once
+from runner import limit, once
 from test_nat_command import told
 from test_natd_network import tunnel
 from test_stun_client import OTHER, coturn
@@ -192,3 +192,72 @@ def test_natd_way_by_two_lines(lab):
     natd = Natd(host, *both, name="second")
     said = judged(natd, "filtered")
     assert WAN in said["sentence"] and "45.0.0.20" in said["sentence"], said
+
+
+# What the gateway says of its external address; what is said of that, and how a probe ends. Outside
+# sees the router's own address, and nothing is behind it.
+TOLD = (
+    ("192.168.178.20", "double_nat", "192.168.178.20 is private", "bridge mode", 4),
+    ("10.1.2.3", "double_nat", "10.1.2.3 is private", "if the outer router is yours", 4),
+    ("100.64.3.4", "cgnat", "share among customers", "ask the provider", 4),
+    ("192.0.0.2", "cgnat", "DS-Lite", "ask the provider", 4),
+    ("169.254.7.7", "double_nat", "not one of the internet", "if the outer router is yours", 4),
+    ("45.9.9.9", "double_nat", "but the gateway gives 45.9.9.9", "if the outer router is yours", 4),
+    (WAN, "one_nat", "the gateway's external address", "", 0),
+)
+
+
+@once
+@limit(180)
+def test_natd_way_behind_what_the_gateway_tells(lab):
+    """One gateway that tells one address after the other."""
+    router, server, host = lan(lab)
+    coturn(lab, server, SERVER)
+    fake = FakeGateway(lab, router, ROUTER, pcp=True, natpmp=True, control={"external": WAN})
+    for n, (external, verdict, sentence, advice, code) in enumerate(TOLD):
+        fake.control.external = external
+        natd = Natd(host, "--map", "udp:5000", *STUN, name=f"natd{n}")
+        natd.wait_mapped("udp:5000")
+        said = judged(natd, verdict)
+        assert sentence in said["sentence"] and advice in said.get("advice", ""), said
+        assert bool(said.get("advice")) == bool(advice), said
+        told(host, "probe", "--socket", natd.socket, code=code)
+        natd.stop()
+
+
+@once
+def test_natd_way_by_a_link_behind_a_nat(lab):
+    """A modem's link: our address is a private one, or one that a provider shares among customers."""
+    for lan_of, sentence in (("10.77.7", "NAT is at the provider's end"),
+                             ("100.64.7", "share among customers")):
+        with type(lab)(lab.build, lab.engine, lab.name) as own:
+            own.internet()
+            server = own.public("server", SERVER)
+            coturn(own, server, SERVER)
+            router, host = own.home("isp", WAN, lan_of, ["host"])
+            router.ip("route", "add", "default", "via", SERVER)
+            with router.inside():
+                with open("/proc/sys/net/ipv4/conf/lan0/proxy_arp", "w", encoding="ascii") as f:
+                    f.write("1")
+            host.ip("route", "del", "default")
+            host.ip("route", "add", "default", "dev", "eth0", "scope", "link")
+            natd = Natd(host, "--map", "tcp:443", *STUN)
+            said = judged(natd, "cgnat")
+            assert sentence in said["sentence"] and "bridge" not in said["advice"], said
+            told(host, "probe", "--socket", natd.socket, *STUN, code=4)
+            natd.stop()
+
+
+@once
+def test_natd_way_of_a_silent_gateway(lab):
+    """It speaks nothing: said with what outside sees, and without."""
+    _router, server, host = lan(lab)
+    coturn(lab, server, SERVER)
+    for n, (stun, sentence, advice) in enumerate((
+            (STUN, f"outside sees {WAN}; the gateway {ROUTER} does not tell", "by hand"),
+            ((), f"the gateway {ROUTER} does not tell its external address", "name a STUN server"))):
+        natd = Natd(host, "--map", "tcp:443", *stun, name=f"natd{n}")
+        natd.wait_state("unsupported", 30)
+        said = judged(natd, "unknown")
+        assert sentence in said["sentence"] and advice in said["advice"], said
+        natd.stop()

@@ -843,6 +843,41 @@ static void what_stun_servers_see_is_judged(void **state)
 	natd_scene_end(w);
 }
 
+/* Two servers that see two addresses are no silence: both are told. */
+static void servers_that_disagree_are_told(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, "");
+	struct endpoint *servers = w->natd.config.stun.items, both[2];
+	struct addr at;
+	struct fake_stun other;
+	json_t *status, *seen;
+
+	natd_scene_await(w, MAPPING_VERIFIED);
+	fake_stun_open(&other, w->f, 11);
+	assert_true(addr_from_literal("45.0.0.20", 0, &other.seen));
+	at = fake_stun_address(&other);
+	both[0] = both[1] = servers[0];
+	addr_format_host(&at, both[1].host);
+	both[1].port = addr_port(&at);
+	w->natd.config.stun.items = both;
+	w->natd.config.stun.count = 2;
+	outside_configure(w->natd.outside);
+	await_that(w, w->natd.truth.verdict == TRUTH_SEVERAL_EXITS);
+	assert_false(w->natd.outside->silent);
+	status = natd_scene_ask(w, "status", "{}");
+	seen = json_object_get(json_object_get(status, "external"), "stun_seen");
+	assert_int_equal(json_array_size(seen), 2);
+	assert_string_equal(json_string_value(json_array_get(seen, 0)), "45.0.0.10");
+	assert_string_equal(json_string_value(json_array_get(seen, 1)), "45.0.0.20");
+	json_decref(status);
+	w->natd.config.stun.items = servers;
+	w->natd.config.stun.count = 1;
+	outside_configure(w->natd.outside);
+	await_that(w, w->natd.truth.verdict == TRUTH_ONE_NAT);
+	fake_stun_close(&other, w->f);
+	natd_scene_end(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -874,6 +909,7 @@ int main(void)
 		RING_TEST(the_file_may_name_the_gateway),
 		RING_TEST(in_a_container_it_is_said_where_to_run),
 		RING_TEST(what_stun_servers_see_is_judged),
+		RING_TEST(servers_that_disagree_are_told),
 	};
 
 	return RING_TESTS_RUN(tests);

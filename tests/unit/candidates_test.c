@@ -69,12 +69,13 @@ static void what_leads_nowhere_is_not_told(void **state)
 
 static void behind_another_nat_only_what_is_proven(void **state)
 {
-	static const char *const inside[] = {"double_nat", "cgnat", "offline"};
+	static const char *const inside[] = {"double_nat", "cgnat",   "filtered",
+					     "vpn",	   "blocked", "offline"};
 
 	add("192.168.1.2:1", NAT_MAPPING_MAPPED);
 	add("45.0.0.10:2", NAT_MAPPING_VERIFIED);
 	add("[2001:db8::7]:3", NAT_MAPPING_MAPPED);
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof(inside) / sizeof(inside[0]); i++) {
 		strcpy(view.verdict, inside[i]);
 		assert_told("tcp:45.0.0.10:2 tcp:[2001:db8::7]:3");
 	}

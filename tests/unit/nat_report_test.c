@@ -252,7 +252,8 @@ static void test_conclusions(void **state)
 		 "what was sent to one from outside did not"},
 		{"vpn", HELD, "null", NAT_UNREACHED, "is answered through the VPN, and lost."},
 		{"double_nat", HELD, "null", NAT_UNREACHED, "only towards another NAT"},
-		{"double_nat", VERIFIED, "null", NAT_UNREACHED, "only towards another NAT"},
+		{"double_nat", VERIFIED, "null", NAT_REACHED, "came in all the same"},
+		{"vpn", VERIFIED, "null", NAT_UNREACHED, "is answered through the VPN, and lost."},
 		{"cgnat", HELD, symmetric, NAT_UNREACHED, "The external port changes."},
 		{"cgnat", REFUSED, "null", NAT_UNREACHED,
 		 "No port can be mapped here: no host outside"},
@@ -307,6 +308,23 @@ static void test_servers_disagree(void **state)
 	assert_has(text, "  verdict      several ways out: it is so\n");
 	free(text);
 	json_decref(status);
+}
+
+/* natd itself has found that a firewall keeps out what is sent to a public address. */
+static void test_walled_off(void **state)
+{
+	json_t *probe =
+		parse("{\"by\": \"trial\", \"network\": {\"up\": true, \"interface\": \"ppp0\", "
+		      "\"address\": \"45.0.0.9\"}, \"protocols\": [], \"mappings\": [], " VERDICT(
+			      "filtered") "}");
+	char *text;
+
+	assert_int_equal(nat_conclude(probe), NAT_UNREACHED);
+	text = printed(nat_report_probe, probe, 0);
+	assert_has(text, "  network      ppp0: 45.0.0.9, a link without a gateway\n");
+	assert_has(text, "a firewall lets in only answers: allow the port in it.");
+	free(text);
+	json_decref(probe);
 }
 
 static void test_no_network(void **state)
@@ -404,6 +422,7 @@ int main(void)
 		cmocka_unit_test(test_narrow),
 		cmocka_unit_test(test_conclusions),
 		cmocka_unit_test(test_servers_disagree),
+		cmocka_unit_test(test_walled_off),
 		cmocka_unit_test(test_no_network),
 		cmocka_unit_test(test_one_screen),
 		cmocka_unit_test(test_events),

@@ -543,6 +543,15 @@ static const struct topology topologies[] = {
 	 .sentence = "the gateway says that it has no usable external address: it is not "
 		     "connected, or another NAT is behind it",
 	 .advice = EITHER},
+	{.what = "two lines, by one of which a visitor came",
+	 AT_HOME,
+	 .gateway = "45.0.0.10",
+	 .seen = "45.0.0.20",
+	 .entry = TRUTH_ENTRY_VISITED,
+	 .verdict = TRUTH_SEVERAL_EXITS,
+	 .sentence = "outside sees 45.0.0.20, but what was sent to the gateway's address 45.0.0.10 "
+		     "came in: there are several ways out, and mappings are at that one",
+	 .advice = ""},
 	{.what = "IPv6 alone",
 	 .ipv6 = true,
 	 .verdict = TRUTH_IPV6_ONLY,
