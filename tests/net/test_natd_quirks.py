@@ -355,7 +355,6 @@ def same_port(lab, **speaks):
     return fake, natd
 
 
-@once
 def test_natd_upnp_leads_to_another_port(lab):
     fake, natd = same_port(lab, upnp={})
     shown = lab.hosts["host"].run([f"{lab.build}/postern", "nat", "status", "--socket", natd.socket],
@@ -365,28 +364,24 @@ def test_natd_upnp_leads_to_another_port(lab):
     assert not fake.mappings
 
 
-@once
 def test_natd_upnp_leads_to_another_port_for_good(lab):
     fake, natd = same_port(lab, upnp={"only_permanent": 725})
     natd.stop()
     assert not fake.mappings
 
 
-@once
 def test_natd_pcp_leads_to_another_port(lab):
     fake, natd = same_port(lab, pcp=True)
     natd.stop()
     assert not fake.mappings
 
 
-@once
 def test_natd_natpmp_leads_to_another_port(lab):
     fake, natd = same_port(lab, natpmp=True)
     natd.stop()
     assert not fake.mappings
 
 
-@once
 def test_natd_what_is_not_taken_back_is_told(lab):
     """The gateway refuses the deletion: people are told what to close, and at the end it is tried
     again."""
@@ -402,7 +397,6 @@ def test_natd_what_is_not_taken_back_is_told(lab):
     assert not fake.mappings
 
 
-@once
 def test_natd_what_a_natd_left_astray_is_found(lab):
     """It ended without a word: the next one knows its own, and does not call it another's."""
     router, _server, host = lan(lab)
@@ -426,13 +420,11 @@ def answers_probes_only(lab, **speaks):
     return fake, natd
 
 
-@once
 def test_natd_pcp_and_natpmp_answer_probes_only(lab):
     _fake, natd = answers_probes_only(lab, pcp=True, natpmp=True)
     natd.wait_mapped(*(f"udp:{port}" for port in range(5000, 5010)), timeout=10)
 
 
-@once
 def test_natd_pcp_does_not_renew_while_the_lease_runs(lab):
     """Mapped until it ends, with the reason beside; then it is made anew at once."""
     fake, natd = fake_home(lab, pcp=True, control={"lifetime": 12})
@@ -450,7 +442,6 @@ def test_natd_pcp_does_not_renew_while_the_lease_runs(lab):
     natd.wait_mapped("tcp:443")
 
 
-@once
 def test_natd_two_pcp_servers_in_turn(lab):
     """A pair whose members answer in turn, each with an epoch of its own: told once, and no flood."""
     router, _server, host = lan(lab)
