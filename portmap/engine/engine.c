@@ -198,12 +198,39 @@ void engine_keep(struct portmap_engine *e, struct portmap_mapping *m)
 	mapping_new_round(m);
 }
 
+/* This host has another mapping of that port inside. */
+static bool another_leads_to(const struct portmap_engine *e, const struct portmap_mapping *m,
+			     uint16_t port)
+{
+	for (const struct portmap_mapping *x = e->mappings; x; x = x->next)
+		if (x != m && x->want.transport == m->want.transport &&
+		    x->want.family == m->want.family && x->want.internal == port)
+			return true;
+	return false;
+}
+
+/* The answer to what is asked will not be heard: a gateway that maps a port to the same one inside
+ * only may have done that. */
+static void may_be_astray(const struct portmap_engine *e, struct portmap_mapping *m)
+{
+	struct portmap_request r;
+
+	if (m->step != MAPPING_ASKING || m->ask_port == m->want.internal ||
+	    another_leads_to(e, m, m->ask_port))
+		return;
+	mapping_request(m, &e->source[m->want.family], &r);
+	m->astray = (struct mapping_astray){
+		.there = true, .maybe = true, .inside = r.internal, .outside = r.external};
+	addr_set_port(&m->astray.inside, m->ask_port);
+}
+
 void engine_let_go(struct portmap_engine *e, struct portmap_mapping *m)
 {
 	if (m->step != MAPPING_ASKING && !mapping_held(m))
 		return;
 	if (m->step == MAPPING_RENEWING)
 		maybe_left_over(e, m);
+	may_be_astray(e, m);
 	engine_forget(e, m); /* what was asked for may be granted all the same */
 	take_step(m, MAPPING_LEAVING, engine_now(e));
 }
@@ -232,7 +259,7 @@ static void engine_left_open(const struct portmap_mapping *m)
 
 void engine_await_network(struct portmap_engine *e, struct portmap_mapping *m, const char *why)
 {
-	if (m->astray.there)
+	if (m->astray.there && !m->astray.maybe)
 		engine_left_open(m);
 	take_step(m, MAPPING_WAITING, MAPPING_NEVER);
 	if (m->kept && m->wanted)
@@ -766,9 +793,9 @@ static void answer_failed(struct portmap_engine *e, struct portmap_mapping *m,
  * well, since a gateway may keep both. */
 static void answer_unmapped(struct portmap_engine *e, struct portmap_mapping *m, bool ok)
 {
-	if (!m->astray.there || (ok && m->astray.first_gone)) {
+	if (!m->astray.there || (m->astray.first_gone && (ok || m->astray.maybe))) {
 		step_gone(e, m);
-	} else if (ok) {
+	} else if (ok || m->astray.maybe) {
 		m->astray.first_gone = true;
 		take_step(m, MAPPING_LEAVING, engine_now(e));
 	} else {

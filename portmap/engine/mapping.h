@@ -60,6 +60,7 @@ struct mapping_leftover {
 struct mapping_astray {
 	bool there;
 	bool first_gone;     /* what it made is, what was asked for may not be: deleted as well */
+	bool maybe;	     /* its answer was not waited for: what it may have made */
 	struct addr inside;  /* where the gateway leads */
 	struct addr outside; /* and from which place */
 	unsigned tries;	     /* deletions that were not done */

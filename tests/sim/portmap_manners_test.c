@@ -110,6 +110,25 @@ static void at_the_end_nothing_of_it_is_left(void **state)
 	world_free(w);
 }
 
+/* Its answer comes too late to be heard. */
+static void at_the_end_nothing_is_left_of_what_was_only_asked_for(void **state)
+{
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) {
+		struct world *w = ssh_home((enum portmap_protocol)p);
+
+		world_answer_after(w, (enum portmap_protocol)p, 200);
+		world_pass(w, 330); /* there, waited for better ones, and asked */
+		assert_int_equal(world_first(w)->step, MAPPING_ASKING);
+		world_add_entry(w, PORTMAP_TCP, PORTMAP_IPV4, 8443, OURS); /* to 8443 inside */
+		portmap_engine_leave(&w->engine, true, world_nothing, "stopping");
+		world_pass(w, SECONDS);
+		assert_int_equal(w->left, 1);
+		assert_int_equal(world_entries(w, OURS), 0);
+		assert_int_equal(w->fakes[p].unmaps, 2);
+		world_free(w);
+	}
+}
+
 static void what_is_never_taken_back_does_not_hold_up_the_end(void **state)
 {
 	struct world *w = ssh_home(PORTMAP_UPNP);
@@ -462,6 +481,7 @@ int main(void)
 		cmocka_unit_test(what_leads_elsewhere_goes_back_at_once),
 		cmocka_unit_test(what_is_not_taken_back_is_told_and_tried_again),
 		cmocka_unit_test(at_the_end_nothing_of_it_is_left),
+		cmocka_unit_test(at_the_end_nothing_is_left_of_what_was_only_asked_for),
 		cmocka_unit_test(what_is_never_taken_back_does_not_hold_up_the_end),
 		cmocka_unit_test(what_is_no_longer_wanted_ends),
 		cmocka_unit_test(another_protocol_may_lead_where_it_should),
