@@ -526,6 +526,34 @@ static void a_worker_that_talks_nonsense_is_replaced(void **state)
 	end(w);
 }
 
+/* While it is there its address alone is asked for; what does not answer to that is looked at, and
+ * a probe that comes in between is not forgotten. */
+static void the_external_address_is_asked_for_alone(void **state)
+{
+	struct upnp_world *w = begin(state);
+	struct addr other = outside("45.0.0.77");
+
+	w->driver->ask_external(w->driver); /* nobody is there to be asked */
+	probe(w);
+	assert_int_equal(script->asked[UPNP_ADDRESS], 0);
+	script->answers[UPNP_ADDRESS].external = outside("45.0.0.10");
+	w->driver->ask_external(w->driver);
+	w->driver->ask_external(w->driver); /* harmless while it does */
+	run_for(w->f, 500);
+	assert_int_equal(script->asked[UPNP_ADDRESS], 1);
+	assert_int_equal(w->moved, 0);
+	script->answers[UPNP_ADDRESS].external = other;
+	w->driver->ask_external(w->driver);
+	run_for(w->f, 500);
+	assert_int_equal(w->moved, 1);
+	assert_true(addr_same_host(&w->external, &other));
+	assert_int_equal(script->asked[UPNP_INSPECT], 1);
+	w->driver->ask_external(w->driver);
+	w->driver->probe(w->driver);
+	await_count(w, &w->available, 2);
+	end(w);
+}
+
 /* ---- mappings ---- */
 
 static void a_mapping_is_made_and_deleted(void **state)
@@ -941,6 +969,7 @@ int main(void)
 		RING_TEST(without_a_device_it_is_told_why),
 		RING_TEST(a_device_that_kills_the_worker_is_avoided),
 		RING_TEST(a_worker_that_talks_nonsense_is_replaced),
+		RING_TEST(the_external_address_is_asked_for_alone),
 		RING_TEST(a_mapping_is_made_and_deleted),
 		RING_TEST(a_low_port_is_not_asked_for_by_chance),
 		RING_TEST(refusals_and_silence_differ),

@@ -97,6 +97,10 @@ static void test_requests(void **state)
 	r = full_request(UPNP_UNPINHOLE);
 	strcpy(r.uid, "65535");
 	same_request(&r);
+	r = full_request(UPNP_LOOK);
+	r.external_port = 8443;
+	strcpy(r.shown, "Postern");
+	same_request(&r);
 }
 
 static void same_answer(enum upnp_duty duty, const struct upnp_answer *a)
@@ -155,6 +159,19 @@ static void test_answers(void **state)
 	a.lease_s = 0;
 	strcpy(a.shown, "Postern");
 	same_answer(UPNP_MAP, &a);
+
+	for (unsigned there = 0; there < 2; there++) {
+		a = empty;
+		a.number = 9;
+		a.ok = true;
+		a.there = there;
+		same_answer(UPNP_LOOK, &a);
+	}
+	a = empty;
+	a.number = 9;
+	a.ok = true;
+	assert_true(addr_from_literal("45.0.0.10", 0, &a.external));
+	same_answer(UPNP_ADDRESS, &a);
 }
 
 static void refused(enum upnp_duty duty, const char *line)
