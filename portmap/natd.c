@@ -332,6 +332,16 @@ static void advise_in_container(struct natd *n)
 	n->told_contained = true;
 }
 
+/* Once nothing is looked at any more, so that the log has one sentence, and a true one. */
+static void log_verdict(struct natd *n)
+{
+	if (outside_is_busy(n->outside) || n->truth.verdict == n->logged)
+		return;
+	n->logged = n->truth.verdict;
+	log_at(truth_cuts_off(n->logged) ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "portmap",
+	       "%s%s%s", n->truth.sentence, n->truth.advice[0] ? ": " : "", n->truth.advice);
+}
+
 void natd_judge(struct natd *n)
 {
 	const struct outside *o = n->outside;
@@ -359,6 +369,7 @@ void natd_judge(struct natd *n)
 	memcpy(facts.tunnel, n->network.tunnel, sizeof facts.tunnel);
 	truth_judge(&facts, &n->truth);
 	advise_in_container(n);
+	log_verdict(n);
 	now = n->truth.verdict;
 	if (now == before.verdict) {
 		/* Its sentence names addresses, which may be others. */
@@ -366,8 +377,6 @@ void natd_judge(struct natd *n)
 			natd_control_verdict_changed(n->control);
 		return;
 	}
-	log_at(truth_cuts_off(now) ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "portmap", "%s%s%s",
-	       n->truth.sentence, n->truth.advice[0] ? ": " : "", n->truth.advice);
 	natd_control_verdict_changed(n->control);
 }
 

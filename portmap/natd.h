@@ -75,6 +75,7 @@ struct natd {
 	uint64_t due_ms; /* of the engine */
 	uint64_t asleep_ms, started_ms, close_ms;
 	struct truth truth;
+	enum truth_verdict logged; /* what the log has last said of it */
 	bool told_contained;
 	struct outside *outside;
 	struct verify *verify;

@@ -24,7 +24,7 @@ static void set_later(struct outside *o)
 
 /* ---- the way behind the gateway ---- */
 
-static void look_on(struct outside *o, const struct addr *server);
+static void look_on(struct outside *o, struct addr server);
 
 static void outside_looked(struct hops *h)
 {
@@ -36,7 +36,7 @@ static void outside_looked(struct hops *h)
 		natd_judge(o->natd);
 	}
 	if (o->look_again && !o->natd->stopping)
-		look_on(o, &h->to);
+		look_on(o, h->to);
 }
 
 /* There is no NAT; what keeps out what was not asked for is a firewall. */
@@ -53,7 +53,7 @@ static void outside_surveyed(struct stun_survey *s)
 		natd_judge(o->natd);
 	}
 	if (o->look_again && !o->natd->stopping)
-		look_on(o, &s->discovery.server);
+		look_on(o, s->discovery.server);
 }
 
 /* What is behind it is known for this address of outside, and not for too long. */
@@ -92,7 +92,7 @@ static bool look_for_firewall(struct outside *o, const struct addr *server)
 }
 
 /* What more is to be known: without a NAT of a firewall, behind a gateway of other routers. */
-static void look_on(struct outside *o, const struct addr *server)
+static void look_on(struct outside *o, struct addr server)
 {
 	const struct portmap_place *place = &o->natd->network.places[PORTMAP_IPV4];
 	bool busy = o->looking || o->surveying, own;
@@ -110,9 +110,9 @@ static void look_on(struct outside *o, const struct addr *server)
 	o->looked = false;
 	o->entry = TRUTH_ENTRY_UNTRIED;
 	if (own)
-		o->surveying = look_for_firewall(o, server);
+		o->surveying = look_for_firewall(o, &server);
 	else
-		o->looking = look_behind(o, server);
+		o->looking = look_behind(o, &server);
 }
 
 bool outside_is_busy(const struct outside *o)
@@ -202,7 +202,7 @@ static void outside_round_done(struct stun_round *r)
 	}
 	stun_verdict_compare(heard, r->count, &verdict);
 	if (server)
-		look_on(o, server);
+		look_on(o, *server);
 	outside_conclude(o, &verdict.external, verdict.agreement);
 }
 

@@ -195,10 +195,7 @@ static enum nat_outcome outcome_of(const json_t *probe, bool held)
 		return is(external, "verdict", "plausible") && !json_object_get(external, "gateway")
 			       ? NAT_UNPROVEN
 			       : NAT_UNREACHED;
-	return is(external, "verdict", "one_nat") || is(external, "verdict", "several_exits") ||
-			       verified
-		       ? NAT_REACHED
-		       : NAT_UNPROVEN;
+	return is(external, "verdict", "one_nat") || verified ? NAT_REACHED : NAT_UNPROVEN;
 }
 
 enum nat_outcome nat_conclude(json_t *probe)

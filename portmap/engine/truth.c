@@ -359,7 +359,13 @@ static void judge_link(const struct truth_facts *f, struct truth *out)
 	char own[ADDR_TEXT_BYTES], seen[SEEN_BYTES];
 
 	host_text(&f->own, own);
-	if (f->seen_count > 0)
+	if (f->seen_count == 0 && f->stun_silent)
+		conclude(
+			out, TRUTH_BLOCKED, "see whether the link is connected, and lets UDP out",
+			"this host's own address on its link is %s, which is not a public one, and "
+			"no STUN server answers: UDP does not get out, or the line is down",
+			own);
+	else if (f->seen_count > 0)
 		conclude(out, TRUTH_CGNAT, advice_provider,
 			 "outside sees %s, and this host's own address on its link is %s: the NAT "
 			 "is "

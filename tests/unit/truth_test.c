@@ -502,6 +502,15 @@ static const struct topology topologies[] = {
 	 .sentence = "this host's own address on its link, 10.64.9.9, is not a public one: a NAT "
 		     "is at the provider's end, and no gateway is here that could map ports",
 	 .advice = PROVIDER},
+	{.what = "a modem's link that is down",
+	 .own = "10.64.9.9",
+	 .seen = "silent",
+	 .mute = true,
+	 .verdict = TRUTH_BLOCKED,
+	 .sentence =
+		 "this host's own address on its link is 10.64.9.9, which is not a public one, and "
+		 "no STUN server answers: UDP does not get out, or the line is down",
+	 .advice = "see whether the link is connected, and lets UDP out"},
 	{.what = "464XLAT on this host",
 	 .own = "192.0.0.4",
 	 .seen = "45.0.0.10",
