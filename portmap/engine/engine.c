@@ -592,9 +592,10 @@ static void answer_give_back(struct portmap_engine *e, struct portmap_mapping *m
 	struct portmap_request asked;
 
 	snprintf(why, sizeof why,
-		 "the gateway has port %u for another host and offers %u; ask for another one, or "
-		 "take any with external: any",
-		 m->want.external, addr_port(place));
+		 "the gateway offers port %u in place of %u, which is another host's or not "
+		 "allowed; "
+		 "ask for another one, or take any with external: any%s",
+		 addr_port(place), m->want.external, portmap_low_port_hint(m->want.external));
 	mapping_move(e, m);
 	mapping_request(m, &e->source[m->want.family], &asked);
 	m->astray = (struct mapping_astray){
