@@ -246,9 +246,10 @@ static void earlier_connections_are_no_proof(void **state)
 	socket_add(2, OWN ":8443", "8.8.4.4:50001"); /* the same host, a new connection */
 	look_now(f, w);
 	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
-	/* The gateway restarted; the same connections are carried on. */
+	/* The gateway restarted; the same connections are carried on, and one came in meanwhile. */
 	w->mapping.state = MAPPING_MAPPED;
 	w->mapping.mapped_ms++;
+	socket_add(3, OWN ":8443", "8.8.4.4:50003");
 	look_now(f, w);
 	assert_int_equal(w->mapping.state, MAPPING_MAPPED);
 	/* Another mapping's list is not this one's. */
@@ -637,6 +638,7 @@ static void a_udp_proof_is_renewed_and_falls(void **state)
 	struct fake_stun s;
 	struct verify_world *w = begin_udp(f, &s);
 	char other[ADDR_TEXT_BYTES];
+	unsigned changes;
 	uint64_t first_ms;
 
 	check(f, w);
@@ -654,6 +656,14 @@ static void a_udp_proof_is_renewed_and_falls(void **state)
 	run_for(f, 5000);
 	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
 	assert_true(w->mapping.proven_ms > first_ms + RECHECK_MS);
+	changes = s.changes;
+	s.deaf_to_changes = true;
+	while (s.changes == changes)
+		run_for(f, 100);
+	run_for(f, 2000); /* another one has failed, which is the first in a row again */
+	assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
+	s.deaf_to_changes = false;
+	run_for(f, 5000);
 	s.deaf_to_changes = true;
 	w->mapping.step = MAPPING_RENEWING; /* the engine does no more than tell */
 	run_for(f, RECHECK_MS + 8000);
