@@ -129,3 +129,12 @@ def test_natd_asks_by_name_of_user(lab):
     run(host, natd, nobody, "map", "tcp:8000", "--lease", "1h")
     run(host, natd, 1, "map", "tcp:8001", "--lease", "1h")
     wait_until("both", lambda: set(gateway.mappings()) == {("tcp", 8000), ("tcp", 8001)})
+
+
+def test_natd_asks_names_are_read_again(lab):
+    """A sealed natd finds users and groups by their names, and tells those that it does not find."""
+    _gateway, host, _server = home(lab)
+    natd = Natd(host, file="allow: [{user: nobody}]\n")
+    natd.reload("allow: [{group: daemon}, {user: no-such-user}]\n")
+    natd.process.wait_for_line(r"allow\[1\]: there is no user no-such-user")
+    assert natd.count_lines(r"there is no group") == 0
