@@ -35,6 +35,33 @@ static struct entry *entry_of(struct world *w, const struct portmap_request *r, 
 	return NULL;
 }
 
+/*
+ * What a deletion is for. PCP names a mapping by its port inside and its nonce (RFC 6887 section
+ * 15), NAT-PMP by its port inside alone (RFC 6886 section 3.4); the port outside counts for
+ * neither. UPnP names that one.
+ */
+static struct entry *entry_to_delete(struct world *w, const struct portmap_request *r,
+				     enum portmap_protocol by)
+{
+	enum portmap_family f = r->internal.sa.sa_family == AF_INET6 ? PORTMAP_IPV6 : PORTMAP_IPV4;
+
+	if (by == PORTMAP_UPNP)
+		return entry_of(w, r, addr_port(&r->external));
+	for (size_t i = 0; i < ENTRIES; i++) {
+		struct entry *e = &w->table[i];
+
+		if (!e->used || e->expires_ms <= w->now_ms || e->host != OURS ||
+		    e->transport != r->transport || e->family != f ||
+		    e->internal != addr_port(&r->internal))
+			continue;
+		if (by == PORTMAP_PCP && e->by == PORTMAP_PCP &&
+		    memcmp(e->nonce, r->nonce, sizeof e->nonce) != 0)
+			continue;
+		return e;
+	}
+	return NULL;
+}
+
 struct entry *world_add_entry(struct world *w, enum portmap_transport t, enum portmap_family f,
 			      uint16_t external, int host)
 {
@@ -43,7 +70,10 @@ struct entry *world_add_entry(struct world *w, enum portmap_transport t, enum po
 
 		if (e->used)
 			continue;
-		*e = (struct entry){true, t, f, external, external, host, UINT64_MAX, PORTMAP_PCP};
+		*e = (struct entry){true, t,	      f,	   external, external,
+				    host, UINT64_MAX, PORTMAP_PCP, {0}};
+		if (host == OURS && w->engine.mappings)
+			memcpy(e->nonce, w->engine.mappings->want.nonce, sizeof e->nonce);
 		return e;
 	}
 	fail_msg("the table is full");
@@ -120,6 +150,7 @@ static void map_at_gateway(struct fake *k, const struct portmap_request *r)
 		return;
 	}
 	e->by = p;
+	memcpy(e->nonce, r->nonce, sizeof e->nonce);
 	e->internal = k->leads_to_same_port ? port : addr_port(&r->internal);
 	e->expires_ms = k->permanent_only ? UINT64_MAX : w->now_ms + lifetime_s * SECONDS;
 	if (r->internal.sa.sa_family == AF_INET6)
@@ -176,7 +207,7 @@ static void deliver(struct message *m)
 		h->seen(h, p, r.id, e && e->host == OURS);
 		return;
 	case UNMAPPED:
-		e = entry_of(w, &r, addr_port(&r.external));
+		e = entry_to_delete(w, &r, p);
 		if (k->there && e && e->host == OURS && !k->keeps_all)
 			e->used = false;
 		h->unmapped(h, p, r.id, k->there && !k->keeps_all);
@@ -314,6 +345,7 @@ struct portmap_want world_want(enum portmap_transport t, uint16_t internal, uint
 	return (struct portmap_want){.transport = t,
 				     .internal = internal,
 				     .external = external,
+				     .nonce = {(uint8_t)(internal >> 8), (uint8_t)internal, 1},
 				     .lifetime_s = LIFETIME_S};
 }
 

@@ -32,6 +32,7 @@ struct entry {
 	int host;
 	uint64_t expires_ms;
 	enum portmap_protocol by;
+	uint8_t nonce[PORTMAP_NONCE_BYTES]; /* of the request that made it */
 };
 
 struct fake {
