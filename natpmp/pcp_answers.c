@@ -109,26 +109,6 @@ static void pcp_led_astray(struct pcp_client *c, struct pcp_task *t, const struc
 	pcp_task_refuse(c, t, &r);
 }
 
-static struct addr without_port(struct addr a)
-{
-	addr_set_port(&a, 0);
-	return a;
-}
-
-/* A firewall's pinhole has no address of its own; a server that has none to give says all zeros. */
-static void note_external(struct pcp_client *c, const struct addr *granted)
-{
-	struct addr now = without_port(*granted);
-	bool changed = c->external.len > 0 && !addr_equal(&c->external, &now);
-
-	if (c->family != PORTMAP_IPV4 || now.sa.sa_family != AF_INET ||
-	    now.v4.sin_addr.s_addr == htonl(INADDR_ANY))
-		return;
-	c->external = now;
-	if (changed && !c->stopped)
-		c->heard->external_changed(c->heard, PORTMAP_PCP, &now);
-}
-
 /* ---- what it says, by the step of its task ---- */
 
 static void pcp_granted(struct pcp_client *c, struct pcp_task *t, const struct pcp_answer *a,
@@ -153,7 +133,6 @@ static void pcp_granted(struct pcp_client *c, struct pcp_task *t, const struct p
 	t->step = PCP_HELD;
 	if (!c->stopped)
 		c->heard->mapped(c->heard, PORTMAP_PCP, id, &a->map.external, a->lifetime_s);
-	note_external(c, &a->map.external);
 }
 
 static void pcp_answered_map(struct pcp_client *c, struct pcp_task *t, const struct pcp_answer *a,
@@ -292,8 +271,6 @@ void pcp_client_receive(struct pcp_client *c, const uint8_t *in, size_t len, uin
 		return;
 	}
 	valid = epoch_pcp_valid(&c->epoch, a.epoch_s, now_ms);
-	if (!valid)
-		c->external.len = 0; /* what it was before is not sure any more */
 	pcp_gateway_up(c, now_ms);
 	if (!valid)
 		pcp_restarted(c, a.epoch_s);
@@ -326,7 +303,6 @@ void pcp_client_announced(struct pcp_client *c, const uint8_t *in, size_t len, u
 		return; /* nothing new; and our own exchanges keep the better time */
 	c->announce_ms = now_ms + PCP_ANNOUNCE_MS;
 	c->epoch = before;
-	c->external.len = 0;
 	pcp_restarted(c, a.epoch_s);
 }
 

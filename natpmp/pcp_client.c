@@ -133,7 +133,6 @@ void pcp_gateway_up(struct pcp_client *c, uint64_t now_ms)
 	c->reprobe_ms = PCP_REPROBE_MS;
 	memset(&g, 0, sizeof(g));
 	g.address = c->gateway;
-	g.external = c->external;
 	snprintf(g.about, sizeof(g.about), "PCP version %u", PCP_VERSION);
 	if (!c->stopped)
 		c->heard->available(c->heard, PORTMAP_PCP, c->family, &g);

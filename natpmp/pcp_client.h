@@ -103,7 +103,6 @@ struct pcp_client {
 	/* The client's own. */
 	enum pcp_phase phase;
 	struct epoch epoch;
-	struct addr external; /* the gateway's own; len 0: not known yet */
 	struct pcp_task *tasks;
 	size_t room;
 	uint64_t numbers;

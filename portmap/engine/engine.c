@@ -265,7 +265,7 @@ void engine_await_network(struct portmap_engine *e, struct portmap_mapping *m, c
 	if (m->kept && m->wanted)
 		return;
 	m->kept = m->astray.there = false;
-	m->external.len = 0;
+	m->external.len = m->answered.len = 0;
 	m->rounds = m->others = 0;
 	m->no_external = false;
 	m->ask_port = m->want.external;
@@ -558,7 +558,7 @@ static void answer_granted(struct portmap_engine *e, struct portmap_mapping *m,
 	take_step(m, MAPPING_HELD, MAPPING_NEVER);
 	/* The other protocols' answers have no address. */
 	if (m->want.family == PORTMAP_IPV4 && m->protocol == PORTMAP_PCP)
-		paths_learn_external(e, m->protocol, place, now_ms);
+		paths_learn_granted(e, m, place, now_ms);
 	m->due_ms = mapping_renewal(m, now_ms, e->recheck_ms, random_next(&e->seed));
 	if (m->due_ms < now_ms + RENEW_LEAST_MS || m->due_ms == MAPPING_NEVER)
 		m->due_ms = now_ms + RENEW_LEAST_MS;

@@ -101,8 +101,11 @@ struct portmap_path {
 	struct addr said;		/* the external address that it gave last itself */
 	uint64_t moved_ms;		/* when its external address became another one; 0: never */
 	char told[PORTMAP_TEXT_BYTES];	/* of its failures, the last in the log */
-	enum portmap_failure failure;	/* GONE */
-	char why[PORTMAP_TEXT_BYTES];	/* GONE: a sentence */
+	/* When all mappings were last renewed because of that, and how long until they may be so
+	 * again. */
+	uint64_t chased_ms, chase_space_ms;
+	enum portmap_failure failure; /* GONE */
+	char why[PORTMAP_TEXT_BYTES]; /* GONE: a sentence */
 	/* What it does with requests, of all mappings. */
 	bool grants;	     /* the last that it decided was granted */
 	uint64_t granted_ms; /* when it granted one last; 0: never */

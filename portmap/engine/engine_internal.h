@@ -109,8 +109,9 @@ void paths_tell_failure(struct portmap_engine *e, const struct portmap_mapping *
 /* A path other than these (a bit per protocol) could be asked for it. */
 bool paths_have_another(const struct portmap_engine *e, const struct portmap_mapping *m,
 			unsigned but);
-/* A mapping shows the gateway's external IPv4 address. */
-void paths_learn_external(struct portmap_engine *e, enum portmap_protocol p,
-			  const struct addr *external, uint64_t now_ms);
+/* PCP's answer for this mapping shows an external IPv4 address. It is the gateway's other one when
+ * the mapping had another one before; a gateway may as well have several, one for each mapping. */
+void paths_learn_granted(struct portmap_engine *e, struct portmap_mapping *m,
+			 const struct addr *place, uint64_t now_ms);
 
 #endif

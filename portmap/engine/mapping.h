@@ -88,8 +88,9 @@ struct portmap_mapping {
 	enum portmap_protocol via; /* ASKING, RENEWING: who is asked; a renewal may be another's */
 	uint64_t due_ms;	   /* of the step; in flight: when no answer counts as silence */
 	struct addr external;	   /* HELD, RENEWING: what outside uses; address may be unknown */
-	uint16_t ask_port;	   /* the external port to ask for: want's, or another */
-	uint32_t lifetime_s;	   /* granted; 0: for good */
+	struct addr answered; /* the external address in PCP's last answer, port 0; len 0: none */
+	uint16_t ask_port;    /* the external port to ask for: want's, or another */
+	uint32_t lifetime_s;  /* granted; 0: for good */
 	uint64_t granted_ms;
 	uint64_t renew_ms; /* HELD: when it is renewed; before that due_ms only looks whether it is
 			      there */

@@ -441,6 +441,32 @@ static void update_external(struct portmap_engine *e)
 	e->owner->external_changed(e->owner, &old, &e->told);
 }
 
+/* The space to the next one that is believed: longer where they come one upon the other. */
+static uint64_t space_after(uint64_t last_ms, uint64_t space_ms, uint64_t now_ms)
+{
+	if (last_ms == 0 || space_ms == 0 || now_ms >= last_ms + 6 * space_ms)
+		return PORTMAP_RESTART_MS;
+	return space_ms * 2 < PORTMAP_RESTART_MAX_MS ? space_ms * 2 : PORTMAP_RESTART_MAX_MS;
+}
+
+/* When all mappings are renewed, since the address is another one: at once, and later where it was
+ * another one just before. A gateway with many addresses would be asked without end. */
+static uint64_t chase_at(struct portmap_path *path, uint64_t now_ms)
+{
+	if (path->chased_ms > 0 && now_ms < path->chased_ms + path->chase_space_ms)
+		return path->chased_ms + path->chase_space_ms;
+	path->chase_space_ms = space_after(path->chased_ms, path->chase_space_ms, now_ms);
+	path->chased_ms = now_ms;
+	return now_ms;
+}
+
+static void renew_held(struct portmap_engine *e, uint64_t due_ms)
+{
+	for (struct portmap_mapping *m = e->mappings; m; m = m->next)
+		if (m->want.family == PORTMAP_IPV4 && m->step == MAPPING_HELD && due_ms < m->due_ms)
+			m->due_ms = due_ms;
+}
+
 /* The mappings of a gateway whose address is another one are elsewhere now; all are renewed, which
  * tells. Its other protocols may not know yet: what they said before is over as well. */
 static void moved_outside(struct portmap_engine *e, enum portmap_protocol p, const struct addr *old,
@@ -448,6 +474,7 @@ static void moved_outside(struct portmap_engine *e, enum portmap_protocol p, con
 {
 	char text[ADDR_TEXT_BYTES];
 
+	renew_held(e, chase_at(path_of(e, p, PORTMAP_IPV4), now_ms));
 	for (unsigned i = 0; i < PORTMAP_PROTOCOLS; i++) {
 		struct addr *known = &e->paths[i][PORTMAP_IPV4].gateway.external;
 
@@ -459,9 +486,8 @@ static void moved_outside(struct portmap_engine *e, enum portmap_protocol p, con
 
 		if (m->want.family != PORTMAP_IPV4 || !mapping_held(m))
 			continue;
-		if (m->step == MAPPING_HELD)
-			m->due_ms = now_ms;
-		if (m->protocol != p && !addr_same_host(&m->external, old))
+		/* One that has had an address of its own may have it still. */
+		if ((m->protocol != p || m->answered.len > 0) && !addr_same_host(&m->external, old))
 			continue;
 		m->external = *external;
 		addr_set_port(&m->external, port);
@@ -514,11 +540,44 @@ struct addr paths_place_of(const struct portmap_engine *e, const struct portmap_
 	return known;
 }
 
-void paths_learn_external(struct portmap_engine *e, enum portmap_protocol p,
-			  const struct addr *external, uint64_t now_ms)
+static void paths_learn_external(struct portmap_engine *e, enum portmap_protocol p,
+				 const struct addr *external, uint64_t now_ms)
 {
 	set_external(e, p, external, now_ms);
 	update_external(e);
+}
+
+/* Another mapping of this path has the address that counts as the gateway's. */
+static bool another_has(const struct portmap_engine *e, const struct portmap_mapping *but,
+			const struct addr *known)
+{
+	for (const struct portmap_mapping *m = e->mappings; m; m = m->next)
+		if (m != but && m->want.family == PORTMAP_IPV4 && m->protocol == but->via &&
+		    mapping_held(m) && m->answered.len > 0 && addr_equal(&m->answered, known))
+			return true;
+	return false;
+}
+
+void paths_learn_granted(struct portmap_engine *e, struct portmap_mapping *m,
+			 const struct addr *place, uint64_t now_ms)
+{
+	struct portmap_path *path = path_of(e, m->via, PORTMAP_IPV4);
+	struct addr address = only_address(place), before = m->answered;
+	struct addr known = path->gateway.external;
+
+	if (address.len == 0)
+		return;
+	m->answered = address;
+	if (known.len > 0 && address_differs(&known, &address)) {
+		if (before.len > 0 && addr_equal(&before, &address))
+			return;
+		if ((before.len == 0 || !addr_equal(&before, &known)) &&
+		    another_has(e, m, &known)) {
+			renew_held(e, chase_at(path, now_ms));
+			return;
+		}
+	}
+	paths_learn_external(e, m->via, place, now_ms);
 }
 
 static void paths_heard_external_changed(struct portmap_heard *h, enum portmap_protocol p,
@@ -674,14 +733,6 @@ static void ask_all_anew(struct portmap_engine *e, enum portmap_protocol p, enum
 			m->due_ms = now_ms;
 		}
 	}
-}
-
-/* The space to the next one that is believed: longer where they come one upon the other. */
-static uint64_t space_after(uint64_t last_ms, uint64_t space_ms, uint64_t now_ms)
-{
-	if (last_ms == 0 || space_ms == 0 || now_ms >= last_ms + 6 * space_ms)
-		return PORTMAP_RESTART_MS;
-	return space_ms * 2 < PORTMAP_RESTART_MAX_MS ? space_ms * 2 : PORTMAP_RESTART_MAX_MS;
 }
 
 static void restart_now(struct portmap_engine *e, enum portmap_protocol p, enum portmap_family f,

@@ -535,7 +535,8 @@ static void answers_to_others_change_nothing(void **state)
 	}
 }
 
-static void another_external_address_is_told_once(void **state)
+/* Which address is the gateway's, the engine says: it may have several, one for each mapping. */
+static void another_external_address_is_the_mappings_own(void **state)
 {
 	pcp_world_make_up(w, 1);
 	pcp_world_map(w, 1);
@@ -545,7 +546,8 @@ static void another_external_address_is_told_once(void **state)
 	pcp_world_map(w, 1);
 	pcp_world_map(w, 2);
 	pcp_world_run_for(w, 100);
-	assert_int_equal(w->external_changed, 1);
+	assert_int_equal(w->external_changed, 0);
+	assert_true(addr_same_host(&w->ids[1].external, &w->external));
 	pcp_world_end(w);
 }
 
@@ -597,7 +599,7 @@ int main(void)
 		cmocka_unit_test(another_port_will_do_where_it_may),
 		cmocka_unit_test(another_port_inside_is_told),
 		cmocka_unit_test(answers_to_others_change_nothing),
-		cmocka_unit_test(another_external_address_is_told_once),
+		cmocka_unit_test(another_external_address_is_the_mappings_own),
 		cmocka_unit_test(what_a_server_tells_by_itself_is_heeded),
 	};
 

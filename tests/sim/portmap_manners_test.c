@@ -45,6 +45,64 @@ static unsigned seconds_without(struct world *w, unsigned seconds, enum mapping_
 	return without;
 }
 
+/* ---- an external address for each mapping ---- */
+
+static struct world *pool_home(bool another_each_time)
+{
+	struct world *w = world_new(7);
+	struct portmap_want wants[3] = {world_want(PORTMAP_TCP, 442, 442),
+					world_want(PORTMAP_TCP, 443, 443),
+					world_want(PORTMAP_TCP, 444, 444)};
+	struct fake *k = &w->fakes[PORTMAP_PCP];
+
+	k->there = k->pools = true;
+	k->pools_anew = another_each_time;
+	assert_int_equal(portmap_engine_want(&w->engine, wants, 3), 0);
+	world_enter(w);
+	return w;
+}
+
+/* A provider's NAT with several addresses, one for each mapping (RFC 4787 section 4.1): none of
+ * them has become another one. */
+static void a_pool_of_addresses_is_not_chased(void **state)
+{
+	struct world *w = pool_home(false);
+	struct fake *k = &w->fakes[PORTMAP_PCP];
+	unsigned i = 0;
+
+	world_pass(w, 60 * SECONDS);
+	assert_int_equal(w->externals, 1);
+	for (struct portmap_mapping *m = world_first(w); m; m = m->next)
+		portmap_engine_verified(&w->engine, m->id, "it came in");
+	world_pass(w, 3600 * SECONDS);
+	assert_int_equal(w->externals, 1);
+	assert_in_range(k->maps, 3 * 6, 3 * 8 + 6); /* every recheck */
+	for (struct portmap_mapping *m = world_first(w); m; m = m->next, i++) {
+		assert_int_equal(m->state, MAPPING_VERIFIED);
+		assert_int_equal(m->external.v4.sin_addr.s_addr,
+				 w->external.v4.sin_addr.s_addr ^ htonl(i & 1));
+	}
+	/* All of it is another one. */
+	w->external = world_address("45.0.1.20:1");
+	portmap_engine_renew(&w->engine);
+	world_pass(w, 20 * SECONDS);
+	assert_int_equal(w->externals, 2);
+	assert_state(w, MAPPING_MAPPED);
+	assert_true(addr_same_host(&world_first(w)->external, &w->external));
+	world_free(w);
+}
+
+/* One that gives another address at each request is asked at its pace, not at ours. */
+static void addresses_that_change_each_time_are_no_flood(void **state)
+{
+	struct world *w = pool_home(true);
+
+	world_pass(w, 24 * 3600 * SECONDS);
+	assert_true(w->fakes[PORTMAP_PCP].maps < 24 * 3 * 14);
+	assert_state(w, MAPPING_MAPPED);
+	world_free(w);
+}
+
 /* ---- what our request made is ours ---- */
 
 static void what_leads_elsewhere_goes_back_at_once(void **state)
@@ -478,6 +536,8 @@ static void two_servers_in_turn_are_told_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_pool_of_addresses_is_not_chased),
+		cmocka_unit_test(addresses_that_change_each_time_are_no_flood),
 		cmocka_unit_test(what_leads_elsewhere_goes_back_at_once),
 		cmocka_unit_test(what_is_not_taken_back_is_told_and_tried_again),
 		cmocka_unit_test(at_the_end_nothing_of_it_is_left),

@@ -212,6 +212,7 @@ static void on_mapped(struct portmap_heard *h, enum portmap_protocol p, uint32_t
 
 	w->ids[id].mapped++;
 	w->ids[id].port = addr_port(external);
+	w->ids[id].external = *external;
 	w->ids[id].lifetime_s = lifetime_s;
 	w->ids[id].at_ms = w->now_ms;
 }

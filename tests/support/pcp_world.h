@@ -39,6 +39,7 @@ struct pcp_world_mapping {
 struct pcp_world_diary {
 	unsigned mapped, failed, gone, lost; /* lost: unmapped, but without an answer */
 	uint16_t port;
+	struct addr external;
 	uint32_t lifetime_s;
 	enum portmap_failure failure;
 	struct portmap_refusal refusal; /* its why is not to be read */

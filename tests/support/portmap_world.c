@@ -127,6 +127,10 @@ static void map_at_gateway(struct fake *k, const struct portmap_request *r)
 	char why[PORTMAP_TEXT_BYTES];
 
 	assert_int_not_equal(port, 0);
+	if (k->pools)
+		external.v4.sin_addr.s_addr ^= htonl(addr_port(&r->internal) & 1);
+	if (k->pools_anew)
+		external.v4.sin_addr.s_addr ^= htonl(k->maps << 1);
 	k->has_it = e != NULL;
 	if (k->refuses != PORTMAP_FAILURES) {
 		world_refuse(k, r->id, k->refuses, "the gateway says no");

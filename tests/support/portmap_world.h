@@ -47,6 +47,8 @@ struct fake {
 	bool extends_nothing;	      /* says yes to renewals, and how much is left */
 	bool says_gone;		      /* when it refuses what it does not have */
 	bool permanent_only;	      /* lifetime 0 for all requests */
+	bool pools;		      /* two external addresses, by the internal port */
+	bool pools_anew;	      /* and others at each request */
 	uint32_t grants_s;	      /* so much for all requests; 0: what is asked for */
 	enum portmap_failure refuses; /* PORTMAP_FAILURES: nothing */
 	uint32_t asks_to_wait_s;      /* with each refusal */
