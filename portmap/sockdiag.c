@@ -82,9 +82,8 @@ static struct addr address_of(int family, const __be32 bytes[4], __be16 port)
 
 struct sockdiag_search {
 	struct netlink_reader reader; /* first */
-	sockdiag_seen *seen;	      /* NULL: that there is one is enough */
+	sockdiag_seen *seen;
 	void *context;
-	bool any;
 };
 
 static bool read_ends(const struct nlmsghdr *head, struct addr *local, struct addr *peer)
@@ -107,9 +106,7 @@ static bool sockdiag_read_socket(struct netlink_reader *r, const struct nlmsghdr
 
 	if (!read_ends(head, &local, &peer))
 		return true;
-	s->any = true;
-	if (s->seen)
-		s->seen(s->context, &local, &peer);
+	s->seen(s->context, &local, &peer);
 	return true;
 }
 
@@ -127,12 +124,27 @@ static int ask_both(struct netlink *n, uint16_t port, uint32_t states, struct so
 	return error;
 }
 
-int sockdiag_listens(struct netlink *n, uint16_t port)
+struct sockdiag_listener {
+	const struct addr *at;
+	bool found;
+};
+
+static void listener_seen(void *context, const struct addr *local, const struct addr *peer)
 {
-	struct sockdiag_search s = {.seen = NULL};
+	struct sockdiag_listener *l = context;
+	struct addr any = {.len = local->len};
+
+	any.sa.sa_family = local->sa.sa_family;
+	l->found |= addr_same_host(local, &any) || addr_same_host(local, l->at);
+}
+
+int sockdiag_listens(struct netlink *n, uint16_t port, const struct addr *at)
+{
+	struct sockdiag_listener l = {.at = at};
+	struct sockdiag_search s = {.seen = listener_seen, .context = &l};
 	int error = ask_both(n, port, 1u << TCP_LISTEN, &s);
 
-	return error ? error : s.any;
+	return error ? error : l.found;
 }
 
 int sockdiag_list(struct netlink *n, uint16_t port, sockdiag_seen *seen, void *context)

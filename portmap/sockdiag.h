@@ -24,8 +24,9 @@ int sockdiag_open_ends(struct netlink *n) MUST_CHECK;
 /* One connection. IPv4 addresses are that, also of IPv6 sockets. */
 typedef void sockdiag_seen(void *context, const struct addr *local, const struct addr *peer);
 
-/* 1: there is a listener on the local port; 0: none; -errno where the kernel cannot be asked. */
-int sockdiag_listens(struct netlink *n, uint16_t port) MUST_CHECK;
+/* 1: there is a listener on the local port, at this address or all; 0: none; -errno where the
+ * kernel cannot be asked. */
+int sockdiag_listens(struct netlink *n, uint16_t port, const struct addr *at) MUST_CHECK;
 /* All connections that were established from or to the local port. 0 or -errno. */
 int sockdiag_list(struct netlink *n, uint16_t port, sockdiag_seen *seen, void *context) MUST_CHECK;
 /* The next that ended since the last call, if data or acknowledgements ever came from its other

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "core/container.h"
 #include "core/log.h"
 #include "portmap/sockdiag.h"
@@ -19,7 +20,9 @@ struct visits_list {
 	struct addr external;
 	struct addr *peers; /* owned; in order */
 	size_t count, room;
-	bool too_many; /* not all of them are here, so that none can be called new */
+	bool listens;	     /* a program did, when that was asked last */
+	uint64_t listens_ms; /* when an end was a reason to ask */
+	bool too_many;	     /* not all of them are here, so that none can be called new */
 };
 
 struct visits {
@@ -173,6 +176,16 @@ static void visits_seen(void *context, const struct addr *local, const struct ad
 		l->came = *peer;
 }
 
+/* Whether a program listens where the mapping leads to: 1, 0 or -errno. */
+static int ask_listens(struct visits *v, const struct portmap_mapping *m, struct visits_list *l)
+{
+	const struct addr *own = &v->natd->network.places[m->want.family].source;
+	int listens = sockdiag_listens(&v->diag, m->want.internal, own);
+
+	l->listens = listens > 0;
+	return listens;
+}
+
 /* The list of now takes the place of that before. came: one that is new, where the one before was
  * of this very mapping; len 0: none. 0 or -errno. */
 static int list_renew(struct visits *v, const struct portmap_mapping *m, struct addr *came)
@@ -189,9 +202,14 @@ static int list_renew(struct visits *v, const struct portmap_mapping *m, struct 
 	l.now.external = m->external;
 	error = v->diag.fd < 0 ? -ENOTSUP
 			       : sockdiag_list(&v->diag, m->want.internal, visits_seen, &l);
+	if (!error) {
+		int listens = ask_listens(v, m, &l.now);
+
+		error = listens < 0 ? listens : 0;
+	}
 	if (error)
 		l.now.too_many = true;
-	else if (list_is_of(before, m))
+	else if (list_is_of(before, m) && (before->listens || l.now.listens))
 		*came = l.came;
 	if (l.now.count > 1)
 		qsort(l.now.peers, l.now.count, sizeof *l.now.peers, compare_peers);
@@ -206,21 +224,21 @@ void visits_look(struct visits *v, const struct portmap_mapping *m)
 	char why[MAPPING_WHY_BYTES];
 	struct addr came;
 	int error = list_renew(v, m, &came);
-	int listens = error ? error : sockdiag_listens(&v->diag, m->want.internal);
 
 	if (came.len > 0) {
 		tell_visit(v, m, &came);
-	} else if (listens < 0) {
+	} else if (error) {
 		snprintf(why, sizeof why,
 			 "the kernel does not tell which connections there are: %s",
-			 strerror(-listens));
+			 strerror(-error));
 		portmap_engine_unproven(e, m->id, why);
 	} else {
 		portmap_engine_unproven(
 			e, m->id,
-			listens == 0 ? "no program listens on the port, so nothing can come in"
-				     : "nothing has come in from outside yet; the first connection "
-				       "that does will prove it");
+			!list_of(v, m->id)->listens
+				? "no program listens on the port, so nothing can come in"
+				: "nothing has come in from outside yet; the first connection "
+				  "that does will prove it");
 	}
 }
 
@@ -231,6 +249,18 @@ static bool is_looked_at(const struct portmap_mapping *m)
 }
 
 /* ---- ends ---- */
+
+/* As it was at the last look, or is now: the program may have come since. */
+static bool listened(struct visits *v, const struct portmap_mapping *m, struct visits_list *l)
+{
+	uint64_t now_ms = clock_ms(CLOCK_BOOTTIME);
+
+	if (!l->listens && now_ms >= l->listens_ms + VISITS_ENDS_MS) {
+		l->listens_ms = now_ms;
+		(void)!ask_listens(v, m, l);
+	}
+	return l->listens;
+}
 
 static void visits_ended(void *context, const struct addr *local, const struct addr *peer)
 {
@@ -243,7 +273,7 @@ static void visits_ended(void *context, const struct addr *local, const struct a
 		    !from_outside(v->natd, m, local, peer))
 			continue;
 		l = list_of(v, m->id);
-		if (!l || !list_is_of(l, m) || list_has(l, peer))
+		if (!l || !list_is_of(l, m) || list_has(l, peer) || !listened(v, m, l))
 			continue;
 		list_insert(l, peer); /* it may wait here (TIME_WAIT), and be no second visit */
 		tell_visit(v, m, peer);

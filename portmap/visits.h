@@ -3,9 +3,11 @@
  * visits: TCP connections that came in through mappings.
  *
  * Theory of operation. A visit is a connection to the mapped port, of a listener of this host,
- * whose other end is on the internet, and which was not there before. Two sources tell of them: the
- * kernel's list, looked at when verify.c says so, and its word of connections that end, since most
- * visits of a web server are shorter than any wait between two looks (sockdiag.h).
+ * whose other end is on the internet, and which was not there before. Where no program listens
+ * there is none: the kernel takes any port above 32767 that is free for what this host connects to.
+ * Two sources tell of them: the kernel's list, looked at when verify.c says so, and its word of
+ * connections that end, since most visits of a web server are shorter than any wait between two
+ * looks (sockdiag.h).
  *
  * What was there is remembered from one look to the next, so that each connection counts once, when
  * it comes. One that was there before its mapping was, or before the mapping had the external
@@ -19,7 +21,8 @@
  *
  * What can be missed, therefore: a visit to a host on which hundreds of connections end each
  * second; and one that is reset before its first round trip. What can be mistaken: a connection
- * that a program makes itself from the mapped port.
+ * that a program makes itself from the mapped port, on which it listens as well (SO_REUSEPORT), or
+ * did until just before.
  */
 #ifndef POSTERN_PORTMAP_VISITS_H
 #define POSTERN_PORTMAP_VISITS_H

@@ -332,6 +332,37 @@ static void a_kernel_that_was_silent_at_first(void **state)
 	end(f, w);
 }
 
+/* A port on which no program listens is the kernel's to take for what this host connects to. */
+static void what_this_host_connects_to_is_no_visit(void **state)
+{
+	static const char *const listeners[] = {NULL, "127.0.0.1:8443", "192.168.1.8:8443"};
+	struct ring_fixture *f = ring_fixture(state);
+	struct fake_socket gone = {.local = OWN ":8443", .peer = "8.8.4.4:443"};
+
+	for (size_t i = 0; i < sizeof(listeners) / sizeof(listeners[0]); i++) {
+		struct verify_world *w;
+
+		fake_kernel_reset();
+		w = begin(f, PORTMAP_TCP, PORTMAP_IPV4);
+		socket_add(0, listeners[i], NULL);
+		look_now(f, w);
+		socket_add(1, OWN ":8443", "8.8.4.4:443");
+		look_now(f, w);
+		gone.peer = "8.8.4.5:443";
+		fake_kernel_ended(&gone, true);
+		run_for(f, 2 * VISITS_ENDS_MS);
+		assert_int_equal(w->mapping.state, MAPPING_MAPPED);
+		assert_non_null(strstr(w->mapping.proof, "no program listens"));
+		/* One that came since it was looked at. */
+		socket_add(2, OWN ":8443", NULL);
+		gone.peer = "8.8.4.6:50000";
+		fake_kernel_ended(&gone, true);
+		run_for(f, 2 * VISITS_ENDS_MS);
+		assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
+		end(f, w);
+	}
+}
+
 /* Visits that are over when it is looked at: also those of which nothing is left. */
 static void visits_that_were_short_are_proof(void **state)
 {
@@ -737,6 +768,7 @@ int main(void)
 		RING_TEST(too_many_earlier_connections),
 		RING_TEST(what_cannot_be_seen_is_told),
 		RING_TEST(a_kernel_that_was_silent_at_first),
+		RING_TEST(what_this_host_connects_to_is_no_visit),
 		RING_TEST(visits_that_were_short_are_proof),
 		RING_TEST(ends_that_are_no_proof),
 		RING_TEST(a_proof_is_as_old_as_the_last_visit),

@@ -305,11 +305,12 @@ static void connections_are_told(int family, const char *host)
 	assert_int_equal(sockdiag_open(&n), 0);
 	dial(family, host, &listener, &client, &port, &peer);
 	assert_true(addr_from_literal("192.0.2.1", 1, &other));
-	assert_int_equal(sockdiag_listens(&n, port), 1);
+	assert_int_equal(sockdiag_listens(&n, port, &peer), 1);
+	assert_int_equal(sockdiag_listens(&n, port, &other), strcmp(host, "127.0.0.1") != 0);
 	assert_int_equal(listed(&n, port, &peer), 1);
 	assert_int_equal(listed(&n, port, &other), 0);
 	close(listener);
-	assert_int_equal(sockdiag_listens(&n, port), 0);
+	assert_int_equal(sockdiag_listens(&n, port, &peer), 0);
 	close(client);
 	netlink_close(&n);
 }
