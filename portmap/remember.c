@@ -75,11 +75,13 @@ static void remember_save(struct remember *r, uint64_t now_ms)
 	if (r->dir < 0)
 		return;
 	error = file_replace(r->dir, REMEMBER_FILE, bytes, len);
-	if (error)
+	r->formers.changed = error != 0; /* a disk that is full now may have room later */
+	if (error && error != r->save_error)
 		log_warning("portmap",
 			    "what is mapped cannot be written down: %s; make state_dir a directory "
 			    "that natd's user may write",
 			    strerror(-error));
+	r->save_error = error;
 }
 
 /* ---- what is heard ---- */

@@ -38,6 +38,7 @@ struct remember {
 	bool known[PORTMAP_FAMILIES];	       /* the gateway, by its card; what is old was told */
 	uint32_t last_id;
 	uint64_t noted_ms, saved_ms;
+	int save_error;	  /* of the last try to write it down, told once; 0: none */
 	uint64_t look_ms; /* when hosts at old addresses have had their time; 0: not awaited */
 	uint64_t deleted; /* mappings that the gateway said to have deleted, while stopping */
 	void (*heard_unmapped)(struct portmap_heard *h, enum portmap_protocol p, uint32_t id,

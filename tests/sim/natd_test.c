@@ -628,6 +628,32 @@ static void an_earlier_address_is_remembered(void **state)
 	unlink("/kept/natd.key");
 }
 
+/* What could not be written down is, as soon as the disk takes it. */
+static void a_full_disk_has_room_later(void **state)
+{
+	struct natd_scene *w;
+	size_t len = 0;
+
+	store_make_directory("/kept");
+	w = natd_scene_begin(state, dir, SCENE_TCP, KEPT);
+	fake_kernel.neighbours[0] = router;
+	fake_kernel.neighbours[0].text = w->address[0];
+	store_power_goes(0);
+	natd_scene_await(w, MAPPING_MAPPED);
+	run_for(w->f, 200000);
+	assert_int_equal(w->natd.remember.formers.count, 1);
+	assert_true(w->natd.remember.formers.changed);
+	store_power_returns();
+	assert_null(store_read("/kept/natd.mappings", &len));
+	run_for(w->f, 60000);
+	assert_non_null(store_read("/kept/natd.mappings", &len));
+	assert_true(len > 60);
+	assert_false(w->natd.remember.formers.changed);
+	natd_scene_end(w);
+	unlink("/kept/natd.mappings");
+	unlink("/kept/natd.key");
+}
+
 /* A gateway that is not known by its card is another one, for all we know. */
 static void a_gateway_without_a_card_is_not_known_again(void **state)
 {
@@ -899,6 +925,7 @@ int main(void)
 		RING_TEST(a_dry_run_without_anyone_to_ask),
 		RING_TEST(a_new_address_has_short_leases),
 		RING_TEST(an_earlier_address_is_remembered),
+		RING_TEST(a_full_disk_has_room_later),
 		RING_TEST(a_gateway_without_a_card_is_not_known_again),
 		RING_TEST(after_a_sleep_all_is_renewed),
 		RING_TEST(a_restarted_gateway_is_asked_again),
