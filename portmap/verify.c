@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "core/container.h"
 #include "core/log.h"
+#include "portmap/engine/truth.h"
 #include "portmap/outside.h"
 #include "portmap/visits.h"
 #include "stun/client/client.h"
@@ -242,7 +243,15 @@ static void verify_address_known(struct verify *v, const struct stun_message *m)
 		return;
 	}
 	addr_format(seen, text);
-	if (!addr_equal(seen, &mapping->external)) {
+	/* One that is on this side of a NAT sees what the mapping has nothing to do with. */
+	if (seen->sa.sa_family == AF_INET && !addr_same_host(seen, &mapping->external) &&
+	    truth_range_of(seen) != TRUTH_PUBLIC) {
+		snprintf(why, sizeof why,
+			 "the STUN server sees the port as %s, from this side of a NAT; name one "
+			 "on the internet (stun)",
+			 text);
+		check_unproven(v, why);
+	} else if (!addr_equal(seen, &mapping->external)) {
 		snprintf(why, sizeof why, "outside sees the port as %s", text);
 		check_failed(v, why);
 	} else if (!(m->has & STUN_HAS_OTHER_ADDRESS) || addr_same_host(&m->other, &v->server)) {

@@ -571,6 +571,30 @@ static void an_other_address_that_is_dead_shows_nothing(void **state)
 	finish_udp(f, w, &s);
 }
 
+/* Its name leads to this LAN, or to another one of the provider's, from one day to the next: that
+ * says nothing of the mapping, which is not deleted for it. */
+static void a_stun_server_on_this_side_proves_nothing(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	static const char *const seen[] = {"192.168.1.7:8443", "100.64.3.4:8443"};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct fake_stun s;
+		struct verify_world *w = begin_udp(f, &s);
+
+		check(f, w);
+		assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
+		s.seen = address(seen[i]);
+		run_for(f, 3 * RECHECK_MS);
+		assert_int_equal(w->mapping.state, MAPPING_VERIFIED);
+		assert_int_equal(w->mapping.step, MAPPING_HELD);
+		run_for(f, PORTMAP_PROOF_MS + 12 * RECHECK_MS);
+		assert_int_equal(w->mapping.state, MAPPING_MAPPED);
+		assert_non_null(strstr(w->mapping.proof, "from this side of a NAT"));
+		finish_udp(f, w, &s);
+	}
+}
+
 static void other_ends_of_the_udp_check(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
@@ -783,6 +807,7 @@ int main(void)
 		RING_TEST(without_a_server_it_is_told),
 		RING_TEST(a_udp_proof_is_renewed_and_falls),
 		RING_TEST(a_udp_proof_is_not_renewed_within_a_minute),
+		RING_TEST(a_stun_server_on_this_side_proves_nothing),
 		RING_TEST(a_silent_server_does_not_end_a_proof_at_once),
 		RING_TEST(a_network_that_goes_ends_the_check),
 	};
