@@ -72,7 +72,7 @@ void load_send_message(struct load_tls *c, const struct wire_message *m)
 	load_tls_write(c, frame, len);
 }
 
-void load_read_message(struct speaker *s, struct wire_message *m)
+static void read_any(struct speaker *s, struct wire_message *m)
 {
 	enum wire_status status;
 
@@ -86,6 +86,20 @@ void load_read_message(struct speaker *s, struct wire_message *m)
 			  wire_type_name(m->type));
 	if (status != WIRE_OK)
 		load_fail("the relay sent a malformed frame");
+}
+
+/* What links are told, and means nothing to who measures. */
+static bool is_news(const struct wire_message *m)
+{
+	return m->type == WIRE_REVOKED || m->type == WIRE_TAGKEY || m->type == WIRE_SIGNED ||
+	       m->type == WIRE_PROVE || m->type == WIRE_ENDED;
+}
+
+void load_read_message(struct speaker *s, struct wire_message *m)
+{
+	do
+		read_any(s, m);
+	while (is_news(m));
 }
 
 _Noreturn void load_fail_unexpected(const struct wire_message *m)

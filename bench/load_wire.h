@@ -33,6 +33,7 @@ void load_self_open(struct load_self *self, const char *bundle);
 void load_send_first(struct load_tls *c, const struct load_self *self,
 		     const struct wire_message *m);
 void load_send_message(struct load_tls *c, const struct wire_message *m);
+/* The next that is not news for agents alone: what is revoked, or the network's keys. */
 void load_read_message(struct speaker *s, struct wire_message *m);
 /* The next message must be of this type. */
 void load_expect(struct speaker *s, enum wire_type type, struct wire_message *m);
