@@ -279,6 +279,7 @@ static void code_answer(struct codec *c, enum upnp_duty duty, struct upnp_answer
 		if (c->ok && duty == UPNP_MAP && a->failure == PORTMAP_MISDIRECTED) {
 			code_addr(c, "inside", &a->inside);
 			code_port(c, "external_port", &a->external_port);
+			code_text(c, "shown", a->shown, sizeof(a->shown));
 		}
 	} else if (duty == UPNP_DISCOVER) {
 		code_devices(c, a);

@@ -237,8 +237,9 @@ SSDP_ANSWER = ("HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=120\r\nST: {st}\r\nUSN
 class InternetGateway:
     """SSDP, the description and the SOAP calls.  Switches: version (1, 2), only_permanent (error
     725, or the code given, to any lease), error ({action: code}), same_port (inside as outside,
-    whatever was asked), delay, external, location, enabled (what its entries say of themselves), owner (who named its services), answers (the only
-    searches that it hears), pinholes (it has them, over IPv4; allowed: the switch of its owner)."""
+    whatever was asked), delay, external, location, enabled (what its entries say of themselves), owner (who named its
+    services), text (its own, beside what it maps), answers (the only searches that it hears),
+    pinholes (it has them, over IPv4; allowed: the switch of its owner)."""
 
     def __init__(self, lab, router, address, mappings, seen, version=1, only_permanent=0, error=None,
                  external="45.0.0.10", port=5000, location=None, control="/control", delay=0.0,
@@ -246,6 +247,7 @@ class InternetGateway:
                  pinholes=False):
         self.enabled, self.owner, self.answers, self.pinholes = enabled, owner, answers, pinholes
         self.holes, self.allowed, self.strict = {}, 1, False
+        self.text = ""
         self.version, self.only_permanent, self.error = version, only_permanent, error or {}
         self.external, self.port, self.delay, self.name = external, port, delay, name
         self.address, self.control = address, control
@@ -361,7 +363,7 @@ class InternetGateway:
             return 606, {}
         inside = values["NewExternalPort" if self.same_port else "NewInternalPort"]
         self.mappings[key] = Mapping(values["NewInternalClient"], int(inside),
-                                     lease, values["NewPortMappingDescription"])
+                                     lease, self.text or values["NewPortMappingDescription"])
         return 0, {}
 
     def do_AddAnyPortMapping(self, values, peer):  # pylint: disable=invalid-name

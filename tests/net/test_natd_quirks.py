@@ -397,6 +397,20 @@ def test_natd_what_is_not_taken_back_is_told(lab):
     assert not fake.mappings
 
 
+def test_natd_what_has_another_text_is_not_taken_back_either(lab):
+    """The same with a text of the gateway's own: it is not called another's, or gone, for that."""
+    router, _server, host = lan(lab)
+    fake = FakeGateway(lab, router, ROUTER, upnp={"error": {"DeletePortMapping": 606}})
+    fake.upnp.same_port = True
+    fake.upnp.text = "UPnP 1"
+    natd = Natd(host, "--map", "tcp:22:8443")
+    wait_until("it says what to delete by hand", lambda: (m := natd.mapping(port=22))[
+        "state"] == "misdirected" and "by hand" in m["why"])
+    fake.upnp.error = {}
+    natd.stop()
+    assert not fake.mappings
+
+
 def test_natd_what_a_natd_left_astray_is_found(lab):
     """It ended without a word: the next one knows its own, and does not call it another's."""
     router, _server, host = lan(lab)

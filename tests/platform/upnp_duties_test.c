@@ -226,6 +226,7 @@ static void test_what_is_not_taken_back_is_told(void **state)
 		expect_failed(&a, PORTMAP_MISDIRECTED);
 		assert_int_equal(addr_port(&a.inside), 8443);
 		assert_int_equal(a.external_port, 8443);
+		assert_true(a.shown[0] != '\0'); /* by which it is known again */
 	}
 }
 

@@ -250,7 +250,7 @@ static void slot_answered(struct upnp_driver *d, struct upnp_slot *slot, enum sl
 	struct portmap_heard *h = d->base.heard;
 	uint32_t id = slot->request.id;
 
-	if (a->ok && act == SLOT_MAP) {
+	if (act == SLOT_MAP && (a->ok || a->inside.len > 0)) {
 		memcpy(slot->shown, a->shown, sizeof(slot->shown));
 		memcpy(slot->uid, a->uid, sizeof(slot->uid));
 	}

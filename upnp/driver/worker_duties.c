@@ -237,6 +237,15 @@ static bool came_of_us(const struct upnp_request *r, enum igd_owner before,
 	       (e->client_ours || our_text);
 }
 
+/* The gateway's text beside what is ours. */
+static void note_shown(const struct igd_entry *e, struct upnp_answer *a)
+{
+	if (e->description[0])
+		memcpy(a->shown, e->description, sizeof(a->shown));
+	else
+		strcpy(a->shown, SHOWN_NONE);
+}
+
 /* What came of our request leads elsewhere: it goes at once. A gateway that says so and keeps it is
  * not believed. */
 static void igd_take_back(struct igd *g, const struct upnp_request *r, uint16_t port,
@@ -252,8 +261,11 @@ static void igd_take_back(struct igd *g, const struct upnp_request *r, uint16_t 
 	if (gone && igd_look_up(g, r, port, &e) && e.inside.len > 0 &&
 	    addr_equal(&e.inside, &made->inside))
 		gone = false;
-	if (!gone)
-		a->inside = made->inside;
+	if (gone)
+		return;
+	/* It is known again by the text that it has, which may be the gateway's own. */
+	a->inside = made->inside;
+	note_shown(made, a);
 }
 
 /* It was added; what does the gateway make of it? What it shows beside our client is our text. */
@@ -293,10 +305,8 @@ static void igd_confirm(struct igd *g, const struct upnp_request *r, enum igd_ow
 	a->lease_s = e.lease_s > 0 && (e.lease_s < lease_s || lease_s == 0) ? e.lease_s : lease_s;
 	if (e.owner == IGD_UNKNOWN)
 		memcpy(a->shown, r->description, sizeof(a->shown));
-	else if (e.description[0])
-		memcpy(a->shown, e.description, sizeof(a->shown));
 	else
-		strcpy(a->shown, SHOWN_NONE);
+		note_shown(&e, a);
 }
 
 /* The port that this gateway insists on (724), when that is free or ours. */
