@@ -20,7 +20,6 @@
 #define RENEW_LEAST_MS	 4000u
 #define EXTENDS_SLACK_MS 2000u
 #define LEAVE_SPACING_MS 5u
-#define UNWANTED_TRIES	 8u   /* then what is neither wanted nor taken back is only told */
 #define LEAVE_AGAIN_MS	 500u /* what was misdirected is not left without trying again */
 
 /* ---- mappings ---- */
@@ -632,7 +631,8 @@ static void still_astray(struct portmap_engine *e, struct portmap_mapping *m)
 	uint64_t wait = UINT64_C(15000) << (m->astray.tries < 7 ? m->astray.tries : 7);
 
 	m->astray.tries++;
-	if (!m->wanted && (m->astray.tries > UNWANTED_TRIES || e->count > PORTMAP_MAPPINGS_MAX)) {
+	if (!m->wanted &&
+	    (m->astray.tries > PORTMAP_UNWANTED_MAX || e->count > PORTMAP_MAPPINGS_MAX)) {
 		engine_left_open(m);
 		step_gone(e, m);
 		return;

@@ -67,13 +67,15 @@
 
 #include "portmap/engine/mapping.h"
 
-#define PORTMAP_MAPPINGS_MAX   128u
-#define PORTMAP_SPACING_MS     30u
-#define PORTMAP_GRACE_MS       300u
-#define PORTMAP_ANSWER_MS      60000u
-#define PORTMAP_PROBE_MS       20000u
-#define PORTMAP_LEAVE_MS       3000u
-#define PORTMAP_OTHERS_MAX     8u      /* other external ports asked for in a row */
+#define PORTMAP_MAPPINGS_MAX 128u
+#define PORTMAP_SPACING_MS   30u
+#define PORTMAP_GRACE_MS     300u
+#define PORTMAP_ANSWER_MS    60000u
+#define PORTMAP_PROBE_MS     20000u
+#define PORTMAP_LEAVE_MS     3000u
+#define PORTMAP_OTHERS_MAX   8u /* other external ports asked for in a row */
+#define PORTMAP_UNWANTED_MAX                                                                       \
+	8u /* times that what is neither wanted nor taken back is tried again */
 #define PORTMAP_HEDGE_MS       6000u   /* instead of ANSWER_MS, where another protocol may do it */
 #define PORTMAP_MUTE_MS	       120000u /* and doubling */
 #define PORTMAP_MUTE_MAX_MS    3600000u

@@ -253,6 +253,7 @@ static void what_is_dead_is_deleted_and_asked_for_anew_at_once(void **state)
 
 static void what_stays_dead_is_asked_for_by_another_protocol(void **state)
 {
+	static const unsigned minutes[] = {20, 40, 60, 60};
 	struct world *w = world_home(true, false, true);
 
 	world_pass(w, 10 * SECONDS);
@@ -277,6 +278,19 @@ static void what_stays_dead_is_asked_for_by_another_protocol(void **state)
 	assert_state(w, MAPPING_REQUESTED);
 	world_pass(w, SECONDS);
 	assert_state(w, MAPPING_MAPPED);
+	/* By both once more, and then for 20, 40, 60 and 60 minutes by none. */
+	for (unsigned i = 0; i < sizeof minutes / sizeof *minutes; i++) {
+		uint64_t rests_ms;
+
+		while (world_first(w)->dead_ms <= w->now_ms) {
+			find_dead(w);
+			world_pass(w, SECONDS);
+		}
+		rests_ms = world_first(w)->dead_ms - w->now_ms;
+		assert_in_range(rests_ms, (minutes[i] * 60 - 2) * SECONDS,
+				minutes[i] * 60 * SECONDS);
+		world_pass(w, rests_ms);
+	}
 	world_free(w);
 }
 

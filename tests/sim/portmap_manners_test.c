@@ -208,10 +208,14 @@ static void what_is_no_longer_wanted_ends(void **state)
 	w->fakes[PORTMAP_UPNP].leads_to_same_port = w->fakes[PORTMAP_UPNP].keeps_all = true;
 	world_pass(w, 10 * SECONDS);
 	assert_int_equal(portmap_engine_want(&w->engine, NULL, 0), 0);
-	world_pass(w, 600 * SECONDS);
+	/* 15 s after the first, and then doubling: the last one is 3,825 s later. */
+	world_pass(w, 3800 * SECONDS);
 	assert_int_equal(w->engine.count, 1);
-	world_pass(w, 7200 * SECONDS);
+	assert_int_equal(w->fakes[PORTMAP_UPNP].unmaps, PORTMAP_UNWANTED_MAX);
+	world_pass(w, 30 * SECONDS);
 	assert_int_equal(w->engine.count, 0);
+	world_pass(w, 7200 * SECONDS);
+	assert_int_equal(w->fakes[PORTMAP_UPNP].unmaps, 1 + PORTMAP_UNWANTED_MAX);
 	world_free(w);
 }
 
@@ -269,6 +273,41 @@ static void without_another_it_is_told_what_is_so(void **state)
 	w->fakes[PORTMAP_PCP].deaf = false;
 	world_pass(w, 60 * SECONDS);
 	assert_state(w, MAPPING_MAPPED);
+	world_free(w);
+}
+
+/* Later and later, so that a gateway that will never do it is not asked all the time. */
+static void what_stays_mute_is_passed_over_for_longer(void **state)
+{
+	static const unsigned minutes[] = {2, 4, 8, 16, 32, 60, 60};
+	struct world *w = world_home(true, false, false);
+	const struct portmap_path *path = &w->engine.paths[PORTMAP_PCP][PORTMAP_IPV4];
+	uint64_t known_ms = 0;
+	unsigned found = 0;
+
+	w->fakes[PORTMAP_PCP].deaf = true;
+	for (unsigned i = 0; i < 30000 && found < sizeof minutes / sizeof *minutes; i++) {
+		world_pass(w, SECONDS);
+		if (path->mute_ms == known_ms)
+			continue;
+		known_ms = path->mute_ms;
+		assert_in_range(known_ms, w->now_ms + (minutes[found] * 60 - 1) * SECONDS,
+				w->now_ms + minutes[found] * 60 * SECONDS);
+		found++;
+	}
+	assert_int_equal(found, sizeof minutes / sizeof *minutes);
+	w->fakes[PORTMAP_PCP].deaf = false;
+	world_pass(w, 400 * SECONDS);
+	assert_state(w, MAPPING_MAPPED);
+	/* One answer, and it counts as any other again. */
+	w->fakes[PORTMAP_PCP].deaf = true;
+	portmap_engine_renew(&w->engine);
+	known_ms = 0;
+	for (unsigned i = 0; i < 100 && known_ms == 0; i++) {
+		world_pass(w, SECONDS);
+		known_ms = path->mute_ms;
+	}
+	assert_in_range(known_ms, w->now_ms + 119 * SECONDS, w->now_ms + 120 * SECONDS);
 	world_free(w);
 }
 
@@ -547,6 +586,7 @@ int main(void)
 		cmocka_unit_test(another_protocol_may_lead_where_it_should),
 		cmocka_unit_test(what_only_answers_probes_is_passed_over),
 		cmocka_unit_test(without_another_it_is_told_what_is_so),
+		cmocka_unit_test(what_stays_mute_is_passed_over_for_longer),
 		cmocka_unit_test(what_was_done_without_a_word_is_deleted_at_the_end),
 		cmocka_unit_test(a_lease_runs_until_its_end_whatever_renewals_are_answered),
 		cmocka_unit_test(what_is_told_names_the_next_try),

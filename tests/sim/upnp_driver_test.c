@@ -213,9 +213,9 @@ struct upnp_world {
 	struct launcher launcher;
 	struct portmap_place places[PORTMAP_FAMILIES];
 	struct portmap_driver *driver;
-	unsigned available, unavailable, restarted, moved, mapped, failed, unmapped, stopped;
+	unsigned available, unavailable, restarted, moved, mapped, failed, seen, unmapped, stopped;
 	unsigned available6, unavailable6, restarted6; /* of these for IPv6 */
-	bool unmapped_ok;
+	bool unmapped_ok, seen_there;
 	enum portmap_failure failure;
 	struct addr external, inside;
 	uint32_t lifetime_s;
@@ -288,6 +288,13 @@ static void world_failed(struct portmap_heard *h, enum portmap_protocol p, uint3
 	w->failure = refusal->failure;
 	w->inside = refusal->inside;
 	snprintf(w->why, sizeof(w->why), "%s", refusal->why);
+}
+
+static void world_seen(struct portmap_heard *h, enum portmap_protocol p, uint32_t id, bool there)
+{
+	assert_int_equal(id, 1);
+	upnp_world_of(h)->seen++;
+	upnp_world_of(h)->seen_there = there;
 }
 
 static void world_unmapped(struct portmap_heard *h, enum portmap_protocol p, uint32_t id, bool ok)
@@ -366,6 +373,7 @@ static struct upnp_world *begin_with(void **state, const struct portmap_place *s
 			  .external_changed = world_moved,
 			  .mapped = world_mapped,
 			  .failed = world_failed,
+			  .seen = world_seen,
 			  .unmapped = world_unmapped},
 		.f = f,
 		.places = {{.gateway = lan(1, 0), .source = lan(2, 0), .prefix = 24, .index = 2},
@@ -587,6 +595,47 @@ static void a_mapping_is_made_and_deleted(void **state)
 	assert_true(w->unmapped_ok);
 	assert_int_equal(script->asked[UPNP_UNMAP], 1);
 	assert_string_equal(script->last[UPNP_UNMAP].shown, "Postern tcp 8443");
+	end(w);
+}
+
+/* Reading a mapping back changes nothing; without an answer nothing is known of it. */
+static void a_mapping_is_read_back(void **state)
+{
+	struct upnp_world *w = begin(state);
+	struct portmap_request r = request();
+	const struct upnp_request *asked = &script->last[UPNP_LOOK];
+
+	probe(w);
+	w->driver->map(w->driver, &r);
+	await_count(w, &w->mapped, 1);
+	addr_set_port(&r.external, 443);
+	script->answers[UPNP_LOOK].there = true;
+	w->driver->look(w->driver, &r);
+	assert_int_equal(w->seen, 0); /* never from inside a call */
+	await_count(w, &w->seen, 1);
+	assert_true(w->seen_there);
+	assert_int_equal(asked->external_port, 443);
+	assert_int_equal(addr_port(&asked->internal), 8443);
+	assert_string_equal(asked->service.control.path, "/ctl");
+	assert_string_equal(asked->shown, "Postern tcp 8443");
+	script->answers[UPNP_LOOK].there = false;
+	w->driver->look(w->driver, &r);
+	await_count(w, &w->seen, 2);
+	assert_false(w->seen_there);
+	/* Of what was forgotten meanwhile nothing is told. */
+	w->driver->look(w->driver, &r);
+	w->driver->forget(w->driver, r.id);
+	run_for(w->f, 200);
+	assert_int_equal(w->seen, 2);
+	assert_int_equal(w->failed, 0);
+	script->answers[UPNP_LOOK] =
+		(struct upnp_answer){.failure = PORTMAP_SILENT, .why = "no answer"};
+	w->driver->look(w->driver, &r);
+	await_count(w, &w->failed, 1);
+	assert_int_equal(w->failure, PORTMAP_SILENT);
+	assert_int_equal(w->seen, 2);
+	assert_int_equal(script->asked[UPNP_MAP], 1);
+	assert_int_equal(script->asked[UPNP_UNMAP], 0);
 	end(w);
 }
 
@@ -971,6 +1020,7 @@ int main(void)
 		RING_TEST(a_worker_that_talks_nonsense_is_replaced),
 		RING_TEST(the_external_address_is_asked_for_alone),
 		RING_TEST(a_mapping_is_made_and_deleted),
+		RING_TEST(a_mapping_is_read_back),
 		RING_TEST(a_low_port_is_not_asked_for_by_chance),
 		RING_TEST(refusals_and_silence_differ),
 		RING_TEST(what_is_forgotten_is_not_told),

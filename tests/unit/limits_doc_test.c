@@ -29,6 +29,8 @@
 #include "core/engine/proving.h"
 #include "core/engine/signed_revocations.h"
 #include "portmap/control.h"
+#include "portmap/hops.h"
+#include "portmap/outside.h"
 #include "relay/config/config.h"
 #include "relay/control/control_internal.h"
 #include "relay/front/conn.h"
@@ -252,6 +254,18 @@ static void the_figures_of_the_code(void **state)
 	says("revocations by its word", "%s,", thousands(REVOCATIONS_LIST_MAX));
 	says("connections to a control socket", "%u of a relay's, %u of the NAT",
 	     LOCAL_CONNECTIONS_MAX, CONTROL_CONNECTIONS_MAX);
+	says("deletions of what it leads elsewhere", "%u after the first one",
+	     PORTMAP_UNWANTED_MAX);
+	says("deletions of what it leads elsewhere", "more than %u mappings", PORTMAP_MAPPINGS_MAX);
+	says("how long a protocol is passed over", "%u min, doubling to %u min",
+	     S(PORTMAP_MUTE_MS) / 60, S(PORTMAP_MUTE_MAX_MS) / 60);
+	says("restarts that one protocol", "one in %u s is believed, doubling to %u min",
+	     S(PORTMAP_RESTART_MS), S(PORTMAP_RESTART_MAX_MS) / 60);
+	says("a mapping that a proof calls dead", "doubling to %u min",
+	     S(PORTMAP_DEAD_MAX_MS) / 60);
+	says("datagrams by which routers behind it",
+	     "%u to each of %u hops, %u ms apart, every %u h", HOPS_SENDINGS, HOPS_MAX,
+	     HOPS_WAIT_MS, S(OUTSIDE_LOOK_MS) / 3600);
 	says("mappings that other programs ask",
 	     "%u in all, %u of one user; a place is free again "
 	     "%u s",
