@@ -5,6 +5,7 @@ import time
 from fakes import FakeGateway
 from natd import LAN, Natd, SERVER, WAN, answer, home, home_behind, lan, visit
 from netlab import wait_until
+from peers import echo
 from runner import once
 from test_natd_ways import judged
 from test_stun_client import OTHER, coturn
@@ -128,20 +129,55 @@ def test_natd_sees_short_visits(lab):
 
 
 @once
+def lead_back(router, source):
+    """Hairpinning: visits of the LAN to the external address are led to the host there, and seem to
+    come from source."""
+    for name in ("all", "lan0"):
+        with router.inside():
+            with open(f"/proc/sys/net/ipv4/conf/{name}/send_redirects", "w", encoding="ascii") as f:
+                f.write("0")
+    router.nft(f"""table ip hairpin {{
+  chain inwards {{ type nat hook prerouting priority -110; policy accept;
+    iifname "lan0" ip daddr {WAN} tcp dport 443 dnat to {LAN}.2:443
+  }}
+  chain outwards {{ type nat hook postrouting priority 90; policy accept;
+    oifname "lan0" ip saddr {LAN}.0/24 ip daddr {LAN}.0/24 snat to {source}
+  }}
+}}
+""")
+
+
 def test_natd_visits_from_the_lan_prove_nothing(lab):
-    """Neither a neighbour's nor, by the external address, a hairpin."""
+    """Neither a neighbour's nor, by the external address, one that the router leads back in, whichever
+    of its two addresses that seems to come from."""
     gateway, host, neighbour, server = home(lab, hosts=("host", "neighbour"))
-    gateway.router.nft('add rule inet filter postrouting ip saddr 192.168.77.0/24 '
-                       'ip daddr 192.168.77.0/24 masquerade\n')
-    answer(host, 443)
+    seen = []
+
+    def note(sock, peer):
+        seen.append(peer[0])
+        echo(sock, peer)
+
+    host.serve(443, note)
     natd = Natd(host, "--map", "tcp:443")
     natd.wait_mapped("tcp:443")
-    for _ in range(5):
-        with neighbour.connect("192.168.77.2", 443) as s:
-            s.sendall(b"x")
-        time.sleep(0.3)
-    time.sleep(3)
-    assert natd.mapping()["state"] == "mapped", natd.mapping()
+
+    def come(address, source):
+        seen.clear()
+        for _ in range(5):
+            with neighbour.connect(address, 443) as s:
+                s.sendall(b"x")
+                assert s.recv(1) == b"x"
+                time.sleep(0.3)  # it is seen while it lasts, and once it is over
+        assert seen == [source] * 5, seen
+        time.sleep(3)
+        m = natd.mapping()
+        assert m["state"] == "mapped" and "proven_s" not in m, m
+
+    come(f"{LAN}.2", f"{LAN}.3")
+    for source in (f"{LAN}.1", WAN):
+        lead_back(gateway.router, source)
+        come(WAN, source)
+        gateway.router.nft("delete table ip hairpin\n")
     visit(server, "tcp", 443)
     natd.wait_state("verified", 3)
 

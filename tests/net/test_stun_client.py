@@ -83,6 +83,32 @@ def test_stun_symmetric(lab):
 
 
 @once
+def test_stun_hairpinning(lab):
+    """A router that leads what its LAN sends to the external address back in, and one that does not."""
+    _, router, host = world(lab, "full-cone")
+    udp = stun(lab, host, SERVER, "--nat")["servers"][0]["udp"]
+    assert (udp["hairpinning"], udp["nat"]) == ("no", "full cone"), udp
+    # Where the bridge shows what it carries to nftables, it would send it back by the port that it
+    # came from, which bridges do not.
+    bridge = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+    with router.inside():
+        if os.path.exists(bridge):
+            with open(bridge, "w", encoding="ascii") as f:
+                f.write("0")
+    router.nft("""table ip hairpin {
+  chain inwards { type nat hook prerouting priority -110; policy accept;
+    iifname "lan0" ip daddr 45.0.0.10 meta l4proto udp dnat to 192.168.10.2
+  }
+  chain outwards { type nat hook postrouting priority 90; policy accept;
+    oifname "lan0" ip saddr 192.168.10.0/24 ip daddr 192.168.10.0/24 masquerade
+  }
+}
+""")
+    udp = stun(lab, host, SERVER, "--nat")["servers"][0]["udp"]
+    assert (udp["hairpinning"], udp["nat"]) == ("yes", "full cone"), udp
+
+
+@once
 def test_stun_without_nat(lab):
     server, _, _ = world(lab, "port-restricted")
     visitor = lab.public("visitor", "45.0.0.100")

@@ -28,6 +28,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "natpmp/driver/announce_listener.h"
 #include "portmap/control.h"
 #include "portmap/dry_run.h"
@@ -869,6 +870,34 @@ static void what_stun_servers_see_is_judged(void **state)
 	natd_scene_end(w);
 }
 
+/* How long STUN servers are left alone, once they have answered. */
+static uint64_t stun_rests(void **state, const char *more, bool no_pcp)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, more);
+	uint64_t rounds, began_ms, rests_ms;
+
+	w->gateway.no_pcp = no_pcp;
+	natd_scene_await(w, MAPPING_VERIFIED);
+	outside_ask(w->natd.outside);
+	await_that(w, !w->natd.outside->asking);
+	rounds = w->natd.outside->rounds;
+	began_ms = clock_ms(CLOCK_BOOTTIME);
+	for (unsigned i = 0; i < 1000 && w->natd.outside->rounds == rounds; i++)
+		run_for(w->f, 100);
+	rests_ms = clock_ms(CLOCK_BOOTTIME) - began_ms;
+	natd_scene_end(w);
+	return rests_ms;
+}
+
+/* Where neither NAT-PMP nor UPnP can be asked for the external address, they are every 30 s, since
+ * another one is noticed by them alone; else at each recheck. */
+static void without_another_teller_stun_is_asked_often(void **state)
+{
+	assert_in_range(stun_rests(state, "natpmp: false\n", false), OUTSIDE_ALONE_MS - 200,
+			OUTSIDE_ALONE_MS + 500);
+	assert_in_range(stun_rests(state, "pcp: false\n", true), 59800, 60500);
+}
+
 /* Two servers that see two addresses are no silence: both are told. */
 static void servers_that_disagree_are_told(void **state)
 {
@@ -936,6 +965,7 @@ int main(void)
 		RING_TEST(the_file_may_name_the_gateway),
 		RING_TEST(in_a_container_it_is_said_where_to_run),
 		RING_TEST(what_stun_servers_see_is_judged),
+		RING_TEST(without_another_teller_stun_is_asked_often),
 		RING_TEST(servers_that_disagree_are_told),
 	};
 

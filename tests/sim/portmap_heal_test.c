@@ -251,6 +251,36 @@ static void what_is_dead_is_deleted_and_asked_for_anew_at_once(void **state)
 	world_free(w);
 }
 
+/* And so is what was mapped in the same way, unless something came in through it since then. */
+static void what_shares_a_dead_mappings_fate_is_asked_for_anew(void **state)
+{
+	for (unsigned proven = 0; proven < 2; proven++) {
+		struct world *w = world_new(7);
+		struct portmap_want two[] = {world_want(PORTMAP_TCP, 443, 443),
+					     world_want(PORTMAP_TCP, 444, 444)};
+		struct portmap_mapping *other;
+
+		w->fakes[PORTMAP_UPNP].there = true;
+		assert_int_equal(portmap_engine_want(&w->engine, two, 2), 0);
+		world_enter(w);
+		world_pass(w, 10 * SECONDS);
+		other = world_first(w)->next;
+		portmap_engine_verified(&w->engine, world_first(w)->id, "it came in");
+		world_pass(w, 10 * SECONDS);
+		if (proven)
+			portmap_engine_verified(&w->engine, other->id, "it came in");
+		find_dead(w);
+		assert_state(w, MAPPING_REQUESTED);
+		assert_int_equal(other->state, proven ? MAPPING_VERIFIED : MAPPING_REQUESTED);
+		world_pass(w, 2 * SECONDS);
+		assert_int_equal(w->fakes[PORTMAP_UPNP].unmaps, proven ? 1 : 2);
+		assert_int_equal(world_entries(w, OURS), 2);
+		assert_state(w, MAPPING_MAPPED);
+		assert_int_equal(other->state, proven ? MAPPING_VERIFIED : MAPPING_MAPPED);
+		world_free(w);
+	}
+}
+
 static void what_stays_dead_is_asked_for_by_another_protocol(void **state)
 {
 	static const unsigned minutes[] = {20, 40, 60, 60};
@@ -583,6 +613,7 @@ int main(void)
 		cmocka_unit_test(another_external_address_is_told_and_no_longer_verified),
 		cmocka_unit_test(another_external_address_counts_from_each_source),
 		cmocka_unit_test(what_is_dead_is_deleted_and_asked_for_anew_at_once),
+		cmocka_unit_test(what_shares_a_dead_mappings_fate_is_asked_for_anew),
 		cmocka_unit_test(what_stays_dead_is_asked_for_by_another_protocol),
 		cmocka_unit_test(what_never_worked_is_left_as_it_is),
 		cmocka_unit_test(a_proof_counts_for_a_day),
