@@ -524,6 +524,8 @@ static void act_tag_keys(void)
 	world_check(!trial_runs(), "trial", "tag keys are changed while a change is on trial");
 	adopt(&r, trial_ms * MS);
 	cast_run(100 * MS);
+	if (trial_runs() && k_now_us + 200 * MS >= trial_until_us)
+		return; /* sessions that ended took so long that it may be over */
 	world_check(a_good_tag() == was || home->peer.eof || home->peer.reset ||
 			    home->tag_key == tag_keys[a_good_tag()],
 		    "told", "home is not told the newest tag key");

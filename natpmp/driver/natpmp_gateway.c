@@ -111,7 +111,8 @@ static void natpmp_sentence_of(unsigned result, char out[PORTMAP_TEXT_BYTES])
 {
 	static const char *const means[NATPMP_RESULTS] = {
 		[NATPMP_NOT_AUTHORIZED] = "its rules do not allow it, or it is switched off there",
-		[NATPMP_NETWORK_FAILURE] = "it is not connected to the internet itself",
+		[NATPMP_NETWORK_FAILURE] =
+			"it is not connected to the internet, or behind another NAT",
 		[NATPMP_OUT_OF_RESOURCES] = "its table is full",
 		[NATPMP_UNSUPPORTED_OPCODE] = "it does not map this",
 	};

@@ -479,6 +479,7 @@ static void choose_outside(struct ask *a, const struct portmap_want *wants, size
 
 size_t asks_wants(struct asks *s, struct portmap_want wants[PORTMAP_MAPPINGS_MAX], size_t count)
 {
+	assert(wants && count <= PORTMAP_MAPPINGS_MAX);
 	for (int any = 0; any < 2; any++) { /* these come after those that are content with one */
 		for (struct ask *a = s->list; a < s->list + ASKS_MAX; a++) {
 			struct ask *first;

@@ -208,6 +208,7 @@ void portmap_engine_renew(struct portmap_engine *e)
 			continue;
 		if (m->step == MAPPING_WAITING)
 			mapping_new_round(m);
+		m->rounds = 0; /* who asks expects something, and need not wait longer for it */
 		m->due_ms = m->renew_ms = now_ms;
 	}
 	engine_rearm(e);

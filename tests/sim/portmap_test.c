@@ -305,6 +305,25 @@ static void a_taken_port_is_left_alone_and_tried_again(void **state)
 	world_free(w);
 }
 
+/* Its owner has changed something there, perhaps not all: what is still refused is not put off for
+ * longer each time that is tried. */
+static void asking_by_hand_puts_nothing_off(void **state)
+{
+	struct world *w = world_home(true, false, false);
+
+	w->fakes[PORTMAP_PCP].refuses = PORTMAP_REFUSED;
+	world_pass(w, 10 * SECONDS);
+	assert_state(w, MAPPING_REFUSED);
+	for (unsigned i = 0; i < 6; i++) {
+		portmap_engine_renew(&w->engine);
+		world_pass(w, 5 * SECONDS);
+	}
+	w->fakes[PORTMAP_PCP].refuses = PORTMAP_FAILURES;
+	world_pass(w, 340 * SECONDS);
+	assert_state(w, MAPPING_MAPPED);
+	world_free(w);
+}
+
 static void any_port_will_do_where_that_is_said(void **state)
 {
 	struct world *w = world_new(7);
@@ -570,6 +589,7 @@ int main(void)
 		cmocka_unit_test(a_proof_is_of_the_mapping_that_was_proven),
 		cmocka_unit_test(a_permanent_mapping_is_looked_at),
 		cmocka_unit_test(a_taken_port_is_left_alone_and_tried_again),
+		cmocka_unit_test(asking_by_hand_puts_nothing_off),
 		cmocka_unit_test(any_port_will_do_where_that_is_said),
 		cmocka_unit_test(a_port_that_was_not_asked_for_goes_back),
 		cmocka_unit_test(a_port_above_the_low_ones_goes_back_too),
