@@ -407,11 +407,11 @@ static uint64_t look_at_udp(struct verify *v, const struct portmap_mapping *m, u
 			.id = m->id, .same_port = t->same_port, .mapped_ms = m->mapped_ms};
 	if (now_ms < t->due_ms)
 		return t->due_ms - now_ms < wait_ms ? t->due_ms - now_ms : wait_ms;
-	if (v->phase != VERIFY_IDLE)
-		return wait_ms;
-	/* Its name is being resolved: no reason to say that none is known, and to wait a minute. */
-	if (v->natd->outside->asking && !find_server(v->natd->outside, m->want.family, &v->server))
-		return wait_ms;
+	/* Another check is under way, or a server's name is being resolved: no reason to say that
+	 * none is known, and to wait a minute. */
+	if (v->phase != VERIFY_IDLE || (v->natd->outside->asking &&
+					!find_server(v->natd->outside, m->want.family, &v->server)))
+		return VERIFY_LOOK_MS < wait_ms ? VERIFY_LOOK_MS : wait_ms;
 	t->due_ms = now_ms + ((uint64_t)UDP_RETRY_MS << t->tries);
 	if (t->tries < UDP_RETRY_MAX)
 		t->tries++;
@@ -448,8 +448,9 @@ static void verify_look_due(struct timer *t, uint64_t ring_now_ms)
 		else if (all || m->state == MAPPING_MAPPED)
 			visits_look(v->visits, m);
 	}
-	if (v->wait_ms < VERIFY_LOOK_MAX_MS)
-		v->wait_ms += v->wait_ms / 2;
+	v->wait_ms += v->wait_ms / 2;
+	if (v->wait_ms > VERIFY_LOOK_MAX_MS)
+		v->wait_ms = VERIFY_LOOK_MAX_MS;
 	if (more)
 		ring_timer_set(v->natd->ring, &v->look, wait_ms);
 }

@@ -118,7 +118,7 @@ static void ask_others_anew(struct portmap_engine *e, const struct portmap_mappi
 	mapping_name(dead, name);
 	snprintf(why, sizeof why, "%s, mapped in the same way, works no longer", name);
 	for (struct portmap_mapping *m = e->mappings; m; m = m->next)
-		if (m != dead && is_granted(m) && m->step == MAPPING_HELD &&
+		if (m != dead && is_granted(m) && mapping_held(m) &&
 		    m->protocol == dead->protocol && m->want.family == dead->want.family &&
 		    m->proven_ms <= dead->proven_ms && m->mapped_ms <= dead->proven_ms)
 			ask_anew(e, m, why);

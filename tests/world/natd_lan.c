@@ -168,6 +168,7 @@ static struct lan_lease *map(struct lan_router *r, const struct addr *client, bo
 	if (!l)
 		l = new_lease(r, client, tcp, internal, external);
 	l->until_us = k_now_us + (uint64_t)lifetime_s * SECOND;
+	l->told |= !r->mute;
 	return l;
 }
 

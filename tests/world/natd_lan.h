@@ -23,6 +23,7 @@ struct lan_lease {
 	uint16_t internal, external;
 	uint64_t until_us;
 	uint8_t nonce[12]; /* PCP's; zeros: NAT-PMP's */
+	bool told;	   /* its client had an answer that granted it, if none was lost */
 	bool dead;	   /* nothing comes in through it any more */
 	bool late;	   /* it ended while natd could have renewed it */
 };

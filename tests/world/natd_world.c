@@ -54,7 +54,8 @@ static void check_proofs(void)
 			    tcp->changes[MAPPING_VERIFIED], scene.outside, tcp->proof);
 }
 
-/* From now on it is natd's fault if this lease runs out. */
+/* From now on it is natd's fault if this lease runs out. Of one that it was never told it cannot
+ * know. */
 static void mark_leases(struct lan_router *r)
 {
 	bool well = home.up && !home.natd.stopping && lan.way_out == r && !r->deaf && !r->mute &&
@@ -66,7 +67,7 @@ static void mark_leases(struct lan_router *r)
 		struct lan_lease *l = &r->leases[i];
 
 		l->late =
-			l->used && well && addr_same_host(&l->client, &home.own) &&
+			l->used && l->told && well && addr_same_host(&l->client, &home.own) &&
 			world_natd_mapping(&home, l->tcp ? PORTMAP_TCP : PORTMAP_UDP, l->internal);
 	}
 }
