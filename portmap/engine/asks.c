@@ -183,18 +183,9 @@ static const struct portmap_mapping *kept(const struct portmap_engine *e,
 	return m;
 }
 
-static const struct portmap_want *find_want(const struct portmap_want *wants, size_t count,
-					    const struct portmap_want *like)
-{
-	for (size_t i = 0; i < count; i++)
-		if (portmap_want_same(&wants[i], like))
-			return &wants[i];
-	return NULL;
-}
-
 static bool is_configured(const struct asks *s, const struct portmap_want *w)
 {
-	return find_want(s->configured, s->configured_count, w) != NULL;
+	return portmap_want_find(s->configured, s->configured_count, w) != NULL;
 }
 
 /* Whether it is content with a mapping whose external port others decide on. */
@@ -386,7 +377,7 @@ uint64_t asks_next(const struct asks *s)
 static const char *displaced(const struct portmap_want *wants, size_t count,
 			     const struct portmap_want *w)
 {
-	const struct portmap_want *same = find_want(wants, count, w);
+	const struct portmap_want *same = portmap_want_find(wants, count, w);
 
 	if (same)
 		return fits(w, same) ? NULL
@@ -414,7 +405,7 @@ static size_t count_all(const struct asks *s, const struct portmap_want *wants, 
 	size_t all = count;
 
 	for (const struct ask *a = s->list; a < s->list + ASKS_MAX; a++)
-		all += a->used && !find_want(wants, count, &a->want) &&
+		all += a->used && !portmap_want_find(wants, count, &a->want) &&
 		       asks_of(s, &a->want, NULL) == a;
 	return all;
 }
@@ -486,7 +477,7 @@ size_t asks_wants(struct asks *s, struct portmap_want wants[PORTMAP_MAPPINGS_MAX
 			struct portmap_want w;
 
 			if (!a->used || count == PORTMAP_MAPPINGS_MAX ||
-			    find_want(wants, count, &a->want))
+			    portmap_want_find(wants, count, &a->want))
 				continue;
 			first = first_of(s, &a->want);
 			w = first->want;

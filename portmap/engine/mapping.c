@@ -69,6 +69,15 @@ bool portmap_want_same(const struct portmap_want *a, const struct portmap_want *
 	       a->internal == b->internal && same_host(&a->host, &b->host);
 }
 
+const struct portmap_want *portmap_want_find(const struct portmap_want *wants, size_t count,
+					     const struct portmap_want *like)
+{
+	for (size_t i = 0; i < count; i++)
+		if (portmap_want_same(&wants[i], like))
+			return &wants[i];
+	return NULL;
+}
+
 void mapping_request(const struct portmap_mapping *m, const struct addr *source,
 		     struct portmap_request *out)
 {

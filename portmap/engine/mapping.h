@@ -127,6 +127,9 @@ void mapping_describe(const struct portmap_mapping *m, char *out, size_t room);
 
 /* The same host, port, transport and family: one mapping, also where the rest differs. */
 bool portmap_want_same(const struct portmap_want *a, const struct portmap_want *b) MUST_CHECK;
+/* The same among these; NULL: there is none. */
+const struct portmap_want *portmap_want_find(const struct portmap_want *wants, size_t count,
+					     const struct portmap_want *like) MUST_CHECK;
 /* The request to a driver. source: our own address of the family. */
 void mapping_request(const struct portmap_mapping *m, const struct addr *source,
 		     struct portmap_request *out);

@@ -11,15 +11,6 @@
 
 /* ---- what is wanted ---- */
 
-static const struct portmap_want *find_want(const struct portmap_want *wants, size_t count,
-					    const struct portmap_want *like)
-{
-	for (size_t i = 0; i < count; i++)
-		if (portmap_want_same(&wants[i], like))
-			return &wants[i];
-	return NULL;
-}
-
 static int want_add(struct portmap_engine *e, const struct portmap_want *want)
 {
 	struct portmap_mapping *m = calloc(1, sizeof *m), **end = &e->mappings;
@@ -89,7 +80,7 @@ int portmap_engine_want(struct portmap_engine *e, const struct portmap_want *wan
 
 	assert(count <= PORTMAP_MAPPINGS_MAX && (wants || count == 0));
 	for (struct portmap_mapping *m = e->mappings, *next; m; m = next) {
-		const struct portmap_want *want = find_want(wants, count, &m->want);
+		const struct portmap_want *want = portmap_want_find(wants, count, &m->want);
 
 		next = m->next;
 		if (want)
