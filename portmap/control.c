@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "core/program/callers.h"
 #include "portmap/asking.h"
+#include "portmap/outside.h"
 #include "portmap/report.h"
 
 #define LINE_MAX_BYTES 65536u
@@ -48,8 +49,8 @@ static void natd_control_probe_looks(struct timer *t, uint64_t now_ms)
 	struct natd_control *ctl = container(t, struct natd_control, probe_look);
 	struct natd *n = ctl->natd;
 
-	if (portmap_engine_probing(&n->engine) && clock_ms(CLOCK_BOOTTIME) < ctl->probe_until_ms &&
-	    !ctl->stopping) {
+	if ((portmap_engine_probing(&n->engine) || outside_is_busy(n->outside)) &&
+	    clock_ms(CLOCK_BOOTTIME) < ctl->probe_until_ms && !ctl->stopping) {
 		ring_timer_set(n->ring, &ctl->probe_look, PROBE_LOOK_MS);
 		return;
 	}

@@ -134,7 +134,7 @@ static bool is_settled(const struct natd *n)
 {
 	return n->stage == NATD_AWAY ||
 	       (n->stage == NATD_HERE && !portmap_engine_probing(&n->engine) &&
-		!n->outside->asking);
+		!outside_is_busy(n->outside));
 }
 
 static void dry_run_looks(struct timer *t, uint64_t ring_now_ms)

@@ -26,12 +26,20 @@ static void set_later(struct outside *o)
 
 static void look_on(struct outside *o, struct addr server);
 
+static void forget_looks(struct outside *o)
+{
+	o->behind.len = 0;
+	o->looked = false;
+	o->entry = TRUTH_ENTRY_UNTRIED;
+}
+
 static void outside_looked(struct hops *h)
 {
 	struct outside *o = container(h, struct outside, hops);
 
 	o->looking = false;
 	if (!h->ended) {
+		o->entry = TRUTH_ENTRY_UNTRIED;
 		truth_look_behind(h->routers, HOPS_MAX, &o->behind, &o->looked);
 		natd_judge(o->natd);
 	}
@@ -47,6 +55,7 @@ static void outside_surveyed(struct stun_survey *s)
 
 	o->surveying = false;
 	if (o->looked_for.len > 0) {
+		forget_looks(o);
 		o->entry = filtering == STUN_FILTERING_UNKNOWN		      ? TRUTH_ENTRY_UNTRIED
 			   : filtering == STUN_FILTERING_ENDPOINT_INDEPENDENT ? TRUTH_ENTRY_ANSWERED
 									      : TRUTH_ENTRY_FAILED;
@@ -91,7 +100,8 @@ static bool look_for_firewall(struct outside *o, const struct addr *server)
 	return stun_survey_start(&o->survey) == 0;
 }
 
-/* What more is to be known: without a NAT of a firewall, behind a gateway of other routers. */
+/* What more is to be known: without a NAT of a firewall, behind a gateway of other routers. What
+ * was found before counts until the new is there. */
 static void look_on(struct outside *o, struct addr server)
 {
 	const struct portmap_place *place = &o->natd->network.places[PORTMAP_IPV4];
@@ -102,17 +112,18 @@ static void look_on(struct outside *o, struct addr server)
 	if (busy || o->seen_count == 0 || is_looked(o, now_ms))
 		return;
 	own = addr_same_host(&o->seen[0], &place->source);
-	if (own ? truth_range_of(&place->source) != TRUTH_PUBLIC : place->gateway.len == 0)
+	if (own ? truth_range_of(&place->source) != TRUTH_PUBLIC : place->gateway.len == 0) {
+		forget_looks(o);
 		return;
+	}
 	o->looked_for = o->seen[0];
 	o->looked_ms = now_ms;
-	o->behind.len = 0;
-	o->looked = false;
-	o->entry = TRUTH_ENTRY_UNTRIED;
 	if (own)
 		o->surveying = look_for_firewall(o, &server);
 	else
 		o->looking = look_behind(o, &server);
+	if (!o->surveying && !o->looking)
+		forget_looks(o);
 }
 
 bool outside_is_busy(const struct outside *o)
@@ -285,9 +296,8 @@ void outside_forget(struct outside *o)
 	o->address.len = 0;
 	o->seen_count = 0;
 	o->silent = false;
-	o->behind.len = o->looked_for.len = 0;
-	o->looked = false;
-	o->entry = TRUTH_ENTRY_UNTRIED;
+	o->looked_for.len = 0;
+	forget_looks(o);
 	stop_looking(o);
 	ring_timer_cancel(o->natd->ring, &o->later);
 }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "portmap/engine/truth.h"
+
 static bool is(const json_t *object, const char *key, const char *word)
 {
 	const char *value = json_string_value(json_object_get(object, key));
@@ -67,6 +69,20 @@ static bool any_verified(const json_t *mappings, const char *family)
 	return false;
 }
 
+/* This host's own address is a public one, and the gateway tells none: a host outside may reach it
+ * there without a mapping, whether or not outside sees another one as well. */
+static bool own_public(const json_t *probe)
+{
+	const json_t *external = json_object_get(probe, "external");
+	const char *own =
+		json_string_value(json_object_get(json_object_get(probe, "network"), "address"));
+	struct addr address;
+
+	return own && !json_object_get(external, "gateway") && !cut_off(external) &&
+	       addr_from_literal(own, 0, &address) && address.sa.sa_family == AF_INET &&
+	       truth_range_of(&address) == TRUTH_PUBLIC;
+}
+
 /* Without a NAT: a firewall lets in answers only. */
 static bool walled_off(const json_t *probe)
 {
@@ -77,6 +93,8 @@ static bool walled_off(const json_t *probe)
 		json_string_value(json_object_get(json_object_get(probe, "network"), "address"));
 
 	if (is(external, "verdict", "filtered") && own && is(external, "stun", own))
+		return true;
+	if (own_public(probe) && is(behaviour, "nat", "firewall"))
 		return true;
 	return is(external, "verdict", "no_nat") && filtering &&
 	       strcmp(filtering, "endpoint-independent") != 0;
@@ -108,6 +126,18 @@ static const char *meaning_of_held(const json_t *external, bool verified)
 	return "The gateway maps ports; whether outside reaches them is not proven.";
 }
 
+static const char *meaning_of_own(const json_t *external)
+{
+	if (is(external, "verdict", "several_exits"))
+		return "This host's own address is a public one, and one of those that outside "
+		       "sees: where no firewall is in the way, it needs no port mapping.";
+	if (is(external, "verdict", "plausible"))
+		return "This host's own address is a public one: where no firewall is in the way, "
+		       "it needs no port mapping.";
+	return "This host's own address is a public one, but outside sees another: whether a host "
+	       "outside reaches this one at its own is not proven.";
+}
+
 static const char *meaning_of_none(const json_t *probe)
 {
 	const json_t *external = json_object_get(probe, "external");
@@ -118,6 +148,8 @@ static const char *meaning_of_none(const json_t *probe)
 	if (!json_is_true(json_object_get(network, "up")))
 		return "There is no gateway to ask: connect this host to a network, or name its "
 		       "interface to natd.";
+	if (own_public(probe))
+		return meaning_of_own(external);
 	if (!json_object_get(network, "gateway") && !json_object_get(network, "gateway6"))
 		return "There is no gateway here that could map ports.";
 	if (json_array_size(json_object_get(probe, "mappings")) == 0)
@@ -125,9 +157,6 @@ static const char *meaning_of_none(const json_t *probe)
 	if (cut_off(external))
 		return "No port can be mapped here: no host outside can begin a connection to this "
 		       "one over IPv4.";
-	if (is(external, "verdict", "plausible") && !json_object_get(external, "gateway"))
-		return "This host's own address is a public one: where no firewall is in the way, "
-		       "it needs no port mapping.";
 	return "No port can be mapped here: unless one is forwarded by hand, no host outside can "
 	       "begin a connection to this one over IPv4.";
 }
@@ -192,9 +221,7 @@ static enum nat_outcome outcome_of(const json_t *probe, bool held)
 			       ? NAT_REACHED
 			       : NAT_UNREACHED;
 	if (!held)
-		return is(external, "verdict", "plausible") && !json_object_get(external, "gateway")
-			       ? NAT_UNPROVEN
-			       : NAT_UNREACHED;
+		return own_public(probe) ? NAT_UNPROVEN : NAT_UNREACHED;
 	return is(external, "verdict", "one_nat") || verified ? NAT_REACHED : NAT_UNPROVEN;
 }
 
@@ -204,7 +231,8 @@ enum nat_outcome nat_conclude(json_t *probe)
 	const json_t *behaviour = json_object_get(probe, "behaviour");
 	const json_t *mappings = json_object_get(probe, "mappings");
 	bool held = any_held(mappings, "ipv4"), pinhole = any_held(mappings, "ipv6");
-	bool proven = any_verified(mappings, "ipv6"), direct = is(external, "verdict", "no_nat");
+	bool proven = any_verified(mappings, "ipv6");
+	bool direct = is(external, "verdict", "no_nat") || (!held && own_public(probe));
 	enum nat_outcome outcome = outcome_of(probe, held), six;
 	json_t *meaning = json_array();
 

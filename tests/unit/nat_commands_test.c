@@ -5,7 +5,7 @@
  * none runs is the test's.
  *
  * links: tests/support/stun_thread.c tests/support/command_line.c ctl/nat/nat.c ctl/nat/stun.c
- * links: ctl/nat/ask.c ctl/nat/reach.c ctl/nat/behaviour.c ctl/nat/questions.c ctl/nat/conclude.c ctl/nat/report.c
+ * links: ctl/nat/ask.c ctl/nat/reach.c ctl/nat/behaviour.c ctl/nat/questions.c ctl/nat/conclude.c portmap/engine/truth.c ctl/nat/report.c
  * links: ctl/nat/stun_report.c ctl/talk/[a-z]*.c ctl/terminal/[a-z]*.c agent/agent.c
  * links: agent/engine/[a-z]*.c agent/config/[a-z]*.c agent/worker/[a-z]*.c
  * links: agent/relays/[a-z]*.c agent/session/[a-z]*.c agent/entrance/[a-z]*.c

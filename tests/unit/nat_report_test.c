@@ -3,7 +3,7 @@
  * nat_report_test: the pages of 'postern nat', its sentences, and what follows for connections.
  *
  * links: core/key_file.c core/memory.c
- * links: ctl/nat/report.c ctl/nat/conclude.c ctl/terminal/page.c ctl/terminal/show.c ctl/terminal/units.c
+ * links: ctl/nat/report.c ctl/nat/conclude.c portmap/engine/truth.c ctl/terminal/page.c ctl/terminal/show.c ctl/terminal/units.c
  *
  * links: ctl/terminal/arguments.c core/conf/conf.c core/conf/bind.c core/conf/error.c core/conf/value.c
  *
@@ -221,6 +221,7 @@ struct conclusion {
 	const char *verdict, *mappings, *behaviour;
 	enum nat_outcome outcome;
 	const char *says;
+	const char *own;
 };
 
 static void test_conclusions(void **state)
@@ -235,42 +236,64 @@ static void test_conclusions(void **state)
 		"{\"nat\": \"open\", \"filtering\": \"endpoint-independent\","
 		" \"server\": \"s:3478\", \"why\": {}, \"meaning\": \"Nothing is in the way.\"}";
 	static const struct conclusion all[] = {
-		{"one_nat", VERIFIED, "null", NAT_REACHED, "knows the external address and port"},
-		{"one_nat", HELD, "null", NAT_REACHED,
-		 "that something comes in is not proven yet."},
-		{"one_nat", HELD, "null", NAT_REACHED, "name a STUN server with --stun"},
+		{"one_nat", VERIFIED, "null", NAT_REACHED, "knows the external address and port",
+		 NULL},
+		{"one_nat", HELD, "null", NAT_REACHED, "that something comes in is not proven yet.",
+		 NULL},
+		{"one_nat", HELD, "null", NAT_REACHED, "name a STUN server with --stun", NULL},
 		{"plausible", HELD, "null", NAT_UNPROVEN,
-		 "whether outside reaches them is not proven."},
-		{"plausible", VERIFIED, "null", NAT_REACHED, "Port mapping works"},
-		{"plausible", REFUSED, "null", NAT_UNPROVEN, "own address is a public one"},
+		 "whether outside reaches them is not proven.", NULL},
+		{"plausible", VERIFIED, "null", NAT_REACHED, "Port mapping works", NULL},
+		{"plausible", REFUSED, "null", NAT_UNPROVEN, "it needs no port mapping.",
+		 "45.0.0.9"},
+		{"plausible", REFUSED, "null", NAT_UNREACHED, "unless one is forwarded by hand",
+		 NULL},
+		{"several_exits", REFUSED, "null", NAT_UNPROVEN,
+		 "and one of those that outside sees: where no firewall", "45.0.0.9"},
+		{"several_exits", "", "null", NAT_UNPROVEN, "own address is a public one, and one",
+		 "45.0.0.9"},
+		{"several_exits", REFUSED, walled, NAT_UNREACHED, "a firewall lets in only answers",
+		 "45.0.0.9"},
+		{"several_exits", REFUSED, "null", NAT_UNREACHED, "unless one is forwarded by hand",
+		 NULL},
+		{"unknown", REFUSED, "null", NAT_UNPROVEN,
+		 "but outside sees another: whether a host outside reaches", "45.0.0.9"},
+		{"unknown", REFUSED, symmetric, NAT_UNPROVEN, "\n  The external port changes.",
+		 "45.0.0.9"},
+		{"unknown", REFUSED, "null", NAT_UNREACHED, "unless one is forwarded by hand",
+		 NULL},
 		{"unknown", HELD, "null", NAT_UNPROVEN,
-		 "whether outside reaches them is not proven."},
-		{"several_exits", HELD, "null", NAT_UNPROVEN, "several ways out: it is so"},
-		{"several_exits", VERIFIED, "null", NAT_REACHED, "Port mapping works"},
+		 "whether outside reaches them is not proven.", NULL},
+		{"several_exits", HELD, "null", NAT_UNPROVEN, "several ways out: it is so", NULL},
+		{"several_exits", VERIFIED, "null", NAT_REACHED, "Port mapping works", NULL},
 		{"one_nat", HELD, symmetric, NAT_REACHED,
-		 "Ports that are not mapped: the external port changes."},
+		 "Ports that are not mapped: the external port changes.", NULL},
 		{"filtered", HELD, "null", NAT_UNREACHED,
-		 "what was sent to one from outside did not"},
-		{"vpn", HELD, "null", NAT_UNREACHED, "is answered through the VPN, and lost."},
-		{"double_nat", HELD, "null", NAT_UNREACHED, "only towards another NAT"},
-		{"double_nat", VERIFIED, "null", NAT_REACHED, "came in all the same"},
-		{"vpn", VERIFIED, "null", NAT_UNREACHED, "is answered through the VPN, and lost."},
-		{"cgnat", HELD, symmetric, NAT_UNREACHED, "The external port changes."},
+		 "what was sent to one from outside did not", NULL},
+		{"vpn", HELD, "null", NAT_UNREACHED, "is answered through the VPN, and lost.",
+		 NULL},
+		{"double_nat", HELD, "null", NAT_UNREACHED, "only towards another NAT", NULL},
+		{"double_nat", VERIFIED, "null", NAT_REACHED, "came in all the same", NULL},
+		{"vpn", VERIFIED, "null", NAT_UNREACHED, "is answered through the VPN, and lost.",
+		 NULL},
+		{"cgnat", HELD, symmetric, NAT_UNREACHED, "The external port changes.", NULL},
 		{"cgnat", REFUSED, "null", NAT_UNREACHED,
-		 "No port can be mapped here: no host outside"},
-		{"blocked", HELD, "null", NAT_NO_WAY, "there is no way to outside."},
-		{"offline", REFUSED, "null", NAT_NO_WAY, "No port can be mapped here"},
-		{"one_nat", REFUSED, "null", NAT_UNREACHED, "unless one is forwarded by hand"},
-		{"unknown", IDLE, "null", NAT_UNREACHED, "unless one is forwarded by hand"},
-		{"no_nat", REFUSED, "null", NAT_REACHED, "needs no port mapping"},
-		{"no_nat", REFUSED, open, NAT_REACHED, "needs no port mapping"},
-		{"no_nat", REFUSED, walled, NAT_UNREACHED, "a firewall lets in only answers"},
+		 "No port can be mapped here: no host outside", NULL},
+		{"blocked", HELD, "null", NAT_NO_WAY, "there is no way to outside.", NULL},
+		{"offline", REFUSED, "null", NAT_NO_WAY, "No port can be mapped here", NULL},
+		{"one_nat", REFUSED, "null", NAT_UNREACHED, "unless one is forwarded by hand",
+		 NULL},
+		{"unknown", IDLE, "null", NAT_UNREACHED, "unless one is forwarded by hand", NULL},
+		{"no_nat", REFUSED, "null", NAT_REACHED, "needs no port mapping", NULL},
+		{"no_nat", REFUSED, open, NAT_REACHED, "needs no port mapping", NULL},
+		{"no_nat", REFUSED, walled, NAT_UNREACHED, "a firewall lets in only answers", NULL},
 		{"double_nat", REFUSED "," PINHOLE, "null", NAT_UNPROVEN,
-		 "Over IPv6 the gateway says that it lets in"},
-		{"ipv6_only", PINHOLE, "null", NAT_UNPROVEN, "There is no IPv4 here"},
-		{"ipv6_only", PROVEN6, "null", NAT_REACHED, "has IPv6 reaches this one directly."},
+		 "Over IPv6 the gateway says that it lets in", NULL},
+		{"ipv6_only", PINHOLE, "null", NAT_UNPROVEN, "There is no IPv4 here", NULL},
+		{"ipv6_only", PROVEN6, "null", NAT_REACHED, "has IPv6 reaches this one directly.",
+		 NULL},
 		{"one_nat", HELD, "{\"server\": null, \"external\": null, \"why\": {}}",
-		 NAT_REACHED, "no STUN server told"},
+		 NAT_REACHED, "no STUN server told", NULL},
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -281,6 +304,8 @@ static void test_conclusions(void **state)
 				  "it is so", "protocols", json_array());
 		char list[1024], *text;
 
+		json_object_set_new(json_object_get(probe, "network"), "address",
+				    json_string(all[i].own ? all[i].own : "192.168.1.2"));
 		snprintf(list, sizeof(list), "[%s]", all[i].mappings);
 		json_object_set_new(probe, "mappings", parse(list));
 		if (strcmp(all[i].behaviour, "null") != 0)
