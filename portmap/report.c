@@ -179,6 +179,8 @@ json_t *report_mapping(const struct natd *n, const struct portmap_mapping *m, ui
 			json_integer(m->due_ms > now_ms
 					     ? (json_int_t)(m->due_ms - now_ms + 999) / 1000
 					     : 0));
+	if (m->unneeded)
+		json_object_set_new(out, "unneeded", json_true());
 	if (m->state == MAPPING_MAPPED)
 		set_text(out, "unproven", m->proof);
 	if (m->state == MAPPING_VERIFIED)

@@ -3,6 +3,7 @@
 #include "portmap/engine/engine.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include "core/probe.h"
 #include "core/random.h"
 #include "portmap/engine/engine_internal.h"
+#include "portmap/engine/truth.h"
 
 #define OTHER_PORT_FIRST 20000u
 #define OTHER_PORTS	 40000u
@@ -57,16 +59,33 @@ static struct portmap_driver *driver_of(struct portmap_engine *e, const struct p
 
 /* ---- states, which people are told ---- */
 
-/* What fails is told; that a network has no IPv6 is no failure. */
+/* What fails is told; that a network has no IPv6 is no failure, nor that nothing has to be mapped.
+ */
 static enum log_level level_of(const struct portmap_engine *e, const struct portmap_mapping *m,
 			       enum mapping_state state)
 {
 	if (state == MAPPING_CONFLICTING || state == MAPPING_MISDIRECTED ||
 	    state == MAPPING_REFUSED)
 		return LOG_LEVEL_WARNING;
-	if (state == MAPPING_UNSUPPORTED)
-		return e->source[m->want.family].len > 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO;
+	if (state == MAPPING_UNSUPPORTED && e->source[m->want.family].len == 0)
+		return LOG_LEVEL_INFO;
+	if (state == MAPPING_UNSUPPORTED && !m->unneeded)
+		return LOG_LEVEL_WARNING;
 	return LOG_LEVEL_NOTICE;
+}
+
+/* In this state. Reasons that come in turn are no news; what happens to one that is held well is.
+ */
+static bool was_told(const struct portmap_mapping *m, const char *why)
+{
+	unsigned known = m->told_count < MAPPING_TOLD_MAX ? m->told_count : MAPPING_TOLD_MAX;
+	bool failing = !mapping_held(m) || m->unrenewed;
+
+	for (unsigned i = 0; i < known && failing; i++)
+		if (strcmp(m->told[i], why) == 0)
+			return true;
+	return !failing && known > 0 &&
+	       strcmp(m->told[(m->told_count - 1) % MAPPING_TOLD_MAX], why) == 0;
 }
 
 void engine_set_state(struct portmap_engine *e, struct portmap_mapping *m, enum mapping_state state,
@@ -82,12 +101,15 @@ void engine_set_state(struct portmap_engine *e, struct portmap_mapping *m, enum 
 	if (old == state && strcmp(why, m->why) == 0)
 		return;
 	memcpy(m->why, why, sizeof m->why);
+	if (state != MAPPING_UNSUPPORTED)
+		m->unneeded = false;
 	if (old != state) {
 		PROBE_MAPPING_STATE(m->id, mapping_state_name(old), mapping_state_name(state),
 				    m->why);
 		m->state = state;
 		m->since_ms = engine_now(e);
 		m->changes[state]++;
+		m->told_count = 0;
 		if (state != MAPPING_VERIFIED)
 			m->proof[0] = '\0';
 		if (old == MAPPING_VERIFIED)
@@ -98,14 +120,14 @@ void engine_set_state(struct portmap_engine *e, struct portmap_mapping *m, enum 
 	mapping_name(m, name);
 	/* That it is asked for, and what came of that the last time as well, is no news. */
 	if (old == state)
-		log_at(m->step == MAPPING_ASKING || strcmp(m->told, why) == 0 ? LOG_LEVEL_INFO
-									      : LOG_LEVEL_NOTICE,
+		log_at(m->step == MAPPING_ASKING || was_told(m, why) ? LOG_LEVEL_INFO
+								     : LOG_LEVEL_NOTICE,
 		       "portmap", "%s: still %s: %s", name, mapping_state_name(state), why);
 	else
 		log_at(level_of(e, m, state), "portmap", "%s: %s -> %s: %s", name,
 		       mapping_state_name(old), mapping_state_name(state), why);
-	if (m->step != MAPPING_ASKING)
-		memcpy(m->told, why, sizeof m->told);
+	if (m->step != MAPPING_ASKING && !was_told(m, why))
+		memcpy(m->told[m->told_count++ % MAPPING_TOLD_MAX], why, sizeof why);
 	e->owner->mapping_changed(e->owner, m, old);
 }
 
@@ -279,6 +301,33 @@ void engine_await_network(struct portmap_engine *e, struct portmap_mapping *m, c
 	proof_forget(m);
 }
 
+/* No path was ever there. */
+static void tell_none(struct portmap_engine *e, struct portmap_mapping *m)
+{
+	bool v6 = m->want.family == PORTMAP_IPV6;
+	const char *by_hand = v6 ? "open the port in its firewall" : "forward the port by hand";
+	const char *reason = paths_own_reason(e, m->want.family);
+	char names[64];
+
+	paths_names(e, m->want.family, names);
+	m->unneeded = !v6 && m->want.host.len == 0 &&
+		      truth_range_of(&e->source[PORTMAP_IPV4]) == TRUTH_PUBLIC;
+	if (m->unneeded)
+		engine_set_state(e, m, MAPPING_UNSUPPORTED,
+				 "this host's own address is a public one: where no firewall is in "
+				 "the way, it needs no port mapping");
+	else if (reason)
+		engine_set_state(e, m, MAPPING_UNSUPPORTED, "%s; %s", reason, by_hand);
+	else if (names[0])
+		engine_set_state(e, m, MAPPING_UNSUPPORTED,
+				 "the gateway speaks none of %s; switch one on there, or %s", names,
+				 by_hand);
+	else
+		engine_set_state(
+			e, m, MAPPING_UNSUPPORTED,
+			"the configuration leaves no protocol by which it could be asked for");
+}
+
 /* What it means that no path is left to ask. */
 static void tell_settled(struct portmap_engine *e, struct portmap_mapping *m,
 			 enum portmap_failure worst, const char *why, bool ever, uint64_t now_ms)
@@ -286,7 +335,7 @@ static void tell_settled(struct portmap_engine *e, struct portmap_mapping *m,
 	enum mapping_state state = mapping_state_of(worst);
 	char names[64], name[MAPPING_NAME_BYTES];
 
-	paths_names(e, m->want.family, names);
+	m->unneeded = worst == PORTMAP_UNNEEDED;
 	if (m->own_leftover)
 		engine_set_state(e, m, MAPPING_REQUESTED,
 				 "the gateway still has it by another protocol, which is asked "
@@ -300,11 +349,8 @@ static void tell_settled(struct portmap_engine *e, struct portmap_mapping *m,
 	else if (worst == PORTMAP_SILENT && ever)
 		engine_set_state(e, m, MAPPING_REQUESTED,
 				 "the gateway stopped answering; it is asked again");
-	else if (state == MAPPING_UNSUPPORTED && !ever)
-		engine_set_state(e, m, state,
-				 "the gateway speaks none of %s; switch one on there, or forward "
-				 "the port by hand",
-				 names[0] ? names : "PCP, NAT-PMP, UPnP");
+	else if (state == MAPPING_UNSUPPORTED && worst != PORTMAP_UNNEEDED && !ever)
+		tell_none(e, m);
 	else
 		engine_set_state(e, m, state, "%s", why);
 	/* It changes no state, and is not to stay out of the log. */
@@ -338,8 +384,8 @@ static void step_settle(struct portmap_engine *e, struct portmap_mapping *m, uin
 		worst = PORTMAP_SILENT;
 	else if (worst == PORTMAP_FAILURES)
 		worst = PORTMAP_UNSUPPORTED;
-	wait_ms = mapping_backoff_ms(worst, m->rounds++);
-	wait_ms += random_next(&e->seed) % (mapping_backoff_ms(worst, 0) / 8 + 1);
+	wait_ms = mapping_backoff_ms(worst, m->want.family, m->rounds++);
+	wait_ms += random_next(&e->seed) % (mapping_backoff_ms(worst, m->want.family, 0) / 8 + 1);
 	if (m->wait_s > 0 && wait_ms > m->wait_s * UINT64_C(1000)) /* RFC 6887 section 7.4 */
 		wait_ms = m->wait_s * UINT64_C(1000);
 	m->due_ms = now_ms + (wait_ms > RENEW_LEAST_MS ? wait_ms : RENEW_LEAST_MS);
@@ -673,7 +719,7 @@ static uint64_t after_refusal(struct portmap_engine *e, struct portmap_mapping *
 		return now_ms;
 	if (worst == PORTMAP_FAILURES) /* it was silent, and no other may */
 		worst = PORTMAP_SILENT;
-	due_ms = now_ms + mapping_backoff_ms(worst, m->rounds++);
+	due_ms = now_ms + mapping_backoff_ms(worst, m->want.family, m->rounds++);
 	if (r->wait_s > 0 && due_ms > now_ms + r->wait_s * UINT64_C(1000))
 		due_ms = now_ms + r->wait_s * UINT64_C(1000);
 	if (due_ms < now_ms + RENEW_LEAST_MS)
@@ -865,16 +911,39 @@ static void engine_heard_failed(struct portmap_heard *h, enum portmap_protocol p
 	engine_rearm(e);
 }
 
+/* It stays at the gateway. What was misdirected has its own words: still_astray(). */
+static void tell_undeleted(const struct portmap_mapping *m, enum portmap_protocol p,
+			   uint64_t now_ms)
+{
+	bool own = m->protocol == p && m->step == MAPPING_UNMAPPING;
+	uint64_t until_ms = own ? mapping_expiry(m) : m->left[p].until_ms;
+	char name[MAPPING_NAME_BYTES];
+
+	if (own && m->astray.there)
+		return;
+	mapping_name(m, name);
+	if (until_ms == MAPPING_NEVER)
+		log_warning(
+			"portmap",
+			"%s: %s did not delete it, or did not answer; it has no lease, and stays "
+			"until it is deleted there by hand",
+			name, portmap_protocol_name(p));
+	else if (until_ms > now_ms)
+		log_notice(
+			"portmap",
+			"%s: %s did not delete it, or did not answer; it ends with its lease, in "
+			"%" PRIu64 " s",
+			name, portmap_protocol_name(p), (until_ms - now_ms + 999) / 1000);
+}
+
 static void engine_heard_unmapped(struct portmap_heard *h, enum portmap_protocol p, uint32_t id,
 				  bool ok)
 {
 	struct portmap_engine *e = ENGINE_OF(h);
 	struct portmap_mapping *m = portmap_engine_find(e, id);
 
-	if (!ok)
-		log_notice("portmap",
-			   "%s did not delete a mapping, or did not answer; it ends with its lease",
-			   portmap_protocol_name(p));
+	if (!ok && m)
+		tell_undeleted(m, p, engine_now(e));
 	if (m && m->left[p].there && m->left[p].asked)
 		m->left[p].there = false;
 	if (m && m->protocol == p && m->step == MAPPING_UNMAPPING)

@@ -76,6 +76,7 @@
 #define PORTMAP_OTHERS_MAX   8u /* other external ports asked for in a row */
 #define PORTMAP_UNWANTED_MAX                                                                       \
 	8u /* times that what is neither wanted nor taken back is tried again */
+#define PORTMAP_TOLD_MAX       8u      /* failures of a path that are not told again */
 #define PORTMAP_HEDGE_MS       6000u   /* instead of ANSWER_MS, where another protocol may do it */
 #define PORTMAP_MUTE_MS	       120000u /* and doubling */
 #define PORTMAP_MUTE_MAX_MS    3600000u
@@ -102,7 +103,9 @@ struct portmap_path {
 	struct portmap_gateway gateway; /* THERE, or as it was last; external: as far as is known */
 	struct addr said;		/* the external address that it gave last itself */
 	uint64_t moved_ms;		/* when its external address became another one; 0: never */
-	char told[PORTMAP_TEXT_BYTES];	/* of its failures, the last in the log */
+	/* Of its failures, those that are in the log; the oldest makes room. */
+	char told[PORTMAP_TOLD_MAX][PORTMAP_TEXT_BYTES];
+	unsigned told_next;
 	/* When all mappings were last renewed because of that, and how long until they may be so
 	 * again. */
 	uint64_t chased_ms, chase_space_ms;

@@ -85,7 +85,7 @@ uint64_t paths_patience(const struct portmap_engine *e, const struct portmap_map
 bool paths_more_patience(const struct portmap_engine *e, struct portmap_mapping *m,
 			 uint64_t now_ms);
 /* What m->via answered to a request, or that it did not (SILENT). */
-void paths_granted(struct portmap_engine *e, const struct portmap_mapping *m, uint64_t now_ms);
+void paths_granted(struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms);
 void paths_refused(struct portmap_engine *e, const struct portmap_mapping *m,
 		   enum portmap_failure failure, uint64_t now_ms);
 /* "PCP, NAT-PMP": those that answer to probes, but not to requests. False: there are none. */
@@ -97,15 +97,18 @@ bool paths_have_leftover(const struct portmap_engine *e, const struct portmap_ma
 			 bool asked);
 /* "PCP, NAT-PMP, UPnP": what is tried here. */
 void paths_names(const struct portmap_engine *e, enum portmap_family f, char out[64]);
+/* Why a path that was never there cannot do it, though it answers; NULL: none has said so. */
+const char *paths_own_reason(const struct portmap_engine *e, enum portmap_family f);
 /* Notes what the paths that are gone say, beside what was answered to this mapping. True: one of
  * them has been there. */
 bool paths_add_failures(const struct portmap_engine *e, struct portmap_mapping *m);
 /* The mapping's own place outside: the answer's, else what the gateway said of itself. */
 struct addr paths_place_of(const struct portmap_engine *e, const struct portmap_mapping *m,
 			   const struct addr *external);
-/* A request failed. Told once for each reason in a row, whatever comes of it by other paths. */
-void paths_tell_failure(struct portmap_engine *e, const struct portmap_mapping *m,
-			enum portmap_failure f, const char *why);
+/* A request failed. Each reason is told once for a mapping, and once for all of the path, until the
+ * path grants what failed; whatever comes of it by other paths. */
+void paths_tell_failure(struct portmap_engine *e, struct portmap_mapping *m, enum portmap_failure f,
+			const char *why);
 /* A path other than these (a bit per protocol) could be asked for it. */
 bool paths_have_another(const struct portmap_engine *e, const struct portmap_mapping *m,
 			unsigned but);

@@ -8,6 +8,9 @@
 
 #define RENEWAL_SPACE_MS 4000u /* RFC 6887 section 11.2.1 */
 #define SHORT_LEASE_MS	 12000u
+/* Most gateways open their IPv6 firewall only once their owner has ticked a box for this host, and
+ * whoever does so looks whether it helped. With its jitter it is 300 s at most. */
+#define PINHOLE_AGAIN_MS 240000u
 
 static const char *const state_names[] = {
 	[MAPPING_REQUESTED] = "requested",     [MAPPING_MAPPED] = "mapped",
@@ -154,9 +157,9 @@ uint64_t mapping_renewal(const struct portmap_mapping *m, uint64_t now_ms, uint6
 
 /* From the one that says least about what could be done. */
 static const enum portmap_failure telling[] = {
-	PORTMAP_UNSUPPORTED, PORTMAP_SILENT,	   PORTMAP_MALFORMED,
-	PORTMAP_TRANSIENT,   PORTMAP_NO_RESOURCES, PORTMAP_NO_EXTERNAL,
-	PORTMAP_REFUSED,     PORTMAP_CONFLICT,	   PORTMAP_MISDIRECTED,
+	PORTMAP_UNSUPPORTED,  PORTMAP_SILENT,	   PORTMAP_MALFORMED, PORTMAP_TRANSIENT,
+	PORTMAP_NO_RESOURCES, PORTMAP_NO_EXTERNAL, PORTMAP_UNNEEDED,  PORTMAP_REFUSED,
+	PORTMAP_CONFLICT,     PORTMAP_MISDIRECTED,
 };
 static_assert(sizeof telling / sizeof *telling == PORTMAP_FAILURES, "a place each");
 
@@ -180,7 +183,7 @@ void mapping_new_round(struct portmap_mapping *m)
 	memset(m->failed, 0, sizeof m->failed);
 }
 
-uint64_t mapping_backoff_ms(enum portmap_failure f, unsigned rounds)
+uint64_t mapping_backoff_ms(enum portmap_failure f, enum portmap_family family, unsigned rounds)
 {
 	static const struct {
 		uint64_t first_ms, most_ms;
@@ -188,6 +191,7 @@ uint64_t mapping_backoff_ms(enum portmap_failure f, unsigned rounds)
 		[PORTMAP_CONFLICT] = {15000, 1800000},
 		[PORTMAP_REFUSED] = {300000, 3600000},
 		[PORTMAP_UNSUPPORTED] = {300000, 3600000},
+		[PORTMAP_UNNEEDED] = {300000, 3600000},
 		[PORTMAP_NO_RESOURCES] = {60000, 1800000},
 		[PORTMAP_NO_EXTERNAL] = {30000, 300000},
 		[PORTMAP_SILENT] = {5000, 300000},
@@ -198,7 +202,9 @@ uint64_t mapping_backoff_ms(enum portmap_failure f, unsigned rounds)
 	};
 	uint64_t wait = waits[f].first_ms << (rounds < 12 ? rounds : 12);
 
-	return wait < waits[f].most_ms ? wait : waits[f].most_ms;
+	if (wait > waits[f].most_ms)
+		wait = waits[f].most_ms;
+	return family == PORTMAP_IPV6 && wait > PINHOLE_AGAIN_MS ? PINHOLE_AGAIN_MS : wait;
 }
 
 enum mapping_state mapping_state_of(enum portmap_failure f)
@@ -211,6 +217,7 @@ enum mapping_state mapping_state_of(enum portmap_failure f)
 	case PORTMAP_TRANSIENT:
 		return MAPPING_REQUESTED;
 	case PORTMAP_UNSUPPORTED:
+	case PORTMAP_UNNEEDED:
 	case PORTMAP_SILENT:
 		return MAPPING_UNSUPPORTED;
 	default:

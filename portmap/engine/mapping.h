@@ -13,6 +13,7 @@
 
 #define MAPPING_NEVER	  UINT64_MAX
 #define MAPPING_WHY_BYTES 320u
+#define MAPPING_TOLD_MAX  4u
 
 enum mapping_state {
 	MAPPING_REQUESTED,   /* asked for, or about to be */
@@ -72,9 +73,10 @@ struct portmap_mapping {
 	bool wanted; /* no longer: it goes when the gateway has let it go */
 
 	enum mapping_state state;
-	char why[MAPPING_WHY_BYTES];   /* one sentence to the state */
-	char told[MAPPING_WHY_BYTES];  /* the last of these that was more than that it is asked for
-					*/
+	char why[MAPPING_WHY_BYTES]; /* one sentence to the state */
+	/* Those that were more than that it is asked for, in this state; the oldest makes room. */
+	char told[MAPPING_TOLD_MAX][MAPPING_WHY_BYTES];
+	unsigned told_count;
 	char proof[MAPPING_WHY_BYTES]; /* MAPPED: why it is not verified; VERIFIED: what proved it
 					*/
 	uint64_t since_ms;
@@ -106,11 +108,14 @@ struct portmap_mapping {
 	unsigned dead_rounds; /* how often that was said of all protocols */
 	uint64_t dead_ms;     /* before that it is not asked for anew because of being dead */
 	bool kept;	      /* WAITING to be renewed by the same protocol, after leaving */
-	bool own_leftover;    /* this round failed by what another protocol of ours still holds */
-	bool no_external;     /* the last answer was that the gateway has no external address */
-	uint32_t wait_s; /* of this round: when a gateway expects another answer; 0: none said */
+	bool unneeded; /* UNSUPPORTED: nothing keeps out what it would let in, as far as is known */
+	bool own_leftover; /* this round failed by what another protocol of ours still holds */
+	bool no_external;  /* the last answer was that the gateway has no external address */
+	uint32_t wait_s;   /* of this round: when a gateway expects another answer; 0: none said */
 	bool failed[PORTMAP_FAILURES]; /* how, in this round */
 	char failure_why[PORTMAP_FAILURES][PORTMAP_TEXT_BYTES];
+	char refused[PORTMAP_PROTOCOLS]
+		    [PORTMAP_TEXT_BYTES]; /* the last failure of each, as logged */
 	struct mapping_leftover left[PORTMAP_PROTOCOLS];
 	struct mapping_astray astray; /* LEAVING, UNMAPPING */
 	struct portmap_mapping *next;
@@ -148,8 +153,10 @@ uint64_t mapping_expiry(const struct portmap_mapping *m);
 enum portmap_failure mapping_worst(const struct portmap_mapping *m, const char **why);
 /* Forgets the round. */
 void mapping_new_round(struct portmap_mapping *m);
-/* How long after such a failure everything is tried again; doubles with each round. */
-uint64_t mapping_backoff_ms(enum portmap_failure f, unsigned rounds) MUST_CHECK;
+/* How long after such a failure everything is tried again; doubles with each round, and is never
+ * long for a pinhole. */
+uint64_t mapping_backoff_ms(enum portmap_failure f, enum portmap_family family,
+			    unsigned rounds) MUST_CHECK;
 enum mapping_state mapping_state_of(enum portmap_failure f) MUST_CHECK;
 
 /* What this protocol still holds, as far as is known. */

@@ -267,10 +267,23 @@ bool paths_more_patience(const struct portmap_engine *e, struct portmap_mapping 
 	return true;
 }
 
-void paths_granted(struct portmap_engine *e, const struct portmap_mapping *m, uint64_t now_ms)
+/* Where this path keeps that it was told; NULL: it was not. */
+static char *told_by(struct portmap_path *path, const char *why)
+{
+	for (size_t i = 0; i < PORTMAP_TOLD_MAX; i++)
+		if (strcmp(path->told[i], why) == 0)
+			return path->told[i];
+	return NULL;
+}
+
+void paths_granted(struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms)
 {
 	struct portmap_path *path = &e->paths[m->via][m->want.family];
+	char *refused = m->refused[m->via], *told = refused[0] ? told_by(path, refused) : NULL;
 
+	if (told) /* the next time it is news */
+		told[0] = '\0';
+	refused[0] = '\0';
 	path->grants = true;
 	path->granted_ms = now_ms;
 	path->mute_ms = 0;
@@ -340,14 +353,20 @@ bool paths_have_another(const struct portmap_engine *e, const struct portmap_map
 	return false;
 }
 
-void paths_tell_failure(struct portmap_engine *e, const struct portmap_mapping *m,
-			enum portmap_failure f, const char *why)
+void paths_tell_failure(struct portmap_engine *e, struct portmap_mapping *m, enum portmap_failure f,
+			const char *why)
 {
 	struct portmap_path *path = path_of(e, m->via, m->want.family);
 	char name[MAPPING_NAME_BYTES];
-	bool again = strcmp(path->told, why) == 0;
+	bool own = strcmp(m->refused[m->via], why) == 0;
+	char *told = told_by(path, why);
+	bool again = own || told;
 
-	snprintf(path->told, sizeof path->told, "%s", why);
+	snprintf(m->refused[m->via], PORTMAP_TEXT_BYTES, "%s", why);
+	if (!told) {
+		snprintf(path->told[path->told_next], PORTMAP_TEXT_BYTES, "%s", why);
+		path->told_next = (path->told_next + 1) % PORTMAP_TOLD_MAX;
+	}
 	mapping_name(m, name);
 	log_at(again ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE, "portmap", "%s: %s: %s: %s", name,
 	       portmap_protocol_name(m->via), portmap_failure_name(f), why);
@@ -362,6 +381,20 @@ void paths_names(const struct portmap_engine *e, enum portmap_family f, char out
 		if (e->paths[p][f].driver)
 			len += (size_t)snprintf(out + len, 64 - len, "%s%s", len > 0 ? ", " : "",
 						portmap_protocol_name((enum portmap_protocol)p));
+}
+
+/* That PCP or NAT-PMP is not supported means that it is not spoken; a device that speaks UPnP says
+ * what it lacks. */
+const char *paths_own_reason(const struct portmap_engine *e, enum portmap_family f)
+{
+	for (unsigned p = PORTMAP_PROTOCOLS; p-- > 0;) {
+		const struct portmap_path *path = &e->paths[p][f];
+
+		if (path->state == PATH_GONE && path->failure != PORTMAP_SILENT &&
+		    (path->failure != PORTMAP_UNSUPPORTED || p == PORTMAP_UPNP))
+			return path->why;
+	}
+	return NULL;
 }
 
 bool paths_add_failures(const struct portmap_engine *e, struct portmap_mapping *m)

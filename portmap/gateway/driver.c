@@ -15,7 +15,7 @@ static const char *const failure_names[] = {
 	[PORTMAP_UNSUPPORTED] = "unsupported", [PORTMAP_NO_RESOURCES] = "no_resources",
 	[PORTMAP_NO_EXTERNAL] = "no_external", [PORTMAP_SILENT] = "silent",
 	[PORTMAP_MALFORMED] = "malformed",     [PORTMAP_TRANSIENT] = "transient",
-	[PORTMAP_MISDIRECTED] = "misdirected",
+	[PORTMAP_MISDIRECTED] = "misdirected", [PORTMAP_UNNEEDED] = "unneeded",
 };
 static_assert(sizeof failure_names / sizeof *failure_names == PORTMAP_FAILURES, "a name each");
 

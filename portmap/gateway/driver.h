@@ -30,6 +30,7 @@ enum portmap_failure {
 	PORTMAP_CONFLICT,     /* the external port is another's */
 	PORTMAP_REFUSED,      /* the gateway does not allow it (to us, or for this port) */
 	PORTMAP_UNSUPPORTED,  /* it cannot do this at all */
+	PORTMAP_UNNEEDED,     /* it lets in all that comes, and has nothing to open */
 	PORTMAP_NO_RESOURCES, /* its table is full, or our quota */
 	PORTMAP_NO_EXTERNAL,  /* it has no external address itself: not connected, or double NAT */
 	PORTMAP_TRANSIENT,    /* it tried and failed, which passes */
@@ -86,7 +87,8 @@ struct portmap_heard {
 	 */
 	void (*available)(struct portmap_heard *h, enum portmap_protocol p, enum portmap_family f,
 			  const struct portmap_gateway *gateway);
-	/* It is not, or no longer: SILENT, UNSUPPORTED, NO_EXTERNAL, MALFORMED; why is a sentence.
+	/* It is not, or no longer: SILENT, UNSUPPORTED, UNNEEDED, REFUSED, NO_EXTERNAL, MALFORMED;
+	 * why is a sentence.
 	 */
 	void (*unavailable)(struct portmap_heard *h, enum portmap_protocol p, enum portmap_family f,
 			    enum portmap_failure failure, const char *why);

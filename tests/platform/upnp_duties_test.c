@@ -593,7 +593,7 @@ static void test_pinholes_that_may_not_be_made(void **state)
 		      PORTMAP_REFUSED, "independent port sharing"},
 		     {"<FirewallEnabled>0</FirewallEnabled>"
 		      "<InboundPinholeAllowed>0</InboundPinholeAllowed>",
-		      PORTMAP_UNSUPPORTED, "no pinhole is needed"}};
+		      PORTMAP_UNNEEDED, "no pinhole is needed"}};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		START("WANIPv6FirewallControl:1", {"GetFirewallStatus", NULL, 0, cases[i].status});

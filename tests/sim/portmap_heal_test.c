@@ -7,6 +7,7 @@
  * links: portmap/engine/address.c
  * links: portmap/engine/mapping.c portmap/gateway/driver.c tests/support/portmap_world.c
  * links: core/addr.c core/log.c
+ * links: portmap/engine/truth.c
  */
 #include "tests/support/portmap_world.h"
 

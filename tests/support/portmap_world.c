@@ -133,13 +133,17 @@ static void map_at_gateway(struct fake *k, const struct portmap_request *r)
 		external.v4.sin_addr.s_addr ^= htonl(k->maps << 1);
 	k->has_it = e != NULL;
 	if (k->refuses != PORTMAP_FAILURES) {
-		world_refuse(k, r->id, k->refuses, "the gateway says no");
+		world_refuse(k, r->id, k->refuses,
+			     k->refuses_why ? k->refuses_why : "the gateway says no");
 		return;
 	}
 	while (e && e->host != OURS && k->picks_another)
 		e = entry_of(w, r, ++port);
 	if (e && (e->host != OURS || (k->apart && e->by != p))) {
-		world_refuse(k, r->id, PORTMAP_CONFLICT, "another host has that port");
+		snprintf(why, sizeof why, "another host has that port");
+		if (k->names_port)
+			snprintf(why, sizeof why, "another host has port %u", port);
+		world_refuse(k, r->id, PORTMAP_CONFLICT, why);
 		return;
 	}
 	if (!e)
@@ -192,8 +196,8 @@ static void deliver(struct message *m)
 			if (k->there)
 				h->available(h, p, (enum portmap_family)f, &g);
 			else
-				h->unavailable(h, p, (enum portmap_family)f, PORTMAP_SILENT,
-					       "no answer");
+				h->unavailable(h, p, (enum portmap_family)f, k->lacks,
+					       k->lacks_why ? k->lacks_why : "no answer");
 		}
 		return;
 	case MAPPED:
@@ -365,6 +369,7 @@ struct world *world_new(uint64_t seed)
 	w->closest_ms = UINT64_MAX;
 	w->external = world_address("45.0.0.10:1");
 	w->external.v4.sin_port = 0;
+	w->source = world_address("192.168.77.2:1");
 	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) {
 		struct fake *k = &w->fakes[p];
 
@@ -372,6 +377,7 @@ struct world *world_new(uint64_t seed)
 		k->delay_ms = p == PORTMAP_UPNP ? 200 : 5;
 		k->silence_ms = 3000;
 		k->refuses = PORTMAP_FAILURES;
+		k->lacks = PORTMAP_SILENT;
 		k->driver = (struct portmap_driver){
 			.protocol = (enum portmap_protocol)p,
 			.families = {true, false},
@@ -397,7 +403,7 @@ void world_free(struct world *w)
 void world_enter(struct world *w)
 {
 	struct portmap_driver *drivers[PORTMAP_PROTOCOLS];
-	struct addr source[PORTMAP_FAMILIES] = {world_address("192.168.77.2:1"), {.len = 0}};
+	struct addr source[PORTMAP_FAMILIES] = {w->source, {.len = 0}};
 
 	if (w->fakes[PORTMAP_UPNP].driver.families[PORTMAP_IPV6])
 		source[PORTMAP_IPV6] = world_address("[2001:db8::2]:1");

@@ -45,14 +45,18 @@ struct fake {
 	bool leads_to_same_port;      /* inside as outside, whatever was asked */
 	bool keeps_all;		      /* refuses deletions */
 	bool extends_nothing;	      /* says yes to renewals, and how much is left */
+	bool names_port;	      /* in its words about a port that is another's */
 	bool says_gone;		      /* when it refuses what it does not have */
 	bool permanent_only;	      /* lifetime 0 for all requests */
 	bool pools;		      /* two external addresses, by the internal port */
 	bool pools_anew;	      /* and others at each request */
 	uint32_t grants_s;	      /* so much for all requests; 0: what is asked for */
 	enum portmap_failure refuses; /* PORTMAP_FAILURES: nothing */
-	uint32_t asks_to_wait_s;      /* with each refusal */
-	bool has_it;		      /* when it was asked last */
+	const char *refuses_why;      /* NULL: some sentence */
+	enum portmap_failure lacks;   /* when it is not there: so it says; and why */
+	const char *lacks_why;
+	uint32_t asks_to_wait_s; /* with each refusal */
+	bool has_it;		 /* when it was asked last */
 	uint64_t delay_ms, silence_ms;
 	struct addr told;			    /* when its address was asked for last */
 	unsigned maps, looks, asks, unmaps, probes; /* asks: for the external address */
@@ -75,7 +79,7 @@ struct world {
 	struct fake fakes[PORTMAP_PROTOCOLS];
 	struct entry table[ENTRIES];
 	struct message messages[MESSAGES];
-	struct addr external;
+	struct addr external, source; /* the gateway's, and ours */
 	uint64_t now_ms, wake_ms;
 	unsigned left, externals, changes;
 	uint64_t

@@ -31,6 +31,7 @@ static void remember_failure(struct upnp_control_point *c, enum portmap_failure 
 {
 	static const int rank[PORTMAP_FAILURES] = {[PORTMAP_NO_EXTERNAL] = 3,
 						   [PORTMAP_REFUSED] = 2,
+						   [PORTMAP_UNNEEDED] = 2,
 						   [PORTMAP_UNSUPPORTED] = 1,
 						   [PORTMAP_MALFORMED] = 1};
 

@@ -34,7 +34,7 @@ static const struct {
 	 "independent port sharing)"},
 	{IGD_PINHOLES_EXHAUSTED, PORTMAP_NO_RESOURCES,
 	 "the gateway has no room for pinholes (701)"},
-	{IGD_FIREWALL_DISABLED, PORTMAP_UNSUPPORTED,
+	{IGD_FIREWALL_DISABLED, PORTMAP_UNNEEDED,
 	 "the gateway's IPv6 firewall is off: no pinhole is needed (702)"},
 	{IGD_PINHOLES_FORBIDDEN, PORTMAP_REFUSED,
 	 "the gateway does not let this host open its IPv6 firewall (703); allow it there "
