@@ -233,7 +233,7 @@ static void pcp_answered(struct pcp_client *c, const struct pcp_answer *a, uint6
 
 /* ---- datagrams ---- */
 
-static void pcp_restarted(struct pcp_client *c, uint32_t epoch_s)
+static void pcp_restarted(struct pcp_client *c, uint32_t epoch_s, uint64_t now_ms)
 {
 	const char *doubt = epoch_doubt_sentence(&c->epoch);
 	char why[PORTMAP_TEXT_BYTES];
@@ -245,7 +245,16 @@ static void pcp_restarted(struct pcp_client *c, uint32_t epoch_s)
 	}
 	snprintf(why, sizeof(why),
 		 "the gateway's PCP server has lost its mappings: its table is %u s old", epoch_s);
+	c->told_ms = now_ms;
 	pcp_gateway_restarted(c, why);
+}
+
+/* A server that lived less than two seconds before is not seen to restart by its epoch alone: one
+ * that announced itself and answers that it has only begun did, unless that was told. */
+static bool pcp_newborn(const struct pcp_client *c, uint32_t epoch_s, uint64_t now_ms)
+{
+	return c->hint_asked && c->phase == PCP_PHASE_UP && epoch_s <= PCP_NEWBORN_S &&
+	       (c->told_ms == 0 || c->told_ms + (epoch_s + 1) * UINT64_C(1000) < now_ms);
 }
 
 void pcp_client_receive(struct pcp_client *c, const uint8_t *in, size_t len, uint64_t now_ms)
@@ -271,10 +280,13 @@ void pcp_client_receive(struct pcp_client *c, const uint8_t *in, size_t len, uin
 		c->strays++;
 		return;
 	}
-	valid = epoch_pcp_valid(&c->epoch, a.epoch_s, now_ms);
+	valid = epoch_pcp_valid(&c->epoch, a.epoch_s, now_ms) &&
+		!(a.opcode == PCP_ANNOUNCE && pcp_newborn(c, a.epoch_s, now_ms));
 	pcp_gateway_up(c, now_ms);
 	if (!valid)
-		pcp_restarted(c, a.epoch_s);
+		pcp_restarted(c, a.epoch_s, now_ms);
+	if (a.opcode == PCP_ANNOUNCE)
+		c->hint_asked = false;
 	if (a.opcode == PCP_MAP && !c->stopped)
 		pcp_answered(c, &a, now_ms);
 }
@@ -289,22 +301,17 @@ void pcp_client_announced(struct pcp_client *c, const uint8_t *in, size_t len, u
 	if (status == PCP_MALFORMED ||
 	    (status == PCP_OK && (a.opcode != PCP_ANNOUNCE || a.result != PCP_SUCCESS)))
 		return;
-	if (c->stopped || now_ms < c->announce_ms) {
+	if (c->stopped) {
 		c->strays++;
 		return;
 	}
-	/* NAT-PMP's, on the same port, or of one that was not there: it is asked itself. */
-	if (status == PCP_OTHER_VERSION || c->phase != PCP_PHASE_UP) {
-		c->announce_ms = now_ms + PCP_ANNOUNCE_MS;
-		if (!c->probing)
-			pcp_gateway_look(c, now_ms);
+	/* What says nothing new is not asked about. */
+	if (status == PCP_OK && c->phase == PCP_PHASE_UP &&
+	    epoch_pcp_valid(&before, a.epoch_s, now_ms) && a.epoch_s > PCP_NEWBORN_S)
 		return;
-	}
-	if (epoch_pcp_valid(&before, a.epoch_s, now_ms) && a.epoch_s > PCP_NEWBORN_S)
-		return; /* nothing new; and our own exchanges keep the better time */
-	c->announce_ms = now_ms + PCP_ANNOUNCE_MS;
-	c->epoch = before;
-	pcp_restarted(c, a.epoch_s);
+	c->hinted = true;
+	if (!c->probing)
+		pcp_gateway_look(c, now_ms);
 }
 
 void pcp_client_unreachable(struct pcp_client *c, uint64_t now_ms)

@@ -23,7 +23,8 @@ void pcp_gateway_up(struct pcp_client *c, uint64_t now_ms);
 /* It is DOWN; all in flight fails with it. */
 void pcp_gateway_down(struct pcp_client *c, enum portmap_failure failure, const char *why,
 		      uint64_t now_ms);
-/* It may have come to life: asks it, without a promise to tell. */
+/* It may have come to life, or lost its mappings: asks it, now or when it may be asked again,
+ * without a promise to tell. */
 void pcp_gateway_look(struct pcp_client *c, uint64_t now_ms);
 /* A caller waits for what the gateway is, or for an answer of it. */
 bool pcp_gateway_awaited(const struct pcp_client *c);

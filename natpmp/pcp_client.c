@@ -100,6 +100,11 @@ static void send_probe(struct pcp_client *c, uint64_t now_ms)
 	struct pcp_request r = {.opcode = PCP_ANNOUNCE, .client = c->source};
 
 	c->probes++;
+	if (c->hinted) {
+		c->announce_ms = now_ms + PCP_ANNOUNCE_MS;
+		c->hint_asked = true;
+		c->hinted = false;
+	}
 	if (c->probing) {
 		c->probe_due_ms = now_ms + doubled(PCP_FIRST_MS, c->probes - 1);
 	} else {
@@ -124,7 +129,7 @@ void pcp_gateway_up(struct pcp_client *c, uint64_t now_ms)
 	bool news = c->probing || c->phase != PCP_PHASE_UP;
 
 	c->heard_ms = now_ms;
-	c->probe_due_ms = NEVER;
+	c->probe_due_ms = c->hinted ? c->announce_ms : NEVER;
 	if (!news)
 		return;
 	if (c->phase != PCP_PHASE_UP)
@@ -169,9 +174,9 @@ void pcp_gateway_down(struct pcp_client *c, enum portmap_failure failure, const 
 
 void pcp_gateway_look(struct pcp_client *c, uint64_t now_ms)
 {
-	c->reprobe_ms = PCP_REPROBE_MS;
-	c->probe_due_ms = now_ms;
-	if (pace_allows(c, now_ms))
+	c->reprobe_ms = c->phase == PCP_PHASE_UP ? PCP_IRT_MS : PCP_REPROBE_MS;
+	c->probe_due_ms = now_ms < c->announce_ms ? c->announce_ms : now_ms;
+	if (c->probe_due_ms == now_ms && pace_allows(c, now_ms))
 		send_probe(c, now_ms);
 }
 

@@ -34,12 +34,13 @@
  * An answer belongs to a task when nonce, protocol and internal port do (section 11.4); one that
  * does to none is counted and changes nothing. The owner feeds only datagrams of the gateway.
  *
- * Every answer's epoch is checked (epoch.h); one that fails means restarted(). So does an
- * announcement whose epoch fails or has only begun: the restart of a server that lived less than
- * two seconds before could not be seen otherwise. Announcements are easily forged, so they may say
- * so once in five seconds; those of NAT-PMP, which come to the same port, are a reason to ask. What
- * a server tells by itself of one mapping (section 14.2) is taken as a restart, too, since renewing
- * shows what is true now.
+ * Every answer's epoch is checked (epoch.h); one that fails means restarted(). An announcement is
+ * easily forged by any host of the LAN, so it is a hint and no more: one whose epoch fails or has
+ * only begun, or that is NAT-PMP's, which comes to the same port, is a reason to ask the server,
+ *once in five seconds, and the epoch of its answer decides. One that has only begun counts as a
+ *restart then, since that of a server that lived less than two seconds before could not be seen
+ *otherwise. What a server tells by itself of one mapping (section 14.2), with our nonce, is taken
+ *as a restart, too, since renewing shows what is true now.
  *
  * No more than eight datagrams go out at once, then one every 10 ms.
  *
@@ -65,7 +66,7 @@
 #define PCP_REPROBE_MS	8000u	 /* first interval for a gateway that is DOWN */
 #define PCP_PACE_MS	10u
 #define PCP_BURST	8u
-#define PCP_ANNOUNCE_MS 5000u /* between announcements that are believed */
+#define PCP_ANNOUNCE_MS 5000u /* between announcements that the server is asked about */
 #define PCP_NEWBORN_S	2u    /* an epoch that has only begun */
 
 enum pcp_phase { PCP_PHASE_UNKNOWN, PCP_PHASE_UP, PCP_PHASE_DOWN };
@@ -109,11 +110,14 @@ struct pcp_client {
 	uint64_t random;
 	uint64_t heard_ms;    /* the last answer that was one */
 	uint64_t paced_ms;    /* how far ahead of the pace we are */
-	uint64_t announce_ms; /* no announcement is believed before */
+	uint64_t announce_ms; /* no announcement is a reason to ask before */
+	uint64_t told_ms;     /* when restarted() was last told for an epoch; 0: never */
 	uint64_t probe_due_ms;
 	uint64_t reprobe_ms;   /* DOWN: the interval after the next */
 	unsigned probes;       /* of this round */
 	bool probing;	       /* the owner waits for available() or unavailable() */
+	bool hinted;	       /* it announced itself, and was not asked since */
+	bool hint_asked;       /* it was, and has not answered */
 	bool garbled;	       /* this round brought something that is no PCP */
 	struct addr elsewhere; /* and this host answered in the gateway's place; len 0: none */
 	bool stopped;

@@ -12,8 +12,8 @@
 #include "natpmp/driver/natpmp_gateway.h"
 #include "natpmp/pcp.h"
 
-#define ANNOUNCE_MS 5000u /* between announcements that are believed */
-#define NEWBORN_S   2u	  /* an epoch that has only begun */
+#define HINT_AGAIN_MS 500u
+#define ANNOUNCE_MS   5000u /* between announcements that the gateway is asked about */
 
 static struct driver_natpmp *natpmp_of(struct portmap_driver *driver)
 {
@@ -144,6 +144,10 @@ static int start_task(struct driver_natpmp *d, struct natpmp_driver_transaction 
 		return err;
 	t->running = true;
 	transaction->task = t;
+	if (t->kind == NATPMP_TASK_ADDRESS) {
+		d->hint_asked = d->hinted;
+		d->hinted = false;
+	}
 	return 0;
 }
 
@@ -270,6 +274,7 @@ static void natpmp_driver_stop(struct portmap_driver *driver)
 		return;
 	d->stopping = true;
 	ring_timer_cancel(d->options.ring, &d->again);
+	ring_timer_cancel(d->options.ring, &d->hint);
 	for (size_t i = 0; i <= NATPMP_ROOM; i++)
 		natpmp_task_drop(d, &d->tasks[i]);
 	pump_soon(d);
@@ -295,27 +300,43 @@ static bool parse_announcement(const uint8_t *in, size_t len, struct natpmp_anno
 	return true;
 }
 
+/* Asks now, or when it may be asked again: what was asked before the hint may not tell. */
+static void natpmp_follow_hint(struct driver_natpmp *d, uint64_t now)
+{
+	bool busy = d->tasks[0].kind != NATPMP_TASK_FREE && d->tasks[0].running;
+
+	if (now < d->announce_ms || busy) {
+		ring_timer_set(d->options.ring, &d->hint,
+			       now < d->announce_ms ? d->announce_ms - now : HINT_AGAIN_MS);
+		return;
+	}
+	d->announce_ms = now + ANNOUNCE_MS;
+	natpmp_look(d);
+}
+
+/* A hint and no more, since any host of the LAN can forge one: the gateway's answer decides. */
 void driver_natpmp_announced(struct portmap_driver *driver, const uint8_t *in, size_t len)
 {
 	struct driver_natpmp *d = natpmp_of(driver);
 	struct epoch before = d->epoch;
 	uint64_t now = clock_ms(CLOCK_BOOTTIME);
 	struct natpmp_announcement a;
-	bool lost;
 
-	if (d->stopping || now < d->announce_ms || !parse_announcement(in, len, &a))
+	if (d->stopping || !parse_announcement(in, len, &a))
 		return;
-	/* A server that lived less than two seconds before is not seen to restart otherwise. */
-	lost = !epoch_natpmp_valid(&before, a.epoch_s, now) || a.epoch_s <= NEWBORN_S;
-	if (d->phase == NATPMP_PHASE_UP && !lost && addr_same_host(&a.external, &d->external))
+	if (d->phase == NATPMP_PHASE_UP && epoch_natpmp_valid(&before, a.epoch_s, now) &&
+	    a.epoch_s > NATPMP_NEWBORN_S && addr_same_host(&a.external, &d->external))
 		return;
-	d->announce_ms = now + ANNOUNCE_MS;
-	if (d->phase == NATPMP_PHASE_UP && lost) {
-		d->epoch = before;
-		natpmp_gateway_restarted(d, a.epoch_s);
-	}
-	/* A new address is believed when the gateway itself is asked. */
-	natpmp_look(d);
+	d->hinted = true;
+	natpmp_follow_hint(d, now);
+}
+
+static void natpmp_driver_hint_due(struct timer *t, uint64_t now_ms)
+{
+	struct driver_natpmp *d = container(t, struct driver_natpmp, hint);
+
+	if (d->hinted) /* else asked meanwhile */
+		natpmp_follow_hint(d, clock_ms(CLOCK_BOOTTIME));
 }
 
 int driver_natpmp_open(struct portmap_driver **out, const struct gateway_options *options)
@@ -343,6 +364,7 @@ int driver_natpmp_open(struct portmap_driver **out, const struct gateway_options
 	d->reprobe_ms = NATPMP_REPROBE_MS;
 	d->pump.fire = natpmp_driver_pump_due;
 	d->again.fire = natpmp_gateway_again;
+	d->hint.fire = natpmp_driver_hint_due;
 	for (size_t i = 0; i < NATPMP_TRANSACTIONS; i++) {
 		d->transactions[i].driver = d;
 		d->transactions[i].transaction.options = &d->options;

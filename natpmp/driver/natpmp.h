@@ -45,7 +45,8 @@
 int driver_natpmp_open(struct portmap_driver **out,
 		       const struct gateway_options *options) MUST_CHECK;
 
-/* A datagram that came from the gateway's address to port 5350. */
+/* A datagram that came from the gateway's address, or so it says, to port 5350: at most a reason to
+ * ask the gateway. */
 void driver_natpmp_announced(struct portmap_driver *driver, const uint8_t *in, size_t len);
 
 #endif

@@ -85,6 +85,7 @@ void natpmp_gateway_restarted(struct driver_natpmp *d, uint32_t epoch_s)
 	snprintf(why, sizeof(why),
 		 "the gateway's NAT-PMP server has lost its mappings: its table is %u s old",
 		 epoch_s);
+	d->told_ms = d->heard_ms;
 	if (!d->stopping)
 		h->restarted(h, PORTMAP_NATPMP, PORTMAP_IPV4, why);
 	natpmp_look(d);
@@ -184,6 +185,14 @@ static void natpmp_answered_map(struct driver_natpmp *d, const struct portmap_re
 		natpmp_look(d);
 }
 
+/* A server that lived less than two seconds before is not seen to restart by its epoch alone: one
+ * that announced itself and answers that it has only begun did, unless that was told. */
+static bool natpmp_newborn(const struct driver_natpmp *d, uint32_t epoch_s)
+{
+	return d->hint_asked && d->phase == NATPMP_PHASE_UP && epoch_s <= NATPMP_NEWBORN_S &&
+	       (d->told_ms == 0 || d->told_ms + (epoch_s + 1) * UINT64_C(1000) < d->heard_ms);
+}
+
 static void natpmp_answered(struct driver_natpmp *d, struct natpmp_task *t, const natpmpresp_t *a)
 {
 	struct portmap_heard *h = d->driver.heard;
@@ -192,8 +201,11 @@ static void natpmp_answered(struct driver_natpmp *d, struct natpmp_task *t, cons
 
 	d->heard_ms = clock_ms(CLOCK_BOOTTIME);
 	t->running = false;
-	if (!epoch_natpmp_valid(&d->epoch, a->epoch, d->heard_ms))
+	if (!epoch_natpmp_valid(&d->epoch, a->epoch, d->heard_ms) ||
+	    (was.kind == NATPMP_TASK_ADDRESS && natpmp_newborn(d, a->epoch)))
 		natpmp_gateway_restarted(d, a->epoch);
+	if (was.kind == NATPMP_TASK_ADDRESS)
+		d->hint_asked = false;
 	if (d->phase == NATPMP_PHASE_DOWN)
 		natpmp_look(d);
 	if (d->stopping || t->kind == NATPMP_TASK_FREE || t->number != number)

@@ -12,6 +12,7 @@
 
 #define NATPMP_TRANSACTIONS 2u	  /* more would only make a slow gateway slower */
 #define NATPMP_ROOM	    256u  /* requests; the engine has fewer */
+#define NATPMP_NEWBORN_S    2u	  /* an epoch that has only begun */
 #define NATPMP_REPROBE_MS   8000u /* first interval for a gateway that is DOWN */
 
 enum natpmp_phase { NATPMP_PHASE_UNKNOWN, NATPMP_PHASE_UP, NATPMP_PHASE_DOWN };
@@ -41,13 +42,17 @@ struct driver_natpmp {
 	uint64_t numbers;
 	struct timer pump;   /* starts what waits; after stop() it ends the driver */
 	struct timer again;  /* DOWN: the next look */
+	struct timer hint;   /* hinted: when it is asked */
 	uint64_t reprobe_ms; /* DOWN: the interval after the next */
 	enum natpmp_phase phase;
 	bool probing; /* the engine waits for available() or unavailable() */
 	bool stopping;
 	struct epoch epoch;
 	struct addr external; /* port 0; len 0: not known */
+	bool hinted;	      /* it announced something, and was not asked for its address since */
+	bool hint_asked;      /* it was, and has not answered */
 	uint64_t heard_ms, address_ms, announce_ms;
+	uint64_t told_ms; /* when a restart was last told; 0: never */
 };
 
 /* ---- natpmp.c ---- */

@@ -30,8 +30,10 @@ static void a_reboot_that_is_announced_is_heard_at_once(void **state)
 	pcp_world_reboot(w);
 	pcp_world_run_for(w, 500);
 	pcp_world_announce(w);
+	assert_int_equal(w->restarted, 0); /* only its own answer counts */
+	pcp_world_run_for(w, 100);
 	assert_int_equal(w->restarted, 1);
-	pcp_world_run_for(w, 250);
+	pcp_world_run_for(w, 150);
 	pcp_world_announce(w); /* they are repeated */
 	pcp_world_map(w, 1);
 	pcp_world_run_for(w, 10000);
@@ -55,16 +57,81 @@ static void a_reboot_that_is_not_shows_at_the_next_answer(void **state)
 	pcp_world_end(w);
 }
 
-static void forged_announcements_are_believed_rarely(void **state)
+static void announce_epoch(uint32_t epoch_s)
+{
+	uint8_t out[24] = {2, 0x80};
+
+	pcp_world_put_u32(out + 8, epoch_s);
+	pcp_client_announced(&w->client, out, sizeof(out), w->now_ms);
+}
+
+/* Any host of the LAN can send them: the server is asked, and says what is so. */
+static void forged_announcements_lose_nothing(void **state)
 {
 	pcp_world_make_up(w, 1);
+	pcp_world_map(w, 1);
+	pcp_world_run_for(w, 600000);
+	w->requests = 0;
 	for (unsigned i = 0; i < 1000; i++) {
-		uint8_t out[24] = {2, 0x80, 0, 0, 0, 0, 0, 0, (uint8_t)i};
-
-		pcp_client_announced(&w->client, out, sizeof(out), w->now_ms);
+		announce_epoch(i % 8);
 		pcp_world_run_for(w, 10);
 	}
-	assert_in_range(w->restarted, 1, 3);
+	assert_in_range(w->requests, 2, 3);
+	for (unsigned i = 0; i < 60; i++) {
+		announce_epoch(0);
+		pcp_world_run_for(w, 60000);
+	}
+	assert_int_equal(w->restarted + w->doubted, 0);
+	assert_in_range(w->requests, 62, 64);
+	pcp_world_end(w);
+}
+
+/* One that comes just after a forged one is asked about as soon as it may be, and again when the
+ * datagram is lost. */
+static void what_is_announced_among_forged_ones_is_heard_in_seconds(void **state)
+{
+	pcp_world_make_up(w, 1);
+	pcp_world_run_for(w, 600000);
+	announce_epoch(0);
+	pcp_world_run_for(w, 100);
+	pcp_world_reboot(w);
+	pcp_world_run_for(w, 100);
+	pcp_world_announce(w);
+	pcp_world_run_for(w, PCP_ANNOUNCE_MS);
+	assert_int_equal(w->restarted, 1);
+	pcp_world_run_for(w, 600000);
+	pcp_world_reboot(w);
+	w->loss_percent = 100;
+	pcp_world_announce(w);
+	w->loss_percent = 0;
+	pcp_world_run_for(w, 4000);
+	assert_int_equal(w->restarted, 2);
+	pcp_world_end(w);
+}
+
+/* It lived less than two seconds before: its epoch alone does not tell. */
+static void a_restart_one_upon_the_other_is_heard(void **state)
+{
+	pcp_world_make_up(w, 1);
+	pcp_world_run_for(w, 600000);
+	pcp_world_reboot(w);
+	pcp_world_map(w, 1);
+	pcp_world_run_for(w, 500);
+	assert_int_equal(w->restarted, 1);
+	pcp_world_announce(w); /* the one that was seen already */
+	pcp_world_run_for(w, 1000);
+	assert_int_equal(w->restarted, 1);
+	pcp_world_run_for(w, 8000);
+	pcp_world_end(w);
+
+	pcp_world_make(w, 1);
+	pcp_world_reboot(w);
+	pcp_client_probe(&w->client, w->now_ms);
+	pcp_world_run_for(w, 900);
+	pcp_world_reboot(w);
+	pcp_world_announce(w);
+	pcp_world_run_for(w, 100);
+	assert_int_equal(w->restarted, 1);
 	pcp_world_end(w);
 }
 
@@ -199,7 +266,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_reboot_that_is_announced_is_heard_at_once),
 		cmocka_unit_test(a_reboot_that_is_not_shows_at_the_next_answer),
-		cmocka_unit_test(forged_announcements_are_believed_rarely),
+		cmocka_unit_test(forged_announcements_lose_nothing),
+		cmocka_unit_test(what_is_announced_among_forged_ones_is_heard_in_seconds),
+		cmocka_unit_test(a_restart_one_upon_the_other_is_heard),
 		cmocka_unit_test(an_announcement_wakes_a_gateway_given_up),
 		cmocka_unit_test(a_stopped_client_says_nothing),
 		cmocka_unit_test(every_question_gets_one_answer),
