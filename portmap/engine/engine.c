@@ -3,7 +3,6 @@
 #include "portmap/engine/engine.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,11 +17,9 @@
 #define OTHER_PORT_FIRST 20000u
 #define OTHER_PORTS	 40000u
 #define LOW_PORTS	 1024u
-#define ALL_TRIED	 ((1u << PORTMAP_PROTOCOLS) - 1)
 #define RENEW_LEAST_MS	 4000u
 #define EXTENDS_SLACK_MS 2000u
 #define LEAVE_SPACING_MS 5u
-#define LEAVE_AGAIN_MS	 500u /* what was misdirected is not left without trying again */
 
 /* ---- mappings ---- */
 
@@ -146,8 +143,7 @@ static const unsigned followers[] = {
 };
 static_assert(sizeof followers / sizeof *followers == MAPPING_UNMAPPING + 1, "a row each");
 
-/* The one way to a step, and its time. */
-static void take_step(struct portmap_mapping *m, enum mapping_step step, uint64_t due_ms)
+void engine_step(struct portmap_mapping *m, enum mapping_step step, uint64_t due_ms)
 {
 	assert(followers[m->step] & 1u << step);
 	m->step = step;
@@ -156,41 +152,17 @@ static void take_step(struct portmap_mapping *m, enum mapping_step step, uint64_
 
 void engine_hold(struct portmap_mapping *m, uint64_t due_ms)
 {
-	take_step(m, MAPPING_HELD, due_ms);
+	engine_step(m, MAPPING_HELD, due_ms);
 }
 
-/* Nothing of it is at the gateway any more, as far as is known. */
-static void mapping_wait_until(struct portmap_mapping *m, uint64_t due_ms)
+void engine_wait_until(struct portmap_mapping *m, uint64_t due_ms)
 {
-	take_step(m, MAPPING_WAITING, due_ms);
+	engine_step(m, MAPPING_WAITING, due_ms);
 	m->external.len = 0;
 	m->kept = m->astray.there = m->unrenewed = false;
 }
 
-static void leave_over(struct portmap_mapping *m)
-{
-	if (m->external.len == 0)
-		return;
-	m->left[m->protocol] = (struct mapping_leftover){
-		.there = true, .external = m->external, .until_ms = mapping_expiry(m)};
-}
-
-/* It was asked for, and what came of that is not known. */
-static void maybe_left_over(struct portmap_engine *e, struct portmap_mapping *m)
-{
-	struct mapping_leftover *left = &m->left[m->via];
-
-	if (left->there || (mapping_held(m) && m->via == m->protocol))
-		return;
-	*left = (struct mapping_leftover){.there = true, .maybe = true};
-	left->external = paths_place_of(e, m, &(struct addr){.len = 0});
-	left->until_ms = m->want.lifetime_s == 0
-				 ? MAPPING_NEVER
-				 : engine_now(e) + m->want.lifetime_s * UINT64_C(1000);
-}
-
-/* Nothing is awaited of the gateway any more. */
-static void engine_forget(struct portmap_engine *e, const struct portmap_mapping *m)
+void engine_forget(struct portmap_engine *e, const struct portmap_mapping *m)
 {
 	if (mapping_in_flight(m) && driver_of(e, m))
 		driver_of(e, m)->forget(driver_of(e, m), m->id);
@@ -200,13 +172,13 @@ void engine_lost(struct portmap_engine *e, struct portmap_mapping *m)
 {
 	engine_forget(e, m);
 	if (m->step == MAPPING_ASKING || m->step == MAPPING_RENEWING)
-		maybe_left_over(e, m);
+		engine_maybe_left_over(e, m);
 	if (mapping_held(m)) {
-		leave_over(m);
+		engine_leave_over(m);
 		m->ask_port = addr_port(&m->external);
 	}
 	mapping_new_round(m);
-	mapping_wait_until(m, e->mode == ENGINE_HERE ? engine_now(e) : MAPPING_NEVER);
+	engine_wait_until(m, e->mode == ENGINE_HERE ? engine_now(e) : MAPPING_NEVER);
 }
 
 void engine_keep(struct portmap_engine *e, struct portmap_mapping *m)
@@ -214,75 +186,16 @@ void engine_keep(struct portmap_engine *e, struct portmap_mapping *m)
 	if (!mapping_held(m))
 		return;
 	engine_forget(e, m);
-	take_step(m, MAPPING_WAITING, MAPPING_NEVER);
+	engine_step(m, MAPPING_WAITING, MAPPING_NEVER);
 	m->kept = true;
 	mapping_new_round(m);
-}
-
-/* This host has another mapping of that port inside. */
-static bool another_leads_to(const struct portmap_engine *e, const struct portmap_mapping *m,
-			     uint16_t port)
-{
-	for (const struct portmap_mapping *x = e->mappings; x; x = x->next)
-		if (x != m && x->want.transport == m->want.transport &&
-		    x->want.family == m->want.family && x->want.internal == port)
-			return true;
-	return false;
-}
-
-/* The answer to what is asked will not be heard: a gateway that maps a port to the same one inside
- * only may have done that. */
-static void may_be_astray(const struct portmap_engine *e, struct portmap_mapping *m)
-{
-	struct portmap_request r;
-
-	if (m->step != MAPPING_ASKING || m->ask_port == m->want.internal ||
-	    another_leads_to(e, m, m->ask_port))
-		return;
-	mapping_request(m, &e->source[m->want.family], &r);
-	m->astray = (struct mapping_astray){
-		.there = true, .maybe = true, .inside = r.internal, .outside = r.external};
-	addr_set_port(&m->astray.inside, m->ask_port);
-}
-
-void engine_let_go(struct portmap_engine *e, struct portmap_mapping *m)
-{
-	if (m->step != MAPPING_ASKING && !mapping_held(m))
-		return;
-	if (m->step == MAPPING_RENEWING)
-		maybe_left_over(e, m);
-	may_be_astray(e, m);
-	engine_forget(e, m); /* what was asked for may be granted all the same */
-	take_step(m, MAPPING_LEAVING, engine_now(e));
-}
-
-/* Let go, after which nothing of it is at the gateway. */
-static void step_gone(struct portmap_engine *e, struct portmap_mapping *m)
-{
-	mapping_wait_until(m, e->mode == ENGINE_HERE ? engine_now(e) : MAPPING_NEVER);
-	if (!m->wanted)
-		engine_remove(e, m);
-}
-
-/* What the gateway led elsewhere and did not take back stays there. */
-static void engine_left_open(const struct portmap_mapping *m)
-{
-	char inside[ADDR_TEXT_BYTES], name[MAPPING_NAME_BYTES];
-
-	mapping_name(m, name);
-	addr_format(&m->astray.inside, inside);
-	log_warning("portmap",
-		    "%s: the gateway still leads %s port %u to %s, which was not asked for; delete "
-		    "that there by hand",
-		    name, portmap_transport_name(m->want.transport), addr_port(&m->astray.outside),
-		    inside);
 }
 
 void engine_await_network(struct portmap_engine *e, struct portmap_mapping *m, const char *why)
 {
 	if (m->astray.there && !m->astray.maybe)
 		engine_left_open(m);
-	take_step(m, MAPPING_WAITING, MAPPING_NEVER);
+	engine_step(m, MAPPING_WAITING, MAPPING_NEVER);
 	if (m->kept && m->wanted)
 		return;
 	m->kept = m->astray.there = false;
@@ -369,7 +282,7 @@ static void step_settle(struct portmap_engine *e, struct portmap_mapping *m, uin
 	bool ever;
 
 	if (m->kept)
-		leave_over(m);
+		engine_leave_over(m);
 	m->kept = false;
 	m->external.len = 0;
 	if (e->source[m->want.family].len == 0) {
@@ -413,7 +326,7 @@ static bool step_ask(struct portmap_engine *e, struct portmap_mapping *m, uint64
 	uint64_t again_ms;
 
 	if (!m->wanted) {
-		step_gone(e, m);
+		engine_gone(e, m);
 		return false;
 	}
 	switch (paths_choose(e, m, now_ms, &p, &again_ms)) {
@@ -427,14 +340,14 @@ static bool step_ask(struct portmap_engine *e, struct portmap_mapping *m, uint64
 		break;
 	}
 	if (m->kept && m->protocol != p) { /* that one is not there any more */
-		leave_over(m);
+		engine_leave_over(m);
 		m->external.len = 0;
 		m->kept = false;
 	}
 	if (m->protocol != p && m->left[m->protocol].there)
 		e->counts.moves++;
 	m->protocol = m->via = p;
-	take_step(m, MAPPING_ASKING, now_ms + paths_patience(e, m));
+	engine_step(m, MAPPING_ASKING, now_ms + paths_patience(e, m));
 	if (m->state == MAPPING_REQUESTED)
 		engine_set_state(e, m, MAPPING_REQUESTED, "asking by %s for port %u",
 				 portmap_protocol_name(p), m->ask_port);
@@ -451,7 +364,7 @@ static void lease_over(struct portmap_engine *e, struct portmap_mapping *m, uint
 	memcpy(why, m->why, sizeof why);
 	m->ask_port = m->want.any ? addr_port(&m->external) : m->want.external;
 	mapping_new_round(m);
-	mapping_wait_until(m, now_ms);
+	engine_wait_until(m, now_ms);
 	engine_set_state(e, m, MAPPING_REQUESTED,
 			 "its lease is over, and it is asked for anew (%.200s)", why);
 }
@@ -472,26 +385,9 @@ static bool step_renew(struct portmap_engine *e, struct portmap_mapping *m, uint
 		wait_ms = (expiry_ms - now_ms) / 2;
 	if (wait_ms > expiry_ms - now_ms)
 		wait_ms = expiry_ms - now_ms;
-	take_step(m, MAPPING_RENEWING, now_ms + wait_ms);
+	engine_step(m, MAPPING_RENEWING, now_ms + wait_ms);
 	e->counts.renewals++;
 	send_map(e, m);
-	return true;
-}
-
-static bool step_unmap(struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms)
-{
-	struct portmap_driver *d = e->paths[m->protocol][m->want.family].driver;
-	struct portmap_request r;
-
-	if (!d || (e->paths[m->protocol][m->want.family].state != PATH_THERE && !m->astray.there)) {
-		step_gone(e, m);
-		return false;
-	}
-	m->via = m->protocol;
-	mapping_request(m, &e->source[m->want.family], &r);
-	take_step(m, MAPPING_UNMAPPING, now_ms + PORTMAP_ANSWER_MS);
-	e->counts.deletions++;
-	d->unmap(d, &r);
 	return true;
 }
 
@@ -504,42 +400,19 @@ static bool step_due(struct portmap_engine *e, struct portmap_mapping *m, uint64
 	case MAPPING_HELD:
 		return step_renew(e, m, now_ms);
 	case MAPPING_LEAVING:
-		return step_unmap(e, m, now_ms);
+		return engine_unmap(e, m, now_ms);
 	default:
 		return false;
 	}
 }
 
-bool engine_delete_leftover(struct portmap_engine *e, struct portmap_mapping *m)
-{
-	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) {
-		struct portmap_path *path = &e->paths[p][m->want.family];
-		struct mapping_leftover *left = &m->left[p];
-		struct portmap_request r;
-
-		if (!left->there || left->asked || path->state != PATH_THERE)
-			continue;
-		/* The same place is one entry on most gateways, and wanted. */
-		if (mapping_held(m) && addr_port(&left->external) == addr_port(&m->external))
-			continue;
-		mapping_request(m, &e->source[m->want.family], &r);
-		r.external = left->external;
-		left->asked = true;
-		e->counts.deletions++;
-		path->driver->unmap(path->driver, &r);
-		return true;
-	}
-	return false;
-}
-
 /* ---- answers: granted ---- */
 
-/* Another protocol granted what is held: it is that one's from now on. */
-static void mapping_move(struct portmap_engine *e, struct portmap_mapping *m)
+void engine_move(struct portmap_engine *e, struct portmap_mapping *m)
 {
 	if (m->via == m->protocol)
 		return;
-	leave_over(m);
+	engine_leave_over(m);
 	m->protocol = m->via;
 	e->counts.moves++;
 }
@@ -562,7 +435,7 @@ static void answer_extends_nothing(struct portmap_engine *e, struct portmap_mapp
 	m->renewals++;
 	due_ms = mapping_renewal(m, now_ms, e->recheck_ms, random_next(&e->seed));
 	if (m->renewals > 1 || due_ms == MAPPING_NEVER) {
-		take_step(m, MAPPING_LEAVING, now_ms);
+		engine_step(m, MAPPING_LEAVING, now_ms);
 		m->ask_port = addr_port(&m->external);
 		mapping_new_round(m);
 		engine_set_state(e, m, MAPPING_REQUESTED,
@@ -573,7 +446,7 @@ static void answer_extends_nothing(struct portmap_engine *e, struct portmap_mapp
 	}
 	m->renew_ms = due_ms;
 	m->unrenewed = true;
-	take_step(m, MAPPING_HELD, due_ms);
+	engine_step(m, MAPPING_HELD, due_ms);
 	mapping_describe(m, why, sizeof why);
 	engine_set_state(e, m, m->state, "%s; its renewal extended nothing", why);
 }
@@ -590,7 +463,7 @@ static void answer_granted(struct portmap_engine *e, struct portmap_mapping *m,
 		answer_extends_nothing(e, m, now_ms);
 		return;
 	}
-	mapping_move(e, m);
+	engine_move(e, m);
 	m->external = *place;
 	m->ask_port = addr_port(place);
 	/* A gateway that grants more than was asked for is renewed at our pace all the same. */
@@ -600,7 +473,7 @@ static void answer_granted(struct portmap_engine *e, struct portmap_mapping *m,
 	m->no_external = m->kept = m->unrenewed = false;
 	m->left[m->protocol].there = false;
 	mapping_new_round(m);
-	take_step(m, MAPPING_HELD, MAPPING_NEVER);
+	engine_step(m, MAPPING_HELD, MAPPING_NEVER);
 	/* The other protocols' answers have no address. */
 	if (m->want.family == PORTMAP_IPV4 && m->protocol == PORTMAP_PCP)
 		paths_learn_granted(e, m, place, now_ms);
@@ -623,75 +496,10 @@ static void answer_granted(struct portmap_engine *e, struct portmap_mapping *m,
 static const struct portmap_refusal silence = {.failure = PORTMAP_SILENT,
 					       .why = "no answer in time"};
 
-static void note_failure(struct portmap_mapping *m, enum portmap_failure f, const char *why)
+void engine_note_failure(struct portmap_mapping *m, enum portmap_failure f, const char *why)
 {
 	m->failed[f] = true;
 	snprintf(m->failure_why[f], PORTMAP_TEXT_BYTES, "%s", why);
-}
-
-/* The gateway gave a port that was not asked for: it goes back. */
-static void answer_give_back(struct portmap_engine *e, struct portmap_mapping *m,
-			     const struct addr *place, uint64_t now_ms)
-{
-	char why[PORTMAP_TEXT_BYTES];
-	struct portmap_request asked;
-
-	snprintf(why, sizeof why,
-		 "the gateway offers port %u in place of %u, which is another host's or not "
-		 "allowed; "
-		 "ask for another one, or take any with external: any%s",
-		 addr_port(place), m->want.external, portmap_low_port_hint(m->want.external));
-	mapping_move(e, m);
-	mapping_request(m, &e->source[m->want.family], &asked);
-	m->astray = (struct mapping_astray){
-		.there = true, .first_gone = true, .inside = asked.internal, .outside = *place};
-	m->external = *place;
-	m->ask_port = m->want.external;
-	m->tried = ALL_TRIED;
-	take_step(m, MAPPING_LEAVING, now_ms);
-	e->counts.failures[PORTMAP_CONFLICT]++;
-	note_failure(m, PORTMAP_CONFLICT, why);
-	engine_set_state(e, m, MAPPING_CONFLICTING, "%s", why);
-}
-
-/* It made something else of the request. Whatever that is, we asked for it: it goes back at once,
- * before anything else is tried. */
-static void answer_take_back(struct portmap_engine *e, struct portmap_mapping *m,
-			     const struct portmap_refusal *r, uint64_t now_ms)
-{
-	mapping_move(e, m);
-	m->astray =
-		(struct mapping_astray){.there = true, .inside = r->inside, .outside = r->outside};
-	m->external = r->outside;
-	m->ask_port = m->want.external;
-	m->tried |= 1u << m->protocol;
-	take_step(m, MAPPING_LEAVING, now_ms);
-	note_failure(m, r->failure, r->why);
-	engine_set_state(e, m, mapping_state_of(r->failure), "%s", r->why);
-}
-
-/* The gateway keeps what it misdirected: people are told, and it is tried again. */
-static void still_astray(struct portmap_engine *e, struct portmap_mapping *m)
-{
-	char inside[ADDR_TEXT_BYTES];
-	uint64_t wait = UINT64_C(15000) << (m->astray.tries < 7 ? m->astray.tries : 7);
-
-	m->astray.tries++;
-	if (!m->wanted &&
-	    (m->astray.tries > PORTMAP_UNWANTED_MAX || e->count > PORTMAP_MAPPINGS_MAX)) {
-		engine_left_open(m);
-		step_gone(e, m);
-		return;
-	}
-	if (e->mode == ENGINE_LEAVING)
-		wait = LEAVE_AGAIN_MS;
-	addr_format(&m->astray.inside, inside);
-	take_step(m, MAPPING_LEAVING, engine_now(e) + wait);
-	engine_set_state(
-		e, m, MAPPING_MISDIRECTED,
-		"the gateway leads %s port %u to %s and does not take that back; delete it "
-		"there by hand",
-		portmap_transport_name(m->want.transport), addr_port(&m->astray.outside), inside);
 }
 
 /* The gateway does not have it any more. */
@@ -700,8 +508,8 @@ static void renewal_lost(struct portmap_engine *e, struct portmap_mapping *m,
 {
 	m->ask_port = m->want.any ? addr_port(&m->external) : m->want.external;
 	m->tried |= 1u << m->via;
-	note_failure(m, r->failure, r->why);
-	mapping_wait_until(m, now_ms);
+	engine_note_failure(m, r->failure, r->why);
+	engine_wait_until(m, now_ms);
 	engine_set_state(e, m, MAPPING_REQUESTED, "%s did not renew it: %s",
 			 portmap_protocol_name(m->via), r->why);
 }
@@ -747,7 +555,7 @@ static void renewal_failed(struct portmap_engine *e, struct portmap_mapping *m,
 		return;
 	}
 	if (r->failure == PORTMAP_SILENT) {
-		maybe_left_over(e, m);
+		engine_maybe_left_over(e, m);
 		m->renewals++;
 		m->renew_ms = mapping_renewal(m, now_ms, e->recheck_ms, random_next(&e->seed));
 		if (m->renew_ms == MAPPING_NEVER)
@@ -755,11 +563,11 @@ static void renewal_failed(struct portmap_engine *e, struct portmap_mapping *m,
 		due_ms = proof_plan_look(e, m, now_ms);
 	} else {
 		if (!ours_in_the_way)
-			note_failure(m, r->failure, r->why);
+			engine_note_failure(m, r->failure, r->why);
 		m->tried |= 1u << m->via;
 		due_ms = m->renew_ms = after_refusal(e, m, r, now_ms);
 	}
-	take_step(m, MAPPING_HELD, due_ms);
+	engine_step(m, MAPPING_HELD, due_ms);
 	if (ours_in_the_way)
 		return;
 	mapping_describe(m, why, sizeof why);
@@ -794,8 +602,8 @@ static void request_failed(struct portmap_engine *e, struct portmap_mapping *m,
 		engine_set_state(e, m, MAPPING_REQUESTED, "%s did not renew it: %s",
 				 portmap_protocol_name(m->protocol), r->why);
 	if (f == PORTMAP_SILENT || f == PORTMAP_MALFORMED)
-		maybe_left_over(e, m);
-	mapping_wait_until(m, now_ms);
+		engine_maybe_left_over(e, m);
+	engine_wait_until(m, now_ms);
 	if (f == PORTMAP_CONFLICT && m->want.any && m->others < PORTMAP_OTHERS_MAX) {
 		m->others++;
 		m->ask_port = (uint16_t)(OTHER_PORT_FIRST + random_next(&e->seed) % OTHER_PORTS);
@@ -806,11 +614,11 @@ static void request_failed(struct portmap_engine *e, struct portmap_mapping *m,
 		m->tried |= 1u << m->protocol;
 		return;
 	}
-	note_failure(m, f, r->why);
+	engine_note_failure(m, f, r->why);
 	if (r->wait_s > 0 && (m->wait_s == 0 || r->wait_s < m->wait_s))
 		m->wait_s = r->wait_s;
 	/* All protocols of one gateway share its table: a port that is taken is taken. */
-	m->tried |= f == PORTMAP_CONFLICT ? ALL_TRIED : 1u << m->protocol;
+	m->tried |= f == PORTMAP_CONFLICT ? ENGINE_ALL_TRIED : 1u << m->protocol;
 	if (f == PORTMAP_CONFLICT) {
 		m->others = 0;
 		m->ask_port = m->want.external;
@@ -829,25 +637,11 @@ static void answer_failed(struct portmap_engine *e, struct portmap_mapping *m,
 	paths_refused(e, m, f, now_ms);
 	paths_tell_failure(e, m, f, r->why);
 	if (r->inside.len > 0)
-		answer_take_back(e, m, r, now_ms);
+		engine_take_back(e, m, r, now_ms);
 	else if (m->step == MAPPING_RENEWING)
 		renewal_failed(e, m, r, now_ms);
 	else
 		request_failed(e, m, r, now_ms);
-}
-
-/* What it misdirected is gone only when the gateway says so; then what was asked for is deleted as
- * well, since a gateway may keep both. */
-static void answer_unmapped(struct portmap_engine *e, struct portmap_mapping *m, bool ok)
-{
-	if (!m->astray.there || (m->astray.first_gone && (ok || m->astray.maybe))) {
-		step_gone(e, m);
-	} else if (ok || m->astray.maybe) {
-		m->astray.first_gone = true;
-		take_step(m, MAPPING_LEAVING, engine_now(e));
-	} else {
-		still_astray(e, m);
-	}
 }
 
 /* No answer came in time. */
@@ -855,7 +649,7 @@ static void answer_missing(struct portmap_engine *e, struct portmap_mapping *m, 
 {
 	engine_forget(e, m);
 	if (m->step == MAPPING_UNMAPPING)
-		answer_unmapped(e, m, false);
+		engine_unmapped(e, m, false);
 	else
 		answer_failed(e, m, &silence, now_ms);
 }
@@ -894,7 +688,7 @@ static void engine_heard_mapped(struct portmap_heard *h, enum portmap_protocol p
 	uint16_t port = addr_port(&place);
 
 	if (port != m->want.external && (!m->want.any || port < LOW_PORTS))
-		answer_give_back(e, m, &place, now_ms);
+		engine_give_back(e, m, &place, now_ms);
 	else
 		answer_granted(e, m, &place, lifetime_s, now_ms);
 	engine_rearm(e);
@@ -911,54 +705,13 @@ static void engine_heard_failed(struct portmap_heard *h, enum portmap_protocol p
 	engine_rearm(e);
 }
 
-/* It stays at the gateway. What was misdirected has its own words: still_astray(). */
-static void tell_undeleted(const struct portmap_mapping *m, enum portmap_protocol p,
-			   uint64_t now_ms)
-{
-	bool own = m->protocol == p && m->step == MAPPING_UNMAPPING;
-	uint64_t until_ms = own ? mapping_expiry(m) : m->left[p].until_ms;
-	char name[MAPPING_NAME_BYTES];
-
-	if (own && m->astray.there)
-		return;
-	mapping_name(m, name);
-	if (until_ms == MAPPING_NEVER)
-		log_warning(
-			"portmap",
-			"%s: %s did not delete it, or did not answer; it has no lease, and stays "
-			"until it is deleted there by hand",
-			name, portmap_protocol_name(p));
-	else if (until_ms > now_ms)
-		log_notice(
-			"portmap",
-			"%s: %s did not delete it, or did not answer; it ends with its lease, in "
-			"%" PRIu64 " s",
-			name, portmap_protocol_name(p), (until_ms - now_ms + 999) / 1000);
-}
-
-static void engine_heard_unmapped(struct portmap_heard *h, enum portmap_protocol p, uint32_t id,
-				  bool ok)
-{
-	struct portmap_engine *e = ENGINE_OF(h);
-	struct portmap_mapping *m = portmap_engine_find(e, id);
-
-	if (!ok && m)
-		tell_undeleted(m, p, engine_now(e));
-	if (m && m->left[p].there && m->left[p].asked)
-		m->left[p].there = false;
-	if (m && m->protocol == p && m->step == MAPPING_UNMAPPING)
-		answer_unmapped(e, m, ok);
-	engine_maybe_left(e);
-	engine_rearm(e);
-}
-
 void portmap_engine_init(struct portmap_engine *e)
 {
 	e->heard.mapped = engine_heard_mapped;
 	e->heard.failed = engine_heard_failed;
-	e->heard.unmapped = engine_heard_unmapped;
 	paths_init_heard(&e->heard);
 	proof_init_heard(&e->heard);
+	taking_back_init_heard(&e->heard);
 }
 
 /* ---- time ---- */

@@ -6,7 +6,8 @@
 #include "core/container.h"
 #include "portmap/engine/engine.h"
 
-#define ENGINE_OF(h) container(h, struct portmap_engine, heard)
+#define ENGINE_OF(h)	 container(h, struct portmap_engine, heard)
+#define ENGINE_ALL_TRIED ((1u << PORTMAP_PROTOCOLS) - 1)
 
 static inline uint64_t engine_now(struct portmap_engine *e)
 {
@@ -27,20 +28,54 @@ void engine_fail(struct portmap_engine *e, struct portmap_mapping *m, enum portm
 		 const char *why);
 /* What it holds stays at the gateway, to be renewed in the network that is entered next. */
 void engine_keep(struct portmap_engine *e, struct portmap_mapping *m);
-/* To be deleted at the gateway, if it may be there; else it waits. */
-void engine_let_go(struct portmap_engine *e, struct portmap_mapping *m);
 /* There is no network any more; why, where not NULL, is what people are told. Frees a mapping that
  * is not wanted. */
 void engine_await_network(struct portmap_engine *e, struct portmap_mapping *m, const char *why);
-/* Deletes what a path that is there holds beside the mapping's own, at another place while that is
- * held. False: there is nothing. */
-bool engine_delete_leftover(struct portmap_engine *e, struct portmap_mapping *m);
 void engine_remove(struct portmap_engine *e, struct portmap_mapping *m);
 
 /* A mapping in flight is held as before, until then. */
 void engine_hold(struct portmap_mapping *m, uint64_t due_ms);
 /* To be called at the end of everything that changes a deadline. */
 void engine_rearm(struct portmap_engine *e);
+
+/* The one way to a step, and its time. */
+void engine_step(struct portmap_mapping *m, enum mapping_step step, uint64_t due_ms);
+/* Nothing of it is at the gateway any more, as far as is known: it is asked for then. */
+void engine_wait_until(struct portmap_mapping *m, uint64_t due_ms);
+/* Nothing is awaited of the gateway any more. */
+void engine_forget(struct portmap_engine *e, const struct portmap_mapping *m);
+/* Another protocol granted what is held: it is that one's from now on. */
+void engine_move(struct portmap_engine *e, struct portmap_mapping *m);
+/* Of this round. */
+void engine_note_failure(struct portmap_mapping *m, enum portmap_failure f, const char *why);
+
+/* ---- taking_back.c: what is at the gateway and is to go ---- */
+
+void taking_back_init_heard(struct portmap_heard *h);
+/* To be deleted at the gateway, if it may be there; else it waits. */
+void engine_let_go(struct portmap_engine *e, struct portmap_mapping *m);
+/* Let go, after which nothing of it is at the gateway. Frees one that is not wanted. */
+void engine_gone(struct portmap_engine *e, struct portmap_mapping *m);
+/* LEAVING, and due: its deletion is sent. False: there is nobody to ask. */
+bool engine_unmap(struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms);
+/* The answer to that; ok false: refused, or none. */
+void engine_unmapped(struct portmap_engine *e, struct portmap_mapping *m, bool ok);
+/* What its protocol holds of it stays there. */
+void engine_leave_over(struct portmap_mapping *m);
+/* It was asked for, and what came of that is not known. */
+void engine_maybe_left_over(struct portmap_engine *e, struct portmap_mapping *m);
+/* Deletes what a path that is there holds beside the mapping's own, at another place while that is
+ * held. False: there is nothing. */
+bool engine_delete_leftover(struct portmap_engine *e, struct portmap_mapping *m);
+/* The gateway gave a port that was not asked for: it goes back. */
+void engine_give_back(struct portmap_engine *e, struct portmap_mapping *m, const struct addr *place,
+		      uint64_t now_ms);
+/* It made something else of the request. Whatever that is, we asked for it: it goes back at once,
+ * before anything else is tried. */
+void engine_take_back(struct portmap_engine *e, struct portmap_mapping *m,
+		      const struct portmap_refusal *r, uint64_t now_ms);
+/* What the gateway led elsewhere and did not take back stays there. */
+void engine_left_open(const struct portmap_mapping *m);
 
 /* ---- address.c ---- */
 

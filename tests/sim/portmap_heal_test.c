@@ -4,7 +4,7 @@
  * prints its seed; SIM_SEED=N runs from it.
  *
  * links: portmap/engine/engine.c portmap/engine/paths.c portmap/engine/wants.c portmap/engine/proof.c
- * links: portmap/engine/address.c
+ * links: portmap/engine/address.c portmap/engine/taking_back.c
  * links: portmap/engine/mapping.c portmap/gateway/driver.c tests/support/portmap_world.c
  * links: core/addr.c core/log.c
  * links: portmap/engine/truth.c

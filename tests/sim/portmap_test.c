@@ -3,7 +3,7 @@
  * portmap_test: the mapping engine on a fake clock: how it starts, renews, hears no, and ends.
  *
  * links: portmap/engine/engine.c portmap/engine/paths.c portmap/engine/wants.c portmap/engine/proof.c
- * links: portmap/engine/address.c
+ * links: portmap/engine/address.c portmap/engine/taking_back.c
  * links: portmap/engine/mapping.c portmap/gateway/driver.c tests/support/portmap_world.c
  * links: core/addr.c core/log.c
  * links: portmap/engine/truth.c
