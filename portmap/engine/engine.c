@@ -18,6 +18,7 @@
 #define OTHER_PORTS	 40000u
 #define LOW_PORTS	 1024u
 #define RENEW_LEAST_MS	 4000u
+#define LEASE_LEAST_S	 8u /* of a shorter one the gateway has none between two renewals */
 #define EXTENDS_SLACK_MS 2000u
 #define LEAVE_SPACING_MS 5u
 
@@ -214,11 +215,18 @@ void engine_await_network(struct portmap_engine *e, struct portmap_mapping *m, c
 	proof_forget(m);
 }
 
+/* What people can do themselves. */
+static const char *engine_by_hand(const struct portmap_mapping *m)
+{
+	return m->want.family == PORTMAP_IPV6 ? "open the port in its firewall"
+					      : "forward the port by hand";
+}
+
 /* No path was ever there. */
 static void tell_none(struct portmap_engine *e, struct portmap_mapping *m)
 {
 	bool v6 = m->want.family == PORTMAP_IPV6;
-	const char *by_hand = v6 ? "open the port in its firewall" : "forward the port by hand";
+	const char *by_hand = engine_by_hand(m);
 	const char *reason = paths_own_reason(e, m->want.family);
 	char names[64];
 
@@ -278,7 +286,7 @@ static void step_settle(struct portmap_engine *e, struct portmap_mapping *m, uin
 {
 	enum portmap_failure worst;
 	const char *why;
-	uint64_t wait_ms;
+	uint64_t wait_ms, silent_ms;
 	bool ever;
 
 	if (m->kept)
@@ -297,8 +305,11 @@ static void step_settle(struct portmap_engine *e, struct portmap_mapping *m, uin
 		worst = PORTMAP_SILENT;
 	else if (worst == PORTMAP_FAILURES)
 		worst = PORTMAP_UNSUPPORTED;
+	silent_ms = mapping_backoff_ms(PORTMAP_SILENT, m->want.family, m->rounds);
 	wait_ms = mapping_backoff_ms(worst, m->want.family, m->rounds++);
 	wait_ms += random_next(&e->seed) % (mapping_backoff_ms(worst, m->want.family, 0) / 8 + 1);
+	if (wait_ms > silent_ms && mapping_maybe_there(m, now_ms))
+		wait_ms = silent_ms;
 	if (m->wait_s > 0 && wait_ms > m->wait_s * UINT64_C(1000)) /* RFC 6887 section 7.4 */
 		wait_ms = m->wait_s * UINT64_C(1000);
 	m->due_ms = now_ms + (wait_ms > RENEW_LEAST_MS ? wait_ms : RENEW_LEAST_MS);
@@ -482,6 +493,9 @@ static void answer_granted(struct portmap_engine *e, struct portmap_mapping *m,
 		m->due_ms = now_ms + RENEW_LEAST_MS;
 	m->renew_ms = m->lifetime_s ? m->due_ms : MAPPING_NEVER;
 	m->due_ms = proof_plan_look(e, m, now_ms);
+	if (m->undone) /* the deletion may have come after */
+		m->due_ms = m->renew_ms = now_ms;
+	m->undone = false;
 	(void)engine_delete_leftover(e, m);
 	if (quiet && (m->state == MAPPING_MAPPED || m->state == MAPPING_VERIFIED))
 		return;
@@ -523,9 +537,11 @@ static uint64_t after_refusal(struct portmap_engine *e, struct portmap_mapping *
 	enum portmap_failure worst = mapping_worst(m, &why);
 	uint64_t due_ms;
 
-	if (paths_renewing(e, m, now_ms) != m->protocol)
+	/* That it is its own protocol's may be why another refuses it. */
+	if (paths_renewing(e, m, now_ms) != m->protocol || !(m->tried & 1u << m->protocol))
 		return now_ms;
-	if (worst == PORTMAP_FAILURES) /* it was silent, and no other may */
+	if (worst == PORTMAP_FAILURES ||
+	    r->failure == PORTMAP_SILENT) /* its own was, no other may */
 		worst = PORTMAP_SILENT;
 	due_ms = now_ms + mapping_backoff_ms(worst, m->want.family, m->rounds++);
 	if (r->wait_s > 0 && due_ms > now_ms + r->wait_s * UINT64_C(1000))
@@ -554,7 +570,10 @@ static void renewal_failed(struct portmap_engine *e, struct portmap_mapping *m,
 		lease_over(e, m, now_ms);
 		return;
 	}
-	if (r->failure == PORTMAP_SILENT) {
+	if (r->failure == PORTMAP_SILENT && own && m->tried) { /* after others have refused */
+		m->tried |= 1u << m->via;
+		due_ms = m->renew_ms = after_refusal(e, m, r, now_ms);
+	} else if (r->failure == PORTMAP_SILENT) {
 		engine_maybe_left_over(e, m);
 		m->renewals++;
 		m->renew_ms = mapping_renewal(m, now_ms, e->recheck_ms, random_next(&e->seed));
@@ -644,6 +663,27 @@ static void answer_failed(struct portmap_engine *e, struct portmap_mapping *m,
 		request_failed(e, m, r, now_ms);
 }
 
+/* A lease that is over before it is renewed: the port is open now and then, and the gateway asked
+ * all the time. It is refused, and what is left of it ends by itself. */
+static void answer_too_short(struct portmap_engine *e, struct portmap_mapping *m,
+			     const struct addr *place, uint32_t lifetime_s, uint64_t now_ms)
+{
+	struct portmap_refusal r = {.failure = PORTMAP_NO_RESOURCES};
+	char why[PORTMAP_TEXT_BYTES];
+
+	snprintf(why, sizeof why,
+		 "the gateway gives it for %u s only, which is too short to keep it; look for the "
+		 "time of leases in its settings, or %s",
+		 lifetime_s, engine_by_hand(m));
+	r.why = why;
+	if (m->step == MAPPING_RENEWING && m->via == m->protocol) {
+		m->external = *place;
+		m->lifetime_s = lifetime_s;
+		m->granted_ms = now_ms;
+	}
+	answer_failed(e, m, &r, now_ms);
+}
+
 /* No answer came in time. */
 static void answer_missing(struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms)
 {
@@ -689,6 +729,8 @@ static void engine_heard_mapped(struct portmap_heard *h, enum portmap_protocol p
 
 	if (port != m->want.external && (!m->want.any || port < LOW_PORTS))
 		engine_give_back(e, m, &place, now_ms);
+	else if (lifetime_s > 0 && lifetime_s < LEASE_LEAST_S && lifetime_s < m->want.lifetime_s)
+		answer_too_short(e, m, &place, lifetime_s, now_ms);
 	else
 		answer_granted(e, m, &place, lifetime_s, now_ms);
 	engine_rearm(e);

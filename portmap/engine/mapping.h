@@ -100,6 +100,7 @@ struct portmap_mapping {
 	uint64_t sent_ms;  /* ASKING, RENEWING: when it was asked */
 	unsigned renewals; /* tries since granted_ms */
 	bool unrenewed;	   /* the last try failed: due_ms is when it is made again */
+	bool undone;	   /* ASKING, RENEWING: a deletion may take along what is granted */
 	unsigned others;   /* other external ports tried */
 	unsigned rounds;   /* how often every protocol was asked in vain: the back-off */
 	unsigned tried;	   /* bit per protocol that failed in this round */
@@ -164,6 +165,15 @@ static inline bool mapping_left_over(const struct portmap_mapping *m, unsigned p
 				     uint64_t now_ms)
 {
 	return m->left[protocol].there && now_ms < m->left[protocol].until_ms;
+}
+
+/* A protocol may have done it without a word, which others refuse then as another's. */
+static inline bool mapping_maybe_there(const struct portmap_mapping *m, uint64_t now_ms)
+{
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++)
+		if (mapping_left_over(m, p, now_ms) && m->left[p].maybe)
+			return true;
+	return false;
 }
 
 /* At due_ms what failed is tried again. */

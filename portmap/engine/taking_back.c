@@ -204,10 +204,29 @@ static void still_astray(struct portmap_engine *e, struct portmap_mapping *m)
 
 /* ---- answers ---- */
 
+/* NAT-PMP deletes by the port inside alone (RFC 6886 section 3.4): what leads there as it should is
+ * gone with what was astray, and is made anew at once. */
+static void renew_beside(struct portmap_engine *e, const struct portmap_mapping *astray)
+{
+	uint64_t now_ms = engine_now(e);
+
+	for (struct portmap_mapping *m = e->mappings; m && e->mode == ENGINE_HERE; m = m->next) {
+		if (m == astray || !m->wanted || m->want.family != PORTMAP_IPV4 ||
+		    m->want.transport != astray->want.transport || m->want.host.len > 0 ||
+		    m->want.internal != addr_port(&astray->astray.inside))
+			continue;
+		if (m->step == MAPPING_HELD)
+			m->due_ms = m->renew_ms = now_ms;
+		m->undone = m->step == MAPPING_ASKING || m->step == MAPPING_RENEWING;
+	}
+}
+
 /* What it misdirected is gone only when the gateway says so; then what was asked for is deleted as
  * well, since a gateway may keep both. */
 void engine_unmapped(struct portmap_engine *e, struct portmap_mapping *m, bool ok)
 {
+	if (m->astray.there && !m->astray.first_gone && m->protocol == PORTMAP_NATPMP)
+		renew_beside(e, m);
 	if (!m->astray.there || (m->astray.first_gone && (ok || m->astray.maybe))) {
 		engine_gone(e, m);
 	} else if (ok || m->astray.maybe) {

@@ -220,6 +220,79 @@ static void what_is_no_longer_wanted_ends(void **state)
 	world_free(w);
 }
 
+static struct entry *entry_at(struct world *w, uint16_t external, uint16_t internal)
+{
+	for (size_t i = 0; i < ENTRIES; i++)
+		if (w->table[i].used && w->table[i].external == external &&
+		    w->table[i].internal == internal && w->table[i].host == OURS &&
+		    w->table[i].expires_ms > w->now_ms)
+			return &w->table[i];
+	return NULL;
+}
+
+/* A home by NAT-PMP that has 18443 to 8443, and is to lead 8443 to 22, which its gateway leads to
+ * 8443 as well. */
+static struct world *shared_home(uint64_t delay_ms)
+{
+	struct world *w = world_new(7);
+	struct portmap_want wants[2] = {world_want(PORTMAP_TCP, 8443, 18443),
+					world_want(PORTMAP_TCP, 22, 8443)};
+	struct fake *k = &w->fakes[PORTMAP_NATPMP];
+
+	k->there = true;
+	k->never_leads_to = 22;
+	k->delay_ms = delay_ms;
+	assert_int_equal(portmap_engine_want(&w->engine, wants, 1), 0);
+	world_enter(w);
+	world_pass(w, 5 * SECONDS);
+	assert_non_null(entry_at(w, 18443, 8443));
+	assert_int_equal(portmap_engine_want(&w->engine, wants, 2), 0);
+	return w;
+}
+
+/* NAT-PMP deletes all that leads to a port inside: what is there as it should is back after a round
+ * trip. */
+static void what_goes_back_takes_no_other_along(void **state)
+{
+	struct world *w = shared_home(5);
+	unsigned without = 0;
+
+	for (unsigned ms = 0; ms < 3000; ms++) {
+		world_pass(w, 1);
+		without += !entry_at(w, 18443, 8443);
+	}
+	assert_int_equal(world_first(w)->next->state, MAPPING_MISDIRECTED);
+	assert_null(entry_at(w, 8443, 8443));
+	assert_non_null(entry_at(w, 18443, 8443));
+	assert_in_range(without, 1, 50);
+	assert_state(w, MAPPING_MAPPED);
+	world_pass(w, 24 * 3600 * SECONDS); /* it is tried again, and again */
+	assert_true(w->fakes[PORTMAP_NATPMP].unmaps > 4);
+	assert_non_null(entry_at(w, 18443, 8443));
+	world_free(w);
+}
+
+/* It was granted before the deletion, and its answer comes after that one's. */
+static void what_was_being_renewed_meanwhile_is_renewed_again(void **state)
+{
+	struct world *w = shared_home(100);
+	const struct fake *k = &w->fakes[PORTMAP_NATPMP];
+	const struct portmap_mapping *m = world_first(w);
+	uint64_t granted_ms = m->granted_ms;
+
+	while (k->unmaps == 0)
+		world_pass(w, 1);
+	portmap_engine_renew(&w->engine);
+	world_pass(w, 90);
+	assert_int_equal(m->step, MAPPING_RENEWING);
+	while (m->granted_ms == granted_ms)
+		world_pass(w, 1);
+	entry_at(w, 18443, 8443)->used = false;
+	world_pass(w, 250);
+	assert_non_null(entry_at(w, 18443, 8443));
+	world_free(w);
+}
+
 static void another_protocol_may_lead_where_it_should(void **state)
 {
 	struct world *w = ssh_home(PORTMAP_UPNP);
@@ -445,6 +518,57 @@ static void a_silent_renewal_leaves_time_for_a_second(void **state)
 	}
 }
 
+/* NAT-PMP granted it and does not answer for a while; PCP, which knows it by no nonce, refuses it.
+ * The path that granted it is asked, however mute it was. */
+static void what_granted_it_renews_it_when_others_refuse(void **state)
+{
+	struct world *w = world_home(false, true, false);
+	struct fake *pcp = &w->fakes[PORTMAP_PCP], *natpmp = &w->fakes[PORTMAP_NATPMP];
+
+	world_pass(w, 5 * SECONDS);
+	assert_int_equal(world_first(w)->protocol, PORTMAP_NATPMP);
+	pcp->there = true;
+	pcp->refuses = PORTMAP_REFUSED;
+	natpmp->deaf = true;
+	portmap_engine_probe(&w->engine);
+	portmap_engine_renew(&w->engine);
+	world_pass(w, 70 * SECONDS);
+	assert_true(world_first(w)->unrenewed);
+	natpmp->deaf = false;
+	unsigned asked = pcp->maps;
+	portmap_engine_renew(&w->engine); /* by PCP, since NAT-PMP is mute */
+	world_pass(w, 5 * SECONDS);
+	assert_int_equal(pcp->maps, asked + 1);
+	assert_false(world_first(w)->unrenewed);
+	assert_int_equal(world_first(w)->protocol, PORTMAP_NATPMP);
+	world_free(w);
+}
+
+/* It was not told that NAT-PMP has done it, and PCP refuses what is another's: that is asked about
+ * again in seconds, not as what a gateway's rules forbid. */
+static void what_may_be_there_is_asked_about_soon(void **state)
+{
+	struct world *w = world_home(true, true, false);
+	struct fake *natpmp = &w->fakes[PORTMAP_NATPMP];
+
+	w->fakes[PORTMAP_PCP].refuses = PORTMAP_REFUSED;
+	natpmp->deaf = true;
+	world_pass(w, 20 * SECONDS);
+	assert_state(w, MAPPING_REFUSED);
+	assert_true(mapping_retried(world_first(w)));
+	natpmp->deaf = false;
+	world_pass(w, 30 * SECONDS);
+	assert_state(w, MAPPING_MAPPED);
+	assert_int_equal(world_first(w)->protocol, PORTMAP_NATPMP);
+	/* If it never does, it is no flood. */
+	natpmp->deaf = true;
+	memset(w->table, 0, sizeof w->table);
+	natpmp->maps = 0;
+	world_pass(w, 24 * 3600 * SECONDS);
+	assert_true(natpmp->maps < 24 * 14);
+	world_free(w);
+}
+
 /* PCP is silent, and UPnP takes what PCP made for another's: that is no failure of its own. */
 static void what_is_in_the_way_of_a_renewal_is_ours(void **state)
 {
@@ -584,6 +708,8 @@ int main(void)
 		cmocka_unit_test(at_the_end_nothing_is_left_of_what_was_only_asked_for),
 		cmocka_unit_test(what_is_never_taken_back_does_not_hold_up_the_end),
 		cmocka_unit_test(what_is_no_longer_wanted_ends),
+		cmocka_unit_test(what_goes_back_takes_no_other_along),
+		cmocka_unit_test(what_was_being_renewed_meanwhile_is_renewed_again),
 		cmocka_unit_test(another_protocol_may_lead_where_it_should),
 		cmocka_unit_test(what_only_answers_probes_is_passed_over),
 		cmocka_unit_test(without_another_it_is_told_what_is_so),
@@ -594,6 +720,8 @@ int main(void)
 		cmocka_unit_test(it_is_asked_again_when_the_gateway_said),
 		cmocka_unit_test(another_protocol_renews_what_one_does_not),
 		cmocka_unit_test(a_silent_renewal_leaves_time_for_a_second),
+		cmocka_unit_test(what_granted_it_renews_it_when_others_refuse),
+		cmocka_unit_test(what_may_be_there_is_asked_about_soon),
 		cmocka_unit_test(what_is_in_the_way_of_a_renewal_is_ours),
 		cmocka_unit_test(a_renewal_that_extends_nothing_is_noticed),
 		cmocka_unit_test(a_passing_fault_is_no_refusal),

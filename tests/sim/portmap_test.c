@@ -182,10 +182,53 @@ static void a_gateway_that_grants_seconds_is_not_asked_without_a_pause(void **st
 {
 	struct world *w = world_home(true, false, false);
 
-	w->fakes[PORTMAP_PCP].grants_s = 1;
+	w->fakes[PORTMAP_PCP].grants_s = 8;
 	world_pass(w, 60 * SECONDS);
 	assert_in_range(w->fakes[PORTMAP_PCP].maps, 10, 16);
 	assert_true(w->closest_ms >= 4000);
+	assert_state(w, MAPPING_MAPPED);
+	world_free(w);
+}
+
+/* Renewed without end it would be open now and then. */
+static void a_lease_too_short_to_keep_is_a_refusal(void **state)
+{
+	for (uint32_t lease = 1; lease < 8; lease++) {
+		struct world *w = world_home(true, false, false);
+		struct fake *k = &w->fakes[PORTMAP_PCP];
+
+		k->grants_s = lease;
+		world_pass(w, 60 * SECONDS);
+		assert_state(w, MAPPING_REFUSED);
+		assert_int_equal(k->maps, 1);
+		assert_non_null(strstr(world_first(w)->why, "too short to keep"));
+		world_pass(w, 24 * 3600 * SECONDS);
+		assert_in_range(k->maps, 24, 64);
+		assert_true(mapping_retried(world_first(w)));
+		k->grants_s = 0;
+		world_pass(w, 2100 * SECONDS);
+		assert_state(w, MAPPING_MAPPED);
+		/* One that is shortened is mapped until it ends. */
+		k->grants_s = lease;
+		portmap_engine_renew(&w->engine);
+		world_pass(w, 500);
+		assert_state(w, MAPPING_MAPPED);
+		world_pass(w, 10 * SECONDS);
+		assert_state(w, MAPPING_REFUSED);
+		world_free(w);
+	}
+}
+
+static void another_protocol_gives_what_is_not_too_short(void **state)
+{
+	struct world *w = world_home(true, false, true);
+
+	w->fakes[PORTMAP_PCP].grants_s = 2;
+	world_pass(w, 4 * SECONDS);
+	assert_state(w, MAPPING_MAPPED);
+	assert_int_equal(world_first(w)->protocol, PORTMAP_UPNP);
+	world_pass(w, 24 * 3600 * SECONDS);
+	assert_int_equal(w->fakes[PORTMAP_PCP].maps, 1);
 	world_free(w);
 }
 
@@ -583,6 +626,8 @@ int main(void)
 		cmocka_unit_test(what_was_dropped_silently_comes_back_with_the_renewal),
 		cmocka_unit_test(a_gateway_that_grants_more_is_renewed_at_our_pace),
 		cmocka_unit_test(a_gateway_that_grants_seconds_is_not_asked_without_a_pause),
+		cmocka_unit_test(a_lease_too_short_to_keep_is_a_refusal),
+		cmocka_unit_test(another_protocol_gives_what_is_not_too_short),
 		cmocka_unit_test(renewals_fall_on_different_moments),
 		cmocka_unit_test(a_port_that_must_be_it_is_asked_for_without_an_address),
 		cmocka_unit_test(a_request_that_is_never_answered_ends),

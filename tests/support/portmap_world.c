@@ -70,8 +70,14 @@ struct entry *world_add_entry(struct world *w, enum portmap_transport t, enum po
 
 		if (e->used)
 			continue;
-		*e = (struct entry){true, t,	      f,	   external, external,
-				    host, UINT64_MAX, PORTMAP_PCP, {0}};
+		*e = (struct entry){.used = true,
+				    .transport = t,
+				    .family = f,
+				    .external = external,
+				    .internal = external,
+				    .host = host,
+				    .expires_ms = UINT64_MAX,
+				    .by = PORTMAP_PCP};
 		if (host == OURS && w->engine.mappings)
 			memcpy(e->nonce, w->engine.mappings->want.nonce, sizeof e->nonce);
 		return e;
@@ -98,7 +104,8 @@ static void check_no_twins(const struct world *w)
 			const struct entry *a = &w->table[i], *b = &w->table[j];
 
 			if (a->used && b->used && a->host == OURS && b->host == OURS &&
-			    a->expires_ms > w->now_ms && b->expires_ms > w->now_ms)
+			    !a->astray && !b->astray && a->expires_ms > w->now_ms &&
+			    b->expires_ms > w->now_ms)
 				assert_false(a->transport == b->transport &&
 					     a->family == b->family && a->internal == b->internal);
 		}
@@ -159,7 +166,10 @@ static void map_at_gateway(struct fake *k, const struct portmap_request *r)
 	}
 	e->by = p;
 	memcpy(e->nonce, r->nonce, sizeof e->nonce);
-	e->internal = k->leads_to_same_port ? port : addr_port(&r->internal);
+	e->internal = k->leads_to_same_port || addr_port(&r->internal) == k->never_leads_to
+			      ? port
+			      : addr_port(&r->internal);
+	e->astray = e->internal != addr_port(&r->internal);
 	e->expires_ms = k->permanent_only ? UINT64_MAX : w->now_ms + lifetime_s * SECONDS;
 	if (r->internal.sa.sa_family == AF_INET6)
 		external = r->internal;
@@ -215,9 +225,9 @@ static void deliver(struct message *m)
 		h->seen(h, p, r.id, e && e->host == OURS);
 		return;
 	case UNMAPPED:
-		e = entry_to_delete(w, &r, p);
-		if (k->there && e && e->host == OURS && !k->keeps_all)
-			e->used = false;
+		while (k->there && !k->keeps_all && (e = entry_to_delete(w, &r, p)) &&
+		       e->host == OURS)
+			e->used = false; /* all that NAT-PMP's and PCP's port inside names */
 		h->unmapped(h, p, r.id, k->there && !k->keeps_all);
 		return;
 	}

@@ -30,6 +30,7 @@ struct entry {
 	enum portmap_family family;
 	uint16_t external, internal;
 	int host;
+	bool astray; /* it leads elsewhere than was asked for */
 	uint64_t expires_ms;
 	enum portmap_protocol by;
 	uint8_t nonce[PORTMAP_NONCE_BYTES]; /* of the request that made it */
@@ -43,6 +44,7 @@ struct fake {
 	bool apart;		      /* takes what other protocols made for another's */
 	bool picks_another;	      /* gives another port where one is taken */
 	bool leads_to_same_port;      /* inside as outside, whatever was asked */
+	uint16_t never_leads_to;      /* inside: to the port outside in place of it */
 	bool keeps_all;		      /* refuses deletions */
 	bool extends_nothing;	      /* says yes to renewals, and how much is left */
 	bool names_port;	      /* in its words about a port that is another's */
