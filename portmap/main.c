@@ -129,16 +129,6 @@ static void look_at_hook(const char *hook)
 			    hook, strerror(errno));
 }
 
-/* As Podman, systemd-nspawn, LXC and Docker tell those inside; a variable that is empty says no. */
-static bool is_contained(void)
-{
-	const char *told = getenv("container");
-
-	if (told)
-		return told[0] != '\0';
-	return access("/.dockerenv", F_OK) == 0 || access("/run/.containerenv", F_OK) == 0;
-}
-
 static void natd_open_ring(struct natd_program *p)
 {
 	struct natd *n = &p->natd;
@@ -164,7 +154,6 @@ static int natd_provide(struct natd_program *p, char *why, size_t why_size)
 		listener = natd_open_socket(&n->config);
 	become_user(&n->config);
 	look_at_hook(n->config.hook);
-	n->contained = is_contained();
 	if (!n->dry_run && !natd_prepare(n, why, why_size))
 		die("%s", why);
 	error = n->dry_run ? natd_start_upnp(n) : 0;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <openssl/rand.h>
 
@@ -295,6 +296,22 @@ static bool speaks(const struct natd *n)
 	return false;
 }
 
+/* As it says. */
+static bool maps(const struct natd *n)
+{
+	for (const struct portmap_mapping *m = n->engine.mappings; m; m = m->next)
+		if (m->want.family == PORTMAP_IPV4 && mapping_held(m))
+			return true;
+	return false;
+}
+
+/* A proof from before the STUN servers fell silent says nothing of now. */
+static bool is_proof(const struct outside *o, const struct portmap_mapping *m)
+{
+	return m->want.family == PORTMAP_IPV4 && m->state == MAPPING_VERIFIED &&
+	       (!o->silent || m->proven_ms > o->silent_ms);
+}
+
 /* What mappings have shown. */
 static enum truth_entry entry(const struct natd *n)
 {
@@ -304,7 +321,7 @@ static enum truth_entry entry(const struct natd *n)
 		enum truth_entry one = m->want.transport == PORTMAP_TCP ? TRUTH_ENTRY_VISITED
 									: TRUTH_ENTRY_ANSWERED;
 
-		if (m->want.family == PORTMAP_IPV4 && m->state == MAPPING_VERIFIED && one > best)
+		if (is_proof(n->outside, m) && one > best)
 			best = one;
 	}
 	return best;
@@ -312,33 +329,47 @@ static enum truth_entry entry(const struct natd *n)
 
 /* Engines give containers a network of their own, whose gateway is the host: it asks nobody for
  * ports, and answers nothing. A container on a bridge to the LAN has a router that answers. */
-static void advise_in_container(struct natd *n)
+static bool is_containers_own(const struct natd *n)
 {
 	if (!n->contained || !n->network.pair)
-		return;
+		return false;
 	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) {
 		const struct portmap_path *path = &n->engine.paths[p][PORTMAP_IPV4];
 
 		if (path->ever || path->state == PATH_PROBING ||
 		    (path->state == PATH_GONE && path->failure != PORTMAP_SILENT &&
 		     path->failure != PORTMAP_UNSUPPORTED))
-			return;
+			return false;
 	}
-	snprintf(n->truth.advice, sizeof n->truth.advice,
-		 "This is a container's own network, whose gateway is the host: run natd on the "
-		 "host, or the container with --network host.");
+	return true;
+}
+
+static void log_container(struct natd *n)
+{
 	if (!n->told_contained)
 		log_warning("portmap", "no gateway answers: %s", n->truth.advice);
 	n->told_contained = true;
 }
 
+/* As Podman, systemd-nspawn, LXC and Docker tell those inside; a variable that is empty says no. */
+static bool is_contained(void)
+{
+	const char *told = getenv("container");
+
+	if (told)
+		return told[0] != '\0';
+	return access("/.dockerenv", F_OK) == 0 || access("/run/.containerenv", F_OK) == 0;
+}
+
 /* Once nothing is looked at any more, so that the log has one sentence, and a true one. */
 static void log_verdict(struct natd *n)
 {
-	if (outside_is_busy(n->outside) || n->truth.verdict == n->logged)
+	if (outside_is_busy(n->outside) ||
+	    (n->truth.verdict == n->logged && n->truth.passed == n->logged_passed))
 		return;
 	n->logged = n->truth.verdict;
-	log_at(truth_cuts_off(n->logged) ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "portmap",
+	n->logged_passed = n->truth.passed;
+	log_at(truth_cuts_off(&n->truth) ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "portmap",
 	       "%s%s%s", n->truth.sentence, n->truth.advice[0] ? ": " : "", n->truth.advice);
 }
 
@@ -351,15 +382,19 @@ void natd_judge(struct natd *n)
 		.ipv6 = n->network.places[PORTMAP_IPV6].source.len > 0,
 		.router = place->gateway,
 		.own = place->source,
+		.contained = is_containers_own(n),
 		.speaks = speaks(n),
 		.gateway = n->engine.external,
 		.no_external = no_external(n),
+		.maps = maps(n),
+		.provider = natd_provider(n),
 		.stun_configured = n->config.stun.count > 0,
 		.stun_silent = o->silent,
 		.outside = o->address,
 		.seen_count = o->seen_count,
 		.behind = o->behind,
 		.looked = o->looked,
+		.looking = o->looking && o->first,
 		.entry = entry(n),
 	};
 	struct truth before = n->truth;
@@ -367,8 +402,11 @@ void natd_judge(struct natd *n)
 
 	memcpy(facts.seen, o->seen, sizeof facts.seen);
 	memcpy(facts.tunnel, n->network.tunnel, sizeof facts.tunnel);
+	if (n->config.interface)
+		snprintf(facts.pinned, sizeof facts.pinned, "%s", n->config.interface);
 	truth_judge(&facts, &n->truth);
-	advise_in_container(n);
+	if (facts.contained)
+		log_container(n);
 	log_verdict(n);
 	now = n->truth.verdict;
 	if (now == before.verdict) {
@@ -456,6 +494,7 @@ int natd_open(struct natd *n, int listener)
 					  .path_changed = natd_owner_path,
 					  .external_changed = natd_owner_external,
 					  .left = natd_owner_left};
+	n->contained = is_contained();
 	n->engine.owner = &n->owner;
 	n->engine.recheck_ms = n->config.recheck_ms;
 	RAND_bytes((uint8_t *)&n->engine.seed, sizeof n->engine.seed);

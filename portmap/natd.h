@@ -76,6 +76,7 @@ struct natd {
 	uint64_t asleep_ms, started_ms, close_ms;
 	struct truth truth;
 	enum truth_verdict logged; /* what the log has last said of it */
+	bool logged_passed;
 	bool told_contained;
 	struct outside *outside;
 	struct verify *verify;
@@ -110,6 +111,8 @@ void natd_log_status(const struct natd *n);
 void natd_open_drivers(struct natd *n);
 void natd_close_drivers(struct natd *n);
 bool natd_drivers_closed(struct natd *n) MUST_CHECK;
+/* What the provider's NAT says over IPv4, where it is asked. */
+enum truth_provider natd_provider(const struct natd *n) MUST_CHECK;
 
 /* The engine keeps what the configuration and others want now. Returns 0 or -ENOMEM. */
 int natd_want(struct natd *n) MUST_CHECK;

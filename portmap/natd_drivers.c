@@ -125,6 +125,24 @@ static bool has_gateway(const struct natd *n)
 	       n->network.places[PORTMAP_IPV6].gateway.len > 0;
 }
 
+enum truth_provider natd_provider(const struct natd *n)
+{
+	const struct portmap_path *path = &n->engine.paths[PORTMAP_PCP][PORTMAP_IPV4];
+	const struct pcp_servers *s;
+
+	if (!path->driver || n->stage != NATD_HERE)
+		return TRUTH_PROVIDER_SILENT;
+	s = container(path->driver, struct pcp_servers, base);
+	if (s->nested)
+		return TRUTH_PROVIDER_NESTED;
+	/* The address may be another protocol's word, of the gateway. */
+	return path->state == PATH_THERE && s->in_use == &s->provider &&
+			       n->engine.external.len > 0 &&
+			       addr_same_host(&path->gateway.external, &n->engine.external)
+		       ? TRUTH_PROVIDER_MAPS
+		       : TRUTH_PROVIDER_SILENT;
+}
+
 void natd_open_drivers(struct natd *n)
 {
 	if (n->network.places[PORTMAP_IPV4].gateway.len > 0) {

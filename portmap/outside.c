@@ -37,7 +37,7 @@ static void outside_looked(struct hops *h)
 {
 	struct outside *o = container(h, struct outside, hops);
 
-	o->looking = false;
+	o->looking = o->first = false;
 	if (!h->ended) {
 		o->entry = TRUTH_ENTRY_UNTRIED;
 		truth_look_behind(h->routers, HOPS_MAX, &o->behind, &o->looked);
@@ -53,7 +53,7 @@ static void outside_surveyed(struct stun_survey *s)
 	struct outside *o = container(s, struct outside, survey);
 	enum stun_filtering filtering = s->discovery.found.filtering;
 
-	o->surveying = false;
+	o->surveying = o->first = false;
 	if (o->looked_for.len > 0) {
 		forget_looks(o);
 		o->entry = filtering == STUN_FILTERING_UNKNOWN		      ? TRUTH_ENTRY_UNTRIED
@@ -105,7 +105,7 @@ static bool look_for_firewall(struct outside *o, const struct addr *server)
 static void look_on(struct outside *o, struct addr server)
 {
 	const struct portmap_place *place = &o->natd->network.places[PORTMAP_IPV4];
-	bool busy = o->looking || o->surveying, own;
+	bool busy = o->looking || o->surveying, own, known;
 	uint64_t now_ms = clock_ms(CLOCK_BOOTTIME);
 
 	o->look_again = busy;
@@ -116,8 +116,10 @@ static void look_on(struct outside *o, struct addr server)
 		forget_looks(o);
 		return;
 	}
+	known = o->looked_for.len > 0;
 	o->looked_for = o->seen[0];
 	o->looked_ms = now_ms;
+	o->first |= !known;
 	if (own)
 		o->surveying = look_for_firewall(o, &server);
 	else
@@ -172,6 +174,8 @@ static void outside_conclude(struct outside *o, const struct addr *address,
 	o->rounds++;
 	o->agreement = agreement;
 	o->silent = o->seen_count == 0;
+	if (o->silent && !was_silent)
+		o->silent_ms = clock_ms(CLOCK_BOOTTIME);
 	o->address = *address;
 	if (o->address.len > 0)
 		addr_set_port(&o->address, 0);

@@ -45,6 +45,7 @@ struct outside {
 	struct timer later;
 	struct hops hops; /* the way behind the gateway */
 	bool looking, look_again;
+	bool first;		/* nothing was found before what is under way */
 	struct addr looked_for; /* what outside saw then; len 0: not looked */
 	uint64_t looked_ms;	/* and when that was */
 	struct addr behind;	/* see struct truth_facts */
@@ -56,7 +57,8 @@ struct outside {
 	/* All that they see, each once, port 0; the rest of more is left out. */
 	struct addr seen[TRUTH_SEEN_MAX];
 	size_t seen_count;
-	bool silent; /* the last round brought nothing */
+	bool silent;	    /* the last round brought nothing */
+	uint64_t silent_ms; /* since then, of CLOCK_BOOTTIME */
 	enum stun_agreement agreement;
 	uint64_t rounds;
 };

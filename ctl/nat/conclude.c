@@ -56,14 +56,16 @@ static bool cut_off(const json_t *external)
 	return false;
 }
 
-static bool any_verified(const json_t *mappings, const char *family)
+/* protocol NULL: by any. */
+static bool any_verified(const json_t *mappings, const char *family, const char *protocol)
 {
 	json_t *mapping;
 	size_t i;
 
 	json_array_foreach(mappings, i, mapping)
 	{
-		if (is(mapping, "state", "verified") && (!family || is(mapping, "family", family)))
+		if (is(mapping, "state", "verified") && is(mapping, "family", family) &&
+		    (!protocol || is(mapping, "protocol", protocol)))
 			return true;
 	}
 	return false;
@@ -100,8 +102,31 @@ static bool walled_off(const json_t *probe)
 	       strcmp(filtering, "endpoint-independent") != 0;
 }
 
-static const char *meaning_of_held(const json_t *external, bool verified)
+/* Something came in over IPv4. Where a router behind the gateway may do NAT, that counts only over
+ * TCP: to a port that sent before such a NAT may let in datagrams by itself. */
+static bool is_proven(const json_t *probe)
 {
+	bool doubted = is(json_object_get(probe, "external"), "verdict", "plausible");
+
+	return any_verified(json_object_get(probe, "mappings"), "ipv4", doubted ? "tcp" : NULL);
+}
+
+/* The gateway gives an address that is one of the internet, and not what outside sees. */
+static bool is_elsewhere(const json_t *external)
+{
+	const char *gateway = json_string_value(json_object_get(external, "gateway"));
+	struct addr address;
+
+	return gateway && !is(external, "stun", gateway) &&
+	       addr_from_literal(gateway, 0, &address) && address.sa.sa_family == AF_INET &&
+	       truth_range_of(&address) == TRUTH_PUBLIC;
+}
+
+static const char *meaning_of_held(const json_t *probe)
+{
+	const json_t *external = json_object_get(probe, "external");
+	bool verified = is_proven(probe);
+
 	if (is(external, "verdict", "vpn"))
 		return "The gateway maps ports, but what comes in by them is answered through the "
 		       "VPN, and lost.";
@@ -114,6 +139,9 @@ static const char *meaning_of_held(const json_t *external, bool verified)
 		return "The gateway maps ports towards another NAT, but something from outside "
 		       "came "
 		       "in all the same: that one leads here.";
+	if (is(external, "verdict", "double_nat") && is_elsewhere(external))
+		return "The gateway maps ports, but at another address than outside sees: unless "
+		       "it has several ways out, no host outside gets through by that.";
 	if (cut_off(external))
 		return "The gateway maps ports, but only towards another NAT: no host outside gets "
 		       "through by that.";
@@ -123,6 +151,10 @@ static const char *meaning_of_held(const json_t *external, bool verified)
 	if (is(external, "verdict", "one_nat"))
 		return "The gateway maps ports, and its address is the one that outside sees; that "
 		       "something comes in is not proven yet.";
+	if (any_verified(json_object_get(probe, "mappings"), "ipv4", NULL))
+		return "The gateway maps ports, and a datagram came in; but a NAT behind it may "
+		       "have "
+		       "let that in by itself, so that it is not proven.";
 	return "The gateway maps ports; whether outside reaches them is not proven.";
 }
 
@@ -146,17 +178,27 @@ static const char *meaning_of_none(const json_t *probe)
 	if (is(external, "verdict", "ipv6_only"))
 		return "There is no IPv4 here: no port can be mapped, and none has to be.";
 	if (!json_is_true(json_object_get(network, "up")))
-		return "There is no gateway to ask: connect this host to a network, or name its "
-		       "interface to natd.";
+		return "There is no way out, and no gateway to ask.";
 	if (own_public(probe))
 		return meaning_of_own(external);
-	if (!json_object_get(network, "gateway") && !json_object_get(network, "gateway6"))
-		return "There is no gateway here that could map ports.";
+	if (is(external, "verdict", "blocked") || is(external, "verdict", "offline"))
+		return "There is no way to outside: whether ports can be mapped shows when there "
+		       "is one.";
+	if (!json_object_get(network, "gateway"))
+		return "There is no gateway here that could map ports: no host outside can begin a "
+		       "connection to this one over IPv4.";
 	if (json_array_size(json_object_get(probe, "mappings")) == 0)
 		return "Whether ports can be mapped has not been tried.";
-	if (cut_off(external))
+	if (is(external, "verdict", "cgnat"))
 		return "No port can be mapped here: no host outside can begin a connection to this "
 		       "one over IPv4.";
+	if (is(external, "verdict", "vpn"))
+		return "No port can be mapped here, and what came in by the gateway would be "
+		       "answered through the VPN, and lost.";
+	if (is(external, "verdict", "double_nat"))
+		return "No port can be mapped here: unless one is forwarded by hand, on every "
+		       "router on the way, no host outside can begin a connection to this one over "
+		       "IPv4.";
 	return "No port can be mapped here: unless one is forwarded by hand, no host outside can "
 	       "begin a connection to this one over IPv4.";
 }
@@ -172,9 +214,7 @@ static void say_of_mappings(json_t *meaning, const json_t *probe, bool held)
 		say(meaning, "This host needs no port mapping: its own address is what outside "
 			     "sees.");
 	else if (held)
-		say(meaning,
-		    meaning_of_held(external,
-				    any_verified(json_object_get(probe, "mappings"), "ipv4")));
+		say(meaning, meaning_of_held(probe));
 	else
 		say(meaning, meaning_of_none(probe));
 }
@@ -205,7 +245,7 @@ static void say_of_behaviour(json_t *meaning, const json_t *behaviour, bool reac
 static enum nat_outcome outcome_of(const json_t *probe, bool held)
 {
 	const json_t *external = json_object_get(probe, "external");
-	bool verified = any_verified(json_object_get(probe, "mappings"), "ipv4");
+	bool verified = is_proven(probe);
 
 	if (walled_off(probe))
 		return NAT_UNREACHED;
@@ -231,7 +271,7 @@ enum nat_outcome nat_conclude(json_t *probe)
 	const json_t *behaviour = json_object_get(probe, "behaviour");
 	const json_t *mappings = json_object_get(probe, "mappings");
 	bool held = any_held(mappings, "ipv4"), pinhole = any_held(mappings, "ipv6");
-	bool proven = any_verified(mappings, "ipv6");
+	bool proven = any_verified(mappings, "ipv6", NULL);
 	bool direct = is(external, "verdict", "no_nat") || (!held && own_public(probe));
 	enum nat_outcome outcome = outcome_of(probe, held), six;
 	json_t *meaning = json_array();

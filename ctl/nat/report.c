@@ -166,18 +166,19 @@ static void put_outside(const struct page *p, const json_t *of)
 	const struct nat_verdict verdict = verdict_of(external);
 	char stun[64], gateway[64], sentence[TEXT_BYTES], advice[TEXT_BYTES], seen[TEXT_BYTES];
 
-	if (!is_up(of))
+	if (!is_up(of) && !is(external, "verdict", "offline"))
 		return;
 	text(external, "stun", stun, sizeof(stun));
 	seen_text(json_object_get(external, "stun_seen"), seen);
 	text(external, "gateway", gateway, sizeof(gateway));
 	text(external, "sentence", sentence, sizeof(sentence));
 	page_title(p, "Outside");
-	page_row(p, "address",
-		 seen[0]      ? seen
-		 : stun[0]    ? stun
-		 : gateway[0] ? gateway
-			      : "not known");
+	if (is_up(of))
+		page_row(p, "address",
+			 seen[0]      ? seen
+			 : stun[0]    ? stun
+			 : gateway[0] ? gateway
+				      : "not known");
 	page_marked_row(p, "verdict", verdict.style, verdict.name, sentence);
 	if (text(external, "advice", advice, sizeof(advice))[0])
 		page_row(p, "advice", advice);
@@ -562,7 +563,7 @@ static void network_event(const json_t *e, char *out, size_t room)
 /* Also of what has a sentence and no more. */
 static void verdict_event(const json_t *e, char *out, size_t room)
 {
-	char sentence[320], advice[300];
+	char sentence[TEXT_BYTES], advice[TEXT_BYTES];
 
 	text(e, "sentence", sentence, sizeof(sentence));
 	text(e, "advice", advice, sizeof(advice));

@@ -20,6 +20,25 @@ static const char advice_provider[] =
 	"ask the provider for a public IPv4 address, or use IPv6; the relay works meanwhile";
 
 static const char advice_offline[] = "see whether the gateway is connected to the provider";
+static const char advice_own_test[] =
+	"switch off the gateway's own STUN test, or tell it its external address; the relay works "
+	"meanwhile";
+static const char advice_try[] =
+	"try a mapped port from outside, or name a STUN server with two addresses (stun), which "
+	"does that over UDP";
+static const char advice_two_addresses[] =
+	"try a mapped port at each of these addresses from outside";
+static const char advice_visit[] =
+	"try a mapped TCP port from outside: a connection that comes in proves it";
+static const char advice_by_hand[] =
+	"forward the port on the gateway by hand; the relay works meanwhile";
+static const char advice_connected[] =
+	"see whether the gateway is connected to the provider; if so, put the outer router into "
+	"bridge mode, or ask the provider for a public IPv4 address; a STUN server on the "
+	"internet (stun, --stun) shows which it is";
+static const char advice_switch_on[] =
+	"switch on PCP, NAT-PMP or UPnP at the gateway, or forward the port on it by hand; the "
+	"relay works meanwhile";
 
 static const char *const verdict_names[] = {
 	[TRUTH_UNKNOWN] = "unknown",
@@ -42,9 +61,9 @@ const char *truth_verdict_name(enum truth_verdict v)
 	return verdict_names[v];
 }
 
-bool truth_cuts_off(enum truth_verdict v)
+bool truth_cuts_off(const struct truth *t)
 {
-	return v >= TRUTH_FILTERED;
+	return t->verdict >= TRUTH_FILTERED && !t->passed;
 }
 
 /* IANA's registry of special addresses (RFC 6890 and its successors), as far as none of them can be
@@ -106,7 +125,17 @@ static bool is_providers(const struct addr *a)
 	       (truth_range_of(a) == TRUTH_SHARED || truth_range_of(a) == TRUTH_TRANSLATED);
 }
 
+static bool is_nested(const struct truth_facts *f)
+{
+	return f->provider == TRUTH_PROVIDER_NESTED;
+}
+
 /* ---- texts ---- */
+
+static const char *whose(const struct truth_facts *f)
+{
+	return f->provider == TRUTH_PROVIDER_MAPS ? "provider's NAT's" : "gateway's";
+}
 
 /* For where no server has told what outside sees. */
 static const char *stun_advice(const struct truth_facts *f)
@@ -114,6 +143,8 @@ static const char *stun_advice(const struct truth_facts *f)
 	if (f->stun_inside)
 		return "name a STUN server on the internet (stun, --stun): those that are asked "
 		       "are on this side of a NAT";
+	if (f->stun_silent)
+		return "see whether UDP gets out of this network, or name another STUN server";
 	return f->stun_configured ? "" : "name a STUN server (stun, --stun) to be sure";
 }
 
@@ -149,6 +180,7 @@ conclude(struct truth *out, enum truth_verdict verdict, const char *advice, cons
 	va_list args;
 
 	out->verdict = verdict;
+	out->passed = false;
 	snprintf(out->advice, sizeof out->advice, "%s", advice);
 	va_start(args, format);
 	vsnprintf(out->sentence, sizeof out->sentence, format, args);
@@ -157,25 +189,79 @@ conclude(struct truth *out, enum truth_verdict verdict, const char *advice, cons
 
 /* ---- which NAT is behind ---- */
 
+/* There is one that a gateway of this host's cannot lead through; but something came in: it leads
+ * that on. */
+static void mark_passed(const struct truth_facts *f, struct truth *out)
+{
+	if (f->entry != TRUTH_ENTRY_VISITED)
+		return;
+	out->passed = true;
+	out->advice[0] = '\0';
+}
+
+static const char *but_passed(const struct truth_facts *f)
+{
+	return f->entry == TRUTH_ENTRY_VISITED ? "; but something from outside came in" : "";
+}
+
 /* There is one behind the gateway, as said shows; whose, the routers behind it tell, and the
  * address that the gateway gives. */
 static void judge_another_nat(const struct truth_facts *f, const char *said, struct truth *out)
 {
 	char behind[ADDR_TEXT_BYTES];
 
-	if (is_providers(&f->behind))
+	if (is_nested(f) && !(is_ipv4(&f->behind) && is_home(&f->behind)))
+		conclude(out, TRUTH_CGNAT, advice_provider,
+			 "%s; a NAT behind it speaks PCP and sees the gateway in place of this "
+			 "host: probably the provider's (carrier-grade NAT)%s",
+			 said, but_passed(f));
+	else if (is_providers(&f->behind))
 		conclude(out, TRUTH_CGNAT, advice_provider,
 			 "%s; the router behind it is %s: probably a NAT of the provider's "
-			 "(carrier-grade NAT)",
-			 said, host_text(&f->behind, behind));
+			 "(carrier-grade NAT)%s",
+			 said, host_text(&f->behind, behind), but_passed(f));
 	else if (is_ipv4(&f->behind))
 		conclude(out, TRUTH_DOUBLE_NAT, is_home(&f->behind) ? advice_home : advice_either,
-			 "%s; another NAT is behind it: the next router is %s", said,
-			 host_text(&f->behind, behind));
+			 "%s; another NAT is behind it: the next router is %s%s", said,
+			 host_text(&f->behind, behind), but_passed(f));
 	else
 		conclude(out, TRUTH_DOUBLE_NAT,
 			 is_ipv4(&f->gateway) && is_home(&f->gateway) ? advice_home : advice_either,
-			 "%s: another NAT is behind it", said);
+			 "%s: another NAT is behind it%s", said, but_passed(f));
+	mark_passed(f, out);
+}
+
+/* What speaks for one: a router with such an address, or the provider's NAT itself. */
+static bool another_is_seen(const struct truth_facts *f)
+{
+	return is_ipv4(&f->behind) || is_nested(f);
+}
+
+static void judge_looking(const char *said, struct truth *out)
+{
+	conclude(out, TRUTH_UNKNOWN, "",
+		 "%s; whether another router is behind it is being looked for", said);
+}
+
+/* The gateway says that it has no external address of its own, or maps nothing, as said tells,
+ * though outside sees one. */
+static void judge_denial(const struct truth_facts *f, const char *said, struct truth *out)
+{
+	if (another_is_seen(f)) {
+		judge_another_nat(f, said, out);
+	} else if (f->entry == TRUTH_ENTRY_VISITED) {
+		conclude(out, TRUTH_ONE_NAT, "", "%s; something from outside came in all the same",
+			 said);
+	} else if (f->looking) {
+		judge_looking(said, out);
+	} else if (f->looked) {
+		conclude(out, TRUTH_FILTERED, advice_own_test,
+			 "%s, and no second NAT is on the way: a test of its own may be wrong",
+			 said);
+	} else {
+		conclude(out, TRUTH_DOUBLE_NAT, advice_either,
+			 "%s: another NAT is behind it, or a test of its own is wrong", said);
+	}
 }
 
 /* ---- the gateway gives an address ---- */
@@ -188,24 +274,29 @@ static void judge_not_public(const struct truth_facts *f, enum truth_range range
 	host_text(&f->gateway, gateway);
 	switch (range) {
 	case TRUTH_SHARED:
-		conclude(
-			out, TRUTH_CGNAT, advice_provider,
-			"the gateway's external address %s is one that providers share among "
-			"customers (carrier-grade NAT): what it maps is not reachable from outside",
-			gateway);
+		conclude(out, TRUTH_CGNAT, advice_provider,
+			 "the gateway's external address %s is one that providers share among "
+			 "customers (carrier-grade NAT)%s",
+			 gateway,
+			 f->entry == TRUTH_ENTRY_VISITED
+				 ? but_passed(f)
+				 : ": what it maps is not reachable from outside");
+		mark_passed(f, out);
 		break;
 	case TRUTH_TRANSLATED:
-		conclude(
-			out, TRUTH_CGNAT, advice_provider,
-			"the gateway's external address %s is that of a translator (DS-Lite, "
-			"464XLAT): its line has IPv6, and IPv4 by a NAT of the provider's, through "
-			"which nothing gets in",
-			gateway);
+		conclude(out, TRUTH_CGNAT, advice_provider,
+			 "the gateway's external address %s is that of a translator (DS-Lite, "
+			 "464XLAT): its line has IPv6, and IPv4 by a NAT of the provider's%s",
+			 gateway,
+			 f->entry == TRUTH_ENTRY_VISITED ? but_passed(f)
+							 : ", through which nothing gets in");
+		mark_passed(f, out);
 		break;
 	default:
 		snprintf(said, sizeof said, "the gateway's external address %s is %s", gateway,
 			 range == TRUTH_PRIVATE ? "private" : "not one of the internet");
-		if (range == TRUTH_SPECIAL && f->seen_count == 0 && f->stun_silent)
+		if (range == TRUTH_SPECIAL && f->seen_count == 0 && f->stun_silent &&
+		    f->entry != TRUTH_ENTRY_VISITED)
 			conclude(out, TRUTH_OFFLINE, advice_offline,
 				 "%s, and no STUN server answers: it seems not to be connected",
 				 said);
@@ -221,11 +312,26 @@ static void judge_confirmed(const struct truth_facts *f, struct truth *out)
 
 	host_text(&f->gateway, gateway);
 	if (f->entry == TRUTH_ENTRY_VISITED ||
-	    (f->entry == TRUTH_ENTRY_ANSWERED && !is_ipv4(&f->behind))) {
+	    (f->entry == TRUTH_ENTRY_ANSWERED && !another_is_seen(f))) {
 		conclude(out, TRUTH_ONE_NAT, "",
-			 "outside sees %s, the gateway's external address, and what was sent there "
+			 "outside sees %s, the %s external address, and what was sent there "
 			 "came in",
+			 gateway, whose(f));
+	} else if (f->provider == TRUTH_PROVIDER_MAPS && f->entry != TRUTH_ENTRY_FAILED) {
+		conclude(out, TRUTH_ONE_NAT, "",
+			 "outside sees %s, the external address of the provider's NAT, which maps "
+			 "ports for this host (PCP)",
 			 gateway);
+	} else if (f->no_external && !f->maps) {
+		snprintf(said, sizeof said,
+			 "the gateway gives %s, which is what outside sees, but says that it has "
+			 "no external address and maps nothing",
+			 gateway);
+		judge_denial(f, said, out);
+	} else if (is_nested(f)) {
+		snprintf(said, sizeof said, "the gateway gives %s, which is what outside sees",
+			 gateway);
+		judge_another_nat(f, said, out);
 	} else if (f->entry == TRUTH_ENTRY_FAILED && is_ipv4(&f->behind)) {
 		snprintf(
 			said, sizeof said,
@@ -241,13 +347,24 @@ static void judge_confirmed(const struct truth_facts *f, struct truth *out)
 			"outside sees %s, which the gateway gives as its own, but what was sent to "
 			"a port mapped there did not come in",
 			gateway);
+	} else if (f->entry == TRUTH_ENTRY_ANSWERED) {
+		conclude(out, TRUTH_PLAUSIBLE, advice_visit,
+			 "outside sees %s, which the gateway gives as its own, and a datagram came "
+			 "in; but the router behind it is %s, which may do NAT and let in what it "
+			 "was sent for",
+			 gateway, host_text(&f->behind, behind));
 	} else if (is_ipv4(&f->behind)) {
 		conclude(
-			out, TRUTH_PLAUSIBLE, "",
+			out, TRUTH_PLAUSIBLE, f->maps ? advice_try : "",
 			"outside sees %s, which the gateway gives as its own; but the router "
 			"behind "
 			"it is %s, and whether that does NAT is only known when something comes in",
 			gateway, host_text(&f->behind, behind));
+	} else if (f->looking) {
+		conclude(out, TRUTH_PLAUSIBLE, "",
+			 "outside sees %s, which the gateway gives as its own; whether another "
+			 "router is behind it is being looked for",
+			 gateway);
 	} else {
 		conclude(out, TRUTH_ONE_NAT, "", "outside sees %s, the gateway's external address",
 			 gateway);
@@ -259,17 +376,12 @@ static void judge_public(const struct truth_facts *f, struct truth *out)
 	char gateway[ADDR_TEXT_BYTES], seen[SEEN_BYTES], said[192];
 
 	host_text(&f->gateway, gateway);
-	if (f->seen_count == 0 && (!f->stun_configured || f->stun_inside)) {
-		conclude(out, TRUTH_PLAUSIBLE, stun_advice(f),
-			 "the gateway's external address %s is a public one; no STUN server has "
-			 "confirmed it",
+	if (f->seen_count == 0 && is_nested(f)) {
+		snprintf(said, sizeof said, "the gateway's external address %s is a public one",
 			 gateway);
+		judge_another_nat(f, said, out);
 	} else if (f->seen_count == 0) {
-		conclude(out, TRUTH_PLAUSIBLE,
-			 f->stun_silent
-				 ? "see whether UDP gets out of this network, or name another "
-				   "STUN server"
-				 : "",
+		conclude(out, TRUTH_PLAUSIBLE, stun_advice(f),
 			 "the gateway's external address %s is a public one; no STUN server has "
 			 "confirmed it",
 			 gateway);
@@ -286,10 +398,19 @@ static void judge_public(const struct truth_facts *f, struct truth *out)
 			 "outside sees %s, but what was sent to the gateway's address %s came in: "
 			 "there are several ways out, and mappings are at that one",
 			 seen_text(f, seen), gateway);
-	} else if (is_ipv4(&f->behind)) {
+	} else if (another_is_seen(f)) {
 		snprintf(said, sizeof said, "outside sees %s, but the gateway gives %s",
 			 seen_text(f, seen), gateway);
 		judge_another_nat(f, said, out);
+	} else if (f->looking) {
+		snprintf(said, sizeof said, "outside sees %s, but the gateway gives %s",
+			 seen_text(f, seen), gateway);
+		judge_looking(said, out);
+	} else if (f->looked) {
+		conclude(out, TRUTH_SEVERAL_EXITS, advice_two_addresses,
+			 "outside sees %s, but the gateway gives %s, and no other NAT is on the "
+			 "way: it has several ways out, or is wrong about its address",
+			 seen_text(f, seen), gateway);
 	} else {
 		conclude(out, TRUTH_DOUBLE_NAT, advice_either,
 			 "outside sees %s, but the gateway gives %s: another NAT is behind it, or "
@@ -305,32 +426,23 @@ static void judge_no_external(const struct truth_facts *f, struct truth *out)
 {
 	char seen[SEEN_BYTES], said[192];
 
-	if (f->seen_count == 0 && f->stun_configured && f->stun_silent) {
+	if (f->seen_count == 0 && (f->entry == TRUTH_ENTRY_VISITED || is_nested(f))) {
+		judge_another_nat(f, "the gateway says that it has no usable external address",
+				  out);
+	} else if (f->seen_count == 0 && f->stun_configured && f->stun_silent) {
 		conclude(out, TRUTH_OFFLINE, advice_offline,
 			 "the gateway says that it has no external address, and no STUN server "
 			 "answers: it seems not to be connected");
 	} else if (f->seen_count == 0) {
-		conclude(out, TRUTH_DOUBLE_NAT, advice_either,
+		conclude(out, TRUTH_DOUBLE_NAT, advice_connected,
 			 "the gateway says that it has no usable external address: it is not "
 			 "connected, or another NAT is behind it");
-	} else if (is_ipv4(&f->behind)) {
-		snprintf(said, sizeof said,
-			 "the gateway says that it has no external address, but outside sees %s",
-			 seen_text(f, seen));
-		judge_another_nat(f, said, out);
-	} else if (f->looked) {
-		conclude(out, TRUTH_FILTERED,
-			 "switch off the gateway's own STUN test, or tell it its external address; "
-			 "the relay works meanwhile",
-			 "the gateway says that it has no external address and maps nothing, but "
-			 "outside sees %s, and no second NAT is on the way: a test of its own may "
-			 "be wrong",
-			 seen_text(f, seen));
 	} else {
-		conclude(out, TRUTH_DOUBLE_NAT, advice_either,
-			 "the gateway says that it has no external address, but outside sees %s: "
-			 "another NAT is behind it, or a test of its own is wrong",
+		snprintf(said, sizeof said,
+			 "the gateway says that it has no external address%s, but outside sees %s",
+			 f->maps || f->entry == TRUTH_ENTRY_VISITED ? "" : " and maps nothing",
 			 seen_text(f, seen));
+		judge_denial(f, said, out);
 	}
 }
 
@@ -342,7 +454,9 @@ static void judge_own_public(const struct truth_facts *f, struct truth *out)
 	host_text(&f->own, own);
 	if (f->seen_count > 0)
 		conclude(
-			out, TRUTH_UNKNOWN, "",
+			out, TRUTH_UNKNOWN,
+			"try a port of this host from outside, at its own address; where that "
+			"does not come in, the relay works",
 			"outside sees %s, but this host's own address %s is a public one: a NAT is "
 			"on the way, or there are several ways out",
 			seen_text(f, seen), own);
@@ -381,21 +495,26 @@ static void judge_link(const struct truth_facts *f, struct truth *out)
 
 static void judge_silent(const struct truth_facts *f, struct truth *out)
 {
-	char behind[ADDR_TEXT_BYTES], seen[SEEN_BYTES], router[ADDR_TEXT_BYTES];
+	char seen[SEEN_BYTES], router[ADDR_TEXT_BYTES], said[192];
 
 	host_text(&f->router, router);
-	if (f->seen_count > 0 && is_providers(&f->behind))
-		conclude(out, TRUTH_CGNAT, advice_provider,
-			 "outside sees %s; the gateway does not tell its external address, but the "
-			 "router behind it is %s: probably a NAT of the provider's (carrier-grade "
-			 "NAT)",
-			 seen_text(f, seen), host_text(&f->behind, behind));
+	if (is_nested(f) || (f->seen_count > 0 && is_providers(&f->behind))) {
+		snprintf(said, sizeof said,
+			 f->seen_count > 0 ? "outside sees %s, and the gateway does not tell its "
+					     "external address"
+					   : "the gateway %s does not tell its external address",
+			 f->seen_count > 0 ? seen_text(f, seen) : router);
+		judge_another_nat(f, said, out);
+	} else if (f->entry == TRUTH_ENTRY_VISITED)
+		conclude(out, TRUTH_UNKNOWN, "",
+			 "the gateway %s does not tell its external address, but something from "
+			 "outside came in by what it maps",
+			 router);
 	else if (f->seen_count > 0)
 		conclude(out, TRUTH_UNKNOWN,
-			 f->speaks
-				 ? ""
-				 : "switch on PCP, NAT-PMP or UPnP at the gateway, or forward the "
-				   "port on it by hand; the relay works meanwhile",
+			 !f->speaks ? advice_switch_on
+			 : f->maps  ? advice_try
+				    : advice_by_hand,
 			 "outside sees %s; the gateway %s does not tell its external address",
 			 seen_text(f, seen), router);
 	else if (f->stun_configured && f->stun_silent && !f->speaks)
@@ -412,7 +531,7 @@ static void judge_silent(const struct truth_facts *f, struct truth *out)
 			 "answers: UDP does not get out, or the line is down",
 			 router);
 	else
-		conclude(out, TRUTH_UNKNOWN, stun_advice(f),
+		conclude(out, TRUTH_UNKNOWN, f->speaks ? stun_advice(f) : advice_switch_on,
 			 "the gateway %s does not tell its external address", router);
 }
 
@@ -432,10 +551,10 @@ static void judge_none(const struct truth_facts *f, struct truth *out)
 			 "this host's own address %s is one that providers share among customers "
 			 "(carrier-grade NAT): nothing from outside gets in over IPv4",
 			 host_text(&f->own, text));
-	else if (f->no_external)
-		judge_no_external(f, out);
 	else if (range == TRUTH_PUBLIC)
 		judge_own_public(f, out);
+	else if (f->no_external)
+		judge_no_external(f, out);
 	else if (f->router.len == 0)
 		judge_link(f, out);
 	else
@@ -453,9 +572,17 @@ static void judge_no_ipv4(const struct truth_facts *f, struct truth *out)
 			 "this network has IPv6 alone: there is no IPv4 address that a port could "
 			 "be "
 			 "mapped at");
+	else if (f->pinned[0])
+		conclude(out, TRUTH_OFFLINE,
+			 "connect it, or name another interface (interface); a gateway that is "
+			 "named (gateway) needs a default route, too",
+			 "%s, the interface that natd is told to use, has no default route, or no "
+			 "address to use it with: there is no way out",
+			 f->pinned);
 	else
 		conclude(out, TRUTH_OFFLINE,
-			 "connect it to a network, or name the interface to use (interface)",
+			 "connect it to a network, or name the interface to use (interface); a "
+			 "gateway that is named (gateway) needs a default route, too",
 			 "this host has no default route, or no address to use it with: it is not "
 			 "connected");
 }
@@ -513,12 +640,8 @@ static void forget_inside(struct truth_facts *f)
 		f->outside = kept == 1 ? f->seen[0] : (struct addr){.len = 0};
 }
 
-void truth_judge(const struct truth_facts *facts, struct truth *out)
+static void judge(const struct truth_facts *f, struct truth *out)
 {
-	struct truth_facts heard = *facts;
-	const struct truth_facts *f = &heard;
-
-	forget_inside(&heard);
 	if (!f->ipv4) {
 		judge_no_ipv4(f, out);
 	} else if (f->tunnel[0] && f->entry != TRUTH_ENTRY_VISITED) {
@@ -532,6 +655,19 @@ void truth_judge(const struct truth_facts *facts, struct truth *out)
 	} else {
 		judge_public(f, out);
 	}
+}
+
+void truth_judge(const struct truth_facts *facts, struct truth *out)
+{
+	struct truth_facts heard = *facts;
+	const struct truth_facts *f = &heard;
+
+	forget_inside(&heard);
+	judge(f, out);
+	if (f->contained && f->ipv4 && !out->passed)
+		snprintf(out->advice, sizeof out->advice,
+			 "this is a container's own network, whose gateway is the host: run natd "
+			 "on the host, or the container with --network host");
 }
 
 void truth_look_behind(const struct addr *routers, size_t count, struct addr *behind, bool *looked)

@@ -23,7 +23,7 @@
 #include "core/addr.h"
 
 #define TRUTH_SEEN_MAX	 4u
-#define TRUTH_TEXT_BYTES 256u
+#define TRUTH_TEXT_BYTES 320u
 
 enum truth_verdict {
 	TRUTH_UNKNOWN,	     /* not enough was heard */
@@ -49,17 +49,28 @@ enum truth_entry {
 	TRUTH_ENTRY_VISITED,  /* it did, by itself */
 };
 
+/* What the provider's NAT says, where it speaks PCP (RFC 7723). */
+enum truth_provider {
+	TRUTH_PROVIDER_SILENT,
+	TRUTH_PROVIDER_MAPS,  /* the external address is its own: it maps ports for this host */
+	TRUTH_PROVIDER_NESTED /* it sees another NAT in place of this host, and maps nothing */
+};
+
 /* What was heard; addresses are IPv4, len 0: nothing. */
 struct truth_facts {
 	bool ipv4, ipv6;	  /* there is a way out */
 	struct addr router;	  /* the gateway's address here; with ipv4 and len 0: a link
 				     without a gateway */
 	struct addr own;	  /* our address there */
+	char pinned[IF_NAMESIZE]; /* the interface that natd was told to use; "": any */
+	bool contained; /* this is a container's own network, and its gateway answers nothing */
 	char tunnel[IF_NAMESIZE]; /* into which our answers to outside go; "": to the gateway */
 
 	bool speaks;	     /* the gateway speaks a protocol */
 	struct addr gateway; /* the external address that it gives */
 	bool no_external;    /* a protocol said that it has none */
+	bool maps;	     /* it maps something, as it says */
+	enum truth_provider provider;
 
 	bool stun_configured;		  /* there are servers to ask */
 	bool stun_silent;		  /* and none of them answers */
@@ -71,6 +82,7 @@ struct truth_facts {
 	struct addr behind; /* the first router behind the gateway whose address is not public,
 			       one of a provider's before others */
 	bool looked;	    /* the way was looked at up to a public address */
+	bool looking;	    /* it is being looked at, for the first time */
 	enum truth_entry entry;
 };
 
@@ -78,6 +90,7 @@ struct truth {
 	enum truth_verdict verdict;
 	char sentence[TRUTH_TEXT_BYTES]; /* what that is */
 	char advice[TRUTH_TEXT_BYTES];	 /* what to do about it; empty: nothing */
+	bool passed; /* something came in from outside all the same, through each of the NATs */
 };
 
 void truth_judge(const struct truth_facts *facts, struct truth *out);
@@ -98,6 +111,6 @@ enum truth_range truth_range_of(const struct addr *ipv4);
  * "vpn", "ipv6_only", "blocked", "offline" */
 const char *truth_verdict_name(enum truth_verdict v);
 /* Nothing from outside comes in by what the gateway maps, as far as is known. */
-bool truth_cuts_off(enum truth_verdict v);
+bool truth_cuts_off(const struct truth *t);
 
 #endif

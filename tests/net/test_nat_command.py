@@ -13,8 +13,9 @@ from test_stun_client import coturn
 SERVER, OTHER = "45.0.0.2", "45.0.0.3"
 
 
-def nat(host, *words, code=0, timeout=60.0):
-    done = host.run([f"{host.lab.build}/postern", "nat", *words], check=False, timeout=timeout)
+def nat(host, *words, code=0, timeout=60.0, env=None):
+    done = host.run([f"{host.lab.build}/postern", "nat", *words], check=False, timeout=timeout,
+                    env={"container": "", **(env or {})})
     assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
     return done
 

@@ -3,6 +3,7 @@
 from fakes import FakeGateway
 from natd import LAN, WAN, Natd, home_behind, lan
 from netlab import wait_until
+from test_nat_command import told
 
 ANYCAST = "192.0.0.9"  # RFC 7723
 
@@ -43,6 +44,7 @@ def test_natd_tells_that_the_providers_nat_is_behind_the_router(lab):
     natd.call("probe")
     natd.call("renew")
     assert pcp_of(natd)["state"] == "unavailable" and "two NATs" in pcp_of(natd)["why"]
+    assert natd.call("status")["external"]["verdict"] == "cgnat"
     assert len(fake.asked("pcp", "mismatch")) == asked and not fake.mappings
     assert gateway.process.alive()
 
@@ -70,6 +72,11 @@ def test_natd_in_a_containers_network(lab):
     natd = Natd(host, "--map", "tcp:443", container="podman")
     natd.process.wait_for_line("warning portmap: no gateway answers: .*--network host", timeout=40)
     assert "--network host" in advice(natd)
+    # Without a natd the command says so, too.
+    found = told(host, "probe", code=4, env={"container": "podman"})
+    assert "--network host" in found["external"]["advice"], found
+    found = told(host, "probe", code=4, env={"container": ""})
+    assert "--network host" not in found["external"].get("advice", ""), found
     # The same network without a container around it is a home's.
     outside = Natd(host, "--map", "tcp:444", name="outside")
     outside.wait_state("unsupported", port=444, timeout=40)

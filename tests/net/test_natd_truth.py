@@ -58,6 +58,8 @@ def test_natd_gateway_that_asked_outside(lab):
     coturn(lab, server, SERVER, OTHER)
     natd = Natd(host, "--map", "tcp:443", *STUN)
     natd.wait_mapped("tcp:443")
+    wait_until("the way behind it", lambda: "100.64.0.1" in
+               natd.call("status")["external"]["sentence"], 15)
     said = judged(natd, "plausible")
     assert "100.64.0.1" in said["sentence"] and said["gateway"] == said["stun"] == WAN, said
     natd.stop()

@@ -202,7 +202,7 @@ TOLD = (
     ("100.64.3.4", "cgnat", "share among customers", "ask the provider", 4),
     ("192.0.0.2", "cgnat", "DS-Lite", "ask the provider", 4),
     ("169.254.7.7", "double_nat", "not one of the internet", "if the outer router is yours", 4),
-    ("45.9.9.9", "double_nat", "but the gateway gives 45.9.9.9", "if the outer router is yours", 4),
+    ("45.9.9.9", "several_exits", "but the gateway gives 45.9.9.9", "each of these addresses", 3),
     (WAN, "one_nat", "the gateway's external address", "", 0),
 )
 
@@ -255,7 +255,7 @@ def test_natd_way_of_a_silent_gateway(lab):
     coturn(lab, server, SERVER)
     for n, (stun, sentence, advice) in enumerate((
             (STUN, f"outside sees {WAN}; the gateway {ROUTER} does not tell", "by hand"),
-            ((), f"the gateway {ROUTER} does not tell its external address", "name a STUN server"))):
+            ((), f"the gateway {ROUTER} does not tell its external address", "switch on"))):
         natd = Natd(host, "--map", "tcp:443", *stun, name=f"natd{n}")
         natd.wait_state("unsupported", 30)
         said = judged(natd, "unknown")
