@@ -17,6 +17,8 @@
 #include "portmap/control.h"
 #include "portmap/report.h"
 
+#define REFUSALS_MS 1000u
+
 /* ---- rights ---- */
 
 static bool is_number(const char *text, uint32_t *out)
@@ -224,17 +226,42 @@ static enum jsonrpc_error error_of(enum ask_refusal r)
 									 : JSONRPC_BUSY;
 }
 
-static void tell_granted(const struct ask *a, const struct portmap_mapping *m)
+static void tell_granted(const struct ask *a, const struct portmap_mapping *m, uint32_t lease_s)
 {
 	char name[MAPPING_NAME_BYTES], who[ASKS_WHO_BYTES],
 		until[48] = "while its connection lasts";
 
 	mapping_name(m, name);
 	ask_who(a, who);
-	if (a->lease)
-		snprintf(until, sizeof until, "for %llu s",
-			 (unsigned long long)(a->ends_ms - clock_ms(CLOCK_BOOTTIME)) / 1000);
+	if (lease_s > 0)
+		snprintf(until, sizeof until, "for %u s", lease_s);
 	log_notice("portmap", "%s is asked for by %s, %s", name, who, until);
+}
+
+/* What fails stands in the log: each reason once, not at each try, and no more than one in
+ * REFUSALS_MS, since any user may ask in a loop; those that are left out are counted there. */
+static void tell_refused(struct natd *n, const struct ask_user *user, const struct ask_request *r,
+			 const char *why, uint64_t now_ms)
+{
+	struct natd_refusals *told = &n->refusals;
+	char text[sizeof told->text], others[48] = "";
+
+	snprintf(text, sizeof text, "%s port %u is asked for by uid %u, and refused: %s",
+		 portmap_transport_name(r->want.transport), r->want.internal, (unsigned)user->uid,
+		 why);
+	if (strcmp(text, told->text) == 0)
+		return;
+	if (told->ms > 0 && now_ms < told->ms + REFUSALS_MS) {
+		told->others++;
+		return;
+	}
+	if (told->others > 0)
+		snprintf(others, sizeof others, " (and %u other%s before)", told->others,
+			 told->others == 1 ? "" : "s");
+	log_notice("portmap", "%s%s", text, others);
+	memcpy(told->text, text, sizeof text);
+	told->ms = now_ms;
+	told->others = 0;
 }
 
 /* A lease also bounds what stays at the gateway if natd itself should die. */
@@ -278,18 +305,18 @@ void asking_map_run(struct natd *n, struct call *c)
 	read_user(c->caller, &user);
 	refusal = asks_add(&n->asks, &n->engine, &r, now_ms, &a, why);
 	if (refusal != ASK_GRANTED) {
-		log_info("portmap", "a mapping that was asked for is refused: %s", why);
+		tell_refused(n, &user, &r, why, now_ms);
 		call_fail(c, error_of(refusal),
 			  json_pack("{s:s}", "reason", ask_refusal_name(refusal)), "%s", why);
 		return;
 	}
 	if (natd_want(n)) {
-		asks_remove(&n->asks, &user, &r.want, now_ms);
+		asks_remove(&n->asks, &user, c->caller, &r.want, now_ms);
 		call_fail(c, JSONRPC_BUSY, NULL, JSONRPC_NO_MEMORY);
 		return;
 	}
 	m = find_mapping(n, &r.want);
-	tell_granted(a, m);
+	tell_granted(a, m, r.lease_s);
 	tell_set(n);
 	call_answer(c, json_pack("{s:o}", "mapping", report_mapping(n, m, now_ms)));
 }
@@ -305,7 +332,7 @@ void asking_unmap_run(struct natd *n, struct call *c)
 		return;
 	}
 	read_user(c->caller, &user);
-	if (asks_remove(&n->asks, &user, &want, clock_ms(CLOCK_BOOTTIME)) == 0) {
+	if (asks_remove(&n->asks, &user, c->caller, &want, clock_ms(CLOCK_BOOTTIME)) == 0) {
 		call_fail(c, JSONRPC_NOT_FOUND, NULL,
 			  "%s port %u is not asked for by this user; 'postern nat status' shows "
 			  "who asks for what",

@@ -40,6 +40,13 @@ struct natd_control;
 struct outside;
 struct verify;
 
+/* What was refused to other programs, as the log has it last. */
+struct natd_refusals {
+	char text[ASKS_WHY_BYTES + 80];
+	uint64_t ms;	 /* 0: never */
+	unsigned others; /* that it left out since */
+};
+
 enum natd_stage { NATD_AWAY, NATD_HERE, NATD_LEAVING, NATD_CLOSING };
 
 struct natd {
@@ -61,6 +68,7 @@ struct natd {
 	struct portmap_want configured[PORTMAP_MAPPINGS_MAX]; /* without nonces */
 	size_t configured_count;
 	struct asks asks; /* of other programs, beside those */
+	struct natd_refusals refusals;
 	struct remember remember;
 	uint64_t young_due_ms; /* when leases may be longer */
 	enum natd_stage stage;

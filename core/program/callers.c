@@ -3,6 +3,7 @@
 #include "core/program/callers.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -155,16 +156,23 @@ const struct caller_peer *callers_peer(const struct caller *c)
  */
 static void callers_note_peer(int fd, const struct ucred *who, struct caller_peer *out)
 {
-	gid_t groups[CALLERS_GROUPS_MAX - 1];
-	socklen_t len = sizeof(groups);
+	gid_t few[CALLERS_GROUPS_MAX - 1], *groups = few, *all = NULL;
+	socklen_t len = sizeof(few);
+	int failed;
 
 	out->uid = who->uid;
 	out->groups[0] = who->gid;
 	out->group_count = 1;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len))
-		return;
-	for (size_t i = 0; i < len / sizeof(*groups); i++)
-		out->groups[out->group_count++] = groups[i];
+	failed = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len);
+	/* There are more, and none are told where not all find room. */
+	if (failed && errno == ERANGE && len <= NGROUPS_MAX * sizeof(*groups))
+		groups = all = memory_zeroed(len);
+	if (all)
+		failed = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len);
+	for (size_t i = 0; !failed && i < len / sizeof(*groups); i++)
+		if (out->group_count < CALLERS_GROUPS_MAX)
+			out->groups[out->group_count++] = groups[i];
+	memory_free(all);
 }
 
 /* #syscalls getsockopt */

@@ -129,6 +129,34 @@ static struct ask *free_place(struct asks *s, uint64_t now_ms)
 	return NULL;
 }
 
+/* False: it was none. */
+static bool ask_drop_caller(struct ask *a, const void *caller)
+{
+	for (size_t i = 0; i < a->caller_count; i++) {
+		if (a->callers[i] != caller)
+			continue;
+		a->callers[i] = a->callers[--a->caller_count];
+		return true;
+	}
+	return false;
+}
+
+/* Somebody asks for it over another connection than this one, or did so with a lease. */
+static bool ask_has_others(const struct ask *a, const void *caller, uint64_t now_ms)
+{
+	for (size_t i = 0; i < a->caller_count; i++)
+		if (a->callers[i] != caller)
+			return true;
+	return now_ms < a->lease_ms && a->lease_by != caller;
+}
+
+static void ask_time(struct ask *a)
+{
+	a->ends_ms = a->lease_ms > a->gone_ms ? a->lease_ms : a->gone_ms;
+	if (a->caller_count > 0)
+		a->ends_ms = MAPPING_NEVER;
+}
+
 static void ask_end(struct asks *s, struct ask *a, enum ask_end end, uint64_t now_ms,
 		    const char *why)
 {
@@ -136,7 +164,9 @@ static void ask_end(struct asks *s, struct ask *a, enum ask_end end, uint64_t no
 	s->ended(s, a, end, why);
 	a->used = false;
 	a->outside = 0;
-	a->caller = NULL;
+	a->caller_count = 0;
+	a->lease_ms = a->gone_ms = 0;
+	a->lease_by = NULL;
 	a->free_ms = now_ms + ASKS_REST_MS;
 }
 
@@ -262,23 +292,52 @@ static bool ask_differs(const struct ask *a, const struct portmap_want *w)
 	return a->want.external != w->external || a->want.any != w->any;
 }
 
+/* What the same connection said before is over; what others said is not. */
+static void ask_until(struct ask *a, const struct ask_request *r, uint64_t now_ms)
+{
+	uint64_t until_ms = now_ms + r->lease_s * UINT64_C(1000);
+
+	ask_drop_caller(a, r->caller);
+	if (a->lease_by == r->caller)
+		a->lease_ms = 0;
+	if (r->lease_s == 0)
+		a->callers[a->caller_count++] = r->caller;
+	else if (until_ms > a->lease_ms) {
+		a->lease_ms = until_ms;
+		a->lease_by = r->caller;
+	}
+	a->gone_ms = 0;
+	ask_time(a);
+}
+
+/* Another connection may join those that ask for it. */
+static bool ask_has_room(const struct ask *a, const struct ask_request *r)
+{
+	for (size_t i = 0; i < a->caller_count; i++)
+		if (a->callers[i] == r->caller)
+			return true;
+	return r->lease_s > 0 || a->caller_count < ASKS_CALLERS_MAX;
+}
+
 static void ask_fill(struct ask *a, const struct ask_request *r, const struct portmap_want *want,
 		     uint64_t now_ms)
 {
 	bool rests = a->used && now_ms < a->free_ms;
-	uint32_t lifetime_s = rests ? a->want.lifetime_s : want->lifetime_s;
+	bool shared = a->used && ask_has_others(a, r->caller, now_ms);
+	uint32_t before_s = a->want.lifetime_s, lifetime_s = want->lifetime_s;
+
+	if (rests || (shared && lifetime_s < before_s))
+		lifetime_s = before_s;
 
 	if (!rests)
 		a->free_ms = now_ms + ASKS_REST_MS;
 	a->used = true;
 	a->user = *r->user;
-	a->caller = r->caller;
 	if (ask_differs(a, want))
 		a->outside = 0;
 	a->want = *want;
 	a->want.lifetime_s = lifetime_s;
-	a->lease = r->lease_s > 0;
-	a->ends_ms = a->lease ? now_ms + r->lease_s * UINT64_C(1000) : MAPPING_NEVER;
+	ask_until(a, r, now_ms);
 	log_escape(r->name ? r->name : "", a->name, sizeof a->name);
 }
 
@@ -303,6 +362,11 @@ enum ask_refusal asks_add(struct asks *s, const struct portmap_engine *e,
 				: "user %u asks for %u mappings already, or has just done so; take "
 				  "one back, or ask again in a few seconds",
 			      (unsigned)r->user->uid, most);
+	if (a && !ask_has_room(a, r))
+		return refuse(s, ASK_USER_FULL, why,
+			      "user %u asks for this port over %u connections already; end one, or "
+			      "ask with a lease",
+			      (unsigned)r->user->uid, ASKS_CALLERS_MAX);
 	if (!a && (kept(e, want) || e->count < PORTMAP_MAPPINGS_MAX)) {
 		a = free_place(s, now_ms);
 		if (a)
@@ -320,8 +384,24 @@ enum ask_refusal asks_add(struct asks *s, const struct portmap_engine *e,
 
 /* ---- the end ---- */
 
-size_t asks_remove(struct asks *s, const struct ask_user *user, const struct portmap_want *like,
-		   uint64_t now_ms)
+/* Over the connection that asked, what others did over theirs stays. */
+static bool ask_left_to_others(struct ask *a, const void *caller, uint64_t now_ms)
+{
+	bool own = ask_drop_caller(a, caller);
+
+	if (a->lease_by == caller && now_ms < a->lease_ms) {
+		own = true;
+		a->lease_ms = 0;
+	}
+	if (own && ask_has_others(a, caller, now_ms)) {
+		ask_time(a);
+		return true;
+	}
+	return false;
+}
+
+size_t asks_remove(struct asks *s, const struct ask_user *user, const void *caller,
+		   const struct portmap_want *like, uint64_t now_ms)
 {
 	bool anyones = user->all && !ask_of_user(s, user->uid, like);
 	size_t count = 0;
@@ -330,7 +410,8 @@ size_t asks_remove(struct asks *s, const struct ask_user *user, const struct por
 		if (!a->used || !portmap_want_same(&a->want, like) ||
 		    (!anyones && a->user.uid != user->uid))
 			continue;
-		ask_end(s, a, ASK_UNMAPPED, now_ms, "it was taken back");
+		if (!ask_left_to_others(a, caller, now_ms))
+			ask_end(s, a, ASK_UNMAPPED, now_ms, "it was taken back");
 		count++;
 	}
 	return count;
@@ -339,11 +420,13 @@ size_t asks_remove(struct asks *s, const struct ask_user *user, const struct por
 void asks_caller_gone(struct asks *s, const void *caller, uint64_t now_ms)
 {
 	for (struct ask *a = s->list; a < s->list + ASKS_MAX; a++) {
-		if (!a->used || a->caller != caller)
+		if (!a->used)
 			continue;
-		a->caller = NULL;
-		if (!a->lease)
-			a->ends_ms = now_ms + ASKS_GRACE_MS;
+		if (a->lease_by == caller)
+			a->lease_by = NULL;
+		if (ask_drop_caller(a, caller) && a->caller_count == 0)
+			a->gone_ms = now_ms + ASKS_GRACE_MS;
+		ask_time(a);
 	}
 }
 
@@ -352,10 +435,12 @@ size_t asks_run(struct asks *s, uint64_t now_ms)
 	size_t count = 0;
 
 	for (struct ask *a = s->list; a < s->list + ASKS_MAX; a++) {
+		bool lease = a->lease_ms > a->gone_ms;
+
 		if (!a->used || now_ms < a->ends_ms)
 			continue;
-		ask_end(s, a, a->lease ? ASK_LEASE : ASK_GONE, now_ms,
-			a->lease ? "its lease is over" : "who asked for it has gone");
+		ask_end(s, a, lease ? ASK_LEASE : ASK_GONE, now_ms,
+			lease ? "its lease is over" : "who asked for it has gone");
 		count++;
 	}
 	return count;

@@ -9,13 +9,16 @@
  * configuration. It stands until one of these, each of which is counted:
  *
  *   unmapped    who asked for it, root or natd's own user takes it back
- *   gone        it has no lease, and the caller's connection ended ASKS_GRACE_MS ago
- *   lease       it has one, and that is over; the connection does not matter then
+ *   gone        it has no lease, and the last connection that asks for it ended ASKS_GRACE_MS ago
+ *   lease       it has one, that is over, and no connection asks for it without one
  *   right       the configuration no longer allows it to this user
  *   displaced   the configuration itself wants the port, the external port, or the room
  *
  * The same user that asks for the same port again goes on with the ask it has: so a program comes
- * back after it was restarted, extends its lease, or gets it another external port.
+ * back after it was restarted, extends its lease, or gets it another external port. Two programs of
+ * one user share it: it lasts while the connection of either does, and until the later end of their
+ * leases. Over the connection that asked, only what was asked over it is taken back; over another
+ * one, all of it.
  *
  * Every ask rests on a *right*: a user or a group of users may ask for some ports, over TCP, UDP or
  * both, and for so many at a time. Both the port on this host and the external one have to be
@@ -45,7 +48,8 @@
 #define ASKS_MAX	  64u
 #define ASKS_OF_USER	  16u /* where the right does not say */
 #define ASKS_RIGHTS_MAX	  32u
-#define ASKS_PORTS_MAX	  8u /* ranges of one right */
+#define ASKS_PORTS_MAX	  8u  /* ranges of one right */
+#define ASKS_CALLERS_MAX  16u /* connections that ask for the same */
 #define ASKS_GRACE_MS	  10000u
 #define ASKS_REST_MS	  5000u
 #define ASKS_LEASE_MIN	  60u	 /* seconds */
@@ -91,16 +95,19 @@ enum ask_end { ASK_UNMAPPED, ASK_GONE, ASK_LEASE, ASK_RIGHT, ASK_DISPLACED, ASK_
 
 struct ask {
 	bool used;
-	const void *caller; /* whose connection it lives with; NULL: that has ended */
+	const void *callers[ASKS_CALLERS_MAX]; /* whose connections it lives with */
+	size_t caller_count;
 	struct ask_user user;
 	char name[ASKS_NAME_BYTES]; /* as the caller calls itself: printable; "" where it does not
 				     */
 	struct portmap_want want;   /* nonce not filled */
-	uint16_t outside; /* with any: the external port that asks_wants() chose; 0: none */
-	bool lease;
-	uint64_t number;  /* in the order in which they came */
-	uint64_t ends_ms; /* MAPPING_NEVER: while the connection lasts */
-	uint64_t free_ms; /* until then the place rests, or its terms may not change again */
+	uint16_t outside;     /* with any: the external port that asks_wants() chose; 0: none */
+	uint64_t lease_ms;    /* until when it is leased; 0: it is not */
+	const void *lease_by; /* over which connection; NULL: that has ended */
+	uint64_t gone_ms;     /* the grace after the last of the callers; 0: none has gone */
+	uint64_t number;      /* in the order in which they came */
+	uint64_t ends_ms;     /* MAPPING_NEVER: while a connection lasts */
+	uint64_t free_ms;     /* until then the place rests, or its terms may not change again */
 };
 
 struct asks {
@@ -132,10 +139,11 @@ struct ask_request {
 enum ask_refusal asks_add(struct asks *s, const struct portmap_engine *e,
 			  const struct ask_request *r, uint64_t now_ms, const struct ask **out,
 			  char why[ASKS_WHY_BYTES]) MUST_CHECK;
-/* Takes back what this user asked for; root and natd's own user, where they did not: what anyone
- * did. Returns how many asks that were. */
-size_t asks_remove(struct asks *s, const struct ask_user *user, const struct portmap_want *like,
-		   uint64_t now_ms);
+/* Takes back what this user asked for, or, where others of its connections ask for it, too, what
+ * this one (caller) did; root and natd's own user, where they did not: what anyone did. Returns how
+ * many asks that were. */
+size_t asks_remove(struct asks *s, const struct ask_user *user, const void *caller,
+		   const struct portmap_want *like, uint64_t now_ms);
 /* A caller's connection has ended. */
 void asks_caller_gone(struct asks *s, const void *caller, uint64_t now_ms);
 /* Ends what is over. Returns how many asks that were. */

@@ -84,6 +84,7 @@ def test_natd_asks_for_a_lease_and_by_right(lab):
             (0, ("tcp:443:8002",), "the configuration maps tcp 443")):
         page = run(host, natd, uid, "map", *words, "--lease", "1h", code=1)
         assert says in page, page
+    natd.process.wait_for_line(rf"notice .*tcp port 8002 is asked for by uid {OTHER}, and refused: ")
     assert "is not asked for by this user" in run(host, natd, OTHER, "unmap", "tcp:8001", code=1)
     asked(gateway, ("tcp", 8001, 8001), ("udp", 9000, 9000))
     natd.reload(ALLOW.replace("8000-8009", "8002-8009"))

@@ -12,6 +12,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,8 +44,11 @@ static int remove_dir(void **state)
 	return rmdir(dir);
 }
 
+static struct caller_peer peer; /* of who called last */
+
 static void act_run(struct call *c)
 {
+	peer = *callers_peer(c->caller);
 	call_answer(c, json_pack("{s:s}", "who", c->caller->who));
 }
 
@@ -246,12 +251,55 @@ static void test_path_of_others(void **state)
 	}
 }
 
+static bool peer_is_in(gid_t group)
+{
+	for (size_t i = 0; i < peer.group_count; i++)
+		if (peer.groups[i] == group)
+			return true;
+	return false;
+}
+
+/* All groups of the process at the other end, and of very many the first. */
+static void test_groups(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+	gid_t before[NGROUPS_MAX], now[100];
+	int count = getgroups(NGROUPS_MAX, before);
+
+	assert_true(count >= 0);
+	for (size_t i = 0; i < 100; i++)
+		now[i] = (gid_t)(4321 + i);
+	for (size_t most = 2; most <= 100; most += 98) {
+		/* Who may not choose them has those it was started with. */
+		bool chosen = setgroups(most, now) == 0;
+		const gid_t *groups = chosen ? now : before;
+		size_t all = chosen ? most : (size_t)count;
+		struct callers cs;
+		int fd;
+
+		start(&cs, f, 4);
+		fd = dial();
+		assert_int_equal(write(fd, CALL, strlen(CALL)), strlen(CALL));
+		assert_says(next_line(f, fd), "uid:");
+		close(fd);
+		assert_int_equal(peer.uid, getuid());
+		assert_true(peer_is_in(getgid()));
+		assert_int_equal(peer.group_count,
+				 all < CALLERS_GROUPS_MAX ? all + 1 : CALLERS_GROUPS_MAX);
+		for (size_t i = 0; i < all && i < CALLERS_GROUPS_MAX - 1; i++)
+			assert_true(peer_is_in(groups[i]));
+		stop(&cs, f);
+		if (chosen)
+			assert_int_equal(setgroups((size_t)count, before), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RING_TEST(test_answered_by_level),     RING_TEST(test_refused),
-		RING_TEST(test_free_without_stop),     cmocka_unit_test(test_path),
-		cmocka_unit_test(test_path_of_others),
+		RING_TEST(test_groups),	     RING_TEST(test_answered_by_level),
+		RING_TEST(test_refused),     RING_TEST(test_free_without_stop),
+		cmocka_unit_test(test_path), cmocka_unit_test(test_path_of_others),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -376,6 +376,9 @@ static void what_is_not_allowed_is_refused(void **state)
 	call_as(w, WEB);
 	assert_refused(w, "map", "{\"protocol\":\"tcp\",\"port\":22}", "port",
 		       "may not ask for tcp port 22");
+	/* In the log stands the first of them, and how many others there were. */
+	assert_non_null(strstr(w->natd.refusals.text, "udp port 9000 is asked for by uid 1001"));
+	assert_int_equal(w->natd.refusals.others, 1);
 	assert_refused(w, "map", "{\"protocol\":\"udp\",\"port\":9009}", "configured",
 		       "the configuration maps udp 9009 -> 9100");
 	assert_refused(w, "map", "{\"protocol\":\"sctp\",\"port\":9000}", "", "tcp or udp");

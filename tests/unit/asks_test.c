@@ -251,22 +251,96 @@ static void a_lease_lasts_whatever_becomes_of_the_caller(void **state)
 	assert_int_equal(ends, 1);
 }
 
+/* Two programs of one user: neither takes the mapping from the other. */
+static void it_lasts_while_either_of_two_connections_does(void **state)
+{
+	struct portmap_want w = want(PORTMAP_TCP, 8443, 8443);
+	struct ask_user web = user(WEB);
+
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(ask_by(web, "one", w, 0), ASK_GRANTED);
+		assert_int_equal(ask_by(web, "two", w, 0), ASK_GRANTED);
+		asks_caller_gone(&asks, i ? "one" : "two", now_ms);
+		pass(3600);
+		assert_int_equal(engine.count, 1);
+		assert_int_equal(last->caller_count, 1);
+		asks_caller_gone(&asks, i ? "two" : "one", now_ms);
+		pass(10);
+		assert_int_equal(engine.count, 0);
+		assert_int_equal(last_end, ASK_GONE);
+		pass(10);
+	}
+	/* Taken back over one of them, it is the other's still; over a third, it is nobody's. */
+	assert_int_equal(ask_by(web, "one", w, 0), ASK_GRANTED);
+	assert_int_equal(ask_by(web, "two", w, 0), ASK_GRANTED);
+	assert_int_equal(asks_remove(&asks, &web, "one", &w, now_ms), 1);
+	pass(60);
+	assert_int_equal(engine.count, 1);
+	assert_int_equal(ask_by(web, "one", w, 0), ASK_GRANTED);
+	assert_int_equal(asks_remove(&asks, &web, "its tool", &w, now_ms), 1);
+	keep();
+	assert_int_equal(engine.count, 0);
+	assert_int_equal(last_end, ASK_UNMAPPED);
+}
+
+/* One with a lease, one without: the later end counts. */
+static void a_lease_and_a_connection_do_not_end_each_other(void **state)
+{
+	struct portmap_want w = want(PORTMAP_TCP, 8443, 8443), brief = w;
+	struct ask_user web = user(WEB);
+
+	brief.lifetime_s = 120;
+	assert_int_equal(ask_by(web, "one", w, 0), ASK_GRANTED);
+	pass(6);
+	assert_int_equal(ask_by(web, "two", brief, 60), ASK_GRANTED);
+	assert_int_equal(engine.mappings->want.lifetime_s, LIFETIME);
+	asks_caller_gone(&asks, "two", now_ms);
+	pass(3600);
+	assert_int_equal(engine.count, 1);
+	assert_int_equal(ask_by(web, "two", w, 600), ASK_GRANTED);
+	asks_caller_gone(&asks, "one", now_ms);
+	pass(599);
+	assert_int_equal(engine.count, 1);
+	assert_int_equal(ask_by(web, "three", w, 60), ASK_GRANTED);
+	assert_int_equal(ask_by(web, "two", w, 60), ASK_GRANTED);
+	assert_int_equal(ask_by(web, "two", w, 0), ASK_GRANTED); /* that one's word is its own */
+	assert_int_equal(asks_remove(&asks, &web, "two", &w, now_ms), 1);
+	pass(59);
+	assert_int_equal(engine.count, 1);
+	pass(1);
+	assert_int_equal(engine.count, 0);
+	assert_int_equal(last_end, ASK_LEASE);
+}
+
+static void so_many_connections_may_ask_for_the_same(void **state)
+{
+	static char connections[ASKS_CALLERS_MAX + 1];
+	struct portmap_want w = want(PORTMAP_TCP, 8443, 8443);
+
+	for (size_t i = 0; i < ASKS_CALLERS_MAX; i++)
+		assert_int_equal(ask_by(user(WEB), &connections[i], w, 0), ASK_GRANTED);
+	assert_int_equal(ask_by(user(WEB), &connections[ASKS_CALLERS_MAX], w, 0), ASK_USER_FULL);
+	assert_non_null(strstr(why, "16 connections"));
+	assert_int_equal(ask_by(user(WEB), &connections[3], w, 0), ASK_GRANTED);
+	assert_int_equal(ask_by(user(WEB), &connections[ASKS_CALLERS_MAX], w, 600), ASK_GRANTED);
+}
+
 static void only_who_asked_takes_it_back(void **state)
 {
 	struct ask_user web = user(WEB), other = user(OTHER), root = user(0);
 	struct portmap_want w = want(PORTMAP_TCP, 8443, 8443);
 
 	assert_int_equal(ask(WEB, w), ASK_GRANTED);
-	assert_int_equal(asks_remove(&asks, &other, &w, now_ms), 0);
-	assert_int_equal(asks_remove(&asks, &web, &w, now_ms), 1);
-	assert_int_equal(asks_remove(&asks, &web, &w, now_ms), 0);
+	assert_int_equal(asks_remove(&asks, &other, "its tool", &w, now_ms), 0);
+	assert_int_equal(asks_remove(&asks, &web, "its tool", &w, now_ms), 1);
+	assert_int_equal(asks_remove(&asks, &web, "its tool", &w, now_ms), 0);
 	assert_int_equal(last_end, ASK_UNMAPPED);
 	assert_int_equal(ask(WEB, w), ASK_GRANTED);
 	assert_int_equal(ask(0, w), ASK_GRANTED);
-	assert_int_equal(asks_remove(&asks, &root, &w, now_ms), 1); /* its own */
+	assert_int_equal(asks_remove(&asks, &root, "its tool", &w, now_ms), 1); /* its own */
 	keep();
 	assert_int_equal(engine.count, 1);
-	assert_int_equal(asks_remove(&asks, &root, &w, now_ms), 1); /* anyone's */
+	assert_int_equal(asks_remove(&asks, &root, "its tool", &w, now_ms), 1); /* anyone's */
 	keep();
 	assert_int_equal(engine.count, 0);
 }
@@ -295,7 +369,7 @@ static void the_configurations_port_stays_as_it_says(void **state)
 	assert_int_equal(ask(WEB, w), ASK_GRANTED);
 	assert_int_equal(engine.count, 1);
 	assert_false(engine.mappings->want.any);
-	assert_int_equal(asks_remove(&asks, &web, &w, now_ms), 1);
+	assert_int_equal(asks_remove(&asks, &web, "its tool", &w, now_ms), 1);
 	keep();
 	assert_int_equal(engine.count, 1);
 	/* Over UDP the port is another one. */
@@ -335,10 +409,10 @@ static void what_several_users_want_stays_for_the_last(void **state)
 	assert_int_equal(ask(OTHER, want(PORTMAP_TCP, 9000, 8443)), ASK_TAKEN);
 	assert_int_equal(engine.count, 1);
 	assert_non_null(asks_of(&asks, &w, asks_of(&asks, &w, NULL)));
-	assert_int_equal(asks_remove(&asks, &web, &w, now_ms), 1);
+	assert_int_equal(asks_remove(&asks, &web, "its tool", &w, now_ms), 1);
 	keep();
 	assert_int_equal(engine.count, 1);
-	assert_int_equal(asks_remove(&asks, &other, &w, now_ms), 1);
+	assert_int_equal(asks_remove(&asks, &other, "its tool", &w, now_ms), 1);
 	keep();
 	assert_int_equal(engine.count, 0);
 }
@@ -354,7 +428,7 @@ static void the_next_ones_terms_count_when_the_first_goes(void **state)
 	assert_int_equal(engine.mappings->want.external, 443);
 	configure(&web_high, 1);
 	assert_int_equal(ends, 0);
-	assert_int_equal(asks_remove(&asks, &root, &w, now_ms), 1);
+	assert_int_equal(asks_remove(&asks, &root, "its tool", &w, now_ms), 1);
 	keep();
 	assert_int_equal(engine.count, 1);
 	assert_int_equal(engine.mappings->want.external, 8443);
@@ -383,7 +457,7 @@ static void any_keeps_its_external_port(void **state)
 	assert_int_equal(ask(WEB, any(want(PORTMAP_TCP, 9000, 8443))), ASK_GRANTED);
 	got = engine.mappings->next->want.external;
 	assert_int_not_equal(got, 8443);
-	assert_int_equal(asks_remove(&asks, &web, &first, now_ms), 1);
+	assert_int_equal(asks_remove(&asks, &web, "its tool", &first, now_ms), 1);
 	keep();
 	assert_int_equal(engine.count, 1);
 	assert_int_equal(engine.mappings->want.external, got);
@@ -406,7 +480,7 @@ static void a_user_has_so_many_and_their_places_rest(void **state)
 		assert_int_equal(ask(WEB, want(PORTMAP_TCP, 2000 + i, 2000 + i)), ASK_GRANTED);
 	assert_int_equal(ask(WEB, want(PORTMAP_TCP, 3000, 3000)), ASK_USER_FULL);
 	assert_int_equal(ask(WEB, w), ASK_GRANTED); /* it has that */
-	assert_int_equal(asks_remove(&asks, &web, &w, now_ms), 1);
+	assert_int_equal(asks_remove(&asks, &web, "its tool", &w, now_ms), 1);
 	keep();
 	/* No program can keep the gateway busy by asking and taking back. */
 	assert_int_equal(ask(WEB, w), ASK_USER_FULL);
@@ -477,6 +551,9 @@ int main(void)
 		TEST(a_right_that_is_withdrawn_ends_what_rests_on_it),
 		TEST(without_a_lease_it_goes_with_its_caller),
 		TEST(a_lease_lasts_whatever_becomes_of_the_caller),
+		TEST(it_lasts_while_either_of_two_connections_does),
+		TEST(a_lease_and_a_connection_do_not_end_each_other),
+		TEST(so_many_connections_may_ask_for_the_same),
 		TEST(only_who_asked_takes_it_back),
 		TEST(the_configurations_port_stays_as_it_says),
 		TEST(the_configuration_displaces_what_stands_in_its_way),

@@ -35,7 +35,7 @@ static struct asker {
 	struct k_program *program;
 	unsigned uid;
 	int fd; /* -1: hung up */
-} askers[] = {{.uid = 0}, {.uid = 1000}, {.uid = 1001}, {.uid = 1002}};
+} askers[] = {{.uid = 0}, {.uid = 1000}, {.uid = 1001}, {.uid = 1002}, {.uid = 1000}};
 #define ASKERS (sizeof(askers) / sizeof(askers[0]))
 
 static struct {
