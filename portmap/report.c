@@ -141,6 +141,23 @@ static void set_lease(json_t *out, const struct portmap_mapping *m, uint64_t now
 		json_object_set_new(out, "left_s", json_integer((json_int_t)(left / 1000)));
 }
 
+/* When what failed is tried again. Where no protocol is there, the gateway is looked for before: a
+ * protocol that comes is asked at once. */
+static uint64_t again_ms(const struct natd *n, const struct portmap_mapping *m)
+{
+	uint64_t again = m->due_ms;
+
+	for (unsigned p = 0; p < PORTMAP_PROTOCOLS; p++) {
+		const struct portmap_path *path = &n->engine.paths[p][m->want.family];
+
+		if (path->state == PATH_THERE || m->step != MAPPING_WAITING)
+			return m->due_ms;
+		if (path->driver && path->due_ms < again)
+			again = path->due_ms;
+	}
+	return again;
+}
+
 static bool is_configured(const struct natd *n, const struct portmap_want *w)
 {
 	for (size_t i = 0; i < n->configured_count; i++)
@@ -173,12 +190,14 @@ json_t *report_mapping(const struct natd *n, const struct portmap_mapping *m, ui
 	if (m->unproven_ms > 0)
 		json_object_set_new(out, "unproven_s",
 				    json_integer((json_int_t)((now_ms - m->unproven_ms) / 1000)));
-	if (mapping_retried(m))
-		json_object_set_new(
-			out, "again_s",
-			json_integer(m->due_ms > now_ms
-					     ? (json_int_t)(m->due_ms - now_ms + 999) / 1000
-					     : 0));
+	if (mapping_retried(m)) {
+		uint64_t again = again_ms(n, m);
+
+		json_object_set_new(out, "again_s",
+				    json_integer(again > now_ms
+							 ? (json_int_t)(again - now_ms + 999) / 1000
+							 : 0));
+	}
 	if (m->unneeded)
 		json_object_set_new(out, "unneeded", json_true());
 	if (m->state == MAPPING_MAPPED)

@@ -380,6 +380,18 @@ static bool kind_is(const struct rtattr *info, const char *kind)
 	return false;
 }
 
+/* Kinds that carry packets to another place and need not be point-to-point: those of VPNs. A tap is
+ * of the kind tun. What looks like a network card cannot be told from one. */
+static bool is_tunnels_kind(const struct rtattr *info)
+{
+	static const char *const kinds[] = {"tun", "wireguard", "xfrm", "vti", "gre", "gretap"};
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (kind_is(info, kinds[i]))
+			return true;
+	return false;
+}
+
 static bool rtnetlink_read_link(struct netlink_reader *reader, const struct nlmsghdr *head)
 {
 	struct rtnetlink_reader *r = (struct rtnetlink_reader *)reader;
@@ -396,8 +408,10 @@ static bool rtnetlink_read_link(struct netlink_reader *reader, const struct nlms
 	for (const struct rtattr *a = IFLA_RTA(m); RTA_OK(a, len); a = RTA_NEXT(a, len)) {
 		size_t size = RTA_PAYLOAD(a);
 
-		if (a->rta_type == IFLA_LINKINFO)
+		if (a->rta_type == IFLA_LINKINFO) {
 			out->pair = kind_is(a, "veth");
+			out->tunnel |= is_tunnels_kind(a);
+		}
 		if (a->rta_type != IFLA_IFNAME || size == 0 || size > sizeof out->name)
 			continue;
 		memcpy(out->name, RTA_DATA(a), size);

@@ -32,8 +32,9 @@ struct rtnetlink_address {
 
 struct rtnetlink_link {
 	char name[IF_NAMESIZE];
-	bool up, tunnel; /* tunnel: point-to-point */
-	bool pair;	 /* one end of a pair (veth) */
+	bool up;
+	bool tunnel; /* point-to-point, or of a kind that carries packets elsewhere, such as tap */
+	bool pair;   /* one end of a pair (veth) */
 };
 
 /* A socket for the questions below. 0 or -errno. */

@@ -158,6 +158,20 @@ static const char *meaning_of_held(const json_t *probe)
 	return "The gateway maps ports; whether outside reaches them is not proven.";
 }
 
+const char *nat_conclude_unneeded(const json_t *of, const json_t *mapping)
+{
+	const json_t *external = json_object_get(of, "external");
+
+	if (!is(mapping, "family", "ipv4") || json_object_get(mapping, "host") ||
+	    nat_conclude_held(mapping))
+		return NULL;
+	if (is(external, "verdict", "no_nat"))
+		return "this host's own address is what outside sees";
+	if (own_public(of) && !is(external, "verdict", "unknown"))
+		return "this host's own address is a public one";
+	return NULL;
+}
+
 static const char *meaning_of_own(const json_t *external)
 {
 	if (is(external, "verdict", "several_exits"))

@@ -23,6 +23,10 @@ enum nat_outcome {
  */
 enum nat_outcome nat_conclude(json_t *probe);
 
+/* Why this mapping of {network, external, ...} is not needed, or NULL: without a NAT nothing is
+ * wrong where nothing maps it. A part of a sentence, not to be freed. */
+const char *nat_conclude_unneeded(const json_t *of, const json_t *mapping);
+
 /* A mapping (docs/nat.md) that the gateway has granted. */
 bool nat_conclude_held(const json_t *mapping);
 /* At least one of the list is. */

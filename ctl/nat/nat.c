@@ -35,10 +35,17 @@ static const struct option_row probe_options[] = {
 
 /* ---- status and renew ---- */
 
+/* Or has nothing to keep. */
 static bool keeps_something(const json_t *status)
 {
-	const json_t *mappings = json_object_get(status, "mappings");
+	const json_t *mappings = json_object_get(status, "mappings"), *mapping;
+	size_t i;
 
+	json_array_foreach(mappings, i, mapping)
+	{
+		if (nat_conclude_unneeded(status, mapping))
+			return true;
+	}
 	return json_array_size(mappings) == 0 || nat_conclude_any_held(mappings);
 }
 

@@ -364,11 +364,26 @@ static void put_idle(const struct page *p, size_t count)
 	fputs(show_style(p->to, SHOW_PLAIN), p->to);
 }
 
+/* What is mapped nowhere, and need not be. */
+static void put_unneeded(const struct page *p, size_t count, const char *why)
+{
+	char line[192];
+
+	if (count == 0)
+		return;
+	snprintf(line, sizeof(line), "%zu mapping%s for IPv4 %s not needed: %s", count,
+		 count == 1 ? "" : "s", count == 1 ? "is" : "are", why);
+	fputs(show_style(p->to, SHOW_DIM), p->to);
+	page_words(p, 0, line);
+	fputs(show_style(p->to, SHOW_PLAIN), p->to);
+}
+
 static void put_mappings(const struct page *p, const json_t *of)
 {
 	const json_t *list = json_object_get(of, "mappings");
 	const struct cells titles = {{"MAPPING", "STATE", "BY", "EXTERNAL", "LEFT"}};
-	size_t width[CELLS] = {0}, i, waiting = 0;
+	size_t width[CELLS] = {0}, i, waiting = 0, unneeded = 0;
+	const char *whynot = "", *one;
 	char why[TEXT_BYTES];
 	struct cells row;
 	json_t *mapping;
@@ -380,15 +395,23 @@ static void put_mappings(const struct page *p, const json_t *of)
 			waiting++;
 			continue;
 		}
+		one = nat_conclude_unneeded(of, mapping);
+		if (one) {
+			whynot = one;
+			unneeded++;
+			continue;
+		}
 		fill_cells(mapping, &row);
 		measure(&row, width);
 	}
-	fputs(show_style(p->to, SHOW_BOLD), p->to);
-	put_cells(p, &titles, width, SHOW_PLAIN);
-	fputs(show_style(p->to, SHOW_PLAIN), p->to);
+	if (waiting + unneeded < json_array_size(list)) {
+		fputs(show_style(p->to, SHOW_BOLD), p->to);
+		put_cells(p, &titles, width, SHOW_PLAIN);
+		fputs(show_style(p->to, SHOW_PLAIN), p->to);
+	}
 	json_array_foreach(list, i, mapping)
 	{
-		if (idle(of, mapping))
+		if (idle(of, mapping) || nat_conclude_unneeded(of, mapping))
 			continue;
 		fill_cells(mapping, &row);
 		put_cells(p, &row, width, state_style(mapping));
@@ -398,6 +421,7 @@ static void put_mappings(const struct page *p, const json_t *of)
 		if (askers(mapping, why, sizeof(why)))
 			page_words(p, 2, why);
 	}
+	put_unneeded(p, unneeded, whynot);
 	put_idle(p, waiting);
 }
 
@@ -446,8 +470,9 @@ static void put_trials(const struct page *p, const json_t *probe)
 {
 	bool trial = is(probe, "by", "trial");
 	size_t i, shown = 0, more = 0;
+	const char *unneeded = NULL, *one;
 	const json_t *mapping;
-	char line[128];
+	char line[192];
 
 	if (!is_up(probe))
 		return;
@@ -455,7 +480,9 @@ static void put_trials(const struct page *p, const json_t *probe)
 			    : "Port mapping, as natd keeps it");
 	json_array_foreach(json_object_get(probe, "mappings"), i, mapping)
 	{
-		if (idle(probe, mapping))
+		one = nat_conclude_unneeded(probe, mapping);
+		unneeded = one ? one : unneeded;
+		if (idle(probe, mapping) || one)
 			continue;
 		if (shown == MAPPINGS_SHOWN) {
 			more++;
@@ -464,7 +491,10 @@ static void put_trials(const struct page *p, const json_t *probe)
 		put_trial(p, mapping);
 		shown++;
 	}
-	if (shown == 0)
+	snprintf(line, sizeof(line), "none is needed: %s", unneeded ? unneeded : "");
+	if (unneeded)
+		page_row(p, "", line);
+	else if (shown == 0)
 		page_row(p, "", trial ? "nothing could be tried" : "natd keeps no mapping here");
 	snprintf(line, sizeof(line), "and %zu more: 'postern nat status' lists them", more);
 	if (more > 0)

@@ -7,7 +7,7 @@ from fakes import FakeGateway
 from natd import LAN, Natd, SERVER, WAN, home, home6, lan
 from netlab import wait_until
 from runner import limit, once
-from test_nat_command import told
+from test_nat_command import nat, told
 from test_natd_network import tunnel
 from test_stun_client import OTHER, coturn
 
@@ -123,6 +123,8 @@ def test_natd_way_by_a_link(lab):
     network = natd.call("status")["network"]
     assert network["up"] and network["address"] == WAN and "gateway" not in network, network
     natd.wait_state("unsupported")
+    page = nat(host, "status", "--socket", natd.socket).stdout
+    assert "1 mapping for IPv4 is not needed" in page and "unsupported" not in page, page
     found = told(host, "probe", *STUN)
     assert found["reachable"] and found["behaviour"]["nat"] == "open", found
     # A firewall of its own lets in answers only.

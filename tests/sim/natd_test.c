@@ -147,6 +147,23 @@ static void calls_and_events(void **state)
 	natd_scene_end(w);
 }
 
+/* Where no protocol answers, the gateway is looked for long before the mapping is tried again. */
+static void the_next_look_is_told(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, "");
+	json_t *status, *mapping;
+
+	w->gateway.deaf = true;
+	run_for(w->f, 90000);
+	assert_int_equal(natd_scene_first(w)->state, MAPPING_UNSUPPORTED);
+	natd_scene_first(w)->due_ms = clock_ms(CLOCK_BOOTTIME) + 600000;
+	status = natd_scene_ask(w, "status", "{}");
+	mapping = json_array_get(json_object_get(status, "mappings"), 0);
+	assert_in_range(json_integer_value(json_object_get(mapping, "again_s")), 0, 70);
+	json_decref(status);
+	natd_scene_end(w);
+}
+
 /* Probes wait for one answer together; more than there is room for are told so. */
 static void probes_wait_together(void **state)
 {
@@ -945,6 +962,7 @@ int main(void)
 		RING_TEST(without_pcp_natpmp_is_spoken),
 		RING_TEST(calls_and_events),
 		RING_TEST(probes_wait_together),
+		RING_TEST(the_next_look_is_told),
 		RING_TEST(another_user_only_looks),
 		RING_TEST(another_program_asks),
 		RING_TEST(what_is_asked_for_goes_with_its_caller),

@@ -226,6 +226,28 @@ static void a_vpn_is_passed_over_and_told(void **state)
 	stop(f);
 }
 
+/* A tap is an Ethernet device, and has a gateway: its kind tells it from a network card. */
+static void a_vpn_by_tap_is_told(void **state)
+{
+	static const struct {
+		const char *kind;
+		bool told;
+	} kinds[] = {{"tun", true}, {"gretap", true}, {"xfrm", true}, {"vlan", false}};
+	struct ring_fixture *f = ring_fixture(state);
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		home();
+		fake_kernel.links[2].tunnel = false;
+		fake_kernel.links[2].kind = kinds[i].kind;
+		fake_kernel.routes[1] = (struct fake_route){
+			.index = 4, .gateway = "10.9.9.9", .metric = 1, .length = 1};
+		look(f, NULL);
+		assert_string_equal(watch.now.interface, kinds[i].told ? "eth0" : "wg0");
+		assert_string_equal(watch.now.tunnel, kinds[i].told ? "wg0" : "");
+		stop(f);
+	}
+}
+
 /* PPPoE, a modem: the line is a link, and no gateway is there. */
 static void a_link_without_a_gateway_is_a_way_out(void **state)
 {
@@ -617,6 +639,7 @@ int main(void)
 		RING_TEST(what_leads_to_no_router_is_passed_over),
 		RING_TEST(the_kernels_own_way_counts),
 		RING_TEST(a_vpn_is_passed_over_and_told),
+		RING_TEST(a_vpn_by_tap_is_told),
 		RING_TEST(a_link_without_a_gateway_is_a_way_out),
 		RING_TEST(nexthop_objects_are_followed),
 		RING_TEST(a_named_interface_counts_alone),

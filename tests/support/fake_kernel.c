@@ -148,7 +148,7 @@ static bool tell_links(struct netlink_reader *r, unsigned index)
 			       (l->tunnel ? (unsigned)IFF_POINTOPOINT : 0);
 		number_attribute(IFLA_MTU, 1500);
 		attribute(IFLA_IFNAME, l->name, strlen(l->name) + 1);
-		tell_kind(l->pair ? "veth" : "veth0");
+		tell_kind(l->kind ? l->kind : l->pair ? "veth" : "veth0");
 		(void)r->message(r, &message.head);
 		return true;
 	}

@@ -19,6 +19,7 @@ struct fake_link {
 	unsigned index;
 	const char *name;
 	bool down, tunnel, pair; /* pair: veth */
+	const char *kind;	 /* NULL: as pair says */
 };
 
 struct fake_address {

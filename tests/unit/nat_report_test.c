@@ -125,6 +125,38 @@ static void test_status(void **state)
 	json_decref(status);
 }
 
+/* Without a NAT nothing is wrong where nothing is mapped. */
+static void test_status_without_nat(void **state)
+{
+	json_t *status = parse("{" NETWORK "," PROTOCOLS "," VERDICT(
+		"no_nat") ", \"mappings\": [" REFUSED "," REFUSED "," IDLE "]}");
+	json_t *refused = json_array_get(json_object_get(status, "mappings"), 0);
+	char *text = printed(nat_report_status, status, 0);
+
+	assert_has(text, "\n\n2 mappings for IPv4 are not needed: this host's own address is what "
+			 "outside sees\n1 pinhole");
+	assert_null(strstr(text, "the gateway says no"));
+	assert_null(strstr(text, "STATE"));
+	free(text);
+	text = printed(nat_report_probe, status, 0);
+	assert_has(text, "none is needed: this host's own address is what outside sees\n");
+	free(text);
+	/* Another host's is, and so is a pinhole. */
+	json_object_set_new(refused, "host", json_string("192.168.1.5"));
+	assert_null(nat_conclude_unneeded(status, refused));
+	json_object_del(refused, "host");
+	json_object_set_new(refused, "family", json_string("ipv6"));
+	assert_null(nat_conclude_unneeded(status, refused));
+	json_object_set_new(refused, "family", json_string("ipv4"));
+	assert_non_null(nat_conclude_unneeded(status, refused));
+	json_object_set_new(json_object_get(status, "external"), "verdict",
+			    json_string("several_exits"));
+	assert_null(nat_conclude_unneeded(status, refused));
+	json_object_set_new(json_object_get(status, "network"), "address", json_string("45.0.0.9"));
+	assert_non_null(nat_conclude_unneeded(status, refused));
+	json_decref(status);
+}
+
 /* What was proved has an age, and what is so no longer the moment from which on. */
 static void test_ages(void **state)
 {
@@ -415,17 +447,12 @@ static void test_events(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_status),
-		cmocka_unit_test(test_status_without),
-		cmocka_unit_test(test_ages),
-		cmocka_unit_test(test_printable),
-		cmocka_unit_test(test_narrow),
-		cmocka_unit_test(test_conclusions),
-		cmocka_unit_test(test_servers_disagree),
-		cmocka_unit_test(test_walled_off),
-		cmocka_unit_test(test_no_network),
-		cmocka_unit_test(test_one_screen),
-		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_status),	       cmocka_unit_test(test_status_without_nat),
+		cmocka_unit_test(test_status_without), cmocka_unit_test(test_ages),
+		cmocka_unit_test(test_printable),      cmocka_unit_test(test_narrow),
+		cmocka_unit_test(test_conclusions),    cmocka_unit_test(test_servers_disagree),
+		cmocka_unit_test(test_walled_off),     cmocka_unit_test(test_no_network),
+		cmocka_unit_test(test_one_screen),     cmocka_unit_test(test_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
