@@ -54,8 +54,9 @@
  * in PORTMAP_RESTART_MS, doubling while the mappings turn out to be there, which are renewed in
  * place then. What a gateway dropped silently comes back when it is looked at, every recheck_ms,
  * and what forwards nothing any more is made anew (proof.c). A path that is gone is probed again
- * after 5 s, doubling to a minute while something is missing; one that is there, every recheck_ms,
- * since some gateways never tell that their external address changed.
+ * after 5 s, doubling to a minute while something is missing, also when it comes and goes without
+ * granting anything; one that is there, every recheck_ms, since some gateways never tell that their
+ * external address changed.
  *
  * Limits: PORTMAP_MAPPINGS_MAX mappings; one request every PORTMAP_SPACING_MS; an answer that takes
  * PORTMAP_ANSWER_MS is silence; leaving takes at most PORTMAP_LEAVE_MS.
@@ -99,7 +100,8 @@ struct portmap_path {
 	bool probing;	 /* an answer to a probe is outstanding */
 	bool ever;	 /* it was there */
 	uint64_t due_ms; /* the next probe; while probing: when no answer is silence */
-	unsigned tries;
+	unsigned tries;	 /* how often it went since it granted something: the back-off of probes */
+	bool told_gone;	 /* and whether that is in the log */
 	struct portmap_gateway gateway; /* THERE, or as it was last; external: as far as is known */
 	struct addr said;		/* the external address that it gave last itself */
 	uint64_t moved_ms;		/* when its external address became another one; 0: never */

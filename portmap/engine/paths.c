@@ -284,6 +284,8 @@ void paths_granted(struct portmap_engine *e, struct portmap_mapping *m, uint64_t
 	if (told) /* the next time it is news */
 		told[0] = '\0';
 	refused[0] = '\0';
+	path->tries = 0;
+	path->told_gone = false;
 	path->grants = true;
 	path->granted_ms = now_ms;
 	path->mute_ms = 0;
@@ -648,7 +650,6 @@ static void paths_heard_available(struct portmap_heard *h, enum portmap_protocol
 	path->state = PATH_THERE;
 	path->ever = true;
 	path->probing = false;
-	path->tries = 0;
 	path->why[0] = '\0';
 	path->gateway = *gateway;
 	path->gateway.external = before;
@@ -682,12 +683,15 @@ static void path_went(struct portmap_engine *e, enum portmap_protocol p, enum po
 	path->failure = failure;
 	path->probing = false;
 	snprintf(path->why, sizeof path->why, "%s", why);
-	if (was_there)
-		log_notice("portmap", "%s%s is no longer there: %s", portmap_protocol_name(p),
-			   family_name(f), why);
-	else
+	if (was_there) {
+		log_at(path->told_gone ? LOG_LEVEL_DEBUG : LOG_LEVEL_NOTICE, "portmap",
+		       "%s%s is no longer there: %s", portmap_protocol_name(p), family_name(f),
+		       why);
+		path->told_gone = true;
+	} else {
 		log_debug("portmap", "%s%s is not there: %s", portmap_protocol_name(p),
 			  family_name(f), why);
+	}
 	for (struct portmap_mapping *m = e->mappings; m; m = m->next) {
 		m->left[p].asked = false;
 		if (m->want.family == f && m->step == MAPPING_RENEWING && m->via == p &&

@@ -299,6 +299,34 @@ static void many_reasons_are_told_once_each(void **state)
 	world_free(w);
 }
 
+/* It answers to probes and is gone with each request. */
+static void what_comes_and_goes_is_told_once(void **state)
+{
+	struct world *w = world_home(false, true, false);
+	struct fake *k = &w->fakes[PORTMAP_NATPMP];
+	char *log;
+
+	k->goes_deaf = true;
+	log_begin();
+	world_pass(w, 6 * 3600 * SECONDS);
+	log = log_end();
+	assert_in_range(count(log, "\n"), 1, 5);
+	assert_logged(log, "portmap: NAT-PMP is no longer there", 1);
+	assert_in_range(k->maps, 6 * 40, 6 * 62); /* about once a minute */
+	k->goes_deaf = false;
+	world_pass(w, 75 * SECONDS);
+	assert_state(w, MAPPING_MAPPED);
+	k->goes_deaf = true; /* it was there, so it is news again, and soon probed */
+	log_begin();
+	portmap_engine_renew(&w->engine);
+	world_pass(w, 14 * SECONDS);
+	assert_logged(log_end(), "portmap: NAT-PMP is no longer there", 1);
+	k->goes_deaf = false;
+	world_pass(w, 30 * SECONDS);
+	assert_state(w, MAPPING_MAPPED);
+	world_free(w);
+}
+
 /* ---- what stays at the gateway ---- */
 
 static void what_is_not_deleted_is_named_with_its_end(void **state)
@@ -333,6 +361,7 @@ int main(void)
 		cmocka_unit_test(a_public_address_needs_no_mapping),
 		cmocka_unit_test(reasons_that_alternate_are_told_once_each),
 		cmocka_unit_test(many_reasons_are_told_once_each),
+		cmocka_unit_test(what_comes_and_goes_is_told_once),
 		cmocka_unit_test(what_is_not_deleted_is_named_with_its_end),
 	};
 

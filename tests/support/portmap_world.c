@@ -211,7 +211,9 @@ static void deliver(struct message *m)
 		}
 		return;
 	case MAPPED:
-		if (k->there && !k->deaf)
+		if (k->there && k->goes_deaf)
+			h->unavailable(h, p, PORTMAP_IPV4, PORTMAP_SILENT, "it stopped answering");
+		else if (k->there && !k->deaf)
 			map_at_gateway(k, &r);
 		else
 			world_refuse(k, r.id, PORTMAP_SILENT, "no answer");
@@ -238,7 +240,7 @@ static void deliver(struct message *m)
 static void post(struct fake *k, enum message_kind kind, const struct portmap_request *r)
 {
 	struct world *w = k->world;
-	bool heard = k->there && !(kind == MAPPED && k->deaf);
+	bool heard = k->there && !(kind == MAPPED && (k->deaf || k->goes_deaf));
 
 	for (size_t i = 0; i < MESSAGES; i++) {
 		struct message *m = &w->messages[i];

@@ -41,6 +41,7 @@ struct fake {
 	struct world *world;
 	bool there;		      /* it answers */
 	bool deaf;		      /* to requests, not to probes */
+	bool goes_deaf;		      /* and is gone then, until it is probed */
 	bool apart;		      /* takes what other protocols made for another's */
 	bool picks_another;	      /* gives another port where one is taken */
 	bool leads_to_same_port;      /* inside as outside, whatever was asked */

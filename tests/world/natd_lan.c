@@ -306,6 +306,8 @@ static struct addr seen_from_outside(const struct addr *from, struct lan_lease *
 	snprintf(text, sizeof(text), "%u.%u.%u.%u", r->external[0], r->external[1], r->external[2],
 		 r->external[3]);
 	*lease = lan_lease_of(r, from, false, addr_port(from));
+	if (r->bare)
+		return *from;
 	seen = k_address(text, *lease ? (*lease)->external
 				      : (uint16_t)(NAT_PORTS + addr_port(from) % 20000u));
 	return seen;
@@ -374,7 +376,7 @@ static void stun_answer(struct lan_stun *s, unsigned a, unsigned p, const uint8_
 		return;
 	if (s->one_address || s->ignores_changes || (out.from_address == a && out.from_port == p)) {
 		udp_send(s->fds[a][p], out.bytes, out.len, from); /* an answer: the NAT knows it */
-	} else if (lease && !lease->dead && !lan.way_out->shuts_out) {
+	} else if (((lease && !lease->dead) || lan.way_out->bare) && !lan.way_out->shuts_out) {
 		count_let_in(addr_port(from), request + STUN_HEADER_BYTES - STUN_ID_BYTES);
 		udp_send(s->fds[out.from_address][out.from_port], out.bytes, out.len, from);
 	}

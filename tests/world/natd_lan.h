@@ -36,6 +36,7 @@ struct lan_router {
 	bool no_pcp, no_natpmp;
 	bool deaf;	/* answers nothing */
 	bool shuts_out; /* grants, and lets nothing in */
+	bool bare;	/* does no NAT: outside sees its hosts as they are */
 	bool mute;	/* does what it is asked, and answers only to probes */
 	bool twins;	/* two servers answer in turn, each with an age of its own */
 	uint8_t external[4];

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "portmap/outside.h"
 #include "tests/support/fake_kernel.h"
 #include "tests/world/natd_program.h"
 #include "tests/world/worlds.h"
@@ -262,6 +263,41 @@ void world_natd_calm(void)
 	clear_scene();
 }
 
+static bool is_judged(void *verdict)
+{
+	return home.natd.truth.verdict == *(const enum truth_verdict *)verdict;
+}
+
+/* A router that forwards to a public address, and speaks nothing: no mapping is needed. Its
+ * firewall is found by what does not come in, and when it is switched, that is found, too. */
+void world_natd_open(void)
+{
+	struct lan_router *r = &lan.routers[0];
+	bool wall = dice_chance(&world_dice, 500);
+
+	set_scene();
+	r->bare = r->no_pcp = r->no_natpmp = true;
+	r->shuts_out = wall;
+	world_natd_move(&home, "45.0.0.201");
+	for (unsigned i = 0; i < 4; i++) {
+		enum truth_verdict verdict = wall ? TRUTH_FILTERED : TRUTH_NO_NAT;
+		uint64_t most_ms = i == 0 ? 30000 : OUTSIDE_LOOK_MS + OUTSIDE_ALONE_MS + 30000;
+		const struct portmap_mapping *m;
+
+		world_check(world_until(is_judged, &verdict, most_ms * MS), "verdict",
+			    "the verdict is %s: %s", truth_verdict_name(home.natd.truth.verdict),
+			    home.natd.truth.sentence);
+		world_run(40 * SECOND);
+		m = world_natd_mapping(&home, PORTMAP_UDP, UDP_PORT);
+		world_check(m && m->state == MAPPING_UNSUPPORTED && m->unneeded, "unneeded",
+			    "a host with a public address is told: %s", m ? m->why : "nothing");
+		wall = r->shuts_out = dice_chance(&world_dice, 500);
+		world_run(dice_below(&world_dice, 3 * HOUR_US));
+	}
+	world_natd_stop(&home);
+	clear_scene();
+}
+
 /* Leases at routers that could be asked all the time since natd came to them. */
 static void check_left(void)
 {
@@ -327,13 +363,14 @@ void world_natd_storm(void)
 	k_signal(home.program, SIGHUP);
 	if (!lan.way_out)
 		world_natd_route(&home, &lan.routers[0]);
-	/* A host that held the ports by an earlier address lets go when its lease ends. */
-	world_run(LIFETIME_S * SECOND + 2 * HOUR_US);
+	/* A host that held the ports by an earlier address lets go when its lease ends; who was
+	 * refused for that asks again within half an hour. */
+	world_run(LIFETIME_S * SECOND + 45 * 60 * SECOND);
 	world_check(lan_router_holds(lan.way_out, &home.own) == 2, "mapped",
-		    "the router holds %u of two mappings two hours after all trouble",
+		    "the router holds %u of two mappings 45 minutes after all trouble",
 		    lan_router_holds(lan.way_out, &home.own));
 	world_check(udp_is_verified(NULL), "verified",
-		    "UDP is not verified two hours after all trouble");
+		    "UDP is not verified 45 minutes after all trouble");
 	world_natd_stop(&home);
 	check_left();
 	clear_scene();

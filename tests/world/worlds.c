@@ -86,6 +86,7 @@ const struct world_kind worlds[] = {
 	{"keeping", world_keeping, 2},
 	{"records_short", world_records_short, 1},
 	{"natd_calm", world_natd_calm, 20},
+	{"natd_open", world_natd_open, 20},
 	{"natd_storm", world_natd_storm, 100},
 	{"natd_dead", world_natd_dead, 100},
 	{"natd_asks", world_natd_asks, 50},

@@ -93,6 +93,7 @@ void world_agent_renewed(void);
 /* Under AddressSanitizer: looks for memory that nothing points to, and ends the process over it. */
 void leak_check(void);
 void world_natd_calm(void);
+void world_natd_open(void);
 void world_natd_storm(void);
 void world_natd_dead(void);
 void world_natd_asks(void);
