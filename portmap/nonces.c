@@ -180,6 +180,8 @@ void nonces_bind(struct nonces *n, const char *machine)
 	HMAC(EVP_sha256(), n->key, sizeof n->key, (const uint8_t *)machine, strlen(machine), bound,
 	     &size);
 	memcpy(n->key, bound, sizeof n->key);
+	HMAC(EVP_sha256(), n->key, sizeof n->key, (const uint8_t *)"tag", 3, bound, &size);
+	snprintf(n->tag, sizeof n->tag, "%02x%02x%02x", bound[0], bound[1], bound[2]);
 }
 
 bool nonces_open(struct nonces *n, const char *state_dir, char *why, size_t why_size)
@@ -192,6 +194,8 @@ bool nonces_open(struct nonces *n, const char *state_dir, char *why, size_t why_
 	else if (!keep_key(n, state_dir, why, why_size))
 		return false;
 	nonces_bind(n, machine);
+	if (!state_dir && !known) /* another one at each start */
+		n->tag[0] = '\0';
 	return true;
 }
 
@@ -210,4 +214,5 @@ void nonces_fill(const struct nonces *n, struct portmap_want *want)
 	HMAC(EVP_sha256(), n->key, sizeof n->key, (const uint8_t *)name, strlen(name), digest,
 	     &size);
 	memcpy(want->nonce, digest, sizeof want->nonce);
+	memcpy(want->tag, n->tag, sizeof want->tag);
 }

@@ -276,8 +276,8 @@ static void ask_to_delete(struct natd *n, struct former *one)
 	    one->family != PORTMAP_IPV4 || path->state != PATH_THERE || n->stage != NATD_HERE)
 		return;
 	addr_set_port(&request.external, one->external);
-	snprintf(request.description, sizeof request.description, "Postern %s %u",
-		 portmap_transport_name(one->transport), addr_port(&one->internal));
+	mapping_description(n->nonces.tag, one->transport, addr_port(&one->internal),
+			    request.description);
 	one->asked = true;
 	one->id = request.id;
 	path->driver->unmap(path->driver, &request);

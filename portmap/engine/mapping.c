@@ -81,6 +81,13 @@ const struct portmap_want *portmap_want_find(const struct portmap_want *wants, s
 	return NULL;
 }
 
+void mapping_description(const char *tag, enum portmap_transport t, uint16_t internal,
+			 char out[PORTMAP_DESCRIPTION_BYTES])
+{
+	snprintf(out, PORTMAP_DESCRIPTION_BYTES, "Postern %s%s%s %u", tag, tag[0] ? " " : "",
+		 portmap_transport_name(t), internal);
+}
+
 void mapping_request(const struct portmap_mapping *m, const struct addr *source,
 		     struct portmap_request *out)
 {
@@ -118,8 +125,7 @@ void mapping_request(const struct portmap_mapping *m, const struct addr *source,
 			out->internal = m->astray.inside;
 	}
 	memcpy(out->nonce, w->nonce, sizeof out->nonce);
-	snprintf(out->description, sizeof out->description, "Postern %s %u",
-		 portmap_transport_name(w->transport), w->internal);
+	mapping_description(w->tag, w->transport, w->internal, out->description);
 }
 
 /* ---- times ---- */

@@ -47,6 +47,7 @@ struct portmap_want {
 	bool any;	   /* when that is taken, another one is as good */
 	uint32_t lifetime_s;
 	uint8_t nonce[PORTMAP_NONCE_BYTES];
+	char tag[PORTMAP_TAG_BYTES]; /* of this host, for mapping_description() */
 };
 
 /* What a protocol still holds after the mapping moved to another one. */
@@ -136,6 +137,11 @@ bool portmap_want_same(const struct portmap_want *a, const struct portmap_want *
 /* The same among these; NULL: there is none. */
 const struct portmap_want *portmap_want_find(const struct portmap_want *wants, size_t count,
 					     const struct portmap_want *like) MUST_CHECK;
+/* The text by which a router's list names a mapping, and by which we know our own again: "Postern
+ * 3f9a1c tcp 8443". The tag tells hosts apart that both run this; "": none. At most 24 characters,
+ * as some routers cut it at 31. */
+void mapping_description(const char *tag, enum portmap_transport t, uint16_t internal,
+			 char out[PORTMAP_DESCRIPTION_BYTES]);
 /* The request to a driver. source: our own address of the family. */
 void mapping_request(const struct portmap_mapping *m, const struct addr *source,
 		     struct portmap_request *out);

@@ -18,8 +18,10 @@
 
 #include "core/addr.h"
 
-#define PORTMAP_NONCE_BYTES 12u
-#define PORTMAP_TEXT_BYTES  192u
+#define PORTMAP_NONCE_BYTES	  12u
+#define PORTMAP_DESCRIPTION_BYTES 64u
+#define PORTMAP_TAG_BYTES	  7u /* six hexadecimal digits, and a zero byte */
+#define PORTMAP_TEXT_BYTES	  192u
 
 enum portmap_protocol { PORTMAP_PCP, PORTMAP_NATPMP, PORTMAP_UPNP, PORTMAP_PROTOCOLS };
 enum portmap_transport { PORTMAP_TCP, PORTMAP_UDP };
@@ -52,8 +54,9 @@ struct portmap_request {
 	bool held;			    /* a renewal of what this id was granted */
 	bool moved;			    /* another protocol gave this id this external port */
 	bool prefer_failure;		    /* PCP: this external port or none */
-	bool third_party;     /* PCP THIRD_PARTY; UPnP: an internal client that is not us */
-	char description[64]; /* UPnP's; names us, so that we know our own again */
+	bool third_party; /* PCP THIRD_PARTY; UPnP: an internal client that is not us */
+	char description[PORTMAP_DESCRIPTION_BYTES]; /* UPnP's; names us, so that we know our own
+							again */
 };
 
 /* Why map() did not come to what was asked. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """natd at gateways with manners that miniupnpd cannot show: fakes, one quirk each."""
+import re
 import socket
 import struct
 import time
@@ -415,8 +416,13 @@ def test_natd_what_a_natd_left_astray_is_found(lab):
     """It ended without a word: the next one knows its own, and does not call it another's."""
     router, _server, host = lan(lab)
     fake = FakeGateway(lab, router, ROUTER, upnp={})
+    killed = Natd(host, "--map", "tcp:22:8443")
+    killed.wait_mapped("tcp:22")
+    killed.process.kill()
+    text = fake.mappings[("tcp", 8443)].description
+    assert re.fullmatch(r"Postern ([0-9a-f]{6} )?tcp 22", text), text
+    fake.mappings[("tcp", 8443)] = Mapping(INSIDE, 8443, PERMANENT, text)
     fake.upnp.same_port = True
-    fake.mappings[("tcp", 8443)] = Mapping(INSIDE, 8443, PERMANENT, "Postern tcp 22")
     natd = Natd(host, "--map", "tcp:22:8443")
     natd.wait_state("misdirected", port=22)
     wait_until("it was taken back", lambda: not fake.mappings)

@@ -41,11 +41,11 @@ struct step {
 #define ASK	"GetSpecificPortMappingEntry"
 #define ADD	"#AddPortMapping"
 #define ADD_ANY "#AddAnyPortMapping"
-#define OURS	ENTRY("127.0.0.1", "443", "Postern front", "600")
-#define THEIRS	ENTRY("192.168.1.9", "443", "Postern front", "600")
+#define OURS	ENTRY("127.0.0.1", "443", "Postern 3f9a1c tcp 443", "600")
+#define THEIRS	ENTRY("192.168.1.9", "443", "Postern 3f9a1c tcp 443", "600")
 #define OFF                                                                                        \
 	"<NewInternalPort>443</NewInternalPort><NewInternalClient>127.0.0.1</NewInternalClient>"   \
-	"<NewEnabled>%s</NewEnabled><NewPortMappingDescription>Postern front"                      \
+	"<NewEnabled>%s</NewEnabled><NewPortMappingDescription>Postern 3f9a1c tcp 443"             \
 	"</NewPortMappingDescription><NewLeaseDuration>600</NewLeaseDuration>"
 #define OTHER ENTRY("127.0.0.1", "443", "a game", "600")
 
@@ -98,7 +98,7 @@ static struct upnp_request start(const char *type, const struct step *steps, siz
 	r.service.control.host = a;
 	strcpy(r.service.control.path, "/c");
 	snprintf(r.service.type, sizeof(r.service.type), "urn:schemas-upnp-org:service:%s", type);
-	strcpy(r.description, "Postern front");
+	strcpy(r.description, "Postern 3f9a1c tcp 443");
 	igd.exchange.source = r.source;
 	igd.exchange.due_ms = (int64_t)clock_ms(CLOCK_MONOTONIC) + 10000;
 	gateway = fork();
@@ -151,7 +151,7 @@ static void test_a_free_port(void **state)
 	      {ADD, "<NewLeaseDuration>3600<", 0, NULL}, {ASK, NULL, 0, OURS});
 	worker_map(&igd, &r, &a);
 	expect_mapped(&a, 8443, 600); /* less than asked for */
-	assert_string_equal(a.shown, "Postern front");
+	assert_string_equal(a.shown, "Postern 3f9a1c tcp 443");
 }
 
 static void test_renewal(void **state)
@@ -163,7 +163,7 @@ static void test_renewal(void **state)
 	expect_mapped(&a, 8443, 600);
 }
 
-#define LEFT(n) ENTRY("127.0.0.1", "443", "Postern front", n)
+#define LEFT(n) ENTRY("127.0.0.1", "443", "Postern 3f9a1c tcp 443", n)
 #define DELETE	"DeletePortMapping"
 
 static void test_a_renewal_that_extends_nothing(void **state)
@@ -193,7 +193,7 @@ static void test_718_that_stays(void **state)
 	expect_failed(&a, PORTMAP_CONFLICT);
 }
 
-#define ASTRAY ENTRY("127.0.0.1", "8443", "Postern front", "0")
+#define ASTRAY ENTRY("127.0.0.1", "8443", "Postern 3f9a1c tcp 443", "0")
 
 /* The port inside is the one outside, whatever was asked for. */
 static void test_what_leads_elsewhere_is_taken_back(void **state)
@@ -304,7 +304,7 @@ static void test_permanent_leases(void **state)
 {
 	START("WANIPConnection:1", {ASK, NULL, 714, NULL},
 	      {ADD, "<NewLeaseDuration>3600<", 725, NULL}, {ADD, "<NewLeaseDuration>0<", 0, NULL},
-	      {ASK, NULL, 0, ENTRY("127.0.0.1", "443", "Postern front", "0")});
+	      {ASK, NULL, 0, ENTRY("127.0.0.1", "443", "Postern 3f9a1c tcp 443", "0")});
 	worker_map(&igd, &r, &a);
 	expect_mapped(&a, 8443, 0);
 }
@@ -452,7 +452,7 @@ static void test_a_beginning_of_ours_is_anothers(void **state)
 /* Cut, replaced and dropped descriptions are known again by what was shown. */
 static void test_descriptions_of_the_gateways_own(void **state)
 {
-	static const char *const shown[] = {"Postern f", "UPnP", ""};
+	static const char *const shown[] = {"Postern 3f9a", "UPnP", ""};
 	char entry[512];
 
 	for (size_t i = 0; i < 3; i++) {
@@ -466,6 +466,25 @@ static void test_descriptions_of_the_gateways_own(void **state)
 		worker_unmap(&igd, &r, &a);
 		all_came();
 		assert_true(a.ok);
+	}
+}
+
+/* Another host here runs the same program: what is its, by its tag, is not taken back as ours. */
+static void test_another_hosts_text_is_its_own(void **state)
+{
+	static const char *const shown[] = {"Postern 0b2d4e tcp 443", "Postern 3",
+					    "Postern tcp 443"};
+	char entry[512];
+
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(entry, sizeof(entry), ENTRY("192.168.1.9", "443", "%s", "600"), shown[i]);
+		START("WANIPConnection:1", {ASK, NULL, 714, NULL}, {ADD, NULL, 0, NULL},
+		      {ASK, NULL, 0, entry}, {ASK, NULL, 0, entry});
+		worker_map(&igd, &r, &a);
+		assert_false(a.ok);
+		assert_int_equal(a.failure, PORTMAP_CONFLICT);
+		worker_unmap(&igd, &r, &a);
+		all_came();
 	}
 }
 
@@ -643,6 +662,7 @@ int main(void)
 		cmocka_unit_test(test_low_ports_have_their_sentence),
 		cmocka_unit_test(test_a_beginning_of_ours_is_anothers),
 		cmocka_unit_test(test_descriptions_of_the_gateways_own),
+		cmocka_unit_test(test_another_hosts_text_is_its_own),
 		cmocka_unit_test(test_only_ours_is_deleted),
 		cmocka_unit_test(test_which_service_has_the_address),
 		cmocka_unit_test(test_pinholes),

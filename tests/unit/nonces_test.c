@@ -2,7 +2,7 @@
 /*
  * nonces_test: what nonces are made of: the key that is kept, the machine, and the mapping.
  * links: portmap/nonces.c portmap/gateway/driver.c core/addr.c core/file.c core/key_file.c
- * links: core/log.c
+ * links: core/log.c portmap/engine/mapping.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -122,6 +122,30 @@ static void test_a_copy_in_another_machine_has_others(void **state)
 	expect_same(&first, &again, true);
 	expect_same(&first, &copy, false);
 	expect_same(&first, &other, false); /* the key counts as well */
+	/* So has the text that routers show. */
+	assert_int_equal(strspn(first.tag, "0123456789abcdef"), 6);
+	assert_string_equal(first.tag, again.tag);
+	assert_string_not_equal(first.tag, copy.tag);
+	assert_string_not_equal(first.tag, other.tag);
+}
+
+static void test_the_text_that_routers_show(void **state)
+{
+	struct portmap_want want = {.transport = PORTMAP_TCP, .internal = 65535};
+	char text[PORTMAP_DESCRIPTION_BYTES];
+	struct nonces n;
+
+	memset(&n, 7, sizeof(n));
+	nonces_bind(&n, "id 52:54:00:00:00:09");
+	nonces_fill(&n, &want);
+	assert_string_equal(want.tag, n.tag);
+	mapping_description(want.tag, want.transport, want.internal, text);
+	assert_int_equal(strlen(text), 24);
+	assert_memory_equal(text, "Postern ", 8);
+	assert_memory_equal(text + 8, n.tag, 6);
+	assert_string_equal(text + 14, " tcp 65535");
+	mapping_description("", PORTMAP_UDP, 443, text);
+	assert_string_equal(text, "Postern udp 443");
 }
 
 static void test_the_key_is_kept_and_bound(void **state)
@@ -169,6 +193,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_machine_is_known_by_its_id_and_its_card),
+		cmocka_unit_test(test_the_text_that_routers_show),
 		cmocka_unit_test(test_a_copy_in_another_machine_has_others),
 		cmocka_unit_test(test_the_key_is_kept_and_bound),
 	};

@@ -25,7 +25,7 @@
 
 #define LEASE_MAX_S   604800u  /* WANIPConnection:2 section 2.3.14 */
 #define PINHOLE_MAX_S 86400u   /* WANIPv6FirewallControl:1 section 2.3.4 */
-#define CUT_LEAST     8u       /* a description cut shorter could be any program's */
+#define CUT_LEAST     12u      /* a description cut shorter could be another host's of ours */
 #define SHOWN_NONE    "(none)" /* upnp_request.shown: this gateway keeps no descriptions */
 
 /* ---- texts ----------------------------------------------------------------------------------- */
