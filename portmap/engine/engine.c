@@ -308,7 +308,9 @@ static void step_settle(struct portmap_engine *e, struct portmap_mapping *m, uin
 	silent_ms = mapping_backoff_ms(PORTMAP_SILENT, m->want.family, m->rounds);
 	wait_ms = mapping_backoff_ms(worst, m->want.family, m->rounds++);
 	wait_ms += random_next(&e->seed) % (mapping_backoff_ms(worst, m->want.family, 0) / 8 + 1);
-	if (wait_ms > silent_ms && mapping_maybe_there(m, now_ms))
+	/* It may be that which is in the way. */
+	if ((worst == PORTMAP_REFUSED || worst == PORTMAP_CONFLICT) && wait_ms > silent_ms &&
+	    mapping_maybe_there(m, now_ms))
 		wait_ms = silent_ms;
 	if (m->wait_s > 0 && wait_ms > m->wait_s * UINT64_C(1000)) /* RFC 6887 section 7.4 */
 		wait_ms = m->wait_s * UINT64_C(1000);

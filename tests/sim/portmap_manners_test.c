@@ -130,6 +130,21 @@ static void what_leads_elsewhere_goes_back_at_once(void **state)
 	}
 }
 
+/* Another protocol's silence, which may have done it, is no reason to try that more often. */
+static void what_leads_elsewhere_is_not_tried_sooner_for_silence(void **state)
+{
+	struct world *w = ssh_home(PORTMAP_UPNP);
+	struct fake *k = &w->fakes[PORTMAP_UPNP];
+
+	w->fakes[PORTMAP_PCP].there = w->fakes[PORTMAP_PCP].deaf = true;
+	k->leads_to_same_port = true;
+	world_pass(w, 60 * SECONDS);
+	assert_state(w, MAPPING_MISDIRECTED);
+	world_pass(w, 3400 * SECONDS);
+	assert_int_equal(k->maps, 1);
+	world_free(w);
+}
+
 static void what_is_not_taken_back_is_told_and_tried_again(void **state)
 {
 	struct world *w = ssh_home(PORTMAP_UPNP);
@@ -703,6 +718,7 @@ int main(void)
 		cmocka_unit_test(a_pool_of_addresses_is_not_chased),
 		cmocka_unit_test(addresses_that_change_each_time_are_no_flood),
 		cmocka_unit_test(what_leads_elsewhere_goes_back_at_once),
+		cmocka_unit_test(what_leads_elsewhere_is_not_tried_sooner_for_silence),
 		cmocka_unit_test(what_is_not_taken_back_is_told_and_tried_again),
 		cmocka_unit_test(at_the_end_nothing_of_it_is_left),
 		cmocka_unit_test(at_the_end_nothing_is_left_of_what_was_only_asked_for),
