@@ -15,11 +15,11 @@
 #include "portmap/asking.h"
 #include "portmap/outside.h"
 #include "portmap/report.h"
+#include "portmap/verify.h"
 
 #define LINE_MAX_BYTES 65536u
 #define PROBE_LOOK_MS  50u
 #define PROBE_MOST_MS  25000u
-#define PROBE_SPACE_MS 2000u /* a probe that is asked for sooner gets what the last one found */
 
 struct natd_control {
 	struct natd *natd;
@@ -29,7 +29,8 @@ struct natd_control {
 	struct records events;
 	struct call *probes[CONTROL_PROBES_MAX]; /* waiting */
 	struct timer probe_look;
-	uint64_t probe_until_ms, probed_ms;
+	uint64_t probe_until_ms, probed_ms; /* probed_ms: when the last began; 0: never */
+	bool probe_is_old;		    /* what waits gets what that one found */
 };
 
 /* ---- methods ---- */
@@ -48,8 +49,10 @@ static void natd_control_probe_looks(struct timer *t, uint64_t now_ms)
 {
 	struct natd_control *ctl = container(t, struct natd_control, probe_look);
 	struct natd *n = ctl->natd;
+	json_t *found;
 
-	if ((portmap_engine_probing(&n->engine) || outside_is_busy(n->outside)) &&
+	if ((portmap_engine_probing(&n->engine) || outside_is_busy(n->outside) ||
+	     verify_is_busy(n->verify)) &&
 	    clock_ms(CLOCK_BOOTTIME) < ctl->probe_until_ms && !ctl->stopping) {
 		ring_timer_set(n->ring, &ctl->probe_look, PROBE_LOOK_MS);
 		return;
@@ -61,10 +64,31 @@ static void natd_control_probe_looks(struct timer *t, uint64_t now_ms)
 		if (!c)
 			continue;
 		call_ask_anew(c);
-		call_answer(c,
-			    json_pack("{s:o, s:o, s:o}", "network", report_network(n), "external",
-				      report_external(n), "protocols", report_protocols(n)));
+		found = json_pack("{s:o, s:o, s:o}", "network", report_network(n), "external",
+				  report_external(n), "protocols", report_protocols(n));
+		if (ctl->probe_is_old)
+			json_object_set_new(found, "age_s",
+					    json_integer((json_int_t)(clock_ms(CLOCK_BOOTTIME) -
+								      ctl->probed_ms) /
+							 1000));
+		call_answer(c, found);
 	}
+}
+
+/* All that a running natd finds out by itself every recheck. */
+static void probe_anew(struct natd *n)
+{
+	portmap_engine_probe(&n->engine);
+	outside_ask(n->outside);
+	verify_again(n->verify);
+}
+
+static bool may_probe(const struct natd_control *ctl, const struct call *c, uint64_t now_ms)
+{
+	uint64_t space_ms =
+		c->caller->level == CALLER_ADMIN ? CONTROL_PROBE_MS : CONTROL_PROBE_OTHERS_MS;
+
+	return ctl->probed_ms == 0 || now_ms >= ctl->probed_ms + space_ms;
 }
 
 /* What comes while a probe is under way waits for the same answers. */
@@ -80,8 +104,9 @@ static void natd_probe_run(struct call *c)
 		ctl->probes[i] = c;
 		if (under_way)
 			return;
-		if (now_ms >= ctl->probed_ms + PROBE_SPACE_MS) {
-			portmap_engine_probe(&ctl->natd->engine);
+		ctl->probe_is_old = !may_probe(ctl, c, now_ms);
+		if (!ctl->probe_is_old) {
+			probe_anew(ctl->natd);
 			ctl->probed_ms = now_ms;
 		}
 		ctl->probe_until_ms = now_ms + PROBE_MOST_MS;
@@ -122,8 +147,9 @@ static const struct method methods[] = {
 	{.name = "probe",
 	 .level = CALLER_READ,
 	 .run = natd_probe_run,
-	 .help = "asks the gateway again what it speaks, and waits for that",
-	 .result = "{network, external, protocols: [...]}"},
+	 .help = "looks again at the gateway, at what outside sees and at proofs, and waits for "
+		 "that",
+	 .result = "{network, external, protocols: [...], age_s?}"},
 	{.name = "renew",
 	 .level = CALLER_ADMIN,
 	 .run = natd_renew_run,

@@ -13,6 +13,10 @@
 
 #define CONTROL_CONNECTIONS_MAX 32u
 #define CONTROL_PROBES_MAX	8u /* waiting for an answer */
+/* A probe sends something to the gateway, to all of the LAN (SSDP) and to STUN servers: whoever
+ * asks for one sooner after the last gets what that found, with its age. */
+#define CONTROL_PROBE_MS	2000u  /* root and natd's own user */
+#define CONTROL_PROBE_OTHERS_MS 60000u /* every other user together */
 
 /* A listening socket at path, before isolation; what a dead natd left there goes. Returns it, or
  * -errno (-EADDRINUSE: another natd listens). */

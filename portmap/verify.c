@@ -23,6 +23,7 @@
 #define UDP_RETRY_MAX  6u     /* doublings */
 #define UDP_PROOF_MS   60000u /* between two proofs at least: see verify.h */
 #define UDP_AGAIN_MS   3000u  /* so soon a check that fails after others succeeded is repeated */
+#define AGAIN_LOOK_MS  200u   /* while somebody waits for what is found */
 #define UDP_FAILS      2u     /* so many in a row, since datagrams are lost */
 
 static const struct stun_pace pace = {.rto_ms = 100, .sends = 3, .last_rto = 4};
@@ -48,6 +49,7 @@ struct verify {
 	uint64_t recheck_ms; /* when what is verified is looked at, too */
 	struct verify_try tries[PORTMAP_MAPPINGS_MAX];
 	size_t next_try; /* the place to use next when all are taken */
+	bool again;	 /* verify_again() is not done with */
 
 	/* The check under way. */
 	enum verify_phase phase;
@@ -395,10 +397,12 @@ static void verify_check_udp(struct verify *v, const struct portmap_mapping *m)
 	check_begin(v, VERIFY_ADDRESS, &v->server);
 }
 
-/* Returns after how long it is to be looked at, if that is before wait_ms. The end of the check
- * under way looks at all of them. */
-static uint64_t look_at_udp(struct verify *v, const struct portmap_mapping *m, uint64_t wait_ms)
+/* Returns after how long it is to be looked at, if that is before wait_ms; later: its time has
+ * come, but it has to wait. The end of the check under way looks at all of them. */
+static uint64_t look_at_udp(struct verify *v, const struct portmap_mapping *m, uint64_t wait_ms,
+			    bool *later)
 {
+	uint64_t look_ms = v->again ? AGAIN_LOOK_MS : VERIFY_LOOK_MS;
 	struct verify_try *t = try_of(v, m->id);
 	uint64_t now_ms = clock_ms(CLOCK_BOOTTIME);
 
@@ -409,9 +413,12 @@ static uint64_t look_at_udp(struct verify *v, const struct portmap_mapping *m, u
 		return t->due_ms - now_ms < wait_ms ? t->due_ms - now_ms : wait_ms;
 	/* Another check is under way, or a server's name is being resolved: no reason to say that
 	 * none is known, and to wait a minute. */
-	if (v->phase != VERIFY_IDLE || (v->natd->outside->asking &&
-					!find_server(v->natd->outside, m->want.family, &v->server)))
-		return VERIFY_LOOK_MS < wait_ms ? VERIFY_LOOK_MS : wait_ms;
+	if (v->phase != VERIFY_IDLE ||
+	    (v->natd->outside->asking &&
+	     !find_server(v->natd->outside, m->want.family, &v->server))) {
+		*later = true;
+		return look_ms < wait_ms ? look_ms : wait_ms;
+	}
 	t->due_ms = now_ms + ((uint64_t)UDP_RETRY_MS << t->tries);
 	if (t->tries < UDP_RETRY_MAX)
 		t->tries++;
@@ -431,7 +438,7 @@ static void verify_look_due(struct timer *t, uint64_t ring_now_ms)
 {
 	struct verify *v = container(t, struct verify, look);
 	uint64_t now_ms = clock_ms(CLOCK_BOOTTIME), wait_ms = v->wait_ms;
-	bool all = now_ms >= v->recheck_ms, more = false;
+	bool all = now_ms >= v->recheck_ms || v->again, more = false, later = false;
 
 	if (all)
 		v->recheck_ms = now_ms + v->natd->config.recheck_ms;
@@ -444,10 +451,11 @@ static void verify_look_due(struct timer *t, uint64_t ring_now_ms)
 						"it leads to another host: nothing here can prove "
 						"it");
 		else if (m->want.transport == PORTMAP_UDP)
-			wait_ms = look_at_udp(v, m, wait_ms);
+			wait_ms = look_at_udp(v, m, wait_ms, &later);
 		else if (all || m->state == MAPPING_MAPPED)
 			visits_look(v->visits, m);
 	}
+	v->again &= later;
 	v->wait_ms += v->wait_ms / 2;
 	if (v->wait_ms > VERIFY_LOOK_MAX_MS)
 		v->wait_ms = VERIFY_LOOK_MAX_MS;
@@ -481,8 +489,35 @@ void verify_wanted(struct verify *v)
 		ring_timer_set(v->natd->ring, &v->look, v->natd->outside->asking ? 500 : 0);
 }
 
+/* A try of this is of use now: a NAT lets in again for a while who came in just before. */
+static bool is_worth_a_try(const struct verify *v, const struct verify_try *t)
+{
+	const struct portmap_mapping *m = portmap_engine_find(&v->natd->engine, t->id);
+
+	return m && (m->state != MAPPING_VERIFIED ||
+		     clock_ms(CLOCK_BOOTTIME) >= m->proven_ms + UDP_PROOF_MS);
+}
+
+void verify_again(struct verify *v)
+{
+	if (v->natd->stopping || v->natd->stage != NATD_HERE)
+		return;
+	for (size_t i = 0; i < PORTMAP_MAPPINGS_MAX; i++)
+		if (v->tries[i].id > 0 && is_worth_a_try(v, &v->tries[i]))
+			v->tries[i].due_ms = 0;
+	v->again = true;
+	v->wait_ms = VERIFY_LOOK_MS;
+	ring_timer_set(v->natd->ring, &v->look, v->natd->outside->asking ? AGAIN_LOOK_MS : 0);
+}
+
+bool verify_is_busy(const struct verify *v)
+{
+	return v->again || check_runs(v);
+}
+
 void verify_forget(struct verify *v)
 {
+	v->again = false;
 	ring_timer_cancel(v->natd->ring, &v->look);
 	v->kept_out = false;
 	if (check_runs(v))

@@ -44,6 +44,10 @@ struct verify;
 struct verify *verify_new(struct natd *n) MUST_CHECK;
 /* A mapping is new: look soon. */
 void verify_wanted(struct verify *v);
+/* Somebody wants to know: what is not proven, or was a minute ago or longer, is looked at now; busy
+ * until all of it was. */
+void verify_again(struct verify *v);
+bool verify_is_busy(const struct verify *v);
 /* The last datagram that a STUN server sent from its other address to a mapped IPv4 port did not
  * come in. Falls when one does, or the network goes. */
 bool verify_kept_out(const struct verify *v);

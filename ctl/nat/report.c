@@ -528,6 +528,20 @@ static void put_behaviour(const struct page *p, const json_t *behaviour)
 	}
 }
 
+/* natd has looked for somebody else just before. */
+static void put_age(const struct page *p, const json_t *probe)
+{
+	const json_t *age = json_object_get(probe, "age_s");
+	char line[128], span[24];
+
+	if (!age)
+		return;
+	snprintf(line, sizeof(line),
+		 "%s ago; natd looks anew once a minute, for root and its own user at any time",
+		 age_text(json_integer_value(age), span));
+	page_row(p, "looked at", line);
+}
+
 void nat_report_probe(const struct page *p, const json_t *probe)
 {
 	char sentence[TEXT_BYTES];
@@ -535,6 +549,7 @@ void nat_report_probe(const struct page *p, const json_t *probe)
 	size_t i;
 
 	put_gateway(p, probe);
+	put_age(p, probe);
 	put_trials(p, probe);
 	put_outside(p, probe);
 	put_behaviour(p, json_object_get(probe, "behaviour"));

@@ -147,6 +147,76 @@ static void calls_and_events(void **state)
 	natd_scene_end(w);
 }
 
+/* A probe asks STUN servers as well, and proves again what was proven a minute ago. */
+static void a_probe_looks_at_everything(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, "");
+	unsigned changes;
+	uint64_t rounds;
+	json_t *found;
+
+	w->natd.config.recheck_ms = w->natd.engine.recheck_ms = 3600000;
+	natd_scene_await(w, MAPPING_VERIFIED);
+	run_for(w->f, 61000);
+	rounds = w->natd.outside->rounds;
+	changes = w->stun.changes;
+	found = natd_scene_ask(w, "probe", "{}");
+	assert_int_equal(w->natd.outside->rounds, rounds + 1);
+	assert_int_equal(w->stun.changes, changes + 1);
+	assert_in_range(natd_scene_first(w)->proven_ms, clock_ms(CLOCK_BOOTTIME) - 1000,
+			clock_ms(CLOCK_BOOTTIME));
+	assert_null(json_object_get(found, "age_s"));
+	json_decref(found);
+	/* What was proven just now is not: whom the NAT let in, it lets in again. */
+	run_for(w->f, 2100);
+	changes = w->stun.changes;
+	json_decref(natd_scene_ask(w, "probe", "{}"));
+	assert_int_equal(w->stun.changes, changes);
+	/* One that does not work now is found out. */
+	run_for(w->f, 61000);
+	w->stun.deaf_to_changes = true;
+	json_decref(natd_scene_ask(w, "probe", "{}"));
+	assert_true(w->stun.changes > changes);
+	natd_scene_end(w);
+}
+
+/* No user can have the LAN asked all the time. */
+static void probes_of_users_have_a_pace(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, "");
+	uid_t own = k_current->uid;
+	unsigned requests;
+	json_t *found;
+
+	natd_scene_await(w, MAPPING_VERIFIED);
+	run_for(w->f, 1000);
+	k_current->uid = own + 1000; /* whose the socket of the caller is */
+	natd_scene_say(w, "status", "{}");
+	k_current->uid = own;
+	json_decref(natd_scene_hear(w));
+	requests = w->gateway.requests;
+	found = natd_scene_ask(w, "probe", "{}");
+	assert_true(w->gateway.requests > requests);
+	assert_null(json_object_get(found, "age_s"));
+	json_decref(found);
+	for (unsigned i = 0; i < 5; i++) {
+		run_for(w->f, 10000);
+		requests = w->gateway.requests;
+		found = natd_scene_ask(w, "probe", "{}");
+		assert_int_equal(w->gateway.requests, requests);
+		assert_in_range(json_integer_value(json_object_get(found, "age_s")), 10 * i + 9,
+				10 * i + 14);
+		json_decref(found);
+	}
+	run_for(w->f, 11000);
+	requests = w->gateway.requests;
+	found = natd_scene_ask(w, "probe", "{}");
+	assert_true(w->gateway.requests > requests);
+	assert_null(json_object_get(found, "age_s"));
+	json_decref(found);
+	natd_scene_end(w);
+}
+
 /* Where no protocol answers, the gateway is looked for long before the mapping is tried again. */
 static void the_next_look_is_told(void **state)
 {
@@ -963,6 +1033,8 @@ int main(void)
 		RING_TEST(calls_and_events),
 		RING_TEST(probes_wait_together),
 		RING_TEST(the_next_look_is_told),
+		RING_TEST(a_probe_looks_at_everything),
+		RING_TEST(probes_of_users_have_a_pace),
 		RING_TEST(another_user_only_looks),
 		RING_TEST(another_program_asks),
 		RING_TEST(what_is_asked_for_goes_with_its_caller),

@@ -138,7 +138,9 @@ static void test_status_without_nat(void **state)
 	assert_null(strstr(text, "the gateway says no"));
 	assert_null(strstr(text, "STATE"));
 	free(text);
+	json_object_set_new(status, "age_s", json_integer(40));
 	text = printed(nat_report_probe, status, 0);
+	assert_has(text, "  looked at    40 s ago; natd looks anew once a minute");
 	assert_has(text, "none is needed: this host's own address is what outside sees\n");
 	free(text);
 	/* Another host's is, and so is a pinhole. */
@@ -381,7 +383,8 @@ static void test_one_screen(void **state)
 		"one_nat") ", \"mappings\": [" HELD "," HELD "," HELD "," HELD "," VERIFIED "," IDLE
 			   "], \"behaviour\": {\"server\": \"s:3478\", \"external\": "
 			   "\"45.0.0.9:7\", \"nat\": \"symmetric\", \"mapping\": null, "
-			   "\"filtering\": null, \"hairpinning\": \"no\", \"why\": {\"mapping\": "
+			   "\"filtering\": null, \"hairpinning\": \"no\", \"why\": "
+			   "{\"mapping\": "
 			   "\"it did not say\"}, \"meaning\": \"That is so.\"}}");
 	unsigned lines = 0;
 	char *text;
