@@ -135,12 +135,12 @@ enum truth_provider natd_provider(const struct natd *n)
 	s = container(path->driver, struct pcp_servers, base);
 	if (s->nested)
 		return TRUTH_PROVIDER_NESTED;
+	if (path->state != PATH_THERE || s->in_use != &s->provider || n->engine.external.len == 0 ||
+	    path->gateway.external.len == 0)
+		return TRUTH_PROVIDER_SILENT;
 	/* The address may be another protocol's word, of the gateway. */
-	return path->state == PATH_THERE && s->in_use == &s->provider &&
-			       n->engine.external.len > 0 &&
-			       addr_same_host(&path->gateway.external, &n->engine.external)
-		       ? TRUTH_PROVIDER_MAPS
-		       : TRUTH_PROVIDER_SILENT;
+	return addr_same_host(&path->gateway.external, &n->engine.external) ? TRUTH_PROVIDER_MAPS
+									    : TRUTH_PROVIDER_BEHIND;
 }
 
 void natd_open_drivers(struct natd *n)

@@ -181,6 +181,24 @@ static void look_for_tunnel(struct network_watch *w, struct network *n)
 		memcpy(n->tunnel, link.name, sizeof n->tunnel);
 }
 
+/* The way to the gateway of the configuration; direct: only by a link that it is on. A link-local
+ * address does not tell its link. */
+static bool way_to_configured(struct network_watch *w, int family, bool direct,
+			      struct rtnetlink_route *out, struct rtnetlink_link *link)
+{
+	const struct addr any = {.len = 0};
+	const struct addr *to = &w->gateway;
+
+	if (to->len == 0 || to->sa.sa_family != family ||
+	    (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&to->v6.sin6_addr)) ||
+	    rtnetlink_way(&w->questions, to, &any, 0, out) < 0 ||
+	    rtnetlink_link(&w->questions, out->index, link) < 0 || !link->up)
+		return false;
+	if (w->interface && strcmp(w->interface, link->name) != 0)
+		return false;
+	return !direct || (out->gateway.len == 0 && !link->tunnel);
+}
+
 /* The gateway of the configuration, where it is of this family. */
 static void take_configured(const struct network_watch *w, int family,
 			    struct rtnetlink_route *route)
@@ -203,7 +221,9 @@ static void network_look(struct network_watch *w, struct network *n)
 	for (unsigned f = 0; f < PORTMAP_FAMILIES; f++) {
 		struct portmap_place *place = &n->places[f];
 
-		if (!choose_route(w, families[f], &route, &link))
+		if (!way_to_configured(w, families[f], true, &route, &link) &&
+		    !choose_route(w, families[f], &route, &link) &&
+		    !way_to_configured(w, families[f], false, &route, &link))
 			continue;
 		take_configured(w, families[f], &route);
 		(f == PORTMAP_IPV6 ? choose_source6 : choose_source4)(w, &route, place);

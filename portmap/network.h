@@ -14,7 +14,9 @@
  * reaches this host can be told.
  *
  * The configuration may name an interface, and then only its default routes count. It may
- * name a gateway, too: that is asked in place of the route's, on the route's interface.
+ * name a gateway, too: that is asked in place of the route's, on the link that it is on; where it
+ * is on none of this host's, on the route's interface, and without a default route on the one that
+ * leads to it.
  */
 #ifndef POSTERN_PORTMAP_NETWORK_H
 #define POSTERN_PORTMAP_NETWORK_H

@@ -147,9 +147,13 @@ void engine_give_back(struct portmap_engine *e, struct portmap_mapping *m, const
 	struct portmap_request asked;
 
 	snprintf(why, sizeof why,
-		 "the gateway offers port %u in place of %u, which is another host's or not "
-		 "allowed; "
-		 "ask for another one, or take any with external: any%s",
+		 m->want.any
+			 ? "the gateway offers port %u in place of %u, which is another host's or "
+			   "not allowed; one below 1024 is only taken where it is asked for: ask "
+			   "for "
+			   "another one%s"
+			 : "the gateway offers port %u in place of %u, which is another host's or "
+			   "not allowed; ask for another one, or take any with external: any%s",
 		 addr_port(place), m->want.external, portmap_low_port_hint(m->want.external));
 	engine_move(e, m);
 	mapping_request(m, &e->source[m->want.family], &asked);

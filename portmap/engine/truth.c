@@ -215,6 +215,11 @@ static void judge_another_nat(const struct truth_facts *f, const char *said, str
 			 "%s; a NAT behind it speaks PCP and sees the gateway in place of this "
 			 "host: probably the provider's (carrier-grade NAT)%s",
 			 said, but_passed(f));
+	else if (f->provider == TRUTH_PROVIDER_BEHIND)
+		conclude(out, TRUTH_CGNAT, advice_provider,
+			 "%s; a NAT behind it speaks PCP and maps at another address: probably the "
+			 "provider's (carrier-grade NAT)%s",
+			 said, but_passed(f));
 	else if (is_providers(&f->behind))
 		conclude(out, TRUTH_CGNAT, advice_provider,
 			 "%s; the router behind it is %s: probably a NAT of the provider's "
@@ -234,7 +239,7 @@ static void judge_another_nat(const struct truth_facts *f, const char *said, str
 /* What speaks for one: a router with such an address, or the provider's NAT itself. */
 static bool another_is_seen(const struct truth_facts *f)
 {
-	return is_ipv4(&f->behind) || is_nested(f);
+	return is_ipv4(&f->behind) || is_nested(f) || f->provider == TRUTH_PROVIDER_BEHIND;
 }
 
 static void judge_looking(const char *said, struct truth *out)
@@ -332,7 +337,8 @@ static void judge_confirmed(const struct truth_facts *f, struct truth *out)
 		snprintf(said, sizeof said, "the gateway gives %s, which is what outside sees",
 			 gateway);
 		judge_another_nat(f, said, out);
-	} else if (f->entry == TRUTH_ENTRY_FAILED && is_ipv4(&f->behind)) {
+	} else if (f->entry == TRUTH_ENTRY_FAILED &&
+		   (is_ipv4(&f->behind) || f->provider == TRUTH_PROVIDER_BEHIND)) {
 		snprintf(
 			said, sizeof said,
 			"the gateway gives %s, which is what outside sees, but what was sent there "
@@ -346,6 +352,13 @@ static void judge_confirmed(const struct truth_facts *f, struct truth *out)
 			"address from a STUN test behind another NAT; the relay works meanwhile",
 			"outside sees %s, which the gateway gives as its own, but what was sent to "
 			"a port mapped there did not come in",
+			gateway);
+	} else if (f->provider == TRUTH_PROVIDER_BEHIND) {
+		conclude(
+			out, TRUTH_PLAUSIBLE, advice_visit,
+			"outside sees %s, which the gateway gives as its own; but the provider's "
+			"NAT maps for this host at another address (PCP), so that it may be behind "
+			"the gateway",
 			gateway);
 	} else if (f->entry == TRUTH_ENTRY_ANSWERED) {
 		conclude(out, TRUTH_PLAUSIBLE, advice_visit,

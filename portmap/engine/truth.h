@@ -52,8 +52,9 @@ enum truth_entry {
 /* What the provider's NAT says, where it speaks PCP (RFC 7723). */
 enum truth_provider {
 	TRUTH_PROVIDER_SILENT,
-	TRUTH_PROVIDER_MAPS,  /* the external address is its own: it maps ports for this host */
-	TRUTH_PROVIDER_NESTED /* it sees another NAT in place of this host, and maps nothing */
+	TRUTH_PROVIDER_MAPS,   /* the external address is its own: it maps ports for this host */
+	TRUTH_PROVIDER_BEHIND, /* the same, but at another address than the gateway gives */
+	TRUTH_PROVIDER_NESTED  /* it sees another NAT in place of this host, and maps nothing */
 };
 
 /* What was heard; addresses are IPv4, len 0: nothing. */

@@ -419,6 +419,7 @@ def test_natd_what_a_natd_left_astray_is_found(lab):
     killed = Natd(host, "--map", "tcp:22:8443")
     killed.wait_mapped("tcp:22")
     killed.process.kill()
+    killed.process.wait(10)
     text = fake.mappings[("tcp", 8443)].description
     assert re.fullmatch(r"Postern ([0-9a-f]{6} )?tcp 22", text), text
     fake.mappings[("tcp", 8443)] = Mapping(INSIDE, 8443, PERMANENT, text)

@@ -374,6 +374,39 @@ static void a_named_gateway_is_asked_in_place_of_the_routes(void **state)
 	stop(f);
 }
 
+/* It is on a link of this host: there it is asked, with a default route elsewhere and with none. */
+static void a_named_gateway_needs_no_default_route(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+
+	for (int with = 0; with < 2; with++) {
+		home();
+		fake_kernel.routes[with] = (struct fake_route){
+			.index = 3, .to = "10.0.0.0", .length = 8, .preferred = "10.0.0.7"};
+		if (!with)
+			memset(&fake_kernel.routes[1], 0,
+			       sizeof(fake_kernel.routes) - sizeof(fake_kernel.routes[0]));
+		assert_true(addr_from_literal("10.0.0.9", 0, &watch.gateway));
+		look(f, NULL);
+		assert_true(watch.now.up);
+		assert_place(V4, "10.0.0.9", "10.0.0.7", 8, 3);
+		assert_string_equal(watch.now.interface, "wlan0");
+		/* Of the interface that was named. */
+		network_watch_pin(&watch, "eth0");
+		run_for(f, 20);
+		assert_int_equal(watch.now.up, with);
+		network_watch_pin(&watch, "wlan0");
+		run_for(f, 20);
+		assert_place(V4, "10.0.0.9", "10.0.0.7", 8, 3);
+		/* Without it the default route counts. */
+		watch.gateway.len = 0;
+		network_watch_pin(&watch, NULL);
+		run_for(f, 20);
+		assert_int_equal(watch.now.up, with);
+		stop(f);
+	}
+}
+
 static void an_end_of_a_pair_is_known(void **state)
 {
 	struct ring_fixture *f = ring_fixture(state);
@@ -644,6 +677,7 @@ int main(void)
 		RING_TEST(nexthop_objects_are_followed),
 		RING_TEST(a_named_interface_counts_alone),
 		RING_TEST(a_named_gateway_is_asked_in_place_of_the_routes),
+		RING_TEST(a_named_gateway_needs_no_default_route),
 		RING_TEST(an_end_of_a_pair_is_known),
 		RING_TEST(our_address_goes_with_the_gateway),
 		RING_TEST(the_first_of_several_next_hops_counts),

@@ -106,6 +106,15 @@ static void what_is_announced_among_forged_ones_is_heard_in_seconds(void **state
 	w->loss_percent = 0;
 	pcp_world_run_for(w, 4000);
 	assert_int_equal(w->restarted, 2);
+	/* And one that comes while the answer of before is under way. */
+	pcp_world_run_for(w, 600000);
+	w->delay_ms = 50;
+	announce_epoch(0);
+	pcp_world_run_for(w, 60);
+	pcp_world_reboot(w);
+	pcp_world_announce(w);
+	pcp_world_run_for(w, PCP_ANNOUNCE_MS + 200);
+	assert_int_equal(w->restarted, 3);
 	pcp_world_end(w);
 }
 

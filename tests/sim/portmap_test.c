@@ -397,6 +397,7 @@ static void a_port_that_was_not_asked_for_goes_back(void **state)
 	world_pass(w, 10 * SECONDS);
 	assert_state(w, MAPPING_CONFLICTING);
 	assert_non_null(strstr(world_first(w)->why, "444"));
+	assert_non_null(strstr(world_first(w)->why, "take any with external: any"));
 	assert_int_equal(world_entries(w, OURS), 0);
 	assert_int_equal(w->fakes[PORTMAP_NATPMP].unmaps, 1);
 	world_free(w);
@@ -431,6 +432,9 @@ static void a_low_port_goes_back_where_any_will_do(void **state)
 	world_pass(w, SECONDS);
 	assert_int_equal(w->fakes[PORTMAP_NATPMP].unmaps, 1);
 	assert_int_equal(world_entries(w, OURS), 0);
+	/* What is so already is no advice. */
+	assert_non_null(strstr(world_first(w)->why, "one below 1024 is only taken"));
+	assert_null(strstr(world_first(w)->why, "external: any"));
 	world_free(w);
 }
 

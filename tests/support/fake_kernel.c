@@ -267,15 +267,27 @@ static bool link_is_up(unsigned index)
 	return false;
 }
 
+static bool leads_to(const struct fake_route *route, const struct rtattr *to)
+{
+	struct addr prefix;
+	uint32_t asked;
+
+	if (!route->to)
+		return true;
+	assert_true(addr_from_literal(route->to, 0, &prefix));
+	memcpy(&asked, RTA_DATA(to), sizeof(asked));
+	return (ntohl(asked ^ prefix.v4.sin_addr.s_addr) & ~(UINT32_MAX >> route->length)) == 0;
+}
+
 /* Of one table: the longest prefix, then the lowest metric, then the first. */
-static const struct fake_route *look_up(uint32_t table, int family)
+static const struct fake_route *look_up(uint32_t table, int family, const struct rtattr *to)
 {
 	const struct fake_route *best = NULL;
 
 	for (size_t i = 0; i < FAKE_MAX; i++) {
 		const struct fake_route *route = &fake_kernel.routes[i];
 
-		if (!is_of(route, family) || !link_is_up(route->index) ||
+		if (!is_of(route, family) || !leads_to(route, to) || !link_is_up(route->index) ||
 		    (route->table ? route->table : RT_TABLE_MAIN) != table)
 			continue;
 		if (!best || route->length > best->length ||
@@ -311,15 +323,16 @@ static bool is_from(const struct nlmsghdr *question, const char *from)
 static int tell_way(const struct nlmsghdr *question, struct netlink_reader *r)
 {
 	int family = ((const struct rtmsg *)NLMSG_DATA(question))->rtm_family;
+	const struct rtattr *to = find_attribute(question, RTA_DST);
 	const struct fake_route *found = NULL;
 	struct fake_route way;
 
-	assert_non_null(find_attribute(question, RTA_DST));
+	assert_non_null(to);
 	for (size_t i = 0; i < 4 && !found; i++)
 		if (fake_kernel.rules[i].table && is_from(question, fake_kernel.rules[i].from))
-			found = look_up(fake_kernel.rules[i].table, family);
+			found = look_up(fake_kernel.rules[i].table, family, to);
 	if (!found)
-		found = look_up(RT_TABLE_MAIN, family);
+		found = look_up(RT_TABLE_MAIN, family, to);
 	if (!found)
 		return -ENETUNREACH;
 	if (found->type && found->type != RTN_UNICAST)

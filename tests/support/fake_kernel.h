@@ -38,6 +38,7 @@ struct fake_route {
 	uint32_t table;	       /* 0: the main one */
 	uint8_t type;	       /* 0: unicast */
 	uint8_t length;	       /* of the destination: 0 is a default route */
+	const char *to;	       /* the IPv4 destination; NULL: whichever is asked for */
 	bool nexthops;	       /* told as the first of two next hops */
 	uint32_t nexthop;      /* told as no more than a nexthop object's number; 0: not */
 };

@@ -28,7 +28,7 @@ static void long_addresses_fit(void **state)
 {
 	const struct addr shared = host("100.127.255.255"), own = host("192.168.255.254");
 
-	for (unsigned n = 0; n < 3 * 4 * 2 * 4 * 2 * 3 * 2; n++) {
+	for (unsigned n = 0; n < 3 * 4 * 2 * 4 * 2 * 4 * 2; n++) {
 		static const char *const gateways[] = {NULL, "255.255.255.254", "172.131.255.254"};
 		struct truth_facts f = {
 			.ipv4 = true,
@@ -42,14 +42,50 @@ static void long_addresses_fit(void **state)
 			.seen_count = n / 12 % 4 + 1,
 			.behind = n / 48 % 2 ? shared : host(NULL),
 			.entry = (enum truth_entry)(n % 4),
-			.provider = (enum truth_provider)(n / 192 % 3),
-			.looked = n / 576 % 2,
+			.provider = (enum truth_provider)(n / 192 % 4),
+			.looked = n / 768 % 2,
 		};
 		struct truth said;
 
 		truth_judge(&f, &said);
 		assert_true(strlen(said.sentence) < TRUTH_TEXT_BYTES - 1);
 	}
+}
+
+/* The provider's NAT maps for this host, and not where the gateway says that it is: that is no
+ * single NAT as far as anybody knows, until something comes in. */
+static void a_providers_nat_that_maps_elsewhere_counts_against_one_nat(void **state)
+{
+	struct truth_facts f = {
+		.ipv4 = true,
+		.router = host("192.168.1.1"),
+		.own = host("192.168.1.7"),
+		.speaks = true,
+		.maps = true,
+		.gateway = host("45.0.0.10"),
+		.stun_configured = true,
+		.outside = host("45.0.0.10"),
+		.seen = {host("45.0.0.10")},
+		.seen_count = 1,
+		.looked = true,
+	};
+	struct truth said;
+
+	truth_judge(&f, &said);
+	assert_int_equal(said.verdict, TRUTH_ONE_NAT);
+	f.provider = TRUTH_PROVIDER_BEHIND;
+	truth_judge(&f, &said);
+	assert_int_equal(said.verdict, TRUTH_PLAUSIBLE);
+	assert_non_null(strstr(said.sentence, "at another address"));
+	f.entry = TRUTH_ENTRY_ANSWERED; /* that NAT may have let it in */
+	truth_judge(&f, &said);
+	assert_int_equal(said.verdict, TRUTH_PLAUSIBLE);
+	f.entry = TRUTH_ENTRY_FAILED;
+	truth_judge(&f, &said);
+	assert_int_equal(said.verdict, TRUTH_CGNAT);
+	f.entry = TRUTH_ENTRY_VISITED;
+	truth_judge(&f, &said);
+	assert_int_equal(said.verdict, TRUTH_ONE_NAT);
 }
 
 static void the_routers_behind_are_told(void **state)
@@ -115,6 +151,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(long_addresses_fit),
+		cmocka_unit_test(a_providers_nat_that_maps_elsewhere_counts_against_one_nat),
 		cmocka_unit_test(the_routers_behind_are_told),
 		cmocka_unit_test(ranges_end_where_they_should),
 	};
