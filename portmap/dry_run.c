@@ -74,6 +74,10 @@ static bool tell_want(const struct natd *n, const struct portmap_want *w, FILE *
 
 	mapping_name(&like, name);
 	fprintf(to, "%s: ", name);
+	if (w->family == PORTMAP_IPV4 && w->host.len == 0 && n->truth.verdict == TRUTH_NO_NAT) {
+		fprintf(to, "needs no mapping: this host's own address is what outside sees\n");
+		return true;
+	}
 	if (n->engine.source[w->family].len == 0) {
 		fprintf(to, "there is nobody to ask: this network has no %s gateway\n",
 			w->family == PORTMAP_IPV6 ? "IPv6" : "IPv4");
@@ -119,7 +123,8 @@ static void tell_all(struct dry_run *d)
 			gateway, gateway6);
 	else
 		fprintf(d->to, "network: there is none with a gateway\n");
-	fprintf(d->to, "outside: %s\n", n->truth.sentence);
+	fprintf(d->to, "outside: %s%s%s\n", n->truth.sentence,
+		n->truth.advice[0] ? "; advice: " : "", n->truth.advice);
 	for (size_t i = 0; i < n->configured_count; i++)
 		d->complete &= tell_want(n, &n->configured[i], d->to);
 	if (n->configured_count == 0)

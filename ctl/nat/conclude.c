@@ -106,7 +106,8 @@ static bool walled_off(const json_t *probe)
  * TCP: to a port that sent before such a NAT may let in datagrams by itself. */
 static bool is_proven(const json_t *probe)
 {
-	bool doubted = is(json_object_get(probe, "external"), "verdict", "plausible");
+	const json_t *external = json_object_get(probe, "external");
+	bool doubted = is(external, "verdict", "plausible") && json_object_get(external, "stun");
 
 	return any_verified(json_object_get(probe, "mappings"), "ipv4", doubted ? "tcp" : NULL);
 }

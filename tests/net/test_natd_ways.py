@@ -127,6 +127,8 @@ def test_natd_way_by_a_link(lab):
     assert "1 mapping for IPv4 is not needed" in page and "unsupported" not in page, page
     found = told(host, "probe", *STUN)
     assert found["reachable"] and found["behaviour"]["nat"] == "open", found
+    said = host.run([f"{lab.build}/postern-natd", "--dry-run", "--map", "tcp:443", *STUN], timeout=40).stdout
+    assert "tcp 443: needs no mapping" in said, said
     # A firewall of its own lets in answers only.
     host.nft("table inet wall {\n chain input {\n type filter hook input priority 0;\n"
              ' iifname "eth0" ct state new drop\n }\n}\n')

@@ -180,6 +180,62 @@ static void a_probe_looks_at_everything(void **state)
 	natd_scene_end(w);
 }
 
+/* What was found behind the gateway counts until the new is there; before anything was, nothing is
+ * called one NAT. */
+static void what_is_behind_counts_while_it_is_looked_at(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_TCP, "");
+	struct outside *o = w->natd.outside;
+
+	await_that(w, o->looking);
+	await_that(w, w->natd.engine.external.len > 0);
+	assert_true(o->looking);
+	assert_int_equal(w->natd.truth.verdict, TRUTH_PLAUSIBLE);
+	assert_non_null(strstr(w->natd.truth.sentence, "is being looked for"));
+	await_that(w, !outside_is_busy(o));
+	assert_int_equal(w->natd.truth.verdict, TRUTH_ONE_NAT);
+	assert_true(addr_from_literal("100.64.7.1", 0, &o->behind));
+	natd_judge(&w->natd);
+	assert_int_equal(w->natd.truth.verdict, TRUTH_PLAUSIBLE);
+	o->looked_for.v4.sin_addr.s_addr ^= htonl(1); /* what outside sees is another address */
+	outside_ask(o);
+	await_that(w, o->looking);
+	run_for(w->f, 300);
+	assert_true(o->looking);
+	assert_int_equal(w->natd.truth.verdict, TRUTH_PLAUSIBLE);
+	assert_non_null(strstr(w->natd.truth.sentence, "100.64.7.1"));
+	await_that(w, !outside_is_busy(o));
+	assert_int_equal(w->natd.truth.verdict, TRUTH_ONE_NAT);
+	natd_scene_end(w);
+}
+
+/* The line is down: that something came in counts if it did so since. */
+static void a_proof_from_before_the_silence(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, "");
+	struct outside *o = w->natd.outside;
+	struct portmap_mapping *m;
+
+	natd_scene_await(w, MAPPING_VERIFIED);
+	await_that(w, !outside_is_busy(o));
+	m = natd_scene_first(w);
+	m->want.transport = PORTMAP_TCP; /* as if by a visitor */
+	m->no_external = true;
+	w->natd.engine.external.len = 0;
+	o->address.len = 0;
+	o->seen_count = 0;
+	o->silent = true;
+	o->silent_ms = m->proven_ms + 1;
+	natd_judge(&w->natd);
+	assert_int_equal(w->natd.truth.verdict, TRUTH_OFFLINE);
+	o->silent_ms = m->proven_ms - 1;
+	natd_judge(&w->natd);
+	assert_int_equal(w->natd.truth.verdict, TRUTH_DOUBLE_NAT);
+	assert_true(w->natd.truth.passed);
+	m->want.transport = PORTMAP_UDP;
+	natd_scene_end(w);
+}
+
 /* No user can have the LAN asked all the time. */
 static void probes_of_users_have_a_pace(void **state)
 {
@@ -1034,6 +1090,8 @@ int main(void)
 		RING_TEST(probes_wait_together),
 		RING_TEST(the_next_look_is_told),
 		RING_TEST(a_probe_looks_at_everything),
+		RING_TEST(a_proof_from_before_the_silence),
+		RING_TEST(what_is_behind_counts_while_it_is_looked_at),
 		RING_TEST(probes_of_users_have_a_pace),
 		RING_TEST(another_user_only_looks),
 		RING_TEST(another_program_asks),
