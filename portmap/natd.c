@@ -19,7 +19,9 @@
 #include "portmap/verify.h"
 #include "upnp/driver/worker.h"
 
-#define PROGRESS_MS 5u
+#define PROGRESS_MS   5u
+#define VERDICTS_MS   3600000u
+#define VERDICTS_MOST 10u /* in that time, in the log */
 
 static const bool nothing[PORTMAP_FAMILIES]; /* of families to keep */
 
@@ -115,6 +117,7 @@ static void natd_enter(struct natd *n)
 
 	n->network = n->watch.now;
 	n->told_contained = false;
+	n->verdicts = 0;
 	tell_network(n);
 	n->stage = NATD_AWAY;
 	if (!n->network.up) {
@@ -361,11 +364,29 @@ static bool is_contained(void)
 	return access("/.dockerenv", F_OK) == 0 || access("/run/.containerenv", F_OK) == 0;
 }
 
+/* At a gateway that comes and goes the verdict does, too; what is so then is told an hour later. */
+static bool tells_verdict(struct natd *n)
+{
+	uint64_t now_ms = clock_ms(CLOCK_BOOTTIME);
+
+	if (n->verdicts == 0 || now_ms >= n->verdicts_ms + VERDICTS_MS) {
+		n->verdicts_ms = now_ms;
+		n->verdicts = 0;
+	}
+	if (n->verdicts >= VERDICTS_MOST)
+		return false;
+	if (++n->verdicts == VERDICTS_MOST)
+		log_notice("portmap", "the verdict changes often: after the next line none is told "
+				      "for an hour at most; 'postern nat status' has it");
+	return true;
+}
+
 /* Once nothing is looked at any more, so that the log has one sentence, and a true one. */
 static void log_verdict(struct natd *n)
 {
 	if (outside_is_busy(n->outside) ||
-	    (n->truth.verdict == n->logged && n->truth.passed == n->logged_passed))
+	    (n->truth.verdict == n->logged && n->truth.passed == n->logged_passed) ||
+	    !tells_verdict(n))
 		return;
 	n->logged = n->truth.verdict;
 	n->logged_passed = n->truth.passed;

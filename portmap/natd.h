@@ -85,6 +85,8 @@ struct natd {
 	struct truth truth;
 	enum truth_verdict logged; /* what the log has last said of it */
 	bool logged_passed;
+	uint64_t verdicts_ms; /* since then so many were logged */
+	unsigned verdicts;
 	bool told_contained;
 	struct outside *outside;
 	struct verify *verify;

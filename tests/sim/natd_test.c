@@ -1016,6 +1016,37 @@ static void what_stun_servers_see_is_judged(void **state)
 	natd_scene_end(w);
 }
 
+/* As at a gateway that comes and goes: what is judged is told at once, and the log has some of it;
+ * once it rests, the log has what is so. */
+static void verdicts_that_come_and_go_do_not_fill_the_log(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, "");
+	struct outside *o = w->natd.outside;
+	struct addr seen[2];
+	unsigned logged = 0;
+
+	natd_scene_await(w, MAPPING_VERIFIED);
+	await_that(w, w->natd.truth.verdict == TRUTH_ONE_NAT && !outside_is_busy(o));
+	seen[0] = o->address;
+	assert_true(addr_from_literal("45.0.0.99", 0, &seen[1]));
+	for (unsigned i = 1; i <= 101; i++) {
+		enum truth_verdict before = w->natd.logged;
+
+		o->address = o->seen[0] = seen[i % 2];
+		natd_judge(&w->natd);
+		assert_int_equal(w->natd.truth.verdict, i % 2 ? TRUTH_DOUBLE_NAT : TRUTH_ONE_NAT);
+		logged += w->natd.logged != before;
+	}
+	assert_in_range(logged, 6, 10);
+	o->address = o->seen[0] = seen[w->natd.logged == TRUTH_ONE_NAT];
+	natd_judge(&w->natd);
+	assert_int_not_equal(w->natd.logged, w->natd.truth.verdict);
+	w->natd.verdicts_ms -= 3600000;
+	natd_judge(&w->natd);
+	assert_int_equal(w->natd.logged, w->natd.truth.verdict);
+	natd_scene_end(w);
+}
+
 /* How long STUN servers are left alone, once they have answered. */
 static uint64_t stun_rests(void **state, const char *more, bool no_pcp)
 {
@@ -1116,6 +1147,7 @@ int main(void)
 		RING_TEST(the_file_may_name_the_gateway),
 		RING_TEST(in_a_container_it_is_said_where_to_run),
 		RING_TEST(what_stun_servers_see_is_judged),
+		RING_TEST(verdicts_that_come_and_go_do_not_fill_the_log),
 		RING_TEST(without_another_teller_stun_is_asked_often),
 		RING_TEST(servers_that_disagree_are_told),
 	};

@@ -6,67 +6,15 @@
  * links: portmap/engine/engine.c portmap/engine/paths.c portmap/engine/wants.c
  * links: portmap/engine/mapping.c portmap/gateway/driver.c tests/support/portmap_world.c
  * links: portmap/engine/proof.c portmap/engine/taking_back.c portmap/engine/address.c portmap/engine/truth.c core/addr.c
- * links: core/log.c
+ * links: core/log.c tests/support/log_capture.c
  */
 #include "tests/support/portmap_world.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "core/log.h"
-
-/* ---- the log ---- */
-
-static FILE *captured;
-static int real_stderr;
-
-static void log_begin(void)
-{
-	captured = tmpfile();
-	assert_non_null(captured);
-	log_open("test", LOG_LEVEL_NOTICE);
-	real_stderr = dup(STDERR_FILENO);
-	dup2(fileno(captured), STDERR_FILENO);
-}
-
-/* The lines, to be freed. */
-static char *log_end(void)
-{
-	long size;
-	char *text;
-
-	dup2(real_stderr, STDERR_FILENO);
-	close(real_stderr);
-	assert_int_equal(fseek(captured, 0, SEEK_END), 0);
-	size = ftell(captured);
-	rewind(captured);
-	text = calloc(1, (size_t)size + 1);
-	assert_non_null(text);
-	assert_int_equal(fread(text, 1, (size_t)size, captured), size);
-	fclose(captured);
-	return text;
-}
-
-static unsigned count(const char *text, const char *words)
-{
-	unsigned n = 0;
-
-	for (const char *at = text; (at = strstr(at, words)); at += strlen(words))
-		n++;
-	return n;
-}
-
-/* In all lines of what was logged, which are freed. */
-static void assert_logged(char *text, const char *words, unsigned times)
-{
-	unsigned n = count(text, words);
-
-	if (n != times)
-		fail_msg("\"%s\" is %u times in the log, not %u:\n%s", words, n, times, text);
-	free(text);
-}
+#include "tests/support/log_capture.h"
 
 static void assert_why(struct world *w, const char *words)
 {
@@ -186,10 +134,10 @@ static void what_needs_no_pinhole_is_no_fault(void **state)
 		k->lacks = k->refuses = PORTMAP_UNNEEDED;
 		k->lacks_why = k->refuses_why =
 			"the gateway's IPv6 firewall is off: no pinhole is needed (702)";
-		log_begin();
+		log_capture_begin();
 		world_enter(w);
 		world_pass(w, 3600 * SECONDS);
-		assert_logged(log_end(), "warning", 0);
+		log_capture_assert(log_capture_end(), "warning", 0);
 		assert_state(w, MAPPING_UNSUPPORTED);
 		assert_string_equal(world_first(w)->why, k->lacks_why);
 		assert_true(world_first(w)->unneeded);
@@ -213,7 +161,7 @@ static struct world *silent_home(const char *own, const char *host)
 	if (host)
 		one.host = world_address(host);
 	assert_int_equal(portmap_engine_want(&w->engine, &one, 1), 0);
-	log_begin();
+	log_capture_begin();
 	world_enter(w);
 	world_pass(w, 60 * SECONDS);
 	assert_state(w, MAPPING_UNSUPPORTED);
@@ -224,18 +172,18 @@ static void a_public_address_needs_no_mapping(void **state)
 {
 	struct world *w = silent_home("45.0.0.20:1", NULL);
 
-	assert_logged(log_end(), "warning", 0);
+	log_capture_assert(log_capture_end(), "warning", 0);
 	assert_why(w, "own address is a public one");
 	assert_true(world_first(w)->unneeded);
 	world_free(w);
 	/* Not ours, but another host's. */
 	w = silent_home("45.0.0.20:1", "192.168.1.5:0");
-	assert_logged(log_end(), "warning", 1);
+	log_capture_assert(log_capture_end(), "warning", 1);
 	assert_why(w, "speaks none of PCP, NAT-PMP, UPnP");
 	assert_false(world_first(w)->unneeded);
 	world_free(w);
 	w = silent_home("100.64.0.20:1", NULL);
-	assert_logged(log_end(), "warning", 1);
+	log_capture_assert(log_capture_end(), "warning", 1);
 	assert_why(w, "forward the port by hand");
 	world_free(w);
 }
@@ -253,17 +201,18 @@ static void reasons_that_alternate_are_told_once_each(void **state)
 	k->there = true;
 	k->refuses = PORTMAP_TRANSIENT; /* what is tried again most often, and changes no state */
 	assert_int_equal(portmap_engine_want(&w->engine, wants, 2), 0);
-	log_begin();
+	log_capture_begin();
 	world_enter(w);
 	for (unsigned i = 0; i < 3 * 3600; i++) {
 		k->refuses_why = w->now_ms / 7000 % 2 ? "the line is down" : "the table is locked";
 		world_pass(w, SECONDS);
 	}
-	log = log_end();
+	log = log_capture_end();
 	assert_true(k->maps > 300);
-	assert_int_equal(count(log, "UPnP: transient: the line is down"), 1);
-	assert_int_equal(count(log, "still requested: "), 2 * 2); /* one for each mapping */
-	assert_logged(log, "UPnP: transient: the table is locked", 1);
+	assert_int_equal(log_capture_count(log, "UPnP: transient: the line is down"), 1);
+	assert_int_equal(log_capture_count(log, "still requested: "),
+			 2 * 2); /* one for each mapping */
+	log_capture_assert(log, "UPnP: transient: the table is locked", 1);
 	/* Once it was granted, the same reason is news. */
 	k->refuses_why = "the line is down";
 	world_pass(w, 61 * SECONDS);
@@ -271,10 +220,10 @@ static void reasons_that_alternate_are_told_once_each(void **state)
 	world_pass(w, 90 * SECONDS);
 	assert_state(w, MAPPING_MAPPED);
 	k->refuses = PORTMAP_TRANSIENT;
-	log_begin();
+	log_capture_begin();
 	portmap_engine_renew(&w->engine);
 	world_pass(w, 600 * SECONDS);
-	assert_logged(log_end(), "UPnP: transient: the line is down", 1);
+	log_capture_assert(log_capture_end(), "UPnP: transient: the line is down", 1);
 	world_free(w);
 }
 
@@ -291,10 +240,10 @@ static void many_reasons_are_told_once_each(void **state)
 	}
 	w->fakes[PORTMAP_UPNP].there = w->fakes[PORTMAP_UPNP].names_port = true;
 	assert_int_equal(portmap_engine_want(&w->engine, wants, n), 0);
-	log_begin();
+	log_capture_begin();
 	world_enter(w);
 	world_pass(w, 6 * 3600 * SECONDS);
-	assert_logged(log_end(), "UPnP: conflict: ", (unsigned)n);
+	log_capture_assert(log_capture_end(), "UPnP: conflict: ", (unsigned)n);
 	assert_true(w->fakes[PORTMAP_UPNP].maps > 10 * n);
 	world_free(w);
 }
@@ -307,20 +256,20 @@ static void what_comes_and_goes_is_told_once(void **state)
 	char *log;
 
 	k->goes_deaf = true;
-	log_begin();
+	log_capture_begin();
 	world_pass(w, 6 * 3600 * SECONDS);
-	log = log_end();
-	assert_in_range(count(log, "\n"), 1, 5);
-	assert_logged(log, "portmap: NAT-PMP is no longer there", 1);
+	log = log_capture_end();
+	assert_in_range(log_capture_count(log, "\n"), 1, 5);
+	log_capture_assert(log, "portmap: NAT-PMP is no longer there", 1);
 	assert_in_range(k->maps, 6 * 40, 6 * 62); /* about once a minute */
 	k->goes_deaf = false;
 	world_pass(w, 75 * SECONDS);
 	assert_state(w, MAPPING_MAPPED);
 	k->goes_deaf = true; /* it was there, so it is news again, and soon probed */
-	log_begin();
+	log_capture_begin();
 	portmap_engine_renew(&w->engine);
 	world_pass(w, 14 * SECONDS);
-	assert_logged(log_end(), "portmap: NAT-PMP is no longer there", 1);
+	log_capture_assert(log_capture_end(), "portmap: NAT-PMP is no longer there", 1);
 	k->goes_deaf = false;
 	world_pass(w, 30 * SECONDS);
 	assert_state(w, MAPPING_MAPPED);
@@ -339,13 +288,13 @@ static void what_is_not_deleted_is_named_with_its_end(void **state)
 		k->keeps_all = true;
 		k->permanent_only = permanent;
 		world_pass(w, 5 * SECONDS);
-		log_begin();
+		log_capture_begin();
 		assert_int_equal(portmap_engine_want(&w->engine, NULL, 0), 0);
 		world_pass(w, 5 * SECONDS);
-		log = log_end();
-		assert_int_equal(count(log, "tcp 443: UPnP did not delete it"), 1);
-		assert_int_equal(count(log, "ends with its lease, in 71"), !permanent);
-		assert_logged(log, "stays until it is deleted there by hand", permanent);
+		log = log_capture_end();
+		assert_int_equal(log_capture_count(log, "tcp 443: UPnP did not delete it"), 1);
+		assert_int_equal(log_capture_count(log, "ends with its lease, in 71"), !permanent);
+		log_capture_assert(log, "stays until it is deleted there by hand", permanent);
 		world_free(w);
 	}
 }
