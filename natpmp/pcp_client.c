@@ -205,14 +205,9 @@ void pcp_client_elsewhere(struct pcp_client *c, const struct addr *from)
 
 static void tell_elsewhere(struct pcp_client *c, uint64_t now_ms)
 {
-	char from[ADDR_TEXT_BYTES], asked[ADDR_TEXT_BYTES], why[PORTMAP_TEXT_BYTES];
+	char why[PORTMAP_TEXT_BYTES];
 
-	addr_format_host(&c->elsewhere, from);
-	addr_format_host(&c->gateway, asked);
-	snprintf(why, sizeof(why),
-		 "answers come from %.42s, not from %.42s, which was asked; a pair (VRRP, CARP) "
-		 "must answer from its shared address",
-		 from, asked);
+	portmap_elsewhere(&c->elsewhere, &c->gateway, why);
 	pcp_gateway_down(c, PORTMAP_MALFORMED, why, now_ms);
 }
 

@@ -7,6 +7,8 @@
 #include <unistd.h>
 #include <openssl/rand.h>
 
+#define PER_TURN     16u /* datagrams before others get their turn */
+#define ANSWER_LEAST 8u
 #define GATEWAY_PORT 5351u /* RFC 6886 section 3, RFC 6887 section 19.1 */
 
 struct addr gateway_address(const struct gateway_options *options)
@@ -44,9 +46,45 @@ int gateway_socket_open(const struct gateway_options *options)
 	return socket_open(options, true);
 }
 
-int gateway_socket_open_wide(const struct gateway_options *options)
+/* #syscalls sendto */
+void gateway_wide_ask(struct gateway_wide *w, const uint8_t *bytes, size_t len)
 {
-	return socket_open(options, false);
+	struct addr to = gateway_address(w->options);
+
+	if (w->fd < 0)
+		w->fd = socket_open(w->options, false);
+	if (w->fd >= 0)
+		(void)!sendto(w->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL, &to.sa, to.len);
+}
+
+/* Of both protocols an answer has eight bytes at least, and the highest bit of the second one.
+ *
+ * #syscalls recvfrom
+ */
+bool gateway_wide_heard(struct gateway_wide *w, struct addr *from)
+{
+	struct addr asked = gateway_address(w->options);
+	uint8_t in[ANSWER_LEAST];
+
+	for (unsigned i = 0; i < PER_TURN && w->fd >= 0; i++) {
+		ssize_t n;
+
+		*from = (struct addr){.len = sizeof(from->v6)};
+		n = recvfrom(w->fd, in, sizeof(in), MSG_DONTWAIT, &from->sa, &from->len);
+		if (n < 0)
+			break;
+		if (n == (ssize_t)sizeof(in) && in[1] & 0x80 &&
+		    addr_port(from) == addr_port(&asked))
+			return true;
+	}
+	return false;
+}
+
+void gateway_wide_close(struct gateway_wide *w)
+{
+	if (w->fd >= 0)
+		ring_close_fd(w->options->ring, w->fd);
+	w->fd = -1;
 }
 
 uint64_t gateway_seed(void)

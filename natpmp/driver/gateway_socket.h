@@ -3,6 +3,8 @@
 #ifndef POSTERN_NATPMP_DRIVER_GATEWAY_SOCKET_H
 #define POSTERN_NATPMP_DRIVER_GATEWAY_SOCKET_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/addr.h"
@@ -22,8 +24,21 @@ struct gateway_options {
  * -errno.
  */
 int gateway_socket_open(const struct gateway_options *options) MUST_CHECK;
-/* The same, not connected: it hears what comes from elsewhere, too. */
-int gateway_socket_open_wide(const struct gateway_options *options) MUST_CHECK;
+/*
+ * A question to the gateway whose answers are heard from anywhere: a pair of routers that share an
+ * address (VRRP, CARP) may answer from their own ones, which is no answer to the socket above. fd
+ * is -1 at first. Best effort: what cannot be asked so is not.
+ */
+struct gateway_wide {
+	const struct gateway_options *options;
+	int fd;
+};
+
+void gateway_wide_ask(struct gateway_wide *w, const uint8_t *bytes, size_t len);
+/* The next answer that has come, from the gateway's port at an address that may be another one.
+ * False: there is no more. */
+bool gateway_wide_heard(struct gateway_wide *w, struct addr *from) MUST_CHECK;
+void gateway_wide_close(struct gateway_wide *w);
 
 /* The gateway with its port: 5351, unless the place says otherwise. */
 struct addr gateway_address(const struct gateway_options *options);

@@ -275,6 +275,7 @@ static void natpmp_driver_stop(struct portmap_driver *driver)
 	d->stopping = true;
 	ring_timer_cancel(d->options.ring, &d->again);
 	ring_timer_cancel(d->options.ring, &d->hint);
+	gateway_wide_close(&d->wide);
 	for (size_t i = 0; i <= NATPMP_ROOM; i++)
 		natpmp_task_drop(d, &d->tasks[i]);
 	pump_soon(d);
@@ -361,6 +362,7 @@ int driver_natpmp_open(struct portmap_driver **out, const struct gateway_options
 		.release = natpmp_driver_release,
 	};
 	d->options = *options;
+	d->wide = (struct gateway_wide){.options = &d->options, .fd = -1};
 	d->reprobe_ms = NATPMP_REPROBE_MS;
 	d->pump.fire = natpmp_driver_pump_due;
 	d->again.fire = natpmp_gateway_again;

@@ -25,7 +25,8 @@
  * announced something, and after a mapping when that was long ago. Silence is told after four tries
  * (3.75 s) to a probe and to what is asked of a gateway that is not known to be there, and after
  * six (15.75 s) without a word to anything otherwise; an address request goes on to nine all the
- * same, and after that the gateway is asked at intervals that grow from 8 s to 1024 s.
+ * same, and after that the gateway is asked at intervals that grow from 8 s to 1024 s. A probe that
+ * stays unanswered is also sent so that answers from other addresses are seen, and told as such.
  *
  * The external port asked for is the engine's: never 0 or below 1024 unless that says so. Internal
  * port 0 would delete everything (section 3.4) and is refused. Deliberately absent: prefer_failure

@@ -11,6 +11,7 @@
 
 #define SILENT_UNKNOWN 4u /* tries before silence is told */
 #define SILENT_KNOWN   6u /* and of a gateway that answered before */
+#define WIDE_TRY       2u /* then it is asked so that answers from elsewhere are seen, too */
 #define LOOK_TRIES     2u /* of a look that no caller waits for */
 #define REPROBE_MAX_MS 1024000u
 #define ADDRESS_AGE_MS 60000u /* after that a mapping's success is a reason to ask for it again */
@@ -28,6 +29,20 @@ void natpmp_gateway_again(struct timer *t, uint64_t now_ms)
 	natpmp_look(container(t, struct driver_natpmp, again));
 }
 
+/* Another router answered in the gateway's place; no answer of its own came. */
+static bool heard_elsewhere(struct driver_natpmp *d, char why[PORTMAP_TEXT_BYTES])
+{
+	struct addr asked = gateway_address(&d->options), from;
+
+	while (gateway_wide_heard(&d->wide, &from)) {
+		if (addr_same_host(&from, &asked))
+			continue;
+		portmap_elsewhere(&from, &asked, why);
+		return true;
+	}
+	return false;
+}
+
 static void gateway_up(struct driver_natpmp *d, const struct addr *external)
 {
 	struct portmap_heard *h = d->driver.heard;
@@ -37,6 +52,7 @@ static void gateway_up(struct driver_natpmp *d, const struct addr *external)
 
 	d->phase = NATPMP_PHASE_UP;
 	d->probing = false;
+	gateway_wide_close(&d->wide);
 	d->reprobe_ms = NATPMP_REPROBE_MS;
 	d->external = *external;
 	ring_timer_cancel(d->options.ring, &d->again);
@@ -60,6 +76,7 @@ void natpmp_gateway_down(struct driver_natpmp *d, enum portmap_failure failure, 
 		d->reprobe_ms = NATPMP_REPROBE_MS;
 	d->phase = NATPMP_PHASE_DOWN;
 	d->probing = false;
+	gateway_wide_close(&d->wide);
 	if (news && !d->stopping)
 		h->unavailable(h, PORTMAP_NATPMP, PORTMAP_IPV4, failure, why);
 	/* What the engine began when it heard of this is not of this failure. */
@@ -250,6 +267,8 @@ static bool address_unanswered(struct driver_natpmp *d, struct natpmp_task *t, u
 {
 	unsigned silent =
 		d->phase == NATPMP_PHASE_UP && !d->probing ? SILENT_KNOWN : SILENT_UNKNOWN;
+	static const uint8_t question[2] = {0, NATPMP_ADDRESS}; /* RFC 6886 section 3.2 */
+	char why[PORTMAP_TEXT_BYTES];
 
 	/* A look that no caller waits for: another time. */
 	if (d->phase == NATPMP_PHASE_DOWN && !d->probing && sent < SILENT_UNKNOWN &&
@@ -258,7 +277,11 @@ static bool address_unanswered(struct driver_natpmp *d, struct natpmp_task *t, u
 		look_later(d);
 		return false;
 	}
-	if (sent == silent && (d->probing || d->phase != NATPMP_PHASE_DOWN))
+	if (sent == WIDE_TRY && d->probing)
+		gateway_wide_ask(&d->wide, question, sizeof(question));
+	if (sent == silent && d->probing && heard_elsewhere(d, why))
+		natpmp_gateway_down(d, PORTMAP_MALFORMED, why);
+	else if (sent == silent && (d->probing || d->phase != NATPMP_PHASE_DOWN))
 		natpmp_gateway_down(
 			d, PORTMAP_SILENT,
 			"the gateway does not answer NAT-PMP (UDP port 5351); switch PCP or "

@@ -40,7 +40,8 @@ struct driver_natpmp {
 	struct natpmp_driver_transaction transactions[NATPMP_TRANSACTIONS];
 	struct natpmp_task tasks[NATPMP_ROOM + 1]; /* the first one asks for the address */
 	uint64_t numbers;
-	struct timer pump;   /* starts what waits; after stop() it ends the driver */
+	struct timer pump; /* starts what waits; after stop() it ends the driver */
+	struct gateway_wide wide;
 	struct timer again;  /* DOWN: the next look */
 	struct timer hint;   /* hinted: when it is asked */
 	uint64_t reprobe_ms; /* DOWN: the interval after the next */

@@ -12,11 +12,10 @@
 #include "core/log.h"
 #include "natpmp/pcp_client.h"
 
-#define ROOM	     256u /* mappings; the engine has fewer */
-#define PER_TURN     16u  /* datagrams before others get their turn */
-#define PAUSE_MS     1000u
-#define WIDE_PROBE   3u /* unanswered twice, it is asked so that answers from elsewhere are seen */
-#define ANSWER_LEAST 8u
+#define ROOM	   256u /* mappings; the engine has fewer */
+#define PER_TURN   16u	/* datagrams before others get their turn */
+#define PAUSE_MS   1000u
+#define WIDE_PROBE 3u /* unanswered twice, it is asked so that answers from elsewhere are seen */
 
 struct driver_pcp {
 	struct portmap_driver driver;
@@ -24,7 +23,7 @@ struct driver_pcp {
 	struct ring *ring;
 	struct gateway_options options;
 	int fd;
-	int wide; /* hears answers from other addresses; -1: closed */
+	struct gateway_wide wide;
 	struct ring_op op;
 	struct timer timer; /* the client's; after stop() it ends the driver */
 	struct timer pause; /* after an error, until the socket is listened to again */
@@ -37,46 +36,15 @@ static struct driver_pcp *pcp_driver_of(struct portmap_driver *driver)
 	return container(driver, struct driver_pcp, driver);
 }
 
-/* ---- who else answers ---- */
-
-static void close_wide(struct driver_pcp *d)
-{
-	if (d->wide >= 0)
-		ring_close_fd(d->ring, d->wide);
-	d->wide = -1;
-}
-
-/* #syscalls sendto */
-static void ask_widely(struct driver_pcp *d, const uint8_t *bytes, size_t len)
-{
-	if (d->wide < 0)
-		d->wide = gateway_socket_open_wide(&d->options);
-	if (d->wide >= 0)
-		(void)!sendto(d->wide, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL,
-			      &d->client.gateway.sa, d->client.gateway.len);
-}
-
-/* What answers from the gateway's port at another address. Looked at when time has passed.
- *
- * #syscalls recvfrom
- */
+/* What answers from the gateway's port at another address. Looked at when time has passed. */
 static void hear_widely(struct driver_pcp *d)
 {
-	uint8_t in[PCP_BYTES_MAX];
 	struct addr from;
-	ssize_t n;
 
-	for (unsigned i = 0; i < PER_TURN && d->wide >= 0; i++) {
-		from = (struct addr){.len = sizeof(from.v6)};
-		n = recvfrom(d->wide, in, sizeof(in), MSG_DONTWAIT, &from.sa, &from.len);
-		if (n < 0)
-			break;
-		if (n >= (ssize_t)ANSWER_LEAST && in[1] & 0x80 &&
-		    addr_port(&from) == addr_port(&d->client.gateway))
-			pcp_client_elsewhere(&d->client, &from);
-	}
+	for (unsigned i = 0; i < PER_TURN && gateway_wide_heard(&d->wide, &from); i++)
+		pcp_client_elsewhere(&d->client, &from);
 	if (!d->client.probing)
-		close_wide(d);
+		gateway_wide_close(&d->wide);
 }
 
 /* ---- datagrams ---- */
@@ -95,7 +63,7 @@ static void pcp_driver_send(struct pcp_client *c, const uint8_t *bytes, size_t l
 			    strerror(errno));
 	d->unsent = n < 0 ? errno : 0;
 	if (c->probing && c->phase != PCP_PHASE_UP && c->probes == WIDE_PROBE)
-		ask_widely(d, bytes, len);
+		gateway_wide_ask(&d->wide, bytes, len);
 }
 
 /* After every call of the client. */
@@ -123,7 +91,7 @@ static void pcp_driver_end(struct driver_pcp *d)
 	ring_timer_cancel(d->ring, &d->timer);
 	ring_close_fd(d->ring, d->fd);
 	d->fd = -1;
-	close_wide(d);
+	gateway_wide_close(&d->wide);
 	d->driver.stopped(&d->driver);
 }
 
@@ -263,7 +231,7 @@ int driver_pcp_open(struct portmap_driver **out, const struct gateway_options *o
 	d->client.send = pcp_driver_send;
 	d->ring = options->ring;
 	d->options = *options;
-	d->wide = -1;
+	d->wide = (struct gateway_wide){.options = &d->options, .fd = -1};
 	d->op.done = pcp_driver_readable;
 	d->timer.fire = pcp_driver_timer_fired;
 	d->pause.fire = pcp_driver_resumes;

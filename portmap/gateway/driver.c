@@ -60,3 +60,16 @@ void portmap_misdirection(const struct addr *inside, const struct addr *asked, u
 		 "by hand",
 		 outside, host);
 }
+
+void portmap_elsewhere(const struct addr *from, const struct addr *asked,
+		       char out[PORTMAP_TEXT_BYTES])
+{
+	char other[ADDR_TEXT_BYTES], gateway[ADDR_TEXT_BYTES];
+
+	addr_format_host(from, other);
+	addr_format_host(asked, gateway);
+	snprintf(out, PORTMAP_TEXT_BYTES,
+		 "answers come from %.42s, not from %.42s, which was asked; a pair (VRRP, CARP) "
+		 "must answer from its shared address",
+		 other, gateway);
+}

@@ -158,5 +158,8 @@ const char *portmap_low_port_hint(uint16_t external_port);
  */
 void portmap_misdirection(const struct addr *inside, const struct addr *asked, uint16_t outside,
 			  char out[PORTMAP_TEXT_BYTES]);
+/* "answers come from 192.0.2.2, not from 192.0.2.1, which was asked; ...": MALFORMED, told. */
+void portmap_elsewhere(const struct addr *from, const struct addr *asked,
+		       char out[PORTMAP_TEXT_BYTES]);
 
 #endif
