@@ -21,6 +21,7 @@
 #include "core/notify.h"
 #include "core/options.h"
 #include "core/program/signals.h"
+#include "core/standard.h"
 #include "gen/agent_calls.h"
 
 #define OTHER_DESCRIPTORS 64u /* links, listeners, the resolver's */
@@ -213,6 +214,7 @@ int main(int argc, char **argv)
 	struct options options;
 	int status;
 
+	standard_open();
 	tls_library_text(tls_library);
 	status = options_parse(argc, argv, &about, &options);
 

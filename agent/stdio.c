@@ -27,17 +27,25 @@
 #include "core/conf/conf.h"
 #include "core/container.h"
 #include "core/log.h"
+#include "core/options.h"
 #include "core/parse/wire.h"
 #include "core/program/signals.h"
 
 #define PUMP_BYTES 65536u
+/* Once the service has ended its direction: for how long nothing may come from standard input,
+ * which need not end by itself, until the session has. A service that only takes is not cut off by
+ * it as long as there is something to take. */
+#define QUIET_MS 2000
 
 /* One blocking direction. */
 struct pump {
 	pthread_t thread;
 	int from, to;
-	bool to_socket;	     /* at end-of-file: shut its writing down */
-	_Atomic bool broken; /* writing failed */
+	const struct pump *other;
+	bool to_socket;		 /* at end-of-file: shut its writing down */
+	_Atomic bool broken;	 /* writing failed */
+	_Atomic bool waits;	 /* for what to read */
+	_Atomic unsigned pieces; /* read so far */
 };
 
 struct stdio {
@@ -84,6 +92,26 @@ static ssize_t read_some(int fd, uint8_t *bytes, size_t room)
 	}
 }
 
+/* The service has ended its direction, and everything has been written. That ends the session, as
+ * it does for a shell that the service was: who started us may never end our input, nor does a
+ * person at a terminal know how to. What can still be read is passed on first.
+ *
+ * Both directions of the socket are shut (POLLHUP) when our input ends, or the session. */
+static void pump_end(const struct pump *p)
+{
+	const int patience = isatty(STDIN_FILENO) ? 0 : QUIET_MS;
+	struct pollfd ended = {.fd = p->from};
+	unsigned before;
+
+	close(p->to);
+	do {
+		before = p->other->pieces;
+		if (poll(&ended, 1, patience) != 0)
+			break;
+	} while (!p->other->waits || p->other->pieces != before);
+	shutdown(p->from, SHUT_WR);
+}
+
 static void *pump_run(void *arg)
 {
 	struct pump *p = arg;
@@ -91,7 +119,10 @@ static void *pump_run(void *arg)
 	ssize_t n = bytes ? 1 : -1;
 
 	while (n > 0) {
+		p->waits = true;
 		n = read_some(p->from, bytes, PUMP_BYTES);
+		p->pieces++;
+		p->waits = false;
 		if (n > 0 && !write_all(p->to, bytes, (size_t)n)) {
 			p->broken = true;
 			n = -1;
@@ -103,11 +134,7 @@ static void *pump_run(void *arg)
 	else if (p->broken)
 		shutdown(p->from, SHUT_RDWR); /* our reader is gone: the session has no purpose */
 	else
-		close(p->to);
-	/* A person at a terminal does not know to type the end-of-file that would end the other
-	 * direction. */
-	if (!p->to_socket && isatty(STDIN_FILENO))
-		shutdown(p->from, SHUT_WR);
+		pump_end(p);
 	return NULL;
 }
 
@@ -160,6 +187,8 @@ static void stdio_watch_signals(struct stdio *s)
 
 static bool start_pumps(struct stdio *s)
 {
+	s->in.other = &s->out;
+	s->out.other = &s->in;
 	s->in_started = pump_start(&s->in, STDIN_FILENO, s->pair[1], true);
 	if (s->in_started)
 		pthread_detach(s->in.thread); /* it may read for as long as the process lives */
@@ -217,7 +246,7 @@ int agent_stdio_run(const char *config_path, const char *target)
 
 	if (!wire_split_target(target, to_agent, service)) {
 		log_error("connect", "\"%s\" is not AGENT/SERVICE", target);
-		return 1;
+		return OPTIONS_STATUS_USAGE;
 	}
 	if (!agent_config_load(config_path, &config, &errors)) {
 		fputs(errors.text ? errors.text : "", stderr);
@@ -233,7 +262,8 @@ int agent_stdio_run(const char *config_path, const char *target)
 		agent_config_free(&config);
 		return 1;
 	}
-	status = may_use(&s, config_path, service) ? stdio_run(&s, to_agent, service) : 1;
+	status = may_use(&s, config_path, service) ? stdio_run(&s, to_agent, service)
+						   : OPTIONS_STATUS_USAGE;
 	agent_close(&s.agent);
 	agent_config_free(&config);
 	return status;

@@ -6,8 +6,9 @@
 /*
  * Signs in with the identity of the configuration at config_path, as a transient guest that
  * publishes nothing and takes no link's place; asks for target ("AGENT/SERVICE"); copies until both
- * directions have ended. Messages go to standard error. Returns the exit status: 0 after an orderly
- * end, 1 otherwise.
+ * directions have ended, or the service's and nothing more comes from standard input for 2 s (from
+ * a terminal: at once). Messages go to standard error. Returns the exit status: 0 after an orderly
+ * end, 1 otherwise; 2 where target or the file cannot be what was meant.
  */
 int agent_stdio_run(const char *config_path, const char *target);
 

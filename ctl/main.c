@@ -8,6 +8,7 @@
 #include "agent/stdio.h"
 #include "core/conf/conf.h"
 #include "core/engine/tls_library.h"
+#include "core/standard.h"
 #include "ctl/change/change.h"
 #include "ctl/check.h"
 #include "ctl/nat/nat.h"
@@ -25,7 +26,7 @@ static enum status command_connect(const struct arguments *a)
 			       a->words[0]);
 		return STATUS_USAGE;
 	}
-	return agent_stdio_run(a->as, a->words[0]) == 0 ? STATUS_OK : STATUS_FAILED;
+	return (enum status)agent_stdio_run(a->as, a->words[0]);
 }
 
 static const struct command last_commands[] = {
@@ -237,6 +238,7 @@ int main(int argc, char **argv)
 	struct arguments common = {.as = NULL};
 	int at = 1;
 
+	standard_open();
 	/* A reader that goes away is an error of write(2), and has a message. */
 	signal(SIGPIPE, SIG_IGN);
 	tzset();

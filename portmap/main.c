@@ -17,6 +17,7 @@
 #include "core/notify.h"
 #include "core/options.h"
 #include "core/program/signals.h"
+#include "core/standard.h"
 #include "gen/natd_calls.h"
 #include "portmap/control.h"
 #include "portmap/dry_run.h"
@@ -287,9 +288,11 @@ int main(int argc, char **argv)
 	};
 	static struct natd_program p;
 	struct conf_errors errors = {.file = NULL};
-	int status = options_parse(argc, argv, &about, &p.options);
+	int status;
 	bool ok;
 
+	standard_open();
+	status = options_parse(argc, argv, &about, &p.options);
 	if (status != OPTIONS_RUN)
 		return status;
 	if (!take_all(&p.arguments, &p.options))

@@ -25,6 +25,7 @@
 #include "core/notify.h"
 #include "core/options.h"
 #include "core/program/signals.h"
+#include "core/standard.h"
 #include "gen/relay_calls.h"
 #include "relay/config/load.h"
 #include "relay/control/control.h"
@@ -389,6 +390,7 @@ int main(int argc, char **argv)
 	struct configuring_start start;
 	int status;
 
+	standard_open();
 	tls_library_text(tls_library);
 	status = options_parse(argc, argv, &about, &options);
 

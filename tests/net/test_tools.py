@@ -88,7 +88,7 @@ def test_connect_command(lab):
         assert done.returncode and word in done.stderr, (done.returncode, done.stderr)
     boss = console(w)
     done = w.visitor.run(boss.argv("connect", "home/echo"), input=b"", check=False)
-    assert done.returncode == 1 and "boss.yaml is a console's file" in done.stderr, done
+    assert done.returncode == 2 and "boss.yaml is a console's file" in done.stderr, done
     done = w.visitor.run(boss.argv("connect", "home/postern/control"), check=False,
                          input=b'{"jsonrpc":"2.0","id":1,"method":"status"}\n')
     assert '"agent":"home"' in done.stdout, done
