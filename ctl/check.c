@@ -31,6 +31,7 @@
 #define RELAY_DAYS   14 /* of a relay's */
 #define CLOCK_WARN_S 30
 #define CLOCK_FAIL_S 600
+#define TOLD_BYTES   2560 /* a step's sentence, with all addresses of a name */
 
 static const struct option_row check_options[] = {
 	{"--json", NULL, false, "print JSON"},
@@ -56,6 +57,7 @@ struct check {
 	struct addr addresses[RESOLVE_ADDRESSES_MAX];
 	size_t address_count;
 	int fd;
+	bool local; /* why says what to do */
 	char why[CHECK_WHY_BYTES];
 };
 
@@ -72,7 +74,7 @@ tell(struct check *c, const char *step, enum check_verdict verdict, const char *
 		[VERDICT_WARN] = {"warn", SHOW_WARN},
 		[VERDICT_FAIL] = {"fail", SHOW_BAD},
 	};
-	char text[768], shown[768];
+	char text[TOLD_BYTES], shown[TOLD_BYTES];
 	va_list args;
 
 	va_start(args, format);
@@ -155,6 +157,7 @@ static void check_connected(void *owner, const struct connector_result *r)
 	c->fd = r->fd;
 	if (r->fd < 0)
 		snprintf(c->why, sizeof(c->why), "%s", r->error);
+	c->local = r->local;
 	ring_stop(c->agent.worker.ring);
 }
 
@@ -169,12 +172,12 @@ static bool check_tcp(struct check *c, const struct endpoint *to, bool through_p
 	    ring_run(c->agent.worker.ring) < 0)
 		return false;
 	if (c->fd < 0) {
-		tell(c, "tcp", VERDICT_FAIL,
-		     "%s: %s; check that it runs there, and that no firewall is between%s", text,
-		     c->why,
-		     through_proxy ? ""
-				   : "; where only an HTTP proxy leads out, name it: proxy in the "
-				     "file, or HTTPS_PROXY");
+		tell(c, "tcp", VERDICT_FAIL, "%s: %s%s%s", text, c->why,
+		     c->local ? "" : "; check that it runs there, and that no firewall is between",
+		     c->local || through_proxy
+			     ? ""
+			     : "; where only an HTTP proxy leads out, name it: proxy in the "
+			       "file, or HTTPS_PROXY");
 		return false;
 	}
 	tell(c, "tcp", VERDICT_OK, "%s answers", text);

@@ -14,6 +14,9 @@
 #include "core/log.h"
 #include "core/parse/http.h"
 
+/* Of the time for all. */
+#define DIAL_CONNECTING_PERCENT 80u
+
 enum dial_stage { DIAL_CONNECTING, DIAL_PROXY, DIAL_HANDSHAKE, DIAL_OVER };
 
 struct dial {
@@ -27,6 +30,7 @@ struct dial {
 	struct ring_op recv, send;
 	struct timer deadline;
 	int fd;
+	struct addr reached; /* the relay's address, or the proxy's */
 	struct tls *tls;
 	struct identity_peer proved; /* by the relay, once it is done */
 	uint8_t *head; /* DIAL_PROXY: our request, then the proxy's reply; HTTP_HEAD_MAX */
@@ -108,9 +112,8 @@ static void dial_deadline_fired(struct timer *t, uint64_t now_ms)
 			d->target, s);
 		break;
 	default:
-		dial_fail(d,
-			  "connection to %s: no answer within %llu s; check the address and that a "
-			  "firewall lets it pass",
+		/* The connector's own deadline is earlier. */
+		dial_fail(d, "connection to %s: no answer within %llu s",
 			  d->through_proxy ? d->proxy : d->target, s);
 	}
 }
@@ -283,6 +286,18 @@ static void dial_received(struct ring_op *op, int res)
 	}
 }
 
+/* What to do, where the error does not say it itself. */
+static const char *dial_remedy(const struct dial *d, const struct connector_result *r)
+{
+	if (r->local)
+		return "";
+	if (r->name_failed)
+		return d->through_proxy ? "; check the proxy's name and this host's DNS"
+					: "; check the relay's name and this host's DNS";
+	return d->through_proxy ? "; check that the proxy runs"
+				: "; check that the relay runs and a firewall lets it pass";
+}
+
 static void dial_connected(void *owner, const struct connector_result *r)
 {
 	struct dial *d = owner;
@@ -290,13 +305,11 @@ static void dial_connected(void *owner, const struct connector_result *r)
 
 	d->connector = NULL;
 	if (r->fd < 0) {
-		dial_fail(d, "connection to %s: %s; check %s", to, r->error,
-			  d->through_proxy ? "that the proxy runs"
-			  : r->name_failed ? "the relay's name and this host's DNS"
-					   : "that the relay runs and a firewall lets it pass");
+		dial_fail(d, "connection to %s: %s%s", to, r->error, dial_remedy(d, r));
 		return;
 	}
 	d->fd = r->fd;
+	d->reached = r->reached;
 	if (d->through_proxy)
 		proxy_begin(d);
 	else
@@ -326,7 +339,9 @@ struct dial *dial_start(struct agent_worker *w, const struct agent_setup *setup,
 		to = &setup->self.proxy.address;
 		endpoint_text(to, d->proxy);
 	}
-	d->connector = connector_start(w, to, setup->config->dial_ms, dial_connected, d);
+	/* The rest is for the proxy and TLS. */
+	d->connector = connector_start(
+		w, to, setup->config->dial_ms * DIAL_CONNECTING_PERCENT / 100, dial_connected, d);
 	if (!d->connector) {
 		free(d);
 		return NULL;

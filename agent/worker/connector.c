@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "core/container.h"
 
@@ -16,9 +17,11 @@
 #define KEEPALIVE_INTERVAL_S 10
 #define KEEPALIVE_PROBES     3
 
+/* One address. */
 struct attempt {
 	struct ring_op op;
 	struct connector *connector;
+	struct addr to;
 	int fd; /* -1: none */
 };
 
@@ -30,11 +33,12 @@ struct connector {
 	struct endpoint to;
 	struct timer deadline, next;
 	struct resolve_query *query;
-	struct addr addresses[RESOLVE_ADDRESSES_MAX];
-	struct attempt attempts[RESOLVE_ADDRESSES_MAX];
+	uint64_t timeout_ms, began_ms; /* of the whole; of what is under way */
+	struct attempt *attempts;      /* NULL until the addresses are known */
 	size_t count, tried, pending;
-	bool resolved, over;
-	char error[160];
+	bool over;
+	bool local; /* the last that failed did by this host's own lack */
+	char error[CONNECTOR_ERROR_BYTES];
 };
 
 void endpoint_text(const struct endpoint *e, char out[ENDPOINT_TEXT_BYTES])
@@ -63,6 +67,12 @@ void connector_tune(int fd)
 				 sizeof(options[i].value));
 }
 
+/* How much of the whole the name may take. */
+static uint64_t resolving_ms(const struct connector *c)
+{
+	return c->timeout_ms * CONNECTOR_RESOLVING_PERCENT / 100;
+}
+
 /* ---- the end ---- */
 
 static void connector_maybe_free(struct connector *c)
@@ -73,15 +83,15 @@ static void connector_maybe_free(struct connector *c)
 		return;
 	ring_timer_cancel(w->ring, &c->deadline);
 	ring_timer_cancel(w->ring, &c->next);
+	free(c->attempts);
 	free(c);
 	agent_worker_drop(w);
 }
 
 /* Ends everything but the winner, and frees c when nothing is in flight. */
-static void connector_finish(struct connector *c, int fd, bool name_failed)
+static void connector_finish(struct connector *c, const struct connector_result *r)
 {
 	connector_done_fn *done = c->done;
-	struct connector_result r = {fd, name_failed, fd < 0 ? c->error : NULL};
 
 	c->over = true;
 	c->done = NULL;
@@ -93,24 +103,74 @@ static void connector_finish(struct connector *c, int fd, bool name_failed)
 	for (size_t i = 0; i < c->tried; i++)
 		ring_cancel(c->worker->ring, &c->attempts[i].op);
 	if (done)
-		done(c->owner, &r);
+		done(c->owner, r);
 	connector_maybe_free(c);
+}
+
+/* c->error says why. */
+static void connector_fail(struct connector *c)
+{
+	const struct connector_result r = {
+		.fd = -1,
+		.name_failed = !c->attempts,
+		.local = c->local,
+		.error = c->error,
+	};
+
+	connector_finish(c, &r);
 }
 
 /* ---- attempts ---- */
 
+/* Whether this host has an address to reach that one from: it is asked by a UDP socket, which sends
+ * nothing and needs none of TCP's ports. */
+static bool has_source(const struct addr *to)
+{
+	int fd = socket(to->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool has = fd >= 0 && connect(fd, &to->sa, to->len) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
+/* What this host itself lacks, whoever is dialled; NULL: the error is not of that kind. */
+static const char *own_lack(int error, const struct addr *to)
+{
+	switch (error) {
+	case EMFILE:
+		return "this process has no descriptor left (Too many open files); raise "
+		       "LimitNOFILE";
+	case ENFILE:
+		return "this host has no descriptor left (Too many open files in system); raise "
+		       "fs.file-max";
+	case ENOMEM:
+	case ENOBUFS:
+		return "this host has no memory left for another socket";
+	case EADDRNOTAVAIL:
+		return has_source(to) ? "this host has no local port left towards it: those of "
+					"net.ipv4.ip_local_port_range are in use, or wait a "
+					"minute in TIME_WAIT"
+				      : "this host has no address that leads there";
+	default:
+		return NULL;
+	}
+}
+
 static void keep_error(struct connector *c, const struct addr *to, int error)
 {
-	char text[ADDR_TEXT_BYTES];
+	const char *lack = own_lack(error, to), *text = lack ? lack : strerror(error);
+	char at[ADDR_TEXT_BYTES];
 	struct addr literal;
 
+	c->local = lack != NULL;
 	/* A literal is in the caller's sentence already. */
 	if (addr_from_literal(c->to.host, c->to.port, &literal)) {
-		snprintf(c->error, sizeof(c->error), "%s", strerror(error));
+		snprintf(c->error, sizeof(c->error), "%s", text);
 		return;
 	}
-	addr_format(to, text);
-	snprintf(c->error, sizeof(c->error), "%s (at %s)", strerror(error), text);
+	addr_format(to, at);
+	snprintf(c->error, sizeof(c->error), "%s (at %s)", text, at);
 }
 
 static void keep_out_of_reach(struct connector *c, const struct addr *to)
@@ -139,9 +199,9 @@ static void attempt_over(struct attempt *t, int error)
 		connector_maybe_free(c);
 		return;
 	}
-	keep_error(c, &c->addresses[t - c->attempts], error);
+	keep_error(c, &t->to, error);
 	if (all_failed(c))
-		connector_finish(c, -1, false);
+		connector_fail(c);
 	else
 		ring_timer_set(c->worker->ring, &c->next, 0);
 }
@@ -164,16 +224,17 @@ static void attempt_polled(struct ring_op *op, int res)
 	}
 	c->pending--;
 	t->fd = -1;
-	connector_finish(c, fd, false);
+	connector_finish(c, &(struct connector_result){.fd = fd, .reached = t->to});
 }
 
 /* Returns 0 or a positive errno.
  *
  * #syscalls socket(0 is AF_INET) socket(0 is AF_INET6) connect
  */
-static int attempt_start(struct attempt *t, const struct addr *to)
+static int attempt_start(struct attempt *t)
 {
 	struct connector *c = t->connector;
+	const struct addr *to = &t->to;
 	int fd = socket(to->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int error;
 
@@ -198,28 +259,47 @@ static void connector_next_fired(struct timer *timer, uint64_t now_ms)
 	struct connector *c = container(timer, struct connector, next);
 
 	while (c->tried < c->count) {
-		const struct addr *to = &c->addresses[c->tried];
-		struct attempt *t = &c->attempts[c->tried];
+		struct attempt *t = &c->attempts[c->tried++];
 		int error;
 
-		c->tried++;
-		t->connector = c;
-		t->op.done = attempt_polled;
-		t->fd = -1;
-		if (c->may_reach && !c->may_reach(c->owner, to)) {
-			keep_out_of_reach(c, to);
+		if (c->may_reach && !c->may_reach(c->owner, &t->to)) {
+			keep_out_of_reach(c, &t->to);
 			continue;
 		}
-		error = attempt_start(t, to);
+		error = attempt_start(t);
 		if (error == 0) {
 			if (c->tried < c->count)
 				ring_timer_set(c->worker->ring, &c->next, CONNECTOR_STAGGER_MS);
 			return;
 		}
-		keep_error(c, to, error);
+		keep_error(c, &t->to, error);
 	}
 	if (all_failed(c))
-		connector_finish(c, -1, false);
+		connector_fail(c);
+}
+
+/* The name has had its time; connecting has what is left of the whole. */
+static void connector_try_all(struct connector *c, const struct addr *addresses, size_t count)
+{
+	uint64_t now_ms, took_ms;
+
+	c->attempts = calloc(count, sizeof(*c->attempts));
+	if (!c->attempts) {
+		snprintf(c->error, sizeof(c->error), "out of memory");
+		c->local = true;
+		connector_fail(c);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		c->attempts[i] = (struct attempt){
+			.connector = c, .op.done = attempt_polled, .to = addresses[i], .fd = -1};
+	c->count = count;
+	now_ms = ring_now_ms(c->worker->ring);
+	took_ms = now_ms - c->began_ms;
+	c->began_ms = now_ms;
+	ring_timer_set(c->worker->ring, &c->deadline,
+		       took_ms < c->timeout_ms ? c->timeout_ms - took_ms : 0);
+	connector_next_fired(&c->next, 0);
 }
 
 static void connector_resolved(void *owner, const struct addr *addresses, size_t count,
@@ -230,24 +310,20 @@ static void connector_resolved(void *owner, const struct addr *addresses, size_t
 	c->query = NULL;
 	if (error) {
 		snprintf(c->error, sizeof(c->error), "the name could not be resolved: %s", error);
-		connector_finish(c, -1, true);
+		connector_fail(c);
 		return;
 	}
-	c->resolved = true;
-	memcpy(c->addresses, addresses, count * sizeof(addresses[0]));
-	c->count = count;
-	connector_next_fired(&c->next, 0);
+	connector_try_all(c, addresses, count);
 }
 
 static void connector_start_fired(struct timer *t, uint64_t now_ms)
 {
 	struct connector *c = container(t, struct connector, next);
+	struct addr literal;
 
 	c->next.fire = connector_next_fired;
-	if (addr_from_literal(c->to.host, c->to.port, &c->addresses[0])) {
-		c->resolved = true;
-		c->count = 1;
-		connector_next_fired(t, now_ms);
+	if (addr_from_literal(c->to.host, c->to.port, &literal)) {
+		connector_try_all(c, &literal, 1);
 		return;
 	}
 	c->query =
@@ -255,19 +331,47 @@ static void connector_start_fired(struct timer *t, uint64_t now_ms)
 	if (c->query)
 		return;
 	snprintf(c->error, sizeof(c->error), "too many names are being resolved");
-	connector_finish(c, -1, true);
+	connector_fail(c);
+}
+
+/* Those that were tried and have not answered, behind what is in c->error. */
+static void name_the_silent(struct connector *c)
+{
+	size_t n = strlen(c->error), left;
+	char at[ADDR_TEXT_BYTES];
+	struct addr literal;
+	uint64_t tenths;
+	bool first = true;
+
+	tenths = (ring_now_ms(c->worker->ring) - c->began_ms + 50) / 100;
+	snprintf(c->error + n, sizeof(c->error) - n, "%sno answer within %g s", n ? ", " : "",
+		 (double)tenths / 10);
+	if (addr_from_literal(c->to.host, c->to.port, &literal))
+		return;
+	for (size_t i = 0; i < c->tried; i++) {
+		n = strlen(c->error);
+		left = sizeof(c->error) - n;
+		if (c->attempts[i].fd < 0 || left < ADDR_TEXT_BYTES + 8)
+			continue;
+		addr_format(&c->attempts[i].to, at);
+		snprintf(c->error + n, left, "%s%s", first ? " (at " : ", ", at);
+		first = false;
+	}
+	if (!first)
+		strcat(c->error, ")");
 }
 
 static void connector_deadline_fired(struct timer *t, uint64_t now_ms)
 {
 	struct connector *c = container(t, struct connector, deadline);
 
-	if (!c->resolved)
+	if (!c->attempts)
 		snprintf(c->error, sizeof(c->error),
 			 "the name could not be resolved: no answer from the name servers");
-	else if (c->error[0] == '\0')
-		snprintf(c->error, sizeof(c->error), "no answer in time");
-	connector_finish(c, -1, !c->resolved);
+	else
+		name_the_silent(c);
+	c->local = false;
+	connector_fail(c);
 }
 
 struct connector *connector_start(struct agent_worker *w, const struct endpoint *to,
@@ -279,12 +383,14 @@ struct connector *connector_start(struct agent_worker *w, const struct endpoint 
 		return NULL;
 	c->worker = w;
 	c->to = *to;
+	c->timeout_ms = timeout_ms;
+	c->began_ms = ring_now_ms(w->ring);
 	c->done = done;
 	c->owner = owner;
 	c->deadline.fire = connector_deadline_fired;
 	c->next.fire = connector_start_fired;
 	agent_worker_hold(w);
-	ring_timer_set(w->ring, &c->deadline, timeout_ms);
+	ring_timer_set(w->ring, &c->deadline, resolving_ms(c));
 	ring_timer_set(w->ring, &c->next, 0);
 	return c;
 }
@@ -297,5 +403,5 @@ void connector_limit(struct connector *c, bool (*may_reach)(void *owner, const s
 void connector_cancel(struct connector *c)
 {
 	c->done = NULL;
-	connector_finish(c, -1, false);
+	connector_fail(c);
 }

@@ -5,6 +5,9 @@
  * Names are resolved; addresses are tried one after the other, the next one when the one before
  * fails or has not answered within CONNECTOR_STAGGER_MS (RFC 8305 section 5). The first to connect
  * wins.
+ *
+ * Of the whole time the name has CONNECTOR_RESOLVING_PERCENT, and connecting has what is left. The
+ * error says which of the two hung, and the addresses that were silent.
  */
 #ifndef POSTERN_AGENT_WORKER_CONNECTOR_H
 #define POSTERN_AGENT_WORKER_CONNECTOR_H
@@ -12,14 +15,18 @@
 #include "agent/worker/worker.h"
 #include "core/addr.h"
 
-#define CONNECTOR_STAGGER_MS 250u
+#define CONNECTOR_STAGGER_MS	    250u
+#define CONNECTOR_RESOLVING_PERCENT 60u
+#define CONNECTOR_ERROR_BYTES	    320u
 
 struct connector;
 
 struct connector_result {
-	int fd;		   /* the caller's; -1: failed */
-	bool name_failed;  /* the name could not be resolved */
-	const char *error; /* a clause: "Connection refused" */
+	int fd;		     /* the caller's; -1: failed */
+	struct addr reached; /* fd >= 0: which of the addresses it was */
+	bool name_failed;    /* the name could not be resolved */
+	bool local;	     /* this host lacks something, and error says what to do about it */
+	const char *error;   /* a clause: "Connection refused" */
 };
 
 typedef void connector_done_fn(void *owner, const struct connector_result *r);

@@ -17,7 +17,7 @@
 #include "core/addr.h"
 #include "core/ring.h"
 
-#define RESOLVE_ADDRESSES_MAX 8u
+#define RESOLVE_ADDRESSES_MAX 32u
 #define RESOLVE_QUERIES_MAX   1024u
 #define RESOLVE_SERVICES_MAX  8u
 #define RESOLVE_FRESH_MS      30000u
