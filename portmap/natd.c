@@ -219,6 +219,7 @@ static void natd_network_changed(struct network_watch *w)
 	if (network_same(&w->now, &n->network)) {
 		/* A VPN came or went beside the gateway. */
 		memcpy(n->network.tunnel, w->now.tunnel, sizeof n->network.tunnel);
+		n->network.unanswered = w->now.unanswered;
 		if (n->stage == NATD_HERE)
 			natd_judge(n);
 		return;
@@ -404,6 +405,7 @@ void natd_judge(struct natd *n)
 		.router = place->gateway,
 		.own = place->source,
 		.contained = is_containers_own(n),
+		.unanswered = n->network.unanswered,
 		.speaks = speaks(n),
 		.gateway = n->engine.external,
 		.no_external = no_external(n),

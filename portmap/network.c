@@ -176,8 +176,11 @@ static void look_for_tunnel(struct network_watch *w, struct network *n)
 	struct rtnetlink_route route;
 	struct rtnetlink_link link;
 
-	if (place->gateway.len > 0 && way_out(w, AF_INET, &place->source, &route, &link) &&
-	    route.index != place->index && link.tunnel)
+	if (place->gateway.len == 0)
+		return;
+	if (!way_out(w, AF_INET, &place->source, &route, &link))
+		n->unanswered = true;
+	else if (route.index != place->index && link.tunnel)
 		memcpy(n->tunnel, link.name, sizeof n->tunnel);
 }
 
@@ -267,7 +270,8 @@ static void network_settled(struct timer *t, uint64_t now_ms)
 	struct network now;
 
 	network_look(w, &now);
-	if (network_same(&now, &w->now) && strcmp(now.tunnel, w->now.tunnel) == 0)
+	if (network_same(&now, &w->now) && strcmp(now.tunnel, w->now.tunnel) == 0 &&
+	    now.unanswered == w->now.unanswered)
 		return;
 	now.number = w->now.number + !network_same(&now, &w->now);
 	w->now = now;

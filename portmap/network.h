@@ -43,6 +43,7 @@ struct network {
 	 * "": it goes to the gateway. */
 	char tunnel[IF_NAMESIZE];
 	uint64_t number; /* another one for every change */
+	bool unanswered; /* and none leads out from our address there */
 };
 
 struct network_watch {

@@ -586,16 +586,13 @@ static void judge_no_ipv4(const struct truth_facts *f, struct truth *out)
 			 "be "
 			 "mapped at");
 	else if (f->pinned[0])
-		conclude(out, TRUTH_OFFLINE,
-			 "connect it, or name another interface (interface); a gateway that is "
-			 "named (gateway) needs a default route, too",
+		conclude(out, TRUTH_OFFLINE, "connect it, or name another interface (interface)",
 			 "%s, the interface that natd is told to use, has no default route, or no "
 			 "address to use it with: there is no way out",
 			 f->pinned);
 	else
 		conclude(out, TRUTH_OFFLINE,
-			 "connect it to a network, or name the interface to use (interface); a "
-			 "gateway that is named (gateway) needs a default route, too",
+			 "connect it to a network, or name the interface to use (interface)",
 			 "this host has no default route, or no address to use it with: it is not "
 			 "connected");
 }
@@ -612,6 +609,23 @@ static void judge_vpn(const struct truth_facts *f, struct truth *out)
 		 "this host's way out is the tunnel %s (a VPN): what comes in by the gateway %s is "
 		 "answered through that, and lost",
 		 f->tunnel, host_text(&f->router, router));
+}
+
+/* As with a gateway that is named, on a host without a default route. */
+static void judge_unanswered(const struct truth_facts *f, struct truth *out)
+{
+	char router[ADDR_TEXT_BYTES], own[ADDR_TEXT_BYTES], advice[TRUTH_TEXT_BYTES];
+
+	host_text(&f->router, router);
+	snprintf(advice, sizeof advice,
+		 "give this host a default route by %s, at least for what it sends from %s (ip "
+		 "rule); "
+		 "the relay works where another way leads there",
+		 router, host_text(&f->own, own));
+	conclude(out, TRUTH_OFFLINE, advice,
+		 "no route leads from this host's address %s to outside: what comes in by the "
+		 "gateway %s cannot be answered",
+		 own, router);
 }
 
 static void judge_own_seen(const struct truth_facts *f, struct truth *out)
@@ -657,6 +671,8 @@ static void judge(const struct truth_facts *f, struct truth *out)
 {
 	if (!f->ipv4) {
 		judge_no_ipv4(f, out);
+	} else if (f->unanswered && f->entry != TRUTH_ENTRY_VISITED) {
+		judge_unanswered(f, out);
 	} else if (f->tunnel[0] && f->entry != TRUTH_ENTRY_VISITED) {
 		judge_vpn(f, out);
 	} else if (is_seen(f, &f->own)) {

@@ -64,6 +64,7 @@ struct truth_facts {
 				     without a gateway */
 	struct addr own;	  /* our address there */
 	char pinned[IF_NAMESIZE]; /* the interface that natd was told to use; "": any */
+	bool unanswered;	  /* a gateway is there, and no way from our address to outside */
 	bool contained; /* this is a container's own network, and its gateway answers nothing */
 	char tunnel[IF_NAMESIZE]; /* into which our answers to outside go; "": to the gateway */
 

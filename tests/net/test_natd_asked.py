@@ -4,6 +4,7 @@ from fakes import FakeGateway
 from natd import LAN, WAN, Natd, home_behind, lan
 from netlab import wait_until
 from test_nat_command import told
+from test_natd_ways import judged
 
 ANYCAST = "192.0.0.9"  # RFC 7723
 
@@ -61,6 +62,13 @@ def test_natd_asks_the_gateway_of_its_file(lab):
     natd.wait_mapped("tcp:443")
     assert natd.call("status")["network"]["gateway"] == f"{LAN}.254"
     assert list(fake.mappings) == [("tcp", 443)] and not unasked.seen
+    # Without a default route it maps, but what comes in is answered nowhere; and with one again.
+    host.ip("route", "del", "default")
+    said = judged(natd, "offline")
+    assert "cannot be answered" in said["sentence"] and f"by {LAN}.254" in said["advice"], said
+    host.ip("route", "add", "default", "via", f"{LAN}.1")
+    wait_until("there is a way out again",
+               lambda: natd.call("status")["external"]["verdict"] != "offline")
     natd.reload("recheck: 1m\n")
     wait_until("the default route's is asked", lambda: ("tcp", 443) in unasked.mappings)
     wait_until("the other one has nothing left", lambda: not fake.mappings)

@@ -391,6 +391,8 @@ static void a_named_gateway_needs_no_default_route(void **state)
 		assert_true(watch.now.up);
 		assert_place(V4, "10.0.0.9", "10.0.0.7", 8, 3);
 		assert_string_equal(watch.now.interface, "wlan0");
+		/* Without one what comes in is answered nowhere. */
+		assert_int_equal(watch.now.unanswered, !with);
 		/* Of the interface that was named. */
 		network_watch_pin(&watch, "eth0");
 		run_for(f, 20);

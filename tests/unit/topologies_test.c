@@ -44,7 +44,7 @@ struct topology {
 	enum truth_entry entry;
 	bool mute;   /* the gateway speaks no protocol */
 	bool denies; /* a protocol says that it has no external address, whatever another tells */
-	bool ipv6, most, looking, contained;
+	bool ipv6, most, looking, contained, unanswered;
 	const char *pinned;
 	enum truth_provider provider;
 	enum keeps keeps; /* of the one mapping that is asked for */
@@ -755,8 +755,7 @@ static const struct topology topologies[] = {
 	 .verdict = TRUTH_OFFLINE,
 	 .sentence = "this host has no default route, or no address to use it with: it is not "
 		     "connected",
-	 .advice = "connect it to a network, or name the interface to use (interface); a gateway "
-		   "that is named (gateway) needs a default route, too",
+	 .advice = "connect it to a network, or name the interface to use (interface)",
 	 .outcome = NAT_NO_WAY,
 	 .means = "There is no way out, and no gateway to ask."},
 	{.what = "two NATs, and the outer one leads on",
@@ -1173,14 +1172,12 @@ static const struct topology topologies[] = {
 		   "host, or the container with --network host",
 	 .outcome = NAT_UNREACHED,
 	 .means = BY_HAND},
-	{.what = "the interface that is named has no default route, with or without a named "
-		 "gateway",
+	{.what = "the interface that is named has no default route",
 	 .pinned = "eth1",
 	 .verdict = TRUTH_OFFLINE,
 	 .sentence = "eth1, the interface that natd is told to use, has no default route, or no "
 		     "address to use it with: there is no way out",
-	 .advice = "connect it, or name another interface (interface); a gateway that is named "
-		   "(gateway) needs a default route, too",
+	 .advice = "connect it, or name another interface (interface)",
 	 .outcome = NAT_NO_WAY,
 	 .means = "There is no way out, and no gateway to ask."},
 	{.what = "a gateway that gives another public address, and no other NAT is on the way",
@@ -1289,6 +1286,44 @@ static const struct topology topologies[] = {
 	 .advice = "",
 	 .outcome = NAT_UNREACHED,
 	 .means = BY_HAND},
+	{.what = "a gateway that is named, and no default route",
+	 AT_HOME,
+	 .gateway = "45.0.0.10",
+	 .unanswered = true,
+	 .verdict = TRUTH_OFFLINE,
+	 .sentence = "no route leads from this host's address 192.168.77.2 to outside: what comes "
+		     "in by the gateway 192.168.77.1 cannot be answered",
+	 .advice = "give this host a default route by 192.168.77.1, at least for what it sends "
+		   "from 192.168.77.2 (ip rule); the relay works where another way leads there",
+	 .outcome = NAT_NO_WAY,
+	 .means = "The gateway maps ports, but there is no way to outside."},
+	{.what = "the provider's NAT maps behind a gateway that gives another address",
+	 AT_HOME,
+	 .gateway = "45.0.0.10",
+	 .seen = "45.0.0.10",
+	 .behind = "looked",
+	 .provider = TRUTH_PROVIDER_BEHIND,
+	 .verdict = TRUTH_PLAUSIBLE,
+	 .sentence = "outside sees 45.0.0.10, which the gateway gives as its own; but the "
+		     "provider's NAT maps for this host at another address (PCP), so that it may "
+		     "be behind the gateway",
+	 .advice = "try a mapped TCP port from outside: a connection that comes in proves it",
+	 .outcome = NAT_UNPROVEN,
+	 .means = NOT_PROVEN},
+	{.what = "the same, and what was sent to a mapped port did not come in",
+	 AT_HOME,
+	 .gateway = "45.0.0.10",
+	 .seen = "45.0.0.10",
+	 .behind = "looked",
+	 .provider = TRUTH_PROVIDER_BEHIND,
+	 .entry = TRUTH_ENTRY_FAILED,
+	 .verdict = TRUTH_CGNAT,
+	 .sentence = "the gateway gives 45.0.0.10, which is what outside sees, but what was sent "
+		     "there did not come in; a NAT behind it speaks PCP and maps at another "
+		     "address: probably the provider's (carrier-grade NAT)",
+	 .advice = PROVIDER,
+	 .outcome = NAT_UNREACHED,
+	 .means = TOWARDS_NAT},
 };
 
 static enum keeps keeps_of(const struct topology *t)
@@ -1330,6 +1365,7 @@ static struct truth_facts facts_of(const struct topology *t)
 				.provider = t->provider,
 				.looking = t->looking,
 				.contained = t->contained,
+				.unanswered = t->unanswered,
 				.stun_configured = t->seen != NULL,
 				.stun_silent = silent,
 				.behind = host(looked ? NULL : t->behind),
