@@ -98,6 +98,7 @@ struct portmap_mapping {
 	uint64_t renew_ms; /* HELD: when it is renewed; before that due_ms only looks whether it is
 			      there */
 	bool looking;	   /* RENEWING: it is looked at, before its time */
+	bool doubted;	   /* after a look that finds it, it is renewed at once */
 	uint64_t sent_ms;  /* ASKING, RENEWING: when it was asked */
 	unsigned renewals; /* tries since granted_ms */
 	bool unrenewed;	   /* the last try failed: due_ms is when it is made again */

@@ -768,6 +768,7 @@ static void ask_all_anew(struct portmap_engine *e, enum portmap_protocol p, enum
 			mapping_new_round(m);
 			m->rounds = 0;
 			m->due_ms = now_ms;
+			m->doubted = m->want.family == f && m->protocol == p;
 		}
 	}
 }
@@ -776,12 +777,14 @@ static void restart_now(struct portmap_engine *e, enum portmap_protocol p, enum 
 			const char *why, uint64_t now_ms)
 {
 	struct portmap_path *path = path_of(e, p, f);
+	/* Any host of the LAN can forge the announcement; but what is there can be looked at. */
+	bool looked_at = p == PORTMAP_UPNP && f == PORTMAP_IPV4;
 
 	path->restart_space_ms = space_after(path->restarted_ms, path->restart_space_ms, now_ms);
 	path->restarted_ms = now_ms;
 	path->restart_due_ms = MAPPING_NEVER;
 	count_restart(e, p, f, why, now_ms);
-	ask_all_anew(e, p, f, path->restart_space_ms > PORTMAP_RESTART_MS, now_ms);
+	ask_all_anew(e, p, f, looked_at || path->restart_space_ms > PORTMAP_RESTART_MS, now_ms);
 }
 
 static void paths_heard_restarted(struct portmap_heard *h, enum portmap_protocol p,

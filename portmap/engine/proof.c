@@ -166,8 +166,11 @@ static void proof_heard_seen(struct portmap_heard *h, enum portmap_protocol p, u
 
 	if (!m || m->protocol != p || m->step != MAPPING_RENEWING || !m->looking)
 		return;
-	if (there) {
+	if (there && !m->doubted) {
 		engine_hold(m, proof_plan_look(e, m, now_ms));
+	} else if (there) { /* a gateway that cannot be asked may have lost it all the same */
+		m->renew_ms = now_ms;
+		engine_hold(m, now_ms);
 	} else {
 		mapping_name(m, name);
 		m->renew_ms = now_ms;
@@ -179,6 +182,7 @@ static void proof_heard_seen(struct portmap_heard *h, enum portmap_protocol p, u
 			log_notice("portmap", "%s: the gateway dropped it; it is asked for again",
 				   name);
 	}
+	m->doubted = false;
 	engine_rearm(e);
 }
 

@@ -40,6 +40,36 @@ static void a_restart_that_is_told_is_healed_within_two_seconds(void **state)
 	world_free(w);
 }
 
+/* Any host of the LAN can forge what SSDP tells: it is looked at, and what is there keeps its
+ * proof. */
+static void a_restart_of_upnp_that_was_none_takes_no_proof(void **state)
+{
+	struct world *w = world_home(false, false, true);
+	struct portmap_heard *h = &w->engine.heard;
+	unsigned maps;
+
+	world_pass(w, 10 * SECONDS);
+	for (unsigned i = 0; i < 20; i++) {
+		portmap_engine_verified(&w->engine, world_first(w)->id, "it came in");
+		maps = w->fakes[PORTMAP_UPNP].maps;
+		h->restarted(h, PORTMAP_UPNP, PORTMAP_IPV4, "it went away and came back");
+		world_pass(w, 2 * SECONDS);
+		assert_state(w, MAPPING_VERIFIED);
+		if (i == 0) /* whether it was there may not be known: it is renewed, too */
+			assert_int_equal(w->fakes[PORTMAP_UPNP].maps, maps + 1);
+		world_pass(w, 59 * SECONDS);
+		assert_state(w, MAPPING_VERIFIED);
+	}
+	world_pass(w, 7200 * SECONDS);
+	portmap_engine_verified(&w->engine, world_first(w)->id, "it came in");
+	memset(w->table, 0, sizeof w->table);
+	h->restarted(h, PORTMAP_UPNP, PORTMAP_IPV4, "it has started anew");
+	world_pass(w, 2 * SECONDS);
+	assert_state(w, MAPPING_MAPPED);
+	assert_int_equal(world_entries(w, OURS), 1);
+	world_free(w);
+}
+
 static void a_restart_told_for_one_family_heals_the_other(void **state)
 {
 	struct world *w = world_new(7);
@@ -604,6 +634,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_restart_that_is_told_is_healed_within_two_seconds),
+		cmocka_unit_test(a_restart_of_upnp_that_was_none_takes_no_proof),
 		cmocka_unit_test(a_restart_told_for_one_family_heals_the_other),
 		cmocka_unit_test(a_port_that_another_host_took_meanwhile_is_its_own),
 		cmocka_unit_test(a_lease_that_is_over_is_not_called_mapped),

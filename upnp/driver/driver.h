@@ -23,8 +23,9 @@
  *
  * What the device announces (listener.h) leads to a probe: another BOOTID or LOCATION, or a byebye
  * and then an alive, mean that it restarted and forgot. Any host of the LAN can forge an
- * announcement, so all that comes of it is a probe, and the engine asking for its mappings again;
- * and the more there are, the longer they wait: UPNP_DRIVER_HINT_MS, doubling to a minute.
+ * announcement, so all that comes of it is a probe, and the engine looking at its mappings and
+ * renewing them; and the more there are, the longer they wait: UPNP_DRIVER_HINT_MS, doubling to a
+ * minute.
  *
  * A request that finds the device gone fails as SILENT, and starts a probe by itself.
  *
