@@ -26,7 +26,16 @@
 #define IDS	 32u
 #define LIMIT_MS 20000u
 
-enum manners { ANSWERS, DEAF, LOSES_FIRST, REFUSES, LIES, OTHER_VERSION, FROM_ELSEWHERE };
+enum manners {
+	ANSWERS,
+	DEAF,
+	LOSES_FIRST,
+	REFUSES,
+	LIES,
+	OTHER_VERSION,
+	FROM_ELSEWHERE,
+	ANSWERS_OTHERS,
+};
 
 /* What was heard of one id. */
 struct diary {
@@ -51,6 +60,7 @@ struct world {
 	struct ring_op op;
 	enum manners manners;
 	unsigned requests;
+	struct addr first; /* who sent the first of them */
 	uint32_t epoch_s;
 	uint8_t external[4];
 	uint16_t lifetime_s;
@@ -139,9 +149,11 @@ static void serve(struct world *w, const struct addr *to, const uint8_t *in, siz
 	static const uint8_t refusal[] = {0, 128, 0, 1, 0, 0, 0, 9};
 	static const uint8_t pcp_refusal[24] = {2, 128, 0, 1};
 
-	w->requests++;
+	if (w->requests++ == 0)
+		w->first = *to;
 	memcpy(w->last, in, len < sizeof(w->last) ? len : sizeof(w->last));
-	if (w->manners == DEAF || (w->manners == LOSES_FIRST && w->requests == 1))
+	if (w->manners == DEAF || (w->manners == ANSWERS_OTHERS && addr_equal(to, &w->first)) ||
+	    (w->manners == LOSES_FIRST && w->requests == 1))
 		return;
 	if (w->manners == OTHER_VERSION && in[0] == 2)
 		answer(w, to, refusal, sizeof(refusal));
@@ -691,6 +703,17 @@ static void answers_from_another_address_are_told(void **state)
 	}
 }
 
+/* The gateway's own answer to the question that is heard from anywhere is no other's. */
+static void an_answer_of_the_gateways_own_is_no_others(void **state)
+{
+	begin(state, driver_natpmp_open);
+	w->manners = ANSWERS_OTHERS;
+	w->driver->probe(w->driver);
+	wait_for(&w->unavailable, 1);
+	assert_int_equal(w->failure, PORTMAP_SILENT);
+	end();
+}
+
 static void no_address_is_no_external(void **state)
 {
 	begin(state, driver_natpmp_open);
@@ -744,6 +767,7 @@ int main(void)
 		RING_TEST(the_other_protocols_announcement_counts),
 		RING_TEST(a_server_that_has_only_begun_has_no_mappings),
 		RING_TEST(answers_from_another_address_are_told),
+		RING_TEST(an_answer_of_the_gateways_own_is_no_others),
 		RING_TEST(no_address_is_no_external),
 		RING_TEST(deletions_name_one_port),
 	};
