@@ -428,7 +428,7 @@ void natd_judge(struct natd *n)
 	if (n->config.interface)
 		snprintf(facts.pinned, sizeof facts.pinned, "%s", n->config.interface);
 	truth_judge(&facts, &n->truth);
-	if (facts.contained)
+	if (n->truth.contained)
 		log_container(n);
 	log_verdict(n);
 	now = n->truth.verdict;

@@ -102,6 +102,27 @@ static bool walled_off(const json_t *probe)
 	       strcmp(filtering, "endpoint-independent") != 0;
 }
 
+/* This host does not get out over IPv4, as far as is known. */
+static bool has_no_way(const json_t *of)
+{
+	const json_t *external = json_object_get(of, "external");
+
+	return is(external, "verdict", "offline") || is(external, "verdict", "blocked") ||
+	       !json_is_true(json_object_get(json_object_get(of, "network"), "up"));
+}
+
+/* The probe's own question to STUN servers was answered by none: what was so before may not be so
+ * now. */
+static bool is_doubted(const json_t *probe)
+{
+	const json_t *behaviour = json_object_get(probe, "behaviour");
+
+	return json_is_object(behaviour) &&
+	       !is(json_object_get(probe, "external"), "verdict", "ipv6_only") &&
+	       (is(behaviour, "nat", "blocked") ||
+		!json_is_string(json_object_get(behaviour, "server")));
+}
+
 /* Something came in over IPv4. Where a router behind the gateway may do NAT, that counts only over
  * TCP: to a port that sent before such a NAT may let in datagrams by itself. */
 static bool is_proven(const json_t *probe)
@@ -136,6 +157,9 @@ static const char *meaning_of_held(const json_t *probe)
 		       "in.";
 	if (is(external, "verdict", "blocked") || is(external, "verdict", "offline"))
 		return "The gateway maps ports, but there is no way to outside.";
+	if (is_doubted(probe) && !cut_off(external))
+		return "The gateway maps ports, but no STUN server has answered just now: whether "
+		       "outside reaches them still is not known.";
 	if (cut_off(external) && verified)
 		return "The gateway maps ports towards another NAT, but something from outside "
 		       "came "
@@ -225,6 +249,9 @@ static void say_of_mappings(json_t *meaning, const json_t *probe, bool held)
 	if (walled_off(probe))
 		say(meaning, "This host's own address is what outside sees, but a firewall lets in "
 			     "only answers: allow the port in it.");
+	else if (is(external, "verdict", "no_nat") && is_doubted(probe))
+		say(meaning, "This host's own address is what outside saw, but no STUN server has "
+			     "answered just now: whether outside reaches it still is not known.");
 	else if (is(external, "verdict", "no_nat"))
 		say(meaning, "This host needs no port mapping: its own address is what outside "
 			     "sees.");
@@ -247,7 +274,7 @@ static void say_of_behaviour(json_t *meaning, const json_t *behaviour, bool reac
 				       "STUN server with --stun, such as a relay.");
 		return;
 	}
-	if (!reachable) {
+	if (!reachable || is(behaviour, "nat", "blocked")) {
 		say(meaning, sentence);
 		return;
 	}
@@ -266,8 +293,7 @@ static enum nat_outcome outcome_of(const json_t *probe, bool held)
 		return NAT_UNREACHED;
 	if (is(external, "verdict", "no_nat"))
 		return NAT_REACHED;
-	if (is(external, "verdict", "offline") || is(external, "verdict", "blocked") ||
-	    !json_is_true(json_object_get(json_object_get(probe, "network"), "up")))
+	if (has_no_way(probe))
 		return NAT_NO_WAY;
 	if (cut_off(external))
 		return held && verified &&
@@ -280,30 +306,53 @@ static enum nat_outcome outcome_of(const json_t *probe, bool held)
 	return is(external, "verdict", "one_nat") || verified ? NAT_REACHED : NAT_UNPROVEN;
 }
 
+/* What pinholes say. Where nothing gets out, what came in before proves nothing of now. */
+static enum nat_outcome say_of_pinholes(json_t *meaning, const json_t *probe)
+{
+	const json_t *mappings = json_object_get(probe, "mappings");
+	bool proven = any_verified(mappings, "ipv6", NULL);
+
+	if (!any_held(mappings, "ipv6"))
+		return NAT_NO_WAY;
+	if (!proven) {
+		say(meaning, "Over IPv6 the gateway says that it lets in what it is asked to; that "
+			     "something comes in is not proven yet.");
+		return has_no_way(probe) ? NAT_NO_WAY : NAT_UNPROVEN;
+	}
+	if (has_no_way(probe) || is_doubted(probe)) {
+		say(meaning, "Over IPv6 something came in before; whether it does still is not "
+			     "known.");
+		return NAT_UNPROVEN;
+	}
+	say(meaning, "Over IPv6 the gateway lets in what it is asked to: a host that has IPv6 "
+		     "reaches this one directly.");
+	return NAT_REACHED;
+}
+
 enum nat_outcome nat_conclude(json_t *probe)
 {
 	const json_t *external = json_object_get(probe, "external");
 	const json_t *behaviour = json_object_get(probe, "behaviour");
-	const json_t *mappings = json_object_get(probe, "mappings");
-	bool held = any_held(mappings, "ipv4"), pinhole = any_held(mappings, "ipv6");
-	bool proven = any_verified(mappings, "ipv6", NULL);
+	bool held = any_held(json_object_get(probe, "mappings"), "ipv4");
 	bool direct = is(external, "verdict", "no_nat") || (!held && own_public(probe));
 	enum nat_outcome outcome = outcome_of(probe, held), six;
 	json_t *meaning = json_array();
 
+	if (outcome == NAT_REACHED && is_doubted(probe))
+		outcome = NAT_UNPROVEN;
 	say_of_mappings(meaning, probe, held);
-	if (pinhole)
-		say(meaning, proven ? "Over IPv6 the gateway lets in what it is asked to: a host "
-				      "that has IPv6 reaches this one directly."
-				    : "Over IPv6 the gateway says that it lets in what it is asked "
-				      "to; that something comes in is not proven yet.");
+	six = say_of_pinholes(meaning, probe);
 	if (json_is_true(json_object_get(json_object_get(probe, "network"), "up")) &&
 	    !is(external, "verdict", "offline") && !is(external, "verdict", "ipv6_only"))
 		say_of_behaviour(meaning, behaviour, outcome <= NAT_UNPROVEN && !direct);
-	six = proven ? NAT_REACHED : pinhole ? NAT_UNPROVEN : NAT_NO_WAY;
 	if (six < outcome)
 		outcome = six;
 	json_object_set_new(probe, "reachable", json_boolean(outcome <= NAT_UNPROVEN));
 	json_object_set_new(probe, "meaning", meaning);
 	return outcome;
+}
+
+bool nat_conclude_no_way(const json_t *of)
+{
+	return has_no_way(of) && !any_verified(json_object_get(of, "mappings"), "ipv6", NULL);
 }

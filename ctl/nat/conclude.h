@@ -23,6 +23,10 @@ enum nat_outcome {
  */
 enum nat_outcome nat_conclude(json_t *probe);
 
+/* This host does not get out, as the verdict of {network, external, mappings} says, and nothing has
+ * come in over IPv6. */
+bool nat_conclude_no_way(const json_t *of);
+
 /* Why this mapping of {network, external, ...} is not needed, or NULL: without a NAT nothing is
  * wrong where nothing maps it. A part of a sentence, not to be freed. */
 const char *nat_conclude_unneeded(const json_t *of, const json_t *mapping);

@@ -66,7 +66,9 @@ static enum status nat_run_status(const struct arguments *a)
 			show_json(stdout, result);
 		else
 			nat_report_status(&page, result);
-		status = keeps_something(result) ? STATUS_OK : STATUS_FAILED;
+		status = nat_conclude_no_way(result) ? STATUS_NO_WAY
+			 : keeps_something(result)   ? STATUS_OK
+						     : STATUS_FAILED;
 	}
 	json_decref(result);
 	connection_close(&conn);

@@ -17,7 +17,7 @@ enum status {
 	/* Of 'nat probe', which went well and tells what it found. */
 	STATUS_UNPROVEN = 3,
 	STATUS_UNREACHED = 4,
-	STATUS_NO_WAY = 5
+	STATUS_NO_WAY = 5 /* of 'nat status', too */
 };
 
 struct option_row {

@@ -148,6 +148,12 @@ static const char *stun_advice(const struct truth_facts *f)
 	return f->stun_configured ? "" : "name a STUN server (stun, --stun) to be sure";
 }
 
+/* They are being asked for the first time. */
+static const char *not_yet(const struct truth_facts *f)
+{
+	return f->stun_configured && !f->stun_silent && !f->stun_inside ? " yet" : "";
+}
+
 static const char *host_text(const struct addr *a, char out[ADDR_TEXT_BYTES])
 {
 	addr_format_host(a, out);
@@ -310,6 +316,33 @@ static void judge_not_public(const struct truth_facts *f, enum truth_range range
 	}
 }
 
+/* A public one, though it says as well that it has none, or none any more; and no STUN server has
+ * told what outside sees. */
+static void judge_taken_back(const struct truth_facts *f, struct truth *out)
+{
+	char gateway[ADDR_TEXT_BYTES];
+
+	host_text(&f->gateway, gateway);
+	if (f->stun_configured && f->stun_silent)
+		conclude(
+			out, TRUTH_OFFLINE, advice_offline,
+			"the gateway gave %s, but says now that it has no external address, and no "
+			"STUN server answers: it seems not to be connected",
+			gateway);
+	else if (f->maps)
+		conclude(out, TRUTH_UNKNOWN,
+			 f->stun_configured || f->stun_inside ? stun_advice(f) : advice_connected,
+			 "the gateway gives %s, but says as well that it has no external address: "
+			 "which of both is so is not known",
+			 gateway);
+	else
+		conclude(
+			out, TRUTH_DOUBLE_NAT, advice_connected,
+			"the gateway gave %s, but says now that it has no usable external address: "
+			"it is not connected, or another NAT is behind it",
+			gateway);
+}
+
 /* A public one, which is what outside sees. */
 static void judge_confirmed(const struct truth_facts *f, struct truth *out)
 {
@@ -393,11 +426,13 @@ static void judge_public(const struct truth_facts *f, struct truth *out)
 		snprintf(said, sizeof said, "the gateway's external address %s is a public one",
 			 gateway);
 		judge_another_nat(f, said, out);
+	} else if (f->seen_count == 0 && f->no_external && f->entry != TRUTH_ENTRY_VISITED) {
+		judge_taken_back(f, out);
 	} else if (f->seen_count == 0) {
 		conclude(out, TRUTH_PLAUSIBLE, stun_advice(f),
 			 "the gateway's external address %s is a public one; no STUN server has "
-			 "confirmed it",
-			 gateway);
+			 "confirmed it%s",
+			 gateway, not_yet(f));
 	} else if (same_host(&f->gateway, &f->outside)) {
 		judge_confirmed(f, out);
 	} else if (is_seen(f, &f->gateway)) {
@@ -476,8 +511,8 @@ static void judge_own_public(const struct truth_facts *f, struct truth *out)
 	else
 		conclude(out, TRUTH_PLAUSIBLE, stun_advice(f),
 			 "this host's own address %s is a public one; no STUN server has confirmed "
-			 "it",
-			 own);
+			 "it%s",
+			 own, not_yet(f));
 }
 
 /* A link without a gateway, such as PPPoE, a modem, or a tunnel that was named. */
@@ -686,6 +721,24 @@ static void judge(const struct truth_facts *f, struct truth *out)
 	}
 }
 
+/* Neither a router nor outside speaks against it: a container on a bridge to a LAN, or with an
+ * address of its own on the internet, is a host like others. */
+static bool may_be_contained(const struct truth_facts *f, const struct truth *out)
+{
+	return f->contained && f->ipv4 && !f->speaks && f->entry != TRUTH_ENTRY_VISITED &&
+	       f->router.len > 0 && truth_range_of(&f->own) != TRUTH_PUBLIC &&
+	       out->verdict != TRUTH_NO_NAT && out->verdict != TRUTH_VPN &&
+	       out->verdict != TRUTH_OFFLINE;
+}
+
+/* A second possibility, after the first. */
+static void add_advice(struct truth *out, const char *more)
+{
+	size_t len = strlen(out->advice);
+
+	snprintf(out->advice + len, sizeof out->advice - len, "%s%s", len > 0 ? "; " : "", more);
+}
+
 void truth_judge(const struct truth_facts *facts, struct truth *out)
 {
 	struct truth_facts heard = *facts;
@@ -693,10 +746,11 @@ void truth_judge(const struct truth_facts *facts, struct truth *out)
 
 	forget_inside(&heard);
 	judge(f, out);
-	if (f->contained && f->ipv4 && !out->passed)
-		snprintf(out->advice, sizeof out->advice,
-			 "this is a container's own network, whose gateway is the host: run natd "
-			 "on the host, or the container with --network host");
+	out->contained = may_be_contained(f, out);
+	if (out->contained)
+		add_advice(out, "perhaps this is a container's own network, whose gateway is the "
+				"host: then run natd on the host, or the container with --network "
+				"host");
 }
 
 void truth_look_behind(const struct addr *routers, size_t count, struct addr *behind, bool *looked)

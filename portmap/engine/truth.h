@@ -23,7 +23,7 @@
 #include "core/addr.h"
 
 #define TRUTH_SEEN_MAX	 4u
-#define TRUTH_TEXT_BYTES 320u
+#define TRUTH_TEXT_BYTES 384u
 
 enum truth_verdict {
 	TRUTH_UNKNOWN,	     /* not enough was heard */
@@ -65,7 +65,7 @@ struct truth_facts {
 	struct addr own;	  /* our address there */
 	char pinned[IF_NAMESIZE]; /* the interface that natd was told to use; "": any */
 	bool unanswered;	  /* a gateway is there, and no way from our address to outside */
-	bool contained; /* this is a container's own network, and its gateway answers nothing */
+	bool contained; /* this may be a container's own network: its gateway answers nothing */
 	char tunnel[IF_NAMESIZE]; /* into which our answers to outside go; "": to the gateway */
 
 	bool speaks;	     /* the gateway speaks a protocol */
@@ -92,7 +92,8 @@ struct truth {
 	enum truth_verdict verdict;
 	char sentence[TRUTH_TEXT_BYTES]; /* what that is */
 	char advice[TRUTH_TEXT_BYTES];	 /* what to do about it; empty: nothing */
-	bool passed; /* something came in from outside all the same, through each of the NATs */
+	bool passed;	/* something came in from outside all the same, through each of the NATs */
+	bool contained; /* perhaps this is a container's own network; the advice says so */
 };
 
 void truth_judge(const struct truth_facts *facts, struct truth *out);

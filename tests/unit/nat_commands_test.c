@@ -149,6 +149,10 @@ static void test_status_ends_as_its_mappings(void **state)
 	run_with(ANSWER(1, "{" NETWORK ", \"mappings\": []}"),
 		 "nat status --socket natd/sock --json", STATUS_OK, NULL);
 	assert_says(ran.out, "\"mappings\": []");
+	/* What the gateway granted leads nowhere while the line is down. */
+	run_with(ANSWER(1, "{" NETWORK ", " OFFLINE ", \"mappings\": [" HELD "]}"),
+		 "nat status --socket natd/sock", STATUS_NO_WAY, NULL);
+	assert_says(ran.out, "offline: none");
 	run_with("", "nat status --socket natd/sock", STATUS_FAILED, NULL);
 	assert_says(ran.err, "the connection ended");
 	run("nat status --socket nowhere", STATUS_FAILED);

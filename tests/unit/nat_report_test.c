@@ -270,14 +270,27 @@ static void test_conclusions(void **state)
 	static const char open[] =
 		"{\"nat\": \"open\", \"filtering\": \"endpoint-independent\","
 		" \"server\": \"s:3478\", \"why\": {}, \"meaning\": \"Nothing is in the way.\"}";
+	static const char blocked[] = "{\"nat\": \"blocked\", \"server\": \"s:3478\", \"why\": {},"
+				      " \"meaning\": \"No answer came.\"}";
+	static const char nowhere[] = "{\"server\": null, \"external\": null, \"why\": {}}";
 	static const struct conclusion all[] = {
 		{"one_nat", VERIFIED, "null", NAT_REACHED, "knows the external address and port",
 		 NULL},
 		{"one_nat", HELD, "null", NAT_REACHED, "name a STUN server with --stun", NULL},
 		/* STUN servers are silent since: no router behind the gateway speaks against it. */
 		{"plausible", VERIFIED, "null", NAT_REACHED, "Port mapping works", NULL},
-		{"one_nat", HELD, "{\"server\": null, \"external\": null, \"why\": {}}",
-		 NAT_REACHED, "no STUN server told", NULL},
+		/* Its own question has just failed: what was so before may not be so now. */
+		{"one_nat", HELD, nowhere, NAT_UNPROVEN, "no STUN server told", NULL},
+		{"one_nat", VERIFIED, nowhere, NAT_UNPROVEN, "still is not known.", NULL},
+		{"one_nat", VERIFIED, blocked, NAT_UNPROVEN, "\n  No answer came.", NULL},
+		{"no_nat", REFUSED, blocked, NAT_UNPROVEN, "outside saw, but no STUN server",
+		 "45.0.0.9"},
+		{"cgnat", VERIFIED, blocked, NAT_UNPROVEN, "came in all the same", NULL},
+		{"one_nat", VERIFIED "," PROVEN6, blocked, NAT_UNPROVEN, "came in before", NULL},
+		{"offline", VERIFIED, blocked, NAT_NO_WAY, "there is no way to outside.", NULL},
+		{"offline", HELD "," PINHOLE, "null", NAT_NO_WAY, "is not proven yet", NULL},
+		{"offline", HELD "," PROVEN6, "null", NAT_UNPROVEN, "came in before", NULL},
+		{"ipv6_only", PROVEN6, blocked, NAT_REACHED, "reaches this one directly.", NULL},
 		{"one_nat", HELD, symmetric, NAT_REACHED,
 		 "Ports that are not mapped: the external port changes.", NULL},
 		{"cgnat", HELD, symmetric, NAT_UNREACHED, "The external port changes.", NULL},

@@ -38,7 +38,8 @@ struct topology {
 	const char *what;
 	const char *router, *own; /* router NULL: a link without a gateway; own NULL: no IPv4 */
 	const char *gateway;	  /* the external address that it gives; "none": it says so */
-	const char *seen;	  /* by STUN servers; "silent": none answers; NULL: none is asked */
+	const char *seen;	  /* by STUN servers; "silent": none answers; "asked": none has
+				     answered yet; NULL: none is asked */
 	const char *behind;	  /* a router; "looked": none on the whole way */
 	const char *tunnel;
 	enum truth_entry entry;
@@ -78,6 +79,9 @@ struct topology {
 	"see whether the gateway is connected to the provider; if so, put the outer router into "  \
 	"bridge mode, or ask the provider for a public IPv4 address; a STUN server on the "        \
 	"internet (stun, --stun) shows which it is"
+#define PERHAPS_CONTAINED                                                                          \
+	"perhaps this is a container's own network, whose gateway is the host: then run natd on "  \
+	"the host, or the container with --network host"
 #define UDP_OUT "see whether UDP gets out of this network, or name another STUN server"
 #define PAST_THE_VPN                                                                               \
 	"lead what this host sends from 192.168.77.2 past the VPN (ip rule), or name wg0 to natd " \
@@ -314,6 +318,50 @@ static const struct topology topologies[] = {
 	 .advice = "see whether the gateway is connected to the provider",
 	 .outcome = NAT_NO_WAY,
 	 .means = NO_WAY},
+	{.what = "the line went down, and the gateway says so",
+	 AT_HOME,
+	 .gateway = "45.0.0.10",
+	 .seen = "silent",
+	 .denies = true,
+	 .keeps = KEEPS_MAPPED,
+	 .verdict = TRUTH_OFFLINE,
+	 .sentence = "the gateway gave 45.0.0.10, but says now that it has no external address, "
+		     "and no STUN server answers: it seems not to be connected",
+	 .advice = "see whether the gateway is connected to the provider",
+	 .outcome = NAT_NO_WAY,
+	 .means = "The gateway maps ports, but there is no way to outside."},
+	{.what = "the line went down, and no STUN server is named",
+	 AT_HOME,
+	 .gateway = "45.0.0.10",
+	 .denies = true,
+	 .verdict = TRUTH_DOUBLE_NAT,
+	 .sentence = "the gateway gave 45.0.0.10, but says now that it has no usable external "
+		     "address: it is not connected, or another NAT is behind it",
+	 .advice = CONNECTED,
+	 .outcome = NAT_UNREACHED,
+	 .means = BY_HAND_TWICE},
+	{.what = "one protocol says that there is no address, another maps, and no STUN server is "
+		 "named",
+	 AT_HOME,
+	 .gateway = "45.0.0.10",
+	 .denies = true,
+	 .keeps = KEEPS_MAPPED,
+	 .verdict = TRUTH_UNKNOWN,
+	 .sentence = "the gateway gives 45.0.0.10, but says as well that it has no external "
+		     "address: which of both is so is not known",
+	 .advice = CONNECTED,
+	 .outcome = NAT_UNPROVEN,
+	 .means = NOT_PROVEN},
+	{.what = "one NAT, STUN servers are being asked",
+	 AT_HOME,
+	 .gateway = "45.0.0.10",
+	 .seen = "asked",
+	 .verdict = TRUTH_PLAUSIBLE,
+	 .sentence = "the gateway's external address 45.0.0.10 is a public one; no STUN server has "
+		     "confirmed it yet",
+	 .advice = "",
+	 .outcome = NAT_UNPROVEN,
+	 .means = NOT_PROVEN},
 	{.what = "the line is down, the gateway gave itself an address",
 	 AT_HOME,
 	 .gateway = "169.254.1.1",
@@ -1157,8 +1205,7 @@ static const struct topology topologies[] = {
 	 .verdict = TRUTH_UNKNOWN,
 	 .sentence =
 		 "outside sees 45.0.0.10; the gateway 10.88.0.1 does not tell its external address",
-	 .advice = "this is a container's own network, whose gateway is the host: run natd on the "
-		   "host, or the container with --network host",
+	 .advice = SWITCH_ON "; " PERHAPS_CONTAINED,
 	 .outcome = NAT_UNREACHED,
 	 .means = BY_HAND},
 	{.what = "a container's own network, no STUN server is named",
@@ -1168,10 +1215,55 @@ static const struct topology topologies[] = {
 	 .contained = true,
 	 .verdict = TRUTH_UNKNOWN,
 	 .sentence = "the gateway 10.88.0.1 does not tell its external address",
-	 .advice = "this is a container's own network, whose gateway is the host: run natd on the "
-		   "host, or the container with --network host",
+	 .advice = SWITCH_ON "; " PERHAPS_CONTAINED,
 	 .outcome = NAT_UNREACHED,
 	 .means = BY_HAND},
+	{.what = "a container with an address of its own on the internet",
+	 .router = "45.0.0.1",
+	 .own = "45.0.0.7",
+	 .seen = "45.0.0.7",
+	 .mute = true,
+	 .contained = true,
+	 .verdict = TRUTH_NO_NAT,
+	 .sentence = "outside sees 45.0.0.7, this host's own address: there is no NAT",
+	 .advice = "",
+	 .outcome = NAT_REACHED,
+	 .means = "This host needs no port mapping: its own address is what outside sees."},
+	{.what = "the same, no STUN server is named",
+	 .router = "45.0.0.1",
+	 .own = "45.0.0.7",
+	 .mute = true,
+	 .contained = true,
+	 .verdict = TRUTH_PLAUSIBLE,
+	 .sentence = "this host's own address 45.0.0.7 is a public one; no STUN server has "
+		     "confirmed it",
+	 .advice = NAME_ONE,
+	 .outcome = NAT_UNPROVEN,
+	 .means = "This host's own address is a public one: where no firewall is in the way, it "
+		  "needs no port mapping."},
+	{.what = "a container on a LAN, before the provider's router",
+	 AT_HOME,
+	 .seen = "45.0.0.10",
+	 .behind = "100.64.7.1",
+	 .mute = true,
+	 .contained = true,
+	 .verdict = TRUTH_CGNAT,
+	 .sentence = "outside sees 45.0.0.10, and the gateway does not tell its external address; "
+		     "the router behind it is 100.64.7.1: probably a NAT of the provider's "
+		     "(carrier-grade NAT)",
+	 .advice = PROVIDER "; " PERHAPS_CONTAINED,
+	 .outcome = NAT_UNREACHED,
+	 .means = NONE_COMES},
+	{.what = "a container on a LAN, and the gateway says that it has no external address",
+	 AT_HOME,
+	 .gateway = "none",
+	 .contained = true,
+	 .verdict = TRUTH_DOUBLE_NAT,
+	 .sentence = "the gateway says that it has no usable external address: it is not "
+		     "connected, or another NAT is behind it",
+	 .advice = CONNECTED,
+	 .outcome = NAT_UNREACHED,
+	 .means = BY_HAND_TWICE},
 	{.what = "the interface that is named has no default route",
 	 .pinned = "eth1",
 	 .verdict = TRUTH_OFFLINE,
@@ -1374,7 +1466,7 @@ static struct truth_facts facts_of(const struct topology *t)
 
 	snprintf(f.tunnel, sizeof f.tunnel, "%s", t->tunnel ? t->tunnel : "");
 	snprintf(f.pinned, sizeof f.pinned, "%s", t->pinned ? t->pinned : "");
-	if (t->seen && !silent)
+	if (t->seen && !silent && strcmp(t->seen, "asked") != 0)
 		read_seen(t->seen, &f);
 	if (f.seen_count == 1 || t->most)
 		f.outside = f.seen[0];
