@@ -181,12 +181,13 @@ static void answered_return(struct pcp_client *c, struct pcp_task *t, const stru
 		pcp_task_keeps(c, t, why);
 }
 
-/* NOT_AUTHORIZED: there is a mapping, but with another nonce, so ours is gone (section 15.1). */
+/* Also NOT_AUTHORIZED is a refusal: by section 15.1 another nonce has the port, which leads to us
+ * all the same; and miniupnpd loses the nonce of a pinhole when it renews it. */
 static void answered_unmap(struct pcp_client *c, struct pcp_task *t, const struct pcp_answer *a)
 {
 	if (a->result == PCP_SUCCESS && a->lifetime_s > 0)
 		return;
-	pcp_task_unmapped(c, t, a->result == PCP_SUCCESS || a->result == PCP_NOT_AUTHORIZED);
+	pcp_task_unmapped(c, t, a->result == PCP_SUCCESS);
 }
 
 /* Section 14.2. A second answer to the same request says nothing new. */

@@ -27,10 +27,13 @@ static const bool nothing[PORTMAP_FAMILIES]; /* of families to keep */
 
 /* ---- time ---- */
 
-/* How long this host has slept since it started. */
+/* How long this host has slept since it started. The clock that is ahead is read last: some time
+ * passes between the two, and they would seem to be apart by less than nothing. */
 static uint64_t slept_ms(void)
 {
-	return clock_ms(CLOCK_BOOTTIME) - clock_ms(CLOCK_MONOTONIC);
+	uint64_t awake_ms = clock_ms(CLOCK_MONOTONIC), all_ms = clock_ms(CLOCK_BOOTTIME);
+
+	return all_ms > awake_ms ? all_ms - awake_ms : 0;
 }
 
 static uint64_t natd_owner_now(struct portmap_owner *o)
@@ -76,8 +79,9 @@ static void natd_woken(struct timer *t, uint64_t ring_now_ms)
 	uint64_t asleep_ms = slept_ms();
 
 	if (asleep_ms > n->asleep_ms + NATD_SLEPT_MS) {
-		log_notice("portmap", "this host slept for %llu s: everything is renewed",
-			   (unsigned long long)(asleep_ms - n->asleep_ms) / 1000);
+		log_notice("portmap", "this host slept for %llu s: everything is %s",
+			   (unsigned long long)(asleep_ms - n->asleep_ms) / 1000,
+			   n->dry_run ? "looked at again" : "renewed");
 		portmap_engine_probe(&n->engine);
 		portmap_engine_renew(&n->engine);
 		outside_ask(n->outside);

@@ -155,6 +155,9 @@ static void remember_heard_unmapped(struct portmap_heard *h, enum portmap_protoc
 	    record_of(n, m, clock_ms(CLOCK_BOOTTIME), &one)) {
 		formers_drop(&n->remember.formers, &one);
 		n->remember.deleted += n->stopping;
+	} else if (m && m->step == MAPPING_UNMAPPING && m->protocol == p &&
+		   record_of(n, m, clock_ms(CLOCK_BOOTTIME), &one)) {
+		formers_note(&n->remember.formers, &one); /* it may end sooner than was noted */
 	}
 	n->remember.heard_unmapped(h, p, id, ok);
 }
@@ -423,16 +426,17 @@ void remember_tell_end(struct natd *n)
 			continue;
 		left++;
 		former_name(one, name);
-		snprintf(until, sizeof until, "until it is deleted there");
+		snprintf(until, sizeof until, "for good, since it has no lease");
 		if (one->until_s > 0)
 			snprintf(until, sizeof until, "for another %llu s",
 				 (unsigned long long)(one->until_s - now_s));
 		log_warning("portmap",
-			    "%s may be left at the gateway %s: %s did not confirm its end", name,
-			    until, portmap_protocol_name(one->protocol));
+			    "%s may be left at the gateway %s: %s did not confirm its end; delete "
+			    "it there by hand, if it is not to be open so long",
+			    name, until, portmap_protocol_name(one->protocol));
 	}
-	log_notice("portmap", "stopped: %llu mappings were deleted at the gateway, %zu may be left",
-		   (unsigned long long)r->deleted, left);
+	log_notice("portmap", "stopped: %llu mapping%s deleted at the gateway, %zu may be left",
+		   (unsigned long long)r->deleted, r->deleted == 1 ? " was" : "s were", left);
 }
 
 json_t *remember_report(const struct natd *n)

@@ -724,7 +724,7 @@ static void engine_heard_mapped(struct portmap_heard *h, enum portmap_protocol p
 	struct portmap_mapping *m = engine_awaiting(e, p, id);
 	uint64_t now_ms = engine_now(e);
 
-	if (!m)
+	if (engine_ending_mapped(e, p, id, lifetime_s) || !m)
 		return;
 	struct addr place = paths_place_of(e, m, external);
 	uint16_t port = addr_port(&place);
@@ -744,6 +744,8 @@ static void engine_heard_failed(struct portmap_heard *h, enum portmap_protocol p
 	struct portmap_engine *e = ENGINE_OF(h);
 	struct portmap_mapping *m = engine_awaiting(e, p, id);
 
+	if (engine_ending_failed(e, p, id))
+		return;
 	if (m)
 		answer_failed(e, m, refusal, engine_now(e));
 	engine_rearm(e);

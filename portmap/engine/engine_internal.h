@@ -58,6 +58,10 @@ void engine_let_go(struct portmap_engine *e, struct portmap_mapping *m);
 void engine_gone(struct portmap_engine *e, struct portmap_mapping *m);
 /* LEAVING, and due: its deletion is sent. False: there is nobody to ask. */
 bool engine_unmap(struct portmap_engine *e, struct portmap_mapping *m, uint64_t now_ms);
+/* An answer to map() for one that is being taken back. False: it is not. */
+bool engine_ending_mapped(struct portmap_engine *e, enum portmap_protocol p, uint32_t id,
+			  uint32_t lifetime_s);
+bool engine_ending_failed(struct portmap_engine *e, enum portmap_protocol p, uint32_t id);
 /* The answer to that; ok false: refused, or none. */
 void engine_unmapped(struct portmap_engine *e, struct portmap_mapping *m, bool ok);
 /* What its protocol holds of it stays there. */

@@ -68,6 +68,15 @@ struct mapping_astray {
 	unsigned tries;	     /* deletions that were not done */
 };
 
+/* How a pinhole is taken back that PCP does not delete; UNMAPPING. In brackets: the answers. */
+enum mapping_ending {
+	ENDING_ASKED,	    /* its deletion [deleted, refused] */
+	ENDING_SHORTENED,   /* PCP is to renew it for a second [granted, failed] */
+	ENDING_TAKEN_OVER,  /* UPnP is to open the same, which tells its number there [the same] */
+	ENDING_DELETED,	    /* and to delete it by that [deleted, refused] */
+	ENDING_ASKED_AGAIN, /* PCP is to delete it, which tells whether it is gone [the same] */
+};
+
 struct portmap_mapping {
 	uint32_t id; /* never used again */
 	struct portmap_want want;
@@ -121,6 +130,7 @@ struct portmap_mapping {
 		    [PORTMAP_TEXT_BYTES]; /* the last failure of each, as logged */
 	struct mapping_leftover left[PORTMAP_PROTOCOLS];
 	struct mapping_astray astray; /* LEAVING, UNMAPPING */
+	enum mapping_ending ending;   /* UNMAPPING */
 	struct portmap_mapping *next;
 };
 

@@ -7,6 +7,12 @@
  * done without a word, is a leftover: it is deleted when it is in nobody's way any more. And what a
  * gateway made of our request, though not as asked, is astray: it goes before anything else is
  * done, again and again if need be, and people are told where it stays.
+ *
+ * A pinhole that PCP refuses to delete is taken back by other ways (enum mapping_ending): miniupnpd
+ * loses the nonce of each one that it renews, and then deletes it for nobody, but goes on to renew
+ * it. So it is renewed for a second, of which the gateway makes its shortest lease; UPnP, where the
+ * gateway has that for pinholes, opens the same one, which tells its number there, and deletes it;
+ * and PCP is asked once more, whose answer decides.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,7 +21,8 @@
 #include "core/log.h"
 #include "portmap/engine/engine_internal.h"
 
-#define LEAVE_AGAIN_MS 500u /* what was misdirected is not left without trying again */
+#define LEAVE_AGAIN_MS	  500u /* what was misdirected is not left without trying again */
+#define ENDING_LIFETIME_S 1u   /* of what is not deleted; the gateway makes its shortest of it */
 
 /* ---- left over ---- */
 
@@ -118,6 +125,7 @@ bool engine_unmap(struct portmap_engine *e, struct portmap_mapping *m, uint64_t 
 		return false;
 	}
 	m->via = m->protocol;
+	m->ending = ENDING_ASKED;
 	mapping_request(m, &e->source[m->want.family], &r);
 	engine_step(m, MAPPING_UNMAPPING, now_ms + PORTMAP_ANSWER_MS);
 	e->counts.deletions++;
@@ -241,6 +249,89 @@ void engine_unmapped(struct portmap_engine *e, struct portmap_mapping *m, bool o
 	}
 }
 
+/* The next way to end a pinhole, asked of this protocol. */
+static void ending_ask(struct portmap_engine *e, struct portmap_mapping *m,
+		       enum mapping_ending ending)
+{
+	bool by_upnp = ending == ENDING_TAKEN_OVER || ending == ENDING_DELETED;
+	struct portmap_driver *d;
+	struct portmap_request r;
+
+	m->ending = ending;
+	m->via = by_upnp ? PORTMAP_UPNP : m->protocol;
+	m->due_ms = engine_now(e) + PORTMAP_ANSWER_MS;
+	d = e->paths[m->via][m->want.family].driver;
+	mapping_request(m, &e->source[m->want.family], &r);
+	if (ending == ENDING_SHORTENED || ending == ENDING_TAKEN_OVER) {
+		r.lifetime_s = ENDING_LIFETIME_S;
+		d->map(d, &r);
+		return;
+	}
+	e->counts.deletions++;
+	d->unmap(d, &r);
+}
+
+/* The mapping that awaits this answer on the way to its end; else NULL. */
+static struct portmap_mapping *ending_of(struct portmap_engine *e, enum portmap_protocol p,
+					 uint32_t id)
+{
+	struct portmap_mapping *m = portmap_engine_find(e, id);
+
+	if (!m || m->step != MAPPING_UNMAPPING || m->via != p)
+		return NULL;
+	return m;
+}
+
+/* An answer to map(); lifetime_s 0: it failed. */
+static bool ending_heard(struct portmap_engine *e, enum portmap_protocol p, uint32_t id,
+			 uint32_t lifetime_s)
+{
+	struct portmap_mapping *m = ending_of(e, p, id);
+
+	if (!m || (m->ending != ENDING_SHORTENED && m->ending != ENDING_TAKEN_OVER))
+		return false;
+	if (lifetime_s > 0) {
+		m->granted_ms = engine_now(e);
+		m->lifetime_s = lifetime_s;
+	}
+	if (m->ending == ENDING_TAKEN_OVER)
+		ending_ask(e, m, lifetime_s > 0 ? ENDING_DELETED : ENDING_ASKED_AGAIN);
+	else if (e->paths[PORTMAP_UPNP][m->want.family].state == PATH_THERE)
+		ending_ask(e, m, ENDING_TAKEN_OVER);
+	else
+		ending_ask(e, m, ENDING_ASKED_AGAIN);
+	engine_rearm(e);
+	return true;
+}
+
+bool engine_ending_mapped(struct portmap_engine *e, enum portmap_protocol p, uint32_t id,
+			  uint32_t lifetime_s)
+{
+	return ending_heard(e, p, id, lifetime_s);
+}
+
+bool engine_ending_failed(struct portmap_engine *e, enum portmap_protocol p, uint32_t id)
+{
+	return ending_heard(e, p, id, 0);
+}
+
+/* An answer to unmap(). False: that is the end. */
+static bool ending_goes_on(struct portmap_engine *e, enum portmap_protocol p, uint32_t id, bool ok)
+{
+	struct portmap_mapping *m = ending_of(e, p, id);
+
+	if (!m || m->want.family != PORTMAP_IPV6 || m->protocol != PORTMAP_PCP || m->astray.there)
+		return false;
+	if (m->ending == ENDING_ASKED && !ok)
+		ending_ask(e, m, ENDING_SHORTENED);
+	else if (m->ending == ENDING_DELETED)
+		ending_ask(e, m, ENDING_ASKED_AGAIN);
+	else
+		return false;
+	engine_rearm(e);
+	return true;
+}
+
 /* It stays at the gateway. What was misdirected has its own words: still_astray(). */
 static void tell_undeleted(const struct portmap_mapping *m, enum portmap_protocol p,
 			   uint64_t now_ms)
@@ -262,7 +353,7 @@ static void tell_undeleted(const struct portmap_mapping *m, enum portmap_protoco
 		log_notice(
 			"portmap",
 			"%s: %s did not delete it, or did not answer; it ends with its lease, in "
-			"%" PRIu64 " s",
+			"%" PRIu64 " s, or delete it there by hand",
 			name, portmap_protocol_name(p), (until_ms - now_ms + 999) / 1000);
 }
 
@@ -272,6 +363,8 @@ static void taking_back_heard_unmapped(struct portmap_heard *h, enum portmap_pro
 	struct portmap_engine *e = ENGINE_OF(h);
 	struct portmap_mapping *m = portmap_engine_find(e, id);
 
+	if (ending_goes_on(e, p, id, ok))
+		return;
 	if (!ok && m)
 		tell_undeleted(m, p, engine_now(e));
 	if (m && m->left[p].there && m->left[p].asked)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Data flows through what natd maps: each protocol, TCP and UDP, ranges, pinholes."""
+import re
+
 from natd import Natd, WAN, answer, home, home6, reaches, visit
+from netlab import wait_until
 from runner import once
 
 INSIDE = "192.168.77.2"
@@ -64,6 +67,45 @@ def pinholes(lab, by, port, file):
 @once
 def test_natd_pinholes_by_pcp(lab):
     pinholes(lab, "PCP", 443, "upnp: false\n")
+
+
+def renewed_pinhole(lab, port, file):
+    """A pinhole of PCP's that was renewed, after which miniupnpd's own deletion by PCP refuses all
+    nonces: natd is ended."""
+    gateway, host, server = home6(lab)
+    answer(host, port, address="::")
+    natd = Natd(host, "--map", f"tcp:{port}", file=file)
+    natd.wait_mapped(f"tcp:{port}", f"tcp:{port}/ipv6")
+    assert natd.mapping(port=port, family="ipv6")["by"] == "PCP"
+    wait_until("what the gateway speaks is known", lambda: all(
+        p["state"] != "probing" for p in natd.call("status")["protocols"]))
+    visit(server, "tcp", port, SIX)
+    natd.call("renew")
+    gateway.process.wait_for_line(f"updating pinhole to {SIX}:{port} TCP")
+    natd.wait_mapped(f"tcp:{port}/ipv6")
+    natd.stop()
+    gateway.process.wait_for_line(f"Unauthorized to remove PCP mapping internal port {port}")
+    return gateway, server, natd.process.log()
+
+
+@once
+def test_natd_pinhole_that_pcp_does_not_delete(lab):
+    """It is renewed for a second, of which the gateway makes its shortest lease, and named."""
+    gateway, server, log = renewed_pinhole(lab, 443, "upnp: false\n")
+    assert gateway.mappings() == {}
+    assert "stopped: 1 mapping was deleted at the gateway, 1 may be left" in log, log
+    left = re.search(r"tcp 443 \(IPv6\) may be left at the gateway for another (\d+) s: PCP did not "
+                     r"confirm its end; delete it there by hand", log)
+    assert left and int(left[1]) <= 11, log
+    wait_until("its short lease is over", lambda: not reaches(server, "tcp", 443, SIX), 20)
+
+
+@once
+def test_natd_pinhole_that_upnp_deletes(lab):
+    """UPnP tells its number, and deletes it by that, from port 1024 up."""
+    _gateway, server, log = renewed_pinhole(lab, 5443, "natpmp: false\n")
+    assert "stopped: 2 mappings were deleted at the gateway, 0 may be left" in log, log
+    assert not reaches(server, "tcp", 5443, SIX), "the pinhole is still there"
 
 
 @once

@@ -54,7 +54,7 @@ def test_natd_moved_replaces_by_upnp(lab):
     assert natd.call("status")["former"] == []
     natd.stop()
     assert gateway.mappings() == {}
-    assert "stopped: 1 mappings were deleted at the gateway, 0 may be left" in natd.process.log()
+    assert "stopped: 1 mapping was deleted at the gateway, 0 may be left" in natd.process.log()
 
 
 def test_natd_moved_leaves_another_host_alone(lab):

@@ -852,6 +852,23 @@ static void after_a_sleep_all_is_renewed(void **state)
 	natd_scene_end(w);
 }
 
+/* Time passes while the two clocks are read that show it. */
+static void clocks_that_are_read_one_after_the_other_are_no_sleep(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, "");
+	unsigned maps;
+
+	natd_scene_await(w, MAPPING_VERIFIED);
+	run_for(w->f, 1000);
+	maps = w->gateway.maps;
+	k_read_us = 1000;
+	for (int i = 0; i < 12; i++)
+		run_for(w->f, 1000);
+	k_read_us = 0;
+	assert_int_equal(w->gateway.maps, maps);
+	natd_scene_end(w);
+}
+
 /* A gateway whose epoch begins anew has forgotten; it is asked again. */
 static void a_restarted_gateway_is_asked_again(void **state)
 {
@@ -1139,6 +1156,7 @@ int main(void)
 		RING_TEST(a_full_disk_has_room_later),
 		RING_TEST(a_gateway_without_a_card_is_not_known_again),
 		RING_TEST(after_a_sleep_all_is_renewed),
+		RING_TEST(clocks_that_are_read_one_after_the_other_are_no_sleep),
 		RING_TEST(a_restarted_gateway_is_asked_again),
 		RING_TEST(an_announced_restart_is_followed),
 		RING_TEST(a_refusal_is_told),

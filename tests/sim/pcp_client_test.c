@@ -388,14 +388,15 @@ static void deletion_needs_the_nonce(void **state)
 	assert_int_equal(w->ids[1].gone, 1);
 	for (size_t i = 0; i < PCP_WORLD_IDS; i++)
 		assert_false(w->table[i].there);
-	/* Another's mapping stays. */
+	/* Another's mapping stays, and is none that we deleted. */
 	pcp_world_map(w, 1);
 	pcp_world_run_for(w, 100);
 	memset(r.nonce, 77, sizeof(r.nonce));
 	r.id = 5;
 	pcp_client_unmap(&w->client, &r, w->now_ms);
 	pcp_world_run_for(w, 100);
-	assert_int_equal(w->ids[5].gone, 1);
+	assert_int_equal(w->ids[5].gone, 0);
+	assert_int_equal(w->ids[5].lost, 1);
 	assert_true(pcp_world_find_mapping(w, (const uint8_t[64]){[36] = 6, [40] = 15, [41] = 160})
 			    ->there);
 	pcp_world_end(w);

@@ -616,6 +616,37 @@ static void a_pinhole_needs_a_network_that_has_ipv6(void **state)
 	world_free(w);
 }
 
+/* A gateway that deletes no pinhole by PCP: its lease is made short, and UPnP may delete it. */
+static void a_pinhole_that_pcp_keeps_is_ended_otherwise(void **state)
+{
+	for (int upnp = 0; upnp < 2; upnp++) {
+		struct world *w = world_new(7);
+		struct portmap_want one = world_want(PORTMAP_TCP, 443, 443);
+		struct fake *pcp = &w->fakes[PORTMAP_PCP];
+
+		one.family = PORTMAP_IPV6;
+		pcp->there = pcp->keeps_all = true;
+		pcp->driver.families[PORTMAP_IPV6] = true;
+		w->fakes[PORTMAP_UPNP].there = upnp;
+		w->fakes[PORTMAP_UPNP].driver.families[PORTMAP_IPV6] = true;
+		assert_int_equal(portmap_engine_want(&w->engine, &one, 1), 0);
+		world_enter(w);
+		world_pass(w, 10 * SECONDS);
+		assert_state(w, MAPPING_MAPPED);
+		assert_int_equal(world_first(w)->protocol, PORTMAP_PCP);
+		portmap_engine_leave(&w->engine, true, world_nothing, "stopping");
+		world_pass(w, 900);
+		assert_int_equal(world_entries(w, OURS), !upnp);
+		assert_int_equal(w->left, 1);
+		world_pass(w, 2 * SECONDS);
+		assert_int_equal(world_entries(w, OURS), 0);
+		assert_int_equal(pcp->maps, 2);
+		assert_int_equal(pcp->unmaps, 2);
+		assert_int_equal(w->fakes[PORTMAP_UPNP].unmaps, upnp);
+		world_free(w);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -653,6 +684,7 @@ int main(void)
 		cmocka_unit_test(a_new_network_begins_anew),
 		cmocka_unit_test(what_the_change_does_not_touch_stays),
 		cmocka_unit_test(a_pinhole_needs_a_network_that_has_ipv6),
+		cmocka_unit_test(a_pinhole_that_pcp_keeps_is_ended_otherwise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

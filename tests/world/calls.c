@@ -122,7 +122,7 @@ void __wrap__exit(int status)
 
 BEFORE_ALL int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
 {
-	int64_t us = (int64_t)k_now_us;
+	int64_t us = (int64_t)(k_now_us += k_read_us);
 
 	if (clock == CLOCK_REALTIME)
 		us += k_realtime_offset_us;

@@ -20,6 +20,7 @@
 uint64_t k_now_us;
 int64_t k_realtime_offset_us = REALTIME_US;
 uint64_t k_asleep_us;
+uint64_t k_read_us;
 struct dice k_dice;
 struct k_faults k_faults;
 struct k_program *k_current;
@@ -411,6 +412,7 @@ void k_begin(uint64_t seed)
 	k_now_us = BOOTED_US;
 	k_realtime_offset_us = REALTIME_US;
 	k_asleep_us = 0;
+	k_read_us = 0;
 	k_dice = dice_of(seed, 1);
 	k_faults = (struct k_faults){0};
 	k_current = NULL;

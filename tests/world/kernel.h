@@ -43,6 +43,8 @@ extern uint64_t k_now_us;
 extern int64_t k_realtime_offset_us;
 /* How long the machine has been suspended: CLOCK_BOOTTIME is ahead by it. */
 extern uint64_t k_asleep_us;
+/* How long it takes to read a clock: 0, where a test does not say otherwise. */
+extern uint64_t k_read_us;
 extern struct dice k_dice;
 
 typedef void k_event_fn(void *context, uint64_t argument);

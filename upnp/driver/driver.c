@@ -163,7 +163,7 @@ static bool answer_at_once(struct upnp_driver *d, struct upnp_slot *slot)
 				  .why = point->why[0] ? point->why
 						       : "no Internet gateway speaks UPnP here"});
 	else /* A pinhole whose number is lost ends with its lease. */
-		h->unmapped(h, PORTMAP_UPNP, slot->request.id, nameless);
+		h->unmapped(h, PORTMAP_UPNP, slot->request.id, false);
 	return true;
 }
 
