@@ -48,6 +48,7 @@ static bool is_lasting(enum reason reason)
 	case REASON_REVOKED:
 	case REASON_VERSION:
 	case REASON_EXTENSION:
+	case REASON_LINK_ELSEWHERE:
 		return true;
 	default:
 		return false;
@@ -94,6 +95,7 @@ static unsigned wait_after(struct link_state *l, uint64_t now_ms, enum reason re
 	if (l->drain_until_ms > now_ms + l->retry_ms)
 		l->retry_ms = l->drain_until_ms - now_ms;
 	l->drain_until_ms = 0;
+	l->asked = l->doubted = l->elsewhere = false;
 	l->due_ms = now_ms + l->retry_ms;
 	link_state_change(l, LINK_WAITING);
 	return was_up ? LINK_DO_DOWN : LINK_DO_WAIT;
@@ -162,6 +164,11 @@ unsigned link_state_lost(struct link_state *l, uint64_t now_ms, const char *why)
 	return wait_after(l, now_ms, REASON_OK);
 }
 
+static const char elsewhere_text[] =
+	"a leg reached another relay than its link: the name leads to several relays, and whatever "
+	"divides connections between them does not keep an agent's together; give each relay a "
+	"name of its own, and name them all under relays";
+
 /* No two alike: a clock's beat would tell a link from a browser's connection. Of the intervals of
  * silence that end a link two are sure to have a PING. */
 static void ping_later(struct link_state *l, uint64_t now_ms)
@@ -220,6 +227,34 @@ static unsigned link_state_drained(struct link_state *l, uint64_t now_ms,
 	return 0;
 }
 
+unsigned link_state_ask(struct link_state *l, uint64_t now_ms)
+{
+	if (!link_state_live(l) || l->asked || l->doubted)
+		return 0;
+	l->asked = true;
+	l->answer_due_ms = now_ms + LINK_ANSWER_MS;
+	ping_later(l, now_ms);
+	l->token++;
+	return LINK_DO_PING;
+}
+
+unsigned link_state_elsewhere(struct link_state *l, uint64_t now_ms)
+{
+	if (!link_state_live(l) || l->elsewhere)
+		return 0;
+	l->elsewhere = true;
+	l->asked = l->doubted = false; /* only an answer to this PING tells */
+	return link_state_ask(l, now_ms);
+}
+
+static unsigned link_state_ponged(struct link_state *l, uint64_t now_ms,
+				  const struct wire_message *m)
+{
+	if (l->elsewhere && m->pong.token == l->token)
+		return link_state_refuse(l, now_ms, REASON_LINK_ELSEWHERE, elsewhere_text);
+	return 0;
+}
+
 static unsigned live_message(struct link_state *l, uint64_t now_ms, const struct wire_message *m)
 {
 	switch (m->type) {
@@ -233,7 +268,7 @@ static unsigned live_message(struct link_state *l, uint64_t now_ms, const struct
 	case WIRE_PING:
 		return LINK_DO_PONG;
 	case WIRE_PONG:
-		return 0;
+		return link_state_ponged(l, now_ms, m);
 	case WIRE_DRAIN:
 		return link_state_drained(l, now_ms, m);
 	case WIRE_REVOKED:
@@ -258,8 +293,13 @@ unsigned link_state_message(struct link_state *l, uint64_t now_ms, const struct 
 	l->heard_ms = now_ms;
 	if (m->type == WIRE_BYE)
 		return link_state_dismissed(l, now_ms, m);
-	if (link_state_live(l))
-		return live_message(l, now_ms, m);
+	if (link_state_live(l)) {
+		unsigned trust = l->doubted && !l->elsewhere ? LINK_DO_TRUST : 0;
+
+		l->doubted = false;
+		l->asked &= l->elsewhere;
+		return live_message(l, now_ms, m) | trust;
+	}
 	if (m->type == WIRE_WELCOME)
 		return link_state_welcomed(l, now_ms, m);
 	return protocol_error(l, now_ms, m);
@@ -291,6 +331,7 @@ unsigned link_state_stop(struct link_state *l, uint64_t now_ms, const char *why)
 	l->reason = l->said = REASON_SHUTDOWN;
 	snprintf(l->why, sizeof(l->why), "%s", why);
 	l->drain_until_ms = 0;
+	l->asked = l->doubted = l->elsewhere = false;
 	link_state_change(l, LINK_DOWN);
 	return actions;
 }
@@ -307,6 +348,16 @@ static unsigned live_tick(struct link_state *l, uint64_t now_ms)
 	if (l->phase == LINK_DRAINING && now_ms >= l->due_ms) {
 		snprintf(l->why, sizeof(l->why), "the relay drained");
 		return wait_after(l, now_ms, REASON_DRAINING) | LINK_DO_BYE | LINK_DO_CLOSE;
+	}
+	if (l->asked && now_ms >= l->answer_due_ms) {
+		l->asked = false;
+		if (l->elsewhere) {
+			snprintf(l->why, sizeof(l->why),
+				 "the relay was started anew: it does not know this sign-in");
+			return wait_after(l, now_ms, REASON_LINK_GONE) | LINK_DO_CLOSE;
+		}
+		l->doubted = true;
+		return LINK_DO_DOUBT;
 	}
 	if (now_ms < l->ping_due_ms)
 		return 0;
@@ -349,6 +400,8 @@ uint64_t link_state_due(const struct link_state *l)
 	due = l->heard_ms + l->interval_ms * LINK_SILENT_INTERVALS;
 	if (l->ping_due_ms < due)
 		due = l->ping_due_ms;
+	if (l->asked && l->answer_due_ms < due)
+		due = l->answer_due_ms;
 	if (l->phase == LINK_DRAINING && l->due_ms < due)
 		due = l->due_ms;
 	return due;

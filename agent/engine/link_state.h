@@ -20,6 +20,14 @@
  * itself), and a relay that says when to come back. A revoked name asks every 5 to 10 seconds for
  * ten minutes, so that it is soon back when the operator thinks again; then as seldom as the
  * others, so that many of them do not wear out the relay.
+ *
+ * Silence ends a link late, since a relay may be busy. Somebody who waits for an answer asks
+ * sooner: link_state_ask() says PING, and when nothing at all is heard within LINK_ANSWER_MS the
+ * link is *doubted*: nothing new is opened there until something is heard again.
+ *
+ * A leg may reach another relay than its link did, where one name leads to several. Then the link
+ * is asked, too. When it answers, the name is at fault, which does not pass by itself; when it is
+ * silent, the relay was only started anew.
  */
 #ifndef POSTERN_AGENT_ENGINE_LINK_STATE_H
 #define POSTERN_AGENT_ENGINE_LINK_STATE_H
@@ -41,6 +49,7 @@
 #define LINK_REVOKED_MS	     10000u
 #define LINK_REVOKED_SOON_MS (10u * 60000u)
 #define LINK_DRAIN_MAX_MS    (10u * 60000u) /* a relay cannot send us away for longer */
+#define LINK_ANSWER_MS	     800u	    /* from the PING that asks whether it lives to doubt */
 
 /* In brackets: the messages that may arrive. Any other ends the link with BYE{PROTOCOL}. */
 enum link_phase {
@@ -71,6 +80,8 @@ enum link_action {
 	LINK_DO_TAKE_SIGNED = 1 << 13, /* the message is a SIGNED: take its revocation */
 	LINK_DO_PROVE = 1 << 14,       /* the message is a PROVE: look whose session it is of */
 	LINK_DO_ENDED = 1 << 15,       /* the message is an ENDED: likewise */
+	LINK_DO_DOUBT = 1 << 16,       /* it did not answer: whoever waits should go elsewhere */
+	LINK_DO_TRUST = 1 << 17,       /* it was doubted, and has been heard: it may be used */
 };
 
 struct link_state {
@@ -87,6 +98,10 @@ struct link_state {
 	uint64_t retry_ms;	 /* the wait just begun */
 	uint64_t drain_until_ms; /* 0, or not before this */
 	uint64_t revoked_ms;	 /* when the relay first said so; of use while revoked */
+	uint64_t answer_due_ms;	 /* while asked */
+	bool asked;		 /* it is to be heard by answer_due_ms */
+	bool doubted;		 /* it was not; until something is heard */
+	bool elsewhere;		 /* a leg has reached another relay; until it is asked about */
 	bool revoked;		 /* until it lets us in again */
 	unsigned changes;	 /* of phase, ever */
 	unsigned publishing;	 /* PUBLISHes that are unanswered */
@@ -115,6 +130,10 @@ unsigned link_state_lost(struct link_state *l, uint64_t now_ms, const char *why)
 unsigned link_state_publish(struct link_state *l) MUST_CHECK;
 /* Our side ends it: BYE and CLOSE, where there is a connection. It may be started again. */
 unsigned link_state_stop(struct link_state *l, uint64_t now_ms, const char *why) MUST_CHECK;
+/* Somebody waits for the relay: does it live? It is asked once at a time. */
+unsigned link_state_ask(struct link_state *l, uint64_t now_ms) MUST_CHECK;
+/* The other end of a leg does not know this link, and is not where it was made. */
+unsigned link_state_elsewhere(struct link_state *l, uint64_t now_ms) MUST_CHECK;
 /* From the next wait on. */
 void link_state_set_retry_max(struct link_state *l, uint64_t retry_max_ms);
 /* Time has passed; harmless too early. */
@@ -125,7 +144,7 @@ uint64_t link_state_due(const struct link_state *l);
 /* Sessions may be opened here. */
 static inline bool link_state_usable(const struct link_state *l)
 {
-	return l->phase == LINK_UP;
+	return l->phase == LINK_UP && !l->doubted && !l->elsewhere;
 }
 
 /* Signed in. */
@@ -135,7 +154,7 @@ static inline bool link_state_live(const struct link_state *l)
 }
 
 /* Turned away for what will not pass by itself: a certificate, a revocation, a version,
- * an extension. */
+ * an extension, a name that leads to several relays. */
 bool link_state_refused(const struct link_state *l);
 
 const char *link_phase_name(enum link_phase phase);

@@ -56,6 +56,7 @@ static enum socks5_reply reply_for(enum reason reason)
 	case REASON_REVOKED:
 		return SOCKS5_NOT_ALLOWED;
 	case REASON_LINK_GONE:
+	case REASON_LINK_ELSEWHERE:
 	case REASON_DRAINING:
 		return SOCKS5_NETWORK_UNREACHABLE;
 	case REASON_AGENT_OFFLINE:

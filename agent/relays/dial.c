@@ -72,9 +72,9 @@ static void dial_finish(struct dial *d, const char *error)
 	if (done && !error) {
 		d->fd = -1;
 		d->tls = NULL;
-		done(d->owner, fd, tls, &d->proved, NULL);
+		done(d->owner, fd, tls, &d->proved, d->through_proxy ? NULL : &d->reached, NULL);
 	} else if (done) {
-		done(d->owner, -1, NULL, NULL, error);
+		done(d->owner, -1, NULL, NULL, NULL, error);
 	}
 	dial_maybe_free(d);
 }
@@ -317,10 +317,11 @@ static void dial_connected(void *owner, const struct connector_result *r)
 }
 
 struct dial *dial_start(struct agent_worker *w, const struct agent_setup *setup,
-			const struct agent_relay *relay, dial_done_fn *done, void *owner)
+			const struct agent_relay *relay, const struct addr *at, dial_done_fn *done,
+			void *owner)
 {
 	struct dial *d = calloc(1, sizeof(*d));
-	const struct endpoint *to = &relay->address;
+	struct endpoint to = relay->address;
 
 	if (!d)
 		return NULL;
@@ -336,12 +337,14 @@ struct dial *dial_start(struct agent_worker *w, const struct agent_setup *setup,
 	endpoint_text(&relay->address, d->target);
 	d->through_proxy = http_proxy_applies(&setup->self.proxy, relay->address.host);
 	if (d->through_proxy) {
-		to = &setup->self.proxy.address;
-		endpoint_text(to, d->proxy);
+		to = setup->self.proxy.address;
+		endpoint_text(&to, d->proxy);
+	} else if (at) {
+		addr_format_host(at, to.host);
 	}
 	/* The rest is for the proxy and TLS. */
 	d->connector = connector_start(
-		w, to, setup->config->dial_ms * DIAL_CONNECTING_PERCENT / 100, dial_connected, d);
+		w, &to, setup->config->dial_ms * DIAL_CONNECTING_PERCENT / 100, dial_connected, d);
 	if (!d->connector) {
 		free(d);
 		return NULL;

@@ -14,14 +14,17 @@
 struct dial;
 
 /* error NULL: fd and tls are the caller's, the handshake is complete and nothing is in flight;
- * relay is what it has proved, good during the call. Otherwise error is a sentence that names the
+ * relay is what it has proved and reached its address (NULL: a
+ * proxy was connected to), both good during the call. Otherwise error is a sentence that names the
  * address and the remedy. */
 typedef void dial_done_fn(void *owner, int fd, struct tls *tls, const struct identity_peer *relay,
-			  const char *error);
+			  const struct addr *reached, const char *error);
 
-/* NULL when memory is out. done comes once, never from inside this call. */
+/* at is the one address that will do, of those that relay's name may have; NULL: any of them. What
+ * the relay must prove is the same, and through a proxy, which looks the name up itself, it is not
+ * used. NULL when memory is out. done comes once, never from inside this call. */
 struct dial *dial_start(struct agent_worker *w, const struct agent_setup *setup,
-			const struct agent_relay *relay, dial_done_fn *done,
+			const struct agent_relay *relay, const struct addr *at, dial_done_fn *done,
 			void *owner) MUST_CHECK;
 /* done will not come. */
 void dial_cancel(struct dial *d);

@@ -59,6 +59,19 @@ static void leg_breaks_protocol(struct agent_leg *g, const struct wire_message *
 	legs_lost(g, REASON_PROTOCOL, reason_sentence(REASON_PROTOCOL));
 }
 
+/* The relay ends the leg and says why; what the leg was for is tried as after any other loss. */
+static void leg_dismissed(struct agent_leg *g, const struct wire_message *m)
+{
+	char text[WIRE_TEXT_MAX + 1];
+	enum reason reason = m->bye.reason ? (enum reason)m->bye.reason : REASON_LINK_GONE;
+
+	/* Before a call hears of it: it is not to ask by this link again. */
+	if (g->state == LEG_PROVING && reason == REASON_LINK_ELSEWHERE)
+		agent_link_elsewhere(g->link);
+	wire_bytes_copy(m->bye.text, text, sizeof(text));
+	legs_lost(g, reason, text[0] ? text : reason_sentence(reason));
+}
+
 static void leg_answered_fail(struct agent_leg *g, const struct wire_message *m)
 {
 	char text[WIRE_TEXT_MAX + 1];
@@ -108,6 +121,8 @@ static void leg_channel_message(struct channel *c, const struct wire_message *m)
 		leg_answered_fail(g, m);
 	} else if (g->state == LEG_ASKED && m->type == WIRE_GO) {
 		leg_answered_go(g, m);
+	} else if (m->type == WIRE_BYE) {
+		leg_dismissed(g, m);
 	} else {
 		leg_breaks_protocol(g, m);
 	}
@@ -201,7 +216,7 @@ static void leg_deadline_fired(struct timer *t, uint64_t now_ms)
 }
 
 static void leg_dialled(void *owner, int fd, struct tls *tls, const struct identity_peer *relay,
-			const char *error)
+			const struct addr *reached, const char *error)
 {
 	struct agent_leg *g = owner;
 	struct agent_link *l = g->link;
@@ -211,6 +226,7 @@ static void leg_dialled(void *owner, int fd, struct tls *tls, const struct ident
 	g->dial = NULL;
 	if (error) {
 		leg_change(g, LEG_CLOSING);
+		agent_link_ask(l);
 		legs_lost(g, REASON_LINK_GONE, error);
 		leg_free(g);
 		return;
@@ -237,7 +253,8 @@ bool leg_dial(struct agent_link *l)
 	g->link = l;
 	g->state = LEG_DIALLING;
 	g->deadline.fire = leg_deadline_fired;
-	g->dial = dial_start(l->worker, l->set->setup, &l->relay, leg_dialled, g);
+	g->dial = dial_start(l->worker, l->set->setup, &l->relay, l->at.len ? &l->at : NULL,
+			     leg_dialled, g);
 	if (!g->dial) {
 		free(g);
 		return false;

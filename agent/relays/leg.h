@@ -37,9 +37,9 @@ struct leg_call;
 
 enum leg_state {
 	LEG_DIALLING,
-	LEG_PROVING, /* LEG is sent [READY, FAIL] */
-	LEG_WARM,    /* [] */
-	LEG_ASKED,   /* OPEN or ACCEPT is sent [GO, FAIL] */
+	LEG_PROVING, /* LEG is sent [READY, FAIL, BYE] */
+	LEG_WARM,    /* [BYE] */
+	LEG_ASKED,   /* OPEN or ACCEPT is sent [GO, FAIL, BYE] */
 	LEG_LEAVING, /* GO came; our last send is being reported */
 	LEG_CLOSING,
 };

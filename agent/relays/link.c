@@ -102,7 +102,7 @@ bool agent_link_ends(struct agent_link *l, uint64_t session, enum ending_cause c
 /* ---- what the state machine says ---- */
 
 static void link_dialled(void *owner, int fd, struct tls *tls, const struct identity_peer *relay,
-			 const char *error);
+			 const struct addr *reached, const char *error);
 
 static void link_dial(struct agent_link *l)
 {
@@ -112,7 +112,7 @@ static void link_dial(struct agent_link *l)
 	}
 	l->dial_wanted = false;
 	l->proxied = http_proxy_applies(&l->set->setup->self.proxy, l->relay.address.host);
-	l->dial = dial_start(l->worker, l->set->setup, &l->relay, link_dialled, l);
+	l->dial = dial_start(l->worker, l->set->setup, &l->relay, NULL, link_dialled, l);
 	if (!l->dial)
 		link_act(
 			l,
@@ -151,7 +151,8 @@ static void came_up(struct agent_link *l, const struct wire_message *m)
 	link_forget_list(l);
 	l->signed_refused = 0;
 	l->failures = 0;
-	l->told = REASON_OK;
+	if (l->told != REASON_LINK_ELSEWHERE) /* that is found out only when it is up */
+		l->told = REASON_OK;
 	l->id = m->welcome.link;
 	memcpy(l->secret, m->welcome.leg_secret, sizeof(l->secret));
 	wire_bytes_copy(m->welcome.relay, relay, sizeof(relay));
@@ -321,6 +322,22 @@ void agent_link_leave(struct agent_link *l, enum reason reason, const char *why)
 		link_act(l, actions, NULL);
 }
 
+void agent_link_ask(struct agent_link *l)
+{
+	unsigned actions = link_state_ask(&l->state, ring_now_ms(l->worker->ring));
+
+	if (actions)
+		link_act(l, actions, NULL);
+}
+
+void agent_link_elsewhere(struct agent_link *l)
+{
+	unsigned actions = link_state_elsewhere(&l->state, ring_now_ms(l->worker->ring));
+
+	if (actions)
+		link_act(l, actions, NULL);
+}
+
 /* ---- what happens ---- */
 
 static void link_channel_message(struct channel *c, const struct wire_message *m)
@@ -371,7 +388,7 @@ static const struct channel_events link_channel_events = {
 };
 
 static void link_dialled(void *owner, int fd, struct tls *tls, const struct identity_peer *relay,
-			 const char *error)
+			 const struct addr *reached, const char *error)
 {
 	struct agent_link *l = owner;
 	uint64_t now_ms = ring_now_ms(l->worker->ring);
@@ -382,6 +399,7 @@ static void link_dialled(void *owner, int fd, struct tls *tls, const struct iden
 		return;
 	}
 	link_trust_take(l, relay);
+	l->at = reached ? *reached : (struct addr){.len = 0};
 	/* Where no tag can be made no HELLO can be signed either, which says why. */
 	(void)!channel_start(&l->channel, l->worker, fd, tls, agent_link_tag_key(l),
 			     &link_channel_events);

@@ -40,6 +40,7 @@ struct agent_link {
 	/* From WELCOME. */
 	uint64_t id;
 	uint8_t secret[WIRE_SECRET_BYTES];
+	struct addr at; /* where it is connected to, which its legs are, too; len 0: not known */
 	struct leg_pool legs;
 	struct reflexive *reflexive; /* NULL: it is down, or does not ask */
 	bool proxied;		     /* an HTTP proxy is what it is connected to */
@@ -59,6 +60,11 @@ void agent_link_leave(struct agent_link *l, enum reason reason, const char *why)
 /* Another configuration is in force: its limits, whether to ask over STUN, and with publish its
  * services, too. */
 void agent_link_adopt(struct agent_link *l, bool publish);
+
+/* Somebody waits for the relay: does it answer? */
+void agent_link_ask(struct agent_link *l);
+/* From leg.c: a leg has come to a relay that is not this link's. */
+void agent_link_elsewhere(struct agent_link *l);
 
 /* The key for the tag of the next connection. */
 const uint8_t *agent_link_tag_key(const struct agent_link *l);

@@ -413,6 +413,11 @@ static void offer_leg_done(void *owner, struct leg_outcome *g)
 		offer_refuse(o, ENDING_FAR, REASON_PEER_GONE, g->text);
 		return;
 	}
+	if (g->reason == REASON_LINK_ELSEWHERE) {
+		offer_refuse(o, ENDING_FAR, REASON_LINK_ELSEWHERE,
+			     "the publishing agent's legs reach another relay than its link");
+		return;
+	}
 	if (g->reason != REASON_OK) {
 		offer_end(o, ENDING_FAR, g->reason, g->text);
 		return;

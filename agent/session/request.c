@@ -227,6 +227,7 @@ static bool relay_trouble(enum reason reason)
 	case REASON_AGENT_OFFLINE:
 	case REASON_DRAINING:
 	case REASON_LINK_GONE:
+	case REASON_LINK_ELSEWHERE:
 	case REASON_PEER_GONE:
 	case REASON_TIMEOUT:
 	case REASON_PROOF:
@@ -293,6 +294,12 @@ static void wait_for_link(struct request *r)
 	request_fail(r, reason, r->text);
 }
 
+/* The link has it, or is about to: its own words follow, or another link. */
+static bool is_links_trouble(enum reason reason)
+{
+	return reason == REASON_LINK_GONE || reason == REASON_LINK_ELSEWHERE;
+}
+
 /* Asks the next relay; with none left, fails with the last answer, or waits. */
 static void try_next(struct request *r)
 {
@@ -315,7 +322,7 @@ static void try_next(struct request *r)
 		r->reason = REASON_LIMIT_MEMORY;
 	}
 	if (agent_links_next(links, &from_start) ||
-	    (r->reason != REASON_OK && r->reason != REASON_LINK_GONE))
+	    (r->reason != REASON_OK && !is_links_trouble(r->reason)))
 		fail_by(r, r->reason == REASON_REVOKED ? ENDING_SELF : ENDING_FAR, r->reason,
 			r->text);
 	else

@@ -84,6 +84,7 @@ enum ending_cause ending_of_reason(enum reason reason)
 		return ENDING_DRAINING;
 	case REASON_AGENT_OFFLINE:
 	case REASON_LINK_GONE:
+	case REASON_LINK_ELSEWHERE:
 		return ENDING_OFFLINE;
 	case REASON_SERVICE_UNKNOWN:
 		return ENDING_SERVICE;

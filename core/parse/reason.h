@@ -55,6 +55,9 @@
 	X(29, LIMIT_RATE,                                                                          \
 	  "too many sign-ins or legs a second; try again later, or raise "                         \
 	  "limits.sign_ins_per_source or handshakes_per_source")                                   \
+	X(30, LINK_ELSEWHERE,                                                                      \
+	  "this leg's link is at another relay: the name leads to several; give each relay a "     \
+	  "name of its own")                                                                       \
 	X(100, DEADLINE_HELLO, "no complete ClientHello arrived in time")                          \
 	X(101, DEADLINE_HANDSHAKE, "the TLS handshake did not finish in time")                     \
 	X(102, DEADLINE_FIRST, "nothing was said in time after the TLS handshake")                 \

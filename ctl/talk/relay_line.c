@@ -340,7 +340,8 @@ static bool say_hello(struct relay_line *l)
 }
 
 static void relay_line_dialled(void *owner, int fd, struct tls *tls,
-			       const struct identity_peer *relay, const char *error)
+			       const struct identity_peer *relay, const struct addr *reached,
+			       const char *error)
 {
 	struct relay_line *l = owner;
 
@@ -382,7 +383,7 @@ struct relay_line *relay_line_start(struct agent *a, const struct agent_relay *r
 	l->local_out.done = relay_line_local_sent;
 	l->out = (struct outbox){.ring = l->ring, .most = OUT_MAX, .moved = relay_line_moved};
 	outbox_init(&l->out);
-	l->dial = dial_start(&a->worker, &a->setup, relay, relay_line_dialled, l);
+	l->dial = dial_start(&a->worker, &a->setup, relay, NULL, relay_line_dialled, l);
 	if (!l->dial) {
 		free(l);
 		return NULL;

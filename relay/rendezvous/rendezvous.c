@@ -75,14 +75,23 @@ struct rendezvous {
 	struct meeting *meetings;
 	struct tally *tallies;
 	size_t legs;
+	uint64_t prefix; /* the upper LINK_PREFIX_BITS of every link's number */
 };
+
+/* One draw for the life of a relay: a leg that names a link of another prefix has come to another
+ * relay than its link did. */
+#define LINK_PREFIX_BITS 16
+#define LINK_NUMBER_BITS (64 - LINK_PREFIX_BITS)
 
 struct rendezvous *rendezvous_new(const struct rendezvous_limits *limits)
 {
 	struct rendezvous *r = memory_zeroed(sizeof *r);
 
-	if (r)
+	if (r) {
 		r->limits = *limits;
+		RAND_bytes((uint8_t *)&r->prefix, sizeof r->prefix);
+		r->prefix = r->prefix >> LINK_NUMBER_BITS << LINK_NUMBER_BITS;
+	}
 	return r;
 }
 
@@ -99,6 +108,17 @@ static uint64_t random_id(void)
 		RAND_bytes((uint8_t *)&id, sizeof id);
 	while (id == 0);
 	return id;
+}
+
+static uint64_t link_number(const struct rendezvous *r)
+{
+	return r->prefix | random_id() >> LINK_PREFIX_BITS;
+}
+
+/* Why there is no link of this number. */
+static enum reason link_missing(const struct rendezvous *r, uint64_t link)
+{
+	return (link ^ r->prefix) >> LINK_NUMBER_BITS ? REASON_LINK_ELSEWHERE : REASON_LINK_GONE;
 }
 
 /* ---- accounts ---- */
@@ -306,7 +326,7 @@ enum reason rendezvous_sign_in(struct rendezvous *r, struct credential *credenti
 	struct account_link *l = memory_zeroed(sizeof *l);
 	struct party *p = l ? party_new(r, credential) : NULL;
 	if (l) {
-		l->id = random_id();
+		l->id = link_number(r);
 		HASH_ADD(hh, r->links, id, sizeof l->id, l);
 	}
 	if (!l || !p || !table_holds(l)) {
@@ -457,7 +477,7 @@ enum reason rendezvous_leg_secret(const struct rendezvous *r, uint64_t link,
 	const struct account_link *l = link_find(r, link);
 
 	if (!l)
-		return REASON_LINK_GONE;
+		return link_missing(r, link);
 	memcpy(secret, l->secret, WIRE_SECRET_BYTES);
 	return REASON_OK;
 }

@@ -460,6 +460,10 @@ static void a_lost_link_is_our_own_trouble(void **state)
 	agent_scene_offer(s, WIRE_OFFER_AGENT, "web");
 	agent_scene_fail_leg(s, REASON_LINK_GONE, "no leg");
 	assert_refused(s, REASON_PEER_GONE, "FOG");
+	s = agent_scene_begin(state);
+	agent_scene_offer(s, WIRE_OFFER_AGENT, "web");
+	agent_scene_fail_leg(s, REASON_LINK_ELSEWHERE, "this leg's link is at another relay");
+	assert_refused(s, REASON_LINK_ELSEWHERE, "FOO");
 }
 
 /* What has not begun when the agent stops is told as that, and what was refused already is not told

@@ -183,8 +183,9 @@ static void two_agents_of_one_name_do_not_fight(void **state)
 
 static void a_refused_certificate_waits_as_long_as_it_may(void **state)
 {
-	const enum reason reasons[] = {REASON_CERT_EXPIRED, REASON_CERT_UNTRUSTED, REASON_CERT_ROLE,
-				       REASON_VERSION, REASON_EXTENSION};
+	const enum reason reasons[] = {REASON_CERT_EXPIRED, REASON_CERT_UNTRUSTED,
+				       REASON_CERT_ROLE,    REASON_VERSION,
+				       REASON_EXTENSION,    REASON_LINK_ELSEWHERE};
 	struct wire_message revoked = bye(REASON_REVOKED, "");
 	struct link_state up = link_in(LINK_UP, 0);
 
@@ -199,6 +200,105 @@ static void a_refused_certificate_waits_as_long_as_it_may(void **state)
 	}
 	assert_int_equal(link_state_message(&up, 0, &revoked), LINK_DO_CLOSE | LINK_DO_DOWN);
 	assert_non_null(strstr(up.why, "postern pki issue"));
+}
+
+/* ---- asked whether it lives ---- */
+
+static struct wire_message pong(uint64_t token)
+{
+	struct wire_message m = message(WIRE_PONG);
+
+	m.pong.token = token;
+	return m;
+}
+
+static void a_link_that_answers_is_not_doubted(void **state)
+{
+	struct link_state l = link_in(LINK_UP, 0);
+	struct wire_message answer = pong(0), offer = message(WIRE_OFFER);
+	uint64_t token = l.token;
+
+	assert_int_equal(link_state_ask(&l, 5000), LINK_DO_PING);
+	assert_int_equal(l.token, token + 1);
+	assert_true(link_state_usable(&l));
+	assert_int_equal(link_state_due(&l), 5000 + LINK_ANSWER_MS);
+	assert_int_equal(link_state_ask(&l, 5100), 0); /* once at a time */
+	/* The PONG of an earlier PING is as good, and so is anything else. */
+	assert_int_equal(link_state_message(&l, 5200, &answer), 0);
+	assert_int_equal(link_state_tick(&l, 5000 + LINK_ANSWER_MS), 0);
+	assert_int_equal(link_state_ask(&l, 7000), LINK_DO_PING);
+	assert_int_equal(link_state_message(&l, 7100, &offer), LINK_DO_OFFER);
+	assert_int_equal(link_state_tick(&l, 7000 + LINK_ANSWER_MS), 0);
+	assert_true(link_state_usable(&l));
+}
+
+static void a_link_that_does_not_answer_is_doubted_until_it_speaks(void **state)
+{
+	struct link_state l = link_in(LINK_UP, 0);
+	struct wire_message answer = pong(1);
+
+	assert_int_equal(link_state_ask(&l, 1000), LINK_DO_PING);
+	assert_int_equal(link_state_tick(&l, 1000 + LINK_ANSWER_MS - 1), 0);
+	assert_int_equal(link_state_tick(&l, 1000 + LINK_ANSWER_MS), LINK_DO_DOUBT);
+	assert_false(link_state_usable(&l));
+	assert_true(link_state_live(&l));
+	assert_int_equal(link_state_ask(&l, 2500), 0); /* it is asked already */
+	assert_int_equal(link_state_message(&l, 3000, &answer), LINK_DO_TRUST);
+	assert_true(link_state_usable(&l));
+	assert_int_equal(link_state_message(&l, 3001, &answer), 0);
+	/* One that stays silent ends as it would have without. */
+	assert_int_equal(link_state_ask(&l, 3000), LINK_DO_PING);
+	assert_int_equal(link_state_tick(&l, 3000 + LINK_ANSWER_MS), LINK_DO_DOUBT);
+	assert_int_equal(link_state_tick(&l, 3001 + 30000), LINK_DO_CLOSE | LINK_DO_DOWN);
+	assert_false(l.doubted);
+}
+
+static void only_a_living_link_is_asked(void **state)
+{
+	for (int phase = 0; phase < LINK_PHASES; phase++) {
+		struct link_state l = link_in((enum link_phase)phase, 0);
+		bool live = phase == LINK_UP || phase == LINK_DRAINING;
+
+		assert_int_equal(link_state_ask(&l, 10), live ? LINK_DO_PING : 0);
+		l = link_in((enum link_phase)phase, 0);
+		assert_int_equal(link_state_elsewhere(&l, 10), live ? LINK_DO_PING : 0);
+	}
+}
+
+static void a_leg_at_another_relay_is_the_names_fault_where_the_link_lives(void **state)
+{
+	struct link_state l = link_in(LINK_UP, 0);
+	struct wire_message old = pong(0), answer = pong(2), offer = message(WIRE_OFFER);
+
+	assert_int_equal(link_state_ask(&l, 1000), LINK_DO_PING);
+	assert_int_equal(link_state_elsewhere(&l, 1010), LINK_DO_PING);
+	assert_int_equal(link_state_elsewhere(&l, 1020), 0);
+	assert_false(link_state_usable(&l));
+	/* What was on its way already tells nothing. */
+	assert_int_equal(link_state_message(&l, 1030, &old), 0);
+	assert_int_equal(link_state_message(&l, 1030, &offer), LINK_DO_OFFER);
+	assert_false(link_state_usable(&l));
+	assert_int_equal(l.token, 2);
+	assert_int_equal(link_state_message(&l, 1040, &answer),
+			 LINK_DO_BYE | LINK_DO_CLOSE | LINK_DO_DOWN);
+	assert_int_equal(l.said, REASON_LINK_ELSEWHERE);
+	assert_int_equal(l.retry_ms, RETRY_MAX_MS);
+	assert_true(link_state_refused(&l));
+	assert_non_null(strstr(l.why, "several relays"));
+	assert_false(l.elsewhere);
+}
+
+static void a_leg_at_another_relay_is_a_new_start_where_the_link_is_dead(void **state)
+{
+	struct link_state l = link_in(LINK_UP, 0);
+	struct wire_message offer = message(WIRE_OFFER);
+
+	assert_int_equal(link_state_elsewhere(&l, 1000), LINK_DO_PING);
+	assert_int_equal(link_state_message(&l, 1030, &offer), LINK_DO_OFFER);
+	assert_int_equal(link_state_tick(&l, 1000 + LINK_ANSWER_MS), LINK_DO_CLOSE | LINK_DO_DOWN);
+	assert_false(link_state_refused(&l));
+	assert_in_range(l.retry_ms, 1, 1000);
+	assert_non_null(strstr(l.why, "started anew"));
 }
 
 /* What cannot be taken is answered with its reason; what an update alone can mend waits longest. */
@@ -542,8 +642,12 @@ static void something_happens(struct world *w)
 	} else if (w->connected && die < 2) {
 		w->connected = false;
 		obey(w, link_state_lost(&w->link, w->now_ms, "reset"));
-	} else if (w->connected && die < 90) {
+	} else if (w->connected && die < 86) {
 		relay_speaks(w);
+	} else if (die < 89) {
+		obey(w, link_state_ask(&w->link, w->now_ms));
+	} else if (die < 90) {
+		obey(w, link_state_elsewhere(&w->link, w->now_ms));
 	}
 }
 
@@ -594,6 +698,11 @@ int main(void)
 		cmocka_unit_test(two_agents_of_one_name_do_not_fight),
 		cmocka_unit_test(a_refused_certificate_waits_as_long_as_it_may),
 		cmocka_unit_test(what_is_not_understood_is_refused),
+		cmocka_unit_test(a_link_that_answers_is_not_doubted),
+		cmocka_unit_test(a_link_that_does_not_answer_is_doubted_until_it_speaks),
+		cmocka_unit_test(only_a_living_link_is_asked),
+		cmocka_unit_test(a_leg_at_another_relay_is_the_names_fault_where_the_link_lives),
+		cmocka_unit_test(a_leg_at_another_relay_is_a_new_start_where_the_link_is_dead),
 		cmocka_unit_test(a_relay_whose_right_ends_is_left),
 		cmocka_unit_test(a_revoked_name_asks_often_at_first),
 		cmocka_unit_test(what_passes_by_itself_is_no_refusal),

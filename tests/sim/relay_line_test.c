@@ -61,7 +61,8 @@ static struct dial *const a_dial = (struct dial *)&playing;
 /* ---- what lies around the line ---- */
 
 struct dial *dial_start(struct agent_worker *w, const struct agent_setup *setup,
-			const struct agent_relay *relay, dial_done_fn *done, void *owner)
+			const struct agent_relay *relay, const struct addr *at, dial_done_fn *done,
+			void *owner)
 {
 	assert_ptr_equal(relay, &playing->relay);
 	playing->done = done;
@@ -210,7 +211,7 @@ static void dialled(struct scene *s)
 	far_flush(s);
 	assert_true(s->dialling_now);
 	s->dialling_now = false;
-	s->done(s->owner, wire, ours, NULL, NULL);
+	s->done(s->owner, wire, ours, NULL, NULL, NULL);
 	both_run(s, 50);
 }
 
@@ -421,7 +422,7 @@ static void why_it_cannot_be_dialled_is_told(void **state)
 	struct scene *s = scene_begin(state, WIRE_HELLO_CONSOLE);
 
 	s->dialling_now = false;
-	s->done(s->owner, -1, NULL, NULL, "relay.example:443: Connection refused");
+	s->done(s->owner, -1, NULL, NULL, NULL, "relay.example:443: Connection refused");
 	scene_end(s, "relay.example:443: Connection refused");
 }
 

@@ -567,6 +567,26 @@ static void a_leg_needs_the_secret_of_a_living_link(void **state)
 	rendezvous_free(s.r);
 }
 
+/* A name may lead to several relays. */
+static void a_leg_of_another_relays_link_is_told_so(void **state)
+{
+	struct scene s = scene_new(), other = scene_new();
+	uint8_t secret[WIRE_SECRET_BYTES];
+
+	/* Two draws of 16 bits may be the same. */
+	while (s.home.link >> 48 == other.home.link >> 48) {
+		rendezvous_free(other.r);
+		other = scene_new();
+	}
+	assert_int_equal(s.home.link >> 48, s.laptop.link >> 48);
+	assert_int_not_equal(s.home.link, s.laptop.link);
+	assert_int_equal(rendezvous_leg_secret(s.r, other.home.link, secret),
+			 REASON_LINK_ELSEWHERE);
+	assert_int_equal(rendezvous_leg_secret(s.r, s.home.link ^ 1, secret), REASON_LINK_GONE);
+	rendezvous_free(other.r);
+	rendezvous_free(s.r);
+}
+
 /* What was seen on the way is of no use elsewhere, nor once the next round has begun. */
 static void a_links_question_is_asked_from_one_place(void **state)
 {
@@ -619,6 +639,7 @@ int main(void)
 		cmocka_unit_test(a_party_is_told_where_it_is),
 		cmocka_unit_test(a_link_keeps_how_its_keys_were_exchanged),
 		cmocka_unit_test(a_leg_needs_the_secret_of_a_living_link),
+		cmocka_unit_test(a_leg_of_another_relays_link_is_told_so),
 		cmocka_unit_test(a_links_question_is_asked_from_one_place),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,12 @@ static void scene_a_leg_needs_its_proof(void)
 	peer_frame_leg(&accepting, &liar);
 	peer_flush(&accepting);
 	(void)peer_expect_bye(&accepting, REASON_LINK_GONE);
+	/* Or of one that another relay has made. */
+	liar.link ^= UINT64_C(1) << 63;
+	world_check(peer_dial(&accepting, relay_host), "links", "a leg cannot dial");
+	peer_frame_leg(&accepting, &liar);
+	peer_flush(&accepting);
+	(void)peer_expect_bye(&accepting, REASON_LINK_ELSEWHERE);
 	(void)peer_leg(&accepting, relay_host, &home);
 	peers_end();
 }
