@@ -2,6 +2,8 @@
 /* config: natd's schema, the checks that no single field can make, and the mappings it means. */
 #include "portmap/config.h"
 
+#include <ctype.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +108,23 @@ static void natd_check_gateway(struct conf_errors *e, const struct conf_node *at
 		conf_error(e, at, path,
 			   "%s is not an IP address; write the router's, such as 192.168.1.1",
 			   conf_quote(text, shown));
+}
+
+/* As the kernel takes names (dev_valid_name()). */
+static void natd_check_interface(struct conf_errors *e, const struct conf_node *at,
+				 const char *path, const void *value)
+{
+	const char *name = *(char *const *)value;
+	char shown[CONF_QUOTE_BYTES];
+	bool ok = strlen(name) < IF_NAMESIZE && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+
+	for (const char *c = name; *c; c++)
+		ok = ok && *c != '/' && *c != ':' && !isspace((unsigned char)*c);
+	if (!ok)
+		conf_error(e, at, path,
+			   "%s is no name of an interface; write one of at most %d bytes, such as "
+			   "eth0",
+			   conf_quote(name, shown), IF_NAMESIZE - 1);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -340,7 +359,7 @@ static const struct conf_field fields[] = {
 	 .max_items = ASKS_RIGHTS_MAX,
 	 .check = natd_check_allow,
 	 .help = "whose programs on this host may ask for mappings, and for which"},
-	TEXT("interface", interface, NULL,
+	TEXT("interface", interface, natd_check_interface,
 	     "the network interface whose gateway to use; without the key, that of the default "
 	     "route"),
 	TEXT("gateway", gateway, natd_check_gateway,
@@ -388,6 +407,13 @@ bool natd_config_bind(const struct conf_node *root, struct natd_config *out,
 
 	memset(&c, 0, sizeof c);
 	if (!conf_bind(root, fields, &c, errors)) {
+		conf_release(fields, &c);
+		return false;
+	}
+	if (!c.pcp && !c.natpmp && !c.upnp) {
+		conf_error(
+			errors, root, "pcp, natpmp, upnp",
+			"all are false, so that no gateway could be asked; leave one of them true");
 		conf_release(fields, &c);
 		return false;
 	}

@@ -5,10 +5,12 @@
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <limits.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/container.h"
@@ -201,6 +203,62 @@ static int natd_run(struct natd_program *p)
 	return error || (n->dry_run && !p->dry_run.complete) ? 1 : 0;
 }
 
+/* ---- --check ---- */
+
+static bool is_usable_directory(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return false;
+	if (!S_ISDIR(st.st_mode))
+		errno = ENOTDIR;
+	return S_ISDIR(st.st_mode) && access(path, R_OK | W_OK | X_OK) == 0;
+}
+
+/* natd would start, but nobody could ask it anything. */
+static void look_at_socket(const char *path)
+{
+	char text[PATH_MAX];
+	const char *directory;
+
+	snprintf(text, sizeof text, "%s", path);
+	directory = dirname(text);
+	if (!is_usable_directory(directory))
+		log_warning("control",
+			    "socket: %s: %s; make it, or name another (socket, --socket)",
+			    directory, strerror(errno));
+}
+
+/* What the start needs of this host, as the user that natd becomes; what natd can start without is
+ * told alone. Returns the exit status. */
+static int natd_check(const struct natd_program *p)
+{
+	const struct natd_config *c = &p->natd.config;
+	const char *what = p->arguments.config ? p->arguments.config : "the command line";
+
+	if (c->user && !getpwnam(c->user)) {
+		fprintf(stderr, "%s: user: there is no user %s; make it, or name another\n", what,
+			c->user);
+		return EXIT_FAILURE;
+	}
+	look_at_socket(c->socket);
+	become_user(c);
+	if (c->state_dir && !is_usable_directory(c->state_dir)) {
+		fprintf(stderr,
+			"%s: state_dir: %s: %s; make it a directory that only natd's user may "
+			"enter\n",
+			what, c->state_dir, strerror(errno));
+		return EXIT_FAILURE;
+	}
+	look_at_hook(c->hook);
+	if (c->map.count == 0)
+		log_warning("portmap", "no mapping is named (map, --map): natd keeps only what "
+				       "programs ask it for");
+	printf("%s: ok\n", what);
+	return EXIT_SUCCESS;
+}
+
 /* ---- the command line ---- */
 
 enum {
@@ -307,9 +365,9 @@ int main(int argc, char **argv)
 	if (!ok)
 		return p.arguments.config ? EXIT_FAILURE : OPTIONS_STATUS_USAGE;
 	if (p.options.check) {
-		printf("%s: ok\n", p.arguments.config ? p.arguments.config : "the command line");
+		status = natd_check(&p);
 		natd_config_free(&p.natd.config);
-		return 0;
+		return status;
 	}
 	if (p.options.log_level >= 0)
 		p.natd.config.log_level = p.options.log_level;

@@ -224,7 +224,9 @@ static void natd_network_changed(struct network_watch *w)
 		/* A VPN came or went beside the gateway. */
 		memcpy(n->network.tunnel, w->now.tunnel, sizeof n->network.tunnel);
 		n->network.unanswered = w->now.unanswered;
-		if (n->stage == NATD_HERE)
+		n->network.missing = w->now.missing;
+		memcpy(n->network.others, w->now.others, sizeof n->network.others);
+		if (n->stage == NATD_HERE || n->stage == NATD_AWAY)
 			natd_judge(n);
 		return;
 	}
@@ -431,6 +433,8 @@ void natd_judge(struct natd *n)
 	memcpy(facts.tunnel, n->network.tunnel, sizeof facts.tunnel);
 	if (n->config.interface)
 		snprintf(facts.pinned, sizeof facts.pinned, "%s", n->config.interface);
+	facts.missing = n->network.missing;
+	facts.others = n->network.others;
 	truth_judge(&facts, &n->truth);
 	if (n->truth.contained)
 		log_container(n);

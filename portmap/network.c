@@ -213,6 +213,26 @@ static void take_configured(const struct network_watch *w, int family,
 		route->gateway.v6.sin6_scope_id = route->index;
 }
 
+/* A name that no interface has is a slip: those that there are show which. */
+static void look_for_named(struct network_watch *w, struct network *n)
+{
+	struct rtnetlink_link links[RTNETLINK_LINKS_MAX];
+	int count = rtnetlink_links(&w->questions, links, RTNETLINK_LINKS_MAX);
+	size_t used = 0;
+
+	/* More than there is room for: it may be one of the others. */
+	n->missing = count >= 0 && count < (int)RTNETLINK_LINKS_MAX;
+	for (int i = 0; i < count; i++) {
+		if (strcmp(links[i].name, w->interface) == 0)
+			n->missing = false;
+		if (strcmp(links[i].name, "lo") != 0 && used < sizeof n->others)
+			used += (size_t)snprintf(n->others + used, sizeof n->others - used, "%s%s",
+						 used > 0 ? ", " : "", links[i].name);
+	}
+	if (!n->missing)
+		n->others[0] = '\0';
+}
+
 static void network_look(struct network_watch *w, struct network *n)
 {
 	static const int families[PORTMAP_FAMILIES] = {
@@ -241,6 +261,8 @@ static void network_look(struct network_watch *w, struct network *n)
 		n->up |= place->source.len > 0;
 	}
 	look_for_tunnel(w, n);
+	if (w->interface && !n->up)
+		look_for_named(w, n);
 }
 
 /* ---- watching ---- */
@@ -271,7 +293,8 @@ static void network_settled(struct timer *t, uint64_t now_ms)
 
 	network_look(w, &now);
 	if (network_same(&now, &w->now) && strcmp(now.tunnel, w->now.tunnel) == 0 &&
-	    now.unanswered == w->now.unanswered)
+	    now.unanswered == w->now.unanswered && now.missing == w->now.missing &&
+	    strcmp(now.others, w->now.others) == 0)
 		return;
 	now.number = w->now.number + !network_same(&now, &w->now);
 	w->now = now;

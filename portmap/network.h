@@ -33,6 +33,8 @@
 #define NETWORK_FAR4 "198.41.0.4"
 #define NETWORK_FAR6 "2001:503:ba3e::2:30"
 
+#define NETWORK_OTHERS_BYTES 96u
+
 struct network {
 	bool up;		     /* there is a way out over IPv4 or IPv6 */
 	char interface[IF_NAMESIZE]; /* of the IPv4 way; where there is none, of the IPv6 one */
@@ -44,6 +46,9 @@ struct network {
 	char tunnel[IF_NAMESIZE];
 	uint64_t number; /* another one for every change */
 	bool unanswered; /* and none leads out from our address there */
+	/* There is none of the name that the configuration has; and the others, "eth0, wlan0". */
+	bool missing;
+	char others[NETWORK_OTHERS_BYTES];
 };
 
 struct network_watch {

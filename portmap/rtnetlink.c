@@ -396,11 +396,13 @@ static bool rtnetlink_read_link(struct netlink_reader *reader, const struct nlms
 {
 	struct rtnetlink_reader *r = (struct rtnetlink_reader *)reader;
 	const struct ifinfomsg *m = NLMSG_DATA(head);
-	struct rtnetlink_link *out = r->out;
+	struct rtnetlink_link *out = (struct rtnetlink_link *)r->out + r->count;
 	size_t len;
 
-	if (head->nlmsg_type != RTM_NEWLINK || head->nlmsg_len < NLMSG_LENGTH(sizeof *m))
+	if (head->nlmsg_type != RTM_NEWLINK || head->nlmsg_len < NLMSG_LENGTH(sizeof *m) ||
+	    r->count == r->room)
 		return true;
+	memset(out, 0, sizeof *out);
 	/* Switched on, and with a carrier. */
 	out->up = (m->ifi_flags & IFF_UP) && (m->ifi_flags & IFF_RUNNING);
 	out->tunnel = m->ifi_flags & IFF_POINTOPOINT;
@@ -418,7 +420,17 @@ static bool rtnetlink_read_link(struct netlink_reader *reader, const struct nlms
 		out->name[size - 1] = '\0';
 	}
 	r->count++;
-	return false;
+	return true;
+}
+
+int rtnetlink_links(struct netlink *n, struct rtnetlink_link *out, size_t room)
+{
+	struct rtnetlink_question q = {.link = {.ifi_family = AF_UNSPEC}};
+	struct rtnetlink_reader r = {
+		.reader.message = rtnetlink_read_link, .out = out, .room = room};
+
+	question_begin(&q, sizeof q.link, RTM_GETLINK, NLM_F_DUMP);
+	return rtnetlink_ask(n, &q, &r);
 }
 
 int rtnetlink_link(struct netlink *n, unsigned index, struct rtnetlink_link *out)

@@ -15,6 +15,7 @@
 
 #define RTNETLINK_ROUTES_MAX	32u
 #define RTNETLINK_ADDRESSES_MAX 64u
+#define RTNETLINK_LINKS_MAX	16u
 
 struct rtnetlink_route {
 	unsigned index; /* of the interface */
@@ -56,6 +57,7 @@ int rtnetlink_default_routes(struct netlink *n, int family, struct rtnetlink_rou
 			     size_t room) MUST_CHECK;
 int rtnetlink_addresses(struct netlink *n, int family, unsigned index,
 			struct rtnetlink_address *out, size_t room) MUST_CHECK;
+int rtnetlink_links(struct netlink *n, struct rtnetlink_link *out, size_t room) MUST_CHECK;
 /* Returns 0, or -errno: -ENODEV when it is gone. */
 int rtnetlink_link(struct netlink *n, unsigned index, struct rtnetlink_link *out) MUST_CHECK;
 

@@ -42,7 +42,7 @@ static void network_sentence(const json_t *network, char *out, size_t room)
 	int used;
 
 	if (!json_is_true(json_object_get(network, "up"))) {
-		snprintf(out, room, "there is none: no default route");
+		snprintf(out, room, "there is none that leads out");
 		return;
 	}
 	text(network, "interface", interface, sizeof(interface));

@@ -620,6 +620,13 @@ static void judge_no_ipv4(const struct truth_facts *f, struct truth *out)
 			 "this network has IPv6 alone: there is no IPv4 address that a port could "
 			 "be "
 			 "mapped at");
+	else if (f->pinned[0] && f->missing)
+		conclude(out, TRUTH_OFFLINE,
+			 "name one that there is (interface), or none, so that the default route's "
+			 "is taken; or make it: it is used once it is there",
+			 "there is no interface %s, which natd is told to use%s%s", f->pinned,
+			 f->others && f->others[0] ? "; this host has " : ", nor any other but lo",
+			 f->others ? f->others : "");
 	else if (f->pinned[0])
 		conclude(out, TRUTH_OFFLINE, "connect it, or name another interface (interface)",
 			 "%s, the interface that natd is told to use, has no default route, or no "

@@ -64,6 +64,8 @@ struct truth_facts {
 				     without a gateway */
 	struct addr own;	  /* our address there */
 	char pinned[IF_NAMESIZE]; /* the interface that natd was told to use; "": any */
+	bool missing;		  /* and there is none of that name */
+	const char *others;	  /* those that there are, "eth0, wlan0", when missing */
 	bool unanswered;	  /* a gateway is there, and no way from our address to outside */
 	bool contained; /* this may be a container's own network: its gateway answers nothing */
 	char tunnel[IF_NAMESIZE]; /* into which our answers to outside go; "": to the gateway */

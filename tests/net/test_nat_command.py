@@ -208,3 +208,34 @@ def test_nat_words(lab):
     for words in (("status", "--as", "x"), ("probe", "--stun", "a b"), ("probe", "x"),
                   ("probe", *["--stun", "h"] * 5)):
         assert "usage: postern nat " in nat(host, *words, code=2).stderr, words
+
+
+@once
+def test_natd_check(lab):
+    """--check finds what the start would fail for, and tells what it goes on without."""
+    lab.internet()
+    host = lab.public("host", SERVER)
+
+    def check(*words, code=0):
+        done = host.run([f"{host.lab.build}/postern-natd", "--check", *words], check=False)
+        assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
+        assert ("the command line: ok" in done.stdout) == (code == 0), (words, done.stdout)
+        return done.stderr
+
+    place = lab.write("place", "")
+    assert "warning" not in check("--map", "tcp:443", "--state-dir", lab.dir, "--socket", f"{lab.dir}/s")
+    empty = lab.write("empty.yaml", "map: []\n")
+    done = host.run([f"{host.lab.build}/postern-natd", "--check", "-c", empty], check=False)
+    assert done.returncode == 0 and "no mapping is named" in done.stderr, done
+    assert "/nowhere: No such file" in check("--map", "tcp:443", "--socket", "/nowhere/s")
+    for hook in ("/nowhere", "/bin/echo hi"):
+        assert "cannot be run: No such file" in check("--map", "tcp:443", "--hook", hook)
+    for directory, why in (("/nowhere", "No such file"), (place, "Not a directory")):
+        assert f"state_dir: {directory}: {why}" in check("--state-dir", directory, code=1)
+    config = lab.write("natd.yaml", "user: nosuchuser\n")
+    done = host.run([f"{host.lab.build}/postern-natd", "--check", "-c", config], check=False)
+    assert done.returncode == 1 and "there is no user nosuchuser" in done.stderr, done
+    config = lab.write("natd.yaml", f"user: nobody\nstate_dir: {lab.dir}\n")
+    os.chmod(lab.dir, 0o700)
+    done = host.run([f"{host.lab.build}/postern-natd", "--check", "-c", config], check=False)
+    assert done.returncode == 1 and "Permission denied" in done.stderr, done

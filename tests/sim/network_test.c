@@ -343,6 +343,38 @@ static void a_named_interface_counts_alone(void **state)
 	run_for(f, 20);
 	assert_int_equal(changes, 2);
 	assert_false(watch.now.up);
+	assert_false(watch.now.missing);
+	assert_string_equal(watch.now.others, "");
+	stop(f);
+}
+
+/* A slip in its name: there is none, and which there are is told, also when that changes. */
+static void a_named_interface_may_be_missing(void **state)
+{
+	struct ring_fixture *f = ring_fixture(state);
+
+	home();
+	fake_kernel.links[3] = (struct fake_link){.index = 1, .name = "lo"};
+	look(f, "ehh0");
+	assert_true(watch.now.missing);
+	assert_false(watch.now.up);
+	assert_string_equal(watch.now.others, "eth0, wlan0, wg0");
+	fake_kernel.links[2].name = NULL;
+	fake_kernel_changed();
+	run_for(f, 300);
+	assert_int_equal(changes, 1);
+	assert_string_equal(watch.now.others, "eth0, wlan0");
+	fake_kernel.links[2].name = "ehh0"; /* it comes */
+	fake_kernel_changed();
+	run_for(f, 300);
+	assert_int_equal(changes, 2);
+	assert_false(watch.now.missing);
+	/* One of many may not be among those that were read. */
+	for (unsigned i = 0; i < FAKE_MAX; i++)
+		fake_kernel.links[i] = (struct fake_link){.index = i + 2, .name = "veth0"};
+	network_watch_pin(&watch, "ehh0");
+	run_for(f, 20);
+	assert_false(watch.now.missing);
 	stop(f);
 }
 
@@ -678,6 +710,7 @@ int main(void)
 		RING_TEST(a_link_without_a_gateway_is_a_way_out),
 		RING_TEST(nexthop_objects_are_followed),
 		RING_TEST(a_named_interface_counts_alone),
+		RING_TEST(a_named_interface_may_be_missing),
 		RING_TEST(a_named_gateway_is_asked_in_place_of_the_routes),
 		RING_TEST(a_named_gateway_needs_no_default_route),
 		RING_TEST(an_end_of_a_pair_is_known),

@@ -134,13 +134,16 @@ static void tell_kind(const char *kind)
 	attribute(IFLA_LINKINFO, nested, RTA_ALIGN(a->rta_len));
 }
 
+/* index 0: all of them. */
 static bool tell_links(struct netlink_reader *r, unsigned index)
 {
+	bool told = index == 0;
+
 	for (size_t i = 0; i < FAKE_MAX; i++) {
 		const struct fake_link *l = &fake_kernel.links[i];
 		struct ifinfomsg *m;
 
-		if (!l->name || l->index != index)
+		if (!l->name || (index > 0 && l->index != index))
 			continue;
 		m = begin(RTM_NEWLINK, sizeof(*m));
 		m->ifi_index = (int)l->index;
@@ -149,10 +152,11 @@ static bool tell_links(struct netlink_reader *r, unsigned index)
 		number_attribute(IFLA_MTU, 1500);
 		attribute(IFLA_IFNAME, l->name, strlen(l->name) + 1);
 		tell_kind(l->kind ? l->kind : l->pair ? "veth" : "veth0");
-		(void)r->message(r, &message.head);
-		return true;
+		told = true;
+		if (!r->message(r, &message.head))
+			break;
 	}
-	return false;
+	return told;
 }
 
 static void tell_addresses(struct netlink_reader *r, int family)

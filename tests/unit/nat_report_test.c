@@ -203,7 +203,7 @@ static void test_status_without(void **state)
 		"unknown") ", \"mappings\": []}");
 	char *text = printed(nat_report_status, status, 80);
 
-	assert_has(text, "  network      there is none: no default route\n");
+	assert_has(text, "  network      there is none that leads out\n");
 	assert_has(text,
 		   "natd keeps no mapping; name one in its configuration (map), or with --map");
 	assert_null(strstr(text, "Outside"));
@@ -439,7 +439,7 @@ static void test_events(void **state)
 		 "\"45.0.0.8\"}",
 		 "T the external address is 45.0.0.9, was 45.0.0.8\n"},
 		{"{\"at\": \"T\", \"kind\": \"network\", \"up\": false}",
-		 "T network: there is none: no default route\n"},
+		 "T network: there is none that leads out\n"},
 		{"{\"at\": \"T\", \"kind\": \"verdict\", \"verdict\": \"cgnat\", \"sentence\": "
 		 "\"it is\","
 		 " \"advice\": \"do so\"}",

@@ -46,7 +46,7 @@ struct topology {
 	bool mute;   /* the gateway speaks no protocol */
 	bool denies; /* a protocol says that it has no external address, whatever another tells */
 	bool ipv6, most, looking, contained, unanswered;
-	const char *pinned;
+	const char *pinned, *others; /* others: the one that is named is not among these */
 	enum truth_provider provider;
 	enum keeps keeps; /* of the one mapping that is asked for */
 
@@ -82,6 +82,9 @@ struct topology {
 #define PERHAPS_CONTAINED                                                                          \
 	"perhaps this is a container's own network, whose gateway is the host: then run natd on "  \
 	"the host, or the container with --network host"
+#define NAME_AN_INTERFACE                                                                          \
+	"name one that there is (interface), or none, so that the default route's is taken; or "   \
+	"make it: it is used once it is there"
 #define UDP_OUT "see whether UDP gets out of this network, or name another STUN server"
 #define PAST_THE_VPN                                                                               \
 	"lead what this host sends from 192.168.77.2 past the VPN (ip rule), or name wg0 to natd " \
@@ -1272,6 +1275,23 @@ static const struct topology topologies[] = {
 	 .advice = "connect it, or name another interface (interface)",
 	 .outcome = NAT_NO_WAY,
 	 .means = "There is no way out, and no gateway to ask."},
+	{.what = "there is no interface of the name",
+	 .pinned = "ehh0",
+	 .others = "eth0, wlan0",
+	 .verdict = TRUTH_OFFLINE,
+	 .sentence = "there is no interface ehh0, which natd is told to use; this host has eth0, "
+		     "wlan0",
+	 .advice = NAME_AN_INTERFACE,
+	 .outcome = NAT_NO_WAY,
+	 .means = "There is no way out, and no gateway to ask."},
+	{.what = "there is no interface at all",
+	 .pinned = "ehh0",
+	 .others = "",
+	 .verdict = TRUTH_OFFLINE,
+	 .sentence = "there is no interface ehh0, which natd is told to use, nor any other but lo",
+	 .advice = NAME_AN_INTERFACE,
+	 .outcome = NAT_NO_WAY,
+	 .means = "There is no way out, and no gateway to ask."},
 	{.what = "a gateway that gives another public address, and no other NAT is on the way",
 	 AT_HOME,
 	 .gateway = "45.9.9.9",
@@ -1458,6 +1478,8 @@ static struct truth_facts facts_of(const struct topology *t)
 				.looking = t->looking,
 				.contained = t->contained,
 				.unanswered = t->unanswered,
+				.missing = t->others != NULL,
+				.others = t->others,
 				.stun_configured = t->seen != NULL,
 				.stun_silent = silent,
 				.behind = host(looked ? NULL : t->behind),
