@@ -188,7 +188,7 @@ $(B)/libraries: FORCE | tools-present
 # a relay resolves no names and starts no programs.
 UPNP_WORKER := $(wildcard upnp/driver/worker*.c upnp/driver/exchange.c upnp/driver/igd.c \
 	upnp/driver/search.c)
-RUNS_relay = $(filter-out relay/keeper/serve.c relay/signer/serve.c relay/signer/made.c core/program/launcher%.c core/program/resolve.c,\
+RUNS_relay = $(filter-out relay/keeper/serve.c relay/signer/serve.c relay/signer/made.c core/program/launcher%.c core/program/resolve.c core/program/resolve_%.c,\
 	$(call sources,$(RELAY_ROOMS) $(SHARED_ROOMS))) core/sanitized.h
 RUNS_keeper = relay/keeper/serve.c core/datagrams.c core/file.c core/isolation.c core/listening.c
 RUNS_signer = relay/signer/serve.c relay/signer/made.c core/engine/keyring.c core/file.c core/isolation.c \
@@ -294,7 +294,7 @@ WORLD_SRC := $(sort $(wildcard tests/world/*.c)) tests/support/certs.c tests/sup
 	ctl/talk/relay_line.c ctl/talk/console_config.c tests/support/fake_kernel.c
 WORLD_OBJ := $(call objs,$(WORLD_SRC)) $(RELAY_LIB_OBJ) $(AGENT_LIB_OBJ) \
 	$(filter-out %/portmap/netlink.o,$(NATD_LIB_OBJ)) \
-	$(filter-out %/ring_uring.o %/ring_epoll.o %/resolve.o,$(SHARED_OBJ))
+	$(filter-out %/ring_uring.o %/ring_epoll.o %/resolve.o %/resolve_channel.o,$(SHARED_OBJ))
 WORLD_LINK := $(addprefix -Wl$(comma)--wrap=,$(shell cat tests/world/wrapped)) -ldl -lcmocka
 WORLD_LIBS := $(LIBS:-lnatpmp=-l:libnatpmp.a)
 # What runs in processes that no world starts: of launchers, which fork.
@@ -325,7 +325,7 @@ MACHINE_OBJ := $(call objs,$(sort $(wildcard fuzz/machines/*.c)) tests/support/c
 	tests/support/signed.c ctl/pki/make.c \
 	$(patsubst %,tests/world/%.c,calls issuer kernel memory packet people peer pipes programs resolve_sim \
 	ring_sim store stream stream_connect world)) $(RELAY_LIB_OBJ) $(AGENT_LIB_OBJ) \
-	$(filter-out %/ring_uring.o %/ring_epoll.o %/resolve.o,$(SHARED_OBJ))
+	$(filter-out %/ring_uring.o %/ring_epoll.o %/resolve.o %/resolve_channel.o,$(SHARED_OBJ))
 # What is counted as covered is Postern, and not what stands around it.
 $(filter $(B)/obj/fuzz/machines/% $(B)/obj/tests/%,$(MACHINE_OBJ)): UNCOUNTED = \
 	$(if $(findstring fuzzer-no-link,$(CFLAGS)),-fno-sanitize=fuzzer-no-link)

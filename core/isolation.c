@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -164,16 +166,14 @@ static struct ruleset ruleset_of(const struct isolation_plan *plan, long abi, bo
 	return r;
 }
 
-/* plan.resolves: the resolver's configuration and hosts. Directories, since a rule is of a file and
- * not of its name, and both are replaced again and again: by whatever keeps resolv.conf, and by
- * each editor that an operator changes hosts with. What is in /etc and not for everybody is guarded
- * by its modes: hence "user". */
-static const char *const resolver_paths[] = {
-	"/etc",
-	"/run/systemd/resolve",
-	"/run/resolvconf",
-	"/run/NetworkManager",
-};
+/* Where resolv.conf leads now. False: nowhere that exists. */
+static bool resolver_directory(char out[PATH_MAX])
+{
+	if (!realpath("/etc/resolv.conf", out))
+		return false;
+	*(strrchr(out, '/') > out ? strrchr(out, '/') : out + 1) = '\0';
+	return true;
+}
 
 /* 0 or -errno. */
 static int allow_place(int ruleset, const struct isolation_place *place)
@@ -197,13 +197,24 @@ static int allow_place(int ruleset, const struct isolation_place *place)
 	return error;
 }
 
+/* plan.resolves: the resolver's configuration and hosts. Directories, since a rule is of a file and
+ * not of its name, and both are replaced again and again: by whatever keeps resolv.conf, and by
+ * each editor that an operator changes hosts with. What is there and not for everybody is guarded
+ * by its modes: hence "user".
+ *
+ * /etc/resolv.conf is a link to beneath /run on most systems: to systemd/resolve, resolvconf,
+ * NetworkManager, netconfig, connman, whatever comes next. It may become one, or its directory be
+ * made, long after the start, and of a directory that is not there there can be no rule. So it is
+ * all of /run: to read files, not to list directories. */
 static int allow_places(int ruleset, const struct isolation_plan *plan)
 {
+	char leads[PATH_MAX];
+	const char *paths[] = {"/etc", "/run", resolver_directory(leads) ? leads : NULL};
 	int error = 0;
 
-	for (size_t i = 0; plan->resolves && i < COUNT(resolver_paths) && !error; i++)
+	for (size_t i = 0; plan->resolves && i < COUNT(paths) && paths[i] && !error; i++)
 		error = allow_place(
-			ruleset, &(struct isolation_place){.path = resolver_paths[i],
+			ruleset, &(struct isolation_place){.path = paths[i],
 							   .rights = LANDLOCK_ACCESS_FS_READ_FILE});
 	for (size_t i = 0; i < plan->place_count && !error; i++)
 		error = allow_place(ruleset, &plan->places[i]);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/container.h"
+#include "core/lack.h"
 
 #define KEEPALIVE_IDLE_S     30
 #define KEEPALIVE_INTERVAL_S 10
@@ -137,24 +138,12 @@ static bool has_source(const struct addr *to)
 /* What this host itself lacks, whoever is dialled; NULL: the error is not of that kind. */
 static const char *own_lack(int error, const struct addr *to)
 {
-	switch (error) {
-	case EMFILE:
-		return "this process has no descriptor left (Too many open files); raise "
-		       "LimitNOFILE";
-	case ENFILE:
-		return "this host has no descriptor left (Too many open files in system); raise "
-		       "fs.file-max";
-	case ENOMEM:
-	case ENOBUFS:
-		return "this host has no memory left for another socket";
-	case EADDRNOTAVAIL:
-		return has_source(to) ? "this host has no local port left towards it: those of "
-					"net.ipv4.ip_local_port_range are in use, or wait a "
-					"minute in TIME_WAIT"
-				      : "this host has no address that leads there";
-	default:
-		return NULL;
-	}
+	if (error != EADDRNOTAVAIL)
+		return lack_text(error);
+	return has_source(to) ? "this host has no local port left towards it: those of "
+				"net.ipv4.ip_local_port_range are in use, or wait a minute in "
+				"TIME_WAIT"
+			      : "this host has no address that leads there";
 }
 
 static void keep_error(struct connector *c, const struct addr *to, int error)
@@ -182,6 +171,13 @@ static void keep_out_of_reach(struct connector *c, const struct addr *to)
 		 "%s is not within targets, which the agent's own file sets", text);
 }
 
+/* None of the addresses would do: the name may lead elsewhere by now. */
+static void connector_in_vain(struct connector *c)
+{
+	resolver_forget(&c->worker->resolver, c->to.host);
+	connector_fail(c);
+}
+
 static bool all_failed(const struct connector *c)
 {
 	return c->pending == 0 && c->tried == c->count;
@@ -201,7 +197,7 @@ static void attempt_over(struct attempt *t, int error)
 	}
 	keep_error(c, &t->to, error);
 	if (all_failed(c))
-		connector_fail(c);
+		connector_in_vain(c);
 	else
 		ring_timer_set(c->worker->ring, &c->next, 0);
 }
@@ -275,7 +271,7 @@ static void connector_next_fired(struct timer *timer, uint64_t now_ms)
 		keep_error(c, &t->to, error);
 	}
 	if (all_failed(c))
-		connector_fail(c);
+		connector_in_vain(c);
 }
 
 /* The name has had its time; connecting has what is left of the whole. */
@@ -307,6 +303,7 @@ static void connector_resolved(void *owner, const struct addr *addresses, size_t
 {
 	struct connector *c = owner;
 
+	c->local = error && resolve_failed_here(c->query);
 	c->query = NULL;
 	if (error) {
 		snprintf(c->error, sizeof(c->error), "the name could not be resolved: %s", error);
@@ -365,13 +362,15 @@ static void connector_deadline_fired(struct timer *t, uint64_t now_ms)
 {
 	struct connector *c = container(t, struct connector, deadline);
 
-	if (!c->attempts)
+	c->local = false;
+	if (!c->attempts) {
 		snprintf(c->error, sizeof(c->error),
 			 "the name could not be resolved: no answer from the name servers");
-	else
+		connector_fail(c);
+	} else {
 		name_the_silent(c);
-	c->local = false;
-	connector_fail(c);
+		connector_in_vain(c);
+	}
 }
 
 struct connector *connector_start(struct agent_worker *w, const struct endpoint *to,

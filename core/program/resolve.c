@@ -1,277 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* resolve: host names to addresses, and services to hosts, by c-ares, on a program's ring. */
-#include "core/program/resolve.h"
+/* resolve: the queries of resolve.h. */
+#include "core/program/resolve_internal.h"
 
 #include <arpa/nameser.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <netdb.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "core/container.h"
 
-#define TRY_MS 2000
-#define TRIES  2
-
-/* One socket of c-ares. */
-struct resolve_watch {
-	struct ring_op op;
-	struct resolver *resolver;
-	struct resolve_watch *next;
-	int fd;
-	unsigned events; /* poll(2) bits that c-ares wants */
-	bool closed;	 /* c-ares is done with it; ours until the operation has reported */
-};
-
 struct resolve_query {
 	struct resolver *resolver;
+	struct resolve_channel *channel; /* good while a question of it is pending */
+	struct timer patience, deadline;
 	struct timer deliver;
-	resolve_done_fn *done; /* both NULL: cancelled */
+	resolve_done_fn *done; /* both NULL: cancelled, or told */
 	resolve_services_fn *services_done;
 	void *owner;
+	uint64_t began_ms;
 	uint16_t port;
-	bool answered;
+	unsigned pending; /* questions to c-ares */
+	int status;	  /* why the question for both families has no answer */
+	bool asked_first; /* for A alone */
+	bool decided;	  /* what is told is known */
+	bool failed_here; /* this host lacks something */
 	size_t count;
 	struct addr addresses[RESOLVE_ADDRESSES_MAX];
 	struct endpoint *hosts; /* for services_done */
-	char error[128];
+	char error[RESOLVE_ERROR_BYTES];
+	char host[ADDR_HOST_BYTES];
 };
-
-/* ---- sockets ---- */
-
-static void watch_free(struct resolve_watch *w)
-{
-	struct resolver *r = w->resolver;
-	struct resolve_watch **at = &r->watches;
-
-	while (*at != w)
-		at = &(*at)->next;
-	*at = w->next;
-	ring_close_fd(r->ring, w->fd);
-	free(w);
-}
-
-static struct resolve_watch *watch_find(struct resolver *r, int fd)
-{
-	struct resolve_watch *w = r->watches;
-
-	while (w && (w->fd != fd || w->closed))
-		w = w->next;
-	return w;
-}
-
-static void resolve_set_timer(struct resolver *r)
-{
-	struct timeval most = {60, 0}, tv, *next;
-
-	if (r->queries == 0 || !r->open) {
-		ring_timer_cancel(r->ring, &r->timer);
-		return;
-	}
-	next = ares_timeout(r->channel, &most, &tv);
-	ring_timer_set(r->ring, &r->timer,
-		       (uint64_t)next->tv_sec * 1000 + (uint64_t)next->tv_usec / 1000 + 1);
-}
-
-/* Polls for what c-ares wants now. */
-static void resolve_rearm(struct resolver *r)
-{
-	for (struct resolve_watch *w = r->watches; w; w = w->next)
-		if (!w->closed && w->events && !ring_op_busy(&w->op))
-			ring_poll(r->ring, &w->op, w->fd, w->events);
-	resolve_set_timer(r);
-}
-
-static void resolve_watch_ready(struct ring_op *op, int res)
-{
-	struct resolve_watch *w = container(op, struct resolve_watch, op);
-	struct resolver *r = w->resolver;
-	ares_socket_t fd = w->fd;
-
-	if (w->closed) {
-		watch_free(w);
-		return;
-	}
-	/* A cancelled poll only wants its events changed. From here w may be gone. */
-	if (res != -ECANCELED)
-		ares_process_fd(r->channel, res < 0 || res & ~POLLOUT ? fd : ARES_SOCKET_BAD,
-				res > 0 && res & POLLOUT ? fd : ARES_SOCKET_BAD);
-	resolve_rearm(r);
-}
-
-static void resolve_timer_fired(struct timer *t, uint64_t now_ms)
-{
-	struct resolver *r = container(t, struct resolver, timer);
-
-	ares_process_fd(r->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-	resolve_rearm(r);
-}
-
-static void resolve_state_changed(void *data, ares_socket_t fd, int readable, int writable)
-{
-	struct resolve_watch *w = watch_find(data, fd);
-	unsigned events = (readable ? POLLIN : 0u) | (writable ? POLLOUT : 0u);
-
-	if (!w || w->events == events)
-		return;
-	w->events = events;
-	ring_cancel(w->resolver->ring, &w->op);
-}
-
-/* #syscalls socket(0 is AF_INET)
- * #syscalls-rare socket(0 is AF_INET6); where a name server has such an address
- */
-static ares_socket_t resolve_make_socket(int family, int type, int protocol, void *data)
-{
-	struct resolver *r = data;
-	struct resolve_watch *w = calloc(1, sizeof(*w));
-
-	if (!w) {
-		errno = ENOMEM;
-		return -1;
-	}
-	w->fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
-	if (w->fd < 0) {
-		free(w);
-		return -1;
-	}
-	w->resolver = r;
-	w->op.done = resolve_watch_ready;
-	w->next = r->watches;
-	r->watches = w;
-	return w->fd;
-}
-
-static int resolve_close_socket(ares_socket_t fd, void *data)
-{
-	struct resolve_watch *w = watch_find(data, fd);
-
-	if (!w)
-		return 0;
-	w->closed = true;
-	if (ring_op_busy(&w->op))
-		ring_cancel(w->resolver->ring, &w->op);
-	else
-		watch_free(w);
-	return 0;
-}
-
-/* #syscalls connect */
-static int resolve_connect_socket(ares_socket_t fd, const struct sockaddr *to, ares_socklen_t len,
-				  void *data)
-{
-	return connect(fd, to, len);
-}
-
-/* #syscalls recvfrom */
-static ares_ssize_t resolve_receive(ares_socket_t fd, void *buf, size_t len, int flags,
-				    struct sockaddr *from, ares_socklen_t *from_len, void *data)
-{
-	return recvfrom(fd, buf, len, flags, from, from_len);
-}
-
-/* #syscalls:natd writev
- * #syscalls-rare:agent writev; where relays are not in /etc/hosts
- */
-static ares_ssize_t resolve_send_vector(ares_socket_t fd, const struct iovec *parts, int count,
-					void *data)
-{
-	return writev(fd, parts, count);
-}
-
-static const struct ares_socket_functions socket_functions = {
-	.asocket = resolve_make_socket,
-	.aclose = resolve_close_socket,
-	.aconnect = resolve_connect_socket,
-	.arecvfrom = resolve_receive,
-	.asendv = resolve_send_vector,
-};
-
-/* ---- the channel ---- */
-
-/* c-ares reads the system's configuration, and hosts for each name; newer ones look first whether
- * it has changed. It orders addresses by how the kernel would go to them.
- *
- * #syscalls openat(2 without O_WRONLY | O_RDWR | O_CREAT | O_TRUNC) fstat|newfstatat read close
- * #syscalls-rare open(1 without O_WRONLY | O_RDWR | O_CREAT | O_TRUNC); other C libraries
- * #syscalls-rare stat statx lseek; newer c-ares, other C libraries
- * #syscalls-rare uname; gethostname(), for a configuration without a domain
- * #syscalls getsockname
- */
-static int channel_open(struct resolver *r)
-{
-	struct ares_options options = {
-		.timeout = TRY_MS,
-		.tries = TRIES,
-		.sock_state_cb = resolve_state_changed,
-		.sock_state_cb_data = r,
-	};
-	int status =
-		ares_init_options(&r->channel, &options,
-				  ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
-
-	if (status != ARES_SUCCESS)
-		return status == ARES_ENOMEM ? -ENOMEM : -EINVAL;
-	ares_set_socket_functions(r->channel, &socket_functions, r);
-	r->open = true;
-	r->opened_ms = ring_now_ms(r->ring);
-	return 0;
-}
-
-static void channel_close(struct resolver *r)
-{
-	bool was_open = r->open;
-
-	r->open = false; /* answers that come from inside ares_destroy() must not use it */
-	if (was_open)
-		ares_destroy(r->channel);
-}
-
-int resolver_open(struct resolver *r, struct ring *ring)
-{
-	*r = (struct resolver){.ring = ring, .timer.fire = resolve_timer_fired};
-	if (ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS)
-		return -ENOMEM;
-	return channel_open(r);
-}
-
-void resolver_close(struct resolver *r)
-{
-	if (!r->ring || r->closing)
-		return;
-	r->closing = true;
-	channel_close(r); /* queries still open are answered with an error */
-	ring_timer_cancel(r->ring, &r->timer);
-	ares_library_cleanup();
-}
-
-bool resolver_idle(const struct resolver *r)
-{
-	return !r->watches && r->queries == 0;
-}
-
-static bool channel_ready(struct resolver *r)
-{
-	if (r->closing)
-		return false;
-	if (r->open && r->queries == 0 && ring_now_ms(r->ring) - r->opened_ms > RESOLVE_FRESH_MS)
-		channel_close(r);
-	return r->open || channel_open(r) == 0;
-}
 
 /* ---- queries ---- */
 
-static void query_free(struct resolve_query *q)
+/* When it is told or cancelled and c-ares has no question of it. */
+static void query_maybe_free(struct resolve_query *q)
 {
-	ring_timer_cancel(q->resolver->ring, &q->deliver);
+	struct ring *ring = q->resolver->ring;
+
+	if (q->pending > 0 || q->done || q->services_done)
+		return;
+	ring_timer_cancel(ring, &q->deliver);
+	ring_timer_cancel(ring, &q->patience);
+	ring_timer_cancel(ring, &q->deadline);
 	q->resolver->queries--;
-	resolve_set_timer(q->resolver);
 	free(q->hosts);
 	free(q);
 }
@@ -332,69 +106,214 @@ static void take_addresses(struct resolve_query *q, const struct ares_addrinfo_n
 }
 
 /* What came, or why nothing did, is told from the loop. */
-static void resolve_complete(struct resolve_query *q)
+static void query_decide(struct resolve_query *q)
 {
-	q->answered = true;
-	if (!q->done && !q->services_done)
-		query_free(q);
-	else
-		ring_timer_set(q->resolver->ring, &q->deliver, 0);
+	struct ring *ring = q->resolver->ring;
+
+	ring_timer_cancel(ring, &q->patience);
+	ring_timer_cancel(ring, &q->deadline);
+	if (q->decided)
+		return;
+	q->decided = true;
+	if (q->done || q->services_done)
+		ring_timer_set(ring, &q->deliver, 0);
 }
 
-static void resolve_answered(void *data, int status, int timeouts, struct ares_addrinfo *info)
+static void query_fail(struct resolve_query *q, int status)
 {
-	struct resolve_query *q = data;
-
-	if (status == ARES_SUCCESS)
-		take_addresses(q, info->nodes);
-	if (q->count == 0)
-		snprintf(q->error, sizeof(q->error), "%s",
-			 status == ARES_SUCCESS ? "the name has no address"
-						: ares_strerror(status));
-	ares_freeaddrinfo(info);
-	resolve_complete(q);
+	if (q->decided)
+		return;
+	q->failed_here = resolve_channel_why(q->channel, status, q->began_ms, q->error);
+	query_decide(q);
 }
 
 static void resolve_deliver_fired(struct timer *t, uint64_t now_ms)
 {
 	struct resolve_query *q = container(t, struct resolve_query, deliver);
+	resolve_done_fn *done = q->done;
+	resolve_services_fn *services_done = q->services_done;
 
-	if (q->done)
-		q->done(q->owner, q->addresses, q->count, q->count ? NULL : q->error);
-	if (q->services_done)
-		q->services_done(q->owner, q->hosts, q->count, q->count ? NULL : q->error);
-	query_free(q);
+	if (done)
+		done(q->owner, q->addresses, q->count, q->count ? NULL : q->error);
+	if (services_done)
+		services_done(q->owner, q->hosts, q->count, q->count ? NULL : q->error);
+	q->done = NULL;
+	q->services_done = NULL;
+	query_maybe_free(q);
+}
+
+/* c-ares goes on: what it still hears is kept for the next query. */
+static void resolve_deadline_fired(struct timer *t, uint64_t now_ms)
+{
+	struct resolve_query *q = container(t, struct resolve_query, deadline);
+
+	query_fail(q, ARES_ETIMEOUT);
+}
+
+/* ---- addresses ---- */
+
+/* How long all of it may be kept; what is in hosts has no time to live. */
+static uint32_t time_to_live(const struct ares_addrinfo *info)
+{
+	int least = INT_MAX;
+
+	for (const struct ares_addrinfo_node *n = info->nodes; n; n = n->ai_next)
+		least = n->ai_ttl < least ? n->ai_ttl : least;
+	for (const struct ares_addrinfo_cname *n = info->cnames; n; n = n->next)
+		least = n->ttl < least ? n->ttl : least;
+	return least > 0 && info->nodes ? (uint32_t)least : 0;
+}
+
+static void query_has_addresses(struct resolve_query *q, const struct ares_addrinfo *info)
+{
+	if (q->decided)
+		return;
+	take_addresses(q, info->nodes);
+	if (q->count == 0)
+		snprintf(q->error, sizeof(q->error), "the name has no address");
+	query_decide(q);
+}
+
+static void query_ask(struct resolve_query *q, int family, ares_addrinfo_callback answered)
+{
+	const struct ares_addrinfo_hints hints = {.ai_family = family, .ai_socktype = SOCK_STREAM};
+
+	q->pending++;
+	resolve_channel_asks(q->channel);
+	ares_getaddrinfo(q->channel->ares, q->host, NULL, &hints, answered, q);
+}
+
+/* The answer to the question for A alone. Why there is none is for the other question to say. */
+static void resolve_first_answered(void *data, int status, int timeouts, struct ares_addrinfo *info)
+{
+	struct resolve_query *q = data;
+	struct resolver *r = q->resolver;
+
+	q->pending--;
+	if (status == ARES_SUCCESS && info->nodes && !q->decided) {
+		resolve_cache_note(&r->cache, q->host, true, ring_now_ms(r->ring));
+		query_has_addresses(q, info);
+	} else if (q->pending == 0) {
+		query_fail(q, q->status);
+	}
+	resolve_channel_answered(q->channel);
+	ares_freeaddrinfo(info);
+	query_maybe_free(q);
+}
+
+static void query_ask_first(struct resolve_query *q)
+{
+	q->asked_first = true;
+	query_ask(q, AF_INET, resolve_first_answered);
+}
+
+/* What c-ares says when a server fails for AAAA in the middle of the search list: A alone may lead
+ * further. */
+static bool servers_failed(int status)
+{
+	return status == ARES_ESERVFAIL || status == ARES_EREFUSED || status == ARES_ENOTIMP ||
+	       status == ARES_EFORMERR || status == ARES_EBADRESP || status == ARES_ECONNREFUSED;
+}
+
+/* The answer to the question for both families. Where the other question has been answered already,
+ * it comes too late for this query, not for the next ones. */
+static void resolve_both_answered(void *data, int status, int timeouts, struct ares_addrinfo *info)
+{
+	struct resolve_query *q = data;
+	struct resolver *r = q->resolver;
+	struct resolve_query late = {.port = 0};
+
+	q->pending--;
+	if (status == ARES_SUCCESS) {
+		take_addresses(&late, info->nodes);
+		if (!q->channel->outdated)
+			resolve_cache_keep(&r->cache, q->host, late.addresses, late.count,
+					   time_to_live(info), ring_now_ms(r->ring));
+		if (timeouts == 0)
+			resolve_cache_note(&r->cache, q->host, false, ring_now_ms(r->ring));
+		query_has_addresses(q, info);
+	} else {
+		q->status = status;
+		if (servers_failed(status) && !q->decided && !q->asked_first)
+			query_ask_first(q);
+		if (q->pending == 0)
+			query_fail(q, status);
+	}
+	resolve_channel_answered(q->channel);
+	ares_freeaddrinfo(info);
+	query_maybe_free(q);
+}
+
+static void resolve_patience_fired(struct timer *t, uint64_t now_ms)
+{
+	struct resolve_query *q = container(t, struct resolve_query, patience);
+	struct resolve_channel *c = q->channel;
+
+	query_ask_first(q);
+	resolve_channel_asked(c);
 }
 
 static struct resolve_query *query_new(struct resolver *r, void *owner)
 {
-	struct resolve_query *q;
+	struct resolve_query *q = NULL;
+	struct resolve_channel *c = NULL;
 
-	if (r->queries >= RESOLVE_QUERIES_MAX || !channel_ready(r))
-		return NULL;
-	q = calloc(1, sizeof(*q));
+	if (r->queries < RESOLVE_QUERIES_MAX)
+		c = resolve_channel_for_query(r);
+	if (c)
+		q = calloc(1, sizeof(*q));
 	if (!q)
 		return NULL;
 	q->resolver = r;
+	q->channel = c;
 	q->deliver.fire = resolve_deliver_fired;
+	q->patience.fire = resolve_patience_fired;
+	q->deadline.fire = resolve_deadline_fired;
 	q->owner = owner;
+	q->began_ms = ring_now_ms(r->ring);
 	r->queries++;
 	return q;
+}
+
+/* False: nothing is kept. */
+static bool query_take_kept(struct resolve_query *q)
+{
+	struct resolver *r = q->resolver;
+	const struct resolve_kept *k = resolve_cache_find(&r->cache, q->host, ring_now_ms(r->ring));
+
+	if (!k)
+		return false;
+	for (; q->count < k->count && q->count < RESOLVE_ADDRESSES_MAX; q->count++) {
+		q->addresses[q->count] = k->addresses[q->count];
+		addr_set_port(&q->addresses[q->count], q->port);
+	}
+	query_decide(q);
+	return true;
 }
 
 struct resolve_query *resolve_start(struct resolver *r, const char *host, uint16_t port,
 				    resolve_done_fn *done, void *owner)
 {
-	const struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC,
-						  .ai_socktype = SOCK_STREAM};
-	struct resolve_query *q = query_new(r, owner);
+	struct resolve_query *q;
+	struct resolve_channel *c;
+	bool slow;
 
+	if (strlen(host) >= ADDR_HOST_BYTES)
+		return NULL;
+	q = query_new(r, owner);
 	if (!q)
 		return NULL;
 	q->done = done;
 	q->port = port;
-	ares_getaddrinfo(r->channel, host, NULL, &hints, resolve_answered, q);
-	resolve_rearm(r);
+	snprintf(q->host, sizeof(q->host), "%s", host);
+	if (query_take_kept(q))
+		return q;
+	c = q->channel;
+	slow = resolve_cache_is_slow(&r->cache, host, ring_now_ms(r->ring));
+	ring_timer_set(r->ring, &q->deadline, RESOLVE_MS);
+	ring_timer_set(r->ring, &q->patience, slow ? 0 : RESOLVE_PATIENCE_MS);
+	query_ask(q, AF_UNSPEC, resolve_both_answered);
+	resolve_channel_asked(c);
 	return q;
 }
 
@@ -450,13 +369,18 @@ static void resolve_services_answered(void *data, int status, int timeouts, unsi
 
 	if (status == ARES_SUCCESS)
 		status = ares_parse_srv_reply(answer, len, &list);
-	if (status == ARES_SUCCESS)
+	if (status == ARES_SUCCESS && !q->decided)
 		take_services(q, list);
-	if (q->count == 0)
-		snprintf(q->error, sizeof(q->error), "%s",
-			 status == ARES_SUCCESS ? "the name offers no such service"
-						: ares_strerror(status));
-	resolve_complete(q);
+	else
+		ares_free_data(list);
+	q->pending--;
+	if (status != ARES_SUCCESS)
+		query_fail(q, status);
+	else if (q->count == 0)
+		snprintf(q->error, sizeof(q->error), "the name offers no such service");
+	query_decide(q);
+	resolve_channel_answered(q->channel);
+	query_maybe_free(q);
 }
 
 struct resolve_query *resolve_services_start(struct resolver *r, const char *name,
@@ -464,6 +388,7 @@ struct resolve_query *resolve_services_start(struct resolver *r, const char *nam
 {
 	struct endpoint *hosts = calloc(RESOLVE_SERVICES_MAX, sizeof(*hosts));
 	struct resolve_query *q = hosts ? query_new(r, owner) : NULL;
+	struct resolve_channel *c;
 
 	if (!q) {
 		free(hosts);
@@ -471,15 +396,24 @@ struct resolve_query *resolve_services_start(struct resolver *r, const char *nam
 	}
 	q->hosts = hosts;
 	q->services_done = done;
-	ares_query(r->channel, name, ns_c_in, ns_t_srv, resolve_services_answered, q);
-	resolve_rearm(r);
+	q->pending++;
+	c = q->channel;
+	ring_timer_set(r->ring, &q->deadline, RESOLVE_MS);
+	resolve_channel_asks(c);
+	ares_query(c->ares, name, ns_c_in, ns_t_srv, resolve_services_answered, q);
+	resolve_channel_asked(c);
 	return q;
+}
+
+bool resolve_failed_here(const struct resolve_query *q)
+{
+	return q->failed_here;
 }
 
 void resolve_cancel(struct resolve_query *q)
 {
+	ring_timer_cancel(q->resolver->ring, &q->patience);
 	q->done = NULL;
 	q->services_done = NULL;
-	if (q->answered)
-		query_free(q);
+	query_maybe_free(q);
 }

@@ -12,7 +12,8 @@
  * links: upnp/driver/[a-z]*.c stun/client/[a-z]*.c stun/[a-z]*.c core/[a-z]*.c core/conf/[a-z]*.c
  * links: core/engine/calls.c core/engine/records.c
  * links: core/parse/jsonrpc.c core/parse/text.c core/program/callers.c core/program/launcher.c
- * links: core/program/launcher_main.c core/program/resolve.c tests/support/fake_kernel.c
+ * links: core/program/launcher_main.c core/program/resolve.c core/program/resolve_channel.c
+ * links: core/program/resolve_cache.c tests/support/fake_kernel.c
  * links: tests/support/fake_gateway.c tests/support/fake_stun.c tests/support/natd_scene.c
  * links: tests/support/ring_fixture.c
  * links: core/parse/json_read.c

@@ -28,6 +28,7 @@
 #include "core/engine/keyring.h"
 #include "core/engine/proving.h"
 #include "core/engine/signed_revocations.h"
+#include "core/program/resolve.h"
 #include "portmap/control.h"
 #include "portmap/hops.h"
 #include "portmap/outside.h"
@@ -277,6 +278,12 @@ static void the_figures_of_the_code(void **state)
 	says("keys that it can have made", "%u files", MADE_SLOTS);
 	says("names in a request", "%u KiB", KIB(SIGNING_HOSTS_BYTES));
 	says("keys that a signer holds", "%u;", KEYRING_MAX);
+	says("names whose addresses are kept", "%u, each for its time to live and %u s",
+	     RESOLVE_CACHE_NAMES, RESOLVE_CACHE_MOST_S);
+	says("addresses of a name that are tried", "%u", RESOLVE_ADDRESSES_MAX);
+	says("A waits for AAAA", "%u ms, and not at all for %u min", RESOLVE_PATIENCE_MS,
+	     S(RESOLVE_SLOW_MS) / 60);
+	says("a server that was silent", "last for %u min", S(RESOLVE_SILENT_MS) / 60);
 }
 
 int main(void)
