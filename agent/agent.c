@@ -34,6 +34,11 @@ static void agent_link_offers(struct agent_link *l, const struct wire_message *o
 	publish_offer(&of_links(l->set)->sessions, l, offer);
 }
 
+static void agent_link_is_silent(struct agent_link *l)
+{
+	agent_sessions_silent(&of_links(l->set)->sessions, l);
+}
+
 static void agent_links_changed(struct agent_links *set)
 {
 	agent_sessions_wake(&of_links(set)->sessions);
@@ -72,6 +77,7 @@ static const struct agent_links_events links_events = {
 	.up = agent_link_is_up,
 	.down = agent_link_is_down,
 	.offer = agent_link_offers,
+	.silent = agent_link_is_silent,
 	.changed = agent_links_changed,
 	.learned = agent_links_learned_key,
 	.proves = agent_link_proves,

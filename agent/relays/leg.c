@@ -209,10 +209,12 @@ static void leg_deadline_fired(struct timer *t, uint64_t now_ms)
 {
 	struct agent_leg *g = container(t, struct agent_leg, deadline);
 
-	if (g->state == LEG_WARM)
+	if (g->state == LEG_WARM) {
 		legs_grew_old(g);
-	else
+	} else {
+		agent_link_ask(g->link);
 		legs_lost(g, REASON_TIMEOUT, "the relay did not answer our LEG");
+	}
 }
 
 static void leg_dialled(void *owner, int fd, struct tls *tls, const struct identity_peer *relay,

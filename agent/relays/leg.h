@@ -96,6 +96,9 @@ struct leg_call *leg_call_accept(struct agent_link *l, uint64_t session, leg_cal
 				 void *owner) MUST_CHECK;
 /* done will not come; a leg that has asked is closed, which tells the relay. */
 void leg_call_cancel(struct leg_call *c);
+/* It has waited for long. When that is on a leg that was warm, it is asked again on a fresh one: a
+ * NAT may have forgotten the other. Harmless else, and a second time. */
+void leg_call_renew(struct leg_call *c);
 
 /* The link's side. */
 void legs_init(struct agent_link *l, uint64_t seed);

@@ -146,6 +146,20 @@ void leg_call_cancel(struct leg_call *c)
 	free(c);
 }
 
+void leg_call_renew(struct leg_call *c)
+{
+	struct agent_leg *g = c->leg;
+	struct agent_link *l = c->link;
+
+	if (!g || g->state != LEG_ASKED || !g->waited || c->fresh || !l->legs.open)
+		return;
+	log_debug("leg", "relay=%s: no answer on a leg that was warm", l->label);
+	leg_close(g);
+	c->fresh = true;
+	legs_enqueue(c, true);
+	legs_balance(l);
+}
+
 /* ---- the pool ---- */
 
 static size_t idle_wanted(const struct agent_link *l)

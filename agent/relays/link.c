@@ -251,6 +251,22 @@ static void link_set_timer(struct agent_link *l)
 		ring_timer_set(l->worker->ring, &l->timer, due > now_ms ? due - now_ms : 0);
 }
 
+static void became_silent(struct agent_link *l)
+{
+	log_warning("link", "relay=%s does not answer: what waits for it is tried elsewhere",
+		    l->label);
+	agent_links_again(l->set, l);
+	l->set->events->silent(l);
+}
+
+static void answers_again(struct agent_link *l)
+{
+	log_notice("link", "relay=%s answers again", l->label);
+	agent_links_heard_again(l->set, l);
+	legs_balance(l);
+	l->set->events->changed(l->set);
+}
+
 /* In the order of link_action's values. */
 static void link_act(struct agent_link *l, unsigned actions, const struct wire_message *m)
 {
@@ -304,6 +320,10 @@ static void link_act(struct agent_link *l, unsigned actions, const struct wire_m
 		l->set->events->proves(l, m);
 	if (actions & LINK_DO_ENDED)
 		l->set->events->ended(l, m);
+	if (actions & LINK_DO_DOUBT)
+		became_silent(l);
+	if (actions & LINK_DO_TRUST)
+		answers_again(l);
 	if (actions & LINK_DO_UP) {
 		agent_links_took_over(l->set, l);
 		l->set->events->changed(l->set);

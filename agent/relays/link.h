@@ -34,8 +34,9 @@ struct agent_link {
 	unsigned signed_refused;   /* signed revocations that it told, since it is up */
 	struct proving proving;	   /* what it hands on of others */
 	struct link_trust trust;   /* what the relay has proved */
-	unsigned failures;	   /* in a row, for the log's level */
-	enum reason told;	   /* as an error, until the link is up */
+	uint64_t again_ms; /* when it was dialled beside one that was silent; 0: it was not */
+	unsigned failures; /* in a row, for the log's level */
+	enum reason told;  /* as an error, until the link is up */
 
 	/* From WELCOME. */
 	uint64_t id;

@@ -149,6 +149,48 @@ void agent_links_adopt(struct agent_links *set, struct agent_link **links, size_
 	agent_links_judge(set);
 }
 
+void agent_links_again(struct agent_links *set, struct agent_link *l)
+{
+	uint64_t now_ms = ring_now_ms(set->worker->ring);
+	struct agent_link *anew;
+	size_t i = 0;
+
+	while (i < set->count && set->list[i] != l)
+		i++;
+	if (i == set->count || set->worker->stopping || l->state.phase != LINK_UP ||
+	    (l->again_ms && now_ms - l->again_ms < LINKS_AGAIN_MS))
+		return;
+	anew = make_one(set, &l->relay);
+	if (!anew)
+		return;
+	anew->again_ms = now_ms;
+	anew->told = l->told;
+	set->list[i] = anew;
+	links_retire(set, l);
+	agent_link_start(anew);
+}
+
+void agent_links_heard_again(struct agent_links *set, struct agent_link *l)
+{
+	size_t i = 0;
+
+	while (i < set->count && !leads_to_same(set->list[i], l))
+		i++;
+	if (!l->retired_ms || i == set->count || link_state_live(&set->list[i]->state))
+		return;
+	for (struct agent_link **at = &set->retired; *at; at = &(*at)->next)
+		if (*at == l) {
+			*at = l->next;
+			break;
+		}
+	l->retired_ms = 0;
+	l->again_ms = set->list[i]->again_ms;
+	set->list[i]->next = set->retired;
+	set->retired = set->list[i];
+	set->list[i] = l;
+	agent_link_stop(set->retired, "the link before it answers again");
+}
+
 void agent_links_took_over(struct agent_links *set, const struct agent_link *l)
 {
 	for (struct agent_link *old = set->retired; old; old = old->next)
@@ -355,6 +397,14 @@ void agent_links_one_refused(struct agent_links *set)
 		set->events->changed(set); /* a call that waits for a link learns that none comes */
 }
 
+/* What keeps it from being used. */
+static const char *link_trouble(const struct agent_link *l)
+{
+	if (l->state.doubted)
+		return "it does not answer";
+	return l->state.why[0] ? l->state.why : link_phase_name(l->state.phase);
+}
+
 void agent_links_describe(const struct agent_links *set, char *out, size_t room)
 {
 	char one[ENDPOINT_TEXT_BYTES + sizeof(set->list[0]->state.why) + 16];
@@ -365,7 +415,7 @@ void agent_links_describe(const struct agent_links *set, char *out, size_t room)
 		const struct agent_link *l = set->list[i];
 
 		snprintf(one, sizeof(one), "%srelay %s: %s", i ? "; " : "", l->label,
-			 l->state.why[0] ? l->state.why : link_phase_name(l->state.phase));
+			 link_trouble(l));
 		/* A relay's own words may be in it: not cut inside a character. */
 		wire_bytes_copy(wire_text(one), out + n, room - n);
 		len = strlen(out + n);

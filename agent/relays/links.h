@@ -3,7 +3,8 @@
  * links: which relays there are links to, and how that changes while the agent runs.
  *
  * A new certificate wants new links: each relay takes the second sign-in for the first one's
- * successor, so that an old link stays of use until the new one is up, and no session notices.
+ * successor, so that an old link stays of use until the new one is up, and no session notices. A
+ * link that is doubted (link_state.h) gets a successor in the same way.
  *
  * What happens on links is told to the set's owner by a table of callbacks.
  */
@@ -23,6 +24,8 @@ struct agent_links_events {
 	/* The relay offers a session: leg_call_accept() takes it, agent_link_refuse() does not.
 	 * offer is good during the call. */
 	void (*offer)(struct agent_link *l, const struct wire_message *offer);
+	/* It was asked whether it lives, and is silent: what waits for its relay goes to others. */
+	void (*silent)(struct agent_link *l);
 	/* A link became usable, or the last that could have been was refused. */
 	void (*changed)(struct agent_links *set);
 	/* A relay has told its newest tag key. */
@@ -94,6 +97,13 @@ bool agent_links_refused(const struct agent_links *set, enum reason *why) MUST_C
 /* Why there is no usable link, for people. */
 void agent_links_describe(const struct agent_links *set, char *out, size_t room);
 
+/* From link.c: l is doubted. Its relay is dialled anew beside it, at most every LINKS_AGAIN_MS:
+ * what was forgotten on the way, or started anew, is soon of use again. l stays until that one is
+ * up. */
+#define LINKS_AGAIN_MS 10000u
+void agent_links_again(struct agent_links *set, struct agent_link *l);
+/* From link.c: l, which was doubted, was heard: it is the one to use, and none is dialled. */
+void agent_links_heard_again(struct agent_links *set, struct agent_link *l);
 /* From link.c: l is up, so that an older link to its relay has had its time. */
 void agent_links_took_over(struct agent_links *set, const struct agent_link *l);
 /* From link.c: the relay of l tells the tag key that it wants to see from now on; and what it told,

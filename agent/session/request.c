@@ -18,14 +18,25 @@ struct request {
 	char source[WIRE_ADDRESS_MAX + 1];
 	size_t next_link;
 	struct leg_call *call;
+	struct agent_link *at; /* the call's */
 	struct timer deadline;
-	int local; /* -1: closed, or the stream's */
+	struct timer patience; /* while there is a call */
+	bool impatient;	       /* the call's relay was asked whether it lives, and is not silent */
+	int local;	       /* -1: closed, or the stream's */
 	bool streaming;
 	enum reason reason; /* why it failed, or the last relay's answer */
 	char text[WIRE_TEXT_MAX + 1];
 };
 
 static void try_next(struct request *r);
+
+static void call_is_over(struct request *r)
+{
+	ring_timer_cancel(r->session.worker->ring, &r->patience);
+	r->call = NULL;
+	r->at = NULL;
+	r->session.silent = NULL;
+}
 
 /* ---- the end ---- */
 
@@ -39,6 +50,7 @@ static void request_free(struct request *r)
 	ring_timer_cancel(r->session.worker->ring, &r->deadline);
 	if (r->call)
 		leg_call_cancel(r->call);
+	call_is_over(r);
 	agent_session_remove(&r->session);
 	free(r);
 	if (style.ended)
@@ -132,9 +144,40 @@ static void request_deadline_fired(struct timer *t, uint64_t now_ms)
 	if (r->session.wake) {
 		agent_links_describe(r->session.all->links, why, sizeof(why));
 		request_fail(r, REASON_LINK_GONE, why);
-	} else {
-		request_fail(r, REASON_TIMEOUT, "");
+		return;
 	}
+	if (r->streaming || r->impatient)
+		snprintf(why, sizeof(why),
+			 "%s has not answered by relay %s in time; check that it is alive",
+			 r->session.peer, r->session.relay);
+	else
+		snprintf(why, sizeof(why), "neither relay %s nor %s has answered in time",
+			 r->session.relay, r->session.peer);
+	request_fail(r, REASON_TIMEOUT, why);
+}
+
+/* The relay may be gone, or only the leg that was warm; or the other agent takes its time. */
+static void request_patience_fired(struct timer *t, uint64_t now_ms)
+{
+	struct request *r = container(t, struct request, patience);
+
+	ring_timer_set(r->session.worker->ring, t, REQUEST_PATIENCE_MS);
+	r->impatient = true;
+	leg_call_renew(r->call);
+	agent_link_ask(r->at);
+}
+
+static void request_relay_silent(struct agent_session *s, const struct agent_link *l)
+{
+	struct request *r = container(s, struct request, session);
+
+	if (r->at != l)
+		return;
+	leg_call_cancel(r->call);
+	call_is_over(r);
+	r->reason = REASON_LINK_GONE;
+	snprintf(r->text, sizeof(r->text), "relay %s does not answer", r->session.relay);
+	try_next(r);
 }
 
 /* ---- inside the session ---- */
@@ -250,7 +293,7 @@ static void request_leg_done(void *owner, struct leg_outcome *o)
 	struct agent_worker *w = r->session.worker;
 	SSL_CTX *context = r->session.all->setup->self.inner_client;
 
-	r->call = NULL;
+	call_is_over(r);
 	if (o->reason != REASON_OK) {
 		r->reason = o->reason;
 		snprintf(r->text, sizeof(r->text), "%s", o->text);
@@ -317,8 +360,13 @@ static void try_next(struct request *r)
 		}
 		r->call =
 			leg_call_open(l, r->session.peer, r->session.service, request_leg_done, r);
-		if (r->call)
+		if (r->call) {
+			r->at = l;
+			r->impatient = false;
+			r->session.silent = request_relay_silent;
+			ring_timer_set(r->session.worker->ring, &r->patience, REQUEST_PATIENCE_MS);
 			return;
+		}
 		r->reason = REASON_LIMIT_MEMORY;
 	}
 	if (agent_links_next(links, &from_start) ||
@@ -369,6 +417,7 @@ void request_start(struct agent_sessions *all, int local, const char *to_agent, 
 	r->style = *style;
 	r->local = local;
 	r->deadline.fire = request_deadline_fired;
+	r->patience.fire = request_patience_fired;
 	r->session.asking = true;
 	r->session.stop = request_stop;
 	snprintf(r->session.peer, sizeof(r->session.peer), "%s", to_agent);

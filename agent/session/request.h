@@ -6,15 +6,17 @@
  *                                                   └─► REQUEST ─► RESULT ─► bytes
  *
  * Relays are tried in the configuration's order; where one cannot help, the next is asked. Without
- * any link the request waits for one. One deadline, config.open_ms, covers all of it. Nothing is
- * read from the local connection before RESULT.
+ * any link the request waits for one. A relay that has not answered for REQUEST_PATIENCE_MS is
+ * asked on its link whether it lives; when that is silent, the next is asked. One deadline,
+ * config.open_ms, covers all of it. Nothing is read from the local connection before RESULT.
  */
 #ifndef POSTERN_AGENT_SESSION_REQUEST_H
 #define POSTERN_AGENT_SESSION_REQUEST_H
 
 #include "agent/session/session.h"
 
-#define REQUEST_ANSWER_MAX 32u
+#define REQUEST_ANSWER_MAX  32u
+#define REQUEST_PATIENCE_MS 2000u
 
 /* What differs between askers. */
 struct request_style {

@@ -331,11 +331,13 @@ void agent_sessions_cut_off(struct agent_sessions *all, const struct agent_link 
 
 /* ---- what never began ---- */
 
-/* Relays often say the reason's own sentence; that is for others, the text alone for ourselves. */
+/* Relays often say the reason's own sentence; that is for others, the text alone for ourselves, and
+ * where it names the one cause. */
 static void refusal_log(const struct agent_refusal *r)
 {
 	const char *sentence = reason_sentence(r->reason);
-	bool alone = r->text[0] && (r->ending.side != ENDING_FAR || !strcmp(r->text, sentence));
+	bool alone = r->text[0] && (r->ending.side != ENDING_FAR || reason_says_text(r->reason) ||
+				    !strcmp(r->text, sentence));
 	char code[ENDING_CODE_BYTES], why[REASON_SENTENCE_MAX + WIRE_TEXT_MAX + 3];
 
 	if (alone || !r->text[0])
@@ -466,6 +468,17 @@ void agent_sessions_wake(struct agent_sessions *all)
 		next = s->next;
 		if (s->wake)
 			s->wake(s);
+	}
+}
+
+void agent_sessions_silent(struct agent_sessions *all, const struct agent_link *l)
+{
+	struct agent_session *next;
+
+	for (struct agent_session *s = all->first; s; s = next) {
+		next = s->next;
+		if (s->silent)
+			s->silent(s, l);
 	}
 }
 

@@ -115,6 +115,8 @@ struct agent_session {
 	enum reason (*allowed)(const struct agent_session *s, const char **why);
 	/* A link is usable again; NULL when it does not wait for one. */
 	void (*wake)(struct agent_session *s);
+	/* This link does not answer; NULL when it waits for none. */
+	void (*silent)(struct agent_session *s, const struct agent_link *l);
 	struct stream stream;
 };
 
@@ -124,6 +126,8 @@ size_t agent_sessions_buffers(uint64_t max_sessions);
 bool agent_sessions_set_max(struct agent_sessions *all, uint64_t max_sessions) MUST_CHECK;
 /* A link became usable, or none will: those that wait for one look again. */
 void agent_sessions_wake(struct agent_sessions *all);
+/* This link's relay does not answer: those that wait for it go to another. */
+void agent_sessions_silent(struct agent_sessions *all, const struct agent_link *l);
 /* Ends the sessions that may not go on; called when names are revoked, when another configuration
  * is in force, and by the clock. */
 void agent_sessions_judge(struct agent_sessions *all);

@@ -35,3 +35,8 @@ const char *reason_sentence(unsigned code)
 		return "the peer gave a reason that this version does not know; update this side";
 	}
 }
+
+bool reason_says_text(unsigned code)
+{
+	return code == REASON_LINK_GONE || code == REASON_LINK_ELSEWHERE || code == REASON_TIMEOUT;
+}

@@ -9,6 +9,10 @@
 #ifndef POSTERN_PARSE_REASON_H
 #define POSTERN_PARSE_REASON_H
 
+#include <stdbool.h>
+
+#include "core/must_check.h"
+
 #define REASONS(X)                                                                                 \
 	X(0, OK, "no error")                                                                       \
 	X(1, PROTOCOL, "the peer sent a malformed or unexpected message; update the older side")   \
@@ -106,5 +110,8 @@ enum reason {
 const char *reason_name(unsigned code);
 /* The sentence for people; never NULL. */
 const char *reason_sentence(unsigned code);
+/* A text that comes with it is what there is to say: the sentence would stand before another
+ * cause. */
+bool reason_says_text(unsigned code) MUST_CHECK;
 
 #endif

@@ -89,7 +89,7 @@ static void tunnel_request_ended(void *owner, enum reason reason, const char *wh
 	else if (why[0] == '\0' || strcmp(why, reason_sentence(reason)) == 0)
 		snprintf(sentence, sizeof(sentence), "%s: %s", t->agent_name,
 			 reason_sentence(reason));
-	else if (reason == REASON_LINK_GONE || reason == REASON_LINK_ELSEWHERE)
+	else if (reason_says_text(reason))
 		snprintf(sentence, sizeof(sentence), "%s", why);
 	else if (reason == REASON_PEER_GONE) /* it had begun, most likely */
 		snprintf(sentence, sizeof(sentence), "%s: %s", t->agent_name, why);

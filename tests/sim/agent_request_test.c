@@ -185,7 +185,9 @@ static void silence_ends_in_time(void **state)
 	agent_scene_pass(s, SCENE_OPEN - 3000);
 	assert_int_equal(s->refused, 0);
 	agent_scene_pass(s, SCENE_OPEN);
-	assert_failed(s, REASON_TIMEOUT, reason_sentence(REASON_TIMEOUT));
+	assert_failed(
+		s, REASON_TIMEOUT,
+		"office has not answered by relay relay-0:443 in time; check that it is alive");
 }
 
 /* What follows RESULT is the service's, and not lost. */
@@ -358,6 +360,70 @@ static void another_relay_is_asked_where_one_cannot_help(void **state)
 	}
 }
 
+static void a_relay_that_is_silent_is_asked_and_left(void **state)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+
+	agent_scene_ask(s, "office", "web");
+	agent_scene_pass(s, REQUEST_PATIENCE_MS - 100);
+	assert_int_equal(s->asked, 0);
+	agent_scene_pass(s, REQUEST_PATIENCE_MS);
+	assert_int_not_equal(s->asked, 0);
+	assert_int_equal(s->renewed, s->asked);
+	assert_ptr_equal(s->asked_last, &s->link[0]);
+	/* Of another link it is no news. */
+	agent_sessions_silent(&s->sessions, &s->link[1]);
+	assert_int_equal(s->cancelled, 0);
+	agent_sessions_silent(&s->sessions, &s->link[0]);
+	assert_int_equal(s->cancelled, 1);
+	assert_true(s->leg.there);
+	/* The next one has as long, and is asked as often as it takes. */
+	s->asked = 0;
+	agent_scene_pass(s, REQUEST_PATIENCE_MS - 100);
+	assert_int_equal(s->asked, 0);
+	for (unsigned before, i = 0; i < 3; i++) {
+		before = s->asked;
+		agent_scene_pass(s, REQUEST_PATIENCE_MS);
+		assert_int_not_equal(s->asked, before);
+	}
+	assert_ptr_equal(s->asked_last, &s->link[1]);
+	agent_scene_fail_leg(s, REASON_NOT_ALLOWED, "not you");
+	assert_failed(s, REASON_NOT_ALLOWED, "not you");
+
+	/* Where there is no other the request waits for the link to be of use again. */
+	s = agent_scene_begin(state);
+	agent_scene_ask(s, "office", "web");
+	s->links.count = 0;
+	agent_sessions_silent(&s->sessions, &s->link[0]);
+	assert_int_equal(s->cancelled, 1);
+	assert_int_equal(s->refused, 0);
+	agent_scene_pass(s, 2 * REQUEST_PATIENCE_MS);
+	assert_int_equal(s->asked, 0);
+	s->links.count = 1;
+	agent_sessions_wake(&s->sessions);
+	assert_true(s->leg.there);
+	agent_scene_fail_leg(s, REASON_SERVICE_UNKNOWN, "");
+	assert_failed(s, REASON_SERVICE_UNKNOWN, reason_sentence(REASON_SERVICE_UNKNOWN));
+}
+
+static void a_deadline_says_who_has_not_answered(void **state)
+{
+	struct agent_scene *s = agent_scene_begin(state);
+
+	agent_scene_ask(s, "office", "web");
+	agent_scene_pass(s, SCENE_OPEN);
+	assert_failed(
+		s, REASON_TIMEOUT,
+		"office has not answered by relay relay-0:443 in time; check that it is alive");
+
+	s = agent_scene_begin(state);
+	s->config.open_ms = REQUEST_PATIENCE_MS / 2;
+	agent_scene_ask(s, "office", "web");
+	agent_scene_pass(s, REQUEST_PATIENCE_MS);
+	assert_failed(s, REASON_TIMEOUT,
+		      "neither relay relay-0:443 nor office has answered in time");
+}
+
 static void a_link_is_waited_for(void **state)
 {
 	struct agent_scene *s = agent_scene_begin(state);
@@ -525,6 +591,8 @@ int main(void)
 		RING_TEST(a_session_that_ends_as_bytes_arrive_keeps_nothing),
 		RING_TEST(another_relay_is_asked_where_one_cannot_help),
 		RING_TEST(a_link_is_waited_for),
+		RING_TEST(a_relay_that_is_silent_is_asked_and_left),
+		RING_TEST(a_deadline_says_who_has_not_answered),
 		RING_TEST(sessions_have_a_limit),
 		RING_TEST(an_agent_that_stops_says_so),
 		RING_TEST(a_revoked_name_is_not_asked_and_its_sessions_end),

@@ -61,6 +61,18 @@ void leg_call_cancel(struct leg_call *c)
 	now_playing->cancelled++;
 }
 
+void leg_call_renew(struct leg_call *c)
+{
+	assert_true(now_playing->leg.there);
+	now_playing->renewed++;
+}
+
+void agent_link_ask(struct agent_link *l)
+{
+	now_playing->asked++;
+	now_playing->asked_last = l;
+}
+
 struct agent_link *agent_links_next(struct agent_links *set, size_t *at)
 {
 	return *at < set->count ? &now_playing->link[(*at)++] : NULL;

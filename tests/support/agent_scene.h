@@ -56,6 +56,9 @@ struct agent_scene {
 	int leg_fd;
 	int local, theirs;  /* the local connection: the agent's end, and ours; -1: none */
 	unsigned cancelled; /* calls for legs */
+	unsigned renewed;   /* likewise: wanted a fresh one */
+	unsigned asked;	    /* links, whether they live */
+	struct agent_link *asked_last;
 
 	/* What became of it. */
 	unsigned opened, closed, refused, ended;
