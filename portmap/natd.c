@@ -315,6 +315,16 @@ static bool maps(const struct natd *n)
 	return false;
 }
 
+/* What was asked for failed, and nothing else is mapped. */
+static bool refuses(const struct natd *n)
+{
+	for (const struct portmap_mapping *m = n->engine.mappings; m; m = m->next)
+		if (m->want.family == PORTMAP_IPV4 &&
+		    (m->state == MAPPING_REFUSED || m->state == MAPPING_UNSUPPORTED))
+			return !maps(n);
+	return false;
+}
+
 /* A proof from before the STUN servers fell silent says nothing of now. */
 static bool is_proof(const struct outside *o, const struct portmap_mapping *m)
 {
@@ -416,6 +426,7 @@ void natd_judge(struct natd *n)
 		.gateway = n->engine.external,
 		.no_external = no_external(n),
 		.maps = maps(n),
+		.refuses = refuses(n),
 		.provider = natd_provider(n),
 		.stun_configured = n->config.stun.count > 0,
 		.stun_silent = o->silent,

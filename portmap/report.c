@@ -90,6 +90,7 @@ json_t *report_external(const struct natd *n)
 	set_text(out, "advice", n->truth.advice);
 	set_host(out, "gateway", &n->engine.external);
 	set_host(out, "stun", &o->address);
+	set_host(out, "behind", &o->behind);
 	set_seen(out, o);
 	set_servers(out, &n->config.stun);
 	if (o->rounds > 0)

@@ -2,7 +2,8 @@
 /*
  * nat_ask: asks natd for a mapping.
  *
- * With a lease the command ends when the gateway has answered. Without one it stays, since the
+ * With a lease the command ends when the gateway has answered; what it did not grant is asked for
+ * no longer, so that no port opens after the command has failed. Without one it stays, since the
  * mapping goes with its connection: it tells what becomes of the mapping, asks again when natd has
  * been restarted, and takes the mapping back when it is interrupted.
  */
@@ -23,7 +24,7 @@
 
 #define LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 #define LOOK_MS	  200
-#define SETTLE_S  30 /* a gateway that has not answered by then is told of */
+#define SETTLE_S  30u /* a gateway that has not answered by then is told of */
 
 #define IPV6_ROW                                                                                   \
 	{                                                                                          \
@@ -274,11 +275,23 @@ static enum status ask_once(const struct arguments *a, struct connection *conn,
 		complain("interrupted; the mapping is taken back");
 		return STATUS_FAILED;
 	case ASK_SLOW:
-		complain("the gateway has not answered yet; natd goes on asking, see 'postern nat "
-			 "status'");
+		take_back(conn, w);
+		complain("the gateway has not answered within %u s; it is asked no longer: "
+			 "'postern nat status' tells what it speaks",
+			 SETTLE_S);
 		return STATUS_FAILED;
 	default:
-		return held ? STATUS_OK : STATUS_FAILED;
+		if (held)
+			return STATUS_OK;
+		take_back(conn, w);
+		complain("the gateway has granted nothing; it is asked no longer");
+		/* natd's sentence names the key of its configuration. */
+		if (!w->ipv6 && !w->any)
+			complain(
+				"here another external port is asked for as in %s:%d:40443, any by "
+				"%s:%d:any",
+				w->protocol, w->port, w->protocol, w->port);
+		return STATUS_FAILED;
 	}
 }
 

@@ -234,7 +234,8 @@ static const char *meaning_of_none(const json_t *probe)
 	if (is(external, "verdict", "vpn"))
 		return "No port can be mapped here, and what came in by the gateway would be "
 		       "answered through the VPN, and lost.";
-	if (is(external, "verdict", "double_nat"))
+	if (is(external, "verdict", "double_nat") ||
+	    (is(external, "verdict", "unknown") && json_object_get(external, "behind")))
 		return "No port can be mapped here: unless one is forwarded by hand, on every "
 		       "router on the way, no host outside can begin a connection to this one over "
 		       "IPv4.";

@@ -259,6 +259,9 @@ static json_t *gateway(const struct arguments *a, struct endpoint *servers, size
 
 	if (error && (a->socket || !nat_reach_is_absent(error))) {
 		nat_reach_complain(nat_reach_path(a), error);
+		if (nat_reach_is_absent(error))
+			complain("without --socket this command asks the gateway itself where no "
+				 "natd runs");
 		return NULL;
 	}
 	if (!error) {

@@ -28,8 +28,14 @@ bool nat_reach_is_absent(int error)
 
 void nat_reach_complain(const char *path, int error)
 {
-	if (nat_reach_is_absent(error))
-		complain("%s: %s; is postern-natd running? If so, name its socket with --socket",
+	if (nat_reach_is_absent(error) && strcmp(path, NATD_SOCKET) != 0)
+		complain("%s: %s; no postern-natd listens there: start one by 'postern-natd "
+			 "--socket %s --map tcp:443', or name the socket of the one that runs",
+			 path, strerror(-error), path);
+	else if (nat_reach_is_absent(error))
+		complain("%s: %s; is postern-natd running? If so, name its socket with --socket; "
+			 "if not, start it by 'systemctl start postern-natd' or 'postern-natd "
+			 "--map tcp:443'",
 			 path, strerror(-error));
 	else
 		complain("%s: %s", path, strerror(-error));

@@ -16,6 +16,16 @@ static const char advice_either[] = "if the outer router is yours, put it into b
 				    "forward the port on it as well; if "
 				    "it is the provider's, ask for a public IPv4 address, or use "
 				    "IPv6; the relay works meanwhile";
+/* Where the gateway maps nothing when it is asked, as many do not while their own address is
+ * private. */
+static const char advice_home_by_hand[] =
+	"put the outer router into bridge mode, or forward the port by hand: on the outer router "
+	"to "
+	"this one, and on this one to this host; the relay works meanwhile";
+static const char advice_either_by_hand[] =
+	"if the outer router is yours, put it into bridge mode, or forward the port by hand on it "
+	"and on this one; if it is the provider's, ask for a public IPv4 address, or use IPv6; the "
+	"relay works meanwhile";
 static const char advice_provider[] =
 	"ask the provider for a public IPv4 address, or use IPv6; the relay works meanwhile";
 
@@ -36,6 +46,9 @@ static const char advice_connected[] =
 	"see whether the gateway is connected to the provider; if so, put the outer router into "
 	"bridge mode, or ask the provider for a public IPv4 address; a STUN server on the "
 	"internet (stun, --stun) shows which it is";
+static const char advice_by_hand_on_both[] =
+	"forward the port by hand, on the gateway and on the router behind it, if that does NAT; "
+	"the relay works meanwhile";
 static const char advice_switch_on[] =
 	"switch on PCP, NAT-PMP or UPnP at the gateway, or forward the port on it by hand; the "
 	"relay works meanwhile";
@@ -137,6 +150,14 @@ static const char *whose(const struct truth_facts *f)
 	return f->provider == TRUTH_PROVIDER_MAPS ? "provider's NAT's" : "gateway's";
 }
 
+/* For where another NAT is behind the gateway; home: it is no provider's. */
+static const char *outer_advice(const struct truth_facts *f, bool home)
+{
+	if (!f->speaks || f->refuses)
+		return home ? advice_home_by_hand : advice_either_by_hand;
+	return home ? advice_home : advice_either;
+}
+
 /* For where no server has told what outside sees. */
 static const char *stun_advice(const struct truth_facts *f)
 {
@@ -232,12 +253,12 @@ static void judge_another_nat(const struct truth_facts *f, const char *said, str
 			 "(carrier-grade NAT)%s",
 			 said, host_text(&f->behind, behind), but_passed(f));
 	else if (is_ipv4(&f->behind))
-		conclude(out, TRUTH_DOUBLE_NAT, is_home(&f->behind) ? advice_home : advice_either,
+		conclude(out, TRUTH_DOUBLE_NAT, outer_advice(f, is_home(&f->behind)),
 			 "%s; another NAT is behind it: the next router is %s%s", said,
 			 host_text(&f->behind, behind), but_passed(f));
 	else
 		conclude(out, TRUTH_DOUBLE_NAT,
-			 is_ipv4(&f->gateway) && is_home(&f->gateway) ? advice_home : advice_either,
+			 outer_advice(f, is_ipv4(&f->gateway) && is_home(&f->gateway)),
 			 "%s: another NAT is behind it%s", said, but_passed(f));
 	mark_passed(f, out);
 }
@@ -270,7 +291,7 @@ static void judge_denial(const struct truth_facts *f, const char *said, struct t
 			 "%s, and no second NAT is on the way: a test of its own may be wrong",
 			 said);
 	} else {
-		conclude(out, TRUTH_DOUBLE_NAT, advice_either,
+		conclude(out, TRUTH_DOUBLE_NAT, outer_advice(f, false),
 			 "%s: another NAT is behind it, or a test of its own is wrong", said);
 	}
 }
@@ -460,7 +481,7 @@ static void judge_public(const struct truth_facts *f, struct truth *out)
 			 "way: it has several ways out, or is wrong about its address",
 			 seen_text(f, seen), gateway);
 	} else {
-		conclude(out, TRUTH_DOUBLE_NAT, advice_either,
+		conclude(out, TRUTH_DOUBLE_NAT, outer_advice(f, false),
 			 "outside sees %s, but the gateway gives %s: another NAT is behind it, or "
 			 "it has several ways out",
 			 seen_text(f, seen), gateway);
@@ -543,10 +564,13 @@ static void judge_link(const struct truth_facts *f, struct truth *out)
 
 static void judge_silent(const struct truth_facts *f, struct truth *out)
 {
-	char seen[SEEN_BYTES], router[ADDR_TEXT_BYTES], said[192];
+	char seen[SEEN_BYTES], router[ADDR_TEXT_BYTES], behind[ADDR_TEXT_BYTES], said[192];
 
 	host_text(&f->router, router);
-	if (is_nested(f) || (f->seen_count > 0 && is_providers(&f->behind))) {
+	if (is_nested(f) ||
+	    (f->seen_count > 0 && f->entry != TRUTH_ENTRY_VISITED && is_ipv4(&f->behind) &&
+	     is_home(&f->behind)) ||
+	    (f->seen_count > 0 && is_providers(&f->behind))) {
 		snprintf(said, sizeof said,
 			 f->seen_count > 0 ? "outside sees %s, and the gateway does not tell its "
 					     "external address"
@@ -558,6 +582,11 @@ static void judge_silent(const struct truth_facts *f, struct truth *out)
 			 "the gateway %s does not tell its external address, but something from "
 			 "outside came in by what it maps",
 			 router);
+	else if (f->seen_count > 0 && is_ipv4(&f->behind))
+		conclude(out, TRUTH_UNKNOWN, f->maps ? advice_try : advice_by_hand_on_both,
+			 "outside sees %s; the gateway %s does not tell its external address, and "
+			 "the router behind it is %s, which may do NAT, too",
+			 seen_text(f, seen), router, host_text(&f->behind, behind));
 	else if (f->seen_count > 0)
 		conclude(out, TRUTH_UNKNOWN,
 			 !f->speaks ? advice_switch_on

@@ -74,6 +74,7 @@ struct truth_facts {
 	struct addr gateway; /* the external address that it gives */
 	bool no_external;    /* a protocol said that it has none */
 	bool maps;	     /* it maps something, as it says */
+	bool refuses;	     /* it was asked for something, and maps nothing */
 	enum truth_provider provider;
 
 	bool stun_configured;		  /* there are servers to ask */

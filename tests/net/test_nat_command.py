@@ -203,8 +203,10 @@ def test_nat_words(lab):
     lab.internet()
     host = lab.public("host", SERVER)
     for command in ("status", "watch", "renew"):
-        assert "is postern-natd running?" in nat(host, command, code=1).stderr
-    assert "is postern-natd running?" in nat(host, "probe", "--socket", "/none", code=1).stderr
+        said = nat(host, command, code=1).stderr
+        assert "is postern-natd running?" in said and "systemctl start postern-natd" in said, said
+    said = nat(host, "probe", "--socket", "/none", code=1).stderr
+    assert "postern-natd --socket /none --map" in said and "without --socket" in said, said
     for words in (("status", "--as", "x"), ("probe", "--stun", "a b"), ("probe", "x"),
                   ("probe", *["--stun", "h"] * 5)):
         assert "usage: postern nat " in nat(host, *words, code=2).stderr, words

@@ -156,7 +156,7 @@ static void test_status_ends_as_its_mappings(void **state)
 	run_with("", "nat status --socket natd/sock", STATUS_FAILED, NULL);
 	assert_says(ran.err, "the connection ended");
 	run("nat status --socket nowhere", STATUS_FAILED);
-	assert_says(ran.err, "is postern-natd running?");
+	assert_says(ran.err, "start one by 'postern-natd --socket nowhere --map tcp:443'");
 	run("nat status --as console.yaml", STATUS_USAGE);
 	assert_says(ran.err, "--as leads to no natd");
 	run("nat renew --at relay:443", STATUS_USAGE);
@@ -214,6 +214,12 @@ static void test_map_for_a_lease(void **state)
 		 "nat map tcp:8443:443 --lease 1h --socket natd/sock", STATUS_FAILED,
 		 "\"external\":443");
 	assert_says(ran.out, "is refused: so it is");
+	assert_says(ran.err, "has granted nothing; it is asked no longer");
+	assert_says(ran.err, "as in tcp:8443:40443, any by tcp:8443:any");
+	/* No port opens after it has failed. */
+	run_with(ANSWER(1, "{}") ANSWER(2, "{\"mapping\": " MAPPING("refused", "") "}"),
+		 "nat map tcp:8443:443 --lease 1h --socket natd/sock", STATUS_FAILED,
+		 "\"method\":\"unmap\"");
 	/* Of another port, and of another family. */
 	run_with(ASKED EVENT("{\"kind\": \"mapping\", \"protocol\": \"tcp\", \"family\": \"ipv4\", "
 			     "\"port\": 8444, \"state\": \"mapped\"}"),
@@ -299,6 +305,7 @@ static void test_probe(void **state)
 	trials = 1;
 	/* A natd that was named and is not there is a mistake. */
 	run("nat probe --socket nowhere", STATUS_FAILED);
+	assert_says(ran.err, "without --socket this command asks the gateway itself");
 	assert_int_equal(trials, 1);
 	assert_string_equal(ran.out, "");
 	run("nat probe --stun -- --socket nowhere", STATUS_USAGE);

@@ -85,6 +85,13 @@ struct topology {
 #define NAME_AN_INTERFACE                                                                          \
 	"name one that there is (interface), or none, so that the default route's is taken; or "   \
 	"make it: it is used once it is there"
+#define HOME_BY_HAND                                                                               \
+	"put the outer router into bridge mode, or forward the port by hand: on the outer router " \
+	"to this one, and on this one to this host; the relay works meanwhile"
+#define EITHER_BY_HAND                                                                             \
+	"if the outer router is yours, put it into bridge mode, or forward the port by hand on "   \
+	"it and on this one; if it is the provider's, ask for a public IPv4 address, or use "      \
+	"IPv6; the relay works meanwhile"
 #define UDP_OUT "see whether UDP gets out of this network, or name another STUN server"
 #define PAST_THE_VPN                                                                               \
 	"lead what this host sends from 192.168.77.2 past the VPN (ip rule), or name wg0 to natd " \
@@ -202,6 +209,41 @@ static const struct topology topologies[] = {
 	 .advice = HOME,
 	 .outcome = NAT_UNREACHED,
 	 .means = TOWARDS_NAT},
+	{.what = "the same, and the gateway maps nothing while its address is private",
+	 AT_HOME,
+	 .gateway = "192.168.178.20",
+	 .seen = "45.0.0.10",
+	 .behind = "192.168.178.1",
+	 .keeps = KEEPS_REFUSED,
+	 .verdict = TRUTH_DOUBLE_NAT,
+	 .sentence = "the gateway's external address 192.168.178.20 is private; another NAT is "
+		     "behind it: the next router is 192.168.178.1",
+	 .advice = HOME_BY_HAND,
+	 .outcome = NAT_UNREACHED,
+	 .means = BY_HAND_TWICE},
+	{.what = "a second router at home, and the gateway speaks no protocol",
+	 AT_HOME,
+	 .seen = "45.0.0.10",
+	 .behind = "192.168.178.1",
+	 .mute = true,
+	 .verdict = TRUTH_DOUBLE_NAT,
+	 .sentence = "outside sees 45.0.0.10, and the gateway does not tell its external address; "
+		     "another NAT is behind it: the next router is 192.168.178.1",
+	 .advice = HOME_BY_HAND,
+	 .outcome = NAT_UNREACHED,
+	 .means = BY_HAND_TWICE},
+	{.what = "a gateway that speaks no protocol, and a router of 10.0.0.0/8 behind it",
+	 AT_HOME,
+	 .seen = "45.0.0.10",
+	 .behind = "10.99.0.1",
+	 .mute = true,
+	 .verdict = TRUTH_UNKNOWN,
+	 .sentence = "outside sees 45.0.0.10; the gateway 192.168.77.1 does not tell its external "
+		     "address, and the router behind it is 10.99.0.1, which may do NAT, too",
+	 .advice = "forward the port by hand, on the gateway and on the router behind it, if that "
+		   "does NAT; the relay works meanwhile",
+	 .outcome = NAT_UNREACHED,
+	 .means = BY_HAND_TWICE},
 	{.what = "a router with an address of 10.0.0.0/8 outside",
 	 AT_HOME,
 	 .gateway = "10.99.0.10",
@@ -276,7 +318,7 @@ static const struct topology topologies[] = {
 	 .sentence =
 		 "the gateway says that it has no external address and maps nothing, but outside "
 		 "sees 45.0.0.10; another NAT is behind it: the next router is 192.168.178.1",
-	 .advice = HOME,
+	 .advice = HOME_BY_HAND,
 	 .outcome = NAT_UNREACHED,
 	 .means = BY_HAND_TWICE},
 	{.what = "another NAT, hidden by the gateway, unseen",
@@ -287,7 +329,7 @@ static const struct topology topologies[] = {
 	 .sentence =
 		 "the gateway says that it has no external address and maps nothing, but outside "
 		 "sees 45.0.0.10: another NAT is behind it, or a test of its own is wrong",
-	 .advice = EITHER,
+	 .advice = EITHER_BY_HAND,
 	 .outcome = NAT_UNREACHED,
 	 .means = BY_HAND_TWICE},
 	{.what = "a gateway that believes its own STUN test",
@@ -514,7 +556,7 @@ static const struct topology topologies[] = {
 	 .sentence = "the gateway says that it has no external address and maps nothing, but "
 		     "outside sees 45.0.0.10, 45.0.0.20 and 45.0.0.30: another NAT is behind it, "
 		     "or a test of its own is wrong",
-	 .advice = EITHER,
+	 .advice = EITHER_BY_HAND,
 	 .outcome = NAT_UNREACHED,
 	 .means = BY_HAND_TWICE},
 	{.what = "two lines, a silent gateway",
@@ -928,7 +970,7 @@ static const struct topology topologies[] = {
 	 .sentence = "the gateway gives 45.0.0.10, which is what outside sees, but says that it "
 		     "has no external address and maps nothing: another NAT is behind it, or a "
 		     "test of its own is wrong",
-	 .advice = EITHER,
+	 .advice = EITHER_BY_HAND,
 	 .outcome = NAT_UNREACHED,
 	 .means = BY_HAND_TWICE},
 	{.what = "the same, behind the provider's NAT",
@@ -1474,6 +1516,7 @@ static struct truth_facts facts_of(const struct topology *t)
 				.gateway = host(none ? NULL : t->gateway),
 				.no_external = none || t->denies,
 				.maps = keeps == KEEPS_MAPPED || keeps == KEEPS_VERIFIED,
+				.refuses = keeps == KEEPS_REFUSED,
 				.provider = t->provider,
 				.looking = t->looking,
 				.contained = t->contained,
@@ -1538,6 +1581,7 @@ static json_t *probe_of(const struct topology *t, const struct truth_facts *f,
 		json_object_set_new(network, "gateway6", json_string("fe80::1"));
 	set_host(external, "gateway", &f->gateway);
 	set_host(external, "stun", &f->outside);
+	set_host(external, "behind", &f->behind);
 	return json_pack("{s:s, s:o, s:o, s:o, s:n}", "by", "trial", "network", network, "external",
 			 external, "mappings", mappings_of(keeps_of(t), t->entry), "behaviour");
 }
