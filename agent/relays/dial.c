@@ -55,12 +55,26 @@ static void dial_maybe_free(struct dial *d)
 	agent_worker_drop(w);
 }
 
+/* Where there was a connection, and then no relay, the next dial tries others first. */
+static void dial_note(struct dial *d, const char *error)
+{
+	const char *host = d->relay->address.host;
+
+	if (d->through_proxy || d->stage != DIAL_HANDSHAKE || !d->done)
+		return;
+	if (error)
+		shunned_add(&d->worker->shunned, host, &d->reached, ring_now_ms(d->worker->ring));
+	else
+		shunned_remove(&d->worker->shunned, host, &d->reached);
+}
+
 static void dial_finish(struct dial *d, const char *error)
 {
 	dial_done_fn *done = d->done;
 	int fd = d->fd;
 	struct tls *tls = d->tls;
 
+	dial_note(d, error);
 	d->stage = DIAL_OVER;
 	d->done = NULL;
 	ring_timer_cancel(d->worker->ring, &d->deadline);
@@ -83,7 +97,7 @@ static void dial_fail(struct dial *d, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 static void dial_fail(struct dial *d, const char *format, ...)
 {
-	char sentence[512];
+	char sentence[768];
 	va_list args;
 
 	va_start(args, format);
@@ -96,6 +110,7 @@ static void dial_deadline_fired(struct timer *t, uint64_t now_ms)
 {
 	struct dial *d = container(t, struct dial, deadline);
 	unsigned long long s = d->setup->config->dial_ms / 1000;
+	char at[ADDR_TEXT_BYTES];
 
 	switch (d->stage) {
 	case DIAL_PROXY:
@@ -105,11 +120,12 @@ static void dial_deadline_fired(struct timer *t, uint64_t now_ms)
 			  d->proxy, s, d->target);
 		break;
 	case DIAL_HANDSHAKE:
+		addr_format(&d->reached, at);
 		dial_fail(
 			d,
-			"%s accepted the connection but did not finish a TLS handshake within %llu "
-			"s; check that the address is that of a relay",
-			d->target, s);
+			"%s accepted the connection%s%s but did not finish a TLS handshake within "
+			"%llu s; check that the address is that of a relay",
+			d->target, d->through_proxy ? "" : " at ", d->through_proxy ? "" : at, s);
 		break;
 	default:
 		/* The connector's own deadline is earlier. */
@@ -129,14 +145,18 @@ static const char *host_to_check(const struct dial *d)
 
 static void dial_check_relay(struct dial *d)
 {
-	char why[384];
+	char why[384], at[ADDR_TEXT_BYTES];
+	struct addr literal;
 
+	addr_format(&d->reached, at);
 	if (identity_check_relay(d->setup->self.identity, tls_ssl(d->tls), host_to_check(d),
 				 d->relay->trust == AGENT_TRUST_SYSTEM, time(NULL), &d->proved, why,
 				 sizeof(why)))
 		dial_finish(d, NULL);
-	else
+	else if (d->through_proxy || addr_from_literal(d->relay->address.host, 0, &literal))
 		dial_fail(d, "%s", why);
+	else
+		dial_fail(d, "%s; it answered at %s", why, at);
 }
 
 /* One operation at a time: the output is stable while it is being sent. */

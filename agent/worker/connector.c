@@ -23,7 +23,8 @@ struct attempt {
 	struct ring_op op;
 	struct connector *connector;
 	struct addr to;
-	int fd; /* -1: none */
+	int fd;	   /* -1: none */
+	bool last; /* it was not who was looked for (shunned.h) */
 };
 
 struct connector {
@@ -250,6 +251,16 @@ static int attempt_start(struct attempt *t)
 	return 0;
 }
 
+/* One that is tried last must not win because it is nearer. */
+static void wait_for_next(struct connector *c)
+{
+	const struct attempt *t = &c->attempts[c->tried - 1];
+
+	if (c->tried < c->count)
+		ring_timer_set(c->worker->ring, &c->next,
+			       !t->last && t[1].last ? CONNECTOR_LAST_MS : CONNECTOR_STAGGER_MS);
+}
+
 static void connector_next_fired(struct timer *timer, uint64_t now_ms)
 {
 	struct connector *c = container(timer, struct connector, next);
@@ -264,8 +275,7 @@ static void connector_next_fired(struct timer *timer, uint64_t now_ms)
 		}
 		error = attempt_start(t);
 		if (error == 0) {
-			if (c->tried < c->count)
-				ring_timer_set(c->worker->ring, &c->next, CONNECTOR_STAGGER_MS);
+			wait_for_next(c);
 			return;
 		}
 		keep_error(c, &t->to, error);
@@ -275,9 +285,10 @@ static void connector_next_fired(struct timer *timer, uint64_t now_ms)
 }
 
 /* The name has had its time; connecting has what is left of the whole. */
-static void connector_try_all(struct connector *c, const struct addr *addresses, size_t count)
+static void connector_try_all(struct connector *c, struct addr *addresses, size_t count)
 {
-	uint64_t now_ms, took_ms;
+	uint64_t now_ms = ring_now_ms(c->worker->ring), took_ms = now_ms - c->began_ms;
+	size_t last = shunned_order(&c->worker->shunned, c->to.host, addresses, count, now_ms);
 
 	c->attempts = calloc(count, sizeof(*c->attempts));
 	if (!c->attempts) {
@@ -287,11 +298,12 @@ static void connector_try_all(struct connector *c, const struct addr *addresses,
 		return;
 	}
 	for (size_t i = 0; i < count; i++)
-		c->attempts[i] = (struct attempt){
-			.connector = c, .op.done = attempt_polled, .to = addresses[i], .fd = -1};
+		c->attempts[i] = (struct attempt){.connector = c,
+						  .op.done = attempt_polled,
+						  .to = addresses[i],
+						  .last = i >= count - last,
+						  .fd = -1};
 	c->count = count;
-	now_ms = ring_now_ms(c->worker->ring);
-	took_ms = now_ms - c->began_ms;
 	c->began_ms = now_ms;
 	ring_timer_set(c->worker->ring, &c->deadline,
 		       took_ms < c->timeout_ms ? c->timeout_ms - took_ms : 0);
@@ -302,6 +314,7 @@ static void connector_resolved(void *owner, const struct addr *addresses, size_t
 			       const char *error)
 {
 	struct connector *c = owner;
+	struct addr list[RESOLVE_ADDRESSES_MAX];
 
 	c->local = error && resolve_failed_here(c->query);
 	c->query = NULL;
@@ -310,7 +323,8 @@ static void connector_resolved(void *owner, const struct addr *addresses, size_t
 		connector_fail(c);
 		return;
 	}
-	connector_try_all(c, addresses, count);
+	memcpy(list, addresses, count * sizeof(list[0]));
+	connector_try_all(c, list, count);
 }
 
 static void connector_start_fired(struct timer *t, uint64_t now_ms)

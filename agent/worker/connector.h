@@ -4,7 +4,8 @@
  *
  * Names are resolved; addresses are tried one after the other, the next one when the one before
  * fails or has not answered within CONNECTOR_STAGGER_MS (RFC 8305 section 5). The first to connect
- * wins.
+ * wins. Those that were connected to before and were not who was looked for (shunned.h) are tried
+ * last, when the others have failed or had CONNECTOR_LAST_MS.
  *
  * Of the whole time the name has CONNECTOR_RESOLVING_PERCENT, and connecting has what is left. The
  * error says which of the two hung, and the addresses that were silent.
@@ -16,6 +17,7 @@
 #include "core/addr.h"
 
 #define CONNECTOR_STAGGER_MS	    250u
+#define CONNECTOR_LAST_MS	    2000u
 #define CONNECTOR_RESOLVING_PERCENT 60u
 #define CONNECTOR_ERROR_BYTES	    320u
 

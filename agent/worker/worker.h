@@ -9,6 +9,7 @@
 #ifndef POSTERN_AGENT_WORKER_WORKER_H
 #define POSTERN_AGENT_WORKER_WORKER_H
 
+#include "agent/worker/shunned.h"
 #include "core/buffers.h"
 #include "core/parse/wire.h"
 #include "core/program/resolve.h"
@@ -23,6 +24,7 @@
 struct agent_worker {
 	struct ring *ring;
 	struct resolver resolver;
+	struct shunned shunned;
 	struct buffers large, small; /* for directions with bytes on their way */
 	uint8_t *scratch;	     /* AGENT_SCRATCH_BYTES, good within one call */
 	uint64_t started_ms;

@@ -141,6 +141,19 @@ static const char *date_text(time_t t, char out[DATE_BYTES])
 	return out;
 }
 
+static bool name_matches(X509 *leaf, const char *host)
+{
+	uint8_t literal[16];
+
+	if (inet_pton(AF_INET, host, literal) == 1 || inet_pton(AF_INET6, host, literal) == 1)
+		return X509_check_ip_asc(leaf, host, 0) == 1;
+	/* Names stand in the subjectAltName only (RFC 6125 section 6.4.4). */
+	return X509_check_host(leaf, host, strlen(host),
+			       X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
+				       X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
+			       NULL) == 1;
+}
+
 static void explain_foreign(const struct identity *id, X509 *leaf, const char *host,
 			    bool system_trust, char *why, size_t why_size)
 {
@@ -154,6 +167,15 @@ static void explain_foreign(const struct identity *id, X509 *leaf, const char *h
 			 "key; if that CA was made anew, issue this side's file again with "
 			 "'postern pki issue'",
 			 host, id->ca_name);
+		return;
+	}
+	/* Who intercepts makes a certificate for the name that was asked for. */
+	if (!name_matches(leaf, host)) {
+		snprintf(why, why_size,
+			 "what answers for %s is another server, with a certificate for another "
+			 "name, issued by \"%s\": check that the relay's name still leads to "
+			 "it, and that this network neither intercepts TLS nor wants a login first",
+			 host, issuer);
 		return;
 	}
 	snprintf(why, why_size,
@@ -222,19 +244,6 @@ static bool is_foreign(int error)
 	default:
 		return true;
 	}
-}
-
-static bool name_matches(X509 *leaf, const char *host)
-{
-	uint8_t literal[16];
-
-	if (inet_pton(AF_INET, host, literal) == 1 || inet_pton(AF_INET6, host, literal) == 1)
-		return X509_check_ip_asc(leaf, host, 0) == 1;
-	/* Names stand in the subjectAltName only (RFC 6125 section 6.4.4). */
-	return X509_check_host(leaf, host, strlen(host),
-			       X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
-				       X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS,
-			       NULL) == 1;
 }
 
 /* One serial number in a million is longer than CAs may make it (RFC 5280 section 4.1.2.2): such a

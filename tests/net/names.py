@@ -58,24 +58,26 @@ class Dns:
         if self.off or kind in self.silent:
             return
         time.sleep(self.delay)
-        records = self.zone.get(name)
+        asked, records = name, self.zone.get(name)
         code = self.rcode.get(kind, 0 if records is not None else 3)
         answers = []
         if records and not code:
             for target in records.get(CNAME, []):
-                answers.append(self.record(name, CNAME, target))
+                answers.append(self.record(asked, name, CNAME, target))
                 name, records = target, self.zone.get(target, {})
-            answers += [self.record(name, kind, v) for v in records.get(kind, [])]
+            answers += [self.record(asked, name, kind, v) for v in records.get(kind, [])]
         head = question[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, len(answers), 0, 0)
         with contextlib.suppress(OSError):
             self.socket.sendto(head + question[12:at + 5] + b"".join(answers), peer)
 
-    def record(self, owner, kind, value):
+    def record(self, asked, owner, kind, value):
+        """The name that was asked for is a pointer: without EDNS an answer has 512 bytes at most."""
         if kind == CNAME:
             what = encode_name(value)
         else:
             what = socket.inet_pton(socket.AF_INET if kind == A else socket.AF_INET6, value)
-        return encode_name(owner) + struct.pack("!HHIH", kind, 1, self.ttl, len(what)) + what
+        head = b"\xc0\x0c" if owner == asked else encode_name(owner)
+        return head + struct.pack("!HHIH", kind, 1, self.ttl, len(what)) + what
 
 
 class Etc:

@@ -6,7 +6,7 @@ import threading
 import time
 
 from names import A, AAAA, CNAME, Dns, Etc
-from peers import echo
+from peers import WebCa, echo, nginx
 from runner import limit
 from world import World
 
@@ -234,3 +234,39 @@ def test_this_hosts_own_lack(lab):
     w.home.run(["sysctl", "-w", "net.ipv4.ip_local_port_range=40000 50000"])
     up(p, 4)
     busy[0].close()
+
+
+@limit(90)
+def test_an_address_that_is_no_relay_is_tried_last(lab):
+    """Behind one address somebody accepts and says nothing, or another server answers."""
+    w = cast(lab)
+    lab.public("mute", "45.0.0.9").listen(443)
+    nginx(lab.public("other", "45.0.0.8"), port=443, tls=WebCa(lab).issue("www.example.net"))
+    w.agent(w.laptop, "laptop", forward={7001: "home/echo"})
+    for other, said in (("45.0.0.9", r"accepted the connection at 45\.0\.0\.9:443 but did not finish"),
+                        ("45.0.0.8", r"is another server, .*it answered at 45\.0\.0\.8:443")):
+        dns = Dns(w.home, {"relay.example.org": {A: [other, "45.0.0.2"]}})
+        etc = Etc(lab)
+        config = w.issue_agent("home", publish={"echo": "127.0.0.1:7000"}, out=f"home-{other}.yaml",
+                               blocks={"dial": "4s", "retry_max": "2s"})
+        start = time.monotonic()
+        p = etc.agent(w.home, config, "home", wait=None)
+        up(p, 8)
+        p.wait_for_line(said, 1)
+        # The legs find it, too.
+        ok, took = answers(w)
+        assert ok and took < 1.5, (ok, took)
+        assert time.monotonic() - start < 8
+        p.signal(15)
+        p.wait()
+        dns.close()
+        shutil.rmtree(etc.dir)
+
+
+@limit(60)
+def test_many_addresses(lab):
+    """Of twenty the last is the relay."""
+    w = cast(lab)
+    Dns(w.home, {"relay.example.org": {A: [f"45.0.0.{n}" for n in range(130, 149)] + ["45.0.0.2"]}})
+    config = w.issue_agent("home", publish={"echo": "127.0.0.1:7000"})
+    Etc(lab).agent(w.home, config, "home", wait=9)

@@ -3,7 +3,7 @@
  * agent_worker_test: an agent's worker from its first hold to the end of its loop, and connections
  * that are made on it.
  *
- * links: agent/worker/worker.c agent/worker/connector.c core/addr.c core/buffers.c core/log.c
+ * links: agent/worker/worker.c agent/worker/connector.c agent/worker/shunned.c core/addr.c core/buffers.c core/log.c
  * links: core/lack.c core/program/resolve.c core/program/resolve_channel.c
  * links: core/program/resolve_cache.c core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c
  * links: core/memory.c
@@ -242,6 +242,30 @@ static void silence_ends_at_the_deadline(void **state)
 	close(listener);
 }
 
+/* A name with an address that is tried last: the other one, however the name server orders them. */
+static void one_that_was_not_who_was_looked_for_is_tried_last(void **state)
+{
+	struct scene *s = *state;
+	struct endpoint to;
+	struct addr last, other = {.len = sizeof(other.v4)};
+	int listener = listen_here(&to), second;
+
+	snprintf(to.host, sizeof(to.host), "localhost");
+	assert_true(addr_from_literal("127.0.0.1", to.port, &last));
+	/* Where localhost is ::1, too. */
+	assert_true(addr_from_literal("::1", to.port, &other));
+	second = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (second < 0 || bind(second, &other.sa, other.len) < 0 || listen(second, 8) < 0)
+		skip();
+	shunned_add(&s->worker.shunned, "localhost", &other, ring_now_ms(s->worker.ring));
+	connect_to(s, &to, LONG_MS);
+	assert_true(addr_equal(&s->reached, &last));
+	close(s->fd);
+	s->fd = -1;
+	close(listener);
+	close(second);
+}
+
 static void one_that_is_cancelled_is_not_told(void **state)
 {
 	struct scene *s = *state;
@@ -290,6 +314,7 @@ int main(void)
 		ON_BOTH(a_refusal_is_told),
 		ON_BOTH(a_lack_of_descriptors_is_this_hosts_own),
 		ON_BOTH(silence_ends_at_the_deadline),
+		ON_BOTH(one_that_was_not_who_was_looked_for_is_tried_last),
 		ON_BOTH(one_that_is_cancelled_is_not_told),
 		cmocka_unit_test(an_endpoint_as_text),
 	};

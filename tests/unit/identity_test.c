@@ -414,6 +414,22 @@ static void test_interception_is_named(void **state)
 	identity_free(me);
 }
 
+/* An old address of the relay's may be another server's by now. */
+static void test_another_server_is_not_called_interception(void **state)
+{
+	struct identity *other =
+		certs_identity(&theirs, &theirs, IDENTITY_RELAY, "www.example.net", -DAY, DAY);
+	struct identity *me = own(IDENTITY_AGENT, "home");
+	char why[512];
+
+	assert_false(dial(other, me, HOST, false, why, sizeof(why)));
+	assert_begins(why, "what answers for relay.example.org is another server, with a "
+			   "certificate for another name, issued by \"Inspector Box CA\"");
+	assert_contains(why, "check that the relay's name still leads to it");
+	identity_free(other);
+	identity_free(me);
+}
+
 static void test_system_trust(void **state)
 {
 	char path[] = "/tmp/postern-ca-XXXXXX", why[512];
@@ -861,6 +877,7 @@ int main(void)
 		cmocka_unit_test(test_leg_proof),
 		cmocka_unit_test(test_relay_by_name_and_by_address),
 		cmocka_unit_test(test_interception_is_named),
+		cmocka_unit_test(test_another_server_is_not_called_interception),
 		cmocka_unit_test(test_a_new_ca_stands_for_itself),
 		cmocka_unit_test(test_system_trust),
 		cmocka_unit_test(test_what_a_relay_will_present),
