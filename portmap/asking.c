@@ -333,6 +333,14 @@ void asking_unmap_run(struct natd *n, struct call *c)
 	}
 	read_user(c->caller, &user);
 	if (asks_remove(&n->asks, &user, c->caller, &want, clock_ms(CLOCK_BOOTTIME)) == 0) {
+		if (portmap_want_find(n->configured, n->configured_count, &want)) {
+			call_fail(
+				c, JSONRPC_NOT_FOUND, NULL,
+				"natd's configuration maps %s port %u, and no program asks for it: "
+				"remove it there (map, --map), and have natd read its file again",
+				portmap_transport_name(want.transport), want.internal);
+			return;
+		}
 		call_fail(c, JSONRPC_NOT_FOUND, NULL,
 			  "%s port %u is not asked for by this user; 'postern nat status' shows "
 			  "who asks for what",

@@ -111,12 +111,12 @@ static void tell_right(const struct ask_right *r, FILE *to)
 static void tell_all(struct dry_run *d)
 {
 	const struct natd *n = d->natd;
-	char gateway[ADDR_TEXT_BYTES] = "none", gateway6[ADDR_TEXT_BYTES] = "none";
+	char gateway[ADDR_TEXT_BYTES] = "none", gateway6[NETWORK_GATEWAY6_BYTES] = "none";
 
 	if (n->network.places[PORTMAP_IPV4].gateway.len > 0)
 		addr_format_host(&n->network.places[PORTMAP_IPV4].gateway, gateway);
 	if (n->network.places[PORTMAP_IPV6].gateway.len > 0)
-		addr_format_host(&n->network.places[PORTMAP_IPV6].gateway, gateway6);
+		network_gateway6_text(&n->network, gateway6);
 	d->complete = n->network.up;
 	if (n->network.up)
 		fprintf(d->to, "network: %s, gateway %s, IPv6 gateway %s\n", n->network.interface,

@@ -100,12 +100,12 @@ static void natd_woken(struct timer *t, uint64_t ring_now_ms)
 
 static void tell_network(struct natd *n)
 {
-	char gateway[ADDR_TEXT_BYTES] = "none", gateway6[ADDR_TEXT_BYTES] = "none";
+	char gateway[ADDR_TEXT_BYTES] = "none", gateway6[NETWORK_GATEWAY6_BYTES] = "none";
 
 	if (n->network.places[PORTMAP_IPV4].gateway.len > 0)
 		addr_format_host(&n->network.places[PORTMAP_IPV4].gateway, gateway);
 	if (n->network.places[PORTMAP_IPV6].gateway.len > 0)
-		addr_format_host(&n->network.places[PORTMAP_IPV6].gateway, gateway6);
+		network_gateway6_text(&n->network, gateway6);
 	if (n->network.up)
 		log_notice("network", "on %s: gateway %s, IPv6 gateway %s", n->network.interface,
 			   gateway, gateway6);

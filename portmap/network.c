@@ -258,6 +258,8 @@ static void network_look(struct network_watch *w, struct network *n)
 			memcpy(n->interface, link.name, sizeof n->interface);
 			n->pair = link.pair;
 		}
+		if (f == PORTMAP_IPV6)
+			memcpy(n->interface6, link.name, sizeof n->interface6);
 		n->up |= place->source.len > 0;
 	}
 	look_for_tunnel(w, n);
@@ -380,6 +382,19 @@ bool network_still_there(struct network_watch *w, const struct network *n)
 		if (addr_equal(&list[i].address, &place->source))
 			return true;
 	return false;
+}
+
+void network_gateway6_text(const struct network *n, char out[NETWORK_GATEWAY6_BYTES])
+{
+	char host[ADDR_TEXT_BYTES];
+	size_t len;
+
+	addr_format_host(&n->places[PORTMAP_IPV6].gateway, host);
+	len = strcspn(host, "%");
+	if (host[len] == '\0' || n->interface6[0] == '\0')
+		snprintf(out, NETWORK_GATEWAY6_BYTES, "%s", host);
+	else
+		snprintf(out, NETWORK_GATEWAY6_BYTES, "%.*s%%%s", (int)len, host, n->interface6);
 }
 
 bool network_on_link(const struct network *n, const struct addr *a)

@@ -36,8 +36,9 @@
 #define NETWORK_OTHERS_BYTES 96u
 
 struct network {
-	bool up;		     /* there is a way out over IPv4 or IPv6 */
-	char interface[IF_NAMESIZE]; /* of the IPv4 way; where there is none, of the IPv6 one */
+	bool up;		      /* there is a way out over IPv4 or IPv6 */
+	char interface[IF_NAMESIZE];  /* of the IPv4 way; where there is none, of the IPv6 one */
+	char interface6[IF_NAMESIZE]; /* of the IPv6 way; "": there is none */
 	bool pair; /* the interface is an end of a pair (veth), as containers have */
 	struct portmap_place places[PORTMAP_FAMILIES];
 	bool link[PORTMAP_FAMILIES]; /* the way has no gateway; the place has our own address */
@@ -81,6 +82,10 @@ bool network_same(const struct network *a, const struct network *b);
 bool network_same_family(const struct network *a, const struct network *b, enum portmap_family f);
 /* The gateway of n can still be reached as it could: its interface is up and has our address. */
 bool network_still_there(struct network_watch *w, const struct network *n);
+
+/* The IPv6 gateway, which there is, as people write it: with the name of its interface. */
+#define NETWORK_GATEWAY6_BYTES (ADDR_TEXT_BYTES + IF_NAMESIZE)
+void network_gateway6_text(const struct network *n, char out[NETWORK_GATEWAY6_BYTES]);
 
 /* True when a is on the subnet of our own address, or link-local for IPv6. */
 bool network_on_link(const struct network *n, const struct addr *a);

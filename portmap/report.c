@@ -44,13 +44,17 @@ json_t *report_network(const struct natd *n)
 {
 	const struct network *net = &n->network;
 	json_t *out = json_pack("{s:b, s:I}", "up", net->up, "number", (json_int_t)net->number);
+	char gateway6[NETWORK_GATEWAY6_BYTES];
 
 	set_text(out, "interface", net->interface);
 	set_host(out, "address", &net->places[PORTMAP_IPV4].source);
 	set_host(out, "gateway", &net->places[PORTMAP_IPV4].gateway);
 	set_text(out, "tunnel", net->tunnel);
 	set_host(out, "address6", &net->places[PORTMAP_IPV6].source);
-	set_host(out, "gateway6", &net->places[PORTMAP_IPV6].gateway);
+	if (net->places[PORTMAP_IPV6].gateway.len > 0) {
+		network_gateway6_text(net, gateway6);
+		set_text(out, "gateway6", gateway6);
+	}
 	return out;
 }
 

@@ -315,8 +315,11 @@ static void reason(const json_t *mapping, char *out, size_t room)
 		text(mapping, "unproven", why, sizeof(why));
 		snprintf(out, room, "unproven since %s: %s", since,
 			 why[0] ? why : "it is tried again");
-	} else if (text(mapping, "unproven", why, sizeof(why))[0])
-		snprintf(out, room, "not verified: %s", why);
+	} else {
+		text(mapping, "unproven", why, sizeof(why));
+		snprintf(out, room, "not verified: %s",
+			 why[0] ? why : "whether anything comes in is being found out");
+	}
 }
 
 /* "asked for by web, uid 33, for 59m40s; and by uid 34"; false: the configuration alone wants it.

@@ -273,7 +273,13 @@ static void tell_settled(struct portmap_engine *e, struct portmap_mapping *m,
 	else if (state == MAPPING_UNSUPPORTED && worst != PORTMAP_UNNEEDED && !ever)
 		tell_none(e, m);
 	else
-		engine_set_state(e, m, state, "%s", why);
+		engine_set_state(e, m, state, "%s%s", why,
+				 worst == PORTMAP_CONFLICT && !m->want.any &&
+						 m->want.family == PORTMAP_IPV4 &&
+						 !strstr(why, "external: any")
+					 ? "; ask for another one (external: 8443), or for any "
+					   "(external: any)"
+					 : "");
 	/* It changes no state, and is not to stay out of the log. */
 	if (worst == PORTMAP_TRANSIENT && m->rounds == 1) {
 		mapping_name(m, name);

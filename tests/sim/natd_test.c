@@ -533,8 +533,10 @@ static void what_is_not_allowed_is_refused(void **state)
 		       "a pinhole (ipv6) leads to the port itself");
 	assert_refused(w, "map", "{\"protocol\":\"udp\",\"port\":9000,\"lease_s\":59}", "",
 		       "60 to 86400");
-	assert_refused(w, "unmap", "{\"protocol\":\"udp\",\"port\":8443}", "",
+	assert_refused(w, "unmap", "{\"protocol\":\"udp\",\"port\":9005}", "",
 		       "is not asked for by this user");
+	assert_refused(w, "unmap", "{\"protocol\":\"udp\",\"port\":9009}", "",
+		       "natd's configuration maps udp port 9009, and no program asks for it");
 	json_decref(natd_scene_ask(w, "map", "{\"protocol\":\"udp\",\"port\":9000}"));
 	json_decref(natd_scene_ask(w, "map", "{\"protocol\":\"udp\",\"port\":9001}"));
 	assert_refused(w, "map", "{\"protocol\":\"udp\",\"port\":9002}", "user_full",

@@ -508,6 +508,7 @@ static void an_ipv6_address_that_stays_is_chosen(void **state)
 		{3, "2001:db8::7", 64, 0, 0},
 	};
 	struct ring_fixture *f = ring_fixture(state);
+	char text[NETWORK_GATEWAY6_BYTES];
 
 	home();
 	fake_kernel.routes[1] = (struct fake_route){.index = 2, .gateway = "fe80::1"};
@@ -530,6 +531,8 @@ static void an_ipv6_address_that_stays_is_chosen(void **state)
 	assert_true(watch.now.up);
 	assert_string_equal(watch.now.interface, "wlan0");
 	assert_place(V6, "fe80::1%3", "2001:db8::9", 64, 3);
+	network_gateway6_text(&watch.now, text);
+	assert_string_equal(text, "fe80::1%wlan0");
 	stop(f);
 }
 

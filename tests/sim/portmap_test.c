@@ -338,6 +338,7 @@ static void a_taken_port_is_left_alone_and_tried_again(void **state)
 	world_add_entry(w, PORTMAP_TCP, PORTMAP_IPV4, 443, ANOTHER);
 	world_pass(w, 10 * SECONDS);
 	assert_state(w, MAPPING_CONFLICTING);
+	assert_non_null(strstr(world_first(w)->why, "or for any (external: any)"));
 	assert_int_equal(w->fakes[PORTMAP_PCP].maps, 1);
 	assert_int_equal(w->fakes[PORTMAP_UPNP].maps, 0);
 	world_pass(w, 600 * SECONDS);
@@ -398,6 +399,7 @@ static void a_port_that_was_not_asked_for_goes_back(void **state)
 	assert_state(w, MAPPING_CONFLICTING);
 	assert_non_null(strstr(world_first(w)->why, "444"));
 	assert_non_null(strstr(world_first(w)->why, "take any with external: any"));
+	assert_null(strstr(world_first(w)->why, "or for any"));
 	assert_int_equal(world_entries(w, OURS), 0);
 	assert_int_equal(w->fakes[PORTMAP_NATPMP].unmaps, 1);
 	world_free(w);

@@ -197,6 +197,20 @@ static void test_ages(void **state)
 	json_decref(status);
 }
 
+/* It was granted a moment ago. */
+static void test_not_yet_proven(void **state)
+{
+	json_t *status = parse("{" NETWORK "," PROTOCOLS "," VERDICT(
+		"one_nat") ", \"mappings\": [{\"name\": \"udp 443\", \"family\": \"ipv4\", "
+			   "\"state\": \"mapped\", \"by\": \"PCP\", \"external\": "
+			   "\"45.0.0.9:443\", \"why\": \"w\"}]}");
+	char *text = printed(nat_report_status, status, 0);
+
+	assert_has(text, "\n  not verified: whether anything comes in is being found out\n");
+	free(text);
+	json_decref(status);
+}
+
 static void test_status_without(void **state)
 {
 	json_t *status = parse("{\"network\": {\"up\": false}, \"protocols\": [], " VERDICT(
@@ -465,12 +479,19 @@ static void test_events(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_status),	       cmocka_unit_test(test_status_without_nat),
-		cmocka_unit_test(test_status_without), cmocka_unit_test(test_ages),
-		cmocka_unit_test(test_printable),      cmocka_unit_test(test_narrow),
-		cmocka_unit_test(test_conclusions),    cmocka_unit_test(test_servers_disagree),
-		cmocka_unit_test(test_walled_off),     cmocka_unit_test(test_no_network),
-		cmocka_unit_test(test_one_screen),     cmocka_unit_test(test_events),
+		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_status_without_nat),
+		cmocka_unit_test(test_status_without),
+		cmocka_unit_test(test_not_yet_proven),
+		cmocka_unit_test(test_ages),
+		cmocka_unit_test(test_printable),
+		cmocka_unit_test(test_narrow),
+		cmocka_unit_test(test_conclusions),
+		cmocka_unit_test(test_servers_disagree),
+		cmocka_unit_test(test_walled_off),
+		cmocka_unit_test(test_no_network),
+		cmocka_unit_test(test_one_screen),
+		cmocka_unit_test(test_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,6 +104,23 @@ static void read_inside(const struct upnp_request *r, const struct igd_result *c
 	e->inside_ours = e->client_ours && n == addr_port(&r->internal);
 }
 
+/* "the external port leads to 192.168.1.9:443 (Game)" */
+static void tell_holder(struct upnp_answer *a, const struct igd_entry *e)
+{
+	const char *by = e->description;
+	char place[ADDR_TEXT_BYTES];
+
+	worker_refuse(a, PORTMAP_CONFLICT, "");
+	if (e->inside.len == 0) {
+		snprintf(a->why, sizeof(a->why), "the external port is another's%s%s",
+			 by[0] ? ": " : "", by);
+		return;
+	}
+	addr_format(&e->inside, place);
+	snprintf(a->why, sizeof(a->why), "the external port leads to %s already%s%s%s", place,
+		 by[0] ? " (" : "", by, by[0] ? ")" : "");
+}
+
 /* GetSpecificPortMappingEntry (WANIPConnection:1 section 2.4.15). False: no answer, g->code. */
 static bool igd_look_up(struct igd *g, const struct upnp_request *r, uint16_t external_port,
 			struct igd_entry *out)
@@ -370,10 +387,7 @@ void worker_map(struct igd *g, const struct upnp_request *r, struct upnp_answer 
 	}
 	a->gone = before.owner == IGD_NO_ENTRY;
 	if (before.owner == IGD_ANOTHERS && !(r->moved && before.inside_ours)) {
-		char *why = a->why;
-		worker_refuse(a, PORTMAP_CONFLICT, "");
-		snprintf(why, sizeof(a->why), "the external port is another's%s%s",
-			 before.description[0] ? ": " : "", before.description);
+		tell_holder(a, &before);
 		return;
 	}
 	code = add_with_lease(g, r, before.owner == IGD_NO_ENTRY && picks_ports(r), &port,
