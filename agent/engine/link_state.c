@@ -187,6 +187,7 @@ static unsigned link_state_welcomed(struct link_state *l, uint64_t now_ms,
 	ping_later(l, now_ms);
 	l->up_since_ms = now_ms;
 	l->publishing = 1;
+	l->complete = false;
 	l->revoked = false;
 	link_state_change(l, LINK_UP);
 	return LINK_DO_UP | LINK_DO_PUBLISH;
@@ -262,7 +263,10 @@ static unsigned live_message(struct link_state *l, uint64_t now_ms, const struct
 		if (l->publishing == 0)
 			return protocol_error(l, now_ms, m);
 		l->publishing--;
-		return 0;
+		if (l->complete)
+			return 0;
+		l->complete = true;
+		return LINK_DO_COMPLETE;
 	case WIRE_OFFER:
 		return LINK_DO_OFFER;
 	case WIRE_PING:

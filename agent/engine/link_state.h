@@ -82,6 +82,7 @@ enum link_action {
 	LINK_DO_ENDED = 1 << 15,       /* the message is an ENDED: likewise */
 	LINK_DO_DOUBT = 1 << 16,       /* it did not answer: whoever waits should go elsewhere */
 	LINK_DO_TRUST = 1 << 17,       /* it was doubted, and has been heard: it may be used */
+	LINK_DO_COMPLETE = 1 << 18,    /* the relay knows what is published: one before it may go */
 };
 
 struct link_state {
@@ -100,6 +101,7 @@ struct link_state {
 	uint64_t revoked_ms;	 /* when the relay first said so; of use while revoked */
 	uint64_t answer_due_ms;	 /* while asked */
 	bool asked;		 /* it is to be heard by answer_due_ms */
+	bool complete;		 /* UP, DRAINING: the first PUBLISH was answered */
 	bool doubted;		 /* it was not; until something is heard */
 	bool elsewhere;		 /* a leg has reached another relay; until it is asked about */
 	bool revoked;		 /* until it lets us in again */

@@ -324,10 +324,10 @@ static void link_act(struct agent_link *l, unsigned actions, const struct wire_m
 		became_silent(l);
 	if (actions & LINK_DO_TRUST)
 		answers_again(l);
-	if (actions & LINK_DO_UP) {
+	if (actions & LINK_DO_COMPLETE)
 		agent_links_took_over(l->set, l);
+	if (actions & LINK_DO_UP)
 		l->set->events->changed(l->set);
-	}
 	if (l->retired_ms && l->state.phase == LINK_WAITING)
 		agent_link_stop(l, l->state.why);
 	else if (link_state_refused(&l->state))

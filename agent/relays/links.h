@@ -104,7 +104,8 @@ void agent_links_describe(const struct agent_links *set, char *out, size_t room)
 void agent_links_again(struct agent_links *set, struct agent_link *l);
 /* From link.c: l, which was doubted, was heard: it is the one to use, and none is dialled. */
 void agent_links_heard_again(struct agent_links *set, struct agent_link *l);
-/* From link.c: l is up, so that an older link to its relay has had its time. */
+/* From link.c: l is up, and its relay knows what is published there: an older link to it has had
+ * its time. */
 void agent_links_took_over(struct agent_links *set, const struct agent_link *l);
 /* From link.c: the relay of l tells the tag key that it wants to see from now on; and what it told,
  * or NULL. A key counts for the relay that told it alone: no relay can spoil another's. */

@@ -14,7 +14,8 @@
 
 struct account {
 	char name[WIRE_NAME_MAX + 1];
-	struct account_link *present; /* the link that may publish, or NULL */
+	struct account_link *present; /* the last that has published, or NULL */
+	struct account_link *coming;  /* signed in later, and has not yet; or NULL */
 	uint64_t refs;		      /* links and sessions */
 	uint64_t sessions;	      /* running and waiting */
 	size_t links, lasting;	      /* the second: of those, that may publish or could before */
@@ -36,6 +37,7 @@ struct party {
 
 struct account_link {
 	uint64_t id;
+	uint64_t turn; /* of all sign-ins */
 	slab_id conn;
 	struct party *party;
 	enum rendezvous_role role;
@@ -75,6 +77,7 @@ struct rendezvous {
 	struct meeting *meetings;
 	struct tally *tallies;
 	size_t legs;
+	uint64_t turns;	 /* sign-ins so far */
 	uint64_t prefix; /* the upper LINK_PREFIX_BITS of every link's number */
 };
 
@@ -185,6 +188,8 @@ slab_id party_conn(const struct party *p)
 {
 	const struct account_link *present = p->account->present;
 
+	if (!present)
+		present = p->account->coming;
 	if (p->conn || !present)
 		return p->conn;
 	return names_of(present->party->credential->peer.role) == names_of(p->credential->peer.role)
@@ -347,17 +352,10 @@ enum reason rendezvous_sign_in(struct rendezvous *r, struct credential *credenti
 
 	out->link = l->id;
 	memcpy(out->secret, l->secret, sizeof out->secret);
-	out->replaced = 0;
-	out->renewed = false;
 	l->role = role;
-	if (role == RENDEZVOUS_AGENT) {
-		if (a->present) {
-			out->replaced = a->present->conn;
-			out->renewed =
-				credential_is_newer(credential, a->present->party->credential);
-		}
-		a->present = l;
-	}
+	l->turn = ++r->turns;
+	if (role == RENDEZVOUS_AGENT)
+		a->coming = l;
 	return REASON_OK;
 }
 
@@ -402,6 +400,8 @@ void rendezvous_sign_out(struct rendezvous *r, uint64_t link, rendezvous_orphan_
 	}
 	if (l->party->account->present == l)
 		l->party->account->present = NULL;
+	if (l->party->account->coming == l)
+		l->party->account->coming = NULL;
 	r->legs -= l->legs;
 	l->party->account->links--;
 	if (l->role == RENDEZVOUS_AGENT) {
@@ -436,11 +436,32 @@ void rendezvous_free(struct rendezvous *r)
 	memory_free(r);
 }
 
+/* The link is complete: it is its account's, unless a later one was faster. */
+static void link_comes(struct account_link *l, struct rendezvous_published *out)
+{
+	struct account *a = l->party->account;
+	struct account_link *before = a->present;
+
+	if (a->coming == l)
+		a->coming = NULL;
+	if (before && before->turn > l->turn) {
+		out->replaced = l->conn;
+		return;
+	}
+	if (before) {
+		out->replaced = before->conn;
+		out->renewed = credential_is_newer(l->party->credential, before->party->credential);
+	}
+	a->present = l;
+}
+
 enum reason rendezvous_publish(struct rendezvous *r, uint64_t link,
-			       const struct wire_bytes *services, size_t count)
+			       const struct wire_bytes *services, size_t count,
+			       struct rendezvous_published *out)
 {
 	struct account_link *l = link_find(r, link);
 
+	*out = (struct rendezvous_published){0};
 	if (!l)
 		return REASON_LINK_GONE;
 	if (count > r->limits.services)
@@ -457,6 +478,8 @@ enum reason rendezvous_publish(struct rendezvous *r, uint64_t link,
 	memory_free(l->services);
 	l->services = set;
 	l->service_count = count;
+	if (!l->has_published && l->role == RENDEZVOUS_AGENT)
+		link_comes(l, out);
 	l->has_published = true;
 	return REASON_OK;
 }
@@ -555,7 +578,12 @@ bool rendezvous_link_replaced(const struct rendezvous *r, uint64_t link)
 {
 	const struct account_link *l = link_find(r, link);
 
-	return l && l->role == RENDEZVOUS_AGENT && l->party->account->present != l;
+	if (!l || l->role != RENDEZVOUS_AGENT)
+		return false;
+
+	const struct account_link *present = l->party->account->present;
+	/* It was present, and is not; or it was overtaken before it published. */
+	return l->has_published ? present != l : present && present->turn > l->turn;
 }
 
 bool rendezvous_may_prove(struct rendezvous *r, uint64_t link, uint64_t now_ms)
@@ -579,23 +607,25 @@ static enum reason open_check(const struct rendezvous *r, const struct account_l
 			      const char *to, const char *service, struct account_link **publisher)
 {
 	const struct account *from = asking ? asking->party->account : NULL;
+	bool control = strcmp(service, WIRE_CONTROL_SERVICE) == 0;
+	struct account_link *at;
 	struct account *a;
 
 	HASH_FIND_STR(r->accounts, to, a);
-	if (!a || !a->present)
+	at = a ? a->present : NULL;
+	if (!at && a && control)
+		at = a->coming; /* which has this service without publishing it */
+	if (!at)
 		return REASON_AGENT_OFFLINE;
-	if (strcmp(service, WIRE_CONTROL_SERVICE) == 0) {
+	if (control) {
 		if (!asking || asking->role != RENDEZVOUS_CONSOLE)
 			return REASON_NOT_ALLOWED;
-	} else if (!a->present->has_published) {
-		/* Between HELLO and PUBLISH its services are not known yet. */
-		return REASON_AGENT_OFFLINE;
-	} else if (!link_publishes(a->present, service)) {
+	} else if (!link_publishes(at, service)) {
 		return REASON_SERVICE_UNKNOWN;
 	}
 	if (a->sessions >= r->limits.sessions || (from && from->sessions >= r->limits.sessions))
 		return REASON_LIMIT_SESSIONS;
-	*publisher = a->present;
+	*publisher = at;
 	return REASON_OK;
 }
 

@@ -63,13 +63,18 @@ void rendezvous_set_limits(struct rendezvous *r, const struct rendezvous_limits 
 struct rendezvous_link {
 	uint64_t link; /* random, not 0: LEG quotes it */
 	uint8_t secret[WIRE_SECRET_BYTES];
-	slab_id replaced; /* connection of the link this one replaced, or 0 */
-	bool renewed;	  /* and that one began with an older certificate */
+};
+
+/* What the first PUBLISH of a link did. */
+struct rendezvous_published {
+	slab_id replaced; /* connection of the link that is of no use any more, or 0: the one
+			   * before, or this one, where a later sign-in has published already */
+	bool renewed;	  /* that one began with an older certificate */
 };
 
 /* What a link is signed in as. */
 enum rendezvous_role {
-	RENDEZVOUS_AGENT,     /* present: may publish, replaces an older link of its name */
+	RENDEZVOUS_AGENT,     /* may publish, and replaces an older link of its name then */
 	RENDEZVOUS_TRANSIENT, /* asks only */
 	RENDEZVOUS_CONSOLE,   /* asks only, and alone may ask for an agent's control service */
 };
@@ -88,9 +93,12 @@ typedef void rendezvous_orphan_fn(void *context, slab_id asker, uint64_t session
 void rendezvous_sign_out(struct rendezvous *r, uint64_t link, rendezvous_orphan_fn *orphan,
 			 void *context);
 
-/* Replaces the set of services of a present link. */
+/* Sets what a link publishes. With the first PUBLISH, of nothing too, it becomes the present one of
+ * its name: until then an older link serves, so that nobody who asks in between hears that a
+ * service is not published. */
 enum reason rendezvous_publish(struct rendezvous *r, uint64_t link,
-			       const struct wire_bytes *services, size_t count) MUST_CHECK;
+			       const struct wire_bytes *services, size_t count,
+			       struct rendezvous_published *out) MUST_CHECK;
 
 /* A leg of link appears: the secret to check its proof with. Counted only by
  * rendezvous_leg_join(). */

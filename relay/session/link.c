@@ -168,17 +168,6 @@ static void link_up(struct conn *c, const struct wire_message *m, struct credent
 	l->announced = role == RENDEZVOUS_AGENT;
 	if (l->announced)
 		report_agent(c, name, "agent.up", REASON_OK);
-	if (link->replaced) {
-		if (link->renewed)
-			log_notice("link",
-				   "agent=%s has a newer certificate: its older link is closed",
-				   name);
-		else
-			log_warning("link", "agent=%s signed in again: the older link is closed",
-				    name);
-		worker_count(c->worker, REASON_REPLACED);
-		link_tell_replaced(c->worker->relay, link->replaced);
-	}
 	l->tag_key = c->tag == 1 ? newest_tag_key(c) : 0;
 	relay_lock(c->worker->relay);
 	uint16_t legs = (uint16_t)rendezvous_legs_of(c->worker->relay->rendezvous, role);
@@ -251,19 +240,35 @@ void link_begin(struct conn *c, const struct wire_message *m)
 
 /* ---- while it is up ---- */
 
+static void link_took_over(struct conn *c, const struct rendezvous_published *p)
+{
+	const char *name = link_agent(c);
+
+	if (p->renewed)
+		log_notice("link", "agent=%s has a newer certificate: its older link is closed",
+			   name);
+	else
+		log_warning("link", "agent=%s signed in again: the older link is closed", name);
+	worker_count(c->worker, REASON_REPLACED);
+	link_tell_replaced(c->worker->relay, p->replaced);
+}
+
 static void link_publish(struct conn *c, const struct wire_message *m)
 {
 	struct relay *r = c->worker->relay;
 	struct wire_message answer = {.type = WIRE_PUBLISHED};
+	struct rendezvous_published published;
 
 	relay_lock(r);
 	enum reason reason = rendezvous_publish(r->rendezvous, link_of(c)->id, m->publish.services,
-						m->publish.count);
+						m->publish.count, &published);
 	relay_unlock(r);
 	if (reason != REASON_OK) {
 		conn_refuse(c, reason);
 		return;
 	}
+	if (published.replaced)
+		link_took_over(c, &published);
 	answer.published.count = (uint16_t)m->publish.count;
 	conn_send_message(c, &answer);
 }

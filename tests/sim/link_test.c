@@ -83,7 +83,7 @@ static void a_link_comes_up_and_may_be_used(void **state)
 	assert_int_equal(link_state_message(&l, 1000, &welcome), LINK_DO_UP | LINK_DO_PUBLISH);
 	assert_true(link_state_usable(&l));
 	assert_int_equal(l.interval_ms, LINK_PING_MS); /* the relay named none */
-	assert_int_equal(link_state_message(&l, 1001, &published), 0);
+	assert_int_equal(link_state_message(&l, 1001, &published), LINK_DO_COMPLETE);
 }
 
 static void a_link_pings_and_a_silent_one_is_dead(void **state)
@@ -501,7 +501,7 @@ static void published_answers_one_publish(void **state)
 	struct link_state l = link_in(LINK_UP, 0);
 	struct wire_message published = message(WIRE_PUBLISHED);
 
-	assert_int_equal(link_state_message(&l, 0, &published), 0);
+	assert_int_equal(link_state_message(&l, 0, &published), LINK_DO_COMPLETE);
 	assert_int_equal(link_state_message(&l, 0, &published),
 			 LINK_DO_BYE | LINK_DO_CLOSE | LINK_DO_DOWN);
 }
@@ -513,7 +513,7 @@ static void services_are_published_again_where_a_relay_listens(void **state)
 
 	/* The first is not answered yet. */
 	assert_int_equal(link_state_publish(&l), LINK_DO_PUBLISH);
-	assert_int_equal(link_state_message(&l, 0, &published), 0);
+	assert_int_equal(link_state_message(&l, 0, &published), LINK_DO_COMPLETE);
 	assert_int_equal(link_state_message(&l, 0, &published), 0);
 	assert_true(link_state_message(&l, 0, &published) & LINK_DO_BYE);
 	for (int phase = LINK_DOWN; phase < LINK_PHASES; phase++) {

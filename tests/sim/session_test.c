@@ -176,6 +176,7 @@ static void step_agent(struct world *w)
 {
 	unsigned i = (unsigned)chance(w, AGENTS);
 	struct wire_bytes service = wire_text("svc");
+	struct rendezvous_published done;
 	struct rendezvous_link link;
 	char name[8];
 
@@ -186,9 +187,9 @@ static void step_agent(struct world *w)
 	}
 	snprintf(name, sizeof name, "a%u", i);
 	assert_int_equal(sign_in(w->r, name, RENDEZVOUS_AGENT, CONN_AGENT + i, &link), REASON_OK);
-	assert_int_equal(rendezvous_publish(w->r, link.link, &service, 1), REASON_OK);
+	assert_int_equal(rendezvous_publish(w->r, link.link, &service, 1, &done), REASON_OK);
 	if (w->link[i]) { /* replaced: the older signs out after it was told */
-		assert_int_equal(link.replaced, CONN_AGENT + i);
+		assert_int_equal(done.replaced, CONN_AGENT + i);
 		rendezvous_sign_out(w->r, w->link[i], on_orphan, w);
 	}
 	w->link[i] = link.link;

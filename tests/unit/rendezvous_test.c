@@ -24,6 +24,8 @@ struct scene {
 	struct rendezvous_link home, laptop;
 };
 
+static struct rendezvous_published done; /* by the last PUBLISH */
+
 enum { HOME_CONN = 101, LAPTOP_CONN = 102, ASKER = 201 };
 
 static struct scene scene_new(void)
@@ -36,7 +38,7 @@ static struct scene scene_new(void)
 	assert_int_equal(sign_in(s.r, "home", RENDEZVOUS_AGENT, HOME_CONN, &s.home), REASON_OK);
 	assert_int_equal(sign_in(s.r, "laptop", RENDEZVOUS_AGENT, LAPTOP_CONN, &s.laptop),
 			 REASON_OK);
-	assert_int_equal(rendezvous_publish(s.r, s.home.link, services, 2), REASON_OK);
+	assert_int_equal(rendezvous_publish(s.r, s.home.link, services, 2, &done), REASON_OK);
 	return s;
 }
 
@@ -192,10 +194,54 @@ static void a_renewed_name_is_no_second_one(void **state)
 
 		assert_int_equal(rendezvous_sign_in(r, c, RENDEZVOUS_AGENT, i + 1, &link),
 				 REASON_OK);
-		assert_int_equal(link.replaced, i);
-		assert_int_equal(link.renewed, i == 1);
+		assert_int_equal(rendezvous_publish(r, link.link, NULL, 0, &done), REASON_OK);
+		assert_int_equal(done.replaced, i);
+		assert_int_equal(done.renewed, i == 1);
 		credential_release(c);
 	}
+	rendezvous_free(r);
+}
+
+/* Two sign-ins may overtake each other on the way to their PUBLISH. */
+static void the_later_sign_in_wins_whoever_publishes_first(void **state)
+{
+	struct scene s = scene_new();
+	struct rendezvous_link first, second;
+
+	assert_int_equal(sign_in(s.r, "home", RENDEZVOUS_AGENT, 301, &first), REASON_OK);
+	assert_int_equal(sign_in(s.r, "home", RENDEZVOUS_AGENT, 302, &second), REASON_OK);
+	assert_int_equal(rendezvous_publish(s.r, second.link, NULL, 0, &done), REASON_OK);
+	assert_int_equal(done.replaced, HOME_CONN);
+	assert_true(rendezvous_link_replaced(s.r, first.link));
+	assert_int_equal(rendezvous_publish(s.r, first.link, NULL, 0, &done), REASON_OK);
+	assert_int_equal(done.replaced, 301);
+	assert_true(rendezvous_link_replaced(s.r, first.link));
+	assert_false(rendezvous_link_replaced(s.r, second.link));
+	/* Who has been replaced stays so when the other has gone; a new one may come. */
+	rendezvous_sign_out(s.r, second.link, NULL, NULL);
+	assert_true(rendezvous_link_replaced(s.r, first.link));
+	assert_true(rendezvous_link_replaced(s.r, s.home.link));
+	assert_int_equal(sign_in(s.r, "home", RENDEZVOUS_AGENT, 303, &second), REASON_OK);
+	assert_false(rendezvous_link_replaced(s.r, second.link));
+	assert_int_equal(rendezvous_publish(s.r, second.link, NULL, 0, &done), REASON_OK);
+	assert_int_equal(done.replaced, 0);
+	rendezvous_free(s.r);
+}
+
+static void an_agent_that_has_not_published_is_not_there(void **state)
+{
+	struct rendezvous *r = rendezvous_new(&roomy);
+	struct rendezvous_link home, laptop;
+	struct rendezvous_offer offer;
+
+	assert_int_equal(sign_in(r, "home", RENDEZVOUS_AGENT, HOME_CONN, &home), REASON_OK);
+	assert_int_equal(sign_in(r, "laptop", RENDEZVOUS_TRANSIENT, LAPTOP_CONN, &laptop),
+			 REASON_OK);
+	assert_int_equal(rendezvous_open(r, laptop.link, "home", "ssh", ASKER, &offer),
+			 REASON_AGENT_OFFLINE);
+	assert_int_equal(rendezvous_publish(r, home.link, NULL, 0, &done), REASON_OK);
+	assert_int_equal(rendezvous_open(r, laptop.link, "home", "ssh", ASKER, &offer),
+			 REASON_SERVICE_UNKNOWN);
 	rendezvous_free(r);
 }
 
@@ -207,17 +253,26 @@ static void the_newest_link_of_a_name_replaces_the_older(void **state)
 	struct wire_bytes service = wire_text("ssh");
 
 	assert_int_equal(sign_in(s.r, "home", RENDEZVOUS_TRANSIENT, 300, &transient), REASON_OK);
-	assert_int_equal(transient.replaced, 0);
+	assert_int_equal(rendezvous_publish(s.r, transient.link, NULL, 0, &done), REASON_OK);
+	assert_int_equal(done.replaced, 0);
 	assert_int_equal(sign_in(s.r, "home", RENDEZVOUS_AGENT, 301, &again), REASON_OK);
-	assert_int_equal(again.replaced, HOME_CONN);
-	assert_false(again.renewed);
-	/* What it publishes has not been said yet: not that it is nothing. */
+	/* What it publishes has not been said yet: until then the older one serves. */
+	assert_false(rendezvous_link_replaced(s.r, s.home.link));
+	assert_false(rendezvous_link_replaced(s.r, again.link));
 	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
-			 REASON_AGENT_OFFLINE);
-	assert_int_equal(rendezvous_publish(s.r, again.link, NULL, 0), REASON_OK);
+			 REASON_OK);
+	assert_int_equal(offer.publisher, HOME_CONN);
+	assert_int_equal(rendezvous_publish(s.r, again.link, NULL, 0, &done), REASON_OK);
+	assert_int_equal(done.replaced, HOME_CONN);
+	assert_false(done.renewed);
+	assert_true(rendezvous_link_replaced(s.r, s.home.link));
+	/* Its services may change, which makes it no newer. */
+	assert_int_equal(rendezvous_publish(s.r, s.home.link, NULL, 0, &done), REASON_OK);
+	assert_int_equal(done.replaced, 0);
+	assert_false(rendezvous_link_replaced(s.r, again.link));
 	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
 			 REASON_SERVICE_UNKNOWN);
-	assert_int_equal(rendezvous_publish(s.r, again.link, &service, 1), REASON_OK);
+	assert_int_equal(rendezvous_publish(s.r, again.link, &service, 1, &done), REASON_OK);
 	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
 			 REASON_OK);
 	assert_int_equal(offer.publisher, 301);
@@ -268,7 +323,8 @@ static void limits_refuse_new_work_only(void **state)
 	struct wire_bytes five[5] = {wire_text("a"), wire_text("b"), wire_text("c"), wire_text("d"),
 				     wire_text("e")};
 
-	assert_int_equal(rendezvous_publish(s.r, s.home.link, five, 5), REASON_LIMIT_SERVICES);
+	assert_int_equal(rendezvous_publish(s.r, s.home.link, five, 5, &done),
+			 REASON_LIMIT_SERVICES);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(join(s.r, s.home.link), REASON_OK);
 	assert_int_equal(join(s.r, s.home.link), REASON_LIMIT_LEGS);
@@ -300,7 +356,7 @@ static void both_sides_of_a_session_have_a_limit(void **state)
 	struct rendezvous_offer offer;
 
 	assert_int_equal(sign_in(s.r, "away", RENDEZVOUS_AGENT, 103, &away), REASON_OK);
-	assert_int_equal(rendezvous_publish(s.r, away.link, services, 1), REASON_OK);
+	assert_int_equal(rendezvous_publish(s.r, away.link, services, 1, &done), REASON_OK);
 	for (slab_id asker = 1; asker <= 2; asker++)
 		assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", asker, &offer),
 				 REASON_OK);
@@ -372,10 +428,10 @@ static void a_publication_replaces_the_one_before(void **state)
 	struct wire_bytes web[] = {wire_text("web")};
 	struct rendezvous_offer offer;
 
-	assert_int_equal(rendezvous_publish(s.r, s.home.link, web, 1), REASON_OK);
+	assert_int_equal(rendezvous_publish(s.r, s.home.link, web, 1, &done), REASON_OK);
 	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "ssh", ASKER, &offer),
 			 REASON_SERVICE_UNKNOWN);
-	assert_int_equal(rendezvous_publish(s.r, s.home.link, NULL, 0), REASON_OK);
+	assert_int_equal(rendezvous_publish(s.r, s.home.link, NULL, 0, &done), REASON_OK);
 	assert_int_equal(rendezvous_open(s.r, s.laptop.link, "home", "web", ASKER, &offer),
 			 REASON_SERVICE_UNKNOWN);
 	rendezvous_free(s.r);
@@ -391,17 +447,17 @@ static void what_is_published_is_charged(void **state)
 	account = (struct memory){.most = 1u << 20};
 	(void)memory_adopt(&account);
 	struct scene s = scene_new();
-	assert_int_equal(rendezvous_publish(s.r, s.home.link, NULL, 0), REASON_OK);
+	assert_int_equal(rendezvous_publish(s.r, s.home.link, NULL, 0, &done), REASON_OK);
 	empty = account.used;
-	assert_int_equal(rendezvous_publish(s.r, s.home.link, four, 4), REASON_OK);
+	assert_int_equal(rendezvous_publish(s.r, s.home.link, four, 4, &done), REASON_OK);
 	before = account.used;
 	assert_true(before - empty >= 4 * (WIRE_NAME_MAX + 1));
 	for (unsigned i = 0; i < 1000; i++)
-		assert_int_equal(rendezvous_publish(s.r, s.home.link, four, 4), REASON_OK);
+		assert_int_equal(rendezvous_publish(s.r, s.home.link, four, 4, &done), REASON_OK);
 	assert_int_equal(account.used, before);
 	/* Without memory what was published stays. */
 	account.most = 0;
-	assert_int_equal(rendezvous_publish(s.r, s.home.link, four, 3), REASON_LIMIT_MEMORY);
+	assert_int_equal(rendezvous_publish(s.r, s.home.link, four, 3, &done), REASON_LIMIT_MEMORY);
 	account.most = 1u << 20;
 	assert_int_equal(account.used, before);
 	rendezvous_free(s.r);
@@ -624,6 +680,8 @@ int main(void)
 		cmocka_unit_test(unknown_names_have_their_own_reasons),
 		cmocka_unit_test(only_the_publisher_may_accept_or_refuse),
 		cmocka_unit_test(a_renewed_name_is_no_second_one),
+		cmocka_unit_test(the_later_sign_in_wins_whoever_publishes_first),
+		cmocka_unit_test(an_agent_that_has_not_published_is_not_there),
 		cmocka_unit_test(the_newest_link_of_a_name_replaces_the_older),
 		cmocka_unit_test(a_lost_publisher_orphans_its_meetings),
 		cmocka_unit_test(limits_refuse_new_work_only),

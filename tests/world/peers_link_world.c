@@ -158,15 +158,20 @@ static void scene_one_stranger_too_many(void)
 	peers_end();
 }
 
-/* An agent that signs in again takes its older link's place: that one is told, and ends. */
+/* An agent that signs in again takes its older link's place once it has said what it publishes:
+ * that one is told, and ends. */
 static void scene_the_older_link_ends(void)
 {
 	struct peer again;
 
 	peers_begin("");
 	(void)peer_sign_in(&home, relay_host, 0);
+	peer_publish(&home, "talk");
 	peer_start(&again, "again", HOME, host[0]);
 	(void)peer_sign_in(&again, relay_host, 0);
+	world_run(SECOND);
+	peers_expect_still_there(&home, "the older link ends before the newer one is complete");
+	peer_publish(&again, "talk");
 	(void)peer_expect_bye(&home, REASON_REPLACED);
 	peers_expect_still_there(&again, "the newer link of an agent is ended, too");
 	peer_end(&again);

@@ -74,6 +74,7 @@ const struct world_kind worlds[] = {
 	{"relay_ends", world_relay_ends, 12},
 	{"relay_newer", world_relay_newer, 8},
 	{"deaf_link", world_deaf_link, 2},
+	{"silent_relay", world_silent_relay, 5},
 	{"crowd", world_crowd, 1},
 	{"crowded_home", world_crowded_home, 1},
 	{"siege", world_siege, 1},

@@ -28,6 +28,7 @@ void world_stun(void);
 void world_weather(void);
 void world_famine(void);
 void world_deaf_link(void);
+void world_silent_relay(void);
 void world_slow_receiver(void);
 void world_crowd(void);
 void world_crowded_home(void);
