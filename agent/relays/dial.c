@@ -369,6 +369,9 @@ struct dial *dial_start(struct agent_worker *w, const struct agent_setup *setup,
 		free(d);
 		return NULL;
 	}
+	/* Where the name leads to several relays, agents are to meet at one. */
+	if (!d->through_proxy)
+		connector_in_order(d->connector);
 	agent_worker_hold(w);
 	ring_timer_set(w->ring, &d->deadline, setup->config->dial_ms);
 	return d;

@@ -39,6 +39,7 @@ struct connector {
 	struct attempt *attempts;      /* NULL until the addresses are known */
 	size_t count, tried, pending;
 	bool over;
+	bool in_order;
 	bool local; /* the last that failed did by this host's own lack */
 	char error[CONNECTOR_ERROR_BYTES];
 };
@@ -310,6 +311,36 @@ static void connector_try_all(struct connector *c, struct addr *addresses, size_
 	connector_next_fired(&c->next, 0);
 }
 
+/* One family, and of IPv6 one kind by its first three bits: global ones, or those of a site. */
+static bool of_one_kind(const struct addr *a, const struct addr *b)
+{
+	if (a->sa.sa_family != b->sa.sa_family)
+		return false;
+	return a->sa.sa_family != AF_INET6 ||
+	       a->v6.sin6_addr.s6_addr[0] >> 5 == b->v6.sin6_addr.s6_addr[0] >> 5;
+}
+
+static int compare_numbers(const struct addr *a, const struct addr *b)
+{
+	if (a->sa.sa_family == AF_INET6)
+		return memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof(a->v6.sin6_addr));
+	return memcmp(&a->v4.sin_addr, &b->v4.sin_addr, sizeof(a->v4.sin_addr));
+}
+
+/* Each kind among the places that it has: which kind comes first is for RFC 6724 to say. */
+static void put_in_order(struct addr *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = i + 1; j < count; j++) {
+			struct addr kept = list[i];
+
+			if (!of_one_kind(&kept, &list[j]) || compare_numbers(&kept, &list[j]) <= 0)
+				continue;
+			list[i] = list[j];
+			list[j] = kept;
+		}
+}
+
 static void connector_resolved(void *owner, const struct addr *addresses, size_t count,
 			       const char *error)
 {
@@ -324,6 +355,8 @@ static void connector_resolved(void *owner, const struct addr *addresses, size_t
 		return;
 	}
 	memcpy(list, addresses, count * sizeof(list[0]));
+	if (c->in_order)
+		put_in_order(list, count);
 	connector_try_all(c, list, count);
 }
 
@@ -411,6 +444,11 @@ struct connector *connector_start(struct agent_worker *w, const struct endpoint 
 void connector_limit(struct connector *c, bool (*may_reach)(void *owner, const struct addr *to))
 {
 	c->may_reach = may_reach;
+}
+
+void connector_in_order(struct connector *c)
+{
+	c->in_order = true;
 }
 
 void connector_cancel(struct connector *c)

@@ -40,6 +40,10 @@ struct connector *connector_start(struct agent_worker *w, const struct endpoint 
 /* Right after the start: of the addresses, only those that it may reach are tried. owner is that of
  * done. */
 void connector_limit(struct connector *c, bool (*may_reach)(void *owner, const struct addr *to));
+/* Right after the start: addresses of one kind are tried in the order of their numbers, whatever
+ * order the name servers gave them in, so that all who dial the name come to the same one while it
+ * answers. */
+void connector_in_order(struct connector *c);
 /* done will not come. */
 void connector_cancel(struct connector *c);
 

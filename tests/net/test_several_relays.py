@@ -3,7 +3,7 @@
 import signal
 import time
 
-from names import Etc
+from names import A, Dns, Etc
 from peers import echo, need, wait_for_port
 from runner import limit
 from world import SECOND_NAME, World
@@ -86,6 +86,25 @@ def test_a_nat_that_forgets_what_rests(lab):
     for _ in range(2):
         took = asked(w.laptop)
         assert took and took < SILENCE, took
+
+
+@limit(120)
+def test_one_name_of_two_addresses(lab):
+    """Agents that look up the same name meet at the same relay, and their legs follow their link."""
+    w = World(lab).two_relays()
+    w.home.serve(7000, echo)
+    config = w.issue_relay()
+    w.start_relay(config)
+    w.start_relay(config, host=w.second_host)
+    there = ["45.0.0.2", "45.0.0.3"]
+    for host, order in ((w.home, there), (w.laptop, there[::-1])):
+        Dns(host, {w.relay_name: {A: order}}, ttl=0)
+    etc = Etc(lab)
+    etc.agent(w.home, w.issue_agent("home", publish={"echo": "127.0.0.1:7000"}), "home")
+    etc.agent(w.laptop, w.issue_agent("laptop", forward={7000: "home/echo"}), "laptop")
+    for _ in range(12):
+        took = asked(w.laptop)
+        assert took and took < 1, took
 
 
 @limit(120)
