@@ -48,6 +48,7 @@ void portmap_engine_free(struct portmap_engine *e)
 {
 	while (e->mappings)
 		engine_remove(e, e->mappings);
+	engine_leftovers_free(e);
 }
 
 static struct portmap_driver *driver_of(struct portmap_engine *e, const struct portmap_mapping *m)
@@ -174,8 +175,10 @@ void engine_lost(struct portmap_engine *e, struct portmap_mapping *m)
 	engine_forget(e, m);
 	if (m->step == MAPPING_ASKING || m->step == MAPPING_RENEWING)
 		engine_maybe_left_over(e, m);
+	if (m->step == MAPPING_LEAVING || m->step == MAPPING_UNMAPPING)
+		engine_let_later(e, m, false);
 	if (mapping_held(m)) {
-		engine_leave_over(m);
+		engine_leave_over(e, m);
 		m->ask_port = addr_port(&m->external);
 	}
 	mapping_new_round(m);
@@ -296,7 +299,7 @@ static void step_settle(struct portmap_engine *e, struct portmap_mapping *m, uin
 	bool ever;
 
 	if (m->kept)
-		engine_leave_over(m);
+		engine_leave_over(e, m);
 	m->kept = false;
 	m->external.len = 0;
 	if (e->source[m->want.family].len == 0) {
@@ -333,6 +336,7 @@ static void send_map(struct portmap_engine *e, struct portmap_mapping *m)
 
 	m->sent_ms = engine_now(e);
 	mapping_request(m, &e->source[m->want.family], &r);
+	engine_leftovers_pause(e, m->via, m->id);
 	if (m->step == MAPPING_RENEWING && m->looking && driver_of(e, m)->look)
 		driver_of(e, m)->look(driver_of(e, m), &r);
 	else
@@ -358,8 +362,13 @@ static bool step_ask(struct portmap_engine *e, struct portmap_mapping *m, uint64
 	default:
 		break;
 	}
+	again_ms = engine_leftovers_before(e, m, p, now_ms);
+	if (again_ms > 0) {
+		m->due_ms = again_ms;
+		return false;
+	}
 	if (m->kept && m->protocol != p) { /* that one is not there any more */
-		engine_leave_over(m);
+		engine_leave_over(e, m);
 		m->external.len = 0;
 		m->kept = false;
 	}
@@ -431,7 +440,7 @@ void engine_move(struct portmap_engine *e, struct portmap_mapping *m)
 {
 	if (m->via == m->protocol)
 		return;
-	engine_leave_over(m);
+	engine_leave_over(e, m);
 	m->protocol = m->via;
 	e->counts.moves++;
 }
@@ -490,7 +499,7 @@ static void answer_granted(struct portmap_engine *e, struct portmap_mapping *m,
 	m->granted_ms = now_ms;
 	m->renewals = m->rounds = m->others = 0;
 	m->no_external = m->kept = m->unrenewed = false;
-	m->left[m->protocol].there = false;
+	engine_leftovers_granted(e, m);
 	mapping_new_round(m);
 	engine_step(m, MAPPING_HELD, MAPPING_NEVER);
 	/* The other protocols' answers have no address. */
@@ -504,7 +513,7 @@ static void answer_granted(struct portmap_engine *e, struct portmap_mapping *m,
 	if (m->undone) /* the deletion may have come after */
 		m->due_ms = m->renew_ms = now_ms;
 	m->undone = false;
-	(void)engine_delete_leftover(e, m);
+	engine_leftovers_beside(e, m);
 	if (quiet && (m->state == MAPPING_MAPPED || m->state == MAPPING_VERIFIED))
 		return;
 	mapping_describe(m, why, sizeof why);
@@ -628,6 +637,8 @@ static void request_failed(struct portmap_engine *e, struct portmap_mapping *m,
 	if (m->kept)
 		engine_set_state(e, m, MAPPING_REQUESTED, "%s did not renew it: %s",
 				 portmap_protocol_name(m->protocol), r->why);
+	if (m->kept && !r->gone && f != PORTMAP_CONFLICT)
+		engine_leave_over(e, m);
 	if (f == PORTMAP_SILENT || f == PORTMAP_MALFORMED)
 		engine_maybe_left_over(e, m);
 	engine_wait_until(m, now_ms);
@@ -778,8 +789,10 @@ static uint64_t leaving_next(const struct portmap_engine *e)
 
 		if (m->step == MAPPING_LEAVING && m->due_ms > own)
 			own = m->due_ms;
-		if ((m->step == MAPPING_LEAVING || paths_have_leftover(e, m, false)) && own < due)
+		if (m->step == MAPPING_LEAVING && own < due)
 			due = own;
+		if (m->step == MAPPING_UNMAPPING && m->due_ms < due)
+			due = m->due_ms;
 	}
 	return due;
 }
@@ -787,11 +800,14 @@ static uint64_t leaving_next(const struct portmap_engine *e)
 void engine_rearm(struct portmap_engine *e)
 {
 	uint64_t due = e->mode == ENGINE_HERE ? paths_next(e) : MAPPING_NEVER;
+	uint64_t leftover_ms = e->mode == ENGINE_AWAY ? MAPPING_NEVER : engine_leftovers_next(e);
 
 	if (e->mode == ENGINE_HERE && e->address_ms < due)
 		due = e->address_ms;
 	if (e->mode == ENGINE_LEAVING)
 		due = leaving_next(e);
+	if (leftover_ms < due)
+		due = leftover_ms;
 	for (const struct portmap_mapping *m = e->mappings; m && e->mode == ENGINE_HERE;
 	     m = m->next) {
 		uint64_t own = m->due_ms;
@@ -819,11 +835,13 @@ static struct portmap_mapping *first_due(const struct portmap_engine *e, uint64_
 static void engine_run_queue(struct portmap_engine *e, uint64_t now_ms)
 {
 	struct portmap_mapping *m;
+	uint64_t spacing_ms = e->mode == ENGINE_LEAVING ? LEAVE_SPACING_MS : PORTMAP_SPACING_MS;
 
 	while (now_ms >= e->free_ms && (m = first_due(e, now_ms)))
 		if (step_due(e, m, now_ms))
-			e->free_ms = now_ms + (e->mode == ENGINE_LEAVING ? LEAVE_SPACING_MS
-									 : PORTMAP_SPACING_MS);
+			e->free_ms = now_ms + spacing_ms;
+	if (now_ms >= e->free_ms && engine_leftovers_send(e, now_ms))
+		e->free_ms = now_ms + spacing_ms;
 }
 
 static void run_leaving(struct portmap_engine *e, uint64_t now_ms)
@@ -835,9 +853,6 @@ static void run_leaving(struct portmap_engine *e, uint64_t now_ms)
 		return;
 	}
 	engine_run_queue(e, now_ms);
-	for (struct portmap_mapping *m = e->mappings; m && now_ms >= e->free_ms; m = m->next)
-		if (m->step == MAPPING_WAITING && !m->kept && engine_delete_leftover(e, m))
-			e->free_ms = now_ms + LEAVE_SPACING_MS;
 	engine_maybe_left(e);
 }
 
@@ -851,6 +866,7 @@ void portmap_engine_run(struct portmap_engine *e)
 		    !paths_more_patience(e, m, now_ms))
 			answer_missing(e, m, now_ms);
 	}
+	engine_leftovers_age(e, now_ms);
 	if (e->mode == ENGINE_LEAVING) {
 		run_leaving(e, now_ms);
 	} else if (e->mode == ENGINE_HERE) {

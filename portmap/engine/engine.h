@@ -45,9 +45,12 @@
  *
  * When a path is gone its mappings ask the next one. What the old path may still hold is remembered
  * (struct mapping_leftover): it is deleted when the path comes back and holds another external
- * port, or at exit; while both name one port they are one entry on most gateways, and deleting one
- * would take the other along. Where a mapping has to be asked for again, the path that may still
- * hold it is asked first; another one may find the port taken by that, which is no conflict.
+ * port, when the mapping is no longer wanted or wanted at another port, or at exit; while both name
+ * one port they are one entry on most gateways, and deleting one would take the other along. What
+ * is to be deleted is in one list (struct portmap_leftover), whatever becomes of the mapping: it
+ * waits for its path, is asked for again where it is refused, and people are told where it stays.
+ * Where a mapping has to be asked for again, the path that may still hold it is asked first;
+ * another one may find the port taken by that, which is no conflict.
  *
  * A gateway that says it forgot everything is asked anew for all of its mappings, as if they had
  * never been: another host may have taken a port. One that says so again and again is believed once
@@ -58,8 +61,9 @@
  * granting anything; one that is there, every recheck_ms, since some gateways never tell that their
  * external address changed.
  *
- * Limits: PORTMAP_MAPPINGS_MAX mappings; one request every PORTMAP_SPACING_MS; an answer that takes
- * PORTMAP_ANSWER_MS is silence; leaving takes at most PORTMAP_LEAVE_MS.
+ * Limits: PORTMAP_MAPPINGS_MAX mappings; PORTMAP_LEFTOVERS_MAX leftovers; one request every
+ * PORTMAP_SPACING_MS; an answer that takes PORTMAP_ANSWER_MS is silence; leaving takes at most
+ * PORTMAP_LEAVE_MS.
  *
  * Deliberately absent: mapping on two gateways at once, and taking over what others mapped.
  */
@@ -77,6 +81,7 @@
 #define PORTMAP_OTHERS_MAX   8u /* other external ports asked for in a row */
 #define PORTMAP_UNWANTED_MAX                                                                       \
 	8u /* times that what is neither wanted nor taken back is tried again */
+#define PORTMAP_LEFTOVERS_MAX  256u    /* that are to be deleted at the gateway */
 #define PORTMAP_TOLD_MAX       8u      /* failures of a path that are not told again */
 #define PORTMAP_HEDGE_MS       6000u   /* instead of ANSWER_MS, where another protocol may do it */
 #define PORTMAP_MUTE_MS	       120000u /* and doubling */
@@ -144,6 +149,20 @@ struct portmap_owner {
 	void (*left)(struct portmap_owner *o);
 };
 
+/* What is at the gateway, or may be, and is to be deleted there (taking_back.c). */
+struct portmap_leftover {
+	enum portmap_protocol protocol;
+	struct portmap_want want; /* of the mapping, which may be gone */
+	struct portmap_request request;
+	bool maybe;	   /* it was asked for, and what came of that is not known */
+	bool asked;	   /* its deletion is under way */
+	bool taken;	   /* and a mapping was granted the same meanwhile */
+	unsigned tries;	   /* deletions that were not done */
+	uint64_t until_ms; /* when the gateway forgets it; MAPPING_NEVER: not by itself */
+	uint64_t due_ms;   /* asked: when no answer is silence; else not before */
+	struct portmap_leftover *next;
+};
+
 enum engine_mode { ENGINE_AWAY, ENGINE_HERE, ENGINE_LEAVING };
 
 struct portmap_counts {
@@ -165,6 +184,8 @@ struct portmap_engine {
 	struct portmap_path paths[PORTMAP_PROTOCOLS][PORTMAP_FAMILIES];
 	struct portmap_mapping *mappings; /* in the order of the configuration */
 	size_t count;
+	struct portmap_leftover *leftovers; /* the oldest first */
+	size_t leftover_count;
 	uint32_t last_id;
 	struct addr external;		      /* IPv4, port 0; len 0: not known now */
 	struct addr told;		      /* what external_changed() said last */

@@ -54,6 +54,8 @@ void engine_note_failure(struct portmap_mapping *m, enum portmap_failure f, cons
 void taking_back_init_heard(struct portmap_heard *h);
 /* To be deleted at the gateway, if it may be there; else it waits. */
 void engine_let_go(struct portmap_engine *e, struct portmap_mapping *m);
+/* LEAVING, UNMAPPING: what it holds is deleted later; failed: a deletion was not done. */
+void engine_let_later(struct portmap_engine *e, struct portmap_mapping *m, bool failed);
 /* Let go, after which nothing of it is at the gateway. Frees one that is not wanted. */
 void engine_gone(struct portmap_engine *e, struct portmap_mapping *m);
 /* LEAVING, and due: its deletion is sent. False: there is nobody to ask. */
@@ -65,12 +67,36 @@ bool engine_ending_failed(struct portmap_engine *e, enum portmap_protocol p, uin
 /* The answer to that; ok false: refused, or none. */
 void engine_unmapped(struct portmap_engine *e, struct portmap_mapping *m, bool ok);
 /* What its protocol holds of it stays there. */
-void engine_leave_over(struct portmap_mapping *m);
+void engine_leave_over(struct portmap_engine *e, struct portmap_mapping *m);
 /* It was asked for, and what came of that is not known. */
 void engine_maybe_left_over(struct portmap_engine *e, struct portmap_mapping *m);
-/* Deletes what a path that is there holds beside the mapping's own, at another place while that is
- * held. False: there is nothing. */
-bool engine_delete_leftover(struct portmap_engine *e, struct portmap_mapping *m);
+/* What protocols hold of it is to be deleted: all of it; at other places outside than this port; or
+ * while it is held at another place, by paths that are there. */
+void engine_leftovers_go(struct portmap_engine *e, struct portmap_mapping *m);
+void engine_leftovers_but(struct portmap_engine *e, struct portmap_mapping *m, uint16_t port);
+void engine_leftovers_beside(struct portmap_engine *e, struct portmap_mapping *m);
+/* m was granted: what is the same entry at the gateway is wanted again. */
+void engine_leftovers_granted(struct portmap_engine *e, const struct portmap_mapping *m);
+/* The driver is asked something else of this mapping: a deletion under way waits. */
+void engine_leftovers_pause(struct portmap_engine *e, enum portmap_protocol p, uint32_t id);
+/* A path came or went. */
+void engine_leftovers_path(struct portmap_engine *e, enum portmap_protocol p,
+			   enum portmap_family f);
+/* Time has passed. */
+void engine_leftovers_age(struct portmap_engine *e, uint64_t now_ms);
+/* Sends a deletion that is due. False: none is. */
+bool engine_leftovers_send(struct portmap_engine *e, uint64_t now_ms);
+/* Of this very mapping something at another place outside is about to be deleted by this protocol:
+ * when to look again; 0: nothing. It is asked for after that. */
+uint64_t engine_leftovers_before(const struct portmap_engine *e, const struct portmap_mapping *m,
+				 enum portmap_protocol p, uint64_t now_ms);
+/* When the next is due, or no answer is silence; MAPPING_NEVER: nothing can be done now. */
+uint64_t engine_leftovers_next(const struct portmap_engine *e);
+/* Some of this family are to be deleted. */
+bool engine_leftovers_of(const struct portmap_engine *e, enum portmap_family f);
+/* The network is left: those of families that are not kept are given up, which is told. */
+void engine_leftovers_leave(struct portmap_engine *e);
+void engine_leftovers_free(struct portmap_engine *e);
 /* The gateway gave a port that was not asked for: it goes back. */
 void engine_give_back(struct portmap_engine *e, struct portmap_mapping *m, const struct addr *place,
 		      uint64_t now_ms);
@@ -106,6 +132,8 @@ void paths_init_heard(struct portmap_heard *h);
 /* A request was not answered: are the paths of this family still there? */
 void paths_doubt(struct portmap_engine *e, enum portmap_family f, uint64_t now_ms);
 void paths_probe(struct portmap_engine *e, struct portmap_driver *d, uint64_t now_ms);
+/* Something is to be deleted by this path: where it is gone it is looked for sooner. */
+void paths_look_for(struct portmap_engine *e, enum portmap_protocol p, enum portmap_family f);
 void paths_run(struct portmap_engine *e, uint64_t now_ms);
 uint64_t paths_next(const struct portmap_engine *e);
 
@@ -130,10 +158,6 @@ void paths_refused(struct portmap_engine *e, const struct portmap_mapping *m,
 /* "PCP, NAT-PMP": those that answer to probes, but not to requests. False: there are none. */
 bool paths_mute(const struct portmap_engine *e, enum portmap_family f, char out[64],
 		uint64_t now_ms);
-/* A path that is there holds something beside the mapping's own; asked: or is being asked to delete
- * it. */
-bool paths_have_leftover(const struct portmap_engine *e, const struct portmap_mapping *m,
-			 bool asked);
 /* "PCP, NAT-PMP, UPnP": what is tried here. */
 void paths_names(const struct portmap_engine *e, enum portmap_family f, char out[64]);
 /* Why a path that was never there cannot do it, though it answers; NULL: none has said so. */

@@ -52,7 +52,7 @@ struct portmap_want {
 
 /* What a protocol still holds after the mapping moved to another one. */
 struct mapping_leftover {
-	bool there, asked;
+	bool there;
 	bool maybe; /* it was asked for, and no answer came */
 	struct addr external;
 	uint64_t until_ms; /* when the gateway forgets it; MAPPING_NEVER: not by itself */

@@ -91,7 +91,7 @@ static bool misses_something(const struct portmap_engine *e, enum portmap_family
 	for (const struct portmap_mapping *m = e->mappings; m; m = m->next)
 		if (m->want.family == f && m->wanted && !mapping_held(m))
 			return true;
-	return false;
+	return engine_leftovers_of(e, f);
 }
 
 /* When to look again; what is not needed is not looked for. */
@@ -106,6 +106,14 @@ static void plan_probe(struct portmap_engine *e, struct portmap_path *path, enum
 			wait = REPROBE_MAX_MS;
 	}
 	path->due_ms = now_ms + wait + random_next(&e->seed) % (wait / 8 + 1);
+}
+
+void paths_look_for(struct portmap_engine *e, enum portmap_protocol p, enum portmap_family f)
+{
+	struct portmap_path *path = path_of(e, p, f);
+
+	if (e->mode == ENGINE_HERE && path->state == PATH_GONE && !path->probing)
+		plan_probe(e, path, f, engine_now(e));
 }
 
 static void path_went(struct portmap_engine *e, enum portmap_protocol p, enum portmap_family f,
@@ -334,16 +342,6 @@ bool paths_mute(const struct portmap_engine *e, enum portmap_family f, char out[
 			len += (size_t)snprintf(out + len, 64 - len, "%s%s", len > 0 ? ", " : "",
 						portmap_protocol_name((enum portmap_protocol)p));
 	return len > 0;
-}
-
-bool paths_have_leftover(const struct portmap_engine *e, const struct portmap_mapping *m,
-			 bool asked)
-{
-	for (unsigned p = 0; p < PORTMAP_PROTOCOLS && !m->kept; p++)
-		if (m->left[p].there && (asked || !m->left[p].asked) &&
-		    e->paths[p][m->want.family].state == PATH_THERE)
-			return true;
-	return false;
 }
 
 bool paths_have_another(const struct portmap_engine *e, const struct portmap_mapping *m,
@@ -633,7 +631,7 @@ static void delete_leftovers(struct portmap_engine *e, enum portmap_family f)
 {
 	for (struct portmap_mapping *m = e->mappings; m; m = m->next)
 		if (m->want.family == f && mapping_held(m))
-			(void)engine_delete_leftover(e, m);
+			engine_leftovers_beside(e, m);
 }
 
 static void paths_heard_available(struct portmap_heard *h, enum portmap_protocol p,
@@ -664,6 +662,7 @@ static void paths_heard_available(struct portmap_heard *h, enum portmap_protocol
 			if (m->want.family == f)
 				m->tried &= ~(1u << p);
 		delete_leftovers(e, f);
+		engine_leftovers_path(e, p, f);
 	}
 	choose_again(e, f, appeared, now_ms);
 	e->owner->path_changed(e->owner, p, f);
@@ -692,8 +691,8 @@ static void path_went(struct portmap_engine *e, enum portmap_protocol p, enum po
 		log_debug("portmap", "%s%s is not there: %s", portmap_protocol_name(p),
 			  family_name(f), why);
 	}
+	engine_leftovers_path(e, p, f);
 	for (struct portmap_mapping *m = e->mappings; m; m = m->next) {
-		m->left[p].asked = false;
 		if (m->want.family == f && m->step == MAPPING_RENEWING && m->via == p &&
 		    m->protocol != p) {
 			engine_fail(e, m, failure, why);

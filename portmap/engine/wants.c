@@ -30,6 +30,20 @@ static int want_add(struct portmap_engine *e, const struct portmap_want *want)
 	return 0;
 }
 
+/* What is at the gateway, or asked of it, is not what is asked for from now on, at this port. */
+static void leave_behind(struct portmap_engine *e, struct portmap_mapping *m, uint16_t port)
+{
+	if (e->mode == ENGINE_HERE)
+		engine_let_go(e, m);
+	if (m->kept) {
+		engine_leave_over(e, m);
+		m->external.len = 0;
+		m->kept = false;
+	}
+	engine_leftovers_but(e, m, port);
+	m->ask_port = port;
+}
+
 /* The same mapping, wanted otherwise. */
 static void want_change(struct portmap_engine *e, struct portmap_mapping *m,
 			const struct portmap_want *want, uint64_t now_ms)
@@ -40,14 +54,14 @@ static void want_change(struct portmap_engine *e, struct portmap_mapping *m,
 	bool renews = differs || m->want.lifetime_s != want->lifetime_s;
 
 	m->wanted = true;
+	if (moves)
+		leave_behind(e, m, want->external);
 	m->want.external = want->external;
 	m->want.any = want->any;
 	m->want.lifetime_s = want->lifetime_s;
 	if (!renews || e->mode != ENGINE_HERE)
 		return;
 	if (moves) {
-		engine_let_go(e, m);
-		m->ask_port = want->external;
 		m->others = 0;
 		engine_set_state(e, m, MAPPING_REQUESTED, "another external port is asked for");
 	}
@@ -69,8 +83,12 @@ static void want_drop(struct portmap_engine *e, struct portmap_mapping *m)
 	m->wanted = false;
 	if (e->mode == ENGINE_HERE)
 		engine_let_go(e, m);
-	if (m->step == MAPPING_WAITING)
-		engine_remove(e, m);
+	if (m->step != MAPPING_WAITING)
+		return;
+	if (m->kept)
+		engine_leave_over(e, m);
+	engine_leftovers_go(e, m);
+	engine_remove(e, m);
 }
 
 int portmap_engine_want(struct portmap_engine *e, const struct portmap_want *wants, size_t count)
@@ -104,6 +122,7 @@ int portmap_engine_want(struct portmap_engine *e, const struct portmap_want *wan
 
 void engine_leave_now(struct portmap_engine *e, const char *why)
 {
+	engine_leftovers_leave(e);
 	memset(e->paths, 0, sizeof e->paths);
 	e->mode = ENGINE_AWAY;
 	if (!e->keep[PORTMAP_IPV4])
@@ -120,8 +139,10 @@ void engine_maybe_left(struct portmap_engine *e)
 	if (e->mode != ENGINE_LEAVING)
 		return;
 	for (const struct portmap_mapping *m = e->mappings; m; m = m->next)
-		if (m->step != MAPPING_WAITING || paths_have_leftover(e, m, true))
+		if (m->step != MAPPING_WAITING)
 			return;
+	if (engine_leftovers_next(e) != MAPPING_NEVER)
+		return;
 	engine_leave_now(e, NULL);
 }
 
@@ -150,6 +171,7 @@ void portmap_engine_leave(struct portmap_engine *e, bool goodbye, const bool kee
 			m->due_ms = now_ms;
 		if (m->kept)
 			continue;
+		engine_leftovers_go(e, m);
 		engine_set_state(e, m, MAPPING_REQUESTED, "%s", why);
 	}
 	engine_maybe_left(e);
