@@ -21,6 +21,7 @@
 #include "core/program/signals.h"
 #include "core/standard.h"
 #include "gen/natd_calls.h"
+#include "portmap/alone.h"
 #include "portmap/control.h"
 #include "portmap/dry_run.h"
 #include "portmap/natd.h"
@@ -101,11 +102,14 @@ static int natd_open_socket(const struct natd_config *config)
 {
 	int fd = natd_control_listen(config->socket);
 
+	if (fd == -EADDRINUSE)
+		die("another natd runs, and listens on %s: end that one first, or have it keep "
+		    "these mappings, too (map, or 'postern nat map')",
+		    config->socket);
 	if (fd < 0)
 		log_warning("control", "%s cannot be listened on: %s; %s", config->socket,
 			    strerror(-fd),
-			    fd == -EADDRINUSE ? "another natd does: give this one another --socket"
-			    : fd == -EEXIST
+			    fd == -EEXIST
 				    ? "it is no socket of natd's: take it away, or name another "
 				      "with --socket"
 				    : "make its directory, or name another with --socket");
@@ -158,6 +162,8 @@ static int natd_provide(struct natd_program *p, char *why, size_t why_size)
 	become_user(&n->config);
 	look_at_hook(n->config.hook);
 	if (!n->dry_run && !natd_prepare(n, why, why_size))
+		die("%s", why);
+	if (!n->dry_run && !alone_take(n->config.interface, why, why_size))
 		die("%s", why);
 	error = n->dry_run ? natd_start_upnp(n) : 0;
 	if (error)

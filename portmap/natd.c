@@ -440,6 +440,8 @@ void natd_judge(struct natd *n)
 	struct truth before = n->truth;
 	enum truth_verdict now;
 
+	if (n->stopping) /* what is broken off says nothing */
+		return;
 	memcpy(facts.seen, o->seen, sizeof facts.seen);
 	memcpy(facts.tunnel, n->network.tunnel, sizeof facts.tunnel);
 	if (n->config.interface)

@@ -171,6 +171,8 @@ static void outside_conclude(struct outside *o, const struct addr *address,
 	bool was_silent = o->silent;
 
 	o->asking = false;
+	if (o->natd->stopping) /* broken off, which is no silence */
+		return;
 	o->rounds++;
 	o->agreement = agreement;
 	o->silent = o->seen_count == 0;
@@ -251,7 +253,7 @@ static void outside_resolved(void *owner, const struct addr *addresses, size_t c
 	struct outside *o = name->outside;
 
 	name->query = NULL;
-	if (error)
+	if (error && !o->natd->stopping)
 		log_at(name->lost ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING, "stun",
 		       "the server %s is not found: %s", name->endpoint.host, error);
 	name->lost = error != NULL;

@@ -117,6 +117,26 @@ def takes_over(lab, **options):
     assert gateway.mappings() == {}
 
 
+def test_natd_runs_once_on_a_host(lab):
+    """A second one would delete what the first has: it ends, whatever its socket is."""
+    gateway, host, server = home(lab)
+    answer(host, 443)
+    natd = Natd(host, "--map", "tcp:443")
+    natd.wait_mapped("tcp:443")
+    for number, (path, words) in enumerate(((natd.socket, "another natd runs, and listens on"),
+                                            (lab.path("other.sock"), "another natd .of user 0. runs "
+                                             "on this host"))):
+        second = host.start([f"{lab.build}/postern-natd", "--socket", path, "--map", "tcp:443"],
+                            f"second-{number}")
+        assert second.wait() == 1
+        second.wait_for_line(words)
+    assert natd.call("status")["counts"]["deletions"] == 0
+    visit(server, "tcp", 443)
+    natd.process.must_end_well = False
+    natd.process.kill()
+    Natd(host, "--map", "tcp:443", name="after").wait_mapped("tcp:443")
+
+
 def test_natd_takes_over_after_a_crash_by_pcp(lab):
     takes_over(lab)
 

@@ -1011,6 +1011,25 @@ static void what_only_a_restart_changes_is_said(void **state)
 
 /* ---- what STUN servers see ---- */
 
+/* What is broken off at the end is no silence. */
+static void a_question_that_is_broken_off_is_not_unanswered(void **state)
+{
+	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, "");
+	enum truth_verdict before;
+
+	natd_scene_await(w, MAPPING_VERIFIED);
+	await_that(w, !w->natd.outside->asking);
+	before = w->natd.truth.verdict;
+	w->stun.deaf = true;
+	outside_ask(w->natd.outside);
+	assert_true(w->natd.outside->asking);
+	natd_stop(&w->natd);
+	await_that(w, !w->natd.outside->asking);
+	assert_false(w->natd.outside->silent);
+	assert_int_equal(w->natd.truth.verdict, before);
+	natd_scene_end(w);
+}
+
 static void what_stun_servers_see_is_judged(void **state)
 {
 	struct natd_scene *w = natd_scene_begin(state, dir, SCENE_UDP, "");
@@ -1166,6 +1185,7 @@ int main(void)
 		RING_TEST(what_only_a_restart_changes_is_said),
 		RING_TEST(the_file_may_name_the_gateway),
 		RING_TEST(in_a_container_it_is_said_where_to_run),
+		RING_TEST(a_question_that_is_broken_off_is_not_unanswered),
 		RING_TEST(what_stun_servers_see_is_judged),
 		RING_TEST(verdicts_that_come_and_go_do_not_fill_the_log),
 		RING_TEST(without_another_teller_stun_is_asked_often),
