@@ -42,6 +42,16 @@ static void test_sentences(void **state)
 	}
 }
 
+/* What went wrong at our own end is told without a sentence of another cause before it. */
+static void test_texts_that_say_it_all(void **state)
+{
+	assert_true(reason_says_text(REASON_LINK_GONE));
+	assert_true(reason_says_text(REASON_LINK_ELSEWHERE));
+	assert_true(reason_says_text(REASON_TIMEOUT));
+	assert_false(reason_says_text(REASON_PEER_GONE));
+	assert_false(reason_says_text(REASON_NOT_ALLOWED));
+}
+
 static void test_numbers_ascend_and_differ(void **state)
 {
 	for (size_t i = 1; i < CODE_COUNT; i++)
@@ -56,6 +66,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_sentences),
+		cmocka_unit_test(test_texts_that_say_it_all),
 		cmocka_unit_test(test_numbers_ascend_and_differ),
 	};
 
