@@ -209,10 +209,11 @@ static int allow_place(int ruleset, const struct isolation_place *place)
 static int allow_places(int ruleset, const struct isolation_plan *plan)
 {
 	char leads[PATH_MAX];
-	const char *paths[] = {"/etc", "/run", resolver_directory(leads) ? leads : NULL};
+	const char *const paths[] = {"/etc", "/run", leads};
+	size_t count = !plan->resolves ? 0 : resolver_directory(leads) ? 3 : 2;
 	int error = 0;
 
-	for (size_t i = 0; plan->resolves && i < COUNT(paths) && paths[i] && !error; i++)
+	for (size_t i = 0; i < count && !error; i++)
 		error = allow_place(
 			ruleset, &(struct isolation_place){.path = paths[i],
 							   .rights = LANDLOCK_ACCESS_FS_READ_FILE});

@@ -13,6 +13,7 @@
 
 #include "core/container.h"
 #include "core/lack.h"
+#include "core/nat64.h"
 
 #define KEEPALIVE_IDLE_S     30
 #define KEEPALIVE_INTERVAL_S 10
@@ -40,7 +41,9 @@ struct connector {
 	size_t count, tried, pending;
 	bool over;
 	bool in_order;
-	bool local; /* the last that failed did by this host's own lack */
+	bool no_way4;	  /* no way led to an IPv4 address */
+	bool asked_nat64; /* once is enough */
+	bool local;	  /* the last that failed did by this host's own lack */
 	char error[CONNECTOR_ERROR_BYTES];
 };
 
@@ -155,8 +158,10 @@ static void keep_error(struct connector *c, const struct addr *to, int error)
 	struct addr literal;
 
 	c->local = lack != NULL;
+	c->no_way4 |=
+		to->sa.sa_family == AF_INET && (error == ENETUNREACH || error == EHOSTUNREACH);
 	/* A literal is in the caller's sentence already. */
-	if (addr_from_literal(c->to.host, c->to.port, &literal)) {
+	if (addr_from_literal(c->to.host, c->to.port, &literal) && addr_equal(&literal, to)) {
 		snprintf(c->error, sizeof(c->error), "%s", text);
 		return;
 	}
@@ -185,6 +190,8 @@ static bool all_failed(const struct connector *c)
 	return c->pending == 0 && c->tried == c->count;
 }
 
+static void connector_all_failed(struct connector *c);
+
 /* Ended or failed: no longer pending. */
 static void attempt_over(struct attempt *t, int error)
 {
@@ -199,7 +206,7 @@ static void attempt_over(struct attempt *t, int error)
 	}
 	keep_error(c, &t->to, error);
 	if (all_failed(c))
-		connector_in_vain(c);
+		connector_all_failed(c);
 	else
 		ring_timer_set(c->worker->ring, &c->next, 0);
 }
@@ -282,6 +289,59 @@ static void connector_next_fired(struct timer *timer, uint64_t now_ms)
 		keep_error(c, &t->to, error);
 	}
 	if (all_failed(c))
+		connector_all_failed(c);
+}
+
+/* False: out of memory. */
+static bool connector_attempts(struct connector *c, const struct addr *addresses, size_t count,
+			       size_t last)
+{
+	struct attempt *attempts = calloc(count, sizeof(*attempts));
+
+	if (!attempts)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		attempts[i] = (struct attempt){.connector = c,
+					       .op.done = attempt_polled,
+					       .to = addresses[i],
+					       .last = i >= count - last,
+					       .fd = -1};
+	free(c->attempts);
+	c->attempts = attempts;
+	c->count = count;
+	c->tried = 0;
+	return true;
+}
+
+/* The IPv4 addresses that no way led to, as a translator takes them (nat64.h). */
+static void connector_nat64_found(void *owner, const struct addr *addresses, size_t count,
+				  const char *error)
+{
+	struct connector *c = owner;
+	struct addr list[RESOLVE_ADDRESSES_MAX];
+	struct nat64 prefix;
+	size_t made = 0, i = 0;
+
+	c->query = NULL;
+	while (i < count && !nat64_find(&addresses[i], &prefix))
+		i++;
+	for (size_t k = 0; i < count && k < c->count; k++)
+		made += nat64_address(&prefix, &c->attempts[k].to, &list[made]);
+	if (made > 0 && connector_attempts(c, list, made, 0))
+		connector_next_fired(&c->next, 0);
+	else
+		connector_in_vain(c);
+}
+
+/* A network with IPv6 alone may have a translator. Not for a target that has to lie within a
+ * ceiling: it is written in addresses of IPv4, and what the session reaches would be another. */
+static void connector_all_failed(struct connector *c)
+{
+	if (c->no_way4 && !c->asked_nat64 && !c->may_reach)
+		c->query = resolve_start(&c->worker->resolver, NAT64_NAME, 0, connector_nat64_found,
+					 c);
+	c->asked_nat64 = true;
+	if (!c->query)
 		connector_in_vain(c);
 }
 
@@ -291,20 +351,12 @@ static void connector_try_all(struct connector *c, struct addr *addresses, size_
 	uint64_t now_ms = ring_now_ms(c->worker->ring), took_ms = now_ms - c->began_ms;
 	size_t last = shunned_order(&c->worker->shunned, c->to.host, addresses, count, now_ms);
 
-	c->attempts = calloc(count, sizeof(*c->attempts));
-	if (!c->attempts) {
+	if (!connector_attempts(c, addresses, count, last)) {
 		snprintf(c->error, sizeof(c->error), "out of memory");
 		c->local = true;
 		connector_fail(c);
 		return;
 	}
-	for (size_t i = 0; i < count; i++)
-		c->attempts[i] = (struct attempt){.connector = c,
-						  .op.done = attempt_polled,
-						  .to = addresses[i],
-						  .last = i >= count - last,
-						  .fd = -1};
-	c->count = count;
 	c->began_ms = now_ms;
 	ring_timer_set(c->worker->ring, &c->deadline,
 		       took_ms < c->timeout_ms ? c->timeout_ms - took_ms : 0);

@@ -7,6 +7,9 @@
  * wins. Those that were connected to before and were not who was looked for (shunned.h) are tried
  * last, when the others have failed or had CONNECTOR_LAST_MS.
  *
+ * Where no way leads to IPv4 addresses, and the network has a translator, they are tried once more
+ * as that takes them (nat64.h).
+ *
  * Of the whole time the name has CONNECTOR_RESOLVING_PERCENT, and connecting has what is left. The
  * error says which of the two hung, and the addresses that were silent.
  */

@@ -270,3 +270,28 @@ def test_many_addresses(lab):
     Dns(w.home, {"relay.example.org": {A: [f"45.0.0.{n}" for n in range(130, 149)] + ["45.0.0.2"]}})
     config = w.issue_agent("home", publish={"echo": "127.0.0.1:7000"})
     Etc(lab).agent(w.home, config, "home", wait=9)
+
+
+@limit(60)
+def test_nat64(lab):
+    """A network with IPv6 alone: the relay's IPv4 address by a name with A alone, and bare."""
+    w = World(lab)
+    lab.internet()
+    w.relay_host, w.home = lab.public("relay", "45.0.0.2"), lab.public("home", "45.0.0.20")
+    w.home.ip("addr", "flush", "dev", "eth0")
+    w.home.ip("addr", "add", "64:ff9b::20/96", "dev", "eth0", "nodad")
+    # In the place of a translator: the relay has the address that one would lead to it from.
+    w.relay_host.ip("addr", "add", "64:ff9b::45.0.0.2/96", "dev", "eth0", "nodad")
+    Dns(w.home, {"relay.example.org": {A: ["45.0.0.2"]},
+                 "ipv4only.arpa": {A: ["192.0.0.170"], AAAA: ["64:ff9b::192.0.0.170"]}})
+    etc = Etc(lab)
+    w.relay_address = "[::]"
+    for n, host in enumerate(("relay.example.org", "45.0.0.2")):
+        w.relay_name = host
+        relay = w.start_relay(w.issue_relay(f"relay{n}"))
+        config = w.issue_agent("home", out=f"home{n}.yaml")
+        p = etc.agent(w.home, config, "home", wait=5)
+        p.signal(15)
+        p.wait()
+        relay.process.signal(15)
+        relay.process.wait()
