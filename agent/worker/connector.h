@@ -54,7 +54,8 @@ void connector_cancel(struct connector *c);
 #define ENDPOINT_TEXT_BYTES (ADDR_HOST_BYTES + 10)
 void endpoint_text(const struct endpoint *e, char out[ENDPOINT_TEXT_BYTES]);
 /* Small messages leave at once (TCP_NODELAY); keepalive ends an idle connection whose peer has gone
- * silent after 30 s and three probes, each 10 s apart. */
+ * silent after 30 s and three probes, each 10 s apart; out-of-band data stays in the stream
+ * (SO_OOBINLINE), where a session carries it as any other byte. */
 void connector_tune(int fd);
 
 #endif

@@ -53,6 +53,31 @@ def test_half_close_by_server(lab):
     relay.wait_idle()
 
 
+def test_out_of_band(lab):
+    """A byte sent as urgent (telnet's Synch, FTP's ABOR) keeps its place in the stream, each way."""
+    w = World(lab).two_homes()
+    got = []
+
+    def urgent(sock):
+        sock.sendall(b"ABC")
+        time.sleep(0.2)
+        sock.send(b"\xff\xf2", socket.MSG_OOB)
+        time.sleep(0.2)
+        sock.sendall(b"DEF")
+        sock.shutdown(socket.SHUT_WR)
+
+    def server(sock, _peer):
+        got.append(receive_all(sock))
+        urgent(sock)
+
+    w.home.serve(7000, server)
+    w.pair(7000)
+    with w.laptop.connect("127.0.0.1", 7000, timeout=20) as s:
+        urgent(s)
+        assert receive_all(s) == b"ABC\xff\xf2DEF"
+    assert got == [b"ABC\xff\xf2DEF"], got
+
+
 def reset(sock):
     """Closes with RST instead of FIN."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
