@@ -168,6 +168,7 @@ static int agent_run(struct agent_program *p, struct beginning *b, const struct 
 		log_error("agent", "the event ring failed: %s", strerror(-error));
 	agent_log_status(&p->agent);
 	agent_close(&p->agent);
+	log_close();
 	journal_close();
 	notify_close();
 	return error ? 1 : 0;
@@ -221,6 +222,9 @@ int main(int argc, char **argv)
 	if (status != OPTIONS_RUN)
 		return status;
 	log_open(about.program, LOG_LEVEL_NOTICE);
+	if (!options.check && (status = log_never_wait(JOURNAL_SOCKET)) < 0)
+		log_warning("log", "the journal takes lines by standard error alone: %s",
+			    strerror(-status));
 	if (isolation_begin(&program.isolation) < 0)
 		die("isolation cannot begin: %s", strerror(errno));
 	if (!agent_load_config(&options, &beginning))

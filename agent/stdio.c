@@ -244,6 +244,7 @@ int agent_stdio_run(const char *config_path, const char *target)
 	struct conf_errors errors = {.file = config_path};
 	int status;
 
+	log_open_tool("postern");
 	if (!wire_split_target(target, to_agent, service)) {
 		log_error("connect", "\"%s\" is not AGENT/SERVICE", target);
 		return OPTIONS_STATUS_USAGE;

@@ -11,7 +11,7 @@
  * links: core/helper.c relay/signer/signer.c relay/signer/serve.c relay/signer/made.c core/engine/keyring.c core/engine/certificate.c
  * links: core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c
  * links: core/engine/tag.c core/engine/tls.c core/parse/signing.c core/parse/keyblock.c
- * links: core/parse/wire.c core/parse/reason.c core/addr.c core/log.c core/file.c core/isolation.c
+ * links: core/parse/wire.c core/parse/reason.c core/addr.c core/log*.c core/file.c core/isolation.c
  * links: core/passing.c core/engine/csr.c ctl/pki/make.c tests/support/certs.c core/memory.c
  * links: core/engine/browser.c core/engine/brotli.c
  */

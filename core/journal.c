@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "core/log_out.h"
 #include "core/memory.h"
 
 #define NAME_BYTES    64u
@@ -144,25 +144,17 @@ size_t journal_encode(enum log_level level, const char *program, const json_t *r
 
 int journal_open(const char *path, const char *program)
 {
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	int fd, error;
+	int fd;
 
 	if (!log_is_journal())
 		return 0;
-	if (strlen(path) >= sizeof(sun.sun_path))
-		return -ENAMETOOLONG;
-	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	fd = log_out_connect(path);
 	if (fd < 0)
-		return -errno;
-	if (connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0) {
-		error = -errno;
-		close(fd);
-		return error;
-	}
+		return fd;
 	journal_close();
 	journal_fd = fd;
 	program_name = program;
+	log_set_records(true);
 	return 0;
 }
 
@@ -172,6 +164,7 @@ void journal_close(void)
 		close(journal_fd);
 	journal_fd = -1;
 	lost = 0;
+	log_set_records(false);
 }
 
 /* A journal that is behind costs a record, rather than our thread its turn.

@@ -2,7 +2,11 @@
 /*
  * log: one line per event on standard error, as "level: area: sentence key=value ...".
  *
- * Under journald (JOURNAL_STREAM names our stderr) lines carry a "<N>" priority instead of a time.
+ * Under journald (JOURNAL_STREAM names our stderr) lines carry a "<N>" priority instead of a time;
+ * a daemon's go to the journal's socket. A daemon never waits for who reads its log: lines that
+ * find no room are lost, and counted. Of errors and warnings of one kind LOG_KIND_LINES are shown
+ * in LOG_KIND_MS, and the others counted (core/log_kinds.h).
+ *
  * Levels: error (the operator must act), warning, notice (state of the service), info, debug
  * (hostile or malformed input lands here: counted, never an error).
  */
@@ -23,6 +27,16 @@ enum log_level {
 };
 
 void log_open(const char *program, enum log_level level);
+/* A daemon's, after log_open(), before isolation and threads: from now on no line waits. journal:
+ * the path of its socket. 0, or -errno: lines go to the journal by standard error. */
+int log_never_wait(const char *journal) MUST_CHECK;
+/* Instead of log_open(), for a tool that a person may look at: warnings, on a terminal as sentences
+ * without a time, an area, and KEY=VALUE at their end. */
+void log_open_tool(const char *program);
+/* From time to time: what has not been shown is told, where it is due. Any thread. */
+void log_tick(void);
+/* At the end: what has not been shown is told now. */
+void log_close(void);
 void log_set_level(enum log_level level);
 /* Parses "error", "warning", "notice", "info", "debug"; false on any other word. */
 bool log_level_parse(const char *word, enum log_level *out) MUST_CHECK;
@@ -34,6 +48,14 @@ int log_priority(enum log_level level);
 
 void log_at(enum log_level level, const char *area, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* The same for an event that is a record or an event of a console's, too: silent where the journal
+ * gets these. */
+void log_recorded(enum log_level level, const char *area, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Whether it does: journal_open() tells. */
+void log_set_records(bool on);
+bool log_has_records(void);
 
 /* Each of these lines (borrowed; NULL: none) as one of the log. */
 void log_lines(enum log_level level, const char *area, const char *lines);

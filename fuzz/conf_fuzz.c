@@ -8,7 +8,7 @@
  * links: relay/config/stun.c relay/config/policy.c relay/policy/policy.c
  * links: relay/policy/compile.c relay/policy/index.c relay/policy/source.c relay/policy/time.c
  * links: agent/config/config.c relay/config/config.c core/conf/conf.c core/conf/bind.c
- * links: core/conf/error.c core/conf/value.c core/addr.c core/log.c
+ * links: core/conf/error.c core/conf/value.c core/addr.c core/log*.c
  * links: core/parse/wire.c core/memory.c
  */
 #undef NDEBUG

@@ -8,7 +8,7 @@
  *
  * links: core/key_file.c core/memory.c
  * links: core/conf/json.c core/conf/diff.c core/conf/yaml.c core/conf/conf.c core/conf/bind.c
- * links: core/conf/error.c core/conf/merge.c core/conf/value.c core/addr.c core/log.c
+ * links: core/conf/error.c core/conf/merge.c core/conf/value.c core/addr.c core/log*.c
  */
 #undef NDEBUG
 #include <assert.h>

@@ -2,7 +2,7 @@
 /*
  * formers_fuzz: any bytes as natd's file of what it had mapped. What is read is written as the same
  * bytes again; what is not leaves the table as it was.
- * links: portmap/engine/[a-z]*.c portmap/gateway/driver.c core/addr.c core/log.c
+ * links: portmap/engine/[a-z]*.c portmap/gateway/driver.c core/addr.c core/log*.c
  */
 #include "fuzz/prefix.h"
 #include "portmap/engine/formers.h"

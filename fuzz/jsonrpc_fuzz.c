@@ -5,7 +5,7 @@
  * Every answer is one line of JSON with the version and an id. Calls that are no notifications get
  * one each; no admin's method runs for a reader; parameters fit their schema when a method runs.
  *
- * links: core/parse/jsonrpc.c core/engine/calls.c core/log.c core/memory.c
+ * links: core/parse/jsonrpc.c core/engine/calls.c core/log*.c core/memory.c
  * links: core/parse/json_read.c
  */
 #undef NDEBUG

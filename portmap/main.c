@@ -15,6 +15,7 @@
 
 #include "core/container.h"
 #include "core/isolation.h"
+#include "core/journal.h"
 #include "core/log.h"
 #include "core/notify.h"
 #include "core/options.h"
@@ -205,6 +206,7 @@ static int natd_run(struct natd_program *p)
 	natd_close(n);
 	ring_close(n->ring);
 	signals_free(&p->signals);
+	log_close();
 	notify_close();
 	return error || (n->dry_run && !p->dry_run.complete) ? 1 : 0;
 }
@@ -362,6 +364,10 @@ int main(int argc, char **argv)
 	if (!take_all(&p.arguments, &p.options))
 		return OPTIONS_STATUS_USAGE;
 	log_open(about.program, LOG_LEVEL_NOTICE);
+	signal(SIGPIPE, SIG_IGN); /* who reads the log may go away */
+	if (!p.options.check && (status = log_never_wait(JOURNAL_SOCKET)) < 0)
+		log_warning("log", "the journal takes lines by standard error alone: %s",
+			    strerror(-status));
 	if (isolation_begin(&p.isolation) < 0)
 		die("isolation cannot begin: %s", strerror(errno));
 	ok = natd_config_load(&p.arguments, &p.natd.config, &errors);

@@ -51,6 +51,7 @@ void natd_set_wake(struct natd *n)
 		due_ms = n->young_due_ms;
 	if (n->remember.look_ms > now_ms && n->remember.look_ms < due_ms)
 		due_ms = n->remember.look_ms;
+	log_tick();
 	wait = due_ms > now_ms ? due_ms - now_ms : 0;
 	if (n->stage == NATD_AWAY && n->stopping)
 		return;

@@ -372,6 +372,7 @@ static int relay_serve(const char *path, struct relay_config *config,
 	control_close(relay.control);
 	signals_free(&signals.signals);
 	relay_close(&relay);
+	log_close();
 	journal_close();
 	notify_close();
 	return status;
@@ -397,6 +398,9 @@ int main(int argc, char **argv)
 	if (status != OPTIONS_RUN)
 		return status;
 	log_open("postern-relayd", LOG_LEVEL_NOTICE);
+	if (!options.check && (status = log_never_wait(JOURNAL_SOCKET)) < 0)
+		log_warning("log", "the journal takes lines by standard error alone: %s",
+			    strerror(-status));
 	if (isolation_begin(&isolation) < 0)
 		die("cannot give up privileges: %s", strerror(errno));
 	/* It reads the file, so that this process never has the private key. */

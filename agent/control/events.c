@@ -40,9 +40,9 @@ static void tell_change(struct agent_control *ctl, const char *kind, json_t *dat
 {
 	if (!data)
 		return;
-	log_warning("agent", "%s count=%" JSON_INTEGER_FORMAT ": %s", kind,
-		    json_integer_value(json_object_get(data, "count")),
-		    json_string_value(json_object_get(data, "text")));
+	log_recorded(LOG_LEVEL_WARNING, "agent", "%s count=%" JSON_INTEGER_FORMAT ": %s", kind,
+		     json_integer_value(json_object_get(data, "count")),
+		     json_string_value(json_object_get(data, "text")));
 	agent_control_event(ctl, kind, "o", data);
 }
 

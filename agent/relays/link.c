@@ -157,7 +157,8 @@ static void came_up(struct agent_link *l, const struct wire_message *m)
 	memcpy(l->secret, m->welcome.leg_secret, sizeof(l->secret));
 	wire_bytes_copy(m->welcome.relay, relay, sizeof(relay));
 	wire_bytes_copy(m->welcome.your_address, address, sizeof(address));
-	log_notice("link", "up relay=%s agent=%s", l->label, l->set->setup->config->name);
+	log_recorded(LOG_LEVEL_NOTICE, "link", "up relay=%s agent=%s", l->label,
+		     l->set->setup->config->name);
 	log_info("link", "relay=%s calls itself %s and sees us at %s", l->label, relay, address);
 	legs_open(l, m->welcome.max_legs);
 	link_ask_stun(l);
@@ -183,7 +184,7 @@ static void went_down(struct agent_link *l)
 	const char *why = replaced ? "a new sign-in of this agent took its place" : l->state.why;
 	enum reason reason = l->state.reason ? l->state.reason : REASON_LINK_GONE;
 
-	log_notice("link", "down relay=%s reason=%s", l->label, why);
+	log_recorded(LOG_LEVEL_NOTICE, "link", "down relay=%s reason=%s", l->label, why);
 	if (l->state.phase == LINK_WAITING && l->state.reason != REASON_OK && !replaced)
 		log_trouble(l);
 	l->set->events->down(l, reason, why);

@@ -169,8 +169,9 @@ void agent_session_opened(struct agent_session *s)
 {
 	s->opened = true;
 	s->all->totals.sessions++;
-	log_info("session", "open id=%" PRIu64 " role=%s agent=%s service=%s relay=%s", s->number,
-		 agent_session_role(s), peer_text(s), s->service, s->relay);
+	log_recorded(LOG_LEVEL_INFO, "session",
+		     "open id=%" PRIu64 " role=%s agent=%s service=%s relay=%s", s->number,
+		     agent_session_role(s), peer_text(s), s->service, s->relay);
 	PROBE_SESSION_OPENED(s->number, s->peer, s->service);
 	s->all->events->opened(s);
 }
@@ -185,11 +186,11 @@ static void session_tell_closed(struct agent_session *s)
 			     ring_now_ms(s->worker->ring) - s->started_ms);
 	s->all->totals.up_bytes += st->up.bytes;
 	s->all->totals.down_bytes += st->down.bytes;
-	log_info("session",
-		 "closed id=%" PRIu64 " role=%s agent=%s service=%s up=%" PRIu64 " down=%" PRIu64
-		 " ending=%s reason=%s",
-		 s->number, agent_session_role(s), peer_text(s), s->service, st->up.bytes,
-		 st->down.bytes, code, st->why);
+	log_recorded(LOG_LEVEL_INFO, "session",
+		     "closed id=%" PRIu64 " role=%s agent=%s service=%s up=%" PRIu64
+		     " down=%" PRIu64 " ending=%s reason=%s",
+		     s->number, agent_session_role(s), peer_text(s), s->service, st->up.bytes,
+		     st->down.bytes, code, st->why);
 	s->all->events->closed(s);
 }
 
@@ -346,11 +347,13 @@ static void refusal_log(const struct agent_refusal *r)
 		snprintf(why, sizeof(why), "%s: %s", sentence, r->text);
 	ending_code(r->ending, code);
 	if (strcmp(r->role, "asking") == 0 && r->peer[0])
-		log_warning("session", "%s/%s: %s ending=%s", r->peer, r->service, why, code);
+		log_recorded(LOG_LEVEL_WARNING, "session", "%s/%s: %s ending=%s", r->peer,
+			     r->service, why, code);
 	else
-		log_info("session", "refused role=%s agent=%s service=%s ending=%s reason=%s: %s",
-			 r->role, r->peer[0] ? r->peer : "-", r->service[0] ? r->service : "-",
-			 code, reason_name(r->reason), why);
+		log_recorded(LOG_LEVEL_INFO, "session",
+			     "refused role=%s agent=%s service=%s ending=%s reason=%s: %s", r->role,
+			     r->peer[0] ? r->peer : "-", r->service[0] ? r->service : "-", code,
+			     reason_name(r->reason), why);
 }
 
 void agent_sessions_refused(struct agent_sessions *all, const struct agent_refusal *r)

@@ -69,6 +69,7 @@ static void worker_trim_fired(struct timer *t, uint64_t now_ms)
 
 	buffers_trim(&w->large, KEEP_LARGE);
 	buffers_trim(&w->small, KEEP_SMALL);
+	log_tick();
 	ring_timer_set(w->ring, t, TRIM_MS);
 }
 

@@ -3,6 +3,7 @@
  * core/engine/configuring.c, which is pure: this part has the ring. */
 #include "core/program/managed.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "core/container.h"
@@ -19,6 +20,18 @@ void managed_init(struct managed *m, struct ring *ring, struct calls *calls, str
 	m->trial.fire = managed_trial_fired;
 }
 
+/* In the journal such an event stands for the line of the log, which has this level. */
+static enum log_level level_of(const char *kind)
+{
+	static const char *const warnings[] = {"session.refused", "revocation.lapsed",
+					       "revocation.restored"};
+
+	for (size_t i = 0; i < sizeof(warnings) / sizeof(warnings[0]); i++)
+		if (strcmp(kind, warnings[i]) == 0)
+			return LOG_LEVEL_WARNING;
+	return LOG_LEVEL_NOTICE;
+}
+
 static bool managed_told(struct managed *m, const char *kind, json_t *data)
 {
 	struct timespec now;
@@ -27,7 +40,7 @@ static bool managed_told(struct managed *m, const char *kind, json_t *data)
 	clock_gettime(CLOCK_REALTIME, &now);
 	told = data && records_tell_event(m->events, m->calls, kind, data, now);
 	if (told)
-		journal_record(LOG_LEVEL_NOTICE, data);
+		journal_record(level_of(kind), data);
 	json_decref(data);
 	return told;
 }

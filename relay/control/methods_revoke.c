@@ -138,9 +138,9 @@ static void tell_change(struct relay_control *ctl, const char *kind, json_t *dat
 {
 	if (!data)
 		return;
-	log_warning("control", "%s count=%" JSON_INTEGER_FORMAT ": %s", kind,
-		    json_integer_value(json_object_get(data, "count")),
-		    json_string_value(json_object_get(data, "text")));
+	log_recorded(LOG_LEVEL_WARNING, "control", "%s count=%" JSON_INTEGER_FORMAT ": %s", kind,
+		     json_integer_value(json_object_get(data, "count")),
+		     json_string_value(json_object_get(data, "text")));
 	control_event(ctl, kind, data);
 }
 

@@ -53,6 +53,7 @@ static void watch_look(struct timer *t, uint64_t now_ms)
 		if (why)
 			r->watch->failed(r, i, why);
 	}
+	log_tick();
 	ring_timer_set(ctl->ring, t, WATCH_MS);
 }
 

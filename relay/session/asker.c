@@ -24,9 +24,9 @@ void asker_record_refused(struct conn *c, const struct leg_asked *asked, enum en
 	const char *from = asked->from[0] ? asked->from : "public";
 	char code[ENDING_CODE_BYTES];
 
-	log_info("session", "refused from=%s to=%s/%s ending=%s reason=%s: %s", from, asked->to,
-		 asked->service, ending_code(how, code), reason_name(reason),
-		 reason_sentence(reason));
+	log_recorded(LOG_LEVEL_INFO, "session", "refused from=%s to=%s/%s ending=%s reason=%s: %s",
+		     from, asked->to, asked->service, ending_code(how, code), reason_name(reason),
+		     reason_sentence(reason));
 	report_refused(c, from, asked->to, asked->service, code, reason);
 }
 

@@ -150,6 +150,11 @@ static void link_refuse(struct conn *c, const struct wire_message *m, enum reaso
 	conn_refuse(c, reason);
 }
 
+/* Of what is announced consoles and the journal hear by an event. */
+#define link_log(l, ...)                                                                           \
+	((l)->announced ? log_recorded(LOG_LEVEL_INFO, "link", __VA_ARGS__)                        \
+			: log_at(LOG_LEVEL_INFO, "link", __VA_ARGS__))
+
 /* The agent has signed in. */
 static void link_up(struct conn *c, const struct wire_message *m, struct credential *credential,
 		    enum rendezvous_role role, const struct rendezvous_link *link)
@@ -163,9 +168,9 @@ static void link_up(struct conn *c, const struct wire_message *m, struct credent
 	l->heard_ms = ring_now_ms(c->worker->ring);
 	l->credential = credential_hold(credential);
 	conn_set_deadline(c, c->worker->snap->config.limits.ping_ms);
-	log_info("link", "up agent=%s transient=%s", name, role == RENDEZVOUS_AGENT ? "no" : "yes");
-	link_trace_up(c, m, name);
 	l->announced = role == RENDEZVOUS_AGENT;
+	link_log(l, "up agent=%s transient=%s", name, l->announced ? "no" : "yes");
+	link_trace_up(c, m, name);
 	if (l->announced)
 		report_agent(c, name, "agent.up", REASON_OK);
 	l->tag_key = c->tag == 1 ? newest_tag_key(c) : 0;
@@ -525,7 +530,7 @@ static void link_leave(struct conn *c, enum reason why)
 	relay_lock(r);
 	rendezvous_sign_out(r->rendezvous, l->id, link_orphaned, r);
 	relay_unlock(r);
-	log_info("link", "down agent=%s%s%s", agent, why != REASON_OK ? " reason=" : "",
+	link_log(l, "down agent=%s%s%s", agent, why != REASON_OK ? " reason=" : "",
 		 why != REASON_OK ? reason_name(why) : "");
 	TRACE_AGENT(r, agent, "link: down%s%s", why != REASON_OK ? ": " : "",
 		    why != REASON_OK ? reason_name(why) : "");

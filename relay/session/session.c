@@ -299,12 +299,12 @@ static void session_log_end(const struct session *s, struct ending how, const ch
 		s, "closed %s after %" PRIu64 " ms, %" PRIu64 " bytes up and %" PRIu64 " down: %s",
 		code, ms, s->flow[0].bytes, s->flow[1].bytes, why);
 	PROBE_SESSION_CLOSED(s->number, code, s->flow[0].bytes, s->flow[1].bytes, ms);
-	log_info("session",
-		 "closed session=%016" PRIx64 " from=%s to=%s/%s up=%" PRIu64 " down=%" PRIu64
-		 " ms=%" PRIu64 " ending=%s reason=\"%s\"",
-		 s->number, s->pair.from ? party_name(s->pair.from) : "public",
-		 party_name(s->pair.to), s->service, s->flow[0].bytes, s->flow[1].bytes, ms, code,
-		 why);
+	log_recorded(LOG_LEVEL_INFO, "session",
+		     "closed session=%016" PRIx64 " from=%s to=%s/%s up=%" PRIu64 " down=%" PRIu64
+		     " ms=%" PRIu64 " ending=%s reason=\"%s\"",
+		     s->number, s->pair.from ? party_name(s->pair.from) : "public",
+		     party_name(s->pair.to), s->service, s->flow[0].bytes, s->flow[1].bytes, ms,
+		     code, why);
 }
 
 void session_attach(struct session *s, unsigned side, int fd, uint8_t *head, size_t head_len)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What systemd's journal gets, from a sealed relay and a sealed agent."""
 import os
+import re
 import socket
 
 from console import console
@@ -59,15 +60,19 @@ def start(host, config, program, name):
 
 
 def test_journal_fields(lab):
-    """Audit records and events are entries with fields; log lines stay lines with a priority."""
+    """Audit records, events and lines of the log are entries with fields, and nothing is told twice."""
     with Journal() as journal:
         w = World(lab).two_homes()
         w.home.serve(7000, echo)
         relay = start(w.relay_host, w.issue_relay(), "postern-relayd", "relay")
-        relay.wait_for_line(r"^<5>relay: listening\b")
+        def listening():
+            return next((e for e in journal.read() if "relay: listening" in e["MESSAGE"]), None)
+        line = wait_until("the relay listens", listening, 10)
+        assert line["PRIORITY"] == "5" and line["POSTERN_AREA"] == "relay", line
+        assert line["SYSLOG_IDENTIFIER"] == "postern-relayd", line
         home = start(w.home, w.issue_agent("home", publish={"echo": "127.0.0.1:7000"}),
                      "postern-agent", "home")
-        home.wait_for_line(r"link: up\b")
+        journal.wait_for(SYSLOG_IDENTIFIER="postern-agent", POSTERN_KIND="link.up")
         w.agent(w.laptop, "laptop", forward={7000: "home/echo"})
         with w.laptop.connect("127.0.0.1", 7000) as s:
             s.sendall(b"hello")
@@ -90,3 +95,10 @@ def test_journal_fields(lab):
         assert changed["PRIORITY"] == "5" and changed["POSTERN_WHO"] == "console:boss", changed
         up = journal.wait_for(SYSLOG_IDENTIFIER="postern-agent", POSTERN_KIND="link.up")
         assert up["POSTERN_RELAY"] == "relay.example.org:443", up
+        kinds = [(e["SYSLOG_IDENTIFIER"], e["POSTERN_KIND"]) for e in journal.read()
+                 if e.get("POSTERN_KIND", "").startswith(("session.", "link."))]
+        assert len(kinds) == len(set(kinds)), kinds
+        lines = [e["MESSAGE"] for e in journal.read() if "POSTERN_AREA" in e]
+        assert not [x for x in lines if re.match(r"(session: (open|closed|refused)|link: up)\b", x)
+                    and "transient=yes" not in x], lines
+        assert relay.log() == home.log() == "", (relay.log(), home.log())

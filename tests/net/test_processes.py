@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What surrounds the programs: standard streams that are closed or that nobody reads."""
+import contextlib
+import fcntl
 import hashlib
 import os
+import re
 import signal
 import subprocess
+import termios
 import time
 
 from netlab import wait_until
@@ -177,3 +181,128 @@ def test_processes_connect_ends(lab):
     for words in (("connect", "echo"), ("connect", "home/"), ("connect",)):
         done = w.laptop.run([f"{lab.build}/postern", "--as", laptop, *words], check=False)
         assert done.returncode == 2, (words, done)
+
+
+# ---- a log that nobody reads ---------------------------------------------------------------------
+
+class Unread:
+    """A program whose standard error is a small pipe that nobody reads."""
+
+    def __init__(self, host, argv, name):
+        self.reader, writer = os.pipe()
+        fcntl.fcntl(writer, 1031, 4096)  # F_SETPIPE_SZ
+        with host.inside():
+            self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=writer)
+        os.close(writer)
+        self.name = name
+        host.lab.callbacks.append(self.popen.kill)
+
+    def is_full(self):
+        """Whether less than a line is left; somebody has written into it until then."""
+        count = bytearray(4)
+        fcntl.ioctl(self.reader, termios.FIONREAD, count)
+        return int.from_bytes(count, "little") > 2000
+
+    def text(self):
+        os.set_blocking(self.reader, False)
+        got = b""
+        try:
+            while piece := os.read(self.reader, 65536):
+                got += piece
+        except BlockingIOError:
+            pass
+        return got.decode()
+
+    def end(self):
+        """SIGTERM ends it in time."""
+        self.popen.send_signal(signal.SIGTERM)
+        self.popen.wait(10)
+        os.close(self.reader)
+
+
+def refused(host, port):
+    """A connection to a service that is down."""
+    with host.connect("127.0.0.1", port) as s, contextlib.suppress(ConnectionResetError):
+        s.settimeout(10)
+        assert s.recv(1) == b""
+
+
+@limit(120)
+def test_processes_log_unread(lab):
+    """Relay and agents go on, and end when told, while nobody reads their logs; then the loss is told."""
+    w = World(lab).two_homes()
+    w.home.serve(7000, echo)
+    files = {"relay": w.issue_relay(),
+             "home": w.issue_agent("home", publish={"echo": "127.0.0.1:7000",
+                                                    "down": "127.0.0.1:1"}),
+             "laptop": w.issue_agent("laptop", forward={7001: "home/echo", 7002: "home/down"})}
+    programs = []
+    for host, program, name in ((w.relay_host, "postern-relayd", "relay"),
+                                (w.home, "postern-agent", "home"),
+                                (w.laptop, "postern-agent", "laptop")):
+        programs.append(Unread(host, [f"{lab.build}/{program}", "-c", files[name], "--log-level",
+                                      "debug"], name))
+
+    def up():
+        try:
+            talk(w.laptop, 7001, 4)
+            return True
+        except (OSError, AssertionError, EOFError):
+            return False
+    wait_until("a session", up, 15, 0.2)
+    for _ in range(80):
+        refused(w.laptop, 7002)
+        talk(w.laptop, 7001, 1000)
+    for p in programs:
+        assert p.is_full(), p.name
+        p.text()
+        talk(w.laptop, 7001, 1000)
+        wait_until(f"{p.name} tells of lines that were lost",
+                   lambda: re.search(r"log: \d+ lines were lost: nobody read the log", p.text()), 15)
+    for p in reversed(programs):
+        p.end()
+
+
+@limit(60)
+def test_processes_log_unread_natd(lab):
+    w = World(lab).two_homes()
+    p = Unread(w.laptop, [f"{lab.build}/postern-natd", "--map", "tcp:443", "--socket",
+                          lab.path("natd.sock"), "--log-level", "debug"], "natd")
+    wait_until("natd listens", lambda: os.path.exists(lab.path("natd.sock")), 10)
+
+    def fills():
+        p.popen.send_signal(signal.SIGUSR1)
+        return p.is_full()
+    wait_until("the pipe is full", fills, 20, 0.02)
+    for _ in range(100):
+        p.popen.send_signal(signal.SIGUSR1)
+        time.sleep(0.005)
+    w.laptop.run([f"{lab.build}/postern", "nat", "status", "--socket", lab.path("natd.sock")],
+                 check=False, timeout=5)
+    p.end()
+    # Nor does it end because its reader has gone.
+    q = Unread(w.laptop, [f"{lab.build}/postern-natd", "--map", "tcp:443", "--socket",
+                          lab.path("natd.sock"), "--log-level", "debug"], "natd2")
+    os.close(q.reader)
+    for _ in range(5):
+        time.sleep(0.3)
+        q.popen.send_signal(signal.SIGUSR1)
+    assert q.popen.poll() is None
+    q.popen.send_signal(signal.SIGTERM)
+    q.popen.wait(10)
+
+
+@limit(60)
+def test_processes_log_kinds(lab):
+    """A client that polls a service that is down does not bury the log; what was hidden is counted."""
+    w = World(lab).two_homes()
+    w.relay()
+    w.agent(w.home, "home", publish={"down": "127.0.0.1:1"})
+    laptop = w.agent(w.laptop, "laptop", forward={7002: "home/down"})
+    for _ in range(50):
+        refused(w.laptop, 7002)
+    laptop.signal(signal.SIGTERM)
+    laptop.wait()
+    lines = [line for line in laptop.log().splitlines() if " warning session: " in line]
+    assert len(lines) == 31, lines
+    assert re.search(r": \.\.\. 20 more in \d+ s, the last: home/down: ", lines[-1]), lines[-1]

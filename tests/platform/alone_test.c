@@ -2,7 +2,7 @@
 /*
  * alone: one natd for each network namespace and interface, and what the second one is told.
  *
- * links: portmap/alone.c core/log.c
+ * links: portmap/alone.c core/log*.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
  * callers: a Unix socket's callers are let in by who they are, and answered; the socket is taken
  * over from the dead.
  *
- * links: core/acceptor.c core/engine/calls.c core/lines.c core/outbox.c core/log.c core/parse/jsonrpc.c core/program/callers.c
+ * links: core/acceptor.c core/engine/calls.c core/lines.c core/outbox.c core/log*.c core/parse/jsonrpc.c core/program/callers.c
  * links: core/ring.c core/ring_epoll.c core/ring_uring.c core/timer.c
  * links: tests/support/ring_fixture.c core/memory.c
  * links: core/parse/json_read.c

@@ -3,7 +3,7 @@
  * hops_test: what is sent to find the routers behind the gateway where nobody answers: two
  * datagrams to each of five places, some time apart, and no more.
  *
- * links: portmap/hops.c stun/client/client.c core/addr.c core/log.c core/ring.c core/ring_epoll.c
+ * links: portmap/hops.c stun/client/client.c core/addr.c core/log*.c core/ring.c core/ring_epoll.c
  * links: core/ring_uring.c core/timer.c core/file.c core/memory.c tests/support/ring_fixture.c
  */
 #include "tests/support/ring_fixture.h"

@@ -3,7 +3,7 @@
  * nat_follow: what natd tells becomes a view; news are told, nonsense and the end are, too.
  *
  * links: core/program/nat_follow.c core/engine/nat_view.c core/follower.c core/isolation.c core/lines.c core/outbox.c
- * links: core/addr.c core/log.c core/ring.c core/ring_epoll.c core/ring_uring.c core/timer.c
+ * links: core/addr.c core/log*.c core/ring.c core/ring_epoll.c core/ring_uring.c core/timer.c
  * links: tests/support/ring_fixture.c
  * links: core/file.c core/memory.c
  * links: core/parse/json_read.c

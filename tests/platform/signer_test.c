@@ -7,7 +7,7 @@
  * links: core/engine/front_certificate.c core/engine/certificate.c
  * links: core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c
  * links: core/engine/tag.c core/engine/tls.c core/parse/signing.c core/parse/keyblock.c core/parse/wire.c
- * links: core/parse/reason.c core/addr.c core/log.c core/file.c core/isolation.c core/passing.c
+ * links: core/parse/reason.c core/addr.c core/log*.c core/file.c core/isolation.c core/passing.c
  * links: core/clock.c core/engine/csr.c ctl/pki/make.c tests/support/certs.c core/memory.c
  * links: tests/support/child.c
  * links: core/engine/browser.c core/engine/brotli.c

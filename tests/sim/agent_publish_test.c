@@ -10,7 +10,7 @@
  * links: core/engine/revocations.c core/engine/tag.c core/engine/tls.c core/engine/identity.c
  * links: core/engine/identity_verify.c core/engine/identity_relay.c core/engine/certificate.c
  * links: core/engine/envelope.c core/parse/wire.c core/parse/reason.c core/parse/proxy.c
- * links: core/parse/ending.c core/buffers.c core/addr.c core/log.c core/timer.c core/ring.c
+ * links: core/parse/ending.c core/buffers.c core/addr.c core/log*.c core/timer.c core/ring.c
  * links: core/engine/csr.c ctl/pki/make.c tests/support/certs.c tests/support/agent_scene.c
  * links: tests/support/ring_fixture_world.c tests/world/calls.c tests/world/kernel.c
  * links: tests/world/memory.c tests/world/packet.c tests/world/pipes.c tests/world/ring_sim.c

@@ -11,7 +11,7 @@
  * links: agent/engine/candidates.c core/engine/revocations.c core/engine/tag.c core/engine/tls.c
  * links: core/engine/identity.c core/engine/identity_verify.c core/engine/identity_relay.c
  * links: core/engine/certificate.c core/engine/envelope.c core/parse/wire.c core/parse/reason.c
- * links: core/parse/proxy.c core/parse/ending.c core/buffers.c core/addr.c core/log.c
+ * links: core/parse/proxy.c core/parse/ending.c core/buffers.c core/addr.c core/log*.c
  * links: core/timer.c core/ring.c
  * links: core/ring_uring.c core/ring_epoll.c core/engine/csr.c ctl/pki/make.c tests/support/certs.c
  * links: tests/support/ring_fixture.c tests/support/agent_scene.c

@@ -3,7 +3,7 @@
  * network_test: which of a host's default routes counts, which address of ours goes with it, and
  * when another one is noticed.
  *
- * links: portmap/network.c portmap/rtnetlink.c core/addr.c core/log.c core/ring.c core/timer.c
+ * links: portmap/network.c portmap/rtnetlink.c core/addr.c core/log*.c core/ring.c core/timer.c
  * links: tests/support/fake_kernel.c tests/support/ring_fixture_world.c tests/world/calls.c
  * links: tests/world/kernel.c tests/world/memory.c tests/world/packet.c tests/world/pipes.c
  * links: tests/world/ring_sim.c tests/world/store.c tests/world/stream.c

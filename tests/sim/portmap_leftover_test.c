@@ -5,7 +5,7 @@
  *
  * links: portmap/engine/engine.c portmap/engine/paths.c portmap/engine/wants.c
  * links: portmap/engine/mapping.c portmap/gateway/driver.c tests/support/portmap_world.c
- * links: portmap/engine/proof.c portmap/engine/address.c portmap/engine/taking_back.c core/addr.c core/log.c
+ * links: portmap/engine/proof.c portmap/engine/address.c portmap/engine/taking_back.c core/addr.c core/log*.c
  * links: portmap/engine/truth.c
  */
 #include "tests/support/portmap_world.h"

@@ -6,7 +6,7 @@
  * links: portmap/engine/engine.c portmap/engine/paths.c portmap/engine/wants.c
  * links: portmap/engine/mapping.c portmap/gateway/driver.c tests/support/portmap_world.c
  * links: portmap/engine/proof.c portmap/engine/taking_back.c portmap/engine/address.c portmap/engine/truth.c core/addr.c
- * links: core/log.c tests/support/log_capture.c
+ * links: core/log*.c tests/support/log_capture.c
  */
 #include "tests/support/portmap_world.h"
 

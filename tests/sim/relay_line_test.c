@@ -6,7 +6,7 @@
  *
  * links: ctl/talk/relay_line.c core/outbox.c core/engine/tag.c core/engine/tls.c core/engine/identity.c
  * links: core/engine/identity_verify.c core/engine/identity_relay.c core/engine/certificate.c
- * links: core/parse/wire.c core/parse/reason.c core/buffers.c core/addr.c core/log.c core/timer.c
+ * links: core/parse/wire.c core/parse/reason.c core/buffers.c core/addr.c core/log*.c core/timer.c
  * links: core/ring.c core/engine/csr.c ctl/pki/make.c tests/support/certs.c
  * links: tests/support/ring_fixture_world.c tests/world/calls.c tests/world/kernel.c
  * links: tests/world/memory.c tests/world/packet.c tests/world/pipes.c tests/world/ring_sim.c

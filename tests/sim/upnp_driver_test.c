@@ -5,7 +5,7 @@
  * in place of launcher.c workers run on the ring of the test.
  *
  * links: upnp/driver/driver.c upnp/driver/control_point.c upnp/driver/channel.c upnp/messages.c
- * links: upnp/location.c upnp/responders.c core/lines.c core/outbox.c core/addr.c core/log.c
+ * links: upnp/location.c upnp/responders.c core/lines.c core/outbox.c core/addr.c core/log*.c
  * links: core/ring.c core/buffers.c core/timer.c portmap/gateway/driver.c
  * links: tests/support/ring_fixture_world.c tests/world/calls.c tests/world/kernel.c
  * links: tests/world/memory.c tests/world/packet.c tests/world/pipes.c tests/world/ring_sim.c

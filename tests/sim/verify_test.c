@@ -5,7 +5,7 @@
  *
  * links: portmap/verify.c portmap/visits.c portmap/sockdiag.c portmap/network.c portmap/rtnetlink.c
  * links: portmap/engine/[a-z]*.c portmap/gateway/driver.c stun/client/client.c stun/message.c
- * links: stun/integrity.c stun/server.c stun/transaction.c core/addr.c core/log.c core/ring.c core/timer.c
+ * links: stun/integrity.c stun/server.c stun/transaction.c core/addr.c core/log*.c core/ring.c core/timer.c
  * links: tests/support/fake_kernel.c tests/support/fake_stun.c tests/support/ring_fixture_world.c
  * links: tests/world/calls.c tests/world/kernel.c tests/world/memory.c tests/world/packet.c
  * links: tests/world/pipes.c tests/world/ring_sim.c tests/world/store.c tests/world/stream.c

@@ -2,7 +2,7 @@
 /*
  * acceptor: it accepts until it is closed; running out of descriptors only makes it pause.
  *
- * links: core/acceptor.c core/buffers.c core/log.c core/ring.c core/ring_epoll.c core/ring_uring.c
+ * links: core/acceptor.c core/buffers.c core/log*.c core/ring.c core/ring_epoll.c core/ring_uring.c
  * links: core/timer.c tests/support/ring_fixture.c core/memory.c
  */
 #include "tests/support/ring_fixture.h"

@@ -4,7 +4,7 @@
  * links: core/key_file.c core/memory.c
  * links: core/conf/rows.c
  * links: agent/config/config.c core/conf/conf.c core/conf/bind.c
- * links: core/conf/error.c core/conf/value.c core/addr.c core/log.c core/parse/wire.c
+ * links: core/conf/error.c core/conf/value.c core/addr.c core/log*.c core/parse/wire.c
  */
 #include <stdarg.h>
 #include <stddef.h>

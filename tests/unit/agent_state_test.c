@@ -9,7 +9,7 @@
  * links: core/engine/configuring.c core/engine/changes.c core/conf/merge.c core/conf/diff.c
  * links: agent/config/state.c agent/config/load.c agent/config/config.c core/conf/conf.c core/conf/bind.c
  * links: core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
- * links: core/addr.c core/file.c core/log.c core/parse/wire.c core/parse/reason.c
+ * links: core/addr.c core/file.c core/log*.c core/parse/wire.c core/parse/reason.c
  * links: agent/config/setup.c agent/config/http_proxy.c core/parse/http.c core/parse/text.c
  * links: core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c
  * links: core/engine/certificate.c

@@ -3,7 +3,7 @@
  * asks_test: who may ask for which mapping, who was first, and when each ends; on a clock of its
  * own.
  *
- * links: portmap/engine/[a-z]*.c portmap/gateway/driver.c core/addr.c core/log.c
+ * links: portmap/engine/[a-z]*.c portmap/gateway/driver.c core/addr.c core/log*.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

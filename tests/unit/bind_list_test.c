@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bind_list_test: what a configuration has bound, and for what.
- * links: relay/config/bind_list.c core/addr.c core/listening.c core/log.c
+ * links: relay/config/bind_list.c core/addr.c core/listening.c core/log*.c
  * links: core/memory.c
  */
 #include <stdarg.h>

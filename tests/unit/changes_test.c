@@ -3,7 +3,7 @@
  * changes: revisions, trials, and what the history keeps.
  * links: core/key_file.c core/memory.c
  * links: core/engine/changes.c core/conf/conf.c core/conf/bind.c core/conf/diff.c
- * links: core/conf/error.c core/conf/value.c core/addr.c core/log.c
+ * links: core/conf/error.c core/conf/value.c core/addr.c core/log*.c
  */
 #include <stdarg.h>
 #include <stddef.h>

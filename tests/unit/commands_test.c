@@ -11,7 +11,7 @@
  * links: agent/config/config.c relay/config/config.c relay/config/stun.c
  * links: relay/config/policy.c relay/policy/index.c relay/policy/source.c relay/policy/time.c
  * links: core/conf/[a-z]*.c core/engine/certificate.c core/engine/identity*.c core/parse/jsonrpc.c
- * links: core/parse/revocation.c core/parse/wire.c core/parse/reason.c core/addr.c core/file.c core/log.c
+ * links: core/parse/revocation.c core/parse/wire.c core/parse/reason.c core/addr.c core/file.c core/log*.c
  * links: core/engine/tag.c core/engine/tls.c tests/support/certs.c
  * links: core/engine/csr.c core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
  * links: core/parse/json_read.c

@@ -3,7 +3,7 @@
  * conf_bind: what every type takes, and that all errors are told, each with its place and remedy.
  * links: core/key_file.c core/memory.c
  * links: core/conf/conf.c core/conf/bind.c core/conf/rows.c core/conf/error.c core/conf/value.c
- * links: core/addr.c core/log.c
+ * links: core/addr.c core/log*.c
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -6,7 +6,7 @@
  * links: core/conf/rows.c
  * links: relay/config/stun.c core/conf/json.c core/conf/diff.c
  * links: core/conf/yaml.c core/conf/conf.c core/conf/bind.c core/conf/error.c
- * links: core/conf/value.c core/addr.c core/log.c relay/config/config.c relay/config/policy.c
+ * links: core/conf/value.c core/addr.c core/log*.c relay/config/config.c relay/config/policy.c
  * links: relay/policy/index.c relay/policy/source.c relay/policy/time.c agent/config/config.c
  * links: core/parse/wire.c
  */

@@ -3,7 +3,7 @@
  * conf_merge: what a file says anew and what consoles changed, brought together.
  * links: core/key_file.c core/memory.c
  * links: core/conf/merge.c core/conf/diff.c core/conf/conf.c core/conf/bind.c core/conf/error.c
- * links: core/conf/value.c core/addr.c core/log.c
+ * links: core/conf/value.c core/addr.c core/log*.c
  */
 #include <stdarg.h>
 #include <stddef.h>

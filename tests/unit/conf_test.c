@@ -2,7 +2,7 @@
 /*
  * conf: which YAML is accepted, and that errors say where, what and why.
  * links: core/key_file.c core/memory.c
- * links: core/conf/conf.c core/conf/error.c core/log.c
+ * links: core/conf/conf.c core/conf/error.c core/log*.c
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -7,7 +7,7 @@
  * links: core/engine/configuring.c core/conf/merge.c
  * links: core/parse/jsonrpc.c core/conf/conf.c core/conf/bind.c core/conf/rows.c
  * links: core/conf/diff.c core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
- * links: core/addr.c core/log.c tests/support/small_program.c core/engine/owned.c
+ * links: core/addr.c core/log*.c tests/support/small_program.c core/engine/owned.c
  * links: core/engine/certificate.c
  * links: core/parse/json_read.c
  */

@@ -5,7 +5,7 @@
  * links: core/key_file.c core/memory.c
  * links: core/engine/configuring.c core/engine/changes.c core/conf/merge.c core/conf/conf.c
  * links: core/conf/bind.c core/conf/rows.c core/conf/diff.c core/conf/error.c core/conf/json.c
- * links: core/conf/value.c core/conf/yaml.c core/addr.c core/log.c tests/support/small_program.c
+ * links: core/conf/value.c core/conf/yaml.c core/addr.c core/log*.c tests/support/small_program.c
  */
 #include <errno.h>
 #include <setjmp.h>

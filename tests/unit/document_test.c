@@ -10,7 +10,7 @@
  * links: relay/config/policy.c relay/policy/index.c relay/policy/source.c relay/policy/time.c
  * links: agent/config/config.c core/conf/conf.c core/conf/bind.c
  * links: core/conf/diff.c core/conf/error.c core/conf/json.c core/conf/value.c core/conf/yaml.c
- * links: core/addr.c core/log.c core/parse/wire.c
+ * links: core/addr.c core/log*.c core/parse/wire.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
  * formers_test: what was mapped under which address: the table, its ages, and the bytes of the
  * file, right and wrong.
  *
- * links: portmap/engine/[a-z]*.c portmap/gateway/driver.c core/addr.c core/log.c
+ * links: portmap/engine/[a-z]*.c portmap/gateway/driver.c core/addr.c core/log*.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

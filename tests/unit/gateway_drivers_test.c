@@ -6,7 +6,7 @@
  * links: natpmp/driver/natpmp.c natpmp/driver/natpmp_gateway.c natpmp/driver/natpmp_transaction.c
  * links: natpmp/driver/pcp.c natpmp/driver/gateway_socket.c natpmp/pcp_client.c
  * links: natpmp/pcp_answers.c natpmp/pcp.c natpmp/natpmp.c natpmp/epoch.c portmap/gateway/driver.c
- * links: core/addr.c core/log.c core/ring.c core/timer.c tests/support/ring_fixture_world.c
+ * links: core/addr.c core/log*.c core/ring.c core/timer.c tests/support/ring_fixture_world.c
  * links: tests/world/calls.c tests/world/kernel.c tests/world/memory.c tests/world/packet.c
  * links: tests/world/pipes.c tests/world/ring_sim.c tests/world/store.c tests/world/stream.c
  * links: tests/world/stream_connect.c tests/world/world.c core/memory.c

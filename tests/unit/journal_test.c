@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * journal: the bytes of entries, and what a journal receives.
- * links: core/journal.c core/log.c core/memory.c
+ * links: core/journal.c core/log*.c core/memory.c
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * jsonrpc: the specification's examples (section 7), and what it does not show.
- * links: core/parse/jsonrpc.c core/log.c core/memory.c core/engine/json_memory.c
+ * links: core/parse/jsonrpc.c core/log*.c core/memory.c core/engine/json_memory.c
  * links: core/parse/json_read.c
  */
 #include <stdarg.h>

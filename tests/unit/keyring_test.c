@@ -4,7 +4,7 @@
  *
  * links: core/engine/keyring.c core/engine/certificate.c core/parse/signing.c core/parse/keyblock.c
  * links: core/engine/identity.c core/engine/identity_relay.c core/engine/identity_verify.c
- * links: core/engine/tag.c core/engine/tls.c core/addr.c core/log.c core/parse/wire.c core/parse/reason.c
+ * links: core/engine/tag.c core/engine/tls.c core/addr.c core/log*.c core/parse/wire.c core/parse/reason.c
  * links: core/engine/csr.c ctl/pki/make.c tests/support/certs.c core/memory.c
  * links: core/engine/browser.c core/engine/brotli.c
  */

@@ -7,7 +7,7 @@
  *
  * links: ctl/terminal/arguments.c core/conf/conf.c core/conf/bind.c core/conf/error.c core/conf/value.c
  *
- * links: core/addr.c core/log.c
+ * links: core/addr.c core/log*.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -7,7 +7,7 @@
  * links: core/conf/rows.c
  * links: portmap/config.c portmap/config_load.c portmap/gateway/driver.c portmap/nonces.c
  * links: core/conf/conf.c core/conf/bind.c core/conf/error.c core/conf/json.c
- * links: core/conf/value.c core/conf/yaml.c core/addr.c core/file.c core/log.c
+ * links: core/conf/value.c core/conf/yaml.c core/addr.c core/file.c core/log*.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

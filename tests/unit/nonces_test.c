@@ -2,7 +2,7 @@
 /*
  * nonces_test: what nonces are made of: the key that is kept, the machine, and the mapping.
  * links: portmap/nonces.c portmap/gateway/driver.c core/addr.c core/file.c core/key_file.c
- * links: core/log.c portmap/engine/mapping.c
+ * links: core/log*.c portmap/engine/mapping.c
  */
 #include <stdarg.h>
 #include <stddef.h>

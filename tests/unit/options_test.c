@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * options: what the daemons' command line accepts, and what it answers to everything else.
- * links: core/options.c core/log.c
+ * links: core/options.c core/log*.c
  */
 #include <stdarg.h>
 #include <stddef.h>

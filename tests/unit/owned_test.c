@@ -2,7 +2,7 @@
 /*
  * owned_test: which CAs a console may bring in and take out.
  *
- * links: core/engine/owned.c core/engine/certificate.c core/conf/error.c core/addr.c core/log.c
+ * links: core/engine/owned.c core/engine/certificate.c core/conf/error.c core/addr.c core/log*.c
  * links: core/engine/csr.c ctl/pki/make.c core/memory.c
  */
 #include <setjmp.h>

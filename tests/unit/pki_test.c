@@ -14,7 +14,7 @@
  * links: ctl/terminal/units.c core/engine/identity.c core/engine/identity_verify.c
  * links: core/engine/identity_relay.c core/engine/certificate.c relay/config/config.c
  * links: agent/config/config.c core/conf/conf.c core/conf/bind.c
- * links: core/conf/error.c core/conf/value.c core/addr.c core/log.c core/conf/yaml.c
+ * links: core/conf/error.c core/conf/value.c core/addr.c core/log*.c core/conf/yaml.c
  * links: core/parse/wire.c tests/support/command_line.c
  * links: core/engine/tls.c core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c
  * links: core/memory.c

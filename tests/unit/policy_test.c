@@ -7,7 +7,7 @@
  * links: relay/config/stun.c relay/policy/policy.c relay/policy/compile.c
  * links: relay/policy/index.c relay/policy/source.c relay/policy/time.c relay/config/config.c
  * links: relay/config/policy.c core/conf/conf.c core/conf/bind.c
- * links: core/conf/error.c core/conf/value.c core/addr.c core/log.c core/parse/wire.c
+ * links: core/conf/error.c core/conf/value.c core/addr.c core/log*.c core/parse/wire.c
  * links: core/parse/reason.c core/memory.c
  */
 #include <setjmp.h>

@@ -2,7 +2,7 @@
 /*
  * rates_test: rates between looks at a relay, and the screen that shows them.
  *
- * links: ctl/see/rates.c ctl/see/top_draw.c ctl/terminal/units.c core/log.c
+ * links: ctl/see/rates.c ctl/see/top_draw.c ctl/terminal/units.c core/log*.c
  */
 #include <setjmp.h>
 #include <stdarg.h>

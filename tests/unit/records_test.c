@@ -3,7 +3,7 @@
  * records_test: a history as a caller lists it.
  *
  * links: core/engine/records.c core/engine/calls.c core/memory.c
- * links: core/parse/jsonrpc.c core/log.c
+ * links: core/parse/jsonrpc.c core/log*.c
  * links: core/parse/json_read.c
  */
 #include <setjmp.h>

@@ -7,7 +7,7 @@
  * links: relay/config/stun.c relay/config/policy.c relay/policy/index.c
  * links: relay/policy/source.c relay/policy/time.c relay/config/config.c core/conf/conf.c
  * links: core/conf/bind.c core/conf/error.c core/conf/value.c core/addr.c
- * links: core/log.c core/parse/wire.c
+ * links: core/log*.c core/parse/wire.c
  */
 #include <stdarg.h>
 #include <stddef.h>

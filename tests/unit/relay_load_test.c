@@ -11,7 +11,7 @@
  * links: relay/policy/policy.c relay/policy/compile.c relay/policy/index.c relay/policy/source.c
  * links: relay/policy/time.c core/engine/configuring.c core/engine/changes.c core/conf/merge.c
  * links: core/conf/diff.c core/conf/rows.c core/conf/conf.c core/conf/bind.c core/conf/error.c
- * links: core/conf/json.c core/conf/value.c core/conf/yaml.c core/addr.c core/log.c
+ * links: core/conf/json.c core/conf/value.c core/conf/yaml.c core/addr.c core/log*.c
  * links: core/parse/wire.c core/parse/reason.c core/engine/identity.c
  * links: core/engine/identity_relay.c core/engine/identity_verify.c core/engine/certificate.c
  * links: core/engine/tag.c core/engine/tls.c core/engine/csr.c ctl/pki/make.c tests/support/certs.c

@@ -6,7 +6,7 @@
  * links: core/engine/renewed.c core/engine/csr.c core/engine/front_certificate.c
  * links: core/engine/certificate.c core/addr.c core/engine/identity.c
  * links: core/engine/identity_relay.c core/engine/identity_verify.c core/engine/keyring.c
- * links: core/engine/tag.c core/engine/tls.c core/log.c core/memory.c core/parse/wire.c
+ * links: core/engine/tag.c core/engine/tls.c core/log*.c core/memory.c core/parse/wire.c
  * links: core/parse/reason.c core/parse/signing.c core/parse/keyblock.c core/engine/browser.c
  * links: core/engine/brotli.c ctl/pki/make.c tests/support/certs.c
  */

@@ -4,7 +4,7 @@
  * an /etc of its own: tests/net/test_names.py.
  *
  * links: core/program/resolve.c core/program/resolve_channel.c core/program/resolve_cache.c
- * links: core/lack.c core/addr.c core/log.c core/ring.c core/ring_uring.c core/ring_epoll.c
+ * links: core/lack.c core/addr.c core/log*.c core/ring.c core/ring_uring.c core/ring_epoll.c
  * links: core/timer.c core/memory.c
  */
 #include <setjmp.h>

@@ -2,7 +2,7 @@
 /*
  * rpc_test: calls and answers by line, with what a faulty or hostile other side may send.
  *
- * links: ctl/talk/rpc.c core/parse/jsonrpc.c core/log.c core/memory.c
+ * links: ctl/talk/rpc.c core/parse/jsonrpc.c core/log*.c core/memory.c
  * links: core/parse/json_read.c
  */
 #include <pthread.h>

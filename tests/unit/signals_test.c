@@ -2,7 +2,7 @@
 /*
  * signals_test: signals that arrive in the loop, on both engines.
  * links: core/program/signals.c core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c
- * links: core/log.c tests/support/ring_fixture.c
+ * links: core/log*.c tests/support/ring_fixture.c
  */
 #include <signal.h>
 #include <unistd.h>

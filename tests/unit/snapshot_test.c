@@ -9,7 +9,7 @@
  * links: relay/config/config.c relay/config/policy.c relay/policy/policy.c
  * links: relay/policy/compile.c relay/policy/index.c relay/policy/source.c relay/policy/time.c
  * links: core/conf/conf.c core/conf/bind.c core/conf/error.c core/conf/value.c
- * links: core/addr.c core/log.c core/parse/wire.c core/engine/identity.c
+ * links: core/addr.c core/log*.c core/parse/wire.c core/engine/identity.c
  * links: core/engine/front_certificate.c core/engine/identity_relay.c core/engine/identity_verify.c core/engine/certificate.c
  * links: core/engine/tag.c core/engine/tls.c core/engine/csr.c ctl/pki/make.c tests/support/certs.c
  * links: core/engine/keyring.c core/parse/signing.c core/parse/keyblock.c core/memory.c
