@@ -4,18 +4,35 @@
 #include "core/listening.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define BACKLOG 4096 /* net.core.somaxconn may allow less */
 
-/* A bound socket that does not listen yet, or -errno.
+/* What its address names may come later.
+ *
+ * #syscalls-rare:agent setsockopt(1 is IPPROTO_IP, 2 is IP_FREEBIND); an address that is not there
+ * #syscalls-rare:agent setsockopt(1 is IPPROTO_IPV6, 2 is IPV6_FREEBIND); likewise
+ */
+static int listening_bind_ahead(int fd, const struct addr *address)
+{
+	const int on = 1;
+	int error = address->sa.sa_family == AF_INET6
+			    ? setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof(on))
+			    : setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on));
+
+	return error ? error : bind(fd, &address->sa, address->len);
+}
+
+/* A bound socket that does not listen yet, or -errno. absent: NULL, or see
+ * listening_open_ahead().
  *
  * #syscalls:keeper,agent socket(0 is AF_INET, 1 is SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
  * #syscalls:keeper,agent socket(0 is AF_INET6, 1 is SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
  * #syscalls:keeper,agent setsockopt(1 is SOL_SOCKET) bind close
  */
-static int listening_bind(const struct addr *address, bool shared)
+static int listening_bind(const struct addr *address, bool shared, bool *absent)
 {
 	const int on = 1;
 	int fd = socket(address->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -31,6 +48,10 @@ static int listening_bind(const struct addr *address, bool shared)
 	    bind(fd, &address->sa, address->len)) {
 		int error = errno;
 
+		if (absent && error == EADDRNOTAVAIL && !listening_bind_ahead(fd, address)) {
+			*absent = true;
+			return fd;
+		}
 		close(fd);
 		return -error;
 	}
@@ -38,9 +59,9 @@ static int listening_bind(const struct addr *address, bool shared)
 }
 
 /* #syscalls:keeper,agent listen */
-int listening_open(const struct addr *address, bool shared)
+static int listening_begin(const struct addr *address, bool shared, bool *absent)
 {
-	int fd = listening_bind(address, shared);
+	int fd = listening_bind(address, shared, absent);
 
 	if (fd >= 0 && listen(fd, BACKLOG)) {
 		int error = errno;
@@ -51,9 +72,20 @@ int listening_open(const struct addr *address, bool shared)
 	return fd;
 }
 
+int listening_open(const struct addr *address, bool shared)
+{
+	return listening_begin(address, shared, NULL);
+}
+
+int listening_open_ahead(const struct addr *address, bool *absent)
+{
+	*absent = false;
+	return listening_begin(address, false, absent);
+}
+
 int listening_probe(const struct addr *address)
 {
-	int fd = listening_bind(address, false);
+	int fd = listening_bind(address, false, NULL);
 
 	if (fd < 0)
 		return fd;

@@ -11,6 +11,11 @@
  * same address, and the kernel spreads connections over all of them. */
 int listening_open(const struct addr *address, bool shared) MUST_CHECK;
 
+/* The same for an address that this host may not have yet, such as a VPN's or a bridge's: *absent
+ * tells whether it has not. Connections come as soon as it has (ip(7), IP_FREEBIND), also after it
+ * has gone and come again. */
+int listening_open_ahead(const struct addr *address, bool *absent) MUST_CHECK;
+
 /* Whether nothing listens at address yet, not even a program of this user that shares it. 0, or
  * -errno of the attempt to bind: -EADDRINUSE when something does. No connection can come to what
  * this opens and closes again. */

@@ -123,7 +123,7 @@ static void relay_signal_came(struct signals *signals, int number)
 /* ---- the process ---- */
 
 /* One line says what holds; one more for each part that does not. */
-static void log_isolation(const struct isolation_report *report)
+static void log_isolation(const struct isolation_report *report, enum ring_engine engine)
 {
 	char holds[256] = "";
 	size_t n = 0;
@@ -131,13 +131,16 @@ static void log_isolation(const struct isolation_report *report)
 	for (unsigned i = 0; i < ISOLATION_PARTS; i++) {
 		const char *name = isolation_part_name((enum isolation_part)i);
 
+		if (report->parts[i].holds && i == ISOLATION_URING && engine != RING_IO_URING)
+			continue;
 		if (report->parts[i].holds)
 			n += (size_t)snprintf(holds + n, sizeof holds - n, " %s", name);
 		else
 			log_warning("isolation", "%s does not hold: %s", name,
 				    report->parts[i].why);
 	}
-	log_notice("isolation", "this relay cannot dial out; enforced by:%s", holds);
+	log_notice("isolation", "this relay cannot dial out; enforced by:%s%s", holds,
+		   engine == RING_IO_URING ? "" : "; io_uring is not used");
 }
 
 static int relay_run(struct relay *r)
@@ -157,7 +160,7 @@ static int relay_run(struct relay *r)
 	}
 	if (!open_error) {
 		isolation_seal(&plan, ring_engine(r->workers[0].ring), &isolation);
-		log_isolation(&isolation);
+		log_isolation(&isolation, ring_engine(r->workers[0].ring));
 	}
 	pthread_barrier_wait(&sealed);
 	if (!open_error) {
@@ -225,7 +228,7 @@ static bool relay_load_config(const struct options *options, struct relay_config
 	else if (error == -EKEYREJECTED)
 		conf_error(&errors, NULL, "", "%s", text);
 	else
-		conf_error(&errors, NULL, "", "cannot be read: %s", strerror(-error));
+		conf_unreadable(&errors, -error);
 	memory_free(text);
 	if (!ok || errors.count > 0)
 		fputs(errors.text ? errors.text : "", stderr);
@@ -406,7 +409,11 @@ int main(int argc, char **argv)
 	/* It reads the file, so that this process never has the private key. */
 	int error = signer_start(&signer, options.config);
 	if (error < 0) {
-		fprintf(stderr, "%s: cannot be read: %s\n", options.config, strerror(-error));
+		struct conf_errors errors = {.file = options.config};
+
+		conf_unreadable(&errors, -error);
+		fputs(errors.text ? errors.text : "", stderr);
+		conf_errors_free(&errors);
 		return EXIT_FAILURE;
 	}
 	relay_begin(&relay);

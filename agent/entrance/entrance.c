@@ -27,7 +27,8 @@ struct entrance {
 	struct addr address; /* as configured; the port may be 0 */
 	struct addr bound;
 	struct destination to;
-	bool fresh; /* prepared, not in use yet */
+	bool fresh;  /* prepared, not in use yet */
+	bool absent; /* this host did not have the address then */
 };
 
 struct entrances {
@@ -65,6 +66,12 @@ static void log_entrance(const struct entrance *one)
 	else
 		log_notice("forward", "listening address=%s to=%s/%s", text, one->to.agent,
 			   one->to.service);
+	if (one->absent)
+		log_warning(
+			one->to.socks ? "socks5" : "forward",
+			"%s: this host has no such address yet; connections are taken as soon as "
+			"it has",
+			text);
 }
 
 static void close_one(struct entrance *one)
@@ -129,6 +136,25 @@ struct entrances *entrances_new(struct agent_sessions *sessions)
 	return NULL;
 }
 
+static const char *entrance_remedy(int error)
+{
+	switch (error) {
+	case EADDRINUSE:
+		return "; another program listens there: stop it ('ss -ltnp' names it), or use "
+		       "another port";
+	case EADDRNOTAVAIL:
+		return "; this host has no such address: use one of its own";
+	case EACCES:
+		return "; a port below 1024 takes the right CAP_NET_BIND_SERVICE: with systemd, in "
+		       "a "
+		       "drop-in ('systemctl edit postern-agent'): [Service] "
+		       "AmbientCapabilities=CAP_NET_BIND_SERVICE "
+		       "CapabilityBoundingSet=CAP_NET_BIND_SERVICE; or use a port from 1024 on";
+	default:
+		return "";
+	}
+}
+
 static bool entrance_open_one(struct entrances *e, const struct addr *address, const char *kind,
 			      bool patiently, char *why, size_t why_size)
 {
@@ -143,12 +169,12 @@ static bool entrance_open_one(struct entrances *e, const struct addr *address, c
 		one->listener.accepted = entrance_accepted;
 		one->listener.closed = entrance_closed;
 		error = agent_listener_open(&one->listener, e->sessions->worker, address, patiently,
-					    &one->bound);
+					    &one->bound, &one->absent);
 	}
 	if (error) {
 		addr_format(address, text);
-		snprintf(why, why_size, "%s: %s cannot be listened on: %s; use another port", kind,
-			 text, strerror(-error));
+		snprintf(why, why_size, "%s: %s cannot be listened on: %s%s", kind, text,
+			 strerror(-error), entrance_remedy(-error));
 		free(one);
 		return false;
 	}

@@ -41,24 +41,25 @@ static void agent_listener_closed(struct acceptor *a)
 /* When a process with an io_uring is killed, the kernel takes the ring down a moment after the
  * process has gone, and only then closes its listeners: the next one waits for that, for a second
  * at most. */
-static int entrance_listen(const struct addr *address, bool patiently)
+static int entrance_listen(const struct addr *address, bool patiently, bool *absent)
 {
 	const struct timespec pause = {.tv_nsec = IN_USE_PAUSE_NS};
-	int fd = listening_open(address, false);
+	int fd = listening_open_ahead(address, absent);
 
 	for (unsigned tries = 0; fd == -EADDRINUSE && patiently && tries < IN_USE_TRIES; tries++) {
 		nanosleep(&pause, NULL);
-		fd = listening_open(address, false);
+		fd = listening_open_ahead(address, absent);
 	}
 	return fd;
 }
 
 /* #syscalls getsockname */
 int agent_listener_open(struct agent_listener *l, struct agent_worker *w,
-			const struct addr *address, bool patiently, struct addr *bound)
+			const struct addr *address, bool patiently, struct addr *bound,
+			bool *absent)
 {
 	struct addr in_use = {.len = sizeof(in_use.v6)};
-	int fd = entrance_listen(address, patiently);
+	int fd = entrance_listen(address, patiently, absent);
 
 	if (fd < 0)
 		return fd;

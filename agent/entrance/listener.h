@@ -22,7 +22,8 @@ struct agent_listener {
  * agent_listener_begin().
  */
 int agent_listener_open(struct agent_listener *l, struct agent_worker *w,
-			const struct addr *address, bool patiently, struct addr *bound) MUST_CHECK;
+			const struct addr *address, bool patiently, struct addr *bound,
+			bool *absent) MUST_CHECK;
 void agent_listener_begin(struct agent_listener *l);
 /* Harmless twice. */
 void agent_listener_close(struct agent_listener *l);

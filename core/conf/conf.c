@@ -471,8 +471,19 @@ static ssize_t read_all(int fd, char *buf, size_t room)
 	return (ssize_t)used;
 }
 
-static void unreadable(struct conf_errors *errors, int error)
+/* In a container a user has a number, and often no name.
+ *
+ * #syscalls-rare:natd geteuid; only where its file cannot be read any more
+ */
+void conf_unreadable(struct conf_errors *errors, int error)
 {
+	if (error == EACCES) {
+		conf_error(errors, NULL, "",
+			   "cannot be read: %s; it, and the directories on its path, must let the "
+			   "user of this process read, who has the number %u",
+			   strerror(error), (unsigned)geteuid());
+		return;
+	}
 	conf_error(errors, NULL, "", "cannot be read: %s; check the path and its permissions",
 		   strerror(error));
 }
@@ -491,7 +502,7 @@ static int open_file(const char *path, unsigned how, struct conf_errors *errors)
 	struct stat st;
 
 	if (fd < 0) {
-		unreadable(errors, errno);
+		conf_unreadable(errors, errno);
 		return -1;
 	}
 	if ((how & CONF_AGAIN) && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)))
@@ -521,7 +532,7 @@ struct conf_node *conf_load(const char *path, unsigned how, struct conf_errors *
 	if (fd >= 0) {
 		len = read_all(fd, text, room);
 		if (len < 0)
-			unreadable(errors, (int)-len);
+			conf_unreadable(errors, (int)-len);
 		else
 			root = conf_parse(text, (size_t)len, errors);
 		close(fd);

@@ -68,6 +68,8 @@ void conf_error(struct conf_errors *e, const struct conf_node *at, const char *p
 /* The same among the warnings: what may be meant so, but probably is not. Nothing fails by it. */
 void conf_warning(struct conf_errors *e, const struct conf_node *at, const char *path,
 		  const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* That the file cannot be read: by this errno. */
+void conf_unreadable(struct conf_errors *e, int error);
 
 /* How messages show a text of the document: in quotes, or as "the value" where it is long or might
  * be a secret (a URL with a password, a key). Returns out. */

@@ -311,7 +311,7 @@ void configuring_reread(struct configuring *c, json_t *file)
 		c->file = before;
 		before = file;
 	} else if (changes_may(c->changes, 0, merged) == CHANGES_SAME) {
-		log_notice(c->ops->area, "the configuration file says nothing new");
+		log_notice(c->ops->area, "the configuration file has been read again: nothing new");
 		if (!c->kept || !json_equal(before, file))
 			configuring_keep(c);
 	} else if (apply_merged(c, merged)) {

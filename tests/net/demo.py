@@ -208,7 +208,7 @@ def what_the_relay_saw(relay, rate):
 
 def restrictions(relay):
     """What the kernel forbids the relay, as it logged when it sealed itself, and its engine."""
-    sealed = re.search(r"cannot dial out; enforced by: (.*)$", relay.log(), re.MULTILINE)
+    sealed = re.search(r"cannot dial out; enforced by: ([^;\n]*)", relay.log(), re.MULTILINE)
     if sealed:
         words = ", ".join(sealed.group(1).split())
         yield from textwrap.wrap(f"the kernel refuses: {words}", 78,

@@ -182,7 +182,8 @@ class Host:
     def connect(self, address, port, timeout=10.0, source=None, nodelay=True):
         """A TCP connection from this host."""
         with self.inside():
-            s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET,
+                               socket.SOCK_STREAM)
         try:
             s.settimeout(timeout)
             if nodelay:

@@ -79,7 +79,7 @@ def test_container(lab):
 def test_systemd_units(lab):
     """systemd understands the units as installed."""
     need("systemd-analyze", "systemd")
-    for name in ("postern-relayd", "postern-agent"):
+    for name in ("postern-relayd", "postern-agent", "postern-natd"):
         unit = shutil.copy(f"{ROOT}/systemd/{name}.service", lab.dir)
         with open(unit, encoding="utf-8") as f:
             text = f.read()

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shlex
 import signal
 import subprocess
 import termios
@@ -13,8 +14,9 @@ import time
 from netlab import wait_until
 from peers import data, echo, receive_exactly
 from runner import limit
-from world import World
+from world import World, set_blocks
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 COMBINATIONS = ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"]
 
 
@@ -45,10 +47,10 @@ def shell(lab, words, *argv):
     return ["sh", "-c", f'exec "$@" {words}', "sh", f"{lab.build}/{argv[0]}", *argv[1:]]
 
 
-def talk(host, port, size=300000, seed=7):
+def talk(host, port, size=300000, seed=7, address="127.0.0.1"):
     """Bytes there and back."""
     sent = data(size, seed=seed)
-    with host.connect("127.0.0.1", port) as s:
+    with host.connect(address, port) as s:
         s.settimeout(15)
         s.sendall(sent)
         assert hashlib.sha256(receive_exactly(s, size)).digest() == hashlib.sha256(sent).digest()
@@ -306,3 +308,125 @@ def test_processes_log_kinds(lab):
     lines = [line for line in laptop.log().splitlines() if " warning session: " in line]
     assert len(lines) == 31, lines
     assert re.search(r": \.\.\. 20 more in \d+ s, the last: home/down: ", lines[-1]), lines[-1]
+
+
+# ---- addresses that come and go ------------------------------------------------------------------
+
+@limit(60)
+def test_processes_listen_ahead(lab):
+    """A forward's address that the host does not have yet: the others work, and so does this one once
+    the host has it, and once more after it was gone."""
+    w = World(lab).two_homes()
+    w.home.serve(7000, echo)
+    w.relay()
+    w.agent(w.home, "home", publish={"echo": "127.0.0.1:7000"})
+    config = w.issue_agent("laptop")
+    set_blocks(config, {"forward": "".join(
+        f"  - listen: '{at}'\n    to: home/echo\n"
+        for at in ("127.0.0.1:7001", "10.8.0.2:7002", "[fd00:8::2]:7003"))})
+    laptop = w.start_agent(w.laptop, config, "laptop", forwards=1)
+    for text in (r"10\.8\.0\.2:7002", r"\[fd00:8::2\]:7003"):
+        laptop.wait_for_line(rf"warning forward: {text}: this host has no such address yet; "
+                             "connections are taken as soon as it has")
+    talk(w.laptop, 7001)
+    for _ in range(2):
+        w.laptop.ip("addr", "add", "10.8.0.2/32", "dev", "lo")
+        w.laptop.ip("-6", "addr", "add", "fd00:8::2/128", "dev", "lo", "nodad")
+        talk(w.laptop, 7002, address="10.8.0.2")
+        talk(w.laptop, 7003, address="fd00:8::2")
+        w.laptop.ip("addr", "del", "10.8.0.2/32", "dev", "lo")
+        w.laptop.ip("-6", "addr", "del", "fd00:8::2/128", "dev", "lo")
+    talk(w.laptop, 7001)
+
+
+@limit(60)
+def test_processes_listen_words(lab):
+    """Why an address cannot be had, and what helps."""
+    w = World(lab).two_homes()
+    config = w.issue_agent("laptop", forward={7001: "home/echo"})
+    with w.laptop.listen(7001):
+        done = w.laptop.run([f"{lab.build}/postern-agent", "-c", config], check=False)
+    assert done.returncode == 1 and "forward: 127.0.0.1:7001 cannot be listened on: Address " \
+        "already in use; another program listens there" in done.stderr, done
+    set_blocks(config, {"forward": "  - listen: 127.0.0.1:445\n    to: home/echo\n"})
+    os.chmod(config, 0o600)
+    os.chown(config, 65534, 65534)
+    done = w.laptop.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+                         f"{lab.build}/postern-agent", "-c", config], check=False)
+    assert done.returncode == 1 and "AmbientCapabilities=CAP_NET_BIND_SERVICE" in done.stderr, done
+
+
+# ---- the systemd units ---------------------------------------------------------------------------
+
+class Unit:
+    """A unit's commands, run as systemd runs them: those with "+" by root, the others by its user."""
+
+    user = 65534
+
+    def __init__(self, lab, host, name):
+        self.lab, self.host, self.name = lab, host, name
+        with open(os.path.join(ROOT, "systemd", f"{name}.service"), encoding="utf-8") as f:
+            self.text = f.read()
+        for path in (f"run/{name}", "etc"):
+            os.makedirs(lab.path(path), exist_ok=True)
+        os.chmod(lab.dir, 0o711)
+        assert f"RuntimeDirectory={name}\nRuntimeDirectoryMode=0700\n" in self.text
+        os.chown(lab.path(f"run/{name}"), self.user, self.user)
+        os.chmod(lab.path(f"run/{name}"), 0o700)
+
+    def commands(self, key, pid=0):
+        for line in re.findall(rf"^{key}=(.*)$", self.text, re.MULTILINE):
+            for before, after in (("%%", "%"), ("%t", self.lab.path("run")), ("$MAINPID", str(pid)),
+                                  ("/etc/postern", self.lab.path("etc")),
+                                  ("/usr/local/sbin", self.lab.build)):
+                line = line.replace(before, after)
+            yield [*(() if line[0] == "+" else
+                     ("setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--clear-groups",
+                      "--ambient-caps=+net_bind_service", "--inh-caps=+net_bind_service")),
+                   *shlex.split(line.removeprefix("+"))]
+
+    def start(self):
+        for argv in self.commands("ExecStartPre"):
+            self.host.run(argv)
+        argv, = self.commands("ExecStart")
+        return self.host.start([*argv, "--log-level", "info"], self.name)
+
+    def reload(self, process):
+        for argv in self.commands("ExecReload", process.pid):
+            self.host.run(argv)
+
+
+@limit(60)
+def test_processes_unit_reload(lab):
+    """`systemctl reload` reads the operator's file again, which is root's alone."""
+    w = World(lab).two_homes()
+    w.home.serve(7000, echo)
+    relay, agent = (Unit(lab, host, name) for host, name in ((w.relay_host, "postern-relayd"),
+                                                             (w.laptop, "postern-agent")))
+    os.rename(w.issue_relay(), lab.path("etc/relay.yaml"))
+    os.rename(w.issue_agent("laptop", forward={7001: "home/echo"}), lab.path("etc/agent.yaml"))
+    running = relay.start(), agent.start()
+    w.agent(w.home, "home", publish={"echo": "127.0.0.1:7000"})
+    running[1].wait_for_line(r"link: up\b")
+    running[1].wait_for_line(r"forward: listening address=127.0.0.1:7001\b")
+    for unit, process, file, blocks, words in (
+            (agent, running[1], "agent.yaml",
+             {"forward": "  - listen: 127.0.0.1:7002\n    to: home/echo\n"},
+             "forward: listening address=127.0.0.1:7002"),
+            (relay, running[0], "relay.yaml",
+             {"listen": "  - address: 0.0.0.0:443\n  - address: 0.0.0.0:8443\n"},
+             "control: configuration revision=2 by SIGHUP")):
+        assert os.stat(lab.path(f"etc/{file}")).st_mode & 0o777 == 0o600
+        assert os.stat(lab.path(f"etc/{file}")).st_uid == 0
+        copy = lab.path(f"run/{unit.name}/{file}")
+        assert os.stat(copy).st_uid == unit.user and os.stat(copy).st_mode & 0o777 == 0o400
+        for _ in range(2):
+            process.remember()
+            unit.reload(process)
+            process.wait_for_line("the configuration file has been read again: nothing new")
+        set_blocks(lab.path(f"etc/{file}"), blocks)
+        process.remember()
+        unit.reload(process)
+        process.wait_for_line(re.escape(words))
+    talk(w.laptop, 7002)
+    w.visitor.connect("45.0.0.2", 8443).close()

@@ -60,6 +60,31 @@ static void an_address_of_another_host_is_refused(void **state)
 
 	assert_true(addr_from_literal("192.0.2.1", 0, &at));
 	assert_int_equal(listening_open(&at, false), -EADDRNOTAVAIL);
+	assert_int_equal(listening_probe(&at), -EADDRNOTAVAIL);
+}
+
+static void an_address_that_comes_later(void **state)
+{
+	static const char *const texts[] = {"192.0.2.1", "2001:db8::1"};
+	struct addr at;
+	bool absent;
+
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(addr_from_literal(texts[i], 0, &at));
+		int fd = listening_open_ahead(&at, &absent);
+
+		if (fd == -EAFNOSUPPORT) /* a kernel without IPv6 */
+			continue;
+		assert_true(fd >= 0);
+		assert_true(absent);
+		close(fd);
+	}
+	assert_true(addr_from_literal("127.0.0.1", 0, &at));
+	int fd = listening_open_ahead(&at, &absent);
+
+	assert_true(fd >= 0);
+	assert_false(absent);
+	close(fd);
 }
 
 int main(void)
@@ -68,6 +93,7 @@ int main(void)
 		cmocka_unit_test(an_address_is_one_listeners),
 		cmocka_unit_test(threads_share_one),
 		cmocka_unit_test(an_address_of_another_host_is_refused),
+		cmocka_unit_test(an_address_that_comes_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
