@@ -139,6 +139,25 @@ static void former_answered(struct natd *n, uint32_t id, bool ok)
 	}
 }
 
+/* The engine deletes it later than its mapping ended. */
+static void leftover_deleted(struct natd *n, enum portmap_protocol p, uint32_t id)
+{
+	const struct portmap_leftover *left = portmap_engine_deleting(&n->engine, p, id);
+	struct former one;
+
+	if (!left || left->taken || left->want.host.len > 0)
+		return;
+	one = (struct former){.protocol = left->protocol,
+			      .transport = left->want.transport,
+			      .family = left->want.family,
+			      .gateway = n->remember.gateways[left->want.family],
+			      .internal = host_only(&left->request.internal),
+			      .external = addr_port(&left->request.external)};
+	addr_set_port(&one.internal, left->want.internal);
+	formers_drop(&n->remember.formers, &one);
+	n->remember.deleted += n->stopping && !left->maybe;
+}
+
 static void remember_heard_unmapped(struct portmap_heard *h, enum portmap_protocol p, uint32_t id,
 				    bool ok)
 {
@@ -151,6 +170,8 @@ static void remember_heard_unmapped(struct portmap_heard *h, enum portmap_protoc
 		return;
 	}
 	m = portmap_engine_find(&n->engine, id);
+	if (ok)
+		leftover_deleted(n, p, id);
 	if (m && ok && m->step == MAPPING_UNMAPPING && m->protocol == p &&
 	    record_of(n, m, clock_ms(CLOCK_BOOTTIME), &one)) {
 		formers_drop(&n->remember.formers, &one);

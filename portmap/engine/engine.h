@@ -243,6 +243,9 @@ void portmap_engine_dead(struct portmap_engine *e, uint32_t id, const char *why)
 
 /* Another external address is noticed within PORTMAP_ADDRESS_MS. */
 bool portmap_engine_asks_external(const struct portmap_engine *e);
+/* What is being deleted by this request, of a mapping that may be gone; or NULL. */
+const struct portmap_leftover *portmap_engine_deleting(const struct portmap_engine *e,
+						       enum portmap_protocol p, uint32_t id);
 struct portmap_mapping *portmap_engine_find(const struct portmap_engine *e, uint32_t id);
 const char *path_state_name(enum path_state s);
 

@@ -66,6 +66,7 @@ struct mapping_astray {
 	struct addr inside;  /* where the gateway leads */
 	struct addr outside; /* and from which place */
 	unsigned tries;	     /* deletions that were not done */
+	uint64_t until_ms;   /* when the gateway has forgotten it; MAPPING_NEVER: not by itself */
 };
 
 /* How a pinhole is taken back that PCP does not delete; UNMAPPING. In brackets: the answers. */

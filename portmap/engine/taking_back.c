@@ -380,6 +380,15 @@ void engine_leftovers_leave(struct portmap_engine *e)
 	}
 }
 
+const struct portmap_leftover *portmap_engine_deleting(const struct portmap_engine *e,
+						       enum portmap_protocol p, uint32_t id)
+{
+	for (const struct portmap_leftover *o = e->leftovers; o; o = o->next)
+		if (o->asked && o->protocol == p && o->request.id == id)
+			return o;
+	return NULL;
+}
+
 /* The answer to a deletion from the list. */
 static void leftover_heard(struct portmap_engine *e, enum portmap_protocol p, uint32_t id, bool ok)
 {
@@ -395,6 +404,13 @@ static void leftover_heard(struct portmap_engine *e, enum portmap_protocol p, ui
 
 /* ---- let go ---- */
 
+/* When a gateway forgets what is asked of it now, at the latest. */
+static uint64_t forgotten_ms(struct portmap_engine *e, const struct portmap_mapping *m)
+{
+	return m->want.lifetime_s == 0 ? MAPPING_NEVER
+				       : engine_now(e) + m->want.lifetime_s * UINT64_C(1000);
+}
+
 /* This host has another mapping of that port inside. */
 static bool another_leads_to(const struct portmap_engine *e, const struct portmap_mapping *m,
 			     uint16_t port)
@@ -408,7 +424,7 @@ static bool another_leads_to(const struct portmap_engine *e, const struct portma
 
 /* The answer to what is asked will not be heard: a gateway that maps a port to the same one inside
  * only may have done that. */
-static void may_be_astray(const struct portmap_engine *e, struct portmap_mapping *m)
+static void may_be_astray(struct portmap_engine *e, struct portmap_mapping *m)
 {
 	struct portmap_request r;
 
@@ -416,8 +432,11 @@ static void may_be_astray(const struct portmap_engine *e, struct portmap_mapping
 	    another_leads_to(e, m, m->ask_port))
 		return;
 	mapping_request(m, &e->source[m->want.family], &r);
-	m->astray = (struct mapping_astray){
-		.there = true, .maybe = true, .inside = r.internal, .outside = r.external};
+	m->astray = (struct mapping_astray){.there = true,
+					    .maybe = true,
+					    .inside = r.internal,
+					    .outside = r.external,
+					    .until_ms = forgotten_ms(e, m)};
 	addr_set_port(&m->astray.inside, m->ask_port);
 }
 
@@ -514,8 +533,11 @@ void engine_give_back(struct portmap_engine *e, struct portmap_mapping *m, const
 		 addr_port(place), m->want.external, portmap_low_port_hint(m->want.external));
 	engine_move(e, m);
 	mapping_request(m, &e->source[m->want.family], &asked);
-	m->astray = (struct mapping_astray){
-		.there = true, .first_gone = true, .inside = asked.internal, .outside = *place};
+	m->astray = (struct mapping_astray){.there = true,
+					    .first_gone = true,
+					    .inside = asked.internal,
+					    .outside = *place,
+					    .until_ms = forgotten_ms(e, m)};
 	m->external = *place;
 	m->ask_port = m->want.external;
 	m->tried = ENGINE_ALL_TRIED;
@@ -529,8 +551,10 @@ void engine_take_back(struct portmap_engine *e, struct portmap_mapping *m,
 		      const struct portmap_refusal *r, uint64_t now_ms)
 {
 	engine_move(e, m);
-	m->astray =
-		(struct mapping_astray){.there = true, .inside = r->inside, .outside = r->outside};
+	m->astray = (struct mapping_astray){.there = true,
+					    .inside = r->inside,
+					    .outside = r->outside,
+					    .until_ms = forgotten_ms(e, m)};
 	m->external = r->outside;
 	m->ask_port = m->want.external;
 	m->tried |= 1u << m->protocol;
@@ -546,6 +570,10 @@ static void still_astray(struct portmap_engine *e, struct portmap_mapping *m)
 	uint64_t wait = UINT64_C(15000) << (m->astray.tries < 7 ? m->astray.tries : 7);
 
 	m->astray.tries++;
+	if (engine_now(e) >= m->astray.until_ms) { /* its lease is over */
+		engine_gone(e, m);
+		return;
+	}
 	if (!m->wanted &&
 	    (m->astray.tries > PORTMAP_UNWANTED_MAX || e->count > PORTMAP_MAPPINGS_MAX)) {
 		engine_left_open(m);

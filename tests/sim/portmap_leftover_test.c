@@ -260,6 +260,47 @@ static void leaving_deletes_what_is_left_at_another_protocol(void **state)
 	world_free(w);
 }
 
+/* PCP did it without a word, UPnP took over at the same place, and answers slowly. The fake clock
+ * stands while there is something to do: a turn for nothing would be one of very many. */
+static void leaving_waits_for_answers_without_a_turn_for_nothing(void **state)
+{
+	for (unsigned keeps = 0; keeps < 2; keeps++) {
+		struct world *w = world_home(true, false, true);
+		const bool keep[PORTMAP_FAMILIES] = {keeps, false};
+
+		w->fakes[PORTMAP_PCP].deaf = true;
+		world_pass(w, 30 * SECONDS);
+		assert_true(world_first(w)->left[PORTMAP_PCP].there);
+		w->fakes[PORTMAP_UPNP].delay_ms = 2500;
+		portmap_engine_leave(&w->engine, true, keep, "exit");
+		world_pass(w, 10 * SECONDS);
+		assert_int_equal(w->left, 1);
+		assert_int_equal(world_entries(w, OURS), keeps);
+		world_free(w);
+	}
+}
+
+/* A gateway that leads the port elsewhere, and is gone before that was taken back: when its lease
+ * is over the mapping goes on by another protocol. */
+static void what_was_led_elsewhere_does_not_block_for_ever(void **state)
+{
+	struct world *w = world_new(7);
+	struct portmap_want one = world_want(PORTMAP_TCP, 22, 8443);
+	struct fake *k = &w->fakes[PORTMAP_NATPMP];
+
+	k->there = k->leads_to_same_port = k->keeps_all = true;
+	assert_int_equal(portmap_engine_want(&w->engine, &one, 1), 0);
+	world_enter(w);
+	world_pass(w, 10 * SECONDS);
+	assert_state(w, MAPPING_MISDIRECTED);
+	goes_silent(w, PORTMAP_NATPMP);
+	w->fakes[PORTMAP_UPNP].there = true;
+	world_pass(w, 2 * LIFETIME_S * SECONDS);
+	assert_state(w, MAPPING_MAPPED);
+	assert_int_equal(world_first(w)->protocol, PORTMAP_UPNP);
+	world_free(w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +314,8 @@ int main(void)
 		cmocka_unit_test(a_deletion_that_fails_is_tried_again),
 		cmocka_unit_test(a_gateway_that_deletes_nothing_is_not_asked_for_ever),
 		cmocka_unit_test(leaving_deletes_what_is_left_at_another_protocol),
+		cmocka_unit_test(leaving_waits_for_answers_without_a_turn_for_nothing),
+		cmocka_unit_test(what_was_led_elsewhere_does_not_block_for_ever),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
