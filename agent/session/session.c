@@ -123,6 +123,7 @@ bool agent_session_add(struct agent_sessions *all, struct agent_session *s)
 		look_init(&all->look, all->worker->ring, sessions_look);
 	all->count++;
 	all->consoles += s->control;
+	agent_sessions_look_alive(all);
 	agent_worker_hold(all->worker);
 	return true;
 }
@@ -145,6 +146,7 @@ void agent_session_remove(struct agent_session *s)
 		look_stop(&all->look);
 		ring_timer_cancel(all->worker->ring, &all->prover);
 		ring_timer_cancel(all->worker->ring, &all->judging);
+		ring_timer_cancel(all->worker->ring, &all->alive);
 	}
 	all->consoles -= s->control;
 	proved_drop(&all->proved, &s->proof);
@@ -532,6 +534,7 @@ void agent_sessions_stop(struct agent_sessions *all, const char *why)
 	look_stop(&all->look);
 	ring_timer_cancel(all->worker->ring, &all->prover);
 	ring_timer_cancel(all->worker->ring, &all->judging);
+	ring_timer_cancel(all->worker->ring, &all->alive);
 	for (struct agent_session *s = all->first; s; s = next) {
 		next = s->next;
 		s->stop(s, REASON_SHUTDOWN, why);

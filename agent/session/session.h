@@ -75,7 +75,9 @@ struct agent_sessions {
 	struct proved proved; /* by the peers of sessions */
 	struct look look;     /* at when an answer of agent_session_judge() changes */
 	struct timer judging; /* agent_sessions_judge_soon()'s */
-	uint64_t judged_ms;   /* when all were judged; 0: never */
+	struct timer alive;   /* alive.c's: while there are sessions */
+	unsigned alive_turn;
+	uint64_t judged_ms; /* when all were judged; 0: never */
 	struct {
 		uint64_t sessions, failed, up_bytes, down_bytes;
 	} totals;
@@ -135,6 +137,8 @@ void agent_sessions_judge(struct agent_sessions *all);
  * says something that changes answers. */
 #define AGENT_JUDGE_MS 250u
 void agent_sessions_judge_soon(struct agent_sessions *all);
+/* There are sessions: from now on, while there are any, dead lines are looked for (alive.c). */
+void agent_sessions_look_alive(struct agent_sessions *all);
 /* Ends all. */
 void agent_sessions_stop(struct agent_sessions *all, const char *why);
 

@@ -44,6 +44,7 @@
 #include "agent/engine/inner.h"
 #include "agent/relays/leg.h"
 #include "agent/worker/worker.h"
+#include "core/alive.h"
 #include "core/parse/ending.h"
 
 struct stream;
@@ -98,7 +99,8 @@ struct stream {
 	struct agent_worker *worker;
 	const struct stream_events *events;
 	enum stream_phase phase;
-	int leg, local; /* -1: none (any more) */
+	int leg, local;			     /* -1: none (any more) */
+	struct alive leg_alive, local_alive; /* BULK: alive.c's */
 	struct inner inner;
 	struct lane up, down;
 	struct timer timer; /* first step, patience in FINISHING, the end */

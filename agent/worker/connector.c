@@ -15,10 +15,6 @@
 #include "core/lack.h"
 #include "core/nat64.h"
 
-#define KEEPALIVE_IDLE_S     30
-#define KEEPALIVE_INTERVAL_S 10
-#define KEEPALIVE_PROBES     3
-
 /* One address. */
 struct attempt {
 	struct ring_op op;
@@ -64,15 +60,13 @@ void connector_tune(int fd)
 		{SOL_SOCKET, SO_KEEPALIVE, 1},
 		/* Out-of-band data is a byte of the stream: without this it is taken out of it. */
 		{SOL_SOCKET, SO_OOBINLINE, 1},
-		{IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S},
-		{IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S},
-		{IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
 	};
 
 	/* Without them a connection works too, and a local one may not be TCP. */
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		(void)setsockopt(fd, options[i].level, options[i].name, &options[i].value,
 				 sizeof(options[i].value));
+	alive_rest(fd, &connector_beat);
 }
 
 /* How much of the whole the name may take. */

@@ -18,6 +18,7 @@
 
 #include "agent/worker/worker.h"
 #include "core/addr.h"
+#include "core/alive.h"
 
 #define CONNECTOR_STAGGER_MS	    250u
 #define CONNECTOR_LAST_MS	    2000u
@@ -53,9 +54,10 @@ void connector_cancel(struct connector *c);
 /* "127.0.0.1:22", "[::1]:22", "db.example:5432". */
 #define ENDPOINT_TEXT_BYTES (ADDR_HOST_BYTES + 10)
 void endpoint_text(const struct endpoint *e, char out[ENDPOINT_TEXT_BYTES]);
-/* Small messages leave at once (TCP_NODELAY); keepalive ends an idle connection whose peer has gone
- * silent after 30 s and three probes, each 10 s apart; out-of-band data stays in the stream
- * (SO_OOBINLINE), where a session carries it as any other byte. */
+static const struct alive_beat connector_beat = {30, 10, 3};
+/* Small messages leave at once (TCP_NODELAY); keep-alive, at that beat, ends an idle connection
+ * whose peer has gone silent; out-of-band data stays in the stream (SO_OOBINLINE), where a session
+ * carries it as any other byte. */
 void connector_tune(int fd);
 
 #endif

@@ -15,12 +15,11 @@
 #include "relay/front/front.h"
 #include "relay/front/listener.h"
 
-#define CLOSE_LINGER_MS	  5000u /* for the peer to read our last bytes */
-#define KEEPALIVE_IDLE_S  60
-#define KEEPALIVE_EVERY_S 15
-#define KEEPALIVE_COUNT	  4
-#define NOTSENT_MOST	  16384	 /* of the kernel's memory for a peer that does not read */
-#define NOTSENT_IN_BULK	  262144 /* the same of a session's client that has proved nothing */
+#define CLOSE_LINGER_MS 5000u  /* for the peer to read our last bytes */
+#define NOTSENT_MOST	16384  /* of the kernel's memory for a peer that does not read */
+#define NOTSENT_IN_BULK 262144 /* the same of a session's client that has proved nothing */
+
+const struct alive_beat conn_beat = {60, 15, 4};
 
 static void conn_deadline(struct timer *t, uint64_t now_ms);
 
@@ -71,14 +70,11 @@ struct conn *conn_find(struct worker *w, slab_id id)
 /* #syscalls setsockopt(1 is IPPROTO_TCP) setsockopt(1 is SOL_SOCKET) */
 static void socket_tune(int fd)
 {
-	const int on = 1, idle = KEEPALIVE_IDLE_S, every = KEEPALIVE_EVERY_S,
-		  count = KEEPALIVE_COUNT, notsent = NOTSENT_MOST;
+	const int on = 1, notsent = NOTSENT_MOST;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof every);
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+	alive_rest(fd, &conn_beat);
 	/* What a peer does not read stays in the outbox, which is charged and bounded, not in the
 	 * kernel, whose memory for TCP all programs share. SO_SNDBUF would do it, too, but cannot
 	 * be taken back: the kernel sizes such a buffer by itself no more.

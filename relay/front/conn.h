@@ -59,6 +59,7 @@
 #include <stddef.h>
 
 #include "core/addr.h"
+#include "core/alive.h"
 #include "core/engine/tls.h"
 #include "core/outbox.h"
 #include "core/parse/wire.h"
@@ -125,6 +126,9 @@ struct conn {
 };
 
 static_assert(sizeof(struct conn) <= 448, "seven cache lines; links and warm legs are many");
+
+/* How often keep-alive asks on what was accepted. */
+extern const struct alive_beat conn_beat;
 
 extern const struct conn_phase phase_proxy, phase_hello, phase_handshake, phase_inside, phase_stun,
 	phase_web, phase_closing, phase_dead;

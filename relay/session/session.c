@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "core/probe.h"
+#include "relay/session/alive.h"
 #include "relay/session/enforce.h"
 #include "relay/session/leg.h"
 #include "relay/session/pace.h"
@@ -86,6 +87,7 @@ int sessions_open(struct worker *w)
 	ss->worker = w;
 	ss->trimmer.fire = sessions_trim;
 	ss->pace_timer.fire = pace_look;
+	ss->alive_timer.fire = alive_look_through;
 	splicer_open(&ss->splicer);
 	if (slab_init(&ss->table, sizeof(struct session), (uint32_t)r->descriptors / 2 + 1,
 		      (uint8_t)w->index) < 0)
@@ -318,6 +320,7 @@ void session_attach(struct session *s, unsigned side, int fd, uint8_t *head, siz
 	}
 	if (s->fd[0] < 0 || s->fd[1] < 0)
 		return;
+	alive_session_begins(s);
 
 	struct worker *w = s->worker;
 	slab_id id = s->id;
@@ -407,7 +410,20 @@ void session_end_by(struct session *s, unsigned side, enum ending_cause cause)
 	session_abort(s, side == 0 ? ENDING_ASKING : ENDING_PUBLISHING, cause, why);
 }
 
+void session_line_died(struct session *s, unsigned side, const char *why)
+{
+	session_tell_ended(s, side == 1, side == 0, ENDING_LINE, why);
+	session_abort(s, side == 0 ? ENDING_ASKING : ENDING_PUBLISHING, ENDING_LINE, why);
+}
+
+/* By the other leg a reset alone would arrive, which says nothing of a line. */
 void session_flow_failed(struct session *s, enum ending_side who, int error)
 {
-	session_abort(s, who, ending_of_errno(error), error ? strerror(error) : "aborted");
+	enum ending_cause cause = ending_of_errno(error);
+	const char *why = error ? strerror(error) : "aborted";
+
+	if (cause == ENDING_LINE && who != ENDING_SELF && !s->ended)
+		session_line_died(s, who == ENDING_PUBLISHING, why);
+	else
+		session_abort(s, who, cause, why);
 }

@@ -16,6 +16,7 @@
 
 #include <assert.h>
 
+#include "core/alive.h"
 #include "core/buffers.h"
 #include "core/engine/envelope.h"
 #include "core/parse/ending.h"
@@ -42,6 +43,7 @@ struct session {
 	slab_id cutting[2];    /* connections that GO is still leaving, or 0 */
 	uint64_t started_ms;
 	uint64_t active_ms, active_bytes; /* when bytes were last seen to have come, and how many */
+	struct alive alive[2];		  /* of the line to each side: alive.c's */
 	char *service;			  /* for logs; owned */
 	int fd[2];			  /* -1: not handed over yet, or closed */
 	uint32_t place[2];		  /* of these in the ledger */
@@ -62,9 +64,10 @@ struct sessions {
 	struct buffers large;	/* for busy directions */
 	struct flow *paced;	/* waiting for the shaper (pace.h) */
 	size_t paced_count;
-	uint32_t looked_at; /* how far the table has been looked through for idle sessions */
+	uint32_t looked_at; /* how far the table has been looked through for idle sessions, */
+	uint32_t alive_at;  /* and for dead lines */
 	struct look look;   /* at when an answer changes by itself: enforce.c's */
-	struct timer trimmer, pace_timer;
+	struct timer trimmer, pace_timer, alive_timer;
 };
 
 /* Makes the tables of w->sessions. 0, or -ENOMEM: sessions_close() is due also then. */
@@ -115,6 +118,8 @@ void session_abort(struct session *s, enum ending_side who, enum ending_cause ca
 /* One side's agent says that it ends it, and why: on record as that side's, and told to the other.
  */
 void session_end_by(struct session *s, unsigned side, enum ending_cause cause);
+/* The line to one side is dead: on record as that side's end, and told to the other. */
+void session_line_died(struct session *s, unsigned side, const char *why);
 
 /* From flow.c. */
 void session_flow_ended(struct session *s);

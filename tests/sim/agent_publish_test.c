@@ -4,7 +4,7 @@
  * was offered, say nothing, or never go.
  *
  * links: core/engine/entitled.c core/program/look.c agent/engine/proved.c
- * links: agent/session/session.c agent/session/request.c agent/session/publish.c
+ * links: agent/session/session.c agent/session/alive.c core/alive.c agent/session/request.c agent/session/publish.c
  * links: agent/session/prove.c
  * links: agent/session/stream.c agent/session/bulk.c agent/engine/inner.c agent/engine/candidates.c
  * links: core/engine/revocations.c core/engine/tag.c core/engine/tls.c core/engine/identity.c

@@ -5,7 +5,7 @@
  *
  * links: agent/entrance/socks5.c core/parse/socks5.c
  * links: core/engine/entitled.c core/program/look.c agent/engine/proved.c
- * links: agent/session/session.c agent/session/request.c agent/session/publish.c
+ * links: agent/session/session.c agent/session/alive.c core/alive.c agent/session/request.c agent/session/publish.c
  * links: agent/session/prove.c
  * links: agent/session/stream.c agent/session/bulk.c agent/engine/inner.c
  * links: agent/engine/candidates.c core/engine/revocations.c core/engine/tag.c core/engine/tls.c

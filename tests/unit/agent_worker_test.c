@@ -4,7 +4,7 @@
  * that are made on it.
  *
  * links: agent/worker/worker.c agent/worker/connector.c agent/worker/shunned.c core/addr.c core/buffers.c core/log*.c
- * links: core/lack.c core/nat64.c core/program/resolve.c core/program/resolve_channel.c
+ * links: core/alive.c core/lack.c core/nat64.c core/program/resolve.c core/program/resolve_channel.c
  * links: core/program/resolve_cache.c core/ring.c core/ring_uring.c core/ring_epoll.c core/timer.c
  * links: core/memory.c
  */

@@ -202,6 +202,7 @@ static void the_figures_of_settings(void **state)
 	says("links of all certificates", "%s,", thousands(l->agents));
 	says("sessions of one agent", "%s,", thousands(l->sessions));
 	says("services that one agent", "%s,", thousands(l->services));
+	says("a session whose line is dead", "%u s", S(ALIVE_PATIENCE_MS + 2 * ALIVE_ROUND_MS));
 	says("a link on which nothing comes", "%u s", 3 * S(l->ping_ms));
 	says("bytes of sessions that slow", "half of %u MiB", MIB(l->buffer_bytes));
 	says("sign-ins a second of one name", "%u, and %u at once",

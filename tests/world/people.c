@@ -28,8 +28,9 @@ struct talker {
 	int fd;
 	struct ring_op rx, tx;
 	struct timer timer; /* a pause; or the end of patience */
+	struct timer rest;
 	struct tls *tls;
-	bool paused, pause_done, over, closed;
+	bool paused, pause_done, rest_done, over, closed;
 	uint8_t in[CHUNK_MOST], out[TALK_PRELUDE_MOST + CHUNK_MOST];
 	uint8_t head[HEAD_BYTES];
 	size_t head_len;
@@ -89,6 +90,7 @@ static void talker_free(struct talker *k)
 		return;
 	k->closed = true;
 	ring_timer_cancel(p->ring, &k->timer);
+	ring_timer_cancel(p->ring, &k->rest);
 	if (k->fd >= 0)
 		ring_close_fd(p->ring, k->fd);
 	tls_free(k->tls);
@@ -212,7 +214,16 @@ static void send_on(struct talker *k)
 	s = &k->talk->side[k->side];
 	if (s->fin_sent)
 		return;
+	if (timer_pending(&k->rest))
+		return;
 	left = total_of(k->talk, k->side) - s->sent;
+	if (s->plan.rest_us && !k->rest_done && s->sent >= s->plan.rest_at) {
+		k->rest_done = true;
+		ring_timer_set(k->people->ring, &k->rest, s->plan.rest_us / 1000 + 1);
+		return;
+	}
+	if (s->plan.rest_us && !k->rest_done && left > s->plan.rest_at - s->sent)
+		left = s->plan.rest_at - s->sent;
 	if (left == 0) {
 		if (k->tls && s->plan.ending == ENDS_CLEANLY &&
 		    !(SSL_get_shutdown(tls_ssl(k->tls)) & SSL_SENT_SHUTDOWN)) {
@@ -416,6 +427,11 @@ static void talker_received(struct ring_op *op, int res)
 
 /* ---- beginning ---- */
 
+static void talker_rested(struct timer *t, uint64_t now_ms)
+{
+	send_on(container(t, struct talker, rest));
+}
+
 static void talker_timer(struct timer *t, uint64_t now_ms)
 {
 	struct talker *k = container(t, struct talker, timer);
@@ -439,6 +455,7 @@ static struct talker *talker_new(struct people *p, struct talk *t, unsigned side
 	k->rx.done = talker_received;
 	k->tx.done = talker_sent;
 	k->timer.fire = talker_timer;
+	k->rest.fire = talker_rested;
 	p->busy++;
 	return k;
 }

@@ -51,6 +51,7 @@ struct talk_plan {
 	enum talk_ending ending;
 	uint32_t write_most, read_most; /* of one call */
 	uint64_t pause_at, pause_us;	/* reads no further for so long; 0: no pause */
+	uint64_t rest_at, rest_us;	/* writes no further for so long; likewise */
 };
 
 struct talk_side {

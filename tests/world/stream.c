@@ -86,6 +86,12 @@ static bool cut(const struct k_stream *a, const struct k_stream *b)
 	return !is_local(a) && k_cable_pulled(a->host, b->host);
 }
 
+/* The same of a stream whose peer may be gone. */
+static bool way_cut(const struct k_stream *s)
+{
+	return !is_local(s) && s->far && k_cable_pulled(s->host, s->far);
+}
+
 static uint64_t way_time(const struct k_stream *from, const struct k_stream *to)
 {
 	return is_local(from) ? 0 : k_cable_time(from->host, to->host);
@@ -117,9 +123,55 @@ void stream_later(struct k_stream *s, uint64_t at, k_event_fn *run, uint64_t arg
 
 /* ---- the end by force ---- */
 
+static uint64_t patience_us(const struct k_stream *sender)
+{
+	return UINT64_C(1000) * (sender->user_timeout_ms ? sender->user_timeout_ms : GIVE_UP_MS);
+}
+
+static void reset_came(void *context, uint64_t argument);
+static void kill_end(struct k_stream *s, int error);
+
+/* What was sent to nobody is sent again: a way that is not cut leads to a host that answers with a
+ * reset. */
+static void orphan_again(void *context, uint64_t argument)
+{
+	struct k_stream *s = context;
+	uint64_t last = s->orphan_since + patience_us(s), next = k_now_us + s->orphan_rto_us;
+
+	s->held--;
+	if (s->reset || s->state != CONNECTED) {
+		stream_maybe_free(s);
+	} else if (!way_cut(s)) {
+		stream_later(s, k_now_us + 20000, reset_came, 0);
+	} else if (k_now_us >= last) {
+		kill_end(s, ETIMEDOUT);
+		stream_maybe_free(s);
+	} else {
+		stream_later(s, next < last ? next : last, orphan_again, 0);
+		if (s->orphan_rto_us < RTO_MAX_US)
+			s->orphan_rto_us *= 2;
+	}
+}
+
+/* s has sent so much to an end that is gone, and may not know it. */
+static void orphan(struct k_stream *s, size_t bytes, uint64_t since)
+{
+	s->orphan_bytes += bytes;
+	if (s->orphan_since || s->reset)
+		return;
+	s->orphan_since = since;
+	s->orphan_rto_us = RTO_FIRST_US;
+	stream_later(s, k_now_us + s->orphan_rto_us, orphan_again, 0);
+}
+
 /* What is still under way to s is lost. */
 static void drop_coming(struct k_stream *s)
 {
+	struct k_stream *p = s->peer;
+
+	if (p && !p->reset && !is_local(p) && p->state == CONNECTED &&
+	    (s->len > s->arrived || s->fin_coming))
+		orphan(p, s->len - s->arrived, s->lost_since ? s->lost_since : k_now_us);
 	s->len = s->arrived;
 	s->segment_count = 0;
 	s->fin_coming = false;
@@ -176,9 +228,10 @@ static void look_at(struct k_stream *s, uint64_t at)
 	stream_later(s, at, look, 0);
 }
 
-static uint64_t patience_us(const struct k_stream *sender)
+static void stream_heard(struct k_stream *s)
 {
-	return UINT64_C(1000) * (sender->user_timeout_ms ? sender->user_timeout_ms : GIVE_UP_MS);
+	s->heard_us = k_now_us;
+	s->probes = 0;
 }
 
 /* True: the way is cut; the sender tries again, or has given up. */
@@ -188,7 +241,7 @@ static bool retransmit(struct k_stream *s)
 
 	if (!p || !cut(s, p)) {
 		if (s->lost_since && p)
-			p->heard_us = k_now_us;
+			stream_heard(p);
 		s->lost_since = 0;
 		s->rto_us = RTO_FIRST_US;
 		return false;
@@ -202,7 +255,9 @@ static bool retransmit(struct k_stream *s)
 		return true;
 	}
 	if (!s->arriving) {
-		look_at(s, k_now_us + s->rto_us);
+		uint64_t last = s->lost_since + patience_us(p), next = k_now_us + s->rto_us;
+
+		look_at(s, next < last ? next : last);
 		s->rto_us = s->rto_us * 2 < RTO_MAX_US ? s->rto_us * 2 : RTO_MAX_US;
 	}
 	return true;
@@ -253,7 +308,9 @@ static void arrive(struct k_stream *s)
 		size_t take = first->len < window ? first->len : window;
 		s->arrived += take;
 		first->len -= take;
-		s->heard_us = k_now_us;
+		stream_heard(s);
+		if (p)
+			stream_heard(p); /* the acknowledgement */
 		if (first->len == 0) {
 			s->segment_first = (s->segment_first + 1) % s->segment_room;
 			s->segment_count--;
@@ -267,7 +324,9 @@ static void arrive(struct k_stream *s)
 	} else if (s->fin_coming && !retransmit(s)) {
 		s->fin_coming = false;
 		s->fin_came = true;
-		s->heard_us = k_now_us;
+		stream_heard(s);
+		if (p)
+			stream_heard(p);
 		k_touch(&s->file);
 	}
 }
@@ -285,49 +344,133 @@ static void look(void *context, uint64_t argument)
 	stream_maybe_free(s);
 }
 
+/* ---- what was sent, as its kernel sees it ---- */
+
+/* How often something was tried since then, at intervals that begin with RTO_FIRST_US and double;
+ * up to a moment, counted from the first. */
+static uint32_t tries(uint64_t first_us, uint64_t until_us)
+{
+	uint64_t wait = RTO_FIRST_US, at = first_us + wait;
+	uint32_t n = 0;
+
+	for (; at <= until_us; n++) {
+		wait = wait * 2 < RTO_MAX_US ? wait * 2 : RTO_MAX_US;
+		at += wait;
+	}
+	return n;
+}
+
+static bool waits_for_answer(const struct k_stream *s)
+{
+	const struct k_stream *p = s->peer;
+
+	if (s->reset)
+		return false;
+	return s->orphan_since || (p && !p->reset && (p->len > p->arrived || p->fin_coming));
+}
+
+struct stream_sent stream_sent(struct k_stream *s)
+{
+	struct k_stream *p = s->peer;
+	struct stream_sent sent = {0};
+
+	if (s->orphan_since && !s->reset) { /* the peer may be gone */
+		sent.unacked = 1;
+		sent.retransmits = tries(s->orphan_since, k_now_us);
+	} else if (!waits_for_answer(s)) {
+		s->unheard_since = 0;
+	} else if (p->shut_since && !p->lost_since) {
+		sent.notsent = (uint32_t)(p->len - p->arrived);
+		if (!cut(s, p))
+			s->unheard_since = 0;
+		else if (!s->unheard_since)
+			s->unheard_since = k_now_us;
+		if (s->unheard_since)
+			sent.probes = tries(p->shut_since, k_now_us) -
+				      tries(p->shut_since, s->unheard_since);
+	} else {
+		sent.unacked = (uint32_t)p->segment_count + p->fin_coming;
+		if (p->lost_since)
+			sent.retransmits = tries(p->lost_since, k_now_us);
+	}
+	return sent;
+}
+
 /* ---- keep-alive ---- */
 
-static void keepalive_fired(void *context, uint64_t argument);
+static void keepalive_fired(void *context, uint64_t turn);
+
+static void keepalive_at(struct k_stream *s, uint64_t at)
+{
+	s->watched = true;
+	stream_later(s, at, keepalive_fired, ++s->keepalive_turn);
+}
+
+/* Where both ends have ended there is no connection to ask on. */
+static bool keepalive_may(const struct k_stream *s)
+{
+	return s->keepalive && s->state == CONNECTED && !is_local(s) && !s->reset &&
+	       !(s->fin_sent && s->fin_came && !waits_for_answer(s));
+}
 
 void stream_keepalive_start(struct k_stream *s)
 {
-	if (!s->keepalive || s->watched || s->state != CONNECTED || is_local(s) || s->reset)
-		return;
-	s->watched = true;
-	stream_later(s, k_now_us + UINT64_C(1000000) * s->idle_s, keepalive_fired, 0);
+	if (keepalive_may(s) && !s->watched)
+		keepalive_at(s, k_now_us + UINT64_C(1000000) * s->idle_s);
 }
 
-static void keepalive_fired(void *context, uint64_t argument)
+void stream_keepalive_again(struct k_stream *s)
+{
+	uint64_t due = s->heard_us + UINT64_C(1000000) * s->idle_s;
+
+	if (keepalive_may(s))
+		keepalive_at(s, due > k_now_us ? due : k_now_us);
+}
+
+/* Linux counts probes only where there is no TCP_USER_TIMEOUT. */
+static bool keepalive_gives_up(const struct k_stream *s)
+{
+	if (s->user_timeout_ms)
+		return s->probes > 0 && k_now_us - s->heard_us >= patience_us(s);
+	return s->probes >= s->count;
+}
+
+static void keepalive_fired(void *context, uint64_t turn)
 {
 	struct k_stream *s = context;
 	struct k_stream *p = s->peer;
 	uint64_t idle = UINT64_C(1000000) * s->idle_s, next;
 
 	s->held--;
+	if (turn != s->keepalive_turn) {
+		stream_maybe_free(s);
+		return;
+	}
 	s->watched = false;
-	if (s->reset || !s->open || !s->keepalive) {
+	if (!s->open || !keepalive_may(s)) {
 		stream_maybe_free(s);
 		return;
 	}
 	next = s->heard_us + idle;
-	if (next <= k_now_us) {
-		if (p && cut(s, p)) {
-			if (++s->probes > s->count) {
+	if (waits_for_answer(s)) { /* nothing is asked beside it */
+		next = k_now_us + idle;
+	} else if (next <= k_now_us) {
+		if (way_cut(s)) {
+			if (keepalive_gives_up(s)) {
 				kill_end(s, ETIMEDOUT);
 				return;
 			}
+			s->probes++;
 			next = k_now_us + UINT64_C(1000000) * s->interval_s;
 		} else if (!p || p->reset) {
 			kill_end(s, ECONNRESET);
 			return;
 		} else {
-			s->probes = 0;
-			s->heard_us = k_now_us;
+			stream_heard(s);
 			next = k_now_us + idle;
 		}
 	}
-	s->watched = true;
-	stream_later(s, next, keepalive_fired, 0);
+	keepalive_at(s, next);
 }
 
 /* ---- reading and writing ---- */
@@ -354,7 +497,8 @@ static unsigned stream_ready(struct k_file *f)
 	if (s->fin_came && s->fin_sent)
 		ready |= POLLHUP;
 	size_t under_way = s->peer ? s->peer->len - s->peer->arrived : 0;
-	if (s->fin_sent || !s->peer || under_way < s->send_buffer * 2 / 3)
+	under_way += s->orphan_bytes;
+	if (s->fin_sent || under_way < s->send_buffer * 2 / 3)
 		ready |= POLLOUT;
 	return ready;
 }
@@ -457,9 +601,15 @@ static ssize_t stream_send(struct k_file *f, const void *buf, size_t len, int fl
 	}
 	if (is_local(s) && (!p || (!p->open && !p->parent)))
 		return -EPIPE;
-	if (!p) { /* the other host knows no such connection any more */
-		stream_later(s, k_now_us + 20000, reset_came, 0);
-		return (ssize_t)len;
+	if (!p ||
+	    (p->reset && !is_local(s))) { /* the other host knows no such connection any more */
+		size_t most =
+			s->send_buffer > s->orphan_bytes ? s->send_buffer - s->orphan_bytes : 0;
+
+		if (most == 0)
+			return -EAGAIN;
+		orphan(s, len < most ? len : most, k_now_us);
+		return (ssize_t)(len < most ? len : most);
 	}
 	size_t under_way = p->len - p->arrived;
 	size_t room = s->send_buffer > under_way ? s->send_buffer - under_way : 0;

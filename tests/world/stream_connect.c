@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* stream_connect: how streams come to be: sockets, listeners, connecting; and their options. */
 #include <errno.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
@@ -25,6 +25,8 @@ static void join(struct k_stream *a, struct k_stream *b)
 {
 	a->peer = b;
 	b->peer = a;
+	a->far = b->host;
+	b->far = a->host;
 	a->state = b->state = CONNECTED;
 	a->heard_us = b->heard_us = k_now_us;
 }
@@ -345,6 +347,7 @@ int k_stream_setsockopt(struct k_file *f, int level, int name, const void *value
 		s->receive_buffer = n > 1152 ? (size_t)n * 2 : 2304;
 	} else if (level == IPPROTO_TCP && name == TCP_KEEPIDLE) {
 		s->idle_s = (unsigned)n;
+		stream_keepalive_again(s);
 	} else if (level == IPPROTO_TCP && name == TCP_KEEPINTVL) {
 		s->interval_s = (unsigned)n;
 	} else if (level == IPPROTO_TCP && name == TCP_KEEPCNT) {
@@ -392,8 +395,14 @@ int k_stream_getsockopt(struct k_file *f, int level, int name, void *value, sock
 	if (level == IPPROTO_TCP && name == TCP_CONGESTION && !is_local(s))
 		return give(s->congestion, strlen(s->congestion) + 1, value, len);
 	if (level == IPPROTO_TCP && name == TCP_INFO && !is_local(s)) {
+		struct stream_sent sent = stream_sent(s);
 		struct tcp_info info = {
 			.tcpi_state = s->state == CONNECTED ? 1 : 0,
+			.tcpi_unacked = sent.unacked,
+			.tcpi_notsent_bytes = sent.notsent,
+			.tcpi_retransmits = (uint8_t)sent.retransmits,
+			.tcpi_probes = (uint8_t)sent.probes,
+			.tcpi_last_ack_recv = (uint32_t)((k_now_us - s->heard_us) / 1000),
 			.tcpi_rtt =
 				s->peer ? (uint32_t)(2 * k_cable_time(s->host, s->peer->host)) : 0,
 			.tcpi_snd_mss = MSS,

@@ -24,6 +24,7 @@ struct k_stream {
 	struct k_file file; /* first */
 	enum state state;
 	struct k_stream *peer;	      /* while it lives */
+	struct k_host *far;	      /* the peer's, also afterwards */
 	struct k_stream *next, *prev; /* of all */
 	uint64_t number;	      /* ascending in the order of being made */
 	struct k_host *host;
@@ -54,10 +55,16 @@ struct k_stream {
 	size_t send_buffer, receive_buffer;
 	bool keepalive, linger0, reuseport, watched;
 	unsigned idle_s, interval_s, count, user_timeout_ms, probes;
+	uint64_t keepalive_turn; /* its event that counts */
 	uint64_t heard_us;
+	uint64_t unheard_since; /* probes of a closed window find no way, as TCP_INFO saw first */
 	char congestion[16];
 	int notsent; /* TCP_NOTSENT_LOWAT, which is kept and bounds nothing */
 	unsigned syns;
+	/* What was sent to an end that is gone, and nobody will acknowledge. */
+	uint64_t orphan_since; /* 0: nothing */
+	size_t orphan_bytes;
+	uint32_t orphan_rto_us;
 
 	/* A listener's. */
 	struct k_stream *next_listener;
@@ -84,5 +91,12 @@ struct k_stream *stream_new(int family, struct k_host *host, bool nonblock);
 void stream_later(struct k_stream *s, uint64_t at, k_event_fn *run, uint64_t argument);
 void stream_maybe_free(struct k_stream *s);
 void stream_keepalive_start(struct k_stream *s);
+/* Another idle time is set, or keep-alive is: the timer is set anew. */
+void stream_keepalive_again(struct k_stream *s);
+/* How the kernel sees what s has sent. */
+struct stream_sent {
+	uint32_t unacked, notsent, retransmits, probes;
+};
+struct stream_sent stream_sent(struct k_stream *s);
 
 #endif

@@ -23,6 +23,8 @@ const struct world_kind worlds[] = {
 	{"front", world_front, 20},
 	{"stun", world_stun, 20},
 	{"weather", world_weather, 100},
+	{"dead_line", world_dead_line, 30},
+	{"reader_pauses", world_reader_pauses, 10},
 	{"famine", world_famine, 50},
 	{"slow_receiver", world_slow_receiver, 5},
 	{"shares", world_shares, 20},

@@ -27,6 +27,8 @@ void world_door(void);
 void world_front(void);
 void world_stun(void);
 void world_weather(void);
+void world_dead_line(void);
+void world_reader_pauses(void);
 void world_famine(void);
 void world_deaf_link(void);
 void world_silent_relay(void);
