@@ -449,8 +449,9 @@ static void name_the_silent(struct connector *c)
 		snprintf(c->error + n, left, "%s%s", first ? " (at " : ", ", at);
 		first = false;
 	}
+	n = strlen(c->error);
 	if (!first)
-		strcat(c->error, ")");
+		snprintf(c->error + n, sizeof(c->error) - n, ")");
 }
 
 static void connector_deadline_fired(struct timer *t, uint64_t now_ms)

@@ -392,7 +392,7 @@ static void servers_order(struct resolve_channel *c)
 	end = servers_move(c->resolver, &list, &ordered, false);
 	(void)servers_move(c->resolver, &list, end, true);
 	/* Without its own order c-ares goes on with that of the file. */
-	if (ordered != first && ares_set_servers_ports(c->ares, ordered) == ARES_SUCCESS &&
+	if (first && ordered != first && ares_set_servers_ports(c->ares, ordered) == ARES_SUCCESS &&
 	    server_of(first, &a)) {
 		struct addr heard;
 

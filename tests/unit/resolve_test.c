@@ -58,10 +58,9 @@ static void server_readable(struct ring_op *op, int res)
 	struct sockaddr_in from;
 	socklen_t from_len = sizeof(from);
 	uint8_t m[512], *end;
-	ssize_t n;
 
-	while (res > 0 && (n = recvfrom(s->fd, m, sizeof(m), MSG_DONTWAIT, (struct sockaddr *)&from,
-					&from_len)) > 12) {
+	while (res > 0 && recvfrom(s->fd, m, sizeof(m), MSG_DONTWAIT, (struct sockaddr *)&from,
+				   &from_len) > 12) {
 		size_t at = 12, len;
 		uint16_t type;
 

@@ -103,6 +103,8 @@ unsigned world_agent_sessions_with(const struct world_agent *a, const char *name
 
 /* What resolvers of all programs answer for it. */
 void names_set(const char *name, const char *literal);
+/* Or nothing, while no name server says a word about it. */
+void names_hang(const char *name, bool hang);
 void names_forget_all(void);
 
 #endif

@@ -16,6 +16,7 @@ static struct {
 	char name[64];
 	char literals[RESOLVE_ADDRESSES_MAX][48];
 	size_t count;
+	bool hangs;
 } names[NAMES_MAX];
 static size_t name_count;
 
@@ -26,6 +27,7 @@ struct resolve_query {
 	resolve_done_fn *done;
 	void *owner;
 	uint16_t port;
+	bool hangs;
 	char host[64];
 };
 
@@ -48,10 +50,31 @@ void names_set(const char *name, const char *literal)
 		i++;
 	if (i == NAMES_MAX || (i < name_count && names[i].count == RESOLVE_ADDRESSES_MAX))
 		abort();
-	if (i == name_count)
-		names[name_count++].count = 0;
+	if (i == name_count) {
+		names[i].count = 0;
+		names[i].hangs = false;
+		name_count++;
+	}
 	snprintf(names[i].name, sizeof(names[i].name), "%s", name);
 	snprintf(names[i].literals[names[i].count++], sizeof(names[i].literals[0]), "%s", literal);
+}
+
+static size_t names_find(const char *name)
+{
+	size_t i = 0;
+
+	while (i < name_count && strcmp(names[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+void names_hang(const char *name, bool hang)
+{
+	size_t i = names_find(name);
+
+	if (i == name_count)
+		abort();
+	names[i].hangs = hang;
 }
 
 int resolver_open(struct resolver *r, struct ring *ring)
@@ -79,13 +102,11 @@ static void query_answered(struct timer *t, uint64_t now_ms)
 {
 	struct resolve_query *q = container(t, struct resolve_query, deliver);
 	struct addr addresses[RESOLVE_ADDRESSES_MAX];
-	size_t i = 0, count = 0;
+	size_t i = names_find(q->host), count = 0;
 
-	while (i < name_count && strcmp(names[i].name, q->host) != 0)
-		i++;
 	if (!q->resolver->closing && addr_from_literal(q->host, q->port, &addresses[0]))
 		count = 1;
-	else if (i < name_count && !q->resolver->closing &&
+	else if (i < name_count && !q->hangs && !q->resolver->closing &&
 		 !dice_chance(&k_dice, k_faults.name_failure))
 		for (; count < names[i].count; count++)
 			if (!addr_from_literal(names[i].literals[count], q->port,
@@ -113,6 +134,7 @@ bool resolver_idle(const struct resolver *r)
 struct resolve_query *resolve_start(struct resolver *r, const char *host, uint16_t port,
 				    resolve_done_fn *done, void *owner)
 {
+	size_t i = names_find(host);
 	struct resolve_query *q =
 		r->closing || r->queries >= RESOLVE_QUERIES_MAX ? NULL : calloc(1, sizeof(*q));
 
@@ -129,7 +151,9 @@ struct resolve_query *resolve_start(struct resolver *r, const char *host, uint16
 		q->next->prev = q;
 	*first_of(r) = q;
 	r->queries++;
-	ring_timer_set(r->ring, &q->deliver, dice_below(&k_dice, SLOWEST_MS));
+	q->hangs = i < name_count && names[i].hangs;
+	ring_timer_set(r->ring, &q->deliver,
+		       q->hangs ? RESOLVE_MS : dice_below(&k_dice, SLOWEST_MS));
 	return q;
 }
 

@@ -5,6 +5,7 @@
 const struct world_kind worlds[] = {
 	{"up_and_down", world_up_and_down, 10},
 	{"one_name", world_one_name, 10},
+	{"names", world_names, 20},
 	{"sessions", world_sessions, 100},
 	{"rekeyed", world_rekeyed, 50},
 	{"peers_link", world_peers_link, 20},

@@ -8,6 +8,7 @@
 extern const struct world_kind worlds[]; /* the last one's name is NULL */
 
 void world_up_and_down(void);
+void world_names(void);
 void world_one_name(void);
 void world_sessions(void);
 void world_rekeyed(void);
