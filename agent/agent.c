@@ -10,6 +10,7 @@
 #include "agent/session/publish.h"
 #include "core/container.h"
 #include "core/log.h"
+#include "core/notify.h"
 
 /* ---- what rooms tell each other ---- */
 
@@ -18,13 +19,35 @@ static struct agent *of_links(struct agent_links *set)
 	return container(set, struct agent, links);
 }
 
+/* For "systemctl status". */
+static void agent_tell_status(const struct agent_links *set)
+{
+	char up[300] = "", down[300] = "";
+	size_t n = 0, m = 0;
+
+	for (size_t i = 0; i < set->count; i++) {
+		const struct agent_link *l = set->list[i];
+
+		if (link_state_live(&l->state) && n < sizeof(up))
+			n += (size_t)snprintf(up + n, sizeof(up) - n, "%s%s", n ? ", " : "",
+					      l->label);
+		else if (m < sizeof(down))
+			m += (size_t)snprintf(down + m, sizeof(down) - m, "%s%s%s%s", m ? "; " : "",
+					      l->label, l->state.why[0] ? ": " : "", l->state.why);
+	}
+	notify_status("%s%s%s%s%s", n ? "connected to " : "", up, n && m ? "; " : "",
+		      m ? "not connected to " : "", down);
+}
+
 static void agent_link_is_up(struct agent_link *l)
 {
+	agent_tell_status(l->set);
 	agent_control_link_up(of_links(l->set)->control, l);
 }
 
 static void agent_link_is_down(struct agent_link *l, enum reason reason, const char *why)
 {
+	agent_tell_status(l->set);
 	agent_control_link_down(of_links(l->set)->control, l, reason, why);
 	agent_sessions_cut_off(&of_links(l->set)->sessions, l, reason, why);
 }
@@ -41,6 +64,7 @@ static void agent_link_is_silent(struct agent_link *l)
 
 static void agent_links_changed(struct agent_links *set)
 {
+	agent_tell_status(set);
 	agent_sessions_wake(&of_links(set)->sessions);
 }
 

@@ -12,7 +12,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define STATUS_BYTES 1024u
+
 static int notify_fd = -1;
+static char concern[256], status[700], told[STATUS_BYTES];
 
 /* A path, or '@' and an abstract name (unix(7)). vsock addresses are of no use to us. */
 static int parse_socket(const char *name, struct sockaddr_un *out, socklen_t *out_len)
@@ -65,6 +68,7 @@ void notify_close(void)
 	if (notify_fd >= 0)
 		close(notify_fd);
 	notify_fd = -1;
+	concern[0] = status[0] = told[0] = '\0';
 }
 
 /* #syscalls-rare sendto(4 is 0, 3 without MSG_FASTOPEN); only under systemd */
@@ -84,20 +88,40 @@ void notify_stopping(void)
 	notify_send("STOPPING=1", 0);
 }
 
-void notify_status(const char *format, ...)
+/* Each line is a variable of its own: a line feed in a text would set another. A busy manager
+ * misses a status, rather than our thread its turn; the next one comes by itself. */
+static void tell_status(void)
 {
-	char state[512] = "STATUS=";
-	const size_t used = strlen(state);
-	va_list args;
+	char state[STATUS_BYTES];
 
-	va_start(args, format);
-	vsnprintf(state + used, sizeof(state) - used, format, args);
-	va_end(args);
-	/* Each line is a variable of its own: a line feed in the text would set another. */
-	for (char *c = state + used; *c; c++) {
+	snprintf(state, sizeof(state), "STATUS=%s%s%s", concern,
+		 concern[0] && status[0] ? "; " : "", status);
+	for (char *c = state; *c; c++) {
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = ' ';
 	}
-	/* A busy manager misses a status, rather than our thread its turn. */
+	if (strcmp(state, told) == 0)
+		return;
 	notify_send(state, MSG_DONTWAIT);
+	memcpy(told, state, sizeof(told));
+}
+
+void notify_status(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(status, sizeof(status), format, args);
+	va_end(args);
+	tell_status();
+}
+
+void notify_concern(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(concern, sizeof(concern), format, args);
+	va_end(args);
+	tell_status();
 }

@@ -18,7 +18,10 @@ void notify_close(void);
 /* Any thread. A manager that does not listen is no reason to stop: failures are ignored. */
 void notify_ready(void);
 void notify_stopping(void);
-/* One line for "systemctl status"; control characters become spaces. */
+/* One line for "systemctl status": how we are, and before it what somebody should look at (empty:
+ * nothing), each as it was told last. Control characters become spaces; what says the same again is
+ * not sent. One thread at a time. */
 void notify_status(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void notify_concern(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -20,7 +20,7 @@ json_t *expiring_look(struct expiry *e, const struct expiry_validity *v, const c
 	if (!expiry_look(e, v, now))
 		return NULL;
 	if (e->told == EXPIRY_FAR) {
-		notify_status("the certificate has been replaced in time");
+		notify_concern("the certificate has been replaced in time");
 		return NULL;
 	}
 	expiry_text(v, now, text);
@@ -28,7 +28,7 @@ json_t *expiring_look(struct expiry *e, const struct expiry_validity *v, const c
 	vsnprintf(remedy, sizeof(remedy), format, args);
 	va_end(args);
 	log_warning(area, "%s: %s", text, remedy);
-	notify_status("%s", text);
+	notify_concern("%s", text);
 	return json_pack("{s:I, s:i, s:s}", "certificate_expires", (json_int_t)v->not_after, "days",
 			 (int)e->told, "text", text);
 }

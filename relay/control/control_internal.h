@@ -60,7 +60,8 @@ struct relay_control {
 	bool tracing;
 
 	struct timer watch_timer; /* watch.c's, these two */
-	struct watched *watched;  /* one for each worker, owned */
+	unsigned status_ticks;
+	struct watched *watched; /* one for each worker, owned */
 
 	struct console_caller *consoles; /* console.c's */
 	size_t console_count;

@@ -15,10 +15,12 @@
 
 #include "core/container.h"
 #include "core/memory.h"
+#include "core/notify.h"
 #include "relay/control/control_internal.h"
 
 #define WATCH_MS      1000u
 #define WATCH_STRIKES 30u
+#define STATUS_TICKS  5u /* of WATCH_MS */
 
 static void watched_answers(struct ring_msg *msg)
 {
@@ -42,6 +44,24 @@ static const char *watched_look(struct watched *d, struct worker *w)
 	return NULL;
 }
 
+/* For "systemctl status". */
+static void tell_status(struct relay_control *ctl)
+{
+	const struct relay_totals t = relay_totals(ctl->relay);
+	const struct bind_list *binds = &control_snapshot(ctl)->binds;
+	char at[300] = "", text[ADDR_TEXT_BYTES];
+	size_t n = 0;
+
+	for (size_t i = 0; i < binds->count && n < sizeof(at); i++) {
+		if (binds->items[i].kind == BIND_UDP || ctl->relay->missing[i])
+			continue;
+		addr_format(&binds->items[i].address, text);
+		n += (size_t)snprintf(at + n, sizeof(at) - n, "%s%s", n ? ", " : "", text);
+	}
+	notify_status("%zu links of agents, %llu sessions; listening at %s", t.tables.links,
+		      (unsigned long long)t.sessions, at);
+}
+
 static void watch_look(struct timer *t, uint64_t now_ms)
 {
 	struct relay_control *ctl = container(t, struct relay_control, watch_timer);
@@ -54,6 +74,8 @@ static void watch_look(struct timer *t, uint64_t now_ms)
 			r->watch->failed(r, i, why);
 	}
 	log_tick();
+	if (ctl->status_ticks++ % STATUS_TICKS == 0)
+		tell_status(ctl);
 	ring_timer_set(ctl->ring, t, WATCH_MS);
 }
 

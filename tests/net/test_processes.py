@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import termios
 import time
@@ -430,3 +431,38 @@ def test_processes_unit_reload(lab):
         process.wait_for_line(re.escape(words))
     talk(w.laptop, 7002)
     w.visitor.connect("45.0.0.2", 8443).close()
+
+
+@limit(60)
+def test_processes_status(lab):
+    """systemctl status tells what a program is connected to, and why not."""
+    w = World(lab).two_homes()
+    heard = {}
+
+    def manager(name):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        sock.bind(lab.path(f"{name}.notify"))
+        sock.setblocking(False)
+        lab.callbacks.append(sock.close)
+        heard[name] = sock, []
+        return {"NOTIFY_SOCKET": lab.path(f"{name}.notify")}
+
+    def tells(name, pattern):
+        def look():
+            sock, texts = heard[name]
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    texts.append(sock.recv(4096).decode())
+            return texts and re.search(pattern, [t for t in texts if "STATUS" in t][-1:][0]
+                                       if any("STATUS" in t for t in texts) else "")
+        return wait_until(f"{name}: {pattern}", look, 15)
+
+    relay = w.relay_host.start([f"{lab.build}/postern-relayd", "-c", w.issue_relay()], "relay",
+                               env=manager("relay"))
+    relay.wait_for_line(r"relay: listening\b")
+    tells("relay", r"^STATUS=0 links of agents, 0 sessions; listening at 0\.0\.0\.0:443$")
+    w.agent(w.laptop, "laptop", env=manager("laptop"), forward={7001: "home/echo"})
+    tells("laptop", r"^STATUS=connected to relay\.example\.org:443$")
+    tells("relay", r"^STATUS=1 links of agents, 0 sessions")
+    relay.signal(signal.SIGKILL)
+    tells("laptop", r"^STATUS=not connected to relay\.example\.org:443: \S+")

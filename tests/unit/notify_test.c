@@ -56,6 +56,13 @@ static void talk_to(const char *name)
 	assert_receives(fd, "READY=1");
 	notify_status("%u sessions\nWATCHDOG=1", 3u);
 	assert_receives(fd, "STATUS=3 sessions WATCHDOG=1");
+	notify_status("3 sessions WATCHDOG=1"); /* nothing new */
+	notify_concern("the certificate ends in %d days", 3);
+	assert_receives(fd, "STATUS=the certificate ends in 3 days; 3 sessions WATCHDOG=1");
+	notify_status("4 sessions");
+	assert_receives(fd, "STATUS=the certificate ends in 3 days; 4 sessions");
+	notify_concern("%s", "");
+	assert_receives(fd, "STATUS=4 sessions");
 	notify_stopping();
 	assert_receives(fd, "STOPPING=1");
 	close(fd);
