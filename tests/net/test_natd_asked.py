@@ -86,6 +86,7 @@ def test_natd_in_a_containers_network(lab):
     found = told(host, "probe", code=4, env={"container": ""})
     assert "--network host" not in found["external"].get("advice", ""), found
     # The same network without a container around it is a home's.
+    natd.stop()
     outside = Natd(host, "--map", "tcp:444", name="outside")
     outside.wait_state("unsupported", port=444, timeout=40)
     assert "--network host" not in advice(outside)
