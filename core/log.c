@@ -342,8 +342,9 @@ static void log_message(enum log_level level, const char *area, const char *limi
 		uint64_t now_ms = clock_ms(CLOCK_MONOTONIC);
 
 		tell_hidden(false, now_ms);
-		if (limited && !log_kinds_admit(&kinds, log_kind_key(level, area, limited, m->text),
-						level, area, m->text, now_ms)) {
+		if (limited &&
+		    !log_kinds_admit(&kinds, log_kind_key((int)level, area, limited, m->text),
+				     (int)level, area, m->text, now_ms)) {
 			pthread_mutex_unlock(&sending);
 			return;
 		}

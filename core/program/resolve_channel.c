@@ -392,8 +392,8 @@ static void servers_order(struct resolve_channel *c)
 	end = servers_move(c->resolver, &list, &ordered, false);
 	(void)servers_move(c->resolver, &list, end, true);
 	/* Without its own order c-ares goes on with that of the file. */
-	if (first && ordered != first && ares_set_servers_ports(c->ares, ordered) == ARES_SUCCESS &&
-	    server_of(first, &a)) {
+	if (first && ordered && ordered != first &&
+	    ares_set_servers_ports(c->ares, ordered) == ARES_SUCCESS && server_of(first, &a)) {
 		struct addr heard;
 
 		if (server_of(ordered, &heard))
