@@ -225,7 +225,7 @@ class Unread:
 
 def refused(host, port):
     """A connection to a service that is down."""
-    with host.connect("127.0.0.1", port) as s, contextlib.suppress(ConnectionResetError):
+    with contextlib.suppress(ConnectionResetError), host.connect("127.0.0.1", port) as s:
         s.settimeout(10)
         assert s.recv(1) == b""
 
