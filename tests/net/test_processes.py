@@ -12,7 +12,7 @@ import subprocess
 import termios
 import time
 
-from netlab import wait_until
+from netlab import SANITIZERS, wait_until
 from peers import data, echo, receive_exactly
 from runner import limit
 from world import World, set_blocks
@@ -195,7 +195,8 @@ class Unread:
         self.reader, writer = os.pipe()
         fcntl.fcntl(writer, 1031, 4096)  # F_SETPIPE_SZ
         with host.inside():
-            self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=writer)
+            self.popen = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=writer,
+                                          env={**os.environ, **SANITIZERS})
         os.close(writer)
         self.name = name
         host.lab.callbacks.append(self.popen.kill)
