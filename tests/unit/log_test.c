@@ -320,12 +320,28 @@ static size_t drain(int fd, char *text, size_t room)
 	return len;
 }
 
+/* The lines that are told to be lost, all together: a terminal makes room meanwhile, and then the
+ * number is told in between. *last: where the last is told. */
+static unsigned told_lost(char *text, char **last)
+{
+	unsigned sum = 0, n = 0;
+
+	*last = NULL;
+	for (char *at = text; (at = strstr(at, "warning log: ")); at++) {
+		assert_int_equal(sscanf(at, "warning log: %u lines were lost", &n), 1);
+		sum += n;
+		*last = at;
+	}
+	return sum;
+}
+
 /* Lines that nobody reads are lost and counted, and the number is told first when there is room. */
 static void check_full(int writer, int reader)
 {
 	static char text[1 << 20];
 	const unsigned lines = 20000;
 	unsigned shown = 0, told = 0, more = 0;
+	char *at;
 	int real = daemon_begin(writer);
 
 	alarm(20); /* one that waits ends here */
@@ -333,23 +349,22 @@ static void check_full(int writer, int reader)
 		log_notice("a", "line");
 	assert_int_equal(fcntl(reader, F_SETFL, fcntl(reader, F_GETFL) | O_NONBLOCK), 0);
 	drain(reader, text, sizeof(text));
-	for (char *at = text; (at = strstr(at, "notice a: line")); at++)
+	for (at = text; (at = strstr(at, "notice a: line")); at++)
 		shown++;
+	told = told_lost(text, &at);
 	assert_true(shown > 0 && shown < lines);
 	log_notice("a", "after");
 	log_notice("a", "after that");
 	alarm(0);
 	daemon_end(real);
 	drain(reader, text, sizeof(text));
-	char *at = strstr(text, "warning log: ");
+	told += told_lost(text, &at);
 	assert_non_null(at);
-	assert_int_equal(sscanf(at, "warning log: %u lines were lost", &told), 1);
 	for (char *line = text; (line = strstr(line, "notice a: line")) && line < at; line++)
 		more++; /* half of it was on its way */
 	assert_in_range(told, lines - shown - more - 1, lines - shown);
 	assert_non_null(strstr(at, "nobody read the log"));
 	assert_true(strstr(at, "a: after\n") || strstr(at, "a: after\r\n"));
-	assert_null(strstr(strchr(at, 0x0a), "lines were lost"));
 	assert_false(fcntl(writer, F_GETFL) & O_NONBLOCK); /* it is others', too */
 }
 
