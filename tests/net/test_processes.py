@@ -57,6 +57,15 @@ def talk(host, port, size=300000, seed=7, address="127.0.0.1"):
         assert hashlib.sha256(receive_exactly(s, size)).digest() == hashlib.sha256(sent).digest()
 
 
+def works(host, port):
+    """Whether a session carries bytes by now."""
+    try:
+        talk(host, port, 4)
+        return True
+    except (OSError, AssertionError, EOFError):
+        return False
+
+
 def ended(pids):
     """Whether none of them runs any more; who has ended and is not yet waited for does not."""
     def runs(pid):
@@ -82,14 +91,7 @@ def test_processes_closed_streams(lab):
                         (w.relay_host, "postern-relayd", config, "relay"),
                         (w.home, "postern-agent", home, "home"),
                         (w.laptop, "postern-agent", laptop, "laptop"))]
-
-        def up():
-            try:
-                talk(w.laptop, 7001, 4)
-                return True
-            except (OSError, AssertionError, EOFError):
-                return False
-        wait_until(f"a session with {words}", up, 15, 0.2)
+        wait_until(f"a session with {words}", lambda: works(w.laptop, 7001), 15, 0.2)
         for seed in range(3):
             talk(w.laptop, 7001, seed=seed)
         processes = []
@@ -246,14 +248,7 @@ def test_processes_log_unread(lab):
                                 (w.laptop, "postern-agent", "laptop")):
         programs.append(Unread(host, [f"{lab.build}/{program}", "-c", files[name], "--log-level",
                                       "debug"], name))
-
-    def up():
-        try:
-            talk(w.laptop, 7001, 4)
-            return True
-        except (OSError, AssertionError, EOFError):
-            return False
-    wait_until("a session", up, 15, 0.2)
+    wait_until("a session", lambda: works(w.laptop, 7001), 15, 0.2)
     for _ in range(80):
         refused(w.laptop, 7002)
         talk(w.laptop, 7001, 1000)

@@ -247,15 +247,24 @@ static size_t read_until(int fd, const char *last, char *text, size_t room)
 	return len;
 }
 
+/* The end that a program writes to; *terminal: the one that shows it. */
+static int open_terminal(int *terminal)
+{
+	int end;
+
+	*terminal = posix_openpt(O_RDWR | O_NOCTTY);
+	assert_true(*terminal >= 0);
+	assert_int_equal(grantpt(*terminal) | unlockpt(*terminal), 0);
+	end = open(ptsname(*terminal), O_RDWR | O_NOCTTY);
+	assert_true(end >= 0);
+	return end;
+}
+
 static void test_colour(void **state)
 {
 	char text[1024];
-	int terminal = posix_openpt(O_RDWR | O_NOCTTY), end, real = dup(STDERR_FILENO);
+	int terminal, end = open_terminal(&terminal), real = dup(STDERR_FILENO);
 
-	assert_true(terminal >= 0);
-	assert_int_equal(grantpt(terminal) | unlockpt(terminal), 0);
-	end = open(ptsname(terminal), O_RDWR | O_NOCTTY);
-	assert_true(end >= 0);
 	unsetenv("NO_COLOR");
 	setenv("TERM", "xterm", 1);
 	dup2(end, STDERR_FILENO);
@@ -390,12 +399,8 @@ static void test_full_socket(void **state)
 
 static void test_full_terminal(void **state)
 {
-	int terminal = posix_openpt(O_RDWR | O_NOCTTY), end;
+	int terminal, end = open_terminal(&terminal);
 
-	assert_true(terminal >= 0);
-	assert_int_equal(grantpt(terminal) | unlockpt(terminal), 0);
-	end = open(ptsname(terminal), O_RDWR | O_NOCTTY);
-	assert_true(end >= 0);
 	setenv("NO_COLOR", "1", 1);
 	check_full(end, terminal);
 	close(end);
@@ -548,11 +553,8 @@ static void test_journal_socket(void **state)
 static void test_tool_on_a_terminal(void **state)
 {
 	char text[1024];
-	int terminal = posix_openpt(O_RDWR | O_NOCTTY), end, real = dup(STDERR_FILENO);
+	int terminal, end = open_terminal(&terminal), real = dup(STDERR_FILENO);
 
-	assert_true(terminal >= 0);
-	assert_int_equal(grantpt(terminal) | unlockpt(terminal), 0);
-	end = open(ptsname(terminal), O_RDWR | O_NOCTTY);
 	dup2(end, STDERR_FILENO);
 	log_open_tool("postern");
 	log_warning("session", "home/ssh: no answer; try again ending=STO reason=timeout");
