@@ -33,11 +33,14 @@ static void alive_fired(struct timer *t, uint64_t now_ms)
 {
 	struct agent_sessions *all = container(t, struct agent_sessions, alive);
 	bool parts = all->count > AT_ONCE;
+	struct agent_session *next;
 
 	all->alive_turn++;
-	for (struct agent_session *s = all->first; s; s = s->next)
+	for (struct agent_session *s = all->first; s; s = next) {
+		next = s->next;
 		if (!parts || (s->number + all->alive_turn) % PARTS == 0)
 			alive_look_at(&s->stream, now_ms);
+	}
 	agent_sessions_look_alive(all);
 }
 
